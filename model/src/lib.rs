@@ -1,0 +1,28 @@
+//! The words everyone shares: ids, values, plans, jobs, leases, outcomes.
+//!
+//! Plain data with `serde` derives and nothing else: no disk, no network, no clock. It builds for `wasm32`, because the
+//! Python guest speaks the same words ([`guest`]).
+//!
+//! ```text
+//! script text --lang--> Plan --client--> Submission --hub--> Lease --worker--> guest::CallRequest
+//!                                                      ^                            |
+//!                                                      +---- Report <--- Outcome <--- Answer
+//! ```
+#![forbid(unsafe_code)]
+
+pub mod bundle;
+pub mod cbor;
+pub mod guest;
+pub mod ids;
+pub mod job;
+mod json;
+pub mod plan;
+pub mod value;
+pub mod wire;
+
+pub use bundle::{Bundle, SourceFile};
+pub use ids::{BlobHash, CallIndex, JobId, NodeId, RunId, StepIndex, Timestamp, Token};
+pub use job::{Answer, BlobRef, Chunk, Failure, FailureKind, JobState, Outcome, RunState, ValueRef};
+pub use json::Json;
+pub use plan::{Call, ForEach, Input, JobNode, Node, Plan, Step};
+pub use value::{Decimal, Value};
