@@ -1,1 +1,31 @@
-fn main() {}
+//! The `bue` command. The only place that reads the command line and the environment, and the only one that prints.
+//!
+//! ```text
+//! commands/    one verb, one file, one struct; its doc comment is its help
+//! settings     flag > environment > .env > bue.toml > default
+//! script       reads a script and everything its steps name; complaints before anything runs
+//! package      the files of a step that travel with it
+//! services     hub, bucket and worker inside this process, over loopback
+//! follow       waits for a run, shows how it goes
+//! results      a run's values as JSON on stdout
+//! failures     what failed, for people
+//! stop, talk   exit codes; stdout is data, stderr is talk
+//! ```
+#![forbid(unsafe_code)]
+
+mod address;
+mod commands;
+mod settings;
+mod stop;
+mod talk;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::commands::Bue;
+
+fn main() -> ExitCode {
+    stop::report_panics();
+    stop::exit_code(|| Bue::parse().execute())
+}

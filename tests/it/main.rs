@@ -1,0 +1,1 @@
+//! Everything from the outside: the real `bue` binary, real servers, real sandboxes.
