@@ -1,0 +1,21 @@
+//! What every benchmark here shares: arms measured in turn, medians with their spread, a table.
+//!
+//! A figure is a ratio of arms that ran in one process, interleaved A B B A, so that whatever else the machine did falls
+//! on all of them alike. Nothing here asserts; it prints.
+#![forbid(unsafe_code)]
+
+mod bue;
+mod stats;
+
+pub use bue::{Bue, Finished};
+pub use stats::{Samples, interleave};
+
+use comfy_table::Table;
+
+/// A table of figures with these columns.
+#[must_use]
+pub fn table(columns: &[&str]) -> Table {
+    let mut table = Table::new();
+    table.set_header(columns.iter().copied());
+    table
+}
