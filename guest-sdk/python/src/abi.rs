@@ -1,0 +1,83 @@
+//! The exports and the one import: memory handed in, memory handed out, and nothing else.
+
+use core::cell::RefCell;
+
+use bue_model::guest::HostRequest;
+use bue_model::{Answer, Failure, FailureKind, guest::LoadReply};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::{call, interpreter, load};
+
+thread_local! {
+    /// What the host wrote for the export it calls next.
+    static INBOX: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+    /// The reply of the last export, valid until the next one is called.
+    static OUTBOX: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
+
+#[link(wasm_import_module = "bue")]
+unsafe extern "C" {
+    /// See [`bue_model::guest`]. Reads `len` bytes at `ptr` and writes at most `reply_cap` bytes at `reply_ptr`.
+    fn host(ptr: *const u8, len: usize, reply_ptr: *mut u8, reply_cap: usize) -> i64;
+}
+
+/// Start the interpreter. Once, for the base image.
+#[unsafe(no_mangle)]
+pub extern "C" fn bue_init() {
+    interpreter::start();
+}
+
+/// Room for `len` bytes, which the export that is called with it takes over.
+#[unsafe(no_mangle)]
+pub extern "C" fn bue_alloc(len: usize) -> *mut u8 {
+    INBOX.with_borrow_mut(|inbox| {
+        *inbox = vec![0; len];
+        inbox.as_mut_ptr()
+    })
+}
+
+/// Import a module. Once a module, for its image.
+#[unsafe(no_mangle)]
+pub extern "C" fn bue_load(_ptr: *const u8, _len: usize) -> i64 {
+    let reply = match take_request() {
+        Ok(request) => load::load(&request),
+        Err(failure) => LoadReply::Failed(failure),
+    };
+    give_reply(&reply)
+}
+
+/// Call a function of the loaded module.
+#[unsafe(no_mangle)]
+pub extern "C" fn bue_call(_ptr: *const u8, _len: usize) -> i64 {
+    let answer = match take_request() {
+        Ok(request) => call::call(&request),
+        Err(failure) => Answer::Failed(failure),
+    };
+    give_reply(&answer)
+}
+
+/// Ask the host. The requests that exist have empty replies.
+pub(crate) fn ask_host(request: &HostRequest) {
+    let Ok(bytes) = postcard::to_allocvec(request) else { return };
+    // SAFETY: the pointer and the length are those of a live vector, the host only reads it, and a capacity of 0 lets
+    // it write nothing.
+    unsafe { host(bytes.as_ptr(), bytes.len(), core::ptr::null_mut(), 0) };
+}
+
+/// The request in the inbox. The inbox is what [`bue_alloc`] gave out last, so the host's pointer says nothing new and
+/// is not used.
+fn take_request<T: DeserializeOwned>() -> Result<T, Failure> {
+    let bytes = INBOX.take();
+    postcard::from_bytes(&bytes)
+        .map_err(|error| Failure::new(FailureKind::Internal, format!("the guest cannot read its request: {error}")))
+}
+
+fn give_reply<T: Serialize>(reply: &T) -> i64 {
+    let bytes = postcard::to_allocvec(reply).unwrap_or_default();
+    let len = bytes.len() as i64;
+    OUTBOX.with_borrow_mut(|outbox| {
+        *outbox = bytes;
+        (outbox.as_ptr() as i64) << 32 | len
+    })
+}
