@@ -1,1 +1,23 @@
+//! How worker and command reach our servers: [`HubClient`] and [`BucketClient`].
+//!
+//! The only place that builds requests to hub and bucket. It stands between `worker` and `src` on one side and the servers
+//! of `hub` on the other, and shares nothing with the latter but the words of `bue_model::wire`.
+//!
+//! ```text
+//! HubClient, BucketClient   one method a route
+//!        |
+//!    Connection             pool, addresses, timeouts, repeats
+//!        |
+//!      wire                 postcard behind a version byte, JSON, errors
+//! ```
+#![forbid(unsafe_code)]
 
+mod bucket_client;
+mod connection;
+mod error;
+mod hub_client;
+mod wire;
+
+pub use bucket_client::BucketClient;
+pub use error::ClientError;
+pub use hub_client::HubClient;

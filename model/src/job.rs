@@ -3,7 +3,7 @@
 use core::fmt;
 
 use bytes::Bytes;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::ids::BlobHash;
 
@@ -95,8 +95,24 @@ pub enum ValueRef {
 pub struct Chunk {
     /// Elements in it.
     pub count: u32,
-    /// [`ValueRef::Inline`] or [`ValueRef::Blob`], never a list again.
+    /// [`ValueRef::Inline`] or [`ValueRef::Blob`], never a list again: bytes that say so are refused.
+    #[serde(deserialize_with = "flat")]
     pub value: Box<ValueRef>,
+}
+
+/// Reads a [`ValueRef`] that is no list. Its variants are the first two of [`ValueRef`], so the bytes are the same, and
+/// hostile bytes cannot make the reader recurse.
+fn flat<'de, D: Deserializer<'de>>(from: D) -> Result<Box<ValueRef>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(rename = "ValueRef")]
+    enum Flat {
+        Inline(Bytes),
+        Blob(BlobRef),
+    }
+    Ok(Box::new(match Flat::deserialize(from)? {
+        Flat::Inline(bytes) => ValueRef::Inline(bytes),
+        Flat::Blob(blob) => ValueRef::Blob(blob),
+    }))
 }
 
 /// What a step's code said, before it is stored anywhere. Made by a guest, passed on by the sandbox host.

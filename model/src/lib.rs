@@ -12,6 +12,7 @@
 
 pub mod bundle;
 pub mod cbor;
+mod depth;
 pub mod guest;
 pub mod ids;
 pub mod job;

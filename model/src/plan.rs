@@ -5,6 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::depth;
 use crate::ids::{CallIndex, NodeId, StepIndex};
 
 /// The version of [`Plan`] that this code writes and reads.
@@ -202,6 +203,7 @@ pub struct ForEach {
     /// Line of the `for` in the script, from 1.
     pub line: u32,
     /// What runs for each element.
+    #[serde(deserialize_with = "depth::bounded")]
     pub body: Vec<Node>,
     /// For `name = [call for x in call]`: the body's job whose results, in order, make the list that
     /// [`Input::Gather`] stands for.

@@ -6,19 +6,24 @@
 //! | `POST /v1/leases` | [`LeaseRequest`] | [`LeaseBatch`] |
 //! | `POST /v1/heartbeats` | [`Heartbeat`] | [`HeartbeatAnswer`] |
 //! | `POST /v1/outcomes` | [`ReportBatch`] | [`Verdict`] each, in order |
-//! | `GET /v1/runs/{id}/results` | query `after` | [`ResultPage`] |
+//! | `GET /v1/runs/{id}/results` | query `call`, `round` ([`ResultCursor`]) | [`ResultPage`] |
+//! | `GET /v1/jobs/{id}/log` | | `Option<`[`ValueRef`]`>` |
 //!
 //! What people and their scripts read (`GET /v1/runs/{id}`, `GET /v1/jobs/{id}`) is JSON of the views below.
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
+use crate::depth;
 use crate::ids::{JobId, RunId, Timestamp, Token};
 use crate::job::{BlobRef, Chunk, Failure, JobState, Outcome, RunState, ValueRef};
 use crate::plan::{Capability, Language, Plan};
 
 /// Version of the messages in this module. The first byte of every postcard body; another one is refused.
 pub const WIRE_VERSION: u8 = 1;
+
+/// Bytes of the largest request body the hub takes and of the largest answer a client takes, blobs aside.
+pub const MAX_MESSAGE: usize = 64 * 1024 * 1024;
 
 /// Media type of postcard bodies.
 pub const CONTENT_TYPE: &str = "application/vnd.bue.postcard";
@@ -187,8 +192,20 @@ pub struct ResultPage {
     pub state: RunState,
     /// One for each call statement of the plan, in order.
     pub results: Vec<CallResult>,
-    /// Jobs that failed.
+    /// Jobs that failed, on the first page; the first thousand of them.
     pub failed: Vec<FailedJob>,
+    /// Where the next page begins. `None` on the last page.
+    pub next: Option<ResultCursor>,
+}
+
+/// A place among a run's results.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ResultCursor {
+    /// Call statements before it.
+    pub call: u32,
+    /// Rounds of the call's outermost loop before it. Above 0, the page's first result continues the last one of the
+    /// page before.
+    pub round: u64,
 }
 
 /// The value of a call statement.
@@ -210,7 +227,7 @@ pub enum RoundValue {
     /// The value.
     Value(ValueRef),
     /// The values of the rounds of a loop, in order.
-    Rounds(Vec<RoundValue>),
+    Rounds(#[serde(deserialize_with = "depth::bounded")] Vec<RoundValue>),
 }
 
 /// A job that failed for good.
@@ -301,6 +318,13 @@ pub struct JobView {
     pub failure: Option<Failure>,
     /// Why it stays blocked for good: the job that failed.
     pub blocked_by: Option<JobId>,
+}
+
+/// What a cancel or a reset did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Changed {
+    /// Jobs that were cancelled, or put back.
+    pub jobs: u64,
 }
 
 /// The one shape of an error in an HTTP answer.

@@ -1,0 +1,143 @@
+//! [`BucketClient`]: one method a route of the bucket.
+
+use std::time::Duration;
+
+use bue_model::{BlobHash, BlobRef};
+use bytes::Bytes;
+use http::{Method, StatusCode};
+
+use crate::ClientError;
+use crate::connection::{Ask, Connection, Repeat, Reply};
+use crate::wire::expect_success;
+
+/// Time until the bucket's answer begins; a large blob has been written to its disk by then.
+const PATIENCE: Duration = Duration::from_secs(120);
+/// Bytes of an error's text.
+const ERROR_LIMIT: usize = 64 * 1024;
+/// Bytes of the largest value under a key that is held in memory.
+const KEY_LIMIT: usize = 1024 * 1024 * 1024;
+/// Type of blobs and of values under keys.
+const OCTETS: &str = "application/octet-stream";
+
+/// Blobs by their hash, and values under names. Everything may be done twice, so everything is repeated for about two
+/// seconds when the bucket restarts.
+#[derive(Debug)]
+pub struct BucketClient {
+    connection: Connection,
+}
+
+impl BucketClient {
+    /// Connects to nothing yet. The address is `host:port` or `http://host:port`.
+    ///
+    /// # Errors
+    /// An address that cannot be one.
+    pub fn new(address: &str) -> Result<Self, ClientError> {
+        Ok(Self { connection: Connection::new("bucket", &[address.to_owned()])? })
+    }
+
+    /// Stores a blob under its hash.
+    ///
+    /// # Errors
+    /// The bucket cannot be reached or cannot store it.
+    pub async fn put(&self, content: Bytes) -> Result<BlobRef, ClientError> {
+        let blob = BlobRef { hash: hash_of(&content), len: content.len() as u64 };
+        let ask = Ask { content_type: OCTETS, body: content, ..ask(Method::PUT, blob_path(&blob.hash), ERROR_LIMIT) };
+        self.expect(&ask).await?;
+        Ok(blob)
+    }
+
+    /// A blob's bytes, checked against its hash. Holds all of them in memory: at most `blob.len`.
+    ///
+    /// # Errors
+    /// There is no such blob, it is damaged, or the bucket cannot be reached.
+    pub async fn get(&self, blob: &BlobRef) -> Result<Bytes, ClientError> {
+        let limit = usize::try_from(blob.len).unwrap_or(usize::MAX).max(ERROR_LIMIT);
+        let reply = self.expect(&ask(Method::GET, blob_path(&blob.hash), limit)).await?;
+        match reply.body.len() as u64 == blob.len && hash_of(&reply.body) == blob.hash {
+            true => Ok(reply.body),
+            false => Err(ClientError::Damaged { hash: blob.hash }),
+        }
+    }
+
+    /// Whether a blob is there.
+    ///
+    /// # Errors
+    /// The bucket cannot be reached.
+    pub async fn has(&self, hash: &BlobHash) -> Result<bool, ClientError> {
+        Ok(self.expect_or_absent(&ask(Method::HEAD, blob_path(hash), ERROR_LIMIT)).await?.is_some())
+    }
+
+    /// Stores a value under a name, in place of an older one.
+    ///
+    /// # Errors
+    /// The bucket refuses the name, cannot be reached or cannot store it.
+    pub async fn set_key(&self, key: &str, content: Bytes) -> Result<(), ClientError> {
+        let ask = Ask { content_type: OCTETS, body: content, ..ask(Method::PUT, key_path(key), ERROR_LIMIT) };
+        self.expect(&ask).await.map(drop)
+    }
+
+    /// The value under a name, `None` where there is none.
+    ///
+    /// # Errors
+    /// The bucket refuses the name or cannot be reached, or the value has more than 1 GiB.
+    pub async fn get_key(&self, key: &str) -> Result<Option<Bytes>, ClientError> {
+        let reply = self.expect_or_absent(&ask(Method::GET, key_path(key), KEY_LIMIT)).await?;
+        Ok(reply.map(|reply| reply.body))
+    }
+
+    /// Takes a name away; whether it was there.
+    ///
+    /// # Errors
+    /// The bucket refuses the name or cannot be reached.
+    pub async fn delete_key(&self, key: &str) -> Result<bool, ClientError> {
+        Ok(self.expect_or_absent(&ask(Method::DELETE, key_path(key), ERROR_LIMIT)).await?.is_some())
+    }
+
+    async fn expect(&self, ask: &Ask) -> Result<Reply, ClientError> {
+        expect_success(self.connection.send(ask).await?)
+    }
+
+    async fn expect_or_absent(&self, ask: &Ask) -> Result<Option<Reply>, ClientError> {
+        let reply = self.connection.send(ask).await?;
+        match reply.status {
+            StatusCode::NOT_FOUND => Ok(None),
+            _ => expect_success(reply).map(Some),
+        }
+    }
+}
+
+fn ask(method: Method, path: String, limit: usize) -> Ask {
+    Ask { method, path, content_type: "", body: Bytes::new(), repeat: Repeat::Always, patience: PATIENCE, limit }
+}
+
+fn hash_of(content: &[u8]) -> BlobHash {
+    BlobHash(*blake3::hash(content).as_bytes())
+}
+
+fn blob_path(hash: &BlobHash) -> String {
+    format!("/v1/blobs/{hash}")
+}
+
+/// Everything but letters, digits, `-`, `_`, `.` and the `/` between parts travels as `%` and two digits, so any text is
+/// one path and the bucket decides whether it is a name.
+fn key_path(key: &str) -> String {
+    let mut path = String::from("/v1/keys/");
+    for byte in key.bytes() {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'/' => path.push(char::from(byte)),
+            _ => path.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    path
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn any_key_is_one_path() {
+        assert_eq!(key_path("a/b-c_1.txt"), "/v1/keys/a/b-c_1.txt");
+        assert_eq!(key_path("a b?é#%"), "/v1/keys/a%20b%3F%C3%A9%23%25");
+    }
+}

@@ -1,0 +1,241 @@
+//! Requests to one kind of server: a pool of connections, several addresses, timeouts, repeats.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use http::uri::Authority;
+use http::{Method, Request, StatusCode, Uri, header};
+use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+use tokio::time::{sleep, timeout};
+
+use crate::ClientError;
+
+/// A server in the same building answers in milliseconds; 5 s is for one that is just being started.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// Our servers close a connection that stayed idle for 30 s; being first avoids a request into a closing one.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(20);
+/// Time between two pieces of an answer.
+const PIECE_TIMEOUT: Duration = Duration::from_secs(30);
+/// Waits between the tries of one request. Together they bridge the restart of a server.
+const WAITS: [Duration; 4] =
+    [Duration::from_millis(50), Duration::from_millis(200), Duration::from_millis(500), Duration::from_millis(1500)];
+
+/// Whether a request may be sent again when nobody knows what became of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Repeat {
+    /// Doing it twice is the same as once.
+    Always,
+    /// Only if it never reached a server.
+    IfUnsent,
+}
+
+/// A request.
+#[derive(Clone, Debug)]
+pub(crate) struct Ask {
+    pub(crate) method: Method,
+    /// With its query.
+    pub(crate) path: String,
+    pub(crate) content_type: &'static str,
+    pub(crate) body: Bytes,
+    pub(crate) repeat: Repeat,
+    /// Until the answer's head is there.
+    pub(crate) patience: Duration,
+    /// Bytes of the answer.
+    pub(crate) limit: usize,
+}
+
+/// An answer, whatever its status.
+#[derive(Debug)]
+pub(crate) struct Reply {
+    pub(crate) server: &'static str,
+    pub(crate) address: String,
+    pub(crate) status: StatusCode,
+    pub(crate) content_type: String,
+    pub(crate) body: Bytes,
+}
+
+impl Reply {
+    pub(crate) fn not_ours(&self, why: String) -> ClientError {
+        ClientError::NotOurs { server: self.server, address: self.address.clone(), why }
+    }
+}
+
+/// The way to the hubs, or to the bucket.
+#[derive(Debug)]
+pub(crate) struct Connection {
+    server: &'static str,
+    client: Client<HttpConnector, Full<Bytes>>,
+    addresses: Vec<Authority>,
+    /// The one that answered last, modulo their number.
+    current: AtomicUsize,
+}
+
+impl Connection {
+    /// Connects to nothing yet. `server` is what messages call it.
+    pub(crate) fn new(server: &'static str, addresses: &[String]) -> Result<Self, ClientError> {
+        let addresses = addresses.iter().map(|text| parse_address(text)).collect::<Result<Vec<_>, _>>()?;
+        if addresses.is_empty() {
+            return Err(ClientError::Address { address: String::new(), why: "there is none" });
+        }
+        let mut connector = HttpConnector::new();
+        connector.set_connect_timeout(Some(CONNECT_TIMEOUT));
+        connector.set_nodelay(true);
+        let client = Client::builder(TokioExecutor::new())
+            .pool_idle_timeout(IDLE_TIMEOUT)
+            .pool_timer(TokioTimer::new())
+            .build(connector);
+        Ok(Self { server, client, addresses, current: AtomicUsize::new(0) })
+    }
+
+    /// The answer to a request, whatever its status. Tries the other addresses and, after a while, the same ones again.
+    pub(crate) async fn send(&self, ask: &Ask) -> Result<Reply, ClientError> {
+        for wait in WAITS {
+            match self.try_all(ask).await {
+                Err(error) if may_repeat(ask, &error) => sleep(wait).await,
+                Ok(reply) if reply.status == StatusCode::SERVICE_UNAVAILABLE && ask.repeat == Repeat::Always => {
+                    sleep(wait).await;
+                }
+                answer => return answer,
+            }
+        }
+        self.try_all(ask).await
+    }
+
+    /// One round through the addresses, from the one that answered last; on to the next as long as nobody is there.
+    async fn try_all(&self, ask: &Ask) -> Result<Reply, ClientError> {
+        let start = self.current.load(Ordering::Relaxed);
+        let mut unreachable = String::new();
+        for (step, address) in self.addresses.iter().cycle().skip(start % self.addresses.len()).enumerate() {
+            if step == self.addresses.len() {
+                break;
+            }
+            match self.try_one(ask, address).await {
+                Err(ClientError::Unreachable { why, .. }) => unreachable = why,
+                answer => {
+                    self.current.store(start.wrapping_add(step), Ordering::Relaxed);
+                    return answer;
+                }
+            }
+        }
+        let addresses = self.addresses.iter().map(Authority::as_str).collect::<Vec<_>>().join(", ");
+        Err(ClientError::Unreachable { server: self.server, addresses, why: unreachable })
+    }
+
+    async fn try_one(&self, ask: &Ask, address: &Authority) -> Result<Reply, ClientError> {
+        let request = self.request(ask, address)?;
+        let response = match timeout(ask.patience, self.client.request(request)).await {
+            Err(_) => return Err(self.timed_out(address, ask.patience)),
+            Ok(Err(error)) if error.is_connect() => {
+                let (server, addresses, why) = (self.server, address.to_string(), root_cause(&error));
+                return Err(ClientError::Unreachable { server, addresses, why });
+            }
+            Ok(Err(error)) => return Err(self.broken(address, root_cause(&error))),
+            Ok(Ok(response)) => response,
+        };
+        let (head, body) = response.into_parts();
+        let content_type = head.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+        Ok(Reply {
+            server: self.server,
+            address: address.to_string(),
+            status: head.status,
+            content_type: content_type.unwrap_or_default().to_owned(),
+            body: self.collect(address, body, ask.limit).await?,
+        })
+    }
+
+    fn request(&self, ask: &Ask, address: &Authority) -> Result<Request<Full<Bytes>>, ClientError> {
+        let unwritable = |error: http::Error| ClientError::Unwritable(error.to_string());
+        let uri = Uri::builder().scheme("http").authority(address.clone()).path_and_query(ask.path.as_str());
+        let uri = uri.build().map_err(unwritable)?;
+        let mut request = Request::builder().method(ask.method.clone()).uri(uri);
+        if !ask.content_type.is_empty() {
+            request = request.header(header::CONTENT_TYPE, ask.content_type);
+        }
+        request.body(Full::new(ask.body.clone())).map_err(unwritable)
+    }
+
+    /// All of a body, piece by piece, each in time and together no more than `limit`.
+    async fn collect(&self, address: &Authority, mut body: Incoming, limit: usize) -> Result<Bytes, ClientError> {
+        let mut all = BytesMut::new();
+        loop {
+            let frame = match timeout(PIECE_TIMEOUT, body.frame()).await {
+                Err(_) => return Err(self.timed_out(address, PIECE_TIMEOUT)),
+                Ok(None) => return Ok(all.freeze()),
+                Ok(Some(Err(error))) => return Err(self.broken(address, root_cause(&error))),
+                Ok(Some(Ok(frame))) => frame,
+            };
+            let Some(piece) = frame.data_ref() else { continue };
+            if all.len().saturating_add(piece.len()) > limit {
+                return Err(ClientError::TooLarge { what: "the answer", limit });
+            }
+            all.extend_from_slice(piece);
+        }
+    }
+
+    fn timed_out(&self, address: &Authority, waited: Duration) -> ClientError {
+        ClientError::TimedOut { server: self.server, address: address.to_string(), seconds: waited.as_secs() }
+    }
+
+    fn broken(&self, address: &Authority, why: String) -> ClientError {
+        ClientError::Broken { server: self.server, address: address.to_string(), why }
+    }
+}
+
+fn may_repeat(ask: &Ask, error: &ClientError) -> bool {
+    match error {
+        ClientError::Unreachable { .. } => true,
+        ClientError::Broken { .. } | ClientError::TimedOut { .. } => ask.repeat == Repeat::Always,
+        _ => false,
+    }
+}
+
+/// `host:port`, `http://host:port`, with or without a slash behind it.
+fn parse_address(text: &str) -> Result<Authority, ClientError> {
+    let refuse = |why| ClientError::Address { address: text.to_owned(), why };
+    let trimmed = text.trim();
+    if trimmed.starts_with("https://") {
+        return Err(refuse("the servers of this release speak plain http"));
+    }
+    let rest = trimmed.strip_prefix("http://").unwrap_or(trimmed);
+    let rest = rest.strip_suffix('/').unwrap_or(rest);
+    let authority: Authority = rest.parse().map_err(|_| refuse("it cannot be read"))?;
+    match authority.port_u16() {
+        Some(0) => Err(refuse("port 0 is nobody's")),
+        None => Err(refuse("the port is missing")),
+        Some(_) => Ok(authority),
+    }
+}
+
+/// The innermost error: the one that names what the system said.
+fn root_cause(error: &dyn std::error::Error) -> String {
+    let mut cause = error;
+    while let Some(inner) = cause.source() {
+        cause = inner;
+    }
+    cause.to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_are_read_in_both_spellings() {
+        for text in ["127.0.0.1:80", "http://127.0.0.1:80", " http://127.0.0.1:80/ ", "[::1]:80"] {
+            assert!(parse_address(text).is_ok(), "{text}");
+        }
+    }
+
+    #[test]
+    fn an_address_that_cannot_be_one_is_refused() {
+        for text in ["", "localhost", "https://x:1", "a b:1", "x:99999", "x:0", "http://x:1/path"] {
+            let error = parse_address(text).expect_err(text);
+            assert!(error.to_string().contains("host:port"), "{error}");
+        }
+    }
+}
