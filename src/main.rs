@@ -15,6 +15,8 @@
 
 mod address;
 mod commands;
+mod imports;
+mod package;
 mod settings;
 mod stop;
 mod talk;
