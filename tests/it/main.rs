@@ -1,1 +1,23 @@
 //! Everything from the outside: the real `bue` binary, real servers, real sandboxes.
+//!
+//! ```text
+//! project        a folder with files in it, and `bue` run there; every run is checked for panics and stray files
+//! run            values, loops, pending, reset, tracebacks, exit codes
+//! bad_input      what goes wrong, and that it is said once and clearly
+//! check          complaints before anything runs
+//! examples       what examples/ shows
+//! cli            usage, help, settings, pipes, Ctrl-C
+//! services       hub, bucket and worker as processes of their own
+//! boundaries     which crate may use which
+//! docs           what the documentation shows
+//! ```
+
+mod bad_input;
+mod boundaries;
+mod check;
+mod cli;
+mod docs;
+mod examples;
+mod project;
+mod run;
+mod services;

@@ -1,0 +1,87 @@
+//! Which crate may use which. A new name on a line here is a change of the design.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use cargo_metadata::{DependencyKind, Metadata, MetadataCommand, Package};
+
+/// Our crates, and what of ours each may use.
+const EDGES: [(&str, &[&str]); 7] = [
+    ("bue-model", &[]),
+    ("bue-lang", &["bue-model"]),
+    ("bue-runtime", &["bue-model"]),
+    ("bue-client", &["bue-model"]),
+    ("bue-hub", &["bue-model"]),
+    ("bue-worker", &["bue-client", "bue-model", "bue-runtime"]),
+    ("bue", &["bue-client", "bue-hub", "bue-lang", "bue-model", "bue-runtime", "bue-worker"]),
+];
+
+/// What a crate must not use, whoever made it: the reason is the sentence its boundary keeps true.
+const NEVER: [(&str, &[&str]); 6] = [
+    // builds for wasm32, is plain data
+    ("bue-model", &["tokio", "hyper", "rusqlite", "wasmtime", "anyhow"]),
+    // touches no disk, network, clock or environment
+    ("bue-lang", &["tokio", "hyper", "rusqlite", "wasmtime", "anyhow", "tempfile", "rustix"]),
+    // knows no job and no hub
+    ("bue-runtime", &["hyper", "anyhow"]),
+    // holds no truth and opens no value
+    ("bue-worker", &["rusqlite", "wasmtime", "hyper", "anyhow"]),
+    // runs nothing
+    ("bue-hub", &["wasmtime", "anyhow"]),
+    // builds requests and nothing else
+    ("bue-client", &["rusqlite", "wasmtime", "anyhow"]),
+];
+
+fn metadata() -> Metadata {
+    MetadataCommand::new()
+        .manifest_path(concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml"))
+        .no_deps()
+        .other_options(["--offline".to_owned()])
+        .exec()
+        .expect("cargo metadata")
+}
+
+fn uses(package: &Package) -> BTreeSet<&str> {
+    let in_the_crate = package.dependencies.iter().filter(|used| used.kind == DependencyKind::Normal);
+    in_the_crate.map(|used| used.name.as_str()).collect()
+}
+
+#[test]
+fn crates_use_only_whom_they_may() {
+    let metadata = metadata();
+    let found: BTreeMap<&str, BTreeSet<&str>> = metadata
+        .packages
+        .iter()
+        .filter(|package| package.name.starts_with("bue"))
+        .map(|package| (package.name.as_str(), uses(package)))
+        .collect();
+    for (name, allowed) in EDGES {
+        let used = found.get(name).unwrap_or_else(|| panic!("no crate {name}"));
+        let ours: Vec<&&str> = used.iter().filter(|used| used.starts_with("bue")).collect();
+        assert!(ours.iter().all(|used| allowed.contains(used)), "{name} uses {ours:?}, allowed are {allowed:?}");
+    }
+    let known: BTreeSet<&str> = EDGES.iter().map(|(name, _)| *name).collect();
+    let unknown: Vec<&&str> = found.keys().filter(|name| !known.contains(*name) && **name != "bue-bench").collect();
+    assert!(unknown.is_empty(), "crates without a line here: {unknown:?}");
+}
+
+#[test]
+fn a_boundary_keeps_its_sentence_true() {
+    for (name, banned) in NEVER {
+        let metadata = metadata();
+        let package = metadata.packages.iter().find(|package| package.name.as_str() == name).expect("the crate");
+        let used: Vec<&str> = uses(package).into_iter().filter(|used| banned.contains(used)).collect();
+        assert!(used.is_empty(), "{name} must not use {used:?}");
+    }
+}
+
+/// `bue-model` is the exception: the Python guest, a workspace of its own, uses it too.
+#[test]
+fn only_the_workspace_names_versions() {
+    let metadata = metadata();
+    let members = metadata.packages.iter().filter(|package| !["bue", "bue-model"].contains(&package.name.as_str()));
+    for package in members {
+        let manifest = std::fs::read_to_string(&package.manifest_path).expect("a manifest");
+        let own = manifest.lines().filter(|line| line.contains("version = \"") || line.contains("= \"^"));
+        assert_eq!(own.collect::<Vec<_>>(), Vec::<&str>::new(), "{} names versions of its own", package.name);
+    }
+}

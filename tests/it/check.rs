@@ -1,0 +1,63 @@
+//! Complaints before anything runs: `bue check` and `bue plan`.
+
+use serde_json::{Value, json};
+
+use crate::project::Project;
+
+const GOOD: &str = "a:\n    python\n    a\n    a.py\nfor x in a():\n    a(x)\n";
+
+#[test]
+fn a_good_script_is_passed_in_silence() {
+    let ran = Project::new(&[("x.bue", GOOD), ("a.py", "def a(*args):\n    pass\n")]).bue(&["check", "x.bue"]).expect(0);
+    assert_eq!((ran.stdout.as_str(), ran.stderr.as_str()), ("", ""));
+}
+
+#[test]
+fn all_errors_of_all_files_are_shown() {
+    let project = Project::new(&[("x.bue", "b()\nc()\n"), ("y.bue", "d()\n"), ("z.bue", ""), ("good.bue", "# nothing\n")]);
+    let ran = project.bue(&["check", "x.bue", "y.bue", "z.bue", "good.bue", "no.bue"]).expect(1);
+    ran.says(&["x.bue:1:1", "x.bue:2:1", "y.bue:1:1", "no.bue"]);
+    assert_eq!(ran.stdout, "");
+}
+
+#[test]
+fn a_script_reads_complaints_as_json() {
+    let project = Project::new(&[("x.bue", "b()\n"), ("y.bue", GOOD), ("a.py", "def other():\n    pass\n")]);
+    let json = project.bue(&["check", "--json", "x.bue", "y.bue"]).expect(1).json();
+    let complaints = json["complaints"].as_array().expect("a list");
+    assert_eq!(complaints.len(), 2, "{json}");
+    assert_eq!(complaints[0]["file"], "x.bue");
+    assert_eq!((&complaints[0]["line"], &complaints[0]["column"]), (&json!(1), &json!(1)));
+    assert!(complaints[0]["code"].as_str().is_some_and(|code| code.starts_with('E')));
+    assert!(complaints[0]["message"].is_string());
+    assert_eq!(complaints[1]["file"], "y.bue");
+}
+
+#[test]
+fn code_that_is_not_there_yet_is_a_warning_of_check_and_an_error_of_run() {
+    let project = Project::new(&[("x.bue", GOOD)]);
+    project.bue(&["check", "x.bue"]).expect(0).says(&["a.py", "warning"]);
+    project.bue(&["run", "x.bue"]).expect(1).says(&["a.py", "error"]);
+}
+
+#[test]
+fn a_plan_is_shown_in_three_ways() {
+    let project = Project::new(&[("x.bue", GOOD)]);
+    let plan = project.bue(&["plan", "x.bue", "--format", "json"]).expect(0).json();
+    assert_eq!(plan["version"], 1);
+    assert_eq!(plan["nodes"][0]["kind"], "job");
+    assert_eq!(plan["nodes"][0]["source"], json!({"file": "a.py"}));
+    assert_eq!(plan["nodes"][1]["kind"], "for_each");
+    assert_eq!(plan["nodes"][1]["over"], json!({"node": 0}));
+    assert_eq!(plan["nodes"][1]["body"][0]["inputs"], json!([{"loop": 1}]));
+    assert!(project.bue(&["plan", "x.bue"]).expect(0).stdout.contains("for x in"));
+    assert!(project.bue(&["plan", "x.bue", "--format", "mermaid"]).expect(0).stdout.starts_with("flowchart"));
+}
+
+#[test]
+fn a_bad_script_has_no_plan() {
+    let ran = Project::script("b()\n").bue(&["plan", "x.bue", "--format", "json"]).expect(1);
+    ran.says(&["x.bue:1:1"]);
+    assert_eq!(ran.stdout, "");
+    assert_eq!(serde_json::from_str::<Value>(&ran.stdout).ok(), None);
+}

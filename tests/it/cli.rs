@@ -1,0 +1,121 @@
+//! Usage, help, settings, pipes, Ctrl-C.
+
+use std::io::{BufRead, BufReader, Read};
+use std::process::{Command, Stdio};
+
+use crate::project::{Project, bue, prepare, python, step};
+
+/// The verbs of the command contract that exist.
+const VERBS: [&str; 18] = [
+    "demo", "example", "run", "check", "plan", "hub", "bucket", "worker", "upload", "status", "wait", "result", "errors",
+    "logs", "cancel", "reset", "completions", "submit",
+];
+
+#[test]
+fn every_verb_has_help() {
+    let project = Project::new(&[]);
+    for verb in VERBS {
+        let ran = project.bue(&[verb, "--help"]).expect(0);
+        assert!(ran.stdout.contains("Usage: bue"), "{verb}: {}", ran.stdout);
+        assert!(ran.stdout.lines().next().is_some_and(|line| line.ends_with('.')), "{verb} says what it does");
+    }
+    let help = project.bue(&["--help"]).expect(0).stdout;
+    assert!(!help.contains("sandbox-host"), "{help}");
+    assert!(project.bue(&["--version"]).expect(0).stdout.starts_with("bue "));
+}
+
+#[test]
+fn wrong_usage_is_code_2() {
+    let project = Project::new(&[("x.bue", "")]);
+    for arguments in [
+        &["frobnicate"][..],
+        &[],
+        &["run"],
+        &["run", "x.bue", "--nonsense"],
+        &["plan", "x.bue", "--format", "svg"],
+        &["hub", "-b", "nonsense"],
+        &["result", "not-an-id"],
+    ] {
+        let ran = project.bue(arguments).expect(2);
+        assert!(!ran.stderr.is_empty() && ran.stdout.is_empty(), "{arguments:?}: {ran:?}");
+    }
+}
+
+#[test]
+fn an_open_door_without_tokens_is_refused() {
+    let project = Project::new(&[]);
+    for verb in ["hub", "bucket"] {
+        project.bue(&[verb, "-b", "0.0.0.0:0"]).expect(2).says(&["token", "127.0.0.1"]);
+    }
+}
+
+#[test]
+fn an_unreachable_hub_is_code_3() {
+    let project = Project::script(&python("one", "def one():\n    return 1", "one()"));
+    // Port 1 is nobody's.
+    project.bue(&["status", "-b", "127.0.0.1:1"]).expect(3).says(&["127.0.0.1:1"]);
+    let arguments = ["upload", "-b", "127.0.0.1:1", "-k", "127.0.0.1:1", "-f", "x.bue"];
+    project.bue(&arguments).expect(3).says(&["127.0.0.1:1"]);
+}
+
+#[test]
+fn settings_come_from_the_environment_and_from_files() {
+    let project = Project::new(&[(".env", "PIPE_WORKER_HOST=127.0.0.1\nPIPE_WORKER_PORT=2\n")]);
+    project.bue(&["status"]).expect(3).says(&["127.0.0.1:2"]);
+    let mut command = project.command(&["status"]);
+    command.env("BUE_HUB", "127.0.0.1:3");
+    let output = command.output().expect("bue");
+    assert!(String::from_utf8_lossy(&output.stderr).contains("127.0.0.1:3"));
+    project.bue(&["status", "-b", "127.0.0.1:4"]).expect(3).says(&["127.0.0.1:4"]);
+
+    let project = Project::new(&[("bue.toml", "[client]\nhub = '127.0.0.1:5'\n")]);
+    project.bue(&["status"]).expect(3).says(&["127.0.0.1:5"]);
+    let project = Project::new(&[("bue.toml", "not toml")]);
+    project.bue(&["status"]).expect(2).says(&["bue.toml"]);
+}
+
+#[test]
+fn a_closed_pipe_is_no_error() {
+    prepare();
+    let project = Project::script(&python("big", "def big():\n    return ['x' * 100] * 5000", "big()"));
+    let mut command = project.command(&["run", "x.bue"]);
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("bue");
+    drop(child.stdout.take());
+    let mut talk = String::new();
+    child.stderr.take().expect("stderr").read_to_string(&mut talk).expect("UTF-8");
+    assert_eq!(child.wait().expect("an end").code(), Some(0), "{talk}");
+    assert!(!talk.contains("panic"), "{talk}");
+}
+
+#[test]
+fn ctrl_c_stops_a_run_with_code_130() {
+    prepare();
+    let code = "import time\ndef f(*args):\n    time.sleep(600)";
+    let project = Project::script(&[step("f", code), "f()\n".to_owned()].concat());
+    let mut child =
+        project.command(&["run", "x.bue"]).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("bue");
+    let mut lines = BufReader::new(child.stderr.take().expect("stderr")).lines();
+    // A run says now and then how it goes: when it does, the step sleeps.
+    lines.find(|line| line.as_ref().is_ok_and(|line| line.contains("1 running"))).expect("a running step").expect("UTF-8");
+    let told = Command::new("kill").args(["-INT", &child.id().to_string()]).status().expect("kill");
+    assert!(told.success());
+    let rest: Vec<String> = lines.map_while(Result::ok).collect();
+    assert_eq!(child.wait().expect("an end").code(), Some(130), "{rest:?}");
+    assert!(rest.iter().any(|line| line.contains("interrupted")), "{rest:?}");
+}
+
+#[test]
+fn completions_are_scripts() {
+    let project = Project::new(&[]);
+    for shell in ["bash", "zsh", "fish", "powershell", "elvish"] {
+        assert!(project.bue(&["completions", shell]).expect(0).stdout.contains("upload"), "{shell}");
+    }
+}
+
+#[test]
+fn no_colour_reaches_a_file() {
+    let ran = Project::script("b()\n").bue(&["check", "x.bue"]).expect(1);
+    assert!(!ran.stderr.contains('\u{1b}'), "{}", ran.stderr);
+    let output = bue().args(["check", "--help"]).output().expect("bue");
+    assert!(!output.stdout.contains(&0x1b));
+}

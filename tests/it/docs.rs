@@ -1,0 +1,103 @@
+//! What the documentation shows is true: its commands are understood, its scripts are checked, its links lead somewhere.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::project::Project;
+
+/// A block of code in a page.
+struct Block {
+    page: PathBuf,
+    language: String,
+    text: String,
+}
+
+/// Every page of documentation.
+fn pages() -> Vec<PathBuf> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut found = Vec::new();
+    for folder in [root.to_owned(), root.join("docs"), root.join("src/commands/example")] {
+        found.extend(markdown(&folder));
+    }
+    for example in fs::read_dir(root.join("examples")).expect("examples") {
+        found.extend(markdown(&example.expect("an entry").path()));
+    }
+    found
+}
+
+fn markdown(folder: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    entries.map(|entry| entry.path()).filter(|path| path.extension().is_some_and(|kind| kind == "md")).collect()
+}
+
+fn blocks() -> Vec<Block> {
+    pages().iter().flat_map(|page| blocks_of(page)).collect()
+}
+
+fn blocks_of(page: &Path) -> Vec<Block> {
+    let text = fs::read_to_string(page).expect("a page");
+    let parts: Vec<&str> = text.split("```").collect();
+    assert!(parts.len() % 2 == 1, "{}: a block of code is not closed", page.display());
+    let inside = parts.iter().skip(1).step_by(2);
+    inside
+        .map(|part| {
+            let (language, text) = part.split_once('\n').unwrap_or((part, ""));
+            Block { page: page.to_owned(), language: language.trim().to_owned(), text: text.to_owned() }
+        })
+        .collect()
+}
+
+/// The commands of a block that start `bue`, without prompt and comment.
+fn commands(block: &Block) -> Vec<Vec<String>> {
+    let lines = block.text.lines().map(|line| line.trim().trim_start_matches("$ "));
+    let lines = lines.map(|line| line.split(" #").next().unwrap_or_default().trim());
+    lines
+        .filter(|line| line.starts_with("bue "))
+        .map(|line| line.split_whitespace().skip(1).map(str::to_owned).collect())
+        .collect()
+}
+
+/// `--help` behind a command makes clap look at the flags before it and do nothing.
+#[test]
+fn every_command_shown_is_understood() {
+    let project = Project::new(&[]);
+    let mut seen = 0;
+    for block in blocks() {
+        for command in commands(&block) {
+            let plain: Vec<&str> = command.iter().map(String::as_str).take_while(|word| !is_shell(word)).collect();
+            let ran = project.bue(&[&plain[..], &["--help"]].concat());
+            assert_eq!(ran.code, 0, "{}: bue {}\n{}", block.page.display(), plain.join(" "), ran.stderr);
+            assert!(!ran.stdout.is_empty());
+            seen += 1;
+        }
+    }
+    assert!(seen >= 8, "only {seen} commands are shown");
+}
+
+fn is_shell(word: &str) -> bool {
+    ["|", ">", "&&", "&", ";"].contains(&word)
+}
+
+#[test]
+fn every_script_shown_is_a_script() {
+    for block in blocks().iter().filter(|block| block.language == "bue") {
+        let project = Project::script(&block.text);
+        let ran = project.bue(&["check", "x.bue"]);
+        assert_eq!(ran.code, 0, "{}:\n{}\n{}", block.page.display(), block.text, ran.stderr);
+    }
+}
+
+#[test]
+fn every_link_into_the_project_leads_somewhere() {
+    for page in pages() {
+        let text = fs::read_to_string(&page).expect("a page");
+        let folder = page.parent().expect("a folder");
+        for link in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
+            let path = link.split('#').next().unwrap_or_default();
+            if path.is_empty() || path.contains("://") {
+                continue;
+            }
+            assert!(folder.join(path).exists(), "{}: {link} leads nowhere", page.display());
+        }
+    }
+}

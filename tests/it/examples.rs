@@ -1,0 +1,85 @@
+//! What examples/ shows works, and says what its README says.
+
+use std::path::Path;
+
+use serde_json::{Value, json};
+
+use crate::project::{Project, Ran, prepare};
+
+/// Runs a script of an example, in place: it must not leave a file behind.
+fn example(folder: &str, script: &str) -> Ran {
+    prepare();
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples").join(folder);
+    let script = folder.join(script);
+    Project::new(&[]).bue(&["run", script.to_str().expect("UTF-8"), "--json"]).expect(0)
+}
+
+#[test]
+fn hello_says_hello() {
+    assert_eq!(example("hello", "pipeline.bue").last(), "HELLO FROM A FRESH SANDBOX!");
+}
+
+#[test]
+fn loops_gather_and_nest() {
+    let ran = example("loops", "pipeline.bue");
+    let json = ran.json();
+    let named = |name: &str| {
+        let results = json["results"].as_array().expect("results");
+        results.iter().find(|entry| entry["name"] == name).map(|entry| entry["value"].clone()).expect("a name")
+    };
+    assert_eq!(named("list_of_regions"), json!(["north", "east", "south"]));
+    let totals = [11, 12, 13].map(|shop| json!({"shop": shop, "total": shop * 6}));
+    assert_eq!(named("winner"), totals[2]);
+    assert_eq!(ran.last(), "shop 13 sold 78, the most in the first of 3 regions");
+    let nested = json["results"].as_array().expect("results").iter().map(|entry| &entry["value"]);
+    let nested = nested.filter_map(Value::as_array).find(|rounds| rounds.iter().any(|round| round == &json!(totals)));
+    assert_eq!(nested.map(Vec::len), Some(3), "a list of lists, one for each region");
+}
+
+#[test]
+fn sql_joins_two_tables() {
+    assert_eq!(example("sql", "pipeline.bue").last(), "Ada 130, Edsger 100");
+}
+
+#[test]
+fn both_spellings_of_the_report_give_the_same() {
+    let newer = example("report", "pipeline.bue");
+    let older = example("report", "pipeline.older.bue");
+    let accounts = newer.last();
+    assert_eq!(accounts, older.last());
+    let accounts = accounts.as_array().expect("one result an account");
+    assert_eq!(accounts.len(), 36);
+    assert_eq!(accounts[35]["account"], "Account 36");
+    assert!(accounts.iter().all(|account| account["highest_acos"].as_f64().is_some_and(|acos| acos > 0.0)));
+    assert!(accounts.iter().all(|account| account["rows"].as_u64().is_some_and(|rows| rows > 20)));
+}
+
+#[test]
+fn what_bue_example_writes_runs() {
+    prepare();
+    let project = Project::new(&[]);
+    project.bue_writes(&["example", "new"]).expect(0);
+    for file in ["new/example.bue", "new/example.py", "new/README.md", "new/.env.example"] {
+        assert!(project.path(file).is_file(), "{file}");
+    }
+    let ran = project.bue(&["run", "new/example.bue", "--json"]).expect(0);
+    assert_eq!(ran.last().as_array().map(Vec::len), Some(36));
+}
+
+#[test]
+fn bue_example_overwrites_only_when_told() {
+    let project = Project::new(&[("example.py", "mine")]);
+    project.bue(&["example"]).expect(1).says(&["example.py", "--force"]);
+    assert_eq!(std::fs::read_to_string(project.path("example.py")).expect("a file"), "mine");
+    project.bue_writes(&["example", "--force"]).expect(0);
+    assert_ne!(std::fs::read_to_string(project.path("example.py")).expect("a file"), "mine");
+}
+
+#[test]
+fn the_demo_runs_and_closes_with_a_table() {
+    prepare();
+    let ran = Project::new(&[]).bue(&["demo"]).expect(0);
+    for word in ["step", "request", "status", "download", "upload", "36"] {
+        assert!(ran.stdout.contains(word), "no `{word}` in:\n{}", ran.stdout);
+    }
+}

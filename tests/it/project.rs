@@ -1,0 +1,180 @@
+//! A folder with files in it, and `bue` run there.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::Once;
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// A folder that is gone after the test.
+pub(crate) struct Project {
+    folder: TempDir,
+}
+
+/// What a command left behind.
+#[derive(Debug)]
+pub(crate) struct Ran {
+    pub(crate) code: i32,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+impl Project {
+    /// A folder with these files.
+    pub(crate) fn new(files: &[(&str, &str)]) -> Self {
+        let project = Self { folder: TempDir::new().expect("a folder") };
+        for (path, text) in files {
+            project.write(path, text);
+        }
+        project
+    }
+
+    /// A folder with a script of one name.
+    pub(crate) fn script(text: &str) -> Self {
+        Self::new(&[("x.bue", text)])
+    }
+
+    pub(crate) fn path(&self, path: &str) -> PathBuf {
+        self.folder.path().join(path)
+    }
+
+    pub(crate) fn write(&self, path: &str, text: &str) {
+        let path = self.path(path);
+        fs::create_dir_all(path.parent().expect("a parent")).expect("folders");
+        fs::write(path, text).expect("a file");
+    }
+
+    /// The command, ready to be changed and started.
+    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = bue();
+        command.args(arguments).current_dir(self.folder.path());
+        command
+    }
+
+    /// Runs `bue` here. No run may panic or leave a file behind that it was not asked for.
+    pub(crate) fn bue(&self, arguments: &[&str]) -> Ran {
+        let before = self.files();
+        let ran = finish(self.command(arguments));
+        assert_eq!(self.files(), before, "stray files after bue {arguments:?}");
+        ran
+    }
+
+    /// Runs `bue` here, which may write files.
+    pub(crate) fn bue_writes(&self, arguments: &[&str]) -> Ran {
+        finish(self.command(arguments))
+    }
+
+    /// `bue run x.bue --json` in a machine that is prepared.
+    pub(crate) fn run(&self) -> Ran {
+        prepare();
+        self.bue(&["run", "x.bue", "--json"])
+    }
+
+    /// Every file here, by relative path.
+    pub(crate) fn files(&self) -> BTreeSet<PathBuf> {
+        let mut found = BTreeSet::new();
+        collect_files(self.folder.path(), &mut found);
+        found
+    }
+}
+
+impl Ran {
+    /// Checks the exit code.
+    #[track_caller]
+    pub(crate) fn expect(self, code: i32) -> Self {
+        assert_eq!(self.code, code, "stdout:\n{}\nstderr:\n{}", self.stdout, self.stderr);
+        self
+    }
+
+    /// stdout as JSON.
+    #[track_caller]
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_str(&self.stdout)
+            .unwrap_or_else(|error| panic!("{error}\nstdout:\n{}\nstderr:\n{}", self.stdout, self.stderr))
+    }
+
+    /// The values of the call statements, in order.
+    #[track_caller]
+    pub(crate) fn values(&self) -> Vec<Value> {
+        let results = self.json()["results"].as_array().expect("a list").clone();
+        results.into_iter().map(|result| result["value"].clone()).collect()
+    }
+
+    /// The value of the last call statement.
+    #[track_caller]
+    pub(crate) fn last(&self) -> Value {
+        self.values().pop().expect("a result")
+    }
+
+    /// Checks that stderr has all of these.
+    #[track_caller]
+    pub(crate) fn says(&self, parts: &[&str]) {
+        for part in parts {
+            assert!(self.stderr.contains(part), "no `{part}` in stderr:\n{}\nstdout:\n{}", self.stderr, self.stdout);
+        }
+    }
+}
+
+/// `bue`, with a cache that all tests share and none of the settings of whoever runs them.
+pub(crate) fn bue() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_bue"));
+    for (name, _) in std::env::vars_os() {
+        let ours = name.to_str().is_some_and(|name| {
+            ["BUE_", "PIPE_", "PIPELINE_", "BUCKET_", "POSTGRES_"].iter().any(|prefix| name.starts_with(prefix))
+        });
+        if ours {
+            command.env_remove(name);
+        }
+    }
+    command.env("BUE_CACHE_DIR", cache_dir()).env_remove("ENV_PATH").stdin(Stdio::null());
+    command
+}
+
+/// Prepares the Python sandbox once, so that no test measures that.
+pub(crate) fn prepare() {
+    static PREPARED: Once = Once::new();
+    PREPARED.call_once(|| {
+        let project = Project::script(&python("one", "def one():\n    return 1", "one()"));
+        project.bue(&["run", "x.bue", "--json"]).expect(0);
+    });
+}
+
+/// A script of one inline Python step, its calls behind it.
+pub(crate) fn python(name: &str, code: &str, calls: &str) -> String {
+    format!("{}\n{calls}\n", step(name, code))
+}
+
+/// An inline Python step whose function has the step's name.
+pub(crate) fn step(name: &str, code: &str) -> String {
+    format!("{name}:\n    python\n    {name}\n    `\n{code}\n`\n")
+}
+
+fn cache_dir() -> &'static Path {
+    Path::new(concat!(env!("CARGO_TARGET_TMPDIR"), "/cache"))
+}
+
+fn finish(mut command: Command) -> Ran {
+    let output = command.output().expect("bue starts");
+    let ran = Ran {
+        code: output.status.code().expect("an exit code, not a signal"),
+        stdout: String::from_utf8(output.stdout).expect("UTF-8"),
+        stderr: String::from_utf8(output.stderr).expect("UTF-8"),
+    };
+    for word in ["panicked", "RUST_BACKTRACE", "a bug in bue"] {
+        assert!(!ran.stderr.contains(word), "a panic reached the user:\n{}", ran.stderr);
+    }
+    ran
+}
+
+fn collect_files(folder: &Path, found: &mut BTreeSet<PathBuf>) {
+    for entry in fs::read_dir(folder).expect("a folder") {
+        let path = entry.expect("an entry").path();
+        if path.is_dir() {
+            collect_files(&path, found);
+        }
+        found.insert(path);
+    }
+}

@@ -1,0 +1,306 @@
+//! Values, loops, pending, reset, tracebacks: what `bue run` makes of scripts.
+
+use serde_json::{Value, json};
+
+use crate::project::{Project, python, step};
+
+/// Runs a script of inline steps to its end.
+#[track_caller]
+fn values(script: &str) -> Vec<Value> {
+    Project::script(script).run().expect(0).values()
+}
+
+#[test]
+fn json_is_one_entry_a_call_statement() {
+    let script = [
+        step("two", "def two():\n    return 2"),
+        step("double", "def double(x):\n    return x * 2"),
+        "four = two | double\nv = four()\ndouble(v)\n".to_owned(),
+    ];
+    let ran = Project::script(&script.concat()).run().expect(0);
+    let json = ran.json();
+    assert_eq!(json["state"], "completed");
+    assert!(json["run"].as_str().is_some_and(|id| id.len() == 36));
+    assert_eq!(json["failed"], json!([]));
+    let lines: Vec<&Value> = json["results"].as_array().expect("a list").iter().map(|entry| &entry["line"]).collect();
+    assert_eq!(lines, [&json!(14), &json!(15)]);
+    assert_eq!(json["results"][0]["name"], "v");
+    assert_eq!(json["results"][1]["name"], Value::Null);
+    assert_eq!(ran.values(), [json!(4), json!(8)]);
+    assert_eq!(json.as_object().expect("an object").keys().collect::<Vec<_>>(), ["run", "state", "results", "failed"]);
+}
+
+#[test]
+fn without_json_the_last_calls_are_printed() {
+    let script = [step("one", "def one(*args):\n    return [1, *args]"), "a = one()\none(a)\none()\n".to_owned()];
+    let project = Project::script(&script.concat());
+    crate::project::prepare();
+    let ran = project.bue(&["run", "x.bue"]).expect(0);
+    assert_eq!(ran.stdout, "[1,[1]]\n[1]\n");
+}
+
+#[test]
+fn values_of_every_kind_survive_three_steps() {
+    let make = r#"
+import datetime, decimal, uuid
+def make():
+    zone = datetime.timezone(datetime.timedelta(hours=2))
+    return {
+        'uuid': uuid.UUID(int=7), 'decimal': decimal.Decimal('1.50'), 'bytes': b'\x00\xff', 'big': 2 ** 70,
+        'date': datetime.date(2026, 9, 30), 'time': datetime.time(12, 30),
+        'local': datetime.datetime(2026, 9, 30, 12, 30), 'zoned': datetime.datetime(2026, 9, 30, 12, 30, tzinfo=zone),
+        'tuple': (1, (2,)), 'none': None, 'text': 'é\n', 'float': 1.5, 'negative': -(2 ** 63), 'true': True,
+        'nested': [{'a': [b'x']}], 3: 'three',
+    }"#;
+    let same = "def same(value):\n    return value";
+    let names = r#"
+def names(value):
+    kinds = {str(key): type(each).__name__ for key, each in value.items()}
+    return [kinds, value['decimal'] + 1, value['big'] + 1, value['zoned'].utcoffset().total_seconds(), value]"#;
+    let script =
+        [step("make", make), step("same", same), step("names", names), "p = make | same | names\np()\n".to_owned()];
+    let value = Project::script(&script.concat()).run().expect(0).last();
+    assert_eq!(
+        value[0],
+        json!({
+            "uuid": "UUID", "decimal": "Decimal", "bytes": "bytes", "big": "int", "date": "date", "time": "time",
+            "local": "datetime", "zoned": "datetime", "tuple": "tuple", "none": "NoneType", "text": "str",
+            "float": "float", "negative": "int", "true": "bool", "nested": "list", "3": "str",
+        })
+    );
+    assert_eq!(value[1], "2.50");
+    assert_eq!(value[2].to_string(), "1180591620717411303425");
+    assert_eq!(value[3], 7200.0);
+    let same = &value[4];
+    assert_eq!(same["uuid"], "00000000-0000-0000-0000-000000000007");
+    assert_eq!(same["bytes"], "AP8=");
+    assert_eq!(same["date"], "2026-09-30");
+    assert_eq!(same["zoned"], "2026-09-30T12:30:00+02:00");
+    assert_eq!(same["tuple"], json!([1, [2]]));
+    assert_eq!(same["nested"], json!([{"a": ["eA=="]}]));
+    assert_eq!(same["negative"], json!(i64::MIN));
+}
+
+#[test]
+fn every_job_has_chance_of_its_own() {
+    let code = r#"
+import os, random, secrets, uuid
+seed = random.random()
+def draw(number):
+    return [random.random(), uuid.uuid4().hex, secrets.token_hex(8), os.urandom(8).hex(), hash('x')]"#;
+    let script = [
+        step("draw", code),
+        step("many", "def many():\n    return list(range(12))"),
+        "for n in many():\n    draw(n)\n".to_owned(),
+    ];
+    let rounds = Project::script(&script.concat()).run().expect(0).last();
+    let rounds = rounds.as_array().expect("rounds");
+    assert_eq!(rounds.len(), 12);
+    for kind in 0..4 {
+        let mut drawn: Vec<String> = rounds.iter().map(|round| round[kind].to_string()).collect();
+        drawn.sort();
+        drawn.dedup();
+        assert_eq!(drawn.len(), 12, "two jobs drew the same number of kind {kind}");
+    }
+}
+
+#[test]
+fn a_pending_step_is_asked_again_with_the_same_inputs() {
+    let wait = r"
+import time
+from buelon.core.step import Result, StepStatus
+def wait(until):
+    if time.time() < until:
+        return Result(status=StepStatus.pending, delay=0.05)
+    return until";
+    let script = [
+        step("start", "import time\ndef start():\n    return time.time() + 0.3"),
+        step("wait", wait),
+        "p = start | wait\np()\n".to_owned(),
+    ];
+    assert!(values(&script.concat())[0].is_f64());
+}
+
+/// Half of the rounds answer `reset`, by chance: that none of forty does would be one in a million million.
+#[test]
+fn a_reset_starts_its_call_again_from_the_first_step() {
+    let second = r"
+import random
+from bue import Result, StepStatus
+def second(pair):
+    if random.random() < 0.5:
+        return Result(status=StepStatus.reset, delay=0.01)
+    return pair";
+    let script = [
+        step("numbers", "def numbers():\n    return list(range(40))"),
+        step("first", "import time\ndef first(number):\n    return [number, time.time()]"),
+        step("second", second),
+        step("last", "def last(pair):\n    return pair[0]"),
+        "p = first | second | last\nfor n in numbers():\n    p(n)\n".to_owned(),
+    ];
+    assert_eq!(values(&script.concat())[1], json!((0..40).collect::<Vec<_>>()));
+}
+
+#[test]
+fn a_generator_feeds_a_loop_and_async_steps_are_awaited() {
+    let script = [
+        step("numbers", "def numbers():\n    for n in range(3):\n        yield {'n': n}"),
+        step("later", "import asyncio\nasync def later(x):\n    await asyncio.sleep(0.01)\n    return x['n'] * 10"),
+        "for n in numbers():\n    later(n)\n".to_owned(),
+    ];
+    assert_eq!(values(&script.concat())[1], json!([0, 10, 20]));
+}
+
+#[test]
+fn nested_loops_nest_their_results() {
+    let script = [
+        step("outer", "def outer():\n    return [0, 1, 2]"),
+        step("inner", "def inner(n):\n    return list(range(n))"),
+        step("pair", "def pair(a, b):\n    return [a, b]"),
+        "for a in outer():\n    for b in inner(a):\n        pair(a, b)\n".to_owned(),
+    ];
+    assert_eq!(
+        values(&script.concat()),
+        [json!([0, 1, 2]), json!([[], [0], [0, 1]]), json!([[], [[1, 0]], [[2, 0], [2, 1]]])]
+    );
+}
+
+#[test]
+fn a_loop_over_nothing_runs_nothing() {
+    let script =
+        [step("none", "def none():\n    return []"), step("f", "def f(x):\n    return x"), "for x in none():\n    f(x)\n".into()];
+    assert_eq!(values(&script.concat()), [json!([]), json!([])]);
+}
+
+#[test]
+fn all_parents_come_before_a_child() {
+    let script = [
+        step("slow", "import time\ndef slow():\n    time.sleep(0.3)\n    return 'slow'"),
+        step("quick", "def quick():\n    return 'quick'"),
+        step("both", "def both(*args):\n    return list(args)"),
+        "s = slow()\nq = quick()\nboth(q, s, q)\n".to_owned(),
+    ];
+    assert_eq!(values(&script.concat())[2], json!(["quick", "slow", "quick"]));
+}
+
+#[test]
+fn neighbours_are_imported_and_files_keep_their_names() {
+    let project = Project::new(&[
+        ("x.bue", "import python (run) steps/main.py\nrun()\n"),
+        ("steps/main.py", "import near\nfrom pkg.deep import word\n\ndef run():\n    return [near.WORD, word(), __name__]\n"),
+        ("steps/near.py", "WORD = 'near'\n"),
+        ("pkg/__init__.py", ""),
+        ("pkg/deep.py", "from . import base\ndef word():\n    return base.WORD\n"),
+        ("pkg/base.py", "WORD = 'deep'\n"),
+    ]);
+    let value = project.run().expect(0).last();
+    assert_eq!(value[0], "near");
+    assert_eq!(value[1], "deep");
+}
+
+#[test]
+fn a_traceback_names_the_users_file_and_line() {
+    let project = Project::new(&[
+        ("x.bue", "import python (fail) steps.py\nfail()\n"),
+        ("steps.py", "import helper\n\ndef fail():\n    return helper.divide(1)\n"),
+        ("helper.py", "def divide(x):\n    return x / 0\n"),
+    ]);
+    let ran = project.run().expect(1);
+    ran.says(&["steps.py", "line 4", "in fail", "helper.py", "line 2", "in divide", "ZeroDivisionError"]);
+    assert_eq!(ran.json()["state"], "failed");
+}
+
+#[test]
+fn a_traceback_of_inline_code_names_the_scripts_line() {
+    let script = "# one\n# two\nfail:\n    python\n    fail\n    `\ndef fail():\n    raise KeyError('gone')\n`\nfail()\n";
+    let ran = Project::script(script).run().expect(1);
+    ran.says(&["x.bue", "line 8", "KeyError", "gone"]);
+}
+
+#[test]
+fn a_failed_job_is_told_with_its_last_lines_and_what_it_blocks() {
+    let script = [
+        step("bad", "def bad():\n    print('about to fail')\n    raise ValueError('no such account')"),
+        step("good", "def good():\n    return 'fine'"),
+        step("after", "def after(x):\n    return x"),
+        "p = bad | after\np()\ng = good()\n".to_owned(),
+    ];
+    let ran = Project::script(&script.concat()).run().expect(1);
+    ran.says(&["step `bad`", "ValueError: no such account", "about to fail", "after"]);
+    let json = ran.json();
+    assert_eq!(json["state"], "failed");
+    assert_eq!(json["results"][0]["value"], Value::Null);
+    assert_eq!(json["results"][1]["value"], "fine");
+    assert_eq!(json["failed"].as_array().map(Vec::len), Some(1));
+    assert_eq!(json["failed"][0]["step"], "bad");
+    assert_eq!(json["failed"][0]["attempts"], 1);
+    assert!(json["failed"][0]["job"].is_u64());
+    assert!(json["failed"][0]["error"].as_str().expect("a text").contains("no such account"));
+}
+
+#[test]
+fn an_error_is_tried_again_as_often_as_the_script_says() {
+    let script =
+        format!("!retries 1\n{}", python("bad", "def bad():\n    raise ValueError('again')", "bad()"));
+    let ran = Project::script(&script).run().expect(1);
+    assert_eq!(ran.json()["failed"][0]["attempts"], 2);
+}
+
+#[test]
+fn a_cancelled_round_gives_null_and_the_others_go_on() {
+    let code = r"
+from buelon.core.step import Result, StepStatus
+def odd(n):
+    return Result(status=StepStatus.cancel) if n % 2 == 0 else n";
+    let script = [
+        step("numbers", "def numbers():\n    return [1, 2, 3]"),
+        step("odd", code),
+        step("next", "def next(n):\n    return n + 1"),
+        "p = odd | next\nfor n in numbers():\n    p(n)\n".to_owned(),
+    ];
+    let ran = Project::script(&script.concat()).run().expect(0);
+    assert_eq!(ran.json()["state"], "completed");
+    assert_eq!(ran.last(), json!([2, null, 4]));
+}
+
+#[test]
+fn rows_go_into_sql_and_come_out_again() {
+    let script = [
+        step("rows", "def rows():\n    return [{'a': 1, 'b': b'x'}, {'a': 2, 'c': None}]"),
+        "sql:\n    sqlite3\n    t\n    `SELECT a * 10 AS ten, typeof(b) AS kind, '{{scope}}' AS scope FROM t ORDER BY a`\n".into(),
+        "p = rows | sql\np()\n".to_owned(),
+    ];
+    let expected = json!([{"ten": 10, "kind": "blob", "scope": "default"}, {"ten": 20, "kind": "null", "scope": "default"}]);
+    assert_eq!(values(&script.concat())[0], expected);
+}
+
+#[test]
+fn a_large_value_travels_through_the_bucket() {
+    let script = [
+        step("make", "def make():\n    return 'x' * 3_000_000"),
+        step("measure", "def measure(text):\n    return len(text)"),
+        "p = make | measure\nbig = make()\np()\n".to_owned(),
+    ];
+    let values = values(&script.concat());
+    assert_eq!(values[0].as_str().map(str::len), Some(3_000_000));
+    assert_eq!(values[1], 3_000_000);
+}
+
+#[test]
+fn a_loop_of_two_thousand_rounds_prints_all_of_them() {
+    let script = [
+        step("many", "def many():\n    return range(2000)"),
+        step("f", "def f(n):\n    return n"),
+        "for n in many():\n    f(n)\n".to_owned(),
+    ];
+    assert_eq!(values(&script.concat())[1], json!((0..2000).collect::<Vec<_>>()));
+}
+
+#[test]
+fn data_is_kept_where_the_user_says() {
+    crate::project::prepare();
+    let project = Project::script(&python("one", "def one():\n    return 1", "one()"));
+    project.bue_writes(&["run", "x.bue", "--data", "kept"]).expect(0);
+    let files: Vec<String> = project.files().iter().map(|path| path.display().to_string()).collect();
+    assert!(files.iter().any(|path| path.contains("kept/hub.db")), "{files:?}");
+}

@@ -1,0 +1,115 @@
+//! Hub, bucket and worker as processes of their own, and the verbs that talk to them.
+
+use std::io::{BufRead, BufReader};
+use std::process::{Child, ChildStderr, Command, Stdio};
+
+use serde_json::json;
+use tempfile::TempDir;
+
+use crate::project::{Project, Ran, bue, prepare, step};
+
+/// A server that is ended with the test.
+struct Server {
+    child: Child,
+    address: String,
+    /// Kept open, so that the server may go on talking.
+    _talk: BufReader<ChildStderr>,
+}
+
+impl Server {
+    /// Starts one and reads from its talk where it listens, if it does.
+    fn start(folder: &TempDir, arguments: &[&str]) -> Self {
+        let mut command = bue();
+        command.args(arguments).current_dir(folder.path()).stdout(Stdio::null()).stderr(Stdio::piped());
+        let mut child = command.spawn().expect("bue");
+        let mut talk = BufReader::new(child.stderr.take().expect("stderr"));
+        let mut said = String::new();
+        let address = loop {
+            let mut line = String::new();
+            assert_ne!(talk.read_line(&mut line).expect("talk"), 0, "bue {arguments:?} ended: {said}");
+            said.push_str(&line);
+            if let Some((_, rest)) = line.split_once("listens on ") {
+                break rest.split([',', ' ', '\n']).next().unwrap_or_default().to_owned();
+            }
+            if line.contains("serves") {
+                break String::new();
+            }
+        };
+        Self { child, address, _talk: talk }
+    }
+
+    /// Ends it politely, and checks that it ends well.
+    fn stop(mut self) {
+        let told = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status().expect("kill");
+        assert!(told.success());
+        assert_eq!(self.child.wait().expect("an end").code(), Some(0));
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// The seeds' production recipe: four commands.
+#[test]
+fn a_script_runs_on_services_of_their_own() {
+    prepare();
+    let folder = TempDir::new().expect("a folder");
+    let bucket = Server::start(&folder, &["bucket", "-b", "127.0.0.1:0", "--store", "dir:blobs"]);
+    let arguments = ["hub", "-b", "127.0.0.1:0", "-k", &bucket.address, "--store", "sqlite:hub.db"];
+    let hub = Server::start(&folder, &arguments);
+    let arguments = ["worker", "-b", &hub.address, "-k", &bucket.address, "--sandbox", "-s", "default", "--slots", "4"];
+    let worker = Server::start(&folder, &arguments);
+
+    let script = [
+        step("one", "def one():\n    print('said by one')\n    return 'x' * 100000"),
+        step("bad", "def bad(text):\n    print('said by bad')\n    raise ValueError(len(text))"),
+        "p = one | bad\np()\none()\n".to_owned(),
+    ];
+    let project = Project::new(&[("x.bue", &script.concat()), ("bue.toml", &client(&hub, &bucket))]);
+    let ran = project.bue(&["upload", "-f", "x.bue", "--wait"]).expect(1);
+    ran.says(&["step `bad`", "ValueError: 100000", "said by bad"]);
+    let run = ran.stdout.trim().to_owned();
+
+    let result = project.bue(&["result", &run, "--json"]).expect(1).json();
+    assert_eq!(result["state"], "failed");
+    assert_eq!(result["results"][0]["value"], json!(null));
+    assert_eq!(result["results"][1]["value"].as_str().map(str::len), Some(100_000));
+    let job = result["failed"][0]["job"].to_string();
+    assert!(project.bue(&["logs", &job]).expect(0).stdout.contains("said by bad"));
+    assert!(project.bue(&["errors", &run]).expect(0).stdout.contains("ValueError: 100000"));
+    assert_eq!(project.bue(&["errors", "-e", "ValueError"]).expect(0).stdout, "");
+    assert!(project.bue(&["status"]).expect(0).stdout.contains(&run));
+    assert!(project.bue(&["status", &run]).expect(0).stdout.contains("bad"));
+    assert_eq!(project.bue(&["status", &run, "--json"]).expect(0).json()["state"], "failed");
+    project.bue(&["wait", &run]).expect(1);
+    project.bue(&["reset", &run]).expect(0).says(&["1 job"]);
+    project.bue(&["wait", &run]).expect(1);
+    assert_refused(&project.bue(&["wait", "01900000-0000-7000-8000-000000000000"]), "run");
+
+    let run = project.bue(&["submit", "-f", "x.bue", "--json"]).expect(0).json()["run"].as_str().expect("an id").to_owned();
+    project.bue(&["cancel", &run]).expect(0);
+    for server in [worker, hub, bucket] {
+        server.stop();
+    }
+}
+
+fn client(hub: &Server, bucket: &Server) -> String {
+    format!("[client]\nhub = '{}'\nbucket = '{}'\n", hub.address, bucket.address)
+}
+
+fn assert_refused(ran: &Ran, word: &str) {
+    assert!(ran.code == 1 || ran.code == 3, "{ran:?}");
+    assert!(ran.stderr.contains(word), "{ran:?}");
+}
+
+#[test]
+fn a_worker_without_a_hub_waits_for_one() {
+    prepare();
+    let folder = TempDir::new().expect("a folder");
+    let arguments = ["worker", "-b", "127.0.0.1:1", "-k", "127.0.0.1:1", "--sandbox", "-s", "default"];
+    Server::start(&folder, &arguments).stop();
+}
