@@ -1,1 +1,86 @@
+//! Script text to a [`Plan`], with complaints.
+//!
+//! ```text
+//! text --lexer--> tokens --parse--> tree --build--> Plan
+//!            \________\________________\____ complaints --render--> what a person reads
+//! ```
+//!
+//! Nothing here touches disk, network, clock or environment. Whatever the text, there is an answer: a plan, or complaints,
+//! or both if these are warnings only. All work is linear in the text's length and bounded. The grammar is in `GRAMMAR.md`.
+#![forbid(unsafe_code)]
 
+mod build;
+mod code;
+mod complaint;
+mod definition;
+mod duration;
+mod explain;
+mod expr;
+mod inline;
+mod language;
+mod lexer;
+mod names;
+mod origin;
+mod parse;
+mod plan_json;
+mod plan_mermaid;
+mod plan_text;
+pub mod python;
+mod render;
+mod setting;
+mod settings;
+mod source;
+mod sources;
+mod suggest;
+mod tree;
+
+use bue_model::Plan;
+
+pub use build::{MAX_NODES, MAX_PLAN_BYTES};
+pub use code::CODES;
+pub use complaint::{Complaint, Label, MAX_COMPLAINTS, Severity};
+pub use explain::explain;
+pub use plan_json::plan_json;
+pub use plan_mermaid::plan_mermaid;
+pub use plan_text::plan_text;
+pub use render::render;
+pub use source::{MAX_SCRIPT, Position, Script, Span};
+pub use sources::{FileText, Purpose, check_sources};
+
+use complaint::{Complaints, Draft};
+use lexer::Kind;
+use origin::Origins;
+
+/// What a script came to.
+#[derive(Debug)]
+pub struct Compiled {
+    /// `Some` if no complaint is an error.
+    pub plan: Option<Plan>,
+    /// In the order of the text. What files say comes from [`check_sources`].
+    pub complaints: Vec<Complaint>,
+    /// Where steps and calls stand in the text.
+    origins: Origins,
+}
+
+/// Reads a script. Never fails: what is wrong is in the complaints.
+#[must_use]
+pub fn compile(script: Script<'_>) -> Compiled {
+    if script.text.len() > MAX_SCRIPT {
+        return too_large(script);
+    }
+    let mut complaints = Complaints::new(script);
+    let tokens = lexer::tokens(&mut complaints);
+    let tree = parse::parse(&tokens.list, &mut complaints);
+    let cut = tokens.list.iter().any(|token| token.kind == Kind::OpenCode);
+    let built = build::build(&tree, cut, &mut complaints);
+    let plan = (!complaints.any_error()).then_some(built.plan);
+    let origins = Origins::new(&built.steps, built.calls, &complaints.lines);
+    Compiled { plan, complaints: complaints.finish(), origins }
+}
+
+fn too_large(script: Script<'_>) -> Compiled {
+    let mut complaints = Complaints::new(Script { path: script.path, text: "" });
+    let message = format!("this script is longer than {MAX_SCRIPT} bytes");
+    complaints.add(Draft::new(code::TOO_LARGE, Span { start: 0, end: 0 }, message).hint("split it"));
+    Compiled { plan: None, complaints: complaints.finish(), origins: Origins::default() }
+}

@@ -1,0 +1,133 @@
+//! Names that mean nothing, and what may have been meant.
+
+use super::Builder;
+use crate::code;
+use crate::complaint::Draft;
+use crate::names::Definition;
+use crate::source::Span;
+use crate::tree::{Block, Name, Statement};
+
+/// The result that a statement binds.
+pub(super) fn bound_name<'t>(statement: &'t Statement<'_>) -> Option<&'t Name<'t>> {
+    match statement {
+        Statement::Call(call) => call.result.as_ref(),
+        Statement::Gather(gather) => Some(&gather.result),
+        _ => None,
+    }
+}
+
+impl<'t> Builder<'t, '_, '_> {
+    /// Notes where each result of the file is bound first.
+    pub(super) fn collect_results(&mut self, block: &'t Block<'_>) {
+        for statement in &block.statements {
+            if let Some(name) = bound_name(statement) {
+                self.results_of_file.entry(&name.text).or_insert(name.span);
+            }
+            if let Statement::Loop(inner) = statement {
+                self.collect_results(&inner.body);
+            }
+        }
+    }
+
+    /// Could the name have been defined in what was not read?
+    fn is_excused(&self, name: &str) -> bool {
+        self.cut || self.full || name.split([' ']).all(|word| self.lost.contains(word))
+    }
+
+    /// For a chain's name that means no step: what to complain about, if its pipe is called.
+    pub(super) fn not_a_step(
+        &mut self,
+        name: &Name<'_>,
+        other: Option<Definition>,
+    ) -> Option<(Span, String, Option<String>)> {
+        if matches!(other, Some(Definition::Pipe(_))) {
+            let message = format!("`{}` is a pipe, and pipes are made of steps", name.text);
+            return Some((
+                name.span,
+                message,
+                Some("name its steps, or pass its result on: `r = p()`, then `q(r)`".into()),
+            ));
+        }
+        if self.is_excused(&name.text) {
+            return None;
+        }
+        let nearest = self.suggester.nearest(&name.text, self.definitions.known());
+        let hint = nearest.map(|nearest| format!("did you mean `{nearest}`?"));
+        Some((name.span, format!("there is no step `{}`", name.text), hint))
+    }
+
+    pub(super) fn unknown_target(&mut self, name: &Name<'_>) {
+        if self.is_excused(&name.text) {
+            return;
+        }
+        let message = format!("there is no pipe or step `{}`", name.text);
+        let draft = Draft::new(code::UNKNOWN_TARGET, name.span, message);
+        let nearest = self.suggester.nearest(&name.text, self.definitions.known());
+        let hint = match nearest {
+            Some(nearest) => format!("did you mean `{nearest}()`?"),
+            None => format!("define it: `{} = first step | second step`", name.text),
+        };
+        self.complain(draft.hint(hint));
+    }
+
+    pub(super) fn unknown_result(&mut self, name: &Name<'_>) {
+        if self.headless == 0 && !self.is_excused(&name.text) {
+            let draft = self.missing_result(name);
+            self.complain(draft);
+        }
+    }
+
+    fn missing_result(&mut self, name: &Name<'_>) -> Draft {
+        let text = &*name.text;
+        if let Some(ended) = self.ended.get(text) {
+            let message = format!("`{text}` ended with its loop");
+            return Draft::new(code::RESULT_ENDED, name.span, message)
+                .and(*ended, "it is bound here, inside the loop")
+                .hint("indent this line into the loop, or collect: `all = [p(x) for x in list()]`");
+        }
+        if let Some(below) = self.results_of_file.get(text).filter(|span| span.start > name.span.start) {
+            let message = format!("`{text}` has no value yet");
+            return Draft::new(code::RESULT_BELOW, name.span, message)
+                .and(*below, "it gets its value here")
+                .hint("move this line below the call that gives the value");
+        }
+        if self.definitions.get(text).is_some() {
+            let message = format!("`{text}` is not a result");
+            return Draft::new(code::NOT_A_RESULT, name.span, message)
+                .hint(format!("to pass on what it gives, call it: `{text}()`"));
+        }
+        let nearest = self.suggester.nearest(text, self.results.known());
+        let hint = match nearest {
+            Some(nearest) => format!("did you mean `{nearest}`?"),
+            None => format!("arguments are results of calls above: `{text} = pipe()`"),
+        };
+        Draft::new(code::UNKNOWN_RESULT, name.span, format!("there is no result `{text}`")).hint(hint)
+    }
+
+    /// Unknown steps are an error in a pipe that is called and a warning in one that is not.
+    pub(super) fn check_pipes(&mut self) {
+        for pipe in &mut self.pipes {
+            let code = if pipe.used { code::UNKNOWN_STEP } else { code::UNKNOWN_STEP_UNUSED };
+            for (span, message, hint) in core::mem::take(&mut pipe.unknown) {
+                self.complaints.add(Draft::new(code, span, message).maybe_hint(hint));
+            }
+        }
+    }
+
+    /// Only where nothing is wrong otherwise: a use may stand in what could not be read.
+    pub(super) fn warn_of_unused(&mut self) {
+        if self.complaints.any_error() {
+            return;
+        }
+        for step in self.steps.iter().filter(|step| !step.used) {
+            let message = format!("step `{}` is never used", step.name.text);
+            let hint = format!("put it into a pipe, or call it: `{}()`", step.name.text);
+            self.complaints.add(Draft::new(code::UNUSED_STEP, step.name.span, message).hint(hint));
+        }
+        for pipe in self.pipes.iter().filter(|pipe| !pipe.used) {
+            let message = format!("pipe `{}` is never called", pipe.name.text);
+            let draft = Draft::new(code::UNUSED_PIPE, pipe.name.span, message);
+            self.complaints.add(draft.hint(format!("`{}()`", pipe.name.text)));
+        }
+    }
+}

@@ -1,0 +1,47 @@
+//! Names of languages, and what names of functions and files look like.
+
+use bue_model::plan::Language;
+
+use crate::lexer::{begins_word, continues_word};
+
+const NAMES: &[(&str, Language)] = &[
+    ("python", Language::Python),
+    ("python3", Language::Python),
+    ("py", Language::Python),
+    ("sqlite3", Language::Sqlite3),
+    ("sqlite", Language::Sqlite3),
+    ("postgres", Language::Postgres),
+    ("postgresql", Language::Postgres),
+    ("pg", Language::Postgres),
+    ("rust", Language::Rust),
+    ("go", Language::Go),
+    ("c", Language::C),
+    ("cpp", Language::Cpp),
+    ("c++", Language::Cpp),
+    ("wasm", Language::Wasm),
+];
+
+/// The language of a name.
+pub(crate) fn find(name: &str) -> Option<Language> {
+    NAMES.iter().find(|(known, _)| *known == name).map(|(_, language)| *language)
+}
+
+/// All names.
+pub(crate) fn names() -> impl Iterator<Item = &'static str> {
+    NAMES.iter().map(|(name, _)| *name)
+}
+
+/// `name`, `Class.method`, or words with single spaces.
+pub(crate) fn is_dotted_name(text: &str) -> bool {
+    text.split('.').all(|part| {
+        let mut chars = part.chars();
+        let inner = |char: char| char == ' ' || continues_word(char);
+        chars.next().is_some_and(begins_word) && chars.all(inner) && !part.ends_with(' ')
+    })
+}
+
+/// Does it look like a file rather than a function?
+pub(crate) fn is_path(text: &str) -> bool {
+    const ENDS: &[&str] = &[".py", ".sql", ".rs", ".go", ".c", ".cpp", ".cc", ".wasm"];
+    text.contains('/') || ENDS.iter().any(|end| text.ends_with(end))
+}

@@ -1,0 +1,167 @@
+//! Tokens to a tree. Parsing never fails: what cannot be read gets a complaint and is left out, and the next line is read
+//! as if nothing had happened. Looks ahead a fixed number of tokens, or to the end of the line; never goes back.
+
+mod call;
+mod import;
+mod looping;
+mod name;
+mod pipe;
+mod recovery;
+mod setting;
+mod statement;
+mod step;
+
+use std::collections::HashSet;
+
+use crate::complaint::{Complaints, Draft};
+use crate::lexer::{Kind, Token};
+use crate::source::Span;
+use crate::tree::Block;
+
+/// What was read of a script.
+pub(crate) struct Tree<'a> {
+    /// The statements that could be read, at least in part.
+    pub(crate) block: Block<'a>,
+    /// Words of the statements that could not. They may be what defines a name that seems to be unknown.
+    pub(crate) lost: HashSet<&'a str>,
+}
+
+/// The tree of the tokens of a script.
+pub(crate) fn parse<'a>(tokens: &[Token], complaints: &mut Complaints<'a>) -> Tree<'a> {
+    let text = complaints.script.text;
+    let unit = DEFAULT_UNIT.to_owned();
+    let lost = HashSet::new();
+    let mut parser = Parser { text, tokens, at: 0, complaints, unit, odd_width: None, loops: 0, column: 0, lost };
+    let block = parser.block(0, None);
+    Tree { block, lost: parser.lost }
+}
+
+/// The indentation unit of files that do not say `TAB = …`.
+const DEFAULT_UNIT: &str = "    ";
+
+/// A complaint has been made about what could not be read.
+struct Reported;
+
+type Parsed<T> = Result<T, Reported>;
+
+struct Parser<'a, 't, 'c> {
+    text: &'a str,
+    /// The last one is [`Kind::End`] and is never stepped over.
+    tokens: &'t [Token],
+    at: usize,
+    complaints: &'c mut Complaints<'a>,
+    /// What one level of indentation is in this file.
+    unit: String,
+    /// Indentation that was complained about last.
+    odd_width: Option<usize>,
+    /// Loops around the current line.
+    loops: u32,
+    /// Indentation of the statement that is read.
+    column: usize,
+    /// Words of what could not be read.
+    lost: HashSet<&'a str>,
+}
+
+impl<'a> Parser<'a, '_, '_> {
+    /// The token `ahead` places further on.
+    fn peek_at(&self, ahead: usize) -> Token {
+        let end = Token { kind: Kind::End, span: Span::new(self.text.len(), self.text.len()) };
+        self.tokens.get(self.at + ahead).or(self.tokens.last()).copied().unwrap_or(end)
+    }
+
+    fn peek(&self) -> Token {
+        self.peek_at(0)
+    }
+
+    fn kind(&self) -> Kind {
+        self.peek().kind
+    }
+
+    fn next(&mut self) -> Token {
+        let token = self.peek();
+        if token.kind != Kind::End {
+            self.at += 1;
+        }
+        token
+    }
+
+    /// The token before the current one, or the current one if it is the first.
+    fn last(&self) -> Token {
+        self.at.checked_sub(1).and_then(|at| self.tokens.get(at)).copied().unwrap_or(self.peek())
+    }
+
+    fn text_of(&self, token: Token) -> &'a str {
+        token.span.of(self.text)
+    }
+
+    fn is_mark(&self, mark: u8) -> bool {
+        self.kind() == Kind::Mark(mark)
+    }
+
+    fn is_word(&self, word: &str) -> bool {
+        let token = self.peek();
+        token.kind == Kind::Word && self.text_of(token) == word
+    }
+
+    /// Takes a mark if it stands here.
+    fn eat(&mut self, mark: u8) -> Option<Token> {
+        self.is_mark(mark).then(|| self.next())
+    }
+
+    fn at_line_end(&self) -> bool {
+        matches!(self.kind(), Kind::Line | Kind::End)
+    }
+
+    /// Inside brackets the ends of lines mean nothing.
+    fn gap(&mut self) {
+        while self.kind() == Kind::Line {
+            self.next();
+        }
+    }
+
+    /// What stands here, for messages.
+    fn found(&self) -> String {
+        let token = self.peek();
+        match token.kind {
+            Kind::Line => "the end of the line".into(),
+            Kind::End => "the end of the file".into(),
+            Kind::Code | Kind::OpenCode => "code".into(),
+            _ => quoted(self.text_of(token)),
+        }
+    }
+
+    /// Where something is missing: behind the last token if the line ends here, else at the token that is wrong.
+    fn place(&self) -> Span {
+        if self.at_line_end() { self.last().span.after() } else { self.peek().span }
+    }
+
+    fn complain(&mut self, draft: Draft) {
+        self.complaints.add(draft);
+    }
+
+    fn fail<T>(&mut self, draft: Draft) -> Parsed<T> {
+        self.complaints.add(draft);
+        Err(Reported)
+    }
+
+    /// "expected X, found Y", here.
+    fn unexpected(&self, code: &'static str, expected: &str) -> Draft {
+        Draft::new(code, self.place(), format!("expected {expected}, found {}", self.found()))
+    }
+
+    /// Columns of an indentation; a tab is as wide as the file's unit.
+    fn width(&self, indent: Span) -> usize {
+        let unit = if self.unit.contains('\t') { DEFAULT_UNIT.len() } else { self.unit.len() };
+        indent.of(self.text).bytes().map(|byte| if byte == b'\t' { unit } else { 1 }).sum()
+    }
+}
+
+/// A text in backquotes, shortened for messages.
+fn quoted(text: &str) -> String {
+    const LONGEST: usize = 40;
+    let mut short: String = text.chars().take(LONGEST).collect();
+    if short.len() < text.len() {
+        short.push('…');
+    }
+    format!("`{short}`")
+}

@@ -1,0 +1,165 @@
+//! `import python (f as a, g) file`
+
+use super::{Parsed, Parser, Reported, quoted};
+use crate::code;
+use crate::complaint::Draft;
+use crate::lexer::{Kind, Token};
+use crate::tree::{Code, Import, Item, Name};
+
+const SHAPE: &str = "`import python (function as name, other) file.py`";
+
+impl<'a> Parser<'a, '_, '_> {
+    /// At the word `import`.
+    pub(super) fn import(&mut self, width: usize) -> Parsed<Import<'a>> {
+        self.next();
+        let language = self.import_language()?;
+        let Some(opening) = self.eat(b'(') else {
+            let draft = self.unexpected(code::BAD_IMPORT, "`(` and the functions to import").hint(SHAPE);
+            return self.fail(draft);
+        };
+        let items = self.items(opening, width)?;
+        if items.is_empty() {
+            let span = opening.span.to(self.last().span);
+            self.complain(Draft::new(code::BAD_IMPORT, span, "this imports nothing").hint(SHAPE));
+        }
+        let code = self.import_code(width);
+        Ok(Import { language, items, code })
+    }
+
+    fn import_language(&mut self) -> Parsed<Option<bue_model::plan::Language>> {
+        let first = self.peek().span;
+        while !self.at_line_end() && !self.is_mark(b'(') {
+            self.next();
+        }
+        let span = first.to(self.last().span);
+        if span.start >= span.end {
+            let draft = self.unexpected(code::BAD_IMPORT, "a language").hint(SHAPE);
+            return self.fail(draft);
+        }
+        Ok(self.language(span))
+    }
+
+    /// Up to and with the closing parenthesis. Items that cannot be read are left out.
+    fn items(&mut self, opening: Token, width: usize) -> Parsed<Vec<Item<'a>>> {
+        let mut items = Vec::new();
+        loop {
+            self.gap();
+            if self.eat(b')').is_some() {
+                return Ok(items);
+            }
+            if let Ok(item) = self.item() {
+                items.push(item);
+            } else {
+                self.skip_item(width)?;
+            }
+            self.gap();
+            if self.eat(b',').is_none() && !self.is_mark(b')') {
+                return self.fail(self.unclosed(code::BAD_IMPORT, opening, "`,` or `)`"));
+            }
+        }
+    }
+
+    /// "expected X", with the bracket that is still open.
+    pub(super) fn unclosed(&self, code: &'static str, opening: Token, expected: &str) -> Draft {
+        if self.kind() == Kind::End {
+            let message = format!("this `{}` is never closed", self.text_of(opening));
+            return Draft::new(code, opening.span, message);
+        }
+        self.unexpected(code, expected).and(opening.span, "for the bracket opened here")
+    }
+
+    fn item(&mut self) -> Parsed<Item<'a>> {
+        let function = self.item_function()?;
+        self.gap();
+        let name = if self.is_word("as") { Some(self.alias()?) } else { None };
+        let settings = self.item_settings()?;
+        let name = match name {
+            Some(name) => name,
+            None => self.name_of_function(&function)?,
+        };
+        Ok(Item { function, name, settings })
+    }
+
+    fn item_function(&mut self) -> Parsed<Name<'a>> {
+        let mut name = self.expect_name(code::BAD_IMPORT, "a function or table", "as")?;
+        while self.is_mark(b'.') && self.peek_at(1).kind == Kind::Word {
+            self.next();
+            self.next();
+            name.span = name.span.to(self.last().span);
+            name.text = name.span.of(self.text).into();
+        }
+        if self.text_of(self.peek()) == "." {
+            return self.fail(self.unexpected(code::BAD_IMPORT, "`,`, `as` or a setting"));
+        }
+        Ok(name)
+    }
+
+    fn alias(&mut self) -> Parsed<Name<'a>> {
+        self.next();
+        self.gap();
+        self.expect_name(code::BAD_IMPORT, "a name behind `as`", "as")
+    }
+
+    fn item_settings(&mut self) -> Parsed<Vec<crate::tree::Setting>> {
+        let mut settings = Vec::new();
+        self.gap();
+        while self.at_setting() {
+            settings.extend(self.item_setting().ok());
+            self.gap();
+        }
+        match self.kind() {
+            Kind::Mark(b',' | b')') | Kind::End => Ok(settings),
+            Kind::Word if self.is_word("as") => {
+                let draft = self.unexpected(code::BAD_IMPORT, "`,` or `)`");
+                self.fail(draft.hint("the name stands before the settings: `function as name !priority 9`"))
+            }
+            _ => self.fail(self.unexpected(code::BAD_IMPORT, "`,` or `)`").hint("items are separated by commas")),
+        }
+    }
+
+    /// Without an alias the function's name is the step's.
+    fn name_of_function(&mut self, function: &Name<'a>) -> Parsed<Name<'a>> {
+        if function.text.contains('.') {
+            let last = function.text.rsplit('.').next().unwrap_or_default();
+            let message = format!("{} cannot be the name of a step", quoted(&function.text));
+            return self.fail(
+                Draft::new(code::BAD_NAME, function.span, message).hint(format!("`{} as {last}`", function.text)),
+            );
+        }
+        Ok(function.clone())
+    }
+
+    /// To the comma or parenthesis that ends an item which could not be read.
+    fn skip_item(&mut self, width: usize) -> Parsed<()> {
+        let mut depth = 0_u32;
+        loop {
+            match self.kind() {
+                Kind::Mark(b',' | b')') if depth == 0 => return Ok(()),
+                Kind::Mark(b'(' | b'[') => depth += 1,
+                Kind::Mark(b')' | b']') => depth = depth.saturating_sub(1),
+                Kind::Line if self.looks_like_statement(width) => return Err(Reported),
+                Kind::End => return Err(Reported),
+                _ => {}
+            }
+            self.next();
+        }
+    }
+
+    /// Behind the parenthesis, on the same line or indented on the next one.
+    fn import_code(&mut self, width: usize) -> Option<Code<'a>> {
+        if self.kind() == Kind::Line && self.width(self.peek().span) > width {
+            self.next();
+        }
+        if self.at_line_end() {
+            let place = self.last().span;
+            self.complain(Draft::new(code::BAD_IMPORT, place, "the path or code of the import is missing").hint(SHAPE));
+            return None;
+        }
+        let start = self.at;
+        let code = self.code().ok();
+        if !self.at_line_end() {
+            self.skip_statement(start, width);
+        }
+        code
+    }
+}

@@ -1,0 +1,105 @@
+//! `for x in p():` with its body, and `all = [q(x) for x in p()]`
+
+use super::{Parsed, Parser};
+use crate::code;
+use crate::complaint::Draft;
+use crate::lexer::Kind;
+use crate::source::Span;
+use crate::tree::{Block, Call, Gather, GatherParts, Loop, Name, Statement};
+
+/// Loops inside loops. A plan nests as deep as they do, and readers of JSON give up at some depth.
+const MAX_LOOPS: u32 = 32;
+
+impl<'a> Parser<'a, '_, '_> {
+    /// At the word `for`. The body is read even if the head could not be.
+    pub(super) fn for_loop(&mut self, width: usize) -> Parsed<Loop<'a>> {
+        let span = self.peek().span;
+        let start = self.at;
+        self.next();
+        let (variable, source) = match self.loop_head() {
+            Ok((variable, source)) => (Some(variable), Some(source)),
+            Err(_) => (None, None),
+        };
+        if !self.at_line_end() {
+            self.skip_statement(start, width);
+        }
+        let body = self.loop_body(span, width, source.is_some())?;
+        Ok(Loop { span, variable, source, body })
+    }
+
+    fn loop_head(&mut self) -> Parsed<(Name<'a>, Call<'a>)> {
+        let (variable, source) = self.variable_in_call(code::BAD_LOOP)?;
+        if self.eat(b':').is_none() {
+            let draft = self.unexpected(code::BAD_LOOP, "`:`");
+            self.complain(draft.hint(format!("`for {} in {}(…):`", variable.text, source.target.text)));
+            return Ok((variable, source));
+        }
+        if !self.at_line_end() {
+            let draft = self.unexpected(code::BAD_LOOP, "the end of the line");
+            self.complain(draft.hint("the body stands below, indented"));
+        }
+        Ok((variable, source))
+    }
+
+    /// `x in p()`
+    fn variable_in_call(&mut self, code: &'static str) -> Parsed<(Name<'a>, Call<'a>)> {
+        let variable = self.expect_name(code, "a name for the element", "in")?;
+        if !self.is_word("in") {
+            let draft = self.unexpected(code, "`in`").hint(format!("`for {} in pipe():`", variable.text));
+            return self.fail(draft);
+        }
+        self.next();
+        let source = self.expect_call(code, "a call that gives the list")?;
+        Ok((variable, source))
+    }
+
+    fn loop_body(&mut self, head: Span, width: usize, complain: bool) -> Parsed<Block<'a>> {
+        let indent = self.peek().span;
+        if self.kind() != Kind::Line || self.width(indent) <= width {
+            if complain {
+                let draft = Draft::new(code::EMPTY_LOOP, head, "this loop has no body");
+                self.complain(draft.hint("indent the lines that run for each element, below the `for` line"));
+            }
+            return Ok(Block::default());
+        }
+        if self.loops == MAX_LOOPS {
+            let message = format!("loops inside loops, more than {MAX_LOOPS} deep");
+            return self.fail(Draft::new(code::TOO_DEEP, head, message));
+        }
+        self.check_unit(indent, width);
+        self.loops += 1;
+        let body = self.block(self.width(indent), Some(width));
+        self.loops -= 1;
+        Ok(body)
+    }
+
+    /// Behind `name =`, at the opening bracket. A gather that cannot be read still gives its result a name.
+    pub(super) fn gather(&mut self, result: Name<'a>) -> Parsed<Statement<'a>> {
+        let start = self.at;
+        let parts = self.gather_parts().ok();
+        if parts.is_none() {
+            self.recover(start, self.column);
+        }
+        let span = result.span.to(self.last().span);
+        Ok(Statement::Gather(Gather { result, span, parts }))
+    }
+
+    fn gather_parts(&mut self) -> Parsed<GatherParts<'a>> {
+        let opening = self.next();
+        self.gap();
+        let call = self.expect_call(code::BAD_GATHER, "a call for each element")?;
+        self.gap();
+        if !self.is_word("for") {
+            let draft = self.unclosed(code::BAD_GATHER, opening, "`for`");
+            return self.fail(draft.hint("`name = [pipe(x) for x in source()]`"));
+        }
+        self.next();
+        let (variable, source) = self.variable_in_call(code::BAD_GATHER)?;
+        self.gap();
+        if self.eat(b']').is_none() {
+            let draft = self.unclosed(code::BAD_GATHER, opening, "`]`");
+            return self.fail(draft);
+        }
+        Ok(GatherParts { call, variable, source })
+    }
+}

@@ -1,0 +1,85 @@
+//! `p = a | b`, `p = (a | b)`
+
+use super::{Parsed, Parser};
+use crate::code;
+use crate::complaint::Draft;
+use crate::lexer::Token;
+use crate::tree::{Name, Pipe, Statement};
+
+impl<'a> Parser<'a, '_, '_> {
+    /// Behind `name =`. A pipe that cannot be read to its end still defines its name.
+    pub(super) fn pipe(&mut self, name: Name<'a>) -> Parsed<Statement<'a>> {
+        let start = self.at;
+        let opening = self.eat(b'(');
+        let (chain, read) = self.chain(opening);
+        let broken = read.is_err() || self.chain_is_empty(&name, &chain, opening);
+        if read.is_err() {
+            self.recover(start, self.column);
+        }
+        Ok(Statement::Pipe(Pipe { name, chain, broken }))
+    }
+
+    /// Names between bars; empty parts are dropped. What was read comes back even if the rest could not be.
+    fn chain(&mut self, opening: Option<Token>) -> (Vec<Name<'a>>, Parsed<()>) {
+        let mut chain = Vec::new();
+        loop {
+            self.bars(opening);
+            if self.chain_ends(opening) {
+                return (chain, self.close_chain(opening));
+            }
+            match self.expect_name(code::BAD_CHAIN, "a step", "") {
+                Ok(name) => chain.push(name),
+                Err(reported) => return (chain, Err(reported)),
+            }
+            self.skip_gap_inside(opening);
+            if !self.is_mark(b'|') && !self.chain_ends(opening) {
+                let draft = self.expected_bar(opening);
+                return (chain, self.fail(draft));
+            }
+        }
+    }
+
+    fn bars(&mut self, opening: Option<Token>) {
+        self.skip_gap_inside(opening);
+        while self.eat(b'|').is_some() {
+            self.skip_gap_inside(opening);
+        }
+    }
+
+    fn skip_gap_inside(&mut self, opening: Option<Token>) {
+        if opening.is_some() {
+            self.gap();
+        }
+    }
+
+    fn chain_ends(&self, opening: Option<Token>) -> bool {
+        if opening.is_some() { self.is_mark(b')') } else { self.at_line_end() }
+    }
+
+    fn close_chain(&mut self, opening: Option<Token>) -> Parsed<()> {
+        if opening.is_some() {
+            self.next();
+        }
+        if self.at_line_end() {
+            return Ok(());
+        }
+        let draft = self.unexpected(code::BAD_CHAIN, "the end of the line");
+        self.fail(draft)
+    }
+
+    fn expected_bar(&self, opening: Option<Token>) -> Draft {
+        match opening {
+            Some(opening) => self.unclosed(code::BAD_CHAIN, opening, "`|` or `)`"),
+            None => self.unexpected(code::BAD_CHAIN, "`|` or the end of the line"),
+        }
+    }
+
+    fn chain_is_empty(&mut self, name: &Name<'_>, chain: &[Name<'_>], opening: Option<Token>) -> bool {
+        if chain.is_empty() {
+            let span = opening.map_or(name.span, |opening| name.span.to(opening.span));
+            let draft = Draft::new(code::BAD_CHAIN, span, "this pipe has no steps");
+            self.complain(draft.hint(format!("`{} = first step | second step`", name.text)));
+        }
+        chain.is_empty()
+    }
+}

@@ -1,0 +1,191 @@
+//! Which statement a line begins, and blocks of them.
+
+use super::{Parsed, Parser};
+use crate::code;
+use crate::complaint::Draft;
+use crate::lexer::Kind;
+use crate::source::Span;
+use crate::tree::{Block, Name, Statement};
+
+impl<'a> Parser<'a, '_, '_> {
+    /// All statements indented by `width` columns; a line indented by `parent` columns or less ends the block.
+    pub(super) fn block(&mut self, width: usize, parent: Option<usize>) -> Block<'a> {
+        let mut block = Block::default();
+        while self.kind() == Kind::Line {
+            let indent = self.peek().span;
+            let here = self.width(indent);
+            if here < width && parent.is_none_or(|parent| here <= parent) {
+                break;
+            }
+            self.next();
+            if here < width {
+                self.complain(bad_dedent(self.peek().span));
+            }
+            let statement = self.statement(here);
+            if statement.is_some() && here > width {
+                self.odd_indent(indent, here, "nothing above opens a block here");
+            }
+            block.statements.extend(statement);
+        }
+        block
+    }
+
+    /// One statement with all its lines; the next token begins a line again.
+    fn statement(&mut self, width: usize) -> Option<Statement<'a>> {
+        let start = self.at;
+        self.column = width;
+        match self.any_statement(width) {
+            Ok(statement) => {
+                self.expect_line_end(start, width);
+                Some(statement)
+            }
+            Err(_) => {
+                self.recover(start, width);
+                None
+            }
+        }
+    }
+
+    /// Complains about what stands behind a statement and steps over it.
+    fn expect_line_end(&mut self, start: usize, width: usize) {
+        if self.at_line_end() {
+            return;
+        }
+        let draft = self.unexpected(code::TEXT_AFTER_STATEMENT, "the end of the line");
+        self.complain(draft.hint("put it on a line of its own, or behind a `#`"));
+        self.recover(start, width);
+    }
+
+    fn any_statement(&mut self, width: usize) -> Parsed<Statement<'a>> {
+        match self.kind() {
+            Kind::Mark(b'!' | b'$' | b'@') => self.setting_line().map(Statement::Setting),
+            Kind::Mark(b'|') => self.fail(self.stray_bar()),
+            Kind::Code | Kind::OpenCode => self.fail(self.stray_code()),
+            Kind::Word if self.is_word("TAB") && self.peek_at(1).kind == Kind::Mark(b'=') => self.tab(),
+            Kind::Word if self.is_word("for") && self.name_follows() => self.for_loop(width).map(Statement::Loop),
+            Kind::Word if self.is_word("import") && self.import_follows() => self.import(width).map(Statement::Import),
+            Kind::Word | Kind::Quoted | Kind::Number | Kind::Mark(b'-') => self.named(width),
+            _ => self.fail(self.not_understood(self.peek().span)),
+        }
+    }
+
+    fn name_follows(&self) -> bool {
+        matches!(self.peek_at(1).kind, Kind::Word | Kind::Quoted | Kind::Number)
+    }
+
+    /// `import` and words, but no `:` or `=` behind them: that would be a name that begins with the word.
+    fn import_follows(&self) -> bool {
+        let mut ahead = 1;
+        while matches!(self.peek_at(ahead).kind, Kind::Word | Kind::Number) {
+            ahead += 1;
+        }
+        !matches!(self.peek_at(ahead).kind, Kind::Mark(b':' | b'=' | b'|'))
+    }
+
+    /// A statement that begins with a name: step, pipe, call or gather.
+    fn named(&mut self, width: usize) -> Parsed<Statement<'a>> {
+        let name = self.expect_name(code::NOT_UNDERSTOOD, "a name", "")?;
+        let name = self.rest_of_bad_name(&name).unwrap_or(name);
+        match self.kind() {
+            Kind::Mark(b':') => self.step(name, width).map(Statement::Step),
+            Kind::Mark(b'=') => {
+                self.next();
+                self.assigned(name)
+            }
+            Kind::Mark(b'(') => self.call_statement(None, name),
+            Kind::Mark(b'|') => self.fail(self.nameless_pipe(&name)),
+            _ => self.fail(self.bare_name(&name, width)),
+        }
+    }
+
+    /// Behind `name =`.
+    fn assigned(&mut self, name: Name<'a>) -> Parsed<Statement<'a>> {
+        match self.kind() {
+            Kind::Mark(b'[') => self.gather(name),
+            Kind::Mark(b'(' | b'|') => self.pipe(name),
+            _ if self.call_follows() => self.assigned_call(name),
+            _ => self.pipe(name),
+        }
+    }
+
+    fn call_follows(&self) -> bool {
+        let mut ahead = 0;
+        while matches!(self.peek_at(ahead).kind, Kind::Word | Kind::Number | Kind::Quoted | Kind::Mark(b'-')) {
+            ahead += 1;
+        }
+        self.peek_at(ahead).kind == Kind::Mark(b'(')
+    }
+
+    fn tab(&mut self) -> Parsed<Statement<'a>> {
+        self.next();
+        self.next();
+        let token = self.peek();
+        let unit = match token.kind {
+            Kind::Quoted => super::name::raw_unquoted(self.text_of(token)).replace("\\t", "\t"),
+            _ => String::new(),
+        };
+        if unit.is_empty() || unit.len() > 64 || !unit.chars().all(|char| matches!(char, ' ' | '\t')) {
+            let draft =
+                Draft::new(code::BAD_TAB, self.place(), "the indentation unit is spaces or tabs between quotes");
+            return self.fail(draft.hint("`TAB = '    '` or `TAB = '\\t'`"));
+        }
+        self.next();
+        self.unit = unit;
+        Ok(Statement::Tab)
+    }
+
+    /// Warns, once for each width in a row, that lines are indented in a way of their own.
+    pub(super) fn odd_indent(&mut self, indent: Span, width: usize, why: &str) {
+        if self.odd_width.replace(width) != Some(width) {
+            let message = format!("this line is indented by {width} columns, but {why}");
+            self.complain(Draft::new(code::ODD_INDENT, indent, message));
+        }
+    }
+
+    /// Warns if a block's lines are not one unit deeper than the line that opens it.
+    pub(super) fn check_unit(&mut self, indent: Span, outer: usize) {
+        let width = self.width(indent);
+        let unit = if self.unit.contains('\t') { super::DEFAULT_UNIT.len() } else { self.unit.len() };
+        if width != outer + unit {
+            let why = format!("one level is {unit} columns in this file");
+            self.odd_indent(indent, width, &why);
+        }
+    }
+
+    fn stray_bar(&self) -> Draft {
+        Draft::new(code::BAD_CHAIN, self.peek().span, "a pipe does not begin here")
+            .hint("a pipe over several lines stands in parentheses: `name = (a | b)`")
+    }
+
+    fn stray_code(&self) -> Draft {
+        let span = self.peek().span;
+        let opening = Span { start: span.start, end: span.start + 1 };
+        Draft::new(code::NOT_UNDERSTOOD, opening, "this code belongs to no step")
+            .hint("code is the last line of a step: `name:`, then language, function and code, each indented")
+    }
+
+    fn nameless_pipe(&self, first: &Name<'_>) -> Draft {
+        Draft::new(code::BAD_CHAIN, first.span, "a pipe needs a name to be called by")
+            .hint(format!("`name = {} | …`", first.text))
+    }
+
+    fn bare_name(&self, name: &Name<'_>, width: usize) -> Draft {
+        let draft = self.not_understood(name.span);
+        let indented_below = self.kind() == Kind::Line && self.width(self.peek().span) > width;
+        match self.kind() {
+            _ if indented_below => draft.hint(format!("a step begins with its name and a colon: `{}:`", name.text)),
+            Kind::Line | Kind::End => draft.hint(format!("to run a pipe or step write `{}()`", name.text)),
+            _ => draft,
+        }
+    }
+
+    fn not_understood(&self, span: Span) -> Draft {
+        Draft::new(code::NOT_UNDERSTOOD, span, "this line is no statement")
+            .hint("a line is a step (`name:`), a pipe (`p = a | b`), a call (`p()`), a loop (`for x in p():`), an import or a setting")
+    }
+}
+
+fn bad_dedent(at: Span) -> Draft {
+    Draft::new(code::BAD_DEDENT, at, "this line's indentation matches no block above")
+        .hint("indent it like the line it belongs with")
+}

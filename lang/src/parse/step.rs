@@ -1,0 +1,245 @@
+//! `name:` and its lines: language, function, code, in this order, with settings anywhere between.
+
+use super::{Parser, quoted};
+use crate::code;
+use crate::complaint::Draft;
+use crate::language;
+use crate::lexer::Kind;
+use crate::source::Span;
+use crate::tree::{Code, CodeKind, Name, Setting, StepDefinition};
+
+/// Longest path of a file, in bytes; longer than any system takes.
+const MAX_PATH: usize = 4096;
+
+/// What of a step has been read.
+#[derive(Default)]
+struct Lines<'a> {
+    settings: Vec<Setting>,
+    language: Option<Span>,
+    function: Option<Span>,
+    code: Option<Code<'a>>,
+    /// The line with the code was there, readable or not.
+    code_seen: bool,
+    /// Width of the first line's indentation.
+    width: Option<usize>,
+    /// A line too many has been complained about.
+    too_long: bool,
+}
+
+impl<'a> Parser<'a, '_, '_> {
+    /// At the colon behind a name.
+    pub(super) fn step(&mut self, name: Name<'a>, width: usize) -> super::Parsed<StepDefinition<'a>> {
+        let start = self.at;
+        self.next();
+        if !self.at_line_end() {
+            let draft = self.unexpected(code::TEXT_AFTER_STATEMENT, "the end of the line");
+            self.complain(draft.hint("the language stands on the next line, indented"));
+            self.skip_statement(start, width);
+        }
+        let lines = self.step_lines(width);
+        Ok(self.finish_step(name, lines))
+    }
+
+    fn step_lines(&mut self, width: usize) -> Lines<'a> {
+        let mut lines = Lines::default();
+        while self.kind() == Kind::Line && self.belongs_to_step(&lines, width) {
+            let indent = self.next().span;
+            self.check_step_indent(&mut lines, indent, width);
+            let start = self.at;
+            self.step_line(&mut lines);
+            if !self.at_line_end() {
+                self.skip_statement(start, width);
+            }
+        }
+        lines
+    }
+
+    /// Deeper lines do. The oldest scripts do not indent at all: there, a bare language begins a step's lines, and only
+    /// what cannot be a statement is one of them.
+    fn belongs_to_step(&self, lines: &Lines<'_>, width: usize) -> bool {
+        let here = self.width(self.peek().span);
+        if here != width {
+            return here > width;
+        }
+        match lines.language {
+            None => language::find(self.line_ahead()).is_some(),
+            _ if lines.code_seen || lines.width != Some(width) => false,
+            _ => matches!(self.peek_at(1).kind, Kind::Mark(b'!' | b'$' | b'@')) || !self.looks_like_statement(width),
+        }
+    }
+
+    /// The text of the line whose `Line` token stands here.
+    fn line_ahead(&self) -> &'a str {
+        let mut ahead = 1;
+        while !matches!(self.peek_at(ahead + 1).kind, Kind::Line | Kind::End) {
+            ahead += 1;
+        }
+        self.peek_at(1).span.to(self.peek_at(ahead).span).of(self.text)
+    }
+
+    fn check_step_indent(&mut self, lines: &mut Lines<'_>, indent: Span, outer: usize) {
+        let here = self.width(indent);
+        match *lines.width.get_or_insert(here) {
+            first if first != here => self.odd_indent(indent, here, &format!("the line above by {first}")),
+            first if first <= outer => self.odd_indent(indent, here, "the lines of a step are indented"),
+            _ if lines.language.is_none() => self.check_unit(indent, outer),
+            _ => {}
+        }
+    }
+
+    fn step_line(&mut self, lines: &mut Lines<'a>) {
+        match self.kind() {
+            _ if self.at_setting() => lines.settings.extend(self.setting_line().ok()),
+            _ if lines.code_seen => self.line_too_many(lines),
+            Kind::Code | Kind::OpenCode => self.code_line(lines),
+            _ if lines.language.is_none() => lines.language = Some(self.rest_of_line()),
+            _ if lines.function.is_none() => lines.function = Some(self.rest_of_line()),
+            _ => self.code_line(lines),
+        }
+    }
+
+    fn code_line(&mut self, lines: &mut Lines<'a>) {
+        lines.code_seen = true;
+        lines.code = self.code().ok();
+    }
+
+    /// Takes everything up to the end of the line; comments are not part of it.
+    fn rest_of_line(&mut self) -> Span {
+        let first = self.peek().span;
+        while !self.at_line_end() {
+            self.next();
+        }
+        first.to(self.last().span)
+    }
+
+    fn line_too_many(&mut self, lines: &mut Lines<'_>) {
+        let span = self.rest_of_line();
+        if !lines.too_long {
+            lines.too_long = true;
+            let draft = Draft::new(code::STEP_TOO_LONG, span, "this line is one too many for the step above");
+            self.complain(
+                draft.hint("a step is language, function, and path or code; a statement below it is not indented"),
+            );
+        }
+    }
+
+    /// A path or code. At the first token of it.
+    pub(super) fn code(&mut self) -> super::Parsed<Code<'a>> {
+        let token = self.peek();
+        if matches!(token.kind, Kind::Code | Kind::OpenCode) {
+            self.next();
+            return self.inline(token.span, token.kind);
+        }
+        self.path()
+    }
+
+    fn inline(&mut self, span: Span, kind: Kind) -> super::Parsed<Code<'a>> {
+        let raw = span.of(self.text);
+        let fence = raw.len() - raw.trim_start_matches('`').len();
+        let end = if kind == Kind::Code { raw.len() - fence } else { raw.len() };
+        let text = raw.get(fence..end).unwrap_or_default();
+        if !self.at_line_end() {
+            let opening = Span { start: span.start, end: span.start + 1 };
+            let draft =
+                Draft::new(code::TEXT_AFTER_CODE, self.peek().span, format!("{} stands behind code", self.found()));
+            let draft = draft.and(opening, "the code begins here");
+            self.complain(draft.hint(
+                "only a comment may follow the closing fence; code with backticks in it stands between longer fences",
+            ));
+        }
+        if text.trim().is_empty() && kind == Kind::Code {
+            return self.fail(Draft::new(code::NO_CODE, span, "there is no code between the fences"));
+        }
+        Ok(Code { span, kind: CodeKind::Inline(text) })
+    }
+
+    fn path(&mut self) -> super::Parsed<Code<'a>> {
+        let first = self.at;
+        let span = self.rest_of_line();
+        let tokens = self.tokens.get(first..self.at).unwrap_or_default();
+        if let Some(fence) = tokens.iter().find(|token| matches!(token.kind, Kind::Code | Kind::OpenCode)) {
+            let before = span.to(Span { start: span.start, end: fence.span.start });
+            let message = format!("{} stands before code", quoted(before.of(self.text).trim()));
+            return self.fail(Draft::new(code::TEXT_AFTER_CODE, before, message).hint("code begins with its fence"));
+        }
+        let path = super::name::unquoted(span.of(self.text));
+        if path.is_empty() || path.len() > MAX_PATH || path.contains(char::is_control) {
+            let message =
+                format!("this is no path: it is empty, longer than {MAX_PATH} bytes, or holds control characters");
+            return self.fail(Draft::new(code::NO_CODE, span, message));
+        }
+        self.warn_of_comment(span);
+        Ok(Code { span, kind: CodeKind::Path(path) })
+    }
+
+    fn warn_of_comment(&mut self, path: Span) {
+        if self.text.as_bytes().get(path.end as usize) == Some(&b'#') {
+            let sign = Span { start: path.end, end: path.end + 1 };
+            let draft = Draft::new(code::COMMENT_IN_PATH, sign, "`#` begins a comment here, the path ends before it");
+            self.complain(draft.hint("put quotes around a path with a `#` in it"));
+        }
+    }
+
+    fn finish_step(&mut self, name: Name<'a>, mut lines: Lines<'a>) -> StepDefinition<'a> {
+        self.move_misplaced_path(&mut lines);
+        self.check_complete(&name, &lines);
+        let language = lines.language.and_then(|span| self.language(span));
+        let function = lines.function.and_then(|span| self.function(span));
+        StepDefinition { name, settings: lines.settings, language, function, code: lines.code }
+    }
+
+    /// A step of two lines whose second is a path lacks its function, not its path.
+    fn move_misplaced_path(&self, lines: &mut Lines<'a>) {
+        if let (Some(span), None) = (lines.function, &lines.code)
+            && language::is_path(span.of(self.text))
+        {
+            lines.code = Some(Code { span, kind: CodeKind::Path(span.of(self.text)) });
+            lines.function = None;
+        }
+    }
+
+    fn check_complete(&mut self, name: &Name<'_>, lines: &Lines<'_>) {
+        let parts = [
+            (lines.language.is_some(), "no language"),
+            (lines.function.is_some(), "no function or table"),
+            (lines.code.is_some() || lines.code_seen, "no path or code"),
+        ];
+        let missing: Vec<&str> = parts.iter().filter(|(there, _)| !there).map(|(_, what)| *what).collect();
+        if missing.is_empty() {
+            return;
+        }
+        let message = format!("step {} has {}", quoted(&name.text), missing.join(" and "));
+        let draft = Draft::new(code::STEP_INCOMPLETE, name.span, message);
+        self.complain(
+            draft.hint("below the name stand language, function or table, and path or code, each on an indented line"),
+        );
+    }
+
+    pub(super) fn language(&mut self, span: Span) -> Option<bue_model::plan::Language> {
+        let text = span.of(self.text);
+        let language = language::find(text);
+        if language.is_none() {
+            let message = format!("there is no language {}", quoted(text));
+            let nearest = crate::suggest::Suggester::default().nearest(text, language::names());
+            let hint = match nearest {
+                Some(name) => format!("did you mean `{name}`?"),
+                None => "languages are python, sqlite3, postgres, rust, go, c, cpp, wasm".into(),
+            };
+            self.complain(Draft::new(code::UNKNOWN_LANGUAGE, span, message).hint(hint));
+        }
+        language
+    }
+
+    fn function(&mut self, span: Span) -> Option<Name<'a>> {
+        let raw = span.of(self.text);
+        let text = super::name::unquoted(raw);
+        if text.len() == raw.len() && !language::is_dotted_name(text) || text.is_empty() || text.len() > 255 {
+            let message = format!("{} is no name of a function or table", quoted(raw));
+            self.complain(
+                Draft::new(code::BAD_FUNCTION, span, message).hint("`function`, `Class.method`, or a table in quotes"),
+            );
+            return None;
+        }
+        Some(Name { text: text.into(), span })
+    }
+}

@@ -1,0 +1,107 @@
+//! The public form of a plan: what `bue plan --format json` prints.
+
+use bue_model::plan::{Capability, Settings, Source};
+use bue_model::{ForEach, Input, JobNode, Node, Plan, Step};
+use serde_json::{Map, Value, json};
+
+/// `{"version":1,"nodes":[…]}`. Times are seconds; settings that have no default value appear only where they are set.
+#[must_use]
+pub fn plan_json(plan: &Plan) -> Value {
+    json!({ "version": plan.version, "nodes": nodes(plan, &plan.nodes) })
+}
+
+fn nodes(plan: &Plan, list: &[Node]) -> Vec<Value> {
+    list.iter()
+        .map(|node| match node {
+            Node::Job(job) => job_json(plan, job),
+            Node::ForEach(for_each) => for_each_json(plan, for_each),
+        })
+        .collect()
+}
+
+fn job_json(plan: &Plan, job: &JobNode) -> Value {
+    let mut object = Map::new();
+    object.insert("id".into(), job.id.0.into());
+    object.insert("kind".into(), "job".into());
+    if let Some(step) = plan.steps.get(job.step.get()) {
+        put_step(&mut object, step);
+    }
+    object.insert("inputs".into(), job.inputs.iter().map(input_json).collect());
+    Value::Object(object)
+}
+
+fn put_step(object: &mut Map<String, Value>, step: &Step) {
+    object.insert("step".into(), step.name.as_str().into());
+    object.insert("language".into(), step.language.name().into());
+    object.insert("function".into(), step.function.as_str().into());
+    object.insert("source".into(), source_json(&step.source));
+    put_settings(object, &step.settings);
+}
+
+fn source_json(source: &Source) -> Value {
+    match source {
+        Source::File(path) => json!({ "file": path }),
+        Source::Inline { text, .. } => json!({ "inline": text }),
+    }
+}
+
+fn put_settings(object: &mut Map<String, Value>, settings: &Settings) {
+    object.insert("scope".into(), settings.scope.as_str().into());
+    object.insert("priority".into(), settings.priority.into());
+    object.insert("timeout_s".into(), seconds(settings.timeout_ms));
+    object.insert("retries".into(), settings.retries.into());
+    if let Some((first, last)) = settings.every_ms {
+        object.insert("every_s".into(), json!([seconds(first), seconds(last)]));
+    }
+    if settings.pending_limit_ms != Settings::default().pending_limit_ms {
+        object.insert("for_s".into(), seconds(settings.pending_limit_ms));
+    }
+    if let Some(rate) = &settings.rate {
+        object.insert("rate".into(), json!({ "count": rate.count, "per_s": seconds(rate.per_ms), "by": rate.by }));
+    }
+    if !settings.allow.is_empty() {
+        object.insert("allow".into(), settings.allow.iter().map(|one| Value::from(capability_text(one))).collect());
+    }
+    if !settings.requires.is_empty() {
+        object.insert("requires".into(), settings.requires.clone().into());
+    }
+}
+
+/// A capability as scripts write it.
+pub(crate) fn capability_text(capability: &Capability) -> String {
+    match capability {
+        Capability::Net(host) => format!("net {host}"),
+        Capability::Secret(name) => format!("secret {name}"),
+        Capability::Postgres(name) => format!("postgres {name}"),
+    }
+}
+
+/// Whole seconds as integers.
+fn seconds(ms: u64) -> Value {
+    #[expect(clippy::cast_precision_loss, reason = "settings are shorter than 2^53 ms")]
+    match ms % 1000 {
+        0 => (ms / 1000).into(),
+        _ => (ms as f64 / 1000.0).into(),
+    }
+}
+
+fn for_each_json(plan: &Plan, node: &ForEach) -> Value {
+    let mut object = Map::new();
+    object.insert("id".into(), node.id.0.into());
+    object.insert("kind".into(), "for_each".into());
+    object.insert("variable".into(), node.variable.as_str().into());
+    object.insert("over".into(), json!({ "node": node.over.0 }));
+    object.insert("body".into(), nodes(plan, &node.body).into());
+    if let Some(last) = node.gather {
+        object.insert("gather".into(), json!({ "node": last.0 }));
+    }
+    Value::Object(object)
+}
+
+fn input_json(input: &Input) -> Value {
+    match input {
+        Input::Node(node) => json!({ "node": node.0 }),
+        Input::Loop(node) => json!({ "loop": node.0 }),
+        Input::Gather(node) => json!({ "gather": node.0 }),
+    }
+}

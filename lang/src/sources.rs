@@ -1,0 +1,165 @@
+//! A compiled script against the files its steps name. The caller reads the files; here they are only looked at.
+
+mod inputs;
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+
+use bue_model::plan::Language;
+
+use crate::Compiled;
+use crate::code;
+use crate::complaint::{Complaint, Complaints, Draft};
+use crate::origin::{CodeOrigin, CodeOriginKind, StepOrigin};
+use crate::python::{self, Lookup, Module, SyntaxProblem};
+use crate::source::{Script, Span};
+use crate::suggest::Suggester;
+
+/// What the caller found at a path.
+#[derive(Clone, Debug)]
+pub enum FileText<'a> {
+    /// Nothing.
+    Missing,
+    /// A text.
+    Text(Cow<'a, str>),
+    /// A folder, or a file that is not UTF-8. Steps of compiled languages name such; Python and SQL cannot use them.
+    Opaque,
+}
+
+/// What the answer is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// `bue check`: a file may still come, so that it is missing is a warning.
+    Check,
+    /// `bue run`, `bue upload`: a file must be there.
+    Run,
+}
+
+/// Complaints about files that are missing, functions that are not in them, Python that is none, and numbers of inputs that
+/// do not fit. Every path is asked for once. `script` is what `compiled` was made from.
+pub fn check_sources<'f>(
+    script: Script<'_>,
+    compiled: &Compiled,
+    purpose: Purpose,
+    get: impl Fn(&str) -> FileText<'f>,
+) -> Vec<Complaint> {
+    let mut check =
+        Check { complaints: Complaints::new(script), purpose, suggester: Suggester::default(), paths: HashMap::new() };
+    let origins = &compiled.origins;
+    let modules: Vec<Option<Module>> = origins
+        .codes
+        .iter()
+        .zip(languages(compiled))
+        .map(|(code, language)| check.code(code, language, &get))
+        .collect();
+    for step in &origins.steps {
+        if let Some(Some(module)) = modules.get(step.code) {
+            check.function(step, module);
+        }
+    }
+    if let Some(plan) = &compiled.plan {
+        inputs::check(plan, origins, &modules, &mut check.complaints);
+    }
+    check.complaints.finish()
+}
+
+/// The language of the steps that use each code: one, as an import has one language.
+fn languages(compiled: &Compiled) -> Vec<Option<Language>> {
+    let mut languages = vec![None; compiled.origins.codes.len()];
+    for step in &compiled.origins.steps {
+        if let Some(language) = languages.get_mut(step.code) {
+            *language = Some(step.language);
+        }
+    }
+    languages
+}
+
+struct Check<'a> {
+    complaints: Complaints<'a>,
+    purpose: Purpose,
+    suggester: Suggester,
+    /// What was found at each path, so that a file that many steps name is read and complained about once.
+    paths: HashMap<String, Option<Module>>,
+}
+
+impl Check<'_> {
+    /// The names a code defines; `None` if they are not known.
+    fn code<'f>(
+        &mut self,
+        code: &CodeOrigin,
+        language: Option<Language>,
+        get: &impl Fn(&str) -> FileText<'f>,
+    ) -> Option<Module> {
+        match &code.kind {
+            CodeOriginKind::Inline { text, line, margin } if language == Some(Language::Python) => {
+                python::functions(text).map_err(|problem| self.inline_syntax(*line, *margin, problem)).ok()
+            }
+            CodeOriginKind::Inline { .. } => None,
+            CodeOriginKind::Path(path) => {
+                if let Some(known) = self.paths.get(path) {
+                    return known.clone();
+                }
+                let module = self.file(path, code.span, language, get(path));
+                self.paths.insert(path.clone(), module.clone());
+                module
+            }
+        }
+    }
+
+    fn file(&mut self, path: &str, span: Span, language: Option<Language>, found: FileText<'_>) -> Option<Module> {
+        let is_text = matches!(language, Some(Language::Python | Language::Sqlite3 | Language::Postgres));
+        match found {
+            FileText::Missing => self.missing(path, span),
+            FileText::Opaque if is_text => {
+                let message = format!("`{path}` is not a text file");
+                self.complaints.add(
+                    Draft::new(code::NOT_TEXT, span, message).hint("a step's file is UTF-8 text; a folder is none"),
+                );
+            }
+            FileText::Text(text) if language == Some(Language::Python) => {
+                return python::functions(&text).map_err(|problem| self.file_syntax(path, span, &problem)).ok();
+            }
+            FileText::Opaque | FileText::Text(_) => {}
+        }
+        None
+    }
+
+    fn missing(&mut self, path: &str, span: Span) {
+        let code = if self.purpose == Purpose::Check { code::NO_FILE_YET } else { code::NO_FILE };
+        let message = format!("there is no file `{path}`");
+        self.complaints.add(Draft::new(code, span, message).hint("paths are relative to the script's folder"));
+    }
+
+    fn file_syntax(&mut self, path: &str, span: Span, problem: &SyntaxProblem) {
+        let message = format!("{path}:{}:{}: {}", problem.line, problem.column, problem.message);
+        self.complaints.add(Draft::new(code::PYTHON_SYNTAX, span, message).here("this file is not Python"));
+    }
+
+    /// Points into the script itself: the text's lines are lines of the script, behind a margin.
+    fn inline_syntax(&mut self, first_line: u32, margin: usize, problem: SyntaxProblem) {
+        let line = first_line + problem.line - 1;
+        let start = self.complaints.lines.start(line) as usize;
+        let text = self.complaints.lines.text(self.complaints.script.text, line);
+        let column = (problem.column as usize).saturating_sub(1);
+        let shifted =
+            text.get(margin..).unwrap_or_default().char_indices().nth(column).map_or(text.len(), |(at, _)| at + margin);
+        let end =
+            text.get(shifted..).and_then(|rest| rest.chars().next()).map_or(shifted, |char| shifted + char.len_utf8());
+        let span = Span::new(start + shifted, start + end);
+        self.complaints.add(Draft::new(code::PYTHON_SYNTAX, span, problem.message).here("this code is not Python"));
+    }
+
+    fn function(&mut self, step: &StepOrigin, module: &Module) {
+        if module.lookup(&step.function) != Lookup::Missing {
+            return;
+        }
+        let message = format!("there is no function `{}` for step `{}`", step.function, step.name);
+        let nearest =
+            self.suggester.nearest(&step.function, module.functions.iter().map(|function| function.name.as_str()));
+        let hint = match nearest {
+            Some(name) => format!("did you mean `{name}`?"),
+            None => format!("define it: `def {}(…):`", step.function),
+        };
+        self.complaints.add(Draft::new(code::NO_FUNCTION, step.function_span, message).hint(hint));
+    }
+}

@@ -1,0 +1,67 @@
+//! Does each job get as many inputs as its function takes?
+
+use std::collections::HashSet;
+
+use bue_model::{JobNode, Node, Plan, StepIndex};
+
+use crate::code;
+use crate::complaint::{Complaints, Draft};
+use crate::origin::{Origins, StepOrigin};
+use crate::python::{Function, Lookup, Module};
+
+/// Complains once for each step and number of inputs.
+pub(super) fn check(plan: &Plan, origins: &Origins, modules: &[Option<Module>], complaints: &mut Complaints<'_>) {
+    let mut steps: Vec<Option<(&StepOrigin, &Function)>> = vec![None; plan.steps.len()];
+    for step in &origins.steps {
+        let function = modules.get(step.code).and_then(Option::as_ref).map(|module| module.lookup(&step.function));
+        if let (Some(Lookup::Found(function)), Some(StepIndex(index))) = (function, step.index)
+            && let Some(place) = steps.get_mut(index as usize)
+        {
+            *place = Some((step, function));
+        }
+    }
+    let mut said = HashSet::new();
+    each_job(&plan.nodes, &mut |job| {
+        let Some(Some((step, function))) = steps.get(job.step.get()) else { return };
+        let given = u32::try_from(job.inputs.len()).unwrap_or(u32::MAX);
+        let fits = given >= function.min_inputs && function.max_inputs.is_none_or(|most| given <= most);
+        if !fits && said.insert((job.step, given)) {
+            complaints.add(complaint(job, step, function, given, origins));
+        }
+    });
+}
+
+fn each_job(nodes: &[Node], visit: &mut impl FnMut(&JobNode)) {
+    for node in nodes {
+        match node {
+            Node::Job(job) => visit(job),
+            Node::ForEach(for_each) => each_job(&for_each.body, visit),
+        }
+    }
+}
+
+fn complaint(job: &JobNode, step: &StepOrigin, function: &Function, given: u32, origins: &Origins) -> Draft {
+    let message = format!("step `{}` gets {} but takes {}", step.name, inputs(given), takes(function));
+    let call = origins.calls.get(job.call.0 as usize).copied().unwrap_or(step.function_span);
+    Draft::new(code::WRONG_INPUTS, call, message)
+        .here("in this call")
+        .and(step.function_span, format!("`{}` is its function", step.function))
+        .hint("the first step of a pipe gets the call's arguments, each later one the result of the step before it")
+}
+
+fn inputs(count: u32) -> String {
+    match count {
+        0 => "no input".into(),
+        1 => "1 input".into(),
+        count => format!("{count} inputs"),
+    }
+}
+
+fn takes(function: &Function) -> String {
+    match (function.min_inputs, function.max_inputs) {
+        (0, Some(0)) => "none".into(),
+        (min, Some(max)) if min == max => min.to_string(),
+        (min, Some(max)) => format!("{min} to {max}"),
+        (min, None) => format!("at least {min}"),
+    }
+}

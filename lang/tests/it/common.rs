@@ -1,0 +1,27 @@
+//! Reading programs.
+
+use std::path::{Path, PathBuf};
+
+use bue_lang::{Compiled, Script};
+
+/// The crate's folder.
+pub(crate) fn here() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// Files of a folder that end in `.bue`, sorted.
+pub(crate) fn programs(folder: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
+    let mut programs: Vec<_> = entries.filter(|path| path.extension().is_some_and(|end| end == "bue")).collect();
+    programs.sort();
+    programs
+}
+
+pub(crate) fn compile(text: &str) -> Compiled {
+    bue_lang::compile(Script { path: "test.bue", text })
+}
+
+/// The codes of a script's complaints, in the order of the text.
+pub(crate) fn codes(text: &str) -> Vec<&'static str> {
+    compile(text).complaints.iter().map(|complaint| complaint.code).collect()
+}

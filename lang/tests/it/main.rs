@@ -1,0 +1,4 @@
+//! The language from outside: programs with their complaints beside them, hostile bytes, and what is promised of each.
+
+mod cases;
+mod common;
