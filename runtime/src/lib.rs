@@ -1,1 +1,47 @@
+//! Runs steps in sandboxes. Knows no job, no lease and no hub.
+//!
+//! ```text
+//! parent process                                   sandbox host, one process a core, one thread each
+//! Prepared  compile the guest, make its image      serve.rs    the loop: frames in, frames out
+//! Hosts     start the hosts, hand tasks out  <-->  Sandbox     one fresh instance a task
+//! Running   events of one task                     python.rs   guest.rs -> wasmtime, image.rs -> memory
+//!                                                  sqlite/     a fresh in-memory database
+//! ```
+//! A step may do nothing that [`Permissions`] does not say, and costs no more than [`Limits`] says. `unsafe` is in
+//! `mapping.rs` (the kernel's memory calls) and where wasmtime asks for it: `memory.rs`, `stacks.rs`, loading compiled code.
 
+mod cache;
+mod child;
+mod clock;
+pub mod engine;
+mod error;
+mod failure;
+mod guest;
+mod hosts;
+mod image;
+mod limits;
+mod log;
+mod mapping;
+mod memory;
+mod pagemap;
+mod permissions;
+mod prepared;
+mod protocol;
+mod python;
+pub mod sandbox;
+mod serve;
+mod split;
+mod sqlite;
+mod stacks;
+mod state;
+mod task;
+mod values;
+mod wasi;
+
+pub use error::{HostLost, RuntimeError};
+pub use hosts::{Hosts, HostsConfig, Running};
+pub use limits::Limits;
+pub use permissions::Permissions;
+pub use prepared::{GuestBytes, GuestModule, Prepared};
+pub use serve::serve_sandbox_host;
+pub use task::{Code, Event, Finished, Items, Placeholders, Task, Usage};

@@ -1,0 +1,223 @@
+//! The directory in which compiled code and memory images are kept, and the proof that this installation made them.
+//!
+//! Compiled code is machine code: whoever can put a file there runs in our process. So the directory is the user's alone,
+//! and every file is named in a seal that carries a MAC under a key that never leaves the directory.
+
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::FlockOperation;
+use rustix::rand::{GetRandomFlags, getrandom};
+
+use crate::error::RuntimeError;
+
+/// A keyed BLAKE3 hash.
+pub(crate) type Tag = [u8; 32];
+
+/// Bytes read at a time when a file is checked; long enough for BLAKE3 to use wide registers.
+const CHUNK: usize = 1 << 20;
+
+/// Our directory in the cache.
+pub(crate) struct Cache {
+    dir: PathBuf,
+    key: Tag,
+}
+
+impl Cache {
+    /// Opens the directory `sandbox` inside `parent`, making what is missing.
+    pub(crate) fn open(parent: &Path) -> Result<Self, RuntimeError> {
+        let dir = parent.join("sandbox");
+        DirBuilder::new().recursive(true).mode(0o700).create(&dir).map_err(at(&dir))?;
+        check_owner(&dir)?;
+        let key = key(&dir).map_err(at(&dir.join("key")))?;
+        Ok(Self { dir, key })
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.dir.join(name)
+    }
+
+    /// Waits until nobody else makes files here.
+    pub(crate) fn lock(&self, progress: &dyn Fn(&str)) -> Result<File, RuntimeError> {
+        let path = self.path("lock");
+        let file = OpenOptions::new().create(true).append(true).mode(0o600).open(&path).map_err(at(&path))?;
+        if rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive).is_err() {
+            progress("waiting for another bue that prepares the sandbox");
+            rustix::fs::flock(&file, FlockOperation::LockExclusive).map_err(|error| at(&path)(error.into()))?;
+        }
+        Ok(file)
+    }
+
+    /// The MAC of some bytes.
+    pub(crate) fn tag(&self, bytes: &[u8]) -> Tag {
+        *blake3::keyed_hash(&self.key, bytes).as_bytes()
+    }
+
+    /// The MAC of a file.
+    pub(crate) fn file_tag(&self, path: &Path) -> io::Result<Tag> {
+        let mut file = File::open(path)?;
+        let mut hasher = blake3::Hasher::new_keyed(&self.key);
+        let mut chunk = vec![0; CHUNK];
+        loop {
+            let len = read_full(&mut file, &mut chunk)?;
+            hasher.update(chunk.get(..len).unwrap_or_default());
+            if len < chunk.len() {
+                return Ok(*hasher.finalize().as_bytes());
+            }
+        }
+    }
+
+    /// Makes a file, whole or not at all: others see it when it is complete.
+    pub(crate) fn write(&self, name: &str, content: impl FnOnce(&File) -> io::Result<()>) -> Result<(), RuntimeError> {
+        let path = self.path(name);
+        write_new(&self.dir, &path, content).map_err(at(&path))
+    }
+
+    /// Names of the files that end so, the ones changed last first.
+    pub(crate) fn newest(&self, suffix: &str) -> Vec<String> {
+        let mut found: Vec<_> = fs::read_dir(&self.dir)
+            .into_iter()
+            .flatten()
+            .filter_map(|entry| {
+                let entry = entry.ok()?;
+                let name = entry.file_name().into_string().ok()?;
+                name.ends_with(suffix).then_some((entry.metadata().ok()?.modified().ok()?, name))
+            })
+            .collect();
+        found.sort_by(|a, b| b.cmp(a));
+        found.into_iter().map(|(_, name)| name).collect()
+    }
+}
+
+/// An error about a path.
+fn at(path: &Path) -> impl Fn(io::Error) -> RuntimeError + use<> {
+    let path = path.to_owned();
+    move |source| RuntimeError::Cache { path: path.clone(), source }
+}
+
+fn check_owner(dir: &Path) -> Result<(), RuntimeError> {
+    let meta = fs::symlink_metadata(dir).map_err(at(dir))?;
+    let ours = meta.is_dir() && meta.uid() == rustix::process::geteuid().as_raw() && meta.mode() & 0o077 == 0;
+    match ours {
+        true => Ok(()),
+        false => Err(RuntimeError::OpenCache { path: dir.to_owned() }),
+    }
+}
+
+/// The installation's key, made by whoever comes first.
+fn key(dir: &Path) -> io::Result<Tag> {
+    let path = dir.join("key");
+    if let Ok(bytes) = fs::read(&path)
+        && let Ok(key) = Tag::try_from(bytes)
+    {
+        return Ok(key);
+    }
+    let temporary = dir.join(temporary_name()?);
+    write_private(&temporary, |mut file| file.write_all(&random()?))?;
+    // Linking fails where another process was faster: its key holds. A key of a wrong length is replaced.
+    let linked = fs::hard_link(&temporary, &path);
+    if linked.is_err() && fs::metadata(&path).is_ok_and(|meta| meta.len() != size_of::<Tag>() as u64) {
+        fs::rename(&temporary, &path)?;
+    } else {
+        fs::remove_file(&temporary)?;
+    }
+    Tag::try_from(fs::read(&path)?).map_err(|_| io::Error::other("the key is not 32 bytes"))
+}
+
+fn random() -> io::Result<Tag> {
+    let mut bytes = [0; 32];
+    let len = getrandom(&mut bytes, GetRandomFlags::empty())?;
+    if len < bytes.len() {
+        return Err(io::Error::other("the system gave no random bytes"));
+    }
+    Ok(bytes)
+}
+
+fn temporary_name() -> io::Result<String> {
+    let random = random()?;
+    Ok(format!("tmp-{:032x}", u128::from_ne_bytes(*random.first_chunk().unwrap_or(&[0; 16]))))
+}
+
+fn write_private(path: &Path, content: impl FnOnce(&File) -> io::Result<()>) -> io::Result<()> {
+    let file = OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(path)?;
+    content(&file)
+}
+
+fn write_new(dir: &Path, path: &Path, content: impl FnOnce(&File) -> io::Result<()>) -> io::Result<()> {
+    let temporary = dir.join(temporary_name()?);
+    let done = write_private(&temporary, content).and_then(|()| fs::rename(&temporary, path));
+    if done.is_err() {
+        // the error of writing says more than one of tidying up
+        let _ = fs::remove_file(&temporary);
+    }
+    done
+}
+
+/// Reads until the buffer is full or the file ends.
+fn read_full(file: &mut File, buffer: &mut [u8]) -> io::Result<usize> {
+    let mut filled = 0;
+    loop {
+        match file.read(buffer.get_mut(filled..).unwrap_or_default()) {
+            Ok(0) => return Ok(filled),
+            Ok(len) => filled += len,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt;
+
+    #[test]
+    fn the_key_is_made_once_and_is_ours_alone() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let first = Cache::open(dir.path()).expect("opened");
+        let second = Cache::open(dir.path()).expect("opened again");
+        assert_eq!(first.key, second.key);
+        let mode = |name: &str| fs::metadata(first.path(name)).expect("there").mode() & 0o777;
+        assert_eq!((mode("key"), mode("")), (0o600, 0o700));
+    }
+
+    #[test]
+    fn a_broken_key_is_replaced() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let first = Cache::open(dir.path()).expect("opened");
+        fs::write(first.path("key"), b"short").expect("broken");
+        let second = Cache::open(dir.path()).expect("opened again");
+        assert_ne!(first.key, second.key);
+    }
+
+    #[test]
+    fn a_directory_open_to_others_is_refused() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let cache = Cache::open(dir.path()).expect("opened");
+        fs::set_permissions(&cache.dir, fs::Permissions::from_mode(0o777)).expect("opened wide");
+        assert!(matches!(Cache::open(dir.path()), Err(RuntimeError::OpenCache { .. })));
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_written_leaves_nothing() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let cache = Cache::open(dir.path()).expect("opened");
+        assert!(cache.write("x", |_| Err(io::Error::other("disk full"))).is_err());
+        let names: Vec<_> =
+            fs::read_dir(&cache.dir).expect("read").map(|entry| entry.expect("an entry").file_name()).collect();
+        assert_eq!(names, ["key"]);
+    }
+
+    #[test]
+    fn processes_that_start_at_once_agree_on_the_key() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let keys: Vec<Tag> = std::thread::scope(|scope| {
+            let threads: Vec<_> =
+                (0..8).map(|_| scope.spawn(|| Cache::open(dir.path()).expect("opened").key)).collect();
+            threads.into_iter().map(|thread| thread.join().expect("no panic")).collect()
+        });
+        assert!(keys.windows(2).all(|pair| pair[0] == pair[1]));
+    }
+}

@@ -1,0 +1,108 @@
+//! Why a guest stopped, in words for the person who wrote the step.
+
+use bue_model::{Answer, Failure, FailureKind};
+use wasmtime::Trap;
+use wasmtime_wasi::I32Exit;
+
+use crate::engine::WASM_STACK;
+use crate::guest::Instance;
+use crate::limits::{Limits, bytes_text};
+use crate::state::Stop;
+
+/// The failure of a guest that did not answer.
+pub(crate) fn of_error(error: &wasmtime::Error, instance: &mut Instance<'_>) -> Failure {
+    let (log, limits) = (instance.state().log.clone(), instance.state().limits.clone());
+    if let Some(exceeded) = log.exceeded() {
+        return limit(exceeded.to_string());
+    }
+    if let Some(stop) = error.downcast_ref::<Stop>() {
+        return of_stop(stop);
+    }
+    if let Some(I32Exit(code)) = error.downcast_ref() {
+        return Failure::new(
+            FailureKind::Trap,
+            format!("The step ended its own process with code {code}; return a value instead"),
+        );
+    }
+    let Some(trap) = error.downcast_ref::<Trap>() else {
+        return Failure::new(FailureKind::Internal, format!("The sandbox failed: {error:#}"));
+    };
+    if *trap == Trap::StackOverflow || (*trap == Trap::MemoryOutOfBounds && instance.stack_is_used_up()) {
+        return limit(stack_text());
+    }
+    if instance.state().memory_refused {
+        return limit(memory_text(&limits));
+    }
+    Failure::new(FailureKind::Trap, trap_text(*trap, &log.tail()))
+}
+
+fn of_stop(stop: &Stop) -> Failure {
+    let kind = match stop {
+        Stop::Time(_) | Stop::Cpu(_) | Stop::Batch(..) | Stop::Stream(_) => FailureKind::Limit,
+        Stop::NobodyListens => FailureKind::Internal,
+        Stop::Contract(_) => FailureKind::Trap,
+    };
+    Failure::new(kind, sentence(&stop.to_string()))
+}
+
+/// The failure of a guest whose time was over while it waited.
+pub(crate) fn of_timeout(limits: &Limits) -> Failure {
+    of_stop(&Stop::Time(limits.time))
+}
+
+/// Inputs that are more than a step may have.
+pub(crate) fn too_much_input(bytes: u64, allowed: u64) -> Answer {
+    let (bytes, allowed) = (bytes_text(bytes), bytes_text(allowed));
+    Answer::Failed(limit(format!(
+        "the step's inputs are {bytes}, more than the input limit of {allowed}; pass less, or loop over it"
+    )))
+}
+
+/// What does not even fit.
+pub(crate) fn image_too_large(image_bytes: u64, limits: &Limits) -> Failure {
+    let needs = bytes_text(image_bytes);
+    limit(format!("{}: Python with the step's module alone needs {needs}", memory_text(limits)))
+}
+
+/// A `MemoryError` that comes from our limit is a failure of that limit.
+pub(crate) fn name_memory_limit(answer: Answer, refused: bool, limits: &Limits) -> Answer {
+    match answer {
+        Answer::Failed(mut failure) if refused && failure.message.contains("MemoryError") => {
+            failure.kind = FailureKind::Limit;
+            failure.message = format!("{} ({})", sentence(&memory_text(limits)), failure.message);
+            Answer::Failed(failure)
+        }
+        answer => answer,
+    }
+}
+
+pub(crate) fn limit(message: impl AsRef<str>) -> Failure {
+    Failure::new(FailureKind::Limit, sentence(message.as_ref()))
+}
+
+fn memory_text(limits: &Limits) -> String {
+    let limit = bytes_text(limits.memory_bytes);
+    format!(
+        "the step went over its memory limit of {limit}; give rows piece by piece (`yield`), or run it on a worker with a higher limit"
+    )
+}
+
+fn stack_text() -> String {
+    format!(
+        "the step went over its stack limit of {}: it calls itself too deeply; use a loop",
+        bytes_text(WASM_STACK as u64)
+    )
+}
+
+fn trap_text(trap: Trap, tail: &str) -> String {
+    match tail {
+        "" => format!("The step's interpreter stopped: {trap}"),
+        tail => format!("The step's interpreter stopped: {trap}. Its last words: {tail}"),
+    }
+}
+
+/// Messages of failures are sentences.
+fn sentence(fragment: &str) -> String {
+    let mut chars = fragment.chars();
+    chars.next().map_or_else(String::new, |first| first.to_uppercase().chain(chars).collect())
+}

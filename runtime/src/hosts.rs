@@ -1,0 +1,364 @@
+//! The parent's side: sandbox host processes, started, fed, watched and started again.
+//!
+//! ```text
+//! Hosts -- slot -- supervisor task -- child process     a slot outlives its children
+//!            |          reads frames, gives events to the tasks' Running
+//!            +-- Link: the child that lives now, its tasks, the bundles it knows
+//! ```
+
+use core::sync::atomic::{AtomicU64, Ordering};
+use core::time::Duration;
+use std::collections::HashMap;
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use bue_model::{Answer, BlobHash, Bundle};
+use bytes::Bytes;
+use tokio::sync::{Notify, mpsc, watch};
+use tokio::task::JoinSet;
+
+use crate::child::Child;
+use crate::error::{HostLost, RuntimeError};
+use crate::failure;
+use crate::prepared::Prepared;
+use crate::protocol::{self, Frames, FromHost, MAX_FRAME, Program, RunRequest, ToHost};
+use crate::task::{Code, Event, Finished, Task, Usage};
+
+/// Events a task may have under way: elements sent last, elements left at the end, and the end itself.
+const EVENTS: usize = 4;
+/// Bundles a child keeps.
+const BUNDLES: usize = 256;
+/// Bytes of bundles a child keeps, unless it is one bundle.
+const BUNDLE_BYTES: usize = 128 << 20;
+/// First and longest pause before a child that died young is replaced.
+const PAUSE: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(5));
+/// A child that lived this long did not die of its start.
+const YOUNG: Duration = Duration::from_secs(10);
+
+/// How to start sandbox hosts.
+#[derive(Clone, Debug)]
+pub struct HostsConfig {
+    /// Absolute path of the program and its arguments. It must call [`serve_sandbox_host`](crate::serve_sandbox_host).
+    pub command: (PathBuf, Vec<OsString>),
+    /// How many: one a core, because each runs its guests in one thread.
+    pub hosts: usize,
+    /// What they run.
+    pub prepared: Prepared,
+}
+
+/// Running sandbox hosts. Dropping it kills them.
+#[derive(Debug)]
+pub struct Hosts {
+    shared: Arc<Shared>,
+    supervisors: JoinSet<()>,
+    close: watch::Sender<bool>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    slots: Vec<Slot>,
+    next_id: AtomicU64,
+    /// A child is ready, or all is closed.
+    changed: Notify,
+    closed: watch::Receiver<bool>,
+}
+
+/// Place of one child.
+#[derive(Debug, Default)]
+struct Slot {
+    link: Mutex<Option<Link>>,
+}
+
+/// The child that lives now.
+#[derive(Debug)]
+struct Link {
+    frames: Frames,
+    tasks: HashMap<u64, mpsc::Sender<Event>>,
+    bundles: Bundles,
+}
+
+impl Slot {
+    fn link(&self) -> MutexGuard<'_, Option<Link>> {
+        self.link.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Hosts {
+    /// Starts the hosts and waits until all of them are ready.
+    ///
+    /// # Errors
+    /// A host that cannot be started or refuses to serve.
+    pub async fn start(config: HostsConfig) -> Result<Self, RuntimeError> {
+        let (close, closed) = watch::channel(false);
+        let slots = (0..config.hosts.max(1)).map(|_| Slot::default()).collect();
+        let shared = Arc::new(Shared { slots, next_id: AtomicU64::new(1), changed: Notify::new(), closed });
+        let config = Arc::new(config);
+        let mut starting = JoinSet::new();
+        for slot in 0..shared.slots.len() {
+            let config = Arc::clone(&config);
+            starting.spawn(async move { (slot, Child::start(&config).await) });
+        }
+        let mut supervisors = JoinSet::new();
+        while let Some(started) = starting.join_next().await {
+            let (slot, child) = started.map_err(|error| RuntimeError::Refused(error.to_string()))?;
+            supervisors.spawn(supervise(Arc::clone(&shared), slot, Arc::clone(&config), child?));
+        }
+        Ok(Self { shared, supervisors, close })
+    }
+
+    /// Starts a task in the host that has least to do. Waits where every host is being started again.
+    ///
+    /// # Errors
+    /// The hosts were shut down.
+    pub async fn run(&self, task: Task) -> Result<Running, RuntimeError> {
+        let id = self.shared.next_id.fetch_add(1, Ordering::Relaxed);
+        let (code, mut run) = match request(id, task) {
+            Ok(request) => request,
+            Err(refused) => return Ok(Running::over(Arc::clone(&self.shared), refused)),
+        };
+        loop {
+            let changed = self.shared.changed.notified();
+            if *self.shared.closed.borrow() {
+                return Err(RuntimeError::Closed);
+            }
+            let events = self.shared.idlest().and_then(|slot| self.shared.hand_out(slot, id, &code, &mut run));
+            match events {
+                Some((slot, events)) => {
+                    return Ok(Running {
+                        shared: Arc::clone(&self.shared),
+                        slot,
+                        id,
+                        events: Some(events),
+                        last: None,
+                    });
+                }
+                None => changed.await,
+            }
+        }
+    }
+
+    /// Ends the hosts. Tasks that still run get [`HostLost`].
+    pub async fn shutdown(mut self) {
+        // nobody may listen any more, which is the same
+        let _ = self.close.send(true);
+        self.shared.changed.notify_waiters();
+        for slot in &self.shared.slots {
+            drop(slot.link().take());
+        }
+        while self.supervisors.join_next().await.is_some() {}
+    }
+}
+
+/// The bundle of a task, and the frame that runs it.
+type Request = (Code, Vec<u8>);
+
+fn request(id: u64, task: Task) -> Result<Request, Answer> {
+    let Task { code, inputs, env, loop_text, limits, permissions } = task;
+    let len: u64 = inputs.iter().map(|input| input.len() as u64).sum();
+    if len > limits.input_bytes {
+        return Err(failure::too_much_input(len, limits.input_bytes));
+    }
+    let program = match &code {
+        Code::Python { function, .. } => Program::Python { function: function.clone() },
+        Code::Sqlite { table, placeholders, .. } => {
+            Program::Sqlite { table: table.clone(), placeholders: placeholders.clone() }
+        }
+    };
+    let request = RunRequest { key: code.key(), program, inputs, env, loop_text, limits, permissions };
+    match protocol::frame(&ToHost::Run { id, request }) {
+        Ok(frame) => Ok((code, frame)),
+        Err(_) => Err(failure::too_much_input(len, MAX_FRAME as u64)),
+    }
+}
+
+impl Shared {
+    /// The living child with the fewest tasks.
+    fn idlest(&self) -> Option<usize> {
+        let tasks = |slot: &Slot| slot.link().as_ref().map(|link| link.tasks.len());
+        let living = self.slots.iter().enumerate().filter_map(|(index, slot)| Some((tasks(slot)?, index)));
+        living.min().map(|(_, index)| index)
+    }
+
+    fn hand_out(&self, slot: usize, id: u64, code: &Code, run: &mut Vec<u8>) -> Option<(usize, mpsc::Receiver<Event>)> {
+        let mut link = self.slots.get(slot)?.link();
+        let link = link.as_mut()?;
+        let (send, events) = mpsc::channel(EVENTS);
+        link.bundles.need(code, &link.frames)?;
+        if let Err(back) = link.frames.send(core::mem::take(run)) {
+            *run = back.0;
+            return None;
+        }
+        link.tasks.insert(id, send);
+        Some((slot, events))
+    }
+
+    /// Tells a child something about a task; one that is gone needs not hear it.
+    fn tell(&self, slot: usize, message: &ToHost) {
+        if let Some(link) = self.slots.get(slot).and_then(|slot| slot.link().as_ref().map(|link| link.frames.clone()))
+            && let Ok(frame) = protocol::frame(message)
+        {
+            let _ = link.send(frame);
+        }
+    }
+
+    /// Gives an event to its task. A task that is not known was dropped.
+    fn deliver(&self, slot: usize, id: u64, event: Event) -> Result<(), RuntimeError> {
+        let Some(mut link) = self.slots.get(slot).map(Slot::link) else { return Ok(()) };
+        let Some(link) = link.as_mut() else { return Ok(()) };
+        let task = match &event {
+            Event::Finished(_) => link.tasks.remove(&id),
+            Event::Items { .. } => link.tasks.get(&id).cloned(),
+        };
+        match task.map(|task| task.try_send(event)) {
+            Some(Err(mpsc::error::TrySendError::Full(_))) => {
+                Err(RuntimeError::Refused("it sent elements that nobody asked for".to_owned()))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Keeps one slot alive.
+async fn supervise(shared: Arc<Shared>, slot: usize, config: Arc<HostsConfig>, first: Child) {
+    let mut closed = shared.closed.clone();
+    let mut next = Some(first);
+    let mut pause = PAUSE.0;
+    loop {
+        let started = Instant::now();
+        let ended = match next.take() {
+            Some(child) => attend(&shared, slot, child).await,
+            None => match Child::start(&config).await {
+                Ok(child) => attend(&shared, slot, child).await,
+                Err(error) => Err(error),
+            },
+        };
+        if *closed.borrow() {
+            return;
+        }
+        let why = ended.err().map_or_else(|| "it ended".to_owned(), |error| error.to_string());
+        tracing::warn!(slot, why, "a sandbox host is gone and is started again; its steps are given back");
+        pause = if started.elapsed() >= YOUNG { PAUSE.0 } else { (pause * 2).min(PAUSE.1) };
+        tokio::select! {
+            () = tokio::time::sleep(pause) => {}
+            _ = closed.wait_for(|closed| *closed) => return,
+        }
+    }
+}
+
+/// Serves a child until it ends.
+async fn attend(shared: &Shared, slot: usize, mut child: Child) -> Result<(), RuntimeError> {
+    let Some(place) = shared.slots.get(slot) else { return Ok(()) };
+    *place.link() = Some(Link { frames: child.take_frames(), tasks: HashMap::new(), bundles: Bundles::default() });
+    if *shared.closed.borrow() {
+        drop(place.link().take());
+    }
+    shared.changed.notify_waiters();
+    let ended = read_events(shared, slot, &mut child).await;
+    // dropping the tasks' senders tells them that the host is lost
+    drop(place.link().take());
+    child.end().await;
+    ended
+}
+
+async fn read_events(shared: &Shared, slot: usize, child: &mut Child) -> Result<(), RuntimeError> {
+    while let Some(message) = child.next().await? {
+        match message {
+            FromHost::Items { id, count, items } => shared.deliver(slot, id, Event::Items { count, items })?,
+            FromHost::Finished { id, finished } => shared.deliver(slot, id, Event::Finished(finished))?,
+            FromHost::Ready | FromHost::Refused(_) => {
+                return Err(RuntimeError::Refused("it was set up twice".to_owned()));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Bundles that a child was sent, with when they were last used.
+#[derive(Debug, Default)]
+struct Bundles {
+    known: HashMap<BlobHash, (u64, usize)>,
+    uses: u64,
+}
+
+impl Bundles {
+    /// Sends what the child needs for this code and does not have; takes back what was not used for long. `None` where
+    /// the child is gone.
+    fn need(&mut self, code: &Code, frames: &Frames) -> Option<()> {
+        let key = code.key();
+        self.uses += 1;
+        if let Some((used, _)) = self.known.get_mut(&key) {
+            *used = self.uses;
+            return Some(());
+        }
+        let bundle = Bundle::clone(code.bundle());
+        let frame = protocol::frame(&ToHost::Load { key, bundle }).ok()?;
+        self.make_room(frame.len(), frames)?;
+        self.known.insert(key, (self.uses, frame.len()));
+        frames.send(frame).ok()
+    }
+
+    fn make_room(&mut self, len: usize, frames: &Frames) -> Option<()> {
+        let bytes = |known: &HashMap<BlobHash, (u64, usize)>| known.values().map(|(_, len)| len).sum::<usize>();
+        while self.known.len() >= BUNDLES || (bytes(&self.known) + len > BUNDLE_BYTES && !self.known.is_empty()) {
+            let oldest = self.known.iter().min_by_key(|(_, (used, _))| *used).map(|(key, _)| *key)?;
+            self.known.remove(&oldest);
+            frames.send(protocol::frame(&ToHost::Forget { key: oldest }).ok()?).ok()?;
+        }
+        Some(())
+    }
+}
+
+/// A task that runs. Dropping it stops the step.
+#[derive(Debug)]
+pub struct Running {
+    shared: Arc<Shared>,
+    slot: usize,
+    id: u64,
+    /// `None` when it has ended.
+    events: Option<mpsc::Receiver<Event>>,
+    /// The end of a task that never began.
+    last: Option<Finished>,
+}
+
+impl Running {
+    /// A task that ended before it began.
+    fn over(shared: Arc<Shared>, answer: Answer) -> Self {
+        let finished = Finished { answer, log: Bytes::new(), usage: Usage::default() };
+        Self { shared, slot: usize::MAX, id: 0, events: None, last: Some(finished) }
+    }
+
+    /// The next event. After [`Event::Finished`] there is none, and asking gives [`HostLost`].
+    ///
+    /// Elements are acknowledged when they are taken here, and only then does the host send more. Safe to drop half-way:
+    /// an event is either given or still to come.
+    ///
+    /// # Errors
+    /// The host died: what the step did is unknown, and it may be run again.
+    pub async fn next(&mut self) -> Result<Event, HostLost> {
+        if let Some(finished) = self.last.take() {
+            return Ok(Event::Finished(finished));
+        }
+        let event = self.events.as_mut().ok_or(HostLost)?.recv().await;
+        match &event {
+            Some(Event::Items { .. }) => self.shared.tell(self.slot, &ToHost::Taken { id: self.id }),
+            Some(Event::Finished(_)) | None => self.events = None,
+        }
+        event.ok_or(HostLost)
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if self.events.is_none() {
+            return;
+        }
+        if let Some(slot) = self.shared.slots.get(self.slot)
+            && let Some(link) = slot.link().as_mut()
+        {
+            link.tasks.remove(&self.id);
+        }
+        self.shared.tell(self.slot, &ToHost::Cancel { id: self.id });
+    }
+}

@@ -1,0 +1,166 @@
+//! Address space: the one file that talks to the kernel about memory.
+//!
+//! A [`Reservation`] is a range of addresses that nobody else uses. Its parts are reserved (touching them traps), zeroed
+//! (private memory) or a private copy of a file (pages come from the file until they are written to). Everything here is
+//! bounds-checked; what callers do with [`Reservation::base`] is theirs to prove.
+
+use core::ffi::c_void;
+use core::ops::Range;
+use core::ptr::NonNull;
+use std::io;
+use std::os::fd::AsFd;
+
+use rustix::mm::{Advice, MapFlags, MprotectFlags, ProtFlags, madvise, mmap, mmap_anonymous, mprotect, munmap};
+
+/// Bytes of a page. Larger pages exist on other processors; [`Reservation::new`] refuses to work with them.
+pub(crate) const PAGE: usize = 4096;
+
+/// Addresses that are ours. Unmapped when dropped.
+#[derive(Debug)]
+pub(crate) struct Reservation {
+    base: NonNull<u8>,
+    len: usize,
+}
+
+// SAFETY: the range is owned: no other value refers to it, and its methods that change it take `&mut self`.
+unsafe impl Send for Reservation {}
+// SAFETY: as above; `&self` methods only tell addresses.
+unsafe impl Sync for Reservation {}
+
+impl Reservation {
+    /// Reserves `len` bytes (rounded up to pages), none of which may be touched yet.
+    pub(crate) fn new(len: usize) -> io::Result<Self> {
+        if rustix::param::page_size() != PAGE {
+            return Err(io::Error::other("memory pages are not 4 KiB here"));
+        }
+        let len = page_up(len)?;
+        let flags = MapFlags::PRIVATE | MapFlags::NORESERVE;
+        // SAFETY: a null hint without FIXED: the kernel picks a range that nothing occupies.
+        let base = unsafe { mmap_anonymous(core::ptr::null_mut(), len, ProtFlags::empty(), flags)? };
+        let base = NonNull::new(base.cast()).ok_or_else(|| io::Error::other("mapped at address zero"))?;
+        Ok(Self { base, len })
+    }
+
+    /// Where it begins. Valid until it is dropped.
+    pub(crate) const fn base(&self) -> *mut u8 {
+        self.base.as_ptr()
+    }
+
+    /// Its length in bytes.
+    pub(crate) const fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Makes the first `len` bytes a private copy of the file's.
+    pub(crate) fn map_file(&mut self, file: impl AsFd, len: usize) -> io::Result<()> {
+        let (at, len) = self.part(0..len)?;
+        let prot = ProtFlags::READ | ProtFlags::WRITE;
+        let flags = MapFlags::PRIVATE | MapFlags::FIXED | MapFlags::NORESERVE;
+        // SAFETY: FIXED replaces mappings, and `part` proved that the range is ours alone.
+        unsafe { mmap(at, len, prot, flags, file, 0)? };
+        Ok(())
+    }
+
+    /// Makes a reserved part readable, writable and zero.
+    pub(crate) fn commit(&mut self, part: Range<usize>) -> io::Result<()> {
+        let (at, len) = self.part(part)?;
+        if len == 0 {
+            return Ok(());
+        }
+        // SAFETY: the range is ours, and giving access to untouched private memory invalidates nothing.
+        unsafe { mprotect(at, len, MprotectFlags::READ | MprotectFlags::WRITE)? };
+        Ok(())
+    }
+
+    /// Forgets what was written to a part: it shows its file, or zeros, again.
+    pub(crate) fn restore(&mut self, part: Range<usize>) -> io::Result<()> {
+        let (at, len) = self.part(part)?;
+        if len == 0 {
+            return Ok(());
+        }
+        // SAFETY: the range is ours; `&mut self` says that nobody is using its bytes.
+        unsafe { madvise(at, len, Advice::LinuxDontNeed)? };
+        Ok(())
+    }
+
+    /// Makes a part reserved again and frees its memory.
+    pub(crate) fn decommit(&mut self, part: Range<usize>) -> io::Result<()> {
+        let (at, len) = self.part(part)?;
+        if len == 0 {
+            return Ok(());
+        }
+        let flags = MapFlags::PRIVATE | MapFlags::NORESERVE | MapFlags::FIXED;
+        // SAFETY: FIXED replaces mappings, and `part` proved that the range is ours alone.
+        unsafe { mmap_anonymous(at, len, ProtFlags::empty(), flags)? };
+        Ok(())
+    }
+
+    /// Fills a committed part with zeros.
+    pub(crate) fn zero(&mut self, part: Range<usize>) -> io::Result<()> {
+        let (at, len) = self.part(part)?;
+        // SAFETY: the range is ours, and its callers zero only what they committed.
+        unsafe { core::ptr::write_bytes(at.cast::<u8>(), 0, len) };
+        Ok(())
+    }
+
+    /// Address and length of a part that begins and ends on page boundaries inside this range.
+    fn part(&self, part: Range<usize>) -> io::Result<(*mut c_void, usize)> {
+        let inside = part.start <= part.end && part.end <= self.len;
+        if !inside || part.start % PAGE != 0 || part.end % PAGE != 0 {
+            return Err(io::Error::other("a part of a mapping that is not inside it"));
+        }
+        Ok((self.base.as_ptr().wrapping_add(part.start).cast(), part.end - part.start))
+    }
+}
+
+impl Drop for Reservation {
+    fn drop(&mut self) {
+        // SAFETY: the range is ours, and whoever had its base had it from a borrow that has ended. A failure would leak
+        // addresses and nothing else.
+        let _ = unsafe { munmap(self.base.as_ptr().cast(), self.len) };
+    }
+}
+
+/// `len` rounded up to whole pages.
+pub(crate) fn page_up(len: usize) -> io::Result<usize> {
+    len.checked_next_multiple_of(PAGE).ok_or_else(|| io::Error::other("a length beyond the address space"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Write;
+
+    fn read(reservation: &Reservation, at: usize) -> u8 {
+        assert!(at < reservation.len());
+        // SAFETY: the tests read only what they committed or mapped.
+        unsafe { reservation.base().add(at).read_volatile() }
+    }
+
+    fn write(reservation: &mut Reservation, at: usize, byte: u8) {
+        assert!(at < reservation.len());
+        // SAFETY: as in `read`.
+        unsafe { reservation.base().add(at).write_volatile(byte) };
+    }
+
+    #[test]
+    fn a_restored_part_shows_its_file_again() {
+        let mut file = tempfile::tempfile().expect("a file");
+        file.write_all(&[7; 2 * PAGE]).expect("written");
+        let mut reservation = Reservation::new(8 * PAGE).expect("addresses");
+        reservation.map_file(&file, 2 * PAGE).expect("mapped");
+        reservation.commit(2 * PAGE..3 * PAGE).expect("committed");
+        write(&mut reservation, 5, 9);
+        write(&mut reservation, 2 * PAGE, 9);
+        reservation.restore(0..3 * PAGE).expect("restored");
+        assert_eq!((read(&reservation, 5), read(&reservation, 2 * PAGE)), (7, 0));
+    }
+
+    #[test]
+    fn what_is_outside_is_refused() {
+        let mut reservation = Reservation::new(2 * PAGE).expect("addresses");
+        assert!(reservation.commit(0..3 * PAGE).is_err());
+        assert!(reservation.restore(1..PAGE).is_err());
+        assert!(Reservation::new(usize::MAX).is_err());
+    }
+}

@@ -1,0 +1,79 @@
+//! Runs steps in this thread: what a sandbox host process is made of.
+
+use core::future::poll_fn;
+use core::pin::pin;
+use core::time::Duration;
+use std::time::Instant;
+
+use tokio::sync::mpsc;
+
+use crate::error::RuntimeError;
+use crate::failure;
+use crate::log::Log;
+use crate::prepared::Prepared;
+use crate::python::{Python, PythonStep, Ran};
+use crate::sqlite;
+use crate::task::{Code, Finished, Items, Task, Usage};
+
+/// Runs any number of steps at once in the thread that polls them.
+///
+/// It is not `Send`: two threads of one process that copy pages disturb each other more than two processes do.
+pub struct Sandbox {
+    python: Python,
+    sqlite: sqlite::Pool,
+}
+
+impl Sandbox {
+    /// Maps what was prepared.
+    ///
+    /// # Errors
+    /// Files that are not there any more, or an engine that cannot be made.
+    pub fn open(prepared: &Prepared) -> Result<Self, RuntimeError> {
+        Ok(Self { python: Python::open(prepared)?, sqlite: sqlite::Pool::default() })
+    }
+
+    /// Runs a step to its end. The elements of a streamed result go to `items`, and the step waits until there is room.
+    /// Dropping the future stops the step. Needs a tokio runtime with timers.
+    pub async fn run(&self, task: &Task, items: mpsc::Sender<Items>) -> Finished {
+        let start = Instant::now();
+        let log = Log::new(&task.limits);
+        let mut usage = Usage::default();
+        let mut step = pin!(self.ran(task, &log, start, items));
+        let ran = poll_fn(|context| {
+            let start = Instant::now();
+            let polled = step.as_mut().poll(context);
+            usage.cpu += start.elapsed();
+            polled
+        })
+        .await;
+        usage.wall = start.elapsed();
+        usage.memory_bytes = ran.memory_bytes;
+        usage.dirty_pages = ran.dirty_pages;
+        Finished { answer: ran.answer, log: log.finish(), usage }
+    }
+
+    async fn ran(&self, task: &Task, log: &Log, start: Instant, items: mpsc::Sender<Items>) -> Ran {
+        let len: u64 = task.inputs.iter().map(|input| input.len() as u64).sum();
+        if len > task.limits.input_bytes {
+            let answer = failure::too_much_input(len, task.limits.input_bytes);
+            return Ran { answer, memory_bytes: 0, dirty_pages: None };
+        }
+        let deadline = start.checked_add(task.limits.time).unwrap_or(start + FAR);
+        match &task.code {
+            Code::Python { bundle, key, function } => {
+                let step = PythonStep { task, bundle, key: *key, function, log, deadline };
+                // interrupts stop a guest that runs, the timer one that waits
+                tokio::time::timeout_at(deadline.into(), self.python.run(step, items))
+                    .await
+                    .unwrap_or_else(|_| Ran::failed(failure::of_timeout(&task.limits)))
+            }
+            Code::Sqlite { bundle, table, placeholders, .. } => {
+                let answer = self.sqlite.run(task, bundle, table, placeholders, items).await;
+                Ran { answer, memory_bytes: 0, dirty_pages: None }
+            }
+        }
+    }
+}
+
+/// What "for ever" comes to.
+const FAR: Duration = Duration::from_secs(10 * 365 * 86_400);

@@ -1,0 +1,199 @@
+//! A sandbox host: the loop of the process that runs guests. It holds no token and no connection but the one socket to its
+//! parent, and it ends when that is closed.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::io;
+use std::os::fd::AsFd;
+use std::os::unix::net::UnixStream as StdUnixStream;
+use std::process::ExitCode;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use bue_model::{BlobHash, Bundle};
+use tokio::io::BufReader;
+use tokio::net::UnixStream;
+use tokio::net::unix::OwnedReadHalf;
+use tokio::sync::mpsc;
+use tokio::task::{AbortHandle, LocalSet, spawn_local};
+
+use crate::prepared::{Prepared, PreparedFiles};
+use crate::protocol::{self, Frames, FromHost, Program, RunRequest, ToHost};
+use crate::sandbox::Sandbox;
+use crate::task::{Code, Items, Task};
+
+/// Threads for SQL steps.
+const SQL_THREADS: usize = 8;
+
+/// Serves as a sandbox host until the parent closes the socket that is this process's standard input. The whole of the
+/// hidden verb `sandbox-host`.
+#[must_use]
+pub fn serve_sandbox_host() -> ExitCode {
+    die_of_panics();
+    match serve() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tell_parent(&error);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+#[expect(clippy::print_stderr, reason = "standard error of this process is a pipe into the parent's log")]
+fn tell_parent(error: &io::Error) {
+    eprintln!("sandbox host ends: {error}");
+}
+
+/// After a panic nothing here can be trusted. The parent starts another host and gives the steps back.
+fn die_of_panics() {
+    let print = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        print(panic);
+        std::process::abort();
+    }));
+}
+
+fn serve() -> io::Result<()> {
+    let socket = StdUnixStream::from(io::stdin().as_fd().try_clone_to_owned()?);
+    socket.set_nonblocking(true)?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_io()
+        .enable_time()
+        .max_blocking_threads(SQL_THREADS)
+        .build()?;
+    let served = LocalSet::new().block_on(&runtime, async { serve_socket(UnixStream::from_std(socket)?).await });
+    // a SQL step that computes is not waited for: the process ends
+    runtime.shutdown_background();
+    served
+}
+
+async fn serve_socket(socket: UnixStream) -> io::Result<()> {
+    let (read, write) = socket.into_split();
+    let mut read = BufReader::new(read);
+    let (frames, queue) = mpsc::unbounded_channel();
+    let writer = spawn_local(protocol::write_all(write, queue));
+    let setup = match protocol::read(&mut read).await {
+        Ok(Some(ToHost::Setup(files))) => files,
+        Ok(None) => return Ok(()),
+        Ok(Some(_)) => return Err(io::Error::other("the parent did not begin with the setup")),
+        Err(error) if error.kind() == io::ErrorKind::InvalidInput || error.raw_os_error().is_some() => {
+            return Err(io::Error::other("this verb is for bue itself, which talks to it through a socket"));
+        }
+        Err(error) => return Err(error),
+    };
+    match open(setup) {
+        Ok(sandbox) => {
+            send(&frames, &FromHost::Ready)?;
+            Host { sandbox, frames, bundles: RefCell::default(), running: RefCell::default() }.run(read).await
+        }
+        Err(why) => {
+            send(&frames, &FromHost::Refused(why))?;
+            drop(frames);
+            writer.await?
+        }
+    }
+}
+
+fn open(files: PreparedFiles) -> Result<Sandbox, String> {
+    Sandbox::open(&Prepared { files }).map_err(|error| error.to_string())
+}
+
+fn send(frames: &Frames, message: &FromHost) -> io::Result<()> {
+    let frame = protocol::frame(message)?;
+    frames.send(frame).map_err(|_| io::Error::other("the parent does not read any more"))
+}
+
+struct Host {
+    sandbox: Sandbox,
+    frames: Frames,
+    /// What the parent loaded and did not take back.
+    bundles: RefCell<HashMap<BlobHash, Arc<Bundle>>>,
+    running: RefCell<HashMap<u64, RunningTask>>,
+}
+
+struct RunningTask {
+    abort: AbortHandle,
+    /// Hears that the parent's consumer took the elements sent last.
+    taken: mpsc::Sender<()>,
+}
+
+impl Host {
+    async fn run(self, mut read: BufReader<OwnedReadHalf>) -> io::Result<()> {
+        let host = Rc::new(self);
+        while let Some(message) = protocol::read(&mut read).await? {
+            match message {
+                ToHost::Setup(_) => return Err(io::Error::other("the parent sent a second setup")),
+                ToHost::Load { key, bundle } => drop(host.bundles.borrow_mut().insert(key, Arc::new(bundle))),
+                ToHost::Forget { key } => drop(host.bundles.borrow_mut().remove(&key)),
+                ToHost::Run { id, request } => host.start(id, request)?,
+                ToHost::Taken { id } => host.taken(id),
+                ToHost::Cancel { id } => host.cancel(id),
+            }
+        }
+        Ok(())
+    }
+
+    fn start(self: &Rc<Self>, id: u64, request: RunRequest) -> io::Result<()> {
+        let bundle = self.bundles.borrow().get(&request.key).cloned();
+        let bundle = bundle.ok_or_else(|| io::Error::other("the parent named a bundle it did not load"))?;
+        let (taken, acknowledged) = mpsc::channel(1);
+        let host = Rc::clone(self);
+        let task = spawn_local(async move { host.run_task(id, task(request, bundle), acknowledged).await });
+        self.running.borrow_mut().insert(id, RunningTask { abort: task.abort_handle(), taken });
+        Ok(())
+    }
+
+    fn taken(&self, id: u64) {
+        if let Some(task) = self.running.borrow().get(&id) {
+            // one that is full has been told already
+            let _ = task.taken.try_send(());
+        }
+    }
+
+    fn cancel(&self, id: u64) {
+        if let Some(task) = self.running.borrow_mut().remove(&id) {
+            task.abort.abort();
+        }
+    }
+
+    async fn run_task(&self, id: u64, task: Task, mut acknowledged: mpsc::Receiver<()>) {
+        let (items, mut given) = mpsc::channel(1);
+        let mut running = core::pin::pin!(self.sandbox.run(&task, items));
+        let finished = tokio::select! {
+            biased;
+            finished = &mut running => finished,
+            // ends when the step drops its sender, a moment before it ends itself
+            () = self.forward(id, &mut given, &mut acknowledged) => running.await,
+        };
+        while let Ok(items) = given.try_recv() {
+            self.send_items(id, items);
+        }
+        self.running.borrow_mut().remove(&id);
+        // if the parent is gone, so is this process in a moment
+        let _ = send(&self.frames, &FromHost::Finished { id, finished });
+    }
+
+    /// Sends elements, one batch at a time: the next one when the last one was taken.
+    async fn forward(&self, id: u64, given: &mut mpsc::Receiver<Items>, acknowledged: &mut mpsc::Receiver<()>) {
+        while let Some(items) = given.recv().await {
+            self.send_items(id, items);
+            if acknowledged.recv().await.is_none() {
+                return;
+            }
+        }
+    }
+
+    fn send_items(&self, id: u64, Items { count, items }: Items) {
+        let _ = send(&self.frames, &FromHost::Items { id, count, items });
+    }
+}
+
+fn task(request: RunRequest, bundle: Arc<Bundle>) -> Task {
+    let key = request.key;
+    let code = match request.program {
+        Program::Python { function } => Code::Python { bundle, key, function },
+        Program::Sqlite { table, placeholders } => Code::Sqlite { bundle, key, table, placeholders },
+    };
+    let RunRequest { inputs, env, loop_text, limits, permissions, .. } = request;
+    Task { code, inputs, env, loop_text, limits, permissions }
+}

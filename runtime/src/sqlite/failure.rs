@@ -1,0 +1,197 @@
+//! Why a SQL step failed, in words for the person who wrote it.
+
+use bue_model::cbor::CborError;
+use bue_model::{Failure, FailureKind};
+use rusqlite::{Error, ErrorCode};
+
+use super::guard::Guard;
+use super::heap::Budget;
+use super::rows::{Shape, Table};
+use super::script::Script;
+use crate::failure::{limit, of_timeout};
+use crate::limits::bytes_text;
+
+/// Keys of a map that are named in a message.
+const NAMED_KEYS: usize = 8;
+
+/// An input could not become a table.
+pub(super) enum FillError {
+    Unreadable {
+        input: usize,
+        error: CborError,
+    },
+    /// It is not a list of maps.
+    NoRows {
+        table: String,
+        input: usize,
+        got: String,
+    },
+    Columns {
+        table: String,
+        input: usize,
+        why: String,
+    },
+    Sqlite {
+        table: String,
+        input: usize,
+        error: Error,
+    },
+}
+
+/// The statements failed. `at` is the byte of the script where the statement begins.
+pub(super) enum ScriptError {
+    Prepare { at: usize, error: Error },
+    Run { at: usize, error: Error },
+    Parameters { at: usize },
+    Empty { at: usize },
+    Stopped(Failure),
+}
+
+/// A statement failed while it ran.
+pub(super) enum RunError {
+    Sqlite(Error),
+    Limit(Failure),
+}
+
+impl From<Error> for RunError {
+    fn from(error: Error) -> Self {
+        Self::Sqlite(error)
+    }
+}
+
+impl RunError {
+    pub(super) fn at(self, at: usize) -> ScriptError {
+        match self {
+            Self::Sqlite(error) => ScriptError::Run { at, error },
+            Self::Limit(failure) => ScriptError::Stopped(failure),
+        }
+    }
+}
+
+impl FillError {
+    pub(super) fn failure(self, guard: &Guard<'_>) -> Failure {
+        let message = match self {
+            Self::Unreadable { input, error } => format!("Step input {input} cannot be read: {error}"),
+            Self::NoRows { table, input, got } => needs_rows(&table, input, &got, "return a list of maps"),
+            Self::Columns { table, input, why } => format!("Step input {input} cannot become table `{table}`: {why}"),
+            Self::Sqlite { table, input, error } => {
+                let reason = message(&error);
+                return limit_hit(&error, guard).unwrap_or_else(|| {
+                    let message = format!("Step input {input} cannot become table `{table}`: {reason}");
+                    Failure::new(FailureKind::BadInput, message)
+                });
+            }
+        };
+        Failure::new(FailureKind::BadInput, message)
+    }
+}
+
+impl ScriptError {
+    pub(super) fn failure(self, script: &Script, tables: &[Table], guard: &Guard<'_>) -> Failure {
+        match self {
+            Self::Stopped(failure) => failure,
+            Self::Empty { at } => located(FailureKind::BadCode, "a statement that cannot be read", script, at),
+            Self::Parameters { at } => {
+                let why =
+                    "`?`, `:name`, `@name` and `$name` have no value here; write the value, or take it from a table";
+                located(FailureKind::BadCode, why, script, at)
+            }
+            Self::Prepare { at, error } => {
+                let inside = match &error {
+                    Error::SqlInputError { offset, .. } => usize::try_from(*offset).unwrap_or(0),
+                    _ => 0,
+                };
+                of_sql(FailureKind::BadCode, &error, (script, at + inside), tables, guard)
+            }
+            Self::Run { at, error } => of_sql(FailureKind::Raised, &error, (script, at), tables, guard),
+        }
+    }
+}
+
+fn of_sql(
+    kind: FailureKind,
+    error: &Error,
+    (script, at): (&Script, usize),
+    tables: &[Table],
+    guard: &Guard<'_>,
+) -> Failure {
+    if let Some(failure) = limit_hit(error, guard) {
+        return failure;
+    }
+    if error.sqlite_error_code() == Some(ErrorCode::AuthorizationForStatementDenied) {
+        let what = guard.denied().unwrap_or_else(|| "do that".to_owned());
+        return located(FailureKind::Denied, &format!("a SQL step may not {what}"), script, at);
+    }
+    let reason = message(error);
+    match unlike_rows(&reason, tables) {
+        Some(why) => located(FailureKind::BadInput, &format!("{why}. SQLite says: {reason}"), script, at),
+        None => located(kind, &reason, script, at),
+    }
+}
+
+/// Where a column is missing, the reason is often that an input is not what the author thinks.
+fn unlike_rows(reason: &str, tables: &[Table]) -> Option<String> {
+    if !reason.starts_with("no such column") {
+        return None;
+    }
+    tables.iter().find_map(|table| match &table.shape {
+        Shape::Rows => None,
+        Shape::Empty => Some(format!(
+            "Table `{}` has no columns, because step input {} is an empty list and no row says which there are",
+            table.name, table.input
+        )),
+        Shape::OneMap(keys) => {
+            let got = format!("a map with the keys {}", key_list(keys));
+            Some(needs_rows(&table.name, table.input, &got, "return the list itself"))
+        }
+    })
+}
+
+fn needs_rows(table: &str, input: usize, got: &str, instead: &str) -> String {
+    format!("needs rows (a list of maps) for table `{table}`, but step input {input} is {got}; {instead}")
+}
+
+fn key_list(keys: &[String]) -> String {
+    let named = keys.iter().take(NAMED_KEYS).cloned().collect::<Vec<_>>().join(", ");
+    match keys.len().saturating_sub(NAMED_KEYS) {
+        0 => named,
+        more => format!("{named} and {more} more"),
+    }
+}
+
+/// The failure of a limit, if that is what stopped SQLite.
+fn limit_hit(error: &Error, guard: &Guard<'_>) -> Option<Failure> {
+    let limits = guard.limits();
+    if Budget::was_exceeded() {
+        let allowed = bytes_text(limits.memory_bytes);
+        return Some(limit(format!(
+            "the SQL needs more memory than its limit of {allowed}; work on fewer rows at a time"
+        )));
+    }
+    match error.sqlite_error_code()? {
+        ErrorCode::OperationInterrupted if guard.is_over() => Some(of_timeout(limits)),
+        ErrorCode::TooBig => {
+            let allowed = bytes_text(limits.result_bytes);
+            Some(limit(format!("the SQL made a text or blob larger than its limit of {allowed}")))
+        }
+        _ => None,
+    }
+}
+
+/// SQLite's words alone.
+fn message(error: &Error) -> String {
+    match error {
+        Error::SqlInputError { msg, .. } => msg.clone(),
+        Error::SqliteFailure(_, Some(message)) => message.clone(),
+        other => other.to_string(),
+    }
+}
+
+/// A failure with the line it is about.
+fn located(kind: FailureKind, what: &str, script: &Script, at: usize) -> Failure {
+    let place = script.place(at);
+    let shown: String = place.text.chars().skip(place.column.saturating_sub(60)).take(120).collect();
+    let indent = " ".repeat(place.column.min(60));
+    let message = format!("{}, line {}: {what}\n    {shown}\n    {indent}^", script.file, place.line);
+    Failure::new(kind, message)
+}

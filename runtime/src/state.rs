@@ -1,0 +1,165 @@
+//! What the host keeps for one running guest, and what it lets the guest do.
+
+use core::time::Duration;
+use std::time::Instant;
+
+use bue_model::guest::HostRequest;
+use bytes::Bytes;
+use tokio::sync::mpsc;
+use wasmtime::{Caller, Extern, ResourceLimiter, UpdateDeadline};
+use wasmtime_wasi::p1::WasiP1Ctx;
+
+use crate::engine::TICK;
+use crate::limits::{Limits, bytes_text, time_text};
+use crate::log::Log;
+use crate::task::Items;
+use crate::{values, wasi};
+
+/// The data of a guest's store.
+pub(crate) struct StepState {
+    pub(crate) wasi: WasiP1Ctx,
+    pub(crate) log: Log,
+    pub(crate) limits: Limits,
+    /// When its time is over.
+    pub(crate) deadline: Instant,
+    /// It asked for more memory than it may have.
+    pub(crate) memory_refused: bool,
+    /// Who takes the elements of its result, if anybody does.
+    items: Option<mpsc::Sender<Items>>,
+    streamed: u64,
+    ticks: u32,
+    /// A reply that did not fit.
+    reply: Bytes,
+}
+
+/// The host ends a guest.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Stop {
+    #[error("the step ran longer than its time limit of {}; give it more with `!timeout`, or answer `pending` instead of waiting", time_text(*.0))]
+    Time(Duration),
+    #[error("the step computed longer than its processor limit of {}; split its work into smaller steps", time_text(*.0))]
+    Cpu(Duration),
+    #[error("the step gave one batch of {} for its loop, more than its result limit of {}", bytes_text(*.0), bytes_text(*.1))]
+    Batch(u64, u64),
+    #[error("the step gave more than its stream limit of {} for its loop", bytes_text(*.0))]
+    Stream(u64),
+    #[error("nobody takes the step's elements any more")]
+    NobodyListens,
+    #[error("the guest broke its contract with the host: {0}")]
+    Contract(String),
+}
+
+impl StepState {
+    pub(crate) fn new(limits: &Limits, log: &Log, deadline: Instant, items: Option<mpsc::Sender<Items>>) -> Self {
+        Self {
+            wasi: wasi::context(log),
+            log: log.clone(),
+            limits: limits.clone(),
+            deadline,
+            memory_refused: false,
+            items,
+            streamed: 0,
+            ticks: 0,
+            reply: Bytes::new(),
+        }
+    }
+
+    /// A running guest was interrupted: may it go on?
+    pub(crate) fn tick(&mut self) -> wasmtime::Result<UpdateDeadline> {
+        self.ticks = self.ticks.saturating_add(1);
+        if Instant::now() >= self.deadline {
+            return Err(Stop::Time(self.limits.time).into());
+        }
+        if TICK.saturating_mul(self.ticks) > self.limits.cpu {
+            return Err(Stop::Cpu(self.limits.cpu).into());
+        }
+        // others first: one that computes shall not keep the ones that wait from being answered
+        Ok(UpdateDeadline::Yield(1))
+    }
+
+    async fn answer(&mut self, request: HostRequest) -> Result<(), Stop> {
+        match request {
+            HostRequest::Take => {}
+            HostRequest::Emit { count, items } => {
+                self.emit(Items { count, items }).await?;
+                self.reply = Bytes::new();
+            }
+        }
+        Ok(())
+    }
+
+    async fn emit(&mut self, items: Items) -> Result<(), Stop> {
+        let len = items.items.len() as u64;
+        if len > self.limits.result_bytes {
+            return Err(Stop::Batch(len, self.limits.result_bytes));
+        }
+        self.streamed = self.streamed.saturating_add(len);
+        if self.streamed > self.limits.stream_bytes {
+            return Err(Stop::Stream(self.limits.stream_bytes));
+        }
+        values::check_items(&items).map_err(Stop::Contract)?;
+        let to =
+            self.items.as_ref().ok_or_else(|| Stop::Contract("it streams where nobody asked for it".to_owned()))?;
+        // waits until the one before was taken: a list of any length has flat memory
+        to.send(items).await.map_err(|_| Stop::NobodyListens)
+    }
+}
+
+impl ResourceLimiter for StepState {
+    fn memory_growing(&mut self, _current: usize, desired: usize, _maximum: Option<usize>) -> wasmtime::Result<bool> {
+        let allowed = desired as u64 <= self.limits.memory_bytes;
+        self.memory_refused |= !allowed;
+        Ok(allowed)
+    }
+
+    /// Tables belong to the module; the guest cannot need more.
+    fn table_growing(&mut self, current: usize, desired: usize, _maximum: Option<usize>) -> wasmtime::Result<bool> {
+        Ok(current == 0 && desired <= TABLE_ELEMENTS)
+    }
+
+    fn instances(&self) -> usize {
+        1
+    }
+
+    fn tables(&self) -> usize {
+        1
+    }
+
+    fn memories(&self) -> usize {
+        1
+    }
+}
+
+/// Functions a guest may have addresses of. RustPython has some 20,000.
+const TABLE_ELEMENTS: usize = 200_000;
+
+/// `bue.host`: the one import beside WASI.
+pub(crate) async fn host_call(
+    mut caller: Caller<'_, StepState>,
+    (ptr, len, reply_ptr, reply_cap): (u32, u32, u32, u32),
+) -> wasmtime::Result<i64> {
+    let request = request(&mut caller, ptr, len)?;
+    caller.data_mut().answer(request).await?;
+    let reply = core::mem::take(&mut caller.data_mut().reply);
+    if reply.len() > reply_cap as usize {
+        let len = reply.len();
+        caller.data_mut().reply = reply;
+        return Ok(i64::try_from(len)?);
+    }
+    let memory = memory(&mut caller)?;
+    memory.write(&mut caller, reply_ptr as usize, &reply)?;
+    Ok(i64::try_from(reply.len())?)
+}
+
+fn request(caller: &mut Caller<'_, StepState>, ptr: u32, len: u32) -> Result<HostRequest, Stop> {
+    let memory = memory(caller)?;
+    let outside = || Stop::Contract("a request outside its memory".to_owned());
+    let end = (ptr as usize).checked_add(len as usize).ok_or_else(outside)?;
+    let bytes = memory.data(&*caller).get(ptr as usize..end).ok_or_else(outside)?;
+    postcard::from_bytes(bytes).map_err(|error| Stop::Contract(format!("a request that cannot be read: {error}")))
+}
+
+fn memory(caller: &mut Caller<'_, StepState>) -> Result<wasmtime::Memory, Stop> {
+    let memory = caller.get_export("memory").and_then(Extern::into_memory);
+    memory.ok_or_else(|| Stop::Contract("it has no memory".to_owned()))
+}
