@@ -15,8 +15,7 @@ const LOG_LINES: usize = 10;
 /// Says what failed and what that keeps from running.
 pub(crate) async fn say_failures(bucket: &BucketClient, failed: &[FailedJob], run: &RunView) {
     for job in failed.iter().take(SHOWN) {
-        say_failure(job);
-        say_log(bucket, job).await;
+        say_text(&failure_text(bucket, job).await);
     }
     if failed.len() > SHOWN {
         say(&format!("… and {} more failed jobs; `--json` lists them all", failed.len() - SHOWN));
@@ -24,27 +23,30 @@ pub(crate) async fn say_failures(bucket: &BucketClient, failed: &[FailedJob], ru
     say_blocked(&run.steps);
 }
 
-fn say_failure(job: &FailedJob) {
+/// A failed job in some lines: its step, what happened, the traceback, the last lines it printed.
+pub(crate) async fn failure_text(bucket: &BucketClient, job: &FailedJob) -> String {
     let attempts = if job.attempts > 1 { format!(" after {} attempts", job.attempts) } else { String::new() };
-    say(&format!("failed: step `{}` (job {}){attempts}: {}", job.step, job.job, job.failure.message));
+    let mut text = format!("failed: step `{}` (job {}){attempts}: {}\n", job.step, job.job, job.failure.message);
     if let Some(trace) = &job.failure.trace {
-        say_text(&indented(trace.lines()));
+        text.push_str(&indented(trace.lines()));
     }
+    let log = log_of(bucket, job).await;
+    let lines: Vec<&str> = log.lines().collect();
+    if !lines.is_empty() {
+        text.push_str("  it had printed:\n");
+        text.push_str(&indented(lines.iter().skip(lines.len().saturating_sub(LOG_LINES)).copied()));
+    }
+    text
 }
 
 /// A log that cannot be had is no reason to hide the failure: it is left out.
-async fn say_log(bucket: &BucketClient, job: &FailedJob) {
-    let log = match &job.log {
+async fn log_of(bucket: &BucketClient, job: &FailedJob) -> String {
+    let bytes = match &job.log {
         Some(ValueRef::Inline(bytes)) => Some(bytes.clone()),
         Some(ValueRef::Blob(blob)) => bucket.get(blob).await.ok(),
         _ => None,
     };
-    let text = log.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default();
-    let lines: Vec<&str> = text.lines().collect();
-    if !lines.is_empty() {
-        say("  it had printed:");
-        say_text(&indented(lines.iter().skip(lines.len().saturating_sub(LOG_LINES)).copied()));
-    }
+    bytes.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default()
 }
 
 fn indented<'a>(lines: impl Iterator<Item = &'a str>) -> String {
@@ -52,8 +54,8 @@ fn indented<'a>(lines: impl Iterator<Item = &'a str>) -> String {
 }
 
 fn say_blocked(steps: &[StepView]) {
-    let blocked: Vec<String> =
-        steps.iter().filter(|step| step.blocked > 0).map(|step| format!("{} ({})", step.name, step.blocked)).collect();
+    let blocked = steps.iter().filter(|step| step.blocked > 0);
+    let blocked: Vec<String> = blocked.map(|step| format!("{} ({})", step.name, step.blocked)).collect();
     if !blocked.is_empty() {
         say(&format!("blocked by what failed, never started: {}", blocked.join(", ")));
     }

@@ -15,10 +15,19 @@
 
 mod address;
 mod commands;
+mod failures;
+mod follow;
 mod imports;
+mod local;
 mod package;
+mod progress;
+mod reactor;
+mod results;
+mod script;
+mod services;
 mod settings;
 mod stop;
+mod submit;
 mod talk;
 
 use std::process::ExitCode;

@@ -23,7 +23,7 @@ impl Progress {
     pub(crate) fn new() -> Self {
         match talks_to_terminal() {
             true => Self::Bars(Bars { all: MultiProgress::new(), steps: Vec::new() }),
-            false => Self::Lines(Lines { begun: Instant::now(), said: Instant::now(), last: String::new() }),
+            false => Self::Lines(Lines::new()),
         }
     }
 
@@ -35,10 +35,17 @@ impl Progress {
         }
     }
 
-    /// Leaves the bars as they are, or takes them away: what follows is talk again.
-    pub(crate) fn finish(self, keep: bool) {
+    /// Time has passed.
+    pub(crate) fn tick(&mut self) {
+        if let Self::Lines(lines) = self {
+            lines.tick();
+        }
+    }
+
+    /// Leaves the last state standing: what follows is talk again.
+    pub(crate) fn finish(self) {
         if let Self::Bars(bars) = self {
-            bars.finish(keep);
+            bars.steps.iter().for_each(ProgressBar::abandon);
         }
     }
 }
@@ -62,12 +69,6 @@ impl Bars {
             bar.set_message(rest(step));
         }
     }
-
-    fn finish(self, keep: bool) {
-        for bar in &self.steps {
-            if keep { bar.abandon() } else { bar.finish_and_clear() }
-        }
-    }
 }
 
 fn style(width: usize) -> ProgressStyle {
@@ -79,20 +80,29 @@ fn style(width: usize) -> ProgressStyle {
 /// One line for all steps, now and then.
 pub(crate) struct Lines {
     begun: Instant,
+    /// When a line was said last.
     said: Instant,
     last: String,
+    now: String,
 }
 
 impl Lines {
+    fn new() -> Self {
+        Self { begun: Instant::now(), said: Instant::now(), last: String::new(), now: String::new() }
+    }
+
     fn show(&mut self, view: &RunView) {
-        let now = Instant::now();
-        let line = line(view);
-        if now.duration_since(self.said) < LINE_EVERY || line == self.last {
+        self.now = line(view);
+        self.tick();
+    }
+
+    fn tick(&mut self) {
+        if self.said.elapsed() < LINE_EVERY || self.now == self.last {
             return;
         }
-        say(&format!("{:>6.1} s  {line}", now.duration_since(self.begun).as_secs_f64()));
-        self.said = now;
-        self.last = line;
+        say(&format!("{:>6.1} s  {}", self.begun.elapsed().as_secs_f64(), self.now));
+        self.said = Instant::now();
+        self.last.clone_from(&self.now);
     }
 }
 

@@ -1,20 +1,23 @@
-//! A run's values as JSON on stdout, written as they are read: ten thousand results never stand in memory together.
+//! A run's values as JSON on stdout, written page by page as they are read: a million results never stand in memory
+//! together.
 
-use std::io::Write;
+use std::io::{BufWriter, Stdout, Write};
 
 use anyhow::{Context, anyhow};
-use bue_client::BucketClient;
-use bue_model::wire::{CallResult, FailedJob, ResultPage, RoundValue};
+use bue_client::{BucketClient, HubClient};
+use bue_model::wire::{CallResult, FailedJob, ResultCursor, ResultPage, RoundValue};
 use bue_model::{Chunk, Json, RunId, ValueRef, cbor};
 use bytes::Bytes;
 use serde::Serialize;
 
 use crate::stop::Stop;
 
-/// Writes results to `out`, fetching from the bucket what does not stand in the page.
-pub(crate) struct ResultWriter<'a, W> {
-    pub(crate) bucket: &'a BucketClient,
-    pub(crate) out: W,
+/// Writes a run's results, fetching from the bucket what does not stand in the pages.
+pub(crate) struct ResultWriter<'a> {
+    hub: &'a HubClient,
+    bucket: &'a BucketClient,
+    run: RunId,
+    out: BufWriter<Stdout>,
 }
 
 /// What a script that reads `--json` learns of a failed job.
@@ -26,42 +29,79 @@ struct FailedEntry<'a> {
     error: String,
 }
 
-/// A result is a text with values in it.
-enum Piece<'a> {
-    Text(&'static str),
-    Value(&'a ValueRef),
+/// One call's value, or the part of it that stands on one page.
+struct Part {
+    call: usize,
+    result: CallResult,
+    /// Rounds of it stood on the page before.
+    continues: bool,
+    /// Rounds of it stand on the next page.
+    goes_on: bool,
 }
 
-impl<W: Write> ResultWriter<'_, W> {
+impl<'a> ResultWriter<'a> {
+    /// For stdout.
+    pub(crate) fn new(hub: &'a HubClient, bucket: &'a BucketClient, run: RunId) -> Self {
+        Self { hub, bucket, run, out: BufWriter::new(std::io::stdout()) }
+    }
+
     /// The whole object of `--json`, on one line.
-    pub(crate) async fn object(&mut self, run: RunId, page: &ResultPage) -> Result<(), Stop> {
-        self.text(&format!(r#"{{"run":"{run}","state":"{}","results":["#, page.state.name()))?;
-        for (position, result) in page.results.iter().enumerate() {
-            self.text(if position > 0 { "," } else { "" })?;
-            self.entry(result).await?;
+    pub(crate) async fn object(mut self, first: ResultPage) -> Result<(), Stop> {
+        self.text(&format!(r#"{{"run":"{}","state":"{}","results":["#, self.run, first.state.name()))?;
+        let failed = serde_json::to_string(&first.failed.iter().map(failed_entry).collect::<Vec<_>>());
+        let mut page = Some((ResultCursor::default(), first));
+        while let Some((cursor, this)) = page.take() {
+            page = self.page_after(&this).await?;
+            for part in parts(cursor, this) {
+                self.entry(&part).await?;
+            }
         }
-        self.text(r#"],"failed":"#)?;
-        let failed: Vec<FailedEntry<'_>> = page.failed.iter().map(failed_entry).collect();
-        self.json(&failed)?;
-        self.text("}\n")?;
-        self.flush()
+        self.text(&format!(r#"],"failed":{}}}"#, failed.context("failed to write JSON")?))?;
+        self.end_line()
     }
 
-    /// One line of JSON for each of these results.
-    pub(crate) async fn lines(&mut self, results: impl Iterator<Item = &CallResult>) -> Result<(), Stop> {
-        for result in results {
-            self.rounds(&result.value).await?;
-            self.text("\n")?;
+    /// One line of JSON for each call statement that is wanted.
+    pub(crate) async fn lines(mut self, first: ResultPage, wanted: impl Fn(usize) -> bool) -> Result<(), Stop> {
+        let mut page = Some((ResultCursor::default(), first));
+        while let Some((cursor, this)) = page.take() {
+            page = self.page_after(&this).await?;
+            for part in parts(cursor, this).into_iter().filter(|part| wanted(part.call)) {
+                self.value_of(&part).await?;
+                if !part.goes_on {
+                    self.end_line()?;
+                }
+            }
         }
-        self.flush()
+        Ok(())
     }
 
-    async fn entry(&mut self, result: &CallResult) -> Result<(), Stop> {
-        self.text(&format!(r#"{{"line":{},"name":"#, result.line))?;
-        self.json(&result.name)?;
-        self.text(r#","value":"#)?;
-        self.rounds(&result.value).await?;
-        self.text("}")
+    async fn page_after(&self, page: &ResultPage) -> Result<Option<(ResultCursor, ResultPage)>, Stop> {
+        let Some(cursor) = page.next else { return Ok(None) };
+        let next = self.hub.result_page(self.run, cursor).await.context("failed to read the results")?;
+        Ok(Some((cursor, next)))
+    }
+
+    async fn entry(&mut self, part: &Part) -> Result<(), Stop> {
+        if !part.continues {
+            let comma = if part.call > 0 { "," } else { "" };
+            self.text(&format!(r#"{comma}{{"line":{},"name":"#, part.result.line))?;
+            self.json(&part.result.name)?;
+            self.text(r#","value":"#)?;
+        }
+        self.value_of(part).await?;
+        if part.goes_on { Ok(()) } else { self.text("}") }
+    }
+
+    async fn value_of(&mut self, part: &Part) -> Result<(), Stop> {
+        let RoundValue::Rounds(rounds) = &part.result.value else { return self.rounds(&part.result.value).await };
+        if !part.continues {
+            self.text("[")?;
+        }
+        for (position, round) in rounds.iter().enumerate() {
+            self.text(if position > 0 || part.continues { "," } else { "" })?;
+            self.rounds(round).await?;
+        }
+        if part.goes_on { Ok(()) } else { self.text("]") }
     }
 
     async fn rounds(&mut self, rounds: &RoundValue) -> Result<(), Stop> {
@@ -97,9 +137,7 @@ impl<W: Write> ResultWriter<'_, W> {
     async fn bytes(&self, value: &ValueRef) -> Result<Bytes, Stop> {
         match value {
             ValueRef::Inline(bytes) => Ok(bytes.clone()),
-            ValueRef::Blob(blob) => {
-                Ok(self.bucket.get(blob).await.context("failed to fetch a result from the bucket")?)
-            }
+            ValueRef::Blob(blob) => Ok(self.bucket.get(blob).await.context("failed to fetch a result")?),
             ValueRef::List(_) => Err(Stop::Surroundings(anyhow!("a piece of a list is a list again"))),
         }
     }
@@ -117,21 +155,32 @@ impl<W: Write> ResultWriter<'_, W> {
         self.out.write_all(text.as_bytes()).map_err(Stop::from_stdout)
     }
 
-    fn flush(&mut self) -> Result<(), Stop> {
+    fn end_line(&mut self) -> Result<(), Stop> {
+        self.text("\n")?;
         self.out.flush().map_err(Stop::from_stdout)
     }
 }
 
-/// What happened to a failed job in one text: the message, and the traceback where there is one.
-fn failed_entry(failed: &FailedJob) -> FailedEntry<'_> {
-    let error = match &failed.failure.trace {
-        Some(trace) => format!("{}\n{trace}", failed.failure.message),
-        None => failed.failure.message.clone(),
+/// The parts of the page that begins at `cursor`.
+fn parts(cursor: ResultCursor, page: ResultPage) -> Vec<Part> {
+    let goes_on = page.next.is_some_and(|next| next.round > 0);
+    let (first, last) = (cursor.call as usize, page.results.len().saturating_sub(1));
+    let part = |(position, result)| Part {
+        call: first + position,
+        result,
+        continues: position == 0 && cursor.round > 0,
+        goes_on: position == last && goes_on,
     };
-    FailedEntry { job: failed.job.0, step: &failed.step, attempts: failed.attempts, error }
+    page.results.into_iter().enumerate().map(part).collect()
 }
 
-/// The depth is that of the script's loops, which the language bounds.
+/// A value is texts with stored values between them.
+enum Piece<'a> {
+    Text(&'static str),
+    Value(&'a ValueRef),
+}
+
+/// The depth is that of the script's loops, which the wire bounds.
 fn collect_pieces<'a>(rounds: &'a RoundValue, pieces: &mut Vec<Piece<'a>>) {
     match rounds {
         RoundValue::Nothing => pieces.push(Piece::Text("null")),
@@ -147,6 +196,41 @@ fn collect_pieces<'a>(rounds: &'a RoundValue, pieces: &mut Vec<Piece<'a>>) {
     }
 }
 
+/// What happened to a failed job in one text: the message, and the traceback where there is one.
+fn failed_entry(failed: &FailedJob) -> FailedEntry<'_> {
+    let error = match &failed.failure.trace {
+        Some(trace) => format!("{}\n{trace}", failed.failure.message),
+        None => failed.failure.message.clone(),
+    };
+    FailedEntry { job: failed.job.0, step: &failed.step, attempts: failed.attempts, error }
+}
+
 fn damaged(error: cbor::CborError) -> Stop {
     Stop::Surroundings(anyhow::Error::new(error).context("a stored result is damaged"))
+}
+
+#[cfg(test)]
+mod tests {
+    use bue_model::RunState;
+
+    use super::*;
+
+    fn page(results: usize, next: Option<(u32, u64)>) -> ResultPage {
+        let result = CallResult { line: 1, name: None, value: RoundValue::Rounds(Vec::new()) };
+        let next = next.map(|(call, round)| ResultCursor { call, round });
+        ResultPage { state: RunState::Completed, results: vec![result; results], failed: Vec::new(), next }
+    }
+
+    fn shape(cursor: (u32, u64), page: ResultPage) -> Vec<(usize, bool, bool)> {
+        let cursor = ResultCursor { call: cursor.0, round: cursor.1 };
+        parts(cursor, page).iter().map(|part| (part.call, part.continues, part.goes_on)).collect()
+    }
+
+    #[test]
+    fn a_call_is_opened_once_and_closed_once() {
+        assert_eq!(shape((0, 0), page(2, Some((1, 5)))), [(0, false, false), (1, false, true)]);
+        assert_eq!(shape((1, 5), page(1, Some((1, 9)))), [(1, true, true)]);
+        assert_eq!(shape((1, 9), page(2, Some((3, 0)))), [(1, true, false), (2, false, false)]);
+        assert_eq!(shape((3, 0), page(1, None)), [(3, false, false)]);
+    }
 }

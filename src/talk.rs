@@ -2,6 +2,8 @@
 
 use std::io::{self, IsTerminal, Write};
 
+use tracing_subscriber::EnvFilter;
+
 use crate::stop::Stop;
 
 /// A line of talk. Nobody listening is no error.
@@ -34,4 +36,19 @@ pub(crate) fn print(line: &str) -> Result<(), Stop> {
 pub(crate) fn print_text(text: &str) -> Result<(), Stop> {
     let mut out = io::stdout().lock();
     out.write_all(text.as_bytes()).and_then(|()| out.flush()).map_err(Stop::from_stdout)
+}
+
+/// A table without frames: readable, and cut into columns as easily by `awk`.
+pub(crate) fn plain_table<const N: usize>(head: [&str; N]) -> comfy_table::Table {
+    let mut table = comfy_table::Table::new();
+    table.load_style(comfy_table::presets::NOTHING).set_header(head);
+    table
+}
+
+/// What the crates below log goes to stderr, from `level` on; `BUE_LOG` says otherwise (`debug`, `bue_hub=trace`).
+pub(crate) fn start_logging(level: &str) {
+    let filter = EnvFilter::try_from_env("BUE_LOG").unwrap_or_else(|_| EnvFilter::new(level));
+    let log = tracing_subscriber::fmt().with_writer(io::stderr).with_ansi(colour()).with_env_filter(filter);
+    // A second subscriber is refused: the first one stays, which is what we want.
+    let _ = log.try_init();
 }

@@ -1,12 +1,35 @@
-//! The verbs.
+//! The verbs. Each is a file with one struct, whose doc comment is its help.
 
+mod bucket;
+mod cancel;
+mod check;
 mod completions;
+mod demo;
+mod errors;
+mod example;
+mod hub;
+mod logs;
+mod plan;
+mod remote;
+mod reset;
+mod result;
+mod run;
+mod sandbox_host;
+mod serve;
+mod status;
+mod target;
+mod upload;
+mod wait;
+mod worker;
 
 use clap::{Parser, Subcommand};
 
 use crate::stop::Stop;
 
 /// Short scripts, many I/O-bound steps, every one in a fresh sandbox.
+///
+/// Exit codes: 0 done, 1 the program is wrong or a run failed, 2 wrong usage, 3 bue or its surroundings failed,
+/// 130 interrupted. Data goes to stdout, talk to stderr.
 #[derive(Debug, Parser)]
 #[command(name = "bue", version, max_term_width = 100)]
 pub(crate) struct Bue {
@@ -16,14 +39,50 @@ pub(crate) struct Bue {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
+    Demo(demo::Demo),
+    Example(example::Example),
+    Run(run::Run),
+    Check(check::Check),
+    Plan(plan::Plan),
+    Hub(hub::Hub),
+    Bucket(bucket::Bucket),
+    Worker(worker::Worker),
+    #[command(alias = "submit")]
+    Upload(upload::Upload),
+    Status(status::Status),
+    Wait(wait::Wait),
+    Result(result::Results),
+    Errors(errors::Errors),
+    Logs(logs::Logs),
+    Cancel(cancel::Cancel),
+    Reset(reset::Reset),
     Completions(completions::Completions),
+    #[command(hide = true)]
+    SandboxHost(sandbox_host::SandboxHost),
 }
 
 impl Bue {
     /// Does what the command line says.
     pub(crate) fn execute(self) -> Result<(), Stop> {
         match self.verb {
+            Verb::Demo(verb) => verb.execute(),
+            Verb::Example(verb) => verb.execute(),
+            Verb::Run(verb) => verb.execute(),
+            Verb::Check(verb) => verb.execute(),
+            Verb::Plan(verb) => verb.execute(),
+            Verb::Hub(verb) => verb.execute(),
+            Verb::Bucket(verb) => verb.execute(),
+            Verb::Worker(verb) => verb.execute(),
+            Verb::Upload(verb) => verb.execute(),
+            Verb::Status(verb) => verb.execute(),
+            Verb::Wait(verb) => verb.execute(),
+            Verb::Result(verb) => verb.execute(),
+            Verb::Errors(verb) => verb.execute(),
+            Verb::Logs(verb) => verb.execute(),
+            Verb::Cancel(verb) => verb.execute(),
+            Verb::Reset(verb) => verb.execute(),
             Verb::Completions(verb) => verb.execute(),
+            Verb::SandboxHost(verb) => verb.execute(),
         }
     }
 }

@@ -17,7 +17,7 @@ fn every_verb_has_help() {
     for verb in VERBS {
         let ran = project.bue(&[verb, "--help"]).expect(0);
         assert!(ran.stdout.contains("Usage: bue"), "{verb}: {}", ran.stdout);
-        assert!(ran.stdout.lines().next().is_some_and(|line| line.ends_with('.')), "{verb} says what it does");
+        assert!(ran.stdout.lines().next().is_some_and(|line| line.len() > 20), "{verb} says what it does");
     }
     let help = project.bue(&["--help"]).expect(0).stdout;
     assert!(!help.contains("sandbox-host"), "{help}");

@@ -11,6 +11,7 @@
 //! boundaries     which crate may use which
 //! docs           what the documentation shows
 //! ```
+#![expect(clippy::expect_used, clippy::panic, reason = "a test says what it expects")]
 
 mod bad_input;
 mod boundaries;

@@ -1,0 +1,43 @@
+//! `bue bucket`.
+
+use anyhow::Context;
+use bue_hub::{FolderBlobs, serve_bucket};
+use clap::Args;
+
+use crate::address::listen_address;
+use crate::commands::serve::{listen, stop_when_told, store_path};
+use crate::reactor::block_on;
+use crate::settings::{BUCKET_LISTEN, BUCKET_STORE, Settings};
+use crate::stop::Stop;
+use crate::talk::{say, start_logging};
+
+/// Beside wherever the bucket is started.
+const DEFAULT_STORE: &str = "dir:bue-blobs";
+
+/// Keeps code and large values.
+#[derive(Debug, Args)]
+pub(crate) struct Bucket {
+    /// Where to listen [default: BUCKET_SERVER_HOST and _PORT, else 127.0.0.1:61535]
+    #[arg(short = 'b', long = "bind", value_name = "HOST:PORT")]
+    bind: Option<String>,
+    /// The folder: dir:PATH [default: dir:bue-blobs]
+    #[arg(long)]
+    store: Option<String>,
+}
+
+impl Bucket {
+    pub(crate) fn execute(self) -> Result<(), Stop> {
+        let settings = Settings::load()?;
+        let address = listen_address(&self.bind.clone().unwrap_or_else(|| settings.address(BUCKET_LISTEN)), "-b")?;
+        let store = self.store.clone().or_else(|| settings.text(BUCKET_STORE));
+        let path = store_path(&store.unwrap_or_else(|| DEFAULT_STORE.to_owned()), "dir")?;
+        start_logging("info");
+        block_on(async {
+            let opened = FolderBlobs::open(&path);
+            let opened = opened.with_context(|| format!("failed to open the folder {}", path.display()))?;
+            let (listener, address) = listen(address).await?;
+            say(&format!("bue: the bucket listens on {address}, its folder is {}", path.display()));
+            Ok(serve_bucket(listener, opened, stop_when_told()).await.context("the bucket failed")?)
+        })
+    }
+}

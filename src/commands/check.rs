@@ -1,0 +1,83 @@
+//! `bue check FILE...`.
+
+use std::path::{Path, PathBuf};
+
+use bue_lang::{Complaint, Purpose, Severity};
+use clap::Args;
+use serde_json::{Value, json};
+
+use crate::script::examine;
+use crate::stop::Stop;
+use crate::talk::{print, say};
+
+/// Says everything that is wrong with scripts and with the Python their steps name.
+///
+/// Each complaint has its place, an excerpt and what to type instead. The exit code is 1 if there is an error; a file
+/// that is not there yet is a warning.
+#[derive(Debug, Args)]
+pub(crate) struct Check {
+    /// The scripts
+    #[arg(required = true)]
+    files: Vec<PathBuf>,
+    /// Print {"complaints": [{file, line, column, code, severity, message, hint}]}
+    #[arg(long)]
+    json: bool,
+}
+
+impl Check {
+    pub(crate) fn execute(self) -> Result<(), Stop> {
+        let mut found = Vec::new();
+        for file in &self.files {
+            self.check(file, &mut found);
+        }
+        if self.json {
+            print(&json!({ "complaints": found }).to_string())?;
+        }
+        match found.iter().any(|complaint| complaint["severity"] == "error") {
+            true => Err(Stop::Program),
+            false => Ok(()),
+        }
+    }
+
+    fn check(&self, file: &Path, found: &mut Vec<Value>) {
+        match examine(file, Some(Purpose::Check)) {
+            Ok(examined) => {
+                if !self.json {
+                    examined.say_complaints();
+                }
+                found.extend(examined.complaints.iter().map(entry));
+            }
+            Err(message) => {
+                if !self.json {
+                    say(&format!("error: {message}"));
+                }
+                found.push(unreadable(file, &message));
+            }
+        }
+    }
+}
+
+fn entry(complaint: &Complaint) -> Value {
+    let position = complaint.position();
+    json!({
+        "file": complaint.file,
+        "line": position.line,
+        "column": position.column,
+        "code": complaint.code,
+        "severity": complaint.severity,
+        "message": complaint.message,
+        "hint": complaint.hint,
+    })
+}
+
+fn unreadable(file: &Path, message: &str) -> Value {
+    json!({
+        "file": file.display().to_string(),
+        "line": null,
+        "column": null,
+        "code": null,
+        "severity": Severity::Error,
+        "message": message,
+        "hint": null,
+    })
+}

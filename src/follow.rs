@@ -1,0 +1,50 @@
+//! Waits for a run and shows how it goes.
+
+use std::pin::pin;
+use std::time::{Duration, Instant};
+
+use anyhow::Context;
+use bue_client::HubClient;
+use bue_model::wire::RunView;
+use bue_model::{RunId, RunState};
+
+use crate::progress::Progress;
+use crate::stop::Stop;
+
+/// Milliseconds the hub may hold a question back while nothing changes.
+const WAIT_MS: u64 = 30_000;
+
+/// Time after which progress is shown although nothing changed.
+const TICK: Duration = Duration::from_secs(1);
+
+/// Longest pause between two looks.
+const LONGEST_PAUSE: Duration = Duration::from_millis(200);
+
+/// Follows a run until nothing is open in it.
+///
+/// The hub answers when something changed, and in a large run something always did. A pause of a twentieth of the time
+/// so far keeps us from asking a thousand times a second and makes nobody wait noticeably longer.
+pub(crate) async fn follow(hub: &HubClient, run: RunId, progress: &mut Progress) -> Result<RunView, Stop> {
+    let begun = Instant::now();
+    let mut seen = None;
+    loop {
+        let view = look(hub, run, seen, progress).await?;
+        progress.show(&view);
+        if view.state != RunState::Running {
+            return Ok(view);
+        }
+        seen = Some(view.version);
+        tokio::time::sleep(LONGEST_PAUSE.min(begun.elapsed() / 20)).await;
+    }
+}
+
+/// Waits for a newer view. Meanwhile the time that passes is shown.
+async fn look(hub: &HubClient, run: RunId, seen: Option<u64>, progress: &mut Progress) -> Result<RunView, Stop> {
+    let mut answer = pin!(hub.run(run, seen, WAIT_MS));
+    loop {
+        tokio::select! {
+            view = &mut answer => return Ok(view.context("failed to follow the run")?),
+            () = tokio::time::sleep(TICK) => progress.tick(),
+        }
+    }
+}

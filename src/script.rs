@@ -1,0 +1,114 @@
+//! Reads a script and everything its steps name. All complaints come before anything runs, and all at once.
+
+use std::borrow::Cow;
+use std::fs;
+use std::io::{self, Read};
+use std::path::Path;
+
+use bue_lang::{Compiled, Complaint, FileText, MAX_SCRIPT, Purpose, Script, check_sources, compile, render};
+use bue_model::plan::Language;
+use bue_model::{Bundle, Plan};
+
+use crate::package::pack;
+use crate::stop::Stop;
+use crate::talk::{colour, say};
+
+/// A script that may run.
+#[derive(Debug)]
+pub(crate) struct Checked {
+    /// The path as the user gave it.
+    pub(crate) name: String,
+    pub(crate) plan: Plan,
+    /// The code of each step of the plan, in order.
+    pub(crate) bundles: Vec<Bundle>,
+}
+
+/// A script and what is to be said about it.
+#[derive(Debug)]
+pub(crate) struct Examined {
+    /// The path as the user gave it.
+    pub(crate) name: String,
+    text: String,
+    /// `None` if it has errors.
+    pub(crate) plan: Option<Plan>,
+    pub(crate) complaints: Vec<Complaint>,
+}
+
+/// A script ready to be handed in. What is wrong with it has been said if this fails.
+pub(crate) fn read(path: &Path) -> Result<Checked, Stop> {
+    let examined = examine(path, Some(Purpose::Run)).map_err(|message| stop(&message))?;
+    examined.say_complaints();
+    let name = examined.name.clone();
+    let plan = examined.into_plan()?;
+    expect_languages_that_run(&plan, &name)?;
+    let bundles: Result<Vec<Bundle>, _> = plan.steps.iter().map(|step| pack(step, path)).collect();
+    let bundles = bundles.map_err(|error| stop(&error.to_string()))?;
+    Ok(Checked { name, plan, bundles })
+}
+
+/// Reads and checks a script, and for a purpose also the files its steps name. The error is a script that cannot be read.
+pub(crate) fn examine(path: &Path, purpose: Option<Purpose>) -> Result<Examined, String> {
+    let name = path.display().to_string();
+    let text = read_text(path).map_err(|error| format!("failed to read {name}: {error}"))?;
+    let script = Script { path: &name, text: &text };
+    let mut compiled = compile(script);
+    if let Some(purpose) = purpose {
+        let found = check_files(script, &compiled, purpose, path.parent().unwrap_or(Path::new("")));
+        compiled.complaints.extend(found);
+    }
+    let Compiled { plan, complaints, .. } = compiled;
+    let plan = plan.filter(|_| !complaints.iter().any(Complaint::is_error));
+    Ok(Examined { name, plan, complaints, text })
+}
+
+impl Examined {
+    /// Says every complaint with its excerpt.
+    pub(crate) fn say_complaints(&self) {
+        let script = Script { path: &self.name, text: &self.text };
+        for complaint in &self.complaints {
+            say(&render(complaint, script, colour()));
+        }
+    }
+
+    /// The plan, if nothing keeps the script from being one.
+    pub(crate) fn into_plan(self) -> Result<Plan, Stop> {
+        self.plan.ok_or(Stop::Program)
+    }
+}
+
+fn check_files(script: Script<'_>, compiled: &Compiled, purpose: Purpose, folder: &Path) -> Vec<Complaint> {
+    check_sources(script, compiled, purpose, |path| match read_text(&folder.join(path)) {
+        Ok(text) => FileText::Text(Cow::Owned(text)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => FileText::Missing,
+        Err(_) => FileText::Opaque,
+    })
+}
+
+/// A file's text, if it is one and no longer than any script or source may be.
+fn read_text(path: &Path) -> io::Result<String> {
+    let most = MAX_SCRIPT as u64 + 1;
+    let mut bytes = Vec::new();
+    fs::File::open(path)?.take(most).read_to_end(&mut bytes)?;
+    let not_text = |_| io::Error::new(io::ErrorKind::InvalidData, "it is not UTF-8 text");
+    let too_long = || io::Error::new(io::ErrorKind::FileTooLarge, format!("it is longer than {MAX_SCRIPT} bytes"));
+    if bytes.len() > MAX_SCRIPT { Err(too_long()) } else { String::from_utf8(bytes).map_err(not_text) }
+}
+
+/// Steps of these languages run; the others are only checked so far.
+fn expect_languages_that_run(plan: &Plan, name: &str) -> Result<(), Stop> {
+    let runs = |language| matches!(language, Language::Python | Language::Sqlite3);
+    let mut stopped = Ok(());
+    for step in plan.steps.iter().filter(|step| !runs(step.language)) {
+        let language = step.language.name();
+        stopped = Err(stop(&format!(
+            "{name}:{}: step `{}` is {language}, which this version does not run; write it in python or sqlite3",
+            step.line, step.name
+        )));
+    }
+    stopped
+}
+
+fn stop(message: &str) -> Stop {
+    say(&format!("error: {message}"));
+    Stop::Program
+}

@@ -1,0 +1,31 @@
+//! A checked script goes to the hub: code to the bucket by its hash, then the plan.
+
+use anyhow::Context;
+use bue_client::{BucketClient, HubClient};
+use bue_model::wire::Submission;
+use bue_model::{BlobRef, Bundle, RunId};
+use bytes::Bytes;
+use uuid::Uuid;
+
+use crate::script::Checked;
+use crate::stop::Stop;
+
+/// Uploads code and plan; the id of the run they became.
+pub(crate) async fn submit(script: &Checked, hub: &HubClient, bucket: &BucketClient) -> Result<RunId, Stop> {
+    let mut code: Vec<BlobRef> = Vec::with_capacity(script.bundles.len());
+    for bundle in &script.bundles {
+        code.push(upload(bundle, bucket).await?);
+    }
+    let submission = Submission { run: new_run_id(), name: script.name.clone(), plan: script.plan.clone(), code };
+    Ok(hub.submit(&submission).await.context("failed to hand the run in")?)
+}
+
+async fn upload(bundle: &Bundle, bucket: &BucketClient) -> Result<BlobRef, Stop> {
+    let bytes = postcard::to_allocvec(bundle).context("failed to pack a step")?;
+    Ok(bucket.put(Bytes::from(bytes)).await.context("failed to upload a step's code")?)
+}
+
+#[expect(clippy::disallowed_methods, reason = "the rim of the process makes the id of a run")]
+fn new_run_id() -> RunId {
+    RunId(Uuid::now_v7())
+}
