@@ -72,4 +72,5 @@ codes! {
     COMMENT_IN_PATH = "W0007", "comment directly behind a path";
     TAG_ALONE = "W0008", "a tag limits nothing";
     NO_FILE_YET = "W0009", "file not found yet";
+    PYTHON_SYNTAX_YET = "W0010", "code that is not Python yet";
 }

@@ -29,7 +29,7 @@ pub enum FileText<'a> {
 /// What the answer is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Purpose {
-    /// `bue check`: a file may still come, so that it is missing is a warning.
+    /// `bue check`: a file may still come, or become Python, so that it is missing or unfinished is a warning.
     Check,
     /// `bue run`, `bue upload`: a file must be there.
     Run,
@@ -130,9 +130,14 @@ impl Check<'_> {
         self.complaints.add(Draft::new(code, span, message).hint("paths are relative to the script's folder"));
     }
 
+    /// What a step's code says is none of the script's grammar: a script is right although its code is unfinished.
+    fn syntax_code(&self) -> &'static str {
+        if self.purpose == Purpose::Check { code::PYTHON_SYNTAX_YET } else { code::PYTHON_SYNTAX }
+    }
+
     fn file_syntax(&mut self, path: &str, span: Span, problem: &SyntaxProblem) {
         let message = format!("{path}:{}:{}: {}", problem.line, problem.column, problem.message);
-        self.complaints.add(Draft::new(code::PYTHON_SYNTAX, span, message).here("this file is not Python"));
+        self.complaints.add(Draft::new(self.syntax_code(), span, message).here("this file is not Python"));
     }
 
     /// Points into the script itself: the text's lines are lines of the script, behind a margin.
@@ -146,7 +151,7 @@ impl Check<'_> {
         let end =
             text.get(shifted..).and_then(|rest| rest.chars().next()).map_or(shifted, |char| shifted + char.len_utf8());
         let span = Span::new(start + shifted, start + end);
-        self.complaints.add(Draft::new(code::PYTHON_SYNTAX, span, problem.message).here("this code is not Python"));
+        self.complaints.add(Draft::new(self.syntax_code(), span, problem.message).here("this code is not Python"));
     }
 
     fn function(&mut self, step: &StepOrigin, module: &Module) {
