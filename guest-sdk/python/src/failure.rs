@@ -1,13 +1,78 @@
-//! Exceptions as failures.
+//! What goes wrong, as the host hears of it.
 
 use bue_model::{Failure, FailureKind};
-use rustpython_vm::VirtualMachine;
-use rustpython_vm::builtins::PyBaseExceptionRef;
+use rustpython_vm::builtins::{PyBaseExceptionRef, PyTuple};
+use rustpython_vm::{AsObject, PyObject, PyObjectRef, PyResult, VirtualMachine};
 
-/// What a raised exception is to the host.
-pub(crate) fn raised(kind: FailureKind, error: &PyBaseExceptionRef, vm: &VirtualMachine) -> Failure {
-    let mut trace = String::new();
-    let _ = vm.write_exception(&mut trace, error);
-    let message = trace.trim_end().lines().last().unwrap_or_default().to_owned();
-    Failure { kind, message, trace: Some(trace), retry_after_ms: None }
+use crate::interpreter::Guest;
+
+/// Why a call gives no value.
+pub(crate) enum Stop {
+    /// Python raised.
+    Raised(PyBaseExceptionRef),
+    /// We refuse, with words of our own.
+    Refused(Failure),
+}
+
+impl From<PyBaseExceptionRef> for Stop {
+    fn from(error: PyBaseExceptionRef) -> Self {
+        Self::Raised(error)
+    }
+}
+
+impl Stop {
+    pub(crate) fn refused(kind: FailureKind, message: impl Into<String>) -> Self {
+        Self::Refused(Failure::new(kind, message))
+    }
+}
+
+/// A raised exception: its message, and a traceback of the user's frames. `inputs` is how many the step was given.
+pub(crate) fn raised(
+    guest: &Guest,
+    kind: FailureKind,
+    error: &PyBaseExceptionRef,
+    inputs: Option<usize>,
+    vm: &VirtualMachine,
+) -> Failure {
+    let kind = match error.fast_isinstance(vm.ctx.exceptions.memory_error) {
+        true => FailureKind::Limit,
+        false => kind,
+    };
+    describe(guest, error, inputs, vm).map_or_else(
+        |_| Failure::new(kind, format!("{} (and saying more about it raised again)", error.class().name())),
+        |(message, trace, retry_after_ms)| Failure { kind, message, trace, retry_after_ms },
+    )
+}
+
+/// The answer to a request that comes before `bue_init`.
+pub(crate) fn not_started() -> Failure {
+    Failure::new(FailureKind::Internal, "the guest is not started")
+}
+
+/// What a helper of `lib/_explain.py` says of a value; it must not add trouble of its own.
+pub(crate) fn words(helper: &PyObject, value: &PyObject, vm: &VirtualMachine) -> String {
+    let said = helper.call((value.to_owned(),), vm).and_then(|words| text(&words, vm));
+    said.unwrap_or_else(|_| format!("is an instance of {}", value.class().name()))
+}
+
+/// A Python text as ours.
+pub(crate) fn text(value: &PyObject, vm: &VirtualMachine) -> PyResult<String> {
+    Ok(value.str(vm)?.to_string_lossy().into_owned())
+}
+
+type Description = (String, Option<String>, Option<u64>);
+
+fn describe(
+    guest: &Guest,
+    error: &PyBaseExceptionRef,
+    inputs: Option<usize>,
+    vm: &VirtualMachine,
+) -> PyResult<Description> {
+    let inputs: PyObjectRef = inputs.map_or_else(|| vm.ctx.none(), |count| vm.ctx.new_int(count).into());
+    let said = guest.helpers.describe.call((error.clone(), inputs), vm)?;
+    let [message, trace, wait] = said.downcast_ref::<PyTuple>().map_or(&[][..], |parts| parts.as_slice()) else {
+        return Err(vm.new_type_error("three parts"));
+    };
+    let trace = Some(text(trace, vm)?).filter(|trace| !trace.is_empty());
+    Ok((text(message, vm)?, trace, wait.clone().try_into_value(vm)?))
 }

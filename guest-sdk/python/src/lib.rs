@@ -2,10 +2,13 @@
 //! then calls from copies of its memory. The contract stands in [`bue_model::guest`].
 //!
 //! ```text
-//! bue_init  interpreter.rs  start, import what steps commonly use
-//! bue_load  load.rs         the user's bundle becomes a module        lib/bue_load.py
-//! bue_call  call.rs         CBOR -> decode.rs -> function -> answer.rs -> encode.rs -> CBOR
+//! bue_init  interpreter.rs  start, import what steps commonly use     lib/_prelude.py
+//! bue_load  load.rs         the user's bundle becomes a module        lib/_loader.py, lib/_fresh.py
+//! bue_call  call.rs         CBOR -> decode.rs -> the function -> answer.rs -> encode.rs or stream.rs -> CBOR
 //! ```
+//! What goes wrong becomes a `Failure` in failure.rs, with the words of lib/_trace.py and lib/_explain.py. The ordinary
+//! call stays in Rust: every page of memory it writes is a page the host must give back.
+
 mod abi;
 mod answer;
 mod call;
@@ -14,3 +17,5 @@ mod encode;
 mod failure;
 mod interpreter;
 mod load;
+mod python;
+mod stream;
