@@ -102,8 +102,9 @@ pub struct Settings {
     pub scope: String,
     /// Higher runs first within its scope.
     pub priority: i64,
-    /// Milliseconds one attempt may take.
-    pub timeout_ms: u64,
+    /// Seconds one attempt may take, more than 0, as the script's arithmetic gave them. [`Settings::timeout_ms`] is what
+    /// clocks use.
+    pub timeout_s: f64,
     /// Further attempts after a failed one.
     pub retries: u32,
     /// `!every`: milliseconds between two tries of a pending step, growing from the first to the second.
@@ -124,7 +125,7 @@ impl Default for Settings {
         Self {
             scope: "default".into(),
             priority: 0,
-            timeout_ms: 1_200_000,
+            timeout_s: 1200.0,
             retries: 0,
             every_ms: None,
             pending_limit_ms: 24 * 3_600_000,
@@ -132,6 +133,19 @@ impl Default for Settings {
             allow: Vec::new(),
             requires: Vec::new(),
         }
+    }
+}
+
+impl Settings {
+    /// [`timeout_s`](Self::timeout_s) in milliseconds, rounded up, at least 1: a limit never gets shorter than it was written.
+    #[must_use]
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "the cast saturates, which is what a limit wants"
+    )]
+    pub fn timeout_ms(&self) -> u64 {
+        ((self.timeout_s * 1000.0).ceil() as u64).max(1)
     }
 }
 
