@@ -161,7 +161,7 @@ impl HubClient {
     }
 
     async fn change(&self, path: String) -> Result<u64, ClientError> {
-        let ask = ask(Method::POST, path, Bytes::new(), Repeat::Always, PATIENCE);
+        let ask = ask(Method::POST, path, Bytes::new(), Repeat::IfUnsent, PATIENCE);
         let changed: Changed = decode_json(&self.send(&ask).await?)?;
         Ok(changed.jobs)
     }

@@ -1,1 +1,31 @@
+//! The hub and the bucket: who keeps the jobs, and who keeps the bytes.
+//!
+//! ```text
+//! serve_hub  --> JobStore --> SqliteStore          serve_bucket --> BlobStore
+//! ```
+//! The hub never opens a value and never sees a script's text: it stores a `Plan` and moves references. State changes only
+//! inside a [`JobStore`] method. The clock is read by the servers and handed in from there.
+#![forbid(unsafe_code)]
 
+mod blob_store;
+mod bucket_server;
+mod clock;
+mod delay;
+mod error;
+mod events;
+mod graph;
+mod hub_server;
+mod plan_error;
+mod reply;
+mod request;
+mod server;
+mod sqlite;
+mod store;
+
+pub use blob_store::BlobStore;
+pub use bucket_server::serve_bucket;
+pub use error::HubError;
+pub use hub_server::{Hub, serve_hub};
+pub use plan_error::PlanError;
+pub use sqlite::{Durability, SqliteStore};
+pub use store::{Answer, Changes, JobStore, LEASE_MS, Leased, MAX_RELEASES, MAX_RESETS, Reaped, SHARE_OF_LAST};

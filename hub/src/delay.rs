@@ -1,0 +1,90 @@
+//! How long a job waits before it is tried again. Pure: chance comes from hashing the job and its attempt, so the same
+//! history gives the same times.
+
+use bue_model::JobId;
+
+/// First wait of a pending step that says nothing.
+const PENDING_FIRST_MS: u64 = 1_000;
+/// Longest wait of a pending step that says nothing.
+const PENDING_LAST_MS: u64 = 30_000;
+/// First wait after a failed attempt.
+const RETRY_FIRST_MS: u64 = 1_000;
+/// Longest wait after a failed attempt.
+const RETRY_LAST_MS: u64 = 300_000;
+/// Longest wait another side may ask for; who asks for more is not worth waiting for.
+const RETRY_AFTER_LAST_MS: u64 = 24 * 3_600_000;
+
+/// Milliseconds until a step that answered `pending` or `reset` for the `earlier + 1`th time is tried again: what it said,
+/// else `!every` growing from its first to its second, else a second growing by half to thirty.
+pub(crate) fn pending_ms(said: Option<u64>, every: Option<(u64, u64)>, earlier: u32) -> u64 {
+    let (first, last) = every.unwrap_or((PENDING_FIRST_MS, PENDING_LAST_MS));
+    said.unwrap_or_else(|| grow_by_half(first, earlier, last))
+}
+
+/// Milliseconds until a job is tried again after its `attempt`th failed one: a second doubling to five minutes and up to a
+/// quarter more, or what the other side asked for.
+pub(crate) fn retry_ms(job: JobId, attempt: u32, retry_after: Option<u64>) -> u64 {
+    if let Some(asked) = retry_after {
+        return asked.min(RETRY_AFTER_LAST_MS);
+    }
+    let doublings = attempt.saturating_sub(1).min(20);
+    let wait = (RETRY_FIRST_MS << doublings).min(RETRY_LAST_MS);
+    wait + jitter(job, attempt) % (wait / 4 + 1)
+}
+
+fn grow_by_half(first: u64, times: u32, last: u64) -> u64 {
+    let mut wait = first;
+    for _ in 0..times {
+        if wait >= last {
+            break;
+        }
+        wait = wait.saturating_add((wait / 2).max(1));
+    }
+    wait.min(last.max(first))
+}
+
+/// Spreads jobs that failed together. The finaliser of a well-mixed hash: one bit changed in the input changes half of the
+/// output's.
+fn jitter(job: JobId, attempt: u32) -> u64 {
+    let mut mixed = job.0 ^ (u64::from(attempt) << 40) ^ 0x9e37_79b9_7f4a_7c15;
+    for multiplier in [0xbf58_476d_1ce4_e5b9, 0x94d0_49bb_1331_11eb] {
+        mixed = (mixed ^ (mixed >> 29)).wrapping_mul(multiplier);
+    }
+    mixed ^ (mixed >> 32)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pending_grows_by_half_to_thirty_seconds() {
+        let waits: Vec<_> = (0..11).map(|earlier| pending_ms(None, None, earlier)).collect();
+        assert_eq!(waits[..4], [1000, 1500, 2250, 3375]);
+        assert_eq!(waits[9..], [30_000, 30_000]);
+    }
+
+    #[test]
+    fn every_grows_within_its_range_and_a_step_has_the_last_word() {
+        assert_eq!(pending_ms(None, Some((10_000, 20_000)), 0), 10_000);
+        assert_eq!(pending_ms(None, Some((10_000, 20_000)), 1), 15_000);
+        assert_eq!(pending_ms(None, Some((10_000, 20_000)), u32::MAX), 20_000);
+        assert_eq!(pending_ms(None, Some((10_000, 10_000)), 7), 10_000);
+        assert_eq!(pending_ms(Some(5), Some((10_000, 20_000)), 7), 5);
+    }
+
+    #[test]
+    fn retries_double_to_five_minutes_and_spread_by_a_quarter() {
+        for attempt in 1..40 {
+            let floor = (1000 << (attempt - 1).min(20)).min(300_000);
+            for job in 0..100 {
+                let wait = retry_ms(JobId(job), attempt, None);
+                assert!((floor..=floor + floor / 4).contains(&wait), "{attempt} {job} {wait}");
+            }
+        }
+        let spread: std::collections::BTreeSet<_> = (0..100).map(|job| retry_ms(JobId(job), 1, None)).collect();
+        assert!(spread.len() > 50);
+        assert_eq!(retry_ms(JobId(1), 1, Some(7)), 7);
+        assert_eq!(retry_ms(JobId(1), 1, Some(u64::MAX)), RETRY_AFTER_LAST_MS);
+    }
+}

@@ -1,0 +1,98 @@
+//! What can go wrong in hub and bucket.
+
+use std::path::PathBuf;
+
+use bue_model::{BlobHash, JobId, JobState, RunId};
+
+use crate::plan_error::PlanError;
+
+/// Why the hub or the bucket did not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum HubError {
+    /// A plan that is none.
+    #[error("the plan is refused: {0}")]
+    Plan(#[from] PlanError),
+    /// A request that makes no sense.
+    #[error("{0}")]
+    BadRequest(String),
+    /// An unknown run.
+    #[error("there is no run {0}")]
+    RunNotFound(RunId),
+    /// An unknown job.
+    #[error("there is no job {0}")]
+    JobNotFound(JobId),
+    /// Only what failed can be put back.
+    #[error("job {job} cannot be reset: it is {}", state.name())]
+    NotFailed {
+        /// The job.
+        job: JobId,
+        /// Where it stands.
+        state: JobState,
+    },
+    /// Only what is open can be called off.
+    #[error("job {job} cannot be cancelled: it is {}", state.name())]
+    Ended {
+        /// The job.
+        job: JobId,
+        /// Where it stands.
+        state: JobState,
+    },
+    /// A run that was called off stays so.
+    #[error("run {0} was cancelled and cannot be reset")]
+    RunCancelled(RunId),
+    /// A name that may not be one.
+    #[error("`{key}` is no key: {why}")]
+    BadKey {
+        /// As given.
+        key: String,
+        /// What is wrong.
+        why: &'static str,
+    },
+    /// Bytes that are not what their name says.
+    #[error("the bytes have the hash {found}, not {expected}")]
+    WrongHash {
+        /// Asked for.
+        expected: BlobHash,
+        /// Of the bytes.
+        found: BlobHash,
+    },
+    /// A body that broke off.
+    #[error("the body broke off: {0}")]
+    Body(String),
+    /// The disk said no.
+    #[error("the disk refused {what}: {source}")]
+    Disk {
+        /// Which file or folder.
+        what: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The database said no: full, read-only, damaged. Nothing was changed.
+    #[error("the database refused: {0}")]
+    Database(#[from] rusqlite::Error),
+    /// The transaction this was part of did not reach the disk. Nothing was changed.
+    #[error("the database did not take the change: {0}")]
+    NotCommitted(String),
+    /// The thread that owns the database is gone.
+    #[error("the store has stopped")]
+    Stopped,
+    /// A database of a later release.
+    #[error("the database {path} has layout {found} and this release knows up to {known}; use the newer release")]
+    NewerLayout {
+        /// The file.
+        path: PathBuf,
+        /// Its layout.
+        found: i64,
+        /// Ours.
+        known: i64,
+    },
+    /// Rows that do not fit together.
+    #[error("the database is damaged: {0}")]
+    Damaged(String),
+}
+
+impl HubError {
+    pub(crate) fn damaged(what: impl Into<String>) -> Self {
+        Self::Damaged(what.into())
+    }
+}

@@ -1,0 +1,388 @@
+//! A plan made ready for walking: who waits for whom, and where each node stands in its block.
+//!
+//! Pure: a [`Submission`]'s plan in, a [`Graph`] or a complaint out. Every plan comes from outside, so nothing of it is
+//! believed before [`Graph::new`] has looked at it; behind it, everything may be relied on.
+//!
+//! ```text
+//! block 0 (top)     job 0   loop 1   job 5          offsets 0 1 2
+//!                             |
+//! block 1 (body)    job 2   loop 3                  offsets 0 1
+//!                             |
+//! block 2 (body)    job 4                           offset  0
+//! ```
+//! An *instance* of a block takes as many consecutive ids as it has nodes, so a node's id is the instance's first id and
+//! the node's offset, and no table has to say which job is whose child.
+
+use std::collections::BTreeSet;
+
+use bue_model::plan::{Call, ForEach, Input, Node, PLAN_VERSION, Plan, Step};
+use bue_model::{BlobRef, CallIndex, NodeId, StepIndex};
+
+use crate::plan_error::PlanError;
+
+/// Nodes of a plan, bodies of loops included. A plan of this size takes some 20 MB of memory while it is in use.
+const MAX_NODES: usize = 100_000;
+/// Arguments of all jobs of a plan together.
+const MAX_INPUTS: usize = 1_000_000;
+/// Loops inside each other, as `bue_model` reads them.
+const MAX_DEPTH: usize = 32;
+/// Bytes of a step's, scope's or variable's name.
+const MAX_NAME: usize = 1024;
+
+/// A block's position in [`Graph::blocks`]; the top level is 0.
+pub(crate) type BlockIndex = usize;
+
+/// A checked plan.
+#[derive(Debug)]
+pub(crate) struct Graph {
+    pub(crate) steps: Vec<Step>,
+    /// The bundle of each step.
+    pub(crate) code: Vec<BlobRef>,
+    pub(crate) calls: Vec<Call>,
+    /// The jobs of each call, each fed by the one before it.
+    chains: Vec<Vec<NodeId>>,
+    nodes: Vec<GraphNode>,
+    pub(crate) blocks: Vec<Block>,
+}
+
+/// Nodes that are made together: the top level, or the body of a loop.
+#[derive(Debug)]
+pub(crate) struct Block {
+    /// The loop whose body it is.
+    pub(crate) owner: Option<NodeId>,
+    /// In order.
+    pub(crate) nodes: Vec<NodeId>,
+}
+
+impl Block {
+    /// Ids an instance of this block takes.
+    pub(crate) fn stride(&self) -> i64 {
+        i64::try_from(self.nodes.len()).unwrap_or(i64::MAX)
+    }
+}
+
+/// One node and its neighbours.
+#[derive(Debug)]
+pub(crate) struct GraphNode {
+    pub(crate) block: BlockIndex,
+    /// Position in its block.
+    pub(crate) offset: i64,
+    /// What must be completed before it, each once, of its own block or of those around it.
+    pub(crate) parents: Vec<NodeId>,
+    /// What waits for it, each once, of its own block or of those inside it.
+    pub(crate) children: Vec<NodeId>,
+    pub(crate) kind: Kind,
+}
+
+/// What a node is.
+#[derive(Debug)]
+pub(crate) enum Kind {
+    Job(GraphJob),
+    Loop(GraphLoop),
+}
+
+/// A node that runs.
+#[derive(Debug)]
+pub(crate) struct GraphJob {
+    pub(crate) step: StepIndex,
+    pub(crate) call: CallIndex,
+    pub(crate) inputs: Vec<Input>,
+    /// The first loop over its result.
+    pub(crate) looped_by: Option<NodeId>,
+}
+
+/// A node that fans out.
+#[derive(Debug)]
+pub(crate) struct GraphLoop {
+    pub(crate) over: NodeId,
+    pub(crate) body: BlockIndex,
+    pub(crate) gather: Option<NodeId>,
+    /// For messages: `for account in … (line 12)`.
+    pub(crate) text: String,
+}
+
+impl Graph {
+    /// Checks a plan and the bundles of its steps.
+    pub(crate) fn new(plan: Plan, code: Vec<BlobRef>) -> Result<Self, PlanError> {
+        check_frame(&plan, &code)?;
+        let mut walk = Walk { calls: plan.calls.len(), steps: plan.steps.len(), ..Walk::default() };
+        walk.block(None, plan.nodes, 0)?;
+        let nodes = walk.finish()?;
+        let mut graph =
+            Self { steps: plan.steps, code, calls: plan.calls, chains: Vec::new(), nodes, blocks: walk.blocks };
+        graph.chains = graph.find_chains()?;
+        graph.check_uses()?;
+        graph.link_children();
+        Ok(graph)
+    }
+
+    /// Nodes, bodies of loops included.
+    pub(crate) fn len(&self) -> usize {
+        self.nodes.len()
+    }
+
+    /// A node of this graph. `None` only for an id from elsewhere.
+    pub(crate) fn node(&self, node: NodeId) -> Option<&GraphNode> {
+        self.nodes.get(node.0 as usize)
+    }
+
+    /// A node that is a job.
+    pub(crate) fn job(&self, node: NodeId) -> Option<&GraphJob> {
+        match &self.node(node)?.kind {
+            Kind::Job(job) => Some(job),
+            Kind::Loop(_) => None,
+        }
+    }
+
+    /// A node that is a loop.
+    pub(crate) fn fan_out(&self, node: NodeId) -> Option<&GraphLoop> {
+        match &self.node(node)?.kind {
+            Kind::Job(_) => None,
+            Kind::Loop(fan_out) => Some(fan_out),
+        }
+    }
+
+    /// The step a job runs.
+    pub(crate) fn step_of(&self, job: &GraphJob) -> Option<&Step> {
+        self.steps.get(job.step.get())
+    }
+
+    /// The jobs of a call in order.
+    pub(crate) fn chain(&self, call: CallIndex) -> &[NodeId] {
+        self.chains.get(call.get()).map_or(&[], Vec::as_slice)
+    }
+
+    /// The loops around a block, outermost first.
+    pub(crate) fn loops_around(&self, block: BlockIndex) -> Vec<NodeId> {
+        let mut loops: Vec<_> = self.owners(block).collect();
+        loops.reverse();
+        loops
+    }
+
+    /// The loops around a block, innermost first.
+    fn owners(&self, block: BlockIndex) -> impl Iterator<Item = NodeId> {
+        let owner = |block: BlockIndex| self.blocks.get(block).and_then(|block| block.owner);
+        std::iter::successors(owner(block), move |inner| self.node(*inner).and_then(|node| owner(node.block)))
+    }
+
+    /// The jobs of each call, in order; each but the first has the one before it as its only argument.
+    fn find_chains(&self) -> Result<Vec<Vec<NodeId>>, PlanError> {
+        let mut chains = vec![Vec::new(); self.calls.len()];
+        for block in &self.blocks {
+            for id in &block.nodes {
+                let Some(job) = self.job(*id) else { continue };
+                if let Some(chain) = chains.get_mut(job.call.get()) {
+                    self.extend_chain(chain, *id, job)?;
+                }
+            }
+        }
+        for (index, (call, chain)) in self.calls.iter().zip(&chains).enumerate() {
+            if chain.first() != Some(&call.first) || chain.last() != Some(&call.last) {
+                return Err(PlanError::CallEnds { call: index });
+            }
+        }
+        Ok(chains)
+    }
+
+    fn extend_chain(&self, chain: &mut Vec<NodeId>, id: NodeId, job: &GraphJob) -> Result<(), PlanError> {
+        if let Some(before) = chain.last() {
+            let same_block = self.node(*before).map(|node| node.block) == self.node(id).map(|node| node.block);
+            if job.inputs != [Input::Node(*before)] || !same_block {
+                return Err(PlanError::BrokenChain { node: id });
+            }
+        }
+        chain.push(id);
+        Ok(())
+    }
+
+    /// Every use of another node is one that a script can say.
+    fn check_uses(&self) -> Result<(), PlanError> {
+        for (index, node) in self.nodes.iter().enumerate() {
+            let id = NodeId(u32::try_from(index).unwrap_or(u32::MAX));
+            match &node.kind {
+                Kind::Job(job) => job.inputs.iter().try_for_each(|input| self.check_input(id, node, job, *input))?,
+                Kind::Loop(fan_out) => self.check_loop(id, node, fan_out)?,
+            }
+        }
+        Ok(())
+    }
+
+    fn check_input(&self, id: NodeId, node: &GraphNode, job: &GraphJob, input: Input) -> Result<(), PlanError> {
+        let fits = match input {
+            Input::Node(used) => {
+                self.job(used).is_some_and(|other| other.call == job.call || self.is_last(used, other))
+                    && self.stands_before(used, id, node)
+            }
+            Input::Loop(used) => self.owners(node.block).any(|owner| owner == used),
+            Input::Gather(used) => {
+                self.fan_out(used).is_some_and(|used| used.gather.is_some()) && self.stands_before(used, id, node)
+            }
+        };
+        if fits { Ok(()) } else { Err(PlanError::BadInput { node: id }) }
+    }
+
+    /// `used` stands in the node's own block before it, or in a block around it, before the loop that leads here. Ids grow
+    /// within a block, so no circle of nodes that wait for each other gets through.
+    fn stands_before(&self, used: NodeId, id: NodeId, node: &GraphNode) -> bool {
+        let Some(block) = self.node(used).map(|used| used.block) else { return false };
+        let mut way_out = std::iter::once(id).chain(self.owners(node.block));
+        way_out
+            .find(|step| self.node(*step).is_some_and(|step| step.block == block))
+            .is_some_and(|beside| used < beside)
+    }
+
+    fn check_loop(&self, id: NodeId, node: &GraphNode, fan_out: &GraphLoop) -> Result<(), PlanError> {
+        let source = self.job(fan_out.over).is_some_and(|source| self.is_last(fan_out.over, source));
+        let beside = self.node(fan_out.over).is_some_and(|over| over.block == node.block) && fan_out.over < id;
+        let gathers = fan_out.gather.is_none_or(|gather| {
+            self.job(gather).is_some() && self.node(gather).is_some_and(|node| node.block == fan_out.body)
+        });
+        if source && beside && gathers { Ok(()) } else { Err(PlanError::BadLoop { node: id }) }
+    }
+
+    /// Only a call's last job gives the call's value.
+    fn is_last(&self, id: NodeId, job: &GraphJob) -> bool {
+        self.calls.get(job.call.get()).is_some_and(|call| call.last == id)
+    }
+
+    fn link_children(&mut self) {
+        for index in 0..self.nodes.len() {
+            let child = NodeId(u32::try_from(index).unwrap_or(u32::MAX));
+            let parents = self.nodes.get(index).map(|node| node.parents.clone()).unwrap_or_default();
+            for parent in parents {
+                if let Some(parent) = self.nodes.get_mut(parent.0 as usize) {
+                    parent.children.push(child);
+                }
+            }
+            self.mark_source(child);
+        }
+    }
+
+    fn mark_source(&mut self, fan_out: NodeId) {
+        let Some(over) = self.fan_out(fan_out).map(|fan_out| fan_out.over) else { return };
+        if let Some(GraphNode { kind: Kind::Job(source), .. }) = self.nodes.get_mut(over.0 as usize) {
+            source.looped_by.get_or_insert(fan_out);
+        }
+    }
+}
+
+/// What can be said of a plan before its nodes are looked at.
+fn check_frame(plan: &Plan, code: &[BlobRef]) -> Result<(), PlanError> {
+    if plan.version != PLAN_VERSION {
+        return Err(PlanError::Version { theirs: plan.version });
+    }
+    if plan.steps.len() != code.len() {
+        return Err(PlanError::Code { steps: plan.steps.len(), bundles: code.len() });
+    }
+    if plan.calls.len() > MAX_NODES || plan.steps.len() > MAX_NODES {
+        return Err(PlanError::TooManyNodes { limit: MAX_NODES });
+    }
+    plan.steps.iter().try_for_each(check_step)
+}
+
+fn check_step(step: &Step) -> Result<(), PlanError> {
+    let refuse = |what| Err(PlanError::Step { step: step.name.clone(), what });
+    if step.name.len() > MAX_NAME || step.function.len() > MAX_NAME {
+        return Err(PlanError::LongName { limit: MAX_NAME });
+    }
+    if step.settings.scope.is_empty() || step.settings.scope.len() > MAX_NAME {
+        return refuse("its scope is empty or too long");
+    }
+    match &step.settings.rate {
+        Some(rate) if rate.by.is_some() => refuse("`!rate … by …` is not offered by this hub; leave the `by` away"),
+        Some(rate) if rate.count == 0 || rate.per_ms == 0 => refuse("its `!rate` lets nothing start"),
+        _ => Ok(()),
+    }
+}
+
+/// Takes the tree of nodes apart, one block after the other.
+#[derive(Default)]
+struct Walk {
+    steps: usize,
+    calls: usize,
+    inputs: usize,
+    nodes: Vec<Option<GraphNode>>,
+    blocks: Vec<Block>,
+}
+
+impl Walk {
+    fn block(&mut self, owner: Option<NodeId>, mut nodes: Vec<Node>, depth: usize) -> Result<BlockIndex, PlanError> {
+        if depth > MAX_DEPTH {
+            return Err(PlanError::TooDeep { limit: MAX_DEPTH });
+        }
+        nodes.sort_by_key(Node::id);
+        let block = self.blocks.len();
+        self.blocks.push(Block { owner, nodes: nodes.iter().map(Node::id).collect() });
+        for (offset, node) in (0..).zip(nodes) {
+            let id = node.id();
+            let (kind, parents) = match node {
+                Node::Job(job) => {
+                    let parents = parents_of(&job.inputs);
+                    self.check_job(job.id, job.step, job.call, job.inputs.len())?;
+                    let (step, call, inputs) = (job.step, job.call, job.inputs);
+                    (Kind::Job(GraphJob { step, call, inputs, looped_by: None }), parents)
+                }
+                Node::ForEach(fan_out) => (self.fan_out(fan_out, depth)?, Vec::new()),
+            };
+            let parents = match &kind {
+                Kind::Loop(fan_out) => vec![fan_out.over],
+                Kind::Job(_) => parents,
+            };
+            self.place(id, GraphNode { block, offset, parents, children: Vec::new(), kind })?;
+        }
+        Ok(block)
+    }
+
+    fn fan_out(&mut self, fan_out: ForEach, depth: usize) -> Result<Kind, PlanError> {
+        if fan_out.variable.len() > MAX_NAME {
+            return Err(PlanError::LongName { limit: MAX_NAME });
+        }
+        let body = self.block(Some(fan_out.id), fan_out.body, depth + 1)?;
+        let text = format!("for {} in … (line {})", fan_out.variable, fan_out.line);
+        Ok(Kind::Loop(GraphLoop { over: fan_out.over, body, gather: fan_out.gather, text }))
+    }
+
+    fn check_job(&mut self, id: NodeId, step: StepIndex, call: CallIndex, inputs: usize) -> Result<(), PlanError> {
+        self.inputs = self.inputs.saturating_add(inputs);
+        if self.inputs > MAX_INPUTS {
+            return Err(PlanError::TooManyInputs { limit: MAX_INPUTS });
+        }
+        match step.get() < self.steps && call.get() < self.calls {
+            true => Ok(()),
+            false => Err(PlanError::NoSuchStep { node: id }),
+        }
+    }
+
+    fn place(&mut self, id: NodeId, node: GraphNode) -> Result<(), PlanError> {
+        let index = id.0 as usize;
+        if index >= MAX_NODES {
+            return Err(PlanError::TooManyNodes { limit: MAX_NODES });
+        }
+        if index >= self.nodes.len() {
+            self.nodes.resize_with(index + 1, || None);
+        }
+        match self.nodes.get_mut(index) {
+            Some(place @ None) => *place = Some(node),
+            _ => return Err(PlanError::SameId { node: id }),
+        }
+        Ok(())
+    }
+
+    /// All nodes, if their ids have no gap.
+    fn finish(&mut self) -> Result<Vec<GraphNode>, PlanError> {
+        let nodes: Option<Vec<_>> = std::mem::take(&mut self.nodes).into_iter().collect();
+        nodes.ok_or(PlanError::IdGap)
+    }
+}
+
+/// What a job with these arguments waits for. The element of a round is there when the round is.
+fn parents_of(inputs: &[Input]) -> Vec<NodeId> {
+    let parents: BTreeSet<_> = inputs
+        .iter()
+        .filter_map(|input| match input {
+            Input::Node(node) | Input::Gather(node) => Some(*node),
+            Input::Loop(_) => None,
+        })
+        .collect();
+    parents.into_iter().collect()
+}

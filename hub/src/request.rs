@@ -1,0 +1,103 @@
+//! What comes in: bodies up to a limit, postcard, JSON, queries, ids.
+
+use std::str::FromStr;
+use std::time::Duration;
+
+use bue_model::wire::{CONTENT_TYPE, WIRE_VERSION};
+use bytes::{Bytes, BytesMut};
+use http::{HeaderMap, StatusCode, header};
+use http_body_util::BodyExt;
+use hyper::body::{Body as _, Incoming};
+use serde::de::DeserializeOwned;
+use tokio::time::timeout;
+
+use crate::error::HubError;
+use crate::reply::Refusal;
+
+/// Time between two pieces of a body; a client that takes longer is gone.
+const PIECE_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// The next piece of a body; `None` at its end.
+pub(crate) async fn next_piece(body: &mut Incoming) -> Result<Option<Bytes>, HubError> {
+    loop {
+        let frame = timeout(PIECE_TIMEOUT, body.frame());
+        match frame.await.map_err(|_| HubError::Body(format!("nothing came for {} s", PIECE_TIMEOUT.as_secs())))? {
+            None => return Ok(None),
+            Some(Err(error)) => return Err(HubError::Body(error.to_string())),
+            Some(Ok(frame)) => {
+                if let Ok(piece) = frame.into_data() {
+                    return Ok(Some(piece));
+                }
+            }
+        }
+    }
+}
+
+/// Refuses a body that says it is larger than `limit` before any of it is read.
+pub(crate) fn check_length(body: &Incoming, limit: u64) -> Result<(), Refusal> {
+    if body.size_hint().lower() > limit { Err(too_large(limit)) } else { Ok(()) }
+}
+
+/// All of a body, at most `limit` bytes.
+pub(crate) async fn read_body(mut body: Incoming, limit: usize) -> Result<Bytes, Refusal> {
+    check_length(&body, limit as u64)?;
+    let mut all = BytesMut::new();
+    while let Some(piece) = next_piece(&mut body).await? {
+        if all.len().saturating_add(piece.len()) > limit {
+            return Err(too_large(limit as u64));
+        }
+        all.extend_from_slice(&piece);
+    }
+    Ok(all.freeze())
+}
+
+/// The type of a request's body, without parameters.
+pub(crate) fn content_type(headers: &HeaderMap) -> &str {
+    let value = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    value.split(';').next().unwrap_or_default().trim()
+}
+
+/// A postcard message behind our version byte.
+pub(crate) fn decode<T: DeserializeOwned>(headers: &HeaderMap, body: &[u8]) -> Result<T, Refusal> {
+    let found = content_type(headers);
+    if found != CONTENT_TYPE {
+        return Err(wrong_type(found, "send application/vnd.bue.postcard"));
+    }
+    match body.split_first() {
+        Some((&WIRE_VERSION, message)) => postcard::from_bytes(message)
+            .map_err(|error| Refusal::bad_request(format!("the body is no message of ours: {error}"), "")),
+        Some((version, _)) => {
+            let message = format!("the body is of version {version} and this server speaks version {WIRE_VERSION}");
+            let hint = "install the same release of bue on both sides";
+            Err(Refusal::new(StatusCode::BAD_REQUEST, "other_version", message, hint))
+        }
+        None => Err(Refusal::bad_request("the body is empty", "")),
+    }
+}
+
+/// A JSON message.
+pub(crate) fn decode_json<T: DeserializeOwned>(body: &[u8]) -> Result<T, Refusal> {
+    serde_json::from_slice(body).map_err(|error| Refusal::bad_request(format!("the body cannot be read: {error}"), ""))
+}
+
+/// A number of the query; `None` where it is not there.
+pub(crate) fn query_number<T: FromStr>(query: Option<&str>, name: &str) -> Result<Option<T>, Refusal> {
+    let pairs = query.unwrap_or_default().split('&').filter_map(|pair| pair.split_once('='));
+    let mut values = pairs.filter(|(key, _)| *key == name).map(|(_, value)| value);
+    values.next().map(|value| parse(value, name)).transpose()
+}
+
+/// An id or a number in a path or query.
+pub(crate) fn parse<T: FromStr>(text: &str, what: &str) -> Result<T, Refusal> {
+    text.parse().map_err(|_| Refusal::bad_request(format!("`{text}` is no {what}"), ""))
+}
+
+pub(crate) fn wrong_type(found: &str, hint: &'static str) -> Refusal {
+    let message = format!("a body of type `{found}` is not read here");
+    Refusal::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_type", message, hint)
+}
+
+fn too_large(limit: u64) -> Refusal {
+    let message = format!("the body has more than {limit} bytes");
+    Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", message, "send less at once")
+}

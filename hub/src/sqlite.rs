@@ -1,0 +1,165 @@
+//! [`SqliteStore`]: the [`JobStore`] on an embedded database, for one hub.
+//!
+//! ```text
+//! SqliteStore --channel--> writer (a thread, owns the database)
+//!                            | one transaction for all that wait
+//!                          Ledger, one a request
+//!              submit  lease  complete  reap  reset  cancel  view  results
+//!                 |      |       |        |     |      |
+//!                birth  pick    flow ---- fan_out --- settle
+//! ```
+
+mod birth;
+mod cancel;
+mod complete;
+mod counts;
+mod fan_out;
+mod fate;
+mod flow;
+mod inputs;
+mod job_row;
+mod lease;
+mod ledger;
+mod memory;
+mod pick;
+mod rate;
+mod reap;
+mod reset;
+mod results;
+mod schema;
+mod settle;
+mod state;
+mod submit;
+mod view;
+mod writer;
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bue_model::wire::{
+    Changed, Heartbeat, HeartbeatAnswer, JobView, LeaseRequest, ReportBatch, ResultCursor, ResultPage, RunView,
+    Submission, Verdict,
+};
+use bue_model::{JobId, RunId, Timestamp, ValueRef};
+use rusqlite::Connection;
+
+use crate::error::HubError;
+use crate::store::{Answer, Changes, JobStore, Leased, Reaped};
+use writer::Writer;
+
+/// Statements kept prepared; there are fewer in this program.
+const STATEMENTS: usize = 256;
+/// Another process may look into the file; waiting for it is better than failing.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// When an answer is given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Durability {
+    /// After the change is on the disk: nothing that was acknowledged is lost, not even by a power cut.
+    Full,
+    /// After the system has it: a crash of the process loses nothing, a power cut may. For tests and `bue run`.
+    Off,
+}
+
+/// Runs and jobs in an SQLite database. One process at a time may have it open.
+#[derive(Debug, Clone)]
+pub struct SqliteStore {
+    writer: Writer,
+    changes: Arc<Changes>,
+}
+
+impl SqliteStore {
+    /// Opens a database file, made if missing, or `:memory:`. Brings an older layout up to date.
+    ///
+    /// # Errors
+    /// The file cannot be opened or written, is no database, or of a later release.
+    pub fn open(path: &Path, durability: Durability) -> Result<Self, HubError> {
+        let mut db = Connection::open(path)?;
+        configure(&db, durability)?;
+        schema::migrate(&mut db, path)?;
+        let changes = Arc::new(Changes::default());
+        let writer =
+            Writer::start(db, changes.clone()).map_err(|source| HubError::Disk { what: path.to_owned(), source })?;
+        Ok(Self { writer, changes })
+    }
+}
+
+fn configure(db: &Connection, durability: Durability) -> Result<(), HubError> {
+    db.set_prepared_statement_cache_capacity(STATEMENTS);
+    db.busy_timeout(BUSY_TIMEOUT)?;
+    // a log beside the file: commits append to it, and one fsync makes them durable
+    db.query_row("PRAGMA journal_mode = WAL", [], |_| Ok(()))?;
+    let synchronous = match durability {
+        Durability::Full => "FULL",
+        Durability::Off => "OFF",
+    };
+    db.pragma_update(None, "synchronous", synchronous)?;
+    // pages are kept for 64 MiB; temporary tables and sorts stay in memory
+    db.pragma_update(None, "cache_size", -65_536)?;
+    db.pragma_update(None, "temp_store", "MEMORY")?;
+    Ok(())
+}
+
+impl JobStore for SqliteStore {
+    fn submit(&self, now: Timestamp, submission: Submission) -> Answer<'_, RunId> {
+        self.writer.ask(Some(now), |ledger| ledger.submit(submission))
+    }
+
+    fn lease(&self, now: Timestamp, request: LeaseRequest) -> Answer<'_, Leased> {
+        self.writer.ask(Some(now), |ledger| ledger.lease(request))
+    }
+
+    fn heartbeat(&self, now: Timestamp, heartbeat: Heartbeat) -> Answer<'_, HeartbeatAnswer> {
+        self.writer.ask(Some(now), move |ledger| ledger.heartbeat(&heartbeat))
+    }
+
+    fn complete(&self, now: Timestamp, batch: ReportBatch) -> Answer<'_, Vec<Verdict>> {
+        self.writer.ask(Some(now), |ledger| batch.reports.into_iter().map(|report| ledger.report(report)).collect())
+    }
+
+    #[expect(clippy::redundant_closure_for_method_calls, reason = "the method alone stands for one lifetime only")]
+    fn reap(&self, now: Timestamp) -> Answer<'_, Reaped> {
+        self.writer.ask(Some(now), |ledger| ledger.reap())
+    }
+
+    fn cancel_run(&self, now: Timestamp, run: RunId) -> Answer<'_, Changed> {
+        self.writer.ask(Some(now), move |ledger| ledger.cancel_run(run))
+    }
+
+    fn reset_run(&self, now: Timestamp, run: RunId) -> Answer<'_, Changed> {
+        self.writer.ask(Some(now), move |ledger| ledger.reset_run(run))
+    }
+
+    fn cancel_job(&self, now: Timestamp, job: JobId) -> Answer<'_, Changed> {
+        self.writer.ask(Some(now), move |ledger| ledger.cancel_job(job))
+    }
+
+    fn reset_job(&self, now: Timestamp, job: JobId) -> Answer<'_, Changed> {
+        self.writer.ask(Some(now), move |ledger| ledger.reset_job(job))
+    }
+
+    fn run(&self, run: RunId) -> Answer<'_, Option<RunView>> {
+        self.writer.ask(None, move |ledger| ledger.run_view(run))
+    }
+
+    fn runs(&self, limit: u32) -> Answer<'_, Vec<RunView>> {
+        self.writer.ask(None, move |ledger| ledger.run_views(limit))
+    }
+
+    fn results(&self, run: RunId, cursor: ResultCursor) -> Answer<'_, Option<ResultPage>> {
+        self.writer.ask(None, move |ledger| ledger.results(run, cursor))
+    }
+
+    fn job(&self, job: JobId) -> Answer<'_, Option<JobView>> {
+        self.writer.ask(None, move |ledger| ledger.job_view(job))
+    }
+
+    fn log(&self, job: JobId) -> Answer<'_, Option<Option<ValueRef>>> {
+        self.writer.ask(None, move |ledger| ledger.log(job))
+    }
+
+    fn changes(&self) -> &Changes {
+        &self.changes
+    }
+}

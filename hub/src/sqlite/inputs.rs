@@ -1,0 +1,133 @@
+//! The arguments of a job, put together when it is leased. Values pass through as the bytes they came as.
+
+use bue_model::job::{Chunk, INLINE_LIMIT};
+use bue_model::plan::Input;
+use bue_model::wire::{Gathered, JobInput};
+use bue_model::{Failure, FailureKind, NodeId, ValueRef};
+use rusqlite::{OptionalExtension, params};
+
+use super::ledger::{Instance, Ledger, from_blob, job_id, node_of, slot_in};
+use super::memory::Run;
+use crate::error::HubError;
+use crate::graph::GraphJob;
+
+/// Bytes of all arguments of one job, values by reference counted as references. A lease must fit into a message.
+const MAX_INPUT_BYTES: usize = 48 * 1024 * 1024;
+/// What a value costs beside its bytes.
+const VALUE_BYTES: usize = 64;
+
+/// Arguments, in order.
+#[derive(Debug, Default)]
+pub(super) struct Inputs {
+    pub(super) inputs: Vec<JobInput>,
+    /// About as many bytes as they take in a message.
+    pub(super) bytes: usize,
+}
+
+impl Ledger<'_> {
+    /// A job's arguments; a failure where no worker could be given them.
+    pub(super) fn inputs(
+        &self,
+        run: &Run,
+        instance: Instance,
+        job: &GraphJob,
+    ) -> Result<Result<Inputs, Failure>, HubError> {
+        let mut all = Inputs::default();
+        for input in &job.inputs {
+            let argument = match *input {
+                Input::Node(node) => self.result(run, instance, node, &mut all.bytes)?,
+                Input::Loop(node) => self.element(run, instance, node, &mut all.bytes)?,
+                Input::Gather(node) => self.gathered(run, instance, node, &mut all.bytes)?,
+            };
+            all.inputs.push(argument);
+            if all.bytes > MAX_INPUT_BYTES {
+                return Ok(Err(too_much()));
+            }
+        }
+        Ok(Ok(all))
+    }
+
+    fn result(&self, run: &Run, from: Instance, node: NodeId, bytes: &mut usize) -> Result<JobInput, HubError> {
+        let around = self.climb(run, from, node_of(run, node)?.block)?;
+        let id = slot_in(run, around, node)?.id;
+        let value = self.value(id)?.ok_or_else(|| HubError::damaged(format!("job {} has no value", job_id(id))))?;
+        *bytes += weight(&value);
+        Ok(JobInput::Value(value))
+    }
+
+    /// The element of the round of a loop in which this instance stands.
+    fn element(&self, run: &Run, from: Instance, node: NodeId, bytes: &mut usize) -> Result<JobInput, HubError> {
+        let block = run.graph.fan_out(node).map_or(0, |fan_out| fan_out.body);
+        let around = self.climb(run, from, block)?;
+        let fan_out = self.presume_fan_out(around.fanout)?;
+        let round = Self::round_of(&fan_out, around);
+        let mut select = self.db.prepare_cached(
+            "SELECT first, count, value FROM chunk WHERE source = ?1 AND first <= ?2 ORDER BY first DESC LIMIT 1",
+        )?;
+        let found = select.query_row(params![fan_out.source, round], |row| {
+            Ok((row.get::<_, i64>(0)?, row.get(1)?, row.get::<_, Vec<u8>>(2)?))
+        });
+        let missing = || HubError::damaged(format!("fan-out {} has no element {round}", fan_out.id));
+        let (first, count, value) = found.optional()?.ok_or_else(missing)?;
+        let index = u32::try_from(round - first).map_err(|_| missing())?;
+        let value: ValueRef = from_blob(&value)?;
+        *bytes += weight(&value);
+        Ok(JobInput::Element { chunk: Chunk { count, value: Box::new(value) }, index })
+    }
+
+    /// The values of all rounds, in order; a round that was called off gives nothing. Stops reading when it is too much.
+    fn gathered(&self, run: &Run, from: Instance, node: NodeId, bytes: &mut usize) -> Result<JobInput, HubError> {
+        let around = self.climb(run, from, node_of(run, node)?.block)?;
+        // a loop over an empty list never became a fan-out
+        let Some(fan_out) = self.fan_out(slot_in(run, around, node)?.id)? else {
+            return Ok(JobInput::Gathered(Vec::new()));
+        };
+        let gather = run.graph.fan_out(node).and_then(|fan_out| fan_out.gather);
+        let gather = gather.ok_or_else(|| HubError::damaged("a loop that gathers nothing"))?;
+        let offset = node_of(run, gather)?.offset;
+        let mut values = Vec::new();
+        for round in 0..fan_out.count {
+            let value = self.value(fan_out.round(round) + offset)?;
+            *bytes += value.as_ref().map_or(VALUE_BYTES, weight);
+            values.push(value.map_or(Gathered::Nothing, Gathered::Value));
+            if *bytes > MAX_INPUT_BYTES {
+                break;
+            }
+        }
+        Ok(JobInput::Gathered(values))
+    }
+
+    /// The value of a completed job.
+    pub(super) fn value(&self, id: i64) -> Result<Option<ValueRef>, HubError> {
+        let mut select = self.db.prepare_cached("SELECT value FROM done WHERE id = ?1 AND state = 7")?;
+        let found: Option<Option<Vec<u8>>> = select.query_row([id], |row| row.get(0)).optional()?;
+        found.flatten().map(|value| from_blob(&value)).transpose()
+    }
+}
+
+/// About how many bytes a value takes in a message.
+pub(super) fn weight(value: &ValueRef) -> usize {
+    VALUE_BYTES
+        + match value {
+            ValueRef::Inline(bytes) => bytes.len(),
+            ValueRef::Blob(_) => 0,
+            ValueRef::List(chunks) => chunks.iter().map(|chunk| flat_weight(&chunk.value)).sum(),
+        }
+}
+
+fn flat_weight(value: &ValueRef) -> usize {
+    match value {
+        ValueRef::Inline(bytes) => VALUE_BYTES + bytes.len(),
+        ValueRef::Blob(_) | ValueRef::List(_) => VALUE_BYTES,
+    }
+}
+
+fn too_much() -> Failure {
+    let message = format!(
+        "its arguments have more than {} MiB together; values up to {} KiB travel inline, so give it fewer or gather \
+         less in one list",
+        MAX_INPUT_BYTES / (1024 * 1024),
+        INLINE_LIMIT / 1024
+    );
+    Failure::new(FailureKind::Limit, message)
+}

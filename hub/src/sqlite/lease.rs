@@ -1,0 +1,163 @@
+//! Giving jobs away: which ones, and everything a worker must know of them.
+
+use std::collections::HashMap;
+
+use bue_model::wire::{Lease, LeaseBatch, LeaseRequest, LeasedStep};
+use bue_model::{NodeId, StepIndex, Timestamp, Token};
+use bytes::Bytes;
+use rusqlite::{OptionalExtension, params};
+
+use super::ledger::{Ledger, Slot, instance_of, job_id, signed, unsigned};
+use super::memory::Run;
+use super::state::State;
+use crate::error::HubError;
+use crate::graph::GraphJob;
+use crate::store::{LEASE_MS, Leased};
+
+/// Jobs in one answer, whatever the worker asks for.
+const MAX_LEASES: u32 = 4_096;
+/// Scopes a worker may name.
+const MAX_SCOPES: usize = 256;
+/// Bytes of arguments after which no further job is put into an answer. One job alone may have more.
+const BATCH_BYTES: usize = 8 * 1024 * 1024;
+/// Bytes of a worker's name that are kept.
+const MAX_WORKER: usize = 256;
+/// Parked jobs made ready in one transaction; the caller comes back for the rest at once.
+const MAX_WOKEN: i64 = 10_000;
+
+/// A row that was just leased.
+struct Taken {
+    slot: Slot,
+    run: i64,
+    token: i64,
+    attempts: u32,
+    env: Option<Vec<u8>>,
+}
+
+/// An answer while it grows.
+#[derive(Default)]
+struct Batch {
+    steps: Vec<LeasedStep>,
+    /// Which step of which run, and the loop over it.
+    positions: HashMap<(i64, StepIndex, Option<NodeId>), u32>,
+    leases: Vec<Lease>,
+    bytes: usize,
+}
+
+impl Ledger<'_> {
+    /// Leases the best of what is ready. Safe because pick and change are one transaction of the one writer.
+    pub(super) fn lease(&mut self, mut request: LeaseRequest) -> Result<Leased, HubError> {
+        request.worker.truncate(request.worker.floor_char_boundary(MAX_WORKER));
+        request.count = request.count.min(MAX_LEASES);
+        if request.scopes.len() > MAX_SCOPES {
+            return Err(HubError::BadRequest(format!("a worker may name up to {MAX_SCOPES} scopes")));
+        }
+        self.wake()?;
+        let mut batch = Batch::default();
+        for id in self.pick(&request)? {
+            if batch.bytes > BATCH_BYTES {
+                break;
+            }
+            if let Some(taken) = self.take(id, &request.worker)? {
+                self.add(&mut batch, taken)?;
+            }
+        }
+        self.effects.leases |= !batch.leases.is_empty();
+        let batch = LeaseBatch { lease_ms: LEASE_MS, steps: batch.steps, leases: batch.leases };
+        Ok(Leased { batch, next_at: self.next_ready()? })
+    }
+
+    /// Parked jobs whose time has come are ready.
+    fn wake(&mut self) -> Result<(), HubError> {
+        let mut update = self.db.prepare_cached(
+            "UPDATE job SET state = 2 WHERE id IN
+                 (SELECT id FROM job WHERE state = 1 AND available_at <= ?1 ORDER BY available_at LIMIT ?2)",
+        )?;
+        self.effects.work |= update.execute(params![self.now, MAX_WOKEN])? > 0;
+        Ok(())
+    }
+
+    /// When the next parked job, or the next start under a rate, is due.
+    fn next_ready(&self) -> Result<Option<Timestamp>, HubError> {
+        let mut parked =
+            self.db.prepare_cached("SELECT available_at FROM job WHERE state = 1 ORDER BY available_at LIMIT 1")?;
+        let parked: Option<i64> = parked.query_row([], |row| row.get(0)).optional()?;
+        Ok(parked.into_iter().chain(self.next_rated()?).min().map(Timestamp))
+    }
+
+    /// The row becomes Running under a larger token, if it is still ready.
+    fn take(&mut self, id: i64, worker: &str) -> Result<Option<Taken>, HubError> {
+        let mut update = self.db.prepare_cached(
+            "UPDATE job SET state = 3, token = token + 1, lease_end = ?2, worker = ?3 WHERE id = ?1 AND state = 2
+             RETURNING node, fanout, run, token, attempts, env, rate",
+        )?;
+        let end = self.now.saturating_add(signed(LEASE_MS));
+        let row = update.query_row(params![id, end, worker], |row| {
+            let slot = Slot { id, node: NodeId(row.get(0)?), fanout: row.get(1)? };
+            let taken = Taken { slot, run: row.get(2)?, token: row.get(3)?, attempts: row.get(4)?, env: row.get(5)? };
+            Ok((taken, row.get::<_, i64>(6)?))
+        });
+        let Some((taken, rate)) = row.optional()? else { return Ok(None) };
+        if rate != 0 {
+            self.count_start(rate)?;
+        }
+        Ok(Some(taken))
+    }
+
+    /// Adds a leased row to the answer; one whose arguments cannot be given to any worker fails instead.
+    fn add(&mut self, batch: &mut Batch, taken: Taken) -> Result<(), HubError> {
+        let run = self.run(taken.run)?;
+        let node = taken.slot.node;
+        let job = run.graph.job(node).ok_or_else(|| HubError::damaged("a loop was leased"))?;
+        self.moved(&run, node, State::Ready, State::Running);
+        self.counts.step(run.key, job.step).attempts += 1;
+        self.memory.granted = self.memory.granted.wrapping_add(1);
+        let inputs = match self.inputs(&run, instance_of(&run, taken.slot)?, job)? {
+            Ok(inputs) => inputs,
+            Err(failure) => return self.fail(&run, taken.slot, State::Running, &failure),
+        };
+        batch.bytes = batch.bytes.saturating_add(inputs.bytes);
+        let step = batch.step(&run, job)?;
+        batch.leases.push(Lease {
+            job: job_id(taken.slot.id),
+            run: run.id,
+            token: Token(unsigned(taken.token)),
+            attempt: taken.attempts.saturating_add(1),
+            step,
+            inputs: inputs.inputs,
+            env: taken.env.map(Bytes::from),
+        });
+        Ok(())
+    }
+}
+
+impl Batch {
+    /// Position of the job's step among the steps of the answer.
+    fn step(&mut self, run: &Run, job: &GraphJob) -> Result<u32, HubError> {
+        let key = (run.key, job.step, job.looped_by);
+        if let Some(position) = self.positions.get(&key) {
+            return Ok(*position);
+        }
+        let position = u32::try_from(self.steps.len()).unwrap_or(u32::MAX);
+        self.steps.push(leased_step(run, job).ok_or_else(|| HubError::damaged("a job without a step"))?);
+        self.positions.insert(key, position);
+        Ok(position)
+    }
+}
+
+fn leased_step(run: &Run, job: &GraphJob) -> Option<LeasedStep> {
+    let step = run.graph.step_of(job)?;
+    let looped_by = job.looped_by.and_then(|fan_out| run.graph.fan_out(fan_out));
+    Some(LeasedStep {
+        name: step.name.clone(),
+        language: step.language,
+        function: step.function.clone(),
+        code: *run.graph.code.get(job.step.get())?,
+        timeout_ms: step.settings.timeout_ms(),
+        scope: step.settings.scope.clone(),
+        priority: step.settings.priority,
+        retries: step.settings.retries,
+        allow: step.settings.allow.clone(),
+        loop_text: looped_by.map(|fan_out| fan_out.text.clone()),
+    })
+}

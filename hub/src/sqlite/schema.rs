@@ -1,0 +1,176 @@
+//! The tables, and how a database file gets them. Forward only: a file of a later release is refused.
+//!
+//! `job` holds what may still change, `done` what is over: work is found in a small table whatever the history's size.
+//! Ids of jobs and fan-outs come from one sequence, see [`crate::graph`].
+//!
+//! | state | in | shown as |
+//! | --- | --- | --- |
+//! | 0 blocked | job | blocked |
+//! | 1 parked until `available_at` | job | available |
+//! | 2 ready | job | available |
+//! | 3 running | job | running |
+//! | 4 expanding, fan-outs only | job | |
+//! | 5 failed | job | failed |
+//! | 6 stuck behind the failed job `blocked_by` | job | blocked |
+//! | 7 completed | done | completed |
+//! | 8 cancelled | done | cancelled |
+//!
+//! States below 5 are *open*: something may still happen by itself.
+
+use std::path::Path;
+
+use rusqlite::Connection;
+
+use crate::error::HubError;
+
+/// One script for each layout, from an empty file to the newest.
+const MIGRATIONS: &[&str] = &[V1];
+
+const V1: &str = "
+-- the next free id of a job or fan-out
+CREATE TABLE sequence (next INTEGER NOT NULL);
+INSERT INTO sequence VALUES (1);
+
+CREATE TABLE run (
+    key INTEGER PRIMARY KEY,
+    id BLOB NOT NULL UNIQUE,
+    name TEXT NOT NULL,
+    first INTEGER NOT NULL,            -- id of the first node of the top level
+    state INTEGER NOT NULL,            -- 0 running, 1 completed, 2 failed, 3 cancelled
+    created_at INTEGER NOT NULL,
+    finished_at INTEGER,
+    version INTEGER NOT NULL
+);
+-- plan and code of a run, postcard; apart from `run`, whose rows are read often
+CREATE TABLE plan (run INTEGER PRIMARY KEY, body BLOB NOT NULL);
+
+CREATE TABLE job (
+    id INTEGER PRIMARY KEY,
+    run INTEGER NOT NULL,
+    node INTEGER NOT NULL,
+    fanout INTEGER NOT NULL,           -- the fan-out whose round it is part of, 0 at the top level
+    state INTEGER NOT NULL,
+    waiting_for INTEGER NOT NULL,      -- parents that are not completed
+    scope TEXT NOT NULL,
+    priority INTEGER NOT NULL,
+    rate INTEGER NOT NULL,             -- its row of `rate`, 0 where none
+    hinted INTEGER,                    -- node whose result gave the priority
+    env BLOB,
+    env_from INTEGER,                  -- node whose result gave the env
+    available_at INTEGER NOT NULL,
+    lease_end INTEGER,
+    token INTEGER NOT NULL DEFAULT 0,  -- grows with every lease
+    reported INTEGER NOT NULL DEFAULT 0, -- token of the last report that was taken
+    worker TEXT,
+    attempts INTEGER NOT NULL DEFAULT 0, -- that failed
+    pendings INTEGER NOT NULL DEFAULT 0,
+    pending_since INTEGER,
+    releases INTEGER NOT NULL DEFAULT 0,
+    resets INTEGER NOT NULL DEFAULT 0, -- of its call; counted at the call's first job
+    blocked_by INTEGER,
+    failure BLOB,
+    log BLOB
+);
+CREATE INDEX job_ready ON job (scope, priority DESC, id) WHERE state = 2 AND rate = 0;
+CREATE INDEX job_rated ON job (rate, priority DESC, id) WHERE state = 2 AND rate > 0;
+CREATE INDEX job_parked ON job (available_at) WHERE state = 1;
+CREATE INDEX job_running ON job (lease_end) WHERE state = 3;
+
+CREATE TABLE done (
+    id INTEGER PRIMARY KEY,
+    run INTEGER NOT NULL,
+    node INTEGER NOT NULL,
+    fanout INTEGER NOT NULL,
+    state INTEGER NOT NULL,
+    token INTEGER NOT NULL,
+    worker TEXT,
+    attempts INTEGER NOT NULL,
+    resets INTEGER NOT NULL,
+    hint INTEGER,                      -- priority that dependants inherit
+    env BLOB,                          -- env that dependants inherit
+    value BLOB,
+    log BLOB,
+    ended_at INTEGER NOT NULL
+);
+
+CREATE TABLE fanout (
+    id INTEGER PRIMARY KEY,
+    run INTEGER NOT NULL,
+    node INTEGER NOT NULL,
+    outer INTEGER NOT NULL,            -- the fan-out around it, 0 where none
+    source INTEGER NOT NULL,           -- the job over whose list it runs
+    first INTEGER NOT NULL,            -- id of the first node of the first round
+    stride INTEGER NOT NULL,           -- ids a round takes
+    count INTEGER NOT NULL,            -- rounds
+    expanded INTEGER NOT NULL,         -- rounds that exist
+    settled INTEGER NOT NULL,          -- rounds in which nothing is open
+    failed INTEGER NOT NULL            -- settled rounds with a failed job
+);
+CREATE INDEX fanout_run ON fanout (run);
+CREATE INDEX fanout_growing ON fanout (id) WHERE expanded < count;
+
+-- pieces of lists that fan-outs run over
+CREATE TABLE chunk (
+    source INTEGER NOT NULL,
+    first INTEGER NOT NULL,
+    count INTEGER NOT NULL,
+    value BLOB NOT NULL,
+    PRIMARY KEY (source, first)
+) WITHOUT ROWID;
+
+-- jobs of each step, counted as they change, so that nobody has to count rows
+CREATE TABLE step_count (
+    run INTEGER NOT NULL,
+    step INTEGER NOT NULL,
+    blocked INTEGER NOT NULL DEFAULT 0,
+    available INTEGER NOT NULL DEFAULT 0,
+    running INTEGER NOT NULL DEFAULT 0,
+    completed INTEGER NOT NULL DEFAULT 0,
+    failed INTEGER NOT NULL DEFAULT 0,
+    cancelled INTEGER NOT NULL DEFAULT 0,
+    attempts INTEGER NOT NULL DEFAULT 0,
+    retries INTEGER NOT NULL DEFAULT 0,
+    pendings INTEGER NOT NULL DEFAULT 0,
+    resets INTEGER NOT NULL DEFAULT 0,
+    run_ms INTEGER NOT NULL DEFAULT 0,
+    PRIMARY KEY (run, step)
+) WITHOUT ROWID;
+
+CREATE TABLE failed (run INTEGER NOT NULL, job INTEGER NOT NULL, PRIMARY KEY (run, job)) WITHOUT ROWID;
+
+-- steps with a `!rate`; the last `count` starts are a ring in `rate_start`
+CREATE TABLE rate (
+    id INTEGER PRIMARY KEY,
+    run INTEGER NOT NULL,
+    step INTEGER NOT NULL,
+    scope TEXT NOT NULL,
+    count INTEGER NOT NULL,
+    per_ms INTEGER NOT NULL,
+    next INTEGER NOT NULL,             -- starts so far
+    open_at INTEGER NOT NULL           -- when the next start is allowed
+);
+CREATE UNIQUE INDEX rate_step ON rate (run, step);
+CREATE INDEX rate_scope ON rate (scope, open_at);
+CREATE TABLE rate_start (
+    rate INTEGER NOT NULL,
+    slot INTEGER NOT NULL,
+    at INTEGER NOT NULL,
+    PRIMARY KEY (rate, slot)
+) WITHOUT ROWID;
+";
+
+/// Brings a database to the newest layout. Each step is one transaction with its number, so a crash leaves a whole layout.
+pub(super) fn migrate(db: &mut Connection, path: &Path) -> Result<(), HubError> {
+    let found: i64 = db.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+    let known = i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX);
+    let Some(missing) = usize::try_from(found).ok().and_then(|found| MIGRATIONS.get(found..)) else {
+        return Err(HubError::NewerLayout { path: path.to_owned(), found, known });
+    };
+    for (version, script) in (found + 1..).zip(missing) {
+        let step = db.transaction()?;
+        step.execute_batch(script)?;
+        step.pragma_update(None, "user_version", version)?;
+        step.commit()?;
+    }
+    Ok(())
+}

@@ -1,0 +1,215 @@
+//! The thread that owns the database. Requests that wait together are one transaction, each behind a savepoint of its own,
+//! and are answered after the commit: one fsync for all of them.
+
+use std::collections::BTreeSet;
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
+use bue_model::Timestamp;
+use rusqlite::Connection;
+use tokio::sync::mpsc::error::TryRecvError;
+use tokio::sync::mpsc::{Receiver, Sender, channel};
+use tokio::sync::oneshot;
+
+use super::ledger::{Effects, Ledger};
+use super::memory::Memory;
+use crate::error::HubError;
+use crate::store::{Answer, Changes};
+
+/// Requests that may wait for the writer; further ones wait for their turn in line.
+const QUEUE: usize = 1024;
+/// Requests in one transaction. More would let the first one wait long for its answer.
+const GROUP: usize = 256;
+
+/// Tells whoever asked: with `None` what the request came to, with an error that the commit failed.
+type Deliver = Box<dyn FnOnce(Option<HubError>) + Send>;
+/// A request: its part of the transaction, or of none where there is no transaction to be had.
+type Work = Box<dyn FnOnce(Option<Desk<'_>>) -> (Option<Effects>, Deliver) + Send>;
+
+/// What a transaction works on.
+struct Desk<'a> {
+    db: &'a Connection,
+    memory: &'a mut Memory,
+}
+
+/// The way to the thread.
+#[derive(Debug, Clone)]
+pub(super) struct Writer(Sender<Work>);
+
+impl Writer {
+    /// Starts the thread. It ends, and closes the database, when the last `Writer` is gone and all requests are answered.
+    pub(super) fn start(db: Connection, changes: Arc<Changes>) -> std::io::Result<Self> {
+        let (queue, requests) = channel(QUEUE);
+        let thread = std::thread::Builder::new().name("bue-store".to_owned());
+        thread.spawn(move || Loop { db, memory: Memory::default(), requests, changes }.run())?;
+        Ok(Self(queue))
+    }
+
+    /// Does something with the database, in a transaction, and answers when it is on the disk.
+    pub(super) fn ask<T, F>(&self, now: Option<Timestamp>, verb: F) -> Answer<'_, T>
+    where
+        T: Send + 'static,
+        F: FnOnce(&mut Ledger<'_>) -> Result<T, HubError> + Send + 'static,
+    {
+        Box::pin(async move {
+            let (answer, answered) = oneshot::channel();
+            let work: Work = Box::new(move |desk| {
+                let done = desk.map_or(Err(HubError::Stopped), |desk| carry_out(desk, now, verb));
+                let (effects, result) = split(done);
+                let deliver: Deliver = Box::new(move |failed| {
+                    // whoever asked may have gone away
+                    let _ = answer.send(failed.map_or(result, Err));
+                });
+                (effects, deliver)
+            });
+            self.0.send(work).await.map_err(|_| HubError::Stopped)?;
+            answered.await.map_err(|_| HubError::Stopped)?
+        })
+    }
+}
+
+/// One verb and everything that follows from it, behind a savepoint.
+fn carry_out<T>(
+    Desk { db, memory }: Desk<'_>,
+    now: Option<Timestamp>,
+    verb: impl FnOnce(&mut Ledger<'_>) -> Result<T, HubError>,
+) -> Result<(T, Effects), HubError> {
+    db.prepare_cached("SAVEPOINT request")?.execute([])?;
+    let mut ledger = Ledger::new(db, memory, now);
+    let done = verb(&mut ledger).and_then(|value| Ok((value, ledger.finish()?)));
+    if done.is_err() && !db.is_autocommit() {
+        db.prepare_cached("ROLLBACK TO request")?.execute([])?;
+        memory.forget_runs();
+    }
+    if !db.is_autocommit() {
+        db.prepare_cached("RELEASE request")?.execute([])?;
+    }
+    done
+}
+
+fn split<T>(done: Result<(T, Effects), HubError>) -> (Option<Effects>, Result<T, HubError>) {
+    match done {
+        Ok((value, effects)) => (Some(effects), Ok(value)),
+        Err(error) => (None, Err(error)),
+    }
+}
+
+/// Fan-outs that an earlier process left with rounds to make. Those that have no room for more yet are looked at in vain.
+fn fan_outs_to_grow(db: &Connection) -> Result<BTreeSet<i64>, HubError> {
+    let mut select = db.prepare("SELECT id FROM fanout WHERE expanded < count")?;
+    Ok(select.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?)
+}
+
+struct Loop {
+    db: Connection,
+    memory: Memory,
+    requests: Receiver<Work>,
+    changes: Arc<Changes>,
+}
+
+impl Loop {
+    fn run(mut self) {
+        match fan_outs_to_grow(&self.db) {
+            Ok(growing) => self.memory.growing = growing,
+            Err(error) => tracing::error!(%error, "could not look for loops with rounds to make"),
+        }
+        while let ControlFlow::Continue(group) = self.next_group() {
+            self.serve(group);
+        }
+    }
+
+    /// Waits for a request, unless there are fan-outs to grow, and takes all others that are there.
+    fn next_group(&mut self) -> ControlFlow<(), Vec<Work>> {
+        let mut group = Vec::new();
+        if self.memory.growing.is_empty() {
+            match self.requests.blocking_recv() {
+                Some(work) => group.push(work),
+                None => return ControlFlow::Break(()),
+            }
+        }
+        while group.len() < GROUP {
+            match self.requests.try_recv() {
+                Ok(work) => group.push(work),
+                Err(TryRecvError::Empty) => break,
+                Err(TryRecvError::Disconnected) if group.is_empty() => return ControlFlow::Break(()),
+                Err(TryRecvError::Disconnected) => break,
+            }
+        }
+        ControlFlow::Continue(group)
+    }
+
+    fn serve(&mut self, group: Vec<Work>) {
+        let (mut all, mut deliveries) = (Vec::new(), Vec::new());
+        let mut transaction = self.say("BEGIN IMMEDIATE");
+        for work in group {
+            let desk = transaction.is_ok().then_some(Desk { db: &self.db, memory: &mut self.memory });
+            let (effects, deliver) = work(desk);
+            all.extend(effects);
+            deliveries.push(deliver);
+            transaction = transaction.and_then(|()| self.still_open());
+        }
+        if let Some(id) = self.memory.growing.first().copied().filter(|_| transaction.is_ok()) {
+            all.push(self.grow(id));
+        }
+        let failed = transaction.and_then(|()| self.say("COMMIT")).err().map(|error| error.to_string());
+        match &failed {
+            None => all.into_iter().for_each(|effects| self.announce(effects)),
+            Some(error) => self.undo(error),
+        }
+        for deliver in deliveries {
+            deliver(failed.clone().map(HubError::NotCommitted));
+        }
+    }
+
+    fn say(&self, statement: &str) -> Result<(), HubError> {
+        self.db.prepare_cached(statement)?.execute([])?;
+        Ok(())
+    }
+
+    /// A full disk ends the whole transaction, not only the statement that met it.
+    fn still_open(&self) -> Result<(), HubError> {
+        match self.db.is_autocommit() {
+            true => Err(HubError::NotCommitted("it undid the transaction; its disk may be full".to_owned())),
+            false => Ok(()),
+        }
+    }
+
+    /// The next window of a fan-out that could not be made at once.
+    fn grow(&mut self, id: i64) -> Effects {
+        let grown = carry_out(Desk { db: &self.db, memory: &mut self.memory }, None, |ledger| ledger.grow(id));
+        match grown {
+            Ok(((), effects)) => effects,
+            Err(error) => {
+                // tried again with the next change of one of its rounds, or when the database is opened again
+                tracing::error!(fan_out = id, %error, "could not make the next rounds of a loop");
+                Effects { grown: [id].into(), ..Effects::default() }
+            }
+        }
+    }
+
+    fn undo(&mut self, failed: &str) {
+        tracing::error!(error = failed, "the database did not take a transaction");
+        self.memory.forget_runs();
+        if !self.db.is_autocommit()
+            && let Err(error) = self.db.execute_batch("ROLLBACK")
+        {
+            tracing::error!(%error, "the database did not undo a transaction");
+        }
+    }
+
+    fn announce(&mut self, effects: Effects) {
+        for id in effects.grown {
+            self.memory.growing.remove(&id);
+        }
+        self.memory.growing.extend(effects.growing);
+        if effects.work {
+            self.changes.announce_work();
+        }
+        if effects.leases {
+            self.changes.announce_leases();
+        }
+        for run in effects.runs {
+            self.changes.announce_run(run);
+        }
+    }
+}
