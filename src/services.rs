@@ -4,12 +4,13 @@ use std::ffi::OsString;
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::thread::available_parallelism;
 use std::time::Duration;
 
 use anyhow::{Context, anyhow};
 use bue_client::{BucketClient, HubClient};
-use bue_hub::{Durability, FolderBlobs, SqliteStore, serve_bucket, serve_hub};
+use bue_hub::{BlobStore, Durability, Hub, SqliteStore, serve_bucket, serve_hub};
 use bue_runtime::{Limits, Prepared};
 use bue_worker::WorkerConfig;
 use tempfile::TempDir;
@@ -45,15 +46,13 @@ impl Services {
     pub(crate) async fn start(data: Option<&Path>) -> Result<Self, Stop> {
         let (folder, path, durability) = state_folder(data)?;
         let store = SqliteStore::open(&path.join("hub.db"), durability).context("failed to open the hub's database")?;
-        let blobs = FolderBlobs::open(&path.join("blobs")).context("failed to open the bucket's folder")?;
+        let blobs = BlobStore::open(&path.join("blobs"), durability).context("failed to open the bucket's folder")?;
         let (hub_listener, hub_address) = listen().await?;
         let (bucket_listener, bucket_address) = listen().await?;
         let stop_servers = CancellationToken::new();
         let mut tasks = JoinSet::new();
-        let stop = stop_servers.clone();
-        tasks.spawn(async move { Ok(serve_hub(hub_listener, store, stop).await.context("the hub failed")?) });
-        let stop = stop_servers.clone();
-        tasks.spawn(async move { Ok(serve_bucket(bucket_listener, blobs, stop).await.context("the bucket failed")?) });
+        tasks.spawn(ending_well(serve_hub(hub_listener, Hub::new(Arc::new(store)), stop_servers.clone().cancelled_owned())));
+        tasks.spawn(ending_well(serve_bucket(bucket_listener, blobs, stop_servers.clone().cancelled_owned())));
         Ok(Self {
             hub: hub_client(hub_address)?,
             bucket: bucket_client(bucket_address)?,
@@ -81,6 +80,12 @@ impl Services {
         self.stop_servers.cancel();
         while self.tasks.join_next().await.is_some() {}
     }
+}
+
+/// Servers end when they are told to, and in no other way.
+async fn ending_well(server: impl Future<Output = ()>) -> Result<(), Stop> {
+    server.await;
+    Ok(())
 }
 
 /// Ends when a service ends by itself, which none should.

@@ -1,12 +1,12 @@
 //! `bue bucket`.
 
 use anyhow::Context;
-use bue_hub::{FolderBlobs, serve_bucket};
+use bue_hub::{BlobStore, Durability, serve_bucket};
 use clap::Args;
 
 use crate::address::listen_address;
-use crate::commands::serve::{listen, stop_when_told, store_path};
-use crate::reactor::block_on;
+use crate::commands::serve::{listen, store_path};
+use crate::reactor::{block_on, interrupted};
 use crate::settings::{BUCKET_LISTEN, BUCKET_STORE, Settings};
 use crate::stop::Stop;
 use crate::talk::{say, start_logging};
@@ -33,11 +33,12 @@ impl Bucket {
         let path = store_path(&store.unwrap_or_else(|| DEFAULT_STORE.to_owned()), "dir")?;
         start_logging("info");
         block_on(async {
-            let opened = FolderBlobs::open(&path);
+            let opened = BlobStore::open(&path, Durability::Full);
             let opened = opened.with_context(|| format!("failed to open the folder {}", path.display()))?;
             let (listener, address) = listen(address).await?;
             say(&format!("bue: the bucket listens on {address}, its folder is {}", path.display()));
-            Ok(serve_bucket(listener, opened, stop_when_told()).await.context("the bucket failed")?)
+            serve_bucket(listener, opened, interrupted()).await;
+            Ok(())
         })
     }
 }

@@ -1,14 +1,16 @@
 //! `bue hub`.
 
+use std::sync::Arc;
+
 use anyhow::Context;
-use bue_hub::{Durability, SqliteStore, serve_hub};
+use bue_hub::{Durability, Hub as Server, SqliteStore, serve_hub};
 use bue_model::BlobHash;
 use clap::Args;
 
 use crate::address::listen_address;
 use crate::commands::remote::BucketFlag;
-use crate::commands::serve::{listen, stop_when_told, store_path};
-use crate::reactor::block_on;
+use crate::commands::serve::{listen, store_path};
+use crate::reactor::{block_on, interrupted};
 use crate::settings::{HUB_LISTEN, HUB_STORE, Settings};
 use crate::stop::Stop;
 use crate::talk::{say, start_logging};
@@ -46,7 +48,8 @@ impl Hub {
             let opened = opened.with_context(|| format!("failed to open the database {}", path.display()))?;
             let (listener, address) = listen(address).await?;
             say(&format!("bue: the hub listens on {address}, its database is {}", path.display()));
-            Ok(serve_hub(listener, opened, stop_when_told()).await.context("the hub failed")?)
+            serve_hub(listener, Server::new(Arc::new(opened)), interrupted()).await;
+            Ok(())
         })
     }
 }

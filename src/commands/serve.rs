@@ -5,9 +5,7 @@ use std::path::PathBuf;
 
 use anyhow::Context;
 use tokio::net::TcpListener;
-use tokio_util::sync::CancellationToken;
 
-use crate::reactor::interrupted;
 use crate::stop::Stop;
 
 /// A listener and where it really listens: port 0 means any.
@@ -16,17 +14,6 @@ pub(crate) async fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAd
     let listener = listener.with_context(|| format!("failed to listen on {address}: is it in use already?"))?;
     let address = listener.local_addr().context("failed to listen")?;
     Ok((listener, address))
-}
-
-/// Cancelled by Ctrl-C or a polite kill.
-pub(crate) fn stop_when_told() -> CancellationToken {
-    let stop = CancellationToken::new();
-    let told = stop.clone();
-    tokio::spawn(async move {
-        interrupted().await;
-        told.cancel();
-    });
-    stop
 }
 
 /// The path of `kind:PATH`.

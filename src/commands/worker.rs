@@ -3,11 +3,11 @@
 use anyhow::Context;
 use bue_worker::WorkerConfig;
 use clap::Args;
+use tokio_util::sync::CancellationToken;
 
 use crate::commands::remote::{BucketFlag, HubFlag};
-use crate::commands::serve::stop_when_told;
 use crate::local::prepare;
-use crate::reactor::{block_on, interruptible};
+use crate::reactor::{block_on, interrupted, interruptible};
 use crate::services::{DEFAULT_SLOTS, worker_config};
 use crate::settings::{REVERSE, SCOPES, SLOTS, Settings};
 use crate::stop::Stop;
@@ -56,7 +56,9 @@ impl Worker {
             let prepared = interruptible(prepare(cache)).await?;
             let config = WorkerConfig { slots, reverse, ..worker_config(prepared, scopes)? };
             say(&format!("bue: worker {} serves {}", config.name, config.scopes.join(", ")));
-            Ok(bue_worker::run(config, hub, bucket, stop_when_told()).await.context("the worker failed")?)
+            let stop = CancellationToken::new();
+            tokio::spawn(cancel_when_told(stop.clone()));
+            Ok(bue_worker::run(config, hub, bucket, stop).await.context("the worker failed")?)
         })
     }
 
@@ -79,4 +81,9 @@ impl Worker {
             slots => Ok(slots),
         }
     }
+}
+
+async fn cancel_when_told(stop: CancellationToken) {
+    interrupted().await;
+    stop.cancel();
 }
