@@ -1,0 +1,135 @@
+//! Code and inputs by hash, from the bucket or from what was fetched lately.
+
+use std::sync::Arc;
+
+use bue_client::{BucketClient, ClientError};
+use bue_model::wire::{Gathered, JobInput};
+use bue_model::{BlobHash, BlobRef, Bundle, Chunk, ValueRef, cbor};
+use bytes::Bytes;
+use quick_cache::Weighter;
+use quick_cache::sync::Cache;
+
+/// Bytes of fetched values kept. A loop's elements come in pieces, and every element of a piece is a job here soon.
+const VALUES_KEPT: u64 = 128 * 1024 * 1024;
+
+/// Bundles kept. A worker rarely runs more different steps at a time.
+const BUNDLES_KEPT: usize = 1_000;
+
+/// CBOR null, for rounds without a result.
+const NULL: &[u8] = &[0xf6];
+
+/// What could not be had.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum FetchError {
+    /// The bucket did not give it: worth another try elsewhere or later.
+    #[error("failed to fetch {0} from the bucket: {1}")]
+    Bucket(BlobHash, #[source] ClientError),
+    /// It is not what it should be: trying again gives the same.
+    #[error("{0} in the bucket is not {1}")]
+    Malformed(&'static str, &'static str),
+}
+
+/// Reads the bucket through caches.
+#[derive(Debug)]
+pub(crate) struct Fetch {
+    bucket: BucketClient,
+    values: Cache<BlobHash, Bytes, ByLength>,
+    bundles: Cache<BlobHash, Arc<Bundle>>,
+}
+
+#[derive(Clone, Debug)]
+struct ByLength;
+
+impl Weighter<BlobHash, Bytes> for ByLength {
+    fn weight(&self, _: &BlobHash, value: &Bytes) -> u64 {
+        value.len() as u64 + 64
+    }
+}
+
+impl Fetch {
+    pub(crate) fn new(bucket: BucketClient) -> Self {
+        Self { bucket, values: Cache::with_weighter(10_000, VALUES_KEPT, ByLength), bundles: Cache::new(BUNDLES_KEPT) }
+    }
+
+    /// Stores a value under its hash.
+    pub(crate) async fn store(&self, value: Bytes) -> Result<BlobRef, ClientError> {
+        self.bucket.put(value).await
+    }
+
+    /// A step's code.
+    pub(crate) async fn bundle(&self, code: &BlobRef) -> Result<Arc<Bundle>, FetchError> {
+        let load = async {
+            let bytes = self.bucket.get(code).await.map_err(|error| FetchError::Bucket(code.hash, error))?;
+            postcard::from_bytes(&bytes).map(Arc::new).map_err(|_| FetchError::Malformed("the step's code", "a bundle"))
+        };
+        self.bundles.get_or_insert_async(&code.hash, load).await
+    }
+
+    /// An argument as one CBOR value.
+    pub(crate) async fn input(&self, input: &JobInput) -> Result<Bytes, FetchError> {
+        match input {
+            JobInput::Value(value) => self.value(value).await,
+            JobInput::Element { chunk, index } => self.element(chunk, *index).await,
+            JobInput::Gathered(rounds) => self.gathered(rounds).await,
+        }
+    }
+
+    async fn value(&self, value: &ValueRef) -> Result<Bytes, FetchError> {
+        match value {
+            ValueRef::Inline(bytes) => Ok(bytes.clone()),
+            ValueRef::Blob(blob) => self.blob(blob).await,
+            ValueRef::List(chunks) => self.list(chunks).await,
+        }
+    }
+
+    async fn blob(&self, blob: &BlobRef) -> Result<Bytes, FetchError> {
+        let load = async { self.bucket.get(blob).await.map_err(|error| FetchError::Bucket(blob.hash, error)) };
+        self.values.get_or_insert_async(&blob.hash, load).await
+    }
+
+    /// A piece of a list; never a list itself.
+    async fn piece(&self, chunk: &Chunk) -> Result<Bytes, FetchError> {
+        match &*chunk.value {
+            ValueRef::Inline(bytes) => Ok(bytes.clone()),
+            ValueRef::Blob(blob) => self.blob(blob).await,
+            ValueRef::List(_) => Err(FetchError::Malformed("a piece of a list", "a CBOR array")),
+        }
+    }
+
+    async fn element(&self, chunk: &Chunk, index: u32) -> Result<Bytes, FetchError> {
+        let piece = self.piece(chunk).await?;
+        let items = items_of(&piece)?;
+        let item =
+            items.get(index as usize).ok_or(FetchError::Malformed("a piece of a list", "as long as it should be"))?;
+        Ok(piece.slice_ref(item))
+    }
+
+    async fn list(&self, chunks: &[Chunk]) -> Result<Bytes, FetchError> {
+        let count = chunks.iter().map(|chunk| u64::from(chunk.count)).sum();
+        let mut list = cbor::array_head(count);
+        for chunk in chunks {
+            let piece = self.piece(chunk).await?;
+            let items = items_of(&piece)?;
+            if items.len() != chunk.count as usize {
+                return Err(FetchError::Malformed("a piece of a list", "as long as it should be"));
+            }
+            items.iter().for_each(|item| list.extend_from_slice(item));
+        }
+        Ok(list.into())
+    }
+
+    async fn gathered(&self, rounds: &[Gathered]) -> Result<Bytes, FetchError> {
+        let mut list = cbor::array_head(rounds.len() as u64);
+        for round in rounds {
+            match round {
+                Gathered::Value(value) => list.extend_from_slice(&self.value(value).await?),
+                Gathered::Nothing => list.extend_from_slice(NULL),
+            }
+        }
+        Ok(list.into())
+    }
+}
+
+fn items_of(piece: &Bytes) -> Result<Vec<&[u8]>, FetchError> {
+    cbor::array_items(piece).ok().flatten().ok_or(FetchError::Malformed("a piece of a list", "a CBOR array"))
+}

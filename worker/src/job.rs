@@ -1,0 +1,162 @@
+//! One job from its lease to its report.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use bue_client::ClientError;
+use bue_model::wire::{Lease, LeasedStep, Report};
+use bue_model::{Answer, Failure, FailureKind, Outcome};
+use bue_runtime::{Event, Finished, Hosts, Limits, Running, RuntimeError};
+use bytes::Bytes;
+use tokio::sync::{OwnedSemaphorePermit, mpsc, watch};
+
+use crate::fetch::{Fetch, FetchError};
+use crate::held::{Held, Stop};
+use crate::output::{self, ListWriter};
+use crate::reporter::Ready;
+use crate::task;
+
+/// What running jobs needs.
+#[derive(Debug)]
+pub(crate) struct JobRunner {
+    pub(crate) hosts: Arc<Hosts>,
+    pub(crate) fetch: Fetch,
+    pub(crate) limits: Limits,
+    pub(crate) held: Arc<Held>,
+    pub(crate) reports: mpsc::UnboundedSender<Ready>,
+}
+
+/// What became of an attempt, before its log is stored.
+struct Attempt {
+    outcome: Outcome,
+    log: Bytes,
+}
+
+impl From<Outcome> for Attempt {
+    fn from(outcome: Outcome) -> Self {
+        Self { outcome, log: Bytes::new() }
+    }
+}
+
+/// Ways an attempt ends without the step having said anything.
+enum Unfinished {
+    /// The step, or what it was given, is at fault.
+    Fault(Failure),
+    /// Nobody is: another try may do better.
+    GiveBack(String),
+}
+
+impl From<FetchError> for Unfinished {
+    fn from(error: FetchError) -> Self {
+        match error {
+            FetchError::Bucket(..) => Self::GiveBack(error.to_string()),
+            FetchError::Malformed(..) => Self::Fault(Failure::new(FailureKind::Internal, error.to_string())),
+        }
+    }
+}
+
+impl From<ClientError> for Unfinished {
+    fn from(error: ClientError) -> Self {
+        Self::GiveBack(format!("failed to store what the step gave: {error}"))
+    }
+}
+
+impl From<RuntimeError> for Unfinished {
+    fn from(error: RuntimeError) -> Self {
+        Self::GiveBack(format!("no sandbox to run the step in: {error}"))
+    }
+}
+
+impl From<Unfinished> for Attempt {
+    fn from(unfinished: Unfinished) -> Self {
+        match unfinished {
+            Unfinished::Fault(failure) => Outcome::Failed(failure).into(),
+            Unfinished::GiveBack(reason) => Outcome::Released { reason }.into(),
+        }
+    }
+}
+
+impl JobRunner {
+    /// Runs the job unless it is stopped, and hands its report on with its slot.
+    pub(crate) async fn run(
+        self: Arc<Self>,
+        lease: Lease,
+        step: Arc<LeasedStep>,
+        mut stopped: watch::Receiver<Option<Stop>>,
+        slot: OwnedSemaphorePermit,
+    ) {
+        let started = Instant::now();
+        let attempt = tokio::select! {
+            attempt = self.attempt(&lease, &step) => Some(attempt.unwrap_or_else(Attempt::from)),
+            why = stop(&mut stopped) => given_back(why),
+        };
+        let Some(attempt) = attempt else { return self.held.let_go(lease.job, lease.token) };
+        let report = self.report(&lease, attempt, started).await;
+        if self.reports.send((report, slot)).is_err() {
+            tracing::error!(job = %lease.job, "nobody is left to report to the hub; the lease will end");
+        }
+    }
+
+    async fn attempt(&self, lease: &Lease, step: &LeasedStep) -> Result<Attempt, Unfinished> {
+        let bundle = self.fetch.bundle(&step.code).await?;
+        let mut inputs = Vec::with_capacity(lease.inputs.len());
+        for input in &lease.inputs {
+            inputs.push(self.fetch.input(input).await?);
+        }
+        let task = task::task(lease, step, bundle, inputs, &self.limits).map_err(Unfinished::Fault)?;
+        let running = self.hosts.run(task).await?;
+        self.follow(running, step).await
+    }
+
+    /// Takes what the step gives until it has finished.
+    async fn follow(&self, mut running: Running, step: &LeasedStep) -> Result<Attempt, Unfinished> {
+        let mut list = ListWriter::default();
+        loop {
+            match running.next().await.map_err(|lost| Unfinished::GiveBack(lost.to_string()))? {
+                Event::Items { count, items } => list.push(count, items, &self.fetch).await?,
+                Event::Finished(finished) => return self.finish(finished, list, step).await,
+            }
+        }
+    }
+
+    async fn finish(&self, finished: Finished, list: ListWriter, step: &LeasedStep) -> Result<Attempt, Unfinished> {
+        let outcome = match finished.answer {
+            Answer::Completed { streamed: true, hints, .. } => Outcome::Completed { value: list.finish(), hints },
+            Answer::Completed { value, hints, .. } => match &step.loop_text {
+                Some(loop_text) => output::cut_list(&value, loop_text, hints, &self.fetch).await?,
+                None => Outcome::Completed { value: output::store(value, &self.fetch).await?, hints },
+            },
+            Answer::Pending { delay_ms } => Outcome::Pending { delay_ms },
+            Answer::Reset { delay_ms } => Outcome::Reset { delay_ms },
+            Answer::Cancelled => Outcome::Cancelled,
+            Answer::Failed(failure) => Outcome::Failed(failure),
+        };
+        Ok(Attempt { outcome, log: finished.log })
+    }
+
+    async fn report(&self, lease: &Lease, attempt: Attempt, started: Instant) -> Report {
+        let log = match attempt.log.is_empty() {
+            true => None,
+            // A log that cannot be stored is no reason to run the step again.
+            false => output::store(attempt.log, &self.fetch)
+                .await
+                .inspect_err(|error| tracing::warn!(job = %lease.job, %error, "failed to store a log"))
+                .ok(),
+        };
+        let run_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+        Report { job: lease.job, token: lease.token, outcome: attempt.outcome, log, run_ms }
+    }
+}
+
+/// Waits until the job is to be stopped.
+async fn stop(stopped: &mut watch::Receiver<Option<Stop>>) -> Stop {
+    // The sender is dropped only when the lease was taken again by this very worker: the older one is lost.
+    stopped.wait_for(Option::is_some).await.map_or(Stop::Lost, |why| why.unwrap_or(Stop::Lost))
+}
+
+fn given_back(why: Stop) -> Option<Attempt> {
+    match why {
+        Stop::Lost => None,
+        Stop::GiveBack => Some(Outcome::Released { reason: "the worker is shutting down".to_owned() }.into()),
+    }
+}

@@ -1,0 +1,87 @@
+//! Asks the hub for jobs whenever there is room, and starts a task for each.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bue_client::HubClient;
+use bue_model::wire::{LeaseBatch, LeaseRequest};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::WorkerConfig;
+use crate::job::JobRunner;
+
+/// Milliseconds the hub may hold a request for jobs while there are none. Long enough to cost nothing, short enough for
+/// proxies that cut silent connections after a minute.
+const WAIT_MS: u64 = 30_000;
+
+/// Jobs asked for at once. More would make one answer large without making it cheaper.
+const MOST_AT_ONCE: usize = 1_000;
+
+/// Between two tries to reach a hub that does not answer.
+const HUB_AWAY: Duration = Duration::from_secs(1);
+
+/// Leases and starts jobs until `shutdown`.
+pub(crate) async fn run(
+    config: &WorkerConfig,
+    hub: &HubClient,
+    runner: &Arc<JobRunner>,
+    slots: &Arc<Semaphore>,
+    jobs: &TaskTracker,
+    shutdown: &CancellationToken,
+) {
+    let work = async {
+        loop {
+            let Some(room) = take_room(slots).await else { return };
+            match hub.lease(&request(config, room.len())).await {
+                Ok(batch) => start(batch, room, runner, jobs),
+                Err(error) => {
+                    tracing::warn!(%error, "failed to ask the hub for jobs; asking again");
+                    tokio::time::sleep(HUB_AWAY).await;
+                }
+            }
+        }
+    };
+    // A batch that is under way when the shutdown comes is lost with its request; the hub takes those leases back when
+    // they end. Nothing was started, so nothing runs twice.
+    tokio::select! {
+        () = work => {}
+        () = shutdown.cancelled() => {}
+    }
+}
+
+/// Waits for one free slot, then takes all that are free besides.
+async fn take_room(slots: &Arc<Semaphore>) -> Option<Vec<OwnedSemaphorePermit>> {
+    let mut room = vec![Arc::clone(slots).acquire_owned().await.ok()?];
+    while room.len() < MOST_AT_ONCE
+        && let Ok(slot) = Arc::clone(slots).try_acquire_owned()
+    {
+        room.push(slot);
+    }
+    Some(room)
+}
+
+fn request(config: &WorkerConfig, count: usize) -> LeaseRequest {
+    LeaseRequest {
+        worker: config.name.clone(),
+        scopes: config.scopes.clone(),
+        reverse: config.reverse,
+        count: u32::try_from(count).unwrap_or(u32::MAX),
+        wait_ms: WAIT_MS,
+    }
+}
+
+fn start(batch: LeaseBatch, room: Vec<OwnedSemaphorePermit>, runner: &Arc<JobRunner>, jobs: &TaskTracker) {
+    runner.held.set_lease_ms(batch.lease_ms);
+    let steps: Vec<_> = batch.steps.into_iter().map(Arc::new).collect();
+    for (lease, slot) in batch.leases.into_iter().zip(room) {
+        let Some(step) = steps.get(lease.step as usize).map(Arc::clone) else {
+            tracing::error!(job = %lease.job, "the hub leased a job of a step it did not send; its lease will end");
+            continue;
+        };
+        // Noted here and not in the task, so that a heartbeat sent before the task first runs includes it.
+        let stopped = runner.held.take(lease.job, lease.token);
+        jobs.spawn(Arc::clone(runner).run(lease, step, stopped, slot));
+    }
+}
