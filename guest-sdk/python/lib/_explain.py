@@ -48,8 +48,9 @@ def short(value, most=40):
         text = repr(value[:most] if isinstance(value, (str, bytes)) else value)
     except BaseException:
         return object.__repr__(value)
-    cut = len(text) > most + 2 or (isinstance(value, (str, bytes)) and len(value) > most)
-    return text[:most] + "…" if cut else text
+    if isinstance(value, (str, bytes)):
+        return f"{text[:-1]}…{text[-1]}" if len(value) > most else text
+    return text if len(text) <= most else text[:most] + "…"
 
 
 def _class_name(cls):
@@ -59,9 +60,9 @@ def _class_name(cls):
 
 def _instead(value):
     if isinstance(value, (types.FunctionType, types.BuiltinFunctionType, types.MethodType)):
-        return "return what it returns: call it"
+        return "call it, and return what it gives"
     if isinstance(value, types.CoroutineType):
-        return "return what it gives: await it"
+        return "await it"
     if isinstance(value, type) or isinstance(value, types.ModuleType):
         return "return data"
     for test, advice in _ADVICE:
@@ -75,6 +76,7 @@ def _is_a(*names):
 
 
 _ADVICE = (
+    (_is_a("Result", "StepStatus"), "return it by itself, not inside another value"),
     (_is_a("Enum"), "return its .value"),
     (_is_a("PurePath"), "return str(it)"),
     (_is_a("timedelta"), "return its total_seconds()"),

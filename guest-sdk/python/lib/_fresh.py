@@ -64,7 +64,7 @@ def _replace(random, seed, setstate):
     random.seed, random.setstate = random._inst.seed, random._inst.setstate
 
 
-def settle():
+def forget_chance():
     """The module is loaded: forget what would repeat, and give the generators that must be seeded anew, or None."""
     for name in ("uuid", "tempfile"):
         module = sys.modules.get(name)

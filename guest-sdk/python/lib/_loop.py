@@ -3,10 +3,10 @@
 import asyncio
 import asyncio.base_events
 import asyncio.events
+import asyncio.runners
 import asyncio.unix_events
-import concurrent.futures
-import concurrent.futures.thread
 import time
+import types
 
 
 class _Nothing:
@@ -49,22 +49,9 @@ class Loop(asyncio.base_events.BaseEventLoop):
         pass
 
 
-def _submit(self, work, /, *args, **kwargs):
-    """A pool's `submit`: without threads the work is done at once, and the future it returns is finished."""
-    if self._shutdown:
-        raise RuntimeError("cannot schedule new futures after shutdown")
-    future = concurrent.futures.Future()
-    try:
-        future.set_result(work(*args, **kwargs))
-    except (SystemExit, KeyboardInterrupt):
-        raise
-    except BaseException as error:
-        future.set_exception(error)
-    return future
-
-
-concurrent.futures.thread.ThreadPoolExecutor.submit = _submit
 asyncio.unix_events._DefaultEventLoopPolicy._loop_factory = Loop
+# a sandbox gets no signals, and its `signal` module has no names for them
+asyncio.runners.signal = types.SimpleNamespace(SIGINT=2, getsignal=lambda number: None, default_int_handler=object())
 for _module in (asyncio, asyncio.unix_events):
     _module.SelectorEventLoop = _module.EventLoop = Loop
 

@@ -41,7 +41,7 @@ def _text(error):
     if isinstance(error, SyntaxError) and error.filename is not None:
         return _cut(f"{error.msg} ({error.filename}, line {error.lineno})", _MOST_MESSAGE)
     try:
-        return _cut(str(error), _MOST_MESSAGE)
+        return _cut(str(error).rstrip(), _MOST_MESSAGE)
     except BaseException as second:
         return f"<its __str__ raised {_name(type(second))}>"
 

@@ -11,6 +11,9 @@ use crate::failure::{Stop, text, words};
 use crate::interpreter::Guest;
 use crate::stream;
 
+/// Seconds a step may ask to wait: a hundred years.
+const LONGEST_DELAY: f64 = 100.0 * 365.0 * 86_400.0;
+
 /// What a step said: `Result(status, env, priority, velocity, data)`, one of the tuples that mean the same, or a value.
 struct Said {
     status: PyObjectRef,
@@ -128,11 +131,13 @@ fn delay(guest: &Guest, value: &PyObject, vm: &VirtualMachine) -> Result<Option<
         total.and_then(|total| total.downcast_ref::<PyFloat>().map(|seconds| seconds.to_f64()))
     };
     match seconds {
-        // a float beyond u64 becomes its largest
-        Some(seconds) if seconds >= 0.0 => Ok(Some((seconds * 1000.0) as u64)),
+        Some(seconds) if (0.0..=LONGEST_DELAY).contains(&seconds) => Ok(Some((seconds * 1000.0) as u64)),
         _ => {
             let shown = words(&guest.helpers.short, value, vm);
-            Err(Stop::refused(FailureKind::BadResult, format!("a delay is a number of seconds from 0 on, not {shown}")))
+            Err(Stop::refused(
+                FailureKind::BadResult,
+                format!("a delay is a number of seconds from 0 to {LONGEST_DELAY}, not {shown}"),
+            ))
         }
     }
 }

@@ -20,7 +20,8 @@ pub(crate) fn call(request: &CallRequest) -> Answer {
     let answered = enter(|guest, vm| {
         let answered = run(guest, request, vm).map_err(|stop| match stop {
             Stop::Refused(failure) => failure,
-            Stop::Raised(error) => raised(guest, FailureKind::Raised, &error, Some(request.inputs.len()), vm),
+            Stop::Raised(error) => raised(guest, FailureKind::Raised, &error, None, vm),
+            Stop::Called(error) => raised(guest, FailureKind::Raised, &error, Some(request.inputs.len()), vm),
         });
         flush(vm);
         answered
@@ -49,7 +50,7 @@ fn run(guest: &Guest, request: &CallRequest, vm: &VirtualMachine) -> Result<Answ
         true => with_keyword(inputs, "mut", vm.ctx.new_dict().into()),
         false => FuncArgs::from(inputs),
     };
-    let result = function.call_with_args(arguments, vm)?;
+    let result = function.call_with_args(arguments, vm).map_err(Stop::Called)?;
     answer(guest, awaited(guest, result, vm)?, request, vm)
 }
 
@@ -96,7 +97,7 @@ fn bad_input(stop: Stop, index: usize, function: &str) -> Stop {
             let message = format!("input {} of `{function}` cannot be read: {}", index + 1, failure.message);
             Stop::Refused(Failure { message, ..failure })
         }
-        raised @ Stop::Raised(_) => raised,
+        raised => raised,
     }
 }
 

@@ -43,6 +43,8 @@ struct Reader<'a> {
     keys: BTreeMap<&'a str, PyObjectRef>,
 }
 
+const SET_OF_MAPS: &str = "an element of a set is a map";
+
 type Read<T = PyObjectRef> = Result<T, Stop>;
 
 impl From<Error> for Stop {
@@ -104,7 +106,7 @@ impl<'a> Reader<'a> {
             seen += 1;
             let key = self.key(depth)?;
             let value = self.read(depth, Hashable::No)?;
-            dict.set_item(key.as_object(), value, self.vm)?;
+            dict.set_item(key.as_object(), value, self.vm).map_err(|_| bad("a key of a map is itself a map"))?;
         }
         Ok(dict.into())
     }
@@ -150,11 +152,12 @@ impl<'a> Reader<'a> {
     fn set(&mut self, depth: usize, hashable: Hashable) -> Read {
         let items = self.items(depth, Hashable::Yes)?;
         if hashable == Hashable::Yes {
-            return Ok(PyFrozenSet::from_iter(self.vm, items)?.into_pyobject(self.vm));
+            let set = PyFrozenSet::from_iter(self.vm, items).map_err(|_| bad(SET_OF_MAPS))?;
+            return Ok(set.into_pyobject(self.vm));
         }
         let set = PySet::default().into_ref(&self.vm.ctx);
         for item in items {
-            set.add(item, self.vm)?;
+            set.add(item, self.vm).map_err(|_| bad(SET_OF_MAPS))?;
         }
         Ok(set.into())
     }

@@ -307,6 +307,9 @@ impl<'a> Writer<'a> {
     }
 
     fn put_dict(&mut self, value: &PyObject, dict: &Py<PyDict>) -> Written {
+        if value.fast_isinstance(&self.guest.types.ordered_dict) {
+            return self.put_ordered(value);
+        }
         let count = dict.__len__();
         self.enter(value, 1)?;
         self.write(|to| to.map(count as u64).is_ok())?;
@@ -321,6 +324,22 @@ impl<'a> Writer<'a> {
         }
         self.leave(1);
         if seen == count { Ok(()) } else { refuse(CHANGED) }
+    }
+
+    /// An `OrderedDict` keeps its order beside the dict it is.
+    fn put_ordered(&mut self, value: &PyObject) -> Written {
+        let vm = self.vm;
+        let items = or_raised(vm.call_method(value, "items", ()))?;
+        let items = or_raised(vm.extract_elements_with(&items, Ok))?;
+        self.enter(value, 1)?;
+        self.write(|to| to.map(items.len() as u64).is_ok())?;
+        for item in items {
+            let [key, item] = pair(&item) else { return refuse(CHANGED) };
+            self.put(key).map_err(|refusal| refusal.at(Part::Key(key.clone())))?;
+            self.put(item).map_err(|refusal| refusal.at(Part::Key(key.clone())))?;
+        }
+        self.leave(1);
+        Ok(())
     }
 
     fn enter(&mut self, container: &PyObject, levels: usize) -> Written {
@@ -371,12 +390,20 @@ impl<'a> Writer<'a> {
     }
 
     fn too_large(&self, place: Place) -> String {
-        let (what, advice) = match place {
-            Place::Whole => ("the result is", "return less, or yield it in pieces to a loop"),
-            Place::Element(_) => ("the results in memory at once are", "yield smaller elements"),
-            Place::Env => ("the env of the Result is", "pass large values on as data"),
-        };
-        format!("{what} larger than {} bytes, the limit; {advice}", self.max)
+        let max = self.max;
+        match place {
+            Place::Whole => {
+                format!("the result is larger than {max} bytes, the limit; return less, or yield it to a loop")
+            }
+            Place::Element(index) => {
+                format!(
+                    "the result is larger than {max} bytes, the limit, at result[{index}]; yield less, or smaller elements"
+                )
+            }
+            Place::Env => {
+                format!("the env of the Result is larger than {max} bytes, the limit; pass large values as data")
+            }
+        }
     }
 
     /// `result[3].cb`: the first `len` parts.
@@ -412,6 +439,10 @@ impl Refusal {
         self.path.push(part);
         self
     }
+}
+
+fn pair(item: &PyObject) -> &[PyObjectRef] {
+    item.downcast_ref::<PyTuple>().map_or(&[], |parts| parts.as_slice())
 }
 
 fn refuse(reason: Reason) -> Written {

@@ -10,6 +10,8 @@ use crate::interpreter::Guest;
 pub(crate) enum Stop {
     /// Python raised.
     Raised(PyBaseExceptionRef),
+    /// Calling the function raised: it may not take what it was given.
+    Called(PyBaseExceptionRef),
     /// We refuse, with words of our own.
     Refused(Failure),
 }

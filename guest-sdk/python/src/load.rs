@@ -5,14 +5,16 @@ use bue_model::{Bundle, Failure, FailureKind};
 use rustpython_vm::builtins::PyList;
 use rustpython_vm::{PyResult, VirtualMachine};
 
+use crate::call::flush;
 use crate::failure::{not_started, raised};
-use crate::interpreter::{Guest, Loaded, enter, freeze};
+use crate::interpreter::{Guest, Loaded, enter, settle};
 
 /// Import the entry. Once for a guest.
 pub(crate) fn load(request: &LoadRequest) -> LoadReply {
     let loaded = enter(|guest, vm| {
         let loaded = import(guest, &request.bundle, vm);
-        crate::call::flush(vm);
+        flush(vm);
+        settle(vm);
         loaded
     });
     match loaded.unwrap_or_else(|| Err(not_started())) {
@@ -32,9 +34,7 @@ fn import(guest: &Guest, bundle: &Bundle, vm: &VirtualMachine) -> Result<(), Fai
         let failure = raised(guest, FailureKind::BadCode, &error, None, vm);
         Failure { message: format!("{} cannot be imported: {}", bundle.entry, failure.message), ..failure }
     })?;
-    guest.loaded.set(loaded).map_err(|_| Failure::new(FailureKind::Internal, "a module is loaded already"))?;
-    freeze(vm);
-    Ok(())
+    guest.loaded.set(loaded).map_err(|_| Failure::new(FailureKind::Internal, "a module is loaded already"))
 }
 
 fn try_import(guest: &Guest, bundle: &Bundle, vm: &VirtualMachine) -> PyResult<Loaded> {
@@ -43,7 +43,7 @@ fn try_import(guest: &Guest, bundle: &Bundle, vm: &VirtualMachine) -> PyResult<L
         files.set_item(file.path.as_str(), vm.ctx.new_bytes(file.content.to_vec()).into(), vm)?;
     }
     let module = guest.helpers.load.call((bundle.entry.clone(), bundle.first_line, files), vm)?;
-    let unseeded = guest.helpers.settle.call((), vm)?;
+    let unseeded = guest.helpers.forget_chance.call((), vm)?;
     let unseeded = unseeded.downcast_ref::<PyList>().map(|list| list.borrow_vec().to_vec());
     Ok(Loaded { module, unseeded })
 }

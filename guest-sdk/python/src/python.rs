@@ -8,6 +8,7 @@ use rustpython_vm::{AsObject, PyObjectRef, PyResult, VirtualMachine};
 pub(crate) struct Types {
     pub(crate) uuid: PyTypeRef,
     pub(crate) decimal: PyTypeRef,
+    pub(crate) ordered_dict: PyTypeRef,
     pub(crate) datetime: Temporal,
     pub(crate) date: Temporal,
     pub(crate) time: Temporal,
@@ -27,6 +28,7 @@ impl Types {
         Ok(Self {
             uuid: class("uuid", "UUID", vm)?,
             decimal: class("decimal", "Decimal", vm)?,
+            ordered_dict: class("collections", "OrderedDict", vm)?,
             datetime: Temporal::new("datetime", vm)?,
             date: Temporal::new("date", vm)?,
             time: Temporal::new("time", vm)?,
@@ -49,13 +51,14 @@ pub(crate) struct Helpers {
     pub(crate) load: PyObjectRef,
     pub(crate) find: PyObjectRef,
     pub(crate) missing: PyObjectRef,
-    pub(crate) settle: PyObjectRef,
+    pub(crate) forget_chance: PyObjectRef,
     pub(crate) describe: PyObjectRef,
     pub(crate) kind: PyObjectRef,
     pub(crate) refuse: PyObjectRef,
     pub(crate) short: PyObjectRef,
     pub(crate) run: PyObjectRef,
     pub(crate) iterate: PyObjectRef,
+    pub(crate) warm: PyObjectRef,
     /// The dict `bue.env`.
     pub(crate) env: PyObjectRef,
 }
@@ -66,13 +69,14 @@ impl Helpers {
             load: attribute("bue._loader", "load", vm)?,
             find: attribute("bue._loader", "find", vm)?,
             missing: attribute("bue._loader", "missing", vm)?,
-            settle: attribute("bue._fresh", "settle", vm)?,
+            forget_chance: attribute("bue._fresh", "forget_chance", vm)?,
             describe: attribute("bue._trace", "describe", vm)?,
             kind: attribute("bue._explain", "kind", vm)?,
             refuse: attribute("bue._explain", "refuse", vm)?,
             short: attribute("bue._explain", "short", vm)?,
             run: attribute("bue._loop", "run", vm)?,
             iterate: attribute("bue._loop", "iterate", vm)?,
+            warm: attribute("bue._warm", "warm", vm)?,
             env: attribute("bue", "env", vm)?,
         })
     }
