@@ -40,6 +40,11 @@ pub(crate) fn is_dotted_name(text: &str) -> bool {
     })
 }
 
+/// Can the language have a function of this name? Tables and exports of other languages have fewer rules.
+pub(crate) fn may_name(language: Language, function: &str) -> bool {
+    language != Language::Python || !function.contains([' ', '-'])
+}
+
 /// Does it look like a file rather than a function?
 pub(crate) fn is_path(text: &str) -> bool {
     const ENDS: &[&str] = &[".py", ".sql", ".rs", ".go", ".c", ".cpp", ".cc", ".wasm"];

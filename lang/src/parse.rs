@@ -24,16 +24,28 @@ pub(crate) struct Tree<'a> {
     pub(crate) block: Block<'a>,
     /// Words of the statements that could not. They may be what defines a name that seems to be unknown.
     pub(crate) lost: HashSet<&'a str>,
+    /// For the formatter.
+    pub(crate) layout: Layout,
+}
+
+/// How the lines of a script nest, and which of its texts are no tokens.
+pub(crate) struct Layout {
+    /// For each line with something on it, in order: its first byte, and how many units it should be indented.
+    pub(crate) depths: Vec<(u32, u32)>,
+    /// Paths, functions, languages and values of settings, in order.
+    pub(crate) raw: Vec<Span>,
+    /// The indentation unit, as the last `TAB` said.
+    pub(crate) unit: String,
 }
 
 /// The tree of the tokens of a script.
 pub(crate) fn parse<'a>(tokens: &[Token], complaints: &mut Complaints<'a>) -> Tree<'a> {
     let text = complaints.script.text;
-    let unit = DEFAULT_UNIT.to_owned();
+    let layout = Layout { depths: Vec::new(), raw: Vec::new(), unit: DEFAULT_UNIT.to_owned() };
     let lost = HashSet::new();
-    let mut parser = Parser { text, tokens, at: 0, complaints, unit, odd_width: None, loops: 0, column: 0, lost };
+    let mut parser = Parser { text, tokens, at: 0, complaints, layout, odd_width: None, loops: 0, column: 0, lost };
     let block = parser.block(0, None);
-    Tree { block, lost: parser.lost }
+    Tree { block, lost: parser.lost, layout: parser.layout }
 }
 
 /// The indentation unit of files that do not say `TAB = …`.
@@ -50,8 +62,7 @@ struct Parser<'a, 't, 'c> {
     tokens: &'t [Token],
     at: usize,
     complaints: &'c mut Complaints<'a>,
-    /// What one level of indentation is in this file.
-    unit: String,
+    layout: Layout,
     /// Indentation that was complained about last.
     odd_width: Option<usize>,
     /// Loops around the current line.
@@ -115,8 +126,21 @@ impl<'a> Parser<'a, '_, '_> {
     /// Inside brackets the ends of lines mean nothing.
     fn gap(&mut self) {
         while self.kind() == Kind::Line {
-            self.next();
+            let closing = matches!(self.peek_at(1).kind, Kind::Mark(b')' | b']'));
+            self.line_at(self.loops + u32::from(!closing));
         }
+    }
+
+    /// Steps over a `Line` token of a line that should be indented by so many units; its indentation comes back.
+    fn line_at(&mut self, depth: u32) -> Span {
+        let indent = self.next().span;
+        self.layout.depths.push((indent.end, depth));
+        indent
+    }
+
+    /// Columns of one unit of indentation.
+    fn unit_width(&self) -> usize {
+        if self.layout.unit.contains('\t') { DEFAULT_UNIT.len() } else { self.layout.unit.len() }
     }
 
     /// What stands here, for messages.
@@ -151,7 +175,7 @@ impl<'a> Parser<'a, '_, '_> {
 
     /// Columns of an indentation; a tab is as wide as the file's unit.
     fn width(&self, indent: Span) -> usize {
-        let unit = if self.unit.contains('\t') { DEFAULT_UNIT.len() } else { self.unit.len() };
+        let unit = self.unit_width();
         indent.of(self.text).bytes().map(|byte| if byte == b'\t' { unit } else { 1 }).sum()
     }
 }

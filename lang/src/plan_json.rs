@@ -48,7 +48,7 @@ fn source_json(source: &Source) -> Value {
 fn put_settings(object: &mut Map<String, Value>, settings: &Settings) {
     object.insert("scope".into(), settings.scope.as_str().into());
     object.insert("priority".into(), settings.priority.into());
-    object.insert("timeout_s".into(), seconds(settings.timeout_ms));
+    object.insert("timeout_s".into(), number(settings.timeout_s));
     object.insert("retries".into(), settings.retries.into());
     if let Some((first, last)) = settings.every_ms {
         object.insert("every_s".into(), json!([seconds(first), seconds(last)]));
@@ -76,12 +76,17 @@ pub(crate) fn capability_text(capability: &Capability) -> String {
     }
 }
 
-/// Whole seconds as integers.
+#[expect(clippy::cast_precision_loss, reason = "settings are shorter than 2^53 ms")]
 fn seconds(ms: u64) -> Value {
-    #[expect(clippy::cast_precision_loss, reason = "settings are shorter than 2^53 ms")]
-    match ms % 1000 {
-        0 => (ms / 1000).into(),
-        _ => (ms as f64 / 1000.0).into(),
+    number(ms as f64 / 1000.0)
+}
+
+/// Whole numbers without a point.
+fn number(number: f64) -> Value {
+    #[expect(clippy::cast_possible_truncation, reason = "whole and small")]
+    match number.fract() == 0.0 && number.abs() < 1e15 {
+        true => (number as i64).into(),
+        false => number.into(),
     }
 }
 

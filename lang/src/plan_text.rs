@@ -49,7 +49,7 @@ fn settings_text(settings: &Settings) -> String {
     };
     say(settings.scope != usual.scope, format!("!scope {}", settings.scope));
     say(settings.priority != usual.priority, format!("!priority {}", settings.priority));
-    say(settings.timeout_ms != usual.timeout_ms, format!("!timeout {}", time_text(settings.timeout_ms)));
+    say(settings.timeout_ms() != usual.timeout_ms(), format!("!timeout {}", time_text(settings.timeout_ms())));
     say(settings.retries != usual.retries, format!("!retries {}", settings.retries));
     if let Some((first, last)) = settings.every_ms {
         say(true, format!("!every {}..{}", time_text(first), time_text(last)));

@@ -12,7 +12,7 @@ pub(crate) fn apply(settings: &mut Settings, value: &SettingValue) {
     match value {
         SettingValue::Scope(scope) => settings.scope.clone_from(scope),
         SettingValue::Priority(priority) => settings.priority = *priority,
-        SettingValue::Timeout(seconds) => settings.timeout_ms = milliseconds(*seconds),
+        SettingValue::Timeout(seconds) => settings.timeout_s = *seconds,
         SettingValue::Retries(retries) => settings.retries = *retries,
         SettingValue::Every(first, last) => settings.every_ms = Some((*first, *last)),
         SettingValue::PendingLimit(ms) => settings.pending_limit_ms = *ms,
@@ -49,10 +49,4 @@ fn add<T: Clone + PartialEq>(list: &mut Vec<T>, more: &[T]) {
             list.push(item.clone());
         }
     }
-}
-
-/// At least one, rounded up: a limit never gets shorter than what was written.
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "positive and below a hundred years")]
-fn milliseconds(seconds: f64) -> u64 {
-    ((seconds * 1000.0).ceil() as u64).max(1)
 }

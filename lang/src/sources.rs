@@ -10,6 +10,7 @@ use bue_model::plan::Language;
 use crate::Compiled;
 use crate::code;
 use crate::complaint::{Complaint, Complaints, Draft};
+use crate::language;
 use crate::origin::{CodeOrigin, CodeOriginKind, StepOrigin};
 use crate::python::{self, Lookup, Module, SyntaxProblem};
 use crate::source::{Script, Span};
@@ -155,7 +156,9 @@ impl Check<'_> {
     }
 
     fn function(&mut self, step: &StepOrigin, module: &Module) {
-        if module.lookup(&step.function) != Lookup::Missing {
+        // a name that can be none has been complained about
+        let may_be = language::may_name(step.language, &step.function);
+        if !may_be || module.lookup(&step.function) != Lookup::Missing {
             return;
         }
         let message = format!("there is no function `{}` for step `{}`", step.function, step.name);

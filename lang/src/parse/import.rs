@@ -22,6 +22,9 @@ impl<'a> Parser<'a, '_, '_> {
             let span = opening.span.to(self.last().span);
             self.complain(Draft::new(code::BAD_IMPORT, span, "this imports nothing").hint(SHAPE));
         }
+        if let Some(language) = language {
+            items.iter().for_each(|item| self.check_function(language, &item.function));
+        }
         let code = self.import_code(width);
         Ok(Import { language, items, code })
     }
@@ -36,6 +39,7 @@ impl<'a> Parser<'a, '_, '_> {
             let draft = self.unexpected(code::BAD_IMPORT, "a language").hint(SHAPE);
             return self.fail(draft);
         }
+        self.layout.raw.push(span);
         Ok(self.language(span))
     }
 
@@ -148,7 +152,7 @@ impl<'a> Parser<'a, '_, '_> {
     /// Behind the parenthesis, on the same line or indented on the next one.
     fn import_code(&mut self, width: usize) -> Option<Code<'a>> {
         if self.kind() == Kind::Line && self.width(self.peek().span) > width {
-            self.next();
+            self.line_at(self.loops + 1);
         }
         if self.at_line_end() {
             let place = self.last().span;

@@ -63,7 +63,7 @@ impl Parser<'_, '_, '_> {
         }
     }
 
-    fn name_and_sign_ahead(&self) -> bool {
+    pub(super) fn name_and_sign_ahead(&self) -> bool {
         let mut ahead = 1;
         while matches!(self.peek_at(ahead).kind, Kind::Word | Kind::Number | Kind::Quoted | Kind::Mark(b'-')) {
             ahead += 1;

@@ -121,7 +121,12 @@ impl Parser<'_, '_, '_> {
             };
         }
         let start = self.tokens.get(first).filter(|_| self.at > first).map_or(from, |token| token.span);
-        if self.at > first { start.to(self.last().span) } else { start }
+        if self.at == first {
+            return start;
+        }
+        let span = start.to(self.last().span);
+        self.layout.raw.push(span);
+        span
     }
 
     fn ends_item_value(&self, name: &str, depth: u32) -> bool {

@@ -1,6 +1,6 @@
 //! Which statement a line begins, and blocks of them.
 
-use super::{Parsed, Parser};
+use super::{Parsed, Parser, Reported};
 use crate::code;
 use crate::complaint::Draft;
 use crate::lexer::Kind;
@@ -17,7 +17,7 @@ impl<'a> Parser<'a, '_, '_> {
             if here < width && parent.is_none_or(|parent| here <= parent) {
                 break;
             }
-            self.next();
+            self.line_at(self.loops);
             if here < width {
                 self.complain(bad_dedent(self.peek().span));
             }
@@ -60,7 +60,9 @@ impl<'a> Parser<'a, '_, '_> {
         match self.kind() {
             Kind::Mark(b'!' | b'$' | b'@') => self.setting_line().map(Statement::Setting),
             Kind::Mark(b'|') => self.fail(self.stray_bar()),
-            Kind::Code | Kind::OpenCode => self.fail(self.stray_code()),
+            Kind::Code => self.fail(self.stray_code()),
+            // complained about already
+            Kind::OpenCode => Err(Reported),
             Kind::Word if self.is_word("TAB") && self.peek_at(1).kind == Kind::Mark(b'=') => self.tab(),
             Kind::Word if self.is_word("for") && self.name_follows() => self.for_loop(width).map(Statement::Loop),
             Kind::Word if self.is_word("import") && self.import_follows() => self.import(width).map(Statement::Import),
@@ -120,6 +122,7 @@ impl<'a> Parser<'a, '_, '_> {
         self.next();
         self.next();
         let token = self.peek();
+        self.layout.raw.push(token.span);
         let unit = match token.kind {
             Kind::Quoted => super::name::raw_unquoted(self.text_of(token)).replace("\\t", "\t"),
             _ => String::new(),
@@ -130,7 +133,7 @@ impl<'a> Parser<'a, '_, '_> {
             return self.fail(draft.hint("`TAB = '    '` or `TAB = '\\t'`"));
         }
         self.next();
-        self.unit = unit;
+        self.layout.unit = unit;
         Ok(Statement::Tab)
     }
 
@@ -138,14 +141,14 @@ impl<'a> Parser<'a, '_, '_> {
     pub(super) fn odd_indent(&mut self, indent: Span, width: usize, why: &str) {
         if self.odd_width.replace(width) != Some(width) {
             let message = format!("this line is indented by {width} columns, but {why}");
-            self.complain(Draft::new(code::ODD_INDENT, indent, message));
+            self.complain(Draft::new(code::ODD_INDENT, indent.after(), message));
         }
     }
 
     /// Warns if a block's lines are not one unit deeper than the line that opens it.
     pub(super) fn check_unit(&mut self, indent: Span, outer: usize) {
         let width = self.width(indent);
-        let unit = if self.unit.contains('\t') { super::DEFAULT_UNIT.len() } else { self.unit.len() };
+        let unit = self.unit_width();
         if width != outer + unit {
             let why = format!("one level is {unit} columns in this file");
             self.odd_indent(indent, width, &why);

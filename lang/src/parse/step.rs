@@ -1,5 +1,7 @@
 //! `name:` and its lines: language, function, code, in this order, with settings anywhere between.
 
+use bue_model::plan::Language;
+
 use super::{Parser, quoted};
 use crate::code;
 use crate::complaint::Draft;
@@ -31,27 +33,33 @@ impl<'a> Parser<'a, '_, '_> {
     pub(super) fn step(&mut self, name: Name<'a>, width: usize) -> super::Parsed<StepDefinition<'a>> {
         let start = self.at;
         self.next();
+        let mut lines = Lines::default();
         if !self.at_line_end() {
-            let draft = self.unexpected(code::TEXT_AFTER_STATEMENT, "the end of the line");
-            self.complain(draft.hint("the language stands on the next line, indented"));
+            lines.language = self.language_behind_colon();
             self.skip_statement(start, width);
         }
-        let lines = self.step_lines(width);
+        self.step_lines(&mut lines, width);
         Ok(self.finish_step(name, lines))
     }
 
-    fn step_lines(&mut self, width: usize) -> Lines<'a> {
-        let mut lines = Lines::default();
-        while self.kind() == Kind::Line && self.belongs_to_step(&lines, width) {
-            let indent = self.next().span;
-            self.check_step_indent(&mut lines, indent, width);
+    /// A mistake, but the language is taken as such.
+    fn language_behind_colon(&mut self) -> Option<Span> {
+        let draft = self.unexpected(code::TEXT_AFTER_STATEMENT, "the end of the line");
+        self.complain(draft.hint("the language stands on the next line, indented"));
+        let span = self.rest_of_line();
+        language::find(span.of(self.text)).is_some().then_some(span)
+    }
+
+    fn step_lines(&mut self, lines: &mut Lines<'a>, width: usize) {
+        while self.kind() == Kind::Line && self.belongs_to_step(lines, width) {
+            let indent = self.line_at(self.loops + 1);
+            self.check_step_indent(lines, indent, width);
             let start = self.at;
-            self.step_line(&mut lines);
+            self.step_line(lines);
             if !self.at_line_end() {
                 self.skip_statement(start, width);
             }
         }
-        lines
     }
 
     /// Deeper lines do. The oldest scripts do not indent at all: there, a bare language begins a step's lines, and only
@@ -59,7 +67,9 @@ impl<'a> Parser<'a, '_, '_> {
     fn belongs_to_step(&self, lines: &Lines<'_>, width: usize) -> bool {
         let here = self.width(self.peek().span);
         if here != width {
-            return here > width;
+            // a line further out than the step's, behind its last part, is a statement that was indented by mistake
+            let stray = lines.code_seen && lines.width.is_some_and(|first| here < first) && self.name_and_sign_ahead();
+            return here > width && !stray;
         }
         match lines.language {
             None => language::find(self.line_ahead()).is_some(),
@@ -109,7 +119,9 @@ impl<'a> Parser<'a, '_, '_> {
         while !self.at_line_end() {
             self.next();
         }
-        first.to(self.last().span)
+        let span = first.to(self.last().span);
+        self.layout.raw.push(span);
+        span
     }
 
     fn line_too_many(&mut self, lines: &mut Lines<'_>) {
@@ -185,6 +197,9 @@ impl<'a> Parser<'a, '_, '_> {
         self.check_complete(&name, &lines);
         let language = lines.language.and_then(|span| self.language(span));
         let function = lines.function.and_then(|span| self.function(span));
+        if let (Some(language), Some(function)) = (language, &function) {
+            self.check_function(language, function);
+        }
         StepDefinition { name, settings: lines.settings, language, function, code: lines.code }
     }
 
@@ -215,7 +230,7 @@ impl<'a> Parser<'a, '_, '_> {
         );
     }
 
-    pub(super) fn language(&mut self, span: Span) -> Option<bue_model::plan::Language> {
+    pub(super) fn language(&mut self, span: Span) -> Option<Language> {
         let text = span.of(self.text);
         let language = language::find(text);
         if language.is_none() {
@@ -228,6 +243,16 @@ impl<'a> Parser<'a, '_, '_> {
             self.complain(Draft::new(code::UNKNOWN_LANGUAGE, span, message).hint(hint));
         }
         language
+    }
+
+    pub(super) fn check_function(&mut self, language: Language, function: &Name<'_>) {
+        if !language::may_name(language, &function.text) {
+            let message = format!("{} cannot be a function in {}", quoted(&function.text), language.name());
+            let draft = Draft::new(code::BAD_FUNCTION, function.span, message);
+            self.complain(
+                draft.hint("names in Python have letters, digits and `_`; in an import, commas stand between them"),
+            );
+        }
     }
 
     fn function(&mut self, span: Span) -> Option<Name<'a>> {

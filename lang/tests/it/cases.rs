@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use bue_lang::Script;
+use bue_lang::{Complaint, FileText, Purpose, Script, check_sources};
 use serde_json::Value;
 
 use crate::common::{here, programs};
@@ -28,9 +28,15 @@ fn difference(path: &Path) -> Option<String> {
         Some("refuse") => false,
         _ => !REFUSED.contains(&name),
     };
-    let said =
-        || compiled.complaints.iter().map(|one| bue_lang::render(one, script, false)).collect::<Vec<_>>().join("\n");
-    if compiled.plan.is_some() != expected {
+    let files = |file: &str| match std::fs::read_to_string(path.with_file_name(file)) {
+        Ok(text) => FileText::Text(text.into()),
+        Err(_) => FileText::Missing,
+    };
+    let of_files = check_sources(script, &compiled, Purpose::Check, files);
+    let accepted = compiled.plan.is_some() && !of_files.iter().any(Complaint::is_error);
+    let all = || compiled.complaints.iter().chain(&of_files);
+    let said = || all().map(|one| bue_lang::render(one, script, false)).collect::<Vec<_>>().join("\n");
+    if accepted != expected {
         return Some(format!("{name}: accepted {}, but {expected} is wanted\n{}", !expected, said()));
     }
     let plan = bue_lang::plan_json(compiled.plan.as_ref()?);

@@ -2,3 +2,8 @@
 
 mod cases;
 mod common;
+mod grammar;
+mod limits;
+mod pages;
+mod robust;
+mod suite;

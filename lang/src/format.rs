@@ -1,0 +1,127 @@
+//! A script as everybody would write it: indentation, blanks and line ends made equal; words, comments and code kept.
+//!
+//! Only the space between tokens changes, so the meaning cannot; formatting twice gives the same as once.
+
+mod lines;
+mod spacing;
+
+use crate::complaint::{Complaint, Complaints};
+use crate::lexer::{self, Kind, Token, Tokens};
+use crate::parse::{self, Layout};
+use crate::source::{MAX_SCRIPT, Script, Span};
+use lines::{Line, LineKind};
+use spacing::Piece;
+
+/// The script, formatted.
+///
+/// # Errors
+/// Its complaints, if it has errors: what could not be read is not touched.
+pub fn format(script: Script<'_>) -> Result<String, Vec<Complaint>> {
+    let compiled = crate::compile(script);
+    if compiled.plan.is_none() || script.text.len() > MAX_SCRIPT {
+        return Err(compiled.complaints);
+    }
+    let mut complaints = Complaints::new(script);
+    let tokens = lexer::tokens(&mut complaints);
+    let layout = parse::parse(&tokens.list, &mut complaints).layout;
+    let formatter = Formatter { text: script.text, layout: &layout, lines: Vec::new(), depth: 0, at: 0 };
+    Ok(formatter.run(&tokens))
+}
+
+struct Formatter<'a> {
+    text: &'a str,
+    layout: &'a Layout,
+    lines: Vec<Line>,
+    /// Entry of the layout that comes next.
+    depth: usize,
+    /// Byte behind what was written last.
+    at: usize,
+}
+
+impl Formatter<'_> {
+    fn run(mut self, tokens: &Tokens) -> String {
+        if let Some(header) = tokens.header {
+            self.begin_line(header, LineKind::Code { depth: 0, width: 0 });
+            self.write(header, "", header.of(self.text));
+        }
+        let mut comments = tokens.comments.iter().copied().peekable();
+        let mut raw = self.layout.raw.iter().copied().peekable();
+        let mut before: Option<Piece> = None;
+        for token in &tokens.list {
+            while let Some(comment) = comments.next_if(|comment| comment.start < token.span.start) {
+                self.comment(comment);
+            }
+            if (token.span.end as usize) < self.at || token.kind == Kind::End {
+                continue;
+            }
+            if token.kind == Kind::Line {
+                self.line(token.span);
+                before = None;
+                continue;
+            }
+            let span = raw.next_if(|raw| raw.start == token.span.start);
+            if (token.span.start as usize) >= self.at {
+                let piece = self.piece(*token, span);
+                self.token(&piece, before.as_ref());
+                before = Some(piece);
+            }
+        }
+        comments.for_each(|comment| self.comment(comment));
+        lines::joined(&self.lines, &self.layout.unit)
+    }
+
+    fn piece(&self, token: Token, raw: Option<Span>) -> Piece {
+        Piece { kind: token.kind, span: raw.unwrap_or(token.span), raw: raw.is_some() }
+    }
+
+    fn token(&mut self, piece: &Piece, before: Option<&Piece>) {
+        let space = before.map_or("", |before| spacing::between(before, piece));
+        let text = piece.span.of(self.text);
+        match piece.kind {
+            Kind::Code => self.write(piece.span, space, &text.replace("\r\n", "\n").replace('\r', "\n")),
+            _ => self.write(piece.span, space, text),
+        }
+    }
+
+    fn line(&mut self, indent: Span) {
+        let depth = self.layout.depths.get(self.depth).map_or(0, |(_, depth)| *depth as usize);
+        self.depth += 1;
+        let width = indent.of(self.text).len();
+        self.begin_line(indent.after(), LineKind::Code { depth, width });
+    }
+
+    fn comment(&mut self, comment: Span) {
+        let text = comment.of(self.text).trim_end();
+        let start = comment.start as usize;
+        let line_start = self.text.get(..start).and_then(|before| before.rfind(['\n', '\r'])).map_or(0, |at| at + 1);
+        let alone = self.text.get(line_start..start).unwrap_or_default().trim_start_matches('\u{feff}').trim().is_empty();
+        match alone && line_start >= self.at {
+            true => {
+                self.begin_line(comment, LineKind::Comment { width: start - line_start });
+                self.write(comment, "", text);
+            }
+            false => self.write(comment, "  ", text),
+        }
+    }
+
+    /// Blank lines in front are kept, two of them at most.
+    fn begin_line(&mut self, span: Span, kind: LineKind) {
+        const MOST: usize = 2;
+        let skipped = self.text.get(self.at..span.start as usize).unwrap_or_default();
+        let breaks = skipped.replace("\r\n", "\n").matches(['\n', '\r']).count();
+        let blank = if self.lines.is_empty() { 0 } else { breaks.saturating_sub(1).min(MOST) };
+        self.lines.push(Line { blank, kind, text: String::new() });
+        self.at = span.start as usize;
+    }
+
+    fn write(&mut self, span: Span, space: &str, text: &str) {
+        if let Some(line) = self.lines.last_mut() {
+            line.text.push_str(space);
+            line.text.push_str(text);
+        }
+        self.at = span.end as usize;
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,46 @@
+use super::*;
+
+fn formatted(text: &str) -> String {
+    format(Script { path: "x.bue", text }).unwrap_or_else(|complaints| panic!("{complaints:?}"))
+}
+
+#[test]
+fn blanks_are_made_equal() {
+    let wild = "a:\n  python   # why\n  f\n  x.py\n\n\n\n\np=a|a\n q =( a|\n |a   )\nr=p( )\nfor  x  in  q(r , r) :\n\tp(x)   \n  # inside\n# outside\np()";
+    let tame = "\
+a:
+    python  # why
+    f
+    x.py
+
+
+p = a | a
+q = (a |
+    | a)
+r = p()
+for x in q(r, r):
+    p(x)
+    # inside
+# outside
+p()
+";
+    assert_eq!(formatted(wild), tame);
+}
+
+#[test]
+fn imports_and_settings_keep_their_values() {
+    let wild = "$one\n!timeout  60*  2\n@5/2\nimport python(f as a   !9   $ two,g)x y.py\na()\ng()\n";
+    let tame = "$ one\n!timeout 60*  2\n@ 5/2\nimport python (f as a !9 $ two, g) x y.py\na()\ng()\n";
+    assert_eq!(formatted(wild), tame);
+}
+
+#[test]
+fn code_is_kept() {
+    let text = "a:\n  sqlite3\n  t\n  `\n  select   1\n\n\n\n\n  `   #  done\na()\n";
+    assert_eq!(formatted(text), "a:\n    sqlite3\n    t\n    `\n  select   1\n\n\n\n\n  `  #  done\na()\n");
+}
+
+#[test]
+fn what_has_errors_is_not_touched() {
+    assert!(format(Script { path: "x.bue", text: "p(" }).is_err());
+}

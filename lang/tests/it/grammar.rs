@@ -1,0 +1,48 @@
+//! `GRAMMAR.md` names a program of the suite for each rule; here that is held against the parser.
+
+use bue_lang::{Script, compile};
+
+use crate::common::here;
+
+#[test]
+fn every_rule_has_programs_that_are_read_without_an_error() {
+    let mut rules = 0;
+    for block in ebnf_blocks() {
+        for rule in rules_of(&block) {
+            rules += 1;
+            let programs = programs_of(&rule);
+            assert!(!programs.is_empty(), "no program: {rule}");
+            for program in programs {
+                let path = here().join("suite").join(format!("{program}.bue"));
+                let text = std::fs::read_to_string(&path).unwrap_or_else(|_| panic!("{program} is not in the suite: {rule}"));
+                let compiled = compile(Script { path: &program, text: &text });
+                assert!(compiled.plan.is_some(), "{program}: {:?}", compiled.complaints);
+            }
+        }
+    }
+    assert!(rules > 30, "the grammar is gone");
+}
+
+fn ebnf_blocks() -> Vec<String> {
+    let grammar = std::fs::read_to_string(here().join("GRAMMAR.md")).expect("the grammar");
+    grammar.split("```ebnf\n").skip(1).filter_map(|rest| rest.split_once("```")).map(|(block, _)| block.to_owned()).collect()
+}
+
+/// Rules end with the remark that names their programs; alternatives on lines of their own have one each.
+fn rules_of(block: &str) -> Vec<String> {
+    let mut rules = Vec::new();
+    let mut rule = String::new();
+    for line in block.lines().filter(|line| !line.is_empty()) {
+        rule.push_str(line);
+        if line.ends_with("*)") {
+            rules.push(core::mem::take(&mut rule));
+        }
+    }
+    assert_eq!(rule, "", "a rule without programs");
+    rules
+}
+
+fn programs_of(rule: &str) -> Vec<String> {
+    let remark = rule.rsplit_once("(*").and_then(|(_, remark)| remark.strip_suffix("*)")).unwrap_or_default();
+    remark.split(',').map(|name| name.trim().to_owned()).filter(|name| !name.is_empty()).collect()
+}

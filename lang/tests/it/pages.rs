@@ -1,0 +1,74 @@
+//! `docs/errors.md`: every code has a page, and what the page shows is what happens.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+
+use bue_lang::{CODES, FileText, Purpose, Script, check_sources, compile, explain};
+
+/// Codes of limits: a script that reaches them is no example to read. `limits.rs` has their tests.
+const WITHOUT_EXAMPLE: &[&str] = &["E0001", "E0002", "E0041"];
+
+#[test]
+fn every_code_has_a_page_under_its_title() {
+    for (code, title) in CODES {
+        let page = explain(code).unwrap_or_else(|| panic!("{code} has no page"));
+        assert!(page.starts_with(&format!("{code} {title}\n")), "{code}: {page}");
+    }
+    let headings = include_str!("../../../docs/errors.md").matches("\n## ").count();
+    assert_eq!(headings, CODES.len(), "pages without a code");
+}
+
+#[test]
+fn codes_are_found_however_they_are_typed() {
+    assert!(explain(" e0012 ").is_some());
+    assert!(explain("E9999").is_none());
+    assert!(explain("").is_none());
+}
+
+#[test]
+fn wrong_examples_get_their_code_and_right_ones_no_error() {
+    for (code, _) in CODES.iter().filter(|(code, _)| !WITHOUT_EXAMPLE.contains(code)) {
+        let page = explain(code).expect("a page");
+        let wrong = example(page, "bue wrong").unwrap_or_else(|| panic!("{code} has no wrong example"));
+        let right = example(page, "bue right").unwrap_or_else(|| panic!("{code} has no right example"));
+        let purpose = purpose(code);
+        assert!(codes(&wrong, purpose).contains(code), "{code}: {:?}", codes(&wrong, purpose));
+        let left = codes(&right, purpose);
+        assert!(!left.iter().any(|left| left == code || left.starts_with('E')), "{code}: {left:?}");
+    }
+}
+
+#[test]
+fn nothing_else_is_wrong_with_the_wrong_examples() {
+    for (code, _) in CODES.iter().filter(|(code, _)| !WITHOUT_EXAMPLE.contains(code)) {
+        let wrong = example(explain(code).expect("a page"), "bue wrong").expect("an example");
+        let purpose = purpose(code);
+        let errors: Vec<_> = codes(&wrong, purpose).into_iter().filter(|one| one.starts_with('E')).collect();
+        let expected: &[&str] = if code.starts_with('E') { &[code] } else { &[] };
+        assert_eq!(errors, expected, "one mistake gives one complaint: {code}");
+    }
+}
+
+/// What may still come is a warning only when a script is checked.
+fn purpose(code: &str) -> Purpose {
+    if ["W0009", "W0010"].contains(&code) { Purpose::Check } else { Purpose::Run }
+}
+
+fn codes(text: &str, purpose: Purpose) -> Vec<&'static str> {
+    let script = Script { path: "example.bue", text };
+    let compiled = compile(script);
+    let files: HashMap<&str, FileText<'_>> =
+        [("steps.py", FileText::Text(Cow::Owned(steps()))), ("folder", FileText::Opaque)].into();
+    let found = check_sources(script, &compiled, purpose, |path| files.get(path).cloned().unwrap_or(FileText::Missing));
+    compiled.complaints.iter().chain(&found).map(|complaint| complaint.code).collect()
+}
+
+fn steps() -> String {
+    example(include_str!("../../../docs/errors.md"), "python steps.py").expect("the steps")
+}
+
+/// The first code block of a kind.
+fn example(page: &str, kind: &str) -> Option<String> {
+    let (_, rest) = page.split_once(&format!("```{kind}\n"))?;
+    rest.split_once("\n```").map(|(text, _)| format!("{text}\n"))
+}

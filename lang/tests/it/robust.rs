@@ -1,0 +1,169 @@
+//! Whatever the bytes, the answer is a list of complaints that can be shown, or a plan.
+
+use std::sync::LazyLock;
+
+use bue_lang::{FileText, Purpose, Script, check_sources, compile, format, plan_json, plan_mermaid, plan_text, python, render};
+use proptest::prelude::*;
+
+use crate::common::{here, programs};
+
+static SUITE: LazyLock<Vec<String>> = LazyLock::new(|| {
+    let programs = programs(&here().join("suite"));
+    programs.iter().map(|path| std::fs::read_to_string(path).expect("a program")).collect()
+});
+
+/// What scripts are made of.
+const PIECES: &[&str] = &[
+    "a",
+    "b",
+    "python",
+    "f",
+    "x.py",
+    "for",
+    "in",
+    "import",
+    "as",
+    "TAB",
+    "net",
+    "by",
+    "sqlite3",
+    " ",
+    "    ",
+    "\t",
+    "\n",
+    "\r\n",
+    "\n    ",
+    "(",
+    ")",
+    "[",
+    "]",
+    "=",
+    "|",
+    ",",
+    ":",
+    ":\n",
+    "!",
+    "$",
+    "@",
+    "!9",
+    "!timeout ",
+    "!rate ",
+    "!every ",
+    "!allow ",
+    "!requires ",
+    "..",
+    "1",
+    "60 * 2",
+    "/",
+    "**",
+    "-",
+    "#",
+    "`",
+    "``",
+    "\"",
+    "'",
+    "{",
+    "}",
+    ".",
+    "é",
+    "日",
+    "\u{feff}",
+    "\u{a0}",
+    "\u{0}",
+    "\\",
+    "a()",
+    "a = b | c\n",
+    "for x in a():\n",
+    "a:\n    python\n    f\n    x.py\n",
+];
+
+/// What Python is made of.
+const PYTHON: &[&str] = &[
+    "def ", "f", "(", ")", ":", "\n", "\n    ", "class A", "=", "1", "import ", "from ", "*", "lambda ", "if ", "else",
+    "for ", "in ", "[", "]", "{", "}", "'", "\"", "\"\"\"", "f'{", "\\", "#", "@", ",", ".", "not ", "async ",
+    "await ", "match x", "case ", "try", "except", "é", "\t", "x",
+];
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn any_text_ends_in_an_answer(text in any::<String>()) {
+        answers(&text);
+    }
+
+    #[test]
+    fn any_bytes_end_in_an_answer(bytes in proptest::collection::vec(any::<u8>(), 0..400)) {
+        answers(&String::from_utf8_lossy(&bytes));
+    }
+
+    #[test]
+    fn pieces_of_scripts_end_in_an_answer(pieces in proptest::collection::vec(proptest::sample::select(PIECES), 0..60)) {
+        answers(&pieces.concat());
+    }
+
+    #[test]
+    fn broken_programs_end_in_an_answer(
+        program in 0..1000_usize,
+        changes in proptest::collection::vec((0.0..1.0_f64, 0.0..1.0_f64, proptest::sample::select(PIECES), 0..4_u8), 1..6),
+    ) {
+        let mut text = SUITE[program % SUITE.len()].clone();
+        for (from, to, piece, kind) in changes {
+            text = changed(&text, from, to, piece, kind);
+        }
+        answers(&text);
+    }
+
+    #[test]
+    fn pieces_of_python_end_in_an_answer(pieces in proptest::collection::vec(proptest::sample::select(PYTHON), 0..60)) {
+        let _ = python::functions(&pieces.concat());
+    }
+}
+
+/// Deletes, doubles, inserts or cuts off.
+fn changed(text: &str, from: f64, to: f64, piece: &str, kind: u8) -> String {
+    let (from, to) = (place(text, from.min(to)), place(text, from.max(to)));
+    let (start, middle, end) = (&text[..from], &text[from..to], &text[to..]);
+    match kind {
+        0 => format!("{start}{end}"),
+        1 => format!("{start}{middle}{middle}{end}"),
+        2 => format!("{start}{piece}{middle}{end}"),
+        _ => start.to_owned(),
+    }
+}
+
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    clippy::cast_precision_loss,
+    reason = "any place will do"
+)]
+fn place(text: &str, part: f64) -> usize {
+    let byte = (text.len() as f64 * part) as usize;
+    (0..=byte.min(text.len())).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0)
+}
+
+/// Everything that can be asked of a script can be asked of this one.
+fn answers(text: &str) {
+    let script = Script { path: "any.bue", text };
+    let compiled = compile(script);
+    let files =
+        |path: &str| if path.len() % 2 == 0 { FileText::Text("def f(a): pass".into()) } else { FileText::Missing };
+    let of_files = check_sources(script, &compiled, Purpose::Run, files);
+    for complaint in compiled.complaints.iter().chain(&of_files) {
+        assert!(!complaint.labels.is_empty(), "{text:?}");
+        for label in &complaint.labels {
+            assert!(text.get(label.span.start as usize..label.span.end as usize).is_some(), "{text:?} {label:?}");
+        }
+        for color in [false, true] {
+            assert!(render(complaint, script, color).contains(complaint.code), "{text:?}");
+        }
+    }
+    assert_eq!(compiled.plan.is_some(), !compiled.complaints.iter().any(|complaint| complaint.is_error()), "{text:?}");
+    if let Some(plan) = &compiled.plan {
+        let _ = (plan_json(plan).to_string(), plan_text(plan), plan_mermaid(plan));
+        let once = format(script).expect("no errors");
+        let twice = format(Script { path: "any.bue", text: &once });
+        assert_eq!(twice.as_ref(), Ok(&once), "{text:?}");
+    }
+}
