@@ -75,9 +75,17 @@ impl Python {
         Ok(Self { code, base, modules: RefCell::default() })
     }
 
+    /// A guest is about to run.
+    pub(crate) fn wake_clock(&self) {
+        self.code.wake_clock();
+    }
+
     /// Runs one step. Elements go to `items`.
     pub(crate) async fn run(&self, step: PythonStep<'_>, items: mpsc::Sender<Items>) -> Ran {
-        self.code.wake_clock();
+        let limits = &step.task.limits;
+        if let Err(failure) = fits(&self.base, limits) {
+            return Ran::failed(failure);
+        }
         let module = self.modules.borrow_mut().get(step.key);
         let loaded = module.image.get_or_try_init(|| self.load(step)).await;
         let image = match loaded {
@@ -86,9 +94,8 @@ impl Python {
             Err(failure) => return Ran::failed(failure),
         };
         self.modules.borrow_mut().shrink(step.key);
-        let limits = &step.task.limits;
-        if image.len() as u64 > limits.memory_bytes {
-            return Ran::failed(failure::image_too_large(image.len() as u64, limits));
+        if let Err(failure) = fits(image, limits) {
+            return Ran::failed(failure);
         }
         let state = StepState::new(limits, step.log, step.deadline, step.task.loop_text.as_ref().map(|_| items));
         match self.code.instance(image, state).await {
@@ -119,6 +126,12 @@ impl Python {
             }
         }
     }
+}
+
+/// May a step have as much memory as it begins with?
+fn fits(image: &Image, limits: &Limits) -> Result<(), Failure> {
+    let bytes = image.len() as u64;
+    if bytes > limits.memory_bytes { Err(failure::image_too_large(bytes, limits)) } else { Ok(()) }
 }
 
 async fn call(mut instance: Instance<'_>, step: PythonStep<'_>, count_pages: bool) -> Ran {

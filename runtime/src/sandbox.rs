@@ -41,6 +41,8 @@ impl Sandbox {
         let mut step = pin!(self.ran(task, &log, start, items));
         let ran = poll_fn(|context| {
             let start = Instant::now();
+            // A guest may run now, for the first time or again after a wait: the clock that interrupts it must not sleep.
+            self.python.wake_clock();
             let polled = step.as_mut().poll(context);
             usage.cpu += start.elapsed();
             polled

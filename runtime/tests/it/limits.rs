@@ -1,0 +1,155 @@
+//! Every limit ends a Python step in one clear failure that names the limit and its value.
+
+use std::time::{Duration, Instant};
+
+use crate::common::{failure, python, run};
+use bue_model::{Answer, Failure, FailureKind};
+use bue_runtime::{Finished, Limits};
+
+/// Runs `f` of a module under limits.
+async fn limited(code: &str, limits: Limits) -> Finished {
+    let mut task = python(code, "f", &[]);
+    task.limits = limits;
+    run(&task).await
+}
+
+fn expect_limit(finished: &Finished, words: &[&str]) -> Failure {
+    let failure = failure(finished);
+    assert_eq!(failure.kind, FailureKind::Limit, "{failure:?}");
+    for word in words {
+        assert!(failure.message.contains(word), "{word:?} is not in {failure:?}");
+    }
+    failure
+}
+
+/// A step that would take for ever is stopped soon after its time.
+async fn expect_stopped(code: &str) {
+    let time = Duration::from_millis(300);
+    // the module is loaded before the clock that is looked at
+    let _ = limited(code, Limits { time: Duration::from_secs(20), cpu: Duration::ZERO, ..Limits::default() }).await;
+    let start = Instant::now();
+    let finished = limited(code, Limits { time, ..Limits::default() }).await;
+    expect_limit(&finished, &["time limit", "300 ms", "!timeout"]);
+    let late = start.elapsed().saturating_sub(time);
+    assert!(late < Duration::from_millis(1000), "stopped {late:?} late");
+}
+
+#[tokio::test]
+async fn a_step_that_computes_for_ever_is_stopped() {
+    expect_stopped("def f():\n  while True: pass\n").await;
+}
+
+#[tokio::test]
+async fn a_step_that_waits_for_ever_is_stopped() {
+    let time = Duration::from_millis(300);
+    for sleep in ["1e6", "1e9", "3e9"] {
+        let code = format!("import time\ndef f():\n  time.sleep({sleep})\n");
+        let finished = limited(&code, Limits { time, ..Limits::default() }).await;
+        expect_limit(&finished, &["time limit", "300 ms"]);
+    }
+}
+
+/// The clock that interrupts guests sleeps after a second without one. A step that computes for longer, or that computes
+/// after a long wait, must keep it awake: with a sleeping clock this test never ends.
+#[tokio::test]
+async fn a_step_that_outlasts_the_clocks_patience_is_stopped() {
+    let time = Duration::from_millis(2_000);
+    for code in ["def f():\n  while True: pass\n", "import time\ndef f():\n  time.sleep(1.5)\n  while True: pass\n"] {
+        let finished = limited(code, Limits { time, ..Limits::default() }).await;
+        expect_limit(&finished, &["time limit", "2 s"]);
+    }
+}
+
+#[tokio::test]
+async fn a_step_that_computes_too_much_is_stopped() {
+    let code = "def f():\n  while True: pass\n";
+    let finished = limited(code, Limits { cpu: Duration::from_millis(50), ..Limits::default() }).await;
+    expect_limit(&finished, &["processor limit", "50 ms"]);
+}
+
+#[tokio::test]
+async fn an_import_that_never_ends_is_stopped() {
+    let finished =
+        limited("while True: pass\n", Limits { time: Duration::from_millis(500), ..Limits::default() }).await;
+    expect_limit(&finished, &["time limit", "500 ms"]);
+}
+
+#[tokio::test]
+async fn a_step_that_eats_memory_names_the_limit() {
+    for code in [
+        "def f():\n  return len(bytearray(1 << 30))\n",
+        "def f():\n  parts = []\n  while True: parts.append(bytearray(1 << 20))\n",
+        "def f():\n  parts = []\n  while True: parts.append(str(len(parts)) * 1000)\n",
+    ] {
+        let finished = limited(code, Limits { memory_bytes: 128 << 20, ..Limits::default() }).await;
+        expect_limit(&finished, &["memory limit", "128 MiB"]);
+    }
+}
+
+#[tokio::test]
+async fn an_import_that_eats_memory_names_the_limit() {
+    let code = "data = [bytearray(1 << 20) for _ in range(1000)]\ndef f(): pass\n";
+    let finished = limited(code, Limits { memory_bytes: 128 << 20, ..Limits::default() }).await;
+    expect_limit(&finished, &["memory limit", "128 MiB"]);
+}
+
+#[tokio::test]
+async fn a_memory_limit_below_the_interpreter_says_so() {
+    let finished = limited("def f(): pass\n", Limits { memory_bytes: 1 << 20, ..Limits::default() }).await;
+    expect_limit(&finished, &["memory limit", "1 MiB"]);
+}
+
+#[tokio::test]
+async fn recursion_without_end_is_a_failure_of_the_step() {
+    let finished = limited("def f():\n  return f()\n", Limits::default()).await;
+    let message = failure(&finished).message;
+    assert!(message.contains("RecursionError") || message.contains("stack limit"), "{message}");
+    for code in [
+        "import sys\nsys.setrecursionlimit(10**8)\ndef f():\n  return f()\n",
+        "import sys\nsys.setrecursionlimit(10**8)\nclass A:\n  def __repr__(self): return repr(self)\ndef f():\n  return repr(A())\n",
+        "def f():\n  a = []\n  for _ in range(1000000): a = [a]\n  return repr(a)\n",
+    ] {
+        let finished = limited(code, Limits::default()).await;
+        assert!(matches!(finished.answer, Answer::Failed(_)), "{finished:?}");
+        let kind = failure(&finished).kind;
+        assert!(!matches!(kind, FailureKind::Internal | FailureKind::Trap), "{finished:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_step_that_prints_without_end_is_stopped() {
+    let code = "def f():\n  while True: print('x' * 1000)\n";
+    let finished = limited(code, Limits { output_bytes: 1 << 20, log_bytes: 1 << 10, ..Limits::default() }).await;
+    expect_limit(&finished, &["output limit", "1 MiB"]);
+    let log = String::from_utf8(finished.log.to_vec()).expect("UTF-8");
+    assert!(log.len() < 2048 && log.contains("more bytes were printed"), "{log}");
+}
+
+#[tokio::test]
+async fn a_result_that_is_too_large_names_the_limit() {
+    let code = "def f():\n  return 'x' * (3 << 20)\n";
+    let finished = limited(code, Limits { result_bytes: 1 << 20, ..Limits::default() }).await;
+    expect_limit(&finished, &["result", "1048576 bytes"]);
+}
+
+#[tokio::test]
+async fn inputs_that_are_too_large_are_refused() {
+    let mut task = python("def f(x): return 1\n", "f", &[bue_model::Value::Bytes(vec![0; 1000])]);
+    task.limits = Limits { input_bytes: 100, ..Limits::default() };
+    expect_limit(&run(&task).await, &["input limit", "100 bytes"]);
+}
+
+#[tokio::test]
+async fn the_neighbours_of_a_hog_do_not_notice() {
+    let hog = async {
+        let code = "def f():\n  parts = []\n  while True: parts.append(bytearray(1 << 20))\n";
+        expect_limit(&limited(code, Limits { memory_bytes: 128 << 20, ..Limits::default() }).await, &["memory"]);
+    };
+    let neighbour = async {
+        for _ in 0..20 {
+            let finished = limited("def f(): return 1\n", Limits::default()).await;
+            assert!(matches!(finished.answer, Answer::Completed { .. }), "{finished:?}");
+        }
+    };
+    tokio::join!(hog, neighbour);
+}
