@@ -144,7 +144,8 @@ impl Instance<'_> {
         let entry = self.function(export)?.typed::<(u32, u32), u64>(&self.store)?;
         let memory = self.memory()?;
         let ptr = alloc.call_async(&mut self.store, len).await?;
-        memory.write(&mut self.store, ptr as usize, request)?;
+        let written = memory.write(&mut self.store, ptr as usize, request);
+        written.map_err(|_| Stop::Contract("room for a request outside its memory".to_owned()))?;
         let reply = entry.call_async(&mut self.store, (ptr, len)).await?;
         self.reply(reply)
     }

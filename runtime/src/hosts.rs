@@ -211,8 +211,9 @@ impl Shared {
             Event::Finished(_) => link.tasks.remove(&id),
             Event::Items { .. } => link.tasks.get(&id).cloned(),
         };
-        match task.map(|task| task.try_send(event)) {
-            Some(Err(mpsc::error::TrySendError::Full(_))) => {
+        let Some(task) = task else { return Ok(()) };
+        match task.try_send(event) {
+            Err(mpsc::error::TrySendError::Full(_)) => {
                 Err(RuntimeError::Refused("it sent elements that nobody asked for".to_owned()))
             }
             _ => Ok(()),

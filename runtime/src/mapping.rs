@@ -106,7 +106,7 @@ impl Reservation {
     /// Address and length of a part that begins and ends on page boundaries inside this range.
     fn part(&self, part: Range<usize>) -> io::Result<(*mut c_void, usize)> {
         let inside = part.start <= part.end && part.end <= self.len;
-        if !inside || part.start % PAGE != 0 || part.end % PAGE != 0 {
+        if !inside || !part.start.is_multiple_of(PAGE) || !part.end.is_multiple_of(PAGE) {
             return Err(io::Error::other("a part of a mapping that is not inside it"));
         }
         Ok((self.base.as_ptr().wrapping_add(part.start).cast(), part.end - part.start))

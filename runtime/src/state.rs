@@ -147,7 +147,8 @@ pub(crate) async fn host_call(
         return Ok(i64::try_from(len)?);
     }
     let memory = memory(&mut caller)?;
-    memory.write(&mut caller, reply_ptr as usize, &reply)?;
+    let written = memory.write(&mut caller, reply_ptr as usize, &reply);
+    written.map_err(|_| Stop::Contract("room for a reply outside its memory".to_owned()))?;
     Ok(i64::try_from(reply.len())?)
 }
 

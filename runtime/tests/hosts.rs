@@ -1,0 +1,277 @@
+//! Sandbox hosts as processes: this program is its own child, so it has a `main` of its own.
+#![expect(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "a test says what it expects and what it does"
+)]
+
+#[path = "it/common.rs"]
+#[expect(dead_code, reason = "these tests use a part of what the others share")]
+mod common;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use bue_model::{Answer, Value, cbor};
+use bue_runtime::{
+    Event, Finished, HostLost, Hosts, HostsConfig, Limits, Running, RuntimeError, Task, serve_sandbox_host,
+};
+use common::{failure, prepared, python, sqlite, value};
+
+/// The hidden verb.
+const SERVE: &str = "sandbox-host";
+
+type Test = (&'static str, fn(&Runtime));
+
+struct Runtime {
+    tokio: tokio::runtime::Runtime,
+    prepared: bue_runtime::Prepared,
+}
+
+const TESTS: &[Test] = &[
+    ("steps_run_in_child_processes", steps_run_in_child_processes),
+    ("a_long_stream_arrives_in_order", a_long_stream_arrives_in_order),
+    ("a_stream_waits_until_it_is_taken", a_stream_waits_until_it_is_taken),
+    ("a_dropped_task_stops_in_its_host", a_dropped_task_stops_in_its_host),
+    ("a_host_that_dies_loses_its_steps_and_is_replaced", a_host_that_dies_loses_its_steps_and_is_replaced),
+    ("many_modules_do_not_fill_a_host", many_modules_do_not_fill_a_host),
+    ("large_values_go_through", large_values_go_through),
+    ("a_program_that_is_no_host_is_refused", a_program_that_is_no_host_is_refused),
+    ("hosts_end_with_their_parent", hosts_end_with_their_parent),
+    ("after_shutdown_nothing_runs", after_shutdown_nothing_runs),
+    ("a_child_sees_no_environment", a_child_sees_no_environment),
+];
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    if arguments.first().is_some_and(|first| first == SERVE) {
+        return serve_sandbox_host();
+    }
+    let filter = arguments.iter().find(|argument| !argument.starts_with('-'));
+    let tokio = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime");
+    let runtime = Runtime { tokio, prepared: prepared() };
+    for (name, test) in TESTS.iter().filter(|(name, _)| filter.is_none_or(|filter| name.contains(filter.as_str()))) {
+        println!("test {name}");
+        test(&runtime);
+    }
+    ExitCode::SUCCESS
+}
+
+impl Runtime {
+    fn config(&self, hosts: usize) -> HostsConfig {
+        let program = std::env::current_exe().expect("our path");
+        HostsConfig { command: (program, vec![OsString::from(SERVE)]), hosts, prepared: self.prepared.clone() }
+    }
+
+    /// Runs a test against some hosts, and shuts them down.
+    fn with_hosts<F: Future<Output = Hosts>>(&self, hosts: usize, test: impl FnOnce(Hosts) -> F) {
+        self.tokio.block_on(async {
+            let hosts = Hosts::start(self.config(hosts)).await.expect("hosts");
+            test(hosts).await.shutdown().await;
+        });
+    }
+}
+
+async fn finish(running: &mut Running) -> Result<Finished, HostLost> {
+    loop {
+        if let Event::Finished(finished) = running.next().await? {
+            return Ok(finished);
+        }
+    }
+}
+
+async fn run(hosts: &Hosts, task: Task) -> Finished {
+    finish(&mut hosts.run(task).await.expect("open")).await.expect("alive")
+}
+
+/// The ids of this process's children.
+fn children() -> Vec<String> {
+    let pid = std::process::id();
+    let tasks = std::fs::read_dir(format!("/proc/{pid}/task")).expect("our threads");
+    let lists =
+        tasks.map(|task| std::fs::read_to_string(task.expect("a thread").path().join("children")).unwrap_or_default());
+    lists.flat_map(|list| list.split_whitespace().map(str::to_owned).collect::<Vec<_>>()).collect()
+}
+
+fn kill(pid: &str) {
+    assert!(std::process::Command::new("kill").args(["-9", pid]).status().expect("kill").success());
+}
+
+fn steps_run_in_child_processes(runtime: &Runtime) {
+    runtime.with_hosts(2, async |hosts| {
+        assert_eq!(children().len(), 2);
+        let code = "def f(x):\n  print('hello', x)\n  return x * 2\n";
+        for x in 0..20 {
+            let finished = run(&hosts, python(code, "f", &[Value::Int(x)])).await;
+            assert_eq!(value(&finished), Value::Int(x * 2));
+            assert!(String::from_utf8_lossy(&finished.log).ends_with(&format!("Z hello {x}\n")), "{:?}", finished.log);
+        }
+        let finished = run(&hosts, sqlite("SELECT 1 AS x", &[])).await;
+        assert_eq!(value(&finished), Value::List(vec![Value::Map(vec![(Value::Text("x".into()), Value::Int(1))])]));
+        hosts
+    });
+}
+
+fn a_long_stream_arrives_in_order(runtime: &Runtime) {
+    runtime.with_hosts(1, async |hosts| {
+        let mut task = python("def rows():\n  for x in range(300000): yield x\n", "rows", &[]);
+        task.loop_text = Some("for row in rows() (line 1)".to_owned());
+        let mut running = hosts.run(task).await.expect("open");
+        let mut next = 0;
+        loop {
+            match running.next().await.expect("alive") {
+                Event::Items { count, items } => {
+                    let Ok(Value::List(values)) = cbor::decode(&items) else { panic!("a list") };
+                    assert_eq!(values.len(), count as usize);
+                    for value in values {
+                        assert_eq!(value, Value::Int(next));
+                        next += 1;
+                    }
+                }
+                Event::Finished(finished) => {
+                    assert!(matches!(finished.answer, Answer::Completed { streamed: true, .. }), "{finished:?}");
+                    break;
+                }
+            }
+        }
+        assert_eq!(next, 300_000);
+        assert!(matches!(running.next().await, Err(HostLost)), "nothing follows the end");
+        hosts
+    });
+}
+
+fn a_stream_waits_until_it_is_taken(runtime: &Runtime) {
+    runtime.with_hosts(1, async |hosts| {
+        let mut task = python("def rows():\n  while True: yield 'x' * 1000\n", "rows", &[]);
+        task.loop_text = Some("for row in rows() (line 1)".to_owned());
+        task.limits = Limits { time: Duration::from_millis(700), ..Limits::default() };
+        let mut running = hosts.run(task).await.expect("open");
+        // nobody takes anything: what is under way stays bounded, and the time limit ends the step
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        let mut batches = 0;
+        let finished = loop {
+            match running.next().await.expect("alive") {
+                Event::Items { .. } => batches += 1,
+                Event::Finished(finished) => break finished,
+            }
+        };
+        assert!(batches <= 3, "{batches} batches were under way");
+        assert!(failure(&finished).message.contains("700 ms"), "{finished:?}");
+        hosts
+    });
+}
+
+fn a_dropped_task_stops_in_its_host(runtime: &Runtime) {
+    runtime.with_hosts(1, async |hosts| {
+        for code in ["def f():\n  while True: pass\n", "import time\ndef f():\n  time.sleep(1000)\n"] {
+            for _ in 0..3 {
+                let mut running = hosts.run(python(code, "f", &[])).await.expect("open");
+                let early = tokio::time::timeout(Duration::from_millis(100), running.next()).await;
+                assert!(early.is_err(), "{early:?}");
+            }
+        }
+        let endless = "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) SELECT sum(x) FROM n";
+        for _ in 0..10 {
+            let mut running = hosts.run(sqlite(endless, &[])).await.expect("open");
+            let early = tokio::time::timeout(Duration::from_millis(50), running.next()).await;
+            assert!(early.is_err(), "{early:?}");
+        }
+        // more than the host has threads for, were they not given back
+        assert!(matches!(run(&hosts, sqlite("SELECT 1", &[])).await.answer, Answer::Completed { .. }));
+        assert_eq!(value(&run(&hosts, python("def f(): return 1\n", "f", &[])).await), Value::Int(1));
+        hosts
+    });
+}
+
+fn a_host_that_dies_loses_its_steps_and_is_replaced(runtime: &Runtime) {
+    runtime.with_hosts(1, async |hosts| {
+        let sleep = python("import time\ndef f():\n  time.sleep(1000)\n", "f", &[]);
+        for _ in 0..3 {
+            let mut first = hosts.run(sleep.clone()).await.expect("open");
+            let mut second = hosts.run(sleep.clone()).await.expect("open");
+            let [child] = &children()[..] else { panic!("one child") };
+            kill(child);
+            assert!(matches!(finish(&mut first).await, Err(HostLost)));
+            assert!(matches!(finish(&mut second).await, Err(HostLost)));
+            // waits for the next child, which must be sent the code again
+            assert_eq!(value(&run(&hosts, python("def f(): return 1\n", "f", &[])).await), Value::Int(1));
+        }
+        hosts
+    });
+}
+
+fn many_modules_do_not_fill_a_host(runtime: &Runtime) {
+    runtime.with_hosts(1, async |hosts| {
+        for number in 0..300 {
+            let finished = run(&hosts, sqlite(&format!("SELECT {number} AS x"), &[])).await;
+            assert!(matches!(finished.answer, Answer::Completed { .. }), "{finished:?}");
+        }
+        // the first one was forgotten and is loaded again
+        assert!(matches!(run(&hosts, sqlite("SELECT 0 AS x", &[])).await.answer, Answer::Completed { .. }));
+        hosts
+    });
+}
+
+fn large_values_go_through(runtime: &Runtime) {
+    runtime.with_hosts(1, async |hosts| {
+        let bytes = Value::Bytes(vec![7; 30 << 20]);
+        let finished = run(&hosts, python("def f(x): return x\n", "f", std::slice::from_ref(&bytes))).await;
+        assert!(value(&finished) == bytes, "it came back changed");
+        let mut task = python("def f(x): return 1\n", "f", &[bytes]);
+        task.limits.input_bytes = 1 << 20;
+        assert!(failure(&run(&hosts, task).await).message.contains("input limit of 1 MiB"));
+        hosts
+    });
+}
+
+fn a_program_that_is_no_host_is_refused(runtime: &Runtime) {
+    for (program, arguments) in [("/bin/true", vec![]), ("/bin/echo", vec!["hello"]), ("/nothing/there", vec![])] {
+        let arguments = arguments.into_iter().map(OsString::from).collect();
+        let config = HostsConfig { command: (program.into(), arguments), ..runtime.config(1) };
+        let refused = runtime.tokio.block_on(Hosts::start(config)).expect_err("no host");
+        assert!(matches!(refused, RuntimeError::Refused(_) | RuntimeError::Spawn { .. }), "{refused}");
+    }
+}
+
+fn hosts_end_with_their_parent(runtime: &Runtime) {
+    runtime.tokio.block_on(async {
+        let hosts = Hosts::start(runtime.config(2)).await.expect("hosts");
+        let mut busy = hosts.run(python("def f():\n  while True: pass\n", "f", &[])).await.expect("open");
+        let _ = tokio::time::timeout(Duration::from_millis(100), busy.next()).await;
+        hosts.shutdown().await;
+        assert_eq!(busy.next().await.map(|_| ()), Err(HostLost));
+    });
+    let start = Instant::now();
+    while !children().is_empty() {
+        assert!(start.elapsed() < Duration::from_secs(5), "children stay: {:?}", children());
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+fn after_shutdown_nothing_runs(runtime: &Runtime) {
+    runtime.tokio.block_on(async {
+        let hosts = Hosts::start(runtime.config(1)).await.expect("hosts");
+        let [child] = &children()[..] else { panic!("one child") };
+        // a step that waits for a host which will never come
+        kill(child);
+        let waiting = async { hosts.run(python("def f(): return 1\n", "f", &[])).await.map(|_| ()) };
+        let _ = tokio::time::timeout(Duration::from_millis(1), waiting).await;
+        hosts.shutdown().await;
+    });
+    assert!(children().is_empty(), "{:?}", children());
+}
+
+fn a_child_sees_no_environment(runtime: &Runtime) {
+    runtime.with_hosts(1, async |hosts| {
+        let [child] = &children()[..] else { panic!("one child") };
+        assert!(std::fs::read(format!("/proc/{child}/environ")).expect("readable").is_empty());
+        let finished =
+            run(&hosts, python("import os\ndef f(): return [len(os.environ), os.getcwd()]\n", "f", &[])).await;
+        if let Answer::Completed { .. } = finished.answer {
+            assert!(matches!(value(&finished), Value::List(items) if items.first() == Some(&Value::Int(0))));
+        }
+        hosts
+    });
+}

@@ -1,0 +1,101 @@
+//! What the tests share: one prepared guest, and short ways to run a step.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use bue_model::{Answer, BlobHash, Bundle, Failure, SourceFile, Value, cbor};
+use bue_runtime::sandbox::Sandbox;
+use bue_runtime::{Code, Finished, Items, Limits, Permissions, Placeholders, Prepared, Task};
+use bytes::Bytes;
+use tokio::sync::mpsc;
+
+/// The cache that tests share: compiling the interpreter takes seconds.
+pub(crate) fn cache() -> PathBuf {
+    Path::new(env!("CARGO_TARGET_TMPDIR")).join("cache")
+}
+
+pub(crate) fn prepared() -> Prepared {
+    Prepared::open(&cache(), &|line| println!("{line}")).expect("prepared")
+}
+
+pub(crate) fn bundle(entry: &str, text: &str) -> (Arc<Bundle>, BlobHash) {
+    let file = SourceFile { path: entry.to_owned(), content: Bytes::copy_from_slice(text.as_bytes()) };
+    let bundle = Bundle { entry: entry.to_owned(), first_line: 1, files: vec![file] };
+    let key = BlobHash(*blake3::hash(text.as_bytes()).as_bytes());
+    (Arc::new(bundle), key)
+}
+
+fn task(code: Code, inputs: &[Value]) -> Task {
+    Task {
+        code,
+        inputs: inputs.iter().map(|value| Bytes::from(cbor::encode(value))).collect(),
+        env: None,
+        loop_text: None,
+        limits: Limits::default(),
+        permissions: Permissions::default(),
+    }
+}
+
+/// A call of a function of a one-file module.
+pub(crate) fn python(text: &str, function: &str, inputs: &[Value]) -> Task {
+    let (bundle, key) = bundle("step.py", text);
+    task(Code::Python { bundle, key, function: function.to_owned() }, inputs)
+}
+
+/// A SQL step whose first input becomes `rows`.
+pub(crate) fn sqlite(text: &str, inputs: &[Value]) -> Task {
+    let (bundle, key) = bundle("query.sql", text);
+    let placeholders = Placeholders { scope: "eu".to_owned(), priority: 5, timeout_s: 60, retries: 2 };
+    task(Code::Sqlite { bundle, key, table: "rows".to_owned(), placeholders }, inputs)
+}
+
+/// Runs a step in this thread's sandbox.
+pub(crate) async fn run(task: &Task) -> Finished {
+    let (items, _nobody) = mpsc::channel(1);
+    with_sandbox(|sandbox| Box::pin(sandbox.run(task, items))).await
+}
+
+/// Runs a step and collects the elements it streams.
+pub(crate) async fn stream(task: &mut Task) -> (Finished, Vec<Value>) {
+    task.loop_text = Some("for row in rows() (line 3)".to_owned());
+    let (items, mut given) = mpsc::channel::<Items>(1);
+    let collect = async {
+        let mut all = Vec::new();
+        while let Some(batch) = given.recv().await {
+            match cbor::decode(&batch.items).expect("CBOR") {
+                Value::List(values) if values.len() == batch.count as usize => all.extend(values),
+                other => panic!("{other:?}"),
+            }
+        }
+        all
+    };
+    let task = &*task;
+    tokio::join!(with_sandbox(|sandbox| Box::pin(sandbox.run(task, items))), collect)
+}
+
+type Run<'a> = std::pin::Pin<Box<dyn Future<Output = Finished> + 'a>>;
+
+/// A future that runs in this thread's sandbox, which outlives it: it is made once a thread and never dropped before.
+pub(crate) async fn with_sandbox<'a>(start: impl FnOnce(&'static Sandbox) -> Run<'a>) -> Finished {
+    let sandbox: &'static Sandbox = SANDBOX_OF_THREAD.with(|sandbox| *sandbox);
+    start(sandbox).await
+}
+
+thread_local! {
+    static SANDBOX_OF_THREAD: &'static Sandbox = Box::leak(Box::new(Sandbox::open(&prepared()).expect("a sandbox")));
+}
+
+pub(crate) fn failure(finished: &Finished) -> Failure {
+    match &finished.answer {
+        Answer::Failed(failure) => failure.clone(),
+        other => panic!("it did not fail: {other:?}"),
+    }
+}
+
+/// The value of a step that completed.
+pub(crate) fn value(finished: &Finished) -> Value {
+    match &finished.answer {
+        Answer::Completed { value, streamed: false, .. } => cbor::decode(value).expect("CBOR"),
+        other => panic!("it did not complete: {other:?}\n{}", String::from_utf8_lossy(&finished.log)),
+    }
+}

@@ -1,0 +1,194 @@
+//! Steps know nothing of each other: state, chance and fate are each step's own.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::common::{failure, python, run, sqlite, stream, value, with_sandbox};
+use bue_model::{Answer, BlobHash, FailureKind, Value};
+use bue_runtime::{Code, Limits};
+use tokio::sync::mpsc;
+
+#[tokio::test]
+async fn a_step_finds_the_module_as_it_was_imported() {
+    let code = "seen = []\nblock = bytearray(200000)\ndef f(x):\n  seen.append(x)\n  was = sum(block)\n  block[:] = b'\\x01' * len(block)\n  return [len(seen), was]\n";
+    for round in 0..50 {
+        let answer = value(&run(&python(code, "f", &[Value::Int(round)])).await);
+        assert_eq!(answer, Value::List(vec![Value::Int(1), Value::Int(0)]), "round {round}");
+    }
+}
+
+/// What a step can draw: every kind of chance, as one text.
+const CHANCE: &str = "import os, random, secrets, uuid, time\ndef f():\n  return [os.urandom(8).hex(), str(random.random()), secrets.token_hex(8), str(uuid.uuid4()), str(uuid.uuid1())]\n";
+
+#[tokio::test]
+async fn no_two_steps_draw_the_same() {
+    let mut seen = HashSet::new();
+    for _ in 0..20 {
+        let Value::List(drawn) = value(&run(&python(CHANCE, "f", &[])).await) else { panic!("a list") };
+        for draw in drawn {
+            assert!(seen.insert(format!("{draw:?}")), "{draw:?} was drawn twice");
+        }
+    }
+}
+
+#[tokio::test]
+async fn chance_drawn_while_importing_does_not_fix_what_steps_draw() {
+    let code = "import random\nfirst = random.random()\ndef f():\n  return random.random()\n";
+    let (a, b) = (run(&python(code, "f", &[])).await, run(&python(code, "f", &[])).await);
+    assert_ne!(value(&a), value(&b), "an image must not hand its generator's state to every step");
+}
+
+#[tokio::test]
+async fn the_clock_goes_on_after_the_image_was_made() {
+    let code = "import time\nthen = time.time()\ndef f():\n  return time.time() - then\n";
+    let _ = run(&python(code, "f", &[])).await;
+    tokio::time::sleep(Duration::from_millis(30)).await;
+    let Value::Float(passed) = value(&run(&python(code, "f", &[])).await) else { panic!("a float") };
+    assert!(passed >= 0.02, "{passed}");
+}
+
+#[tokio::test]
+async fn a_thousand_sleeping_steps_end_together() {
+    let code = "import time\ndef f(x):\n  time.sleep(0.5)\n  return x\n";
+    let _ = run(&python(code, "f", &[Value::Int(0)])).await;
+    let steps: Vec<_> =
+        (0..1000).map(|x| async move { value(&run(&python(code, "f", &[Value::Int(x)])).await) }).collect();
+    let start = Instant::now();
+    let answers = join_all(steps).await;
+    assert!(answers.iter().enumerate().all(|(x, answer)| *answer == Value::Int(i64::try_from(x).expect("small"))));
+    assert!(start.elapsed() < Duration::from_secs(60), "they waited for each other: {:?}", start.elapsed());
+}
+
+async fn join_all<F: Future>(futures: Vec<F>) -> Vec<F::Output> {
+    let mut futures: Vec<_> = futures.into_iter().map(|future| (Box::pin(future), None)).collect();
+    std::future::poll_fn(|context| {
+        for (future, output) in &mut futures {
+            if output.is_none()
+                && let std::task::Poll::Ready(ready) = future.as_mut().poll(context)
+            {
+                *output = Some(ready);
+            }
+        }
+        match futures.iter().all(|(_, output)| output.is_some()) {
+            true => std::task::Poll::Ready(()),
+            false => std::task::Poll::Pending,
+        }
+    })
+    .await;
+    futures.into_iter().filter_map(|(_, output)| output).collect()
+}
+
+#[tokio::test]
+async fn a_computing_step_lets_others_through() {
+    let hog = python("def f():\n  while True: pass\n", "f", &[]);
+    let quick = async {
+        for _ in 0..10 {
+            assert_eq!(value(&run(&python("def f(): return 1\n", "f", &[])).await), Value::Int(1));
+        }
+    };
+    tokio::select! {
+        finished = run(&hog) => panic!("{finished:?}"),
+        () = quick => {}
+    }
+}
+
+#[tokio::test]
+async fn a_dropped_step_stops_and_leaves_nothing() {
+    let code = "import time\ndef f(how):\n  while how == 'run': pass\n  time.sleep(100)\n";
+    for how in ["run", "wait", "run", "wait"] {
+        let task = python(code, "f", &[Value::Text(how.to_owned())]);
+        let ended = tokio::time::timeout(Duration::from_millis(100), run(&task)).await;
+        assert!(ended.is_err(), "{ended:?}");
+    }
+    assert_eq!(value(&run(&python("def f(): return 1\n", "f", &[])).await), Value::Int(1));
+}
+
+#[tokio::test]
+async fn steps_of_one_module_load_it_once_and_a_dropped_loader_is_replaced() {
+    let code = "import time\ntime.sleep(0.2)\ndef f(x): return x\n";
+    let first = python(code, "f", &[Value::Int(1)]);
+    let second = python(code, "f", &[Value::Int(2)]);
+    let dropped = tokio::time::timeout(Duration::from_millis(50), run(&first));
+    let (dropped, finished) = tokio::join!(dropped, run(&second));
+    assert!(dropped.is_err());
+    assert_eq!(value(&finished), Value::Int(2));
+}
+
+#[tokio::test]
+async fn code_that_cannot_be_loaded_is_told_at_once_the_second_time() {
+    let task = python("import time\ntime.sleep(0.3)\nimport nothing_of_that_name\n", "f", &[]);
+    assert_eq!(failure(&run(&task).await).kind, FailureKind::BadCode);
+    let again = run(&task).await;
+    assert_eq!(failure(&again).kind, FailureKind::BadCode);
+    assert!(again.usage.wall < Duration::from_millis(250), "{:?}", again.usage);
+}
+
+#[tokio::test]
+async fn a_stream_waits_for_whoever_takes_it() {
+    let code = "def rows():\n  for x in range(100000): yield x\n";
+    let (finished, rows) = stream(&mut python(code, "rows", &[])).await;
+    assert!(matches!(finished.answer, Answer::Completed { streamed: true, .. }), "{finished:?}");
+    assert_eq!(rows.len(), 100_000);
+    assert_eq!(rows.last(), Some(&Value::Int(99_999)));
+}
+
+#[tokio::test]
+async fn a_stream_nobody_takes_ends_the_step() {
+    let mut task = python("def rows():\n  x = 0\n  while True:\n    yield x\n    x += 1\n", "rows", &[]);
+    task.loop_text = Some("for row in rows() (line 3)".to_owned());
+    let (items, mut given) = mpsc::channel(1);
+    let take_some = async move {
+        for _ in 0..3 {
+            given.recv().await.expect("elements");
+        }
+    };
+    let (finished, ()) = tokio::join!(with_sandbox(|sandbox| Box::pin(sandbox.run(&task, items))), take_some);
+    assert_eq!(failure(&finished).kind, FailureKind::Internal, "{finished:?}");
+}
+
+#[tokio::test]
+async fn a_stream_without_end_meets_its_limit() {
+    let mut task = python("def rows():\n  while True: yield 'x' * 1000\n", "rows", &[]);
+    task.limits = Limits { stream_bytes: 1 << 20, ..Limits::default() };
+    let (finished, _) = stream(&mut task).await;
+    let failure = failure(&finished);
+    assert!(failure.kind == FailureKind::Limit && failure.message.contains("1 MiB"), "{failure:?}");
+}
+
+#[tokio::test]
+async fn usage_tells_what_a_step_cost() {
+    let code = "import time\ndef f():\n  time.sleep(0.05)\n";
+    let finished = run(&python(code, "f", &[])).await;
+    let usage = finished.usage;
+    assert!(usage.wall >= Duration::from_millis(50) && usage.memory_bytes > 1 << 20, "{usage:?}");
+    assert!(usage.dirty_pages.is_some_and(|pages| pages > 0), "{usage:?}");
+}
+
+#[tokio::test]
+async fn one_key_is_one_code() {
+    let mut first = python("def f(): return 1\n", "f", &[]);
+    let mut second = python("def f(): return 2\n", "f", &[]);
+    for task in [&mut first, &mut second] {
+        if let Code::Python { key, .. } = &mut task.code {
+            *key = BlobHash([9; 32]);
+        }
+    }
+    assert_eq!(value(&run(&first).await), Value::Int(1));
+    assert_eq!(value(&run(&second).await), Value::Int(1), "the key, not the text, names the code");
+    assert!(Arc::strong_count(first.code.bundle()) >= 1);
+}
+
+#[tokio::test]
+async fn python_goes_on_while_sql_computes() {
+    let endless = sqlite("WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) SELECT sum(x) FROM n", &[]);
+    let quick = async {
+        for _ in 0..10 {
+            assert_eq!(value(&run(&python("def f(): return 1\n", "f", &[])).await), Value::Int(1));
+        }
+    };
+    tokio::select! {
+        finished = run(&endless) => panic!("{finished:?}"),
+        () = quick => {}
+    }
+}

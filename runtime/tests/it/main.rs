@@ -1,0 +1,13 @@
+//! Steps in sandboxes, from outside the crate, in this process.
+#![expect(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "a test says what it expects and what it does"
+)]
+
+mod common;
+mod isolation;
+mod limits;
+mod prepare;
+mod sqlite;

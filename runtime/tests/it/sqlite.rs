@@ -1,0 +1,290 @@
+//! SQL steps: what comes out of what goes in, and what hostile statements get.
+
+use std::time::Duration;
+
+use crate::common::{failure, run, sqlite, stream, value};
+use bue_model::{Answer, Decimal, FailureKind, Json, Value, cbor};
+use bue_runtime::Limits;
+
+/// Values as a test writes them.
+fn text(text: &str) -> Value {
+    Value::Text(text.to_owned())
+}
+
+fn map(entries: &[(&str, Value)]) -> Value {
+    Value::Map(entries.iter().map(|(key, value)| (text(key), value.clone())).collect())
+}
+
+fn list(items: &[Value]) -> Value {
+    Value::List(items.to_vec())
+}
+
+fn numbers() -> Value {
+    list(&[map(&[("a", Value::Int(1)), ("b", text("x"))]), map(&[("a", Value::Int(2)), ("c", Value::Null)])])
+}
+
+async fn json(sql: &str, inputs: &[Value]) -> String {
+    serde_json::to_string(&Json(&value(&run(&sqlite(sql, inputs)).await))).expect("JSON")
+}
+
+#[tokio::test]
+async fn rows_come_out_as_the_statements_say() {
+    for (sql, inputs, expected) in [
+        ("SELECT 1 AS x", vec![], r#"[{"x":1}]"#),
+        ("SELECT * FROM rows", vec![numbers()], r#"[{"a":1,"b":"x","c":null},{"a":2,"b":null,"c":null}]"#),
+        ("SELECT a FROM rows WHERE a > 1;", vec![numbers()], r#"[{"a":2}]"#),
+        ("SELECT sum(a) s FROM rows -- all\n;\n/* the end */", vec![numbers()], r#"[{"s":3}]"#),
+        // the last statement's rows are the result
+        ("SELECT 1; SELECT 2 AS two", vec![], r#"[{"two":2}]"#),
+        ("CREATE TABLE t(x); INSERT INTO t VALUES (7); SELECT x FROM t", vec![], r#"[{"x":7}]"#),
+        ("SELECT 1; CREATE TABLE t(x)", vec![], "[]"),
+        ("", vec![], "[]"),
+        (" ; -- nothing\n", vec![numbers()], "[]"),
+        ("INSERT INTO rows(a) VALUES (3) RETURNING a", vec![numbers()], r#"[{"a":3}]"#),
+        // further inputs
+        (
+            "SELECT rows.a, pipe1.z FROM rows JOIN pipe1 ON pipe1.a = rows.a",
+            vec![numbers(), list(&[map(&[("a", Value::Int(2)), ("z", text("joined"))])])],
+            r#"[{"a":2,"z":"joined"}]"#,
+        ),
+        ("SELECT count(*) n FROM pipe2", vec![numbers(), numbers(), numbers()], r#"[{"n":2}]"#),
+        // one map is one row; no rows are an empty table
+        ("SELECT a FROM rows", vec![map(&[("a", Value::Int(5))])], r#"[{"a":5}]"#),
+        ("SELECT count(*) n FROM rows", vec![list(&[])], r#"[{"n":0}]"#),
+        ("SELECT * FROM rows", vec![list(&[])], "[]"),
+        ("SELECT count(*) n FROM rows", vec![list(&[map(&[]), map(&[])])], r#"[{"n":2}]"#),
+        // names are names, whatever they hold
+        ("SELECT \"extra col\" FROM rows", vec![list(&[map(&[("extra col", Value::Int(1))])])], r#"[{"extra col":1}]"#),
+        (
+            "SELECT count(*) n FROM rows",
+            vec![list(&[map(&[
+                ("a\"); DROP TABLE rows; --", Value::Int(1)),
+                ("", Value::Int(2)),
+                ("select", Value::Int(3)),
+            ])])],
+            r#"[{"n":1}]"#,
+        ),
+        (
+            "SELECT A, rowid r FROM rows",
+            vec![list(&[map(&[("a", Value::Int(1))]), map(&[("A", Value::Int(2))])])],
+            r#"[{"a":1,"r":1},{"a":2,"r":2}]"#,
+        ),
+        // a name that comes twice
+        ("SELECT 1 AS a, 2 AS a, 3 AS a", vec![], r#"[{"a":1,"a:1":2,"a:2":3}]"#),
+        // placeholders
+        (
+            "SELECT '{{scope}}' s, {{priority}} p, {{timeout}} t, {{retries}} r, '{{other}}' o",
+            vec![],
+            r#"[{"s":"eu","p":5,"t":60,"r":2,"o":"{{other}}"}]"#,
+        ),
+        (
+            "CREATE TABLE t{{uuid:t}}(x); INSERT INTO t{{uuid|t}} VALUES (1); SELECT x FROM t{{uuid:t}}",
+            vec![],
+            r#"[{"x":1}]"#,
+        ),
+        // statements that hold semicolons
+        (
+            "CREATE TABLE t(x); CREATE TRIGGER g AFTER INSERT ON t BEGIN UPDATE t SET x = x + 1; END; INSERT INTO t VALUES (1); SELECT x, ';' AS y FROM t",
+            vec![],
+            r#"[{"x":2,"y":";"}]"#,
+        ),
+    ] {
+        assert_eq!(json(sql, &inputs).await, expected, "{sql}");
+    }
+}
+
+#[tokio::test]
+async fn types_are_kept_going_in() {
+    let decimal = Value::Decimal(Decimal { mantissa: 150.into(), exponent: -2 });
+    for (given, kind, seen) in [
+        (Value::Int(i64::MIN), "integer", Value::Int(i64::MIN)),
+        (Value::Float(1.5), "real", Value::Float(1.5)),
+        (text("1"), "text", text("1")),
+        (Value::Bytes(vec![0, 255]), "blob", Value::Bytes(vec![0, 255])),
+        (Value::Null, "null", Value::Null),
+        (Value::Bool(true), "integer", Value::Int(1)),
+        (Value::BigInt("18446744073709551616".parse().expect("digits")), "text", text("18446744073709551616")),
+        (decimal, "text", text("1.50")),
+        (
+            Value::Uuid("01234567-89ab-cdef-0123-456789abcdef".parse().expect("a uuid")),
+            "text",
+            text("01234567-89ab-cdef-0123-456789abcdef"),
+        ),
+        (Value::DateTime("2026-09-30T12:00:00+02:00".into()), "text", text("2026-09-30T12:00:00+02:00")),
+        (Value::Date("2026-09-30".into()), "text", text("2026-09-30")),
+        (list(&[Value::Int(1), text("x")]), "text", text(r#"[1,"x"]"#)),
+        (map(&[("k", Value::Null)]), "text", text(r#"{"k":null}"#)),
+    ] {
+        let rows = list(&[map(&[("v", given.clone())])]);
+        let answer = value(&run(&sqlite("SELECT typeof(v) t, v FROM rows", &[rows])).await);
+        assert_eq!(answer, list(&[map(&[("t", text(kind)), ("v", seen)])]), "{given:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_text_that_is_no_text_is_bytes() {
+    let answer = value(&run(&sqlite("SELECT CAST(x'ff' AS TEXT) v", &[])).await);
+    assert_eq!(answer, list(&[map(&[("v", Value::Bytes(vec![255]))])]));
+}
+
+#[tokio::test]
+async fn inputs_that_are_no_rows_are_named() {
+    for (input, words) in [
+        (Value::Int(3), vec!["needs rows (a list of maps) for table `rows`", "step input 1 is an int"]),
+        (Value::Null, vec!["step input 1 is null"]),
+        (list(&[map(&[]), text("x")]), vec!["a list whose element 1 is a text"]),
+        (list(&[map(&[("a\0b", Value::Int(1))])]), vec!["zero character", "`rows`"]),
+    ] {
+        let failure = failure(&run(&sqlite("SELECT * FROM rows", std::slice::from_ref(&input))).await);
+        assert_eq!(failure.kind, FailureKind::BadInput, "{failure:?}");
+        for word in words {
+            assert!(failure.message.contains(word), "{word:?} is not in {failure:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_map_that_holds_the_rows_is_named_with_its_keys() {
+    let report = map(&[("config", map(&[])), ("table_data", numbers())]);
+    let failure = failure(&run(&sqlite("SELECT a FROM rows", &[report])).await);
+    assert_eq!(failure.kind, FailureKind::BadInput);
+    let expected = "needs rows (a list of maps) for table `rows`, but step input 1 is a map with the keys config, table_data; return the list itself";
+    assert!(failure.message.contains(expected), "{failure:?}");
+}
+
+#[tokio::test]
+async fn an_empty_table_says_why_it_has_no_columns() {
+    let failure = failure(&run(&sqlite("SELECT a FROM rows", &[list(&[])])).await);
+    assert_eq!(failure.kind, FailureKind::BadInput);
+    assert!(failure.message.contains("empty list"), "{failure:?}");
+}
+
+#[tokio::test]
+async fn errors_name_file_line_and_place() {
+    let sql = "SELECT 1;\n-- more\nSELECT a,\n  nonsense\nFROM rows";
+    let failure = failure(&run(&sqlite(sql, &[numbers()])).await);
+    assert_eq!(failure.kind, FailureKind::BadCode);
+    assert_eq!(failure.message, "query.sql, line 4: no such column: nonsense\n      nonsense\n      ^");
+}
+
+#[tokio::test]
+async fn misspelt_sql_is_bad_code_and_bad_data_is_not() {
+    for (sql, kind) in [
+        ("SELEC 1", FailureKind::BadCode),
+        ("SELECT ?", FailureKind::BadCode),
+        ("SELECT \"nothing\" FROM rows", FailureKind::BadCode),
+        ("SELECT 'open", FailureKind::BadCode),
+        ("CREATE TABLE t(x CHECK (x > 1)); INSERT INTO t VALUES (0)", FailureKind::Raised),
+        ("SELECT json_extract('{', '$.a')", FailureKind::Raised),
+        ("SELECT abs(-9223372036854775808)", FailureKind::Raised),
+    ] {
+        let failure = failure(&run(&sqlite(sql, &[numbers()])).await);
+        assert_eq!(failure.kind, kind, "{sql}: {failure:?}");
+        assert!(failure.message.starts_with("query.sql, line 1: "), "{failure:?}");
+    }
+}
+
+#[tokio::test]
+async fn what_reaches_outside_is_denied() {
+    let file = tempfile::tempdir().expect("a directory");
+    let path = file.path().join("out.db");
+    let path = path.display();
+    for sql in [
+        format!("ATTACH DATABASE '{path}' AS other"),
+        format!("VACUUM INTO '{path}'"),
+        "VACUUM".to_owned(),
+        "DETACH DATABASE main".to_owned(),
+        "SELECT load_extension('libc.so.6')".to_owned(),
+        "SELECT fts3_tokenizer('simple')".to_owned(),
+        "PRAGMA writable_schema = ON".to_owned(),
+        "PRAGMA temp_store_directory = '/tmp'".to_owned(),
+        "PRAGMA hard_heap_limit = 0".to_owned(),
+        "PRAGMA journal_mode = WAL".to_owned(),
+        "PRAGMA trusted_schema = ON".to_owned(),
+        "CREATE VIRTUAL TABLE v USING fts5(x)".to_owned(),
+        "CREATE VIRTUAL TABLE v USING rtree(id, a, b)".to_owned(),
+    ] {
+        let failure = failure(&run(&sqlite(&sql, &[])).await);
+        assert!(matches!(failure.kind, FailureKind::Denied | FailureKind::BadCode), "{sql}: {failure:?}");
+    }
+    assert_eq!(std::fs::read_dir(file.path()).expect("a directory").count(), 0, "a file was written");
+}
+
+#[tokio::test]
+async fn telling_pragmas_are_allowed() {
+    assert_eq!(
+        json("SELECT name FROM pragma_table_info('rows')", &[numbers()]).await,
+        r#"[{"name":"a"},{"name":"b"},{"name":"c"}]"#
+    );
+}
+
+#[tokio::test]
+async fn greedy_statements_meet_a_limit() {
+    let endless = "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n)";
+    let (small, quick) = (16 << 20, Duration::from_millis(300));
+    for (sql, limits, word) in [
+        (format!("{endless} SELECT sum(x) FROM n"), Limits { time: quick, ..Limits::default() }, "300 ms"),
+        (
+            format!("{endless} SELECT x FROM n ORDER BY randomblob(1000)"),
+            Limits { memory_bytes: small, ..Limits::default() },
+            "16 MiB",
+        ),
+        (
+            format!("CREATE TABLE t AS {endless} SELECT randomblob(1000) b FROM n"),
+            Limits { memory_bytes: small, ..Limits::default() },
+            "16 MiB",
+        ),
+        (
+            format!("CREATE TEMP TABLE t AS {endless} SELECT randomblob(1000) b FROM n"),
+            Limits { memory_bytes: small, ..Limits::default() },
+            "16 MiB",
+        ),
+        (format!("{endless} SELECT x FROM n"), Limits { result_bytes: 1 << 20, ..Limits::default() }, "1 MiB"),
+        ("SELECT zeroblob(1000000000)".to_owned(), Limits::default(), "64 MiB"),
+        ("SELECT randomblob(60000000) || randomblob(60000000)".to_owned(), Limits::default(), "64 MiB"),
+        ("SELECT hex(zeroblob(50000000))".to_owned(), Limits::default(), "64 MiB"),
+    ] {
+        let mut task = sqlite(&sql, &[]);
+        task.limits = limits;
+        let failure = failure(&run(&task).await);
+        assert_eq!(failure.kind, FailureKind::Limit, "{sql}: {failure:?}");
+        assert!(failure.message.contains(word), "{sql}: {failure:?}");
+    }
+}
+
+#[tokio::test]
+async fn deep_and_long_statements_end_in_an_error() {
+    for sql in [
+        format!("SELECT {}1{}", "(".repeat(100_000), ")".repeat(100_000)),
+        format!("SELECT {}", vec!["1"; 100_000].join(",")),
+        vec!["SELECT 1"; 10_000].join(" UNION ALL "),
+        format!("SELECT 'x' LIKE '{}'", "%a".repeat(100_000)),
+    ] {
+        assert!(matches!(failure(&run(&sqlite(&sql, &[])).await).kind, FailureKind::BadCode | FailureKind::Raised));
+    }
+}
+
+#[tokio::test]
+async fn a_loop_takes_rows_as_they_come() {
+    let sql = "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n WHERE x < 100000) SELECT x FROM n";
+    let (finished, rows) = stream(&mut sqlite(sql, &[])).await;
+    assert!(matches!(finished.answer, Answer::Completed { streamed: true, .. }), "{finished:?}");
+    assert_eq!((rows.len(), rows.last()), (100_000, Some(&map(&[("x", Value::Int(100_000))]))));
+    let (_, none) = stream(&mut sqlite("SELECT 1 WHERE 0", &[])).await;
+    assert!(none.is_empty());
+}
+
+#[tokio::test]
+async fn one_step_finds_nothing_of_another() {
+    assert_eq!(json("CREATE TABLE left_over(x); SELECT 1 a", &[]).await, r#"[{"a":1}]"#);
+    let failure = failure(&run(&sqlite("SELECT * FROM left_over", &[])).await);
+    assert!(failure.message.contains("no such table: left_over"), "{failure:?}");
+}
+
+#[tokio::test]
+async fn many_rows_go_in_and_out() {
+    let rows: Vec<Value> = (0..50_000).map(|x| map(&[("x", Value::Int(x)), ("t", text("some text"))])).collect();
+    let finished = run(&sqlite("SELECT * FROM rows WHERE x % 2 = 0", &[list(&rows)])).await;
+    let Answer::Completed { value, .. } = &finished.answer else { panic!("{finished:?}") };
+    assert_eq!(cbor::array_items(value).expect("CBOR").map(|items| items.len()), Some(25_000));
+}
