@@ -198,9 +198,10 @@ fn collect_pieces<'a>(rounds: &'a RoundValue, pieces: &mut Vec<Piece<'a>>) {
 
 /// What happened to a failed job in one text: the message, and the traceback where there is one.
 fn failed_entry(failed: &FailedJob) -> FailedEntry<'_> {
+    let message = &failed.failure.message;
     let error = match &failed.failure.trace {
-        Some(trace) => format!("{}\n{trace}", failed.failure.message),
-        None => failed.failure.message.clone(),
+        Some(trace) if trace.trim() != message => format!("{message}\n{trace}"),
+        _ => message.clone(),
     };
     FailedEntry { job: failed.job.0, step: &failed.step, attempts: failed.attempts, error }
 }

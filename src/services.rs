@@ -51,7 +51,11 @@ impl Services {
         let (bucket_listener, bucket_address) = listen().await?;
         let stop_servers = CancellationToken::new();
         let mut tasks = JoinSet::new();
-        tasks.spawn(ending_well(serve_hub(hub_listener, Hub::new(Arc::new(store)), stop_servers.clone().cancelled_owned())));
+        tasks.spawn(ending_well(serve_hub(
+            hub_listener,
+            Hub::new(Arc::new(store)),
+            stop_servers.clone().cancelled_owned(),
+        )));
         tasks.spawn(ending_well(serve_bucket(bucket_listener, blobs, stop_servers.clone().cancelled_owned())));
         Ok(Self {
             hub: hub_client(hub_address)?,
@@ -70,7 +74,8 @@ impl Services {
         let config = WorkerConfig { drain: Duration::ZERO, ..worker_config(prepared, scopes)? };
         let (hub, bucket) = (hub_client(self.hub_address)?, bucket_client(self.bucket_address)?);
         let stop = self.stop_worker.clone();
-        self.tasks.spawn(async move { Ok(bue_worker::run(config, hub, bucket, stop).await.context("the worker failed")?) });
+        self.tasks
+            .spawn(async move { Ok(bue_worker::run(config, hub, bucket, stop).await.context("the worker failed")?) });
         Ok(())
     }
 

@@ -57,7 +57,9 @@ fn expect_none_there(dir: &Path) -> Result<(), Stop> {
     if there.is_empty() {
         return Ok(());
     }
-    say(&format!("bue: already there: {there}; nothing was written. Type `bue example DIR` for another folder, or --force to overwrite"));
+    say(&format!(
+        "bue: already there: {there}; nothing was written. Type `bue example DIR` for another folder, or --force to overwrite"
+    ));
     Err(Stop::Program)
 }
 

@@ -98,7 +98,7 @@ fn a_loop_over_something_else_than_a_list_says_so() {
         "for x in number():\n    f(x)\n".to_owned(),
     ];
     let ran = Project::script(&script.concat()).run().expect(1);
-    ran.says(&["step `number`", "list", "for x in number()"]);
+    ran.says(&["step `number`", "list", "for x in"]);
 }
 
 #[test]
@@ -116,9 +116,9 @@ fn a_gigabyte_of_memory_is_not_given() {
 #[test]
 fn a_gigabyte_of_output_is_not_kept() {
     let ran = bad_beside_good("", "def bad():\n    for _ in range(1 << 14):\n        print('x' * (1 << 16))");
-    ran.says(&["step `bad`", "MiB"]);
+    ran.says(&["step `bad`", "64 MiB"]);
     let ran = bad_beside_good("", "def bad():\n    return ['y' * (1 << 20)] * 1024");
-    ran.says(&["step `bad`", "MiB"]);
+    ran.says(&["step `bad`", "limit", "return less"]);
 }
 
 #[test]
@@ -157,7 +157,9 @@ fn too_deep_a_value_is_said() {
 #[test]
 fn hostile_scripts_end_in_complaints() {
     prepare();
-    for text in ["(".repeat(1_000_000), "a = ".to_owned() + &"b | ".repeat(100_000), "!timeout 9**9**9\n".into(), "`".into()] {
+    for text in
+        ["(".repeat(1_000_000), "a = ".to_owned() + &"b | ".repeat(100_000), "!timeout 9**9**9\n".into(), "`".into()]
+    {
         let ran = Project::script(&text).bue(&["run", "x.bue"]);
         assert_eq!(ran.code, 1, "{}", ran.stderr.chars().take(500).collect::<String>());
         assert!(!ran.stderr.is_empty());

@@ -8,13 +8,15 @@ const GOOD: &str = "a:\n    python\n    a\n    a.py\nfor x in a():\n    a(x)\n";
 
 #[test]
 fn a_good_script_is_passed_in_silence() {
-    let ran = Project::new(&[("x.bue", GOOD), ("a.py", "def a(*args):\n    pass\n")]).bue(&["check", "x.bue"]).expect(0);
+    let ran =
+        Project::new(&[("x.bue", GOOD), ("a.py", "def a(*args):\n    pass\n")]).bue(&["check", "x.bue"]).expect(0);
     assert_eq!((ran.stdout.as_str(), ran.stderr.as_str()), ("", ""));
 }
 
 #[test]
 fn all_errors_of_all_files_are_shown() {
-    let project = Project::new(&[("x.bue", "b()\nc()\n"), ("y.bue", "d()\n"), ("z.bue", ""), ("good.bue", "# nothing\n")]);
+    let project =
+        Project::new(&[("x.bue", "b()\nc()\n"), ("y.bue", "d()\n"), ("z.bue", ""), ("good.bue", "# nothing\n")]);
     let ran = project.bue(&["check", "x.bue", "y.bue", "z.bue", "good.bue", "no.bue"]).expect(1);
     ran.says(&["x.bue:1:1", "x.bue:2:1", "y.bue:1:1", "no.bue"]);
     assert_eq!(ran.stdout, "");
@@ -50,7 +52,7 @@ fn a_plan_is_shown_in_three_ways() {
     assert_eq!(plan["nodes"][1]["kind"], "for_each");
     assert_eq!(plan["nodes"][1]["over"], json!({"node": 0}));
     assert_eq!(plan["nodes"][1]["body"][0]["inputs"], json!([{"loop": 1}]));
-    assert!(project.bue(&["plan", "x.bue"]).expect(0).stdout.contains("for x in"));
+    assert!(project.bue(&["plan", "x.bue"]).expect(0).stdout.contains("for each x"));
     assert!(project.bue(&["plan", "x.bue", "--format", "mermaid"]).expect(0).stdout.starts_with("flowchart"));
 }
 

@@ -7,8 +7,24 @@ use crate::project::{Project, bue, prepare, python, step};
 
 /// The verbs of the command contract that exist.
 const VERBS: [&str; 18] = [
-    "demo", "example", "run", "check", "plan", "hub", "bucket", "worker", "upload", "status", "wait", "result", "errors",
-    "logs", "cancel", "reset", "completions", "submit",
+    "demo",
+    "example",
+    "run",
+    "check",
+    "plan",
+    "hub",
+    "bucket",
+    "worker",
+    "upload",
+    "status",
+    "wait",
+    "result",
+    "errors",
+    "logs",
+    "cancel",
+    "reset",
+    "completions",
+    "submit",
 ];
 
 #[test]
@@ -96,7 +112,10 @@ fn ctrl_c_stops_a_run_with_code_130() {
         project.command(&["run", "x.bue"]).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("bue");
     let mut lines = BufReader::new(child.stderr.take().expect("stderr")).lines();
     // A run says now and then how it goes: when it does, the step sleeps.
-    lines.find(|line| line.as_ref().is_ok_and(|line| line.contains("1 running"))).expect("a running step").expect("UTF-8");
+    lines
+        .find(|line| line.as_ref().is_ok_and(|line| line.contains("1 running")))
+        .expect("a running step")
+        .expect("UTF-8");
     let told = Command::new("kill").args(["-INT", &child.id().to_string()]).status().expect("kill");
     assert!(told.success());
     let rest: Vec<String> = lines.map_while(Result::ok).collect();

@@ -50,10 +50,11 @@ fn blocks_of(page: &Path) -> Vec<Block> {
 /// The commands of a block that start `bue`, without prompt and comment.
 fn commands(block: &Block) -> Vec<Vec<String>> {
     let lines = block.text.lines().map(|line| line.trim().trim_start_matches("$ "));
-    let lines = lines.map(|line| line.split(" #").next().unwrap_or_default().trim());
+    // what stands behind two spaces says what the command does
+    let lines = lines.map(|line| line.split(" #").next().unwrap_or_default().split("  ").next().unwrap_or_default());
     lines
         .filter(|line| line.starts_with("bue "))
-        .map(|line| line.split_whitespace().skip(1).map(str::to_owned).collect())
+        .map(|line| line.split_whitespace().skip(1).take_while(|word| !is_shell(word)).map(plain).collect())
         .collect()
 }
 
@@ -64,14 +65,20 @@ fn every_command_shown_is_understood() {
     let mut seen = 0;
     for block in blocks() {
         for command in commands(&block) {
-            let plain: Vec<&str> = command.iter().map(String::as_str).take_while(|word| !is_shell(word)).collect();
-            let ran = project.bue(&[&plain[..], &["--help"]].concat());
-            assert_eq!(ran.code, 0, "{}: bue {}\n{}", block.page.display(), plain.join(" "), ran.stderr);
+            let words: Vec<&str> = command.iter().map(String::as_str).chain(["--help"]).collect();
+            let ran = project.bue(&words);
+            assert_eq!(ran.code, 0, "{}: bue {}\n{}", block.page.display(), words.join(" "), ran.stderr);
             assert!(!ran.stdout.is_empty());
             seen += 1;
         }
     }
     assert!(seen >= 8, "only {seen} commands are shown");
+}
+
+/// A word of a synopsis as one would type it: `[--json]`, `FILE...`, `text|json`.
+fn plain(word: &str) -> String {
+    let word = word.trim_matches(['[', ']']).trim_end_matches("...");
+    word.split('|').next().unwrap_or_default().to_owned()
 }
 
 fn is_shell(word: &str) -> bool {

@@ -90,7 +90,8 @@ fn a_script_runs_on_services_of_their_own() {
     project.bue(&["wait", &run]).expect(1);
     assert_refused(&project.bue(&["wait", "01900000-0000-7000-8000-000000000000"]), "run");
 
-    let run = project.bue(&["submit", "-f", "x.bue", "--json"]).expect(0).json()["run"].as_str().expect("an id").to_owned();
+    let run =
+        project.bue(&["submit", "-f", "x.bue", "--json"]).expect(0).json()["run"].as_str().expect("an id").to_owned();
     project.bue(&["cancel", &run]).expect(0);
     for server in [worker, hub, bucket] {
         server.stop();
