@@ -26,11 +26,11 @@ impl Ledger<'_> {
         if picked.len() < count || share == 0 {
             return Ok(picked);
         }
+        // where the last ones are among the best anyway, they keep their place there
         let last = self.last(&request.scopes, request.reverse, share)?;
+        let last: Vec<i64> = last.into_iter().filter(|id| !picked.contains(id)).collect();
         picked.truncate(count - last.len());
-        // who is among the best already takes no second place
-        let new: Vec<i64> = last.into_iter().filter(|id| !picked.contains(id)).collect();
-        picked.extend(new);
+        picked.extend(last);
         Ok(picked)
     }
 

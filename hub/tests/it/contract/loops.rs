@@ -1,0 +1,290 @@
+//! Fan-outs: a round for each element, made when there is room, each on its own.
+
+use std::collections::BTreeMap;
+
+use bue_model::job::Hints;
+use bue_model::{Chunk, Input, JobState, Outcome, RunState, ValueRef};
+
+use crate::script::Script;
+use crate::world::{RESET, World, completed, failed, list, value};
+
+/// `for x in source(): body(x)`
+fn simple(body: &[&str]) -> Script {
+    let mut script = Script::new();
+    let source = script.call(&["source"], &[]);
+    script.each(source, |script, x| script.call(body, &[x]));
+    script
+}
+
+pub(crate) async fn each_element_has_its_round(mut world: World) {
+    let run = world.submit(simple(&["a", "b"])).await;
+    world.answer("source", list(12)).await;
+    assert_eq!(world.step(run, "b").await.blocked, 12);
+    world
+        .work(|held| {
+            let argument = &held.arguments()[0];
+            completed(&if held.name() == "a" { format!("a({argument})") } else { format!("b{argument}") })
+        })
+        .await;
+    assert_eq!(world.state(run).await, RunState::Completed);
+    let page = world.results(run).await;
+    assert!(page.starts_with("list of 12 [ba(c0[0]) ba(c0[1]) "), "{page}");
+    assert!(page.ends_with(" ba(c0[9]) ba(c1[0]) ba(c1[1])]"), "{page}");
+}
+
+pub(crate) async fn no_element_means_nothing(mut world: World) {
+    for empty in [Vec::new(), vec![Chunk { count: 0, value: Box::new(value("")) }]] {
+        let run = world.submit(simple(&["a"])).await;
+        world.answer("source", Outcome::Completed { value: ValueRef::List(empty), hints: Hints::default() }).await;
+        world.nothing().await;
+        assert_eq!(world.state(run).await, RunState::Completed);
+        assert_eq!(world.results(run).await, "list of 0 []");
+    }
+}
+
+pub(crate) async fn rounds_are_made_a_window_at_a_time(mut world: World) {
+    let run = world.submit(simple(&["a", "b"])).await;
+    world.answer("source", list(5_000)).await;
+    let step = world.step(run, "a").await;
+    assert_eq!((step.available, step.available + step.blocked), (1_000, 5_000), "all are counted, few are made");
+    let mut done = 0;
+    while done < 10_000 {
+        for held in world.lease(97).await {
+            world.tell(&held, completed("1")).await;
+            done += 1;
+        }
+        let (a, b) = (world.step(run, "a").await, world.step(run, "b").await);
+        assert!(a.available + b.available + a.running + b.running <= 1_000);
+        assert_eq!(a.blocked + a.available + a.running + a.completed, 5_000);
+    }
+    assert_eq!(world.state(run).await, RunState::Completed);
+}
+
+pub(crate) async fn ten_thousand_elements_are_each_seen_once(mut world: World) {
+    let run = world.submit(simple(&["a"])).await;
+    world.answer("source", list(10_000)).await;
+    let mut seen = BTreeMap::new();
+    world
+        .work(|held| {
+            *seen.entry(held.arguments()[0].clone()).or_insert(0) += 1;
+            completed("1")
+        })
+        .await;
+    assert_eq!(seen.len(), 10_000);
+    assert!(seen.values().all(|times| *times == 1));
+    assert!(seen.contains_key("c0[0]") && seen.contains_key("c999[9]"));
+    assert_eq!(world.state(run).await, RunState::Completed);
+    assert_eq!(world.step(run, "a").await.completed, 10_000);
+}
+
+pub(crate) async fn loops_nest(mut world: World) {
+    let mut script = Script::new();
+    let outer = script.call(&["outer"], &[]);
+    script.each(outer, |script, x| {
+        let inner = script.call(&["inner"], &[x]);
+        script.each(inner, |script, y| {
+            let third = script.call(&["third"], &[x, y]);
+            script.each(third, |script, z| script.call(&["leaf"], &[z, y, x]));
+        });
+    });
+    let run = world.submit(script).await;
+    world
+        .work(|held| match held.name() {
+            "outer" => list(3),
+            // one, two and no elements
+            "inner" => list([1, 2, 0][held.arguments()[0].as_bytes()[3] as usize - usize::from(b'0')]),
+            "third" => list(2),
+            _ => completed(&held.arguments().join(",")),
+        })
+        .await;
+    assert_eq!(world.state(run).await, RunState::Completed);
+    assert_eq!(
+        world.results(run).await,
+        "list of 3 [list of 1 list of 2 list of 0] [[list of 2] [list of 2 list of 2] []] \
+         [[[c0[0],c0[0],c0[0] c0[1],c0[0],c0[0]]] \
+         [[c0[0],c0[0],c0[1] c0[1],c0[0],c0[1]] [c0[0],c0[1],c0[1] c0[1],c0[1],c0[1]]] []]"
+    );
+}
+
+pub(crate) async fn a_body_sees_what_stands_outside(mut world: World) {
+    let mut script = Script::new();
+    let early = Input::Node(script.call(&["early"], &[]));
+    let source = script.call(&["source"], &[early]);
+    let late = Input::Node(script.call(&["late"], &[early]));
+    script.each(source, |script, x| {
+        let a = Input::Node(script.call(&["a"], &[early, x]));
+        script.call(&["b"], &[late, a]);
+    });
+    let run = world.submit(script).await;
+    world.answer("early", completed("e")).await;
+    let held = world.lease(2).await;
+    world.tell(&held[0], list(2)).await;
+    let rounds = world.lease(10).await;
+    assert_eq!(rounds[1].arguments(), ["e", "c0[1]"]);
+    world.tell(&rounds[0], completed("a0")).await;
+    world.nothing().await;
+    // parents in an outer block complete when the rounds are there already
+    world.tell(&held[1], completed("l")).await;
+    assert_eq!(world.answer("b", completed("b0")).await.arguments(), ["l", "a0"]);
+    world.tell(&rounds[1], completed("a1")).await;
+    assert_eq!(world.answer("b", completed("b1")).await.arguments(), ["l", "a1"]);
+    assert_eq!(world.state(run).await, RunState::Completed);
+    assert_eq!(world.results(run).await, "e list of 2 l [a0 a1] [b0 b1]");
+}
+
+pub(crate) async fn a_body_that_uses_only_the_outside_runs_once_a_round(mut world: World) {
+    let mut script = Script::new();
+    let outside = Input::Node(script.call(&["outside"], &[]));
+    let source = script.call(&["source"], &[]);
+    script.each(source, |script, _| {
+        script.call(&["uses"], &[outside]);
+        script.call(&["nothing"], &[]);
+    });
+    let run = world.submit(script).await;
+    let held = world.lease(2).await;
+    world.tell(&held[1], list(3)).await;
+    assert_eq!(world.lease_names().await, ["nothing"; 3]);
+    world.tell(&held[0], completed("o")).await;
+    assert_eq!(world.lease_names().await, ["uses"; 3]);
+    assert_eq!(world.state(run).await, RunState::Running);
+}
+
+pub(crate) async fn a_round_does_not_wait_for_what_only_a_later_job_needs(mut world: World) {
+    let mut script = Script::new();
+    let slow = Input::Node(script.call(&["slow"], &[]));
+    let source = script.call(&["source"], &[]);
+    script.each(source, |script, x| {
+        let inner = script.call(&["inner"], &[x]);
+        script.each(inner, |script, y| {
+            let a = Input::Node(script.call(&["a"], &[y]));
+            script.call(&["b"], &[a, slow]);
+        });
+    });
+    let run = world.submit(script).await;
+    let slow = world.lease(1).await.remove(0);
+    world
+        .work(|held| match held.name() {
+            "source" | "inner" => list(2),
+            _ => completed("1"),
+        })
+        .await;
+    assert_eq!(world.step(run, "a").await.completed, 4);
+    world.tell(&slow, completed("s")).await;
+    assert_eq!(world.work(|_| completed("2")).await, 4);
+    assert_eq!(world.state(run).await, RunState::Completed);
+}
+
+pub(crate) async fn an_outer_failure_holds_up_every_round_and_its_reset_frees_them(mut world: World) {
+    let mut script = Script::new();
+    let outside = Input::Node(script.call(&["outside"], &[]));
+    let source = script.call(&["source"], &[]);
+    script.each(source, |script, x| {
+        let a = Input::Node(script.call(&["a"], &[x]));
+        script.call(&["b"], &[a, outside]);
+    });
+    let run = world.submit(script).await;
+    let outside = world.lease(1).await.remove(0);
+    world.answer("source", list(3_000)).await;
+    world.tell(&outside, failed("broken")).await;
+    // what does not need it runs, in all rounds, also in those that are made later
+    assert_eq!(world.work(|_| completed("1")).await, 3_000);
+    assert_eq!(world.state(run).await, RunState::Failed);
+    let b = world.step(run, "b").await;
+    assert_eq!((b.blocked, b.cancelled, b.completed), (3_000, 0, 0));
+    world.store.reset_job(world.time(), outside.job()).await.expect("reset");
+    assert_eq!(world.state(run).await, RunState::Running);
+    assert_eq!(world.work(|_| completed("2")).await, 3_001);
+    assert_eq!(world.state(run).await, RunState::Completed);
+    assert_eq!(world.step(run, "b").await.completed, 3_000);
+}
+
+pub(crate) async fn an_outer_cancellation_cancels_in_every_round(mut world: World) {
+    let mut script = Script::new();
+    let outside = Input::Node(script.call(&["outside"], &[]));
+    let source = script.call(&["source"], &[]);
+    script.each(source, |script, x| {
+        script.call(&["a"], &[x]);
+        script.call(&["b"], &[outside]);
+    });
+    let run = world.submit(script).await;
+    let outside = world.lease(1).await.remove(0);
+    world.answer("source", list(3_000)).await;
+    world.tell(&outside, Outcome::Cancelled).await;
+    assert_eq!(world.work(|_| completed("1")).await, 3_000);
+    assert_eq!(world.state(run).await, RunState::Completed);
+    assert_eq!(world.step(run, "b").await.cancelled, 3_000);
+}
+
+pub(crate) async fn a_reset_in_a_round_leaves_the_others_alone(mut world: World) {
+    let run = world.submit(simple(&["a", "b", "c"])).await;
+    world.answer("source", list(3)).await;
+    let mut resets = 0;
+    world
+        .work(|held| {
+            if held.name() == "b" && held.arguments() == ["c0[1]"] && resets < 4 {
+                resets += 1;
+                return RESET;
+            }
+            completed(&held.arguments()[0])
+        })
+        .await;
+    assert_eq!(world.state(run).await, RunState::Completed);
+    assert_eq!(world.results(run).await, "list of 3 [c0[0] c0[1] c0[2]]");
+    let (a, c) = (world.step(run, "a").await, world.step(run, "c").await);
+    assert_eq!((a.attempts, a.completed, c.attempts), (3 + 4, 3, 3));
+}
+
+pub(crate) async fn a_cancellation_in_a_round_leaves_the_others_alone(mut world: World) {
+    let mut script = Script::new();
+    let source = script.call(&["source"], &[]);
+    script.each(source, |script, x| {
+        let a = Input::Node(script.call(&["a", "b"], &[x]));
+        script.call(&["after"], &[a]);
+        script.call(&["other"], &[x]);
+    });
+    let run = world.submit(script).await;
+    world.answer("source", list(3)).await;
+    world
+        .work(|held| match (held.name(), held.arguments()[0].as_str()) {
+            ("a", "c0[1]") => Outcome::Cancelled,
+            (_, argument) => completed(argument),
+        })
+        .await;
+    assert_eq!(world.state(run).await, RunState::Completed);
+    assert_eq!(world.results(run).await, "list of 3 [c0[0] - c0[2]] [c0[0] - c0[2]] [c0[0] c0[1] c0[2]]");
+}
+
+pub(crate) async fn two_loops_run_over_one_list(mut world: World) {
+    let mut script = Script::new();
+    let source = script.call(&["source"], &[]);
+    script.each(source, |script, x| script.call(&["a"], &[x]));
+    script.each(source, |script, x| script.call(&["b"], &[x]));
+    script.call(&["c"], &[Input::Node(source)]);
+    let run = world.submit(script).await;
+    world.answer("source", list(2)).await;
+    world.work(|held| completed(&held.arguments()[0])).await;
+    assert_eq!(world.results(run).await, "list of 2 [c0[0] c0[1]] [c0[0] c0[1]] list of 2");
+}
+
+pub(crate) async fn hints_of_a_source_reach_the_rounds(mut world: World) {
+    let mut script = Script::new();
+    let source = script.call(&["source"], &[]);
+    script.each(source, |script, x| {
+        let inner = script.call(&["inner"], &[x]);
+        script.each(inner, |script, y| script.call(&["leaf"], &[y]));
+    });
+    script.call(&["other"], &[]);
+    let run = world.submit(script).await;
+    let source = world.lease(1).await.remove(0);
+    let Outcome::Completed { value, .. } = list(1) else { panic!("a list") };
+    let hints = Hints { priority: Some(9), env: Some(b"e".to_vec().into()) };
+    world.tell(&source, Outcome::Completed { value, hints }).await;
+    let inner = world.lease(1).await.remove(0);
+    assert_eq!((inner.name(), inner.lease.env.is_some()), ("inner", true));
+    world.tell(&inner, list(1)).await;
+    let leaf = world.lease(1).await.remove(0);
+    assert_eq!((leaf.name(), leaf.lease.env.is_some()), ("leaf", true));
+    assert_eq!(world.job(leaf.job()).await.state, JobState::Running);
+    world.take("other").await;
+    assert_eq!(world.state(run).await, RunState::Running);
+}

@@ -1,0 +1,270 @@
+//! What people ask for, and what they see.
+
+use bue_hub::HubError;
+use bue_model::job::INLINE_LIMIT;
+use bue_model::wire::{Report, ResultCursor, RoundValue, Verdict};
+use bue_model::{Input, JobId, JobState, Outcome, RunId, RunState};
+use uuid::Uuid;
+
+use crate::script::Script;
+use crate::world::{World, completed, failed, list, text_of, value};
+
+fn looped(body: &[&str]) -> Script {
+    let mut script = Script::new();
+    let source = script.call(&["source"], &[]);
+    script.each(source, |script, x| script.call(body, &[x]));
+    script
+}
+
+pub(crate) async fn a_cancelled_run_is_over_and_its_reports_come_too_late(mut world: World) {
+    let mut script = Script::new();
+    script.call(&["a", "b"], &[]);
+    script.call(&["c"], &[]);
+    let run = world.submit(script).await;
+    let held = world.lease(1).await.remove(0);
+    let changed = world.store.cancel_run(world.time(), run).await.expect("cancelled");
+    assert_eq!(changed.jobs, 3);
+    let view = world.view(run).await;
+    assert_eq!((view.state, view.finished_at), (RunState::Cancelled, Some(world.time())));
+    assert_eq!(world.report(&held, completed("late")).await, Verdict::LeaseLost);
+    assert_eq!(world.heartbeat(&[&held]).await, [held.job()]);
+    world.nothing().await;
+    world.now += 1_000_000;
+    assert_eq!(world.reap().await, []);
+    assert_eq!(world.view(run).await, view);
+    assert_eq!(world.results(run).await, "- -");
+    assert_eq!(world.store.cancel_run(world.time(), run).await.expect("again").jobs, 0);
+}
+
+pub(crate) async fn cancelling_a_run_counts_rounds_that_were_never_made(mut world: World) {
+    let run = world.submit(looped(&["a", "b"])).await;
+    world.answer("source", list(5_000)).await;
+    let held = world.lease(10).await;
+    world.tell(&held[0], completed("1")).await;
+    let changed = world.store.cancel_run(world.time(), run).await.expect("cancelled");
+    assert_eq!(changed.jobs, 9_999);
+    let (a, b) = (world.step(run, "a").await, world.step(run, "b").await);
+    assert_eq!((a.completed, a.cancelled, a.blocked + a.available + a.running), (1, 4_999, 0));
+    assert_eq!((b.cancelled, b.blocked + b.available), (5_000, 0));
+    let page = world.page(run).await;
+    let RoundValue::Rounds(rounds) = &page.results[1].value else { panic!("rounds") };
+    assert_eq!(rounds.len(), 5_000);
+    assert!(rounds.iter().all(|round| *round == RoundValue::Nothing));
+}
+
+pub(crate) async fn a_reset_run_tries_its_failed_jobs_again(mut world: World) {
+    let mut script = looped(&["a", "b"]);
+    script.set("a", |settings| settings.retries = 1);
+    let run = world.submit(script).await;
+    world.answer("source", list(4)).await;
+    for _ in 0..2 {
+        world.work(|held| if held.arguments()[0].ends_with("[2]") { failed("no") } else { completed("1") }).await;
+        world.now += 2_000;
+    }
+    assert_eq!(world.state(run).await, RunState::Failed);
+    assert_eq!(world.results(run).await, "list of 4 [1 1 - 1]");
+    assert_eq!(world.store.reset_run(world.time(), run).await.expect("reset").jobs, 1);
+    let view = world.view(run).await;
+    assert_eq!((view.state, view.finished_at), (RunState::Running, None));
+    assert!(world.page(run).await.failed.is_empty());
+    let held = world.answer("a", failed("again")).await;
+    assert_eq!(held.lease.attempt, 1, "attempts are fresh");
+    world.now += 2_000;
+    world.work(|_| completed("2")).await;
+    assert_eq!(world.state(run).await, RunState::Completed);
+    assert_eq!(world.results(run).await, "list of 4 [1 1 2 1]");
+    assert_eq!(world.store.reset_run(world.time(), run).await.expect("nothing").jobs, 0);
+}
+
+pub(crate) async fn a_job_can_be_cancelled(mut world: World) {
+    let mut script = Script::new();
+    let call = script.call(&["a", "b", "c"], &[]);
+    script.call(&["after"], &[Input::Node(call)]);
+    script.call(&["other"], &[]);
+    let run = world.submit(script).await;
+    let held = world.lease(2).await;
+    // the call as a whole, also from a job of it that does not run yet
+    let changed = world.store.cancel_job(world.time(), JobId(held[0].job().0 + 1)).await.expect("cancelled");
+    assert_eq!(changed.jobs, 4);
+    assert_eq!(world.report(&held[0], completed("late")).await, Verdict::LeaseLost);
+    world.tell(&held[1], completed("o")).await;
+    assert_eq!(world.state(run).await, RunState::Completed);
+    assert_eq!(world.store.cancel_job(world.time(), held[0].job()).await.expect("again").jobs, 0);
+}
+
+pub(crate) async fn a_failed_job_can_be_reset(mut world: World) {
+    let mut script = Script::new();
+    let a = script.call(&["a"], &[]);
+    let b = script.call(&["b"], &[]);
+    script.call(&["c"], &[Input::Node(a), Input::Node(b)]);
+    let run = world.submit(script).await;
+    let held = world.lease(2).await;
+    world.tell(&held[0], failed("a")).await;
+    world.tell(&held[1], failed("b")).await;
+    let c = JobId(held[1].job().0 + 1);
+    assert_eq!(world.job(c).await.blocked_by, Some(held[0].job()));
+    world.store.reset_job(world.time(), held[0].job()).await.expect("reset");
+    assert_eq!(world.job(c).await.blocked_by, Some(held[1].job()), "the other one still holds it up");
+    world.answer("a", completed("1")).await;
+    assert_eq!(world.state(run).await, RunState::Failed);
+    world.store.reset_job(world.time(), held[1].job()).await.expect("reset");
+    assert_eq!(world.job(c).await.blocked_by, None);
+    world.answer("b", completed("2")).await;
+    assert_eq!(world.take("c").await.arguments(), ["1", "2"]);
+}
+
+pub(crate) async fn what_cannot_be_reset_or_cancelled_says_so(mut world: World) {
+    let mut script = Script::new();
+    script.call(&["a", "b"], &[]);
+    let run = world.submit(script).await;
+    let held = world.answer("a", completed("1")).await;
+    let now = world.time();
+    let store = world.store.clone();
+    assert!(matches!(
+        store.reset_job(now, held.job()).await,
+        Err(HubError::NotFailed { state: JobState::Completed, .. })
+    ));
+    assert!(matches!(store.cancel_job(now, held.job()).await, Err(HubError::Ended { state: JobState::Completed, .. })));
+    assert!(matches!(store.reset_job(now, JobId(99)).await, Err(HubError::JobNotFound(JobId(99)))));
+    assert!(matches!(store.cancel_job(now, JobId(u64::MAX)).await, Err(HubError::JobNotFound(_))));
+    let unknown = RunId(Uuid::from_u128(99));
+    assert!(matches!(store.reset_run(now, unknown).await, Err(HubError::RunNotFound(_))));
+    assert!(matches!(store.cancel_run(now, unknown).await, Err(HubError::RunNotFound(_))));
+    world.answer("b", failed("no")).await;
+    store.cancel_run(now, run).await.expect("nothing to do");
+    assert_eq!(world.state(run).await, RunState::Failed, "what is over stays as it is");
+}
+
+pub(crate) async fn a_view_counts_the_jobs_of_each_step(mut world: World) {
+    let mut script = Script::new();
+    script.call(&["a", "b"], &[]);
+    script.call(&["a", "b"], &[]);
+    script.set("a", |settings| settings.retries = 1);
+    let run = world.submit(script).await;
+    let view = world.view(run).await;
+    assert_eq!((view.name.as_str(), view.created_at), ("test.bue", world.time()));
+    assert_eq!((view.steps[0].available, view.steps[1].blocked), (2, 2));
+    let held = world.lease(2).await;
+    assert_eq!(world.step(run, "a").await.running, 2);
+    world.tell(&held[0], completed("1")).await;
+    world.tell(&held[1], failed("1")).await;
+    let a = world.step(run, "a").await;
+    assert_eq!((a.completed, a.available, a.running, a.attempts, a.retries, a.run_ms), (1, 1, 0, 2, 1, 20));
+    world.answer("b", Outcome::Pending { delay_ms: Some(1) }).await;
+    assert_eq!(world.step(run, "b").await.pendings, 1);
+}
+
+pub(crate) async fn every_change_makes_a_larger_version(mut world: World) {
+    let mut script = Script::new();
+    script.call(&["a", "b"], &[]);
+    let run = world.submit(script).await;
+    let mut versions = vec![world.view(run).await.version];
+    let held = world.one().await;
+    versions.push(world.view(run).await.version);
+    world.heartbeat(&[&held]).await;
+    assert_eq!(world.view(run).await.version, versions[1], "a heartbeat changes nothing");
+    world.tell(&held, completed("1")).await;
+    versions.push(world.view(run).await.version);
+    world.store.cancel_run(world.time(), run).await.expect("cancelled");
+    versions.push(world.view(run).await.version);
+    assert!(versions.is_sorted_by(|a, b| a < b), "{versions:?}");
+}
+
+pub(crate) async fn runs_are_listed_newest_first(mut world: World) {
+    let mut runs = Vec::new();
+    for _ in 0..5 {
+        world.now += 1;
+        runs.push(world.submit(Script::new()).await);
+    }
+    runs.reverse();
+    let listed: Vec<RunId> = world.store.runs(3).await.expect("runs").into_iter().map(|run| run.id).collect();
+    assert_eq!(listed, runs[..3]);
+}
+
+pub(crate) async fn the_log_of_the_last_attempt_is_kept(mut world: World) {
+    let mut script = Script::new();
+    script.call(&["a"], &[]);
+    script.set("a", |settings| settings.retries = 1);
+    let run = world.submit(script).await;
+    let mut job = JobId(0);
+    for (outcome, log) in [(failed("no"), "first\n"), (failed("no"), "second\n")] {
+        let held = world.one().await;
+        job = held.job();
+        let log = Some(value(log));
+        world.report_as_it_is(Report { job, token: held.lease.token, outcome, log, run_ms: 1 }).await;
+        world.now += 2_000;
+    }
+    let log = world.store.log(job).await.expect("an answer").expect("the job").expect("a log");
+    assert_eq!(text_of(&log), "second\n");
+    assert_eq!(world.page(run).await.failed[0].log, Some(log));
+    // one that is too long to be inline leaves a note
+    world.store.reset_run(world.time(), run).await.expect("reset");
+    let held = world.one().await;
+    let log = Some(value(&"x".repeat(INLINE_LIMIT + 1)));
+    let report = Report { job, token: held.lease.token, outcome: completed("1"), log, run_ms: 1 };
+    assert_eq!(world.report_as_it_is(report).await, Verdict::Accepted);
+    let log = world.store.log(job).await.expect("an answer").expect("the job").expect("a log");
+    assert!(text_of(&log).contains("too long"));
+}
+
+pub(crate) async fn results_come_in_pages(mut world: World) {
+    let mut script = looped(&["a"]);
+    script.call(&["end"], &[]);
+    let run = world.submit(script).await;
+    let long = "x".repeat(60_000);
+    let mut number = 0;
+    world
+        .work(|held| match held.name() {
+            "source" => list(300),
+            "end" => completed("end"),
+            _ => {
+                number += 1;
+                completed(&format!("{long}{}", held.arguments()[0]))
+            }
+        })
+        .await;
+    let (mut cursor, mut pages, mut rounds, mut others) = (ResultCursor::default(), 0, Vec::new(), Vec::new());
+    loop {
+        let page = world.store.results(run, cursor).await.expect("a page").expect("the run");
+        pages += 1;
+        let mut bytes = 0;
+        for result in page.results {
+            match result.value {
+                RoundValue::Rounds(more) => {
+                    bytes += more.len() * 60_000;
+                    rounds.extend(more.iter().map(crate::world::round_text));
+                }
+                other => others.push(crate::world::round_text(&other)),
+            }
+        }
+        assert!(bytes < 5_000_000);
+        match page.next {
+            Some(next) => cursor = next,
+            None => break,
+        }
+    }
+    assert!(pages > 3);
+    assert_eq!((others, number), (vec!["list of 300".to_owned(), "end".to_owned()], 300));
+    let expected = (0..300).map(|at| format!("{long}c{}[{}]", at / 10, at % 10));
+    assert!(rounds.iter().eq(expected.collect::<Vec<_>>().iter()));
+}
+
+pub(crate) async fn failed_jobs_are_listed_with_their_reason(mut world: World) {
+    let run = world.submit(looped(&["a"])).await;
+    world.answer("source", list(1_500)).await;
+    world.work(|held| failed(&held.arguments()[0])).await;
+    let page = world.page(run).await;
+    assert_eq!(page.failed.len(), 1_000, "as many as anybody reads");
+    assert_eq!(page.failed[11].failure.message, "c1[1]");
+    assert_eq!((page.failed[11].step.as_str(), page.failed[11].attempts), ("a", 1));
+    assert!(page.failed.is_sorted_by_key(|failed| failed.job));
+}
+
+pub(crate) async fn what_is_not_there_is_none(world: World) {
+    let (run, job) = (RunId(Uuid::from_u128(1)), JobId(7));
+    assert_eq!(world.store.run(run).await.expect("an answer"), None);
+    assert_eq!(world.store.results(run, ResultCursor::default()).await.expect("an answer"), None);
+    assert_eq!(world.store.job(job).await.expect("an answer"), None);
+    assert_eq!(world.store.log(job).await.expect("an answer"), None);
+    assert_eq!(world.store.runs(9).await.expect("an answer"), []);
+}

@@ -1,0 +1,110 @@
+//! Plans come from outside: what does not hold together is refused, and nothing is left of it.
+
+use bue_hub::{HubError, PlanError};
+use bue_model::plan::Rate;
+use bue_model::{CallIndex, Input, Node, NodeId, Plan, StepIndex};
+
+use crate::script::{Script, submission};
+use crate::world::World;
+
+/// Two calls, and a loop with a call in it.
+fn good() -> Plan {
+    let mut script = Script::new();
+    let a = script.call(&["a", "b"], &[]);
+    let source = script.call(&["source"], &[Input::Node(a)]);
+    script.each(source, |script, x| script.call(&["c"], &[x, Input::Node(a)]));
+    script.plan()
+}
+
+fn job(plan: &mut Plan, at: usize) -> &mut bue_model::JobNode {
+    match &mut plan.nodes[at] {
+        Node::Job(job) => job,
+        Node::ForEach(_) => panic!("a job"),
+    }
+}
+
+fn fan_out(plan: &mut Plan) -> &mut bue_model::ForEach {
+    match &mut plan.nodes[3] {
+        Node::ForEach(fan_out) => fan_out,
+        Node::Job(_) => panic!("a loop"),
+    }
+}
+
+fn inner(plan: &mut Plan) -> &mut bue_model::JobNode {
+    match &mut fan_out(plan).body[0] {
+        Node::Job(job) => job,
+        Node::ForEach(_) => panic!("a job"),
+    }
+}
+
+pub(crate) async fn a_bad_plan_is_refused_and_leaves_nothing(world: World) {
+    let spoilt: Vec<(&str, fn(&mut Plan))> = vec![
+        ("another version", |plan| plan.version = 2),
+        ("no such step", |plan| job(plan, 0).step = StepIndex(99)),
+        ("no such call", |plan| job(plan, 0).call = CallIndex(99)),
+        ("no such node", |plan| job(plan, 0).inputs = vec![Input::Node(NodeId(99))]),
+        ("itself", |plan| job(plan, 0).inputs = vec![Input::Node(NodeId(0))]),
+        ("a later node", |plan| job(plan, 0).inputs = vec![Input::Node(NodeId(2))]),
+        ("a job in the middle of another call", |plan| job(plan, 2).inputs = vec![Input::Node(NodeId(0))]),
+        ("into a loop from outside", |plan| {
+            let mut script = Script::new();
+            let source = script.call(&["source"], &[]);
+            script.each(source, |script, x| script.call(&["c"], &[x]));
+            script.call(&["d"], &[Input::Node(NodeId(2))]);
+            *plan = script.plan();
+        }),
+        ("the element of a loop outside it", |plan| job(plan, 2).inputs = vec![Input::Loop(NodeId(3))]),
+        ("the rounds of a loop that gathers nothing", |plan| {
+            let mut script = Script::new();
+            let source = script.call(&["source"], &[]);
+            let each = script.each(source, |script, x| script.call(&["c"], &[x]));
+            script.call(&["d"], &[Input::Gather(each)]);
+            *plan = script.plan();
+        }),
+        ("a loop gathering itself", |plan| {
+            fan_out(plan).gather = Some(NodeId(4));
+            inner(plan).inputs = vec![Input::Gather(NodeId(3))];
+        }),
+        ("a chain with a second input", |plan| job(plan, 1).inputs.push(Input::Node(NodeId(0)))),
+        ("a chain without its input", |plan| job(plan, 1).inputs.clear()),
+        ("a call that begins elsewhere", |plan| plan.calls[0].first = NodeId(1)),
+        ("a call that ends elsewhere", |plan| plan.calls[0].last = NodeId(0)),
+        ("a call over two blocks", |plan| inner(plan).call = CallIndex(0)),
+        ("two nodes of one id", |plan| job(plan, 2).id = NodeId(1)),
+        ("a gap in the ids", |plan| inner(plan).id = NodeId(7)),
+        ("an id beyond all", |plan| inner(plan).id = NodeId(u32::MAX)),
+        ("a loop over the middle of a call", |plan| fan_out(plan).over = NodeId(0)),
+        ("a loop over itself", |plan| fan_out(plan).over = NodeId(3)),
+        ("a loop that gathers from outside", |plan| fan_out(plan).gather = Some(NodeId(2))),
+        ("no scope", |plan| plan.steps[0].settings.scope.clear()),
+        ("a rate of nothing", |plan| plan.steps[0].settings.rate = Some(Rate { count: 0, per_ms: 1, by: None })),
+        ("a name nobody typed", |plan| plan.steps[0].name = "x".repeat(2000)),
+        ("more loops inside each other than anybody reads", |plan| {
+            let body = std::mem::take(&mut fan_out(plan).body);
+            let deep = |body: Vec<Node>, plan: &mut Plan| {
+                vec![Node::ForEach(bue_model::ForEach { body, ..fan_out(plan).clone() })]
+            };
+            let body = (0..40).fold(body, |body, _| deep(body, plan));
+            fan_out(plan).body = body;
+        }),
+    ];
+    world.store.submit(world.time(), submission(1, good())).await.expect("the good one");
+    for (number, (what, spoil)) in (2..).zip(spoilt) {
+        let mut plan = good();
+        spoil(&mut plan);
+        let refused = world.store.submit(world.time(), submission(number, plan)).await;
+        assert!(matches!(refused, Err(HubError::Plan(_))), "{what}: {refused:?}");
+    }
+    let mut without_code = submission(99, good());
+    without_code.code.pop();
+    let refused = world.store.submit(world.time(), without_code).await;
+    assert!(matches!(refused, Err(HubError::Plan(PlanError::Code { steps: 4, bundles: 3 }))));
+    assert_eq!(world.store.runs(100).await.expect("runs").len(), 1);
+}
+
+pub(crate) async fn a_rate_by_key_is_refused(world: World) {
+    let mut plan = good();
+    plan.steps[0].settings.rate = Some(Rate { count: 1, per_ms: 1_000, by: Some("host".into()) });
+    let refused = world.store.submit(world.time(), submission(1, plan)).await.expect_err("a refusal");
+    assert!(refused.to_string().contains("leave the `by` away"), "{refused}");
+}

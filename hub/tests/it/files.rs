@@ -1,0 +1,117 @@
+//! What only a store in a file can show: that it is still there afterwards.
+
+use std::path::Path;
+
+use bue_hub::{Durability, HubError, JobStore, LEASE_MS, SqliteStore};
+use bue_model::{Outcome, RunState};
+use futures_util::future::join_all;
+
+use crate::script::{Script, submission};
+use crate::world::{World, completed, list};
+
+fn looped() -> Script {
+    let mut script = Script::new();
+    let source = script.call(&["source"], &[]);
+    script.each(source, |script, x| script.call(&["a", "b"], &[x]));
+    script
+}
+
+#[tokio::test]
+async fn a_store_that_is_opened_again_goes_on_where_it_was() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("hub.db");
+    let mut world = World::at(&path);
+    let run = world.submit(looped()).await;
+    world.answer("source", list(2_500)).await;
+    let held = world.lease(700).await;
+    for held in &held[..600] {
+        world.tell(held, completed("1")).await;
+    }
+    let (before, now) = (world.view(run).await, world.now);
+    drop(world);
+    let mut world = World::at(&path);
+    world.now = now;
+    assert_eq!(world.view(run).await.steps, before.steps);
+    // the leases of before still hold, and those that nobody reports end
+    world.tell(&held[600], completed("1")).await;
+    world.now += i64::try_from(LEASE_MS).expect("small");
+    assert_eq!(world.reap().await.len(), 99);
+    let mut rounds = 0;
+    world
+        .work(|held| {
+            rounds += u32::from(held.name() == "b");
+            completed("1")
+        })
+        .await;
+    assert_eq!(world.state(run).await, RunState::Completed);
+    assert_eq!(rounds, 2_500);
+}
+
+#[tokio::test]
+async fn a_loop_that_stopped_growing_grows_on_after_a_restart() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("hub.db");
+    let mut world = World::at(&path);
+    let mut script = Script::new();
+    let outside = script.call(&["outside"], &[]);
+    let source = script.call(&["source"], &[]);
+    script.each(source, |script, _| script.call(&["a"], &[bue_model::Input::Node(outside)]));
+    let run = world.submit(script).await;
+    let held = world.lease(2).await;
+    world.tell(&held[0], Outcome::Cancelled).await;
+    // every round settles as it is made, far more than one transaction makes
+    world.tell(&held[1], list(50_000)).await;
+    drop(world);
+    let world = World::at(&path);
+    let mut changes = world.store.changes().runs();
+    while world.state(run).await == RunState::Running {
+        changes.recv().await.expect("a change");
+    }
+    assert_eq!(world.step(run, "a").await.cancelled, 50_000);
+}
+
+#[tokio::test]
+async fn what_was_answered_is_in_the_file() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("hub.db");
+    let store = SqliteStore::open(&path, Durability::Full).expect("a store");
+    let world = World::new(std::sync::Arc::new(store));
+    let submissions = (1..=50).map(|number| {
+        let mut script = Script::new();
+        script.call(&["a"], &[]);
+        world.store.submit(world.time(), submission(number, script.plan()))
+    });
+    for run in join_all(submissions).await {
+        run.expect("a run");
+    }
+    // copied at this moment, as a crash would leave it
+    let copy = folder.path().join("copy.db");
+    for suffix in ["", "-wal"] {
+        let name = |path: &Path| format!("{}{suffix}", path.display());
+        std::fs::copy(name(&path), name(&copy)).expect("a copy");
+    }
+    let copied = SqliteStore::open(&copy, Durability::Full).expect("a store");
+    assert_eq!(copied.runs(100).await.expect("runs").len(), 50);
+}
+
+#[test]
+fn a_file_of_a_later_release_is_refused() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("hub.db");
+    drop(SqliteStore::open(&path, Durability::Off).expect("a store"));
+    let db = rusqlite::Connection::open(&path).expect("a database");
+    db.pragma_update(None, "user_version", 99).expect("a version");
+    drop(db);
+    let refused = SqliteStore::open(&path, Durability::Off).expect_err("a refusal");
+    assert!(matches!(refused, HubError::NewerLayout { found: 99, .. }), "{refused}");
+}
+
+#[test]
+fn a_file_that_is_no_database_is_refused() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("hub.db");
+    std::fs::write(&path, "no database, but long enough to be looked at. ".repeat(100)).expect("a file");
+    let refused = SqliteStore::open(&path, Durability::Off).expect_err("a refusal");
+    assert!(matches!(refused, HubError::Database(_)), "{refused}");
+    assert!(SqliteStore::open(&folder.path().join("no/such/folder.db"), Durability::Off).is_err());
+}

@@ -1,0 +1,105 @@
+//! Plans for tests, written like scripts.
+
+use bue_model::plan::{Language, PLAN_VERSION, Settings, Source};
+use bue_model::wire::Submission;
+use bue_model::{
+    BlobHash, BlobRef, Call, CallIndex, ForEach, Input, JobNode, Node, NodeId, Plan, RunId, Step, StepIndex,
+};
+use uuid::Uuid;
+
+/// A plan while it is written.
+pub(crate) struct Script {
+    steps: Vec<Step>,
+    calls: Vec<Call>,
+    /// The blocks around the place where the next node goes, outermost first.
+    blocks: Vec<Vec<Node>>,
+    next: u32,
+}
+
+impl Script {
+    pub(crate) fn new() -> Self {
+        Self { steps: Vec::new(), calls: Vec::new(), blocks: vec![Vec::new()], next: 0 }
+    }
+
+    /// A call of a pipe of these steps; its last job.
+    pub(crate) fn call(&mut self, steps: &[&str], inputs: &[Input]) -> NodeId {
+        let call = CallIndex(self.calls.len() as u32);
+        let first = NodeId(self.next);
+        let mut inputs = inputs.to_vec();
+        for step in steps {
+            let step = self.step(step);
+            let id = self.id();
+            let job = JobNode { id, step, call, inputs: std::mem::replace(&mut inputs, vec![Input::Node(id)]) };
+            self.put(Node::Job(job));
+        }
+        let last = NodeId(self.next - 1);
+        self.calls.push(Call { line: call.0 + 1, name: None, first, last, nested: false });
+        last
+    }
+
+    /// `for x in over:`
+    pub(crate) fn each<T>(&mut self, over: NodeId, body: impl FnOnce(&mut Self, Input) -> T) -> NodeId {
+        self.for_each(over, body, None)
+    }
+
+    /// `[steps(x) for x in over]`
+    pub(crate) fn gather(&mut self, over: NodeId, steps: &[&str]) -> Input {
+        let last = NodeId(self.next + steps.len() as u32);
+        Input::Gather(self.for_each(over, |script, x| script.call(steps, &[x]), Some(last)))
+    }
+
+    fn for_each<T>(
+        &mut self,
+        over: NodeId,
+        body: impl FnOnce(&mut Self, Input) -> T,
+        gather: Option<NodeId>,
+    ) -> NodeId {
+        let id = self.id();
+        self.blocks.push(Vec::new());
+        body(self, Input::Loop(id));
+        let body = self.blocks.pop().expect("the body");
+        self.put(Node::ForEach(ForEach { id, variable: "x".into(), over, line: id.0, body, gather }));
+        id
+    }
+
+    /// Changes a step's settings.
+    pub(crate) fn set(&mut self, step: &str, change: impl FnOnce(&mut Settings)) {
+        let step = self.step(step);
+        change(&mut self.steps[step.get()].settings);
+    }
+
+    fn step(&mut self, name: &str) -> StepIndex {
+        let at = self.steps.iter().position(|step| step.name == name).unwrap_or_else(|| {
+            self.steps.push(Step {
+                name: name.to_owned(),
+                language: Language::Python,
+                function: name.to_owned(),
+                source: Source::File("steps.py".into()),
+                line: 1,
+                settings: Settings::default(),
+            });
+            self.steps.len() - 1
+        });
+        StepIndex(at as u32)
+    }
+
+    fn id(&mut self) -> NodeId {
+        self.next += 1;
+        NodeId(self.next - 1)
+    }
+
+    fn put(&mut self, node: Node) {
+        self.blocks.last_mut().expect("a block").push(node);
+    }
+
+    pub(crate) fn plan(mut self) -> Plan {
+        let nodes = self.blocks.pop().expect("the top level");
+        Plan { version: PLAN_VERSION, steps: self.steps, nodes, calls: self.calls }
+    }
+}
+
+/// A plan as it is handed in, as the `number`th run.
+pub(crate) fn submission(number: u128, plan: Plan) -> Submission {
+    let code = plan.steps.iter().map(|_| BlobRef { hash: BlobHash([7; 32]), len: 1 }).collect();
+    Submission { run: RunId(Uuid::from_u128(number)), name: "test.bue".into(), plan, code }
+}

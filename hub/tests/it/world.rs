@@ -1,0 +1,242 @@
+//! A store, a clock that is moved by hand, and a worker that does as it is told.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use bue_hub::{Durability, JobStore, SqliteStore};
+use bue_model::job::Hints;
+use bue_model::wire::{
+    Gathered, Heartbeat, JobInput, JobView, Lease, LeaseRequest, LeasedStep, Report, ReportBatch, ResultCursor,
+    ResultPage, RoundValue, RunView, StepView, Verdict,
+};
+use bue_model::{Chunk, Failure, FailureKind, JobId, Outcome, RunId, RunState, Timestamp, ValueRef};
+
+use crate::script::{Script, submission};
+
+/// What a test has at hand.
+pub(crate) struct World {
+    pub(crate) store: Arc<dyn JobStore>,
+    pub(crate) now: i64,
+    pub(crate) runs: u128,
+    /// What the worker asks for.
+    pub(crate) scopes: Vec<String>,
+    pub(crate) reverse: bool,
+}
+
+/// A job in the worker's hands.
+#[derive(Clone, Debug)]
+pub(crate) struct Held {
+    pub(crate) lease: Lease,
+    pub(crate) step: LeasedStep,
+}
+
+impl Held {
+    pub(crate) fn name(&self) -> &str {
+        &self.step.name
+    }
+
+    pub(crate) fn job(&self) -> JobId {
+        self.lease.job
+    }
+
+    /// The arguments, as texts: values as they are, elements as `chunk[index]`, gathered ones in brackets.
+    pub(crate) fn arguments(&self) -> Vec<String> {
+        self.lease.inputs.iter().map(argument).collect()
+    }
+}
+
+fn argument(input: &JobInput) -> String {
+    match input {
+        JobInput::Value(value) => text_of(value),
+        JobInput::Element { chunk, index } => format!("{}[{index}]", text_of(&chunk.value)),
+        JobInput::Gathered(values) => {
+            let texts: Vec<_> = values
+                .iter()
+                .map(|value| match value {
+                    Gathered::Value(value) => text_of(value),
+                    Gathered::Nothing => "-".to_owned(),
+                })
+                .collect();
+            format!("[{}]", texts.join(" "))
+        }
+    }
+}
+
+pub(crate) fn text_of(value: &ValueRef) -> String {
+    match value {
+        ValueRef::Inline(bytes) => String::from_utf8(bytes.to_vec()).expect("text"),
+        ValueRef::Blob(blob) => blob.hash.to_string(),
+        ValueRef::List(chunks) => format!("list of {}", chunks.iter().map(|chunk| chunk.count).sum::<u32>()),
+    }
+}
+
+pub(crate) fn value(text: &str) -> ValueRef {
+    ValueRef::Inline(text.as_bytes().to_vec().into())
+}
+
+/// A list in pieces of at most ten, called `c0`, `c1`, ...
+pub(crate) fn list(count: u32) -> Outcome {
+    let pieces = (0..count)
+        .step_by(10)
+        .map(|from| Chunk { count: (count - from).min(10), value: Box::new(value(&format!("c{}", from / 10))) });
+    Outcome::Completed { value: ValueRef::List(pieces.collect()), hints: Hints::default() }
+}
+
+pub(crate) fn completed(text: &str) -> Outcome {
+    Outcome::Completed { value: value(text), hints: Hints::default() }
+}
+
+pub(crate) fn failed(text: &str) -> Outcome {
+    Outcome::Failed(Failure::new(FailureKind::Raised, text))
+}
+
+pub(crate) const PENDING: Outcome = Outcome::Pending { delay_ms: None };
+pub(crate) const RESET: Outcome = Outcome::Reset { delay_ms: Some(0) };
+
+impl World {
+    pub(crate) fn new(store: Arc<dyn JobStore>) -> Self {
+        Self { store, now: 1_000_000, runs: 0, scopes: vec!["default".into()], reverse: false }
+    }
+
+    /// On SQLite in memory.
+    pub(crate) fn sqlite() -> Self {
+        Self::at(Path::new(":memory:"))
+    }
+
+    /// On SQLite in a file.
+    pub(crate) fn at(path: &Path) -> Self {
+        Self::new(Arc::new(SqliteStore::open(path, Durability::Off).expect("a store")))
+    }
+
+    pub(crate) fn time(&self) -> Timestamp {
+        Timestamp(self.now)
+    }
+
+    pub(crate) async fn submit(&mut self, script: Script) -> RunId {
+        self.runs += 1;
+        let submission = submission(self.runs, script.plan());
+        self.store.submit(self.time(), submission).await.expect("a run")
+    }
+
+    pub(crate) fn request(&self, count: u32) -> LeaseRequest {
+        let (scopes, reverse) = (self.scopes.clone(), self.reverse);
+        LeaseRequest { worker: "w1".into(), scopes, reverse, count, wait_ms: 0 }
+    }
+
+    /// Up to `count` jobs.
+    pub(crate) async fn lease(&mut self, count: u32) -> Vec<Held> {
+        let leased = self.store.lease(self.time(), self.request(count)).await.expect("leases");
+        let steps = leased.batch.steps;
+        let hold = |lease: Lease| Held { step: steps[lease.step as usize].clone(), lease };
+        leased.batch.leases.into_iter().map(hold).collect()
+    }
+
+    /// The names of up to a thousand jobs that are ready, leased.
+    pub(crate) async fn lease_names(&mut self) -> Vec<String> {
+        self.lease(1000).await.iter().map(|held| held.name().to_owned()).collect()
+    }
+
+    /// The one job that is ready.
+    pub(crate) async fn one(&mut self) -> Held {
+        let mut held = self.lease(10).await;
+        assert_eq!(held.len(), 1, "{:?}", held.iter().map(Held::name).collect::<Vec<_>>());
+        held.remove(0)
+    }
+
+    /// The one job that is ready, which must be this one.
+    pub(crate) async fn take(&mut self, name: &str) -> Held {
+        let held = self.one().await;
+        assert_eq!(held.name(), name);
+        held
+    }
+
+    pub(crate) async fn nothing(&mut self) {
+        let held = self.lease(10).await;
+        assert!(held.is_empty(), "{:?}", held.iter().map(Held::name).collect::<Vec<_>>());
+    }
+
+    pub(crate) async fn report(&mut self, held: &Held, outcome: Outcome) -> Verdict {
+        let report = Report { job: held.job(), token: held.lease.token, outcome, log: None, run_ms: 10 };
+        self.report_as_it_is(report).await
+    }
+
+    pub(crate) async fn report_as_it_is(&mut self, report: Report) -> Verdict {
+        let batch = ReportBatch { worker: "w1".into(), reports: vec![report] };
+        self.store.complete(self.time(), batch).await.expect("verdicts").remove(0)
+    }
+
+    /// Reports that is taken.
+    pub(crate) async fn tell(&mut self, held: &Held, outcome: Outcome) {
+        assert_eq!(self.report(held, outcome).await, Verdict::Accepted, "{}", held.name());
+    }
+
+    /// The one ready job, which must be this one, says this.
+    pub(crate) async fn answer(&mut self, name: &str, outcome: Outcome) -> Held {
+        let held = self.take(name).await;
+        self.tell(&held, outcome).await;
+        held
+    }
+
+    /// Runs everything that is ready, and what becomes ready by it, at this time.
+    pub(crate) async fn work(&mut self, mut answer: impl FnMut(&Held) -> Outcome) -> usize {
+        let mut done = 0;
+        loop {
+            let held = self.lease(100).await;
+            if held.is_empty() {
+                return done;
+            }
+            for held in held {
+                let outcome = answer(&held);
+                self.tell(&held, outcome).await;
+                done += 1;
+            }
+        }
+    }
+
+    pub(crate) async fn reap(&mut self) -> Vec<JobId> {
+        self.store.reap(self.time()).await.expect("reaped").jobs
+    }
+
+    /// The jobs among these that are lost.
+    pub(crate) async fn heartbeat(&mut self, held: &[&Held]) -> Vec<JobId> {
+        let leases = held.iter().map(|held| (held.job(), held.lease.token)).collect();
+        let heartbeat = Heartbeat { worker: "w1".into(), leases };
+        self.store.heartbeat(self.time(), heartbeat).await.expect("an answer").lost
+    }
+
+    pub(crate) async fn view(&self, run: RunId) -> RunView {
+        self.store.run(run).await.expect("a view").expect("the run")
+    }
+
+    pub(crate) async fn state(&self, run: RunId) -> RunState {
+        self.view(run).await.state
+    }
+
+    pub(crate) async fn step(&self, run: RunId, name: &str) -> StepView {
+        let view = self.view(run).await;
+        view.steps.into_iter().find(|step| step.name == name).expect("the step")
+    }
+
+    pub(crate) async fn job(&self, job: JobId) -> JobView {
+        self.store.job(job).await.expect("a view").expect("the job")
+    }
+
+    pub(crate) async fn page(&self, run: RunId) -> ResultPage {
+        self.store.results(run, ResultCursor::default()).await.expect("a page").expect("the run")
+    }
+
+    /// The results as one text: rounds in brackets, nothing as `-`.
+    pub(crate) async fn results(&self, run: RunId) -> String {
+        let page = self.page(run).await;
+        assert_eq!(page.next, None);
+        page.results.iter().map(|result| round_text(&result.value)).collect::<Vec<_>>().join(" ")
+    }
+}
+
+pub(crate) fn round_text(value: &RoundValue) -> String {
+    match value {
+        RoundValue::Nothing => "-".to_owned(),
+        RoundValue::Value(value) => text_of(value),
+        RoundValue::Rounds(rounds) => format!("[{}]", rounds.iter().map(round_text).collect::<Vec<_>>().join(" ")),
+    }
+}
