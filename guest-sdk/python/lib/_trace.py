@@ -41,7 +41,9 @@ def _text(error):
     if isinstance(error, SyntaxError) and error.filename is not None:
         return _cut(f"{error.msg} ({error.filename}, line {error.lineno})", _MOST_MESSAGE)
     try:
-        return _cut(str(error).rstrip(), _MOST_MESSAGE)
+        text = _cut(str(error).rstrip(), _MOST_MESSAGE)
+        # where the native stack ends, the interpreter raises without a word
+        return text or ("maximum recursion depth exceeded" if isinstance(error, RecursionError) else "")
     except BaseException as second:
         return f"<its __str__ raised {_name(type(second))}>"
 

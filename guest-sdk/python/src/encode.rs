@@ -118,6 +118,8 @@ impl<'a> Writer<'a> {
             Some(tuple) if matches!(place, Place::Whole) => self.put_items(value, None, tuple.as_slice()),
             _ => self.put(value),
         };
+        // values look at the limit before they are written, so the last one still has to
+        let written = written.and_then(|()| self.check_room(0));
         written.map_err(|refusal| self.explain(*refusal, place))
     }
 

@@ -40,10 +40,9 @@ pub(crate) fn raised(
         true => FailureKind::Limit,
         false => kind,
     };
-    describe(guest, error, inputs, vm).map_or_else(
-        |_| Failure::new(kind, format!("{} (and saying more about it raised again)", error.class().name())),
-        |(message, trace, retry_after_ms)| Failure { kind, message, trace, retry_after_ms },
-    )
+    let described = describe(guest, error, inputs, vm);
+    let (message, trace, retry_after_ms) = described.unwrap_or_else(|_| describe_natively(error, vm));
+    Failure { kind, message, trace, retry_after_ms }
 }
 
 /// The answer to a request that comes before `bue_init`.
@@ -60,6 +59,18 @@ pub(crate) fn words(helper: &PyObject, value: &PyObject, vm: &VirtualMachine) ->
 /// A Python text as ours.
 pub(crate) fn text(value: &PyObject, vm: &VirtualMachine) -> PyResult<String> {
     Ok(value.str(vm)?.to_string_lossy().into_owned())
+}
+
+/// Without any Python of ours: a step may have taken it apart.
+fn describe_natively(error: &PyBaseExceptionRef, vm: &VirtualMachine) -> Description {
+    const MOST_TRACE: usize = 16_000;
+    const MOST_MESSAGE: usize = 4000;
+    let mut trace = String::new();
+    let written = vm.write_exception(&mut trace, error);
+    debug_assert!(written.is_ok(), "a String takes everything");
+    let message = trace.lines().next_back().unwrap_or("an exception that cannot be shown");
+    let message = message.chars().take(MOST_MESSAGE).collect();
+    (message, Some(trace.chars().take(MOST_TRACE).collect()), None)
 }
 
 type Description = (String, Option<String>, Option<u64>);
