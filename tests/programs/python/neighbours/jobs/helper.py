@@ -1,0 +1,5 @@
+NAME = "helper"
+
+
+def fail():
+    raise ValueError("from helper")
