@@ -27,7 +27,11 @@ pub(crate) fn decode<T: DeserializeOwned>(reply: &Reply) -> Result<T, ClientErro
         let (server, address) = (reply.server, reply.address.clone());
         return Err(ClientError::OtherVersion { server, address, theirs: *version });
     }
-    postcard::from_bytes(message).map_err(|error| reply.not_ours(error.to_string()))
+    match postcard::take_from_bytes(message) {
+        Ok((message, [])) => Ok(message),
+        Ok((_, rest)) => Err(reply.not_ours(format!("{} bytes too many", rest.len()))),
+        Err(error) => Err(reply.not_ours(error.to_string())),
+    }
 }
 
 /// The message of a JSON answer.

@@ -64,8 +64,11 @@ pub(crate) fn decode<T: DeserializeOwned>(headers: &HeaderMap, body: &[u8]) -> R
         return Err(wrong_type(found, "send application/vnd.bue.postcard"));
     }
     match body.split_first() {
-        Some((&WIRE_VERSION, message)) => postcard::from_bytes(message)
-            .map_err(|error| Refusal::bad_request(format!("the body is no message of ours: {error}"), "")),
+        Some((&WIRE_VERSION, message)) => match postcard::take_from_bytes(message) {
+            Ok((message, [])) => Ok(message),
+            Ok((_, rest)) => Err(not_ours(&format!("{} bytes too many", rest.len()))),
+            Err(error) => Err(not_ours(&error.to_string())),
+        },
         Some((version, _)) => {
             let message = format!("the body is of version {version} and this server speaks version {WIRE_VERSION}");
             let hint = "install the same release of bue on both sides";
@@ -73,6 +76,10 @@ pub(crate) fn decode<T: DeserializeOwned>(headers: &HeaderMap, body: &[u8]) -> R
         }
         None => Err(Refusal::bad_request("the body is empty", "")),
     }
+}
+
+fn not_ours(why: &str) -> Refusal {
+    Refusal::bad_request(format!("the body is no message of ours: {why}"), "send what the client of this release sends")
 }
 
 /// A JSON message.

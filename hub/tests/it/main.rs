@@ -1,6 +1,8 @@
 //! What the hub and the bucket promise, tested on the real things: SQLite in memory or in a file, HTTP on port 0.
 //!
 //! The contract of a [`bue_hub::JobStore`] is written once, over any store, with time moved by hand.
+#![expect(clippy::expect_used, clippy::panic, reason = "a test says what it expects")]
+#![expect(clippy::cast_possible_truncation, clippy::cast_possible_wrap, reason = "numbers of tests are small")]
 
 mod bucket;
 mod contract;

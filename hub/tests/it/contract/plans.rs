@@ -7,6 +7,9 @@ use bue_model::{CallIndex, Input, Node, NodeId, Plan, StepIndex};
 use crate::script::{Script, submission};
 use crate::world::World;
 
+/// Makes a bad plan of a good one.
+type Spoil = fn(&mut Plan);
+
 /// Two calls, and a loop with a call in it.
 fn good() -> Plan {
     let mut script = Script::new();
@@ -38,7 +41,7 @@ fn inner(plan: &mut Plan) -> &mut bue_model::JobNode {
 }
 
 pub(crate) async fn a_bad_plan_is_refused_and_leaves_nothing(world: World) {
-    let spoilt: Vec<(&str, fn(&mut Plan))> = vec![
+    let spoilt: Vec<(&str, Spoil)> = vec![
         ("another version", |plan| plan.version = 2),
         ("no such step", |plan| job(plan, 0).step = StepIndex(99)),
         ("no such call", |plan| job(plan, 0).call = CallIndex(99)),
