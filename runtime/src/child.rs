@@ -38,6 +38,8 @@ impl Child {
         ours.set_nonblocking(true).map_err(cannot)?;
         let mut command = Command::new(program);
         command.args(arguments).env_clear().current_dir("/").kill_on_drop(true);
+        // Ctrl-C goes to a terminal's whole group: what becomes of the children is for their parent to decide
+        command.process_group(0);
         command.stdin(Stdio::from(OwnedFd::from(theirs))).stdout(Stdio::null()).stderr(Stdio::piped());
         let mut process = command.spawn().map_err(cannot)?;
         // the command holds the child's end of the socket, and the child's death must close it
