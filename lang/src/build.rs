@@ -48,6 +48,7 @@ pub(crate) fn build<'t>(tree: &'t Tree<'_>, cut: bool, complaints: &mut Complain
         results: Names::new(),
         results_of_file: HashMap::new(),
         ended: HashMap::new(),
+        ended_definitions: HashMap::new(),
         lost: &tree.lost,
         cut,
         suggester: Suggester::default(),
@@ -76,6 +77,8 @@ struct Builder<'t, 'c, 's> {
     results_of_file: HashMap<&'t str, Span>,
     /// Results of loop bodies that have ended, and where they were bound.
     ended: HashMap<&'t str, Span>,
+    /// Steps and pipes of loop bodies that have ended.
+    ended_definitions: HashMap<&'t str, Definition>,
     lost: &'t HashSet<&'t str>,
     cut: bool,
     suggester: Suggester,
@@ -98,7 +101,7 @@ impl<'t> Builder<'t, '_, '_> {
         self.results.enter();
         let bodies = self.define(block, settings);
         let nodes = self.statements(block, bodies);
-        self.definitions.leave();
+        self.ended_definitions.extend(self.definitions.leave());
         self.results.leave();
         nodes
     }

@@ -94,7 +94,8 @@ impl Formatter<'_> {
         let text = comment.of(self.text).trim_end();
         let start = comment.start as usize;
         let line_start = self.text.get(..start).and_then(|before| before.rfind(['\n', '\r'])).map_or(0, |at| at + 1);
-        let alone = self.text.get(line_start..start).unwrap_or_default().trim_start_matches('\u{feff}').trim().is_empty();
+        let alone =
+            self.text.get(line_start..start).unwrap_or_default().trim_start_matches('\u{feff}').trim().is_empty();
         match alone && line_start >= self.at {
             true => {
                 self.begin_line(comment, LineKind::Comment { width: start - line_start });

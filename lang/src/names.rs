@@ -37,15 +37,14 @@ impl<'t, T: Copy> Names<'t, T> {
         self.blocks.push(Vec::new());
     }
 
-    /// Forgets the names of the innermost block and gives them back.
-    pub(crate) fn leave(&mut self) -> Vec<&'t str> {
+    /// Forgets the names of the innermost block, and gives back what they meant.
+    pub(crate) fn leave(&mut self) -> Vec<(&'t str, T)> {
         let names = self.blocks.pop().unwrap_or_default();
-        for name in &names {
-            if let Some(stack) = self.meanings.get_mut(name) {
-                stack.pop();
-            }
-        }
-        names
+        let forget = |name| {
+            let (meaning, _) = self.meanings.get_mut(name)?.pop()?;
+            Some((name, meaning))
+        };
+        names.into_iter().filter_map(forget).collect()
     }
 
     pub(crate) fn define(&mut self, name: &'t str, meaning: T) {

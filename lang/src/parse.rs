@@ -150,6 +150,10 @@ impl<'a> Parser<'a, '_, '_> {
             Kind::Line => "the end of the line".into(),
             Kind::End => "the end of the file".into(),
             Kind::Code | Kind::OpenCode => "code".into(),
+            Kind::Other if !is_visible(self.text_of(token)) => {
+                let number = self.text_of(token).chars().next().map_or(0, u32::from);
+                format!("the invisible character U+{number:04X}")
+            }
             _ => quoted(self.text_of(token)),
         }
     }
@@ -178,6 +182,12 @@ impl<'a> Parser<'a, '_, '_> {
         let unit = self.unit_width();
         indent.of(self.text).bytes().map(|byte| if byte == b'\t' { unit } else { 1 }).sum()
     }
+}
+
+fn is_visible(text: &str) -> bool {
+    !text.contains(|char: char| {
+        char.is_whitespace() || char.is_control() || matches!(char, '\u{200b}'..='\u{200f}' | '\u{feff}')
+    })
 }
 
 /// A text in backquotes, shortened for messages.

@@ -52,7 +52,8 @@ fn settings_text(settings: &Settings) -> String {
     say(settings.timeout_ms() != usual.timeout_ms(), format!("!timeout {}", time_text(settings.timeout_ms())));
     say(settings.retries != usual.retries, format!("!retries {}", settings.retries));
     if let Some((first, last)) = settings.every_ms {
-        say(true, format!("!every {}..{}", time_text(first), time_text(last)));
+        let range = if first == last { String::new() } else { format!("..{}", time_text(last)) };
+        say(true, format!("!every {}{range}", time_text(first)));
     }
     say(settings.pending_limit_ms != usual.pending_limit_ms, format!("!for {}", time_text(settings.pending_limit_ms)));
     if let Some(rate) = &settings.rate {
@@ -68,7 +69,7 @@ fn settings_text(settings: &Settings) -> String {
 /// In the largest unit that gives a whole number.
 fn time_text(ms: u64) -> String {
     let units = [(86_400_000, "d"), (3_600_000, "h"), (60_000, "m"), (1_000, "s")];
-    let unit = units.into_iter().find(|(size, _)| ms >= *size && ms % size == 0);
+    let unit = units.into_iter().find(|(size, _)| ms >= *size && ms.is_multiple_of(*size));
     unit.map_or_else(|| format!("{ms}ms"), |(size, name)| format!("{}{name}", ms / size))
 }
 

@@ -19,7 +19,8 @@ impl Suggester {
     /// The candidate with the fewest changes, if they are few for the word's length.
     pub(crate) fn nearest<'n>(&mut self, word: &str, candidates: impl IntoIterator<Item = &'n str>) -> Option<&'n str> {
         let word: Vec<char> = word.chars().flat_map(char::to_lowercase).collect();
-        let allowed = (word.len() / 3).clamp(1, 4);
+        // of short words everything is near: only the case may differ
+        let allowed = (word.len() / 3).min(4);
         let mut best = None;
         for candidate in candidates {
             let other: Vec<char> = candidate.chars().flat_map(char::to_lowercase).collect();
@@ -29,7 +30,7 @@ impl Suggester {
                 continue;
             }
             let changes = distance(&word, &other);
-            if changes <= allowed && best.is_none_or(|(fewest, _)| changes < fewest) {
+            if changes <= allowed && best.is_none_or(|best| (changes, candidate) < best) {
                 best = Some((changes, candidate));
             }
         }

@@ -42,6 +42,7 @@ impl<'t> Builder<'t, '_, '_> {
         self.bind(&parts.variable, fan_out.map(|(id, _)| Input::Loop(id)));
         let last = self.call(&parts.call, Standing::Statement(Some(&statement.result)), &mut body);
         self.results.leave();
+        self.ended.insert(&parts.variable.text, parts.variable.span);
         let ((id, over), last) = fan_out.zip(last)?;
         let line = self.complaints.lines.line(statement.span.start);
         let variable = parts.variable.text.to_string();

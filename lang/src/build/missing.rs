@@ -62,6 +62,12 @@ impl<'t> Builder<'t, '_, '_> {
         }
         let message = format!("there is no pipe or step `{}`", name.text);
         let draft = Draft::new(code::UNKNOWN_TARGET, name.span, message);
+        if let Some(ended) = self.ended_definitions.get(&*name.text) {
+            let (what, span) = self.describe(*ended);
+            let draft = draft.and(span, format!("this {what} ended with its loop"));
+            self.complain(draft.hint("indent this line into the loop, or define the name outside"));
+            return;
+        }
         let nearest = self.suggester.nearest(&name.text, self.definitions.known());
         let hint = match nearest {
             Some(nearest) => format!("did you mean `{nearest}()`?"),

@@ -26,7 +26,13 @@ pub(super) fn between(before: &Piece, piece: &Piece) -> &'static str {
         (_, Some(b',' | b')' | b']' | b':')) | (Some(b'(' | b'['), _) => "",
         (Some(b'=' | b'|' | b',' | b'$' | b'@'), _) | (_, Some(b'=' | b'|' | b'!' | b'$' | b'@')) => " ",
         // a call's, or an import's, whose language is kept as it is
-        (_, Some(b'(')) => if before.raw { " " } else { "" },
+        (_, Some(b'(')) => {
+            if before.raw {
+                " "
+            } else {
+                ""
+            }
+        }
         (Some(b')'), _) => " ",
         (Some(b'!'), _) => "",
         _ => apart,

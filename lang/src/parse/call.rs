@@ -44,10 +44,10 @@ impl<'a> Parser<'a, '_, '_> {
     fn call(&mut self, target: Name<'a>, depth: u32) -> Parsed<Call<'a>> {
         let opening = self.next();
         if depth == MAX_DEPTH {
+            self.skip_brackets();
             let message = format!("calls inside calls, more than {MAX_DEPTH} deep");
-            return self.fail(
-                Draft::new(code::TOO_DEEP, target.span, message).hint("give results names: `r = p()`, then `q(r)`"),
-            );
+            let draft = Draft::new(code::TOO_DEEP, target.span, message);
+            return self.fail(draft.hint("give results names: `r = p()`, then `q(r)`"));
         }
         let mut arguments = Vec::new();
         loop {

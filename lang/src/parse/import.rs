@@ -1,5 +1,7 @@
 //! `import python (f as a, g) file`
 
+use bue_model::plan::Language;
+
 use super::{Parsed, Parser, Reported, quoted};
 use crate::code;
 use crate::complaint::Draft;
@@ -12,16 +14,8 @@ impl<'a> Parser<'a, '_, '_> {
     /// At the word `import`.
     pub(super) fn import(&mut self, width: usize) -> Parsed<Import<'a>> {
         self.next();
-        let language = self.import_language()?;
-        let Some(opening) = self.eat(b'(') else {
-            let draft = self.unexpected(code::BAD_IMPORT, "`(` and the functions to import").hint(SHAPE);
-            return self.fail(draft);
-        };
+        let (language, opening) = self.import_language()?;
         let items = self.items(opening, width)?;
-        if items.is_empty() {
-            let span = opening.span.to(self.last().span);
-            self.complain(Draft::new(code::BAD_IMPORT, span, "this imports nothing").hint(SHAPE));
-        }
         if let Some(language) = language {
             items.iter().for_each(|item| self.check_function(language, &item.function));
         }
@@ -29,7 +23,8 @@ impl<'a> Parser<'a, '_, '_> {
         Ok(Import { language, items, code })
     }
 
-    fn import_language(&mut self) -> Parsed<Option<bue_model::plan::Language>> {
+    /// The language, and the bracket behind it.
+    fn import_language(&mut self) -> Parsed<(Option<Language>, Token)> {
         let first = self.peek().span;
         while !self.at_line_end() && !self.is_mark(b'(') {
             self.next();
@@ -39,22 +34,31 @@ impl<'a> Parser<'a, '_, '_> {
             let draft = self.unexpected(code::BAD_IMPORT, "a language").hint(SHAPE);
             return self.fail(draft);
         }
+        let Some(opening) = self.eat(b'(') else {
+            let draft = self.unexpected(code::BAD_IMPORT, "`(` and the functions to import").hint(SHAPE);
+            return self.fail(draft);
+        };
         self.layout.raw.push(span);
-        Ok(self.language(span))
+        Ok((self.language(span), opening))
     }
 
     /// Up to and with the closing parenthesis. Items that cannot be read are left out.
     fn items(&mut self, opening: Token, width: usize) -> Parsed<Vec<Item<'a>>> {
         let mut items = Vec::new();
+        let first = self.at;
         loop {
             self.gap();
-            if self.eat(b')').is_some() {
+            if let Some(closing) = self.eat(b')') {
+                if self.at == first + 1 {
+                    let span = opening.span.to(closing.span);
+                    self.complain(Draft::new(code::BAD_IMPORT, span, "this imports nothing").hint(SHAPE));
+                }
                 return Ok(items);
             }
-            if let Ok(item) = self.item() {
-                items.push(item);
-            } else {
-                self.skip_item(width)?;
+            let start = self.at;
+            match self.item(opening) {
+                Ok(item) => items.push(item),
+                Err(_) => self.skip_item(start, width)?,
             }
             self.gap();
             if self.eat(b',').is_none() && !self.is_mark(b')') {
@@ -72,11 +76,11 @@ impl<'a> Parser<'a, '_, '_> {
         self.unexpected(code, expected).and(opening.span, "for the bracket opened here")
     }
 
-    fn item(&mut self) -> Parsed<Item<'a>> {
+    fn item(&mut self, opening: Token) -> Parsed<Item<'a>> {
         let function = self.item_function()?;
         self.gap();
         let name = if self.is_word("as") { Some(self.alias()?) } else { None };
-        let settings = self.item_settings()?;
+        let settings = self.item_settings(opening)?;
         let name = match name {
             Some(name) => name,
             None => self.name_of_function(&function)?,
@@ -104,7 +108,7 @@ impl<'a> Parser<'a, '_, '_> {
         self.expect_name(code::BAD_IMPORT, "a name behind `as`", "as")
     }
 
-    fn item_settings(&mut self) -> Parsed<Vec<crate::tree::Setting>> {
+    fn item_settings(&mut self, opening: Token) -> Parsed<Vec<crate::tree::Setting>> {
         let mut settings = Vec::new();
         self.gap();
         while self.at_setting() {
@@ -117,7 +121,9 @@ impl<'a> Parser<'a, '_, '_> {
                 let draft = self.unexpected(code::BAD_IMPORT, "`,` or `)`");
                 self.fail(draft.hint("the name stands before the settings: `function as name !priority 9`"))
             }
-            _ => self.fail(self.unexpected(code::BAD_IMPORT, "`,` or `)`").hint("items are separated by commas")),
+            _ => {
+                self.fail(self.unclosed(code::BAD_IMPORT, opening, "`,` or `)`").hint("items are separated by commas"))
+            }
         }
     }
 
@@ -134,11 +140,14 @@ impl<'a> Parser<'a, '_, '_> {
     }
 
     /// To the comma or parenthesis that ends an item which could not be read.
-    fn skip_item(&mut self, width: usize) -> Parsed<()> {
+    fn skip_item(&mut self, start: usize, width: usize) -> Parsed<()> {
         let mut depth = 0_u32;
         loop {
             match self.kind() {
-                Kind::Mark(b',' | b')') if depth == 0 => return Ok(()),
+                Kind::Mark(b',' | b')') if depth == 0 => {
+                    self.lose(start);
+                    return Ok(());
+                }
                 Kind::Mark(b'(' | b'[') => depth += 1,
                 Kind::Mark(b')' | b']') => depth = depth.saturating_sub(1),
                 Kind::Line if self.looks_like_statement(width) => return Err(Reported),

@@ -24,6 +24,10 @@ impl<'a> Parser<'a, '_, '_> {
             self.skip_statement(start, width);
         }
         let body = self.loop_body(span, width, source.is_some())?;
+        if let (true, Some(variable)) = (body.statements.is_empty(), &variable) {
+            // what was meant to be the body will miss it
+            self.lose_name(variable);
+        }
         Ok(Loop { span, variable, source, body })
     }
 
@@ -31,7 +35,8 @@ impl<'a> Parser<'a, '_, '_> {
         let (variable, source) = self.variable_in_call(code::BAD_LOOP)?;
         if self.eat(b':').is_none() {
             let draft = self.unexpected(code::BAD_LOOP, "`:`");
-            self.complain(draft.hint(format!("`for {} in {}(…):`", variable.text, source.target.text)));
+            let call = super::quoted(source.span.of(self.text));
+            self.complain(draft.hint(format!("a colon ends the line, behind {call}")));
             return Ok((variable, source));
         }
         if !self.at_line_end() {
@@ -45,7 +50,8 @@ impl<'a> Parser<'a, '_, '_> {
     fn variable_in_call(&mut self, code: &'static str) -> Parsed<(Name<'a>, Call<'a>)> {
         let variable = self.expect_name(code, "a name for the element", "in")?;
         if !self.is_word("in") {
-            let draft = self.unexpected(code, "`in`").hint(format!("`for {} in pipe():`", variable.text));
+            let first = variable.text.split(' ').next().unwrap_or_default();
+            let draft = self.unexpected(code, "`in`").hint(format!("`for {first} in pipe()`"));
             return self.fail(draft);
         }
         self.next();

@@ -18,6 +18,7 @@ impl<'a> Parser<'a, '_, '_> {
     pub(super) fn name(&mut self, stop: &str) -> Option<Name<'a>> {
         let first = self.peek();
         match first.kind {
+            Kind::Word if self.text_of(first) == stop => None,
             Kind::Word => {
                 self.next();
                 self.name_parts(stop);
@@ -71,10 +72,16 @@ impl<'a> Parser<'a, '_, '_> {
         let mut chars = text.chars();
         let good = chars.next().is_some_and(begins_word) && chars.all(|char| char == ' ' || continues_word(char));
         if !good {
-            self.complain(bad_name(text, span));
+            self.bad_name(text, span);
         }
         self.check_length(text, span);
         Name { text: Cow::Borrowed(text), span }
+    }
+
+    /// A name that cannot be one is not looked for, and not missed.
+    fn bad_name(&mut self, text: &'a str, span: Span) {
+        self.complain(bad_name(text, span));
+        self.lost.extend(text.split(' '));
     }
 
     fn check_length(&mut self, text: &str, span: Span) {
@@ -101,7 +108,7 @@ impl<'a> Parser<'a, '_, '_> {
         }
         let span = name.span.to(self.last().span);
         let text = span.of(self.text);
-        self.complain(bad_name(text, span));
+        self.bad_name(text, span);
         Some(Name { text: Cow::Borrowed(text), span })
     }
 }

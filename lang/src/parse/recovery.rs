@@ -1,13 +1,28 @@
 //! Where to go on after a mistake, so that it costs one complaint and the rest of the file is still read.
 
+use std::borrow::Cow;
+
 use super::Parser;
 use crate::lexer::Kind;
+use crate::tree::Name;
 
-impl Parser<'_, '_, '_> {
+impl<'a> Parser<'a, '_, '_> {
     /// To the end of the statement that began at token `start`, its open brackets and its deeper lines included.
     pub(super) fn recover(&mut self, start: usize, width: usize) {
         self.skip_statement(start, width);
         self.skip_deeper_lines(width);
+        self.lose(start);
+    }
+
+    /// Notes a name as one that nobody shall be said to miss.
+    pub(super) fn lose_name(&mut self, name: &Name<'a>) {
+        if let Cow::Borrowed(text) = name.text {
+            self.lost.extend(text.split(' '));
+        }
+    }
+
+    /// Notes the words since token `start` as not read.
+    pub(super) fn lose(&mut self, start: usize) {
         let words = self.tokens.get(start..self.at).unwrap_or_default().iter().filter(|token| token.kind == Kind::Word);
         self.lost.extend(words.map(|token| token.span.of(self.text)));
     }
@@ -26,6 +41,14 @@ impl Parser<'_, '_, '_> {
                 kind => depth = count_bracket(depth, kind),
             }
             self.next();
+        }
+    }
+
+    /// Behind the bracket that closes the one just opened.
+    pub(super) fn skip_brackets(&mut self) {
+        let mut depth = 1;
+        while depth > 0 && self.kind() != Kind::End {
+            depth = count_bracket(depth, self.next().kind);
         }
     }
 

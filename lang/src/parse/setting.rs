@@ -111,9 +111,12 @@ impl Parser<'_, '_, '_> {
 
     /// Steps over the value; its span is empty if there is none.
     fn value_span(&mut self, name: &str, place: Place, from: Span) -> Span {
+        if place == Place::Item {
+            self.gap();
+        }
         let first = self.at;
         let mut depth = 0_u32;
-        while !self.at_line_end() && !(place == Place::Item && self.ends_item_value(name, depth)) {
+        while !self.at_line_end() && (place == Place::Line || !self.ends_item_value(name, depth)) {
             depth = match self.next().kind {
                 Kind::Mark(b'(' | b'[') => depth.saturating_add(1),
                 Kind::Mark(b')' | b']') => depth.saturating_sub(1),
@@ -135,6 +138,7 @@ impl Parser<'_, '_, '_> {
             // `pandas!=2` is a requirement, not a setting
             Kind::Mark(b'!') => self.peek_at(1).kind != Kind::Mark(b'='),
             Kind::Mark(b'$') => true,
+            Kind::Word => self.is_word("as"),
             Kind::Mark(b'@') => name != "requires",
             Kind::Mark(b',') => depth == 0 && !self.list_goes_on(name),
             _ => false,
@@ -147,9 +151,8 @@ impl Parser<'_, '_, '_> {
         match name {
             "allow" => {
                 let capability = ["net", "secret", "postgres"].contains(&self.text_of(first));
-                capability
-                    && matches!(second.kind, Kind::Word | Kind::Number | Kind::Quoted)
-                    && self.text_of(second) != "as"
+                let named = matches!(second.kind, Kind::Word | Kind::Number | Kind::Quoted | Kind::Mark(b'*' | b'['));
+                capability && named && self.text_of(second) != "as"
             }
             "requires" => matches!(first.kind, Kind::Mark(b'<' | b'>' | b'=' | b'~' | b'!')),
             _ => false,

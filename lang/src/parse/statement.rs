@@ -23,7 +23,7 @@ impl<'a> Parser<'a, '_, '_> {
             }
             let statement = self.statement(here);
             if statement.is_some() && here > width {
-                self.odd_indent(indent, here, "nothing above opens a block here");
+                self.odd_indent(indent, here, "nothing above opens a block here", "indent it like the line above");
             }
             block.statements.extend(statement);
         }
@@ -138,10 +138,11 @@ impl<'a> Parser<'a, '_, '_> {
     }
 
     /// Warns, once for each width in a row, that lines are indented in a way of their own.
-    pub(super) fn odd_indent(&mut self, indent: Span, width: usize, why: &str) {
+    pub(super) fn odd_indent(&mut self, indent: Span, width: usize, why: &str, hint: &str) {
         if self.odd_width.replace(width) != Some(width) {
-            let message = format!("this line is indented by {width} columns, but {why}");
-            self.complain(Draft::new(code::ODD_INDENT, indent.after(), message));
+            let columns = if width == 1 { "column" } else { "columns" };
+            let message = format!("this line is indented by {width} {columns}, but {why}");
+            self.complain(Draft::new(code::ODD_INDENT, indent.after(), message).hint(hint));
         }
     }
 
@@ -151,7 +152,8 @@ impl<'a> Parser<'a, '_, '_> {
         let unit = self.unit_width();
         if width != outer + unit {
             let why = format!("one level is {unit} columns in this file");
-            self.odd_indent(indent, width, &why);
+            let blanks = " ".repeat(width.saturating_sub(outer).min(16));
+            self.odd_indent(indent, width, &why, &format!("indent by {unit} columns, or say `TAB = '{blanks}'` above"));
         }
     }
 

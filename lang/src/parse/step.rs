@@ -90,8 +90,17 @@ impl<'a> Parser<'a, '_, '_> {
     fn check_step_indent(&mut self, lines: &mut Lines<'_>, indent: Span, outer: usize) {
         let here = self.width(indent);
         match *lines.width.get_or_insert(here) {
-            first if first != here => self.odd_indent(indent, here, &format!("the line above by {first}")),
-            first if first <= outer => self.odd_indent(indent, here, "the lines of a step are indented"),
+            first if first != here => {
+                self.odd_indent(
+                    indent,
+                    here,
+                    &format!("the line above by {first}"),
+                    "indent all lines of a step alike",
+                );
+            }
+            first if first <= outer => {
+                self.odd_indent(indent, here, "the lines of a step are indented", "put four blanks in front of each");
+            }
             _ if lines.language.is_none() => self.check_unit(indent, outer),
             _ => {}
         }
@@ -223,7 +232,7 @@ impl<'a> Parser<'a, '_, '_> {
         if missing.is_empty() {
             return;
         }
-        let message = format!("step {} has {}", quoted(&name.text), missing.join(" and "));
+        let message = format!("step {} has {}", quoted(&name.text), missing.join(", "));
         let draft = Draft::new(code::STEP_INCOMPLETE, name.span, message);
         self.complain(
             draft.hint("below the name stand language, function or table, and path or code, each on an indented line"),

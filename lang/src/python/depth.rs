@@ -37,10 +37,10 @@ impl Depth {
     fn add(&mut self, kind: TokenKind) {
         match kind {
             TokenKind::Lpar | TokenKind::Lsqb | TokenKind::Lbrace | TokenKind::Indent | TokenKind::FStringStart => {
-                self.open()
+                self.open();
             }
             TokenKind::Rpar | TokenKind::Rsqb | TokenKind::Rbrace | TokenKind::Dedent | TokenKind::FStringEnd => {
-                self.close()
+                self.close();
             }
             TokenKind::Comma | TokenKind::Newline | TokenKind::Semi => self.reset(),
             kind => self.deepen(weight(kind)),

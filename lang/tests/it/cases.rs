@@ -68,7 +68,7 @@ fn same_job(want: &Value, job: &Value) -> bool {
 /// One original left quotes a part of the path; the other and we take them off.
 fn same_source(want: &Value, ours: &Value) -> bool {
     let path = |value: &Value| value["file"].as_str().map(|path| path.trim_matches('"').to_owned());
-    let code = |value: &Value| value["inline"].as_str().map(|code| dedented(code));
+    let code = |value: &Value| value["inline"].as_str().map(dedented);
     path(want) == path(ours) && code(want) == code(ours)
 }
 

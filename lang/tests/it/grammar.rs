@@ -14,7 +14,8 @@ fn every_rule_has_programs_that_are_read_without_an_error() {
             assert!(!programs.is_empty(), "no program: {rule}");
             for program in programs {
                 let path = here().join("suite").join(format!("{program}.bue"));
-                let text = std::fs::read_to_string(&path).unwrap_or_else(|_| panic!("{program} is not in the suite: {rule}"));
+                let text =
+                    std::fs::read_to_string(&path).unwrap_or_else(|_| panic!("{program} is not in the suite: {rule}"));
                 let compiled = compile(Script { path: &program, text: &text });
                 assert!(compiled.plan.is_some(), "{program}: {:?}", compiled.complaints);
             }
@@ -25,7 +26,12 @@ fn every_rule_has_programs_that_are_read_without_an_error() {
 
 fn ebnf_blocks() -> Vec<String> {
     let grammar = std::fs::read_to_string(here().join("GRAMMAR.md")).expect("the grammar");
-    grammar.split("```ebnf\n").skip(1).filter_map(|rest| rest.split_once("```")).map(|(block, _)| block.to_owned()).collect()
+    grammar
+        .split("```ebnf\n")
+        .skip(1)
+        .filter_map(|rest| rest.split_once("```"))
+        .map(|(block, _)| block.to_owned())
+        .collect()
 }
 
 /// Rules end with the remark that names their programs; alternatives on lines of their own have one each.

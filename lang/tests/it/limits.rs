@@ -4,11 +4,11 @@ use bue_lang::{MAX_COMPLAINTS, MAX_NODES, MAX_SCRIPT};
 
 use crate::common::{codes, compile};
 
-const MEGABYTE: usize = 1024 * 1024;
+/// Each would take minutes if every character were looked at once for every other one.
+const LARGE: usize = 256 * 1024;
 
 #[test]
-fn a_megabyte_of_anything_ends_in_an_answer() {
-    // Each would take minutes if a character were looked at once for every other one.
+fn much_of_anything_ends_in_an_answer() {
     for (head, piece) in [
         ("p", "("),
         ("p = ", "("),
@@ -69,10 +69,23 @@ fn a_megabyte_of_anything_ends_in_an_answer() {
         ("", ")\n"),
         ("", "import (\n"),
     ] {
-        let text = format!("{head}{}", piece.repeat(MEGABYTE / piece.len()));
+        let text = format!("{head}{}", piece.repeat(LARGE / piece.len()));
         let compiled = compile(&text);
         assert!(compiled.complaints.len() <= MAX_COMPLAINTS + 1, "{head}{piece}");
     }
+}
+
+#[test]
+fn a_megabyte_of_steps_pipes_and_calls_is_a_plan() {
+    let part = |at: usize| {
+        format!(
+            "!priority {at}\nstep {at}:  # one\n    python\n    f\n    `\n    def f(x):\n        return x\n    `\np{at} = step {at} | step {at}\nr{at} = p{at}()\n"
+        )
+    };
+    let text: String = (0..10_000).map(part).collect();
+    assert!(text.len() > 1024 * 1024);
+    let plan = compile(&text).plan.expect("no mistake");
+    assert_eq!((plan.steps.len(), plan.nodes.len()), (10_000, 20_000));
 }
 
 #[test]

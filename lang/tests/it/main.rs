@@ -1,4 +1,5 @@
 //! The language from outside: programs with their complaints beside them, hostile bytes, and what is promised of each.
+#![expect(clippy::expect_used, reason = "a test says what it expects, in its helpers too")]
 
 mod cases;
 mod common;
@@ -6,4 +7,5 @@ mod grammar;
 mod limits;
 mod pages;
 mod robust;
+mod sources;
 mod suite;

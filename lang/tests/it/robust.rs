@@ -2,7 +2,10 @@
 
 use std::sync::LazyLock;
 
-use bue_lang::{FileText, Purpose, Script, check_sources, compile, format, plan_json, plan_mermaid, plan_text, python, render};
+use bue_lang::{
+    Complaint, FileText, Purpose, Script, check_sources, compile, format, plan_json, plan_mermaid, plan_text, python,
+    render,
+};
 use proptest::prelude::*;
 
 use crate::common::{here, programs};
@@ -85,7 +88,7 @@ const PYTHON: &[&str] = &[
 ];
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn any_text_ends_in_an_answer(text in any::<String>()) {
@@ -147,8 +150,9 @@ fn place(text: &str, part: f64) -> usize {
 fn answers(text: &str) {
     let script = Script { path: "any.bue", text };
     let compiled = compile(script);
-    let files =
-        |path: &str| if path.len() % 2 == 0 { FileText::Text("def f(a): pass".into()) } else { FileText::Missing };
+    let files = |path: &str| {
+        if path.len().is_multiple_of(2) { FileText::Text("def f(a): pass".into()) } else { FileText::Missing }
+    };
     let of_files = check_sources(script, &compiled, Purpose::Run, files);
     for complaint in compiled.complaints.iter().chain(&of_files) {
         assert!(!complaint.labels.is_empty(), "{text:?}");
@@ -159,7 +163,7 @@ fn answers(text: &str) {
             assert!(render(complaint, script, color).contains(complaint.code), "{text:?}");
         }
     }
-    assert_eq!(compiled.plan.is_some(), !compiled.complaints.iter().any(|complaint| complaint.is_error()), "{text:?}");
+    assert_eq!(compiled.plan.is_some(), !compiled.complaints.iter().any(Complaint::is_error), "{text:?}");
     if let Some(plan) = &compiled.plan {
         let _ = (plan_json(plan).to_string(), plan_text(plan), plan_mermaid(plan));
         let once = format(script).expect("no errors");

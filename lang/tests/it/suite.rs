@@ -48,12 +48,7 @@ fn plans_of_the_suite_survive_storage_and_printing() {
         let text = read(&path);
         let Some(plan) = compile(Script { path: "x.bue", text: &text }).plan else { continue };
         let stored = serde_json::to_string(&plan).expect("a plan is plain data");
-        assert_eq!(
-            serde_json::from_str::<Plan>(&stored).expect("what was stored"),
-            plan,
-            "{}",
-            path.display()
-        );
+        assert_eq!(serde_json::from_str::<Plan>(&stored).expect("what was stored"), plan, "{}", path.display());
         let jobs = plan_json(&plan).to_string().matches("\"kind\":\"job\"").count();
         assert_eq!(
             plan_mermaid(&plan)

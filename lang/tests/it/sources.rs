@@ -1,0 +1,120 @@
+//! Scripts against the files their steps name.
+
+use std::cell::RefCell;
+
+use bue_lang::{Complaint, FileText, Purpose, Script, check_sources, compile};
+
+const FILE: &str = "\
+import helpers
+def none(): pass
+def one(a): pass
+def two(a, b=1, *, c=2): pass
+async def any(*a): pass
+class Api:
+    def get(self, a): pass
+";
+
+#[test]
+fn functions_are_looked_for_in_their_file() {
+    let items = "none, oen, Api.get as g, Api.put as p, helpers.x as x, Api as api";
+    assert_eq!(
+        said(&format!("import python ({items}) steps.py")),
+        [
+            "E0051 1:22 there is no function `oen` for step `oen`",
+            "E0051 1:41 there is no function `Api.put` for step `p`"
+        ]
+    );
+}
+
+#[test]
+fn a_missing_file_is_a_warning_for_check_and_an_error_for_run() {
+    let text = "import python (f, g) missing.py\nf()\ng()";
+    assert_eq!(codes(text, Purpose::Check), ["W0009"]);
+    assert_eq!(codes(text, Purpose::Run), ["E0050"]);
+}
+
+#[test]
+fn a_folder_is_no_source_of_python_or_sql() {
+    assert_eq!(said("import python (f) folder"), ["E0054 1:19 `folder` is not a text file"]);
+    assert_eq!(said("import sqlite3 (f) folder"), ["E0054 1:20 `folder` is not a text file"]);
+    assert!(said("import rust (f) folder").is_empty());
+}
+
+#[test]
+fn mistakes_in_a_python_file_name_its_line() {
+    assert_eq!(said("import python (f) broken.py").len(), 1);
+    let message = &said("import python (f) broken.py")[0];
+    assert!(message.starts_with("E0052 1:19 broken.py:2:7: "), "{message}");
+}
+
+#[test]
+fn mistakes_in_python_in_the_script_are_shown_where_they_stand() {
+    for text in [
+        "a:\n    python\n    f\n    `\n    def f():\n        return (\n    `\n",
+        "a:\r\n    python\r\n    f\r\n    `\r\n    def f():\r\n        x = = 1\r\n    `\r\n",
+    ] {
+        let message = &said(text)[0];
+        let line: u32 = message
+            .strip_prefix("E0052 ")
+            .and_then(|rest| rest.split(':').next())
+            .expect("a line")
+            .parse()
+            .expect("a number");
+        assert!((6..=7).contains(&line), "{message}");
+    }
+    let message = &said("a:\n    python\n    f\n    `\n    ü = 1; x = = 1\n    `\n")[0];
+    assert!(message.starts_with("E0052 5:16 "), "{message}");
+}
+
+#[test]
+fn inputs_are_counted_where_the_function_says_how_many() {
+    let calls = "import python (none, one, two, any, Api.get as get) steps.py\n";
+    let wrong = |call: &str| said(&format!("{calls}{call}"));
+    for fine in [
+        "none()",
+        "x = none()\none(x)\ntwo(x)\ntwo(x, x)\nany()\nany(x, x, x)\nget(x, x)",
+        "p = none | one | two | any\np()",
+        "for x in any():\n    one(x)",
+    ] {
+        assert!(wrong(fine).is_empty(), "{fine}: {:?}", wrong(fine));
+    }
+    assert_eq!(wrong("one()"), ["E0053 2:1 step `one` gets no input but takes 1"]);
+    assert_eq!(wrong("x = any()\nnone(x)"), ["E0053 3:1 step `none` gets 1 input but takes none"]);
+    assert_eq!(wrong("x = any()\ntwo(x, x, x)\ntwo(x, x, x)"), ["E0053 3:1 step `two` gets 3 inputs but takes 1 to 2"]);
+    assert_eq!(wrong("p = any | none\np()"), ["E0053 3:1 step `none` gets 1 input but takes none"]);
+    assert_eq!(wrong("for x in any():\n    get(x)"), ["E0053 3:5 step `get` gets 1 input but takes 2"]);
+}
+
+#[test]
+fn every_path_is_asked_for_once() {
+    let text =
+        "import python (one, two) steps.py\nimport python (any) steps.py\na:\n    python\n    none\n    steps.py\n";
+    let asked = RefCell::new(Vec::new());
+    let script = Script { path: "x.bue", text };
+    let found = check_sources(script, &compile(script), Purpose::Run, |path| {
+        asked.borrow_mut().push(path.to_owned());
+        FileText::Missing
+    });
+    assert_eq!(asked.into_inner(), ["steps.py"]);
+    assert_eq!(found.len(), 1, "a file is missed once");
+}
+
+fn check(text: &str, purpose: Purpose) -> Vec<Complaint> {
+    let script = Script { path: "x.bue", text };
+    check_sources(script, &compile(script), purpose, |path| match path {
+        "steps.py" => FileText::Text(FILE.into()),
+        "broken.py" => FileText::Text("x = 1\ndef f(:\n".into()),
+        "folder" => FileText::Opaque,
+        _ => FileText::Missing,
+    })
+}
+
+fn codes(text: &str, purpose: Purpose) -> Vec<&'static str> {
+    check(text, purpose).iter().map(|complaint| complaint.code).collect()
+}
+
+fn said(text: &str) -> Vec<String> {
+    let line =
+        |one: &Complaint| format!("{} {}:{} {}", one.code, one.position().line, one.position().column, one.message);
+    check(text, Purpose::Run).iter().map(line).collect()
+}
