@@ -49,7 +49,7 @@ pub(crate) fn read(path: &Path) -> Result<Checked, Stop> {
 /// Reads and checks a script, and for a purpose also the files its steps name. The error is a script that cannot be read.
 pub(crate) fn examine(path: &Path, purpose: Option<Purpose>) -> Result<Examined, String> {
     let name = path.display().to_string();
-    let text = read_text(path).map_err(|error| format!("failed to read {name}: {error}"))?;
+    let text = read_script(path)?;
     let script = Script { path: &name, text: &text };
     let mut compiled = compile(script);
     if let Some(purpose) = purpose {
@@ -64,16 +64,25 @@ pub(crate) fn examine(path: &Path, purpose: Option<Purpose>) -> Result<Examined,
 impl Examined {
     /// Says every complaint with its excerpt.
     pub(crate) fn say_complaints(&self) {
-        let script = Script { path: &self.name, text: &self.text };
-        for complaint in &self.complaints {
-            say(&render(complaint, script, colour()));
-        }
+        say_all(&self.complaints, Script { path: &self.name, text: &self.text });
     }
 
     /// The plan, if nothing keeps the script from being one.
     pub(crate) fn into_plan(self) -> Result<Plan, Stop> {
         self.plan.ok_or(Stop::Program)
     }
+}
+
+/// Says complaints about a script, each with its excerpt and a blank line behind it.
+pub(crate) fn say_all(complaints: &[Complaint], script: Script<'_>) {
+    for complaint in complaints {
+        say(&format!("{}\n", render(complaint, script, colour()).trim_end()));
+    }
+}
+
+/// A script's text, or a message that names the file.
+pub(crate) fn read_script(path: &Path) -> Result<String, String> {
+    read_text(path).map_err(|error| format!("failed to read {}: {error}", path.display()))
 }
 
 fn check_files(script: Script<'_>, compiled: &Compiled, purpose: Purpose, folder: &Path) -> Vec<Complaint> {

@@ -48,7 +48,7 @@ def get_report(config: Dict[str, Any]) -> Union[List[Row], Result]:
     account = config['account']
     if random.randint(0, 7) == 0:
         logger.warning(f"The service lost the report of {account['name']}: starting again with a new request")
-        return Result(status=StepStatus.reset)
+        return Result(status=StepStatus.reset, delay=0.2)
     rows = report_rows(account)
     logger.info(f"Downloaded {len(rows)} rows for {account['name']}")
     return rows

@@ -7,6 +7,7 @@ mod completions;
 mod demo;
 mod errors;
 mod example;
+mod fmt;
 mod hub;
 mod logs;
 mod plan;
@@ -44,6 +45,7 @@ enum Verb {
     Run(run::Run),
     Check(check::Check),
     Plan(plan::Plan),
+    Fmt(fmt::Fmt),
     Hub(hub::Hub),
     Bucket(bucket::Bucket),
     Worker(worker::Worker),
@@ -70,6 +72,7 @@ impl Bue {
             Verb::Run(verb) => verb.execute(),
             Verb::Check(verb) => verb.execute(),
             Verb::Plan(verb) => verb.execute(),
+            Verb::Fmt(verb) => verb.execute(),
             Verb::Hub(verb) => verb.execute(),
             Verb::Bucket(verb) => verb.execute(),
             Verb::Worker(verb) => verb.execute(),

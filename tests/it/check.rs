@@ -63,3 +63,15 @@ fn a_bad_script_has_no_plan() {
     assert_eq!(ran.stdout, "");
     assert_eq!(serde_json::from_str::<Value>(&ran.stdout).ok(), None);
 }
+
+#[test]
+fn a_script_is_formatted_in_place_and_only_if_it_must_be() {
+    let project = Project::new(&[("x.bue", "a:\n    python\n    a\n    a.py\np=a|a\np( )\n"), ("bad.bue", "b(\n")]);
+    assert_eq!(project.bue(&["fmt", "--check", "x.bue"]).expect(1).stdout, "x.bue\n");
+    project.bue(&["fmt", "x.bue"]).expect(0);
+    let formatted = std::fs::read_to_string(project.path("x.bue")).expect("a file");
+    assert!(formatted.ends_with("p = a | a\np()\n"), "{formatted}");
+    assert_eq!(project.bue(&["fmt", "--check", "x.bue"]).expect(0).stdout, "");
+    project.bue(&["fmt", "bad.bue", "no.bue"]).expect(1).says(&["bad.bue:1", "no.bue"]);
+    assert_eq!(std::fs::read_to_string(project.path("bad.bue")).expect("a file"), "b(\n");
+}

@@ -6,12 +6,13 @@ use std::process::{Command, Stdio};
 use crate::project::{Project, bue, prepare, python, step};
 
 /// The verbs of the command contract that exist.
-const VERBS: [&str; 18] = [
+const VERBS: [&str; 19] = [
     "demo",
     "example",
     "run",
     "check",
     "plan",
+    "fmt",
     "hub",
     "bucket",
     "worker",

@@ -1,6 +1,7 @@
 //! Hub, bucket and worker as processes of their own, and the verbs that talk to them.
 
 use std::io::{BufRead, BufReader};
+use std::os::unix::process::CommandExt;
 use std::process::{Child, ChildStderr, Command, Stdio};
 
 use serde_json::json;
@@ -21,6 +22,7 @@ impl Server {
     fn start(folder: &TempDir, arguments: &[&str]) -> Self {
         let mut command = bue();
         command.args(arguments).current_dir(folder.path()).stdout(Stdio::null()).stderr(Stdio::piped());
+        command.process_group(0);
         let mut child = command.spawn().expect("bue");
         let mut talk = BufReader::new(child.stderr.take().expect("stderr"));
         let mut said = String::new();
@@ -39,9 +41,14 @@ impl Server {
     }
 
     /// Ends it politely, and checks that it ends well.
-    fn stop(mut self) {
+    fn stop(self) {
         let told = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status().expect("kill");
         assert!(told.success());
+        self.wait();
+    }
+
+    /// Waits until it has ended, well.
+    fn wait(mut self) {
         assert_eq!(self.child.wait().expect("an end").code(), Some(0));
     }
 }
@@ -105,6 +112,26 @@ fn client(hub: &Server, bucket: &Server) -> String {
 fn assert_refused(ran: &Ran, word: &str) {
     assert!(ran.code == 1 || ran.code == 3, "{ran:?}");
     assert!(ran.stderr.contains(word), "{ran:?}");
+}
+
+/// A terminal sends Ctrl-C to the whole group of processes; a step that runs must end well all the same.
+#[test]
+fn a_worker_that_is_interrupted_lets_its_steps_end() {
+    prepare();
+    let folder = TempDir::new().expect("a folder");
+    let bucket = Server::start(&folder, &["bucket", "-b", "127.0.0.1:0"]);
+    let hub = Server::start(&folder, &["hub", "-b", "127.0.0.1:0"]);
+    let worker = Server::start(&folder, &["worker", "-b", &hub.address, "-k", &bucket.address]);
+    let slow = step("slow", "import time\ndef slow():\n    time.sleep(2)\n    return 'done'");
+    let project = Project::new(&[("x.bue", &format!("{slow}slow()\n")), ("bue.toml", &client(&hub, &bucket))]);
+    let run = project.bue(&["upload", "-f", "x.bue"]).expect(0).stdout.trim().to_owned();
+    while project.bue(&["status", &run, "--json"]).expect(0).json()["steps"][0]["running"] != 1 {}
+
+    let group = format!("-{}", worker.child.id());
+    assert!(Command::new("kill").args(["-INT", "--", &group]).status().expect("kill").success());
+    worker.wait();
+    let result = project.bue(&["result", &run]).expect(0);
+    assert_eq!(result.stdout, "\"done\"\n");
 }
 
 #[test]
