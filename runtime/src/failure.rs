@@ -58,6 +58,12 @@ pub(crate) fn too_much_input(bytes: u64, allowed: u64) -> Answer {
     )))
 }
 
+/// Code that is more than a step may have.
+pub(crate) fn too_much_code(bytes: u64, allowed: u64) -> Answer {
+    let (bytes, allowed) = (bytes_text(bytes), bytes_text(allowed));
+    Answer::Failed(limit(format!("the step's code and neighbours are {bytes}, more than the limit of {allowed}")))
+}
+
 /// What does not even fit.
 pub(crate) fn image_too_large(image_bytes: u64, limits: &Limits) -> Failure {
     let needs = bytes_text(image_bytes);

@@ -30,7 +30,7 @@ use crate::task::{Code, Event, Finished, Task, Usage};
 const EVENTS: usize = 4;
 /// Bundles a child keeps.
 const BUNDLES: usize = 256;
-/// Bytes of bundles a child keeps, unless it is one bundle.
+/// Bytes of bundles a child keeps, and of one bundle.
 const BUNDLE_BYTES: usize = 128 << 20;
 /// First and longest pause before a child that died young is replaced.
 const PAUSE: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(5));
@@ -159,6 +159,10 @@ fn request(id: u64, task: Task) -> Result<Request, Answer> {
     let len: u64 = inputs.iter().map(|input| input.len() as u64).sum();
     if len > limits.input_bytes {
         return Err(failure::too_much_input(len, limits.input_bytes));
+    }
+    let code_bytes: usize = code.bundle().files.iter().map(|file| file.path.len() + file.content.len()).sum();
+    if code_bytes > BUNDLE_BYTES {
+        return Err(failure::too_much_code(code_bytes as u64, BUNDLE_BYTES as u64));
     }
     let program = match &code {
         Code::Python { function, .. } => Program::Python { function: function.clone() },

@@ -61,7 +61,8 @@ fn serve() -> io::Result<()> {
         .enable_time()
         .max_blocking_threads(SQL_THREADS)
         .build()?;
-    let served = LocalSet::new().block_on(&runtime, async { serve_socket(UnixStream::from_std(socket)?).await });
+    let served = LocalSet::new()
+        .block_on(&runtime, async { serve_socket(UnixStream::from_std(socket).map_err(|_| not_for_people())?).await });
     // a SQL step that computes is not waited for: the process ends
     runtime.shutdown_background();
     served
@@ -76,10 +77,8 @@ async fn serve_socket(socket: UnixStream) -> io::Result<()> {
         Ok(Some(ToHost::Setup(files))) => files,
         Ok(None) => return Ok(()),
         Ok(Some(_)) => return Err(io::Error::other("the parent did not begin with the setup")),
-        Err(error) if error.kind() == io::ErrorKind::InvalidInput || error.raw_os_error().is_some() => {
-            return Err(io::Error::other("this verb is for bue itself, which talks to it through a socket"));
-        }
-        Err(error) => return Err(error),
+        // nothing was said yet: whatever this is, it is not the parent
+        Err(_) => return Err(not_for_people()),
     };
     match open(setup) {
         Ok(sandbox) => {
@@ -92,6 +91,12 @@ async fn serve_socket(socket: UnixStream) -> io::Result<()> {
             writer.await?
         }
     }
+}
+
+fn not_for_people() -> io::Error {
+    io::Error::other(
+        "this verb is for bue itself, which talks to it through a socket; type `bue --help` for the others",
+    )
 }
 
 fn open(files: PreparedFiles) -> Result<Sandbox, String> {

@@ -73,8 +73,9 @@ impl StepState {
         if TICK.saturating_mul(self.ticks) > self.limits.cpu {
             return Err(Stop::Cpu(self.limits.cpu).into());
         }
-        // others first: one that computes shall not keep the ones that wait from being answered
-        Ok(UpdateDeadline::Yield(1))
+        // Others first, and timers and sockets too: tokio's own yield lets it look at them, where merely being woken would
+        // let it come back to this step dozens of times before it does.
+        Ok(UpdateDeadline::YieldCustom(1, Box::pin(tokio::task::yield_now())))
     }
 
     async fn answer(&mut self, request: HostRequest) -> Result<(), Stop> {

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use crate::common::{failure, python, run, sqlite, stream, value, with_sandbox};
 use bue_model::{Answer, BlobHash, FailureKind, Value};
 use bue_runtime::{Code, Limits};
+use futures_util::future::join_all;
 use tokio::sync::mpsc;
 
 #[tokio::test]
@@ -58,25 +59,6 @@ async fn a_thousand_sleeping_steps_end_together() {
     let answers = join_all(steps).await;
     assert!(answers.iter().enumerate().all(|(x, answer)| *answer == Value::Int(i64::try_from(x).expect("small"))));
     assert!(start.elapsed() < Duration::from_secs(60), "they waited for each other: {:?}", start.elapsed());
-}
-
-async fn join_all<F: Future>(futures: Vec<F>) -> Vec<F::Output> {
-    let mut futures: Vec<_> = futures.into_iter().map(|future| (Box::pin(future), None)).collect();
-    std::future::poll_fn(|context| {
-        for (future, output) in &mut futures {
-            if output.is_none()
-                && let std::task::Poll::Ready(ready) = future.as_mut().poll(context)
-            {
-                *output = Some(ready);
-            }
-        }
-        match futures.iter().all(|(_, output)| output.is_some()) {
-            true => std::task::Poll::Ready(()),
-            false => std::task::Poll::Pending,
-        }
-    })
-    .await;
-    futures.into_iter().filter_map(|(_, output)| output).collect()
 }
 
 #[tokio::test]

@@ -61,6 +61,31 @@ async fn a_step_that_outlasts_the_clocks_patience_is_stopped() {
 }
 
 #[tokio::test]
+async fn a_step_that_computes_for_ever_after_a_long_wait_is_stopped() {
+    // longer than the clock that interrupts guests goes on without one
+    let code = "import time\ndef f():\n  time.sleep(2)\n  while True: pass\n";
+    let finished = limited(code, Limits { time: Duration::from_millis(2500), ..Limits::default() }).await;
+    expect_limit(&finished, &["time limit", "2.5 s"]);
+}
+
+#[tokio::test]
+async fn timers_are_on_time_beside_a_step_that_computes() {
+    let hog = limited("def f():\n  while True: pass\n", Limits::default());
+    let timer = async {
+        let start = Instant::now();
+        for _ in 0..20 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        start.elapsed()
+    };
+    tokio::select! {
+        finished = hog => panic!("{finished:?}"),
+        // twenty turns of a few milliseconds; a second would be fifty each
+        took = timer => assert!(took < Duration::from_secs(2), "{took:?}"),
+    }
+}
+
+#[tokio::test]
 async fn a_step_that_computes_too_much_is_stopped() {
     let code = "def f():\n  while True: pass\n";
     let finished = limited(code, Limits { cpu: Duration::from_millis(50), ..Limits::default() }).await;
