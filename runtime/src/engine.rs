@@ -17,7 +17,8 @@ pub const TICK: Duration = Duration::from_millis(5);
 /// Ticks without a running guest after which the clock sleeps: an idle machine shall not be woken.
 const IDLE_TICKS: u32 = 200;
 
-/// Bytes of native stack a guest may use. Half of what a fiber has: host functions run on the same stack.
+/// Bytes of native stack a guest may use. Half of what a fiber has, because host functions run on the same stack; with a
+/// quarter it would end before the guest's own stack does, whose end the interpreter turns into a `RecursionError`.
 pub(crate) const WASM_STACK: usize = 1024 * 1024;
 /// Bytes of a fiber's stack.
 const FIBER_STACK: usize = 2 * 1024 * 1024;

@@ -2,8 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use crate::common::{failure, python, run};
-use bue_model::{Answer, Failure, FailureKind};
+use crate::common::{failure, python, run, value};
+use bue_model::{Answer, Failure, FailureKind, Value};
 use bue_runtime::{Finished, Limits};
 
 /// Runs `f` of a module under limits.
@@ -159,7 +159,7 @@ async fn a_result_that_is_too_large_names_the_limit() {
 
 #[tokio::test]
 async fn inputs_that_are_too_large_are_refused() {
-    let mut task = python("def f(x): return 1\n", "f", &[bue_model::Value::Bytes(vec![0; 1000])]);
+    let mut task = python("def f(x): return 1\n", "f", &[Value::Bytes(vec![0; 1000])]);
     task.limits = Limits { input_bytes: 100, ..Limits::default() };
     expect_limit(&run(&task).await, &["input limit", "100 bytes"]);
 }
@@ -177,4 +177,12 @@ async fn the_neighbours_of_a_hog_do_not_notice() {
         }
     };
     tokio::join!(hog, neighbour);
+}
+
+#[tokio::test]
+async fn python_recursion_within_its_own_limit_is_fine() {
+    let code = "def down(n):\n  return 0 if n == 0 else 1 + down(n - 1)\ndef f():\n  return down(900)\n";
+    assert_eq!(value(&limited(code, Limits::default()).await), Value::Int(900));
+    let code = "import json\ndef f():\n  a = []\n  for _ in range(100): a = [a]\n  return len(json.dumps(a)) + len(repr(a)) + len(sorted([3, 1], key=lambda x: repr(a)))\n";
+    assert!(matches!(limited(code, Limits::default()).await.answer, Answer::Completed { .. }));
 }
