@@ -66,6 +66,7 @@ def _replace(random, seed, setstate):
 
 def forget_chance():
     """The module is loaded: forget what would repeat, and give the generators that must be seeded anew, or None."""
+    sys.meta_path[:] = [finder for finder in sys.meta_path if not isinstance(finder, Watch)]
     for name in ("uuid", "tempfile"):
         module = sys.modules.get(name)
         for attribute in _REPEATING if module else ():

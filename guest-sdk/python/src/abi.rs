@@ -44,17 +44,21 @@ pub extern "C" fn bue_load(_ptr: *const u8, _len: usize) -> i64 {
         Ok(request) => load::load(&request),
         Err(failure) => LoadReply::Failed(failure),
     };
-    give_reply(&reply)
+    give_reply(&reply, 0)
 }
 
 /// Call a function of the loaded module.
 #[unsafe(no_mangle)]
 pub extern "C" fn bue_call(_ptr: *const u8, _len: usize) -> i64 {
     let answer = match take_request() {
-        Ok(request) => call::call(&request),
+        Ok(request) => call::call(request),
         Err(failure) => Answer::Failed(failure),
     };
-    give_reply(&answer)
+    let payload = match &answer {
+        Answer::Completed { value, .. } => value.len(),
+        _ => 0,
+    };
+    give_reply(&answer, payload)
 }
 
 /// Ask the host. The requests that exist have empty replies.
@@ -73,11 +77,24 @@ fn take_request<T: DeserializeOwned>() -> Result<T, Failure> {
         .map_err(|error| Failure::new(FailureKind::Internal, format!("the guest cannot read its request: {error}")))
 }
 
-fn give_reply<T: Serialize>(reply: &T) -> i64 {
-    let bytes = postcard::to_allocvec(reply).unwrap_or_default();
-    let len = bytes.len() as i64;
+/// `payload` bytes of the reply are its result.
+fn give_reply<T: Serialize>(reply: &T, payload: usize) -> i64 {
+    let bytes = encoded(reply, payload).unwrap_or_default();
     OUTBOX.with_borrow_mut(|outbox| {
         *outbox = bytes;
-        (outbox.as_ptr() as i64) << 32 | len
+        let (place, len) = (outbox.as_ptr().addr() as u64, outbox.len() as u64);
+        (place << 32 | len).cast_signed()
     })
+}
+
+/// A large reply is written into room of its size: a vector that grows would for a moment need twice as much.
+fn encoded<T: Serialize>(reply: &T, payload: usize) -> postcard::Result<Vec<u8>> {
+    const LARGE: usize = 1024 * 1024;
+    if payload < LARGE {
+        return postcard::to_allocvec(reply);
+    }
+    let mut bytes = vec![0; payload + LARGE];
+    let len = postcard::to_slice(reply, &mut bytes)?.len();
+    bytes.truncate(len);
+    Ok(bytes)
 }

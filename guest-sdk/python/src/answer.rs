@@ -1,10 +1,12 @@
 //! What a returned value means.
 
+use core::time::Duration;
+
 use bue_model::guest::CallRequest;
 use bue_model::job::Hints;
 use bue_model::{Answer, FailureKind};
 use rustpython_vm::builtins::{PyFloat, PyInt, PyTuple};
-use rustpython_vm::{AsObject, PyObject, PyObjectRef, VirtualMachine};
+use rustpython_vm::{AsObject, Py, PyObject, PyObjectRef, VirtualMachine};
 
 use crate::encode::{encode, encode_env};
 use crate::failure::{Stop, text, words};
@@ -26,12 +28,12 @@ struct Said {
 /// The answer a result stands for.
 pub(crate) fn answer(
     guest: &Guest,
-    result: PyObjectRef,
+    result: &PyObject,
     request: &CallRequest,
     vm: &VirtualMachine,
 ) -> Result<Answer, Stop> {
-    let Some(said) = said(guest, &result, vm)? else {
-        return completed(guest, &result, Hints::default(), request, vm);
+    let Some(said) = said(guest, result, vm)? else {
+        return completed(guest, result, Hints::default(), request, vm);
     };
     match status_name(guest, &said.status, vm)?.as_str() {
         "success" => {
@@ -60,7 +62,7 @@ fn said(guest: &Guest, result: &PyObject, vm: &VirtualMachine) -> Result<Option<
         let status = result.to_owned();
         return Ok(Some(Said { status, env: none(), priority: none(), data: none(), delay: none() }));
     }
-    let Some(parts) = result.downcast_ref::<PyTuple>().map(|tuple| tuple.as_slice()) else { return Ok(None) };
+    let Some(parts) = result.downcast_ref::<PyTuple>().map(Py::as_slice) else { return Ok(None) };
     let Some(status) = parts.first().filter(|first| first.fast_isinstance(&guest.types.status)) else {
         return Ok(None);
     };
@@ -128,10 +130,12 @@ fn delay(guest: &Guest, value: &PyObject, vm: &VirtualMachine) -> Result<Option<
         value.try_float(vm).ok().map(|seconds| seconds.to_f64())
     } else {
         let total = vm.call_method(value, "total_seconds", ()).ok();
-        total.and_then(|total| total.downcast_ref::<PyFloat>().map(|seconds| seconds.to_f64()))
+        total.and_then(|total| total.downcast_ref::<PyFloat>().map(Py::to_f64))
     };
     match seconds {
-        Some(seconds) if (0.0..=LONGEST_DELAY).contains(&seconds) => Ok(Some((seconds * 1000.0) as u64)),
+        Some(seconds) if (0.0..=LONGEST_DELAY).contains(&seconds) => {
+            Ok(u64::try_from(Duration::from_secs_f64(seconds).as_millis()).ok())
+        }
         _ => {
             let shown = words(&guest.helpers.short, value, vm);
             Err(Stop::refused(

@@ -16,12 +16,13 @@ use crate::python::with_keyword;
 const MOST_WRAPPERS: usize = 16;
 
 /// Run a step and say what came of it.
-pub(crate) fn call(request: &CallRequest) -> Answer {
+pub(crate) fn call(request: CallRequest) -> Answer {
+    let inputs = request.inputs.len();
     let answered = enter(|guest, vm| {
         let answered = run(guest, request, vm).map_err(|stop| match stop {
             Stop::Refused(failure) => failure,
             Stop::Raised(error) => raised(guest, FailureKind::Raised, &error, None, vm),
-            Stop::Called(error) => raised(guest, FailureKind::Raised, &error, Some(request.inputs.len()), vm),
+            Stop::Called(error) => raised(guest, FailureKind::Raised, &error, Some(inputs), vm),
         });
         flush(vm);
         answered
@@ -37,21 +38,19 @@ pub(crate) fn flush(vm: &VirtualMachine) {
     }
 }
 
-fn run(guest: &Guest, request: &CallRequest, vm: &VirtualMachine) -> Result<Answer, Stop> {
+fn run(guest: &Guest, mut request: CallRequest, vm: &VirtualMachine) -> Result<Answer, Stop> {
     let loaded = guest.loaded.get().ok_or_else(|| Stop::refused(FailureKind::Internal, "no module is loaded"))?;
     refresh(loaded, vm)?;
     let function = find(guest, loaded, &request.function, vm)?;
-    fill_env(guest, request, vm)?;
-    let mut inputs = Vec::with_capacity(request.inputs.len());
-    for (index, bytes) in request.inputs.iter().enumerate() {
-        inputs.push(decode(guest, bytes, vm).map_err(|stop| bad_input(stop, index, &request.function))?);
-    }
+    fill_env(guest, &request, vm)?;
+    let inputs = decode_inputs(guest, &mut request, vm)?;
     let arguments = match wants_mut(&function, vm) {
         true => with_keyword(inputs, "mut", vm.ctx.new_dict().into()),
         false => FuncArgs::from(inputs),
     };
-    let result = function.call_with_args(arguments, vm).map_err(Stop::Called)?;
-    answer(guest, awaited(guest, result, vm)?, request, vm)
+    let returned = function.call_with_args(arguments, vm).map_err(Stop::Called)?;
+    let result = awaited(guest, returned, vm)?;
+    answer(guest, &result, &request, vm)
 }
 
 /// Give this instance chance of its own: what the image holds of it, every instance holds.
@@ -91,6 +90,14 @@ fn fill_env(guest: &Guest, request: &CallRequest, vm: &VirtualMachine) -> Result
     Ok(())
 }
 
+/// The inputs as objects. The bytes of each are given back before the next: they may be most of the memory.
+fn decode_inputs(guest: &Guest, request: &mut CallRequest, vm: &VirtualMachine) -> Result<Vec<PyObjectRef>, Stop> {
+    let inputs = core::mem::take(&mut request.inputs).into_iter().enumerate();
+    inputs
+        .map(|(index, bytes)| decode(guest, &bytes, vm).map_err(|stop| bad_input(stop, index, &request.function)))
+        .collect()
+}
+
 fn bad_input(stop: Stop, index: usize, function: &str) -> Stop {
     match stop {
         Stop::Refused(failure) => {
@@ -105,10 +112,9 @@ fn bad_input(stop: Stop, index: usize, function: &str) -> Stop {
 fn wants_mut(function: &PyObject, vm: &VirtualMachine) -> bool {
     let mut function = function.to_owned();
     for _ in 0..MOST_WRAPPERS {
-        if let Ok(code) = function.get_attr("__code__", vm) {
-            if code.downcast_ref::<PyCode>().is_some_and(has_mut) {
-                return true;
-            }
+        let code = function.get_attr("__code__", vm).ok();
+        if code.is_some_and(|code| code.downcast_ref::<PyCode>().is_some_and(has_mut)) {
+            return true;
         }
         match function.get_attr("__wrapped__", vm).or_else(|_| function.get_attr("__func__", vm)) {
             Ok(inner) => function = inner,

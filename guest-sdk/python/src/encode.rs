@@ -59,7 +59,10 @@ pub(crate) struct Writer<'a> {
     guest: &'a Guest,
     vm: &'a VirtualMachine,
     bytes: Vec<u8>,
+    /// The limit, as messages name it.
     max: u64,
+    /// Where writing must stop.
+    end: u64,
     /// Containers around the value being written, the outermost first.
     open: Vec<usize>,
     /// Levels of CBOR around it, counted as its readers count them.
@@ -92,11 +95,16 @@ type Written = Result<(), Box<Refusal>>;
 impl<'a> Writer<'a> {
     /// For values of at most `max` bytes together.
     pub(crate) fn new(guest: &'a Guest, max: u64, vm: &'a VirtualMachine) -> Self {
-        Self { guest, vm, bytes: Vec::new(), max, open: Vec::new(), depth: 0 }
+        Self { guest, vm, bytes: Vec::new(), max, end: max, open: Vec::new(), depth: 0 }
     }
 
     pub(crate) const fn len(&self) -> usize {
         self.bytes.len()
+    }
+
+    /// What comes now may have `max` bytes of its own, whatever is written already.
+    pub(crate) const fn begin(&mut self) {
+        self.end = self.max.saturating_add(self.bytes.len() as u64);
     }
 
     /// What is written.
@@ -124,7 +132,7 @@ impl<'a> Writer<'a> {
     }
 
     fn put(&mut self, value: &PyObject) -> Written {
-        if self.bytes.len() as u64 > self.max {
+        if self.bytes.len() as u64 > self.end {
             return refuse(Reason::TooLarge);
         }
         if self.depth >= MAX_DEPTH {
@@ -185,7 +193,7 @@ impl<'a> Writer<'a> {
 
     /// Before bytes are copied, not after: a text may be as large as the memory.
     fn check_room(&self, len: usize) -> Written {
-        match (self.bytes.len() + len) as u64 > self.max {
+        match (self.bytes.len() + len) as u64 > self.end {
             true => refuse(Reason::TooLarge),
             false => Ok(()),
         }

@@ -57,6 +57,7 @@ thread_local! {
 ///
 /// # Panics
 /// If our own Python files fail: then the guest was built wrongly, and its host must not go on.
+#[expect(clippy::panic, reason = "there is nobody to give an error to, and the host tells what was printed")]
 pub(crate) fn start() {
     let interpreter = InterpreterBuilder::new().settings(settings()).init_stdlib().interpreter();
     let guest = interpreter.enter(|vm| {

@@ -48,10 +48,11 @@ pub(crate) fn emit(guest: &Guest, value: &PyObject, request: &CallRequest, vm: &
     let (mut index, mut count): (u64, u32) = (0, 0);
     while let PyIterReturn::Return(item) = items.next(vm)? {
         let before = writer.len();
+        writer.begin();
         writer.put_at(&item, Place::Element(index))?;
         (index, count) = (index + 1, count + 1);
         // an element too many for one batch begins the next
-        if before > 0 && writer.len() > 2 * BATCH_BYTES {
+        if before > 0 && writer.len() as u64 > request.max_result.min(2 * BATCH_BYTES as u64) {
             let last = writer.split_off(before);
             send(&mut writer, count - 1);
             writer.put_back(last);
