@@ -3,7 +3,6 @@
 //! The guest is a workspace of its own (its target, pins and profile are its own), so a cargo of its own builds it, with
 //! its own lock file and in a target directory of its own: in a shared one the two would wait for each other's lock for
 //! ever. Debug builds, release builds, tests and clippy share that directory.
-#![expect(clippy::print_stdout, reason = "cargo reads what build scripts print")]
 
 use std::env;
 use std::fs::{self, OpenOptions};

@@ -188,6 +188,14 @@ def an_element_too_large():
 
 
 # limit: 30000
+# loop: for x in rows() (line 3)
+# elements: 100
+def the_limit_is_for_each_element():
+    for _ in range(100):
+        yield "x" * 20_000
+
+
+# limit: 30000
 # fails: limit: the result is larger than 30000 bytes, the limit, at result[…
 def a_generator_too_large():
     while True:
