@@ -32,7 +32,10 @@ impl Ledger<'_> {
         self.insert_steps(&run)?;
         self.memory.keep(run.clone());
         self.touch(key);
-        self.make(&run, Instance { run: key, fanout: 0, block: 0, first }, &Surroundings::none())?;
+        let top = Instance { run: key, fanout: 0, block: 0, first };
+        self.make(&run, top, &Surroundings::none())?;
+        // a plan without a job is over at once
+        self.closings.insert(top);
         Ok(id)
     }
 
