@@ -1,11 +1,11 @@
 //! Python objects to CBOR, with no tree between.
 
+use bue_model::FailureKind;
 use bue_model::cbor::{
     MAX_DEPTH, TAG_DATE, TAG_DATETIME, TAG_DECIMAL, TAG_LOCAL_DATETIME, TAG_NEGATIVE, TAG_POSITIVE, TAG_SET, TAG_TIME,
     TAG_TUPLE, TAG_UUID, datetime_tag,
 };
 use bue_model::job::INLINE_LIMIT;
-use bue_model::{Failure, FailureKind};
 use bytes::Bytes;
 use malachite_bigint::{BigInt, Sign};
 use minicbor::data::Tag;
@@ -18,6 +18,7 @@ use rustpython_vm::{AsObject, Py, PyObject, PyObjectRef, PyResult, VirtualMachin
 use crate::failure::{Stop, text, words};
 use crate::interpreter::Guest;
 use crate::python::Temporal;
+use crate::refusal::{CHANGED, Part, Place, Reason, Written, or_raised, refuse};
 
 /// A whole result. A tuple is a list here: only inside other values it stays one.
 pub(crate) fn encode(guest: &Guest, value: &PyObject, max: u64, vm: &VirtualMachine) -> Result<Vec<u8>, Stop> {
@@ -43,17 +44,6 @@ pub(crate) fn encode_env(guest: &Guest, env: &PyObject, vm: &VirtualMachine) -> 
     Ok(Some(writer.take().into()))
 }
 
-/// Where a value stands, for messages.
-#[derive(Clone, Copy)]
-pub(crate) enum Place {
-    /// It is the result.
-    Whole,
-    /// It is this element of a result that comes in pieces.
-    Element(u64),
-    /// It is the env of a `Result`.
-    Env,
-}
-
 /// Writes values one behind the other.
 pub(crate) struct Writer<'a> {
     guest: &'a Guest,
@@ -68,29 +58,6 @@ pub(crate) struct Writer<'a> {
     /// Levels of CBOR around it, counted as its readers count them.
     depth: usize,
 }
-
-/// One step of a path like `result[3].cb`.
-enum Part {
-    Index(usize),
-    Key(PyObjectRef),
-}
-
-/// Why a value cannot be written. The path grows while the error travels up, so that writing itself keeps none.
-struct Refusal {
-    reason: Reason,
-    path: Vec<Part>,
-}
-
-enum Reason {
-    Raised(Stop),
-    Kind(PyObjectRef),
-    Words(&'static str),
-    TooLarge,
-    TooDeep,
-    Circular { outer: usize, inner: usize },
-}
-
-type Written = Result<(), Box<Refusal>>;
 
 impl<'a> Writer<'a> {
     /// For values of at most `max` bytes together.
@@ -128,7 +95,7 @@ impl<'a> Writer<'a> {
         };
         // values look at the limit before they are written, so the last one still has to
         let written = written.and_then(|()| self.check_room(0));
-        written.map_err(|refusal| self.explain(*refusal, place))
+        written.map_err(|refusal| refusal.explain(place, self.max, self.guest, self.vm))
     }
 
     fn put(&mut self, value: &PyObject) -> Written {
@@ -374,91 +341,8 @@ impl<'a> Writer<'a> {
             None => Reason::TooDeep,
         }
     }
-
-    fn explain(&mut self, refusal: Refusal, place: Place) -> Stop {
-        let path = |len: usize| self.path(&refusal.path, len, place);
-        let whole = || path(refusal.path.len());
-        let message = match &refusal.reason {
-            Reason::Raised(_) => String::new(),
-            Reason::Kind(value) => format!("{} {}", whole(), words(&self.guest.helpers.refuse, value, self.vm)),
-            Reason::Words(words) => format!("{} {words}", whole()),
-            Reason::Circular { outer, inner } => {
-                format!(
-                    "{} is the same object as {}: the value contains itself and has no end",
-                    path(*inner),
-                    path(*outer)
-                )
-            }
-            Reason::TooDeep => format!("{} is nested deeper than {MAX_DEPTH} levels", path(4)),
-            Reason::TooLarge => self.too_large(place),
-        };
-        match refusal.reason {
-            Reason::Raised(stop) => stop,
-            Reason::TooLarge => Stop::Refused(Failure::new(FailureKind::Limit, message)),
-            _ => Stop::Refused(Failure::new(FailureKind::BadResult, message)),
-        }
-    }
-
-    fn too_large(&self, place: Place) -> String {
-        let max = self.max;
-        match place {
-            Place::Whole => {
-                format!("the result is larger than {max} bytes, the limit; return less, or yield it to a loop")
-            }
-            Place::Element(index) => {
-                format!(
-                    "the result is larger than {max} bytes, the limit, at result[{index}]; yield less, or smaller elements"
-                )
-            }
-            Place::Env => {
-                format!("the env of the Result is larger than {max} bytes, the limit; pass large values as data")
-            }
-        }
-    }
-
-    /// `result[3].cb`: the first `len` parts.
-    fn path(&self, parts: &[Part], len: usize, place: Place) -> String {
-        let mut path = match place {
-            Place::Whole => "result".to_owned(),
-            Place::Element(index) => format!("result[{index}]"),
-            Place::Env => "env".to_owned(),
-        };
-        for part in parts.iter().rev().take(len) {
-            match part {
-                Part::Index(index) => path.push_str(&format!("[{index}]")),
-                Part::Key(key) => path.push_str(&self.key(key)),
-            }
-        }
-        path
-    }
-
-    fn key(&self, key: &PyObject) -> String {
-        let name = key.downcast_ref::<PyStr>().and_then(|text| text.to_str());
-        let is_plain = |name: &str| name.chars().all(|c| c == '_' || c.is_alphanumeric()) && name.len() <= 40;
-        match name.filter(|name| !name.is_empty() && is_plain(name)) {
-            Some(name) => format!(".{name}"),
-            None => format!("[{}]", words(&self.guest.helpers.short, key, self.vm)),
-        }
-    }
-}
-
-const CHANGED: Reason = Reason::Words("changed while it was read");
-
-impl Refusal {
-    fn at(mut self: Box<Self>, part: Part) -> Box<Self> {
-        self.path.push(part);
-        self
-    }
 }
 
 fn pair(item: &PyObject) -> &[PyObjectRef] {
     item.downcast_ref::<PyTuple>().map_or(&[], |parts| parts.as_slice())
-}
-
-fn refuse(reason: Reason) -> Written {
-    Err(Box::new(Refusal { reason, path: Vec::new() }))
-}
-
-fn or_raised<T>(result: PyResult<T>) -> Result<T, Box<Refusal>> {
-    result.map_err(|error| Box::new(Refusal { reason: Reason::Raised(Stop::Raised(error)), path: Vec::new() }))
 }

@@ -6,8 +6,9 @@
 //! bue_load  load.rs         the user's bundle becomes a module        lib/_loader.py, lib/_fresh.py
 //! bue_call  call.rs         CBOR -> decode.rs -> the function -> answer.rs -> encode.rs or stream.rs -> CBOR
 //! ```
-//! What goes wrong becomes a `Failure` in failure.rs, with the words of lib/_trace.py and lib/_explain.py. The ordinary
-//! call stays in Rust: every page of memory it writes is a page the host must give back.
+//! What goes wrong becomes a `Failure` in failure.rs, or in refusal.rs where a value cannot travel, with the words of
+//! lib/_trace.py and lib/_explain.py. The ordinary call stays in Rust: every page of memory it writes is a page the host
+//! must give back.
 
 mod abi;
 mod answer;
@@ -18,4 +19,5 @@ mod failure;
 mod interpreter;
 mod load;
 mod python;
+mod refusal;
 mod stream;

@@ -8,9 +8,10 @@ use rustpython_vm::protocol::{PyIter, PyIterReturn};
 use rustpython_vm::{PyObject, PyObjectRef, PyResult, VirtualMachine};
 
 use crate::abi::ask_host;
-use crate::encode::{Place, Writer};
+use crate::encode::Writer;
 use crate::failure::{Stop, words};
 use crate::interpreter::Guest;
+use crate::refusal::Place;
 
 /// A batch is sent when it has this many bytes …
 const BATCH_BYTES: usize = 48 * 1024;
