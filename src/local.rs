@@ -43,7 +43,11 @@ pub(crate) async fn run_here(script: &Checked, folders: Folders) -> Result<Ended
     let mut services = Services::start(folders.data.as_deref()).await?;
     let ready = async { tokio::try_join!(prepare(folders.cache), submit(script, &services.hub, &services.bucket)) };
     let (prepared, run) = interruptible(ready).await?;
-    services.start_worker(prepared, scopes(script))?;
+    let scopes = scopes(script);
+    // a script that calls nothing has nothing to work at
+    if !scopes.is_empty() {
+        services.start_worker(prepared, scopes)?;
+    }
     let mut progress = Progress::new();
     let view = tokio::select! {
         view = follow(&services.hub, run, &mut progress) => view?,

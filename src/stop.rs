@@ -57,7 +57,7 @@ pub(crate) fn exit_code(command: impl FnOnce() -> Result<(), Stop> + panic::Unwi
             ExitCode::from(USAGE)
         }
         Err(Stop::Surroundings(error)) => {
-            say(&format!("bue: {error:#}"));
+            say(&format!("bue: {}", told(&error)));
             ExitCode::from(SURROUNDINGS)
         }
         Err(Stop::Interrupted) => {
@@ -67,6 +67,19 @@ pub(crate) fn exit_code(command: impl FnOnce() -> Result<(), Stop> + panic::Unwi
     }
 }
 
+/// An error and its causes in one line. A cause that the text before it already ends with is not said again.
+fn told(error: &anyhow::Error) -> String {
+    let mut text = String::new();
+    for cause in error.chain().map(ToString::to_string) {
+        if text.is_empty() {
+            text = cause;
+        } else if !text.ends_with(&cause) {
+            text = format!("{text}: {cause}");
+        }
+    }
+    text
+}
+
 /// A panic becomes one line that says whose fault it is, instead of Rust's own words.
 pub(crate) fn report_panics() {
     panic::set_hook(Box::new(|panic| {
@@ -74,4 +87,17 @@ pub(crate) fn report_panics() {
         let message = panic.payload_as_str().unwrap_or("no message");
         say(&format!("bue: a bug in bue itself{place}: {message}"));
     }));
+}
+
+#[cfg(test)]
+mod tests {
+    use anyhow::anyhow;
+
+    use super::*;
+
+    #[test]
+    fn a_cause_is_said_once() {
+        let error = anyhow!("disk full").context("cannot write: disk full").context("failed to keep the run");
+        assert_eq!(told(&error), "failed to keep the run: cannot write: disk full");
+    }
 }

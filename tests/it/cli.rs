@@ -92,6 +92,18 @@ fn settings_come_from_the_environment_and_from_files() {
 }
 
 #[test]
+fn surroundings_that_fail_are_code_3_and_say_what() {
+    prepare();
+    let project = Project::script(&python("one", "def one():\n    return 1", "one()"));
+    project.write("broken/hub.db", &"no database ".repeat(1000));
+    project.bue_writes(&["run", "x.bue", "--data", "broken"]).expect(3).says(&["hub's database", "not a database"]);
+    project.bue(&["run", "x.bue", "--data", "x.bue"]).expect(3).says(&["x.bue"]);
+    let output = project.command(&["run", "x.bue"]).env("BUE_CACHE_DIR", "/proc/none").output().expect("bue");
+    assert_eq!(output.status.code(), Some(3));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("/proc/none"));
+}
+
+#[test]
 fn a_closed_pipe_is_no_error() {
     prepare();
     let project = Project::script(&python("big", "def big():\n    return ['x' * 100] * 5000", "big()"));

@@ -177,6 +177,13 @@ fn a_loop_over_nothing_runs_nothing() {
 }
 
 #[test]
+fn a_script_without_a_call_is_over_at_once() {
+    let ran = Project::script("# nothing yet\n").run().expect(0);
+    assert_eq!(ran.json()["state"], "completed");
+    assert_eq!(ran.values(), [] as [Value; 0]);
+}
+
+#[test]
 fn all_parents_come_before_a_child() {
     let script = [
         step("slow", "import time\ndef slow():\n    time.sleep(0.3)\n    return 'slow'"),
