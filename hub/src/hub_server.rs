@@ -26,6 +26,8 @@ use crate::store::{JobStore, LEASE_MS};
 
 /// Longest wait of a long poll, whatever is asked for; proxies close what is silent for longer.
 const MAX_WAIT_MS: u64 = 60_000;
+/// Bytes of a plan, which hardly ever has more than some thousand nodes of ten bytes each.
+const RUN_LIMIT: usize = 16 * 1024 * 1024;
 /// Bytes of a lease request: names of scopes.
 const LEASE_LIMIT: usize = 512 * 1024;
 /// Bytes of a heartbeat: some ten a job.
@@ -139,11 +141,11 @@ async fn submit(store: &dyn JobStore, head: &Parts, body: Incoming) -> Result<Re
     }
     match content_type(&head.headers) {
         "application/json" => {
-            let submission: Submission = decode_json(&read_body(body, MAX_MESSAGE).await?)?;
+            let submission: Submission = decode_json(&read_body(body, RUN_LIMIT).await?)?;
             json(&Submitted { run: store.submit(now(), submission).await? })
         }
         bue_model::wire::CONTENT_TYPE => {
-            let body: Bytes = read_body(body, MAX_MESSAGE).await?;
+            let body: Bytes = read_body(body, RUN_LIMIT).await?;
             let submission: Submission = decode(&head.headers, &body)?;
             // the message may be large, and the answer has to wait for a disk
             drop(body);

@@ -85,7 +85,7 @@ impl From<HubError> for Refusal {
                 "look at the disk under the hub's database; then try again",
             ),
             HubError::Stopped => (StatusCode::SERVICE_UNAVAILABLE, "stopped", "start the hub again"),
-            HubError::NewerLayout { .. } | HubError::Damaged(_) => {
+            HubError::InUse(_) | HubError::NewerLayout { .. } | HubError::Damaged(_) => {
                 (StatusCode::INTERNAL_SERVER_ERROR, "damaged", "restore the hub's database from a backup")
             }
         };

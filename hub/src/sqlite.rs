@@ -42,7 +42,7 @@ use bue_model::wire::{
     Submission, Verdict,
 };
 use bue_model::{JobId, RunId, Timestamp, ValueRef};
-use rusqlite::Connection;
+use rusqlite::{Connection, ErrorCode};
 
 use crate::error::HubError;
 use crate::store::{Answer, Changes, JobStore, Leased, Reaped};
@@ -50,8 +50,8 @@ use writer::Writer;
 
 /// Statements kept prepared; there are fewer in this program.
 const STATEMENTS: usize = 256;
-/// Another process may look into the file; waiting for it is better than failing.
-const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
+/// The process before this one may still be closing the file.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// When an answer is given.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,9 +75,12 @@ impl SqliteStore {
     /// # Errors
     /// The file cannot be opened or written, is no database, or of a later release.
     pub fn open(path: &Path, durability: Durability) -> Result<Self, HubError> {
-        let mut db = Connection::open(path)?;
-        configure(&db, durability)?;
-        schema::migrate(&mut db, path)?;
+        let db = open(path, durability).map_err(|error| match error {
+            HubError::Database(error) if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy) => {
+                HubError::InUse(path.to_owned())
+            }
+            error => error,
+        })?;
         let changes = Arc::new(Changes::default());
         let writer =
             Writer::start(db, changes.clone()).map_err(|source| HubError::Disk { what: path.to_owned(), source })?;
@@ -85,9 +88,18 @@ impl SqliteStore {
     }
 }
 
+fn open(path: &Path, durability: Durability) -> Result<Connection, HubError> {
+    let mut db = Connection::open(path)?;
+    configure(&db, durability)?;
+    schema::migrate(&mut db, path)?;
+    Ok(db)
+}
+
 fn configure(db: &Connection, durability: Durability) -> Result<(), HubError> {
     db.set_prepared_statement_cache_capacity(STATEMENTS);
     db.busy_timeout(BUSY_TIMEOUT)?;
+    // what the writer remembers of the file must not change behind its back
+    db.query_row("PRAGMA locking_mode = EXCLUSIVE", [], |_| Ok(()))?;
     // a log beside the file: commits append to it, and one fsync makes them durable
     db.query_row("PRAGMA journal_mode = WAL", [], |_| Ok(()))?;
     let synchronous = match durability {

@@ -15,7 +15,7 @@ impl Ledger<'_> {
     /// As if the step had said so: the job's call, and what depends on it. The first job of the call that is open stands
     /// before all others that are.
     pub(super) fn cancel_job(&mut self, job: JobId) -> Result<Changed, HubError> {
-        let Some((key, state)) = self.state_of(row_id(job))? else { return Err(HubError::JobNotFound(job)) };
+        let (key, state) = self.state_of(job)?;
         if state == State::Cancelled {
             return Ok(Changed { jobs: 0 });
         }

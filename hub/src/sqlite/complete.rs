@@ -2,7 +2,7 @@
 
 use bue_model::job::{Hints, INLINE_LIMIT};
 use bue_model::wire::{Report, Verdict};
-use bue_model::{Failure, FailureKind, Outcome, ValueRef};
+use bue_model::{Failure, FailureKind, JobId, NodeId, Outcome, ValueRef};
 use bytes::Bytes;
 use rusqlite::{OptionalExtension, params};
 
@@ -17,6 +17,9 @@ use crate::store::MAX_RELEASES;
 
 /// Bytes of a failure's message or trace that are kept.
 const MAX_FAILURE_TEXT: usize = 64 * 1024;
+
+/// Elements of a list that a loop runs over. Ids are set aside for all of its rounds.
+const MAX_ELEMENTS: u64 = 100_000_000;
 
 impl Ledger<'_> {
     /// Takes one report. What is under another token than the row's, or under one that was taken before, changes nothing:
@@ -76,7 +79,12 @@ impl Ledger<'_> {
                     return refuse(format!("{text}: the result is no list in pieces, so the loop cannot run over it"));
                 }
             }
-            ValueRef::List(_) => {}
+            ValueRef::List(chunks) => {
+                let elements: u64 = chunks.iter().map(|chunk| u64::from(chunk.count)).sum();
+                if elements > MAX_ELEMENTS {
+                    return refuse(format!("its list has {elements} elements; a loop runs over up to {MAX_ELEMENTS}"));
+                }
+            }
         }
         match &hints.env {
             Some(env) if env.len() > INLINE_LIMIT => {
@@ -188,12 +196,18 @@ impl Ledger<'_> {
         self.call_off(run, vec![row.slot]).map(drop)
     }
 
-    /// The state a job of a run is in, wherever its row is.
-    pub(super) fn state_of(&self, id: i64) -> Result<Option<(i64, State)>, HubError> {
+    /// The run of a job and how it stands, wherever its row is.
+    pub(super) fn state_of(&mut self, job: JobId) -> Result<(i64, State), HubError> {
         let mut select = self.db.prepare_cached(
-            "SELECT run, state FROM job WHERE id = ?1 UNION ALL SELECT run, state FROM done WHERE id = ?1",
+            "SELECT run, state, node FROM job WHERE id = ?1 UNION ALL SELECT run, state, node FROM done WHERE id = ?1",
         )?;
-        Ok(select.query_row([id], |row| Ok((row.get(0)?, row.get(1)?))).optional()?)
+        let row = select.query_row([row_id(job)], |row| Ok((row.get(0)?, row.get(1)?, NodeId(row.get(2)?))));
+        let (run, state, node) = row.optional()?.ok_or(HubError::JobNotFound(job))?;
+        // fan-outs have ids too and are no jobs
+        match self.run(run)?.graph.job(node) {
+            Some(_) => Ok((run, state)),
+            None => Err(HubError::JobNotFound(job)),
+        }
     }
 }
 

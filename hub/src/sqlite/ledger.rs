@@ -180,8 +180,8 @@ impl<'a> Ledger<'a> {
     pub(super) fn take_ids(&self, count: i64) -> Result<i64, HubError> {
         let mut update =
             self.db.prepare_cached("UPDATE sequence SET next = next + ?1 WHERE next + ?1 < ?2 RETURNING next")?;
-        // far below where sums of ids could overflow; a million jobs a second reach it in 140 years
-        const END: i64 = 1 << 52;
+        // far below where sums of ids could overflow, and far above what any number of loops takes
+        const END: i64 = 1 << 62;
         let next: Option<i64> = update.query_row(params![count, END], |row| row.get(0)).optional()?;
         next.map(|next| next - count).ok_or_else(|| HubError::damaged("the ids are used up"))
     }

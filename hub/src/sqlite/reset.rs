@@ -102,7 +102,7 @@ impl Ledger<'_> {
 
     /// Puts a failed job back.
     pub(super) fn reset_job(&mut self, job: JobId) -> Result<Changed, HubError> {
-        let Some((key, state)) = self.state_of(row_id(job))? else { return Err(HubError::JobNotFound(job)) };
+        let (key, state) = self.state_of(job)?;
         let run = self.run(key)?;
         if run_state_of(self, key)? == RunState::Cancelled {
             return Err(HubError::RunCancelled(run.id));

@@ -120,7 +120,9 @@ impl Ledger<'_> {
         let mut update =
             self.db.prepare_cached("UPDATE run SET state = ?2, finished_at = ?3 WHERE key = ?1 AND state = 0")?;
         update.execute(params![key, run_state_code(state), self.now])?;
-        self.drop_rates(key)?;
+        if state == RunState::Completed {
+            self.drop_rates(key)?;
+        }
         self.touch(key);
         Ok(())
     }

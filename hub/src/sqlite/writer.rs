@@ -213,3 +213,96 @@ impl Loop {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::sync::mpsc;
+
+    use futures_util::future::{join, join_all};
+
+    use super::*;
+    use crate::sqlite::schema;
+
+    /// A writer on an empty database that counts its commits, and lets only so many through.
+    fn writer(commits: &Arc<AtomicUsize>, allowed: usize) -> Writer {
+        let mut db = Connection::open_in_memory().expect("a database");
+        schema::migrate(&mut db, Path::new(":memory:")).expect("tables");
+        let commits = commits.clone();
+        let refuse = move || commits.fetch_add(1, Ordering::SeqCst) >= allowed;
+        db.commit_hook(Some(refuse)).expect("a hook");
+        Writer::start(db, Arc::default()).expect("a thread")
+    }
+
+    /// Writes a number where every test can find it.
+    fn write(ledger: &mut Ledger<'_>, number: i64) -> Result<(), HubError> {
+        ledger.db.execute("INSERT INTO failed (run, job) VALUES (1, ?1)", [number])?;
+        Ok(())
+    }
+
+    async fn written(writer: &Writer) -> i64 {
+        let count =
+            |ledger: &mut Ledger<'_>| Ok(ledger.db.query_row("SELECT count(*) FROM failed", [], |row| row.get(0))?);
+        writer.ask(None, count).await.expect("a count")
+    }
+
+    /// Keeps the writer busy until all these stand in line.
+    async fn all_at_once<T>(writer: &Writer, requests: Vec<Answer<'_, T>>) -> Vec<Result<T, HubError>> {
+        let (open, gate) = mpsc::channel::<()>();
+        let (begin, begun) = oneshot::channel();
+        let number = requests.len();
+        let first = writer.ask(None, move |_| {
+            let _ = begin.send(());
+            let _ = gate.recv();
+            Ok(())
+        });
+        let gatekeeper = async {
+            while writer.0.max_capacity() - writer.0.capacity() < number {
+                tokio::task::yield_now().await;
+            }
+            open.send(()).expect("the writer waits");
+        };
+        let others = async {
+            begun.await.expect("it begins");
+            join(join_all(requests), gatekeeper).await.0
+        };
+        let (first, answers) = join(first, others).await;
+        first.expect("no work at all");
+        answers
+    }
+
+    #[tokio::test]
+    async fn requests_that_wait_together_are_one_commit() {
+        let commits = Arc::new(AtomicUsize::new(0));
+        let writer = writer(&commits, usize::MAX);
+        let requests = (0..100).map(|number| writer.ask(None, move |ledger| write(ledger, number)));
+        let answers = all_at_once(&writer, requests.collect()).await;
+        assert!(answers.iter().all(Result::is_ok));
+        assert_eq!(commits.load(Ordering::SeqCst), 2, "one for the request that held them up, one for all others");
+        assert_eq!(written(&writer).await, 100);
+    }
+
+    #[tokio::test]
+    async fn a_request_that_fails_takes_back_its_own_part_alone() {
+        let writer = writer(&Arc::default(), usize::MAX);
+        let request = |number| {
+            writer.ask(None, move |ledger| {
+                write(ledger, number)?;
+                if number % 10 == 3 { Err(HubError::BadRequest("no".to_owned())) } else { Ok(()) }
+            })
+        };
+        let answers = all_at_once(&writer, (0..50).map(request).collect()).await;
+        assert_eq!(answers.iter().filter(|answer| answer.is_err()).count(), 5);
+        assert_eq!(written(&writer).await, 45);
+    }
+
+    #[tokio::test]
+    async fn a_commit_that_fails_is_nobodys_success() {
+        let writer = writer(&Arc::default(), 1);
+        let requests = (0..10).map(|number| writer.ask(None, move |ledger| write(ledger, number)));
+        for answer in all_at_once(&writer, requests.collect()).await {
+            assert!(matches!(answer, Err(HubError::NotCommitted(_))), "{answer:?}");
+        }
+    }
+}

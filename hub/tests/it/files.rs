@@ -107,6 +107,17 @@ fn a_file_of_a_later_release_is_refused() {
 }
 
 #[test]
+fn a_file_serves_one_process_at_a_time() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("hub.db");
+    let first = SqliteStore::open(&path, Durability::Off).expect("a store");
+    let refused = SqliteStore::open(&path, Durability::Off).expect_err("a refusal");
+    assert!(matches!(refused, HubError::InUse(_)), "{refused}");
+    drop(first);
+    SqliteStore::open(&path, Durability::Off).expect("it is free again");
+}
+
+#[test]
 fn a_file_that_is_no_database_is_refused() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("hub.db");

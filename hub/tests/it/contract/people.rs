@@ -127,6 +127,13 @@ pub(crate) async fn what_cannot_be_reset_or_cancelled_says_so(mut world: World) 
     assert!(matches!(store.cancel_job(now, held.job()).await, Err(HubError::Ended { state: JobState::Completed, .. })));
     assert!(matches!(store.reset_job(now, JobId(99)).await, Err(HubError::JobNotFound(JobId(99)))));
     assert!(matches!(store.cancel_job(now, JobId(u64::MAX)).await, Err(HubError::JobNotFound(_))));
+    // a loop has an id, too
+    let other = world.submit(looped(&["a"])).await;
+    let each = JobId(held.job().0 + 3);
+    assert!(matches!(store.cancel_job(now, each).await, Err(HubError::JobNotFound(_))));
+    assert!(matches!(store.reset_job(now, each).await, Err(HubError::JobNotFound(_))));
+    assert_eq!(store.job(each).await.expect("an answer"), None);
+    store.cancel_run(now, other).await.expect("cancelled");
     let unknown = RunId(Uuid::from_u128(99));
     assert!(matches!(store.reset_run(now, unknown).await, Err(HubError::RunNotFound(_))));
     assert!(matches!(store.cancel_run(now, unknown).await, Err(HubError::RunNotFound(_))));
