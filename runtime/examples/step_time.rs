@@ -4,7 +4,6 @@
 #![expect(clippy::print_stdout, clippy::expect_used, reason = "a program for people at a terminal")]
 
 use std::ffi::OsString;
-use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -23,7 +22,7 @@ fn main() -> ExitCode {
     if std::env::args().nth(1).is_some_and(|argument| argument == SERVE) {
         return serve_sandbox_host();
     }
-    let cache = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/step_time");
+    let cache = std::env::current_exe().expect("our path").with_file_name("step_time_cache");
     let (prepared, made) = timed(|| Prepared::open(&cache, &|line| println!("{line}")).expect("prepared"));
     let (prepared, found) = timed(|| Prepared::open(&cache, &|line| println!("{line}")).unwrap_or(prepared));
     println!("prepare: {made:.1?}, again {found:.1?}");

@@ -2,12 +2,13 @@
 //!
 //! ```text
 //! base image    data segments + started interpreter + common standard library     a file in the cache, made once
-//! module image  base image + the user's module, imported                          a memory file, made once a module
+//! module image  base image, and over it what importing the user's module changed  a memory file, made once a module
 //! slot          a private mapping of an image; used by one step, then restored     kept on its image's list
 //! ```
 //! A slot is restored by the kernel: every page that was written to is dropped, and the image shines through again. No
 //! list of written pages has to be trusted.
 
+use core::ops::Range;
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
@@ -17,14 +18,22 @@ use rustix::fs::{MemfdFlags, memfd_create};
 
 use crate::mapping::{PAGE, Reservation};
 
-/// Slots kept for the next steps of an image. More are unmapped: a peak of waiting steps shall not keep its addresses.
-const KEPT: usize = 128;
+/// Slots kept for the next steps of an image. More are unmapped: a peak of waiting steps shall not keep its addresses, of
+/// which each slot has four gigabytes.
+const KEPT: usize = 64;
+
+/// Parts in which an image may differ from the one below it. Each is a mapping of every slot, and a process may have some
+/// 65,000 of those; what lies between two parts close to each other is copied with them.
+const PARTS: usize = 4;
+
+/// Bytes of the image below that are compared at a time.
+const COMPARED: usize = 256 * PAGE;
 
 /// A guest's memory at a good moment.
 #[derive(Debug)]
 pub(crate) struct Image {
-    /// `None` where there is nothing yet: the memory is zero.
-    file: Option<File>,
+    /// Mapped one over the other; where there is none, memory is zero.
+    layers: Vec<Layer>,
     /// Bytes, whole pages.
     len: usize,
     /// Values of the guest's globals, by their bits, in the order of [`GuestCode`](crate::guest::GuestCode).
@@ -32,27 +41,48 @@ pub(crate) struct Image {
     free: Mutex<Vec<Reservation>>,
 }
 
+/// Parts of a file that nobody changes any more, each at its own place in memory.
+#[derive(Clone, Debug)]
+struct Layer {
+    file: Arc<File>,
+    parts: Vec<Range<usize>>,
+}
+
+/// An image that several slots use at once.
+pub(crate) type SharedImage = Arc<Image>;
+
 impl Image {
     /// No memory at all: what the base image is made in.
     pub(crate) fn blank() -> Self {
-        Self { file: None, len: 0, globals: Vec::new(), free: Mutex::default() }
+        Self { layers: Vec::new(), len: 0, globals: Vec::new(), free: Mutex::default() }
     }
 
     /// An image whose memory is the first `len` bytes of a file that nobody changes any more.
     pub(crate) fn from_file(file: File, len: usize, globals: Vec<u64>) -> Self {
-        Self { file: Some(file), len, globals, free: Mutex::default() }
+        let layer = Layer { file: Arc::new(file), parts: vec![0..len] };
+        Self { layers: vec![layer], len, globals, free: Mutex::default() }
     }
 
-    /// An image of this memory, held in memory.
-    pub(crate) fn take(memory: &[u8], globals: Vec<u64>) -> io::Result<Self> {
-        let file = anonymous_file()?;
-        write_sparse(&file, memory)?;
-        Ok(Self::from_file(file, memory.len(), globals))
+    /// An image of this memory, which began as a copy of this image. Only what differs is held in memory.
+    pub(crate) fn with_changes(&self, memory: &[u8], globals: Vec<u64>) -> io::Result<Self> {
+        let file = anonymous_file(memory.len())?;
+        let parts = merged(self.changes(memory)?);
+        for part in &parts {
+            write_sparse(&file, part.start, memory.get(part.clone()).unwrap_or_default())?;
+        }
+        let mut layers = self.layers.clone();
+        layers.push(Layer { file: Arc::new(file), parts });
+        Ok(Self { layers, len: memory.len(), globals, free: Mutex::default() })
     }
 
     /// Bytes of memory an instance has from the start.
     pub(crate) const fn len(&self) -> usize {
         self.len
+    }
+
+    /// Bytes that this image alone holds.
+    pub(crate) fn own_bytes(&self) -> usize {
+        self.layers.last().map_or(0, |layer| layer.parts.iter().map(Range::len).sum())
     }
 
     /// Addresses whose first part shows this image, `total` bytes long.
@@ -62,8 +92,11 @@ impl Image {
             return Ok(slot);
         }
         let mut slot = Reservation::new(total)?;
-        if let Some(file) = &self.file {
-            slot.map_file(file, self.len)?;
+        slot.commit(0..self.len)?;
+        for layer in &self.layers {
+            for part in &layer.parts {
+                slot.map_file(&layer.file, part.clone())?;
+            }
         }
         Ok(slot)
     }
@@ -77,23 +110,79 @@ impl Image {
             free.push(slot);
         }
     }
+
+    /// The pages of `memory` that differ from this image, whose one layer is a whole file.
+    fn changes(&self, memory: &[u8]) -> io::Result<Vec<Range<usize>>> {
+        let mut changes = Vec::new();
+        let mut below = vec![0; COMPARED];
+        for (index, chunk) in memory.chunks(COMPARED).enumerate() {
+            let start = index * COMPARED;
+            below.fill(0);
+            self.read(start, below.get_mut(..chunk.len()).unwrap_or_default())?;
+            for (index, (new, old)) in chunk.chunks(PAGE).zip(below.chunks(PAGE)).enumerate() {
+                if new != old {
+                    let page = start + index * PAGE;
+                    changes.push(page..page + new.len());
+                }
+            }
+        }
+        Ok(changes)
+    }
+
+    /// Fills a buffer of zeros with the image's bytes.
+    fn read(&self, start: usize, buffer: &mut [u8]) -> io::Result<()> {
+        let range = start..start + buffer.len();
+        for layer in &self.layers {
+            for part in &layer.parts {
+                let (from, to) = (part.start.max(range.start), part.end.min(range.end));
+                if let Some(target) = buffer.get_mut(from.saturating_sub(start)..to.saturating_sub(start)) {
+                    layer.file.read_exact_at(target, from as u64)?;
+                }
+            }
+        }
+        Ok(())
+    }
 }
 
-/// A file without a name, in memory where the system has such files.
-fn anonymous_file() -> io::Result<File> {
-    Ok(File::from(memfd_create("bue-image", MemfdFlags::CLOEXEC)?))
+/// The same parts and what lies between some of them, so that few are left: the widest gaps stay.
+fn merged(pages: Vec<Range<usize>>) -> Vec<Range<usize>> {
+    let mut gaps: Vec<usize> = pages.windows(2).map(gap).collect();
+    gaps.sort_unstable_by(|a, b| b.cmp(a));
+    // gaps that are as wide as the narrowest one that stays are merged, but for zero, which is no gap
+    let widest = gaps.get(PARTS - 1).copied().unwrap_or_default();
+    let mut parts: Vec<Range<usize>> = Vec::new();
+    for page in pages {
+        match parts.last_mut() {
+            Some(part) if page.start - part.end <= widest => part.end = page.end,
+            _ => parts.push(page),
+        }
+    }
+    parts
 }
 
-/// Writes memory to an empty file, leaving holes where pages are zero.
-pub(crate) fn write_sparse(file: &File, memory: &[u8]) -> io::Result<()> {
-    file.set_len(memory.len() as u64)?;
+fn gap(pair: &[Range<usize>]) -> usize {
+    match pair {
+        [a, b] => b.start.saturating_sub(a.end),
+        _ => 0,
+    }
+}
+
+/// A file without a name, in memory, all zeros.
+fn anonymous_file(len: usize) -> io::Result<File> {
+    let file = File::from(memfd_create("bue-image", MemfdFlags::CLOEXEC)?);
+    file.set_len(len as u64)?;
+    Ok(file)
+}
+
+/// Writes memory to a place in a file of zeros, leaving holes where pages are zero.
+pub(crate) fn write_sparse(file: &File, start: usize, memory: &[u8]) -> io::Result<()> {
     let mut at = 0;
     while at < memory.len() {
         let zeros = pages_while(memory.get(at..).unwrap_or_default(), is_zero);
         at += zeros;
         let rest = memory.get(at..).unwrap_or_default();
         let len = pages_while(rest, |page| !is_zero(page));
-        file.write_all_at(rest.get(..len).unwrap_or_default(), at as u64)?;
+        file.write_all_at(rest.get(..len).unwrap_or_default(), (start + at) as u64)?;
         at += len;
     }
     Ok(())
@@ -109,9 +198,6 @@ fn is_zero(page: &[u8]) -> bool {
     words.iter().all(|word| *word == [0; 16]) && rest.iter().all(|byte| *byte == 0)
 }
 
-/// An image that several slots use at once.
-pub(crate) type SharedImage = Arc<Image>;
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -123,7 +209,8 @@ mod tests {
         memory[PAGE + 3] = 1;
         memory[4 * PAGE] = 2;
         let path = tempfile::NamedTempFile::new().expect("a file");
-        write_sparse(path.as_file(), &memory).expect("written");
+        path.as_file().set_len(memory.len() as u64).expect("a length");
+        write_sparse(path.as_file(), 0, &memory).expect("written");
         let mut back = Vec::new();
         File::open(path.path()).expect("opened").read_to_end(&mut back).expect("read");
         assert_eq!(back, memory);
@@ -131,7 +218,7 @@ mod tests {
 
     #[test]
     fn a_slot_used_again_shows_the_image() {
-        let image = Image::take(&[7; 2 * PAGE], Vec::new()).expect("an image");
+        let image = Image::blank().with_changes(&[7; 2 * PAGE], Vec::new()).expect("an image");
         for _ in 0..3 {
             let mut slot = image.slot(16 * PAGE).expect("a slot");
             slot.commit(2 * PAGE..4 * PAGE).expect("grown");
@@ -146,5 +233,35 @@ mod tests {
             image.give_back(slot, 4 * PAGE);
         }
         assert_eq!(image.free.lock().expect("not poisoned").len(), 1);
+    }
+
+    /// The bytes at the starts of some pages, as a fresh slot shows them.
+    fn shown(image: &Image, pages: usize) -> Vec<u8> {
+        let slot = image.slot(pages * PAGE).expect("a slot");
+        // SAFETY: the callers ask for no more pages than the image has, all of which a slot shows.
+        (0..pages).map(|page| unsafe { slot.base().add(page * PAGE).read_volatile() }).collect()
+    }
+
+    #[test]
+    fn an_image_over_another_shows_both() {
+        let base = Image::blank().with_changes(&[7; 40 * PAGE], Vec::new()).expect("a base");
+        let mut memory = vec![7; 48 * PAGE];
+        memory[40 * PAGE..].fill(0);
+        // more parts than may be, growth, and a page that became zero
+        for (page, byte) in [(0, 1), (2, 2), (9, 3), (20, 0), (30, 4), (39, 5), (47, 6)] {
+            memory[page * PAGE..(page + 1) * PAGE].fill(byte);
+        }
+        let image = base.with_changes(&memory, Vec::new()).expect("an image");
+        let expected: Vec<u8> = memory.iter().step_by(PAGE).copied().collect();
+        assert_eq!(shown(&image, 48), expected);
+        assert!(image.layers.last().is_some_and(|layer| layer.parts.len() <= PARTS), "{image:?}");
+        assert!(image.own_bytes() < 40 * PAGE, "{image:?}");
+    }
+
+    #[test]
+    fn an_image_without_changes_holds_nothing() {
+        let base = Image::blank().with_changes(&[7; 4 * PAGE], Vec::new()).expect("a base");
+        let same = base.with_changes(&[7; 4 * PAGE], Vec::new()).expect("an image");
+        assert_eq!((same.own_bytes(), shown(&same, 4)), (0, vec![7; 4]));
     }
 }

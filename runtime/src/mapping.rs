@@ -51,13 +51,17 @@ impl Reservation {
         self.len
     }
 
-    /// Makes the first `len` bytes a private copy of the file's.
-    pub(crate) fn map_file(&mut self, file: impl AsFd, len: usize) -> io::Result<()> {
-        let (at, len) = self.part(0..len)?;
+    /// Makes a part a private copy of the same part of a file.
+    pub(crate) fn map_file(&mut self, file: impl AsFd, part: Range<usize>) -> io::Result<()> {
+        let offset = part.start as u64;
+        let (at, len) = self.part(part)?;
+        if len == 0 {
+            return Ok(());
+        }
         let prot = ProtFlags::READ | ProtFlags::WRITE;
         let flags = MapFlags::PRIVATE | MapFlags::FIXED | MapFlags::NORESERVE;
         // SAFETY: FIXED replaces mappings, and `part` proved that the range is ours alone.
-        unsafe { mmap(at, len, prot, flags, file, 0)? };
+        unsafe { mmap(at, len, prot, flags, file, offset)? };
         Ok(())
     }
 
@@ -148,7 +152,7 @@ mod tests {
         let mut file = tempfile::tempfile().expect("a file");
         file.write_all(&[7; 2 * PAGE]).expect("written");
         let mut reservation = Reservation::new(8 * PAGE).expect("addresses");
-        reservation.map_file(&file, 2 * PAGE).expect("mapped");
+        reservation.map_file(&file, 0..2 * PAGE).expect("mapped");
         reservation.commit(2 * PAGE..3 * PAGE).expect("committed");
         write(&mut reservation, 5, 9);
         write(&mut reservation, 2 * PAGE, 9);

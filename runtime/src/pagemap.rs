@@ -30,7 +30,7 @@ mod tests {
 
     #[test]
     fn only_pages_that_were_written_to_count() {
-        let image = Image::take(&[7; 64 * PAGE], Vec::new()).expect("an image");
+        let image = Image::blank().with_changes(&[7; 64 * PAGE], Vec::new()).expect("an image");
         let slot = image.slot(64 * PAGE).expect("a slot");
         let count = || {
             // SAFETY: the slot is mapped as long as the image's bytes, and nobody writes while they are borrowed.

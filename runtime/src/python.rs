@@ -24,8 +24,10 @@ use crate::state::StepState;
 use crate::task::{Items, Task};
 use crate::{failure, values};
 
-/// Bytes of module images kept at most. An image has the size of the interpreter's memory, some 40 MB, less its holes.
-const IMAGES_BYTES: usize = 1 << 30;
+/// Bytes of module images kept at most. An image holds what importing the module changed: a few megabytes.
+const IMAGES_BYTES: usize = 512 << 20;
+/// Module images kept at most. Each may keep dozens of slots, whose addresses are not without end.
+const IMAGES: usize = 128;
 
 /// Runs of a module whose dirty pages are counted.
 const COUNTED_RUNS: u32 = 3;
@@ -121,7 +123,7 @@ impl Python {
             }
             LoadReply::Loaded => {
                 let (memory, globals) = instance.snapshot().map_err(|error| internal(&error))?;
-                let image = Image::take(memory, globals);
+                let image = self.base.with_changes(memory, globals);
                 image.map(|image| Ok(Arc::new(image))).map_err(|error| internal(&error.into()))
             }
         }
@@ -197,7 +199,7 @@ impl PythonModule {
     }
 
     fn bytes(&self) -> usize {
-        self.image.get().and_then(|loaded| loaded.as_ref().ok()).map_or(0, |image| image.len())
+        self.image.get().and_then(|loaded| loaded.as_ref().ok()).map_or(0, |image| image.own_bytes())
     }
 }
 
@@ -218,7 +220,10 @@ impl Modules {
 
     /// Forgets modules until the rest is small enough; steps that run keep their image until they end.
     fn shrink(&mut self, keep: BlobHash) {
-        while self.known.values().map(|(module, _)| module.bytes()).sum::<usize>() > IMAGES_BYTES {
+        let bytes = |known: &HashMap<_, (Rc<PythonModule>, u64)>| {
+            known.values().map(|(module, _)| module.bytes()).sum::<usize>()
+        };
+        while self.known.len() > IMAGES || bytes(&self.known) > IMAGES_BYTES {
             let oldest = self.known.iter().filter(|(key, _)| **key != keep).min_by_key(|(_, (_, used))| *used);
             let Some(oldest) = oldest.map(|(key, _)| *key) else { return };
             self.known.remove(&oldest);

@@ -122,13 +122,10 @@ impl Reencode for Stripper {
     /// Names and debug sections are of no use to compiled code.
     fn parse_custom_section(
         &mut self,
-        module: &mut Module,
-        section: wasmparser::CustomSectionReader<'_>,
+        _module: &mut Module,
+        _section: wasmparser::CustomSectionReader<'_>,
     ) -> Result<(), ReencodeError<Infallible>> {
-        match section.name() {
-            "name" => utils::parse_custom_section(self, module, section),
-            _ => Ok(()),
-        }
+        Ok(())
     }
 
     fn parse_export_section(
