@@ -110,6 +110,9 @@ impl<'t> Builder<'t, '_, '_> {
         let mut nodes = Vec::new();
         let mut bodies = bodies.into_iter();
         for statement in &block.statements {
+            if self.complaints.is_full() {
+                break;
+            }
             match statement {
                 Statement::Call(call) => self.call_statement(call, &mut nodes),
                 Statement::Gather(gather) => self.gather(gather, &mut nodes),

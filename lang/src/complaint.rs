@@ -127,6 +127,11 @@ impl<'a> Complaints<'a> {
         }
     }
 
+    /// Is there no room for another one, and no plan to be had either? Then reading on serves nobody.
+    pub(crate) fn is_full(&self) -> bool {
+        self.list.len() == MAX_COMPLAINTS && self.errors > 0
+    }
+
     pub(crate) const fn any_error(&self) -> bool {
         self.errors > 0
     }

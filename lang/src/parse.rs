@@ -2,6 +2,7 @@
 //! as if nothing had happened. Looks ahead a fixed number of tokens, or to the end of the line; never goes back.
 
 mod call;
+mod code;
 mod import;
 mod looping;
 mod name;

@@ -45,6 +45,9 @@ impl<'t> Builder<'t, '_, '_> {
     fn arguments(&mut self, call: &'t Call<'_>, nodes: &mut Vec<Node>) -> Option<Vec<Input>> {
         let mut inputs = Some(Vec::with_capacity(call.arguments.len()));
         for argument in &call.arguments {
+            if self.complaints.is_full() {
+                return None;
+            }
             let input = match argument {
                 Argument::Name(name) => self.result(name),
                 Argument::Call(inner) => self.call(inner, Standing::Nested, nodes).map(Input::Node),

@@ -12,6 +12,10 @@ impl<'a> Parser<'a, '_, '_> {
     pub(super) fn block(&mut self, width: usize, parent: Option<usize>) -> Block<'a> {
         let mut block = Block::default();
         while self.kind() == Kind::Line {
+            if self.complaints.is_full() {
+                self.at = self.tokens.len().saturating_sub(1);
+                break;
+            }
             let indent = self.peek().span;
             let here = self.width(indent);
             if here < width && parent.is_none_or(|parent| here <= parent) {

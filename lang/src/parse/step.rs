@@ -10,9 +10,6 @@ use crate::lexer::Kind;
 use crate::source::Span;
 use crate::tree::{Code, CodeKind, Name, Setting, StepDefinition};
 
-/// Longest path of a file, in bytes; longer than any system takes.
-const MAX_PATH: usize = 4096;
-
 /// What of a step has been read.
 #[derive(Default)]
 struct Lines<'a> {
@@ -123,7 +120,7 @@ impl<'a> Parser<'a, '_, '_> {
     }
 
     /// Takes everything up to the end of the line; comments are not part of it.
-    fn rest_of_line(&mut self) -> Span {
+    pub(super) fn rest_of_line(&mut self) -> Span {
         let first = self.peek().span;
         while !self.at_line_end() {
             self.next();
@@ -141,63 +138,6 @@ impl<'a> Parser<'a, '_, '_> {
             self.complain(
                 draft.hint("a step is language, function, and path or code; a statement below it is not indented"),
             );
-        }
-    }
-
-    /// A path or code. At the first token of it.
-    pub(super) fn code(&mut self) -> super::Parsed<Code<'a>> {
-        let token = self.peek();
-        if matches!(token.kind, Kind::Code | Kind::OpenCode) {
-            self.next();
-            return self.inline(token.span, token.kind);
-        }
-        self.path()
-    }
-
-    fn inline(&mut self, span: Span, kind: Kind) -> super::Parsed<Code<'a>> {
-        let raw = span.of(self.text);
-        let fence = raw.len() - raw.trim_start_matches('`').len();
-        let end = if kind == Kind::Code { raw.len() - fence } else { raw.len() };
-        let text = raw.get(fence..end).unwrap_or_default();
-        if !self.at_line_end() {
-            let opening = Span { start: span.start, end: span.start + 1 };
-            let draft =
-                Draft::new(code::TEXT_AFTER_CODE, self.peek().span, format!("{} stands behind code", self.found()));
-            let draft = draft.and(opening, "the code begins here");
-            self.complain(draft.hint(
-                "only a comment may follow the closing fence; code with backticks in it stands between longer fences",
-            ));
-        }
-        if text.trim().is_empty() && kind == Kind::Code {
-            return self.fail(Draft::new(code::NO_CODE, span, "there is no code between the fences"));
-        }
-        Ok(Code { span, kind: CodeKind::Inline(text) })
-    }
-
-    fn path(&mut self) -> super::Parsed<Code<'a>> {
-        let first = self.at;
-        let span = self.rest_of_line();
-        let tokens = self.tokens.get(first..self.at).unwrap_or_default();
-        if let Some(fence) = tokens.iter().find(|token| matches!(token.kind, Kind::Code | Kind::OpenCode)) {
-            let before = span.to(Span { start: span.start, end: fence.span.start });
-            let message = format!("{} stands before code", quoted(before.of(self.text).trim()));
-            return self.fail(Draft::new(code::TEXT_AFTER_CODE, before, message).hint("code begins with its fence"));
-        }
-        let path = super::name::unquoted(span.of(self.text));
-        if path.is_empty() || path.len() > MAX_PATH || path.contains(char::is_control) {
-            let message =
-                format!("this is no path: it is empty, longer than {MAX_PATH} bytes, or holds control characters");
-            return self.fail(Draft::new(code::NO_CODE, span, message));
-        }
-        self.warn_of_comment(span);
-        Ok(Code { span, kind: CodeKind::Path(path) })
-    }
-
-    fn warn_of_comment(&mut self, path: Span) {
-        if self.text.as_bytes().get(path.end as usize) == Some(&b'#') {
-            let sign = Span { start: path.end, end: path.end + 1 };
-            let draft = Draft::new(code::COMMENT_IN_PATH, sign, "`#` begins a comment here, the path ends before it");
-            self.complain(draft.hint("put quotes around a path with a `#` in it"));
         }
     }
 

@@ -167,6 +167,8 @@ fn answers(text: &str) {
     if let Some(plan) = &compiled.plan {
         let _ = (plan_json(plan).to_string(), plan_text(plan), plan_mermaid(plan));
         let once = format(script).expect("no errors");
+        let again = compile(Script { path: "any.bue", text: &once }).plan.expect("a script still");
+        assert_eq!(plan_json(&again), plan_json(plan), "{text:?}");
         let twice = format(Script { path: "any.bue", text: &once });
         assert_eq!(twice.as_ref(), Ok(&once), "{text:?}");
     }
