@@ -159,12 +159,12 @@ impl Names {
         guest: &GuestModule,
         progress: &dyn Fn(&str),
     ) -> Result<PreparedFiles, RuntimeError> {
-        progress("compiling the Python sandbox for this machine; this is done once");
+        progress("compiling the Python sandbox for this machine, about ten seconds; this is done once");
         let parts = split(&unpack(guest)?)?;
         let code = engine.engine.precompile_module(&parts.code)?;
         cache.write(&self.code, |mut file| file.write_all(&code))?;
         drop(code);
-        progress("starting Python for the memory image; this is done once");
+        progress("starting Python for the memory image, about three seconds; this is done once");
         let (memory, globals) = base_image(engine, &cache.path(&self.code), parts.data)?;
         cache.write(&self.image, |file| {
             file.set_len(memory.len() as u64)?;
