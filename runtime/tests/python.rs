@@ -19,6 +19,12 @@
 //! | `at` | the line in the traceback, counted from the function's first |
 //! | `retry after` | milliseconds |
 //! | `prints` | text of a line in the log, in this order |
+#![expect(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "helpers of tests, which clippy takes for production code, say what they expect"
+)]
 
 #[path = "it/common.rs"]
 #[expect(dead_code, reason = "these tests use a part of what the others share")]
