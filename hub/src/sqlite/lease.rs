@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use bue_model::wire::{Lease, LeaseBatch, LeaseRequest, LeasedStep};
-use bue_model::{NodeId, StepIndex, Timestamp, Token};
+use bue_model::{Failure, FailureKind, NodeId, StepIndex, Timestamp, Token};
 use bytes::Bytes;
 use rusqlite::{OptionalExtension, params};
 
@@ -112,9 +112,15 @@ impl Ledger<'_> {
         self.moved(&run, node, State::Ready, State::Running);
         self.counts.step(run.key, job.step).attempts += 1;
         self.memory.granted = self.memory.granted.wrapping_add(1);
-        let inputs = match self.inputs(&run, instance_of(&run, taken.slot)?, job)? {
-            Ok(inputs) => inputs,
-            Err(failure) => return self.fail(&run, taken.slot, State::Running, &failure),
+        let inputs = match self.inputs(&run, instance_of(&run, taken.slot)?, job) {
+            Ok(Ok(inputs)) => inputs,
+            Ok(Err(failure)) => return self.fail(&run, taken.slot, State::Running, &failure),
+            // one job whose rows are damaged must not keep all others from being leased
+            Err(HubError::Damaged(why)) => {
+                let failure = Failure::new(FailureKind::Internal, format!("the hub's database is damaged: {why}"));
+                return self.fail(&run, taken.slot, State::Running, &failure);
+            }
+            Err(error) => return Err(error),
         };
         batch.bytes = batch.bytes.saturating_add(inputs.bytes);
         let step = batch.step(&run, job)?;
