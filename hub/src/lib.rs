@@ -7,19 +7,28 @@
 //! inside a [`JobStore`] method. The clock is read by the servers and handed in from there.
 #![forbid(unsafe_code)]
 
+mod arguments;
 mod blob_store;
 mod bucket_server;
 mod clock;
+mod columns;
+mod counts;
 mod delay;
 mod error;
 mod events;
+mod fate;
 mod graph;
 mod hub_server;
+mod instance;
+mod lease_batch;
+mod outcome_rules;
 mod plan_error;
 mod reply;
 mod request;
+mod run_cache;
 mod server;
 mod sqlite;
+mod state;
 mod store;
 
 pub use blob_store::BlobStore;
