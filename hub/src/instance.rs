@@ -8,7 +8,7 @@ use crate::graph::{BlockIndex, Graph, GraphNode};
 /// Rounds of one fan-out that are alive at one time. Enough to feed a thousand slots, and some 300 KB of rows.
 pub(crate) const WINDOW: i64 = 1_000;
 /// Rows of one fan-out that are made at one time, where the body is long.
-const WINDOW_ROWS: i64 = 4_000;
+pub(crate) const WINDOW_ROWS: i64 = 4_000;
 
 /// A run as a store knows it: what never changes of it.
 #[derive(Debug)]

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! serve_hub  --> JobStore --> SqliteStore          serve_bucket --> BlobStore
+//!                        `-> PostgresStore, on drafts
 //! ```
 //! The hub never opens a value and never sees a script's text: it stores a `Plan` and moves references. State changes only
 //! inside a [`JobStore`] method. The clock is read by the servers and handed in from there.
@@ -14,6 +15,7 @@ mod clock;
 mod columns;
 mod counts;
 mod delay;
+mod draft;
 mod error;
 mod events;
 mod fate;
@@ -23,6 +25,7 @@ mod instance;
 mod lease_batch;
 mod outcome_rules;
 mod plan_error;
+mod postgres;
 mod reply;
 mod request;
 mod run_cache;
@@ -36,5 +39,6 @@ pub use bucket_server::serve_bucket;
 pub use error::HubError;
 pub use hub_server::{Hub, serve_hub};
 pub use plan_error::PlanError;
+pub use postgres::PostgresStore;
 pub use sqlite::{Durability, SqliteStore};
 pub use store::{Answer, Changes, JobStore, LEASE_MS, Leased, MAX_RELEASES, MAX_RESETS, Reaped, SHARE_OF_LAST};
