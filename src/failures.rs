@@ -1,5 +1,8 @@
 //! What failed, for people: each failed job with its traceback and the last lines it printed, and what stays blocked.
 
+use std::borrow::Cow;
+use std::fmt;
+
 use bue_client::BucketClient;
 use bue_model::ValueRef;
 use bue_model::wire::{FailedJob, RunView, StepView};
@@ -11,6 +14,9 @@ const SHOWN: usize = 10;
 
 /// Lines of a failed job's log that are shown.
 const LOG_LINES: usize = 10;
+
+/// Characters of such a line that are shown; `bue logs` has it whole.
+const LOG_COLUMNS: usize = 300;
 
 /// Says what failed and what that keeps from running.
 pub(crate) async fn say_failures(bucket: &BucketClient, failed: &[FailedJob], run: &RunView) {
@@ -34,7 +40,8 @@ pub(crate) async fn failure_text(bucket: &BucketClient, job: &FailedJob) -> Stri
     let lines: Vec<&str> = log.lines().collect();
     if !lines.is_empty() {
         text.push_str("  it had printed:\n");
-        text.push_str(&indented(lines.iter().skip(lines.len().saturating_sub(LOG_LINES)).copied()));
+        let last = lines.iter().skip(lines.len().saturating_sub(LOG_LINES));
+        text.push_str(&indented(last.map(|line| cut(line))));
     }
     text
 }
@@ -49,8 +56,15 @@ async fn log_of(bucket: &BucketClient, job: &FailedJob) -> String {
     bytes.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default()
 }
 
-fn indented<'a>(lines: impl Iterator<Item = &'a str>) -> String {
+fn indented(lines: impl Iterator<Item = impl fmt::Display>) -> String {
     lines.map(|line| format!("    {line}\n")).collect()
+}
+
+fn cut(line: &str) -> Cow<'_, str> {
+    match line.char_indices().nth(LOG_COLUMNS) {
+        Some((end, _)) => Cow::Owned(format!("{}…", line.get(..end).unwrap_or_default())),
+        None => Cow::Borrowed(line),
+    }
 }
 
 fn say_blocked(steps: &[StepView]) {
@@ -58,5 +72,17 @@ fn say_blocked(steps: &[StepView]) {
     let blocked: Vec<String> = blocked.map(|step| format!("{} ({})", step.name, step.blocked)).collect();
     if !blocked.is_empty() {
         say(&format!("blocked by what failed, never started: {}", blocked.join(", ")));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_line_is_cut_between_characters() {
+        assert_eq!(cut("short"), "short");
+        let long = "é".repeat(LOG_COLUMNS + 1);
+        assert_eq!(cut(&long), format!("{}…", "é".repeat(LOG_COLUMNS)));
     }
 }

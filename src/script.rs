@@ -5,9 +5,11 @@ use std::fs;
 use std::io::{self, Read};
 use std::path::Path;
 
-use bue_lang::{Compiled, Complaint, FileText, MAX_SCRIPT, Purpose, Script, check_sources, compile, render};
+use bue_lang::python::SyntaxProblem;
+use bue_lang::{Compiled, Complaint, FileText, MAX_SCRIPT, Purpose, Script, check_sources, check_sql, compile, render};
 use bue_model::plan::Language;
 use bue_model::{Bundle, Plan};
+use bue_runtime::SqlProblem;
 
 use crate::package::pack;
 use crate::stop::Stop;
@@ -53,8 +55,10 @@ pub(crate) fn examine(path: &Path, purpose: Option<Purpose>) -> Result<Examined,
     let script = Script { path: &name, text: &text };
     let mut compiled = compile(script);
     if let Some(purpose) = purpose {
-        let found = check_files(script, &compiled, purpose, path.parent().unwrap_or(Path::new("")));
-        compiled.complaints.extend(found);
+        let folder = path.parent().unwrap_or(Path::new(""));
+        let found = check_sources(script, &compiled, purpose, |path| find(&folder.join(path)));
+        let sql = check_sql(script, &compiled, purpose, |path| find(&folder.join(path)), parse_sql);
+        compiled.complaints.extend(found.into_iter().chain(sql));
     }
     let Compiled { plan, complaints, .. } = compiled;
     let plan = plan.filter(|_| !complaints.iter().any(Complaint::is_error));
@@ -85,12 +89,16 @@ pub(crate) fn read_script(path: &Path) -> Result<String, String> {
     read_text(path).map_err(|error| format!("failed to read {}: {error}", path.display()))
 }
 
-fn check_files(script: Script<'_>, compiled: &Compiled, purpose: Purpose, folder: &Path) -> Vec<Complaint> {
-    check_sources(script, compiled, purpose, |path| match read_text(&folder.join(path)) {
+fn find(path: &Path) -> FileText<'static> {
+    match read_text(path) {
         Ok(text) => FileText::Text(Cow::Owned(text)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => FileText::Missing,
         Err(_) => FileText::Opaque,
-    })
+    }
+}
+
+fn parse_sql(text: &str) -> Result<(), SyntaxProblem> {
+    bue_runtime::check_sql(text).map_err(|SqlProblem { line, column, message }| SyntaxProblem { line, column, message })
 }
 
 /// A file's text, if it is one and no longer than any script or source may be.

@@ -74,7 +74,8 @@ fn watch(child: &mut Child) -> Result<(u64, u64)> {
     let (mut own, mut all) = (0, 0);
     while child.try_wait()?.is_none() {
         own = own.max(field_kib(child.id(), "status", "VmHWM:"));
-        let children = children_of(child.id()).into_iter().map(|child| field_kib(child, "smaps_rollup", "Private_Dirty:"));
+        let children =
+            children_of(child.id()).into_iter().map(|child| field_kib(child, "smaps_rollup", "Private_Dirty:"));
         all = all.max(field_kib(child.id(), "smaps_rollup", "Private_Dirty:") + children.sum::<u64>());
         thread::sleep(Duration::from_millis(2));
     }

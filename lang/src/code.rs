@@ -62,6 +62,7 @@ codes! {
     PYTHON_SYNTAX = "E0052", "Python not understood";
     WRONG_INPUTS = "E0053", "wrong number of inputs";
     NOT_TEXT = "E0054", "not a text file";
+    SQL_SYNTAX = "E0055", "SQL not understood";
     // warnings
     UNUSED_STEP = "W0001", "step never used";
     UNUSED_PIPE = "W0002", "pipe never called";
@@ -73,4 +74,5 @@ codes! {
     TAG_ALONE = "W0008", "a tag limits nothing";
     NO_FILE_YET = "W0009", "file not found yet";
     PYTHON_SYNTAX_YET = "W0010", "code that is not Python yet";
+    SQL_SYNTAX_YET = "W0011", "code that is not SQL yet";
 }

@@ -19,19 +19,25 @@ pub(crate) const MAX_MS: u64 = 100 * 366 * 86_400_000;
 pub(crate) fn milliseconds(text: &str) -> Option<u64> {
     let mut rest = text.trim();
     let mut total = 0_u64;
+    let mut unit_before = u64::MAX;
     while !rest.is_empty() {
-        let (part, behind) = one_part(rest)?;
+        let (part, unit, behind) = one_part(rest)?;
+        if unit >= unit_before {
+            return None;
+        }
+        unit_before = unit;
         total = total.checked_add(part)?;
         rest = behind.trim_start();
     }
     (1..=MAX_MS).contains(&total).then_some(total)
 }
 
-/// The first number with its unit, and what stands behind it.
-fn one_part(text: &str) -> Option<(u64, &str)> {
+/// The milliseconds of the first number with its unit, those of the unit, and what stands behind it.
+fn one_part(text: &str) -> Option<(u64, u64, &str)> {
     let (number, behind) = split(text, |char| char.is_ascii_digit() || char == '.');
     let (unit, rest) = split(behind.trim_start(), char::is_alphabetic);
-    Some((scaled(number, unit_ms(unit)?)?, rest))
+    let unit = unit_ms(unit)?;
+    Some((scaled(number, unit)?, unit, rest))
 }
 
 fn split(text: &str, fits: impl Fn(char) -> bool) -> (&str, &str) {
@@ -88,6 +94,8 @@ mod tests {
             "99999999999999999999s",
             "9999999999d",
             "5s 3",
+            "5s 6s",
+            "5m1h",
             ".s",
             "5.s",
         ] {

@@ -3,6 +3,7 @@
 use bue_model::plan::Language;
 
 use crate::lexer::{begins_word, continues_word};
+use crate::suggest::Suggester;
 
 const NAMES: &[(&str, Language)] = &[
     ("python", Language::Python),
@@ -26,9 +27,11 @@ pub(crate) fn find(name: &str) -> Option<Language> {
     NAMES.iter().find(|(known, _)| *known == name).map(|(_, language)| *language)
 }
 
-/// All names.
-pub(crate) fn names() -> impl Iterator<Item = &'static str> {
-    NAMES.iter().map(|(name, _)| *name)
+/// The name that was meant by one which is none: a near one, or one that stands in it (`language: python`).
+pub(crate) fn meant(text: &str) -> Option<&'static str> {
+    let names = || NAMES.iter().map(|(name, _)| *name);
+    let within = || text.split([':', ',', ' ']).find_map(|part| names().find(|name| *name == part));
+    Suggester::default().nearest(text, names()).or_else(within)
 }
 
 /// `name`, `Class.method`, or words with single spaces.

@@ -3,6 +3,7 @@
 
 mod call;
 mod code;
+mod foreign;
 mod import;
 mod looping;
 mod name;
@@ -141,6 +142,12 @@ impl<'a> Parser<'a, '_, '_> {
 
     /// Columns of one unit of indentation.
     fn unit_width(&self) -> usize {
+        let tab = self.tab_width();
+        self.layout.unit.bytes().map(|byte| if byte == b'\t' { tab } else { 1 }).sum()
+    }
+
+    /// Columns of a tab: as many as the unit has, unless the unit is made of tabs.
+    fn tab_width(&self) -> usize {
         if self.layout.unit.contains('\t') { DEFAULT_UNIT.len() } else { self.layout.unit.len() }
     }
 
@@ -178,10 +185,10 @@ impl<'a> Parser<'a, '_, '_> {
         Draft::new(code, self.place(), format!("expected {expected}, found {}", self.found()))
     }
 
-    /// Columns of an indentation; a tab is as wide as the file's unit.
+    /// Columns of an indentation.
     fn width(&self, indent: Span) -> usize {
-        let unit = self.unit_width();
-        indent.of(self.text).bytes().map(|byte| if byte == b'\t' { unit } else { 1 }).sum()
+        let tab = self.tab_width();
+        indent.of(self.text).bytes().map(|byte| if byte == b'\t' { tab } else { 1 }).sum()
     }
 }
 

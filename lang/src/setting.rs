@@ -35,6 +35,15 @@ impl Problem {
 
 /// The value of a setting; `@` is the older velocity.
 pub(crate) fn read(name: &str, text: &str) -> Result<SettingValue, Problem> {
+    read_value(name, text).map_err(|problem| match text.strip_prefix(['=', ':']) {
+        Some(value) if name != "requires" && NAMES.contains(&name) => {
+            Problem { hint: Some(format!("`!{name} {}`", value.trim())), ..problem }
+        }
+        _ => problem,
+    })
+}
+
+fn read_value(name: &str, text: &str) -> Result<SettingValue, Problem> {
     match name {
         "scope" => scope(text).map(SettingValue::Scope),
         "priority" => priority(text).map(SettingValue::Priority),
@@ -64,6 +73,12 @@ fn scope(text: &str) -> Result<String, Problem> {
         _ if scope.len() > MAX_SCOPE => {
             Err(Problem::new(code::BAD_SCOPE, text, format!("this scope is longer than {MAX_SCOPE} bytes"), HINT))
         }
+        Some(char @ ('!' | '@' | '$')) => Err(Problem::new(
+            code::BAD_SCOPE,
+            text,
+            format!("`{char}` cannot be part of a scope"),
+            "each setting stands on a line of its own",
+        )),
         Some(char) => Err(Problem::new(code::BAD_SCOPE, text, format!("`{char}` cannot be part of a scope"), HINT)),
         None => Ok(scope.split_whitespace().collect::<Vec<_>>().join(" ")),
     }
@@ -91,6 +106,9 @@ fn timeout(text: &str) -> Result<f64, Problem> {
     #[expect(clippy::cast_precision_loss, reason = "durations are shorter than 2^53 ms")]
     if let Some(ms) = duration::milliseconds(text) {
         return Ok(ms as f64 / 1000.0);
+    }
+    if text.starts_with(|char: char| char.is_ascii_digit()) && text.ends_with(char::is_alphabetic) {
+        return Err(Problem::new(code::BAD_DURATION, text, no_duration(text), HINT));
     }
     let seconds = arithmetic(text, HINT)?;
     positive(seconds, text, HINT)
@@ -135,13 +153,21 @@ fn every(text: &str) -> Result<(u64, u64), Problem> {
 
 fn span_of_time(text: &str, example: &str) -> Result<u64, Problem> {
     duration::milliseconds(text).ok_or_else(|| {
-        let message = if text.is_empty() { "the duration is missing" } else { "this is no duration" };
         let hint = match text.parse::<u32>() {
             Ok(number) => format!("a duration has a unit: `{number}s`, `{number}m`"),
             Err(_) => format!("a number with ms, s, m, min, h, d or w: `{example}`"),
         };
-        Problem::new(code::BAD_DURATION, text, message, hint)
+        Problem::new(code::BAD_DURATION, text, no_duration(text), hint)
     })
+}
+
+fn no_duration(text: &str) -> &'static str {
+    let digits = text.chars().filter(char::is_ascii_digit).collect::<String>();
+    match digits.trim_start_matches('0').is_empty() {
+        _ if text.is_empty() => "the duration is missing",
+        true if !digits.is_empty() => "this is 0, it must be more than 0",
+        _ => "this is no duration",
+    }
 }
 
 /// `@ 5/2`: starts a second; `@ name`: the older tag.

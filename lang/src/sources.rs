@@ -1,6 +1,7 @@
 //! A compiled script against the files its steps name. The caller reads the files; here they are only looked at.
 
 mod inputs;
+mod sql;
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -15,6 +16,8 @@ use crate::origin::{CodeOrigin, CodeOriginKind, StepOrigin};
 use crate::python::{self, Lookup, Module, SyntaxProblem};
 use crate::source::{Script, Span};
 use crate::suggest::Suggester;
+
+pub use sql::check_sql;
 
 /// What the caller found at a path.
 #[derive(Clone, Debug)]
@@ -44,8 +47,7 @@ pub fn check_sources<'f>(
     purpose: Purpose,
     get: impl Fn(&str) -> FileText<'f>,
 ) -> Vec<Complaint> {
-    let mut check =
-        Check { complaints: Complaints::new(script), purpose, suggester: Suggester::default(), paths: HashMap::new() };
+    let mut check = Check::new(script, purpose);
     let origins = &compiled.origins;
     let modules: Vec<Option<Module>> = origins
         .codes
@@ -83,7 +85,12 @@ struct Check<'a> {
     paths: HashMap<String, Option<Module>>,
 }
 
-impl Check<'_> {
+impl<'a> Check<'a> {
+    fn new(script: Script<'a>, purpose: Purpose) -> Self {
+        let (complaints, suggester) = (Complaints::new(script), Suggester::default());
+        Self { complaints, purpose, suggester, paths: HashMap::new() }
+    }
+
     /// The names a code defines; `None` if they are not known.
     fn code<'f>(
         &mut self,
@@ -141,8 +148,13 @@ impl Check<'_> {
         self.complaints.add(Draft::new(self.syntax_code(), span, message).here("this file is not Python"));
     }
 
-    /// Points into the script itself: the text's lines are lines of the script, behind a margin.
     fn inline_syntax(&mut self, first_line: u32, margin: usize, problem: SyntaxProblem) {
+        let span = self.place_in_code(first_line, margin, &problem);
+        self.complaints.add(Draft::new(self.syntax_code(), span, problem.message).here("this code is not Python"));
+    }
+
+    /// Points into the script itself: the text's lines are lines of the script, behind a margin.
+    fn place_in_code(&self, first_line: u32, margin: usize, problem: &SyntaxProblem) -> Span {
         let line = first_line + problem.line - 1;
         let start = self.complaints.lines.start(line) as usize;
         let text = self.complaints.lines.text(self.complaints.script.text, line);
@@ -151,8 +163,7 @@ impl Check<'_> {
             text.get(margin..).unwrap_or_default().char_indices().nth(column).map_or(text.len(), |(at, _)| at + margin);
         let end =
             text.get(shifted..).and_then(|rest| rest.chars().next()).map_or(shifted, |char| shifted + char.len_utf8());
-        let span = Span::new(start + shifted, start + end);
-        self.complaints.add(Draft::new(self.syntax_code(), span, problem.message).here("this code is not Python"));
+        Span::new(start + shifted, start + end)
     }
 
     fn function(&mut self, step: &StepOrigin, module: &Module) {

@@ -37,6 +37,24 @@ impl Suggester {
         best.map(|(_, candidate)| candidate)
     }
 
+    /// The candidate that ends with the same word: `await load` for `load`, or the other way round.
+    pub(crate) fn same_last_word<'n>(
+        &mut self,
+        word: &str,
+        candidates: impl IntoIterator<Item = &'n str>,
+    ) -> Option<&'n str> {
+        let last = |name: &str| name.rsplit(' ').next().map(str::len).unwrap_or_default();
+        let mut best = None;
+        for candidate in candidates {
+            self.spend(candidate.len() + 1)?;
+            let (short, long) = if candidate.len() < word.len() { (candidate, word) } else { (word, candidate) };
+            if long.ends_with(short) && last(long) == short.len() {
+                best = best.max(Some(candidate));
+            }
+        }
+        best
+    }
+
     fn spend(&mut self, work: usize) -> Option<()> {
         let left = self.work_left.checked_sub(work);
         self.work_left = left.unwrap_or_default();

@@ -1,6 +1,7 @@
 //! The rim where this crate reads the clock: for the lines of logs, and for what guests see.
 
 use core::time::Duration;
+use std::sync::LazyLock;
 use std::time::{Instant, SystemTime};
 
 use wasmtime_wasi::{HostMonotonicClock, HostWallClock};
@@ -31,8 +32,11 @@ impl HostWallClock for CoarseWallClock {
     }
 }
 
-/// A clock for measuring, from the start of the instance.
-pub(crate) struct CoarseMonotonicClock(pub(crate) Instant);
+/// A clock for measuring. All instances of a process share its origin, so that what a module noted while it was loaded
+/// into its image lies in the past of every instance.
+pub(crate) struct CoarseMonotonicClock;
+
+static ORIGIN: LazyLock<Instant> = LazyLock::new(Instant::now);
 
 impl HostMonotonicClock for CoarseMonotonicClock {
     fn resolution(&self) -> u64 {
@@ -41,7 +45,7 @@ impl HostMonotonicClock for CoarseMonotonicClock {
 
     fn now(&self) -> u64 {
         // the guest's clock would stand still after 584 years
-        u64::try_from(self.0.elapsed().as_millis()).unwrap_or(u64::MAX).saturating_mul(1_000_000)
+        u64::try_from(ORIGIN.elapsed().as_millis()).unwrap_or(u64::MAX).saturating_mul(1_000_000)
     }
 }
 

@@ -59,7 +59,7 @@ impl Image {
 
     /// An image whose memory is the first `len` bytes of a file that nobody changes any more.
     pub(crate) fn from_file(file: File, len: usize, globals: Vec<u64>) -> Self {
-        let layer = Layer { file: Arc::new(file), parts: vec![0..len] };
+        let layer = Layer { file: Arc::new(file), parts: core::iter::once(0..len).collect() };
         Self { layers: vec![layer], len, globals, free: Mutex::default() }
     }
 

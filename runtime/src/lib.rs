@@ -44,4 +44,5 @@ pub use limits::Limits;
 pub use permissions::Permissions;
 pub use prepared::{GuestBytes, GuestModule, Prepared};
 pub use serve::serve_sandbox_host;
+pub use sqlite::{SqlProblem, check_sql};
 pub use task::{Code, Event, Finished, Items, Placeholders, Task, Usage};

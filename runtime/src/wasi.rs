@@ -3,7 +3,6 @@
 use core::pin::Pin;
 use core::task::{Context, Poll};
 use std::io;
-use std::time::Instant;
 
 use bytes::Bytes;
 use tokio::io::AsyncWrite;
@@ -25,7 +24,7 @@ pub(crate) fn context(log: &Log) -> WasiP1Ctx {
     let mut wasi = WasiCtxBuilder::new();
     wasi.stdout(LogStream { log: log.clone(), channel: Channel::Out });
     wasi.stderr(LogStream { log: log.clone(), channel: Channel::Err });
-    wasi.wall_clock(CoarseWallClock).monotonic_clock(CoarseMonotonicClock(Instant::now()));
+    wasi.wall_clock(CoarseWallClock).monotonic_clock(CoarseMonotonicClock);
     wasi.max_random_size(RANDOM).allow_tcp(false).allow_udp(false).allow_ip_name_lookup(false);
     wasi.build_p1()
 }

@@ -7,6 +7,7 @@ mod completions;
 mod demo;
 mod errors;
 mod example;
+mod explain;
 mod fmt;
 mod hub;
 mod logs;
@@ -46,6 +47,7 @@ enum Verb {
     Check(check::Check),
     Plan(plan::Plan),
     Fmt(fmt::Fmt),
+    Explain(explain::Explain),
     Hub(hub::Hub),
     Bucket(bucket::Bucket),
     Worker(worker::Worker),
@@ -73,6 +75,7 @@ impl Bue {
             Verb::Check(verb) => verb.execute(),
             Verb::Plan(verb) => verb.execute(),
             Verb::Fmt(verb) => verb.execute(),
+            Verb::Explain(verb) => verb.execute(),
             Verb::Hub(verb) => verb.execute(),
             Verb::Bucket(verb) => verb.execute(),
             Verb::Worker(verb) => verb.execute(),

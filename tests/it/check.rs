@@ -75,3 +75,38 @@ fn a_script_is_formatted_in_place_and_only_if_it_must_be() {
     project.bue(&["fmt", "bad.bue", "no.bue"]).expect(1).says(&["bad.bue:1", "no.bue"]);
     assert_eq!(std::fs::read_to_string(project.path("bad.bue")).expect("a file"), "b(\n");
 }
+
+#[test]
+fn every_code_is_explained() {
+    let project = Project::new(&[]);
+    assert!(project.bue(&["explain", "e0012"]).expect(0).stdout.starts_with("E0012 unknown language"));
+    assert!(project.bue(&["explain"]).expect(0).stdout.contains("W0001"));
+    project.bue(&["explain", "E9999"]).expect(1).says(&["E9999", "bue explain"]);
+}
+
+#[test]
+fn sql_that_does_not_parse_is_shown_before_anything_runs() {
+    let script = "a:\n    sqlite3\n    t\n    `\n    select 1;\n    select {{priority}} form t x\n    `\na()\n";
+    let project =
+        Project::new(&[("x.bue", script), ("y.bue", "import sqlite3 (t as q) q.sql\nq()\n"), ("q.sql", "selct 1")]);
+    project.bue(&["check", "x.bue", "y.bue"]).expect(0).says(&["W0011", "x.bue:6:", "q.sql:1:1"]);
+    project.bue(&["run", "x.bue"]).expect(1).says(&["E0055", "x.bue:6:"]);
+}
+
+#[test]
+fn the_pages_on_sql_show_what_happens() {
+    let pages = include_str!("../../docs/errors.md");
+    let example = |code: &str, kind: &str| {
+        let (_, page) = pages.split_once(&format!("\n## {code} ")).expect("a page");
+        let (_, rest) = page.split_once(&format!("```bue {kind}\n")).expect("an example");
+        rest.split_once("\n```").expect("an end").0.to_owned()
+    };
+    for code in ["E0055", "W0011"] {
+        let verb = if code == "E0055" { "run" } else { "check" };
+        let project = Project::new(&[("wrong.bue", &example(code, "wrong")), ("right.bue", &example(code, "right"))]);
+        let exit = if code == "E0055" { 1 } else { 0 };
+        project.bue(&[verb, "wrong.bue"]).expect(exit).says(&[code]);
+        let right = project.bue(&["check", "right.bue"]).expect(0);
+        assert_eq!(right.stderr, "", "{code}");
+    }
+}

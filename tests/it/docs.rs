@@ -108,3 +108,31 @@ fn every_link_into_the_project_leads_somewhere() {
         }
     }
 }
+
+/// The page says so itself.
+#[test]
+fn the_scripts_of_the_python_page_run() {
+    let scripts: Vec<Block> = blocks()
+        .into_iter()
+        .filter(|block| block.page.ends_with("docs/python.md") && block.language == "bue")
+        .collect();
+    assert!(scripts.len() >= 3, "only {} scripts", scripts.len());
+    for block in scripts {
+        let ran = Project::script(&block.text).bue(&["run", "x.bue"]);
+        assert_eq!(ran.code, 0, "{}\n{}", block.text, ran.stderr);
+        assert!(!ran.stdout.is_empty(), "{}", block.text);
+    }
+}
+
+/// The map of the code names files that are there.
+#[test]
+fn the_architecture_names_real_files() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let text = fs::read_to_string(root.join("ARCHITECTURE.md")).expect("ARCHITECTURE.md");
+    let quoted = text.split('`').skip(1).step_by(2);
+    let files: Vec<&str> = quoted.filter(|word| word.contains('/') && word.ends_with(".rs")).collect();
+    assert!(files.len() >= 10, "only {files:?}");
+    for file in files {
+        assert!(root.join(file).is_file(), "ARCHITECTURE.md names {file}, which is not there");
+    }
+}

@@ -24,7 +24,10 @@ fn main() -> Result<()> {
     let steps = f64::from(2 * ELEMENTS + 1);
     let mut figures = table(&["figure", "value"]);
     figures.add_row(["whole run, wall".to_owned(), walls.cell()]);
-    figures.add_row(["steps a second, start-up included".to_owned(), format!("{:.0}", steps / walls.median().as_secs_f64())]);
+    figures.add_row([
+        "steps a second, start-up included".to_owned(),
+        format!("{:.0}", steps / walls.median().as_secs_f64()),
+    ]);
     figures.add_row(["peak resident memory of the bue process".to_owned(), format!("{} MiB", own / 1024)]);
     figures.add_row(["peak private memory of bue and its sandbox hosts".to_owned(), format!("{} MiB", all / 1024)]);
     println!("{figures}");

@@ -26,7 +26,8 @@ fn main() -> Result<()> {
 
 fn python() -> Result<Duration> {
     let start = Instant::now();
-    let status = Command::new("python3").args(["-I", "-S", "-c", "def hello():\n    return 'hello'\nhello()"]).status()?;
+    let status =
+        Command::new("python3").args(["-I", "-S", "-c", "def hello():\n    return 'hello'\nhello()"]).status()?;
     ensure!(status.success(), "python3 failed");
     Ok(start.elapsed())
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use bue_model::wire::{Lease, LeaseBatch, LeaseRequest};
-use bue_model::{Failure, NodeId, Timestamp, Token};
+use bue_model::{Failure, FailureKind, NodeId, Timestamp, Token};
 use bytes::Bytes;
 use deadpool_postgres::Transaction;
 
@@ -147,12 +147,19 @@ impl Inner {
             if job.rate != 0 {
                 count_start(&tx, now, job.rate).await?;
             }
-            let inputs = match values.inputs(&tx, &run, instance_of(&run, slot)?, graph_job).await? {
-                Ok(inputs) => inputs,
-                Err(failure) => {
+            let inputs = match values.inputs(&tx, &run, instance_of(&run, slot)?, graph_job).await {
+                Ok(Ok(inputs)) => inputs,
+                Ok(Err(failure)) => {
                     unfit.push(Unfit { id: job.id, token, failure });
                     continue;
                 }
+                // one job whose rows are damaged must not keep all others from being leased
+                Err(HubError::Damaged(why)) => {
+                    let why = format!("the hub's database is damaged: {why}");
+                    unfit.push(Unfit { id: job.id, token, failure: Failure::new(FailureKind::Internal, why) });
+                    continue;
+                }
+                Err(error) => return Err(error),
             };
             batch.bytes = batch.bytes.saturating_add(inputs.bytes);
             let attempts = u32::try_from(row.try_get::<_, i64>(4)?).unwrap_or(u32::MAX);

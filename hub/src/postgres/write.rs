@@ -290,9 +290,10 @@ async fn write_runs(tx: &Transaction<'_>, draft: &Draft<'_>) -> Result<(), HubEr
     for (key, (state, finished_at)) in &draft.run_states {
         let sql = "UPDATE run SET state = $2, finished_at = $3 WHERE key = $1";
         tell(tx, sql, &[key, &run_state_code(*state), finished_at]).await?;
-        if *state == RunState::Completed {
-            // its rates hold nobody up any more
+        if matches!(state, RunState::Completed | RunState::Cancelled) {
+            // nothing of it will ever start again
             tell(tx, "DELETE FROM rate_start WHERE rate IN (SELECT id FROM rate WHERE run = $1)", &[key]).await?;
+            tell(tx, "DELETE FROM rate WHERE run = $1", &[key]).await?;
         }
     }
     let touched: Vec<i64> = draft.touched.iter().copied().collect();

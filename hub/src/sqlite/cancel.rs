@@ -55,6 +55,7 @@ impl Ledger<'_> {
         }
         let mut update = self.db.prepare_cached("UPDATE run SET state = ?2, finished_at = ?3 WHERE key = ?1")?;
         update.execute(params![key, run_state_code(RunState::Cancelled), self.now])?;
+        self.drop_rates(key)?;
         self.touch(key);
         Ok(Changed { jobs })
     }

@@ -1,7 +1,7 @@
 //! Giving jobs away: which ones, and everything a worker must know of them.
 
 use bue_model::wire::{Lease, LeaseBatch, LeaseRequest};
-use bue_model::{NodeId, Timestamp, Token};
+use bue_model::{Failure, FailureKind, NodeId, Timestamp, Token};
 use bytes::Bytes;
 use rusqlite::{OptionalExtension, params};
 
@@ -87,9 +87,15 @@ impl Ledger<'_> {
         self.moved(&run, node, State::Ready, State::Running);
         self.counts.step(run.key, job.step).attempts += 1;
         self.memory.granted = self.memory.granted.wrapping_add(1);
-        let inputs = match self.inputs(&run, instance_of(&run, taken.slot)?, job)? {
-            Ok(inputs) => inputs,
-            Err(failure) => return self.fail(&run, taken.slot, State::Running, &failure),
+        let inputs = match self.inputs(&run, instance_of(&run, taken.slot)?, job) {
+            Ok(Ok(inputs)) => inputs,
+            Ok(Err(failure)) => return self.fail(&run, taken.slot, State::Running, &failure),
+            // one job whose rows are damaged must not keep all others from being leased
+            Err(HubError::Damaged(why)) => {
+                let failure = Failure::new(FailureKind::Internal, format!("the hub's database is damaged: {why}"));
+                return self.fail(&run, taken.slot, State::Running, &failure);
+            }
+            Err(error) => return Err(error),
         };
         batch.bytes = batch.bytes.saturating_add(inputs.bytes);
         let step = batch.step(&run, job)?;

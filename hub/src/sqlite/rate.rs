@@ -82,11 +82,12 @@ impl Ledger<'_> {
         Ok(select.query_row([self.now], |row| row.get(0))?)
     }
 
-    /// The run is over: its rates hold nobody up any more.
+    /// Nothing of the run will ever start again.
     pub(super) fn drop_rates(&self, run: i64) -> Result<(), HubError> {
         let mut starts =
             self.db.prepare_cached("DELETE FROM rate_start WHERE rate IN (SELECT id FROM rate WHERE run = ?1)")?;
         starts.execute([run])?;
+        self.db.prepare_cached("DELETE FROM rate WHERE run = ?1")?.execute([run])?;
         Ok(())
     }
 }

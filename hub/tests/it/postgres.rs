@@ -119,7 +119,7 @@ async fn a_server_that_crashes_and_comes_back_loses_nothing() {
             let _ = reaping.reap(now).await;
         }
     });
-    let working = workers(&[store.clone()], &book);
+    let working = workers(std::slice::from_ref(&store), &book);
     while book.lock().expect("the book").len() < 300 {
         tokio::task::yield_now().await;
         tokio::time::sleep(std::time::Duration::from_millis(5)).await;

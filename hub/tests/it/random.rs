@@ -64,7 +64,7 @@ fn events() -> impl Strategy<Value = Vec<Event>> {
         1 => which().prop_map(Event::Pending),
         2 => which().prop_map(Event::Reset),
         1 => which().prop_map(Event::Cancel),
-        1 => which().prop_map(Event::Release),
+        3 => which().prop_map(Event::Release),
         2 => which().prop_map(Event::Repeat),
         2 => which().prop_map(Event::Heartbeat),
         2 => (0..LEASE).prop_map(Event::Wait),
@@ -72,7 +72,7 @@ fn events() -> impl Strategy<Value = Vec<Event>> {
         1 => which().prop_map(Event::CancelJob),
         1 => prop::strategy::Just(Event::ResetRun),
     ];
-    prop::collection::vec(event, 0..120)
+    prop::collection::vec(event, 0..200)
 }
 
 /// The plan, and the number of elements each source gives. Every node has a step of its own name.

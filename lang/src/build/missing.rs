@@ -52,11 +52,23 @@ impl<'t> Builder<'t, '_, '_> {
             return None;
         }
         let nearest = self.suggester.nearest(&name.text, self.definitions.known());
-        let hint = nearest.map(|nearest| format!("did you mean `{nearest}`?"));
+        let hint = match nearest {
+            Some(nearest) => Some(format!("did you mean `{nearest}`?")),
+            None => self
+                .results_of_file
+                .contains_key(&*name.text)
+                .then(|| format!("`{0}` is a result, and a pipe is made of steps: pass it on, `pipe({0})`", name.text)),
+        };
         Some((name.span, format!("there is no step `{}`", name.text), hint))
     }
 
     pub(super) fn unknown_target(&mut self, name: &Name<'_>) {
+        if self.results.get(&name.text).is_some() {
+            let message = format!("`{}` is a result, and results are not called", name.text);
+            let draft = Draft::new(code::UNKNOWN_TARGET, name.span, message);
+            self.complain(draft.hint(format!("pass it on: `pipe({})`", name.text)));
+            return;
+        }
         if self.is_excused(&name.text) {
             return;
         }
@@ -68,7 +80,10 @@ impl<'t> Builder<'t, '_, '_> {
             self.complain(draft.hint("indent this line into the loop, or define the name outside"));
             return;
         }
-        let nearest = self.suggester.nearest(&name.text, self.definitions.known());
+        let nearest = self
+            .suggester
+            .nearest(&name.text, self.definitions.known())
+            .or_else(|| self.suggester.same_last_word(&name.text, self.definitions.known()));
         let hint = match nearest {
             Some(nearest) => format!("did you mean `{nearest}()`?"),
             None => format!("define it: `{} = first step | second step`", name.text),
@@ -77,10 +92,26 @@ impl<'t> Builder<'t, '_, '_> {
     }
 
     pub(super) fn unknown_result(&mut self, name: &Name<'_>) {
-        if self.headless == 0 && !self.is_excused(&name.text) {
+        if let Some(draft) = self.missing_comma(name) {
+            self.complain(draft);
+        } else if self.headless == 0 && !self.is_excused(&name.text) {
             let draft = self.missing_result(name);
             self.complain(draft);
         }
+    }
+
+    /// `q(a b)`, `q(a and b)`: several words, some of which are results.
+    fn missing_comma(&self, name: &Name<'_>) -> Option<Draft> {
+        let known = |word: &&str| self.results.get(word).is_some();
+        let words: Vec<&str> = name.text.split(' ').collect();
+        if words.len() < 2 || !words.iter().any(known) {
+            return None;
+        }
+        let draft = Draft::new(code::UNKNOWN_RESULT, name.span, format!("there is no result `{}`", name.text));
+        Some(match words.iter().all(known) {
+            true => draft.hint(format!("a comma stands between arguments: `{}`", words.join(", "))),
+            false => draft.hint("arguments are results with commas between them; a step works on what is in them"),
+        })
     }
 
     fn missing_result(&mut self, name: &Name<'_>) -> Draft {
@@ -91,11 +122,17 @@ impl<'t> Builder<'t, '_, '_> {
                 .and(*ended, "it is bound here, inside the loop")
                 .hint("indent this line into the loop, or collect: `all = [p(x) for x in list()]`");
         }
-        if let Some(below) = self.results_of_file.get(text).filter(|span| span.start > name.span.start) {
+        if let Some(bound) = self.results_of_file.get(text) {
             let message = format!("`{text}` has no value yet");
-            return Draft::new(code::RESULT_BELOW, name.span, message)
-                .and(*below, "it gets its value here")
-                .hint("move this line below the call that gives the value");
+            let draft = Draft::new(code::RESULT_BELOW, name.span, message);
+            return match bound.start > name.span.start {
+                true => draft
+                    .and(*bound, "it gets its value here")
+                    .hint("move this line below the call that gives the value"),
+                false => {
+                    draft.and(*bound, "it gets its value from this call").hint("the first value needs a call above")
+                }
+            };
         }
         if self.definitions.get(text).is_some() {
             let message = format!("`{text}` is not a result");

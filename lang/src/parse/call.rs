@@ -9,6 +9,8 @@ use crate::tree::{Argument, Call, CallStatement, Name, Statement};
 /// Calls as arguments of calls.
 const MAX_DEPTH: u32 = 64;
 
+const SEPARATE: &str = "arguments are results with commas between them; a step works on what is in them";
+
 impl<'a> Parser<'a, '_, '_> {
     /// Behind `name =`, at the name of what is called.
     pub(super) fn assigned_call(&mut self, result: Name<'a>) -> Parsed<Statement<'a>> {
@@ -25,7 +27,15 @@ impl<'a> Parser<'a, '_, '_> {
         } else if self.is_mark(b':') {
             let draft = self.unexpected(code::BAD_CALL, "the end of the line");
             self.complain(draft.hint("only a step's name and a loop end with a colon: `name:`, `for x in p():`"));
+            call.iter().for_each(|call| self.lose_name(&call.target));
             self.recover(start, self.column);
+            return Ok(Statement::Call(CallStatement { result, call: None }));
+        } else if self.is_mark(b'|') {
+            let draft = self.unexpected(code::BAD_CHAIN, "the end of the line");
+            self.complain(draft.hint("a pipe is made of names: `p = a | b`, and then `p()`"));
+            result.iter().for_each(|name| self.lose_name(name));
+            self.recover(start, self.column);
+            return Ok(Statement::Call(CallStatement { result: None, call }));
         }
         Ok(Statement::Call(CallStatement { result, call }))
     }
@@ -37,7 +47,8 @@ impl<'a> Parser<'a, '_, '_> {
             return self.call(target, 0);
         }
         let draft = self.unexpected(code, "`(`");
-        self.fail(draft.hint(format!("a call has parentheses: `{}()`", target.text)))
+        let loops = if self.is_mark(b':') { "; a loop runs over a call, not over a result" } else { "" };
+        self.fail(draft.hint(format!("a call has parentheses: `{}()`{loops}", target.text)))
     }
 
     /// At the opening parenthesis.
@@ -85,7 +96,7 @@ impl<'a> Parser<'a, '_, '_> {
                 Draft::new(code::NOT_A_RESULT, self.peek().span, message).hint(HINT)
             }
             Kind::End => self.unclosed(code::BAD_CALL, opening, "an argument or `)`"),
-            _ => self.unexpected(code::BAD_CALL, "an argument or `)`"),
+            _ => self.unexpected(code::BAD_CALL, "an argument or `)`").hint(SEPARATE),
         }
     }
 
@@ -94,6 +105,8 @@ impl<'a> Parser<'a, '_, '_> {
             let draft = Draft::new(code::NOT_A_RESULT, self.peek().span, "arguments have no names");
             return draft.hint("arguments are given in order: `p(a, b)`");
         }
-        self.unclosed(code::BAD_CALL, opening, "`,` or `)`")
+        let draft = self.unclosed(code::BAD_CALL, opening, "`,` or `)`");
+        // a name there may as well begin the next line
+        if matches!(self.kind(), Kind::Mark(_)) { draft.hint(SEPARATE) } else { draft }
     }
 }

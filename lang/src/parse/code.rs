@@ -3,6 +3,7 @@
 use super::{Parsed, Parser, quoted};
 use crate::code;
 use crate::complaint::Draft;
+use crate::language;
 use crate::lexer::Kind;
 use crate::source::Span;
 use crate::tree::{Code, CodeKind};
@@ -35,10 +36,25 @@ impl<'a> Parser<'a, '_, '_> {
                 "only a comment may follow the closing fence; code with backticks in it stands between longer fences",
             ));
         }
+        self.complain_of_info(span, text);
         if text.trim().is_empty() && kind == Kind::Code {
             return self.fail(Draft::new(code::NO_CODE, span, "there is no code between the fences"));
         }
         Ok(Code { span, kind: CodeKind::Inline(text) })
+    }
+
+    /// Elsewhere the language stands behind the opening fence. Here it would be the code's first line.
+    fn complain_of_info(&mut self, code: Span, text: &str) {
+        let Some((first, rest)) = text.split_once('\n') else { return };
+        let info = first.trim();
+        if (info == "sql" || language::find(info).is_some()) && !rest.trim().is_empty() {
+            let start = code.start as usize + code.of(self.text).find(info).unwrap_or_default();
+            let message = format!("{} would be a line of the code", quoted(info));
+            let draft = Draft::new(code::TEXT_AFTER_CODE, Span::new(start, start + info.len()), message);
+            self.complain(
+                draft.hint("behind the opening fence the code begins; the language stands above the function"),
+            );
+        }
     }
 
     fn path(&mut self) -> Parsed<Code<'a>> {
@@ -56,6 +72,10 @@ impl<'a> Parser<'a, '_, '_> {
                 format!("this is no path: it is empty, longer than {MAX_PATH} bytes, or holds control characters");
             return self.fail(Draft::new(code::NO_CODE, span, message));
         }
+        if is_code(path) {
+            let draft = Draft::new(code::NO_CODE, span, "this is no path");
+            return self.fail(draft.hint("code stands between fences: a backtick before it and one behind it"));
+        }
         self.warn_of_comment(span);
         Ok(Code { span, kind: CodeKind::Path(path) })
     }
@@ -67,4 +87,12 @@ impl<'a> Parser<'a, '_, '_> {
             self.complain(draft.hint("put quotes around a path with a `#` in it"));
         }
     }
+}
+
+/// SQL without fences, or the sign that begins a block of text in YAML.
+fn is_code(path: &str) -> bool {
+    const SQL: &[&str] = &["select", "insert", "with", "create", "update", "delete"];
+    let first = path.split_once(' ').map(|(first, _)| first.to_ascii_lowercase());
+    let sql = first.is_some_and(|first| SQL.contains(&first.as_str())) && !language::is_path(path);
+    sql || ["|", "|-", ">", ">-"].contains(&path)
 }

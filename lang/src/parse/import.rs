@@ -119,7 +119,10 @@ impl<'a> Parser<'a, '_, '_> {
             Kind::Mark(b',' | b')') | Kind::End => Ok(settings),
             Kind::Word if self.is_word("as") => {
                 let draft = self.unexpected(code::BAD_IMPORT, "`,` or `)`");
-                self.fail(draft.hint("the name stands before the settings: `function as name !priority 9`"))
+                self.fail(draft.hint(match settings.is_empty() {
+                    true => "one name stands behind `as`, and a comma between two functions",
+                    false => "the name stands before the settings: `function as name !priority 9`",
+                }))
             }
             _ => {
                 self.fail(self.unclosed(code::BAD_IMPORT, opening, "`,` or `)`").hint("items are separated by commas"))

@@ -20,10 +20,12 @@ impl<'a> Parser<'a, '_, '_> {
             Ok((variable, source)) => (Some(variable), Some(source)),
             Err(_) => (None, None),
         };
-        if !self.at_line_end() {
+        let body_behind = !self.at_line_end();
+        if body_behind {
             self.skip_statement(start, width);
+            self.lose(start);
         }
-        let body = self.loop_body(span, width, source.is_some())?;
+        let body = self.loop_body(span, width, source.is_some() && !body_behind)?;
         if let (true, Some(variable)) = (body.statements.is_empty(), &variable) {
             // what was meant to be the body will miss it
             self.lose_name(variable);
@@ -48,15 +50,25 @@ impl<'a> Parser<'a, '_, '_> {
 
     /// `x in p()`
     fn variable_in_call(&mut self, code: &'static str) -> Parsed<(Name<'a>, Call<'a>)> {
+        self.gap_in_gather(code);
         let variable = self.expect_name(code, "a name for the element", "in")?;
+        self.gap_in_gather(code);
         if !self.is_word("in") {
             let first = variable.text.split(' ').next().unwrap_or_default();
             let draft = self.unexpected(code, "`in`").hint(format!("`for {first} in pipe()`"));
             return self.fail(draft);
         }
         self.next();
+        self.gap_in_gather(code);
         let source = self.expect_call(code, "a call that gives the list")?;
         Ok((variable, source))
+    }
+
+    /// A gather stands in brackets, the head of a loop does not.
+    fn gap_in_gather(&mut self, code: &'static str) {
+        if code == code::BAD_GATHER {
+            self.gap();
+        }
     }
 
     fn loop_body(&mut self, head: Span, width: usize, complain: bool) -> Parsed<Block<'a>> {

@@ -61,13 +61,21 @@ impl<'a> Parser<'a, '_, '_> {
     }
 
     fn any_statement(&mut self, width: usize) -> Parsed<Statement<'a>> {
+        if let Some(draft) = self.foreign(width) {
+            return self.fail(draft);
+        }
         match self.kind() {
             Kind::Mark(b'!' | b'$' | b'@') => self.setting_line().map(Statement::Setting),
             Kind::Mark(b'|') => self.fail(self.stray_bar()),
             Kind::Code => self.fail(self.stray_code()),
             // complained about already
             Kind::OpenCode => Err(Reported),
-            Kind::Word if self.is_word("TAB") && self.peek_at(1).kind == Kind::Mark(b'=') => self.tab(),
+            Kind::Word if self.is_word("TAB") && self.peek_at(1).kind == Kind::Mark(b'=') => {
+                self.next();
+                self.next();
+                self.tab()
+            }
+            Kind::Word if self.is_misspelt_tab() => self.misspelt_tab(),
             Kind::Word if self.is_word("for") && self.name_follows() => self.for_loop(width).map(Statement::Loop),
             Kind::Word if self.is_word("import") && self.import_follows() => self.import(width).map(Statement::Import),
             Kind::Word | Kind::Quoted | Kind::Number | Kind::Mark(b'-') => self.named(width),
@@ -91,7 +99,9 @@ impl<'a> Parser<'a, '_, '_> {
     /// A statement that begins with a name: step, pipe, call or gather.
     fn named(&mut self, width: usize) -> Parsed<Statement<'a>> {
         let name = self.expect_name(code::NOT_UNDERSTOOD, "a name", "")?;
-        let name = self.rest_of_bad_name(&name).unwrap_or(name);
+        let bad = self.rest_of_bad_name(&name);
+        let complained = bad.is_some() || name.text.is_empty();
+        let name = bad.unwrap_or(name);
         match self.kind() {
             Kind::Mark(b':') => self.step(name, width).map(Statement::Step),
             Kind::Mark(b'=') => {
@@ -99,6 +109,7 @@ impl<'a> Parser<'a, '_, '_> {
                 self.assigned(name)
             }
             Kind::Mark(b'(') => self.call_statement(None, name),
+            _ if complained => Err(Reported),
             Kind::Mark(b'|') => self.fail(self.nameless_pipe(&name)),
             _ => self.fail(self.bare_name(&name, width)),
         }
@@ -122,9 +133,18 @@ impl<'a> Parser<'a, '_, '_> {
         self.peek_at(ahead).kind == Kind::Mark(b'(')
     }
 
+    /// The unit is taken as meant, so that what stands below is not complained about.
+    fn misspelt_tab(&mut self) -> Parsed<Statement<'a>> {
+        let word = self.next();
+        self.eat(b'=');
+        let value = self.text_of(self.peek());
+        let draft = Draft::new(code::BAD_TAB, word.span, "the indentation unit is not said like this");
+        self.complain(draft.hint(format!("`TAB = {value}`")));
+        self.tab()
+    }
+
+    /// Behind `TAB =`.
     fn tab(&mut self) -> Parsed<Statement<'a>> {
-        self.next();
-        self.next();
         let token = self.peek();
         self.layout.raw.push(token.span);
         let unit = match token.kind {
@@ -183,14 +203,18 @@ impl<'a> Parser<'a, '_, '_> {
         let indented_below = self.kind() == Kind::Line && self.width(self.peek().span) > width;
         match self.kind() {
             _ if indented_below => draft.hint(format!("a step begins with its name and a colon: `{}:`", name.text)),
+            Kind::Mark(b',') => draft.hint("a call has one result: `r = p()`"),
             Kind::Line | Kind::End => draft.hint(format!("to run a pipe or step write `{}()`", name.text)),
             _ => draft,
         }
     }
 
     fn not_understood(&self, span: Span) -> Draft {
-        Draft::new(code::NOT_UNDERSTOOD, span, "this line is no statement")
-            .hint("a line is a step (`name:`), a pipe (`p = a | b`), a call (`p()`), a loop (`for x in p():`), an import or a setting")
+        let draft = Draft::new(code::NOT_UNDERSTOOD, span, "this line is no statement");
+        if self.is_mark(b'[') {
+            return draft.hint("a list of results needs a name: `all = [p(x) for x in l()]`");
+        }
+        draft.hint("a line is a step (`name:`), a pipe (`p = a | b`), a call (`p()`), a loop (`for x in p():`), an import or a setting")
     }
 }
 

@@ -7,6 +7,7 @@ use crate::code;
 use crate::complaint::Draft;
 use crate::language;
 use crate::lexer::Kind;
+use crate::setting;
 use crate::source::Span;
 use crate::tree::{Code, CodeKind, Name, Setting, StepDefinition};
 
@@ -31,19 +32,30 @@ impl<'a> Parser<'a, '_, '_> {
         let start = self.at;
         self.next();
         let mut lines = Lines::default();
-        if !self.at_line_end() {
-            lines.language = self.language_behind_colon();
+        let behind_colon = !self.at_line_end();
+        if behind_colon {
+            lines.language = self.language_behind_colon(&name);
             self.skip_statement(start, width);
         }
         self.step_lines(&mut lines, width);
+        if behind_colon && lines.language.is_none() {
+            // that was no step, or all of it stood on one line
+            return Ok(StepDefinition {
+                name,
+                settings: lines.settings,
+                language: None,
+                function: None,
+                code: lines.code,
+            });
+        }
         Ok(self.finish_step(name, lines))
     }
 
     /// A mistake, but the language is taken as such.
-    fn language_behind_colon(&mut self) -> Option<Span> {
+    fn language_behind_colon(&mut self, name: &Name<'_>) -> Option<Span> {
         let draft = self.unexpected(code::TEXT_AFTER_STATEMENT, "the end of the line");
-        self.complain(draft.hint("the language stands on the next line, indented"));
         let span = self.rest_of_line();
+        self.complain(draft.hint(meant_behind_colon(&name.text, span.of(self.text))));
         language::find(span.of(self.text)).is_some().then_some(span)
     }
 
@@ -87,6 +99,7 @@ impl<'a> Parser<'a, '_, '_> {
     fn check_step_indent(&mut self, lines: &mut Lines<'_>, indent: Span, outer: usize) {
         let here = self.width(indent);
         match *lines.width.get_or_insert(here) {
+            _ if lines.too_long => {}
             first if first != here => {
                 self.odd_indent(
                     indent,
@@ -117,6 +130,8 @@ impl<'a> Parser<'a, '_, '_> {
     fn code_line(&mut self, lines: &mut Lines<'a>) {
         lines.code_seen = true;
         lines.code = self.code().ok();
+        // what is wrong with it has been said; lines below belong to it
+        lines.too_long = lines.code.is_none();
     }
 
     /// Takes everything up to the end of the line; comments are not part of it.
@@ -143,6 +158,11 @@ impl<'a> Parser<'a, '_, '_> {
 
     fn finish_step(&mut self, name: Name<'a>, mut lines: Lines<'a>) -> StepDefinition<'a> {
         self.move_misplaced_path(&mut lines);
+        self.reorder(&mut lines);
+        if self.lacks_language(&mut lines) {
+            self.check_complete(&name, &lines);
+            return StepDefinition { name, settings: lines.settings, language: None, function: None, code: lines.code };
+        }
         self.check_complete(&name, &lines);
         let language = lines.language.and_then(|span| self.language(span));
         let function = lines.function.and_then(|span| self.function(span));
@@ -162,6 +182,40 @@ impl<'a> Parser<'a, '_, '_> {
         }
     }
 
+    /// Complains about parts in another order than language, function, path, and goes on with them as meant.
+    fn reorder(&mut self, lines: &mut Lines<'a>) {
+        let (Some(language), Some(function)) = (lines.language, lines.function) else { return };
+        let (first, second) = (language.of(self.text), function.of(self.text));
+        if language::find(first).is_none() && language::find(second).is_some() {
+            let draft = Draft::new(code::UNKNOWN_LANGUAGE, language, format!("there is no language {}", quoted(first)));
+            self.complain(draft.hint(format!("the language stands first: {}, then {}", quoted(second), quoted(first))));
+            (lines.language, lines.function) = (Some(function), Some(language));
+        } else if let Some(Code { span, kind: CodeKind::Path(path) }) = lines.code
+            && language::is_path(second)
+            && !language::is_path(path)
+            && language::is_dotted_name(path)
+        {
+            let draft =
+                Draft::new(code::BAD_FUNCTION, function, format!("{} is a path, not a function", quoted(second)));
+            self.complain(draft.hint(format!("the path stands last: {}, then {}", quoted(path), quoted(second))));
+            lines.function = Some(span);
+            lines.code = Some(Code { span: function, kind: CodeKind::Path(second) });
+        }
+    }
+
+    /// Is what stands in the language's place a function, because a line is missing? Then the lines are shifted.
+    fn lacks_language(&self, lines: &mut Lines<'a>) -> bool {
+        let Some(first) = lines.language else { return true };
+        let text = first.of(self.text);
+        let complete = lines.function.is_some() && (lines.code.is_some() || lines.code_seen);
+        if complete || language::find(text).is_some() || language::meant(text).is_some() {
+            return false;
+        }
+        lines.code_seen |= lines.function.is_some();
+        lines.function = lines.language.take();
+        true
+    }
+
     fn check_complete(&mut self, name: &Name<'_>, lines: &Lines<'_>) {
         let parts = [
             (lines.language.is_some(), "no language"),
@@ -169,7 +223,9 @@ impl<'a> Parser<'a, '_, '_> {
             (lines.code.is_some() || lines.code_seen, "no path or code"),
         ];
         let missing: Vec<&str> = parts.iter().filter(|(there, _)| !there).map(|(_, what)| *what).collect();
-        if missing.is_empty() {
+        let on_one_line =
+            |span: Span| language::find(span.of(self.text)).is_none() && span.of(self.text).contains([' ', ',']);
+        if missing.is_empty() || lines.language.is_some_and(on_one_line) {
             return;
         }
         let message = format!("step {} has {}", quoted(&name.text), missing.join(", "));
@@ -184,8 +240,7 @@ impl<'a> Parser<'a, '_, '_> {
         let language = language::find(text);
         if language.is_none() {
             let message = format!("there is no language {}", quoted(text));
-            let nearest = crate::suggest::Suggester::default().nearest(text, language::names());
-            let hint = match nearest {
+            let hint = match language::meant(text) {
                 Some(name) => format!("did you mean `{name}`?"),
                 None => "languages are python, sqlite3, postgres, rust, go, c, cpp, wasm".into(),
             };
@@ -198,9 +253,11 @@ impl<'a> Parser<'a, '_, '_> {
         if !language::may_name(language, &function.text) {
             let message = format!("{} cannot be a function in {}", quoted(&function.text), language.name());
             let draft = Draft::new(code::BAD_FUNCTION, function.span, message);
-            self.complain(
-                draft.hint("names in Python have letters, digits and `_`; in an import, commas stand between them"),
-            );
+            let hint = match function.text.split_once(' ') {
+                Some((first, second)) => format!("`{first} as {second}`, or a comma between two: `{first}, {second}`"),
+                None => "names in Python have letters, digits and `_`".into(),
+            };
+            self.complain(draft.hint(hint));
         }
     }
 
@@ -215,5 +272,19 @@ impl<'a> Parser<'a, '_, '_> {
             return None;
         }
         Some(Name { text: text.into(), span })
+    }
+}
+
+/// What somebody meant who wrote `name: text`.
+fn meant_behind_colon(name: &str, text: &str) -> String {
+    let first = text.split([' ', ',']).next().unwrap_or_default();
+    match text.strip_prefix('=') {
+        Some(value) => format!("`{name} = {}`", value.trim()),
+        None if setting::NAMES.contains(&name) => format!("`!{name} {text}`"),
+        None if text.contains('|') => format!("a pipe has an equal sign: `{name} = {text}`"),
+        None if first != text && language::find(first).is_some() => {
+            "language, function and path stand below, each on an indented line".into()
+        }
+        None => "the language stands on the next line, indented".into(),
     }
 }

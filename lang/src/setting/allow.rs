@@ -26,6 +26,9 @@ pub(super) fn read(text: &str) -> Result<Vec<Capability>, Problem> {
 fn capability(text: &str) -> Result<Capability, String> {
     let (kind, name) = text.split_once([' ', '\t']).unwrap_or((text, ""));
     let name = unquoted(name.trim());
+    if text.is_empty() {
+        return Err("a permission is missing beside a comma".into());
+    }
     if name.is_empty() || name.len() > MAX_NAME {
         return Err(format!("`{}` names nothing to allow", short(text)));
     }

@@ -53,4 +53,5 @@ fn is_requirement(text: &str) -> bool {
         && ends_well(package.chars().next())
         && ends_well(package.chars().next_back())
         && (rest.is_empty() || rest.trim_start().starts_with(['[', '<', '>', '=', '~', '!', ';', '@', '(']))
+        && !rest.trim_end().ends_with(['<', '>', '=', '~', '!', ';', '@'])
 }

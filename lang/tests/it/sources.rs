@@ -2,7 +2,8 @@
 
 use std::cell::RefCell;
 
-use bue_lang::{Complaint, FileText, Purpose, Script, check_sources, compile};
+use bue_lang::python::SyntaxProblem;
+use bue_lang::{Complaint, FileText, Purpose, Script, check_sources, check_sql, compile};
 
 const FILE: &str = "\
 import helpers
@@ -97,6 +98,29 @@ fn every_path_is_asked_for_once() {
     });
     assert_eq!(asked.into_inner(), ["steps.py"]);
     assert_eq!(found.len(), 1, "a file is missed once");
+}
+
+#[test]
+fn what_the_parser_says_of_sql_is_shown_where_it_stands() {
+    let text = "import sqlite3 (t as a, t as b) x.sql\nc:\n    sqlite3\n    t\n    `\n    select 1;\n    selct 2\n    `\n\
+                import sqlite3 (t as d) x.sql\nimport python (f) steps.py\n";
+    // any parser will do: this one knows the word `select`
+    let parse = |sql: &str| match sql.find("selct") {
+        None => Ok(()),
+        Some(at) => Err(SyntaxProblem {
+            line: u32::try_from(sql[..at].matches('\n').count() + 1).expect("few lines"),
+            column: 1,
+            message: "near \"selct\"".into(),
+        }),
+    };
+    let script = Script { path: "x.bue", text };
+    let files = |path: &str| if path == "x.sql" { FileText::Text("selct 1".into()) } else { FileText::Missing };
+    let said = |purpose| -> Vec<String> {
+        let found = check_sql(script, &compile(script), purpose, files, parse);
+        found.iter().map(|one| format!("{} {}:{}", one.code, one.position().line, one.position().column)).collect()
+    };
+    assert_eq!(said(Purpose::Run), ["E0055 1:33", "E0055 7:5"]);
+    assert_eq!(said(Purpose::Check), ["W0011 1:33", "W0011 7:5"]);
 }
 
 fn check(text: &str, purpose: Purpose) -> Vec<Complaint> {

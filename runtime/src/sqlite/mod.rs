@@ -13,6 +13,7 @@ mod heap;
 mod output;
 mod rows;
 mod script;
+mod syntax;
 
 use core::sync::atomic::{AtomicBool, Ordering};
 use std::sync::Arc;
@@ -26,6 +27,8 @@ use tokio::sync::{Semaphore, mpsc};
 use crate::failure as step_failure;
 use crate::limits::Limits;
 use crate::task::{Items, Placeholders, Task};
+
+pub use syntax::{SqlProblem, check_sql};
 
 /// SQL steps that run at once in one sandbox host. More wait their turn: they compute, and there is one core a host.
 const AT_ONCE: usize = 4;

@@ -83,7 +83,7 @@ impl Script {
 }
 
 /// The first byte from `at` on that belongs to a statement.
-fn skip_blank(text: &str, mut at: usize) -> usize {
+pub(super) fn skip_blank(text: &str, mut at: usize) -> usize {
     loop {
         let rest = text.get(at..).unwrap_or_default();
         let skipped = if rest.starts_with("--") {
@@ -123,6 +123,37 @@ fn fill_placeholders(text: &str, placeholders: &Placeholders) -> Result<String, 
     }
     filled.push_str(rest);
     Ok(filled)
+}
+
+/// The text with letters or digits in the place of each placeholder, as many as it has: for looking at its grammar.
+pub(super) fn mask_placeholders(text: &str) -> String {
+    let mut masked = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((before, behind)) = rest.split_once("{{") {
+        masked.push_str(before);
+        let known = behind.split_once("}}").and_then(|(name, after)| Some((stand_in(name)?, name, after)));
+        match known {
+            Some((sign, name, after)) => {
+                masked.extend(core::iter::repeat_n(sign, name.chars().count() + 4));
+                rest = after;
+            }
+            None => {
+                masked.push_str("{{");
+                rest = behind;
+            }
+        }
+    }
+    masked.push_str(rest);
+    masked
+}
+
+/// A sign of which the value of a placeholder may be made; `None` if there is no such placeholder.
+fn stand_in(name: &str) -> Option<char> {
+    match name.trim() {
+        "scope" => Some('x'),
+        "priority" | "timeout" | "retries" => Some('1'),
+        name => name.strip_prefix("uuid")?.starts_with([':', '|']).then_some('x'),
+    }
 }
 
 fn value_of<'t>(

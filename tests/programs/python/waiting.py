@@ -119,3 +119,11 @@ def sleeping_takes_time():
     started = time.monotonic(), time.time()
     time.sleep(0.03)
     return time.monotonic() - started[0] >= 0.02 and time.time() - started[1] >= 0.02
+
+
+LOADED = time.monotonic(), time.perf_counter()
+
+
+# gives: true
+def the_clock_goes_on_from_the_modules_import():
+    return LOADED[0] <= time.monotonic() and LOADED[1] <= time.perf_counter()

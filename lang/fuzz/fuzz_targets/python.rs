@@ -1,0 +1,9 @@
+//! The reader of Python source: any text is a list of functions or a complaint.
+#![no_main]
+
+use bue_lang::python;
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|bytes: &[u8]| {
+    let _ = python::functions(&String::from_utf8_lossy(bytes));
+});

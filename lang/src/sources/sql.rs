@@ -1,0 +1,61 @@
+//! SQL of sqlite3 steps against SQLite's parser, which the caller brings: nothing here depends on a database.
+
+use std::collections::HashSet;
+
+use bue_model::plan::Language;
+
+use super::{Check, FileText, Purpose, languages};
+use crate::Compiled;
+use crate::code;
+use crate::complaint::{Complaint, Draft};
+use crate::origin::{CodeOrigin, CodeOriginKind};
+use crate::python::SyntaxProblem;
+use crate::source::Script;
+
+/// Complaints about sqlite3 steps whose SQL does not parse. `parse` says what is wrong with a text, without running it.
+/// Every path is asked for once; what is missing is the business of [`check_sources`](crate::check_sources).
+pub fn check_sql<'f>(
+    script: Script<'_>,
+    compiled: &Compiled,
+    purpose: Purpose,
+    get: impl Fn(&str) -> FileText<'f>,
+    parse: impl Fn(&str) -> Result<(), SyntaxProblem>,
+) -> Vec<Complaint> {
+    let mut check = Check::new(script, purpose);
+    let mut known = HashSet::new();
+    for (code, language) in compiled.origins.codes.iter().zip(languages(compiled)) {
+        if language == Some(Language::Sqlite3) {
+            check.sql(code, &mut known, &get, &parse);
+        }
+    }
+    check.complaints.finish()
+}
+
+impl Check<'_> {
+    fn sql<'c, 'f>(
+        &mut self,
+        code: &'c CodeOrigin,
+        known: &mut HashSet<&'c str>,
+        get: &impl Fn(&str) -> FileText<'f>,
+        parse: &impl Fn(&str) -> Result<(), SyntaxProblem>,
+    ) {
+        let number = if self.purpose == Purpose::Check { code::SQL_SYNTAX_YET } else { code::SQL_SYNTAX };
+        match &code.kind {
+            CodeOriginKind::Inline { text, line, margin } => {
+                if let Err(problem) = parse(text) {
+                    let span = self.place_in_code(*line, *margin, &problem);
+                    self.complaints
+                        .add(Draft::new(number, span, problem.message).here("this code is not SQLite's SQL"));
+                }
+            }
+            CodeOriginKind::Path(path) if known.insert(path) => {
+                let FileText::Text(text) = get(path) else { return };
+                if let Err(problem) = parse(&text) {
+                    let message = format!("{path}:{}:{}: {}", problem.line, problem.column, problem.message);
+                    self.complaints.add(Draft::new(number, code.span, message).here("this file is not SQLite's SQL"));
+                }
+            }
+            CodeOriginKind::Path(_) => {}
+        }
+    }
+}
