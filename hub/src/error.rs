@@ -70,6 +70,12 @@ pub enum HubError {
     /// The database said no: full, read-only, damaged. Nothing was changed.
     #[error("the database refused: {0}")]
     Database(#[from] rusqlite::Error),
+    /// PostgreSQL said no. Nothing was changed.
+    #[error("the database refused: {}", crate::postgres::explain(.0))]
+    Postgres(tokio_postgres::Error),
+    /// Nobody answers at the database's address, or too many ask. Nothing was changed.
+    #[error("the database cannot be reached: {0}")]
+    Unreachable(String),
     /// The transaction this was part of did not reach the disk. Nothing was changed.
     #[error("the database did not take the change: {0}")]
     NotCommitted(String),
@@ -92,6 +98,12 @@ pub enum HubError {
     /// Rows that do not fit together.
     #[error("the database is damaged: {0}")]
     Damaged(String),
+}
+
+impl From<tokio_postgres::Error> for HubError {
+    fn from(error: tokio_postgres::Error) -> Self {
+        Self::Postgres(error)
+    }
 }
 
 impl HubError {

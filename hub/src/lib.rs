@@ -2,24 +2,36 @@
 //!
 //! ```text
 //! serve_hub  --> JobStore --> SqliteStore          serve_bucket --> BlobStore
+//!                        `-> PostgresStore, on drafts
 //! ```
 //! The hub never opens a value and never sees a script's text: it stores a `Plan` and moves references. State changes only
 //! inside a [`JobStore`] method. The clock is read by the servers and handed in from there.
 #![forbid(unsafe_code)]
 
+mod arguments;
 mod blob_store;
 mod bucket_server;
 mod clock;
+mod columns;
+mod counts;
 mod delay;
+mod draft;
 mod error;
 mod events;
+mod fate;
 mod graph;
 mod hub_server;
+mod instance;
+mod lease_batch;
+mod outcome_rules;
 mod plan_error;
+mod postgres;
 mod reply;
 mod request;
+mod run_cache;
 mod server;
 mod sqlite;
+mod state;
 mod store;
 
 pub use blob_store::BlobStore;
@@ -27,5 +39,6 @@ pub use bucket_server::serve_bucket;
 pub use error::HubError;
 pub use hub_server::{Hub, serve_hub};
 pub use plan_error::PlanError;
+pub use postgres::PostgresStore;
 pub use sqlite::{Durability, SqliteStore};
 pub use store::{Answer, Changes, JobStore, LEASE_MS, Leased, MAX_RELEASES, MAX_RESETS, Reaped, SHARE_OF_LAST};

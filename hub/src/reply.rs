@@ -79,6 +79,9 @@ impl From<HubError> for Refusal {
             }
             HubError::Body(_) => (StatusCode::BAD_REQUEST, "broken_body", "send it again"),
             HubError::Disk { .. } => (StatusCode::SERVICE_UNAVAILABLE, "disk", "make room, or make it writable"),
+            HubError::Postgres(_) | HubError::Unreachable(_) => {
+                (StatusCode::SERVICE_UNAVAILABLE, "database", "see whether the hub's PostgreSQL runs; then try again")
+            }
             HubError::Database(_) | HubError::NotCommitted(_) => (
                 StatusCode::SERVICE_UNAVAILABLE,
                 "database",

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use anyhow::Context;
-use bue_hub::{Durability, Hub as Server, SqliteStore, serve_hub};
+use bue_hub::{Durability, Hub as Server, JobStore, PostgresStore, SqliteStore, serve_hub};
 use bue_model::BlobHash;
 use clap::Args;
 
@@ -28,7 +28,7 @@ pub(crate) struct Hub {
     bind: Option<String>,
     #[command(flatten)]
     bucket: BucketFlag,
-    /// The database: sqlite:PATH [default: sqlite:bue.db]
+    /// The database: sqlite:PATH or postgres:URL, which any number of hubs may share [default: sqlite:bue.db]
     #[arg(long)]
     store: Option<String>,
 }
@@ -38,20 +38,38 @@ impl Hub {
         let settings = Settings::load()?;
         let address = listen_address(&self.bind.clone().unwrap_or_else(|| settings.address(HUB_LISTEN)), "-b")?;
         let store = self.store.clone().or_else(|| settings.text(HUB_STORE)).unwrap_or_else(|| DEFAULT_STORE.to_owned());
-        let path = store_path(&store, "sqlite")?;
         start_logging("info");
         block_on(async {
             if self.bucket.is_given() {
                 say_whether_reachable(&self.bucket, &settings).await?;
             }
-            let opened = SqliteStore::open(&path, Durability::Full);
-            let opened = opened.with_context(|| format!("failed to open the database {}", path.display()))?;
+            let (opened, place) = open(&store).await?;
             let (listener, address) = listen(address).await?;
-            say(&format!("bue: the hub listens on {address}, its database is {}", path.display()));
-            serve_hub(listener, Server::new(Arc::new(opened)), interrupted()).await;
+            say(&format!("bue: the hub listens on {address}, its database is {place}"));
+            serve_hub(listener, Server::new(opened), interrupted()).await;
             Ok(())
         })
     }
+}
+
+/// The store, and its place without a password.
+async fn open(store: &str) -> Result<(Arc<dyn JobStore>, String), Stop> {
+    if let Some(url) = postgres_url(store) {
+        let opened = PostgresStore::connect(url).await.context("failed to open the PostgreSQL database of --store")?;
+        return Ok((Arc::new(opened), "PostgreSQL".to_owned()));
+    }
+    let path = store_path(store, "sqlite")?;
+    let opened = SqliteStore::open(&path, Durability::Full);
+    let opened = opened.with_context(|| format!("failed to open the database {}", path.display()))?;
+    Ok((Arc::new(opened), path.display().to_string()))
+}
+
+/// `postgres://…` as it is, and what stands behind `postgres:` in `postgres:postgres://…` and `postgres:host=… dbname=…`.
+fn postgres_url(store: &str) -> Option<&str> {
+    if store.starts_with("postgres://") || store.starts_with("postgresql://") {
+        return Some(store);
+    }
+    store.strip_prefix("postgres:").filter(|url| !url.is_empty())
 }
 
 /// The hub itself never opens the bucket. But whoever names it wants to know whether it is there.

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use bue_model::NodeId;
 use rusqlite::{OptionalExtension, params};
 
-use super::fate::{Fate, Inherited, Standing, fate};
+use super::fate::{Fate, Inherited, Standing, fate, standing_at_birth};
 use super::ledger::{Instance, Ledger, Slot, node_of, slot_in};
 use super::memory::Run;
 use super::state::State;
@@ -183,13 +183,5 @@ impl Ledger<'_> {
     fn rate_of(&self, run: i64, step: bue_model::StepIndex) -> Result<i64, HubError> {
         let mut select = self.db.prepare_cached("SELECT id FROM rate WHERE run = ?1 AND step = ?2")?;
         Ok(select.query_row(params![run, step.0], |row| row.get(0)).optional()?.unwrap_or(0))
-    }
-}
-
-fn standing_at_birth(fate: &Fate) -> Standing {
-    match fate {
-        Fate::Free | Fate::Blocked(_) => Standing::Open,
-        Fate::Stuck(_, by) => Standing::Dead(*by),
-        Fate::Cancelled => Standing::Cancelled,
     }
 }

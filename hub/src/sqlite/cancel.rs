@@ -86,7 +86,7 @@ impl Ledger<'_> {
     /// Rounds that were never made were counted as blocked.
     fn clear_unmade(&mut self, run: &Run, fan_out: &FanOut) -> Result<u64, HubError> {
         let unmade = fan_out.count - fan_out.expanded;
-        let body = Self::body_of(run, fan_out)?;
+        let body = fan_out.body(run)?;
         self.count_rounds(run, body, State::Blocked, -unmade)?;
         self.count_rounds(run, body, State::Cancelled, unmade)?;
         let jobs = run

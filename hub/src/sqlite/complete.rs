@@ -1,9 +1,8 @@
 //! Outcomes come in.
 
-use bue_model::job::{Hints, INLINE_LIMIT};
+use bue_model::job::Hints;
 use bue_model::wire::{Report, Verdict};
-use bue_model::{Failure, FailureKind, JobId, NodeId, Outcome, ValueRef};
-use bytes::Bytes;
+use bue_model::{Failure, JobId, NodeId, Outcome, ValueRef};
 use rusqlite::{OptionalExtension, params};
 
 use super::fate::Hint;
@@ -13,13 +12,10 @@ use super::memory::Run;
 use super::state::State;
 use crate::delay::{pending_ms, retry_ms};
 use crate::error::HubError;
+use crate::outcome_rules::{
+    check_value, log_blob, loop_text, pending_too_long, released_too_often, settings, shortened,
+};
 use crate::store::MAX_RELEASES;
-
-/// Bytes of a failure's message or trace that are kept.
-const MAX_FAILURE_TEXT: usize = 64 * 1024;
-
-/// Elements of a list that a loop runs over. Ids are set aside for all of its rounds.
-const MAX_ELEMENTS: u64 = 100_000_000;
 
 impl Ledger<'_> {
     /// Takes one report. What is under another token than the row's, or under one that was taken before, changes nothing:
@@ -55,7 +51,7 @@ impl Ledger<'_> {
 
     fn apply(&mut self, run: &Run, row: JobRow, outcome: Outcome) -> Result<(), HubError> {
         match outcome {
-            Outcome::Completed { value, hints } => match self.check_value(run, &row, &value, &hints) {
+            Outcome::Completed { value, hints } => match check_value(run, row.slot.node, &value, &hints) {
                 Ok(()) => self.completed(run, &row, &value, hints),
                 Err(failure) => self.attempt_failed(run, row, failure),
             },
@@ -67,36 +63,9 @@ impl Ledger<'_> {
         }
     }
 
-    /// A worker that breaks these rules would make the hub hold what it must not.
-    fn check_value(&self, run: &Run, row: &JobRow, value: &ValueRef, hints: &Hints) -> Result<(), Failure> {
-        let refuse = |message: String| Err(Failure::new(FailureKind::BadResult, message));
-        match value {
-            ValueRef::Inline(bytes) if bytes.len() > INLINE_LIMIT => {
-                return refuse(format!("a result of {} bytes came inline; up to {INLINE_LIMIT} may", bytes.len()));
-            }
-            ValueRef::Inline(_) | ValueRef::Blob(_) => {
-                if let Some(text) = loop_text(run, row) {
-                    return refuse(format!("{text}: the result is no list in pieces, so the loop cannot run over it"));
-                }
-            }
-            ValueRef::List(chunks) => {
-                let elements: u64 = chunks.iter().map(|chunk| u64::from(chunk.count)).sum();
-                if elements > MAX_ELEMENTS {
-                    return refuse(format!("its list has {elements} elements; a loop runs over up to {MAX_ELEMENTS}"));
-                }
-            }
-        }
-        match &hints.env {
-            Some(env) if env.len() > INLINE_LIMIT => {
-                refuse(format!("its `env` has {} bytes; up to {INLINE_LIMIT} may pass to dependants", env.len()))
-            }
-            _ => Ok(()),
-        }
-    }
-
     fn completed(&mut self, run: &Run, row: &JobRow, value: &ValueRef, hints: Hints) -> Result<(), HubError> {
         if let ValueRef::List(chunks) = value
-            && loop_text(run, row).is_some()
+            && loop_text(run, row.slot.node).is_some()
         {
             self.store_chunks(row.slot.id, chunks)?;
         }
@@ -129,7 +98,7 @@ impl Ledger<'_> {
     }
 
     fn pending(&mut self, run: &Run, mut row: JobRow, delay_ms: Option<u64>) -> Result<(), HubError> {
-        let Some((step, settings)) = settings(run, &row) else { return Err(no_step(&row)) };
+        let Some((step, settings)) = settings(run, row.slot.node) else { return Err(no_step(&row)) };
         let since = *row.pending_since.get_or_insert(self.now);
         let limit = since.saturating_add(signed(settings.pending_limit_ms));
         if self.now >= limit {
@@ -154,7 +123,7 @@ impl Ledger<'_> {
     }
 
     fn attempt_failed(&mut self, run: &Run, mut row: JobRow, failure: Failure) -> Result<(), HubError> {
-        let Some((step, settings)) = settings(run, &row) else { return Err(no_step(&row)) };
+        let Some((step, settings)) = settings(run, row.slot.node) else { return Err(no_step(&row)) };
         let failure = shortened(failure);
         row.attempts = row.attempts.saturating_add(1);
         row.pendings = 0;
@@ -174,13 +143,7 @@ impl Ledger<'_> {
     pub(super) fn released(&mut self, run: &Run, mut row: JobRow, reason: &str) -> Result<(), HubError> {
         row.releases = row.releases.saturating_add(1);
         if row.releases >= MAX_RELEASES {
-            let reason = reason.get(..reason.floor_char_boundary(MAX_FAILURE_TEXT)).unwrap_or_default();
-            let message = format!(
-                "it was given back {} times without finishing, the last time because {reason}; whatever runs it seems to \
-                 die of it",
-                row.releases
-            );
-            return self.give_up(run, &row, &Failure::new(FailureKind::Internal, message));
+            return self.give_up(run, &row, &released_too_often(row.releases, reason));
         }
         let at = self.now;
         self.put_back(run, row, at)
@@ -211,48 +174,6 @@ impl Ledger<'_> {
     }
 }
 
-/// A loop runs over the job's result.
-fn loop_text<'a>(run: &'a Run, row: &JobRow) -> Option<&'a str> {
-    let fan_out = run.graph.job(row.slot.node)?.looped_by?;
-    Some(&run.graph.fan_out(fan_out)?.text)
-}
-
-/// What the script says of a job's step.
-pub(super) fn settings<'a>(
-    run: &'a Run,
-    row: &JobRow,
-) -> Option<(bue_model::StepIndex, &'a bue_model::plan::Settings)> {
-    let job = run.graph.job(row.slot.node)?;
-    Some((job.step, &run.graph.step_of(job)?.settings))
-}
-
 pub(super) fn no_step(row: &JobRow) -> HubError {
     HubError::damaged(format!("job {} has no step", row.slot.id))
-}
-
-fn pending_too_long(limit_ms: u64) -> Failure {
-    let message = format!(
-        "it has answered `pending` for {} s, which is as long as it may; allow it more with `!for`, for example \
-         `!for 48h`",
-        limit_ms / 1000
-    );
-    Failure::new(FailureKind::Limit, message)
-}
-
-fn shortened(mut failure: Failure) -> Failure {
-    let cut = |text: &mut String| text.truncate(text.floor_char_boundary(MAX_FAILURE_TEXT));
-    cut(&mut failure.message);
-    failure.trace.as_mut().map(cut);
-    failure
-}
-
-/// A log that is too long to be inline should have come by reference.
-fn log_blob(log: Option<ValueRef>) -> Result<Option<Vec<u8>>, HubError> {
-    let note = |what| ValueRef::Inline(Bytes::from_static(what));
-    let log = log.map(|log| match log {
-        ValueRef::Inline(bytes) if bytes.len() > INLINE_LIMIT => note(b"(the worker sent a log too long to be kept)\n"),
-        ValueRef::List(_) => note(b"(the worker sent a log that is none)\n"),
-        log => log,
-    });
-    log.map(|log| to_blob(&log)).transpose()
 }

@@ -4,28 +4,11 @@
 use rusqlite::{OptionalExtension, params};
 
 use super::fate::Hint;
-use super::ledger::{FanOut, Instance, Ledger, Slot, instance_of, node_of, slot_in};
+use super::ledger::{FanOut, Instance, Ledger, Slot, instance_of, slot_in};
 use super::memory::Run;
 use super::state::State;
 use crate::error::HubError;
 use crate::graph::Block;
-
-/// Rounds of one fan-out that are alive at one time. Enough to feed a thousand slots, and some 300 KB of rows.
-pub(super) const WINDOW: i64 = 1_000;
-/// Rows of one fan-out that are made at one time, where the body is long.
-const WINDOW_ROWS: i64 = 4_000;
-
-impl FanOut {
-    /// Rounds that may be alive at one time.
-    fn window(&self) -> i64 {
-        (WINDOW_ROWS / self.stride.max(1)).clamp(1, WINDOW)
-    }
-
-    /// Half the window is free, and there are rounds to fill it.
-    pub(super) fn wants_to_grow(&self) -> bool {
-        self.expanded < self.count && self.expanded - self.settled <= self.window() / 2
-    }
-}
 
 impl Ledger<'_> {
     /// The source has completed: now the rounds are known. The row was just set to Expanding, which happens once.
@@ -103,19 +86,5 @@ impl Ledger<'_> {
             self.db.prepare_cached("SELECT iif(hinted IS NULL, NULL, priority), env FROM job WHERE id = ?1")?;
         let hint = select.query_row([slot.id], |row| Ok(Hint { priority: row.get(0)?, env: row.get(1)? }));
         Ok(hint.optional()?.unwrap_or_default())
-    }
-
-    /// The position of a round's instance among the rounds of its fan-out.
-    pub(super) fn round_of(fan_out: &FanOut, instance: Instance) -> i64 {
-        (instance.first - fan_out.first) / fan_out.stride.max(1)
-    }
-
-    /// The body of a fan-out.
-    pub(super) fn body_of(run: &Run, fan_out: &FanOut) -> Result<usize, HubError> {
-        node_of(run, fan_out.node)?;
-        run.graph
-            .fan_out(fan_out.node)
-            .map(|node| node.body)
-            .ok_or_else(|| HubError::damaged("a job where a loop should be"))
     }
 }

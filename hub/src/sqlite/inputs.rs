@@ -1,28 +1,16 @@
 //! The arguments of a job, put together when it is leased. Values pass through as the bytes they came as.
 
-use bue_model::job::{Chunk, INLINE_LIMIT};
+use bue_model::job::Chunk;
 use bue_model::plan::Input;
 use bue_model::wire::{Gathered, JobInput};
-use bue_model::{Failure, FailureKind, NodeId, ValueRef};
+use bue_model::{Failure, NodeId, ValueRef};
 use rusqlite::{OptionalExtension, params};
 
 use super::ledger::{Instance, Ledger, from_blob, job_id, node_of, slot_in};
 use super::memory::Run;
+use crate::arguments::{Inputs, MAX_INPUT_BYTES, VALUE_BYTES, too_much, weight};
 use crate::error::HubError;
 use crate::graph::GraphJob;
-
-/// Bytes of all arguments of one job, values by reference counted as references. A lease must fit into a message.
-const MAX_INPUT_BYTES: usize = 48 * 1024 * 1024;
-/// What a value costs beside its bytes.
-const VALUE_BYTES: usize = 64;
-
-/// Arguments, in order.
-#[derive(Debug, Default)]
-pub(super) struct Inputs {
-    pub(super) inputs: Vec<JobInput>,
-    /// About as many bytes as they take in a message.
-    pub(super) bytes: usize,
-}
 
 impl Ledger<'_> {
     /// A job's arguments; a failure where no worker could be given them.
@@ -60,7 +48,7 @@ impl Ledger<'_> {
         let block = run.graph.fan_out(node).map_or(0, |fan_out| fan_out.body);
         let around = self.climb(run, from, block)?;
         let fan_out = self.presume_fan_out(around.fanout)?;
-        let round = Self::round_of(&fan_out, around);
+        let round = fan_out.round_of(around);
         let mut select = self.db.prepare_cached(
             "SELECT first, count, value FROM chunk WHERE source = ?1 AND first <= ?2 ORDER BY first DESC LIMIT 1",
         )?;
@@ -103,31 +91,4 @@ impl Ledger<'_> {
         let found: Option<Option<Vec<u8>>> = select.query_row([id], |row| row.get(0)).optional()?;
         found.flatten().map(|value| from_blob(&value)).transpose()
     }
-}
-
-/// About how many bytes a value takes in a message.
-pub(super) fn weight(value: &ValueRef) -> usize {
-    VALUE_BYTES
-        + match value {
-            ValueRef::Inline(bytes) => bytes.len(),
-            ValueRef::Blob(_) => 0,
-            ValueRef::List(chunks) => chunks.iter().map(|chunk| flat_weight(&chunk.value)).sum(),
-        }
-}
-
-fn flat_weight(value: &ValueRef) -> usize {
-    match value {
-        ValueRef::Inline(bytes) => VALUE_BYTES + bytes.len(),
-        ValueRef::Blob(_) | ValueRef::List(_) => VALUE_BYTES,
-    }
-}
-
-fn too_much() -> Failure {
-    let message = format!(
-        "its arguments have more than {} MiB together; values up to {} KiB travel inline, so give it fewer or gather \
-         less in one list",
-        MAX_INPUT_BYTES / (1024 * 1024),
-        INLINE_LIMIT / 1024
-    );
-    Failure::new(FailureKind::Limit, message)
 }

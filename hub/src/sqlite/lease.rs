@@ -1,27 +1,16 @@
 //! Giving jobs away: which ones, and everything a worker must know of them.
 
-use std::collections::HashMap;
-
-use bue_model::wire::{Lease, LeaseBatch, LeaseRequest, LeasedStep};
-use bue_model::{Failure, FailureKind, NodeId, StepIndex, Timestamp, Token};
+use bue_model::wire::{Lease, LeaseBatch, LeaseRequest};
+use bue_model::{Failure, FailureKind, NodeId, Timestamp, Token};
 use bytes::Bytes;
 use rusqlite::{OptionalExtension, params};
 
 use super::ledger::{Ledger, Slot, instance_of, job_id, signed, unsigned};
-use super::memory::Run;
 use super::state::State;
 use crate::error::HubError;
-use crate::graph::GraphJob;
+use crate::lease_batch::{BATCH_BYTES, Batch, bound};
 use crate::store::{LEASE_MS, Leased};
 
-/// Jobs in one answer, whatever the worker asks for.
-const MAX_LEASES: u32 = 4_096;
-/// Scopes a worker may name.
-const MAX_SCOPES: usize = 256;
-/// Bytes of arguments after which no further job is put into an answer. One job alone may have more.
-const BATCH_BYTES: usize = 8 * 1024 * 1024;
-/// Bytes of a worker's name that are kept.
-const MAX_WORKER: usize = 256;
 /// Parked jobs made ready in one transaction; the caller comes back for the rest at once.
 const MAX_WOKEN: i64 = 10_000;
 
@@ -34,24 +23,10 @@ struct Taken {
     env: Option<Vec<u8>>,
 }
 
-/// An answer while it grows.
-#[derive(Default)]
-struct Batch {
-    steps: Vec<LeasedStep>,
-    /// Which step of which run, and the loop over it.
-    positions: HashMap<(i64, StepIndex, Option<NodeId>), u32>,
-    leases: Vec<Lease>,
-    bytes: usize,
-}
-
 impl Ledger<'_> {
     /// Leases the best of what is ready. Safe because pick and change are one transaction of the one writer.
     pub(super) fn lease(&mut self, mut request: LeaseRequest) -> Result<Leased, HubError> {
-        request.worker.truncate(request.worker.floor_char_boundary(MAX_WORKER));
-        request.count = request.count.min(MAX_LEASES);
-        if request.scopes.len() > MAX_SCOPES {
-            return Err(HubError::BadRequest(format!("a worker may name up to {MAX_SCOPES} scopes")));
-        }
+        bound(&mut request)?;
         self.wake()?;
         let mut batch = Batch::default();
         for id in self.pick(&request)? {
@@ -135,35 +110,4 @@ impl Ledger<'_> {
         });
         Ok(())
     }
-}
-
-impl Batch {
-    /// Position of the job's step among the steps of the answer.
-    fn step(&mut self, run: &Run, job: &GraphJob) -> Result<u32, HubError> {
-        let key = (run.key, job.step, job.looped_by);
-        if let Some(position) = self.positions.get(&key) {
-            return Ok(*position);
-        }
-        let position = u32::try_from(self.steps.len()).unwrap_or(u32::MAX);
-        self.steps.push(leased_step(run, job).ok_or_else(|| HubError::damaged("a job without a step"))?);
-        self.positions.insert(key, position);
-        Ok(position)
-    }
-}
-
-fn leased_step(run: &Run, job: &GraphJob) -> Option<LeasedStep> {
-    let step = run.graph.step_of(job)?;
-    let looped_by = job.looped_by.and_then(|fan_out| run.graph.fan_out(fan_out));
-    Some(LeasedStep {
-        name: step.name.clone(),
-        language: step.language,
-        function: step.function.clone(),
-        code: *run.graph.code.get(job.step.get())?,
-        timeout_ms: step.settings.timeout_ms(),
-        scope: step.settings.scope.clone(),
-        priority: step.settings.priority,
-        retries: step.settings.retries,
-        allow: step.settings.allow.clone(),
-        loop_text: looped_by.map(|fan_out| fan_out.text.clone()),
-    })
 }

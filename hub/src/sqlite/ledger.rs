@@ -3,15 +3,16 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use bue_model::{BlobRef, JobId, NodeId, Plan, RunId, Timestamp};
+use bue_model::{BlobRef, NodeId, Plan, RunId, Timestamp};
 use rusqlite::{Connection, OptionalExtension, Row, params};
-use uuid::Uuid;
 
 use super::counts::Counts;
 use super::memory::{Memory, Run};
 use super::state::State;
+pub(super) use crate::columns::{from_blob, job_id, row_id, run_id, signed, to_blob, unsigned};
 use crate::error::HubError;
-use crate::graph::{BlockIndex, Graph, GraphNode};
+use crate::graph::{BlockIndex, Graph};
+pub(super) use crate::instance::{FanOut, Instance, Slot, instance_of, node_of, slot_in};
 
 /// What has to be told, or remembered, once the transaction is on the disk.
 #[derive(Debug, Default)]
@@ -41,54 +42,7 @@ pub(super) struct Ledger<'a> {
     touched: BTreeSet<i64>,
 }
 
-/// A node of an instance of a block: a row of `job` or `done`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Slot {
-    pub(super) id: i64,
-    pub(super) node: NodeId,
-    /// The fan-out whose round it is part of, 0 at the top level.
-    pub(super) fanout: i64,
-}
-
-/// An instance of a block: a run's top level, or one round of a fan-out.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Instance {
-    /// The run's key.
-    pub(super) run: i64,
-    /// 0 at the top level.
-    pub(super) fanout: i64,
-    pub(super) block: BlockIndex,
-    /// Id of its first node.
-    pub(super) first: i64,
-}
-
-/// A row of `fanout`.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct FanOut {
-    pub(super) id: i64,
-    pub(super) run: i64,
-    pub(super) node: NodeId,
-    pub(super) outer: i64,
-    pub(super) source: i64,
-    pub(super) first: i64,
-    pub(super) stride: i64,
-    pub(super) count: i64,
-    pub(super) expanded: i64,
-    pub(super) settled: i64,
-    pub(super) failed: i64,
-}
-
 impl FanOut {
-    /// Its own row in `job` or `done`.
-    pub(super) const fn slot(&self) -> Slot {
-        Slot { id: self.id, node: self.node, fanout: self.outer }
-    }
-
-    /// Id of the first node of a round.
-    pub(super) const fn round(&self, round: i64) -> i64 {
-        self.first + round * self.stride
-    }
-
     pub(super) fn read(row: &Row<'_>) -> rusqlite::Result<Self> {
         Ok(Self {
             id: row.get(0)?,
@@ -154,7 +108,7 @@ impl<'a> Ledger<'a> {
 
     /// A run by its key.
     pub(super) fn run(&mut self, key: i64) -> Result<Arc<Run>, HubError> {
-        if let Some(run) = self.memory.run(key) {
+        if let Some(run) = self.memory.runs.get(key) {
             return Ok(run);
         }
         let mut select = self.db.prepare_cached(
@@ -165,7 +119,7 @@ impl<'a> Ledger<'a> {
             row.optional()?.ok_or_else(|| HubError::damaged(format!("run {key} has no plan")))?;
         let (plan, code): (Plan, Vec<BlobRef>) = from_blob(&body)?;
         let run = Arc::new(Run { key, id: run_id(id), first, graph: Graph::new(plan, code)? });
-        self.memory.keep(run.clone());
+        self.memory.runs.keep(run.clone());
         Ok(run)
     }
 
@@ -218,55 +172,4 @@ impl<'a> Ledger<'a> {
         let fan_out = self.presume_fan_out(instance.fanout)?;
         instance_of(run, fan_out.slot())
     }
-}
-
-/// The node of a row.
-pub(super) fn node_of(run: &Run, node: NodeId) -> Result<&GraphNode, HubError> {
-    run.graph.node(node).ok_or_else(|| HubError::damaged(format!("run {} has no node {node}", run.id)))
-}
-
-/// The instance a row belongs to.
-pub(super) fn instance_of(run: &Run, slot: Slot) -> Result<Instance, HubError> {
-    let node = node_of(run, slot.node)?;
-    Ok(Instance { run: run.key, fanout: slot.fanout, block: node.block, first: slot.id - node.offset })
-}
-
-/// A node of an instance, which must be of the node's block.
-pub(super) fn slot_in(run: &Run, instance: Instance, node: NodeId) -> Result<Slot, HubError> {
-    Ok(Slot { id: instance.first + node_of(run, node)?.offset, node, fanout: instance.fanout })
-}
-
-/// A run's id as a column holds it.
-pub(super) fn run_id(bytes: [u8; 16]) -> RunId {
-    RunId(Uuid::from_bytes(bytes))
-}
-
-/// A job's id as a row's. Larger ones than any row has find nothing.
-pub(super) fn row_id(job: JobId) -> i64 {
-    i64::try_from(job.0).unwrap_or(-1)
-}
-
-/// A row's id as a job's.
-pub(super) fn job_id(id: i64) -> JobId {
-    JobId(u64::try_from(id).unwrap_or(0))
-}
-
-/// A number that is never negative.
-pub(super) fn unsigned(number: i64) -> u64 {
-    u64::try_from(number).unwrap_or(0)
-}
-
-/// A number as a column takes it.
-pub(super) fn signed(number: u64) -> i64 {
-    i64::try_from(number).unwrap_or(i64::MAX)
-}
-
-/// Postcard of something small.
-pub(super) fn to_blob<T: serde::Serialize>(value: &T) -> Result<Vec<u8>, HubError> {
-    postcard::to_allocvec(value).map_err(|error| HubError::damaged(error.to_string()))
-}
-
-/// What [`to_blob`] wrote.
-pub(super) fn from_blob<T: serde::de::DeserializeOwned>(bytes: &[u8]) -> Result<T, HubError> {
-    postcard::from_bytes(bytes).map_err(|error| HubError::damaged(error.to_string()))
 }

@@ -6,6 +6,7 @@ use rusqlite::{OptionalExtension, params};
 
 use super::ledger::{Ledger, job_id, row_id, signed};
 use crate::error::HubError;
+use crate::outcome_rules::not_heard_of;
 use crate::store::{LEASE_MS, Reaped};
 
 /// Leases looked at in one transaction; the next one follows at once.
@@ -61,10 +62,7 @@ impl Ledger<'_> {
     fn lose(&mut self, id: i64) -> Result<(), HubError> {
         let Some(row) = self.job_row(id)? else { return Ok(()) };
         let run = self.run(row.run)?;
-        let reason = match &row.worker {
-            Some(worker) => format!("worker {worker} was not heard of for {} s", LEASE_MS / 1000),
-            None => "its worker was not heard of".to_owned(),
-        };
+        let reason = not_heard_of(row.worker.as_deref());
         self.released(&run, row, &reason)
     }
 

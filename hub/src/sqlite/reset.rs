@@ -1,10 +1,10 @@
 //! Starting again: a call whose step asks for it, and failed jobs that a person puts back.
 
 use bue_model::wire::Changed;
-use bue_model::{Failure, FailureKind, JobId, RunId, RunState};
+use bue_model::{JobId, RunId, RunState};
 use rusqlite::{OptionalExtension, params};
 
-use super::complete::{no_step, settings};
+use super::complete::no_step;
 use super::fate::{Fate, Inherited, Standing, fate};
 use super::job_row::JobRow;
 use super::ledger::{Instance, Ledger, Slot, instance_of, node_of, row_id, signed, slot_in};
@@ -12,6 +12,7 @@ use super::memory::Run;
 use super::state::{State, run_state, run_state_code};
 use crate::delay::pending_ms;
 use crate::error::HubError;
+use crate::outcome_rules::{settings, too_many_resets};
 use crate::store::MAX_RESETS;
 
 impl Ledger<'_> {
@@ -19,7 +20,7 @@ impl Ledger<'_> {
     /// waits for the one before it alone, and only the last one is used by others; it has not completed, because the job
     /// that asks stands before it or is it. So nothing outside the call has seen what is undone here.
     pub(super) fn reset_call(&mut self, run: &Run, mut row: JobRow, delay_ms: Option<u64>) -> Result<(), HubError> {
-        let Some((step, settings)) = settings(run, &row) else { return Err(no_step(&row)) };
+        let Some((step, settings)) = settings(run, row.slot.node) else { return Err(no_step(&row)) };
         let call = run.graph.job(row.slot.node).ok_or_else(|| no_step(&row))?.call;
         let instance = instance_of(run, row.slot)?;
         let chain = run.graph.chain(call);
@@ -52,7 +53,7 @@ impl Ledger<'_> {
 
     /// Back to waiting for the job before it, with nothing inherited from its earlier result.
     fn block_again(&mut self, run: &Run, mut row: JobRow) -> Result<(), HubError> {
-        let priority = settings(run, &row).map_or(0, |(_, settings)| settings.priority);
+        let priority = settings(run, row.slot.node).map_or(0, |(_, settings)| settings.priority);
         let mut update = self
             .db
             .prepare_cached("UPDATE job SET priority = ?2, hinted = NULL, env = NULL, env_from = NULL WHERE id = ?1")?;
@@ -214,12 +215,4 @@ impl Ledger<'_> {
 pub(super) fn run_state_of(ledger: &Ledger<'_>, key: i64) -> Result<RunState, HubError> {
     let mut select = ledger.db.prepare_cached("SELECT state FROM run WHERE key = ?1")?;
     Ok(select.query_row([key], |row| run_state(row.get(0)?))?)
-}
-
-fn too_many_resets() -> Failure {
-    let message = format!(
-        "its call was started again {MAX_RESETS} times by `reset`, which is as often as it may; answer `error` when \
-         starting again does not help"
-    );
-    Failure::new(FailureKind::Limit, message)
 }

@@ -3,10 +3,10 @@
 use bue_model::wire::{CallResult, FailedJob, ResultCursor, ResultPage, RoundValue};
 use bue_model::{Failure, FailureKind, NodeId, RunId};
 
-use super::inputs::weight;
 use super::ledger::{Instance, Ledger, from_blob, job_id, node_of, slot_in, unsigned};
 use super::memory::Run;
 use super::reset::run_state_of;
+use crate::arguments::weight;
 use crate::error::HubError;
 
 /// Bytes after which a page ends. A call's outermost loop may be cut between two rounds, inner loops are not.
@@ -65,7 +65,7 @@ impl Ledger<'_> {
         let Some(fan_out) = self.fan_out(slot_in(run, top, *outermost)?.id)? else {
             return Ok((self.no_rounds(slot_in(run, top, *outermost)?.id)?, None));
         };
-        let block = Self::body_of(run, &fan_out)?;
+        let block = fan_out.body(run)?;
         let mut rounds = Vec::new();
         let from = i64::try_from(from).unwrap_or(i64::MAX);
         for round in from..fan_out.count {
@@ -96,7 +96,7 @@ impl Ledger<'_> {
         };
         let slot = slot_in(run, instance, *outer)?;
         let Some(fan_out) = self.fan_out(slot.id)? else { return self.no_rounds(slot.id) };
-        let block = Self::body_of(run, &fan_out)?;
+        let block = fan_out.body(run)?;
         let rounds = (0..fan_out.count).map(|round| {
             let instance = Instance { run: run.key, fanout: fan_out.id, block, first: fan_out.round(round) };
             self.round_value(run, instance, inner, last, left)

@@ -30,7 +30,7 @@ impl Ledger<'_> {
         let key = self.insert_run(id, &submission.name, first, &body)?;
         let run = Arc::new(Run { key, id, first, graph });
         self.insert_steps(&run)?;
-        self.memory.keep(run.clone());
+        self.memory.runs.keep(run.clone());
         self.touch(key);
         let top = Instance { run: key, fanout: 0, block: 0, first };
         self.make(&run, top, &Surroundings::none())?;

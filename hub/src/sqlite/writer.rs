@@ -79,7 +79,7 @@ fn carry_out<T>(
     let done = verb(&mut ledger).and_then(|value| Ok((value, ledger.finish()?)));
     if done.is_err() && !db.is_autocommit() {
         db.prepare_cached("ROLLBACK TO request")?.execute([])?;
-        memory.forget_runs();
+        memory.runs.clear();
     }
     if !db.is_autocommit() {
         db.prepare_cached("RELEASE request")?.execute([])?;
@@ -189,7 +189,7 @@ impl Loop {
 
     fn undo(&mut self, failed: &str) {
         tracing::error!(error = failed, "the database did not take a transaction");
-        self.memory.forget_runs();
+        self.memory.runs.clear();
         if !self.db.is_autocommit()
             && let Err(error) = self.db.execute_batch("ROLLBACK")
         {

@@ -8,3 +8,110 @@ pub(crate) mod order;
 pub(crate) mod outcomes;
 pub(crate) mod people;
 pub(crate) mod plans;
+
+/// One test for each claim.
+macro_rules! keeps {
+    ($world:path; $($part:ident: $($claim:ident)*;)*) => {$(
+        mod $part {
+            $(
+                #[tokio::test]
+                async fn $claim() {
+                    $crate::contract::$part::$claim($world().await).await;
+                }
+            )*
+        }
+    )*};
+}
+pub(crate) use keeps;
+
+/// All claims, each on a world of its own.
+macro_rules! keeps_every_claim {
+    ($world:path) => {
+        $crate::contract::keeps! { $world;
+            flow:
+                a_job_starts_when_all_its_parents_are_completed_and_only_once
+                the_same_argument_twice_is_passed_twice
+                a_call_hands_values_down_its_chain
+                calling_a_pipe_twice_makes_new_jobs
+                a_run_of_nothing_is_completed
+                submitting_a_run_twice_changes_nothing
+                hints_reach_all_that_depend
+                of_two_hints_the_later_parent_decides
+                a_batch_names_each_step_once
+                a_job_knows_which_loop_runs_over_it
+                a_result_too_long_to_be_inline_is_a_failed_attempt
+                a_loop_over_no_list_is_a_failed_attempt;
+            leases:
+                a_stale_token_changes_nothing
+                a_report_that_comes_twice_counts_once
+                a_reaped_lease_changes_nothing
+                a_heartbeat_keeps_a_lease
+                a_heartbeat_says_which_jobs_are_lost
+                a_job_that_is_given_back_is_ready_at_once
+                a_job_that_is_given_back_five_times_fails
+                five_lost_leases_fail_a_job
+                tokens_grow_across_a_reset;
+            outcomes:
+                a_failed_attempt_is_retried_after_its_wait
+                a_retry_waits_as_long_as_it_was_told
+                dependants_of_a_failed_job_stay_blocked_and_say_why
+                a_pending_job_waits_longer_each_time
+                a_pending_job_waits_as_it_says
+                pending_is_no_attempt_and_has_its_limit
+                a_reset_starts_the_call_again_with_its_first_inputs
+                a_reset_leaves_other_calls_alone
+                a_call_is_reset_25_times_and_not_more
+                a_reset_call_has_fresh_attempts
+                a_cancelled_call_takes_its_dependants_along
+                a_job_by_id_shows_where_it_stands;
+            loops:
+                each_element_has_its_round
+                no_element_means_nothing
+                rounds_are_made_a_window_at_a_time
+                ten_thousand_elements_are_each_seen_once
+                loops_nest
+                a_body_sees_what_stands_outside
+                a_body_that_uses_only_the_outside_runs_once_a_round
+                a_round_does_not_wait_for_what_only_a_later_job_needs
+                an_outer_failure_holds_up_every_round_and_its_reset_frees_them
+                an_outer_cancellation_cancels_in_every_round
+                a_reset_in_a_round_leaves_the_others_alone
+                a_cancellation_in_a_round_leaves_the_others_alone
+                two_loops_run_over_one_list
+                hints_of_a_source_reach_the_rounds;
+            gathers:
+                a_gathered_list_has_the_rounds_in_order
+                a_cancelled_round_gives_nothing
+                a_gathered_empty_list_is_empty
+                a_failed_round_blocks_what_gathers_it_until_reset
+                a_gathered_list_too_long_for_a_message_fails_the_job
+                a_cancelled_source_cancels_what_gathers_it;
+            order:
+                scope_then_priority_then_age
+                reverse_turns_everything_around
+                other_scopes_are_left_alone
+                one_lease_of_sixteen_goes_to_the_last
+                a_worker_gets_as_many_jobs_as_it_asks_for
+                a_rate_lets_so_many_start_in_any_stretch_of_time
+                a_rate_says_when_it_opens;
+            people:
+                a_cancelled_run_is_over_and_its_reports_come_too_late
+                cancelling_a_run_counts_rounds_that_were_never_made
+                a_reset_run_tries_its_failed_jobs_again
+                a_job_can_be_cancelled
+                a_failed_job_can_be_reset
+                what_cannot_be_reset_or_cancelled_says_so
+                a_view_counts_the_jobs_of_each_step
+                every_change_makes_a_larger_version
+                runs_are_listed_newest_first
+                the_log_of_the_last_attempt_is_kept
+                results_come_in_pages
+                failed_jobs_are_listed_with_their_reason
+                what_is_not_there_is_none;
+            plans:
+                a_bad_plan_is_refused_and_leaves_nothing
+                a_rate_by_key_is_refused;
+        }
+    };
+}
+pub(crate) use keeps_every_claim;

@@ -1,4 +1,5 @@
-//! What the hub and the bucket promise, tested on the real things: SQLite in memory or in a file, HTTP on port 0.
+//! What the hub and the bucket promise, tested on the real things: SQLite in memory or in a file, PostgreSQL
+//! in a cluster of its own, HTTP on port 0.
 //!
 //! The contract of a [`bue_hub::JobStore`] is written once, over any store, with time moved by hand.
 #![expect(clippy::expect_used, clippy::panic, reason = "a test says what it expects")]
@@ -8,6 +9,7 @@ mod bucket;
 mod contract;
 mod files;
 mod http;
+mod postgres;
 mod random;
 mod script;
 mod sqlite;

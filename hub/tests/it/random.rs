@@ -9,6 +9,7 @@ use bue_model::wire::Verdict;
 use bue_model::{Chunk, Input, JobId, Node, NodeId, Outcome, Plan, RunId, RunState, ValueRef};
 use proptest::prelude::{Strategy, any, prop, prop_oneof};
 use proptest::test_runner::{Config, TestRunner};
+use tokio::runtime::Runtime;
 
 use crate::script::{Script, submission};
 use crate::world::{Held, PENDING, RESET, World, completed, failed, value};
@@ -328,8 +329,7 @@ struct Game {
 }
 
 impl Game {
-    async fn new(parts: &[Part]) -> Self {
-        let mut world = World::sqlite();
+    async fn new(mut world: World, parts: &[Part]) -> Self {
         world.runs = 1;
         let (plan, elements) = write(parts);
         let model = Model::new(&plan, elements);
@@ -543,8 +543,8 @@ impl Game {
     }
 }
 
-async fn game(parts: &[Part], events: &[Event]) {
-    let mut game = Game::new(parts).await;
+async fn game(world: World, parts: &[Part], events: &[Event]) {
+    let mut game = Game::new(world, parts).await;
     for event in events {
         game.play(event).await;
     }
@@ -555,14 +555,19 @@ async fn game(parts: &[Part], events: &[Event]) {
     assert!(game.model.failed.is_empty());
 }
 
-#[test]
-fn whatever_happens_no_job_is_lost_and_none_is_done_twice() {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-    let mut runner = TestRunner::new(Config { cases: 300, failure_persistence: None, ..Config::default() });
+/// Plays so many games, each in a world of its own.
+pub(crate) fn play(runtime: &Runtime, cases: u32, world: impl Fn() -> World) {
+    let mut runner = TestRunner::new(Config { cases, failure_persistence: None, ..Config::default() });
     let strategy = (parts(), events());
     let played = runner.run(&strategy, |(parts, events)| {
-        runtime.block_on(game(&parts, &events));
+        runtime.block_on(game(world(), &parts, &events));
         Ok(())
     });
     played.unwrap_or_else(|failure| panic!("{failure}"));
+}
+
+#[test]
+fn whatever_happens_no_job_is_lost_and_none_is_done_twice() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    play(&runtime, 300, World::sqlite);
 }

@@ -1,0 +1,143 @@
+//! Which ready jobs are next: by scope, priority and age, or turned around, with a share for the last ones. Rows that
+//! another hub is about to take are passed over.
+
+use std::cmp::Reverse;
+
+use bue_model::wire::LeaseRequest;
+use deadpool_postgres::Transaction;
+
+use super::read::ask;
+use crate::columns::signed;
+use crate::error::HubError;
+use crate::store::SHARE_OF_LAST;
+
+/// A ready job, locked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Ready {
+    pub(super) priority: i64,
+    pub(super) id: i64,
+    pub(super) run: i64,
+    pub(super) rate: i64,
+}
+
+/// Jobs to lease, in the order in which they shall run. Reads as many rows as it gives, whatever waits.
+pub(super) async fn pick(
+    tx: &Transaction<'_>,
+    now: i64,
+    request: &LeaseRequest,
+    granted: u64,
+) -> Result<Vec<Ready>, HubError> {
+    let count = request.count as usize;
+    let mut picked: Vec<Ready> = Vec::new();
+    for scope in in_order(&request.scopes, request.reverse) {
+        let room = count - picked.len();
+        if room == 0 {
+            break;
+        }
+        let mut found = ready(tx, scope, request.reverse, room).await?;
+        found.extend(ready_under_rates(tx, now, scope, request.reverse, room).await?);
+        if request.reverse {
+            found.sort_by_key(|job| (job.priority, Reverse(job.id)));
+        } else {
+            found.sort_by_key(|job| (Reverse(job.priority), job.id));
+        }
+        picked.extend(found.into_iter().take(room));
+    }
+    let share = usize::try_from((granted % SHARE_OF_LAST + count as u64) / SHARE_OF_LAST).unwrap_or(0);
+    if picked.len() < count || share == 0 {
+        return Ok(picked);
+    }
+    // where the last ones are among the best anyway, they keep their place there
+    let last = last(tx, &request.scopes, request.reverse, share).await?;
+    let last: Vec<Ready> = last.into_iter().filter(|job| !picked.contains(job)).collect();
+    picked.truncate(count - last.len());
+    picked.extend(last);
+    Ok(picked)
+}
+
+async fn rows(
+    tx: &Transaction<'_>,
+    sql: &str,
+    values: &[&(dyn tokio_postgres::types::ToSql + Sync)],
+) -> Result<Vec<Ready>, HubError> {
+    let read = |row: &tokio_postgres::Row| {
+        Ok(Ready { priority: row.try_get(0)?, id: row.try_get(1)?, run: row.try_get(2)?, rate: row.try_get(3)? })
+    };
+    ask(tx, sql, values).await?.iter().map(read).collect()
+}
+
+async fn ready(tx: &Transaction<'_>, scope: &str, reverse: bool, limit: usize) -> Result<Vec<Ready>, HubError> {
+    let sql = if reverse {
+        "SELECT priority, id, run, rate FROM job WHERE state = 2 AND rate = 0 AND scope = $1
+         ORDER BY priority, id DESC LIMIT $2 FOR UPDATE SKIP LOCKED"
+    } else {
+        "SELECT priority, id, run, rate FROM job WHERE state = 2 AND rate = 0 AND scope = $1
+         ORDER BY priority DESC, id LIMIT $2 FOR UPDATE SKIP LOCKED"
+    };
+    rows(tx, sql, &[&scope, &signed(limit as u64)]).await
+}
+
+/// The oldest jobs of the priority that is served last, in the scope that is served last.
+async fn last(tx: &Transaction<'_>, scopes: &[String], reverse: bool, count: usize) -> Result<Vec<Ready>, HubError> {
+    for scope in in_order(scopes, !reverse) {
+        let Some(end) = ready(tx, scope, !reverse, 1).await?.first().copied() else { continue };
+        let sql =
+            "SELECT priority, id, run, rate FROM job WHERE state = 2 AND rate = 0 AND scope = $1 AND priority = $2
+             ORDER BY id LIMIT $3 FOR UPDATE SKIP LOCKED";
+        return rows(tx, sql, &[&scope, &end.priority, &signed(count as u64)]).await;
+    }
+    Ok(Vec::new())
+}
+
+/// Ready jobs under rates that let something start now. The rates stay locked until the starts are counted.
+async fn ready_under_rates(
+    tx: &Transaction<'_>,
+    now: i64,
+    scope: &str,
+    reverse: bool,
+    limit: usize,
+) -> Result<Vec<Ready>, HubError> {
+    let sql = "SELECT id, count, per_ms, next FROM rate WHERE scope = $1 AND open_at <= $2
+         AND EXISTS (SELECT 1 FROM job WHERE job.rate = rate.id AND job.rate > 0 AND job.state = 2)
+         ORDER BY id FOR UPDATE SKIP LOCKED";
+    let mut found = Vec::new();
+    for rate in ask(tx, sql, &[&scope, &now]).await? {
+        let (id, count, per_ms, next): (i64, i64, i64, i64) =
+            (rate.try_get(0)?, rate.try_get(1)?, rate.try_get(2)?, rate.try_get(3)?);
+        let room = starts_left(tx, now, (id, count, per_ms, next), limit).await?;
+        let sql = if reverse {
+            "SELECT priority, id, run, rate FROM job WHERE state = 2 AND rate = $1 AND rate > 0
+             ORDER BY priority, id DESC LIMIT $2 FOR UPDATE SKIP LOCKED"
+        } else {
+            "SELECT priority, id, run, rate FROM job WHERE state = 2 AND rate = $1 AND rate > 0
+             ORDER BY priority DESC, id LIMIT $2 FOR UPDATE SKIP LOCKED"
+        };
+        found.extend(rows(tx, sql, &[&id, &signed(room as u64)]).await?);
+    }
+    Ok(found)
+}
+
+/// How many starts are allowed now, up to `limit`. The last `count` starts are a ring.
+async fn starts_left(
+    tx: &Transaction<'_>,
+    now: i64,
+    (rate, count, per_ms, next): (i64, i64, i64, i64),
+    limit: usize,
+) -> Result<usize, HubError> {
+    let ring = ask(tx, "SELECT slot, at FROM rate_start WHERE rate = $1", &[&rate]).await?;
+    let ring = ring.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?)));
+    let ring = ring.collect::<Result<std::collections::HashMap<i64, i64>, HubError>>()?;
+    let may_start = |start: &i64| ring.get(&(start % count.max(1))).is_none_or(|at| at.saturating_add(per_ms) <= now);
+    let most = limit.min(usize::try_from(count).unwrap_or(usize::MAX));
+    Ok((next..).take(most).take_while(may_start).count())
+}
+
+fn in_order(scopes: &[String], reverse: bool) -> Vec<&String> {
+    // a scope named twice is served once, where it is named first
+    let once = scopes.iter().enumerate().filter(|(at, scope)| !scopes.iter().take(*at).any(|other| other == *scope));
+    let mut once: Vec<_> = once.map(|(_, scope)| scope).collect();
+    if reverse {
+        once.reverse();
+    }
+    once
+}

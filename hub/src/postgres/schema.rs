@@ -1,0 +1,164 @@
+//! The tables, in a schema of their own, and how a database gets them. Forward only: one of a later release is refused.
+//!
+//! They are those of the SQLite store, whose `schema` says what states mean. Whoever changes rows of a run holds the lock on
+//! its row in `run`; the two exceptions, waking parked jobs and extending leases, skip rows that others hold.
+
+use deadpool_postgres::Client;
+
+use crate::error::HubError;
+
+/// One script for each layout, from an empty database to the newest.
+const MIGRATIONS: &[&str] = &[V1];
+
+/// Held while the layout is looked at and changed, so that hubs that start together do not do it twice.
+const LAYOUT_LOCK: i64 = 0x6275_6500;
+
+const V1: &str = "
+CREATE TABLE sequence (next BIGINT NOT NULL);
+INSERT INTO sequence VALUES (1);
+
+CREATE TABLE run (
+    key BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    id UUID NOT NULL UNIQUE,
+    name TEXT NOT NULL,
+    first BIGINT NOT NULL,
+    state BIGINT NOT NULL,
+    created_at BIGINT NOT NULL,
+    finished_at BIGINT,
+    version BIGINT NOT NULL
+);
+CREATE TABLE plan (run BIGINT PRIMARY KEY, body BYTEA NOT NULL);
+
+CREATE TABLE job (
+    id BIGINT PRIMARY KEY,
+    run BIGINT NOT NULL,
+    node BIGINT NOT NULL,
+    fanout BIGINT NOT NULL,
+    state BIGINT NOT NULL,
+    waiting_for BIGINT NOT NULL,
+    scope TEXT NOT NULL,
+    priority BIGINT NOT NULL,
+    rate BIGINT NOT NULL,
+    hinted BIGINT,
+    env BYTEA,
+    env_from BIGINT,
+    available_at BIGINT NOT NULL,
+    lease_end BIGINT,
+    token BIGINT NOT NULL,
+    reported BIGINT NOT NULL,
+    worker TEXT,
+    attempts BIGINT NOT NULL,
+    pendings BIGINT NOT NULL,
+    pending_since BIGINT,
+    releases BIGINT NOT NULL,
+    resets BIGINT NOT NULL,
+    blocked_by BIGINT,
+    failure BYTEA,
+    log BYTEA
+);
+CREATE INDEX job_ready ON job (scope, priority DESC, id) WHERE state = 2 AND rate = 0;
+CREATE INDEX job_rated ON job (rate, priority DESC, id) WHERE state = 2 AND rate > 0;
+CREATE INDEX job_parked ON job (available_at) WHERE state = 1;
+CREATE INDEX job_running ON job (lease_end) WHERE state = 3;
+
+CREATE TABLE done (
+    id BIGINT PRIMARY KEY,
+    run BIGINT NOT NULL,
+    node BIGINT NOT NULL,
+    fanout BIGINT NOT NULL,
+    state BIGINT NOT NULL,
+    token BIGINT NOT NULL,
+    worker TEXT,
+    attempts BIGINT NOT NULL,
+    resets BIGINT NOT NULL,
+    hint BIGINT,
+    env BYTEA,
+    value BYTEA,
+    log BYTEA,
+    ended_at BIGINT NOT NULL
+);
+
+CREATE TABLE fanout (
+    id BIGINT PRIMARY KEY,
+    run BIGINT NOT NULL,
+    node BIGINT NOT NULL,
+    outside BIGINT NOT NULL,
+    source BIGINT NOT NULL,
+    first BIGINT NOT NULL,
+    stride BIGINT NOT NULL,
+    count BIGINT NOT NULL,
+    expanded BIGINT NOT NULL,
+    settled BIGINT NOT NULL,
+    failed BIGINT NOT NULL
+);
+CREATE INDEX fanout_run ON fanout (run);
+CREATE INDEX fanout_growing ON fanout (id) WHERE expanded < count;
+
+CREATE TABLE chunk (
+    source BIGINT NOT NULL,
+    first BIGINT NOT NULL,
+    count BIGINT NOT NULL,
+    value BYTEA NOT NULL,
+    PRIMARY KEY (source, first)
+);
+
+CREATE TABLE step_count (
+    run BIGINT NOT NULL,
+    step BIGINT NOT NULL,
+    blocked BIGINT NOT NULL DEFAULT 0,
+    available BIGINT NOT NULL DEFAULT 0,
+    running BIGINT NOT NULL DEFAULT 0,
+    completed BIGINT NOT NULL DEFAULT 0,
+    failed BIGINT NOT NULL DEFAULT 0,
+    cancelled BIGINT NOT NULL DEFAULT 0,
+    attempts BIGINT NOT NULL DEFAULT 0,
+    retries BIGINT NOT NULL DEFAULT 0,
+    pendings BIGINT NOT NULL DEFAULT 0,
+    resets BIGINT NOT NULL DEFAULT 0,
+    run_ms BIGINT NOT NULL DEFAULT 0,
+    PRIMARY KEY (run, step)
+);
+
+CREATE TABLE failed (run BIGINT NOT NULL, job BIGINT NOT NULL, PRIMARY KEY (run, job));
+
+CREATE TABLE rate (
+    id BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    run BIGINT NOT NULL,
+    step BIGINT NOT NULL,
+    scope TEXT NOT NULL,
+    count BIGINT NOT NULL,
+    per_ms BIGINT NOT NULL,
+    next BIGINT NOT NULL,
+    open_at BIGINT NOT NULL
+);
+CREATE UNIQUE INDEX rate_step ON rate (run, step);
+CREATE INDEX rate_scope ON rate (scope, open_at);
+CREATE TABLE rate_start (
+    rate BIGINT NOT NULL,
+    slot BIGINT NOT NULL,
+    at BIGINT NOT NULL,
+    PRIMARY KEY (rate, slot)
+);
+";
+
+/// Brings a database to the newest layout, in one transaction under a lock.
+pub(super) async fn migrate(client: &mut Client, database: &str) -> Result<(), HubError> {
+    let step = client.transaction().await?;
+    step.execute("SELECT pg_advisory_xact_lock($1)", &[&LAYOUT_LOCK]).await?;
+    step.batch_execute(
+        "CREATE SCHEMA IF NOT EXISTS bue;
+         CREATE TABLE IF NOT EXISTS layout (version BIGINT PRIMARY KEY)",
+    )
+    .await?;
+    let found: i64 = step.query_one("SELECT coalesce(max(version), 0) FROM layout", &[]).await?.try_get(0)?;
+    let known = i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX);
+    let Some(missing) = usize::try_from(found).ok().and_then(|found| MIGRATIONS.get(found..)) else {
+        return Err(HubError::NewerLayout { path: database.into(), found, known });
+    };
+    for (version, script) in (found + 1..).zip(missing) {
+        step.batch_execute(script).await?;
+        step.execute("INSERT INTO layout VALUES ($1)", &[&version]).await?;
+    }
+    step.commit().await?;
+    Ok(())
+}
