@@ -11,12 +11,11 @@ use http_body_util::{BodyExt, StreamBody};
 use hyper::body::{Frame, Incoming};
 use tokio::fs::File;
 use tokio::io::AsyncReadExt;
-use tokio::net::TcpListener;
 
 use crate::blob_store::{BlobStore, Key, Part};
 use crate::reply::{Body, Refusal, empty, typed};
 use crate::request::{check_length, next_piece, parse};
-use crate::server::serve;
+use crate::server::{Listener, serve};
 
 /// Bytes of a blob or value.
 const MAX_BLOB: u64 = 64 * 1024 * 1024 * 1024;
@@ -26,7 +25,7 @@ const PIECE: usize = 64 * 1024;
 const OCTETS: &str = "application/octet-stream";
 
 /// Serves the bucket until `shutdown`, then lets requests under way end, which takes at most ten seconds.
-pub async fn serve_bucket(listener: TcpListener, blobs: BlobStore, shutdown: impl Future<Output = ()>) {
+pub async fn serve_bucket(listener: impl Listener, blobs: BlobStore, shutdown: impl Future<Output = ()>) {
     serve(listener, move |request| handle(blobs.clone(), request), shutdown).await;
 }
 

@@ -12,16 +12,15 @@ use bytes::Bytes;
 use http::request::Parts;
 use http::{Method, Request, Response};
 use hyper::body::Incoming;
-use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, sleep_until};
 
-use crate::clock::now;
+use crate::clock;
 use crate::error::HubError;
 use crate::events::events;
 use crate::reply::{Body, Refusal, json, postcard, typed};
 use crate::request::{content_type, decode, decode_json, parse, query_number, read_body, wrong_type};
-use crate::server::serve;
+use crate::server::{Listener, serve};
 use crate::store::{JobStore, LEASE_MS};
 
 /// Longest wait of a long poll, whatever is asked for; proxies close what is silent for longer.
@@ -37,25 +36,44 @@ const MAX_RUNS: u32 = 100;
 /// Rest after the store failed under the reaper.
 const REAPER_REST: Duration = Duration::from_secs(1);
 
-/// A hub: a store, and who is waiting for it.
+/// Says what time it is.
+pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
+
+/// A hub: a store, a clock, and who is waiting for it.
 #[derive(Clone)]
 pub struct Hub {
     store: Arc<dyn JobStore>,
+    clock: Clock,
     /// True once the server stops: long polls answer at once.
     closing: watch::Sender<bool>,
 }
 
 impl Hub {
-    /// A hub on a store.
+    /// A hub on a store, with this machine's clock.
     #[must_use]
     pub fn new(store: Arc<dyn JobStore>) -> Self {
-        Self { store, closing: watch::Sender::new(false) }
+        Self::with_clock(store, Arc::new(clock::now))
+    }
+
+    /// A hub on a store, with a clock that may be wrong, stand still and jump.
+    #[must_use]
+    pub fn with_clock(store: Arc<dyn JobStore>, clock: Clock) -> Self {
+        Self { store, clock, closing: watch::Sender::new(false) }
+    }
+
+    fn now(&self) -> Timestamp {
+        (self.clock)()
+    }
+
+    /// When the hub's clock will show this time, if it is not set.
+    fn instant_of(&self, at: Timestamp) -> Instant {
+        Instant::now() + Duration::from_millis(at.since_ms(self.now()))
     }
 }
 
 /// Serves the hub until `shutdown`, then answers long polls and lets requests under way end, which takes at most ten
 /// seconds. Puts jobs of dead workers back meanwhile.
-pub async fn serve_hub(listener: TcpListener, hub: Hub, shutdown: impl Future<Output = ()>) {
+pub async fn serve_hub(listener: impl Listener, hub: Hub, shutdown: impl Future<Output = ()>) {
     let closing = hub.closing.clone();
     let shutdown = async {
         shutdown.await;
@@ -91,11 +109,11 @@ async fn route(hub: &Hub, head: &Parts, body: Incoming) -> Result<Response<Body>
     let store = &*hub.store;
     match parts.as_slice() {
         ["v1", "runs"] if head.method == Method::GET => json(&store.runs(MAX_RUNS).await?),
-        ["v1", "runs"] => submit(store, head, body).await,
+        ["v1", "runs"] => submit(hub, head, body).await,
         ["v1", "runs", run] => json(&view_run(hub, head, run_id(run)?).await?),
         ["v1", "runs", run, "results"] => results(store, head, run_id(run)?).await,
-        ["v1", "runs", run, "cancel"] => json(&store.cancel_run(now(), run_id(run)?).await?),
-        ["v1", "runs", run, "reset"] => json(&store.reset_run(now(), run_id(run)?).await?),
+        ["v1", "runs", run, "cancel"] => json(&store.cancel_run(hub.now(), run_id(run)?).await?),
+        ["v1", "runs", run, "reset"] => json(&store.reset_run(hub.now(), run_id(run)?).await?),
         ["v1", "jobs", job] => {
             let job = job_id(job)?;
             json(&store.job(job).await?.ok_or(HubError::JobNotFound(job))?)
@@ -104,19 +122,19 @@ async fn route(hub: &Hub, head: &Parts, body: Incoming) -> Result<Response<Body>
             let job = job_id(job)?;
             postcard(&store.log(job).await?.ok_or(HubError::JobNotFound(job))?)
         }
-        ["v1", "jobs", job, "cancel"] => json(&store.cancel_job(now(), job_id(job)?).await?),
-        ["v1", "jobs", job, "reset"] => json(&store.reset_job(now(), job_id(job)?).await?),
+        ["v1", "jobs", job, "cancel"] => json(&store.cancel_job(hub.now(), job_id(job)?).await?),
+        ["v1", "jobs", job, "reset"] => json(&store.reset_job(hub.now(), job_id(job)?).await?),
         ["v1", "leases"] => {
             let request: LeaseRequest = decode(&head.headers, &read_body(body, LEASE_LIMIT).await?)?;
             postcard(&lease(hub, request).await?)
         }
         ["v1", "heartbeats"] => {
             let heartbeat: Heartbeat = decode(&head.headers, &read_body(body, HEARTBEAT_LIMIT).await?)?;
-            postcard(&store.heartbeat(now(), heartbeat).await?)
+            postcard(&store.heartbeat(hub.now(), heartbeat).await?)
         }
         ["v1", "outcomes"] => {
             let batch: ReportBatch = decode(&head.headers, &read_body(body, MAX_MESSAGE).await?)?;
-            postcard(&store.complete(now(), batch).await?)
+            postcard(&store.complete(hub.now(), batch).await?)
         }
         ["v1", "events"] => Ok(events(store.changes().runs(), hub.closing.subscribe())),
         // the process answers, and for `readyz` the store does too
@@ -134,7 +152,7 @@ fn job_id(text: &str) -> Result<JobId, Refusal> {
 }
 
 /// Postcard as our client sends it, or JSON of the same.
-async fn submit(store: &dyn JobStore, head: &Parts, body: Incoming) -> Result<Response<Body>, Refusal> {
+async fn submit(hub: &Hub, head: &Parts, body: Incoming) -> Result<Response<Body>, Refusal> {
     #[derive(serde::Serialize)]
     struct Submitted {
         run: RunId,
@@ -142,14 +160,14 @@ async fn submit(store: &dyn JobStore, head: &Parts, body: Incoming) -> Result<Re
     match content_type(&head.headers) {
         "application/json" => {
             let submission: Submission = decode_json(&read_body(body, RUN_LIMIT).await?)?;
-            json(&Submitted { run: store.submit(now(), submission).await? })
+            json(&Submitted { run: hub.store.submit(hub.now(), submission).await? })
         }
         bue_model::wire::CONTENT_TYPE => {
             let body: Bytes = read_body(body, RUN_LIMIT).await?;
             let submission: Submission = decode(&head.headers, &body)?;
             // the message may be large, and the answer has to wait for a disk
             drop(body);
-            postcard(&store.submit(now(), submission).await?)
+            postcard(&hub.store.submit(hub.now(), submission).await?)
         }
         other => Err(wrong_type(other, "send application/vnd.bue.postcard or application/json")),
     }
@@ -180,6 +198,7 @@ async fn view_run(hub: &Hub, head: &Parts, run: RunId) -> Result<RunView, Refusa
             return Ok(view);
         }
         tokio::select! {
+            biased;
             () = next_change(&mut changes, run) => {}
             () = sleep_until(deadline) => {}
             _ = closing.changed() => {}
@@ -204,23 +223,19 @@ async fn lease(hub: &Hub, request: LeaseRequest) -> Result<LeaseBatch, Refusal> 
     let mut closing = hub.closing.subscribe();
     loop {
         work.mark_unchanged();
-        let leased = hub.store.lease(now(), request.clone()).await?;
+        let leased = hub.store.lease(hub.now(), request.clone()).await?;
         let is_over = request.count == 0 || Instant::now() >= deadline || *closing.borrow();
         if !leased.batch.leases.is_empty() || is_over {
             return Ok(leased.batch);
         }
-        let wake = leased.next_at.map_or(deadline, |at| instant_of(at).min(deadline));
+        let wake = leased.next_at.map_or(deadline, |at| hub.instant_of(at).min(deadline));
         tokio::select! {
+            biased;
             _ = work.changed() => {}
             () = sleep_until(wake) => {}
             _ = closing.changed() => {}
         }
     }
-}
-
-/// When the wall clock will show this time, if it is not set.
-fn instant_of(at: Timestamp) -> Instant {
-    Instant::now() + Duration::from_millis(at.since_ms(now()))
 }
 
 /// Puts jobs back whose leases end. Sleeps until the next one does; a new lease never ends before those that are known, so
@@ -232,17 +247,18 @@ async fn reap(hub: Hub) {
     let mut next = Some(Instant::now() + Duration::from_millis(LEASE_MS));
     while !*closing.borrow() {
         tokio::select! {
+            biased;
             () = sleep_until(next.unwrap_or_else(Instant::now)), if next.is_some() => {}
             _ = leases.changed(), if next.is_none() => {}
             _ = closing.changed() => continue,
         }
         leases.mark_unchanged();
-        match hub.store.reap(now()).await {
+        match hub.store.reap(hub.now()).await {
             Ok(reaped) => {
                 if !reaped.jobs.is_empty() {
                     tracing::warn!(jobs = reaped.jobs.len(), "put jobs back whose workers were not heard of");
                 }
-                next = reaped.next_at.map(instant_of);
+                next = reaped.next_at.map(|at| hub.instant_of(at));
             }
             Err(error) => {
                 tracing::error!(%error, "could not look for jobs of dead workers");

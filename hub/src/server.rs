@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::future::Future;
+use std::io;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,6 +13,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::time::{sleep, timeout};
@@ -31,9 +33,30 @@ const DRAIN: Duration = Duration::from_secs(8);
 /// Rest after the system refused a connection, for want of file descriptors mostly.
 const ACCEPT_REST: Duration = Duration::from_millis(50);
 
+/// Where connections come from: a TCP port, or a network that is simulated.
+pub trait Listener: Send {
+    /// A connection.
+    type Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static;
+
+    /// The next connection. None is lost when the future is dropped before it is ready.
+    fn accept(&mut self) -> impl Future<Output = io::Result<Self::Stream>> + Send;
+}
+
+impl Listener for TcpListener {
+    type Stream = TcpStream;
+
+    async fn accept(&mut self) -> io::Result<TcpStream> {
+        let (stream, _) = Self::accept(self).await?;
+        // answers are small and somebody waits for them
+        let _ = stream.set_nodelay(true);
+        Ok(stream)
+    }
+}
+
 /// Serves until `shutdown`, then lets requests under way end.
-pub(crate) async fn serve<H, F>(listener: TcpListener, handler: H, shutdown: impl Future<Output = ()>)
+pub(crate) async fn serve<L, H, F>(mut listener: L, handler: H, shutdown: impl Future<Output = ()>)
 where
+    L: Listener,
     H: Fn(Request<Incoming>) -> F + Clone + Send + 'static,
     F: Future<Output = Response<Body>> + Send + 'static,
 {
@@ -47,9 +70,11 @@ where
             (listener.accept().await, permit)
         };
         let (stream, permit) = tokio::select! {
+            // in this order, so that a simulation goes the same way every time
+            biased;
             () = &mut shutdown => break,
             (accepted, permit) = accepted => match accepted {
-                Ok((stream, _)) => (stream, permit),
+                Ok(stream) => (stream, permit),
                 Err(error) => {
                     tracing::warn!(%error, "could not accept a connection");
                     sleep(ACCEPT_REST).await;
@@ -72,19 +97,18 @@ where
     }
 }
 
-fn connection<H, F>(
-    stream: TcpStream,
+fn connection<S, H, F>(
+    stream: S,
     handler: H,
 ) -> http1::Connection<
-    TokioIo<TcpStream>,
+    TokioIo<S>,
     impl hyper::service::Service<Request<Incoming>, Response = Response<Body>, Error = Infallible, Future: Send>,
 >
 where
+    S: AsyncRead + AsyncWrite + Unpin + 'static,
     H: Fn(Request<Incoming>) -> F + Send + 'static,
     F: Future<Output = Response<Body>> + Send + 'static,
 {
-    // answers are small and somebody waits for them
-    let _ = stream.set_nodelay(true);
     let service = service_fn(move |request| {
         let answer = handler(request);
         async move { Ok::<_, Infallible>(answer.await) }
