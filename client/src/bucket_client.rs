@@ -6,9 +6,9 @@ use bue_model::{BlobHash, BlobRef};
 use bytes::Bytes;
 use http::{Method, StatusCode};
 
-use crate::ClientError;
 use crate::connection::{Ask, Connection, Repeat, Reply};
 use crate::wire::expect_success;
+use crate::{ClientError, Dial};
 
 /// Time until the bucket's answer begins; a large blob has been written to its disk by then.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -32,7 +32,7 @@ impl BucketClient {
     /// # Errors
     /// An address that cannot be one.
     pub fn new(address: &str) -> Result<Self, ClientError> {
-        Ok(Self { connection: Connection::new("bucket", &[address.to_owned()])? })
+        Ok(Self { connection: Connection::new("bucket", &[address.to_owned()], Dial::tcp())? })
     }
 
     /// Stores a blob under its hash.

@@ -9,14 +9,11 @@ use http::{Method, Request, StatusCode, Uri, header};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper_util::client::legacy::Client;
-use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use tokio::time::{sleep, timeout};
 
-use crate::ClientError;
+use crate::{ClientError, Dial};
 
-/// A server in the same building answers in milliseconds; 5 s is for one that is just being started.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// Our servers close a connection that stayed idle for 30 s; being first avoids a request into a closing one.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(20);
 /// Time between two pieces of an answer.
@@ -69,7 +66,7 @@ impl Reply {
 #[derive(Debug)]
 pub(crate) struct Connection {
     server: &'static str,
-    client: Client<HttpConnector, Full<Bytes>>,
+    client: Client<Dial, Full<Bytes>>,
     addresses: Vec<Authority>,
     /// The one that answered last, modulo their number.
     current: AtomicUsize,
@@ -77,18 +74,15 @@ pub(crate) struct Connection {
 
 impl Connection {
     /// Connects to nothing yet. `server` is what messages call it.
-    pub(crate) fn new(server: &'static str, addresses: &[String]) -> Result<Self, ClientError> {
+    pub(crate) fn new(server: &'static str, addresses: &[String], dial: Dial) -> Result<Self, ClientError> {
         let addresses = addresses.iter().map(|text| parse_address(text)).collect::<Result<Vec<_>, _>>()?;
         if addresses.is_empty() {
             return Err(ClientError::Address { address: String::new(), why: "there is none" });
         }
-        let mut connector = HttpConnector::new();
-        connector.set_connect_timeout(Some(CONNECT_TIMEOUT));
-        connector.set_nodelay(true);
         let client = Client::builder(TokioExecutor::new())
             .pool_idle_timeout(IDLE_TIMEOUT)
             .pool_timer(TokioTimer::new())
-            .build(connector);
+            .build(dial);
         Ok(Self { server, client, addresses, current: AtomicUsize::new(0) })
     }
 

@@ -11,9 +11,9 @@ use bytes::Bytes;
 use http::Method;
 use serde::Serialize;
 
-use crate::ClientError;
 use crate::connection::{Ask, Connection, Repeat, Reply};
 use crate::wire::{decode, decode_json, encode, expect_success};
+use crate::{ClientError, Dial};
 
 /// Time the hub may take beside what it is asked to wait: an fsync on a busy disk, never more.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -33,7 +33,15 @@ impl HubClient {
     /// # Errors
     /// An address that cannot be one.
     pub fn new(addresses: &[String]) -> Result<Self, ClientError> {
-        Ok(Self { connection: Connection::new("hub", addresses)? })
+        Self::dialing(addresses, Dial::tcp())
+    }
+
+    /// The same over connections that are made in another way.
+    ///
+    /// # Errors
+    /// An address that cannot be one.
+    pub fn dialing(addresses: &[String], dial: Dial) -> Result<Self, ClientError> {
+        Ok(Self { connection: Connection::new("hub", addresses, dial)? })
     }
 
     /// Hands a run in. Doing it twice is harmless.

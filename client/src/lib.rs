@@ -7,6 +7,7 @@
 //! HubClient, BucketClient   one method a route
 //!        |
 //!    Connection             pool, addresses, timeouts, repeats
+//!        |   `-- Dial       TCP, or another way to a stream of bytes
 //!        |
 //!      wire                 postcard behind a version byte, JSON, errors
 //! ```
@@ -14,10 +15,12 @@
 
 mod bucket_client;
 mod connection;
+mod dial;
 mod error;
 mod hub_client;
 mod wire;
 
 pub use bucket_client::BucketClient;
+pub use dial::{Dial, Dialing, Stream};
 pub use error::ClientError;
 pub use hub_client::HubClient;
