@@ -31,6 +31,7 @@ mod python;
 pub mod sandbox;
 mod serve;
 mod split;
+mod sql;
 mod sqlite;
 mod stacks;
 mod state;

@@ -6,13 +6,10 @@ use rusqlite::{Error, ErrorCode};
 
 use super::guard::Guard;
 use super::heap::Budget;
-use super::rows::{Shape, Table};
 use super::script::Script;
 use crate::failure::{limit, of_timeout};
 use crate::limits::bytes_text;
-
-/// Keys of a map that are named in a message.
-const NAMED_KEYS: usize = 8;
+use crate::sql::{Table, needs_rows, unlike_rows};
 
 /// An input could not become a table.
 pub(super) enum FillError {
@@ -90,11 +87,11 @@ impl ScriptError {
     pub(super) fn failure(self, script: &Script, tables: &[Table], guard: &Guard<'_>) -> Failure {
         match self {
             Self::Stopped(failure) => failure,
-            Self::Empty { at } => located(FailureKind::BadCode, "a statement that cannot be read", script, at),
+            Self::Empty { at } => script.0.located(FailureKind::BadCode, "a statement that cannot be read", at),
             Self::Parameters { at } => {
                 let why =
                     "`?`, `:name`, `@name` and `$name` have no value here; write the value, or take it from a table";
-                located(FailureKind::BadCode, why, script, at)
+                script.0.located(FailureKind::BadCode, why, at)
             }
             Self::Prepare { at, error } => {
                 let inside = match &error {
@@ -120,42 +117,13 @@ fn of_sql(
     }
     if error.sqlite_error_code() == Some(ErrorCode::AuthorizationForStatementDenied) {
         let what = guard.denied().unwrap_or_else(|| "do that".to_owned());
-        return located(FailureKind::Denied, &format!("a SQL step may not {what}"), script, at);
+        return script.0.located(FailureKind::Denied, &format!("a SQL step may not {what}"), at);
     }
     let reason = message(error);
-    match unlike_rows(&reason, tables) {
-        Some(why) => located(FailureKind::BadInput, &format!("{why}. SQLite says: {reason}"), script, at),
-        None => located(kind, &reason, script, at),
-    }
-}
-
-/// Where a column is missing, the reason is often that an input is not what the author thinks.
-fn unlike_rows(reason: &str, tables: &[Table]) -> Option<String> {
-    if !reason.starts_with("no such column") {
-        return None;
-    }
-    tables.iter().find_map(|table| match &table.shape {
-        Shape::Rows => None,
-        Shape::Empty => Some(format!(
-            "Table `{}` has no columns, because step input {} is an empty list and no row says which there are",
-            table.name, table.input
-        )),
-        Shape::OneMap(keys) => {
-            let got = format!("a map with the keys {}", key_list(keys));
-            Some(needs_rows(&table.name, table.input, &got, "return the list itself"))
-        }
-    })
-}
-
-fn needs_rows(table: &str, input: usize, got: &str, instead: &str) -> String {
-    format!("needs rows (a list of maps) for table `{table}`, but step input {input} is {got}; {instead}")
-}
-
-fn key_list(keys: &[String]) -> String {
-    let named = keys.iter().take(NAMED_KEYS).cloned().collect::<Vec<_>>().join(", ");
-    match keys.len().saturating_sub(NAMED_KEYS) {
-        0 => named,
-        more => format!("{named} and {more} more"),
+    let missing = reason.starts_with("no such column");
+    match missing.then(|| unlike_rows(tables)).flatten() {
+        Some(why) => script.0.located(FailureKind::BadInput, &format!("{why}. SQLite says: {reason}"), at),
+        None => script.0.located(kind, &reason, at),
     }
 }
 
@@ -185,13 +153,4 @@ fn message(error: &Error) -> String {
         Error::SqliteFailure(_, Some(message)) => message.clone(),
         other => other.to_string(),
     }
-}
-
-/// A failure with the line it is about.
-fn located(kind: FailureKind, what: &str, script: &Script, at: usize) -> Failure {
-    let place = script.place(at);
-    let shown: String = place.text.chars().skip(place.column.saturating_sub(60)).take(120).collect();
-    let indent = " ".repeat(place.column.min(60));
-    let message = format!("{}, line {}: {what}\n    {shown}\n    {indent}^", script.file, place.line);
-    Failure::new(kind, message)
 }

@@ -26,6 +26,7 @@ use tokio::sync::{Semaphore, mpsc};
 
 use crate::failure as step_failure;
 use crate::limits::Limits;
+use crate::sql::SqlText;
 use crate::task::{Items, Placeholders, Task};
 
 pub use syntax::{SqlProblem, check_sql};
@@ -112,7 +113,7 @@ impl SqlStep {
 
     fn result(&self) -> Result<Bytes, Failure> {
         let _budget = heap::Budget::of_this_thread(self.limits.memory_bytes)?;
-        let script = script::Script::new(&self.bundle, &self.placeholders)?;
+        let script = script::Script(SqlText::new(&self.bundle, &self.placeholders)?);
         let guard = guard::Guard::new(self);
         let mut connection = guard.open(&self.limits)?;
         let tables = rows::fill(&connection, &self.table, &self.inputs).map_err(|failed| failed.failure(&guard))?;

@@ -8,33 +8,16 @@ use rusqlite::types::{ToSqlOutput, Value as SqlValue, ValueRef};
 use rusqlite::{Connection, params_from_iter};
 
 use super::failure::FillError;
+use crate::sql::{Shape, Table, key_text, quoted, table_name};
 
 /// The name of the only column of a table whose rows have none: SQLite knows no table without columns.
 const NO_COLUMN: &str = "(no columns)";
-
-/// A table that an input became.
-pub(super) struct Table {
-    pub(super) name: String,
-    /// Position of the input, from 1.
-    pub(super) input: usize,
-    pub(super) shape: Shape,
-}
-
-/// What the input was, where that explains a query that fails.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum Shape {
-    Rows,
-    /// A single map, with these keys.
-    OneMap(Vec<String>),
-    /// An empty list.
-    Empty,
-}
 
 /// Makes a table of each input: the first has the step's name for it, the others are `pipe1`, `pipe2` and so on.
 pub(super) fn fill(connection: &Connection, first: &str, inputs: &[Bytes]) -> Result<Vec<Table>, FillError> {
     let mut tables = Vec::new();
     for (index, input) in inputs.iter().enumerate() {
-        let name = if index == 0 { first.to_owned() } else { format!("pipe{index}") };
+        let name = table_name(first, index);
         let shape = fill_one(connection, &name, index + 1, input)?;
         tables.push(Table { name, input: index + 1, shape });
     }
@@ -168,19 +151,4 @@ impl rusqlite::ToSql for Cell {
 
 const fn text(text: String) -> ToSqlOutput<'static> {
     ToSqlOutput::Owned(SqlValue::Text(text))
-}
-
-/// A name as SQL writes it whatever it holds.
-fn quoted(name: &str) -> String {
-    format!("\"{}\"", name.replace('"', "\"\""))
-}
-
-/// A key as a column's name: texts are themselves, other keys are their JSON.
-fn key_text(key: &Value) -> String {
-    match key {
-        Value::Text(text) | Value::Date(text) | Value::Time(text) | Value::DateTime(text) => text.clone(),
-        Value::Uuid(uuid) => uuid.to_string(),
-        Value::Decimal(decimal) => decimal.to_string(),
-        other => serde_json::to_string(&Json(other)).unwrap_or_default(),
-    }
 }

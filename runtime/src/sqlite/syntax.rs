@@ -7,7 +7,8 @@ use rusqlite::fallible_iterator::FallibleIterator;
 use rusqlite::hooks::{AuthAction, AuthContext, Authorization};
 use rusqlite::{Batch, Connection, Error};
 
-use super::script::{mask_placeholders, skip_blank};
+use super::script::skip_blank;
+use crate::sql::mask_placeholders;
 
 /// Why a text is no SQL.
 #[derive(Clone, Debug, PartialEq, Eq)]

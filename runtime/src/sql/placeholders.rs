@@ -1,0 +1,121 @@
+//! What stands between double braces in SQL.
+
+use std::collections::HashMap;
+
+use bue_model::{Failure, FailureKind};
+use uuid::Builder;
+
+use crate::task::Placeholders;
+
+/// Replaces `{{scope}} {{priority}} {{timeout}} {{retries}}`, and `{{uuid:x}}` or `{{uuid|x}}` by a fresh id for each `x`
+/// (32 hexadecimal digits, so that it can be part of a name). What is unknown stays.
+pub(super) fn fill_placeholders(text: &str, placeholders: &Placeholders) -> Result<String, Failure> {
+    let mut ids = HashMap::new();
+    let mut filled = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((before, behind)) = rest.split_once("{{") {
+        filled.push_str(before);
+        let known = behind.split_once("}}").map(|(name, after)| Ok((value_of(name, placeholders, &mut ids)?, after)));
+        match known.transpose()? {
+            Some((Some(value), after)) => {
+                filled.push_str(&value);
+                rest = after;
+            }
+            _ => {
+                filled.push_str("{{");
+                rest = behind;
+            }
+        }
+    }
+    filled.push_str(rest);
+    Ok(filled)
+}
+
+/// The text with letters or digits in the place of each placeholder, as many as it has: for looking at its grammar.
+pub(crate) fn mask_placeholders(text: &str) -> String {
+    let mut masked = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((before, behind)) = rest.split_once("{{") {
+        masked.push_str(before);
+        let known = behind.split_once("}}").and_then(|(name, after)| Some((stand_in(name)?, name, after)));
+        match known {
+            Some((sign, name, after)) => {
+                masked.extend(core::iter::repeat_n(sign, name.chars().count() + 4));
+                rest = after;
+            }
+            None => {
+                masked.push_str("{{");
+                rest = behind;
+            }
+        }
+    }
+    masked.push_str(rest);
+    masked
+}
+
+/// A sign of which the value of a placeholder may be made; `None` if there is no such placeholder.
+fn stand_in(name: &str) -> Option<char> {
+    match name.trim() {
+        "scope" => Some('x'),
+        "priority" | "timeout" | "retries" => Some('1'),
+        name => name.strip_prefix("uuid")?.starts_with([':', '|']).then_some('x'),
+    }
+}
+
+fn value_of<'t>(
+    name: &'t str,
+    placeholders: &Placeholders,
+    ids: &mut HashMap<&'t str, String>,
+) -> Result<Option<String>, Failure> {
+    let name = name.trim();
+    Ok(match name {
+        "scope" => Some(placeholders.scope.clone()),
+        "priority" => Some(placeholders.priority.to_string()),
+        "timeout" => Some(placeholders.timeout_s.to_string()),
+        "retries" => Some(placeholders.retries.to_string()),
+        _ => match name.strip_prefix("uuid").and_then(|rest| rest.strip_prefix([':', '|'])) {
+            None => None,
+            Some(which) => Some(match ids.get(which) {
+                Some(id) => id.clone(),
+                None => ids.entry(which).or_insert(fresh_id()?).clone(),
+            }),
+        },
+    })
+}
+
+fn fresh_id() -> Result<String, Failure> {
+    let mut bytes = [0; 16];
+    rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::empty())
+        .map_err(|error| Failure::new(FailureKind::Internal, format!("The system gave no random bytes: {error}")))?;
+    Ok(Builder::from_random_bytes(bytes).into_uuid().simple().to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn placeholders() -> Placeholders {
+        Placeholders { scope: "eu".to_owned(), priority: -3, timeout_s: 60, retries: 2 }
+    }
+
+    fn filled(text: &str) -> String {
+        fill_placeholders(text, &placeholders()).expect("random bytes")
+    }
+
+    #[test]
+    fn placeholders_are_replaced_and_unknown_ones_stay() {
+        assert_eq!(filled("{{scope}} {{ priority }} {{timeout}}/{{retries}}"), "eu -3 60/2");
+        for unknown in ["{{x}}", "{{", "a {{scope", "}}", "{{}}", "{{{{", "{{uuid}}"] {
+            assert_eq!(filled(unknown), unknown);
+        }
+        assert_eq!(filled("{{x}}{{scope}}{{{scope}}"), "{{x}}eu{{{scope}}");
+    }
+
+    #[test]
+    fn ids_are_the_same_for_the_same_name() {
+        let text = filled("{{uuid:a}} {{uuid|a}} {{uuid:b}}");
+        let ids: Vec<&str> = text.split(' ').collect();
+        assert!(ids[0] == ids[1] && ids[0] != ids[2] && ids[0].len() == 32, "{text}");
+        assert_ne!(filled("{{uuid:a}}"), filled("{{uuid:a}}"));
+    }
+}
