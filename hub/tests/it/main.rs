@@ -7,10 +7,13 @@
 
 mod bucket;
 mod contract;
+mod disk;
 mod files;
 mod http;
 mod postgres;
+mod power_cuts;
 mod random;
 mod script;
+mod seeds;
 mod sqlite;
 mod world;
