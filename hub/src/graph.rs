@@ -289,7 +289,9 @@ fn check_step(step: &Step) -> Result<(), PlanError> {
         return refuse("its scope is empty or too long");
     }
     match &step.settings.rate {
-        Some(rate) if rate.by.is_some() => refuse("`!rate … by …` is not offered by this hub; leave the `by` away"),
+        Some(rate) if rate.by.as_ref().is_some_and(|field| field.is_empty() || field.len() > MAX_NAME) => {
+            refuse("the field its `!rate` counts by is empty or too long")
+        }
         Some(rate) if rate.count == 0 || rate.per_ms == 0 => refuse("its `!rate` lets nothing start"),
         _ => Ok(()),
     }

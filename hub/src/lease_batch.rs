@@ -51,6 +51,14 @@ impl Batch {
     }
 }
 
+/// The field that a job's `!rate` counts by, where it is not known yet what the job's start counts as.
+pub(crate) fn count_by(run: &Run, job: &GraphJob, rate: i64) -> Option<String> {
+    match rate {
+        0 => run.graph.step_of(job)?.settings.rate.as_ref()?.by.clone(),
+        _ => None,
+    }
+}
+
 fn leased_step(run: &Run, job: &GraphJob) -> Option<LeasedStep> {
     let step = run.graph.step_of(job)?;
     let looped_by = job.looped_by.and_then(|fan_out| run.graph.fan_out(fan_out));

@@ -55,6 +55,14 @@ pub(crate) fn settings(run: &Run, node: NodeId) -> Option<(StepIndex, &Settings)
     Some((job.step, &run.graph.step_of(job)?.settings))
 }
 
+/// The step of a job and its settings, where starts are counted by a field of the input.
+pub(crate) fn rate_by(run: &Run, node: NodeId) -> Option<(StepIndex, &Settings)> {
+    settings(run, node).filter(|(_, settings)| settings.rate.as_ref().is_some_and(|rate| rate.by.is_some()))
+}
+
+/// Why a job is given back whose worker tells what it counts as, though that is known or of no interest.
+pub(crate) const KEY_UNASKED: &str = "its worker was asked to run it and told what its rate counts by instead";
+
 /// It waited as long as it may.
 pub(crate) fn pending_too_long(limit_ms: u64) -> Failure {
     let message = format!(

@@ -10,6 +10,7 @@
 mod lease;
 mod listen;
 mod pick;
+mod rate;
 mod read;
 mod schema;
 mod values;

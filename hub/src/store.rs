@@ -31,6 +31,9 @@ pub const MAX_RESETS: u32 = 25;
 /// One lease of so many goes to the job that would be served last, so that low scopes and priorities do not starve.
 pub const SHARE_OF_LAST: u64 = 16;
 
+/// Rates, those that have been open longest, under which one request for leases looks for jobs.
+pub(crate) const MAX_OPEN_RATES: i64 = 1_000;
+
 /// What a store answers, some time later.
 pub type Answer<'a, T> = BoxFuture<'a, Result<T, HubError>>;
 

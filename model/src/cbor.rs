@@ -285,6 +285,30 @@ pub fn join_items<'a>(items: impl ExactSizeIterator<Item = &'a [u8]>) -> Vec<u8>
     bytes
 }
 
+/// The bytes of an entry's value in an encoded map, by the text of its key. `None` where it is no map, or has no such entry.
+///
+/// # Errors
+/// Bytes that are not well-formed CBOR.
+pub fn map_entry<'a>(bytes: &'a [u8], wanted: &str) -> Result<Option<&'a [u8]>, CborError> {
+    let mut decoder = Decoder::new(bytes);
+    if !matches!(decoder.datatype()?, Type::Map | Type::MapIndef) {
+        return Ok(None);
+    }
+    let count = decoder.map()?;
+    let mut seen = 0;
+    while more(&mut decoder, count, seen)? {
+        let found = matches!(decoder.datatype()?, Type::String | Type::StringIndef);
+        let found = if found { read_text(&mut decoder)? == wanted } else { decoder.skip().map(|()| false)? };
+        let start = decoder.position();
+        decoder.skip()?;
+        if found {
+            return Ok(bytes.get(start..decoder.position()));
+        }
+        seen += 1;
+    }
+    Ok(None)
+}
+
 /// The bytes that begin an array of `count` elements.
 #[must_use]
 pub fn array_head(count: u64) -> Vec<u8> {
@@ -348,6 +372,17 @@ mod tests {
         assert!(array_items(&encode(&Value::Int(3))).expect("well-formed").is_none());
     }
 
+    #[test]
+    fn an_entry_of_a_map_is_found_by_its_text() {
+        let entry = |key: Value, value: &str| (key, Value::Text(value.into()));
+        let (number, host) = (entry(Value::Int(1), "one"), entry(Value::Text("host".into()), "a"));
+        let map = encode(&Value::Map(vec![number, host]));
+        assert_eq!(map_entry(&map, "host").expect("well-formed"), Some(&encode(&Value::Text("a".into()))[..]));
+        assert_eq!(map_entry(&map, "port").expect("well-formed"), None);
+        assert_eq!(map_entry(&encode(&Value::Int(3)), "host").expect("well-formed"), None);
+        assert!(map_entry(&[0xbb, 0x7f, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff], "host").is_err());
+    }
+
     proptest! {
         #[test]
         fn any_bytes_end_in_a_value_or_an_error(bytes in proptest::collection::vec(any::<u8>(), 0..256)) {
@@ -356,6 +391,7 @@ mod tests {
                 prop_assert_eq!(encode(&decode(&again).expect("what we wrote")), again);
             }
             let _ = array_items(&bytes);
+            let _ = map_entry(&bytes, "");
         }
     }
 }

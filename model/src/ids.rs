@@ -72,6 +72,11 @@ impl CallIndex {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Token(pub u64);
 
+/// Stands for a value of the field that a `!rate … by FIELD` counts by: two inputs with the same value there have the same
+/// key. Made by workers, so that the hub need not open a value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct RateKey(pub [u8; 16]);
+
 /// Milliseconds since 1970-01-01T00:00:00Z by the hub's clock, the only one that counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Timestamp(pub i64);

@@ -5,7 +5,7 @@ use core::fmt;
 use bytes::Bytes;
 use serde::{Deserialize, Deserializer, Serialize};
 
-use crate::ids::BlobHash;
+use crate::ids::{BlobHash, RateKey};
 
 /// Values up to this many bytes travel inside messages and rows; larger ones by reference, through the bucket.
 pub const INLINE_LIMIT: usize = 64 * 1024;
@@ -180,6 +180,11 @@ pub enum Outcome {
     Released {
         /// For the log.
         reason: String,
+    },
+    /// It was not run: the hub had asked what its start counts as ([`Lease::count_by`](crate::wire::Lease::count_by)).
+    Keyed {
+        /// That.
+        key: RateKey,
     },
 }
 

@@ -22,7 +22,7 @@ pub mod value;
 pub mod wire;
 
 pub use bundle::{Bundle, SourceFile};
-pub use ids::{BlobHash, CallIndex, JobId, NodeId, RunId, StepIndex, Timestamp, Token};
+pub use ids::{BlobHash, CallIndex, JobId, NodeId, RateKey, RunId, StepIndex, Timestamp, Token};
 pub use job::{Answer, BlobRef, Chunk, Failure, FailureKind, JobState, Outcome, RunState, ValueRef};
 pub use json::Json;
 pub use plan::{Call, ForEach, Input, JobNode, Node, Plan, Step};

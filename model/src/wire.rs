@@ -20,7 +20,7 @@ use crate::job::{BlobRef, Chunk, Failure, JobState, Outcome, RunState, ValueRef}
 use crate::plan::{Capability, Language, Plan};
 
 /// Version of the messages in this module. The first byte of every postcard body; another one is refused.
-pub const WIRE_VERSION: u8 = 1;
+pub const WIRE_VERSION: u8 = 2;
 
 /// Bytes of the largest request body the hub takes and of the largest answer a client takes, blobs aside.
 pub const MAX_MESSAGE: usize = 64 * 1024 * 1024;
@@ -109,6 +109,9 @@ pub struct Lease {
     pub inputs: Vec<JobInput>,
     /// CBOR map it can read as `bue.env`.
     pub env: Option<Bytes>,
+    /// Its `!rate` counts by this field of its first input, and the hub opens no values. The job is not to be run yet: the
+    /// worker reports the field's value as [`Outcome::Keyed`], and the job comes again when that may start.
+    pub count_by: Option<String>,
 }
 
 /// One argument of a job.

@@ -319,3 +319,30 @@ fn data_is_kept_where_the_user_says() {
     let files: Vec<String> = project.files().iter().map(|path| path.display().to_string()).collect();
     assert!(files.iter().any(|path| path.contains("kept/hub.db")), "{files:?}");
 }
+
+#[test]
+fn a_rate_by_a_field_counts_each_of_its_values_apart() {
+    // a second start for any account would keep the run open for an hour
+    let script = [
+        step("accounts", "def accounts():\n    return [{'account': name, 'at': at} for at, name in enumerate('abcd')]"),
+        format!("!rate 1/1h by account\n{}", step("fetch", "def fetch(x):\n    return x['account'] + str(x['at'])")),
+        "for account in accounts():\n    fetch(account)\n".to_owned(),
+    ];
+    assert_eq!(values(&script.concat())[1], json!(["a0", "b1", "c2", "d3"]));
+}
+
+#[test]
+fn a_rate_by_a_field_holds_back_the_second_start_of_a_value() {
+    let pages = "import time\ndef pages():\n    return [{'host': 'x', 'since': time.time()} for page in range(3)]";
+    let script = [
+        step("pages", pages),
+        format!(
+            "!rate 1/1s by host\n{}",
+            step("fetch", "import time\ndef fetch(page):\n    return time.time() - page['since']")
+        ),
+        "for page in pages():\n    fetch(page)\n".to_owned(),
+    ];
+    let waited = values(&script.concat()).remove(1);
+    let longest = waited.as_array().expect("rounds").iter().filter_map(Value::as_f64).fold(0.0, f64::max);
+    assert!(longest >= 2.0, "the third start comes two seconds after the first: {waited}");
+}

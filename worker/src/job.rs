@@ -13,6 +13,7 @@ use tokio::sync::{OwnedSemaphorePermit, mpsc, watch};
 use crate::fetch::{Fetch, FetchError};
 use crate::held::{Held, Stop};
 use crate::output::{self, ListWriter};
+use crate::rate_key::rate_key;
 use crate::reporter::Ready;
 use crate::task;
 
@@ -98,6 +99,9 @@ impl JobRunner {
     }
 
     async fn attempt(&self, lease: &Lease, step: &LeasedStep) -> Result<Attempt, Unfinished> {
+        if let Some(field) = &lease.count_by {
+            return self.key(lease, field).await.map(Attempt::from);
+        }
         let bundle = self.fetch.bundle(&step.code).await?;
         let mut inputs = Vec::with_capacity(lease.inputs.len());
         for input in &lease.inputs {
@@ -106,6 +110,15 @@ impl JobRunner {
         let task = task::task(lease, step, bundle, inputs, &self.limits).map_err(Unfinished::Fault)?;
         let running = self.hosts.run(task).await?;
         self.follow(running, step).await
+    }
+
+    /// What the job's start counts as. Its code is not needed for that.
+    async fn key(&self, lease: &Lease, field: &str) -> Result<Outcome, Unfinished> {
+        let input = match lease.inputs.first() {
+            Some(input) => Some(self.fetch.input(input).await?),
+            None => None,
+        };
+        Ok(Outcome::Keyed { key: rate_key(input.as_deref(), field) })
     }
 
     /// Takes what the step gives until it has finished.

@@ -20,6 +20,7 @@ mod held;
 mod job;
 mod lease_loop;
 mod output;
+mod rate_key;
 mod reporter;
 mod task;
 

@@ -2,7 +2,7 @@
 
 use bue_model::job::Hints;
 use bue_model::wire::{Report, Verdict};
-use bue_model::{Chunk, Failure, Outcome, ValueRef};
+use bue_model::{Chunk, Failure, Outcome, RateKey, ValueRef};
 
 use super::rows::ChunkRow;
 use super::{Draft, Halt, JobRow, Step};
@@ -12,7 +12,8 @@ use crate::error::HubError;
 use crate::fate::Hint;
 use crate::instance::Run;
 use crate::outcome_rules::{
-    check_value, log_blob, loop_text, not_heard_of, pending_too_long, released_too_often, settings, shortened,
+    KEY_UNASKED, check_value, log_blob, loop_text, not_heard_of, pending_too_long, rate_by, released_too_often,
+    settings, shortened,
 };
 use crate::state::State;
 use crate::store::MAX_RELEASES;
@@ -73,6 +74,7 @@ impl Draft<'_> {
             }
             Outcome::Failed(failure) => self.attempt_failed(run, row, failure),
             Outcome::Released { reason } => self.released(run, row, &reason),
+            Outcome::Keyed { key } => self.keyed(run, row, key),
         }
     }
 
@@ -157,6 +159,23 @@ impl Draft<'_> {
             let failure = released_too_often(row.releases, reason);
             return self.fail(run, row, &failure);
         }
+        let at = self.now;
+        self.put_back(run, row, at);
+        Ok(())
+    }
+
+    /// Ready again, now that it is known what its starts count as.
+    fn keyed(&mut self, run: &Run, mut row: JobRow, key: RateKey) -> Step<()> {
+        let Some((step, _)) = rate_by(run, row.slot.node).filter(|_| row.rate == 0) else {
+            return self.released(run, row, KEY_UNASKED);
+        };
+        let wanted = (run.key, step, key);
+        let Some(rate) = self.known.keyed_rates.get(&wanted) else {
+            self.needs.keyed_rates.insert(wanted);
+            return Err(Halt::Need);
+        };
+        row.rate = *rate;
+        row.releases = 0;
         let at = self.now;
         self.put_back(run, row, at);
         Ok(())

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
-use bue_model::RunState;
+use bue_model::{RateKey, RunState, StepIndex};
 
 use super::rows::{DoneRow, JobRow};
 use crate::instance::{FanOut, Run};
@@ -16,8 +16,10 @@ pub(crate) type Stretch = (i64, i64);
 pub(crate) struct Known {
     pub(crate) runs: HashMap<i64, Arc<Run>>,
     pub(crate) run_states: HashMap<i64, RunState>,
-    /// Rows of `rate`, by run and step.
+    /// Rows of `rate` that count all starts of a step, by run and step.
     pub(crate) rates: HashMap<(i64, u32), i64>,
+    /// Rows of `rate` that count starts of a step with one key.
+    pub(crate) keyed_rates: HashMap<(i64, StepIndex, RateKey), i64>,
     pub(crate) jobs: BTreeMap<i64, JobRow>,
     /// Where all rows of `job` were read: first id to end.
     stretches: BTreeMap<i64, i64>,
@@ -76,6 +78,8 @@ pub(crate) struct Needs {
     pub(crate) dead: BTreeSet<Stretch>,
     /// Elements of jobs' lists.
     pub(crate) elements: BTreeSet<i64>,
+    /// The row of `rate` for a step's starts with one key, to be made if there is none.
+    pub(crate) keyed_rates: BTreeSet<(i64, StepIndex, RateKey)>,
     /// Fresh ids, so many each.
     pub(crate) ids: Vec<i64>,
 }
@@ -90,6 +94,7 @@ impl Needs {
             && self.open.is_empty()
             && self.dead.is_empty()
             && self.elements.is_empty()
+            && self.keyed_rates.is_empty()
             && self.ids.is_empty()
     }
 }

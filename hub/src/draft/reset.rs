@@ -10,7 +10,7 @@ use crate::delay::pending_ms;
 use crate::error::HubError;
 use crate::fate::{Fate, Inherited, Standing, fate};
 use crate::instance::{Instance, Run, Slot, instance_of, node_of, slot_in};
-use crate::outcome_rules::{settings, too_many_resets};
+use crate::outcome_rules::{rate_by, settings, too_many_resets};
 use crate::state::State;
 use crate::store::MAX_RESETS;
 
@@ -58,6 +58,10 @@ impl Draft<'_> {
         self.moved(run, row.slot.node, row.state, State::Blocked);
         row.state = State::Blocked;
         row.waiting_for = 1;
+        if rate_by(run, row.slot.node).is_some() {
+            // its next input may count as something else
+            row.rate = 0;
+        }
         row.lease_end = None;
         self.put(row);
     }

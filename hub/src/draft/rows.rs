@@ -18,7 +18,7 @@ pub(crate) struct JobRow {
     pub(crate) waiting_for: i64,
     pub(crate) scope: Arc<str>,
     pub(crate) priority: i64,
-    /// Its row of `rate`, 0 where none.
+    /// Its row of `rate`, 0 where none, or not known yet.
     pub(crate) rate: i64,
     /// Node whose result gave the priority.
     pub(crate) hinted: Option<NodeId>,

@@ -9,6 +9,7 @@ use deadpool_postgres::Transaction;
 
 use super::Inner;
 use super::pick::{Ready, pick};
+use super::rate::{count_start, waiting};
 use super::read::{ask, tell};
 use super::values::Values;
 use super::verbs::{Told, commit, patiently};
@@ -18,7 +19,7 @@ use crate::counts::Counts;
 use crate::draft::Known;
 use crate::error::HubError;
 use crate::instance::{Slot, instance_of};
-use crate::lease_batch::{BATCH_BYTES, Batch, bound};
+use crate::lease_batch::{BATCH_BYTES, Batch, bound, count_by};
 use crate::state::State;
 use crate::store::{LEASE_MS, Leased};
 
@@ -80,9 +81,10 @@ impl Inner {
     /// When the next parked job, or the next start under a rate, is due.
     async fn next_ready(&self, now: i64) -> Result<Option<Timestamp>, HubError> {
         let client = self.client().await?;
-        let sql = "SELECT least((SELECT available_at FROM job WHERE state = 1 ORDER BY available_at LIMIT 1),
-             (SELECT min(open_at) FROM rate WHERE open_at > $1
-                 AND EXISTS (SELECT 1 FROM job WHERE job.rate = rate.id AND job.rate > 0 AND job.state = 2)))";
+        let sql = waiting!(
+            "SELECT least((SELECT available_at FROM job WHERE state = 1 ORDER BY available_at LIMIT 1),
+             (SELECT min(open_at) FROM rate WHERE id IN (SELECT rate FROM waiting) AND open_at > $1))"
+        );
         let row = client.query_one(&client.prepare_cached(sql).await?, &[&now]).await?;
         Ok(row.try_get::<_, Option<i64>>(0)?.map(Timestamp))
     }
@@ -142,7 +144,8 @@ impl Inner {
             let token = row.try_get::<_, i64>(3)?.saturating_add(1);
             taken.push(job.id);
             counts.moved(run.key, graph_job.step, State::Ready, State::Running);
-            counts.step(run.key, graph_job.step).attempts += 1;
+            let count_by = count_by(&run, graph_job, job.rate);
+            counts.step(run.key, graph_job.step).attempts += i64::from(count_by.is_none());
             runs.insert(run.key, run.id);
             if job.rate != 0 {
                 count_start(&tx, now, job.rate).await?;
@@ -172,6 +175,7 @@ impl Inner {
                 step,
                 inputs: inputs.inputs,
                 env: row.try_get::<_, Option<Vec<u8>>>(5)?.map(Bytes::from),
+                count_by,
             });
         }
         if taken.is_empty() {
@@ -190,20 +194,4 @@ impl Inner {
         self.announce(Told { leases: !batch.leases.is_empty(), runs, ..Told::default() });
         Ok(Try::Done(LeaseBatch { lease_ms: LEASE_MS, steps: batch.steps, leases: batch.leases }, unfit))
     }
-}
-
-/// A job under this rate was leased. The last `count` starts are a ring.
-async fn count_start(tx: &Transaction<'_>, now: i64, rate: i64) -> Result<(), HubError> {
-    let rows = ask(tx, "UPDATE rate SET next = next + 1 WHERE id = $1 RETURNING next, count, per_ms", &[&rate]).await?;
-    let row = rows.first().ok_or_else(|| HubError::damaged("a job under a rate that is not there"))?;
-    let (next, count, per_ms): (i64, i64, i64) = (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
-    let sql = "INSERT INTO rate_start (rate, slot, at) VALUES ($1, $2, $3)
-         ON CONFLICT (rate, slot) DO UPDATE SET at = excluded.at";
-    tell(tx, sql, &[&rate, &((next - 1) % count.max(1)), &now]).await?;
-    let sql = "SELECT at FROM rate_start WHERE rate = $1 AND slot = $2";
-    let oldest = ask(tx, sql, &[&rate, &(next % count.max(1))]).await?;
-    let oldest: Option<i64> = oldest.first().map(|row| row.try_get(0)).transpose()?;
-    let open_at = oldest.map_or(0, |at| at.saturating_add(per_ms));
-    tell(tx, "UPDATE rate SET open_at = $2 WHERE id = $1", &[&rate, &open_at]).await?;
-    Ok(())
 }

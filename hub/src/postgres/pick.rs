@@ -6,6 +6,7 @@ use std::cmp::Reverse;
 use bue_model::wire::LeaseRequest;
 use deadpool_postgres::Transaction;
 
+use super::rate::ready_under_rates;
 use super::read::ask;
 use crate::columns::signed;
 use crate::error::HubError;
@@ -35,7 +36,7 @@ pub(super) async fn pick(
             break;
         }
         let mut found = ready(tx, scope, request.reverse, room).await?;
-        found.extend(ready_under_rates(tx, now, scope, request.reverse, room).await?);
+        found.extend(ready_under_rates(tx, now, scope, (request.reverse, room)).await?);
         if request.reverse {
             found.sort_by_key(|job| (job.priority, Reverse(job.id)));
         } else {
@@ -55,7 +56,8 @@ pub(super) async fn pick(
     Ok(picked)
 }
 
-async fn rows(
+/// The rows of a question for priority, id, run and rate.
+pub(super) async fn rows(
     tx: &Transaction<'_>,
     sql: &str,
     values: &[&(dyn tokio_postgres::types::ToSql + Sync)],
@@ -87,49 +89,6 @@ async fn last(tx: &Transaction<'_>, scopes: &[String], reverse: bool, count: usi
         return rows(tx, sql, &[&scope, &end.priority, &signed(count as u64)]).await;
     }
     Ok(Vec::new())
-}
-
-/// Ready jobs under rates that let something start now. The rates stay locked until the starts are counted.
-async fn ready_under_rates(
-    tx: &Transaction<'_>,
-    now: i64,
-    scope: &str,
-    reverse: bool,
-    limit: usize,
-) -> Result<Vec<Ready>, HubError> {
-    let sql = "SELECT id, count, per_ms, next FROM rate WHERE scope = $1 AND open_at <= $2
-         AND EXISTS (SELECT 1 FROM job WHERE job.rate = rate.id AND job.rate > 0 AND job.state = 2)
-         ORDER BY id FOR UPDATE SKIP LOCKED";
-    let mut found = Vec::new();
-    for rate in ask(tx, sql, &[&scope, &now]).await? {
-        let (id, count, per_ms, next): (i64, i64, i64, i64) =
-            (rate.try_get(0)?, rate.try_get(1)?, rate.try_get(2)?, rate.try_get(3)?);
-        let room = starts_left(tx, now, (id, count, per_ms, next), limit).await?;
-        let sql = if reverse {
-            "SELECT priority, id, run, rate FROM job WHERE state = 2 AND rate = $1 AND rate > 0
-             ORDER BY priority, id DESC LIMIT $2 FOR UPDATE SKIP LOCKED"
-        } else {
-            "SELECT priority, id, run, rate FROM job WHERE state = 2 AND rate = $1 AND rate > 0
-             ORDER BY priority DESC, id LIMIT $2 FOR UPDATE SKIP LOCKED"
-        };
-        found.extend(rows(tx, sql, &[&id, &signed(room as u64)]).await?);
-    }
-    Ok(found)
-}
-
-/// How many starts are allowed now, up to `limit`. The last `count` starts are a ring.
-async fn starts_left(
-    tx: &Transaction<'_>,
-    now: i64,
-    (rate, count, per_ms, next): (i64, i64, i64, i64),
-    limit: usize,
-) -> Result<usize, HubError> {
-    let ring = ask(tx, "SELECT slot, at FROM rate_start WHERE rate = $1", &[&rate]).await?;
-    let ring = ring.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?)));
-    let ring = ring.collect::<Result<std::collections::HashMap<i64, i64>, HubError>>()?;
-    let may_start = |start: &i64| ring.get(&(start % count.max(1))).is_none_or(|at| at.saturating_add(per_ms) <= now);
-    let most = limit.min(usize::try_from(count).unwrap_or(usize::MAX));
-    Ok((next..).take(most).take_while(may_start).count())
 }
 
 fn in_order(scopes: &[String], reverse: bool) -> Vec<&String> {

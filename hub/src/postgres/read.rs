@@ -17,6 +17,7 @@ use crate::instance::{FanOut, Run, Slot};
 use crate::state::{State, run_state_of_code};
 
 use super::Inner;
+use super::rate::rate_of_key;
 
 /// Columns of `job`, as [`job_row`] takes them.
 const JOB: &str = "job.id, job.node, job.fanout, job.run, job.state, job.waiting_for, job.scope, job.priority, job.rate, \
@@ -119,7 +120,7 @@ impl Inner {
             known.run_states.insert(key, state);
             let run = self.run(tx, key).await?;
             if run.graph.steps.iter().any(|step| step.settings.rate.is_some()) {
-                for rate in ask(tx, "SELECT step, id FROM rate WHERE run = $1", &[&key]).await? {
+                for rate in ask(tx, "SELECT step, id FROM rate WHERE run = $1 AND key = ''", &[&key]).await? {
                     known.rates.insert((key, small(rate.try_get(0)?)), rate.try_get(1)?);
                 }
             }
@@ -130,7 +131,12 @@ impl Inner {
 }
 
 /// Reads what is needed, and `gulp` rows behind each job, since dependants stand behind what they wait for.
-pub(super) async fn read(tx: &Transaction<'_>, known: &mut Known, needs: Needs, gulp: i64) -> Result<(), HubError> {
+pub(super) async fn read(
+    tx: &Transaction<'_>,
+    known: &mut Known,
+    needs: Needs,
+    (now, gulp): (i64, i64),
+) -> Result<(), HubError> {
     read_jobs(tx, known, &needs, gulp).await?;
     read_one_each(tx, known, &needs).await?;
     if !needs.done.is_empty() {
@@ -164,6 +170,10 @@ pub(super) async fn read(tx: &Transaction<'_>, known: &mut Known, needs: Needs, 
         let sql = "SELECT first + count FROM chunk WHERE source = $1 ORDER BY first DESC LIMIT 1";
         let rows = ask(tx, sql, &[&source]).await?;
         known.elements.insert(source, rows.first().map_or(Ok(0), |row| row.try_get(0))?);
+    }
+    for (run, step, key) in needs.keyed_rates {
+        let rate = rate_of_key(tx, known, (run, step, key), now).await?;
+        known.keyed_rates.insert((run, step, key), rate);
     }
     for count in needs.ids {
         known.ids.push((take_ids(tx, count).await?, count));

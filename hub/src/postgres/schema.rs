@@ -8,7 +8,7 @@ use deadpool_postgres::Client;
 use crate::error::HubError;
 
 /// One script for each layout, from an empty database to the newest.
-const MIGRATIONS: &[&str] = &[V1];
+const MIGRATIONS: &[&str] = &[V1, V2];
 
 /// Held while the layout is looked at and changed, so that hubs that start together do not do it twice.
 const LAYOUT_LOCK: i64 = 0x6275_6500;
@@ -139,6 +139,17 @@ CREATE TABLE rate_start (
     at BIGINT NOT NULL,
     PRIMARY KEY (rate, slot)
 );
+";
+
+/// Rates by key.
+const V2: &str = "
+ALTER TABLE rate ADD COLUMN key BYTEA NOT NULL DEFAULT '';
+ALTER TABLE rate ADD COLUMN idle_at BIGINT NOT NULL DEFAULT 0;
+DROP INDEX rate_step;
+CREATE UNIQUE INDEX rate_step ON rate (run, step, key);
+CREATE INDEX rate_idle ON rate (run, step, idle_at) WHERE key <> '';
+DROP INDEX rate_scope;
+CREATE INDEX job_of_rate ON job (rate) WHERE rate > 0;
 ";
 
 /// Brings a database to the newest layout, in one transaction under a lock.

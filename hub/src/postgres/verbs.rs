@@ -96,7 +96,7 @@ impl Inner {
         let mut gulp = FIRST_GULP;
         loop {
             if !needs.is_empty() {
-                read(tx, &mut known, needs, gulp).await?;
+                read(tx, &mut known, needs, (now, gulp)).await?;
                 gulp = (gulp * 4).min(LAST_GULP);
             }
             let mut draft = Draft::new(&known, now);
@@ -172,7 +172,7 @@ impl Inner {
         for (index, step) in (0..).map(StepIndex).zip(&graph.steps) {
             let at = i64::from(index.0);
             tell(&tx, "INSERT INTO step_count (run, step) VALUES ($1, $2)", &[&key, &at]).await?;
-            if let Some(limit) = &step.settings.rate {
+            if let Some(limit) = step.settings.rate.as_ref().filter(|limit| limit.by.is_none()) {
                 let sql = "INSERT INTO rate (run, step, scope, count, per_ms, next, open_at)
                      VALUES ($1, $2, $3, $4, $5, 0, 0) RETURNING id";
                 let (scope, count, per_ms) = (&step.settings.scope, i64::from(limit.count), signed(limit.per_ms));

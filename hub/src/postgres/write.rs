@@ -151,12 +151,12 @@ async fn update_jobs(tx: &Transaction<'_>, rows: &[&JobRow]) -> Result<(), HubEr
              reported = new.reported, attempts = new.attempts, pendings = new.pendings,
              pending_since = new.pending_since, releases = new.releases, resets = new.resets,
              blocked_by = new.blocked_by, failure = coalesce(new.failure, job.failure),
-             log = CASE WHEN new.relog THEN new.log ELSE job.log END
+             log = CASE WHEN new.relog THEN new.log ELSE job.log END, rate = new.rate
          FROM unnest($1::int8[], $2::int8[], $3::int8[], $4::int8[], $5::int8[], $6::int8[], $7::bytea[], $8::int8[],
              $9::int8[], $10::int8[], $11::int8[], $12::int8[], $13::int8[], $14::int8[], $15::int8[], $16::int8[],
-             $17::int8[], $18::bytea[], $19::bool[], $20::bytea[])
+             $17::int8[], $18::bytea[], $19::bool[], $20::bytea[], $21::int8[])
              AS new (id, token, state, waiting_for, priority, hinted, env, env_from, available_at, lease_end, reported,
-                 attempts, pendings, pending_since, releases, resets, blocked_by, failure, relog, log)
+                 attempts, pendings, pending_since, releases, resets, blocked_by, failure, relog, log, rate)
          WHERE job.id = new.id AND job.token = new.token";
     let changed = tell(
         tx,
@@ -182,6 +182,7 @@ async fn update_jobs(tx: &Transaction<'_>, rows: &[&JobRow]) -> Result<(), HubEr
             &column!(rows, row => row.failure.as_deref()),
             &column!(rows, row => row.log.is_some()),
             &column!(rows, row => row.log.as_ref().and_then(|log| log.as_deref())),
+            &column!(rows, row => row.rate),
         ],
     )
     .await?;

@@ -143,7 +143,9 @@ impl Ledger<'_> {
         let step = run.graph.job(slot.node).and_then(|job| Some((job.step, run.graph.step_of(job)?)));
         let settings = step.map(|(_, step)| &step.settings);
         let rate = match step {
-            Some((index, step)) if step.settings.rate.is_some() => self.rate_of(run.key, index)?,
+            Some((index, step)) if step.settings.rate.as_ref().is_some_and(|rate| rate.by.is_none()) => {
+                self.rate_of(run.key, index)?
+            }
             _ => 0,
         };
         let mut insert = self.db.prepare_cached(
@@ -181,7 +183,7 @@ impl Ledger<'_> {
     }
 
     fn rate_of(&self, run: i64, step: bue_model::StepIndex) -> Result<i64, HubError> {
-        let mut select = self.db.prepare_cached("SELECT id FROM rate WHERE run = ?1 AND step = ?2")?;
+        let mut select = self.db.prepare_cached("SELECT id FROM rate WHERE run = ?1 AND step = ?2 AND key = x''")?;
         Ok(select.query_row(params![run, step.0], |row| row.get(0)).optional()?.unwrap_or(0))
     }
 }

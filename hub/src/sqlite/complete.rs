@@ -2,7 +2,7 @@
 
 use bue_model::job::Hints;
 use bue_model::wire::{Report, Verdict};
-use bue_model::{Failure, JobId, NodeId, Outcome, ValueRef};
+use bue_model::{Failure, JobId, NodeId, Outcome, RateKey, ValueRef};
 use rusqlite::{OptionalExtension, params};
 
 use super::fate::Hint;
@@ -13,7 +13,7 @@ use super::state::State;
 use crate::delay::{pending_ms, retry_ms};
 use crate::error::HubError;
 use crate::outcome_rules::{
-    check_value, log_blob, loop_text, pending_too_long, released_too_often, settings, shortened,
+    KEY_UNASKED, check_value, log_blob, loop_text, pending_too_long, rate_by, released_too_often, settings, shortened,
 };
 use crate::store::MAX_RELEASES;
 
@@ -60,6 +60,7 @@ impl Ledger<'_> {
             Outcome::Cancelled => self.cancelled(run, &row),
             Outcome::Failed(failure) => self.attempt_failed(run, row, failure),
             Outcome::Released { reason } => self.released(run, row, &reason),
+            Outcome::Keyed { key } => self.keyed(run, row, key),
         }
     }
 
@@ -145,6 +146,17 @@ impl Ledger<'_> {
         if row.releases >= MAX_RELEASES {
             return self.give_up(run, &row, &released_too_often(row.releases, reason));
         }
+        let at = self.now;
+        self.put_back(run, row, at)
+    }
+
+    /// Ready again, now that it is known what its starts count as.
+    fn keyed(&mut self, run: &Run, mut row: JobRow, key: RateKey) -> Result<(), HubError> {
+        let Some((step, settings)) = rate_by(run, row.slot.node).filter(|_| row.rate == 0) else {
+            return self.released(run, row, KEY_UNASKED);
+        };
+        row.rate = self.rate_of_key(run.key, step, settings, key)?;
+        row.releases = 0;
         let at = self.now;
         self.put_back(run, row, at)
     }

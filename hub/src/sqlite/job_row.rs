@@ -14,6 +14,8 @@ pub(super) struct JobRow {
     pub(super) run: i64,
     pub(super) state: State,
     pub(super) waiting_for: i64,
+    /// Its row of `rate`, 0 where none, or not known yet.
+    pub(super) rate: i64,
     pub(super) available_at: i64,
     pub(super) lease_end: Option<i64>,
     pub(super) token: i64,
@@ -53,7 +55,7 @@ impl Ledger<'_> {
     pub(super) fn job_row(&self, id: i64) -> Result<Option<JobRow>, HubError> {
         let mut select = self.db.prepare_cached(
             "SELECT node, fanout, run, state, waiting_for, available_at, lease_end, token, reported, worker, attempts,
-                 pendings, pending_since, releases, resets, blocked_by, failure, log
+                 pendings, pending_since, releases, resets, blocked_by, failure, log, rate
              FROM job WHERE id = ?1",
         )?;
         let row = select.query_row([id], |row| {
@@ -75,6 +77,7 @@ impl Ledger<'_> {
                 blocked_by: row.get(15)?,
                 failure: row.get(16)?,
                 log: row.get(17)?,
+                rate: row.get(18)?,
             })
         });
         Ok(row.optional()?)
@@ -85,7 +88,7 @@ impl Ledger<'_> {
         let mut update = self.db.prepare_cached(
             "UPDATE job SET state = ?2, waiting_for = ?3, available_at = ?4, lease_end = ?5, reported = ?6, attempts = ?7,
                  pendings = ?8, pending_since = ?9, releases = ?10, resets = ?11, blocked_by = ?12, failure = ?13,
-                 log = ?14
+                 log = ?14, rate = ?15
              WHERE id = ?1",
         )?;
         update.execute(params![
@@ -103,6 +106,7 @@ impl Ledger<'_> {
             row.blocked_by,
             row.failure,
             row.log,
+            row.rate,
         ])?;
         Ok(())
     }

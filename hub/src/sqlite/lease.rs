@@ -8,7 +8,7 @@ use rusqlite::{OptionalExtension, params};
 use super::ledger::{Ledger, Slot, instance_of, job_id, signed, unsigned};
 use super::state::State;
 use crate::error::HubError;
-use crate::lease_batch::{BATCH_BYTES, Batch, bound};
+use crate::lease_batch::{BATCH_BYTES, Batch, bound, count_by};
 use crate::store::{LEASE_MS, Leased};
 
 /// Parked jobs made ready in one transaction; the caller comes back for the rest at once.
@@ -21,6 +21,7 @@ struct Taken {
     token: i64,
     attempts: u32,
     env: Option<Vec<u8>>,
+    rate: i64,
 }
 
 impl Ledger<'_> {
@@ -69,12 +70,12 @@ impl Ledger<'_> {
         let end = self.now.saturating_add(signed(LEASE_MS));
         let row = update.query_row(params![id, end, worker], |row| {
             let slot = Slot { id, node: NodeId(row.get(0)?), fanout: row.get(1)? };
-            let taken = Taken { slot, run: row.get(2)?, token: row.get(3)?, attempts: row.get(4)?, env: row.get(5)? };
-            Ok((taken, row.get::<_, i64>(6)?))
+            let (run, token, attempts) = (row.get(2)?, row.get(3)?, row.get(4)?);
+            Ok(Taken { slot, run, token, attempts, env: row.get(5)?, rate: row.get(6)? })
         });
-        let Some((taken, rate)) = row.optional()? else { return Ok(None) };
-        if rate != 0 {
-            self.count_start(rate)?;
+        let Some(taken) = row.optional()? else { return Ok(None) };
+        if taken.rate != 0 {
+            self.count_start(taken.rate)?;
         }
         Ok(Some(taken))
     }
@@ -85,7 +86,8 @@ impl Ledger<'_> {
         let node = taken.slot.node;
         let job = run.graph.job(node).ok_or_else(|| HubError::damaged("a loop was leased"))?;
         self.moved(&run, node, State::Ready, State::Running);
-        self.counts.step(run.key, job.step).attempts += 1;
+        let count_by = count_by(&run, job, taken.rate);
+        self.counts.step(run.key, job.step).attempts += i64::from(count_by.is_none());
         self.memory.granted = self.memory.granted.wrapping_add(1);
         let inputs = match self.inputs(&run, instance_of(&run, taken.slot)?, job) {
             Ok(Ok(inputs)) => inputs,
@@ -107,6 +109,7 @@ impl Ledger<'_> {
             step,
             inputs: inputs.inputs,
             env: taken.env.map(Bytes::from),
+            count_by,
         });
         Ok(())
     }

@@ -12,7 +12,7 @@ use super::memory::Run;
 use super::state::{State, run_state, run_state_code};
 use crate::delay::pending_ms;
 use crate::error::HubError;
-use crate::outcome_rules::{settings, too_many_resets};
+use crate::outcome_rules::{rate_by, settings, too_many_resets};
 use crate::store::MAX_RESETS;
 
 impl Ledger<'_> {
@@ -61,6 +61,10 @@ impl Ledger<'_> {
         self.moved(run, row.slot.node, row.state, State::Blocked);
         row.state = State::Blocked;
         row.waiting_for = 1;
+        if rate_by(run, row.slot.node).is_some() {
+            // its next input may count as something else
+            row.rate = 0;
+        }
         row.lease_end = None;
         self.save(&row)
     }

@@ -24,7 +24,7 @@ use rusqlite::Connection;
 use crate::error::HubError;
 
 /// One script for each layout, from an empty file to the newest.
-const MIGRATIONS: &[&str] = &[V1];
+const MIGRATIONS: &[&str] = &[V1, V2];
 
 const V1: &str = "
 -- the next free id of a job or fan-out
@@ -157,6 +157,17 @@ CREATE TABLE rate_start (
     at INTEGER NOT NULL,
     PRIMARY KEY (rate, slot)
 ) WITHOUT ROWID;
+";
+
+/// Rates by key.
+const V2: &str = "
+ALTER TABLE rate ADD COLUMN key BLOB NOT NULL DEFAULT x'';      -- what it counts, x'' where a step's starts count together
+ALTER TABLE rate ADD COLUMN idle_at INTEGER NOT NULL DEFAULT 0; -- when its last start is long enough ago not to matter
+DROP INDEX rate_step;
+CREATE UNIQUE INDEX rate_step ON rate (run, step, key);
+CREATE INDEX rate_idle ON rate (run, step, idle_at) WHERE key <> x'';
+DROP INDEX rate_scope;
+CREATE INDEX job_of_rate ON job (rate) WHERE rate > 0;
 ";
 
 /// Brings a database to the newest layout. Each step is one transaction with its number, so a crash leaves a whole layout.

@@ -56,7 +56,7 @@ impl Ledger<'_> {
         )?;
         for (index, step) in (0..).map(StepIndex).zip(&run.graph.steps) {
             count.execute(params![run.key, index.0])?;
-            if let Some(limit) = &step.settings.rate {
+            if let Some(limit) = step.settings.rate.as_ref().filter(|limit| limit.by.is_none()) {
                 let (scope, per_ms) = (&step.settings.scope, signed(limit.per_ms));
                 rate.execute(params![run.key, index.0, scope, limit.count, per_ms])?;
             }

@@ -8,6 +8,7 @@ pub(crate) mod order;
 pub(crate) mod outcomes;
 pub(crate) mod people;
 pub(crate) mod plans;
+pub(crate) mod rates;
 
 /// One test for each claim.
 macro_rules! keeps {
@@ -91,7 +92,13 @@ macro_rules! keeps_every_claim {
                 reverse_turns_everything_around
                 other_scopes_are_left_alone
                 one_lease_of_sixteen_goes_to_the_last
-                a_worker_gets_as_many_jobs_as_it_asks_for
+                a_worker_gets_as_many_jobs_as_it_asks_for;
+            rates:
+                a_rate_by_key_counts_the_starts_of_each_key_apart
+                asking_for_a_key_is_no_attempt_and_outlives_its_worker
+                the_next_try_of_a_job_counts_as_the_one_before
+                a_call_that_starts_again_is_asked_again
+                a_key_nobody_asked_for_gives_the_job_back
                 a_rate_lets_so_many_start_in_any_stretch_of_time
                 a_rate_says_when_it_opens;
             people:
@@ -109,8 +116,7 @@ macro_rules! keeps_every_claim {
                 failed_jobs_are_listed_with_their_reason
                 what_is_not_there_is_none;
             plans:
-                a_bad_plan_is_refused_and_leaves_nothing
-                a_rate_by_key_is_refused;
+                a_bad_plan_is_refused_and_leaves_nothing;
         }
     };
 }

@@ -3,7 +3,8 @@
 use std::path::Path;
 
 use bue_hub::{Durability, HubError, JobStore, LEASE_MS, SqliteStore};
-use bue_model::{Outcome, RunState};
+use bue_model::plan::Rate;
+use bue_model::{Outcome, RateKey, RunState};
 use futures_util::future::join_all;
 
 use crate::script::{Script, submission};
@@ -125,4 +126,67 @@ fn a_file_that_is_no_database_is_refused() {
     let refused = SqliteStore::open(&path, Durability::Off).expect_err("a refusal");
     assert!(matches!(refused, HubError::Database(_)), "{refused}");
     assert!(SqliteStore::open(&folder.path().join("no/such/folder.db"), Durability::Off).is_err());
+}
+
+/// A call of a step whose starts are counted by host.
+fn rated_by_host() -> Script {
+    let mut script = Script::new();
+    script.call(&["rated"], &[]);
+    let rate = Rate { count: 1, per_ms: 1_000, by: Some("host".into()) };
+    script.set("rated", |settings| settings.rate = Some(rate));
+    script
+}
+
+#[tokio::test]
+async fn keys_of_rates_that_are_long_gone_leave_no_rows() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("hub.db");
+    let mut world = World::at(&path);
+    let mut script = rated_by_host();
+    for _ in 0..50 {
+        script.call(&["rated"], &[]);
+    }
+    world.submit(script).await;
+    let asked = world.lease(50).await;
+    for (key, held) in (0..).zip(&asked) {
+        world.tell(held, Outcome::Keyed { key: RateKey([key; 16]) }).await;
+        let held = world.lease(2).await.into_iter().find(|held| held.lease.count_by.is_none()).expect("its start");
+        world.tell(&held, completed("1")).await;
+        // five keys are young enough to count
+        world.now += 200;
+    }
+    drop(world);
+    let db = rusqlite::Connection::open(&path).expect("a database");
+    let rows: i64 = db.query_row("SELECT count(*) FROM rate", [], |row| row.get(0)).expect("a count");
+    assert!((5..=6).contains(&rows), "{rows}");
+}
+
+#[tokio::test]
+async fn a_file_of_the_first_layout_goes_on_where_it_was() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("hub.db");
+    let mut world = World::at(&path);
+    let mut script = Script::new();
+    script.call(&["rated"], &[]);
+    script.call(&["rated"], &[]);
+    script.set("rated", |settings| settings.rate = Some(Rate { count: 1, per_ms: 60_000, by: None }));
+    world.submit(script).await;
+    world.answer("rated", completed("1")).await;
+    let now = world.now;
+    drop(world);
+    let db = rusqlite::Connection::open(&path).expect("a database");
+    db.execute_batch(
+        "DROP INDEX rate_step; DROP INDEX rate_idle; DROP INDEX job_of_rate;
+         ALTER TABLE rate DROP COLUMN key; ALTER TABLE rate DROP COLUMN idle_at;
+         CREATE UNIQUE INDEX rate_step ON rate (run, step); CREATE INDEX rate_scope ON rate (scope, open_at);
+         PRAGMA user_version = 1",
+    )
+    .expect("the layout before rates had keys");
+    drop(db);
+    let mut world = World { now, runs: 1, ..World::at(&path) };
+    world.nothing().await;
+    world.now += 60_000;
+    world.answer("rated", completed("2")).await;
+    world.submit(rated_by_host()).await;
+    assert_eq!(world.one().await.lease.count_by.as_deref(), Some("host"));
 }

@@ -1,7 +1,6 @@
 //! Who is next.
 
 use bue_hub::SHARE_OF_LAST;
-use bue_model::plan::Rate;
 
 use crate::script::Script;
 use crate::world::{World, completed};
@@ -92,49 +91,4 @@ pub(crate) async fn a_worker_gets_as_many_jobs_as_it_asks_for(mut world: World) 
         assert_eq!(world.lease(count).await.len() as u32, count);
     }
     assert_eq!(world.lease(1_000).await.len(), 500 - 349);
-}
-
-pub(crate) async fn a_rate_lets_so_many_start_in_any_stretch_of_time(mut world: World) {
-    let mut script = Script::new();
-    for _ in 0..30 {
-        script.call(&["rated"], &[]);
-    }
-    script.call(&["free"], &[]);
-    script.set("rated", |settings| {
-        settings.rate = Some(Rate { count: 5, per_ms: 1_000, by: None });
-        settings.priority = 1;
-    });
-    let run = world.submit(script).await;
-    let mut starts = Vec::new();
-    assert_eq!(world.lease_names().await, ["rated", "rated", "rated", "rated", "rated", "free"]);
-    starts.extend([world.now; 5]);
-    while starts.len() < 30 {
-        world.now += 130;
-        // with little room in the worker, too
-        for held in world.lease(3).await {
-            starts.push(world.now);
-            world.tell(&held, completed("1")).await;
-        }
-    }
-    for window in starts.windows(6) {
-        assert!(window[5] - window[0] >= 1_000, "{window:?}");
-    }
-    assert!(starts[29] - starts[0] < 6_500, "nor slower than need be: {starts:?}");
-    assert_eq!(world.step(run, "rated").await.attempts, 30);
-}
-
-pub(crate) async fn a_rate_says_when_it_opens(mut world: World) {
-    let mut script = Script::new();
-    script.call(&["rated"], &[]);
-    script.call(&["rated"], &[]);
-    script.set("rated", |settings| settings.rate = Some(Rate { count: 1, per_ms: 60_000, by: None }));
-    world.submit(script).await;
-    assert_eq!(world.lease(5).await.len(), 1);
-    let leased = world.store.lease(world.time(), world.request(5)).await.expect("an answer");
-    assert_eq!(leased.batch.leases, []);
-    assert_eq!(leased.next_at.map(|at| at.0), Some(world.now + 60_000));
-    world.now += 60_000;
-    assert_eq!(world.lease(5).await.len(), 1);
-    let leased = world.store.lease(world.time(), world.request(5)).await.expect("an answer");
-    assert_eq!(leased.next_at, None, "nothing waits for it any more");
 }
