@@ -38,6 +38,9 @@ pub(crate) enum Trouble {
     Sync,
 }
 
+/// All there are.
+pub(crate) const TROUBLES: [Trouble; 4] = [Trouble::Full, Trouble::ReadOnly, Trouble::Write, Trouble::Sync];
+
 /// What is asked of a disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Call {

@@ -9,6 +9,7 @@ mod bucket;
 mod contract;
 mod disk;
 mod files;
+mod full_disk;
 mod http;
 mod postgres;
 mod power_cuts;

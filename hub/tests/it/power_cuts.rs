@@ -2,7 +2,8 @@
 //!
 //! A trial is a store on a [`Disk`] that lives several lives, each ended by a cut. A worker that keeps a [`Ledger`] of what
 //! it was told works through the lives; between them the ledger is held against the disk. `BUE_CUTS=10000` makes that many
-//! cuts instead of a few hundred, `BUE_SEED=n` replays one trial.
+//! cuts instead of a few hundred, `BUE_SEED=n` replays one trial. In some trials the disk is also full, read-only or broken
+//! for a while.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -14,7 +15,7 @@ use fastrand::Rng;
 use futures_util::future::join_all;
 use rusqlite::Connection;
 
-use crate::disk::{Call, Cut, Disk};
+use crate::disk::{Call, Cut, Disk, TROUBLES};
 use crate::script::{Script, submission};
 use crate::seeds;
 use crate::world::{Held, PENDING, RESET, completed, failed, list, text_of};
@@ -31,6 +32,8 @@ type Checked<T = ()> = Result<T, String>;
 enum Ended {
     /// In the dark: nobody knows what became of it.
     Cut,
+    /// The disk is in trouble, and the store said so.
+    Refused,
     /// Badly.
     Broken(String),
 }
@@ -113,6 +116,10 @@ struct Trial {
     wanted: u128,
     /// Bytes behind each value: with many, the log is long enough to be moved into the database on the way.
     padding: usize,
+    /// Whether the disk breaks and is mended now and then.
+    is_troubled: bool,
+    /// Whether it is broken now.
+    is_broken: bool,
 }
 
 /// One life of the store.
@@ -122,11 +129,12 @@ struct Life<'a> {
 }
 
 impl Trial {
-    fn new(seed: u64, durability: Durability) -> Self {
+    fn new(seed: u64, durability: Durability, is_troubled: bool) -> Self {
         let mut chance = Rng::with_seed(seed);
         let disk = Disk::new(chance.u64(..));
         let (wanted, padding) = (chance.u128(1..5), if chance.u8(..6) == 0 { 60_000 } else { 0 });
-        Self { disk, durability, chance, ledger: Ledger::default(), now: 1_000_000, held: Vec::new(), wanted, padding }
+        let (ledger, held, is_broken) = Default::default();
+        Self { disk, durability, chance, ledger, now: 1_000_000, held, wanted, padding, is_troubled, is_broken }
     }
 
     /// All lives; the number of cuts.
@@ -137,7 +145,7 @@ impl Trial {
             self.disk.cut_at(cut);
             match self.live().await {
                 Err(Ended::Broken(why)) => return Err(why),
-                Err(Ended::Cut) | Ok(()) => {}
+                Err(Ended::Cut | Ended::Refused) | Ok(()) => {}
             }
             if !self.disk.is_off() {
                 self.disk.cut();
@@ -149,7 +157,7 @@ impl Trial {
         match self.live().await {
             Ok(()) => Ok(lives),
             Err(Ended::Broken(why)) => Err(why),
-            Err(Ended::Cut) => Err("the store failed without a cut".to_owned()),
+            Err(Ended::Cut | Ended::Refused) => Err("the store failed without a reason".to_owned()),
         }
     }
 
@@ -182,6 +190,7 @@ impl Trial {
 
     /// From power on until all runs are done, or the power goes.
     async fn live(&mut self) -> Result<(), Ended> {
+        self.mend();
         let store = match SqliteStore::open(&self.disk.path(), self.durability) {
             Ok(store) => store,
             Err(_) if self.disk.is_off() => return Err(Ended::Cut),
@@ -190,12 +199,23 @@ impl Trial {
         let mut life = Life { store, trial: self };
         life.check().await?;
         for _ in 0..STEPS {
-            if life.step().await? {
-                life.check().await?;
-                return Ok(());
+            match life.step().await {
+                Ok(true) => return life.check().await,
+                Ok(false) | Err(Ended::Refused) => {}
+                Err(ended) => return Err(ended),
             }
         }
         Err(Ended::Broken("the runs do not come to an end".to_owned()))
+    }
+
+    fn mend(&mut self) {
+        self.disk.trouble(None);
+        self.is_broken = false;
+    }
+
+    fn break_disk(&mut self) {
+        self.disk.trouble(self.chance.choice(TROUBLES));
+        self.is_broken = true;
     }
 }
 
@@ -207,6 +227,7 @@ impl Life<'_> {
     fn known<T>(&self, answer: Result<T, HubError>) -> Result<T, Ended> {
         answer.map_err(|error| match self.trial.disk.is_off() {
             true => Ended::Cut,
+            false if self.trial.is_broken => Ended::Refused,
             false => Ended::Broken(format!("the store failed: {error}")),
         })
     }
@@ -246,6 +267,12 @@ impl Life<'_> {
 
     /// Does something; whether all is done.
     async fn step(&mut self) -> Result<bool, Ended> {
+        if self.trial.is_broken && self.trial.chance.u8(..6) == 0 {
+            self.trial.mend();
+            self.catch_up().await?;
+        } else if self.trial.is_troubled && self.trial.chance.u8(..12) == 0 {
+            self.trial.break_disk();
+        }
         let open = self.trial.ledger.runs.values().filter(|acknowledged| !**acknowledged).count();
         if open > 0 || (self.trial.ledger.runs.len() as u128) < self.trial.wanted && self.trial.chance.u8(..6) == 0 {
             self.submit().await?;
@@ -340,7 +367,7 @@ impl Life<'_> {
             done = false;
         }
         self.trial.now += 10_000;
-        Ok(done)
+        Ok(done && !self.trial.is_broken)
     }
 }
 
@@ -380,7 +407,7 @@ fn block_on<T>(future: impl Future<Output = T>) -> T {
 }
 
 fn play(seed: u64, durability: Durability) -> Checked<u64> {
-    block_on(Trial::new(seed, durability).play())
+    block_on(Trial::new(seed, durability, false).play())
 }
 
 #[test]
@@ -407,6 +434,15 @@ fn without_fsync_the_cut_is_seen() {
     let broken: Vec<String> = (0..40).filter_map(|seed| play(seed, Durability::Off).err()).collect();
     let is_loss = |text: &&String| text.contains("is lost") || text.contains("does not open");
     assert!(broken.iter().filter(is_loss).count() >= 5, "{broken:?}");
+}
+
+/// Whatever it does, and then the power goes.
+#[test]
+fn a_disk_in_trouble_loses_nothing_that_was_acknowledged() {
+    for seed in 0..seeds::tries("BUE_TROUBLES", 40) {
+        let played = block_on(Trial::new(seed, Durability::Full, true).play());
+        played.unwrap_or_else(|broken| panic!("{broken}, seed {seed}"));
+    }
 }
 
 /// Many at once, so that several are one commit.

@@ -1,0 +1,119 @@
+//! A disk that is full, read-only or broken: the hub says 503 and what to do, acknowledges nothing, and goes on by itself
+//! when the disk is mended.
+
+use std::sync::Arc;
+
+use bue_hub::{Durability, Hub, JobStore, SqliteStore, serve_hub};
+use bue_model::wire::{ErrorBody, LeaseRequest, Report, ReportBatch, Verdict};
+use bue_model::{RunId, RunState, Timestamp};
+use tokio::net::TcpListener;
+use uuid::Uuid;
+
+use crate::disk::{Disk, TROUBLES, Trouble};
+use crate::http::{Bare, raw};
+use crate::script::{Script, submission};
+use crate::world::completed;
+
+/// A hub on a disk.
+struct Served {
+    disk: Arc<Disk>,
+    store: SqliteStore,
+    address: String,
+}
+
+impl Served {
+    async fn start() -> Self {
+        let disk = Disk::new(1);
+        let store = SqliteStore::open(&disk.path(), Durability::Full).expect("a store");
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let address = listener.local_addr().expect("an address").to_string();
+        tokio::spawn(serve_hub(listener, Hub::new(Arc::new(store.clone())), std::future::pending()));
+        Self { disk, store, address }
+    }
+
+    async fn submit(&self, number: u128) -> Bare {
+        let mut script = Script::new();
+        script.call(&["a", "b"], &[]);
+        let body = serde_json::to_vec(&submission(number, script.plan())).expect("json");
+        raw(&self.address, "POST", "/v1/runs", "application/json", &body).await
+    }
+
+    async fn view(&self, number: u128) -> Bare {
+        raw(&self.address, "GET", &format!("/v1/runs/{}", id(number)), "", &[]).await
+    }
+}
+
+fn id(number: u128) -> RunId {
+    RunId(Uuid::from_u128(number))
+}
+
+fn expect_refusal(answer: &Bare, trouble: Trouble) {
+    assert_eq!(answer.status, 503, "{trouble:?}: {}", answer.body);
+    let body: ErrorBody = serde_json::from_str(&answer.body).expect("the one shape of errors");
+    assert_eq!(body.error.code, "database", "{trouble:?}");
+    assert!(body.error.hint.contains("disk"), "{trouble:?}: {}", body.error.hint);
+}
+
+#[tokio::test]
+async fn a_disk_in_trouble_means_503_and_service_goes_on_when_it_is_mended() {
+    for trouble in TROUBLES {
+        let hub = Served::start().await;
+        assert_eq!(hub.submit(1).await.status, 200);
+        hub.disk.trouble(Some(trouble));
+        for number in 2..5 {
+            expect_refusal(&hub.submit(number).await, trouble);
+        }
+        // what can be answered without the disk's help still is
+        assert_eq!(hub.view(1).await.status, 200, "{trouble:?}");
+        assert_eq!(hub.view(2).await.status, 404, "{trouble:?}: refused, and yet there");
+        hub.disk.trouble(None);
+        assert_eq!(hub.view(2).await.status, 404, "{trouble:?}: refused, and yet there");
+        assert_eq!(hub.submit(2).await.status, 200, "{trouble:?}: mended, and yet out of service");
+        hub.disk.cut();
+        hub.disk.power_on();
+        let store = SqliteStore::open(&hub.disk.path(), Durability::Full).expect("a store");
+        for (number, is_there) in [(1, true), (2, true), (3, false)] {
+            assert_eq!(
+                store.run(id(number)).await.expect("an answer").is_some(),
+                is_there,
+                "{trouble:?}, run {number}"
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_outcome_that_met_a_full_disk_is_reported_again() {
+    for trouble in TROUBLES {
+        let hub = Served::start().await;
+        assert_eq!(hub.submit(1).await.status, 200);
+        for _ in 0..2 {
+            let scopes = vec!["default".to_owned()];
+            let request = LeaseRequest { worker: "w".into(), scopes, reverse: false, count: 1, wait_ms: 0 };
+            let leased = hub.store.lease(Timestamp(1), request).await.expect("leases").batch;
+            let lease = &leased.leases[0];
+            let outcome = completed("1");
+            let report = Report { job: lease.job, token: lease.token, outcome, log: None, run_ms: 1 };
+            let batch = ReportBatch { worker: "w".into(), reports: vec![report] };
+            hub.disk.trouble(Some(trouble));
+            hub.store.complete(Timestamp(2), batch.clone()).await.expect_err("a refusal");
+            hub.disk.trouble(None);
+            let verdicts = hub.store.complete(Timestamp(3), batch).await.expect("verdicts");
+            assert_eq!(verdicts, [Verdict::Accepted], "{trouble:?}");
+        }
+        let view = hub.store.run(id(1)).await.expect("an answer").expect("the run");
+        assert_eq!(view.state, RunState::Completed, "{trouble:?}");
+    }
+}
+
+#[test]
+fn a_hub_does_not_start_on_a_disk_it_cannot_write_to() {
+    let disk = Disk::new(1);
+    disk.trouble(Some(Trouble::ReadOnly));
+    SqliteStore::open(&disk.path(), Durability::Full).expect_err("there is no file to be read");
+    disk.trouble(None);
+    drop(SqliteStore::open(&disk.path(), Durability::Full).expect("a store"));
+    disk.wait_until_closed();
+    disk.trouble(Some(Trouble::ReadOnly));
+    SqliteStore::open(&disk.path(), Durability::Full).expect_err("there is no writing to it");
+}
