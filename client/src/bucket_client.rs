@@ -3,10 +3,14 @@
 use std::time::Duration;
 
 use bue_model::{BlobHash, BlobRef};
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
+use futures_util::stream::unfold;
 use http::{Method, StatusCode};
+use http_body_util::{BodyExt, StreamBody};
+use hyper::body::Frame;
+use tokio::io::{AsyncRead, AsyncReadExt};
 
-use crate::connection::{Ask, Connection, Repeat, Reply};
+use crate::connection::{Ask, Connection, Download, Repeat, Reply};
 use crate::wire::expect_success;
 use crate::{ClientError, Dial};
 
@@ -14,8 +18,10 @@ use crate::{ClientError, Dial};
 const PATIENCE: Duration = Duration::from_secs(120);
 /// Bytes of an error's text.
 const ERROR_LIMIT: usize = 64 * 1024;
-/// Bytes of the largest value under a key that is held in memory.
-const KEY_LIMIT: usize = 1024 * 1024 * 1024;
+/// Time until a value is stored that somebody types, or that another program makes; a bucket that is gone is noticed before.
+const LONG_PATIENCE: Duration = Duration::from_secs(24 * 60 * 60);
+/// Bytes sent at a time.
+const PIECE: usize = 64 * 1024;
 /// Type of blobs and of values under keys.
 const OCTETS: &str = "application/octet-stream";
 
@@ -33,6 +39,22 @@ impl BucketClient {
     /// An address that cannot be one.
     pub fn new(address: &str) -> Result<Self, ClientError> {
         Ok(Self { connection: Connection::new("bucket", &[address.to_owned()], Dial::tcp())? })
+    }
+
+    /// The same, showing this token with every request.
+    ///
+    /// # Errors
+    /// A token that cannot travel.
+    pub fn with_token(self, token: &str) -> Result<Self, ClientError> {
+        Ok(Self { connection: self.connection.with_token(token)? })
+    }
+
+    /// Whether the bucket is there, whoever asks.
+    ///
+    /// # Errors
+    /// It cannot be reached, or is no bucket.
+    pub async fn ping(&self) -> Result<(), ClientError> {
+        self.expect(&probe()).await.map(drop)
     }
 
     /// Stores a blob under its hash.
@@ -67,22 +89,33 @@ impl BucketClient {
         Ok(self.expect_or_absent(&ask(Method::HEAD, blob_path(hash), ERROR_LIMIT)).await?.is_some())
     }
 
-    /// Stores a value under a name, in place of an older one.
+    /// Stores a value under a name, in place of an older one, as it is read from somewhere: it may have any length up to
+    /// 64 GiB. What can be read once is sent once: a bucket that goes away meanwhile is an error.
     ///
     /// # Errors
-    /// The bucket refuses the name, cannot be reached or cannot store it.
-    pub async fn set_key(&self, key: &str, content: Bytes) -> Result<(), ClientError> {
-        let ask = Ask { content_type: OCTETS, body: content, ..ask(Method::PUT, key_path(key), ERROR_LIMIT) };
-        self.expect(&ask).await.map(drop)
+    /// The bucket refuses the name, cannot be reached or cannot store it, or `source` cannot be read.
+    pub async fn set_key(&self, key: &str, source: impl AsyncRead + Send + Unpin + 'static) -> Result<(), ClientError> {
+        let pieces = unfold(source, |mut source| async move {
+            match read_piece(&mut source).await {
+                Ok(piece) if piece.is_empty() => None,
+                piece => Some((piece.map(Frame::data), source)),
+            }
+        });
+        let (body, path) = (StreamBody::new(pieces).boxed_unsync(), key_path(key));
+        let ask = Ask { content_type: OCTETS, patience: LONG_PATIENCE, ..ask(Method::PUT, path, ERROR_LIMIT) };
+        expect_success(self.connection.send_once(&probe(), &ask, body).await?).map(drop)
     }
 
-    /// The value under a name, `None` where there is none.
+    /// The value under a name, to be read as it comes; `None` where there is none.
     ///
     /// # Errors
-    /// The bucket refuses the name or cannot be reached, or the value has more than 1 GiB.
-    pub async fn get_key(&self, key: &str) -> Result<Option<Bytes>, ClientError> {
-        let reply = self.expect_or_absent(&ask(Method::GET, key_path(key), KEY_LIMIT)).await?;
-        Ok(reply.map(|reply| reply.body))
+    /// The bucket refuses the name or cannot be reached.
+    pub async fn get_key(&self, key: &str) -> Result<Option<Download<'_>>, ClientError> {
+        match self.connection.open(&probe(), &ask(Method::GET, key_path(key), ERROR_LIMIT)).await? {
+            Ok(download) => Ok(Some(download)),
+            Err(reply) if is_missing(&reply) => Ok(None),
+            Err(reply) => Err(expect_success(reply).err().unwrap_or(ClientError::Token)),
+        }
     }
 
     /// Takes a name away; whether it was there.
@@ -99,11 +132,23 @@ impl BucketClient {
 
     async fn expect_or_absent(&self, ask: &Ask) -> Result<Option<Reply>, ClientError> {
         let reply = self.connection.send(ask).await?;
-        match reply.status {
-            StatusCode::NOT_FOUND => Ok(None),
-            _ => expect_success(reply).map(Some),
-        }
+        if is_missing(&reply) { Ok(None) } else { expect_success(reply).map(Some) }
     }
+}
+
+fn is_missing(reply: &Reply) -> bool {
+    reply.status == StatusCode::NOT_FOUND
+}
+
+/// Finds out which address answers, before something is sent that can be sent once.
+fn probe() -> Ask {
+    ask(Method::GET, "/healthz".to_owned(), ERROR_LIMIT)
+}
+
+async fn read_piece(source: &mut (impl AsyncRead + Unpin)) -> std::io::Result<Bytes> {
+    let mut piece = BytesMut::with_capacity(PIECE);
+    source.read_buf(&mut piece).await?;
+    Ok(piece.freeze())
 }
 
 fn ask(method: Method, path: String, limit: usize) -> Ask {

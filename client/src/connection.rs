@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http::uri::Authority;
-use http::{Method, Request, StatusCode, Uri, header};
+use http::{HeaderValue, Method, Request, Response, StatusCode, Uri, header};
+use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper_util::client::legacy::Client;
@@ -30,6 +31,9 @@ pub(crate) enum Repeat {
     /// Only if it never reached a server.
     IfUnsent,
 }
+
+/// The body of a request.
+pub(crate) type Body = UnsyncBoxBody<Bytes, std::io::Error>;
 
 /// A request.
 #[derive(Clone, Debug)]
@@ -66,8 +70,10 @@ impl Reply {
 #[derive(Debug)]
 pub(crate) struct Connection {
     server: &'static str,
-    client: Client<Dial, Full<Bytes>>,
+    client: Client<Dial, Body>,
     addresses: Vec<Authority>,
+    /// What every request says of who we are.
+    authorization: Option<HeaderValue>,
     /// The one that answered last, modulo their number.
     current: AtomicUsize,
 }
@@ -83,7 +89,20 @@ impl Connection {
             .pool_idle_timeout(IDLE_TIMEOUT)
             .pool_timer(TokioTimer::new())
             .build(dial);
-        Ok(Self { server, client, addresses, current: AtomicUsize::new(0) })
+        Ok(Self { server, client, addresses, authorization: None, current: AtomicUsize::new(0) })
+    }
+
+    /// The same, showing a token with every request.
+    pub(crate) fn with_token(self, token: &str) -> Result<Self, ClientError> {
+        let mut value = HeaderValue::from_str(&format!("Bearer {token}")).map_err(|_| ClientError::Token)?;
+        value.set_sensitive(true);
+        Ok(Self { authorization: Some(value), ..self })
+    }
+
+    /// Host of the address that answered last.
+    pub(crate) fn host(&self) -> &str {
+        let current = self.current.load(Ordering::Relaxed) % self.addresses.len().max(1);
+        self.addresses.get(current).map_or("", Authority::host)
     }
 
     /// The answer to a request, whatever its status. Tries the other addresses and, after a while, the same ones again.
@@ -121,16 +140,31 @@ impl Connection {
     }
 
     async fn try_one(&self, ask: &Ask, address: &Authority) -> Result<Reply, ClientError> {
-        let request = self.request(ask, address)?;
-        let response = match timeout(ask.patience, self.client.request(request)).await {
-            Err(_) => return Err(self.timed_out(address, ask.patience)),
+        let body = Full::new(ask.body.clone()).map_err(|never| match never {}).boxed_unsync();
+        let response = self.respond(ask, body, address).await?;
+        self.reply(response, address, ask.limit).await
+    }
+
+    /// The head of the answer of one address, its body still to be read.
+    async fn respond(&self, ask: &Ask, body: Body, address: &Authority) -> Result<Response<Incoming>, ClientError> {
+        let request = self.request(ask, body, address)?;
+        match timeout(ask.patience, self.client.request(request)).await {
+            Err(_) => Err(self.timed_out(address, ask.patience)),
             Ok(Err(error)) if error.is_connect() => {
                 let (server, addresses, why) = (self.server, address.to_string(), root_cause(&error));
-                return Err(ClientError::Unreachable { server, addresses, why });
+                Err(ClientError::Unreachable { server, addresses, why })
             }
-            Ok(Err(error)) => return Err(self.broken(address, root_cause(&error))),
-            Ok(Ok(response)) => response,
-        };
+            Ok(Err(error)) => Err(self.broken(address, root_cause(&error))),
+            Ok(Ok(response)) => Ok(response),
+        }
+    }
+
+    async fn reply(
+        &self,
+        response: Response<Incoming>,
+        address: &Authority,
+        limit: usize,
+    ) -> Result<Reply, ClientError> {
         let (head, body) = response.into_parts();
         let content_type = head.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
         Ok(Reply {
@@ -138,11 +172,37 @@ impl Connection {
             address: address.to_string(),
             status: head.status,
             content_type: content_type.unwrap_or_default().to_owned(),
-            body: self.collect(address, body, ask.limit).await?,
+            body: self.collect(address, body, limit).await?,
         })
     }
 
-    fn request(&self, ask: &Ask, address: &Authority) -> Result<Request<Full<Bytes>>, ClientError> {
+    /// Sends a body that can be read once, so it is sent once, to the first address that answers this request without one.
+    pub(crate) async fn send_once(&self, probe: &Ask, ask: &Ask, body: Body) -> Result<Reply, ClientError> {
+        self.send(probe).await?;
+        let address = self.current_address()?;
+        let response = self.respond(ask, body, address).await?;
+        self.reply(response, address, ask.limit).await
+    }
+
+    /// The answer as it comes; or, where it is no success, all of it.
+    pub(crate) async fn open(&self, probe: &Ask, ask: &Ask) -> Result<Result<Download<'_>, Reply>, ClientError> {
+        self.send(probe).await?;
+        let address = self.current_address()?;
+        let body = Full::new(Bytes::new()).map_err(|never| match never {}).boxed_unsync();
+        let response = self.respond(ask, body, address).await?;
+        match response.status().is_success() {
+            true => Ok(Ok(Download { connection: self, address, body: response.into_body() })),
+            false => self.reply(response, address, ask.limit).await.map(Err),
+        }
+    }
+
+    fn current_address(&self) -> Result<&Authority, ClientError> {
+        let current = self.current.load(Ordering::Relaxed) % self.addresses.len().max(1);
+        let none = || ClientError::Address { address: String::new(), why: "there is none" };
+        self.addresses.get(current).ok_or_else(none)
+    }
+
+    fn request(&self, ask: &Ask, body: Body, address: &Authority) -> Result<Request<Body>, ClientError> {
         let unwritable = |error: http::Error| ClientError::Unwritable(error.to_string());
         let uri = Uri::builder().scheme("http").authority(address.clone()).path_and_query(ask.path.as_str());
         let uri = uri.build().map_err(unwritable)?;
@@ -150,25 +210,23 @@ impl Connection {
         if !ask.content_type.is_empty() {
             request = request.header(header::CONTENT_TYPE, ask.content_type);
         }
-        request.body(Full::new(ask.body.clone())).map_err(unwritable)
+        if let Some(authorization) = &self.authorization {
+            request = request.header(header::AUTHORIZATION, authorization);
+        }
+        request.body(body).map_err(unwritable)
     }
 
     /// All of a body, piece by piece, each in time and together no more than `limit`.
-    async fn collect(&self, address: &Authority, mut body: Incoming, limit: usize) -> Result<Bytes, ClientError> {
+    async fn collect(&self, address: &Authority, body: Incoming, limit: usize) -> Result<Bytes, ClientError> {
+        let mut download = Download { connection: self, address, body };
         let mut all = BytesMut::new();
-        loop {
-            let frame = match timeout(PIECE_TIMEOUT, body.frame()).await {
-                Err(_) => return Err(self.timed_out(address, PIECE_TIMEOUT)),
-                Ok(None) => return Ok(all.freeze()),
-                Ok(Some(Err(error))) => return Err(self.broken(address, root_cause(&error))),
-                Ok(Some(Ok(frame))) => frame,
-            };
-            let Some(piece) = frame.data_ref() else { continue };
+        while let Some(piece) = download.next().await? {
             if all.len().saturating_add(piece.len()) > limit {
                 return Err(ClientError::TooLarge { what: "the answer", limit });
             }
-            all.extend_from_slice(piece);
+            all.extend_from_slice(&piece);
         }
+        Ok(all.freeze())
     }
 
     fn timed_out(&self, address: &Authority, waited: Duration) -> ClientError {
@@ -177,6 +235,35 @@ impl Connection {
 
     fn broken(&self, address: &Authority, why: String) -> ClientError {
         ClientError::Broken { server: self.server, address: address.to_string(), why }
+    }
+}
+
+/// An answer that is read a piece at a time.
+#[derive(Debug)]
+pub struct Download<'a> {
+    connection: &'a Connection,
+    address: &'a Authority,
+    body: Incoming,
+}
+
+impl Download<'_> {
+    /// The next piece; `None` at the end.
+    ///
+    /// # Errors
+    /// The connection broke, or nothing came for a while.
+    pub async fn next(&mut self) -> Result<Option<Bytes>, ClientError> {
+        loop {
+            match timeout(PIECE_TIMEOUT, self.body.frame()).await {
+                Err(_) => return Err(self.connection.timed_out(self.address, PIECE_TIMEOUT)),
+                Ok(None) => return Ok(None),
+                Ok(Some(Err(error))) => return Err(self.connection.broken(self.address, root_cause(&error))),
+                Ok(Some(Ok(frame))) => {
+                    if let Ok(piece) = frame.into_data() {
+                        return Ok(Some(piece));
+                    }
+                }
+            }
+        }
     }
 }
 

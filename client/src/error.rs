@@ -14,6 +14,9 @@ pub enum ClientError {
         /// What is wrong with it.
         why: &'static str,
     },
+    /// A token that cannot travel.
+    #[error("the token has characters that no token has; set BUE_TOKEN to what `bue token new` printed")]
+    Token,
     /// Nobody answers there.
     #[error("{server} unreachable at {addresses}: {why}; is it running, and is the address right?")]
     Unreachable {

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use bue_model::wire::{
-    CONTENT_TYPE, Changed, Heartbeat, HeartbeatAnswer, JobView, LeaseBatch, LeaseRequest, MAX_MESSAGE, ReportBatch,
-    ResultCursor, ResultPage, RoundValue, RunView, Submission, Verdict,
+    CONTENT_TYPE, Changed, Heartbeat, HeartbeatAnswer, HubView, JobView, LeaseBatch, LeaseRequest, MAX_MESSAGE,
+    ReportBatch, ResultCursor, ResultPage, RoundValue, RunView, Submission, Verdict, WhyView,
 };
 use bue_model::{JobId, RunId, ValueRef};
 use bytes::Bytes;
@@ -14,6 +14,9 @@ use serde::Serialize;
 use crate::connection::{Ask, Connection, Repeat, Reply};
 use crate::wire::{decode, decode_json, encode, expect_success};
 use crate::{ClientError, Dial};
+
+/// Time until a heartbeat is sent again: a lease has time for several.
+const HEARTBEAT_PATIENCE: Duration = Duration::from_secs(3);
 
 /// Time the hub may take beside what it is asked to wait: an fsync on a busy disk, never more.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -44,6 +47,24 @@ impl HubClient {
         Ok(Self { connection: Connection::new("hub", addresses, dial)? })
     }
 
+    /// The same, showing this token with every request.
+    ///
+    /// # Errors
+    /// A token that cannot travel.
+    pub fn with_token(self, token: &str) -> Result<Self, ClientError> {
+        Ok(Self { connection: self.connection.with_token(token)? })
+    }
+
+    /// Where the bucket is, as `host:port`, if the hub was told. A hub and a bucket that share a machine may know each
+    /// other as `localhost`, or by an address that means every one of the machine's: seen from here that is the hub's.
+    ///
+    /// # Errors
+    /// The hub cannot be reached.
+    pub async fn bucket(&self) -> Result<Option<String>, ClientError> {
+        let info: HubView = decode_json(&self.get("/v1/info".to_owned(), PATIENCE).await?)?;
+        Ok(info.bucket.map(|bucket| seen_from_here(&bucket, self.connection.host())))
+    }
+
     /// Hands a run in. Doing it twice is harmless.
     ///
     /// # Errors
@@ -67,7 +88,7 @@ impl HubClient {
     /// # Errors
     /// The hub cannot be reached.
     pub async fn heartbeat(&self, heartbeat: &Heartbeat) -> Result<HeartbeatAnswer, ClientError> {
-        decode(&self.post("/v1/heartbeats", heartbeat, Repeat::Always, PATIENCE).await?)
+        decode(&self.post("/v1/heartbeats", heartbeat, Repeat::Always, HEARTBEAT_PATIENCE).await?)
     }
 
     /// Reports outcomes; one verdict each, in order. Doing it twice is harmless.
@@ -128,6 +149,22 @@ impl HubClient {
         decode_json(&self.get(format!("/v1/jobs/{job}"), PATIENCE).await?)
     }
 
+    /// What a job waits for, or what became of it.
+    ///
+    /// # Errors
+    /// There is no such job, or the hub cannot be reached.
+    pub async fn why(&self, job: JobId) -> Result<WhyView, ClientError> {
+        decode_json(&self.get(format!("/v1/jobs/{job}/why"), PATIENCE).await?)
+    }
+
+    /// What a worker would be told of a job, under no lease: nobody waits for a report of it.
+    ///
+    /// # Errors
+    /// There is no such job, its arguments are not there yet, or the hub cannot be reached.
+    pub async fn task(&self, job: JobId) -> Result<LeaseBatch, ClientError> {
+        decode(&self.get(format!("/v1/jobs/{job}/task"), PATIENCE).await?)
+    }
+
     /// What the last attempt of a job printed, or where it is: UTF-8 text. `None` if it printed nothing.
     ///
     /// # Errors
@@ -142,6 +179,15 @@ impl HubClient {
     /// There is no such run, or the hub cannot be reached.
     pub async fn cancel_run(&self, run: RunId) -> Result<u64, ClientError> {
         self.change(format!("/v1/runs/{run}/cancel")).await
+    }
+
+    /// Forgets a run that is over.
+    ///
+    /// # Errors
+    /// There is no such run, it is still running, or the hub cannot be reached.
+    pub async fn delete_run(&self, run: RunId) -> Result<(), ClientError> {
+        let ask = ask(Method::DELETE, format!("/v1/runs/{run}"), Bytes::new(), Repeat::IfUnsent, PATIENCE);
+        self.send(&ask).await.map(drop)
     }
 
     /// Puts a run's failed jobs back with fresh attempts; their number.
@@ -215,4 +261,24 @@ fn append(all: &mut ResultPage, page: ResultPage, cursor: ResultCursor) {
     }
     all.results.extend(results);
     all.state = page.state;
+}
+
+/// The bucket's address, its host replaced where it means the hub's own machine.
+fn seen_from_here(bucket: &str, hub: &str) -> String {
+    match bucket.rsplit_once(':') {
+        Some(("localhost" | "127.0.0.1" | "[::1]" | "0.0.0.0" | "[::]", port)) => format!("{hub}:{port}"),
+        _ => bucket.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bucket_beside_the_hub_is_found_from_elsewhere() {
+        assert_eq!(seen_from_here("localhost:61535", "hub.lan"), "hub.lan:61535");
+        assert_eq!(seen_from_here("[::1]:61535", "10.0.0.7"), "10.0.0.7:61535");
+        assert_eq!(seen_from_here("bucket.lan:61535", "hub.lan"), "bucket.lan:61535");
+    }
 }

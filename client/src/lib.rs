@@ -21,6 +21,7 @@ mod hub_client;
 mod wire;
 
 pub use bucket_client::BucketClient;
+pub use connection::Download;
 pub use dial::{Dial, Dialing, Stream};
 pub use error::ClientError;
 pub use hub_client::HubClient;

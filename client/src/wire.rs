@@ -2,6 +2,7 @@
 
 use bue_model::wire::{CONTENT_TYPE, ErrorBody, WIRE_VERSION};
 use bytes::Bytes;
+use http::StatusCode;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -47,6 +48,16 @@ pub(crate) fn expect_success(reply: Reply) -> Result<Reply, ClientError> {
     match serde_json::from_slice::<ErrorBody>(&reply.body) {
         Ok(body) => Err(ClientError::refused(reply.status.as_u16(), body.error)),
         // a HEAD has no body to explain itself with
+        Err(_) if matches!(reply.status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) => Err(not_let_in(&reply)),
         Err(_) => Err(reply.not_ours(format!("it answers with status {}", reply.status))),
+    }
+}
+
+fn not_let_in(reply: &Reply) -> ClientError {
+    ClientError::Refused {
+        status: reply.status.as_u16(),
+        code: "token".to_owned(),
+        message: format!("the {} at {} does not take this token, or needs one", reply.server, reply.address),
+        hint: "set BUE_TOKEN, in the environment or in .env, to a token that `bue token new` printed".to_owned(),
     }
 }

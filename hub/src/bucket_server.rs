@@ -12,9 +12,12 @@ use hyper::body::{Frame, Incoming};
 use tokio::fs::File;
 use tokio::io::AsyncReadExt;
 
+use crate::access::Access;
 use crate::blob_store::{BlobStore, Key, Part};
 use crate::reply::{Body, Refusal, empty, typed};
 use crate::request::{check_length, next_piece, parse};
+use crate::role::Need;
+use crate::routes::{Route, RouteView, find, route, views};
 use crate::server::{Listener, serve};
 
 /// Bytes of a blob or value.
@@ -24,59 +27,104 @@ const PIECE: usize = 64 * 1024;
 /// Type of blobs and values.
 const OCTETS: &str = "application/octet-stream";
 
+/// What a route does.
+#[derive(Clone, Copy, Debug)]
+enum Call {
+    GetBlob,
+    HasBlob,
+    PutBlob,
+    GetKey,
+    PutKey,
+    DeleteKey,
+    Health,
+}
+
+/// All routes of the bucket.
+const ROUTES: &[Route<Call>] = &[
+    route(Method::GET, "/v1/blobs/{hash}", Need::Know, Call::GetBlob),
+    route(Method::HEAD, "/v1/blobs/{hash}", Need::Know, Call::HasBlob),
+    route(Method::PUT, "/v1/blobs/{hash}", Need::Store, Call::PutBlob),
+    route(Method::GET, "/v1/keys/{key...}", Need::Know, Call::GetKey),
+    route(Method::PUT, "/v1/keys/{key...}", Need::Store, Call::PutKey),
+    route(Method::DELETE, "/v1/keys/{key...}", Need::Operate, Call::DeleteKey),
+    route(Method::GET, "/healthz", Need::Health, Call::Health),
+    route(Method::GET, "/readyz", Need::Health, Call::Health),
+];
+
+/// The routes of the bucket, and who may use them.
+#[must_use]
+pub fn bucket_routes() -> Vec<RouteView> {
+    views(ROUTES)
+}
+
+/// A bucket: its bytes, and who may use them.
+#[derive(Clone, Debug)]
+pub struct Bucket {
+    blobs: BlobStore,
+    access: Access,
+}
+
+impl From<BlobStore> for Bucket {
+    /// Open to whoever reaches it.
+    fn from(blobs: BlobStore) -> Self {
+        Self { blobs, access: Access::open() }
+    }
+}
+
+impl Bucket {
+    /// For those whom `access` lets in.
+    #[must_use]
+    pub fn new(blobs: BlobStore, access: Access) -> Self {
+        Self { blobs, access }
+    }
+}
+
 /// Serves the bucket until `shutdown`, then lets requests under way end, which takes at most ten seconds.
-pub async fn serve_bucket(listener: impl Listener, blobs: BlobStore, shutdown: impl Future<Output = ()>) {
-    serve(listener, move |request| handle(blobs.clone(), request), shutdown).await;
+pub async fn serve_bucket(listener: impl Listener, bucket: impl Into<Bucket>, shutdown: impl Future<Output = ()>) {
+    let bucket = bucket.into();
+    serve(listener, move |request| handle(bucket.clone(), request), shutdown).await;
 }
 
-async fn handle(blobs: BlobStore, request: Request<Incoming>) -> Response<Body> {
+async fn handle(bucket: Bucket, request: Request<Incoming>) -> Response<Body> {
     let (head, body) = request.into_parts();
-    route(&blobs, &head, body).await.unwrap_or_else(Refusal::into_response)
+    answer(&bucket, &head, body).await.unwrap_or_else(Refusal::into_response)
 }
 
-async fn route(blobs: &BlobStore, head: &Parts, body: Incoming) -> Result<Response<Body>, Refusal> {
-    let path = head.uri.path();
-    if let Some(hash) = path.strip_prefix("/v1/blobs/") {
-        return blob(blobs, head, &parse(hash, "hash of a blob")?, body).await;
-    }
-    if let Some(key) = path.strip_prefix("/v1/keys/") {
-        return value(blobs, head, &Key::new(&unescape(key)?)?, body).await;
-    }
-    match (path, &head.method) {
-        ("/healthz" | "/readyz", &Method::GET) => Ok(typed("text/plain", "ok\n")),
-        ("/healthz" | "/readyz", method) => Err(Refusal::method_not_allowed(method, &[Method::GET])),
-        _ => Err(Refusal::no_such_route(path)),
-    }
-}
-
-async fn blob(blobs: &BlobStore, head: &Parts, hash: &BlobHash, body: Incoming) -> Result<Response<Body>, Refusal> {
-    match head.method {
-        Method::GET => found(blobs.blob(hash).await?, "blob_not_found").map(|(file, length)| stream(file, length)),
-        Method::HEAD => found(blobs.blob(hash).await?, "blob_not_found").map(|(_, length)| length_only(length)),
-        Method::PUT => {
-            // the same bytes are there already: read past them, so that the client is not cut off
-            let part = if blobs.blob(hash).await?.is_some() { None } else { Some(blobs.part().await?) };
-            if let Some(part) = receive(part, body).await? {
-                blobs.keep_blob(part, hash).await?;
-            }
-            Ok(empty())
+async fn answer(Bucket { blobs, access }: &Bucket, head: &Parts, body: Incoming) -> Result<Response<Body>, Refusal> {
+    let (call, parts) = find(ROUTES, access, head)?;
+    let name = parts.first().copied().unwrap_or_default();
+    let hash = || parse::<BlobHash>(name, "hash of a blob");
+    let key = || Ok::<_, Refusal>(Key::new(&unescape(name)?)?);
+    match call {
+        Call::GetBlob => {
+            found(blobs.blob(&hash()?).await?, "blob_not_found").map(|(file, length)| stream(file, length))
         }
-        _ => Err(Refusal::method_not_allowed(&head.method, &[Method::GET, Method::HEAD, Method::PUT])),
+        Call::HasBlob => found(blobs.blob(&hash()?).await?, "blob_not_found").map(|(_, length)| length_only(length)),
+        Call::PutBlob => put_blob(blobs, &hash()?, body).await,
+        Call::GetKey => found(blobs.key(&key()?).await?, "key_not_found").map(|(file, length)| stream(file, length)),
+        Call::PutKey => put_key(blobs, &key()?, body).await,
+        Call::DeleteKey => {
+            let was_there = blobs.delete_key(&key()?).await?;
+            found(was_there.then_some(()), "key_not_found").map(|()| empty())
+        }
+        Call::Health => Ok(typed("text/plain", "ok\n")),
     }
 }
 
-async fn value(blobs: &BlobStore, head: &Parts, key: &Key, body: Incoming) -> Result<Response<Body>, Refusal> {
-    match head.method {
-        Method::GET => found(blobs.key(key).await?, "key_not_found").map(|(file, length)| stream(file, length)),
-        Method::PUT => {
-            if let Some(part) = receive(Some(blobs.part().await?), body).await? {
-                blobs.keep_key(part, key).await?;
-            }
-            Ok(empty())
-        }
-        Method::DELETE => found(blobs.delete_key(key).await?.then_some(()), "key_not_found").map(|()| empty()),
-        _ => Err(Refusal::method_not_allowed(&head.method, &[Method::GET, Method::PUT, Method::DELETE])),
+async fn put_blob(blobs: &BlobStore, hash: &BlobHash, body: Incoming) -> Result<Response<Body>, Refusal> {
+    // the same bytes are there already: read past them, so that the client is not cut off
+    let part = if blobs.blob(hash).await?.is_some() { None } else { Some(blobs.part().await?) };
+    if let Some(part) = receive(part, body).await? {
+        blobs.keep_blob(part, hash).await?;
     }
+    Ok(empty())
+}
+
+async fn put_key(blobs: &BlobStore, key: &Key, body: Incoming) -> Result<Response<Body>, Refusal> {
+    if let Some(part) = receive(Some(blobs.part().await?), body).await? {
+        blobs.keep_key(part, key).await?;
+    }
+    Ok(empty())
 }
 
 fn found<T>(thing: Option<T>, code: &'static str) -> Result<T, Refusal> {

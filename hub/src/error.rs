@@ -37,6 +37,17 @@ pub enum HubError {
         /// Where it stands.
         state: JobState,
     },
+    /// Only a run that is over can be deleted.
+    #[error("run {0} cannot be deleted: it is still running")]
+    RunOpen(RunId),
+    /// Its arguments are not there yet.
+    #[error("job {job} has no arguments yet: it waits for {waits_for} parents")]
+    NotReady {
+        /// The job.
+        job: JobId,
+        /// Parents that have not completed; twenty may be more.
+        waits_for: usize,
+    },
     /// A run that was called off stays so.
     #[error("run {0} was cancelled and cannot be reset")]
     RunCancelled(RunId),

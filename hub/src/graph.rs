@@ -147,6 +147,15 @@ impl Graph {
         self.steps.get(job.step.get())
     }
 
+    /// What people call a node: its step's name, or the loop's text.
+    pub(crate) fn name_of(&self, node: NodeId) -> &str {
+        match self.node(node).map(|node| &node.kind) {
+            Some(Kind::Job(job)) => self.step_of(job).map_or("", |step| &step.name),
+            Some(Kind::Loop(fan_out)) => &fan_out.text,
+            None => "",
+        }
+    }
+
     /// The jobs of a call in order.
     pub(crate) fn chain(&self, call: CallIndex) -> &[NodeId] {
         self.chains.get(call.get()).map_or(&[], Vec::as_slice)

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bue_model::wire::{
-    Heartbeat, LeaseBatch, LeaseRequest, MAX_MESSAGE, ReportBatch, ResultCursor, RunView, Submission,
+    Heartbeat, HubView, LeaseBatch, LeaseRequest, MAX_MESSAGE, ReportBatch, ResultCursor, RunView, Submission, WhyView,
 };
 use bue_model::{JobId, RunId, RunState, Timestamp};
 use bytes::Bytes;
@@ -15,13 +15,17 @@ use hyper::body::Incoming;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, sleep_until};
 
+use crate::access::Access;
 use crate::clock;
 use crate::error::HubError;
 use crate::events::events;
 use crate::reply::{Body, Refusal, json, postcard, typed};
 use crate::request::{content_type, decode, decode_json, parse, query_number, read_body, wrong_type};
+use crate::role::Need;
+use crate::routes::{Route, RouteView, find, route, views};
 use crate::server::{Listener, serve};
 use crate::store::{JobStore, LEASE_MS};
+use crate::workers::Workers;
 
 /// Longest wait of a long poll, whatever is asked for; proxies close what is silent for longer.
 const MAX_WAIT_MS: u64 = 60_000;
@@ -39,17 +43,20 @@ const REAPER_REST: Duration = Duration::from_secs(1);
 /// Says what time it is.
 pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
 
-/// A hub: a store, a clock, and who is waiting for it.
+/// A hub: a store, a clock, who may use it, and who is waiting for it.
 #[derive(Clone)]
 pub struct Hub {
     store: Arc<dyn JobStore>,
     clock: Clock,
+    access: Access,
+    bucket: Option<String>,
+    workers: Workers,
     /// True once the server stops: long polls answer at once.
     closing: watch::Sender<bool>,
 }
 
 impl Hub {
-    /// A hub on a store, with this machine's clock.
+    /// A hub on a store, with this machine's clock, open to whoever reaches it.
     #[must_use]
     pub fn new(store: Arc<dyn JobStore>) -> Self {
         Self::with_clock(store, Arc::new(clock::now))
@@ -58,7 +65,20 @@ impl Hub {
     /// A hub on a store, with a clock that may be wrong, stand still and jump.
     #[must_use]
     pub fn with_clock(store: Arc<dyn JobStore>, clock: Clock) -> Self {
-        Self { store, clock, closing: watch::Sender::new(false) }
+        let (access, workers) = (Access::open(), Workers::default());
+        Self { store, clock, access, bucket: None, workers, closing: watch::Sender::new(false) }
+    }
+
+    /// The same for those whom `access` lets in.
+    #[must_use]
+    pub fn with_access(self, access: Access) -> Self {
+        Self { access, ..self }
+    }
+
+    /// The same, telling whoever asks where the bucket is.
+    #[must_use]
+    pub fn with_bucket(self, bucket: Option<String>) -> Self {
+        Self { bucket, ..self }
     }
 
     fn now(&self) -> Timestamp {
@@ -69,6 +89,61 @@ impl Hub {
     fn instant_of(&self, at: Timestamp) -> Instant {
         Instant::now() + Duration::from_millis(at.since_ms(self.now()))
     }
+}
+
+/// What a route does.
+#[derive(Clone, Copy, Debug)]
+enum Call {
+    Runs,
+    Submit,
+    Run,
+    DeleteRun,
+    Results,
+    CancelRun,
+    ResetRun,
+    Job,
+    Why,
+    Task,
+    Log,
+    CancelJob,
+    ResetJob,
+    Lease,
+    Heartbeat,
+    Outcomes,
+    Events,
+    Info,
+    Health,
+    Ready,
+}
+
+/// All routes of the hub.
+const ROUTES: &[Route<Call>] = &[
+    route(Method::GET, "/v1/runs", Need::Look, Call::Runs),
+    route(Method::POST, "/v1/runs", Need::Submit, Call::Submit),
+    route(Method::GET, "/v1/runs/{id}", Need::Look, Call::Run),
+    route(Method::DELETE, "/v1/runs/{id}", Need::Operate, Call::DeleteRun),
+    route(Method::GET, "/v1/runs/{id}/results", Need::Look, Call::Results),
+    route(Method::POST, "/v1/runs/{id}/cancel", Need::Operate, Call::CancelRun),
+    route(Method::POST, "/v1/runs/{id}/reset", Need::Operate, Call::ResetRun),
+    route(Method::GET, "/v1/jobs/{id}", Need::Look, Call::Job),
+    route(Method::GET, "/v1/jobs/{id}/why", Need::Look, Call::Why),
+    route(Method::GET, "/v1/jobs/{id}/task", Need::Look, Call::Task),
+    route(Method::GET, "/v1/jobs/{id}/log", Need::Look, Call::Log),
+    route(Method::POST, "/v1/jobs/{id}/cancel", Need::Operate, Call::CancelJob),
+    route(Method::POST, "/v1/jobs/{id}/reset", Need::Operate, Call::ResetJob),
+    route(Method::POST, "/v1/leases", Need::Work, Call::Lease),
+    route(Method::POST, "/v1/heartbeats", Need::Work, Call::Heartbeat),
+    route(Method::POST, "/v1/outcomes", Need::Work, Call::Outcomes),
+    route(Method::GET, "/v1/events", Need::Look, Call::Events),
+    route(Method::GET, "/v1/info", Need::Know, Call::Info),
+    route(Method::GET, "/healthz", Need::Health, Call::Health),
+    route(Method::GET, "/readyz", Need::Health, Call::Ready),
+];
+
+/// The routes of the hub, and who may use them.
+#[must_use]
+pub fn hub_routes() -> Vec<RouteView> {
+    views(ROUTES)
 }
 
 /// Serves the hub until `shutdown`, then answers long polls and lets requests under way end, which takes at most ten
@@ -86,61 +161,58 @@ pub async fn serve_hub(listener: impl Listener, hub: Hub, shutdown: impl Future<
 
 async fn handle(hub: Hub, request: Request<Incoming>) -> Response<Body> {
     let (head, body) = request.into_parts();
-    route(&hub, &head, body).await.unwrap_or_else(Refusal::into_response)
+    answer(&hub, &head, body).await.unwrap_or_else(Refusal::into_response)
 }
 
-async fn route(hub: &Hub, head: &Parts, body: Incoming) -> Result<Response<Body>, Refusal> {
-    const GET: &[Method] = &[Method::GET];
-    const POST: &[Method] = &[Method::POST];
-    const BOTH: &[Method] = &[Method::GET, Method::POST];
-    let path = head.uri.path();
-    let parts: Vec<&str> = path.trim_start_matches('/').split('/').collect();
-    let allowed = match parts.as_slice() {
-        ["v1", "runs"] => BOTH,
-        ["v1", "runs", _, "cancel" | "reset"] | ["v1", "jobs", _, "cancel" | "reset"] => POST,
-        ["v1", "leases" | "heartbeats" | "outcomes"] => POST,
-        ["v1", "runs", _] | ["v1", "runs", _, "results"] | ["v1", "jobs", _] | ["v1", "jobs", _, "log"] => GET,
-        ["v1", "events"] | ["healthz" | "readyz"] => GET,
-        _ => return Err(Refusal::no_such_route(path)),
-    };
-    if !allowed.contains(&head.method) {
-        return Err(Refusal::method_not_allowed(&head.method, allowed));
-    }
+async fn answer(hub: &Hub, head: &Parts, body: Incoming) -> Result<Response<Body>, Refusal> {
+    let (call, parts) = find(ROUTES, &hub.access, head)?;
+    // the routes that name something name one thing
+    let id = parts.first().copied().unwrap_or_default();
     let store = &*hub.store;
-    match parts.as_slice() {
-        ["v1", "runs"] if head.method == Method::GET => json(&store.runs(MAX_RUNS).await?),
-        ["v1", "runs"] => submit(hub, head, body).await,
-        ["v1", "runs", run] => json(&view_run(hub, head, run_id(run)?).await?),
-        ["v1", "runs", run, "results"] => results(store, head, run_id(run)?).await,
-        ["v1", "runs", run, "cancel"] => json(&store.cancel_run(hub.now(), run_id(run)?).await?),
-        ["v1", "runs", run, "reset"] => json(&store.reset_run(hub.now(), run_id(run)?).await?),
-        ["v1", "jobs", job] => {
-            let job = job_id(job)?;
-            json(&store.job(job).await?.ok_or(HubError::JobNotFound(job))?)
-        }
-        ["v1", "jobs", job, "log"] => {
-            let job = job_id(job)?;
-            postcard(&store.log(job).await?.ok_or(HubError::JobNotFound(job))?)
-        }
-        ["v1", "jobs", job, "cancel"] => json(&store.cancel_job(hub.now(), job_id(job)?).await?),
-        ["v1", "jobs", job, "reset"] => json(&store.reset_job(hub.now(), job_id(job)?).await?),
-        ["v1", "leases"] => {
+    match call {
+        Call::Runs => json(&store.runs(MAX_RUNS).await?),
+        Call::Submit => submit(hub, head, body).await,
+        Call::Run => json(&view_run(hub, head, run_id(id)?).await?),
+        Call::DeleteRun => json(&store.delete_run(run_id(id)?).await?),
+        Call::Results => results(store, head, run_id(id)?).await,
+        Call::CancelRun => json(&store.cancel_run(hub.now(), run_id(id)?).await?),
+        Call::ResetRun => json(&store.reset_run(hub.now(), run_id(id)?).await?),
+        Call::Job => json(&found(job_id(id)?, store.job(job_id(id)?).await?)?),
+        Call::Why => why(hub, job_id(id)?).await,
+        Call::Task => postcard(&found(job_id(id)?, store.task(job_id(id)?).await?)?),
+        Call::Log => postcard(&found(job_id(id)?, store.log(job_id(id)?).await?)?),
+        Call::CancelJob => json(&store.cancel_job(hub.now(), job_id(id)?).await?),
+        Call::ResetJob => json(&store.reset_job(hub.now(), job_id(id)?).await?),
+        Call::Lease => {
             let request: LeaseRequest = decode(&head.headers, &read_body(body, LEASE_LIMIT).await?)?;
             postcard(&lease(hub, request).await?)
         }
-        ["v1", "heartbeats"] => {
+        Call::Heartbeat => {
             let heartbeat: Heartbeat = decode(&head.headers, &read_body(body, HEARTBEAT_LIMIT).await?)?;
+            hub.workers.lives(&heartbeat.worker);
             postcard(&store.heartbeat(hub.now(), heartbeat).await?)
         }
-        ["v1", "outcomes"] => {
+        Call::Outcomes => {
             let batch: ReportBatch = decode(&head.headers, &read_body(body, MAX_MESSAGE).await?)?;
             postcard(&store.complete(hub.now(), batch).await?)
         }
-        ["v1", "events"] => Ok(events(store.changes().runs(), hub.closing.subscribe())),
-        // the process answers, and for `readyz` the store does too
-        ["readyz"] => store.runs(1).await.map(|_| typed("text/plain", "ready\n")).map_err(Refusal::from),
-        _ => Ok(typed("text/plain", "ok\n")),
+        Call::Events => Ok(events(store.changes().runs(), hub.closing.subscribe())),
+        Call::Info => json(&HubView { version: env!("CARGO_PKG_VERSION").to_owned(), bucket: hub.bucket.clone() }),
+        Call::Health => Ok(typed("text/plain", "ok\n")),
+        // the store answers too
+        Call::Ready => store.runs(1).await.map(|_| typed("text/plain", "ready\n")).map_err(Refusal::from),
     }
+}
+
+fn found<T>(job: JobId, answer: Option<T>) -> Result<T, HubError> {
+    answer.ok_or(HubError::JobNotFound(job))
+}
+
+/// The store knows what a job waits for, this hub who might run it.
+async fn why(hub: &Hub, job: JobId) -> Result<Response<Body>, Refusal> {
+    let view = found(job, hub.store.why(job).await?)?;
+    let served_by = hub.workers.serving(&view.scope);
+    json(&WhyView { now: hub.now(), served_by, ..view })
 }
 
 fn run_id(text: &str) -> Result<RunId, Refusal> {
@@ -219,6 +291,7 @@ async fn next_change(changes: &mut tokio::sync::broadcast::Receiver<RunId>, run:
 /// a parked job becomes ready by itself, and subscribes before it looks.
 async fn lease(hub: &Hub, request: LeaseRequest) -> Result<LeaseBatch, Refusal> {
     let deadline = Instant::now() + Duration::from_millis(request.wait_ms.min(MAX_WAIT_MS));
+    hub.workers.asked(&request);
     let mut work = hub.store.changes().work();
     let mut closing = hub.closing.subscribe();
     loop {

@@ -7,6 +7,7 @@
 //! The row in `run` is the lock of everything that belongs to the run. Leases lock rows of `job` first, without waiting,
 //! and wait for nothing while they hold them, so no two transactions wait for each other.
 
+mod delete;
 mod lease;
 mod listen;
 mod pick;
@@ -16,6 +17,7 @@ mod schema;
 mod values;
 mod verbs;
 mod view;
+mod why;
 mod write;
 
 use std::collections::HashMap;
@@ -25,8 +27,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bue_model::wire::{
-    Changed, Heartbeat, HeartbeatAnswer, JobView, LeaseRequest, ReportBatch, ResultCursor, ResultPage, RunView,
-    Submission, Verdict,
+    Changed, Heartbeat, HeartbeatAnswer, JobView, LeaseBatch, LeaseRequest, ReportBatch, ResultCursor, ResultPage,
+    RunView, Submission, Verdict, WhyView,
 };
 use bue_model::{JobId, RunId, Timestamp, ValueRef};
 use deadpool_postgres::{Client, Manager, ManagerConfig, Pool, RecyclingMethod, Runtime};
@@ -205,6 +207,10 @@ impl JobStore for PostgresStore {
         Box::pin(self.inner.reset_job(now, job))
     }
 
+    fn delete_run(&self, run: RunId) -> Answer<'_, ()> {
+        Box::pin(self.inner.delete_run(run))
+    }
+
     fn run(&self, run: RunId) -> Answer<'_, Option<RunView>> {
         Box::pin(self.inner.run_view(run))
     }
@@ -219,6 +225,14 @@ impl JobStore for PostgresStore {
 
     fn job(&self, job: JobId) -> Answer<'_, Option<JobView>> {
         Box::pin(self.inner.job_view(job))
+    }
+
+    fn why(&self, job: JobId) -> Answer<'_, Option<WhyView>> {
+        Box::pin(self.inner.why(job))
+    }
+
+    fn task(&self, job: JobId) -> Answer<'_, Option<LeaseBatch>> {
+        Box::pin(self.inner.task(job))
     }
 
     fn log(&self, job: JobId) -> Answer<'_, Option<Option<ValueRef>>> {

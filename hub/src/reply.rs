@@ -20,12 +20,12 @@ pub(crate) struct Refusal {
     message: String,
     hint: &'static str,
     /// Methods the route takes, where another one was used.
-    allow: Option<&'static [Method]>,
+    allow: Vec<Method>,
 }
 
 impl Refusal {
     pub(crate) fn new(status: StatusCode, code: &'static str, message: impl Into<String>, hint: &'static str) -> Self {
-        Self { status, code, message: message.into(), hint, allow: None }
+        Self { status, code, message: message.into(), hint, allow: Vec::new() }
     }
 
     pub(crate) fn bad_request(message: impl Into<String>, hint: &'static str) -> Self {
@@ -37,11 +37,11 @@ impl Refusal {
         Self::new(StatusCode::NOT_FOUND, "no_such_route", format!("there is nothing at {path}"), hint)
     }
 
-    pub(crate) fn method_not_allowed(method: &Method, allow: &'static [Method]) -> Self {
+    pub(crate) fn method_not_allowed(method: &Method, allow: Vec<Method>) -> Self {
         let message = format!("{method} is not what this route takes");
         let hint = "the answer's `allow` header names the methods it takes";
         let refusal = Self::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", message, hint);
-        Self { allow: Some(allow), ..refusal }
+        Self { allow, ..refusal }
     }
 
     pub(crate) fn into_response(self) -> Response<Body> {
@@ -51,11 +51,14 @@ impl Refusal {
         let error = ErrorView { code: self.code.to_owned(), message: self.message, hint: self.hint.to_owned() };
         let mut response = json(&ErrorBody { error }).unwrap_or_else(|_| empty());
         *response.status_mut() = self.status;
-        if let Some(allow) = self.allow {
-            let names: Vec<_> = allow.iter().map(Method::as_str).collect();
-            if let Ok(names) = HeaderValue::from_str(&names.join(", ")) {
-                response.headers_mut().insert(header::ALLOW, names);
-            }
+        let names: Vec<_> = self.allow.iter().map(Method::as_str).collect();
+        if let Ok(names) = HeaderValue::from_str(&names.join(", "))
+            && !names.is_empty()
+        {
+            response.headers_mut().insert(header::ALLOW, names);
+        }
+        if self.status == StatusCode::UNAUTHORIZED {
+            response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
         response
     }
@@ -70,6 +73,12 @@ impl From<HubError> for Refusal {
             HubError::JobNotFound(_) => (StatusCode::NOT_FOUND, "job_not_found", "`bue errors` names failed jobs"),
             HubError::NotFailed { .. } => (StatusCode::CONFLICT, "job_not_failed", "only failed jobs can be reset"),
             HubError::Ended { .. } => (StatusCode::CONFLICT, "job_ended", "only open jobs can be cancelled"),
+            HubError::RunOpen(_) => {
+                (StatusCode::CONFLICT, "run_running", "cancel it first, or type `bue delete --force`")
+            }
+            HubError::NotReady { .. } => {
+                (StatusCode::CONFLICT, "job_not_ready", "`bue why` with the job's number says what it waits for")
+            }
             HubError::RunCancelled(_) => (StatusCode::CONFLICT, "run_cancelled", "submit the script again"),
             HubError::BadKey { .. } => {
                 (StatusCode::BAD_REQUEST, "bad_key", "keys are names with `/` between their parts, like reports/today")

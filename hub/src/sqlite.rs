@@ -13,6 +13,7 @@ mod birth;
 mod cancel;
 mod complete;
 mod counts;
+mod delete;
 mod fan_out;
 mod fate;
 mod flow;
@@ -31,6 +32,7 @@ mod settle;
 mod state;
 mod submit;
 mod view;
+mod why;
 mod writer;
 
 use std::path::Path;
@@ -38,8 +40,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bue_model::wire::{
-    Changed, Heartbeat, HeartbeatAnswer, JobView, LeaseRequest, ReportBatch, ResultCursor, ResultPage, RunView,
-    Submission, Verdict,
+    Changed, Heartbeat, HeartbeatAnswer, JobView, LeaseBatch, LeaseRequest, ReportBatch, ResultCursor, ResultPage,
+    RunView, Submission, Verdict, WhyView,
 };
 use bue_model::{JobId, RunId, Timestamp, ValueRef};
 use rusqlite::{Connection, ErrorCode};
@@ -151,6 +153,10 @@ impl JobStore for SqliteStore {
         self.writer.ask(Some(now), move |ledger| ledger.reset_job(job))
     }
 
+    fn delete_run(&self, run: RunId) -> Answer<'_, ()> {
+        self.writer.ask(None, move |ledger| ledger.delete_run(run))
+    }
+
     fn run(&self, run: RunId) -> Answer<'_, Option<RunView>> {
         self.writer.ask(None, move |ledger| ledger.run_view(run))
     }
@@ -165,6 +171,14 @@ impl JobStore for SqliteStore {
 
     fn job(&self, job: JobId) -> Answer<'_, Option<JobView>> {
         self.writer.ask(None, move |ledger| ledger.job_view(job))
+    }
+
+    fn why(&self, job: JobId) -> Answer<'_, Option<WhyView>> {
+        self.writer.ask(None, move |ledger| ledger.why(job))
+    }
+
+    fn task(&self, job: JobId) -> Answer<'_, Option<LeaseBatch>> {
+        self.writer.ask(None, move |ledger| ledger.task(job))
     }
 
     fn log(&self, job: JobId) -> Answer<'_, Option<Option<ValueRef>>> {

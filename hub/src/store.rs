@@ -11,7 +11,7 @@
 
 use bue_model::wire::{
     Changed, Heartbeat, HeartbeatAnswer, JobView, LeaseBatch, LeaseRequest, ReportBatch, ResultCursor, ResultPage,
-    RunView, Submission, Verdict,
+    RunView, Submission, Verdict, WhyView,
 };
 use bue_model::{JobId, RunId, Timestamp, ValueRef};
 use futures_util::future::BoxFuture;
@@ -33,6 +33,9 @@ pub const SHARE_OF_LAST: u64 = 16;
 
 /// Rates, those that have been open longest, under which one request for leases looks for jobs.
 pub(crate) const MAX_OPEN_RATES: i64 = 1_000;
+
+/// Parents a [`WhyView`] names.
+pub(crate) const MAX_PARENTS: usize = 20;
 
 /// What a store answers, some time later.
 pub type Answer<'a, T> = BoxFuture<'a, Result<T, HubError>>;
@@ -67,6 +70,9 @@ pub trait JobStore: Send + Sync {
     /// Puts a failed job back with fresh attempts.
     fn reset_job(&self, now: Timestamp, job: JobId) -> Answer<'_, Changed>;
 
+    /// Forgets a run that is over: its jobs, results and counts. What it put into the bucket stays there.
+    fn delete_run(&self, run: RunId) -> Answer<'_, ()>;
+
     /// A run.
     fn run(&self, run: RunId) -> Answer<'_, Option<RunView>>;
 
@@ -78,6 +84,13 @@ pub trait JobStore: Send + Sync {
 
     /// A job. Fan-outs have ids too but are no jobs.
     fn job(&self, job: JobId) -> Answer<'_, Option<JobView>>;
+
+    /// A job and what it waits for. Who serves its scope, and what time it is, the caller knows.
+    fn why(&self, job: JobId) -> Answer<'_, Option<WhyView>>;
+
+    /// What a worker would be told of a job, under the token 0, which no lease has. Changes nothing. The environment of a
+    /// job that completed is not kept.
+    fn task(&self, job: JobId) -> Answer<'_, Option<LeaseBatch>>;
 
     /// A job's last log; the outer `None` where there is no such job.
     fn log(&self, job: JobId) -> Answer<'_, Option<Option<ValueRef>>>;

@@ -8,8 +8,10 @@
 //! | `POST /v1/outcomes` | [`ReportBatch`] | [`Verdict`] each, in order |
 //! | `GET /v1/runs/{id}/results` | query `call`, `round` ([`ResultCursor`]) | [`ResultPage`] |
 //! | `GET /v1/jobs/{id}/log` | | `Option<`[`ValueRef`]`>` |
+//! | `GET /v1/jobs/{id}/task` | | [`LeaseBatch`] of that job, under no lease |
 //!
-//! What people and their scripts read (`GET /v1/runs/{id}`, `GET /v1/jobs/{id}`) is JSON of the views below.
+//! What people and their scripts read (`GET /v1/runs/{id}`, `GET /v1/jobs/{id}`, `GET /v1/jobs/{id}/why`, `GET /v1/info`) is
+//! JSON of the views below.
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
@@ -321,6 +323,51 @@ pub struct JobView {
     pub failure: Option<Failure>,
     /// Why it stays blocked for good: the job that failed.
     pub blocked_by: Option<JobId>,
+}
+
+/// What a job waits for, or what became of it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct WhyView {
+    /// The job.
+    pub job: JobView,
+    /// The hub's time of this answer, to which all times in it relate.
+    pub now: Timestamp,
+    /// Its scope; empty where it is over.
+    pub scope: String,
+    /// Parents that have not completed, the first twenty.
+    pub parents: Vec<ParentView>,
+    /// Answers `pending` since it last began.
+    pub pendings: u32,
+    /// Times a worker gave it back, or was lost with it.
+    pub releases: u32,
+    /// When its lease ends unless a heartbeat extends it.
+    pub lease_ends_at: Option<Timestamp>,
+    /// When its `!rate` lets the next job start.
+    pub rate_opens_at: Option<Timestamp>,
+    /// Workers that served its scope in the last minute, as far as this hub has heard.
+    pub served_by: Vec<String>,
+}
+
+/// What a job waits for.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ParentView {
+    /// The job, or the loop.
+    pub job: JobId,
+    /// The step's name, or the loop's text.
+    pub name: String,
+    /// Where it stands.
+    pub state: JobState,
+    /// Of a loop that has begun: rounds that are over, and all of them.
+    pub rounds: Option<(u64, u64)>,
+}
+
+/// What a hub says of itself.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HubView {
+    /// Its release.
+    pub version: String,
+    /// Its bucket, as `host:port` seen from the hub's machine. `None` where nobody told it.
+    pub bucket: Option<String>,
 }
 
 /// What a cancel or a reset did.

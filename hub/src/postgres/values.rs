@@ -161,7 +161,7 @@ impl Values {
     }
 
     /// What never changes of a fan-out, and its `expanded` and `settled` of some time ago.
-    async fn fan_out(&mut self, tx: &Transaction<'_>, id: i64) -> Result<Option<FanOut>, HubError> {
+    pub(super) async fn fan_out(&mut self, tx: &Transaction<'_>, id: i64) -> Result<Option<FanOut>, HubError> {
         if let Some(fan_out) = self.fan_outs.get(&id) {
             return Ok(*fan_out);
         }
@@ -175,7 +175,7 @@ impl Values {
         self.fan_out(tx, id).await?.ok_or_else(|| HubError::damaged(format!("fan-out {id} is missing")))
     }
 
-    async fn climb(
+    pub(super) async fn climb(
         &mut self,
         tx: &Transaction<'_>,
         run: &Run,

@@ -1,10 +1,14 @@
 //! The bucket, over HTTP with the real client and with bare requests.
 
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
 use bue_client::{BucketClient, ClientError};
 use bue_hub::{BlobStore, Durability, serve_bucket};
 use bue_model::{BlobHash, BlobRef};
 use bytes::Bytes;
 use tempfile::TempDir;
+use tokio::io::{AsyncRead, ReadBuf};
 use tokio::net::TcpListener;
 
 use crate::http::{Bare, raw};
@@ -29,6 +33,15 @@ impl Bucket {
 
     async fn ask(&self, method: &str, path: &str, body: &[u8]) -> Bare {
         raw(&self.address, method, path, "application/octet-stream", body).await
+    }
+
+    async fn value(&self, key: &str) -> Option<Vec<u8>> {
+        let mut download = self.client.get_key(key).await.expect("an answer")?;
+        let mut all = Vec::new();
+        while let Some(piece) = download.next().await.expect("a piece") {
+            all.extend_from_slice(&piece);
+        }
+        Some(all)
     }
 
     fn half_written(&self) -> usize {
@@ -87,14 +100,31 @@ async fn a_blob_damaged_on_the_disk_is_noticed() {
 async fn a_key_has_the_value_it_was_last_given() {
     let bucket = Bucket::start().await;
     let key = "reports/2026 käse?.csv";
-    assert_eq!(bucket.client.get_key(key).await.expect("an answer"), None);
-    for text in ["one", "two"] {
-        bucket.client.set_key(key, Bytes::from(text)).await.expect("set");
-        assert_eq!(bucket.client.get_key(key).await.expect("an answer").as_deref(), Some(text.as_bytes()));
+    assert_eq!(bucket.value(key).await, None);
+    let long: &'static [u8] = Box::leak("long ".repeat(300_000).into_bytes().into_boxed_slice());
+    for content in [&b"one"[..], b"", long, b"two"] {
+        bucket.client.set_key(key, content).await.expect("set");
+        assert_eq!(bucket.value(key).await.as_deref(), Some(content));
     }
     assert!(bucket.client.delete_key(key).await.expect("an answer"));
     assert!(!bucket.client.delete_key(key).await.expect("an answer"));
-    assert_eq!(bucket.client.get_key(key).await.expect("an answer"), None);
+    assert_eq!(bucket.value(key).await, None);
+    assert_eq!(bucket.half_written(), 0);
+}
+
+#[tokio::test]
+async fn a_value_that_cannot_be_read_to_its_end_is_not_kept() {
+    struct Broken;
+    impl AsyncRead for Broken {
+        fn poll_read(self: Pin<&mut Self>, _: &mut Context<'_>, _: &mut ReadBuf<'_>) -> Poll<std::io::Result<()>> {
+            Poll::Ready(Err(std::io::Error::other("the disk is gone")))
+        }
+    }
+    let bucket = Bucket::start().await;
+    bucket.client.set_key("a", &b"old"[..]).await.expect("set");
+    let broken = bucket.client.set_key("a", tokio::io::AsyncReadExt::chain(&b"new"[..], Broken)).await;
+    assert!(broken.expect_err("broken").to_string().contains("the disk is gone"));
+    assert_eq!(bucket.value("a").await.as_deref(), Some(&b"old"[..]));
 }
 
 #[tokio::test]

@@ -114,7 +114,13 @@ macro_rules! keeps_every_claim {
                 the_log_of_the_last_attempt_is_kept
                 results_come_in_pages
                 failed_jobs_are_listed_with_their_reason
-                what_is_not_there_is_none;
+                what_is_not_there_is_none
+                a_deleted_run_leaves_nothing_and_disturbs_nobody
+                a_run_that_goes_on_cannot_be_deleted
+                why_names_the_parents_that_have_not_completed
+                why_says_what_became_of_a_job
+                a_task_has_what_a_worker_would_be_given
+                a_task_needs_its_parents;
             plans:
                 a_bad_plan_is_refused_and_leaves_nothing;
         }

@@ -63,7 +63,7 @@ pub(crate) async fn raw(address: &str, method: &str, path: &str, content_type: &
     send(address, &[head.as_bytes(), body].concat()).await
 }
 
-async fn send(address: &str, bytes: &[u8]) -> Bare {
+pub(crate) async fn send(address: &str, bytes: &[u8]) -> Bare {
     let mut stream = TcpStream::connect(address).await.expect("a connection");
     // the server may answer, and close, before it has read everything
     let _ = stream.write_all(bytes).await;

@@ -5,6 +5,7 @@
 #![expect(clippy::expect_used, clippy::panic, reason = "a test says what it expects")]
 #![expect(clippy::cast_possible_truncation, clippy::cast_possible_wrap, reason = "numbers of tests are small")]
 
+mod access;
 mod bucket;
 mod contract;
 mod disk;

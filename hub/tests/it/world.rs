@@ -177,6 +177,13 @@ impl World {
         held
     }
 
+    /// One of several ready jobs of this name completes.
+    pub(crate) async fn answer_one_of(&mut self, name: &str) {
+        let held = self.lease(1).await;
+        assert_eq!(held.iter().map(Held::name).collect::<Vec<_>>(), [name]);
+        self.tell(&held[0], completed("1")).await;
+    }
+
     /// Runs everything that is ready, and what becomes ready by it, at this time.
     pub(crate) async fn work(&mut self, mut answer: impl FnMut(&Held) -> Outcome) -> usize {
         let mut done = 0;

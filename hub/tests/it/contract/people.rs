@@ -275,3 +275,158 @@ pub(crate) async fn what_is_not_there_is_none(world: World) {
     assert_eq!(world.store.log(job).await.expect("an answer"), None);
     assert_eq!(world.store.runs(9).await.expect("an answer"), []);
 }
+
+/// A run with loops, retries, a failed job, a gathered list and a rate, worked to its end.
+async fn ended_run(world: &mut World) -> RunId {
+    let mut script = looped(&["a", "b"]);
+    script.set("a", |settings| settings.retries = 1);
+    let source = script.call(&["source"], &[]);
+    let gathered = script.gather(source, &["c"]);
+    script.call(&["sum"], &[gathered]);
+    let run = world.submit(script).await;
+    for _ in 0..2 {
+        world
+            .work(|held| match (held.name(), held.arguments().concat().as_str()) {
+                ("source", _) => list(3),
+                ("a", "c0[1]") => failed("no"),
+                _ => completed("1"),
+            })
+            .await;
+        world.now += 100_000_000;
+    }
+    assert_eq!(world.state(run).await, RunState::Failed);
+    run
+}
+
+pub(crate) async fn a_deleted_run_leaves_nothing_and_disturbs_nobody(mut world: World) {
+    let (other, run) = (ended_run(&mut world).await, ended_run(&mut world).await);
+    let (view, results) = (world.view(other).await, world.page(other).await);
+    let mut jobs = Vec::new();
+    for job in 1..100 {
+        if world.store.job(JobId(job)).await.expect("a view").is_some_and(|view| view.run == run) {
+            jobs.push(JobId(job));
+        }
+    }
+    assert_eq!(jobs.len(), 12);
+    world.store.delete_run(run).await.expect("deleted");
+    assert!(world.store.run(run).await.expect("an answer").is_none());
+    assert!(world.store.results(run, ResultCursor::default()).await.expect("an answer").is_none());
+    for job in jobs {
+        assert!(world.store.job(job).await.expect("an answer").is_none());
+        assert!(matches!(world.store.reset_job(world.time(), job).await, Err(HubError::JobNotFound(_))));
+    }
+    assert!(matches!(world.store.delete_run(run).await, Err(HubError::RunNotFound(_))));
+    assert_eq!((world.view(other).await, world.page(other).await), (view, results));
+    assert_eq!(world.reap().await, []);
+    // a run that comes later has nothing of it, whatever its key in the store
+    let later = ended_run(&mut world).await;
+    assert_eq!(world.store.runs(10).await.expect("runs").iter().map(|run| run.id).collect::<Vec<_>>(), [later, other]);
+    assert_eq!(world.results(later).await, world.results(other).await);
+}
+
+pub(crate) async fn a_run_that_goes_on_cannot_be_deleted(mut world: World) {
+    let run = world.submit(looped(&["a"])).await;
+    let held = world.one().await;
+    assert!(matches!(world.store.delete_run(run).await, Err(HubError::RunOpen(refused)) if refused == run));
+    world.store.cancel_run(world.time(), run).await.expect("cancelled");
+    world.store.delete_run(run).await.expect("deleted");
+    assert_eq!(world.report(&held, list(3)).await, Verdict::LeaseLost);
+    assert_eq!(world.heartbeat(&[&held]).await, [held.job()]);
+}
+
+pub(crate) async fn why_names_the_parents_that_have_not_completed(mut world: World) {
+    let mut script = Script::new();
+    let one = script.call(&["one"], &[]);
+    let two = script.call(&["two"], &[]);
+    let source = script.call(&["source"], &[]);
+    let gathered = script.gather(source, &["c"]);
+    script.call(&["end"], &[Input::Node(one), Input::Node(two), gathered]);
+    let run = world.submit(script).await;
+    let held = world.lease(10).await;
+    world.tell(&held[0], completed("1")).await;
+    world.tell(&held[1], failed("no")).await;
+    world.tell(&held[2], list(3)).await;
+    world.answer_one_of("c").await;
+    let mut end = None;
+    for job in 1..20 {
+        let view = world.store.job(JobId(job)).await.expect("a view");
+        end = end.or(view.filter(|view| view.step == "end" && view.run == run).map(|view| view.id));
+    }
+    let end = end.expect("the job");
+    let why = world.store.why(end).await.expect("an answer").expect("the job");
+    assert_eq!(why.job, world.job(end).await);
+    assert_eq!((why.scope.as_str(), why.lease_ends_at), ("default", None));
+    let [two, rounds] = why.parents.as_slice() else { panic!("{:?}", why.parents) };
+    assert_eq!((two.name.as_str(), two.state, two.job, two.rounds), ("two", JobState::Failed, held[1].job(), None));
+    assert!(rounds.name.contains("for x in"), "{rounds:?}");
+    assert_eq!((rounds.state, rounds.rounds), (JobState::Running, Some((1, 3))));
+}
+
+pub(crate) async fn why_says_what_became_of_a_job(mut world: World) {
+    let mut script = Script::new();
+    script.call(&["a"], &[]);
+    script.set("a", |settings| settings.retries = 1);
+    world.submit(script).await;
+    let held = world.one().await;
+    let job = held.job();
+    let lease = i64::try_from(bue_hub::LEASE_MS).expect("small");
+    let end = |why: &bue_model::wire::WhyView| why.lease_ends_at.map(|end| end.0);
+    let why = world.store.why(job).await.expect("an answer").expect("the job");
+    assert_eq!((end(&why), why.parents.len()), (Some(world.now + lease), 0));
+    world.now += 1_000;
+    world.heartbeat(&[&held]).await;
+    let why = world.store.why(job).await.expect("an answer").expect("the job");
+    assert_eq!(end(&why), Some(world.now + lease), "extended in memory");
+    world.tell(&held, crate::world::PENDING).await;
+    let why = world.store.why(job).await.expect("an answer").expect("the job");
+    assert_eq!((why.pendings, end(&why), why.job.state), (1, None, JobState::Available));
+    world.now = why.job.available_at.0;
+    let held = world.one().await;
+    world.tell(&held, Outcome::Released { reason: "test".into() }).await;
+    assert_eq!(world.store.why(job).await.expect("an answer").expect("the job").releases, 1);
+    world.answer("a", failed("no")).await;
+    world.now += 100_000_000;
+    world.answer("a", failed("no")).await;
+    let why = world.store.why(job).await.expect("an answer").expect("the job");
+    assert_eq!((why.job.state, why.job.failure.map(|failure| failure.message)), (JobState::Failed, Some("no".into())));
+    assert!(world.store.why(JobId(999)).await.expect("an answer").is_none());
+}
+
+pub(crate) async fn a_task_has_what_a_worker_would_be_given(mut world: World) {
+    let run = world.submit(looped(&["a", "b"])).await;
+    world.answer("source", list(3)).await;
+    let before = world.view(run).await;
+    let mut tasks = Vec::new();
+    for job in 1..20 {
+        match world.store.task(JobId(job)).await {
+            Ok(Some(batch)) if batch.steps[0].name == "a" => tasks.push(batch),
+            _ => {}
+        }
+    }
+    assert_eq!(world.view(run).await, before, "nothing was changed");
+    let held = world.lease(10).await;
+    assert_eq!(tasks.len(), 3);
+    for (task, held) in tasks.iter().zip(&held) {
+        let lease = &task.leases[0];
+        assert_eq!((lease.job, &lease.inputs, lease.attempt), (held.job(), &held.lease.inputs, held.lease.attempt));
+        assert_eq!(task.steps, std::slice::from_ref(&held.step));
+        assert_eq!(lease.token, bue_model::Token(0), "nobody has such a lease");
+    }
+    world.tell(&held[0], failed("no")).await;
+    let again =
+        world.store.task(held[0].job()).await.expect("an answer").expect("a failed job has its arguments still");
+    assert_eq!(again.leases[0].inputs, held[0].lease.inputs);
+    world.tell(&held[1], completed("1")).await;
+    let again = world.store.task(held[1].job()).await.expect("an answer").expect("and so has one that completed");
+    assert_eq!(again.leases[0].inputs, held[1].lease.inputs);
+}
+
+pub(crate) async fn a_task_needs_its_parents(mut world: World) {
+    let mut script = Script::new();
+    script.call(&["a", "b"], &[]);
+    world.submit(script).await;
+    let a = world.one().await.job();
+    let b = JobId(a.0 + 1);
+    assert!(matches!(world.store.task(b).await, Err(HubError::NotReady { job, waits_for: 1 }) if job == b));
+    assert!(world.store.task(JobId(999)).await.expect("an answer").is_none());
+}

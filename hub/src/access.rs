@@ -1,0 +1,225 @@
+//! [`Access`]: whether a request may be answered, by the token it carries.
+
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::SystemTime;
+
+use blake3::Hash;
+use http::{HeaderMap, StatusCode, header};
+
+use crate::reply::Refusal;
+use crate::role::{Need, Role};
+use crate::token_file::{TokenEntry, TokenError, TokenFile, hash_of};
+
+/// Who may talk to a server.
+#[derive(Clone, Debug)]
+pub struct Access(Arc<Rule>);
+
+#[derive(Debug)]
+enum Rule {
+    /// Whoever reaches it.
+    Open,
+    /// Whoever has this one token.
+    Only(Hash),
+    /// Whoever has a token of a file; whoever reaches it for as long as there was no file.
+    File(TokenFile, Mutex<Known>),
+}
+
+/// What was read of the file.
+#[derive(Debug, Default)]
+struct Known {
+    /// How the file looked then. `None` before there was one.
+    stamp: Option<Stamp>,
+    tokens: Arc<Vec<TokenEntry>>,
+}
+
+/// Changes when the file does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Stamp {
+    inode: u64,
+    length: u64,
+    modified: Option<SystemTime>,
+}
+
+impl Access {
+    /// Everybody may do everything: for tests, and nowhere else.
+    #[must_use]
+    pub fn open() -> Self {
+        Self(Arc::new(Rule::Open))
+    }
+
+    /// Whoever has this one token may do everything.
+    #[must_use]
+    pub fn only(token: &str) -> Self {
+        Self(Arc::new(Rule::Only(hash_of(token))))
+    }
+
+    /// Those who have a token of this file may do what its role says. The file is read again when it has changed. As long
+    /// as there is none, everybody may do everything; once there was one, tokens are needed even if it goes away.
+    ///
+    /// # Errors
+    /// It is there and cannot be used.
+    pub fn by_file(path: PathBuf) -> Result<Self, TokenError> {
+        let file = TokenFile::new(path);
+        let mut known = Known::default();
+        known.look(&file)?;
+        Ok(Self(Arc::new(Rule::File(file, Mutex::new(known)))))
+    }
+
+    /// Whether somebody without a token may come in.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        match &*self.0 {
+            Rule::Open => true,
+            Rule::Only(_) => false,
+            Rule::File(_, known) => known.lock().unwrap_or_else(PoisonError::into_inner).stamp.is_none(),
+        }
+    }
+
+    /// Refuses a request that its token does not allow.
+    pub(crate) fn admit(&self, headers: &HeaderMap, need: Need) -> Result<(), Refusal> {
+        if need == Need::Health {
+            return Ok(());
+        }
+        let role = match &*self.0 {
+            Rule::Open => return Ok(()),
+            Rule::Only(hash) => (*hash == hash_of(token_of(headers)?)).then_some(Role::Admin),
+            Rule::File(file, known) => {
+                let Some(tokens) = current(file, known)? else { return Ok(()) };
+                role_of(&tokens, token_of(headers)?)
+            }
+        };
+        let role = role.ok_or_else(unknown_token)?;
+        if role.may(need) { Ok(()) } else { Err(wrong_role(role, need)) }
+    }
+}
+
+impl Known {
+    /// Reads the file again if it is another one than before.
+    fn look(&mut self, file: &TokenFile) -> Result<(), TokenError> {
+        let stamp = stamp_of(file.path());
+        if stamp == self.stamp {
+            return Ok(());
+        }
+        // a file that went away leaves nobody in
+        let was_there = self.stamp.is_some();
+        let tokens = file.read()?;
+        if tokens.is_none() && !was_there {
+            return Ok(());
+        }
+        self.tokens = Arc::new(tokens.unwrap_or_default());
+        self.stamp = stamp.or(self.stamp);
+        Ok(())
+    }
+}
+
+/// The tokens of now; `None` where there never was a file. Looking costs one question to the system.
+fn current(file: &TokenFile, known: &Mutex<Known>) -> Result<Option<Arc<Vec<TokenEntry>>>, Refusal> {
+    let mut known = known.lock().unwrap_or_else(PoisonError::into_inner);
+    known.look(file).map_err(|error| {
+        let hint = "put the tokens file in order on the server's machine";
+        Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "tokens", error.to_string(), hint)
+    })?;
+    Ok(known.stamp.is_some().then(|| known.tokens.clone()))
+}
+
+fn stamp_of(path: &Path) -> Option<Stamp> {
+    let found = fs::metadata(path).ok()?;
+    Some(Stamp { inode: found.ino(), length: found.len(), modified: found.modified().ok() })
+}
+
+/// The role of a token. Compares all of them, so that the time says nothing about which one it was.
+fn role_of(tokens: &[TokenEntry], token: &str) -> Option<Role> {
+    let hash = hash_of(token);
+    tokens.iter().fold(None, |found, entry| if entry.is(&hash) { Some(entry.role) } else { found })
+}
+
+fn token_of(headers: &HeaderMap) -> Result<&str, Refusal> {
+    let value = headers.get(header::AUTHORIZATION).ok_or_else(|| {
+        let hint = "set BUE_TOKEN, in the environment or in .env, to a token that `bue token new` printed";
+        Refusal::new(StatusCode::UNAUTHORIZED, "token_missing", "this server answers only those who have a token", hint)
+    })?;
+    let (kind, token) = value.to_str().ok().and_then(|text| text.split_once(' ')).ok_or_else(unknown_token)?;
+    if kind.eq_ignore_ascii_case("bearer") { Ok(token.trim()) } else { Err(unknown_token()) }
+}
+
+fn unknown_token() -> Refusal {
+    let hint = "it was deleted, or belongs to other servers: `bue token new --role ROLE` on the server's machine makes one; \
+                set BUE_TOKEN to it";
+    Refusal::new(StatusCode::UNAUTHORIZED, "token_unknown", "this server does not know the token", hint)
+}
+
+fn wrong_role(role: Role, need: Need) -> Refusal {
+    let able: Vec<_> = Role::ALL.into_iter().filter(|role| role.may(need)).map(Role::name).collect();
+    let message = format!("the token's role, {role}, may not do this; {} may", able.join(", "));
+    Refusal::new(StatusCode::FORBIDDEN, "role", message, "set BUE_TOKEN to a token of such a role")
+}
+
+#[cfg(test)]
+mod tests {
+    use bue_model::Timestamp;
+    use http::HeaderValue;
+
+    use super::*;
+
+    fn with(token: &str) -> HeaderMap {
+        let value = HeaderValue::from_str(&format!("Bearer {token}")).expect("a header");
+        HeaderMap::from_iter([(header::AUTHORIZATION, value)])
+    }
+
+    fn add(file: &TokenFile, token: &str, role: Role, name: &str) {
+        file.add(TokenEntry::new(token, role, name, Timestamp(7)).expect("an entry")).expect("added");
+    }
+
+    #[test]
+    fn a_file_is_read_again_when_it_changed_and_its_loss_lets_nobody_in() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = TokenFile::new(folder.path().join("bue.tokens"));
+        let access = Access::by_file(file.path().to_owned()).expect("no file is fine");
+        assert!(access.is_open() && access.admit(&HeaderMap::new(), Need::Operate).is_ok());
+        add(&file, "one", Role::Viewer, "a");
+        assert!(access.admit(&HeaderMap::new(), Need::Look).is_err());
+        assert!(access.admit(&with("one"), Need::Look).is_ok() && !access.is_open());
+        assert!(access.admit(&with("one"), Need::Operate).is_err());
+        // rotation: both are good until the old one is deleted
+        add(&file, "two", Role::Operator, "b");
+        assert!(access.admit(&with("one"), Need::Look).is_ok() && access.admit(&with("two"), Need::Operate).is_ok());
+        assert!(file.delete("a").expect("deleted") && !file.delete("a").expect("gone"));
+        assert!(access.admit(&with("one"), Need::Look).is_err() && access.admit(&with("two"), Need::Look).is_ok());
+        fs::write(file.path(), "nonsense\n").expect("written");
+        assert!(access.admit(&with("two"), Need::Look).is_err());
+        fs::remove_file(file.path()).expect("removed");
+        assert!(
+            access.admit(&HeaderMap::new(), Need::Look).is_err() && access.admit(&with("two"), Need::Look).is_err()
+        );
+        assert!(access.admit(&HeaderMap::new(), Need::Health).is_ok());
+    }
+
+    #[test]
+    fn a_file_of_tokens_is_for_its_owner_alone_and_has_no_token_in_it() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = TokenFile::new(folder.path().join("bue.tokens"));
+        add(&file, "canary-4711", Role::Admin, "a");
+        assert_eq!(fs::metadata(file.path()).expect("a file").mode() & 0o777, 0o600);
+        let text = fs::read_to_string(file.path()).expect("text");
+        assert!(!text.contains("canary") && text.contains(" admin a 7\n"), "{text}");
+        let twice = file.add(TokenEntry::new("x", Role::Viewer, "a", Timestamp(0)).expect("an entry"));
+        assert!(matches!(twice, Err(TokenError::Taken(_))));
+        for name in ["", "a b", "a\nb", "é", &"x".repeat(65)] {
+            assert!(TokenEntry::new("x", Role::Viewer, name, Timestamp(0)).is_err(), "{name}");
+        }
+        assert_eq!(fs::read_dir(folder.path()).expect("a folder").count(), 1, "nothing stands about");
+    }
+
+    #[test]
+    fn other_ways_of_saying_who_one_is_are_refused() {
+        let access = Access::only("one");
+        for text in ["one", "Basic one", "Bearer", "Bearer ", "Bearer onee", "Bearer one two"] {
+            let headers = HeaderMap::from_iter([(header::AUTHORIZATION, HeaderValue::from_static(text))]);
+            assert!(access.admit(&headers, Need::Know).is_err(), "{text}");
+        }
+        assert!(access.admit(&with("one"), Need::Operate).is_ok());
+    }
+}

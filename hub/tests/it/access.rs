@@ -1,0 +1,195 @@
+//! Nobody without a token: every route of hub and bucket, asked without a token, with a wrong one, and with one of each role.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use bue_client::{BucketClient, ClientError, HubClient};
+use bue_hub::{
+    Access, BlobStore, Bucket, Durability, Hub, Role, RouteView, SqliteStore, TokenEntry, TokenFile, bucket_routes,
+    hub_routes, serve_bucket, serve_hub,
+};
+use bue_model::{BlobHash, Timestamp};
+use tempfile::TempDir;
+use tokio::net::TcpListener;
+
+use crate::http::{Bare, send};
+use crate::script::{Script, submission};
+
+/// A server that asks for tokens; a role's token is its name.
+struct Guarded {
+    folder: TempDir,
+    address: String,
+    routes: Vec<RouteView>,
+}
+
+impl Guarded {
+    async fn hub() -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let store = SqliteStore::open(":memory:".as_ref(), Durability::Off).expect("a store");
+        let hub = Hub::new(Arc::new(store)).with_access(access(folder.path())).with_bucket(Some("localhost:7".into()));
+        let (listener, address) = listen().await;
+        tokio::spawn(serve_hub(listener, hub, std::future::pending()));
+        Self { folder, address, routes: hub_routes() }
+    }
+
+    async fn bucket() -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let blobs = BlobStore::open(&folder.path().join("blobs"), Durability::Off).expect("a store");
+        let bucket = Bucket::new(blobs, access(folder.path()));
+        let (listener, address) = listen().await;
+        tokio::spawn(serve_bucket(listener, bucket, std::future::pending()));
+        Self { folder, address, routes: bucket_routes() }
+    }
+
+    /// Asks for something that is not there, with this said of who we are, and hangs up.
+    async fn ask(&self, route: &RouteView, authorization: Option<&str>) -> Bare {
+        let path = route.path.replace("{hash}", &BlobHash([1; 32]).to_string()).replace("{key...}", "a/b");
+        let path = match path.starts_with("/v1/runs") {
+            true => path.replace("{id}", "00000000-0000-0000-0000-000000000009"),
+            false => path.replace("{id}", "9"),
+        };
+        let authorization = authorization.map_or(String::new(), |text| format!("authorization: {text}\r\n"));
+        let method = &route.method;
+        let head = format!("{method} {path} HTTP/1.1\r\nhost: x\r\n{authorization}connection: close\r\n\r\n");
+        if route.path == "/v1/events" && authorization.contains("Bearer") {
+            // an answer without an end: its first line says all
+            return first_line(&self.address, &head).await;
+        }
+        send(&self.address, head.as_bytes()).await
+    }
+}
+
+async fn first_line(address: &str, head: &str) -> Bare {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let mut stream = tokio::net::TcpStream::connect(address).await.expect("a connection");
+    stream.write_all(head.as_bytes()).await.expect("sent");
+    let mut bytes = [0; 4096];
+    let read = stream.read(&mut bytes).await.expect("an answer");
+    let text = String::from_utf8_lossy(&bytes[..read]).into_owned();
+    let (head, body) = text.split_once("\r\n\r\n").unwrap_or((&text, ""));
+    let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or(0);
+    Bare { status, head: head.to_lowercase(), body: body.to_owned() }
+}
+
+fn access(folder: &Path) -> Access {
+    let file = TokenFile::new(folder.join("bue.tokens"));
+    for role in Role::ALL {
+        file.add(TokenEntry::new(role.name(), role, role.name(), Timestamp(0)).expect("an entry")).expect("added");
+    }
+    Access::by_file(file.path().to_owned()).expect("tokens")
+}
+
+async fn listen() -> (TcpListener, String) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let address = listener.local_addr().expect("an address").to_string();
+    (listener, address)
+}
+
+/// Only health may be asked for by anybody, and everything else only with a token that has the right role.
+async fn every_route_asks_who_one_is(server: &Guarded) {
+    for route in &server.routes {
+        let name = format!("{} {}", route.method, route.path);
+        let Some(roles) = &route.roles else {
+            assert!(["/healthz", "/readyz"].contains(&route.path), "{name} is open");
+            assert_eq!(server.ask(route, None).await.status, 200, "{name}");
+            continue;
+        };
+        for wrong in [None, Some("Bearer wrong"), Some("Bearer "), Some("Basic YWRtaW46"), Some("admin")] {
+            let answer = server.ask(route, wrong).await;
+            assert_eq!(answer.status, 401, "{name} with {wrong:?}: {}", answer.body);
+            assert!(answer.head.contains("\r\nwww-authenticate: bearer"), "{}", answer.head);
+            if route.method != "HEAD" {
+                says(&answer, "token", "BUE_TOKEN");
+            }
+        }
+        for role in Role::ALL {
+            let answer = server.ask(route, Some(&format!("Bearer {role}"))).await;
+            if roles.contains(&role) {
+                assert!(![401, 403].contains(&answer.status), "{name} as {role}: {} {}", answer.status, answer.body);
+            } else {
+                assert_eq!(answer.status, 403, "{name} as {role}: {}", answer.body);
+                says(&answer, "role", "BUE_TOKEN");
+            }
+        }
+    }
+}
+
+fn says(answer: &Bare, code: &str, hint: &str) {
+    let error: bue_model::wire::ErrorBody = serde_json::from_str(&answer.body).expect("the one shape of errors");
+    assert!(error.error.code.starts_with(code) && !error.error.message.is_empty(), "{}", answer.body);
+    assert!(error.error.hint.contains(hint), "{}", answer.body);
+}
+
+#[tokio::test]
+async fn every_route_of_the_hub_asks_who_one_is() {
+    let hub = Guarded::hub().await;
+    assert_eq!(hub.routes.len(), 20);
+    every_route_asks_who_one_is(&hub).await;
+}
+
+#[tokio::test]
+async fn every_route_of_the_bucket_asks_who_one_is() {
+    let bucket = Guarded::bucket().await;
+    assert_eq!(bucket.routes.len(), 8);
+    every_route_asks_who_one_is(&bucket).await;
+}
+
+/// What docs/access.md says, route by route.
+#[test]
+fn the_roles_are_those_of_the_documentation() {
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/access.md");
+    let page = std::fs::read_to_string(page).expect("docs/access.md");
+    let documented: Vec<&str> = page.lines().filter(|line| line.starts_with("| `")).collect();
+    let routes: Vec<_> = hub_routes().into_iter().chain(bucket_routes()).collect();
+    for route in &routes {
+        let who = route.roles.as_ref().map_or("everybody".to_owned(), |roles| {
+            roles.iter().map(|role| role.name()).collect::<Vec<_>>().join(", ")
+        });
+        let line = format!("| `{} {}` | {who} |", route.method, route.path);
+        assert!(documented.contains(&line.as_str()), "docs/access.md has no line\n{line}");
+    }
+    assert_eq!(documented.len(), routes.len(), "docs/access.md names routes that are not there");
+}
+
+#[tokio::test]
+async fn the_clients_show_their_token_and_say_what_is_wrong_with_it() {
+    let (hub, bucket) = (Guarded::hub().await, Guarded::bucket().await);
+    let client = || HubClient::new(std::slice::from_ref(&hub.address)).expect("a client");
+    let submitter = client().with_token("submitter").expect("a token");
+    assert_eq!(submitter.bucket().await.expect("info").as_deref(), Some("127.0.0.1:7"), "as seen from here");
+    let mut script = Script::new();
+    script.call(&["a"], &[]);
+    let run = submitter.submit(&submission(7, script.plan())).await.expect("a run");
+    let refusals = [
+        (client().runs().await.map(drop), 401),
+        (client().with_token("wrong").expect("a token").runs().await.map(drop), 401),
+        (submitter.cancel_run(run).await.map(drop), 403),
+        (client().with_token("worker").expect("a token").runs().await.map(drop), 403),
+    ];
+    for (refusal, expected) in refusals {
+        let refusal = refusal.expect_err("a refusal");
+        let ClientError::Refused { status, .. } = &refusal else { panic!("{refusal}") };
+        assert_eq!(*status, expected);
+        assert!(refusal.to_string().contains("BUE_TOKEN"), "{refusal}");
+    }
+    assert!(matches!(client().with_token("a\nb"), Err(ClientError::Token)));
+    // a HEAD has no body to say it in
+    let bare = BucketClient::new(&bucket.address).expect("a client");
+    let refusal = bare.has(&BlobHash([1; 32])).await.expect_err("a refusal").to_string();
+    assert!(refusal.contains("BUE_TOKEN") && refusal.contains(&bucket.address), "{refusal}");
+}
+
+/// Rotation: the new token is good before the old one is gone, and the servers are not restarted.
+#[tokio::test]
+async fn tokens_are_exchanged_while_the_servers_run() {
+    let hub = Guarded::hub().await;
+    let file = TokenFile::new(hub.folder.path().join("bue.tokens"));
+    let with = |token: &str| HubClient::new(std::slice::from_ref(&hub.address)).and_then(|hub| hub.with_token(token));
+    let new = with("new").expect("a client");
+    assert!(new.runs().await.is_err());
+    file.add(TokenEntry::new("new", Role::Viewer, "new", Timestamp(0)).expect("an entry")).expect("added");
+    let old = with("viewer").expect("a client");
+    assert!(new.runs().await.is_ok() && old.runs().await.is_ok());
+    assert!(file.delete("viewer").expect("deleted"));
+    assert!(new.runs().await.is_ok() && old.runs().await.is_err());
+}
