@@ -30,7 +30,7 @@ use crate::fate::Standing;
 use crate::graph::BlockIndex;
 use crate::instance::{FanOut, Instance, Run, Slot, instance_of};
 use crate::state::State;
-pub(crate) use known::{Known, Needs};
+pub(crate) use known::{Known, Needs, Stretch};
 pub(crate) use rows::{ChunkRow, DoneRow, JobRow};
 
 /// Why a verb stopped.

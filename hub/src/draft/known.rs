@@ -68,6 +68,8 @@ impl Known {
 pub(crate) struct Needs {
     /// Rows of `job`; those behind them are likely to be asked for next.
     pub(crate) jobs: BTreeSet<i64>,
+    /// All rows of `job` in these.
+    pub(crate) stretches: BTreeSet<Stretch>,
     pub(crate) done: BTreeSet<i64>,
     pub(crate) fan_outs: BTreeSet<i64>,
     /// Rows of a node in all rounds of a fan-out.
@@ -88,6 +90,7 @@ impl Needs {
     /// Nothing: the draft holds.
     pub(crate) fn is_empty(&self) -> bool {
         self.jobs.is_empty()
+            && self.stretches.is_empty()
             && self.done.is_empty()
             && self.fan_outs.is_empty()
             && self.alive.is_empty()

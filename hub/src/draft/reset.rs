@@ -4,7 +4,7 @@ use bue_model::wire::Changed;
 use bue_model::{JobId, NodeId, RunState};
 
 use super::complete::no_step;
-use super::{Draft, JobRow, Step};
+use super::{Draft, Halt, JobRow, Step};
 use crate::columns::{row_id, signed};
 use crate::delay::pending_ms;
 use crate::error::HubError;
@@ -110,14 +110,19 @@ impl Draft<'_> {
         Ok(Changed { jobs: 1 })
     }
 
-    /// Puts these failed jobs of a run back.
+    /// Puts these failed jobs of a run back. Goes on with the others where one needs something read, so that all is read at
+    /// once.
     pub(crate) fn reset_failed(&mut self, key: i64, failed: &[i64]) -> Step<Changed> {
         let run = self.run(key)?;
         self.expect_not_cancelled(&run)?;
+        let mut missing = false;
         for id in failed {
-            self.put_back_failed(&run, *id)?;
+            match self.put_back_failed(&run, *id) {
+                Err(Halt::Need) => missing = true,
+                done => done?,
+            }
         }
-        Ok(Changed { jobs: failed.len() as u64 })
+        if missing { Err(Halt::Need) } else { Ok(Changed { jobs: failed.len() as u64 }) }
     }
 
     fn expect_not_cancelled(&self, run: &Run) -> Result<(), HubError> {
@@ -166,17 +171,19 @@ impl Draft<'_> {
     }
 
     /// What was stuck behind this row looks again at how its parents stand: it may wait again, or be stuck behind another
-    /// one, or turn out to be called off. Ends because a row is looked at again only when one before it changed.
+    /// one, or turn out to be called off. Ends because a row is looked at again only when one before it changed. There may be
+    /// one in each of many rounds: goes on with the others where one needs something read.
     fn free(&mut self, run: &Run, slot: Slot) -> Step<()> {
-        let mut walk = vec![slot];
+        let (mut walk, mut missing) = (vec![slot], false);
         while let Some(slot) = walk.pop() {
             for child in self.dependants(run, slot)? {
-                if self.look_again(run, child)? {
-                    walk.push(child);
+                match self.look_again(run, child) {
+                    Err(Halt::Need) => missing = true,
+                    changed => walk.extend(changed?.then_some(child)),
                 }
             }
         }
-        Ok(())
+        if missing { Err(Halt::Need) } else { Ok(()) }
     }
 
     /// Whether a stuck row changed.

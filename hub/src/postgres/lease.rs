@@ -6,12 +6,13 @@ use bue_model::wire::{Lease, LeaseBatch, LeaseRequest};
 use bue_model::{Failure, FailureKind, NodeId, Timestamp, Token};
 use bytes::Bytes;
 use deadpool_postgres::Transaction;
+use tokio_postgres::Row;
 
 use super::Inner;
 use super::pick::{Ready, pick};
 use super::rate::{count_start, waiting};
 use super::read::{ask, tell};
-use super::values::Values;
+use super::values::{Next, Values};
 use super::verbs::{Told, commit, patiently};
 use super::write::write_counts;
 use crate::columns::{job_id, signed, unsigned};
@@ -25,6 +26,8 @@ use crate::store::{LEASE_MS, Leased};
 
 /// Parked jobs made ready at one time; the caller comes back for the rest at once.
 const MAX_WOKEN: i64 = 10_000;
+/// Jobs whose arguments are read with one question, at most [`INLINE_LIMIT`](bue_model::job::INLINE_LIMIT) bytes each.
+const READ_AHEAD: usize = 128;
 /// Tries when others are at the runs of all that is ready.
 const TRIES: usize = 10;
 
@@ -118,6 +121,25 @@ impl Inner {
         }
     }
 
+    /// The arguments of these rows, each with its run.
+    async fn read_ahead(
+        &self,
+        tx: &Transaction<'_>,
+        values: &mut Values,
+        rows: &[(i64, &Row)],
+    ) -> Result<(), HubError> {
+        let mut places = Vec::with_capacity(rows.len());
+        for (run, row) in rows {
+            let node = NodeId(u32::try_from(row.try_get::<_, i64>(1)?).unwrap_or(u32::MAX));
+            places.push((self.run(tx, *run).await?, Slot { id: row.try_get(0)?, node, fanout: row.try_get(2)? }));
+        }
+        // what is damaged is complained of where it is taken
+        let next = places.iter().filter_map(|(run, slot)| {
+            Some(Next { run, instance: instance_of(run, *slot).ok()?, job: run.graph.job(slot.node)? })
+        });
+        values.read_arguments(tx, &next.collect::<Vec<_>>()).await
+    }
+
     /// Makes these rows Running under larger tokens, and says what a worker must know of them.
     async fn take(&self, tx: Transaction<'_>, now: i64, worker: &str, jobs: &[Ready]) -> Result<Try, HubError> {
         let (mut batch, mut counts, mut unfit) = (Batch::default(), Counts::default(), Vec::new());
@@ -132,11 +154,16 @@ impl Inner {
             found.insert(row.try_get::<_, i64>(0)?, row);
         }
         let mut taken = Vec::new();
-        for job in jobs {
-            let Some(row) = found.get(&job.id) else { continue };
+        for (at, job) in jobs.iter().enumerate() {
             if batch.bytes > BATCH_BYTES {
                 break;
             }
+            if at % READ_AHEAD == 0 {
+                let next = jobs.iter().skip(at).take(READ_AHEAD);
+                let next: Vec<_> = next.filter_map(|job| Some((job.run, *found.get(&job.id)?))).collect();
+                self.read_ahead(&tx, &mut values, &next).await?;
+            }
+            let Some(row) = found.get(&job.id) else { continue };
             let node = NodeId(u32::try_from(row.try_get::<_, i64>(1)?).unwrap_or(u32::MAX));
             let slot = Slot { id: job.id, node, fanout: row.try_get(2)? };
             let run = self.run(&tx, job.run).await?;

@@ -22,8 +22,10 @@ use crate::instance::{WINDOW, WINDOW_ROWS};
 const LOOK_AGAIN: Duration = Duration::from_secs(5);
 /// Rest before another try to connect, or to make rounds.
 const REST: Duration = Duration::from_millis(500);
-/// Gathers what happens in so short a time into one message.
+/// Gathers what happens in so short a time into one message. A message takes a transaction that all hubs queue up for.
 const GATHER: Duration = Duration::from_millis(3);
+/// Rest after a message, so that busy hubs tell some fifty times a second and not as often as they change something.
+const TELL_REST: Duration = Duration::from_millis(17);
 /// Runs in one message, which may have 8,000 bytes.
 const RUNS_TOLD: usize = 150;
 /// Runs that may have changed while nobody listened.
@@ -133,6 +135,7 @@ async fn listen_once(inner: &Arc<Inner>) -> Result<(), HubError> {
                 for text in inner.take_news().texts() {
                     client.execute("SELECT pg_notify('bue', $1)", &[&text]).await?;
                 }
+                sleep(TELL_REST).await;
             }
             () = sleep(LOOK_AGAIN) => catch_up(inner, &client, false).await?,
         }

@@ -1,5 +1,6 @@
 //! Reading what a [`Draft`](crate::draft::Draft) needs: few questions, each for many rows.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use bue_model::{BlobRef, NodeId, Plan, RunId};
@@ -9,7 +10,7 @@ use tokio_postgres::types::ToSql;
 use uuid::Uuid;
 
 use crate::columns::from_blob;
-use crate::draft::{DoneRow, JobRow, Known, Needs};
+use crate::draft::{DoneRow, JobRow, Known, Needs, Stretch};
 use crate::error::HubError;
 use crate::fate::Hint;
 use crate::graph::Graph;
@@ -48,6 +49,11 @@ fn small(number: i64) -> u32 {
 
 fn node(number: i64) -> NodeId {
     NodeId(small(number))
+}
+
+/// A row's place, where the columns begin with id, run, node and fan-out.
+pub(super) fn slot(row: &Row) -> Result<Slot, HubError> {
+    Ok(Slot { id: row.try_get(0)?, node: node(row.try_get(2)?), fanout: row.try_get(3)? })
 }
 
 fn job_row(row: &Row) -> Result<JobRow, HubError> {
@@ -137,25 +143,18 @@ pub(super) async fn read(
     needs: Needs,
     (now, gulp): (i64, i64),
 ) -> Result<(), HubError> {
-    read_jobs(tx, known, &needs, gulp).await?;
+    let gulps = needs.jobs.iter().map(|id| (*id, id.saturating_add(gulp)));
+    let stretches = joined(gulps.chain(needs.stretches.iter().copied()));
+    // sent at once and waited for once
+    let (jobs, done, fan_outs) =
+        tokio::try_join!(read_jobs(tx, &stretches), read_done(tx, &needs.done), read_fan_outs(tx, &needs.fan_outs))?;
+    known.jobs.extend(jobs.into_iter().map(|row| (row.slot.id, row)));
+    stretches.into_iter().for_each(|stretch| known.looked_at_jobs(stretch));
+    known.done.extend(done.into_iter().map(|row| (row.slot.id, row)));
+    known.looked_at_done.extend(&needs.done);
+    known.fan_outs.extend(fan_outs.into_iter().map(|fan_out| (fan_out.id, fan_out)));
+    known.looked_at_fan_outs.extend(&needs.fan_outs);
     read_one_each(tx, known, &needs).await?;
-    if !needs.done.is_empty() {
-        let ids: Vec<i64> = needs.done.into_iter().collect();
-        let sql = "SELECT id, node, fanout, run, state, token, worker, attempts, resets, hint, env FROM done WHERE id = ANY($1)";
-        for row in ask(tx, sql, &[&ids]).await? {
-            let done = done_row(&row)?;
-            known.done.insert(done.slot.id, done);
-        }
-        known.looked_at_done.extend(ids);
-    }
-    if !needs.fan_outs.is_empty() {
-        let ids: Vec<i64> = needs.fan_outs.into_iter().collect();
-        for row in ask(tx, &format!("SELECT {FAN_OUT} FROM fanout WHERE id = ANY($1)"), &[&ids]).await? {
-            let fan_out = fan_out_row(&row)?;
-            known.fan_outs.insert(fan_out.id, fan_out);
-        }
-        known.looked_at_fan_outs.extend(ids);
-    }
     for (id, wanted) in needs.alive {
         let Some(fan_out) = known.fan_outs.get(&id) else { continue };
         let (first, end) = (fan_out.first, fan_out.round(fan_out.expanded));
@@ -181,31 +180,50 @@ pub(super) async fn read(
     Ok(())
 }
 
-async fn read_jobs(tx: &Transaction<'_>, known: &mut Known, needs: &Needs, gulp: i64) -> Result<(), HubError> {
-    let (mut firsts, mut ends): (Vec<i64>, Vec<i64>) = (Vec::new(), Vec::new());
-    for id in &needs.jobs {
-        let end = id.saturating_add(gulp);
-        match ends.last_mut() {
-            Some(last) if *last >= *id => *last = end,
-            _ => {
-                firsts.push(*id);
-                ends.push(end);
-            }
-        }
+async fn read_jobs(tx: &Transaction<'_>, stretches: &[Stretch]) -> Result<Vec<JobRow>, HubError> {
+    if stretches.is_empty() {
+        return Ok(Vec::new());
     }
-    if firsts.is_empty() {
-        return Ok(());
-    }
+    let (firsts, ends): (Vec<i64>, Vec<i64>) = stretches.iter().copied().unzip();
     let sql = format!(
         "SELECT {JOB} FROM unnest($1::int8[], $2::int8[]) AS stretch (first, stop)
          CROSS JOIN LATERAL (SELECT * FROM job WHERE job.id >= stretch.first AND job.id < stretch.stop OFFSET 0) AS job"
     );
-    for row in ask(tx, &sql, &[&firsts, &ends]).await? {
-        let row = job_row(&row)?;
-        known.jobs.insert(row.slot.id, row);
+    ask(tx, &sql, &[&firsts, &ends]).await?.iter().map(job_row).collect()
+}
+
+async fn read_done(tx: &Transaction<'_>, ids: &BTreeSet<i64>) -> Result<Vec<DoneRow>, HubError> {
+    if ids.is_empty() {
+        return Ok(Vec::new());
     }
-    firsts.into_iter().zip(ends).for_each(|stretch| known.looked_at_jobs(stretch));
-    Ok(())
+    let ids: Vec<i64> = ids.iter().copied().collect();
+    let sql =
+        "SELECT id, node, fanout, run, state, token, worker, attempts, resets, hint, env FROM done WHERE id = ANY($1)";
+    ask(tx, sql, &[&ids]).await?.iter().map(done_row).collect()
+}
+
+/// Fan-outs that have begun, of these.
+pub(super) async fn read_fan_outs(tx: &Transaction<'_>, ids: &BTreeSet<i64>) -> Result<Vec<FanOut>, HubError> {
+    if ids.is_empty() {
+        return Ok(Vec::new());
+    }
+    let ids: Vec<i64> = ids.iter().copied().collect();
+    let sql = format!("SELECT {FAN_OUT} FROM fanout WHERE id = ANY($1)");
+    ask(tx, &sql, &[&ids]).await?.iter().map(fan_out_row).collect()
+}
+
+/// Stretches in order, those that touch as one.
+fn joined(stretches: impl Iterator<Item = Stretch>) -> Vec<Stretch> {
+    let mut sorted: Vec<Stretch> = stretches.collect();
+    sorted.sort_unstable();
+    let mut joined: Vec<Stretch> = Vec::new();
+    for (first, end) in sorted {
+        match joined.last_mut() {
+            Some((_, last)) if *last >= first => *last = end.max(*last),
+            _ => joined.push((first, end)),
+        }
+    }
+    joined
 }
 
 /// One open, or the first dead, row of each stretch, apart from those that are known.

@@ -1,6 +1,6 @@
 //! [`Values`]: what jobs gave, read for the arguments of others and for a run's results.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use bue_model::job::Chunk;
 use bue_model::plan::Input;
@@ -10,7 +10,7 @@ use deadpool_postgres::Transaction;
 use futures_util::future::BoxFuture;
 
 use super::Inner;
-use super::read::{FAN_OUT, ask, fan_out_row};
+use super::read::{FAN_OUT, ask, fan_out_row, read_fan_outs};
 use super::verbs::patiently;
 use crate::arguments::{Inputs, MAX_INPUT_BYTES, VALUE_BYTES, too_much, weight};
 use crate::columns::{from_blob, job_id, unsigned};
@@ -32,7 +32,19 @@ const ROUNDS: i64 = 256;
 #[derive(Default)]
 pub(super) struct Values {
     fan_outs: HashMap<i64, Option<FanOut>>,
+    /// Of the next rounds.
     ahead: HashMap<i64, Option<ValueRef>>,
+    /// Of the next jobs that are leased.
+    arguments: HashMap<i64, ValueRef>,
+    /// Pieces of lists for them, by source and position.
+    pieces: BTreeMap<(i64, i64), Chunk>,
+}
+
+/// A job whose arguments are going to be asked for.
+pub(super) struct Next<'a> {
+    pub(super) run: &'a Run,
+    pub(super) instance: Instance,
+    pub(super) job: &'a GraphJob,
 }
 
 impl Values {
@@ -88,6 +100,10 @@ impl Values {
         let around = self.climb(tx, run, from, block).await?;
         let fan_out = self.presume_fan_out(tx, around.fanout).await?;
         let round = fan_out.round_of(around);
+        if let Some((chunk, index)) = self.piece(fan_out.source, round) {
+            *bytes += weight(&chunk.value);
+            return Ok(JobInput::Element { chunk, index });
+        }
         let sql = "SELECT first, count, value FROM chunk WHERE source = $1 AND first <= $2 ORDER BY first DESC LIMIT 1";
         let rows = ask(tx, sql, &[&fan_out.source, &round]).await?;
         let missing = || HubError::damaged(format!("fan-out {} has no element {round}", fan_out.id));
@@ -132,6 +148,70 @@ impl Values {
         Ok(JobInput::Gathered(values))
     }
 
+    /// Reads what these jobs take in a few questions for all, in place of what was read before. What is missing then is
+    /// asked for one by one, and complained of there.
+    pub(super) async fn read_arguments(&mut self, tx: &Transaction<'_>, jobs: &[Next<'_>]) -> Result<(), HubError> {
+        self.read_fan_outs(tx, jobs.iter().map(|next| next.instance.fanout).collect()).await?;
+        let (mut values, mut sources, mut rounds) = (BTreeSet::new(), Vec::new(), Vec::new());
+        for Next { run, instance, job } in jobs {
+            for input in &job.inputs {
+                match *input {
+                    Input::Node(node) => values.extend(self.slot_of(run, *instance, node)),
+                    Input::Loop(node) => {
+                        if let Some((source, round)) = self.round_of(run, *instance, node) {
+                            sources.push(source);
+                            rounds.push(round);
+                        }
+                    }
+                    Input::Gather(_) => {}
+                }
+            }
+        }
+        let values: Vec<i64> = values.into_iter().collect();
+        let (values, pieces) = tokio::try_join!(read_values(tx, &values), read_pieces(tx, &sources, &rounds))?;
+        (self.arguments, self.pieces) = (values, pieces);
+        Ok(())
+    }
+
+    /// These fan-outs, and those around them.
+    async fn read_fan_outs(&mut self, tx: &Transaction<'_>, mut ids: BTreeSet<i64>) -> Result<(), HubError> {
+        loop {
+            ids.retain(|id| *id != 0 && !self.fan_outs.contains_key(id));
+            if ids.is_empty() {
+                return Ok(());
+            }
+            let found = read_fan_outs(tx, &ids).await?;
+            self.fan_outs.extend(ids.iter().map(|id| (*id, None)));
+            ids = found.iter().map(|fan_out| fan_out.outer).collect();
+            self.fan_outs.extend(found.into_iter().map(|fan_out| (fan_out.id, Some(fan_out))));
+        }
+    }
+
+    /// The instance of a block around this one, as far as fan-outs were read.
+    fn around(&self, run: &Run, mut instance: Instance, block: BlockIndex) -> Option<Instance> {
+        while instance.block != block {
+            instance = instance_of(run, (*self.fan_outs.get(&instance.fanout)?)?.slot()).ok()?;
+        }
+        Some(instance)
+    }
+
+    fn slot_of(&self, run: &Run, from: Instance, node: NodeId) -> Option<i64> {
+        let around = self.around(run, from, node_of(run, node).ok()?.block)?;
+        Some(slot_in(run, around, node).ok()?.id)
+    }
+
+    fn round_of(&self, run: &Run, from: Instance, node: NodeId) -> Option<(i64, i64)> {
+        let around = self.around(run, from, run.graph.fan_out(node)?.body)?;
+        let fan_out = (*self.fan_outs.get(&around.fanout)?)?;
+        Some((fan_out.source, fan_out.round_of(around)))
+    }
+
+    fn piece(&self, source: i64, round: i64) -> Option<(Chunk, u32)> {
+        let ((_, first), chunk) = self.pieces.range((source, 0)..=(source, round)).next_back()?;
+        let index = u32::try_from(round - first).ok().filter(|index| *index < chunk.count)?;
+        Some((chunk.clone(), index))
+    }
+
     /// The values of one node in the next rounds, in place of those read ahead before.
     async fn read_ahead(
         &mut self,
@@ -154,6 +234,9 @@ impl Values {
     async fn value(&mut self, tx: &Transaction<'_>, id: i64) -> Result<Option<ValueRef>, HubError> {
         if let Some(value) = self.ahead.remove(&id) {
             return Ok(value);
+        }
+        if let Some(value) = self.arguments.get(&id) {
+            return Ok(Some(value.clone()));
         }
         let rows = ask(tx, "SELECT value FROM done WHERE id = $1 AND state = 7", &[&id]).await?;
         let value: Option<&[u8]> = rows.first().map_or(Ok(None), |row| row.try_get(0))?;
@@ -257,6 +340,45 @@ impl Values {
             Ok(RoundValue::Rounds(rounds))
         })
     }
+}
+
+/// The values of these jobs, where they are completed.
+async fn read_values(tx: &Transaction<'_>, ids: &[i64]) -> Result<HashMap<i64, ValueRef>, HubError> {
+    if ids.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let sql = "SELECT id, value FROM done WHERE id = ANY($1) AND state = 7 AND value IS NOT NULL";
+    let mut values = HashMap::new();
+    for row in ask(tx, sql, &[&ids]).await? {
+        // a damaged one must not keep the others from being read
+        if let Ok(value) = from_blob(row.try_get(1)?) {
+            values.insert(row.try_get(0)?, value);
+        }
+    }
+    Ok(values)
+}
+
+/// The pieces of these sources' lists that hold these elements, each once.
+async fn read_pieces(
+    tx: &Transaction<'_>,
+    sources: &[i64],
+    rounds: &[i64],
+) -> Result<BTreeMap<(i64, i64), Chunk>, HubError> {
+    if sources.is_empty() {
+        return Ok(BTreeMap::new());
+    }
+    let sql = "SELECT source, first, count, value FROM chunk WHERE (source, first) IN (
+             SELECT wanted.source, piece.first FROM unnest($1::int8[], $2::int8[]) AS wanted (source, round)
+             CROSS JOIN LATERAL (SELECT first FROM chunk WHERE chunk.source = wanted.source AND first <= wanted.round
+                 ORDER BY first DESC LIMIT 1) AS piece)";
+    let mut pieces = BTreeMap::new();
+    for row in ask(tx, sql, &[&sources, &rounds]).await? {
+        let count = u32::try_from(row.try_get::<_, i64>(2)?).unwrap_or(u32::MAX);
+        if let Ok(value) = from_blob(row.try_get(3)?) {
+            pieces.insert((row.try_get(0)?, row.try_get(1)?), Chunk { count, value: Box::new(value) });
+        }
+    }
+    Ok(pieces)
 }
 
 /// A loop without a fan-out ran over an empty list, or was never reached.

@@ -1,5 +1,6 @@
 //! Verbs that work on drafts: each locks its runs, runs on what was read, and writes what came of it.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use bue_model::wire::{Changed, Heartbeat, HeartbeatAnswer, Report, ReportBatch, Submission, Verdict};
@@ -8,13 +9,13 @@ use deadpool_postgres::Transaction;
 use tokio_postgres::error::SqlState;
 
 use super::Inner;
-use super::read::{FAN_OUT, ask, fan_out_row, read, state, take_ids, tell};
+use super::read::{FAN_OUT, ask, fan_out_row, read, slot, state, take_ids, tell};
 use super::write::write;
 use crate::columns::{job_id, row_id, signed, to_blob};
 use crate::draft::{Draft, Halt, Known, Needs, Step};
 use crate::error::HubError;
 use crate::graph::{Block, Graph};
-use crate::instance::Run;
+use crate::instance::{Run, Slot, instance_of};
 use crate::state::State;
 use crate::store::{LEASE_MS, Reaped};
 
@@ -122,14 +123,14 @@ impl Inner {
         &self,
         now: i64,
         runs: &[i64],
-        needs: impl Fn() -> Needs + Sync,
+        needs: Needs,
         verb: &(dyn Fn(&mut Draft<'_>) -> Step<T> + Sync),
     ) -> Result<T, HubError> {
         let mut client = self.client().await?;
         let tx = client.transaction().await?;
         let mut known = Known::default();
         self.lock(&tx, runs, &mut known).await?;
-        let (value, told) = self.draft(&tx, now, Start { known, needs: needs() }, verb).await?;
+        let (value, told) = self.draft(&tx, now, Start { known, needs }, verb).await?;
         commit(tx).await?;
         self.announce(told);
         Ok(value)
@@ -168,10 +169,11 @@ impl Inner {
         let Some(row) = rows.first() else { return Ok(id) };
         let key: i64 = row.try_get(0)?;
         tell(&tx, "INSERT INTO plan (run, body) VALUES ($1, $2)", &[&key, &body]).await?;
+        let steps: Vec<i64> = (0..).take(graph.steps.len()).collect();
+        tell(&tx, "INSERT INTO step_count (run, step) SELECT $1, unnest($2::int8[])", &[&key, &steps]).await?;
         let mut known = Known::default();
         for (index, step) in (0..).map(StepIndex).zip(&graph.steps) {
             let at = i64::from(index.0);
-            tell(&tx, "INSERT INTO step_count (run, step) VALUES ($1, $2)", &[&key, &at]).await?;
             if let Some(limit) = step.settings.rate.as_ref().filter(|limit| limit.by.is_none()) {
                 let sql = "INSERT INTO rate (run, step, scope, count, per_ms, next, open_at)
                      VALUES ($1, $2, $3, $4, $5, 0, 0) RETURNING id";
@@ -203,13 +205,26 @@ impl Inner {
         patiently!(self.run_key(run))?.ok_or(HubError::RunNotFound(run))
     }
 
-    /// The runs of jobs, each once.
-    async fn runs_of(&self, jobs: &[i64]) -> Result<Vec<i64>, HubError> {
+    /// The runs of jobs, each once, and what a change of these jobs is likely to look at: their instances, and the fan-outs
+    /// around them. None of it ever changes, so it is read before anything is locked.
+    async fn places_of(&self, jobs: &[i64]) -> Result<(Vec<i64>, Needs), HubError> {
         let client = self.client().await?;
-        let sql = "SELECT run FROM job WHERE id = ANY($1) UNION SELECT run FROM done WHERE id = ANY($1)";
+        let sql = "SELECT id, run, node, fanout FROM job WHERE id = ANY($1)
+             UNION ALL SELECT id, run, node, fanout FROM done WHERE id = ANY($1)";
         let statement = client.prepare_cached(sql).await?;
-        let rows = client.query(&statement, &[&jobs]).await?;
-        Ok(rows.iter().map(|row| row.try_get(0)).collect::<Result<_, _>>()?)
+        let (mut runs, mut needs) = (BTreeSet::new(), Needs::default());
+        for row in client.query(&statement, &[&jobs]).await? {
+            let (key, slot) = (row.try_get(1)?, slot(&row)?);
+            runs.insert(key);
+            if slot.fanout != 0 {
+                needs.fan_outs.insert(slot.fanout);
+            }
+            match self.runs().get(key).and_then(|run| stretch_around(&run, slot)) {
+                Some(stretch) => drop(needs.stretches.insert(stretch)),
+                None => drop(needs.jobs.insert(slot.id)),
+            }
+        }
+        Ok((runs.into_iter().collect(), needs))
     }
 
     /// A change that begins with these jobs.
@@ -219,8 +234,7 @@ impl Inner {
         jobs: &[i64],
         verb: &(dyn Fn(&mut Draft<'_>) -> Step<T> + Sync),
     ) -> Result<T, HubError> {
-        let runs = self.runs_of(jobs).await?;
-        let needs = || Needs { jobs: jobs.iter().copied().collect(), ..Needs::default() };
+        let (runs, needs) = self.places_of(jobs).await?;
         self.change(now, &runs, needs, verb).await
     }
 
@@ -408,10 +422,17 @@ impl Inner {
     /// The next rounds of a fan-out; of no effect where it has no room for more.
     pub(super) async fn grow(&self, id: i64) -> Result<(), HubError> {
         let now = self.latest();
-        let runs = self.runs_of(&[id]).await?;
-        let needs = || Needs { jobs: [id].into(), fan_outs: [id].into(), ..Needs::default() };
+        let (runs, mut needs) = self.places_of(&[id]).await?;
+        needs.fan_outs.insert(id);
         self.change(now, &runs, needs, &|draft| draft.grow(id)).await
     }
+}
+
+/// The ids of the instance that a row is part of, unless they are many.
+fn stretch_around(run: &Run, slot: Slot) -> Option<(i64, i64)> {
+    let instance = instance_of(run, slot).ok()?;
+    let stride = run.graph.blocks.get(instance.block)?.stride();
+    (stride <= FIRST_GULP).then(|| (instance.first, instance.first + stride))
 }
 
 /// The rows of one range of ids go to `done`; how many of each node and state they were.

@@ -12,13 +12,16 @@ use crate::state::run_state_code;
 /// Writes all changes. Safe because the runs are locked since before their rows were read; and rows of `job` are changed
 /// only under the token they were read with, so a change that was decided on an older lease would be refused as a whole.
 pub(super) async fn write(tx: &Transaction<'_>, draft: &Draft<'_>) -> Result<(), HubError> {
-    write_done(tx, draft).await?;
-    write_jobs(tx, draft).await?;
-    write_fan_outs(tx, draft).await?;
-    write_chunks(tx, draft).await?;
-    write_failed(tx, draft).await?;
-    write_counts(tx, &draft.counts).await?;
-    write_runs(tx, draft).await
+    // what is joined here is sent at once and waited for once; no two of them are about the same rows
+    tokio::try_join!(
+        write_done(tx, draft),
+        write_fan_outs(tx, draft),
+        write_chunks(tx, draft),
+        write_failed(tx, draft),
+        write_counts(tx, &draft.counts),
+        write_runs(tx, draft)
+    )?;
+    write_jobs(tx, draft).await
 }
 
 fn texts(values: &[Option<String>]) -> Vec<Option<&str>> {
@@ -79,16 +82,19 @@ async fn write_jobs(tx: &Transaction<'_>, draft: &Draft<'_>) -> Result<(), HubEr
     let stored = |id: &i64| draft.known.jobs.get(id);
     let gone: Vec<&JobRow> =
         draft.jobs.iter().filter(|(_, row)| row.is_none()).filter_map(|(id, _)| stored(id)).collect();
-    if !gone.is_empty() {
-        let sql = "DELETE FROM job USING unnest($1::int8[], $2::int8[]) AS old (id, token)
-             WHERE job.id = old.id AND job.token = old.token";
-        let changed = tell(tx, sql, &[&column!(gone, row => row.slot.id), &column!(gone, row => row.token)]).await?;
-        expect_all(changed, gone.len())?;
-    }
     let drafted = draft.jobs.values().flatten();
     let (old, new): (Vec<&JobRow>, Vec<&JobRow>) = drafted.partition(|row| stored(&row.slot.id).is_some());
-    insert_jobs(tx, &new).await?;
-    update_jobs(tx, &old).await
+    tokio::try_join!(delete_jobs(tx, &gone), insert_jobs(tx, &new), update_jobs(tx, &old)).map(drop)
+}
+
+async fn delete_jobs(tx: &Transaction<'_>, rows: &[&JobRow]) -> Result<(), HubError> {
+    if rows.is_empty() {
+        return Ok(());
+    }
+    let sql = "DELETE FROM job USING unnest($1::int8[], $2::int8[]) AS old (id, token)
+         WHERE job.id = old.id AND job.token = old.token";
+    let changed = tell(tx, sql, &[&column!(rows, row => row.slot.id), &column!(rows, row => row.token)]).await?;
+    expect_all(changed, rows.len())
 }
 
 /// A row that was read under a lock is not there any more as it was.
@@ -190,30 +196,32 @@ async fn update_jobs(tx: &Transaction<'_>, rows: &[&JobRow]) -> Result<(), HubEr
 }
 
 async fn write_fan_outs(tx: &Transaction<'_>, draft: &Draft<'_>) -> Result<(), HubError> {
-    let sql = "INSERT INTO fanout (id, run, node, outside, source, first, stride, count, expanded, settled, failed)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
-         ON CONFLICT (id) DO UPDATE SET expanded = excluded.expanded, settled = excluded.settled, failed = excluded.failed";
-    for row in draft.fan_outs.values() {
-        let node = i64::from(row.node.0);
-        tell(
-            tx,
-            sql,
-            &[
-                &row.id,
-                &row.run,
-                &node,
-                &row.outer,
-                &row.source,
-                &row.first,
-                &row.stride,
-                &row.count,
-                &row.expanded,
-                &row.settled,
-                &row.failed,
-            ],
-        )
-        .await?;
+    let rows: Vec<_> = draft.fan_outs.values().collect();
+    if rows.is_empty() {
+        return Ok(());
     }
+    let sql = "INSERT INTO fanout (id, run, node, outside, source, first, stride, count, expanded, settled, failed)
+         SELECT * FROM unnest($1::int8[], $2::int8[], $3::int8[], $4::int8[], $5::int8[], $6::int8[], $7::int8[],
+             $8::int8[], $9::int8[], $10::int8[], $11::int8[])
+         ON CONFLICT (id) DO UPDATE SET expanded = excluded.expanded, settled = excluded.settled, failed = excluded.failed";
+    tell(
+        tx,
+        sql,
+        &[
+            &column!(rows, row => row.id),
+            &column!(rows, row => row.run),
+            &column!(rows, row => i64::from(row.node.0)),
+            &column!(rows, row => row.outer),
+            &column!(rows, row => row.source),
+            &column!(rows, row => row.first),
+            &column!(rows, row => row.stride),
+            &column!(rows, row => row.count),
+            &column!(rows, row => row.expanded),
+            &column!(rows, row => row.settled),
+            &column!(rows, row => row.failed),
+        ],
+    )
+    .await?;
     Ok(())
 }
 

@@ -49,10 +49,9 @@ pub(crate) async fn rounds_are_made_a_window_at_a_time(mut world: World) {
     assert_eq!((step.available, step.available + step.blocked), (1_000, 5_000), "all are counted, few are made");
     let mut done = 0;
     while done < 10_000 {
-        for held in world.lease(97).await {
-            world.tell(&held, completed("1")).await;
-            done += 1;
-        }
+        let held = world.lease(97).await;
+        done += held.len();
+        world.tell_all(held.into_iter().map(|held| (held, completed("1"))).collect()).await;
         let (a, b) = (world.step(run, "a").await, world.step(run, "b").await);
         assert!(a.available + b.available + a.running + b.running <= 1_000);
         assert_eq!(a.blocked + a.available + a.running + a.completed, 5_000);
