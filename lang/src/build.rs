@@ -58,6 +58,7 @@ pub(crate) fn build<'t>(tree: &'t Tree<'_>, cut: bool, complaints: &mut Complain
         bytes_left: MAX_PLAN_BYTES,
         full: false,
         headless: 0,
+        source_of: None,
     };
     builder.collect_results(&tree.block);
     let nodes = builder.block(&tree.block, &define::file_settings());
@@ -92,6 +93,8 @@ struct Builder<'t, 'c, 's> {
     full: bool,
     /// Loops around the current line whose variable could not be read.
     headless: u32,
+    /// The variable of the loop whose source is being looked at.
+    source_of: Option<&'t str>,
 }
 
 impl<'t> Builder<'t, '_, '_> {

@@ -75,4 +75,5 @@ codes! {
     NO_FILE_YET = "W0009", "file not found yet";
     PYTHON_SYNTAX_YET = "W0010", "code that is not Python yet";
     SQL_SYNTAX_YET = "W0011", "code that is not SQL yet";
+    UNSERVED_SCOPE = "W0012", "scope that no worker serves";
 }

@@ -49,6 +49,26 @@ pub(crate) fn unit_ms(unit: &str) -> Option<u64> {
     UNITS.iter().find(|(name, _)| *name == unit).map(|(_, ms)| *ms)
 }
 
+/// `5m` for `5 minutes`: a number with a unit that is written out.
+pub(crate) fn spelt_out(text: &str) -> Option<String> {
+    const LONG: &[(&str, &str)] = &[
+        ("millisecond", "ms"),
+        ("second", "s"),
+        ("minute", "m"),
+        ("hour", "h"),
+        ("hr", "h"),
+        ("day", "d"),
+        ("week", "w"),
+    ];
+    let (number, unit) = split(text.trim(), |char| char.is_ascii_digit() || char == '.');
+    let unit = unit.trim().to_ascii_lowercase();
+    let unit = unit.strip_suffix('s').unwrap_or(&unit);
+    let short = LONG.iter().find(|(long, _)| *long == unit).map(|(_, short)| *short);
+    let short = short.or_else(|| UNITS.iter().find(|(name, _)| *name == unit).map(|(name, _)| *name))?;
+    let short = format!("{number}{short}");
+    milliseconds(&short).map(|_| short)
+}
+
 /// A decimal number times whole milliseconds; digits behind the millisecond are cut.
 fn scaled(number: &str, unit: u64) -> Option<u64> {
     let (whole, fraction) = number.split_once('.').unwrap_or((number, "0"));

@@ -25,6 +25,7 @@ pub(crate) struct Origins {
 #[derive(Debug)]
 pub(crate) struct StepOrigin {
     pub(crate) name: String,
+    pub(crate) name_span: Span,
     pub(crate) language: Language,
     pub(crate) function: String,
     pub(crate) function_span: Span,
@@ -65,6 +66,7 @@ impl Origins {
             let code = *known.entry(code.span).or_insert_with(|| origins.add_code(code, lines));
             origins.steps.push(StepOrigin {
                 name: entry.name.text.to_string(),
+                name_span: entry.name.span,
                 language,
                 function: function.text.to_string(),
                 function_span: function.span,

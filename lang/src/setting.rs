@@ -15,6 +15,23 @@ use crate::tree::SettingValue;
 pub(crate) const NAMES: &[&str] =
     &["scope", "priority", "timeout", "retries", "every", "for", "rate", "allow", "requires"];
 
+/// Words for settings elsewhere.
+const ELSEWHERE: &[(&[&str], &str)] = &[
+    (&["retry", "tries", "attempts", "max_retries"], "retries"),
+    (&["timeout_s", "time_limit", "deadline"], "timeout"),
+    (&["interval", "poll", "sleep", "delay", "wait", "retry_delay"], "every"),
+    (&["limit", "rate_limit", "throttle", "velocity", "concurrency"], "rate"),
+    (&["queue", "pool", "tag", "worker"], "scope"),
+    (&["weight", "prio", "priority_weight"], "priority"),
+    (&["require", "requirements", "packages", "pip", "deps"], "requires"),
+    (&["permissions", "permit", "secret", "net"], "allow"),
+];
+
+/// The setting that a word of another system stands for.
+pub(crate) fn meant(word: &str) -> Option<&'static str> {
+    ELSEWHERE.iter().find(|(words, _)| words.contains(&word)).map(|(_, name)| *name)
+}
+
 /// Longest scope, in bytes.
 const MAX_SCOPE: usize = 200;
 
@@ -108,7 +125,13 @@ fn timeout(text: &str) -> Result<f64, Problem> {
         return Ok(ms as f64 / 1000.0);
     }
     if text.starts_with(|char: char| char.is_ascii_digit()) && text.ends_with(char::is_alphabetic) {
-        return Err(Problem::new(code::BAD_DURATION, text, no_duration(text), HINT));
+        let spelt = duration::spelt_out(text).map(|short| format!("`!timeout {short}`"));
+        return Err(Problem::new(
+            code::BAD_DURATION,
+            text,
+            no_duration(text),
+            spelt.unwrap_or_else(|| HINT.to_owned()),
+        ));
     }
     let seconds = arithmetic(text, HINT)?;
     positive(seconds, text, HINT)
@@ -153,9 +176,10 @@ fn every(text: &str) -> Result<(u64, u64), Problem> {
 
 fn span_of_time(text: &str, example: &str) -> Result<u64, Problem> {
     duration::milliseconds(text).ok_or_else(|| {
-        let hint = match text.parse::<u32>() {
-            Ok(number) => format!("a duration has a unit: `{number}s`, `{number}m`"),
-            Err(_) => format!("a number with ms, s, m, min, h, d or w: `{example}`"),
+        let hint = match (text.parse::<u32>(), duration::spelt_out(text)) {
+            (Ok(number), _) => format!("a duration has a unit: `{number}s`, `{number}m`"),
+            (Err(_), Some(short)) => format!("units are short: `{short}`"),
+            (Err(_), None) => format!("a number with ms, s, m, min, h, d or w: `{example}`"),
         };
         Problem::new(code::BAD_DURATION, text, no_duration(text), hint)
     })

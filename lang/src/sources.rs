@@ -1,6 +1,7 @@
 //! A compiled script against the files its steps name. The caller reads the files; here they are only looked at.
 
 mod inputs;
+mod scopes;
 mod sql;
 
 use std::borrow::Cow;
@@ -17,6 +18,7 @@ use crate::python::{self, Lookup, Module, SyntaxProblem};
 use crate::source::{Script, Span};
 use crate::suggest::Suggester;
 
+pub use scopes::check_scopes;
 pub use sql::check_sql;
 
 /// What the caller found at a path.

@@ -11,7 +11,9 @@ use crate::tree::{Call, Gather, Loop, Name};
 impl<'t> Builder<'t, '_, '_> {
     /// The jobs of the source call, then the fan-out with its body. A body is checked even if its loop is broken.
     pub(super) fn for_loop(&mut self, statement: &'t Loop<'_>, settings: &Surroundings, nodes: &mut Vec<Node>) {
-        let fan_out = statement.source.as_ref().and_then(|source| self.fan_out(source, statement.span, nodes));
+        let source = statement.source.as_ref();
+        let fan_out =
+            source.and_then(|source| self.fan_out(source, statement.variable.as_ref(), statement.span, nodes));
         self.results.enter();
         match &statement.variable {
             Some(variable) => self.bind(variable, fan_out.map(|(id, _)| Input::Loop(id))),
@@ -36,7 +38,7 @@ impl<'t> Builder<'t, '_, '_> {
 
     fn gather_loop(&mut self, statement: &'t Gather<'_>, nodes: &mut Vec<Node>) -> Option<NodeId> {
         let parts = statement.parts.as_ref()?;
-        let fan_out = self.fan_out(&parts.source, statement.span, nodes);
+        let fan_out = self.fan_out(&parts.source, Some(&parts.variable), statement.span, nodes);
         let mut body = Vec::new();
         self.results.enter();
         self.bind(&parts.variable, fan_out.map(|(id, _)| Input::Loop(id)));
@@ -51,8 +53,17 @@ impl<'t> Builder<'t, '_, '_> {
     }
 
     /// The fan-out's id and the last job of its source, whose jobs are made here.
-    fn fan_out(&mut self, source: &'t Call<'_>, at: Span, nodes: &mut Vec<Node>) -> Option<(NodeId, NodeId)> {
-        let over = self.call(source, Standing::Statement(None), nodes)?;
+    fn fan_out(
+        &mut self,
+        source: &'t Call<'_>,
+        variable: Option<&'t Name<'_>>,
+        at: Span,
+        nodes: &mut Vec<Node>,
+    ) -> Option<(NodeId, NodeId)> {
+        self.source_of = variable.map(|variable| &*variable.text);
+        let over = self.call(source, Standing::Statement(None), nodes);
+        self.source_of = None;
+        let over = over?;
         Some((self.new_node(at)?, over))
     }
 

@@ -116,6 +116,11 @@ impl<'t> Builder<'t, '_, '_> {
 
     fn missing_result(&mut self, name: &Name<'_>) -> Draft {
         let text = &*name.text;
+        if self.source_of == Some(text) {
+            let message = format!("`{text}` has no value before the loop has begun");
+            return Draft::new(code::RESULT_BELOW, name.span, message)
+                .hint("what the loop runs over is called once, with results from above or none: `for x in list():`");
+        }
         if let Some(ended) = self.ended.get(text) {
             let message = format!("`{text}` ended with its loop");
             return Draft::new(code::RESULT_ENDED, name.span, message)

@@ -96,6 +96,10 @@ impl<'a> Parser<'a, '_, '_> {
                 Draft::new(code::NOT_A_RESULT, self.peek().span, message).hint(HINT)
             }
             Kind::End => self.unclosed(code::BAD_CALL, opening, "an argument or `)`"),
+            Kind::Other if self.found().contains(['“', '”', '„', '‘', '’']) => {
+                let draft = Draft::new(code::BAD_CALL, self.peek().span, "these quotes are curly");
+                draft.hint("arguments are results, without quotes: `q(r)`")
+            }
             _ => self.unexpected(code::BAD_CALL, "an argument or `)`").hint(SEPARATE),
         }
     }

@@ -10,6 +10,8 @@ use crate::tree::{Code, CodeKind};
 
 /// Longest path of a file, in bytes; longer than any system takes.
 const MAX_PATH: usize = 4096;
+/// Bytes in which the end of a text between triple quotes is looked for.
+const MAX_QUOTED: usize = 64 * 1024;
 
 impl<'a> Parser<'a, '_, '_> {
     /// A path or code. At the first token of it.
@@ -72,12 +74,47 @@ impl<'a> Parser<'a, '_, '_> {
                 format!("this is no path: it is empty, longer than {MAX_PATH} bytes, or holds control characters");
             return self.fail(Draft::new(code::NO_CODE, span, message));
         }
-        if is_code(path) {
+        if let Some(draft) = self.second_import(span) {
+            self.lose(first);
+            return self.fail(draft);
+        }
+        if let Some(draft) = curly_quotes(path, span) {
+            return self.fail(draft);
+        }
+        if is_code(path) || triple_quotes(span.of(self.text)).is_some() {
+            self.skip_triple_quotes(span);
             let draft = Draft::new(code::NO_CODE, span, "this is no path");
             return self.fail(draft.hint("code stands between fences: a backtick before it and one behind it"));
         }
         self.warn_of_comment(span);
         Ok(Code { span, kind: CodeKind::Path(path) })
+    }
+
+    /// `x.py import python (f) y.py`
+    fn second_import(&self, path: Span) -> Option<Draft> {
+        let text = path.of(self.text);
+        let at = text.find(" import ")?;
+        if text.starts_with(['"', '\'']) || !text.contains('(') {
+            return None;
+        }
+        let second = Span::new(path.start as usize + at + 1, path.end as usize);
+        let draft = Draft::new(code::TEXT_AFTER_STATEMENT, second, "a second import begins on this line");
+        Some(draft.hint(format!("put it on a line of its own: {}", quoted(second.of(self.text)))))
+    }
+
+    /// Over a text between triple quotes, if one begins at this path, so that its lines are not taken for others.
+    fn skip_triple_quotes(&mut self, path: Span) {
+        let text = self.text.get(path.start as usize..).unwrap_or_default();
+        let Some(quotes) = triple_quotes(text) else { return };
+        let near = text.get(3..text.floor_char_boundary(MAX_QUOTED)).unwrap_or_default();
+        let Some(end) = near.find(quotes) else { return };
+        let end = path.start as usize + 3 + end + 3;
+        while self.kind() != Kind::End && (self.peek().span.start as usize) < end {
+            self.next();
+        }
+        while !self.at_line_end() {
+            self.next();
+        }
     }
 
     fn warn_of_comment(&mut self, path: Span) {
@@ -89,8 +126,24 @@ impl<'a> Parser<'a, '_, '_> {
     }
 }
 
-/// SQL without fences, or the sign that begins a block of text in YAML.
+/// The quotes that begin a text of several lines elsewhere.
+fn triple_quotes(text: &str) -> Option<&'static str> {
+    ["\"\"\"", "'''"].into_iter().find(|quotes| text.starts_with(quotes))
+}
+
+/// Quotes that a word processor made of straight ones.
+fn curly_quotes(path: &str, span: Span) -> Option<Draft> {
+    let inner = path.strip_prefix(['“', '”', '„', '‘', '’'])?.trim_end_matches(['“', '”', '‘', '’']);
+    let draft = Draft::new(code::NO_CODE, span, "these quotes are curly, and would be part of the path");
+    Some(draft.hint(format!("type straight ones, or none: {}", quoted(inner))))
+}
+
+/// SQL or Python without fences, or the sign that begins a block of text in YAML.
 fn is_code(path: &str) -> bool {
+    const BEGINNINGS: &[&str] = &["def ", "async def ", "lambda ", "return "];
+    if BEGINNINGS.iter().any(|beginning| path.starts_with(beginning)) {
+        return true;
+    }
     const SQL: &[&str] = &["select", "insert", "with", "create", "update", "delete"];
     let first = path.split_once(' ').map(|(first, _)| first.to_ascii_lowercase());
     let sql = first.is_some_and(|first| SQL.contains(&first.as_str())) && !language::is_path(path);

@@ -13,25 +13,72 @@ const PYTHON: &[&str] = &[
     "from", "global", "if", "pass", "raise", "return", "try", "while", "with", "yield",
 ];
 
+/// What some of them are written for, and how that is said here.
+const INSTEAD: &[(&[&str], &str)] = &[
+    (
+        &["if", "elif", "else"],
+        "a script has no conditions: a step decides, and `Result(status=StepStatus.cancel)` ends its call and what follows",
+    ),
+    (&["try", "except", "finally"], "a step that fails is tried again with `!retries 3`"),
+    (&["while"], "a step that answers `Result(status=StepStatus.pending)` is run again: `!every 10s` says how often"),
+];
+
+/// Longest line, in bytes, that a hint says again.
+pub(super) const MAX_ECHO: usize = 120;
+
 /// What begins a comment elsewhere.
 const COMMENTS: &[&str] = &["//", "/*", "--", ";", "%", "\"\"\"", "'''"];
+
+/// Does a comment of another language begin here?
+pub(super) fn begins_comment(text: &str) -> bool {
+    COMMENTS.iter().any(|sign| text.starts_with(sign))
+}
 
 impl Parser<'_, '_, '_> {
     /// At the start of a line: what to say if it is of another language.
     pub(super) fn foreign(&self, width: usize) -> Option<Draft> {
         let first = self.peek();
         let text = self.text.get(first.span.start as usize..).unwrap_or_default();
-        if COMMENTS.iter().any(|sign| text.starts_with(sign)) {
+        if begins_comment(text) {
             let draft = Draft::new(code::NOT_UNDERSTOOD, first.span, "this line is no statement");
             return Some(draft.hint("a comment begins with `#`"));
         }
         let word = self.text_of(first);
+        if word == "foreach" && self.is_for_each() {
+            let draft = Draft::new(code::BAD_LOOP, first.span, "a loop begins with `for`");
+            return Some(draft.hint(format!("`for {} in pipe():`", self.text_of(self.peek_at(1)))));
+        }
         if first.kind != Kind::Word || !PYTHON.contains(&word) || !self.is_python_line(width) {
             return None;
         }
         let message = format!("{} begins a line of Python, and this is a script", quoted(word));
         let draft = Draft::new(code::NOT_UNDERSTOOD, first.span, message);
-        Some(draft.hint("Python stands in the file of a step, or between fences below the step's function"))
+        if let Some(import) = self.python_import() {
+            return Some(draft.hint(import));
+        }
+        let instead = INSTEAD.iter().find(|(words, _)| words.contains(&word)).map(|(_, hint)| *hint);
+        Some(draft.hint(
+            instead.unwrap_or("Python stands in the file of a step, or between fences below the step's function"),
+        ))
+    }
+
+    /// `foreach x in`
+    fn is_for_each(&self) -> bool {
+        self.peek_at(1).kind == Kind::Word && matches!(self.text_of(self.peek_at(2)), "in" | "of")
+    }
+
+    /// For `from x import f`: the import it means.
+    fn python_import(&self) -> Option<String> {
+        let line = self.line_text();
+        let (module, names) = line.strip_prefix("from ")?.split_once(" import ")?;
+        let plain = line.len() <= MAX_ECHO && !line.contains('(') && !module.ends_with(".py");
+        plain.then(|| format!("`import python ({}) {}.py`", names.trim(), module.trim().replace('.', "/")))
+    }
+
+    /// The text from here to the end of the line.
+    pub(super) fn line_text(&self) -> &str {
+        let rest = self.text.get(self.peek().span.start as usize..).unwrap_or_default();
+        rest.lines().next().unwrap_or_default().trim_end()
     }
 
     /// At a word of Python: is the line none of ours?

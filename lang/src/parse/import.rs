@@ -2,6 +2,7 @@
 
 use bue_model::plan::Language;
 
+use super::foreign::MAX_ECHO;
 use super::{Parsed, Parser, Reported, quoted};
 use crate::code;
 use crate::complaint::Draft;
@@ -13,8 +14,9 @@ const SHAPE: &str = "`import python (function as name, other) file.py`";
 impl<'a> Parser<'a, '_, '_> {
     /// At the word `import`.
     pub(super) fn import(&mut self, width: usize) -> Parsed<Import<'a>> {
+        let meant = self.meant_import();
         self.next();
-        let (language, opening) = self.import_language()?;
+        let (language, opening) = self.import_language(meant)?;
         let items = self.items(opening, width)?;
         if let Some(language) = language {
             items.iter().for_each(|item| self.check_function(language, &item.function));
@@ -23,20 +25,34 @@ impl<'a> Parser<'a, '_, '_> {
         Ok(Import { language, items, code })
     }
 
+    /// For an import with brackets or braces, or the other way round: what was meant. At the word `import`.
+    fn meant_import(&self) -> Option<String> {
+        let line = self.line_text();
+        if line.len() > MAX_ECHO || line.contains('(') {
+            return None;
+        }
+        if let Some((names, path)) = line.strip_prefix("import ")?.split_once(" from ") {
+            let names = names.trim().trim_matches(['{', '}', '[', ']']).trim();
+            return Some(format!("`import python ({names}) {}`", path.trim()));
+        }
+        let round = line.replace(['{', '['], "(").replace(['}', ']'], ")");
+        (round != line).then(|| format!("`{round}`"))
+    }
+
     /// The language, and the bracket behind it.
-    fn import_language(&mut self) -> Parsed<(Option<Language>, Token)> {
+    fn import_language(&mut self, meant: Option<String>) -> Parsed<(Option<Language>, Token)> {
         let first = self.peek().span;
-        while !self.at_line_end() && !self.is_mark(b'(') {
+        while !self.at_line_end() && !self.is_mark(b'(') && !matches!(self.text_of(self.peek()), "{" | "[") {
             self.next();
         }
         let span = first.to(self.last().span);
         if span.start >= span.end {
-            let draft = self.unexpected(code::BAD_IMPORT, "a language").hint(SHAPE);
-            return self.fail(draft);
+            let draft = self.unexpected(code::BAD_IMPORT, "a language");
+            return self.fail(draft.hint(meant.unwrap_or_else(|| SHAPE.to_owned())));
         }
         let Some(opening) = self.eat(b'(') else {
-            let draft = self.unexpected(code::BAD_IMPORT, "`(` and the functions to import").hint(SHAPE);
-            return self.fail(draft);
+            let draft = self.unexpected(code::BAD_IMPORT, "`(` and the functions to import");
+            return self.fail(draft.hint(meant.unwrap_or_else(|| SHAPE.to_owned())));
         };
         self.layout.raw.push(span);
         Ok((self.language(span), opening))

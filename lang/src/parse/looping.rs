@@ -60,8 +60,28 @@ impl<'a> Parser<'a, '_, '_> {
         }
         self.next();
         self.gap_in_gather(code);
+        if let Some(draft) = self.pythons_list(code, &variable) {
+            return self.fail(draft);
+        }
         let source = self.expect_call(code, "a call that gives the list")?;
         Ok((variable, source))
+    }
+
+    /// `range(3)` or `[1, 2]`, where a loop's source should be.
+    fn pythons_list(&self, code: &'static str, variable: &Name<'_>) -> Option<Draft> {
+        let range = self.is_word("range") && self.peek_at(1).kind == Kind::Mark(b'(') && self.is_number_at(2);
+        if !range && !self.is_mark(b'[') {
+            return None;
+        }
+        let message = format!("expected a call that gives the list, found {}", self.found());
+        let source = if range { "range(…)" } else { "[…]" };
+        let hint =
+            format!("a step whose function returns `list({source})` gives it: `for {} in step():`", variable.text);
+        Some(Draft::new(code, self.peek().span, message).hint(hint.replace("list([…])", "[…]")))
+    }
+
+    fn is_number_at(&self, ahead: usize) -> bool {
+        self.peek_at(ahead).kind == Kind::Number
     }
 
     /// A gather stands in brackets, the head of a loop does not.
@@ -116,7 +136,8 @@ impl<'a> Parser<'a, '_, '_> {
         self.gap();
         if self.eat(b']').is_none() {
             let draft = self.unclosed(code::BAD_GATHER, opening, "`]`");
-            return self.fail(draft);
+            let condition = "all rounds are gathered; a round whose step answers `cancel` gives null";
+            return self.fail(if self.is_word("if") { draft.hint(condition) } else { draft });
         }
         Ok(GatherParts { call, variable, source })
     }

@@ -46,13 +46,26 @@ impl<'a> Parser<'a, '_, '_> {
 
     fn bad_beginning(&self) -> Draft {
         let message = format!("a name cannot begin with {}", self.found());
-        Draft::new(code::BAD_NAME, self.peek().span, message).hint("begin it with a letter or `_`")
+        let draft = Draft::new(code::BAD_NAME, self.peek().span, message);
+        match self.is_mark(b'-') {
+            true => draft.hint("lines have no dash in front; steps run one behind the other in a pipe: `p = a | b`"),
+            false => draft.hint("begin it with a letter or `_`"),
+        }
     }
 
     fn name_parts(&mut self, stop: &str) {
-        while matches!(self.kind(), Kind::Word | Kind::Number | Kind::Mark(b'-')) && !self.is_word(stop) {
+        while matches!(self.kind(), Kind::Word | Kind::Number | Kind::Mark(b'-'))
+            && !self.is_word(stop)
+            && !self.at_arrow()
+        {
             self.next();
         }
+    }
+
+    /// `->`, which stands between steps elsewhere.
+    fn at_arrow(&self) -> bool {
+        let end = self.peek().span.end;
+        self.is_mark(b'-') && self.text_of(self.peek_at(1)) == ">" && self.peek_at(1).span.start == end
     }
 
     fn plain_name(&mut self, span: Span) -> Name<'a> {

@@ -3,7 +3,7 @@
 use super::{Parsed, Parser};
 use crate::code;
 use crate::complaint::Draft;
-use crate::lexer::Token;
+use crate::lexer::{Kind, Token};
 use crate::tree::{Name, Pipe, Statement};
 
 impl<'a> Parser<'a, '_, '_> {
@@ -33,7 +33,7 @@ impl<'a> Parser<'a, '_, '_> {
             }
             self.skip_gap_inside(opening);
             if !self.is_mark(b'|') && !self.chain_ends(opening) {
-                let draft = self.expected_bar(opening);
+                let draft = self.expected_bar(opening).maybe_hint(self.bar_hint(&chain));
                 return (chain, self.fail(draft));
             }
         }
@@ -72,6 +72,21 @@ impl<'a> Parser<'a, '_, '_> {
             Some(opening) => self.unclosed(code::BAD_CHAIN, opening, "`|` or `)`"),
             None => self.unexpected(code::BAD_CHAIN, "`|` or the end of the line"),
         }
+    }
+
+    /// For `a -> b`, `a > b`, `a && b`, `a, b` and the like: the same with a bar.
+    fn bar_hint(&self, chain: &[Name<'_>]) -> Option<String> {
+        let before = &chain.last()?.text;
+        let after = self.name_behind_sign()?;
+        Some(format!("a bar stands between steps: `{before} | {after}`"))
+    }
+
+    /// The word behind the arrow or other one or two signs that stand here.
+    pub(super) fn name_behind_sign(&self) -> Option<&'a str> {
+        let word = |ahead| Some(self.peek_at(ahead)).filter(|token| token.kind == Kind::Word);
+        let sign = |ahead| ["-", ">", "=", "&", ",", "."].contains(&self.text_of(self.peek_at(ahead)));
+        let found = if sign(1) { word(2) } else { word(1) };
+        found.filter(|_| sign(0)).map(|token| self.text_of(token))
     }
 
     fn chain_is_empty(&mut self, name: &Name<'_>, chain: &[Name<'_>], opening: Option<Token>) -> bool {

@@ -95,6 +95,7 @@ impl Parser<'_, '_, '_> {
     fn unknown_setting(&mut self, mark: Token, token: Token, place: Place) -> Parsed<&'static str> {
         let word = self.text_of(token);
         let nearest = Suggester::default().nearest(word, setting::NAMES.iter().copied());
+        let nearest = nearest.or_else(|| setting::meant(word));
         let hint = match nearest {
             Some(name) => format!("did you mean `!{name}`?"),
             None => format!("settings are: !{}", setting::NAMES.join(", !")),

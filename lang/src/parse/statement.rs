@@ -56,7 +56,13 @@ impl<'a> Parser<'a, '_, '_> {
             return;
         }
         let draft = self.unexpected(code::TEXT_AFTER_STATEMENT, "the end of the line");
-        self.complain(draft.hint("put it on a line of its own, or behind a `#`"));
+        let rest = self.text.get(self.peek().span.start as usize..).unwrap_or_default();
+        self.complain(draft.hint(match () {
+            () if rest.starts_with(';') => "no sign ends a statement: the line's end does",
+            () if super::foreign::begins_comment(rest) => "a comment begins with `#`",
+            () if rest.starts_with('.') => "a result is passed on as an argument: `q(p())`",
+            () => "put it on a line of its own, or behind a `#`",
+        }));
         self.recover(start, width);
     }
 
@@ -103,6 +109,10 @@ impl<'a> Parser<'a, '_, '_> {
         let complained = bad.is_some() || name.text.is_empty();
         let name = bad.unwrap_or(name);
         match self.kind() {
+            Kind::Mark(b':' | b'=') if self.peek_at(1).kind == Kind::Mark(b'=') => {
+                self.complain_of_sign(&name);
+                self.assigned(name)
+            }
             Kind::Mark(b':') => self.step(name, width).map(Statement::Step),
             Kind::Mark(b'=') => {
                 self.next();
@@ -115,11 +125,34 @@ impl<'a> Parser<'a, '_, '_> {
         }
     }
 
+    /// `==` and `:=`, which are taken for the `=` they were meant to be.
+    fn complain_of_sign(&mut self, name: &Name<'_>) {
+        let sign = self.next().span.to(self.next().span);
+        let message = format!("expected `=`, found {}", super::quoted(sign.of(self.text)));
+        self.complain(Draft::new(code::NOT_UNDERSTOOD, sign, message).hint(format!("`{} = …`", name.text)));
+    }
+
+    /// Behind `name =`, at a number: a setting of another language, or a value.
+    fn number_assigned(&self, name: &Name<'_>) -> Draft {
+        let (number, text) = (self.peek(), self.text_of(self.peek()));
+        if crate::setting::NAMES.contains(&&*name.text) {
+            let draft = Draft::new(code::OLD_SPELLING, name.span, "a setting begins with `!`");
+            return draft.hint(format!("`!{} {text}`", name.text));
+        }
+        let message = format!("{} is no step and no call, and a script holds no values", super::quoted(text));
+        let draft = Draft::new(code::NOT_A_RESULT, number.span, message);
+        draft.hint(format!("a step whose function returns it gives it: `{} = step()`", name.text))
+    }
+
     /// Behind `name =`.
     fn assigned(&mut self, name: Name<'a>) -> Parsed<Statement<'a>> {
         match self.kind() {
             Kind::Mark(b'[') => self.gather(name),
             Kind::Mark(b'(' | b'|') => self.pipe(name),
+            Kind::Number if matches!(self.peek_at(1).kind, Kind::Line | Kind::End) => {
+                self.lose_name(&name);
+                self.fail(self.number_assigned(&name))
+            }
             _ if self.call_follows() => self.assigned_call(name),
             _ => self.pipe(name),
         }
@@ -205,7 +238,10 @@ impl<'a> Parser<'a, '_, '_> {
             _ if indented_below => draft.hint(format!("a step begins with its name and a colon: `{}:`", name.text)),
             Kind::Mark(b',') => draft.hint("a call has one result: `r = p()`"),
             Kind::Line | Kind::End => draft.hint(format!("to run a pipe or step write `{}()`", name.text)),
-            _ => draft,
+            _ => match self.name_behind_sign() {
+                Some(after) => draft.hint(format!("a pipe is `p = {} | {after}`, and `p()` runs it", name.text)),
+                None => draft,
+            },
         }
     }
 

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 
-use bue_lang::{CODES, FileText, Purpose, Script, check_sources, compile, explain};
+use bue_lang::{CODES, FileText, Purpose, Script, check_scopes, check_sources, compile, explain};
 
 /// Codes of limits: a script that reaches them is no example to read. `limits.rs` has their tests. And SQL needs a database
 /// to be read: its examples are tested with the command.
@@ -61,7 +61,9 @@ fn codes(text: &str, purpose: Purpose) -> Vec<&'static str> {
     let files: HashMap<&str, FileText<'_>> =
         [("steps.py", FileText::Text(Cow::Owned(steps()))), ("folder", FileText::Opaque)].into();
     let found = check_sources(script, &compiled, purpose, |path| files.get(path).cloned().unwrap_or(FileText::Missing));
-    compiled.complaints.iter().chain(&found).map(|complaint| complaint.code).collect()
+    let served = ["production".to_owned(), "default".to_owned()];
+    let scopes = check_scopes(script, &compiled, &served);
+    compiled.complaints.iter().chain(&found).chain(&scopes).map(|complaint| complaint.code).collect()
 }
 
 fn steps() -> String {

@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 
 use bue_lang::python::SyntaxProblem;
-use bue_lang::{Complaint, FileText, Purpose, Script, check_sources, check_sql, compile};
+use bue_lang::{Complaint, FileText, Purpose, Script, check_scopes, check_sources, check_sql, compile};
 
 const FILE: &str = "\
 import helpers
@@ -141,4 +141,21 @@ fn said(text: &str) -> Vec<String> {
     let line =
         |one: &Complaint| format!("{} {}:{} {}", one.code, one.position().line, one.position().column, one.message);
     check(text, Purpose::Run).iter().map(line).collect()
+}
+
+#[test]
+fn a_scope_nobody_serves_is_said_once_with_the_nearest_one() {
+    let text = "import python (a !scope prodution, b !scope prodution, c !scope gpu, d, unused !scope other) x.py\n\
+                a()\nb()\nc()\nd()\n";
+    let script = Script { path: "x.bue", text };
+    let served = ["production".to_owned(), "default".to_owned()];
+    let found = check_scopes(script, &compile(script), &served);
+    let said: Vec<_> = found.iter().map(|one| (one.code, one.position().column, one.hint.as_deref())).collect();
+    assert_eq!(
+        said,
+        [
+            ("W0012", 16, Some("did you mean `!scope production`?")),
+            ("W0012", 56, Some("start one that does, `bue worker -s gpu`, or name one of `production`, `default`")),
+        ]
+    );
 }
