@@ -15,16 +15,16 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use bue_model::{Answer, BlobHash, Bundle};
-use bytes::Bytes;
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::JoinSet;
 
 use crate::child::Child;
-use crate::error::{HostLost, RuntimeError};
+use crate::error::RuntimeError;
 use crate::failure;
 use crate::prepared::Prepared;
 use crate::protocol::{self, Frames, FromHost, MAX_FRAME, Program, RunRequest, ToHost};
-use crate::task::{Code, Event, Finished, Task, Usage};
+use crate::running::Running;
+use crate::task::{Code, Event, Task};
 
 /// Events a task may have under way: elements sent last, elements left at the end, and the end itself.
 const EVENTS: usize = 4;
@@ -116,7 +116,7 @@ impl Hosts {
         let id = self.shared.next_id.fetch_add(1, Ordering::Relaxed);
         let (code, mut run) = match request(id, task) {
             Ok(request) => request,
-            Err(refused) => return Ok(Running::over(Arc::clone(&self.shared), refused)),
+            Err(refused) => return Ok(Running::over(refused)),
         };
         loop {
             let changed = self.shared.changed.notified();
@@ -126,13 +126,7 @@ impl Hosts {
             let events = self.shared.idlest().and_then(|slot| self.shared.hand_out(slot, id, &code, &mut run));
             match events {
                 Some((slot, events)) => {
-                    return Ok(Running {
-                        shared: Arc::clone(&self.shared),
-                        slot,
-                        id,
-                        events: Some(events),
-                        last: None,
-                    });
+                    return Ok(Running::hosted(events, HostTask { shared: Arc::clone(&self.shared), slot, id }));
                 }
                 None => changed.await,
             }
@@ -315,50 +309,22 @@ impl Bundles {
     }
 }
 
-/// A task that runs. Dropping it stops the step.
+/// A task that one of the hosts has.
 #[derive(Debug)]
-pub struct Running {
+pub(crate) struct HostTask {
     shared: Arc<Shared>,
     slot: usize,
     id: u64,
-    /// `None` when it has ended.
-    events: Option<mpsc::Receiver<Event>>,
-    /// The end of a task that never began.
-    last: Option<Finished>,
 }
 
-impl Running {
-    /// A task that ended before it began.
-    fn over(shared: Arc<Shared>, answer: Answer) -> Self {
-        let finished = Finished { answer, log: Bytes::new(), usage: Usage::default() };
-        Self { shared, slot: usize::MAX, id: 0, events: None, last: Some(finished) }
+impl HostTask {
+    /// Its elements were taken: it may give more.
+    pub(crate) fn taken(&self) {
+        self.shared.tell(self.slot, &ToHost::Taken { id: self.id });
     }
 
-    /// The next event. After [`Event::Finished`] there is none, and asking gives [`HostLost`].
-    ///
-    /// Elements are acknowledged when they are taken here, and only then does the host send more. Safe to drop half-way:
-    /// an event is either given or still to come.
-    ///
-    /// # Errors
-    /// The host died: what the step did is unknown, and it may be run again.
-    pub async fn next(&mut self) -> Result<Event, HostLost> {
-        if let Some(finished) = self.last.take() {
-            return Ok(Event::Finished(finished));
-        }
-        let event = self.events.as_mut().ok_or(HostLost)?.recv().await;
-        match &event {
-            Some(Event::Items { .. }) => self.shared.tell(self.slot, &ToHost::Taken { id: self.id }),
-            Some(Event::Finished(_)) | None => self.events = None,
-        }
-        event.ok_or(HostLost)
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        if self.events.is_none() {
-            return;
-        }
+    /// Nobody waits for it any more.
+    pub(crate) fn cancel(&self) {
         if let Some(slot) = self.shared.slots.get(self.slot)
             && let Some(link) = slot.link().as_mut()
         {

@@ -5,7 +5,7 @@
 //! Prepared  compile the guest, make its image      serve.rs    the loop: frames in, frames out
 //! Hosts     start the hosts, hand tasks out  <-->  Sandbox     one fresh instance a task
 //! Running   events of one task                     python.rs   guest.rs -> wasmtime, image.rs -> memory
-//!                                                  sqlite/     a fresh in-memory database
+//! Databases  postgres steps, on connections        sqlite/     a fresh in-memory database
 //! ```
 //! A step may do nothing that [`Permissions`] does not say, and costs no more than [`Limits`] says. `unsafe` is in
 //! `mapping.rs` (the kernel's memory calls) and where wasmtime asks for it: `memory.rs`, `stacks.rs`, loading compiled code.
@@ -25,9 +25,11 @@ mod mapping;
 mod memory;
 mod pagemap;
 mod permissions;
+mod postgres;
 mod prepared;
 mod protocol;
 mod python;
+mod running;
 pub mod sandbox;
 mod serve;
 mod split;
@@ -40,10 +42,12 @@ mod values;
 mod wasi;
 
 pub use error::{HostLost, RuntimeError};
-pub use hosts::{Hosts, HostsConfig, Running};
+pub use hosts::{Hosts, HostsConfig};
 pub use limits::Limits;
 pub use permissions::Permissions;
+pub use postgres::{BadDatabaseUrl, Database, DatabaseParts, Databases, DatabasesConfig, Query};
 pub use prepared::{GuestBytes, GuestModule, Prepared};
+pub use running::Running;
 pub use serve::serve_sandbox_host;
 pub use sqlite::{SqlProblem, check_sql};
 pub use task::{Code, Event, Finished, Items, Placeholders, Task, Usage};

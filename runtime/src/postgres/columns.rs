@@ -1,0 +1,296 @@
+//! Which columns a table has, and of which types: the smallest that holds all of a column's values.
+
+use std::collections::HashMap;
+
+use bue_model::{Decimal, Value};
+
+use super::{numeric, time};
+use crate::sql::key_text;
+
+/// Bytes of a name; PostgreSQL cuts what is longer, so that two names could become one.
+const NAME: usize = 63;
+
+/// Integers up to here are floats without a loss.
+const FLOAT_EXACT: u64 = 1 << 53;
+
+/// A row on its way in.
+pub(super) type Row = Vec<(Value, Value)>;
+
+/// Types of columns.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum ColumnType {
+    Boolean,
+    Bigint,
+    Numeric,
+    Double,
+    Date,
+    Time,
+    Timestamp,
+    Timestamptz,
+    Uuid,
+    Bytea,
+    Jsonb,
+    Text,
+}
+
+impl ColumnType {
+    pub(super) const fn sql(self) -> &'static str {
+        match self {
+            Self::Boolean => "boolean",
+            Self::Bigint => "bigint",
+            Self::Numeric => "numeric",
+            Self::Double => "double precision",
+            Self::Date => "date",
+            Self::Time => "time",
+            Self::Timestamp => "timestamp",
+            Self::Timestamptz => "timestamptz",
+            Self::Uuid => "uuid",
+            Self::Bytea => "bytea",
+            Self::Jsonb => "jsonb",
+            Self::Text => "text",
+        }
+    }
+}
+
+/// The kinds of values that a column holds, a bit each.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Kinds(u16);
+
+impl Kinds {
+    const BOOL: Self = Self(1);
+    const INT: Self = Self(1 << 1);
+    /// An integer that a float would round.
+    const LONG_INT: Self = Self(1 << 2);
+    const NUMERIC: Self = Self(1 << 3);
+    const FLOAT: Self = Self(1 << 4);
+    const DATE: Self = Self(1 << 5);
+    const TIME: Self = Self(1 << 6);
+    const LOCAL: Self = Self(1 << 7);
+    const ZONED: Self = Self(1 << 8);
+    const UUID: Self = Self(1 << 9);
+    const BYTES: Self = Self(1 << 10);
+    const TEXT: Self = Self(1 << 11);
+    /// A list or a map.
+    const TREE: Self = Self(1 << 12);
+    /// Has no type but text: a date that is none, a decimal out of bounds.
+    const OTHER: Self = Self(1 << 13);
+
+    const fn with(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
+    const fn within(self, others: Self) -> bool {
+        self.0 & !others.0 == 0
+    }
+
+    const fn has(self, other: Self) -> bool {
+        self.0 & other.0 != 0
+    }
+
+    fn of(value: &Value) -> Self {
+        match value {
+            Value::Null => Self::default(),
+            Value::Bool(_) => Self::BOOL,
+            Value::Int(number) if number.unsigned_abs() > FLOAT_EXACT => Self::LONG_INT,
+            Value::Int(_) => Self::INT,
+            Value::BigInt(number) => {
+                Self::if_fits(numeric::fits(&Decimal { mantissa: number.clone(), exponent: 0 }), Self::NUMERIC)
+            }
+            Value::Decimal(decimal) => Self::if_fits(numeric::fits(decimal), Self::NUMERIC),
+            Value::Float(_) => Self::FLOAT,
+            Value::Text(_) => Self::TEXT,
+            Value::Bytes(_) => Self::BYTES,
+            Value::Uuid(_) => Self::UUID,
+            Value::Date(text) => Self::if_fits(time::date(text).is_some(), Self::DATE),
+            Value::Time(text) => Self::if_fits(time::time(text).is_some(), Self::TIME),
+            Value::DateTime(text) if time::local(text).is_some() => Self::LOCAL,
+            Value::DateTime(text) => Self::if_fits(time::zoned(text).is_some(), Self::ZONED),
+            Value::List(_) | Value::Map(_) => Self::TREE,
+        }
+    }
+
+    const fn if_fits(fits: bool, kind: Self) -> Self {
+        if fits { kind } else { Self::OTHER }
+    }
+
+    /// The smallest type that holds them all. Truth is a number among numbers, a date a midnight among times of day.
+    pub(super) const fn column_type(self) -> ColumnType {
+        let small = Self::BOOL.with(Self::INT);
+        let json = small.with(Self::LONG_INT).with(Self::FLOAT).with(Self::TEXT).with(Self::TREE);
+        let numeric = small.with(Self::LONG_INT).with(Self::NUMERIC).with(Self::FLOAT);
+        match self {
+            kinds if kinds.within(Self::BOOL) => ColumnType::Boolean,
+            kinds if kinds.within(small.with(Self::LONG_INT)) => ColumnType::Bigint,
+            kinds if kinds.within(small.with(Self::FLOAT)) => ColumnType::Double,
+            kinds if kinds.within(numeric) => ColumnType::Numeric,
+            kinds if kinds.within(Self::DATE) => ColumnType::Date,
+            kinds if kinds.within(Self::TIME) => ColumnType::Time,
+            kinds if kinds.within(Self::DATE.with(Self::LOCAL)) => ColumnType::Timestamp,
+            kinds if kinds.within(Self::ZONED) => ColumnType::Timestamptz,
+            kinds if kinds.within(Self::UUID) => ColumnType::Uuid,
+            kinds if kinds.within(Self::BYTES) => ColumnType::Bytea,
+            kinds if kinds.has(Self::TREE) && kinds.within(json) => ColumnType::Jsonb,
+            _ => ColumnType::Text,
+        }
+    }
+}
+
+/// The union of the rows' keys, in order of first appearance.
+#[derive(Debug, Default)]
+pub(super) struct Columns {
+    names: Vec<String>,
+    kinds: Vec<Kinds>,
+    positions: HashMap<String, usize>,
+}
+
+impl Columns {
+    /// Notes a row's keys and what stands under them.
+    pub(super) fn note(&mut self, row: &Row) -> Result<(), String> {
+        for (key, value) in row {
+            check_integers(value)?;
+            let position = match self.position(key) {
+                Some(position) => position,
+                None => self.add(key_text(key))?,
+            };
+            if let Some(kinds) = self.kinds.get_mut(position) {
+                *kinds = kinds.with(Kinds::of(value));
+            }
+        }
+        Ok(())
+    }
+
+    fn add(&mut self, name: String) -> Result<usize, String> {
+        check_name(&name, "key")?;
+        let position = self.names.len();
+        self.names.push(name.clone());
+        self.kinds.push(Kinds::default());
+        self.positions.insert(name, position);
+        Ok(position)
+    }
+
+    /// Which column a key is.
+    pub(super) fn position(&self, key: &Value) -> Option<usize> {
+        match key {
+            Value::Text(text) => self.positions.get(text).copied(),
+            other => self.positions.get(&key_text(other)).copied(),
+        }
+    }
+
+    /// Names and types, in order.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&str, ColumnType)> {
+        self.names.iter().map(String::as_str).zip(self.kinds.iter().map(|kinds| kinds.column_type()))
+    }
+
+    pub(super) fn types(&self) -> Vec<ColumnType> {
+        self.kinds.iter().map(|kinds| kinds.column_type()).collect()
+    }
+}
+
+/// PostgreSQL would refuse these names, or cut them.
+pub(super) fn check_name(name: &str, what: &str) -> Result<(), String> {
+    match name {
+        "" => Err(format!("a {what} is empty, and PostgreSQL's names are not; rename it")),
+        name if name.contains('\0') => {
+            Err(format!("the {what} {name:?} has a zero character, which PostgreSQL cannot name"))
+        }
+        name if name.len() > NAME => Err(format!(
+            "the {what} {name:?} has {} bytes, and PostgreSQL's names have at most {NAME}; shorten it",
+            name.len()
+        )),
+        _ => Ok(()),
+    }
+}
+
+/// Writing a huge number as decimal digits would take minutes.
+fn check_integers(value: &Value) -> Result<(), String> {
+    let bits = match value {
+        Value::BigInt(number) => number.bits(),
+        Value::Decimal(decimal) => decimal.mantissa.bits(),
+        Value::List(items) => return items.iter().try_for_each(check_integers),
+        Value::Map(entries) => {
+            return entries.iter().try_for_each(|(key, value)| {
+                check_integers(key)?;
+                check_integers(value)
+            });
+        }
+        _ => 0,
+    };
+    if bits > numeric::BITS { Err(format!("a number of {bits} bits is more than PostgreSQL can hold")) } else { Ok(()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use bue_model::cbor;
+
+    use super::*;
+
+    fn int(number: i64) -> Value {
+        Value::Int(number)
+    }
+
+    fn text(text: &str) -> Value {
+        Value::Text(text.to_owned())
+    }
+
+    fn type_of(values: &[Value]) -> ColumnType {
+        values.iter().fold(Kinds::default(), |kinds, value| kinds.with(Kinds::of(value))).column_type()
+    }
+
+    #[test]
+    fn the_smallest_type_that_fits_is_taken() {
+        use ColumnType as T;
+        let huge = || cbor::decode(&[0xc2, 0x49, 1, 0, 0, 0, 0, 0, 0, 0, 0]).expect("2^64");
+        let date = || Value::Date("2026-09-30".into());
+        let local = || Value::DateTime("2026-09-30T12:00:00".into());
+        let zoned = || Value::DateTime("2026-09-30T12:00:00Z".into());
+        let decimal = |exponent| Value::Decimal(Decimal { mantissa: 15.into(), exponent });
+        for (values, expected) in [
+            (vec![], T::Boolean),
+            (vec![Value::Null], T::Boolean),
+            (vec![Value::Bool(true), Value::Null], T::Boolean),
+            (vec![int(i64::MIN), Value::Null], T::Bigint),
+            (vec![int(1), Value::Bool(true)], T::Bigint),
+            (vec![int(1), Value::Float(0.5)], T::Double),
+            (vec![int((1 << 53) + 1), Value::Float(0.5)], T::Numeric),
+            (vec![int(1), huge()], T::Numeric),
+            (vec![decimal(-1), Value::Float(0.5)], T::Numeric),
+            (vec![decimal(i64::MAX)], T::Text),
+            (vec![date()], T::Date),
+            (vec![date(), local()], T::Timestamp),
+            (vec![zoned()], T::Timestamptz),
+            (vec![local(), zoned()], T::Text),
+            (vec![Value::Date("soon".into())], T::Text),
+            (vec![Value::Time("12:00:00".into())], T::Time),
+            (vec![Value::Time("12:00:00+01:00".into())], T::Text),
+            (vec![Value::Uuid(uuid::Uuid::nil())], T::Uuid),
+            (vec![Value::Bytes(vec![0])], T::Bytea),
+            (vec![Value::List(vec![])], T::Jsonb),
+            (vec![Value::Map(vec![]), text("x"), int(1)], T::Jsonb),
+            (vec![Value::List(vec![]), date()], T::Text),
+            (vec![text("x")], T::Text),
+            (vec![text("x"), int(1)], T::Text),
+            (vec![Value::Bytes(vec![0]), text("x")], T::Text),
+        ] {
+            assert_eq!(type_of(&values), expected, "{values:?}");
+        }
+    }
+
+    #[test]
+    fn names_that_postgres_would_change_are_refused() {
+        for name in ["", "a\0b", &"x".repeat(64), &"é".repeat(32)] {
+            assert!(Columns::default().note(&vec![(text(name), int(1))]).is_err(), "{name:?}");
+        }
+        let mut columns = Columns::default();
+        let row = vec![(text("a"), int(1)), (text("A"), int(2)), (text(&"x".repeat(63)), int(3)), (int(7), int(4))];
+        columns.note(&row).expect("names");
+        assert_eq!(columns.iter().count(), 4, "names that differ in case are two");
+    }
+
+    #[test]
+    fn a_number_too_long_to_be_written_is_refused() {
+        let mut bytes = vec![0xc2, 0x5a, 0, 1, 0, 0];
+        bytes.resize(6 + 65_536, 0xff);
+        let row = vec![(text("a"), Value::List(vec![cbor::decode(&bytes).expect("a number")]))];
+        assert!(Columns::default().note(&row).is_err());
+    }
+}

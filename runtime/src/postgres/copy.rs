@@ -1,0 +1,134 @@
+//! Rows in the binary form that COPY reads.
+
+use bue_model::{Json, Value};
+
+use super::columns::{ColumnType, Columns, Row};
+use super::{numeric, time};
+
+/// What the data begins with: a signature, flags, and no further header.
+pub(super) const HEAD: &[u8] = b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0";
+/// What it ends with.
+pub(super) const TAIL: &[u8] = &[0xff, 0xff];
+
+/// Version of the binary form of jsonb.
+const JSONB: u8 = 1;
+
+/// Writes rows of one table.
+pub(super) struct Writer<'c> {
+    columns: &'c Columns,
+    types: Vec<ColumnType>,
+}
+
+impl<'c> Writer<'c> {
+    pub(super) fn new(columns: &'c Columns) -> Self {
+        Self { columns, types: columns.types() }
+    }
+
+    /// Appends a row.
+    pub(super) fn put(&self, to: &mut Vec<u8>, row: Row) -> Result<(), String> {
+        let mut cells = vec![Value::Null; self.types.len()];
+        for (key, value) in row {
+            if let Some(cell) = self.columns.position(&key).and_then(|position| cells.get_mut(position)) {
+                *cell = value;
+            }
+        }
+        let count = i16::try_from(cells.len()).map_err(|_| "it has more columns than PostgreSQL allows".to_owned())?;
+        to.extend_from_slice(&count.to_be_bytes());
+        cells.iter().zip(&self.types).try_for_each(|(cell, column)| put_cell(to, cell, *column))
+    }
+}
+
+/// A length and as many bytes; the length is -1 for null.
+fn put_cell(to: &mut Vec<u8>, value: &Value, column: ColumnType) -> Result<(), String> {
+    if *value == Value::Null {
+        to.extend_from_slice(&(-1_i32).to_be_bytes());
+        return Ok(());
+    }
+    let start = to.len();
+    to.extend_from_slice(&[0; 4]);
+    put_value(to, value, column)?;
+    let len = i32::try_from(to.len() - start - 4).map_err(|_| "a value is longer than 2 GiB".to_owned())?;
+    if let Some(head) = to.get_mut(start..).and_then(<[u8]>::first_chunk_mut) {
+        *head = len.to_be_bytes();
+    }
+    Ok(())
+}
+
+/// The column's type was chosen so that the value fits.
+fn put_value(to: &mut Vec<u8>, value: &Value, column: ColumnType) -> Result<(), String> {
+    match (column, value) {
+        (ColumnType::Boolean, Value::Bool(truth)) => to.push(u8::from(*truth)),
+        (ColumnType::Bigint, Value::Int(number)) => to.extend_from_slice(&number.to_be_bytes()),
+        (ColumnType::Bigint, Value::Bool(truth)) => to.extend_from_slice(&i64::from(*truth).to_be_bytes()),
+        (ColumnType::Double, value) => to.extend_from_slice(&float(value)?.to_be_bytes()),
+        (ColumnType::Numeric, value) => to.extend_from_slice(&numeric(value)?),
+        (ColumnType::Date, Value::Date(text)) => to.extend_from_slice(&fitting(time::date(text))?.to_be_bytes()),
+        (ColumnType::Time, Value::Time(text)) => to.extend_from_slice(&fitting(time::time(text))?.to_be_bytes()),
+        (ColumnType::Timestamp, Value::DateTime(text)) => {
+            to.extend_from_slice(&fitting(time::local(text))?.to_be_bytes());
+        }
+        (ColumnType::Timestamp, Value::Date(text)) => {
+            to.extend_from_slice(&fitting(time::local(&format!("{text}T00:00")))?.to_be_bytes());
+        }
+        (ColumnType::Timestamptz, Value::DateTime(text)) => {
+            to.extend_from_slice(&fitting(time::zoned(text))?.to_be_bytes());
+        }
+        (ColumnType::Uuid, Value::Uuid(uuid)) => to.extend_from_slice(uuid.as_bytes()),
+        (ColumnType::Bytea, Value::Bytes(bytes)) => to.extend_from_slice(bytes),
+        (ColumnType::Jsonb, value) => {
+            to.push(JSONB);
+            serde_json::to_writer(to, &Json(value)).map_err(|error| format!("a value is no JSON: {error}"))?;
+        }
+        (ColumnType::Text, value) => to.extend_from_slice(text(value)?.as_bytes()),
+        (column, value) => return Err(format!("{} is no {}", value.kind(), column.sql())),
+    }
+    Ok(())
+}
+
+fn fitting<T>(value: Option<T>) -> Result<T, String> {
+    value.ok_or_else(|| "a date or time is none".to_owned())
+}
+
+#[expect(clippy::cast_precision_loss, reason = "integers that would lose anything make the column numeric")]
+fn float(value: &Value) -> Result<f64, String> {
+    match value {
+        Value::Float(number) => Ok(*number),
+        Value::Int(number) => Ok(*number as f64),
+        Value::Bool(truth) => Ok(f64::from(u8::from(*truth))),
+        other => Err(format!("{} is no double precision", other.kind())),
+    }
+}
+
+fn numeric(value: &Value) -> Result<Vec<u8>, String> {
+    let digits = match value {
+        Value::Bool(truth) => u8::from(*truth).to_string(),
+        Value::Int(number) => number.to_string(),
+        Value::BigInt(number) => number.to_string(),
+        // the shortest digits that are this float and no other
+        Value::Float(number) => number.to_string(),
+        Value::Decimal(decimal) => numeric::plain(decimal),
+        other => return Err(format!("{} is no numeric", other.kind())),
+    };
+    numeric::binary(&digits).ok_or_else(|| format!("{} is no numeric", value.kind()))
+}
+
+/// A value among texts.
+fn text(value: &Value) -> Result<String, String> {
+    let text = match value {
+        Value::Text(text) | Value::Date(text) | Value::Time(text) | Value::DateTime(text) => text.clone(),
+        Value::Bool(truth) => truth.to_string(),
+        Value::Int(number) => number.to_string(),
+        Value::BigInt(number) => number.to_string(),
+        Value::Float(number) => number.to_string(),
+        Value::Decimal(decimal) => decimal.to_string(),
+        Value::Uuid(uuid) => uuid.to_string(),
+        other => {
+            let json = serde_json::to_string(&Json(other)).map_err(|error| format!("a value is no JSON: {error}"))?;
+            json.trim_matches('"').to_owned()
+        }
+    };
+    match text.contains('\0') {
+        true => Err("a text holds a zero character, which PostgreSQL's text cannot; pass bytes".to_owned()),
+        false => Ok(text),
+    }
+}

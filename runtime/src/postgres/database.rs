@@ -1,0 +1,115 @@
+//! Where a database is and how to get in: what a worker is configured with, and no script ever sees.
+
+use core::fmt;
+use core::str::FromStr;
+use core::time::Duration;
+use std::num::NonZeroUsize;
+
+use tokio_postgres::Config;
+use tokio_postgres::config::Host;
+
+use super::failure::reasons;
+
+/// A server that does not answer by then does not answer.
+const CONNECT: Duration = Duration::from_secs(10);
+
+/// A database that postgres steps may work on.
+#[derive(Clone)]
+pub struct Database {
+    pub(super) config: Config,
+    /// Connections at once; further steps wait for one.
+    pub(super) connections: NonZeroUsize,
+}
+
+/// A database told in parts, as `POSTGRES_HOST` and its like do. What is `None` is PostgreSQL's own default.
+#[derive(Clone, Default)]
+pub struct DatabaseParts {
+    /// A name, an address, or the folder of a Unix socket. Default `localhost`.
+    pub host: Option<String>,
+    /// Default 5432.
+    pub port: Option<u16>,
+    /// The role. Default: the name of the user that runs this process.
+    pub user: Option<String>,
+    /// Its password, if it needs one.
+    pub password: Option<String>,
+    /// The database's name. Default: the role's.
+    pub database: Option<String>,
+}
+
+/// A URL that tells no database. Never holds the URL, which may hold a password.
+#[derive(Debug, thiserror::Error)]
+#[error("it is no PostgreSQL URL: {0}; write postgres://USER:PASSWORD@HOST:PORT/DATABASE")]
+pub struct BadDatabaseUrl(String);
+
+impl Database {
+    /// Reads `postgres://USER:PASSWORD@HOST:PORT/DATABASE?sslmode=require`, or `host=… user=… dbname=…`. At most
+    /// `connections` steps work on it at once.
+    ///
+    /// # Errors
+    /// A text that is neither.
+    pub fn from_url(url: &str, connections: NonZeroUsize) -> Result<Self, BadDatabaseUrl> {
+        let config = Config::from_str(url).map_err(|error| BadDatabaseUrl(reasons(&error)))?;
+        if config.get_hosts().is_empty() && config.get_hostaddrs().is_empty() {
+            return Err(BadDatabaseUrl("it names no host".to_owned()));
+        }
+        Ok(Self::new(config, connections))
+    }
+
+    /// A database told in parts.
+    #[must_use]
+    pub fn from_parts(parts: &DatabaseParts, connections: NonZeroUsize) -> Self {
+        let mut config = Config::new();
+        config.host(parts.host.as_deref().unwrap_or("localhost"));
+        if let Some(port) = parts.port {
+            config.port(port);
+        }
+        if let Some(user) = &parts.user {
+            config.user(user);
+        }
+        if let Some(password) = &parts.password {
+            config.password(password);
+        }
+        if let Some(database) = &parts.database {
+            config.dbname(database);
+        }
+        Self::new(config, connections)
+    }
+
+    fn new(mut config: Config, connections: NonZeroUsize) -> Self {
+        if config.get_application_name().is_none() {
+            config.application_name("bue step");
+        }
+        if config.get_connect_timeout().is_none() {
+            config.connect_timeout(CONNECT);
+        }
+        Self { config, connections }
+    }
+}
+
+impl fmt::Display for Database {
+    /// Host, port, user and database; never the password.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names = self.config.get_hosts().iter().map(|host| match host {
+            Host::Tcp(name) => name.clone(),
+            Host::Unix(path) => path.display().to_string(),
+        });
+        let names: Vec<String> = names.collect();
+        let ports: Vec<String> = self.config.get_ports().iter().map(u16::to_string).collect();
+        write!(f, "host {}", names.join(", "))?;
+        write!(f, ", port {}", if ports.is_empty() { "5432".to_owned() } else { ports.join(", ") })?;
+        write!(f, ", user {}", self.config.get_user().unwrap_or("(this system's user)"))?;
+        write!(f, ", database {}", self.config.get_dbname().unwrap_or("(the user's name)"))
+    }
+}
+
+impl fmt::Debug for Database {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Database({self})")
+    }
+}
+
+impl fmt::Debug for DatabaseParts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}", Database::from_parts(self, NonZeroUsize::MIN))
+    }
+}

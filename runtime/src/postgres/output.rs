@@ -1,0 +1,201 @@
+//! Rows that come out become CBOR.
+//!
+//! PostgreSQL gives every value as text, written by the type's own output function: so there is no type that cannot come
+//! out, in an array or alone. The types that have a kind of value of their own are read back from it.
+
+use bue_model::cbor::{self, MAX_DEPTH};
+use bue_model::{Decimal, Value};
+use minicbor::Encoder;
+use tokio_postgres::types::{Kind as TypeKind, Type};
+
+use super::array;
+
+/// Written before the last statement, so that its values are read back as what they are. The order of day and month in a
+/// date's *input* stays as the script set it.
+pub(super) const PLAIN_OUTPUT: &str =
+    "SET LOCAL datestyle = 'ISO'; SET LOCAL bytea_output = 'hex'; SET LOCAL extra_float_digits = 1";
+
+/// Levels around a value of a row: the list of rows, and the row.
+const AROUND: usize = 2;
+
+/// What becomes of a column's values.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    Bool,
+    Int,
+    Float,
+    Decimal,
+    Bytes,
+    Uuid,
+    Date,
+    Time,
+    DateTime,
+    Json,
+    List(Box<Kind>),
+    Text,
+}
+
+impl Kind {
+    pub(super) fn of(column: &Type) -> Self {
+        match *column {
+            Type::BOOL => Self::Bool,
+            Type::INT2 | Type::INT4 | Type::INT8 | Type::OID => Self::Int,
+            Type::FLOAT4 | Type::FLOAT8 => Self::Float,
+            Type::NUMERIC => Self::Decimal,
+            Type::BYTEA => Self::Bytes,
+            Type::UUID => Self::Uuid,
+            Type::DATE => Self::Date,
+            Type::TIME | Type::TIMETZ => Self::Time,
+            Type::TIMESTAMP | Type::TIMESTAMPTZ => Self::DateTime,
+            Type::JSON | Type::JSONB => Self::Json,
+            // written without braces, or with another sign between its elements
+            Type::INT2_VECTOR | Type::OID_VECTOR | Type::BOX_ARRAY => Self::Text,
+            _ => match column.kind() {
+                TypeKind::Array(element) => Self::List(Box::new(Self::of(element))),
+                TypeKind::Domain(base) => Self::of(base),
+                _ => Self::Text,
+            },
+        }
+    }
+
+    /// What a text stands for. One that is not what its type promises (`infinity`, a year before Christ) stays a text.
+    fn value(&self, text: &str) -> Value {
+        self.read(text).unwrap_or_else(|| Value::Text(text.to_owned()))
+    }
+
+    fn read(&self, text: &str) -> Option<Value> {
+        match self {
+            Self::Bool => Some(Value::Bool(text == "t")),
+            Self::Int => text.parse().ok().map(Value::Int),
+            Self::Float => text.parse().ok().map(Value::Float),
+            Self::Decimal => decimal(text),
+            Self::Bytes => text.strip_prefix("\\x").and_then(bytes).map(Value::Bytes),
+            Self::Uuid => text.parse().ok().map(Value::Uuid),
+            Self::Date => is_date(text).then(|| Value::Date(text.to_owned())),
+            Self::Time => Some(Value::Time(with_minutes(text, 0))),
+            Self::DateTime => datetime(text).map(Value::DateTime),
+            Self::Json => json(text),
+            Self::List(element) => array::read(text, &|item| element.value(item)),
+            Self::Text => None,
+        }
+    }
+
+    /// Appends a value. Texts go without a tree between.
+    fn put(&self, to: &mut Vec<u8>, text: &str) {
+        if *self == Self::Text {
+            let written = Encoder::new(to).str(text).is_ok();
+            debug_assert!(written, "a Vec takes everything");
+        } else {
+            to.extend_from_slice(&cbor::encode(&self.value(text)));
+        }
+    }
+}
+
+/// Appends a row.
+pub(super) fn put_row<'r>(to: &mut Vec<u8>, columns: &[(String, Kind)], cell: impl Fn(usize) -> Option<&'r str>) {
+    let written = Encoder::new(&mut *to).map(columns.len() as u64).is_ok();
+    debug_assert!(written, "a Vec takes everything");
+    for (index, (name, kind)) in columns.iter().enumerate() {
+        let written = Encoder::new(&mut *to).str(name).is_ok();
+        debug_assert!(written, "a Vec takes everything");
+        match cell(index) {
+            Some(text) => kind.put(to, text),
+            None => to.extend_from_slice(NULL),
+        }
+    }
+}
+
+/// CBOR null.
+const NULL: &[u8] = &[0xf6];
+
+fn decimal(text: &str) -> Option<Value> {
+    if let "NaN" | "Infinity" | "-Infinity" = text {
+        return text.parse().ok().map(Value::Float);
+    }
+    let fraction = text.split_once('.').map_or(0, |(_, fraction)| fraction.len());
+    let exponent = -i64::try_from(fraction).ok()?;
+    Some(Value::Decimal(Decimal { mantissa: text.replacen('.', "", 1).parse().ok()?, exponent }))
+}
+
+fn bytes(hex: &str) -> Option<Vec<u8>> {
+    let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
+    let pairs = hex.as_bytes().chunks(2);
+    pairs.map(|pair| Some(digit(*pair.first()?)? * 16 + digit(*pair.get(1)?)?)).collect()
+}
+
+fn is_date(text: &str) -> bool {
+    super::time::date(text).is_some()
+}
+
+/// `2026-09-30 12:00:00.5+02` as ISO 8601 has it.
+fn datetime(text: &str) -> Option<String> {
+    let (day, time) = text.split_once(' ')?;
+    (is_date(day) && !time.contains(' ')).then(|| with_minutes(&format!("{day}T{time}"), day.len()))
+}
+
+/// PostgreSQL leaves the minutes of an offset out where they are none.
+fn with_minutes(text: &str, day: usize) -> String {
+    let offset = text.get(day..).and_then(|time| time.find(['+', '-'])).map(|sign| text.len() - day - sign);
+    if offset == Some(3) { format!("{text}:00") } else { text.to_owned() }
+}
+
+/// JSON whose numbers fit and which is not too deep to be read by the next step.
+fn json(text: &str) -> Option<Value> {
+    json_value(serde_json::from_str(text).ok()?, MAX_DEPTH - AROUND)
+}
+
+fn json_value(json: serde_json::Value, depth: usize) -> Option<Value> {
+    use serde_json::Value as J;
+    let depth = depth.checked_sub(1)?;
+    Some(match json {
+        J::Null => Value::Null,
+        J::Bool(truth) => Value::Bool(truth),
+        J::Number(number) => match (number.as_i64(), number.as_u64()) {
+            (Some(number), _) => Value::Int(number),
+            (None, Some(number)) => Value::BigInt(number.into()),
+            (None, None) => Value::Float(number.as_f64()?),
+        },
+        J::String(text) => Value::Text(text),
+        J::Array(items) => Value::List(items.into_iter().map(|item| json_value(item, depth)).collect::<Option<_>>()?),
+        J::Object(entries) => {
+            let entries = entries.into_iter().map(|(key, value)| Some((Value::Text(key), json_value(value, depth)?)));
+            Value::Map(entries.collect::<Option<_>>()?)
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn texts_that_are_not_what_their_type_promises_stay_texts() {
+        for (kind, text) in [
+            (Kind::Date, "infinity"),
+            (Kind::Date, "0044-03-15 BC"),
+            (Kind::DateTime, "infinity"),
+            (Kind::DateTime, "0044-03-15 12:00:00+00 BC"),
+            (Kind::DateTime, "10000-01-01 00:00:00"),
+            (Kind::Json, "1e999"),
+            (Kind::Bytes, "\\x1"),
+            (Kind::Bytes, "\\xgg"),
+            (Kind::List(Box::new(Kind::Int)), "1 2"),
+        ] {
+            assert_eq!(kind.value(text), Value::Text(text.to_owned()));
+        }
+        let deep = ["[".repeat(127), "]".repeat(127)].concat();
+        assert!(matches!(Kind::Json.value(&deep), Value::Text(_)));
+    }
+
+    #[test]
+    fn offsets_get_their_minutes() {
+        for (text, expected) in [
+            ("2026-09-30 12:00:00", "2026-09-30T12:00:00"),
+            ("2026-09-30 12:00:00.5+02", "2026-09-30T12:00:00.5+02:00"),
+            ("2026-09-30 12:00:00-05:30", "2026-09-30T12:00:00-05:30"),
+        ] {
+            assert_eq!(Kind::DateTime.value(text), Value::DateTime(expected.to_owned()));
+        }
+        assert_eq!(Kind::Time.value("12:00:00+02"), Value::Time("12:00:00+02:00".to_owned()));
+    }
+}
