@@ -87,6 +87,25 @@ pub enum HubError {
     /// Nobody answers at the database's address, or too many ask. Nothing was changed.
     #[error("the database cannot be reached: {0}")]
     Unreachable(String),
+    /// A PostgreSQL database that a hub cannot start with.
+    #[error("the {place} cannot be used: {why}; {advice}")]
+    Unusable {
+        /// Which one, without its password.
+        place: String,
+        /// What it said.
+        why: String,
+        /// What to do.
+        advice: &'static str,
+    },
+    /// The connection broke, or the database gave up, while it took a change.
+    #[error("nobody knows whether the database took the change: {0}")]
+    Unsure(String),
+    /// A schema of our name that somebody else made.
+    #[error(
+        "the schema `bue` of the database `{0}` holds tables that are not bue's; name another database, or rename that \
+         schema: ALTER SCHEMA bue RENAME TO …"
+    )]
+    NotOurs(String),
     /// The transaction this was part of did not reach the disk. Nothing was changed.
     #[error("the database did not take the change: {0}")]
     NotCommitted(String),

@@ -7,6 +7,7 @@
 //! The row in `run` is the lock of everything that belongs to the run. Leases lock rows of `job` first, without waiting,
 //! and wait for nothing while they hold them, so no two transactions wait for each other.
 
+mod address;
 mod delete;
 mod lease;
 mod listen;
@@ -14,6 +15,8 @@ mod pick;
 mod rate;
 mod read;
 mod schema;
+mod tls;
+mod trouble;
 mod values;
 mod verbs;
 mod view;
@@ -21,33 +24,29 @@ mod why;
 mod write;
 
 use std::collections::HashMap;
-use std::str::FromStr;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use bue_model::wire::{
     Changed, Heartbeat, HeartbeatAnswer, JobView, LeaseBatch, LeaseRequest, ReportBatch, ResultCursor, ResultPage,
     RunView, Submission, Verdict, WhyView,
 };
 use bue_model::{JobId, RunId, Timestamp, ValueRef};
-use deadpool_postgres::{Client, Manager, ManagerConfig, Pool, RecyclingMethod, Runtime};
+use deadpool_postgres::{
+    Client, ClientWrapper, Hook, HookError, Manager, ManagerConfig, Pool, PoolError, RecyclingMethod, Runtime,
+};
 use tokio::task::JoinHandle;
-use tokio_postgres::{Config, NoTls};
 
 use crate::error::HubError;
 use crate::run_cache::RunCache;
 use crate::store::{Answer, Changes, JobStore, Leased, Reaped};
+use address::{Address, CONNECT_TIMEOUT};
 use listen::Outbox;
+use trouble::advice;
+pub(crate) use trouble::explain;
 
 /// Connections of one hub. Requests beyond wait for one; transactions are short.
 const CONNECTIONS: usize = 16;
-/// Longest wait for a free connection, or for a new one.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-/// What every connection is told: our schema, and that nothing may hang for ever.
-const OPTIONS: &str = "-c search_path=bue -c statement_timeout=30s -c lock_timeout=10s \
-     -c idle_in_transaction_session_timeout=60s";
-
 /// Runs and jobs in a PostgreSQL database that other hubs may use as well. Their clocks should agree to a second or so.
 #[derive(Clone, Debug)]
 pub struct PostgresStore {
@@ -59,7 +58,7 @@ pub struct PostgresStore {
 /// What the store is in the eyes of its own tasks.
 pub(crate) struct Inner {
     pool: Pool,
-    config: Config,
+    address: Address,
     changes: Changes,
     runs: Mutex<RunCache>,
     /// Leases extended by heartbeats, not all of them written: token and end.
@@ -88,24 +87,15 @@ impl Drop for Tasks {
 }
 
 impl PostgresStore {
-    /// Connects to a database, given as `postgres://user@host/database` or as `host=… dbname=…`. Makes the tables, in a
+    /// Connects to a database, given as `postgres://user@host/database` or as `host=… dbname=…`, with TLS as `sslmode` and
+    /// `sslrootcert` say (one of disable, prefer, require, verify-ca, verify-full; a file, else the system's). Makes the tables, in a
     /// schema called `bue`, or brings them up to date. Must be called on a tokio runtime.
     ///
     /// # Errors
-    /// The address is none, nobody answers there, or the tables are of a later release.
+    /// The address is none, nobody answers there or lets us in, or the tables are not ours or of a later release.
     pub async fn connect(url: &str) -> Result<Self, HubError> {
-        let mut config = Config::from_str(url).map_err(|error| HubError::BadRequest(explain(&error)))?;
-        let options = [config.get_options().unwrap_or_default(), OPTIONS].join(" ");
-        config.options(options.trim()).application_name("bue hub").connect_timeout(CONNECT_TIMEOUT);
-        let manager =
-            Manager::from_config(config.clone(), NoTls, ManagerConfig { recycling_method: RecyclingMethod::Fast });
-        let pool = Pool::builder(manager)
-            .max_size(CONNECTIONS)
-            .runtime(Runtime::Tokio1)
-            .wait_timeout(Some(CONNECT_TIMEOUT))
-            .create_timeout(Some(CONNECT_TIMEOUT))
-            .build()
-            .map_err(|error| HubError::Unreachable(error.to_string()))?;
+        let address = Address::parse(url)?;
+        let pool = pool(&address)?;
         let inner = Arc::new(Inner {
             pool,
             changes: Changes::default(),
@@ -114,19 +104,58 @@ impl PostgresStore {
             granted: tokio::sync::Mutex::default(),
             now: AtomicI64::new(0),
             outbox: Outbox::default(),
-            config,
+            address,
         });
-        let database = inner.config.get_dbname().unwrap_or("postgres").to_owned();
-        schema::migrate(&mut inner.client().await?, &database).await?;
+        inner.prepare().await.map_err(|error| inner.unusable(error))?;
         let tasks = vec![tokio::spawn(listen::listen(inner.clone())), tokio::spawn(listen::grow(inner.clone()))];
         Ok(Self { inner, _tasks: Arc::new(Tasks(tasks)) })
     }
 }
 
+/// Makes connections when they are asked for.
+fn pool(address: &Address) -> Result<Pool, HubError> {
+    let recycling = ManagerConfig { recycling_method: RecyclingMethod::Fast };
+    let manager = Manager::from_config(address.config.clone(), address.tls.clone(), recycling);
+    // what is said to be taken must be on the disk, whatever the server does for others
+    let durable = Hook::async_fn(|client: &mut ClientWrapper, _| {
+        let sql =
+            "SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'";
+        Box::pin(async move { client.batch_execute(sql).await.map_err(HookError::Backend) })
+    });
+    let pool = Pool::builder(manager)
+        .max_size(CONNECTIONS)
+        .runtime(Runtime::Tokio1)
+        .wait_timeout(Some(CONNECT_TIMEOUT))
+        .create_timeout(Some(CONNECT_TIMEOUT))
+        .post_create(durable);
+    pool.build().map_err(|error| HubError::Unreachable(error.to_string()))
+}
+
 impl Inner {
+    /// Looks at the database for the first time.
+    async fn prepare(&self) -> Result<(), HubError> {
+        let mut client = self.client().await?;
+        let row = client.query_one("SELECT current_database()::text, current_setting('fsync') = 'on'", &[]).await?;
+        let (database, synced): (String, bool) = (row.try_get(0)?, row.try_get(1)?);
+        if !synced {
+            tracing::warn!("PostgreSQL runs with fsync = off: a power cut may lose what was accepted");
+        }
+        schema::migrate(&mut client, &database).await
+    }
+
+    /// An error of the first look, with what to do about it.
+    fn unusable(&self, error: HubError) -> HubError {
+        let (why, advice) = match error {
+            HubError::Postgres(error) => (explain(&error), advice(&error)),
+            HubError::Unreachable(why) => (why, "see whether PostgreSQL runs there and answers"),
+            error => return error,
+        };
+        HubError::Unusable { place: self.address.shown(), why, advice }
+    }
+
     async fn client(&self) -> Result<Client, HubError> {
         self.pool.get().await.map_err(|error| match error {
-            deadpool_postgres::PoolError::Backend(error) => HubError::from(error),
+            PoolError::Backend(error) | PoolError::PostCreateHook(HookError::Backend(error)) => error.into(),
             error => HubError::Unreachable(error.to_string()),
         })
     }
@@ -148,17 +177,6 @@ impl Inner {
     fn latest(&self) -> i64 {
         self.now.load(Ordering::Relaxed)
     }
-}
-
-/// What a database says, and what lies under it.
-pub(crate) fn explain(error: &tokio_postgres::Error) -> String {
-    let mut text = error.to_string();
-    let mut below = std::error::Error::source(error);
-    while let Some(source) = below {
-        text = format!("{text}: {source}");
-        below = source.source();
-    }
-    text
 }
 
 impl JobStore for PostgresStore {

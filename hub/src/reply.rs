@@ -88,7 +88,7 @@ impl From<HubError> for Refusal {
             }
             HubError::Body(_) => (StatusCode::BAD_REQUEST, "broken_body", "send it again"),
             HubError::Disk { .. } => (StatusCode::SERVICE_UNAVAILABLE, "disk", "make room, or make it writable"),
-            HubError::Postgres(_) | HubError::Unreachable(_) => {
+            HubError::Postgres(_) | HubError::Unreachable(_) | HubError::Unusable { .. } | HubError::Unsure(_) => {
                 (StatusCode::SERVICE_UNAVAILABLE, "database", "see whether the hub's PostgreSQL runs; then try again")
             }
             HubError::Database(_) | HubError::NotCommitted(_) => (
@@ -97,7 +97,7 @@ impl From<HubError> for Refusal {
                 "look at the disk under the hub's database; then try again",
             ),
             HubError::Stopped => (StatusCode::SERVICE_UNAVAILABLE, "stopped", "start the hub again"),
-            HubError::InUse(_) | HubError::NewerLayout { .. } | HubError::Damaged(_) => {
+            HubError::InUse(_) | HubError::NotOurs(_) | HubError::NewerLayout { .. } | HubError::Damaged(_) => {
                 (StatusCode::INTERNAL_SERVER_ERROR, "damaged", "restore the hub's database from a backup")
             }
         };

@@ -43,6 +43,15 @@ impl Cluster {
     /// PostgreSQL is not installed, or does not start.
     #[must_use]
     pub fn start() -> Self {
+        Self::start_with("", &[])
+    }
+
+    /// Makes a cluster with more lines in `postgresql.conf` and these files, by name and text, in its data folder.
+    ///
+    /// # Panics
+    /// PostgreSQL is not installed, or does not start.
+    #[must_use]
+    pub fn start_with(more: &str, files: &[(&str, &str)]) -> Self {
         let bin = programs();
         let folder = tempfile::Builder::new().prefix("bue-pg").tempdir().expect("a folder").keep();
         fs::set_permissions(&folder, fs::Permissions::from_mode(0o755)).expect("rights");
@@ -57,7 +66,8 @@ impl Cluster {
         expect_success("initdb", &made.expect("initdb"));
         let mut settings = fs::OpenOptions::new().append(true).open(data.join("postgresql.conf")).expect("settings");
         let socket = format!("unix_socket_directories = '{}'\n", folder.display());
-        settings.write_all([SETTINGS, &socket].concat().as_bytes()).expect("settings");
+        settings.write_all([SETTINGS, &socket, more].concat().as_bytes()).expect("settings");
+        files.iter().for_each(|(name, text)| write_private(&data.join(name), text));
         let keeper = keeper(&bin, &folder);
         let cluster = Self { bin, folder, databases: AtomicU32::new(0), _keeper: keeper };
         cluster.control(&["start"]);
@@ -77,13 +87,26 @@ impl Cluster {
         );
     }
 
-    /// Stops the server as a crash would, and starts it again.
+    /// Stops the server: `immediate` as a crash would, `fast` in order, but without waiting for anybody.
+    ///
+    /// # Panics
+    /// It does not stop.
+    pub fn stop(&self, mode: &str) {
+        self.control(&["stop", "-m", mode]);
+    }
+
+    /// Starts the server again.
     ///
     /// # Panics
     /// It does not start.
-    pub fn crash_and_restart(&self) {
-        self.control(&["stop", "-m", "immediate"]);
+    pub fn go_on(&self) {
         self.control(&["start"]);
+    }
+
+    /// The folder of its socket.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        &self.folder
     }
 
     /// A new database's address, as `host=… user=… dbname=…`.
@@ -100,6 +123,15 @@ impl Cluster {
         drop(client);
         connection.await.expect("a task").expect("a connection that ends");
         address(&name)
+    }
+}
+
+/// A file that the server alone may read, as it wants it of a key.
+fn write_private(path: &Path, text: &str) {
+    fs::write(path, text).expect("a file");
+    fs::set_permissions(path, fs::Permissions::from_mode(0o600)).expect("rights");
+    if is_root() {
+        chown(path, Some(NOBODY), Some(NOBODY)).expect("the file's owner");
     }
 }
 

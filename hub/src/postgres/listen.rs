@@ -11,7 +11,7 @@ use futures_util::StreamExt;
 use futures_util::stream::poll_fn;
 use tokio::sync::{Notify, oneshot};
 use tokio::time::{sleep, timeout};
-use tokio_postgres::{AsyncMessage, Client, NoTls};
+use tokio_postgres::{AsyncMessage, Client};
 
 use super::Inner;
 use super::verbs::Told;
@@ -99,16 +99,20 @@ impl Inner {
 
 /// Listens for ever; subscribes again after every break.
 pub(super) async fn listen(inner: Arc<Inner>) {
+    let mut heard = true;
     loop {
-        if let Err(error) = listen_once(&inner).await {
+        if let Err(error) = listen_once(&inner, &mut heard).await
+            && std::mem::take(&mut heard)
+        {
             tracing::warn!(%error, "lost the connection that hears of other hubs' changes; connecting again");
         }
         sleep(REST).await;
     }
 }
 
-async fn listen_once(inner: &Arc<Inner>) -> Result<(), HubError> {
-    let (client, mut connection) = inner.config.connect(NoTls).await?;
+/// `heard` becomes true once it listens.
+async fn listen_once(inner: &Arc<Inner>, heard: &mut bool) -> Result<(), HubError> {
+    let (client, mut connection) = inner.address.config.connect(inner.address.tls.clone()).await?;
     let mut messages = poll_fn(move |context| connection.poll_message(context));
     let (broken, mut breaks) = oneshot::channel();
     let hearing = inner.clone();
@@ -126,6 +130,9 @@ async fn listen_once(inner: &Arc<Inner>) -> Result<(), HubError> {
         }
     });
     client.batch_execute("LISTEN bue").await?;
+    if !std::mem::replace(heard, true) {
+        tracing::info!("hear of other hubs' changes again");
+    }
     catch_up(inner, &client, true).await?;
     loop {
         tokio::select! {

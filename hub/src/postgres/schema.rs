@@ -3,7 +3,8 @@
 //! They are those of the SQLite store, whose `schema` says what states mean. Whoever changes rows of a run holds the lock on
 //! its row in `run`; the two exceptions, waking parked jobs and extending leases, skip rows that others hold.
 
-use deadpool_postgres::Client;
+use deadpool_postgres::{Client, Transaction};
+use tokio_postgres::error::SqlState;
 
 use crate::error::HubError;
 
@@ -156,12 +157,12 @@ CREATE INDEX job_of_rate ON job (rate) WHERE rate > 0;
 pub(super) async fn migrate(client: &mut Client, database: &str) -> Result<(), HubError> {
     let step = client.transaction().await?;
     step.execute("SELECT pg_advisory_xact_lock($1)", &[&LAYOUT_LOCK]).await?;
-    step.batch_execute(
-        "CREATE SCHEMA IF NOT EXISTS bue;
-         CREATE TABLE IF NOT EXISTS layout (version BIGINT PRIMARY KEY)",
-    )
-    .await?;
-    let found: i64 = step.query_one("SELECT coalesce(max(version), 0) FROM layout", &[]).await?.try_get(0)?;
+    let found = layout(&step, database).await.map_err(|error| match error {
+        HubError::Postgres(error) if error.code() == Some(&SqlState::UNDEFINED_COLUMN) => {
+            HubError::NotOurs(database.to_owned())
+        }
+        error => error,
+    })?;
     let known = i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX);
     let Some(missing) = usize::try_from(found).ok().and_then(|found| MIGRATIONS.get(found..)) else {
         return Err(HubError::NewerLayout { path: database.into(), found, known });
@@ -172,4 +173,22 @@ pub(super) async fn migrate(client: &mut Client, database: &str) -> Result<(), H
     }
     step.commit().await?;
     Ok(())
+}
+
+/// The layout that a database has, 0 where it has none.
+async fn layout(step: &Transaction<'_>, database: &str) -> Result<i64, HubError> {
+    let sql = "SELECT to_regnamespace('bue') IS NULL, to_regclass('bue.layout') IS NULL,
+         EXISTS (SELECT 1 FROM pg_class WHERE relnamespace = to_regnamespace('bue'))";
+    let row = step.query_one(sql, &[]).await?;
+    let (no_schema, no_layout, full): (bool, bool, bool) = (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
+    if no_layout && full {
+        return Err(HubError::NotOurs(database.to_owned()));
+    }
+    if no_schema {
+        step.batch_execute("CREATE SCHEMA bue").await?;
+    }
+    if no_layout {
+        step.batch_execute("CREATE TABLE layout (version BIGINT PRIMARY KEY)").await?;
+    }
+    Ok(step.query_one("SELECT coalesce(max(version), 0) FROM layout", &[]).await?.try_get(0)?)
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use backon::{BackoffBuilder, ExponentialBuilder};
 use bue_model::wire::{Changed, Heartbeat, HeartbeatAnswer, Report, ReportBatch, Submission, Verdict};
 use bue_model::{JobId, RunId, RunState, StepIndex, Timestamp};
 use deadpool_postgres::Transaction;
@@ -23,8 +24,13 @@ use crate::store::{LEASE_MS, Reaped};
 const MAX_NAME: usize = 1024;
 /// Leases looked at in one transaction; the next one follows at once.
 const MAX_REAPED: i64 = 1_000;
-/// Waits between tries while the database cannot be reached: longer than its restart takes.
-const WAITS_MS: [u64; 7] = [10, 50, 100, 200, 400, 800, 1600];
+/// Waits between tries while the database cannot be reached, from the first one on. Together some three seconds, longer than
+/// a restart takes; whoever asks tries again for longer.
+const FIRST_WAIT: Duration = Duration::from_millis(10);
+/// The longest.
+const LAST_WAIT: Duration = Duration::from_secs(1);
+/// Tries after the first one.
+const TRIES: usize = 9;
 /// Rows read behind the first one that is asked for; four times as many each further time.
 const FIRST_GULP: i64 = 64;
 /// The most.
@@ -70,13 +76,15 @@ macro_rules! patiently {
 }
 pub(super) use patiently;
 
+/// Each twice as long as the one before, and some more by chance, so that those that collided do not collide again.
 pub(super) fn waits() -> impl Iterator<Item = Duration> + Send {
-    WAITS_MS.into_iter().map(Duration::from_millis)
+    let waits = ExponentialBuilder::default().with_min_delay(FIRST_WAIT).with_max_delay(LAST_WAIT);
+    waits.with_max_times(TRIES).with_jitter().build()
 }
 
 /// Whether a commit that failed took place nobody knows, so it is not tried again here; asking twice is harmless.
 pub(super) async fn commit(tx: Transaction<'_>) -> Result<(), HubError> {
-    tx.commit().await.map_err(|error| HubError::NotCommitted(super::explain(&error)))
+    tx.commit().await.map_err(|error| HubError::Unsure(super::explain(&error)))
 }
 
 /// What is known before anything was read, of locked runs.

@@ -1,0 +1,146 @@
+//! Who is let in where: TLS, passwords, names, and what is said where it does not work. Over TCP, with certificates made here.
+
+use std::net::TcpListener;
+
+use bue_hub::PostgresStore;
+use bue_test_cluster::Cluster;
+use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+use tempfile::TempDir;
+
+/// Never to be said.
+const WRONG: &str = "hunter2-and-wrong";
+/// The server lets nobody in without TLS and a password, except us through the socket, and `plain`.
+const HBA: &str = "local all all trust\nhost all plain 127.0.0.1/32 scram-sha-256\n\
+     hostssl all all 127.0.0.1/32 scram-sha-256\n";
+
+/// A server for `localhost` with a certificate of an authority that no system knows.
+struct Server {
+    cluster: Cluster,
+    port: u16,
+    /// Where the authority's certificate is.
+    folder: TempDir,
+}
+
+impl Server {
+    async fn start() -> Self {
+        let (root, certificate, key) = certificates();
+        let folder = TempDir::new().expect("a folder");
+        std::fs::write(folder.path().join("root.crt"), root).expect("a file");
+        // free a moment ago; nobody else here takes ports by number
+        let port = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a port").port();
+        let settings = format!("listen_addresses = '127.0.0.1'\nport = {port}\nssl = on\n");
+        let files = [("pg_hba.conf", HBA), ("server.crt", certificate.as_str()), ("server.key", key.as_str())];
+        let cluster = Cluster::start_with(&settings, &files);
+        let server = Self { cluster, port, folder };
+        let sql =
+            "CREATE USER bue PASSWORD 'right'; CREATE USER plain PASSWORD 'right'; CREATE DATABASE runs OWNER bue;
+             CREATE DATABASE other; REVOKE CREATE ON DATABASE other FROM PUBLIC";
+        for statement in sql.split(';') {
+            server.tell(statement).await;
+        }
+        server
+    }
+
+    /// As its administrator.
+    async fn tell(&self, sql: &str) {
+        let address =
+            format!("host={} port={} user=postgres dbname=postgres", self.cluster.folder().display(), self.port);
+        let (client, connection) = tokio_postgres::connect(&address, tokio_postgres::NoTls).await.expect("connected");
+        tokio::spawn(connection);
+        client.batch_execute(sql).await.expect(sql);
+    }
+
+    /// What connecting comes to; `ROOT` stands for the file of the authority.
+    async fn connect(&self, user: &str, host: &str, rest: &str) -> Result<(), String> {
+        let root = self.folder.path().join("root.crt");
+        let rest = rest.replace("ROOT", &root.display().to_string());
+        let url = format!("postgres://{user}@{host}:{}/{rest}", self.port);
+        PostgresStore::connect(&url).await.map(drop).map_err(|error| error.to_string())
+    }
+}
+
+/// An authority's certificate, and one of a server with its key, all as PEM.
+fn certificates() -> (String, String, String) {
+    let authority_key = KeyPair::generate().expect("a key");
+    let mut authority = CertificateParams::new(Vec::new()).expect("parameters");
+    authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let root = authority.self_signed(&authority_key).expect("a certificate").pem();
+    let issuer = Issuer::new(authority, authority_key);
+    let key = KeyPair::generate().expect("a key");
+    let server = CertificateParams::new(vec!["localhost".to_owned()]).expect("parameters");
+    let certificate = server.signed_by(&key, &issuer).expect("a certificate").pem();
+    (root, certificate, key.serialize_pem())
+}
+
+#[tokio::test]
+async fn a_certificate_is_checked_as_far_as_sslmode_says() {
+    let server = Server::start().await;
+    let good = [
+        ("127.0.0.1", "runs"),
+        ("127.0.0.1", "runs?sslmode=prefer"),
+        ("127.0.0.1", "runs?sslmode=require"),
+        ("127.0.0.1", "runs?sslmode=verify-ca&sslrootcert=ROOT"),
+        ("localhost", "runs?sslmode=verify-full&sslrootcert=ROOT"),
+    ];
+    for (host, rest) in good {
+        assert_eq!(server.connect("bue:right", host, rest).await, Ok(()), "{host} {rest}");
+    }
+    let bad = [
+        ("127.0.0.1", "runs?sslmode=verify-full&sslrootcert=ROOT", "certificate"),
+        ("localhost", "runs?sslmode=verify-full", "sslrootcert=PATH"),
+        ("localhost", "runs?sslmode=verify-ca", "sslrootcert=PATH"),
+        ("localhost", "runs?sslmode=verify-full&sslrootcert=/nowhere.crt", "sslrootcert /nowhere.crt"),
+        ("127.0.0.1", "runs?sslmode=disable", "sslmode=require"),
+    ];
+    for (host, rest, said) in bad {
+        let error = server.connect("bue:right", host, rest).await.expect_err(rest);
+        assert!(error.contains(said), "{rest}: {error}");
+    }
+    server.tell("ALTER SYSTEM SET ssl = off").await;
+    server.tell("SELECT pg_reload_conf()").await;
+    // every connection that is made after this one was told of the new settings
+    let mut answer = server.connect("plain:right", "127.0.0.1", "runs?sslmode=require").await;
+    while answer.as_ref().is_err_and(|error| !error.contains("TLS")) {
+        answer = server.connect("plain:right", "127.0.0.1", "runs?sslmode=require").await;
+    }
+    let error = answer.expect_err("no TLS");
+    assert!(error.contains("does not support TLS") && error.contains("sslmode=disable"), "{error}");
+}
+
+#[tokio::test]
+async fn what_does_not_work_is_said_with_what_to_do() {
+    let server = Server::start().await;
+    let wrong = format!("bue:{WRONG}");
+    let cases = [
+        (wrong.as_str(), "runs", "user `bue`", "set the right password"),
+        ("bue", "runs", "database `runs`", "POSTGRES_PASSWORD"),
+        ("bue:right", "missing", "database \"missing\" does not exist", "createdb"),
+        ("bue:right", "other", "permission denied", "GRANT CREATE ON DATABASE"),
+    ];
+    for (user, database, what, advice) in cases {
+        let error = server.connect(user, "127.0.0.1", database).await.expect_err(database);
+        assert!(error.contains(what) && error.contains(advice), "{user} {database}: {error}");
+        assert!(!error.contains(WRONG) && !error.contains(":right"), "{error}");
+    }
+    let unused = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a port");
+    let nobody = format!("postgres://bue:{WRONG}@{unused}/runs");
+    let error = PostgresStore::connect(&nobody).await.expect_err("nobody").to_string();
+    assert!(error.contains(&unused.to_string()) && error.contains("whether PostgreSQL runs"), "{error}");
+    assert!(!error.contains(WRONG), "{error}");
+}
+
+#[tokio::test]
+async fn a_schema_that_somebody_else_made_is_left_alone() {
+    for theirs in
+        ["CREATE SCHEMA bue; CREATE TABLE bue.run (x INT)", "CREATE SCHEMA bue; CREATE TABLE bue.layout (x INT)"]
+    {
+        let database = bue_test_cluster::shared().database().await;
+        let (client, connection) = tokio_postgres::connect(&database, tokio_postgres::NoTls).await.expect("connected");
+        tokio::spawn(connection);
+        client.batch_execute(theirs).await.expect("a schema");
+        let error = PostgresStore::connect(&database).await.expect_err("a refusal").to_string();
+        assert!(error.contains("tables that are not bue's"), "{error}");
+        let tables = "SELECT count(*) FROM pg_class WHERE relnamespace = 'bue'::regnamespace";
+        assert_eq!(client.query_one(tables, &[]).await.expect("a count").get::<_, i64>(0), 1);
+    }
+}

@@ -1,0 +1,244 @@
+//! PostgreSQL goes away under load, in every way, with a ledger: a trigger in the database writes down each job that is
+//! committed, so that neither the store's own counts nor its answers are believed.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use bue_hub::{Hub, JobStore, LEASE_MS, PostgresStore, serve_hub};
+use bue_model::wire::{LeaseRequest, Report, ReportBatch, Verdict};
+use bue_model::{JobId, RunState, Timestamp};
+use bue_test_cluster::{Cluster, shared};
+use futures_util::future::join_all;
+use tokio::net::TcpListener;
+use tokio::time::sleep;
+
+use crate::http::raw;
+use crate::script::{Script, submission};
+use crate::world::{World, completed, list};
+
+/// Rounds of the loop that runs meanwhile.
+const JOBS: u32 = 2_000;
+/// Workers of each hub.
+const WORKERS: usize = 4;
+/// Jobs that are done before the trouble begins.
+const BEFORE: usize = 100;
+/// A row for every row of `done` that says completed, however it came there.
+const LEDGER: &str = "
+    CREATE TABLE ledger (job BIGINT NOT NULL);
+    CREATE FUNCTION enter() RETURNS trigger LANGUAGE plpgsql AS
+        'BEGIN INSERT INTO public.ledger VALUES (NEW.id); RETURN NULL; END';
+    CREATE TRIGGER enter AFTER INSERT OR UPDATE ON bue.done FOR EACH ROW WHEN (NEW.state = 7) EXECUTE FUNCTION public.enter();";
+
+/// How often each job's report was taken.
+type Book = Arc<Mutex<BTreeMap<JobId, u32>>>;
+
+/// Hubs on a database, workers, and their book.
+struct Load {
+    database: String,
+    /// A connection of ours, made before the hubs take theirs.
+    admin: tokio_postgres::Client,
+    stores: Vec<Arc<PostgresStore>>,
+    book: Book,
+    workers: Vec<tokio::task::JoinHandle<()>>,
+}
+
+impl Load {
+    async fn begin(database: String, hubs: usize) -> Self {
+        let admin = admin(&database).await;
+        let mut stores = Vec::new();
+        for _ in 0..hubs {
+            stores.push(Arc::new(PostgresStore::connect(&database).await.expect("a store")));
+        }
+        let mut world = World::new(stores[0].clone());
+        let mut script = Script::new();
+        let source = script.call(&["source"], &[]);
+        script.each(source, |script, x| script.call(&["a"], &[x]));
+        world.submit(script).await;
+        world.answer("source", list(JOBS)).await;
+        admin.batch_execute(LEDGER).await.expect("a ledger");
+        let book = Book::default();
+        let start = |at: usize| tokio::spawn(work(stores[at % hubs].clone(), format!("w{at}"), book.clone()));
+        let workers = (0..WORKERS * hubs).map(start).collect();
+        let load = Self { database, admin, stores, book, workers };
+        while load.done() < BEFORE {
+            sleep(Duration::from_millis(2)).await;
+        }
+        load
+    }
+
+    fn done(&self) -> usize {
+        self.book.lock().expect("the book").len()
+    }
+
+    /// Waits for the end, and looks into the ledger: each job once, those that were acknowledged among them.
+    async fn end(mut self) {
+        let reaping = self.stores[0].clone();
+        // leases whose answers were lost end; this is later than any other time of this test
+        let reaper = tokio::spawn(async move {
+            loop {
+                sleep(Duration::from_secs(1)).await;
+                let _ = reaping.reap(Timestamp(2_000_000 + LEASE_MS as i64)).await;
+            }
+        });
+        join_all(self.workers).await.into_iter().for_each(|worker| worker.expect("a worker"));
+        reaper.abort();
+        if self.admin.is_closed() {
+            self.admin = admin(&self.database).await;
+        }
+        let rows = self.admin.query("SELECT job, count(*) FROM ledger GROUP BY job", &[]).await;
+        let rows = rows.expect("the ledger");
+        let ledger: BTreeMap<i64, i64> = rows.iter().map(|row| (row.get(0), row.get(1))).collect();
+        let jobs: BTreeSet<i64> = ledger.keys().copied().collect();
+        assert!(ledger.values().all(|times| *times == 1), "a job was committed twice");
+        // the loop itself is over after its rounds, and stands in `done` as well
+        assert_eq!(jobs.len(), JOBS as usize + 1, "jobs were lost");
+        for (job, times) in self.book.lock().expect("the book").iter() {
+            assert_eq!(*times, 1, "the report of job {job} was taken twice");
+            assert!(jobs.contains(&(job.0 as i64)), "job {job} was acknowledged and is not there");
+        }
+    }
+}
+
+/// Leases and completes until the run is over. Asks again where the database is not there.
+async fn work(store: Arc<PostgresStore>, name: String, book: Book) {
+    let (now, run) = (Timestamp(2_000_000), submission(1, Script::new().plan()).run);
+    let request = LeaseRequest { worker: name, scopes: vec!["default".into()], reverse: false, count: 20, wait_ms: 0 };
+    loop {
+        match store.run(run).await {
+            Ok(Some(view)) if view.state == RunState::Running => {}
+            Ok(view) => return assert_eq!(view.map(|view| view.state), Some(RunState::Completed)),
+            Err(_) => continue,
+        }
+        let Ok(leased) = store.lease(now, request.clone()).await else { continue };
+        let reports = leased.batch.leases.iter().map(|lease| Report {
+            job: lease.job,
+            token: lease.token,
+            outcome: completed("1"),
+            log: None,
+            run_ms: 1,
+        });
+        let batch = ReportBatch { worker: request.worker.clone(), reports: reports.collect() };
+        let verdicts = loop {
+            if let Ok(verdicts) = store.complete(now, batch.clone()).await {
+                break verdicts;
+            }
+        };
+        for (report, verdict) in batch.reports.iter().zip(verdicts) {
+            if verdict == Verdict::Accepted {
+                *book.lock().expect("the book").entry(report.job).or_default() += 1;
+            }
+        }
+        if batch.reports.is_empty() {
+            sleep(Duration::from_millis(50)).await;
+        }
+    }
+}
+
+/// A connection of ours, beside the hubs'.
+async fn admin(database: &str) -> tokio_postgres::Client {
+    let (client, connection) = tokio_postgres::connect(database, tokio_postgres::NoTls).await.expect("a connection");
+    tokio::spawn(connection);
+    client
+}
+
+/// Ends every connection that hubs have to this database.
+async fn kill_backends(admin: &tokio_postgres::Client) {
+    let sql = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+         WHERE application_name = 'bue hub' AND datname = current_database()";
+    admin.execute(sql, &[]).await.expect("killed");
+}
+
+#[tokio::test]
+async fn two_hubs_on_one_database_complete_each_job_once() {
+    let load = Load::begin(shared().database().await, 2).await;
+    let stores = load.stores.clone();
+    load.end().await;
+    let view = stores[0].runs(1).await.expect("runs").remove(0);
+    assert_eq!((view.steps[1].completed, view.steps[1].attempts), (u64::from(JOBS), u64::from(JOBS)));
+    assert_eq!((view.steps[1].blocked, view.steps[1].available, view.steps[1].running), (0, 0, 0));
+}
+
+#[tokio::test]
+async fn backends_that_are_killed_lose_nothing() {
+    let load = Load::begin(shared().database().await, 2).await;
+    for _ in 0..20 {
+        kill_backends(&load.admin).await;
+        sleep(Duration::from_millis(20)).await;
+    }
+    load.end().await;
+}
+
+#[tokio::test]
+async fn a_server_that_stops_and_comes_back_loses_nothing() {
+    let cluster = Arc::new(Cluster::start());
+    let load = Load::begin(cluster.database().await, 2).await;
+    for mode in ["immediate", "fast", "immediate"] {
+        let done = load.done();
+        let cluster = cluster.clone();
+        let restart = move || {
+            cluster.stop(mode);
+            cluster.go_on();
+        };
+        tokio::task::spawn_blocking(restart).await.expect("a restart");
+        while load.done() == done && !load.workers.iter().all(tokio::task::JoinHandle::is_finished) {
+            sleep(Duration::from_millis(5)).await;
+        }
+    }
+    load.end().await;
+}
+
+#[tokio::test]
+async fn a_server_that_is_away_is_said_and_then_found_again() {
+    let cluster = Arc::new(Cluster::start());
+    let load = Load::begin(cluster.database().await, 1).await;
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let address = listener.local_addr().expect("an address").to_string();
+    let server = tokio::spawn(serve_hub(listener, Hub::new(load.stores[0].clone()), std::future::pending()));
+    let stopping = cluster.clone();
+    tokio::task::spawn_blocking(move || stopping.stop("fast")).await.expect("a stop");
+    for path in ["/v1/runs", "/readyz"] {
+        let answer = raw(&address, "GET", path, "", b"").await;
+        assert_eq!(answer.status, 503, "{}", answer.body);
+        assert!(answer.body.starts_with("{\"error\":{\"code\":\"database\",\"message\":"), "{}", answer.body);
+        assert!(answer.body.contains("see whether the hub's PostgreSQL runs"), "{}", answer.body);
+    }
+    let cluster = tokio::task::spawn_blocking(move || {
+        cluster.go_on();
+        cluster
+    });
+    let _cluster = cluster.await.expect("a start");
+    assert_eq!(raw(&address, "GET", "/readyz", "", b"").await.status, 200);
+    load.end().await;
+    server.abort();
+}
+
+#[tokio::test]
+async fn a_server_with_few_connections_is_enough() {
+    // one of them is ours; the two hubs alone would take thirty-four
+    let cluster = Cluster::start_with("max_connections = 9\nsuperuser_reserved_connections = 0\n", &[]);
+    let load = Load::begin(cluster.database().await, 2).await;
+    load.end().await;
+}
+
+#[tokio::test]
+async fn a_hub_listens_again_when_its_connection_was_killed() {
+    let database = shared().database().await;
+    let first = PostgresStore::connect(&database).await.expect("a store");
+    let second = PostgresStore::connect(&database).await.expect("a store");
+    let admin = admin(&database).await;
+    let listening = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND backend_start > $1
+         AND application_name = 'bue hub' AND query LIKE 'SELECT id FROM run%'";
+    let killed: std::time::SystemTime = admin.query_one("SELECT clock_timestamp()", &[]).await.expect("a time").get(0);
+    kill_backends(&admin).await;
+    // both have subscribed and have looked for what they missed
+    while admin.query_one(listening, &[&killed]).await.expect("a count").get::<_, i64>(0) < 2 {
+        sleep(Duration::from_millis(20)).await;
+    }
+    let mut runs = second.changes().runs();
+    let mut world = World::new(Arc::new(first));
+    let mut script = Script::new();
+    script.call(&["a"], &[]);
+    let run = world.submit(script).await;
+    while runs.recv().await.expect("a change") != run {}
+}
