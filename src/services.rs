@@ -19,6 +19,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
+use crate::commands::token::new_token;
 use crate::stop::Stop;
 
 /// Jobs a worker holds at once where nobody says otherwise: about 128 MB of sleeping Python steps.
@@ -33,6 +34,8 @@ pub(crate) struct Services {
     pub(crate) bucket: BucketClient,
     hub_address: SocketAddr,
     bucket_address: SocketAddr,
+    /// Other users of this machine can reach loopback, and have none.
+    token: String,
     /// Ends them in this order: who asks goes before who answers.
     stop_worker: CancellationToken,
     stop_servers: CancellationToken,
@@ -47,19 +50,26 @@ impl Services {
         let (folder, path, durability) = state_folder(data)?;
         let store = SqliteStore::open(&path.join("hub.db"), durability).context("failed to open the hub's database")?;
         let blobs = BlobStore::open(&path.join("blobs"), durability).context("failed to open the bucket's folder")?;
+        let token = new_token()?;
+        let access = Access::only(&token);
         let (hub_listener, hub_address) = listen().await?;
         let (bucket_listener, bucket_address) = listen().await?;
         let stop_servers = CancellationToken::new();
         let mut tasks = JoinSet::new();
         tasks.spawn(ending_well(serve_hub(
             hub_listener,
-            Hub::new(Arc::new(store)),
+            Hub::new(Arc::new(store)).with_access(access.clone()),
             stop_servers.clone().cancelled_owned(),
         )));
-        tasks.spawn(ending_well(serve_bucket(bucket_listener, blobs, stop_servers.clone().cancelled_owned())));
+        tasks.spawn(ending_well(serve_bucket(
+            bucket_listener,
+            Bucket::new(blobs, access),
+            stop_servers.clone().cancelled_owned(),
+        )));
         Ok(Self {
-            hub: hub_client(hub_address)?,
-            bucket: bucket_client(bucket_address)?,
+            hub: hub_client(hub_address, &token)?,
+            bucket: bucket_client(bucket_address, &token)?,
+            token,
             hub_address,
             bucket_address,
             stop_worker: CancellationToken::new(),
@@ -143,10 +153,12 @@ async fn listen() -> Result<(TcpListener, SocketAddr), Stop> {
     Ok((listener, address))
 }
 
-fn hub_client(address: SocketAddr) -> Result<HubClient, Stop> {
-    Ok(HubClient::new(&[address.to_string()]).context("failed to make a client")?)
+fn hub_client(address: SocketAddr, token: &str) -> Result<HubClient, Stop> {
+    let client = HubClient::new(&[address.to_string()]).and_then(|client| client.with_token(token));
+    Ok(client.context("failed to make a client")?)
 }
 
-fn bucket_client(address: SocketAddr) -> Result<BucketClient, Stop> {
-    Ok(BucketClient::new(&address.to_string()).context("failed to make a client")?)
+fn bucket_client(address: SocketAddr, token: &str) -> Result<BucketClient, Stop> {
+    let client = BucketClient::new(&address.to_string()).and_then(|client| client.with_token(token));
+    Ok(client.context("failed to make a client")?)
 }

@@ -15,7 +15,7 @@ use crate::held::{Held, Stop};
 use crate::output::{self, ListWriter};
 use crate::rate_key::rate_key;
 use crate::reporter::Ready;
-use crate::task;
+use crate::task::{self, Work};
 
 /// What running jobs needs.
 #[derive(Debug)]
@@ -99,6 +99,12 @@ impl JobRunner {
     }
 
     async fn attempt(&self, lease: &Lease, step: &LeasedStep) -> Result<Attempt, Unfinished> {
+    /// Runs the job and hands nothing on: what came of it, and what it printed.
+    pub(crate) async fn once(&self, lease: &Lease, step: &LeasedStep) -> (Outcome, Bytes) {
+        let attempt = self.attempt(lease, step).await.unwrap_or_else(Attempt::from);
+        (attempt.outcome, attempt.log)
+    }
+
         if let Some(field) = &lease.count_by {
             return self.key(lease, field).await.map(Attempt::from);
         }

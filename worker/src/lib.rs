@@ -19,6 +19,7 @@ mod heartbeat;
 mod held;
 mod job;
 mod lease_loop;
+mod once;
 mod output;
 mod rate_key;
 mod reporter;
@@ -38,6 +39,8 @@ use tokio_util::task::TaskTracker;
 use crate::fetch::Fetch;
 use crate::held::Held;
 use crate::job::JobRunner;
+
+pub use once::{Ran, run_once};
 
 /// How a worker works.
 #[derive(Debug)]
