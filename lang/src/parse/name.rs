@@ -97,10 +97,12 @@ impl<'a> Parser<'a, '_, '_> {
         self.lost.extend(text.split(' '));
     }
 
-    fn check_length(&mut self, text: &str, span: Span) {
+    /// A name that is too long is not missed either: once is enough to see it.
+    fn check_length(&mut self, text: &'a str, span: Span) {
         if text.len() > MAX_NAME {
             let message = format!("this name is longer than {MAX_NAME} bytes");
             self.complain(Draft::new(code::BAD_NAME, span, message));
+            self.lost.extend(text.split(' '));
         }
     }
 
