@@ -1,6 +1,7 @@
 //! How long a megabyte of script takes, of ordinary ones and of those that are made to hurt:
 //! `cargo run --release -p bue-lang --example megabyte`. The best of five, and where Linux tells it
 //! only the time on a processor, since a busy machine says nothing about the work.
+#![expect(clippy::print_stdout, reason = "printing is what it is for")]
 
 use std::time::{Duration, Instant};
 
