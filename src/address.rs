@@ -3,17 +3,19 @@
 use std::net::{SocketAddr, ToSocketAddrs};
 
 use anyhow::Context;
+use bue_hub::Access;
 
 use crate::stop::Stop;
 
-/// The address to listen on. Anything but loopback is refused: there are no tokens yet, and an open hub runs
-/// anybody's code.
-pub(crate) fn listen_address(text: &str, flag: &str) -> Result<SocketAddr, Stop> {
+/// The address to listen on. Anything but loopback needs tokens: an open hub runs anybody's code.
+pub(crate) fn listen_address(text: &str, flag: &str, access: &Access) -> Result<SocketAddr, Stop> {
     let addresses = resolve(text, flag)?;
-    if let Some(open) = addresses.iter().find(|address| !address.ip().is_loopback()) {
+    let outside = addresses.iter().find(|address| !address.ip().is_loopback());
+    if let Some(outside) = outside.filter(|_| access.is_open()) {
         return Err(Stop::Usage(format!(
-            "refused to listen on {open}: without tokens only this machine may connect; use `{flag} 127.0.0.1:{}`",
-            open.port()
+            "refused to listen on {outside} without tokens: whoever reaches it could run code here. Type `bue token new --role \
+             admin` and put what it prints into .env as BUE_TOKEN=…, or use `{flag} 127.0.0.1:{}`",
+            outside.port()
         )));
     }
     addresses.first().copied().ok_or_else(|| no_address(text, flag))
@@ -47,17 +49,19 @@ mod tests {
     use super::*;
 
     fn refused(text: &str) -> String {
-        match listen_address(text, "-b") {
+        match listen_address(text, "-b", &Access::open()) {
             Err(Stop::Usage(message)) => message,
             other => panic!("{other:?}"),
         }
     }
 
     #[test]
-    fn only_loopback_is_listened_on() {
-        assert!(listen_address("127.0.0.1:0", "-b").is_ok());
-        assert!(listen_address("[::1]:0", "-b").is_ok());
-        assert!(refused("0.0.0.0:65432").contains("-b 127.0.0.1:65432"));
+    fn only_loopback_is_listened_on_without_tokens() {
+        assert!(listen_address("127.0.0.1:0", "-b", &Access::open()).is_ok());
+        assert!(listen_address("[::1]:0", "-b", &Access::open()).is_ok());
+        let refused = refused("0.0.0.0:65432");
+        assert!(refused.contains("-b 127.0.0.1:65432") && refused.contains("bue token new"), "{refused}");
+        assert!(listen_address("0.0.0.0:65432", "-b", &Access::only("token")).is_ok());
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! commands/    one verb, one file, one struct; its doc comment is its help
-//! settings     flag > environment > .env > bue.toml > default
+//! settings     flag > environment > .env > bue.toml > default; setting: the table of them; unsupported: what means nothing
 //! script       reads a script and everything its steps name; complaints before anything runs
 //! package      the files of a step that travel with it
 //! services     hub, bucket and worker inside this process, over loopback
@@ -25,10 +25,12 @@ mod reactor;
 mod results;
 mod script;
 mod services;
+mod setting;
 mod settings;
 mod stop;
 mod submit;
 mod talk;
+mod unsupported;
 
 use std::process::ExitCode;
 

@@ -22,7 +22,7 @@ pub(crate) struct ResultWriter<'a> {
 
 /// What a script that reads `--json` learns of a failed job.
 #[derive(Serialize)]
-struct FailedEntry<'a> {
+pub(crate) struct FailedEntry<'a> {
     job: u64,
     step: &'a str,
     attempts: u32,
@@ -73,6 +73,27 @@ impl<'a> ResultWriter<'a> {
             }
         }
         Ok(())
+    }
+
+    /// One value on a line of its own.
+    pub(crate) async fn value_line(mut self, value: &ValueRef) -> Result<(), Stop> {
+        self.rounds(&RoundValue::Value(value.clone())).await?;
+        self.end_line()
+    }
+
+    /// An object on one line, with a value as its last entry, `null` where there is none.
+    pub(crate) async fn object_with_value(
+        mut self,
+        object: &serde_json::Value,
+        value: Option<&ValueRef>,
+    ) -> Result<(), Stop> {
+        let known = object.to_string();
+        self.text(known.strip_suffix('}').unwrap_or(&known))?;
+        self.text(r#","value":"#)?;
+        let value = value.map_or(RoundValue::Nothing, |value| RoundValue::Value(value.clone()));
+        self.rounds(&value).await?;
+        self.text("}")?;
+        self.end_line()
     }
 
     async fn page_after(&self, page: &ResultPage) -> Result<Option<(ResultCursor, ResultPage)>, Stop> {
@@ -197,7 +218,7 @@ fn collect_pieces<'a>(rounds: &'a RoundValue, pieces: &mut Vec<Piece<'a>>) {
 }
 
 /// What happened to a failed job in one text: the message, and the traceback where there is one.
-fn failed_entry(failed: &FailedJob) -> FailedEntry<'_> {
+pub(crate) fn failed_entry(failed: &FailedJob) -> FailedEntry<'_> {
     let message = &failed.failure.message;
     let error = match &failed.failure.trace {
         Some(trace) if trace.trim() != message => format!("{message}\n{trace}"),

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use anyhow::{Context, anyhow};
 use bue_client::{BucketClient, HubClient};
-use bue_hub::{BlobStore, Durability, Hub, SqliteStore, serve_bucket, serve_hub};
+use bue_hub::{Access, BlobStore, Bucket, Durability, Hub, SqliteStore, serve_bucket, serve_hub};
 use bue_runtime::{Limits, Prepared};
 use bue_worker::WorkerConfig;
 use tempfile::TempDir;
@@ -82,7 +82,8 @@ impl Services {
     /// Starts a worker for these scopes.
     pub(crate) fn start_worker(&mut self, prepared: Prepared, scopes: Vec<String>) -> Result<(), Stop> {
         let config = WorkerConfig { drain: Duration::ZERO, ..worker_config(prepared, scopes)? };
-        let (hub, bucket) = (hub_client(self.hub_address)?, bucket_client(self.bucket_address)?);
+        let (hub, bucket) =
+            (hub_client(self.hub_address, &self.token)?, bucket_client(self.bucket_address, &self.token)?);
         let stop = self.stop_worker.clone();
         self.tasks
             .spawn(async move { Ok(bue_worker::run(config, hub, bucket, stop).await.context("the worker failed")?) });

@@ -1,7 +1,7 @@
 //! What is set where: flag, else environment, else `.env`, else `bue.toml`, else a default.
 //!
-//! Each setting has a name of ours and, where the systems before bue had one, theirs too. `.env` is read from the working
-//! directory, or from the file that `ENV_PATH` names; it never changes this process's environment.
+//! `setting.rs` has the table of all settings. `.env` is read from the working directory, or from the file that `ENV_PATH`
+//! names; it never changes this process's environment. What is set and means nothing here is said, see `unsupported.rs`.
 
 use std::collections::HashMap;
 use std::io;
@@ -9,70 +9,10 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 
+use crate::setting::{AddressSetting, CACHE_DIR, Setting};
 use crate::stop::Stop;
-
-/// A setting that is one text.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Setting {
-    /// Names in the environment and in `.env`, the first one wins.
-    pub(crate) names: &'static [&'static str],
-    /// Table and key in `bue.toml`.
-    pub(crate) key: (&'static str, &'static str),
-}
-
-/// A setting that is an address, in one variable or in two.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct AddressSetting {
-    /// Whole: `HOST:PORT`.
-    pub(crate) whole: Setting,
-    /// Variable of the host alone.
-    pub(crate) host: &'static str,
-    /// Variable of the port alone.
-    pub(crate) port: &'static str,
-    /// Port where nothing is set.
-    pub(crate) default_port: &'static str,
-}
-
-/// Where the hub listens.
-pub(crate) const HUB_LISTEN: AddressSetting = AddressSetting {
-    whole: Setting { names: &["BUE_HUB_LISTEN"], key: ("hub", "listen") },
-    host: "PIPELINE_HOST",
-    port: "PIPELINE_PORT",
-    default_port: "65432",
-};
-/// Where the bucket listens.
-pub(crate) const BUCKET_LISTEN: AddressSetting = AddressSetting {
-    whole: Setting { names: &["BUE_BUCKET_LISTEN"], key: ("bucket", "listen") },
-    host: "BUCKET_SERVER_HOST",
-    port: "BUCKET_SERVER_PORT",
-    default_port: "61535",
-};
-/// Where clients and workers find the hub.
-pub(crate) const HUB: AddressSetting = AddressSetting {
-    whole: Setting { names: &["BUE_HUB"], key: ("client", "hub") },
-    host: "PIPE_WORKER_HOST",
-    port: "PIPE_WORKER_PORT",
-    default_port: "65432",
-};
-/// Where clients and workers find the bucket.
-pub(crate) const BUCKET: AddressSetting = AddressSetting {
-    whole: Setting { names: &["BUE_BUCKET"], key: ("client", "bucket") },
-    host: "BUCKET_CLIENT_HOST",
-    port: "BUCKET_CLIENT_PORT",
-    default_port: "61535",
-};
-/// Scopes a worker serves, in order.
-pub(crate) const SCOPES: Setting = Setting { names: &["BUE_SCOPES", "PIPE_WORKER_SCOPES"], key: ("worker", "scopes") };
-/// Last scope and lowest priority first.
-pub(crate) const REVERSE: Setting = Setting { names: &["BUE_REVERSE", "REVERSE_PRIORITY"], key: ("worker", "reverse") };
-/// Jobs a worker runs at a time.
-pub(crate) const SLOTS: Setting = Setting { names: &["BUE_SLOTS", "N_WORKER_PROCESSES"], key: ("worker", "slots") };
-/// The hub's database.
-pub(crate) const HUB_STORE: Setting = Setting { names: &["BUE_HUB_STORE"], key: ("hub", "store") };
-/// The bucket's folder.
-pub(crate) const BUCKET_STORE: Setting = Setting { names: &["BUE_BUCKET_STORE"], key: ("bucket", "store") };
-/// Where the prepared sandbox is kept.
-pub(crate) const CACHE_DIR: Setting = Setting { names: &["BUE_CACHE_DIR"], key: ("cache", "dir") };
+use crate::talk::say;
+use crate::unsupported;
 
 /// Everything that is set, layer by layer.
 #[derive(Debug, Default)]
@@ -91,7 +31,10 @@ impl Settings {
             .collect();
         let path = environment.get("ENV_PATH").map_or_else(|| PathBuf::from(".env"), PathBuf::from);
         let dotenv = read_dotenv(&path)?;
-        Ok(Self { variables: [environment, dotenv], file: read_toml(Path::new("bue.toml"))? })
+        let settings = Self { variables: [environment, dotenv], file: read_toml(Path::new("bue.toml"))? };
+        let complaints = unsupported::complaints(|name| settings.variable(name), &settings.file);
+        complaints.iter().for_each(|complaint| say(&format!("bue: warning: {complaint}")));
+        Ok(settings)
     }
 
     /// What is set, or `None`.
@@ -101,16 +44,26 @@ impl Settings {
 
     /// The address that is set, or this machine and the default port.
     pub(crate) fn address(&self, setting: AddressSetting) -> String {
+        self.address_if_set(setting).unwrap_or_else(|| self.joined(setting))
+    }
+
+    /// The address that is set; `None` where nothing says it.
+    pub(crate) fn address_if_set(&self, setting: AddressSetting) -> Option<String> {
         let in_variables = self.variables.iter().find_map(|layer| {
             let split = || layer.contains_key(setting.host) || layer.contains_key(setting.port);
             named(layer, setting.whole).or_else(|| split().then(|| self.joined(setting)))
         });
-        in_variables.or_else(|| self.in_file(setting.whole)).unwrap_or_else(|| self.joined(setting))
+        in_variables.or_else(|| self.in_file(setting.whole))
     }
 
-    /// Whether a switch is on: `true`, `1`, `yes` or `on`.
-    pub(crate) fn switch(&self, setting: Setting) -> bool {
-        self.text(setting).is_some_and(|text| matches!(text.to_ascii_lowercase().as_str(), "true" | "1" | "yes" | "on"))
+    /// Whether a switch is on.
+    pub(crate) fn switch(&self, setting: Setting) -> Result<bool, Stop> {
+        let Some(text) = self.text(setting) else { return Ok(false) };
+        match text.to_ascii_lowercase().as_str() {
+            "true" | "1" | "yes" | "on" => Ok(true),
+            "false" | "0" | "no" | "off" => Ok(false),
+            _ => Err(Stop::Usage(format!("`{text}` is neither true nor false; set {} to one of them", setting.name()))),
+        }
     }
 
     /// Where prepared sandboxes are kept: `BUE_CACHE_DIR`, else the user's cache directory.
@@ -120,11 +73,21 @@ impl Settings {
         found.ok_or_else(|| Stop::Usage("this user has no cache directory; set BUE_CACHE_DIR to a folder".to_owned()))
     }
 
+    /// The tables inside a table of `bue.toml`, with their names.
+    pub(crate) fn named_tables(&self, table: &str) -> impl Iterator<Item = (&String, &toml::Table)> {
+        let inside = self.file.get(table).and_then(toml::Value::as_table);
+        inside.into_iter().flatten().filter_map(|(name, value)| Some((name, value.as_table()?)))
+    }
+
     fn joined(&self, setting: AddressSetting) -> String {
-        let variable = |name| self.variables.iter().find_map(|layer| layer.get(name));
-        let host = variable(setting.host).map_or("127.0.0.1", String::as_str);
-        let port = variable(setting.port).map_or(setting.default_port, String::as_str);
+        let host = self.variable(setting.host).unwrap_or("127.0.0.1");
+        let port = self.variable(setting.port).unwrap_or(setting.default_port);
         format!("{host}:{port}")
+    }
+
+    /// A variable of the environment or of `.env`.
+    fn variable(&self, name: &str) -> Option<&str> {
+        self.variables.iter().find_map(|layer| layer.get(name)).map(String::as_str)
     }
 
     fn in_file(&self, setting: Setting) -> Option<String> {
@@ -168,6 +131,7 @@ fn read_toml(path: &Path) -> Result<toml::Table, Stop> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::setting::{HUB, REVERSE, SCOPES, SLOTS};
 
     fn layer(pairs: &[(&str, &str)]) -> HashMap<String, String> {
         pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
@@ -194,12 +158,15 @@ mod tests {
         assert_eq!(settings(&[("PIPE_WORKER_HOST", "h")], &[("PIPE_WORKER_PORT", "1")], "").address(HUB), "h:1");
         assert_eq!(settings(&[("BUE_HUB", "x:2"), ("PIPE_WORKER_HOST", "h")], &[], "").address(HUB), "x:2");
         assert_eq!(settings(&[], &[], "[client]\nhub = 'y:3'").address(HUB), "y:3");
+        assert_eq!(settings(&[], &[], "").address_if_set(HUB), None);
     }
 
     #[test]
     fn a_number_and_a_truth_are_texts_too() {
         let all = settings(&[], &[], "[worker]\nslots = 7\nreverse = true");
         assert_eq!(all.text(SLOTS).as_deref(), Some("7"));
-        assert!(all.switch(REVERSE));
+        assert!(all.switch(REVERSE).expect("a switch"));
+        assert!(!settings(&[("REVERSE_PRIORITY", "False")], &[], "").switch(REVERSE).expect("a switch"));
+        assert!(settings(&[("REVERSE_PRIORITY", "yess")], &[], "").switch(REVERSE).is_err());
     }
 }

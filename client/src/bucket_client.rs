@@ -95,6 +95,8 @@ impl BucketClient {
     /// # Errors
     /// The bucket refuses the name, cannot be reached or cannot store it, or `source` cannot be read.
     pub async fn set_key(&self, key: &str, source: impl AsyncRead + Send + Unpin + 'static) -> Result<(), ClientError> {
+        // a name that is none, and a token that is not known, are refused before anything is sent
+        self.get_key(key).await.map(drop)?;
         let pieces = unfold(source, |mut source| async move {
             match read_piece(&mut source).await {
                 Ok(piece) if piece.is_empty() => None,

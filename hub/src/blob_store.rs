@@ -7,6 +7,7 @@
 //! Files appear under their name whole or not at all: they are written beside and renamed. No path is ever made of what a
 //! client sent, only of hashes, so no name leads out of the folder.
 
+use std::fs::TryLockError;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -28,6 +29,8 @@ const BUFFER: usize = 256 * 1024;
 #[derive(Clone, Debug)]
 pub struct BlobStore {
     root: Arc<Path>,
+    /// The folder itself, locked for as long as anybody has this.
+    _lock: Arc<std::fs::File>,
     durability: Durability,
     parts: Arc<AtomicU64>,
 }
@@ -45,15 +48,16 @@ impl BlobStore {
     /// Opens a folder, made if missing. What was half written when an earlier process ended is thrown away.
     ///
     /// # Errors
-    /// The folder cannot be made or read.
+    /// The folder cannot be made or read, or another process serves it.
     pub fn open(root: &Path, durability: Durability) -> Result<Self, HubError> {
+        let lock = lock(root)?;
         let part = root.join("part");
         match std::fs::remove_dir_all(&part) {
             Err(source) if source.kind() != ErrorKind::NotFound => return Err(HubError::Disk { what: part, source }),
             _ => {}
         }
         std::fs::create_dir_all(&part).map_err(|source| HubError::Disk { what: part, source })?;
-        Ok(Self { root: root.into(), durability, parts: Arc::default() })
+        Ok(Self { root: root.into(), _lock: Arc::new(lock), durability, parts: Arc::default() })
     }
 
     /// A file to write to.
@@ -163,6 +167,20 @@ impl Key {
             return refuse("a part of it is empty, `.` or `..`");
         }
         Ok(Self(BlobHash(*blake3::hash(text.as_bytes()).as_bytes())))
+    }
+}
+
+/// Makes a folder and locks it against other processes, as far as its file system can.
+fn lock(root: &Path) -> Result<std::fs::File, HubError> {
+    let made = std::fs::create_dir_all(root).and_then(|()| std::fs::File::open(root));
+    let folder = made.map_err(|source| disk(root, source))?;
+    match folder.try_lock() {
+        Err(TryLockError::WouldBlock) => Err(HubError::InUse(root.to_owned())),
+        Err(TryLockError::Error(error)) => {
+            tracing::warn!(folder = %root.display(), %error, "the file system has no locks; let one bucket use the folder");
+            Ok(folder)
+        }
+        Ok(()) => Ok(folder),
     }
 }
 

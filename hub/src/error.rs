@@ -112,8 +112,8 @@ pub enum HubError {
     /// The thread that owns the database is gone.
     #[error("the store has stopped")]
     Stopped,
-    /// Two hubs on one file would not know of each other.
-    #[error("the database {0} is in use by another process; stop that one, or give this one a file of its own")]
+    /// Two servers on one database or folder would not know of each other.
+    #[error("{0} is in use by another process; stop that one, or give this one a place of its own")]
     InUse(PathBuf),
     /// A database of a later release.
     #[error("the database {path} has layout {found} and this release knows up to {known}; use the newer release")]

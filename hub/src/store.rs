@@ -19,8 +19,9 @@ use tokio::sync::{broadcast, watch};
 
 use crate::error::HubError;
 
-/// Milliseconds a lease lasts. Workers extend theirs several times in it, so one that misses this is gone or cut off.
-pub const LEASE_MS: u64 = 30_000;
+/// Milliseconds a lease lasts. Workers extend theirs four times in it, so one that misses this is gone or cut off: what it was
+/// running runs elsewhere within ten seconds.
+pub const LEASE_MS: u64 = 8_000;
 
 /// Releases after which a job is given up: whatever runs it seems to die of it.
 pub const MAX_RELEASES: u32 = 5;

@@ -1,13 +1,14 @@
 //! `bue bucket`.
 
 use anyhow::Context;
-use bue_hub::{BlobStore, Durability, serve_bucket};
+use bue_hub::{BlobStore, Bucket as Server, Durability, serve_bucket};
 use clap::Args;
 
 use crate::address::listen_address;
-use crate::commands::serve::{listen, store_path};
+use crate::commands::serve::{TokensFlag, listen, store_path};
 use crate::reactor::{block_on, interrupted};
-use crate::settings::{BUCKET_LISTEN, BUCKET_STORE, Settings};
+use crate::setting::{BUCKET_LISTEN, BUCKET_STORE};
+use crate::settings::Settings;
 use crate::stop::Stop;
 use crate::talk::{say, start_logging};
 
@@ -23,12 +24,16 @@ pub(crate) struct Bucket {
     /// The folder: dir:PATH [default: dir:bue-blobs]
     #[arg(long)]
     store: Option<String>,
+    #[command(flatten)]
+    tokens: TokensFlag,
 }
 
 impl Bucket {
     pub(crate) fn execute(self) -> Result<(), Stop> {
         let settings = Settings::load()?;
-        let address = listen_address(&self.bind.clone().unwrap_or_else(|| settings.address(BUCKET_LISTEN)), "-b")?;
+        let access = self.tokens.access(&settings)?;
+        let bind = self.bind.clone().unwrap_or_else(|| settings.address(BUCKET_LISTEN));
+        let address = listen_address(&bind, "-b", &access)?;
         let store = self.store.clone().or_else(|| settings.text(BUCKET_STORE));
         let path = store_path(&store.unwrap_or_else(|| DEFAULT_STORE.to_owned()), "dir")?;
         start_logging("info");
@@ -37,7 +42,7 @@ impl Bucket {
             let opened = opened.with_context(|| format!("failed to open the folder {}", path.display()))?;
             let (listener, address) = listen(address).await?;
             say(&format!("bue: the bucket listens on {address}, its folder is {}", path.display()));
-            serve_bucket(listener, opened, interrupted()).await;
+            serve_bucket(listener, Server::new(opened, access), interrupted()).await;
             Ok(())
         })
     }

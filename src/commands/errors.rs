@@ -5,14 +5,16 @@ use bue_client::{BucketClient, HubClient};
 use bue_model::RunId;
 use bue_model::wire::FailedJob;
 use clap::Args;
+use serde::Serialize;
 
-use crate::commands::remote::{BucketFlag, HubFlag};
+use crate::commands::remote::Servers;
 use crate::commands::target::run_id;
 use crate::failures::failure_text;
 use crate::reactor::{block_on, interruptible};
+use crate::results::{FailedEntry, failed_entry};
 use crate::settings::Settings;
 use crate::stop::Stop;
-use crate::talk::print_text;
+use crate::talk::{print, print_text};
 
 /// Prints failed jobs with their tracebacks.
 #[derive(Debug, Args)]
@@ -26,17 +28,20 @@ pub(crate) struct Errors {
     /// Leave out those whose message or traceback has this text; several separated by commas
     #[arg(short = 'e', long, value_name = "TEXT", value_delimiter = ',')]
     exclude: Vec<String>,
+    /// One JSON object a line: run, job, step, attempts, error
+    #[arg(long)]
+    json: bool,
     #[command(flatten)]
-    hub: HubFlag,
-    #[command(flatten)]
-    bucket: BucketFlag,
+    servers: Servers,
 }
 
 impl Errors {
     pub(crate) fn execute(self) -> Result<(), Stop> {
         let settings = Settings::load()?;
-        let (hub, bucket) = (self.hub.client(&settings)?, self.bucket.client(&settings)?);
-        block_on(interruptible(self.print(&hub, &bucket)))
+        block_on(interruptible(async {
+            let (hub, bucket) = self.servers.connect(&settings).await?;
+            self.print(&hub, &bucket).await
+        }))
     }
 
     async fn print(&self, hub: &HubClient, bucket: &BucketClient) -> Result<(), Stop> {
@@ -44,7 +49,10 @@ impl Errors {
         for run in self.runs(hub).await? {
             let page = hub.result_page(run, Default::default()).await.context("failed to ask for errors")?;
             for job in page.failed.iter().filter(|job| self.wants(job)).take(left) {
-                print_text(&failure_text(bucket, job).await)?;
+                match self.json {
+                    true => print_entry(run, job)?,
+                    false => print_text(&failure_text(bucket, job).await)?,
+                }
                 left -= 1;
             }
         }
@@ -68,4 +76,15 @@ impl Errors {
         };
         !self.exclude.iter().any(has)
     }
+}
+
+fn print_entry(run: RunId, job: &FailedJob) -> Result<(), Stop> {
+    #[derive(Serialize)]
+    struct Entry<'a> {
+        run: RunId,
+        #[serde(flatten)]
+        failed: FailedEntry<'a>,
+    }
+    let entry = Entry { run, failed: failed_entry(job) };
+    print(&serde_json::to_string(&entry).context("failed to write JSON")?)
 }

@@ -3,15 +3,16 @@
 use std::sync::Arc;
 
 use anyhow::Context;
+use bue_client::BucketClient;
 use bue_hub::{Durability, Hub as Server, JobStore, PostgresStore, SqliteStore, serve_hub};
-use bue_model::BlobHash;
 use clap::Args;
 
 use crate::address::listen_address;
 use crate::commands::remote::BucketFlag;
-use crate::commands::serve::{listen, store_path};
+use crate::commands::serve::{TokensFlag, listen, store_path};
 use crate::reactor::{block_on, interrupted};
-use crate::settings::{HUB_LISTEN, HUB_STORE, Settings};
+use crate::setting::{HUB_LISTEN, HUB_STORE};
+use crate::settings::Settings;
 use crate::stop::Stop;
 use crate::talk::{say, start_logging};
 
@@ -20,7 +21,7 @@ const DEFAULT_STORE: &str = "sqlite:bue.db";
 
 /// Keeps runs and hands their jobs to workers.
 ///
-/// With -k it says at once whether that bucket can be reached.
+/// With -k it tells clients and workers where the bucket is, and says at once whether it can be reached.
 #[derive(Debug, Args)]
 pub(crate) struct Hub {
     /// Where to listen [default: PIPELINE_HOST and _PORT, else 127.0.0.1:65432]
@@ -31,22 +32,28 @@ pub(crate) struct Hub {
     /// The database: sqlite:PATH or postgres:URL, which any number of hubs may share [default: sqlite:bue.db]
     #[arg(long)]
     store: Option<String>,
+    #[command(flatten)]
+    tokens: TokensFlag,
 }
 
 impl Hub {
     pub(crate) fn execute(self) -> Result<(), Stop> {
         let settings = Settings::load()?;
-        let address = listen_address(&self.bind.clone().unwrap_or_else(|| settings.address(HUB_LISTEN)), "-b")?;
+        let access = self.tokens.access(&settings)?;
+        let bind = self.bind.clone().unwrap_or_else(|| settings.address(HUB_LISTEN));
+        let address = listen_address(&bind, "-b", &access)?;
+        let bucket = self.bucket.address(&settings)?;
         let store = self.store.clone().or_else(|| settings.text(HUB_STORE)).unwrap_or_else(|| DEFAULT_STORE.to_owned());
         start_logging("info");
         block_on(async {
-            if self.bucket.is_given() {
-                say_whether_reachable(&self.bucket, &settings).await?;
+            if let Some(bucket) = &bucket {
+                say_whether_reachable(bucket).await?;
             }
             let (opened, place) = open(&store).await?;
             let (listener, address) = listen(address).await?;
             say(&format!("bue: the hub listens on {address}, its database is {place}"));
-            serve_hub(listener, Server::new(opened), interrupted()).await;
+            let hub = Server::new(opened).with_access(access).with_bucket(bucket);
+            serve_hub(listener, hub, interrupted()).await;
             Ok(())
         })
     }
@@ -73,9 +80,9 @@ fn postgres_url(store: &str) -> Option<&str> {
 }
 
 /// The hub itself never opens the bucket. But whoever names it wants to know whether it is there.
-async fn say_whether_reachable(bucket: &BucketFlag, settings: &Settings) -> Result<(), Stop> {
-    let client = bucket.client(settings)?;
-    if let Err(error) = client.has(&BlobHash([0; 32])).await {
+async fn say_whether_reachable(bucket: &str) -> Result<(), Stop> {
+    let client = BucketClient::new(bucket).map_err(|error| Stop::Usage(error.to_string()))?;
+    if let Err(error) = client.ping().await {
         say(&format!("bue: warning: {error}; workers and clients will need it"));
     }
     Ok(())

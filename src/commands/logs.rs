@@ -4,7 +4,7 @@ use anyhow::{Context, anyhow};
 use bue_model::{JobId, ValueRef};
 use clap::Args;
 
-use crate::commands::remote::{BucketFlag, HubFlag};
+use crate::commands::remote::Servers;
 use crate::commands::target::job_id;
 use crate::reactor::{block_on, interruptible};
 use crate::settings::Settings;
@@ -18,16 +18,14 @@ pub(crate) struct Logs {
     #[arg(value_parser = job_id)]
     job: JobId,
     #[command(flatten)]
-    hub: HubFlag,
-    #[command(flatten)]
-    bucket: BucketFlag,
+    servers: Servers,
 }
 
 impl Logs {
     pub(crate) fn execute(self) -> Result<(), Stop> {
         let settings = Settings::load()?;
-        let (hub, bucket) = (self.hub.client(&settings)?, self.bucket.client(&settings)?);
         let log = block_on(interruptible(async {
+            let (hub, bucket) = self.servers.connect(&settings).await?;
             match hub.logs(self.job).await.context("failed to ask for the log")? {
                 None => Ok(Vec::new().into()),
                 Some(ValueRef::Inline(bytes)) => Ok(bytes),

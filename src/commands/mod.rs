@@ -1,9 +1,13 @@
 //! The verbs. Each is a file with one struct, whose doc comment is its help.
 
 mod bucket;
+mod bucket_delete;
+mod bucket_get;
+mod bucket_set;
 mod cancel;
 mod check;
 mod completions;
+mod delete;
 mod demo;
 mod errors;
 mod example;
@@ -16,12 +20,15 @@ mod remote;
 mod reset;
 mod result;
 mod run;
+mod run_job;
 mod sandbox_host;
 mod serve;
 mod status;
 mod target;
+pub(crate) mod token;
 mod upload;
 mod wait;
+mod why;
 mod worker;
 
 use clap::{Parser, Subcommand};
@@ -58,8 +65,15 @@ enum Verb {
     Result(result::Results),
     Errors(errors::Errors),
     Logs(logs::Logs),
+    Why(why::Why),
     Cancel(cancel::Cancel),
     Reset(reset::Reset),
+    Delete(delete::Delete),
+    RunJob(run_job::RunJob),
+    BucketGet(bucket_get::BucketGet),
+    BucketSet(bucket_set::BucketSet),
+    BucketDelete(bucket_delete::BucketDelete),
+    Token(token::Token),
     Completions(completions::Completions),
     #[command(hide = true)]
     SandboxHost(sandbox_host::SandboxHost),
@@ -86,7 +100,14 @@ impl Bue {
             Verb::Errors(verb) => verb.execute(),
             Verb::Logs(verb) => verb.execute(),
             Verb::Cancel(verb) => verb.execute(),
+            Verb::Why(verb) => verb.execute(),
             Verb::Reset(verb) => verb.execute(),
+            Verb::Delete(verb) => verb.execute(),
+            Verb::RunJob(verb) => verb.execute(),
+            Verb::BucketGet(verb) => verb.execute(),
+            Verb::BucketSet(verb) => verb.execute(),
+            Verb::BucketDelete(verb) => verb.execute(),
+            Verb::Token(verb) => verb.execute(),
             Verb::Completions(verb) => verb.execute(),
             Verb::SandboxHost(verb) => verb.execute(),
         }

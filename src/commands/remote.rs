@@ -1,49 +1,119 @@
 //! The flags of verbs that talk to servers elsewhere.
 
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
 use bue_client::{BucketClient, HubClient};
 use clap::Args;
 
 use crate::address::server_addresses;
-use crate::settings::{BUCKET, HUB, Settings};
+use crate::setting::{BUCKET, HUB, TOKEN, TOKEN_FILE};
+use crate::settings::Settings;
 use crate::stop::Stop;
 
-/// Where the hub is.
+/// Bytes of a file that may have a token.
+const MAX_TOKEN_FILE: u64 = 4096;
+
+/// Where the hub is, and who we are.
 #[derive(Debug, Args)]
 pub(crate) struct HubFlag {
     /// The hub, or several of one database separated by commas [default: PIPE_WORKER_HOST and _PORT, else 127.0.0.1:65432]
     #[arg(short = 'b', long = "hub", value_name = "HOST:PORT")]
     hub: Option<String>,
+    /// A file with the token to show [default: BUE_TOKEN, else the file that BUE_TOKEN_FILE names]
+    #[arg(long, value_name = "FILE")]
+    token_file: Option<PathBuf>,
 }
 
 /// Where the bucket is.
 #[derive(Debug, Args)]
 pub(crate) struct BucketFlag {
-    /// The bucket [default: BUCKET_CLIENT_HOST and _PORT, else 127.0.0.1:61535]
+    /// The bucket [default: BUCKET_CLIENT_HOST and _PORT, else what the hub says, else 127.0.0.1:61535]
     #[arg(short = 'k', long = "bucket", value_name = "HOST:PORT")]
     bucket: Option<String>,
+}
+
+/// Where both are.
+#[derive(Debug, Args)]
+pub(crate) struct Servers {
+    #[command(flatten)]
+    pub(crate) hub: HubFlag,
+    #[command(flatten)]
+    pub(crate) bucket: BucketFlag,
 }
 
 impl HubFlag {
     pub(crate) fn client(&self, settings: &Settings) -> Result<HubClient, Stop> {
         let text = self.hub.clone().unwrap_or_else(|| settings.address(HUB));
-        HubClient::new(&server_addresses(&text, "-b")?).map_err(|error| Stop::Usage(error.to_string()))
+        let client = HubClient::new(&server_addresses(&text, "-b")?);
+        match self.token(settings)? {
+            None => client,
+            Some(token) => client.and_then(|client| client.with_token(&token)),
+        }
+        .map_err(|error| Stop::Usage(error.to_string()))
+    }
+
+    /// The token that is set, in itself or in a file.
+    fn token(&self, settings: &Settings) -> Result<Option<String>, Stop> {
+        if let Some(file) = &self.token_file {
+            return read_token(file).map(Some);
+        }
+        if let Some(token) = settings.text(TOKEN) {
+            return Ok(Some(token.trim().to_owned()));
+        }
+        settings.text(TOKEN_FILE).map(|file| read_token(Path::new(&file))).transpose()
     }
 }
 
 impl BucketFlag {
-    /// As given, or as set.
-    pub(crate) fn address(&self, settings: &Settings) -> String {
-        self.bucket.clone().unwrap_or_else(|| settings.address(BUCKET))
+    /// As given, or as set; `None` where nobody said it.
+    pub(crate) fn address(&self, settings: &Settings) -> Result<Option<String>, Stop> {
+        let address = self.bucket.clone().or_else(|| settings.address_if_set(BUCKET));
+        if let Some(address) = &address {
+            server_addresses(address, "-k")?;
+        }
+        Ok(address)
+    }
+}
+
+impl Servers {
+    /// Clients of both. Where nobody here said where the bucket is, the hub is asked.
+    pub(crate) async fn connect(&self, settings: &Settings) -> Result<(HubClient, BucketClient), Stop> {
+        let hub = self.hub.client(settings)?;
+        let bucket = match self.bucket.address(settings)? {
+            Some(bucket) => bucket,
+            None => {
+                let told = hub.bucket().await.context("failed to ask the hub where the bucket is")?;
+                told.unwrap_or_else(|| settings.address(BUCKET))
+            }
+        };
+        let bucket = self.bucket_client(&bucket, settings)?;
+        Ok((hub, bucket))
     }
 
-    /// Whether somebody said where the bucket is.
-    pub(crate) fn is_given(&self) -> bool {
-        self.bucket.is_some()
+    /// A client of a bucket at a known place.
+    pub(crate) fn bucket_client(&self, address: &str, settings: &Settings) -> Result<BucketClient, Stop> {
+        let client = BucketClient::new(address);
+        match self.hub.token(settings)? {
+            None => client,
+            Some(token) => client.and_then(|client| client.with_token(&token)),
+        }
+        .map_err(|error| Stop::Usage(error.to_string()))
     }
+}
 
-    pub(crate) fn client(&self, settings: &Settings) -> Result<BucketClient, Stop> {
-        let text = self.address(settings);
-        server_addresses(&text, "-k")?;
-        BucketClient::new(&text).map_err(|error| Stop::Usage(error.to_string()))
+fn read_token(path: &Path) -> Result<String, Stop> {
+    let refuse =
+        |what: &str| Stop::Usage(format!("{} {what}; it should have a token and nothing else", path.display()));
+    let length = fs::metadata(path).with_context(|| format!("failed to read the token in {}", path.display()))?.len();
+    if length > MAX_TOKEN_FILE {
+        return Err(refuse("is too long for a token"));
+    }
+    let text = fs::read_to_string(path).with_context(|| format!("failed to read the token in {}", path.display()))?;
+    match text.trim() {
+        "" => Err(refuse("is empty")),
+        token if token.contains(char::is_whitespace) => Err(refuse("has more than a token")),
+        token => Ok(token.to_owned()),
     }
 }

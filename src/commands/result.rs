@@ -4,7 +4,7 @@ use anyhow::Context;
 use bue_model::{RunId, RunState};
 use clap::Args;
 
-use crate::commands::remote::{BucketFlag, HubFlag};
+use crate::commands::remote::Servers;
 use crate::commands::target::run_id;
 use crate::reactor::{block_on, interruptible};
 use crate::results::ResultWriter;
@@ -25,16 +25,14 @@ pub(crate) struct Results {
     #[arg(long)]
     json: bool,
     #[command(flatten)]
-    hub: HubFlag,
-    #[command(flatten)]
-    bucket: BucketFlag,
+    servers: Servers,
 }
 
 impl Results {
     pub(crate) fn execute(self) -> Result<(), Stop> {
         let settings = Settings::load()?;
-        let (hub, bucket) = (self.hub.client(&settings)?, self.bucket.client(&settings)?);
         block_on(interruptible(async {
+            let (hub, bucket) = self.servers.connect(&settings).await?;
             let page = hub.result_page(self.run, Default::default()).await.context("failed to read the results")?;
             let state = page.state;
             let writer = ResultWriter::new(&hub, &bucket, self.run);

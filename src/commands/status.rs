@@ -1,9 +1,12 @@
 //! `bue status [RUN]`.
 
+use std::io::IsTerminal;
+use std::time::Duration;
+
 use anyhow::Context;
 use bue_client::HubClient;
-use bue_model::RunId;
 use bue_model::wire::{RunView, StepView};
+use bue_model::{RunId, RunState};
 use clap::Args;
 use comfy_table::Table;
 
@@ -14,13 +17,22 @@ use crate::settings::Settings;
 use crate::stop::Stop;
 use crate::talk::{plain_table, print};
 
+/// Between two looks of `-s`, as it was before bue.
+const PAUSE: Duration = Duration::from_secs(3);
+
+/// Makes a terminal draw over what it showed before.
+const HOME_AND_CLEAR: &str = "\u{1b}[H\u{1b}[2J";
+
 /// Shows where runs stand: the latest ones, or the steps of one.
 #[derive(Debug, Args)]
 pub(crate) struct Status {
     /// Id of a run
     #[arg(value_parser = run_id)]
     run: Option<RunId>,
-    /// JSON, as the hub gives it: one run, or the list of them
+    /// Show it again every three seconds, until Ctrl-C or until the run has ended
+    #[arg(short = 's', long)]
+    subscribe: bool,
+    /// JSON, as the hub gives it: one run, or the list of them; with -s one line each time
     #[arg(long)]
     json: bool,
     #[command(flatten)]
@@ -31,27 +43,41 @@ impl Status {
     pub(crate) fn execute(self) -> Result<(), Stop> {
         let hub = self.hub.client(&Settings::load()?)?;
         block_on(interruptible(async {
-            match self.run {
-                Some(run) => self.one(&hub, run).await,
-                None => self.latest(&hub).await,
+            loop {
+                let (text, goes_on) = match self.run {
+                    Some(run) => self.one(&hub, run).await?,
+                    None => self.latest(&hub).await?,
+                };
+                match self.subscribe && !self.json && std::io::stdout().is_terminal() {
+                    true => print(&format!("{HOME_AND_CLEAR}{text}"))?,
+                    false => print(&text)?,
+                }
+                if !self.subscribe || !goes_on {
+                    return Ok(());
+                }
+                tokio::time::sleep(PAUSE).await;
             }
         }))
     }
 
-    async fn one(&self, hub: &HubClient, run: RunId) -> Result<(), Stop> {
+    /// One run, and whether it goes on.
+    async fn one(&self, hub: &HubClient, run: RunId) -> Result<(String, bool), Stop> {
         let view = hub.run(run, None, 0).await.context("failed to ask for the run")?;
-        match self.json {
-            true => print(&serde_json::to_string(&view).context("failed to write JSON")?),
-            false => print(&step_table(&view).to_string()),
-        }
+        let text = match self.json {
+            true => serde_json::to_string(&view).context("failed to write JSON")?,
+            false => format!("run {} ({}) {}\n{}", view.id, view.name, view.state.name(), step_table(&view)),
+        };
+        Ok((text, view.state == RunState::Running))
     }
 
-    async fn latest(&self, hub: &HubClient) -> Result<(), Stop> {
+    /// The latest runs; others may come.
+    async fn latest(&self, hub: &HubClient) -> Result<(String, bool), Stop> {
         let views = hub.runs().await.context("failed to ask for the runs")?;
-        match self.json {
-            true => print(&serde_json::to_string(&views).context("failed to write JSON")?),
-            false => print(&run_table(&views).to_string()),
-        }
+        let text = match self.json {
+            true => serde_json::to_string(&views).context("failed to write JSON")?,
+            false => run_table(&views).to_string(),
+        };
+        Ok((text, true))
     }
 }
 

@@ -6,7 +6,7 @@ use anyhow::Context;
 use bue_client::{BucketClient, HubClient};
 use clap::Args;
 
-use crate::commands::remote::{BucketFlag, HubFlag};
+use crate::commands::remote::Servers;
 use crate::commands::result::expect_success;
 use crate::commands::wait::wait;
 use crate::reactor::{block_on, interruptible};
@@ -32,17 +32,17 @@ pub(crate) struct Upload {
     #[arg(long)]
     json: bool,
     #[command(flatten)]
-    hub: HubFlag,
-    #[command(flatten)]
-    bucket: BucketFlag,
+    servers: Servers,
 }
 
 impl Upload {
     pub(crate) fn execute(self) -> Result<(), Stop> {
         let settings = Settings::load()?;
-        let (hub, bucket) = (self.hub.client(&settings)?, self.bucket.client(&settings)?);
         let script = script::read(&self.file)?;
-        block_on(interruptible(self.upload(script, &hub, &bucket)))
+        block_on(interruptible(async {
+            let (hub, bucket) = self.servers.connect(&settings).await?;
+            self.upload(script, &hub, &bucket).await
+        }))
     }
 
     async fn upload(&self, script: script::Checked, hub: &HubClient, bucket: &BucketClient) -> Result<(), Stop> {

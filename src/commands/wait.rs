@@ -5,7 +5,7 @@ use bue_client::{BucketClient, HubClient};
 use bue_model::{RunId, RunState};
 use clap::Args;
 
-use crate::commands::remote::{BucketFlag, HubFlag};
+use crate::commands::remote::Servers;
 use crate::commands::result::expect_success;
 use crate::commands::target::run_id;
 use crate::failures::say_failures;
@@ -25,16 +25,16 @@ pub(crate) struct Wait {
     #[arg(value_parser = run_id)]
     run: RunId,
     #[command(flatten)]
-    hub: HubFlag,
-    #[command(flatten)]
-    bucket: BucketFlag,
+    servers: Servers,
 }
 
 impl Wait {
     pub(crate) fn execute(self) -> Result<(), Stop> {
         let settings = Settings::load()?;
-        let (hub, bucket) = (self.hub.client(&settings)?, self.bucket.client(&settings)?);
-        let state = block_on(interruptible(wait(&hub, &bucket, self.run)))?;
+        let state = block_on(interruptible(async {
+            let (hub, bucket) = self.servers.connect(&settings).await?;
+            wait(&hub, &bucket, self.run).await
+        }))?;
         say(&format!("run {} {}", self.run, state.name()));
         expect_success(state)
     }

@@ -1,15 +1,19 @@
 //! `bue worker`.
 
+use std::time::Duration;
+
 use anyhow::Context;
+use bue_client::{BucketClient, HubClient};
 use bue_worker::WorkerConfig;
 use clap::Args;
 use tokio_util::sync::CancellationToken;
 
-use crate::commands::remote::{BucketFlag, HubFlag};
+use crate::commands::remote::Servers;
 use crate::local::prepare;
 use crate::reactor::{block_on, interrupted, interruptible};
 use crate::services::{DEFAULT_SLOTS, worker_config};
-use crate::settings::{REVERSE, SCOPES, SLOTS, Settings};
+use crate::setting::{BUCKET, REVERSE, SCOPES, SLOTS};
+use crate::settings::Settings;
 use crate::stop::Stop;
 use crate::talk::{say, start_logging};
 
@@ -17,15 +21,16 @@ use crate::talk::{say, start_logging};
 const DEFAULT_SCOPES: &str = "production-very-heavy,production-heavy,production-medium,production-small,\
                               testing-heavy,testing-medium,testing-small,default";
 
+/// Between two tries to reach a hub that does not answer.
+const HUB_AWAY: Duration = Duration::from_secs(1);
+
 /// Takes jobs from a hub and runs their steps, each in a fresh sandbox.
 ///
 /// Ctrl-C, or a polite kill, makes it finish what it can within ten seconds and give the rest back.
 #[derive(Debug, Args)]
 pub(crate) struct Worker {
     #[command(flatten)]
-    hub: HubFlag,
-    #[command(flatten)]
-    bucket: BucketFlag,
+    servers: Servers,
     /// Run every step in a sandbox. This is the default, and there is no other mode: the flag says it aloud
     #[arg(long)]
     sandbox: bool,
@@ -43,10 +48,9 @@ pub(crate) struct Worker {
 impl Worker {
     pub(crate) fn execute(self) -> Result<(), Stop> {
         let settings = Settings::load()?;
-        let (hub, bucket) = (self.hub.client(&settings)?, self.bucket.client(&settings)?);
         let scopes = self.scopes(&settings)?;
         let slots = self.slots(&settings)?;
-        let reverse = self.reverse || settings.switch(REVERSE);
+        let reverse = self.reverse || settings.switch(REVERSE)?;
         let cache = settings.cache_dir()?;
         if self.sandbox {
             say("bue: every step runs in a sandbox");
@@ -54,6 +58,7 @@ impl Worker {
         start_logging("info");
         block_on(async {
             let prepared = interruptible(prepare(cache)).await?;
+            let (hub, bucket) = interruptible(self.connect(&settings)).await?;
             let config = WorkerConfig { slots, reverse, ..worker_config(prepared, scopes)? };
             say(&format!("bue: worker {} serves {}", config.name, config.scopes.join(", ")));
             let stop = CancellationToken::new();
@@ -62,13 +67,21 @@ impl Worker {
         })
     }
 
+    /// Clients of hub and bucket. A worker that has to ask the hub for the bucket waits for one to be there.
+    async fn connect(&self, settings: &Settings) -> Result<(HubClient, BucketClient), Stop> {
+        let hub = self.servers.hub.client(settings)?;
+        let told = match self.servers.bucket.address(settings)? {
+            Some(address) => Some(address),
+            None => ask_for_bucket(&hub).await?,
+        };
+        let address = told.unwrap_or_else(|| settings.address(BUCKET));
+        let bucket = self.servers.bucket_client(&address, settings)?;
+        Ok((hub, bucket))
+    }
+
     fn scopes(&self, settings: &Settings) -> Result<Vec<String>, Stop> {
-        let text = self.scopes.clone().or_else(|| settings.text(SCOPES)).unwrap_or_else(|| DEFAULT_SCOPES.to_owned());
-        let scopes: Vec<String> = text.split(',').map(|scope| scope.trim().to_owned()).collect();
-        match scopes.iter().any(String::is_empty) {
-            true => Err(Stop::Usage(format!("`{text}` has an empty scope; type -s SCOPE or -s SCOPE,SCOPE"))),
-            false => Ok(scopes),
-        }
+        let named = named_scopes(self.scopes.as_deref(), settings)?;
+        Ok(named.unwrap_or_else(|| DEFAULT_SCOPES.split(',').map(str::to_owned).collect()))
     }
 
     fn slots(&self, settings: &Settings) -> Result<usize, Stop> {
@@ -80,6 +93,28 @@ impl Worker {
             0 => Err(Stop::Usage("a worker needs at least one slot".to_owned())),
             slots => Ok(slots),
         }
+    }
+}
+
+async fn ask_for_bucket(hub: &HubClient) -> Result<Option<String>, Stop> {
+    loop {
+        match hub.bucket().await {
+            Err(error) if error.is_passing() => {
+                say(&format!("bue: {error}; asking again"));
+                tokio::time::sleep(HUB_AWAY).await;
+            }
+            told => return Ok(told.context("failed to ask the hub where the bucket is")?),
+        }
+    }
+}
+
+/// The scopes that a flag names, or else a setting, if one does.
+pub(crate) fn named_scopes(flag: Option<&str>, settings: &Settings) -> Result<Option<Vec<String>>, Stop> {
+    let Some(text) = flag.map(str::to_owned).or_else(|| settings.text(SCOPES)) else { return Ok(None) };
+    let scopes: Vec<String> = text.split(',').map(|scope| scope.trim().to_owned()).collect();
+    match scopes.iter().any(String::is_empty) {
+        true => Err(Stop::Usage(format!("`{text}` has an empty scope; type SCOPE or SCOPE,SCOPE"))),
+        false => Ok(Some(scopes)),
     }
 }
 

@@ -78,7 +78,14 @@ fn every_command_shown_is_understood() {
 /// A word of a synopsis as one would type it: `[--json]`, `FILE...`, `text|json`.
 fn plain(word: &str) -> String {
     let word = word.trim_matches(['[', ']']).trim_end_matches("...");
-    word.split('|').next().unwrap_or_default().to_owned()
+    match word.split('|').next().unwrap_or_default() {
+        "RUN" => "01900000-0000-7000-8000-000000000000",
+        "JOB" | "N" => "1",
+        "SHELL" => "bash",
+        "CODE" => "E0001",
+        word => word,
+    }
+    .to_owned()
 }
 
 fn is_shell(word: &str) -> bool {

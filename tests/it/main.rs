@@ -8,6 +8,8 @@
 //! examples       what examples/ shows
 //! cli            usage, help, settings, pipes, Ctrl-C
 //! services       hub, bucket and worker as processes of their own
+//! tokens         the production recipe, and who is not let in
+//! verbs          what people ask of running services
 //! boundaries     which crate may use which
 //! docs           what the documentation shows
 //! ```
@@ -22,3 +24,5 @@ mod examples;
 mod project;
 mod run;
 mod services;
+mod tokens;
+mod verbs;

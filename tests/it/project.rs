@@ -37,6 +37,10 @@ impl Project {
         Self::new(&[("x.bue", text)])
     }
 
+    pub(crate) fn folder(&self) -> &TempDir {
+        &self.folder
+    }
+
     pub(crate) fn path(&self, path: &str) -> PathBuf {
         self.folder.path().join(path)
     }
@@ -123,7 +127,9 @@ pub(crate) fn bue() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_bue"));
     for (name, _) in std::env::vars_os() {
         let ours = name.to_str().is_some_and(|name| {
-            ["BUE_", "PIPE_", "PIPELINE_", "BUCKET_", "POSTGRES_"].iter().any(|prefix| name.starts_with(prefix))
+            ["BUE_", "PIPE_", "PIPELINE_", "BUCKET_", "POSTGRES_", "WORKER_", "USING_", "BUELON_"]
+                .iter()
+                .any(|prefix| name.starts_with(prefix))
         });
         if ours {
             command.env_remove(name);

@@ -10,25 +10,30 @@ use tempfile::TempDir;
 use crate::project::{Project, Ran, bue, prepare, step};
 
 /// A server that is ended with the test.
-struct Server {
+pub(crate) struct Server {
     child: Child,
-    address: String,
+    pub(crate) address: String,
     /// Kept open, so that the server may go on talking.
     _talk: BufReader<ChildStderr>,
 }
 
 impl Server {
     /// Starts one and reads from its talk where it listens, if it does.
-    fn start(folder: &TempDir, arguments: &[&str]) -> Self {
+    pub(crate) fn start(folder: &TempDir, arguments: &[&str]) -> Self {
         let mut command = bue();
-        command.args(arguments).current_dir(folder.path()).stdout(Stdio::null()).stderr(Stdio::piped());
-        command.process_group(0);
+        command.args(arguments).current_dir(folder.path());
+        Self::of(command)
+    }
+
+    /// Starts one with settings in its environment.
+    pub(crate) fn of(mut command: Command) -> Self {
+        command.stdout(Stdio::null()).stderr(Stdio::piped()).process_group(0);
         let mut child = command.spawn().expect("bue");
         let mut talk = BufReader::new(child.stderr.take().expect("stderr"));
         let mut said = String::new();
         let address = loop {
             let mut line = String::new();
-            assert_ne!(talk.read_line(&mut line).expect("talk"), 0, "bue {arguments:?} ended: {said}");
+            assert_ne!(talk.read_line(&mut line).expect("talk"), 0, "{command:?} ended: {said}");
             said.push_str(&line);
             if let Some((_, rest)) = line.split_once("listens on ") {
                 break rest.split([',', ' ', '\n']).next().unwrap_or_default().to_owned();
@@ -41,10 +46,16 @@ impl Server {
     }
 
     /// Ends it politely, and checks that it ends well.
-    fn stop(self) {
+    pub(crate) fn stop(self) {
         let told = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status().expect("kill");
         assert!(told.success());
         self.wait();
+    }
+
+    /// Ends it as a crash would, at whatever it is.
+    pub(crate) fn kill(&mut self) {
+        self.child.kill().expect("killed");
+        self.child.wait().expect("an end");
     }
 
     /// Waits until it has ended, well.
@@ -60,13 +71,18 @@ impl Drop for Server {
     }
 }
 
-/// The seeds' production recipe: four commands.
+/// Services on loopback, which need no tokens.
 #[test]
 fn a_script_runs_on_services_of_their_own() {
+    runs_on_services("sqlite:hub.db");
+}
+
+/// Runs a script on services and asks all there is to ask, with this as the hub's `--store`.
+pub(crate) fn runs_on_services(store: &str) {
     prepare();
     let folder = TempDir::new().expect("a folder");
     let bucket = Server::start(&folder, &["bucket", "-b", "127.0.0.1:0", "--store", "dir:blobs"]);
-    let arguments = ["hub", "-b", "127.0.0.1:0", "-k", &bucket.address, "--store", "sqlite:hub.db"];
+    let arguments = ["hub", "-b", "127.0.0.1:0", "-k", &bucket.address, "--store", store];
     let hub = Server::start(&folder, &arguments);
     let arguments = ["worker", "-b", &hub.address, "-k", &bucket.address, "--sandbox", "-s", "default", "--slots", "4"];
     let worker = Server::start(&folder, &arguments);

@@ -8,10 +8,10 @@ use bue_model::wire::Heartbeat;
 
 use crate::held::{Held, Stop};
 
-/// Sends heartbeats for ever, three in the life of a lease, so that one may get lost.
+/// Sends heartbeats for ever, four in the life of a lease, so that two may get lost.
 pub(crate) async fn run(worker: String, hub: Arc<HubClient>, held: Arc<Held>) {
     loop {
-        tokio::time::sleep(Duration::from_millis(held.lease_ms() / 3)).await;
+        tokio::time::sleep(Duration::from_millis(held.lease_ms() / 4)).await;
         let leases = held.leases();
         if leases.is_empty() {
             continue;

@@ -33,7 +33,7 @@ impl Default for Held {
 }
 
 /// Until the hub has said how long a lease lasts.
-const DEFAULT_LEASE_MS: u64 = 30_000;
+const DEFAULT_LEASE_MS: u64 = 8_000;
 
 impl Held {
     /// Notes a lease; the receiver tells when to stop.

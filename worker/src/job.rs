@@ -98,6 +98,12 @@ impl JobRunner {
         }
     }
 
+    /// Runs the job and hands nothing on: what came of it, and what it printed.
+    pub(crate) async fn once(&self, lease: &Lease, step: &LeasedStep) -> (Outcome, Bytes) {
+        let attempt = self.attempt(lease, step).await.unwrap_or_else(Attempt::from);
+        (attempt.outcome, attempt.log)
+    }
+
     async fn attempt(&self, lease: &Lease, step: &LeasedStep) -> Result<Attempt, Unfinished> {
     /// Runs the job and hands nothing on: what came of it, and what it printed.
     pub(crate) async fn once(&self, lease: &Lease, step: &LeasedStep) -> (Outcome, Bytes) {

@@ -20,6 +20,7 @@ mod held;
 mod job;
 mod lease_loop;
 mod once;
+mod once;
 mod output;
 mod rate_key;
 mod reporter;
@@ -39,6 +40,8 @@ use tokio_util::task::TaskTracker;
 use crate::fetch::Fetch;
 use crate::held::Held;
 use crate::job::JobRunner;
+
+pub use once::{Ran, run_once};
 
 pub use once::{Ran, run_once};
 

@@ -331,7 +331,8 @@ impl Inner {
         Ok(changed)
     }
 
-    /// Remembers extensions; those that gain a quarter of a lease are written, so that other hubs see them in time.
+    /// Remembers extensions; those that gain three eighths of a lease are written, so that other hubs see them in
+    /// time: every second heartbeat, with half a lease left.
     pub(super) async fn heartbeat(&self, now: i64, heartbeat: Heartbeat) -> Result<HeartbeatAnswer, HubError> {
         let end = now.saturating_add(signed(LEASE_MS));
         let (ids, tokens): (Vec<i64>, Vec<i64>) =
@@ -360,7 +361,7 @@ impl Inner {
         let sql = "SELECT job.id, job.token, lease_end FROM unnest($1::int8[], $2::int8[]) AS held (id, token)
              JOIN job ON job.id = held.id AND job.token = held.token AND job.state = 3";
         let rows = client.query(&client.prepare_cached(sql).await?, &[&ids, &tokens]).await?;
-        let soon = end.saturating_sub(signed(LEASE_MS / 4));
+        let soon = end.saturating_sub(signed(LEASE_MS * 3 / 8));
         let (mut held, mut short) = (std::collections::HashSet::new(), Vec::new());
         for row in rows {
             let (id, token, stored): (i64, i64, Option<i64>) = (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);

@@ -127,6 +127,16 @@ async fn a_value_that_cannot_be_read_to_its_end_is_not_kept() {
     assert_eq!(bucket.value("a").await.as_deref(), Some(&b"old"[..]));
 }
 
+#[test]
+fn a_folder_serves_one_process_at_a_time() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let first = BlobStore::open(folder.path(), Durability::Full).expect("a store");
+    let refused = BlobStore::open(folder.path(), Durability::Full).expect_err("a refusal").to_string();
+    assert!(refused.contains("in use by another process"), "{refused}");
+    drop(first);
+    BlobStore::open(folder.path(), Durability::Full).expect("it is free again");
+}
+
 #[tokio::test]
 async fn no_name_leads_out_of_the_folder() {
     let bucket = Bucket::start().await;

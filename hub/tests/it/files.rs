@@ -190,3 +190,28 @@ async fn a_file_of_the_first_layout_goes_on_where_it_was() {
     world.submit(rated_by_host()).await;
     assert_eq!(world.one().await.lease.count_by.as_deref(), Some("host"));
 }
+
+/// Whoever comes second is told what is wrong, at whatever point of its making the first one holds the file.
+#[test]
+fn of_many_that_open_a_new_file_at_once_one_gets_it() {
+    const TRIES: usize = 8;
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("hub.db");
+    let together = std::sync::Barrier::new(TRIES);
+    let open = || {
+        together.wait();
+        let opened = SqliteStore::open(&path, Durability::Full);
+        // nobody lets go before all have tried
+        together.wait();
+        opened.map(drop)
+    };
+    let tries: Vec<_> = std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..TRIES).map(|_| scope.spawn(open)).collect();
+        threads.into_iter().map(|thread| thread.join().expect("no panic")).collect()
+    });
+    assert_eq!(tries.iter().filter(|opened| opened.is_ok()).count(), 1, "{tries:?}");
+    for refused in tries.iter().filter_map(|opened| opened.as_ref().err()) {
+        assert!(matches!(refused, HubError::InUse(_)), "{refused}");
+    }
+    SqliteStore::open(&path, Durability::Full).expect("it is free again");
+}

@@ -1,0 +1,150 @@
+//! The table of all settings: what each is called in the environment, in `.env` and in `bue.toml`, and what it says.
+//!
+//! Each has a name of ours and, where the systems before bue had one, theirs too. `docs/settings.md` shows the table; a test
+//! compares the two.
+
+/// A setting that is one text.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Setting {
+    /// Names in the environment and in `.env`, the first one wins.
+    pub(crate) names: &'static [&'static str],
+    /// Table and key in `bue.toml`.
+    pub(crate) key: (&'static str, &'static str),
+    /// What it says, for the documentation.
+    #[cfg_attr(not(test), expect(dead_code, reason = "a test holds docs/settings.md to it"))]
+    pub(crate) about: &'static str,
+}
+
+/// A setting that is an address, in one variable or in two.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct AddressSetting {
+    /// Whole: `HOST:PORT`.
+    pub(crate) whole: Setting,
+    /// Variable of the host alone.
+    pub(crate) host: &'static str,
+    /// Variable of the port alone.
+    pub(crate) port: &'static str,
+    /// Port where nothing is set.
+    pub(crate) default_port: &'static str,
+}
+
+impl Setting {
+    /// The name to use in messages.
+    pub(crate) fn name(&self) -> &'static str {
+        self.names.first().copied().unwrap_or(self.key.1)
+    }
+}
+
+const fn setting(names: &'static [&'static str], key: (&'static str, &'static str), about: &'static str) -> Setting {
+    Setting { names, key, about }
+}
+
+/// Where the hub listens.
+pub(crate) const HUB_LISTEN: AddressSetting = AddressSetting {
+    whole: setting(&["BUE_HUB_LISTEN"], ("hub", "listen"), "where the hub listens; 127.0.0.1:65432"),
+    host: "PIPELINE_HOST",
+    port: "PIPELINE_PORT",
+    default_port: "65432",
+};
+/// Where the bucket listens.
+pub(crate) const BUCKET_LISTEN: AddressSetting = AddressSetting {
+    whole: setting(&["BUE_BUCKET_LISTEN"], ("bucket", "listen"), "where the bucket listens; 127.0.0.1:61535"),
+    host: "BUCKET_SERVER_HOST",
+    port: "BUCKET_SERVER_PORT",
+    default_port: "61535",
+};
+/// Where clients and workers find the hub.
+pub(crate) const HUB: AddressSetting = AddressSetting {
+    whole: setting(
+        &["BUE_HUB"],
+        ("client", "hub"),
+        "where clients and workers find the hub; several of one database with commas; 127.0.0.1:65432",
+    ),
+    host: "PIPE_WORKER_HOST",
+    port: "PIPE_WORKER_PORT",
+    default_port: "65432",
+};
+/// Where clients and workers find the bucket, and what the hub tells them of it.
+pub(crate) const BUCKET: AddressSetting = AddressSetting {
+    whole: setting(
+        &["BUE_BUCKET"],
+        ("client", "bucket"),
+        "where the bucket is; clients and workers ask the hub where it is not set; 127.0.0.1:61535",
+    ),
+    host: "BUCKET_CLIENT_HOST",
+    port: "BUCKET_CLIENT_PORT",
+    default_port: "61535",
+};
+/// The token that clients and workers show.
+pub(crate) const TOKEN: Setting =
+    setting(&["BUE_TOKEN"], ("client", "token"), "the token that clients and workers show, see access.md");
+/// A file with that token.
+pub(crate) const TOKEN_FILE: Setting =
+    setting(&["BUE_TOKEN_FILE"], ("client", "token_file"), "a file with that token, where BUE_TOKEN is not set");
+/// The tokens that hub and bucket know.
+pub(crate) const TOKENS: Setting =
+    setting(&["BUE_TOKENS"], ("access", "tokens"), "the file of tokens that hub and bucket know; `bue.tokens`");
+/// Scopes a worker serves, in order.
+pub(crate) const SCOPES: Setting =
+    setting(&["BUE_SCOPES", "PIPE_WORKER_SCOPES"], ("worker", "scopes"), "scopes a worker serves, first ones first");
+/// Last scope and lowest priority first.
+pub(crate) const REVERSE: Setting = setting(
+    &["BUE_REVERSE", "REVERSE_PRIORITY", "PIPE_WORKER_REVERSE"],
+    ("worker", "reverse"),
+    "a worker takes the last scope and the lowest priority first; false",
+);
+/// Jobs a worker runs at a time.
+pub(crate) const SLOTS: Setting =
+    setting(&["BUE_SLOTS", "N_WORKER_PROCESSES"], ("worker", "slots"), "jobs a worker holds at a time; 256");
+/// The hub's database.
+pub(crate) const HUB_STORE: Setting =
+    setting(&["BUE_HUB_STORE"], ("hub", "store"), "the hub's database, sqlite:PATH or postgres:URL; sqlite:bue.db");
+/// The bucket's folder.
+pub(crate) const BUCKET_STORE: Setting =
+    setting(&["BUE_BUCKET_STORE"], ("bucket", "store"), "the bucket's folder, dir:PATH; dir:bue-blobs");
+/// Where the prepared sandbox is kept.
+pub(crate) const CACHE_DIR: Setting = setting(
+    &["BUE_CACHE_DIR"],
+    ("cache", "dir"),
+    "where prepared sandboxes are kept; `bue` in the user's cache directory",
+);
+
+/// Addresses.
+pub(crate) const ADDRESSES: &[AddressSetting] = &[HUB_LISTEN, BUCKET_LISTEN, HUB, BUCKET];
+/// All others.
+pub(crate) const TEXTS: &[Setting] =
+    &[TOKEN, TOKEN_FILE, TOKENS, SCOPES, REVERSE, SLOTS, HUB_STORE, BUCKET_STORE, CACHE_DIR];
+
+/// Whether `bue.toml` may have this key.
+pub(crate) fn is_key(table: &str, key: &str) -> bool {
+    let wholes = ADDRESSES.iter().map(|address| &address.whole);
+    wholes.chain(TEXTS).any(|setting| setting.key == (table, key))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::unsupported::UNSUPPORTED;
+
+    fn row(setting: &Setting, more: &[&str]) -> String {
+        let names: Vec<_> = setting.names.iter().chain(more).map(|name| format!("`{name}`")).collect();
+        let (table, key) = setting.key;
+        format!("| {} | `{table}.{key}` | {} |", names.join(", "), setting.about)
+    }
+
+    /// The page has each setting, each unsupported name, and nothing else.
+    #[test]
+    fn the_page_of_settings_says_what_the_code_does() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/settings.md");
+        let page = std::fs::read_to_string(path).expect("docs/settings.md");
+        let addresses = ADDRESSES.iter().map(|address| row(&address.whole, &[address.host, address.port]));
+        let texts = TEXTS.iter().map(|setting| row(setting, &[]));
+        let unsupported = UNSUPPORTED.iter().map(|(name, _, reason)| format!("| `{name}` | {reason} |"));
+        let expected: Vec<String> = addresses.chain(texts).chain(unsupported).collect();
+        for row in &expected {
+            assert!(page.lines().any(|line| line == row), "docs/settings.md has no line\n{row}");
+        }
+        let rows = page.lines().filter(|line| line.starts_with("| `"));
+        assert_eq!(rows.count(), expected.len(), "docs/settings.md has lines that the code does not");
+    }
+}
