@@ -6,7 +6,9 @@ use std::io::{self, Read};
 use std::path::Path;
 
 use bue_lang::python::SyntaxProblem;
-use bue_lang::{Compiled, Complaint, FileText, MAX_SCRIPT, Purpose, Script, check_sources, check_sql, compile, render};
+use bue_lang::{
+    Compiled, Complaint, FileText, MAX_SCRIPT, Purpose, Script, check_scopes, check_sources, check_sql, compile, render,
+};
 use bue_model::plan::Language;
 use bue_model::{Bundle, Plan};
 use bue_runtime::SqlProblem;
@@ -38,7 +40,7 @@ pub(crate) struct Examined {
 
 /// A script ready to be handed in. What is wrong with it has been said if this fails.
 pub(crate) fn read(path: &Path) -> Result<Checked, Stop> {
-    let examined = examine(path, Some(Purpose::Run)).map_err(|message| stop(&message))?;
+    let examined = examine(path, Some(Purpose::Run), None).map_err(|message| stop(&message))?;
     examined.say_complaints();
     let name = examined.name.clone();
     let plan = examined.into_plan()?;
@@ -48,8 +50,9 @@ pub(crate) fn read(path: &Path) -> Result<Checked, Stop> {
     Ok(Checked { name, plan, bundles })
 }
 
-/// Reads and checks a script, and for a purpose also the files its steps name. The error is a script that cannot be read.
-pub(crate) fn examine(path: &Path, purpose: Option<Purpose>) -> Result<Examined, String> {
+/// Reads and checks a script; for a purpose also the files its steps name, and its scopes where it is known which ones
+/// workers serve. The error is a script that cannot be read.
+pub(crate) fn examine(path: &Path, purpose: Option<Purpose>, served: Option<&[String]>) -> Result<Examined, String> {
     let name = path.display().to_string();
     let text = read_script(path)?;
     let script = Script { path: &name, text: &text };
@@ -59,6 +62,10 @@ pub(crate) fn examine(path: &Path, purpose: Option<Purpose>) -> Result<Examined,
         let found = check_sources(script, &compiled, purpose, |path| find(&folder.join(path)));
         let sql = check_sql(script, &compiled, purpose, |path| find(&folder.join(path)), parse_sql);
         compiled.complaints.extend(found.into_iter().chain(sql));
+    }
+    if let Some(served) = served {
+        let found = check_scopes(script, &compiled, served);
+        compiled.complaints.extend(found);
     }
     let Compiled { plan, complaints, .. } = compiled;
     let plan = plan.filter(|_| !complaints.iter().any(Complaint::is_error));

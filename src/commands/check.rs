@@ -6,7 +6,9 @@ use bue_lang::{Complaint, Purpose, Severity};
 use clap::Args;
 use serde_json::{Value, json};
 
+use crate::commands::worker::named_scopes;
 use crate::script::examine;
+use crate::settings::Settings;
 use crate::stop::Stop;
 use crate::talk::{print, say};
 
@@ -22,13 +24,18 @@ pub(crate) struct Check {
     /// Print {"complaints": [{file, line, column, code, severity, message, hint}]}
     #[arg(long)]
     json: bool,
+    /// Scopes that workers serve, separated by commas: steps of others are warned about [default: PIPE_WORKER_SCOPES, else
+    /// any scope is fine]
+    #[arg(long, value_name = "SCOPE,...")]
+    scopes: Option<String>,
 }
 
 impl Check {
     pub(crate) fn execute(self) -> Result<(), Stop> {
         let mut found = Vec::new();
+        let served = named_scopes(self.scopes.as_deref(), &Settings::load()?)?;
         for file in &self.files {
-            self.check(file, &mut found);
+            self.check(file, served.as_deref(), &mut found);
         }
         if self.json {
             print(&json!({ "complaints": found }).to_string())?;
@@ -39,8 +46,8 @@ impl Check {
         }
     }
 
-    fn check(&self, file: &Path, found: &mut Vec<Value>) {
-        match examine(file, Some(Purpose::Check)) {
+    fn check(&self, file: &Path, served: Option<&[String]>, found: &mut Vec<Value>) {
+        match examine(file, Some(Purpose::Check), served) {
             Ok(examined) => {
                 if !self.json {
                     examined.say_complaints();

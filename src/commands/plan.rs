@@ -31,7 +31,7 @@ enum Format {
 
 impl Plan {
     pub(crate) fn execute(self) -> Result<(), Stop> {
-        let examined = examine(&self.file, None).map_err(|message| {
+        let examined = examine(&self.file, None, None).map_err(|message| {
             say(&format!("error: {message}"));
             Stop::Program
         })?;

@@ -110,3 +110,17 @@ fn the_pages_on_sql_show_what_happens() {
         assert_eq!(right.stderr, "", "{code}");
     }
 }
+
+#[test]
+fn a_scope_no_worker_serves_is_a_warning() {
+    let script = format!("!scope prodution\n{GOOD}");
+    let project = Project::new(&[("x.bue", &script), ("a.py", "def a(*args):\n    pass\n")]);
+    assert_eq!(project.bue(&["check", "x.bue"]).expect(0).stderr, "", "nothing is known of workers");
+    let ran = project.bue(&["check", "--scopes", "production,default", "x.bue"]).expect(0);
+    ran.says(&["W0012", "did you mean `!scope production`?", "x.bue:2:1"]);
+    assert_eq!(project.bue(&["check", "--scopes", "prodution", "x.bue"]).expect(0).stderr, "");
+    project.bue(&["check", "--scopes", "a,,b", "x.bue"]).expect(2);
+    let mut command = project.command(&["check", "--json", "x.bue"]);
+    let said = command.env("PIPE_WORKER_SCOPES", "testing").output().expect("bue runs").stdout;
+    assert!(String::from_utf8_lossy(&said).contains("W0012"), "the setting says it too");
+}
