@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::{Context, anyhow};
 use bue_model::RunId;
 use bue_model::wire::RunView;
-use bue_runtime::Prepared;
+use bue_runtime::{DatabasesConfig, Prepared};
 
 use tokio::time::timeout;
 
@@ -29,24 +29,26 @@ pub(crate) struct Ended {
     pub(crate) view: RunView,
 }
 
-/// Where a local run keeps things.
-pub(crate) struct Folders {
+/// What a local run is to use of this machine.
+pub(crate) struct Surroundings {
     /// Prepared sandboxes, for all runs.
     pub(crate) cache: PathBuf,
     /// State of hub and bucket; `None`: a temporary folder.
     pub(crate) data: Option<PathBuf>,
+    /// What postgres steps work on.
+    pub(crate) databases: DatabasesConfig,
 }
 
 /// Runs a script to its end. Everything starts as early as it can: on a second start, the sandboxes load while the code
 /// is uploaded.
-pub(crate) async fn run_here(script: &Checked, folders: Folders) -> Result<Ended, Stop> {
-    let mut services = Services::start(folders.data.as_deref()).await?;
-    let ready = async { tokio::try_join!(prepare(folders.cache), submit(script, &services.hub, &services.bucket)) };
+pub(crate) async fn run_here(script: &Checked, surroundings: Surroundings) -> Result<Ended, Stop> {
+    let mut services = Services::start(surroundings.data.as_deref()).await?;
+    let ready = async { tokio::try_join!(prepare(surroundings.cache), submit(script, &services.hub, &services.bucket)) };
     let (prepared, run) = interruptible(ready).await?;
     let scopes = scopes(script);
     // a script that calls nothing has nothing to work at
     if !scopes.is_empty() {
-        services.start_worker(prepared, scopes)?;
+        services.start_worker(prepared, scopes, surroundings.databases)?;
     }
     let mut progress = Progress::new();
     let view = tokio::select! {

@@ -4,6 +4,7 @@
 //! commands/    one verb, one file, one struct; its doc comment is its help
 //! settings     flag > environment > .env > bue.toml > default; setting: the table of them; unsupported: what means nothing
 //! script       reads a script and everything its steps name; complaints before anything runs
+//! databases    what postgres steps work on, as the settings say
 //! package      the files of a step that travel with it
 //! services     hub, bucket and worker inside this process, over loopback
 //! follow       waits for a run, shows how it goes
@@ -15,6 +16,7 @@
 
 mod address;
 mod commands;
+mod databases;
 mod failures;
 mod follow;
 mod imports;

@@ -120,12 +120,12 @@ fn read_text(path: &Path) -> io::Result<String> {
 
 /// Steps of these languages run; the others are only checked so far.
 fn expect_languages_that_run(plan: &Plan, name: &str) -> Result<(), Stop> {
-    let runs = |language| matches!(language, Language::Python | Language::Sqlite3);
+    let runs = |language| matches!(language, Language::Python | Language::Sqlite3 | Language::Postgres);
     let mut stopped = Ok(());
     for step in plan.steps.iter().filter(|step| !runs(step.language)) {
         let language = step.language.name();
         stopped = Err(stop(&format!(
-            "{name}:{}: step `{}` is {language}, which this version does not run; write it in python or sqlite3",
+            "{name}:{}: step `{}` is {language}, which this version does not run; write it in python, sqlite3 or postgres",
             step.line, step.name
         )));
     }

@@ -11,7 +11,7 @@ use std::time::Duration;
 use anyhow::{Context, anyhow};
 use bue_client::{BucketClient, HubClient};
 use bue_hub::{Access, BlobStore, Bucket, Durability, Hub, SqliteStore, serve_bucket, serve_hub};
-use bue_runtime::{Limits, Prepared};
+use bue_runtime::{DatabasesConfig, Limits, Prepared};
 use bue_worker::WorkerConfig;
 use tempfile::TempDir;
 use tokio::net::TcpListener;
@@ -80,8 +80,13 @@ impl Services {
     }
 
     /// Starts a worker for these scopes.
-    pub(crate) fn start_worker(&mut self, prepared: Prepared, scopes: Vec<String>) -> Result<(), Stop> {
-        let config = WorkerConfig { drain: Duration::ZERO, ..worker_config(prepared, scopes)? };
+    pub(crate) fn start_worker(
+        &mut self,
+        prepared: Prepared,
+        scopes: Vec<String>,
+        databases: DatabasesConfig,
+    ) -> Result<(), Stop> {
+        let config = WorkerConfig { drain: Duration::ZERO, databases, ..worker_config(prepared, scopes)? };
         let (hub, bucket) =
             (hub_client(self.hub_address, &self.token)?, bucket_client(self.bucket_address, &self.token)?);
         let stop = self.stop_worker.clone();
@@ -125,6 +130,7 @@ pub(crate) fn worker_config(prepared: Prepared, scopes: Vec<String>) -> Result<W
         sandbox_command: (bue, vec![OsString::from("sandbox-host")]),
         prepared,
         limits: Limits::default(),
+        databases: DatabasesConfig::default(),
         drain: DRAIN,
     })
 }

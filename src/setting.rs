@@ -109,11 +109,54 @@ pub(crate) const CACHE_DIR: Setting = setting(
     "where prepared sandboxes are kept; `bue` in the user's cache directory",
 );
 
+/// What postgres steps work on, where they name no connection: whole, or in parts.
+pub(crate) const POSTGRES_URL: Setting = setting(
+    &["BUE_POSTGRES_URL"],
+    ("postgres", "url"),
+    "what postgres steps of a worker work on, postgres://USER:PASSWORD@HOST:PORT/DATABASE; see sql.md",
+);
+/// Its host.
+pub(crate) const POSTGRES_HOST: Setting =
+    setting(&["POSTGRES_HOST"], ("postgres", "host"), "the same in parts, where there is no URL; localhost");
+/// Its port.
+pub(crate) const POSTGRES_PORT: Setting = setting(&["POSTGRES_PORT"], ("postgres", "port"), "its port; 5432");
+/// Its role.
+pub(crate) const POSTGRES_USER: Setting =
+    setting(&["POSTGRES_USER"], ("postgres", "user"), "the role; this system's user");
+/// The role's password.
+pub(crate) const POSTGRES_PASSWORD: Setting =
+    setting(&["POSTGRES_PASSWORD"], ("postgres", "password"), "the role's password");
+/// Its database.
+pub(crate) const POSTGRES_DATABASE: Setting =
+    setting(&["POSTGRES_DATABASE"], ("postgres", "database"), "the database; the role's name");
+/// Connections a worker makes to one database.
+pub(crate) const POSTGRES_CONNECTIONS: Setting = setting(
+    &["BUE_POSTGRES_CONNECTIONS"],
+    ("postgres", "connections"),
+    "connections a worker makes to each database; further postgres steps wait; 8",
+);
+
 /// Addresses.
 pub(crate) const ADDRESSES: &[AddressSetting] = &[HUB_LISTEN, BUCKET_LISTEN, HUB, BUCKET];
 /// All others.
-pub(crate) const TEXTS: &[Setting] =
-    &[TOKEN, TOKEN_FILE, TOKENS, SCOPES, REVERSE, SLOTS, HUB_STORE, BUCKET_STORE, CACHE_DIR];
+pub(crate) const TEXTS: &[Setting] = &[
+    TOKEN,
+    TOKEN_FILE,
+    TOKENS,
+    SCOPES,
+    REVERSE,
+    SLOTS,
+    HUB_STORE,
+    BUCKET_STORE,
+    CACHE_DIR,
+    POSTGRES_URL,
+    POSTGRES_HOST,
+    POSTGRES_PORT,
+    POSTGRES_USER,
+    POSTGRES_PASSWORD,
+    POSTGRES_DATABASE,
+    POSTGRES_CONNECTIONS,
+];
 
 /// Whether `bue.toml` may have this key.
 pub(crate) fn is_key(table: &str, key: &str) -> bool {

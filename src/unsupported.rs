@@ -66,11 +66,17 @@ pub(crate) fn complaints<'a>(variable: impl Fn(&str) -> Option<&'a str>, file: &
 fn unknown_keys(file: &toml::Table) -> Vec<String> {
     let keys_of = |(table, inside): (&String, &Value)| match inside {
         Value::Table(keys) => {
-            keys.keys().filter(|key| !is_key(table, key)).map(|key| format!("{table}.{key}")).collect()
+            let unknown = keys.iter().filter(|(key, value)| !is_key(table, key) && !is_named(table, value));
+            unknown.map(|(key, _)| format!("{table}.{key}")).collect()
         }
         _ => vec![table.clone()],
     };
     file.iter().flat_map(keys_of).collect()
+}
+
+/// `[postgres.NAME]` is a connection; `databases.rs` reads what stands in it.
+fn is_named(table: &str, value: &Value) -> bool {
+    table == "postgres" && value.is_table()
 }
 
 #[cfg(test)]

@@ -4,13 +4,14 @@ use std::fs;
 
 use anyhow::Context;
 use bue_model::wire::{RunView, StepView};
+use bue_runtime::DatabasesConfig;
 use clap::Args;
 use comfy_table::{CellAlignment, Table};
 
 use crate::commands::example::{SCRIPT, STEPS};
 use crate::commands::result::expect_success;
 use crate::failures::say_failures;
-use crate::local::{Ended, Folders, run_here};
+use crate::local::{Ended, Surroundings, run_here};
 use crate::reactor::block_on;
 use crate::script;
 use crate::settings::Settings;
@@ -31,10 +32,11 @@ impl Demo {
         fs::write(&path, SCRIPT).context("failed to write the example")?;
         fs::write(folder.path().join("example.py"), STEPS).context("failed to write the example")?;
         let script = script::read(&path)?;
-        let folders = Folders { cache: Settings::load()?.cache_dir()?, data: None };
+        let cache = Settings::load()?.cache_dir()?;
+        let surroundings = Surroundings { cache, data: None, databases: DatabasesConfig::default() };
         say("bue: reports for 36 accounts, every step in a fresh sandbox; `bue example` writes the script for you");
         block_on(async {
-            let ended = run_here(&script, folders).await?;
+            let ended = run_here(&script, surroundings).await?;
             let printed = print_summary(&ended).await;
             ended.services.stop().await;
             printed?;

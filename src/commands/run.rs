@@ -8,8 +8,9 @@ use bue_model::{Input, Node, NodeId, Plan};
 use clap::Args;
 
 use crate::commands::result::expect_success;
+use crate::databases::databases;
 use crate::failures::say_failures;
-use crate::local::{Ended, Folders, run_here};
+use crate::local::{Ended, Surroundings, run_here};
 use crate::reactor::block_on;
 use crate::results::ResultWriter;
 use crate::script;
@@ -35,9 +36,11 @@ pub(crate) struct Run {
 impl Run {
     pub(crate) fn execute(self) -> Result<(), Stop> {
         let script = script::read(&self.file)?;
-        let folders = Folders { cache: Settings::load()?.cache_dir()?, data: self.data.clone() };
+        let settings = Settings::load()?;
+        let (cache, databases) = (settings.cache_dir()?, databases(&settings)?);
+        let surroundings = Surroundings { cache, data: self.data.clone(), databases };
         block_on(async {
-            let ended = run_here(&script, folders).await?;
+            let ended = run_here(&script, surroundings).await?;
             let printed = self.print(&script.plan, &ended).await;
             ended.services.stop().await;
             printed?;

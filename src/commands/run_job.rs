@@ -2,12 +2,13 @@
 
 use anyhow::{Context, anyhow};
 use bue_model::{Failure, JobId, Outcome, ValueRef};
-use bue_worker::{Ran, run_once};
+use bue_worker::{Ran, WorkerConfig, run_once};
 use clap::Args;
 use serde_json::json;
 
 use crate::commands::remote::Servers;
 use crate::commands::target::job_id;
+use crate::databases::databases;
 use crate::local::prepare;
 use crate::reactor::{block_on, interruptible};
 use crate::results::ResultWriter;

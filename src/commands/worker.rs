@@ -9,6 +9,7 @@ use clap::Args;
 use tokio_util::sync::CancellationToken;
 
 use crate::commands::remote::Servers;
+use crate::databases::databases;
 use crate::local::prepare;
 use crate::reactor::{block_on, interrupted, interruptible};
 use crate::services::{DEFAULT_SLOTS, worker_config};
@@ -52,6 +53,7 @@ impl Worker {
         let slots = self.slots(&settings)?;
         let reverse = self.reverse || settings.switch(REVERSE)?;
         let cache = settings.cache_dir()?;
+        let databases = databases(&settings)?;
         if self.sandbox {
             say("bue: every step runs in a sandbox");
         }
@@ -59,7 +61,7 @@ impl Worker {
         block_on(async {
             let prepared = interruptible(prepare(cache)).await?;
             let (hub, bucket) = interruptible(self.connect(&settings)).await?;
-            let config = WorkerConfig { slots, reverse, ..worker_config(prepared, scopes)? };
+            let config = WorkerConfig { slots, reverse, databases, ..worker_config(prepared, scopes)? };
             say(&format!("bue: worker {} serves {}", config.name, config.scopes.join(", ")));
             let stop = CancellationToken::new();
             tokio::spawn(cancel_when_told(stop.clone()));

@@ -6,7 +6,7 @@ use std::time::Instant;
 use bue_client::ClientError;
 use bue_model::wire::{Lease, LeasedStep, Report};
 use bue_model::{Answer, Failure, FailureKind, Outcome};
-use bue_runtime::{Event, Finished, Hosts, Limits, Running, RuntimeError};
+use bue_runtime::{Databases, Event, Finished, Hosts, Limits, Running, RuntimeError};
 use bytes::Bytes;
 use tokio::sync::{OwnedSemaphorePermit, mpsc, watch};
 
@@ -21,6 +21,7 @@ use crate::task::{self, Work};
 #[derive(Debug)]
 pub(crate) struct JobRunner {
     pub(crate) hosts: Arc<Hosts>,
+    pub(crate) databases: Databases,
     pub(crate) fetch: Fetch,
     pub(crate) limits: Limits,
     pub(crate) held: Arc<Held>,
@@ -105,12 +106,6 @@ impl JobRunner {
     }
 
     async fn attempt(&self, lease: &Lease, step: &LeasedStep) -> Result<Attempt, Unfinished> {
-    /// Runs the job and hands nothing on: what came of it, and what it printed.
-    pub(crate) async fn once(&self, lease: &Lease, step: &LeasedStep) -> (Outcome, Bytes) {
-        let attempt = self.attempt(lease, step).await.unwrap_or_else(Attempt::from);
-        (attempt.outcome, attempt.log)
-    }
-
         if let Some(field) = &lease.count_by {
             return self.key(lease, field).await.map(Attempt::from);
         }
@@ -119,8 +114,11 @@ impl JobRunner {
         for input in &lease.inputs {
             inputs.push(self.fetch.input(input).await?);
         }
-        let task = task::task(lease, step, bundle, inputs, &self.limits).map_err(Unfinished::Fault)?;
-        let running = self.hosts.run(task).await?;
+        let work = task::work(lease, step, bundle, inputs, &self.limits).map_err(Unfinished::Fault)?;
+        let running = match work {
+            Work::Sandboxed(task) => self.hosts.run(task).await?,
+            Work::Queried(query) => self.databases.run(query),
+        };
         self.follow(running, step).await
     }
 

@@ -20,7 +20,6 @@ mod held;
 mod job;
 mod lease_loop;
 mod once;
-mod once;
 mod output;
 mod rate_key;
 mod reporter;
@@ -32,7 +31,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bue_client::{BucketClient, HubClient};
-use bue_runtime::{Hosts, HostsConfig, Limits, Prepared, RuntimeError};
+use bue_runtime::{Databases, DatabasesConfig, Hosts, HostsConfig, Limits, Prepared, RuntimeError};
 use tokio::sync::{Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -40,8 +39,6 @@ use tokio_util::task::TaskTracker;
 use crate::fetch::Fetch;
 use crate::held::Held;
 use crate::job::JobRunner;
-
-pub use once::{Ran, run_once};
 
 pub use once::{Ran, run_once};
 
@@ -64,6 +61,8 @@ pub struct WorkerConfig {
     pub prepared: Prepared,
     /// What a step may use. The time is each step's own `!timeout`.
     pub limits: Limits,
+    /// What postgres steps work on. They run in this process: a sandbox host holds no credentials.
+    pub databases: DatabasesConfig,
     /// How long steps may go on after a shutdown was asked for, before they are stopped and their jobs given back.
     pub drain: Duration,
 }
@@ -118,6 +117,7 @@ async fn work(
     let (reports, reported) = mpsc::unbounded_channel();
     let runner = Arc::new(JobRunner {
         hosts: Arc::clone(&hosts),
+        databases: Databases::new(config.databases.clone()),
         fetch: Fetch::new(bucket),
         limits: config.limits.clone(),
         held: Arc::clone(&held),
@@ -130,6 +130,8 @@ async fn work(
     let slots = Arc::new(Semaphore::new(config.slots));
     lease_loop::run(config, &hub, &runner, &slots, &jobs, &shutdown).await;
     drain(&jobs, &held, config.drain).await;
+    // statements of jobs that were given back are cancelled before anybody else begins them again
+    runner.databases.shutdown().await;
 
     // The reporter ends when the last sender is gone and everything was reported.
     drop(runner);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bue_client::BucketClient;
 use bue_model::Outcome;
 use bue_model::wire::LeaseBatch;
-use bue_runtime::{Hosts, HostsConfig};
+use bue_runtime::{Databases, Hosts, HostsConfig};
 use bytes::Bytes;
 use tokio::sync::mpsc;
 
@@ -38,12 +38,14 @@ pub async fn run_once(config: &WorkerConfig, bucket: BucketClient, batch: LeaseB
     let (reports, _) = mpsc::unbounded_channel();
     let runner = JobRunner {
         hosts: Arc::clone(&hosts),
+        databases: Databases::new(config.databases.clone()),
         fetch: Fetch::new(bucket),
         limits: config.limits.clone(),
         held: Arc::new(Held::default()),
         reports,
     };
     let (outcome, log) = runner.once(lease, step).await;
+    runner.databases.shutdown().await;
     drop(runner);
     if let Some(hosts) = Arc::into_inner(hosts) {
         hosts.shutdown().await;

@@ -3,31 +3,89 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bue_model::plan::Language;
+use bue_model::plan::{Capability, Language};
 use bue_model::wire::{Lease, LeasedStep};
 use bue_model::{Bundle, Failure, FailureKind};
-use bue_runtime::{Code, Limits, Permissions, Placeholders, Task};
+use bue_runtime::{Code, Limits, Permissions, Placeholders, Query, Task};
 use bytes::Bytes;
 
-/// What the sandbox is to do.
+/// What is to be done, and where.
+#[derive(Debug)]
+pub(crate) enum Work {
+    /// In a sandbox.
+    Sandboxed(Task),
+    /// In a database outside.
+    Queried(Query),
+}
+
+/// What a job comes to.
 ///
 /// # Errors
 /// A failure that belongs to the step: its language does not run here.
-pub(crate) fn task(
+pub(crate) fn work(
     lease: &Lease,
     step: &LeasedStep,
     bundle: Arc<Bundle>,
     inputs: Vec<Bytes>,
     limits: &Limits,
-) -> Result<Task, Failure> {
-    Ok(Task {
+) -> Result<Work, Failure> {
+    let limits = Limits { time: Duration::from_millis(step.timeout_ms), ..limits.clone() };
+    if step.language == Language::Postgres {
+        return Ok(Work::Queried(query(step, bundle, inputs, limits)?));
+    }
+    Ok(Work::Sandboxed(Task {
         code: code(step, bundle)?,
         inputs,
         env: lease.env.clone(),
         loop_text: step.loop_text.clone(),
-        limits: Limits { time: Duration::from_millis(step.timeout_ms), ..limits.clone() },
+        limits,
         permissions: Permissions::default(),
+    }))
+}
+
+fn query(step: &LeasedStep, bundle: Arc<Bundle>, inputs: Vec<Bytes>, limits: Limits) -> Result<Query, Failure> {
+    Ok(Query {
+        bundle,
+        table: step.function.clone(),
+        placeholders: placeholders(step),
+        connection: connection(step)?,
+        inputs,
+        streamed: step.loop_text.is_some(),
+        limits,
     })
+}
+
+/// The connection that a postgres step asks for, if it asks for one.
+fn connection(step: &LeasedStep) -> Result<Option<String>, Failure> {
+    let mut names: Vec<&String> = Vec::new();
+    for capability in &step.allow {
+        if let Capability::Postgres(name) = capability
+            && !names.contains(&name)
+        {
+            names.push(name);
+        }
+    }
+    match names.as_slice() {
+        [] => Ok(None),
+        [name] => Ok(Some((*name).clone())),
+        [first, second, ..] => Err(Failure::new(
+            FailureKind::BadCode,
+            format!(
+                "`{}` works on one PostgreSQL connection, and is allowed `{first}` and `{second}`; write \
+                 `!allow postgres NAME` inside the step it is meant for",
+                step.name
+            ),
+        )),
+    }
+}
+
+fn placeholders(step: &LeasedStep) -> Placeholders {
+    Placeholders {
+        scope: step.scope.clone(),
+        priority: step.priority,
+        timeout_s: step.timeout_ms / 1000,
+        retries: step.retries,
+    }
 }
 
 fn code(step: &LeasedStep, bundle: Arc<Bundle>) -> Result<Code, Failure> {
@@ -35,17 +93,11 @@ fn code(step: &LeasedStep, bundle: Arc<Bundle>) -> Result<Code, Failure> {
     match step.language {
         Language::Python => Ok(Code::Python { bundle, key, function: step.function.clone() }),
         Language::Sqlite3 => {
-            let placeholders = Placeholders {
-                scope: step.scope.clone(),
-                priority: step.priority,
-                timeout_s: step.timeout_ms / 1000,
-                retries: step.retries,
-            };
-            Ok(Code::Sqlite { bundle, key, table: step.function.clone(), placeholders })
+            Ok(Code::Sqlite { bundle, key, table: step.function.clone(), placeholders: placeholders(step) })
         }
         other => Err(Failure::new(
             FailureKind::BadCode,
-            format!("`{}` is a {} step; this worker runs python and sqlite3 steps.", step.name, other.name()),
+            format!("`{}` is a {} step; this worker runs python, sqlite3 and postgres steps.", step.name, other.name()),
         )),
     }
 }
