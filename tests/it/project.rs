@@ -162,7 +162,7 @@ fn cache_dir() -> &'static Path {
     Path::new(concat!(env!("CARGO_TARGET_TMPDIR"), "/cache"))
 }
 
-fn finish(mut command: Command) -> Ran {
+pub(crate) fn finish(mut command: Command) -> Ran {
     let output = command.output().expect("bue starts");
     let ran = Ran {
         code: output.status.code().expect("an exit code, not a signal"),

@@ -1,0 +1,117 @@
+//! postgres steps from the outside: settings, languages side by side, the example.
+
+use std::path::Path;
+
+use bue_test_cluster::shared;
+use serde_json::json;
+
+use crate::project::{Project, Ran, finish, prepare};
+
+/// Makes the database's address out of `host=… user=… dbname=…`.
+struct Address {
+    whole: String,
+    host: String,
+    database: String,
+}
+
+fn database() -> Address {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a reactor");
+    let whole = runtime.block_on(shared().database());
+    let part = |name: &str| {
+        let parts = whole.split(' ').filter_map(|part| part.split_once('='));
+        parts.into_iter().find(|(key, _)| *key == name).map(|(_, value)| value.to_owned()).expect("a part")
+    };
+    Address { host: part("host"), database: part("dbname"), whole: whole.clone() }
+}
+
+/// `bue run x.bue --json` with these variables.
+fn run(project: &Project, script: &str, variables: &[(&str, &str)]) -> Ran {
+    prepare();
+    let mut command = project.command(&["run", script, "--json"]);
+    command.envs(variables.iter().copied());
+    finish(command)
+}
+
+const PYTHON_POSTGRES_SQLITE: &str = "
+numbers:
+    python
+    numbers
+    `
+def numbers():
+    return [{'n': n, 'name': f'it\\'s {n}'} for n in range(5000)]
+    `
+even:
+    pg
+    numbers
+    `
+    CREATE TEMP TABLE evens ON COMMIT DROP AS SELECT * FROM numbers WHERE n % 2 = 0;
+    SELECT n, name FROM evens ORDER BY n
+    `
+count:
+    sqlite3
+    even
+    `SELECT count(*) AS rows, sum(n) AS sum, min(name) AS first FROM even`
+all = numbers | even | count
+all()
+";
+
+#[test]
+fn python_postgres_and_sqlite_are_one_pipe() {
+    let address = database();
+    let project = Project::script(PYTHON_POSTGRES_SQLITE);
+    let parts = [
+        ("POSTGRES_HOST", address.host.as_str()),
+        ("POSTGRES_USER", "postgres"),
+        ("POSTGRES_DATABASE", &address.database),
+    ];
+    let expected = json!([{"rows": 2500, "sum": 6_247_500, "first": "it's 0"}]);
+    assert_eq!(run(&project, "x.bue", &parts).expect(0).last(), expected);
+    assert_eq!(run(&project, "x.bue", &[("BUE_POSTGRES_URL", &address.whole)]).expect(0).last(), expected);
+}
+
+#[test]
+fn a_loop_runs_over_rows() {
+    let address = database();
+    let project = Project::script(
+        "rows:\n    postgres\n    x\n    `SELECT n FROM generate_series(1, 3) AS n`\n\
+         double:\n    postgres\n    x\n    `SELECT n * 2 AS n FROM x`\n\
+         source = | rows\ntwice = | double\nfor row in source():\n    twice(row)\n",
+    );
+    let ran = run(&project, "x.bue", &[("BUE_POSTGRES_URL", &address.whole)]).expect(0);
+    assert_eq!(ran.last(), json!([[{"n": 2}], [{"n": 4}], [{"n": 6}]]));
+}
+
+#[test]
+fn a_named_connection_stands_in_the_workers_file() {
+    let address = database();
+    let script = "!allow postgres reports\nwhere:\n    postgres\n    x\n    `SELECT current_database()::text AS d`\nhere = | where\nhere()\n";
+    let project = Project::script(script);
+    run(&project, "x.bue", &[]).expect(1).says(&["[postgres.reports]", "bue.toml"]);
+    project.write("bue.toml", &format!("[postgres.reports]\nurl = \"{}\"\n", address.whole));
+    assert_eq!(run(&project, "x.bue", &[]).expect(0).last(), json!([{"d": address.database}]));
+}
+
+#[test]
+fn without_a_connection_the_failure_says_what_to_set() {
+    let project = Project::script("x:\n    postgres\n    x\n    `SELECT 1`\np = | x\np()\n");
+    run(&project, "x.bue", &[]).expect(1).says(&["POSTGRES_HOST", "POSTGRES_PASSWORD", "BUE_POSTGRES_URL"]);
+    for (name, value, expected) in [
+        ("BUE_POSTGRES_URL", "postgres://ann:s3cret@host:port/x", "BUE_POSTGRES_URL is not understood"),
+        ("POSTGRES_PORT", "many", "`many` is no port"),
+        ("BUE_POSTGRES_CONNECTIONS", "0", "from 1 on"),
+    ] {
+        let ran = run(&project, "x.bue", &[(name, value)]).expect(2);
+        assert!(ran.stderr.contains(expected) && !ran.stderr.contains("s3cret"), "{}", ran.stderr);
+    }
+}
+
+#[test]
+fn the_example_says_what_its_readme_says() {
+    let address = database();
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/postgres/pipeline.bue");
+    for _ in 0..2 {
+        let variables = [("BUE_POSTGRES_URL", address.whole.as_str())];
+        let ran = run(&Project::new(&[]), script.to_str().expect("UTF-8"), &variables).expect(0);
+        assert_eq!(ran.last(), json!([{"customer": "Ada", "spent": 130.75}]));
+    }
+}
