@@ -292,10 +292,9 @@ async fn next_change(changes: &mut tokio::sync::broadcast::Receiver<RunId>, run:
 async fn lease(hub: &Hub, request: LeaseRequest) -> Result<LeaseBatch, Refusal> {
     let deadline = Instant::now() + Duration::from_millis(request.wait_ms.min(MAX_WAIT_MS));
     hub.workers.asked(&request);
-    let mut work = hub.store.changes().work();
     let mut closing = hub.closing.subscribe();
     loop {
-        work.mark_unchanged();
+        let mut work = hub.store.changes().work();
         let leased = hub.store.lease(hub.now(), request.clone()).await?;
         let is_over = request.count == 0 || Instant::now() >= deadline || *closing.borrow();
         if !leased.batch.leases.is_empty() || is_over {
@@ -304,7 +303,8 @@ async fn lease(hub: &Hub, request: LeaseRequest) -> Result<LeaseBatch, Refusal> 
         let wake = leased.next_at.map_or(deadline, |at| hub.instant_of(at).min(deadline));
         tokio::select! {
             biased;
-            _ = work.changed() => {}
+            // told, or too late to be told of everything
+            _ = work.recv() => {}
             () = sleep_until(wake) => {}
             _ = closing.changed() => {}
         }

@@ -121,7 +121,7 @@ pub struct Reaped {
 /// Where to hear of changes.
 #[derive(Debug)]
 pub struct Changes {
-    work: watch::Sender<u64>,
+    work: broadcast::Sender<()>,
     leases: watch::Sender<u64>,
     runs: broadcast::Sender<RunId>,
 }
@@ -131,14 +131,14 @@ const BACKLOG: usize = 1024;
 
 impl Default for Changes {
     fn default() -> Self {
-        Self { work: watch::Sender::new(0), leases: watch::Sender::new(0), runs: broadcast::Sender::new(BACKLOG) }
+        Self { work: broadcast::Sender::new(1), leases: watch::Sender::new(0), runs: broadcast::Sender::new(BACKLOG) }
     }
 }
 
 impl Changes {
-    /// Wakes when jobs became ready, or will by themselves at a time that was not known before.
+    /// Wakes when jobs became ready, or will by themselves at a time that was not known before: who has waited longest first.
     #[must_use]
-    pub fn work(&self) -> watch::Receiver<u64> {
+    pub fn work(&self) -> broadcast::Receiver<()> {
         self.work.subscribe()
     }
 
@@ -156,7 +156,8 @@ impl Changes {
 
     /// Says that there may be work.
     pub fn announce_work(&self) {
-        self.work.send_modify(|epoch| *epoch = epoch.wrapping_add(1));
+        // nobody waiting is fine
+        let _ = self.work.send(());
     }
 
     /// Says that leases were given.

@@ -1,6 +1,11 @@
 //! A disk that is full, read-only or broken: the hub says 503 and what to do, acknowledges nothing, and goes on by itself
 //! when the disk is mended.
 
+use std::env;
+use std::fs::{self, File};
+use std::io::Write;
+use std::path::Path;
+use std::process::Command;
 use std::sync::Arc;
 
 use bue_hub::{Durability, Hub, JobStore, SqliteStore, serve_hub};
@@ -14,21 +19,22 @@ use crate::http::{Bare, raw};
 use crate::script::{Script, submission};
 use crate::world::completed;
 
-/// A hub on a disk.
+/// Where the small file system is, in the process that has one.
+const SMALL: &str = "BUE_SMALL_DISK";
+
+/// A hub.
 struct Served {
-    disk: Arc<Disk>,
     store: SqliteStore,
     address: String,
 }
 
 impl Served {
-    async fn start() -> Self {
-        let disk = Disk::new(1);
-        let store = SqliteStore::open(&disk.path(), Durability::Full).expect("a store");
+    async fn start(database: &Path) -> Self {
+        let store = SqliteStore::open(database, Durability::Full).expect("a store");
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("an address").to_string();
         tokio::spawn(serve_hub(listener, Hub::new(Arc::new(store.clone())), std::future::pending()));
-        Self { disk, store, address }
+        Self { store, address }
     }
 
     async fn submit(&self, number: u128) -> Bare {
@@ -47,7 +53,7 @@ fn id(number: u128) -> RunId {
     RunId(Uuid::from_u128(number))
 }
 
-fn expect_refusal(answer: &Bare, trouble: Trouble) {
+fn expect_refusal(answer: &Bare, trouble: impl std::fmt::Debug) {
     assert_eq!(answer.status, 503, "{trouble:?}: {}", answer.body);
     let body: ErrorBody = serde_json::from_str(&answer.body).expect("the one shape of errors");
     assert_eq!(body.error.code, "database", "{trouble:?}");
@@ -57,21 +63,22 @@ fn expect_refusal(answer: &Bare, trouble: Trouble) {
 #[tokio::test]
 async fn a_disk_in_trouble_means_503_and_service_goes_on_when_it_is_mended() {
     for trouble in TROUBLES {
-        let hub = Served::start().await;
+        let disk = Disk::new(1);
+        let hub = Served::start(&disk.path()).await;
         assert_eq!(hub.submit(1).await.status, 200);
-        hub.disk.trouble(Some(trouble));
+        disk.trouble(Some(trouble));
         for number in 2..5 {
             expect_refusal(&hub.submit(number).await, trouble);
         }
         // what can be answered without the disk's help still is
         assert_eq!(hub.view(1).await.status, 200, "{trouble:?}");
         assert_eq!(hub.view(2).await.status, 404, "{trouble:?}: refused, and yet there");
-        hub.disk.trouble(None);
+        disk.trouble(None);
         assert_eq!(hub.view(2).await.status, 404, "{trouble:?}: refused, and yet there");
         assert_eq!(hub.submit(2).await.status, 200, "{trouble:?}: mended, and yet out of service");
-        hub.disk.cut();
-        hub.disk.power_on();
-        let store = SqliteStore::open(&hub.disk.path(), Durability::Full).expect("a store");
+        disk.cut();
+        disk.power_on();
+        let store = SqliteStore::open(&disk.path(), Durability::Full).expect("a store");
         for (number, is_there) in [(1, true), (2, true), (3, false)] {
             assert_eq!(
                 store.run(id(number)).await.expect("an answer").is_some(),
@@ -85,7 +92,8 @@ async fn a_disk_in_trouble_means_503_and_service_goes_on_when_it_is_mended() {
 #[tokio::test]
 async fn an_outcome_that_met_a_full_disk_is_reported_again() {
     for trouble in TROUBLES {
-        let hub = Served::start().await;
+        let disk = Disk::new(1);
+        let hub = Served::start(&disk.path()).await;
         assert_eq!(hub.submit(1).await.status, 200);
         for _ in 0..2 {
             let scopes = vec!["default".to_owned()];
@@ -95,9 +103,9 @@ async fn an_outcome_that_met_a_full_disk_is_reported_again() {
             let outcome = completed("1");
             let report = Report { job: lease.job, token: lease.token, outcome, log: None, run_ms: 1 };
             let batch = ReportBatch { worker: "w".into(), reports: vec![report] };
-            hub.disk.trouble(Some(trouble));
+            disk.trouble(Some(trouble));
             hub.store.complete(Timestamp(2), batch.clone()).await.expect_err("a refusal");
-            hub.disk.trouble(None);
+            disk.trouble(None);
             let verdicts = hub.store.complete(Timestamp(3), batch).await.expect("verdicts");
             assert_eq!(verdicts, [Verdict::Accepted], "{trouble:?}");
         }
@@ -116,4 +124,49 @@ fn a_hub_does_not_start_on_a_disk_it_cannot_write_to() {
     disk.wait_until_closed();
     disk.trouble(Some(Trouble::ReadOnly));
     SqliteStore::open(&disk.path(), Durability::Full).expect_err("there is no writing to it");
+}
+
+/// On a file system of two megabytes, which only a process of its own may mount: this test starts itself once more in a
+/// namespace. Where that is not allowed, the disks above are all there is.
+#[tokio::test]
+async fn a_real_file_system_that_is_full_is_no_end_of_service() {
+    match env::var_os(SMALL) {
+        Some(folder) => fill(Path::new(&folder)).await,
+        None if run_in_a_namespace() => {}
+        None => println!("left out: no file system may be mounted here"),
+    }
+}
+
+/// Whether it could.
+fn run_in_a_namespace() -> bool {
+    let folder = tempfile::tempdir().expect("a folder");
+    let this = "full_disk::a_real_file_system_that_is_full_is_no_end_of_service";
+    let script = format!("mount -t tmpfs -o size=2m none \"$0\" || exit 77; exec \"$1\" {this} --exact --nocapture");
+    let mut command = Command::new("unshare");
+    command.args(["-rm", "sh", "-c", &script]).arg(folder.path()).arg(env::current_exe().expect("this program"));
+    let ran = command.env(SMALL, folder.path()).output();
+    match ran.as_ref().map(|ran| ran.status.code()) {
+        Ok(Some(0)) => true,
+        // what a failed test ends with
+        Ok(Some(101)) => panic!("{}", String::from_utf8_lossy(&ran.expect("its talk").stderr)),
+        _ => false,
+    }
+}
+
+async fn fill(folder: &Path) {
+    let hub = Served::start(&folder.join("hub.db")).await;
+    assert_eq!(hub.submit(1).await.status, 200);
+    let ballast = folder.join("ballast");
+    let mut file = File::create(&ballast).expect("a file");
+    while file.write_all(&[0; 4096]).is_ok() {}
+    for number in 2..5 {
+        expect_refusal(&hub.submit(number).await, "a full file system");
+    }
+    assert_eq!(hub.view(1).await.status, 200);
+    assert_eq!(hub.view(2).await.status, 404);
+    // an open file keeps its room
+    drop(file);
+    fs::remove_file(&ballast).expect("room");
+    assert_eq!(hub.submit(2).await.status, 200);
+    assert_eq!(hub.view(2).await.status, 200);
 }

@@ -20,5 +20,6 @@ mod power_cuts;
 mod random;
 mod script;
 mod seeds;
+mod simulation;
 mod sqlite;
 mod world;

@@ -34,7 +34,7 @@ async fn a_hub_hears_of_what_another_one_did() {
     let mut script = Script::new();
     script.call(&["a"], &[]);
     let run = world.submit(script).await;
-    work.changed().await.expect("work");
+    work.recv().await.expect("work");
     while runs.recv().await.expect("a change") != run {}
 }
 

@@ -23,7 +23,9 @@ use crate::world::{Held, PENDING, RESET, completed, failed, list, text_of};
 /// Cuts of one trial, at most.
 const LIVES: u64 = 4;
 /// Things a worker does in one life, at most: more than a life has.
-const STEPS: usize = 2_000;
+const STEPS: usize = 10_000;
+/// Jobs a worker holds, about: with more, it would be too slow for their leases.
+const SLOTS: usize = 12;
 
 /// What a trial found: a promise that was broken.
 type Checked<T = ()> = Result<T, String>;
@@ -278,8 +280,8 @@ impl Life<'_> {
             self.submit().await?;
         }
         match self.trial.chance.u8(..10) {
-            0..3 => self.lease().await?,
-            3..8 => self.work().await?,
+            0..3 if self.trial.held.len() < SLOTS => self.lease().await?,
+            0..8 => self.work().await?,
             8 => self.wait().await?,
             _ => return self.is_done().await,
         }
@@ -330,6 +332,8 @@ impl Life<'_> {
         let verdicts = match self.report(reports.clone()).await {
             Ok(verdicts) => verdicts,
             Err(ended) => {
+                // perhaps taken: then what the job said before is history
+                reports.iter().for_each(|report| drop(self.trial.ledger.taken.remove(&report.job)));
                 self.trial.ledger.unanswered.extend(reports);
                 return Err(ended);
             }

@@ -1,0 +1,311 @@
+//! A network in memory, on the simulation's time: every piece of bytes arrives later, by chance; connections break, links are
+//! cut, and whole conversations are played once more to the hub by nobody.
+
+use std::collections::{BTreeSet, VecDeque};
+use std::io;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker, ready};
+use std::time::Duration;
+
+use bue_client::{Dial, Stream};
+use bue_hub::Listener;
+use bytes::{Buf, Bytes};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::time::{Instant, Sleep, sleep, sleep_until, timeout};
+
+use super::Chance;
+
+/// After which a connection to nobody is given up.
+const CONNECT: Duration = Duration::from_secs(5);
+/// Bytes kept of what one side said, for saying it again.
+const REMEMBERED: usize = 64 * 1024;
+/// Conversations kept.
+const CONVERSATIONS: usize = 30;
+/// Of so many pieces of bytes, one meets a connection that breaks.
+const BREAKS: u32 = 400;
+
+/// The network between the hub and everybody else.
+#[derive(Debug)]
+pub(super) struct Net {
+    chance: Chance,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// Where the hub listens; none while there is no hub.
+    door: Option<UnboundedSender<End>>,
+    cut: BTreeSet<usize>,
+    slow: BTreeSet<usize>,
+    /// The latest conversations, and who had them.
+    wires: VecDeque<(usize, Arc<Mutex<Wire>>)>,
+}
+
+/// What becomes of what is sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Fate {
+    Arrives,
+    /// It vanishes, and nobody is told.
+    Vanishes,
+    /// Both sides are told that the connection broke.
+    Broken,
+}
+
+/// A connection.
+#[derive(Debug)]
+struct Wire {
+    /// Towards the client, towards the hub.
+    pipes: [Pipe; 2],
+    fate: Fate,
+    /// What the client said so far.
+    said: Vec<u8>,
+}
+
+#[derive(Debug)]
+struct Pipe {
+    /// Bytes and when they arrive; none are the end.
+    queue: VecDeque<(Instant, Bytes)>,
+    last: Instant,
+    reader: Option<Waker>,
+}
+
+impl Wire {
+    fn end(&mut self, fate: Fate) {
+        self.fate = fate;
+        for pipe in &mut self.pipes {
+            pipe.queue.clear();
+            pipe.wake();
+        }
+    }
+}
+
+impl Pipe {
+    fn new() -> Self {
+        Self { queue: VecDeque::new(), last: Instant::now(), reader: None }
+    }
+
+    fn wake(&mut self) {
+        if let Some(reader) = self.reader.take() {
+            reader.wake();
+        }
+    }
+
+    /// In their order, whatever the delay.
+    fn send(&mut self, delay: Duration, bytes: Bytes) {
+        self.last = self.last.max(Instant::now() + delay);
+        self.queue.push_back((self.last, bytes));
+        self.wake();
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Net {
+    pub(super) fn new(chance: Chance) -> Arc<Self> {
+        Arc::new(Self { chance, state: Mutex::default() })
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        lock(&self.state)
+    }
+
+    /// How this host reaches the hub.
+    pub(super) fn dial(self: &Arc<Self>, host: usize) -> Dial {
+        let net = self.clone();
+        Dial::new(move |_| {
+            let net = net.clone();
+            Box::pin(async move { Ok(Box::new(net.connect(host).await?) as Box<dyn Stream>) })
+        })
+    }
+
+    async fn connect(self: Arc<Self>, host: usize) -> io::Result<End> {
+        sleep(self.delay(host)).await;
+        if self.state().cut.contains(&host) {
+            sleep(CONNECT).await;
+            return Err(io::ErrorKind::TimedOut.into());
+        }
+        let wire = Wire { pipes: [Pipe::new(), Pipe::new()], fate: Fate::Arrives, said: Vec::new() };
+        let wire = Arc::new(Mutex::new(wire));
+        let end = |side| End { net: self.clone(), host, wire: wire.clone(), side, until: None };
+        let mut state = self.state();
+        let door = state.door.as_ref().ok_or(io::ErrorKind::ConnectionRefused)?;
+        door.send(end(1)).map_err(|_| io::ErrorKind::ConnectionRefused)?;
+        state.wires.push_back((host, wire.clone()));
+        if state.wires.len() > CONVERSATIONS {
+            state.wires.pop_front();
+        }
+        Ok(end(0))
+    }
+
+    /// Opens the hub's door.
+    pub(super) fn listen(&self) -> Door {
+        let (door, connections) = unbounded_channel();
+        self.state().door = Some(door);
+        Door(connections)
+    }
+
+    /// The hub is gone, and with it every connection.
+    pub(super) fn close(&self) {
+        let mut state = self.state();
+        state.door = None;
+        state.wires.iter().for_each(|(_, wire)| lock(wire).end(Fate::Broken));
+    }
+
+    /// Every connection of a host breaks.
+    pub(super) fn break_all(&self, host: usize) {
+        self.end_all(host, Fate::Broken);
+    }
+
+    fn end_all(&self, host: usize, fate: Fate) {
+        let state = self.state();
+        state.wires.iter().filter(|(of, _)| *of == host).for_each(|(_, wire)| lock(wire).end(fate));
+    }
+
+    /// Nothing comes through any more.
+    pub(super) fn cut(&self, host: usize) {
+        self.end_all(host, Fate::Vanishes);
+        self.state().cut.insert(host);
+    }
+
+    /// Everything takes seconds.
+    pub(super) fn slow_down(&self, host: usize) {
+        self.state().slow.insert(host);
+    }
+
+    /// New connections are good ones; those that were cut break.
+    pub(super) fn mend(&self, host: usize) {
+        let mut state = self.state();
+        state.slow.remove(&host);
+        let was_cut = state.cut.remove(&host);
+        drop(state);
+        if was_cut {
+            self.break_all(host);
+        }
+    }
+
+    /// Says once more what somebody said, to the hub, and listens to no answer.
+    pub(super) async fn replay(self: Arc<Self>, host: usize) {
+        let said: Vec<Vec<u8>> = self.state().wires.iter().map(|(_, wire)| lock(wire).said.clone()).collect();
+        let said: Vec<Vec<u8>> = said.into_iter().filter(|said| !said.is_empty()).collect();
+        let Some(said) = lock(&self.chance).choice(said) else { return };
+        let Ok(mut end) = self.clone().connect(host).await else { return };
+        let _ = end.write_all(&said).await;
+        let _ = timeout(Duration::from_secs(40), end.read_to_end(&mut Vec::new())).await;
+    }
+
+    fn delay(&self, host: usize) -> Duration {
+        let is_slow = self.state().slow.contains(&host);
+        let mut chance = lock(&self.chance);
+        let most = if is_slow { 6_000 } else { [2, 20, 200][chance.usize(..3)] };
+        Duration::from_millis(chance.u64(..most))
+    }
+
+    fn breaks(&self) -> bool {
+        lock(&self.chance).u32(..BREAKS) == 0
+    }
+}
+
+/// Where the hub takes connections.
+#[derive(Debug)]
+pub(super) struct Door(UnboundedReceiver<End>);
+
+impl Listener for Door {
+    type Stream = End;
+
+    async fn accept(&mut self) -> io::Result<End> {
+        match self.0.recv().await {
+            Some(end) => Ok(end),
+            None => std::future::pending().await,
+        }
+    }
+}
+
+/// One end of a connection: side 0 is the client's.
+#[derive(Debug)]
+pub(super) struct End {
+    net: Arc<Net>,
+    host: usize,
+    wire: Arc<Mutex<Wire>>,
+    side: usize,
+    /// Until the next bytes arrive.
+    until: Option<Pin<Box<Sleep>>>,
+}
+
+impl End {
+    /// What has arrived by now, or when something will.
+    fn arrived(&self, cx: &Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<Result<Option<Instant>, io::Error>> {
+        let mut wire = lock(&self.wire);
+        if wire.fate == Fate::Broken {
+            return Poll::Ready(Err(io::ErrorKind::ConnectionReset.into()));
+        }
+        let pipe = &mut wire.pipes[self.side];
+        pipe.reader = Some(cx.waker().clone());
+        let Some((due, bytes)) = pipe.queue.front_mut() else { return Poll::Pending };
+        if *due > Instant::now() {
+            return Poll::Ready(Ok(Some(*due)));
+        }
+        // no bytes are the end, and stay
+        if !bytes.is_empty() {
+            let count = bytes.len().min(buffer.remaining());
+            buffer.put_slice(&bytes[..count]);
+            bytes.advance(count);
+            if bytes.is_empty() {
+                pipe.queue.pop_front();
+            }
+        }
+        Poll::Ready(Ok(None))
+    }
+
+    fn send(&self, bytes: Bytes) -> io::Result<()> {
+        let (delay, breaks) = (self.net.delay(self.host), self.net.breaks());
+        let mut wire = lock(&self.wire);
+        if breaks {
+            wire.end(Fate::Broken);
+        }
+        match wire.fate {
+            Fate::Broken => return Err(io::ErrorKind::BrokenPipe.into()),
+            Fate::Vanishes => return Ok(()),
+            Fate::Arrives => {}
+        }
+        if self.side == 0 && wire.said.len() < REMEMBERED {
+            wire.said.extend_from_slice(&bytes);
+        }
+        wire.pipes[1 - self.side].send(delay, bytes);
+        Ok(())
+    }
+}
+
+impl AsyncRead for End {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        loop {
+            let Some(due) = ready!(self.arrived(cx, buffer))? else { return Poll::Ready(Ok(())) };
+            let until = self.until.insert(Box::pin(sleep_until(due)));
+            ready!(until.as_mut().poll(cx));
+        }
+    }
+}
+
+impl AsyncWrite for End {
+    fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Poll::Ready(self.send(Bytes::copy_from_slice(bytes)).map(|()| bytes.len()))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(self.send(Bytes::new()))
+    }
+}
+
+impl Drop for End {
+    fn drop(&mut self) {
+        // the other side hears of it, if anything is heard
+        let _ = self.send(Bytes::new());
+    }
+}

@@ -1,0 +1,126 @@
+//! A worker as `bue-worker` is one, with chance in place of sandboxes: it leases when there is room, sends heartbeats for
+//! all it holds, reports in batches until the hub answers, and drops what it lost.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use bue_client::HubClient;
+use bue_hub::LEASE_MS;
+use bue_model::wire::{Heartbeat, Lease, LeaseRequest, Report, ReportBatch};
+use bue_model::{JobId, Outcome, Token};
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::task::{AbortHandle, JoinSet};
+use tokio::time::sleep;
+
+use super::{Chance, roll};
+use crate::world::{PENDING, RESET, completed, failed, list};
+
+/// Jobs it holds at once.
+const SLOTS: usize = 4;
+/// Between two tries to reach a hub that does not answer.
+const HUB_AWAY: Duration = Duration::from_secs(1);
+
+/// What its parts share.
+struct Worker {
+    name: String,
+    hub: HubClient,
+    chance: Chance,
+    held: Mutex<BTreeMap<JobId, (Token, AbortHandle)>>,
+    reports: UnboundedSender<Report>,
+}
+
+/// Works until it is dropped.
+pub(super) async fn work(name: String, hub: HubClient, chance: Chance) {
+    let (reports, ready) = unbounded_channel();
+    let worker = Arc::new(Worker { name, hub, chance, held: Mutex::default(), reports });
+    // one after the other, in this order, whenever something happens: nothing is left to the runtime's choice
+    tokio::join!(worker.clone().lease_jobs(), worker.clone().send_heartbeats(), worker.report(ready));
+}
+
+impl Worker {
+    fn held(&self) -> std::sync::MutexGuard<'_, BTreeMap<JobId, (Token, AbortHandle)>> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn lease_jobs(self: Arc<Self>) {
+        // dropped with the worker, and all its jobs with it
+        let mut jobs = JoinSet::new();
+        loop {
+            let room = SLOTS.saturating_sub(self.held().len());
+            if room == 0 {
+                sleep(Duration::from_millis(100)).await;
+                continue;
+            }
+            let (worker, scopes) = (self.name.clone(), vec!["default".to_owned()]);
+            let request = LeaseRequest { worker, scopes, reverse: false, count: room as u32, wait_ms: 30_000 };
+            let Ok(batch) = self.hub.lease(&request).await else {
+                sleep(HUB_AWAY).await;
+                continue;
+            };
+            for lease in batch.leases {
+                let step = batch.steps[lease.step as usize].name.clone();
+                let (job, token) = (lease.job, lease.token);
+                let running = jobs.spawn(self.clone().run(lease, step));
+                self.held().insert(job, (token, running));
+            }
+        }
+    }
+
+    /// A step: takes its time, and comes to something.
+    async fn run(self: Arc<Self>, lease: Lease, step: String) {
+        let most = [50, 2_000, 2_000, 3 * LEASE_MS][roll(&self.chance, 4) as usize];
+        sleep(Duration::from_millis(roll(&self.chance, most))).await;
+        let outcome = self.outcome(&lease, &step);
+        let report = Report { job: lease.job, token: lease.token, outcome, log: None, run_ms: 1 };
+        let _ = self.reports.send(report);
+    }
+
+    fn outcome(&self, lease: &Lease, step: &str) -> Outcome {
+        match roll(&self.chance, 30) {
+            0 | 1 => PENDING,
+            2 | 3 => failed("no"),
+            4 => RESET,
+            5 => Outcome::Released { reason: "the sandbox died".into() },
+            _ if step == "source1" => list(4),
+            _ => completed(&format!("{}:{}", lease.job, lease.token.0)),
+        }
+    }
+
+    async fn send_heartbeats(self: Arc<Self>) {
+        loop {
+            sleep(Duration::from_millis(LEASE_MS / 4)).await;
+            let leases: Vec<_> = self.held().iter().map(|(job, (token, _))| (*job, *token)).collect();
+            if leases.is_empty() {
+                continue;
+            }
+            let heartbeat = Heartbeat { worker: self.name.clone(), leases: leases.clone() };
+            let Ok(answer) = self.hub.heartbeat(&heartbeat).await else { continue };
+            for (job, token) in leases.into_iter().filter(|(job, _)| answer.lost.contains(job)) {
+                self.let_go(job, token);
+            }
+        }
+    }
+
+    /// Stops a job, unless it has been leased again under another token meanwhile.
+    fn let_go(&self, job: JobId, token: Token) {
+        let mut held = self.held();
+        if held.get(&job).is_some_and(|(of, _)| *of == token)
+            && let Some((_, running)) = held.remove(&job)
+        {
+            running.abort();
+        }
+    }
+
+    async fn report(self: Arc<Self>, mut ready: UnboundedReceiver<Report>) {
+        let mut reports = Vec::new();
+        while ready.recv_many(&mut reports, 100).await > 0 {
+            let batch = ReportBatch { worker: self.name.clone(), reports: std::mem::take(&mut reports) };
+            while let Err(error) = self.hub.report(&batch).await {
+                assert!(error.is_passing(), "{error}");
+                sleep(HUB_AWAY).await;
+            }
+            batch.reports.iter().for_each(|report| self.let_go(report.job, report.token));
+        }
+    }
+}
