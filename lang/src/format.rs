@@ -5,9 +5,9 @@
 mod lines;
 mod spacing;
 
-use crate::complaint::{Complaint, Complaints};
-use crate::lexer::{self, Kind, Token, Tokens};
-use crate::parse::{self, Layout};
+use crate::complaint::Complaint;
+use crate::lexer::{Kind, Token, Tokens};
+use crate::parse::Layout;
 use crate::source::{MAX_SCRIPT, Script, Span};
 use lines::{Line, LineKind};
 use spacing::Piece;
@@ -17,15 +17,15 @@ use spacing::Piece;
 /// # Errors
 /// Its complaints, if it has errors: what could not be read is not touched.
 pub fn format(script: Script<'_>) -> Result<String, Vec<Complaint>> {
-    let compiled = crate::compile(script);
-    if compiled.plan.is_none() || script.text.len() > MAX_SCRIPT {
-        return Err(compiled.complaints);
+    if script.text.len() > MAX_SCRIPT {
+        return Err(crate::compile(script).complaints);
     }
-    let mut complaints = Complaints::new(script);
-    let tokens = lexer::tokens(&mut complaints);
-    let layout = parse::parse(&tokens.list, &mut complaints).layout;
-    let formatter = Formatter { text: script.text, layout: &layout, lines: Vec::new(), depth: 0, at: 0 };
-    Ok(formatter.run(&tokens))
+    crate::read(script, |tokens, tree, _, complaints| match complaints.any_error() {
+        true => Err(complaints.finish()),
+        false => {
+            Ok(Formatter { text: script.text, layout: &tree.layout, lines: Vec::new(), depth: 0, at: 0 }.run(tokens))
+        }
+    })
 }
 
 struct Formatter<'a> {
@@ -109,7 +109,7 @@ impl Formatter<'_> {
     fn begin_line(&mut self, span: Span, kind: LineKind) {
         const MOST: usize = 2;
         let skipped = self.text.get(self.at..span.start as usize).unwrap_or_default();
-        let breaks = skipped.replace("\r\n", "\n").matches(['\n', '\r']).count();
+        let breaks = skipped.matches(['\n', '\r']).count() - skipped.matches("\r\n").count();
         let blank = if self.lines.is_empty() { 0 } else { breaks.saturating_sub(1).min(MOST) };
         self.lines.push(Line { blank, kind, text: String::new() });
         self.at = span.start as usize;

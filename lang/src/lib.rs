@@ -49,9 +49,11 @@ pub use render::render;
 pub use source::{MAX_SCRIPT, Position, Script, Span};
 pub use sources::{FileText, Purpose, check_scopes, check_sources, check_sql};
 
+use build::Built;
 use complaint::{Complaints, Draft};
-use lexer::Kind;
+use lexer::{Kind, Tokens};
 use origin::Origins;
+use parse::Tree;
 
 /// What a script came to.
 #[derive(Debug)]
@@ -70,14 +72,21 @@ pub fn compile(script: Script<'_>) -> Compiled {
     if script.text.len() > MAX_SCRIPT {
         return too_large(script);
     }
+    read(script, |_, _, built, complaints| {
+        let plan = (!complaints.any_error()).then_some(built.plan);
+        let origins = Origins::new(&built.steps, built.calls, &complaints.lines);
+        Compiled { plan, complaints: complaints.finish(), origins }
+    })
+}
+
+/// One reading of a script, for those who want its plan and those who want its text.
+fn read<'a, R>(script: Script<'a>, finish: impl FnOnce(&Tokens, &Tree<'a>, Built<'_>, Complaints<'a>) -> R) -> R {
     let mut complaints = Complaints::new(script);
     let tokens = lexer::tokens(&mut complaints);
     let tree = parse::parse(&tokens.list, &mut complaints);
     let cut = tokens.list.iter().any(|token| token.kind == Kind::OpenCode);
     let built = build::build(&tree, cut, &mut complaints);
-    let plan = (!complaints.any_error()).then_some(built.plan);
-    let origins = Origins::new(&built.steps, built.calls, &complaints.lines);
-    Compiled { plan, complaints: complaints.finish(), origins }
+    finish(&tokens, &tree, built, complaints)
 }
 
 fn too_large(script: Script<'_>) -> Compiled {
