@@ -1,15 +1,13 @@
 //! `bue hub`.
 
-use std::sync::Arc;
-
-use anyhow::Context;
 use bue_client::BucketClient;
-use bue_hub::{Durability, Hub as Server, JobStore, PostgresStore, SqliteStore, serve_hub};
+use bue_hub::{Hub as Server, serve_hub};
 use clap::Args;
 
 use crate::address::listen_address;
+use crate::commands::hub_store::open;
 use crate::commands::remote::BucketFlag;
-use crate::commands::serve::{TokensFlag, listen, store_path};
+use crate::commands::serve::{TokensFlag, listen};
 use crate::reactor::{block_on, interrupted};
 use crate::setting::{HUB_LISTEN, HUB_STORE};
 use crate::settings::Settings;
@@ -29,7 +27,8 @@ pub(crate) struct Hub {
     bind: Option<String>,
     #[command(flatten)]
     bucket: BucketFlag,
-    /// The database: sqlite:PATH or postgres:URL, which any number of hubs may share [default: sqlite:bue.db]
+    /// The database: sqlite:PATH or postgres:URL, which any number of hubs may share; postgres: alone is the database that
+    /// POSTGRES_HOST, _PORT, _USER, _PASSWORD and _DATABASE name [default: sqlite:bue.db]
     #[arg(long)]
     store: Option<String>,
     #[command(flatten)]
@@ -49,7 +48,7 @@ impl Hub {
             if let Some(bucket) = &bucket {
                 say_whether_reachable(bucket).await?;
             }
-            let (opened, place) = open(&store).await?;
+            let (opened, place) = open(&store, &settings).await?;
             let (listener, address) = listen(address).await?;
             say(&format!("bue: the hub listens on {address}, its database is {place}"));
             let hub = Server::new(opened).with_access(access).with_bucket(bucket);
@@ -57,26 +56,6 @@ impl Hub {
             Ok(())
         })
     }
-}
-
-/// The store, and its place without a password.
-async fn open(store: &str) -> Result<(Arc<dyn JobStore>, String), Stop> {
-    if let Some(url) = postgres_url(store) {
-        let opened = PostgresStore::connect(url).await.context("failed to open the PostgreSQL database of --store")?;
-        return Ok((Arc::new(opened), "PostgreSQL".to_owned()));
-    }
-    let path = store_path(store, "sqlite")?;
-    let opened = SqliteStore::open(&path, Durability::Full);
-    let opened = opened.with_context(|| format!("failed to open the database {}", path.display()))?;
-    Ok((Arc::new(opened), path.display().to_string()))
-}
-
-/// `postgres://…` as it is, and what stands behind `postgres:` in `postgres:postgres://…` and `postgres:host=… dbname=…`.
-fn postgres_url(store: &str) -> Option<&str> {
-    if store.starts_with("postgres://") || store.starts_with("postgresql://") {
-        return Some(store);
-    }
-    store.strip_prefix("postgres:").filter(|url| !url.is_empty())
 }
 
 /// The hub itself never opens the bucket. But whoever names it wants to know whether it is there.

@@ -14,6 +14,7 @@ mod example;
 mod explain;
 mod fmt;
 mod hub;
+mod hub_store;
 mod logs;
 mod plan;
 mod remote;

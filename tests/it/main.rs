@@ -10,6 +10,7 @@
 //! services       hub, bucket and worker as processes of their own
 //! tokens         the production recipe, and who is not let in
 //! verbs          what people ask of running services
+//! postgres       several hubs on one database, and one of them is killed
 //! postgres_steps steps on a real server, from the settings to the result
 //! boundaries     which crate may use which
 //! docs           what the documentation shows
@@ -22,6 +23,7 @@ mod check;
 mod cli;
 mod docs;
 mod examples;
+mod postgres;
 mod postgres_steps;
 mod project;
 mod run;
