@@ -29,7 +29,7 @@ const BUFFER: usize = 256 * 1024;
 #[derive(Clone, Debug)]
 pub struct BlobStore {
     root: Arc<Path>,
-    /// The folder itself, locked for as long as anybody has this.
+    /// The folder of the blobs, locked for as long as anybody has this.
     _lock: Arc<std::fs::File>,
     durability: Durability,
     parts: Arc<AtomicU64>,
@@ -170,10 +170,12 @@ impl Key {
     }
 }
 
-/// Makes a folder and locks it against other processes, as far as its file system can.
+/// Makes the folder and locks what is in it against other processes, as far as its file system can. Not the folder itself, which
+/// may be somebody's working directory and have other things to be locked in it.
 fn lock(root: &Path) -> Result<std::fs::File, HubError> {
-    let made = std::fs::create_dir_all(root).and_then(|()| std::fs::File::open(root));
-    let folder = made.map_err(|source| disk(root, source))?;
+    let blobs = root.join("blobs");
+    let made = std::fs::create_dir_all(&blobs).and_then(|()| std::fs::File::open(&blobs));
+    let folder = made.map_err(|source| disk(&blobs, source))?;
     match folder.try_lock() {
         Err(TryLockError::WouldBlock) => Err(HubError::InUse(root.to_owned())),
         Err(TryLockError::Error(error)) => {

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use bue_client::{BucketClient, HubClient};
+use bue_model::wire::Heartbeat;
 use bue_worker::WorkerConfig;
 use clap::Args;
 use tokio_util::sync::CancellationToken;
@@ -59,8 +60,8 @@ impl Worker {
         }
         start_logging("info");
         block_on(async {
-            let prepared = interruptible(prepare(cache)).await?;
             let (hub, bucket) = interruptible(self.connect(&settings)).await?;
+            let prepared = interruptible(prepare(cache)).await?;
             let config = WorkerConfig { slots, reverse, databases, ..worker_config(prepared, scopes)? };
             say(&format!("bue: worker {} serves {}", config.name, config.scopes.join(", ")));
             let stop = CancellationToken::new();
@@ -72,6 +73,7 @@ impl Worker {
     /// Clients of hub and bucket. A worker that has to ask the hub for the bucket waits for one to be there.
     async fn connect(&self, settings: &Settings) -> Result<(HubClient, BucketClient), Stop> {
         let hub = self.servers.hub.client(settings)?;
+        expect_to_be_let_in(&hub).await?;
         let told = match self.servers.bucket.address(settings)? {
             Some(address) => Some(address),
             None => ask_for_bucket(&hub).await?,
@@ -95,6 +97,18 @@ impl Worker {
             0 => Err(Stop::Usage("a worker needs at least one slot".to_owned())),
             slots => Ok(slots),
         }
+    }
+}
+
+/// A token that is wrong, one of another role, and a hub of another release stay so: said now and not with every request for
+/// jobs. A hub that is away is waited for. A heartbeat without jobs asks for all of that and changes nothing.
+async fn expect_to_be_let_in(hub: &HubClient) -> Result<(), Stop> {
+    let nothing = Heartbeat { worker: "a worker that starts".to_owned(), leases: Vec::new() };
+    match hub.heartbeat(&nothing).await {
+        Err(error) if !error.is_passing() => {
+            Err(anyhow::Error::new(error).context("the hub refused this worker").into())
+        }
+        _ => Ok(()),
     }
 }
 

@@ -1,6 +1,6 @@
 //! Usage, help, settings, pipes, Ctrl-C.
 
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::process::{Command, Stdio};
 
 use crate::project::{Project, bue, prepare, python, step};
@@ -72,6 +72,35 @@ fn an_unreachable_hub_is_code_3() {
     project.bue(&["status", "-b", "127.0.0.1:1"]).expect(3).says(&["127.0.0.1:1"]);
     let arguments = ["upload", "-b", "127.0.0.1:1", "-k", "127.0.0.1:1", "-f", "x.bue"];
     project.bue(&arguments).expect(3).says(&["127.0.0.1:1"]);
+}
+
+/// Whatever answers at the address: a page of somebody else's, a hub of another release, nothing at all.
+#[test]
+fn what_answers_and_is_no_hub_of_this_release_is_code_3() {
+    let answers: [(&[u8], &str); 4] = [
+        (b"HTTP/1.1 200 OK\r\ncontent-type: text/html\r\ncontent-length: 6\r\n\r\n<html>", "is no hub of bue"),
+        (
+            b"HTTP/1.1 200 OK\r\ncontent-type: application/vnd.bue.postcard\r\ncontent-length: 2\r\n\r\n\xc8\x00",
+            "install the same release",
+        ),
+        (b"HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n", "is no hub of bue"),
+        (b"\x00\xff garbage", "127.0.0.1"),
+    ];
+    let project = Project::new(&[]);
+    for (answer, expected) in answers {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+        let address = listener.local_addr().expect("an address").to_string();
+        std::thread::spawn(move || {
+            for stream in listener.incoming() {
+                let mut stream = stream.expect("a connection");
+                let _ = stream.read(&mut [0; 4096]);
+                let _ = stream.write_all(answer);
+            }
+        });
+        // the bucket's address is given, so that the first question is about the results
+        let arguments = ["result", "01900000-0000-7000-8000-000000000000", "-b", &address, "-k", "127.0.0.1:1"];
+        project.bue(&arguments).expect(3).says(&[expected, &address]);
+    }
 }
 
 #[test]

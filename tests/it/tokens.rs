@@ -81,6 +81,10 @@ fn a_role_is_as_much_as_it_says() {
     assert!(code == 3 && said.contains("operator"), "{said}");
     let (code, said) = run(&viewer, &["status", id]);
     assert!(code == 0 && said.contains("one"), "{said}");
+    for token in [&viewer, "bue_wrong"] {
+        let (code, said) = run(token, &["worker"]);
+        assert!(code == 3 && said.contains("refused this worker") && said.contains("BUE_TOKEN"), "{said}");
+    }
     let (code, said) = run(&operator, &["delete", id]);
     assert!(code == 3 && said.contains("still running") && said.contains("--force"), "{said}");
     assert_eq!(run(&operator, &["delete", id, "--force"]).0, 0);

@@ -193,3 +193,64 @@ async fn tokens_are_exchanged_while_the_servers_run() {
     assert!(file.delete("viewer").expect("deleted"));
     assert!(new.runs().await.is_ok() && old.runs().await.is_err());
 }
+
+/// Bodies, ids and queries that nobody would send: the client's fault each time, said in the one shape of errors, and the
+/// server is as it was.
+#[tokio::test]
+async fn every_route_takes_any_bytes() {
+    let (hub, bucket) = (Guarded::hub().await, Guarded::bucket().await);
+    let garbage: Vec<u8> = (0..5_000u32).map(|at| (at.wrapping_mul(2_654_435_761) >> 13) as u8).collect();
+    for server in [&hub, &bucket] {
+        for route in server.routes.iter().filter(|route| route.path.contains('{') || route.method == "POST") {
+            for id in ["9", "-1", "99999999999999999999", "%00", "a%ffb", "..", "00000000-0000-0000-0000-00000000000g"]
+            {
+                for kind in ["", "application/json", "application/vnd.bue.postcard", "text/html"] {
+                    let path = route.path.replace("{id}", id).replace("{hash}", id).replace("{key...}", id);
+                    let head = format!(
+                        "{} {path}?seen=-1&wait_ms=x&call=9999999999&round=-7 HTTP/1.1\r\nhost: x\r\nauthorization: Bearer admin\r\n\
+                         content-type: {kind}\r\ncontent-length: {}\r\nconnection: close\r\n\r\n",
+                        route.method,
+                        garbage.len()
+                    );
+                    let answer = send(&server.address, &[head.as_bytes(), &garbage].concat()).await;
+                    let is_key = route.path.contains("{key") && !["%00", "a%ffb", ".."].contains(&id);
+                    let fine = is_key && [200, 404].contains(&answer.status);
+                    let name = format!("{} {path} as `{kind}`: {} {}", route.method, answer.status, answer.body);
+                    assert!(fine || (400..500).contains(&answer.status), "{name}");
+                    assert!(
+                        fine || route.method == "HEAD" || answer.body.starts_with("{\"error\":{\"code\":\""),
+                        "{name}"
+                    );
+                }
+            }
+        }
+    }
+    let client = HubClient::new(std::slice::from_ref(&hub.address)).and_then(|client| client.with_token("viewer"));
+    assert_eq!(client.expect("a client").runs().await.expect("it is alive"), []);
+    let client = BucketClient::new(&bucket.address).and_then(|client| client.with_token("viewer")).expect("a client");
+    client.ping().await.expect("it is alive");
+}
+
+/// The body of a route that takes one is bounded before it is read, and a client without a token is not read at all.
+#[tokio::test]
+async fn a_giant_body_is_refused_on_every_route_that_reads_one() {
+    let (hub, bucket) = (Guarded::hub().await, Guarded::bucket().await);
+    for (server, method, path) in [
+        (&hub, "POST", "/v1/runs"),
+        (&hub, "POST", "/v1/leases"),
+        (&hub, "POST", "/v1/heartbeats"),
+        (&hub, "POST", "/v1/outcomes"),
+        (&bucket, "PUT", "/v1/keys/a"),
+    ] {
+        for (who, status) in [("authorization: Bearer admin\r\n", 413), ("", 401)] {
+            let head = format!(
+                "{method} {path} HTTP/1.1\r\nhost: x\r\n{who}content-type: application/vnd.bue.postcard\r\n\
+                 content-length: {}\r\nconnection: close\r\n\r\n",
+                u64::MAX / 4
+            );
+            let answer = send(&server.address, head.as_bytes()).await;
+            assert_eq!(answer.status, status, "{method} {path}: {}", answer.body);
+            says(&answer, if status == 413 { "too_large" } else { "token" }, "");
+        }
+    }
+}

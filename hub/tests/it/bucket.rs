@@ -162,7 +162,7 @@ async fn no_name_leads_out_of_the_folder() {
         .expect("a folder")
         .map(|entry| entry.expect("one").file_name())
         .collect();
-    assert_eq!(names.len(), 2, "only `part` and our own file: {names:?}");
+    assert_eq!(names.len(), 3, "only `blobs`, `part` and our own file: {names:?}");
 }
 
 #[tokio::test]
