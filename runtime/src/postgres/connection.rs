@@ -10,6 +10,7 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tokio_postgres::error::DbError;
 use tokio_postgres::{AsyncMessage, Client, NoTls};
+use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::database::Database;
 use super::failure::reasons;
@@ -23,6 +24,7 @@ pub(super) struct Connection {
     pub(super) client: Client,
     notices: Notices,
     driver: JoinHandle<()>,
+    tls: Option<MakeRustlsConnect>,
 }
 
 /// Where the server's notices go: to the log of the step that uses the connection.
@@ -31,11 +33,20 @@ struct Notices(Arc<Mutex<Option<Log>>>);
 
 impl Connection {
     pub(super) async fn open(database: &Database) -> Result<Self, Failure> {
-        let (client, connection) =
-            database.config.connect(NoTls).await.map_err(|error| unreachable(database, &error))?;
+        let failed = |error| unreachable(database, &error);
         let notices = Notices::default();
-        let driver = tokio::spawn(drive(connection, notices.clone()));
-        Ok(Self { client, notices, driver })
+        let tls = database.tls.clone();
+        let (client, driver) = match tls.clone() {
+            Some(tls) => {
+                let (client, connection) = database.config.connect(tls).await.map_err(failed)?;
+                (client, tokio::spawn(drive(connection, notices.clone())))
+            }
+            None => {
+                let (client, connection) = database.config.connect(NoTls).await.map_err(failed)?;
+                (client, tokio::spawn(drive(connection, notices.clone())))
+            }
+        };
+        Ok(Self { client, notices, driver, tls })
     }
 
     /// Notices go to this log from now on.
@@ -59,7 +70,11 @@ impl Connection {
     /// Stops what runs, and closes.
     pub(super) async fn stop(self) {
         // where the server cannot be told, its own `statement_timeout` ends the statement
-        let _ = timeout(AT_ONCE, self.client.cancel_token().cancel_query(NoTls)).await;
+        let cancel = self.client.cancel_token();
+        let _ = match self.tls {
+            Some(tls) => timeout(AT_ONCE, cancel.cancel_query(tls)).await,
+            None => timeout(AT_ONCE, cancel.cancel_query(NoTls)).await,
+        };
         let mut driver = self.driver;
         drop(self.client);
         if timeout(AT_ONCE, &mut driver).await.is_err() {

@@ -6,9 +6,11 @@ use core::time::Duration;
 use std::num::NonZeroUsize;
 
 use tokio_postgres::Config;
-use tokio_postgres::config::Host;
+use tokio_postgres::config::{Host, SslMode};
+use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::failure::reasons;
+use super::tls;
 
 /// A server that does not answer by then does not answer.
 const CONNECT: Duration = Duration::from_secs(10);
@@ -17,6 +19,8 @@ const CONNECT: Duration = Duration::from_secs(10);
 #[derive(Clone)]
 pub struct Database {
     pub(super) config: Config,
+    /// Where TLS is asked for.
+    pub(super) tls: Option<MakeRustlsConnect>,
     /// Connections at once; further steps wait for one.
     pub(super) connections: NonZeroUsize,
 }
@@ -43,16 +47,21 @@ pub struct BadDatabaseUrl(String);
 
 impl Database {
     /// Reads `postgres://USER:PASSWORD@HOST:PORT/DATABASE?sslmode=require`, or `host=… user=… dbname=…`. At most
-    /// `connections` steps work on it at once.
+    /// `connections` steps work on it at once. With `sslmode=require` or `verify-full` the connection is TLS, and the server's
+    /// certificate is checked; without, it is plain.
     ///
     /// # Errors
-    /// A text that is neither.
+    /// A text that is neither; or it asks for TLS, and this system knows no authorities.
     pub fn from_url(url: &str, connections: NonZeroUsize) -> Result<Self, BadDatabaseUrl> {
-        let config = Config::from_str(url).map_err(|error| BadDatabaseUrl(reasons(&error)))?;
+        // the same to us: a certificate that is asked for is checked
+        let url = url.replace("sslmode=verify-full", "sslmode=require");
+        let config = Config::from_str(&url).map_err(|error| BadDatabaseUrl(reasons(&error)))?;
         if config.get_hosts().is_empty() && config.get_hostaddrs().is_empty() {
             return Err(BadDatabaseUrl("it names no host".to_owned()));
         }
-        Ok(Self::new(config, connections))
+        let tls = (config.get_ssl_mode() == SslMode::Require).then(tls::connector).transpose();
+        let tls = tls.map_err(BadDatabaseUrl)?;
+        Ok(Self { tls, ..Self::new(config, connections) })
     }
 
     /// A database told in parts.
@@ -82,7 +91,7 @@ impl Database {
         if config.get_connect_timeout().is_none() {
             config.connect_timeout(CONNECT);
         }
-        Self { config, connections }
+        Self { config, tls: None, connections }
     }
 }
 

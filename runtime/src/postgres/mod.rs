@@ -21,6 +21,7 @@ mod pool;
 mod statements;
 mod step;
 mod time;
+mod tls;
 
 use std::collections::HashMap;
 use std::sync::Arc;

@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use bue_model::FailureKind;
 use bue_runtime::{Database, DatabaseParts, Databases, DatabasesConfig, Query};
 use bue_test_cluster::{Cluster, shared};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::common::{Fixture, databases, end, failure, json, query, value};
 
@@ -129,4 +130,26 @@ async fn a_restarted_server_is_connected_to_again() {
     })
     .expect("a cluster")
     .await;
+}
+
+/// A server that has no TLS says `N`, and no password goes to it.
+#[tokio::test]
+async fn where_tls_is_asked_for_a_plain_server_is_refused() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let port = listener.local_addr().expect("an address").port();
+    let server = tokio::spawn(async move {
+        let (mut socket, _) = listener.accept().await.expect("a client");
+        let mut asked = [0; 8];
+        socket.read_exact(&mut asked).await.expect("a request for TLS");
+        socket.write_all(b"N").await.expect("an answer");
+        let mut rest = Vec::new();
+        socket.read_to_end(&mut rest).await.expect("the end");
+        rest
+    });
+    let url = format!("postgres://ann:s3cret@127.0.0.1:{port}/sales?sslmode=verify-full");
+    let database = Database::from_url(&url, NonZeroUsize::MIN).expect("an address");
+    let databases = Databases::new(DatabasesConfig { unnamed: Some(database), named: HashMap::new() });
+    let failure = failure(&end(databases.run(query("SELECT 1", &[]))).await);
+    assert!(failure.message.contains("server does not support TLS"), "{failure}");
+    assert_eq!(server.await.expect("a server"), Vec::<u8>::new());
 }
