@@ -18,6 +18,15 @@ const NOBODY: u32 = 65_534;
 const SETTINGS: &str =
     "fsync = off\nlisten_addresses = ''\nmax_connections = 300\nshared_buffers = 64MB\nsynchronous_commit = off\n";
 
+/// Makes a table `ledger` with a row for every job that is committed as completed, written by a trigger: what a test may believe
+/// when it believes neither the hub's counts nor its answers. A hub must have made its tables before.
+pub const LEDGER: &str = "
+    CREATE TABLE ledger (job BIGINT NOT NULL);
+    CREATE FUNCTION enter() RETURNS trigger LANGUAGE plpgsql AS
+        'BEGIN INSERT INTO public.ledger VALUES (NEW.id); RETURN NULL; END';
+    CREATE TRIGGER enter AFTER INSERT OR UPDATE ON bue.done FOR EACH ROW WHEN (NEW.state = 7)
+        EXECUTE FUNCTION public.enter();";
+
 /// A running server.
 pub struct Cluster {
     bin: PathBuf,

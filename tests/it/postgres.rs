@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::future::Future;
 
-use bue_test_cluster::shared;
+use bue_test_cluster::{LEDGER, shared};
 use serde_json::json;
 use tempfile::TempDir;
 
@@ -12,12 +12,6 @@ use crate::services::{Server, runs_on_services};
 
 /// Rounds of the loop, each a quarter of a second long: more than one worker of one slot is done with before a hub is killed.
 const ROUNDS: usize = 40;
-/// A row for every job that is committed, written by the database itself.
-const LEDGER: &str = "
-    CREATE TABLE ledger (job BIGINT NOT NULL);
-    CREATE FUNCTION enter() RETURNS trigger LANGUAGE plpgsql AS
-        'BEGIN INSERT INTO public.ledger VALUES (NEW.id); RETURN NULL; END';
-    CREATE TRIGGER enter AFTER INSERT OR UPDATE ON bue.done FOR EACH ROW WHEN (NEW.state = 7) EXECUTE FUNCTION public.enter();";
 
 fn wait_for<T>(future: impl Future<Output = T>) -> T {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");

@@ -8,7 +8,7 @@ use std::time::Duration;
 use bue_hub::{Hub, JobStore, LEASE_MS, PostgresStore, serve_hub};
 use bue_model::wire::{LeaseRequest, Report, ReportBatch, Verdict};
 use bue_model::{JobId, RunState, Timestamp};
-use bue_test_cluster::{Cluster, shared};
+use bue_test_cluster::{Cluster, LEDGER, shared};
 use futures_util::future::join_all;
 use tokio::net::TcpListener;
 use tokio::time::sleep;
@@ -21,14 +21,10 @@ use crate::world::{World, completed, list};
 const JOBS: u32 = 2_000;
 /// Workers of each hub.
 const WORKERS: usize = 4;
+/// When all of it happens: later than any clock shows, so that a hub that serves ends no lease by its own.
+const NOW: i64 = 10_000_000_000_000;
 /// Jobs that are done before the trouble begins.
 const BEFORE: usize = 100;
-/// A row for every row of `done` that says completed, however it came there.
-const LEDGER: &str = "
-    CREATE TABLE ledger (job BIGINT NOT NULL);
-    CREATE FUNCTION enter() RETURNS trigger LANGUAGE plpgsql AS
-        'BEGIN INSERT INTO public.ledger VALUES (NEW.id); RETURN NULL; END';
-    CREATE TRIGGER enter AFTER INSERT OR UPDATE ON bue.done FOR EACH ROW WHEN (NEW.state = 7) EXECUTE FUNCTION public.enter();";
 
 /// How often each job's report was taken.
 type Book = Arc<Mutex<BTreeMap<JobId, u32>>>;
@@ -73,14 +69,7 @@ impl Load {
 
     /// Waits for the end, and looks into the ledger: each job once, those that were acknowledged among them.
     async fn end(mut self) {
-        let reaping = self.stores[0].clone();
-        // leases whose answers were lost end; this is later than any other time of this test
-        let reaper = tokio::spawn(async move {
-            loop {
-                sleep(Duration::from_secs(1)).await;
-                let _ = reaping.reap(Timestamp(2_000_000 + LEASE_MS as i64)).await;
-            }
-        });
+        let reaper = tokio::spawn(reap(self.stores[0].clone(), self.book.clone()));
         join_all(self.workers).await.into_iter().for_each(|worker| worker.expect("a worker"));
         reaper.abort();
         if self.admin.is_closed() {
@@ -100,9 +89,22 @@ impl Load {
     }
 }
 
+/// Ends leases, when nothing is done any more: what is still leased then went to workers that never heard of it.
+async fn reap(store: Arc<PostgresStore>, book: Book) {
+    let mut before = 0;
+    loop {
+        sleep(Duration::from_secs(1)).await;
+        let done = book.lock().expect("the book").len();
+        if done == before {
+            let _ = store.reap(Timestamp(NOW + LEASE_MS as i64)).await;
+        }
+        before = done;
+    }
+}
+
 /// Leases and completes until the run is over. Asks again where the database is not there.
 async fn work(store: Arc<PostgresStore>, name: String, book: Book) {
-    let (now, run) = (Timestamp(2_000_000), submission(1, Script::new().plan()).run);
+    let (now, run) = (Timestamp(NOW), submission(1, Script::new().plan()).run);
     let request = LeaseRequest { worker: name, scopes: vec!["default".into()], reverse: false, count: 20, wait_ms: 0 };
     loop {
         match store.run(run).await {
@@ -155,7 +157,7 @@ async fn two_hubs_on_one_database_complete_each_job_once() {
     let stores = load.stores.clone();
     load.end().await;
     let view = stores[0].runs(1).await.expect("runs").remove(0);
-    assert_eq!((view.steps[1].completed, view.steps[1].attempts), (u64::from(JOBS), u64::from(JOBS)));
+    assert_eq!(view.steps[1].completed, u64::from(JOBS));
     assert_eq!((view.steps[1].blocked, view.steps[1].available, view.steps[1].running), (0, 0, 0));
 }
 
