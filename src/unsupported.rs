@@ -23,7 +23,7 @@ pub(crate) const UNSUPPORTED: &[(&str, Option<&str>, &str)] = &[
     ("WORKER_ONE_SHOT", Some("false"), "a worker waits for work; `bue run` runs one script and ends"),
     ("WORKER_ONCE", Some("false"), "a worker waits for work; `bue run` runs one script and ends"),
     ("WORKER_QUEUE", None, "outcomes go to the hub at once; what a worker could not report runs again elsewhere"),
-    ("USING_POSTGRES_HUB", Some("false"), "start the hub with `--store postgres:URL`"),
+    ("USING_POSTGRES_HUB", Some("false"), "start the hub with `--store postgres:`, which reads `POSTGRES_*`"),
     ("USING_POSTGRES_BUCKET", Some("false"), "the bucket keeps its bytes in a folder, `--store dir:PATH`"),
     ("POSTGRES_TABLE", None, "the bucket keeps its bytes in a folder, `--store dir:PATH`"),
     (
