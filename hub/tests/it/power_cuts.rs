@@ -5,106 +5,32 @@
 //! cuts instead of a few hundred, `BUE_SEED=n` replays one trial. In some trials the disk is also full, read-only or broken
 //! for a while.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod ledger;
+mod life;
+
 use std::sync::Arc;
 
-use bue_hub::{Durability, HubError, JobStore, LEASE_MS, SqliteStore};
-use bue_model::wire::{JobInput, LeaseRequest, Report, ReportBatch, Verdict};
-use bue_model::{JobId, JobState, Outcome, RunId, RunState, Timestamp, Token};
+use bue_hub::{Durability, JobStore, SqliteStore};
+use bue_model::Timestamp;
 use fastrand::Rng;
 use futures_util::future::join_all;
 use rusqlite::Connection;
 
 use crate::disk::{Call, Cut, Disk, TROUBLES};
-use crate::script::{Script, submission};
+use crate::script::submission;
 use crate::seeds;
-use crate::world::{Held, PENDING, RESET, completed, failed, list, text_of};
+use crate::world::Held;
+use ledger::Ledger;
+pub(crate) use ledger::origin;
+use life::{Ended, Life, script};
 
 /// Cuts of one trial, at most.
 const LIVES: u64 = 4;
 /// Things a worker does in one life, at most: more than a life has.
 const STEPS: usize = 10_000;
-/// Jobs a worker holds, about: with more, it would be too slow for their leases.
-const SLOTS: usize = 12;
 
 /// What a trial found: a promise that was broken.
 type Checked<T = ()> = Result<T, String>;
-
-/// How a call to the store ended.
-enum Ended {
-    /// In the dark: nobody knows what became of it.
-    Cut,
-    /// The disk is in trouble, and the store said so.
-    Refused,
-    /// Badly.
-    Broken(String),
-}
-
-impl From<String> for Ended {
-    fn from(broken: String) -> Self {
-        Self::Broken(broken)
-    }
-}
-
-/// What the worker and the submitter were told.
-#[derive(Default)]
-struct Ledger {
-    /// Runs that were handed in, and whether that was acknowledged.
-    runs: BTreeMap<RunId, bool>,
-    /// The largest token seen for each job.
-    tokens: BTreeMap<JobId, Token>,
-    /// The token under which a job's result was taken.
-    results: BTreeMap<JobId, Token>,
-    /// Reports that were taken and left their job open: saying them again changes nothing.
-    taken: BTreeMap<JobId, Report>,
-    /// Reports without an answer.
-    unanswered: Vec<Report>,
-}
-
-impl Ledger {
-    fn leased(&mut self, held: &Held) -> Checked {
-        let (job, token) = (held.job(), held.lease.token);
-        if self.results.contains_key(&job) {
-            return Err(format!("job {job} was given away after its result was taken"));
-        }
-        if self.tokens.insert(job, token).is_some_and(|before| before >= token) {
-            return Err(format!("job {job} was given away twice under token {}", token.0));
-        }
-        for input in &held.lease.inputs {
-            let JobInput::Value(value) = input else { continue };
-            let Some((parent, token)) = origin(&text_of(value)) else { continue };
-            if self.results.get(&parent).is_some_and(|taken| *taken != token) {
-                return Err(format!("the result of job {parent} was replaced"));
-            }
-        }
-        Ok(())
-    }
-
-    fn answered(&mut self, report: Report, verdict: Verdict) -> Checked {
-        let (job, token) = (report.job, report.token);
-        if verdict == Verdict::LeaseLost {
-            return Ok(());
-        }
-        match &report.outcome {
-            Outcome::Completed { .. } => {
-                if self.results.insert(job, token).is_some_and(|before| before != token) {
-                    return Err(format!("job {job} has two results"));
-                }
-                self.taken.remove(&job);
-            }
-            // it starts as if nothing had been reported
-            Outcome::Reset { .. } => drop(self.taken.remove(&job)),
-            _ => drop(self.taken.insert(job, report)),
-        }
-        Ok(())
-    }
-}
-
-/// Whose value this is, and under which token it was reported.
-fn origin(text: &str) -> Option<(JobId, Token)> {
-    let (job, token) = text.split(' ').next()?.split_once(':')?;
-    Some((JobId(job.parse().ok()?), Token(token.parse().ok()?)))
-}
 
 struct Trial {
     disk: Arc<Disk>,
@@ -122,12 +48,6 @@ struct Trial {
     is_troubled: bool,
     /// Whether it is broken now.
     is_broken: bool,
-}
-
-/// One life of the store.
-struct Life<'a> {
-    store: SqliteStore,
-    trial: &'a mut Trial,
 }
 
 impl Trial {
@@ -218,190 +138,6 @@ impl Trial {
     fn break_disk(&mut self) {
         self.disk.trouble(self.chance.choice(TROUBLES));
         self.is_broken = true;
-    }
-}
-
-impl Life<'_> {
-    fn now(&self) -> Timestamp {
-        Timestamp(self.trial.now)
-    }
-
-    fn known<T>(&self, answer: Result<T, HubError>) -> Result<T, Ended> {
-        answer.map_err(|error| match self.trial.disk.is_off() {
-            true => Ended::Cut,
-            false if self.trial.is_broken => Ended::Refused,
-            false => Ended::Broken(format!("the store failed: {error}")),
-        })
-    }
-
-    /// Everything that was acknowledged is there.
-    async fn check(&mut self) -> Result<(), Ended> {
-        for (run, acknowledged) in &self.trial.ledger.runs {
-            if *acknowledged && self.known(self.store.run(*run).await)?.is_none() {
-                return Err(Ended::Broken(format!("run {run} was acknowledged and is lost")));
-            }
-        }
-        for job in self.trial.ledger.results.keys() {
-            let view = self.known(self.store.job(*job).await)?;
-            if view.is_none_or(|view| view.state != JobState::Completed) {
-                return Err(Ended::Broken(format!("the result of job {job} was acknowledged and is lost")));
-            }
-        }
-        let taken: Vec<Report> = self.trial.ledger.taken.values().cloned().collect();
-        for report in taken {
-            let job = report.job;
-            if self.report(vec![report]).await? != [Verdict::Accepted] {
-                return Err(Ended::Broken(format!("what job {job} said was acknowledged and is lost")));
-            }
-        }
-        self.catch_up().await
-    }
-
-    /// What was not answered is said again, but for what was in the hands of those who died as well.
-    async fn catch_up(&mut self) -> Result<(), Ended> {
-        for report in std::mem::take(&mut self.trial.ledger.unanswered) {
-            if self.trial.chance.u8(..4) > 0 {
-                self.tell(vec![report]).await?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Does something; whether all is done.
-    async fn step(&mut self) -> Result<bool, Ended> {
-        if self.trial.is_broken && self.trial.chance.u8(..6) == 0 {
-            self.trial.mend();
-            self.catch_up().await?;
-        } else if self.trial.is_troubled && self.trial.chance.u8(..12) == 0 {
-            self.trial.break_disk();
-        }
-        let open = self.trial.ledger.runs.values().filter(|acknowledged| !**acknowledged).count();
-        if open > 0 || (self.trial.ledger.runs.len() as u128) < self.trial.wanted && self.trial.chance.u8(..6) == 0 {
-            self.submit().await?;
-        }
-        match self.trial.chance.u8(..10) {
-            0..3 if self.trial.held.len() < SLOTS => self.lease().await?,
-            0..8 => self.work().await?,
-            8 => self.wait().await?,
-            _ => return self.is_done().await,
-        }
-        Ok(false)
-    }
-
-    /// A run once more where its submitter heard nothing, else another one.
-    async fn submit(&mut self) -> Result<(), Ended> {
-        let runs = &self.trial.ledger.runs;
-        let unheard = runs.iter().find(|(_, acknowledged)| !**acknowledged).map(|(run, _)| run.0.as_u128());
-        let number = unheard.unwrap_or(runs.len() as u128 + 1);
-        let submission = submission(number, script(number).plan());
-        let run = submission.run;
-        self.trial.ledger.runs.insert(run, false);
-        self.known(self.store.submit(self.now(), submission).await)?;
-        self.trial.ledger.runs.insert(run, true);
-        Ok(())
-    }
-
-    async fn lease(&mut self) -> Result<(), Ended> {
-        let scopes = vec!["default".to_owned()];
-        let count = self.trial.chance.u32(1..6);
-        let request = LeaseRequest { worker: "w".into(), scopes, reverse: false, count, wait_ms: 0 };
-        let batch = self.known(self.store.lease(self.now(), request).await)?.batch;
-        for lease in batch.leases {
-            let held = Held { step: batch.steps[lease.step as usize].clone(), lease };
-            self.trial.ledger.leased(&held)?;
-            self.trial.held.push(held);
-        }
-        Ok(())
-    }
-
-    /// Some of what is held gets its outcome.
-    async fn work(&mut self) -> Result<(), Ended> {
-        let trial = &mut *self.trial;
-        let count = trial.chance.usize(..4).min(trial.held.len());
-        let mut reports = Vec::new();
-        for _ in 0..count {
-            let held = trial.held.swap_remove(trial.chance.usize(..trial.held.len()));
-            let outcome = outcome(&held, &mut trial.chance, trial.padding);
-            reports.push(Report { job: held.job(), token: held.lease.token, outcome, log: None, run_ms: 1 });
-        }
-        self.tell(reports).await
-    }
-
-    /// Reports, and writes the answer down.
-    async fn tell(&mut self, reports: Vec<Report>) -> Result<(), Ended> {
-        let verdicts = match self.report(reports.clone()).await {
-            Ok(verdicts) => verdicts,
-            Err(ended) => {
-                // perhaps taken: then what the job said before is history
-                reports.iter().for_each(|report| drop(self.trial.ledger.taken.remove(&report.job)));
-                self.trial.ledger.unanswered.extend(reports);
-                return Err(ended);
-            }
-        };
-        for (report, verdict) in reports.into_iter().zip(verdicts) {
-            self.trial.ledger.answered(report, verdict)?;
-        }
-        Ok(())
-    }
-
-    async fn report(&self, reports: Vec<Report>) -> Result<Vec<Verdict>, Ended> {
-        self.known(self.store.complete(self.now(), ReportBatch { worker: "w".into(), reports }).await)
-    }
-
-    /// Time passes, and leases end.
-    async fn wait(&mut self) -> Result<(), Ended> {
-        self.trial.now += self.trial.chance.i64(0..2 * LEASE_MS as i64);
-        self.known(self.store.reap(self.now()).await).map(drop)
-    }
-
-    /// Failed runs are put back; leases that nobody remembers end one day.
-    async fn is_done(&mut self) -> Result<bool, Ended> {
-        if (self.trial.ledger.runs.len() as u128) < self.trial.wanted {
-            return Ok(false);
-        }
-        let mut done = true;
-        let runs: BTreeSet<RunId> = self.trial.ledger.runs.keys().copied().collect();
-        for run in runs {
-            let view = self.known(self.store.run(run).await)?;
-            match view.map(|view| view.state) {
-                Some(RunState::Completed) => continue,
-                Some(RunState::Failed) => drop(self.known(self.store.reset_run(self.now(), run).await)?),
-                _ => {}
-            }
-            done = false;
-        }
-        self.trial.now += 10_000;
-        Ok(done && !self.trial.is_broken)
-    }
-}
-
-/// Chains, a loop, a gathered loop.
-fn script(number: u128) -> Script {
-    let mut script = Script::new();
-    let last = script.call(&["a1", "a2", "a3"], &[]);
-    if number.is_multiple_of(2) {
-        let source = script.call(&["source"], &[]);
-        script.each(source, |script, x| script.call(&["b1", "b2"], &[x, bue_model::Input::Node(last)]));
-        let gathered = script.gather(source, &["c1"]);
-        script.call(&["d1"], &[gathered]);
-    }
-    for step in ["a1", "a2", "a3", "b1", "b2", "c1", "d1", "source"] {
-        script.set(step, |settings| settings.retries = 10);
-    }
-    script
-}
-
-fn outcome(held: &Held, chance: &mut Rng, padding: usize) -> Outcome {
-    let starts_a_call = held.name().ends_with('1');
-    match chance.u8(..20) {
-        0 => PENDING,
-        1 => failed("no"),
-        2 if starts_a_call => RESET,
-        _ if held.name() == "source" => list(if padding > 0 { 30 } else { 4 }),
-        _ => {
-            let text = format!("{}:{} ", held.job(), held.lease.token.0);
-            completed(&format!("{text}{}", "x".repeat(padding)))
-        }
     }
 }
 

@@ -14,6 +14,7 @@
 //!
 //! `BUE_SEEDS=1000` tries that many seeds, `BUE_SEED=n` replays one.
 
+mod ledger;
 mod net;
 mod witness;
 mod worker;
@@ -34,8 +35,9 @@ use tokio::time::{Instant, sleep, timeout};
 use crate::disk::Disk;
 use crate::script::{Script, submission};
 use crate::seeds;
+use ledger::Ledger;
 use net::Net;
-use witness::{Ledger, Witness};
+use witness::Witness;
 
 /// Seeds that found something once.
 const FOUND: &[u64] = &[];

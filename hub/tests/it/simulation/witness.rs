@@ -3,7 +3,6 @@
 //! The store works on a thread of its own. Every call waits for it right here, so that the simulation's time stands still
 //! meanwhile and calls never overlap: the same seed gives the same course.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::future::ready;
 use std::pin::pin;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -13,136 +12,13 @@ use std::thread::Thread;
 
 use bue_hub::{Answer, Changes, HubError, JobStore, Leased, Reaped, SqliteStore};
 use bue_model::wire::{
-    Changed, Heartbeat, HeartbeatAnswer, JobInput, JobView, Lease, LeaseBatch, LeaseRequest, ReportBatch, ResultCursor,
+    Changed, Heartbeat, HeartbeatAnswer, JobView, Lease, LeaseBatch, LeaseRequest, ReportBatch, ResultCursor,
     ResultPage, RunView, Submission, Verdict, WhyView,
 };
-use bue_model::{JobId, Outcome, RunId, Timestamp, Token, ValueRef};
+use bue_model::{JobId, RunId, Timestamp, ValueRef};
 
 use super::Log;
-use crate::world::text_of;
-
-/// What the store said so far. Outlives hubs.
-#[derive(Debug, Default)]
-pub(super) struct Ledger {
-    /// The lease under which each job is out; none where it is back.
-    out: BTreeMap<JobId, Token>,
-    /// The largest token of each job.
-    tokens: BTreeMap<JobId, Token>,
-    /// Reports that were taken.
-    taken: BTreeSet<(JobId, Token)>,
-    /// The token under which a job's result was taken, until a later job of its call starts the call again.
-    results: BTreeMap<JobId, Token>,
-    /// How often a result was taken, less how often the call was started again after that.
-    completions: BTreeMap<JobId, i64>,
-    /// The job before each one in its call.
-    before: BTreeMap<JobId, JobId>,
-    runs: BTreeMap<JobId, RunId>,
-}
-
-impl Ledger {
-    fn leased(&mut self, lease: &Lease, step: &str) -> Result<(), String> {
-        let (job, token) = (lease.job, lease.token);
-        if self.out.insert(job, token).is_some() {
-            return Err(format!("job {job} was given away while somebody has it"));
-        }
-        if self.tokens.insert(job, token).is_some_and(|before| before >= token) {
-            return Err(format!("the token of job {job} did not grow"));
-        }
-        if self.results.contains_key(&job) {
-            return Err(format!("job {job} was given away after its result was taken"));
-        }
-        self.runs.insert(job, lease.run);
-        for (at, input) in lease.inputs.iter().enumerate() {
-            let JobInput::Value(value) = input else { continue };
-            let Some((parent, token)) = origin(value) else { continue };
-            if self.results.get(&parent) != Some(&token) {
-                return Err(format!("job {job} was given a result of job {parent} that is not its last one"));
-            }
-            // `b2` comes behind `b1` in one call; the first ones stand behind other calls
-            if at == 0 && !step.ends_with('1') {
-                self.before.insert(job, parent);
-            }
-        }
-        Ok(())
-    }
-
-    fn reported(&mut self, job: JobId, token: Token, outcome: &Outcome, verdict: Verdict) -> Result<(), String> {
-        let holds = self.out.get(&job) == Some(&token);
-        if verdict == Verdict::LeaseLost {
-            return if holds { Err(format!("a good report of job {job} was refused")) } else { Ok(()) };
-        }
-        if self.taken.contains(&(job, token)) {
-            return Ok(());
-        }
-        if !holds {
-            return Err(format!("a stale report of job {job} was taken"));
-        }
-        self.out.remove(&job);
-        self.taken.insert((job, token));
-        match outcome {
-            Outcome::Completed { .. } => {
-                self.results.insert(job, token);
-                *self.completions.entry(job).or_default() += 1;
-            }
-            Outcome::Reset { .. } => self.start_again(job),
-            _ => {}
-        }
-        Ok(())
-    }
-
-    /// The results of the jobs before this one in its call count no more.
-    fn start_again(&mut self, job: JobId) {
-        let mut job = job;
-        while let Some(before) = self.before.get(&job).copied() {
-            self.results.remove(&before);
-            *self.completions.entry(before).or_default() -= 1;
-            job = before;
-        }
-    }
-
-    fn reaped(&mut self, jobs: &[JobId]) -> Result<(), String> {
-        for job in jobs {
-            if self.out.remove(job).is_none() {
-                return Err(format!("job {job} was put back and nobody had it"));
-            }
-        }
-        Ok(())
-    }
-
-    fn heard(&self, heartbeat: &Heartbeat, answer: &HeartbeatAnswer) -> Result<(), String> {
-        for (job, token) in &heartbeat.leases {
-            let holds = self.out.get(job) == Some(token);
-            if holds == answer.lost.contains(job) {
-                return Err(format!("a heartbeat for job {job} was answered wrongly"));
-            }
-        }
-        Ok(())
-    }
-
-    /// Every job of these runs has one result, and this is it.
-    pub(super) fn check_end(&self, ended: &BTreeSet<RunId>, results: &[ValueRef]) -> Result<(), String> {
-        for (job, run) in self.runs.iter().filter(|(_, run)| ended.contains(*run)) {
-            let count = self.completions.get(job).copied().unwrap_or_default();
-            if count != 1 {
-                return Err(format!("job {job} of run {run} has {count} results"));
-            }
-        }
-        for value in results {
-            let Some((job, token)) = origin(value) else { continue };
-            if self.results.get(&job) != Some(&token) {
-                return Err(format!("the run's result is not what job {job} gave"));
-            }
-        }
-        Ok(())
-    }
-}
-
-/// Whose value this is, and under which token it was reported.
-fn origin(value: &ValueRef) -> Option<(JobId, Token)> {
-    let text = text_of(value);
-    let (job, token) = text.split_once(':')?;
-    Some((JobId(job.parse().ok()?), Token(token.parse().ok()?)))
-}
+use super::ledger::Ledger;
 
 /// The store of one life of the hub.
 pub(super) struct Witness {
