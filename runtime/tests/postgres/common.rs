@@ -13,7 +13,6 @@ use tokio_postgres::{Client, NoTls};
 
 /// A database of one test.
 pub(crate) struct Fixture {
-    pub(crate) address: String,
     pub(crate) databases: Databases,
     /// Looks at the server from the side.
     pub(crate) client: Client,
@@ -27,7 +26,7 @@ impl Fixture {
     pub(crate) async fn with_connections(connections: usize) -> Self {
         let address = shared().database().await;
         let client = connect(&address).await;
-        Self { databases: databases(&address, connections), address, client }
+        Self { databases: databases(&address, connections), client }
     }
 
     pub(crate) async fn run(&self, query: Query) -> Finished {
