@@ -43,7 +43,8 @@ pub(crate) struct Surroundings {
 /// is uploaded.
 pub(crate) async fn run_here(script: &Checked, surroundings: Surroundings) -> Result<Ended, Stop> {
     let mut services = Services::start(surroundings.data.as_deref()).await?;
-    let ready = async { tokio::try_join!(prepare(surroundings.cache), submit(script, &services.hub, &services.bucket)) };
+    let ready =
+        async { tokio::try_join!(prepare(surroundings.cache), submit(script, &services.hub, &services.bucket)) };
     let (prepared, run) = interruptible(ready).await?;
     let scopes = scopes(script);
     // a script that calls nothing has nothing to work at
