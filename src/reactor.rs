@@ -2,9 +2,10 @@
 
 use anyhow::Context;
 use tokio::runtime::Builder;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use crate::stop::Stop;
+use crate::stop::{INTERRUPTED, Stop};
+use crate::talk::say;
 
 /// Runs a command's work on this thread. The heavy parts have threads and processes of their own.
 pub(crate) fn block_on<T>(work: impl Future<Output = Result<T, Stop>>) -> Result<T, Stop> {
@@ -31,9 +32,33 @@ pub(crate) async fn interrupted() {
     }
 }
 
+/// As [`interrupted`], for who has something to finish then. Ctrl-C once more ends this process there and then; a second
+/// polite kill does not, because supervisors tell a process and its group.
+pub(crate) async fn told_to_stop() {
+    let (mut interrupts, mut terminations) = (listen(SignalKind::interrupt()), listen(SignalKind::terminate()));
+    tokio::select! {
+        () = next(&mut interrupts) => {}
+        () = next(&mut terminations) => {}
+    }
+    tokio::spawn(async move {
+        next(&mut interrupts).await;
+        say("bue: interrupted twice, ending at once");
+        std::process::exit(i32::from(INTERRUPTED));
+    });
+}
+
 async fn heard(kind: SignalKind) {
-    match signal(kind) {
-        Ok(mut signals) => drop(signals.recv().await),
-        Err(_) => std::future::pending().await,
+    next(&mut listen(kind)).await;
+}
+
+fn listen(kind: SignalKind) -> Option<Signal> {
+    signal(kind).ok()
+}
+
+/// The next signal of those that came since we began to listen.
+async fn next(signals: &mut Option<Signal>) {
+    match signals {
+        Some(signals) => drop(signals.recv().await),
+        None => std::future::pending().await,
     }
 }

@@ -99,6 +99,12 @@ pub(crate) const SLOTS: Setting =
 /// The hub's database.
 pub(crate) const HUB_STORE: Setting =
     setting(&["BUE_HUB_STORE"], ("hub", "store"), "the hub's database, sqlite:PATH or postgres:URL; sqlite:bue.db");
+/// How long a lease lasts.
+pub(crate) const LEASE: Setting = setting(
+    &["BUE_LEASE"],
+    ("hub", "lease"),
+    "seconds after which the jobs of a worker that is not heard of run elsewhere, 1 to 3600, the same on all hubs of a database; 8",
+);
 /// The bucket's folder.
 pub(crate) const BUCKET_STORE: Setting =
     setting(&["BUE_BUCKET_STORE"], ("bucket", "store"), "the bucket's folder, dir:PATH; dir:bue-blobs");
@@ -147,6 +153,7 @@ pub(crate) const TEXTS: &[Setting] = &[
     REVERSE,
     SLOTS,
     HUB_STORE,
+    LEASE,
     BUCKET_STORE,
     CACHE_DIR,
     POSTGRES_URL,

@@ -13,7 +13,7 @@ const USAGE: u8 = 2;
 /// Exit code of a failure of bue or its surroundings.
 const SURROUNDINGS: u8 = 3;
 /// Exit code after Ctrl-C, as shells have it.
-const INTERRUPTED: u8 = 130;
+pub(crate) const INTERRUPTED: u8 = 130;
 
 /// Why a command stopped short.
 #[derive(Debug)]

@@ -24,7 +24,7 @@ use crate::request::{content_type, decode, decode_json, parse, query_number, rea
 use crate::role::Need;
 use crate::routes::{Route, RouteView, find, route, views};
 use crate::server::{Listener, serve};
-use crate::store::{JobStore, LEASE_MS};
+use crate::store::JobStore;
 use crate::workers::Workers;
 
 /// Longest wait of a long poll, whatever is asked for; proxies close what is silent for longer.
@@ -317,7 +317,7 @@ async fn lease(hub: &Hub, request: LeaseRequest) -> Result<LeaseBatch, Refusal> 
 async fn reap(hub: Hub) {
     let mut leases = hub.store.changes().leases();
     let mut closing = hub.closing.subscribe();
-    let mut next = Some(Instant::now() + Duration::from_millis(LEASE_MS));
+    let mut next = Some(Instant::now() + Duration::from_millis(hub.store.lease_ms()));
     while !*closing.borrow() {
         tokio::select! {
             biased;

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use crate::columns::to_blob;
 use crate::error::HubError;
 use crate::instance::Run;
-use crate::store::{LEASE_MS, MAX_RESETS};
+use crate::store::MAX_RESETS;
 
 /// Bytes of a failure's message or trace that are kept.
 const MAX_FAILURE_TEXT: usize = 64 * 1024;
@@ -105,7 +105,7 @@ pub(crate) fn released_too_often(releases: u32, reason: &str) -> Failure {
 /// Its lease ended.
 pub(crate) fn not_heard_of(worker: Option<&str>) -> String {
     match worker {
-        Some(worker) => format!("worker {worker} was not heard of for {} s", LEASE_MS / 1000),
+        Some(worker) => format!("worker {worker} was not heard of until its lease ended"),
         None => "its worker was not heard of".to_owned(),
     }
 }

@@ -24,7 +24,7 @@ mod why;
 mod write;
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bue_model::wire::{
@@ -39,7 +39,7 @@ use tokio::task::JoinHandle;
 
 use crate::error::HubError;
 use crate::run_cache::RunCache;
-use crate::store::{Answer, Changes, JobStore, Leased, Reaped};
+use crate::store::{Answer, Changes, JobStore, LEASE_MS, Leased, Reaped};
 use address::{Address, CONNECT_TIMEOUT};
 use listen::Outbox;
 use trouble::advice;
@@ -67,6 +67,7 @@ pub(crate) struct Inner {
     granted: tokio::sync::Mutex<u64>,
     /// The latest time anybody handed in.
     now: AtomicI64,
+    lease_ms: AtomicU64,
     outbox: Outbox,
 }
 
@@ -103,12 +104,20 @@ impl PostgresStore {
             extended: Mutex::default(),
             granted: tokio::sync::Mutex::default(),
             now: AtomicI64::new(0),
+            lease_ms: AtomicU64::new(LEASE_MS),
             outbox: Outbox::default(),
             address,
         });
         inner.prepare().await.map_err(|error| inner.unusable(error))?;
         let tasks = vec![tokio::spawn(listen::listen(inner.clone())), tokio::spawn(listen::grow(inner.clone()))];
         Ok(Self { inner, _tasks: Arc::new(Tasks(tasks)) })
+    }
+
+    /// The same with leases that last so many milliseconds, instead of [`LEASE_MS`].
+    #[must_use]
+    pub fn with_lease_ms(self, lease_ms: u64) -> Self {
+        self.inner.lease_ms.store(lease_ms, Ordering::Relaxed);
+        self
     }
 }
 
@@ -173,6 +182,10 @@ impl Inner {
         now.0
     }
 
+    fn lease_ms(&self) -> u64 {
+        self.lease_ms.load(Ordering::Relaxed)
+    }
+
     /// The time for what nobody asked for.
     fn latest(&self) -> i64 {
         self.now.load(Ordering::Relaxed)
@@ -188,6 +201,10 @@ impl JobStore for PostgresStore {
     fn lease(&self, now: Timestamp, request: LeaseRequest) -> Answer<'_, Leased> {
         let now = self.inner.at(now);
         Box::pin(self.inner.lease(now, request))
+    }
+
+    fn lease_ms(&self) -> u64 {
+        self.inner.lease_ms()
     }
 
     fn heartbeat(&self, now: Timestamp, heartbeat: Heartbeat) -> Answer<'_, HeartbeatAnswer> {

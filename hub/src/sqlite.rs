@@ -47,7 +47,7 @@ use bue_model::{JobId, RunId, Timestamp, ValueRef};
 use rusqlite::{Connection, ErrorCode};
 
 use crate::error::HubError;
-use crate::store::{Answer, Changes, JobStore, Leased, Reaped};
+use crate::store::{Answer, Changes, JobStore, LEASE_MS, Leased, Reaped};
 use writer::Writer;
 
 /// Statements kept prepared; there are fewer in this program.
@@ -69,6 +69,7 @@ pub enum Durability {
 pub struct SqliteStore {
     writer: Writer,
     changes: Arc<Changes>,
+    lease_ms: u64,
 }
 
 impl SqliteStore {
@@ -86,7 +87,13 @@ impl SqliteStore {
         let changes = Arc::new(Changes::default());
         let writer =
             Writer::start(db, changes.clone()).map_err(|source| HubError::Disk { what: path.to_owned(), source })?;
-        Ok(Self { writer, changes })
+        Ok(Self { writer, changes, lease_ms: LEASE_MS })
+    }
+
+    /// The same with leases that last so many milliseconds, instead of [`LEASE_MS`].
+    #[must_use]
+    pub fn with_lease_ms(self, lease_ms: u64) -> Self {
+        Self { lease_ms, ..self }
     }
 }
 
@@ -121,11 +128,17 @@ impl JobStore for SqliteStore {
     }
 
     fn lease(&self, now: Timestamp, request: LeaseRequest) -> Answer<'_, Leased> {
-        self.writer.ask(Some(now), |ledger| ledger.lease(request))
+        let lease_ms = self.lease_ms;
+        self.writer.ask(Some(now), move |ledger| ledger.lease(request, lease_ms))
+    }
+
+    fn lease_ms(&self) -> u64 {
+        self.lease_ms
     }
 
     fn heartbeat(&self, now: Timestamp, heartbeat: Heartbeat) -> Answer<'_, HeartbeatAnswer> {
-        self.writer.ask(Some(now), move |ledger| ledger.heartbeat(&heartbeat))
+        let lease_ms = self.lease_ms;
+        self.writer.ask(Some(now), move |ledger| ledger.heartbeat(&heartbeat, lease_ms))
     }
 
     fn complete(&self, now: Timestamp, batch: ReportBatch) -> Answer<'_, Vec<Verdict>> {

@@ -19,8 +19,8 @@ use tokio::sync::{broadcast, watch};
 
 use crate::error::HubError;
 
-/// Milliseconds a lease lasts. Workers extend theirs four times in it, so one that misses this is gone or cut off: what it was
-/// running runs elsewhere within ten seconds.
+/// Milliseconds a lease lasts where nobody says otherwise. Workers extend theirs four times in it, so one that misses this is
+/// gone or cut off: what it was running runs elsewhere within ten seconds.
 pub const LEASE_MS: u64 = 8_000;
 
 /// Releases after which a job is given up: whatever runs it seems to die of it.
@@ -50,7 +50,12 @@ pub trait JobStore: Send + Sync {
     /// `reverse`; every [`SHARE_OF_LAST`]th from the other end. `wait_ms` is not looked at: the caller waits.
     fn lease(&self, now: Timestamp, request: LeaseRequest) -> Answer<'_, Leased>;
 
-    /// Extends leases to [`LEASE_MS`] from now.
+    /// Milliseconds a lease of this store lasts. Workers are told with every batch of leases.
+    fn lease_ms(&self) -> u64 {
+        LEASE_MS
+    }
+
+    /// Extends leases to [`JobStore::lease_ms`] from now.
     fn heartbeat(&self, now: Timestamp, heartbeat: Heartbeat) -> Answer<'_, HeartbeatAnswer>;
 
     /// Takes outcomes. A report under a token that is not the job's changes nothing.

@@ -6,7 +6,7 @@ use clap::Args;
 
 use crate::address::listen_address;
 use crate::commands::serve::{TokensFlag, listen, store_path};
-use crate::reactor::{block_on, interrupted};
+use crate::reactor::{block_on, told_to_stop};
 use crate::setting::{BUCKET_LISTEN, BUCKET_STORE};
 use crate::settings::Settings;
 use crate::stop::Stop;
@@ -42,7 +42,7 @@ impl Bucket {
             let opened = opened.with_context(|| format!("failed to open the folder {}", path.display()))?;
             let (listener, address) = listen(address).await?;
             say(&format!("bue: the bucket listens on {address}, its folder is {}", path.display()));
-            serve_bucket(listener, Server::new(opened, access), interrupted()).await;
+            serve_bucket(listener, Server::new(opened, access), told_to_stop()).await;
             Ok(())
         })
     }

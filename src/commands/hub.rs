@@ -8,7 +8,7 @@ use crate::address::listen_address;
 use crate::commands::hub_store::open;
 use crate::commands::remote::BucketFlag;
 use crate::commands::serve::{TokensFlag, listen};
-use crate::reactor::{block_on, interrupted};
+use crate::reactor::{block_on, told_to_stop};
 use crate::setting::{HUB_LISTEN, HUB_STORE};
 use crate::settings::Settings;
 use crate::stop::Stop;
@@ -52,7 +52,7 @@ impl Hub {
             let (listener, address) = listen(address).await?;
             say(&format!("bue: the hub listens on {address}, its database is {place}"));
             let hub = Server::new(opened).with_access(access).with_bucket(bucket);
-            serve_hub(listener, hub, interrupted()).await;
+            serve_hub(listener, hub, told_to_stop()).await;
             Ok(())
         })
     }

@@ -4,11 +4,11 @@ use std::fmt::Write;
 use std::sync::Arc;
 
 use anyhow::Context;
-use bue_hub::{Durability, HubError, JobStore, PostgresStore, SqliteStore};
+use bue_hub::{Durability, HubError, JobStore, LEASE_MS, PostgresStore, SqliteStore};
 
 use crate::commands::serve::store_path;
 use crate::setting::{
-    POSTGRES_DATABASE, POSTGRES_HOST, POSTGRES_PASSWORD, POSTGRES_PORT, POSTGRES_URL, POSTGRES_USER, Setting,
+    LEASE, POSTGRES_DATABASE, POSTGRES_HOST, POSTGRES_PASSWORD, POSTGRES_PORT, POSTGRES_URL, POSTGRES_USER, Setting,
 };
 use crate::settings::Settings;
 use crate::stop::Stop;
@@ -16,9 +16,10 @@ use crate::stop::Stop;
 /// Opens `sqlite:PATH`, `postgres:URL`, or `postgres:` alone, which is the database that the settings name. Also its place,
 /// without a password.
 pub(crate) async fn open(store: &str, settings: &Settings) -> Result<(Arc<dyn JobStore>, String), Stop> {
+    let lease_ms = lease_ms(settings)?;
     if let Some(url) = postgres_url(store, settings)? {
         return match PostgresStore::connect(&url).await {
-            Ok(opened) => Ok((Arc::new(opened), "PostgreSQL".to_owned())),
+            Ok(opened) => Ok((Arc::new(opened.with_lease_ms(lease_ms)), "PostgreSQL".to_owned())),
             Err(HubError::BadRequest(message)) => Err(Stop::Usage(message)),
             Err(error) => Err(anyhow::Error::new(error).context("failed to open the hub's database").into()),
         };
@@ -26,7 +27,18 @@ pub(crate) async fn open(store: &str, settings: &Settings) -> Result<(Arc<dyn Jo
     let path = store_path(store, "sqlite")?;
     let opened = SqliteStore::open(&path, Durability::Full);
     let opened = opened.with_context(|| format!("failed to open the database {}", path.display()))?;
-    Ok((Arc::new(opened), path.display().to_string()))
+    Ok((Arc::new(opened.with_lease_ms(lease_ms)), path.display().to_string()))
+}
+
+/// Shorter than a second, and a worker on a busy machine loses its leases; longer than an hour, and nobody waits for the end.
+fn lease_ms(settings: &Settings) -> Result<u64, Stop> {
+    let Some(text) = settings.text(LEASE) else { return Ok(LEASE_MS) };
+    match text.parse() {
+        Ok(seconds @ 1..=3600) => Ok(seconds * 1000),
+        _ => Err(Stop::Usage(format!(
+            "`{text}` is no length of leases; set BUE_LEASE to a number of seconds from 1 to 3600"
+        ))),
+    }
 }
 
 /// `postgres://…` as it is, what stands behind `postgres:` in `postgres:host=… dbname=…`, else what is set.

@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use crate::commands::remote::Servers;
 use crate::databases::databases;
 use crate::local::prepare;
-use crate::reactor::{block_on, interrupted, interruptible};
+use crate::reactor::{block_on, interruptible, told_to_stop};
 use crate::services::{DEFAULT_SLOTS, worker_config};
 use crate::setting::{BUCKET, REVERSE, SCOPES, SLOTS};
 use crate::settings::Settings;
@@ -28,7 +28,8 @@ const HUB_AWAY: Duration = Duration::from_secs(1);
 
 /// Takes jobs from a hub and runs their steps, each in a fresh sandbox.
 ///
-/// Ctrl-C, or a polite kill, makes it finish what it can within ten seconds and give the rest back.
+/// Ctrl-C, or a polite kill, makes it finish what it can within ten seconds and give the rest back; Ctrl-C once more ends it
+/// at once.
 #[derive(Debug, Args)]
 pub(crate) struct Worker {
     #[command(flatten)]
@@ -135,6 +136,6 @@ pub(crate) fn named_scopes(flag: Option<&str>, settings: &Settings) -> Result<Op
 }
 
 async fn cancel_when_told(stop: CancellationToken) {
-    interrupted().await;
+    told_to_stop().await;
     stop.cancel();
 }

@@ -99,6 +99,13 @@ impl JobRunner {
         }
     }
 
+    /// Hands on that the job was not begun.
+    pub(crate) fn give_back(&self, lease: &Lease, slot: OwnedSemaphorePermit) {
+        let report = Report { job: lease.job, token: lease.token, outcome: shutting_down(), log: None, run_ms: 0 };
+        // without a reporter the lease ends by itself
+        let _ = self.reports.send((report, slot));
+    }
+
     /// Runs the job and hands nothing on: what came of it, and what it printed.
     pub(crate) async fn once(&self, lease: &Lease, step: &LeasedStep) -> (Outcome, Bytes) {
         let attempt = self.attempt(lease, step).await.unwrap_or_else(Attempt::from);
@@ -180,6 +187,10 @@ async fn stop(stopped: &mut watch::Receiver<Option<Stop>>) -> Stop {
 fn given_back(why: Stop) -> Option<Attempt> {
     match why {
         Stop::Lost => None,
-        Stop::GiveBack => Some(Outcome::Released { reason: "the worker is shutting down".to_owned() }.into()),
+        Stop::GiveBack => Some(shutting_down().into()),
     }
+}
+
+fn shutting_down() -> Outcome {
+    Outcome::Released { reason: "the worker is shutting down".to_owned() }
 }

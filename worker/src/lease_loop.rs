@@ -1,11 +1,13 @@
 //! Asks the hub for jobs whenever there is room, and starts a task for each.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bue_client::HubClient;
 use bue_model::wire::{LeaseBatch, LeaseRequest};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -22,6 +24,9 @@ const MOST_AT_ONCE: usize = 1_000;
 /// Between two tries to reach a hub that does not answer.
 const HUB_AWAY: Duration = Duration::from_secs(1);
 
+/// For an answer that is under way when the worker is to stop. A hub that has jobs answers sooner.
+const LAST_ANSWER: Duration = Duration::from_secs(1);
+
 /// Leases and starts jobs until `shutdown`.
 pub(crate) async fn run(
     config: &WorkerConfig,
@@ -31,23 +36,34 @@ pub(crate) async fn run(
     jobs: &TaskTracker,
     shutdown: &CancellationToken,
 ) {
-    let work = async {
-        loop {
-            let Some(room) = take_room(slots).await else { return };
-            match hub.lease(&request(config, room.len())).await {
-                Ok(batch) => start(batch, room, runner, jobs),
-                Err(error) => {
-                    tracing::warn!(%error, "failed to ask the hub for jobs; asking again");
-                    tokio::time::sleep(HUB_AWAY).await;
+    loop {
+        let room = tokio::select! {
+            room = take_room(slots) => room,
+            () = shutdown.cancelled() => return,
+        };
+        let Some(room) = room else { return };
+        let request = request(config, room.len());
+        let mut asked = pin!(hub.lease(&request));
+        let answer = tokio::select! {
+            answer = &mut asked => answer,
+            () = shutdown.cancelled() => {
+                // Jobs that the hub gave away a moment ago would wait for their leases to end.
+                if let Ok(Ok(batch)) = timeout(LAST_ANSWER.min(config.drain), asked).await {
+                    give_back(&batch, runner, room);
+                }
+                return;
+            }
+        };
+        match answer {
+            Ok(batch) => start(batch, room, runner, jobs),
+            Err(error) => {
+                tracing::warn!(%error, "failed to ask the hub for jobs; asking again");
+                tokio::select! {
+                    () = sleep(HUB_AWAY) => {}
+                    () = shutdown.cancelled() => return,
                 }
             }
         }
-    };
-    // A batch that is under way when the shutdown comes is lost with its request; the hub takes those leases back when
-    // they end. Nothing was started, so nothing runs twice.
-    tokio::select! {
-        () = work => {}
-        () = shutdown.cancelled() => {}
     }
 }
 
@@ -69,6 +85,13 @@ fn request(config: &WorkerConfig, count: usize) -> LeaseRequest {
         reverse: config.reverse,
         count: u32::try_from(count).unwrap_or(u32::MAX),
         wait_ms: WAIT_MS,
+    }
+}
+
+/// Jobs that were not begun go back.
+fn give_back(batch: &LeaseBatch, runner: &JobRunner, room: Vec<OwnedSemaphorePermit>) {
+    for (lease, slot) in batch.leases.iter().zip(room) {
+        runner.give_back(lease, slot);
     }
 }
 

@@ -22,7 +22,7 @@ use crate::error::HubError;
 use crate::instance::{Slot, instance_of};
 use crate::lease_batch::{BATCH_BYTES, Batch, bound, count_by};
 use crate::state::State;
-use crate::store::{LEASE_MS, Leased};
+use crate::store::Leased;
 
 /// Parked jobs made ready at one time; the caller comes back for the rest at once.
 const MAX_WOKEN: i64 = 10_000;
@@ -55,7 +55,7 @@ impl Inner {
         if patiently!(self.wake(now))? > 0 {
             self.announce(Told { work: true, ..Told::default() });
         }
-        let (mut first, mut batch) = (None, LeaseBatch { lease_ms: LEASE_MS, ..LeaseBatch::default() });
+        let (mut first, mut batch) = (None, LeaseBatch { lease_ms: self.lease_ms(), ..LeaseBatch::default() });
         for _ in 0..TRIES {
             match patiently!(self.try_lease(now, &request, *granted, first))? {
                 Try::Busy(run) => first = Some(run),
@@ -145,7 +145,7 @@ impl Inner {
         let (mut batch, mut counts, mut unfit) = (Batch::default(), Counts::default(), Vec::new());
         let mut values = Values::default();
         let mut runs = std::collections::BTreeMap::new();
-        let end = now.saturating_add(signed(LEASE_MS));
+        let end = now.saturating_add(signed(self.lease_ms()));
         let ids: Vec<i64> = jobs.iter().map(|job| job.id).collect();
         let sql = "SELECT id, node, fanout, token, attempts, env FROM job WHERE id = ANY($1) AND state = 2";
         let rows = ask(&tx, sql, &[&ids]).await?;
@@ -206,7 +206,7 @@ impl Inner {
             });
         }
         if taken.is_empty() {
-            return Ok(Try::Done(LeaseBatch { lease_ms: LEASE_MS, ..LeaseBatch::default() }, unfit));
+            return Ok(Try::Done(LeaseBatch { lease_ms: self.lease_ms(), ..LeaseBatch::default() }, unfit));
         }
         let sql =
             "UPDATE job SET state = 3, token = token + 1, lease_end = $2, worker = $3 WHERE id = ANY($1) AND state = 2";
@@ -219,6 +219,6 @@ impl Inner {
         commit(tx).await?;
         let runs = runs.into_values().collect();
         self.announce(Told { leases: !batch.leases.is_empty(), runs, ..Told::default() });
-        Ok(Try::Done(LeaseBatch { lease_ms: LEASE_MS, steps: batch.steps, leases: batch.leases }, unfit))
+        Ok(Try::Done(LeaseBatch { lease_ms: self.lease_ms(), steps: batch.steps, leases: batch.leases }, unfit))
     }
 }

@@ -18,7 +18,7 @@ use crate::error::HubError;
 use crate::graph::{Block, Graph};
 use crate::instance::{Run, Slot, instance_of};
 use crate::state::State;
-use crate::store::{LEASE_MS, Reaped};
+use crate::store::Reaped;
 
 /// Bytes of a run's name that are kept.
 const MAX_NAME: usize = 1024;
@@ -334,7 +334,7 @@ impl Inner {
     /// Remembers extensions; those that gain three eighths of a lease are written, so that other hubs see them in
     /// time: every second heartbeat, with half a lease left.
     pub(super) async fn heartbeat(&self, now: i64, heartbeat: Heartbeat) -> Result<HeartbeatAnswer, HubError> {
-        let end = now.saturating_add(signed(LEASE_MS));
+        let end = now.saturating_add(signed(self.lease_ms()));
         let (ids, tokens): (Vec<i64>, Vec<i64>) =
             heartbeat.leases.iter().map(|(job, token)| (row_id(*job), signed(token.0))).unzip();
         let held = patiently!(self.extend(&ids, &tokens, end))?;
@@ -361,7 +361,7 @@ impl Inner {
         let sql = "SELECT job.id, job.token, lease_end FROM unnest($1::int8[], $2::int8[]) AS held (id, token)
              JOIN job ON job.id = held.id AND job.token = held.token AND job.state = 3";
         let rows = client.query(&client.prepare_cached(sql).await?, &[&ids, &tokens]).await?;
-        let soon = end.saturating_sub(signed(LEASE_MS * 3 / 8));
+        let soon = end.saturating_sub(signed(self.lease_ms() * 3 / 8));
         let (mut held, mut short) = (std::collections::HashSet::new(), Vec::new());
         for row in rows {
             let (id, token, stored): (i64, i64, Option<i64>) = (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);

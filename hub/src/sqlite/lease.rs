@@ -9,7 +9,7 @@ use super::ledger::{Ledger, Slot, instance_of, job_id, signed, unsigned};
 use super::state::State;
 use crate::error::HubError;
 use crate::lease_batch::{BATCH_BYTES, Batch, bound, count_by};
-use crate::store::{LEASE_MS, Leased};
+use crate::store::Leased;
 
 /// Parked jobs made ready in one transaction; the caller comes back for the rest at once.
 const MAX_WOKEN: i64 = 10_000;
@@ -26,7 +26,7 @@ struct Taken {
 
 impl Ledger<'_> {
     /// Leases the best of what is ready. Safe because pick and change are one transaction of the one writer.
-    pub(super) fn lease(&mut self, mut request: LeaseRequest) -> Result<Leased, HubError> {
+    pub(super) fn lease(&mut self, mut request: LeaseRequest, lease_ms: u64) -> Result<Leased, HubError> {
         bound(&mut request)?;
         self.wake()?;
         let mut batch = Batch::default();
@@ -34,12 +34,12 @@ impl Ledger<'_> {
             if batch.bytes > BATCH_BYTES {
                 break;
             }
-            if let Some(taken) = self.take(id, &request.worker)? {
+            if let Some(taken) = self.take(id, &request.worker, lease_ms)? {
                 self.add(&mut batch, taken)?;
             }
         }
         self.effects.leases |= !batch.leases.is_empty();
-        let batch = LeaseBatch { lease_ms: LEASE_MS, steps: batch.steps, leases: batch.leases };
+        let batch = LeaseBatch { lease_ms, steps: batch.steps, leases: batch.leases };
         Ok(Leased { batch, next_at: self.next_ready()? })
     }
 
@@ -62,12 +62,12 @@ impl Ledger<'_> {
     }
 
     /// The row becomes Running under a larger token, if it is still ready.
-    fn take(&mut self, id: i64, worker: &str) -> Result<Option<Taken>, HubError> {
+    fn take(&mut self, id: i64, worker: &str, lease_ms: u64) -> Result<Option<Taken>, HubError> {
         let mut update = self.db.prepare_cached(
             "UPDATE job SET state = 3, token = token + 1, lease_end = ?2, worker = ?3 WHERE id = ?1 AND state = 2
              RETURNING node, fanout, run, token, attempts, env, rate",
         )?;
-        let end = self.now.saturating_add(signed(LEASE_MS));
+        let end = self.now.saturating_add(signed(lease_ms));
         let row = update.query_row(params![id, end, worker], |row| {
             let slot = Slot { id, node: NodeId(row.get(0)?), fanout: row.get(1)? };
             let (run, token, attempts) = (row.get(2)?, row.get(3)?, row.get(4)?);

@@ -7,7 +7,7 @@ use rusqlite::{OptionalExtension, params};
 use super::ledger::{Ledger, job_id, row_id, signed};
 use crate::error::HubError;
 use crate::outcome_rules::not_heard_of;
-use crate::store::{LEASE_MS, Reaped};
+use crate::store::Reaped;
 
 /// Leases looked at in one transaction; the next one follows at once.
 const MAX_REAPED: i64 = 1_000;
@@ -15,9 +15,9 @@ const MAX_REAPED: i64 = 1_000;
 impl Ledger<'_> {
     /// Writes nothing: extensions are remembered, and reach the database when a lease is about to end. Lost with a crash,
     /// they cost at most that a job is given away while its worker still runs it; its token then decides.
-    pub(super) fn heartbeat(&mut self, heartbeat: &Heartbeat) -> Result<HeartbeatAnswer, HubError> {
+    pub(super) fn heartbeat(&mut self, heartbeat: &Heartbeat, lease_ms: u64) -> Result<HeartbeatAnswer, HubError> {
         let mut select = self.db.prepare_cached("SELECT 1 FROM job WHERE id = ?1 AND state = 3 AND token = ?2")?;
-        let end = self.now.saturating_add(signed(LEASE_MS));
+        let end = self.now.saturating_add(signed(lease_ms));
         let mut lost = Vec::new();
         for (job, token) in &heartbeat.leases {
             let (id, token) = (row_id(*job), signed(token.0));
