@@ -17,7 +17,9 @@ pub mod guest;
 pub mod ids;
 pub mod job;
 mod json;
+pub mod net;
 pub mod plan;
+mod rule;
 pub mod value;
 pub mod wire;
 
@@ -26,4 +28,5 @@ pub use ids::{BlobHash, CallIndex, JobId, NodeId, RunId, StepIndex, Timestamp, T
 pub use job::{Answer, BlobRef, Chunk, Failure, FailureKind, JobState, Outcome, RunState, ValueRef};
 pub use json::Json;
 pub use plan::{Call, ForEach, Input, JobNode, Node, Plan, Step};
+pub use rule::{HostPattern, NetRule, NotARule};
 pub use value::{Decimal, Value};
