@@ -10,6 +10,7 @@ use bue_runtime::Prepared;
 
 use tokio::time::timeout;
 
+use crate::allow::Network;
 use crate::follow::follow;
 use crate::progress::Progress;
 use crate::reactor::{interrupted, interruptible};
@@ -29,18 +30,20 @@ pub(crate) struct Ended {
     pub(crate) view: RunView,
 }
 
-/// Where a local run keeps things.
+/// Where a local run keeps things, and what it may reach.
 pub(crate) struct Folders {
     /// Prepared sandboxes, for all runs.
     pub(crate) cache: PathBuf,
     /// State of hub and bucket; `None`: a temporary folder.
     pub(crate) data: Option<PathBuf>,
+    /// What its steps may reach.
+    pub(crate) network: Network,
 }
 
 /// Runs a script to its end. Everything starts as early as it can: on a second start, the sandboxes load while the code
 /// is uploaded.
 pub(crate) async fn run_here(script: &Checked, folders: Folders) -> Result<Ended, Stop> {
-    let mut services = Services::start(folders.data.as_deref()).await?;
+    let mut services = Services::start(folders.data.as_deref(), folders.network).await?;
     let ready = async { tokio::try_join!(prepare(folders.cache), submit(script, &services.hub, &services.bucket)) };
     let (prepared, run) = interruptible(ready).await?;
     let scopes = scopes(script);

@@ -3,6 +3,7 @@
 //! ```text
 //! commands/    one verb, one file, one struct; its doc comment is its help
 //! settings     flag > environment > .env > bue.toml > default
+//! allow        what steps may reach: flags, settings, secrets
 //! script       reads a script and everything its steps name; complaints before anything runs
 //! package      the files of a step that travel with it
 //! services     hub, bucket and worker inside this process, over loopback
@@ -14,6 +15,7 @@
 #![forbid(unsafe_code)]
 
 mod address;
+mod allow;
 mod commands;
 mod failures;
 mod follow;

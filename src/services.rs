@@ -11,7 +11,7 @@ use std::time::Duration;
 use anyhow::{Context, anyhow};
 use bue_client::{BucketClient, HubClient};
 use bue_hub::{BlobStore, Durability, Hub, SqliteStore, serve_bucket, serve_hub};
-use bue_runtime::{Limits, Prepared};
+use bue_runtime::{Egress, Limits, Prepared};
 use bue_worker::WorkerConfig;
 use tempfile::TempDir;
 use tokio::net::TcpListener;
@@ -19,6 +19,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
+use crate::allow::Network;
 use crate::stop::Stop;
 
 /// Jobs a worker holds at once where nobody says otherwise: about 128 MB of sleeping Python steps.
@@ -33,6 +34,7 @@ pub(crate) struct Services {
     pub(crate) bucket: BucketClient,
     hub_address: SocketAddr,
     bucket_address: SocketAddr,
+    network: Network,
     /// Ends them in this order: who asks goes before who answers.
     stop_worker: CancellationToken,
     stop_servers: CancellationToken,
@@ -43,12 +45,13 @@ pub(crate) struct Services {
 
 impl Services {
     /// Starts hub and bucket on loopback, each on a port the system chooses.
-    pub(crate) async fn start(data: Option<&Path>) -> Result<Self, Stop> {
+    pub(crate) async fn start(data: Option<&Path>, mut network: Network) -> Result<Self, Stop> {
         let (folder, path, durability) = state_folder(data)?;
         let store = SqliteStore::open(&path.join("hub.db"), durability).context("failed to open the hub's database")?;
         let blobs = BlobStore::open(&path.join("blobs"), durability).context("failed to open the bucket's folder")?;
         let (hub_listener, hub_address) = listen().await?;
         let (bucket_listener, bucket_address) = listen().await?;
+        network.config.own.extend([hub_address, bucket_address]);
         let stop_servers = CancellationToken::new();
         let mut tasks = JoinSet::new();
         tasks.spawn(ending_well(serve_hub(
@@ -62,6 +65,7 @@ impl Services {
             bucket: bucket_client(bucket_address)?,
             hub_address,
             bucket_address,
+            network,
             stop_worker: CancellationToken::new(),
             stop_servers,
             tasks,
@@ -71,7 +75,7 @@ impl Services {
 
     /// Starts a worker for these scopes.
     pub(crate) fn start_worker(&mut self, prepared: Prepared, scopes: Vec<String>) -> Result<(), Stop> {
-        let config = WorkerConfig { drain: Duration::ZERO, ..worker_config(prepared, scopes)? };
+        let config = WorkerConfig { drain: Duration::ZERO, ..worker_config(prepared, scopes, self.network.open()?)? };
         let (hub, bucket) = (hub_client(self.hub_address)?, bucket_client(self.bucket_address)?);
         let stop = self.stop_worker.clone();
         self.tasks
@@ -103,7 +107,7 @@ pub(crate) async fn failed(services: &mut JoinSet<Result<(), Stop>>) -> Stop {
 }
 
 /// A worker of this machine as nobody has configured it: one sandbox host a core.
-pub(crate) fn worker_config(prepared: Prepared, scopes: Vec<String>) -> Result<WorkerConfig, Stop> {
+pub(crate) fn worker_config(prepared: Prepared, scopes: Vec<String>, egress: Egress) -> Result<WorkerConfig, Stop> {
     let bue = std::env::current_exe().context("failed to find the path of this program")?;
     Ok(WorkerConfig {
         name: worker_name(),
@@ -114,6 +118,7 @@ pub(crate) fn worker_config(prepared: Prepared, scopes: Vec<String>) -> Result<W
         sandbox_command: (bue, vec![OsString::from("sandbox-host")]),
         prepared,
         limits: Limits::default(),
+        egress,
         drain: DRAIN,
     })
 }

@@ -61,6 +61,13 @@ pub(crate) const BUCKET: AddressSetting = AddressSetting {
     port: "BUCKET_CLIENT_PORT",
     default_port: "61535",
 };
+/// The database of SQL steps.
+pub(crate) const POSTGRES: AddressSetting = AddressSetting {
+    whole: Setting { names: &[], key: ("postgres", "address") },
+    host: "POSTGRES_HOST",
+    port: "POSTGRES_PORT",
+    default_port: "5432",
+};
 /// Scopes a worker serves, in order.
 pub(crate) const SCOPES: Setting = Setting { names: &["BUE_SCOPES", "PIPE_WORKER_SCOPES"], key: ("worker", "scopes") };
 /// Last scope and lowest priority first.
@@ -73,6 +80,13 @@ pub(crate) const HUB_STORE: Setting = Setting { names: &["BUE_HUB_STORE"], key: 
 pub(crate) const BUCKET_STORE: Setting = Setting { names: &["BUE_BUCKET_STORE"], key: ("bucket", "store") };
 /// Where the prepared sandbox is kept.
 pub(crate) const CACHE_DIR: Setting = Setting { names: &["BUE_CACHE_DIR"], key: ("cache", "dir") };
+
+/// Hosts that steps may speak to.
+pub(crate) const ALLOW_NET: Setting = Setting { names: &["BUE_ALLOW_NET"], key: ("allow", "net") };
+/// Certificates that are trusted beside those of the machine.
+pub(crate) const CA_FILE: Setting = Setting { names: &["BUE_CA_FILE"], key: ("worker", "ca_file") };
+/// What stands before a secret's name in the environment.
+pub(crate) const SECRET_PREFIX: &str = "BUE_SECRET_";
 
 /// Everything that is set, layer by layer.
 #[derive(Debug, Default)]
@@ -118,6 +132,23 @@ impl Settings {
         let set = self.text(CACHE_DIR).map(PathBuf::from);
         let found = set.or_else(|| dirs::cache_dir().map(|cache| cache.join("bue")));
         found.ok_or_else(|| Stop::Usage("this user has no cache directory; set BUE_CACHE_DIR to a folder".to_owned()))
+    }
+
+    /// A variable by whatever name.
+    pub(crate) fn variable(&self, name: &str) -> Option<String> {
+        self.variables.iter().find_map(|layer| layer.get(name)).cloned()
+    }
+
+    /// Variables whose names begin so: what stands behind that, and their values.
+    pub(crate) fn variables_after(&self, prefix: &str) -> Vec<(String, String)> {
+        let named = |(name, value): (&String, &String)| Some((name.strip_prefix(prefix)?.to_owned(), value.clone()));
+        // later ones replace earlier ones, so the nearest layer comes last
+        self.variables.iter().rev().flatten().filter_map(named).collect()
+    }
+
+    /// The entries of a table in `bue.toml`.
+    pub(crate) fn table(&self, name: &str) -> impl Iterator<Item = (&String, &toml::Value)> {
+        self.file.get(name).and_then(toml::Value::as_table).into_iter().flatten()
     }
 
     fn joined(&self, setting: AddressSetting) -> String {

@@ -7,6 +7,7 @@ use bue_model::wire::{RunView, StepView};
 use clap::Args;
 use comfy_table::{CellAlignment, Table};
 
+use crate::allow::Network;
 use crate::commands::example::{SCRIPT, STEPS};
 use crate::commands::result::expect_success;
 use crate::failures::say_failures;
@@ -31,7 +32,7 @@ impl Demo {
         fs::write(&path, SCRIPT).context("failed to write the example")?;
         fs::write(folder.path().join("example.py"), STEPS).context("failed to write the example")?;
         let script = script::read(&path)?;
-        let folders = Folders { cache: Settings::load()?.cache_dir()?, data: None };
+        let folders = Folders { cache: Settings::load()?.cache_dir()?, data: None, network: Network::closed() };
         say("bue: reports for 36 accounts, every step in a fresh sandbox; `bue example` writes the script for you");
         block_on(async {
             let ended = run_here(&script, folders).await?;

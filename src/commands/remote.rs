@@ -24,8 +24,13 @@ pub(crate) struct BucketFlag {
 }
 
 impl HubFlag {
+    /// As given, or as set.
+    pub(crate) fn address(&self, settings: &Settings) -> String {
+        self.hub.clone().unwrap_or_else(|| settings.address(HUB))
+    }
+
     pub(crate) fn client(&self, settings: &Settings) -> Result<HubClient, Stop> {
-        let text = self.hub.clone().unwrap_or_else(|| settings.address(HUB));
+        let text = self.address(settings);
         HubClient::new(&server_addresses(&text, "-b")?).map_err(|error| Stop::Usage(error.to_string()))
     }
 }

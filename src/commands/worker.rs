@@ -5,11 +5,12 @@ use bue_worker::WorkerConfig;
 use clap::Args;
 use tokio_util::sync::CancellationToken;
 
+use crate::allow::{AllowFlags, Network};
 use crate::commands::remote::{BucketFlag, HubFlag};
 use crate::local::prepare;
 use crate::reactor::{block_on, interrupted, interruptible};
 use crate::services::{DEFAULT_SLOTS, worker_config};
-use crate::settings::{REVERSE, SCOPES, SLOTS, Settings};
+use crate::settings::{POSTGRES, REVERSE, SCOPES, SLOTS, Settings};
 use crate::stop::Stop;
 use crate::talk::{say, start_logging};
 
@@ -38,6 +39,8 @@ pub(crate) struct Worker {
     /// Jobs to hold at a time, waiting ones included [default: 256]
     #[arg(long, value_name = "N")]
     slots: Option<usize>,
+    #[command(flatten)]
+    allow: AllowFlags,
 }
 
 impl Worker {
@@ -48,18 +51,28 @@ impl Worker {
         let slots = self.slots(&settings)?;
         let reverse = self.reverse || settings.switch(REVERSE);
         let cache = settings.cache_dir()?;
+        let egress = self.network(&settings)?.open()?;
         if self.sandbox {
             say("bue: every step runs in a sandbox");
         }
         start_logging("info");
         block_on(async {
             let prepared = interruptible(prepare(cache)).await?;
-            let config = WorkerConfig { slots, reverse, ..worker_config(prepared, scopes)? };
+            let config = WorkerConfig { slots, reverse, ..worker_config(prepared, scopes, egress)? };
             say(&format!("bue: worker {} serves {}", config.name, config.scopes.join(", ")));
             let stop = CancellationToken::new();
             tokio::spawn(cancel_when_told(stop.clone()));
             Ok(bue_worker::run(config, hub, bucket, stop).await.context("the worker failed")?)
         })
+    }
+
+    /// What steps may reach: hub, bucket and database are none of it, unless a rule says so.
+    fn network(&self, settings: &Settings) -> Result<Network, Stop> {
+        let mut network = self.allow.network(settings)?;
+        network.keep_from(&self.hub.address(settings));
+        network.keep_from(&self.bucket.address(settings));
+        network.keep_from(&settings.address(POSTGRES));
+        Ok(network)
     }
 
     fn scopes(&self, settings: &Settings) -> Result<Vec<String>, Stop> {

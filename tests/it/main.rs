@@ -8,6 +8,7 @@
 //! examples       what examples/ shows
 //! cli            usage, help, settings, pipes, Ctrl-C
 //! services       hub, bucket and worker as processes of their own
+//! network        what steps reach, and what they do not
 //! boundaries     which crate may use which
 //! docs           what the documentation shows
 //! ```
@@ -19,6 +20,7 @@ mod check;
 mod cli;
 mod docs;
 mod examples;
+mod network;
 mod project;
 mod run;
 mod services;

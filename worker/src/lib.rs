@@ -29,7 +29,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bue_client::{BucketClient, HubClient};
-use bue_runtime::{Hosts, HostsConfig, Limits, Prepared, RuntimeError};
+use bue_runtime::{Egress, Hosts, HostsConfig, Limits, Prepared, RuntimeError};
 use tokio::sync::{Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -57,6 +57,8 @@ pub struct WorkerConfig {
     pub prepared: Prepared,
     /// What a step may use. The time is each step's own `!timeout`.
     pub limits: Limits,
+    /// The network of the steps: what they may reach of what their scripts ask for.
+    pub egress: Egress,
     /// How long steps may go on after a shutdown was asked for, before they are stopped and their jobs given back.
     pub drain: Duration,
 }
@@ -92,6 +94,7 @@ pub async fn run(
         command: config.sandbox_command.clone(),
         hosts: config.hosts,
         prepared: config.prepared.clone(),
+        egress: config.egress.clone(),
     })
     .await
     .map_err(WorkerError::Hosts)?;

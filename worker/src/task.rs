@@ -26,7 +26,7 @@ pub(crate) fn task(
         env: lease.env.clone(),
         loop_text: step.loop_text.clone(),
         limits: Limits { time: Duration::from_millis(step.timeout_ms), ..limits.clone() },
-        permissions: Permissions::default(),
+        permissions: Permissions::asked(&step.allow),
     })
 }
 
