@@ -6,10 +6,11 @@ use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::PathBuf;
 
 use bue_model::NetRule;
-use bue_runtime::{Allowed, Egress, EgressConfig, Refusals, Secret};
+use bue_runtime::{Allowed, Egress, EgressConfig, Limits, Refusals, Secret};
 use clap::Args;
 use serde::Deserialize;
 
+use crate::limits::limits;
 use crate::settings::{ALLOW_NET, CA_FILE, SECRET_PREFIX, Settings};
 use crate::stop::Stop;
 use crate::talk::say;
@@ -29,6 +30,8 @@ pub(crate) struct AllowFlags {
 /// The network of a worker's steps, and who is told of what it refuses.
 pub(crate) struct Network {
     pub(crate) config: EgressConfig,
+    /// What it and everything else may cost a step.
+    pub(crate) limits: Limits,
     ca_file: Option<PathBuf>,
 }
 
@@ -48,7 +51,7 @@ impl AllowFlags {
             own: Vec::new(),
             refusals: Refusals::default(),
         };
-        Ok(Network { config, ca_file: settings.text(CA_FILE).map(PathBuf::from) })
+        Ok(Network { config, limits: limits(settings)?, ca_file: settings.text(CA_FILE).map(PathBuf::from) })
     }
 
     fn allowed(&self, settings: &Settings) -> Result<Allowed, Stop> {
@@ -79,7 +82,7 @@ fn rule(text: &str) -> Result<NetRule, Stop> {
 impl Network {
     /// One that lets nobody out.
     pub(crate) fn closed() -> Self {
-        Self { config: EgressConfig::default(), ca_file: None }
+        Self { config: EgressConfig::default(), limits: Limits::default(), ca_file: None }
     }
 
     /// Our own servers, which steps reach only where a rule names address and port. A name that means nothing now is no

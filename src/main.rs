@@ -4,6 +4,7 @@
 //! commands/    one verb, one file, one struct; its doc comment is its help
 //! settings     flag > environment > .env > bue.toml > default
 //! allow        what steps may reach: flags, settings, secrets
+//! limits       what they may cost
 //! script       reads a script and everything its steps name; complaints before anything runs
 //! package      the files of a step that travel with it
 //! services     hub, bucket and worker inside this process, over loopback
@@ -20,6 +21,7 @@ mod commands;
 mod failures;
 mod follow;
 mod imports;
+mod limits;
 mod local;
 mod package;
 mod progress;

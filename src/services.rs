@@ -75,7 +75,10 @@ impl Services {
 
     /// Starts a worker for these scopes.
     pub(crate) fn start_worker(&mut self, prepared: Prepared, scopes: Vec<String>) -> Result<(), Stop> {
-        let config = WorkerConfig { drain: Duration::ZERO, ..worker_config(prepared, scopes, self.network.open()?)? };
+        let config = WorkerConfig {
+            drain: Duration::ZERO,
+            ..worker_config(prepared, scopes, self.network.open()?, self.network.limits.clone())?
+        };
         let (hub, bucket) = (hub_client(self.hub_address)?, bucket_client(self.bucket_address)?);
         let stop = self.stop_worker.clone();
         self.tasks
@@ -107,7 +110,12 @@ pub(crate) async fn failed(services: &mut JoinSet<Result<(), Stop>>) -> Stop {
 }
 
 /// A worker of this machine as nobody has configured it: one sandbox host a core.
-pub(crate) fn worker_config(prepared: Prepared, scopes: Vec<String>, egress: Egress) -> Result<WorkerConfig, Stop> {
+pub(crate) fn worker_config(
+    prepared: Prepared,
+    scopes: Vec<String>,
+    egress: Egress,
+    limits: Limits,
+) -> Result<WorkerConfig, Stop> {
     let bue = std::env::current_exe().context("failed to find the path of this program")?;
     Ok(WorkerConfig {
         name: worker_name(),
@@ -117,7 +125,7 @@ pub(crate) fn worker_config(prepared: Prepared, scopes: Vec<String>, egress: Egr
         hosts: available_parallelism().map_or(1, usize::from),
         sandbox_command: (bue, vec![OsString::from("sandbox-host")]),
         prepared,
-        limits: Limits::default(),
+        limits,
         egress,
         drain: DRAIN,
     })

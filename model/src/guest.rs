@@ -14,6 +14,7 @@
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
+use crate::bounded;
 use crate::bundle::Bundle;
 use crate::job::Failure;
 use crate::net::{Ended, Operation, Ticket};
@@ -69,7 +70,8 @@ pub enum HostRequest {
     /// Wait until at least one of these has ended, or the time is over. Meanwhile the guest costs memory and no processor.
     /// The reply is [`Waited`]; it may leave out some that have ended, which the next wait gives at once.
     Wait {
-        /// Tickets that were started and not yet given back.
+        /// Tickets that were started and not yet given back, at most 4096.
+        #[serde(deserialize_with = "bounded::list::<_, _, 4096>")]
         tickets: Vec<Ticket>,
         /// None: until one has ended. With no tickets either, the reply comes at once.
         timeout_ms: Option<u64>,

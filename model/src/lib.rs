@@ -10,6 +10,7 @@
 //! ```
 #![forbid(unsafe_code)]
 
+mod bounded;
 pub mod bundle;
 pub mod cbor;
 mod depth;

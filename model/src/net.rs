@@ -11,6 +11,8 @@
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
+use crate::bounded;
+
 /// Number of an operation, unique in its step and growing.
 pub type Ticket = u64;
 
@@ -54,7 +56,8 @@ pub struct Request {
     pub origin: String,
     /// `/path?query`, sent as it is.
     pub target: String,
-    /// Names and values in order, without `Host`, which comes from the origin. A value may hold `secret:NAME`.
+    /// Names and values in order, at most 4096. `Host` comes from the origin. A value may hold `secret:NAME`.
+    #[serde(deserialize_with = "bounded::list::<_, _, 4096>")]
     pub headers: Vec<(String, Bytes)>,
     /// What is sent.
     pub body: Body,

@@ -8,7 +8,7 @@
 //! that a guest may make this process hold.
 
 use core::time::Duration;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use bue_model::guest::Waited;
 use bue_model::net::{Body, Ended, NetError, NetErrorKind, Operation, Ticket};
@@ -88,6 +88,10 @@ pub(crate) struct Net {
     last_ticket: Ticket,
     tickets: HashMap<Ticket, Begun>,
     most_tickets: usize,
+    /// Exchanges that may not be over.
+    exchanges: HashSet<Ticket>,
+    /// Operations whose exchange was given up and whose end was not told yet.
+    given_up: usize,
     buffered: u64,
     most_buffered: u64,
     noted: Vec<String>,
@@ -98,7 +102,15 @@ struct Begun {
     exchange: Ticket,
     /// Bytes it may make this process hold.
     bytes: u64,
-    ended: Option<Ended>,
+    state: State,
+}
+
+/// How far an operation is.
+enum State {
+    UnderWay,
+    /// The guest does not wait for it any more.
+    GivenUp,
+    Ended(Ended),
 }
 
 impl Net {
@@ -109,35 +121,52 @@ impl Net {
             last_ticket: 0,
             tickets: HashMap::new(),
             most_tickets: (limits.net_exchanges as usize).saturating_mul(TICKETS_PER_EXCHANGE),
+            exchanges: HashSet::new(),
+            given_up: 0,
             buffered: 0,
             most_buffered: limits.net_buffered_bytes,
             noted: Vec::new(),
         }
     }
 
-    /// Begins an operation.
+    /// Begins an operation. Waits where what was given up is still on its way.
     ///
     /// # Errors
     /// The step has begun more than it may: it must be stopped.
-    pub(crate) fn start(&mut self, mut operation: Operation) -> Result<Ticket, TooManyTickets> {
+    pub(crate) async fn start(&mut self, mut operation: Operation) -> Result<Ticket, TooManyTickets> {
+        if let Operation::Read { max, .. } = &mut operation {
+            *max = (*max).clamp(1, MOST_READ);
+        }
+        let bytes = weight(&operation);
+        while self.given_up > 0 && (self.tickets.len() >= self.most_tickets || !self.fits(bytes)) {
+            match self.port.next().await {
+                Some((ticket, ended)) => self.note(ticket, ended),
+                None => self.fail_all(),
+            }
+        }
         if self.tickets.len() >= self.most_tickets {
             return Err(TooManyTickets(self.most_tickets));
         }
         self.last_ticket += 1;
         let ticket = self.last_ticket;
-        if let Operation::Read { max, .. } = &mut operation {
-            *max = (*max).clamp(1, MOST_READ);
+        if matches!(operation, Operation::Request(_)) {
+            self.exchanges.insert(ticket);
         }
-        let bytes = weight(&operation);
-        let fits = self.buffered.saturating_add(bytes) <= self.most_buffered;
-        let ended = (!fits).then(|| Ended::Failed(too_much_buffered(self.most_buffered)));
-        let begun = Begun { exchange: exchange(&operation, ticket), bytes: if fits { bytes } else { 0 }, ended };
-        self.buffered += begun.bytes;
-        self.tickets.insert(ticket, begun);
-        if fits {
-            self.port.start(ticket, operation);
+        let exchange = exchange(&operation, ticket);
+        if !self.fits(bytes) {
+            let ended = Ended::Failed(too_much_buffered(self.most_buffered));
+            self.exchanges.remove(&ticket);
+            self.tickets.insert(ticket, Begun { exchange, bytes: 0, state: State::Ended(ended) });
+            return Ok(ticket);
         }
+        self.buffered += bytes;
+        self.tickets.insert(ticket, Begun { exchange, bytes, state: State::UnderWay });
+        self.port.start(ticket, operation);
         Ok(ticket)
+    }
+
+    fn fits(&self, bytes: u64) -> bool {
+        self.buffered.saturating_add(bytes) <= self.most_buffered
     }
 
     /// Gives what has ended of these, when something has or the time is over.
@@ -172,27 +201,53 @@ impl Net {
         }
     }
 
-    /// Gives an exchange up.
+    /// Gives an exchange up. What it had under way counts until its end is told: it may still be on its way.
     pub(crate) fn close(&mut self, exchange: Ticket) {
-        let buffered = &mut self.buffered;
+        let (given_up, buffered) = (&mut self.given_up, &mut self.buffered);
         self.tickets.retain(|_, begun| {
-            let stays = begun.exchange != exchange;
+            if begun.exchange != exchange {
+                return true;
+            }
+            if matches!(begun.state, State::UnderWay) {
+                *given_up += 1;
+                begun.state = State::GivenUp;
+            }
+            let stays = matches!(begun.state, State::GivenUp);
             *buffered -= if stays { 0 } else { begun.bytes };
             stays
         });
-        self.port.close(exchange);
+        if self.exchanges.remove(&exchange) {
+            self.port.close(exchange);
+        }
     }
 
-    /// An operation has ended. One that is not known was given up.
+    /// An operation has ended.
     fn note(&mut self, ticket: Ticket, ended: Ended) {
         if let Ended::Failed(error) = &ended
             && error.kind == NetErrorKind::Denied
         {
             self.note_refusal(&error.message);
         }
-        if let Some(begun) = self.tickets.get_mut(&ticket) {
-            begun.ended = Some(ended);
+        let Some(begun) = self.tickets.get_mut(&ticket) else { return };
+        if is_over(ticket == begun.exchange, &ended) {
+            self.exchanges.remove(&begun.exchange);
         }
+        match begun.state {
+            State::GivenUp => drop(self.forget(ticket)),
+            State::UnderWay | State::Ended(_) => begun.state = State::Ended(ended),
+        }
+    }
+
+    /// An operation counts no more; gives its end, if it was told.
+    fn forget(&mut self, ticket: Ticket) -> Option<Ended> {
+        let begun = self.tickets.remove(&ticket)?;
+        self.buffered -= begun.bytes;
+        match begun.state {
+            State::Ended(ended) => return Some(ended),
+            State::GivenUp => self.given_up -= 1,
+            State::UnderWay => {}
+        }
+        None
     }
 
     /// A refusal is a line in the log, whatever the step makes of it.
@@ -211,14 +266,13 @@ impl Net {
             if bytes > MOST_WAITED {
                 break;
             }
-            let ended = match self.tickets.get_mut(ticket) {
-                None => Some(Ended::Failed(NetError::new(NetErrorKind::Closed, "no such operation is under way"))),
-                Some(begun) => begun.ended.take(),
+            let ended = match self.tickets.get(ticket).map(|begun| &begun.state) {
+                Some(State::UnderWay) => continue,
+                Some(State::Ended(_)) => self.forget(*ticket),
+                Some(State::GivenUp) | None => None,
             };
-            let Some(ended) = ended else { continue };
-            if let Some(begun) = self.tickets.remove(ticket) {
-                self.buffered -= begun.bytes;
-            }
+            let unknown = || Ended::Failed(NetError::new(NetErrorKind::Closed, "no such operation is under way"));
+            let ended = ended.unwrap_or_else(unknown);
             bytes += len(&ended);
             waited.push((*ticket, ended));
         }
@@ -227,10 +281,21 @@ impl Net {
 
     /// The way to the network is gone.
     fn fail_all(&mut self) {
-        for begun in self.tickets.values_mut() {
-            let gone = || Ended::Failed(NetError::new(NetErrorKind::Denied, NO_NETWORK));
-            begun.ended.get_or_insert_with(gone);
+        let open: Vec<Ticket> = self.tickets.keys().copied().collect();
+        for ticket in open {
+            self.note(ticket, Ended::Failed(NetError::new(NetErrorKind::Denied, NO_NETWORK)));
         }
+    }
+}
+
+/// Is the exchange over with this end of one of its operations, perhaps its request?
+fn is_over(request: bool, ended: &Ended) -> bool {
+    match ended {
+        Ended::Response(response) => response.last,
+        Ended::Data { last, .. } => *last,
+        // what is merely out of place ends nothing
+        Ended::Failed(error) => request || error.kind != NetErrorKind::Closed,
+        Ended::Wrote | Ended::Secret(_) => false,
     }
 }
 

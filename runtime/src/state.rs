@@ -103,7 +103,7 @@ impl StepState {
                 self.emit(Items { count, items }).await?;
                 self.reply = Bytes::new();
             }
-            HostRequest::Start(operation) => self.reply = reply(&self.net.start(operation)?)?,
+            HostRequest::Start(operation) => self.reply = reply(&self.net.start(operation).await?)?,
             HostRequest::Wait { tickets, timeout_ms } => {
                 self.reply = reply(&self.net.wait(&tickets, timeout_ms).await)?;
             }

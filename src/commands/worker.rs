@@ -51,14 +51,15 @@ impl Worker {
         let slots = self.slots(&settings)?;
         let reverse = self.reverse || settings.switch(REVERSE);
         let cache = settings.cache_dir()?;
-        let egress = self.network(&settings)?.open()?;
+        let network = self.network(&settings)?;
+        let egress = network.open()?;
         if self.sandbox {
             say("bue: every step runs in a sandbox");
         }
         start_logging("info");
         block_on(async {
             let prepared = interruptible(prepare(cache)).await?;
-            let config = WorkerConfig { slots, reverse, ..worker_config(prepared, scopes, egress)? };
+            let config = WorkerConfig { slots, reverse, ..worker_config(prepared, scopes, egress, network.limits)? };
             say(&format!("bue: worker {} serves {}", config.name, config.scopes.join(", ")));
             let stop = CancellationToken::new();
             tokio::spawn(cancel_when_told(stop.clone()));

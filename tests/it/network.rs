@@ -9,7 +9,7 @@ use std::thread;
 use crate::project::{Project, prepare, python};
 
 /// A server that answers with the head of the request, and how often somebody came.
-fn server() -> (SocketAddr, Arc<AtomicUsize>) {
+pub(crate) fn server() -> (SocketAddr, Arc<AtomicUsize>) {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let address = listener.local_addr().expect("an address");
     let came = Arc::new(AtomicUsize::new(0));
@@ -131,6 +131,8 @@ fn settings_that_mean_nothing_are_said() {
         ("[secrets]\nKEY = { file = 'a', env = 'b' }", "two places"),
         ("[secrets]\nKEY = { value = 'x' }", "not understood"),
         ("[worker]\nca_file = 'not-there'", "BUE_CA_FILE"),
+        ("[limits]\nnet_exchanges = 0", "no number above 0"),
+        ("[limits]\nnet = 1", "no limit"),
     ] {
         project.write("bue.toml", text);
         project.bue(&["run", "x.bue"]).expect(2).says(&[words]);

@@ -71,7 +71,7 @@ impl Session {
     pub(crate) fn handle(&self, request: NetRequest) {
         match request {
             NetRequest::Start(ticket, operation) => self.start(ticket, operation),
-            NetRequest::Close(exchange) => drop(self.0.forget(exchange).map(|exchange| exchange.task.abort())),
+            NetRequest::Close(exchange) => self.0.close(exchange),
         }
     }
 
@@ -87,7 +87,10 @@ impl Session {
                     let order = WriteOrder { ticket, bytes, last };
                     self.0.order(exchange, ticket, |exchange| exchange.writes.try_send(order).is_ok());
                 }
-                Err(error) => (self.0.tell)(ticket, Ended::Failed(error)),
+                Err(error) => {
+                    self.0.close(exchange);
+                    (self.0.tell)(ticket, Ended::Failed(error));
+                }
             },
             Operation::Secret { name } => {
                 let read = self.0.secrets().read(&name);
@@ -162,12 +165,24 @@ impl Desk {
     /// An exchange is over with the end of this operation; the others under way end with it.
     pub(crate) fn over(&self, exchange: Ticket, ticket: Ticket, ended: Ended) {
         let Some(exchange) = self.forget(exchange) else { return };
-        let others = exchange.open.into_iter().filter(|open| *open != ticket);
-        for other in others {
-            let why = "the exchange was over before this was done";
-            (self.tell)(other, Ended::Failed(NetError::new(NetErrorKind::Closed, why)));
-        }
+        self.end_all(exchange.open.into_iter().filter(|open| *open != ticket));
         (self.tell)(ticket, ended);
+    }
+
+    /// Gives an exchange up.
+    fn close(&self, exchange: Ticket) {
+        if let Some(exchange) = self.forget(exchange) {
+            exchange.task.abort();
+            self.end_all(exchange.open.into_iter());
+        }
+    }
+
+    /// Every operation has an end that is told: the step counts on that.
+    fn end_all(&self, open: impl Iterator<Item = Ticket>) {
+        for ticket in open {
+            let why = "the exchange was over before this was done";
+            (self.tell)(ticket, Ended::Failed(NetError::new(NetErrorKind::Closed, why)));
+        }
     }
 
     pub(crate) const fn limits(&self) -> &Limits {

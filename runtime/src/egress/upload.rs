@@ -118,6 +118,8 @@ impl Attempt {
 
     /// Ends when nothing went on for so long.
     pub(crate) async fn silence(&self, longest: Duration) {
+        // a wait of no length would never give way
+        let longest = longest.max(Duration::from_millis(1));
         loop {
             let (connecting, last) = {
                 let progress = self.progress();
