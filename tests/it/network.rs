@@ -123,7 +123,8 @@ fn a_secret_reaches_the_server_and_nobody_else() {
 
 #[test]
 fn settings_that_mean_nothing_are_said() {
-    let project = Project::script("");
+    prepare();
+    let project = Project::script(&python("one", "def one():\n    return 1", "one()"));
     for (text, words) in [
         ("[allow]\nnet = ['http://a']", "no host"),
         ("[secrets]\nKEY = { env = 'NOT_SET' }", "the secret KEY of bue.toml has no value"),

@@ -28,9 +28,15 @@ pub(crate) struct Seen {
     /// Most requests at once.
     pub(crate) most: AtomicUsize,
     now: AtomicUsize,
+    /// Bytes of bodies it gave or took.
+    passed: Arc<AtomicUsize>,
 }
 
 impl Seen {
+    pub(crate) fn passed(&self) -> usize {
+        self.passed.load(Ordering::SeqCst)
+    }
+
     pub(crate) fn connections(&self) -> usize {
         self.connections.load(Ordering::SeqCst)
     }
@@ -87,8 +93,8 @@ async fn by_path(request: Request<Incoming>, seen: &Seen) -> Reply {
     let number = path.rsplit('/').next().and_then(|number| number.parse::<usize>().ok()).unwrap_or(0);
     match path.split('/').nth(1).unwrap_or_default() {
         "echo" => echo(request).await,
-        "count" => count(request).await,
-        "bytes" => flow(number),
+        "count" => count(request, seen).await,
+        "bytes" => flow(number, seen),
         "status" => reply(u16::try_from(number).expect("a status"), ""),
         "gzip" => {
             let mut zipped = reply(200, "not really zipped");
@@ -141,12 +147,16 @@ async fn echo(request: Request<Incoming>) -> Reply {
 }
 
 /// How many bytes the body had, or that it was cut off.
-async fn count(request: Request<Incoming>) -> Reply {
+async fn count(request: Request<Incoming>, seen: &Seen) -> Reply {
     let mut body = request.into_body();
     let mut len = 0;
     while let Some(frame) = body.frame().await {
         match frame {
-            Ok(frame) => len += frame.data_ref().map_or(0, Bytes::len),
+            Ok(frame) => {
+                let piece = frame.data_ref().map_or(0, Bytes::len);
+                seen.passed.fetch_add(piece, Ordering::SeqCst);
+                len += piece;
+            }
             Err(_) => return reply(400, "cut off"),
         }
     }
@@ -154,10 +164,14 @@ async fn count(request: Request<Incoming>) -> Reply {
 }
 
 /// So many bytes in pieces.
-fn flow(len: usize) -> Reply {
+fn flow(len: usize, seen: &Seen) -> Reply {
     const PIECE: usize = 64 * 1024;
     let pieces = (0..len.div_ceil(PIECE)).map(move |index| PIECE.min(len - index * PIECE));
-    let frames = pieces.map(|len| Ok(Frame::data(Bytes::from(vec![b'x'; len]))));
+    let passed = Arc::clone(&seen.passed);
+    let frames = pieces.map(move |len| {
+        passed.fetch_add(len, Ordering::SeqCst);
+        Ok(Frame::data(Bytes::from(vec![b'x'; len])))
+    });
     Response::new(StreamBody::new(futures_util::stream::iter(frames)).boxed_unsync())
 }
 
