@@ -47,7 +47,7 @@ const BLOCKS: &[Block] = &[
     four(240, 0, 0, 0, 4, "reserved"),
     six(0, 128, "unspecified"),
     six(1, 128, "loopback"),
-    six(0xffff_0000 << 16, 96, "a translated IPv4 address"),
+    six(0xffff_0000 << 32, 96, "a translated IPv4 address"),
     six(0x0064_ff9b << 96, 96, "a translated IPv4 address"),
     six(0x0064_ff9b_0001 << 80, 48, "a translated IPv4 address"),
     six(0x2001 << 112, 23, "reserved for protocols and tunnels"),

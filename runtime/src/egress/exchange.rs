@@ -198,8 +198,8 @@ fn begin(desk: &Desk, response: http::Response<Incoming>, place: Place) -> Resul
     let mut download = Download::new(body, place);
     let body = download.ready(FIRST);
     desk.count_down(body.len())?;
-    let value = |value: http::HeaderValue| Bytes::copy_from_slice(value.as_bytes());
-    let headers = head.headers.iter().map(|(name, of_name)| (name.as_str().to_owned(), value(of_name.clone())));
+    let text = |value: &http::HeaderValue| Bytes::copy_from_slice(value.as_bytes());
+    let headers = head.headers.iter().map(|(name, value)| (name.as_str().to_owned(), text(value)));
     let response = Response {
         status: head.status.as_u16(),
         version: version(head.version),

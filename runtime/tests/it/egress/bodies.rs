@@ -10,7 +10,7 @@ use super::step::{Step, get, header, post};
 const MIB: usize = 1 << 20;
 
 /// Bytes that may be between server and step: buffers of both sides and of the system between them.
-const BETWEEN: usize = 8 * MIB;
+const BETWEEN: usize = 16 * MIB;
 
 #[tokio::test]
 async fn a_body_of_64_mib_comes_in_as_it_is_read() {
