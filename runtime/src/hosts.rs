@@ -207,7 +207,7 @@ fn request(id: u64, task: Task) -> Result<Request, Answer> {
         }
     };
     let request = RunRequest { key: code.key(), program, inputs, env, loop_text, limits, permissions };
-    match protocol::frame(&ToHost::Run { id, request }) {
+    match protocol::frame(&ToHost::Run { id, request: Box::new(request) }) {
         Ok(run) => Ok(Request { id, code, run, permissions: asked, limits: allowed }),
         Err(_) => Err(failure::too_much_input(len, MAX_FRAME as u64)),
     }

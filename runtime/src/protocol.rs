@@ -43,7 +43,7 @@ pub(crate) enum ToHost {
     Setup(PreparedFiles),
     Load { key: BlobHash, bundle: Bundle },
     Forget { key: BlobHash },
-    Run { id: u64, request: RunRequest },
+    Run { id: u64, request: Box<RunRequest> },
     Taken { id: u64 },
     Cancel { id: u64 },
     Net { id: u64, ticket: Ticket, ended: Ended },

@@ -134,7 +134,7 @@ impl Host {
                 ToHost::Setup(_) => return Err(io::Error::other("the parent sent a second setup")),
                 ToHost::Load { key, bundle } => drop(host.bundles.borrow_mut().insert(key, Arc::new(bundle))),
                 ToHost::Forget { key } => drop(host.bundles.borrow_mut().remove(&key)),
-                ToHost::Run { id, request } => host.start(id, request)?,
+                ToHost::Run { id, request } => host.start(id, *request)?,
                 ToHost::Taken { id } => host.taken(id),
                 ToHost::Cancel { id } => host.cancel(id),
                 ToHost::Net { id, ticket, ended } => host.net_ended(id, ticket, ended),

@@ -140,7 +140,7 @@ async fn echo(request: Request<Incoming>) -> Reply {
     for (name, value) in request.headers() {
         text.push_str(&format!("{name}: {}\n", String::from_utf8_lossy(value.as_bytes())));
     }
-    let body = request.into_body().collect().await.map(|body| body.to_bytes()).unwrap_or_default();
+    let body = request.into_body().collect().await.map(http_body_util::Collected::to_bytes).unwrap_or_default();
     text.push('\n');
     text.push_str(&String::from_utf8_lossy(&body));
     reply(200, &text)
