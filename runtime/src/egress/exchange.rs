@@ -112,9 +112,13 @@ async fn feed(
 }
 
 async fn write(pieces: &mpsc::Sender<Piece>, bytes: Bytes, last: bool) -> Result<(), NetError> {
-    let bytes = (!bytes.is_empty()).then_some(Piece::Bytes(bytes));
-    for piece in bytes.into_iter().chain(last.then_some(Piece::End)) {
-        pieces.send(piece).await.map_err(|_| closed("the server answered without taking the rest of the request"))?;
+    if !bytes.is_empty() {
+        let taken = pieces.send(Piece::Bytes(bytes)).await;
+        taken.map_err(|_| closed("the server answered without taking the rest of the request"))?;
+    }
+    if last {
+        // a body whose length was announced is not read beyond that
+        let _ = pieces.send(Piece::End).await;
     }
     Ok(())
 }
