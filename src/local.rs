@@ -6,10 +6,11 @@ use std::time::Duration;
 use anyhow::{Context, anyhow};
 use bue_model::RunId;
 use bue_model::wire::RunView;
-use bue_runtime::{DatabasesConfig, Prepared};
+use bue_runtime::Prepared;
 
 use tokio::time::timeout;
 
+use crate::allow::Network;
 use crate::follow::follow;
 use crate::progress::Progress;
 use crate::reactor::{interrupted, interruptible};
@@ -35,8 +36,8 @@ pub(crate) struct Surroundings {
     pub(crate) cache: PathBuf,
     /// State of hub and bucket; `None`: a temporary folder.
     pub(crate) data: Option<PathBuf>,
-    /// What postgres steps work on.
-    pub(crate) databases: DatabasesConfig,
+    /// What its steps may reach.
+    pub(crate) network: Network,
 }
 
 /// Runs a script to its end. Everything starts as early as it can: on a second start, the sandboxes load while the code
@@ -49,7 +50,7 @@ pub(crate) async fn run_here(script: &Checked, surroundings: Surroundings) -> Re
     let scopes = scopes(script);
     // a script that calls nothing has nothing to work at
     if !scopes.is_empty() {
-        services.start_worker(prepared, scopes, surroundings.databases)?;
+        interruptible(services.start_worker(prepared, scopes, surroundings.network)).await?;
     }
     let mut progress = Progress::new();
     let view = tokio::select! {

@@ -3,6 +3,8 @@
 //! ```text
 //! commands/    one verb, one file, one struct; its doc comment is its help
 //! settings     flag > environment > .env > bue.toml > default; setting: the table of them; unsupported: what means nothing
+//! allow        what steps may reach: flags, settings, secrets
+//! limits       what they may cost
 //! script       reads a script and everything its steps name; complaints before anything runs
 //! databases    what postgres steps work on, as the settings say
 //! package      the files of a step that travel with it
@@ -15,11 +17,13 @@
 #![forbid(unsafe_code)]
 
 mod address;
+mod allow;
 mod commands;
 mod databases;
 mod failures;
 mod follow;
 mod imports;
+mod limits;
 mod local;
 mod package;
 mod progress;

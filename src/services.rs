@@ -11,7 +11,7 @@ use std::time::Duration;
 use anyhow::{Context, anyhow};
 use bue_client::{BucketClient, HubClient};
 use bue_hub::{Access, BlobStore, Bucket, Durability, Hub, SqliteStore, serve_bucket, serve_hub};
-use bue_runtime::{DatabasesConfig, Limits, Prepared};
+use bue_runtime::Prepared;
 use bue_worker::WorkerConfig;
 use tempfile::TempDir;
 use tokio::net::TcpListener;
@@ -19,6 +19,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
+use crate::allow::Network;
 use crate::commands::token::new_token;
 use crate::stop::Stop;
 
@@ -80,15 +81,16 @@ impl Services {
     }
 
     /// Starts a worker for these scopes.
-    pub(crate) fn start_worker(
+    pub(crate) async fn start_worker(
         &mut self,
         prepared: Prepared,
         scopes: Vec<String>,
-        databases: DatabasesConfig,
+        network: Network,
     ) -> Result<(), Stop> {
-        let config = WorkerConfig { drain: Duration::ZERO, databases, ..worker_config(prepared, scopes)? };
         let (hub, bucket) =
             (hub_client(self.hub_address, &self.token)?, bucket_client(self.bucket_address, &self.token)?);
+        let config = worker_config(prepared, scopes, network, &hub, &bucket).await?;
+        let config = WorkerConfig { drain: Duration::ZERO, ..config };
         let stop = self.stop_worker.clone();
         self.tasks
             .spawn(async move { Ok(bue_worker::run(config, hub, bucket, stop).await.context("the worker failed")?) });
@@ -118,8 +120,17 @@ pub(crate) async fn failed(services: &mut JoinSet<Result<(), Stop>>) -> Stop {
     }
 }
 
-/// A worker of this machine as nobody has configured it: one sandbox host a core.
-pub(crate) fn worker_config(prepared: Prepared, scopes: Vec<String>) -> Result<WorkerConfig, Stop> {
+/// A worker of this machine as nobody has configured it: one sandbox host a core. Its steps are kept from the servers that it
+/// works with.
+pub(crate) async fn worker_config(
+    prepared: Prepared,
+    scopes: Vec<String>,
+    mut network: Network,
+    hub: &HubClient,
+    bucket: &BucketClient,
+) -> Result<WorkerConfig, Stop> {
+    network.keep_from(hub.addresses().chain(bucket.addresses())).await;
+    let egress = network.open()?;
     let bue = std::env::current_exe().context("failed to find the path of this program")?;
     Ok(WorkerConfig {
         name: worker_name(),
@@ -129,8 +140,9 @@ pub(crate) fn worker_config(prepared: Prepared, scopes: Vec<String>) -> Result<W
         hosts: available_parallelism().map_or(1, usize::from),
         sandbox_command: (bue, vec![OsString::from("sandbox-host")]),
         prepared,
-        limits: Limits::default(),
-        databases: DatabasesConfig::default(),
+        limits: network.limits,
+        egress,
+        databases: network.databases,
         drain: DRAIN,
     })
 }

@@ -115,6 +115,21 @@ pub(crate) const CACHE_DIR: Setting = setting(
     "where prepared sandboxes are kept; `bue` in the user's cache directory",
 );
 
+/// Hosts that steps may speak to.
+pub(crate) const ALLOW_NET: Setting = setting(
+    &["BUE_ALLOW_NET"],
+    ("allow", "net"),
+    "hosts that steps may speak to, if their script asks for them; `*` for all it asks for; nobody; see network.md",
+);
+/// Certificates that are trusted beside those of the machine.
+pub(crate) const CA_FILE: Setting = setting(
+    &["BUE_CA_FILE"],
+    ("worker", "ca_file"),
+    "a file of certificates (PEM) that steps' https trusts beside those of the machine",
+);
+/// What stands before a secret's name in the environment.
+pub(crate) const SECRET_PREFIX: &str = "BUE_SECRET_";
+
 /// What postgres steps work on, where they name no connection: whole, or in parts.
 pub(crate) const POSTGRES_URL: Setting = setting(
     &["BUE_POSTGRES_URL"],
@@ -156,6 +171,8 @@ pub(crate) const TEXTS: &[Setting] = &[
     LEASE,
     BUCKET_STORE,
     CACHE_DIR,
+    ALLOW_NET,
+    CA_FILE,
     POSTGRES_URL,
     POSTGRES_HOST,
     POSTGRES_PORT,

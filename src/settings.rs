@@ -73,10 +73,21 @@ impl Settings {
         found.ok_or_else(|| Stop::Usage("this user has no cache directory; set BUE_CACHE_DIR to a folder".to_owned()))
     }
 
+    /// The entries of a table in `bue.toml`.
+    pub(crate) fn table(&self, name: &str) -> impl Iterator<Item = (&String, &toml::Value)> {
+        self.file.get(name).and_then(toml::Value::as_table).into_iter().flatten()
+    }
+
     /// The tables inside a table of `bue.toml`, with their names.
     pub(crate) fn named_tables(&self, table: &str) -> impl Iterator<Item = (&String, &toml::Table)> {
-        let inside = self.file.get(table).and_then(toml::Value::as_table);
-        inside.into_iter().flatten().filter_map(|(name, value)| Some((name, value.as_table()?)))
+        self.table(table).filter_map(|(name, value)| Some((name, value.as_table()?)))
+    }
+
+    /// Variables whose names begin so: what stands behind that, and their values.
+    pub(crate) fn variables_after(&self, prefix: &str) -> Vec<(String, String)> {
+        let named = |(name, value): (&String, &String)| Some((name.strip_prefix(prefix)?.to_owned(), value.clone()));
+        // later ones replace earlier ones, so the nearest layer comes last
+        self.variables.iter().rev().flatten().filter_map(named).collect()
     }
 
     fn joined(&self, setting: AddressSetting) -> String {
@@ -86,7 +97,7 @@ impl Settings {
     }
 
     /// A variable of the environment or of `.env`.
-    fn variable(&self, name: &str) -> Option<&str> {
+    pub(crate) fn variable(&self, name: &str) -> Option<&str> {
         self.variables.iter().find_map(|layer| layer.get(name)).map(String::as_str)
     }
 

@@ -74,9 +74,14 @@ fn unknown_keys(file: &toml::Table) -> Vec<String> {
     file.iter().flat_map(keys_of).collect()
 }
 
-/// `[postgres.NAME]` is a connection; `databases.rs` reads what stands in it.
+/// Names that are the user's, or are complained about where they are read: `[postgres.NAME]` is a connection
+/// (`databases.rs`), `[secrets]` has secrets (`allow.rs`), `[limits]` limits (`limits.rs`).
 fn is_named(table: &str, value: &Value) -> bool {
-    table == "postgres" && value.is_table()
+    match table {
+        "postgres" => value.is_table(),
+        "secrets" | "limits" => true,
+        _ => false,
+    }
 }
 
 #[cfg(test)]
@@ -92,7 +97,10 @@ mod tests {
             "CRYPTO_KEY" => Some("secret"),
             _ => None,
         };
-        let file = "loose = 1\n[worker]\nslots = 7\nslot = 8".parse().expect("TOML");
+        let file =
+            "loose = 1\n[worker]\nslots = 7\nslot = 8\nca_file = 'a'\n[secrets]\nKEY = {}\n[limits]\nlog_bytes = 9"
+                .parse()
+                .expect("TOML");
         let all = complaints(set, &file);
         let [redis, crypto, first, second] = all.as_slice() else { panic!("{all:?}") };
         assert!(redis.contains("USING_REDIS") && redis.contains("dir:PATH"), "{redis}");

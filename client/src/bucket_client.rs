@@ -49,6 +49,11 @@ impl BucketClient {
         Ok(Self { connection: self.connection.with_token(token)? })
     }
 
+    /// Where it is, as `host:port`: one address.
+    pub fn addresses(&self) -> impl Iterator<Item = String> {
+        self.connection.addresses()
+    }
+
     /// Whether the bucket is there, whoever asks.
     ///
     /// # Errors

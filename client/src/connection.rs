@@ -99,6 +99,12 @@ impl Connection {
         Ok(Self { authorization: Some(value), ..self })
     }
 
+    /// All of them, `host:port` each.
+    pub(crate) fn addresses(&self) -> impl Iterator<Item = String> {
+        let each = |address: &Authority| Some(format!("{}:{}", address.host(), address.port_u16()?));
+        self.addresses.iter().filter_map(each)
+    }
+
     /// Host of the address that answered last.
     pub(crate) fn host(&self) -> &str {
         let current = self.current.load(Ordering::Relaxed) % self.addresses.len().max(1);

@@ -55,6 +55,11 @@ impl HubClient {
         Ok(Self { connection: self.connection.with_token(token)? })
     }
 
+    /// Where the hubs are, `host:port` each.
+    pub fn addresses(&self) -> impl Iterator<Item = String> {
+        self.connection.addresses()
+    }
+
     /// Where the bucket is, as `host:port`, if the hub was told. A hub and a bucket that share a machine may know each
     /// other as `localhost`, or by an address that means every one of the machine's: seen from here that is the hub's.
     ///

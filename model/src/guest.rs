@@ -14,8 +14,10 @@
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
+use crate::bounded;
 use crate::bundle::Bundle;
 use crate::job::Failure;
+use crate::net::{Ended, Operation, Ticket};
 
 /// Import the user's module.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -63,4 +65,24 @@ pub enum HostRequest {
         /// CBOR array.
         items: Bytes,
     },
+    /// Begin something that takes its time. The reply is its [`Ticket`]; what is wrong with it is told by its end.
+    Start(Operation),
+    /// Wait until at least one of these has ended, or the time is over. Meanwhile the guest costs memory and no processor.
+    /// The reply is [`Waited`]; it may leave out some that have ended, which the next wait gives at once.
+    Wait {
+        /// Tickets that were started and not yet given back, at most 4096.
+        #[serde(deserialize_with = "bounded::list::<_, _, 4096>")]
+        tickets: Vec<Ticket>,
+        /// None: until one has ended. With no tickets either, the reply comes at once.
+        timeout_ms: Option<u64>,
+    },
+    /// Give an exchange up, whatever of it is under way, and forget its tickets. Nothing follows; one that is over may be
+    /// named too. The reply is empty.
+    Close {
+        /// Ticket of the request.
+        exchange: Ticket,
+    },
 }
+
+/// Operations that have ended. Each is given once.
+pub type Waited = Vec<(Ticket, Ended)>;

@@ -10,6 +10,7 @@
 //! ```
 #![forbid(unsafe_code)]
 
+mod bounded;
 pub mod bundle;
 pub mod cbor;
 mod depth;
@@ -17,7 +18,9 @@ pub mod guest;
 pub mod ids;
 pub mod job;
 mod json;
+pub mod net;
 pub mod plan;
+mod rule;
 pub mod value;
 pub mod wire;
 
@@ -26,4 +29,5 @@ pub use ids::{BlobHash, CallIndex, JobId, NodeId, RateKey, RunId, StepIndex, Tim
 pub use job::{Answer, BlobRef, Chunk, Failure, FailureKind, JobState, Outcome, RunState, ValueRef};
 pub use json::Json;
 pub use plan::{Call, ForEach, Input, JobNode, Node, Plan, Step};
+pub use rule::{HostPattern, NetRule, NotARule};
 pub use value::{Decimal, Value};

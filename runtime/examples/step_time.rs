@@ -10,7 +10,9 @@ use std::time::{Duration, Instant};
 
 use bue_model::{Answer, BlobHash, Bundle, SourceFile, Value, cbor};
 use bue_runtime::sandbox::Sandbox;
-use bue_runtime::{Code, Event, Finished, Hosts, HostsConfig, Limits, Permissions, Prepared, Task, serve_sandbox_host};
+use bue_runtime::{
+    Code, Egress, Event, Finished, Hosts, HostsConfig, Limits, Permissions, Prepared, Task, serve_sandbox_host,
+};
 use tokio::sync::mpsc;
 
 const SERVE: &str = "sandbox-host";
@@ -85,8 +87,12 @@ fn report(what: &str, mut times: Vec<Duration>) {
 async fn in_hosts(prepared: Prepared) {
     let program = std::env::current_exe().expect("our path");
     for hosts in [1, 2] {
-        let config =
-            HostsConfig { command: (program.clone(), vec![OsString::from(SERVE)]), hosts, prepared: prepared.clone() };
+        let config = HostsConfig {
+            command: (program.clone(), vec![OsString::from(SERVE)]),
+            hosts,
+            prepared: prepared.clone(),
+            egress: Egress::closed(),
+        };
         let start = Instant::now();
         let hosts = Hosts::start(config).await.expect("hosts");
         println!("start: {:.1?}", start.elapsed());

@@ -38,7 +38,7 @@ pub(crate) fn of_error(error: &wasmtime::Error, instance: &mut Instance<'_>) -> 
 
 fn of_stop(stop: &Stop) -> Failure {
     let kind = match stop {
-        Stop::Time(_) | Stop::Cpu(_) | Stop::Batch(..) | Stop::Stream(_) => FailureKind::Limit,
+        Stop::Time(_) | Stop::Cpu(_) | Stop::Batch(..) | Stop::Stream(_) | Stop::Tickets(_) => FailureKind::Limit,
         Stop::NobodyListens => FailureKind::Internal,
         Stop::Contract(_) => FailureKind::Trap,
     };

@@ -85,7 +85,7 @@ impl GuestCode {
         let limits = Limits::default();
         let log = Log::new(&limits);
         let deadline = Instant::now() + limits.time;
-        let mut instance = self.instance(&Arc::new(blank), StepState::new(&limits, &log, deadline, None)).await?;
+        let mut instance = self.instance(&Arc::new(blank), StepState::new(&limits, &log, deadline)).await?;
         let started = instance.start(data).await;
         started.map_err(|error| RuntimeError::Guest(format!("start it: {error:#}; it said: {}", log.tail())))?;
         let (memory, globals) = instance.snapshot()?;

@@ -15,12 +15,17 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use bue_model::{Answer, BlobHash, Bundle};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::JoinSet;
 
 use crate::child::Child;
+use crate::egress::{Egress, Session, Tell};
 use crate::error::RuntimeError;
 use crate::failure;
+use crate::limits::Limits;
+use crate::net::NetRequest;
+use crate::permissions::Permissions;
 use crate::prepared::Prepared;
 use crate::protocol::{self, Frames, FromHost, MAX_FRAME, Program, RunRequest, ToHost};
 use crate::running::Running;
@@ -46,6 +51,8 @@ pub struct HostsConfig {
     pub hosts: usize,
     /// What they run.
     pub prepared: Prepared,
+    /// The network of their steps.
+    pub egress: Egress,
 }
 
 /// Running sandbox hosts. Dropping it kills them.
@@ -63,6 +70,7 @@ struct Shared {
     /// A child is ready, or all is closed.
     changed: Notify,
     closed: watch::Receiver<bool>,
+    egress: Egress,
 }
 
 /// Place of one child.
@@ -75,8 +83,16 @@ struct Slot {
 #[derive(Debug)]
 struct Link {
     frames: Frames,
-    tasks: HashMap<u64, mpsc::Sender<Event>>,
+    tasks: HashMap<u64, TaskLink>,
     bundles: Bundles,
+}
+
+/// A task that runs there.
+#[derive(Debug)]
+struct TaskLink {
+    events: mpsc::Sender<Event>,
+    /// Ends what the task has under way on the network when the task is gone.
+    net: Session,
 }
 
 impl Slot {
@@ -91,9 +107,11 @@ impl Hosts {
     /// # Errors
     /// A host that cannot be started or refuses to serve.
     pub async fn start(config: HostsConfig) -> Result<Self, RuntimeError> {
+        raise_file_limit();
         let (close, closed) = watch::channel(false);
         let slots = (0..config.hosts.max(1)).map(|_| Slot::default()).collect();
-        let shared = Arc::new(Shared { slots, next_id: AtomicU64::new(1), changed: Notify::new(), closed });
+        let egress = config.egress.clone();
+        let shared = Arc::new(Shared { slots, next_id: AtomicU64::new(1), changed: Notify::new(), closed, egress });
         let config = Arc::new(config);
         let mut starting = JoinSet::new();
         for slot in 0..shared.slots.len() {
@@ -114,7 +132,7 @@ impl Hosts {
     /// The hosts were shut down.
     pub async fn run(&self, task: Task) -> Result<Running, RuntimeError> {
         let id = self.shared.next_id.fetch_add(1, Ordering::Relaxed);
-        let (code, mut run) = match request(id, task) {
+        let mut request = match request(id, task) {
             Ok(request) => request,
             Err(refused) => return Ok(Running::over(refused)),
         };
@@ -123,7 +141,7 @@ impl Hosts {
             if *self.shared.closed.borrow() {
                 return Err(RuntimeError::Closed);
             }
-            let events = self.shared.idlest().and_then(|slot| self.shared.hand_out(slot, id, &code, &mut run));
+            let events = self.shared.idlest().and_then(|slot| self.shared.hand_out(slot, &mut request));
             match events {
                 Some((slot, events)) => {
                     return Ok(Running::hosted(events, HostTask { shared: Arc::clone(&self.shared), slot, id }));
@@ -145,11 +163,29 @@ impl Hosts {
     }
 }
 
-/// The bundle of a task, and the frame that runs it.
-type Request = (Code, Vec<u8>);
+/// Thousands of steps wait for as many connections, and systems begin with room for a thousand. One that does not give
+/// more refuses connections later, which the steps are told.
+fn raise_file_limit() {
+    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
+    if current != maximum {
+        let _ = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum });
+    }
+}
+
+/// A task as it is handed to a child.
+struct Request {
+    id: u64,
+    /// Names the bundle.
+    code: Code,
+    /// The frame that runs it; empty when it was sent.
+    run: Vec<u8>,
+    permissions: Permissions,
+    limits: Limits,
+}
 
 fn request(id: u64, task: Task) -> Result<Request, Answer> {
     let Task { code, inputs, env, loop_text, limits, permissions } = task;
+    let (asked, allowed) = (permissions.clone(), limits.clone());
     let len: u64 = inputs.iter().map(|input| input.len() as u64).sum();
     if len > limits.input_bytes {
         return Err(failure::too_much_input(len, limits.input_bytes));
@@ -165,8 +201,8 @@ fn request(id: u64, task: Task) -> Result<Request, Answer> {
         }
     };
     let request = RunRequest { key: code.key(), program, inputs, env, loop_text, limits, permissions };
-    match protocol::frame(&ToHost::Run { id, request }) {
-        Ok(frame) => Ok((code, frame)),
+    match protocol::frame(&ToHost::Run { id, request: Box::new(request) }) {
+        Ok(run) => Ok(Request { id, code, run, permissions: asked, limits: allowed }),
         Err(_) => Err(failure::too_much_input(len, MAX_FRAME as u64)),
     }
 }
@@ -179,16 +215,17 @@ impl Shared {
         living.min().map(|(_, index)| index)
     }
 
-    fn hand_out(&self, slot: usize, id: u64, code: &Code, run: &mut Vec<u8>) -> Option<(usize, mpsc::Receiver<Event>)> {
+    fn hand_out(&self, slot: usize, request: &mut Request) -> Option<(usize, mpsc::Receiver<Event>)> {
         let mut link = self.slots.get(slot)?.link();
         let link = link.as_mut()?;
         let (send, events) = mpsc::channel(EVENTS);
-        link.bundles.need(code, &link.frames)?;
-        if let Err(back) = link.frames.send(core::mem::take(run)) {
-            *run = back.0;
+        link.bundles.need(&request.code, &link.frames)?;
+        if let Err(back) = link.frames.send(core::mem::take(&mut request.run)) {
+            request.run = back.0;
             return None;
         }
-        link.tasks.insert(id, send);
+        let net = self.egress.session(&request.permissions, &request.limits, tell(request.id, link.frames.clone()));
+        link.tasks.insert(request.id, TaskLink { events: send, net });
         Some((slot, events))
     }
 
@@ -201,13 +238,21 @@ impl Shared {
         }
     }
 
+    /// Does on the network what a task asks. One that is not known was dropped, and gets nothing done.
+    fn net(&self, slot: usize, id: u64, request: NetRequest) {
+        let Some(link) = self.slots.get(slot).map(Slot::link) else { return };
+        if let Some(task) = link.as_ref().and_then(|link| link.tasks.get(&id)) {
+            task.net.handle(request);
+        }
+    }
+
     /// Gives an event to its task. A task that is not known was dropped.
     fn deliver(&self, slot: usize, id: u64, event: Event) -> Result<(), RuntimeError> {
         let Some(mut link) = self.slots.get(slot).map(Slot::link) else { return Ok(()) };
         let Some(link) = link.as_mut() else { return Ok(()) };
         let task = match &event {
-            Event::Finished(_) => link.tasks.remove(&id),
-            Event::Items { .. } => link.tasks.get(&id).cloned(),
+            Event::Finished(_) => link.tasks.remove(&id).map(|task| task.events),
+            Event::Items { .. } => link.tasks.get(&id).map(|task| task.events.clone()),
         };
         let Some(task) = task else { return Ok(()) };
         match task.try_send(event) {
@@ -217,6 +262,14 @@ impl Shared {
             _ => Ok(()),
         }
     }
+}
+
+/// How a child hears of the ends of a task's operations.
+fn tell(id: u64, frames: Frames) -> Tell {
+    Box::new(move |ticket, ended| {
+        // one that is gone needs not hear it
+        let _ = protocol::frame(&ToHost::Net { id, ticket, ended }).map(|frame| frames.send(frame));
+    })
 }
 
 /// Keeps one slot alive.
@@ -266,6 +319,7 @@ async fn read_events(shared: &Shared, slot: usize, child: &mut Child) -> Result<
         match message {
             FromHost::Items { id, count, items } => shared.deliver(slot, id, Event::Items { count, items })?,
             FromHost::Finished { id, finished } => shared.deliver(slot, id, Event::Finished(finished))?,
+            FromHost::Net { id, request } => shared.net(slot, id, request),
             FromHost::Ready | FromHost::Refused(_) => {
                 return Err(RuntimeError::Refused("it was set up twice".to_owned()));
             }

@@ -5,6 +5,7 @@
 //! Prepared  compile the guest, make its image      serve.rs    the loop: frames in, frames out
 //! Hosts     start the hosts, hand tasks out  <-->  Sandbox     one fresh instance a task
 //! Running   events of one task                     python.rs   guest.rs -> wasmtime, image.rs -> memory
+//! egress/   the network of all steps           <-->  net.rs   what a step has under way
 //! Databases  postgres steps, on connections        sqlite/     a fresh in-memory database
 //! ```
 //! A step may do nothing that [`Permissions`] does not say, and costs no more than [`Limits`] says. `unsafe` is in
@@ -13,6 +14,7 @@
 mod cache;
 mod child;
 mod clock;
+mod egress;
 pub mod engine;
 mod error;
 mod failure;
@@ -23,6 +25,7 @@ mod limits;
 mod log;
 mod mapping;
 mod memory;
+mod net;
 mod pagemap;
 mod permissions;
 mod postgres;
@@ -41,9 +44,11 @@ mod task;
 mod values;
 mod wasi;
 
+pub use egress::{Allowed, Boxed, CaFileError, Egress, EgressConfig, Refusals, Resolve, Secret, SystemResolver};
 pub use error::{HostLost, RuntimeError};
 pub use hosts::{Hosts, HostsConfig};
 pub use limits::Limits;
+pub use net::NetPort;
 pub use permissions::Permissions;
 pub use postgres::{BadDatabaseUrl, Database, DatabaseParts, Databases, DatabasesConfig, Query};
 pub use prepared::{GuestBytes, GuestModule, Prepared};

@@ -26,6 +26,21 @@ pub struct Limits {
     pub log_bytes: u64,
     /// Bytes printed in all before the step is failed. Default 64 MiB: who prints more is in an endless loop.
     pub output_bytes: u64,
+    /// Requests to servers under way at once, from being started to the end of the response's body. Default 512; each may
+    /// be a connection, and a few dozen kilobytes in the worker.
+    pub net_exchanges: u32,
+    /// Headers of one request or of one response. Default 100, as Python's own client has it.
+    pub net_headers: u32,
+    /// Bytes of the headers of one request or of one response. Default 32 KiB; beyond 256 KiB a response is refused
+    /// whatever this says.
+    pub net_header_bytes: u64,
+    /// Bytes of all request bodies together. Default 16 GiB: they are never held in memory as a whole.
+    pub net_up_bytes: u64,
+    /// Bytes of all response bodies together. Default 16 GiB, likewise.
+    pub net_down_bytes: u64,
+    /// Bytes of bodies that were given or asked for and are not there yet, on their way between step and network. Default
+    /// 64 MiB.
+    pub net_buffered_bytes: u64,
 }
 
 const KIB: u64 = 1024;
@@ -43,6 +58,12 @@ impl Default for Limits {
             stream_bytes: 16 * GIB,
             log_bytes: MIB,
             output_bytes: 64 * MIB,
+            net_exchanges: 512,
+            net_headers: 100,
+            net_header_bytes: 32 * KIB,
+            net_up_bytes: 16 * GIB,
+            net_down_bytes: 16 * GIB,
+            net_buffered_bytes: 64 * MIB,
         }
     }
 }

@@ -8,6 +8,8 @@
 //! Run          ->
 //!              <-   Items, then nothing until it hears Taken
 //! Taken        ->
+//!              <-   Net, an operation on the network or the end of an exchange, at any time
+//! Net          ->   how an operation ended
 //!              <-   Finished
 //! Cancel       ->   of a running task; nothing comes back
 //! ```
@@ -15,6 +17,7 @@
 
 use std::io;
 
+use bue_model::net::{Ended, Ticket};
 use bue_model::{BlobHash, Bundle};
 use bytes::Bytes;
 use serde::de::DeserializeOwned;
@@ -23,6 +26,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufWriter};
 use tokio::sync::mpsc;
 
 use crate::limits::Limits;
+use crate::net::NetRequest;
 use crate::permissions::Permissions;
 use crate::prepared::PreparedFiles;
 use crate::task::{Finished, Placeholders};
@@ -39,9 +43,10 @@ pub(crate) enum ToHost {
     Setup(PreparedFiles),
     Load { key: BlobHash, bundle: Bundle },
     Forget { key: BlobHash },
-    Run { id: u64, request: RunRequest },
+    Run { id: u64, request: Box<RunRequest> },
     Taken { id: u64 },
     Cancel { id: u64 },
+    Net { id: u64, ticket: Ticket, ended: Ended },
 }
 
 /// From a sandbox host.
@@ -51,6 +56,7 @@ pub(crate) enum FromHost {
     Refused(String),
     Items { id: u64, count: u32, items: Bytes },
     Finished { id: u64, finished: Finished },
+    Net { id: u64, request: NetRequest },
 }
 
 /// A [`Task`](crate::Task) whose bundle was sent before.

@@ -19,6 +19,7 @@ use crate::guest::{Entry, GuestCode, Instance};
 use crate::image::{Image, SharedImage};
 use crate::limits::Limits;
 use crate::log::Log;
+use crate::net::NetPort;
 use crate::prepared::Prepared;
 use crate::state::StepState;
 use crate::task::{Items, Task};
@@ -82,8 +83,8 @@ impl Python {
         self.code.wake_clock();
     }
 
-    /// Runs one step. Elements go to `items`.
-    pub(crate) async fn run(&self, step: PythonStep<'_>, items: mpsc::Sender<Items>) -> Ran {
+    /// Runs one step. Elements go to `items`, requests through `net`.
+    pub(crate) async fn run(&self, step: PythonStep<'_>, items: mpsc::Sender<Items>, net: NetPort) -> Ran {
         let limits = &step.task.limits;
         if let Err(failure) = fits(&self.base, limits) {
             return Ran::failed(failure);
@@ -99,7 +100,8 @@ impl Python {
         if let Err(failure) = fits(image, limits) {
             return Ran::failed(failure);
         }
-        let state = StepState::new(limits, step.log, step.deadline, step.task.loop_text.as_ref().map(|_| items));
+        let items = step.task.loop_text.as_ref().map(|_| items);
+        let state = StepState::connected(limits, step.log, step.deadline, items, net);
         match self.code.instance(image, state).await {
             Ok(instance) => call(instance, step, module.counts()).await,
             Err(error) => Ran::failed(internal(&error)),
@@ -109,7 +111,7 @@ impl Python {
     /// Imports the user's module into a copy of the base image. `Ok(Err(…))` is the same every time and is remembered.
     async fn load(&self, step: PythonStep<'_>) -> Result<Loaded, Failure> {
         let limits = &step.task.limits;
-        let state = StepState::new(limits, step.log, step.deadline, None);
+        let state = StepState::new(limits, step.log, step.deadline);
         let mut instance = self.code.instance(&self.base, state).await.map_err(|error| internal(&error))?;
         let request = LoadRequest { bundle: step.bundle.clone() };
         match ask(&mut instance, Entry::Load, &request).await? {

@@ -10,6 +10,7 @@ use tokio::sync::mpsc;
 use crate::error::RuntimeError;
 use crate::failure;
 use crate::log::Log;
+use crate::net::NetPort;
 use crate::prepared::Prepared;
 use crate::python::{Python, PythonStep, Ran};
 use crate::sqlite;
@@ -34,11 +35,18 @@ impl Sandbox {
 
     /// Runs a step to its end. The elements of a streamed result go to `items`, and the step waits until there is room.
     /// Dropping the future stops the step. Needs a tokio runtime with timers.
+    ///
+    /// There is no network: see [`Self::run_connected`].
     pub async fn run(&self, task: &Task, items: mpsc::Sender<Items>) -> Finished {
+        self.run_connected(task, items, NetPort::closed()).await
+    }
+
+    /// The same, with a way to the network: what may be reached is decided behind `net`.
+    pub async fn run_connected(&self, task: &Task, items: mpsc::Sender<Items>, net: NetPort) -> Finished {
         let start = Instant::now();
         let log = Log::new(&task.limits);
         let mut usage = Usage::default();
-        let mut step = pin!(self.ran(task, &log, start, items));
+        let mut step = pin!(self.ran(task, &log, start, items, net));
         let ran = poll_fn(|context| {
             let start = Instant::now();
             // A guest may run now, for the first time or again after a wait: the clock that interrupts it must not sleep.
@@ -54,7 +62,7 @@ impl Sandbox {
         Finished { answer: ran.answer, log: log.finish(), usage }
     }
 
-    async fn ran(&self, task: &Task, log: &Log, start: Instant, items: mpsc::Sender<Items>) -> Ran {
+    async fn ran(&self, task: &Task, log: &Log, start: Instant, items: mpsc::Sender<Items>, net: NetPort) -> Ran {
         let len: u64 = task.inputs.iter().map(|input| input.len() as u64).sum();
         if len > task.limits.input_bytes {
             let answer = failure::too_much_input(len, task.limits.input_bytes);
@@ -65,7 +73,7 @@ impl Sandbox {
             Code::Python { bundle, key, function } => {
                 let step = PythonStep { task, bundle, key: *key, function, log, deadline };
                 // interrupts stop a guest that runs, the timer one that waits
-                tokio::time::timeout_at(deadline.into(), self.python.run(step, items))
+                tokio::time::timeout_at(deadline.into(), self.python.run(step, items, net))
                     .await
                     .unwrap_or_else(|_| Ran::failed(failure::of_timeout(&task.limits)))
             }

@@ -10,6 +10,7 @@ use std::process::ExitCode;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use bue_model::net::{Ended, Ticket};
 use bue_model::{BlobHash, Bundle};
 use tokio::io::BufReader;
 use tokio::net::UnixStream;
@@ -17,6 +18,7 @@ use tokio::net::unix::OwnedReadHalf;
 use tokio::sync::mpsc;
 use tokio::task::{AbortHandle, LocalSet, spawn_local};
 
+use crate::net::NetPort;
 use crate::prepared::{Prepared, PreparedFiles};
 use crate::protocol::{self, Frames, FromHost, Program, RunRequest, ToHost};
 use crate::sandbox::Sandbox;
@@ -120,6 +122,8 @@ struct RunningTask {
     abort: AbortHandle,
     /// Hears that the parent's consumer took the elements sent last.
     taken: mpsc::Sender<()>,
+    /// Hears how its operations on the network end.
+    net: mpsc::UnboundedSender<(Ticket, Ended)>,
 }
 
 impl Host {
@@ -130,9 +134,10 @@ impl Host {
                 ToHost::Setup(_) => return Err(io::Error::other("the parent sent a second setup")),
                 ToHost::Load { key, bundle } => drop(host.bundles.borrow_mut().insert(key, Arc::new(bundle))),
                 ToHost::Forget { key } => drop(host.bundles.borrow_mut().remove(&key)),
-                ToHost::Run { id, request } => host.start(id, request)?,
+                ToHost::Run { id, request } => host.start(id, *request)?,
                 ToHost::Taken { id } => host.taken(id),
                 ToHost::Cancel { id } => host.cancel(id),
+                ToHost::Net { id, ticket, ended } => host.net_ended(id, ticket, ended),
             }
         }
         Ok(())
@@ -143,9 +148,28 @@ impl Host {
         let bundle = bundle.ok_or_else(|| io::Error::other("the parent named a bundle it did not load"))?;
         let (taken, acknowledged) = mpsc::channel(1);
         let host = Rc::clone(self);
-        let task = spawn_local(async move { host.run_task(id, task(request, bundle), acknowledged).await });
-        self.running.borrow_mut().insert(id, RunningTask { abort: task.abort_handle(), taken });
+        let (net, port) = self.port(id);
+        let task = spawn_local(async move { host.run_task(id, task(request, bundle), acknowledged, port).await });
+        self.running.borrow_mut().insert(id, RunningTask { abort: task.abort_handle(), taken, net });
         Ok(())
+    }
+
+    /// The way to the network, which the parent has.
+    fn port(&self, id: u64) -> (mpsc::UnboundedSender<(Ticket, Ended)>, NetPort) {
+        let (net, ended) = mpsc::unbounded_channel();
+        let frames = self.frames.clone();
+        let ask = move |request| {
+            // if the parent is gone, so is this process in a moment
+            let _ = send(&frames, &FromHost::Net { id, request });
+        };
+        (net, NetPort { send: Box::new(ask), ended })
+    }
+
+    fn net_ended(&self, id: u64, ticket: Ticket, ended: Ended) {
+        if let Some(task) = self.running.borrow().get(&id) {
+            // one that listens no more is about to be done
+            let _ = task.net.send((ticket, ended));
+        }
     }
 
     fn taken(&self, id: u64) {
@@ -161,9 +185,9 @@ impl Host {
         }
     }
 
-    async fn run_task(&self, id: u64, task: Task, mut acknowledged: mpsc::Receiver<()>) {
+    async fn run_task(&self, id: u64, task: Task, mut acknowledged: mpsc::Receiver<()>, net: NetPort) {
         let (items, mut given) = mpsc::channel(1);
-        let mut running = core::pin::pin!(self.sandbox.run(&task, items));
+        let mut running = core::pin::pin!(self.sandbox.run_connected(&task, items, net));
         let finished = tokio::select! {
             biased;
             finished = &mut running => finished,

@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use bue_model::guest::HostRequest;
 use bytes::Bytes;
+use serde::Serialize;
 use tokio::sync::mpsc;
 use wasmtime::{Caller, Extern, ResourceLimiter, UpdateDeadline};
 use wasmtime_wasi::p1::WasiP1Ctx;
@@ -12,6 +13,7 @@ use wasmtime_wasi::p1::WasiP1Ctx;
 use crate::engine::TICK;
 use crate::limits::{Limits, bytes_text, time_text};
 use crate::log::Log;
+use crate::net::{Net, NetPort, TooManyTickets};
 use crate::task::Items;
 use crate::{values, wasi};
 
@@ -28,6 +30,7 @@ pub(crate) struct StepState {
     items: Option<mpsc::Sender<Items>>,
     streamed: u64,
     ticks: u32,
+    net: Net,
     /// A reply that did not fit.
     reply: Bytes,
 }
@@ -43,6 +46,8 @@ pub(crate) enum Stop {
     Batch(u64, u64),
     #[error("the step gave more than its stream limit of {} for its loop", bytes_text(*.0))]
     Stream(u64),
+    #[error(transparent)]
+    Tickets(#[from] TooManyTickets),
     #[error("nobody takes the step's elements any more")]
     NobodyListens,
     #[error("the guest broke its contract with the host: {0}")]
@@ -50,7 +55,19 @@ pub(crate) enum Stop {
 }
 
 impl StepState {
-    pub(crate) fn new(limits: &Limits, log: &Log, deadline: Instant, items: Option<mpsc::Sender<Items>>) -> Self {
+    /// Without elements to give and without a network.
+    pub(crate) fn new(limits: &Limits, log: &Log, deadline: Instant) -> Self {
+        Self::connected(limits, log, deadline, None, NetPort::closed())
+    }
+
+    /// Elements go to `items`, if anybody takes them, and requests through `port`.
+    pub(crate) fn connected(
+        limits: &Limits,
+        log: &Log,
+        deadline: Instant,
+        items: Option<mpsc::Sender<Items>>,
+        port: NetPort,
+    ) -> Self {
         Self {
             wasi: wasi::context(log),
             log: log.clone(),
@@ -60,6 +77,7 @@ impl StepState {
             items,
             streamed: 0,
             ticks: 0,
+            net: Net::new(port, limits, log),
             reply: Bytes::new(),
         }
     }
@@ -85,6 +103,14 @@ impl StepState {
                 self.emit(Items { count, items }).await?;
                 self.reply = Bytes::new();
             }
+            HostRequest::Start(operation) => self.reply = reply(&self.net.start(operation).await?)?,
+            HostRequest::Wait { tickets, timeout_ms } => {
+                self.reply = reply(&self.net.wait(&tickets, timeout_ms).await)?;
+            }
+            HostRequest::Close { exchange } => {
+                self.net.close(exchange);
+                self.reply = Bytes::new();
+            }
         }
         Ok(())
     }
@@ -104,6 +130,11 @@ impl StepState {
         // waits until the one before was taken: a list of any length has flat memory
         to.send(items).await.map_err(|_| Stop::NobodyListens)
     }
+}
+
+fn reply<T: Serialize>(reply: &T) -> Result<Bytes, Stop> {
+    let bytes = postcard::to_allocvec(reply);
+    bytes.map(Bytes::from).map_err(|error| Stop::Contract(format!("a reply that cannot be written: {error}")))
 }
 
 impl ResourceLimiter for StepState {

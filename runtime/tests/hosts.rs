@@ -11,13 +11,21 @@
 mod common;
 
 use std::ffi::OsString;
+use std::net::SocketAddr;
+use std::path::Path;
 use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use bue_model::{Answer, Value, cbor};
 use bue_runtime::{
-    Event, Finished, HostLost, Hosts, HostsConfig, Limits, Running, RuntimeError, Task, serve_sandbox_host,
+    Allowed, Egress, EgressConfig, Event, Finished, HostLost, Hosts, HostsConfig, Limits, Running, RuntimeError,
+    Secret, Task, serve_sandbox_host,
 };
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
+
 use common::{failure, prepared, python, sqlite, value};
 
 /// The hidden verb.
@@ -42,6 +50,10 @@ const TESTS: &[Test] = &[
     ("hosts_end_with_their_parent", hosts_end_with_their_parent),
     ("after_shutdown_nothing_runs", after_shutdown_nothing_runs),
     ("a_child_sees_no_environment", a_child_sees_no_environment),
+    ("a_step_speaks_to_a_server_through_its_parent", a_step_speaks_to_a_server_through_its_parent),
+    ("a_step_that_ends_gives_its_exchanges_up", a_step_that_ends_gives_its_exchanges_up),
+    ("secrets_are_filled_in_and_shown_to_nobody", secrets_are_filled_in_and_shown_to_nobody),
+    ("a_module_has_no_network_while_it_is_imported", a_module_has_no_network_while_it_is_imported),
 ];
 
 fn main() -> ExitCode {
@@ -62,7 +74,12 @@ fn main() -> ExitCode {
 impl Runtime {
     fn config(&self, hosts: usize) -> HostsConfig {
         let program = std::env::current_exe().expect("our path");
-        HostsConfig { command: (program, vec![OsString::from(SERVE)]), hosts, prepared: self.prepared.clone() }
+        HostsConfig {
+            command: (program, vec![OsString::from(SERVE)]),
+            hosts,
+            prepared: self.prepared.clone(),
+            egress: Egress::closed(),
+        }
     }
 
     /// Runs a test against some hosts, and shuts them down.
@@ -273,5 +290,173 @@ fn a_child_sees_no_environment(runtime: &Runtime) {
             assert!(matches!(value(&finished), Value::List(items) if items.first() == Some(&Value::Int(0))));
         }
         hosts
+    });
+}
+
+/// A server that answers each request with its head, and how many connections ended.
+async fn mirror(silent: bool) -> (SocketAddr, Arc<AtomicUsize>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let address = listener.local_addr().expect("an address");
+    let ended = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&ended);
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let ended = Arc::clone(&counted);
+            tokio::spawn(async move {
+                let mut head = Vec::new();
+                while let Ok(byte) = stream.read_u8().await {
+                    head.push(byte);
+                    if head.ends_with(b"\r\n\r\n") && !silent {
+                        let answer = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n", head.len());
+                        stream.write_all(&[answer.as_bytes(), &head].concat()).await.expect("a client that listens");
+                        head.clear();
+                    }
+                }
+                ended.fetch_add(1, Ordering::SeqCst);
+            });
+        }
+    });
+    (address, ended)
+}
+
+/// Hosts whose steps may speak to a server, and a task that asks for it.
+impl Runtime {
+    fn connected(&self, config: EgressConfig) -> HostsConfig {
+        HostsConfig { egress: Egress::new(config, None::<&Path>).expect("no file"), ..self.config(1) }
+    }
+}
+
+fn asking(code: &str, rule: &str, secrets: &[&str]) -> Task {
+    let mut task = python(code, "f", &[]);
+    task.permissions.net = vec![rule.parse().expect("a rule")];
+    task.permissions.secrets = secrets.iter().map(|name| (*name).to_owned()).collect();
+    task
+}
+
+fn anything() -> EgressConfig {
+    EgressConfig { allowed: Allowed::Anything, ..EgressConfig::default() }
+}
+
+fn a_step_speaks_to_a_server_through_its_parent(runtime: &Runtime) {
+    runtime.tokio.block_on(async {
+        let (server, _) = mirror(false).await;
+        let hosts = Hosts::start(runtime.connected(anything())).await.expect("hosts");
+        let code = format!(
+            "import _bue_net as net\n\
+             def f():\n  \
+               tickets = [net.start('GET', 'http://{server}', f'/{{n}}', [('x-n', str(n))]) for n in range(200)]\n  \
+               found = {{}}\n  \
+               while len(found) < 200:\n    \
+                 for ticket, what, value in net.wait([t for t in tickets if t not in found], 10.0):\n      \
+                   found[ticket] = (what, value)\n  \
+               status, version, reason, headers, body, last = found[tickets[7]][1]\n  \
+               return [status, version, reason, body.split()[1].decode(), last, {{what for what, _ in found.values()}} == {{'response'}}]\n"
+        );
+        let finished = run(&hosts, asking(&code, &server.to_string(), &[])).await;
+        let expected = [
+            Value::Int(200),
+            Value::Int(11),
+            Value::Text("OK".into()),
+            Value::Text("/7".into()),
+            Value::Bool(true),
+            Value::Bool(true),
+        ];
+        assert_eq!(value(&finished), Value::List(expected.to_vec()));
+        let denied = format!(
+            "import _bue_net as net\n\
+             def f():\n  \
+               [(_, what, (kind, why))] = net.wait([net.start('GET', 'http://10.0.0.1', '/', [])])\n  \
+               return [what, kind]\n"
+        );
+        let finished = run(&hosts, asking(&denied, &server.to_string(), &[])).await;
+        assert_eq!(value(&finished), Value::List(vec![Value::Text("failed".into()), Value::Text("denied".into())]));
+        let log = String::from_utf8_lossy(&finished.log).into_owned();
+        assert!(log.contains("bue: refused:") && log.contains("`!allow net 10.0.0.1:80`"), "{log}");
+        hosts.shutdown().await;
+    });
+}
+
+fn a_step_that_ends_gives_its_exchanges_up(runtime: &Runtime) {
+    runtime.tokio.block_on(async {
+        let (server, ended) = mirror(true).await;
+        let hosts = Hosts::start(runtime.connected(anything())).await.expect("hosts");
+        let start = format!(
+            "import _bue_net as net\nimport time\ndef f():\n  t = net.start('GET', 'http://{server}', '/', [])\n"
+        );
+        // one that ends, one that is stopped by its time, one whose consumer is gone, one that waits for ever
+        run(&hosts, asking(&format!("{start}  net.wait([t], 0.2)\n"), &server.to_string(), &[])).await;
+        let mut task = asking(&format!("{start}  net.wait([t])\n"), &server.to_string(), &[]);
+        task.limits.time = Duration::from_millis(500);
+        assert!(failure(&run(&hosts, task).await).message.contains("500 ms"));
+        let mut dropped =
+            hosts.run(asking(&format!("{start}  net.wait([t])\n"), &server.to_string(), &[])).await.expect("open");
+        assert!(tokio::time::timeout(Duration::from_millis(500), dropped.next()).await.is_err());
+        drop(dropped);
+        for _ in 0..500 {
+            if ended.load(Ordering::SeqCst) == 3 {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        assert_eq!(ended.load(Ordering::SeqCst), 3);
+        hosts.shutdown().await;
+    });
+}
+
+fn secrets_are_filled_in_and_shown_to_nobody(runtime: &Runtime) {
+    const CANARY: &str = "canary-5f1d";
+    runtime.tokio.block_on(async {
+        let (server, _) = mirror(false).await;
+        let secret = |readable, hosts: &[&str]| Secret {
+            value: CANARY.to_owned(),
+            hosts: hosts.iter().map(|rule| rule.parse().expect("a rule")).collect(),
+            readable,
+        };
+        let secrets = [
+            ("KEY".to_owned(), secret(false, &[])),
+            ("OPEN".to_owned(), secret(true, &[])),
+            ("ELSEWHERE".to_owned(), secret(false, &["api.example.com"])),
+        ];
+        let config = EgressConfig { secrets: secrets.into_iter().collect(), ..anything() };
+        let hosts = Hosts::start(runtime.connected(config)).await.expect("hosts");
+        let send = |header: &str| {
+            format!(
+                "import _bue_net as net\nimport bue\n\
+                 def f():\n  \
+                   [(_, what, value)] = net.wait([net.start('GET', 'http://{server}', '/', [('Authorization', '{header}')])])\n  \
+                   return value[4].decode() if what == 'response' else str(value)\n"
+            )
+        };
+        let names = ["KEY", "OPEN", "ELSEWHERE"];
+        let sent = run(&hosts, asking(&send("Bearer secret:KEY"), &server.to_string(), &names)).await;
+        assert!(matches!(value(&sent), Value::Text(text) if text.contains(&format!("authorization: Bearer {CANARY}"))));
+        let read = "import bue\ndef f(): return bue.secret('OPEN')\n";
+        assert_eq!(value(&run(&hosts, asking(read, "a.example", &names)).await), Value::Text(CANARY.into()));
+        // whatever else is tried, the value is nowhere
+        let unread = "import bue\ndef f(): return bue.secret('KEY')\n".to_owned();
+        for (code, asked) in [
+            (send("secret:ELSEWHERE"), names.as_slice()),
+            (send("secret:KEY"), &["OPEN"]),
+            (send("secret:KEY\\n"), &names),
+            (unread.clone(), &names),
+            (unread, &[]),
+        ] {
+            let finished = run(&hosts, asking(&code, &server.to_string(), asked)).await;
+            let told = format!("{finished:?} {}", String::from_utf8_lossy(&finished.log));
+            assert!(!told.contains(CANARY), "{told}");
+            assert!(told.contains("secret") || told.contains("control character"), "{told}");
+        }
+        hosts.shutdown().await;
+    });
+}
+
+fn a_module_has_no_network_while_it_is_imported(runtime: &Runtime) {
+    runtime.tokio.block_on(async {
+        let hosts = Hosts::start(runtime.connected(anything())).await.expect("hosts");
+        let code = "import _bue_net as net\n[(_, _, SAID)] = net.wait([net.start('GET', 'http://127.0.0.1:1', '/', [])])\ndef f(): return list(SAID)\n";
+        let Value::List(said) = value(&run(&hosts, asking(code, "127.0.0.1:1", &[])).await) else { panic!("a list") };
+        assert_eq!(said.first(), Some(&Value::Text("denied".into())), "{said:?}");
+        assert!(matches!(said.get(1), Some(Value::Text(why)) if why.contains("while a module is imported")), "{said:?}");
+        hosts.shutdown().await;
     });
 }

@@ -4,10 +4,10 @@ use std::fs;
 
 use anyhow::Context;
 use bue_model::wire::{RunView, StepView};
-use bue_runtime::DatabasesConfig;
 use clap::Args;
 use comfy_table::{CellAlignment, Table};
 
+use crate::allow::Network;
 use crate::commands::example::{SCRIPT, STEPS};
 use crate::commands::result::expect_success;
 use crate::failures::say_failures;
@@ -33,7 +33,7 @@ impl Demo {
         fs::write(folder.path().join("example.py"), STEPS).context("failed to write the example")?;
         let script = script::read(&path)?;
         let cache = Settings::load()?.cache_dir()?;
-        let surroundings = Surroundings { cache, data: None, databases: DatabasesConfig::default() };
+        let surroundings = Surroundings { cache, data: None, network: Network::closed() };
         say("bue: reports for 36 accounts, every step in a fresh sandbox; `bue example` writes the script for you");
         block_on(async {
             let ended = run_here(&script, surroundings).await?;

@@ -7,13 +7,13 @@ use anyhow::Context;
 use bue_model::{Input, Node, NodeId, Plan};
 use clap::Args;
 
+use crate::allow::{AllowFlags, explain_denials};
 use crate::commands::result::expect_success;
-use crate::databases::databases;
 use crate::failures::say_failures;
 use crate::local::{Ended, Surroundings, run_here};
 use crate::reactor::block_on;
 use crate::results::ResultWriter;
-use crate::script;
+use crate::script::{self, Checked};
 use crate::settings::Settings;
 use crate::stop::Stop;
 
@@ -24,23 +24,44 @@ use crate::stop::Stop;
 #[derive(Debug, Args)]
 pub(crate) struct Run {
     /// The script
-    file: PathBuf,
+    #[arg(required_unless_present = "allow_net")]
+    file: Option<PathBuf>,
     /// Print one JSON object: run, state, results, failed
     #[arg(long)]
     json: bool,
     /// Keep the state of hub and bucket in this folder
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
+    #[command(flatten)]
+    allow: AllowFlags,
+    /// At the end, say which rules would allow what was refused
+    #[arg(long)]
+    explain_deny: bool,
 }
 
 impl Run {
-    pub(crate) fn execute(self) -> Result<(), Stop> {
-        let script = script::read(&self.file)?;
+    pub(crate) fn execute(mut self) -> Result<(), Stop> {
+        let script = script::read(&self.file()?)?;
         let settings = Settings::load()?;
-        let (cache, databases) = (settings.cache_dir()?, databases(&settings)?);
-        let surroundings = Surroundings { cache, data: self.data.clone(), databases };
+        let network = self.allow.network(&settings)?;
+        let refusals = network.config.refusals.clone();
+        let surroundings = Surroundings { cache: settings.cache_dir()?, data: self.data.clone(), network };
+        let ended = self.run(&script, surroundings);
+        if self.explain_deny {
+            explain_denials(&refusals);
+        }
+        ended
+    }
+
+    /// The script. In `bue run --allow-net FILE` the parser takes it for a host.
+    fn file(&mut self) -> Result<PathBuf, Stop> {
+        let file = self.file.take().or_else(|| self.allow.take_last().map(PathBuf::from));
+        file.ok_or_else(|| Stop::Usage("the script is missing; type `bue run FILE --allow-net`".to_owned()))
+    }
+
+    fn run(&self, script: &Checked, surroundings: Surroundings) -> Result<(), Stop> {
         block_on(async {
-            let ended = run_here(&script, surroundings).await?;
+            let ended = run_here(script, surroundings).await?;
             let printed = self.print(&script.plan, &ended).await;
             ended.services.stop().await;
             printed?;

@@ -2,13 +2,13 @@
 
 use anyhow::{Context, anyhow};
 use bue_model::{Failure, JobId, Outcome, ValueRef};
-use bue_worker::{Ran, WorkerConfig, run_once};
+use bue_worker::{Ran, run_once};
 use clap::Args;
 use serde_json::json;
 
+use crate::allow::AllowFlags;
 use crate::commands::remote::Servers;
 use crate::commands::target::job_id;
-use crate::databases::databases;
 use crate::local::prepare;
 use crate::reactor::{block_on, interruptible};
 use crate::results::ResultWriter;
@@ -32,19 +32,21 @@ pub(crate) struct RunJob {
     json: bool,
     #[command(flatten)]
     servers: Servers,
+    #[command(flatten)]
+    allow: AllowFlags,
 }
 
 impl RunJob {
     pub(crate) fn execute(self) -> Result<(), Stop> {
         let settings = Settings::load()?;
         let cache = settings.cache_dir()?;
+        let network = self.allow.network(&settings)?;
         block_on(interruptible(async {
             let (hub, bucket) = self.servers.connect(&settings).await?;
             let task = hub.task(self.job).await.context("failed to ask for the job")?;
             let step = task.steps.first().map(|step| step.name.clone()).unwrap_or_default();
             let run = task.leases.first().map(|lease| lease.run).context("the hub told nothing of the job")?;
-            let databases = databases(&settings)?;
-            let config = WorkerConfig { databases, ..worker_config(prepare(cache).await?, Vec::new())? };
+            let config = worker_config(prepare(cache).await?, Vec::new(), network, &hub, &bucket).await?;
             let (_, own_bucket) = self.servers.connect(&settings).await?;
             let ran = run_once(&config, own_bucket, task).await.context("failed to run the job")?;
             let writer = ResultWriter::new(&hub, &bucket, run);

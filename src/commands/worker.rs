@@ -9,8 +9,8 @@ use bue_worker::WorkerConfig;
 use clap::Args;
 use tokio_util::sync::CancellationToken;
 
+use crate::allow::AllowFlags;
 use crate::commands::remote::Servers;
-use crate::databases::databases;
 use crate::local::prepare;
 use crate::reactor::{block_on, interruptible, told_to_stop};
 use crate::services::{DEFAULT_SLOTS, worker_config};
@@ -46,6 +46,8 @@ pub(crate) struct Worker {
     /// Jobs to hold at a time, waiting ones included [default: 256]
     #[arg(long, value_name = "N")]
     slots: Option<usize>,
+    #[command(flatten)]
+    allow: AllowFlags,
 }
 
 impl Worker {
@@ -55,7 +57,7 @@ impl Worker {
         let slots = self.slots(&settings)?;
         let reverse = self.reverse || settings.switch(REVERSE)?;
         let cache = settings.cache_dir()?;
-        let databases = databases(&settings)?;
+        let network = self.allow.network(&settings)?;
         if self.sandbox {
             say("bue: every step runs in a sandbox");
         }
@@ -63,7 +65,8 @@ impl Worker {
         block_on(async {
             let (hub, bucket) = interruptible(self.connect(&settings)).await?;
             let prepared = interruptible(prepare(cache)).await?;
-            let config = WorkerConfig { slots, reverse, databases, ..worker_config(prepared, scopes)? };
+            let config = worker_config(prepared, scopes, network, &hub, &bucket);
+            let config = WorkerConfig { slots, reverse, ..interruptible(config).await? };
             say(&format!("bue: worker {} serves {}", config.name, config.scopes.join(", ")));
             let stop = CancellationToken::new();
             tokio::spawn(cancel_when_told(stop.clone()));

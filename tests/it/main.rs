@@ -12,6 +12,7 @@
 //! verbs          what people ask of running services
 //! postgres       several hubs on one database, and one of them is killed
 //! postgres_steps steps on a real server, from the settings to the result
+//! network        what steps reach, and what they do not
 //! boundaries     which crate may use which
 //! docs           what the documentation shows
 //! ```
@@ -23,6 +24,7 @@ mod check;
 mod cli;
 mod docs;
 mod examples;
+mod network;
 mod postgres;
 mod postgres_steps;
 mod project;

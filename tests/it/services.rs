@@ -7,6 +7,7 @@ use std::process::{Child, ChildStderr, Command, Stdio};
 use serde_json::json;
 use tempfile::TempDir;
 
+use crate::network::server;
 use crate::project::{Project, Ran, bue, prepare, step};
 
 /// A server that is ended with the test.
@@ -116,6 +117,38 @@ pub(crate) fn runs_on_services(store: &str) {
     let run =
         project.bue(&["submit", "-f", "x.bue", "--json"]).expect(0).json()["run"].as_str().expect("an id").to_owned();
     project.bue(&["cancel", &run]).expect(0);
+    for server in [worker, hub, bucket] {
+        server.stop();
+    }
+}
+
+#[test]
+fn a_worker_lets_steps_out_but_not_to_its_own_hub() {
+    prepare();
+    let folder = TempDir::new().expect("a folder");
+    let bucket = Server::start(&folder, &["bucket", "-b", "127.0.0.1:0", "--store", "dir:blobs"]);
+    let hub = Server::start(&folder, &["hub", "-b", "127.0.0.1:0", "-k", &bucket.address, "--store", "sqlite:hub.db"]);
+    let arguments = ["worker", "-b", &hub.address, "-k", &bucket.address, "-s", "default", "--allow-net", "127.0.0.1"];
+    let worker = Server::start(&folder, &arguments);
+    let (elsewhere, _) = server();
+    let ask = |name: &str, place: &str| {
+        let code = format!(
+            "import _bue_net as net\n\
+             def {name}():\n    \
+                 [(_, what, value)] = net.wait([net.start('GET', 'http://{place}', '/', [])])\n    \
+                 return value[0] if what == 'response' else value[1]"
+        );
+        step(name, &code)
+    };
+    let steps = [ask("out", &elsewhere.to_string()), ask("hub", &hub.address), ask("bucket", &bucket.address)];
+    let script = format!("!allow net 127.0.0.1\n{}\nout()\nhub()\nbucket()\n", steps.concat());
+    let project = Project::new(&[("x.bue", &script), ("bue.toml", &client(&hub, &bucket))]);
+    let run = project.bue(&["upload", "-f", "x.bue", "--wait"]).expect(0).stdout.trim().to_owned();
+    let values = project.bue(&["result", &run, "--json"]).expect(0).values();
+    assert_eq!(values[0], json!(200));
+    for refused in &values[1..] {
+        assert!(refused.as_str().is_some_and(|text| text.contains("a server of bue itself")), "{values:?}");
+    }
     for server in [worker, hub, bucket] {
         server.stop();
     }

@@ -31,7 +31,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bue_client::{BucketClient, HubClient};
-use bue_runtime::{Databases, DatabasesConfig, Hosts, HostsConfig, Limits, Prepared, RuntimeError};
+use bue_runtime::{Databases, DatabasesConfig, Egress, Hosts, HostsConfig, Limits, Prepared, RuntimeError};
 use tokio::sync::{Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -61,6 +61,8 @@ pub struct WorkerConfig {
     pub prepared: Prepared,
     /// What a step may use. The time is each step's own `!timeout`.
     pub limits: Limits,
+    /// The network of the steps: what they may reach of what their scripts ask for.
+    pub egress: Egress,
     /// What postgres steps work on. They run in this process: a sandbox host holds no credentials.
     pub databases: DatabasesConfig,
     /// How long steps may go on after a shutdown was asked for, before they are stopped and their jobs given back.
@@ -98,6 +100,7 @@ pub async fn run(
         command: config.sandbox_command.clone(),
         hosts: config.hosts,
         prepared: config.prepared.clone(),
+        egress: config.egress.clone(),
     })
     .await
     .map_err(WorkerError::Hosts)?;

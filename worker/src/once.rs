@@ -32,7 +32,8 @@ pub async fn run_once(config: &WorkerConfig, bucket: BucketClient, batch: LeaseB
     let lease = batch.leases.first().ok_or(WorkerError::Nothing)?;
     let step = batch.steps.get(lease.step as usize).ok_or(WorkerError::Nothing)?;
     let command = config.sandbox_command.clone();
-    let hosts = Hosts::start(HostsConfig { command, hosts: 1, prepared: config.prepared.clone() });
+    let (prepared, egress) = (config.prepared.clone(), config.egress.clone());
+    let hosts = Hosts::start(HostsConfig { command, hosts: 1, prepared, egress });
     let hosts = Arc::new(hosts.await.map_err(WorkerError::Hosts)?);
     // nobody listens: a job that is run once reports nothing
     let (reports, _) = mpsc::unbounded_channel();

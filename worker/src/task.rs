@@ -39,7 +39,7 @@ pub(crate) fn work(
         env: lease.env.clone(),
         loop_text: step.loop_text.clone(),
         limits,
-        permissions: Permissions::default(),
+        permissions: Permissions::asked(&step.allow),
     }))
 }
 

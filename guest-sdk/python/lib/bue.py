@@ -1,10 +1,12 @@
-"""What a step may say besides returning a value: `from bue import Result, StepStatus, env`."""
+"""What a step may say besides returning a value, and ask for: `from bue import Result, StepStatus, env, secret`."""
 
 import enum
 import sys
 import types
 
-__all__ = ["Result", "StepStatus", "env"]
+import _bue_net
+
+__all__ = ["Result", "StepStatus", "env", "secret"]
 __path__ = []
 
 # What the steps before this one passed on with `Result(env=...)`. Filled anew for each job; always this one object, so
@@ -44,6 +46,17 @@ class Result:
     def __repr__(self):
         said = ", ".join(f"{name}={value!r}" for name, value in vars(self).items() if value is not None)
         return f"Result({said})"
+
+
+def secret(name):
+    """The value of a secret of the worker's, where script and worker let the step read it.
+
+    Mostly it need not be read: `secret:NAME` in a header of a request is replaced by the value on its way out.
+    """
+    [(_, what, value)] = _bue_net.wait([_bue_net.secret(name)])
+    if what == "failed":
+        raise PermissionError(value[1])
+    return value
 
 
 def _older_name(name, **attributes):

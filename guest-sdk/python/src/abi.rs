@@ -61,12 +61,32 @@ pub extern "C" fn bue_call(_ptr: *const u8, _len: usize) -> i64 {
     give_reply(&answer, payload)
 }
 
-/// Ask the host. The requests that exist have empty replies.
-pub(crate) fn ask_host(request: &HostRequest) {
+/// Ask the host for something whose reply is empty.
+pub(crate) fn tell_host(request: &HostRequest) {
     let Ok(bytes) = postcard::to_allocvec(request) else { return };
-    // SAFETY: the pointer and the length are those of a live vector, the host only reads it, and a capacity of 0 lets
-    // it write nothing.
-    unsafe { host(bytes.as_ptr(), bytes.len(), core::ptr::null_mut(), 0) };
+    send(&bytes, &mut []);
+}
+
+/// Ask the host, or `None` where the reply is not what belongs to the request.
+pub(crate) fn ask_host<T: DeserializeOwned>(request: &HostRequest) -> Option<T> {
+    let mut reply = vec![0; REPLY];
+    let mut len = send(&postcard::to_allocvec(request).ok()?, &mut reply);
+    if len > reply.len() {
+        reply = vec![0; len];
+        len = send(&postcard::to_allocvec(&HostRequest::Take).ok()?, &mut reply);
+    }
+    postcard::from_bytes(reply.get(..len)?).ok()
+}
+
+/// Room for a reply before it is known how long it is: the head of a response, an error.
+const REPLY: usize = 2048;
+
+/// The length of the reply, which stands in `reply` if it fits.
+fn send(request: &[u8], reply: &mut [u8]) -> usize {
+    // SAFETY: both pointers come with the lengths of the live slices they belong to; the host reads the one and writes no
+    // more than its length into the other.
+    let len = unsafe { host(request.as_ptr(), request.len(), reply.as_mut_ptr(), reply.len()) };
+    usize::try_from(len).unwrap_or(0)
 }
 
 /// The request in the inbox. The inbox is what [`bue_alloc`] gave out last, so the host's pointer says nothing new and

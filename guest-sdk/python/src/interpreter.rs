@@ -8,6 +8,7 @@ use rustpython_vm::import::import_file;
 use rustpython_vm::{Interpreter, InterpreterBuilder, PyObjectRef, PyResult, Settings, VirtualMachine};
 
 use crate::call::flush;
+use crate::net;
 use crate::python::{Helpers, Types};
 
 /// Calls of Python functions inside each other. They take no native stack; what does is stopped by the stack's size.
@@ -59,7 +60,9 @@ thread_local! {
 /// If our own Python files fail: then the guest was built wrongly, and its host must not go on.
 #[expect(clippy::panic, reason = "there is nobody to give an error to, and the host tells what was printed")]
 pub(crate) fn start() {
-    let interpreter = InterpreterBuilder::new().settings(settings()).init_stdlib().interpreter();
+    let builder = InterpreterBuilder::new().settings(settings()).init_stdlib();
+    let net = net::module(&builder.ctx);
+    let interpreter = builder.add_native_module(net).interpreter();
     let guest = interpreter.enter(|vm| {
         prepare(vm).unwrap_or_else(|error| {
             vm.print_exception(&error);

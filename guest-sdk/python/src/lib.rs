@@ -18,6 +18,7 @@ mod encode;
 mod failure;
 mod interpreter;
 mod load;
+mod net;
 mod python;
 mod refusal;
 mod stream;

@@ -7,7 +7,7 @@ use rustpython_vm::builtins::{PyAsyncGen, PyByteArray, PyBytes, PyDict, PyGenera
 use rustpython_vm::protocol::{PyIter, PyIterReturn};
 use rustpython_vm::{PyObject, PyObjectRef, PyResult, VirtualMachine};
 
-use crate::abi::ask_host;
+use crate::abi::tell_host;
 use crate::encode::Writer;
 use crate::failure::{Stop, words};
 use crate::interpreter::Guest;
@@ -73,7 +73,7 @@ pub(crate) fn emit(guest: &Guest, value: &PyObject, request: &CallRequest, vm: &
 fn send(writer: &mut Writer<'_>, count: u32) {
     let mut items = array_head(u64::from(count));
     items.append(&mut writer.take());
-    ask_host(&HostRequest::Emit { count, items: items.into() });
+    tell_host(&HostRequest::Emit { count, items: items.into() });
 }
 
 /// Anything a list may be made of, but what has elements and is one thing all the same.

@@ -15,6 +15,9 @@ use super::tls;
 /// A server that does not answer by then does not answer.
 const CONNECT: Duration = Duration::from_secs(10);
 
+/// Where PostgreSQL listens if nobody says otherwise.
+const PORT: u16 = 5432;
+
 /// A database that postgres steps may work on.
 #[derive(Clone)]
 pub struct Database {
@@ -84,6 +87,22 @@ impl Database {
         Self::new(config, connections)
     }
 
+    /// Where its servers are, `host:port` each. A Unix socket has no such place.
+    pub(super) fn servers(&self) -> Vec<String> {
+        let ports = self.config.get_ports();
+        let at = |index: usize, host: String| {
+            // one port is that of all hosts, and none is PostgreSQL's own
+            let port = ports.get(index).or_else(|| ports.first()).copied().unwrap_or(PORT);
+            if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
+        };
+        let names = self.config.get_hosts().iter().enumerate().filter_map(|(index, host)| match host {
+            Host::Tcp(name) => Some(at(index, name.clone())),
+            Host::Unix(_) => None,
+        });
+        let addresses = self.config.get_hostaddrs().iter().enumerate();
+        names.chain(addresses.map(|(index, address)| at(index, address.to_string()))).collect()
+    }
+
     fn new(mut config: Config, connections: NonZeroUsize) -> Self {
         if config.get_application_name().is_none() {
             config.application_name("bue step");
@@ -120,5 +139,27 @@ impl fmt::Debug for Database {
 impl fmt::Debug for DatabaseParts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:?}", Database::from_parts(self, NonZeroUsize::MIN))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_database_says_where_its_servers_are() {
+        for (url, servers) in [
+            ("postgres://u@db.internal/d", vec!["db.internal:5432"]),
+            ("postgres://u@[::1]:5433/d", vec!["[::1]:5433"]),
+            ("host=a,b port=1,2 user=u", vec!["a:1", "b:2"]),
+            ("host=a,b port=3 user=u", vec!["a:3", "b:3"]),
+            ("host=a hostaddr=10.0.0.5 port=4 user=u", vec!["a:4", "10.0.0.5:4"]),
+            ("host=/run/postgresql user=u", vec![]),
+        ] {
+            let database = Database::from_url(url, NonZeroUsize::MIN).expect("a database");
+            assert_eq!(database.servers(), servers, "{url}");
+        }
+        let parts = DatabaseParts { port: Some(7), ..DatabaseParts::default() };
+        assert_eq!(Database::from_parts(&parts, NonZeroUsize::MIN).servers(), ["localhost:7"]);
     }
 }

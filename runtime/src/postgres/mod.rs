@@ -70,6 +70,13 @@ pub struct DatabasesConfig {
     pub named: HashMap<String, Database>,
 }
 
+impl DatabasesConfig {
+    /// Where their servers are, `host:port` each.
+    pub fn servers(&self) -> impl Iterator<Item = String> {
+        self.unnamed.iter().chain(self.named.values()).flat_map(Database::servers)
+    }
+}
+
 /// The databases that postgres steps work on, with their connections.
 pub struct Databases {
     unnamed: Option<Arc<Pool>>,

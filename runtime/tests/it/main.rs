@@ -7,6 +7,7 @@
 )]
 
 mod common;
+mod egress;
 mod isolation;
 mod limits;
 mod prepare;

@@ -1,0 +1,125 @@
+//! Servers that lie, drip, flood and vanish: each costs the one exchange it is about.
+
+use std::time::{Duration, Instant};
+
+use bue_model::net::{NetErrorKind, Request};
+
+use super::server::{listen, say, serve};
+use super::step::{Step, get};
+
+/// A server says this, and the exchange fails so.
+async fn expect(said: Vec<Vec<u8>>, kind: NetErrorKind) {
+    let text = format!("{:?}", said.iter().map(|piece| String::from_utf8_lossy(piece)).collect::<Vec<_>>());
+    let (server, _) = say(said, Duration::from_millis(1)).await;
+    let mut step = Step::to(server);
+    let start = Instant::now();
+    let exchange = step.start(bue_model::net::Operation::Request(get(&format!("http://{server}"), "/")));
+    let error = match step.wait(exchange).await {
+        bue_model::net::Ended::Failed(error) => error,
+        bue_model::net::Ended::Response(response) => {
+            assert!(!response.last, "{text}: {response:?}");
+            loop {
+                match step.read(exchange).await {
+                    Ok((_, last)) => assert!(!last, "{text}"),
+                    Err(error) => break error,
+                }
+            }
+        }
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(error.kind, kind, "{}: {error:?}", text.chars().take(200).collect::<String>());
+    assert!(start.elapsed() < Duration::from_secs(9));
+}
+
+#[tokio::test]
+async fn what_is_no_response_is_an_error() {
+    let head = b"HTTP/1.1 200 OK\r\n".to_vec();
+    let with = |rest: &str| vec![[head.clone(), rest.as_bytes().to_vec()].concat()];
+    for (said, kind) in [
+        (vec![], NetErrorKind::Reset),
+        (vec![b"HTTP/1.1 200".to_vec()], NetErrorKind::Reset),
+        (vec![b"SSH-2.0-server\r\n\r\n".to_vec()], NetErrorKind::Protocol),
+        (with("bad header\r\n\r\n"), NetErrorKind::Protocol),
+        (with("content-length: 10\r\n\r\nabc"), NetErrorKind::Reset),
+        (with("content-length: 1\r\ncontent-length: 2\r\n\r\nabc"), NetErrorKind::Protocol),
+        (with("content-length: x\r\n\r\nabc"), NetErrorKind::Protocol),
+        (with("transfer-encoding: chunked\r\n\r\n5\r\nab"), NetErrorKind::Reset),
+        (with("transfer-encoding: chunked\r\n\r\nzz\r\nab"), NetErrorKind::Protocol),
+        (with("transfer-encoding: chunked\r\n\r\nffffffffffffffffff\r\nab"), NetErrorKind::Protocol),
+        (with(&format!("x: {}\r\n\r\n", "y".repeat(40_000))), NetErrorKind::Limit),
+        (with(&format!("x: {}\r\n\r\n", "y".repeat(1_000_000))), NetErrorKind::Limit),
+        (with(&"x: y\r\n".repeat(2000)), NetErrorKind::Limit),
+    ] {
+        expect(said, kind).await;
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_says_nothing_is_left_in_time() {
+    let (server, seen) = serve().await;
+    let mut step = Step::to(server);
+    let request = Request { read_timeout_ms: Some(200), ..get(&format!("http://{server}"), "/hang") };
+    let start = Instant::now();
+    assert_eq!(step.kind(request).await, NetErrorKind::ReadTimeout);
+    assert!(start.elapsed() < Duration::from_secs(5));
+    seen.wait_for_ends(1).await;
+}
+
+#[tokio::test]
+async fn a_server_that_drips_its_head_is_left_in_time() {
+    let said = b"HTTP/1.1 200 OK\r\nx: yyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyy\r\n\r\n";
+    let (server, seen) = say(said.iter().map(|byte| vec![*byte]).collect(), Duration::from_millis(50)).await;
+    let request = Request { read_timeout_ms: Some(300), ..get(&format!("http://{server}"), "/") };
+    assert_eq!(Step::to(server).kind(request).await, NetErrorKind::ReadTimeout);
+    seen.wait_for_ends(1).await;
+}
+
+#[tokio::test]
+async fn a_body_that_stops_is_left_in_time() {
+    let said = b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\nabc".to_vec();
+    let (server, _) = say(vec![said, b"d".to_vec()], Duration::from_secs(20)).await;
+    let mut step = Step::to(server);
+    let (exchange, response) = step.response(get(&format!("http://{server}"), "/")).await;
+    assert!(b"abc".starts_with(&response.body) && !response.last);
+    let mut rest = Vec::from(response.body);
+    let error = loop {
+        let read = bue_model::net::Operation::Read { exchange, max: 10, timeout_ms: Some(200) };
+        match step.ask(read).await {
+            bue_model::net::Ended::Data { bytes, .. } => rest.extend_from_slice(&bytes),
+            bue_model::net::Ended::Failed(error) => break error,
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!((rest.as_slice(), error.kind), (b"abcd".get(..rest.len()).expect("no more"), NetErrorKind::ReadTimeout));
+}
+
+#[tokio::test]
+async fn nobody_there_is_refused() {
+    let (listener, server) = listen().await;
+    drop(listener);
+    let error = Step::to(server).failure(get(&format!("http://{server}"), "/")).await;
+    assert_eq!(error.kind, NetErrorKind::Refused, "{error:?}");
+    assert!(error.message.contains(&server.to_string()), "{error:?}");
+}
+
+#[tokio::test]
+async fn a_server_that_does_not_speak_tls_is_no_server_for_https() {
+    let (server, _) = say(vec![b"hello".to_vec()], Duration::ZERO).await;
+    let request = Request { connect_timeout_ms: Some(500), ..get(&format!("https://{server}"), "/") };
+    let kind = Step::to(server).kind(request).await;
+    assert!(matches!(kind, NetErrorKind::Tls | NetErrorKind::ConnectTimeout | NetErrorKind::Reset), "{kind:?}");
+}
+
+#[tokio::test]
+async fn others_do_not_notice() {
+    let flood = vec![b"HTTP/1.1 200 OK\r\n\r\n".to_vec(), vec![b'z'; 50 << 20]];
+    let (flooding, _) = say(flood, Duration::ZERO).await;
+    let (server, _) = serve().await;
+    let (mut victim, mut other) = (Step::to(flooding), Step::to(server));
+    let (_, response) = victim.response(get(&format!("http://{flooding}"), "/")).await;
+    assert!(!response.last);
+    for _ in 0..20 {
+        let (response, _) = other.whole(get(&format!("http://{server}"), "/status/200")).await;
+        assert_eq!(response.status, 200);
+    }
+}

@@ -1,0 +1,38 @@
+//! `[limits]` of `bue.toml`: what a step of this machine may cost, where that is not what steps usually may.
+
+use bue_runtime::Limits;
+
+use crate::settings::Settings;
+use crate::stop::Stop;
+
+/// The usual limits, and what is set of them. The time is each step's own.
+pub(crate) fn limits(settings: &Settings) -> Result<Limits, Stop> {
+    let mut limits = Limits::default();
+    for (name, value) in settings.table("limits") {
+        let number = value.as_integer().and_then(|number| u64::try_from(number).ok()).filter(|number| *number > 0);
+        let number =
+            number.ok_or_else(|| Stop::Usage(format!("`[limits] {name}` in bue.toml is no number above 0")))?;
+        set(&mut limits, name, number)?;
+    }
+    Ok(limits)
+}
+
+fn set(limits: &mut Limits, name: &str, number: u64) -> Result<(), Stop> {
+    let count = u32::try_from(number).unwrap_or(u32::MAX);
+    match name {
+        "memory_bytes" => limits.memory_bytes = number,
+        "input_bytes" => limits.input_bytes = number,
+        "result_bytes" => limits.result_bytes = number,
+        "stream_bytes" => limits.stream_bytes = number,
+        "log_bytes" => limits.log_bytes = number,
+        "output_bytes" => limits.output_bytes = number,
+        "net_exchanges" => limits.net_exchanges = count,
+        "net_headers" => limits.net_headers = count,
+        "net_header_bytes" => limits.net_header_bytes = number,
+        "net_up_bytes" => limits.net_up_bytes = number,
+        "net_down_bytes" => limits.net_down_bytes = number,
+        "net_buffered_bytes" => limits.net_buffered_bytes = number,
+        _ => return Err(Stop::Usage(format!("`[limits] {name}` in bue.toml is no limit; docs/network.md names some"))),
+    }
+    Ok(())
+}

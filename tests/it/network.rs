@@ -1,0 +1,141 @@
+//! What steps reach: a local server, allowed by the script and by whoever runs it, or not.
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+
+use crate::project::{Project, prepare, python};
+
+/// A server that answers with the head of the request, and how often somebody came.
+pub(crate) fn server() -> (SocketAddr, Arc<AtomicUsize>) {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = listener.local_addr().expect("an address");
+    let came = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&came);
+    thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.expect("a connection");
+            counted.fetch_add(1, Ordering::SeqCst);
+            let mut head = Vec::new();
+            while !head.ends_with(b"\r\n\r\n") {
+                let mut byte = [0];
+                if stream.read(&mut byte).unwrap_or(0) == 0 {
+                    break;
+                }
+                head.push(byte[0]);
+            }
+            let answer = format!("HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: {}\r\n\r\n", head.len());
+            let _ = stream.write_all(&[answer.as_bytes(), &head].concat());
+        }
+    });
+    (address, came)
+}
+
+/// A script of one step that asks a server, with these settings above it.
+fn script(settings: &str, server: SocketAddr, header: &str) -> Project {
+    let code = format!(
+        "import _bue_net as net\n\
+         def ask():\n    \
+             [(_, what, value)] = net.wait([net.start('GET', 'http://{server}', '/', [('Authorization', '{header}')])])\n    \
+             if what == 'failed':\n        \
+                 raise PermissionError(value[1])\n    \
+             return value[4].decode()"
+    );
+    Project::script(&format!("{settings}\n{}", python("ask", &code, "ask()")))
+}
+
+fn allowing(server: SocketAddr) -> String {
+    format!("!allow net {server}")
+}
+
+#[test]
+fn a_server_is_reached_where_both_sides_name_it() {
+    prepare();
+    let (server, came) = server();
+    let project = script(&allowing(server), server, "none");
+    let rule = server.to_string();
+    let ways: [&[&str]; 4] = [
+        &["run", "x.bue", "--json", "--allow-net", &rule],
+        &["run", "--json", "--allow-net", "x.bue"],
+        &["run", "--allow-net=10.0.0.0/8", "--allow-net", "127.0.0.0/8", "x.bue", "--json"],
+        &["run", "x.bue", "--json", "--allow-net"],
+    ];
+    for way in ways {
+        let ran = project.bue(way).expect(0);
+        assert!(ran.last().as_str().is_some_and(|text| text.contains("GET / HTTP/1.1")), "{way:?}");
+    }
+    project.write("bue.toml", &format!("[allow]\nnet = ['{rule}']\n"));
+    project.run().expect(0);
+    assert_eq!(came.load(Ordering::SeqCst), 5);
+}
+
+#[test]
+fn a_server_is_not_reached_where_one_side_is_silent() {
+    prepare();
+    let (server, came) = server();
+    let (rule, asked) = (server.to_string(), allowing(server));
+    let cases: [(&str, &[&str], &[&str]); 4] = [
+        (&asked, &[], &["the worker does not allow", "--allow-net 127.0.0.1"]),
+        ("", &["--allow-net", &rule], &["the script does not allow", "`!allow net 127.0.0.1"]),
+        (&asked, &["--allow-net", "api.example.com"], &["the worker does not allow"]),
+        ("!allow net POST 127.0.0.1", &["--allow-net"], &["the script does not allow"]),
+    ];
+    for (settings, flags, words) in cases {
+        let project = script(settings, server, "none");
+        let arguments: Vec<&str> =
+            ["run", "x.bue", "--explain-deny"].into_iter().chain(flags.iter().copied()).collect();
+        let ran = project.bue(&arguments).expect(1);
+        ran.says(words);
+        ran.says(&["PermissionError", "bue: refused: ", "what was refused would be allowed by", &rule]);
+    }
+    assert_eq!(came.load(Ordering::SeqCst), 0);
+}
+
+#[test]
+fn a_secret_reaches_the_server_and_nobody_else() {
+    const CANARY: &str = "canary-81c2";
+    prepare();
+    let (server, _) = server();
+    let settings = format!("{}\n!allow secret KEY", allowing(server));
+    let project = script(&settings, server, "Bearer secret:KEY");
+    let mut command = project.command(&["run", "x.bue", "--json", "--allow-net"]);
+    let output = command.env("BUE_SECRET_KEY", CANARY).output().expect("bue starts");
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(said.contains(&format!("authorization: Bearer {CANARY}")), "{said}");
+    // not to a host that the policy does not name, not to a step that wants to read it, not without `!allow secret`
+    project.write("bue.toml", "[secrets]\nKEY = { env = 'ELSEWHERE', hosts = ['api.example.com'] }\n");
+    let reading = python("read", "import bue\ndef read():\n    return bue.secret('KEY')", "read()");
+    let unasked = script(&allowing(server), server, "secret:KEY");
+    let reader = Project::script(&format!("!allow secret KEY\n{reading}"));
+    for project in [&project, &reader, &unasked] {
+        let mut command = project.command(&["run", "x.bue", "--json", "--allow-net"]);
+        let output = command.env("BUE_SECRET_KEY", CANARY).env("ELSEWHERE", CANARY).output().expect("bue starts");
+        let said = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        assert_eq!(output.status.code(), Some(1), "{said}");
+        assert!(said.contains("secret KEY") && !said.contains(CANARY), "{said}");
+    }
+    reader.write("secret.txt", &format!("{CANARY}\n"));
+    reader.write("bue.toml", "[secrets]\nKEY = { file = 'secret.txt', readable = true }\n");
+    assert_eq!(reader.run().expect(0).last(), CANARY);
+}
+
+#[test]
+fn settings_that_mean_nothing_are_said() {
+    prepare();
+    let project = Project::script(&python("one", "def one():\n    return 1", "one()"));
+    for (text, words) in [
+        ("[allow]\nnet = ['http://a']", "no host"),
+        ("[secrets]\nKEY = { env = 'NOT_SET' }", "the secret KEY of bue.toml has no value"),
+        ("[secrets]\nKEY = { file = 'not-there' }", "the secret KEY is not in not-there"),
+        ("[secrets]\nKEY = { file = 'a', env = 'b' }", "two places"),
+        ("[secrets]\nKEY = { value = 'x' }", "not understood"),
+        ("[worker]\nca_file = 'not-there'", "BUE_CA_FILE"),
+        ("[limits]\nnet_exchanges = 0", "no number above 0"),
+        ("[limits]\nnet = 1", "no limit"),
+    ] {
+        project.write("bue.toml", text);
+        project.bue(&["run", "x.bue"]).expect(2).says(&[words]);
+    }
+}
