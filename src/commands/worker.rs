@@ -64,9 +64,9 @@ impl Worker {
             let (hub, bucket) = interruptible(self.connect(&settings)).await?;
             let prepared = interruptible(prepare(cache)).await?;
             let config = WorkerConfig { slots, reverse, databases, ..worker_config(prepared, scopes)? };
-            say(&format!("bue: worker {} serves {}", config.name, config.scopes.join(", ")));
             let stop = CancellationToken::new();
-            tokio::spawn(cancel_when_told(stop.clone()));
+            tokio::spawn(cancel(stop.clone(), told_to_stop()));
+            say(&format!("bue: worker {} serves {}", config.name, config.scopes.join(", ")));
             Ok(bue_worker::run(config, hub, bucket, stop).await.context("the worker failed")?)
         })
     }
@@ -135,7 +135,7 @@ pub(crate) fn named_scopes(flag: Option<&str>, settings: &Settings) -> Result<Op
     }
 }
 
-async fn cancel_when_told(stop: CancellationToken) {
-    told_to_stop().await;
+async fn cancel(stop: CancellationToken, told: impl Future<Output = ()>) {
+    told.await;
     stop.cancel();
 }
