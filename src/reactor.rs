@@ -33,18 +33,21 @@ pub(crate) async fn interrupted() {
 }
 
 /// As [`interrupted`], for who has something to finish then. Ctrl-C once more ends this process there and then; a second
-/// polite kill does not, because supervisors tell a process and its group.
-pub(crate) async fn told_to_stop() {
+/// polite kill does not, because supervisors tell a process and its group. Counts from the call on, on a tokio runtime: call it
+/// before anybody is told that this process is there.
+pub(crate) fn told_to_stop() -> impl Future<Output = ()> {
     let (mut interrupts, mut terminations) = (listen(SignalKind::interrupt()), listen(SignalKind::terminate()));
-    tokio::select! {
-        () = next(&mut interrupts) => {}
-        () = next(&mut terminations) => {}
+    async move {
+        tokio::select! {
+            () = next(&mut interrupts) => {}
+            () = next(&mut terminations) => {}
+        }
+        tokio::spawn(async move {
+            next(&mut interrupts).await;
+            say("bue: interrupted twice, ending at once");
+            std::process::exit(i32::from(INTERRUPTED));
+        });
     }
-    tokio::spawn(async move {
-        next(&mut interrupts).await;
-        say("bue: interrupted twice, ending at once");
-        std::process::exit(i32::from(INTERRUPTED));
-    });
 }
 
 async fn heard(kind: SignalKind) {

@@ -49,6 +49,9 @@ pub(crate) fn plain_table<const N: usize>(head: [&str; N]) -> comfy_table::Table
 pub(crate) fn start_logging(level: &str) {
     let filter = EnvFilter::try_from_env("BUE_LOG").unwrap_or_else(|_| EnvFilter::new(level));
     let log = tracing_subscriber::fmt().with_writer(io::stderr).with_ansi(colour()).with_env_filter(filter);
+    // A log that cannot be written, on a full disk mostly, must not end what would have written it: by default that is said on
+    // stderr too, with a panic where stderr is that log.
+    let log = log.log_internal_errors(false);
     // A second subscriber is refused: the first one stays, which is what we want.
     let _ = log.try_init();
 }

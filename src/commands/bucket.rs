@@ -41,8 +41,9 @@ impl Bucket {
             let opened = BlobStore::open(&path, Durability::Full);
             let opened = opened.with_context(|| format!("failed to open the folder {}", path.display()))?;
             let (listener, address) = listen(address).await?;
+            let stop = told_to_stop();
             say(&format!("bue: the bucket listens on {address}, its folder is {}", path.display()));
-            serve_bucket(listener, Server::new(opened, access), told_to_stop()).await;
+            serve_bucket(listener, Server::new(opened, access), stop).await;
             Ok(())
         })
     }

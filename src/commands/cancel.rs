@@ -31,7 +31,7 @@ impl Cancel {
             };
             Ok(cancelled.context("failed to cancel")?)
         }))?;
-        say(&format!("cancelled {jobs} jobs"));
+        say(&format!("jobs cancelled: {jobs}"));
         Ok(())
     }
 }

@@ -50,9 +50,10 @@ impl Hub {
             }
             let (opened, place) = open(&store, &settings).await?;
             let (listener, address) = listen(address).await?;
+            let stop = told_to_stop();
             say(&format!("bue: the hub listens on {address}, its database is {place}"));
             let hub = Server::new(opened).with_access(access).with_bucket(bucket);
-            serve_hub(listener, hub, told_to_stop()).await;
+            serve_hub(listener, hub, stop).await;
             Ok(())
         })
     }

@@ -33,7 +33,7 @@ impl Reset {
             };
             Ok(reset.context("failed to reset")?)
         }))?;
-        say(&format!("put {jobs} jobs back"));
+        say(&format!("jobs put back: {jobs}"));
         Ok(())
     }
 }

@@ -57,7 +57,7 @@ fn failed(why: &WhyView) -> Vec<String> {
     let attempts = why.job.attempts;
     let message = why.job.failure.as_ref().map_or("no reason was kept", |failure| &failure.message);
     vec![
-        format!("it failed after {attempts} attempts, the last one on {}: {message}", worker_of(why)),
+        format!("it failed for good in attempt {attempts}, on {}: {message}", worker_of(why)),
         format!("`bue errors {}` has the traceback, `bue reset {}` tries it again", why.job.run, why.job.id),
     ]
 }

@@ -67,9 +67,9 @@ impl Worker {
             let prepared = interruptible(prepare(cache)).await?;
             let config = worker_config(prepared, scopes, network, &hub, &bucket);
             let config = WorkerConfig { slots, reverse, ..interruptible(config).await? };
-            say(&format!("bue: worker {} serves {}", config.name, config.scopes.join(", ")));
             let stop = CancellationToken::new();
-            tokio::spawn(cancel_when_told(stop.clone()));
+            tokio::spawn(cancel(stop.clone(), told_to_stop()));
+            say(&format!("bue: worker {} serves {}", config.name, config.scopes.join(", ")));
             Ok(bue_worker::run(config, hub, bucket, stop).await.context("the worker failed")?)
         })
     }
@@ -138,7 +138,7 @@ pub(crate) fn named_scopes(flag: Option<&str>, settings: &Settings) -> Result<Op
     }
 }
 
-async fn cancel_when_told(stop: CancellationToken) {
-    told_to_stop().await;
+async fn cancel(stop: CancellationToken, told: impl Future<Output = ()>) {
+    told.await;
     stop.cancel();
 }

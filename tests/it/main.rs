@@ -13,10 +13,12 @@
 //! postgres       several hubs on one database, and one of them is killed
 //! postgres_steps steps on a real server, from the settings to the result
 //! network        what steps reach, and what they do not
+//! reliability    services that are killed, paused, stopped and cut off
 //! boundaries     which crate may use which
 //! docs           what the documentation shows
 //! ```
 #![expect(clippy::expect_used, clippy::panic, reason = "a test says what it expects")]
+#![expect(clippy::print_stdout, reason = "a test that tries something many times says what it saw")]
 
 mod bad_input;
 mod boundaries;
@@ -28,6 +30,7 @@ mod network;
 mod postgres;
 mod postgres_steps;
 mod project;
+mod reliability;
 mod run;
 mod services;
 mod tokens;

@@ -19,12 +19,12 @@ fn wait_for<T>(future: impl Future<Output = T>) -> T {
 }
 
 /// A database of its own, as `host=… user=… dbname=…`.
-fn database() -> String {
+pub(crate) fn database() -> String {
     wait_for(shared().database())
 }
 
 /// The rows that statements give, in a database; their first column.
-fn ask(database: &str, sql: &str) -> Vec<i64> {
+pub(crate) fn ask(database: &str, sql: &str) -> Vec<i64> {
     wait_for(async {
         let (client, connection) = tokio_postgres::connect(database, tokio_postgres::NoTls).await.expect("connected");
         tokio::spawn(connection);

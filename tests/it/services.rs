@@ -3,6 +3,9 @@
 use std::io::{BufRead, BufReader};
 use std::os::unix::process::CommandExt;
 use std::process::{Child, ChildStderr, Command, Stdio};
+use std::sync::mpsc::{Sender, channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
 
 use serde_json::json;
 use tempfile::TempDir;
@@ -14,8 +17,21 @@ use crate::project::{Project, Ran, bue, prepare, step};
 pub(crate) struct Server {
     child: Child,
     pub(crate) address: String,
-    /// Kept open, so that the server may go on talking.
-    _talk: BufReader<ChildStderr>,
+    talk: Arc<Mutex<String>>,
+}
+
+/// Reads what a server says as long as it talks, and tells the place where it listens, or an empty one when it works.
+fn listen(talk: ChildStderr, said: &Mutex<String>, started: &Sender<String>) {
+    for line in BufReader::new(talk).lines().map_while(Result::ok) {
+        if let Some((_, rest)) = line.split_once("listens on ") {
+            let _ = started.send(rest.split([',', ' ']).next().unwrap_or_default().to_owned());
+        } else if line.contains(" serves ") {
+            let _ = started.send(String::new());
+        }
+        let mut said = said.lock().unwrap_or_else(PoisonError::into_inner);
+        said.push_str(&line);
+        said.push('\n');
+    }
 }
 
 impl Server {
@@ -30,26 +46,49 @@ impl Server {
     pub(crate) fn of(mut command: Command) -> Self {
         command.stdout(Stdio::null()).stderr(Stdio::piped()).process_group(0);
         let mut child = command.spawn().expect("bue");
-        let mut talk = BufReader::new(child.stderr.take().expect("stderr"));
-        let mut said = String::new();
-        let address = loop {
-            let mut line = String::new();
-            assert_ne!(talk.read_line(&mut line).expect("talk"), 0, "{command:?} ended: {said}");
-            said.push_str(&line);
-            if let Some((_, rest)) = line.split_once("listens on ") {
-                break rest.split([',', ' ', '\n']).next().unwrap_or_default().to_owned();
-            }
-            if line.contains("serves") {
-                break String::new();
-            }
-        };
-        Self { child, address, _talk: talk }
+        let (talk, said) = (child.stderr.take().expect("stderr"), Arc::<Mutex<String>>::default());
+        let (start, started) = channel();
+        let heard = said.clone();
+        thread::spawn(move || listen(talk, &heard, &start));
+        let mut server = Self { child, address: String::new(), talk: said };
+        server.address = started.recv().unwrap_or_else(|_| panic!("{command:?} ended: {}", server.said()));
+        server
+    }
+
+    /// All it said so far.
+    pub(crate) fn said(&self) -> String {
+        self.talk.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// How often it said this.
+    pub(crate) fn said_times(&self, what: &str) -> usize {
+        self.said().matches(what).count()
+    }
+
+    /// Sends a signal: TERM, INT, STOP, CONT.
+    pub(crate) fn tell(&self, signal: &str) {
+        let process = self.child.id().to_string();
+        assert!(Command::new("kill").args(["-s", signal, &process]).status().expect("kill").success());
+    }
+
+    /// The number of its process.
+    pub(crate) fn process(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Whether it has not ended.
+    pub(crate) fn goes_on(&mut self) -> bool {
+        self.child.try_wait().expect("a child").is_none()
+    }
+
+    /// Its exit code, when it has ended; `None` after a signal.
+    pub(crate) fn exit_code(&mut self) -> Option<i32> {
+        self.child.wait().expect("an end").code()
     }
 
     /// Ends it politely, and checks that it ends well.
     pub(crate) fn stop(self) {
-        let told = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status().expect("kill");
-        assert!(told.success());
+        self.tell("TERM");
         self.wait();
     }
 
@@ -61,7 +100,7 @@ impl Server {
 
     /// Waits until it has ended, well.
     fn wait(mut self) {
-        assert_eq!(self.child.wait().expect("an end").code(), Some(0));
+        assert_eq!(self.exit_code(), Some(0), "{}", self.said());
     }
 }
 
@@ -176,7 +215,7 @@ fn a_worker_that_is_interrupted_lets_its_steps_end() {
     let run = project.bue(&["upload", "-f", "x.bue"]).expect(0).stdout.trim().to_owned();
     while project.bue(&["status", &run, "--json"]).expect(0).json()["steps"][0]["running"] != 1 {}
 
-    let group = format!("-{}", worker.child.id());
+    let group = format!("-{}", worker.process());
     assert!(Command::new("kill").args(["-INT", "--", &group]).status().expect("kill").success());
     worker.wait();
     let result = project.bue(&["result", &run]).expect(0);
