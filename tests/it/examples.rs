@@ -7,7 +7,11 @@ use std::process::{Child, Stdio};
 use serde_json::{Value, json};
 
 #[path = "../../runtime/tests/it/network/wheels.rs"]
-#[expect(dead_code, reason = "only one set of packages is needed here")]
+#[expect(
+    dead_code,
+    clippy::print_stdout,
+    reason = "only one set of packages is needed here, and it says if it is not there"
+)]
 mod wheels;
 
 use crate::project::{Project, Ran, prepare};

@@ -12,7 +12,7 @@ use std::time::Duration;
 use bue_model::Value;
 use bytes::Bytes;
 use http_body_util::combinators::UnsyncBoxBody;
-use http_body_util::{BodyExt, Full, StreamBody};
+use http_body_util::{BodyExt, Collected, Full, StreamBody};
 use hyper::body::{Frame, Incoming};
 use hyper::header::{HeaderName, HeaderValue};
 use hyper::server::conn::{http1, http2};
@@ -207,7 +207,7 @@ async fn echo(request: Request<Incoming>) -> Reply {
     for (name, value) in &head.headers {
         headers.insert(name.to_string(), String::from_utf8_lossy(value.as_bytes()).into());
     }
-    let body = body.collect().await.map(|body| body.to_bytes()).unwrap_or_default();
+    let body = body.collect().await.map(Collected::to_bytes).unwrap_or_default();
     let path = head.uri.path_and_query().map(ToString::to_string);
     let said = json!({
         "method": head.method.as_str(), "path": path, "headers": headers, "body": String::from_utf8_lossy(&body),
@@ -217,7 +217,7 @@ async fn echo(request: Request<Incoming>) -> Reply {
 }
 
 async fn length(request: Request<Incoming>) -> Reply {
-    let body = request.into_body().collect().await.map(|body| body.to_bytes()).unwrap_or_default();
+    let body = request.into_body().collect().await.map(Collected::to_bytes).unwrap_or_default();
     reply(200, &[], &body.len().to_string())
 }
 

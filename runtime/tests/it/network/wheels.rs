@@ -36,12 +36,12 @@ pub(crate) const HTTPX: Wheels = Wheels {
 /// network, unless `BUE_TEST_WHEELS=1` says that they may.
 pub(crate) fn files(wheels: &Wheels) -> Option<Vec<SourceFile>> {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("wheels").join(wheels.folder);
-    if !folder.is_dir() {
-        if let Err(error) = install(wheels, &folder) {
-            assert!(std::env::var_os("BUE_TEST_WHEELS").is_none(), "{error}");
-            println!("not tested: {} cannot be fetched: {error}", wheels.packages.join(", "));
-            return None;
-        }
+    if !folder.is_dir()
+        && let Err(error) = install(wheels, &folder)
+    {
+        assert!(std::env::var_os("BUE_TEST_WHEELS").is_none(), "{error}");
+        println!("not tested: {} cannot be fetched: {error}", wheels.packages.join(", "));
+        return None;
     }
     Some(python_files(&folder))
 }
