@@ -85,14 +85,11 @@ fn rule(text: &str) -> Result<NetRule, Stop> {
 }
 
 impl Network {
-    /// One that lets nobody out.
-    pub(crate) fn closed() -> Self {
-        Self {
-            config: EgressConfig::default(),
-            limits: Limits::default(),
-            databases: DatabasesConfig::default(),
-            ca_file: None,
-        }
+    /// One that lets steps out to this server alone.
+    pub(crate) fn to(server: SocketAddr) -> Self {
+        let rules = server.to_string().parse().into_iter().collect();
+        let config = EgressConfig { allowed: Allowed::Rules(rules), ..EgressConfig::default() };
+        Self { config, limits: Limits::default(), databases: DatabasesConfig::default(), ca_file: None }
     }
 
     /// Keeps steps from our own servers, `HOST:PORT` each, and from the databases: they reach them only where a rule names

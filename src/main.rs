@@ -28,6 +28,7 @@ mod local;
 mod package;
 mod progress;
 mod reactor;
+mod report_api;
 mod results;
 mod script;
 mod services;

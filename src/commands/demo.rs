@@ -1,48 +1,96 @@
 //! `bue demo`.
 
 use std::fs;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::Path;
 
 use anyhow::Context;
 use bue_model::wire::{RunView, StepView};
 use clap::Args;
 use comfy_table::{CellAlignment, Table};
+use tokio::net::TcpListener;
 
 use crate::allow::Network;
-use crate::commands::example::{SCRIPT, STEPS};
 use crate::commands::result::expect_success;
 use crate::failures::say_failures;
 use crate::local::{Ended, Surroundings, run_here};
-use crate::reactor::block_on;
-use crate::script;
+use crate::reactor::{block_on, interrupted};
+use crate::report_api::{self, ACCOUNTS};
+use crate::script::{self, Checked};
 use crate::settings::Settings;
 use crate::stop::Stop;
 use crate::talk::{plain_table, print, say};
 
+const SCRIPT: &str = include_str!("demo/pipeline.bue");
+const STEPS: &str = include_str!("demo/steps.py");
+
 /// Runs the report example, and shows how it goes.
 ///
-/// For 36 accounts: request a report, ask until it is ready, download it, start again where it was lost, transform it in
-/// SQL and in Python, load it. Bucket, hub and worker run inside this process; every step in a sandbox of its own.
+/// For 300 accounts of an API: request a report, ask until it is ready, download it, start again where it was lost,
+/// transform it in SQL and in Python, load it. The API, which takes its time, says when it has had too many requests and
+/// has errors now and then, runs inside this process as bucket, hub and worker do; every step in a sandbox of its own.
 #[derive(Debug, Args)]
-pub(crate) struct Demo {}
+pub(crate) struct Demo {
+    /// Serve the API alone at this address, for scripts of one's own, until Ctrl-C
+    #[arg(long, value_name = "HOST:PORT", num_args = 0..=1, default_missing_value = "127.0.0.1:8700")]
+    api_only: Option<SocketAddr>,
+}
 
 impl Demo {
     pub(crate) fn execute(self) -> Result<(), Stop> {
-        let folder = tempfile::tempdir().context("failed to make a temporary folder")?;
-        let path = folder.path().join("example.bue");
-        fs::write(&path, SCRIPT).context("failed to write the example")?;
-        fs::write(folder.path().join("example.py"), STEPS).context("failed to write the example")?;
-        let script = script::read(&path)?;
-        let cache = Settings::load()?.cache_dir()?;
-        let surroundings = Surroundings { cache, data: None, network: Network::closed() };
-        say("bue: reports for 36 accounts, every step in a fresh sandbox; `bue example` writes the script for you");
-        block_on(async {
-            let ended = run_here(&script, surroundings).await?;
-            let printed = print_summary(&ended).await;
-            ended.services.stop().await;
-            printed?;
-            expect_success(ended.view.state)
-        })
+        self.api_only.map_or_else(run, serve_api)
     }
+}
+
+fn run() -> Result<(), Stop> {
+    let folder = tempfile::tempdir().context("failed to make a temporary folder")?;
+    let cache = Settings::load()?.cache_dir()?;
+    say(&format!(
+        "bue: reports for {ACCOUNTS} accounts of an API, every step in a fresh sandbox; `bue example` writes a script for you"
+    ));
+    block_on(async {
+        let (listener, address) = listen((Ipv4Addr::LOCALHOST, 0).into()).await?;
+        let script = written(folder.path(), address)?;
+        let surroundings = Surroundings { cache, data: None, network: Network::to(address) };
+        let api = tokio::spawn(report_api::serve(listener));
+        let ended = run_here(&script, surroundings).await?;
+        api.abort();
+        let printed = print_summary(&ended).await;
+        ended.services.stop().await;
+        printed?;
+        expect_success(ended.view.state)
+    })
+}
+
+fn serve_api(address: SocketAddr) -> Result<(), Stop> {
+    block_on(async {
+        let (listener, address) = listen(address).await?;
+        say(&format!("bue: the demo's API is at http://{address}"));
+        tokio::select! {
+            () = report_api::serve(listener) => Ok(()),
+            () = interrupted() => Ok(()),
+        }
+    })
+}
+
+async fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), Stop> {
+    let failed = || format!("failed to listen on {address}");
+    let listener = TcpListener::bind(address).await.with_context(failed)?;
+    let address = listener.local_addr().with_context(failed)?;
+    Ok((listener, address))
+}
+
+/// The script and its steps, with the API's address filled in.
+fn written(folder: &Path, api: SocketAddr) -> Result<Checked, Stop> {
+    let (rule, address) = (format!("!allow net {api}"), format!("http://{api}"));
+    let write = |name: &str, text: &str| {
+        let path = folder.join(name);
+        let text = text.replace("!allow net API", &rule).replace("http://API", &address);
+        fs::write(&path, text).context("failed to write the demo")?;
+        Ok::<_, Stop>(path)
+    };
+    write("steps.py", STEPS)?;
+    script::read(&write("demo.bue", SCRIPT)?)
 }
 
 async fn print_summary(ended: &Ended) -> Result<(), Stop> {
@@ -53,7 +101,12 @@ async fn print_summary(ended: &Ended) -> Result<(), Stop> {
     let jobs: u64 = view.steps.iter().map(|step| step.completed).sum();
     let attempts: u64 = view.steps.iter().map(|step| step.attempts).sum();
     let seconds = seconds(view);
-    print(&format!("{jobs} jobs, {attempts} sandboxes, {seconds:.1} s, {:.0} sandboxes a second", rate(attempts, view)))
+    print(&format!(
+        "{jobs} jobs, {attempts} sandboxes, {seconds:.1} s, {:.0} sandboxes a second",
+        rate(attempts, view)
+    ))?;
+    let own = report_api::own_time().as_secs_f64();
+    print(&format!("the API takes {own:.1} s of that by itself, for its slowest account"))
 }
 
 fn table(view: &RunView) -> Table {

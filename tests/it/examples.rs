@@ -1,8 +1,18 @@
 //! What examples/ shows works, and says what its README says.
 
+use std::io::{BufRead, BufReader};
 use std::path::Path;
+use std::process::{Child, Stdio};
 
 use serde_json::{Value, json};
+
+#[path = "../../runtime/tests/it/network/wheels.rs"]
+#[expect(
+    dead_code,
+    clippy::print_stdout,
+    reason = "only one set of packages is needed here, and it says if it is not there"
+)]
+mod wheels;
 
 use crate::project::{Project, Ran, prepare};
 
@@ -79,7 +89,51 @@ fn bue_example_overwrites_only_when_told() {
 fn the_demo_runs_and_closes_with_a_table() {
     prepare();
     let ran = Project::new(&[]).bue(&["demo"]).expect(0);
-    for word in ["step", "request", "status", "download", "upload", "36"] {
+    for word in ["step", "request", "status", "download", "upload", "300", "the API takes"] {
         assert!(ran.stdout.contains(word), "no `{word}` in:\n{}", ran.stdout);
     }
+}
+
+/// A process that is ended with the test.
+struct Api(Child);
+
+impl Drop for Api {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// `bue demo --api-only` and its address.
+fn api() -> (Api, String) {
+    let mut command = crate::project::bue();
+    command.args(["demo", "--api-only", "127.0.0.1:0"]).stderr(Stdio::piped());
+    let mut api = Api(command.spawn().expect("bue starts"));
+    let mut line = String::new();
+    BufReader::new(api.0.stderr.take().expect("a pipe")).read_line(&mut line).expect("a line");
+    let address = line.trim().rsplit("http://").next().expect("an address").to_owned();
+    (api, address)
+}
+
+#[test]
+fn the_report_api_is_spoken_to_with_requests() {
+    let Some(packages) = wheels::files(&wheels::REQUESTS) else { return };
+    prepare();
+    let (_api, address) = api();
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/report_api");
+    let project = Project::new(&[]);
+    for name in ["pipeline.bue", "steps.py"] {
+        let text = std::fs::read_to_string(folder.join(name)).expect("a file");
+        assert!(text.contains("127.0.0.1:8700"), "{name} names the API");
+        project.write(name, &text.replace("127.0.0.1:8700", &address));
+    }
+    for file in packages {
+        project.write(&file.path, std::str::from_utf8(&file.content).expect("UTF-8"));
+    }
+    let ran = project.bue(&["run", "--json", "--allow-net", "pipeline.bue"]).expect(0);
+    let accounts = ran.last();
+    let accounts = accounts.as_array().expect("one result an account");
+    assert_eq!(accounts.len(), 300);
+    assert_eq!(accounts[299][0]["account"], "Account 300");
+    assert!(accounts.iter().all(|rows| rows[0]["days"].as_u64().is_some_and(|days| days >= 25)));
 }

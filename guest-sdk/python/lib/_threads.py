@@ -34,7 +34,12 @@ def _submit(self, work, /, *args, **kwargs):
     return future
 
 
+class _Local:
+    """`threading.local` of the only thread. The interpreter's own does not find the attributes of its class."""
+
+
 if not hasattr(_thread.RLock, "_is_owned"):
     _thread.RLock._is_owned = lambda self: self.locked_count > 0
 threading.Condition.wait = _wait
+threading.local = _thread._local = _Local
 concurrent.futures.thread.ThreadPoolExecutor.submit = _submit

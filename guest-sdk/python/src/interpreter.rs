@@ -23,13 +23,18 @@ const ROOM: usize = 1024 * 1024;
 const SMALLEST_GAP: usize = 8;
 
 /// Python files of ours, in the order they are imported in: name, path in tracebacks, text.
-const LIBRARY: [(&str, &str, &str); 8] = [
+const LIBRARY: [(&str, &str, &str); 13] = [
     ("bue", "<bue>/bue.py", include_str!("../lib/bue.py")),
     ("bue._threads", "<bue>/_threads.py", include_str!("../lib/_threads.py")),
     ("bue._fresh", "<bue>/_fresh.py", include_str!("../lib/_fresh.py")),
     ("bue._explain", "<bue>/_explain.py", include_str!("../lib/_explain.py")),
+    ("bue._system", "<bue>/_system.py", include_str!("../lib/_system.py")),
+    ("bue._wire", "<bue>/_wire.py", include_str!("../lib/_wire.py")),
+    ("bue._sockets", "<bue>/_sockets.py", include_str!("../lib/_sockets.py")),
+    ("bue._libraries", "<bue>/_libraries.py", include_str!("../lib/_libraries.py")),
     ("bue._loader", "<bue>/_loader.py", include_str!("../lib/_loader.py")),
     ("bue._trace", "<bue>/_trace.py", include_str!("../lib/_trace.py")),
+    ("bue._transport", "<bue>/_transport.py", include_str!("../lib/_transport.py")),
     ("bue._loop", "<bue>/_loop.py", include_str!("../lib/_loop.py")),
     ("bue._warm", "<bue>/_warm.py", include_str!("../lib/_warm.py")),
 ];

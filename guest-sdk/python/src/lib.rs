@@ -6,9 +6,10 @@
 //! bue_load  load.rs         the user's bundle becomes a module        lib/_loader.py, lib/_fresh.py
 //! bue_call  call.rs         CBOR -> decode.rs -> the function -> answer.rs -> encode.rs or stream.rs -> CBOR
 //! ```
-//! What goes wrong becomes a `Failure` in failure.rs, or in refusal.rs where a value cannot travel, with the words of
-//! lib/_trace.py and lib/_explain.py. The ordinary call stays in Rust: every page of memory it writes is a page the host
-//! must give back.
+//! HTTP is net.rs; what Python's libraries expect is made of it in lib/_wire.py (a connection), lib/_sockets.py,
+//! lib/_transport.py (asyncio) and lib/_libraries.py. What goes wrong becomes a `Failure` in failure.rs, or in refusal.rs
+//! where a value cannot travel, with the words of lib/_trace.py and lib/_explain.py. The ordinary call stays in Rust:
+//! every page of memory it writes is a page the host must give back.
 
 mod abi;
 mod answer;

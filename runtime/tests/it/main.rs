@@ -10,5 +10,6 @@ mod common;
 mod egress;
 mod isolation;
 mod limits;
+mod network;
 mod prepare;
 mod sqlite;

@@ -1,0 +1,133 @@
+//! Python's HTTP libraries in steps, against a server on this machine: programs in `tests/programs/network`.
+//!
+//! A comment above a function, `# gives: JSON`, says what it returns. It is called with a dict of addresses: `http`,
+//! `https` (HTTP/1.1), `h2`, `nobody` (nothing listens there), `denied` (no rule allows it), `garbage` (no HTTP is spoken),
+//! `untrusted` (its certificate is nobody's).
+
+mod server;
+mod wheels;
+
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bue_model::{Answer, BlobHash, Bundle, Json, SourceFile, Value, cbor};
+use bue_runtime::{Allowed, Code, Egress, EgressConfig, Limits, Permissions, Task};
+use bytes::Bytes;
+use futures_util::future::join_all;
+use tempfile::TempDir;
+use tokio::sync::mpsc;
+
+use crate::common::with_sandbox;
+
+use self::server::Servers;
+
+#[tokio::test]
+async fn the_standard_library_speaks_http() {
+    check("standard.py", &[]).await;
+}
+
+#[tokio::test]
+async fn tasks_of_asyncio_go_side_by_side() {
+    check("tasks.py", &[]).await;
+}
+
+#[tokio::test]
+async fn requests_and_urllib3_work_as_published() {
+    if let Some(files) = wheels::files(&wheels::REQUESTS) {
+        check("with_requests.py", &files).await;
+    }
+}
+
+#[tokio::test]
+async fn the_older_urllib3_works_as_published() {
+    if let Some(files) = wheels::files(&wheels::OLDER_URLLIB3) {
+        check("with_older_urllib3.py", &files).await;
+    }
+}
+
+#[tokio::test]
+async fn httpx_works_as_published() {
+    if let Some(files) = wheels::files(&wheels::HTTPX) {
+        check("with_httpx.py", &files).await;
+    }
+}
+
+/// Runs every case of a program, all at once.
+async fn check(name: &str, neighbours: &[SourceFile]) {
+    let folder = TempDir::new().expect("a folder");
+    let servers = Servers::start(&folder).await;
+    let config = EgressConfig { allowed: Allowed::Anything, ..EgressConfig::default() };
+    let egress = Egress::new(config, Some(&servers.certificate)).expect("a way out");
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/programs/network").join(name);
+    let text = fs::read_to_string(path).expect("a program");
+    let mut files = vec![SourceFile { path: name.to_owned(), content: Bytes::from(text.clone()) }];
+    files.extend(neighbours.iter().cloned());
+    let key = BlobHash(*blake3::hash(text.as_bytes()).as_bytes());
+    let bundle = Arc::new(Bundle { entry: name.to_owned(), first_line: 1, files });
+    let cases = cases(&text);
+    assert!(!cases.is_empty(), "{name} has no case");
+    let runs = cases.iter().map(|(function, expected)| {
+        let task = task(&bundle, key, function, &servers.addresses());
+        let egress = egress.clone();
+        async move { compare(function, expected, run(task, egress).await) }
+    });
+    let complaints: Vec<String> = join_all(runs).await.into_iter().flatten().collect();
+    assert!(complaints.is_empty(), "{} of {}:\n{}", complaints.len(), cases.len(), complaints.join("\n"));
+}
+
+/// Functions and what they give.
+fn cases(text: &str) -> Vec<(String, String)> {
+    let (mut cases, mut expected) = (Vec::new(), None);
+    for line in text.lines() {
+        let function = line.strip_prefix("async ").unwrap_or(line).strip_prefix("def ");
+        if let Some(gives) = line.strip_prefix("# gives: ") {
+            expected = Some(gives.to_owned());
+        } else if let (Some((name, _)), Some(gives)) = (function.and_then(|text| text.split_once('(')), expected.take())
+        {
+            cases.push((name.to_owned(), gives));
+        }
+    }
+    cases
+}
+
+fn task(bundle: &Arc<Bundle>, key: BlobHash, function: &str, addresses: &Value) -> Task {
+    let rule = |text: &str| text.parse().expect("a rule");
+    let mut permissions = Permissions::default();
+    permissions.net = vec![rule("127.0.0.1"), rule("localhost"), rule("no-such-name.invalid"), rule("127.0.0.2")];
+    Task {
+        code: Code::Python { bundle: Arc::clone(bundle), key, function: function.to_owned() },
+        inputs: vec![Bytes::from(cbor::encode(addresses))],
+        env: None,
+        loop_text: None,
+        limits: Limits { time: Duration::from_secs(100), ..Limits::default() },
+        permissions,
+    }
+}
+
+async fn run(task: Task, egress: Egress) -> Result<String, String> {
+    let (items, _nobody) = mpsc::channel(1);
+    let net = egress.port(&task.permissions, &task.limits);
+    let finished =
+        with_sandbox(|sandbox| Box::pin(async move { sandbox.run_connected(&task, items, net).await })).await;
+    match &finished.answer {
+        Answer::Completed { value, .. } => {
+            Ok(serde_json::to_string(&Json(&cbor::decode(value).expect("CBOR"))).expect("JSON"))
+        }
+        Answer::Failed(failure) => {
+            let trace = failure.trace.clone().unwrap_or_default();
+            Err(format!("{}\n{trace}{}", failure.message, String::from_utf8_lossy(&finished.log)))
+        }
+        other => Err(format!("{other:?}")),
+    }
+}
+
+fn compare(function: &str, expected: &str, given: Result<String, String>) -> Option<String> {
+    let read = |text: &str| serde_json::from_str::<serde_json::Value>(text).expect("JSON");
+    match given {
+        Ok(given) if read(&given) == read(expected) => None,
+        Ok(given) => Some(format!("{function} gives {given}, not {expected}")),
+        Err(failure) => Some(format!("{function} fails: {failure}")),
+    }
+}
