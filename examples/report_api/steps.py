@@ -40,7 +40,7 @@ def get_status(config):
             raise
         return Result(status=StepStatus.reset)
     if said["state"] != "ready":
-        return Result(status=StepStatus.pending, delay=0.2)
+        return Result(status=StepStatus.pending, delay=0.5)
     return config
 
 

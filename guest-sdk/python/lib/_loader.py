@@ -7,7 +7,7 @@ import sys
 import types
 
 from bue._fresh import Watch
-from bue._libraries import Finder
+from bue._libraries import Finder, rehearse
 
 # A user's file of one of these names does not replace the module: the interpreter itself stands on them, and a Python
 # started from the shell has them loaded before it looks at the first file.
@@ -134,7 +134,9 @@ def load(entry, first_line, files):
     bundle.make_room()
     finders = [finder for finder in sys.meta_path if finder is not importlib.machinery.PathFinder]
     sys.meta_path[:] = [Finder, bundle, Watch(), *finders, OlderNames]
-    return importlib.import_module(bundle.name)
+    module = importlib.import_module(bundle.name)
+    rehearse()
+    return module
 
 
 def find(module, dotted):

@@ -45,7 +45,7 @@ def get_status(config):
         print(f"the report of {config['account']['name']} was lost: starting again")
         return Result(status=StepStatus.reset)
     if said["state"] != "ready":
-        return Result(status=StepStatus.pending, delay=0.2)
+        return Result(status=StepStatus.pending, delay=0.5)
     return config
 
 
