@@ -26,6 +26,7 @@ mod write;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use bue_model::wire::{
     Changed, Heartbeat, HeartbeatAnswer, JobView, LeaseBatch, LeaseRequest, ReportBatch, ResultCursor, ResultPage,
@@ -36,6 +37,7 @@ use deadpool_postgres::{
     Client, ClientWrapper, Hook, HookError, Manager, ManagerConfig, Pool, PoolError, RecyclingMethod, Runtime,
 };
 use tokio::task::JoinHandle;
+use tokio::time::timeout;
 
 use crate::error::HubError;
 use crate::run_cache::RunCache;
@@ -47,6 +49,10 @@ pub(crate) use trouble::explain;
 
 /// Connections of one hub. Requests beyond wait for one; transactions are short.
 const CONNECTIONS: usize = 16;
+/// Milliseconds for one verb, whose statements the server ends after half as long each. What lasts longer is a network that
+/// swallows what is sent and says nothing, as firewalls do that have forgotten a connection.
+const PATIENCE_MS: u64 = 60_000;
+
 /// Runs and jobs in a PostgreSQL database that other hubs may use as well. Their clocks should agree to a second or so.
 #[derive(Clone, Debug)]
 pub struct PostgresStore {
@@ -68,6 +74,7 @@ pub(crate) struct Inner {
     /// The latest time anybody handed in.
     now: AtomicI64,
     lease_ms: AtomicU64,
+    patience_ms: AtomicU64,
     outbox: Outbox,
 }
 
@@ -105,6 +112,7 @@ impl PostgresStore {
             granted: tokio::sync::Mutex::default(),
             now: AtomicI64::new(0),
             lease_ms: AtomicU64::new(LEASE_MS),
+            patience_ms: AtomicU64::new(PATIENCE_MS),
             outbox: Outbox::default(),
             address,
         });
@@ -117,6 +125,13 @@ impl PostgresStore {
     #[must_use]
     pub fn with_lease_ms(self, lease_ms: u64) -> Self {
         self.inner.lease_ms.store(lease_ms, Ordering::Relaxed);
+        self
+    }
+
+    /// The same, giving a verb up when the database has not answered for so many milliseconds, instead of a minute.
+    #[must_use]
+    pub fn with_patience_ms(self, patience_ms: u64) -> Self {
+        self.inner.patience_ms.store(patience_ms, Ordering::Relaxed);
         self
     }
 }
@@ -169,6 +184,15 @@ impl Inner {
         })
     }
 
+    /// A verb's answer, or an error where the database has fallen silent. The connections are left then, and new ones made.
+    async fn in_time<T>(&self, verb: impl Future<Output = Result<T, HubError>>) -> Result<T, HubError> {
+        let patience = Duration::from_millis(self.patience_ms.load(Ordering::Relaxed));
+        timeout(patience, verb).await.unwrap_or_else(|_| {
+            self.pool.retain(|_, _| false);
+            Err(HubError::Unsure(format!("it has not answered for {} seconds", patience.as_secs_f64())))
+        })
+    }
+
     fn runs(&self) -> MutexGuard<'_, RunCache> {
         self.runs.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -195,12 +219,12 @@ impl Inner {
 impl JobStore for PostgresStore {
     fn submit(&self, now: Timestamp, submission: Submission) -> Answer<'_, RunId> {
         let now = self.inner.at(now);
-        Box::pin(self.inner.submit(now, submission))
+        Box::pin(self.inner.in_time(self.inner.submit(now, submission)))
     }
 
     fn lease(&self, now: Timestamp, request: LeaseRequest) -> Answer<'_, Leased> {
         let now = self.inner.at(now);
-        Box::pin(self.inner.lease(now, request))
+        Box::pin(self.inner.in_time(self.inner.lease(now, request)))
     }
 
     fn lease_ms(&self) -> u64 {
@@ -209,69 +233,69 @@ impl JobStore for PostgresStore {
 
     fn heartbeat(&self, now: Timestamp, heartbeat: Heartbeat) -> Answer<'_, HeartbeatAnswer> {
         let now = self.inner.at(now);
-        Box::pin(self.inner.heartbeat(now, heartbeat))
+        Box::pin(self.inner.in_time(self.inner.heartbeat(now, heartbeat)))
     }
 
     fn complete(&self, now: Timestamp, batch: ReportBatch) -> Answer<'_, Vec<Verdict>> {
         let now = self.inner.at(now);
-        Box::pin(self.inner.complete(now, batch))
+        Box::pin(self.inner.in_time(self.inner.complete(now, batch)))
     }
 
     fn reap(&self, now: Timestamp) -> Answer<'_, Reaped> {
         let now = self.inner.at(now);
-        Box::pin(self.inner.reap(now))
+        Box::pin(self.inner.in_time(self.inner.reap(now)))
     }
 
     fn cancel_run(&self, now: Timestamp, run: RunId) -> Answer<'_, Changed> {
         let now = self.inner.at(now);
-        Box::pin(self.inner.cancel_run(now, run))
+        Box::pin(self.inner.in_time(self.inner.cancel_run(now, run)))
     }
 
     fn reset_run(&self, now: Timestamp, run: RunId) -> Answer<'_, Changed> {
         let now = self.inner.at(now);
-        Box::pin(self.inner.reset_run(now, run))
+        Box::pin(self.inner.in_time(self.inner.reset_run(now, run)))
     }
 
     fn cancel_job(&self, now: Timestamp, job: JobId) -> Answer<'_, Changed> {
         let now = self.inner.at(now);
-        Box::pin(self.inner.cancel_job(now, job))
+        Box::pin(self.inner.in_time(self.inner.cancel_job(now, job)))
     }
 
     fn reset_job(&self, now: Timestamp, job: JobId) -> Answer<'_, Changed> {
         let now = self.inner.at(now);
-        Box::pin(self.inner.reset_job(now, job))
+        Box::pin(self.inner.in_time(self.inner.reset_job(now, job)))
     }
 
     fn delete_run(&self, run: RunId) -> Answer<'_, ()> {
-        Box::pin(self.inner.delete_run(run))
+        Box::pin(self.inner.in_time(self.inner.delete_run(run)))
     }
 
     fn run(&self, run: RunId) -> Answer<'_, Option<RunView>> {
-        Box::pin(self.inner.run_view(run))
+        Box::pin(self.inner.in_time(self.inner.run_view(run)))
     }
 
     fn runs(&self, limit: u32) -> Answer<'_, Vec<RunView>> {
-        Box::pin(self.inner.run_views(limit))
+        Box::pin(self.inner.in_time(self.inner.run_views(limit)))
     }
 
     fn results(&self, run: RunId, cursor: ResultCursor) -> Answer<'_, Option<ResultPage>> {
-        Box::pin(self.inner.results(run, cursor))
+        Box::pin(self.inner.in_time(self.inner.results(run, cursor)))
     }
 
     fn job(&self, job: JobId) -> Answer<'_, Option<JobView>> {
-        Box::pin(self.inner.job_view(job))
+        Box::pin(self.inner.in_time(self.inner.job_view(job)))
     }
 
     fn why(&self, job: JobId) -> Answer<'_, Option<WhyView>> {
-        Box::pin(self.inner.why(job))
+        Box::pin(self.inner.in_time(self.inner.why(job)))
     }
 
     fn task(&self, job: JobId) -> Answer<'_, Option<LeaseBatch>> {
-        Box::pin(self.inner.task(job))
+        Box::pin(self.inner.in_time(self.inner.task(job)))
     }
 
     fn log(&self, job: JobId) -> Answer<'_, Option<Option<ValueRef>>> {
-        Box::pin(self.inner.log(job))
+        Box::pin(self.inner.in_time(self.inner.log(job)))
     }
 
     fn changes(&self) -> &Changes {

@@ -362,13 +362,11 @@ fn a_step_speaks_to_a_server_through_its_parent(runtime: &Runtime) {
             Value::Bool(true),
         ];
         assert_eq!(value(&finished), Value::List(expected.to_vec()));
-        let denied = format!(
-            "import _bue_net as net\n\
+        let denied = "import _bue_net as net\n\
              def f():\n  \
                [(_, what, (kind, why))] = net.wait([net.start('GET', 'http://10.0.0.1', '/', [])])\n  \
-               return [what, kind]\n"
-        );
-        let finished = run(&hosts, asking(&denied, &server.to_string(), &[])).await;
+               return [what, kind]\n";
+        let finished = run(&hosts, asking(denied, &server.to_string(), &[])).await;
         assert_eq!(value(&finished), Value::List(vec![Value::Text("failed".into()), Value::Text("denied".into())]));
         let log = String::from_utf8_lossy(&finished.log).into_owned();
         assert!(log.contains("bue: refused:") && log.contains("`!allow net 10.0.0.1:80`"), "{log}");

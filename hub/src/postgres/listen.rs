@@ -129,22 +129,22 @@ async fn listen_once(inner: &Arc<Inner>, heard: &mut bool) -> Result<(), HubErro
             }
         }
     });
-    client.batch_execute("LISTEN bue").await?;
+    inner.in_time(async { Ok(client.batch_execute("LISTEN bue").await?) }).await?;
     if !std::mem::replace(heard, true) {
         tracing::info!("hear of other hubs' changes again");
     }
-    catch_up(inner, &client, true).await?;
+    inner.in_time(catch_up(inner, &client, true)).await?;
     loop {
         tokio::select! {
             error = &mut breaks => return error.map_or(Ok(()), |error| Err(error.into())),
             () = inner.outbox.told.notified() => {
                 sleep(GATHER).await;
                 for text in inner.take_news().texts() {
-                    client.execute("SELECT pg_notify('bue', $1)", &[&text]).await?;
+                    inner.in_time(async { Ok(client.execute("SELECT pg_notify('bue', $1)", &[&text]).await?) }).await?;
                 }
                 sleep(TELL_REST).await;
             }
-            () = sleep(LOOK_AGAIN) => catch_up(inner, &client, false).await?,
+            () = sleep(LOOK_AGAIN) => inner.in_time(catch_up(inner, &client, false)).await?,
         }
     }
 }
@@ -170,7 +170,7 @@ async fn catch_up(inner: &Inner, client: &Client, missed: bool) -> Result<(), Hu
 /// Makes rounds for ever: those that a transaction had no room for, and those that a hub left behind that died.
 pub(super) async fn grow(inner: Arc<Inner>) {
     loop {
-        match grow_all(&inner).await {
+        match inner.in_time(grow_some(&inner)).await {
             Ok(0) => {
                 // told, or time to look
                 let _ = timeout(LOOK_AGAIN, inner.outbox.grown.notified()).await;
@@ -185,7 +185,7 @@ pub(super) async fn grow(inner: Arc<Inner>) {
 }
 
 /// How many fan-outs had room for more.
-async fn grow_all(inner: &Inner) -> Result<usize, HubError> {
+async fn grow_some(inner: &Inner) -> Result<usize, HubError> {
     let client = inner.client().await?;
     // as `FanOut::wants_to_grow` has it
     let sql = "SELECT fanout.id FROM fanout JOIN job ON job.id = fanout.id AND job.state = 4

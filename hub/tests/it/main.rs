@@ -15,6 +15,7 @@ mod http;
 mod layouts;
 mod postgres;
 mod postgres_access;
+mod postgres_silence;
 mod postgres_trouble;
 mod power_cuts;
 mod random;
