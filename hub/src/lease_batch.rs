@@ -2,8 +2,9 @@
 
 use std::collections::HashMap;
 
-use bue_model::wire::{Lease, LeaseRequest, LeasedStep};
-use bue_model::{NodeId, StepIndex};
+use bue_model::wire::{JobInput, Lease, LeaseBatch, LeaseRequest, LeasedStep};
+use bue_model::{JobId, NodeId, StepIndex, Token};
+use bytes::Bytes;
 
 use crate::error::HubError;
 use crate::graph::GraphJob;
@@ -17,6 +18,7 @@ const MAX_SCOPES: usize = 256;
 pub(crate) const BATCH_BYTES: usize = 8 * 1024 * 1024;
 /// Bytes of a worker's name that are kept.
 const MAX_WORKER: usize = 256;
+
 /// Cuts a request to what one answer may hold.
 pub(crate) fn bound(request: &mut LeaseRequest) -> Result<(), HubError> {
     request.worker.truncate(request.worker.floor_char_boundary(MAX_WORKER));
@@ -49,6 +51,30 @@ impl Batch {
         self.positions.insert(key, position);
         Ok(position)
     }
+}
+
+/// What a worker would be told of one job, to run it beside its run: no lease, so under no token.
+pub(crate) fn beside_its_run(
+    run: &Run,
+    job: &GraphJob,
+    (id, attempts): (JobId, u32),
+    inputs: Vec<JobInput>,
+    env: Option<Vec<u8>>,
+) -> Result<LeaseBatch, HubError> {
+    let mut batch = Batch::default();
+    let step = batch.step(run, job)?;
+    let lease = Lease {
+        job: id,
+        run: run.id,
+        token: Token(0),
+        attempt: attempts.saturating_add(1),
+        step,
+        inputs,
+        env: env.map(Bytes::from),
+        // it is run for its own sake, whatever its rate
+        count_by: None,
+    };
+    Ok(LeaseBatch { lease_ms: 0, steps: batch.steps, leases: vec![lease] })
 }
 
 /// The field that a job's `!rate` counts by, where it is not known yet what the job's start counts as.

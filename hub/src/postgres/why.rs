@@ -1,8 +1,7 @@
 //! What a job waits for, and what a worker would be told of it.
 
-use bue_model::wire::{Lease, LeaseBatch, ParentView, WhyView};
-use bue_model::{JobId, NodeId, Timestamp, Token};
-use bytes::Bytes;
+use bue_model::wire::{LeaseBatch, ParentView, WhyView};
+use bue_model::{JobId, NodeId, Timestamp};
 use deadpool_postgres::Transaction;
 
 use super::Inner;
@@ -12,7 +11,7 @@ use super::verbs::patiently;
 use crate::columns::{job_id, row_id, unsigned};
 use crate::error::HubError;
 use crate::instance::{Run, Slot, instance_of, node_of, slot_in};
-use crate::lease_batch::Batch;
+use crate::lease_batch::beside_its_run;
 use crate::state::State;
 use crate::store::MAX_PARENTS;
 
@@ -82,20 +81,7 @@ impl Inner {
         }
         let inputs = Values::default().inputs(&tx, &run, instance_of(&run, place.slot)?, job).await?;
         let inputs = inputs.map_err(|failure| HubError::BadRequest(failure.message))?;
-        let mut batch = Batch::default();
-        let step = batch.step(&run, job)?;
-        let lease = Lease {
-            job: id,
-            run: run.id,
-            token: Token(0),
-            attempt: place.attempts.saturating_add(1),
-            step,
-            inputs: inputs.inputs,
-            env: place.env.map(Bytes::from),
-            // it is run for its own sake, whatever its rate
-            count_by: None,
-        };
-        Ok(Some(LeaseBatch { lease_ms: 0, steps: batch.steps, leases: vec![lease] }))
+        beside_its_run(&run, job, (id, place.attempts), inputs.inputs, place.env).map(Some)
     }
 }
 

@@ -1,15 +1,14 @@
 //! What a job waits for, and what a worker would be told of it.
 
-use bue_model::wire::{Lease, LeaseBatch, ParentView, WhyView};
-use bue_model::{JobId, NodeId, Timestamp, Token};
-use bytes::Bytes;
+use bue_model::wire::{LeaseBatch, ParentView, WhyView};
+use bue_model::{JobId, NodeId, Timestamp};
 use rusqlite::OptionalExtension;
 
 use super::ledger::{Ledger, Slot, instance_of, job_id, node_of, row_id, slot_in, unsigned};
 use super::memory::Run;
 use super::state::State;
 use crate::error::HubError;
-use crate::lease_batch::Batch;
+use crate::lease_batch::beside_its_run;
 use crate::store::MAX_PARENTS;
 
 /// What both questions need of a row.
@@ -65,20 +64,7 @@ impl Ledger<'_> {
         }
         let inputs = self.inputs(&run, instance_of(&run, place.slot)?, job)?;
         let inputs = inputs.map_err(|failure| HubError::BadRequest(failure.message))?;
-        let mut batch = Batch::default();
-        let step = batch.step(&run, job)?;
-        let lease = Lease {
-            job: id,
-            run: run.id,
-            token: Token(0),
-            attempt: place.attempts.saturating_add(1),
-            step,
-            inputs: inputs.inputs,
-            env: place.env.map(Bytes::from),
-            // it is run for its own sake, whatever its rate
-            count_by: None,
-        };
-        Ok(Some(LeaseBatch { lease_ms: 0, steps: batch.steps, leases: vec![lease] }))
+        beside_its_run(&run, job, (id, place.attempts), inputs.inputs, place.env).map(Some)
     }
 
     /// Where a row stands, open or over.
