@@ -25,6 +25,7 @@ mod follow;
 mod imports;
 mod limits;
 mod local;
+mod memory;
 mod package;
 mod progress;
 mod reactor;

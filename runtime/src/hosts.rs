@@ -16,6 +16,7 @@ use std::time::Instant;
 
 use bue_model::{Answer, BlobHash, Bundle};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use tokio::sync::futures::Notified;
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::JoinSet;
 
@@ -29,7 +30,7 @@ use crate::permissions::Permissions;
 use crate::prepared::Prepared;
 use crate::protocol::{self, Frames, FromHost, MAX_FRAME, Program, RunRequest, ToHost};
 use crate::running::Running;
-use crate::task::{Code, Event, Task};
+use crate::task::{Code, Event, Finished, Task};
 
 /// Events a task may have under way: elements sent last, elements left at the end, and the end itself.
 const EVENTS: usize = 4;
@@ -37,6 +38,17 @@ const EVENTS: usize = 4;
 const BUNDLES: usize = 256;
 /// Bytes of bundles a child keeps, and of one bundle.
 const BUNDLE_BYTES: usize = 128 << 20;
+/// Processor time of the steps that a core is given before they are needed: what a step takes is not known before it ran,
+/// and a core shall not idle while the hub is asked for more.
+const IN_HAND: Duration = Duration::from_millis(250);
+/// Steps a core is given at least: a few endless ones must not hold up the others, with which they take turns.
+const FEWEST_A_CORE: usize = 8;
+/// Steps a core is given at most.
+const MOST_A_CORE: usize = 500;
+/// What a step is taken to need before any has run: so much that a worker begins with [`FEWEST_A_CORE`].
+const FIRST_STEP_NS: u64 = 30_000_000;
+/// Steps after which what is known of those before has mostly gone.
+const STEPS_LEARNED: u64 = 16;
 /// First and longest pause before a child that died young is replaced.
 const PAUSE: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(5));
 /// A child that lived this long did not die of its start.
@@ -69,6 +81,10 @@ struct Shared {
     next_id: AtomicU64,
     /// A child is ready, or all is closed.
     changed: Notify,
+    /// A step ended or began to wait: there may be room for another.
+    eased: Notify,
+    /// What the last steps took of a processor, in nanoseconds.
+    step_ns: AtomicU64,
     closed: watch::Receiver<bool>,
     egress: Egress,
 }
@@ -84,7 +100,17 @@ struct Slot {
 struct Link {
     frames: Frames,
     tasks: HashMap<u64, TaskLink>,
+    /// Tasks that waited when the child last said so. It may be behind by what is on its way.
+    waiting: usize,
+    process: u32,
     bundles: Bundles,
+}
+
+impl Link {
+    /// Tasks that want the child's core.
+    fn running(&self) -> usize {
+        self.tasks.len().saturating_sub(self.waiting)
+    }
 }
 
 /// A task that runs there.
@@ -111,7 +137,15 @@ impl Hosts {
         let (close, closed) = watch::channel(false);
         let slots = (0..config.hosts.max(1)).map(|_| Slot::default()).collect();
         let egress = config.egress.clone();
-        let shared = Arc::new(Shared { slots, next_id: AtomicU64::new(1), changed: Notify::new(), closed, egress });
+        let shared = Arc::new(Shared {
+            slots,
+            next_id: AtomicU64::new(1),
+            changed: Notify::new(),
+            eased: Notify::new(),
+            step_ns: AtomicU64::new(FIRST_STEP_NS),
+            closed,
+            egress,
+        });
         let config = Arc::new(config);
         let mut starting = JoinSet::new();
         for slot in 0..shared.slots.len() {
@@ -149,6 +183,36 @@ impl Hosts {
                 None => changed.await,
             }
         }
+    }
+
+    /// How many more steps the cores have work for now; zero or less: as many as run have to end or wait first.
+    ///
+    /// Steps that wait do not count, they cost memory: see [`Self::memory`]. What runs is kept to about [`IN_HAND`] of
+    /// work, so that a worker does not hold what another could begin.
+    #[must_use]
+    pub fn cores_free(&self) -> usize {
+        let cores = self.shared.slots.len();
+        let in_hand = IN_HAND.as_nanos() / u128::from(self.shared.step_ns.load(Ordering::Relaxed).max(1));
+        let most = usize::try_from(in_hand).unwrap_or(usize::MAX).clamp(FEWEST_A_CORE, MOST_A_CORE) * cores;
+        most.saturating_sub(self.shared.sum(Link::running))
+    }
+
+    /// Steps that are in the hosts, running or waiting.
+    #[must_use]
+    pub fn steps(&self) -> usize {
+        self.shared.sum(|link| link.tasks.len())
+    }
+
+    /// Bytes of memory that the hosts have to themselves, where the system tells: what their steps wrote.
+    #[must_use]
+    pub fn memory(&self) -> Option<u64> {
+        let links = self.shared.slots.iter().map(|slot| slot.link().as_ref().map(|link| link.process));
+        links.flatten().map(own_memory).sum()
+    }
+
+    /// Returns when a step ended or began to wait since the future was made.
+    pub fn eased(&self) -> Notified<'_> {
+        self.shared.eased.notified()
     }
 
     /// Ends the hosts. Tasks that still run get [`HostLost`].
@@ -207,10 +271,22 @@ fn request(id: u64, task: Task) -> Result<Request, Answer> {
     }
 }
 
+/// Bytes of a process's memory that are its own, and not pages of files or shared.
+fn own_memory(process: u32) -> Option<u64> {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status")).ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:"))?;
+    let kib: u64 = line.split_whitespace().next()?.parse().ok()?;
+    Some(kib.saturating_mul(1024))
+}
+
 impl Shared {
-    /// The living child with the fewest tasks.
+    fn sum(&self, what: impl Fn(&Link) -> usize) -> usize {
+        self.slots.iter().map(|slot| slot.link().as_ref().map_or(0, &what)).sum()
+    }
+
+    /// The living child with the least to do: the fewest tasks that run, and of those the fewest in all.
     fn idlest(&self) -> Option<usize> {
-        let tasks = |slot: &Slot| slot.link().as_ref().map(|link| link.tasks.len());
+        let tasks = |slot: &Slot| slot.link().as_ref().map(|link| (link.running(), link.tasks.len()));
         let living = self.slots.iter().enumerate().filter_map(|(index, slot)| Some((tasks(slot)?, index)));
         living.min().map(|(_, index)| index)
     }
@@ -255,12 +331,34 @@ impl Shared {
             Event::Items { .. } => link.tasks.get(&id).map(|task| task.events.clone()),
         };
         let Some(task) = task else { return Ok(()) };
+        if let Event::Finished(finished) = &event {
+            self.note_end(finished);
+        }
         match task.try_send(event) {
             Err(mpsc::error::TrySendError::Full(_)) => {
                 Err(RuntimeError::Refused("it sent elements that nobody asked for".to_owned()))
             }
             _ => Ok(()),
         }
+    }
+}
+
+impl Shared {
+    /// A step ended: there is room for another, and something was learned of how much they take.
+    fn note_end(&self, finished: &Finished) {
+        let took = u64::try_from(finished.usage.cpu.as_nanos()).unwrap_or(u64::MAX);
+        let mean = self.step_ns.load(Ordering::Relaxed);
+        // one task writes at a time for each child; a figure lost to the other's is no loss
+        self.step_ns.store(mean - mean / STEPS_LEARNED + took / STEPS_LEARNED, Ordering::Relaxed);
+        self.eased.notify_waiters();
+    }
+
+    /// A child said how many of its steps wait.
+    fn note_waiting(&self, slot: usize, steps: u32) {
+        if let Some(link) = self.slots.get(slot).map(Slot::link).as_deref_mut().and_then(Option::as_mut) {
+            link.waiting = steps as usize;
+        }
+        self.eased.notify_waiters();
     }
 }
 
@@ -302,7 +400,13 @@ async fn supervise(shared: Arc<Shared>, slot: usize, config: Arc<HostsConfig>, f
 /// Serves a child until it ends.
 async fn attend(shared: &Shared, slot: usize, mut child: Child) -> Result<(), RuntimeError> {
     let Some(place) = shared.slots.get(slot) else { return Ok(()) };
-    *place.link() = Some(Link { frames: child.take_frames(), tasks: HashMap::new(), bundles: Bundles::default() });
+    *place.link() = Some(Link {
+        frames: child.take_frames(),
+        tasks: HashMap::new(),
+        waiting: 0,
+        process: child.id(),
+        bundles: Bundles::default(),
+    });
     if *shared.closed.borrow() {
         drop(place.link().take());
     }
@@ -320,6 +424,7 @@ async fn read_events(shared: &Shared, slot: usize, child: &mut Child) -> Result<
             FromHost::Items { id, count, items } => shared.deliver(slot, id, Event::Items { count, items })?,
             FromHost::Finished { id, finished } => shared.deliver(slot, id, Event::Finished(finished))?,
             FromHost::Net { id, request } => shared.net(slot, id, request),
+            FromHost::Waiting { steps } => shared.note_waiting(slot, steps),
             FromHost::Ready | FromHost::Refused(_) => {
                 return Err(RuntimeError::Refused("it was set up twice".to_owned()));
             }

@@ -41,6 +41,7 @@ mod sqlite;
 mod stacks;
 mod state;
 mod task;
+mod turns;
 mod values;
 mod wasi;
 

@@ -10,6 +10,7 @@
 //! Taken        ->
 //!              <-   Net, an operation on the network or the end of an exchange, at any time
 //! Net          ->   how an operation ended
+//!              <-   Waiting, how many of its steps wait, when that changed
 //!              <-   Finished
 //! Cancel       ->   of a running task; nothing comes back
 //! ```
@@ -57,6 +58,7 @@ pub(crate) enum FromHost {
     Items { id: u64, count: u32, items: Bytes },
     Finished { id: u64, finished: Finished },
     Net { id: u64, request: NetRequest },
+    Waiting { steps: u32 },
 }
 
 /// A [`Task`](crate::Task) whose bundle was sent before.

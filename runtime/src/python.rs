@@ -23,6 +23,7 @@ use crate::net::NetPort;
 use crate::prepared::Prepared;
 use crate::state::StepState;
 use crate::task::{Items, Task};
+use crate::turns::Turns;
 use crate::{failure, values};
 
 /// Bytes of module images kept at most. An image holds what importing the module changed: a few megabytes.
@@ -81,6 +82,11 @@ impl Python {
     /// A guest is about to run.
     pub(crate) fn wake_clock(&self) {
         self.code.wake_clock();
+    }
+
+    /// Who gave way and who waits.
+    pub(crate) fn turns(&self) -> &Turns {
+        self.code.turns()
     }
 
     /// Runs one step. Elements go to `items`, requests through `net`.

@@ -15,6 +15,7 @@ use crate::prepared::Prepared;
 use crate::python::{Python, PythonStep, Ran};
 use crate::sqlite;
 use crate::task::{Code, Finished, Items, Task, Usage};
+use crate::turns::{Turn, Turns};
 
 /// Runs any number of steps at once in the thread that polls them.
 ///
@@ -46,13 +47,20 @@ impl Sandbox {
         let start = Instant::now();
         let log = Log::new(&task.limits);
         let mut usage = Usage::default();
+        let mut turn = Turn::new(self.turns());
+        // a SQL step that is pending here computes in a thread of its own
+        let may_wait = matches!(task.code, Code::Python { .. });
         let mut step = pin!(self.ran(task, &log, start, items, net));
         let ran = poll_fn(|context| {
             let start = Instant::now();
             // A guest may run now, for the first time or again after a wait: the clock that interrupts it must not sleep.
             self.python.wake_clock();
+            turn.begin();
             let polled = step.as_mut().poll(context);
             usage.cpu += start.elapsed();
+            if polled.is_pending() && may_wait {
+                turn.pause();
+            }
             polled
         })
         .await;
@@ -60,6 +68,11 @@ impl Sandbox {
         usage.memory_bytes = ran.memory_bytes;
         usage.dirty_pages = ran.dirty_pages;
         Finished { answer: ran.answer, log: log.finish(), usage }
+    }
+
+    /// Who gave way and who waits.
+    pub(crate) fn turns(&self) -> &Turns {
+        self.python.turns()
     }
 
     async fn ran(&self, task: &Task, log: &Log, start: Instant, items: mpsc::Sender<Items>, net: NetPort) -> Ran {

@@ -129,6 +129,7 @@ struct RunningTask {
 impl Host {
     async fn run(self, mut read: BufReader<OwnedReadHalf>) -> io::Result<()> {
         let host = Rc::new(self);
+        spawn_local(Rc::clone(&host).tell_who_waits());
         while let Some(message) = protocol::read(&mut read).await? {
             match message {
                 ToHost::Setup(_) => return Err(io::Error::other("the parent sent a second setup")),
@@ -141,6 +142,16 @@ impl Host {
             }
         }
         Ok(())
+    }
+
+    /// The parent gives out more steps when those it gave out wait.
+    async fn tell_who_waits(self: Rc<Self>) {
+        let turns = self.sandbox.turns();
+        loop {
+            turns.changed().await;
+            // all that changed in one turn of the loop is one message; if the parent is gone, so is this process in a moment
+            let _ = send(&self.frames, &FromHost::Waiting { steps: turns.waiting() });
+        }
     }
 
     fn start(self: &Rc<Self>, id: u64, request: RunRequest) -> io::Result<()> {

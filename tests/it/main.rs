@@ -20,6 +20,7 @@
 #![expect(clippy::expect_used, clippy::panic, reason = "a test says what it expects")]
 #![expect(clippy::print_stdout, reason = "a test that tries something many times says what it saw")]
 
+mod admission;
 mod bad_input;
 mod boundaries;
 mod check;

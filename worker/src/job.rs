@@ -10,6 +10,7 @@ use bue_runtime::{Databases, Event, Finished, Hosts, Limits, Running, RuntimeErr
 use bytes::Bytes;
 use tokio::sync::{OwnedSemaphorePermit, mpsc, watch};
 
+use crate::admission::{Arrival, Place};
 use crate::fetch::{Fetch, FetchError};
 use crate::held::{Held, Stop};
 use crate::output::{self, ListWriter};
@@ -85,11 +86,12 @@ impl JobRunner {
         lease: Lease,
         step: Arc<LeasedStep>,
         mut stopped: watch::Receiver<Option<Stop>>,
-        slot: OwnedSemaphorePermit,
+        place: Place,
     ) {
         let started = Instant::now();
+        let Place { slot, arrival } = place;
         let attempt = tokio::select! {
-            attempt = self.attempt(&lease, &step) => Some(attempt.unwrap_or_else(Attempt::from)),
+            attempt = self.attempt(&lease, &step, Some(arrival)) => Some(attempt.unwrap_or_else(Attempt::from)),
             why = stop(&mut stopped) => given_back(why),
         };
         let Some(attempt) = attempt else { return self.held.let_go(lease.job, lease.token) };
@@ -108,11 +110,12 @@ impl JobRunner {
 
     /// Runs the job and hands nothing on: what came of it, and what it printed.
     pub(crate) async fn once(&self, lease: &Lease, step: &LeasedStep) -> (Outcome, Bytes) {
-        let attempt = self.attempt(lease, step).await.unwrap_or_else(Attempt::from);
+        let attempt = self.attempt(lease, step, None).await.unwrap_or_else(Attempt::from);
         (attempt.outcome, attempt.log)
     }
 
-    async fn attempt(&self, lease: &Lease, step: &LeasedStep) -> Result<Attempt, Unfinished> {
+    /// The arrival ends when a sandbox host has the step; a postgres step, which none ever has, keeps it.
+    async fn attempt(&self, lease: &Lease, step: &LeasedStep, arrival: Option<Arrival>) -> Result<Attempt, Unfinished> {
         if let Some(field) = &lease.count_by {
             return self.key(lease, field).await.map(Attempt::from);
         }
@@ -123,8 +126,12 @@ impl JobRunner {
         }
         let work = task::work(lease, step, bundle, inputs, &self.limits).map_err(Unfinished::Fault)?;
         let running = match work {
-            Work::Sandboxed(task) => self.hosts.run(task).await?,
-            Work::Queried(query) => self.databases.run(query),
+            Work::Sandboxed(task) => {
+                let running = self.hosts.run(task).await?;
+                drop(arrival);
+                running
+            }
+            Work::Queried(query) => return self.follow(self.databases.run(query), step).await,
         };
         self.follow(running, step).await
     }

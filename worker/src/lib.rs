@@ -6,7 +6,7 @@
 //! ```text
 //!  hub --leases--> lease_loop --one task a job--> job (fetch, runtime::Hosts, outcome) --reports--> reporter --> hub
 //!                       |                            ^
-//!                     slots                       stop signal
+//!                   admission                     stop signal
 //!                                                    |
 //!  hub <---------------- heartbeat: all held leases --+
 //! ```
@@ -14,6 +14,7 @@
 //! Requests to the hub are batches: whatever gathered while the request before was under way goes in the next one.
 #![forbid(unsafe_code)]
 
+mod admission;
 mod fetch;
 mod heartbeat;
 mod held;
@@ -32,10 +33,11 @@ use std::time::Duration;
 
 use bue_client::{BucketClient, HubClient};
 use bue_runtime::{Databases, DatabasesConfig, Egress, Hosts, HostsConfig, Limits, Prepared, RuntimeError};
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::admission::Admission;
 use crate::fetch::Fetch;
 use crate::held::Held;
 use crate::job::JobRunner;
@@ -51,8 +53,11 @@ pub struct WorkerConfig {
     pub scopes: Vec<String>,
     /// Last scope, lowest priority and youngest first.
     pub reverse: bool,
-    /// Jobs it holds at once, waiting ones included. A waiting Python step takes about half a megabyte.
+    /// Jobs it holds at once at most, waiting ones included.
     pub slots: usize,
+    /// Bytes of memory that its steps may have written to when another job is taken. A Python step that waits for the answer
+    /// to an HTTP request has about a megabyte.
+    pub memory_bytes: u64,
     /// Sandbox host processes; one a core is best.
     pub hosts: usize,
     /// How to start a sandbox host: a program and its arguments.
@@ -130,8 +135,9 @@ async fn work(
     let heartbeat = tokio::spawn(heartbeat::run(config.name.clone(), Arc::clone(&hub), Arc::clone(&held)));
 
     let jobs = TaskTracker::new();
-    let slots = Arc::new(Semaphore::new(config.slots));
-    lease_loop::run(config, &hub, &runner, &slots, &jobs, &shutdown).await;
+    let admission = Admission::new(Arc::clone(&hosts), config.slots, config.memory_bytes);
+    lease_loop::run(config, &hub, &runner, &admission, &jobs, &shutdown).await;
+    drop(admission);
     drain(&jobs, &held, config.drain).await;
     // statements of jobs that were given back are cancelled before anybody else begins them again
     runner.databases.shutdown().await;
