@@ -1,10 +1,10 @@
-# A gigabyte of zeros, packed into a megabyte.
-# with: memory_bytes=134217728
-# fails: limit: The step went over its memory limit of 128 MiB; give rows piece by piece (`yield`), or run it on a worker with a higher limit…
+# All of memory in zeros, packed into some kilobytes.
+# with: memory_bytes=67108864
+# fails: limit: The step went over its memory limit of 64 MiB; give rows piece by piece (`yield`), or run it on a worker with a higher limit…
 import zlib
 
 
 def evil(canary):
     packer = zlib.compressobj(9)
-    packed = b"".join(packer.compress(bytes(1 << 20)) for _ in range(1024)) + packer.flush()
+    packed = b"".join(packer.compress(bytes(1 << 20)) for _ in range(64)) + packer.flush()
     return len(zlib.decompress(packed))

@@ -1,8 +1,0 @@
-# More chance than it has memory.
-# with: memory_bytes=134217728
-# fails: limit: The step went over its memory limit of 128 MiB; give rows piece by piece (`yield`), or run it on a worker with a higher limit…
-import os
-
-
-def evil(canary):
-    return len(os.urandom(1 << 30))
