@@ -22,34 +22,35 @@ use self::expected::Expected;
 use self::installed::Installed;
 use crate::common::with_sandbox;
 
-/// Files of CPython's `Lib/test`, and of a package the modules that are run where that is not all of them.
+/// Files of CPython's `Lib/test` that are run always: the quick ones. Of a package the modules, where that is not all of them.
 const FILES: &[(&str, &[&str])] = &[
     ("test_json", &[]),
-    ("test_datetime", &[]),
     ("test_re", &[]),
     ("test_csv", &[]),
+    ("test_strptime", &[]),
     ("test_collections", &[]),
+    ("test_string", &[]),
+    ("test_urlparse", &[]),
+    ("test_base64", &[]),
+    ("test_struct", &[]),
+];
+
+/// The others, some minutes, run where `BUE_CPYTHON=all` asks for it.
+const MORE: &[(&str, &[&str])] = &[
+    ("test_datetime", &[]),
     ("test_itertools", &[]),
     ("test_functools", &[]),
-    ("test_string", &[]),
     ("test_decimal", &[]),
     ("test_urllib", &[]),
     ("test_urllib2", &[]),
-    ("test_urlparse", &[]),
-    ("test_base64", &[]),
     ("test_hashlib", &[]),
-    ("test_struct", &[]),
+    ("test_dataclasses", &[]),
+    ("test_enum", &[]),
+    ("test_typing", &[]),
     (
         "test_asyncio",
         &["futures", "locks", "pep492", "protocols", "queues", "runners", "taskgroups", "tasks", "timeouts", "waitfor"],
     ),
-    ("test_dataclasses", &[]),
-    ("test_enum", &[]),
-    ("test_typing", &[]),
-];
-
-/// More of them, run where `BUE_CPYTHON=all` asks for it.
-const MORE: &[(&str, &[&str])] = &[
     ("test_zoneinfo", &[]),
     ("test_uuid", &[]),
     ("test_statistics", &[]),
@@ -63,7 +64,6 @@ const MORE: &[(&str, &[&str])] = &[
     ("test_copy", &[]),
     ("test_heapq", &[]),
     ("test_operator", &[]),
-    ("test_strptime", &[]),
     ("test_zlib", &[]),
     ("test_graphlib", &[]),
     ("test_string_literals", &[]),

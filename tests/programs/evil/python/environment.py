@@ -10,7 +10,7 @@ def evil(canary):
         "home": lambda: os.environ["HOME"],
         "expanded": lambda: None if os.path.expanduser("~") in ("~", "/") else os.path.expanduser("~"),
         "host": lambda: __import__("socket").gethostname() if __import__("socket").gethostname() != "localhost" else None,
-        "node": lambda: __import__("platform").node() or None,
+        "node": lambda: None if __import__("platform").node() in ("", "localhost") else __import__("platform").node(),
         "uid": lambda: os.getuid() or None,
         "parent": lambda: os.getppid(),
         "load": lambda: os.getloadavg(),
