@@ -1,5 +1,6 @@
 //! The guest's code, and instances of it: the host's side of the contract in [`bue_model::guest`].
 
+use core::time::Duration;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
@@ -19,6 +20,9 @@ use crate::turns::Turns;
 
 /// Bytes of guest memory that one WASI call may make the host copy.
 const HOSTCALL_FUEL: usize = 8 << 20;
+
+/// A guest that has not started by then hangs: Python takes three seconds.
+const START: Duration = Duration::from_secs(120);
 
 /// Bytes an answer may have beside its result: message and traceback.
 const ANSWER_SLACK: u64 = 1 << 20;
@@ -87,11 +91,13 @@ impl GuestCode {
         blank: Image,
         data: Vec<(u32, Vec<u8>)>,
     ) -> Result<(Vec<u8>, Vec<u64>), RuntimeError> {
-        let limits = Limits::default();
+        let limits = Limits { time: START, ..Limits::default() };
         let log = Log::new(&limits);
         let deadline = Instant::now() + limits.time;
         let mut instance = self.instance(&Arc::new(blank), StepState::new(&limits, &log, deadline)).await?;
-        let started = instance.start(data).await;
+        // interrupts stop a guest that runs, the timer one that waits
+        let started = tokio::time::timeout_at(deadline.into(), instance.start(data)).await;
+        let started = started.unwrap_or_else(|_| Err(Stop::Time(limits.time).into()));
         started.map_err(|error| RuntimeError::Guest(format!("start it: {error:#}; it said: {}", log.tail())))?;
         let (memory, globals) = instance.snapshot()?;
         Ok((memory.to_vec(), globals))

@@ -6,10 +6,10 @@ use std::io;
 
 use bytes::Bytes;
 use tokio::io::AsyncWrite;
-use wasmtime_wasi::WasiCtxBuilder;
 use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
 use wasmtime_wasi::p1::WasiP1Ctx;
 use wasmtime_wasi::p2::{OutputStream, Pollable, StreamError, StreamResult};
+use wasmtime_wasi::{WasiCtxBuilder, WasiView};
 
 use crate::clock::{CoarseMonotonicClock, CoarseWallClock};
 use crate::log::{Channel, Log};
@@ -19,6 +19,9 @@ const CHUNK: usize = 64 * 1024;
 /// Random bytes a guest can ask for in one call.
 const RANDOM: u64 = 64 * 1024;
 
+/// Entries of a guest's table of handles: a wait takes two for each thing it waits for. Its three streams are in it too.
+const HANDLES: usize = 1000;
+
 /// No arguments, no environment, no files, no network, no input; random bytes of its own.
 pub(crate) fn context(log: &Log) -> WasiP1Ctx {
     let mut wasi = WasiCtxBuilder::new();
@@ -26,7 +29,9 @@ pub(crate) fn context(log: &Log) -> WasiP1Ctx {
     wasi.stderr(LogStream { log: log.clone(), channel: Channel::Err });
     wasi.wall_clock(CoarseWallClock).monotonic_clock(CoarseMonotonicClock);
     wasi.max_random_size(RANDOM).allow_tcp(false).allow_udp(false).allow_ip_name_lookup(false);
-    wasi.build_p1()
+    let mut wasi = wasi.build_p1();
+    wasi.ctx().table.set_max_capacity(HANDLES);
+    wasi
 }
 
 #[derive(Clone)]

@@ -156,6 +156,7 @@ def _exists(path, exists=os.path.exists):
 
 socket.socket = socket.SocketType = Socket
 socket.getaddrinfo = _getaddrinfo
+socket.gethostname = lambda: "localhost"
 select.select = _select
 os.path.exists = _exists
 ssl.SSLContext.wrap_socket = _wrap_socket

@@ -7,7 +7,9 @@
 )]
 
 mod common;
+mod cpython;
 mod egress;
+mod freshness;
 mod isolation;
 mod limits;
 mod network;
