@@ -12,6 +12,7 @@ use crate::error::RuntimeError;
 use crate::image::{Image, SharedImage};
 use crate::limits::Limits;
 use crate::log::Log;
+use crate::packages::Mount;
 use crate::pagemap;
 use crate::split::GLOBAL_PREFIX;
 use crate::state::{StepState, Stop, host_call};
@@ -76,16 +77,18 @@ impl GuestCode {
         Ok(instance)
     }
 
-    /// Starts the guest for the base image.
+    /// Starts the guest for the base image. It is shown a folder where packages may be, and remembers that there is one.
     pub(crate) async fn start(
         &self,
         blank: Image,
         data: Vec<(u32, Vec<u8>)>,
+        packages: &Mount,
     ) -> Result<(Vec<u8>, Vec<u64>), RuntimeError> {
         let limits = Limits::default();
         let log = Log::new(&limits);
         let deadline = Instant::now() + limits.time;
-        let mut instance = self.instance(&Arc::new(blank), StepState::new(&limits, &log, deadline)).await?;
+        let state = StepState::new(&limits, &log, deadline, Some(packages));
+        let mut instance = self.instance(&Arc::new(blank), state).await?;
         let started = instance.start(data).await;
         started.map_err(|error| RuntimeError::Guest(format!("start it: {error:#}; it said: {}", log.tail())))?;
         let (memory, globals) = instance.snapshot()?;

@@ -6,27 +6,37 @@ use std::io;
 
 use bytes::Bytes;
 use tokio::io::AsyncWrite;
-use wasmtime_wasi::WasiCtxBuilder;
 use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
 use wasmtime_wasi::p1::WasiP1Ctx;
 use wasmtime_wasi::p2::{OutputStream, Pollable, StreamError, StreamResult};
+use wasmtime_wasi::{WasiCtxBuilder, WasiView};
 
 use crate::clock::{CoarseMonotonicClock, CoarseWallClock};
 use crate::log::{Channel, Log};
+use crate::packages::Mount;
 
 /// Bytes a guest can print in one call.
 const CHUNK: usize = 64 * 1024;
 /// Random bytes a guest can ask for in one call.
 const RANDOM: u64 = 64 * 1024;
 
-/// No arguments, no environment, no files, no network, no input; random bytes of its own.
-pub(crate) fn context(log: &Log) -> WasiP1Ctx {
+/// Files a guest can have open at once, with what else it has.
+const OPEN: usize = 128;
+
+/// No arguments, no environment, no network, no input, no files but those of its packages; random bytes of its own.
+pub(crate) fn context(log: &Log, packages: Option<&Mount>) -> WasiP1Ctx {
     let mut wasi = WasiCtxBuilder::new();
     wasi.stdout(LogStream { log: log.clone(), channel: Channel::Out });
     wasi.stderr(LogStream { log: log.clone(), channel: Channel::Err });
     wasi.wall_clock(CoarseWallClock).monotonic_clock(CoarseMonotonicClock);
     wasi.max_random_size(RANDOM).allow_tcp(false).allow_udp(false).allow_ip_name_lookup(false);
-    wasi.build_p1()
+    let mut wasi = wasi.build_p1();
+    let view = wasi.ctx();
+    view.table.set_max_capacity(OPEN);
+    if let Some(packages) = packages {
+        *view.ctx.filesystem() = packages.files();
+    }
+    wasi
 }
 
 #[derive(Clone)]

@@ -13,8 +13,10 @@ from bue import _wire
 
 _NO_NETWORK = "a sandbox has no sockets; a connection that is made in it can speak HTTP/1.1 as a client, and nothing else"
 _OWN_CERTIFICATES = "the worker trusts those of its machine, and those in the file that BUE_CA_FILE names there"
-# What `certifi.where` gives; there is no such file.
+# What `certifi.where` gives where there is no such file.
 CERTIFICATES = "/certificates/of/the/worker.pem"
+# Files that stand for the certificates the worker trusts.
+trusted = {CERTIFICATES}
 
 _native = socket.socket
 _native_select = select.select
@@ -142,7 +144,7 @@ def _wrap_socket(self, sock, server_side=False, *options, **named):
 
 
 def _load_verify_locations(self, cafile=None, capath=None, cadata=None):
-    if cafile != CERTIFICATES:
+    if cafile not in trusted:
         raise ssl.SSLError(1, f"a step cannot say which certificates are trusted; {_OWN_CERTIFICATES}")
 
 

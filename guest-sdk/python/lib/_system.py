@@ -1,4 +1,4 @@
-"""Names of `os` and `signal` that libraries import whether they use them or not."""
+"""Names of `os` and `signal` that libraries import whether they use them or not, and the folder of packages."""
 
 import enum
 import errno
@@ -9,6 +9,9 @@ import signal
 def _chmod(*arguments, **named):
     raise OSError(errno.ENOSYS, "a sandbox has no files, so there is nothing whose mode could be changed")
 
+
+# Looked at once for the base image, so that the C library knows of the folder in every image made of it.
+os.stat("/packages")
 
 if not hasattr(os, "chmod"):
     os.chmod = _chmod

@@ -11,5 +11,7 @@ mod egress;
 mod isolation;
 mod limits;
 mod network;
+mod packages;
 mod prepare;
 mod sqlite;
+mod wheel;
