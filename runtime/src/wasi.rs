@@ -21,7 +21,7 @@ const CHUNK: usize = 64 * 1024;
 const RANDOM: u64 = 64 * 1024;
 
 /// Files a guest can have open at once, with what else it has.
-const OPEN: usize = 128;
+pub(crate) const OPEN: usize = 128;
 
 /// No arguments, no environment, no network, no input, no files but those of its packages; random bytes of its own.
 pub(crate) fn context(log: &Log, packages: Option<&Mount>) -> WasiP1Ctx {

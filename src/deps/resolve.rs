@@ -107,8 +107,8 @@ impl Pip {
     pub(crate) fn published(&self, needs: &Needs) -> Result<Vec<Published>, NoWheels> {
         let folder = temporary()?;
         let report = folder.path().join("report.json");
-        let mut command = self.command(&["install", "--dry-run", "--ignore-installed", "--report"]);
-        command.arg(&report).arg("--requirement").arg(list(folder.path(), needs)?);
+        let mut command = self.command(&["install", "--dry-run", "--ignore-installed"]);
+        command.arg("--report").arg(&report).arg("--requirement").arg(list(folder.path(), needs)?);
         run(command)?;
         let text = fs::read_to_string(report).context("failed to read what pip found")?;
         let report: Report = serde_json::from_str(&text).context("failed to understand what pip found")?;

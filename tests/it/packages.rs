@@ -2,7 +2,7 @@
 //! is needed. Without pip these tests say so and pass, unless `BUE_TEST_WHEELS=1`.
 
 use std::fs;
-use std::path::Path;
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 #[path = "../../runtime/tests/it/wheel.rs"]
 mod wheel;
 
-use crate::project::{Project, Ran, finish, prepare, step};
+use crate::project::{Project, Ran, cache_dir, finish, prepare, step};
 use crate::services::Server;
 
 use wheel::wheel as zipped;
@@ -66,16 +66,9 @@ impl Packages {
     }
 
     fn bue(&self, arguments: &[&str]) -> Ran {
-        self.bue_with(arguments, &[])
-    }
-
-    fn bue_with(&self, arguments: &[&str], variables: &[(&str, &Path)]) -> Ran {
         let mut command = self.project.command(arguments);
-        command
-            .env("PIP_NO_INDEX", "1")
-            .env("PIP_FIND_LINKS", self.project.path("wheels"))
-            .env("PIP_CONFIG_FILE", "/dev/null");
-        command.envs(variables.iter().copied());
+        command.env("PIP_NO_INDEX", "1").env("PIP_FIND_LINKS", self.project.path("wheels"));
+        command.env("PIP_CONFIG_FILE", "/dev/null");
         finish(command)
     }
 
@@ -135,8 +128,8 @@ fn what_is_locked_is_what_runs() {
 
 #[test]
 fn two_steps_have_two_versions_side_by_side() {
-    let (old, new) = (greeting("old"), greeting("new"));
-    let script = format!("!requires greet<2\n{old}!requires greet>=2\n{new}old()\nnew()\nold()\n");
+    let inside = |name: &str, needs: &str| greeting(name).replacen('\n', &format!("\n    !requires {needs}\n"), 1);
+    let script = format!("{}{}old()\nnew()\nold()\n", inside("old", "greet<2"), inside("new", "greet>=2"));
     let Some(packages) = Packages::new(&[("x.bue", &script)]) else { return };
     packages.add("greet", "1.0", "V = 'one'\n", &[]);
     packages.add("greet", "2.0", "V = 'two'\n", &[]);
@@ -290,20 +283,20 @@ fn the_guest_says_why_an_import_fails() {
 fn wheels_are_what_the_lock_says_or_they_are_not_used() {
     let script = format!("!requires greet\n{}hello()\n", greeting("hello"));
     let Some(packages) = Packages::new(&[("x.bue", &script)]) else { return };
-    packages.add("greet", "1", "V = 'right'\n", &[]);
+    packages.add("greet", "1", "V = 'as it was locked'\n", &[]);
     packages.bue(&["deps", "lock", "x.bue"]).expect(0);
-    // a machine that has nothing in its cache gets it again
-    let cache = tempfile::tempdir().expect("a folder");
-    let elsewhere: [(&str, &Path); 1] = [("BUE_CACHE_DIR", cache.path())];
-    packages.bue_with(&["deps", "check", "x.bue"], &elsewhere).expect(0).says(&["fetching 1 package"]);
-    let wheels = cache.path().join("wheels");
-    let kept = fs::read_dir(&wheels).expect("wheels").next().expect("one").expect("an entry").path();
+    // a machine that has not got it, or something else under its name, gets it again
+    let lock = packages.read("bue.lock");
+    let hash = lock.split("sha256 = \"").nth(1).and_then(|rest| rest.split('"').next()).expect("a hash");
+    let kept = cache_dir().join("wheels").join(hash);
+    fs::remove_file(&kept).expect("it was kept");
+    packages.bue(&["deps", "check", "x.bue"]).expect(0).says(&["fetching 1 package"]);
     fs::write(&kept, "something else").expect("changed");
-    packages.bue_with(&["deps", "check", "x.bue"], &elsewhere).expect(0).says(&["fetching 1 package"]);
+    assert_eq!(packages.bue(&["run", "x.bue", "--json"]).expect(0).last(), "as it was locked");
     // and what is published under the same name later is not taken
     fs::remove_file(&kept).expect("removed");
     packages.add("greet", "1", "V = 'wrong'\n", &[]);
-    packages.bue_with(&["deps", "check", "x.bue"], &elsewhere).expect(3).says(&["pip", "greet"]);
+    packages.bue(&["run", "x.bue"]).expect(3).says(&["pip", "greet"]);
 }
 
 #[test]
@@ -348,12 +341,12 @@ fn packages_travel_through_the_bucket_and_a_damaged_one_fails_its_step_alone() {
     worker.stop();
     // a worker that begins anew finds another wheel under the name of this one
     let wheel = fs::read(packages.project.path("wheels/greet-1-py3-none-any.whl")).expect("the wheel");
-    let stored: Vec<_> =
-        packages.project.files().into_iter().filter(|path| fs::read(path).is_ok_and(|bytes| bytes == wheel)).collect();
-    let [.., stored] = stored.as_slice() else { panic!("no wheel in the bucket") };
-    assert!(stored.to_string_lossy().contains("blobs"), "{}", stored.display());
+    let is_stored = |path: &PathBuf| {
+        path.starts_with(packages.project.path("blobs")) && fs::read(path).is_ok_and(|bytes| bytes == wheel)
+    };
+    let stored = packages.project.files().into_iter().find(is_stored).expect("the wheel in the bucket");
     packages.add("greet", "1", "V = 'other'\n", &[]);
-    fs::copy(packages.project.path("wheels/greet-1-py3-none-any.whl"), stored).expect("changed");
+    fs::copy(packages.project.path("wheels/greet-1-py3-none-any.whl"), &stored).expect("changed");
     let worker = Server::start(folder, &work);
     let ran = packages.bue(&upload).expect(1);
     assert_eq!(ran.values(), [Value::Null, json!("fine")]);

@@ -15,17 +15,3 @@ pub(crate) fn wheel(files: &[(&str, &[u8])]) -> Vec<u8> {
     }
     zip.finish().expect("a zip file").into_inner()
 }
-
-/// A package of one module, with what a package says of itself.
-pub(crate) fn package(name: &str, version: &str, module: &str) -> Vec<u8> {
-    let info = format!("{name}-{version}.dist-info");
-    let metadata = format!("Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n");
-    let wheel_file = "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n";
-    wheel(&[
-        (&format!("{name}/__init__.py"), module.as_bytes()),
-        (&format!("{name}/data/words.txt"), b"one\ntwo\n"),
-        (&format!("{info}/METADATA"), metadata.as_bytes()),
-        (&format!("{info}/WHEEL"), wheel_file.as_bytes()),
-        (&format!("{info}/RECORD"), b""),
-    ])
-}
