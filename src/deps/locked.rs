@@ -91,13 +91,17 @@ impl Locked {
 
 /// The wheels of a set, from the cache or from wherever pip gets them.
 pub(crate) fn wheels_of(set: &LockedSet, store: &Store) -> Result<Vec<Bytes>, Stop> {
-    let missing: Vec<LockedWheel> =
-        set.wheels.iter().filter(|wheel| store.get(&wheel.sha256).is_none()).cloned().collect();
+    let mut found: Vec<Option<Bytes>> = set.wheels.iter().map(|wheel| store.get(&wheel.sha256)).collect();
+    let missing = |(wheel, found): (&LockedWheel, &Option<Bytes>)| found.is_none().then(|| wheel.clone());
+    let missing: Vec<LockedWheel> = set.wheels.iter().zip(&found).filter_map(missing).collect();
     if !missing.is_empty() {
         say(&format!("bue: fetching {} of bue.lock with pip", counted(missing.len(), "package")));
         Pip::find()?.fetch(&missing, store)?;
     }
-    let found: Option<Vec<Bytes>> = set.wheels.iter().map(|wheel| store.get(&wheel.sha256)).collect();
+    for (wheel, found) in set.wheels.iter().zip(&mut found).filter(|(_, found)| found.is_none()) {
+        *found = store.get(&wheel.sha256);
+    }
+    let found: Option<Vec<Bytes>> = found.into_iter().collect();
     found.ok_or_else(|| Stop::Surroundings(anyhow::anyhow!("packages went away from the cache while they were read")))
 }
 

@@ -6,22 +6,27 @@ use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
+use std::time::Duration;
 
 use anyhow::{Context, anyhow};
 use serde::Deserialize;
 use serde_json::json;
 use tempfile::TempDir;
+use tokio::time::timeout;
 
 use super::lock::LockedWheel;
 use super::needs::{Needs, normal_name};
 use super::store::{Store, read_wheel};
 use super::wheel::FileName;
+use crate::reactor::{block_on, interruptible};
 use crate::stop::Stop;
 
 /// The Python that steps find in their sandbox.
 pub(crate) const PYTHON: &str = "3.14";
 const PYTHON_FULL: &str = "3.14.0";
 const WRAPPER: &str = include_str!("pip.py");
+/// Where the newest version of something needs native code, pip tries all older ones of everything, which may take hours.
+const PATIENCE: Duration = Duration::from_secs(300);
 /// Characters of what pip says that are shown.
 const MAX_SAID: usize = 4_000;
 
@@ -37,22 +42,22 @@ pub(crate) struct Pip {
 pub(crate) enum NoWheels {
     /// pip found none that fit, and says why.
     Unsolved(String),
-    /// It could not be run, or what it gave cannot be used.
-    Failed(anyhow::Error),
+    /// It could not be run, was interrupted, or what it gave cannot be used.
+    Failed(Stop),
 }
 
 impl From<NoWheels> for Stop {
     fn from(error: NoWheels) -> Self {
         match error {
             NoWheels::Unsolved(said) => Self::Surroundings(anyhow!("pip found no packages that fit\n{said}")),
-            NoWheels::Failed(error) => Self::Surroundings(error),
+            NoWheels::Failed(stop) => stop,
         }
     }
 }
 
 impl From<anyhow::Error> for NoWheels {
     fn from(error: anyhow::Error) -> Self {
-        Self::Failed(error)
+        Self::Failed(Stop::Surroundings(error))
     }
 }
 
@@ -97,7 +102,7 @@ impl Pip {
             let pinned = vec![format!("{}=={} --hash=sha256:{}", wheel.name, wheel.version, wheel.sha256)];
             self.download(&pinned, &["--no-deps"], folder.path())?;
             if !collect(folder.path(), store)?.iter().any(|got| got.sha256 == wheel.sha256.to_lowercase()) {
-                return Err(NoWheels::Failed(anyhow!("pip did not get {}, which bue.lock names", wheel.file)));
+                return Err(anyhow!("pip did not get {}, which bue.lock names", wheel.file).into());
             }
         }
         Ok(())
@@ -113,6 +118,15 @@ impl Pip {
         let text = fs::read_to_string(report).context("failed to read what pip found")?;
         let report: Report = serde_json::from_str(&text).context("failed to understand what pip found")?;
         Ok(report.install.into_iter().map(Published::from).collect())
+    }
+
+    /// Whether some version of a package is published as pure Python.
+    pub(crate) fn has_pure(&self, name: &str) -> Result<bool, NoWheels> {
+        match self.download(&vec![name.to_owned()], &["--no-deps"], temporary()?.path()) {
+            Ok(()) => Ok(true),
+            Err(NoWheels::Unsolved(_)) => Ok(false),
+            Err(error) => Err(error),
+        }
     }
 
     fn download(&self, needs: &Needs, options: &[&str], folder: &Path) -> Result<(), NoWheels> {
@@ -147,8 +161,17 @@ fn list(folder: &Path, needs: &Needs) -> Result<PathBuf, anyhow::Error> {
     Ok(path)
 }
 
-fn run(mut command: Command) -> Result<(), NoWheels> {
-    let Output { status, stderr, .. } = command.stdin(Stdio::null()).output().context("failed to run pip")?;
+fn run(command: Command) -> Result<(), NoWheels> {
+    let mut command = tokio::process::Command::from(command);
+    command.stdin(Stdio::null()).kill_on_drop(true);
+    let ended = block_on(interruptible(async {
+        let ended = timeout(PATIENCE, command.output()).await.ok();
+        Ok(ended.transpose().context("failed to run pip")?)
+    }));
+    let Some(Output { status, stderr, .. }) = ended.map_err(NoWheels::Failed)? else {
+        let minutes = PATIENCE.as_secs() / 60;
+        return Err(NoWheels::Unsolved(format!("ERROR: pip looked for {minutes} minutes and came to no end")));
+    };
     if status.success() {
         return Ok(());
     }

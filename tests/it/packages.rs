@@ -372,3 +372,30 @@ fn scripts_without_needs_need_no_pip() {
     command.env("PATH", "");
     finish(command).expect(3).says(&["python3 -m pip", "uv"]);
 }
+
+/// The page says so itself, and its package is a real one: where the index is not reached this says so and passes, unless
+/// `BUE_TEST_WHEELS=1`.
+#[test]
+fn the_script_of_the_page_runs() {
+    let page = include_str!("../../docs/packages.md");
+    let script = page.split("```bue\n").nth(1).and_then(|rest| rest.split("```").next()).expect("a script");
+    prepare();
+    let project = Project::script(script);
+    let locked = project.bue_writes(&["deps", "lock", "x.bue"]);
+    if locked.code != 0 && std::env::var_os("BUE_TEST_WHEELS").is_none() {
+        return println!("not tested: {}", locked.stderr);
+    }
+    locked.expect(0);
+    let table = project.run().expect(0).last();
+    assert!(table.as_str().is_some_and(|table| table.contains("Ada") && table.contains("130")), "{table}");
+}
+
+/// A table of a hundred rows, each with a name that `bench/packages.txt` has.
+#[test]
+fn the_table_of_the_page_has_every_package_that_was_tried() {
+    let rows = include_str!("../../docs/packages.md")
+        .lines()
+        .filter(|line| line.starts_with("| `") && line.matches(" | ").count() == 4);
+    let rows: Vec<&str> = rows.filter_map(|row| row.split('`').nth(1)).collect();
+    assert_eq!(rows, include_str!("../../bench/packages.txt").lines().collect::<Vec<_>>());
+}

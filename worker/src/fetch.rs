@@ -61,7 +61,7 @@ impl Weighter<BlobHash, Bytes> for ByLength {
 
 impl Weighter<BlobHash, Arc<Site>> for ByLength {
     fn weight(&self, _: &BlobHash, site: &Arc<Site>) -> u64 {
-        site.len() + 4096
+        site.bytes() + 4096
     }
 }
 
@@ -100,17 +100,10 @@ impl Fetch {
     }
 
     async fn unpack(&self, packages: &[Package], limits: &Limits) -> Result<Arc<Site>, FetchError> {
+        check_announced(packages, limits)?;
         let mut wheels = Vec::with_capacity(packages.len());
-        let mut room = limits.packages_packed_bytes;
-        for package in packages.iter().take(limits.packages as usize) {
-            if package.wheel.len > room {
-                return Err(BadPackages::packed(limits).into());
-            }
-            room -= package.wheel.len;
+        for package in packages {
             wheels.push((package.file.clone(), self.wheel(package).await?));
-        }
-        if wheels.len() < packages.len() {
-            return Err(BadPackages::number(limits).into());
         }
         let (sites, limits) = (self.sites.clone(), limits.clone());
         let unpacked = tokio::task::spawn_blocking(move || {
@@ -193,6 +186,15 @@ impl Fetch {
         }
         Ok(list.into())
     }
+}
+
+/// Nothing is fetched of what is too much anyway.
+fn check_announced(packages: &[Package], limits: &Limits) -> Result<(), BadPackages> {
+    let bytes = packages.iter().fold(0_u64, |sum, package| sum.saturating_add(package.wheel.len));
+    if packages.len() > limits.packages as usize {
+        return Err(BadPackages::number(limits));
+    }
+    if bytes > limits.packages_packed_bytes { Err(BadPackages::packed(limits)) } else { Ok(()) }
 }
 
 /// What has the same key holds the same files.

@@ -37,7 +37,8 @@ class Socket(_native):
         if self.type != socket.SOCK_STREAM or not isinstance(address, tuple):
             raise OSError(errno.EOPNOTSUPP, _NO_NETWORK)
         host, port = address[:2]
-        self._connection = _wire.Connection(host, port, self.gettimeout())
+        # a socket that does not block is connected when it is, not at once or never
+        self._connection = _wire.Connection(host, port, self.gettimeout() or None)
 
     def connect_ex(self, address):
         self.connect(address)

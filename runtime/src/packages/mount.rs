@@ -18,7 +18,10 @@ pub(crate) struct Mount {
 impl Mount {
     pub(crate) fn open(path: &Path) -> wasmtime::Result<Self> {
         let mut wasi = WasiCtxBuilder::new();
-        wasi.preopened_dir(path, PLACE, FsPerms::ReadOnly)?;
+        // Read in this thread: a file that was just unpacked is there in microseconds, and on another thread each of an import's
+        // hundred reads would come back behind all other steps of this host. Whatever else could block must not.
+        wasi.allow_blocking_current_thread(true).preopened_dir(path, PLACE, FsPerms::ReadOnly)?;
+        wasi.allow_blocking_current_thread(false);
         // made once, and cloned into every instance: a thousand waiting steps hold the folder open once
         let files = wasi.build().filesystem().clone();
         Ok(Self { path: path.to_owned(), files })

@@ -41,8 +41,8 @@ struct Own {
 #[derive(Debug)]
 pub struct Site {
     path: PathBuf,
-    /// Bytes in it.
-    len: u64,
+    /// Bytes of its files.
+    bytes: u64,
     /// `None` in a sandbox host, where it is only read.
     own: Option<Arc<Own>>,
 }
@@ -50,7 +50,7 @@ pub struct Site {
 impl Site {
     /// One that somebody else keeps.
     pub(crate) const fn of_others(path: PathBuf) -> Self {
-        Self { path, len: 0, own: None }
+        Self { path, bytes: 0, own: None }
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -59,9 +59,8 @@ impl Site {
 
     /// Bytes of its files.
     #[must_use]
-    #[expect(clippy::len_without_is_empty, reason = "a size, not a collection")]
-    pub const fn len(&self) -> u64 {
-        self.len
+    pub const fn bytes(&self) -> u64 {
+        self.bytes
     }
 }
 
@@ -85,14 +84,14 @@ impl Sites {
         let number = self.own.next.fetch_add(1, Ordering::Relaxed);
         let path = self.own.folder.path().join(number.to_string());
         // gone again, with what is in it, if something is wrong
-        let mut site = Site { path, len: 0, own: Some(Arc::clone(&self.own)) };
+        let mut site = Site { path, bytes: 0, own: Some(Arc::clone(&self.own)) };
         let made = DirBuilder::new().mode(0o700).create(&site.path);
         made.map_err(|error| BadPackages::new(ALL, error.into()))?;
         let mut unpacking = Unpacking { folder: &site.path, limits, files: 0, bytes: 0 };
         for (file, bytes) in wheels {
             unpacking.wheel(bytes).map_err(|problem| BadPackages::new(&format!("package `{file}`"), problem))?;
         }
-        site.len = unpacking.bytes;
+        site.bytes = unpacking.bytes;
         Ok(site)
     }
 }

@@ -219,7 +219,7 @@ fn every_cost_of_packages_has_a_limit() {
 #[test]
 fn data_folders_put_modules_where_they_belong() {
     let bytes = wheel(&[("x-1.data/purelib/x.py", b"1"), ("x-1.data/scripts/run", b"2"), ("y/z.py", b"3")]);
-    assert_eq!(site(&[("x-1-py3-none-any.whl", bytes)]).expect("unpacked").len(), 2);
+    assert_eq!(site(&[("x-1-py3-none-any.whl", bytes)]).expect("unpacked").bytes(), 2);
 }
 
 /// Folders in the cache that belong to a process.

@@ -133,13 +133,22 @@ fn native_of(pip: &Pip, need: &str, said: &str) -> Result<Vec<Verdict>, Stop> {
         Err(NoWheels::Unsolved(_)) => Vec::new(),
         Err(error) => return Err(error.into()),
     };
-    let is_native = |package: &&Published| FileName::parse(&package.file).is_some_and(|file| !file.is_pure());
-    let mut native: Vec<Verdict> = published.iter().filter(is_native).map(native_verdict).collect();
+    let mut native = Vec::new();
+    for package in published.iter().filter(|package| is_native(package)) {
+        // some are published in both ways, and this machine takes the native one
+        if !pip.has_pure(&package.name)? {
+            native.push(native_verdict(package));
+        }
+    }
     let name = name_of(need);
     if !native.iter().any(|verdict| verdict.name == name) {
         native.push(needing_verdict(&name, &native, said));
     }
     Ok(native)
+}
+
+fn is_native(package: &Published) -> bool {
+    FileName::parse(&package.file).is_some_and(|file| !file.is_pure())
 }
 
 fn native_verdict(package: &Published) -> Verdict {

@@ -54,6 +54,13 @@ async fn httpx_works_as_published() {
     }
 }
 
+#[tokio::test]
+async fn aiohttp_works_as_published() {
+    if let Some(files) = wheels::files(&wheels::AIOHTTP) {
+        check("with_aiohttp.py", &files).await;
+    }
+}
+
 /// Runs every case of a program, all at once, with these packages.
 async fn check(name: &str, wheels: &[(String, Vec<u8>)]) {
     let folder = TempDir::new().expect("a folder");

@@ -30,6 +30,21 @@ pub(crate) const HTTPX: Wheels = Wheels {
     ],
 };
 
+pub(crate) const AIOHTTP: Wheels = Wheels {
+    folder: "aiohttp-1",
+    packages: &[
+        "aiohappyeyeballs==2.7.1",
+        "aiohttp==3.14.5",
+        "aiosignal==1.4.0",
+        "attrs==26.1.0",
+        "frozenlist==1.8.0",
+        "idna==3.20",
+        "multidict==7.2.1",
+        "propcache==0.5.4",
+        "yarl==1.25.1",
+    ],
+};
+
 /// The wheels of these packages, by their file names. None, and a word on it, where they cannot be fetched: tests do not need
 /// the network, unless `BUE_TEST_WHEELS=1` says that they may.
 pub(crate) fn files(wheels: &Wheels) -> Option<Vec<(String, Vec<u8>)>> {
