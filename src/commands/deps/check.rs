@@ -71,12 +71,12 @@ impl Check {
             }
         }
         if !sets.is_empty() {
-            try_all(sets, &store, cache, &mut verdicts)?;
+            try_all(&sets, &store, cache, &mut verdicts)?;
         }
-        self.tell(verdicts.into_values().collect())
+        self.tell(&verdicts.into_values().collect::<Vec<_>>())
     }
 
-    fn tell(&self, verdicts: Vec<Verdict>) -> Result<(), Stop> {
+    fn tell(&self, verdicts: &[Verdict]) -> Result<(), Stop> {
         if self.json {
             let packages: Vec<Value> = verdicts.iter().map(entry).collect();
             print(&json!({ "packages": packages }).to_string())?;
@@ -180,13 +180,13 @@ fn needing_verdict(name: &str, native: &[Verdict], said: &str) -> Verdict {
 }
 
 fn try_all(
-    sets: Vec<LockedSet>,
+    sets: &[LockedSet],
     store: &Store,
     cache: PathBuf,
     verdicts: &mut BTreeMap<String, Verdict>,
 ) -> Result<(), Stop> {
     let mut wheels = Vec::with_capacity(sets.len());
-    for set in &sets {
+    for set in sets {
         wheels.push(wheels_of(set, store)?);
     }
     block_on(interruptible(async {
