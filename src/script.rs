@@ -7,13 +7,16 @@ use std::path::Path;
 
 use bue_lang::python::SyntaxProblem;
 use bue_lang::{
-    Compiled, Complaint, FileText, MAX_SCRIPT, Purpose, Script, check_scopes, check_sources, check_sql, compile, render,
+    Compiled, Complaint, FileText, MAX_SCRIPT, Purpose, Script, check_packages, check_scopes, check_sources, check_sql,
+    compile, render,
 };
 use bue_model::plan::Language;
 use bue_model::{Bundle, Plan};
 use bue_runtime::SqlProblem;
 
+use crate::deps::locked::{Locked, Wheels};
 use crate::package::pack;
+use crate::settings::Settings;
 use crate::stop::Stop;
 use crate::talk::{colour, say};
 
@@ -25,6 +28,8 @@ pub(crate) struct Checked {
     pub(crate) plan: Plan,
     /// The code of each step of the plan, in order.
     pub(crate) bundles: Vec<Bundle>,
+    /// The packages that the bundles name.
+    pub(crate) wheels: Wheels,
 }
 
 /// A script and what is to be said about it.
@@ -39,15 +44,17 @@ pub(crate) struct Examined {
 }
 
 /// A script ready to be handed in. What is wrong with it has been said if this fails.
-pub(crate) fn read(path: &Path) -> Result<Checked, Stop> {
+pub(crate) fn read(path: &Path, settings: &Settings) -> Result<Checked, Stop> {
     let examined = examine(path, Some(Purpose::Run), None).map_err(|message| stop(&message))?;
     examined.say_complaints();
     let name = examined.name.clone();
     let plan = examined.into_plan()?;
     expect_languages_that_run(&plan, &name)?;
     let bundles: Result<Vec<Bundle>, _> = plan.steps.iter().map(|step| pack(step, path)).collect();
-    let bundles = bundles.map_err(|error| stop(&error.to_string()))?;
-    Ok(Checked { name, plan, bundles })
+    let mut bundles = bundles.map_err(|error| stop(&error.to_string()))?;
+    let (packages, wheels) = Locked::of(path).packages(&plan, &settings.cache_dir()?)?;
+    bundles.iter_mut().zip(packages).for_each(|(bundle, packages)| bundle.packages = packages);
+    Ok(Checked { name, plan, bundles, wheels })
 }
 
 /// Reads and checks a script; for a purpose also the files its steps name, and its scopes where it is known which ones
@@ -61,7 +68,9 @@ pub(crate) fn examine(path: &Path, purpose: Option<Purpose>, served: Option<&[St
         let folder = path.parent().unwrap_or(Path::new(""));
         let found = check_sources(script, &compiled, purpose, |path| find(&folder.join(path)));
         let sql = check_sql(script, &compiled, purpose, |path| find(&folder.join(path)), parse_sql);
-        compiled.complaints.extend(found.into_iter().chain(sql));
+        let locked = Locked::of(path);
+        let packages = check_packages(script, &compiled, purpose, |step| locked.troubles(step));
+        compiled.complaints.extend(found.into_iter().chain(sql).chain(packages));
     }
     if let Some(served) = served {
         let found = check_scopes(script, &compiled, served);

@@ -121,7 +121,7 @@ pub(crate) const BUCKET_STORE: Setting =
 pub(crate) const CACHE_DIR: Setting = setting(
     &["BUE_CACHE_DIR"],
     ("cache", "dir"),
-    "where prepared sandboxes are kept; `bue` in the user's cache directory",
+    "where prepared sandboxes and packages are kept; `bue` in the user's cache directory",
 );
 
 /// Hosts that steps may speak to.

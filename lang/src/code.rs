@@ -63,6 +63,10 @@ codes! {
     WRONG_INPUTS = "E0053", "wrong number of inputs";
     NOT_TEXT = "E0054", "not a text file";
     SQL_SYNTAX = "E0055", "SQL not understood";
+    // packages
+    NOT_LOCKED = "E0060", "packages not locked";
+    PACKAGE_CANNOT_WORK = "E0061", "package that cannot work";
+    BAD_REQUIREMENTS = "E0062", "requirements.txt not understood";
     // warnings
     UNUSED_STEP = "W0001", "step never used";
     UNUSED_PIPE = "W0002", "pipe never called";
@@ -76,4 +80,5 @@ codes! {
     PYTHON_SYNTAX_YET = "W0010", "code that is not Python yet";
     SQL_SYNTAX_YET = "W0011", "code that is not SQL yet";
     UNSERVED_SCOPE = "W0012", "scope that no worker serves";
+    NOT_LOCKED_YET = "W0013", "packages not locked yet";
 }

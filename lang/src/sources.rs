@@ -1,6 +1,7 @@
 //! A compiled script against the files its steps name. The caller reads the files; here they are only looked at.
 
 mod inputs;
+mod packages;
 mod scopes;
 mod sql;
 
@@ -18,6 +19,7 @@ use crate::python::{self, Lookup, Module, SyntaxProblem};
 use crate::source::{Script, Span};
 use crate::suggest::Suggester;
 
+pub use packages::{PackageTrouble, PackageTroubleKind, check_packages};
 pub use scopes::check_scopes;
 pub use sql::check_sql;
 

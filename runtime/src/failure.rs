@@ -2,12 +2,13 @@
 
 use bue_model::{Answer, Failure, FailureKind};
 use wasmtime::Trap;
-use wasmtime_wasi::I32Exit;
+use wasmtime_wasi::{I32Exit, ResourceTableError};
 
 use crate::engine::WASM_STACK;
 use crate::guest::Instance;
 use crate::limits::{Limits, bytes_text};
 use crate::state::Stop;
+use crate::wasi::HANDLES;
 
 /// The failure of a guest that did not answer.
 pub(crate) fn of_error(error: &wasmtime::Error, instance: &mut Instance<'_>) -> Failure {
@@ -23,6 +24,11 @@ pub(crate) fn of_error(error: &wasmtime::Error, instance: &mut Instance<'_>) -> 
             FailureKind::Trap,
             format!("The step ended its own process with code {code}; return a value instead"),
         );
+    }
+    if matches!(error.downcast_ref(), Some(ResourceTableError::Full)) {
+        return limit(format!(
+            "the step has more open than its limit of {HANDLES} files and things to wait for; close files that were read"
+        ));
     }
     let Some(trap) = error.downcast_ref::<Trap>() else {
         // what a host function would not do

@@ -13,6 +13,7 @@ use crate::error::RuntimeError;
 use crate::image::{Image, SharedImage};
 use crate::limits::Limits;
 use crate::log::Log;
+use crate::packages::Mount;
 use crate::pagemap;
 use crate::split::GLOBAL_PREFIX;
 use crate::state::{StepState, Stop, host_call};
@@ -85,16 +86,18 @@ impl GuestCode {
         Ok(instance)
     }
 
-    /// Starts the guest for the base image.
+    /// Starts the guest for the base image. It is shown a folder where packages may be, and remembers that there is one.
     pub(crate) async fn start(
         &self,
         blank: Image,
         data: Vec<(u32, Vec<u8>)>,
+        packages: &Mount,
     ) -> Result<(Vec<u8>, Vec<u64>), RuntimeError> {
         let limits = Limits { time: START, ..Limits::default() };
         let log = Log::new(&limits);
         let deadline = Instant::now() + limits.time;
-        let mut instance = self.instance(&Arc::new(blank), StepState::new(&limits, &log, deadline)).await?;
+        let state = StepState::new(&limits, &log, deadline, Some(packages));
+        let mut instance = self.instance(&Arc::new(blank), state).await?;
         // interrupts stop a guest that runs, the timer one that waits
         let started = tokio::time::timeout_at(deadline.into(), instance.start(data)).await;
         let started = started.unwrap_or_else(|_| Err(Stop::Time(limits.time).into()));

@@ -117,6 +117,8 @@ impl Link {
 #[derive(Debug)]
 struct TaskLink {
     events: mpsc::Sender<Event>,
+    /// Names its packages, which are unpacked as long as somebody does.
+    _code: Code,
     /// Ends what the task has under way on the network when the task is gone.
     net: Session,
 }
@@ -259,7 +261,10 @@ fn request(id: u64, task: Task) -> Result<Request, Answer> {
         return Err(failure::too_much_code(code_bytes as u64, BUNDLE_BYTES as u64));
     }
     let program = match &code {
-        Code::Python { function, .. } => Program::Python { function: function.clone() },
+        Code::Python { function, packages, .. } => {
+            let packages = packages.as_ref().map(|site| site.path().to_owned());
+            Program::Python { function: function.clone(), packages }
+        }
         Code::Sqlite { table, placeholders, .. } => {
             Program::Sqlite { table: table.clone(), placeholders: placeholders.clone() }
         }
@@ -301,7 +306,7 @@ impl Shared {
             return None;
         }
         let net = self.egress.session(&request.permissions, &request.limits, tell(request.id, link.frames.clone()));
-        link.tasks.insert(request.id, TaskLink { events: send, net });
+        link.tasks.insert(request.id, TaskLink { events: send, _code: request.code.clone(), net });
         Some((slot, events))
     }
 

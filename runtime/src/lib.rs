@@ -7,6 +7,7 @@
 //! Running   events of one task                     python.rs   guest.rs -> wasmtime, image.rs -> memory
 //! egress/   the network of all steps           <-->  net.rs   what a step has under way
 //! Databases  postgres steps, on connections        sqlite/     a fresh in-memory database
+//! packages/  unpacks wheels                         packages/  shows them to the guest, to read
 //! ```
 //! A step may do nothing that [`Permissions`] does not say, and costs no more than [`Limits`] says. `unsafe` is in
 //! `mapping.rs` (the kernel's memory calls) and where wasmtime asks for it: `memory.rs`, `stacks.rs`, loading compiled code.
@@ -26,6 +27,7 @@ mod log;
 mod mapping;
 mod memory;
 mod net;
+mod packages;
 mod pagemap;
 mod permissions;
 mod postgres;
@@ -50,6 +52,7 @@ pub use error::{HostLost, RuntimeError};
 pub use hosts::{Hosts, HostsConfig};
 pub use limits::Limits;
 pub use net::NetPort;
+pub use packages::{BadPackages, PackageProblem, Site, Sites, Wheel, is_native};
 pub use permissions::Permissions;
 pub use postgres::{BadDatabaseUrl, Database, DatabaseParts, Databases, DatabasesConfig, Query};
 pub use prepared::{GuestBytes, GuestModule, Prepared};

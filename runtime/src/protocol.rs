@@ -17,6 +17,7 @@
 //! A frame is its length (32 bits, little endian) and its bytes.
 
 use std::io;
+use std::path::PathBuf;
 
 use bue_model::net::{Ended, Ticket};
 use bue_model::{BlobHash, Bundle};
@@ -76,7 +77,7 @@ pub(crate) struct RunRequest {
 /// What to do with a bundle.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum Program {
-    Python { function: String },
+    Python { function: String, packages: Option<PathBuf> },
     Sqlite { table: String, placeholders: Placeholders },
 }
 

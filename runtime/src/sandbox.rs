@@ -83,8 +83,9 @@ impl Sandbox {
         }
         let deadline = start.checked_add(task.limits.time).unwrap_or(start + FAR);
         match &task.code {
-            Code::Python { bundle, key, function } => {
-                let step = PythonStep { task, bundle, key: *key, function, log, deadline };
+            Code::Python { bundle, key, function, packages } => {
+                let packages = packages.as_ref().map(|site| site.path());
+                let step = PythonStep { task, bundle, key: *key, function, packages, log, deadline };
                 // interrupts stop a guest that runs, the timer one that waits
                 tokio::time::timeout_at(deadline.into(), self.python.run(step, items, net))
                     .await

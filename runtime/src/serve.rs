@@ -19,6 +19,7 @@ use tokio::sync::mpsc;
 use tokio::task::{AbortHandle, LocalSet, spawn_local};
 
 use crate::net::NetPort;
+use crate::packages::Site;
 use crate::prepared::{Prepared, PreparedFiles};
 use crate::protocol::{self, Frames, FromHost, Program, RunRequest, ToHost};
 use crate::sandbox::Sandbox;
@@ -231,7 +232,10 @@ impl Host {
 fn task(request: RunRequest, bundle: Arc<Bundle>) -> Task {
     let key = request.key;
     let code = match request.program {
-        Program::Python { function } => Code::Python { bundle, key, function },
+        Program::Python { function, packages } => {
+            let packages = packages.map(|path| Arc::new(Site::of_others(path)));
+            Code::Python { bundle, key, function, packages }
+        }
         Program::Sqlite { table, placeholders } => Code::Sqlite { bundle, key, table, placeholders },
     };
     let RunRequest { inputs, env, loop_text, limits, permissions, .. } = request;

@@ -14,6 +14,7 @@ use crate::engine::TICK;
 use crate::limits::{Limits, bytes_text, time_text};
 use crate::log::Log;
 use crate::net::{Net, NetPort, TooManyTickets};
+use crate::packages::Mount;
 use crate::task::Items;
 use crate::{values, wasi};
 
@@ -58,8 +59,8 @@ pub(crate) enum Stop {
 
 impl StepState {
     /// Without elements to give and without a network.
-    pub(crate) fn new(limits: &Limits, log: &Log, deadline: Instant) -> Self {
-        Self::connected(limits, log, deadline, None, NetPort::closed())
+    pub(crate) fn new(limits: &Limits, log: &Log, deadline: Instant, packages: Option<&Mount>) -> Self {
+        Self::connected(limits, log, deadline, packages, None, NetPort::closed())
     }
 
     /// Elements go to `items`, if anybody takes them, and requests through `port`.
@@ -67,11 +68,12 @@ impl StepState {
         limits: &Limits,
         log: &Log,
         deadline: Instant,
+        packages: Option<&Mount>,
         items: Option<mpsc::Sender<Items>>,
         port: NetPort,
     ) -> Self {
         Self {
-            wasi: wasi::context(log),
+            wasi: wasi::context(log, packages),
             log: log.clone(),
             limits: limits.clone(),
             deadline,

@@ -13,24 +13,30 @@ use wasmtime_wasi::{WasiCtxBuilder, WasiView};
 
 use crate::clock::{CoarseMonotonicClock, CoarseWallClock};
 use crate::log::{Channel, Log};
+use crate::packages::Mount;
 
 /// Bytes a guest can print in one call.
 const CHUNK: usize = 64 * 1024;
 /// Random bytes a guest can ask for in one call.
 const RANDOM: u64 = 64 * 1024;
 
-/// Entries of a guest's table of handles: a wait takes two for each thing it waits for. Its three streams are in it too.
-const HANDLES: usize = 1000;
+/// Entries of a guest's table of handles: a file is one, and a wait takes two for each thing it waits for. Its three streams
+/// are in it too. Files are files of the host's process, whose number is limited for all its steps together.
+pub(crate) const HANDLES: usize = 128;
 
-/// No arguments, no environment, no files, no network, no input; random bytes of its own.
-pub(crate) fn context(log: &Log) -> WasiP1Ctx {
+/// No arguments, no environment, no network, no input, no files but those of its packages; random bytes of its own.
+pub(crate) fn context(log: &Log, packages: Option<&Mount>) -> WasiP1Ctx {
     let mut wasi = WasiCtxBuilder::new();
     wasi.stdout(LogStream { log: log.clone(), channel: Channel::Out });
     wasi.stderr(LogStream { log: log.clone(), channel: Channel::Err });
     wasi.wall_clock(CoarseWallClock).monotonic_clock(CoarseMonotonicClock);
     wasi.max_random_size(RANDOM).allow_tcp(false).allow_udp(false).allow_ip_name_lookup(false);
     let mut wasi = wasi.build_p1();
-    wasi.ctx().table.set_max_capacity(HANDLES);
+    let view = wasi.ctx();
+    view.table.set_max_capacity(HANDLES);
+    if let Some(packages) = packages {
+        *view.ctx.filesystem() = packages.files();
+    }
     wasi
 }
 

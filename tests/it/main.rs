@@ -13,6 +13,7 @@
 //! postgres       several hubs on one database, and one of them is killed
 //! postgres_steps steps on a real server, from the settings to the result
 //! network        what steps reach, and what they do not
+//! packages       what steps import, from `!requires` to a worker
 //! reliability    services that are killed, paused, stopped and cut off
 //! boundaries     which crate may use which
 //! docs           what the documentation shows
@@ -28,6 +29,7 @@ mod cli;
 mod docs;
 mod examples;
 mod network;
+mod packages;
 mod postgres;
 mod postgres_steps;
 mod project;

@@ -6,7 +6,7 @@ use std::time::Instant;
 use bue_client::ClientError;
 use bue_model::wire::{Lease, LeasedStep, Report};
 use bue_model::{Answer, Failure, FailureKind, Outcome};
-use bue_runtime::{Databases, Event, Finished, Hosts, Limits, Running, RuntimeError};
+use bue_runtime::{BadPackages, Databases, Event, Finished, Hosts, Limits, PackageProblem, Running, RuntimeError};
 use bytes::Bytes;
 use tokio::sync::{OwnedSemaphorePermit, mpsc, watch};
 
@@ -54,8 +54,20 @@ impl From<FetchError> for Unfinished {
         match error {
             FetchError::Bucket(..) => Self::GiveBack(error.to_string()),
             FetchError::Malformed(..) => Self::Fault(Failure::new(FailureKind::Internal, error.to_string())),
+            FetchError::Damaged(_) => Self::Fault(Failure::new(FailureKind::BadCode, error.to_string())),
+            FetchError::Packages(bad) => packages_fault(&bad),
         }
     }
+}
+
+fn packages_fault(bad: &BadPackages) -> Unfinished {
+    let kind = match bad.problem {
+        // a disk that is full here may be empty elsewhere
+        PackageProblem::Io(_) => return Unfinished::GiveBack(bad.to_string()),
+        PackageProblem::Limit { .. } => FailureKind::Limit,
+        PackageProblem::NoZip(_) | PackageProblem::Unfit(..) => FailureKind::BadCode,
+    };
+    Unfinished::Fault(Failure::new(kind, bad.to_string()))
 }
 
 impl From<ClientError> for Unfinished {
@@ -120,11 +132,12 @@ impl JobRunner {
             return self.key(lease, field).await.map(Attempt::from);
         }
         let bundle = self.fetch.bundle(&step.code).await?;
+        let packages = self.fetch.packages(&bundle, &self.limits).await?;
         let mut inputs = Vec::with_capacity(lease.inputs.len());
         for input in &lease.inputs {
             inputs.push(self.fetch.input(input).await?);
         }
-        let work = task::work(lease, step, bundle, inputs, &self.limits).map_err(Unfinished::Fault)?;
+        let work = task::work(lease, step, bundle, packages, inputs, &self.limits).map_err(Unfinished::Fault)?;
         let running = match work {
             Work::Sandboxed(task) => {
                 let running = self.hosts.run(task).await?;

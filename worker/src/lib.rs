@@ -32,7 +32,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bue_client::{BucketClient, HubClient};
-use bue_runtime::{Databases, DatabasesConfig, Egress, Hosts, HostsConfig, Limits, Prepared, RuntimeError};
+use bue_runtime::{Databases, DatabasesConfig, Egress, Hosts, HostsConfig, Limits, Prepared, RuntimeError, Sites};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -80,6 +80,9 @@ pub enum WorkerError {
     /// No sandbox host could be started.
     #[error("failed to start the sandbox hosts")]
     Hosts(#[source] RuntimeError),
+    /// No folder for packages could be made.
+    #[error("failed to make a folder for packages")]
+    Packages(#[source] RuntimeError),
     /// Told to hold no jobs, or to serve no scope: it would wait for ever.
     #[error("a worker needs at least one slot, one sandbox host and one scope")]
     Nothing,
@@ -109,24 +112,19 @@ pub async fn run(
     })
     .await
     .map_err(WorkerError::Hosts)?;
-    work(&config, hub, bucket, Arc::new(hosts), shutdown).await;
+    let fetch = Fetch::new(bucket, Sites::open(&config.prepared).map_err(WorkerError::Packages)?);
+    work(&config, hub, fetch, Arc::new(hosts), shutdown).await;
     Ok(())
 }
 
-async fn work(
-    config: &WorkerConfig,
-    hub: HubClient,
-    bucket: BucketClient,
-    hosts: Arc<Hosts>,
-    shutdown: CancellationToken,
-) {
+async fn work(config: &WorkerConfig, hub: HubClient, fetch: Fetch, hosts: Arc<Hosts>, shutdown: CancellationToken) {
     let hub = Arc::new(hub);
     let held = Arc::new(Held::default());
     let (reports, reported) = mpsc::unbounded_channel();
     let runner = Arc::new(JobRunner {
         hosts: Arc::clone(&hosts),
         databases: Databases::new(config.databases.clone()),
-        fetch: Fetch::new(bucket),
+        fetch,
         limits: config.limits.clone(),
         held: Arc::clone(&held),
         reports,

@@ -6,7 +6,7 @@ use std::time::Duration;
 use bue_model::plan::{Capability, Language};
 use bue_model::wire::{Lease, LeasedStep};
 use bue_model::{Bundle, Failure, FailureKind};
-use bue_runtime::{Code, Limits, Permissions, Placeholders, Query, Task};
+use bue_runtime::{Code, Limits, Permissions, Placeholders, Query, Site, Task};
 use bytes::Bytes;
 
 /// What is to be done, and where.
@@ -26,6 +26,7 @@ pub(crate) fn work(
     lease: &Lease,
     step: &LeasedStep,
     bundle: Arc<Bundle>,
+    packages: Option<Arc<Site>>,
     inputs: Vec<Bytes>,
     limits: &Limits,
 ) -> Result<Work, Failure> {
@@ -34,7 +35,7 @@ pub(crate) fn work(
         return Ok(Work::Queried(query(step, bundle, inputs, limits)?));
     }
     Ok(Work::Sandboxed(Task {
-        code: code(step, bundle)?,
+        code: code(step, bundle, packages)?,
         inputs,
         env: lease.env.clone(),
         loop_text: step.loop_text.clone(),
@@ -88,10 +89,10 @@ fn placeholders(step: &LeasedStep) -> Placeholders {
     }
 }
 
-fn code(step: &LeasedStep, bundle: Arc<Bundle>) -> Result<Code, Failure> {
+fn code(step: &LeasedStep, bundle: Arc<Bundle>, packages: Option<Arc<Site>>) -> Result<Code, Failure> {
     let key = step.code.hash;
     match step.language {
-        Language::Python => Ok(Code::Python { bundle, key, function: step.function.clone() }),
+        Language::Python => Ok(Code::Python { bundle, key, function: step.function.clone(), packages }),
         Language::Sqlite3 => {
             Ok(Code::Sqlite { bundle, key, table: step.function.clone(), placeholders: placeholders(step) })
         }

@@ -5,6 +5,7 @@ request is sent, so errors of the first kind come up there, marked with `is_conn
 """
 
 import asyncio
+import os.path
 import sys
 
 from bue import _sockets, _wire
@@ -128,7 +129,12 @@ def _of_httpcore(error, other):
 
 
 def _certifi(module):
-    module.where = lambda: _sockets.CERTIFICATES
+    path = module.__file__.removesuffix("core.py") + "cacert.pem"
+    if os.path.isfile(path):
+        _sockets.trusted.add(path)
+    else:
+        # a neighbour of the step travels without files that are no modules
+        module.where = lambda: _sockets.CERTIFICATES
 
 
 def rehearse():

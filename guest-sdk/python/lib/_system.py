@@ -1,4 +1,4 @@
-"""What `os`, `signal` and `time` lack here: names that libraries use, and more chance at a time."""
+"""What `os`, `signal` and `time` lack here: names that libraries use, more chance at a time, and the folder of packages."""
 
 import enum
 import errno
@@ -45,6 +45,10 @@ def _strftime(format, *moment, write=time.strftime):
 
 
 os.urandom = _urandom
+
+# Looked at once for the base image, so that the C library knows of the folder in every image made of it.
+os.stat("/packages")
+
 if not hasattr(os, "chmod"):
     os.chmod = _chmod
 if not hasattr(signal, "SIGTERM"):

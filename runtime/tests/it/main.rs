@@ -13,5 +13,7 @@ mod freshness;
 mod isolation;
 mod limits;
 mod network;
+mod packages;
 mod prepare;
 mod sqlite;
+mod wheel;
