@@ -90,11 +90,11 @@ fn task(number: u8, code: &'static str, packages: &[SourceFile], url: &str) -> T
     let entry = SourceFile { path: "step.py".to_owned(), content: Bytes::from_static(code.as_bytes()) };
     let mut files = vec![entry];
     files.extend_from_slice(packages);
-    let bundle = Bundle { entry: "step.py".to_owned(), first_line: 1, files };
+    let bundle = Bundle { entry: "step.py".to_owned(), first_line: 1, files, ..Bundle::default() };
     let mut permissions = Permissions::default();
     permissions.net = "127.0.0.1".parse().into_iter().collect();
     Task {
-        code: Code::Python { bundle: Arc::new(bundle), key: BlobHash([number; 32]), function: "step".to_owned() },
+        code: Code::Python { bundle: Arc::new(bundle), key: BlobHash([number; 32]), function: "step".to_owned(), packages: None },
         inputs: vec![cbor::encode(&Value::Text(url.to_owned())).into()],
         env: None,
         loop_text: None,
