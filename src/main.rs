@@ -19,6 +19,7 @@
 mod address;
 mod allow;
 mod commands;
+mod compiled;
 mod databases;
 mod failures;
 mod follow;
@@ -31,6 +32,7 @@ mod reactor;
 mod report_api;
 mod results;
 mod script;
+mod sdk;
 mod services;
 mod setting;
 mod settings;

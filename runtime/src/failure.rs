@@ -5,13 +5,12 @@ use wasmtime::Trap;
 use wasmtime_wasi::I32Exit;
 
 use crate::engine::WASM_STACK;
-use crate::guest::Instance;
 use crate::limits::{Limits, bytes_text};
-use crate::state::Stop;
+use crate::state::{StepState, Stop};
 
-/// The failure of a guest that did not answer.
-pub(crate) fn of_error(error: &wasmtime::Error, instance: &mut Instance<'_>) -> Failure {
-    let (log, limits) = (instance.state().log.clone(), instance.state().limits.clone());
+/// The failure of a guest that did not answer. `out_of_stack`: the stack in its memory is used up.
+pub(crate) fn of_error(error: &wasmtime::Error, state: &StepState, out_of_stack: bool) -> Failure {
+    let log = &state.log;
     if let Some(exceeded) = log.exceeded() {
         return limit(exceeded.to_string());
     }
@@ -27,11 +26,11 @@ pub(crate) fn of_error(error: &wasmtime::Error, instance: &mut Instance<'_>) -> 
     let Some(trap) = error.downcast_ref::<Trap>() else {
         return Failure::new(FailureKind::Internal, format!("The sandbox failed: {error:#}"));
     };
-    if *trap == Trap::StackOverflow || (*trap == Trap::MemoryOutOfBounds && instance.stack_is_used_up()) {
+    if *trap == Trap::StackOverflow || (*trap == Trap::MemoryOutOfBounds && out_of_stack) {
         return limit(stack_text());
     }
-    if instance.state().memory_refused {
-        return limit(memory_text(&limits));
+    if state.memory_refused {
+        return limit(memory_text(&state.limits));
     }
     Failure::new(FailureKind::Trap, trap_text(*trap, &log.tail()))
 }
@@ -56,6 +55,12 @@ pub(crate) fn too_much_input(bytes: u64, allowed: u64) -> Answer {
     Answer::Failed(limit(format!(
         "the step's inputs are {bytes}, more than the input limit of {allowed}; pass less, or loop over it"
     )))
+}
+
+/// A result that is more than a step may give.
+pub(crate) fn too_much_result(bytes: u64, allowed: u64) -> Failure {
+    let (bytes, allowed) = (bytes_text(bytes), bytes_text(allowed));
+    limit(format!("the step's result is {bytes}, more than its result limit of {allowed}; give less, or loop over it"))
 }
 
 /// Code that is more than a step may have.
@@ -102,8 +107,8 @@ fn stack_text() -> String {
 
 fn trap_text(trap: Trap, tail: &str) -> String {
     match tail {
-        "" => format!("The step's interpreter stopped: {trap}"),
-        tail => format!("The step's interpreter stopped: {trap}. Its last words: {tail}"),
+        "" => format!("The step's code stopped: {trap}"),
+        tail => format!("The step's code stopped: {trap}. Its last words: {tail}"),
     }
 }
 

@@ -17,7 +17,7 @@ use crate::split::GLOBAL_PREFIX;
 use crate::state::{StepState, Stop, host_call};
 
 /// Bytes of guest memory that one WASI call may make the host copy.
-const HOSTCALL_FUEL: usize = 8 << 20;
+pub(crate) const HOSTCALL_FUEL: usize = 8 << 20;
 
 /// Bytes an answer may have beside its result: message and traceback.
 const ANSWER_SLACK: u64 = 1 << 20;

@@ -9,24 +9,38 @@ use tokio::io::AsyncWrite;
 use wasmtime_wasi::WasiCtxBuilder;
 use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
 use wasmtime_wasi::p1::WasiP1Ctx;
+use wasmtime_wasi::p2::pipe::MemoryInputPipe;
 use wasmtime_wasi::p2::{OutputStream, Pollable, StreamError, StreamResult};
 
+use crate::captured::Captured;
 use crate::clock::{CoarseMonotonicClock, CoarseWallClock};
 use crate::log::{Channel, Log};
 
 /// Bytes a guest can print in one call.
-const CHUNK: usize = 64 * 1024;
+pub(crate) const CHUNK: usize = 64 * 1024;
 /// Random bytes a guest can ask for in one call.
 const RANDOM: u64 = 64 * 1024;
 
 /// No arguments, no environment, no files, no network, no input; random bytes of its own.
 pub(crate) fn context(log: &Log) -> WasiP1Ctx {
-    let mut wasi = WasiCtxBuilder::new();
+    let mut wasi = builder(log);
     wasi.stdout(LogStream { log: log.clone(), channel: Channel::Out });
+    wasi.build_p1()
+}
+
+/// The same, with an input and an output.
+pub(crate) fn filter_context(log: &Log, input: Bytes, output: Captured) -> WasiP1Ctx {
+    let mut wasi = builder(log);
+    wasi.stdin(MemoryInputPipe::new(input)).stdout(output);
+    wasi.build_p1()
+}
+
+fn builder(log: &Log) -> WasiCtxBuilder {
+    let mut wasi = WasiCtxBuilder::new();
     wasi.stderr(LogStream { log: log.clone(), channel: Channel::Err });
     wasi.wall_clock(CoarseWallClock).monotonic_clock(CoarseMonotonicClock);
     wasi.max_random_size(RANDOM).allow_tcp(false).allow_udp(false).allow_ip_name_lookup(false);
-    wasi.build_p1()
+    wasi
 }
 
 #[derive(Clone)]

@@ -44,13 +44,14 @@ impl Demo {
 
 fn run() -> Result<(), Stop> {
     let folder = tempfile::tempdir().context("failed to make a temporary folder")?;
-    let cache = Settings::load()?.cache_dir()?;
+    let settings = Settings::load()?;
+    let cache = settings.cache_dir()?;
     say(&format!(
         "bue: reports for {ACCOUNTS} accounts of an API, every step in a fresh sandbox; `bue example` writes a script for you"
     ));
     block_on(async {
         let (listener, address) = listen((Ipv4Addr::LOCALHOST, 0).into()).await?;
-        let script = written(folder.path(), address)?;
+        let script = written(folder.path(), address, &settings)?;
         let surroundings = Surroundings { cache, data: None, network: Network::to(address) };
         let api = tokio::spawn(report_api::serve(listener));
         let ended = run_here(&script, surroundings).await?;
@@ -81,7 +82,7 @@ async fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), Stop> 
 }
 
 /// The script and its steps, with the API's address filled in.
-fn written(folder: &Path, api: SocketAddr) -> Result<Checked, Stop> {
+fn written(folder: &Path, api: SocketAddr, settings: &Settings) -> Result<Checked, Stop> {
     let (rule, address) = (format!("!allow net {api}"), format!("http://{api}"));
     let write = |name: &str, text: &str| {
         let path = folder.join(name);
@@ -90,7 +91,7 @@ fn written(folder: &Path, api: SocketAddr) -> Result<Checked, Stop> {
         Ok::<_, Stop>(path)
     };
     write("steps.py", STEPS)?;
-    script::read(&write("demo.bue", SCRIPT)?)
+    script::read(&write("demo.bue", SCRIPT)?, settings)
 }
 
 async fn print_summary(ended: &Ended) -> Result<(), Stop> {

@@ -41,8 +41,8 @@ pub(crate) struct Run {
 
 impl Run {
     pub(crate) fn execute(mut self) -> Result<(), Stop> {
-        let script = script::read(&self.file()?)?;
         let settings = Settings::load()?;
+        let script = script::read(&self.file()?, &settings)?;
         let network = self.allow.network(&settings)?;
         let refusals = network.config.refusals.clone();
         let surroundings = Surroundings { cache: settings.cache_dir()?, data: self.data.clone(), network };

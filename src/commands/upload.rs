@@ -38,7 +38,7 @@ pub(crate) struct Upload {
 impl Upload {
     pub(crate) fn execute(self) -> Result<(), Stop> {
         let settings = Settings::load()?;
-        let script = script::read(&self.file)?;
+        let script = script::read(&self.file, &settings)?;
         block_on(interruptible(async {
             let (hub, bucket) = self.servers.connect(&settings).await?;
             self.upload(script, &hub, &bucket).await

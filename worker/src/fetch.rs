@@ -32,7 +32,7 @@ pub(crate) enum FetchError {
 /// Reads the bucket through caches.
 #[derive(Debug)]
 pub(crate) struct Fetch {
-    bucket: BucketClient,
+    bucket: Arc<BucketClient>,
     values: Cache<BlobHash, Bytes, ByLength>,
     bundles: Cache<BlobHash, Arc<Bundle>>,
 }
@@ -47,7 +47,7 @@ impl Weighter<BlobHash, Bytes> for ByLength {
 }
 
 impl Fetch {
-    pub(crate) fn new(bucket: BucketClient) -> Self {
+    pub(crate) fn new(bucket: Arc<BucketClient>) -> Self {
         Self { bucket, values: Cache::with_weighter(10_000, VALUES_KEPT, ByLength), bundles: Cache::new(BUNDLES_KEPT) }
     }
 

@@ -121,7 +121,11 @@ impl JobRunner {
         for input in &lease.inputs {
             inputs.push(self.fetch.input(input).await?);
         }
-        let work = task::work(lease, step, bundle, inputs, &self.limits).map_err(Unfinished::Fault)?;
+        let compiled = match task::is_compiled(step.language) {
+            true => Some(self.hosts.compile(&bundle, step.code.hash).await.map_err(Unfinished::Fault)?),
+            false => None,
+        };
+        let work = task::work(lease, step, bundle, compiled, inputs, &self.limits).map_err(Unfinished::Fault)?;
         let running = match work {
             Work::Sandboxed(task) => self.hosts.run(task).await?,
             Work::Queried(query) => self.databases.run(query),

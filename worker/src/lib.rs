@@ -14,6 +14,7 @@
 //! Requests to the hub are batches: whatever gathered while the request before was under way goes in the next one.
 #![forbid(unsafe_code)]
 
+mod blobs;
 mod fetch;
 mod heartbeat;
 mod held;
@@ -104,6 +105,8 @@ pub async fn run(
     })
     .await
     .map_err(WorkerError::Hosts)?;
+    let bucket = Arc::new(bucket);
+    hosts.keep_blobs_in(blobs::of(&bucket, &config.limits));
     work(&config, hub, bucket, Arc::new(hosts), shutdown).await;
     Ok(())
 }
@@ -111,7 +114,7 @@ pub async fn run(
 async fn work(
     config: &WorkerConfig,
     hub: HubClient,
-    bucket: BucketClient,
+    bucket: Arc<BucketClient>,
     hosts: Arc<Hosts>,
     shutdown: CancellationToken,
 ) {
