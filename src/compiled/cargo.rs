@@ -69,9 +69,8 @@ fn target(tool: &Tool<'_>, manifest: &Path, function: &str) -> Result<Target, Bu
     cargo.args(["metadata", "--no-deps", "--format-version", "1", "--color", colour(), "--manifest-path"]);
     let said = tool.run(cargo.arg(manifest).current_dir(folder_of(manifest)))?;
     let said: Value = serde_json::from_slice(&said).unwrap_or_default();
-    let packages = said["packages"].as_array().into_iter().flatten();
-    let package =
-        packages.into_iter().find(|package| package["manifest_path"].as_str().map(Path::new) == Some(manifest));
+    let mut packages = said["packages"].as_array().into_iter().flatten();
+    let package = packages.find(|package| package["manifest_path"].as_str().map(Path::new) == Some(manifest));
     let targets: Vec<&Value> =
         package.and_then(|package| package["targets"].as_array()).into_iter().flatten().collect();
     let of_kind = |kind: &str| -> Vec<String> {

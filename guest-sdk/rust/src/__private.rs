@@ -99,7 +99,6 @@ macro_rules! __register {
 
 #[cfg(target_arch = "wasm32")]
 pub(crate) mod bindings {
-    #![expect(missing_docs, reason = "it is made of ../wit/step.wit, which has the words")]
     wit_bindgen::generate!({ path: "../wit", world: "step" });
     export!(Exports);
     pub struct Exports;

@@ -7,7 +7,7 @@ use std::ffi::OsString;
 use std::fs;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bue_model::{BlobHash, Bundle, Failure, FailureKind};
@@ -76,6 +76,16 @@ impl StepCompiler {
     /// # Errors
     /// A failure of the step. One that is its own fault is remembered.
     pub async fn compile(&self, bundle: &Bundle, key: BlobHash) -> Result<CompiledStep, Failure> {
+        let made = self.made(bundle, key).await?;
+        if made.code.exists() {
+            return Ok(made);
+        }
+        // another process of ours took it away, because so many were made after it
+        self.forget(key);
+        self.made(bundle, key).await
+    }
+
+    async fn made(&self, bundle: &Bundle, key: BlobHash) -> Result<CompiledStep, Failure> {
         let known = self.known(key);
         let made = known.get_or_try_init(|| async {
             match self.find_or_make(bundle).await {
@@ -84,6 +94,10 @@ impl StepCompiler {
             }
         });
         made.await?.clone()
+    }
+
+    fn forget(&self, key: BlobHash) {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner).remove(&key);
     }
 
     fn known(&self, key: BlobHash) -> Known {
@@ -121,7 +135,7 @@ impl StepCompiler {
     }
 
     /// Binds the file to its name: another file of ours in its place is refused too.
-    fn tag(&self, name: &str, code: &std::path::Path) -> Option<Tag> {
+    fn tag(&self, name: &str, code: &Path) -> Option<Tag> {
         let content = self.cache.file_tag(code).ok()?;
         Some(self.cache.tag(&[name.as_bytes(), &content].concat()))
     }

@@ -18,9 +18,9 @@ use crate::net::MOST_READ;
 /// Makes the requests of one step.
 pub(crate) struct Requests(pub(crate) Calls);
 
-type Ending = Pin<Box<dyn Future<Output = Result<(), Error>> + Send>>;
-type Sending = dyn Future<Output = Result<(http::Response<WasiBody>, Box<dyn Future<Output = Result<(), Error>> + Send>), Error>>
-    + Send;
+type Ending = Box<dyn Future<Output = Result<(), Error>> + Send>;
+/// A response, and what goes on after it.
+type Answered = Result<(http::Response<WasiBody>, Ending), Error>;
 
 impl WasiHttpHooks for Requests {
     /// The parent says the host, from the request's origin.
@@ -32,23 +32,19 @@ impl WasiHttpHooks for Requests {
         &mut self,
         request: http::Request<WasiBody>,
         options: Option<RequestOptions>,
-        _done: Box<dyn Future<Output = Result<(), Error>> + Send>,
-    ) -> Box<Sending> {
+        _done: Ending,
+    ) -> Box<dyn Future<Output = Answered> + Send> {
         Box::new(send(self.0.clone(), request, options.unwrap_or_default()))
     }
 }
 
-async fn send(
-    calls: Calls,
-    request: http::Request<WasiBody>,
-    options: RequestOptions,
-) -> Result<(http::Response<WasiBody>, Box<dyn Future<Output = Result<(), Error>> + Send>), Error> {
+async fn send(calls: Calls, request: http::Request<WasiBody>, options: RequestOptions) -> Answered {
     let (parts, body) = request.into_parts();
     let streamed = !body.is_end_stream();
     let begun = calls.start(Operation::Request(wanted(&parts, streamed, options)?));
     let exchange = Exchange { calls: calls.clone(), ticket: begun.ticket, over: false };
     let ticket = begun.ticket;
-    let mut upload: Option<Ending> = streamed.then(|| Box::pin(upload(calls, ticket, body)) as Ending);
+    let mut upload = streamed.then(|| Box::pin(upload(calls, ticket, body)));
     let mut response = core::pin::pin!(begun.end());
     let ended = loop {
         match &mut upload {
@@ -62,7 +58,7 @@ async fn send(
         }
     };
     let Ended::Response(response) = ended.map_err(said)? else { return Err(unexpected()) };
-    let rest: Box<dyn Future<Output = Result<(), Error>> + Send> = match upload {
+    let rest: Ending = match upload {
         Some(upload) => Box::new(upload),
         None => Box::new(core::future::ready(Ok(()))),
     };

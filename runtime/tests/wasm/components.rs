@@ -101,14 +101,14 @@ fn every_limit_holds(runtime: &Runtime) {
         let step = compiled(&hosts, guests::component()).await;
         let short = Limits { time: Duration::from_millis(300), ..Limits::default() };
         let cpu = Limits { cpu: Duration::from_millis(100), ..Limits::default() };
-        let little = Limits { output_bytes: 1 << 20, ..Limits::default() };
+        let little = Limits { output_bytes: 1 << 20, result_bytes: 1 << 20, ..Limits::default() };
         for (function, limits, words) in [
             ("fill_memory", Limits::default(), "memory limit of 256 MiB"),
             ("loop_for_ever", short.clone(), "time limit of 300 ms"),
             ("loop_for_ever", cpu, "processor limit of 100 ms"),
             ("sleep_for_ever", short, "time limit of 300 ms"),
-            ("flood", little, "output limit of 1 MiB"),
-            ("too_much", Limits::default(), "result limit of 64 MiB"),
+            ("flood", little.clone(), "output limit of 1 MiB"),
+            ("too_much", little, "result limit of 1 MiB"),
         ] {
             let failure = failure(&run(&hosts, Task { limits, ..task(&step, function, &[]) }).await);
             assert!(failure.kind == FailureKind::Limit && failure.message.contains(words), "{function}: {failure:?}");

@@ -42,7 +42,7 @@ fn recurse(depth: u64) -> u64 {
 
 #[bue::step]
 fn too_much() -> Vec<bue::Bytes> {
-    (0..70).map(|_| bue::Bytes(vec![0; 1 << 20])).collect()
+    (0..3).map(|_| bue::Bytes(vec![0; 1 << 20])).collect()
 }
 
 #[bue::step]
