@@ -110,8 +110,8 @@ mod exports {
 
     use super::Failed;
     use super::bindings::Exports;
-    use super::bindings::exports::bue::step::guest::{Call, Failure, Guest, Outcome};
     use super::bindings::bue::step::types::{Completed, FailureKind};
+    use super::bindings::exports::bue::step::guest::{Call, Failure, Guest, Outcome};
 
     impl Guest for Exports {
         fn run(call: Call) -> Result<Outcome, Failure> {

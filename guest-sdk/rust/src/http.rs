@@ -111,7 +111,8 @@ mod wasm {
 
     use wasip2::http::outgoing_handler::handle;
     use wasip2::http::types::{
-        ErrorCode, Headers, IncomingBody, IncomingResponse, Method, OutgoingBody, OutgoingRequest, RequestOptions, Scheme,
+        ErrorCode, Headers, IncomingBody, IncomingResponse, Method, OutgoingBody, OutgoingRequest, RequestOptions,
+        Scheme,
     };
     use wasip2::io::streams::StreamError;
 
@@ -138,7 +139,8 @@ mod wasm {
     }
 
     fn made(request: &Request) -> Result<OutgoingRequest, HttpError> {
-        let length = request.body.as_ref().map(|body| ("content-length".to_owned(), body.len().to_string().into_bytes()));
+        let length =
+            request.body.as_ref().map(|body| ("content-length".to_owned(), body.len().to_string().into_bytes()));
         let headers: Vec<_> = request.headers.iter().cloned().chain(length).collect();
         let headers = Headers::from_list(&headers).map_err(|error| bad(&format!("a header is none: {error:?}")))?;
         let (scheme, rest) = request.url.split_once("://").ok_or_else(|| bad("the address begins with no https://"))?;
@@ -174,7 +176,9 @@ mod wasm {
     fn write(body: OutgoingBody, bytes: &[u8]) -> Result<(), HttpError> {
         let stream = body.write().map_err(|()| bad("the body cannot be written"))?;
         for piece in bytes.chunks(4096) {
-            stream.blocking_write_and_flush(piece).map_err(|error| bad(&format!("the body was not taken: {error:?}")))?;
+            stream
+                .blocking_write_and_flush(piece)
+                .map_err(|error| bad(&format!("the body was not taken: {error:?}")))?;
         }
         drop(stream);
         OutgoingBody::finish(body, None).map_err(said)
