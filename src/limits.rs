@@ -32,7 +32,15 @@ fn set(limits: &mut Limits, name: &str, number: u64) -> Result<(), Stop> {
         "net_up_bytes" => limits.net_up_bytes = number,
         "net_down_bytes" => limits.net_down_bytes = number,
         "net_buffered_bytes" => limits.net_buffered_bytes = number,
-        _ => return Err(Stop::Usage(format!("`[limits] {name}` in bue.toml is no limit; docs/network.md names some"))),
+        "packages" => limits.packages = count,
+        "packages_packed_bytes" => limits.packages_packed_bytes = number,
+        "packages_bytes" => limits.packages_bytes = number,
+        "packages_files" => limits.packages_files = count,
+        _ => {
+            return Err(Stop::Usage(format!(
+                "`[limits] {name}` in bue.toml is no limit; docs/network.md and docs/packages.md name some"
+            )));
+        }
     }
     Ok(())
 }

@@ -8,6 +8,7 @@
 //! script       reads a script and everything its steps name; complaints before anything runs
 //! databases    what postgres steps work on, as the settings say
 //! package      the files of a step that travel with it
+//! deps         Python packages: what steps need, bue.lock, wheels
 //! services     hub, bucket and worker inside this process, over loopback
 //! follow       waits for a run, shows how it goes
 //! results      a run's values as JSON on stdout
@@ -21,11 +22,13 @@ mod allow;
 mod commands;
 mod compiled;
 mod databases;
+mod deps;
 mod failures;
 mod follow;
 mod imports;
 mod limits;
 mod local;
+mod memory;
 mod package;
 mod progress;
 mod reactor;

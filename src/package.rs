@@ -102,7 +102,7 @@ impl<'a> Packing<'a> {
 
     fn into_bundle(self) -> Bundle {
         let files = self.files.into_iter().map(|(path, content)| SourceFile { path, content }).collect();
-        Bundle { entry: self.entry, first_line: self.first_line, files }
+        Bundle { entry: self.entry, first_line: self.first_line, files, packages: Vec::new() }
     }
 
     fn read(&self, path: &str) -> Result<Bytes, PackError> {

@@ -7,14 +7,15 @@ use std::path::Path;
 
 use bue_lang::python::SyntaxProblem;
 use bue_lang::{
-    Compiled, Complaint, FileText, MAX_SCRIPT, Purpose, Script, check_compiled, check_scopes, check_sources, check_sql,
-    compile, render,
+    Compiled, Complaint, FileText, MAX_SCRIPT, Purpose, Script, check_compiled, check_packages, check_scopes,
+    check_sources, check_sql, compile, render,
 };
 use bue_model::plan::Step;
 use bue_model::{Bundle, Plan};
 use bue_runtime::SqlProblem;
 
 use crate::compiled::Builder;
+use crate::deps::locked::{Locked, Wheels};
 use crate::package::pack;
 use crate::settings::Settings;
 use crate::stop::Stop;
@@ -28,6 +29,8 @@ pub(crate) struct Checked {
     pub(crate) plan: Plan,
     /// The code of each step of the plan, in order.
     pub(crate) bundles: Vec<Bundle>,
+    /// The packages that the bundles name.
+    pub(crate) wheels: Wheels,
 }
 
 /// A script and what is to be said about it.
@@ -52,8 +55,10 @@ pub(crate) fn read(path: &Path, settings: &Settings) -> Result<Checked, Stop> {
     let name = examined.name.clone();
     let plan = examined.into_plan()?;
     let bundles: Result<Vec<Bundle>, _> = plan.steps.iter().map(|step| bundle(step, path, &mut builder)).collect();
-    let bundles = bundles.map_err(|message| stop(&message))?;
-    Ok(Checked { name, plan, bundles })
+    let mut bundles = bundles.map_err(|message| stop(&message))?;
+    let (packages, wheels) = Locked::of(path).packages(&plan, &settings.cache_dir()?)?;
+    bundles.iter_mut().zip(packages).for_each(|(bundle, packages)| bundle.packages = packages);
+    Ok(Checked { name, plan, bundles, wheels })
 }
 
 fn bundle(step: &Step, script: &Path, builder: &mut Builder) -> Result<Bundle, String> {
@@ -79,7 +84,9 @@ pub(crate) fn examine(path: &Path, purpose: Option<Purpose>, served: Option<&[St
         let folder = folder(path);
         let found = check_sources(script, &compiled, purpose, |path| find(&folder.join(path)));
         let sql = check_sql(script, &compiled, purpose, |path| find(&folder.join(path)), parse_sql);
-        compiled.complaints.extend(found.into_iter().chain(sql));
+        let locked = Locked::of(path);
+        let packages = check_packages(script, &compiled, purpose, |step| locked.troubles(step));
+        compiled.complaints.extend(found.into_iter().chain(sql).chain(packages));
     }
     if let Some(served) = served {
         let found = check_scopes(script, &compiled, served);

@@ -21,10 +21,12 @@ use uuid::Uuid;
 
 use crate::allow::Network;
 use crate::commands::token::new_token;
+use crate::memory::usual_memory;
 use crate::stop::Stop;
 
-/// Jobs a worker holds at once where nobody says otherwise: about 128 MB of sleeping Python steps.
-pub(crate) const DEFAULT_SLOTS: usize = 256;
+/// Jobs a worker holds at once where nobody says otherwise. What it takes of them is decided by its memory and its cores;
+/// this bounds the connections that its steps wait for.
+pub(crate) const DEFAULT_SLOTS: usize = 10_000;
 
 /// How long steps may go on after the worker was told to stop.
 const DRAIN: Duration = Duration::from_secs(10);
@@ -137,6 +139,7 @@ pub(crate) async fn worker_config(
         scopes,
         reverse: false,
         slots: DEFAULT_SLOTS,
+        memory_bytes: usual_memory(),
         hosts: available_parallelism().map_or(1, usize::from),
         sandbox_command: (bue, vec![OsString::from("sandbox-host")]),
         prepared,

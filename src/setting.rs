@@ -94,8 +94,17 @@ pub(crate) const REVERSE: Setting = setting(
     "a worker takes the last scope and the lowest priority first; false",
 );
 /// Jobs a worker runs at a time.
-pub(crate) const SLOTS: Setting =
-    setting(&["BUE_SLOTS", "N_WORKER_PROCESSES"], ("worker", "slots"), "jobs a worker holds at a time; 256");
+pub(crate) const SLOTS: Setting = setting(
+    &["BUE_SLOTS", "N_WORKER_PROCESSES"],
+    ("worker", "slots"),
+    "jobs a worker holds at a time at most, waiting ones included; 10000",
+);
+/// Memory of a worker's steps.
+pub(crate) const MEMORY: Setting = setting(
+    &["BUE_MEMORY"],
+    ("worker", "memory"),
+    "memory that a worker's steps may have when it takes another job, `8GiB`; half of the machine's",
+);
 /// The hub's database.
 pub(crate) const HUB_STORE: Setting =
     setting(&["BUE_HUB_STORE"], ("hub", "store"), "the hub's database, sqlite:PATH or postgres:URL; sqlite:bue.db");
@@ -112,7 +121,7 @@ pub(crate) const BUCKET_STORE: Setting =
 pub(crate) const CACHE_DIR: Setting = setting(
     &["BUE_CACHE_DIR"],
     ("cache", "dir"),
-    "where prepared sandboxes are kept; `bue` in the user's cache directory",
+    "where prepared sandboxes and packages are kept; `bue` in the user's cache directory",
 );
 
 /// Hosts that steps may speak to.
@@ -167,6 +176,7 @@ pub(crate) const TEXTS: &[Setting] = &[
     SCOPES,
     REVERSE,
     SLOTS,
+    MEMORY,
     HUB_STORE,
     LEASE,
     BUCKET_STORE,

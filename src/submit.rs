@@ -1,9 +1,9 @@
-//! A checked script goes to the hub: code to the bucket by its hash, then the plan.
+//! A checked script goes to the hub: packages and code to the bucket by their hashes, then the plan.
 
 use anyhow::Context;
 use bue_client::{BucketClient, HubClient};
 use bue_model::wire::Submission;
-use bue_model::{BlobRef, Bundle, RunId};
+use bue_model::{BlobHash, BlobRef, Bundle, RunId};
 use bytes::Bytes;
 use uuid::Uuid;
 
@@ -12,12 +12,23 @@ use crate::stop::Stop;
 
 /// Uploads code and plan; the id of the run they became.
 pub(crate) async fn submit(script: &Checked, hub: &HubClient, bucket: &BucketClient) -> Result<RunId, Stop> {
+    for (hash, wheel) in &script.wheels {
+        upload_wheel(hash, wheel, bucket).await?;
+    }
     let mut code: Vec<BlobRef> = Vec::with_capacity(script.bundles.len());
     for bundle in &script.bundles {
         code.push(upload(bundle, bucket).await?);
     }
     let submission = Submission { run: new_run_id(), name: script.name.clone(), plan: script.plan.clone(), code };
     Ok(hub.submit(&submission).await.context("failed to hand the run in")?)
+}
+
+/// Packages are large and change rarely: what is there already is not sent.
+async fn upload_wheel(hash: &BlobHash, wheel: &Bytes, bucket: &BucketClient) -> Result<(), Stop> {
+    if !bucket.has(hash).await.context("failed to ask for a package")? {
+        bucket.put(wheel.clone()).await.context("failed to upload a package")?;
+    }
+    Ok(())
 }
 
 async fn upload(bundle: &Bundle, bucket: &BucketClient) -> Result<BlobRef, Stop> {

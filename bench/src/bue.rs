@@ -1,4 +1,4 @@
-//! The `bue` command as a user runs it, timed, its processes' memory watched.
+//! Commands as a user runs them, timed, their processes' memory and processor time watched.
 
 use std::fs;
 use std::path::PathBuf;
@@ -7,6 +7,10 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+/// Between two looks at the processes.
+const LOOK: Duration = Duration::from_millis(10);
 
 /// The release build beside the running benchmark.
 #[derive(Debug)]
@@ -14,14 +18,16 @@ pub struct Bue {
     program: PathBuf,
 }
 
-/// One finished `bue run`.
+/// One finished command.
 #[derive(Debug)]
 pub struct Finished {
     /// From start to exit.
     pub wall: Duration,
-    /// Largest resident memory of the `bue` process, in KiB.
+    /// Processor time of it and its children, as last seen: up to [`LOOK`] before its end.
+    pub cpu: Duration,
+    /// Largest resident memory of the process itself, in KiB.
     pub peak_kib: u64,
-    /// Largest sum of the private memory of all its processes seen, in KiB.
+    /// Largest sum of the memory that all its processes had to themselves, in KiB.
     pub peak_all_kib: u64,
     /// What it printed.
     pub stdout: String,
@@ -44,49 +50,85 @@ impl Bue {
     /// # Errors
     /// The run failed.
     pub fn run(&self, script: &str, files: &[(&str, &str)]) -> Result<Finished> {
+        self.run_with(&[], script, files)
+    }
+
+    /// The same, with more arguments.
+    ///
+    /// # Errors
+    /// The run failed.
+    pub fn run_with(&self, arguments: &[&str], script: &str, files: &[(&str, &str)]) -> Result<Finished> {
         let folder = tempfile::tempdir()?;
         fs::write(folder.path().join("bench.bue"), script)?;
         for (name, content) in files {
             fs::write(folder.path().join(name), content)?;
         }
-        let output = fs::File::create(folder.path().join("stdout"))?;
-        let talk = fs::File::create(folder.path().join("stderr"))?;
-        let start = Instant::now();
-        let mut child = Command::new(&self.program)
-            .args(["run", "--json", "bench.bue"])
-            .current_dir(folder.path())
-            .stdin(Stdio::null())
-            .stdout(output)
-            .stderr(talk)
-            .spawn()
-            .context("failed to start bue")?;
-        let (peak_kib, peak_all_kib) = watch(&mut child)?;
-        let wall = start.elapsed();
-        let status = child.wait()?;
-        let talk = fs::read_to_string(folder.path().join("stderr"))?;
-        ensure!(status.success(), "bue run failed: {talk}");
-        Ok(Finished { wall, peak_kib, peak_all_kib, stdout: fs::read_to_string(folder.path().join("stdout"))? })
+        let mut command = Command::new(&self.program);
+        command.args(["run", "--json", "bench.bue"]).args(arguments).current_dir(folder.path());
+        run(command)
     }
 }
 
-/// Looks at the memory of a process and its children every few milliseconds until it ends.
-fn watch(child: &mut Child) -> Result<(u64, u64)> {
-    let (mut own, mut all) = (0, 0);
+/// Runs a command to its end.
+///
+/// # Errors
+/// It failed, with what it said.
+pub fn run(mut command: Command) -> Result<Finished> {
+    let folder = tempfile::tempdir()?;
+    let (output, talk) = (folder.path().join("stdout"), folder.path().join("stderr"));
+    command.stdin(Stdio::null()).stdout(fs::File::create(&output)?).stderr(fs::File::create(&talk)?);
+    let start = Instant::now();
+    let mut child = command.spawn().with_context(|| format!("failed to start {command:?}"))?;
+    let seen = watch(&mut child)?;
+    let wall = start.elapsed();
+    let status = child.wait()?;
+    ensure!(status.success(), "{command:?} failed: {}", fs::read_to_string(talk)?);
+    let stdout = fs::read_to_string(output)?;
+    Ok(Finished { wall, cpu: seen.cpu, peak_kib: seen.own_kib, peak_all_kib: seen.all_kib, stdout })
+}
+
+/// Gives this process and its children as many files and connections as the system lets it.
+pub fn raise_file_limit() {
+    let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
+    // with fewer, a benchmark says what failed
+    let _ = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum });
+}
+
+/// What was seen of a process and its children.
+#[derive(Default)]
+struct Seen {
+    own_kib: u64,
+    all_kib: u64,
+    cpu: Duration,
+}
+
+/// Looks at a process and its children until it ends.
+fn watch(child: &mut Child) -> Result<Seen> {
+    let mut seen = Seen::default();
     while child.try_wait()?.is_none() {
-        own = own.max(field_kib(child.id(), "status", "VmHWM:"));
-        let children =
-            children_of(child.id()).into_iter().map(|child| field_kib(child, "smaps_rollup", "Private_Dirty:"));
-        all = all.max(field_kib(child.id(), "smaps_rollup", "Private_Dirty:") + children.sum::<u64>());
-        thread::sleep(Duration::from_millis(2));
+        let mut processes = children_of(child.id());
+        processes.push(child.id());
+        seen.own_kib = seen.own_kib.max(field_kib(child.id(), "VmHWM:"));
+        seen.all_kib = seen.all_kib.max(processes.iter().map(|process| field_kib(*process, "RssAnon:")).sum());
+        seen.cpu = seen.cpu.max(processes.iter().map(|process| cpu(*process)).sum());
+        thread::sleep(LOOK);
     }
-    Ok((own, all))
+    Ok(seen)
 }
 
-/// A field in KiB of a file under `/proc`; 0 where the process is gone.
-fn field_kib(process: u32, file: &str, field: &str) -> u64 {
-    let text = fs::read_to_string(format!("/proc/{process}/{file}")).unwrap_or_default();
+/// A field in KiB of a process's status; 0 where the process is gone.
+fn field_kib(process: u32, field: &str) -> u64 {
+    let text = fs::read_to_string(format!("/proc/{process}/status")).unwrap_or_default();
     let line = text.lines().find_map(|line| line.strip_prefix(field));
     line.and_then(|rest| rest.split_whitespace().next()?.parse().ok()).unwrap_or(0)
+}
+
+/// Processor time of a process, in the kernel's ticks of 10 ms: the eleventh and twelfth field behind its name.
+fn cpu(process: u32) -> Duration {
+    let text = fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
+    let fields = text.rsplit_once(')').map_or("", |(_, rest)| rest).split_whitespace();
+    let ticks: u64 = fields.skip(11).take(2).filter_map(|field| field.parse::<u64>().ok()).sum();
+    Duration::from_millis(ticks * 10)
 }
 
 fn children_of(process: u32) -> Vec<u32> {

@@ -7,7 +7,7 @@
 mod bue;
 mod stats;
 
-pub use bue::{Bue, Finished};
+pub use bue::{Bue, Finished, raise_file_limit, run};
 pub use stats::{Samples, interleave};
 
 use comfy_table::Table;

@@ -2,7 +2,8 @@
 
 /// Bytes of the stack in linear memory. Python calls of Python do not use it; native recursion (a `__repr__` of nested
 /// lists, `sorted` with a key that sorts) does, and the interpreter turns its end into a `RecursionError`.
-const STACK_BYTES: u32 = 512 * 1024;
+/// Half of the native stack that the host gives (`WASM_STACK` of the runtime), which must not end first.
+const STACK_BYTES: u32 = 256 * 1024;
 
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");

@@ -65,6 +65,10 @@ codes! {
     SQL_SYNTAX = "E0055", "SQL not understood";
     NOT_BUILT = "E0056", "compiled step not usable";
     CODE_TO_BUILD = "E0057", "code that must be built";
+    // packages
+    NOT_LOCKED = "E0060", "packages not locked";
+    PACKAGE_CANNOT_WORK = "E0061", "package that cannot work";
+    BAD_REQUIREMENTS = "E0062", "requirements.txt not understood";
     // warnings
     UNUSED_STEP = "W0001", "step never used";
     UNUSED_PIPE = "W0002", "pipe never called";
@@ -78,4 +82,5 @@ codes! {
     PYTHON_SYNTAX_YET = "W0010", "code that is not Python yet";
     SQL_SYNTAX_YET = "W0011", "code that is not SQL yet";
     UNSERVED_SCOPE = "W0012", "scope that no worker serves";
+    NOT_LOCKED_YET = "W0013", "packages not locked yet";
 }

@@ -47,7 +47,10 @@ pub use plan_mermaid::plan_mermaid;
 pub use plan_text::plan_text;
 pub use render::render;
 pub use source::{MAX_SCRIPT, Position, Script, Span};
-pub use sources::{BuildProblem, Buildable, FileText, Purpose, check_compiled, check_scopes, check_sources, check_sql};
+pub use sources::{
+    BuildProblem, Buildable, FileText, PackageTrouble, PackageTroubleKind, Purpose, check_compiled, check_packages,
+    check_scopes, check_sources, check_sql,
+};
 
 use build::Built;
 use complaint::{Complaints, Draft};

@@ -2,6 +2,7 @@
 
 mod compiled;
 mod inputs;
+mod packages;
 mod scopes;
 mod sql;
 
@@ -20,6 +21,7 @@ use crate::source::{Script, Span};
 use crate::suggest::Suggester;
 
 pub use compiled::{BuildProblem, Buildable, check_compiled};
+pub use packages::{PackageTrouble, PackageTroubleKind, check_packages};
 pub use scopes::check_scopes;
 pub use sql::check_sql;
 

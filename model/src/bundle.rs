@@ -3,8 +3,10 @@
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
+use crate::job::BlobRef;
+
 /// What a worker needs to run a step, stored in the bucket under the hash of its postcard bytes.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Bundle {
     /// Path in [`files`](Self::files) of the file that holds the step.
     pub entry: String,
@@ -13,6 +15,18 @@ pub struct Bundle {
     pub first_line: u32,
     /// Relative paths with `/`, sorted, without `..`; the entry is one of them.
     pub files: Vec<SourceFile>,
+    /// Python packages it may import, in order of their files' names. They are named here and stored by themselves, so
+    /// that steps share them.
+    pub packages: Vec<Package>,
+}
+
+/// One Python package of a [`Bundle`]: a wheel.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Package {
+    /// The wheel's file name, `requests-2.34.2-py3-none-any.whl`: what messages call it.
+    pub file: String,
+    /// The wheel in the bucket.
+    pub wheel: BlobRef,
 }
 
 /// One file of a [`Bundle`].

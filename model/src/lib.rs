@@ -25,7 +25,7 @@ mod serde_value;
 pub mod value;
 pub mod wire;
 
-pub use bundle::{Bundle, SourceFile};
+pub use bundle::{Bundle, Package, SourceFile};
 pub use ids::{BlobHash, CallIndex, JobId, NodeId, RateKey, RunId, StepIndex, Timestamp, Token};
 pub use job::{Answer, BlobRef, Chunk, Failure, FailureKind, JobState, Outcome, RunState, ValueRef};
 pub use json::Json;

@@ -44,9 +44,14 @@ fn timed<T>(what: impl FnOnce() -> T) -> (T, Duration) {
 
 fn task(function: &str) -> Task {
     let file = SourceFile { path: "step.py".to_owned(), content: CODE.into() };
-    let bundle = Bundle { entry: "step.py".to_owned(), first_line: 1, files: vec![file] };
+    let bundle = Bundle { entry: "step.py".to_owned(), first_line: 1, files: vec![file], ..Bundle::default() };
     Task {
-        code: Code::Python { bundle: Arc::new(bundle), key: BlobHash([1; 32]), function: function.to_owned() },
+        code: Code::Python {
+            bundle: Arc::new(bundle),
+            key: BlobHash([1; 32]),
+            function: function.to_owned(),
+            packages: None,
+        },
         inputs: vec![cbor::encode(&Value::Int(41)).into()],
         env: None,
         loop_text: None,

@@ -83,6 +83,12 @@ impl Child {
         }
     }
 
+    /// Its number in the system.
+    pub(crate) fn id(&self) -> u32 {
+        // one that has ended already has none, and no memory either
+        self.process.id().unwrap_or(0)
+    }
+
     /// Where to send frames. Can be taken once; when the taker drops it, the child ends.
     pub(crate) fn take_frames(&mut self) -> Frames {
         // a channel nobody reads stands for a taker that comes twice

@@ -2,11 +2,12 @@
 
 use bue_model::{Answer, Failure, FailureKind};
 use wasmtime::Trap;
-use wasmtime_wasi::I32Exit;
+use wasmtime_wasi::{I32Exit, ResourceTableError};
 
 use crate::engine::WASM_STACK;
 use crate::limits::{Limits, bytes_text};
 use crate::state::{StepState, Stop};
+use crate::wasi::HANDLES;
 
 /// The failure of a guest that did not answer. `out_of_stack`: the stack in its memory is used up.
 pub(crate) fn of_error(error: &wasmtime::Error, state: &StepState, out_of_stack: bool) -> Failure {
@@ -23,8 +24,14 @@ pub(crate) fn of_error(error: &wasmtime::Error, state: &StepState, out_of_stack:
             format!("The step ended its own process with code {code}; return a value instead"),
         );
     }
+    if matches!(error.downcast_ref(), Some(ResourceTableError::Full)) {
+        return limit(format!(
+            "the step has more open than its limit of {HANDLES} files and things to wait for; close files that were read"
+        ));
+    }
     let Some(trap) = error.downcast_ref::<Trap>() else {
-        return Failure::new(FailureKind::Internal, format!("The sandbox failed: {error:#}"));
+        // what a host function would not do
+        return Failure::new(FailureKind::Trap, format!("The step's interpreter was stopped: {}", causes(error)));
     };
     if *trap == Trap::StackOverflow || (*trap == Trap::MemoryOutOfBounds && out_of_stack) {
         return limit(stack_text());
@@ -32,12 +39,24 @@ pub(crate) fn of_error(error: &wasmtime::Error, state: &StepState, out_of_stack:
     if state.memory_refused {
         return limit(memory_text(&state.limits));
     }
-    Failure::new(FailureKind::Trap, trap_text(*trap, &log.tail()))
+    let said = log.tail();
+    // what Rust says when it is asked for more than there are addresses for
+    if said.contains("capacity overflow") {
+        return limit(memory_text(&state.limits));
+    }
+    Failure::new(FailureKind::Trap, trap_text(*trap, &said))
+}
+
+/// What a host function said, without the list of the guest's functions, which have no names.
+fn causes(error: &wasmtime::Error) -> String {
+    let texts = error.chain().map(ToString::to_string).filter(|text| !text.contains("wasm backtrace"));
+    texts.collect::<Vec<_>>().join(": ")
 }
 
 fn of_stop(stop: &Stop) -> Failure {
     let kind = match stop {
-        Stop::Time(_) | Stop::Cpu(_) | Stop::Batch(..) | Stop::Stream(_) | Stop::Tickets(_) => FailureKind::Limit,
+        Stop::Time(_) | Stop::Cpu(_) | Stop::Batch(..) | Stop::Stream(_) => FailureKind::Limit,
+        Stop::Request(..) | Stop::Tickets(_) => FailureKind::Limit,
         Stop::NobodyListens => FailureKind::Internal,
         Stop::Contract(_) => FailureKind::Trap,
     };
@@ -75,10 +94,12 @@ pub(crate) fn image_too_large(image_bytes: u64, limits: &Limits) -> Failure {
     limit(format!("{}: Python with the step's module alone needs {needs}", memory_text(limits)))
 }
 
-/// A `MemoryError` that comes from our limit is a failure of that limit.
+/// A `MemoryError` that comes from our limit is a failure of that limit. The guest may know by itself that it cannot be met.
 pub(crate) fn name_memory_limit(answer: Answer, refused: bool, limits: &Limits) -> Answer {
     match answer {
-        Answer::Failed(mut failure) if refused && failure.message.contains("MemoryError") => {
+        Answer::Failed(mut failure)
+            if (refused || failure.kind == FailureKind::Limit) && failure.message.contains("MemoryError") =>
+        {
             failure.kind = FailureKind::Limit;
             failure.message = format!("{} ({})", sentence(&memory_text(limits)), failure.message);
             Answer::Failed(failure)

@@ -1,5 +1,6 @@
 //! The guest's code, and instances of it: the host's side of the contract in [`bue_model::guest`].
 
+use core::time::Duration;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
@@ -12,12 +13,17 @@ use crate::error::RuntimeError;
 use crate::image::{Image, SharedImage};
 use crate::limits::Limits;
 use crate::log::Log;
+use crate::packages::Mount;
 use crate::pagemap;
 use crate::split::GLOBAL_PREFIX;
 use crate::state::{StepState, Stop, host_call};
+use crate::turns::Turns;
 
 /// Bytes of guest memory that one WASI call may make the host copy.
 pub(crate) const HOSTCALL_FUEL: usize = 8 << 20;
+
+/// A guest that has not started by then hangs: Python takes three seconds.
+const START: Duration = Duration::from_secs(120);
 
 /// Bytes an answer may have beside its result: message and traceback.
 const ANSWER_SLACK: u64 = 1 << 20;
@@ -67,7 +73,11 @@ impl GuestCode {
         let mut store = Store::new(&self.engine.engine, state);
         store.limiter(|state| state);
         store.set_epoch_deadline(1);
-        store.epoch_deadline_callback(|mut caller| caller.data_mut().tick());
+        let turns = Arc::clone(&self.engine.turns);
+        store.epoch_deadline_callback(move |mut caller| {
+            turns.goes_on();
+            caller.data_mut().tick()
+        });
         store.set_hostcall_fuel(HOSTCALL_FUEL);
         self.engine.memories.lay_ready(Arc::clone(image));
         let instance = self.pre.instantiate_async(&mut store).await?;
@@ -76,17 +86,21 @@ impl GuestCode {
         Ok(instance)
     }
 
-    /// Starts the guest for the base image.
+    /// Starts the guest for the base image. It is shown a folder where packages may be, and remembers that there is one.
     pub(crate) async fn start(
         &self,
         blank: Image,
         data: Vec<(u32, Vec<u8>)>,
+        packages: &Mount,
     ) -> Result<(Vec<u8>, Vec<u64>), RuntimeError> {
-        let limits = Limits::default();
+        let limits = Limits { time: START, ..Limits::default() };
         let log = Log::new(&limits);
         let deadline = Instant::now() + limits.time;
-        let mut instance = self.instance(&Arc::new(blank), StepState::new(&limits, &log, deadline)).await?;
-        let started = instance.start(data).await;
+        let state = StepState::new(&limits, &log, deadline, Some(packages));
+        let mut instance = self.instance(&Arc::new(blank), state).await?;
+        // interrupts stop a guest that runs, the timer one that waits
+        let started = tokio::time::timeout_at(deadline.into(), instance.start(data)).await;
+        let started = started.unwrap_or_else(|_| Err(Stop::Time(limits.time).into()));
         started.map_err(|error| RuntimeError::Guest(format!("start it: {error:#}; it said: {}", log.tail())))?;
         let (memory, globals) = instance.snapshot()?;
         Ok((memory.to_vec(), globals))
@@ -95,6 +109,11 @@ impl GuestCode {
     /// A guest is about to run.
     pub(crate) fn wake_clock(&self) {
         self.engine.guest_runs();
+    }
+
+    /// Who gave way and who waits.
+    pub(crate) fn turns(&self) -> &Turns {
+        &self.engine.turns
     }
 }
 

@@ -18,6 +18,7 @@ use bue_model::net::{Ended, NetError, NetErrorKind, Ticket};
 use bue_model::{Answer, BlobHash, Bundle, Failure};
 use bytes::Bytes;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use tokio::sync::futures::Notified;
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::JoinSet;
 
@@ -32,7 +33,7 @@ use crate::permissions::Permissions;
 use crate::prepared::Prepared;
 use crate::protocol::{self, Frames, FromHost, MAX_FRAME, Program, RunRequest, ToHost};
 use crate::running::Running;
-use crate::task::{Code, Event, Task};
+use crate::task::{Code, Event, Finished, Task};
 use crate::wasm::{CompiledStep, StepCompiler};
 
 /// Events a task may have under way: elements sent last, elements left at the end, and the end itself.
@@ -41,6 +42,17 @@ const EVENTS: usize = 4;
 const BUNDLES: usize = 256;
 /// Bytes of bundles a child keeps, and of one bundle.
 const BUNDLE_BYTES: usize = 128 << 20;
+/// Processor time of the steps that a core is given before they are needed: what a step takes is not known before it ran,
+/// and a core shall not idle while the hub is asked for more.
+const IN_HAND: Duration = Duration::from_millis(250);
+/// Steps a core is given at least: a few endless ones must not hold up the others, with which they take turns.
+const FEWEST_A_CORE: usize = 8;
+/// Steps a core is given at most.
+const MOST_A_CORE: usize = 500;
+/// What a step is taken to need before any has run: so much that a worker begins with [`FEWEST_A_CORE`].
+const FIRST_STEP_NS: u64 = 30_000_000;
+/// Steps after which what is known of those before has mostly gone.
+const STEPS_LEARNED: u64 = 16;
 /// First and longest pause before a child that died young is replaced.
 const PAUSE: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(5));
 /// A child that lived this long did not die of its start.
@@ -73,6 +85,10 @@ struct Shared {
     next_id: AtomicU64,
     /// A child is ready, or all is closed.
     changed: Notify,
+    /// A step ended or began to wait: there may be room for another.
+    eased: Notify,
+    /// What the last steps took of a processor, in nanoseconds.
+    step_ns: AtomicU64,
     closed: watch::Receiver<bool>,
     egress: Egress,
     compiler: StepCompiler,
@@ -91,13 +107,25 @@ struct Slot {
 struct Link {
     frames: Frames,
     tasks: HashMap<u64, TaskLink>,
+    /// Tasks that waited when the child last said so. It may be behind by what is on its way.
+    waiting: usize,
+    process: u32,
     bundles: Bundles,
+}
+
+impl Link {
+    /// Tasks that want the child's core.
+    fn running(&self) -> usize {
+        self.tasks.len().saturating_sub(self.waiting)
+    }
 }
 
 /// A task that runs there.
 #[derive(Debug)]
 struct TaskLink {
     events: mpsc::Sender<Event>,
+    /// Names its packages, which are unpacked as long as somebody does.
+    _code: Code,
     /// Ends what the task has under way on the network when the task is gone.
     net: Session,
 }
@@ -119,10 +147,17 @@ impl Hosts {
         let slots = (0..config.hosts.max(1)).map(|_| Slot::default()).collect();
         let egress = config.egress.clone();
         let compiler = StepCompiler::open(&config.prepared, config.command.clone())?;
-        let next_id = AtomicU64::new(1);
-        let blobs = OnceLock::new();
-        let shared = Shared { slots, next_id, changed: Notify::new(), closed, egress, compiler, blobs };
-        let shared = Arc::new(shared);
+        let shared = Arc::new(Shared {
+            slots,
+            next_id: AtomicU64::new(1),
+            changed: Notify::new(),
+            eased: Notify::new(),
+            step_ns: AtomicU64::new(FIRST_STEP_NS),
+            closed,
+            egress,
+            compiler,
+            blobs: OnceLock::new(),
+        });
         let config = Arc::new(config);
         let mut starting = JoinSet::new();
         for slot in 0..shared.slots.len() {
@@ -177,6 +212,36 @@ impl Hosts {
         self.shared.compiler.compile(bundle, key).await
     }
 
+    /// How many more steps the cores have work for now; zero or less: as many as run have to end or wait first.
+    ///
+    /// Steps that wait do not count, they cost memory: see [`Self::memory`]. What runs is kept to about [`IN_HAND`] of
+    /// work, so that a worker does not hold what another could begin.
+    #[must_use]
+    pub fn cores_free(&self) -> usize {
+        let cores = self.shared.slots.len();
+        let in_hand = IN_HAND.as_nanos() / u128::from(self.shared.step_ns.load(Ordering::Relaxed).max(1));
+        let most = usize::try_from(in_hand).unwrap_or(usize::MAX).clamp(FEWEST_A_CORE, MOST_A_CORE) * cores;
+        most.saturating_sub(self.shared.sum(Link::running))
+    }
+
+    /// Steps that are in the hosts, running or waiting.
+    #[must_use]
+    pub fn steps(&self) -> usize {
+        self.shared.sum(|link| link.tasks.len())
+    }
+
+    /// Bytes of memory that the hosts have to themselves, where the system tells: what their steps wrote.
+    #[must_use]
+    pub fn memory(&self) -> Option<u64> {
+        let links = self.shared.slots.iter().map(|slot| slot.link().as_ref().map(|link| link.process));
+        links.flatten().map(own_memory).sum()
+    }
+
+    /// Returns when a step ended or began to wait since the future was made.
+    pub fn eased(&self) -> Notified<'_> {
+        self.shared.eased.notified()
+    }
+
     /// Ends the hosts. Tasks that still run get [`HostLost`].
     pub async fn shutdown(mut self) {
         // nobody may listen any more, which is the same
@@ -222,7 +287,10 @@ fn request(id: u64, task: Task) -> Result<Request, Answer> {
         return Err(failure::too_much_code(code_bytes as u64, BUNDLE_BYTES as u64));
     }
     let program = match &code {
-        Code::Python { function, .. } => Program::Python { function: function.clone() },
+        Code::Python { function, packages, .. } => {
+            let packages = packages.as_ref().map(|site| site.path().to_owned());
+            Program::Python { function: function.clone(), packages }
+        }
         Code::Sqlite { table, placeholders, .. } => {
             Program::Sqlite { table: table.clone(), placeholders: placeholders.clone() }
         }
@@ -236,10 +304,22 @@ fn request(id: u64, task: Task) -> Result<Request, Answer> {
     }
 }
 
+/// Bytes of a process's memory that are its own, and not pages of files or shared.
+fn own_memory(process: u32) -> Option<u64> {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status")).ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:"))?;
+    let kib: u64 = line.split_whitespace().next()?.parse().ok()?;
+    Some(kib.saturating_mul(1024))
+}
+
 impl Shared {
-    /// The living child with the fewest tasks.
+    fn sum(&self, what: impl Fn(&Link) -> usize) -> usize {
+        self.slots.iter().map(|slot| slot.link().as_ref().map_or(0, &what)).sum()
+    }
+
+    /// The living child with the least to do: the fewest tasks that run, and of those the fewest in all.
     fn idlest(&self) -> Option<usize> {
-        let tasks = |slot: &Slot| slot.link().as_ref().map(|link| link.tasks.len());
+        let tasks = |slot: &Slot| slot.link().as_ref().map(|link| (link.running(), link.tasks.len()));
         let living = self.slots.iter().enumerate().filter_map(|(index, slot)| Some((tasks(slot)?, index)));
         living.min().map(|(_, index)| index)
     }
@@ -254,7 +334,7 @@ impl Shared {
             return None;
         }
         let net = self.egress.session(&request.permissions, &request.limits, tell(request.id, link.frames.clone()));
-        link.tasks.insert(request.id, TaskLink { events: send, net });
+        link.tasks.insert(request.id, TaskLink { events: send, _code: request.code.clone(), net });
         Some((slot, events))
     }
 
@@ -294,12 +374,34 @@ impl Shared {
             Event::Items { .. } => link.tasks.get(&id).map(|task| task.events.clone()),
         };
         let Some(task) = task else { return Ok(()) };
+        if let Event::Finished(finished) = &event {
+            self.note_end(finished);
+        }
         match task.try_send(event) {
             Err(mpsc::error::TrySendError::Full(_)) => {
                 Err(RuntimeError::Refused("it sent elements that nobody asked for".to_owned()))
             }
             _ => Ok(()),
         }
+    }
+}
+
+impl Shared {
+    /// A step ended: there is room for another, and something was learned of how much they take.
+    fn note_end(&self, finished: &Finished) {
+        let took = u64::try_from(finished.usage.cpu.as_nanos()).unwrap_or(u64::MAX);
+        let mean = self.step_ns.load(Ordering::Relaxed);
+        // one task writes at a time for each child; a figure lost to the other's is no loss
+        self.step_ns.store(mean - mean / STEPS_LEARNED + took / STEPS_LEARNED, Ordering::Relaxed);
+        self.eased.notify_waiters();
+    }
+
+    /// A child said how many of its steps wait.
+    fn note_waiting(&self, slot: usize, steps: u32) {
+        if let Some(link) = self.slots.get(slot).map(Slot::link).as_deref_mut().and_then(Option::as_mut) {
+            link.waiting = steps as usize;
+        }
+        self.eased.notify_waiters();
     }
 }
 
@@ -350,7 +452,13 @@ async fn supervise(shared: Arc<Shared>, slot: usize, config: Arc<HostsConfig>, f
 /// Serves a child until it ends.
 async fn attend(shared: &Shared, slot: usize, mut child: Child) -> Result<(), RuntimeError> {
     let Some(place) = shared.slots.get(slot) else { return Ok(()) };
-    *place.link() = Some(Link { frames: child.take_frames(), tasks: HashMap::new(), bundles: Bundles::default() });
+    *place.link() = Some(Link {
+        frames: child.take_frames(),
+        tasks: HashMap::new(),
+        waiting: 0,
+        process: child.id(),
+        bundles: Bundles::default(),
+    });
     if *shared.closed.borrow() {
         drop(place.link().take());
     }
@@ -368,6 +476,7 @@ async fn read_events(shared: &Shared, slot: usize, child: &mut Child) -> Result<
             FromHost::Items { id, count, items } => shared.deliver(slot, id, Event::Items { count, items })?,
             FromHost::Finished { id, finished } => shared.deliver(slot, id, Event::Finished(finished))?,
             FromHost::Net { id, request } => shared.net(slot, id, request),
+            FromHost::Waiting { steps } => shared.note_waiting(slot, steps),
             FromHost::Ready | FromHost::Refused(_) | FromHost::Compiled(_) => {
                 return Err(RuntimeError::Refused("it was set up twice".to_owned()));
             }

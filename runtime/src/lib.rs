@@ -8,6 +8,7 @@
 //! egress/   the network of all steps           <-->  net.rs   what a step has under way
 //! Databases  postgres steps, on connections        sqlite/     a fresh in-memory database
 //! wasm/compiler.rs  a child for each compile       wasm/       compiled steps: components and plain commands
+//! packages/  unpacks wheels                         packages/  shows them to the guest, to read
 //! ```
 //! A step may do nothing that [`Permissions`] does not say, and costs no more than [`Limits`] says. `unsafe` is in
 //! `mapping.rs` (the kernel's memory calls) and where wasmtime asks for it: `memory.rs`, `stacks.rs`, loading compiled code.
@@ -29,6 +30,7 @@ mod log;
 mod mapping;
 mod memory;
 mod net;
+mod packages;
 mod pagemap;
 mod permissions;
 mod postgres;
@@ -44,6 +46,7 @@ mod sqlite;
 mod stacks;
 mod state;
 mod task;
+mod turns;
 mod values;
 mod wasi;
 mod wasm;
@@ -54,6 +57,7 @@ pub use error::{HostLost, RuntimeError};
 pub use hosts::{Hosts, HostsConfig};
 pub use limits::Limits;
 pub use net::NetPort;
+pub use packages::{BadPackages, PackageProblem, Site, Sites, Wheel, is_native};
 pub use permissions::Permissions;
 pub use postgres::{BadDatabaseUrl, Database, DatabaseParts, Databases, DatabasesConfig, Query};
 pub use prepared::{GuestBytes, GuestModule, Prepared};

@@ -41,6 +41,14 @@ pub struct Limits {
     /// Bytes of bodies that were given or asked for and are not there yet, on their way between step and network. Default
     /// 64 MiB.
     pub net_buffered_bytes: u64,
+    /// Python packages. Default 200.
+    pub packages: u32,
+    /// Bytes of them all, packed as they travel. Default 128 MiB; the worker holds them in memory while it unpacks them.
+    pub packages_packed_bytes: u64,
+    /// Bytes of their files. Default 512 MiB, on the worker's disk.
+    pub packages_bytes: u64,
+    /// Their files and folders. Default 30,000.
+    pub packages_files: u32,
 }
 
 const KIB: u64 = 1024;
@@ -64,6 +72,10 @@ impl Default for Limits {
             net_up_bytes: 16 * GIB,
             net_down_bytes: 16 * GIB,
             net_buffered_bytes: 64 * MIB,
+            packages: 200,
+            packages_packed_bytes: 128 * MIB,
+            packages_bytes: 512 * MIB,
+            packages_files: 30_000,
         }
     }
 }

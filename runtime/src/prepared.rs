@@ -15,10 +15,11 @@ use crate::engine::GuestEngine;
 use crate::error::RuntimeError;
 use crate::guest::GuestCode;
 use crate::image::{Image, write_sparse};
+use crate::packages::Mount;
 use crate::split::split;
 
 /// Changes when files of an older bue cannot be used although guest and engine are the same.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 
 /// Versions of the files that are kept: the ones used last.
 const KEPT: usize = 3;
@@ -221,7 +222,8 @@ fn base_image(engine: GuestEngine, code: &Path, data: Vec<(u32, Vec<u8>)>) -> Re
                 .enable_time()
                 .build()
                 .map_err(|error| RuntimeError::Engine(error.to_string()))?;
-            runtime.block_on(code.start(Image::blank(), data))
+            let nothing = tempfile::tempdir().map_err(|error| RuntimeError::Engine(error.to_string()))?;
+            runtime.block_on(code.start(Image::blank(), data, &Mount::open(nothing.path())?))
         };
         let crashed = |_| RuntimeError::Guest("start it: its thread panicked".to_owned());
         scope.spawn(start).join().map_err(crashed)?

@@ -12,12 +12,14 @@
 //! Taken        ->
 //!              <-   Net, an operation on the network or the end of an exchange, at any time
 //! Net          ->   how an operation ended
+//!              <-   Waiting, how many of its steps wait, when that changed
 //!              <-   Finished
 //! Cancel       ->   of a running task; nothing comes back
 //! ```
 //! A frame is its length (32 bits, little endian) and its bytes.
 
 use std::io;
+use std::path::PathBuf;
 
 use bue_model::net::{Ended, Ticket};
 use bue_model::{BlobHash, Bundle};
@@ -62,6 +64,7 @@ pub(crate) enum FromHost {
     Items { id: u64, count: u32, items: Bytes },
     Finished { id: u64, finished: Finished },
     Net { id: u64, request: NetRequest },
+    Waiting { steps: u32 },
 }
 
 /// A [`Task`](crate::Task) whose bundle was sent before.
@@ -82,6 +85,7 @@ pub(crate) struct RunRequest {
 pub(crate) enum Program {
     Python {
         function: String,
+        packages: Option<PathBuf>,
     },
     Sqlite {
         table: String,

@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::fs::File;
+use std::path::Path;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Instant;
@@ -20,9 +21,11 @@ use crate::image::{Image, SharedImage};
 use crate::limits::Limits;
 use crate::log::Log;
 use crate::net::NetPort;
+use crate::packages::Mount;
 use crate::prepared::Prepared;
 use crate::state::StepState;
 use crate::task::{Items, Task};
+use crate::turns::Turns;
 use crate::{failure, values};
 
 /// Bytes of module images kept at most. An image holds what importing the module changed: a few megabytes.
@@ -47,6 +50,7 @@ pub(crate) struct PythonStep<'a> {
     pub(crate) bundle: &'a Bundle,
     pub(crate) key: BlobHash,
     pub(crate) function: &'a str,
+    pub(crate) packages: Option<&'a Path>,
     pub(crate) log: &'a Log,
     pub(crate) deadline: Instant,
 }
@@ -83,6 +87,11 @@ impl Python {
         self.code.wake_clock();
     }
 
+    /// Who gave way and who waits.
+    pub(crate) fn turns(&self) -> &Turns {
+        self.code.turns()
+    }
+
     /// Runs one step. Elements go to `items`, requests through `net`.
     pub(crate) async fn run(&self, step: PythonStep<'_>, items: mpsc::Sender<Items>, net: NetPort) -> Ran {
         let limits = &step.task.limits;
@@ -90,7 +99,11 @@ impl Python {
             return Ran::failed(failure);
         }
         let module = self.modules.borrow_mut().get(step.key);
-        let loaded = module.image.get_or_try_init(|| self.load(step)).await;
+        let packages = match module.packages(step.packages) {
+            Ok(packages) => packages,
+            Err(error) => return Ran::failed(internal(&error)),
+        };
+        let loaded = module.image.get_or_try_init(|| self.load(step, packages.as_ref())).await;
         let image = match loaded {
             Ok(Ok(image)) => image,
             Ok(Err(failure)) => return Ran::failed(failure.clone()),
@@ -101,7 +114,7 @@ impl Python {
             return Ran::failed(failure);
         }
         let items = step.task.loop_text.as_ref().map(|_| items);
-        let state = StepState::connected(limits, step.log, step.deadline, items, net);
+        let state = StepState::connected(limits, step.log, step.deadline, packages.as_ref(), items, net);
         match self.code.instance(image, state).await {
             Ok(instance) => call(instance, step, module.counts()).await,
             Err(error) => Ran::failed(internal(&error)),
@@ -109,9 +122,9 @@ impl Python {
     }
 
     /// Imports the user's module into a copy of the base image. `Ok(Err(…))` is the same every time and is remembered.
-    async fn load(&self, step: PythonStep<'_>) -> Result<Loaded, Failure> {
+    async fn load(&self, step: PythonStep<'_>, packages: Option<&Mount>) -> Result<Loaded, Failure> {
         let limits = &step.task.limits;
-        let state = StepState::new(limits, step.log, step.deadline);
+        let state = StepState::new(limits, step.log, step.deadline, packages);
         let mut instance = self.code.instance(&self.base, state).await.map_err(|error| internal(&error))?;
         let request = LoadRequest { bundle: step.bundle.clone() };
         match ask(&mut instance, Entry::Load, &request).await? {
@@ -192,10 +205,21 @@ type Loaded = Result<SharedImage, Failure>;
 struct PythonModule {
     /// Whoever comes first loads it; the others wait. If the first gives up, the next one loads it.
     image: OnceCell<Loaded>,
+    /// The folder of its packages.
+    packages: RefCell<Option<Mount>>,
     runs: std::cell::Cell<u32>,
 }
 
 impl PythonModule {
+    /// The folder of its packages, opened. The same packages may have been unpacked anew since the last step.
+    fn packages(&self, path: Option<&Path>) -> wasmtime::Result<Option<Mount>> {
+        let mut packages = self.packages.borrow_mut();
+        if packages.as_ref().map(Mount::path) != path {
+            *packages = path.map(Mount::open).transpose()?;
+        }
+        Ok(packages.clone())
+    }
+
     /// Are the dirty pages of this run counted?
     fn counts(&self) -> bool {
         let runs = self.runs.get().saturating_add(1);

@@ -15,6 +15,7 @@ use crate::prepared::Prepared;
 use crate::python::{Python, PythonStep, Ran};
 use crate::sqlite;
 use crate::task::{Code, Finished, Items, Task, Usage};
+use crate::turns::{Turn, Turns};
 use crate::wasm::{WasmStep, WasmSteps};
 
 /// Runs any number of steps at once in the thread that polls them.
@@ -48,6 +49,9 @@ impl Sandbox {
         let start = Instant::now();
         let log = Log::new(&task.limits);
         let mut usage = Usage::default();
+        let mut turn = Turn::new(self.turns());
+        // a SQL step that is pending here computes in a thread of its own
+        let may_wait = matches!(task.code, Code::Python { .. });
         let mut step = pin!(self.ran(task, &log, start, items, net));
         let ran = poll_fn(|context| {
             let start = Instant::now();
@@ -57,8 +61,12 @@ impl Sandbox {
                 Code::Wasm { .. } => self.wasm.wake_clock(),
                 Code::Sqlite { .. } => {}
             }
+            turn.begin();
             let polled = step.as_mut().poll(context);
             usage.cpu += start.elapsed();
+            if polled.is_pending() && may_wait {
+                turn.pause();
+            }
             polled
         })
         .await;
@@ -66,6 +74,11 @@ impl Sandbox {
         usage.memory_bytes = ran.memory_bytes;
         usage.dirty_pages = ran.dirty_pages;
         Finished { answer: ran.answer, log: log.finish(), usage }
+    }
+
+    /// Who gave way and who waits.
+    pub(crate) fn turns(&self) -> &Turns {
+        self.python.turns()
     }
 
     async fn ran(&self, task: &Task, log: &Log, start: Instant, items: mpsc::Sender<Items>, net: NetPort) -> Ran {
@@ -76,8 +89,9 @@ impl Sandbox {
         }
         let deadline = start.checked_add(task.limits.time).unwrap_or(start + FAR);
         match &task.code {
-            Code::Python { bundle, key, function } => {
-                let step = PythonStep { task, bundle, key: *key, function, log, deadline };
+            Code::Python { bundle, key, function, packages } => {
+                let packages = packages.as_ref().map(|site| site.path());
+                let step = PythonStep { task, bundle, key: *key, function, packages, log, deadline };
                 // interrupts stop a guest that runs, the timer one that waits
                 tokio::time::timeout_at(deadline.into(), self.python.run(step, items, net))
                     .await

@@ -19,6 +19,7 @@ use tokio::sync::mpsc;
 use tokio::task::{AbortHandle, LocalSet, spawn_local};
 
 use crate::net::NetPort;
+use crate::packages::Site;
 use crate::prepared::{Prepared, PreparedFiles};
 use crate::protocol::{self, Frames, FromHost, Program, RunRequest, ToHost};
 use crate::sandbox::Sandbox;
@@ -136,6 +137,7 @@ struct RunningTask {
 impl Host {
     async fn run(self, mut read: BufReader<OwnedReadHalf>) -> io::Result<()> {
         let host = Rc::new(self);
+        spawn_local(Rc::clone(&host).tell_who_waits());
         while let Some(message) = protocol::read(&mut read).await? {
             match message {
                 ToHost::Setup(_) | ToHost::Compile { .. } => {
@@ -152,6 +154,16 @@ impl Host {
         Ok(())
     }
 
+    /// The parent gives out more steps when those it gave out wait.
+    async fn tell_who_waits(self: Rc<Self>) {
+        let turns = self.sandbox.turns();
+        loop {
+            turns.changed().await;
+            // all that changed in one turn of the loop is one message; if the parent is gone, so is this process in a moment
+            let _ = send(&self.frames, &FromHost::Waiting { steps: turns.waiting() });
+        }
+    }
+
     fn start(self: &Rc<Self>, id: u64, request: RunRequest) -> io::Result<()> {
         let task = self.task(request)?;
         let (taken, acknowledged) = mpsc::channel(1);
@@ -165,9 +177,10 @@ impl Host {
     /// What the parent wants done, with the code that it sent before.
     fn task(&self, request: RunRequest) -> io::Result<Task> {
         let code = match request.program {
-            Program::Python { function } => {
+            Program::Python { function, packages } => {
                 let (bundle, key) = self.bundle(request.key)?;
-                Code::Python { bundle, key, function }
+                let packages = packages.map(|path| Arc::new(Site::of_others(path)));
+                Code::Python { bundle, key, function, packages }
             }
             Program::Sqlite { table, placeholders } => {
                 let (bundle, key) = self.bundle(request.key)?;

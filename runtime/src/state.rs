@@ -14,6 +14,7 @@ use crate::engine::TICK;
 use crate::limits::{Limits, bytes_text, time_text};
 use crate::log::Log;
 use crate::net::{Net, NetPort, TooManyTickets};
+use crate::packages::Mount;
 use crate::task::Items;
 use crate::{values, wasi};
 
@@ -50,6 +51,8 @@ pub(crate) enum Stop {
     Batch(u64, u64),
     #[error("the step gave more than its stream limit of {} for its loop", bytes_text(*.0))]
     Stream(u64),
+    #[error("the step handed over {} at once, more than its limit of {} (`result_bytes`, `net_buffered_bytes`); hand it over in pieces, or run it on a worker with higher limits", bytes_text(*.0), bytes_text(*.1))]
+    Request(u64, u64),
     #[error(transparent)]
     Tickets(#[from] TooManyTickets),
     #[error("nobody takes the step's elements any more")]
@@ -60,8 +63,8 @@ pub(crate) enum Stop {
 
 impl StepState {
     /// Without elements to give and without a network.
-    pub(crate) fn new(limits: &Limits, log: &Log, deadline: Instant) -> Self {
-        Self::connected(limits, log, deadline, None, NetPort::closed())
+    pub(crate) fn new(limits: &Limits, log: &Log, deadline: Instant, packages: Option<&Mount>) -> Self {
+        Self::connected(limits, log, deadline, packages, None, NetPort::closed())
     }
 
     /// Elements go to `items`, if anybody takes them, and requests through `port`.
@@ -69,11 +72,12 @@ impl StepState {
         limits: &Limits,
         log: &Log,
         deadline: Instant,
+        packages: Option<&Mount>,
         items: Option<mpsc::Sender<Items>>,
         port: NetPort,
     ) -> Self {
         let net = Net::new(port, limits, log);
-        Self { items, net, ..Self::confined(limits, log, deadline, wasi::context(log)) }
+        Self { items, net, ..Self::confined(limits, log, deadline, wasi::context(log, packages)) }
     }
 
     /// Without a network of its own, and with its own view of the world.
@@ -209,7 +213,16 @@ pub(crate) async fn host_call(
     Ok(i64::try_from(reply.len())?)
 }
 
+/// Bytes a request may have beside what it carries.
+const REQUEST_SLACK: u64 = 1 << 20;
+
 fn request(caller: &mut Caller<'_, StepState>, ptr: u32, len: u32) -> Result<HostRequest, Stop> {
+    let limits = &caller.data().limits;
+    let most = limits.result_bytes.max(limits.net_buffered_bytes).saturating_add(REQUEST_SLACK);
+    // reading a request copies it
+    if u64::from(len) > most {
+        return Err(Stop::Request(len.into(), most));
+    }
     let memory = memory(caller)?;
     let outside = || Stop::Contract("a request outside its memory".to_owned());
     let end = (ptr as usize).checked_add(len as usize).ok_or_else(outside)?;

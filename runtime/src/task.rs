@@ -8,6 +8,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use crate::limits::Limits;
+use crate::packages::Site;
 use crate::permissions::Permissions;
 use crate::wasm::CompiledStep;
 
@@ -40,6 +41,8 @@ pub enum Code {
         key: BlobHash,
         /// Dotted for a function inside a class.
         function: String,
+        /// The bundle's packages, unpacked; `None` if it has none.
+        packages: Option<Arc<Site>>,
     },
     /// Statements for a fresh in-memory SQLite database.
     Sqlite {

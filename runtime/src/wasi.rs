@@ -6,33 +6,46 @@ use std::io;
 
 use bytes::Bytes;
 use tokio::io::AsyncWrite;
-use wasmtime_wasi::WasiCtxBuilder;
 use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
 use wasmtime_wasi::p1::WasiP1Ctx;
 use wasmtime_wasi::p2::pipe::MemoryInputPipe;
 use wasmtime_wasi::p2::{OutputStream, Pollable, StreamError, StreamResult};
+use wasmtime_wasi::{WasiCtxBuilder, WasiView};
 
 use crate::captured::Captured;
 use crate::clock::{CoarseMonotonicClock, CoarseWallClock};
 use crate::log::{Channel, Log};
+use crate::packages::Mount;
 
 /// Bytes a guest can print in one call.
 pub(crate) const CHUNK: usize = 64 * 1024;
 /// Random bytes a guest can ask for in one call.
 const RANDOM: u64 = 64 * 1024;
 
-/// No arguments, no environment, no files, no network, no input; random bytes of its own.
-pub(crate) fn context(log: &Log) -> WasiP1Ctx {
+/// Entries of a guest's table of handles: a file is one, and a wait takes two for each thing it waits for. Its three streams
+/// are in it too. Files are files of the host's process, whose number is limited for all its steps together.
+pub(crate) const HANDLES: usize = 128;
+
+/// No arguments, no environment, no network, no input, no files but those of its packages; random bytes of its own.
+pub(crate) fn context(log: &Log, packages: Option<&Mount>) -> WasiP1Ctx {
     let mut wasi = builder(log);
     wasi.stdout(LogStream { log: log.clone(), channel: Channel::Out });
-    wasi.build_p1()
+    let mut wasi = wasi.build_p1();
+    let view = wasi.ctx();
+    view.table.set_max_capacity(HANDLES);
+    if let Some(packages) = packages {
+        *view.ctx.filesystem() = packages.files();
+    }
+    wasi
 }
 
 /// The same, with an input and an output.
 pub(crate) fn filter_context(log: &Log, input: Bytes, output: Captured) -> WasiP1Ctx {
     let mut wasi = builder(log);
     wasi.stdin(MemoryInputPipe::new(input)).stdout(output);
-    wasi.build_p1()
+    let mut wasi = wasi.build_p1();
+    wasi.ctx().table.set_max_capacity(HANDLES);
+    wasi
 }
 
 fn builder(log: &Log) -> WasiCtxBuilder {

@@ -9,6 +9,7 @@
 #[path = "it/common.rs"]
 #[expect(dead_code, reason = "these tests use a part of what the others share")]
 mod common;
+mod evil;
 #[path = "wasm/mod.rs"]
 mod wasm;
 
@@ -56,6 +57,7 @@ const TESTS: &[Test] = &[
     ("a_step_that_ends_gives_its_exchanges_up", a_step_that_ends_gives_its_exchanges_up),
     ("secrets_are_filled_in_and_shown_to_nobody", secrets_are_filled_in_and_shown_to_nobody),
     ("a_module_has_no_network_while_it_is_imported", a_module_has_no_network_while_it_is_imported),
+    ("hostile_guests_get_what_they_must", evil::hostile_guests_get_what_they_must),
 ];
 
 fn main() -> ExitCode {

@@ -106,7 +106,8 @@ async fn code_that_cannot_be_loaded_says_why() {
 async fn inline_code_is_at_the_lines_of_its_script() {
     let text = "def fails():\n    raise KeyError('here')\n";
     let file = SourceFile { path: "report.bue".to_owned(), content: text.into() };
-    let bundle = Arc::new(Bundle { entry: "report.bue".to_owned(), first_line: 11, files: vec![file] });
+    let bundle =
+        Arc::new(Bundle { entry: "report.bue".to_owned(), first_line: 11, files: vec![file], ..Bundle::default() });
     let finished = Case::call("fails").run(&bundle).await.finished;
     let trace = common::failure(&finished).trace.expect("a traceback");
     assert!(trace.contains("File \"report.bue\", line 12, in fails\n    raise KeyError('here')"), "{trace}");
@@ -118,7 +119,7 @@ async fn inline_code_may_import_a_file_of_its_scripts_name() {
         SourceFile { path: "report.bue".to_owned(), content: "import report\ndef name(): return report.NAME\n".into() },
         SourceFile { path: "report.py".to_owned(), content: "NAME = 'the file'\n".into() },
     ];
-    let bundle = Arc::new(Bundle { entry: "report.bue".to_owned(), first_line: 3, files });
+    let bundle = Arc::new(Bundle { entry: "report.bue".to_owned(), first_line: 3, files, ..Bundle::default() });
     let finished = Case::call("name").run(&bundle).await.finished;
     assert_eq!(common::value(&finished), Value::Text("the file".to_owned()));
 }
@@ -159,7 +160,8 @@ async fn an_empty_step_writes_to_few_pages() {
 async fn malformed_inputs_are_refused() {
     let text = "def take(*values): return [repr(value) for value in values]\n";
     let file = SourceFile { path: "take.py".to_owned(), content: text.into() };
-    let bundle = Arc::new(Bundle { entry: "take.py".to_owned(), first_line: 1, files: vec![file] });
+    let bundle =
+        Arc::new(Bundle { entry: "take.py".to_owned(), first_line: 1, files: vec![file], ..Bundle::default() });
     for (bytes, expected) in MALFORMED {
         let mut task = Case::call("take").task(&bundle);
         task.inputs = vec![Bytes::from_static(bytes)];
@@ -215,7 +217,7 @@ fn programs() -> PathBuf {
 async fn check_file(name: &str) {
     let text = fs::read(programs().join(name)).expect("a program");
     let file = SourceFile { path: name.to_owned(), content: text.into() };
-    check(&Arc::new(Bundle { entry: name.to_owned(), first_line: 1, files: vec![file] })).await;
+    check(&Arc::new(Bundle { entry: name.to_owned(), first_line: 1, files: vec![file], ..Bundle::default() })).await;
 }
 
 /// Runs every case of a bundle's entry.
@@ -245,7 +247,7 @@ fn bundle(root: &Path, entry: &str, first_line: u32) -> Arc<Bundle> {
         }
     }
     files.sort_by(|one, other| one.path.cmp(&other.path));
-    Arc::new(Bundle { entry: entry.to_owned(), first_line, files })
+    Arc::new(Bundle { entry: entry.to_owned(), first_line, files, ..Bundle::default() })
 }
 
 /// A function and the words above it.
@@ -330,7 +332,7 @@ impl Case {
         limits.result_bytes = limit.unwrap_or(limits.result_bytes);
         let function = self.function().to_owned();
         Task {
-            code: Code::Python { bundle: Arc::clone(bundle), key, function },
+            code: Code::Python { bundle: Arc::clone(bundle), key, function, packages: None },
             inputs: self.one("given").map(inputs).unwrap_or_default(),
             env: self.one("reads").map(|env| encoded(&serde_json::from_str(env).expect("JSON"))),
             loop_text: self.one("loop").map(str::to_owned),

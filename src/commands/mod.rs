@@ -9,6 +9,7 @@ mod check;
 mod completions;
 mod delete;
 mod demo;
+mod deps;
 mod errors;
 mod example;
 mod explain;
@@ -57,6 +58,7 @@ enum Verb {
     Plan(plan::Plan),
     Fmt(fmt::Fmt),
     Explain(explain::Explain),
+    Deps(deps::Deps),
     Hub(hub::Hub),
     Bucket(bucket::Bucket),
     Worker(worker::Worker),
@@ -93,6 +95,7 @@ impl Bue {
             Verb::Plan(verb) => verb.execute(),
             Verb::Fmt(verb) => verb.execute(),
             Verb::Explain(verb) => verb.execute(),
+            Verb::Deps(verb) => verb.execute(),
             Verb::Hub(verb) => verb.execute(),
             Verb::Bucket(verb) => verb.execute(),
             Verb::Worker(verb) => verb.execute(),

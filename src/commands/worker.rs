@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 use crate::allow::AllowFlags;
 use crate::commands::remote::Servers;
 use crate::local::prepare;
+use crate::memory::memory;
 use crate::reactor::{block_on, interruptible, told_to_stop};
 use crate::services::{DEFAULT_SLOTS, worker_config};
 use crate::setting::{BUCKET, REVERSE, SCOPES, SLOTS};
@@ -43,9 +44,12 @@ pub(crate) struct Worker {
     /// Serve the last scope, the lowest priority and the youngest job first
     #[arg(long)]
     reverse: bool,
-    /// Jobs to hold at a time, waiting ones included [default: 256]
+    /// Jobs to hold at a time at most, waiting ones included [default: 10000]
     #[arg(long, value_name = "N")]
     slots: Option<usize>,
+    /// Memory its steps may have when it takes another job, `8GiB` [default: half of the machine's]
+    #[arg(long, value_name = "SIZE")]
+    memory: Option<String>,
     #[command(flatten)]
     allow: AllowFlags,
 }
@@ -55,6 +59,7 @@ impl Worker {
         let settings = Settings::load()?;
         let scopes = self.scopes(&settings)?;
         let slots = self.slots(&settings)?;
+        let memory_bytes = memory(self.memory.as_deref(), &settings)?;
         let reverse = self.reverse || settings.switch(REVERSE)?;
         let cache = settings.cache_dir()?;
         let network = self.allow.network(&settings)?;
@@ -66,7 +71,7 @@ impl Worker {
             let (hub, bucket) = interruptible(self.connect(&settings)).await?;
             let prepared = interruptible(prepare(cache)).await?;
             let config = worker_config(prepared, scopes, network, &hub, &bucket);
-            let config = WorkerConfig { slots, reverse, ..interruptible(config).await? };
+            let config = WorkerConfig { slots, memory_bytes, reverse, ..interruptible(config).await? };
             let stop = CancellationToken::new();
             tokio::spawn(cancel(stop.clone(), told_to_stop()));
             say(&format!("bue: worker {} serves {}", config.name, config.scopes.join(", ")));

@@ -104,7 +104,7 @@ fn bundle(path: &str, wasm: Bytes) -> Bundle {
     let name = Path::new(path).file_stem().unwrap_or_default().to_string_lossy();
     let entry = format!("{name}.wasm");
     let file = SourceFile { path: entry.clone(), content: wasm };
-    Bundle { entry, first_line: 1, files: vec![file] }
+    Bundle { entry, first_line: 1, files: vec![file], packages: Vec::new() }
 }
 
 /// The folder of a source tree: the path itself, or where the file stands.

@@ -98,3 +98,47 @@ fn only_the_workspace_names_versions() {
         assert_eq!(own.collect::<Vec<_>>(), Vec::<&str>::new(), "{} names versions of its own", package.name);
     }
 }
+
+/// Parts of the engine that may not be in the build, whoever would switch them on: what is young, what is not promised to
+/// be safe, and what nobody here needs.
+const ENGINE_WITHOUT: [(&str, &[&str]); 2] = [
+    (
+        "wasmtime",
+        &[
+            "gc",
+            "gc-drc",
+            "gc-null",
+            "gc-copying",
+            "threads",
+            "stack-switching",
+            "component-model-async",
+            "winch",
+            "pulley",
+            "all-arch",
+            "cache",
+            "incremental-cache",
+            "debug",
+            "coredump",
+            "profiling",
+            "rr",
+            "compile-time-builtins",
+        ],
+    ),
+    ("wasmtime-wasi", &["p0", "p3"]),
+];
+
+#[test]
+fn the_engine_is_built_without_what_is_young() {
+    let metadata = MetadataCommand::new()
+        .manifest_path(concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml"))
+        .other_options(["--offline", "--filter-platform=x86_64-unknown-linux-gnu"].map(str::to_owned))
+        .exec()
+        .expect("cargo metadata");
+    let nodes = metadata.resolve.as_ref().expect("a resolved build").nodes.iter();
+    let nodes: Vec<_> = nodes.map(|node| (metadata[&node.id].name.as_str(), &node.features)).collect();
+    for (name, without) in ENGINE_WITHOUT {
+        let (_, features) = nodes.iter().find(|(crate_name, _)| *crate_name == name).expect("the engine");
+        let found: Vec<_> = features.iter().filter(|feature| without.contains(&feature.as_str())).collect();
+        assert!(found.is_empty(), "{name} is built with {found:?}");
+    }
+}

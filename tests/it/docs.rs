@@ -143,3 +143,45 @@ fn the_architecture_names_real_files() {
         assert!(root.join(file).is_file(), "ARCHITECTURE.md names {file}, which is not there");
     }
 }
+
+/// A promise names the test that may disprove it: a function, or a hostile guest.
+#[test]
+fn every_test_that_is_named_is_there() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let tests: String = ["hub", "runtime", "worker", "client", "lang", "model", "src", "tests"]
+        .iter()
+        .flat_map(|folder| sources(&root.join(folder)))
+        .map(|path| fs::read_to_string(path).expect("a source"))
+        .collect();
+    for page in ["docs/sandbox.md", "docs/reliability.md"] {
+        let text = fs::read_to_string(root.join(page)).expect("a page");
+        let named: Vec<&str> = text.split('`').skip(1).step_by(2).filter(|word| is_test(word)).collect();
+        assert!(named.len() >= 15, "{page} names only {named:?}");
+        for name in named {
+            let is_guest = ["python", "sql", "wat"]
+                .iter()
+                .any(|kind| root.join("tests/programs/evil").join(kind).join(name).is_file());
+            assert!(is_guest || tests.contains(&format!("fn {name}(")), "{page} names {name}, which is not there");
+        }
+    }
+}
+
+fn is_test(word: &str) -> bool {
+    let is_name =
+        |text: &str| text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_');
+    match word.rsplit_once('.') {
+        Some((name, "py" | "sql" | "wat")) => is_name(name),
+        _ => is_name(word) && word.matches('_').count() >= 3,
+    }
+}
+
+fn sources(folder: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("an entry").path());
+    entries
+        .flat_map(|path| match path.is_dir() {
+            true => sources(&path),
+            false if path.extension().is_some_and(|kind| kind == "rs") => vec![path],
+            false => Vec::new(),
+        })
+        .collect()
+}

@@ -14,6 +14,7 @@
 //! postgres       several hubs on one database, and one of them is killed
 //! postgres_steps steps on a real server, from the settings to the result
 //! network        what steps reach, and what they do not
+//! packages       what steps import, from `!requires` to a worker
 //! reliability    services that are killed, paused, stopped and cut off
 //! boundaries     which crate may use which
 //! docs           what the documentation shows
@@ -21,6 +22,7 @@
 #![expect(clippy::expect_used, clippy::panic, reason = "a test says what it expects")]
 #![expect(clippy::print_stdout, reason = "a test that tries something many times says what it saw")]
 
+mod admission;
 mod bad_input;
 mod boundaries;
 mod check;
@@ -29,6 +31,7 @@ mod compiled;
 mod docs;
 mod examples;
 mod network;
+mod packages;
 mod postgres;
 mod postgres_steps;
 mod project;

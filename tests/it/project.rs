@@ -158,7 +158,8 @@ pub(crate) fn step(name: &str, code: &str) -> String {
     format!("{name}:\n    python\n    {name}\n    `\n{code}\n`\n")
 }
 
-fn cache_dir() -> &'static Path {
+/// Where prepared sandboxes and packages are kept.
+pub(crate) fn cache_dir() -> &'static Path {
     Path::new(concat!(env!("CARGO_TARGET_TMPDIR"), "/cache"))
 }
 

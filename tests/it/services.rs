@@ -193,7 +193,7 @@ fn a_worker_lets_steps_out_but_not_to_its_own_hub() {
     }
 }
 
-fn client(hub: &Server, bucket: &Server) -> String {
+pub(crate) fn client(hub: &Server, bucket: &Server) -> String {
     format!("[client]\nhub = '{}'\nbucket = '{}'\n", hub.address, bucket.address)
 }
 

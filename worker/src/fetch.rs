@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use bue_client::{BucketClient, ClientError};
 use bue_model::wire::{Gathered, JobInput};
-use bue_model::{BlobHash, BlobRef, Bundle, Chunk, ValueRef, cbor};
+use bue_model::{BlobHash, BlobRef, Bundle, Chunk, Package, ValueRef, cbor};
+use bue_runtime::{BadPackages, Limits, Site, Sites};
 use bytes::Bytes;
 use quick_cache::Weighter;
 use quick_cache::sync::Cache;
@@ -15,6 +16,9 @@ const VALUES_KEPT: u64 = 128 * 1024 * 1024;
 /// Bundles kept. A worker rarely runs more different steps at a time.
 const BUNDLES_KEPT: usize = 1_000;
 
+/// Bytes of unpacked packages kept on the disk beside those that steps use. A set may have 512 MiB.
+const SITES_KEPT: u64 = 2 * 1024 * 1024 * 1024;
+
 /// CBOR null, for rounds without a result.
 const NULL: &[u8] = &[0xf6];
 
@@ -24,6 +28,12 @@ pub(crate) enum FetchError {
     /// The bucket did not give it: worth another try elsewhere or later.
     #[error("failed to fetch {0} from the bucket: {1}")]
     Bucket(BlobHash, #[source] ClientError),
+    /// The bucket gave something else: so it would every time.
+    #[error("the package `{0}` is damaged in the bucket; upload the script again")]
+    Damaged(String),
+    /// They cannot be unpacked.
+    #[error(transparent)]
+    Packages(#[from] BadPackages),
     /// It is not what it should be: trying again gives the same.
     #[error("{0} in the bucket is not {1}")]
     Malformed(&'static str, &'static str),
@@ -35,6 +45,9 @@ pub(crate) struct Fetch {
     bucket: Arc<BucketClient>,
     values: Cache<BlobHash, Bytes, ByLength>,
     bundles: Cache<BlobHash, Arc<Bundle>>,
+    /// Unpacked packages, by what is in them.
+    unpacked: Cache<BlobHash, Arc<Site>, ByLength>,
+    sites: Sites,
 }
 
 #[derive(Clone, Debug)]
@@ -46,9 +59,21 @@ impl Weighter<BlobHash, Bytes> for ByLength {
     }
 }
 
+impl Weighter<BlobHash, Arc<Site>> for ByLength {
+    fn weight(&self, _: &BlobHash, site: &Arc<Site>) -> u64 {
+        site.bytes() + 4096
+    }
+}
+
 impl Fetch {
-    pub(crate) fn new(bucket: Arc<BucketClient>) -> Self {
-        Self { bucket, values: Cache::with_weighter(10_000, VALUES_KEPT, ByLength), bundles: Cache::new(BUNDLES_KEPT) }
+    pub(crate) fn new(bucket: Arc<BucketClient>, sites: Sites) -> Self {
+        Self {
+            bucket,
+            values: Cache::with_weighter(10_000, VALUES_KEPT, ByLength),
+            bundles: Cache::new(BUNDLES_KEPT),
+            unpacked: Cache::with_weighter(100, SITES_KEPT, ByLength),
+            sites,
+        }
     }
 
     /// Stores a value under its hash.
@@ -63,6 +88,39 @@ impl Fetch {
             postcard::from_bytes(&bytes).map(Arc::new).map_err(|_| FetchError::Malformed("the step's code", "a bundle"))
         };
         self.bundles.get_or_insert_async(&code.hash, load).await
+    }
+
+    /// A step's packages in a folder; `None` if it has none.
+    pub(crate) async fn packages(&self, bundle: &Bundle, limits: &Limits) -> Result<Option<Arc<Site>>, FetchError> {
+        if bundle.packages.is_empty() {
+            return Ok(None);
+        }
+        let unpack = self.unpack(&bundle.packages, limits);
+        self.unpacked.get_or_insert_async(&key_of(&bundle.packages), unpack).await.map(Some)
+    }
+
+    async fn unpack(&self, packages: &[Package], limits: &Limits) -> Result<Arc<Site>, FetchError> {
+        check_announced(packages, limits)?;
+        let mut wheels = Vec::with_capacity(packages.len());
+        for package in packages {
+            wheels.push((package.file.clone(), self.wheel(package).await?));
+        }
+        let (sites, limits) = (self.sites.clone(), limits.clone());
+        let unpacked = tokio::task::spawn_blocking(move || {
+            let wheels: Vec<(&str, &[u8])> =
+                wheels.iter().map(|(file, bytes)| (file.as_str(), bytes.as_ref())).collect();
+            sites.unpack(&wheels, &limits)
+        });
+        let unpacked = unpacked.await.map_err(|_| FetchError::Malformed("a package", "one that can be unpacked"))?;
+        Ok(Arc::new(unpacked?))
+    }
+
+    /// A wheel is not kept: it is unpacked at once, and that is.
+    async fn wheel(&self, package: &Package) -> Result<Bytes, FetchError> {
+        self.bucket.get(&package.wheel).await.map_err(|error| match error {
+            ClientError::Damaged { .. } => FetchError::Damaged(package.file.clone()),
+            error => FetchError::Bucket(package.wheel.hash, error),
+        })
     }
 
     /// An argument as one CBOR value.
@@ -128,6 +186,24 @@ impl Fetch {
         }
         Ok(list.into())
     }
+}
+
+/// Nothing is fetched of what is too much anyway.
+fn check_announced(packages: &[Package], limits: &Limits) -> Result<(), BadPackages> {
+    let bytes = packages.iter().fold(0_u64, |sum, package| sum.saturating_add(package.wheel.len));
+    if packages.len() > limits.packages as usize {
+        return Err(BadPackages::number(limits));
+    }
+    if bytes > limits.packages_packed_bytes { Err(BadPackages::packed(limits)) } else { Ok(()) }
+}
+
+/// What has the same key holds the same files.
+fn key_of(packages: &[Package]) -> BlobHash {
+    let mut key = blake3::Hasher::new();
+    for package in packages {
+        key.update(&package.wheel.hash.0);
+    }
+    BlobHash(*key.finalize().as_bytes())
 }
 
 fn items_of(piece: &Bytes) -> Result<Vec<&[u8]>, FetchError> {

@@ -6,10 +6,11 @@ use std::time::Instant;
 use bue_client::ClientError;
 use bue_model::wire::{Lease, LeasedStep, Report};
 use bue_model::{Answer, Failure, FailureKind, Outcome};
-use bue_runtime::{Databases, Event, Finished, Hosts, Limits, Running, RuntimeError};
+use bue_runtime::{BadPackages, Databases, Event, Finished, Hosts, Limits, PackageProblem, Running, RuntimeError};
 use bytes::Bytes;
 use tokio::sync::{OwnedSemaphorePermit, mpsc, watch};
 
+use crate::admission::{Arrival, Place};
 use crate::fetch::{Fetch, FetchError};
 use crate::held::{Held, Stop};
 use crate::output::{self, ListWriter};
@@ -53,8 +54,20 @@ impl From<FetchError> for Unfinished {
         match error {
             FetchError::Bucket(..) => Self::GiveBack(error.to_string()),
             FetchError::Malformed(..) => Self::Fault(Failure::new(FailureKind::Internal, error.to_string())),
+            FetchError::Damaged(_) => Self::Fault(Failure::new(FailureKind::BadCode, error.to_string())),
+            FetchError::Packages(bad) => packages_fault(&bad),
         }
     }
+}
+
+fn packages_fault(bad: &BadPackages) -> Unfinished {
+    let kind = match bad.problem {
+        // a disk that is full here may be empty elsewhere
+        PackageProblem::Io(_) => return Unfinished::GiveBack(bad.to_string()),
+        PackageProblem::Limit { .. } => FailureKind::Limit,
+        PackageProblem::NoZip(_) | PackageProblem::Unfit(..) => FailureKind::BadCode,
+    };
+    Unfinished::Fault(Failure::new(kind, bad.to_string()))
 }
 
 impl From<ClientError> for Unfinished {
@@ -85,11 +98,12 @@ impl JobRunner {
         lease: Lease,
         step: Arc<LeasedStep>,
         mut stopped: watch::Receiver<Option<Stop>>,
-        slot: OwnedSemaphorePermit,
+        place: Place,
     ) {
         let started = Instant::now();
+        let Place { slot, arrival } = place;
         let attempt = tokio::select! {
-            attempt = self.attempt(&lease, &step) => Some(attempt.unwrap_or_else(Attempt::from)),
+            attempt = self.attempt(&lease, &step, Some(arrival)) => Some(attempt.unwrap_or_else(Attempt::from)),
             why = stop(&mut stopped) => given_back(why),
         };
         let Some(attempt) = attempt else { return self.held.let_go(lease.job, lease.token) };
@@ -108,15 +122,17 @@ impl JobRunner {
 
     /// Runs the job and hands nothing on: what came of it, and what it printed.
     pub(crate) async fn once(&self, lease: &Lease, step: &LeasedStep) -> (Outcome, Bytes) {
-        let attempt = self.attempt(lease, step).await.unwrap_or_else(Attempt::from);
+        let attempt = self.attempt(lease, step, None).await.unwrap_or_else(Attempt::from);
         (attempt.outcome, attempt.log)
     }
 
-    async fn attempt(&self, lease: &Lease, step: &LeasedStep) -> Result<Attempt, Unfinished> {
+    /// The arrival ends when a sandbox host has the step; a postgres step, which none ever has, keeps it.
+    async fn attempt(&self, lease: &Lease, step: &LeasedStep, arrival: Option<Arrival>) -> Result<Attempt, Unfinished> {
         if let Some(field) = &lease.count_by {
             return self.key(lease, field).await.map(Attempt::from);
         }
         let bundle = self.fetch.bundle(&step.code).await?;
+        let packages = self.fetch.packages(&bundle, &self.limits).await?;
         let mut inputs = Vec::with_capacity(lease.inputs.len());
         for input in &lease.inputs {
             inputs.push(self.fetch.input(input).await?);
@@ -125,10 +141,15 @@ impl JobRunner {
             true => Some(self.hosts.compile(&bundle, step.code.hash).await.map_err(Unfinished::Fault)?),
             false => None,
         };
-        let work = task::work(lease, step, bundle, compiled, inputs, &self.limits).map_err(Unfinished::Fault)?;
+        let work =
+            task::work(lease, step, bundle, packages, compiled, inputs, &self.limits).map_err(Unfinished::Fault)?;
         let running = match work {
-            Work::Sandboxed(task) => self.hosts.run(task).await?,
-            Work::Queried(query) => self.databases.run(query),
+            Work::Sandboxed(task) => {
+                let running = self.hosts.run(task).await?;
+                drop(arrival);
+                running
+            }
+            Work::Queried(query) => return self.follow(self.databases.run(query), step).await,
         };
         self.follow(running, step).await
     }

@@ -6,20 +6,17 @@ use std::time::Duration;
 
 use bue_client::HubClient;
 use bue_model::wire::{LeaseBatch, LeaseRequest};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::WorkerConfig;
+use crate::admission::{Admission, Place};
 use crate::job::JobRunner;
 
 /// Milliseconds the hub may hold a request for jobs while there are none. Long enough to cost nothing, short enough for
 /// proxies that cut silent connections after a minute.
 const WAIT_MS: u64 = 30_000;
-
-/// Jobs asked for at once. More would make one answer large without making it cheaper.
-const MOST_AT_ONCE: usize = 1_000;
 
 /// Between two tries to reach a hub that does not answer.
 const HUB_AWAY: Duration = Duration::from_secs(1);
@@ -32,13 +29,13 @@ pub(crate) async fn run(
     config: &WorkerConfig,
     hub: &HubClient,
     runner: &Arc<JobRunner>,
-    slots: &Arc<Semaphore>,
+    admission: &Admission,
     jobs: &TaskTracker,
     shutdown: &CancellationToken,
 ) {
     loop {
         let room = tokio::select! {
-            room = take_room(slots) => room,
+            room = admission.room() => room,
             () = shutdown.cancelled() => return,
         };
         let Some(room) = room else { return };
@@ -67,17 +64,6 @@ pub(crate) async fn run(
     }
 }
 
-/// Waits for one free slot, then takes all that are free besides.
-async fn take_room(slots: &Arc<Semaphore>) -> Option<Vec<OwnedSemaphorePermit>> {
-    let mut room = vec![Arc::clone(slots).acquire_owned().await.ok()?];
-    while room.len() < MOST_AT_ONCE
-        && let Ok(slot) = Arc::clone(slots).try_acquire_owned()
-    {
-        room.push(slot);
-    }
-    Some(room)
-}
-
 fn request(config: &WorkerConfig, count: usize) -> LeaseRequest {
     LeaseRequest {
         worker: config.name.clone(),
@@ -89,22 +75,22 @@ fn request(config: &WorkerConfig, count: usize) -> LeaseRequest {
 }
 
 /// Jobs that were not begun go back.
-fn give_back(batch: &LeaseBatch, runner: &JobRunner, room: Vec<OwnedSemaphorePermit>) {
-    for (lease, slot) in batch.leases.iter().zip(room) {
-        runner.give_back(lease, slot);
+fn give_back(batch: &LeaseBatch, runner: &JobRunner, room: Vec<Place>) {
+    for (lease, place) in batch.leases.iter().zip(room) {
+        runner.give_back(lease, place.slot);
     }
 }
 
-fn start(batch: LeaseBatch, room: Vec<OwnedSemaphorePermit>, runner: &Arc<JobRunner>, jobs: &TaskTracker) {
+fn start(batch: LeaseBatch, room: Vec<Place>, runner: &Arc<JobRunner>, jobs: &TaskTracker) {
     runner.held.set_lease_ms(batch.lease_ms);
     let steps: Vec<_> = batch.steps.into_iter().map(Arc::new).collect();
-    for (lease, slot) in batch.leases.into_iter().zip(room) {
+    for (lease, place) in batch.leases.into_iter().zip(room) {
         let Some(step) = steps.get(lease.step as usize).map(Arc::clone) else {
             tracing::error!(job = %lease.job, "the hub leased a job of a step it did not send; its lease will end");
             continue;
         };
         // Noted here and not in the task, so that a heartbeat sent before the task first runs includes it.
         let stopped = runner.held.take(lease.job, lease.token);
-        jobs.spawn(Arc::clone(runner).run(lease, step, stopped, slot));
+        jobs.spawn(Arc::clone(runner).run(lease, step, stopped, place));
     }
 }

@@ -6,7 +6,7 @@
 //! ```text
 //!  hub --leases--> lease_loop --one task a job--> job (fetch, runtime::Hosts, outcome) --reports--> reporter --> hub
 //!                       |                            ^
-//!                     slots                       stop signal
+//!                   admission                     stop signal
 //!                                                    |
 //!  hub <---------------- heartbeat: all held leases --+
 //! ```
@@ -14,6 +14,7 @@
 //! Requests to the hub are batches: whatever gathered while the request before was under way goes in the next one.
 #![forbid(unsafe_code)]
 
+mod admission;
 mod blobs;
 mod fetch;
 mod heartbeat;
@@ -32,11 +33,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bue_client::{BucketClient, HubClient};
-use bue_runtime::{Databases, DatabasesConfig, Egress, Hosts, HostsConfig, Limits, Prepared, RuntimeError};
-use tokio::sync::{Semaphore, mpsc};
+use bue_runtime::{Databases, DatabasesConfig, Egress, Hosts, HostsConfig, Limits, Prepared, RuntimeError, Sites};
+use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::admission::Admission;
 use crate::fetch::Fetch;
 use crate::held::Held;
 use crate::job::JobRunner;
@@ -52,8 +54,11 @@ pub struct WorkerConfig {
     pub scopes: Vec<String>,
     /// Last scope, lowest priority and youngest first.
     pub reverse: bool,
-    /// Jobs it holds at once, waiting ones included. A waiting Python step takes about half a megabyte.
+    /// Jobs it holds at once at most, waiting ones included.
     pub slots: usize,
+    /// Bytes of memory that its steps may have written to when another job is taken. A Python step that waits for the answer
+    /// to an HTTP request has about a megabyte.
+    pub memory_bytes: u64,
     /// Sandbox host processes; one a core is best.
     pub hosts: usize,
     /// How to start a sandbox host: a program and its arguments.
@@ -76,6 +81,9 @@ pub enum WorkerError {
     /// No sandbox host could be started.
     #[error("failed to start the sandbox hosts")]
     Hosts(#[source] RuntimeError),
+    /// No folder for packages could be made.
+    #[error("failed to make a folder for packages")]
+    Packages(#[source] RuntimeError),
     /// Told to hold no jobs, or to serve no scope: it would wait for ever.
     #[error("a worker needs at least one slot, one sandbox host and one scope")]
     Nothing,
@@ -107,24 +115,19 @@ pub async fn run(
     .map_err(WorkerError::Hosts)?;
     let bucket = Arc::new(bucket);
     hosts.keep_blobs_in(blobs::of(&bucket, &config.limits));
-    work(&config, hub, bucket, Arc::new(hosts), shutdown).await;
+    let fetch = Fetch::new(bucket, Sites::open(&config.prepared).map_err(WorkerError::Packages)?);
+    work(&config, hub, fetch, Arc::new(hosts), shutdown).await;
     Ok(())
 }
 
-async fn work(
-    config: &WorkerConfig,
-    hub: HubClient,
-    bucket: Arc<BucketClient>,
-    hosts: Arc<Hosts>,
-    shutdown: CancellationToken,
-) {
+async fn work(config: &WorkerConfig, hub: HubClient, fetch: Fetch, hosts: Arc<Hosts>, shutdown: CancellationToken) {
     let hub = Arc::new(hub);
     let held = Arc::new(Held::default());
     let (reports, reported) = mpsc::unbounded_channel();
     let runner = Arc::new(JobRunner {
         hosts: Arc::clone(&hosts),
         databases: Databases::new(config.databases.clone()),
-        fetch: Fetch::new(bucket),
+        fetch,
         limits: config.limits.clone(),
         held: Arc::clone(&held),
         reports,
@@ -133,8 +136,9 @@ async fn work(
     let heartbeat = tokio::spawn(heartbeat::run(config.name.clone(), Arc::clone(&hub), Arc::clone(&held)));
 
     let jobs = TaskTracker::new();
-    let slots = Arc::new(Semaphore::new(config.slots));
-    lease_loop::run(config, &hub, &runner, &slots, &jobs, &shutdown).await;
+    let admission = Admission::new(Arc::clone(&hosts), config.slots, config.memory_bytes);
+    lease_loop::run(config, &hub, &runner, &admission, &jobs, &shutdown).await;
+    drop(admission);
     drain(&jobs, &held, config.drain).await;
     // statements of jobs that were given back are cancelled before anybody else begins them again
     runner.databases.shutdown().await;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bue_client::BucketClient;
 use bue_model::Outcome;
 use bue_model::wire::LeaseBatch;
-use bue_runtime::{Databases, Hosts, HostsConfig};
+use bue_runtime::{Databases, Hosts, HostsConfig, Sites};
 use bytes::Bytes;
 use tokio::sync::mpsc;
 
@@ -43,7 +43,7 @@ pub async fn run_once(config: &WorkerConfig, bucket: BucketClient, batch: LeaseB
     let runner = JobRunner {
         hosts: Arc::clone(&hosts),
         databases: Databases::new(config.databases.clone()),
-        fetch: Fetch::new(bucket),
+        fetch: Fetch::new(bucket, Sites::open(&config.prepared).map_err(WorkerError::Packages)?),
         limits: config.limits.clone(),
         held: Arc::new(Held::default()),
         reports,

@@ -6,7 +6,7 @@ use std::time::Duration;
 use bue_model::plan::{Capability, Language};
 use bue_model::wire::{Lease, LeasedStep};
 use bue_model::{Bundle, Failure, FailureKind};
-use bue_runtime::{Code, CompiledStep, Limits, Permissions, Placeholders, Query, Task};
+use bue_runtime::{Code, CompiledStep, Limits, Permissions, Placeholders, Query, Site, Task};
 use bytes::Bytes;
 
 /// What is to be done, and where.
@@ -31,6 +31,7 @@ pub(crate) fn work(
     lease: &Lease,
     step: &LeasedStep,
     bundle: Arc<Bundle>,
+    packages: Option<Arc<Site>>,
     compiled: Option<CompiledStep>,
     inputs: Vec<Bytes>,
     limits: &Limits,
@@ -40,7 +41,7 @@ pub(crate) fn work(
         return Ok(Work::Queried(query(step, bundle, inputs, limits)?));
     }
     Ok(Work::Sandboxed(Task {
-        code: code(step, bundle, compiled)?,
+        code: code(step, bundle, packages, compiled)?,
         inputs,
         env: lease.env.clone(),
         loop_text: step.loop_text.clone(),
@@ -94,10 +95,15 @@ fn placeholders(step: &LeasedStep) -> Placeholders {
     }
 }
 
-fn code(step: &LeasedStep, bundle: Arc<Bundle>, compiled: Option<CompiledStep>) -> Result<Code, Failure> {
+fn code(
+    step: &LeasedStep,
+    bundle: Arc<Bundle>,
+    packages: Option<Arc<Site>>,
+    compiled: Option<CompiledStep>,
+) -> Result<Code, Failure> {
     let (key, function) = (step.code.hash, step.function.clone());
     match (step.language, compiled) {
-        (Language::Python, _) => Ok(Code::Python { bundle, key, function }),
+        (Language::Python, _) => Ok(Code::Python { bundle, key, function, packages }),
         (Language::Sqlite3, _) => Ok(Code::Sqlite { bundle, key, table: function, placeholders: placeholders(step) }),
         (_, Some(step)) => Ok(Code::Wasm { step, function }),
         (other, None) => {

@@ -85,9 +85,14 @@ impl Ours {
 
 fn task() -> Task {
     let file = SourceFile { path: "step.py".to_owned(), content: Bytes::from_static(SOURCE.as_bytes()) };
-    let bundle = Bundle { entry: file.path.clone(), first_line: 1, files: vec![file] };
+    let bundle = Bundle { entry: file.path.clone(), first_line: 1, files: vec![file], ..Bundle::default() };
     Task {
-        code: Code::Python { bundle: Arc::new(bundle), key: BlobHash([1; 32]), function: "step".to_owned() },
+        code: Code::Python {
+            bundle: Arc::new(bundle),
+            key: BlobHash([1; 32]),
+            function: "step".to_owned(),
+            packages: None,
+        },
         inputs: vec![cbor::encode(&Value::Int(INPUT)).into()],
         env: None,
         loop_text: None,

@@ -98,7 +98,7 @@ impl Ours {
         let compiler = StepCompiler::open(&prepared, command)?;
         let runtime = Builder::new_current_thread().enable_all().build()?;
         let file = SourceFile { path: "step.wasm".to_owned(), content: Bytes::copy_from_slice(wasm) };
-        let bundle = Bundle { entry: file.path.clone(), first_line: 1, files: vec![file] };
+        let bundle = Bundle { entry: file.path.clone(), first_line: 1, files: vec![file], packages: Vec::new() };
         let compiled = runtime.block_on(compiler.compile(&bundle, BlobHash([1; 32])));
         let step = compiled.map_err(|failure| anyhow::anyhow!("{failure}"))?;
         let task = Task {

@@ -5,6 +5,7 @@ request is sent, so errors of the first kind come up there, marked with `is_conn
 """
 
 import asyncio
+import os.path
 import sys
 
 from bue import _sockets, _wire
@@ -128,26 +129,80 @@ def _of_httpcore(error, other):
 
 
 def _certifi(module):
-    module.where = lambda: _sockets.CERTIFICATES
+    path = module.__file__.removesuffix("core.py") + "cacert.pem"
+    if os.path.isfile(path):
+        _sockets.trusted.add(path)
+    else:
+        # a neighbour of the step travels without files that are no modules
+        module.where = lambda: _sockets.CERTIFICATES
 
 
 def rehearse():
-    """Makes a request that no host hears, when a module that makes requests was loaded. What a first request prepares
-    (openers, compiled patterns, caches) then stands in the module's image, instead of being prepared in every step."""
-    request = sys.modules.get("urllib.request")
-    if request is None or request.__spec__.origin != "frozen" or request._opener is not None:
-        return
+    """Makes requests that no host hears, when a module that makes requests was loaded. What the first ones prepare (openers,
+    compiled patterns, caches, code rewritten for the types it met) then stands in the module's image, instead of being
+    prepared in every step, on pages that every step would have to copy."""
     host, _wire._bue_net = _wire._bue_net, _Rehearsal
     try:
-        opener = request.build_opener()
-        with opener.open("http://rehearsal/") as response:
-            response.read()
-        request.install_opener(opener)
-    except Exception:
-        # whatever the user's module changed in there, it is not this that should say so
-        pass
+        for name in _REHEARSED.keys() & sys.modules.keys():
+            _rehearse_with(sys.modules[name], *_REHEARSED[name])
     finally:
         _wire._bue_net = host
+
+
+def _rehearse_with(module, is_original, rehearsal):
+    try:
+        # what the user's module put something of its own into is left alone
+        if is_original(module):
+            for _ in range(_TIMES):
+                rehearsal(module)
+    except Exception:
+        # whatever the user's module changed in there, or called by that name, it is not this that should say so
+        pass
+
+
+# More than the number of runs after which the interpreter has rewritten code.
+_TIMES = 8
+
+
+def _with_urllib(request):
+    if request._opener is None:
+        request.install_opener(request.build_opener())
+    with request.urlopen("http://rehearsal/") as response:
+        response.read()
+
+
+def _with_client(client):
+    connection = client.HTTPConnection("rehearsal", timeout=1)
+    connection.request("POST", "/", b"{}", {"content-type": "application/json"})
+    connection.getresponse().read()
+    connection.close()
+
+
+def _with_requests(requests):
+    requests.get("http://rehearsal/", params={"a": 1}, headers={"b": "c"}, timeout=1).json()
+    with requests.Session() as session:
+        session.post("https://rehearsal/", json={"a": 1}).raise_for_status()
+
+
+def _with_httpx(httpx):
+    with httpx.Client() as client:
+        client.get("http://rehearsal/", params={"a": 1}, headers={"b": "c"}).json()
+        client.post("http://rehearsal/", json={"a": 1}).raise_for_status()
+
+
+def _is_of(module, *functions):
+    return all(function.__module__.partition(".")[0] == module for function in functions)
+
+
+_REHEARSED = {
+    "http.client": (lambda client: _is_of("http", client.HTTPConnection.request), _with_client),
+    "urllib.request": (lambda request: request._opener is None, _with_urllib),
+    "requests": (
+        lambda requests: _is_of("requests", requests.Session.request, requests.Session.send, requests.adapters.HTTPAdapter.send),
+        _with_requests,
+    ),
+    "httpx": (lambda httpx: _is_of("httpx", httpx.Client.request, httpx.Client.send), _with_httpx),
+}
 
 
 class _Rehearsal:

@@ -1,4 +1,4 @@
-"""The user's files as modules: a finder over a bundle held in memory."""
+"""The user's files as modules: a finder over a bundle held in memory. Packages are files, found as everywhere."""
 
 import importlib
 import importlib.machinery
@@ -16,6 +16,8 @@ _KEPT = set(sys.builtin_module_names) | {
     "keyword", "linecache", "operator", "os", "re", "reprlib", "site", "stat", "sys", "traceback", "types", "warnings",
     "weakref",
 }
+# Where the host shows a step its packages, to read.
+_PACKAGES = "/packages"
 # A script is no larger than some megabytes; more lines in front of inline code are a mistake of ours, not a file.
 _MOST_LINES = 1_000_000
 
@@ -125,15 +127,15 @@ class OlderNames:
 bundle = None
 
 
-def load(entry, first_line, files):
+def load(entry, first_line, files, has_packages):
     """Import the entry of a bundle and get ready for calls."""
     global bundle
     if first_line > _MOST_LINES:
         raise ValueError(f"{entry} begins at line {first_line}; at most {_MOST_LINES} are possible")
     bundle = Bundle(entry, first_line, files)
     bundle.make_room()
-    finders = [finder for finder in sys.meta_path if finder is not importlib.machinery.PathFinder]
-    sys.meta_path[:] = [Finder, bundle, Watch(), *finders, OlderNames]
+    sys.path[:] = [_PACKAGES] if has_packages else []
+    sys.meta_path[:] = [Finder, bundle, Watch(), *sys.meta_path, OlderNames]
     module = importlib.import_module(bundle.name)
     rehearse()
     return module

@@ -13,8 +13,10 @@ from bue import _wire
 
 _NO_NETWORK = "a sandbox has no sockets; a connection that is made in it can speak HTTP/1.1 as a client, and nothing else"
 _OWN_CERTIFICATES = "the worker trusts those of its machine, and those in the file that BUE_CA_FILE names there"
-# What `certifi.where` gives; there is no such file.
+# What `certifi.where` gives where there is no such file.
 CERTIFICATES = "/certificates/of/the/worker.pem"
+# Files that stand for the certificates the worker trusts.
+trusted = {CERTIFICATES}
 
 _native = socket.socket
 _native_select = select.select
@@ -35,7 +37,8 @@ class Socket(_native):
         if self.type != socket.SOCK_STREAM or not isinstance(address, tuple):
             raise OSError(errno.EOPNOTSUPP, _NO_NETWORK)
         host, port = address[:2]
-        self._connection = _wire.Connection(host, port, self.gettimeout())
+        # a socket that does not block is connected when it is, not at once or never
+        self._connection = _wire.Connection(host, port, self.gettimeout() or None)
 
     def connect_ex(self, address):
         self.connect(address)
@@ -142,7 +145,7 @@ def _wrap_socket(self, sock, server_side=False, *options, **named):
 
 
 def _load_verify_locations(self, cafile=None, capath=None, cadata=None):
-    if cafile != CERTIFICATES:
+    if cafile not in trusted:
         raise ssl.SSLError(1, f"a step cannot say which certificates are trusted; {_OWN_CERTIFICATES}")
 
 
@@ -156,6 +159,7 @@ def _exists(path, exists=os.path.exists):
 
 socket.socket = socket.SocketType = Socket
 socket.getaddrinfo = _getaddrinfo
+socket.gethostname = lambda: "localhost"
 select.select = _select
 os.path.exists = _exists
 ssl.SSLContext.wrap_socket = _wrap_socket

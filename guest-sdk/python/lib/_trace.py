@@ -30,7 +30,7 @@ def _hint(error, inputs):
     if isinstance(error, ModuleNotFoundError) and error.name:
         return (
             f". `{error.name}` is no file next to the step and not in the standard library of the sandbox; neighbouring"
-            " files travel with the step, packages are named with !requires"
+            " files travel with the step, packages are named with `!requires` or in requirements.txt"
         )
     if isinstance(error, TypeError) and inputs is not None and not _frames(error.__traceback__):
         return f". The step was given {inputs} input{'' if inputs == 1 else 's'}"

@@ -42,7 +42,8 @@ fn try_import(guest: &Guest, bundle: &Bundle, vm: &VirtualMachine) -> PyResult<L
     for file in &bundle.files {
         files.set_item(file.path.as_str(), vm.ctx.new_bytes(file.content.to_vec()).into(), vm)?;
     }
-    let module = guest.helpers.load.call((bundle.entry.clone(), bundle.first_line, files), vm)?;
+    let has_packages = !bundle.packages.is_empty();
+    let module = guest.helpers.load.call((bundle.entry.clone(), bundle.first_line, files, has_packages), vm)?;
     let unseeded = guest.helpers.forget_chance.call((), vm)?;
     let unseeded = unseeded.downcast_ref::<PyList>().map(|list| list.borrow_vec().to_vec());
     Ok(Loaded { module, unseeded })

@@ -3,7 +3,10 @@
 use std::cell::RefCell;
 
 use bue_lang::python::SyntaxProblem;
-use bue_lang::{Complaint, FileText, Purpose, Script, check_scopes, check_sources, check_sql, compile};
+use bue_lang::{
+    Complaint, FileText, PackageTrouble, PackageTroubleKind, Purpose, Script, check_packages, check_scopes,
+    check_sources, check_sql, compile,
+};
 
 const FILE: &str = "\
 import helpers
@@ -158,4 +161,26 @@ fn a_scope_nobody_serves_is_said_once_with_the_nearest_one() {
             ("W0012", 56, Some("start one that does, `bue worker -s gpu`, or name one of `production`, `default`")),
         ]
     );
+}
+
+#[test]
+fn troubles_with_packages_are_told_once_at_the_first_step_that_has_them() {
+    let text = "import python (f, g) a.py\nimport sqlite3 (q) b.sql\nimport python (unused) a.py\nf()\ng()\nq()";
+    let script = Script { path: "x.bue", text };
+    let compiled = compile(script);
+    let found = |kind: PackageTroubleKind, purpose: Purpose| {
+        let trouble = PackageTrouble { kind, message: "trouble".to_owned(), hint: "type this".to_owned() };
+        let complaints = check_packages(script, &compiled, purpose, |step| {
+            assert!(["f", "g"].contains(&step.name.as_str()), "{}", step.name);
+            vec![trouble.clone()]
+        });
+        let [complaint] = complaints.as_slice() else { panic!("{complaints:?}") };
+        let position = complaint.position();
+        assert_eq!((position.line, position.column, complaint.hint.as_deref()), (1, 16, Some("type this")));
+        complaint.code
+    };
+    assert_eq!(found(PackageTroubleKind::NotLocked, Purpose::Check), "W0013");
+    assert_eq!(found(PackageTroubleKind::NotLocked, Purpose::Run), "E0060");
+    assert_eq!(found(PackageTroubleKind::CannotWork, Purpose::Check), "E0061");
+    assert_eq!(found(PackageTroubleKind::BadList, Purpose::Run), "E0062");
 }

@@ -115,7 +115,10 @@ fn of_sql(
     if let Some(failure) = limit_hit(error, guard) {
         return failure;
     }
-    if error.sqlite_error_code() == Some(ErrorCode::AuthorizationForStatementDenied) {
+    // of functions SQLite says so in words only
+    let denied = error.sqlite_error_code() == Some(ErrorCode::AuthorizationForStatementDenied)
+        || message(error).starts_with("not authorized");
+    if denied {
         let what = guard.denied().unwrap_or_else(|| "do that".to_owned());
         return script.0.located(FailureKind::Denied, &format!("a SQL step may not {what}"), at);
     }

@@ -9,6 +9,7 @@ use rusqlite::limits::Limit;
 use rusqlite::{Connection, OpenFlags};
 
 use super::SqlStep;
+use super::heap::Budget;
 use crate::limits::Limits;
 
 /// Instructions of SQLite's machine between two looks at the clock: some ten microseconds.
@@ -55,7 +56,8 @@ impl<'a> Guard<'a> {
         self.configure(&connection)?;
         set_limits(&connection, limits)?;
         let (abandoned, deadline) = (Arc::clone(&self.step.abandoned), self.step.deadline);
-        let is_over = move || super::is_over(&abandoned, deadline);
+        // an aggregate goes on over all rows after it was refused memory, and tells of it at their end only
+        let is_over = move || super::is_over(&abandoned, deadline) || Budget::was_exceeded();
         connection.progress_handler(INSTRUCTIONS, Some(is_over))?;
         Ok(connection)
     }

@@ -143,7 +143,7 @@ fn cut(mut text: String) -> String {
 
 impl State {
     fn new(step: WasmStep<'_>, calls: Calls) -> Self {
-        let mut wasi = wasi::context(step.log);
+        let mut wasi = wasi::context(step.log, None);
         wasi.ctx().table.set_max_capacity(RESOURCES);
         let mut http = WasiHttpCtx::new();
         http.set_field_size_limit(FIELDS);

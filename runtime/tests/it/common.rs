@@ -3,9 +3,9 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use bue_model::{Answer, BlobHash, Bundle, Failure, SourceFile, Value, cbor};
+use bue_model::{Answer, BlobHash, BlobRef, Bundle, Failure, Package, SourceFile, Value, cbor};
 use bue_runtime::sandbox::Sandbox;
-use bue_runtime::{Code, Finished, Items, Limits, Permissions, Placeholders, Prepared, Task};
+use bue_runtime::{Code, Finished, Items, Limits, Permissions, Placeholders, Prepared, Sites, Task};
 use bytes::Bytes;
 use tokio::sync::mpsc;
 
@@ -20,7 +20,7 @@ pub(crate) fn prepared() -> Prepared {
 
 pub(crate) fn bundle(entry: &str, text: &str) -> (Arc<Bundle>, BlobHash) {
     let file = SourceFile { path: entry.to_owned(), content: Bytes::copy_from_slice(text.as_bytes()) };
-    let bundle = Bundle { entry: entry.to_owned(), first_line: 1, files: vec![file] };
+    let bundle = Bundle { entry: entry.to_owned(), first_line: 1, files: vec![file], ..Bundle::default() };
     let key = BlobHash(*blake3::hash(text.as_bytes()).as_bytes());
     (Arc::new(bundle), key)
 }
@@ -39,7 +39,25 @@ fn task(code: Code, inputs: &[Value]) -> Task {
 /// A call of a function of a one-file module.
 pub(crate) fn python(text: &str, function: &str, inputs: &[Value]) -> Task {
     let (bundle, key) = bundle("step.py", text);
-    task(Code::Python { bundle, key, function: function.to_owned() }, inputs)
+    task(Code::Python { bundle, key, function: function.to_owned(), packages: None }, inputs)
+}
+
+/// The same step with packages, which are unpacked.
+pub(crate) fn with_packages(mut task: Task, wheels: &[(&str, &[u8])]) -> Task {
+    let Code::Python { bundle, key, packages, .. } = &mut task.code else { panic!("a Python step") };
+    if wheels.is_empty() {
+        return task;
+    }
+    let named = |(file, bytes): &(&str, &[u8])| Package {
+        file: (*file).to_owned(),
+        wheel: BlobRef { hash: BlobHash(*blake3::hash(bytes).as_bytes()), len: bytes.len() as u64 },
+    };
+    *bundle = Arc::new(Bundle { packages: wheels.iter().map(named).collect(), ..Bundle::clone(bundle) });
+    let hashes: Vec<u8> = bundle.packages.iter().flat_map(|package| package.wheel.hash.0).collect();
+    *key = BlobHash(*blake3::hash(&[&key.0[..], &hashes].concat()).as_bytes());
+    let sites = Sites::open(&prepared()).expect("a folder");
+    *packages = Some(Arc::new(sites.unpack(wheels, &Limits::default()).expect("unpacked")));
+    task
 }
 
 /// A SQL step whose first input becomes `rows`.

@@ -7,9 +7,13 @@
 )]
 
 mod common;
+mod cpython;
 mod egress;
+mod freshness;
 mod isolation;
 mod limits;
 mod network;
+mod packages;
 mod prepare;
 mod sqlite;
+mod wheel;

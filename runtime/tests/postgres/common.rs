@@ -79,7 +79,7 @@ pub(crate) fn databases(address: &str, connections: usize) -> Databases {
 pub(crate) fn query(sql: &str, inputs: &[Value]) -> Query {
     let file = SourceFile { path: "query.sql".to_owned(), content: Bytes::copy_from_slice(sql.as_bytes()) };
     Query {
-        bundle: Arc::new(Bundle { entry: file.path.clone(), first_line: 1, files: vec![file] }),
+        bundle: Arc::new(Bundle { entry: file.path.clone(), first_line: 1, files: vec![file], ..Bundle::default() }),
         table: "rows".to_owned(),
         placeholders: Placeholders { scope: "eu".to_owned(), priority: 5, timeout_s: 60, retries: 2 },
         connection: None,

@@ -22,7 +22,7 @@ pub(crate) fn tests() -> Vec<Test> {
 fn bundle(wasm: &[u8]) -> (Bundle, BlobHash) {
     let file = SourceFile { path: "step.wasm".to_owned(), content: Bytes::copy_from_slice(wasm) };
     let key = BlobHash(*blake3::hash(wasm).as_bytes());
-    (Bundle { entry: "step.wasm".to_owned(), first_line: 1, files: vec![file] }, key)
+    (Bundle { entry: "step.wasm".to_owned(), first_line: 1, files: vec![file], packages: Vec::new() }, key)
 }
 
 async fn compiled(hosts: &Hosts, wasm: &[u8]) -> CompiledStep {

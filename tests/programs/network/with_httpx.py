@@ -3,7 +3,13 @@
 import asyncio
 import time
 
+# what httpx imports with its first client; here it is imported once, with this module
+import anyio._backends._asyncio
+import certifi
+import httpcore
 import httpx
+
+certifi.where()
 
 
 def error_of(work):

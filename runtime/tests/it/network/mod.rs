@@ -19,7 +19,7 @@ use futures_util::future::join_all;
 use tempfile::TempDir;
 use tokio::sync::mpsc;
 
-use crate::common::with_sandbox;
+use crate::common::{with_packages, with_sandbox};
 
 use self::server::Servers;
 
@@ -54,22 +54,31 @@ async fn httpx_works_as_published() {
     }
 }
 
-/// Runs every case of a program, all at once.
-async fn check(name: &str, neighbours: &[SourceFile]) {
+#[tokio::test]
+async fn aiohttp_works_as_published() {
+    if let Some(files) = wheels::files(&wheels::AIOHTTP) {
+        check("with_aiohttp.py", &files).await;
+    }
+}
+
+/// Runs every case of a program, all at once, with these packages.
+async fn check(name: &str, wheels: &[(String, Vec<u8>)]) {
     let folder = TempDir::new().expect("a folder");
     let servers = Servers::start(&folder).await;
     let config = EgressConfig { allowed: Allowed::Anything, ..EgressConfig::default() };
     let egress = Egress::new(config, Some(&servers.certificate)).expect("a way out");
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/programs/network").join(name);
     let text = fs::read_to_string(path).expect("a program");
-    let mut files = vec![SourceFile { path: name.to_owned(), content: Bytes::from(text.clone()) }];
-    files.extend(neighbours.iter().cloned());
+    let files = vec![SourceFile { path: name.to_owned(), content: Bytes::from(text.clone()) }];
     let key = BlobHash(*blake3::hash(text.as_bytes()).as_bytes());
-    let bundle = Arc::new(Bundle { entry: name.to_owned(), first_line: 1, files });
+    let bundle = Arc::new(Bundle { entry: name.to_owned(), first_line: 1, files, ..Bundle::default() });
+    let packages: Vec<(&str, &[u8])> = wheels.iter().map(|(file, bytes)| (file.as_str(), bytes.as_slice())).collect();
+    let code = Code::Python { bundle, key, function: String::new(), packages: None };
+    let code = with_packages(task(&code, "", &servers.addresses()), &packages).code;
     let cases = cases(&text);
     assert!(!cases.is_empty(), "{name} has no case");
     let runs = cases.iter().map(|(function, expected)| {
-        let task = task(&bundle, key, function, &servers.addresses());
+        let task = task(&code, function, &servers.addresses());
         let egress = egress.clone();
         async move { compare(function, expected, run(task, egress).await) }
     });
@@ -92,12 +101,16 @@ fn cases(text: &str) -> Vec<(String, String)> {
     cases
 }
 
-fn task(bundle: &Arc<Bundle>, key: BlobHash, function: &str, addresses: &Value) -> Task {
+fn task(code: &Code, called: &str, addresses: &Value) -> Task {
+    let mut code = code.clone();
+    if let Code::Python { function, .. } = &mut code {
+        called.clone_into(function);
+    }
     let rule = |text: &str| text.parse().expect("a rule");
     let mut permissions = Permissions::default();
     permissions.net = vec![rule("127.0.0.1"), rule("localhost"), rule("no-such-name.invalid"), rule("127.0.0.2")];
     Task {
-        code: Code::Python { bundle: Arc::clone(bundle), key, function: function.to_owned() },
+        code,
         inputs: vec![Bytes::from(cbor::encode(addresses))],
         env: None,
         loop_text: None,

@@ -1,0 +1,143 @@
+//! What one HTTP request costs a fresh sandbox, by the library that makes it: time on the processor and pages written to.
+//!
+//! `cargo run --release -p bue-bench --bin http_step -- [FOLDER]`, where the folder holds Python packages (`pip install --target
+//! FOLDER requests`); without, only Python's own are measured.
+#![forbid(unsafe_code)]
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a benchmark prints its table")]
+
+use core::convert::Infallible;
+use std::fs;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::{Context, Result, ensure};
+use bue_bench::{Samples, table};
+use bue_model::{Answer, BlobHash, Bundle, SourceFile, Value, cbor};
+use bue_runtime::sandbox::Sandbox;
+use bue_runtime::{Allowed, Code, Egress, EgressConfig, Finished, Limits, Permissions, Prepared, Task};
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::Response;
+use hyper::header::HeaderValue;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpListener;
+use tokio::sync::mpsc;
+
+const STEPS: usize = 300;
+
+const LIBRARIES: [(&str, &str); 5] = [
+    ("no request", "def step(url):\n    return url\n"),
+    (
+        "the host call itself",
+        "import _bue_net as net\n\
+         def step(url):\n    return len(net.wait([net.start('GET', url, '/', [], None, None)], None))\n",
+    ),
+    (
+        "http.client",
+        "import http.client\n\
+         def step(url):\n    connection = http.client.HTTPConnection(url[7:])\n    connection.request('GET', '/')\n    \
+             return connection.getresponse().read()\n",
+    ),
+    (
+        "urllib.request",
+        "import urllib.request\n\
+         def step(url):\n    with urllib.request.urlopen(url) as answer:\n        return answer.read()\n",
+    ),
+    ("requests", "import requests\ndef step(url):\n    return requests.get(url).json()\n"),
+];
+
+fn main() -> Result<()> {
+    let folder = std::env::args().nth(1);
+    let packages = folder.as_deref().map(|folder| python_files(Path::new(folder))).transpose()?.unwrap_or_default();
+    let cache = dirs::cache_dir().context("no cache directory")?.join("bue");
+    let prepared = Prepared::open(&cache, &|talk| eprintln!("{talk}"))?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let mut figures = table(&["library", "processor (p10 to p90)", "wall (p10 to p90)", "dirty pages"]);
+    runtime.block_on(async {
+        let url = serve().await?;
+        let sandbox = Sandbox::open(&prepared)?;
+        let config = EgressConfig { allowed: Allowed::Anything, ..EgressConfig::default() };
+        let egress = Egress::new(config, None)?;
+        let last = LIBRARIES.len() - usize::from(packages.is_empty());
+        for (number, (name, code)) in (1..).zip(LIBRARIES.iter().take(last)) {
+            let task = task(number, code, &packages, &url);
+            let (mut cpu, mut wall, mut pages) = (Samples::default(), Samples::default(), None);
+            for _ in 0..STEPS {
+                let finished = run(&sandbox, &egress, &task).await?;
+                cpu.push(finished.usage.cpu);
+                wall.push(finished.usage.wall);
+                pages = finished.usage.dirty_pages.or(pages);
+            }
+            let pages = pages.map_or_else(|| "not told by this system".to_owned(), |pages| pages.to_string());
+            figures.add_row([(*name).to_owned(), cpu.cell(), wall.cell(), pages]);
+        }
+        println!("{figures}");
+        Ok(())
+    })
+}
+
+async fn run(sandbox: &Sandbox, egress: &Egress, task: &Task) -> Result<Finished> {
+    let (items, _none) = mpsc::channel(1);
+    let net = egress.port(&task.permissions, &task.limits);
+    let finished = sandbox.run_connected(task, items, net).await;
+    ensure!(matches!(finished.answer, Answer::Completed { .. }), "the step answered {:?}", finished.answer);
+    Ok(finished)
+}
+
+fn task(number: u8, code: &'static str, packages: &[SourceFile], url: &str) -> Task {
+    let entry = SourceFile { path: "step.py".to_owned(), content: Bytes::from_static(code.as_bytes()) };
+    let mut files = vec![entry];
+    files.extend_from_slice(packages);
+    let bundle = Bundle { entry: "step.py".to_owned(), first_line: 1, files };
+    let mut permissions = Permissions::default();
+    permissions.net = "127.0.0.1".parse().into_iter().collect();
+    Task {
+        code: Code::Python { bundle: Arc::new(bundle), key: BlobHash([number; 32]), function: "step".to_owned() },
+        inputs: vec![cbor::encode(&Value::Text(url.to_owned())).into()],
+        env: None,
+        loop_text: None,
+        limits: Limits::default(),
+        permissions,
+    }
+}
+
+/// A server that answers at once.
+async fn serve() -> Result<String> {
+    let listener = TcpListener::bind(SocketAddr::from(([127, 0, 0, 1], 0))).await?;
+    let url = format!("http://{}", listener.local_addr()?);
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            tokio::spawn(async move {
+                let service = service_fn(|_| async { Ok::<_, Infallible>(one()) });
+                let _ =
+                    hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
+            });
+        }
+    });
+    Ok(url)
+}
+
+fn one() -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::new(Bytes::from_static(b"1")));
+    response.headers_mut().insert("content-type", HeaderValue::from_static("application/json"));
+    response
+}
+
+/// All Python files below a folder.
+fn python_files(folder: &Path) -> Result<Vec<SourceFile>> {
+    let (mut open, mut files) = (vec![folder.to_owned()], Vec::new());
+    while let Some(next) = open.pop() {
+        for entry in fs::read_dir(next)? {
+            let path = entry?.path();
+            if path.is_dir() {
+                open.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "py") {
+                let name = path.strip_prefix(folder)?.to_string_lossy().into_owned();
+                files.push(SourceFile { path: name, content: fs::read(&path)?.into() });
+            }
+        }
+    }
+    Ok(files)
+}

@@ -1,0 +1,401 @@
+//! Python packages, from `!requires` to the import. The wheels are written by the tests, and pip finds them in a folder: no network
+//! is needed. Without pip these tests say so and pass, unless `BUE_TEST_WHEELS=1`.
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
+use serde_json::{Value, json};
+
+#[path = "../../runtime/tests/it/wheel.rs"]
+mod wheel;
+
+use crate::project::{Project, Ran, cache_dir, finish, prepare, step};
+use crate::services::Server;
+
+use wheel::wheel as zipped;
+
+/// A project whose pip knows the wheels in its folder `wheels` and no others.
+struct Packages {
+    project: Project,
+}
+
+/// Is there a pip? A machine that tests packages must have one.
+fn has_pip() -> bool {
+    let silent = || Stdio::null();
+    let run = Command::new("python3").args(["-m", "pip", "--version"]).stdout(silent()).stderr(silent()).status();
+    let there = run.is_ok_and(|status| status.success());
+    assert!(there || std::env::var_os("BUE_TEST_WHEELS").is_none(), "`python3 -m pip` does not run");
+    if !there {
+        println!("not tested: `python3 -m pip` does not run");
+    }
+    there
+}
+
+impl Packages {
+    fn new(files: &[(&str, &str)]) -> Option<Self> {
+        let there = has_pip();
+        prepare();
+        let project = Project::new(files);
+        fs::create_dir(project.path("wheels")).expect("a folder");
+        there.then_some(Self { project })
+    }
+
+    /// A wheel of one module.
+    fn add(&self, name: &str, version: &str, module: &str, needs: &[&str]) {
+        self.add_files(
+            &format!("{name}-{version}-py3-none-any.whl"),
+            &[(&format!("{name}/__init__.py"), module)],
+            needs,
+        );
+    }
+
+    /// A wheel of these files, and what it says of itself.
+    fn add_files(&self, file: &str, files: &[(&str, &str)], needs: &[&str]) {
+        let parts: Vec<&str> = file.trim_end_matches(".whl").split('-').collect();
+        let [name, version, tags @ ..] = parts.as_slice() else { panic!("{file}") };
+        let info = format!("{name}-{version}.dist-info");
+        let needs: String = needs.iter().map(|need| format!("Requires-Dist: {need}\n")).collect();
+        let metadata = format!("Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n{needs}");
+        let about = format!("Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: {}\n", tags.join("-"));
+        let (metadata_path, about_path) = (format!("{info}/METADATA"), format!("{info}/WHEEL"));
+        let record = format!("{info}/RECORD");
+        let own = [(metadata_path.as_str(), metadata.as_str()), (&about_path, &about), (&record, "")];
+        let all: Vec<(&str, &[u8])> = files.iter().chain(&own).map(|(path, text)| (*path, text.as_bytes())).collect();
+        fs::write(self.project.path("wheels").join(file), zipped(&all)).expect("a wheel");
+    }
+
+    fn bue(&self, arguments: &[&str]) -> Ran {
+        let mut command = self.project.command(arguments);
+        command.env("PIP_NO_INDEX", "1").env("PIP_FIND_LINKS", self.project.path("wheels"));
+        command.env("PIP_CONFIG_FILE", "/dev/null");
+        finish(command)
+    }
+
+    fn read(&self, path: &str) -> String {
+        fs::read_to_string(self.project.path(path)).expect("a file")
+    }
+}
+
+/// An inline step that says which version of `greet` it has.
+fn greeting(name: &str) -> String {
+    step(name, &format!("import greet\ndef {name}():\n    return greet.V"))
+}
+
+fn verdict(json: &Value, name: &str) -> Value {
+    let packages = json["packages"].as_array().expect("packages");
+    packages.iter().find(|package| package["name"] == name).unwrap_or_else(|| panic!("no {name} in {json}")).clone()
+}
+
+#[test]
+fn what_is_locked_is_what_runs() {
+    let script = format!("!requires greet>=1\n{}hello()\n", greeting("hello"));
+    let Some(packages) = Packages::new(&[("x.bue", &script)]) else { return };
+    packages.add("greet", "1.5", "import words\nV = words.W\n", &["words<2"]);
+    packages.add("words", "1.0", "W = 'locked'\n", &[]);
+    packages.add("words", "2.0", "W = 'too new'\n", &[]);
+    packages.bue(&["check", "x.bue"]).expect(0).says(&["W0013", "`bue deps lock x.bue`"]);
+    packages.bue(&["run", "x.bue"]).expect(1).says(&["E0060", "there is no bue.lock", "`bue deps lock x.bue`"]);
+    packages.bue(&["deps", "lock", "x.bue"]).expect(0).says(&["2 packages"]);
+    let lock = packages.read("bue.lock");
+    for part in [
+        "requires = [\"greet>=1\"]",
+        "name = \"words\"\nversion = \"1.0\"",
+        "words-1.0-py3-none-any.whl",
+        "sha256 = \"",
+    ] {
+        assert!(lock.contains(part), "no {part} in\n{lock}");
+    }
+    assert!(!lock.contains("http") && !lock.contains("file:"), "{lock}");
+    assert_eq!(packages.bue(&["check", "x.bue"]).expect(0).stderr, "");
+    // what comes later changes nothing until it is locked again, and locking again what is the same changes nothing
+    packages.bue(&["deps", "lock", "x.bue"]).expect(0);
+    assert_eq!(packages.read("bue.lock"), lock);
+    packages.add("greet", "1.6", "V = 'newer'\n", &[]);
+    assert_eq!(packages.bue(&["run", "x.bue", "--json"]).expect(0).last(), "locked");
+    packages.bue(&["deps", "lock", "x.bue"]).expect(0);
+    assert_eq!(packages.bue(&["run", "x.bue", "--json"]).expect(0).last(), "newer");
+    // a lock that says nothing of what is needed now
+    packages.project.write("x.bue", &script.replace("greet>=1", "greet>=1.5"));
+    packages.bue(&["run", "x.bue"]).expect(1).says(&[
+        "E0060",
+        "bue.lock has nothing for `greet>=1.5`",
+        "`bue deps lock x.bue`",
+    ]);
+    packages.project.write("bue.lock", "version = 7\n");
+    packages.bue(&["run", "x.bue"]).expect(1).says(&["E0060", "bue.lock is not understood", "`bue deps lock x.bue`"]);
+}
+
+#[test]
+fn two_steps_have_two_versions_side_by_side() {
+    let inside = |name: &str, needs: &str| greeting(name).replacen('\n', &format!("\n    !requires {needs}\n"), 1);
+    let script = format!("{}{}old()\nnew()\nold()\n", inside("old", "greet<2"), inside("new", "greet>=2"));
+    let Some(packages) = Packages::new(&[("x.bue", &script)]) else { return };
+    packages.add("greet", "1.0", "V = 'one'\n", &[]);
+    packages.add("greet", "2.0", "V = 'two'\n", &[]);
+    packages.bue(&["deps", "lock", "x.bue"]).expect(0).says(&["2 packages for 2 lists"]);
+    let values = packages.bue(&["run", "x.bue", "--json"]).expect(0).values();
+    assert_eq!(values, [json!("one"), json!("two"), json!("one")]);
+}
+
+#[test]
+fn the_nearest_list_of_requirements_counts() {
+    let files = [
+        ("x.bue", "import python (near) near/steps.py\nimport python (far) far.py\nnear()\nfar()\n"),
+        ("near/steps.py", "import greet\ndef near():\n    return greet.V\n"),
+        ("far.py", "import greet\ndef far():\n    return greet.V\n"),
+        ("near/requirements.txt", "# the old one\ngreet==1.0\n"),
+        ("requirements.txt", "greet ; sys_platform == 'wasi' # any\n"),
+    ];
+    let Some(packages) = Packages::new(&files) else { return };
+    packages.add("greet", "1.0", "V = 'one'\n", &[]);
+    packages.add("greet", "2.0", "V = 'two'\n", &[]);
+    packages.bue(&["deps", "lock", "x.bue"]).expect(0);
+    assert_eq!(packages.bue(&["run", "x.bue", "--json"]).expect(0).values(), [json!("one"), json!("two")]);
+    packages.project.write("requirements.txt", "-e .\n");
+    packages.bue(&["check", "x.bue"]).expect(1).says(&["E0062", "requirements.txt:1: `-e .` is an option"]);
+    packages.bue(&["deps", "lock", "x.bue"]).expect(1).says(&["E0062"]);
+}
+
+#[test]
+fn scripts_of_one_folder_share_its_lock() {
+    let scripts = [("1", "a.bue"), ("2", "b.bue")];
+    let scripts =
+        scripts.map(|(version, name)| (name, format!("!requires greet=={version}\n{}hello()\n", greeting("hello"))));
+    let files: Vec<(&str, &str)> = scripts.iter().map(|(name, text)| (*name, text.as_str())).collect();
+    let Some(packages) = Packages::new(&files) else { return };
+    packages.add("greet", "1", "V = 1\n", &[]);
+    packages.add("greet", "2", "V = 2\n", &[]);
+    packages.bue(&["deps", "lock", "a.bue"]).expect(0);
+    packages.bue(&["deps", "lock", "b.bue"]).expect(0);
+    assert_eq!(packages.bue(&["run", "a.bue", "--json"]).expect(0).last(), 1);
+    assert_eq!(packages.bue(&["run", "b.bue", "--json"]).expect(0).last(), 2);
+    fs::remove_file(packages.project.path("a.bue")).expect("removed");
+    packages.bue(&["deps", "lock", "b.bue"]).expect(0);
+    assert!(!packages.read("bue.lock").contains("greet==1"), "nobody needs it any more");
+}
+
+/// The guest is asked, and `src/deps/resolve.rs` must say the same.
+#[test]
+fn markers_are_those_of_the_guest() {
+    let ask = r"
+import json, os, platform, sys
+def ask():
+    said = {
+        'implementation_name': sys.implementation.name, 'os_name': os.name, 'sys_platform': sys.platform,
+        'platform_python_implementation': platform.python_implementation(),
+        'python_version': '.'.join(platform.python_version_tuple()[:2]),
+    }
+    return [f'{name} == {value!r}' for name, value in said.items()]";
+    let script = format!("{}ask()\n", step("ask", ask));
+    let told = Project::script(&script).run().expect(0).last();
+    let told: Vec<&str> = told.as_array().expect("a list").iter().filter_map(Value::as_str).collect();
+    assert_eq!(told.len(), 5);
+    let script = format!("!requires greet\n{}hello()\n", greeting("hello"));
+    let Some(packages) = Packages::new(&[("x.bue", &script)]) else { return };
+    let mut needs: Vec<String> =
+        vec!["other ; sys_platform == 'linux'".to_owned(), "other ; python_version < '3.14'".to_owned()];
+    for (number, marker) in told.iter().enumerate() {
+        packages.add(&format!("word{number}"), "1", "", &[]);
+        needs.push(format!("word{number} ; {marker}"));
+    }
+    let needs: Vec<&str> = needs.iter().map(String::as_str).collect();
+    packages.add("greet", "1", "import word0, word1, word2, word3, word4\nV = 'all'\n", &needs);
+    packages.bue(&["deps", "lock", "x.bue"]).expect(0).says(&["6 packages"]);
+    assert_eq!(packages.bue(&["run", "x.bue", "--json"]).expect(0).last(), "all");
+}
+
+/// Tags of a wheel for the machine the test runs on, as pip of this machine has them.
+fn machine_tags() -> Option<String> {
+    let program = "from pip._vendor.packaging import tags; print(next(tags.sys_tags()))";
+    let output = Command::new("python3").args(["-c", program]).output().ok()?;
+    Some(String::from_utf8_lossy(&output.stdout).trim().to_owned()).filter(|tags| !tags.is_empty())
+}
+
+#[test]
+fn native_code_is_refused_with_what_to_use_instead() {
+    let script = format!("!requires greet, frames\n{}hello()\n", greeting("hello"));
+    let Some(packages) = Packages::new(&[("x.bue", &script)]) else { return };
+    let tags = machine_tags().expect("tags");
+    packages.add("greet", "1", "V = 'fine'\n", &[]);
+    packages.add("frames", "1", "", &["numpy"]);
+    packages.add_files(&format!("numpy-2.0-{tags}.whl"), &[("numpy/_core.so", "\u{7f}ELF")], &[]);
+    packages.bue(&["deps", "lock", "x.bue"]).expect(1).says(&["numpy", "`bue deps check FILE`"]);
+    assert!(!packages.project.path("bue.lock").exists());
+    let ran = packages.bue(&["deps", "check", "x.bue", "--json"]).expect(1);
+    let (numpy, frames, greet) =
+        (verdict(&ran.json(), "numpy"), verdict(&ran.json(), "frames"), verdict(&ran.json(), "greet"));
+    assert_eq!((&numpy["works"], &numpy["version"]), (&json!("no"), &json!("2.0")));
+    assert!(numpy["why"][0].as_str().is_some_and(|why| why.contains(&tags) && why.contains("native code")), "{numpy}");
+    assert!(numpy["instead"].as_str().is_some_and(|instead| instead.contains("sqlite3 step")), "{numpy}");
+    assert_eq!((&frames["works"], &frames["why"][0]), (&json!("no"), &json!("it needs numpy")));
+    assert_eq!((&greet["works"], &greet["modules"]), (&json!("yes"), &json!([{"name": "greet", "error": null}])));
+    let plain = packages.bue(&["deps", "check", "x.bue"]).expect(1);
+    for part in ["yes     greet 1", "no      numpy 2.0", "instead: lists"] {
+        assert!(plain.stdout.contains(part), "no `{part}` in\n{}", plain.stdout);
+    }
+    // a lock that somebody wrote by hand
+    let wheel = format!(
+        "name = \"numpy\"\nversion = \"2.0\"\nfile = \"numpy-2.0-{tags}.whl\"\nsha256 = \"{}\"",
+        "0".repeat(64)
+    );
+    let set = format!("requires = [\"frames\", \"greet\"]\nfiles = [\"numpy-2.0-{tags}.whl\"]");
+    packages
+        .project
+        .write("bue.lock", &format!("version = 1\npython = \"3.14\"\n[[set]]\n{set}\n[[package]]\n{wheel}\n"));
+    for verb in ["check", "run"] {
+        packages.bue(&[verb, "x.bue"]).expect(1).says(&["E0061", "numpy-2.0", "instead: lists"]);
+    }
+}
+
+#[test]
+fn native_code_in_a_wheel_that_says_it_is_pure_is_found() {
+    let script = format!("!requires greet\n{}hello()\n", greeting("hello"));
+    let Some(packages) = Packages::new(&[("x.bue", &script)]) else { return };
+    let files = [("greet/__init__.py", "V = 1\n"), ("greet/_fast.cpython-314-x86_64-linux-gnu.so", "\u{7f}ELF")];
+    packages.add_files("greet-1-py3-none-any.whl", &files, &[]);
+    packages.bue(&["deps", "lock", "x.bue"]).expect(1).says(&["E0061", "greet/_fast.cpython-314-x86_64-linux-gnu.so"]);
+    let ran = packages.bue(&["deps", "check", "x.bue"]).expect(1);
+    assert!(ran.stdout.contains("greet/_fast.cpython-314-x86_64-linux-gnu.so is native code"), "{}", ran.stdout);
+}
+
+#[test]
+fn the_guest_says_why_an_import_fails() {
+    let script = format!("!requires good, half, bad\n{}hello()\n", step("hello", "def hello():\n    return 1"));
+    let Some(packages) = Packages::new(&[("x.bue", &script)]) else { return };
+    packages.add("good", "1", "", &[]);
+    packages.add("bad", "1", "import _curses\n", &[]);
+    packages.add_files(
+        "half-1-py3-none-any.whl",
+        &[("half.py", ""), ("other.py", "raise ImportError('not here')\n")],
+        &[],
+    );
+    let json = packages.bue(&["deps", "check", "x.bue", "--json"]).expect(1).json();
+    assert_eq!(verdict(&json, "good")["works"], "yes");
+    assert_eq!(verdict(&json, "half")["works"], "partly");
+    assert_eq!(verdict(&json, "half")["why"], json!(["import other: ImportError: not here"]));
+    let bad = verdict(&json, "bad");
+    assert_eq!(bad["works"], "no");
+    assert!(bad["why"][0].as_str().is_some_and(|why| why.starts_with("import bad: ModuleNotFoundError: ")), "{bad}");
+}
+
+#[test]
+fn wheels_are_what_the_lock_says_or_they_are_not_used() {
+    let script = format!("!requires greet\n{}hello()\n", greeting("hello"));
+    let Some(packages) = Packages::new(&[("x.bue", &script)]) else { return };
+    packages.add("greet", "1", "V = 'as it was locked'\n", &[]);
+    packages.bue(&["deps", "lock", "x.bue"]).expect(0);
+    // a machine that has not got it, or something else under its name, gets it again
+    let lock = packages.read("bue.lock");
+    let hash = lock.split("sha256 = \"").nth(1).and_then(|rest| rest.split('"').next()).expect("a hash");
+    let kept = cache_dir().join("wheels").join(hash);
+    fs::remove_file(&kept).expect("it was kept");
+    packages.bue(&["deps", "check", "x.bue"]).expect(0).says(&["fetching 1 package"]);
+    fs::write(&kept, "something else").expect("changed");
+    assert_eq!(packages.bue(&["run", "x.bue", "--json"]).expect(0).last(), "as it was locked");
+    // and what is published under the same name later is not taken
+    fs::remove_file(&kept).expect("removed");
+    packages.add("greet", "1", "V = 'wrong'\n", &[]);
+    packages.bue(&["run", "x.bue"]).expect(3).says(&["pip", "greet"]);
+}
+
+#[test]
+fn a_hostile_wheel_is_refused_before_anything_runs() {
+    let script = format!("!requires greet\n{}hello()\n", greeting("hello"));
+    let Some(packages) = Packages::new(&[("x.bue", &script)]) else { return };
+    packages.add_files("greet-1-py3-none-any.whl", &[("greet/__init__.py", ""), ("../../evil.py", "")], &[]);
+    packages.bue(&["deps", "lock", "x.bue"]).expect(1).says(&[
+        "greet-1-py3-none-any.whl",
+        "leads out of the package",
+        "evil.py",
+    ]);
+}
+
+#[test]
+fn a_limit_of_packages_fails_the_step_alone() {
+    let other = step("other", "def other():\n    return 'fine'");
+    let script = format!("{other}!requires greet\n{}hello()\nother()\n", greeting("hello"));
+    let Some(packages) = Packages::new(&[("x.bue", &script)]) else { return };
+    packages.add("greet", "1", &format!("V = '{}'\n", "x".repeat(5_000_000)), &[]);
+    packages.bue(&["deps", "lock", "x.bue"]).expect(0);
+    packages.project.write("bue.toml", "[limits]\npackages_bytes = 1000000\n");
+    let ran = packages.bue(&["run", "x.bue", "--json"]).expect(1);
+    ran.says(&["greet-1-py3-none-any.whl", "`packages_bytes`", "bue.toml"]);
+    assert_eq!(ran.values(), [Value::Null, json!("fine")]);
+}
+
+#[test]
+fn packages_travel_through_the_bucket_and_a_damaged_one_fails_its_step_alone() {
+    let other = step("other", "def other():\n    return 'fine'");
+    let script = format!("{other}!requires greet\n{}hello()\nother()\n", greeting("hello"));
+    let Some(packages) = Packages::new(&[("x.bue", &script)]) else { return };
+    packages.add("greet", "1", "V = 'there'\n", &[]);
+    packages.bue(&["deps", "lock", "x.bue"]).expect(0);
+    let folder = packages.project.folder();
+    let bucket = Server::start(folder, &["bucket", "-b", "127.0.0.1:0", "--store", "dir:blobs"]);
+    let hub = Server::start(folder, &["hub", "-b", "127.0.0.1:0", "-k", &bucket.address]);
+    let upload = ["upload", "-b", &hub.address, "-k", &bucket.address, "-f", "x.bue", "--wait", "--json"];
+    let work = ["worker", "-b", &hub.address, "-k", &bucket.address, "--sandbox"];
+    let worker = Server::start(folder, &work);
+    assert_eq!(packages.bue(&upload).expect(0).values(), [json!("there"), json!("fine")]);
+    worker.stop();
+    // a worker that begins anew finds another wheel under the name of this one
+    let wheel = fs::read(packages.project.path("wheels/greet-1-py3-none-any.whl")).expect("the wheel");
+    let is_stored = |path: &PathBuf| {
+        path.starts_with(packages.project.path("blobs")) && fs::read(path).is_ok_and(|bytes| bytes == wheel)
+    };
+    let stored = packages.project.files().into_iter().find(is_stored).expect("the wheel in the bucket");
+    packages.add("greet", "1", "V = 'other'\n", &[]);
+    fs::copy(packages.project.path("wheels/greet-1-py3-none-any.whl"), &stored).expect("changed");
+    let worker = Server::start(folder, &work);
+    let ran = packages.bue(&upload).expect(1);
+    assert_eq!(ran.values(), [Value::Null, json!("fine")]);
+    let error = ran.json()["failed"][0]["error"].to_string();
+    assert!(error.contains("greet-1-py3-none-any.whl") && error.contains("damaged"), "{error}");
+    drop((worker, hub, bucket));
+}
+
+#[test]
+fn scripts_without_needs_need_no_pip() {
+    let project = Project::script(&format!("{}one()\n", step("one", "def one():\n    return 1")));
+    for verb in ["lock", "check"] {
+        let mut command = project.command(&["deps", verb, "x.bue"]);
+        finish({
+            command.env("PATH", "");
+            command
+        })
+        .expect(0)
+        .says(&["no step of x.bue needs a package"]);
+    }
+    project.write("x.bue", &format!("!requires six\n{}one()\n", step("one", "def one():\n    return 1")));
+    let mut command = project.command(&["deps", "lock", "x.bue"]);
+    command.env("PATH", "");
+    finish(command).expect(3).says(&["python3 -m pip", "uv"]);
+}
+
+/// The page says so itself, and its package is a real one: where the index is not reached this says so and passes, unless
+/// `BUE_TEST_WHEELS=1`.
+#[test]
+fn the_script_of_the_page_runs() {
+    let page = include_str!("../../docs/packages.md");
+    let script = page.split("```bue\n").nth(1).and_then(|rest| rest.split("```").next()).expect("a script");
+    prepare();
+    let project = Project::script(script);
+    let locked = project.bue_writes(&["deps", "lock", "x.bue"]);
+    if locked.code != 0 && std::env::var_os("BUE_TEST_WHEELS").is_none() {
+        return println!("not tested: {}", locked.stderr);
+    }
+    locked.expect(0);
+    let table = project.run().expect(0).last();
+    assert!(table.as_str().is_some_and(|table| table.contains("Ada") && table.contains("130")), "{table}");
+}
+
+/// A table of a hundred rows, each with a name that `bench/packages.txt` has.
+#[test]
+fn the_table_of_the_page_has_every_package_that_was_tried() {
+    let rows = include_str!("../../docs/packages.md")
+        .lines()
+        .filter(|line| line.starts_with("| `") && line.matches(" | ").count() == 4);
+    let rows: Vec<&str> = rows.filter_map(|row| row.split('`').nth(1)).collect();
+    assert_eq!(rows, include_str!("../../bench/packages.txt").lines().collect::<Vec<_>>());
+}

@@ -1,0 +1,5 @@
+# A result of three megabytes, where one is allowed.
+# with: result_bytes=1048576
+# fails: limit: …1048576 bytes…
+def evil(canary):
+    return ["x" * 3000] * 1000

@@ -1,0 +1,7 @@
+# Breaks off.
+# fails: trap: …
+import os
+
+
+def evil(canary):
+    os.abort()

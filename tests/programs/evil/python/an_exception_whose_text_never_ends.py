@@ -1,0 +1,11 @@
+# An exception whose text never comes.
+# with: time_ms=250
+# fails: limit: The step ran longer than its time limit of 250 ms; give it more with `!timeout`, or answer `pending` instead of waiting
+class Endless(Exception):
+    def __str__(self):
+        while True:
+            pass
+
+
+def evil(canary):
+    raise Endless

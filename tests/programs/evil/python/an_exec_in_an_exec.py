@@ -1,0 +1,7 @@
+# Source that runs itself.
+# fails: raised: RecursionError: …
+SOURCE = "exec(SOURCE)"
+
+
+def evil(canary):
+    exec(SOURCE)

@@ -1,0 +1,35 @@
+# The way out of many sandboxes: from an empty tuple to every class there is, and among them one that opens files or starts
+# processes. They are there, and there is nothing behind them.
+# gives: []
+def evil(canary):
+    found, seen = [], [object]
+    while seen:
+        kind = seen.pop()
+        try:
+            below = type.__subclasses__(kind)
+        except TypeError:
+            continue
+        seen.extend(below)
+        for one in below:
+            for arguments in ((canary,), (canary, "rb"), (["id"],), ("id",), (0,), ()):
+                if one.__name__ in NAMES:
+                    found.extend(outcome(one, arguments))
+            names = getattr(getattr(one, "__init__", None), "__globals__", {})
+            for module in ("os", "posix", "sys", "subprocess", "socket"):
+                system = getattr(names.get(module), "system", None)
+                if callable(system):
+                    found.extend(outcome(system, ("id",)))
+    return sorted(set(found))
+
+
+NAMES = {"FileIO", "Popen", "_wrap_close", "FileLoader", "SourceFileLoader", "catch_warnings", "Process", "_socketobject", "mmap"}
+
+
+def outcome(one, arguments):
+    try:
+        made = one(*arguments)
+        said = made.read() if hasattr(made, "read") else None
+        # what stands for standard input is at its end
+        return [f"{one.__name__}: {said!r}"] if said else []
+    except BaseException:
+        return []

@@ -1,0 +1,7 @@
+# Something a million levels deep, which dies when the step ends.
+# fails: limit: The step went over its stack limit of 512 KiB: it calls itself too deeply; use a loop
+def evil(canary):
+    value = None
+    for _ in range(1_000_000):
+        value = [value]
+    return 1

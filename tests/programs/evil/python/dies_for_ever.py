@@ -1,0 +1,11 @@
+# An object that takes for ever to die.
+# with: time_ms=250
+# fails: limit: The step ran longer than its time limit of 250 ms; give it more with `!timeout`, or answer `pending` instead of waiting
+class Dying:
+    def __del__(self):
+        while True:
+            pass
+
+
+def evil(canary):
+    Dying()

@@ -1,0 +1,15 @@
+# Leaves something behind that is to run when all is over, and never ends.
+# gives: 1
+import atexit
+import weakref
+
+
+def evil(canary):
+    atexit.register(for_ever)
+    weakref.finalize(evil, for_ever)
+    return 1
+
+
+def for_ever():
+    while True:
+        pass

@@ -1,0 +1,7 @@
+# Waits for more tickets than a list of them may have.
+# fails: trap: The guest broke its contract with the host: a request that cannot be read: …
+import _bue_net as net
+
+
+def evil(canary):
+    return net.wait(list(range(1, 5001)), 1)

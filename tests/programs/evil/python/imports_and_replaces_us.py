@@ -1,0 +1,16 @@
+# Puts its own in the place of what calls it, while the module is imported. It fools itself, and nobody else.
+# at: import
+# fails: bad_code: imports_and_replaces_us.py cannot be imported: TypeError: …
+import builtins
+import sys
+
+import bue
+
+for module in [module for name, module in sys.modules.items() if name.startswith("bue")]:
+    for name in [name for name in vars(module) if not name.startswith("__")]:
+        setattr(module, name, lambda *words, **named: "mine")
+builtins.len = builtins.print = builtins.isinstance = lambda *words, **named: "mine"
+
+
+def evil(canary):
+    return 1

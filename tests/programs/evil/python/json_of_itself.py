@@ -1,0 +1,10 @@
+# A list that holds itself, a hundred thousand times over.
+# fails: limit: The step went over its stack limit of 512 KiB: it calls itself too deeply; use a loop
+import json
+
+
+def evil(canary):
+    value = []
+    for _ in range(100_000):
+        value = [value]
+    return json.dumps(value)

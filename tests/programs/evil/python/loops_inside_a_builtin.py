@@ -1,0 +1,8 @@
+# Computes for ever without a line of Python: the loop is the interpreter's.
+# with: time_ms=250
+# fails: limit: The step ran longer than its time limit of 250 ms; give it more with `!timeout`, or answer `pending` instead of waiting
+import itertools
+
+
+def evil(canary):
+    return any(itertools.repeat(0))

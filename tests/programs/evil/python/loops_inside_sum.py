@@ -1,0 +1,5 @@
+# Adds up for longer than anybody lives.
+# with: time_ms=250
+# fails: limit: The step ran longer than its time limit of 250 ms; give it more with `!timeout`, or answer `pending` instead of waiting
+def evil(canary):
+    return sum(range(10**18))

@@ -1,0 +1,7 @@
+# Marshalled lists in lists, ten thousand of them.
+# fails: limit: The step went over its stack limit of 512 KiB: it calls itself too deeply; use a loop
+import marshal
+
+
+def evil(canary):
+    return marshal.loads(b"[\x01\0\0\0" * 10_000)

@@ -1,0 +1,5 @@
+# A gigabyte at once.
+# with: memory_bytes=134217728
+# fails: limit: The step went over its memory limit of 128 MiB; give rows piece by piece (`yield`), or run it on a worker with a higher limit…
+def evil(canary):
+    return len(bytearray(1 << 30))

@@ -1,0 +1,7 @@
+# A dict that grows.
+# with: memory_bytes=134217728
+# fails: limit: The step went over its memory limit of 128 MiB; give rows piece by piece (`yield`), or run it on a worker with a higher limit…
+def evil(canary):
+    held = {}
+    while True:
+        held[len(held)] = None

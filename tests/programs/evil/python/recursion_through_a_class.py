@@ -1,0 +1,13 @@
+# A class that is asked what it is, and asks.
+# fails: raised: RecursionError: …
+class Meta(type):
+    def __instancecheck__(self, other):
+        return isinstance(other, self)
+
+
+class Mirror(metaclass=Meta):
+    pass
+
+
+def evil(canary):
+    return isinstance(1, Mirror)

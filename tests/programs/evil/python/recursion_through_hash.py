@@ -1,0 +1,9 @@
+# A key whose hash is that of a tuple it is in.
+# fails: raised: RecursionError: maximum recursion depth exceeded…
+class Mirror:
+    def __hash__(self):
+        return hash((self,))
+
+
+def evil(canary):
+    return hash(Mirror())

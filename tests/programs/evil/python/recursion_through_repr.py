@@ -1,0 +1,9 @@
+# A description that describes itself.
+# fails: raised: RecursionError: …
+class Mirror:
+    def __repr__(self):
+        return f"{self!r}"
+
+
+def evil(canary):
+    return repr(Mirror())

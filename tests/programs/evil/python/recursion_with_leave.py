@@ -1,0 +1,12 @@
+# Raises the limit of recursion to what a number can say, and calls itself.
+# fails: raised: RecursionError: …
+import sys
+
+
+def again():
+    return again()
+
+
+def evil(canary):
+    sys.setrecursionlimit(2**31 - 1)
+    return again()

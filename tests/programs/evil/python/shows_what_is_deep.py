@@ -1,0 +1,7 @@
+# The description of what is a million levels deep.
+# fails: limit: The step went over its stack limit of 512 KiB: it calls itself too deeply; use a loop
+def evil(canary):
+    value = []
+    for _ in range(1_000_000):
+        value = [value]
+    return len(repr(value))

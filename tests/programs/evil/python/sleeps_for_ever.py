@@ -1,0 +1,8 @@
+# Sleeps for thirty years.
+# with: time_ms=250
+# fails: limit: The step ran longer than its time limit of 250 ms; give it more with `!timeout`, or answer `pending` instead of waiting
+import time
+
+
+def evil(canary):
+    time.sleep(1e9)

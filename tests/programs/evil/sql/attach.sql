@@ -1,0 +1,3 @@
+-- Another database, in a file.
+-- fails: denied: …a SQL step may not ATTACH, DETACH or VACUUM a database…
+ATTACH DATABASE 'CANARY_PATH' AS other

@@ -1,0 +1,3 @@
+-- A file, named by a URL that asks for it to be opened without locks.
+-- fails: denied: …a SQL step may not ATTACH, DETACH or VACUUM a database…
+ATTACH DATABASE 'file:CANARY_PATH?immutable=1&nolock=1' AS other

@@ -1,0 +1,3 @@
+-- Takes its own database away.
+-- fails: denied: …
+DETACH DATABASE main

@@ -1,0 +1,3 @@
+-- An editor, started by the command line's.
+-- fails: …
+SELECT edit('x', 'sh -c id')

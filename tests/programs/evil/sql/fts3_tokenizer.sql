@@ -1,0 +1,3 @@
+-- Sets a function pointer.
+-- fails: denied: …
+SELECT fts3_tokenizer('simple', x'4141414141414141')

@@ -1,0 +1,3 @@
+-- JSON of a hundred thousand brackets.
+-- fails: raised: …malformed JSON…
+SELECT json_extract(replace(printf('%.*c', 100000, 'x'), 'x', '['), '$')

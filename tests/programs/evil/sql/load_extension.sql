@@ -1,0 +1,3 @@
+-- Native code from a file.
+-- fails: denied: …a SQL step may not call `load_extension`…
+SELECT load_extension('/lib/x86_64-linux-gnu/libc.so.6')

@@ -1,0 +1,3 @@
+-- The database's pages, to be written to.
+-- fails: …
+SELECT * FROM sqlite_dbpage

@@ -1,0 +1,3 @@
+-- A parameter of a number that is none.
+-- fails: bad_code: …
+SELECT ?999999999

@@ -1,0 +1,3 @@
+-- A setting of the database's.
+-- fails: denied: …a SQL step may not use `PRAGMA journal_mode`…
+PRAGMA journal_mode = WAL

@@ -1,0 +1,4 @@
+-- The schema, written as if it were rows.
+-- fails: …
+CREATE TABLE t(x);
+UPDATE sqlite_schema SET sql = 'CREATE TABLE t(x, y)', rootpage = 1 WHERE name = 't'

@@ -1,0 +1,3 @@
+-- What has no opposite.
+-- fails: raised: …integer overflow…
+SELECT abs(-9223372036854775808)

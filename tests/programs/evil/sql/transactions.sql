@@ -1,0 +1,3 @@
+-- Begins and never ends, begins again, undoes what was never done.
+-- fails: …
+BEGIN; BEGIN; ROLLBACK; ROLLBACK

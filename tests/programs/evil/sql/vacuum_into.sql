@@ -1,0 +1,3 @@
+-- The whole database, written to a file.
+-- fails: denied: …a SQL step may not ATTACH, DETACH or VACUUM a database…
+VACUUM INTO '/tmp/evil.db'

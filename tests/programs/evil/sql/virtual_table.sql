@@ -1,0 +1,3 @@
+-- A table that is code.
+-- fails: denied: …a SQL step may not make virtual tables…
+CREATE VIRTUAL TABLE t USING fts5(x)

@@ -1,0 +1,3 @@
+-- A table that is a file.
+-- fails: …
+CREATE VIRTUAL TABLE t USING csv(filename='CANARY_PATH')

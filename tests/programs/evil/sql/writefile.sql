@@ -1,0 +1,3 @@
+-- A function of the command line's.
+-- fails: …
+SELECT writefile('/tmp/evil', 'x')

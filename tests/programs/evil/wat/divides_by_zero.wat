@@ -1,0 +1,3 @@
+;; Divides by zero.
+;; fails: trap: …
+(func $evil (result i32) (i32.div_s (i32.const 1) (i32.sub (i32.const 1) (i32.const 1))))

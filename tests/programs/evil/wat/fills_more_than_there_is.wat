@@ -1,0 +1,3 @@
+;; Fills more memory than there is, in one instruction.
+;; fails: trap: …
+(func $evil (result i32) (memory.fill (i32.const 0) (i32.const 255) (i32.const -1)) (i32.const 0))

@@ -1,0 +1,3 @@
+;; Reads the byte behind its memory.
+;; fails: trap: …
+(func $evil (result i32) (i32.load8_u (i32.const 262144)))

@@ -1,0 +1,5 @@
+;; A function that runs by itself.
+;; refused: prepare the guest: image its state: it has a start function
+(func $begin)
+(start $begin)
+(func $evil (result i32) (i32.const 0))

@@ -1,0 +1,5 @@
+;; Waits for 2,000 things at once: a step has 128 handles.
+;; fails: limit: …
+(func $evil (result i32)
+  (drop (memory.grow (i32.const 8)))
+  (call $poll_oneoff (i32.const 196608) (i32.const 393216) (i32.const 2000) (i32.const 131300)))
