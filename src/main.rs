@@ -20,6 +20,7 @@
 mod address;
 mod allow;
 mod commands;
+mod compiled;
 mod databases;
 mod deps;
 mod failures;
@@ -34,6 +35,7 @@ mod reactor;
 mod report_api;
 mod results;
 mod script;
+mod sdk;
 mod services;
 mod setting;
 mod settings;

@@ -7,13 +7,14 @@ use std::path::Path;
 
 use bue_lang::python::SyntaxProblem;
 use bue_lang::{
-    Compiled, Complaint, FileText, MAX_SCRIPT, Purpose, Script, check_packages, check_scopes, check_sources, check_sql,
-    compile, render,
+    Compiled, Complaint, FileText, MAX_SCRIPT, Purpose, Script, check_compiled, check_packages, check_scopes,
+    check_sources, check_sql, compile, render,
 };
-use bue_model::plan::Language;
+use bue_model::plan::Step;
 use bue_model::{Bundle, Plan};
 use bue_runtime::SqlProblem;
 
+use crate::compiled::Builder;
 use crate::deps::locked::{Locked, Wheels};
 use crate::package::pack;
 use crate::settings::Settings;
@@ -41,20 +42,35 @@ pub(crate) struct Examined {
     /// `None` if it has errors.
     pub(crate) plan: Option<Plan>,
     pub(crate) complaints: Vec<Complaint>,
+    /// Without its plan and complaints, which stand above.
+    compiled: Compiled,
 }
 
 /// A script ready to be handed in. What is wrong with it has been said if this fails.
 pub(crate) fn read(path: &Path, settings: &Settings) -> Result<Checked, Stop> {
-    let examined = examine(path, Some(Purpose::Run), None).map_err(|message| stop(&message))?;
+    let mut builder = Builder::new(settings)?;
+    let mut examined = examine(path, Some(Purpose::Run), None).map_err(|message| stop(&message))?;
+    examined.build(path, &mut builder);
     examined.say_complaints();
     let name = examined.name.clone();
     let plan = examined.into_plan()?;
-    expect_languages_that_run(&plan, &name)?;
-    let bundles: Result<Vec<Bundle>, _> = plan.steps.iter().map(|step| pack(step, path)).collect();
-    let mut bundles = bundles.map_err(|error| stop(&error.to_string()))?;
+    let bundles: Result<Vec<Bundle>, _> = plan.steps.iter().map(|step| bundle(step, path, &mut builder)).collect();
+    let mut bundles = bundles.map_err(|message| stop(&message))?;
     let (packages, wheels) = Locked::of(path).packages(&plan, &settings.cache_dir()?)?;
     bundles.iter_mut().zip(packages).for_each(|(bundle, packages)| bundle.packages = packages);
     Ok(Checked { name, plan, bundles, wheels })
+}
+
+fn bundle(step: &Step, script: &Path, builder: &mut Builder) -> Result<Bundle, String> {
+    match builder.pack(step, folder(script)) {
+        Some(built) => built.map_err(|problem| problem.message),
+        None => pack(step, script).map_err(|error| error.to_string()),
+    }
+}
+
+/// The folder that paths in a script are relative to.
+fn folder(script: &Path) -> &Path {
+    script.parent().unwrap_or(Path::new(""))
 }
 
 /// Reads and checks a script; for a purpose also the files its steps name, and its scopes where it is known which ones
@@ -65,7 +81,7 @@ pub(crate) fn examine(path: &Path, purpose: Option<Purpose>, served: Option<&[St
     let script = Script { path: &name, text: &text };
     let mut compiled = compile(script);
     if let Some(purpose) = purpose {
-        let folder = path.parent().unwrap_or(Path::new(""));
+        let folder = folder(path);
         let found = check_sources(script, &compiled, purpose, |path| find(&folder.join(path)));
         let sql = check_sql(script, &compiled, purpose, |path| find(&folder.join(path)), parse_sql);
         let locked = Locked::of(path);
@@ -76,12 +92,26 @@ pub(crate) fn examine(path: &Path, purpose: Option<Purpose>, served: Option<&[St
         let found = check_scopes(script, &compiled, served);
         compiled.complaints.extend(found);
     }
-    let Compiled { plan, complaints, .. } = compiled;
+    let Compiled { plan, complaints, .. } = &mut compiled;
+    let (plan, complaints) = (plan.take(), core::mem::take(complaints));
     let plan = plan.filter(|_| !complaints.iter().any(Complaint::is_error));
-    Ok(Examined { name, plan, complaints, text })
+    Ok(Examined { name, plan, complaints, text, compiled })
 }
 
 impl Examined {
+    /// Builds the steps of compiled languages, if nothing else keeps the script from being a plan.
+    pub(crate) fn build(&mut self, path: &Path, builder: &mut Builder) {
+        if self.plan.is_none() {
+            return;
+        }
+        let script = Script { path: &self.name, text: &self.text };
+        let found = check_compiled(script, &self.compiled, |step| builder.check(step, folder(path)));
+        if found.iter().any(Complaint::is_error) {
+            self.plan = None;
+        }
+        self.complaints.extend(found);
+    }
+
     /// Says every complaint with its excerpt.
     pub(crate) fn say_complaints(&self) {
         say_all(&self.complaints, Script { path: &self.name, text: &self.text });
@@ -125,20 +155,6 @@ fn read_text(path: &Path) -> io::Result<String> {
     let not_text = |_| io::Error::new(io::ErrorKind::InvalidData, "it is not UTF-8 text");
     let too_long = || io::Error::new(io::ErrorKind::FileTooLarge, format!("it is longer than {MAX_SCRIPT} bytes"));
     if bytes.len() > MAX_SCRIPT { Err(too_long()) } else { String::from_utf8(bytes).map_err(not_text) }
-}
-
-/// Steps of these languages run; the others are only checked so far.
-fn expect_languages_that_run(plan: &Plan, name: &str) -> Result<(), Stop> {
-    let runs = |language| matches!(language, Language::Python | Language::Sqlite3 | Language::Postgres);
-    let mut stopped = Ok(());
-    for step in plan.steps.iter().filter(|step| !runs(step.language)) {
-        let language = step.language.name();
-        stopped = Err(stop(&format!(
-            "{name}:{}: step `{}` is {language}, which this version does not run; write it in python, sqlite3 or postgres",
-            step.line, step.name
-        )));
-    }
-    stopped
 }
 
 fn stop(message: &str) -> Stop {

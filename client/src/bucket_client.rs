@@ -86,6 +86,18 @@ impl BucketClient {
         }
     }
 
+    /// The bytes of a name, of at most `most` bytes, checked against it; `None` where there is no such blob.
+    ///
+    /// # Errors
+    /// It is longer or damaged, or the bucket cannot be reached.
+    pub async fn find(&self, hash: BlobHash, most: usize) -> Result<Option<Bytes>, ClientError> {
+        let reply = self.expect_or_absent(&ask(Method::GET, blob_path(&hash), most.max(ERROR_LIMIT))).await?;
+        match reply {
+            Some(reply) if hash_of(&reply.body) != hash => Err(ClientError::Damaged { hash }),
+            reply => Ok(reply.map(|reply| reply.body)),
+        }
+    }
+
     /// Whether a blob is there.
     ///
     /// # Errors

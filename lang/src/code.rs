@@ -63,6 +63,8 @@ codes! {
     WRONG_INPUTS = "E0053", "wrong number of inputs";
     NOT_TEXT = "E0054", "not a text file";
     SQL_SYNTAX = "E0055", "SQL not understood";
+    NOT_BUILT = "E0056", "compiled step not usable";
+    CODE_TO_BUILD = "E0057", "code that must be built";
     // packages
     NOT_LOCKED = "E0060", "packages not locked";
     PACKAGE_CANNOT_WORK = "E0061", "package that cannot work";

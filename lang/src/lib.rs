@@ -48,7 +48,8 @@ pub use plan_text::plan_text;
 pub use render::render;
 pub use source::{MAX_SCRIPT, Position, Script, Span};
 pub use sources::{
-    FileText, PackageTrouble, PackageTroubleKind, Purpose, check_packages, check_scopes, check_sources, check_sql,
+    BuildProblem, Buildable, FileText, PackageTrouble, PackageTroubleKind, Purpose, check_compiled, check_packages,
+    check_scopes, check_sources, check_sql,
 };
 
 use build::Built;

@@ -1,5 +1,6 @@
 //! A compiled script against the files its steps name. The caller reads the files; here they are only looked at.
 
+mod compiled;
 mod inputs;
 mod packages;
 mod scopes;
@@ -19,6 +20,7 @@ use crate::python::{self, Lookup, Module, SyntaxProblem};
 use crate::source::{Script, Span};
 use crate::suggest::Suggester;
 
+pub use compiled::{BuildProblem, Buildable, check_compiled};
 pub use packages::{PackageTrouble, PackageTroubleKind, check_packages};
 pub use scopes::check_scopes;
 pub use sql::check_sql;

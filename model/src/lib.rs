@@ -21,6 +21,7 @@ mod json;
 pub mod net;
 pub mod plan;
 mod rule;
+mod serde_value;
 pub mod value;
 pub mod wire;
 
@@ -30,4 +31,5 @@ pub use job::{Answer, BlobRef, Chunk, Failure, FailureKind, JobState, Outcome, R
 pub use json::Json;
 pub use plan::{Call, ForEach, Input, JobNode, Node, Plan, Step};
 pub use rule::{HostPattern, NetRule, NotARule};
+pub use serde_value::{NotThatType, from_value, to_value};
 pub use value::{Decimal, Value};

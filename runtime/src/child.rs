@@ -1,8 +1,10 @@
 //! One sandbox host process, seen from its parent.
 
 use core::time::Duration;
+use std::ffi::OsString;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream as StdUnixStream;
+use std::path::PathBuf;
 use std::process::Stdio;
 
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
@@ -32,7 +34,15 @@ pub(crate) struct Child {
 impl Child {
     /// Starts one and waits until it is ready.
     pub(crate) async fn start(config: &HostsConfig) -> Result<Self, RuntimeError> {
-        let (program, arguments) = &config.command;
+        let mut child = Self::spawn(&config.command)?;
+        let setup = protocol::frame(&ToHost::Setup(config.prepared.files.clone()));
+        child.send(setup.map_err(|source| RuntimeError::Spawn { command: config.command.0.clone(), source })?);
+        child.wait_until_ready().await?;
+        Ok(child)
+    }
+
+    /// Starts one that does what its first frame says.
+    pub(crate) fn spawn((program, arguments): &(PathBuf, Vec<OsString>)) -> Result<Self, RuntimeError> {
         let cannot = |source| RuntimeError::Spawn { command: program.clone(), source };
         let (ours, theirs) = StdUnixStream::pair().map_err(cannot)?;
         ours.set_nonblocking(true).map_err(cannot)?;
@@ -50,14 +60,10 @@ impl Child {
         let (read, write) = UnixStream::from_std(ours).map_err(cannot)?.into_split();
         let (frames, queue) = mpsc::unbounded_channel();
         tokio::spawn(protocol::write_all(write, queue));
-        let mut child = Self { process, read: BufReader::new(read), frames: Some(frames) };
-        let setup = protocol::frame(&ToHost::Setup(config.prepared.files.clone())).map_err(cannot)?;
-        child.send(setup);
-        child.wait_until_ready().await?;
-        Ok(child)
+        Ok(Self { process, read: BufReader::new(read), frames: Some(frames) })
     }
 
-    fn send(&self, frame: Vec<u8>) {
+    pub(crate) fn send(&self, frame: Vec<u8>) {
         if let Some(frames) = &self.frames {
             // one that is gone already is noticed by reading
             let _ = frames.send(frame);

@@ -64,6 +64,13 @@ fn check_processor(architecture: &str) -> Result<(), RuntimeError> {
 /// All settings. Cargo features leave most proposals out already; they are refused here too, so that a feature switched on
 /// by another crate of the build changes nothing.
 fn config(memories: &Arc<MemoryPool>) -> Config {
+    let mut config = common();
+    config.memory_init_cow(false).with_host_memory(Arc::clone(memories) as Arc<_>);
+    config
+}
+
+/// What the engines of all guests share.
+pub(crate) fn common() -> Config {
     let mut config = Config::new();
     config.strategy(Strategy::Cranelift).cranelift_opt_level(OptLevel::Speed).parallel_compilation(true);
     config.wasm_backtrace_details(WasmBacktraceDetails::Disable).native_unwind_info(false).generate_address_map(false);
@@ -71,8 +78,8 @@ fn config(memories: &Arc<MemoryPool>) -> Config {
     config.epoch_interruption(true).consume_fuel(false);
     config.max_wasm_stack(WASM_STACK).async_stack_size(FIBER_STACK).async_stack_zeroing(true);
     config.memory_reservation(RESERVATION).memory_guard_size(GUARD).memory_may_move(false);
-    config.guard_before_linear_memory(false).memory_init_cow(false).signals_based_traps(true);
-    config.with_host_memory(Arc::clone(memories) as Arc<_>).with_host_stack(Arc::new(StackPool::default()));
+    config.guard_before_linear_memory(false).signals_based_traps(true);
+    config.with_host_stack(Arc::new(StackPool::default()));
     config
 }
 
@@ -100,7 +107,7 @@ const YOUNG: WasmFeatures = WasmFeatures::GC
     .union(WasmFeatures::WIDE_ARITHMETIC);
 
 /// Moves the engine's epoch on while guests run.
-struct Ticker {
+pub(crate) struct Ticker {
     state: Arc<TickerState>,
     thread: thread::Thread,
 }
@@ -116,7 +123,7 @@ struct TickerState {
 }
 
 impl Ticker {
-    fn start(engine: Engine) -> Result<Self, RuntimeError> {
+    pub(crate) fn start(engine: Engine) -> Result<Self, RuntimeError> {
         let state = Arc::new(TickerState::default());
         let shared = Arc::clone(&state);
         let thread = thread::Builder::new()
@@ -126,7 +133,7 @@ impl Ticker {
         Ok(Self { state, thread: thread.thread().clone() })
     }
 
-    fn wake(&self) {
+    pub(crate) fn wake(&self) {
         self.state.busy.store(true, Ordering::SeqCst);
         if self.state.parked.swap(false, Ordering::SeqCst) {
             self.thread.unpark();

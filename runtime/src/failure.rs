@@ -5,14 +5,13 @@ use wasmtime::Trap;
 use wasmtime_wasi::{I32Exit, ResourceTableError};
 
 use crate::engine::WASM_STACK;
-use crate::guest::Instance;
 use crate::limits::{Limits, bytes_text};
-use crate::state::Stop;
+use crate::state::{StepState, Stop};
 use crate::wasi::HANDLES;
 
-/// The failure of a guest that did not answer.
-pub(crate) fn of_error(error: &wasmtime::Error, instance: &mut Instance<'_>) -> Failure {
-    let (log, limits) = (instance.state().log.clone(), instance.state().limits.clone());
+/// The failure of a guest that did not answer. `out_of_stack`: the stack in its memory is used up.
+pub(crate) fn of_error(error: &wasmtime::Error, state: &StepState, out_of_stack: bool) -> Failure {
+    let log = &state.log;
     if let Some(exceeded) = log.exceeded() {
         return limit(exceeded.to_string());
     }
@@ -34,16 +33,16 @@ pub(crate) fn of_error(error: &wasmtime::Error, instance: &mut Instance<'_>) -> 
         // what a host function would not do
         return Failure::new(FailureKind::Trap, format!("The step's interpreter was stopped: {}", causes(error)));
     };
-    if *trap == Trap::StackOverflow || (*trap == Trap::MemoryOutOfBounds && instance.stack_is_used_up()) {
+    if *trap == Trap::StackOverflow || (*trap == Trap::MemoryOutOfBounds && out_of_stack) {
         return limit(stack_text());
     }
-    if instance.state().memory_refused {
-        return limit(memory_text(&limits));
+    if state.memory_refused {
+        return limit(memory_text(&state.limits));
     }
     let said = log.tail();
     // what Rust says when it is asked for more than there are addresses for
     if said.contains("capacity overflow") {
-        return limit(memory_text(&limits));
+        return limit(memory_text(&state.limits));
     }
     Failure::new(FailureKind::Trap, trap_text(*trap, &said))
 }
@@ -75,6 +74,12 @@ pub(crate) fn too_much_input(bytes: u64, allowed: u64) -> Answer {
     Answer::Failed(limit(format!(
         "the step's inputs are {bytes}, more than the input limit of {allowed}; pass less, or loop over it"
     )))
+}
+
+/// A result that is more than a step may give.
+pub(crate) fn too_much_result(bytes: u64, allowed: u64) -> Failure {
+    let (bytes, allowed) = (bytes_text(bytes), bytes_text(allowed));
+    limit(format!("the step's result is {bytes}, more than its result limit of {allowed}; give less, or loop over it"))
 }
 
 /// Code that is more than a step may have.
@@ -123,8 +128,8 @@ fn stack_text() -> String {
 
 fn trap_text(trap: Trap, tail: &str) -> String {
     match tail {
-        "" => format!("The step's interpreter stopped: {trap}"),
-        tail => format!("The step's interpreter stopped: {trap}. Its last words: {tail}"),
+        "" => format!("The step's code stopped: {trap}"),
+        tail => format!("The step's code stopped: {trap}. Its last words: {tail}"),
     }
 }
 

@@ -20,7 +20,7 @@ use crate::state::{StepState, Stop, host_call};
 use crate::turns::Turns;
 
 /// Bytes of guest memory that one WASI call may make the host copy.
-const HOSTCALL_FUEL: usize = 8 << 20;
+pub(crate) const HOSTCALL_FUEL: usize = 8 << 20;
 
 /// A guest that has not started by then hangs: Python takes three seconds.
 const START: Duration = Duration::from_secs(120);

@@ -11,15 +11,18 @@ use core::time::Duration;
 use std::collections::HashMap;
 use std::ffi::OsString;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Instant;
 
-use bue_model::{Answer, BlobHash, Bundle};
+use bue_model::net::{Ended, NetError, NetErrorKind, Ticket};
+use bue_model::{Answer, BlobHash, Bundle, Failure};
+use bytes::Bytes;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::sync::futures::Notified;
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::JoinSet;
 
+use crate::blobs::Blobs;
 use crate::child::Child;
 use crate::egress::{Egress, Session, Tell};
 use crate::error::RuntimeError;
@@ -31,6 +34,7 @@ use crate::prepared::Prepared;
 use crate::protocol::{self, Frames, FromHost, MAX_FRAME, Program, RunRequest, ToHost};
 use crate::running::Running;
 use crate::task::{Code, Event, Finished, Task};
+use crate::wasm::{CompiledStep, StepCompiler};
 
 /// Events a task may have under way: elements sent last, elements left at the end, and the end itself.
 const EVENTS: usize = 4;
@@ -87,6 +91,9 @@ struct Shared {
     step_ns: AtomicU64,
     closed: watch::Receiver<bool>,
     egress: Egress,
+    compiler: StepCompiler,
+    /// Set at most once, before steps run.
+    blobs: OnceLock<Arc<dyn Blobs>>,
 }
 
 /// Place of one child.
@@ -139,6 +146,7 @@ impl Hosts {
         let (close, closed) = watch::channel(false);
         let slots = (0..config.hosts.max(1)).map(|_| Slot::default()).collect();
         let egress = config.egress.clone();
+        let compiler = StepCompiler::open(&config.prepared, config.command.clone())?;
         let shared = Arc::new(Shared {
             slots,
             next_id: AtomicU64::new(1),
@@ -147,6 +155,8 @@ impl Hosts {
             step_ns: AtomicU64::new(FIRST_STEP_NS),
             closed,
             egress,
+            compiler,
+            blobs: OnceLock::new(),
         });
         let config = Arc::new(config);
         let mut starting = JoinSet::new();
@@ -185,6 +195,21 @@ impl Hosts {
                 None => changed.await,
             }
         }
+    }
+
+    /// Says where blobs of steps are kept. Steps that use them before, or where nobody says it, are refused.
+    pub fn keep_blobs_in(&self, blobs: Arc<dyn Blobs>) {
+        // the first one stays
+        let _ = self.shared.blobs.set(blobs);
+    }
+
+    /// The code of a compiled step for this machine, made in a process of its own or found in the cache. The module is the
+    /// entry of the bundle.
+    ///
+    /// # Errors
+    /// A failure of the step: it is no step, or too large to compile.
+    pub async fn compile(&self, bundle: &Bundle, key: BlobHash) -> Result<CompiledStep, Failure> {
+        self.shared.compiler.compile(bundle, key).await
     }
 
     /// How many more steps the cores have work for now; zero or less: as many as run have to end or wait first.
@@ -256,7 +281,8 @@ fn request(id: u64, task: Task) -> Result<Request, Answer> {
     if len > limits.input_bytes {
         return Err(failure::too_much_input(len, limits.input_bytes));
     }
-    let code_bytes: usize = code.bundle().files.iter().map(|file| file.path.len() + file.content.len()).sum();
+    let files = code.bundle().map(|(bundle, _)| bundle.files.as_slice()).unwrap_or_default();
+    let code_bytes: usize = files.iter().map(|file| file.path.len() + file.content.len()).sum();
     if code_bytes > BUNDLE_BYTES {
         return Err(failure::too_much_code(code_bytes as u64, BUNDLE_BYTES as u64));
     }
@@ -268,8 +294,10 @@ fn request(id: u64, task: Task) -> Result<Request, Answer> {
         Code::Sqlite { table, placeholders, .. } => {
             Program::Sqlite { table: table.clone(), placeholders: placeholders.clone() }
         }
+        Code::Wasm { step, function } => Program::Wasm { step: step.clone(), function: function.clone() },
     };
-    let request = RunRequest { key: code.key(), program, inputs, env, loop_text, limits, permissions };
+    let key = code.bundle().map(|(_, key)| key);
+    let request = RunRequest { key, program, inputs, env, loop_text, limits, permissions };
     match protocol::frame(&ToHost::Run { id, request: Box::new(request) }) {
         Ok(run) => Ok(Request { id, code, run, permissions: asked, limits: allowed }),
         Err(_) => Err(failure::too_much_input(len, MAX_FRAME as u64)),
@@ -322,8 +350,18 @@ impl Shared {
     /// Does on the network what a task asks. One that is not known was dropped, and gets nothing done.
     fn net(&self, slot: usize, id: u64, request: NetRequest) {
         let Some(link) = self.slots.get(slot).map(Slot::link) else { return };
-        if let Some(task) = link.as_ref().and_then(|link| link.tasks.get(&id)) {
-            task.net.handle(request);
+        let Some(link) = link.as_ref() else { return };
+        let Some(task) = link.tasks.get(&id) else { return };
+        match (request, self.blobs.get()) {
+            (NetRequest::PutBlob(ticket, bytes), Some(blobs)) => {
+                let stored = blobs.put(bytes);
+                let name = async { stored.await.map(|hash| Bytes::from(hash.to_string())) };
+                tokio::spawn(tell_blob(id, ticket, name, link.frames.clone()));
+            }
+            (NetRequest::GetBlob(ticket, hash), Some(blobs)) => {
+                tokio::spawn(tell_blob(id, ticket, blobs.get(hash), link.frames.clone()));
+            }
+            (request, _) => task.net.handle(request),
         }
     }
 
@@ -373,6 +411,15 @@ fn tell(id: u64, frames: Frames) -> Tell {
         // one that is gone needs not hear it
         let _ = protocol::frame(&ToHost::Net { id, ticket, ended }).map(|frame| frames.send(frame));
     })
+}
+
+/// Tells a child what became of a blob.
+async fn tell_blob(id: u64, ticket: Ticket, ended: impl Future<Output = Result<Bytes, String>> + Send, frames: Frames) {
+    let ended = match ended.await {
+        Ok(bytes) => Ended::Data { bytes, last: true },
+        Err(why) => Ended::Failed(NetError::new(NetErrorKind::Closed, why)),
+    };
+    tell(id, frames)(ticket, ended);
 }
 
 /// Keeps one slot alive.
@@ -430,7 +477,7 @@ async fn read_events(shared: &Shared, slot: usize, child: &mut Child) -> Result<
             FromHost::Finished { id, finished } => shared.deliver(slot, id, Event::Finished(finished))?,
             FromHost::Net { id, request } => shared.net(slot, id, request),
             FromHost::Waiting { steps } => shared.note_waiting(slot, steps),
-            FromHost::Ready | FromHost::Refused(_) => {
+            FromHost::Ready | FromHost::Refused(_) | FromHost::Compiled(_) => {
                 return Err(RuntimeError::Refused("it was set up twice".to_owned()));
             }
         }
@@ -449,14 +496,13 @@ impl Bundles {
     /// Sends what the child needs for this code and does not have; takes back what was not used for long. `None` where
     /// the child is gone.
     fn need(&mut self, code: &Code, frames: &Frames) -> Option<()> {
-        let key = code.key();
+        let Some((bundle, key)) = code.bundle() else { return Some(()) };
         self.uses += 1;
         if let Some((used, _)) = self.known.get_mut(&key) {
             *used = self.uses;
             return Some(());
         }
-        let bundle = Bundle::clone(code.bundle());
-        let frame = protocol::frame(&ToHost::Load { key, bundle }).ok()?;
+        let frame = protocol::frame(&ToHost::Load { key, bundle: Bundle::clone(bundle) }).ok()?;
         self.make_room(frame.len(), frames)?;
         self.known.insert(key, (self.uses, frame.len()));
         frames.send(frame).ok()

@@ -7,12 +7,15 @@
 //! Running   events of one task                     python.rs   guest.rs -> wasmtime, image.rs -> memory
 //! egress/   the network of all steps           <-->  net.rs   what a step has under way
 //! Databases  postgres steps, on connections        sqlite/     a fresh in-memory database
+//! wasm/compiler.rs  a child for each compile       wasm/       compiled steps: components and plain commands
 //! packages/  unpacks wheels                         packages/  shows them to the guest, to read
 //! ```
 //! A step may do nothing that [`Permissions`] does not say, and costs no more than [`Limits`] says. `unsafe` is in
 //! `mapping.rs` (the kernel's memory calls) and where wasmtime asks for it: `memory.rs`, `stacks.rs`, loading compiled code.
 
+mod blobs;
 mod cache;
+mod captured;
 mod child;
 mod clock;
 mod egress;
@@ -46,7 +49,9 @@ mod task;
 mod turns;
 mod values;
 mod wasi;
+mod wasm;
 
+pub use blobs::{Blobs, Later};
 pub use egress::{Allowed, Boxed, CaFileError, Egress, EgressConfig, Refusals, Resolve, Secret, SystemResolver};
 pub use error::{HostLost, RuntimeError};
 pub use hosts::{Hosts, HostsConfig};
@@ -60,3 +65,4 @@ pub use running::Running;
 pub use serve::serve_sandbox_host;
 pub use sqlite::{SqlProblem, check_sql};
 pub use task::{Code, Event, Finished, Items, Placeholders, Task, Usage};
+pub use wasm::{CompiledStep, StepCompiler, WasmKind, WasmProblem, check_wasm};

@@ -10,8 +10,10 @@
 use core::time::Duration;
 use std::collections::{HashMap, HashSet};
 
+use bue_model::BlobHash;
 use bue_model::guest::Waited;
 use bue_model::net::{Body, Ended, NetError, NetErrorKind, Operation, Ticket};
+use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
@@ -36,6 +38,10 @@ const MOST_NOTED: usize = 20;
 pub(crate) enum NetRequest {
     Start(Ticket, Operation),
     Close(Ticket),
+    /// Store bytes. Ends with [`Ended::Data`], their name in hexadecimal digits.
+    PutBlob(Ticket, Bytes),
+    /// Stored bytes. Ends with [`Ended::Data`].
+    GetBlob(Ticket, BlobHash),
 }
 
 /// The way to the network and back.
@@ -81,10 +87,30 @@ impl core::fmt::Debug for NetPort {
 )]
 pub(crate) struct TooManyTickets(usize);
 
+/// A refusal is a line in the log, whatever the step makes of it.
+pub(crate) struct RefusalNotes {
+    log: Log,
+    noted: Vec<String>,
+}
+
+impl RefusalNotes {
+    pub(crate) fn new(log: &Log) -> Self {
+        Self { log: log.clone(), noted: Vec::new() }
+    }
+
+    /// Writes one down, the first time.
+    pub(crate) fn note(&mut self, message: &str) {
+        if self.noted.len() < MOST_NOTED && !self.noted.iter().any(|noted| noted == message) {
+            self.noted.push(message.to_owned());
+            // a step that prints too much ends by itself
+            let _ = self.log.print(Channel::Out, format!("bue: refused: {message}\n").as_bytes());
+        }
+    }
+}
+
 /// The network as one step has it.
 pub(crate) struct Net {
     port: NetPort,
-    log: Log,
     last_ticket: Ticket,
     tickets: HashMap<Ticket, Begun>,
     most_tickets: usize,
@@ -94,7 +120,7 @@ pub(crate) struct Net {
     given_up: usize,
     buffered: u64,
     most_buffered: u64,
-    noted: Vec<String>,
+    notes: RefusalNotes,
 }
 
 /// An operation that was begun and whose end the guest has not fetched.
@@ -117,7 +143,6 @@ impl Net {
     pub(crate) fn new(port: NetPort, limits: &Limits, log: &Log) -> Self {
         Self {
             port,
-            log: log.clone(),
             last_ticket: 0,
             tickets: HashMap::new(),
             most_tickets: (limits.net_exchanges as usize).saturating_mul(TICKETS_PER_EXCHANGE),
@@ -125,7 +150,7 @@ impl Net {
             given_up: 0,
             buffered: 0,
             most_buffered: limits.net_buffered_bytes,
-            noted: Vec::new(),
+            notes: RefusalNotes::new(log),
         }
     }
 
@@ -226,7 +251,7 @@ impl Net {
         if let Ended::Failed(error) = &ended
             && error.kind == NetErrorKind::Denied
         {
-            self.note_refusal(&error.message);
+            self.notes.note(&error.message);
         }
         let Some(begun) = self.tickets.get_mut(&ticket) else { return };
         if is_over(ticket == begun.exchange, &ended) {
@@ -248,15 +273,6 @@ impl Net {
             State::UnderWay => {}
         }
         None
-    }
-
-    /// A refusal is a line in the log, whatever the step makes of it.
-    fn note_refusal(&mut self, message: &str) {
-        if self.noted.len() < MOST_NOTED && !self.noted.iter().any(|noted| noted == message) {
-            self.noted.push(message.to_owned());
-            // a step that prints too much ends by itself
-            let _ = self.log.print(Channel::Out, format!("bue: refused: {message}\n").as_bytes());
-        }
     }
 
     fn take(&mut self, tickets: &[Ticket]) -> Waited {

@@ -46,6 +46,8 @@ pub enum GuestBytes {
 #[derive(Clone, Debug)]
 pub struct Prepared {
     pub(crate) files: PreparedFiles,
+    /// The directory that was given.
+    pub(crate) cache: PathBuf,
 }
 
 /// Where the files are.
@@ -98,12 +100,12 @@ impl Prepared {
     ///
     /// # Errors
     /// A cache that cannot be used, or a guest that cannot be compiled or started.
-    pub fn open_guest(cache: &Path, guest: &GuestModule, progress: &dyn Fn(&str)) -> Result<Self, RuntimeError> {
-        let cache = Cache::open(cache)?;
+    pub fn open_guest(dir: &Path, guest: &GuestModule, progress: &dyn Fn(&str)) -> Result<Self, RuntimeError> {
+        let cache = Cache::open(dir)?;
         let engine = GuestEngine::new()?;
         let names = Names::new(guest, &engine.engine);
         if let Some(files) = names.find(&cache) {
-            return Ok(Self { files });
+            return Ok(Self { files, cache: dir.to_owned() });
         }
         let _lock = cache.lock(progress)?;
         // whoever held the lock before may have made them
@@ -112,7 +114,12 @@ impl Prepared {
             None => names.make(&cache, engine, guest, progress)?,
         };
         names.prune(&cache);
-        Ok(Self { files })
+        Ok(Self { files, cache: dir.to_owned() })
+    }
+
+    /// What a parent that has one told its child, which makes no files.
+    pub(crate) fn of_parent(files: PreparedFiles) -> Self {
+        Self { files, cache: PathBuf::new() }
     }
 }
 

@@ -4,6 +4,8 @@
 //! parent            sandbox host
 //! Setup        ->
 //!              <-   Ready, or Refused and the end
+//! Compile      ->   instead of Setup: a child that compiles one step
+//!              <-   Compiled, or Refused, and the end
 //! Load         ->   once a bundle, before the first task that runs it; Forget takes it back
 //! Run          ->
 //!              <-   Items, then nothing until it hears Taken
@@ -32,6 +34,7 @@ use crate::net::NetRequest;
 use crate::permissions::Permissions;
 use crate::prepared::PreparedFiles;
 use crate::task::{Finished, Placeholders};
+use crate::wasm::{CompiledStep, WasmKind};
 
 /// The largest frame: the largest inputs or result, and room beside them.
 pub(crate) const MAX_FRAME: usize = 256 << 20;
@@ -43,6 +46,7 @@ const AT_ONCE: usize = 64;
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum ToHost {
     Setup(PreparedFiles),
+    Compile { kind: WasmKind, wasm: Bytes },
     Load { key: BlobHash, bundle: Bundle },
     Forget { key: BlobHash },
     Run { id: u64, request: Box<RunRequest> },
@@ -56,6 +60,7 @@ pub(crate) enum ToHost {
 pub(crate) enum FromHost {
     Ready,
     Refused(String),
+    Compiled(Bytes),
     Items { id: u64, count: u32, items: Bytes },
     Finished { id: u64, finished: Finished },
     Net { id: u64, request: NetRequest },
@@ -65,7 +70,8 @@ pub(crate) enum FromHost {
 /// A [`Task`](crate::Task) whose bundle was sent before.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct RunRequest {
-    pub(crate) key: BlobHash,
+    /// The bundle, where the program needs one.
+    pub(crate) key: Option<BlobHash>,
     pub(crate) program: Program,
     pub(crate) inputs: Vec<Bytes>,
     pub(crate) env: Option<Bytes>,
@@ -77,8 +83,19 @@ pub(crate) struct RunRequest {
 /// What to do with a bundle.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum Program {
-    Python { function: String, packages: Option<PathBuf> },
-    Sqlite { table: String, placeholders: Placeholders },
+    Python {
+        function: String,
+        packages: Option<PathBuf>,
+    },
+    Sqlite {
+        table: String,
+        placeholders: Placeholders,
+    },
+    /// Needs no bundle: it was compiled.
+    Wasm {
+        step: CompiledStep,
+        function: String,
+    },
 }
 
 /// Frames on their way to the socket. Without a bound: every frame belongs to a task or is a few bytes long, and whoever

@@ -185,7 +185,10 @@ async fn ask<Request: Serialize, Reply: DeserializeOwned>(
     let request = postcard::to_allocvec(request).map_err(unreadable)?;
     let reply = match instance.ask(entry, &request).await {
         Ok(reply) => reply,
-        Err(error) => return Err(failure::of_error(&error, instance)),
+        Err(error) => {
+            let out_of_stack = instance.stack_is_used_up();
+            return Err(failure::of_error(&error, instance.state(), out_of_stack));
+        }
     };
     postcard::from_bytes(&reply).map_err(unreadable)
 }

@@ -16,6 +16,7 @@ use crate::python::{Python, PythonStep, Ran};
 use crate::sqlite;
 use crate::task::{Code, Finished, Items, Task, Usage};
 use crate::turns::{Turn, Turns};
+use crate::wasm::{WasmStep, WasmSteps};
 
 /// Runs any number of steps at once in the thread that polls them.
 ///
@@ -23,6 +24,7 @@ use crate::turns::{Turn, Turns};
 pub struct Sandbox {
     python: Python,
     sqlite: sqlite::Pool,
+    wasm: WasmSteps,
 }
 
 impl Sandbox {
@@ -31,7 +33,7 @@ impl Sandbox {
     /// # Errors
     /// Files that are not there any more, or an engine that cannot be made.
     pub fn open(prepared: &Prepared) -> Result<Self, RuntimeError> {
-        Ok(Self { python: Python::open(prepared)?, sqlite: sqlite::Pool::default() })
+        Ok(Self { python: Python::open(prepared)?, sqlite: sqlite::Pool::default(), wasm: WasmSteps::new()? })
     }
 
     /// Runs a step to its end. The elements of a streamed result go to `items`, and the step waits until there is room.
@@ -54,7 +56,11 @@ impl Sandbox {
         let ran = poll_fn(|context| {
             let start = Instant::now();
             // A guest may run now, for the first time or again after a wait: the clock that interrupts it must not sleep.
-            self.python.wake_clock();
+            match &task.code {
+                Code::Python { .. } => self.python.wake_clock(),
+                Code::Wasm { .. } => self.wasm.wake_clock(),
+                Code::Sqlite { .. } => {}
+            }
             turn.begin();
             let polled = step.as_mut().poll(context);
             usage.cpu += start.elapsed();
@@ -88,6 +94,12 @@ impl Sandbox {
                 let step = PythonStep { task, bundle, key: *key, function, packages, log, deadline };
                 // interrupts stop a guest that runs, the timer one that waits
                 tokio::time::timeout_at(deadline.into(), self.python.run(step, items, net))
+                    .await
+                    .unwrap_or_else(|_| Ran::failed(failure::of_timeout(&task.limits)))
+            }
+            Code::Wasm { step, function } => {
+                let step = WasmStep { task, step, function, log, deadline };
+                tokio::time::timeout_at(deadline.into(), self.wasm.run(step, net))
                     .await
                     .unwrap_or_else(|_| Ran::failed(failure::of_timeout(&task.limits)))
             }

@@ -24,6 +24,7 @@ use crate::prepared::{Prepared, PreparedFiles};
 use crate::protocol::{self, Frames, FromHost, Program, RunRequest, ToHost};
 use crate::sandbox::Sandbox;
 use crate::task::{Code, Items, Task};
+use crate::wasm::compile;
 
 /// Threads for SQL steps.
 const SQL_THREADS: usize = 8;
@@ -78,6 +79,12 @@ async fn serve_socket(socket: UnixStream) -> io::Result<()> {
     let writer = spawn_local(protocol::write_all(write, queue));
     let setup = match protocol::read(&mut read).await {
         Ok(Some(ToHost::Setup(files))) => files,
+        Ok(Some(ToHost::Compile { kind, wasm })) => {
+            let said = compile(kind, &wasm).map_or_else(FromHost::Refused, |code| FromHost::Compiled(code.into()));
+            send(&frames, &said)?;
+            drop(frames);
+            return writer.await?;
+        }
         Ok(None) => return Ok(()),
         Ok(Some(_)) => return Err(io::Error::other("the parent did not begin with the setup")),
         // nothing was said yet: whatever this is, it is not the parent
@@ -103,7 +110,7 @@ fn not_for_people() -> io::Error {
 }
 
 fn open(files: PreparedFiles) -> Result<Sandbox, String> {
-    Sandbox::open(&Prepared { files }).map_err(|error| error.to_string())
+    Sandbox::open(&Prepared::of_parent(files)).map_err(|error| error.to_string())
 }
 
 fn send(frames: &Frames, message: &FromHost) -> io::Result<()> {
@@ -133,7 +140,9 @@ impl Host {
         spawn_local(Rc::clone(&host).tell_who_waits());
         while let Some(message) = protocol::read(&mut read).await? {
             match message {
-                ToHost::Setup(_) => return Err(io::Error::other("the parent sent a second setup")),
+                ToHost::Setup(_) | ToHost::Compile { .. } => {
+                    return Err(io::Error::other("the parent sent a second setup"));
+                }
                 ToHost::Load { key, bundle } => drop(host.bundles.borrow_mut().insert(key, Arc::new(bundle))),
                 ToHost::Forget { key } => drop(host.bundles.borrow_mut().remove(&key)),
                 ToHost::Run { id, request } => host.start(id, *request)?,
@@ -156,14 +165,36 @@ impl Host {
     }
 
     fn start(self: &Rc<Self>, id: u64, request: RunRequest) -> io::Result<()> {
-        let bundle = self.bundles.borrow().get(&request.key).cloned();
-        let bundle = bundle.ok_or_else(|| io::Error::other("the parent named a bundle it did not load"))?;
+        let task = self.task(request)?;
         let (taken, acknowledged) = mpsc::channel(1);
         let host = Rc::clone(self);
         let (net, port) = self.port(id);
-        let task = spawn_local(async move { host.run_task(id, task(request, bundle), acknowledged, port).await });
+        let task = spawn_local(async move { host.run_task(id, task, acknowledged, port).await });
         self.running.borrow_mut().insert(id, RunningTask { abort: task.abort_handle(), taken, net });
         Ok(())
+    }
+
+    /// What the parent wants done, with the code that it sent before.
+    fn task(&self, request: RunRequest) -> io::Result<Task> {
+        let code = match request.program {
+            Program::Python { function, packages } => {
+                let (bundle, key) = self.bundle(request.key)?;
+                let packages = packages.map(|path| Arc::new(Site::of_others(path)));
+                Code::Python { bundle, key, function, packages }
+            }
+            Program::Sqlite { table, placeholders } => {
+                let (bundle, key) = self.bundle(request.key)?;
+                Code::Sqlite { bundle, key, table, placeholders }
+            }
+            Program::Wasm { step, function } => Code::Wasm { step, function },
+        };
+        let RunRequest { inputs, env, loop_text, limits, permissions, .. } = request;
+        Ok(Task { code, inputs, env, loop_text, limits, permissions })
+    }
+
+    fn bundle(&self, key: Option<BlobHash>) -> io::Result<(Arc<Bundle>, BlobHash)> {
+        let found = key.and_then(|key| Some((self.bundles.borrow().get(&key).cloned()?, key)));
+        found.ok_or_else(|| io::Error::other("the parent named a bundle it did not load"))
     }
 
     /// The way to the network, which the parent has.
@@ -227,17 +258,4 @@ impl Host {
     fn send_items(&self, id: u64, Items { count, items }: Items) {
         let _ = send(&self.frames, &FromHost::Items { id, count, items });
     }
-}
-
-fn task(request: RunRequest, bundle: Arc<Bundle>) -> Task {
-    let key = request.key;
-    let code = match request.program {
-        Program::Python { function, packages } => {
-            let packages = packages.map(|path| Arc::new(Site::of_others(path)));
-            Code::Python { bundle, key, function, packages }
-        }
-        Program::Sqlite { table, placeholders } => Code::Sqlite { bundle, key, table, placeholders },
-    };
-    let RunRequest { inputs, env, loop_text, limits, permissions, .. } = request;
-    Task { code, inputs, env, loop_text, limits, permissions }
 }

@@ -27,6 +27,8 @@ pub(crate) struct StepState {
     pub(crate) deadline: Instant,
     /// It asked for more memory than it may have.
     pub(crate) memory_refused: bool,
+    /// What it has.
+    pub(crate) memory_bytes: u64,
     /// Who takes the elements of its result, if anybody does.
     items: Option<mpsc::Sender<Items>>,
     streamed: u64,
@@ -34,6 +36,8 @@ pub(crate) struct StepState {
     net: Net,
     /// A reply that did not fit.
     reply: Bytes,
+    /// Instances at most, and tables.
+    parts: usize,
 }
 
 /// The host ends a guest.
@@ -72,18 +76,32 @@ impl StepState {
         items: Option<mpsc::Sender<Items>>,
         port: NetPort,
     ) -> Self {
+        let net = Net::new(port, limits, log);
+        Self { items, net, ..Self::confined(limits, log, deadline, wasi::context(log, packages)) }
+    }
+
+    /// Without a network of its own, and with its own view of the world.
+    pub(crate) fn confined(limits: &Limits, log: &Log, deadline: Instant, wasi: WasiP1Ctx) -> Self {
         Self {
-            wasi: wasi::context(log, packages),
+            wasi,
             log: log.clone(),
             limits: limits.clone(),
             deadline,
             memory_refused: false,
-            items,
+            memory_bytes: 0,
+            items: None,
             streamed: 0,
             ticks: 0,
-            net: Net::new(port, limits, log),
+            net: Net::new(NetPort::closed(), limits, log),
             reply: Bytes::new(),
+            parts: 1,
         }
+    }
+
+    /// It is a component: a handful of modules that share a memory.
+    pub(crate) fn as_component(mut self) -> Self {
+        self.parts = COMPONENT_PARTS;
+        self
     }
 
     /// A running guest was interrupted: may it go on?
@@ -145,6 +163,9 @@ impl ResourceLimiter for StepState {
     fn memory_growing(&mut self, _current: usize, desired: usize, _maximum: Option<usize>) -> wasmtime::Result<bool> {
         let allowed = desired as u64 <= self.limits.memory_bytes;
         self.memory_refused |= !allowed;
+        if allowed {
+            self.memory_bytes = desired as u64;
+        }
         Ok(allowed)
     }
 
@@ -154,17 +175,21 @@ impl ResourceLimiter for StepState {
     }
 
     fn instances(&self) -> usize {
-        1
+        self.parts
     }
 
     fn tables(&self) -> usize {
-        1
+        self.parts
     }
 
     fn memories(&self) -> usize {
         1
     }
 }
+
+/// Instances, and tables, of a component. What compilers make of one program has its module and a few little ones around
+/// it, which use its memory.
+const COMPONENT_PARTS: usize = 16;
 
 /// Functions a guest may have addresses of. RustPython has some 20,000.
 const TABLE_ELEMENTS: usize = 200_000;

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::limits::Limits;
 use crate::packages::Site;
 use crate::permissions::Permissions;
+use crate::wasm::CompiledStep;
 
 /// A step to run.
 #[derive(Clone, Debug)]
@@ -54,22 +55,22 @@ pub enum Code {
         /// Values for `{{scope}}` and so on.
         placeholders: Placeholders,
     },
+    /// A step that was compiled to WebAssembly before it came here.
+    Wasm {
+        /// Where its code for this machine is.
+        step: CompiledStep,
+        /// The name on its function line; a component may have several functions.
+        function: String,
+    },
 }
 
 impl Code {
-    /// The code itself.
+    /// The source that a sandbox host must have, and its name; `None` where it needs none.
     #[must_use]
-    pub const fn bundle(&self) -> &Arc<Bundle> {
+    pub const fn bundle(&self) -> Option<(&Arc<Bundle>, BlobHash)> {
         match self {
-            Self::Python { bundle, .. } | Self::Sqlite { bundle, .. } => bundle,
-        }
-    }
-
-    /// Its name.
-    #[must_use]
-    pub const fn key(&self) -> BlobHash {
-        match self {
-            Self::Python { key, .. } | Self::Sqlite { key, .. } => *key,
+            Self::Python { bundle, key, .. } | Self::Sqlite { bundle, key, .. } => Some((bundle, *key)),
+            Self::Wasm { .. } => None,
         }
     }
 }

@@ -8,15 +8,17 @@ use bytes::Bytes;
 use tokio::io::AsyncWrite;
 use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
 use wasmtime_wasi::p1::WasiP1Ctx;
+use wasmtime_wasi::p2::pipe::MemoryInputPipe;
 use wasmtime_wasi::p2::{OutputStream, Pollable, StreamError, StreamResult};
 use wasmtime_wasi::{WasiCtxBuilder, WasiView};
 
+use crate::captured::Captured;
 use crate::clock::{CoarseMonotonicClock, CoarseWallClock};
 use crate::log::{Channel, Log};
 use crate::packages::Mount;
 
 /// Bytes a guest can print in one call.
-const CHUNK: usize = 64 * 1024;
+pub(crate) const CHUNK: usize = 64 * 1024;
 /// Random bytes a guest can ask for in one call.
 const RANDOM: u64 = 64 * 1024;
 
@@ -26,17 +28,31 @@ pub(crate) const HANDLES: usize = 128;
 
 /// No arguments, no environment, no network, no input, no files but those of its packages; random bytes of its own.
 pub(crate) fn context(log: &Log, packages: Option<&Mount>) -> WasiP1Ctx {
-    let mut wasi = WasiCtxBuilder::new();
+    let mut wasi = builder(log);
     wasi.stdout(LogStream { log: log.clone(), channel: Channel::Out });
-    wasi.stderr(LogStream { log: log.clone(), channel: Channel::Err });
-    wasi.wall_clock(CoarseWallClock).monotonic_clock(CoarseMonotonicClock);
-    wasi.max_random_size(RANDOM).allow_tcp(false).allow_udp(false).allow_ip_name_lookup(false);
     let mut wasi = wasi.build_p1();
     let view = wasi.ctx();
     view.table.set_max_capacity(HANDLES);
     if let Some(packages) = packages {
         *view.ctx.filesystem() = packages.files();
     }
+    wasi
+}
+
+/// The same, with an input and an output.
+pub(crate) fn filter_context(log: &Log, input: Bytes, output: Captured) -> WasiP1Ctx {
+    let mut wasi = builder(log);
+    wasi.stdin(MemoryInputPipe::new(input)).stdout(output);
+    let mut wasi = wasi.build_p1();
+    wasi.ctx().table.set_max_capacity(HANDLES);
+    wasi
+}
+
+fn builder(log: &Log) -> WasiCtxBuilder {
+    let mut wasi = WasiCtxBuilder::new();
+    wasi.stderr(LogStream { log: log.clone(), channel: Channel::Err });
+    wasi.wall_clock(CoarseWallClock).monotonic_clock(CoarseMonotonicClock);
+    wasi.max_random_size(RANDOM).allow_tcp(false).allow_udp(false).allow_ip_name_lookup(false);
     wasi
 }
 

@@ -10,6 +10,8 @@
 #[expect(dead_code, reason = "these tests use a part of what the others share")]
 mod common;
 mod evil;
+#[path = "wasm/mod.rs"]
+mod wasm;
 
 use std::ffi::OsString;
 use std::net::SocketAddr;
@@ -66,7 +68,8 @@ fn main() -> ExitCode {
     let filter = arguments.iter().find(|argument| !argument.starts_with('-'));
     let tokio = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime");
     let runtime = Runtime { tokio, prepared: prepared() };
-    for (name, test) in TESTS.iter().filter(|(name, _)| filter.is_none_or(|filter| name.contains(filter.as_str()))) {
+    let tests = TESTS.iter().copied().chain(wasm::tests());
+    for (name, test) in tests.filter(|(name, _)| filter.is_none_or(|filter| name.contains(filter.as_str()))) {
         println!("test {name}");
         test(&runtime);
     }

@@ -7,15 +7,16 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use crate::commands::worker::named_scopes;
+use crate::compiled::Builder;
 use crate::script::examine;
 use crate::settings::Settings;
 use crate::stop::Stop;
 use crate::talk::{print, say};
 
-/// Says everything that is wrong with scripts and with the Python their steps name.
+/// Says everything that is wrong with scripts and with the code their steps name.
 ///
-/// Each complaint has its place, an excerpt and what to type instead. The exit code is 1 if there is an error; a file
-/// that is not there yet is a warning.
+/// Python and SQL are parsed, compiled languages are built. Each complaint has its place, an excerpt and what to
+/// type instead. The exit code is 1 if there is an error; a file that is not there yet is a warning.
 #[derive(Debug, Args)]
 pub(crate) struct Check {
     /// The scripts
@@ -33,9 +34,11 @@ pub(crate) struct Check {
 impl Check {
     pub(crate) fn execute(self) -> Result<(), Stop> {
         let mut found = Vec::new();
-        let served = named_scopes(self.scopes.as_deref(), &Settings::load()?)?;
+        let settings = Settings::load()?;
+        let served = named_scopes(self.scopes.as_deref(), &settings)?;
+        let mut builder = Builder::new(&settings)?;
         for file in &self.files {
-            self.check(file, served.as_deref(), &mut found);
+            self.check(file, served.as_deref(), &mut builder, &mut found);
         }
         if self.json {
             print(&json!({ "complaints": found }).to_string())?;
@@ -46,9 +49,10 @@ impl Check {
         }
     }
 
-    fn check(&self, file: &Path, served: Option<&[String]>, found: &mut Vec<Value>) {
+    fn check(&self, file: &Path, served: Option<&[String]>, builder: &mut Builder, found: &mut Vec<Value>) {
         match examine(file, Some(Purpose::Check), served) {
-            Ok(examined) => {
+            Ok(mut examined) => {
+                examined.build(file, builder);
                 if !self.json {
                     examined.say_complaints();
                 }

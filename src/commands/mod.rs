@@ -17,6 +17,7 @@ mod fmt;
 mod hub;
 mod hub_store;
 mod logs;
+mod new;
 mod plan;
 mod remote;
 mod reset;
@@ -77,6 +78,7 @@ enum Verb {
     BucketSet(bucket_set::BucketSet),
     BucketDelete(bucket_delete::BucketDelete),
     Token(token::Token),
+    New(new::New),
     Completions(completions::Completions),
     #[command(hide = true)]
     SandboxHost(sandbox_host::SandboxHost),
@@ -112,6 +114,7 @@ impl Bue {
             Verb::BucketSet(verb) => verb.execute(),
             Verb::BucketDelete(verb) => verb.execute(),
             Verb::Token(verb) => verb.execute(),
+            Verb::New(verb) => verb.execute(),
             Verb::Completions(verb) => verb.execute(),
             Verb::SandboxHost(verb) => verb.execute(),
         }

@@ -78,6 +78,15 @@ fn a_boundary_keeps_its_sentence_true() {
     }
 }
 
+/// The SDK is given away: it takes the contract's file and the words, and no crate of a host.
+#[test]
+fn the_sdk_uses_the_model_and_nothing_else_of_ours() {
+    let manifest = concat!(env!("CARGO_MANIFEST_DIR"), "/guest-sdk/rust/Cargo.toml");
+    let metadata = MetadataCommand::new().manifest_path(manifest).no_deps().exec().expect("cargo metadata");
+    let used: BTreeSet<&str> = metadata.packages.iter().flat_map(uses).filter(|name| name.starts_with("bue")).collect();
+    assert_eq!(used, BTreeSet::from(["bue-model", "bue-step-macros"]));
+}
+
 /// `bue-model` is the exception: the Python guest, a workspace of its own, uses it too.
 #[test]
 fn only_the_workspace_names_versions() {

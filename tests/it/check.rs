@@ -94,17 +94,19 @@ fn sql_that_does_not_parse_is_shown_before_anything_runs() {
 }
 
 #[test]
-fn the_pages_on_sql_show_what_happens() {
+fn the_pages_on_sql_and_on_building_show_what_happens() {
     let pages = include_str!("../../docs/errors.md");
     let example = |code: &str, kind: &str| {
         let (_, page) = pages.split_once(&format!("\n## {code} ")).expect("a page");
         let (_, rest) = page.split_once(&format!("```bue {kind}\n")).expect("an example");
         rest.split_once("\n```").expect("an end").0.to_owned()
     };
-    for code in ["E0055", "W0011"] {
+    for code in ["E0055", "E0056", "E0057", "W0011"] {
         let verb = if code == "E0055" { "run" } else { "check" };
-        let project = Project::new(&[("wrong.bue", &example(code, "wrong")), ("right.bue", &example(code, "right"))]);
-        let exit = if code == "E0055" { 1 } else { 0 };
+        let (wrong, right) = (example(code, "wrong"), example(code, "right"));
+        let steps = "def load():\n    return [1, 2, 3]\n";
+        let project = Project::new(&[("wrong.bue", &wrong), ("right.bue", &right), ("steps.py", steps)]);
+        let exit = if code.starts_with('E') { 1 } else { 0 };
         project.bue(&[verb, "wrong.bue"]).expect(exit).says(&[code]);
         let right = project.bue(&["check", "right.bue"]).expect(0);
         assert_eq!(right.stderr, "", "{code}");

@@ -5,6 +5,7 @@
 //! run            values, loops, pending, reset, tracebacks, exit codes
 //! bad_input      what goes wrong, and that it is said once and clearly
 //! check          complaints before anything runs
+//! compiled       steps in Rust and WebAssembly, from their source to a result
 //! examples       what examples/ shows
 //! cli            usage, help, settings, pipes, Ctrl-C
 //! services       hub, bucket and worker as processes of their own
@@ -26,6 +27,7 @@ mod bad_input;
 mod boundaries;
 mod check;
 mod cli;
+mod compiled;
 mod docs;
 mod examples;
 mod network;

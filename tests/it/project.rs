@@ -164,6 +164,10 @@ pub(crate) fn cache_dir() -> &'static Path {
 }
 
 pub(crate) fn finish(mut command: Command) -> Ran {
+    finish_command(&mut command)
+}
+
+pub(crate) fn finish_command(command: &mut Command) -> Ran {
     let output = command.output().expect("bue starts");
     let ran = Ran {
         code: output.status.code().expect("an exit code, not a signal"),

@@ -42,7 +42,7 @@ pub(crate) enum FetchError {
 /// Reads the bucket through caches.
 #[derive(Debug)]
 pub(crate) struct Fetch {
-    bucket: BucketClient,
+    bucket: Arc<BucketClient>,
     values: Cache<BlobHash, Bytes, ByLength>,
     bundles: Cache<BlobHash, Arc<Bundle>>,
     /// Unpacked packages, by what is in them.
@@ -66,7 +66,7 @@ impl Weighter<BlobHash, Arc<Site>> for ByLength {
 }
 
 impl Fetch {
-    pub(crate) fn new(bucket: BucketClient, sites: Sites) -> Self {
+    pub(crate) fn new(bucket: Arc<BucketClient>, sites: Sites) -> Self {
         Self {
             bucket,
             values: Cache::with_weighter(10_000, VALUES_KEPT, ByLength),

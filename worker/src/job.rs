@@ -137,7 +137,12 @@ impl JobRunner {
         for input in &lease.inputs {
             inputs.push(self.fetch.input(input).await?);
         }
-        let work = task::work(lease, step, bundle, packages, inputs, &self.limits).map_err(Unfinished::Fault)?;
+        let compiled = match task::is_compiled(step.language) {
+            true => Some(self.hosts.compile(&bundle, step.code.hash).await.map_err(Unfinished::Fault)?),
+            false => None,
+        };
+        let work =
+            task::work(lease, step, bundle, packages, compiled, inputs, &self.limits).map_err(Unfinished::Fault)?;
         let running = match work {
             Work::Sandboxed(task) => {
                 let running = self.hosts.run(task).await?;

@@ -15,6 +15,7 @@
 #![forbid(unsafe_code)]
 
 mod admission;
+mod blobs;
 mod fetch;
 mod heartbeat;
 mod held;
@@ -112,6 +113,8 @@ pub async fn run(
     })
     .await
     .map_err(WorkerError::Hosts)?;
+    let bucket = Arc::new(bucket);
+    hosts.keep_blobs_in(blobs::of(&bucket, &config.limits));
     let fetch = Fetch::new(bucket, Sites::open(&config.prepared).map_err(WorkerError::Packages)?);
     work(&config, hub, fetch, Arc::new(hosts), shutdown).await;
     Ok(())

@@ -9,6 +9,7 @@ use bue_runtime::{Databases, Hosts, HostsConfig, Sites};
 use bytes::Bytes;
 use tokio::sync::mpsc;
 
+use crate::blobs;
 use crate::fetch::Fetch;
 use crate::held::Held;
 use crate::job::JobRunner;
@@ -35,6 +36,8 @@ pub async fn run_once(config: &WorkerConfig, bucket: BucketClient, batch: LeaseB
     let (prepared, egress) = (config.prepared.clone(), config.egress.clone());
     let hosts = Hosts::start(HostsConfig { command, hosts: 1, prepared, egress });
     let hosts = Arc::new(hosts.await.map_err(WorkerError::Hosts)?);
+    let bucket = Arc::new(bucket);
+    hosts.keep_blobs_in(blobs::of(&bucket, &config.limits));
     // nobody listens: a job that is run once reports nothing
     let (reports, _) = mpsc::unbounded_channel();
     let runner = JobRunner {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use bue_model::plan::{Capability, Language};
 use bue_model::wire::{Lease, LeasedStep};
 use bue_model::{Bundle, Failure, FailureKind};
-use bue_runtime::{Code, Limits, Permissions, Placeholders, Query, Site, Task};
+use bue_runtime::{Code, CompiledStep, Limits, Permissions, Placeholders, Query, Site, Task};
 use bytes::Bytes;
 
 /// What is to be done, and where.
@@ -18,7 +18,12 @@ pub(crate) enum Work {
     Queried(Query),
 }
 
-/// What a job comes to.
+/// Is the step's code machine code by the time it runs?
+pub(crate) const fn is_compiled(language: Language) -> bool {
+    !matches!(language, Language::Python | Language::Sqlite3 | Language::Postgres)
+}
+
+/// What a job comes to. `compiled` is the step's machine code, if it has any.
 ///
 /// # Errors
 /// A failure that belongs to the step: its language does not run here.
@@ -27,6 +32,7 @@ pub(crate) fn work(
     step: &LeasedStep,
     bundle: Arc<Bundle>,
     packages: Option<Arc<Site>>,
+    compiled: Option<CompiledStep>,
     inputs: Vec<Bytes>,
     limits: &Limits,
 ) -> Result<Work, Failure> {
@@ -35,7 +41,7 @@ pub(crate) fn work(
         return Ok(Work::Queried(query(step, bundle, inputs, limits)?));
     }
     Ok(Work::Sandboxed(Task {
-        code: code(step, bundle, packages)?,
+        code: code(step, bundle, packages, compiled)?,
         inputs,
         env: lease.env.clone(),
         loop_text: step.loop_text.clone(),
@@ -89,16 +95,20 @@ fn placeholders(step: &LeasedStep) -> Placeholders {
     }
 }
 
-fn code(step: &LeasedStep, bundle: Arc<Bundle>, packages: Option<Arc<Site>>) -> Result<Code, Failure> {
-    let key = step.code.hash;
-    match step.language {
-        Language::Python => Ok(Code::Python { bundle, key, function: step.function.clone(), packages }),
-        Language::Sqlite3 => {
-            Ok(Code::Sqlite { bundle, key, table: step.function.clone(), placeholders: placeholders(step) })
+fn code(
+    step: &LeasedStep,
+    bundle: Arc<Bundle>,
+    packages: Option<Arc<Site>>,
+    compiled: Option<CompiledStep>,
+) -> Result<Code, Failure> {
+    let (key, function) = (step.code.hash, step.function.clone());
+    match (step.language, compiled) {
+        (Language::Python, _) => Ok(Code::Python { bundle, key, function, packages }),
+        (Language::Sqlite3, _) => Ok(Code::Sqlite { bundle, key, table: function, placeholders: placeholders(step) }),
+        (_, Some(step)) => Ok(Code::Wasm { step, function }),
+        (other, None) => {
+            let message = format!("`{}` is a {} step and was not compiled.", step.name, other.name());
+            Err(Failure::new(FailureKind::Internal, message))
         }
-        other => Err(Failure::new(
-            FailureKind::BadCode,
-            format!("`{}` is a {} step; this worker runs python, sqlite3 and postgres steps.", step.name, other.name()),
-        )),
     }
 }

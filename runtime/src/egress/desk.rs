@@ -72,6 +72,10 @@ impl Session {
         match request {
             NetRequest::Start(ticket, operation) => self.start(ticket, operation),
             NetRequest::Close(exchange) => self.0.close(exchange),
+            NetRequest::PutBlob(ticket, _) | NetRequest::GetBlob(ticket, _) => {
+                let why = "there is no bucket here";
+                (self.0.tell)(ticket, Ended::Failed(NetError::new(NetErrorKind::Closed, why)));
+            }
         }
     }
 

@@ -1,0 +1,15 @@
+from datetime import date
+
+
+def orders():
+    """The orders of a month, as an API would give them."""
+    cities = ["Ghent", "Lyon", "Porto", "Turin"]
+    print("reading the orders")
+    return [
+        {
+            "city": cities[day % 4],
+            "day": date(2026, 9, day),
+            "amount": day * 7 % 50 + 0.25,
+        }
+        for day in range(1, 31)
+    ]

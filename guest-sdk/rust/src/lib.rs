@@ -1,0 +1,50 @@
+//! Steps of bue in Rust. Name the crate `bue` in `Cargo.toml`, and write functions:
+//!
+//! ```ignore
+//! use bue::serde::{Deserialize, Serialize};
+//!
+//! #[derive(Deserialize, Serialize)]
+//! #[serde(crate = "bue::serde")]
+//! struct Row {
+//!     city: String,
+//!     amount: f64,
+//! }
+//!
+//! #[bue::step]
+//! fn large(rows: Vec<Row>) -> bue::Result<Vec<Row>> {
+//!     bue::log!("{} rows", rows.len());
+//!     Ok(rows.into_iter().filter(|row| row.amount > 100.0).collect())
+//! }
+//! ```
+//!
+//! The script's function line names the function, so one package may hold many. What a step prints goes to its log. An
+//! error that it gives back is a failed attempt, and so is a panic. [`Outcome`] says the rest: wait, start again, call off.
+
+mod blob;
+mod error;
+mod host;
+mod http;
+mod outcome;
+mod values;
+
+#[doc(hidden)]
+pub mod __private;
+
+pub use bue_model::{Decimal, Value, from_value, to_value};
+pub use bue_step_macros::step;
+pub use serde;
+
+pub use blob::{get_blob, put_blob};
+pub use error::{Error, Result};
+pub use host::{env, log, progress, secret};
+pub use http::{HttpError, Request, Response, get, post};
+pub use outcome::Outcome;
+pub use values::{Bytes, Date, DateTime, Row, Time, Uuid};
+
+/// Adds a line to the step's log, as `println!` does, which does as well.
+#[macro_export]
+macro_rules! log {
+    ($($text:tt)*) => {
+        $crate::log(&::std::format!($($text)*))
+    };
+}

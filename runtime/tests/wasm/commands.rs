@@ -1,0 +1,79 @@
+//! Plain WASI commands.
+
+use std::time::Duration;
+
+use bue_model::{FailureKind, Value};
+use bue_runtime::{Limits, Task};
+
+use super::{call, compiled, guests, lines, task, text};
+use crate::common::{failure, value};
+use crate::{Runtime, Test, run};
+
+pub(super) const TESTS: &[Test] = &[
+    ("wasm_a_command_gets_json_and_gives_json", a_command_gets_json_and_gives_json),
+    ("wasm_a_command_that_fails_says_why", a_command_that_fails_says_why),
+    ("wasm_a_command_has_the_same_limits", a_command_has_the_same_limits),
+    ("wasm_a_command_sees_nothing_of_the_world", a_command_sees_nothing_of_the_world),
+];
+
+fn a_command_gets_json_and_gives_json(runtime: &Runtime) {
+    runtime.with_hosts(1, async |hosts| {
+        let step = compiled(&hosts, &guests::command("echo")).await;
+        let row = Value::Map(vec![(text("n"), Value::Int(i64::MIN)), (text("x"), Value::Float(0.5))]);
+        let inputs = [row, Value::Null, text("é"), Value::integer(u64::MAX.into()), Value::Bool(true)];
+        assert_eq!(value(&call(&hosts, &step, "any", &inputs).await), Value::List(inputs.to_vec()));
+        assert_eq!(value(&call(&hosts, &step, "any", &[]).await), Value::List(vec![]));
+        let as_text = [Value::Date("2026-09-30".into()), Value::Bytes(vec![1, 2])];
+        let given = value(&call(&hosts, &step, "any", &as_text).await);
+        assert_eq!(given, Value::List(vec![text("2026-09-30"), text("AQI=")]));
+        hosts
+    });
+}
+
+fn a_command_that_fails_says_why(runtime: &Runtime) {
+    runtime.with_hosts(1, async |hosts| {
+        let step = compiled(&hosts, &guests::command("misbehave")).await;
+        for (what, kind, words) in [
+            ("fail", FailureKind::Raised, "the file has no rows"),
+            ("silent", FailureKind::Raised, "exit code 4"),
+            ("talk", FailureKind::BadResult, "It begins with `hello there"),
+            ("panic", FailureKind::Trap, "nothing is as it should be"),
+        ] {
+            let failure = failure(&call(&hosts, &step, "any", &[text(what)]).await);
+            assert!(failure.kind == kind && failure.message.contains(words), "{what}: {failure:?}");
+        }
+        let exited = call(&hosts, &step, "any", &[text("exit")]).await;
+        assert_eq!(value(&exited), Value::Null);
+        let failed = call(&hosts, &step, "any", &[text("fail")]).await;
+        assert_eq!(lines(&failed), ["the file has no rows"]);
+        hosts
+    });
+}
+
+fn a_command_has_the_same_limits(runtime: &Runtime) {
+    runtime.with_hosts(1, async |hosts| {
+        let step = compiled(&hosts, &guests::command("misbehave")).await;
+        let short = Limits { time: Duration::from_millis(300), ..Limits::default() };
+        let little = Limits { output_bytes: 1 << 20, result_bytes: 1 << 20, ..Limits::default() };
+        for (what, limits, words) in [
+            ("loop", short.clone(), "time limit of 300 ms"),
+            ("sleep", short, "time limit of 300 ms"),
+            ("memory", Limits::default(), "memory limit of 256 MiB"),
+            ("flood", little.clone(), "result limit of 1 MiB"),
+            ("shout", little, "output limit of 1 MiB"),
+        ] {
+            let failure = failure(&run(&hosts, Task { limits, ..task(&step, "any", &[text(what)]) }).await);
+            assert!(failure.kind == FailureKind::Limit && failure.message.contains(words), "{what}: {failure:?}");
+        }
+        hosts
+    });
+}
+
+fn a_command_sees_nothing_of_the_world(runtime: &Runtime) {
+    runtime.with_hosts(1, async |hosts| {
+        let step = compiled(&hosts, &guests::command("misbehave")).await;
+        let seen = value(&call(&hosts, &step, "any", &[text("world")]).await);
+        assert_eq!(seen, Value::List(vec![Value::Int(0), Value::Int(0), Value::Bool(false)]));
+        hosts
+    });
+}

@@ -1,0 +1,112 @@
+//! What components reach through their parent: servers, secrets, blobs.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+
+use bue_model::{BlobHash, FailureKind, Value};
+use bue_runtime::{Blobs, EgressConfig, Hosts, Later, Secret, Task};
+use bytes::Bytes;
+
+use super::{call, compiled, guests, lines, task, text};
+use crate::common::{failure, value};
+use crate::{Runtime, Test, anything, mirror, run};
+
+pub(super) const TESTS: &[Test] = &[
+    ("wasm_a_component_speaks_to_a_server_through_its_parent", a_component_speaks_to_a_server_through_its_parent),
+    ("wasm_what_nobody_allowed_is_refused_with_the_rule", what_nobody_allowed_is_refused_with_the_rule),
+    ("wasm_blobs_are_stored_and_read", blobs_are_stored_and_read),
+];
+
+const CANARY: &str = "canary-77aa";
+
+fn secrets(readable: bool) -> EgressConfig {
+    let secret = Secret { value: CANARY.to_owned(), hosts: Vec::new(), readable };
+    EgressConfig { secrets: [("KEY".to_owned(), secret)].into(), ..anything() }
+}
+
+/// The same task, asking for a server and for the secret.
+fn asking(task: Task, rule: &str) -> Task {
+    let mut task = task;
+    task.permissions.net = vec![rule.parse().expect("a rule")];
+    task.permissions.secrets = vec!["KEY".to_owned()];
+    task
+}
+
+fn a_component_speaks_to_a_server_through_its_parent(runtime: &Runtime) {
+    runtime.tokio.block_on(async {
+        let (server, _) = mirror(false).await;
+        let hosts = Hosts::start(runtime.connected(secrets(true))).await.expect("hosts");
+        let step = compiled(&hosts, guests::component()).await;
+        let url = |path: &str| text(&format!("http://{server}{path}"));
+        let finished = run(&hosts, asking(task(&step, "get", &[url("/a?b=c")]), &server.to_string())).await;
+        let Value::List(got) = value(&finished) else { panic!("a pair") };
+        assert!(
+            matches!(&got[..], [Value::Int(200), Value::Text(head)] if head.starts_with("GET /a?b=c HTTP/1.1\r\n"))
+        );
+        // the mirror answers the head: of the body it sees nothing before
+        let posted = asking(task(&step, "post", &[url("/up"), Value::Int(10)]), &server.to_string());
+        let Value::Text(head) = value(&run(&hosts, posted).await) else { panic!("a text") };
+        let expected =
+            ["POST /up", "content-length: 10\r\n", &format!("x-key: {CANARY}\r\n"), &format!("host: {server}\r\n")];
+        assert!(expected.iter().all(|part| head.contains(part)), "{head}");
+        let read = asking(task(&step, "secret", &[text("KEY")]), "a.example");
+        assert_eq!(value(&run(&hosts, read).await), text(CANARY));
+        hosts.shutdown().await;
+    });
+}
+
+fn what_nobody_allowed_is_refused_with_the_rule(runtime: &Runtime) {
+    runtime.tokio.block_on(async {
+        let hosts = Hosts::start(runtime.connected(secrets(false))).await.expect("hosts");
+        let step = compiled(&hosts, guests::component()).await;
+        let finished = call(&hosts, &step, "get", &[text("http://10.0.0.1/")]).await;
+        let refused = failure(&finished);
+        assert!(
+            refused.kind == FailureKind::Raised && refused.message.contains("`!allow net 10.0.0.1:80`"),
+            "{refused:?}"
+        );
+        assert!(lines(&finished).iter().any(|line| line.starts_with("bue: refused: ")), "{finished:?}");
+        for task in [task(&step, "secret", &[text("KEY")]), asking(task(&step, "secret", &[text("KEY")]), "a.example")]
+        {
+            let finished = run(&hosts, task).await;
+            let told = format!("{finished:?} {}", String::from_utf8_lossy(&finished.log));
+            assert!(failure(&finished).message.contains("KEY") && !told.contains(CANARY), "{told}");
+        }
+        hosts.shutdown().await;
+    });
+}
+
+#[derive(Debug, Default)]
+struct InMemory(Mutex<HashMap<BlobHash, Bytes>>);
+
+impl Blobs for InMemory {
+    fn put(&self, bytes: Bytes) -> Later<BlobHash> {
+        let hash = BlobHash(*blake3::hash(&bytes).as_bytes());
+        self.0.lock().expect("no panic").insert(hash, bytes);
+        Box::pin(async move { Ok(hash) })
+    }
+
+    fn get(&self, hash: BlobHash) -> Later<Bytes> {
+        let found = self.0.lock().expect("no panic").get(&hash).cloned();
+        Box::pin(async move { found.ok_or_else(|| "there is no such blob".to_owned()) })
+    }
+}
+
+fn blobs_are_stored_and_read(runtime: &Runtime) {
+    runtime.with_hosts(1, async |hosts| {
+        let step = compiled(&hosts, guests::component()).await;
+        let none = failure(&call(&hosts, &step, "stored", &[Value::Int(3)]).await);
+        assert!(none.message.contains("no bucket"), "{none:?}");
+        hosts.keep_blobs_in(Arc::new(InMemory::default()));
+        let size = Value::Int(3 << 20);
+        let name = value(&call(&hosts, &step, "stored", &[size.clone()]).await);
+        assert_eq!(value(&call(&hosts, &step, "length", &[name]).await), size);
+        for (name, words) in [("x", "64 hexadecimal digits"), (&"0".repeat(64), "no such blob")] {
+            let missing = failure(&call(&hosts, &step, "length", &[text(name)]).await);
+            assert!(missing.message.contains(words), "{missing:?}");
+        }
+        let large = failure(&call(&hosts, &step, "stored", &[Value::Int(65 << 20)]).await);
+        assert!(large.message.contains("64 MiB"), "{large:?}");
+        hosts
+    });
+}

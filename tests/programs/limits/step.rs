@@ -1,0 +1,61 @@
+//! Steps that use more than they may.
+
+#[bue::step]
+fn fill_memory() -> usize {
+    let mut all: Vec<Vec<u8>> = Vec::new();
+    loop {
+        all.push(vec![1; 1 << 20]);
+        if all.len() > 1 << 20 {
+            return all.len();
+        }
+    }
+}
+
+#[bue::step]
+fn loop_for_ever() -> u64 {
+    let mut number = 1_u64;
+    loop {
+        number = std::hint::black_box(number.wrapping_mul(3));
+        if number == 0 {
+            return number;
+        }
+    }
+}
+
+#[bue::step]
+fn sleep_for_ever() {
+    std::thread::sleep(std::time::Duration::from_secs(1_000_000));
+}
+
+#[bue::step]
+fn flood() {
+    loop {
+        println!("{}", "x".repeat(10_000));
+    }
+}
+
+#[bue::step]
+fn recurse(depth: u64) -> u64 {
+    let here = std::hint::black_box([depth; 64]);
+    if depth == u64::MAX { 0 } else { recurse(depth + 1).wrapping_add(here[3]) }
+}
+
+#[bue::step]
+fn too_much() -> Vec<bue::Bytes> {
+    (0..3).map(|_| bue::Bytes(vec![0; 1 << 20])).collect()
+}
+
+#[bue::step]
+fn world() -> (usize, usize, bool, bool) {
+    let file = std::fs::read("/etc/passwd").is_ok();
+    let socket = std::net::TcpStream::connect("127.0.0.1:80").is_ok();
+    (std::env::vars().count(), std::env::args().count(), file, socket)
+}
+
+/// How often this instance was called: it is a fresh one every time.
+#[bue::step]
+fn calls_so_far() -> u64 {
+    use std::sync::atomic::{AtomicU64, Ordering};
+    static CALLS: AtomicU64 = AtomicU64::new(0);
+    CALLS.fetch_add(1, Ordering::Relaxed) + 1
+}
