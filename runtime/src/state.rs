@@ -99,7 +99,7 @@ impl StepState {
     }
 
     /// It is a component: a handful of modules that share a memory.
-    pub(crate) fn as_component(mut self) -> Self {
+    pub(crate) fn into_component(mut self) -> Self {
         self.parts = COMPONENT_PARTS;
         self
     }

@@ -94,7 +94,12 @@ fn task(number: u8, code: &'static str, packages: &[SourceFile], url: &str) -> T
     let mut permissions = Permissions::default();
     permissions.net = "127.0.0.1".parse().into_iter().collect();
     Task {
-        code: Code::Python { bundle: Arc::new(bundle), key: BlobHash([number; 32]), function: "step".to_owned(), packages: None },
+        code: Code::Python {
+            bundle: Arc::new(bundle),
+            key: BlobHash([number; 32]),
+            function: "step".to_owned(),
+            packages: None,
+        },
         inputs: vec![cbor::encode(&Value::Text(url.to_owned())).into()],
         env: None,
         loop_text: None,

@@ -168,6 +168,7 @@ impl Floor {
     }
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "what `map_err` wants")]
 fn said(error: wasmtime::Error) -> anyhow::Error {
     anyhow::anyhow!("{error:#}")
 }

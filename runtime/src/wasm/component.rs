@@ -147,7 +147,7 @@ impl State {
         wasi.ctx().table.set_max_capacity(RESOURCES);
         let mut http = WasiHttpCtx::new();
         http.set_field_size_limit(FIELDS);
-        let state = StepState::confined(&step.task.limits, step.log, step.deadline, wasi).as_component();
+        let state = StepState::confined(&step.task.limits, step.log, step.deadline, wasi).into_component();
         let requests = Requests(calls.clone());
         Self { step: state, calls, http, requests, progress: None, blob_bytes: 0 }
     }

@@ -13,6 +13,7 @@ use http_body_util::BodyExt;
 use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpHooks};
 
 use super::calls::Calls;
+use crate::egress::Boxed;
 use crate::net::MOST_READ;
 
 /// Makes the requests of one step.
@@ -129,7 +130,7 @@ struct Download {
     exchange: Exchange,
     /// What came with the head.
     first: Bytes,
-    reading: Option<Pin<Box<dyn Future<Output = Result<Ended, NetError>> + Send>>>,
+    reading: Option<Boxed<Result<Ended, NetError>>>,
     timeout_ms: Option<u64>,
 }
 

@@ -106,13 +106,16 @@ impl Guest {
 
     fn code(&self, text: &str, function: &str) -> Code {
         let file = SourceFile { path: self.name.clone(), content: Bytes::copy_from_slice(text.as_bytes()) };
-        let bundle = Arc::new(Bundle { entry: self.name.clone(), first_line: 1, files: vec![file], packages: Vec::new() });
+        let bundle =
+            Arc::new(Bundle { entry: self.name.clone(), first_line: 1, files: vec![file], packages: Vec::new() });
         let key = BlobHash(*blake3::hash(format!("{}\n{text}", self.name).as_bytes()).as_bytes());
         match self.language {
             Language::Sql => {
                 Code::Sqlite { bundle, key, table: "rows".to_owned(), placeholders: Placeholders::default() }
             }
-            Language::Python | Language::Wat => Code::Python { bundle, key, function: function.to_owned(), packages: None },
+            Language::Python | Language::Wat => {
+                Code::Python { bundle, key, function: function.to_owned(), packages: None }
+            }
         }
     }
 
