@@ -10,7 +10,6 @@ use wasmtime::{Config, Engine, OptLevel, Strategy, WasmBacktraceDetails, WasmFea
 use crate::error::RuntimeError;
 use crate::memory::MemoryPool;
 use crate::stacks::StackPool;
-use crate::turns::Turns;
 
 /// How often a running guest is interrupted: it gives way to others, and its limits are looked at.
 pub const TICK: Duration = Duration::from_millis(5);
@@ -32,7 +31,6 @@ const GUARD: u64 = 32 << 20;
 pub(crate) struct GuestEngine {
     pub(crate) engine: Engine,
     pub(crate) memories: Arc<MemoryPool>,
-    pub(crate) turns: Arc<Turns>,
     ticker: Ticker,
 }
 
@@ -42,7 +40,7 @@ impl GuestEngine {
         let memories = Arc::new(MemoryPool::default());
         let engine = Engine::new(&config(&memories))?;
         let ticker = Ticker::start(engine.clone())?;
-        Ok(Self { engine, memories, turns: Arc::default(), ticker })
+        Ok(Self { engine, memories, ticker })
     }
 
     /// A guest is about to run: the clock must not sleep.

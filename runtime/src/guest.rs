@@ -17,7 +17,6 @@ use crate::packages::Mount;
 use crate::pagemap;
 use crate::split::GLOBAL_PREFIX;
 use crate::state::{StepState, Stop, host_call};
-use crate::turns::Turns;
 
 /// Bytes of guest memory that one WASI call may make the host copy.
 pub(crate) const HOSTCALL_FUEL: usize = 8 << 20;
@@ -73,11 +72,7 @@ impl GuestCode {
         let mut store = Store::new(&self.engine.engine, state);
         store.limiter(|state| state);
         store.set_epoch_deadline(1);
-        let turns = Arc::clone(&self.engine.turns);
-        store.epoch_deadline_callback(move |mut caller| {
-            turns.goes_on();
-            caller.data_mut().tick()
-        });
+        store.epoch_deadline_callback(|mut caller| caller.data_mut().tick());
         store.set_hostcall_fuel(HOSTCALL_FUEL);
         self.engine.memories.lay_ready(Arc::clone(image));
         let instance = self.pre.instantiate_async(&mut store).await?;
@@ -109,11 +104,6 @@ impl GuestCode {
     /// A guest is about to run.
     pub(crate) fn wake_clock(&self) {
         self.engine.guest_runs();
-    }
-
-    /// Who gave way and who waits.
-    pub(crate) fn turns(&self) -> &Turns {
-        &self.engine.turns
     }
 }
 

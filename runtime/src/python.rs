@@ -25,7 +25,7 @@ use crate::packages::Mount;
 use crate::prepared::Prepared;
 use crate::state::StepState;
 use crate::task::{Items, Task};
-use crate::turns::Turns;
+use crate::turns::computing;
 use crate::{failure, values};
 
 /// Bytes of module images kept at most. An image holds what importing the module changed: a few megabytes.
@@ -87,11 +87,6 @@ impl Python {
         self.code.wake_clock();
     }
 
-    /// Who gave way and who waits.
-    pub(crate) fn turns(&self) -> &Turns {
-        self.code.turns()
-    }
-
     /// Runs one step. Elements go to `items`, requests through `net`.
     pub(crate) async fn run(&self, step: PythonStep<'_>, items: mpsc::Sender<Items>, net: NetPort) -> Ran {
         let limits = &step.task.limits;
@@ -103,7 +98,8 @@ impl Python {
             Ok(packages) => packages,
             Err(error) => return Ran::failed(internal(&error)),
         };
-        let loaded = module.image.get_or_try_init(|| self.load(step, packages.as_ref())).await;
+        // who waits for an image that another step makes waits for a core
+        let loaded = computing(module.image.get_or_try_init(|| self.load(step, packages.as_ref()))).await;
         let image = match loaded {
             Ok(Ok(image)) => image,
             Ok(Err(failure)) => return Ran::failed(failure.clone()),

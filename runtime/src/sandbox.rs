@@ -25,6 +25,7 @@ pub struct Sandbox {
     python: Python,
     sqlite: sqlite::Pool,
     wasm: WasmSteps,
+    turns: Turns,
 }
 
 impl Sandbox {
@@ -33,7 +34,12 @@ impl Sandbox {
     /// # Errors
     /// Files that are not there any more, or an engine that cannot be made.
     pub fn open(prepared: &Prepared) -> Result<Self, RuntimeError> {
-        Ok(Self { python: Python::open(prepared)?, sqlite: sqlite::Pool::default(), wasm: WasmSteps::new()? })
+        Ok(Self {
+            python: Python::open(prepared)?,
+            sqlite: sqlite::Pool::default(),
+            wasm: WasmSteps::new()?,
+            turns: Turns::default(),
+        })
     }
 
     /// Runs a step to its end. The elements of a streamed result go to `items`, and the step waits until there is room.
@@ -49,9 +55,9 @@ impl Sandbox {
         let start = Instant::now();
         let log = Log::new(&task.limits);
         let mut usage = Usage::default();
-        let mut turn = Turn::new(self.turns());
+        let mut turn = Turn::new(&self.turns);
         // a SQL step that is pending here computes in a thread of its own
-        let may_wait = matches!(task.code, Code::Python { .. });
+        let may_wait = !matches!(task.code, Code::Sqlite { .. });
         let mut step = pin!(self.ran(task, &log, start, items, net));
         let ran = poll_fn(|context| {
             let start = Instant::now();
@@ -77,8 +83,8 @@ impl Sandbox {
     }
 
     /// Who gave way and who waits.
-    pub(crate) fn turns(&self) -> &Turns {
-        self.python.turns()
+    pub(crate) const fn turns(&self) -> &Turns {
+        &self.turns
     }
 
     async fn ran(&self, task: &Task, log: &Log, start: Instant, items: mpsc::Sender<Items>, net: NetPort) -> Ran {

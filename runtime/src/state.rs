@@ -16,7 +16,7 @@ use crate::log::Log;
 use crate::net::{Net, NetPort, TooManyTickets};
 use crate::packages::Mount;
 use crate::task::Items;
-use crate::{values, wasi};
+use crate::{turns, values, wasi};
 
 /// The data of a guest's store.
 pub(crate) struct StepState {
@@ -106,6 +106,7 @@ impl StepState {
 
     /// A running guest was interrupted: may it go on?
     pub(crate) fn tick(&mut self) -> wasmtime::Result<UpdateDeadline> {
+        turns::goes_on();
         self.ticks = self.ticks.saturating_add(1);
         if Instant::now() >= self.deadline {
             return Err(Stop::Time(self.limits.time).into());

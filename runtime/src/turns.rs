@@ -1,30 +1,45 @@
 //! How many steps of a sandbox wait, which is what a worker may take more of: a step that waits costs memory, one that
 //! runs costs a core.
 
-use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use core::cell::Cell;
+use core::pin::pin;
+
+use std::future::poll_fn;
 
 use tokio::sync::Notify;
 
+thread_local! {
+    /// What this thread runs stopped for a while and has more to do.
+    static GOES_ON: Cell<bool> = const { Cell::new(false) };
+}
+
+/// What runs here stops for fairness alone, or until something is computed: it still wants the core.
+pub(crate) fn goes_on() {
+    GOES_ON.set(true);
+}
+
+/// Does something whose waits are for others that compute.
+pub(crate) async fn computing<T>(work: impl Future<Output = T>) -> T {
+    let mut work = pin!(work);
+    poll_fn(|context| {
+        let polled = work.as_mut().poll(context);
+        goes_on();
+        polled
+    })
+    .await
+}
+
 /// The turns that the steps of one thread take.
-///
-/// Everything is touched by that thread alone; the atomics are for wasmtime, which wants what its stores hold to be `Send`.
 #[derive(Debug, Default)]
 pub(crate) struct Turns {
-    /// The step that runs gave way but has more to do.
-    goes_on: AtomicBool,
-    waiting: AtomicU32,
+    waiting: Cell<u32>,
     changed: Notify,
 }
 
 impl Turns {
-    /// The step that runs was interrupted for fairness alone.
-    pub(crate) fn goes_on(&self) {
-        self.goes_on.store(true, Ordering::Relaxed);
-    }
-
     /// Steps that wait for something from outside.
-    pub(crate) fn waiting(&self) -> u32 {
-        self.waiting.load(Ordering::Relaxed)
+    pub(crate) const fn waiting(&self) -> u32 {
+        self.waiting.get()
     }
 
     /// Returns when the number of waiting steps is another one than before.
@@ -48,13 +63,13 @@ impl<'a> Turn<'a> {
 
     /// It is about to run.
     pub(crate) fn begin(&mut self) {
-        self.turns.goes_on.store(false, Ordering::Relaxed);
+        GOES_ON.set(false);
         self.set(false);
     }
 
     /// It stopped before its end: to wait, unless it just gave way.
     pub(crate) fn pause(&mut self) {
-        self.set(!self.turns.goes_on.load(Ordering::Relaxed));
+        self.set(!GOES_ON.get());
     }
 
     fn set(&mut self, waits: bool) {
@@ -62,10 +77,8 @@ impl<'a> Turn<'a> {
             return;
         }
         self.waits = waits;
-        match waits {
-            true => self.turns.waiting.fetch_add(1, Ordering::Relaxed),
-            false => self.turns.waiting.fetch_sub(1, Ordering::Relaxed),
-        };
+        let waiting = self.turns.waiting.get();
+        self.turns.waiting.set(if waits { waiting.saturating_add(1) } else { waiting.saturating_sub(1) });
         self.turns.changed.notify_one();
     }
 }
@@ -87,7 +100,7 @@ mod tests {
         first.begin();
         first.pause();
         second.begin();
-        turns.goes_on();
+        goes_on();
         second.pause();
         assert_eq!(turns.waiting(), 1);
         second.begin();

@@ -97,7 +97,7 @@ fn requirement(line: &str) -> Result<String, String> {
         return Err(format!("`{shown}` is an option; what pip should use belongs into its own configuration"));
     }
     let is_named = line.starts_with(|char: char| char.is_ascii_alphanumeric()) && !line.contains(['@', '\0']);
-    let is_place = name_end(line).starts_with(['/', ':', '\\']) || line.ends_with(".whl");
+    let is_place = name_end(line).starts_with(['/', ':', '\\', '+']) || line.ends_with(".whl");
     match is_named && !is_place {
         true => Ok(plain(line)),
         false => Err(format!("`{shown}` is no name and version of a package")),

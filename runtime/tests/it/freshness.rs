@@ -82,7 +82,7 @@ fn reuses() -> u64 {
 /// A call under a pattern. Two modules take turns, so that slots of two images are used.
 fn task(number: u64) -> Task {
     let pattern = 0x5ec2_e700_0000_0000 + number;
-    let mut task = python(["", "# another module"][usize::from(number % 2 == 0)], "f", &[]);
+    let mut task = python(["", "# another module"][usize::from(number.is_multiple_of(2))], "f", &[]);
     task.inputs = vec![cbor::encode(&Value::Bytes(pattern.to_le_bytes().to_vec())).into()];
     task
 }

@@ -188,17 +188,18 @@ async fn a_guest_that_breaks_the_contract_fails_alone() {
 }
 
 #[tokio::test]
-async fn hostile_host_calls_end_in_a_trap() {
-    for (request, words) in [
-        ("(call $host (i32.const -1) (i32.const 16) (i32.const 0) (i32.const 0))", "outside its memory"),
-        ("(call $host (i32.const 0) (i32.const -1) (i32.const 0) (i32.const 0))", "outside its memory"),
-        ("(call $host (i32.const 48) (i32.const 4) (i32.const 0) (i32.const 0))", "cannot be read"),
+async fn hostile_host_calls_end_the_step() {
+    use FailureKind::{Limit, Trap};
+    for (request, kind, words) in [
+        ("(call $host (i32.const -1) (i32.const 16) (i32.const 0) (i32.const 0))", Trap, "outside its memory"),
+        ("(call $host (i32.const 0) (i32.const -1) (i32.const 0) (i32.const 0))", Limit, "handed over 3.9 GiB at once"),
+        ("(call $host (i32.const 48) (i32.const 4) (i32.const 0) (i32.const 0))", Trap, "cannot be read"),
         // HostRequest::Emit { count: 1, items: [0x80] }, where nobody asked for elements
-        ("(call $host (i32.const 64) (i32.const 4) (i32.const 0) (i32.const 0))", "no array of 1"),
+        ("(call $host (i32.const 64) (i32.const 4) (i32.const 0) (i32.const 0))", Trap, "no array of 1"),
         // HostRequest::Emit { count: 0, items: [0x80] }
-        ("(call $host (i32.const 72) (i32.const 4) (i32.const 0) (i32.const 0))", "where nobody asked"),
+        ("(call $host (i32.const 72) (i32.const 4) (i32.const 0) (i32.const 0))", Trap, "where nobody asked"),
         // HostRequest::Take of nothing, to a place outside
-        ("(call $host (i32.const 80) (i32.const 1) (i32.const -1) (i32.const -1))", "outside its memory"),
+        ("(call $host (i32.const 80) (i32.const 1) (i32.const -1) (i32.const -1))", Trap, "outside its memory"),
     ] {
         let cache = tempfile::tempdir().expect("a directory");
         let text = COUNTER
@@ -207,7 +208,7 @@ async fn hostile_host_calls_end_in_a_trap() {
             .replace("(i64.const 0x2000000007)", &format!("(drop {request}) (i64.const 0x2000000007)"));
         let sandbox = Sandbox::open(&prepare(cache.path(), &text).0.expect("made")).expect("a sandbox");
         let failure = failure(&call(&sandbox).await);
-        assert_eq!(failure.kind, FailureKind::Trap, "{request}: {failure:?}");
+        assert_eq!(failure.kind, kind, "{request}: {failure:?}");
         assert!(failure.message.contains(words), "{request}: {failure:?}");
     }
 }

@@ -99,7 +99,7 @@ fn blobs_are_stored_and_read(runtime: &Runtime) {
         assert!(none.message.contains("no bucket"), "{none:?}");
         hosts.keep_blobs_in(Arc::new(InMemory::default()));
         let size = Value::Int(3 << 20);
-        let name = value(&call(&hosts, &step, "stored", &[size.clone()]).await);
+        let name = value(&call(&hosts, &step, "stored", core::slice::from_ref(&size)).await);
         assert_eq!(value(&call(&hosts, &step, "length", &[name]).await), size);
         for (name, words) in [("x", "64 hexadecimal digits"), (&"0".repeat(64), "no such blob")] {
             let missing = failure(&call(&hosts, &step, "length", &[text(name)]).await);

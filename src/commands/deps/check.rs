@@ -168,11 +168,7 @@ fn needing_verdict(name: &str, native: &[Verdict], said: &str) -> Verdict {
     let why = match names.is_empty() {
         false => format!("it needs {}", names.join(", ")),
         true => {
-            let last = said
-                .lines()
-                .filter(|line| line.starts_with("ERROR: "))
-                .next_back()
-                .unwrap_or("pip found no wheel of it");
+            let last = said.lines().rfind(|line| line.starts_with("ERROR: ")).unwrap_or("pip found no wheel of it");
             format!("no wheel, at most source code: {}", last.trim_start_matches("ERROR: "))
         }
     };

@@ -169,7 +169,7 @@ fn bundle(installed: &Installed, name: &str) -> Arc<Bundle> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/programs/cpython/run.py");
     let entry = SourceFile { path: "run.py".to_owned(), content: fs::read(path).expect("a program").into() };
     let files = core::iter::once(entry).chain(installed.files(name)).collect();
-    Arc::new(Bundle { entry: "run.py".to_owned(), first_line: 1, files })
+    Arc::new(Bundle { entry: "run.py".to_owned(), first_line: 1, files, ..Bundle::default() })
 }
 
 fn task(bundle: &Arc<Bundle>, name: &str, modules: &[String], done: &Outcomes) -> Task {
@@ -177,7 +177,7 @@ fn task(bundle: &Arc<Bundle>, name: &str, modules: &[String], done: &Outcomes) -
     let inputs = [list(modules.iter().collect()), list(done.keys().collect())];
     let key = BlobHash(*blake3::hash(format!("cpython {name}").as_bytes()).as_bytes());
     Task {
-        code: Code::Python { bundle: Arc::clone(bundle), key, function: "run".to_owned() },
+        code: Code::Python { bundle: Arc::clone(bundle), key, function: "run".to_owned(), packages: None },
         inputs: inputs.iter().map(|input| Bytes::from(cbor::encode(input))).collect(),
         env: None,
         loop_text: None,
