@@ -5,10 +5,15 @@ use bue_model::{NodeId, RunId};
 use crate::error::HubError;
 use crate::graph::{BlockIndex, Graph, GraphNode};
 
-/// Rounds of one fan-out that are alive at one time. Enough to feed a thousand slots, and some 300 KB of rows.
-pub(crate) const WINDOW: i64 = 1_000;
+/// Rounds of one fan-out that are alive at one time: as many reports can be asked for before the first is ready. Some
+/// 15 MB of rows, on disk.
+pub(crate) const WINDOW: i64 = 50_000;
+/// Rows of one fan-out that are alive at one time, where the body is long.
+pub(crate) const WINDOW_ROWS: i64 = 200_000;
+/// Rounds of one fan-out that are made at one time, so that nobody waits long for the transaction.
+pub(crate) const TURN: i64 = 1_000;
 /// Rows of one fan-out that are made at one time, where the body is long.
-pub(crate) const WINDOW_ROWS: i64 = 4_000;
+pub(crate) const TURN_ROWS: i64 = 4_000;
 
 /// A run as a store knows it: what never changes of it.
 #[derive(Debug)]
@@ -69,13 +74,23 @@ impl FanOut {
     }
 
     /// Rounds that may be alive at one time.
-    pub(crate) fn window(&self) -> i64 {
+    fn window(&self) -> i64 {
         (WINDOW_ROWS / self.stride.max(1)).clamp(1, WINDOW)
     }
 
-    /// Half the window is free, and there are rounds to fill it.
+    /// Rounds that may be made at one time.
+    fn turn(&self) -> i64 {
+        (TURN_ROWS / self.stride.max(1)).clamp(1, TURN)
+    }
+
+    /// The window has room for a whole turn, and there are rounds to fill it.
     pub(crate) fn wants_to_grow(&self) -> bool {
-        self.expanded < self.count && self.expanded - self.settled <= self.window() / 2
+        self.expanded < self.count && self.expanded - self.settled <= self.window() - self.turn()
+    }
+
+    /// Where the next turn ends.
+    pub(crate) fn next_end(&self) -> i64 {
+        self.count.min(self.settled + self.window()).min(self.expanded + self.turn())
     }
 
     /// The position of a round's instance among the rounds.

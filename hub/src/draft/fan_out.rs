@@ -58,7 +58,7 @@ impl Draft<'_> {
         Err(Halt::Need)
     }
 
-    /// Makes the next rounds, as many as the window has room for. Safe to be asked at any time: rounds below `expanded` are
+    /// Makes the next rounds: a turn, if the window has room for one. Safe to be asked at any time: rounds below `expanded` are
     /// never made again, and a fan-out that was called off is not Expanding any more.
     pub(crate) fn grow(&mut self, id: i64) -> Step<()> {
         self.effects.growing.remove(&id);
@@ -67,7 +67,7 @@ impl Draft<'_> {
             return Ok(());
         }
         let run = self.run(fan_out.run)?;
-        let end = fan_out.count.min(fan_out.settled + fan_out.window());
+        let end = fan_out.next_end();
         let block = fan_out.body(&run)?;
         let instance = |round| Instance { run: run.key, fanout: id, block, first: fan_out.round(round) };
         let around = self.surroundings(&run, instance(fan_out.expanded), fan_out.slot())?;
@@ -75,6 +75,9 @@ impl Draft<'_> {
             self.make(&run, instance(round), &around)?;
         }
         fan_out.expanded = end;
+        if fan_out.wants_to_grow() {
+            self.effects.growing.insert(id);
+        }
         self.fan_outs.insert(id, fan_out);
         Ok(())
     }

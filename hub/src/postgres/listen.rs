@@ -16,7 +16,7 @@ use tokio_postgres::{AsyncMessage, Client};
 use super::Inner;
 use super::verbs::Told;
 use crate::error::HubError;
-use crate::instance::{WINDOW, WINDOW_ROWS};
+use crate::instance::{TURN, TURN_ROWS, WINDOW, WINDOW_ROWS};
 
 /// How long something may stay unnoticed that nobody told of.
 const LOOK_AGAIN: Duration = Duration::from_secs(5);
@@ -189,8 +189,9 @@ async fn grow_some(inner: &Inner) -> Result<usize, HubError> {
     let client = inner.client().await?;
     // as `FanOut::wants_to_grow` has it
     let sql = "SELECT fanout.id FROM fanout JOIN job ON job.id = fanout.id AND job.state = 4
-         WHERE expanded < count AND expanded - settled <= least($1, greatest(1, $2 / greatest(stride, 1))) / 2 LIMIT 64";
-    let rows = client.query(&client.prepare_cached(sql).await?, &[&WINDOW, &WINDOW_ROWS]).await?;
+         WHERE expanded < count AND expanded - settled <= least($1, greatest(1, $2 / greatest(stride, 1))) - least($3, greatest(1, $4 / greatest(stride, 1)))
+         LIMIT 64";
+    let rows = client.query(&client.prepare_cached(sql).await?, &[&WINDOW, &WINDOW_ROWS, &TURN, &TURN_ROWS]).await?;
     drop(client);
     for row in &rows {
         inner.grow(row.try_get(0)?).await?;

@@ -47,19 +47,19 @@ impl Ledger<'_> {
         Ok(select.query_row([source], |row| row.get(0)).optional()?.unwrap_or(0))
     }
 
-    /// Makes the next rounds, as many as the window has room for. Safe to be asked at any time: rounds below `expanded` are
+    /// Makes the next rounds: a turn, if the window has room for one. Safe to be asked at any time: rounds below `expanded` are
     /// never made again, and a fan-out that was called off is not Expanding any more.
     pub(super) fn grow(&mut self, id: i64) -> Result<(), HubError> {
         self.effects.grown.insert(id);
         self.effects.growing.remove(&id);
-        let Some(fan_out) = self.fan_out(id)?.filter(FanOut::wants_to_grow) else { return Ok(()) };
+        let Some(mut fan_out) = self.fan_out(id)?.filter(FanOut::wants_to_grow) else { return Ok(()) };
         let mut select = self.db.prepare_cached("SELECT state FROM job WHERE id = ?1")?;
         let state: Option<State> = select.query_row([id], |row| row.get(0)).optional()?;
         if state != Some(State::Expanding) {
             return Ok(());
         }
         let run = self.run(fan_out.run)?;
-        let end = fan_out.count.min(fan_out.settled + fan_out.window());
+        let end = fan_out.next_end();
         let block = run.graph.fan_out(fan_out.node).map_or(0, |node| node.body);
         let instance = |round| Instance { run: run.key, fanout: id, block, first: fan_out.round(round) };
         let around = self.surroundings(&run, instance(fan_out.expanded), fan_out.slot())?;
@@ -67,6 +67,10 @@ impl Ledger<'_> {
             self.make(&run, instance(round), &around)?;
         }
         self.db.prepare_cached("UPDATE fanout SET expanded = ?2 WHERE id = ?1")?.execute(params![id, end])?;
+        fan_out.expanded = end;
+        if fan_out.wants_to_grow() {
+            self.effects.growing.insert(id);
+        }
         Ok(())
     }
 
