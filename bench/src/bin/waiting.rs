@@ -1,7 +1,8 @@
 //! Steps that each wait for one HTTP answer, all at once in one worker, beside a bare aiohttp script on the same server.
 //!
-//! `cargo run --release -p bue-bench --bin waiting -- [STEPS [SECONDS]]`, 10,000 and 30 where nothing is said. The script needs
-//! `python3` with a pip that finds aiohttp; without, its arm is left out.
+//! `cargo run --release -p bue-bench --bin waiting -- [STEPS [SECONDS [ROUNDS]]]`, 10,000, 120 and 3 where nothing is said. The
+//! script needs `python3` with a pip that finds aiohttp; without, its arm is left out. Ten thousand connections want as many
+//! open files: `ulimit -Hn` must be well above.
 #![forbid(unsafe_code)]
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a benchmark prints its table")]
 
@@ -20,26 +21,24 @@ use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpListener;
 
-const ROUNDS: usize = 3;
-
 fn main() -> Result<()> {
     raise_file_limit();
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let number = |index: usize, default: u32| arguments.get(index).map_or(Ok(default), |text| text.parse());
     if arguments.first().is_some_and(|first| first == "serve") {
-        return serve(Duration::from_secs(number(1, 30)?.into()));
+        return serve(Duration::from_secs(number(1, 120)?.into()));
     }
-    compare(number(0, 10_000)?, number(1, 30)?)
+    compare(number(0, 10_000)?, number(1, 120)?, number(2, 3)?)
 }
 
-fn compare(steps: u32, seconds: u32) -> Result<()> {
+fn compare(steps: u32, seconds: u32, rounds: u32) -> Result<()> {
     let server = Server::start(seconds)?;
     let aiohttp = aiohttp().inspect_err(|error| eprintln!("without the aiohttp arm: {error:#}")).ok();
     let bue = Bue::find()?;
     ours(&bue, &server, 10)?;
     let (mut of_bue, mut of_aiohttp) = (Vec::new(), Vec::new());
-    for round in 0..ROUNDS {
-        eprintln!("round {} of {ROUNDS}", round + 1);
+    for round in 0..rounds {
+        eprintln!("round {} of {rounds}", round + 1);
         of_bue.push(ours(&bue, &server, steps)?);
         if let Some(python) = &aiohttp {
             of_aiohttp.push(theirs(python, &server, steps)?);
@@ -64,7 +63,7 @@ fn print(steps: u32, ideal: Duration, mut of_bue: Vec<Finished>, mut of_aiohttp:
     row("processor a step", &|run| format!("{:.3?}", run.cpu / steps));
     row("peak of private memory, all processes", &|run| format!("{} MiB", run.peak_all_kib / 1024));
     row("the same / steps", &|run| format!("{} KiB", run.peak_all_kib / u64::from(steps)));
-    println!("{steps} steps, each answered after {ideal:?}; the middle one of {ROUNDS} runs\n{figures}");
+    println!("{steps} steps, each answered after {ideal:?}; the middle one of {} runs\n{figures}", of_bue.len());
 }
 
 fn ours(bue: &Bue, server: &Server, steps: u32) -> Result<Finished> {
