@@ -7,7 +7,6 @@ use wasmtime_wasi::{I32Exit, ResourceTableError};
 use crate::engine::WASM_STACK;
 use crate::limits::{Limits, bytes_text};
 use crate::state::{StepState, Stop};
-use crate::wasi::HANDLES;
 
 /// The failure of a guest that did not answer. `out_of_stack`: the stack in its memory is used up.
 pub(crate) fn of_error(error: &wasmtime::Error, state: &StepState, out_of_stack: bool) -> Failure {
@@ -26,7 +25,8 @@ pub(crate) fn of_error(error: &wasmtime::Error, state: &StepState, out_of_stack:
     }
     if matches!(error.downcast_ref(), Some(ResourceTableError::Full)) {
         return limit(format!(
-            "the step has more open than its limit of {HANDLES} files and things to wait for; close files that were read"
+            "the step has more open than its limit of {} files and things to wait for; close files that were read",
+            state.handles
         ));
     }
     let Some(trap) = error.downcast_ref::<Trap>() else {

@@ -212,7 +212,7 @@ impl Hosts {
         self.shared.compiler.compile(bundle, key).await
     }
 
-    /// How many more steps the cores have work for now; zero or less: as many as run have to end or wait first.
+    /// How many more steps the cores have room for now; where there is none, one that runs has to end or wait first.
     ///
     /// Steps that wait do not count, they cost memory: see [`Self::memory`]. What runs is kept to about [`IN_HAND`] of
     /// work, so that a worker does not hold what another could begin.

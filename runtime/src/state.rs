@@ -8,6 +8,7 @@ use bytes::Bytes;
 use serde::Serialize;
 use tokio::sync::mpsc;
 use wasmtime::{Caller, Extern, ResourceLimiter, UpdateDeadline};
+use wasmtime_wasi::WasiView;
 use wasmtime_wasi::p1::WasiP1Ctx;
 
 use crate::engine::TICK;
@@ -16,6 +17,7 @@ use crate::log::Log;
 use crate::net::{Net, NetPort, TooManyTickets};
 use crate::packages::Mount;
 use crate::task::Items;
+use crate::wasi::HANDLES;
 use crate::{turns, values, wasi};
 
 /// The data of a guest's store.
@@ -38,6 +40,8 @@ pub(crate) struct StepState {
     reply: Bytes,
     /// Instances at most, and tables.
     parts: usize,
+    /// Entries of its table of handles at most.
+    pub(crate) handles: usize,
 }
 
 /// The host ends a guest.
@@ -95,12 +99,15 @@ impl StepState {
             net: Net::new(NetPort::closed(), limits, log),
             reply: Bytes::new(),
             parts: 1,
+            handles: HANDLES,
         }
     }
 
     /// It is a component: a handful of modules that share a memory.
     pub(crate) fn into_component(mut self) -> Self {
         self.parts = COMPONENT_PARTS;
+        self.handles = COMPONENT_HANDLES;
+        self.wasi.ctx().table.set_max_capacity(self.handles);
         self
     }
 
@@ -191,6 +198,9 @@ impl ResourceLimiter for StepState {
 /// Instances, and tables, of a component. What compilers make of one program has its module and a few little ones around
 /// it, which use its memory.
 const COMPONENT_PARTS: usize = 16;
+
+/// Entries of a component's table of handles: streams, requests and responses are some.
+const COMPONENT_HANDLES: usize = 1_000;
 
 /// Functions a guest may have addresses of. RustPython has some 20,000.
 const TABLE_ELEMENTS: usize = 200_000;

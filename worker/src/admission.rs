@@ -76,7 +76,11 @@ impl Admission {
         loop {
             // before the look, so that nothing is missed between it and the wait
             let (eased, changed) = (self.hosts.eased(), self.arriving.changed.notified());
-            let free = self.cores().min(self.memory());
+            // asking for the memory reads files, which every step that ends must not lead to
+            let free = match self.cores() {
+                0 => 0,
+                cores => cores.min(self.memory()),
+            };
             if free > 0 {
                 return free;
             }

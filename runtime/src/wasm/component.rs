@@ -36,8 +36,6 @@ mod bindings {
     });
 }
 
-/// Handles a component may hold at once: streams, requests, responses.
-const RESOURCES: usize = 1_000;
 /// Bytes of headers, as wasmtime counts them: with room for what keeps them apart.
 const FIELDS: usize = 64 * 1024;
 /// Calls of `progress` within this time are one line.
@@ -143,8 +141,7 @@ fn cut(mut text: String) -> String {
 
 impl State {
     fn new(step: WasmStep<'_>, calls: Calls) -> Self {
-        let mut wasi = wasi::context(step.log, None);
-        wasi.ctx().table.set_max_capacity(RESOURCES);
+        let wasi = wasi::context(step.log, None);
         let mut http = WasiHttpCtx::new();
         http.set_field_size_limit(FIELDS);
         let state = StepState::confined(&step.task.limits, step.log, step.deadline, wasi).into_component();
