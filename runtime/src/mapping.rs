@@ -107,6 +107,15 @@ impl Reservation {
         Ok(())
     }
 
+    /// Gives a part the bytes that the same part of another range has.
+    pub(crate) fn copy(&mut self, from: &Self, part: Range<usize>) -> io::Result<()> {
+        let (source, _) = from.part(part.clone())?;
+        let (at, len) = self.part(part)?;
+        // SAFETY: two ranges of their own, so they do not overlap; callers copy only what both have mapped.
+        unsafe { core::ptr::copy_nonoverlapping(source.cast::<u8>(), at.cast::<u8>(), len) };
+        Ok(())
+    }
+
     /// Address and length of a part that begins and ends on page boundaries inside this range.
     fn part(&self, part: Range<usize>) -> io::Result<(*mut c_void, usize)> {
         let inside = part.start <= part.end && part.end <= self.len;
