@@ -3,6 +3,7 @@
 //! ```text
 //! base image    data segments + started interpreter + common standard library     a file in the cache, made once
 //! module image  base image, and over it what importing the user's module changed  a memory file, made once a module
+//! zeros         what a compiled step's memory begins as; wasmtime copies its data in   nothing
 //! slot          a private mapping of an image; used by one step, then restored     kept on its image's list
 //! ```
 //! A slot is restored by the kernel's own account of what was written to ([`pagemap`]): those pages are given their bytes back
@@ -69,6 +70,11 @@ impl Image {
         Self { layers: Vec::new(), len: 0, globals: Vec::new(), free: Mutex::default(), view: OnceLock::new() }
     }
 
+    /// `len` zeros, whole pages.
+    pub(crate) fn zeros(len: usize) -> Self {
+        Self { len, ..Self::blank() }
+    }
+
     /// An image whose memory is the first `len` bytes of a file that nobody changes any more.
     pub(crate) fn from_file(file: File, len: usize, globals: Vec<u64>) -> Self {
         let layer = Layer { file: Arc::new(file), parts: core::iter::once(0..len).collect() };
@@ -120,11 +126,12 @@ impl Image {
     /// Takes a slot back of which the first `accessible` bytes may have been written to.
     pub(crate) fn give_back(&self, mut slot: Reservation, accessible: usize) {
         let kept = self.free.lock().unwrap_or_else(PoisonError::into_inner).len();
+        let accessible = accessible.max(self.len);
         let restored = match kept {
-            ..WARM => self.restore(&mut slot),
-            _ => slot.restore(0..self.len),
+            ..WARM => self.restore(&mut slot, accessible),
+            _ => slot.restore(0..accessible),
         };
-        let restored = restored.and_then(|()| slot.decommit(self.len..accessible.max(self.len)));
+        let restored = restored.and_then(|()| slot.protect(self.len..accessible));
         let mut free = self.free.lock().unwrap_or_else(PoisonError::into_inner);
         // one that cannot be restored is unmapped
         if restored.is_ok() && free.len() < KEPT {
@@ -132,15 +139,19 @@ impl Image {
         }
     }
 
-    /// Makes a slot show the image again. The pages that were written to stay in memory, if they are few.
-    fn restore(&self, slot: &mut Reservation) -> io::Result<()> {
+    /// Makes a slot show the image again, and zeros behind it. The pages that were written to stay in memory, if they are few.
+    fn restore(&self, slot: &mut Reservation, accessible: usize) -> io::Result<()> {
         // one more than may stay shows that there are too many
-        let written = written(slot.base().addr(), self.len, WARM_PAGES + 1);
+        let written = written(slot.base().addr(), accessible, WARM_PAGES + 1);
         let Some(parts) = written.filter(|parts| pagemap::pages(parts) <= WARM_PAGES) else {
-            return slot.restore(0..self.len);
+            return slot.restore(0..accessible);
         };
         let view = self.view()?;
-        parts.into_iter().try_for_each(|part| slot.copy(view, part))
+        parts.into_iter().try_for_each(|part| {
+            let (start, end, len) = (part.start, part.end, self.len);
+            slot.copy(view, start.min(len)..end.min(len))?;
+            slot.zero(start.max(len)..end.max(len))
+        })
     }
 
     fn view(&self) -> io::Result<&Reservation> {
@@ -273,6 +284,41 @@ mod tests {
             image.give_back(slot, 4 * PAGE);
         }
         assert_eq!(image.free.lock().expect("not poisoned").len(), 1);
+    }
+
+    #[test]
+    fn pages_that_stay_are_restored_like_those_that_are_dropped() {
+        const LEN: usize = 2 * WARM_PAGES;
+        let image = Image::blank().with_changes(&[7; LEN * PAGE], Vec::new()).expect("an image");
+        let mut memory = image.slot(2 * LEN * PAGE).expect("a slot");
+        for written in [0, 1, 40, WARM_PAGES, WARM_PAGES + 1, LEN, 2 * LEN, 3] {
+            memory.commit(LEN * PAGE..2 * LEN * PAGE).expect("grown");
+            // from behind, so that few of them are in the part that grew
+            for page in (0..2 * LEN).rev().step_by(3).chain(0..2 * LEN).take(written) {
+                // SAFETY: mapped or committed above, and only this test has the slot.
+                unsafe { memory.base().add(page * PAGE + page % PAGE).write_volatile(9) };
+            }
+            image.give_back(memory, 2 * LEN * PAGE);
+            memory = image.slot(2 * LEN * PAGE).expect("the same slot");
+            memory.commit(LEN * PAGE..2 * LEN * PAGE).expect("grown again");
+            // SAFETY: as above; nobody writes while the bytes are borrowed.
+            let bytes = unsafe { core::slice::from_raw_parts(memory.base(), 2 * LEN * PAGE) };
+            let (shown, grown) = bytes.split_at(LEN * PAGE);
+            assert!(shown.iter().all(|byte| *byte == 7) && grown.iter().all(|byte| *byte == 0), "{written}");
+            memory.protect(LEN * PAGE..2 * LEN * PAGE).expect("protected");
+        }
+    }
+
+    #[test]
+    fn zeros_are_an_image_too() {
+        let image = Image::zeros(3 * PAGE);
+        for _ in 0..3 {
+            assert_eq!(shown(&image, 3), [0; 3]);
+            let slot = image.slot(3 * PAGE).expect("a slot");
+            // SAFETY: inside the slot, which only this test has.
+            unsafe { slot.base().add(PAGE).write_volatile(1) };
+            image.give_back(slot, 0);
+        }
     }
 
     /// The bytes at the starts of some pages, as a fresh slot shows them.
