@@ -10,7 +10,7 @@ use tokio_postgres::types::ToSql;
 use uuid::Uuid;
 
 use crate::columns::from_blob;
-use crate::draft::{DoneRow, JobRow, Known, Needs, Stretch};
+use crate::draft::{DoneRow, JobRow, Known, Needs, Stretch, joined};
 use crate::error::HubError;
 use crate::fate::Hint;
 use crate::graph::Graph;
@@ -72,7 +72,7 @@ fn job_row(row: &Row) -> Result<JobRow, HubError> {
         lease_end: row.try_get(13)?,
         token: row.try_get(14)?,
         reported: row.try_get(15)?,
-        worker: row.try_get(16)?,
+        worker: row.try_get::<_, Option<&str>>(16)?.map(Arc::from),
         attempts: small(row.try_get(17)?),
         pendings: small(row.try_get(18)?),
         pending_since: row.try_get(19)?,
@@ -144,7 +144,7 @@ pub(super) async fn read(
     (now, gulp): (i64, i64),
 ) -> Result<(), HubError> {
     let gulps = needs.jobs.iter().map(|id| (*id, id.saturating_add(gulp)));
-    let stretches = joined(gulps.chain(needs.stretches.iter().copied()));
+    let stretches = joined(gulps.chain(needs.stretches.iter().copied()), 0);
     // sent at once and waited for once
     let (jobs, done, fan_outs) =
         tokio::try_join!(read_jobs(tx, &stretches), read_done(tx, &needs.done), read_fan_outs(tx, &needs.fan_outs))?;
@@ -212,20 +212,6 @@ pub(super) async fn read_fan_outs(tx: &Transaction<'_>, ids: &BTreeSet<i64>) -> 
     ask(tx, &sql, &[&ids]).await?.iter().map(fan_out_row).collect()
 }
 
-/// Stretches in order, those that touch as one.
-fn joined(stretches: impl Iterator<Item = Stretch>) -> Vec<Stretch> {
-    let mut sorted: Vec<Stretch> = stretches.collect();
-    sorted.sort_unstable();
-    let mut joined: Vec<Stretch> = Vec::new();
-    for (first, end) in sorted {
-        match joined.last_mut() {
-            Some((_, last)) if *last >= first => *last = end.max(*last),
-            _ => joined.push((first, end)),
-        }
-    }
-    joined
-}
-
 /// One open, or the first dead, row of each stretch, apart from those that are known.
 async fn read_one_each(tx: &Transaction<'_>, known: &mut Known, needs: &Needs) -> Result<(), HubError> {
     for (stretches, open) in [(&needs.open, true), (&needs.dead, false)] {
@@ -270,7 +256,7 @@ fn done_row(row: &Row) -> Result<DoneRow, HubError> {
         run: row.try_get(3)?,
         state: state(row.try_get(4)?)?,
         token: row.try_get(5)?,
-        worker: row.try_get(6)?,
+        worker: row.try_get::<_, Option<&str>>(6)?.map(Arc::from),
         attempts: small(row.try_get(7)?),
         resets: small(row.try_get(8)?),
         hint: Hint { priority: row.try_get(9)?, env: row.try_get(10)? },

@@ -13,7 +13,7 @@ use super::Inner;
 use super::read::{FAN_OUT, ask, fan_out_row, read, slot, state, take_ids, tell};
 use super::write::write;
 use crate::columns::{job_id, row_id, signed, to_blob};
-use crate::draft::{Draft, Halt, Known, Needs, Step};
+use crate::draft::{Draft, Halt, Known, MAX_TURNS, Needs, Step};
 use crate::error::HubError;
 use crate::graph::{Block, Graph};
 use crate::instance::{Run, Slot, instance_of};
@@ -94,14 +94,34 @@ struct Start {
 }
 
 impl Inner {
-    /// Runs a verb on as much of the database as it needs, and writes what it changed.
+    /// Runs a verb on as much of the database as it needs, writes what it changed, and makes the first of the rounds that
+    /// have room now.
     async fn draft<T: Send>(
+        &self,
+        tx: &Transaction<'_>,
+        now: i64,
+        start: Start,
+        verb: &(dyn Fn(&mut Draft<'_>) -> Step<T> + Sync),
+    ) -> Result<(T, Told), HubError> {
+        let (value, mut told, mut known) = self.draft_once(tx, now, start, verb).await?;
+        for _ in 0..MAX_TURNS {
+            let Some(id) = told.growing.pop_first() else { break };
+            let needs = Needs { jobs: [id].into(), fan_outs: [id].into(), ..Needs::default() };
+            let start = Start { known: known.of_the_runs(), needs };
+            let ((), more, after) = self.draft_once(tx, now, start, &|draft| draft.grow(id)).await?;
+            told.take(more);
+            known = after;
+        }
+        Ok((value, told))
+    }
+
+    async fn draft_once<T: Send>(
         &self,
         tx: &Transaction<'_>,
         now: i64,
         Start { mut known, mut needs }: Start,
         verb: &(dyn Fn(&mut Draft<'_>) -> Step<T> + Sync),
-    ) -> Result<(T, Told), HubError> {
+    ) -> Result<(T, Told, Known), HubError> {
         let mut gulp = FIRST_GULP;
         loop {
             if !needs.is_empty() {
@@ -121,8 +141,10 @@ impl Inner {
             };
             write(tx, &draft).await?;
             let runs = draft.touched.iter().filter_map(|key| known.runs.get(key)).map(|run| run.id).collect();
-            let growing = draft.effects.growing.into_iter().collect();
-            return Ok((value, Told { work: draft.effects.work, leases: false, runs, growing }));
+            let told = Told { work: draft.effects.work, leases: false, runs, growing: draft.effects.growing };
+            let states = draft.run_states;
+            known.run_states.extend(states.into_iter().map(|(key, (state, _))| (key, state)));
+            return Ok((value, told, known));
         }
     }
 
@@ -251,8 +273,12 @@ impl Inner {
         let jobs: Vec<i64> = reports.iter().map(|report| row_id(report.job)).collect();
         let verdicts = patiently!(self.change_jobs(now, &jobs, &|draft| draft.reports(&reports)))?;
         let mut extended = self.extended();
-        for id in &jobs {
-            extended.remove(id);
+        for report in &reports {
+            // this lease is over; another one of the job may be held
+            let (id, token) = (row_id(report.job), signed(report.token.0));
+            if extended.get(&id).is_some_and(|(held, _)| *held == token) {
+                extended.remove(&id);
+            }
         }
         Ok(verdicts)
     }
@@ -463,6 +489,16 @@ async fn clear(tx: &Transaction<'_>, first: i64, end: i64, now: i64) -> Result<V
 pub(super) struct Told {
     pub(super) work: bool,
     pub(super) leases: bool,
-    pub(super) runs: Vec<RunId>,
-    pub(super) growing: Vec<i64>,
+    pub(super) runs: BTreeSet<RunId>,
+    pub(super) growing: BTreeSet<i64>,
+}
+
+impl Told {
+    /// What came of the same transaction later.
+    fn take(&mut self, more: Self) {
+        self.work |= more.work;
+        self.leases |= more.leases;
+        self.runs.extend(more.runs);
+        self.growing.extend(more.growing);
+    }
 }

@@ -24,10 +24,6 @@ pub(super) async fn write(tx: &Transaction<'_>, draft: &Draft<'_>) -> Result<(),
     write_jobs(tx, draft).await
 }
 
-fn texts(values: &[Option<String>]) -> Vec<Option<&str>> {
-    values.iter().map(Option::as_deref).collect()
-}
-
 /// The column of many rows.
 macro_rules! column {
     ($rows:expr, $row:ident => $value:expr) => {
@@ -52,7 +48,6 @@ async fn write_done(tx: &Transaction<'_>, draft: &Draft<'_>) -> Result<(), HubEr
              $9::int8[], $10::int8[], $11::bytea[], $12::bytea[], $13::bool[], $14::bytea[])
              AS new (id, run, node, fanout, state, token, worker, attempts, resets, hint, env, value, relog, log)
          LEFT JOIN job ON job.id = new.id";
-    let workers = column!(rows, row => row.worker.clone());
     tell(
         tx,
         sql,
@@ -63,7 +58,7 @@ async fn write_done(tx: &Transaction<'_>, draft: &Draft<'_>) -> Result<(), HubEr
             &column!(rows, row => row.slot.fanout),
             &column!(rows, row => row.state as i64),
             &column!(rows, row => row.token),
-            &texts(&workers),
+            &column!(rows, row => row.worker.as_deref()),
             &column!(rows, row => i64::from(row.attempts)),
             &column!(rows, row => i64::from(row.resets)),
             &column!(rows, row => row.hint.priority),
