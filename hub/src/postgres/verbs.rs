@@ -4,13 +4,13 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use backon::{BackoffBuilder, ExponentialBuilder};
-use bue_model::wire::{Changed, Heartbeat, HeartbeatAnswer, Report, ReportBatch, Submission, Verdict};
+use bue_model::wire::{Changed, Heartbeat, HeartbeatAnswer, Submission};
 use bue_model::{JobId, RunId, RunState, StepIndex, Timestamp};
 use deadpool_postgres::Transaction;
 use tokio_postgres::error::SqlState;
 
 use super::Inner;
-use super::read::{FAN_OUT, ask, fan_out_row, read, slot, state, take_ids, tell};
+use super::read::{FAN_OUT, LOCK_RUNS, ask, fan_out_row, fetch, lock_runs, read, slot, state, take_ids, tell};
 use super::write::write;
 use crate::columns::{job_id, row_id, signed, to_blob};
 use crate::draft::{Draft, Halt, Known, MAX_TURNS, Needs, Step};
@@ -153,13 +153,17 @@ impl Inner {
         &self,
         now: i64,
         runs: &[i64],
-        needs: Needs,
+        mut needs: Needs,
         verb: &(dyn Fn(&mut Draft<'_>) -> Step<T> + Sync),
     ) -> Result<T, HubError> {
         let mut client = self.client().await?;
         let tx = client.transaction().await?;
         let mut known = Known::default();
-        self.lock(&tx, runs, &mut known).await?;
+        // sent at once, the locks before all others; so the server reads the rows when it has them
+        let lock = tx.prepare_cached(LOCK_RUNS).await?;
+        let (rows, fetched) = tokio::try_join!(lock_runs(&tx, &lock, runs), fetch(&tx, &needs, FIRST_GULP))?;
+        fetched.put_into(&mut known, &mut needs);
+        self.learn(&tx, rows, &mut known).await?;
         let (value, told) = self.draft(&tx, now, Start { known, needs }, verb).await?;
         commit(tx).await?;
         self.announce(told);
@@ -235,30 +239,50 @@ impl Inner {
         patiently!(self.run_key(run))?.ok_or(HubError::RunNotFound(run))
     }
 
-    /// The runs of jobs, each once, and what a change of these jobs is likely to look at: their instances, and the fan-outs
-    /// around them. None of it ever changes, so it is read before anything is locked.
+    /// The runs of jobs, each once, and what a change of these jobs is sure to look at: their instances, and the fan-outs
+    /// around them. None of it ever changes, so it is looked for before anything is locked.
     async fn places_of(&self, jobs: &[i64]) -> Result<(Vec<i64>, Needs), HubError> {
-        let client = self.client().await?;
-        let sql = "SELECT id, run, node, fanout FROM job WHERE id = ANY($1)
-             UNION ALL SELECT id, run, node, fanout FROM done WHERE id = ANY($1)";
-        let statement = client.prepare_cached(sql).await?;
+        let (mut places, mut unknown) = (Vec::with_capacity(jobs.len()), Vec::new());
+        {
+            let kept = self.places();
+            for id in jobs {
+                match kept.get(*id) {
+                    Some(place) => places.push(place),
+                    None => unknown.push(*id),
+                }
+            }
+        }
+        if !unknown.is_empty() {
+            places.extend(self.find_places(&unknown).await?);
+        }
         let (mut runs, mut needs) = (BTreeSet::new(), Needs::default());
-        for row in client.query(&statement, &[&jobs]).await? {
-            let (key, slot) = (row.try_get(1)?, slot(&row)?);
+        for (slot, key) in places {
             runs.insert(key);
             if slot.fanout != 0 {
                 needs.fan_outs.insert(slot.fanout);
             }
             match self.runs().get(key).and_then(|run| stretch_around(&run, slot)) {
-                Some(stretch) => drop(needs.stretches.insert(stretch)),
+                Some(stretch) if stretch.1 - stretch.0 <= FIRST_GULP => drop(needs.stretches.insert(stretch)),
+                Some(stretch) => {
+                    needs.jobs.insert(slot.id);
+                    needs.open.insert(stretch);
+                }
                 None => drop(needs.jobs.insert(slot.id)),
             }
         }
         Ok((runs.into_iter().collect(), needs))
     }
 
+    async fn find_places(&self, jobs: &[i64]) -> Result<Vec<(Slot, i64)>, HubError> {
+        let client = self.client().await?;
+        let sql = "SELECT id, run, node, fanout FROM job WHERE id = ANY($1)
+             UNION ALL SELECT id, run, node, fanout FROM done WHERE id = ANY($1)";
+        let rows = client.query(&client.prepare_cached(sql).await?, &[&jobs]).await?;
+        rows.iter().map(|row| Ok((slot(row)?, row.try_get(1)?))).collect()
+    }
+
     /// A change that begins with these jobs.
-    async fn change_jobs<T: Send>(
+    pub(super) async fn change_jobs<T: Send>(
         &self,
         now: i64,
         jobs: &[i64],
@@ -266,21 +290,6 @@ impl Inner {
     ) -> Result<T, HubError> {
         let (runs, needs) = self.places_of(jobs).await?;
         self.change(now, &runs, needs, verb).await
-    }
-
-    pub(super) async fn complete(&self, now: i64, batch: ReportBatch) -> Result<Vec<Verdict>, HubError> {
-        let reports: Vec<Report> = batch.reports;
-        let jobs: Vec<i64> = reports.iter().map(|report| row_id(report.job)).collect();
-        let verdicts = patiently!(self.change_jobs(now, &jobs, &|draft| draft.reports(&reports)))?;
-        let mut extended = self.extended();
-        for report in &reports {
-            // this lease is over; another one of the job may be held
-            let (id, token) = (row_id(report.job), signed(report.token.0));
-            if extended.get(&id).is_some_and(|(held, _)| *held == token) {
-                extended.remove(&id);
-            }
-        }
-        Ok(verdicts)
     }
 
     pub(super) async fn cancel_job(&self, now: i64, job: JobId) -> Result<Changed, HubError> {
@@ -463,11 +472,10 @@ impl Inner {
     }
 }
 
-/// The ids of the instance that a row is part of, unless they are many.
+/// The ids of the instance that a row is part of.
 fn stretch_around(run: &Run, slot: Slot) -> Option<(i64, i64)> {
     let instance = instance_of(run, slot).ok()?;
-    let stride = run.graph.blocks.get(instance.block)?.stride();
-    (stride <= FIRST_GULP).then(|| (instance.first, instance.first + stride))
+    Some((instance.first, instance.first + run.graph.blocks.get(instance.block)?.stride()))
 }
 
 /// The rows of one range of ids go to `done`; how many of each node and state they were.
