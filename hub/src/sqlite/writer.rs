@@ -4,9 +4,11 @@
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI32, Ordering};
 
 use bue_model::Timestamp;
 use rusqlite::Connection;
+use rusqlite::hooks::Wal;
 use tokio::sync::mpsc::error::TryRecvError;
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 use tokio::sync::oneshot;
@@ -20,6 +22,11 @@ use crate::store::{Answer, Changes};
 const QUEUE: usize = 1024;
 /// Requests in one transaction. More would let the first one wait long for its answer.
 const GROUP: usize = 256;
+
+/// Pages in the log after which it is moved into the database when nobody waits: four megabytes.
+const LOG_PAGES: i32 = 1_000;
+/// Pages after which it is moved although somebody does. Reading a log of this size after a crash takes a moment.
+const MAX_LOG_PAGES: i32 = 8_000;
 
 /// Tells whoever asked: with `None` what the request came to, with an error that the commit failed.
 type Deliver = Box<dyn FnOnce(Option<HubError>) + Send>;
@@ -38,10 +45,18 @@ pub(super) struct Writer(Sender<Work>);
 
 impl Writer {
     /// Starts the thread. It ends, and closes the database, when the last `Writer` is gone and all requests are answered.
-    pub(super) fn start(db: Connection, changes: Arc<Changes>) -> std::io::Result<Self> {
+    pub(super) fn start(mut db: Connection, changes: Arc<Changes>) -> std::io::Result<Self> {
         let (queue, requests) = channel(QUEUE);
+        let log = Arc::new(AtomicI32::new(0));
+        let grows = log.clone();
+        // in place of SQLite's own hook, which moves the log inside of a commit, while everybody waits for it
+        let hook = db.wal_hook(Some(move |_: &mut Wal, pages| {
+            grows.store(pages, Ordering::Relaxed);
+            Ok(())
+        }));
+        hook.map_err(std::io::Error::other)?;
         let thread = std::thread::Builder::new().name("bue-store".to_owned());
-        thread.spawn(move || Loop { db, memory: Memory::default(), requests, changes }.run())?;
+        thread.spawn(move || Loop { db, memory: Memory::default(), requests, changes, log }.run())?;
         Ok(Self(queue))
     }
 
@@ -105,6 +120,8 @@ struct Loop {
     memory: Memory,
     requests: Receiver<Work>,
     changes: Arc<Changes>,
+    /// Pages in the log.
+    log: Arc<AtomicI32>,
 }
 
 impl Loop {
@@ -114,7 +131,21 @@ impl Loop {
             Err(error) => tracing::error!(%error, "could not look for loops with rounds to make"),
         }
         while let ControlFlow::Continue(group) = self.next_group() {
-            self.serve(group);
+            let is_idle = self.serve(group);
+            self.move_log(is_idle);
+        }
+    }
+
+    /// What is in the log goes into the database, so that the log begins anew.
+    fn move_log(&self, is_idle: bool) {
+        let pages = self.log.load(Ordering::Relaxed);
+        if pages < LOG_PAGES || (pages < MAX_LOG_PAGES && !is_idle) {
+            return;
+        }
+        self.log.store(0, Ordering::Relaxed);
+        if let Err(error) = self.db.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(())) {
+            // nothing is lost: it is in the log, and is moved later
+            tracing::debug!(%error, "could not move the log into the database");
         }
     }
 
@@ -138,7 +169,8 @@ impl Loop {
         ControlFlow::Continue(group)
     }
 
-    fn serve(&mut self, group: Vec<Work>) {
+    /// Whether nobody waits any more.
+    fn serve(&mut self, group: Vec<Work>) -> bool {
         let (mut all, mut deliveries) = (Vec::new(), Vec::new());
         let mut transaction = self.say("BEGIN IMMEDIATE");
         for work in group {
@@ -156,9 +188,12 @@ impl Loop {
             None => all.into_iter().for_each(|effects| self.announce(effects)),
             Some(error) => self.undo(error),
         }
+        // before those who were served ask for more
+        let is_idle = self.requests.is_empty();
         for deliver in deliveries {
             deliver(failed.clone().map(HubError::NotCommitted));
         }
+        is_idle
     }
 
     fn say(&self, statement: &str) -> Result<(), HubError> {
@@ -217,7 +252,7 @@ impl Loop {
 #[cfg(test)]
 mod tests {
     use std::path::Path;
-    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::sync::atomic::AtomicUsize;
     use std::sync::mpsc;
 
     use futures_util::future::{join, join_all};
