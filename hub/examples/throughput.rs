@@ -1,10 +1,11 @@
 //! No-op jobs a second through the hub: lease and complete in batches, no sandbox.
 //!
-//! `cargo run --release -p bue-hub --example throughput -- [JOBS] [BATCH] [WORKERS] [--http] [--store postgres:URL]`
+//! `cargo run --release -p bue-hub --example throughput -- [JOBS] [BATCH] [WORKERS] [--http] [--park] [--store postgres:URL]`
 //!
 //! Without `--http` it is the store alone; with it, every worker has a connection of our client to a hub on loopback, on
 //! threads of its own. What several workers report at one time is one transaction. The PostgreSQL database must be empty.
-//! Beside the rate: processor time of this process a job, and how long reports waited for their answer.
+//! Beside the rate: processor time of this process a job, and how long reports waited for their answer. With `--park` every job
+//! is pending for an hour, and the memory of this process is shown.
 #![expect(clippy::print_stdout, reason = "a program for people")]
 
 use std::future::pending;
@@ -30,6 +31,7 @@ struct Load {
     jobs: u32,
     batch: u32,
     workers: usize,
+    park: bool,
 }
 
 /// The way to a store.
@@ -79,19 +81,28 @@ impl Way {
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Outcome<()> {
     let mut arguments: Vec<String> = std::env::args().skip(1).collect();
-    let http = arguments.iter().position(|argument| argument == "--http").map(|at| arguments.remove(at)).is_some();
+    let mut has = |flag: &str| arguments.iter().position(|argument| argument == flag).map(|at| arguments.remove(at));
+    let (http, park) = (has("--http").is_some(), has("--park").is_some());
     let flag = arguments.iter().position(|argument| argument == "--store");
     let place = flag.map(|at| arguments.drain(at..).nth(1).ok_or("--store wants postgres:URL")).transpose()?;
     let mut numbers = arguments.into_iter();
     let jobs = numbers.next().map_or(Ok(10_000), |text| text.parse())?;
     let batch = numbers.next().map_or(Ok(1_000), |text| text.parse())?;
     let workers = numbers.next().map_or(Ok(4), |text| text.parse())?;
-    let load = Load { jobs, batch, workers };
+    let load = Load { jobs, batch, workers, park };
     println!("{jobs} jobs in a loop, batches of {batch}, {workers} workers{}", if http { " over HTTP" } else { "" });
     if let Some(place) = place {
         let url = place.strip_prefix("postgres:").filter(|url| !url.starts_with("//")).unwrap_or(&place);
         let store: Arc<dyn JobStore> = Arc::new(PostgresStore::connect(url).await?);
         return measure("PostgreSQL", store, http, load).await;
+    }
+    if park {
+        let store = Arc::new(SqliteStore::open(Path::new("throughput.db"), Durability::Full)?);
+        measure("SQLite in throughput.db", store, http, load).await?;
+        return Ok(["", "-wal"]
+            .map(|end| std::fs::remove_file(format!("throughput.db{end}")))
+            .into_iter()
+            .for_each(drop));
     }
     let folder = tempfile::tempdir_in(".")?;
     let path = folder.path().join("hub.db");
@@ -103,7 +114,10 @@ async fn main() -> Outcome<()> {
 
 async fn measure(what: &str, store: Arc<dyn JobStore>, http: bool, load: Load) -> Outcome<()> {
     let way = if http { serve(store)? } else { Way::Direct(store) };
-    way.submit(submission()).await?;
+    if load.park {
+        return park_all(what, &way, load).await;
+    }
+    way.submit(submission(RUN)).await?;
     work(&way, 1, load.jobs).await?;
     let (started, before) = (Instant::now(), cpu_seconds());
     let worker = async || {
@@ -126,6 +140,29 @@ async fn measure(what: &str, store: Arc<dyn JobStore>, http: bool, load: Load) -
     );
     Ok(())
 }
+
+/// Rounds of a loop that are alive at one time.
+const WINDOW: u32 = 50_000;
+
+/// As many runs as have so many jobs alive, and each job pending.
+async fn park_all(what: &str, way: &Way, load: Load) -> Outcome<()> {
+    let (started, mut left, mut run) = (Instant::now(), load.jobs, 0);
+    while left > 0 {
+        run += 1;
+        way.submit(submission(RunId(Uuid::from_u128(run)))).await?;
+        work(way, 1, left.min(WINDOW)).await?;
+        left = left.saturating_sub(WINDOW);
+        while work(way, load.batch, PENDING).await?.is_some() {}
+    }
+    let status = std::fs::read_to_string("/proc/self/status")?;
+    let memory = status.lines().filter(|line| line.starts_with("VmRSS") || line.starts_with("VmHWM"));
+    let memory: Vec<String> = memory.map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect();
+    println!("{what}: {} jobs parked in {:.1?}; {}", load.jobs, started.elapsed(), memory.join(", "));
+    Ok(())
+}
+
+/// Stands for no list at all: the job is pending.
+const PENDING: u32 = u32::MAX;
 
 /// A hub on loopback, on a thread of its own.
 fn serve(store: Arc<dyn JobStore>) -> Outcome<Way> {
@@ -161,7 +198,10 @@ async fn work(way: &Way, count: u32, elements: u32) -> Outcome<Option<Duration>>
     let report = |lease: &Lease| Report {
         job: lease.job,
         token: lease.token,
-        outcome: bue_model::Outcome::Completed { value: value(elements), hints: Hints::default() },
+        outcome: match elements {
+            PENDING => bue_model::Outcome::Pending { delay_ms: Some(3_600_000) },
+            _ => bue_model::Outcome::Completed { value: value(elements), hints: Hints::default() },
+        },
         log: None,
         run_ms: 1,
     };
@@ -181,7 +221,7 @@ fn value(elements: u32) -> ValueRef {
 }
 
 /// `for x in source(): body(x)`
-fn submission() -> Submission {
+fn submission(run: RunId) -> Submission {
     let step = |name: &str| Step {
         name: name.to_owned(),
         language: Language::Python,
@@ -204,5 +244,5 @@ fn submission() -> Submission {
         calls: vec![call(0), call(2)],
     };
     let code = vec![BlobRef { hash: BlobHash([0; 32]), len: 1 }; 2];
-    Submission { run: RUN, name: "throughput".to_owned(), plan, code }
+    Submission { run, name: "throughput".to_owned(), plan, code }
 }

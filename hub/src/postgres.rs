@@ -38,6 +38,7 @@ use bue_model::{JobId, RunId, Timestamp, ValueRef};
 use deadpool_postgres::{
     Client, ClientWrapper, Hook, HookError, Manager, ManagerConfig, Pool, PoolError, RecyclingMethod, Runtime,
 };
+use tokio::sync::Semaphore;
 use tokio::sync::mpsc::{Sender, channel};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
@@ -48,7 +49,7 @@ use crate::store::{Answer, Changes, JobStore, LEASE_MS, Leased, Reaped};
 use address::{Address, CONNECT_TIMEOUT};
 use listen::Outbox;
 use places::Places;
-use reports::{QUEUE, Waiting};
+use reports::{LANES, QUEUE, Waiting};
 use trouble::advice;
 pub(crate) use trouble::explain;
 
@@ -86,6 +87,8 @@ pub(crate) struct Inner {
     /// Leases extended by heartbeats, not all of them written: token and end.
     extended: Mutex<HashMap<i64, (i64, i64)>>,
     places: Mutex<Places>,
+    /// For transactions that take outcomes.
+    lanes: Arc<Semaphore>,
     /// One lease at a time.
     granted: tokio::sync::Mutex<Granted>,
     /// The latest time anybody handed in.
@@ -127,6 +130,7 @@ impl PostgresStore {
             runs: Mutex::default(),
             extended: Mutex::default(),
             places: Mutex::default(),
+            lanes: Arc::new(Semaphore::new(LANES)),
             granted: tokio::sync::Mutex::default(),
             now: AtomicI64::new(0),
             lease_ms: AtomicU64::new(LEASE_MS),

@@ -68,7 +68,8 @@ impl Inner {
         request.worker.retain(|letter| letter != '\0');
         request.scopes.retain(|scope| !scope.contains('\0'));
         let mut granted = self.granted.lock().await;
-        let mut first = granted.run;
+        // it is about to be free, and to look for what is ready before that would be in vain
+        let mut first = granted.run.filter(|_| self.is_reporting());
         for _ in 0..TRIES {
             match patiently!(self.try_lease(now, &request, granted.jobs, first))? {
                 Try::Busy(run) => first = Some(run),

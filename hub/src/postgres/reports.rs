@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bue_model::wire::{Report, ReportBatch, Verdict};
 use tokio::sync::mpsc::{Receiver, Sender};
-use tokio::sync::{Semaphore, oneshot};
+use tokio::sync::oneshot;
 
 use super::Inner;
 use super::trouble::explain;
@@ -15,7 +15,7 @@ use crate::error::HubError;
 
 /// Transactions at one time. The second one waits in the database for what the first one has locked, and goes on at once when it is
 /// free, without the hub having to hear of that.
-const LANES: usize = 2;
+pub(super) const LANES: usize = 2;
 /// Batches that may wait for a lane; further ones wait for their turn in line.
 pub(super) const QUEUE: usize = 1_024;
 /// Reports in one transaction, after which no further batch is added. More would let the first one wait long for its answer.
@@ -31,13 +31,12 @@ pub(super) struct Waiting {
 
 /// Takes what is sent for ever. Apart from those that ask, who may go away while others wait for the same transaction.
 pub(super) async fn dispatch(inner: Arc<Inner>, mut queue: Receiver<Waiting>) {
-    let lanes = Arc::new(Semaphore::new(LANES));
     while let Some(first) = queue.recv().await {
         // the semaphore is never closed
-        let Ok(lane) = lanes.clone().acquire_owned().await else { return };
+        let Ok(lane) = inner.lanes.clone().acquire_owned().await else { return };
         let (mut together, mut reports) = (Vec::new(), first.reports.len());
         together.push(first);
-        while let Some(next) = queue.try_recv().ok() {
+        while let Ok(next) = queue.try_recv() {
             reports += next.reports.len();
             together.push(next);
             if reports >= TOGETHER {
@@ -63,6 +62,11 @@ impl Inner {
         let waiting = Waiting { now, reports: batch.reports, answer };
         queue.send(waiting).await.map_err(|_| HubError::Stopped)?;
         answered.await.map_err(|_| HubError::Stopped)?
+    }
+
+    /// Outcomes are being taken, which is never for long.
+    pub(super) fn is_reporting(&self) -> bool {
+        self.lanes.available_permits() < LANES
     }
 
     async fn take_together(&self, mut together: Vec<Waiting>) {
