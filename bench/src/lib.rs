@@ -5,9 +5,11 @@
 #![forbid(unsafe_code)]
 
 mod bue;
+mod python;
 mod stats;
 
 pub use bue::{Bue, Finished, raise_file_limit, run};
+pub use python::PythonStep;
 pub use stats::{Samples, interleave};
 
 use comfy_table::Table;
