@@ -131,6 +131,16 @@ fn cpu(process: u32) -> Duration {
     Duration::from_millis(ticks * 10)
 }
 
+/// Time this thread was on a processor: the first number of the kernel's accounts of it, in nanoseconds.
+///
+/// # Errors
+/// The kernel keeps no such accounts.
+pub fn thread_time() -> Result<Duration> {
+    let text = fs::read_to_string("/proc/thread-self/schedstat").context("no account of this thread's time")?;
+    let nanoseconds = text.split_whitespace().next().context("an account without numbers")?;
+    Ok(Duration::from_nanos(nanoseconds.parse()?))
+}
+
 fn children_of(process: u32) -> Vec<u32> {
     let text = fs::read_to_string(format!("/proc/{process}/task/{process}/children")).unwrap_or_default();
     text.split_whitespace().filter_map(|id| id.parse().ok()).collect()

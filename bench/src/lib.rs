@@ -8,7 +8,7 @@ mod bue;
 mod python;
 mod stats;
 
-pub use bue::{Bue, Finished, raise_file_limit, run};
+pub use bue::{Bue, Finished, raise_file_limit, run, thread_time};
 pub use python::PythonStep;
 pub use stats::{Samples, interleave};
 
