@@ -10,12 +10,13 @@ const { Pool } = require("pg");
 const [database, text] = process.argv.slice(2);
 const jobs = Number(text);
 const pgPool = new Pool({ connectionString: database, max: 30 });
+pgPool.on("error", (error) => console.error(error));
 const logger = new Logger(() => () => {});
 const preset = {
   worker: {
-    concurrentJobs: 24,
+    concurrentJobs: 100,
     maxPoolSize: 30,
-    localQueue: { size: 500 },
+    localQueue: { size: 2000 },
     completeJobBatchDelay: 0,
     failJobBatchDelay: 0,
     logger,

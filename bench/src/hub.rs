@@ -46,14 +46,8 @@ impl HubProcess {
     pub fn start_traced(place: &Place, calls: &Path) -> Result<Self> {
         let mut command = Command::new("strace");
         command.args(["-f", "--seccomp-bpf", "-qq", "-e", "trace=fsync,fdatasync", "-e", "signal=none", "-o"]);
-        Self::spawn(
-            {
-                command.arg(calls).arg(Bue::find()?.program());
-                command
-            },
-            place,
-            true,
-        )
+        command.arg(calls).arg(Bue::find()?.program());
+        Self::spawn(command, place, true)
     }
 
     fn spawn(mut command: Command, place: &Place, traced: bool) -> Result<Self> {
