@@ -78,8 +78,8 @@ impl Arms {
         inside(ours, name)?;
         let (of_ours, of_python) = interleave(
             rounds,
-            || inside(ours, name).and_then(|measured| kept(measured, &expected, &mut ours_cpu)),
-            || python.run(name).and_then(|measured| kept(measured, &expected, &mut python_cpu)),
+            || inside(ours, name).and_then(|measured| kept(&measured, &expected, &mut ours_cpu)),
+            || python.run(name).and_then(|measured| kept(&measured, &expected, &mut python_cpu)),
         )?;
         Ok(Self { ours: of_ours, ours_cpu, python: of_python, python_cpu })
     }
@@ -95,7 +95,7 @@ impl Arms {
 }
 
 /// The wall's time; the processor's goes to `cpu`. Both arms must have made the same.
-fn kept(measured: Measured, expected: &str, cpu: &mut Samples) -> Result<Duration> {
+fn kept(measured: &Measured, expected: &str, cpu: &mut Samples) -> Result<Duration> {
     ensure!(measured.made == expected, "made {}, and CPython made {expected}", measured.made);
     cpu.push(measured.cpu);
     Ok(measured.wall)

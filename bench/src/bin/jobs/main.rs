@@ -73,10 +73,15 @@ impl Arm {
         f64::from(self.jobs) / self.walls.percentile(percent).as_secs_f64()
     }
 
+    /// Time on the processor by the job, of all processes.
+    fn cpu(&self) -> Duration {
+        (self.server.median() + self.database.median() + self.client.median()) / self.jobs
+    }
+
     fn row(&self) -> Vec<String> {
-        let a_job = |samples: &Samples| {
-            let micros = samples.median().as_secs_f64() * 1e6 / f64::from(self.jobs);
-            if micros > 0.0 { format!("{micros:.2} µs") } else { "-".to_owned() }
+        let a_job = |samples: &Samples| match samples.median() / self.jobs {
+            Duration::ZERO => "-".to_owned(),
+            time => format!("{time:.1?}"),
         };
         let seen = !self.acknowledged.is_empty();
         let ack = |percent| format!("{:.1?}", self.acknowledged.percentile(percent));
@@ -86,6 +91,7 @@ impl Arm {
             a_job(&self.server),
             a_job(&self.database),
             a_job(&self.client),
+            format!("{:.1?}", self.cpu()),
             if seen { format!("{} {}", ack(50), ack(99)) } else { "-".to_owned() },
             if seen { format!("{} + {}", self.bytes.0, self.bytes.1) } else { "-".to_owned() },
         ]
@@ -190,9 +196,16 @@ impl Arms {
     }
 
     fn print(&self) {
-        let columns =
-            ["arm", "jobs/s (p10 to p90)", "hub", "PostgreSQL", "client", "acknowledgement p50 p99", "bytes a job"];
-        let mut figures = table(&columns);
+        let mut figures = table(&[
+            "arm",
+            "jobs/s (p10 to p90)",
+            "hub",
+            "PostgreSQL",
+            "client",
+            "all",
+            "acknowledgement p50 p99",
+            "bytes a job",
+        ]);
         let all = [
             &self.sqlite,
             &self.sqlite_floor,
@@ -206,8 +219,11 @@ impl Arms {
             figures.add_row(arm.row());
         }
         println!("{:?}, {} rounds\n{figures}", self.load, self.sqlite.walls.len());
-        let ratio =
-            |one: &Arm, other: &Arm| println!("{} / {}: {:.2}", one.name, other.name, one.rate(50) / other.rate(50));
+        let ratio = |one: &Arm, other: &Arm| {
+            let cpu = one.cpu().as_secs_f64() / other.cpu().as_secs_f64();
+            let cpu = if cpu.is_finite() { format!(", {cpu:.2} processor") } else { String::new() };
+            println!("{} / {}: {:.2} jobs/s{cpu}", one.name, other.name, one.rate(50) / other.rate(50));
+        };
         ratio(&self.sqlite, &self.sqlite_floor);
         ratio(&self.postgres, &self.postgres_floor);
         ratio(&self.postgres, &self.graphile);
