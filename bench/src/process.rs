@@ -51,6 +51,17 @@ pub fn thread_time() -> Result<Duration> {
     Ok(Duration::from_nanos(nanoseconds.parse()?))
 }
 
+/// Page faults of this thread so far, without those that read from a disk.
+///
+/// # Errors
+/// The kernel keeps no such accounts.
+pub fn thread_faults() -> Result<u64> {
+    let text = fs::read_to_string("/proc/thread-self/stat").context("no account of this thread's faults")?;
+    // the eighth field behind the name
+    let count = text.rsplit_once(')').and_then(|(_, rest)| rest.split_whitespace().nth(7));
+    Ok(count.context("an account without numbers")?.parse()?)
+}
+
 /// Children of a process's first thread.
 #[must_use]
 pub(crate) fn children_of(process: u32) -> Vec<u32> {

@@ -8,7 +8,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
-use bue_bench::{PythonStep, Samples, interleave, table};
+use bue_bench::{PythonStep, Samples, interleave, table, thread_faults};
 use bue_model::{Answer, Value, cbor};
 use bue_runtime::Finished;
 
@@ -24,11 +24,13 @@ fn main() -> Result<()> {
     let (of_ours, of_python) = interleave(15, || ours.sample(), python)?;
     let mut single = Samples::default();
     let mut cpu = Samples::default();
+    let faults = thread_faults()?;
     for _ in 0..1_000 {
         let finished = ours.step()?;
         single.push(finished.usage.wall);
         cpu.push(finished.usage.cpu);
     }
+    let faults = thread_faults()?.saturating_sub(faults);
     let ratio = of_python.median().as_secs_f64() / of_ours.median().as_secs_f64();
     let mut figures = table(&["arm", "median (p10 to p90)"]);
     figures.add_row([format!("fresh sandbox + step (mean of {STEPS_A_SAMPLE} in a row)"), of_ours.cell()]);
@@ -37,6 +39,7 @@ fn main() -> Result<()> {
     figures.add_row(["python3 -I -S, the same step".to_owned(), of_python.cell()]);
     figures.add_row(["python3 / ours".to_owned(), format!("{ratio:.0}")]);
     figures.add_row(["dirty pages of a step".to_owned(), pages(&first)]);
+    figures.add_row(["page faults of the 1,000".to_owned(), faults.to_string()]);
     println!("{figures}");
     Ok(())
 }
