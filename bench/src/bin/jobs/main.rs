@@ -79,10 +79,8 @@ impl Arm {
     }
 
     fn row(&self) -> Vec<String> {
-        let a_job = |samples: &Samples| match samples.median() / self.jobs {
-            Duration::ZERO => "-".to_owned(),
-            time => format!("{time:.1?}"),
-        };
+        let cell = |time: Duration| if time.is_zero() { "-".to_owned() } else { format!("{time:.1?}") };
+        let a_job = |samples: &Samples| cell(samples.median() / self.jobs);
         let seen = !self.acknowledged.is_empty();
         let ack = |percent| format!("{:.1?}", self.acknowledged.percentile(percent));
         vec![
@@ -91,7 +89,7 @@ impl Arm {
             a_job(&self.server),
             a_job(&self.database),
             a_job(&self.client),
-            format!("{:.1?}", self.cpu()),
+            cell(self.cpu()),
             if seen { format!("{} {}", ack(50), ack(99)) } else { "-".to_owned() },
             if seen { format!("{} + {}", self.bytes.0, self.bytes.1) } else { "-".to_owned() },
         ]
