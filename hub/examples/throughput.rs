@@ -98,10 +98,12 @@ async fn main() -> Outcome<()> {
     }
     let folder = tempfile::tempdir_in(".")?;
     let path = folder.path().join("hub.db");
-    if !park {
-        let store = Arc::new(SqliteStore::open(Path::new(":memory:"), Durability::Off)?);
-        measure("SQLite in memory", store, http, load).await?;
+    if park {
+        let store = Arc::new(SqliteStore::open(&path, Durability::Full)?);
+        return measure("SQLite in a file", store, http, load).await;
     }
+    let store = Arc::new(SqliteStore::open(Path::new(":memory:"), Durability::Off)?);
+    measure("SQLite in memory", store, http, load).await?;
     let store = Arc::new(SqliteStore::open(&path, Durability::Full)?);
     measure("SQLite, fsync before each answer", store, http, load).await
 }
