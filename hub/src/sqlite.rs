@@ -36,6 +36,7 @@ use bue_model::wire::{
     RunView, Submission, Verdict, WhyView,
 };
 use bue_model::{JobId, RunId, Timestamp, ValueRef};
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode};
 
 use crate::error::HubError;
@@ -108,6 +109,8 @@ fn configure(db: &Connection, durability: Durability) -> Result<(), HubError> {
         Durability::Off => "OFF",
     };
     db.pragma_update(None, "synchronous", synchronous)?;
+    // a statement is prepared once, not again for every other value of a LIMIT
+    db.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     // pages are kept for 64 MiB; temporary tables and sorts stay in memory
     db.pragma_update(None, "cache_size", -65_536)?;
     db.pragma_update(None, "temp_store", "MEMORY")?;

@@ -40,6 +40,18 @@ impl Draft<'_> {
         Ok(found)
     }
 
+    /// The same on a walk through many rows, which goes on with the others where one needs something read, so that all is read
+    /// at once.
+    pub(super) fn dependants_as_known(&mut self, run: &Run, slot: Slot, missing: &mut bool) -> Step<Vec<Slot>> {
+        match self.dependants(run, slot) {
+            Err(Halt::Need) => {
+                *missing = true;
+                Ok(Vec::new())
+            }
+            found => found,
+        }
+    }
+
     /// The rows of a node in all rounds of these fan-outs, as far as they are not over.
     fn inside(&mut self, fan_outs: &[Slot], node: NodeId) -> Step<Vec<Slot>> {
         let (mut found, mut missing) = (Vec::new(), false);
@@ -124,9 +136,9 @@ impl Draft<'_> {
 
     /// Everything that waits for this one, directly or not, is stuck behind the failed job `by`.
     pub(super) fn hold_up(&mut self, run: &Run, slot: Slot, by: i64) -> Step<()> {
-        let mut walk = vec![slot];
+        let (mut walk, mut missing) = (vec![slot], false);
         while let Some(slot) = walk.pop() {
-            for child in self.dependants(run, slot)? {
+            for child in self.dependants_as_known(run, slot, &mut missing)? {
                 if let Some(row) = self.job(child.id)?.filter(|row| row.state == State::Blocked) {
                     self.put(JobRow { state: State::Stuck, blocked_by: Some(by), ..row });
                     self.closed(run, child)?;
@@ -134,21 +146,21 @@ impl Draft<'_> {
                 }
             }
         }
-        Ok(())
+        if missing { Err(Halt::Need) } else { Ok(()) }
     }
 
     /// Calls these open rows off, and everything that waits for them.
     pub(super) fn call_off(&mut self, run: &Run, slots: Vec<Slot>) -> Step<u64> {
-        let (mut walk, mut jobs) = (slots, 0);
+        let (mut walk, mut jobs, mut missing) = (slots, 0, false);
         while let Some(slot) = walk.pop() {
             let Some(row) = self.job(slot.id)?.filter(|row| row.state.is_open()) else { continue };
             jobs += u64::from(run.graph.job(slot.node).is_some());
             self.moved(run, slot.node, row.state, State::Cancelled);
             self.bury(row, State::Cancelled, Hint::default(), None);
             self.closed(run, slot)?;
-            walk.extend(self.dependants(run, slot)?);
+            walk.extend(self.dependants_as_known(run, slot, &mut missing)?);
         }
-        Ok(jobs)
+        if missing { Err(Halt::Need) } else { Ok(jobs) }
     }
 
     /// Takes an open row from `job` to `done`. The token goes along, so a report that comes twice is recognised; one for a

@@ -176,7 +176,7 @@ impl Draft<'_> {
     fn free(&mut self, run: &Run, slot: Slot) -> Step<()> {
         let (mut walk, mut missing) = (vec![slot], false);
         while let Some(slot) = walk.pop() {
-            for child in self.dependants(run, slot)? {
+            for child in self.dependants_as_known(run, slot, &mut missing)? {
                 match self.look_again(run, child) {
                     Err(Halt::Need) => missing = true,
                     changed => walk.extend(changed?.then_some(child)),

@@ -10,13 +10,13 @@ use deadpool_postgres::Transaction;
 use tokio_postgres::error::SqlState;
 
 use super::Inner;
-use super::read::{FAN_OUT, LOCK_RUNS, ask, fan_out_row, fetch, lock_runs, read, slot, state, take_ids, tell};
+use super::read::{FAN_OUT, LOCK_RUNS, ask, fan_out_row, fetch, lock_runs, read, state, take_ids, tell};
 use super::write::write;
 use crate::columns::{job_id, row_id, signed, to_blob};
 use crate::draft::{Draft, Halt, Known, MAX_TURNS, Needs, Step};
 use crate::error::HubError;
 use crate::graph::{Block, Graph};
-use crate::instance::{Run, Slot, instance_of};
+use crate::instance::Run;
 use crate::state::State;
 use crate::store::Reaped;
 
@@ -32,7 +32,7 @@ const LAST_WAIT: Duration = Duration::from_secs(1);
 /// Tries after the first one.
 const TRIES: usize = 9;
 /// Rows read behind the first one that is asked for; four times as many each further time.
-const FIRST_GULP: i64 = 64;
+pub(super) const FIRST_GULP: i64 = 64;
 /// The most.
 const LAST_GULP: i64 = 65_536;
 
@@ -239,48 +239,6 @@ impl Inner {
         patiently!(self.run_key(run))?.ok_or(HubError::RunNotFound(run))
     }
 
-    /// The runs of jobs, each once, and what a change of these jobs is sure to look at: their instances, and the fan-outs
-    /// around them. None of it ever changes, so it is looked for before anything is locked.
-    async fn places_of(&self, jobs: &[i64]) -> Result<(Vec<i64>, Needs), HubError> {
-        let (mut places, mut unknown) = (Vec::with_capacity(jobs.len()), Vec::new());
-        {
-            let kept = self.places();
-            for id in jobs {
-                match kept.get(*id) {
-                    Some(place) => places.push(place),
-                    None => unknown.push(*id),
-                }
-            }
-        }
-        if !unknown.is_empty() {
-            places.extend(self.find_places(&unknown).await?);
-        }
-        let (mut runs, mut needs) = (BTreeSet::new(), Needs::default());
-        for (slot, key) in places {
-            runs.insert(key);
-            if slot.fanout != 0 {
-                needs.fan_outs.insert(slot.fanout);
-            }
-            match self.runs().get(key).and_then(|run| stretch_around(&run, slot)) {
-                Some(stretch) if stretch.1 - stretch.0 <= FIRST_GULP => drop(needs.stretches.insert(stretch)),
-                Some(stretch) => {
-                    needs.jobs.insert(slot.id);
-                    needs.open.insert(stretch);
-                }
-                None => drop(needs.jobs.insert(slot.id)),
-            }
-        }
-        Ok((runs.into_iter().collect(), needs))
-    }
-
-    async fn find_places(&self, jobs: &[i64]) -> Result<Vec<(Slot, i64)>, HubError> {
-        let client = self.client().await?;
-        let sql = "SELECT id, run, node, fanout FROM job WHERE id = ANY($1)
-             UNION ALL SELECT id, run, node, fanout FROM done WHERE id = ANY($1)";
-        let rows = client.query(&client.prepare_cached(sql).await?, &[&jobs]).await?;
-        rows.iter().map(|row| Ok((slot(row)?, row.try_get(1)?))).collect()
-    }
-
     /// A change that begins with these jobs.
     pub(super) async fn change_jobs<T: Send>(
         &self,
@@ -470,12 +428,6 @@ impl Inner {
         needs.fan_outs.insert(id);
         self.change(now, &runs, needs, &|draft| draft.grow(id)).await
     }
-}
-
-/// The ids of the instance that a row is part of.
-fn stretch_around(run: &Run, slot: Slot) -> Option<(i64, i64)> {
-    let instance = instance_of(run, slot).ok()?;
-    Some((instance.first, instance.first + run.graph.blocks.get(instance.block)?.stride()))
 }
 
 /// The rows of one range of ids go to `done`; how many of each node and state they were.

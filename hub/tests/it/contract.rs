@@ -75,6 +75,7 @@ macro_rules! keeps_every_claim {
                 a_body_that_uses_only_the_outside_runs_once_a_round
                 a_round_does_not_wait_for_what_only_a_later_job_needs
                 an_outer_failure_holds_up_every_round_and_its_reset_frees_them
+                an_outer_failure_holds_up_the_loops_in_every_round
                 an_outer_cancellation_cancels_in_every_round
                 a_reset_in_a_round_leaves_the_others_alone
                 a_cancellation_in_a_round_leaves_the_others_alone

@@ -202,6 +202,27 @@ pub(crate) async fn an_outer_failure_holds_up_every_round_and_its_reset_frees_th
     assert_eq!(world.step(run, "b").await.completed, 3_000);
 }
 
+pub(crate) async fn an_outer_failure_holds_up_the_loops_in_every_round(mut world: World) {
+    let mut script = Script::new();
+    let outside = Input::Node(script.call(&["outside"], &[]));
+    let source = script.call(&["source"], &[]);
+    script.each(source, |script, x| {
+        let a = script.call(&["a"], &[x, outside]);
+        script.each(a, |script, y| script.call(&["b"], &[y, Input::Node(a)]));
+    });
+    let run = world.submit(script).await;
+    let outside = world.lease(1).await.remove(0);
+    world.answer("source", list(1_500)).await;
+    world.tell(&outside, failed("broken")).await;
+    world.nothing().await;
+    assert_eq!(world.state(run).await, RunState::Failed);
+    world.store.reset_job(world.time(), outside.job()).await.expect("reset");
+    let work = world.work(|held| if held.name() == "a" { list(2) } else { completed("1") });
+    assert_eq!(work.await, 1 + 1_500 + 3_000);
+    assert_eq!(world.state(run).await, RunState::Completed);
+    assert_eq!(world.step(run, "b").await.completed, 3_000);
+}
+
 pub(crate) async fn an_outer_cancellation_cancels_in_every_round(mut world: World) {
     let mut script = Script::new();
     let outside = Input::Node(script.call(&["outside"], &[]));
