@@ -1,16 +1,14 @@
 //! [`Access`]: whether a request may be answered, by the token it carries.
 
-use std::fs;
-use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::SystemTime;
 
 use blake3::Hash;
 use http::{HeaderMap, StatusCode, header};
 
 use crate::reply::Refusal;
 use crate::role::{Need, Role};
+use crate::stamp::{Stamp, stamp_of};
 use crate::token_file::{TokenEntry, TokenError, TokenFile, hash_of};
 
 /// Who may talk to a server.
@@ -33,14 +31,6 @@ struct Known {
     /// How the file looked then. `None` before there was one.
     stamp: Option<Stamp>,
     tokens: Arc<Vec<TokenEntry>>,
-}
-
-/// Changes when the file does.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Stamp {
-    inode: u64,
-    length: u64,
-    modified: Option<SystemTime>,
 }
 
 impl Access {
@@ -125,11 +115,6 @@ fn current(file: &TokenFile, known: &Mutex<Known>) -> Result<Option<Arc<Vec<Toke
     Ok(known.stamp.is_some().then(|| known.tokens.clone()))
 }
 
-fn stamp_of(path: &Path) -> Option<Stamp> {
-    let found = fs::metadata(path).ok()?;
-    Some(Stamp { inode: found.ino(), length: found.len(), modified: found.modified().ok() })
-}
-
 /// The role of a token. Compares all of them, so that the time says nothing about which one it was.
 fn role_of(tokens: &[TokenEntry], token: &str) -> Option<Role> {
     let hash = hash_of(token);
@@ -159,6 +144,9 @@ fn wrong_role(role: Role, need: Need) -> Refusal {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+    use std::os::unix::fs::MetadataExt;
+
     use bue_model::Timestamp;
     use http::HeaderValue;
 

@@ -15,10 +15,11 @@ use tokio::io::AsyncReadExt;
 use crate::access::Access;
 use crate::blob_store::{BlobStore, Key, Part};
 use crate::reply::{Body, Refusal, empty, typed};
-use crate::request::{check_length, next_piece, parse};
+use crate::request::{Pieces, check_length, parse};
 use crate::role::Need;
 use crate::routes::{Route, RouteView, find, route, views};
 use crate::server::{Listener, serve};
+use crate::tls::Tls;
 
 /// Bytes of a blob or value.
 const MAX_BLOB: u64 = 64 * 1024 * 1024 * 1024;
@@ -62,12 +63,13 @@ pub fn bucket_routes() -> Vec<RouteView> {
 pub struct Bucket {
     blobs: BlobStore,
     access: Access,
+    tls: Option<Tls>,
 }
 
 impl From<BlobStore> for Bucket {
     /// Open to whoever reaches it.
     fn from(blobs: BlobStore) -> Self {
-        Self { blobs, access: Access::open() }
+        Self::new(blobs, Access::open())
     }
 }
 
@@ -75,14 +77,21 @@ impl Bucket {
     /// For those whom `access` lets in.
     #[must_use]
     pub fn new(blobs: BlobStore, access: Access) -> Self {
-        Self { blobs, access }
+        Self { blobs, access, tls: None }
+    }
+
+    /// The same over TLS, where there are files for it.
+    #[must_use]
+    pub fn with_tls(self, tls: Option<Tls>) -> Self {
+        Self { tls, ..self }
     }
 }
 
 /// Serves the bucket until `shutdown`, then lets requests under way end, which takes at most ten seconds.
 pub async fn serve_bucket(listener: impl Listener, bucket: impl Into<Bucket>, shutdown: impl Future<Output = ()>) {
     let bucket = bucket.into();
-    serve(listener, move |request| handle(bucket.clone(), request), shutdown).await;
+    let tls = bucket.tls.clone();
+    serve(listener, tls, move |request| handle(bucket.clone(), request), shutdown).await;
 }
 
 async fn handle(bucket: Bucket, request: Request<Incoming>) -> Response<Body> {
@@ -90,7 +99,11 @@ async fn handle(bucket: Bucket, request: Request<Incoming>) -> Response<Body> {
     answer(&bucket, &head, body).await.unwrap_or_else(Refusal::into_response)
 }
 
-async fn answer(Bucket { blobs, access }: &Bucket, head: &Parts, body: Incoming) -> Result<Response<Body>, Refusal> {
+async fn answer(
+    Bucket { blobs, access, .. }: &Bucket,
+    head: &Parts,
+    body: Incoming,
+) -> Result<Response<Body>, Refusal> {
     let (call, parts) = find(ROUTES, access, head)?;
     let name = parts.first().copied().unwrap_or_default();
     let hash = || parse::<BlobHash>(name, "hash of a blob");
@@ -132,10 +145,10 @@ fn found<T>(thing: Option<T>, code: &'static str) -> Result<T, Refusal> {
 }
 
 /// Writes a body to a file, or past it.
-async fn receive(mut part: Option<Part>, mut body: Incoming) -> Result<Option<Part>, Refusal> {
+async fn receive(mut part: Option<Part>, body: Incoming) -> Result<Option<Part>, Refusal> {
     check_length(&body, MAX_BLOB)?;
-    let mut left = MAX_BLOB;
-    while let Some(piece) = next_piece(&mut body).await? {
+    let (mut pieces, mut left) = (Pieces::new(body), MAX_BLOB);
+    while let Some(piece) = pieces.next().await? {
         left = left.checked_sub(piece.len() as u64).ok_or_else(|| {
             let message = format!("more than {MAX_BLOB} bytes");
             Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", message, "store it in pieces")

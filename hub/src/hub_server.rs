@@ -25,6 +25,7 @@ use crate::role::Need;
 use crate::routes::{Route, RouteView, find, route, views};
 use crate::server::{Listener, serve};
 use crate::store::JobStore;
+use crate::tls::Tls;
 use crate::workers::Workers;
 
 /// Longest wait of a long poll, whatever is asked for; proxies close what is silent for longer.
@@ -50,6 +51,7 @@ pub struct Hub {
     clock: Clock,
     access: Access,
     bucket: Option<String>,
+    tls: Option<Tls>,
     workers: Workers,
     /// True once the server stops: long polls answer at once.
     closing: watch::Sender<bool>,
@@ -66,7 +68,7 @@ impl Hub {
     #[must_use]
     pub fn with_clock(store: Arc<dyn JobStore>, clock: Clock) -> Self {
         let (access, workers) = (Access::open(), Workers::default());
-        Self { store, clock, access, bucket: None, workers, closing: watch::Sender::new(false) }
+        Self { store, clock, access, bucket: None, tls: None, workers, closing: watch::Sender::new(false) }
     }
 
     /// The same for those whom `access` lets in.
@@ -79,6 +81,12 @@ impl Hub {
     #[must_use]
     pub fn with_bucket(self, bucket: Option<String>) -> Self {
         Self { bucket, ..self }
+    }
+
+    /// The same over TLS, where there are files for it.
+    #[must_use]
+    pub fn with_tls(self, tls: Option<Tls>) -> Self {
+        Self { tls, ..self }
     }
 
     fn now(&self) -> Timestamp {
@@ -154,9 +162,9 @@ pub async fn serve_hub(listener: impl Listener, hub: Hub, shutdown: impl Future<
         shutdown.await;
         closing.send_replace(true);
     };
-    let reaper = reap(hub.clone());
+    let (reaper, tls) = (reap(hub.clone()), hub.tls.clone());
     let handler = move |request| handle(hub.clone(), request);
-    tokio::join!(serve(listener, handler, shutdown), reaper);
+    tokio::join!(serve(listener, tls, handler, shutdown), reaper);
 }
 
 async fn handle(hub: Hub, request: Request<Incoming>) -> Response<Body> {

@@ -6,6 +6,7 @@
 #![expect(clippy::cast_possible_truncation, clippy::cast_possible_wrap, reason = "numbers of tests are small")]
 
 mod access;
+mod authority;
 mod bucket;
 mod contract;
 mod disk;
@@ -23,4 +24,5 @@ mod script;
 mod seeds;
 mod simulation;
 mod sqlite;
+mod tls;
 mod world;
