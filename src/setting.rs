@@ -84,6 +84,36 @@ pub(crate) const TOKEN_FILE: Setting =
 /// The tokens that hub and bucket know.
 pub(crate) const TOKENS: Setting =
     setting(&["BUE_TOKENS"], ("access", "tokens"), "the file of tokens that hub and bucket know; `bue.tokens`");
+/// The certificate that hub and bucket show.
+pub(crate) const TLS_CERT: Setting = setting(
+    &["BUE_TLS_CERT"],
+    ("tls", "cert"),
+    "the certificate that hub and bucket show, and those up to its authority, a PEM file; with it they speak https; see access.md",
+);
+/// Its key.
+pub(crate) const TLS_KEY: Setting =
+    setting(&["BUE_TLS_KEY"], ("tls", "key"), "the key of that certificate, a PEM file");
+/// Authorities of clients.
+pub(crate) const TLS_CLIENT_CA: Setting = setting(
+    &["BUE_TLS_CLIENT_CA"],
+    ("tls", "client_ca"),
+    "authorities, a PEM file; with it hub and bucket ask for a client certificate of theirs",
+);
+/// Authorities of servers.
+pub(crate) const SERVER_CA: Setting = setting(
+    &["BUE_SERVER_CA"],
+    ("client", "ca"),
+    "authorities that sign for hub and bucket, a PEM file; those of the system",
+);
+/// The certificate that clients and workers show.
+pub(crate) const CLIENT_CERT: Setting = setting(
+    &["BUE_CLIENT_CERT"],
+    ("client", "cert"),
+    "the certificate that clients and workers show to servers that ask for one, a PEM file",
+);
+/// Its key.
+pub(crate) const CLIENT_KEY: Setting =
+    setting(&["BUE_CLIENT_KEY"], ("client", "key"), "the key of that certificate, a PEM file");
 /// Scopes a worker serves, in order.
 pub(crate) const SCOPES: Setting =
     setting(&["BUE_SCOPES", "PIPE_WORKER_SCOPES"], ("worker", "scopes"), "scopes a worker serves, first ones first");
@@ -173,6 +203,12 @@ pub(crate) const TEXTS: &[Setting] = &[
     TOKEN,
     TOKEN_FILE,
     TOKENS,
+    TLS_CERT,
+    TLS_KEY,
+    TLS_CLIENT_CA,
+    SERVER_CA,
+    CLIENT_CERT,
+    CLIENT_KEY,
     SCOPES,
     REVERSE,
     SLOTS,

@@ -61,9 +61,12 @@ impl Dial {
 
     /// The same, believing and showing what these files say.
     pub(crate) fn with_trust(self, trust: Trust) -> Result<Self, ClientError> {
+        let named = trust != Trust::default();
         let credentials = Credentials::new(trust);
-        // what is wrong with them is better said now
-        credentials.connector()?;
+        if named {
+            // what is wrong with the files is better said now; the system's are read when somebody needs them
+            credentials.connector()?;
+        }
         Ok(Self { credentials, ..self })
     }
 

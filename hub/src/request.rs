@@ -4,7 +4,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use bue_model::wire::{CONTENT_TYPE, WIRE_VERSION};
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use http::{HeaderMap, StatusCode, header};
 use http_body_util::BodyExt;
 use hyper::body::{Body as _, Incoming};
@@ -65,14 +65,24 @@ pub(crate) fn check_length(body: &Incoming, limit: u64) -> Result<(), Refusal> {
 pub(crate) async fn read_body(body: Incoming, limit: usize) -> Result<Bytes, Refusal> {
     check_length(&body, limit as u64)?;
     let mut pieces = Pieces::new(body);
-    let mut all = BytesMut::new();
+    let mut all = Vec::new();
     while let Some(piece) = pieces.next().await? {
-        if all.len().saturating_add(piece.len()) > limit {
+        let length = all.len().saturating_add(piece.len());
+        if length > limit {
             return Err(too_large(limit as u64));
         }
+        make_room(&mut all, length, limit);
         all.extend_from_slice(&piece);
     }
-    Ok(all.freeze())
+    Ok(Bytes::from(all))
+}
+
+/// Twice as much each time, but never more than the limit: while it grows, a body is there twice.
+fn make_room(all: &mut Vec<u8>, length: usize, limit: usize) {
+    if length > all.capacity() {
+        let capacity = all.capacity().saturating_mul(2).clamp(length, limit);
+        all.reserve_exact(capacity - all.len());
+    }
 }
 
 /// The type of a request's body, without parameters.

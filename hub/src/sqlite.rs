@@ -31,6 +31,7 @@ mod schema;
 mod settle;
 mod state;
 mod submit;
+mod tally;
 mod view;
 mod why;
 mod writer;
@@ -48,6 +49,7 @@ use rusqlite::{Connection, ErrorCode};
 
 use crate::error::HubError;
 use crate::store::{Answer, Changes, JobStore, LEASE_MS, Leased, Reaped};
+use crate::tally::Tally;
 use writer::Writer;
 
 /// Statements kept prepared; there are fewer in this program.
@@ -196,6 +198,10 @@ impl JobStore for SqliteStore {
 
     fn log(&self, job: JobId) -> Answer<'_, Option<Option<ValueRef>>> {
         self.writer.ask(None, move |ledger| ledger.log(job))
+    }
+
+    fn tally(&self) -> Answer<'_, Tally> {
+        self.writer.ask(None, |ledger| ledger.tally())
     }
 
     fn changes(&self) -> &Changes {
