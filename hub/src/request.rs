@@ -77,10 +77,11 @@ pub(crate) async fn read_body(body: Incoming, limit: usize) -> Result<Bytes, Ref
     Ok(Bytes::from(all))
 }
 
-/// Twice as much each time, but never more than the limit: while it grows, a body is there twice.
+/// Twice as much each time, and from half of the limit on all of it: while it grows, a body is there twice.
 fn make_room(all: &mut Vec<u8>, length: usize, limit: usize) {
     if length > all.capacity() {
-        let capacity = all.capacity().saturating_mul(2).clamp(length, limit);
+        let twice = length.max(all.capacity().saturating_mul(2));
+        let capacity = if twice > limit / 2 { limit } else { twice };
         all.reserve_exact(capacity - all.len());
     }
 }

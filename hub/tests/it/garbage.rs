@@ -308,10 +308,17 @@ async fn answers(address: &str, bytes: &[u8]) -> Vec<u8> {
         tokio::time::sleep(PATIENCE).await;
         let _ = writing.shutdown().await;
     };
-    let listening = async { drop(reading.read_to_end(&mut answer).await) };
+    let listening = async {
+        // an answer without an end is left when it has begun
+        while reading.read_buf(&mut answer).await.is_ok_and(|read| read > 0) && !is_endless(&answer) {}
+    };
     let both = async { tokio::join!(talk, listening) };
     timeout(LONG, both).await.expect("the server ends the connection");
     answer
+}
+
+fn is_endless(answer: &[u8]) -> bool {
+    String::from_utf8_lossy(answer).contains("text/event-stream")
 }
 
 /// Takes answers apart, one after the other; whether one of them was no refusal.
