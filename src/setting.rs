@@ -147,6 +147,12 @@ pub(crate) const LEASE: Setting = setting(
 /// The bucket's folder.
 pub(crate) const BUCKET_STORE: Setting =
     setting(&["BUE_BUCKET_STORE"], ("bucket", "store"), "the bucket's folder, dir:PATH; dir:bue-blobs");
+/// How logs look.
+pub(crate) const LOG_FORMAT: Setting = setting(
+    &["BUE_LOG_FORMAT"],
+    ("log", "format"),
+    "`text`, or `json` for an object a line in the logs of hub, bucket and worker; text",
+);
 /// Where the prepared sandbox is kept.
 pub(crate) const CACHE_DIR: Setting = setting(
     &["BUE_CACHE_DIR"],
@@ -216,6 +222,7 @@ pub(crate) const TEXTS: &[Setting] = &[
     HUB_STORE,
     LEASE,
     BUCKET_STORE,
+    LOG_FORMAT,
     CACHE_DIR,
     ALLOW_NET,
     CA_FILE,

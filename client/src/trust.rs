@@ -33,7 +33,14 @@ pub struct Trust {
 #[derive(Clone, Debug)]
 pub(crate) struct Credentials {
     trust: Trust,
-    known: Arc<Mutex<Option<(Instant, Arc<ClientConfig>)>>>,
+    known: Arc<Mutex<Option<Known>>>,
+}
+
+/// What was read, and when.
+#[derive(Debug)]
+struct Known {
+    read_at: Instant,
+    config: Arc<ClientConfig>,
 }
 
 impl Credentials {
@@ -45,17 +52,17 @@ impl Credentials {
     /// What a connection made now is made with. Files that cannot be read any more leave what they said before in force.
     pub(crate) fn connector(&self) -> Result<TlsConnector, ClientError> {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((read_at, config)) = &*known
-            && read_at.elapsed() < FRESH
+        if let Some(known) = &*known
+            && known.read_at.elapsed() < FRESH
         {
-            return Ok(TlsConnector::from(config.clone()));
+            return Ok(TlsConnector::from(known.config.clone()));
         }
         let config = match (self.trust.read(), &*known) {
             (Ok(config), _) => Arc::new(config),
-            (Err(_), Some((_, before))) => before.clone(),
+            (Err(_), Some(before)) => before.config.clone(),
             (Err(error), None) => return Err(error),
         };
-        *known = Some((Instant::now(), config.clone()));
+        *known = Some(Known { read_at: Instant::now(), config: config.clone() });
         Ok(TlsConnector::from(config))
     }
 }

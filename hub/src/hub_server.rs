@@ -32,7 +32,7 @@ use crate::tls::Tls;
 use crate::workers::Workers;
 
 /// Longest wait of a long poll, whatever is asked for; proxies close what is silent for longer.
-pub(crate) const MAX_WAIT_MS: u64 = 60_000;
+const MAX_WAIT_MS: u64 = 60_000;
 /// Bytes of a plan, which hardly ever has more than some thousand nodes of ten bytes each.
 const RUN_LIMIT: usize = 16 * 1024 * 1024;
 /// Bytes of a lease request: names of scopes.

@@ -94,7 +94,8 @@ fn operation<C: Described>(route: &Route<C>) -> Value {
     });
     if let (Some(fields), false) = (operation.as_object_mut(), about.takes.is_empty()) {
         let mut body = with_content("", about.takes);
-        body["required"] = json!(true);
+        // no bytes are bytes to keep, but no message
+        body["required"] = json!(!about.takes.iter().any(|content| matches!(content, Content::Bytes(_))));
         fields.insert("requestBody".to_owned(), body);
     }
     operation

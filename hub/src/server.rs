@@ -133,7 +133,7 @@ where
 
 impl<H, F> Service<H>
 where
-    H: Fn(Request<Incoming>) -> F + Send + 'static,
+    H: Fn(Request<Incoming>) -> F + Clone + Send + 'static,
     F: Future<Output = Response<Body>> + Send + 'static,
 {
     /// One connection, from its first byte to its end.
@@ -158,7 +158,7 @@ where
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let handler = self.handler;
+        let handler = self.handler.clone();
         let service = service_fn(move |mut request: Request<Incoming>| {
             request.extensions_mut().insert(peer);
             let answer = handler(request);
@@ -170,9 +170,11 @@ where
             .max_headers(MAX_HEADERS)
             .max_buf_size(MAX_HEAD)
             .serve_connection(TokioIo::new(stream), service);
-        // a client that goes away is no event
-        if let Err(error) = watcher.watch(connection).await {
-            tracing::debug!(%error, "a connection ended badly");
+        match watcher.watch(connection).await {
+            Err(error) if error.is_parse() => self.complain(peer, &format!("what it sent is no HTTP: {error}")),
+            // a client that goes away is no event
+            Err(error) => tracing::debug!(%error, "a connection ended badly"),
+            Ok(()) => {}
         }
     }
 }

@@ -5,7 +5,7 @@ use bue_hub::{BlobStore, Bucket as Server, Durability, serve_bucket};
 use clap::Args;
 
 use crate::address::listen_address;
-use crate::commands::serve::{TlsFlags, TokensFlag, listen, place, store_path};
+use crate::commands::serve::{LogFlag, TlsFlags, TokensFlag, listen, place, store_path};
 use crate::reactor::{block_on, told_to_stop};
 use crate::setting::{BUCKET_LISTEN, BUCKET_STORE};
 use crate::settings::Settings;
@@ -28,6 +28,8 @@ pub(crate) struct Bucket {
     tokens: TokensFlag,
     #[command(flatten)]
     tls: TlsFlags,
+    #[command(flatten)]
+    log: LogFlag,
 }
 
 impl Bucket {
@@ -39,7 +41,7 @@ impl Bucket {
         let tls = self.tls.open(&settings)?;
         let store = self.store.clone().or_else(|| settings.text(BUCKET_STORE));
         let path = store_path(&store.unwrap_or_else(|| DEFAULT_STORE.to_owned()), "dir")?;
-        start_logging("info");
+        start_logging("info", self.log.format(&settings)?);
         block_on(async {
             let opened = BlobStore::open(&path, Durability::Full);
             let opened = opened.with_context(|| format!("failed to open the folder {}", path.display()))?;

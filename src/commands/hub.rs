@@ -7,7 +7,7 @@ use clap::Args;
 use crate::address::listen_address;
 use crate::commands::hub_store::open;
 use crate::commands::remote::{BucketFlag, TrustFlags};
-use crate::commands::serve::{TlsFlags, TokensFlag, listen, place as shown};
+use crate::commands::serve::{LogFlag, TlsFlags, TokensFlag, listen, place as shown};
 use crate::reactor::{block_on, told_to_stop};
 use crate::setting::{HUB_LISTEN, HUB_STORE};
 use crate::settings::Settings;
@@ -35,6 +35,8 @@ pub(crate) struct Hub {
     tokens: TokensFlag,
     #[command(flatten)]
     tls: TlsFlags,
+    #[command(flatten)]
+    log: LogFlag,
 }
 
 impl Hub {
@@ -46,7 +48,7 @@ impl Hub {
         let tls = self.tls.open(&settings)?;
         let bucket = self.bucket.address(&settings)?;
         let store = self.store.clone().or_else(|| settings.text(HUB_STORE)).unwrap_or_else(|| DEFAULT_STORE.to_owned());
-        start_logging("info");
+        start_logging("info", self.log.format(&settings)?);
         block_on(async {
             if let Some(bucket) = &bucket {
                 say_whether_reachable(bucket, &settings).await?;

@@ -5,13 +5,13 @@ use std::path::PathBuf;
 
 use anyhow::Context;
 use bue_hub::{Access, Tls, TlsFiles};
-use clap::Args;
+use clap::{Args, ValueEnum};
 use tokio::net::TcpListener;
 
-use crate::setting::{Setting, TLS_CERT, TLS_CLIENT_CA, TLS_KEY, TOKENS};
+use crate::setting::{LOG_FORMAT, Setting, TLS_CERT, TLS_CLIENT_CA, TLS_KEY, TOKENS};
 use crate::settings::Settings;
 use crate::stop::Stop;
-use crate::talk::say;
+use crate::talk::{LogFormat, say};
 
 /// Beside wherever hub and bucket are started.
 const DEFAULT_TOKENS: &str = "bue.tokens";
@@ -66,6 +66,25 @@ impl TlsFlags {
             }
         };
         Tls::open(files).map(Some).map_err(|error| Stop::Usage(error.to_string()))
+    }
+}
+
+/// How the log of a process that goes on looks.
+#[derive(Debug, Args)]
+pub(crate) struct LogFlag {
+    /// Write the log as text, or as an object a line [default: BUE_LOG_FORMAT, else text]
+    #[arg(long, value_enum)]
+    log_format: Option<LogFormat>,
+}
+
+impl LogFlag {
+    pub(crate) fn format(&self, settings: &Settings) -> Result<LogFormat, Stop> {
+        match (self.log_format, settings.text(LOG_FORMAT)) {
+            (Some(format), _) => Ok(format),
+            (None, None) => Ok(LogFormat::default()),
+            (None, Some(text)) => LogFormat::from_str(&text, true)
+                .map_err(|_| Stop::Usage(format!("`{text}` is no format of logs; set BUE_LOG_FORMAT to text or json"))),
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! What the hub's routes take and give.
 
 use super::{About, Content, Described, Query};
-use crate::hub_server::{Call, MAX_WAIT_MS};
+use crate::hub_server::Call;
 
 const BY_ID: &[u16] = &[400, 404, 503];
 const CHANGES: &[u16] = &[400, 404, 409, 503];
@@ -26,7 +26,7 @@ impl Described for Call {
             Self::Run => About {
                 query: &[
                     Query { name: "seen", about: "wait until its version is larger", most: u64::MAX },
-                    Query { name: "wait_ms", about: "and no longer than this", most: MAX_WAIT_MS },
+                    Query { name: "wait_ms", about: "and no longer than this, nor than 60000", most: u64::MAX },
                 ],
                 ..about("a run", Content::Json("Run"), BY_ID)
             },
