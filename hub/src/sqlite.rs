@@ -200,6 +200,7 @@ impl JobStore for SqliteStore {
         self.writer.ask(None, move |ledger| ledger.log(job))
     }
 
+    #[expect(clippy::redundant_closure_for_method_calls, reason = "the method alone stands for one lifetime only")]
     fn tally(&self) -> Answer<'_, Tally> {
         self.writer.ask(None, |ledger| ledger.tally())
     }

@@ -149,7 +149,7 @@ fn authorities(
         roots.add(certificate).map_err(|error| refuse(format!("has a certificate that cannot be used: {error}")))?;
     }
     let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider).build();
-    Ok(verifier.map_err(|error| refuse(format!("names no authority to believe: {error}")))?)
+    verifier.map_err(|error| refuse(format!("names no authority to believe: {error}")))
 }
 
 fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
