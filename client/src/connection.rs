@@ -11,6 +11,7 @@ use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
+use tokio::sync::Semaphore;
 use tokio::time::{sleep, timeout};
 
 use crate::handshake::tls_trouble;
@@ -20,6 +21,9 @@ use crate::{ClientError, Dial, Trust};
 const IDLE_TIMEOUT: Duration = Duration::from_secs(20);
 /// Time between two pieces of an answer.
 const PIECE_TIMEOUT: Duration = Duration::from_secs(30);
+/// Requests under way to one kind of server; further ones wait. A quarter of the connections that a server has for one address:
+/// ten thousand steps that end at one moment must not be taken for an attack.
+const MAX_UNDER_WAY: usize = 256;
 /// Waits between the tries of one request. Together they bridge the restart of a server.
 const WAITS: [Duration; 4] =
     [Duration::from_millis(50), Duration::from_millis(200), Duration::from_millis(500), Duration::from_millis(1500)];
@@ -85,6 +89,7 @@ pub(crate) struct Connection {
     authorization: Option<HeaderValue>,
     /// The one that answered last, modulo their number.
     current: AtomicUsize,
+    turns: Semaphore,
 }
 
 impl Connection {
@@ -95,7 +100,8 @@ impl Connection {
             return Err(ClientError::Address { address: String::new(), why: "there is none" });
         }
         let client = pool(dial.clone());
-        Ok(Self { server, dial, client, addresses, authorization: None, current: AtomicUsize::new(0) })
+        let (current, turns) = (AtomicUsize::new(0), Semaphore::new(MAX_UNDER_WAY));
+        Ok(Self { server, dial, client, addresses, authorization: None, current, turns })
     }
 
     /// The same, believing and showing over TLS what these files say.
@@ -158,6 +164,8 @@ impl Connection {
     }
 
     async fn try_one(&self, ask: &Ask, address: &Address) -> Result<Reply, ClientError> {
+        // the semaphore is never closed
+        let _turn = self.turns.acquire().await.ok();
         let body = Full::new(ask.body.clone()).map_err(|never| match never {}).boxed_unsync();
         let response = self.respond(ask, body, address).await?;
         self.reply(response, address, ask.limit).await

@@ -2,6 +2,7 @@
 //! refused.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use http::request::Parts;
 use http::{Method, Response, StatusCode};
@@ -91,7 +92,7 @@ impl Front {
             Some((code, message)) => self.note(visit, response.status(), code, &message),
             None => tracing::debug!(
                 peer = %peer_of(visit.head), who = visit.who, method, path = path_of(visit.head),
-                status = response.status().as_u16(), took_ms = took.as_millis(), "answered"
+                status = response.status().as_u16(), took_ms = ms(took), "answered"
             ),
         }
         response
@@ -100,7 +101,7 @@ impl Front {
     /// What is asked for and not there is no event; what goes wrong here is one, and what somebody tries who may not.
     fn note(&self, visit: &Visit<'_>, status: StatusCode, code: &str, message: &str) {
         let (peer, path, method) = (peer_of(visit.head), path_of(visit.head), &visit.head.method);
-        let (who, took_ms, status_code) = (&visit.who, visit.began.elapsed().as_millis(), status.as_u16());
+        let (who, took_ms, status_code) = (&visit.who, ms(visit.began.elapsed()), status.as_u16());
         if matches!(status, StatusCode::NOT_FOUND | StatusCode::CONFLICT) {
             return tracing::debug!(%peer, who, %method, path, status = status_code, code, took_ms, "refused: {message}");
         }
@@ -123,6 +124,11 @@ impl Front {
         prometheus_client::encoding::text::encode(&mut text, &self.registry).map_err(unwritable)?;
         Ok(typed("application/openmetrics-text; version=1.0.0; charset=utf-8", text))
     }
+}
+
+/// A number in every format of the log.
+fn ms(took: Duration) -> u64 {
+    u64::try_from(took.as_millis()).unwrap_or(u64::MAX)
 }
 
 fn histogram() -> Histogram {

@@ -66,7 +66,8 @@ impl Hub {
 
 /// The hub itself never opens the bucket. But whoever names it wants to know whether it is there.
 async fn say_whether_reachable(bucket: &str, settings: &Settings) -> Result<(), Stop> {
-    let client = BucketClient::new(bucket).and_then(|client| client.with_trust(TrustFlags::default().trust(settings)));
+    let trust = TrustFlags::default().trust(settings)?;
+    let client = BucketClient::new(bucket).and_then(|client| client.with_trust(trust));
     let client = client.map_err(|error| Stop::Usage(error.to_string()))?;
     if let Err(error) = client.ping().await {
         say(&format!("bue: warning: {error}; workers and clients will need it"));

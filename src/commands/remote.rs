@@ -44,10 +44,15 @@ pub(crate) struct TrustFlags {
 }
 
 impl TrustFlags {
-    pub(crate) fn trust(&self, settings: &Settings) -> Trust {
+    pub(crate) fn trust(&self, settings: &Settings) -> Result<Trust, Stop> {
         let certificate = path_of(self.client_cert.as_ref(), CLIENT_CERT, settings);
         let key = path_of(self.client_key.as_ref(), CLIENT_KEY, settings);
-        Trust { ca: path_of(self.ca.as_ref(), SERVER_CA, settings), identity: certificate.zip(key) }
+        if certificate.is_some() != key.is_some() {
+            return Err(Stop::Usage(
+                "a client certificate needs its key: set BUE_CLIENT_CERT and BUE_CLIENT_KEY, or neither".to_owned(),
+            ));
+        }
+        Ok(Trust { ca: path_of(self.ca.as_ref(), SERVER_CA, settings), identity: certificate.zip(key) })
     }
 }
 
@@ -72,7 +77,8 @@ impl HubFlag {
     pub(crate) fn client(&self, settings: &Settings) -> Result<HubClient, Stop> {
         let text = self.hub.clone().unwrap_or_else(|| settings.address(HUB));
         let client = HubClient::new(&server_addresses(&text, "-b")?);
-        let client = client.and_then(|client| client.with_trust(self.trust.trust(settings)));
+        let trust = self.trust.trust(settings)?;
+        let client = client.and_then(|client| client.with_trust(trust));
         match self.token(settings)? {
             None => client,
             Some(token) => client.and_then(|client| client.with_token(&token)),
@@ -121,7 +127,8 @@ impl Servers {
     /// A client of a bucket at a known place.
     pub(crate) fn bucket_client(&self, address: &str, settings: &Settings) -> Result<BucketClient, Stop> {
         let client = BucketClient::new(address);
-        let client = client.and_then(|client| client.with_trust(self.hub.trust.trust(settings)));
+        let trust = self.hub.trust.trust(settings)?;
+        let client = client.and_then(|client| client.with_trust(trust));
         match self.hub.token(settings)? {
             None => client,
             Some(token) => client.and_then(|client| client.with_token(&token)),

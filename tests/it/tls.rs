@@ -1,7 +1,7 @@
 //! The production recipe over TLS, with an authority of one's own and certificates for the workers.
 
 use crate::authority::{Authority, Valid};
-use crate::project::{Project, prepare, step};
+use crate::project::{Project, finish, prepare, step};
 use crate::services::Server;
 
 fn certified(project: &Project, authority: &Authority, file: &str, name: &str) {
@@ -46,6 +46,9 @@ fn hub_bucket_worker_and_client_work_over_tls() {
     status(&flags[..2]).expect(3).says(&["asks for a client certificate", "--client-cert FILE"]);
     status(&flags[2..]).expect(3).says(&["authority", "--ca FILE"]);
     status(&["--ca", "nowhere.pem"]).expect(2).says(&["nowhere.pem"]);
+    let mut half = other.command(&["status", "-b", &hub.address]);
+    half.env("BUE_CLIENT_CERT", "me.pem");
+    finish(half).expect(2).says(&["BUE_CLIENT_KEY"]);
     let plain = hub.address.replace("https://", "");
     other.bue(&["status", "-b", &plain]).expect(3).says(&["speaks TLS", "https://HOST:PORT"]);
     let refused = other.bue(&["worker", "-b", &hub.address, "--ca", "ca.pem"]);
