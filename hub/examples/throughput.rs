@@ -96,16 +96,12 @@ async fn main() -> Outcome<()> {
         let store: Arc<dyn JobStore> = Arc::new(PostgresStore::connect(url).await?);
         return measure("PostgreSQL", store, http, load).await;
     }
-    if park {
-        let store = Arc::new(SqliteStore::open(Path::new("throughput.db"), Durability::Full)?);
-        measure("SQLite in throughput.db", store, http, load).await?;
-        return Ok(["", "-wal"]
-            .map(|end| std::fs::remove_file(format!("throughput.db{end}")))
-            .into_iter()
-            .for_each(drop));
-    }
     let folder = tempfile::tempdir_in(".")?;
     let path = folder.path().join("hub.db");
+    if park {
+        let store = Arc::new(SqliteStore::open(&path, Durability::Full)?);
+        return measure("SQLite in a file", store, http, load).await;
+    }
     let store = Arc::new(SqliteStore::open(Path::new(":memory:"), Durability::Off)?);
     measure("SQLite in memory", store, http, load).await?;
     let store = Arc::new(SqliteStore::open(&path, Durability::Full)?);
