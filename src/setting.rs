@@ -84,6 +84,36 @@ pub(crate) const TOKEN_FILE: Setting =
 /// The tokens that hub and bucket know.
 pub(crate) const TOKENS: Setting =
     setting(&["BUE_TOKENS"], ("access", "tokens"), "the file of tokens that hub and bucket know; `bue.tokens`");
+/// The certificate that hub and bucket show.
+pub(crate) const TLS_CERT: Setting = setting(
+    &["BUE_TLS_CERT"],
+    ("tls", "cert"),
+    "the certificate that hub and bucket show, and those up to its authority, a PEM file; with it they speak https; see access.md",
+);
+/// Its key.
+pub(crate) const TLS_KEY: Setting =
+    setting(&["BUE_TLS_KEY"], ("tls", "key"), "the key of that certificate, a PEM file");
+/// Authorities of clients.
+pub(crate) const TLS_CLIENT_CA: Setting = setting(
+    &["BUE_TLS_CLIENT_CA"],
+    ("tls", "client_ca"),
+    "authorities, a PEM file; with it hub and bucket ask for a client certificate of theirs",
+);
+/// Authorities of servers.
+pub(crate) const SERVER_CA: Setting = setting(
+    &["BUE_SERVER_CA"],
+    ("client", "ca"),
+    "authorities that sign for hub and bucket, a PEM file; those of the system",
+);
+/// The certificate that clients and workers show.
+pub(crate) const CLIENT_CERT: Setting = setting(
+    &["BUE_CLIENT_CERT"],
+    ("client", "cert"),
+    "the certificate that clients and workers show to servers that ask for one, a PEM file",
+);
+/// Its key.
+pub(crate) const CLIENT_KEY: Setting =
+    setting(&["BUE_CLIENT_KEY"], ("client", "key"), "the key of that certificate, a PEM file");
 /// Scopes a worker serves, in order.
 pub(crate) const SCOPES: Setting =
     setting(&["BUE_SCOPES", "PIPE_WORKER_SCOPES"], ("worker", "scopes"), "scopes a worker serves, first ones first");
@@ -117,6 +147,12 @@ pub(crate) const LEASE: Setting = setting(
 /// The bucket's folder.
 pub(crate) const BUCKET_STORE: Setting =
     setting(&["BUE_BUCKET_STORE"], ("bucket", "store"), "the bucket's folder, dir:PATH; dir:bue-blobs");
+/// How logs look.
+pub(crate) const LOG_FORMAT: Setting = setting(
+    &["BUE_LOG_FORMAT"],
+    ("log", "format"),
+    "`text`, or `json` for an object a line in the logs of hub, bucket and worker; text",
+);
 /// Where the prepared sandbox is kept.
 pub(crate) const CACHE_DIR: Setting = setting(
     &["BUE_CACHE_DIR"],
@@ -173,6 +209,12 @@ pub(crate) const TEXTS: &[Setting] = &[
     TOKEN,
     TOKEN_FILE,
     TOKENS,
+    TLS_CERT,
+    TLS_KEY,
+    TLS_CLIENT_CA,
+    SERVER_CA,
+    CLIENT_CERT,
+    CLIENT_KEY,
     SCOPES,
     REVERSE,
     SLOTS,
@@ -180,6 +222,7 @@ pub(crate) const TEXTS: &[Setting] = &[
     HUB_STORE,
     LEASE,
     BUCKET_STORE,
+    LOG_FORMAT,
     CACHE_DIR,
     ALLOW_NET,
     CA_FILE,

@@ -2,6 +2,7 @@
 
 use std::io::{self, IsTerminal, Write};
 
+use clap::ValueEnum;
 use tracing_subscriber::EnvFilter;
 
 use crate::stop::Stop;
@@ -45,13 +46,26 @@ pub(crate) fn plain_table<const N: usize>(head: [&str; N]) -> comfy_table::Table
     table
 }
 
+/// How a line of the log looks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LogFormat {
+    /// For people.
+    #[default]
+    Text,
+    /// An object a line, for programs that gather logs.
+    Json,
+}
+
 /// What the crates below log goes to stderr, from `level` on; `BUE_LOG` says otherwise (`debug`, `bue_hub=trace`).
-pub(crate) fn start_logging(level: &str) {
+pub(crate) fn start_logging(level: &str, format: LogFormat) {
     let filter = EnvFilter::try_from_env("BUE_LOG").unwrap_or_else(|_| EnvFilter::new(level));
     let log = tracing_subscriber::fmt().with_writer(io::stderr).with_ansi(colour()).with_env_filter(filter);
     // A log that cannot be written, on a full disk mostly, must not end what would have written it: by default that is said on
     // stderr too, with a panic where stderr is that log.
     let log = log.log_internal_errors(false);
     // A second subscriber is refused: the first one stays, which is what we want.
-    let _ = log.try_init();
+    let _ = match format {
+        LogFormat::Text => log.try_init(),
+        LogFormat::Json => log.json().flatten_event(true).try_init(),
+    };
 }

@@ -12,7 +12,7 @@ use tokio::io::{AsyncRead, AsyncReadExt};
 
 use crate::connection::{Ask, Connection, Download, Repeat, Reply};
 use crate::wire::expect_success;
-use crate::{ClientError, Dial};
+use crate::{ClientError, Dial, Trust};
 
 /// Time until the bucket's answer begins; a large blob has been written to its disk by then.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -33,7 +33,7 @@ pub struct BucketClient {
 }
 
 impl BucketClient {
-    /// Connects to nothing yet. The address is `host:port` or `http://host:port`.
+    /// Connects to nothing yet. The address is `host:port`, `http://host:port` or `https://host:port`.
     ///
     /// # Errors
     /// An address that cannot be one.
@@ -47,6 +47,14 @@ impl BucketClient {
     /// A token that cannot travel.
     pub fn with_token(self, token: &str) -> Result<Self, ClientError> {
         Ok(Self { connection: self.connection.with_token(token)? })
+    }
+
+    /// The same, believing and showing over TLS what these files say.
+    ///
+    /// # Errors
+    /// A file that cannot be used.
+    pub fn with_trust(self, trust: Trust) -> Result<Self, ClientError> {
+        Ok(Self { connection: self.connection.with_trust(trust)? })
     }
 
     /// Where it is, as `host:port`: one address.

@@ -4,21 +4,26 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use http::uri::Authority;
+use http::uri::{Authority, Scheme};
 use http::{HeaderValue, Method, Request, Response, StatusCode, Uri, header};
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
+use tokio::sync::Semaphore;
 use tokio::time::{sleep, timeout};
 
-use crate::{ClientError, Dial};
+use crate::handshake::tls_trouble;
+use crate::{ClientError, Dial, Trust};
 
 /// Our servers close a connection that stayed idle for 30 s; being first avoids a request into a closing one.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(20);
 /// Time between two pieces of an answer.
 const PIECE_TIMEOUT: Duration = Duration::from_secs(30);
+/// Requests under way to one kind of server; further ones wait. A quarter of the connections that a server has for one address:
+/// ten thousand steps that end at one moment must not be taken for an attack.
+const MAX_UNDER_WAY: usize = 256;
 /// Waits between the tries of one request. Together they bridge the restart of a server.
 const WAITS: [Duration; 4] =
     [Duration::from_millis(50), Duration::from_millis(200), Duration::from_millis(500), Duration::from_millis(1500)];
@@ -66,16 +71,25 @@ impl Reply {
     }
 }
 
+/// Where a server is, and how it speaks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Address {
+    scheme: Scheme,
+    authority: Authority,
+}
+
 /// The way to the hubs, or to the bucket.
 #[derive(Debug)]
 pub(crate) struct Connection {
     server: &'static str,
+    dial: Dial,
     client: Client<Dial, Body>,
-    addresses: Vec<Authority>,
+    addresses: Vec<Address>,
     /// What every request says of who we are.
     authorization: Option<HeaderValue>,
     /// The one that answered last, modulo their number.
     current: AtomicUsize,
+    turns: Semaphore,
 }
 
 impl Connection {
@@ -85,11 +99,15 @@ impl Connection {
         if addresses.is_empty() {
             return Err(ClientError::Address { address: String::new(), why: "there is none" });
         }
-        let client = Client::builder(TokioExecutor::new())
-            .pool_idle_timeout(IDLE_TIMEOUT)
-            .pool_timer(TokioTimer::new())
-            .build(dial);
-        Ok(Self { server, client, addresses, authorization: None, current: AtomicUsize::new(0) })
+        let client = pool(dial.clone());
+        let (current, turns) = (AtomicUsize::new(0), Semaphore::new(MAX_UNDER_WAY));
+        Ok(Self { server, dial, client, addresses, authorization: None, current, turns })
+    }
+
+    /// The same, believing and showing over TLS what these files say.
+    pub(crate) fn with_trust(self, trust: Trust) -> Result<Self, ClientError> {
+        let dial = self.dial.with_trust(trust)?;
+        Ok(Self { client: pool(dial.clone()), dial, ..self })
     }
 
     /// The same, showing a token with every request.
@@ -101,14 +119,14 @@ impl Connection {
 
     /// All of them, `host:port` each.
     pub(crate) fn addresses(&self) -> impl Iterator<Item = String> {
-        let each = |address: &Authority| Some(format!("{}:{}", address.host(), address.port_u16()?));
+        let each = |address: &Address| Some(format!("{}:{}", address.authority.host(), address.authority.port_u16()?));
         self.addresses.iter().filter_map(each)
     }
 
     /// Host of the address that answered last.
     pub(crate) fn host(&self) -> &str {
         let current = self.current.load(Ordering::Relaxed) % self.addresses.len().max(1);
-        self.addresses.get(current).map_or("", Authority::host)
+        self.addresses.get(current).map_or("", |address| address.authority.host())
     }
 
     /// The answer to a request, whatever its status. Tries the other addresses and, after a while, the same ones again.
@@ -141,41 +159,41 @@ impl Connection {
                 }
             }
         }
-        let addresses = self.addresses.iter().map(Authority::as_str).collect::<Vec<_>>().join(", ");
+        let addresses = self.addresses.iter().map(|address| address.authority.as_str()).collect::<Vec<_>>().join(", ");
         Err(ClientError::Unreachable { server: self.server, addresses, why: unreachable })
     }
 
-    async fn try_one(&self, ask: &Ask, address: &Authority) -> Result<Reply, ClientError> {
+    async fn try_one(&self, ask: &Ask, address: &Address) -> Result<Reply, ClientError> {
+        // the semaphore is never closed
+        let _turn = self.turns.acquire().await.ok();
         let body = Full::new(ask.body.clone()).map_err(|never| match never {}).boxed_unsync();
         let response = self.respond(ask, body, address).await?;
         self.reply(response, address, ask.limit).await
     }
 
     /// The head of the answer of one address, its body still to be read.
-    async fn respond(&self, ask: &Ask, body: Body, address: &Authority) -> Result<Response<Incoming>, ClientError> {
+    async fn respond(&self, ask: &Ask, body: Body, address: &Address) -> Result<Response<Incoming>, ClientError> {
         let request = self.request(ask, body, address)?;
         match timeout(ask.patience, self.client.request(request)).await {
             Err(_) => Err(self.timed_out(address, ask.patience)),
             Ok(Err(error)) if error.is_connect() => {
-                let (server, addresses, why) = (self.server, address.to_string(), root_cause(&error));
-                Err(ClientError::Unreachable { server, addresses, why })
+                let (server, addresses, why) = (self.server, address.authority.to_string(), root_cause(&error));
+                let trouble = tls_trouble(&error, self.server, &address.authority);
+                Err(trouble.unwrap_or(ClientError::Unreachable { server, addresses, why }))
             }
-            Ok(Err(error)) => Err(self.broken(address, root_cause(&error))),
+            // a certificate of ours that is refused is told when the first answer should come
+            Ok(Err(error)) => Err(tls_trouble(&error, self.server, &address.authority)
+                .unwrap_or_else(|| self.broken(address, root_cause(&error)))),
             Ok(Ok(response)) => Ok(response),
         }
     }
 
-    async fn reply(
-        &self,
-        response: Response<Incoming>,
-        address: &Authority,
-        limit: usize,
-    ) -> Result<Reply, ClientError> {
+    async fn reply(&self, response: Response<Incoming>, address: &Address, limit: usize) -> Result<Reply, ClientError> {
         let (head, body) = response.into_parts();
         let content_type = head.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
         Ok(Reply {
             server: self.server,
-            address: address.to_string(),
+            address: address.authority.to_string(),
             status: head.status,
             content_type: content_type.unwrap_or_default().to_owned(),
             body: self.collect(address, body, limit).await?,
@@ -202,15 +220,18 @@ impl Connection {
         }
     }
 
-    fn current_address(&self) -> Result<&Authority, ClientError> {
+    fn current_address(&self) -> Result<&Address, ClientError> {
         let current = self.current.load(Ordering::Relaxed) % self.addresses.len().max(1);
         let none = || ClientError::Address { address: String::new(), why: "there is none" };
         self.addresses.get(current).ok_or_else(none)
     }
 
-    fn request(&self, ask: &Ask, body: Body, address: &Authority) -> Result<Request<Body>, ClientError> {
+    fn request(&self, ask: &Ask, body: Body, address: &Address) -> Result<Request<Body>, ClientError> {
         let unwritable = |error: http::Error| ClientError::Unwritable(error.to_string());
-        let uri = Uri::builder().scheme("http").authority(address.clone()).path_and_query(ask.path.as_str());
+        let uri = Uri::builder()
+            .scheme(address.scheme.clone())
+            .authority(address.authority.clone())
+            .path_and_query(ask.path.as_str());
         let uri = uri.build().map_err(unwritable)?;
         let mut request = Request::builder().method(ask.method.clone()).uri(uri);
         if !ask.content_type.is_empty() {
@@ -223,7 +244,7 @@ impl Connection {
     }
 
     /// All of a body, piece by piece, each in time and together no more than `limit`.
-    async fn collect(&self, address: &Authority, body: Incoming, limit: usize) -> Result<Bytes, ClientError> {
+    async fn collect(&self, address: &Address, body: Incoming, limit: usize) -> Result<Bytes, ClientError> {
         let mut download = Download { connection: self, address, body };
         let mut all = BytesMut::new();
         while let Some(piece) = download.next().await? {
@@ -235,12 +256,12 @@ impl Connection {
         Ok(all.freeze())
     }
 
-    fn timed_out(&self, address: &Authority, waited: Duration) -> ClientError {
-        ClientError::TimedOut { server: self.server, address: address.to_string(), seconds: waited.as_secs() }
+    fn timed_out(&self, address: &Address, waited: Duration) -> ClientError {
+        ClientError::TimedOut { server: self.server, address: address.authority.to_string(), seconds: waited.as_secs() }
     }
 
-    fn broken(&self, address: &Authority, why: String) -> ClientError {
-        ClientError::Broken { server: self.server, address: address.to_string(), why }
+    fn broken(&self, address: &Address, why: String) -> ClientError {
+        ClientError::Broken { server: self.server, address: address.authority.to_string(), why }
     }
 }
 
@@ -248,7 +269,7 @@ impl Connection {
 #[derive(Debug)]
 pub struct Download<'a> {
     connection: &'a Connection,
-    address: &'a Authority,
+    address: &'a Address,
     body: Incoming,
 }
 
@@ -281,20 +302,25 @@ fn may_repeat(ask: &Ask, error: &ClientError) -> bool {
     }
 }
 
-/// `host:port`, `http://host:port`, with or without a slash behind it.
-fn parse_address(text: &str) -> Result<Authority, ClientError> {
+/// Connections that are kept and used again.
+fn pool(dial: Dial) -> Client<Dial, Body> {
+    Client::builder(TokioExecutor::new()).pool_idle_timeout(IDLE_TIMEOUT).pool_timer(TokioTimer::new()).build(dial)
+}
+
+/// `host:port`, `http://host:port`, `https://host:port`, with or without a slash behind it.
+fn parse_address(text: &str) -> Result<Address, ClientError> {
     let refuse = |why| ClientError::Address { address: text.to_owned(), why };
     let trimmed = text.trim();
-    if trimmed.starts_with("https://") {
-        return Err(refuse("the servers of this release speak plain http"));
-    }
-    let rest = trimmed.strip_prefix("http://").unwrap_or(trimmed);
+    let (scheme, rest) = match trimmed.strip_prefix("https://") {
+        Some(rest) => (Scheme::HTTPS, rest),
+        None => (Scheme::HTTP, trimmed.strip_prefix("http://").unwrap_or(trimmed)),
+    };
     let rest = rest.strip_suffix('/').unwrap_or(rest);
     let authority: Authority = rest.parse().map_err(|_| refuse("it cannot be read"))?;
     match authority.port_u16() {
         Some(0) => Err(refuse("port 0 is nobody's")),
         None => Err(refuse("the port is missing")),
-        Some(_) => Ok(authority),
+        Some(_) => Ok(Address { scheme, authority }),
     }
 }
 
@@ -312,15 +338,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn addresses_are_read_in_both_spellings() {
+    fn addresses_are_read_in_all_spellings() {
         for text in ["127.0.0.1:80", "http://127.0.0.1:80", " http://127.0.0.1:80/ ", "[::1]:80"] {
-            assert!(parse_address(text).is_ok(), "{text}");
+            assert_eq!(parse_address(text).expect(text).scheme, Scheme::HTTP, "{text}");
         }
+        let address = parse_address("https://hub.lan:443/").expect("an address");
+        assert_eq!((address.scheme, address.authority.as_str()), (Scheme::HTTPS, "hub.lan:443"));
     }
 
     #[test]
     fn an_address_that_cannot_be_one_is_refused() {
-        for text in ["", "localhost", "https://x:1", "a b:1", "x:99999", "x:0", "http://x:1/path"] {
+        for text in ["", "localhost", "https://x", "ftp://x:1", "a b:1", "x:99999", "x:0", "http://x:1/path"] {
             let error = parse_address(text).expect_err(text);
             assert!(error.to_string().contains("host:port"), "{error}");
         }

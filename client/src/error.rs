@@ -1,5 +1,7 @@
 //! What can go wrong between us and a server.
 
+use std::path::PathBuf;
+
 use bue_model::BlobHash;
 use bue_model::wire::{ErrorView, MAX_MESSAGE, WIRE_VERSION};
 
@@ -17,6 +19,26 @@ pub enum ClientError {
     /// A token that cannot travel.
     #[error("the token has characters that no token has; set BUE_TOKEN to what `bue token new` printed")]
     Token,
+    /// A file of certificates that cannot be used.
+    #[error("{path} {why}; it should be PEM, as --ca, --client-cert and --client-key take it")]
+    TlsFile {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// The two sides do not believe each other, or one of them speaks no TLS.
+    #[error("no TLS with the {server} at {address}: {why}; {hint}")]
+    Tls {
+        /// `hub` or `bucket`.
+        server: &'static str,
+        /// The one in use.
+        address: String,
+        /// What is wrong.
+        why: String,
+        /// What to do.
+        hint: String,
+    },
     /// Nobody answers there.
     #[error("{server} unreachable at {addresses}: {why}; is it running, and is the address right?")]
     Unreachable {

@@ -13,7 +13,7 @@ use serde::Serialize;
 
 use crate::connection::{Ask, Connection, Repeat, Reply};
 use crate::wire::{decode, decode_json, encode, expect_success};
-use crate::{ClientError, Dial};
+use crate::{ClientError, Dial, Trust};
 
 /// Time until a heartbeat is sent again: a lease has time for several.
 const HEARTBEAT_PATIENCE: Duration = Duration::from_secs(3);
@@ -31,7 +31,7 @@ pub struct HubClient {
 }
 
 impl HubClient {
-    /// Connects to nothing yet. Addresses are `host:port` or `http://host:port`, at least one.
+    /// Connects to nothing yet. Addresses are `host:port`, `http://host:port` or `https://host:port`, at least one.
     ///
     /// # Errors
     /// An address that cannot be one.
@@ -53,6 +53,14 @@ impl HubClient {
     /// A token that cannot travel.
     pub fn with_token(self, token: &str) -> Result<Self, ClientError> {
         Ok(Self { connection: self.connection.with_token(token)? })
+    }
+
+    /// The same, believing and showing over TLS what these files say.
+    ///
+    /// # Errors
+    /// A file that cannot be used.
+    pub fn with_trust(self, trust: Trust) -> Result<Self, ClientError> {
+        Ok(Self { connection: self.connection.with_trust(trust)? })
     }
 
     /// Where the hubs are, `host:port` each.
@@ -270,8 +278,9 @@ fn append(all: &mut ResultPage, page: ResultPage, cursor: ResultCursor) {
 
 /// The bucket's address, its host replaced where it means the hub's own machine.
 fn seen_from_here(bucket: &str, hub: &str) -> String {
-    match bucket.rsplit_once(':') {
-        Some(("localhost" | "127.0.0.1" | "[::1]" | "0.0.0.0" | "[::]", port)) => format!("{hub}:{port}"),
+    let (scheme, address) = bucket.find("://").map_or(("", bucket), |at| bucket.split_at(at + "://".len()));
+    match address.rsplit_once(':') {
+        Some(("localhost" | "127.0.0.1" | "[::1]" | "0.0.0.0" | "[::]", port)) => format!("{scheme}{hub}:{port}"),
         _ => bucket.to_owned(),
     }
 }
@@ -284,6 +293,7 @@ mod tests {
     fn a_bucket_beside_the_hub_is_found_from_elsewhere() {
         assert_eq!(seen_from_here("localhost:61535", "hub.lan"), "hub.lan:61535");
         assert_eq!(seen_from_here("[::1]:61535", "10.0.0.7"), "10.0.0.7:61535");
+        assert_eq!(seen_from_here("https://localhost:61535", "hub.lan"), "https://hub.lan:61535");
         assert_eq!(seen_from_here("bucket.lan:61535", "hub.lan"), "bucket.lan:61535");
     }
 }

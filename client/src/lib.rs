@@ -7,7 +7,7 @@
 //! HubClient, BucketClient   one method a route
 //!        |
 //!    Connection             pool, addresses, timeouts, repeats
-//!        |   `-- Dial       TCP, or another way to a stream of bytes
+//!        |   `-- Dial       TCP, or another way to a stream of bytes; TLS inside it, by Trust
 //!        |
 //!      wire                 postcard behind a version byte, JSON, errors
 //! ```
@@ -17,7 +17,9 @@ mod bucket_client;
 mod connection;
 mod dial;
 mod error;
+mod handshake;
 mod hub_client;
+mod trust;
 mod wire;
 
 pub use bucket_client::BucketClient;
@@ -25,3 +27,4 @@ pub use connection::Download;
 pub use dial::{Dial, Dialing, Stream};
 pub use error::ClientError;
 pub use hub_client::HubClient;
+pub use trust::Trust;

@@ -1,16 +1,14 @@
 //! [`Access`]: whether a request may be answered, by the token it carries.
 
-use std::fs;
-use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::SystemTime;
 
 use blake3::Hash;
 use http::{HeaderMap, StatusCode, header};
 
 use crate::reply::Refusal;
 use crate::role::{Need, Role};
+use crate::stamp::{Stamp, stamp_of};
 use crate::token_file::{TokenEntry, TokenError, TokenFile, hash_of};
 
 /// Who may talk to a server.
@@ -33,14 +31,6 @@ struct Known {
     /// How the file looked then. `None` before there was one.
     stamp: Option<Stamp>,
     tokens: Arc<Vec<TokenEntry>>,
-}
-
-/// Changes when the file does.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Stamp {
-    inode: u64,
-    length: u64,
-    modified: Option<SystemTime>,
 }
 
 impl Access {
@@ -78,21 +68,37 @@ impl Access {
         }
     }
 
-    /// Refuses a request that its token does not allow.
-    pub(crate) fn admit(&self, headers: &HeaderMap, need: Need) -> Result<(), Refusal> {
-        if need == Need::Health {
-            return Ok(());
-        }
-        let role = match &*self.0 {
-            Rule::Open => return Ok(()),
-            Rule::Only(hash) => (*hash == hash_of(token_of(headers)?)).then_some(Role::Admin),
+    /// Who sends a request, by its token; `None` where everybody may come in.
+    pub(crate) fn identify(&self, headers: &HeaderMap) -> Result<Option<Visitor>, Refusal> {
+        let visitor = match &*self.0 {
+            Rule::Open => return Ok(None),
+            Rule::Only(hash) => (*hash == hash_of(token_of(headers)?)).then(Visitor::sole),
             Rule::File(file, known) => {
-                let Some(tokens) = current(file, known)? else { return Ok(()) };
-                role_of(&tokens, token_of(headers)?)
+                let Some(tokens) = current(file, known)? else { return Ok(None) };
+                visitor_of(&tokens, token_of(headers)?)
             }
         };
-        let role = role.ok_or_else(unknown_token)?;
-        if role.may(need) { Ok(()) } else { Err(wrong_role(role, need)) }
+        visitor.map(Some).ok_or_else(unknown_token)
+    }
+}
+
+/// Who sends a request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Visitor {
+    /// The token's name.
+    pub(crate) name: String,
+    role: Role,
+}
+
+impl Visitor {
+    /// Who has the only token there is.
+    fn sole() -> Self {
+        Self { name: "owner".to_owned(), role: Role::Admin }
+    }
+
+    /// Refuses what the role does not allow.
+    pub(crate) fn expect_may(&self, need: Need) -> Result<(), Refusal> {
+        if self.role.may(need) { Ok(()) } else { Err(wrong_role(self.role, need)) }
     }
 }
 
@@ -125,15 +131,11 @@ fn current(file: &TokenFile, known: &Mutex<Known>) -> Result<Option<Arc<Vec<Toke
     Ok(known.stamp.is_some().then(|| known.tokens.clone()))
 }
 
-fn stamp_of(path: &Path) -> Option<Stamp> {
-    let found = fs::metadata(path).ok()?;
-    Some(Stamp { inode: found.ino(), length: found.len(), modified: found.modified().ok() })
-}
-
-/// The role of a token. Compares all of them, so that the time says nothing about which one it was.
-fn role_of(tokens: &[TokenEntry], token: &str) -> Option<Role> {
+/// Whose token it is. Compares all of them, so that the time says nothing about which one it was.
+fn visitor_of(tokens: &[TokenEntry], token: &str) -> Option<Visitor> {
     let hash = hash_of(token);
-    tokens.iter().fold(None, |found, entry| if entry.is(&hash) { Some(entry.role) } else { found })
+    let entry = tokens.iter().fold(None, |found, entry| if entry.is(&hash) { Some(entry) } else { found })?;
+    Some(Visitor { name: entry.name.clone(), role: entry.role })
 }
 
 fn token_of(headers: &HeaderMap) -> Result<&str, Refusal> {
@@ -159,10 +161,17 @@ fn wrong_role(role: Role, need: Need) -> Refusal {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+    use std::os::unix::fs::MetadataExt;
+
     use bue_model::Timestamp;
     use http::HeaderValue;
 
     use super::*;
+
+    fn admit(access: &Access, headers: &HeaderMap, need: Need) -> Result<(), Refusal> {
+        access.identify(headers)?.map_or(Ok(()), |visitor| visitor.expect_may(need))
+    }
 
     fn with(token: &str) -> HeaderMap {
         let value = HeaderValue::from_str(&format!("Bearer {token}")).expect("a header");
@@ -178,23 +187,24 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let file = TokenFile::new(folder.path().join("bue.tokens"));
         let access = Access::by_file(file.path().to_owned()).expect("no file is fine");
-        assert!(access.is_open() && access.admit(&HeaderMap::new(), Need::Operate).is_ok());
+        assert!(access.is_open() && admit(&access, &HeaderMap::new(), Need::Operate).is_ok());
         add(&file, "one", Role::Viewer, "a");
-        assert!(access.admit(&HeaderMap::new(), Need::Look).is_err());
-        assert!(access.admit(&with("one"), Need::Look).is_ok() && !access.is_open());
-        assert!(access.admit(&with("one"), Need::Operate).is_err());
+        assert!(admit(&access, &HeaderMap::new(), Need::Look).is_err());
+        assert!(admit(&access, &with("one"), Need::Look).is_ok() && !access.is_open());
+        assert!(admit(&access, &with("one"), Need::Operate).is_err());
         // rotation: both are good until the old one is deleted
         add(&file, "two", Role::Operator, "b");
-        assert!(access.admit(&with("one"), Need::Look).is_ok() && access.admit(&with("two"), Need::Operate).is_ok());
+        assert!(
+            admit(&access, &with("one"), Need::Look).is_ok() && admit(&access, &with("two"), Need::Operate).is_ok()
+        );
         assert!(file.delete("a").expect("deleted") && !file.delete("a").expect("gone"));
-        assert!(access.admit(&with("one"), Need::Look).is_err() && access.admit(&with("two"), Need::Look).is_ok());
+        assert!(admit(&access, &with("one"), Need::Look).is_err() && admit(&access, &with("two"), Need::Look).is_ok());
         fs::write(file.path(), "nonsense\n").expect("written");
-        assert!(access.admit(&with("two"), Need::Look).is_err());
+        assert!(admit(&access, &with("two"), Need::Look).is_err());
         fs::remove_file(file.path()).expect("removed");
         assert!(
-            access.admit(&HeaderMap::new(), Need::Look).is_err() && access.admit(&with("two"), Need::Look).is_err()
+            admit(&access, &HeaderMap::new(), Need::Look).is_err() && admit(&access, &with("two"), Need::Look).is_err()
         );
-        assert!(access.admit(&HeaderMap::new(), Need::Health).is_ok());
     }
 
     #[test]
@@ -218,8 +228,8 @@ mod tests {
         let access = Access::only("one");
         for text in ["one", "Basic one", "Bearer", "Bearer ", "Bearer onee", "Bearer one two"] {
             let headers = HeaderMap::from_iter([(header::AUTHORIZATION, HeaderValue::from_static(text))]);
-            assert!(access.admit(&headers, Need::Know).is_err(), "{text}");
+            assert!(admit(&access, &headers, Need::Know).is_err(), "{text}");
         }
-        assert!(access.admit(&with("one"), Need::Operate).is_ok());
+        assert!(admit(&access, &with("one"), Need::Operate).is_ok());
     }
 }

@@ -60,6 +60,16 @@ impl BlobStore {
         Ok(Self { root: root.into(), _lock: Arc::new(lock), durability, parts: Arc::default() })
     }
 
+    /// Whether anything can be stored: writes a file and throws it away.
+    ///
+    /// # Errors
+    /// The disk is full, read-only or gone.
+    pub async fn check(&self) -> Result<(), HubError> {
+        let mut part = self.part().await?;
+        part.write(b"ready").await?;
+        part.file.flush().await.map_err(|source| disk(&part.path, source))
+    }
+
     /// A file to write to.
     pub(crate) async fn part(&self) -> Result<Part, HubError> {
         let number = self.parts.fetch_add(1, Ordering::Relaxed);

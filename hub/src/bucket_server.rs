@@ -9,16 +9,20 @@ use http::request::Parts;
 use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use http_body_util::{BodyExt, StreamBody};
 use hyper::body::{Frame, Incoming};
+use prometheus_client::registry::Registry;
 use tokio::fs::File;
 use tokio::io::AsyncReadExt;
 
 use crate::access::Access;
 use crate::blob_store::{BlobStore, Key, Part};
-use crate::reply::{Body, Refusal, empty, typed};
-use crate::request::{check_length, next_piece, parse};
+use crate::front::{Front, Visit};
+use crate::openapi::document;
+use crate::reply::{Body, Refusal, empty, json, typed};
+use crate::request::{Pieces, check_length, parse};
 use crate::role::Need;
 use crate::routes::{Route, RouteView, find, route, views};
 use crate::server::{Listener, serve};
+use crate::tls::Tls;
 
 /// Bytes of a blob or value.
 const MAX_BLOB: u64 = 64 * 1024 * 1024 * 1024;
@@ -29,14 +33,17 @@ const OCTETS: &str = "application/octet-stream";
 
 /// What a route does.
 #[derive(Clone, Copy, Debug)]
-enum Call {
+pub(crate) enum Call {
     GetBlob,
     HasBlob,
     PutBlob,
     GetKey,
     PutKey,
     DeleteKey,
+    Metrics,
+    OpenApi,
     Health,
+    Ready,
 }
 
 /// All routes of the bucket.
@@ -47,8 +54,10 @@ const ROUTES: &[Route<Call>] = &[
     route(Method::GET, "/v1/keys/{key...}", Need::Know, Call::GetKey),
     route(Method::PUT, "/v1/keys/{key...}", Need::Store, Call::PutKey),
     route(Method::DELETE, "/v1/keys/{key...}", Need::Operate, Call::DeleteKey),
+    route(Method::GET, "/metrics", Need::Look, Call::Metrics),
+    route(Method::GET, "/openapi.json", Need::Know, Call::OpenApi),
     route(Method::GET, "/healthz", Need::Health, Call::Health),
-    route(Method::GET, "/readyz", Need::Health, Call::Health),
+    route(Method::GET, "/readyz", Need::Health, Call::Ready),
 ];
 
 /// The routes of the bucket, and who may use them.
@@ -62,12 +71,14 @@ pub fn bucket_routes() -> Vec<RouteView> {
 pub struct Bucket {
     blobs: BlobStore,
     access: Access,
+    tls: Option<Tls>,
+    front: Front,
 }
 
 impl From<BlobStore> for Bucket {
     /// Open to whoever reaches it.
     fn from(blobs: BlobStore) -> Self {
-        Self { blobs, access: Access::open() }
+        Self::new(blobs, Access::open())
     }
 }
 
@@ -75,23 +86,37 @@ impl Bucket {
     /// For those whom `access` lets in.
     #[must_use]
     pub fn new(blobs: BlobStore, access: Access) -> Self {
-        Self { blobs, access }
+        Self { blobs, access, tls: None, front: Front::new("bucket", Registry::default()) }
+    }
+
+    /// The same over TLS, where there are files for it.
+    #[must_use]
+    pub fn with_tls(self, tls: Option<Tls>) -> Self {
+        Self { tls, ..self }
     }
 }
 
 /// Serves the bucket until `shutdown`, then lets requests under way end, which takes at most ten seconds.
 pub async fn serve_bucket(listener: impl Listener, bucket: impl Into<Bucket>, shutdown: impl Future<Output = ()>) {
     let bucket = bucket.into();
-    serve(listener, move |request| handle(bucket.clone(), request), shutdown).await;
+    let tls = bucket.tls.clone();
+    serve(listener, tls, move |request| handle(bucket.clone(), request), shutdown).await;
 }
 
 async fn handle(bucket: Bucket, request: Request<Incoming>) -> Response<Body> {
     let (head, body) = request.into_parts();
-    answer(&bucket, &head, body).await.unwrap_or_else(Refusal::into_response)
+    let mut visit = Visit::new(&head);
+    let answer = answer(&bucket, &head, body, &mut visit).await;
+    bucket.front.close(&visit, answer)
 }
 
-async fn answer(Bucket { blobs, access }: &Bucket, head: &Parts, body: Incoming) -> Result<Response<Body>, Refusal> {
-    let (call, parts) = find(ROUTES, access, head)?;
+async fn answer(
+    Bucket { blobs, access, front, .. }: &Bucket,
+    head: &Parts,
+    body: Incoming,
+    visit: &mut Visit<'_>,
+) -> Result<Response<Body>, Refusal> {
+    let (call, parts) = find(ROUTES, access, head, visit)?;
     let name = parts.first().copied().unwrap_or_default();
     let hash = || parse::<BlobHash>(name, "hash of a blob");
     let key = || Ok::<_, Refusal>(Key::new(&unescape(name)?)?);
@@ -107,7 +132,10 @@ async fn answer(Bucket { blobs, access }: &Bucket, head: &Parts, body: Incoming)
             let was_there = blobs.delete_key(&key()?).await?;
             found(was_there.then_some(()), "key_not_found").map(|()| empty())
         }
+        Call::Metrics => front.metrics(),
+        Call::OpenApi => json(&document("bue bucket", ROUTES)),
         Call::Health => Ok(typed("text/plain", "ok\n")),
+        Call::Ready => blobs.check().await.map(|()| typed("text/plain", "ready\n")).map_err(Refusal::from),
     }
 }
 
@@ -132,10 +160,10 @@ fn found<T>(thing: Option<T>, code: &'static str) -> Result<T, Refusal> {
 }
 
 /// Writes a body to a file, or past it.
-async fn receive(mut part: Option<Part>, mut body: Incoming) -> Result<Option<Part>, Refusal> {
+async fn receive(mut part: Option<Part>, body: Incoming) -> Result<Option<Part>, Refusal> {
     check_length(&body, MAX_BLOB)?;
-    let mut left = MAX_BLOB;
-    while let Some(piece) = next_piece(&mut body).await? {
+    let (mut pieces, mut left) = (Pieces::new(body), MAX_BLOB);
+    while let Some(piece) = pieces.next().await? {
         left = left.checked_sub(piece.len() as u64).ok_or_else(|| {
             let message = format!("more than {MAX_BLOB} bytes");
             Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", message, "store it in pieces")

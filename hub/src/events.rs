@@ -13,16 +13,17 @@ use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::watch;
 use tokio::time::sleep;
 
+use crate::hub_metrics::Waiting;
 use crate::reply::{Body, typed};
 
 /// A comment now and then shows both sides that the other one is there.
 const SILENCE: Duration = Duration::from_secs(15);
 
 /// An answer that ends when the server stops.
-pub(crate) fn events(changes: Receiver<RunId>, closing: watch::Receiver<bool>) -> Response<Body> {
-    let stream = unfold((changes, closing), |(mut changes, mut closing)| async move {
+pub(crate) fn events(changes: Receiver<RunId>, closing: watch::Receiver<bool>, listening: Waiting) -> Response<Body> {
+    let stream = unfold((changes, closing, listening), |(mut changes, mut closing, listening)| async move {
         let text = next_event(&mut changes, &mut closing).await?;
-        Some((Ok(Frame::data(Bytes::from(text))), (changes, closing)))
+        Some((Ok(Frame::data(Bytes::from(text))), (changes, closing, listening)))
     });
     let mut response = typed("text/event-stream", Bytes::new());
     *response.body_mut() = StreamBody::new(stream).boxed_unsync();

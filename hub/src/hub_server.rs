@@ -19,12 +19,16 @@ use crate::access::Access;
 use crate::clock;
 use crate::error::HubError;
 use crate::events::events;
+use crate::front::{Front, Visit};
+use crate::hub_metrics::{HubMetrics, outcomes_of};
+use crate::openapi::document;
 use crate::reply::{Body, Refusal, json, postcard, typed};
 use crate::request::{content_type, decode, decode_json, parse, query_number, read_body, wrong_type};
 use crate::role::Need;
 use crate::routes::{Route, RouteView, find, route, views};
 use crate::server::{Listener, serve};
 use crate::store::JobStore;
+use crate::tls::Tls;
 use crate::workers::Workers;
 
 /// Longest wait of a long poll, whatever is asked for; proxies close what is silent for longer.
@@ -50,7 +54,10 @@ pub struct Hub {
     clock: Clock,
     access: Access,
     bucket: Option<String>,
+    tls: Option<Tls>,
     workers: Workers,
+    metrics: HubMetrics,
+    front: Front,
     /// True once the server stops: long polls answer at once.
     closing: watch::Sender<bool>,
 }
@@ -65,8 +72,10 @@ impl Hub {
     /// A hub on a store, with a clock that may be wrong, stand still and jump.
     #[must_use]
     pub fn with_clock(store: Arc<dyn JobStore>, clock: Clock) -> Self {
-        let (access, workers) = (Access::open(), Workers::default());
-        Self { store, clock, access, bucket: None, workers, closing: watch::Sender::new(false) }
+        let (access, workers, closing) = (Access::open(), Workers::default(), watch::Sender::new(false));
+        let (metrics, registry) = HubMetrics::new(store.changes().commits());
+        let front = Front::new("hub", registry);
+        Self { store, clock, access, bucket: None, tls: None, workers, metrics, front, closing }
     }
 
     /// The same for those whom `access` lets in.
@@ -81,6 +90,12 @@ impl Hub {
         Self { bucket, ..self }
     }
 
+    /// The same over TLS, where there are files for it.
+    #[must_use]
+    pub fn with_tls(self, tls: Option<Tls>) -> Self {
+        Self { tls, ..self }
+    }
+
     fn now(&self) -> Timestamp {
         (self.clock)()
     }
@@ -93,7 +108,7 @@ impl Hub {
 
 /// What a route does.
 #[derive(Clone, Copy, Debug)]
-enum Call {
+pub(crate) enum Call {
     Runs,
     Submit,
     Run,
@@ -112,6 +127,8 @@ enum Call {
     Outcomes,
     Events,
     Info,
+    Metrics,
+    OpenApi,
     Health,
     Ready,
 }
@@ -136,6 +153,8 @@ const ROUTES: &[Route<Call>] = &[
     route(Method::POST, "/v1/outcomes", Need::Work, Call::Outcomes),
     route(Method::GET, "/v1/events", Need::Look, Call::Events),
     route(Method::GET, "/v1/info", Need::Know, Call::Info),
+    route(Method::GET, "/metrics", Need::Look, Call::Metrics),
+    route(Method::GET, "/openapi.json", Need::Know, Call::OpenApi),
     route(Method::GET, "/healthz", Need::Health, Call::Health),
     route(Method::GET, "/readyz", Need::Health, Call::Ready),
 ];
@@ -154,18 +173,20 @@ pub async fn serve_hub(listener: impl Listener, hub: Hub, shutdown: impl Future<
         shutdown.await;
         closing.send_replace(true);
     };
-    let reaper = reap(hub.clone());
+    let (reaper, tls) = (reap(hub.clone()), hub.tls.clone());
     let handler = move |request| handle(hub.clone(), request);
-    tokio::join!(serve(listener, handler, shutdown), reaper);
+    tokio::join!(serve(listener, tls, handler, shutdown), reaper);
 }
 
 async fn handle(hub: Hub, request: Request<Incoming>) -> Response<Body> {
     let (head, body) = request.into_parts();
-    answer(&hub, &head, body).await.unwrap_or_else(Refusal::into_response)
+    let mut visit = Visit::new(&head);
+    let answer = answer(&hub, &head, body, &mut visit).await;
+    hub.front.close(&visit, answer)
 }
 
-async fn answer(hub: &Hub, head: &Parts, body: Incoming) -> Result<Response<Body>, Refusal> {
-    let (call, parts) = find(ROUTES, &hub.access, head)?;
+async fn answer(hub: &Hub, head: &Parts, body: Incoming, visit: &mut Visit<'_>) -> Result<Response<Body>, Refusal> {
+    let (call, parts) = find(ROUTES, &hub.access, head, visit)?;
     // the routes that name something name one thing
     let id = parts.first().copied().unwrap_or_default();
     let store = &*hub.store;
@@ -194,10 +215,18 @@ async fn answer(hub: &Hub, head: &Parts, body: Incoming) -> Result<Response<Body
         }
         Call::Outcomes => {
             let batch: ReportBatch = decode(&head.headers, &read_body(body, MAX_MESSAGE).await?)?;
-            postcard(&store.complete(hub.now(), batch).await?)
+            let outcomes = outcomes_of(&batch);
+            let verdicts = store.complete(hub.now(), batch).await?;
+            hub.metrics.reported(&outcomes, &verdicts);
+            postcard(&verdicts)
         }
-        Call::Events => Ok(events(store.changes().runs(), hub.closing.subscribe())),
+        Call::Events => Ok(events(store.changes().runs(), hub.closing.subscribe(), hub.metrics.listener())),
         Call::Info => json(&HubView { version: env!("CARGO_PKG_VERSION").to_owned(), bucket: hub.bucket.clone() }),
+        Call::Metrics => {
+            hub.metrics.count(store, &hub.workers).await?;
+            hub.front.metrics()
+        }
+        Call::OpenApi => json(&document("bue hub", ROUTES)),
         Call::Health => Ok(typed("text/plain", "ok\n")),
         // the store answers too
         Call::Ready => store.runs(1).await.map(|_| typed("text/plain", "ready\n")).map_err(Refusal::from),
@@ -269,6 +298,7 @@ async fn view_run(hub: &Hub, head: &Parts, run: RunId) -> Result<RunView, Refusa
         if is_new || Instant::now() >= deadline || *closing.borrow() {
             return Ok(view);
         }
+        let _waiting = hub.metrics.poll();
         tokio::select! {
             biased;
             () = next_change(&mut changes, run) => {}
@@ -298,8 +328,10 @@ async fn lease(hub: &Hub, request: LeaseRequest) -> Result<LeaseBatch, Refusal> 
         let leased = hub.store.lease(hub.now(), request.clone()).await?;
         let is_over = request.count == 0 || Instant::now() >= deadline || *closing.borrow();
         if !leased.batch.leases.is_empty() || is_over {
+            hub.metrics.leased(leased.batch.leases.len());
             return Ok(leased.batch);
         }
+        let _waiting = hub.metrics.poll();
         let wake = leased.next_at.map_or(deadline, |at| hub.instant_of(at).min(deadline));
         tokio::select! {
             biased;
@@ -328,6 +360,7 @@ async fn reap(hub: Hub) {
         leases.mark_unchanged();
         match hub.store.reap(hub.now()).await {
             Ok(reaped) => {
+                hub.metrics.reaped(reaped.jobs.len());
                 if !reaped.jobs.is_empty() {
                     tracing::warn!(jobs = reaped.jobs.len(), "put jobs back whose workers were not heard of");
                 }

@@ -17,6 +17,7 @@ mod rate;
 mod read;
 mod reports;
 mod schema;
+mod tally;
 mod tls;
 mod trouble;
 mod values;
@@ -46,6 +47,7 @@ use tokio::time::timeout;
 use crate::error::HubError;
 use crate::run_cache::RunCache;
 use crate::store::{Answer, Changes, JobStore, LEASE_MS, Leased, Reaped};
+use crate::tally::Tally;
 use address::{Address, CONNECT_TIMEOUT};
 use listen::Outbox;
 use places::Places;
@@ -327,6 +329,10 @@ impl JobStore for PostgresStore {
 
     fn log(&self, job: JobId) -> Answer<'_, Option<Option<ValueRef>>> {
         Box::pin(self.inner.in_time(self.inner.log(job)))
+    }
+
+    fn tally(&self) -> Answer<'_, Tally> {
+        Box::pin(self.inner.in_time(self.inner.tally()))
     }
 
     fn changes(&self) -> &Changes {

@@ -44,10 +44,12 @@ impl Refusal {
         Self { allow, ..refusal }
     }
 
+    /// Code and message, for the log.
+    pub(crate) fn told(&self) -> (&'static str, String) {
+        (self.code, self.message.clone())
+    }
+
     pub(crate) fn into_response(self) -> Response<Body> {
-        if self.status.is_server_error() {
-            tracing::error!(code = self.code, message = self.message, "a request failed");
-        }
         let error = ErrorView { code: self.code.to_owned(), message: self.message, hint: self.hint.to_owned() };
         let mut response = json(&ErrorBody { error }).unwrap_or_else(|_| empty());
         *response.status_mut() = self.status;

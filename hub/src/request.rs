@@ -4,31 +4,54 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use bue_model::wire::{CONTENT_TYPE, WIRE_VERSION};
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use http::{HeaderMap, StatusCode, header};
 use http_body_util::BodyExt;
 use hyper::body::{Body as _, Incoming};
 use serde::de::DeserializeOwned;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use crate::error::HubError;
 use crate::reply::Refusal;
 
-/// Time between two pieces of a body; a client that takes longer is gone.
-const PIECE_TIMEOUT: Duration = Duration::from_secs(30);
+/// Time in which a body must go on by [`PACE_BYTES`], or end.
+const PACE_TIME: Duration = Duration::from_secs(30);
+/// A kilobyte a second: slower than any line that is in use, and too slow to be waited for while others want to be served.
+const PACE_BYTES: u64 = 32 * 1024;
 
-/// The next piece of a body; `None` at its end.
-pub(crate) async fn next_piece(body: &mut Incoming) -> Result<Option<Bytes>, HubError> {
-    loop {
-        let frame = timeout(PIECE_TIMEOUT, body.frame());
-        match frame.await.map_err(|_| HubError::Body(format!("nothing came for {} s", PIECE_TIMEOUT.as_secs())))? {
-            None => return Ok(None),
-            Some(Err(error)) => return Err(HubError::Body(error.to_string())),
-            Some(Ok(frame)) => {
-                if let Ok(piece) = frame.into_data() {
-                    return Ok(Some(piece));
-                }
+/// The pieces of a body, each in time.
+#[derive(Debug)]
+pub(crate) struct Pieces {
+    body: Incoming,
+    /// Time we have waited for the bytes of this stretch. Not what we took to store them.
+    waited: Duration,
+    bytes: u64,
+}
+
+impl Pieces {
+    pub(crate) fn new(body: Incoming) -> Self {
+        Self { body, waited: Duration::ZERO, bytes: 0 }
+    }
+
+    /// The next one; `None` at the end.
+    pub(crate) async fn next(&mut self) -> Result<Option<Bytes>, Refusal> {
+        loop {
+            let began = Instant::now();
+            let left = PACE_TIME.saturating_sub(self.waited);
+            let frame = timeout(left, self.body.frame()).await.map_err(|_| too_slow())?;
+            self.waited += began.elapsed();
+            let Some(frame) = frame else { return Ok(None) };
+            if let Ok(piece) = frame.map_err(|error| HubError::Body(error.to_string()))?.into_data() {
+                self.note(&piece);
+                return Ok(Some(piece));
             }
+        }
+    }
+
+    fn note(&mut self, piece: &Bytes) {
+        self.bytes = self.bytes.saturating_add(piece.len() as u64);
+        if self.bytes >= PACE_BYTES {
+            (self.waited, self.bytes) = (Duration::ZERO, 0);
         }
     }
 }
@@ -39,16 +62,28 @@ pub(crate) fn check_length(body: &Incoming, limit: u64) -> Result<(), Refusal> {
 }
 
 /// All of a body, at most `limit` bytes.
-pub(crate) async fn read_body(mut body: Incoming, limit: usize) -> Result<Bytes, Refusal> {
+pub(crate) async fn read_body(body: Incoming, limit: usize) -> Result<Bytes, Refusal> {
     check_length(&body, limit as u64)?;
-    let mut all = BytesMut::new();
-    while let Some(piece) = next_piece(&mut body).await? {
-        if all.len().saturating_add(piece.len()) > limit {
+    let mut pieces = Pieces::new(body);
+    let mut all = Vec::new();
+    while let Some(piece) = pieces.next().await? {
+        let length = all.len().saturating_add(piece.len());
+        if length > limit {
             return Err(too_large(limit as u64));
         }
+        make_room(&mut all, length, limit);
         all.extend_from_slice(&piece);
     }
-    Ok(all.freeze())
+    Ok(Bytes::from(all))
+}
+
+/// Twice as much each time, and from half of the limit on all of it: while it grows, a body is there twice.
+fn make_room(all: &mut Vec<u8>, length: usize, limit: usize) {
+    if length > all.capacity() {
+        let twice = length.max(all.capacity().saturating_mul(2));
+        let capacity = if twice > limit / 2 { limit } else { twice };
+        all.reserve_exact(capacity - all.len());
+    }
 }
 
 /// The type of a request's body, without parameters.
@@ -107,4 +142,9 @@ pub(crate) fn wrong_type(found: &str, hint: &'static str) -> Refusal {
 fn too_large(limit: u64) -> Refusal {
     let message = format!("the body has more than {limit} bytes");
     Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", message, "send less at once")
+}
+
+fn too_slow() -> Refusal {
+    let message = format!("less than {PACE_BYTES} bytes of the body came within {} s", PACE_TIME.as_secs());
+    Refusal::new(StatusCode::REQUEST_TIMEOUT, "slow_body", message, "send it over a faster line")
 }

@@ -3,6 +3,7 @@
 use http::Method;
 
 use crate::access::Access;
+use crate::front::Visit;
 use crate::reply::Refusal;
 use crate::role::{Need, Role};
 
@@ -32,21 +33,27 @@ pub(crate) const fn route<C>(method: Method, path: &'static str, need: Need, cal
     Route { method, path, need, call }
 }
 
-/// The route of a request that may be answered, and the parts of its path that it names.
+/// The route of a request that may be answered, and the parts of its path that it names. Notes what is known of the request,
+/// whatever comes of it.
 pub(crate) fn find<'p, C: Copy>(
     routes: &[Route<C>],
     access: &Access,
     head: &'p http::request::Parts,
+    visit: &mut Visit<'_>,
 ) -> Result<(C, Vec<&'p str>), Refusal> {
     let path = head.uri.path();
     let here: Vec<_> = routes.iter().filter_map(|route| Some((route, matched(route.path, path)?))).collect();
-    if here.is_empty() {
-        return Err(Refusal::no_such_route(path));
-    }
+    let Some((first, _)) = here.first() else { return Err(Refusal::no_such_route(path)) };
+    visit.route = Some(first.path);
     let allowed = here.iter().map(|(route, _)| route.method.clone()).collect();
     let found = here.into_iter().find(|(route, _)| route.method == head.method);
     let (route, parts) = found.ok_or_else(|| Refusal::method_not_allowed(&head.method, allowed))?;
-    access.admit(&head.headers, route.need)?;
+    if route.need != Need::Health
+        && let Some(visitor) = access.identify(&head.headers)?
+    {
+        visit.who = Some(visitor.name.clone());
+        visitor.expect_may(route.need)?;
+    }
     Ok((route.call, parts))
 }
 

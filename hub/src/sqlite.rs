@@ -21,6 +21,7 @@ mod read;
 mod results;
 mod schema;
 mod state;
+mod tally;
 mod verbs;
 mod view;
 mod why;
@@ -41,6 +42,7 @@ use rusqlite::{Connection, ErrorCode};
 
 use crate::error::HubError;
 use crate::store::{Answer, Changes, JobStore, LEASE_MS, Leased, Reaped};
+use crate::tally::Tally;
 use writer::Writer;
 
 /// Statements kept prepared; there are fewer in this program.
@@ -191,6 +193,11 @@ impl JobStore for SqliteStore {
 
     fn log(&self, job: JobId) -> Answer<'_, Option<Option<ValueRef>>> {
         self.writer.ask(None, move |ledger| ledger.log(job))
+    }
+
+    #[expect(clippy::redundant_closure_for_method_calls, reason = "the method alone stands for one lifetime only")]
+    fn tally(&self) -> Answer<'_, Tally> {
+        self.writer.ask(None, |ledger| ledger.tally())
     }
 
     fn changes(&self) -> &Changes {

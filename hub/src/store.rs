@@ -17,7 +17,9 @@ use bue_model::{JobId, RunId, Timestamp, ValueRef};
 use futures_util::future::BoxFuture;
 use tokio::sync::{broadcast, watch};
 
+use crate::commits::Commits;
 use crate::error::HubError;
+use crate::tally::Tally;
 
 /// Milliseconds a lease lasts where nobody says otherwise. Workers extend theirs four times in it, so one that misses this is
 /// gone or cut off: what it was running runs elsewhere within ten seconds.
@@ -101,6 +103,9 @@ pub trait JobStore: Send + Sync {
     /// A job's last log; the outer `None` where there is no such job.
     fn log(&self, job: JobId) -> Answer<'_, Option<Option<ValueRef>>>;
 
+    /// How many jobs are where.
+    fn tally(&self) -> Answer<'_, Tally>;
+
     /// Announcements of what changed, each sent after the change is on the disk. Subscribe before you look.
     fn changes(&self) -> &Changes;
 }
@@ -126,6 +131,7 @@ pub struct Reaped {
 /// Where to hear of changes.
 #[derive(Debug)]
 pub struct Changes {
+    commits: Commits,
     work: broadcast::Sender<()>,
     leases: watch::Sender<u64>,
     runs: broadcast::Sender<RunId>,
@@ -136,7 +142,12 @@ const BACKLOG: usize = 1024;
 
 impl Default for Changes {
     fn default() -> Self {
-        Self { work: broadcast::Sender::new(1), leases: watch::Sender::new(0), runs: broadcast::Sender::new(BACKLOG) }
+        Self {
+            commits: Commits::default(),
+            work: broadcast::Sender::new(1),
+            leases: watch::Sender::new(0),
+            runs: broadcast::Sender::new(BACKLOG),
+        }
     }
 }
 
@@ -157,6 +168,12 @@ impl Changes {
     #[must_use]
     pub fn runs(&self) -> broadcast::Receiver<RunId> {
         self.runs.subscribe()
+    }
+
+    /// What the store says of its commits.
+    #[must_use]
+    pub fn commits(&self) -> &Commits {
+        &self.commits
     }
 
     /// Says that there may be work.

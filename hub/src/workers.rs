@@ -54,6 +54,11 @@ impl Workers {
         names
     }
 
+    /// How many were heard of lately.
+    pub(crate) fn known(&self) -> usize {
+        self.lock().values().filter(|seen| seen.at.elapsed() < LATELY).count()
+    }
+
     fn lock(&self) -> MutexGuard<'_, HashMap<String, Seen>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -6,8 +6,8 @@ use clap::Args;
 
 use crate::address::listen_address;
 use crate::commands::hub_store::open;
-use crate::commands::remote::BucketFlag;
-use crate::commands::serve::{TokensFlag, listen};
+use crate::commands::remote::{BucketFlag, TrustFlags};
+use crate::commands::serve::{LogFlag, TlsFlags, TokensFlag, listen, place as shown};
 use crate::reactor::{block_on, told_to_stop};
 use crate::setting::{HUB_LISTEN, HUB_STORE};
 use crate::settings::Settings;
@@ -33,6 +33,10 @@ pub(crate) struct Hub {
     store: Option<String>,
     #[command(flatten)]
     tokens: TokensFlag,
+    #[command(flatten)]
+    tls: TlsFlags,
+    #[command(flatten)]
+    log: LogFlag,
 }
 
 impl Hub {
@@ -41,18 +45,19 @@ impl Hub {
         let access = self.tokens.access(&settings)?;
         let bind = self.bind.clone().unwrap_or_else(|| settings.address(HUB_LISTEN));
         let address = listen_address(&bind, "-b", &access)?;
+        let tls = self.tls.open(&settings)?;
         let bucket = self.bucket.address(&settings)?;
         let store = self.store.clone().or_else(|| settings.text(HUB_STORE)).unwrap_or_else(|| DEFAULT_STORE.to_owned());
-        start_logging("info");
+        start_logging("info", self.log.format(&settings)?);
         block_on(async {
             if let Some(bucket) = &bucket {
-                say_whether_reachable(bucket).await?;
+                say_whether_reachable(bucket, &settings).await?;
             }
             let (opened, place) = open(&store, &settings).await?;
             let (listener, address) = listen(address).await?;
             let stop = told_to_stop();
-            say(&format!("bue: the hub listens on {address}, its database is {place}"));
-            let hub = Server::new(opened).with_access(access).with_bucket(bucket);
+            say(&format!("bue: the hub listens on {}, its database is {place}", shown(address, tls.as_ref())));
+            let hub = Server::new(opened).with_access(access).with_bucket(bucket).with_tls(tls);
             serve_hub(listener, hub, stop).await;
             Ok(())
         })
@@ -60,8 +65,10 @@ impl Hub {
 }
 
 /// The hub itself never opens the bucket. But whoever names it wants to know whether it is there.
-async fn say_whether_reachable(bucket: &str) -> Result<(), Stop> {
-    let client = BucketClient::new(bucket).map_err(|error| Stop::Usage(error.to_string()))?;
+async fn say_whether_reachable(bucket: &str, settings: &Settings) -> Result<(), Stop> {
+    let trust = TrustFlags::default().trust(settings)?;
+    let client = BucketClient::new(bucket).and_then(|client| client.with_trust(trust));
+    let client = client.map_err(|error| Stop::Usage(error.to_string()))?;
     if let Err(error) = client.ping().await {
         say(&format!("bue: warning: {error}; workers and clients will need it"));
     }

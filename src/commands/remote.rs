@@ -4,11 +4,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
-use bue_client::{BucketClient, HubClient};
+use bue_client::{BucketClient, HubClient, Trust};
 use clap::Args;
 
 use crate::address::server_addresses;
-use crate::setting::{BUCKET, HUB, TOKEN, TOKEN_FILE};
+use crate::commands::serve::path_of;
+use crate::setting::{BUCKET, CLIENT_CERT, CLIENT_KEY, HUB, SERVER_CA, TOKEN, TOKEN_FILE};
 use crate::settings::Settings;
 use crate::stop::Stop;
 
@@ -19,18 +20,47 @@ const MAX_TOKEN_FILE: u64 = 4096;
 #[derive(Debug, Args)]
 pub(crate) struct HubFlag {
     /// The hub, or several of one database separated by commas [default: PIPE_WORKER_HOST and _PORT, else 127.0.0.1:65432]
-    #[arg(short = 'b', long = "hub", value_name = "HOST:PORT")]
+    #[arg(short = 'b', long = "hub", value_name = "[https://]HOST:PORT")]
     hub: Option<String>,
     /// A file with the token to show [default: BUE_TOKEN, else the file that BUE_TOKEN_FILE names]
     #[arg(long, value_name = "FILE")]
     token_file: Option<PathBuf>,
+    #[command(flatten)]
+    trust: TrustFlags,
+}
+
+/// Whom we believe to be hub and bucket at https:// addresses, and what we show.
+#[derive(Debug, Default, Args)]
+pub(crate) struct TrustFlags {
+    /// The authorities that sign for https:// servers, PEM [default: BUE_SERVER_CA, else those of the system]
+    #[arg(long, value_name = "FILE")]
+    ca: Option<PathBuf>,
+    /// The certificate to show to servers that ask for one, PEM [default: BUE_CLIENT_CERT]
+    #[arg(long, value_name = "FILE", requires = "client_key")]
+    client_cert: Option<PathBuf>,
+    /// Its key, PEM [default: BUE_CLIENT_KEY]
+    #[arg(long, value_name = "FILE", requires = "client_cert")]
+    client_key: Option<PathBuf>,
+}
+
+impl TrustFlags {
+    pub(crate) fn trust(&self, settings: &Settings) -> Result<Trust, Stop> {
+        let certificate = path_of(self.client_cert.as_ref(), CLIENT_CERT, settings);
+        let key = path_of(self.client_key.as_ref(), CLIENT_KEY, settings);
+        if certificate.is_some() != key.is_some() {
+            return Err(Stop::Usage(
+                "a client certificate needs its key: set BUE_CLIENT_CERT and BUE_CLIENT_KEY, or neither".to_owned(),
+            ));
+        }
+        Ok(Trust { ca: path_of(self.ca.as_ref(), SERVER_CA, settings), identity: certificate.zip(key) })
+    }
 }
 
 /// Where the bucket is.
 #[derive(Debug, Args)]
 pub(crate) struct BucketFlag {
     /// The bucket [default: BUCKET_CLIENT_HOST and _PORT, else what the hub says, else 127.0.0.1:61535]
-    #[arg(short = 'k', long = "bucket", value_name = "HOST:PORT")]
+    #[arg(short = 'k', long = "bucket", value_name = "[https://]HOST:PORT")]
     bucket: Option<String>,
 }
 
@@ -47,6 +77,8 @@ impl HubFlag {
     pub(crate) fn client(&self, settings: &Settings) -> Result<HubClient, Stop> {
         let text = self.hub.clone().unwrap_or_else(|| settings.address(HUB));
         let client = HubClient::new(&server_addresses(&text, "-b")?);
+        let trust = self.trust.trust(settings)?;
+        let client = client.and_then(|client| client.with_trust(trust));
         match self.token(settings)? {
             None => client,
             Some(token) => client.and_then(|client| client.with_token(&token)),
@@ -95,6 +127,8 @@ impl Servers {
     /// A client of a bucket at a known place.
     pub(crate) fn bucket_client(&self, address: &str, settings: &Settings) -> Result<BucketClient, Stop> {
         let client = BucketClient::new(address);
+        let trust = self.hub.trust.trust(settings)?;
+        let client = client.and_then(|client| client.with_trust(trust));
         match self.hub.token(settings)? {
             None => client,
             Some(token) => client.and_then(|client| client.with_token(&token)),

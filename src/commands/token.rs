@@ -28,6 +28,7 @@ pub(crate) struct Token {
 enum Verb {
     New(New),
     List(List),
+    #[command(visible_alias = "revoke")]
     Delete(Delete),
 }
 

@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::allow::AllowFlags;
 use crate::commands::remote::Servers;
+use crate::commands::serve::LogFlag;
 use crate::local::prepare;
 use crate::memory::memory;
 use crate::reactor::{block_on, interruptible, told_to_stop};
@@ -52,6 +53,8 @@ pub(crate) struct Worker {
     memory: Option<String>,
     #[command(flatten)]
     allow: AllowFlags,
+    #[command(flatten)]
+    log: LogFlag,
 }
 
 impl Worker {
@@ -66,7 +69,7 @@ impl Worker {
         if self.sandbox {
             say("bue: every step runs in a sandbox");
         }
-        start_logging("info");
+        start_logging("info", self.log.format(&settings)?);
         block_on(async {
             let (hub, bucket) = interruptible(self.connect(&settings)).await?;
             let prepared = interruptible(prepare(cache)).await?;

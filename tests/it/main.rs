@@ -10,6 +10,7 @@
 //! cli            usage, help, settings, pipes, Ctrl-C
 //! services       hub, bucket and worker as processes of their own
 //! tokens         the production recipe, and who is not let in
+//! tls            the same over TLS, with certificates of clients
 //! verbs          what people ask of running services
 //! postgres       several hubs on one database, and one of them is killed
 //! postgres_steps steps on a real server, from the settings to the result
@@ -23,6 +24,8 @@
 #![expect(clippy::print_stdout, reason = "a test that tries something many times says what it saw")]
 
 mod admission;
+#[path = "../../hub/tests/it/authority.rs"]
+mod authority;
 mod bad_input;
 mod boundaries;
 mod check;
@@ -38,5 +41,6 @@ mod project;
 mod reliability;
 mod run;
 mod services;
+mod tls;
 mod tokens;
 mod verbs;

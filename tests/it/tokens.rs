@@ -1,7 +1,9 @@
 //! Tokens from the outside: the seeds' production recipe as it is printed, and who is not let in.
 
 use std::process::Stdio;
+use std::time::Duration;
 
+use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::project::{Project, bue, prepare, step};
@@ -112,7 +114,7 @@ fn tokens_are_made_listed_and_deleted() {
     project.bue(&["token", "new", "--role", "admin", "--name", "a b"]).expect(2).says(&["`a b`"]);
     let list = project.bue(&["token", "list"]).expect(0).stdout;
     assert!(list.contains("worker") && list.contains("viewer") && !list.contains("bue_"), "{list}");
-    project.bue_writes(&["token", "delete", "worker"]).expect(0);
+    project.bue_writes(&["token", "revoke", "worker"]).expect(0);
     project.bue(&["token", "delete", "worker"]).expect(2).says(&["`worker`"]);
     assert_eq!(project.bue(&["token", "list", "--json"]).expect(0).json()[0]["role"], "viewer");
     project.write("bue.tokens", "nonsense\n");
@@ -131,4 +133,40 @@ fn an_open_door_without_tokens_is_refused() {
         let said = text(&output.stderr);
         assert!(said.contains("bue token new --role admin") && said.contains("-b 127.0.0.1:0"), "{said}");
     }
+}
+
+/// Who, what, and why not; never the token, whatever it is.
+#[test]
+fn a_refusal_is_one_line_of_the_log() {
+    let project = Project::new(&[]);
+    let viewer = token(&project, "viewer");
+    let hub = Server::start(project.folder(), &["hub", "-b", "127.0.0.1:0", "--log-format", "json"]);
+    let run = |token: &str, arguments: &[&str]| {
+        let output = project.command(arguments).env("BUE_HUB", &hub.address).env("BUE_TOKEN", token).output();
+        assert_eq!(output.expect("bue").status.code(), Some(3));
+    };
+    run("bue_canary4711", &["status"]);
+    run(&viewer, &["cancel", "01900000-0000-7000-8000-000000000000"]);
+    let line = |code: &str| loop {
+        let said = hub.said();
+        let lines: Vec<Value> = said.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
+        match lines.iter().filter(|line| line["code"] == code).collect::<Vec<_>>()[..] {
+            [] => std::thread::sleep(Duration::from_millis(10)),
+            [line] => break line.clone(),
+            _ => panic!("said more than once: {said}"),
+        }
+    };
+    let unknown = line("token_unknown");
+    assert_eq!(unknown["peer"], "127.0.0.1");
+    assert_eq!(
+        (&unknown["method"], &unknown["path"], &unknown["status"]),
+        (&"GET".into(), &"/v1/runs".into(), &401.into())
+    );
+    let role = line("role");
+    assert_eq!((&role["who"], &role["status"]), (&"viewer".into(), &403.into()));
+    assert!(role["message"].as_str().is_some_and(|text| text.contains("operator")), "{role}");
+    assert!(role["took_ms"].is_number(), "{role}");
+    assert!(!hub.said().contains("canary4711") && !hub.said().contains(&viewer), "{}", hub.said());
+    hub.stop();
+    project.bue(&["hub", "-b", "127.0.0.1:0", "--log-format", "xml"]).expect(2).says(&["json"]);
 }

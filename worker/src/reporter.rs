@@ -56,9 +56,9 @@ async fn send(hub: &HubClient, batch: ReportBatch) {
     }
 }
 
-/// Would sending it again get the same answer?
+/// Would sending it again get the same answer? Certificates that have expired are renewed, and results are worth that wait.
 fn is_final(error: &ClientError) -> bool {
-    !error.is_passing()
+    !error.is_passing() && !matches!(error, ClientError::Tls { .. })
 }
 
 fn note_lost(batch: &ReportBatch, verdicts: &[Verdict]) {

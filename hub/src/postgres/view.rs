@@ -101,7 +101,7 @@ impl Inner {
     }
 }
 
-fn step_view(row: &Row, name: &str) -> Result<StepView, HubError> {
+pub(super) fn step_view(row: &Row, name: &str) -> Result<StepView, HubError> {
     let count = |column: usize| row.try_get(column).map(unsigned);
     Ok(StepView {
         name: name.to_owned(),

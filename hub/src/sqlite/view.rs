@@ -27,7 +27,7 @@ impl Ledger<'_> {
         runs.into_iter().map(|(key, view)| Ok(RunView { steps: self.step_views(key)?, ..view })).collect()
     }
 
-    fn step_views(&mut self, key: i64) -> Result<Vec<StepView>, HubError> {
+    pub(super) fn step_views(&mut self, key: i64) -> Result<Vec<StepView>, HubError> {
         let run = self.run(key)?;
         let mut select = self.db.prepare_cached(
             "SELECT blocked, available, running, completed, failed, cancelled, attempts, retries, pendings, resets, run_ms

@@ -5,6 +5,7 @@ use std::collections::{BTreeSet, VecDeque};
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, Ordering};
+use std::time::Instant;
 
 use bue_model::Timestamp;
 use rusqlite::Connection;
@@ -192,7 +193,9 @@ impl Loop {
         if let Some(id) = self.memory.growing.first().copied().filter(|_| transaction.is_ok()) {
             all.push(self.grow(id));
         }
+        let began = Instant::now();
         let failed = transaction.and_then(|()| self.say("COMMIT")).err().map(|error| error.to_string());
+        self.changes.commits().note(deliveries.len(), began.elapsed());
         match &failed {
             None => all.into_iter().for_each(|effects| self.announce(effects)),
             Some(error) => self.undo(error),

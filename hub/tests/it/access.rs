@@ -123,14 +123,14 @@ fn says(answer: &Bare, code: &str, hint: &str) {
 #[tokio::test]
 async fn every_route_of_the_hub_asks_who_one_is() {
     let hub = Guarded::hub().await;
-    assert_eq!(hub.routes.len(), 20);
+    assert_eq!(hub.routes.len(), 22);
     every_route_asks_who_one_is(&hub).await;
 }
 
 #[tokio::test]
 async fn every_route_of_the_bucket_asks_who_one_is() {
     let bucket = Guarded::bucket().await;
-    assert_eq!(bucket.routes.len(), 8);
+    assert_eq!(bucket.routes.len(), 10);
     every_route_asks_who_one_is(&bucket).await;
 }
 
@@ -251,6 +251,30 @@ async fn a_giant_body_is_refused_on_every_route_that_reads_one() {
             let answer = send(&server.address, head.as_bytes()).await;
             assert_eq!(answer.status, status, "{method} {path}: {}", answer.body);
             says(&answer, if status == 413 { "too_large" } else { "token" }, "");
+        }
+    }
+}
+
+/// The document names every route and no other, says who needs a token, and every schema that it speaks of is in it.
+#[tokio::test]
+async fn the_description_for_programs_has_every_route() {
+    for server in [Guarded::hub().await, Guarded::bucket().await] {
+        let head = "GET /openapi.json HTTP/1.1\r\nhost: x\r\nauthorization: Bearer worker\r\nconnection: close\r\n\r\n";
+        let answer = send(&server.address, head.as_bytes()).await;
+        assert_eq!(answer.status, 200, "{}", answer.body);
+        let document: serde_json::Value = serde_json::from_str(&answer.body).expect("JSON");
+        let paths = document["paths"].as_object().expect("paths");
+        let operations: usize = paths.values().map(|path| path.as_object().expect("methods").len()).sum();
+        assert_eq!(operations, server.routes.len());
+        for route in &server.routes {
+            let operation = &paths[&route.path.replace("...}", "}")][route.method.to_lowercase()];
+            assert!(operation["summary"].as_str().is_some_and(|text| !text.is_empty()), "{}", route.path);
+            assert_eq!(operation["responses"]["401"].is_object(), route.roles.is_some(), "{}", route.path);
+            let roles = route.roles.iter().flatten().map(|role| role.name()).collect::<Vec<_>>().join(", ");
+            assert!(operation["description"].as_str().is_some_and(|text| text.contains(&roles)), "{}", route.path);
+        }
+        for name in answer.body.split("#/components/schemas/").skip(1).filter_map(|rest| rest.split('"').next()) {
+            assert!(document["components"]["schemas"][name].is_object(), "{name}");
         }
     }
 }

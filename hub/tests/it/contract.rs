@@ -112,6 +112,7 @@ macro_rules! keeps_every_claim {
                 a_view_counts_the_jobs_of_each_step
                 every_change_makes_a_larger_version
                 runs_are_listed_newest_first
+                jobs_of_open_runs_are_counted_by_scope
                 the_log_of_the_last_attempt_is_kept
                 results_come_in_pages
                 failed_jobs_are_listed_with_their_reason

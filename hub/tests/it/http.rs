@@ -209,6 +209,14 @@ async fn many_may_submit_the_same_run_at_once() {
     assert_eq!(hub.client.lease(&ask_for(10, 0)).await.expect("leases").leases.len(), 1);
 }
 
+/// A worker whose steps end all at once asks for more than one address may have; its client keeps it to less.
+#[tokio::test]
+async fn thousands_of_requests_at_once_are_all_answered() {
+    let hub = Served::start().await;
+    let all = join_all((0..3_000).map(|_| hub.client.runs())).await;
+    assert!(all.iter().all(Result::is_ok), "{:?}", all.iter().find(|runs| runs.is_err()));
+}
+
 #[tokio::test]
 async fn what_the_hub_refuses_reaches_the_client_with_code_and_hint() {
     let hub = Served::start().await;

@@ -5,14 +5,23 @@
 #![expect(clippy::expect_used, clippy::panic, reason = "a test says what it expects")]
 #![expect(clippy::cast_possible_truncation, clippy::cast_possible_wrap, reason = "numbers of tests are small")]
 
+/// Counts what each thread takes; see `allocated.rs`.
+#[global_allocator]
+static ALLOCATOR: allocated::Counted = allocated::Counted;
+
 mod access;
+mod allocated;
+mod authority;
 mod bucket;
 mod contract;
 mod disk;
 mod files;
 mod full_disk;
+mod garbage;
 mod http;
 mod layouts;
+mod limits;
+mod metrics;
 mod postgres;
 mod postgres_access;
 mod postgres_silence;
@@ -23,4 +32,5 @@ mod script;
 mod seeds;
 mod simulation;
 mod sqlite;
+mod tls;
 mod world;

@@ -4,8 +4,9 @@ use std::net::TcpListener;
 
 use bue_hub::PostgresStore;
 use bue_test_cluster::Cluster;
-use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use tempfile::TempDir;
+
+use crate::authority::{Authority, Valid};
 
 /// Never to be said.
 const WRONG: &str = "hunter2-and-wrong";
@@ -23,9 +24,10 @@ struct Server {
 
 impl Server {
     async fn start() -> Self {
-        let (root, certificate, key) = certificates();
+        let authority = Authority::new();
+        let (certificate, key) = authority.sign("localhost", Valid::Now);
         let folder = TempDir::new().expect("a folder");
-        std::fs::write(folder.path().join("root.crt"), root).expect("a file");
+        std::fs::write(folder.path().join("root.crt"), &authority.root).expect("a file");
         // free a moment ago; nobody else here takes ports by number
         let port = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a port").port();
         let settings = format!("listen_addresses = '127.0.0.1'\nport = {port}\nssl = on\n");
@@ -57,19 +59,6 @@ impl Server {
         let url = format!("postgres://{user}@{host}:{}/{rest}", self.port);
         PostgresStore::connect(&url).await.map(drop).map_err(|error| error.to_string())
     }
-}
-
-/// An authority's certificate, and one of a server with its key, all as PEM.
-fn certificates() -> (String, String, String) {
-    let authority_key = KeyPair::generate().expect("a key");
-    let mut authority = CertificateParams::new(Vec::new()).expect("parameters");
-    authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    let root = authority.self_signed(&authority_key).expect("a certificate").pem();
-    let issuer = Issuer::new(authority, authority_key);
-    let key = KeyPair::generate().expect("a key");
-    let server = CertificateParams::new(vec!["localhost".to_owned()]).expect("parameters");
-    let certificate = server.signed_by(&key, &issuer).expect("a certificate").pem();
-    (root, certificate, key.serialize_pem())
 }
 
 #[tokio::test]

@@ -1,6 +1,6 @@
 //! What people ask for, and what they see.
 
-use bue_hub::HubError;
+use bue_hub::{HubError, ScopeTally, Tally};
 use bue_model::job::INLINE_LIMIT;
 use bue_model::wire::{Report, ResultCursor, RoundValue, Verdict};
 use bue_model::{Input, JobId, JobState, Outcome, RunId, RunState};
@@ -429,4 +429,26 @@ pub(crate) async fn a_task_needs_its_parents(mut world: World) {
     let b = JobId(a.0 + 1);
     assert!(matches!(world.store.task(b).await, Err(HubError::NotReady { job, waits_for: 1 }) if job == b));
     assert!(world.store.task(JobId(999)).await.expect("an answer").is_none());
+}
+
+pub(crate) async fn jobs_of_open_runs_are_counted_by_scope(mut world: World) {
+    assert_eq!(world.store.tally().await.expect("a tally"), Tally::default());
+    for _ in 0..2 {
+        let mut script = Script::new();
+        script.call(&["a", "b"], &[]);
+        script.call(&["c"], &[]);
+        script.set("c", |settings| settings.scope = "small".into());
+        world.submit(script).await;
+    }
+    let held = world.lease(1).await.remove(0);
+    world.report(&held, completed("1")).await;
+    let tally = world.store.tally().await.expect("a tally");
+    let all = ScopeTally { blocked: 1, available: 2, completed: 1, ..ScopeTally::default() };
+    let small = ScopeTally { available: 2, ..ScopeTally::default() };
+    assert_eq!(tally.scopes, [("default".to_owned(), all), ("small".to_owned(), small)].into());
+    assert_eq!(tally.open_runs, 2);
+    world.store.cancel_run(world.time(), held.lease.run).await.expect("cancelled");
+    let tally = world.store.tally().await.expect("a tally");
+    let rest = ScopeTally { blocked: 1, available: 1, ..ScopeTally::default() };
+    assert_eq!((tally.open_runs, tally.scopes.get("default")), (1, Some(&rest)));
 }

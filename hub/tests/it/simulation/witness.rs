@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::Thread;
 
-use bue_hub::{Answer, Changes, HubError, JobStore, Leased, Reaped, SqliteStore};
+use bue_hub::{Answer, Changes, HubError, JobStore, Leased, Reaped, SqliteStore, Tally};
 use bue_model::wire::{
     Changed, Heartbeat, HeartbeatAnswer, JobView, Lease, LeaseBatch, LeaseRequest, ReportBatch, ResultCursor,
     ResultPage, RunView, Submission, Verdict, WhyView,
@@ -183,6 +183,10 @@ impl JobStore for Witness {
 
     fn log(&self, job: JobId) -> Answer<'_, Option<Option<ValueRef>>> {
         self.look(|store| store.log(job))
+    }
+
+    fn tally(&self) -> Answer<'_, Tally> {
+        self.look(JobStore::tally)
     }
 
     fn changes(&self) -> &Changes {

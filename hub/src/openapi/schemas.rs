@@ -1,0 +1,226 @@
+//! Schemas of what stands in JSON. A test holds those of answers to the types that are written.
+
+use serde_json::{Value, json};
+
+/// Largest number that JSON readers keep whole.
+const WHOLE: u64 = 1 << 53;
+
+/// A schema by its name.
+pub(super) fn reference(name: &str) -> Value {
+    json!({ "$ref": format!("#/components/schemas/{name}") })
+}
+
+/// What may stand in a part of a path.
+pub(super) fn of_part(path: &str, name: &str) -> Value {
+    match name {
+        "hash" => json!({ "type": "string", "pattern": "^[0-9a-f]{64}$" }),
+        "key" => {
+            json!({ "type": "string", "minLength": 1, "maxLength": 1024, "description": "parts with / between them" })
+        }
+        _ if path.starts_with("/v1/runs") => uuid(),
+        _ => json!({ "type": "integer", "minimum": 0, "maximum": i64::MAX }),
+    }
+}
+
+/// All of them.
+pub(super) fn all() -> Value {
+    json!({
+        "Error": object(&json!({
+            "error": object(&json!({
+                "code": { "type": "string", "description": "for programs: run_not_found" },
+                "message": { "type": "string", "description": "what happened" },
+                "hint": { "type": "string", "description": "what to do" },
+            })),
+        })),
+        "Nothing": { "type": "null" },
+        "Changed": object(&json!({ "jobs": count() })),
+        "Submitted": object(&json!({ "run": uuid() })),
+        "Info": object(&json!({ "version": text(), "bucket": or_null(&text()) })),
+        "Run": object(&json!({
+            "id": uuid(),
+            "name": text(),
+            "state": { "enum": ["running", "completed", "failed", "cancelled"] },
+            "created_at": time(),
+            "finished_at": or_null(&time()),
+            "version": count(),
+            "steps": { "type": "array", "items": reference("StepCounts") },
+        })),
+        "StepCounts": step_counts(),
+        "JobState": { "enum": ["blocked", "available", "running", "completed", "failed", "cancelled"] },
+        "Failure": object(&json!({
+            "kind": {
+                "enum": ["raised", "limit", "denied", "bad_input", "bad_result", "bad_code", "trap", "internal"],
+            },
+            "message": text(),
+            "trace": or_null(&text()),
+            "retry_after_ms": or_null(&count()),
+        })),
+        "Job": object(&json!({
+            "id": count(),
+            "run": uuid(),
+            "step": text(),
+            "state": reference("JobState"),
+            "available_at": time(),
+            "attempts": count(),
+            "waiting_for": count(),
+            "worker": or_null(&text()),
+            "failure": or_null(&reference("Failure")),
+            "blocked_by": or_null(&count()),
+        })),
+        "Why": object(&json!({
+            "job": reference("Job"),
+            "now": time(),
+            "scope": text(),
+            "parents": { "type": "array", "items": reference("Parent") },
+            "pendings": count(),
+            "releases": count(),
+            "lease_ends_at": or_null(&time()),
+            "rate_opens_at": or_null(&time()),
+            "served_by": { "type": "array", "items": text() },
+        })),
+        "Parent": object(&json!({
+            "job": count(),
+            "name": text(),
+            "state": reference("JobState"),
+            "rounds": or_null(&json!({ "type": "array", "items": count(), "minItems": 2, "maxItems": 2 })),
+        })),
+        "Submission": submission(),
+        "Plan": plan(),
+        "Document": { "type": "object" },
+    })
+}
+
+fn step_counts() -> Value {
+    let names = [
+        "blocked",
+        "available",
+        "running",
+        "completed",
+        "failed",
+        "cancelled",
+        "attempts",
+        "retries",
+        "pendings",
+        "resets",
+        "run_ms",
+    ];
+    let mut fields = json!({ "name": text() });
+    for name in names {
+        fields[name] = count();
+    }
+    object(&fields)
+}
+
+fn submission() -> Value {
+    let byte = json!({ "type": "integer", "minimum": 0, "maximum": 255 });
+    let hash = json!({ "type": "array", "items": byte, "minItems": 32, "maxItems": 32 });
+    let code = object(&json!({ "hash": hash, "len": count() }));
+    object(&json!({
+        "run": uuid(),
+        "name": text(),
+        "plan": reference("Plan"),
+        "code": { "type": "array", "items": code, "description": "of each step, in order; already in the bucket" },
+    }))
+}
+
+/// What is inside of nodes belongs to programs of one release.
+fn plan() -> Value {
+    let objects = json!({ "type": "array", "items": { "type": "object" } });
+    object(&json!({ "version": count(), "steps": objects, "nodes": objects, "calls": objects }))
+}
+
+/// With these fields and no others, each of them there.
+fn object(fields: &Value) -> Value {
+    let names: Vec<_> = fields.as_object().into_iter().flatten().map(|(name, _)| name.clone()).collect();
+    json!({ "type": "object", "properties": fields, "required": names, "additionalProperties": false })
+}
+
+fn or_null(schema: &Value) -> Value {
+    json!({ "anyOf": [schema, { "type": "null" }] })
+}
+
+fn text() -> Value {
+    json!({ "type": "string" })
+}
+
+fn uuid() -> Value {
+    json!({ "type": "string", "format": "uuid" })
+}
+
+fn count() -> Value {
+    json!({ "type": "integer", "minimum": 0, "maximum": WHOLE })
+}
+
+fn time() -> Value {
+    json!({ "type": "integer", "description": "milliseconds since 1970, by the hub's clock" })
+}
+
+#[cfg(test)]
+mod tests {
+    use bue_model::wire::{Changed, ErrorBody, ErrorView, HubView, JobView, ParentView, RunView, StepView, WhyView};
+    use bue_model::{Failure, FailureKind, JobId, JobState, RunId, RunState, Timestamp};
+    use serde::Serialize;
+    use uuid::Uuid;
+
+    use super::*;
+
+    fn names(value: &Value) -> Vec<String> {
+        let mut names: Vec<_> = value.as_object().expect("an object").keys().cloned().collect();
+        names.sort();
+        names
+    }
+
+    fn has_the_fields_of<T: Serialize>(schema: &str, written: &T) {
+        let written = serde_json::to_value(written).expect("JSON");
+        assert_eq!(names(&all()[schema]["properties"]), names(&written), "{schema}");
+    }
+
+    #[test]
+    fn schemas_have_the_fields_that_are_written() {
+        let run = RunId(Uuid::nil());
+        let failure = Failure::new(FailureKind::Raised, "no");
+        let job = JobView {
+            id: JobId(1),
+            run,
+            step: String::new(),
+            state: JobState::Failed,
+            available_at: Timestamp(1),
+            attempts: 1,
+            waiting_for: 0,
+            worker: None,
+            failure: Some(failure.clone()),
+            blocked_by: None,
+        };
+        let why = WhyView {
+            job: job.clone(),
+            now: Timestamp(1),
+            scope: String::new(),
+            parents: Vec::new(),
+            pendings: 0,
+            releases: 0,
+            lease_ends_at: None,
+            rate_opens_at: None,
+            served_by: Vec::new(),
+        };
+        let view = RunView {
+            id: run,
+            name: String::new(),
+            state: RunState::Running,
+            created_at: Timestamp(1),
+            finished_at: None,
+            version: 1,
+            steps: Vec::new(),
+        };
+        let error = ErrorView { code: String::new(), message: String::new(), hint: String::new() };
+        has_the_fields_of("Run", &view);
+        has_the_fields_of("StepCounts", &StepView::default());
+        has_the_fields_of("Job", &job);
+        has_the_fields_of("Why", &why);
+        has_the_fields_of("Failure", &failure);
+        let parent = ParentView { job: JobId(1), name: String::new(), state: JobState::Blocked, rounds: Some((1, 2)) };
+        has_the_fields_of("Parent", &parent);
+        has_the_fields_of("Info", &HubView { version: String::new(), bucket: None });
+        has_the_fields_of("Changed", &Changed { jobs: 1 });
+        has_the_fields_of("Error", &ErrorBody { error });
+    }
+}

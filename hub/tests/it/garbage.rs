@@ -1,0 +1,425 @@
+//! Whole requests of arbitrary and of broken bytes, to a real hub and a real bucket over a socket: no panic, an error in its one
+//! shape or a closed connection, nothing changed by what was refused, and no more memory than a body may have.
+//!
+//! `PROPTEST_CASES=10000` tries more of them.
+
+use std::cell::Cell;
+use std::panic::{set_hook, take_hook};
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use bue_hub::{
+    Access, BlobStore, Bucket, Durability, Hub, JobStore, RouteView, SqliteStore, bucket_routes, hub_routes,
+    serve_bucket, serve_hub,
+};
+use bue_model::wire::{
+    CONTENT_TYPE, ErrorBody, Heartbeat, LeaseRequest, MAX_MESSAGE, Report, ReportBatch, Submission, WIRE_VERSION,
+};
+use bue_model::{BlobHash, JobId, Outcome, RunId, Timestamp, Token};
+use proptest::collection::vec;
+use proptest::prelude::{Just, Strategy, any, prop_oneof};
+use proptest::sample::{Index, select};
+use proptest::test_runner::{Config, TestRunner};
+use serde::Serialize;
+use tempfile::TempDir;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::time::timeout;
+
+use crate::allocated;
+use crate::script::{Script, submission};
+
+/// Cases where nobody asks for more.
+const CASES: u32 = 150;
+/// Until we say that nothing more will come; a server that has an answer has given it by then, mostly.
+const PATIENCE: Duration = Duration::from_millis(30);
+/// A server that has not ended the connection by then hangs.
+const LONG: Duration = Duration::from_secs(60);
+/// A panic happened in a server.
+static PANICKED: AtomicBool = AtomicBool::new(false);
+
+/// What is done to a request's bytes.
+#[derive(Clone, Debug)]
+enum Change {
+    Flip(Index, u8),
+    Cut(Index),
+    Insert(Index, Vec<u8>),
+    Repeat(Index, Index),
+}
+
+impl Change {
+    fn apply(&self, bytes: &mut Vec<u8>) {
+        if bytes.is_empty() {
+            return;
+        }
+        match self {
+            Self::Flip(at, with) => {
+                let at = at.index(bytes.len());
+                bytes[at] ^= with;
+            }
+            Self::Cut(at) => bytes.truncate(at.index(bytes.len())),
+            Self::Insert(at, more) => {
+                let at = at.index(bytes.len());
+                bytes.splice(at..at, more.iter().copied());
+            }
+            Self::Repeat(from, to) => {
+                let (from, to) = (from.index(bytes.len()), to.index(bytes.len()));
+                let again = bytes[from.min(to)..from.max(to)].to_vec();
+                bytes.extend(again);
+            }
+        }
+    }
+}
+
+fn changes(most: usize) -> impl Strategy<Value = Vec<Change>> {
+    let change = prop_oneof![
+        4 => (any::<Index>(), 1..=255_u8).prop_map(|(at, with)| Change::Flip(at, with)),
+        1 => any::<Index>().prop_map(Change::Cut),
+        2 => (any::<Index>(), vec(any::<u8>(), 1..12)).prop_map(|(at, more)| Change::Insert(at, more)),
+        1 => (any::<Index>(), any::<Index>()).prop_map(|(from, to)| Change::Repeat(from, to)),
+    ];
+    vec(change, 0..=most)
+}
+
+fn changed(bytes: impl Strategy<Value = Vec<u8>>, most: usize) -> impl Strategy<Value = Vec<u8>> {
+    (bytes, changes(most)).prop_map(|(mut bytes, changes)| {
+        changes.iter().for_each(|change| change.apply(&mut bytes));
+        bytes
+    })
+}
+
+fn message(message: &impl Serialize) -> Vec<u8> {
+    postcard::to_extend(message, vec![WIRE_VERSION]).expect("a message")
+}
+
+fn plan() -> Submission {
+    let mut script = Script::new();
+    let source = script.call(&["source"], &[]);
+    script.each(source, |script, x| script.call(&["a", "b"], &[x]));
+    submission(7, script.plan())
+}
+
+/// Bodies that are ours, and bodies that look like it.
+fn bodies() -> impl Strategy<Value = Vec<u8>> {
+    let lease =
+        LeaseRequest { worker: "w".into(), scopes: vec!["default".into()], reverse: false, count: 3, wait_ms: 0 };
+    let heartbeat = Heartbeat { worker: "w".into(), leases: vec![(JobId(1), Token(1)); 3] };
+    let report = |outcome| Report { job: JobId(1), token: Token(1), outcome, log: None, run_ms: 1 };
+    let reports = vec![report(Outcome::Cancelled), report(Outcome::Pending { delay_ms: Some(u64::MAX) })];
+    let json = serde_json::to_string(&plan()).expect("JSON");
+    let huge = json.replace(":1", ":99999999999999999999999999999999").replace(":0", ":-1e999");
+    let ours = vec![
+        message(&plan()),
+        message(&lease),
+        message(&heartbeat),
+        message(&ReportBatch { worker: "w".into(), reports }),
+        json.clone().into_bytes(),
+        huge.into_bytes(),
+        "[".repeat(200_000).into_bytes(),
+        "{\"run\":".repeat(50_000).into_bytes(),
+        json.replace("test.bue", "\\ud800").into_bytes(),
+        json.replace("test.bue", "\u{0}").into_bytes(),
+        [&b"{\"run\":\""[..], &[0xff, 0xfe], b"\"}"].concat(),
+        // lengths that nothing is behind
+        [&[WIRE_VERSION][..], &[0xff; 9], &[1], &[0xff; 9]].concat(),
+        [&[WIRE_VERSION, 1, b'w'][..], &[0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x7f]].concat(),
+        Vec::new(),
+    ];
+    prop_oneof![4 => changed(select(ours), 3), 1 => vec(any::<u8>(), 0..2_000)]
+}
+
+fn paths() -> impl Strategy<Value = String> {
+    let run = RunId(uuid::Uuid::from_u128(7)).to_string();
+    let fixed = [
+        "/v1/runs",
+        "/v1/leases",
+        "/v1/heartbeats",
+        "/v1/outcomes",
+        "/v1/info",
+        "/metrics",
+        "/openapi.json",
+        "/healthz",
+        "/readyz",
+        "/v1/jobs/1",
+        "/v1/jobs/1/why",
+        "/v1/jobs/1/task",
+        "/v1/jobs/1/log",
+        "/v1/jobs/1/cancel",
+        "/v1/jobs/1/reset",
+        "/v1/jobs/-1",
+        "/v1/jobs/18446744073709551616",
+        "/v1/runs?wait_ms=99999999999999999999",
+        "/v1/keys/a/b",
+        "/v1/keys/../../etc/passwd",
+        "/v1/keys/%2e%2e/%2e%2e/a",
+        "/v1/keys/%",
+        "/v1/keys/",
+        "*",
+        "/",
+        "http://x/v1/runs",
+        "/v1/blobs/zz",
+    ];
+    let fixed = fixed.iter().map(|path| (*path).to_owned());
+    let named =
+        ["", "/results", "/results?call=-1&round=9", "/cancel", "/reset", "?seen=0&wait_ms=18446744073709551615"];
+    let named = named.iter().map(|rest| format!("/v1/runs/{run}{rest}"));
+    let blob = std::iter::once(format!("/v1/blobs/{}", BlobHash([1; 32])));
+    let all: Vec<String> = fixed.chain(named).chain(blob).collect();
+    prop_oneof![8 => select(all), 1 => "/v1/[ -~]{0,40}", 1 => "[!-~]{1,300}"]
+}
+
+/// Routes that there are, for things that there are.
+fn routes() -> impl Strategy<Value = (String, String)> {
+    let run = RunId(uuid::Uuid::from_u128(7)).to_string();
+    let filled = |route: &RouteView| {
+        let id = if route.path.starts_with("/v1/runs") { &run } else { "1" };
+        let path = route.path.replace("{id}", id).replace("{key...}", "a/b");
+        (route.method.clone(), path.replace("{hash}", &BlobHash([1; 32]).to_string()))
+    };
+    select(hub_routes().iter().chain(&bucket_routes()).map(filled).collect::<Vec<_>>())
+}
+
+fn fields() -> impl Strategy<Value = String> {
+    let odd = vec![
+        format!("content-type: {CONTENT_TYPE}"),
+        "content-type: application/json".to_owned(),
+        "content-type: application/json; charset=\"".to_owned(),
+        "content-length: 5".to_owned(),
+        "content-length: 18446744073709551615".to_owned(),
+        "content-length: -1".to_owned(),
+        "content-length: 5, 5".to_owned(),
+        "transfer-encoding: chunked".to_owned(),
+        "transfer-encoding: gzip, chunked".to_owned(),
+        "transfer-encoding: chunked, identity".to_owned(),
+        "content-encoding: gzip".to_owned(),
+        "expect: 100-continue".to_owned(),
+        "connection: upgrade\r\nupgrade: h2c".to_owned(),
+        "host: a\r\nhost: b".to_owned(),
+        "authorization: Bearer \u{e9}".to_owned(),
+        "range: bytes=0-99999999999999999999".to_owned(),
+        " folded: line".to_owned(),
+        "no colon at all".to_owned(),
+        format!("x: {}", "y".repeat(70_000)),
+        "x: y\r\n".repeat(100).trim_end().to_owned(),
+    ];
+    prop_oneof![6 => select(odd), 1 => "[ -~]{0,60}"]
+}
+
+/// How a body is sent.
+fn framed(body: &[u8], kind: u8) -> (String, Vec<u8>) {
+    match kind {
+        0 => ("transfer-encoding: chunked\r\n".to_owned(), chunked(body, "")),
+        1 => ("transfer-encoding: chunked\r\n".to_owned(), chunked(body, ";x=y")),
+        2 => ("transfer-encoding: chunked\r\n".to_owned(), [b"fffffffffffffffff\r\n", body].concat()),
+        3 => ("transfer-encoding: chunked\r\n".to_owned(), [b"-5\r\n", body].concat()),
+        // says more than there is
+        4 => (format!("content-length: {}\r\n", body.len() + 10), body.to_vec()),
+        _ => (format!("content-length: {}\r\n", body.len()), body.to_vec()),
+    }
+}
+
+fn chunked(body: &[u8], extension: &str) -> Vec<u8> {
+    let pieces =
+        body.chunks(700).map(|piece| [format!("{:x}{extension}\r\n", piece.len()).as_bytes(), piece, b"\r\n"].concat());
+    pieces.chain([b"0\r\n\r\n".to_vec()]).collect::<Vec<_>>().concat()
+}
+
+/// A whole request, well-formed mostly, and then perhaps not any more.
+fn requests() -> impl Strategy<Value = Vec<u8>> {
+    let method = prop_oneof![
+        8 => select(vec!["GET", "POST", "PUT", "DELETE", "HEAD"]).prop_map(str::to_owned),
+        1 => select(vec!["OPTIONS", "CONNECT", "PATCH", "TRACE", "PRI"]).prop_map(str::to_owned),
+        1 => "[!-~]{1,20}",
+    ];
+    let target = prop_oneof![3 => routes(), 2 => (method, paths())];
+    let kind = prop_oneof![3 => Just(CONTENT_TYPE), 2 => Just("application/json"), 1 => Just("")];
+    let fields = prop_oneof![2 => Just(Vec::new()), 1 => vec(fields(), 1..3)];
+    let parts = (target, kind, fields, bodies(), 0..12_u8);
+    let whole = parts.prop_map(|((method, path), kind, fields, body, framing)| {
+        let (length, body) = framed(&body, framing);
+        let fields: String = fields.iter().map(|field| format!("{field}\r\n")).collect();
+        let head = format!("{method} {path} HTTP/1.1\r\nhost: x\r\ncontent-type: {kind}\r\n{fields}{length}\r\n");
+        [head.as_bytes(), &body].concat()
+    });
+    let whole = whole.boxed();
+    let whole = prop_oneof![3 => whole.clone(), 1 => changed(whole, 4)];
+    prop_oneof![12 => whole, 1 => vec(any::<u8>(), 0..3_000)]
+}
+
+/// Both servers, and what they keep.
+struct Servers {
+    folder: TempDir,
+    store: SqliteStore,
+    addresses: [String; 2],
+}
+
+impl Servers {
+    async fn start() -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let store = SqliteStore::open(":memory:".as_ref(), Durability::Off).expect("a store").with_lease_ms(3_600_000);
+        store.submit(Timestamp(1), plan()).await.expect("a run");
+        let blobs = BlobStore::open(&folder.path().join("blobs"), Durability::Off).expect("a store");
+        let (hub, hub_at) = listen().await;
+        let (bucket, bucket_at) = listen().await;
+        tokio::spawn(serve_hub(hub, Hub::new(Arc::new(store.clone())), std::future::pending()));
+        tokio::spawn(serve_bucket(bucket, Bucket::new(blobs, Access::open()), std::future::pending()));
+        Self { folder, store, addresses: [hub_at, bucket_at] }
+    }
+
+    /// All that a refused request must leave as it was.
+    async fn fingerprint(&self) -> String {
+        let runs = self.store.runs(100).await.expect("it lives");
+        let mut jobs = Vec::new();
+        for job in 1..6 {
+            jobs.push(self.store.job(JobId(job)).await.expect("it lives"));
+        }
+        let mut files = Vec::new();
+        list(self.folder.path(), &mut files);
+        files.sort();
+        format!("{runs:?} {jobs:?} {files:?}")
+    }
+}
+
+async fn listen() -> (TcpListener, String) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let address = listener.local_addr().expect("an address").to_string();
+    (listener, address)
+}
+
+fn list(folder: &Path, files: &mut Vec<String>) {
+    for entry in std::fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("an entry")) {
+        match entry.file_type().expect("a type").is_dir() {
+            true => list(&entry.path(), files),
+            false => files.push(format!("{} {}", entry.path().display(), entry.metadata().expect("data").len())),
+        }
+    }
+}
+
+/// Everything a server says to these bytes, until it ends the connection.
+async fn answers(address: &str, bytes: &[u8]) -> Vec<u8> {
+    let (mut reading, mut writing) = TcpStream::connect(address).await.expect("a connection").into_split();
+    let mut answer = Vec::new();
+    let talk = async {
+        // a server may answer, and close, before it has read everything
+        let _ = writing.write_all(bytes).await;
+        tokio::time::sleep(PATIENCE).await;
+        let _ = writing.shutdown().await;
+    };
+    let listening = async {
+        // an answer without an end is left when it has begun
+        while reading.read_buf(&mut answer).await.is_ok_and(|read| read > 0) && !is_endless(&answer) {}
+    };
+    let both = async { tokio::join!(talk, listening) };
+    timeout(LONG, both).await.expect("the server ends the connection");
+    answer
+}
+
+fn is_endless(answer: &[u8]) -> bool {
+    String::from_utf8_lossy(answer).contains("text/event-stream")
+}
+
+/// Takes answers apart, one after the other; whether one of them was no refusal.
+fn check(mut rest: &[u8]) -> bool {
+    let mut did_something = false;
+    while !rest.is_empty() {
+        let Some(end) = rest.windows(4).position(|four| four == b"\r\n\r\n") else { break };
+        let head = std::str::from_utf8(&rest[..end]).expect("a head in ASCII").to_lowercase();
+        let status: u16 = head.split(' ').nth(1).and_then(|status| status.parse().ok()).expect("a status");
+        assert!(head.starts_with("http/1.") && (100..600).contains(&status), "{head}");
+        let length = head.split("\r\n").find_map(|line| line.strip_prefix("content-length: "));
+        let length: usize = length.map_or(0, |length| length.parse().expect("a length"));
+        let body = &rest[end + 4..];
+        // the answer to a HEAD says how long a body would be that is not there
+        let body = if body.len() < length { &[] } else { &body[..length] };
+        if status >= 400 && !body.is_empty() {
+            let error: ErrorBody = serde_json::from_slice(body).expect("the one shape of errors");
+            assert!(!error.error.code.is_empty() && !error.error.message.is_empty(), "{error:?}");
+        }
+        assert!(![500, 501, 502, 503].contains(&status), "{head} {}", String::from_utf8_lossy(body));
+        did_something |= status < 400 && status != 100;
+        rest = &rest[end + 4 + body.len()..];
+    }
+    did_something
+}
+
+/// Notes panics of this thread, where both servers run, and of the store's.
+fn note_panics() {
+    let (before, here) = (take_hook(), thread::current().id());
+    set_hook(Box::new(move |panic| {
+        let is_store = thread::current().name() == Some("bue-store");
+        if thread::current().id() == here || is_store {
+            PANICKED.store(true, Ordering::SeqCst);
+        }
+        before(panic);
+    }));
+}
+
+#[test]
+fn any_bytes_are_answered_in_one_shape_and_change_nothing_by_halves() {
+    note_panics();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    let servers = runtime.block_on(Servers::start());
+    let (answered, refused) = (Cell::new(0), Cell::new(0));
+    let cases = std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(CASES);
+    let mut runner =
+        TestRunner::new(Config { cases, max_shrink_iters: 200, failure_persistence: None, ..Config::default() });
+    let tried = runner.run(&requests(), |bytes| {
+        for address in &servers.addresses {
+            let (before, answer, after, taken) = runtime.block_on(one(&servers, address, &bytes));
+            if check(&answer) {
+                answered.set(answered.get() + 1);
+            } else {
+                refused.set(refused.get() + 1);
+                assert_eq!(before, after, "refused, and yet something changed");
+            }
+            assert!(taken < 2 * MAX_MESSAGE as isize, "{taken} bytes");
+            assert!(!PANICKED.load(Ordering::SeqCst), "a server panicked");
+        }
+        Ok(())
+    });
+    drop(servers);
+    runtime.shutdown_background();
+    assert!(tried.is_ok(), "{}", tried.expect_err("a case"));
+    assert!(answered.get() > 20 && refused.get() > 50, "{} answered, {} refused", answered.get(), refused.get());
+}
+
+async fn one(servers: &Servers, address: &str, bytes: &[u8]) -> (String, Vec<u8>, String, isize) {
+    let before = servers.fingerprint().await;
+    let taken = allocated::watch();
+    let answer = answers(address, bytes).await;
+    let taken = taken();
+    (before, answer, servers.fingerprint().await, taken)
+}
+
+/// A body as large as the largest may be, in pieces whose sum nobody said before.
+#[test]
+fn a_giant_body_takes_no_more_memory_than_twice_its_limit() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    runtime.block_on(giant());
+}
+
+async fn giant() {
+    let servers = Servers::start().await;
+    let head = format!(
+        "POST /v1/outcomes HTTP/1.1\r\nhost: x\r\ncontent-type: {CONTENT_TYPE}\r\ntransfer-encoding: chunked\r\n\r\n"
+    );
+    let mut stream = TcpStream::connect(&servers.addresses[0]).await.expect("a connection");
+    stream.write_all(head.as_bytes()).await.expect("sent");
+    let piece = [format!("{:x}\r\n", 1_000_000).as_bytes(), &vec![0; 1_000_000], b"\r\n"].concat();
+    let taken = allocated::watch();
+    for _ in 0..100 {
+        if stream.write_all(&piece).await.is_err() {
+            break;
+        }
+    }
+    let mut answer = [0; 12];
+    // where the connection was closed upon what it still sent, the answer is lost
+    let read = stream.read_exact(&mut answer).await;
+    assert!(read.is_err() || &answer == b"HTTP/1.1 413", "{}", String::from_utf8_lossy(&answer));
+    let taken = taken();
+    assert!(taken > MAX_MESSAGE as isize / 2 && taken < 2 * MAX_MESSAGE as isize, "{taken} bytes");
+    assert_eq!(servers.store.runs(1).await.expect("it lives").len(), 1);
+}
