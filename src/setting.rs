@@ -114,9 +114,24 @@ pub(crate) const LEASE: Setting = setting(
     ("hub", "lease"),
     "seconds after which the jobs of a worker that is not heard of run elsewhere, 1 to 3600, the same on all hubs of a database; 8",
 );
-/// The bucket's folder.
-pub(crate) const BUCKET_STORE: Setting =
-    setting(&["BUE_BUCKET_STORE"], ("bucket", "store"), "the bucket's folder, dir:PATH; dir:bue-blobs");
+/// How long runs are kept that ended.
+pub(crate) const KEEP: Setting = setting(
+    &["BUE_KEEP"],
+    ("hub", "keep"),
+    "how long runs are kept that ended, `12h`, `30d`, `forever`; 7 days; see bucket.md",
+);
+/// Where the bucket keeps its bytes.
+pub(crate) const BUCKET_STORE: Setting = setting(
+    &["BUE_BUCKET_STORE"],
+    ("bucket", "store"),
+    "where the bucket keeps its bytes, dir:PATH or s3:BUCKET; dir:bue-blobs; see bucket.md",
+);
+/// How long blobs are kept that nobody refers to.
+pub(crate) const GRACE: Setting = setting(
+    &["BUE_GRACE"],
+    ("bucket", "grace"),
+    "how long the bucket keeps what no run needs, longer than any upload takes; 1 day",
+);
 /// Where the prepared sandbox is kept.
 pub(crate) const CACHE_DIR: Setting = setting(
     &["BUE_CACHE_DIR"],
@@ -179,7 +194,9 @@ pub(crate) const TEXTS: &[Setting] = &[
     MEMORY,
     HUB_STORE,
     LEASE,
+    KEEP,
     BUCKET_STORE,
+    GRACE,
     CACHE_DIR,
     ALLOW_NET,
     CA_FILE,

@@ -17,6 +17,7 @@ mod delete;
 mod fan_out;
 mod fate;
 mod flow;
+mod holdings;
 mod inputs;
 mod job_row;
 mod lease;
@@ -40,8 +41,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bue_model::wire::{
-    Changed, Heartbeat, HeartbeatAnswer, JobView, LeaseBatch, LeaseRequest, ReportBatch, ResultCursor, ResultPage,
-    RunView, Submission, Verdict, WhyView,
+    Changed, Collection, Heartbeat, HeartbeatAnswer, JobView, LeaseBatch, LeaseRequest, ReportBatch, ResultCursor,
+    ResultPage, RunView, Submission, Verdict, WhyView,
 };
 use bue_model::{JobId, RunId, Timestamp, ValueRef};
 use rusqlite::{Connection, ErrorCode};
@@ -168,6 +169,15 @@ impl JobStore for SqliteStore {
 
     fn delete_run(&self, run: RunId) -> Answer<'_, ()> {
         self.writer.ask(None, move |ledger| ledger.delete_run(run))
+    }
+
+    fn ended_runs(&self, before: Timestamp, limit: u32) -> Answer<'_, Vec<RunId>> {
+        self.writer.ask(None, move |ledger| ledger.ended_runs(before, limit))
+    }
+
+    #[expect(clippy::redundant_closure_for_method_calls, reason = "the method alone stands for one lifetime only")]
+    fn holdings(&self) -> Answer<'_, Collection> {
+        self.writer.ask(None, |ledger| ledger.holdings())
     }
 
     fn run(&self, run: RunId) -> Answer<'_, Option<RunView>> {

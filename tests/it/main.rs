@@ -8,6 +8,7 @@
 //! compiled       steps in Rust and WebAssembly, from their source to a result
 //! examples       what examples/ shows
 //! cli            usage, help, settings, pipes, Ctrl-C
+//! bucket         large values, values that end, what old runs leave
 //! services       hub, bucket and worker as processes of their own
 //! tokens         the production recipe, and who is not let in
 //! verbs          what people ask of running services
@@ -25,6 +26,7 @@
 mod admission;
 mod bad_input;
 mod boundaries;
+mod bucket;
 mod check;
 mod cli;
 mod compiled;
