@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! every hour: JobStore::ended_runs --> delete_run, each
-//!             JobStore::holdings   --> POST /v1/collections to the bucket, which keeps what these runs refer to
+//!             GET /v1/collections of the bucket --> JobStore::holdings --> POST /v1/collections: what these runs need is kept
 //! ```
 //! Here and not in the hub's crate, because it talks to both.
 
@@ -54,8 +54,10 @@ impl Upkeep {
             }
         }
         let Some(bucket) = &self.bucket else { return Ok(()) };
+        // the time first: what is uploaded for runs that come after the list is younger
+        let begun = bucket.begin_collection().await.context("failed to ask the bucket for its time")?;
         let holdings = self.store.holdings().await.context("failed to list the runs")?;
-        let collected = bucket.collect(&holdings).await.context("failed to clean up the bucket")?;
+        let collected = bucket.collect(begun, &holdings).await.context("failed to clean up the bucket")?;
         if collected.blobs > 0 {
             tracing::info!(blobs = collected.blobs, "the bucket threw away what no run needs");
         }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bue_model::wire::{CONTENT_TYPE, Collected, Collection};
-use bue_model::{BlobHash, BlobRef, RunId};
+use bue_model::{BlobHash, BlobRef, RunId, Timestamp};
 use bytes::{Bytes, BytesMut};
 use futures_util::stream::unfold;
 use http::{Method, StatusCode};
@@ -155,13 +155,21 @@ impl BucketClient {
         Ok(self.expect_or_absent(&ask(Method::DELETE, key_path(key), ERROR_LIMIT)).await?.is_some())
     }
 
-    /// Tells the bucket all runs of a hub's database, so that it throws away what none of them refers to.
+    /// The bucket's time, to be asked for before the hub's runs are listed.
+    ///
+    /// # Errors
+    /// The bucket cannot be reached.
+    pub async fn begin_collection(&self) -> Result<Timestamp, ClientError> {
+        decode(&self.expect(&ask(Method::GET, "/v1/collections".to_owned(), ERROR_LIMIT)).await?)
+    }
+
+    /// Tells the bucket all runs of a hub's database, listed after `begun`, so that it throws away what none of them refers to.
     ///
     /// # Errors
     /// The bucket serves another database, cannot be reached, or cannot throw things away.
-    pub async fn collect(&self, collection: &Collection) -> Result<Collected, ClientError> {
+    pub async fn collect(&self, begun: Timestamp, collection: &Collection) -> Result<Collected, ClientError> {
         let body = encode(collection)?;
-        let path = "/v1/collections".to_owned();
+        let path = format!("/v1/collections?begun={}", begun.0);
         let ask =
             Ask { content_type: CONTENT_TYPE, body, patience: LONG_PATIENCE, ..ask(Method::POST, path, ERROR_LIMIT) };
         decode(&self.expect(&ask).await?)

@@ -45,6 +45,7 @@ enum Call {
     GetKey,
     PutKey,
     DeleteKey,
+    BeginCollection,
     Collect,
     Health,
     Ready,
@@ -58,6 +59,7 @@ const ROUTES: &[Route<Call>] = &[
     route(Method::GET, "/v1/keys/{key...}", Need::Know, Call::GetKey),
     route(Method::PUT, "/v1/keys/{key...}", Need::Store, Call::PutKey),
     route(Method::DELETE, "/v1/keys/{key...}", Need::Operate, Call::DeleteKey),
+    route(Method::GET, "/v1/collections", Need::Operate, Call::BeginCollection),
     route(Method::POST, "/v1/collections", Need::Operate, Call::Collect),
     route(Method::GET, "/healthz", Need::Health, Call::Health),
     route(Method::GET, "/readyz", Need::Health, Call::Ready),
@@ -143,13 +145,22 @@ async fn answer(bucket: &Bucket, head: &Parts, body: Incoming) -> Result<Respons
             let was_there = blobs.delete_key(bucket.now(), &key()?).await?;
             found(was_there.then_some(()), "key_not_found").map(|()| empty())
         }
-        Call::Collect => {
-            let collection: Collection = decode(&head.headers, &read_body(body, MAX_MESSAGE).await?)?;
-            postcard(&blobs.collect(bucket.now(), collection).await?)
-        }
+        Call::BeginCollection => postcard(&bucket.now()),
+        Call::Collect => collect(bucket, head, body).await,
         Call::Health => Ok(typed("text/plain", "ok\n")),
         Call::Ready => blobs.check().await.map(|()| typed("text/plain", "ready\n")).map_err(Refusal::from),
     }
+}
+
+/// What is young is so by the time at which the hub had not yet listed its runs. A list that was held up on its way is a list
+/// of that time.
+async fn collect(bucket: &Bucket, head: &Parts, body: Incoming) -> Result<Response<Body>, Refusal> {
+    let collection: Collection = decode(&head.headers, &read_body(body, MAX_MESSAGE).await?)?;
+    let begun = query_number(head.uri.query(), "begun")?.map(Timestamp);
+    let begun = begun.ok_or_else(|| {
+        Refusal::bad_request("the collection has no beginning", "ask for the time with GET, list the runs, send both")
+    })?;
+    postcard(&bucket.blobs.collect(begun.min(bucket.now()), collection).await?)
 }
 
 async fn put_blob(

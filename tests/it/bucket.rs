@@ -8,8 +8,12 @@ use std::process::{Child, Stdio};
 use serde_json::json;
 use tempfile::TempDir;
 
-use crate::project::{Project, prepare, step};
+use crate::project::{Project, bue, prepare, step};
 use crate::services::{Server, client};
+use s3_server::S3Server;
+
+#[path = "../../hub/tests/it/bucket/s3_server.rs"]
+mod s3_server;
 
 /// Bytes of a large value: several times what any process may take of memory.
 const LARGE: usize = 256 << 20;
@@ -45,12 +49,12 @@ fn piece(number: usize) -> Vec<u8> {
 }
 
 /// Sends a large value through `bue bucket-set` and `bucket-get`; the most memory that was seen of the command and of the server.
-fn passes_in_little_memory(bucket: &Server) {
+fn passes_in_little_memory(bucket: &Server, large: usize) {
     let project = Project::new(&[]);
     let (mut command, mut server) = (Peak::default(), Peak::default());
     let mut set = start(&project, &["bucket-set", "large", "-", "-k", &bucket.address]);
     let mut stdin = set.stdin.take().expect("stdin");
-    for number in 0..LARGE / PIECE {
+    for number in 0..large / PIECE {
         stdin.write_all(&piece(number)).expect("it reads");
         command.look(set.id());
         server.look(bucket.process());
@@ -61,7 +65,7 @@ fn passes_in_little_memory(bucket: &Server) {
     let mut get = start(&project, &["bucket-get", "large", "-k", &bucket.address]);
     let mut stdout = get.stdout.take().expect("stdout");
     let mut read = vec![0; PIECE];
-    for number in 0..LARGE / PIECE {
+    for number in 0..large / PIECE {
         // it cannot have ended: the pipe does not hold what is left
         command.look(get.id());
         server.look(bucket.process());
@@ -70,7 +74,7 @@ fn passes_in_little_memory(bucket: &Server) {
     }
     assert_eq!(stdout.read(&mut read).expect("the end"), 0);
     assert!(get.wait().expect("an end").success());
-    println!("{} MiB: the command had {} KiB, the server {} KiB", LARGE >> 20, command.0, server.0);
+    println!("{} MiB: the command had {} KiB, the server {} KiB", large >> 20, command.0, server.0);
     assert!(command.0 < MOST && server.0 < MOST, "command {} KiB, server {} KiB", command.0, server.0);
 }
 
@@ -78,8 +82,36 @@ fn passes_in_little_memory(bucket: &Server) {
 fn a_large_value_passes_in_little_memory() {
     let folder = TempDir::new().expect("a folder");
     let bucket = Server::start(&folder, &["bucket", "-b", "127.0.0.1:0", "--store", "dir:blobs"]);
-    passes_in_little_memory(&bucket);
+    passes_in_little_memory(&bucket, LARGE);
     bucket.stop();
+}
+
+#[test]
+fn a_large_value_passes_in_little_memory_to_s3() {
+    let folder = TempDir::new().expect("a folder");
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    let server = runtime.block_on(S3Server::start(folder.path()));
+    let mut command = bue();
+    let arguments = ["bucket", "-b", "127.0.0.1:0", "--store", &format!("s3:{}", server.place("bue"))];
+    command.args(arguments).envs(S3Server::variables()).current_dir(folder.path());
+    let bucket = Server::of(command);
+    passes_in_little_memory(&bucket, LARGE);
+    assert!(!bucket.said().contains(s3_server::SECRET));
+    bucket.stop();
+}
+
+/// What the environment has may stand in `.env` too, and a store that does not let us in is said at once.
+#[test]
+fn a_bucket_on_s3_reads_its_credentials_from_the_settings() {
+    let project = Project::new(&[]);
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    let server = runtime.block_on(S3Server::start(project.folder().path()));
+    let arguments = ["bucket", "-b", "127.0.0.1:0", "--store", &format!("s3:{}", server.place(""))];
+    project.write(".env", "AWS_ACCESS_KEY_ID=nobody\nAWS_SECRET_ACCESS_KEY=nothing\n");
+    project.bue(&arguments).expect(3).says(&["failed to open the store s3:", "the S3 store refused"]);
+    let lines = S3Server::variables().into_iter().map(|(name, value)| format!("{name}={value}\n"));
+    project.write(".env", &lines.collect::<String>());
+    Server::start(project.folder(), &arguments).stop();
 }
 
 #[test]

@@ -11,16 +11,17 @@ use super::{BlobStore, name};
 use crate::error::HubError;
 
 impl BlobStore {
-    /// Drops references of runs that the hub does not have, and blobs without any, all older than the grace.
+    /// Drops references of runs that the hub does not have, and blobs without any, all older than the grace at `begun`, a time
+    /// before the runs were listed.
     ///
     /// # Errors
     /// The blobs are kept for another database, or the shelf does not answer. What was thrown away by then is.
-    pub(crate) async fn collect(&self, now: Timestamp, collection: Collection) -> Result<Collected, HubError> {
+    pub(crate) async fn collect(&self, begun: Timestamp, collection: Collection) -> Result<Collected, HubError> {
         let _alone = self.collecting.lock().await;
         self.own(collection.database).await?;
         let runs: HashSet<RunId> = collection.runs.into_iter().collect();
         let grace = i64::try_from(self.grace.as_millis()).unwrap_or(i64::MAX);
-        let before = Timestamp(now.0.saturating_sub(grace));
+        let before = Timestamp(begun.0.saturating_sub(grace));
         let mut collected = Collected::default();
         for (shard, lock) in (0..=u8::MAX).zip(self.shards.iter()) {
             let _alone = lock.write().await;

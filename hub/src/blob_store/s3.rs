@@ -15,6 +15,7 @@ use object_store::buffered::BufWriter;
 use object_store::path::Path;
 use object_store::{BackoffConfig, ObjectMeta, ObjectStore, ObjectStoreExt, PutPayload, RetryConfig};
 use tokio::io::AsyncWriteExt;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use url::Url;
 
 use super::s3_client::Connector;
@@ -25,6 +26,10 @@ use crate::error::HubError;
 const PART: usize = 8 * 1024 * 1024;
 /// Parts of an upload that are under way at a time.
 const PARTS_AT_ONCE: usize = 2;
+/// Bytes that any number of uploads may have in memory, each.
+const SMALL: usize = 256 * 1024;
+/// Uploads of more than that at a time; further ones are not read until one has ended. They have 192 MiB in all.
+const LARGE_AT_ONCE: usize = 8;
 /// How long a request is tried again while the store is away. Who waits for the bucket waits longer.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -34,6 +39,7 @@ pub(super) struct S3 {
     store: Arc<dyn ObjectStore>,
     /// In front of every name.
     prefix: Path,
+    room: Arc<Semaphore>,
 }
 
 /// An upload. Aborted when dropped before it is kept.
@@ -41,6 +47,10 @@ pub(super) struct Multipart {
     /// Taken when it is over.
     writer: Option<BufWriter>,
     name: String,
+    written: usize,
+    room: Arc<Semaphore>,
+    /// Among the large ones.
+    place: Option<OwnedSemaphorePermit>,
 }
 
 impl S3 {
@@ -66,12 +76,13 @@ impl S3 {
         let builder = builder.with_bucket_name(bucket).with_http_connector(Connector).with_retry(retry());
         // every store knows how to delete one object, and not all how to delete many
         let store = builder.with_disable_bulk_delete(true).build().map_err(|error| refuse(error.to_string()))?;
-        Ok(Self { store: Arc::new(store), prefix })
+        Ok(Self { store: Arc::new(store), prefix, room: Arc::new(Semaphore::new(LARGE_AT_ONCE)) })
     }
 
     pub(super) fn multipart(&self, name: &str) -> Multipart {
         let writer = BufWriter::with_capacity(Arc::clone(&self.store), self.path(name), PART);
-        Multipart { writer: Some(writer.with_max_concurrency(PARTS_AT_ONCE)), name: name.to_owned() }
+        let writer = Some(writer.with_max_concurrency(PARTS_AT_ONCE));
+        Multipart { writer, name: name.to_owned(), written: 0, room: Arc::clone(&self.room), place: None }
     }
 
     pub(super) async fn mark(&self, name: &str) -> Result<(), HubError> {
@@ -111,6 +122,11 @@ impl S3 {
 
 impl Multipart {
     pub(super) async fn write(&mut self, piece: &[u8]) -> Result<(), HubError> {
+        self.written = self.written.saturating_add(piece.len());
+        if self.written > SMALL && self.place.is_none() {
+            // the semaphore is never closed
+            self.place = Arc::clone(&self.room).acquire_owned().await.ok();
+        }
         let Some(writer) = &mut self.writer else { return Err(HubError::Stopped) };
         writer.write_all(piece).await.map_err(|source| broken(&self.name, source))
     }

@@ -79,8 +79,13 @@ impl Bucket {
 
     /// A hub that has these runs.
     async fn collect(&self, runs: &[RunId]) -> Collected {
+        let begun = self.client.begin_collection().await.expect("a time");
+        self.collect_since(begun, runs).await
+    }
+
+    async fn collect_since(&self, begun: Timestamp, runs: &[RunId]) -> Collected {
         let collection = Collection { database: Uuid::from_u128(1), runs: runs.to_vec() };
-        self.client.collect(&collection).await.expect("a collection")
+        self.client.collect(begun, &collection).await.expect("a collection")
     }
 
     fn pass(&self, seconds: i64) {
@@ -149,6 +154,7 @@ on_both_shelves! {
     collection:
         what_no_run_wants_is_collected_after_the_grace
         a_run_that_is_not_handed_in_yet_keeps_what_it_uploaded
+        a_list_of_runs_that_was_held_up_drops_nothing_of_later_ones
         a_blob_that_two_runs_want_goes_with_the_last_one
         a_blob_that_was_said_to_be_there_stays
         keys_are_not_collected_with_blobs

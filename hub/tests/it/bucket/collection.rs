@@ -1,10 +1,11 @@
 //! What is thrown away, and what never is.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use bue_client::{BucketClient, ClientError};
 use bue_model::wire::{Collected, Collection};
-use bue_model::{BlobHash, BlobRef, RunId};
+use bue_model::{BlobHash, BlobRef, RunId, Timestamp};
 use bytes::Bytes;
 use futures_util::future::join_all;
 use tokio::task::JoinHandle;
@@ -56,6 +57,18 @@ pub(super) async fn a_run_that_is_not_handed_in_yet_keeps_what_it_uploaded(bucke
     assert!(is_there(&bucket, &old).await);
 }
 
+pub(super) async fn a_list_of_runs_that_was_held_up_drops_nothing_of_later_ones(bucket: Bucket) {
+    let begun = bucket.client.begin_collection().await.expect("a time");
+    let blob = put(&bucket, run(7), "later").await;
+    bucket.pass(LONG);
+    assert_eq!(bucket.collect_since(begun, &[]).await, Collected::default());
+    assert!(is_there(&bucket, &blob).await);
+    // nobody can send a list from times to come
+    bucket.pass(-LONG);
+    assert_eq!(bucket.collect_since(Timestamp(i64::MAX), &[]).await, Collected::default());
+    assert!(is_there(&bucket, &blob).await);
+}
+
 pub(super) async fn a_blob_that_two_runs_want_goes_with_the_last_one(bucket: Bucket) {
     let blob = put(&bucket, run(1), "shared").await;
     assert_eq!(put(&bucket, run(2), "shared").await, blob);
@@ -71,23 +84,23 @@ pub(super) async fn a_blob_that_two_runs_want_goes_with_the_last_one(bucket: Buc
 pub(super) async fn a_blob_that_was_said_to_be_there_stays(bucket: Bucket) {
     bucket.pass(LONG);
     let client = Arc::new(BucketClient::new(&bucket.address).expect("a client"));
-    let rounds = bucket.rounds;
-    let asking: Vec<_> = (0..8).map(|asker| tokio::spawn(ask(client.clone(), asker, rounds))).collect();
-    let mut thrown_away = 0;
+    let (rounds, thrown_away) = (bucket.rounds, Arc::new(AtomicU64::new(0)));
+    let ask = |asker| tokio::spawn(ask(client.clone(), asker, rounds, thrown_away.clone()));
+    let asking: Vec<_> = (0..8).map(ask).collect();
     while !asking.iter().all(JoinHandle::is_finished) {
-        thrown_away += bucket.collect(&[LIVING]).await.blobs;
+        thrown_away.fetch_add(bucket.collect(&[LIVING]).await.blobs, Ordering::Relaxed);
     }
-    assert!(thrown_away > 0, "nothing was thrown away under their hands");
     bucket.collect(&[LIVING]).await;
     for blob in join_all(asking).await.into_iter().flat_map(|asker| asker.expect("no panic")) {
         client.get(&blob).await.expect("it is still there");
     }
 }
 
-/// Stores blobs for a run that is gone, then asks for them for one that is not.
-async fn ask(client: Arc<BucketClient>, asker: u32, rounds: u32) -> Vec<BlobRef> {
+/// Stores blobs for a run that is gone, then asks for them for one that is not: so often, and until something was thrown away
+/// meanwhile.
+async fn ask(client: Arc<BucketClient>, asker: u32, rounds: u32, thrown_away: Arc<AtomicU64>) -> Vec<BlobRef> {
     let mut wanted = Vec::new();
-    for round in 0..rounds {
+    for round in (0..).take_while(|round| *round < rounds || thrown_away.load(Ordering::Relaxed) == 0) {
         let contents: Vec<_> = (0..8).map(|number| neighbour(&format!("{asker} {round} {number}"))).collect();
         for content in &contents {
             client.put(GONE, content.clone()).await.expect("stored");
@@ -126,7 +139,7 @@ pub(super) async fn a_bucket_serves_one_database(bucket: Bucket) {
     bucket.collect(&[run(1)]).await;
     bucket.pass(LONG);
     let other = Collection { database: Uuid::from_u128(2), runs: vec![] };
-    let refused = bucket.client.collect(&other).await.expect_err("a refusal");
+    let refused = bucket.client.collect(Timestamp(0), &other).await.expect_err("a refusal");
     assert!(
         matches!(&refused, ClientError::Refused { status: 409, code, .. } if code == "other_database"),
         "{refused}"

@@ -1,28 +1,28 @@
-//! A real S3 server in this process, on a folder and port 0.
+//! A real S3 server in this process, on a folder and port 0. The tests of the command have this file too.
 
 use std::path::Path;
 
-use hyper_util::rt::{TokioExecutor, TokioIo};
-use hyper_util::server::conn::auto::Builder;
+use hyper::server::conn::http1;
+use hyper_util::rt::TokioIo;
 use s3s::auth::SimpleAuth;
 use s3s::service::{S3Service, S3ServiceBuilder};
 use s3s_fs::FileSystem;
 use tokio::net::TcpListener;
 
 /// The name of its one bucket.
-pub(super) const BUCKET: &str = "data";
+pub(crate) const BUCKET: &str = "data";
 /// What must never be said.
-pub(super) const SECRET: &str = "canary-4711";
+pub(crate) const SECRET: &str = "canary-4711";
 /// Who may come in.
 const KEY: &str = "bue";
 
 /// Serves until the test ends.
-pub(super) struct S3Server {
+pub(crate) struct S3Server {
     address: String,
 }
 
 impl S3Server {
-    pub(super) async fn start(folder: &Path) -> Self {
+    pub(crate) async fn start(folder: &Path) -> Self {
         std::fs::create_dir(folder.join(BUCKET)).expect("a bucket");
         let mut service = S3ServiceBuilder::new(FileSystem::new(folder).expect("a file system"));
         service.set_auth(SimpleAuth::from_single(KEY, SECRET));
@@ -33,12 +33,12 @@ impl S3Server {
     }
 
     /// What stands behind `s3:`.
-    pub(super) fn place(&self, folder: &str) -> String {
+    pub(crate) fn place(&self, folder: &str) -> String {
         format!("http://{}/{BUCKET}/{folder}", self.address)
     }
 
     /// What stands in the environment.
-    pub(super) fn variables() -> Vec<(String, String)> {
+    pub(crate) fn variables() -> Vec<(String, String)> {
         vec![("AWS_ACCESS_KEY_ID".into(), KEY.into()), ("AWS_SECRET_ACCESS_KEY".into(), SECRET.into())]
     }
 }
@@ -48,9 +48,8 @@ async fn serve(listener: TcpListener, service: S3Service) {
         let (stream, _) = listener.accept().await.expect("a connection");
         let service = service.clone();
         tokio::spawn(async move {
-            let server = Builder::new(TokioExecutor::new());
             // a client that goes away is no event
-            let _ = server.serve_connection(TokioIo::new(stream), service).await;
+            let _ = http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
         });
     }
 }
