@@ -48,7 +48,7 @@ impl Bucket {
         start_logging("info");
         block_on(async {
             let opened = open(&store, &settings)?;
-            let opened = grace.map_or(opened.clone(), |grace| opened.with_grace(grace));
+            let opened = if let Some(grace) = grace { opened.with_grace(grace) } else { opened };
             opened.check().await.with_context(|| format!("failed to open the store {store}"))?;
             let (listener, address) = listen(address).await?;
             let stop = told_to_stop();

@@ -54,7 +54,7 @@ impl Hub {
         let address = listen_address(&bind, "-b", &access)?;
         let bucket = self.bucket.address(&settings)?;
         let store = self.store.clone().or_else(|| settings.text(HUB_STORE)).unwrap_or_else(|| DEFAULT_STORE.to_owned());
-        let keep = keep(self.keep.clone().or_else(|| settings.text(KEEP)))?;
+        let keep = keep(self.keep.clone().or_else(|| settings.text(KEEP)).as_deref())?;
         let client = bucket.as_deref().map(|bucket| bucket_client(bucket, &settings)).transpose()?;
         start_logging("info");
         block_on(async {
@@ -77,8 +77,8 @@ impl Hub {
 }
 
 /// `None` is forever.
-fn keep(text: Option<String>) -> Result<Option<Duration>, Stop> {
-    match text.as_deref().map(str::trim) {
+fn keep(text: Option<&str>) -> Result<Option<Duration>, Stop> {
+    match text.map(str::trim) {
         None => Ok(Some(DEFAULT_KEEP)),
         Some("forever") => Ok(None),
         Some(text) => duration(text, "--keep").map(Some),

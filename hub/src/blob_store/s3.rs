@@ -57,7 +57,9 @@ impl S3 {
     /// `BUCKET/FOLDER`, `//BUCKET/FOLDER`, or `http(s)://HOST:PORT/BUCKET/FOLDER` of a store elsewhere. The variables are those
     /// whose names begin with `AWS_`: credentials, region, endpoint.
     pub(super) fn open(place: &str, variables: impl Iterator<Item = (String, String)>) -> Result<Self, HubError> {
-        let refuse = |why: String| HubError::BadRequest(format!("`s3:{place}` is no store: {why}"));
+        // whatever stands before an `@` may be a secret
+        let shown = place.rsplit_once('@').map_or(place, |(_, shown)| shown);
+        let refuse = |why: String| HubError::BadRequest(format!("`s3:{shown}` is no store: {why}"));
         let mut builder = AmazonS3Builder::new();
         for (name, value) in variables {
             let key = name.to_ascii_lowercase().parse::<AmazonS3ConfigKey>();
@@ -234,7 +236,7 @@ mod tests {
         {
             let error = S3::open(place, variables()).expect_err(place);
             let HubError::BadRequest(text) = error else { panic!("{error}") };
-            assert!(text.contains("is no store"), "{text}");
+            assert!(text.contains("is no store") && !text.contains("canary"), "{text}");
         }
         assert!(!format!("{:?}", S3::open("bucket", variables())).contains("canary"));
     }
