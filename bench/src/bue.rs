@@ -1,13 +1,15 @@
 //! Commands as a user runs them, timed, their processes' memory and processor time watched.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+use crate::process::{children_of, cpu, status_kib};
 
 /// Between two looks at the processes.
 const LOOK: Duration = Duration::from_millis(10);
@@ -43,6 +45,12 @@ impl Bue {
         program.set_file_name("bue");
         ensure!(program.is_file(), "{} is missing; type: cargo build --release", program.display());
         Ok(Self { program })
+    }
+
+    /// The program itself.
+    #[must_use]
+    pub fn program(&self) -> &Path {
+        &self.program
     }
 
     /// `bue run --json` of a script, in a folder of its own with these files.
@@ -108,30 +116,10 @@ fn watch(child: &mut Child) -> Result<Seen> {
     while child.try_wait()?.is_none() {
         let mut processes = children_of(child.id());
         processes.push(child.id());
-        seen.own_kib = seen.own_kib.max(field_kib(child.id(), "VmHWM:"));
-        seen.all_kib = seen.all_kib.max(processes.iter().map(|process| field_kib(*process, "RssAnon:")).sum());
+        seen.own_kib = seen.own_kib.max(status_kib(child.id(), "VmHWM:"));
+        seen.all_kib = seen.all_kib.max(processes.iter().map(|process| status_kib(*process, "RssAnon:")).sum());
         seen.cpu = seen.cpu.max(processes.iter().map(|process| cpu(*process)).sum());
         thread::sleep(LOOK);
     }
     Ok(seen)
-}
-
-/// A field in KiB of a process's status; 0 where the process is gone.
-fn field_kib(process: u32, field: &str) -> u64 {
-    let text = fs::read_to_string(format!("/proc/{process}/status")).unwrap_or_default();
-    let line = text.lines().find_map(|line| line.strip_prefix(field));
-    line.and_then(|rest| rest.split_whitespace().next()?.parse().ok()).unwrap_or(0)
-}
-
-/// Processor time of a process, in the kernel's ticks of 10 ms: the eleventh and twelfth field behind its name.
-fn cpu(process: u32) -> Duration {
-    let text = fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
-    let fields = text.rsplit_once(')').map_or("", |(_, rest)| rest).split_whitespace();
-    let ticks: u64 = fields.skip(11).take(2).filter_map(|field| field.parse::<u64>().ok()).sum();
-    Duration::from_millis(ticks * 10)
-}
-
-fn children_of(process: u32) -> Vec<u32> {
-    let text = fs::read_to_string(format!("/proc/{process}/task/{process}/children")).unwrap_or_default();
-    text.split_whitespace().filter_map(|id| id.parse().ok()).collect()
 }

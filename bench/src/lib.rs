@@ -5,9 +5,19 @@
 #![forbid(unsafe_code)]
 
 mod bue;
+mod database;
+mod hub;
+mod load;
+mod process;
+mod python;
 mod stats;
 
 pub use bue::{Bue, Finished, raise_file_limit, run};
+pub use database::{Database, connect};
+pub use hub::{HubProcess, Place};
+pub use load::{Load, Moved, completed, lease_request, open, report, single};
+pub use process::{cpu, family_cpu, pss_kib, status_kib, thread_time};
+pub use python::PythonStep;
 pub use stats::{Samples, interleave};
 
 use comfy_table::Table;

@@ -12,6 +12,23 @@ impl Samples {
         self.0.push(sample);
     }
 
+    /// Adds those of another.
+    pub fn append(&mut self, mut other: Self) {
+        self.0.append(&mut other.0);
+    }
+
+    /// How many there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// None yet?
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// The sample below which this share of all lies, 0 to 100. Zero where there are none.
     #[must_use]
     pub fn percentile(&self, percent: usize) -> Duration {

@@ -1,22 +1,26 @@
-//! No-op jobs a second through the store alone: lease and complete in batches, no HTTP, no sandbox.
+//! No-op jobs a second through the hub: lease and complete in batches, no sandbox.
 //!
-//! `cargo run --release -p bue-hub --example throughput -- [JOBS] [BATCH] [--store postgres:URL]`
+//! `cargo run --release -p bue-hub --example throughput -- [JOBS] [BATCH] [WORKERS] [--http] [--park] [--store postgres:URL]`
 //!
-//! On PostgreSQL four workers lease and complete side by side, since a round trip is most of what one of them waits for. The
-//! database must be empty.
+//! Without `--http` it is the store alone; with it, every worker has a connection of our client to a hub on loopback, on
+//! threads of its own. What several workers report at one time is one transaction. The PostgreSQL database must be empty.
+//! Beside the rate: processor time of this process a job, and how long reports waited for their answer. With `--park` every job
+//! is pending for an hour, and the memory of this process is shown.
 #![expect(clippy::print_stdout, reason = "a program for people")]
 
+use std::future::pending;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use bue_hub::{Durability, HubError, JobStore, PostgresStore, SqliteStore};
+use bue_client::HubClient;
+use bue_hub::{Clock, Durability, Hub, JobStore, PostgresStore, SqliteStore, serve_hub};
 use bue_model::job::Hints;
 use bue_model::plan::{Language, PLAN_VERSION, Settings, Source};
-use bue_model::wire::{LeaseRequest, Report, ReportBatch, Submission};
+use bue_model::wire::{Lease, LeaseBatch, LeaseRequest, Report, ReportBatch, Submission};
 use bue_model::{
-    BlobHash, BlobRef, Call, CallIndex, Chunk, ForEach, Input, JobNode, Node, NodeId, Outcome, Plan, RunId, RunState,
-    Step, StepIndex, Timestamp, ValueRef,
+    BlobHash, BlobRef, Call, CallIndex, Chunk, ForEach, Input, JobNode, Node, NodeId, Plan, RunId, RunState, Step,
+    StepIndex, Timestamp, ValueRef,
 };
 use futures_util::future::try_join_all;
 use uuid::Uuid;
@@ -27,80 +31,183 @@ struct Load {
     jobs: u32,
     batch: u32,
     workers: usize,
+    park: bool,
+}
+
+/// The way to a store.
+#[derive(Clone)]
+enum Way {
+    Direct(Arc<dyn JobStore>),
+    Http(Arc<HubClient>),
+}
+
+type Outcome<T> = Result<T, Box<dyn std::error::Error>>;
+
+const NOW: Timestamp = Timestamp(1_000_000);
+const RUN: RunId = RunId(Uuid::from_u128(1));
+
+impl Way {
+    async fn submit(&self, submission: Submission) -> Outcome<RunId> {
+        Ok(match self {
+            Self::Direct(store) => store.submit(NOW, submission).await?,
+            Self::Http(client) => client.submit(&submission).await?,
+        })
+    }
+
+    async fn lease(&self, request: LeaseRequest) -> Outcome<LeaseBatch> {
+        Ok(match self {
+            Self::Direct(store) => store.lease(NOW, request).await?.batch,
+            Self::Http(client) => client.lease(&request).await?,
+        })
+    }
+
+    async fn report(&self, batch: ReportBatch) -> Outcome<()> {
+        match self {
+            Self::Direct(store) => drop(store.complete(NOW, batch).await?),
+            Self::Http(client) => drop(client.report(&batch).await?),
+        }
+        Ok(())
+    }
+
+    async fn is_running(&self) -> Outcome<bool> {
+        let state = match self {
+            Self::Direct(store) => store.run(RUN).await?.map(|view| view.state),
+            Self::Http(client) => Some(client.run(RUN, None, 0).await?.state),
+        };
+        Ok(state == Some(RunState::Running))
+    }
 }
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> Result<(), Box<dyn std::error::Error>> {
+async fn main() -> Outcome<()> {
     let mut arguments: Vec<String> = std::env::args().skip(1).collect();
+    let mut has = |flag: &str| arguments.iter().position(|argument| argument == flag).map(|at| arguments.remove(at));
+    let (http, park) = (has("--http").is_some(), has("--park").is_some());
     let flag = arguments.iter().position(|argument| argument == "--store");
     let place = flag.map(|at| arguments.drain(at..).nth(1).ok_or("--store wants postgres:URL")).transpose()?;
     let mut numbers = arguments.into_iter();
     let jobs = numbers.next().map_or(Ok(10_000), |text| text.parse())?;
     let batch = numbers.next().map_or(Ok(1_000), |text| text.parse())?;
-    println!("{jobs} jobs in a loop, batches of {batch}");
+    let workers = numbers.next().map_or(Ok(4), |text| text.parse())?;
+    let load = Load { jobs, batch, workers, park };
+    println!("{jobs} jobs in a loop, batches of {batch}, {workers} workers{}", if http { " over HTTP" } else { "" });
     if let Some(place) = place {
         let url = place.strip_prefix("postgres:").filter(|url| !url.starts_with("//")).unwrap_or(&place);
         let store: Arc<dyn JobStore> = Arc::new(PostgresStore::connect(url).await?);
-        return Ok(measure("PostgreSQL, four workers", &store, Load { jobs, batch, workers: 4 }).await?);
+        return measure("PostgreSQL", store, http, load).await;
     }
     let folder = tempfile::tempdir_in(".")?;
     let path = folder.path().join("hub.db");
-    for (what, path, durability) in [
-        ("in memory", Path::new(":memory:"), Durability::Off),
-        ("file, fsync before each answer", path.as_path(), Durability::Full),
-    ] {
-        let store: Arc<dyn JobStore> = Arc::new(SqliteStore::open(path, durability)?);
-        measure(what, &store, Load { jobs, batch, workers: 1 }).await?;
+    if park {
+        let store = Arc::new(SqliteStore::open(&path, Durability::Full)?);
+        return measure("SQLite in a file", store, http, load).await;
     }
-    Ok(())
+    let store = Arc::new(SqliteStore::open(Path::new(":memory:"), Durability::Off)?);
+    measure("SQLite in memory", store, http, load).await?;
+    let store = Arc::new(SqliteStore::open(&path, Durability::Full)?);
+    measure("SQLite, fsync before each answer", store, http, load).await
 }
 
-async fn measure(what: &str, store: &Arc<dyn JobStore>, load: Load) -> Result<(), HubError> {
-    let started = Instant::now();
-    let rate = f64::from(load.jobs) / run(store, load).await?.max(f64::MIN_POSITIVE);
-    println!("{what:32} {rate:>10.0} jobs/s, {:.2} s in all", started.elapsed().as_secs_f64());
-    Ok(())
-}
-
-/// Seconds for all rounds of a loop with one step.
-async fn run(store: &Arc<dyn JobStore>, load: Load) -> Result<f64, HubError> {
-    let now = Timestamp(1_000_000);
-    let run = store.submit(now, submission()).await?;
-    work(&**store, now, 1, load.jobs).await?;
-    let started = Instant::now();
+async fn measure(what: &str, store: Arc<dyn JobStore>, http: bool, load: Load) -> Outcome<()> {
+    let way = if http { serve(store)? } else { Way::Direct(store) };
+    if load.park {
+        return park_all(what, &way, load).await;
+    }
+    way.submit(submission(RUN)).await?;
+    work(&way, 1, load.jobs).await?;
+    let (started, before) = (Instant::now(), cpu_seconds());
     let worker = async || {
-        while store.run(run).await?.is_some_and(|view| view.state == RunState::Running) {
-            work(&**store, now, load.batch, 0).await?;
+        let mut waits = Vec::new();
+        while way.is_running().await? {
+            waits.extend(work(&way, load.batch, 0).await?);
         }
-        Ok::<_, HubError>(())
+        Ok::<_, Box<dyn std::error::Error>>(waits)
     };
-    try_join_all((0..load.workers).map(|_| worker())).await?;
-    Ok(started.elapsed().as_secs_f64())
+    let mut waits = try_join_all((0..load.workers).map(|_| worker())).await?.concat();
+    let jobs = f64::from(load.jobs);
+    let rate = jobs / started.elapsed().as_secs_f64();
+    let cpu = (cpu_seconds() - before) / jobs * 1e6;
+    waits.sort_unstable();
+    let part = |of_100: usize| waits.get(waits.len() * of_100 / 100).copied().unwrap_or_default();
+    println!(
+        "{what:32} {rate:>8.0} jobs/s {cpu:>6.1} us CPU a job, reports answered after {:.1?} (p50) {:.1?} (p99)",
+        part(50),
+        part(99)
+    );
+    Ok(())
 }
 
-/// Leases a batch and reports it done; the source gives as many elements as asked for.
-async fn work(store: &dyn JobStore, now: Timestamp, count: u32, elements: u32) -> Result<usize, HubError> {
+/// Rounds of a loop that are alive at one time.
+const WINDOW: u32 = 50_000;
+
+/// As many runs as have so many jobs alive, and each job pending.
+async fn park_all(what: &str, way: &Way, load: Load) -> Outcome<()> {
+    let (started, mut left, mut run) = (Instant::now(), load.jobs, 0);
+    while left > 0 {
+        run += 1;
+        way.submit(submission(RunId(Uuid::from_u128(run)))).await?;
+        work(way, 1, left.min(WINDOW)).await?;
+        left = left.saturating_sub(WINDOW);
+        while work(way, load.batch, PENDING).await?.is_some() {}
+    }
+    let status = std::fs::read_to_string("/proc/self/status")?;
+    let memory = status.lines().filter(|line| line.starts_with("VmRSS") || line.starts_with("VmHWM"));
+    let memory: Vec<String> = memory.map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect();
+    println!("{what}: {} jobs parked in {:.1?}; {}", load.jobs, started.elapsed(), memory.join(", "));
+    Ok(())
+}
+
+/// Stands for no list at all: the job is pending.
+const PENDING: u32 = u32::MAX;
+
+/// A hub on loopback, on a thread of its own.
+fn serve(store: Arc<dyn JobStore>) -> Outcome<Way> {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0")?;
+    listener.set_nonblocking(true)?;
+    let address = listener.local_addr()?.to_string();
+    std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        runtime.block_on(async {
+            let listener = tokio::net::TcpListener::from_std(listener)?;
+            let clock: Clock = Arc::new(|| NOW);
+            serve_hub(listener, Hub::with_clock(store, clock), pending()).await;
+            Ok::<_, std::io::Error>(())
+        })
+    });
+    Ok(Way::Http(Arc::new(HubClient::new(&[address])?)))
+}
+
+/// Processor time of this process so far, as Linux tells it.
+fn cpu_seconds() -> f64 {
+    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
+    let ticks = |at: usize| fields.get(at).and_then(|text| text.parse::<f64>().ok()).unwrap_or_default();
+    (ticks(11) + ticks(12)) / 100.0
+}
+
+/// Leases a batch and reports it done, and says how long the answer took; the source gives as many elements as asked for.
+async fn work(way: &Way, count: u32, elements: u32) -> Outcome<Option<Duration>> {
     let worker = "w1".to_owned();
     let request =
         LeaseRequest { worker: worker.clone(), scopes: vec!["default".into()], reverse: false, count, wait_ms: 0 };
-    let leased = store.lease(now, request).await?;
-    let reports: Vec<Report> = leased
-        .batch
-        .leases
-        .iter()
-        .map(|lease| Report {
-            job: lease.job,
-            token: lease.token,
-            outcome: Outcome::Completed { value: value(elements), hints: Hints::default() },
-            log: None,
-            run_ms: 1,
-        })
-        .collect();
-    let done = reports.len();
-    if done > 0 {
-        store.complete(now, ReportBatch { worker, reports }).await?;
+    let batch = way.lease(request).await?;
+    let report = |lease: &Lease| Report {
+        job: lease.job,
+        token: lease.token,
+        outcome: match elements {
+            PENDING => bue_model::Outcome::Pending { delay_ms: Some(3_600_000) },
+            _ => bue_model::Outcome::Completed { value: value(elements), hints: Hints::default() },
+        },
+        log: None,
+        run_ms: 1,
+    };
+    let reports: Vec<Report> = batch.leases.iter().map(report).collect();
+    if reports.is_empty() {
+        return Ok(None);
     }
-    Ok(done)
+    let asked = Instant::now();
+    way.report(ReportBatch { worker, reports }).await?;
+    Ok(Some(asked.elapsed()))
 }
 
 fn value(elements: u32) -> ValueRef {
@@ -110,7 +217,7 @@ fn value(elements: u32) -> ValueRef {
 }
 
 /// `for x in source(): body(x)`
-fn submission() -> Submission {
+fn submission(run: RunId) -> Submission {
     let step = |name: &str| Step {
         name: name.to_owned(),
         language: Language::Python,
@@ -133,5 +240,5 @@ fn submission() -> Submission {
         calls: vec![call(0), call(2)],
     };
     let code = vec![BlobRef { hash: BlobHash([0; 32]), len: 1 }; 2];
-    Submission { run: RunId(Uuid::from_u128(1)), name: "throughput".to_owned(), plan, code }
+    Submission { run, name: "throughput".to_owned(), plan, code }
 }

@@ -23,6 +23,20 @@ pub(crate) struct StepDelta {
 }
 
 impl StepDelta {
+    fn add(&mut self, other: Self) {
+        self.blocked += other.blocked;
+        self.available += other.available;
+        self.running += other.running;
+        self.completed += other.completed;
+        self.failed += other.failed;
+        self.cancelled += other.cancelled;
+        self.attempts += other.attempts;
+        self.retries += other.retries;
+        self.pendings += other.pendings;
+        self.resets += other.resets;
+        self.run_ms += other.run_ms;
+    }
+
     fn of(&mut self, state: State) -> &mut i64 {
         match state {
             State::Blocked | State::Stuck => &mut self.blocked,
@@ -47,6 +61,13 @@ impl Counts {
     /// `count` jobs are in a state that were not there.
     pub(crate) fn add(&mut self, run: i64, step: StepIndex, state: State, count: i64) {
         *self.step(run, step).of(state) += count;
+    }
+
+    /// Changes that were collected elsewhere.
+    pub(crate) fn merge(&mut self, other: Self) {
+        for (key, delta) in other.0 {
+            self.0.entry(key).or_default().add(delta);
+        }
     }
 
     /// A job went from one state to another.

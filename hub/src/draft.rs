@@ -5,9 +5,10 @@
 //!    ^                                       `-> Halt::Need: what else must be read
 //!    +---------------- read it, begin again ---------+
 //! ```
-//! A database behind a network wants few large questions, not many small ones. So a verb runs on what is known; where it
-//! meets a row nobody has read, it says so and stops, and a fresh draft runs again once that is there too. Each time more is
-//! known, so it ends. Whoever drives this holds the locks on the runs, so what was read stays true meanwhile.
+//! A database wants few large questions, not many small ones: each costs a journey over the network, or at least a walk through
+//! a tree. So a verb runs on what is known; where it meets a row nobody has read, it says so and stops, and a fresh draft runs
+//! again once that is there too. Each time more is known, so it ends. Whoever drives this is the only writer, or holds the
+//! locks on the runs, so what was read stays true meanwhile.
 
 mod birth;
 mod cancel;
@@ -30,8 +31,9 @@ use crate::fate::Standing;
 use crate::graph::BlockIndex;
 use crate::instance::{FanOut, Instance, Run, Slot, instance_of};
 use crate::state::State;
-pub(crate) use known::{Known, Needs, Stretch};
+pub(crate) use known::{Known, Needs, Stretch, joined};
 pub(crate) use rows::{ChunkRow, DoneRow, JobRow};
+pub(crate) use settle::MAX_TURNS;
 
 /// Why a verb stopped.
 #[derive(Debug)]

@@ -2,10 +2,10 @@
 //!
 //! ```text
 //! a verb: lock the runs it is about --> Draft <--read-- rows --> write --> commit --> tell the other hubs
-//! lease:  pick and lock ready rows, skipping those of others --> lock their runs --> Running
+//! lease:  pick ready rows --> lock their runs, skipping those that somebody is at --> Running, if they are still ready
 //! ```
-//! The row in `run` is the lock of everything that belongs to the run. Leases lock rows of `job` first, without waiting,
-//! and wait for nothing while they hold them, so no two transactions wait for each other.
+//! The row in `run` is the lock of everything that belongs to the run. Leases wait for nothing while they hold one, so no
+//! two transactions wait for each other.
 
 mod address;
 mod delete;
@@ -13,8 +13,10 @@ mod holdings;
 mod lease;
 mod listen;
 mod pick;
+mod places;
 mod rate;
 mod read;
+mod reports;
 mod schema;
 mod tls;
 mod trouble;
@@ -37,6 +39,8 @@ use bue_model::{JobId, RunId, Timestamp, ValueRef};
 use deadpool_postgres::{
     Client, ClientWrapper, Hook, HookError, Manager, ManagerConfig, Pool, PoolError, RecyclingMethod, Runtime,
 };
+use tokio::sync::Semaphore;
+use tokio::sync::mpsc::{Sender, channel};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
@@ -45,6 +49,8 @@ use crate::run_cache::RunCache;
 use crate::store::{Answer, Changes, JobStore, LEASE_MS, Leased, Reaped};
 use address::{Address, CONNECT_TIMEOUT};
 use listen::Outbox;
+use places::Places;
+use reports::{LANES, QUEUE, Waiting};
 use trouble::advice;
 pub(crate) use trouble::explain;
 
@@ -58,8 +64,19 @@ const PATIENCE_MS: u64 = 60_000;
 #[derive(Clone, Debug)]
 pub struct PostgresStore {
     inner: Arc<Inner>,
+    /// Outcomes that came in.
+    reports: Sender<Waiting>,
     /// Ends with the last clone.
     _tasks: Arc<Tasks>,
+}
+
+/// What leases were given so far.
+#[derive(Debug, Default)]
+struct Granted {
+    /// Jobs; decides whose turn the last one's share is.
+    jobs: u64,
+    /// The run of the last one. The next one is likely to be of the same.
+    run: Option<i64>,
 }
 
 /// What the store is in the eyes of its own tasks.
@@ -70,8 +87,11 @@ pub(crate) struct Inner {
     runs: Mutex<RunCache>,
     /// Leases extended by heartbeats, not all of them written: token and end.
     extended: Mutex<HashMap<i64, (i64, i64)>>,
-    /// One lease at a time, and how many jobs were given so far: that decides whose turn the last one's share is.
-    granted: tokio::sync::Mutex<u64>,
+    places: Mutex<Places>,
+    /// For transactions that take outcomes.
+    lanes: Arc<Semaphore>,
+    /// One lease at a time.
+    granted: tokio::sync::Mutex<Granted>,
     /// The latest time anybody handed in.
     now: AtomicI64,
     lease_ms: AtomicU64,
@@ -110,6 +130,8 @@ impl PostgresStore {
             changes: Changes::default(),
             runs: Mutex::default(),
             extended: Mutex::default(),
+            places: Mutex::default(),
+            lanes: Arc::new(Semaphore::new(LANES)),
             granted: tokio::sync::Mutex::default(),
             now: AtomicI64::new(0),
             lease_ms: AtomicU64::new(LEASE_MS),
@@ -118,8 +140,13 @@ impl PostgresStore {
             address,
         });
         inner.prepare().await.map_err(|error| inner.unusable(error))?;
-        let tasks = vec![tokio::spawn(listen::listen(inner.clone())), tokio::spawn(listen::grow(inner.clone()))];
-        Ok(Self { inner, _tasks: Arc::new(Tasks(tasks)) })
+        let (reports, queue) = channel(QUEUE);
+        let tasks = vec![
+            tokio::spawn(listen::listen(inner.clone())),
+            tokio::spawn(listen::grow(inner.clone())),
+            tokio::spawn(reports::dispatch(inner.clone(), queue)),
+        ];
+        Ok(Self { inner, reports, _tasks: Arc::new(Tasks(tasks)) })
     }
 
     /// The same with leases that last so many milliseconds, instead of [`LEASE_MS`].
@@ -202,6 +229,10 @@ impl Inner {
         self.extended.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn places(&self) -> MutexGuard<'_, Places> {
+        self.places.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn at(&self, now: Timestamp) -> i64 {
         self.now.store(now.0, Ordering::Relaxed);
         now.0
@@ -239,7 +270,7 @@ impl JobStore for PostgresStore {
 
     fn complete(&self, now: Timestamp, batch: ReportBatch) -> Answer<'_, Vec<Verdict>> {
         let now = self.inner.at(now);
-        Box::pin(self.inner.in_time(self.inner.complete(now, batch)))
+        Box::pin(self.inner.in_time(self.inner.complete(&self.reports, now, batch)))
     }
 
     fn reap(&self, now: Timestamp) -> Answer<'_, Reaped> {

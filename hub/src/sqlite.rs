@@ -4,36 +4,28 @@
 //! SqliteStore --channel--> writer (a thread, owns the database)
 //!                            | one transaction for all that wait
 //!                          Ledger, one a request
-//!              submit  lease  complete  reap  reset  cancel  view  results
-//!                 |      |       |        |     |      |
-//!                birth  pick    flow ---- fan_out --- settle
+//!         lease            submit complete reap reset cancel        view results
+//!           |                           |
+//!          pick               read --> Draft --> write
 //! ```
 
-mod birth;
-mod cancel;
-mod complete;
-mod counts;
+mod cancel_run;
 mod delete;
-mod fan_out;
-mod fate;
-mod flow;
 mod holdings;
 mod inputs;
-mod job_row;
 mod lease;
 mod ledger;
 mod memory;
 mod pick;
 mod rate;
-mod reap;
-mod reset;
+mod read;
 mod results;
 mod schema;
-mod settle;
 mod state;
-mod submit;
+mod verbs;
 mod view;
 mod why;
+mod write;
 mod writer;
 
 use std::path::Path;
@@ -143,7 +135,7 @@ impl JobStore for SqliteStore {
     }
 
     fn complete(&self, now: Timestamp, batch: ReportBatch) -> Answer<'_, Vec<Verdict>> {
-        self.writer.ask(Some(now), |ledger| batch.reports.into_iter().map(|report| ledger.report(report)).collect())
+        self.writer.ask(Some(now), move |ledger| ledger.complete(&batch.reports))
     }
 
     #[expect(clippy::redundant_closure_for_method_calls, reason = "the method alone stands for one lifetime only")]

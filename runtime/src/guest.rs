@@ -13,6 +13,7 @@ use crate::error::RuntimeError;
 use crate::image::{Image, SharedImage};
 use crate::limits::Limits;
 use crate::log::Log;
+use crate::mapping::PAGE;
 use crate::packages::Mount;
 use crate::pagemap;
 use crate::split::GLOBAL_PREFIX;
@@ -226,7 +227,9 @@ impl Instance<'_> {
     /// Pages of memory it wrote to, where the system tells.
     pub(crate) fn dirty_pages(&mut self) -> Option<u32> {
         let memory = self.memory().ok()?;
-        pagemap::private_pages(memory.data(self.store.as_context()))
+        let memory = memory.data(self.store.as_context());
+        let parts = pagemap::written(memory.as_ptr().addr(), memory.len(), memory.len() / PAGE)?;
+        u32::try_from(pagemap::pages(&parts)).ok()
     }
 
     fn memory(&mut self) -> wasmtime::Result<wasmtime::Memory> {

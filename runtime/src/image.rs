@@ -3,24 +3,35 @@
 //! ```text
 //! base image    data segments + started interpreter + common standard library     a file in the cache, made once
 //! module image  base image, and over it what importing the user's module changed  a memory file, made once a module
+//! zeros         what a compiled step's memory begins as; wasmtime copies its data in   nothing
 //! slot          a private mapping of an image; used by one step, then restored     kept on its image's list
 //! ```
-//! A slot is restored by the kernel: every page that was written to is dropped, and the image shines through again. No
-//! list of written pages has to be trusted.
+//! A slot is restored by the kernel's own account of what was written to ([`pagemap`]): those pages are given their bytes back
+//! and stay, so that the next step, which writes to the same ones, finds them there. A fault for each of them, and for each
+//! page read, was five sixths of a trivial step. Where the kernel does not tell, or it is too many pages to keep, it drops
+//! them all, and the image shines through again.
 
 use core::ops::Range;
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use rustix::fs::{MemfdFlags, memfd_create};
 
 use crate::mapping::{PAGE, Reservation};
+use crate::pagemap::{self, written};
 
 /// Slots kept for the next steps of an image. More are unmapped: a peak of waiting steps shall not keep its addresses, of
 /// which each slot has four gigabytes.
 const KEPT: usize = 64;
+
+/// Slots of an image that keep the pages they wrote to. The one given back last is used first, so a few are enough for steps
+/// that follow each other; the others would hold memory for nothing.
+const WARM: usize = 4;
+
+/// Pages that such a slot keeps at most: a megabyte. A step that wrote to more spends its time elsewhere.
+const WARM_PAGES: usize = 256;
 
 /// Parts in which an image may differ from the one below it. Each is a mapping of every slot, and a process may have some
 /// 65,000 of those; what lies between two parts close to each other is copied with them.
@@ -39,6 +50,8 @@ pub(crate) struct Image {
     /// Values of the guest's globals, by their bits, in the order of [`GuestCode`](crate::guest::GuestCode).
     pub(crate) globals: Vec<u64>,
     free: Mutex<Vec<Reservation>>,
+    /// The image itself, mapped for copying from. Nobody writes to it.
+    view: OnceLock<Reservation>,
 }
 
 /// Parts of a file that nobody changes any more, each at its own place in memory.
@@ -54,13 +67,18 @@ pub(crate) type SharedImage = Arc<Image>;
 impl Image {
     /// No memory at all: what the base image is made in.
     pub(crate) fn blank() -> Self {
-        Self { layers: Vec::new(), len: 0, globals: Vec::new(), free: Mutex::default() }
+        Self { layers: Vec::new(), len: 0, globals: Vec::new(), free: Mutex::default(), view: OnceLock::new() }
+    }
+
+    /// `len` zeros, whole pages.
+    pub(crate) fn zeros(len: usize) -> Self {
+        Self { len, ..Self::blank() }
     }
 
     /// An image whose memory is the first `len` bytes of a file that nobody changes any more.
     pub(crate) fn from_file(file: File, len: usize, globals: Vec<u64>) -> Self {
         let layer = Layer { file: Arc::new(file), parts: core::iter::once(0..len).collect() };
-        Self { layers: vec![layer], len, globals, free: Mutex::default() }
+        Self { layers: vec![layer], len, globals, free: Mutex::default(), view: OnceLock::new() }
     }
 
     /// An image of this memory, which began as a copy of this image. Only what differs is held in memory.
@@ -72,7 +90,7 @@ impl Image {
         }
         let mut layers = self.layers.clone();
         layers.push(Layer { file: Arc::new(file), parts });
-        Ok(Self { layers, len: memory.len(), globals, free: Mutex::default() })
+        Ok(Self { layers, len: memory.len(), globals, free: Mutex::default(), view: OnceLock::new() })
     }
 
     /// Bytes of memory an instance has from the start.
@@ -91,6 +109,10 @@ impl Image {
         if let Some(slot) = used.filter(|slot| slot.len() >= total) {
             return Ok(slot);
         }
+        self.mapped(total)
+    }
+
+    fn mapped(&self, total: usize) -> io::Result<Reservation> {
         let mut slot = Reservation::new(total)?;
         slot.commit(0..self.len)?;
         for layer in &self.layers {
@@ -103,12 +125,41 @@ impl Image {
 
     /// Takes a slot back of which the first `accessible` bytes may have been written to.
     pub(crate) fn give_back(&self, mut slot: Reservation, accessible: usize) {
-        let restored = slot.restore(0..self.len).and_then(|()| slot.decommit(self.len..accessible.max(self.len)));
+        let kept = self.free.lock().unwrap_or_else(PoisonError::into_inner).len();
+        let accessible = accessible.max(self.len);
+        let restored = match kept {
+            ..WARM => self.restore(&mut slot, accessible),
+            _ => slot.restore(0..accessible),
+        };
+        let restored = restored.and_then(|()| slot.protect(self.len..accessible));
         let mut free = self.free.lock().unwrap_or_else(PoisonError::into_inner);
         // one that cannot be restored is unmapped
         if restored.is_ok() && free.len() < KEPT {
             free.push(slot);
         }
+    }
+
+    /// Makes a slot show the image again, and zeros behind it. The pages that were written to stay in memory, if they are few.
+    fn restore(&self, slot: &mut Reservation, accessible: usize) -> io::Result<()> {
+        // one more than may stay shows that there are too many
+        let written = written(slot.base().addr(), accessible, WARM_PAGES + 1);
+        let Some(parts) = written.filter(|parts| pagemap::pages(parts) <= WARM_PAGES) else {
+            return slot.restore(0..accessible);
+        };
+        let view = self.view()?;
+        parts.into_iter().try_for_each(|part| {
+            let (start, end, len) = (part.start, part.end, self.len);
+            slot.copy(view, start.min(len)..end.min(len))?;
+            slot.zero(start.max(len)..end.max(len))
+        })
+    }
+
+    fn view(&self) -> io::Result<&Reservation> {
+        if let Some(view) = self.view.get() {
+            return Ok(view);
+        }
+        let view = self.mapped(self.len)?;
+        Ok(self.view.get_or_init(|| view))
     }
 
     /// The pages of `memory` that differ from this image, whose one layer is a whole file.
@@ -233,6 +284,41 @@ mod tests {
             image.give_back(slot, 4 * PAGE);
         }
         assert_eq!(image.free.lock().expect("not poisoned").len(), 1);
+    }
+
+    #[test]
+    fn pages_that_stay_are_restored_like_those_that_are_dropped() {
+        const LEN: usize = 2 * WARM_PAGES;
+        let image = Image::blank().with_changes(&[7; LEN * PAGE], Vec::new()).expect("an image");
+        let mut memory = image.slot(2 * LEN * PAGE).expect("a slot");
+        for written in [0, 1, 40, WARM_PAGES, WARM_PAGES + 1, LEN, 2 * LEN, 3] {
+            memory.commit(LEN * PAGE..2 * LEN * PAGE).expect("grown");
+            // from behind, so that few of them are in the part that grew
+            for page in (0..2 * LEN).rev().step_by(3).chain(0..2 * LEN).take(written) {
+                // SAFETY: mapped or committed above, and only this test has the slot.
+                unsafe { memory.base().add(page * PAGE + page % PAGE).write_volatile(9) };
+            }
+            image.give_back(memory, 2 * LEN * PAGE);
+            memory = image.slot(2 * LEN * PAGE).expect("the same slot");
+            memory.commit(LEN * PAGE..2 * LEN * PAGE).expect("grown again");
+            // SAFETY: as above; nobody writes while the bytes are borrowed.
+            let bytes = unsafe { core::slice::from_raw_parts(memory.base(), 2 * LEN * PAGE) };
+            let (shown, grown) = bytes.split_at(LEN * PAGE);
+            assert!(shown.iter().all(|byte| *byte == 7) && grown.iter().all(|byte| *byte == 0), "{written}");
+            memory.protect(LEN * PAGE..2 * LEN * PAGE).expect("protected");
+        }
+    }
+
+    #[test]
+    fn zeros_are_an_image_too() {
+        let image = Image::zeros(3 * PAGE);
+        for _ in 0..3 {
+            assert_eq!(shown(&image, 3), [0; 3]);
+            let slot = image.slot(3 * PAGE).expect("a slot");
+            // SAFETY: inside the slot, which only this test has.
+            unsafe { slot.base().add(PAGE).write_volatile(1) };
+            image.give_back(slot, 0);
+        }
     }
 
     /// The bytes at the starts of some pages, as a fresh slot shows them.

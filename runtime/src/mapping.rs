@@ -65,13 +65,13 @@ impl Reservation {
         Ok(())
     }
 
-    /// Makes a reserved part readable, writable and zero.
+    /// Makes a reserved part readable and writable. It is zero, unless something was left there when it was protected.
     pub(crate) fn commit(&mut self, part: Range<usize>) -> io::Result<()> {
         let (at, len) = self.part(part)?;
         if len == 0 {
             return Ok(());
         }
-        // SAFETY: the range is ours, and giving access to untouched private memory invalidates nothing.
+        // SAFETY: the range is ours, and giving access to private memory invalidates nothing.
         unsafe { mprotect(at, len, MprotectFlags::READ | MprotectFlags::WRITE)? };
         Ok(())
     }
@@ -87,15 +87,14 @@ impl Reservation {
         Ok(())
     }
 
-    /// Makes a part reserved again and frees its memory.
-    pub(crate) fn decommit(&mut self, part: Range<usize>) -> io::Result<()> {
+    /// Makes a part reserved again: touching it traps, and its memory stays.
+    pub(crate) fn protect(&mut self, part: Range<usize>) -> io::Result<()> {
         let (at, len) = self.part(part)?;
         if len == 0 {
             return Ok(());
         }
-        let flags = MapFlags::PRIVATE | MapFlags::NORESERVE | MapFlags::FIXED;
-        // SAFETY: FIXED replaces mappings, and `part` proved that the range is ours alone.
-        unsafe { mmap_anonymous(at, len, ProtFlags::empty(), flags)? };
+        // SAFETY: the range is ours; `&mut self` says that nobody is using its bytes.
+        unsafe { mprotect(at, len, MprotectFlags::empty())? };
         Ok(())
     }
 
@@ -104,6 +103,15 @@ impl Reservation {
         let (at, len) = self.part(part)?;
         // SAFETY: the range is ours, and its callers zero only what they committed.
         unsafe { core::ptr::write_bytes(at.cast::<u8>(), 0, len) };
+        Ok(())
+    }
+
+    /// Gives a part the bytes that the same part of another range has.
+    pub(crate) fn copy(&mut self, from: &Self, part: Range<usize>) -> io::Result<()> {
+        let (source, _) = from.part(part.clone())?;
+        let (at, len) = self.part(part)?;
+        // SAFETY: two ranges of their own, so they do not overlap; callers copy only what both have mapped.
+        unsafe { core::ptr::copy_nonoverlapping(source.cast::<u8>(), at.cast::<u8>(), len) };
         Ok(())
     }
 
@@ -123,6 +131,14 @@ impl Drop for Reservation {
         // addresses and nothing else.
         let _ = unsafe { munmap(self.base.as_ptr().cast(), self.len) };
     }
+}
+
+/// Gives what this process freed back to the system. A step that failed may have had the host copy as much as a result may
+/// have, in small pieces, and the allocator would keep it all for one that is still used.
+pub(crate) fn give_back_heap() {
+    #[cfg(target_env = "gnu")]
+    // SAFETY: it touches free memory only, and takes the allocator's locks.
+    let _ = unsafe { libc::malloc_trim(0) };
 }
 
 /// `len` rounded up to whole pages.

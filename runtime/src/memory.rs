@@ -1,14 +1,19 @@
 //! Gives wasmtime its linear memories: slots of images.
 //!
-//! wasmtime asks for a memory without saying for whom, so the image is laid ready in the moment before an instance is made.
-//! Both happen in one poll of one thread (the sandbox is not `Send`), so nobody else can take it.
+//! wasmtime asks for a memory without saying for whom, so Python's image is laid ready in the moment before an instance is made.
+//! Both happen in one poll of one thread (the sandbox is not `Send`), so nobody else can take it. Compiled steps begin
+//! with zeros, which are the same for all that have as many.
 
-use std::sync::{Mutex, PoisonError};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use wasmtime::{LinearMemory, MemoryCreator, MemoryType};
 
-use crate::image::SharedImage;
+use crate::image::{Image, SharedImage};
 use crate::mapping::{Reservation, page_up};
+
+/// Sizes of memories whose slots are kept. Most modules begin with one of very few.
+const SIZES: usize = 64;
 
 /// Where wasmtime's memories come from.
 #[derive(Default)]
@@ -37,16 +42,57 @@ unsafe impl MemoryCreator for MemoryPool {
     ) -> Result<Box<dyn LinearMemory>, String> {
         let image = self.next.lock().unwrap_or_else(PoisonError::into_inner).take();
         let image = image.ok_or("a memory was asked for that no image was laid ready for")?;
-        let capacity = reserved_size_in_bytes.ok_or("a memory that may move was asked for")?;
-        let total = capacity.checked_add(guard_size_in_bytes).ok_or("a memory beyond the address space")?;
-        let slot = image.slot(total).map_err(|error| format!("map a sandbox's memory: {error}"))?;
-        let accessible = image.len();
-        let mut memory = StepMemory { image, slot: Some(slot), size: accessible, accessible, capacity };
-        if minimum > accessible {
-            memory.grow_to(minimum).map_err(|error| format!("give a sandbox its memory: {error}"))?;
-        }
-        Ok(Box::new(memory))
+        memory(image, minimum, reserved_size_in_bytes, guard_size_in_bytes)
     }
+}
+
+/// Memories that begin as zeros, slots by their size.
+#[derive(Default)]
+pub(crate) struct ZeroPool {
+    sizes: Mutex<HashMap<usize, SharedImage>>,
+}
+
+impl ZeroPool {
+    fn zeros(&self, len: usize) -> SharedImage {
+        let mut sizes = self.sizes.lock().unwrap_or_else(PoisonError::into_inner);
+        if sizes.len() >= SIZES && !sizes.contains_key(&len) {
+            sizes.clear();
+        }
+        Arc::clone(sizes.entry(len).or_insert_with(|| Arc::new(Image::zeros(len))))
+    }
+}
+
+// SAFETY: as for `MemoryPool`; a slot of zeros is zero filled.
+unsafe impl MemoryCreator for ZeroPool {
+    fn new_memory(
+        &self,
+        _ty: MemoryType,
+        minimum: usize,
+        _maximum: Option<usize>,
+        reserved_size_in_bytes: Option<usize>,
+        guard_size_in_bytes: usize,
+    ) -> Result<Box<dyn LinearMemory>, String> {
+        let len = page_up(minimum).map_err(|error| error.to_string())?;
+        memory(self.zeros(len), minimum, reserved_size_in_bytes, guard_size_in_bytes)
+    }
+}
+
+/// A slot of an image as wasmtime's memory.
+fn memory(
+    image: SharedImage,
+    minimum: usize,
+    reserved: Option<usize>,
+    guard: usize,
+) -> Result<Box<dyn LinearMemory>, String> {
+    let capacity = reserved.ok_or("a memory that may move was asked for")?;
+    let total = capacity.checked_add(guard).ok_or("a memory beyond the address space")?;
+    let slot = image.slot(total).map_err(|error| format!("map a sandbox's memory: {error}"))?;
+    let accessible = image.len();
+    let mut memory = StepMemory { image, slot: Some(slot), size: accessible, accessible, capacity };
+    if minimum > accessible {
+        memory.grow_to(minimum).map_err(|error| format!("give a sandbox its memory: {error}"))?;
+    }
+    Ok(Box::new(memory))
 }
 
 struct StepMemory {

@@ -158,7 +158,7 @@ fn every_test_that_is_named_is_there() {
         let named: Vec<&str> = text.split('`').skip(1).step_by(2).filter(|word| is_test(word)).collect();
         assert!(named.len() >= 15, "{page} names only {named:?}");
         for name in named {
-            let is_guest = ["python", "sql", "wat"]
+            let is_guest = ["python", "sql", "wat", "rust"]
                 .iter()
                 .any(|kind| root.join("tests/programs/evil").join(kind).join(name).is_file());
             assert!(is_guest || tests.contains(&format!("fn {name}(")), "{page} names {name}, which is not there");
@@ -170,7 +170,7 @@ fn is_test(word: &str) -> bool {
     let is_name =
         |text: &str| text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_');
     match word.rsplit_once('.') {
-        Some((name, "py" | "sql" | "wat")) => is_name(name),
+        Some((name, "py" | "sql" | "wat" | "rs")) => is_name(name),
         _ => is_name(word) && word.matches('_').count() >= 3,
     }
 }

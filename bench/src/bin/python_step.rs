@@ -2,20 +2,15 @@
 //!
 //! `cargo run --release -p bue-bench --bin python_step`
 #![forbid(unsafe_code)]
-#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a benchmark prints its table")]
+#![expect(clippy::print_stdout, reason = "a benchmark prints its table")]
 
 use std::process::Command;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, ensure};
-use bue_bench::{Samples, interleave, table};
-use bue_model::{Answer, BlobHash, Bundle, SourceFile, Value, cbor};
-use bue_runtime::sandbox::Sandbox;
-use bue_runtime::{Code, Finished, Limits, Permissions, Prepared, Task};
-use bytes::Bytes;
-use tokio::runtime::{Builder, Runtime};
-use tokio::sync::mpsc;
+use anyhow::{Result, ensure};
+use bue_bench::{PythonStep, Samples, interleave, table};
+use bue_model::{Answer, Value, cbor};
+use bue_runtime::Finished;
 
 const SOURCE: &str = "def step(number):\n    return number + 1\n";
 const INPUT: i64 = 41;
@@ -24,7 +19,7 @@ const INPUT: i64 = 41;
 const STEPS_A_SAMPLE: u32 = 50;
 
 fn main() -> Result<()> {
-    let ours = Ours::new()?;
+    let mut ours = Ours { step: PythonStep::new(SOURCE)? };
     let first = ours.step()?;
     let (of_ours, of_python) = interleave(15, || ours.sample(), python)?;
     let mut single = Samples::default();
@@ -51,53 +46,24 @@ fn pages(finished: &Finished) -> String {
 }
 
 struct Ours {
-    runtime: Runtime,
-    sandbox: Sandbox,
-    task: Task,
+    step: PythonStep,
 }
 
 impl Ours {
-    fn new() -> Result<Self> {
-        let cache = dirs::cache_dir().context("no cache directory")?.join("bue");
-        let prepared = Prepared::open(&cache, &|talk| eprintln!("{talk}"))?;
-        let runtime = Builder::new_current_thread().enable_all().build()?;
-        let sandbox = runtime.block_on(async { Sandbox::open(&prepared) })?;
-        Ok(Self { runtime, sandbox, task: task() })
-    }
-
-    fn step(&self) -> Result<Finished> {
-        let (items, _none) = mpsc::channel(1);
-        let finished = self.runtime.block_on(self.sandbox.run(&self.task, items));
+    fn step(&mut self) -> Result<Finished> {
+        let finished = self.step.run(&Value::Int(INPUT));
         let expected = cbor::encode(&Value::Int(INPUT + 1));
         let right = matches!(&finished.answer, Answer::Completed { value, .. } if *value == expected);
         ensure!(right, "the step answered {:?}", finished.answer);
         Ok(finished)
     }
 
-    fn sample(&self) -> Result<Duration> {
+    fn sample(&mut self) -> Result<Duration> {
         let start = Instant::now();
         for _ in 0..STEPS_A_SAMPLE {
             self.step()?;
         }
         Ok(start.elapsed() / STEPS_A_SAMPLE)
-    }
-}
-
-fn task() -> Task {
-    let file = SourceFile { path: "step.py".to_owned(), content: Bytes::from_static(SOURCE.as_bytes()) };
-    let bundle = Bundle { entry: file.path.clone(), first_line: 1, files: vec![file], ..Bundle::default() };
-    Task {
-        code: Code::Python {
-            bundle: Arc::new(bundle),
-            key: BlobHash([1; 32]),
-            function: "step".to_owned(),
-            packages: None,
-        },
-        inputs: vec![cbor::encode(&Value::Int(INPUT)).into()],
-        env: None,
-        loop_text: None,
-        limits: Limits::default(),
-        permissions: Permissions::default(),
     }
 }
 

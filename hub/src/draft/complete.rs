@@ -90,8 +90,7 @@ impl Draft<'_> {
             priority: hints.priority.or(inherited.priority),
             env: hints.env.map(|env| env.to_vec()).or(inherited.env),
         };
-        self.put(row);
-        self.bury(slot, State::Completed, hint.clone(), Some(to_blob(value)?))?;
+        self.bury(row, State::Completed, hint.clone(), Some(to_blob(value)?));
         self.moved(run, slot.node, State::Running, State::Completed);
         self.closed(run, slot)?;
         self.unblock(run, slot, &hint)

@@ -84,11 +84,10 @@ impl Draft<'_> {
 
     /// No round, or every round is over and none failed: what gathers them may run.
     pub(super) fn complete_fan_out(&mut self, run: &Run, slot: Slot) -> Step<()> {
-        let hint = self.job(slot.id)?.map(|row| row.hint()).unwrap_or_default();
-        if self.bury(slot, State::Completed, hint.clone(), None)?.is_some() {
-            self.closed(run, slot)?;
-            self.unblock(run, slot, &hint)?;
-        }
-        Ok(())
+        let Some(row) = self.job(slot.id)?.filter(|row| row.state.is_open()) else { return Ok(()) };
+        let hint = row.hint();
+        self.bury(row, State::Completed, hint.clone(), None);
+        self.closed(run, slot)?;
+        self.unblock(run, slot, &hint)
     }
 }

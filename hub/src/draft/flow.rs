@@ -141,21 +141,21 @@ impl Draft<'_> {
     pub(super) fn call_off(&mut self, run: &Run, slots: Vec<Slot>) -> Step<u64> {
         let (mut walk, mut jobs) = (slots, 0);
         while let Some(slot) = walk.pop() {
-            let Some(from) = self.bury(slot, State::Cancelled, Hint::default(), None)? else { continue };
+            let Some(row) = self.job(slot.id)?.filter(|row| row.state.is_open()) else { continue };
             jobs += u64::from(run.graph.job(slot.node).is_some());
-            self.moved(run, slot.node, from, State::Cancelled);
+            self.moved(run, slot.node, row.state, State::Cancelled);
+            self.bury(row, State::Cancelled, Hint::default(), None);
             self.closed(run, slot)?;
             walk.extend(self.dependants(run, slot)?);
         }
         Ok(jobs)
     }
 
-    /// Takes an open row from `job` to `done`; the state it had, or `None` if it is not open. The token goes along, so a
-    /// report that comes twice is recognised; one for a row that was called off is not, since only a completed row's token
-    /// counts.
-    pub(super) fn bury(&mut self, slot: Slot, state: State, hint: Hint, value: Option<Vec<u8>>) -> Step<Option<State>> {
-        let Some(row) = self.job(slot.id)?.filter(|row| row.state.is_open()) else { return Ok(None) };
-        self.jobs.insert(slot.id, None);
+    /// Takes an open row from `job` to `done`. The token goes along, so a report that comes twice is recognised; one for a
+    /// row that was called off is not, since only a completed row's token counts.
+    pub(super) fn bury(&mut self, row: JobRow, state: State, hint: Hint, value: Option<Vec<u8>>) {
+        let id = row.slot.id;
+        self.jobs.insert(id, None);
         let done = DoneRow {
             slot: row.slot,
             run: row.run,
@@ -168,8 +168,7 @@ impl Draft<'_> {
             value,
             log: row.log,
         };
-        self.done.insert(slot.id, Some(done));
-        Ok(Some(row.state))
+        self.done.insert(id, Some(done));
     }
 }
 

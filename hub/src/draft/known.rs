@@ -42,6 +42,12 @@ pub(crate) struct Known {
 }
 
 impl Known {
+    /// What stays true once a draft was written: the runs.
+    pub(crate) fn of_the_runs(self) -> Self {
+        let Self { runs, run_states, rates, .. } = self;
+        Self { runs, run_states, rates, ..Self::default() }
+    }
+
     /// All rows of `job` in a stretch were read.
     pub(crate) fn looked_at_jobs(&mut self, (mut first, mut end): Stretch) {
         // stretches that touch become one
@@ -100,6 +106,20 @@ impl Needs {
             && self.keyed_rates.is_empty()
             && self.ids.is_empty()
     }
+}
+
+/// Stretches in order, as one where no more than `near` ids are between them.
+pub(crate) fn joined(stretches: impl Iterator<Item = Stretch>, near: i64) -> Vec<Stretch> {
+    let mut sorted: Vec<Stretch> = stretches.collect();
+    sorted.sort_unstable();
+    let mut joined: Vec<Stretch> = Vec::new();
+    for (first, end) in sorted {
+        match joined.last_mut() {
+            Some((_, last)) if last.saturating_add(near) >= first => *last = end.max(*last),
+            _ => joined.push((first, end)),
+        }
+    }
+    joined
 }
 
 #[cfg(test)]

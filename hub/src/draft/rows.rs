@@ -30,7 +30,7 @@ pub(crate) struct JobRow {
     pub(crate) token: i64,
     /// Token of the last report that was taken.
     pub(crate) reported: i64,
-    pub(crate) worker: Option<String>,
+    pub(crate) worker: Option<Arc<str>>,
     /// That failed.
     pub(crate) attempts: u32,
     pub(crate) pendings: u32,
@@ -74,7 +74,7 @@ pub(crate) struct DoneRow {
     /// Completed or cancelled.
     pub(crate) state: State,
     pub(crate) token: i64,
-    pub(crate) worker: Option<String>,
+    pub(crate) worker: Option<Arc<str>>,
     pub(crate) attempts: u32,
     pub(crate) resets: u32,
     pub(crate) hint: Hint,

@@ -8,9 +8,9 @@ use crate::graph::Block;
 use crate::instance::{FanOut, Instance, Run, Slot};
 use crate::state::State;
 
-/// Windows of rounds that one transaction makes; the rest follow in transactions of their own, so that nobody waits for a
+/// Turns of rounds that one transaction makes; the rest follow in transactions of their own, so that nobody waits for a
 /// loop over a million elements that are all called off.
-const MAX_WINDOWS: usize = 2;
+pub(crate) const MAX_TURNS: usize = 2;
 
 /// What is left of an instance in `job`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,21 +25,10 @@ enum Rest {
 
 impl Draft<'_> {
     /// Follows everything that closed to its consequences. Terminates: each pass takes an instance out, and one is put in
-    /// only for a row that was open and is not any more.
+    /// only for a row that was open and is not any more. Goes on with the others where one needs something read, so that all
+    /// is read at once. Fan-outs that have room for more rounds now are left to drafts of their own: what they need read
+    /// would have everything here worked out once more.
     pub(crate) fn settle_all(&mut self) -> Step<()> {
-        let mut windows = 0;
-        loop {
-            self.settle_closings()?;
-            let Some(id) = self.effects.growing.first().copied().filter(|_| windows < MAX_WINDOWS) else {
-                return Ok(());
-            };
-            windows += 1;
-            self.grow(id)?;
-        }
-    }
-
-    /// Goes on with the others where one needs something read, so that all is read at once.
-    fn settle_closings(&mut self) -> Step<()> {
         let mut missing = false;
         while let Some(instance) = self.closings.pop_last() {
             match self.settle(instance) {

@@ -49,7 +49,7 @@ impl Inner {
             tell(&tx, delete, &[&key]).await?;
         }
         commit(tx).await?;
-        self.announce(Told { runs: vec![id], ..Told::default() });
+        self.announce(Told { runs: [id].into(), ..Told::default() });
         Ok(())
     }
 }

@@ -1,25 +1,27 @@
-//! Giving jobs away, in one short transaction that waits for nothing while it holds rows.
+//! Giving jobs away, in one short transaction.
+//!
+//! Ready rows are looked at without locking them: the row of the run is their lock, and is taken next, if it is free. What
+//! became of the rows between the two is seen when they are changed, which is guarded by their state and token.
 
 use std::collections::BTreeSet;
 
 use bue_model::wire::{Lease, LeaseBatch, LeaseRequest};
-use bue_model::{Failure, FailureKind, NodeId, Timestamp, Token};
+use bue_model::{Failure, FailureKind, RunId, Timestamp, Token};
 use bytes::Bytes;
 use deadpool_postgres::Transaction;
-use tokio_postgres::Row;
+use tokio_postgres::Statement;
 
-use super::Inner;
 use super::pick::{Ready, pick};
 use super::rate::{count_start, waiting};
-use super::read::{ask, tell};
+use super::read::{LOCK_RUNS, ask, lock_runs, tell};
 use super::values::{Next, Values};
 use super::verbs::{Told, commit, patiently};
 use super::write::write_counts;
+use super::{Granted, Inner};
 use crate::columns::{job_id, signed, unsigned};
 use crate::counts::Counts;
-use crate::draft::Known;
 use crate::error::HubError;
-use crate::instance::{Slot, instance_of};
+use crate::instance::instance_of;
 use crate::lease_batch::{BATCH_BYTES, Batch, bound, count_by};
 use crate::state::State;
 use crate::store::Leased;
@@ -27,14 +29,15 @@ use crate::store::Leased;
 /// Parked jobs made ready at one time; the caller comes back for the rest at once.
 const MAX_WOKEN: i64 = 10_000;
 /// Jobs whose arguments are read with one question, at most [`INLINE_LIMIT`](bue_model::job::INLINE_LIMIT) bytes each.
-const READ_AHEAD: usize = 128;
+const READ_AHEAD: usize = 512;
 /// Tries when others are at the runs of all that is ready.
 const TRIES: usize = 10;
 
 /// What a try came to.
 enum Try {
-    Done(LeaseBatch, Vec<Unfit>),
-    /// This run was in somebody's hands.
+    /// With the last run that something is of.
+    Done(Leased, Option<i64>, Vec<Unfit>),
+    /// This run was in somebody's hands, or was a moment ago.
     Busy(i64),
 }
 
@@ -45,6 +48,19 @@ struct Unfit {
     failure: Failure,
 }
 
+/// What a lease is going to change.
+#[derive(Default)]
+struct Taking {
+    batch: Batch,
+    counts: Counts,
+    unfit: Vec<Unfit>,
+    /// Rows, and the tokens they have had.
+    ids: Vec<i64>,
+    tokens: Vec<i64>,
+    keys: BTreeSet<i64>,
+    runs: BTreeSet<RunId>,
+}
+
 impl Inner {
     pub(super) async fn lease(&self, now: i64, mut request: LeaseRequest) -> Result<Leased, HubError> {
         bound(&mut request)?;
@@ -52,47 +68,28 @@ impl Inner {
         request.worker.retain(|letter| letter != '\0');
         request.scopes.retain(|scope| !scope.contains('\0'));
         let mut granted = self.granted.lock().await;
-        if patiently!(self.wake(now))? > 0 {
-            self.announce(Told { work: true, ..Told::default() });
-        }
-        let (mut first, mut batch) = (None, LeaseBatch { lease_ms: self.lease_ms(), ..LeaseBatch::default() });
+        // it is about to be free, and to look for what is ready before that would be in vain
+        let mut first = granted.run.filter(|_| self.is_reporting());
         for _ in 0..TRIES {
-            match patiently!(self.try_lease(now, &request, *granted, first))? {
+            match patiently!(self.try_lease(now, &request, granted.jobs, first))? {
                 Try::Busy(run) => first = Some(run),
-                Try::Done(leased, unfit) => {
-                    *granted = granted.wrapping_add((leased.leases.len() + unfit.len()) as u64);
-                    batch = leased;
+                Try::Done(leased, run, unfit) => {
+                    let given = leased.batch.leases.len() + unfit.len();
+                    *granted = Granted { jobs: granted.jobs.wrapping_add(given as u64), run };
+                    drop(granted);
                     for unfit in unfit {
                         self.fail_leased(now, unfit.id, unfit.token, &unfit.failure).await?;
                     }
-                    break;
+                    return Ok(leased);
                 }
             }
         }
-        drop(granted);
-        Ok(Leased { batch, next_at: patiently!(self.next_ready(now))? })
+        let batch = LeaseBatch { lease_ms: self.lease_ms(), ..LeaseBatch::default() };
+        // at once, though others are quick
+        Ok(Leased { batch, next_at: Some(Timestamp(now)) })
     }
 
-    /// Parked jobs whose time has come are ready. Those that somebody is at are woken the next time.
-    async fn wake(&self, now: i64) -> Result<u64, HubError> {
-        let client = self.client().await?;
-        let sql = "UPDATE job SET state = 2 WHERE id IN (SELECT id FROM job WHERE state = 1 AND available_at <= $1
-             ORDER BY available_at LIMIT $2 FOR UPDATE SKIP LOCKED)";
-        Ok(client.execute(&client.prepare_cached(sql).await?, &[&now, &MAX_WOKEN]).await?)
-    }
-
-    /// When the next parked job, or the next start under a rate, is due.
-    async fn next_ready(&self, now: i64) -> Result<Option<Timestamp>, HubError> {
-        let client = self.client().await?;
-        let sql = waiting!(
-            "SELECT least((SELECT available_at FROM job WHERE state = 1 ORDER BY available_at LIMIT 1),
-             (SELECT min(open_at) FROM rate WHERE id IN (SELECT rate FROM waiting) AND open_at > $1))"
-        );
-        let row = client.query_one(&client.prepare_cached(sql).await?, &[&now]).await?;
-        Ok(row.try_get::<_, Option<i64>>(0)?.map(Timestamp))
-    }
-
-    /// Locks ready rows, then their runs: the first one by waiting before anything is held, all others only if they are
+    /// Locks the runs of what is ready: the first one by waiting before anything else is looked at, all others only if they are
     /// free. Rows of runs that are not are left alone.
     async fn try_lease(
         &self,
@@ -103,122 +100,167 @@ impl Inner {
     ) -> Result<Try, HubError> {
         let mut client = self.client().await?;
         let tx = client.transaction().await?;
-        let mut known = Known::default();
-        if let Some(run) = first {
-            self.lock(&tx, &[run], &mut known).await?;
-        }
-        let picked = pick(&tx, now, request, granted).await?;
+        let first: Vec<i64> = first.into_iter().collect();
+        // sent at once, the lock before all others; so the rows are looked at when it is held, and when the others are awake
+        let (lock, awaken) = (tx.prepare_cached(LOCK_RUNS).await?, tx.prepare_cached(WAKE).await?);
+        let (_, woken, picked) =
+            tokio::try_join!(lock_runs(&tx, &lock, &first), wake(&tx, &awaken, now), pick(&tx, now, request, granted))?;
         let runs: BTreeSet<i64> = picked.iter().map(|job| job.run).collect();
-        let runs: Vec<i64> = runs.into_iter().collect();
-        let sql = "SELECT key FROM run WHERE key = ANY($1) ORDER BY key FOR UPDATE SKIP LOCKED";
-        let rows = ask(&tx, sql, &[&runs]).await?;
-        let free = rows.iter().map(|row| row.try_get(0)).collect::<Result<BTreeSet<i64>, _>>()?;
+        let others: Vec<i64> = runs.iter().filter(|run| !first.contains(run)).copied().collect();
+        let mut free = lock_free(&tx, &others).await?;
+        free.extend(first);
         let busy = runs.iter().find(|run| !free.contains(run)).copied();
         let jobs: Vec<Ready> = picked.into_iter().filter(|job| free.contains(&job.run)).collect();
-        match busy {
-            Some(run) if jobs.is_empty() => Ok(Try::Busy(run)),
-            _ => self.take(tx, now, &request.worker, &jobs).await,
+        if let Some(run) = busy.filter(|_| jobs.is_empty()) {
+            return Ok(Try::Busy(run));
         }
+        let taking = self.look_through(&tx, now, jobs).await?;
+        let end = now.saturating_add(signed(self.lease_ms()));
+        let keys: Vec<i64> = taking.keys.iter().copied().collect();
+        let (is_whole, (), (), next_at) = tokio::try_join!(
+            take(&tx, &taking, &request.worker, end),
+            write_counts(&tx, &taking.counts),
+            count_versions(&tx, &keys),
+            next_ready(&tx, now)
+        )?;
+        if !is_whole {
+            // another hub had some of them before their run was locked
+            return keys.first().map(|run| Try::Busy(*run)).ok_or_else(|| HubError::damaged("a lease of no run"));
+        }
+        commit(tx).await?;
+        let batch = LeaseBatch { lease_ms: self.lease_ms(), steps: taking.batch.steps, leases: taking.batch.leases };
+        self.announce(Told { work: woken > 0, leases: !batch.leases.is_empty(), runs: taking.runs, ..Told::default() });
+        Ok(Try::Done(Leased { batch, next_at }, keys.last().copied(), taking.unfit))
     }
 
-    /// The arguments of these rows, each with its run.
-    async fn read_ahead(
-        &self,
-        tx: &Transaction<'_>,
-        values: &mut Values,
-        rows: &[(i64, &Row)],
-    ) -> Result<(), HubError> {
-        let mut places = Vec::with_capacity(rows.len());
-        for (run, row) in rows {
-            let node = NodeId(u32::try_from(row.try_get::<_, i64>(1)?).unwrap_or(u32::MAX));
-            places.push((self.run(tx, *run).await?, Slot { id: row.try_get(0)?, node, fanout: row.try_get(2)? }));
+    /// The arguments of these jobs.
+    async fn read_ahead(&self, tx: &Transaction<'_>, values: &mut Values, jobs: &[Ready]) -> Result<(), HubError> {
+        let mut runs = Vec::with_capacity(jobs.len());
+        for job in jobs {
+            runs.push(self.run(tx, job.run).await?);
         }
         // what is damaged is complained of where it is taken
-        let next = places.iter().filter_map(|(run, slot)| {
-            Some(Next { run, instance: instance_of(run, *slot).ok()?, job: run.graph.job(slot.node)? })
+        let next = jobs.iter().zip(&runs).filter_map(|(job, run)| {
+            let (instance, job) = (instance_of(run, job.slot).ok()?, run.graph.job(job.slot.node)?);
+            Some(Next { run, instance, job })
         });
         values.read_arguments(tx, &next.collect::<Vec<_>>()).await
     }
 
-    /// Makes these rows Running under larger tokens, and says what a worker must know of them.
-    async fn take(&self, tx: Transaction<'_>, now: i64, worker: &str, jobs: &[Ready]) -> Result<Try, HubError> {
-        let (mut batch, mut counts, mut unfit) = (Batch::default(), Counts::default(), Vec::new());
-        let mut values = Values::default();
-        let mut runs = std::collections::BTreeMap::new();
-        let end = now.saturating_add(signed(self.lease_ms()));
-        let ids: Vec<i64> = jobs.iter().map(|job| job.id).collect();
-        let sql = "SELECT id, node, fanout, token, attempts, env FROM job WHERE id = ANY($1) AND state = 2";
-        let rows = ask(&tx, sql, &[&ids]).await?;
-        let mut found = std::collections::HashMap::new();
-        for row in &rows {
-            found.insert(row.try_get::<_, i64>(0)?, row);
-        }
-        let mut taken = Vec::new();
+    /// What a worker must know of these jobs, as far as it fits into one answer.
+    async fn look_through(&self, tx: &Transaction<'_>, now: i64, jobs: Vec<Ready>) -> Result<Taking, HubError> {
+        let (mut taking, mut values) = (Taking::default(), Values::default());
         for (at, job) in jobs.iter().enumerate() {
-            if batch.bytes > BATCH_BYTES {
+            if taking.batch.bytes > BATCH_BYTES {
                 break;
             }
             if at % READ_AHEAD == 0 {
-                let next = jobs.iter().skip(at).take(READ_AHEAD);
-                let next: Vec<_> = next.filter_map(|job| Some((job.run, *found.get(&job.id)?))).collect();
-                self.read_ahead(&tx, &mut values, &next).await?;
+                let end = jobs.len().min(at + READ_AHEAD);
+                self.read_ahead(tx, &mut values, jobs.get(at..end).unwrap_or_default()).await?;
             }
-            let Some(row) = found.get(&job.id) else { continue };
-            let node = NodeId(u32::try_from(row.try_get::<_, i64>(1)?).unwrap_or(u32::MAX));
-            let slot = Slot { id: job.id, node, fanout: row.try_get(2)? };
-            let run = self.run(&tx, job.run).await?;
-            let graph_job = run.graph.job(node).ok_or_else(|| HubError::damaged("a loop was leased"))?;
-            let token = row.try_get::<_, i64>(3)?.saturating_add(1);
-            taken.push(job.id);
-            counts.moved(run.key, graph_job.step, State::Ready, State::Running);
-            let count_by = count_by(&run, graph_job, job.rate);
-            counts.step(run.key, graph_job.step).attempts += i64::from(count_by.is_none());
-            runs.insert(run.key, run.id);
-            if job.rate != 0 {
-                count_start(&tx, now, job.rate).await?;
-            }
-            let inputs = match values.inputs(&tx, &run, instance_of(&run, slot)?, graph_job).await {
-                Ok(Ok(inputs)) => inputs,
-                Ok(Err(failure)) => {
-                    unfit.push(Unfit { id: job.id, token, failure });
-                    continue;
-                }
-                // one job whose rows are damaged must not keep all others from being leased
-                Err(HubError::Damaged(why)) => {
-                    let why = format!("the hub's database is damaged: {why}");
-                    unfit.push(Unfit { id: job.id, token, failure: Failure::new(FailureKind::Internal, why) });
-                    continue;
-                }
-                Err(error) => return Err(error),
-            };
-            batch.bytes = batch.bytes.saturating_add(inputs.bytes);
-            let attempts = u32::try_from(row.try_get::<_, i64>(4)?).unwrap_or(u32::MAX);
-            let step = batch.step(&run, graph_job)?;
-            batch.leases.push(Lease {
-                job: job_id(job.id),
-                run: run.id,
-                token: Token(unsigned(token)),
-                attempt: attempts.saturating_add(1),
-                step,
-                inputs: inputs.inputs,
-                env: row.try_get::<_, Option<Vec<u8>>>(5)?.map(Bytes::from),
-                count_by,
-            });
+            self.look_at(tx, now, job, &mut values, &mut taking).await?;
         }
-        if taken.is_empty() {
-            return Ok(Try::Done(LeaseBatch { lease_ms: self.lease_ms(), ..LeaseBatch::default() }, unfit));
-        }
-        let sql =
-            "UPDATE job SET state = 3, token = token + 1, lease_end = $2, worker = $3 WHERE id = ANY($1) AND state = 2";
-        if tell(&tx, sql, &[&taken, &end, &worker]).await? != taken.len() as u64 {
-            return Err(HubError::damaged("a job that was locked is not ready any more"));
-        }
-        write_counts(&tx, &counts).await?;
-        let keys: Vec<i64> = runs.keys().copied().collect();
-        tell(&tx, "UPDATE run SET version = version + 1 WHERE key = ANY($1)", &[&keys]).await?;
-        commit(tx).await?;
-        let runs = runs.into_values().collect();
-        self.announce(Told { leases: !batch.leases.is_empty(), runs, ..Told::default() });
-        Ok(Try::Done(LeaseBatch { lease_ms: self.lease_ms(), steps: batch.steps, leases: batch.leases }, unfit))
+        Ok(taking)
     }
+
+    async fn look_at(
+        &self,
+        tx: &Transaction<'_>,
+        now: i64,
+        ready: &Ready,
+        values: &mut Values,
+        taking: &mut Taking,
+    ) -> Result<(), HubError> {
+        let run = self.run(tx, ready.run).await?;
+        let (slot, token) = (ready.slot, ready.token.saturating_add(1));
+        let job = run.graph.job(slot.node).ok_or_else(|| HubError::damaged("a loop was leased"))?;
+        taking.ids.push(slot.id);
+        taking.tokens.push(ready.token);
+        taking.counts.moved(run.key, job.step, State::Ready, State::Running);
+        let count_by = count_by(&run, job, ready.rate);
+        taking.counts.step(run.key, job.step).attempts += i64::from(count_by.is_none());
+        taking.keys.insert(run.key);
+        taking.runs.insert(run.id);
+        if ready.rate != 0 {
+            count_start(tx, now, ready.rate).await?;
+        }
+        let inputs = match values.inputs(tx, &run, instance_of(&run, slot)?, job).await {
+            Ok(Ok(inputs)) => inputs,
+            Ok(Err(failure)) => {
+                taking.unfit.push(Unfit { id: slot.id, token, failure });
+                return Ok(());
+            }
+            // one job whose rows are damaged must not keep all others from being leased
+            Err(HubError::Damaged(why)) => {
+                let why = format!("the hub's database is damaged: {why}");
+                let failure = Failure::new(FailureKind::Internal, why);
+                taking.unfit.push(Unfit { id: slot.id, token, failure });
+                return Ok(());
+            }
+            Err(error) => return Err(error),
+        };
+        taking.batch.bytes = taking.batch.bytes.saturating_add(inputs.bytes);
+        let step = taking.batch.step(&run, job)?;
+        taking.batch.leases.push(Lease {
+            job: job_id(slot.id),
+            run: run.id,
+            token: Token(unsigned(token)),
+            attempt: ready.attempts.saturating_add(1),
+            step,
+            inputs: inputs.inputs,
+            env: ready.env.clone().map(Bytes::from),
+            count_by,
+        });
+        self.places().keep(slot, run.key);
+        Ok(())
+    }
+}
+
+/// Parked jobs whose time has come are ready. Those that somebody is at are woken the next time.
+const WAKE: &str = "UPDATE job SET state = 2 WHERE id IN (SELECT id FROM job WHERE state = 1 AND available_at <= $1
+         ORDER BY available_at LIMIT $2 FOR UPDATE SKIP LOCKED)";
+
+/// The statement above; how many there were.
+async fn wake(tx: &Transaction<'_>, statement: &Statement, now: i64) -> Result<u64, HubError> {
+    Ok(tx.execute(statement, &[&now, &MAX_WOKEN]).await?)
+}
+
+/// When the next parked job, or the next start under a rate, is due.
+async fn next_ready(tx: &Transaction<'_>, now: i64) -> Result<Option<Timestamp>, HubError> {
+    let sql = waiting!(
+        "SELECT least((SELECT available_at FROM job WHERE state = 1 ORDER BY available_at LIMIT 1),
+         (SELECT min(open_at) FROM rate WHERE id IN (SELECT rate FROM waiting) AND open_at > $1))"
+    );
+    let rows = ask(tx, sql, &[&now]).await?;
+    let next: Option<i64> = rows.first().map_or(Ok(None), |row| row.try_get(0))?;
+    Ok(next.map(Timestamp))
+}
+
+/// Those of these runs that nobody is at, locked.
+async fn lock_free(tx: &Transaction<'_>, runs: &[i64]) -> Result<BTreeSet<i64>, HubError> {
+    if runs.is_empty() {
+        return Ok(BTreeSet::new());
+    }
+    let sql = "SELECT key FROM run WHERE key = ANY($1) ORDER BY key FOR UPDATE SKIP LOCKED";
+    ask(tx, sql, &[&runs]).await?.iter().map(|row| Ok(row.try_get(0)?)).collect()
+}
+
+/// What is to be seen of these runs changed.
+async fn count_versions(tx: &Transaction<'_>, keys: &[i64]) -> Result<(), HubError> {
+    if !keys.is_empty() {
+        tell(tx, "UPDATE run SET version = version + 1 WHERE key = ANY($1)", &[&keys]).await?;
+    }
+    Ok(())
+}
+
+/// Makes these rows Running under larger tokens; whether all were still as they were when they were looked at.
+async fn take(tx: &Transaction<'_>, taking: &Taking, worker: &str, end: i64) -> Result<bool, HubError> {
+    if taking.ids.is_empty() {
+        return Ok(true);
+    }
+    let sql = "UPDATE job SET state = 3, token = job.token + 1, lease_end = $3, worker = $4
+         FROM unnest($1::int8[], $2::int8[]) AS ready (id, token)
+         WHERE job.id = ready.id AND job.token = ready.token AND job.state = 2";
+    let taken = tell(tx, sql, &[&taking.ids, &taking.tokens, &end, &worker]).await?;
+    Ok(taken == taking.ids.len() as u64)
 }

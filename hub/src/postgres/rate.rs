@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use bue_model::{RateKey, StepIndex};
 use deadpool_postgres::Transaction;
 
-use super::pick::{Ready, rows};
+use super::pick::{Ready, ready, rows};
 use super::read::{ask, tell};
 use crate::columns::signed;
 use crate::draft::Known;
@@ -52,13 +52,15 @@ pub(super) async fn ready_under_rates(
         rooms.push(starts_left(count, next, limit, recent));
     }
     let sql = if reverse {
-        "SELECT best.* FROM unnest($1::int8[], $2::int8[]) AS open (rate, room) CROSS JOIN LATERAL
-             (SELECT priority, id, run, rate FROM job WHERE state = 2 AND rate = open.rate AND rate > 0
-              ORDER BY priority, id DESC LIMIT open.room FOR UPDATE SKIP LOCKED) AS best"
+        concat!(
+            "SELECT best.* FROM unnest($1::int8[], $2::int8[]) AS open (rate, room) CROSS JOIN LATERAL (",
+            ready!("rate = open.rate AND rate > 0 ORDER BY priority, id DESC LIMIT open.room) AS best")
+        )
     } else {
-        "SELECT best.* FROM unnest($1::int8[], $2::int8[]) AS open (rate, room) CROSS JOIN LATERAL
-             (SELECT priority, id, run, rate FROM job WHERE state = 2 AND rate = open.rate AND rate > 0
-              ORDER BY priority DESC, id LIMIT open.room FOR UPDATE SKIP LOCKED) AS best"
+        concat!(
+            "SELECT best.* FROM unnest($1::int8[], $2::int8[]) AS open (rate, room) CROSS JOIN LATERAL (",
+            ready!("rate = open.rate AND rate > 0 ORDER BY priority DESC, id LIMIT open.room) AS best")
+        )
     };
     rows(tx, sql, &[&ids, &rooms]).await
 }

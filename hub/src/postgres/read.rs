@@ -5,12 +5,12 @@ use std::sync::Arc;
 
 use bue_model::{BlobRef, NodeId, Plan, RunId};
 use deadpool_postgres::Transaction;
-use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
+use tokio_postgres::{Row, Statement};
 use uuid::Uuid;
 
 use crate::columns::from_blob;
-use crate::draft::{DoneRow, JobRow, Known, Needs, Stretch};
+use crate::draft::{DoneRow, JobRow, Known, Needs, Stretch, joined};
 use crate::error::HubError;
 use crate::fate::Hint;
 use crate::graph::Graph;
@@ -72,7 +72,7 @@ fn job_row(row: &Row) -> Result<JobRow, HubError> {
         lease_end: row.try_get(13)?,
         token: row.try_get(14)?,
         reported: row.try_get(15)?,
-        worker: row.try_get(16)?,
+        worker: row.try_get::<_, Option<&str>>(16)?.map(Arc::from),
         attempts: small(row.try_get(17)?),
         pendings: small(row.try_get(18)?),
         pending_since: row.try_get(19)?,
@@ -116,10 +116,16 @@ impl Inner {
         Ok(run)
     }
 
-    /// Locks runs, in the order of their keys, so that two hubs never wait for each other in a circle; then reads them.
+    /// Locks runs, then reads them.
     pub(super) async fn lock(&self, tx: &Transaction<'_>, keys: &[i64], known: &mut Known) -> Result<(), HubError> {
-        let sql = "SELECT key, state FROM run WHERE key = ANY($1) ORDER BY key FOR UPDATE";
-        for row in ask(tx, sql, &[&keys]).await? {
+        let lock = tx.prepare_cached(LOCK_RUNS).await?;
+        let rows = lock_runs(tx, &lock, keys).await?;
+        self.learn(tx, rows, known).await
+    }
+
+    /// What never changes of locked runs, and how they stand.
+    pub(super) async fn learn(&self, tx: &Transaction<'_>, rows: Vec<Row>, known: &mut Known) -> Result<(), HubError> {
+        for row in rows {
             let (key, code): (i64, i64) = (row.try_get(0)?, row.try_get(1)?);
             let state =
                 run_state_of_code(code).ok_or_else(|| HubError::damaged(format!("run {key} is in state {code}")))?;
@@ -136,24 +142,54 @@ impl Inner {
     }
 }
 
-/// Reads what is needed, and `gulp` rows behind each job, since dependants stand behind what they wait for.
-pub(super) async fn read(
-    tx: &Transaction<'_>,
-    known: &mut Known,
-    needs: Needs,
-    (now, gulp): (i64, i64),
-) -> Result<(), HubError> {
+/// Locks runs, in the order of their keys, so that two hubs never wait for each other in a circle.
+pub(super) const LOCK_RUNS: &str = "SELECT key, state FROM run WHERE key = ANY($1) ORDER BY key FOR UPDATE";
+
+/// The statement above: keys and states. It is sent when this is first looked at.
+pub(super) async fn lock_runs(tx: &Transaction<'_>, lock: &Statement, keys: &[i64]) -> Result<Vec<Row>, HubError> {
+    Ok(tx.query(lock, &[&keys]).await?)
+}
+
+/// Rows that were read.
+pub(super) struct Fetched {
+    stretches: Vec<Stretch>,
+    jobs: Vec<JobRow>,
+    done: Vec<DoneRow>,
+    fan_outs: Vec<FanOut>,
+}
+
+impl Fetched {
+    /// Now they are known, and so is where else it was looked.
+    pub(super) fn put_into(self, known: &mut Known, needs: &mut Needs) {
+        known.jobs.extend(self.jobs.into_iter().map(|row| (row.slot.id, row)));
+        self.stretches.into_iter().for_each(|stretch| known.looked_at_jobs(stretch));
+        known.done.extend(self.done.into_iter().map(|row| (row.slot.id, row)));
+        known.looked_at_done.extend(std::mem::take(&mut needs.done));
+        known.fan_outs.extend(self.fan_outs.into_iter().map(|fan_out| (fan_out.id, fan_out)));
+        known.looked_at_fan_outs.extend(std::mem::take(&mut needs.fan_outs));
+        needs.jobs.clear();
+        needs.stretches.clear();
+    }
+}
+
+/// Reads rows of `job`, and `gulp` rows behind each, since dependants stand behind what they wait for; of `done`, and of `fanout`.
+pub(super) async fn fetch(tx: &Transaction<'_>, needs: &Needs, gulp: i64) -> Result<Fetched, HubError> {
     let gulps = needs.jobs.iter().map(|id| (*id, id.saturating_add(gulp)));
-    let stretches = joined(gulps.chain(needs.stretches.iter().copied()));
+    let stretches = joined(gulps.chain(needs.stretches.iter().copied()), 0);
     // sent at once and waited for once
     let (jobs, done, fan_outs) =
         tokio::try_join!(read_jobs(tx, &stretches), read_done(tx, &needs.done), read_fan_outs(tx, &needs.fan_outs))?;
-    known.jobs.extend(jobs.into_iter().map(|row| (row.slot.id, row)));
-    stretches.into_iter().for_each(|stretch| known.looked_at_jobs(stretch));
-    known.done.extend(done.into_iter().map(|row| (row.slot.id, row)));
-    known.looked_at_done.extend(&needs.done);
-    known.fan_outs.extend(fan_outs.into_iter().map(|fan_out| (fan_out.id, fan_out)));
-    known.looked_at_fan_outs.extend(&needs.fan_outs);
+    Ok(Fetched { stretches, jobs, done, fan_outs })
+}
+
+/// Reads what is needed.
+pub(super) async fn read(
+    tx: &Transaction<'_>,
+    known: &mut Known,
+    mut needs: Needs,
+    (now, gulp): (i64, i64),
+) -> Result<(), HubError> {
+    fetch(tx, &needs, gulp).await?.put_into(known, &mut needs);
     read_one_each(tx, known, &needs).await?;
     for (id, wanted) in needs.alive {
         let Some(fan_out) = known.fan_outs.get(&id) else { continue };
@@ -212,20 +248,6 @@ pub(super) async fn read_fan_outs(tx: &Transaction<'_>, ids: &BTreeSet<i64>) -> 
     ask(tx, &sql, &[&ids]).await?.iter().map(fan_out_row).collect()
 }
 
-/// Stretches in order, those that touch as one.
-fn joined(stretches: impl Iterator<Item = Stretch>) -> Vec<Stretch> {
-    let mut sorted: Vec<Stretch> = stretches.collect();
-    sorted.sort_unstable();
-    let mut joined: Vec<Stretch> = Vec::new();
-    for (first, end) in sorted {
-        match joined.last_mut() {
-            Some((_, last)) if *last >= first => *last = end.max(*last),
-            _ => joined.push((first, end)),
-        }
-    }
-    joined
-}
-
 /// One open, or the first dead, row of each stretch, apart from those that are known.
 async fn read_one_each(tx: &Transaction<'_>, known: &mut Known, needs: &Needs) -> Result<(), HubError> {
     for (stretches, open) in [(&needs.open, true), (&needs.dead, false)] {
@@ -270,7 +292,7 @@ fn done_row(row: &Row) -> Result<DoneRow, HubError> {
         run: row.try_get(3)?,
         state: state(row.try_get(4)?)?,
         token: row.try_get(5)?,
-        worker: row.try_get(6)?,
+        worker: row.try_get::<_, Option<&str>>(6)?.map(Arc::from),
         attempts: small(row.try_get(7)?),
         resets: small(row.try_get(8)?),
         hint: Hint { priority: row.try_get(9)?, env: row.try_get(10)? },

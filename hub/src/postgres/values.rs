@@ -152,24 +152,32 @@ impl Values {
     /// asked for one by one, and complained of there.
     pub(super) async fn read_arguments(&mut self, tx: &Transaction<'_>, jobs: &[Next<'_>]) -> Result<(), HubError> {
         self.read_fan_outs(tx, jobs.iter().map(|next| next.instance.fanout).collect()).await?;
-        let (mut values, mut sources, mut rounds) = (BTreeSet::new(), Vec::new(), Vec::new());
+        let (mut values, mut elements) = (BTreeSet::new(), Vec::new());
         for Next { run, instance, job } in jobs {
             for input in &job.inputs {
                 match *input {
                     Input::Node(node) => values.extend(self.slot_of(run, *instance, node)),
-                    Input::Loop(node) => {
-                        if let Some((source, round)) = self.round_of(run, *instance, node) {
-                            sources.push(source);
-                            rounds.push(round);
-                        }
-                    }
+                    Input::Loop(node) => elements.extend(self.round_of(run, *instance, node)),
                     Input::Gather(_) => {}
                 }
             }
         }
         let values: Vec<i64> = values.into_iter().collect();
-        let (values, pieces) = tokio::try_join!(read_values(tx, &values), read_pieces(tx, &sources, &rounds))?;
-        (self.arguments, self.pieces) = (values, pieces);
+        self.arguments = read_values(tx, &values).await?;
+        self.read_pieces(tx, elements).await
+    }
+
+    /// The pieces that hold these elements, by source and round. Most often it is one piece, the same as before.
+    async fn read_pieces(&mut self, tx: &Transaction<'_>, mut elements: Vec<(i64, i64)>) -> Result<(), HubError> {
+        let wanted = elements.len();
+        elements.retain(|(source, round)| self.piece(*source, *round).is_none());
+        if elements.len() == wanted {
+            self.pieces.clear();
+        }
+        let first = elements.get(..1).unwrap_or_default().to_vec();
+        self.pieces.extend(read_pieces(tx, &first).await?);
+        elements.retain(|(source, round)| self.piece(*source, *round).is_none());
+        self.pieces.extend(read_pieces(tx, &elements).await?);
         Ok(())
     }
 
@@ -358,19 +366,17 @@ async fn read_values(tx: &Transaction<'_>, ids: &[i64]) -> Result<HashMap<i64, V
     Ok(values)
 }
 
-/// The pieces of these sources' lists that hold these elements, each once.
-async fn read_pieces(
-    tx: &Transaction<'_>,
-    sources: &[i64],
-    rounds: &[i64],
-) -> Result<BTreeMap<(i64, i64), Chunk>, HubError> {
-    if sources.is_empty() {
+/// The pieces of lists that hold these elements, by source and round, each piece once.
+async fn read_pieces(tx: &Transaction<'_>, elements: &[(i64, i64)]) -> Result<BTreeMap<(i64, i64), Chunk>, HubError> {
+    if elements.is_empty() {
         return Ok(BTreeMap::new());
     }
-    let sql = "SELECT source, first, count, value FROM chunk WHERE (source, first) IN (
-             SELECT wanted.source, piece.first FROM unnest($1::int8[], $2::int8[]) AS wanted (source, round)
+    let (sources, rounds): (Vec<i64>, Vec<i64>) = elements.iter().copied().unzip();
+    let sql = "SELECT chunk.source, chunk.first, chunk.count, chunk.value
+         FROM (SELECT DISTINCT wanted.source, piece.first FROM unnest($1::int8[], $2::int8[]) AS wanted (source, round)
              CROSS JOIN LATERAL (SELECT first FROM chunk WHERE chunk.source = wanted.source AND first <= wanted.round
-                 ORDER BY first DESC LIMIT 1) AS piece)";
+                 ORDER BY first DESC LIMIT 1) AS piece) AS place
+         JOIN chunk ON chunk.source = place.source AND chunk.first = place.first";
     let mut pieces = BTreeMap::new();
     for row in ask(tx, sql, &[&sources, &rounds]).await? {
         let count = u32::try_from(row.try_get::<_, i64>(2)?).unwrap_or(u32::MAX);

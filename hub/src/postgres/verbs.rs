@@ -4,16 +4,16 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use backon::{BackoffBuilder, ExponentialBuilder};
-use bue_model::wire::{Changed, Heartbeat, HeartbeatAnswer, Report, ReportBatch, Submission, Verdict};
+use bue_model::wire::{Changed, Heartbeat, HeartbeatAnswer, Submission};
 use bue_model::{JobId, RunId, RunState, StepIndex, Timestamp};
 use deadpool_postgres::Transaction;
 use tokio_postgres::error::SqlState;
 
 use super::Inner;
-use super::read::{FAN_OUT, ask, fan_out_row, read, slot, state, take_ids, tell};
+use super::read::{FAN_OUT, LOCK_RUNS, ask, fan_out_row, fetch, lock_runs, read, slot, state, take_ids, tell};
 use super::write::write;
 use crate::columns::{job_id, row_id, signed, to_blob};
-use crate::draft::{Draft, Halt, Known, Needs, Step};
+use crate::draft::{Draft, Halt, Known, MAX_TURNS, Needs, Step};
 use crate::error::HubError;
 use crate::graph::{Block, Graph};
 use crate::instance::{Run, Slot, instance_of};
@@ -94,14 +94,34 @@ struct Start {
 }
 
 impl Inner {
-    /// Runs a verb on as much of the database as it needs, and writes what it changed.
+    /// Runs a verb on as much of the database as it needs, writes what it changed, and makes the first of the rounds that
+    /// have room now.
     async fn draft<T: Send>(
+        &self,
+        tx: &Transaction<'_>,
+        now: i64,
+        start: Start,
+        verb: &(dyn Fn(&mut Draft<'_>) -> Step<T> + Sync),
+    ) -> Result<(T, Told), HubError> {
+        let (value, mut told, mut known) = self.draft_once(tx, now, start, verb).await?;
+        for _ in 0..MAX_TURNS {
+            let Some(id) = told.growing.pop_first() else { break };
+            let needs = Needs { jobs: [id].into(), fan_outs: [id].into(), ..Needs::default() };
+            let start = Start { known: known.of_the_runs(), needs };
+            let ((), more, after) = self.draft_once(tx, now, start, &|draft| draft.grow(id)).await?;
+            told.take(more);
+            known = after;
+        }
+        Ok((value, told))
+    }
+
+    async fn draft_once<T: Send>(
         &self,
         tx: &Transaction<'_>,
         now: i64,
         Start { mut known, mut needs }: Start,
         verb: &(dyn Fn(&mut Draft<'_>) -> Step<T> + Sync),
-    ) -> Result<(T, Told), HubError> {
+    ) -> Result<(T, Told, Known), HubError> {
         let mut gulp = FIRST_GULP;
         loop {
             if !needs.is_empty() {
@@ -121,8 +141,10 @@ impl Inner {
             };
             write(tx, &draft).await?;
             let runs = draft.touched.iter().filter_map(|key| known.runs.get(key)).map(|run| run.id).collect();
-            let growing = draft.effects.growing.into_iter().collect();
-            return Ok((value, Told { work: draft.effects.work, leases: false, runs, growing }));
+            let told = Told { work: draft.effects.work, leases: false, runs, growing: draft.effects.growing };
+            let states = draft.run_states;
+            known.run_states.extend(states.into_iter().map(|(key, (state, _))| (key, state)));
+            return Ok((value, told, known));
         }
     }
 
@@ -131,13 +153,17 @@ impl Inner {
         &self,
         now: i64,
         runs: &[i64],
-        needs: Needs,
+        mut needs: Needs,
         verb: &(dyn Fn(&mut Draft<'_>) -> Step<T> + Sync),
     ) -> Result<T, HubError> {
         let mut client = self.client().await?;
         let tx = client.transaction().await?;
         let mut known = Known::default();
-        self.lock(&tx, runs, &mut known).await?;
+        // sent at once, the locks before all others; so the server reads the rows when it has them
+        let lock = tx.prepare_cached(LOCK_RUNS).await?;
+        let (rows, fetched) = tokio::try_join!(lock_runs(&tx, &lock, runs), fetch(&tx, &needs, FIRST_GULP))?;
+        fetched.put_into(&mut known, &mut needs);
+        self.learn(&tx, rows, &mut known).await?;
         let (value, told) = self.draft(&tx, now, Start { known, needs }, verb).await?;
         commit(tx).await?;
         self.announce(told);
@@ -213,30 +239,50 @@ impl Inner {
         patiently!(self.run_key(run))?.ok_or(HubError::RunNotFound(run))
     }
 
-    /// The runs of jobs, each once, and what a change of these jobs is likely to look at: their instances, and the fan-outs
-    /// around them. None of it ever changes, so it is read before anything is locked.
+    /// The runs of jobs, each once, and what a change of these jobs is sure to look at: their instances, and the fan-outs
+    /// around them. None of it ever changes, so it is looked for before anything is locked.
     async fn places_of(&self, jobs: &[i64]) -> Result<(Vec<i64>, Needs), HubError> {
-        let client = self.client().await?;
-        let sql = "SELECT id, run, node, fanout FROM job WHERE id = ANY($1)
-             UNION ALL SELECT id, run, node, fanout FROM done WHERE id = ANY($1)";
-        let statement = client.prepare_cached(sql).await?;
+        let (mut places, mut unknown) = (Vec::with_capacity(jobs.len()), Vec::new());
+        {
+            let kept = self.places();
+            for id in jobs {
+                match kept.get(*id) {
+                    Some(place) => places.push(place),
+                    None => unknown.push(*id),
+                }
+            }
+        }
+        if !unknown.is_empty() {
+            places.extend(self.find_places(&unknown).await?);
+        }
         let (mut runs, mut needs) = (BTreeSet::new(), Needs::default());
-        for row in client.query(&statement, &[&jobs]).await? {
-            let (key, slot) = (row.try_get(1)?, slot(&row)?);
+        for (slot, key) in places {
             runs.insert(key);
             if slot.fanout != 0 {
                 needs.fan_outs.insert(slot.fanout);
             }
             match self.runs().get(key).and_then(|run| stretch_around(&run, slot)) {
-                Some(stretch) => drop(needs.stretches.insert(stretch)),
+                Some(stretch) if stretch.1 - stretch.0 <= FIRST_GULP => drop(needs.stretches.insert(stretch)),
+                Some(stretch) => {
+                    needs.jobs.insert(slot.id);
+                    needs.open.insert(stretch);
+                }
                 None => drop(needs.jobs.insert(slot.id)),
             }
         }
         Ok((runs.into_iter().collect(), needs))
     }
 
+    async fn find_places(&self, jobs: &[i64]) -> Result<Vec<(Slot, i64)>, HubError> {
+        let client = self.client().await?;
+        let sql = "SELECT id, run, node, fanout FROM job WHERE id = ANY($1)
+             UNION ALL SELECT id, run, node, fanout FROM done WHERE id = ANY($1)";
+        let rows = client.query(&client.prepare_cached(sql).await?, &[&jobs]).await?;
+        rows.iter().map(|row| Ok((slot(row)?, row.try_get(1)?))).collect()
+    }
+
     /// A change that begins with these jobs.
-    async fn change_jobs<T: Send>(
+    pub(super) async fn change_jobs<T: Send>(
         &self,
         now: i64,
         jobs: &[i64],
@@ -244,17 +290,6 @@ impl Inner {
     ) -> Result<T, HubError> {
         let (runs, needs) = self.places_of(jobs).await?;
         self.change(now, &runs, needs, verb).await
-    }
-
-    pub(super) async fn complete(&self, now: i64, batch: ReportBatch) -> Result<Vec<Verdict>, HubError> {
-        let reports: Vec<Report> = batch.reports;
-        let jobs: Vec<i64> = reports.iter().map(|report| row_id(report.job)).collect();
-        let verdicts = patiently!(self.change_jobs(now, &jobs, &|draft| draft.reports(&reports)))?;
-        let mut extended = self.extended();
-        for id in &jobs {
-            extended.remove(id);
-        }
-        Ok(verdicts)
     }
 
     pub(super) async fn cancel_job(&self, now: i64, job: JobId) -> Result<Changed, HubError> {
@@ -437,11 +472,10 @@ impl Inner {
     }
 }
 
-/// The ids of the instance that a row is part of, unless they are many.
+/// The ids of the instance that a row is part of.
 fn stretch_around(run: &Run, slot: Slot) -> Option<(i64, i64)> {
     let instance = instance_of(run, slot).ok()?;
-    let stride = run.graph.blocks.get(instance.block)?.stride();
-    (stride <= FIRST_GULP).then(|| (instance.first, instance.first + stride))
+    Some((instance.first, instance.first + run.graph.blocks.get(instance.block)?.stride()))
 }
 
 /// The rows of one range of ids go to `done`; how many of each node and state they were.
@@ -463,6 +497,16 @@ async fn clear(tx: &Transaction<'_>, first: i64, end: i64, now: i64) -> Result<V
 pub(super) struct Told {
     pub(super) work: bool,
     pub(super) leases: bool,
-    pub(super) runs: Vec<RunId>,
-    pub(super) growing: Vec<i64>,
+    pub(super) runs: BTreeSet<RunId>,
+    pub(super) growing: BTreeSet<i64>,
+}
+
+impl Told {
+    /// What came of the same transaction later.
+    fn take(&mut self, more: Self) {
+        self.work |= more.work;
+        self.leases |= more.leases;
+        self.runs.extend(more.runs);
+        self.growing.extend(more.growing);
+    }
 }

@@ -1,31 +1,45 @@
 //! Writing a [`Draft`] down: one statement for each kind of change, whatever their number.
 
+use std::pin::pin;
+
 use bue_model::RunState;
 use deadpool_postgres::Transaction;
+use tokio_postgres::binary_copy::BinaryCopyInWriter;
+use tokio_postgres::types::{ToSql, Type};
 
 use super::read::tell;
 use crate::counts::Counts;
-use crate::draft::{Draft, JobRow};
+use crate::draft::{DoneRow, Draft, JobRow};
 use crate::error::HubError;
 use crate::state::run_state_code;
 
 /// Writes all changes. Safe because the runs are locked since before their rows were read; and rows of `job` are changed
 /// only under the token they were read with, so a change that was decided on an older lease would be refused as a whole.
 pub(super) async fn write(tx: &Transaction<'_>, draft: &Draft<'_>) -> Result<(), HubError> {
+    let is_stored = |id: &i64| draft.known.jobs.contains_key(id);
+    let gone = draft.jobs.iter().filter(|(_, row)| row.is_none());
+    let gone: Vec<&JobRow> = gone.filter_map(|(id, _)| draft.known.jobs.get(id)).collect();
+    let (old, new): (Vec<&JobRow>, Vec<&JobRow>) =
+        draft.jobs.values().flatten().partition(|row| is_stored(&row.slot.id));
+    let (logged, unlogged): (Vec<&DoneRow>, Vec<&DoneRow>) =
+        draft.done.values().flatten().partition(|row| row.log.is_some());
+    let back: Vec<i64> = draft.done.keys().filter(|id| draft.known.done.contains_key(id)).copied().collect();
+    // before the rows of `job` go, because their logs go along
+    bury(tx, draft.now, &unlogged).await?;
     // what is joined here is sent at once and waited for once; no two of them are about the same rows
     tokio::try_join!(
-        write_done(tx, draft),
+        delete_done(tx, &back),
+        delete_jobs(tx, &gone),
+        update_jobs(tx, &old),
         write_fan_outs(tx, draft),
         write_chunks(tx, draft),
         write_failed(tx, draft),
         write_counts(tx, &draft.counts),
-        write_runs(tx, draft)
-    )?;
-    write_jobs(tx, draft).await
-}
-
-fn texts(values: &[Option<String>]) -> Vec<Option<&str>> {
-    values.iter().map(Option::as_deref).collect()
+        write_runs(tx, draft),
+        copy_done(tx, draft.now, &logged),
+        copy_jobs(tx, &new)
+    )
+    .map(drop)
 }
 
 /// The column of many rows.
@@ -35,24 +49,17 @@ macro_rules! column {
     };
 }
 
-/// Before the rows of `job` go, because their logs go along.
-async fn write_done(tx: &Transaction<'_>, draft: &Draft<'_>) -> Result<(), HubError> {
-    let back: Vec<i64> = draft.done.keys().filter(|id| draft.known.done.contains_key(id)).copied().collect();
-    if !back.is_empty() {
-        tell(tx, "DELETE FROM done WHERE id = ANY($1)", &[&back]).await?;
-    }
-    let rows: Vec<_> = draft.done.values().flatten().collect();
+/// Into `done` with the logs of their rows in `job`.
+async fn bury(tx: &Transaction<'_>, now: i64, rows: &[&DoneRow]) -> Result<(), HubError> {
     if rows.is_empty() {
         return Ok(());
     }
     let sql = "INSERT INTO done (id, run, node, fanout, state, token, worker, attempts, resets, hint, env, value, log, ended_at)
-         SELECT new.id, new.run, new.node, new.fanout, new.state, new.token, new.worker, new.attempts, new.resets, new.hint,
-             new.env, new.value, CASE WHEN new.relog THEN new.log ELSE job.log END, $15
+         SELECT new.*, job.log, $13
          FROM unnest($1::int8[], $2::int8[], $3::int8[], $4::int8[], $5::int8[], $6::int8[], $7::text[], $8::int8[],
-             $9::int8[], $10::int8[], $11::bytea[], $12::bytea[], $13::bool[], $14::bytea[])
-             AS new (id, run, node, fanout, state, token, worker, attempts, resets, hint, env, value, relog, log)
+             $9::int8[], $10::int8[], $11::bytea[], $12::bytea[])
+             AS new (id, run, node, fanout, state, token, worker, attempts, resets, hint, env, value)
          LEFT JOIN job ON job.id = new.id";
-    let workers = column!(rows, row => row.worker.clone());
     tell(
         tx,
         sql,
@@ -63,28 +70,79 @@ async fn write_done(tx: &Transaction<'_>, draft: &Draft<'_>) -> Result<(), HubEr
             &column!(rows, row => row.slot.fanout),
             &column!(rows, row => row.state as i64),
             &column!(rows, row => row.token),
-            &texts(&workers),
+            &column!(rows, row => row.worker.as_deref()),
             &column!(rows, row => i64::from(row.attempts)),
             &column!(rows, row => i64::from(row.resets)),
             &column!(rows, row => row.hint.priority),
             &column!(rows, row => row.hint.env.as_deref()),
             &column!(rows, row => row.value.as_deref()),
-            &column!(rows, row => row.log.is_some()),
-            &column!(rows, row => row.log.as_ref().and_then(|log| log.as_deref())),
-            &draft.now,
+            &now,
         ],
     )
     .await?;
     Ok(())
 }
 
-async fn write_jobs(tx: &Transaction<'_>, draft: &Draft<'_>) -> Result<(), HubError> {
-    let stored = |id: &i64| draft.known.jobs.get(id);
-    let gone: Vec<&JobRow> =
-        draft.jobs.iter().filter(|(_, row)| row.is_none()).filter_map(|(id, _)| stored(id)).collect();
-    let drafted = draft.jobs.values().flatten();
-    let (old, new): (Vec<&JobRow>, Vec<&JobRow>) = drafted.partition(|row| stored(&row.slot.id).is_some());
-    tokio::try_join!(delete_jobs(tx, &gone), insert_jobs(tx, &new), update_jobs(tx, &old)).map(drop)
+async fn delete_done(tx: &Transaction<'_>, ids: &[i64]) -> Result<(), HubError> {
+    if !ids.is_empty() {
+        tell(tx, "DELETE FROM done WHERE id = ANY($1)", &[&ids]).await?;
+    }
+    Ok(())
+}
+
+/// A table that is copied into, row by row: a tenth of the work that statements with arrays are.
+async fn copy_into(tx: &Transaction<'_>, sql: &str, types: &[Type]) -> Result<BinaryCopyInWriter, HubError> {
+    let statement = tx.prepare_cached(sql).await?;
+    Ok(BinaryCopyInWriter::new(tx.copy_in(&statement).await?, types))
+}
+
+/// Into `done` with logs of their own.
+async fn copy_done(tx: &Transaction<'_>, now: i64, rows: &[&DoneRow]) -> Result<(), HubError> {
+    const TYPES: &[Type] = &[
+        Type::INT8,
+        Type::INT8,
+        Type::INT8,
+        Type::INT8,
+        Type::INT8,
+        Type::INT8,
+        Type::TEXT,
+        Type::INT8,
+        Type::INT8,
+        Type::INT8,
+        Type::BYTEA,
+        Type::BYTEA,
+        Type::BYTEA,
+        Type::INT8,
+    ];
+    if rows.is_empty() {
+        return Ok(());
+    }
+    let sql =
+        "COPY done (id, run, node, fanout, state, token, worker, attempts, resets, hint, env, value, log, ended_at)
+         FROM STDIN (FORMAT binary)";
+    let mut copy = pin!(copy_into(tx, sql, TYPES).await?);
+    for row in rows {
+        let log = row.log.as_ref().and_then(|log| log.as_deref());
+        let values: &[&(dyn ToSql + Sync)] = &[
+            &row.slot.id,
+            &row.run,
+            &i64::from(row.slot.node.0),
+            &row.slot.fanout,
+            &(row.state as i64),
+            &row.token,
+            &row.worker.as_deref(),
+            &i64::from(row.attempts),
+            &i64::from(row.resets),
+            &row.hint.priority,
+            &row.hint.env.as_deref(),
+            &row.value.as_deref(),
+            &log,
+            &now,
+        ];
+        copy.as_mut().write(values).await?;
+    }
+    copy.finish().await?;
+    Ok(())
 }
 
 async fn delete_jobs(tx: &Transaction<'_>, rows: &[&JobRow]) -> Result<(), HubError> {
@@ -105,45 +163,68 @@ fn expect_all(changed: u64, expected: usize) -> Result<(), HubError> {
     }
 }
 
-async fn insert_jobs(tx: &Transaction<'_>, rows: &[&JobRow]) -> Result<(), HubError> {
+async fn copy_jobs(tx: &Transaction<'_>, rows: &[&JobRow]) -> Result<(), HubError> {
+    const TYPES: &[Type] = &[
+        Type::INT8,
+        Type::INT8,
+        Type::INT8,
+        Type::INT8,
+        Type::INT8,
+        Type::INT8,
+        Type::TEXT,
+        Type::INT8,
+        Type::INT8,
+        Type::INT8,
+        Type::BYTEA,
+        Type::INT8,
+        Type::INT8,
+        Type::INT8,
+        Type::INT8,
+        Type::INT8,
+        Type::TEXT,
+        Type::INT8,
+        Type::INT8,
+        Type::INT8,
+        Type::INT8,
+        Type::INT8,
+        Type::INT8,
+    ];
     if rows.is_empty() {
         return Ok(());
     }
-    let sql = "INSERT INTO job (id, run, node, fanout, state, waiting_for, scope, priority, rate, hinted, env, env_from,
+    let sql = "COPY job (id, run, node, fanout, state, waiting_for, scope, priority, rate, hinted, env, env_from,
              available_at, lease_end, token, reported, worker, attempts, pendings, pending_since, releases, resets, blocked_by)
-         SELECT * FROM unnest($1::int8[], $2::int8[], $3::int8[], $4::int8[], $5::int8[], $6::int8[], $7::text[],
-             $8::int8[], $9::int8[], $10::int8[], $11::bytea[], $12::int8[], $13::int8[], $14::int8[], $15::int8[],
-             $16::int8[], $17::text[], $18::int8[], $19::int8[], $20::int8[], $21::int8[], $22::int8[], $23::int8[])";
-    tell(
-        tx,
-        sql,
-        &[
-            &column!(rows, row => row.slot.id),
-            &column!(rows, row => row.run),
-            &column!(rows, row => i64::from(row.slot.node.0)),
-            &column!(rows, row => row.slot.fanout),
-            &column!(rows, row => row.state as i64),
-            &column!(rows, row => row.waiting_for),
-            &column!(rows, row => &*row.scope),
-            &column!(rows, row => row.priority),
-            &column!(rows, row => row.rate),
-            &column!(rows, row => row.hinted.map(|node| i64::from(node.0))),
-            &column!(rows, row => row.env.as_deref()),
-            &column!(rows, row => row.env_from.map(|node| i64::from(node.0))),
-            &column!(rows, row => row.available_at),
-            &column!(rows, row => row.lease_end),
-            &column!(rows, row => row.token),
-            &column!(rows, row => row.reported),
-            &column!(rows, row => row.worker.as_deref()),
-            &column!(rows, row => i64::from(row.attempts)),
-            &column!(rows, row => i64::from(row.pendings)),
-            &column!(rows, row => row.pending_since),
-            &column!(rows, row => i64::from(row.releases)),
-            &column!(rows, row => i64::from(row.resets)),
-            &column!(rows, row => row.blocked_by),
-        ],
-    )
-    .await?;
+         FROM STDIN (FORMAT binary)";
+    let mut copy = pin!(copy_into(tx, sql, TYPES).await?);
+    for row in rows {
+        let values: &[&(dyn ToSql + Sync)] = &[
+            &row.slot.id,
+            &row.run,
+            &i64::from(row.slot.node.0),
+            &row.slot.fanout,
+            &(row.state as i64),
+            &row.waiting_for,
+            &&*row.scope,
+            &row.priority,
+            &row.rate,
+            &row.hinted.map(|node| i64::from(node.0)),
+            &row.env.as_deref(),
+            &row.env_from.map(|node| i64::from(node.0)),
+            &row.available_at,
+            &row.lease_end,
+            &row.token,
+            &row.reported,
+            &row.worker.as_deref(),
+            &i64::from(row.attempts),
+            &i64::from(row.pendings),
+            &row.pending_since,
+            &i64::from(row.releases),
+            &i64::from(row.resets),
+            &row.blocked_by,
+        ];
+        copy.as_mut().write(values).await?;
+    }
+    copy.finish().await?;
     Ok(())
 }
 

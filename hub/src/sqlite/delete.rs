@@ -3,8 +3,7 @@
 use bue_model::{RunId, RunState};
 use rusqlite::params;
 
-use super::ledger::{FanOut, Ledger};
-use super::reset::run_state_of;
+use super::ledger::Ledger;
 use crate::error::HubError;
 use crate::graph::Block;
 
@@ -13,15 +12,11 @@ impl Ledger<'_> {
     /// no id is given twice.
     pub(super) fn delete_run(&mut self, id: RunId) -> Result<(), HubError> {
         let Some(key) = self.run_key(id)? else { return Err(HubError::RunNotFound(id)) };
-        if run_state_of(self, key)? == RunState::Running {
+        if self.run_state(key)? == RunState::Running {
             return Err(HubError::RunOpen(id));
         }
         let run = self.run(key)?;
-        let mut select = self.db.prepare_cached(
-            "SELECT id, run, node, outer, source, first, stride, count, expanded, settled, failed
-             FROM fanout WHERE run = ?1",
-        )?;
-        let fan_outs: Vec<FanOut> = select.query_map([key], FanOut::read)?.collect::<Result<_, _>>()?;
+        let fan_outs = self.fan_outs_of(key)?;
         self.delete_stretch(run.first, run.first + run.graph.blocks.first().map_or(0, Block::stride))?;
         for fan_out in &fan_outs {
             self.delete_stretch(fan_out.first, fan_out.round(fan_out.count))?;

@@ -6,11 +6,20 @@ use bue_model::wire::{Gathered, JobInput};
 use bue_model::{Failure, NodeId, ValueRef};
 use rusqlite::{OptionalExtension, params};
 
-use super::ledger::{Instance, Ledger, from_blob, job_id, node_of, slot_in};
+use super::ledger::{FanOut, Instance, Ledger, from_blob, job_id, node_of, slot_in};
 use super::memory::Run;
 use crate::arguments::{Inputs, MAX_INPUT_BYTES, VALUE_BYTES, too_much, weight};
 use crate::error::HubError;
 use crate::graph::GraphJob;
+
+/// What the job before was given, which is often given to the next one too.
+#[derive(Default)]
+pub(super) struct Seen {
+    /// Of whose rounds it was one.
+    fan_out: Option<FanOut>,
+    /// The piece of a list: by source, with the position of its first element.
+    piece: Option<(i64, i64, Chunk)>,
+}
 
 impl Ledger<'_> {
     /// A job's arguments; a failure where no worker could be given them.
@@ -19,12 +28,13 @@ impl Ledger<'_> {
         run: &Run,
         instance: Instance,
         job: &GraphJob,
+        seen: &mut Seen,
     ) -> Result<Result<Inputs, Failure>, HubError> {
         let mut all = Inputs::default();
         for input in &job.inputs {
             let argument = match *input {
                 Input::Node(node) => self.result(run, instance, node, &mut all.bytes)?,
-                Input::Loop(node) => self.element(run, instance, node, &mut all.bytes)?,
+                Input::Loop(node) => self.element(run, instance, node, seen, &mut all.bytes)?,
                 Input::Gather(node) => self.gathered(run, instance, node, &mut all.bytes)?,
             };
             all.inputs.push(argument);
@@ -44,11 +54,35 @@ impl Ledger<'_> {
     }
 
     /// The element of the round of a loop in which this instance stands.
-    fn element(&self, run: &Run, from: Instance, node: NodeId, bytes: &mut usize) -> Result<JobInput, HubError> {
+    fn element(
+        &self,
+        run: &Run,
+        from: Instance,
+        node: NodeId,
+        seen: &mut Seen,
+        bytes: &mut usize,
+    ) -> Result<JobInput, HubError> {
         let block = run.graph.fan_out(node).map_or(0, |fan_out| fan_out.body);
         let around = self.climb(run, from, block)?;
-        let fan_out = self.presume_fan_out(around.fanout)?;
-        let round = fan_out.round_of(around);
+        let fan_out = match seen.fan_out.filter(|fan_out| fan_out.id == around.fanout) {
+            Some(fan_out) => fan_out,
+            None => self.fan_out(around.fanout)?.ok_or_else(|| HubError::damaged("a round of no fan-out"))?,
+        };
+        seen.fan_out = Some(fan_out);
+        let (chunk, index) = self.piece(&fan_out, fan_out.round_of(around), seen)?;
+        *bytes += weight(&chunk.value);
+        Ok(JobInput::Element { chunk, index })
+    }
+
+    /// The piece of a list in which an element is, and where in it.
+    fn piece(&self, fan_out: &FanOut, round: i64, seen: &mut Seen) -> Result<(Chunk, u32), HubError> {
+        let place = |first: i64, chunk: &Chunk| u32::try_from(round - first).ok().filter(|at| *at < chunk.count);
+        if let Some((source, first, chunk)) = &seen.piece
+            && *source == fan_out.source
+            && let Some(index) = place(*first, chunk)
+        {
+            return Ok((chunk.clone(), index));
+        }
         let mut select = self.db.prepare_cached(
             "SELECT first, count, value FROM chunk WHERE source = ?1 AND first <= ?2 ORDER BY first DESC LIMIT 1",
         )?;
@@ -57,10 +91,10 @@ impl Ledger<'_> {
         });
         let missing = || HubError::damaged(format!("fan-out {} has no element {round}", fan_out.id));
         let (first, count, value) = found.optional()?.ok_or_else(missing)?;
-        let index = u32::try_from(round - first).map_err(|_| missing())?;
-        let value: ValueRef = from_blob(&value)?;
-        *bytes += weight(&value);
-        Ok(JobInput::Element { chunk: Chunk { count, value: Box::new(value) }, index })
+        let chunk = Chunk { count, value: Box::new(from_blob(&value)?) };
+        let index = place(first, &chunk).ok_or_else(missing)?;
+        seen.piece = Some((fan_out.source, first, chunk.clone()));
+        Ok((chunk, index))
     }
 
     /// The values of all rounds, in order; a round that was called off gives nothing. Stops reading when it is too much.

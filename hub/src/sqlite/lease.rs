@@ -1,12 +1,15 @@
 //! Giving jobs away: which ones, and everything a worker must know of them.
 
 use bue_model::wire::{Lease, LeaseBatch, LeaseRequest};
-use bue_model::{Failure, FailureKind, NodeId, Timestamp, Token};
+use bue_model::{Failure, FailureKind, Timestamp, Token};
 use bytes::Bytes;
 use rusqlite::{OptionalExtension, params};
 
-use super::ledger::{Ledger, Slot, instance_of, job_id, signed, unsigned};
+use super::inputs::Seen;
+use super::ledger::{Ledger, instance_of, job_id, signed, unsigned};
+use super::pick::Ready;
 use super::state::State;
+use crate::draft::{Known, Needs};
 use crate::error::HubError;
 use crate::lease_batch::{BATCH_BYTES, Batch, bound, count_by};
 use crate::store::Leased;
@@ -14,14 +17,11 @@ use crate::store::Leased;
 /// Parked jobs made ready in one transaction; the caller comes back for the rest at once.
 const MAX_WOKEN: i64 = 10_000;
 
-/// A row that was just leased.
-struct Taken {
-    slot: Slot,
-    run: i64,
+/// A leased job whose arguments nobody can be given.
+struct Unfit {
+    id: i64,
     token: i64,
-    attempts: u32,
-    env: Option<Vec<u8>>,
-    rate: i64,
+    failure: Failure,
 }
 
 impl Ledger<'_> {
@@ -29,14 +29,19 @@ impl Ledger<'_> {
     pub(super) fn lease(&mut self, mut request: LeaseRequest, lease_ms: u64) -> Result<Leased, HubError> {
         bound(&mut request)?;
         self.wake()?;
-        let mut batch = Batch::default();
-        for id in self.pick(&request)? {
+        let (mut batch, mut taken, mut unfit) = (Batch::default(), Vec::new(), Vec::new());
+        let mut seen = Seen::default();
+        for job in self.pick(&request)? {
             if batch.bytes > BATCH_BYTES {
                 break;
             }
-            if let Some(taken) = self.take(id, &request.worker, lease_ms)? {
-                self.add(&mut batch, taken)?;
-            }
+            taken.push((job.slot.id, job.token + 1));
+            unfit.extend(self.add(&mut batch, job, &mut seen)?);
+        }
+        self.take(&taken, &request.worker, lease_ms)?;
+        for Unfit { id, token, failure } in unfit {
+            let needs = Needs { jobs: [id].into(), ..Needs::default() };
+            self.draft(Known::default(), needs, |draft| draft.fail_leased(id, token, &failure))?;
         }
         self.effects.leases |= !batch.leases.is_empty();
         let batch = LeaseBatch { lease_ms, steps: batch.steps, leases: batch.leases };
@@ -61,56 +66,54 @@ impl Ledger<'_> {
         Ok(parked.into_iter().chain(self.next_rated()?).min().map(Timestamp))
     }
 
-    /// The row becomes Running under a larger token, if it is still ready.
-    fn take(&mut self, id: i64, worker: &str, lease_ms: u64) -> Result<Option<Taken>, HubError> {
-        let mut update = self.db.prepare_cached(
-            "UPDATE job SET state = 3, token = token + 1, lease_end = ?2, worker = ?3 WHERE id = ?1 AND state = 2
-             RETURNING node, fanout, run, token, attempts, env, rate",
-        )?;
+    /// These rows become Running under their new tokens, which are larger than those before.
+    fn take(&mut self, jobs: &[(i64, i64)], worker: &str, lease_ms: u64) -> Result<(), HubError> {
         let end = self.now.saturating_add(signed(lease_ms));
-        let row = update.query_row(params![id, end, worker], |row| {
-            let slot = Slot { id, node: NodeId(row.get(0)?), fanout: row.get(1)? };
-            let (run, token, attempts) = (row.get(2)?, row.get(3)?, row.get(4)?);
-            Ok(Taken { slot, run, token, attempts, env: row.get(5)?, rate: row.get(6)? })
-        });
-        let Some(taken) = row.optional()? else { return Ok(None) };
-        if taken.rate != 0 {
-            self.count_start(taken.rate)?;
+        let mut update = self.db.prepare_cached(
+            "UPDATE job SET state = 3, token = ?2, lease_end = ?3, worker = ?4 WHERE id = ?1 AND state = 2",
+        )?;
+        for (id, token) in jobs {
+            if update.execute(params![id, token, end, worker])? != 1 {
+                return Err(HubError::damaged("a ready job was not there when it was to be leased"));
+            }
         }
-        Ok(Some(taken))
+        Ok(())
     }
 
-    /// Adds a leased row to the answer; one whose arguments cannot be given to any worker fails instead.
-    fn add(&mut self, batch: &mut Batch, taken: Taken) -> Result<(), HubError> {
-        let run = self.run(taken.run)?;
-        let node = taken.slot.node;
-        let job = run.graph.job(node).ok_or_else(|| HubError::damaged("a loop was leased"))?;
-        self.moved(&run, node, State::Ready, State::Running);
-        let count_by = count_by(&run, job, taken.rate);
+    /// Adds a job that is to be leased to the answer; one whose arguments cannot be given to any worker is to fail instead.
+    fn add(&mut self, batch: &mut Batch, ready: Ready, seen: &mut Seen) -> Result<Option<Unfit>, HubError> {
+        let run = self.run(ready.run)?;
+        let (slot, token) = (ready.slot, ready.token + 1);
+        let job = run.graph.job(slot.node).ok_or_else(|| HubError::damaged("a loop was leased"))?;
+        if ready.rate != 0 {
+            self.count_start(ready.rate)?;
+        }
+        self.moved(&run, slot.node, State::Ready, State::Running);
+        let count_by = count_by(&run, job, ready.rate);
         self.counts.step(run.key, job.step).attempts += i64::from(count_by.is_none());
         self.memory.granted = self.memory.granted.wrapping_add(1);
-        let inputs = match self.inputs(&run, instance_of(&run, taken.slot)?, job) {
+        let inputs = match self.inputs(&run, instance_of(&run, slot)?, job, seen) {
             Ok(Ok(inputs)) => inputs,
-            Ok(Err(failure)) => return self.fail(&run, taken.slot, State::Running, &failure),
+            Ok(Err(failure)) => return Ok(Some(Unfit { id: slot.id, token, failure })),
             // one job whose rows are damaged must not keep all others from being leased
             Err(HubError::Damaged(why)) => {
                 let failure = Failure::new(FailureKind::Internal, format!("the hub's database is damaged: {why}"));
-                return self.fail(&run, taken.slot, State::Running, &failure);
+                return Ok(Some(Unfit { id: slot.id, token, failure }));
             }
             Err(error) => return Err(error),
         };
         batch.bytes = batch.bytes.saturating_add(inputs.bytes);
         let step = batch.step(&run, job)?;
         batch.leases.push(Lease {
-            job: job_id(taken.slot.id),
+            job: job_id(slot.id),
             run: run.id,
-            token: Token(unsigned(taken.token)),
-            attempt: taken.attempts.saturating_add(1),
+            token: Token(unsigned(token)),
+            attempt: ready.attempts.saturating_add(1),
             step,
             inputs: inputs.inputs,
-            env: taken.env.map(Bytes::from),
+            env: ready.env.map(Bytes::from),
             count_by,
         });
-        Ok(())
+        Ok(None)
     }
 }

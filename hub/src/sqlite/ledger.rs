@@ -3,13 +3,14 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use bue_model::{BlobRef, NodeId, Plan, RunId, Timestamp};
+use bue_model::{BlobRef, NodeId, Plan, RunId, RunState, Timestamp};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use super::counts::Counts;
 use super::memory::{Memory, Run};
-use super::state::State;
+use super::state::{State, run_state};
 pub(super) use crate::columns::{from_blob, job_id, row_id, run_id, signed, to_blob, unsigned};
+use crate::counts::Counts;
+use crate::draft::{Draft, Effects as Drafted, Halt, Known, MAX_TURNS, Needs, Step};
 use crate::error::HubError;
 use crate::graph::{BlockIndex, Graph};
 pub(super) use crate::instance::{FanOut, Instance, Slot, instance_of, node_of, slot_in};
@@ -35,11 +36,9 @@ pub(super) struct Ledger<'a> {
     pub(super) memory: &'a mut Memory,
     pub(super) now: i64,
     pub(super) counts: Counts,
-    /// Instances of blocks in which something closed.
-    pub(super) closings: BTreeSet<Instance>,
     pub(super) effects: Effects,
     /// Keys of runs that changed.
-    touched: BTreeSet<i64>,
+    pub(super) touched: BTreeSet<i64>,
 }
 
 impl FanOut {
@@ -67,14 +66,63 @@ impl<'a> Ledger<'a> {
             memory.now = now.0;
         }
         let now = memory.now;
-        let (counts, closings, effects) = Default::default();
-        Self { db, memory, now, counts, closings, effects, touched: BTreeSet::new() }
+        Self { db, memory, now, counts: Counts::default(), effects: Effects::default(), touched: BTreeSet::new() }
     }
 
-    /// Carries everything to its end: rounds that settled, counts, versions.
+    /// Runs a verb on as much of the database as it needs, and writes what it changed. Nobody else changes the database, so
+    /// what was read stays true.
+    pub(super) fn draft<T>(
+        &mut self,
+        mut known: Known,
+        mut needs: Needs,
+        verb: impl Fn(&mut Draft<'_>) -> Step<T>,
+    ) -> Result<T, HubError> {
+        let mut gulp = 1;
+        loop {
+            if !needs.is_empty() {
+                self.read(&mut known, needs, gulp)?;
+                // dependants stand behind what they wait for, and those that depend on them further on
+                gulp = (gulp * 4).min(LAST_GULP);
+            }
+            let mut draft = Draft::new(&known, self.now);
+            let done = verb(&mut draft).and_then(|value| draft.settle_all().map(|()| value));
+            needs = std::mem::take(&mut draft.needs);
+            if !needs.is_empty() {
+                continue;
+            }
+            let value = match done {
+                Ok(value) => value,
+                Err(Halt::Failed(error)) => return Err(error),
+                Err(Halt::Need) => return Err(HubError::damaged("a request needs nothing and cannot go on")),
+            };
+            self.write(&draft)?;
+            self.counts.merge(std::mem::take(&mut draft.counts));
+            self.touched.append(&mut draft.touched);
+            self.take_over(std::mem::take(&mut draft.effects));
+            return Ok(value);
+        }
+    }
+
+    fn take_over(&mut self, effects: Drafted) {
+        self.effects.work |= effects.work;
+        self.effects.growing.extend(effects.growing);
+    }
+
+    /// Makes the next rounds of a fan-out; of no effect where it has no room for more.
+    pub(super) fn grow(&mut self, id: i64) -> Result<(), HubError> {
+        self.effects.growing.remove(&id);
+        self.effects.grown.insert(id);
+        let needs = Needs { jobs: [id].into(), fan_outs: [id].into(), ..Needs::default() };
+        self.draft(Known::default(), needs, |draft| draft.grow(id))
+    }
+
+    /// Carries everything to its end: rounds that have room now, counts, versions.
     pub(super) fn finish(mut self) -> Result<Effects, HubError> {
-        self.settle_all()?;
-        self.counts.write(self.db)?;
+        for _ in 0..MAX_TURNS {
+            let Some(id) = self.effects.growing.first().copied() else { break };
+            self.grow(id)?;
+        }
+        self.write_counts()?;
         for key in std::mem::take(&mut self.touched) {
             // one row by its key
             let mut update =
@@ -96,14 +144,6 @@ impl<'a> Ledger<'a> {
         if let Some(job) = run.graph.job(node) {
             self.counts.moved(run.key, job.step, from, to);
         }
-    }
-
-    /// A row that was open is not any more: its instance may have settled.
-    pub(super) fn closed(&mut self, run: &Run, slot: Slot) -> Result<(), HubError> {
-        self.touch(run.key);
-        let instance = instance_of(run, slot)?;
-        self.closings.insert(instance);
-        Ok(())
     }
 
     /// A run by its key.
@@ -129,6 +169,12 @@ impl<'a> Ledger<'a> {
         Ok(select.query_row([run.0.as_bytes()], |row| row.get(0)).optional()?)
     }
 
+    /// Where a run stands.
+    pub(super) fn run_state(&self, key: i64) -> Result<RunState, HubError> {
+        let mut select = self.db.prepare_cached("SELECT state FROM run WHERE key = ?1")?;
+        Ok(select.query_row([key], |row| run_state(row.get(0)?))?)
+    }
+
     /// As many ids as asked for, never given before. Safe because the one writer is the only user of the sequence; where
     /// the transaction is undone, so is this.
     pub(super) fn take_ids(&self, count: i64) -> Result<i64, HubError> {
@@ -149,27 +195,29 @@ impl<'a> Ledger<'a> {
         Ok(select.query_row([id], FanOut::read).optional()?)
     }
 
-    /// A fan-out that must have begun, because rounds of it exist.
-    pub(super) fn presume_fan_out(&self, id: i64) -> Result<FanOut, HubError> {
-        self.fan_out(id)?.ok_or_else(|| HubError::damaged(format!("fan-out {id} is missing")))
+    /// The fan-outs of a run that have begun.
+    pub(super) fn fan_outs_of(&self, run: i64) -> Result<Vec<FanOut>, HubError> {
+        let mut select = self.db.prepare_cached(
+            "SELECT id, run, node, outer, source, first, stride, count, expanded, settled, failed
+             FROM fanout WHERE run = ?1",
+        )?;
+        Ok(select.query_map([run], FanOut::read)?.collect::<Result<_, _>>()?)
     }
 
-    /// The instance of `block` in which `instance` stands: itself, or one around it. With it, the id of the fan-out on the
-    /// way from there, and the round taken.
+    /// The instance of `block` in which `from` stands: itself, or one around it.
     pub(super) fn climb(&self, run: &Run, from: Instance, block: BlockIndex) -> Result<Instance, HubError> {
         let mut instance = from;
         while instance.block != block {
-            instance = self.outer(run, instance)?;
+            if instance.fanout == 0 {
+                return Err(HubError::damaged("nothing is around the top level"));
+            }
+            let fan_out = self.fan_out(instance.fanout)?;
+            let missing = || HubError::damaged(format!("fan-out {} is missing", instance.fanout));
+            instance = instance_of(run, fan_out.ok_or_else(missing)?.slot())?;
         }
         Ok(instance)
     }
-
-    /// The instance around one.
-    pub(super) fn outer(&self, run: &Run, instance: Instance) -> Result<Instance, HubError> {
-        if instance.fanout == 0 {
-            return Err(HubError::damaged("nothing is around the top level"));
-        }
-        let fan_out = self.presume_fan_out(instance.fanout)?;
-        instance_of(run, fan_out.slot())
-    }
 }
+
+/// Rows read behind one that is asked for, at most.
+const LAST_GULP: i64 = 65_536;

@@ -1,25 +1,59 @@
 //! Which ready jobs are next: by scope, priority and age, or turned around, with a share for the last ones.
 
 use std::cmp::Reverse;
+use std::collections::HashSet;
 
+use bue_model::NodeId;
 use bue_model::wire::LeaseRequest;
-use rusqlite::params;
+use rusqlite::{Row, params};
 
-use super::ledger::{Ledger, signed};
+use super::ledger::{Ledger, Slot, signed};
 use crate::error::HubError;
 use crate::store::SHARE_OF_LAST;
 
-/// A ready job, and what orders it within its scope.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Ready {
+/// A ready job: what orders it within its scope, and what a lease of it says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Ready {
     priority: i64,
-    id: i64,
+    pub(super) slot: Slot,
+    pub(super) run: i64,
+    pub(super) token: i64,
+    /// That failed.
+    pub(super) attempts: u32,
+    pub(super) env: Option<Vec<u8>>,
+    /// Its row of `rate`, 0 where none.
+    pub(super) rate: i64,
+}
+
+/// Columns of `job`, as [`Ready::read`] takes them, of ready rows.
+macro_rules! ready {
+    ($rest:literal) => {
+        concat!(
+            "SELECT priority, id, node, fanout, run, token, attempts, env, rate FROM job WHERE state = 2 AND ",
+            $rest
+        )
+    };
+}
+pub(super) use ready;
+
+impl Ready {
+    pub(super) fn read(row: &Row<'_>) -> rusqlite::Result<Self> {
+        Ok(Self {
+            priority: row.get(0)?,
+            slot: Slot { id: row.get(1)?, node: NodeId(row.get(2)?), fanout: row.get(3)? },
+            run: row.get(4)?,
+            token: row.get(5)?,
+            attempts: row.get(6)?,
+            env: row.get(7)?,
+            rate: row.get(8)?,
+        })
+    }
 }
 
 impl Ledger<'_> {
-    /// Ids of the jobs to lease, in the order in which they shall run. Reads as many rows as it gives, whatever waits: each
+    /// The jobs to lease, in the order in which they shall run. Reads as many rows as it gives, whatever waits: each
     /// scope's ready jobs stand in an index in their order.
-    pub(super) fn pick(&self, request: &LeaseRequest) -> Result<Vec<i64>, HubError> {
+    pub(super) fn pick(&self, request: &LeaseRequest) -> Result<Vec<Ready>, HubError> {
         let count = request.count as usize;
         let mut picked = self.best(&request.scopes, request.reverse, count)?;
         let share = self.share_of_last(count);
@@ -27,8 +61,9 @@ impl Ledger<'_> {
             return Ok(picked);
         }
         // where the last ones are among the best anyway, they keep their place there
+        let best: HashSet<i64> = picked.iter().map(|job| job.slot.id).collect();
         let last = self.last(&request.scopes, request.reverse, share)?;
-        let last: Vec<i64> = last.into_iter().filter(|id| !picked.contains(id)).collect();
+        let last: Vec<Ready> = last.into_iter().filter(|job| !best.contains(&job.slot.id)).collect();
         picked.truncate(count - last.len());
         picked.extend(last);
         Ok(picked)
@@ -40,7 +75,7 @@ impl Ledger<'_> {
         usize::try_from((before + count as u64) / SHARE_OF_LAST).unwrap_or(0)
     }
 
-    fn best(&self, scopes: &[String], reverse: bool, count: usize) -> Result<Vec<i64>, HubError> {
+    fn best(&self, scopes: &[String], reverse: bool, count: usize) -> Result<Vec<Ready>, HubError> {
         let mut picked = Vec::new();
         for scope in in_order(scopes, reverse) {
             let room = count - picked.len();
@@ -48,45 +83,39 @@ impl Ledger<'_> {
                 break;
             }
             let mut ready = self.ready(scope, reverse, room)?;
-            ready.extend(self.ready_under_rates(scope, reverse, room)?.into_iter().map(ready_row));
+            ready.extend(self.ready_under_rates(scope, reverse, room)?);
             if reverse {
-                ready.sort_by_key(|job| (job.priority, Reverse(job.id)));
+                ready.sort_by_key(|job| (job.priority, Reverse(job.slot.id)));
             } else {
-                ready.sort_by_key(|job| (Reverse(job.priority), job.id));
+                ready.sort_by_key(|job| (Reverse(job.priority), job.slot.id));
             }
-            picked.extend(ready.into_iter().take(room).map(|job| job.id));
+            picked.extend(ready.into_iter().take(room));
         }
         Ok(picked)
     }
 
     fn ready(&self, scope: &str, reverse: bool, limit: usize) -> Result<Vec<Ready>, HubError> {
         let sql = if reverse {
-            "SELECT priority, id FROM job WHERE state = 2 AND rate = 0 AND scope = ?1 ORDER BY priority, id DESC LIMIT ?2"
+            ready!("rate = 0 AND scope = ?1 ORDER BY priority, id DESC LIMIT ?2")
         } else {
-            "SELECT priority, id FROM job WHERE state = 2 AND rate = 0 AND scope = ?1 ORDER BY priority DESC, id LIMIT ?2"
+            ready!("rate = 0 AND scope = ?1 ORDER BY priority DESC, id LIMIT ?2")
         };
         let mut select = self.db.prepare_cached(sql)?;
-        let rows =
-            select.query_map(params![scope, signed(limit as u64)], |row| Ok(ready_row((row.get(0)?, row.get(1)?))))?;
+        let rows = select.query_map(params![scope, signed(limit as u64)], Ready::read)?;
         Ok(rows.collect::<Result<_, _>>()?)
     }
 
     /// The oldest jobs of the priority that is served last, in the scope that is served last.
-    fn last(&self, scopes: &[String], reverse: bool, count: usize) -> Result<Vec<i64>, HubError> {
+    fn last(&self, scopes: &[String], reverse: bool, count: usize) -> Result<Vec<Ready>, HubError> {
         for scope in in_order(scopes, !reverse) {
-            let Some(end) = self.ready(scope, !reverse, 1)?.first().copied() else { continue };
-            let mut select = self.db.prepare_cached(
-                "SELECT id FROM job WHERE state = 2 AND rate = 0 AND scope = ?1 AND priority = ?2 ORDER BY id LIMIT ?3",
-            )?;
-            let rows = select.query_map(params![scope, end.priority, signed(count as u64)], |row| row.get(0))?;
+            let Some(end) = self.ready(scope, !reverse, 1)?.pop() else { continue };
+            let mut select =
+                self.db.prepare_cached(ready!("rate = 0 AND scope = ?1 AND priority = ?2 ORDER BY id LIMIT ?3"))?;
+            let rows = select.query_map(params![scope, end.priority, signed(count as u64)], Ready::read)?;
             return Ok(rows.collect::<Result<_, _>>()?);
         }
         Ok(Vec::new())
     }
-}
-
-fn ready_row((priority, id): (i64, i64)) -> Ready {
-    Ready { priority, id }
 }
 
 fn in_order(scopes: &[String], reverse: bool) -> Box<dyn Iterator<Item = &String> + '_> {

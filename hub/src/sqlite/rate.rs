@@ -7,6 +7,7 @@ use bue_model::{RateKey, StepIndex};
 use rusqlite::{OptionalExtension, params};
 
 use super::ledger::{Ledger, signed};
+use super::pick::{Ready, ready};
 use crate::error::HubError;
 use crate::store::MAX_OPEN_RATES;
 
@@ -25,13 +26,8 @@ macro_rules! waiting {
 }
 
 impl Ledger<'_> {
-    /// Ready jobs of a scope under rates that let something start now: priority and id.
-    pub(super) fn ready_under_rates(
-        &self,
-        scope: &str,
-        reverse: bool,
-        limit: usize,
-    ) -> Result<Vec<(i64, i64)>, HubError> {
+    /// Ready jobs of a scope under rates that let something start now.
+    pub(super) fn ready_under_rates(&self, scope: &str, reverse: bool, limit: usize) -> Result<Vec<Ready>, HubError> {
         let mut select = self.db.prepare_cached(waiting!(
             "SELECT id, count, per_ms, next FROM rate WHERE id IN (SELECT rate FROM waiting) AND scope = ?1
                  AND open_at <= ?2 ORDER BY open_at, id LIMIT ?3"
@@ -49,14 +45,14 @@ impl Ledger<'_> {
         Ok(ready)
     }
 
-    fn rated(&self, rate: i64, reverse: bool, limit: usize) -> Result<Vec<(i64, i64)>, HubError> {
+    fn rated(&self, rate: i64, reverse: bool, limit: usize) -> Result<Vec<Ready>, HubError> {
         let sql = if reverse {
-            "SELECT priority, id FROM job WHERE state = 2 AND rate = ?1 AND rate > 0 ORDER BY priority, id DESC LIMIT ?2"
+            ready!("rate = ?1 AND rate > 0 ORDER BY priority, id DESC LIMIT ?2")
         } else {
-            "SELECT priority, id FROM job WHERE state = 2 AND rate = ?1 AND rate > 0 ORDER BY priority DESC, id LIMIT ?2"
+            ready!("rate = ?1 AND rate > 0 ORDER BY priority DESC, id LIMIT ?2")
         };
         let mut select = self.db.prepare_cached(sql)?;
-        let rows = select.query_map(params![rate, signed(limit as u64)], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        let rows = select.query_map(params![rate, signed(limit as u64)], Ready::read)?;
         Ok(rows.collect::<Result<_, _>>()?)
     }
 

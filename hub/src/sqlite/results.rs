@@ -1,11 +1,11 @@
 //! The values of a run's calls, a page at a time.
 
 use bue_model::wire::{CallResult, FailedJob, ResultCursor, ResultPage, RoundValue};
-use bue_model::{Failure, FailureKind, NodeId, RunId};
+use bue_model::{Failure, FailureKind, NodeId, RunId, ValueRef};
+use rusqlite::OptionalExtension;
 
 use super::ledger::{Instance, Ledger, from_blob, job_id, node_of, slot_in, unsigned};
 use super::memory::Run;
-use super::reset::run_state_of;
 use crate::arguments::weight;
 use crate::error::HubError;
 
@@ -45,7 +45,7 @@ impl Ledger<'_> {
             round = 0;
         }
         let failed = if cursor == ResultCursor::default() { self.failed(&run)? } else { Vec::new() };
-        let state = run_state_of(self, key)?;
+        let state = self.run_state(key)?;
         Ok(Some(ResultPage { state, results: page.results, failed, next: page.next }))
     }
 
@@ -129,16 +129,23 @@ impl Ledger<'_> {
     }
 
     fn failed_job(&self, run: &Run, id: i64) -> Result<Option<FailedJob>, HubError> {
-        let Some(row) = self.job_row(id)? else { return Ok(None) };
-        let step = run.graph.job(row.slot.node).and_then(|job| run.graph.step_of(job));
-        let failure = row.failure.map(|failure| from_blob(&failure)).transpose()?;
+        let mut select =
+            self.db.prepare_cached("SELECT node, attempts, worker, failure, log FROM job WHERE id = ?1")?;
+        let found = select.query_row([id], |row| {
+            let (failure, log): (Option<Vec<u8>>, Option<Vec<u8>>) = (row.get(3)?, row.get(4)?);
+            Ok((NodeId(row.get(0)?), row.get(1)?, row.get(2)?, failure, log))
+        });
+        let Some((node, attempts, worker, failure, log)) = found.optional()? else { return Ok(None) };
+        let step = run.graph.job(node).and_then(|job| run.graph.step_of(job));
+        let failure: Option<Failure> = failure.map(|failure| from_blob(&failure)).transpose()?;
+        let log: Option<ValueRef> = log.map(|log| from_blob(&log)).transpose()?;
         Ok(Some(FailedJob {
             job: job_id(id),
             step: step.map(|step| step.name.clone()).unwrap_or_default(),
-            attempts: row.attempts,
-            worker: row.worker,
+            attempts,
+            worker,
             failure: failure.unwrap_or_else(|| Failure::new(FailureKind::Internal, "no reason was stored")),
-            log: row.log.map(|log| from_blob(&log)).transpose()?,
+            log,
         }))
     }
 }

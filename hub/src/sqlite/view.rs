@@ -5,8 +5,7 @@ use bue_model::{JobId, NodeId, RunId, Timestamp, ValueRef};
 use rusqlite::{OptionalExtension, Row, params};
 use uuid::Uuid;
 
-use super::flow::blocked_by;
-use super::ledger::{Ledger, from_blob, row_id, run_id, unsigned};
+use super::ledger::{Ledger, from_blob, job_id, row_id, run_id, unsigned};
 use super::state::{State, run_state};
 use crate::error::HubError;
 
@@ -52,20 +51,29 @@ impl Ledger<'_> {
     }
 
     fn open_job_view(&self, id: JobId, row: i64) -> Result<Option<(NodeId, i64, JobView)>, HubError> {
-        let Some(row) = self.job_row(row)? else { return Ok(None) };
-        let view = JobView {
-            id,
-            run: RunId(Uuid::nil()),
-            step: String::new(),
-            state: row.state.shown(),
-            available_at: Timestamp(row.available_at),
-            attempts: row.attempts,
-            waiting_for: u32::try_from(row.waiting_for).unwrap_or(u32::MAX),
-            worker: row.worker,
-            failure: row.failure.map(|failure| from_blob(&failure)).transpose()?,
-            blocked_by: blocked_by(row.blocked_by),
-        };
-        Ok(Some((row.slot.node, row.run, view)))
+        let mut select = self.db.prepare_cached(
+            "SELECT node, run, state, available_at, attempts, waiting_for, worker, blocked_by, failure
+             FROM job WHERE id = ?1",
+        )?;
+        let found = select.query_row([row], |row| {
+            let state: State = row.get(2)?;
+            let view = JobView {
+                id,
+                run: RunId(Uuid::nil()),
+                step: String::new(),
+                state: state.shown(),
+                available_at: Timestamp(row.get(3)?),
+                attempts: row.get(4)?,
+                waiting_for: row.get(5)?,
+                worker: row.get(6)?,
+                failure: None,
+                blocked_by: row.get::<_, Option<i64>>(7)?.map(job_id),
+            };
+            Ok((NodeId(row.get(0)?), row.get(1)?, view, row.get::<_, Option<Vec<u8>>>(8)?))
+        });
+        let Some((node, run, view, failure)) = found.optional()? else { return Ok(None) };
+        let failure = failure.map(|failure| from_blob(&failure)).transpose()?;
+        Ok(Some((node, run, JobView { failure, ..view })))
     }
 
     fn done_job_view(&self, id: JobId, row: i64) -> Result<Option<(NodeId, i64, JobView)>, HubError> {

@@ -4,6 +4,7 @@ use bue_model::wire::{LeaseBatch, ParentView, WhyView};
 use bue_model::{JobId, NodeId, Timestamp};
 use rusqlite::OptionalExtension;
 
+use super::inputs::Seen;
 use super::ledger::{Ledger, Slot, instance_of, job_id, node_of, row_id, slot_in, unsigned};
 use super::memory::Run;
 use super::state::State;
@@ -62,7 +63,7 @@ impl Ledger<'_> {
         if waits_for > 0 {
             return Err(HubError::NotReady { job: id, waits_for });
         }
-        let inputs = self.inputs(&run, instance_of(&run, place.slot)?, job)?;
+        let inputs = self.inputs(&run, instance_of(&run, place.slot)?, job, &mut Seen::default())?;
         let inputs = inputs.map_err(|failure| HubError::BadRequest(failure.message))?;
         beside_its_run(&run, job, (id, place.attempts), inputs.inputs, place.env).map(Some)
     }

@@ -1,12 +1,14 @@
 //! The thread that owns the database. Requests that wait together are one transaction, each behind a savepoint of its own,
 //! and are answered after the commit: one fsync for all of them.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 use std::ops::ControlFlow;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI32, Ordering};
 
 use bue_model::Timestamp;
 use rusqlite::Connection;
+use rusqlite::hooks::Wal;
 use tokio::sync::mpsc::error::TryRecvError;
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 use tokio::sync::oneshot;
@@ -20,6 +22,14 @@ use crate::store::{Answer, Changes};
 const QUEUE: usize = 1024;
 /// Requests in one transaction. More would let the first one wait long for its answer.
 const GROUP: usize = 256;
+/// Rows that are changed in one transaction, after which the requests that are left wait for the next one: a thousand jobs that
+/// are made, given away and reported take four thousand, and some ten milliseconds, beside which a sync counts for little.
+const GROUP_ROWS: u64 = 4_000;
+
+/// Pages in the log after which it is moved into the database when nobody waits: four megabytes.
+const LOG_PAGES: i32 = 1_000;
+/// Pages after which it is moved although somebody does. Reading a log of this size after a crash takes a moment.
+const MAX_LOG_PAGES: i32 = 8_000;
 
 /// Tells whoever asked: with `None` what the request came to, with an error that the commit failed.
 type Deliver = Box<dyn FnOnce(Option<HubError>) + Send>;
@@ -38,10 +48,19 @@ pub(super) struct Writer(Sender<Work>);
 
 impl Writer {
     /// Starts the thread. It ends, and closes the database, when the last `Writer` is gone and all requests are answered.
-    pub(super) fn start(db: Connection, changes: Arc<Changes>) -> std::io::Result<Self> {
+    pub(super) fn start(mut db: Connection, changes: Arc<Changes>) -> std::io::Result<Self> {
         let (queue, requests) = channel(QUEUE);
+        let log = Arc::new(AtomicI32::new(0));
+        let grows = log.clone();
+        // in place of SQLite's own hook, which moves the log inside of a commit, while everybody waits for it
+        let hook = db.wal_hook(Some(move |_: &mut Wal, pages| {
+            grows.store(pages, Ordering::Relaxed);
+            Ok(())
+        }));
+        hook.map_err(std::io::Error::other)?;
         let thread = std::thread::Builder::new().name("bue-store".to_owned());
-        thread.spawn(move || Loop { db, memory: Memory::default(), requests, changes }.run())?;
+        let (memory, waiting) = Default::default();
+        thread.spawn(move || Loop { db, memory, requests, waiting, changes, log }.run())?;
         Ok(Self(queue))
     }
 
@@ -104,7 +123,11 @@ struct Loop {
     db: Connection,
     memory: Memory,
     requests: Receiver<Work>,
+    /// Requests that were taken in and had no room in the transaction.
+    waiting: VecDeque<Work>,
     changes: Arc<Changes>,
+    /// Pages in the log.
+    log: Arc<AtomicI32>,
 }
 
 impl Loop {
@@ -113,40 +136,58 @@ impl Loop {
             Ok(growing) => self.memory.growing = growing,
             Err(error) => tracing::error!(%error, "could not look for loops with rounds to make"),
         }
-        while let ControlFlow::Continue(group) = self.next_group() {
-            self.serve(group);
+        while self.take_in().is_continue() {
+            let is_idle = self.serve();
+            self.move_log(is_idle);
         }
     }
 
-    /// Waits for a request, unless there are fan-outs to grow, and takes all others that are there.
-    fn next_group(&mut self) -> ControlFlow<(), Vec<Work>> {
-        let mut group = Vec::new();
-        if self.memory.growing.is_empty() {
+    /// What is in the log goes into the database, so that the log begins anew.
+    fn move_log(&self, is_idle: bool) {
+        let pages = self.log.load(Ordering::Relaxed);
+        if pages < LOG_PAGES || (pages < MAX_LOG_PAGES && !is_idle) {
+            return;
+        }
+        self.log.store(0, Ordering::Relaxed);
+        if let Err(error) = self.db.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(())) {
+            // nothing is lost: it is in the log, and is moved later
+            tracing::debug!(%error, "could not move the log into the database");
+        }
+    }
+
+    /// Waits for a request, unless there is something to do already, and takes in all others that are there.
+    fn take_in(&mut self) -> ControlFlow<()> {
+        if self.waiting.is_empty() && self.memory.growing.is_empty() {
             match self.requests.blocking_recv() {
-                Some(work) => group.push(work),
+                Some(work) => self.waiting.push_back(work),
                 None => return ControlFlow::Break(()),
             }
         }
-        while group.len() < GROUP {
+        while self.waiting.len() < GROUP {
             match self.requests.try_recv() {
-                Ok(work) => group.push(work),
+                Ok(work) => self.waiting.push_back(work),
                 Err(TryRecvError::Empty) => break,
-                Err(TryRecvError::Disconnected) if group.is_empty() => return ControlFlow::Break(()),
+                Err(TryRecvError::Disconnected) if self.waiting.is_empty() => return ControlFlow::Break(()),
                 Err(TryRecvError::Disconnected) => break,
             }
         }
-        ControlFlow::Continue(group)
+        ControlFlow::Continue(())
     }
 
-    fn serve(&mut self, group: Vec<Work>) {
+    /// One transaction. Whether nobody waits any more.
+    fn serve(&mut self) -> bool {
         let (mut all, mut deliveries) = (Vec::new(), Vec::new());
         let mut transaction = self.say("BEGIN IMMEDIATE");
-        for work in group {
+        let end = self.db.total_changes() + GROUP_ROWS;
+        while let Some(work) = self.waiting.pop_front() {
             let desk = transaction.is_ok().then_some(Desk { db: &self.db, memory: &mut self.memory });
             let (effects, deliver) = work(desk);
             all.extend(effects);
             deliveries.push(deliver);
             transaction = transaction.and_then(|()| self.still_open());
+            if self.db.total_changes() >= end {
+                break;
+            }
         }
         if let Some(id) = self.memory.growing.first().copied().filter(|_| transaction.is_ok()) {
             all.push(self.grow(id));
@@ -156,9 +197,12 @@ impl Loop {
             None => all.into_iter().for_each(|effects| self.announce(effects)),
             Some(error) => self.undo(error),
         }
+        // before those who were served ask for more
+        let is_idle = self.waiting.is_empty() && self.requests.is_empty();
         for deliver in deliveries {
             deliver(failed.clone().map(HubError::NotCommitted));
         }
+        is_idle
     }
 
     fn say(&self, statement: &str) -> Result<(), HubError> {
@@ -217,7 +261,7 @@ impl Loop {
 #[cfg(test)]
 mod tests {
     use std::path::Path;
-    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::sync::atomic::AtomicUsize;
     use std::sync::mpsc;
 
     use futures_util::future::{join, join_all};
@@ -281,6 +325,19 @@ mod tests {
         assert!(answers.iter().all(Result::is_ok));
         assert_eq!(commits.load(Ordering::SeqCst), 2, "one for the request that held them up, one for all others");
         assert_eq!(written(&writer).await, 100);
+    }
+
+    #[tokio::test]
+    async fn those_behind_much_work_wait_for_the_next_commit() {
+        let commits = Arc::new(AtomicUsize::new(0));
+        let writer = writer(&commits, usize::MAX);
+        let rows = i64::try_from(GROUP_ROWS).expect("small");
+        let much =
+            |number| writer.ask(None, move |ledger| (0..rows).try_for_each(|at| write(ledger, number * rows + at)));
+        let answers = all_at_once(&writer, (0..5).map(much).collect()).await;
+        assert!(answers.iter().all(Result::is_ok));
+        assert_eq!(commits.load(Ordering::SeqCst), 6, "one for the request that held them up, and one each");
+        assert_eq!(written(&writer).await, 5 * rows);
     }
 
     #[tokio::test]

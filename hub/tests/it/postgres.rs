@@ -7,6 +7,8 @@ use bue_hub::{HubError, JobStore, LEASE_MS, PostgresStore};
 use bue_model::RunState;
 use bue_model::wire::Verdict;
 use bue_test_cluster::shared;
+use futures_util::future::{join, join_all};
+use tokio_postgres::NoTls;
 
 use crate::script::Script;
 use crate::world::{World, completed, list};
@@ -81,13 +83,46 @@ async fn rounds_that_one_hub_left_behind_are_made_by_another() {
 }
 
 #[tokio::test]
+async fn outcomes_that_wait_together_are_taken_together() {
+    let database = shared().database().await;
+    let mut world = World::new(Arc::new(PostgresStore::connect(&database).await.expect("a store")));
+    let mut script = Script::new();
+    let source = script.call(&["source"], &[]);
+    script.each(source, |script, x| script.call(&["a"], &[x]));
+    let run = world.submit(script).await;
+    world.answer("source", list(100)).await;
+    let held = world.lease(100).await;
+    let before = world.view(run).await.version;
+    let (mut client, connection) = tokio_postgres::connect(&database, NoTls).await.expect("a connection");
+    tokio::spawn(connection);
+    // somebody is at the run until all outcomes are on their way
+    let busy = client.transaction().await.expect("a transaction");
+    busy.execute("SELECT 1 FROM bue.run FOR UPDATE", &[]).await.expect("the lock");
+    let reports = join_all(held.iter().map(|held| world.report(held, completed("1"))));
+    let release = async {
+        let waiting =
+            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
+        while busy.query_one(waiting, &[]).await.expect("a count").get::<_, i64>(0) == 0 {
+            tokio::task::yield_now().await;
+        }
+        busy.commit().await.expect("it ends");
+    };
+    let (verdicts, ()) = join(reports, release).await;
+    assert!(verdicts.iter().all(|verdict| *verdict == Verdict::Accepted), "{verdicts:?}");
+    // every transaction about a run makes a larger version
+    let transactions = world.view(run).await.version - before;
+    assert!(transactions <= 3, "two that were under way and one for all others: {transactions}");
+    assert_eq!(world.state(run).await, RunState::Completed);
+}
+
+#[tokio::test]
 async fn what_cannot_be_used_is_refused_with_a_reason() {
     assert!(matches!(PostgresStore::connect("no address").await, Err(HubError::BadRequest(_))));
     let nobody = PostgresStore::connect("host=/nowhere user=postgres").await.expect_err("nobody there");
     assert!(nobody.to_string().contains("the database"), "{nobody}");
     let database = shared().database().await;
     drop(PostgresStore::connect(&database).await.expect("a store"));
-    let (client, connection) = tokio_postgres::connect(&database, tokio_postgres::NoTls).await.expect("a connection");
+    let (client, connection) = tokio_postgres::connect(&database, NoTls).await.expect("a connection");
     tokio::spawn(connection);
     client.batch_execute("INSERT INTO bue.layout VALUES (99)").await.expect("a later layout");
     let refused = PostgresStore::connect(&database).await.expect_err("a refusal");

@@ -155,12 +155,12 @@ impl World {
         assert!(held.is_empty(), "{:?}", held.iter().map(Held::name).collect::<Vec<_>>());
     }
 
-    pub(crate) async fn report(&mut self, held: &Held, outcome: Outcome) -> Verdict {
+    pub(crate) async fn report(&self, held: &Held, outcome: Outcome) -> Verdict {
         let report = Report { job: held.job(), token: held.lease.token, outcome, log: None, run_ms: 10 };
         self.report_as_it_is(report).await
     }
 
-    pub(crate) async fn report_as_it_is(&mut self, report: Report) -> Verdict {
+    pub(crate) async fn report_as_it_is(&self, report: Report) -> Verdict {
         let batch = ReportBatch { worker: "w1".into(), reports: vec![report] };
         self.store.complete(self.time(), batch).await.expect("verdicts").remove(0)
     }

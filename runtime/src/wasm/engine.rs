@@ -1,9 +1,12 @@
 //! The engine of compiled steps. Python's has another, because its memories are slots of images.
 
+use std::sync::Arc;
+
 use wasmtime::{Config, Engine};
 
 use crate::engine::{Ticker, common};
 use crate::error::RuntimeError;
+use crate::memory::ZeroPool;
 
 /// An engine and the clock that interrupts its guests.
 pub(crate) struct WasmEngine {
@@ -24,9 +27,10 @@ impl WasmEngine {
     }
 }
 
-/// A memory begins as a private mapping of its module's data, so that a fresh one costs what the step touches of it.
+/// A memory is a slot that other steps may have had, all zeros, into which a module's data is copied: no page of it has to be
+/// asked of the kernel again. A module's own image, mapped for each step, cost a fault for each page that it touched.
 pub(crate) fn config() -> Config {
     let mut config = common();
-    config.memory_init_cow(true).wasm_component_model(true);
+    config.memory_init_cow(false).with_host_memory(Arc::new(ZeroPool::default())).wasm_component_model(true);
     config
 }

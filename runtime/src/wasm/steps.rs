@@ -16,6 +16,7 @@ use super::engine::WasmEngine;
 use crate::error::RuntimeError;
 use crate::failure;
 use crate::log::Log;
+use crate::mapping;
 use crate::net::NetPort;
 use crate::python::Ran;
 use crate::state::StepState;
@@ -73,7 +74,10 @@ impl WasmSteps {
             Program::Command(command) => command.run(step).await,
             Program::Component(component) => component.run(step, net).await,
         };
-        let answer = ended.answer.and_then(|answer| checked(answer, step.task)).unwrap_or_else(Answer::Failed);
+        let answer = ended.answer.and_then(|answer| checked(answer, step.task)).unwrap_or_else(|failure| {
+            mapping::give_back_heap();
+            Answer::Failed(failure)
+        });
         Ran { answer, memory_bytes: ended.memory_bytes, dirty_pages: None }
     }
 

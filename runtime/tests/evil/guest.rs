@@ -19,7 +19,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bue_model::{Answer, BlobHash, Bundle, Json, SourceFile, Value, cbor};
-use bue_runtime::{Code, Finished, Limits, Permissions, Placeholders, Task};
+use bue_runtime::{Code, CompiledStep, Finished, Limits, Permissions, Placeholders, Task};
 use bytes::Bytes;
 
 use super::CANARY;
@@ -35,6 +35,7 @@ pub(crate) enum Language {
     Python,
     Sql,
     Wat,
+    Rust,
 }
 
 /// A hostile guest.
@@ -42,7 +43,10 @@ pub(crate) struct Guest {
     pub(crate) name: String,
     pub(crate) language: Language,
     pub(crate) text: String,
+    /// Of a guest in Rust: all of them, one component.
+    pub(crate) component: Option<CompiledStep>,
     canary: PathBuf,
+    port: u16,
     words: Vec<(String, String)>,
 }
 
@@ -50,9 +54,11 @@ impl Guest {
     /// All guests below a folder. In their texts `CANARY_PATH` and `TRAP_PORT` are filled in.
     pub(crate) fn all(root: &Path, canary: &Path, port: u16) -> Vec<Self> {
         let mut guests = Vec::new();
-        for (folder, language) in [("python", Language::Python), ("sql", Language::Sql), ("wat", Language::Wat)] {
+        for (folder, language) in
+            [("python", Language::Python), ("sql", Language::Sql), ("wat", Language::Wat), ("rust", Language::Rust)]
+        {
             let entries = fs::read_dir(root.join(folder)).expect("guests").map(|entry| entry.expect("an entry").path());
-            let mut paths: Vec<PathBuf> = entries.filter(|path| !path.to_string_lossy().contains("/_")).collect();
+            let mut paths: Vec<PathBuf> = entries.filter(|path| is_guest(path)).collect();
             paths.sort();
             guests.extend(paths.iter().map(|path| Self::read(path, language, canary, port)));
         }
@@ -68,10 +74,10 @@ impl Guest {
         let words = head(&text, language, &name);
         let text = match language {
             Language::Python => format!("{text}{INNOCENT}"),
-            Language::Sql => text,
+            Language::Sql | Language::Rust => text,
             Language::Wat => module(path, &text, &words),
         };
-        Self { name, language, text, canary: canary.to_owned(), words }
+        Self { name, language, text, component: None, canary: canary.to_owned(), port, words }
     }
 
     pub(crate) fn one(&self, word: &str) -> Option<&str> {
@@ -85,10 +91,13 @@ impl Guest {
 
     pub(crate) fn task(&self, function: &str) -> Task {
         let mut task = task(self.code(&self.text, function));
-        task.inputs = vec![Bytes::from(cbor::encode(&Value::Text(self.canary.to_string_lossy().into_owned())))];
-        if self.language == Language::Sql {
-            task.inputs.clear();
-        }
+        let path = Value::Text(self.canary.to_string_lossy().into_owned());
+        let inputs = match self.language {
+            Language::Sql => vec![],
+            Language::Python | Language::Wat => vec![path],
+            Language::Rust => vec![path, Value::Int(self.port.into())],
+        };
+        task.inputs = inputs.iter().map(|value| Bytes::from(cbor::encode(value))).collect();
         task.loop_text = self.one("loop").map(str::to_owned);
         for limit in self.said("with").flat_map(str::split_whitespace) {
             set(&mut task.limits, limit);
@@ -115,6 +124,11 @@ impl Guest {
             }
             Language::Python | Language::Wat => {
                 Code::Python { bundle, key, function: function.to_owned(), packages: None }
+            }
+            Language::Rust => {
+                let step = self.component.clone().expect("the component of all guests");
+                let file = self.name.trim_end_matches(".rs");
+                Code::Wasm { step, function: if function == "evil" { file } else { function }.to_owned() }
             }
         }
     }
@@ -145,6 +159,12 @@ impl Guest {
     }
 }
 
+/// Files of which a part begins with `_`, and others than sources, are none.
+fn is_guest(path: &Path) -> bool {
+    let source = path.extension().is_some_and(|kind| ["py", "sql", "wat", "rs"].iter().any(|known| kind == *known));
+    source && !path.to_string_lossy().contains("/_")
+}
+
 /// Does a text look like this, where `…` stands for anything?
 pub(crate) fn matches(pattern: &str, text: &str) -> bool {
     let mut parts = pattern.split('…');
@@ -166,6 +186,7 @@ fn head(text: &str, language: Language, name: &str) -> Vec<(String, String)> {
         Language::Python => "# ",
         Language::Sql => "-- ",
         Language::Wat => ";; ",
+        Language::Rust => "//! ",
     };
     let lines = text.lines().map_while(|line| line.strip_prefix(comment));
     let words = lines.filter_map(|line| line.split_once(": ")).filter(|(word, _)| WORDS.contains(word));

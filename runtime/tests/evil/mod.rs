@@ -32,25 +32,27 @@ pub(crate) fn hostile_guests_get_what_they_must(runtime: &Runtime) {
     trap.set_nonblocking(true).expect("a listener");
     let guests = Guest::all(&programs(), canary.path(), trap.local_addr().expect("an address").port());
     assert!(guests.len() >= 60 || std::env::var_os("BUE_EVIL").is_some(), "only {} guests", guests.len());
-    let complaints = runtime.tokio.block_on(check_all(runtime, &guests));
-    assert!(complaints.is_empty(), "{} of {}:\n{}", complaints.len(), guests.len(), complaints.join("\n"));
+    let checked = guests.len();
+    let complaints = runtime.tokio.block_on(check_all(runtime, guests));
+    assert!(complaints.is_empty(), "{} of {}:\n{}", complaints.len(), checked, complaints.join("\n"));
     assert!(trap.accept().is_err(), "a guest reached a port of this machine");
-    println!("{} hostile guests", guests.len());
+    println!("{checked} hostile guests");
 }
 
 fn programs() -> std::path::PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/programs/evil")
 }
 
-async fn check_all(runtime: &Runtime, guests: &[Guest]) -> Vec<String> {
+async fn check_all(runtime: &Runtime, mut guests: Vec<Guest>) -> Vec<String> {
     let config = HostsConfig { egress: open_egress(), ..runtime.config(1) };
     let shared = Hosts::start(config).await.expect("hosts");
+    compile_rust(&shared, &mut guests).await;
     let mut complaints = Vec::new();
-    for guest in guests {
+    for guest in &guests {
         let start = Instant::now();
         let said = match guest.language {
             Language::Wat => check_module(runtime, guest).await,
-            Language::Python | Language::Sql => check(&shared, guest).await,
+            Language::Python | Language::Sql | Language::Rust => check(&shared, guest).await,
         };
         if std::env::var_os("BUE_EVIL").is_some() {
             println!("{:>7.0?} {}", start.elapsed(), guest.name);
@@ -59,6 +61,14 @@ async fn check_all(runtime: &Runtime, guests: &[Guest]) -> Vec<String> {
     }
     shared.shutdown().await;
     complaints
+}
+
+async fn compile_rust(hosts: &Hosts, guests: &mut [Guest]) {
+    let mut of_rust = guests.iter_mut().filter(|guest| guest.language == Language::Rust).peekable();
+    if of_rust.peek().is_some() {
+        let component = crate::wasm::compiled(hosts, crate::wasm::guests::evil()).await;
+        of_rust.for_each(|guest| guest.component = Some(component.clone()));
+    }
 }
 
 /// The worker allows anything, so that what is refused is refused whatever a worker allows.

@@ -136,6 +136,13 @@ fn every_instance_is_fresh(runtime: &Runtime) {
         for _ in 0..100 {
             assert_eq!(value(&call(&hosts, &step, "calls_so_far", &[]).await), Value::Int(1));
         }
+        // slots that keep what was written to, and slots that had too much of it
+        for kib in [4, 400, 900, 1_100, 8_000, 500] {
+            for _ in 0..5 {
+                assert_eq!(value(&call(&hosts, &step, "leave_a_pattern", &[Value::Int(kib)]).await), Value::Int(kib));
+                assert_eq!(value(&call(&hosts, &step, "patterns_left", &[]).await), Value::Int(0), "{kib}");
+            }
+        }
         hosts
     });
 }

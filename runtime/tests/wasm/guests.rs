@@ -14,6 +14,15 @@ pub(crate) fn component() -> &'static [u8] {
     })
 }
 
+/// The component with all hostile guests.
+pub(crate) fn evil() -> &'static [u8] {
+    static BUILT: OnceLock<Vec<u8>> = OnceLock::new();
+    BUILT.get_or_init(|| {
+        build("evil/rust", "wasm32-wasip2");
+        read("wasm32-wasip2", "evil_guests")
+    })
+}
+
 /// A plain command.
 pub(crate) fn command(name: &str) -> Vec<u8> {
     static BUILT: OnceLock<()> = OnceLock::new();

@@ -3,7 +3,7 @@
 
 mod commands;
 mod components;
-mod guests;
+pub(crate) mod guests;
 mod network;
 mod refused;
 
@@ -25,7 +25,7 @@ fn bundle(wasm: &[u8]) -> (Bundle, BlobHash) {
     (Bundle { entry: "step.wasm".to_owned(), first_line: 1, files: vec![file], packages: Vec::new() }, key)
 }
 
-async fn compiled(hosts: &Hosts, wasm: &[u8]) -> CompiledStep {
+pub(crate) async fn compiled(hosts: &Hosts, wasm: &[u8]) -> CompiledStep {
     let (bundle, key) = bundle(wasm);
     hosts.compile(&bundle, key).await.expect("a step")
 }

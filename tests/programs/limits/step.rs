@@ -59,3 +59,26 @@ fn calls_so_far() -> u64 {
     static CALLS: AtomicU64 = AtomicU64::new(0);
     CALLS.fetch_add(1, Ordering::Relaxed) + 1
 }
+
+/// Fills so many kibibytes with what [`patterns_left`] looks for.
+#[bue::step]
+fn leave_a_pattern(kib: usize) -> usize {
+    let mut all = vec![0_u32; kib * 256];
+    all.fill(pattern());
+    std::hint::black_box(&all).len() / 256
+}
+
+/// Words in all the memory it can have that another instance left.
+#[bue::step]
+fn patterns_left() -> usize {
+    core::arch::wasm32::memory_grow::<0>(200);
+    let words = core::arch::wasm32::memory_size::<0>() * (65_536 / 4);
+    let pattern = pattern();
+    // SAFETY: memory is readable from its first byte to its last, and nothing else runs.
+    (1..words).filter(|word| unsafe { ((word * 4) as *const u32).read_volatile() } == pattern).count()
+}
+
+/// Made when it is needed: it stands nowhere in the code.
+fn pattern() -> u32 {
+    std::hint::black_box(0x53D3_53D3_u32) << 1 | 1
+}

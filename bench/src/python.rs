@@ -1,0 +1,58 @@
+//! A Python step in a sandbox of this thread: no hub, no worker, no other process.
+
+use std::sync::Arc;
+
+use anyhow::{Context, Result};
+use bue_model::{BlobHash, Bundle, SourceFile, Value, cbor};
+use bue_runtime::sandbox::Sandbox;
+use bue_runtime::{Code, Finished, Limits, Permissions, Prepared, Task};
+use bytes::Bytes;
+use tokio::runtime::{Builder, Runtime};
+use tokio::sync::mpsc;
+
+/// A function `step` of a module, each run of it in a fresh sandbox.
+pub struct PythonStep {
+    runtime: Runtime,
+    sandbox: Sandbox,
+    task: Task,
+}
+
+impl PythonStep {
+    /// Opens the sandbox; the module is imported when it first runs.
+    ///
+    /// # Errors
+    /// No place for what the sandbox keeps, or it cannot be made.
+    pub fn new(source: &'static str) -> Result<Self> {
+        let cache = dirs::cache_dir().context("no cache directory")?.join("bue");
+        let prepared = Prepared::open(&cache, &|_| ())?;
+        let runtime = Builder::new_current_thread().enable_all().build()?;
+        let sandbox = runtime.block_on(async { Sandbox::open(&prepared) })?;
+        Ok(Self { runtime, sandbox, task: task(source) })
+    }
+
+    /// Runs it once with one argument.
+    #[must_use]
+    pub fn run(&mut self, input: &Value) -> Finished {
+        self.task.inputs = vec![cbor::encode(input).into()];
+        let (items, _none) = mpsc::channel(1);
+        self.runtime.block_on(self.sandbox.run(&self.task, items))
+    }
+}
+
+fn task(source: &'static str) -> Task {
+    let file = SourceFile { path: "step.py".to_owned(), content: Bytes::from_static(source.as_bytes()) };
+    let bundle = Bundle { entry: file.path.clone(), first_line: 1, files: vec![file], ..Bundle::default() };
+    Task {
+        code: Code::Python {
+            bundle: Arc::new(bundle),
+            key: BlobHash([1; 32]),
+            function: "step".to_owned(),
+            packages: None,
+        },
+        inputs: Vec::new(),
+        env: None,
+        loop_text: None,
+        limits: Limits::default(),
+        permissions: Permissions::default(),
+    }
+}

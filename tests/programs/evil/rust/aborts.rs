@@ -1,0 +1,7 @@
+//! Ends in the middle.
+//! fails: trap: …
+
+#[bue::step]
+fn aborts(_canary: String, _port: u16) {
+    std::process::abort()
+}

@@ -1,0 +1,7 @@
+//! A panic whose message is too long for anybody.
+//! fails: trap: …
+
+#[bue::step]
+fn panics_without_end(_canary: String, _port: u16) {
+    panic!("{}", "no ".repeat(10_000_000))
+}
