@@ -167,7 +167,6 @@ impl JobStore for SqliteStore {
         self.writer.ask(None, move |ledger| ledger.ended_runs(before, limit))
     }
 
-    #[expect(clippy::redundant_closure_for_method_calls, reason = "the method alone stands for one lifetime only")]
     fn holdings(&self) -> Answer<'_, Collection> {
         self.writer.ask(None, |ledger| ledger.holdings())
     }
