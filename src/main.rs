@@ -9,6 +9,7 @@
 //! databases    what postgres steps work on, as the settings say
 //! package      the files of a step that travel with it
 //! deps         Python packages: what steps need, bue.lock, wheels
+//! upkeep       deletes old runs, and what they left in the bucket
 //! services     hub, bucket and worker inside this process, over loopback
 //! follow       waits for a run, shows how it goes
 //! results      a run's values as JSON on stdout
@@ -23,6 +24,7 @@ mod commands;
 mod compiled;
 mod databases;
 mod deps;
+mod duration;
 mod failures;
 mod follow;
 mod imports;
@@ -43,6 +45,7 @@ mod stop;
 mod submit;
 mod talk;
 mod unsupported;
+mod upkeep;
 
 use std::process::ExitCode;
 

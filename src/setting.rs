@@ -144,14 +144,29 @@ pub(crate) const LEASE: Setting = setting(
     ("hub", "lease"),
     "seconds after which the jobs of a worker that is not heard of run elsewhere, 1 to 3600, the same on all hubs of a database; 8",
 );
-/// The bucket's folder.
-pub(crate) const BUCKET_STORE: Setting =
-    setting(&["BUE_BUCKET_STORE"], ("bucket", "store"), "the bucket's folder, dir:PATH; dir:bue-blobs");
 /// How logs look.
 pub(crate) const LOG_FORMAT: Setting = setting(
     &["BUE_LOG_FORMAT"],
     ("log", "format"),
     "`text`, or `json` for an object a line in the logs of hub, bucket and worker; text",
+);
+/// How long runs are kept that ended.
+pub(crate) const KEEP: Setting = setting(
+    &["BUE_KEEP"],
+    ("hub", "keep"),
+    "how long runs are kept that ended, `12h`, `30d`, `forever`; 7 days; see bucket.md",
+);
+/// Where the bucket keeps its bytes.
+pub(crate) const BUCKET_STORE: Setting = setting(
+    &["BUE_BUCKET_STORE"],
+    ("bucket", "store"),
+    "where the bucket keeps its bytes, dir:PATH or s3:BUCKET; dir:bue-blobs; see bucket.md",
+);
+/// How long blobs are kept that nobody refers to.
+pub(crate) const GRACE: Setting = setting(
+    &["BUE_GRACE"],
+    ("bucket", "grace"),
+    "how long the bucket keeps what no run needs, longer than any upload takes; 1 day",
 );
 /// Where the prepared sandbox is kept.
 pub(crate) const CACHE_DIR: Setting = setting(
@@ -221,8 +236,10 @@ pub(crate) const TEXTS: &[Setting] = &[
     MEMORY,
     HUB_STORE,
     LEASE,
+    KEEP,
     BUCKET_STORE,
     LOG_FORMAT,
+    GRACE,
     CACHE_DIR,
     ALLOW_NET,
     CA_FILE,

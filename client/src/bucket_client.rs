@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use bue_model::{BlobHash, BlobRef};
+use bue_model::wire::{CONTENT_TYPE, Collected, Collection};
+use bue_model::{BlobHash, BlobRef, RunId, Timestamp};
 use bytes::{Bytes, BytesMut};
 use futures_util::stream::unfold;
 use http::{Method, StatusCode};
@@ -11,7 +12,7 @@ use hyper::body::Frame;
 use tokio::io::{AsyncRead, AsyncReadExt};
 
 use crate::connection::{Ask, Connection, Download, Repeat, Reply};
-use crate::wire::expect_success;
+use crate::wire::{decode, encode, expect_success};
 use crate::{ClientError, Dial, Trust};
 
 /// Time until the bucket's answer begins; a large blob has been written to its disk by then.
@@ -70,13 +71,14 @@ impl BucketClient {
         self.expect(&probe()).await.map(drop)
     }
 
-    /// Stores a blob under its hash.
+    /// Stores a blob under its hash, for as long as the run exists.
     ///
     /// # Errors
     /// The bucket cannot be reached or cannot store it.
-    pub async fn put(&self, content: Bytes) -> Result<BlobRef, ClientError> {
+    pub async fn put(&self, run: RunId, content: Bytes) -> Result<BlobRef, ClientError> {
         let blob = BlobRef { hash: hash_of(&content), len: content.len() as u64 };
-        let ask = Ask { content_type: OCTETS, body: content, ..ask(Method::PUT, blob_path(&blob.hash), ERROR_LIMIT) };
+        let path = format!("{}?run={run}", blob_path(&blob.hash));
+        let ask = Ask { content_type: OCTETS, body: content, ..ask(Method::PUT, path, ERROR_LIMIT) };
         self.expect(&ask).await?;
         Ok(blob)
     }
@@ -106,20 +108,27 @@ impl BucketClient {
         }
     }
 
-    /// Whether a blob is there.
+    /// Whether a blob is there. If it is, it stays for as long as the run exists.
     ///
     /// # Errors
     /// The bucket cannot be reached.
-    pub async fn has(&self, hash: &BlobHash) -> Result<bool, ClientError> {
-        Ok(self.expect_or_absent(&ask(Method::HEAD, blob_path(hash), ERROR_LIMIT)).await?.is_some())
+    pub async fn has(&self, run: RunId, hash: &BlobHash) -> Result<bool, ClientError> {
+        let path = format!("{}?run={run}", blob_path(hash));
+        Ok(self.expect_or_absent(&ask(Method::HEAD, path, ERROR_LIMIT)).await?.is_some())
     }
 
     /// Stores a value under a name, in place of an older one, as it is read from somewhere: it may have any length up to
-    /// 64 GiB. What can be read once is sent once: a bucket that goes away meanwhile is an error.
+    /// 64 GiB. It ends so many seconds from now, or never. What can be read once is sent once: a bucket that goes away
+    /// meanwhile is an error.
     ///
     /// # Errors
-    /// The bucket refuses the name, cannot be reached or cannot store it, or `source` cannot be read.
-    pub async fn set_key(&self, key: &str, source: impl AsyncRead + Send + Unpin + 'static) -> Result<(), ClientError> {
+    /// The bucket refuses the name or the time, cannot be reached or cannot store it, or `source` cannot be read.
+    pub async fn set_key(
+        &self,
+        key: &str,
+        source: impl AsyncRead + Send + Unpin + 'static,
+        expires_s: Option<u64>,
+    ) -> Result<(), ClientError> {
         // a name that is none, and a token that is not known, are refused before anything is sent
         self.get_key(key).await.map(drop)?;
         let pieces = unfold(source, |mut source| async move {
@@ -128,7 +137,8 @@ impl BucketClient {
                 piece => Some((piece.map(Frame::data), source)),
             }
         });
-        let (body, path) = (StreamBody::new(pieces).boxed_unsync(), key_path(key));
+        let query = expires_s.map_or_else(String::new, |seconds| format!("?expires_s={seconds}"));
+        let (body, path) = (StreamBody::new(pieces).boxed_unsync(), key_path(key) + &query);
         let ask = Ask { content_type: OCTETS, patience: LONG_PATIENCE, ..ask(Method::PUT, path, ERROR_LIMIT) };
         expect_success(self.connection.send_once(&probe(), &ask, body).await?).map(drop)
     }
@@ -151,6 +161,26 @@ impl BucketClient {
     /// The bucket refuses the name or cannot be reached.
     pub async fn delete_key(&self, key: &str) -> Result<bool, ClientError> {
         Ok(self.expect_or_absent(&ask(Method::DELETE, key_path(key), ERROR_LIMIT)).await?.is_some())
+    }
+
+    /// The bucket's time, to be asked for before the hub's runs are listed.
+    ///
+    /// # Errors
+    /// The bucket cannot be reached.
+    pub async fn begin_collection(&self) -> Result<Timestamp, ClientError> {
+        decode(&self.expect(&ask(Method::GET, "/v1/collections".to_owned(), ERROR_LIMIT)).await?)
+    }
+
+    /// Tells the bucket all runs of a hub's database, listed after `begun`, so that it throws away what none of them refers to.
+    ///
+    /// # Errors
+    /// The bucket serves another database, cannot be reached, or cannot throw things away.
+    pub async fn collect(&self, begun: Timestamp, collection: &Collection) -> Result<Collected, ClientError> {
+        let body = encode(collection)?;
+        let path = format!("/v1/collections?begun={}", begun.0);
+        let ask =
+            Ask { content_type: CONTENT_TYPE, body, patience: LONG_PATIENCE, ..ask(Method::POST, path, ERROR_LIMIT) };
+        decode(&self.expect(&ask).await?)
     }
 
     async fn expect(&self, ask: &Ask) -> Result<Reply, ClientError> {

@@ -1,47 +1,67 @@
-//! [`BlobStore`]: bytes by their hash, and values under names, in a folder.
+//! [`BlobStore`]: bytes by their hash, and values under names.
 //!
 //! ```text
-//! blobs/a7/a7c3…   a blob, named by the BLAKE3 of its bytes      keys/5e/5e01…   a value, named by the BLAKE3 of its key
-//! part/17-4        a file that is still being written
+//! blobs/a7/a7c3…        a blob, named by the BLAKE3 of its bytes
+//! refs/a7/a7c3…_0190…   a run wants it
+//! keys/5e/5e01…         a value, named by the BLAKE3 of its key; the first eight bytes say when it expires
+//! expiring/…_5e01…      it does, at that time
+//! owner                 the hub's database whose runs these are
+//! ready                 what was written to see whether anything can be
+//! part/17               in a folder: a file that is still being written
 //! ```
-//! Files appear under their name whole or not at all: they are written beside and renamed. No path is ever made of what a
-//! client sent, only of hashes, so no name leads out of the folder.
+//! They are on a [`Shelf`](shelf::Shelf), which is a folder or an S3 store. No name is ever made of what a client sent, only of
+//! hashes, so none leads out of it.
+//!
+//! # What is collected when
+//! A blob is there for as long as a run of the hub wants it. Whoever is about to hand its name to the hub for a run first has it
+//! put or asked for in the run's name, which writes a reference. A [collection](BlobStore::collect) is told all runs that the hub
+//! has. It drops references of other runs that are older than the grace, because a run that nobody has handed in yet is not known
+//! to the hub either; and then blobs older than that without a reference. It does so for one shard (the first byte of the hash) at a
+//! time and alone there: references are written and uploads are completed under the same lock. So what is answered as being
+//! there has a reference that the collection saw, or was collected before the question. `docs/reliability.md` has the argument.
 
-use std::fs::TryLockError;
-use std::io::ErrorKind;
-use std::path::{Path, PathBuf};
+mod collect;
+mod folder;
+mod name;
+mod s3;
+mod s3_client;
+mod shelf;
+
+use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
-use bue_model::BlobHash;
-use tokio::fs::{self, File};
-use tokio::io::{AsyncWriteExt, BufWriter};
+use bue_model::{BlobHash, RunId, Timestamp};
+use bytes::{Buf, Bytes, BytesMut};
+use futures_util::stream::{StreamExt, once};
+use tokio::sync::{Mutex, Notify, RwLock};
 
 use crate::error::HubError;
 use crate::sqlite::Durability;
+use folder::Folder;
+pub(crate) use name::Key;
+use s3::S3;
+use shelf::Shelf;
+pub(crate) use shelf::{Object, Upload};
 
-/// Bytes of a key.
-const MAX_KEY: usize = 1024;
-/// Bytes gathered before they are written.
-const BUFFER: usize = 256 * 1024;
+/// How long what nobody refers to is kept. Between the upload of a run's first blob and the hub's taking of the run lies the
+/// upload of all others.
+const GRACE: Duration = Duration::from_secs(24 * 60 * 60);
+/// Bytes in front of a key's value.
+const HEADER: usize = 8;
+/// What stands there for a value that stays.
+const NEVER: Timestamp = Timestamp(i64::MAX);
 
-/// A folder of blobs and keys. One process at a time may serve it.
+/// Blobs and keys in a folder or in an S3 store. One process at a time may serve it.
 #[derive(Clone, Debug)]
 pub struct BlobStore {
-    root: Arc<Path>,
-    /// The folder of the blobs, locked for as long as anybody has this.
-    _lock: Arc<std::fs::File>,
-    durability: Durability,
-    parts: Arc<AtomicU64>,
-}
-
-/// A file that is being written. Gone when dropped before it is kept.
-#[derive(Debug)]
-pub(crate) struct Part {
-    path: PathBuf,
-    file: BufWriter<File>,
-    hasher: blake3::Hasher,
-    kept: bool,
+    shelf: Shelf,
+    grace: Duration,
+    shards: Arc<[RwLock<()>; 256]>,
+    /// One collection at a time.
+    collecting: Arc<Mutex<()>>,
+    /// A key was given a time to end.
+    expiry_set: Arc<Notify>,
 }
 
 impl BlobStore {
@@ -50,184 +70,119 @@ impl BlobStore {
     /// # Errors
     /// The folder cannot be made or read, or another process serves it.
     pub fn open(root: &Path, durability: Durability) -> Result<Self, HubError> {
-        let lock = lock(root)?;
-        let part = root.join("part");
-        match std::fs::remove_dir_all(&part) {
-            Err(source) if source.kind() != ErrorKind::NotFound => return Err(HubError::Disk { what: part, source }),
-            _ => {}
-        }
-        std::fs::create_dir_all(&part).map_err(|source| HubError::Disk { what: part, source })?;
-        Ok(Self { root: root.into(), _lock: Arc::new(lock), durability, parts: Arc::default() })
+        Ok(Self::on(Shelf::Folder(Arc::new(Folder::open(root, durability)?))))
     }
 
-    /// Whether anything can be stored: writes a file and throws it away.
+    /// A store on S3, or on what speaks like it: `BUCKET/FOLDER`, or `http(s)://HOST:PORT/BUCKET/FOLDER`. `variables` are those
+    /// whose names begin with `AWS_`, for credentials, region and endpoint. Nothing is asked of the store yet.
     ///
     /// # Errors
-    /// The disk is full, read-only or gone.
+    /// A place that cannot be one, or variables that make no sense.
+    pub fn s3(place: &str, variables: impl IntoIterator<Item = (String, String)>) -> Result<Self, HubError> {
+        Ok(Self::on(Shelf::S3(S3::open(place, variables.into_iter())?)))
+    }
+
+    /// The same, keeping what nobody refers to for so long. The upload of a run must not take longer.
+    #[must_use]
+    pub fn with_grace(self, grace: Duration) -> Self {
+        Self { grace, ..self }
+    }
+
+    fn on(shelf: Shelf) -> Self {
+        let shards = Arc::new(std::array::from_fn(|_| RwLock::default()));
+        Self { shelf, grace: GRACE, shards, collecting: Arc::default(), expiry_set: Arc::default() }
+    }
+
+    /// Whether anything can be stored: writes a small object, in place of the one before.
+    ///
+    /// # Errors
+    /// The disk is full, read-only or gone; the store does not answer, or lets us not write.
     pub async fn check(&self) -> Result<(), HubError> {
-        let mut part = self.part().await?;
-        part.write(b"ready").await?;
-        part.file.flush().await.map_err(|source| disk(&part.path, source))
+        let mut upload = self.shelf.upload(name::READY).await?;
+        upload.write(b"ready").await?;
+        upload.keep().await
     }
 
-    /// A file to write to.
-    pub(crate) async fn part(&self) -> Result<Part, HubError> {
-        let number = self.parts.fetch_add(1, Ordering::Relaxed);
-        let path = self.root.join("part").join(format!("{}-{number}", std::process::id()));
-        let file = File::create(&path).await.map_err(|source| disk(&path, source))?;
-        Ok(Part { path, file: BufWriter::with_capacity(BUFFER, file), hasher: blake3::Hasher::new(), kept: false })
+    /// A blob; `None` where there is none.
+    pub(crate) async fn blob(&self, hash: &BlobHash) -> Result<Option<Object>, HubError> {
+        self.shelf.open(&name::blob(hash)).await
     }
 
-    /// A blob's file, and its length. `None` where there is none.
-    pub(crate) async fn blob(&self, hash: &BlobHash) -> Result<Option<(File, u64)>, HubError> {
-        open(&self.blob_path(hash)).await
+    /// A blob's length. With a run, the blob is kept for it from now on, if it is there.
+    pub(crate) async fn want_blob(&self, hash: &BlobHash, run: Option<RunId>) -> Result<Option<u64>, HubError> {
+        let _quiet = self.shard(hash).read().await;
+        if let Some(run) = run {
+            self.shelf.mark(&name::reference(hash, run)).await?;
+        }
+        self.shelf.length(&name::blob(hash)).await
     }
 
-    /// Keeps a file as a blob, if its bytes are what the name says.
-    pub(crate) async fn keep_blob(&self, part: Part, expected: &BlobHash) -> Result<(), HubError> {
-        let found = BlobHash(*part.hasher.finalize().as_bytes());
+    /// Begins to write a blob.
+    pub(crate) async fn upload_blob(&self, hash: &BlobHash) -> Result<Upload, HubError> {
+        self.shelf.upload(&name::blob(hash)).await
+    }
+
+    /// Keeps what was written, if its bytes are what the name says.
+    pub(crate) async fn keep_blob(&self, upload: Upload, expected: &BlobHash) -> Result<(), HubError> {
+        let found = BlobHash(*upload.hash().as_bytes());
         if found != *expected {
+            upload.discard().await;
             return Err(HubError::WrongHash { expected: *expected, found });
         }
-        self.keep(part, self.blob_path(expected)).await
+        let _quiet = self.shard(expected).read().await;
+        upload.keep().await
     }
 
-    /// The file of a key's value, and its length. `None` where there is none.
-    pub(crate) async fn key(&self, key: &Key) -> Result<Option<(File, u64)>, HubError> {
-        open(&self.key_path(key)).await
+    /// The value of a key; `None` where there is none, or its time is over.
+    pub(crate) async fn key(&self, now: Timestamp, key: &Key) -> Result<Option<Object>, HubError> {
+        Ok(self.value(&key.0).await?.filter(|(expires, _)| *expires > now).map(|(_, object)| object))
     }
 
-    /// Keeps a file as the value of a key, in place of an older one.
-    pub(crate) async fn keep_key(&self, part: Part, key: &Key) -> Result<(), HubError> {
-        self.keep(part, self.key_path(key)).await
+    /// Begins to write a key's value, which ends at a time or never.
+    pub(crate) async fn upload_key(&self, key: &Key, expires: Option<Timestamp>) -> Result<Upload, HubError> {
+        let mut upload = self.shelf.upload(&name::key(&key.0)).await?;
+        upload.write(&expires.unwrap_or(NEVER).0.to_be_bytes()).await?;
+        Ok(upload)
     }
 
-    /// Takes a key away; whether it was there.
-    pub(crate) async fn delete_key(&self, key: &Key) -> Result<bool, HubError> {
-        let path = self.key_path(key);
-        match fs::remove_file(&path).await {
-            Ok(()) => Ok(true),
-            Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
-            Err(source) => Err(disk(&path, source)),
+    /// Keeps what was written as the value of the key, in place of an older one.
+    pub(crate) async fn keep_key(&self, upload: Upload, key: &Key, expires: Option<Timestamp>) -> Result<(), HubError> {
+        let _quiet = self.shard(&key.0).read().await;
+        if let Some(at) = expires {
+            // first, so that no value is there that nobody would collect
+            self.shelf.mark(&name::expiry(at, &key.0)).await?;
         }
-    }
-
-    async fn keep(&self, mut part: Part, path: PathBuf) -> Result<(), HubError> {
-        part.file.flush().await.map_err(|source| disk(&part.path, source))?;
-        let folder = path.parent().unwrap_or(&self.root);
-        fs::create_dir_all(folder).await.map_err(|source| disk(folder, source))?;
-        if self.durability == Durability::Full {
-            part.file.get_ref().sync_all().await.map_err(|source| disk(&part.path, source))?;
-        }
-        fs::rename(&part.path, &path).await.map_err(|source| disk(&path, source))?;
-        part.kept = true;
-        if self.durability == Durability::Full {
-            sync_folder(folder).await?;
-            sync_folder(folder.parent().unwrap_or(folder)).await?;
+        upload.keep().await?;
+        if expires.is_some() {
+            self.expiry_set.notify_one();
         }
         Ok(())
     }
 
-    fn blob_path(&self, hash: &BlobHash) -> PathBuf {
-        self.path_in("blobs", hash)
+    /// Takes a key away; whether it was there.
+    pub(crate) async fn delete_key(&self, now: Timestamp, key: &Key) -> Result<bool, HubError> {
+        let was_there = self.key(now, key).await?.is_some();
+        self.shelf.delete(&name::key(&key.0)).await?;
+        Ok(was_there)
     }
 
-    fn key_path(&self, key: &Key) -> PathBuf {
-        self.path_in("keys", &key.0)
+    /// What is under a key, and when it expires.
+    async fn value(&self, key: &BlobHash) -> Result<Option<(Timestamp, Object)>, HubError> {
+        let Some(Object { length, mut pieces }) = self.shelf.open(&name::key(key)).await? else { return Ok(None) };
+        let mut head = BytesMut::new();
+        while head.len() < HEADER {
+            let piece = pieces.next().await.ok_or_else(|| HubError::damaged("a key's value has no beginning"))?;
+            head.extend_from_slice(&piece.map_err(|source| HubError::Disk { what: name::key(key).into(), source })?);
+        }
+        let expires = Timestamp(head.get_i64());
+        let rest: Bytes = head.freeze();
+        let pieces = once(async { Ok(rest) }).chain(pieces).boxed();
+        Ok(Some((expires, Object { length: length.saturating_sub(HEADER as u64), pieces })))
     }
 
-    fn path_in(&self, folder: &str, hash: &BlobHash) -> PathBuf {
-        let name = hash.to_string();
-        self.root.join(folder).join(name.get(..2).unwrap_or_default()).join(name)
-    }
-}
-
-impl Part {
-    /// Adds a piece.
-    pub(crate) async fn write(&mut self, piece: &[u8]) -> Result<(), HubError> {
-        self.hasher.update(piece);
-        self.file.write_all(piece).await.map_err(|source| disk(&self.path, source))
-    }
-}
-
-impl Drop for Part {
-    fn drop(&mut self) {
-        if !self.kept {
-            // left behind it is thrown away at the next start
-            let _ = std::fs::remove_file(&self.path);
-        }
-    }
-}
-
-/// A key's name, checked: the hash of its text.
-#[derive(Clone, Debug)]
-pub(crate) struct Key(BlobHash);
-
-impl Key {
-    /// A name is parts with `/` between them; no part is empty, `.` or `..`, and nothing in it is invisible.
-    pub(crate) fn new(text: &str) -> Result<Self, HubError> {
-        let refuse = |why| Err(HubError::BadKey { key: text.chars().take(80).collect(), why });
-        if text.is_empty() || text.len() > MAX_KEY {
-            return refuse("it is empty or longer than 1024 bytes");
-        }
-        if text.chars().any(|letter| letter.is_control() || letter == '\\') {
-            return refuse("it has a control character or a backslash");
-        }
-        if text.split('/').any(|part| matches!(part, "" | "." | "..")) {
-            return refuse("a part of it is empty, `.` or `..`");
-        }
-        Ok(Self(BlobHash(*blake3::hash(text.as_bytes()).as_bytes())))
-    }
-}
-
-/// Makes the folder and locks what is in it against other processes, as far as its file system can. Not the folder itself, which
-/// may be somebody's working directory and have other things to be locked in it.
-fn lock(root: &Path) -> Result<std::fs::File, HubError> {
-    let blobs = root.join("blobs");
-    let made = std::fs::create_dir_all(&blobs).and_then(|()| std::fs::File::open(&blobs));
-    let folder = made.map_err(|source| disk(&blobs, source))?;
-    match folder.try_lock() {
-        Err(TryLockError::WouldBlock) => Err(HubError::InUse(root.to_owned())),
-        Err(TryLockError::Error(error)) => {
-            tracing::warn!(folder = %root.display(), %error, "the file system has no locks; let one bucket use the folder");
-            Ok(folder)
-        }
-        Ok(()) => Ok(folder),
-    }
-}
-
-async fn open(path: &Path) -> Result<Option<(File, u64)>, HubError> {
-    let file = match File::open(path).await {
-        Ok(file) => file,
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
-        Err(source) => return Err(disk(path, source)),
-    };
-    let length = file.metadata().await.map_err(|source| disk(path, source))?.len();
-    Ok(Some((file, length)))
-}
-
-/// A rename is on the disk when the folder is.
-async fn sync_folder(folder: &Path) -> Result<(), HubError> {
-    let handle = File::open(folder).await.map_err(|source| disk(folder, source))?;
-    handle.sync_all().await.map_err(|source| disk(folder, source))
-}
-
-fn disk(path: &Path, source: std::io::Error) -> HubError {
-    HubError::Disk { what: path.to_owned(), source }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_name_that_could_lead_elsewhere_is_no_key() {
-        for text in ["", "..", "a/../b", "/etc/passwd", "a//b", "a/", ".", "a\\b", "a\0b", "a\nb"] {
-            assert!(matches!(Key::new(text), Err(HubError::BadKey { .. })), "{text:?}");
-        }
-        assert!(Key::new(&"a".repeat(1025)).is_err());
-        for text in ["a", "reports/2026/käse.csv", "...", "a b"] {
-            assert!(Key::new(text).is_ok(), "{text:?}");
-        }
+    /// The lock of all blobs and keys whose hash begins like this one. Whoever writes shares it, a collection has it alone.
+    fn shard(&self, hash: &BlobHash) -> &RwLock<()> {
+        // a byte is below the number of shards
+        &self.shards[usize::from(hash.0[0])]
     }
 }

@@ -78,6 +78,17 @@ pub enum HubError {
         /// What the system said.
         source: std::io::Error,
     },
+    /// The S3 store said no, or does not answer.
+    #[error("the S3 store refused {what}: {source}")]
+    Shelf {
+        /// Which object or folder.
+        what: String,
+        /// What it said.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// A bucket serves one database: it keeps the blobs of that one's runs, and of no other's.
+    #[error("this bucket keeps the blobs of another database, and would throw away those of this one")]
+    OtherDatabase,
     /// The database said no: full, read-only, damaged. Nothing was changed.
     #[error("the database refused: {0}")]
     Database(#[from] rusqlite::Error),

@@ -21,12 +21,30 @@ pub(crate) struct About {
     refuses: &'static [u16],
 }
 
-/// A number in the query, which may be left out.
+/// What may stand in the query, or be left out.
 #[derive(Clone, Copy, Debug)]
 struct Query {
     name: &'static str,
     about: &'static str,
-    most: u64,
+    given: Given,
+}
+
+/// A value in the query.
+#[derive(Clone, Copy, Debug)]
+enum Given {
+    /// A number: the least and the largest there are.
+    Number(u64, u64),
+    /// The id of a run.
+    Run,
+}
+
+impl Given {
+    fn schema(self) -> Value {
+        match self {
+            Self::Number(least, most) => json!({ "type": "integer", "minimum": least, "maximum": most }),
+            Self::Run => json!({ "type": "string", "format": "uuid" }),
+        }
+    }
 }
 
 /// What stands in a body.
@@ -114,8 +132,7 @@ fn parameters(path: &str, query: &[Query]) -> Vec<Value> {
         json!({ "name": name, "in": "path", "required": true, "schema": schemas::of_part(path, name) })
     });
     let in_query = query.iter().map(|query| {
-        let schema = json!({ "type": "integer", "minimum": 0, "maximum": query.most });
-        json!({ "name": query.name, "in": "query", "description": query.about, "schema": schema })
+        json!({ "name": query.name, "in": "query", "description": query.about, "schema": query.given.schema() })
     });
     in_path.chain(in_query).collect()
 }

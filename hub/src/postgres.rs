@@ -9,6 +9,7 @@
 
 mod address;
 mod delete;
+mod holdings;
 mod lease;
 mod listen;
 mod pick;
@@ -32,8 +33,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bue_model::wire::{
-    Changed, Heartbeat, HeartbeatAnswer, JobView, LeaseBatch, LeaseRequest, ReportBatch, ResultCursor, ResultPage,
-    RunView, Submission, Verdict, WhyView,
+    Changed, Collection, Heartbeat, HeartbeatAnswer, JobView, LeaseBatch, LeaseRequest, ReportBatch, ResultCursor,
+    ResultPage, RunView, Submission, Verdict, WhyView,
 };
 use bue_model::{JobId, RunId, Timestamp, ValueRef};
 use deadpool_postgres::{
@@ -301,6 +302,14 @@ impl JobStore for PostgresStore {
 
     fn delete_run(&self, run: RunId) -> Answer<'_, ()> {
         Box::pin(self.inner.in_time(self.inner.delete_run(run)))
+    }
+
+    fn ended_runs(&self, before: Timestamp, limit: u32) -> Answer<'_, Vec<RunId>> {
+        Box::pin(self.inner.in_time(self.inner.ended_runs(before, limit)))
+    }
+
+    fn holdings(&self) -> Answer<'_, Collection> {
+        Box::pin(self.inner.in_time(self.inner.holdings()))
     }
 
     fn run(&self, run: RunId) -> Answer<'_, Option<RunView>> {

@@ -90,6 +90,16 @@ impl From<HubError> for Refusal {
             }
             HubError::Body(_) => (StatusCode::BAD_REQUEST, "broken_body", "send it again"),
             HubError::Disk { .. } => (StatusCode::SERVICE_UNAVAILABLE, "disk", "make room, or make it writable"),
+            HubError::Shelf { .. } => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "store",
+                "see whether the bucket's S3 store can be reached; then try again",
+            ),
+            HubError::OtherDatabase => (
+                StatusCode::CONFLICT,
+                "other_database",
+                "give each database a bucket of its own; if the other one is gone, delete the object `owner` in the bucket's store",
+            ),
             HubError::Postgres(_) | HubError::Unreachable(_) | HubError::Unusable { .. } | HubError::Unsure(_) => {
                 (StatusCode::SERVICE_UNAVAILABLE, "database", "see whether the hub's PostgreSQL runs; then try again")
             }

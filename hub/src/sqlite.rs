@@ -11,6 +11,7 @@
 
 mod cancel_run;
 mod delete;
+mod holdings;
 mod inputs;
 mod lease;
 mod ledger;
@@ -33,8 +34,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bue_model::wire::{
-    Changed, Heartbeat, HeartbeatAnswer, JobView, LeaseBatch, LeaseRequest, ReportBatch, ResultCursor, ResultPage,
-    RunView, Submission, Verdict, WhyView,
+    Changed, Collection, Heartbeat, HeartbeatAnswer, JobView, LeaseBatch, LeaseRequest, ReportBatch, ResultCursor,
+    ResultPage, RunView, Submission, Verdict, WhyView,
 };
 use bue_model::{JobId, RunId, Timestamp, ValueRef};
 use rusqlite::config::DbConfig;
@@ -165,6 +166,14 @@ impl JobStore for SqliteStore {
 
     fn delete_run(&self, run: RunId) -> Answer<'_, ()> {
         self.writer.ask(None, move |ledger| ledger.delete_run(run))
+    }
+
+    fn ended_runs(&self, before: Timestamp, limit: u32) -> Answer<'_, Vec<RunId>> {
+        self.writer.ask(None, move |ledger| ledger.ended_runs(before, limit))
+    }
+
+    fn holdings(&self) -> Answer<'_, Collection> {
+        self.writer.ask(None, |ledger| ledger.holdings())
     }
 
     fn run(&self, run: RunId) -> Answer<'_, Option<RunView>> {

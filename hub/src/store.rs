@@ -10,8 +10,8 @@
 //! `now`; time that stands still or jumps back delays things and breaks nothing.
 
 use bue_model::wire::{
-    Changed, Heartbeat, HeartbeatAnswer, JobView, LeaseBatch, LeaseRequest, ReportBatch, ResultCursor, ResultPage,
-    RunView, Submission, Verdict, WhyView,
+    Changed, Collection, Heartbeat, HeartbeatAnswer, JobView, LeaseBatch, LeaseRequest, ReportBatch, ResultCursor,
+    ResultPage, RunView, Submission, Verdict, WhyView,
 };
 use bue_model::{JobId, RunId, Timestamp, ValueRef};
 use futures_util::future::BoxFuture;
@@ -78,8 +78,14 @@ pub trait JobStore: Send + Sync {
     /// Puts a failed job back with fresh attempts.
     fn reset_job(&self, now: Timestamp, job: JobId) -> Answer<'_, Changed>;
 
-    /// Forgets a run that is over: its jobs, results and counts. What it put into the bucket stays there.
+    /// Forgets a run that is over: its jobs, results and counts. What it put into the bucket is collected there later.
     fn delete_run(&self, run: RunId) -> Answer<'_, ()>;
+
+    /// Runs that ended before a time, those that ended first, at most `limit`.
+    fn ended_runs(&self, before: Timestamp, limit: u32) -> Answer<'_, Vec<RunId>>;
+
+    /// All runs, and which database this is: what the bucket must know to find out what nobody wants any more.
+    fn holdings(&self) -> Answer<'_, Collection>;
 
     /// A run.
     fn run(&self, run: RunId) -> Answer<'_, Option<RunView>>;

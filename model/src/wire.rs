@@ -9,12 +9,14 @@
 //! | `GET /v1/runs/{id}/results` | query `call`, `round` ([`ResultCursor`]) | [`ResultPage`] |
 //! | `GET /v1/jobs/{id}/log` | | `Option<`[`ValueRef`]`>` |
 //! | `GET /v1/jobs/{id}/task` | | [`LeaseBatch`] of that job, under no lease |
+//! | `POST /v1/collections` of the bucket | [`Collection`] | [`Collected`] |
 //!
 //! What people and their scripts read (`GET /v1/runs/{id}`, `GET /v1/jobs/{id}`, `GET /v1/jobs/{id}/why`, `GET /v1/info`) is
 //! JSON of the views below.
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
 use crate::depth;
 use crate::ids::{JobId, RunId, Timestamp, Token};
@@ -393,4 +395,22 @@ pub struct ErrorView {
     pub message: String,
     /// What to do.
     pub hint: String,
+}
+
+/// What a hub tells the bucket, so that the bucket finds what nobody refers to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Collection {
+    /// The hub's database. A bucket serves one.
+    pub database: Uuid,
+    /// All runs of the database.
+    pub runs: Vec<RunId>,
+}
+
+/// What the bucket threw away.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Collected {
+    /// References of runs that are gone.
+    pub references: u64,
+    /// Blobs that nobody referred to.
+    pub blobs: u64,
 }

@@ -11,7 +11,7 @@ use core::time::Duration;
 use std::collections::HashMap;
 use std::ffi::OsString;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use bue_model::net::{Ended, NetError, NetErrorKind, Ticket};
@@ -92,8 +92,6 @@ struct Shared {
     closed: watch::Receiver<bool>,
     egress: Egress,
     compiler: StepCompiler,
-    /// Set at most once, before steps run.
-    blobs: OnceLock<Arc<dyn Blobs>>,
 }
 
 /// Place of one child.
@@ -128,6 +126,8 @@ struct TaskLink {
     _code: Code,
     /// Ends what the task has under way on the network when the task is gone.
     net: Session,
+    /// Where its blobs are kept, if anywhere.
+    blobs: Option<Arc<dyn Blobs>>,
 }
 
 impl Slot {
@@ -156,7 +156,6 @@ impl Hosts {
             closed,
             egress,
             compiler,
-            blobs: OnceLock::new(),
         });
         let config = Arc::new(config);
         let mut starting = JoinSet::new();
@@ -172,13 +171,25 @@ impl Hosts {
         Ok(Self { shared, supervisors, close })
     }
 
-    /// Starts a task in the host that has least to do. Waits where every host is being started again.
+    /// Starts a task that keeps no blobs: where its code asks for that, it is refused. See [`Self::run_with`].
     ///
     /// # Errors
     /// The hosts were shut down.
     pub async fn run(&self, task: Task) -> Result<Running, RuntimeError> {
+        self.start_task(task, None).await
+    }
+
+    /// Starts a task in the host that has least to do, and keeps its blobs there. Waits where every host is being started again.
+    ///
+    /// # Errors
+    /// The hosts were shut down.
+    pub async fn run_with(&self, task: Task, blobs: Arc<dyn Blobs>) -> Result<Running, RuntimeError> {
+        self.start_task(task, Some(blobs)).await
+    }
+
+    async fn start_task(&self, task: Task, blobs: Option<Arc<dyn Blobs>>) -> Result<Running, RuntimeError> {
         let id = self.shared.next_id.fetch_add(1, Ordering::Relaxed);
-        let mut request = match request(id, task) {
+        let mut request = match request(id, task, blobs) {
             Ok(request) => request,
             Err(refused) => return Ok(Running::over(refused)),
         };
@@ -195,12 +206,6 @@ impl Hosts {
                 None => changed.await,
             }
         }
-    }
-
-    /// Says where blobs of steps are kept. Steps that use them before, or where nobody says it, are refused.
-    pub fn keep_blobs_in(&self, blobs: Arc<dyn Blobs>) {
-        // the first one stays
-        let _ = self.shared.blobs.set(blobs);
     }
 
     /// The code of a compiled step for this machine, made in a process of its own or found in the cache. The module is the
@@ -272,9 +277,11 @@ struct Request {
     run: Vec<u8>,
     permissions: Permissions,
     limits: Limits,
+    /// Where its blobs are kept, if anywhere.
+    blobs: Option<Arc<dyn Blobs>>,
 }
 
-fn request(id: u64, task: Task) -> Result<Request, Answer> {
+fn request(id: u64, task: Task, blobs: Option<Arc<dyn Blobs>>) -> Result<Request, Answer> {
     let Task { code, inputs, env, loop_text, limits, permissions } = task;
     let (asked, allowed) = (permissions.clone(), limits.clone());
     let len: u64 = inputs.iter().map(|input| input.len() as u64).sum();
@@ -299,7 +306,7 @@ fn request(id: u64, task: Task) -> Result<Request, Answer> {
     let key = code.bundle().map(|(_, key)| key);
     let request = RunRequest { key, program, inputs, env, loop_text, limits, permissions };
     match protocol::frame(&ToHost::Run { id, request: Box::new(request) }) {
-        Ok(run) => Ok(Request { id, code, run, permissions: asked, limits: allowed }),
+        Ok(run) => Ok(Request { id, code, run, permissions: asked, limits: allowed, blobs }),
         Err(_) => Err(failure::too_much_input(len, MAX_FRAME as u64)),
     }
 }
@@ -334,7 +341,8 @@ impl Shared {
             return None;
         }
         let net = self.egress.session(&request.permissions, &request.limits, tell(request.id, link.frames.clone()));
-        link.tasks.insert(request.id, TaskLink { events: send, _code: request.code.clone(), net });
+        let (_code, blobs) = (request.code.clone(), request.blobs.clone());
+        link.tasks.insert(request.id, TaskLink { events: send, _code, net, blobs });
         Some((slot, events))
     }
 
@@ -352,7 +360,7 @@ impl Shared {
         let Some(link) = self.slots.get(slot).map(Slot::link) else { return };
         let Some(link) = link.as_ref() else { return };
         let Some(task) = link.tasks.get(&id) else { return };
-        match (request, self.blobs.get()) {
+        match (request, &task.blobs) {
             (NetRequest::PutBlob(ticket, bytes), Some(blobs)) => {
                 let stored = blobs.put(bytes);
                 let name = async { stored.await.map(|hash| Bytes::from(hash.to_string())) };

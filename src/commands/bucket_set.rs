@@ -7,6 +7,7 @@ use clap::Args;
 use tokio::fs::File;
 
 use crate::commands::remote::Servers;
+use crate::duration::duration;
 use crate::reactor::{block_on, interruptible};
 use crate::settings::Settings;
 use crate::stop::Stop;
@@ -20,6 +21,9 @@ pub(crate) struct BucketSet {
     key: String,
     /// The file; `-` for standard input
     file: PathBuf,
+    /// How long it is there: 90s, 12h, 7d [default: until it is deleted]
+    #[arg(long, value_name = "DURATION")]
+    expires: Option<String>,
     #[command(flatten)]
     servers: Servers,
 }
@@ -27,15 +31,18 @@ pub(crate) struct BucketSet {
 impl BucketSet {
     pub(crate) fn execute(self) -> Result<(), Stop> {
         let settings = Settings::load()?;
+        let expires = self.expires.as_deref().map(|text| duration(text, "--expires")).transpose()?;
+        // a part of a second is one
+        let expires = expires.map(|expires| expires.as_secs() + u64::from(expires.subsec_nanos() > 0));
         block_on(interruptible(async {
             let what = || format!("failed to store {} as `{}`", self.file.display(), self.key);
             if self.file == Path::new("-") {
                 let (_, bucket) = self.servers.connect(&settings).await?;
-                return Ok(bucket.set_key(&self.key, tokio::io::stdin()).await.with_context(what)?);
+                return Ok(bucket.set_key(&self.key, tokio::io::stdin(), expires).await.with_context(what)?);
             }
             let file = File::open(&self.file).await.with_context(what)?;
             let (_, bucket) = self.servers.connect(&settings).await?;
-            Ok(bucket.set_key(&self.key, file).await.with_context(what)?)
+            Ok(bucket.set_key(&self.key, file, expires).await.with_context(what)?)
         }))
     }
 }

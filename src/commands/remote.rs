@@ -91,11 +91,16 @@ impl HubFlag {
         if let Some(file) = &self.token_file {
             return read_token(file).map(Some);
         }
-        if let Some(token) = settings.text(TOKEN) {
-            return Ok(Some(token.trim().to_owned()));
-        }
-        settings.text(TOKEN_FILE).map(|file| read_token(Path::new(&file))).transpose()
+        set_token(settings)
     }
+}
+
+/// The token that the settings have, in itself or in a file.
+pub(crate) fn set_token(settings: &Settings) -> Result<Option<String>, Stop> {
+    if let Some(token) = settings.text(TOKEN) {
+        return Ok(Some(token.trim().to_owned()));
+    }
+    settings.text(TOKEN_FILE).map(|file| read_token(Path::new(&file))).transpose()
 }
 
 impl BucketFlag {

@@ -8,6 +8,7 @@
 //! compiled       steps in Rust and WebAssembly, from their source to a result
 //! examples       what examples/ shows
 //! cli            usage, help, settings, pipes, Ctrl-C
+//! bucket         large values, values that end, what old runs leave
 //! services       hub, bucket and worker as processes of their own
 //! tokens         the production recipe, and who is not let in
 //! tls            the same over TLS, with certificates of clients
@@ -28,6 +29,7 @@ mod admission;
 mod authority;
 mod bad_input;
 mod boundaries;
+mod bucket;
 mod check;
 mod cli;
 mod compiled;

@@ -3,29 +3,30 @@
 use std::sync::Arc;
 
 use bue_client::BucketClient;
-use bue_model::BlobHash;
+use bue_model::{BlobHash, RunId};
 use bue_runtime::{Blobs, Later, Limits};
 use bytes::Bytes;
 
-/// The bucket, for steps.
+/// The bucket, for the steps of a run.
 #[derive(Debug)]
 struct BucketBlobs {
     bucket: Arc<BucketClient>,
+    run: RunId,
     /// Bytes of one blob that a step may read.
     most: usize,
 }
 
-/// The bucket, within what a step may give.
-pub(crate) fn of(bucket: &Arc<BucketClient>, limits: &Limits) -> Arc<dyn Blobs> {
+/// The bucket, within what a step may give. Blobs stay for as long as the run exists.
+pub(crate) fn of(bucket: &Arc<BucketClient>, run: RunId, limits: &Limits) -> Arc<dyn Blobs> {
     let most = usize::try_from(limits.result_bytes).unwrap_or(usize::MAX);
-    Arc::new(BucketBlobs { bucket: Arc::clone(bucket), most })
+    Arc::new(BucketBlobs { bucket: Arc::clone(bucket), run, most })
 }
 
 impl Blobs for BucketBlobs {
     fn put(&self, bytes: Bytes) -> Later<BlobHash> {
-        let bucket = Arc::clone(&self.bucket);
+        let (bucket, run) = (Arc::clone(&self.bucket), self.run);
         Box::pin(async move {
-            let stored = bucket.put(bytes).await;
+            let stored = bucket.put(run, bytes).await;
             stored.map(|blob| blob.hash).map_err(|error| format!("the blob could not be stored: {error}"))
         })
     }

@@ -4,11 +4,13 @@ use std::sync::Arc;
 
 use bue_client::{BucketClient, ClientError};
 use bue_model::wire::{Gathered, JobInput};
-use bue_model::{BlobHash, BlobRef, Bundle, Chunk, Package, ValueRef, cbor};
-use bue_runtime::{BadPackages, Limits, Site, Sites};
+use bue_model::{BlobHash, BlobRef, Bundle, Chunk, Package, RunId, ValueRef, cbor};
+use bue_runtime::{BadPackages, Blobs, Limits, Site, Sites};
 use bytes::Bytes;
 use quick_cache::Weighter;
 use quick_cache::sync::Cache;
+
+use crate::blobs;
 
 /// Bytes of fetched values kept. A loop's elements come in pieces, and every element of a piece is a job here soon.
 const VALUES_KEPT: u64 = 128 * 1024 * 1024;
@@ -76,9 +78,14 @@ impl Fetch {
         }
     }
 
-    /// Stores a value under its hash.
-    pub(crate) async fn store(&self, value: Bytes) -> Result<BlobRef, ClientError> {
-        self.bucket.put(value).await
+    /// Stores a value of a run under its hash.
+    pub(crate) async fn store(&self, run: RunId, value: Bytes) -> Result<BlobRef, ClientError> {
+        self.bucket.put(run, value).await
+    }
+
+    /// Where steps of a run keep blobs.
+    pub(crate) fn blobs(&self, run: RunId, limits: &Limits) -> Arc<dyn Blobs> {
+        blobs::of(&self.bucket, run, limits)
     }
 
     /// A step's code.

@@ -13,7 +13,7 @@ use tokio::sync::{OwnedSemaphorePermit, mpsc, watch};
 use crate::admission::{Arrival, Place};
 use crate::fetch::{Fetch, FetchError};
 use crate::held::{Held, Stop};
-use crate::output::{self, ListWriter};
+use crate::output::{ListWriter, Output, cut_list};
 use crate::rate_key::rate_key;
 use crate::reporter::Ready;
 use crate::task::{self, Work};
@@ -145,13 +145,13 @@ impl JobRunner {
             task::work(lease, step, bundle, packages, compiled, inputs, &self.limits).map_err(Unfinished::Fault)?;
         let running = match work {
             Work::Sandboxed(task) => {
-                let running = self.hosts.run(task).await?;
+                let running = self.hosts.run_with(task, self.fetch.blobs(lease.run, &self.limits)).await?;
                 drop(arrival);
                 running
             }
-            Work::Queried(query) => return self.follow(self.databases.run(query), step).await,
+            Work::Queried(query) => return self.follow(self.databases.run(query), lease, step).await,
         };
-        self.follow(running, step).await
+        self.follow(running, lease, step).await
     }
 
     /// What the job's start counts as. Its code is not needed for that.
@@ -164,36 +164,29 @@ impl JobRunner {
     }
 
     /// Takes what the step gives until it has finished.
-    async fn follow(&self, mut running: Running, step: &LeasedStep) -> Result<Attempt, Unfinished> {
+    async fn follow(&self, mut running: Running, lease: &Lease, step: &LeasedStep) -> Result<Attempt, Unfinished> {
+        let output = self.output(lease);
         let mut list = ListWriter::default();
         loop {
             match running.next().await.map_err(|lost| Unfinished::GiveBack(lost.to_string()))? {
-                Event::Items { count, items } => list.push(count, items, &self.fetch).await?,
-                Event::Finished(finished) => return self.finish(finished, list, step).await,
+                Event::Items { count, items } => list.push(count, items, output).await?,
+                Event::Finished(finished) => return finish(finished, list, step, output).await,
             }
         }
     }
 
-    async fn finish(&self, finished: Finished, list: ListWriter, step: &LeasedStep) -> Result<Attempt, Unfinished> {
-        let outcome = match finished.answer {
-            Answer::Completed { streamed: true, hints, .. } => Outcome::Completed { value: list.finish(), hints },
-            Answer::Completed { value, hints, .. } => match &step.loop_text {
-                Some(loop_text) => output::cut_list(&value, loop_text, hints, &self.fetch).await?,
-                None => Outcome::Completed { value: output::store(value, &self.fetch).await?, hints },
-            },
-            Answer::Pending { delay_ms } => Outcome::Pending { delay_ms },
-            Answer::Reset { delay_ms } => Outcome::Reset { delay_ms },
-            Answer::Cancelled => Outcome::Cancelled,
-            Answer::Failed(failure) => Outcome::Failed(failure),
-        };
-        Ok(Attempt { outcome, log: finished.log })
+    /// Where what the job gives is put.
+    fn output(&self, lease: &Lease) -> Output<'_> {
+        Output { fetch: &self.fetch, run: lease.run }
     }
 
     async fn report(&self, lease: &Lease, attempt: Attempt, started: Instant) -> Report {
         let log = match attempt.log.is_empty() {
             true => None,
             // A log that cannot be stored is no reason to run the step again.
-            false => output::store(attempt.log, &self.fetch)
+            false => self
+                .output(lease)
+                .store(attempt.log)
                 .await
                 .inspect_err(|error| tracing::warn!(job = %lease.job, %error, "failed to store a log"))
                 .ok(),
@@ -201,6 +194,26 @@ impl JobRunner {
         let run_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
         Report { job: lease.job, token: lease.token, outcome: attempt.outcome, log, run_ms }
     }
+}
+
+async fn finish(
+    finished: Finished,
+    list: ListWriter,
+    step: &LeasedStep,
+    output: Output<'_>,
+) -> Result<Attempt, Unfinished> {
+    let outcome = match finished.answer {
+        Answer::Completed { streamed: true, hints, .. } => Outcome::Completed { value: list.finish(), hints },
+        Answer::Completed { value, hints, .. } => match &step.loop_text {
+            Some(loop_text) => cut_list(&value, loop_text, hints, output).await?,
+            None => Outcome::Completed { value: output.store(value).await?, hints },
+        },
+        Answer::Pending { delay_ms } => Outcome::Pending { delay_ms },
+        Answer::Reset { delay_ms } => Outcome::Reset { delay_ms },
+        Answer::Cancelled => Outcome::Cancelled,
+        Answer::Failed(failure) => Outcome::Failed(failure),
+    };
+    Ok(Attempt { outcome, log: finished.log })
 }
 
 /// Waits until the job is to be stopped.

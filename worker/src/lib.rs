@@ -113,9 +113,7 @@ pub async fn run(
     })
     .await
     .map_err(WorkerError::Hosts)?;
-    let bucket = Arc::new(bucket);
-    hosts.keep_blobs_in(blobs::of(&bucket, &config.limits));
-    let fetch = Fetch::new(bucket, Sites::open(&config.prepared).map_err(WorkerError::Packages)?);
+    let fetch = Fetch::new(Arc::new(bucket), Sites::open(&config.prepared).map_err(WorkerError::Packages)?);
     work(&config, hub, fetch, Arc::new(hosts), shutdown).await;
     Ok(())
 }

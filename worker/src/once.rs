@@ -9,7 +9,6 @@ use bue_runtime::{Databases, Hosts, HostsConfig, Sites};
 use bytes::Bytes;
 use tokio::sync::mpsc;
 
-use crate::blobs;
 use crate::fetch::Fetch;
 use crate::held::Held;
 use crate::job::JobRunner;
@@ -36,14 +35,12 @@ pub async fn run_once(config: &WorkerConfig, bucket: BucketClient, batch: LeaseB
     let (prepared, egress) = (config.prepared.clone(), config.egress.clone());
     let hosts = Hosts::start(HostsConfig { command, hosts: 1, prepared, egress });
     let hosts = Arc::new(hosts.await.map_err(WorkerError::Hosts)?);
-    let bucket = Arc::new(bucket);
-    hosts.keep_blobs_in(blobs::of(&bucket, &config.limits));
     // nobody listens: a job that is run once reports nothing
     let (reports, _) = mpsc::unbounded_channel();
     let runner = JobRunner {
         hosts: Arc::clone(&hosts),
         databases: Databases::new(config.databases.clone()),
-        fetch: Fetch::new(bucket, Sites::open(&config.prepared).map_err(WorkerError::Packages)?),
+        fetch: Fetch::new(Arc::new(bucket), Sites::open(&config.prepared).map_err(WorkerError::Packages)?),
         limits: config.limits.clone(),
         held: Arc::new(Held::default()),
         reports,

@@ -2,7 +2,7 @@
 
 use bue_client::ClientError;
 use bue_model::job::{Hints, INLINE_LIMIT};
-use bue_model::{Chunk, Failure, FailureKind, Outcome, ValueRef, cbor};
+use bue_model::{Chunk, Failure, FailureKind, Outcome, RunId, ValueRef, cbor};
 use bytes::Bytes;
 
 use crate::fetch::Fetch;
@@ -16,11 +16,20 @@ const CHUNK_ITEMS: usize = 1_000;
 /// Bytes of one piece, where a list is cut up here.
 const CHUNK_BYTES: usize = 64 * 1024;
 
-/// A value of any size.
-pub(crate) async fn store(value: Bytes, fetch: &Fetch) -> Result<ValueRef, ClientError> {
-    match value.len() <= INLINE_LIMIT {
-        true => Ok(ValueRef::Inline(value)),
-        false => fetch.store(value).await.map(ValueRef::Blob),
+/// The bucket, for what a run gives.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Output<'a> {
+    pub(crate) fetch: &'a Fetch,
+    pub(crate) run: RunId,
+}
+
+impl Output<'_> {
+    /// A value of any size.
+    pub(crate) async fn store(self, value: Bytes) -> Result<ValueRef, ClientError> {
+        match value.len() <= INLINE_LIMIT {
+            true => Ok(ValueRef::Inline(value)),
+            false => self.fetch.store(self.run, value).await.map(ValueRef::Blob),
+        }
     }
 }
 
@@ -33,11 +42,11 @@ pub(crate) struct ListWriter {
 
 impl ListWriter {
     /// Takes a piece: a CBOR array of `count` elements.
-    pub(crate) async fn push(&mut self, count: u32, items: Bytes, fetch: &Fetch) -> Result<(), ClientError> {
+    pub(crate) async fn push(&mut self, count: u32, items: Bytes, output: Output<'_>) -> Result<(), ClientError> {
         self.inline_bytes += items.len();
         self.chunks.push(Chunk { count, value: Box::new(ValueRef::Inline(items)) });
         match self.inline_bytes > INLINE_LIST_LIMIT {
-            true => self.move_out(fetch).await,
+            true => self.move_out(output).await,
             false => Ok(()),
         }
     }
@@ -48,10 +57,10 @@ impl ListWriter {
     }
 
     /// Only the pieces that came since the list outgrew its limit are inline: usually the last one alone.
-    async fn move_out(&mut self, fetch: &Fetch) -> Result<(), ClientError> {
+    async fn move_out(&mut self, output: Output<'_>) -> Result<(), ClientError> {
         for chunk in self.chunks.iter_mut().rev() {
             let ValueRef::Inline(items) = &*chunk.value else { break };
-            *chunk.value = ValueRef::Blob(fetch.store(items.clone()).await?);
+            *chunk.value = ValueRef::Blob(output.fetch.store(output.run, items.clone()).await?);
         }
         Ok(())
     }
@@ -62,7 +71,7 @@ pub(crate) async fn cut_list(
     value: &Bytes,
     loop_text: &str,
     hints: Hints,
-    fetch: &Fetch,
+    output: Output<'_>,
 ) -> Result<Outcome, ClientError> {
     let Ok(Some(items)) = cbor::array_items(value) else {
         let message = format!("{loop_text} needs a list to run over, and got {}. Return a list.", describe(value));
@@ -73,7 +82,7 @@ pub(crate) async fn cut_list(
     while !rest.is_empty() {
         let (piece, behind) = rest.split_at(piece_length(rest));
         let count = u32::try_from(piece.len()).unwrap_or(u32::MAX);
-        list.push(count, cbor::join_items(piece.iter().copied()).into(), fetch).await?;
+        list.push(count, cbor::join_items(piece.iter().copied()).into(), output).await?;
         rest = behind;
     }
     Ok(Outcome::Completed { value: list.finish(), hints })

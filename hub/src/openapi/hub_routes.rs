@@ -1,6 +1,6 @@
 //! What the hub's routes take and give.
 
-use super::{About, Content, Described, Query};
+use super::{About, Content, Described, Given, Query};
 use crate::hub_server::Call;
 
 const BY_ID: &[u16] = &[400, 404, 503];
@@ -25,16 +25,28 @@ impl Described for Call {
             },
             Self::Run => About {
                 query: &[
-                    Query { name: "seen", about: "wait until its version is larger", most: u64::MAX },
-                    Query { name: "wait_ms", about: "and no longer than this, nor than 60000", most: u64::MAX },
+                    Query {
+                        name: "seen",
+                        about: "wait until its version is larger",
+                        given: Given::Number(0, u64::MAX),
+                    },
+                    Query {
+                        name: "wait_ms",
+                        about: "and no longer than this, nor than 60000",
+                        given: Given::Number(0, u64::MAX),
+                    },
                 ],
                 ..about("a run", Content::Json("Run"), BY_ID)
             },
             Self::DeleteRun => about("forgets a run that is over", Content::Json("Nothing"), CHANGES),
             Self::Results => About {
                 query: &[
-                    Query { name: "call", about: "calls before the page", most: u32::MAX as u64 },
-                    Query { name: "round", about: "rounds of that call before the page", most: u64::MAX },
+                    Query { name: "call", about: "calls before the page", given: Given::Number(0, u32::MAX as u64) },
+                    Query {
+                        name: "round",
+                        about: "rounds of that call before the page",
+                        given: Given::Number(0, u64::MAX),
+                    },
                 ],
                 ..about("a page of a run's results", Content::Postcard, BY_ID)
             },

@@ -217,7 +217,8 @@ impl Inner {
 }
 
 /// Parked jobs whose time has come are ready. Those that somebody is at are woken the next time.
-const WAKE: &str = "UPDATE job SET state = 2 WHERE id = ANY(ARRAY(SELECT id FROM job WHERE state = 1 AND available_at <= $1
+const WAKE: &str =
+    "UPDATE job SET state = 2 WHERE id = ANY(ARRAY(SELECT id FROM job WHERE state = 1 AND available_at <= $1
          ORDER BY available_at LIMIT $2 FOR UPDATE SKIP LOCKED))";
 
 /// The statement above; how many there were.

@@ -8,9 +8,10 @@ use bue_hub::{
     Access, BlobStore, Bucket, Durability, Hub, Role, RouteView, SqliteStore, TokenEntry, TokenFile, bucket_routes,
     hub_routes, serve_bucket, serve_hub,
 };
-use bue_model::{BlobHash, Timestamp};
+use bue_model::{BlobHash, RunId, Timestamp};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
+use uuid::Uuid;
 
 use crate::http::{Bare, send};
 use crate::script::{Script, submission};
@@ -134,6 +135,20 @@ async fn every_route_of_the_bucket_asks_who_one_is() {
     every_route_asks_who_one_is(&bucket).await;
 }
 
+/// Asking for a run keeps the blob, so it is for those who may store.
+#[tokio::test]
+async fn a_viewer_keeps_no_blobs_for_a_run() {
+    let bucket = Guarded::bucket().await;
+    let hash = BlobHash([1; 32]);
+    for (query, role, status) in [("", "viewer", 404), ("?run=RUN", "viewer", 403), ("?run=RUN", "submitter", 404)] {
+        let query = query.replace("RUN", &Uuid::nil().to_string());
+        let head = format!(
+            "HEAD /v1/blobs/{hash}{query} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {role}\r\nconnection: close\r\n\r\n"
+        );
+        assert_eq!(send(&bucket.address, head.as_bytes()).await.status, status, "{query} as {role}");
+    }
+}
+
 /// What docs/access.md says, route by route.
 #[test]
 fn the_roles_are_those_of_the_documentation() {
@@ -175,7 +190,7 @@ async fn the_clients_show_their_token_and_say_what_is_wrong_with_it() {
     assert!(matches!(client().with_token("a\nb"), Err(ClientError::Token)));
     // a HEAD has no body to say it in
     let bare = BucketClient::new(&bucket.address).expect("a client");
-    let refusal = bare.has(&BlobHash([1; 32])).await.expect_err("a refusal").to_string();
+    let refusal = bare.has(RunId(Uuid::nil()), &BlobHash([1; 32])).await.expect_err("a refusal").to_string();
     assert!(refusal.contains("BUE_TOKEN") && refusal.contains(&bucket.address), "{refusal}");
 }
 
@@ -241,6 +256,7 @@ async fn a_giant_body_is_refused_on_every_route_that_reads_one() {
         (&hub, "POST", "/v1/heartbeats"),
         (&hub, "POST", "/v1/outcomes"),
         (&bucket, "PUT", "/v1/keys/a"),
+        (&bucket, "POST", "/v1/collections"),
     ] {
         for (who, status) in [("authorization: Bearer admin\r\n", 413), ("", 401)] {
             let head = format!(

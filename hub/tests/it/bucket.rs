@@ -1,34 +1,67 @@
-//! The bucket, over HTTP with the real client and with bare requests.
+//! The bucket, over HTTP with the real client and with bare requests. What it promises is written once and held by both of its
+//! shelves: a folder, and a real S3 server on another folder.
 
-use std::pin::Pin;
-use std::task::{Context, Poll};
+mod claims;
+mod collection;
+mod s3_server;
 
-use bue_client::{BucketClient, ClientError};
-use bue_hub::{BlobStore, Durability, serve_bucket};
-use bue_model::{BlobHash, BlobRef};
-use bytes::Bytes;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::UNIX_EPOCH;
+
+use bue_client::BucketClient;
+use bue_hub::{Access, BlobStore, Bucket as Server, Durability, serve_bucket};
+use bue_model::wire::{Collected, Collection};
+use bue_model::{RunId, Timestamp};
 use tempfile::TempDir;
-use tokio::io::{AsyncRead, ReadBuf};
 use tokio::net::TcpListener;
+use uuid::Uuid;
 
 use crate::http::{Bare, raw};
+use s3_server::S3Server;
 
-/// A bucket on port 0.
+/// A bucket on port 0, with a clock that is moved by hand.
 struct Bucket {
     folder: TempDir,
+    /// Where the objects are as files.
+    objects: PathBuf,
     address: String,
     client: BucketClient,
+    now: Arc<AtomicI64>,
+    /// How often a test tries to hit a moment; the S3 server of the tests looks at every object to list some.
+    rounds: u32,
 }
 
 impl Bucket {
-    async fn start() -> Self {
+    async fn in_folder() -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let blobs = BlobStore::open(folder.path(), Durability::Full).expect("a store");
+        let objects = folder.path().to_owned();
+        Self::serve(blobs, folder, objects).await
+    }
+
+    async fn on_s3() -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let server = S3Server::start(folder.path()).await;
+        let blobs = BlobStore::s3(&server.place("a/b"), S3Server::variables()).expect("a store");
+        let objects = folder.path().join(s3_server::BUCKET).join("a/b");
+        Self { rounds: 2, ..Self::serve(blobs, folder, objects).await }
+    }
+
+    async fn serve(blobs: BlobStore, folder: TempDir, objects: PathBuf) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("an address").to_string();
-        tokio::spawn(serve_bucket(listener, blobs, std::future::pending()));
+        // the time of files goes on by itself
+        let made = std::fs::metadata(folder.path()).and_then(|found| found.modified()).expect("a time");
+        let made = made.duration_since(UNIX_EPOCH).expect("after 1970").as_millis();
+        let now = Arc::new(AtomicI64::new(made as i64));
+        let clock = now.clone();
+        let server = Server::new(blobs, Access::open());
+        let server = server.with_clock(Arc::new(move || Timestamp(clock.load(Ordering::Relaxed))));
+        tokio::spawn(serve_bucket(listener, server, std::future::pending()));
         let client = BucketClient::new(&address).expect("a client");
-        Self { folder, address, client }
+        Self { folder, objects, address, client, now, rounds: 20 }
     }
 
     async fn ask(&self, method: &str, path: &str, body: &[u8]) -> Bare {
@@ -44,87 +77,88 @@ impl Bucket {
         Some(all)
     }
 
+    /// A hub that has these runs.
+    async fn collect(&self, runs: &[RunId]) -> Collected {
+        let begun = self.client.begin_collection().await.expect("a time");
+        self.collect_since(begun, runs).await
+    }
+
+    async fn collect_since(&self, begun: Timestamp, runs: &[RunId]) -> Collected {
+        let collection = Collection { database: Uuid::from_u128(1), runs: runs.to_vec() };
+        self.client.collect(begun, &collection).await.expect("a collection")
+    }
+
+    fn pass(&self, seconds: i64) {
+        self.now.fetch_add(seconds * 1000, Ordering::Relaxed);
+    }
+
+    /// All objects, as paths.
+    fn names(&self) -> Vec<String> {
+        let mut names = Vec::new();
+        files(&self.objects, &self.objects, &mut names);
+        names.retain(|name| !name.starts_with("part/"));
+        names.sort_unstable();
+        names
+    }
+
+    /// What is still being written, or was left behind: files in `part`, uploads and parts of the S3 server.
     fn half_written(&self) -> usize {
-        std::fs::read_dir(self.folder.path().join("part")).expect("a folder").count()
+        let count = |folder: &Path, counts: fn(&str) -> bool| {
+            let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+            entries.filter(|entry| counts(&entry.file_name().to_string_lossy())).count()
+        };
+        let uploads = |name: &str| name.starts_with(".upload") || name.starts_with(".tmp");
+        count(&self.folder.path().join("part"), |_| true) + count(self.folder.path(), uploads)
     }
 }
 
-#[tokio::test]
-async fn a_blob_comes_back_as_it_was() {
-    let bucket = Bucket::start().await;
-    for size in [0, 1, 65_536, 3_000_001] {
-        let content = Bytes::from((0..size).map(|at: u32| (at % 251) as u8).collect::<Vec<_>>());
-        let blob = bucket.client.put(content.clone()).await.expect("stored");
-        assert_eq!(blob.len, u64::from(size));
-        assert!(bucket.client.has(&blob.hash).await.expect("an answer"));
-        assert_eq!(bucket.client.get(&blob).await.expect("the blob"), content);
-        assert_eq!(bucket.client.put(content).await.expect("stored again"), blob);
-    }
-    assert_eq!(bucket.half_written(), 0);
-}
-
-#[tokio::test]
-async fn a_blob_that_is_not_there_is_said_to_be_missing() {
-    let bucket = Bucket::start().await;
-    let blob = BlobRef { hash: BlobHash([1; 32]), len: 5 };
-    assert!(!bucket.client.has(&blob.hash).await.expect("an answer"));
-    let missing = bucket.client.get(&blob).await.expect_err("nothing");
-    assert!(
-        matches!(&missing, ClientError::Refused { status: 404, code, .. } if code == "blob_not_found"),
-        "{missing}"
-    );
-}
-
-#[tokio::test]
-async fn a_blob_under_a_wrong_hash_is_not_kept() {
-    let bucket = Bucket::start().await;
-    let hash = BlobHash([1; 32]);
-    let answer = bucket.ask("PUT", &format!("/v1/blobs/{hash}"), b"something else").await;
-    assert_eq!(answer.status, 400);
-    assert!(answer.body.contains("wrong_hash") && answer.body.contains("hint"), "{}", answer.body);
-    assert!(!bucket.client.has(&hash).await.expect("an answer"));
-    assert_eq!(bucket.half_written(), 0);
-}
-
-#[tokio::test]
-async fn a_blob_damaged_on_the_disk_is_noticed() {
-    let bucket = Bucket::start().await;
-    let blob = bucket.client.put(Bytes::from_static(b"precious")).await.expect("stored");
-    let name = blob.hash.to_string();
-    let path = bucket.folder.path().join("blobs").join(&name[..2]).join(&name);
-    std::fs::write(path, "precioux").expect("damaged");
-    assert!(matches!(bucket.client.get(&blob).await, Err(ClientError::Damaged { .. })));
-}
-
-#[tokio::test]
-async fn a_key_has_the_value_it_was_last_given() {
-    let bucket = Bucket::start().await;
-    let key = "reports/2026 käse?.csv";
-    assert_eq!(bucket.value(key).await, None);
-    let long: &'static [u8] = Box::leak("long ".repeat(300_000).into_bytes().into_boxed_slice());
-    for content in [&b"one"[..], b"", long, b"two"] {
-        bucket.client.set_key(key, content).await.expect("set");
-        assert_eq!(bucket.value(key).await.as_deref(), Some(content));
-    }
-    assert!(bucket.client.delete_key(key).await.expect("an answer"));
-    assert!(!bucket.client.delete_key(key).await.expect("an answer"));
-    assert_eq!(bucket.value(key).await, None);
-    assert_eq!(bucket.half_written(), 0);
-}
-
-#[tokio::test]
-async fn a_value_that_cannot_be_read_to_its_end_is_not_kept() {
-    struct Broken;
-    impl AsyncRead for Broken {
-        fn poll_read(self: Pin<&mut Self>, _: &mut Context<'_>, _: &mut ReadBuf<'_>) -> Poll<std::io::Result<()>> {
-            Poll::Ready(Err(std::io::Error::other("the disk is gone")))
+fn files(root: &Path, folder: &Path, names: &mut Vec<String>) {
+    for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+        let path = entry.path();
+        match path.is_dir() {
+            true => files(root, &path, names),
+            false => names.push(path.strip_prefix(root).expect("below").to_string_lossy().into_owned()),
         }
     }
-    let bucket = Bucket::start().await;
-    bucket.client.set_key("a", &b"old"[..]).await.expect("set");
-    let broken = bucket.client.set_key("a", tokio::io::AsyncReadExt::chain(&b"new"[..], Broken)).await;
-    assert!(broken.expect_err("broken").to_string().contains("the disk is gone"));
-    assert_eq!(bucket.value("a").await.as_deref(), Some(&b"old"[..]));
+}
+
+fn run(number: u128) -> RunId {
+    RunId(Uuid::from_u128(number))
+}
+
+/// One test for each claim, on both shelves.
+macro_rules! on_both_shelves {
+    ($($part:ident: $($claim:ident)*;)*) => {
+        mod folder {
+            $($(#[tokio::test] async fn $claim() { super::$part::$claim(super::Bucket::in_folder().await).await })*)*
+        }
+        mod s3 {
+            $($(#[tokio::test] async fn $claim() { super::$part::$claim(super::Bucket::on_s3().await).await })*)*
+        }
+    };
+}
+
+on_both_shelves! {
+    claims:
+        a_blob_comes_back_as_it_was
+        a_blob_that_is_not_there_is_said_to_be_missing
+        a_blob_under_a_wrong_hash_is_not_kept
+        a_blob_damaged_on_the_disk_is_noticed
+        half_a_blob_is_thrown_away
+        a_key_has_the_value_it_was_last_given
+        a_key_ends_when_its_time_is_over_and_is_collected
+        a_key_cannot_be_given_a_time_that_is_none
+        a_value_that_cannot_be_read_to_its_end_is_not_kept
+        no_name_leads_out_of_the_root
+        other_methods_and_routes_are_refused;
+    collection:
+        what_no_run_wants_is_collected_after_the_grace
+        a_run_that_is_not_handed_in_yet_keeps_what_it_uploaded
+        a_list_of_runs_that_was_held_up_drops_nothing_of_later_ones
+        a_blob_that_two_runs_want_goes_with_the_last_one
+        a_blob_that_was_said_to_be_there_stays
+        keys_are_not_collected_with_blobs
+        a_bucket_serves_one_database;
 }
 
 #[test]
@@ -138,64 +172,16 @@ fn a_folder_serves_one_process_at_a_time() {
 }
 
 #[tokio::test]
-async fn no_name_leads_out_of_the_folder() {
-    let bucket = Bucket::start().await;
-    std::fs::write(bucket.folder.path().join("secret"), "secret").expect("a file");
-    for path in [
-        "/v1/keys/../secret",
-        "/v1/keys/..%2fsecret",
-        "/v1/keys/%2e%2e/secret",
-        "/v1/keys//etc/passwd",
-        "/v1/keys/",
-        "/v1/keys/a%00b",
-        "/v1/keys/%ff",
-        "/v1/blobs/../secret",
-        "/v1/blobs/",
-    ] {
-        for method in ["GET", "PUT", "DELETE"] {
-            let answer = bucket.ask(method, path, b"x").await;
-            assert!((400..500).contains(&answer.status), "{method} {path}: {}", answer.status);
-            assert!(!answer.body.contains("secret\n"), "{path}");
-        }
+async fn a_store_that_does_not_let_us_in_means_503() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let server = S3Server::start(folder.path()).await;
+    let wrong = S3Server::variables().into_iter().map(|(name, value)| (name, format!("{value}x")));
+    let blobs = BlobStore::s3(&server.place(""), wrong).expect("a store");
+    let bucket = Bucket::serve(blobs, folder, PathBuf::new()).await;
+    for (method, path) in [("GET", "/readyz"), ("GET", "/v1/keys/a"), ("PUT", "/v1/keys/a")] {
+        let answer = bucket.ask(method, path, b"x").await;
+        assert_eq!(answer.status, 503, "{method} {path}: {}", answer.body);
+        assert!(answer.body.contains("\"store\"") && !answer.body.contains(s3_server::SECRET), "{}", answer.body);
     }
-    let names: Vec<_> = std::fs::read_dir(bucket.folder.path())
-        .expect("a folder")
-        .map(|entry| entry.expect("one").file_name())
-        .collect();
-    assert_eq!(names.len(), 3, "only `blobs`, `part` and our own file: {names:?}");
-}
-
-#[tokio::test]
-async fn other_methods_and_routes_are_refused() {
-    let bucket = Bucket::start().await;
-    let hash = BlobHash([1; 32]);
-    for (method, path, status) in [
-        ("DELETE", format!("/v1/blobs/{hash}"), 405),
-        ("POST", "/v1/keys/a".to_owned(), 405),
-        ("GET", "/v1/other".to_owned(), 404),
-        ("GET", "/v1/blobs/nohash".to_owned(), 400),
-        ("GET", "/healthz".to_owned(), 200),
-        ("PUT", "/healthz".to_owned(), 405),
-    ] {
-        assert_eq!(bucket.ask(method, &path, b"").await.status, status, "{method} {path}");
-    }
-}
-
-#[tokio::test]
-async fn half_a_blob_is_thrown_away() {
-    use tokio::io::AsyncWriteExt;
-    let bucket = Bucket::start().await;
-    let hash = BlobHash(*blake3::hash(&[0; 1000]).as_bytes());
-    let mut stream = tokio::net::TcpStream::connect(&bucket.address).await.expect("a connection");
-    let head = format!("PUT /v1/blobs/{hash} HTTP/1.1\r\nhost: x\r\ncontent-length: 1000\r\n\r\n");
-    stream.write_all(head.as_bytes()).await.expect("sent");
-    stream.write_all(&[0; 500]).await.expect("sent");
-    while bucket.half_written() == 0 {
-        tokio::task::yield_now().await;
-    }
-    drop(stream);
-    while bucket.half_written() > 0 {
-        tokio::task::yield_now().await;
-    }
-    assert!(!bucket.client.has(&hash).await.expect("an answer"));
+    assert_eq!(bucket.ask("GET", "/healthz", b"").await.status, 200);
 }

@@ -118,6 +118,7 @@ macro_rules! keeps_every_claim {
                 failed_jobs_are_listed_with_their_reason
                 what_is_not_there_is_none
                 a_deleted_run_leaves_nothing_and_disturbs_nobody
+                runs_that_ended_before_a_time_are_named_and_no_others
                 a_run_that_goes_on_cannot_be_deleted
                 why_names_the_parents_that_have_not_completed
                 why_says_what_became_of_a_job

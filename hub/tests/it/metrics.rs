@@ -113,7 +113,7 @@ async fn a_bucket_counts_its_requests_and_says_whether_it_can_store() {
     let (listener, address) = listen().await;
     tokio::spawn(serve_bucket(listener, Bucket::new(blobs, Access::open()), std::future::pending()));
     let client = BucketClient::new(&address).expect("a client");
-    client.put(Bytes::from_static(b"abc")).await.expect("stored");
+    client.put(RunId(Uuid::from_u128(1)), Bytes::from_static(b"abc")).await.expect("stored");
     let requests = "bue_requests_total{method=\"PUT\",route=\"/v1/blobs/{hash}\",status=\"200\"}";
     expect(&address, &[(requests, 1.0)]).await;
     assert_eq!(raw(&address, "GET", "/readyz", "", b"").await.status, 200);

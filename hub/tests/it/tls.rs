@@ -8,10 +8,12 @@ use bue_client::{BucketClient, ClientError, HubClient, Trust};
 use bue_hub::{
     Access, BlobStore, Bucket, Durability, Hub, SqliteStore, Tls, TlsError, TlsFiles, serve_bucket, serve_hub,
 };
+use bue_model::RunId;
 use bytes::Bytes;
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
+use uuid::Uuid;
 
 use crate::authority::{Authority, Valid};
 use crate::http::send;
@@ -100,7 +102,7 @@ async fn hub_and_bucket_speak_tls_to_those_who_believe_their_authority() {
     let bucket = BucketClient::new(&format!("https://localhost:{port}")).expect("a client");
     let bucket = bucket.with_trust(server.trusting()).expect("trust");
     let content = Bytes::from(vec![7; 3_000_000]);
-    let blob = bucket.put(content.clone()).await.expect("stored");
+    let blob = bucket.put(RunId(Uuid::from_u128(1)), content.clone()).await.expect("stored");
     assert_eq!(bucket.get(&blob).await.expect("the same bytes"), content);
 }
 

@@ -9,7 +9,7 @@ use bytes::Bytes;
 
 use super::{call, compiled, guests, lines, task, text};
 use crate::common::{failure, value};
-use crate::{Runtime, Test, anything, mirror, run};
+use crate::{Runtime, Test, anything, finish, mirror, run};
 
 pub(super) const TESTS: &[Test] = &[
     ("wasm_a_component_speaks_to_a_server_through_its_parent", a_component_speaks_to_a_server_through_its_parent),
@@ -97,15 +97,19 @@ fn blobs_are_stored_and_read(runtime: &Runtime) {
         let step = compiled(&hosts, guests::component()).await;
         let none = failure(&call(&hosts, &step, "stored", &[Value::Int(3)]).await);
         assert!(none.message.contains("no bucket"), "{none:?}");
-        hosts.keep_blobs_in(Arc::new(InMemory::default()));
+        let blobs: Arc<dyn Blobs> = Arc::new(InMemory::default());
+        let keeping = async |function: &str, inputs: &[Value]| {
+            let task = task(&step, function, inputs);
+            finish(&mut hosts.run_with(task, Arc::clone(&blobs)).await.expect("open")).await.expect("alive")
+        };
         let size = Value::Int(3 << 20);
-        let name = value(&call(&hosts, &step, "stored", core::slice::from_ref(&size)).await);
-        assert_eq!(value(&call(&hosts, &step, "length", &[name]).await), size);
+        let name = value(&keeping("stored", core::slice::from_ref(&size)).await);
+        assert_eq!(value(&keeping("length", &[name]).await), size);
         for (name, words) in [("x", "64 hexadecimal digits"), (&"0".repeat(64), "no such blob")] {
-            let missing = failure(&call(&hosts, &step, "length", &[text(name)]).await);
+            let missing = failure(&keeping("length", &[text(name)]).await);
             assert!(missing.message.contains(words), "{missing:?}");
         }
-        let large = failure(&call(&hosts, &step, "stored", &[Value::Int(65 << 20)]).await);
+        let large = failure(&keeping("stored", &[Value::Int(65 << 20)]).await);
         assert!(large.message.contains("64 MiB"), "{large:?}");
         hosts
     });

@@ -3,7 +3,7 @@
 use bue_hub::{HubError, ScopeTally, Tally};
 use bue_model::job::INLINE_LIMIT;
 use bue_model::wire::{Report, ResultCursor, RoundValue, Verdict};
-use bue_model::{Input, JobId, JobState, Outcome, RunId, RunState};
+use bue_model::{Input, JobId, JobState, Outcome, RunId, RunState, Timestamp};
 use uuid::Uuid;
 
 use crate::script::Script;
@@ -322,6 +322,43 @@ pub(crate) async fn a_deleted_run_leaves_nothing_and_disturbs_nobody(mut world: 
     let later = ended_run(&mut world).await;
     assert_eq!(world.store.runs(10).await.expect("runs").iter().map(|run| run.id).collect::<Vec<_>>(), [later, other]);
     assert_eq!(world.results(later).await, world.results(other).await);
+}
+
+pub(crate) async fn runs_that_ended_before_a_time_are_named_and_no_others(mut world: World) {
+    let one_job = || {
+        let mut script = Script::new();
+        script.call(&["a"], &[]);
+        script
+    };
+    let mut ended = Vec::new();
+    for outcome in [completed("1"), failed("no"), Outcome::Cancelled] {
+        ended.push(world.submit(one_job()).await);
+        world.now += 1000;
+        world.answer("a", outcome).await;
+    }
+    let open = world.submit(one_job()).await;
+    let first = world.now - 2000;
+    let before = async |world: &World, time: i64, limit: u32| {
+        world.store.ended_runs(Timestamp(time), limit).await.expect("runs")
+    };
+    assert_eq!(before(&world, first, 9).await, []);
+    assert_eq!(before(&world, first + 1, 9).await, ended[..1]);
+    assert_eq!(before(&world, i64::MAX, 9).await, ended);
+    assert_eq!(before(&world, i64::MAX, 2).await, ended[..2]);
+    // one that goes on again has not ended
+    world.store.reset_run(world.time(), ended[1]).await.expect("reset");
+    assert_eq!(before(&world, i64::MAX, 9).await, [ended[0], ended[2]]);
+    let held = world.store.holdings().await.expect("holdings");
+    assert_eq!(sorted(held.runs), sorted([&ended[..], &[open]].concat()));
+    world.store.delete_run(ended[0]).await.expect("deleted");
+    let later = world.store.holdings().await.expect("holdings");
+    assert_eq!(sorted(later.runs), sorted(vec![ended[1], ended[2], open]));
+    assert_eq!(later.database, held.database, "a database has one name");
+}
+
+fn sorted(mut runs: Vec<RunId>) -> Vec<RunId> {
+    runs.sort_unstable_by_key(|run| run.0);
+    runs
 }
 
 pub(crate) async fn a_run_that_goes_on_cannot_be_deleted(mut world: World) {

@@ -12,8 +12,8 @@ use std::thread::Thread;
 
 use bue_hub::{Answer, Changes, HubError, JobStore, Leased, Reaped, SqliteStore, Tally};
 use bue_model::wire::{
-    Changed, Heartbeat, HeartbeatAnswer, JobView, Lease, LeaseBatch, LeaseRequest, ReportBatch, ResultCursor,
-    ResultPage, RunView, Submission, Verdict, WhyView,
+    Changed, Collection, Heartbeat, HeartbeatAnswer, JobView, Lease, LeaseBatch, LeaseRequest, ReportBatch,
+    ResultCursor, ResultPage, RunView, Submission, Verdict, WhyView,
 };
 use bue_model::{JobId, RunId, Timestamp, ValueRef};
 
@@ -155,6 +155,14 @@ impl JobStore for Witness {
 
     fn delete_run(&self, run: RunId) -> Answer<'_, ()> {
         self.look(|store| store.delete_run(run))
+    }
+
+    fn ended_runs(&self, before: Timestamp, limit: u32) -> Answer<'_, Vec<RunId>> {
+        self.look(|store| store.ended_runs(before, limit))
+    }
+
+    fn holdings(&self) -> Answer<'_, Collection> {
+        self.look(JobStore::holdings)
     }
 
     fn run(&self, run: RunId) -> Answer<'_, Option<RunView>> {
