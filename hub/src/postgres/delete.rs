@@ -5,7 +5,7 @@ use deadpool_postgres::Transaction;
 
 use super::Inner;
 use super::read::{FAN_OUT, ask, fan_out_row, tell};
-use super::verbs::{Told, commit, patiently};
+use super::verbs::{Told, patiently};
 use crate::draft::Known;
 use crate::error::HubError;
 use crate::graph::Block;
@@ -48,7 +48,7 @@ impl Inner {
         ] {
             tell(&tx, delete, &[&key]).await?;
         }
-        commit(tx).await?;
+        self.commit(tx).await?;
         self.announce(Told { runs: [id].into(), ..Told::default() });
         Ok(())
     }

@@ -5,7 +5,7 @@ use bue_model::{RunId, Timestamp};
 
 use super::Inner;
 use super::read::{ask, tell};
-use super::verbs::{commit, patiently};
+use super::verbs::patiently;
 use crate::error::HubError;
 
 /// Held while the identity is made up.
@@ -41,7 +41,7 @@ impl Inner {
         let database = first.try_get(0)?;
         let rows = ask(&tx, "SELECT id FROM run", &[]).await?;
         let runs = rows.iter().map(|row| Ok(RunId(row.try_get(0)?))).collect::<Result<_, HubError>>()?;
-        commit(tx).await?;
+        self.commit(tx).await?;
         Ok(Collection { database, runs })
     }
 }

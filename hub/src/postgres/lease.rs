@@ -15,7 +15,7 @@ use super::pick::{Ready, pick};
 use super::rate::{count_start, waiting};
 use super::read::{LOCK_RUNS, ask, lock_runs, tell};
 use super::values::{Next, Values};
-use super::verbs::{Told, commit, patiently};
+use super::verbs::{Told, patiently};
 use super::write::write_counts;
 use super::{Granted, Inner};
 use crate::columns::{job_id, signed, unsigned};
@@ -127,7 +127,7 @@ impl Inner {
             // another hub had some of them before their run was locked
             return keys.first().map(|run| Try::Busy(*run)).ok_or_else(|| HubError::damaged("a lease of no run"));
         }
-        commit(tx).await?;
+        self.commit(tx).await?;
         let batch = LeaseBatch { lease_ms: self.lease_ms(), steps: taking.batch.steps, leases: taking.batch.leases };
         self.announce(Told { work: woken > 0, leases: !batch.leases.is_empty(), runs: taking.runs, ..Told::default() });
         Ok(Try::Done(Leased { batch, next_at }, keys.last().copied(), taking.unfit))

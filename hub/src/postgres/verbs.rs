@@ -1,7 +1,7 @@
 //! Verbs that work on drafts: each locks its runs, runs on what was read, and writes what came of it.
 
 use std::collections::BTreeSet;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use backon::{BackoffBuilder, ExponentialBuilder};
 use bue_model::wire::{Changed, Heartbeat, HeartbeatAnswer, Submission};
@@ -82,11 +82,6 @@ pub(super) fn waits() -> impl Iterator<Item = Duration> + Send {
     waits.with_max_times(TRIES).with_jitter().build()
 }
 
-/// Whether a commit that failed took place nobody knows, so it is not tried again here; asking twice is harmless.
-pub(super) async fn commit(tx: Transaction<'_>) -> Result<(), HubError> {
-    tx.commit().await.map_err(|error| HubError::Unsure(super::explain(&error)))
-}
-
 /// What is known before anything was read, of locked runs.
 struct Start {
     known: Known,
@@ -94,6 +89,14 @@ struct Start {
 }
 
 impl Inner {
+    /// Whether a commit that failed took place nobody knows, so it is not tried again here; asking twice is harmless.
+    pub(super) async fn commit(&self, tx: Transaction<'_>) -> Result<(), HubError> {
+        let began = Instant::now();
+        tx.commit().await.map_err(|error| HubError::Unsure(super::explain(&error)))?;
+        self.changes.commits().note(1, began.elapsed());
+        Ok(())
+    }
+
     /// Runs a verb on as much of the database as it needs, writes what it changed, and makes the first of the rounds that
     /// have room now.
     async fn draft<T: Send>(
@@ -165,7 +168,7 @@ impl Inner {
         fetched.put_into(&mut known, &mut needs);
         self.learn(&tx, rows, &mut known).await?;
         let (value, told) = self.draft(&tx, now, Start { known, needs }, verb).await?;
-        commit(tx).await?;
+        self.commit(tx).await?;
         self.announce(told);
         Ok(value)
     }
@@ -223,7 +226,7 @@ impl Inner {
         known.new_runs.insert(key);
         let begin = |draft: &mut Draft<'_>| draft.begin(&run);
         let ((), told) = self.draft(&tx, now, Start { known, needs: Needs::default() }, &begin).await?;
-        commit(tx).await?;
+        self.commit(tx).await?;
         self.announce(told);
         Ok(id)
     }
@@ -273,7 +276,7 @@ impl Inner {
         let needs = Needs { jobs: failed.iter().copied().collect(), ..Needs::default() };
         let reset = |draft: &mut Draft<'_>| draft.reset_failed(key, &failed);
         let (changed, told) = self.draft(&tx, now, Start { known, needs }, &reset).await?;
-        commit(tx).await?;
+        self.commit(tx).await?;
         self.announce(told);
         Ok(changed)
     }
@@ -319,7 +322,7 @@ impl Inner {
             Ok(Changed { jobs })
         };
         let (changed, told) = self.draft(&tx, now, Start { known, needs: Needs::default() }, &cancel).await?;
-        commit(tx).await?;
+        self.commit(tx).await?;
         self.announce(told);
         Ok(changed)
     }

@@ -131,7 +131,7 @@ async fn every_route_of_the_hub_asks_who_one_is() {
 #[tokio::test]
 async fn every_route_of_the_bucket_asks_who_one_is() {
     let bucket = Guarded::bucket().await;
-    assert_eq!(bucket.routes.len(), 10);
+    assert_eq!(bucket.routes.len(), 12);
     every_route_asks_who_one_is(&bucket).await;
 }
 
