@@ -88,17 +88,25 @@ pub(crate) struct Visitor {
     /// The token's name.
     pub(crate) name: String,
     role: Role,
+    /// Whose jobs a worker is given; none where that is all.
+    scopes: Vec<String>,
 }
 
 impl Visitor {
     /// Who has the only token there is.
     fn sole() -> Self {
-        Self { name: "owner".to_owned(), role: Role::Admin }
+        Self { name: "owner".to_owned(), role: Role::Admin, scopes: Vec::new() }
     }
 
     /// Refuses what the role does not allow.
     pub(crate) fn expect_may(&self, need: Need) -> Result<(), Refusal> {
         if self.role.may(need) { Ok(()) } else { Err(wrong_role(self.role, need)) }
+    }
+
+    /// Refuses jobs of scopes that the token is not for.
+    pub(crate) fn expect_scopes(&self, wanted: &[String]) -> Result<(), Refusal> {
+        let foreign = |scope: &&String| !self.scopes.is_empty() && !self.scopes.contains(scope);
+        wanted.iter().find(foreign).map_or(Ok(()), |scope| Err(wrong_scope(scope, &self.scopes)))
     }
 }
 
@@ -135,7 +143,7 @@ fn current(file: &TokenFile, known: &Mutex<Known>) -> Result<Option<Arc<Vec<Toke
 fn visitor_of(tokens: &[TokenEntry], token: &str) -> Option<Visitor> {
     let hash = hash_of(token);
     let entry = tokens.iter().fold(None, |found, entry| if entry.is(&hash) { Some(entry) } else { found })?;
-    Some(Visitor { name: entry.name.clone(), role: entry.role })
+    Some(Visitor { name: entry.name.clone(), role: entry.role, scopes: entry.scopes.clone() })
 }
 
 fn token_of(headers: &HeaderMap) -> Result<&str, Refusal> {
@@ -157,6 +165,13 @@ fn wrong_role(role: Role, need: Need) -> Refusal {
     let able: Vec<_> = Role::ALL.into_iter().filter(|role| role.may(need)).map(Role::name).collect();
     let message = format!("the token's role, {role}, may not do this; {} may", able.join(", "));
     Refusal::new(StatusCode::FORBIDDEN, "role", message, "set BUE_TOKEN to a token of such a role")
+}
+
+fn wrong_scope(scope: &str, scopes: &[String]) -> Refusal {
+    let message = format!("the token is for workers of {}, and this one wants jobs of `{scope}`", scopes.join(","));
+    let hint =
+        "start the worker with -s and these scopes, or give it a token of `bue token new --role worker --scopes …`";
+    Refusal::new(StatusCode::FORBIDDEN, "scope", message, hint)
 }
 
 #[cfg(test)]
@@ -219,6 +234,10 @@ mod tests {
         assert!(matches!(twice, Err(TokenError::Taken(_))));
         for name in ["", "a b", "a\nb", "é", &"x".repeat(65)] {
             assert!(TokenEntry::new("x", Role::Viewer, name, Timestamp(0)).is_err(), "{name}");
+        }
+        for (role, scope) in [(Role::Viewer, "a"), (Role::Worker, ""), (Role::Worker, "a b"), (Role::Worker, "a,b")] {
+            let entry = TokenEntry::new("x", role, "x", Timestamp(0)).expect("an entry");
+            assert!(entry.for_scopes(vec![scope.to_owned()]).is_err(), "{role} {scope}");
         }
         assert_eq!(fs::read_dir(folder.path()).expect("a folder").count(), 1, "nothing stands about");
     }

@@ -1,4 +1,4 @@
-//! [`TokenFile`]: the tokens that hub and bucket know, one line each: hash, role, name, time.
+//! [`TokenFile`]: the tokens that hub and bucket know, one line each: hash, role, name, time, and scopes of a worker's.
 //!
 //! The tokens themselves are nowhere: a line has the BLAKE3 of one, which has 256 random bits and so cannot be guessed back.
 //! Many processes may read the file while one changes it: it is replaced as a whole.
@@ -18,8 +18,7 @@ const MAX_FILE: u64 = 1024 * 1024;
 /// Bytes of a token's name.
 const MAX_NAME: usize = 64;
 /// What the first line says to whoever opens the file.
-const HEAD: &str =
-    "# tokens of bue: hash, role, name, time (ms). Made by `bue token new`; the tokens themselves are not kept.\n";
+const HEAD: &str = "# tokens of bue: hash, role, name, time (ms), scopes. Made by `bue token new`; the tokens themselves are not kept.\n";
 /// Keeps these hashes apart from all others of the same bytes.
 const CONTEXT: &str = "bue 2026-11-20 access token";
 
@@ -33,6 +32,8 @@ pub struct TokenEntry {
     pub name: String,
     /// When it was made.
     pub created_at: Timestamp,
+    /// The scopes whose jobs its worker is given; none where that is all.
+    pub scopes: Vec<String>,
 }
 
 /// Why a file of tokens cannot be used.
@@ -68,6 +69,16 @@ pub enum TokenError {
     /// A name that cannot stand in the file.
     #[error("`{0}` is no name of a token; use up to {MAX_NAME} letters, digits, `-`, `_` and `.`")]
     BadName(String),
+    /// A scope that cannot stand in the file, or for whom it means nothing.
+    #[error(
+        "a {role} token cannot have the scope `{scope}`; scopes are for workers' tokens, words without spaces and commas"
+    )]
+    BadScope {
+        /// Whose token.
+        role: Role,
+        /// The scope.
+        scope: String,
+    },
 }
 
 /// A file of tokens, there or not.
@@ -83,8 +94,20 @@ impl TokenEntry {
     /// A name that cannot be one.
     pub fn new(token: &str, role: Role, name: &str, now: Timestamp) -> Result<Self, TokenError> {
         match is_name(name) {
-            true => Ok(Self { hash: hash_of(token), role, name: name.to_owned(), created_at: now }),
+            true => Ok(Self { hash: hash_of(token), role, name: name.to_owned(), created_at: now, scopes: Vec::new() }),
             false => Err(TokenError::BadName(name.chars().take(MAX_NAME).collect())),
+        }
+    }
+
+    /// The same for a worker that is given jobs of these scopes alone.
+    ///
+    /// # Errors
+    /// It is no worker's, or one of them cannot be a scope's name here.
+    pub fn for_scopes(self, scopes: Vec<String>) -> Result<Self, TokenError> {
+        let wrong = |scope: &&String| self.role != Role::Worker || !is_scope(scope);
+        match scopes.iter().find(wrong) {
+            Some(scope) => Err(TokenError::BadScope { role: self.role, scope: scope.chars().take(MAX_NAME).collect() }),
+            None => Ok(Self { scopes, ..self }),
         }
     }
 
@@ -95,7 +118,8 @@ impl TokenEntry {
     }
 
     fn line(&self) -> String {
-        format!("{} {} {} {}\n", self.hash.to_hex(), self.role, self.name, self.created_at.0)
+        let scopes = if self.scopes.is_empty() { String::new() } else { format!(" {}", self.scopes.join(",")) };
+        format!("{} {} {} {}{scopes}\n", self.hash.to_hex(), self.role, self.name, self.created_at.0)
     }
 
     fn of_line(line: &str) -> Option<Self> {
@@ -105,7 +129,10 @@ impl TokenEntry {
             role: words.next()?.parse().ok()?,
             name: words.next().filter(|name| is_name(name))?.to_owned(),
             created_at: Timestamp(words.next()?.parse().ok()?),
+            scopes: Vec::new(),
         };
+        let scopes = words.next().map(|scopes| scopes.split(',').map(str::to_owned).collect());
+        let entry = entry.for_scopes(scopes.unwrap_or_default()).ok()?;
         words.next().is_none().then_some(entry)
     }
 }
@@ -218,4 +245,9 @@ fn folder_of(path: &Path) -> &Path {
 fn is_name(name: &str) -> bool {
     let good = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
     !name.is_empty() && name.len() <= MAX_NAME && name.bytes().all(good)
+}
+
+fn is_scope(scope: &str) -> bool {
+    let good = |char: char| !char.is_whitespace() && !char.is_control() && char != ',';
+    !scope.is_empty() && scope.len() <= MAX_NAME && scope.chars().all(good)
 }

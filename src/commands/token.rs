@@ -41,6 +41,9 @@ struct New {
     /// What to call it [default: the role and four letters]
     #[arg(long)]
     name: Option<String>,
+    /// Of a worker's token: the scopes whose jobs it is given, with commas between them [default: all]
+    #[arg(long, value_name = "SCOPE,...", value_delimiter = ',')]
+    scopes: Vec<String>,
     #[command(flatten)]
     tokens: TokensFlag,
 }
@@ -48,7 +51,7 @@ struct New {
 /// Lists the tokens by their names.
 #[derive(Debug, Args)]
 struct List {
-    /// Print JSON: a list of {"name", "role", "created_at"}, the time in milliseconds since 1970
+    /// Print JSON: a list of {"name", "role", "scopes", "created_at"}, the time in milliseconds since 1970
     #[arg(long)]
     json: bool,
     #[command(flatten)]
@@ -80,7 +83,8 @@ impl New {
         let file = TokenFile::new(self.tokens.path(settings));
         let token = new_token()?;
         let name = self.name.unwrap_or_else(|| format!("{}-{}", self.role, hex(&chance::<2>().unwrap_or_default())));
-        let entry = TokenEntry::new(&token, self.role, &name, now()).map_err(|error| Stop::Usage(error.to_string()))?;
+        let entry = TokenEntry::new(&token, self.role, &name, now()).and_then(|entry| entry.for_scopes(self.scopes));
+        let entry = entry.map_err(|error| Stop::Usage(error.to_string()))?;
         file.add(entry).map_err(|error| match error {
             TokenError::Taken(_) => Stop::Usage(error.to_string()),
             error => Stop::Surroundings(anyhow::Error::new(error).context("failed to keep the token's hash")),
@@ -100,13 +104,14 @@ impl List {
         }
         let entries = entries.unwrap_or_default();
         if self.json {
-            let entry = |entry: &TokenEntry| json!({"name": entry.name, "role": entry.role.name(), "created_at": entry.created_at.0});
+            let entry = |entry: &TokenEntry| json!({"name": entry.name, "role": entry.role.name(), "scopes": entry.scopes, "created_at": entry.created_at.0});
             return print(&json!(entries.iter().map(entry).collect::<Vec<_>>()).to_string());
         }
-        let mut table = plain_table(["name", "role", "made"]);
+        let mut table = plain_table(["name", "role", "scopes", "made"]);
         for entry in &entries {
             let age = Duration::from_millis(now().since_ms(entry.created_at));
-            table.add_row([entry.name.clone(), entry.role.to_string(), format!("{} ago", HumanDuration(age))]);
+            let made = format!("{} ago", HumanDuration(age));
+            table.add_row([entry.name.clone(), entry.role.to_string(), entry.scopes.join(","), made]);
         }
         print(&table.to_string())
     }

@@ -8,6 +8,7 @@ use bue_hub::{
     Access, BlobStore, Bucket, Durability, Hub, Role, RouteView, SqliteStore, TokenEntry, TokenFile, bucket_routes,
     hub_routes, serve_bucket, serve_hub,
 };
+use bue_model::wire::LeaseRequest;
 use bue_model::{BlobHash, RunId, Timestamp};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
@@ -207,6 +208,28 @@ async fn tokens_are_exchanged_while_the_servers_run() {
     assert!(new.runs().await.is_ok() && old.runs().await.is_ok());
     assert!(file.delete("viewer").expect("deleted"));
     assert!(new.runs().await.is_ok() && old.runs().await.is_err());
+}
+
+#[tokio::test]
+async fn a_worker_is_given_jobs_of_its_tokens_scopes_and_no_others() {
+    let hub = Guarded::hub().await;
+    let file = TokenFile::new(hub.folder.path().join("bue.tokens"));
+    let entry = TokenEntry::new("of-a-and-b", Role::Worker, "some", Timestamp(0));
+    let entry = entry.and_then(|entry| entry.for_scopes(vec!["a".into(), "b".into()])).expect("an entry");
+    file.add(entry.clone()).expect("added");
+    assert_eq!(file.read().expect("a file").expect("tokens").last(), Some(&entry), "it comes back as it was written");
+    let asks = async |token: &str, scopes: &[&str]| {
+        let worker = HubClient::new(std::slice::from_ref(&hub.address)).and_then(|hub| hub.with_token(token));
+        let scopes = scopes.iter().map(|scope| (*scope).to_owned()).collect();
+        let request = LeaseRequest { worker: "w".into(), scopes, reverse: false, count: 1, wait_ms: 0 };
+        worker.expect("a client").lease(&request).await.map_err(|error| error.to_string())
+    };
+    for scopes in [&["a"][..], &["b", "a"]] {
+        assert!(asks("of-a-and-b", scopes).await.is_ok(), "{scopes:?}");
+    }
+    let refused = asks("of-a-and-b", &["a", "c"]).await.expect_err("a refusal");
+    assert!(refused.contains("`c`") && refused.contains("of a,b") && refused.contains("--scopes"), "{refused}");
+    assert!(asks("worker", &["c"]).await.is_ok());
 }
 
 /// Bodies, ids and queries that nobody would send: the client's fault each time, said in the one shape of errors, and the
