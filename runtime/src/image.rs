@@ -15,7 +15,7 @@ use core::ops::Range;
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use rustix::fs::{MemfdFlags, memfd_create};
 
@@ -30,8 +30,9 @@ const KEPT: usize = 64;
 /// that follow each other; the others would hold memory for nothing.
 const WARM: usize = 4;
 
-/// Pages that such a slot keeps at most: a megabyte. A step that wrote to more spends its time elsewhere.
-const WARM_PAGES: usize = 256;
+/// Pages that such a slot keeps at most: four megabytes. A request with Python's libraries writes to some 300 pages, and one that
+/// finds them there takes a third of the time; a step that wrote to more than this spends its time elsewhere.
+const WARM_PAGES: usize = 1024;
 
 /// Parts in which an image may differ from the one below it. Each is a mapping of every slot, and a process may have some
 /// 65,000 of those; what lies between two parts close to each other is copied with them.
@@ -49,9 +50,17 @@ pub(crate) struct Image {
     len: usize,
     /// Values of the guest's globals, by their bits, in the order of [`GuestCode`](crate::guest::GuestCode).
     pub(crate) globals: Vec<u64>,
-    free: Mutex<Vec<Reservation>>,
+    free: Mutex<Vec<Free>>,
     /// The image itself, mapped for copying from. Nobody writes to it.
     view: OnceLock<Reservation>,
+}
+
+/// A slot that shows its image again.
+#[derive(Debug)]
+struct Free {
+    slot: Reservation,
+    /// Pages of its own that it kept.
+    pages: usize,
 }
 
 /// Parts of a file that nobody changes any more, each at its own place in memory.
@@ -98,16 +107,21 @@ impl Image {
         self.len
     }
 
-    /// Bytes that this image alone holds.
+    /// Bytes that this image alone holds, and its free slots.
     pub(crate) fn own_bytes(&self) -> usize {
-        self.layers.last().map_or(0, |layer| layer.parts.iter().map(Range::len).sum())
+        let kept: usize = self.free().iter().map(|free| free.pages * PAGE).sum();
+        kept + self.layers.last().map_or(0, |layer| layer.parts.iter().map(Range::len).sum())
+    }
+
+    fn free(&self) -> MutexGuard<'_, Vec<Free>> {
+        self.free.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Addresses whose first part shows this image, `total` bytes long.
     pub(crate) fn slot(&self, total: usize) -> io::Result<Reservation> {
-        let used = self.free.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        if let Some(slot) = used.filter(|slot| slot.len() >= total) {
-            return Ok(slot);
+        let used = self.free().pop();
+        if let Some(free) = used.filter(|free| free.slot.len() >= total) {
+            return Ok(free.slot);
         }
         self.mapped(total)
     }
@@ -125,33 +139,34 @@ impl Image {
 
     /// Takes a slot back of which the first `accessible` bytes may have been written to.
     pub(crate) fn give_back(&self, mut slot: Reservation, accessible: usize) {
-        let kept = self.free.lock().unwrap_or_else(PoisonError::into_inner).len();
         let accessible = accessible.max(self.len);
-        let restored = match kept {
+        let restored = match self.free().len() {
             ..WARM => self.restore(&mut slot, accessible),
-            _ => slot.restore(0..accessible),
+            _ => slot.restore(0..accessible).map(|()| 0),
         };
-        let restored = restored.and_then(|()| slot.protect(self.len..accessible));
-        let mut free = self.free.lock().unwrap_or_else(PoisonError::into_inner);
+        let restored = restored.and_then(|pages| slot.protect(self.len..accessible).map(|()| pages));
+        let mut free = self.free();
         // one that cannot be restored is unmapped
-        if restored.is_ok() && free.len() < KEPT {
-            free.push(slot);
+        if let (Ok(pages), true) = (restored, free.len() < KEPT) {
+            free.push(Free { slot, pages });
         }
     }
 
     /// Makes a slot show the image again, and zeros behind it. The pages that were written to stay in memory, if they are few.
-    fn restore(&self, slot: &mut Reservation, accessible: usize) -> io::Result<()> {
+    /// Gives their number.
+    fn restore(&self, slot: &mut Reservation, accessible: usize) -> io::Result<usize> {
         // one more than may stay shows that there are too many
         let written = written(slot.base().addr(), accessible, WARM_PAGES + 1);
         let Some(parts) = written.filter(|parts| pagemap::pages(parts) <= WARM_PAGES) else {
-            return slot.restore(0..accessible);
+            return slot.restore(0..accessible).map(|()| 0);
         };
-        let view = self.view()?;
-        parts.into_iter().try_for_each(|part| {
+        let (view, pages) = (self.view()?, pagemap::pages(&parts));
+        for part in parts {
             let (start, end, len) = (part.start, part.end, self.len);
             slot.copy(view, start.min(len)..end.min(len))?;
-            slot.zero(start.max(len)..end.max(len))
-        })
+            slot.zero(start.max(len)..end.max(len))?;
+        }
+        Ok(pages)
     }
 
     fn view(&self) -> io::Result<&Reservation> {

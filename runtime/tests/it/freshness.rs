@@ -59,8 +59,8 @@ const SEEKER: &str = r#"(module
       (call $other (i32.const 8192) (i32.const 196608) (i64.const 0))))
     (local.set $found (i32.add (local.get $found)
       (call $other (i32.const 196608) (i32.const 262144) (i64.const 0xabababababababab))))
-    ;; one to 32 pages more, which must be zeros: some slots keep what was written to, others have too much of it
-    (drop (memory.grow (i32.add (i32.const 1) (i32.wrap_i64 (i64.and (local.get $pattern) (i64.const 31))))))
+    ;; one to eight pages more, or 65 to 72, which must be zeros: some slots keep what was written to, others have too much of it
+    (drop (memory.grow (i32.add (i32.const 1) (i32.wrap_i64 (i64.and (local.get $pattern) (i64.const 71))))))
     (local.set $grown (i32.mul (memory.size) (i32.const 65536)))
     (local.set $found (i32.add (local.get $found)
       (call $other (i32.const 262144) (local.get $grown) (i64.const 0))))
