@@ -27,7 +27,7 @@ impl PythonStep {
         let prepared = Prepared::open(&cache, &|_| ())?;
         let runtime = Builder::new_current_thread().enable_all().build()?;
         let sandbox = runtime.block_on(async { Sandbox::open(&prepared) })?;
-        Ok(Self { runtime, sandbox, task: task(source) })
+        Ok(Self { runtime, sandbox, task: python_task(source, &Value::Null) })
     }
 
     /// Runs it once with one argument.
@@ -39,7 +39,9 @@ impl PythonStep {
     }
 }
 
-fn task(source: &'static str) -> Task {
+/// The function `step` of a module, called with one argument.
+#[must_use]
+pub fn python_task(source: &'static str, input: &Value) -> Task {
     let file = SourceFile { path: "step.py".to_owned(), content: Bytes::from_static(source.as_bytes()) };
     let bundle = Bundle { entry: file.path.clone(), first_line: 1, files: vec![file], ..Bundle::default() };
     Task {
@@ -49,7 +51,7 @@ fn task(source: &'static str) -> Task {
             function: "step".to_owned(),
             packages: None,
         },
-        inputs: Vec::new(),
+        inputs: vec![cbor::encode(input).into()],
         env: None,
         loop_text: None,
         limits: Limits::default(),

@@ -158,7 +158,7 @@ async fn answer(
         Call::HasBlob => {
             if run()?.is_some() {
                 // it is kept from then on
-                bucket.access.identify(&head.headers)?.map_or(Ok(()), |visitor| visitor.expect_may(Need::Store))?;
+                visit.visitor.as_ref().map_or(Ok(()), |visitor| visitor.expect_may(Need::Store))?;
             }
             found(blobs.want_blob(&hash()?, run()?).await?, "blob_not_found").map(length_only)
         }

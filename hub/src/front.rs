@@ -13,6 +13,7 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 use tokio::time::Instant;
 
+use crate::access::Visitor;
 use crate::reply::{Body, Refusal, typed};
 use crate::seldom::Seldom;
 use crate::server::Peer;
@@ -54,13 +55,18 @@ pub(crate) struct Visit<'a> {
     began: Instant,
     /// As the table has it, once it was found there.
     pub(crate) route: Option<&'static str>,
-    /// Name of the token, once it is known.
-    pub(crate) who: Option<String>,
+    /// Who sends it, once it is known; nobody where everybody may come in.
+    pub(crate) visitor: Option<Visitor>,
 }
 
 impl<'a> Visit<'a> {
     pub(crate) fn new(head: &'a Parts) -> Self {
-        Self { head, began: Instant::now(), route: None, who: None }
+        Self { head, began: Instant::now(), route: None, visitor: None }
+    }
+
+    /// Name of the token.
+    fn who(&self) -> Option<&str> {
+        self.visitor.as_ref().map(|visitor| visitor.name.as_str())
     }
 
     fn labels(&self) -> RouteLabels {
@@ -91,7 +97,7 @@ impl Front {
         match refusal {
             Some((code, message)) => self.note(visit, response.status(), code, &message),
             None => tracing::debug!(
-                peer = %peer_of(visit.head), who = visit.who, method, path = path_of(visit.head),
+                peer = %peer_of(visit.head), who = visit.who(), method, path = path_of(visit.head),
                 status = response.status().as_u16(), took_ms = ms(took), "answered"
             ),
         }
@@ -101,7 +107,7 @@ impl Front {
     /// What is asked for and not there is no event; what goes wrong here is one, and what somebody tries who may not.
     fn note(&self, visit: &Visit<'_>, status: StatusCode, code: &str, message: &str) {
         let (peer, path, method) = (peer_of(visit.head), path_of(visit.head), &visit.head.method);
-        let (who, took_ms, status_code) = (&visit.who, ms(visit.began.elapsed()), status.as_u16());
+        let (who, took_ms, status_code) = (visit.who(), ms(visit.began.elapsed()), status.as_u16());
         if matches!(status, StatusCode::NOT_FOUND | StatusCode::CONFLICT) {
             return tracing::debug!(%peer, who, %method, path, status = status_code, code, took_ms, "refused: {message}");
         }

@@ -206,7 +206,7 @@ async fn answer(hub: &Hub, head: &Parts, body: Incoming, visit: &mut Visit<'_>) 
         Call::ResetJob => json(&store.reset_job(hub.now(), job_id(id)?).await?),
         Call::Lease => {
             let request: LeaseRequest = decode(&head.headers, &read_body(body, LEASE_LIMIT).await?)?;
-            hub.access.identify(&head.headers)?.map_or(Ok(()), |visitor| visitor.expect_scopes(&request.scopes))?;
+            visit.visitor.as_ref().map_or(Ok(()), |visitor| visitor.expect_scopes(&request.scopes))?;
             postcard(&lease(hub, request).await?)
         }
         Call::Heartbeat => {

@@ -51,8 +51,7 @@ pub(crate) fn find<'p, C: Copy>(
     if route.need != Need::Health
         && let Some(visitor) = access.identify(&head.headers)?
     {
-        visit.who = Some(visitor.name.clone());
-        visitor.expect_may(route.need)?;
+        visit.visitor.insert(visitor).expect_may(route.need)?;
     }
     Ok((route.call, parts))
 }

@@ -8,7 +8,7 @@
 //! ```
 //! A slot is restored by the kernel's own account of what was written to ([`pagemap`]): those pages are given their bytes back
 //! and stay, so that the next step, which writes to the same ones, finds them there. A fault for each of them, and for each
-//! page read, was five sixths of a trivial step. Where the kernel does not tell, or it is too many pages to keep, it drops
+//! page read, was four fifths of a trivial step. Where the kernel does not tell, or it is too many pages to keep, it drops
 //! them all, and the image shines through again.
 
 use core::ops::Range;

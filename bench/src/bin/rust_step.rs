@@ -5,16 +5,15 @@
 #![forbid(unsafe_code)]
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a benchmark prints its table")]
 
-use std::ffi::OsString;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, ExitCode};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
-use bue_bench::{Samples, interleave, table};
+use bue_bench::{Samples, host_command, interleave, measure_or_serve, table};
 use bue_model::{Answer, BlobHash, Bundle, SourceFile, Value, cbor};
 use bue_runtime::sandbox::Sandbox;
-use bue_runtime::{Code, Finished, Limits, Permissions, Prepared, StepCompiler, Task, serve_sandbox_host};
+use bue_runtime::{Code, Finished, Limits, Permissions, Prepared, StepCompiler, Task};
 use bytes::Bytes;
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::mpsc;
@@ -28,22 +27,11 @@ mod bindings {
     wasmtime::component::bindgen!({ path: "../guest-sdk/wit", world: "step" });
 }
 
-/// The hidden verb: this program compiles steps as its own child.
-const SERVE: &str = "sandbox-host";
 /// Steps timed together as one sample: one alone is near the clock's own grain.
 const STEPS_A_SAMPLE: u32 = 200;
 
 fn main() -> ExitCode {
-    if std::env::args().nth(1).is_some_and(|first| first == SERVE) {
-        return serve_sandbox_host();
-    }
-    match measure() {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("{error:#}");
-            ExitCode::FAILURE
-        }
-    }
+    measure_or_serve(measure)
 }
 
 fn measure() -> Result<()> {
@@ -94,7 +82,7 @@ impl Ours {
     fn new(wasm: &[u8]) -> Result<Self> {
         let cache = dirs::cache_dir().context("no cache directory")?.join("bue");
         let prepared = Prepared::open(&cache, &|talk| eprintln!("{talk}"))?;
-        let command: (PathBuf, Vec<OsString>) = (std::env::current_exe()?, vec![SERVE.into()]);
+        let command = host_command()?;
         let compiler = StepCompiler::open(&prepared, command)?;
         let runtime = Builder::new_current_thread().enable_all().build()?;
         let file = SourceFile { path: "step.wasm".to_owned(), content: Bytes::copy_from_slice(wasm) };

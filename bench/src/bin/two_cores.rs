@@ -6,24 +6,16 @@
 #![forbid(unsafe_code)]
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a benchmark prints its table")]
 
-use std::ffi::OsString;
-use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
-use bue_bench::{interleave, table};
-use bue_model::{Answer, BlobHash, Bundle, SourceFile, Value, cbor};
-use bue_runtime::{
-    Code, Egress, EgressConfig, Event, Hosts, HostsConfig, Limits, Permissions, Prepared, Task, serve_sandbox_host,
-};
-use bytes::Bytes;
+use bue_bench::{host_command, interleave, measure_or_serve, python_task, table};
+use bue_model::{Answer, Value, cbor};
+use bue_runtime::{Egress, EgressConfig, Event, Hosts, HostsConfig, Prepared};
 use futures_util::stream::{StreamExt, TryStreamExt, iter};
 use tokio::runtime::{Builder, Runtime};
 
-/// The hidden verb: this program serves as its own sandbox host.
-const SERVE: &str = "sandbox-host";
 /// What each step computes, and how many of them are one sample.
 const LOADS: [(&str, i64, usize); 3] =
     [("a sum of nothing", 0, 4_000), ("of 1,000 numbers", 1_000, 2_000), ("of 50,000", 50_000, 200)];
@@ -33,16 +25,7 @@ const ROUNDS: usize = 15;
 const IN_HAND: usize = 8;
 
 fn main() -> ExitCode {
-    if std::env::args().nth(1).is_some_and(|first| first == SERVE) {
-        return serve_sandbox_host();
-    }
-    match measure() {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("{error:#}");
-            ExitCode::FAILURE
-        }
-    }
+    measure_or_serve(measure)
 }
 
 fn measure() -> Result<()> {
@@ -68,7 +51,7 @@ impl Arm {
         let cache = dirs::cache_dir().context("no cache directory")?.join("bue");
         let prepared = Prepared::open(&cache, &|talk| eprintln!("{talk}"))?;
         let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
-        let command: (PathBuf, Vec<OsString>) = (std::env::current_exe()?, vec![SERVE.into()]);
+        let command = host_command()?;
         let in_hand = hosts * IN_HAND;
         let hosts = runtime.block_on(async {
             let egress = Egress::new(EgressConfig::default(), None)?;
@@ -86,7 +69,7 @@ impl Arm {
     }
 
     async fn step(&self, numbers: i64) -> Result<()> {
-        let mut running = self.hosts.run(task(numbers)).await?;
+        let mut running = self.hosts.run(python_task(SOURCE, &Value::Int(numbers))).await?;
         let expected = cbor::encode(&Value::Int((0..numbers).map(|n| n * n).sum()));
         match running.next().await? {
             Event::Finished(finished) => {
@@ -96,23 +79,5 @@ impl Arm {
             }
             Event::Items { .. } => bail!("the step gave elements"),
         }
-    }
-}
-
-fn task(numbers: i64) -> Task {
-    let file = SourceFile { path: "step.py".to_owned(), content: Bytes::from_static(SOURCE.as_bytes()) };
-    let bundle = Bundle { entry: file.path.clone(), first_line: 1, files: vec![file], ..Bundle::default() };
-    Task {
-        code: Code::Python {
-            bundle: Arc::new(bundle),
-            key: BlobHash([1; 32]),
-            function: "step".to_owned(),
-            packages: None,
-        },
-        inputs: vec![cbor::encode(&Value::Int(numbers)).into()],
-        env: None,
-        loop_text: None,
-        limits: Limits::default(),
-        permissions: Permissions::default(),
     }
 }
