@@ -199,7 +199,8 @@ impl Draft<'_> {
             Fate::Cancelled => {
                 self.wait_again(run, row)?;
                 self.call_off(run, vec![slot])?;
-                Ok(false)
+                // what is stuck behind it has to be called off as well, which a walk to blocked rows leaves alone
+                Ok(true)
             }
             Fate::Blocked(_) | Fate::Free => {
                 self.wait_again(run, row)?;

@@ -22,7 +22,7 @@ use bue_model::{BlobHash, JobId, Outcome, RunId, Timestamp, Token};
 use proptest::collection::vec;
 use proptest::prelude::{Just, Strategy, any, prop_oneof};
 use proptest::sample::{Index, select};
-use proptest::test_runner::{Config, TestRunner};
+
 use serde::Serialize;
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -364,9 +364,7 @@ fn any_bytes_are_answered_in_one_shape_and_change_nothing_by_halves() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     let servers = runtime.block_on(Servers::start());
     let (answered, refused) = (Cell::new(0), Cell::new(0));
-    let cases = std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(CASES);
-    let mut runner =
-        TestRunner::new(Config { cases, max_shrink_iters: 200, failure_persistence: None, ..Config::default() });
+    let mut runner = crate::chance::runner(CASES);
     let tried = runner.run(&requests(), |bytes| {
         for address in &servers.addresses {
             let (before, answer, after, taken) = runtime.block_on(one(&servers, address, &bytes));

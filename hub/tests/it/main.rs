@@ -13,6 +13,7 @@ mod access;
 mod allocated;
 mod authority;
 mod bucket;
+mod chance;
 mod contract;
 mod disk;
 mod files;

@@ -8,7 +8,6 @@ use bue_model::job::Hints;
 use bue_model::wire::Verdict;
 use bue_model::{Chunk, Input, JobId, Node, NodeId, Outcome, Plan, RunId, RunState, ValueRef};
 use proptest::prelude::{Strategy, any, prop, prop_oneof};
-use proptest::test_runner::{Config, TestRunner};
 use tokio::runtime::Runtime;
 
 use crate::script::{Script, submission};
@@ -557,7 +556,7 @@ async fn game(world: World, parts: &[Part], events: &[Event]) {
 
 /// Plays so many games, each in a world of its own.
 pub(crate) fn play(runtime: &Runtime, cases: u32, world: impl Fn() -> World) {
-    let mut runner = TestRunner::new(Config { cases, failure_persistence: None, ..Config::default() });
+    let mut runner = crate::chance::runner(cases);
     let strategy = (parts(), events());
     let played = runner.run(&strategy, |(parts, events)| {
         runtime.block_on(game(world(), &parts, &events));

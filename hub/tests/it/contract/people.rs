@@ -113,6 +113,27 @@ pub(crate) async fn a_failed_job_can_be_reset(mut world: World) {
     assert_eq!(world.take("c").await.arguments(), ["1", "2"]);
 }
 
+/// What stands behind a failed job stays there when another of its parents is called off. A reset lets all of it go.
+pub(crate) async fn a_reset_calls_off_what_was_held_up_and_cannot_be_had(mut world: World) {
+    let mut script = Script::new();
+    let a = script.call(&["a"], &[]);
+    let b = script.call(&["b"], &[]);
+    let c = script.call(&["c", "d"], &[Input::Node(a), Input::Node(b)]);
+    script.call(&["e"], &[Input::Node(c)]);
+    let run = world.submit(script).await;
+    let held = world.lease(2).await;
+    world.tell(&held[0], failed("a")).await;
+    world.store.cancel_job(world.time(), held[1].job()).await.expect("cancelled");
+    assert_eq!(world.state(run).await, RunState::Failed);
+    world.store.reset_run(world.time(), run).await.expect("reset");
+    world.answer("a", completed("1")).await;
+    for name in ["b", "c", "d", "e"] {
+        let step = world.step(run, name).await;
+        assert_eq!((step.cancelled, step.blocked), (1, 0), "{name}");
+    }
+    assert_eq!(world.state(run).await, RunState::Completed);
+}
+
 pub(crate) async fn what_cannot_be_reset_or_cancelled_says_so(mut world: World) {
     let mut script = Script::new();
     script.call(&["a", "b"], &[]);
