@@ -99,10 +99,13 @@ async fn outcomes_that_wait_together_are_taken_together() {
     let busy = client.transaction().await.expect("a transaction");
     busy.execute("SELECT 1 FROM bue.run FOR UPDATE", &[]).await.expect("the lock");
     let reports = join_all(held.iter().map(|held| world.report(held, completed("1"))));
+    // beside the transaction, which would see who waits as it was when it first looked
+    let (watch, connection) = tokio_postgres::connect(&database, NoTls).await.expect("a connection");
+    tokio::spawn(connection);
     let release = async {
         let waiting =
             "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
-        while busy.query_one(waiting, &[]).await.expect("a count").get::<_, i64>(0) == 0 {
+        while watch.query_one(waiting, &[]).await.expect("a count").get::<_, i64>(0) == 0 {
             tokio::task::yield_now().await;
         }
         busy.commit().await.expect("it ends");
