@@ -146,7 +146,8 @@ impl Draft<'_> {
     /// Something in this instance is about to be open. If nothing was, the round is not settled any more, nor is what stands
     /// around it.
     fn reopen(&mut self, run: &Run, instance: Instance) -> Step<()> {
-        if self.is_open(instance)? {
+        // one that closed in this very draft has not been settled since
+        if self.closings.contains(&instance) || self.is_open(instance)? {
             return Ok(());
         }
         if instance.fanout == 0 {

@@ -109,6 +109,7 @@ macro_rules! keeps_every_claim {
                 a_job_can_be_cancelled
                 a_failed_job_can_be_reset
                 a_reset_calls_off_what_was_held_up_and_cannot_be_had
+                a_reset_calls_off_in_every_round
                 what_cannot_be_reset_or_cancelled_says_so
                 a_view_counts_the_jobs_of_each_step
                 every_change_makes_a_larger_version

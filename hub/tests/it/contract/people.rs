@@ -134,6 +134,34 @@ pub(crate) async fn a_reset_calls_off_what_was_held_up_and_cannot_be_had(mut wor
     assert_eq!(world.state(run).await, RunState::Completed);
 }
 
+/// The same in rounds, each of which settles once.
+pub(crate) async fn a_reset_calls_off_in_every_round(mut world: World) {
+    let mut script = Script::new();
+    let a = Input::Node(script.call(&["a"], &[]));
+    let b = Input::Node(script.call(&["b"], &[]));
+    let source = script.call(&["source"], &[]);
+    script.each(source, |script, x| {
+        script.call(&["ok"], &[x]);
+        let c = script.call(&["c"], &[a, b]);
+        script.call(&["d"], &[Input::Node(c)]);
+        script.call(&["e"], &[b, a]);
+    });
+    let run = world.submit(script).await;
+    let held = world.lease(3).await;
+    world.tell(&held[2], list(20)).await;
+    assert_eq!(world.work(|_| completed("1")).await, 20);
+    world.tell(&held[0], failed("a")).await;
+    world.tell(&held[1], Outcome::Cancelled).await;
+    assert_eq!(world.state(run).await, RunState::Failed);
+    world.store.reset_run(world.time(), run).await.expect("reset");
+    world.answer("a", completed("1")).await;
+    for name in ["c", "d", "e"] {
+        let step = world.step(run, name).await;
+        assert_eq!((step.cancelled, step.blocked), (20, 0), "{name}");
+    }
+    assert_eq!(world.state(run).await, RunState::Completed);
+}
+
 pub(crate) async fn what_cannot_be_reset_or_cancelled_says_so(mut world: World) {
     let mut script = Script::new();
     script.call(&["a", "b"], &[]);
