@@ -7,7 +7,9 @@ use rustpython::InterpreterBuilderExt;
 use rustpython_vm::import::import_file;
 use rustpython_vm::{Interpreter, InterpreterBuilder, PyObjectRef, PyResult, Settings, VirtualMachine};
 
+use crate::HEAP;
 use crate::call::flush;
+use crate::heap::LARGEST;
 use crate::net;
 use crate::python::{Helpers, Types};
 
@@ -19,8 +21,8 @@ const COLLECT_EVERY: u32 = 20_000;
 
 /// Bytes a call may allocate before the memory must grow.
 const ROOM: usize = 1024 * 1024;
-/// Bytes of the smallest allocation there is.
-const SMALLEST_GAP: usize = 8;
+/// Bytes of the smallest gap that something could be put into: what is smaller stands in chunks.
+const SMALLEST_GAP: usize = LARGEST + 8;
 
 /// Python files of ours, in the order they are imported in: name, path in tracebacks, text.
 const LIBRARY: [(&str, &str, &str); 13] = [
@@ -89,6 +91,7 @@ pub(crate) fn settle(vm: &VirtualMachine) {
     // the collector never looks at what is alive now
     vm.state.gc.freeze();
     close_gaps();
+    HEAP.forget_gaps();
 }
 
 /// What is immortal has no count of references, so that a call that merely reads an object does not write to its page.
@@ -129,7 +132,7 @@ fn close_gaps() {
         let filler = Vec::<u8>::with_capacity(size);
         match filler.as_ptr() < behind.as_ptr() {
             true => forget(filler),
-            // small gaps come in steps of 8 bytes; of large ones a rest may stay
+            // gaps come in steps of 8 bytes; of large ones a rest may stay
             false => size -= if size > 4096 { size / 2 } else { 8 },
         }
     }

@@ -17,9 +17,13 @@ mod call;
 mod decode;
 mod encode;
 mod failure;
+mod heap;
 mod interpreter;
 mod load;
 mod net;
 mod python;
 mod refusal;
 mod stream;
+
+#[global_allocator]
+static HEAP: heap::Heap = heap::Heap::new();

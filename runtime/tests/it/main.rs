@@ -10,6 +10,7 @@ mod common;
 mod cpython;
 mod egress;
 mod freshness;
+mod guest_heap;
 mod isolation;
 mod limits;
 mod network;
