@@ -13,6 +13,8 @@
 //! A reader that knows none of our tags still sees ISO texts and arrays. Decoding takes hostile bytes: depth is bounded,
 //! memory is bounded by the input's length, nothing panics.
 
+mod reader;
+
 use minicbor::data::{Tag, Type};
 use minicbor::decode::{Decoder, Error as MiniError};
 use minicbor::encode::{Encoder, Write};
@@ -20,6 +22,7 @@ use num_bigint::{BigInt, Sign};
 use uuid::Uuid;
 
 use crate::value::{Decimal, Value};
+pub use reader::{Head, Item, Left, Reader};
 
 /// RFC 3339 date-time text.
 pub const TAG_DATETIME: u64 = 0;
@@ -163,9 +166,8 @@ fn read_value(from: &mut Decoder<'_>, depth: usize) -> Result<Value, CborError> 
             Value::Null
         }
         Type::Bool => Value::Bool(from.bool()?),
-        Type::U8 | Type::U16 | Type::U32 | Type::U64 | Type::I8 | Type::I16 | Type::I32 | Type::I64 | Type::Int => {
-            Value::integer(BigInt::from(i128::from(from.int()?)))
-        }
+        Type::U8 | Type::U16 | Type::U32 | Type::I8 | Type::I16 | Type::I32 | Type::I64 => Value::Int(from.i64()?),
+        Type::U64 | Type::Int => Value::integer(BigInt::from(i128::from(from.int()?))),
         Type::F16 => Value::Float(from.f16()?.into()),
         Type::F32 => Value::Float(from.f32()?.into()),
         Type::F64 => Value::Float(from.f64()?),
@@ -176,6 +178,14 @@ fn read_value(from: &mut Decoder<'_>, depth: usize) -> Result<Value, CborError> 
         Type::Tag => read_tagged(from, depth)?,
         _ => return Err(CborError::Unsupported("a simple value")),
     })
+}
+
+/// Whether what is behind this tag is a value of its own, and not a list like others, say.
+const fn is_value_tag(tag: u64) -> bool {
+    matches!(
+        tag,
+        TAG_POSITIVE | TAG_NEGATIVE | TAG_DECIMAL | TAG_UUID | TAG_DATE | TAG_TIME | TAG_DATETIME | TAG_LOCAL_DATETIME
+    )
 }
 
 fn read_tagged(from: &mut Decoder<'_>, depth: usize) -> Result<Value, CborError> {

@@ -1,11 +1,10 @@
 //! Which columns a table has, and of which types: the smallest that holds all of a column's values.
 
-use std::collections::HashMap;
-
+use bue_model::cbor::Item;
 use bue_model::{Decimal, Value};
 
 use super::{numeric, time};
-use crate::sql::key_text;
+use crate::sql::{self, Naming, Rows, RowsError, Shape};
 
 /// Bytes of a name; PostgreSQL cuts what is longer, so that two names could become one.
 const NAME: usize = 63;
@@ -13,8 +12,8 @@ const NAME: usize = 63;
 /// Integers up to here are floats without a loss.
 const FLOAT_EXACT: u64 = 1 << 53;
 
-/// A row on its way in.
-pub(super) type Row = Vec<(Value, Value)>;
+/// Names that differ in case are two.
+const NAMING: Naming = Naming { check: |name| check_name(name, "key"), fold: str::to_owned };
 
 /// Types of columns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -87,12 +86,27 @@ impl Kinds {
         self.0 & other.0 != 0
     }
 
-    fn of(value: &Value) -> Self {
+    fn of(item: &Item<'_>) -> Self {
+        match item {
+            Item::Null => Self::default(),
+            Item::Bool(_) => Self::BOOL,
+            Item::Int(number) => Self::of_int(*number),
+            Item::Float(_) => Self::FLOAT,
+            Item::Text(_) => Self::TEXT,
+            Item::Bytes(_) => Self::BYTES,
+            Item::Other(value) => Self::of_value(value),
+        }
+    }
+
+    const fn of_int(number: i64) -> Self {
+        if number.unsigned_abs() > FLOAT_EXACT { Self::LONG_INT } else { Self::INT }
+    }
+
+    fn of_value(value: &Value) -> Self {
         match value {
             Value::Null => Self::default(),
             Value::Bool(_) => Self::BOOL,
-            Value::Int(number) if number.unsigned_abs() > FLOAT_EXACT => Self::LONG_INT,
-            Value::Int(_) => Self::INT,
+            Value::Int(number) => Self::of_int(*number),
             Value::BigInt(number) => {
                 Self::if_fits(numeric::fits(&Decimal { mantissa: number.clone(), exponent: 0 }), Self::NUMERIC)
             }
@@ -135,55 +149,42 @@ impl Kinds {
     }
 }
 
-/// The union of the rows' keys, in order of first appearance.
-#[derive(Debug, Default)]
+/// Columns and their types.
 pub(super) struct Columns {
-    names: Vec<String>,
+    pub(super) keys: sql::Columns,
     kinds: Vec<Kinds>,
-    positions: HashMap<String, usize>,
 }
 
 impl Columns {
-    /// Notes a row's keys and what stands under them.
-    pub(super) fn note(&mut self, row: &Row) -> Result<(), String> {
-        for (key, value) in row {
-            check_integers(value)?;
-            let position = match self.position(key) {
-                Some(position) => position,
-                None => self.add(key_text(key))?,
-            };
-            if let Some(kinds) = self.kinds.get_mut(position) {
-                *kinds = kinds.with(Kinds::of(value));
-            }
-        }
-        Ok(())
-    }
-
-    fn add(&mut self, name: String) -> Result<usize, String> {
-        check_name(&name, "key")?;
-        let position = self.names.len();
-        self.names.push(name.clone());
-        self.kinds.push(Kinds::default());
-        self.positions.insert(name, position);
-        Ok(position)
-    }
-
-    /// Which column a key is.
-    pub(super) fn position(&self, key: &Value) -> Option<usize> {
-        match key {
-            Value::Text(text) => self.positions.get(text).copied(),
-            other => self.positions.get(&key_text(other)).copied(),
-        }
+    /// Looks at all rows.
+    pub(super) fn of(rows: &Rows<'_>) -> Result<(Self, Shape), RowsError> {
+        let mut columns = Self { keys: sql::Columns::unknown(NAMING), kinds: Vec::new() };
+        let kinds = &mut columns.kinds;
+        let count = rows.each(&mut columns.keys, |cells| note(kinds, cells))?;
+        let shape = rows.shape(&columns.keys, count);
+        Ok((columns, shape))
     }
 
     /// Names and types, in order.
     pub(super) fn iter(&self) -> impl Iterator<Item = (&str, ColumnType)> {
-        self.names.iter().map(String::as_str).zip(self.kinds.iter().map(|kinds| kinds.column_type()))
+        self.keys.names().iter().map(String::as_str).zip(self.kinds.iter().map(|kinds| kinds.column_type()))
     }
 
     pub(super) fn types(&self) -> Vec<ColumnType> {
         self.kinds.iter().map(|kinds| kinds.column_type()).collect()
     }
+}
+
+/// Notes what stands in the columns of a row.
+fn note(kinds: &mut Vec<Kinds>, cells: &[Item<'_>]) -> Result<(), RowsError> {
+    kinds.resize(cells.len().max(kinds.len()), Kinds::default());
+    for (kinds, cell) in kinds.iter_mut().zip(cells) {
+        if let Item::Other(value) = cell {
+            check_integers(value).map_err(RowsError::Unfit)?;
+        }
+        *kinds = kinds.with(Kinds::of(cell));
+    }
+    Ok(())
 }
 
 /// PostgreSQL would refuse these names, or cut them.
@@ -232,8 +233,16 @@ mod tests {
         Value::Text(text.to_owned())
     }
 
+    fn columns(row: &[(Value, Value)]) -> Result<Columns, RowsError> {
+        let input = cbor::encode(&Value::Map(row.to_vec()));
+        Ok(Columns::of(&Rows::of(&input)?)?.0)
+    }
+
     fn type_of(values: &[Value]) -> ColumnType {
-        values.iter().fold(Kinds::default(), |kinds, value| kinds.with(Kinds::of(value))).column_type()
+        let rows = values.iter().map(|value| Value::Map(vec![(text("x"), value.clone())]));
+        let input = cbor::encode(&Value::List(rows.collect()));
+        let columns = Columns::of(&Rows::of(&input).expect("rows")).expect("columns").0;
+        columns.types().first().copied().unwrap_or(ColumnType::Boolean)
     }
 
     #[test]
@@ -278,19 +287,16 @@ mod tests {
     #[test]
     fn names_that_postgres_would_change_are_refused() {
         for name in ["", "a\0b", &"x".repeat(64), &"é".repeat(32)] {
-            assert!(Columns::default().note(&vec![(text(name), int(1))]).is_err(), "{name:?}");
+            assert!(columns(&[(text(name), int(1))]).is_err(), "{name:?}");
         }
-        let mut columns = Columns::default();
-        let row = vec![(text("a"), int(1)), (text("A"), int(2)), (text(&"x".repeat(63)), int(3)), (int(7), int(4))];
-        columns.note(&row).expect("names");
-        assert_eq!(columns.iter().count(), 4, "names that differ in case are two");
+        let row = [(text("a"), int(1)), (text("A"), int(2)), (text(&"x".repeat(63)), int(3)), (int(7), int(4))];
+        assert_eq!(columns(&row).expect("names").iter().count(), 4, "names that differ in case are two");
     }
 
     #[test]
     fn a_number_too_long_to_be_written_is_refused() {
         let mut bytes = vec![0xc2, 0x5a, 0, 1, 0, 0];
         bytes.resize(6 + 65_536, 0xff);
-        let row = vec![(text("a"), Value::List(vec![cbor::decode(&bytes).expect("a number")]))];
-        assert!(Columns::default().note(&row).is_err());
+        assert!(columns(&[(text("a"), Value::List(vec![cbor::decode(&bytes).expect("a number")]))]).is_err());
     }
 }

@@ -1,8 +1,9 @@
 //! Rows in the binary form that COPY reads.
 
+use bue_model::cbor::Item;
 use bue_model::{Json, Value};
 
-use super::columns::{ColumnType, Columns, Row};
+use super::columns::ColumnType;
 use super::{numeric, time};
 
 /// What the data begins with: a signature, flags, and no further header.
@@ -13,45 +14,52 @@ pub(super) const TAIL: &[u8] = &[0xff, 0xff];
 /// Version of the binary form of jsonb.
 const JSONB: u8 = 1;
 
-/// Writes rows of one table.
-pub(super) struct Writer<'c> {
-    columns: &'c Columns,
-    types: Vec<ColumnType>,
-}
-
-impl<'c> Writer<'c> {
-    pub(super) fn new(columns: &'c Columns) -> Self {
-        Self { columns, types: columns.types() }
-    }
-
-    /// Appends a row.
-    pub(super) fn put(&self, to: &mut Vec<u8>, row: Row) -> Result<(), String> {
-        let mut cells = vec![Value::Null; self.types.len()];
-        for (key, value) in row {
-            if let Some(cell) = self.columns.position(&key).and_then(|position| cells.get_mut(position)) {
-                *cell = value;
-            }
-        }
-        let count = i16::try_from(cells.len()).map_err(|_| "it has more columns than PostgreSQL allows".to_owned())?;
-        to.extend_from_slice(&count.to_be_bytes());
-        cells.iter().zip(&self.types).try_for_each(|(cell, column)| put_cell(to, cell, *column))
-    }
+/// Appends a row, a cell for each column.
+pub(super) fn put_row(to: &mut Vec<u8>, cells: &[Item<'_>], types: &[ColumnType]) -> Result<(), String> {
+    let count = i16::try_from(types.len()).map_err(|_| "it has more columns than PostgreSQL allows".to_owned())?;
+    to.extend_from_slice(&count.to_be_bytes());
+    cells.iter().zip(types).try_for_each(|(cell, column)| put_cell(to, cell, *column))
 }
 
 /// A length and as many bytes; the length is -1 for null.
-fn put_cell(to: &mut Vec<u8>, value: &Value, column: ColumnType) -> Result<(), String> {
-    if *value == Value::Null {
+fn put_cell(to: &mut Vec<u8>, cell: &Item<'_>, column: ColumnType) -> Result<(), String> {
+    if *cell == Item::Null {
         to.extend_from_slice(&(-1_i32).to_be_bytes());
         return Ok(());
     }
     let start = to.len();
     to.extend_from_slice(&[0; 4]);
-    put_value(to, value, column)?;
+    put_item(to, cell, column)?;
     let len = i32::try_from(to.len() - start - 4).map_err(|_| "a value is longer than 2 GiB".to_owned())?;
     if let Some(head) = to.get_mut(start..).and_then(<[u8]>::first_chunk_mut) {
         *head = len.to_be_bytes();
     }
     Ok(())
+}
+
+/// What most cells are, without a copy of the value.
+fn put_item(to: &mut Vec<u8>, item: &Item<'_>, column: ColumnType) -> Result<(), String> {
+    match (column, item) {
+        (ColumnType::Bigint, Item::Int(number)) => to.extend_from_slice(&number.to_be_bytes()),
+        (ColumnType::Double, Item::Float(number)) => to.extend_from_slice(&number.to_be_bytes()),
+        (ColumnType::Text, Item::Text(text)) => to.extend_from_slice(without_zero(text)?.as_bytes()),
+        (ColumnType::Bytea, Item::Bytes(bytes)) => to.extend_from_slice(bytes),
+        (_, Item::Other(value)) => return put_value(to, value, column),
+        (_, item) => return put_value(to, &value(item), column),
+    }
+    Ok(())
+}
+
+fn value(item: &Item<'_>) -> Value {
+    match item {
+        Item::Null => Value::Null,
+        Item::Bool(truth) => Value::Bool(*truth),
+        Item::Int(number) => Value::Int(*number),
+        Item::Float(number) => Value::Float(*number),
+        Item::Text(text) => Value::Text((*text).to_owned()),
+        Item::Bytes(bytes) => Value::Bytes(bytes.to_vec()),
+        Item::Other(value) => Value::clone(value),
+    }
 }
 
 /// The column's type was chosen so that the value fits.
@@ -127,6 +135,11 @@ fn text(value: &Value) -> Result<String, String> {
             json.trim_matches('"').to_owned()
         }
     };
+    without_zero(&text)?;
+    Ok(text)
+}
+
+fn without_zero(text: &str) -> Result<&str, String> {
     match text.contains('\0') {
         true => Err("a text holds a zero character, which PostgreSQL's text cannot; pass bytes".to_owned()),
         false => Ok(text),

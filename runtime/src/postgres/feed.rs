@@ -2,13 +2,13 @@
 //!
 //! The rows are read twice and never all held: once for the columns and their types, once to be sent.
 
-use bue_model::{Failure, FailureKind, Value, cbor};
+use bue_model::Failure;
 use bytes::Bytes;
 use tokio::sync::mpsc;
 
-use super::columns::{Columns, Row, check_name};
-use super::copy::{HEAD, TAIL, Writer};
-use crate::sql::{Shape, key_text, needs_rows, quoted};
+use super::columns::{Columns, check_name};
+use super::copy::{HEAD, TAIL, put_row};
+use crate::sql::{Rows, RowsError, Shape, no_table, quoted};
 
 /// Bytes of rows that are sent at once.
 const PIECE: usize = 64 * 1024;
@@ -35,77 +35,53 @@ impl Source {
     /// Gives the columns, then all rows. Takes time, and waits until what it gives is taken: a thread is its place.
     pub(super) fn feed(&self, to: &mpsc::Sender<Fed>) -> Result<Shape, Failure> {
         check_name(&self.table, "table's name").map_err(|why| self.no_table(&why))?;
-        let whole: Vec<u8>;
-        let (items, shape) = match cbor::array_items(&self.bytes).map_err(|error| self.unreadable(&error))? {
-            Some(items) if items.is_empty() => (items, Shape::Empty),
-            Some(items) => (items, Shape::Rows),
-            None => match self.value(&self.bytes)? {
-                Value::Map(row) => {
-                    (vec![self.bytes.as_ref()], Shape::OneMap(row.iter().map(|(key, _)| key_text(key)).collect()))
-                }
-                // behind a tag that says nothing to us
-                list @ Value::List(_) => {
-                    whole = cbor::encode(&list);
-                    (cbor::array_items(&whole).ok().flatten().unwrap_or_default(), Shape::Rows)
-                }
-                other => return Err(self.no_rows(other.kind())),
-            },
-        };
-        let columns = self.columns(&items)?;
+        self.try_feed(to).map_err(|error| error.failure(&self.table, self.input, "return a list of maps"))
+    }
+
+    fn try_feed(&self, to: &mpsc::Sender<Fed>) -> Result<Shape, RowsError> {
+        let rows = Rows::of(&self.bytes)?;
+        let (mut columns, shape) = Columns::of(&rows)?;
         if to.blocking_send(Fed::Columns(definition(&columns))).is_ok() {
-            self.send_rows(&items, &columns, to)?;
+            match send_rows(&rows, &mut columns, to) {
+                // nobody takes the rows any more: whoever did knows why
+                Ok(()) | Err(SendError::Nobody) => {}
+                Err(SendError::Rows(error)) => return Err(error),
+            }
         }
         Ok(shape)
     }
 
-    fn columns(&self, items: &[&[u8]]) -> Result<Columns, Failure> {
-        let mut columns = Columns::default();
-        for (index, item) in items.iter().enumerate() {
-            columns.note(&self.row(index, item)?).map_err(|why| self.no_table(&why))?;
-        }
-        Ok(columns)
-    }
-
-    /// Ends early where nobody takes the rows any more: whoever did knows why.
-    fn send_rows(&self, items: &[&[u8]], columns: &Columns, to: &mpsc::Sender<Fed>) -> Result<(), Failure> {
-        let writer = Writer::new(columns);
-        let mut piece = HEAD.to_vec();
-        for (index, item) in items.iter().enumerate() {
-            let row = self.row(index, item)?;
-            writer.put(&mut piece, row).map_err(|why| self.no_table(&format!("row {index}: {why}")))?;
-            if piece.len() >= PIECE && to.blocking_send(Fed::Rows(core::mem::take(&mut piece).into())).is_err() {
-                return Ok(());
-            }
-        }
-        piece.extend_from_slice(TAIL);
-        // the same
-        let _ = to.blocking_send(Fed::Rows(piece.into()));
-        Ok(())
-    }
-
-    fn row(&self, index: usize, item: &[u8]) -> Result<Row, Failure> {
-        match self.value(item)? {
-            Value::Map(row) => Ok(row),
-            other => Err(self.no_rows(&format!("a list whose element {index} is {}", other.kind()))),
-        }
-    }
-
-    fn value(&self, bytes: &[u8]) -> Result<Value, Failure> {
-        cbor::decode(bytes).map_err(|error| self.unreadable(&error))
-    }
-
-    fn unreadable(&self, error: &cbor::CborError) -> Failure {
-        Failure::new(FailureKind::BadInput, format!("Step input {} cannot be read: {error}", self.input))
-    }
-
-    fn no_rows(&self, got: &str) -> Failure {
-        Failure::new(FailureKind::BadInput, needs_rows(&self.table, self.input, got, "return a list of maps"))
-    }
-
     pub(super) fn no_table(&self, why: &str) -> Failure {
-        let (input, table) = (self.input, &self.table);
-        Failure::new(FailureKind::BadInput, format!("Step input {input} cannot become table `{table}`: {why}"))
+        no_table(&self.table, self.input, why)
     }
+}
+
+enum SendError {
+    Rows(RowsError),
+    Nobody,
+}
+
+impl From<RowsError> for SendError {
+    fn from(error: RowsError) -> Self {
+        Self::Rows(error)
+    }
+}
+
+fn send_rows(rows: &Rows<'_>, columns: &mut Columns, to: &mpsc::Sender<Fed>) -> Result<(), SendError> {
+    let types = columns.types();
+    let mut piece = HEAD.to_vec();
+    let mut index = 0_u64;
+    rows.each(&mut columns.keys, |cells| {
+        put_row(&mut piece, cells, &types).map_err(|why| RowsError::Unfit(format!("row {index}: {why}")))?;
+        index += 1;
+        if piece.len() >= PIECE {
+            let full = core::mem::replace(&mut piece, Vec::with_capacity(PIECE + PIECE / 8));
+            to.blocking_send(Fed::Rows(full.into())).map_err(|_| SendError::Nobody)?;
+        }
+        Ok::<_, SendError>(())
+    })?;
+    piece.extend_from_slice(TAIL);
+    to.blocking_send(Fed::Rows(piece.into())).map_err(|_| SendError::Nobody)
 }
 
 fn definition(columns: &Columns) -> String {

@@ -1,6 +1,8 @@
 //! Inputs as tables: their names, their columns' names, and what to say of an input that is none.
 
-use bue_model::{Json, Value};
+use bue_model::{Failure, FailureKind, Json, Value};
+
+use super::rows::RowsError;
 
 /// Keys of a map that are named in a message.
 const NAMED_KEYS: usize = 8;
@@ -61,6 +63,23 @@ pub(crate) fn unlike_rows(tables: &[Table]) -> Option<String> {
 /// What to say of an input that is no table.
 pub(crate) fn needs_rows(table: &str, input: usize, got: &str, instead: &str) -> String {
     format!("needs rows (a list of maps) for table `{table}`, but step input {input} is {got}; {instead}")
+}
+
+/// The failure of an input that is rows, and yet cannot be a table.
+pub(crate) fn no_table(table: &str, input: usize, why: &str) -> Failure {
+    Failure::new(FailureKind::BadInput, format!("Step input {input} cannot become table `{table}`: {why}"))
+}
+
+impl RowsError {
+    /// The failure of an input that is no rows, or none of which a table could be made. `instead` says what to do.
+    pub(crate) fn failure(&self, table: &str, input: usize, instead: &str) -> Failure {
+        let message = match self {
+            Self::Unreadable(error) => format!("Step input {input} cannot be read: {error}"),
+            Self::NoRows(got) => needs_rows(table, input, got, instead),
+            Self::Unfit(why) => return no_table(table, input, why),
+        };
+        Failure::new(FailureKind::BadInput, message)
+    }
 }
 
 fn key_list(keys: &[String]) -> String {

@@ -1,6 +1,5 @@
 //! Why a SQL step failed, in words for the person who wrote it.
 
-use bue_model::cbor::CborError;
 use bue_model::{Failure, FailureKind};
 use rusqlite::{Error, ErrorCode};
 
@@ -9,30 +8,34 @@ use super::heap::Budget;
 use super::script::Script;
 use crate::failure::{limit, of_timeout};
 use crate::limits::bytes_text;
-use crate::sql::{Table, needs_rows, unlike_rows};
+use crate::sql::{RowsError, Table, no_table, unlike_rows};
 
 /// An input could not become a table.
-pub(super) enum FillError {
-    Unreadable {
-        input: usize,
-        error: CborError,
-    },
-    /// It is not a list of maps.
-    NoRows {
-        table: String,
-        input: usize,
-        got: String,
-    },
-    Columns {
-        table: String,
-        input: usize,
-        why: String,
-    },
-    Sqlite {
-        table: String,
-        input: usize,
-        error: Error,
-    },
+pub(super) struct FillError {
+    pub(super) table: String,
+    /// Its position, from 1.
+    pub(super) input: usize,
+    pub(super) why: FillProblem,
+}
+
+/// Why it could not.
+pub(super) enum FillProblem {
+    Rows(RowsError),
+    /// A row has a column that the table has not.
+    MoreColumns,
+    Sqlite(Error),
+}
+
+impl From<RowsError> for FillProblem {
+    fn from(error: RowsError) -> Self {
+        Self::Rows(error)
+    }
+}
+
+impl From<Error> for FillProblem {
+    fn from(error: Error) -> Self {
+        Self::Sqlite(error)
+    }
 }
 
 /// The statements failed. `at` is the byte of the script where the statement begins.
@@ -67,19 +70,15 @@ impl RunError {
 
 impl FillError {
     pub(super) fn failure(self, guard: &Guard<'_>) -> Failure {
-        let message = match self {
-            Self::Unreadable { input, error } => format!("Step input {input} cannot be read: {error}"),
-            Self::NoRows { table, input, got } => needs_rows(&table, input, &got, "return a list of maps"),
-            Self::Columns { table, input, why } => format!("Step input {input} cannot become table `{table}`: {why}"),
-            Self::Sqlite { table, input, error } => {
-                let reason = message(&error);
-                return limit_hit(&error, guard).unwrap_or_else(|| {
-                    let message = format!("Step input {input} cannot become table `{table}`: {reason}");
-                    Failure::new(FailureKind::BadInput, message)
-                });
+        let Self { table, input, why } = self;
+        match why {
+            FillProblem::Rows(error) => error.failure(&table, input, "return a list of maps"),
+            // whoever fills begins again with all columns, so nobody is told this
+            FillProblem::MoreColumns => no_table(&table, input, "its rows have more columns than it"),
+            FillProblem::Sqlite(error) => {
+                limit_hit(&error, guard).unwrap_or_else(|| no_table(&table, input, &message(&error)))
             }
-        };
-        Failure::new(FailureKind::BadInput, message)
+        }
     }
 }
 

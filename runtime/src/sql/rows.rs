@@ -1,0 +1,309 @@
+//! Rows as they lie in an input: read twice, once for their columns and once for their values, and never all held.
+
+use std::collections::HashMap;
+
+use bue_model::Value;
+use bue_model::cbor::{self, CborError, Head, Item, Left, Reader};
+
+use super::table::{Shape, key_text};
+
+/// The rows of an input: a list of maps, or a single map.
+pub(crate) struct Rows<'a> {
+    /// Stands before the first of them.
+    first: Reader<'a>,
+    left: Left,
+    is_one_map: bool,
+}
+
+/// Why an input is no rows that could be used.
+#[derive(Debug)]
+pub(crate) enum RowsError {
+    Unreadable(CborError),
+    /// It is this instead.
+    NoRows(String),
+    /// Something in them cannot be in a table.
+    Unfit(String),
+}
+
+impl From<CborError> for RowsError {
+    fn from(error: CborError) -> Self {
+        Self::Unreadable(error)
+    }
+}
+
+impl<'a> Rows<'a> {
+    pub(crate) fn of(input: &'a [u8]) -> Result<Self, RowsError> {
+        let mut inside = Reader::new(input);
+        match inside.enter()? {
+            Head::List(left) => Ok(Self { first: inside, left, is_one_map: false }),
+            Head::Map(_) => Ok(Self { first: Reader::new(input), left: Left::exactly(1), is_one_map: true }),
+            Head::Other => Err(RowsError::NoRows(inside.item()?.kind().to_owned())),
+        }
+    }
+
+    /// Finds the columns, and passes over the values.
+    pub(crate) fn columns(&self, naming: Naming) -> Result<(Columns, Shape), RowsError> {
+        let mut columns = Columns::new(naming);
+        let mut count = 0;
+        self.each_row(|reader, index| {
+            count += 1;
+            read_row(reader, index, &mut columns, |_, reader| Ok(reader.raw().map(drop)?))
+        })?;
+        let shape = self.shape(&columns, count);
+        Ok((columns, shape))
+    }
+
+    /// The columns of the first row alone, and what it takes to read on.
+    pub(crate) fn first_columns(&self, naming: Naming) -> Result<Columns, RowsError> {
+        let (mut columns, mut reader, mut left) = (Columns::new(naming), self.first.clone(), self.left);
+        if reader.has_more(&mut left)? {
+            read_row(&mut reader, 0, &mut columns, |_, reader| Ok(reader.raw().map(drop)?))?;
+        }
+        Ok(columns)
+    }
+
+    /// Gives the rows' cells, one for each column that is known by then. Says how many rows there were.
+    pub(crate) fn each<E: From<RowsError>>(
+        &self,
+        columns: &mut Columns,
+        mut take: impl FnMut(&[Item<'a>]) -> Result<(), E>,
+    ) -> Result<u64, E> {
+        let mut cells = vec![Item::Null; columns.names.len()];
+        let mut count = 0;
+        self.each_row(|reader, index| {
+            // as long as the columns come in their order, what stood in the cells before is written over
+            let mut in_order = 0;
+            read_row(reader, index, columns, |position, reader| {
+                if position != in_order {
+                    clear_from(&mut cells, in_order);
+                    in_order = usize::MAX;
+                } else {
+                    in_order += 1;
+                }
+                if position >= cells.len() {
+                    cells.resize(position + 1, Item::Null);
+                }
+                if let Some(cell) = cells.get_mut(position) {
+                    *cell = reader.item()?;
+                }
+                Ok(())
+            })?;
+            clear_from(&mut cells, in_order);
+            count += 1;
+            take(&cells)
+        })?;
+        Ok(count)
+    }
+
+    /// What the input was.
+    pub(crate) fn shape(&self, columns: &Columns, count: u64) -> Shape {
+        match (self.is_one_map, count) {
+            (true, _) => Shape::OneMap(columns.names.clone()),
+            (false, 0) => Shape::Empty,
+            (false, _) => Shape::Rows,
+        }
+    }
+
+    fn each_row<E: From<RowsError>>(
+        &self,
+        mut read: impl FnMut(&mut Reader<'a>, u64) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let (mut reader, mut left, mut index) = (self.first.clone(), self.left, 0);
+        while reader.has_more(&mut left).map_err(RowsError::from)? {
+            read(&mut reader, index)?;
+            index += 1;
+        }
+        Ok(reader.end().map_err(RowsError::from)?)
+    }
+}
+
+/// Empties the cells from this one on, if there are any.
+fn clear_from(cells: &mut [Item<'_>], from: usize) {
+    cells.iter_mut().skip(from).for_each(|cell| *cell = Item::Null);
+}
+
+/// Reads a row, of each entry the key; `entry` reads the value.
+fn read_row<'a>(
+    reader: &mut Reader<'a>,
+    index: u64,
+    columns: &mut Columns,
+    mut entry: impl FnMut(usize, &mut Reader<'a>) -> Result<(), RowsError>,
+) -> Result<(), RowsError> {
+    let no_map = |kind: &str| RowsError::NoRows(format!("a list whose element {index} is {kind}"));
+    let mut left = match reader.enter()? {
+        Head::Map(left) => left,
+        Head::List(_) => return Err(no_map(Value::List(Vec::new()).kind())),
+        Head::Other => return Err(no_map(reader.item()?.kind())),
+    };
+    let mut at = 0;
+    while reader.has_more(&mut left)? {
+        let position = columns.position(reader, at)?;
+        entry(position, reader)?;
+        at += 1;
+    }
+    Ok(())
+}
+
+/// What a database makes of names.
+#[derive(Clone, Copy)]
+pub(crate) struct Naming {
+    /// Refuses what it cannot name.
+    pub(crate) check: fn(&str) -> Result<(), String>,
+    /// Names that become the same are one.
+    pub(crate) fold: fn(&str) -> String,
+}
+
+/// The union of the rows' keys, in order of first appearance.
+pub(crate) struct Columns {
+    naming: Naming,
+    names: Vec<String>,
+    by_name: HashMap<String, usize>,
+    /// Encoded keys, and whose column each is. Several may be one column's: `7` and `"7"`.
+    keys: Vec<(Box<[u8]>, usize)>,
+    by_key: HashMap<Box<[u8]>, usize>,
+    /// The keys of the last row by their number: most rows have those of the row before them, in the same order, and then a
+    /// comparison of bytes is all it takes.
+    expected: Vec<usize>,
+}
+
+impl Columns {
+    fn new(naming: Naming) -> Self {
+        let (names, keys, expected) = Default::default();
+        Self { naming, names, by_name: HashMap::new(), keys, by_key: HashMap::new(), expected }
+    }
+
+    /// None known yet; [`Rows::each`] finds them.
+    pub(crate) fn unknown(naming: Naming) -> Self {
+        Self::new(naming)
+    }
+
+    pub(crate) fn names(&self) -> &[String] {
+        &self.names
+    }
+
+    /// Reads a key, the row's `at`th, and says whose column it is.
+    fn position(&mut self, reader: &mut Reader<'_>, at: usize) -> Result<usize, RowsError> {
+        let expected = self.expected.get(at).and_then(|number| self.keys.get(*number));
+        if let Some((key, position)) = expected
+            && reader.pass_over(key)
+        {
+            return Ok(*position);
+        }
+        let key = reader.raw()?;
+        let number = match self.by_key.get(key) {
+            Some(number) => *number,
+            None => self.add(key)?,
+        };
+        self.expected.truncate(at);
+        self.expected.push(number);
+        Ok(self.keys.get(number).map_or(0, |(_, position)| *position))
+    }
+
+    /// A key that is new, and its number.
+    fn add(&mut self, key: &[u8]) -> Result<usize, RowsError> {
+        let name = key_text(&cbor::decode(key)?);
+        let folded = (self.naming.fold)(&name);
+        let position = match self.by_name.get(&folded) {
+            Some(position) => *position,
+            None => {
+                (self.naming.check)(&name).map_err(RowsError::Unfit)?;
+                self.names.push(name);
+                self.by_name.insert(folded, self.names.len() - 1);
+                self.names.len() - 1
+            }
+        };
+        self.keys.push((key.into(), position));
+        self.by_key.insert(key.into(), self.keys.len() - 1);
+        Ok(self.keys.len() - 1)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NAMING: Naming = Naming { check: |_| Ok(()), fold: str::to_ascii_lowercase };
+
+    fn text(text: &str) -> Value {
+        Value::Text(text.to_owned())
+    }
+
+    fn rows(rows: &[&[(&str, i64)]]) -> Vec<u8> {
+        let row = |row: &&[(&str, i64)]| {
+            Value::Map(row.iter().map(|(key, number)| (text(key), Value::Int(*number))).collect())
+        };
+        cbor::encode(&Value::List(rows.iter().map(row).collect()))
+    }
+
+    fn table(input: &[u8]) -> Result<(Vec<String>, Vec<String>), RowsError> {
+        let rows = Rows::of(input)?;
+        let (mut columns, _) = rows.columns(NAMING)?;
+        let mut lines = Vec::new();
+        rows.each(&mut columns, |cells| {
+            lines.push(format!("{cells:?}"));
+            Ok::<_, RowsError>(())
+        })?;
+        Ok((columns.names, lines))
+    }
+
+    #[test]
+    fn rows_whose_keys_come_and_go_and_change_places() {
+        let input = rows(&[
+            &[("a", 1), ("b", 2)],
+            &[("b", 3)],
+            &[],
+            &[("B", 4), ("c", 5), ("a", 6)],
+            &[("a", 7), ("b", 8), ("c", 9)],
+            &[("a", 1), ("a", 2)],
+        ]);
+        let (names, lines) = table(&input).expect("rows");
+        assert_eq!(names, ["a", "b", "c"]);
+        let expected = [
+            "[Int(1), Int(2), Null]",
+            "[Null, Int(3), Null]",
+            "[Null, Null, Null]",
+            "[Int(6), Int(4), Int(5)]",
+            "[Int(7), Int(8), Int(9)]",
+            "[Int(2), Null, Null]",
+        ];
+        assert_eq!(lines, expected);
+    }
+
+    #[test]
+    fn columns_are_found_with_the_cells_where_nobody_asked_before() {
+        let input = rows(&[&[("a", 1)], &[("b", 2)]]);
+        let rows = Rows::of(&input).expect("rows");
+        let mut widths = Vec::new();
+        let mut columns = Columns::unknown(NAMING);
+        let count = rows.each(&mut columns, |cells| {
+            widths.push(cells.len());
+            Ok::<_, RowsError>(())
+        });
+        assert_eq!((count.expect("rows"), widths), (2, vec![1, 2]));
+        assert_eq!(columns.names(), ["a", "b"]);
+    }
+
+    #[test]
+    fn what_is_no_rows_is_named() {
+        for (value, expected) in [
+            (Value::Int(1), "an int"),
+            (text("x"), "a text"),
+            (Value::List(vec![Value::Map(vec![]), Value::Null]), "a list whose element 1 is null"),
+            (Value::List(vec![Value::List(vec![])]), "a list whose element 0 is a list"),
+        ] {
+            let refused = table(&cbor::encode(&value));
+            assert!(matches!(&refused, Err(RowsError::NoRows(got)) if got == expected), "{refused:?}");
+        }
+        assert!(matches!(table(&[0x82, 0xa0]), Err(RowsError::Unreadable(_))), "a row is missing");
+        assert!(matches!(table(&[0x81, 0xa0, 0]), Err(RowsError::Unreadable(_))), "more than a value");
+    }
+
+    #[test]
+    fn one_map_is_one_row_and_a_tuple_a_list() {
+        let map = cbor::encode(&Value::Map(vec![(Value::Int(7), Value::Int(1)), (text("7"), Value::Int(2))]));
+        assert_eq!(table(&map).expect("a row"), (vec!["7".to_owned()], vec!["[Int(2)]".to_owned()]));
+        let mut tuple = vec![0xda, 0, 0x62, 0x75, 0x65, 0x81];
+        tuple.extend_from_slice(&map);
+        assert_eq!(table(&tuple).expect("a row").1, ["[Int(2)]"]);
+    }
+}
