@@ -16,7 +16,7 @@ mod stats;
 pub use bue::{Bue, Finished, raise_file_limit, run};
 pub use database::{Database, connect};
 pub use host::{host_command, measure_or_serve};
-pub use hub::{HubProcess, Place};
+pub use hub::{BucketProcess, HubProcess, Place};
 pub use load::{Load, Moved, completed, lease_request, open, report, single};
 pub use process::{cpu, family_cpu, pss_kib, status_kib, thread_faults, thread_time};
 pub use python::{PythonStep, python_task};
