@@ -25,7 +25,9 @@ async fn game(open: Opener, (parts, lists, events, is_called_off): Case) {
     let mut game = Game::new(open, plans::write(&parts), lists).await;
     for event in &events {
         game.play(event).await;
-        game.compare().await;
+        if !game.is_long {
+            game.compare().await;
+        }
     }
     if is_called_off {
         game.cancel_run().await;
@@ -65,9 +67,8 @@ fn sqlite() -> Opener {
     let folder = tempfile::tempdir().expect("a folder");
     Box::new(move || {
         let path: PathBuf = folder.path().join("hub.db");
-        let open = move || -> Arc<dyn JobStore> {
-            Arc::new(SqliteStore::open(&path, Durability::Off).expect("a store"))
-        };
+        let open =
+            move || -> Arc<dyn JobStore> { Arc::new(SqliteStore::open(&path, Durability::Off).expect("a store")) };
         futures_util::future::lazy(move |_| open()).boxed()
     })
 }

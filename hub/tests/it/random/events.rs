@@ -20,7 +20,7 @@ pub(super) enum Event {
 }
 
 /// What is reported of a job.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Answer {
     Complete,
     Fail,

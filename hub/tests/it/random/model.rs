@@ -1,12 +1,14 @@
 //! What must be true of a run, worked out from the few things that happened to it: which jobs completed, failed and were
 //! called off. It knows nothing of rows; how every other job stands follows from how those stand that it needs.
 
+mod changes;
+mod values;
+
 use std::collections::{BTreeMap, BTreeSet};
 
-use bue_hub::{MAX_RELEASES, MAX_RESETS};
 use bue_model::{ForEach, Input, JobNode, JobState, Node, Plan, RunState};
 
-use super::plans::RETRIES;
+pub(super) use values::{Given, PIECE};
 
 /// A node, and the rounds of the loops around it that it stands in, outermost first.
 pub(super) type Key = (u32, Vec<u32>);
@@ -42,29 +44,6 @@ impl Status {
 
 /// How everything that exists by now stands, loops too.
 pub(super) type Statuses = BTreeMap<Key, Status>;
-
-/// Elements in one piece of a list.
-pub(super) const PIECE: u32 = 3;
-
-/// What a job gave.
-#[derive(Clone, Debug)]
-pub(super) struct Given {
-    pub(super) text: String,
-    /// Elements, if a loop runs over it.
-    pub(super) elements: Option<u32>,
-}
-
-impl Given {
-    /// As an argument or a result.
-    fn shown(&self) -> String {
-        self.elements.map_or_else(|| self.text.clone(), |elements| format!("list of {elements}"))
-    }
-
-    /// One element as an argument: the piece it is in, and its position there.
-    fn element(&self, round: u32) -> String {
-        format!("{}+{}[{}]", self.text, round / PIECE * PIECE, round % PIECE)
-    }
-}
 
 pub(super) struct Model {
     plan: Plan,
@@ -133,8 +112,6 @@ impl Model {
     fn seen_from(&self, path: &[u32], node: u32) -> Key {
         (node, path[..self.around[&node].len()].to_vec())
     }
-
-    // how things stand
 
     /// How everything stands. A script is read from top to bottom, and nothing needs what stands below it.
     pub(super) fn statuses(&self) -> Statuses {
@@ -208,123 +185,6 @@ impl Model {
     pub(super) fn waits_for(&self, key: &Key, statuses: &Statuses) -> u32 {
         let missing = self.parents(key).filter(|parent| statuses[parent] != Status::Completed);
         missing.collect::<BTreeSet<_>>().len() as u32
-    }
-
-    // values
-
-    /// The arguments a job must be given.
-    pub(super) fn arguments(&self, key: &Key) -> Vec<String> {
-        self.jobs[&key.0].inputs.iter().map(|input| self.argument(&key.1, *input)).collect()
-    }
-
-    fn argument(&self, path: &[u32], input: Input) -> String {
-        match input {
-            Input::Node(node) => self.completed[&self.seen_from(path, node.0)].shown(),
-            Input::Loop(each) => {
-                let (over, depth) = (self.loops[&each.0].over.0, self.around[&each.0].len());
-                self.completed[&self.seen_from(path, over)].element(path[depth])
-            }
-            Input::Gather(each) => {
-                let each = &self.loops[&each.0];
-                let (source, gather) = (self.seen_from(path, each.over.0), each.gather.expect("it gathers").0);
-                self.values(&source, |round| self.value(&(gather, [&source.1[..], &[round]].concat())))
-            }
-        }
-    }
-
-    fn value(&self, key: &Key) -> String {
-        self.completed.get(key).map_or_else(|| "-".to_owned(), Given::shown)
-    }
-
-    /// All rounds in brackets.
-    fn values(&self, source: &Key, value: impl Fn(u32) -> String) -> String {
-        let rounds: Vec<String> = (0..self.rounds(source)).map(value).collect();
-        format!("[{}]", rounds.join(" "))
-    }
-
-    /// The results of the run as one text.
-    pub(super) fn results(&self) -> String {
-        let results = self.plan.calls.iter().map(|call| self.result(call.last.0, &[]));
-        results.collect::<Vec<_>>().join(" ")
-    }
-
-    /// A node's value, in all rounds within these.
-    fn result(&self, node: u32, path: &[u32]) -> String {
-        let Some(each) = self.around[&node].get(path.len()) else { return self.value(&(node, path.to_vec())) };
-        let source = (self.loops[each].over.0, path.to_vec());
-        if !self.completed.contains_key(&source) {
-            return "-".to_owned();
-        }
-        self.values(&source, |round| self.result(node, &[path, &[round]].concat()))
-    }
-
-    // what happens
-
-    pub(super) fn attempt(&self, key: &Key) -> u32 {
-        self.attempts.get(key).copied().unwrap_or(0) + 1
-    }
-
-    pub(super) fn attempt_failed(&mut self, key: Key) {
-        let attempt = self.attempt(&key);
-        self.releases.remove(&key);
-        self.attempts.insert(key.clone(), attempt);
-        if attempt > RETRIES {
-            self.failed.insert(key);
-        }
-    }
-
-    /// It did something, so it is not what kills those who run it.
-    pub(super) fn pending(&mut self, key: &Key) {
-        self.releases.remove(key);
-    }
-
-    pub(super) fn released(&mut self, key: Key) {
-        let releases = self.releases.entry(key.clone()).or_default();
-        *releases += 1;
-        if *releases >= MAX_RELEASES {
-            self.failed.insert(key);
-        }
-    }
-
-    /// The call begins again, unless it has too often.
-    pub(super) fn reset(&mut self, key: Key) {
-        let chain = self.chain(&key);
-        let resets = self.resets.entry(chain[0].clone()).or_default();
-        if *resets >= MAX_RESETS {
-            self.failed.insert(key);
-            return;
-        }
-        *resets += 1;
-        for job in chain.into_iter().filter(|(node, _)| *node <= key.0) {
-            self.completed.remove(&job);
-            self.forget_attempts(&job);
-        }
-    }
-
-    pub(super) fn cancelled(&mut self, key: Key) {
-        self.cancelled.insert(key);
-    }
-
-    /// The jobs of a call.
-    fn chain(&self, key: &Key) -> Vec<Key> {
-        let call = self.jobs[&key.0].call;
-        self.jobs.values().filter(|job| job.call == call).map(|job| (job.id.0, key.1.clone())).collect()
-    }
-
-    /// Where a call stands: its first job that is not over, with which all behind it are called off.
-    pub(super) fn front(&self, key: &Key) -> Key {
-        let is_over = |job: &Key| self.completed.contains_key(job) || self.failed.contains(job);
-        self.chain(key).into_iter().find(|job| !is_over(job)).expect("it is not over itself")
-    }
-
-    pub(super) fn put_back(&mut self, key: &Key) {
-        self.failed.remove(key);
-        self.forget_attempts(key);
-    }
-
-    fn forget_attempts(&mut self, key: &Key) {
-        self.attempts.remove(key);
-        self.releases.remove(key);
     }
 }
 

@@ -29,8 +29,12 @@ fn part(depth: u32) -> BoxedStrategy<Part> {
         return call.boxed();
     }
     let body = prop::collection::vec(part(depth - 1), 1..4);
-    let each = (any::<usize>(), uses(), body, any::<bool>())
-        .prop_map(|(over, uses, body, gathers)| Part::Loop { over, uses, body, gathers });
+    let each = (any::<usize>(), uses(), body, any::<bool>()).prop_map(|(over, uses, body, gathers)| Part::Loop {
+        over,
+        uses,
+        body,
+        gathers,
+    });
     prop_oneof![3 => call, 3 => each].boxed()
 }
 
