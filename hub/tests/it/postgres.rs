@@ -26,7 +26,7 @@ crate::contract::keeps_every_claim!(crate::postgres::world);
 #[test]
 fn whatever_happens_no_job_is_lost_and_none_is_done_twice() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-    crate::random::play(&runtime, 25, || opener(&runtime));
+    crate::random::play(&runtime, 15, || opener(&runtime));
 }
 
 #[test]

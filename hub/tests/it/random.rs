@@ -54,13 +54,13 @@ fn play_all(runtime: &Runtime, cases: u32, open: impl Fn() -> Opener, chance: im
 /// Small runs, to which a lot happens.
 pub(crate) fn play(runtime: &Runtime, cases: u32, open: impl Fn() -> Opener) {
     let lists = prop::collection::vec(0..4_u32, 1..6);
-    play_all(runtime, cases, open, (parts(2), lists, events(150), prop::bool::weighted(0.1)));
+    play_all(runtime, cases, open, (parts(5, 2), lists, events(150), prop::bool::weighted(0.1)));
 }
 
 /// Lists so long that their rounds are not made at once.
 pub(crate) fn play_long(runtime: &Runtime, cases: u32, open: impl Fn() -> Opener) {
-    let lists = prop::collection::vec(0..5_000_u32, 1..6);
-    play_all(runtime, cases, open, (parts(1), lists, events(40), any::<bool>()));
+    let lists = prop::collection::vec(0..3_000_u32, 1..4);
+    play_all(runtime, cases, open, (parts(3, 1), lists, events(40), any::<bool>()));
 }
 
 fn sqlite() -> Opener {
@@ -79,10 +79,10 @@ fn runtime() -> Runtime {
 
 #[test]
 fn whatever_happens_no_job_is_lost_and_none_is_done_twice() {
-    play(&runtime(), 300, sqlite);
+    play(&runtime(), 120, sqlite);
 }
 
 #[test]
 fn whatever_happens_while_rounds_are_made_none_is_lost() {
-    play_long(&runtime(), 5, sqlite);
+    play_long(&runtime(), 2, sqlite);
 }

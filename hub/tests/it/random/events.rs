@@ -45,8 +45,8 @@ fn event() -> impl Strategy<Value = Event> {
         2 => which().prop_map(Event::Heartbeat),
         2 => (0..LEASE).prop_map(Event::Wait),
         2 => Just(Event::Reap),
-        1 => which().prop_map(Event::CancelJob),
-        1 => which().prop_map(Event::ResetJob),
+        2 => which().prop_map(Event::CancelJob),
+        2 => which().prop_map(Event::ResetJob),
         1 => Just(Event::ResetRun),
         1 => Just(Event::Restart),
     ]
@@ -54,12 +54,12 @@ fn event() -> impl Strategy<Value = Event> {
 
 fn answer() -> impl Strategy<Value = Answer> {
     prop_oneof![
-        12 => Just(Answer::Complete),
-        3 => Just(Answer::Fail),
+        10 => Just(Answer::Complete),
+        4 => Just(Answer::Fail),
         1 => Just(Answer::Pending),
         2 => Just(Answer::Reset),
-        1 => Just(Answer::Cancel),
-        3 => Just(Answer::Release),
+        2 => Just(Answer::Cancel),
+        2 => Just(Answer::Release),
         2 => Just(Answer::Again),
     ]
 }

@@ -110,11 +110,3 @@ fn nth<T>(mut all: impl Iterator<Item = T> + Clone, which: usize) -> Option<T> {
     let count = all.clone().count();
     all.nth(which.checked_rem(count)?)
 }
-
-fn number_of(step: &str) -> u32 {
-    number(&step[1..])
-}
-
-fn number(text: &str) -> u32 {
-    text.parse().expect("a number")
-}

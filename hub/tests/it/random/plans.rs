@@ -1,12 +1,17 @@
 //! Random plans: calls, loops, loops in loops, and lists that are gathered of them.
 
 use bue_model::{Input, NodeId, Plan};
-use proptest::prelude::{BoxedStrategy, Strategy, any, prop, prop_oneof};
+use proptest::prelude::{BoxedStrategy, Just, Strategy, any, prop, prop_oneof};
 
 use crate::script::Script;
 
-/// Attempts of every job that may fail before it does.
-pub(super) const RETRIES: u32 = 1;
+/// Attempts of a node's jobs that may fail before it does: of every third one's, one.
+pub(super) const fn retries(node: u32) -> u32 {
+    (node % 3 == 0) as u32
+}
+
+/// Steps of a long pipe. What stands beside it is not read as a whole.
+const LONG: usize = 70;
 
 /// A part of a plan, or of a loop's body. Numbers choose among what may be used there.
 #[derive(Clone, Debug)]
@@ -17,14 +22,15 @@ pub(super) enum Part {
     Loop { over: usize, uses: Vec<usize>, body: Vec<Part>, gathers: bool },
 }
 
-/// Parts with loops up to this deep.
-pub(super) fn parts(depth: u32) -> impl Strategy<Value = Vec<Part>> {
-    prop::collection::vec(part(depth), 1..6)
+/// Up to so many parts, with loops up to this deep.
+pub(super) fn parts(most: usize, depth: u32) -> impl Strategy<Value = Vec<Part>> {
+    prop::collection::vec(part(depth), 1..=most)
 }
 
 fn part(depth: u32) -> BoxedStrategy<Part> {
     let uses = || prop::collection::vec(any::<usize>(), 0..4);
-    let call = (1..4_usize, uses()).prop_map(|(len, uses)| Part::Call { len, uses });
+    let len = prop_oneof![60 => 1..4_usize, 1 => Just(LONG)];
+    let call = (len, uses()).prop_map(|(len, uses)| Part::Call { len, uses });
     if depth == 0 {
         return call.boxed();
     }
@@ -43,8 +49,15 @@ pub(super) fn write(parts: &[Part]) -> Plan {
     let mut script = Script::new();
     write_block(&mut script, parts, &[], None);
     let mut plan = script.plan();
-    plan.steps.iter_mut().for_each(|step| step.settings.retries = RETRIES);
+    for step in &mut plan.steps {
+        step.settings.retries = retries(number_of(&step.name));
+    }
     plan
+}
+
+/// The node that a step is named like.
+pub(super) fn number_of(step: &str) -> u32 {
+    step[1..].parse().expect("a number")
 }
 
 /// The last job of the block. In a loop, every call is given the element first, by which its round is told.

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use bue_model::{JobId, RunState};
 
-use super::{Game, number_of};
+use super::Game;
 use crate::random::model::{Key, Status, Statuses};
+use crate::random::plans::number_of;
 
 impl Game {
     /// The run and its counts are what the model says, at any time.

@@ -2,8 +2,9 @@
 
 use bue_model::JobId;
 
-use super::{Game, Holding, LEASE, nth, number, number_of};
+use super::{Game, Holding, LEASE, nth};
 use crate::random::model::{Key, Status};
+use crate::random::plans::number_of;
 use crate::world::{Held, World, completed};
 
 impl Game {
@@ -91,4 +92,8 @@ impl Game {
         assert_eq!(self.world.heartbeat(&held).await, []);
         self.holdings.values_mut().for_each(|holding| holding.end = now + LEASE);
     }
+}
+
+fn number(text: &str) -> u32 {
+    text.parse().expect("a number")
 }

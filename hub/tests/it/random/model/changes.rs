@@ -3,7 +3,7 @@
 use bue_hub::{MAX_RELEASES, MAX_RESETS};
 
 use super::{Key, Model};
-use crate::random::plans::RETRIES;
+use crate::random::plans::retries;
 
 impl Model {
     pub(in crate::random) fn attempt(&self, key: &Key) -> u32 {
@@ -14,7 +14,7 @@ impl Model {
         let attempt = self.attempt(&key);
         self.releases.remove(&key);
         self.attempts.insert(key.clone(), attempt);
-        if attempt > RETRIES {
+        if attempt > retries(key.0) {
             self.failed.insert(key);
         }
     }
