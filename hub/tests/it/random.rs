@@ -18,7 +18,8 @@ use game::Game;
 pub(crate) use game::Opener;
 use plans::{Part, parts};
 
-/// All that chance decides in one case.
+/// All that chance decides in one case: the plan, how long the lists are that jobs give, what happens, and whether the run is
+/// called off then.
 type Case = (Vec<Part>, Vec<u32>, Vec<Event>, bool);
 
 async fn game(open: Opener, (parts, lists, events, is_called_off): Case) {
