@@ -29,7 +29,7 @@ pub enum HubError {
         /// Where it stands.
         state: JobState,
     },
-    /// Only what is open can be called off.
+    /// What has completed or failed cannot be called off.
     #[error("job {job} cannot be cancelled: it is {}", state.name())]
     Ended {
         /// The job.

@@ -22,6 +22,11 @@ impl State {
         self < Self::Failed
     }
 
+    /// It waits, runs, or would if what holds it up were reset.
+    pub(crate) fn can_be_cancelled(self) -> bool {
+        self.is_open() || self == Self::Stuck
+    }
+
     /// The state of this number.
     pub(crate) fn of_code(code: i64) -> Option<Self> {
         Some(match code {

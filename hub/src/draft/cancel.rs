@@ -10,14 +10,14 @@ use crate::instance::{FanOut, Run, instance_of, slot_in};
 use crate::state::State;
 
 impl Draft<'_> {
-    /// As if the step had said so: the job's call, and what depends on it. The first job of the call that is open stands
-    /// before all others that are.
+    /// As if the step had said so: the job's call, and what depends on it. The first job of the call that is not over stands
+    /// before all others that are not.
     pub(crate) fn cancel_job(&mut self, job: JobId) -> Step<Changed> {
         let (run, state) = self.state_of(job)?;
         if state == State::Cancelled {
             return Ok(Changed { jobs: 0 });
         }
-        let row = self.job(row_id(job))?.filter(|row| row.state.is_open());
+        let row = self.job(row_id(job))?.filter(|row| row.state.can_be_cancelled());
         let node = row.as_ref().and_then(|row| run.graph.job(row.slot.node));
         let (Some(row), Some(node)) = (row, node) else {
             return Err(HubError::Ended { job, state: state.shown() }.into());
@@ -26,7 +26,7 @@ impl Draft<'_> {
         let mut start = row.slot;
         for node in run.graph.chain(node.call) {
             let slot = slot_in(&run, instance, *node)?;
-            if self.job(slot.id)?.is_some_and(|row| row.state.is_open()) {
+            if self.job(slot.id)?.is_some_and(|row| row.state.can_be_cancelled()) {
                 start = slot;
                 break;
             }

@@ -1,7 +1,7 @@
 //! What happens to the dependants of a job that completed, failed or was called off.
 //!
-//! Each of the three walks to rows that are Blocked and leaves all others alone: what is completed, failed, stuck or
-//! cancelled stays so, and a row that does not exist yet finds out how its parents stand when it is made.
+//! Each of the three walks to rows that are Blocked, calling off to Stuck ones too, and leaves all others alone: what is
+//! completed, failed or cancelled stays so, and a row that does not exist yet finds out how its parents stand when it is made.
 
 use bue_model::NodeId;
 use bue_model::job::Failure;
@@ -149,11 +149,16 @@ impl Draft<'_> {
         if missing { Err(Halt::Need) } else { Ok(()) }
     }
 
-    /// Calls these open rows off, and everything that waits for them.
+    /// Calls these rows off, and everything that waits for them, also what a failed job holds up: it could not be had
+    /// after a reset either.
     pub(super) fn call_off(&mut self, run: &Run, slots: Vec<Slot>) -> Step<u64> {
         let (mut walk, mut jobs, mut missing) = (slots, 0, false);
         while let Some(slot) = walk.pop() {
-            let Some(row) = self.job(slot.id)?.filter(|row| row.state.is_open()) else { continue };
+            let Some(row) = self.job(slot.id)?.filter(|row| row.state.can_be_cancelled()) else { continue };
+            if row.state == State::Stuck {
+                // its round was counted as failed, and settles once more
+                self.reopen(run, instance_of(run, slot)?)?;
+            }
             jobs += u64::from(run.graph.job(slot.node).is_some());
             self.moved(run, slot.node, row.state, State::Cancelled);
             self.bury(row, State::Cancelled, Hint::default(), None);

@@ -145,7 +145,7 @@ impl Draft<'_> {
 
     /// Something in this instance is about to be open. If nothing was, the round is not settled any more, nor is what stands
     /// around it.
-    fn reopen(&mut self, run: &Run, instance: Instance) -> Step<()> {
+    pub(super) fn reopen(&mut self, run: &Run, instance: Instance) -> Step<()> {
         // one that closed in this very draft has not been settled since
         if self.closings.contains(&instance) || self.is_open(instance)? {
             return Ok(());
@@ -187,7 +187,7 @@ impl Draft<'_> {
         if missing { Err(Halt::Need) } else { Ok(()) }
     }
 
-    /// Whether a stuck row changed.
+    /// Whether a stuck row changed, so that those behind it must look again.
     fn look_again(&mut self, run: &Run, slot: Slot) -> Step<bool> {
         let Some(row) = self.job(slot.id)?.filter(|row| row.state == State::Stuck) else { return Ok(false) };
         let parents = self.parents(run, slot)?;
@@ -197,12 +197,8 @@ impl Draft<'_> {
                 self.put(JobRow { blocked_by: Some(by), ..row });
                 Ok(true)
             }
-            Fate::Cancelled => {
-                self.wait_again(run, row)?;
-                self.call_off(run, vec![slot])?;
-                // what is stuck behind it has to be called off as well, which a walk to blocked rows leaves alone
-                Ok(true)
-            }
+            // and so is all that is behind it
+            Fate::Cancelled => self.call_off(run, vec![slot]).map(|_| false),
             Fate::Blocked(_) | Fate::Free => {
                 self.wait_again(run, row)?;
                 Ok(true)

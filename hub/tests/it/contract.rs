@@ -107,6 +107,8 @@ macro_rules! keeps_every_claim {
                 cancelling_a_run_counts_rounds_that_were_never_made
                 a_reset_run_tries_its_failed_jobs_again
                 a_job_can_be_cancelled
+                what_a_failed_job_holds_up_can_be_cancelled
+                a_cancellation_reaches_what_a_failed_job_holds_up
                 a_failed_job_can_be_reset
                 a_reset_calls_off_what_was_held_up_and_cannot_be_had
                 a_reset_calls_off_in_every_round

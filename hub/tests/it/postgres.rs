@@ -7,9 +7,12 @@ use bue_hub::{HubError, JobStore, LEASE_MS, PostgresStore};
 use bue_model::RunState;
 use bue_model::wire::Verdict;
 use bue_test_cluster::shared;
+use futures_util::FutureExt;
 use futures_util::future::{join, join_all};
+use tokio::runtime::Runtime;
 use tokio_postgres::NoTls;
 
+use crate::random::Opener;
 use crate::script::Script;
 use crate::world::{World, completed, list};
 
@@ -23,7 +26,26 @@ crate::contract::keeps_every_claim!(crate::postgres::world);
 #[test]
 fn whatever_happens_no_job_is_lost_and_none_is_done_twice() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-    crate::random::play(&runtime, 25, || runtime.block_on(world()));
+    crate::random::play(&runtime, 15, || opener(&runtime));
+}
+
+#[test]
+fn whatever_happens_while_rounds_are_made_none_is_lost() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    crate::random::play_long(&runtime, 1, || opener(&runtime));
+}
+
+/// Hubs on a database of their own.
+fn opener(runtime: &Runtime) -> Opener {
+    let database = runtime.block_on(shared().database());
+    Box::new(move || {
+        let database = database.clone();
+        async move {
+            let store: Arc<dyn JobStore> = Arc::new(PostgresStore::connect(&database).await.expect("a store"));
+            store
+        }
+        .boxed()
+    })
 }
 
 #[tokio::test]

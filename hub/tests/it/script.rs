@@ -37,26 +37,34 @@ impl Script {
         last
     }
 
+    /// The same, with steps of its own, each named like the node that runs it: `n7`.
+    pub(crate) fn call_of(&mut self, len: usize, inputs: &[Input]) -> NodeId {
+        let steps: Vec<String> = (self.next..).take(len).map(|node| format!("n{node}")).collect();
+        self.call(&steps.iter().map(String::as_str).collect::<Vec<_>>(), inputs)
+    }
+
     /// `for x in over:`
     pub(crate) fn each<T>(&mut self, over: NodeId, body: impl FnOnce(&mut Self, Input) -> T) -> NodeId {
-        self.for_each(over, body, None)
+        self.for_each(over, |script, x| {
+            body(script, x);
+            None
+        })
     }
 
     /// `[steps(x) for x in over]`
     pub(crate) fn gather(&mut self, over: NodeId, steps: &[&str]) -> Input {
-        let last = NodeId(self.next + steps.len() as u32);
-        Input::Gather(self.for_each(over, |script, x| script.call(steps, &[x]), Some(last)))
+        self.gather_of(over, |script, x| script.call(steps, &[x]))
     }
 
-    fn for_each<T>(
-        &mut self,
-        over: NodeId,
-        body: impl FnOnce(&mut Self, Input) -> T,
-        gather: Option<NodeId>,
-    ) -> NodeId {
+    /// The list of what a node of the body gives in each round.
+    pub(crate) fn gather_of(&mut self, over: NodeId, body: impl FnOnce(&mut Self, Input) -> NodeId) -> Input {
+        Input::Gather(self.for_each(over, |script, x| Some(body(script, x))))
+    }
+
+    fn for_each(&mut self, over: NodeId, body: impl FnOnce(&mut Self, Input) -> Option<NodeId>) -> NodeId {
         let id = self.id();
         self.blocks.push(Vec::new());
-        body(self, Input::Loop(id));
+        let gather = body(self, Input::Loop(id));
         let body = self.blocks.pop().expect("the body");
         self.put(Node::ForEach(ForEach { id, variable: "x".into(), over, line: id.0, body, gather }));
         id

@@ -92,6 +92,40 @@ pub(crate) async fn a_job_can_be_cancelled(mut world: World) {
     assert_eq!(world.store.cancel_job(world.time(), held[0].job()).await.expect("again").jobs, 0);
 }
 
+pub(crate) async fn what_a_failed_job_holds_up_can_be_cancelled(mut world: World) {
+    let mut script = Script::new();
+    let a = script.call(&["a"], &[]);
+    script.call(&["b", "c"], &[Input::Node(a)]);
+    let run = world.submit(script).await;
+    let held = world.answer("a", failed("no")).await;
+    let changed = world.store.cancel_job(world.time(), JobId(held.job().0 + 2)).await.expect("cancelled");
+    assert_eq!(changed.jobs, 2, "the call as a whole");
+    assert_eq!(world.state(run).await, RunState::Failed);
+    world.store.reset_run(world.time(), run).await.expect("reset");
+    world.answer("a", completed("1")).await;
+    assert_eq!(world.state(run).await, RunState::Completed);
+    assert_eq!(world.results(run).await, "1 -");
+}
+
+/// Whether it failed first or was called off first, no reset brings back what depends on both, so nothing waits for it.
+pub(crate) async fn a_cancellation_reaches_what_a_failed_job_holds_up(mut world: World) {
+    let mut script = Script::new();
+    let a = Input::Node(script.call(&["a"], &[]));
+    let b = Input::Node(script.call(&["b"], &[]));
+    let source = script.call(&["source"], &[]);
+    let all = script.gather_of(source, |script, x| script.call(&["c", "d"], &[x, a, b]));
+    script.call(&["sum"], &[all]);
+    let run = world.submit(script).await;
+    let held = world.lease(3).await;
+    world.tell(&held[2], list(2)).await;
+    world.tell(&held[0], failed("a")).await;
+    assert_eq!(world.step(run, "d").await.blocked, 2);
+    world.tell(&held[1], Outcome::Cancelled).await;
+    assert_eq!(world.step(run, "d").await.cancelled, 2);
+    assert_eq!(world.answer("sum", completed("s")).await.arguments(), ["[- -]"]);
+    assert_eq!(world.state(run).await, RunState::Failed, "a did");
+}
+
 pub(crate) async fn a_failed_job_can_be_reset(mut world: World) {
     let mut script = Script::new();
     let a = script.call(&["a"], &[]);

@@ -1,0 +1,65 @@
+//! What happens to a run.
+
+use proptest::prelude::{Just, Strategy, any, prop, prop_oneof};
+
+use super::game::LEASE;
+
+/// Something that happens. Numbers choose among what there is.
+#[derive(Clone, Debug)]
+pub(super) enum Event {
+    Lease(u32),
+    /// One batch.
+    Report(Vec<(usize, Answer)>),
+    Heartbeat(usize),
+    Wait(i64),
+    Reap,
+    CancelJob(usize),
+    ResetJob(usize),
+    ResetRun,
+    Restart,
+}
+
+/// What is reported of a job.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Answer {
+    Complete,
+    Fail,
+    Pending,
+    Reset,
+    Cancel,
+    Release,
+    /// An old report once more.
+    Again,
+}
+
+pub(super) fn events(most: usize) -> impl Strategy<Value = Vec<Event>> {
+    prop::collection::vec(event(), 0..most)
+}
+
+fn event() -> impl Strategy<Value = Event> {
+    let which = any::<usize>;
+    prop_oneof![
+        6 => (1..6_u32).prop_map(Event::Lease),
+        12 => prop::collection::vec((which(), answer()), 1..2).prop_map(Event::Report),
+        4 => prop::collection::vec((which(), answer()), 2..6).prop_map(Event::Report),
+        2 => which().prop_map(Event::Heartbeat),
+        2 => (0..LEASE).prop_map(Event::Wait),
+        2 => Just(Event::Reap),
+        2 => which().prop_map(Event::CancelJob),
+        2 => which().prop_map(Event::ResetJob),
+        1 => Just(Event::ResetRun),
+        1 => Just(Event::Restart),
+    ]
+}
+
+fn answer() -> impl Strategy<Value = Answer> {
+    prop_oneof![
+        10 => Just(Answer::Complete),
+        4 => Just(Answer::Fail),
+        1 => Just(Answer::Pending),
+        2 => Just(Answer::Reset),
+        2 => Just(Answer::Cancel),
+        2 => Just(Answer::Release),
+        2 => Just(Answer::Again),
+    ]
+}

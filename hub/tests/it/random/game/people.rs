@@ -1,0 +1,85 @@
+//! People call jobs off and put them back.
+
+use bue_hub::HubError;
+use bue_model::wire::Changed;
+use bue_model::{JobId, RunState};
+
+use super::{Game, nth};
+use crate::random::events::Answer;
+use crate::random::model::{Key, Status};
+
+impl Game {
+    /// A job that was made, in whatever state.
+    async fn any_job(&self, which: usize, wanted: impl Fn(&Key) -> bool) -> Option<(JobId, Key, Status)> {
+        let wanted = self.keys.iter().filter(|(_, key)| wanted(key));
+        let (job, key) = nth(wanted, which).or_else(|| nth(self.keys.iter(), which))?;
+        let statuses = self.model.statuses();
+        self.compare_job(*job, key, &statuses).await;
+        Some((*job, key.clone(), statuses[key]))
+    }
+
+    /// The call is called off from where it stands, and all that depends on it.
+    pub(super) async fn cancel_job(&mut self, which: usize) {
+        let Some((job, key, status)) = self.any_job(which, |_| true).await else { return };
+        let changed = self.world.store.cancel_job(self.world.time(), job).await;
+        if matches!(status, Status::Completed | Status::Failed) {
+            let state = status.shown(false);
+            assert!(matches!(changed, Err(HubError::Ended { state: said, .. }) if said == state), "{changed:?}");
+            return;
+        }
+        let before = self.cancelled_jobs();
+        if status != Status::Cancelled {
+            let front = self.model.front(&key);
+            self.lose(&front);
+            self.model.cancel(front);
+        }
+        self.expect_cancelled(changed, before);
+    }
+
+    /// Jobs that were not cancelled before. Those that were not made yet may not have been counted.
+    fn expect_cancelled(&self, changed: Result<Changed, HubError>, before: u64) {
+        let (changed, jobs) = (changed.expect("cancelled").jobs, self.cancelled_jobs() - before);
+        assert!(changed == jobs || self.is_long && changed < jobs, "{changed} of {jobs}");
+    }
+
+    fn cancelled_jobs(&self) -> u64 {
+        let statuses = self.model.statuses();
+        let jobs = statuses.iter().filter(|((node, _), _)| self.model.is_job(*node));
+        jobs.filter(|(_, status)| **status == Status::Cancelled).count() as u64
+    }
+
+    pub(super) async fn reset_job(&mut self, which: usize) {
+        let Some((job, key, status)) = self.any_job(which, |key| self.model.failed.contains(key)).await else { return };
+        let changed = self.world.store.reset_job(self.world.time(), job).await;
+        if status == Status::Failed {
+            assert_eq!(changed.expect("reset"), Changed { jobs: 1 });
+            self.model.put_back(&key);
+        } else {
+            assert!(matches!(changed, Err(HubError::NotFailed { .. })), "{changed:?}");
+        }
+    }
+
+    pub(in crate::random) async fn reset_run(&mut self) {
+        let changed = self.world.store.reset_run(self.world.time(), self.run).await.expect("reset");
+        let failed = self.model.failed.clone();
+        assert_eq!(changed.jobs, failed.len() as u64);
+        failed.iter().for_each(|key| self.model.put_back(key));
+    }
+
+    /// All that is not over is called off. What has ended stays as it is.
+    pub(in crate::random) async fn cancel_run(&mut self) {
+        let (before, state) = (self.cancelled_jobs(), self.model.run_state(&self.model.statuses()));
+        let changed = self.world.store.cancel_run(self.world.time(), self.run).await;
+        self.model.is_called_off = self.world.state(self.run).await == RunState::Cancelled;
+        assert!(self.model.is_called_off || state != RunState::Running);
+        if self.model.is_called_off {
+            let refused = self.world.store.reset_run(self.world.time(), self.run).await;
+            assert!(matches!(refused, Err(HubError::RunCancelled(_))), "{refused:?}");
+            let held: Vec<Key> = self.holdings.keys().cloned().collect();
+            held.iter().for_each(|key| self.lose(key));
+            self.expect_cancelled(changed, before);
+            let late: Vec<_> = (0..self.past.len()).map(|which| (which, Answer::Again)).collect();
+            self.report(&late).await;
+        }
+    }
+}

@@ -1,0 +1,75 @@
+//! What happens to jobs.
+
+use bue_hub::{MAX_RELEASES, MAX_RESETS};
+
+use super::{Key, Model};
+use crate::random::plans::retries;
+
+impl Model {
+    pub(in crate::random) fn attempt(&self, key: &Key) -> u32 {
+        self.attempts.get(key).copied().unwrap_or(0) + 1
+    }
+
+    pub(in crate::random) fn attempt_failed(&mut self, key: Key) {
+        let attempt = self.attempt(&key);
+        self.releases.remove(&key);
+        self.attempts.insert(key.clone(), attempt);
+        if attempt > retries(key.0) {
+            self.failed.insert(key);
+        }
+    }
+
+    /// It did something, so it is not what kills those who run it.
+    pub(in crate::random) fn pending(&mut self, key: &Key) {
+        self.releases.remove(key);
+    }
+
+    pub(in crate::random) fn released(&mut self, key: Key) {
+        let releases = self.releases.entry(key.clone()).or_default();
+        *releases += 1;
+        if *releases >= MAX_RELEASES {
+            self.failed.insert(key);
+        }
+    }
+
+    /// The call begins again, unless it has too often.
+    pub(in crate::random) fn reset(&mut self, key: Key) {
+        let chain = self.chain(&key);
+        let resets = self.resets.entry(chain[0].clone()).or_default();
+        if *resets >= MAX_RESETS {
+            self.failed.insert(key);
+            return;
+        }
+        *resets += 1;
+        for job in chain.into_iter().filter(|(node, _)| *node <= key.0) {
+            self.completed.remove(&job);
+            self.forget_attempts(&job);
+        }
+    }
+
+    pub(in crate::random) fn cancel(&mut self, key: Key) {
+        self.cancelled.insert(key);
+    }
+
+    /// The jobs of a call.
+    fn chain(&self, key: &Key) -> Vec<Key> {
+        let call = self.jobs[&key.0].call;
+        self.jobs.values().filter(|job| job.call == call).map(|job| (job.id.0, key.1.clone())).collect()
+    }
+
+    /// Where a call stands: its first job that is not over, with which all behind it are called off.
+    pub(in crate::random) fn front(&self, key: &Key) -> Key {
+        let is_over = |job: &Key| self.completed.contains_key(job) || self.failed.contains(job);
+        self.chain(key).into_iter().find(|job| !is_over(job)).expect("it is not over itself")
+    }
+
+    pub(in crate::random) fn put_back(&mut self, key: &Key) {
+        self.failed.remove(key);
+        self.forget_attempts(key);
+    }
+
+    fn forget_attempts(&mut self, key: &Key) {
+        self.attempts.remove(key);
+        self.releases.remove(key);
+    }
+}

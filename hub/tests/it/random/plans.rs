@@ -1,0 +1,96 @@
+//! Random plans: calls, loops, loops in loops, and lists that are gathered of them.
+
+use bue_model::{Input, NodeId, Plan};
+use proptest::prelude::{BoxedStrategy, Just, Strategy, any, prop, prop_oneof};
+
+use crate::script::Script;
+
+/// Attempts of a node's jobs that may fail before it does: of every third one's, one.
+pub(super) fn retries(node: u32) -> u32 {
+    u32::from(node.is_multiple_of(3))
+}
+
+/// Steps of a long pipe. What stands beside it is not read as a whole.
+const LONG: usize = 70;
+
+/// A part of a plan, or of a loop's body. Numbers choose among what may be used there.
+#[derive(Clone, Debug)]
+pub(super) enum Part {
+    /// A call of so many steps.
+    Call { len: usize, uses: Vec<usize> },
+    /// Over the list of an earlier loop, or of a call of its own.
+    Loop { over: usize, uses: Vec<usize>, body: Vec<Part>, gathers: bool },
+}
+
+/// Up to so many parts, with loops up to this deep.
+pub(super) fn parts(most: usize, depth: u32) -> impl Strategy<Value = Vec<Part>> {
+    prop::collection::vec(part(depth), 1..=most)
+}
+
+fn part(depth: u32) -> BoxedStrategy<Part> {
+    let uses = || prop::collection::vec(any::<usize>(), 0..4);
+    let len = prop_oneof![60 => 1..4_usize, 1 => Just(LONG)];
+    let call = (len, uses()).prop_map(|(len, uses)| Part::Call { len, uses });
+    if depth == 0 {
+        return call.boxed();
+    }
+    let body = prop::collection::vec(part(depth - 1), 1..4);
+    let each = (any::<usize>(), uses(), body, any::<bool>()).prop_map(|(over, uses, body, gathers)| Part::Loop {
+        over,
+        uses,
+        body,
+        gathers,
+    });
+    prop_oneof![3 => call, 3 => each].boxed()
+}
+
+/// The plan. Every job has a step named like its node.
+pub(super) fn write(parts: &[Part]) -> Plan {
+    let mut script = Script::new();
+    write_block(&mut script, parts, &[], None);
+    let mut plan = script.plan();
+    for step in &mut plan.steps {
+        step.settings.retries = retries(number_of(&step.name));
+    }
+    plan
+}
+
+/// The node that a step is named like.
+pub(super) fn number_of(step: &str) -> u32 {
+    step[1..].parse().expect("a number")
+}
+
+/// The last job of the block. In a loop, every call is given the element first, by which its round is told.
+fn write_block(script: &mut Script, parts: &[Part], around: &[Input], element: Option<Input>) -> NodeId {
+    let (mut known, mut sources, mut last) = (around.to_vec(), Vec::new(), NodeId(0));
+    for part in parts {
+        let (Part::Call { uses, .. } | Part::Loop { uses, .. }) = part;
+        let inputs: Vec<Input> = element.into_iter().chain(choose(&known, uses)).collect();
+        match part {
+            Part::Call { len, .. } => {
+                last = script.call_of(*len, &inputs);
+                known.push(Input::Node(last));
+            }
+            Part::Loop { over, body, gathers, .. } => {
+                let source = sources.get(over % (sources.len() + 1)).copied().unwrap_or_else(|| {
+                    last = script.call_of(1, &inputs);
+                    sources.push(last);
+                    known.push(Input::Node(last));
+                    last
+                });
+                let around = [&known[..], element.as_slice()].concat();
+                let write_body = |script: &mut Script, x| write_block(script, body, &around, Some(x));
+                if *gathers {
+                    known.push(script.gather_of(source, write_body));
+                } else {
+                    script.each(source, write_body);
+                }
+            }
+        }
+    }
+    last
+}
+
+fn choose(known: &[Input], uses: &[usize]) -> Vec<Input> {
+    uses.iter().filter_map(|use_| known.get(use_ % known.len().max(1)).copied()).collect()
+}
