@@ -73,7 +73,7 @@ impl Row {
             campaign: format!("campaign {}", number % 500),
             clicks: id * 7 % 1_000,
             cost: f64::from(number % 10_000) / 100.0,
-            active: number % 3 == 0,
+            active: number.is_multiple_of(3),
         }
     }
 
