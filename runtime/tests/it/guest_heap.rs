@@ -5,7 +5,6 @@ use core::alloc::{GlobalAlloc, Layout};
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
 
-#[expect(dead_code, reason = "a guest also makes an image of it")]
 #[path = "../../../guest-sdk/python/src/heap.rs"]
 mod heap;
 
