@@ -32,6 +32,7 @@ const FILES: &[(&str, &str)] = &[
     sdk_file!("model/src/bounded.rs"),
     sdk_file!("model/src/bundle.rs"),
     sdk_file!("model/src/cbor.rs"),
+    sdk_file!("model/src/cbor/reader.rs"),
     sdk_file!("model/src/depth.rs"),
     sdk_file!("model/src/guest.rs"),
     sdk_file!("model/src/ids.rs"),

@@ -11,11 +11,10 @@ use std::time::Duration;
 use bue_model::Timestamp;
 use futures_util::{StreamExt, TryStreamExt};
 use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey};
-use object_store::buffered::BufWriter;
 use object_store::path::Path;
-use object_store::{BackoffConfig, ObjectMeta, ObjectStore, ObjectStoreExt, PutPayload, RetryConfig};
-use tokio::io::AsyncWriteExt;
+use object_store::{BackoffConfig, ObjectMeta, ObjectStore, ObjectStoreExt, PutPayload, RetryConfig, WriteMultipart};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::task::JoinHandle;
 use url::Url;
 
 use super::s3_client::Connector;
@@ -44,13 +43,24 @@ pub(super) struct S3 {
 
 /// An upload. Aborted when dropped before it is kept.
 pub(super) struct Multipart {
-    /// Taken when it is over.
-    writer: Option<BufWriter>,
+    store: Arc<dyn ObjectStore>,
+    path: Path,
+    upload: Upload,
     name: String,
     written: usize,
     room: Arc<Semaphore>,
     /// Among the large ones.
     place: Option<OwnedSemaphorePermit>,
+}
+
+enum Upload {
+    /// All of it so far, less than a part.
+    Small(Vec<u8>),
+    /// The store is being told that parts will come. Whoever goes away meanwhile must not leave behind an upload that nobody
+    /// knows of.
+    Beginning(JoinHandle<object_store::Result<WriteMultipart>>),
+    Large(WriteMultipart),
+    Over,
 }
 
 impl S3 {
@@ -82,9 +92,15 @@ impl S3 {
     }
 
     pub(super) fn multipart(&self, name: &str) -> Multipart {
-        let writer = BufWriter::with_capacity(Arc::clone(&self.store), self.path(name), PART);
-        let writer = Some(writer.with_max_concurrency(PARTS_AT_ONCE));
-        Multipart { writer, name: name.to_owned(), written: 0, room: Arc::clone(&self.room), place: None }
+        Multipart {
+            store: Arc::clone(&self.store),
+            path: self.path(name),
+            upload: Upload::Small(Vec::new()),
+            name: name.to_owned(),
+            written: 0,
+            room: Arc::clone(&self.room),
+            place: None,
+        }
     }
 
     pub(super) async fn mark(&self, name: &str) -> Result<(), HubError> {
@@ -129,29 +145,46 @@ impl Multipart {
             // the semaphore is never closed
             self.place = Arc::clone(&self.room).acquire_owned().await.ok();
         }
-        let Some(writer) = &mut self.writer else { return Err(HubError::Stopped) };
-        writer.write_all(piece).await.map_err(|source| broken(&self.name, source))
+        if let Upload::Small(bytes) = &mut self.upload {
+            bytes.extend_from_slice(piece);
+            if bytes.len() < PART {
+                return Ok(());
+            }
+            let begun = begin(Arc::clone(&self.store), self.path.clone(), std::mem::take(bytes));
+            self.upload = Upload::Beginning(tokio::spawn(begun));
+        } else if let Upload::Large(upload) = &mut self.upload {
+            upload.wait_for_capacity(PARTS_AT_ONCE).await.map_err(|source| refused(&self.name, source))?;
+            upload.write(piece);
+        }
+        if let Upload::Beginning(task) = &mut self.upload {
+            let begun = task.await.map_err(|_| HubError::Stopped)?;
+            self.upload = Upload::Large(begun.map_err(|source| refused(&self.name, source))?);
+        }
+        Ok(())
     }
 
     pub(super) async fn keep(mut self) -> Result<(), HubError> {
-        let Some(mut writer) = self.writer.take() else { return Err(HubError::Stopped) };
-        // an upload that cannot be completed is aborted by it
-        writer.shutdown().await.map_err(|source| broken(&self.name, source))
+        let kept = match std::mem::replace(&mut self.upload, Upload::Over) {
+            Upload::Small(bytes) => self.store.put(&self.path, bytes.into()).await,
+            Upload::Large(upload) => upload.finish().await,
+            Upload::Beginning(_) | Upload::Over => return Err(HubError::Stopped),
+        };
+        kept.map(drop).map_err(|source| refused(&self.name, source))
     }
 
     pub(super) async fn discard(mut self) {
-        if let Some(writer) = self.writer.take() {
-            abort(writer).await;
-        }
+        abort(std::mem::replace(&mut self.upload, Upload::Over)).await;
     }
 }
 
 impl Drop for Multipart {
     fn drop(&mut self) {
-        let Some(writer) = self.writer.take() else { return };
+        let upload = std::mem::replace(&mut self.upload, Upload::Over);
         // outside a runtime there is nothing left that could do it
-        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
-            runtime.spawn(abort(writer));
+        if let Ok(runtime) = tokio::runtime::Handle::try_current()
+            && matches!(upload, Upload::Beginning(_) | Upload::Large(_))
+        {
+            runtime.spawn(abort(upload));
         }
     }
 }
@@ -162,9 +195,27 @@ impl fmt::Debug for Multipart {
     }
 }
 
-/// Where this fails, the store's own rule for uploads that nobody completes takes them away; `docs/bucket.md` says how.
-async fn abort(mut writer: BufWriter) {
-    if let Err(error) = writer.abort().await {
+/// Tells the store that an upload of parts begins, with these bytes.
+async fn begin(store: Arc<dyn ObjectStore>, path: Path, bytes: Vec<u8>) -> object_store::Result<WriteMultipart> {
+    let mut upload = WriteMultipart::new_with_chunk_size(store.put_multipart(&path).await?, PART);
+    upload.put(bytes.into());
+    Ok(upload)
+}
+
+/// Waits for the parts that are under way, because a store may keep one that comes after the abort. Where this fails, the store's
+/// own rule for uploads that nobody completes takes them away; `docs/bucket.md` says how.
+async fn abort(upload: Upload) {
+    let mut upload = match upload {
+        Upload::Small(_) | Upload::Over => return,
+        Upload::Large(upload) => upload,
+        Upload::Beginning(task) => match task.await {
+            Ok(Ok(upload)) => upload,
+            _ => return,
+        },
+    };
+    // each failure is that of one part, and there are not more of them than parts
+    while upload.wait_for_capacity(0).await.is_err() {}
+    if let Err(error) = upload.abort().await {
         tracing::warn!(%error, "could not abort an upload to the S3 store");
     }
 }
@@ -200,10 +251,6 @@ fn found<T>(answer: object_store::Result<T>) -> object_store::Result<Option<T>> 
 }
 
 fn refused(name: &str, source: object_store::Error) -> HubError {
-    HubError::Shelf { what: name.to_owned(), source: Box::new(source) }
-}
-
-fn broken(name: &str, source: io::Error) -> HubError {
     HubError::Shelf { what: name.to_owned(), source: Box::new(source) }
 }
 
