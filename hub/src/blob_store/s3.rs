@@ -157,7 +157,10 @@ impl Multipart {
             upload.write(piece);
         }
         if let Upload::Beginning(task) = &mut self.upload {
-            let begun = task.await.map_err(|_| HubError::Stopped)?;
+            let begun = task.await;
+            // a task that has ended must not be waited for again
+            self.upload = Upload::Over;
+            let begun = begun.map_err(|_| HubError::Stopped)?;
             self.upload = Upload::Large(begun.map_err(|source| refused(&self.name, source))?);
         }
         Ok(())
