@@ -178,8 +178,15 @@ async fn a_store_that_does_not_let_us_in_means_503() {
     let wrong = S3Server::variables().into_iter().map(|(name, value)| (name, format!("{value}x")));
     let blobs = BlobStore::s3(&server.place(""), wrong).expect("a store");
     let bucket = Bucket::serve(blobs, folder, PathBuf::new()).await;
-    for (method, path) in [("GET", "/readyz"), ("GET", "/v1/keys/a"), ("PUT", "/v1/keys/a")] {
-        let answer = bucket.ask(method, path, b"x").await;
+    // what is uploaded in parts is refused before the first of them
+    let large = vec![b'x'; 9_000_000];
+    for (method, path, body) in [
+        ("GET", "/readyz", &b"x"[..]),
+        ("GET", "/v1/keys/a", b"x"),
+        ("PUT", "/v1/keys/a", b"x"),
+        ("PUT", "/v1/keys/a", &large),
+    ] {
+        let answer = bucket.ask(method, path, body).await;
         assert_eq!(answer.status, 503, "{method} {path}: {}", answer.body);
         assert!(answer.body.contains("\"store\"") && !answer.body.contains(s3_server::SECRET), "{}", answer.body);
     }
