@@ -1,5 +1,5 @@
 # A list that holds itself, a hundred thousand times over.
-# fails: limit: The step went over its stack limit of 512 KiB: it calls itself too deeply; use a loop
+# fails: raised: RecursionError: maximum recursion depth exceeded while encoding a JSON object
 import json
 
 
