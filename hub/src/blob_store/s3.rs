@@ -187,7 +187,12 @@ impl Drop for Multipart {
         if let Ok(runtime) = tokio::runtime::Handle::try_current()
             && matches!(upload, Upload::Beginning(_) | Upload::Large(_))
         {
-            runtime.spawn(abort(upload));
+            // its parts take memory until then
+            let place = self.place.take();
+            runtime.spawn(async move {
+                abort(upload).await;
+                drop(place);
+            });
         }
     }
 }

@@ -147,7 +147,7 @@ pub(crate) async fn a_failed_job_can_be_reset(mut world: World) {
     assert_eq!(world.take("c").await.arguments(), ["1", "2"]);
 }
 
-/// What stands behind a failed job stays there when another of its parents is called off. A reset lets all of it go.
+/// What was held up and called off stays so, and does not hold up the run either once the failed job was put back.
 pub(crate) async fn a_reset_calls_off_what_was_held_up_and_cannot_be_had(mut world: World) {
     let mut script = Script::new();
     let a = script.call(&["a"], &[]);
