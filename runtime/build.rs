@@ -1,20 +1,38 @@
-//! Builds the Python guest, `guest-sdk/python`, and leaves it packed in `OUT_DIR` for the engine to embed.
+//! Builds the Python guest, `guest-sdk/python`, and writes it compressed into `OUT_DIR` for the engine to embed.
 //!
-//! The guest is a workspace of its own (its target, pins and profile are its own), so a cargo of its own builds it, with
-//! its own lock file and in a target directory of its own: in a shared one the two would wait for each other's lock for
-//! ever. Debug builds, release builds, tests and clippy share that directory.
+//! The guest is a separate workspace with its own target, pins and profile, so a nested cargo builds it with its own lock
+//! file and target directory: in a shared directory the two cargos would deadlock on its lock. Debug builds, release
+//! builds, tests and clippy share that directory.
+//!
+//! Linking the guest takes minutes, so the result is cached there under a hash of everything it is built from: another
+//! clone, branch or worktree with the same sources takes it as it is.
 
 use std::env;
 use std::fs::{self, OpenOptions};
-use std::io::Write;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode};
-use std::time::Instant;
+use std::process::{self, Command, ExitCode};
+use std::time::{Instant, SystemTime};
 
 const TARGET: &str = "wasm32-wasip1";
 const WASM: &str = "bue_python_guest.wasm";
 /// Packing is paid for at every change of the guest, unpacking at the first start: this packs to a fifth in seconds.
 const ZSTD_LEVEL: i32 = 9;
+/// What the guest is built from, relative to the project. Build scripts of both workspaces are part of it.
+const SOURCES: [&str; 10] = [
+    "guest-sdk/python/src",
+    "guest-sdk/python/lib",
+    "guest-sdk/python/build.rs",
+    "guest-sdk/python/Cargo.toml",
+    "guest-sdk/python/Cargo.lock",
+    "guest-sdk/python/.cargo",
+    "model/src",
+    "model/Cargo.toml",
+    "rust-toolchain.toml",
+    "runtime/build.rs",
+];
+/// Guests kept in the cache: one per branch somebody switches between, at six megabytes each.
+const MAX_CACHED_GUESTS: usize = 16;
 /// Variables beginning so steer the outer build and would steer the inner one the wrong way.
 const OUTER: [&str; 4] = ["CARGO", "RUSTC", "RUSTFLAGS", "RUSTDOC"];
 /// Variables that say where things are or how the network is reached.
@@ -36,27 +54,84 @@ fn main() -> ExitCode {
 
 fn build() -> Result<()> {
     let runtime = variable("CARGO_MANIFEST_DIR")?;
-    let project = runtime.parent().ok_or("the crate stands in no project")?;
-    let guest = project.join("guest-sdk/python");
-    watch(project, &guest);
-    let wasm = compile(&guest, &target_dir()?)?;
-    let wasm = fs::read(&wasm).map_err(|error| format!("cannot read {}: {error}", wasm.display()))?;
-    let packed = zstd::bulk::compress(&wasm, ZSTD_LEVEL).map_err(|error| format!("cannot pack the guest: {error}"))?;
+    let project = runtime.parent().ok_or("the crate is not inside the project")?;
+    for source in SOURCES {
+        println!("cargo::rerun-if-changed={}", project.join(source).display());
+    }
+    let target_dir = target_dir()?;
+    let packed = packed_guest(project, &target_dir)?;
     let out = variable("OUT_DIR")?.join("python_guest.wasm.zst");
-    fs::write(&out, packed).map_err(|error| format!("cannot write {}: {error}", out.display()))?;
+    fs::write(&out, &packed).map_err(|error| format!("cannot write {}: {error}", out.display()))?;
+    let wasm =
+        zstd::stream::decode_all(packed.as_slice()).map_err(|error| format!("cannot unpack the guest: {error}"))?;
     println!("cargo::rustc-env=BUE_PYTHON_GUEST_HASH={}", blake3::hash(&wasm).to_hex());
     Ok(())
 }
 
-/// Everything the guest is made of.
-fn watch(project: &Path, guest: &Path) {
-    for part in ["src", "lib", "build.rs", "Cargo.toml", "Cargo.lock"] {
-        println!("cargo::rerun-if-changed={}", guest.join(part).display());
+/// The compressed guest, from the cache or built now.
+fn packed_guest(project: &Path, target_dir: &Path) -> Result<Vec<u8>> {
+    let cache = target_dir.join("by-content");
+    let cached = cache.join(format!("{}.wasm.zst", sources_hash(project)?));
+    if let Ok(packed) = fs::read(&cached) {
+        return Ok(packed);
     }
-    for part in ["model/src", "model/Cargo.toml", "rust-toolchain.toml"] {
-        println!("cargo::rerun-if-changed={}", project.join(part).display());
+    let wasm = compile(&project.join("guest-sdk/python"), target_dir)?;
+    let wasm = fs::read(&wasm).map_err(|error| format!("cannot read {}: {error}", wasm.display()))?;
+    let packed = zstd::bulk::compress(&wasm, ZSTD_LEVEL).map_err(|error| format!("cannot pack the guest: {error}"))?;
+    store(&cache, &cached, &packed).map_err(|error| format!("cannot write {}: {error}", cached.display()))?;
+    Ok(packed)
+}
+
+/// A hash of the compiler's version and of the path and content of every source file.
+fn sources_hash(project: &Path) -> Result<String> {
+    let mut files = Vec::new();
+    for source in SOURCES {
+        list_files(&project.join(source), &mut files).map_err(|error| format!("cannot read {source}: {error}"))?;
     }
-    println!("cargo::rerun-if-changed=build.rs");
+    files.sort();
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(&rustc_output(&["-vV"])?);
+    for file in files {
+        let content = fs::read(&file).map_err(|error| format!("cannot read {}: {error}", file.display()))?;
+        let name = file.strip_prefix(project).unwrap_or(&file).to_string_lossy().into_owned();
+        // lengths first, so that no two lists of files feed the hasher the same bytes
+        hasher.update(&(name.len() as u64).to_le_bytes()).update(name.as_bytes());
+        hasher.update(&(content.len() as u64).to_le_bytes()).update(&content);
+    }
+    Ok(hasher.finalize().to_hex().to_string())
+}
+
+fn list_files(path: &Path, files: &mut Vec<PathBuf>) -> io::Result<()> {
+    if !path.is_dir() {
+        files.push(path.to_path_buf());
+        return Ok(());
+    }
+    for entry in fs::read_dir(path)? {
+        let entry = entry?.path();
+        // what Python leaves beside files that somebody imported
+        if entry.file_name().is_none_or(|name| name != "__pycache__") {
+            list_files(&entry, files)?;
+        }
+    }
+    Ok(())
+}
+
+/// Writes the file in one step, because builds of other profiles may read it now, and drops the oldest ones.
+fn store(cache: &Path, cached: &Path, packed: &[u8]) -> io::Result<()> {
+    fs::create_dir_all(cache)?;
+    let unfinished = cache.join(format!("{}.unfinished", process::id()));
+    fs::write(&unfinished, packed)?;
+    fs::rename(&unfinished, cached)?;
+    let mut by_age = Vec::new();
+    for entry in fs::read_dir(cache)? {
+        let entry = entry?;
+        by_age.push((entry.metadata()?.modified().unwrap_or(SystemTime::UNIX_EPOCH), entry.path()));
+    }
+    by_age.sort();
+    for (_, oldest) in by_age.iter().take(by_age.len().saturating_sub(MAX_CACHED_GUESTS)) {
+        fs::remove_file(oldest)?;
+    }
+    Ok(())
 }
 
 /// `python-guest` beside the profiles' directories: `OUT_DIR` is `<root>/<profile>/build/<package>/out`.
@@ -109,11 +184,15 @@ fn add_target() -> Result<()> {
 }
 
 fn has_target() -> Result<bool> {
-    let rustc = variable("RUSTC")?;
-    let output = Command::new(&rustc).args(["--print", "sysroot"]).output();
-    let output = output.map_err(|error| format!("cannot run {}: {error}", rustc.display()))?;
-    let sysroot = String::from_utf8_lossy(&output.stdout);
+    let sysroot = rustc_output(&["--print", "sysroot"])?;
+    let sysroot = String::from_utf8_lossy(&sysroot);
     Ok(Path::new(sysroot.trim()).join("lib/rustlib").join(TARGET).join("lib").is_dir())
+}
+
+fn rustc_output(args: &[&str]) -> Result<Vec<u8>> {
+    let rustc = variable("RUSTC")?;
+    let output = Command::new(&rustc).args(args).output();
+    Ok(output.map_err(|error| format!("cannot run {}: {error}", rustc.display()))?.stdout)
 }
 
 /// A command that knows nothing of the build around it.

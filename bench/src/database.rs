@@ -3,7 +3,7 @@
 use std::fs;
 
 use anyhow::{Context, Result};
-use bue_test_cluster::Cluster;
+use bue_test_support::cluster::Cluster;
 use tokio_postgres::{Client, NoTls};
 
 use crate::process::family_cpu;

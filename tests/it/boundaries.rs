@@ -33,7 +33,7 @@ const NEVER: [(&str, &[&str]); 6] = [
 ];
 
 /// Measured with or tested with; nobody depends on them outside tests.
-const OUTSIDE: [&str; 2] = ["bue-bench", "bue-test-cluster"];
+const OUTSIDE: [&str; 2] = ["bue-bench", "bue-test-support"];
 
 fn metadata() -> Metadata {
     MetadataCommand::new()

@@ -25,8 +25,6 @@
 #![expect(clippy::print_stdout, reason = "a test that tries something many times says what it saw")]
 
 mod admission;
-#[path = "../../hub/tests/it/authority.rs"]
-mod authority;
 mod bad_input;
 mod boundaries;
 mod bucket;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::future::Future;
 
-use bue_test_cluster::{LEDGER, shared};
+use bue_test_support::cluster::{LEDGER, shared};
 use serde_json::json;
 use tempfile::TempDir;
 

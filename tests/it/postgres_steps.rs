@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use bue_test_cluster::shared;
+use bue_test_support::cluster::shared;
 use serde_json::json;
 
 use crate::project::{Project, Ran, finish, prepare};

@@ -1,8 +1,8 @@
 //! The production recipe over TLS, with an authority of one's own and certificates for the workers.
 
-use crate::authority::{Authority, Valid};
 use crate::project::{Project, finish, prepare, step};
 use crate::services::Server;
+use bue_test_support::authority::{Authority, Valid};
 
 fn certified(project: &Project, authority: &Authority, file: &str, name: &str) {
     let (certificate, key) = authority.sign(name, Valid::Now);

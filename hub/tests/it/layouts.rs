@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use bue_hub::{Durability, JobStore, PostgresStore, SqliteStore};
 use bue_model::RunState;
-use bue_test_cluster::shared;
+use bue_test_support::cluster::shared;
 use rusqlite::Connection;
 use tempfile::TempDir;
 

@@ -14,7 +14,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::time::{Instant, sleep};
 
-use crate::authority::{Authority, Valid};
+use bue_test_support::authority::{Authority, Valid};
 
 /// Bytes that are under way before a side has to wait for the other one.
 const PIPE: usize = 16 * 1024;

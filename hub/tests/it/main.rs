@@ -11,7 +11,6 @@ static ALLOCATOR: allocated::Counted = allocated::Counted;
 
 mod access;
 mod allocated;
-mod authority;
 mod bucket;
 mod chance;
 mod contract;

@@ -1,12 +1,12 @@
 //! The contract, kept by PostgreSQL, and what only a shared database can show: several hubs, and a server that restarts.
-//! Fails where PostgreSQL is not installed; see [`bue_test_cluster`].
+//! Fails where PostgreSQL is not installed; see [`bue_test_support::cluster`].
 
 use std::sync::Arc;
 
 use bue_hub::{HubError, JobStore, LEASE_MS, PostgresStore};
 use bue_model::RunState;
 use bue_model::wire::Verdict;
-use bue_test_cluster::shared;
+use bue_test_support::cluster::shared;
 use futures_util::FutureExt;
 use futures_util::future::{join, join_all};
 use tokio::runtime::Runtime;

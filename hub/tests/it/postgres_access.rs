@@ -3,10 +3,10 @@
 use std::net::TcpListener;
 
 use bue_hub::PostgresStore;
-use bue_test_cluster::Cluster;
+use bue_test_support::cluster::Cluster;
 use tempfile::TempDir;
 
-use crate::authority::{Authority, Valid};
+use bue_test_support::authority::{Authority, Valid};
 
 /// Never to be said.
 const WRONG: &str = "hunter2-and-wrong";
@@ -123,7 +123,7 @@ async fn a_schema_that_somebody_else_made_is_left_alone() {
     for theirs in
         ["CREATE SCHEMA bue; CREATE TABLE bue.run (x INT)", "CREATE SCHEMA bue; CREATE TABLE bue.layout (x INT)"]
     {
-        let database = bue_test_cluster::shared().database().await;
+        let database = bue_test_support::cluster::shared().database().await;
         let (client, connection) = tokio_postgres::connect(&database, tokio_postgres::NoTls).await.expect("connected");
         tokio::spawn(connection);
         client.batch_execute(theirs).await.expect("a schema");

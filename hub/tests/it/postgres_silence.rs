@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use bue_hub::{HubError, JobStore, PostgresStore};
 use bue_model::Timestamp;
-use bue_test_cluster::shared;
+use bue_test_support::cluster::shared;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream, UnixStream};
 use tokio::sync::watch;

@@ -8,7 +8,7 @@ use std::time::Duration;
 use bue_hub::{Hub, JobStore, LEASE_MS, PostgresStore, serve_hub};
 use bue_model::wire::{LeaseRequest, Report, ReportBatch, Verdict};
 use bue_model::{JobId, RunId, RunState, Timestamp};
-use bue_test_cluster::{Cluster, LEDGER, shared};
+use bue_test_support::cluster::{Cluster, LEDGER, shared};
 use futures_util::future::join_all;
 use tokio::net::TcpListener;
 use tokio::sync::broadcast;

@@ -15,8 +15,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use uuid::Uuid;
 
-use crate::authority::{Authority, Valid};
 use crate::http::send;
+use bue_test_support::authority::{Authority, Valid};
 
 /// Certificates in a folder, and a hub that shows one of them.
 struct Secure {

@@ -182,6 +182,8 @@ impl<'a> Reader<'a> {
 impl From<Value> for Item<'_> {
     fn from(value: Value) -> Self {
         match value {
+            Value::Null => Item::Null,
+            Value::Bool(truth) => Item::Bool(truth),
             Value::Int(number) => Item::Int(number),
             Value::Float(number) => Item::Float(number),
             other => Item::Other(Box::new(other)),
@@ -253,6 +255,13 @@ mod tests {
         assert!(reader.end().is_err());
         assert_eq!(reader.raw().expect("a value"), encode(&Value::Int(7)));
         reader.end().expect("the end");
+    }
+
+    #[test]
+    fn what_stands_behind_a_tag_that_says_nothing_is_itself() {
+        for (content, expected) in [(0xf6, Item::Null), (0xf5, Item::Bool(true)), (0x07, Item::Int(7))] {
+            assert_eq!(Reader::new(&[0xd9, 0xd9, 0xf7, content]).item().expect("a value"), expected);
+        }
     }
 
     proptest! {

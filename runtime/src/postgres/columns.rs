@@ -158,7 +158,7 @@ pub(super) struct Columns {
 impl Columns {
     /// Looks at all rows.
     pub(super) fn of(rows: &Rows<'_>) -> Result<(Self, Shape), RowsError> {
-        let mut columns = Self { keys: sql::Columns::unknown(NAMING), kinds: Vec::new() };
+        let mut columns = Self { keys: sql::Columns::new(NAMING), kinds: Vec::new() };
         let kinds = &mut columns.kinds;
         let count = rows.each(&mut columns.keys, |cells| note(kinds, cells))?;
         let shape = rows.shape(&columns.keys, count);

@@ -167,14 +167,10 @@ pub(crate) struct Columns {
 }
 
 impl Columns {
-    fn new(naming: Naming) -> Self {
+    /// None known yet; [`Rows::each`] finds them.
+    pub(crate) fn new(naming: Naming) -> Self {
         let (names, keys, expected) = Default::default();
         Self { naming, names, by_name: HashMap::new(), keys, by_key: HashMap::new(), expected }
-    }
-
-    /// None known yet; [`Rows::each`] finds them.
-    pub(crate) fn unknown(naming: Naming) -> Self {
-        Self::new(naming)
     }
 
     pub(crate) fn names(&self) -> &[String] {
@@ -274,7 +270,7 @@ mod tests {
         let input = rows(&[&[("a", 1)], &[("b", 2)]]);
         let rows = Rows::of(&input).expect("rows");
         let mut widths = Vec::new();
-        let mut columns = Columns::unknown(NAMING);
+        let mut columns = Columns::new(NAMING);
         let count = rows.each(&mut columns, |cells| {
             widths.push(cells.len());
             Ok::<_, RowsError>(())

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use bue_model::{Answer, Bundle, Failure, Json, SourceFile, Value, cbor};
 use bue_runtime::{Database, Databases, DatabasesConfig, Event, Finished, Limits, Placeholders, Query, Running};
-use bue_test_cluster::shared;
+use bue_test_support::cluster::shared;
 use bytes::Bytes;
 use tokio_postgres::{Client, NoTls};
 

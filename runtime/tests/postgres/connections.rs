@@ -6,7 +6,7 @@ use std::collections::HashMap;
 
 use bue_model::FailureKind;
 use bue_runtime::{Database, DatabaseParts, Databases, DatabasesConfig, Query};
-use bue_test_cluster::{Cluster, shared};
+use bue_test_support::cluster::{Cluster, shared};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::common::{Fixture, databases, end, failure, json, query, value};

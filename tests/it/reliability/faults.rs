@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use bue_test_cluster::{LEDGER, shared};
+use bue_test_support::cluster::{LEDGER, shared};
 use serde_json::json;
 
 use super::ledger::Ledger;

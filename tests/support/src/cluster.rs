@@ -1,11 +1,5 @@
 //! A PostgreSQL cluster of our own: made in a temporary folder when the first test asks, reached through a socket there,
 //! stopped and removed when this process is gone, however it ends.
-#![forbid(unsafe_code)]
-#![expect(
-    clippy::expect_used,
-    clippy::panic,
-    reason = "only tests and benchmarks use it, and a panic is how they fail"
-)]
 
 use std::fs;
 use std::io::Write;

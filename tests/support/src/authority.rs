@@ -1,23 +1,31 @@
-//! An authority of our own, and certificates that it signs.
+//! A certificate authority for tests, and the certificates that it signs.
 
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair, date_time_ymd};
 
-/// An authority that no system knows.
-pub(crate) struct Authority {
-    /// Its certificate, PEM.
-    pub(crate) root: String,
+/// A certificate authority that no system trusts.
+pub struct Authority {
+    /// The authority's own certificate, as PEM.
+    pub root: String,
     issuer: Issuer<'static, KeyPair>,
 }
 
-/// When a certificate is good.
+/// When a certificate is valid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Valid {
+pub enum Valid {
+    /// Valid now and for years.
     Now,
+    /// Expired in 2021.
     Before,
 }
 
 impl Authority {
-    pub(crate) fn new() -> Self {
+    /// Generates a key and a self-signed root certificate.
+    ///
+    /// # Panics
+    /// The system has no randomness.
+    #[must_use]
+    #[expect(clippy::new_without_default, reason = "each authority is a different one")]
+    pub fn new() -> Self {
         let key = KeyPair::generate().expect("a key");
         let mut authority = CertificateParams::new(Vec::new()).expect("parameters");
         authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -25,8 +33,12 @@ impl Authority {
         Self { root, issuer: Issuer::new(authority, key) }
     }
 
-    /// A certificate for a name, and its key, PEM.
-    pub(crate) fn sign(&self, name: &str, valid: Valid) -> (String, String) {
+    /// A certificate for a host name, and its private key, both as PEM.
+    ///
+    /// # Panics
+    /// The name cannot stand in a certificate.
+    #[must_use]
+    pub fn sign(&self, name: &str, valid: Valid) -> (String, String) {
         let key = KeyPair::generate().expect("a key");
         let mut certificate = CertificateParams::new(vec![name.to_owned()]).expect("parameters");
         if valid == Valid::Before {

@@ -1,0 +1,12 @@
+//! What the tests and benchmarks of several crates share: a PostgreSQL cluster, a certificate authority, and waiting with a
+//! deadline.
+#![forbid(unsafe_code)]
+#![expect(
+    clippy::expect_used,
+    clippy::panic,
+    reason = "only tests and benchmarks use this crate, and they fail by panicking"
+)]
+
+pub mod authority;
+pub mod cluster;
+pub mod wait;
