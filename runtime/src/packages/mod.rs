@@ -9,7 +9,7 @@ mod mount;
 mod sites;
 mod wheel;
 
-use crate::limits::{Limits, bytes_text};
+use crate::step::limits::{Limits, bytes_text};
 
 pub(crate) use mount::Mount;
 pub use sites::{Site, Sites};

@@ -16,8 +16,8 @@ use tempfile::TempDir;
 use super::wheel::Wheel;
 use super::{ALL, BadPackages, PackageProblem};
 use crate::error::RuntimeError;
-use crate::limits::Limits;
-use crate::prepared::Prepared;
+use crate::parent::prepared::Prepared;
+use crate::step::limits::Limits;
 
 /// The file in a process's folder that it keeps locked.
 const LOCK: &str = "lock";

@@ -31,9 +31,9 @@ use bytes::Bytes;
 use tokio::sync::mpsc;
 use tokio_util::task::TaskTracker;
 
-use crate::limits::Limits;
-use crate::running::Running;
-use crate::task::Placeholders;
+use crate::parent::running::Running;
+use crate::step::limits::Limits;
+use crate::step::task::Placeholders;
 
 pub use database::{BadDatabaseUrl, Database, DatabaseParts};
 

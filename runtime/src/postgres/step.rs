@@ -18,11 +18,11 @@ use super::feed::{Fed, Source};
 use super::output::{Kind, PLAIN_OUTPUT, put_row};
 use super::pool::Pool;
 use super::statements::{Statement, statements};
-use crate::failure::{limit, of_timeout, too_much_input};
-use crate::limits::Limits;
-use crate::log::Log;
 use crate::sql::{RowBuffer, SqlText, Table, quoted, table_name, unique_names};
-use crate::task::{Event, Finished, Items, Usage};
+use crate::step::failure::{limit, of_timeout, too_much_input};
+use crate::step::limits::Limits;
+use crate::step::log::Log;
+use crate::step::task::{Event, Finished, Items, Usage};
 
 /// The server stops a statement this much later than we do: it is asked to only for the case that we are gone.
 const SERVER_LATER_MS: u128 = 1_000;
