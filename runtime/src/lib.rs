@@ -20,27 +20,33 @@ mod host;
 mod packages;
 mod parent;
 mod postgres;
+mod prepared;
 mod protocol;
 mod sql;
 mod step;
 
 pub use error::{HostLost, RuntimeError};
-pub use host::net::NetPort;
 pub use host::serve::serve_sandbox_host;
-pub use host::sqlite::{SqlProblem, check_sql};
+pub use host::sqlite::syntax::{SqlProblem, check_sql};
 pub use host::wasm::contract::{WasmProblem, check_wasm};
 pub use host::{engine, sandbox};
-pub use packages::{BadPackages, PackageProblem, Site, Sites, Wheel, is_native};
+pub use packages::problem::{BadPackages, PackageProblem};
+pub use packages::sites::{Site, Sites};
+pub use packages::wheel::{Wheel, is_native};
 pub use parent::blobs::{Blobs, Later};
 pub use parent::egress::{
     Allowed, Boxed, CaFileError, Egress, EgressConfig, Refusals, Resolve, Secret, SystemResolver,
 };
 pub use parent::hosts::{Hosts, HostsConfig};
-pub use parent::prepared::{GuestBytes, GuestModule, Prepared};
+pub use parent::prepare::{GuestBytes, GuestModule};
 pub use parent::running::Running;
 pub use parent::step_compiler::StepCompiler;
-pub use postgres::{BadDatabaseUrl, Database, DatabaseParts, Databases, DatabasesConfig, Query};
+pub use postgres::database::{BadDatabaseUrl, Database, DatabaseParts};
+pub use postgres::databases::{Databases, DatabasesConfig};
+pub use postgres::query::Query;
+pub use prepared::Prepared;
 pub use step::compiled_step::{CompiledStep, WasmKind};
 pub use step::limits::Limits;
+pub use step::net_port::NetPort;
 pub use step::permissions::Permissions;
 pub use step::task::{Code, Event, Finished, Items, Placeholders, Task, Usage};

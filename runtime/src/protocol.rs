@@ -29,10 +29,10 @@ use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufWriter};
 use tokio::sync::mpsc;
 
-use crate::host::net::NetRequest;
-use crate::parent::prepared::PreparedFiles;
+use crate::prepared::PreparedFiles;
 use crate::step::compiled_step::{CompiledStep, WasmKind};
 use crate::step::limits::Limits;
+use crate::step::net_port::NetRequest;
 use crate::step::permissions::Permissions;
 use crate::step::task::{Finished, Placeholders};
 

@@ -10,8 +10,10 @@ use tokio::io::AsyncWrite;
 use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
 use wasmtime_wasi::p2::{OutputStream, Pollable, StreamError, StreamResult};
 
-use crate::host::wasi::CHUNK;
 use crate::step::limits::bytes_text;
+
+/// Bytes a guest can print in one call.
+pub(crate) const CHUNK: usize = 64 * 1024;
 
 /// The output of one step. Clones are one.
 #[derive(Clone)]

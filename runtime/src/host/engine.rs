@@ -20,6 +20,8 @@ const IDLE_TICKS: u32 = 200;
 /// Bytes of native stack a guest may use. A quarter of what a fiber has, because host functions run on the same stack.
 /// The Python guest's own stack, whose end the interpreter turns into a `RecursionError`, is small enough to end first.
 pub(crate) const WASM_STACK: usize = 512 * 1024;
+/// Bytes of guest memory that one WASI call may make the host copy.
+pub(crate) const HOSTCALL_FUEL: usize = 8 << 20;
 /// Bytes of a fiber's stack.
 const FIBER_STACK: usize = 2 * 1024 * 1024;
 /// Bytes of addresses a memory has: all that a 32 bit guest can name, so that no access needs a check.

@@ -5,6 +5,7 @@
 pub(crate) mod captured;
 pub(crate) mod clock;
 pub mod engine;
+pub(crate) mod guest_failure;
 pub(crate) mod memory;
 pub(crate) mod net;
 pub(crate) mod python;
@@ -12,6 +13,8 @@ pub mod sandbox;
 pub(crate) mod serve;
 pub(crate) mod sqlite;
 pub(crate) mod state;
+pub(crate) mod step_run;
 pub(crate) mod turns;
+pub(crate) mod values;
 pub(crate) mod wasi;
 pub(crate) mod wasm;

@@ -8,14 +8,16 @@ use std::time::Instant;
 use tokio::sync::mpsc;
 
 use crate::error::RuntimeError;
-use crate::host::net::NetPort;
-use crate::host::python::steps::{Python, PythonStep, Ran};
-use crate::host::sqlite;
+use crate::host::python::steps::{Python, PythonStep};
+use crate::host::sqlite::pool::Pool as SqlitePool;
+use crate::host::step_run::StepRun;
 use crate::host::turns::{Turn, Turns};
-use crate::host::wasm::steps::{WasmStep, WasmSteps};
-use crate::parent::prepared::Prepared;
+use crate::host::wasm::step::WasmStep;
+use crate::host::wasm::steps::WasmSteps;
+use crate::prepared::Prepared;
 use crate::step::failure;
 use crate::step::log::Log;
+use crate::step::net_port::NetPort;
 use crate::step::task::{Code, Finished, Items, Task, Usage};
 
 /// Runs any number of steps at once in the thread that polls them.
@@ -23,7 +25,7 @@ use crate::step::task::{Code, Finished, Items, Task, Usage};
 /// It is not `Send`: two threads of one process that copy pages disturb each other more than two processes do.
 pub struct Sandbox {
     python: Python,
-    sqlite: sqlite::Pool,
+    sqlite: SqlitePool,
     wasm: WasmSteps,
     turns: Turns,
 }
@@ -36,7 +38,7 @@ impl Sandbox {
     pub fn open(prepared: &Prepared) -> Result<Self, RuntimeError> {
         Ok(Self {
             python: Python::open(prepared)?,
-            sqlite: sqlite::Pool::default(),
+            sqlite: SqlitePool::default(),
             wasm: WasmSteps::new()?,
             turns: Turns::default(),
         })
@@ -87,11 +89,11 @@ impl Sandbox {
         &self.turns
     }
 
-    async fn ran(&self, task: &Task, log: &Log, start: Instant, items: mpsc::Sender<Items>, net: NetPort) -> Ran {
+    async fn ran(&self, task: &Task, log: &Log, start: Instant, items: mpsc::Sender<Items>, net: NetPort) -> StepRun {
         let len: u64 = task.inputs.iter().map(|input| input.len() as u64).sum();
         if len > task.limits.input_bytes {
             let answer = failure::too_much_input(len, task.limits.input_bytes);
-            return Ran { answer, memory_bytes: 0, dirty_pages: None };
+            return StepRun { answer, memory_bytes: 0, dirty_pages: None };
         }
         let deadline = start.checked_add(task.limits.time).unwrap_or(start + FAR);
         match &task.code {
@@ -101,17 +103,17 @@ impl Sandbox {
                 // interrupts stop a guest that runs, the timer one that waits
                 tokio::time::timeout_at(deadline.into(), self.python.run(step, items, net))
                     .await
-                    .unwrap_or_else(|_| Ran::failed(failure::of_timeout(&task.limits)))
+                    .unwrap_or_else(|_| StepRun::failed(failure::of_timeout(&task.limits)))
             }
             Code::Wasm { step, function } => {
                 let step = WasmStep { task, step, function, log, deadline };
                 tokio::time::timeout_at(deadline.into(), self.wasm.run(step, net))
                     .await
-                    .unwrap_or_else(|_| Ran::failed(failure::of_timeout(&task.limits)))
+                    .unwrap_or_else(|_| StepRun::failed(failure::of_timeout(&task.limits)))
             }
             Code::Sqlite { bundle, table, placeholders, .. } => {
                 let answer = self.sqlite.run(task, bundle, table, placeholders, items).await;
-                Ran { answer, memory_bytes: 0, dirty_pages: None }
+                StepRun { answer, memory_bytes: 0, dirty_pages: None }
             }
         }
     }

@@ -18,12 +18,12 @@ use tokio::net::unix::OwnedReadHalf;
 use tokio::sync::mpsc;
 use tokio::task::{AbortHandle, LocalSet, spawn_local};
 
-use crate::host::net::NetPort;
 use crate::host::sandbox::Sandbox;
 use crate::host::wasm::compile::compile;
-use crate::packages::Site;
-use crate::parent::prepared::{Prepared, PreparedFiles};
+use crate::packages::sites::Site;
+use crate::prepared::{Prepared, PreparedFiles};
 use crate::protocol::{self, Frames, FromHost, Program, RunRequest, ToHost};
+use crate::step::net_port::NetPort;
 use crate::step::task::{Code, Items, Task};
 
 /// Threads for SQL steps.
@@ -110,7 +110,7 @@ fn not_for_people() -> io::Error {
 }
 
 fn open(files: PreparedFiles) -> Result<Sandbox, String> {
-    Sandbox::open(&Prepared::of_parent(files)).map_err(|error| error.to_string())
+    Sandbox::open(&Prepared::from_parent(files)).map_err(|error| error.to_string())
 }
 
 fn send(frames: &Frames, message: &FromHost) -> io::Result<()> {

@@ -12,14 +12,16 @@ use wasmtime_wasi::WasiView;
 use wasmtime_wasi::p1::WasiP1Ctx;
 
 use crate::host::engine::TICK;
-use crate::host::net::{Net, NetPort, TooManyTickets};
+use crate::host::net::{Net, TooManyTickets};
+use crate::host::values;
 use crate::host::wasi::HANDLES;
 use crate::host::{turns, wasi};
-use crate::packages::Mount;
+use crate::packages::mount::Mount;
+use crate::step::failure::TooMuchTime;
 use crate::step::limits::{Limits, bytes_text, time_text};
 use crate::step::log::Log;
+use crate::step::net_port::NetPort;
 use crate::step::task::Items;
-use crate::step::values;
 
 /// The data of a guest's store.
 pub(crate) struct StepState {
@@ -48,8 +50,8 @@ pub(crate) struct StepState {
 /// The host ends a guest.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Stop {
-    #[error("the step ran longer than its time limit of {}; give it more with `!timeout`, or answer `pending` instead of waiting", time_text(*.0))]
-    Time(Duration),
+    #[error(transparent)]
+    Time(TooMuchTime),
     #[error("the step computed longer than its processor limit of {}; split its work into smaller steps", time_text(*.0))]
     Cpu(Duration),
     #[error("the step gave one batch of {} for its loop, more than its result limit of {}", bytes_text(*.0), bytes_text(*.1))]
@@ -117,7 +119,7 @@ impl StepState {
         turns::goes_on();
         self.ticks = self.ticks.saturating_add(1);
         if Instant::now() >= self.deadline {
-            return Err(Stop::Time(self.limits.time).into());
+            return Err(Stop::Time(TooMuchTime(self.limits.time)).into());
         }
         if TICK.saturating_mul(self.ticks) > self.limits.cpu {
             return Err(Stop::Cpu(self.limits.cpu).into());

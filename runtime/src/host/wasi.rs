@@ -12,13 +12,11 @@ use wasmtime_wasi::p2::pipe::MemoryInputPipe;
 use wasmtime_wasi::p2::{OutputStream, Pollable, StreamError, StreamResult};
 use wasmtime_wasi::{WasiCtxBuilder, WasiView};
 
-use crate::host::captured::Captured;
+use crate::host::captured::{CHUNK, Captured};
 use crate::host::clock::{CoarseMonotonicClock, CoarseWallClock};
-use crate::packages::Mount;
+use crate::packages::mount::Mount;
 use crate::step::log::{Channel, Log};
 
-/// Bytes a guest can print in one call.
-pub(crate) const CHUNK: usize = 64 * 1024;
 /// Random bytes a guest can ask for in one call.
 const RANDOM: u64 = 64 * 1024;
 

@@ -13,10 +13,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use rustix::fs::{FlockOperation, flock};
 use tempfile::TempDir;
 
+use super::problem::{ALL, BadPackages, PackageProblem};
 use super::wheel::Wheel;
-use super::{ALL, BadPackages, PackageProblem};
 use crate::error::RuntimeError;
-use crate::parent::prepared::Prepared;
+use crate::prepared::Prepared;
 use crate::step::limits::Limits;
 
 /// The file in a process's folder that it keeps locked.

@@ -23,17 +23,17 @@ use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::JoinSet;
 
 use crate::error::RuntimeError;
-use crate::host::net::NetRequest;
 use crate::parent::blobs::Blobs;
 use crate::parent::child::Child;
 use crate::parent::egress::{Egress, Session, Tell};
-use crate::parent::prepared::Prepared;
 use crate::parent::running::Running;
 use crate::parent::step_compiler::StepCompiler;
+use crate::prepared::Prepared;
 use crate::protocol::{self, Frames, FromHost, MAX_FRAME, Program, RunRequest, ToHost};
 use crate::step::compiled_step::CompiledStep;
 use crate::step::failure;
 use crate::step::limits::Limits;
+use crate::step::net_port::NetRequest;
 use crate::step::permissions::Permissions;
 use crate::step::task::{Code, Event, Finished, Task};
 

@@ -9,6 +9,6 @@ pub(crate) mod cache;
 pub(crate) mod child;
 pub(crate) mod egress;
 pub(crate) mod hosts;
-pub(crate) mod prepared;
+pub(crate) mod prepare;
 pub(crate) mod running;
 pub(crate) mod step_compiler;

@@ -20,7 +20,7 @@ use crate::host::wasm::contract::check_wasm;
 use crate::host::wasm::engine::config;
 use crate::parent::cache::{Cache, Tag};
 use crate::parent::child::Child;
-use crate::parent::prepared::Prepared;
+use crate::prepared::Prepared;
 use crate::protocol::{self, FromHost, ToHost};
 use crate::step::compiled_step::{CompiledStep, WasmKind};
 

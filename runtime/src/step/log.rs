@@ -4,8 +4,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 
-use crate::host::clock;
 use crate::step::limits::{Limits, bytes_text};
+use crate::step::timestamp::{now, timestamp};
 
 /// Bytes of standard error that are remembered for the message of a guest that aborts.
 const TAIL: usize = 4096;
@@ -125,12 +125,12 @@ impl Inner {
             self.open = None;
         }
         if self.open.is_none() {
-            self.text.extend_from_slice(clock::timestamp(clock::now()).as_bytes());
+            self.text.extend_from_slice(timestamp(now()).as_bytes());
             self.text.push(b' ');
         }
-        let (now, later) = line.split_at(line.len().min(room));
-        self.text.extend(now.iter().copied().filter(|byte| matches!(byte, b'\n' | b'\t' | b' '..=b'~' | 0x80..)));
-        self.cut = self.cut.saturating_add(later.len() as u64);
+        let (kept, cut) = line.split_at(line.len().min(room));
+        self.text.extend(kept.iter().copied().filter(|byte| matches!(byte, b'\n' | b'\t' | b' '..=b'~' | 0x80..)));
+        self.cut = self.cut.saturating_add(cut.len() as u64);
         self.open = (!line.ends_with(b"\n")).then_some(channel);
     }
 

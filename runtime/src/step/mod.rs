@@ -7,6 +7,7 @@ pub(crate) mod compiled_step;
 pub(crate) mod failure;
 pub(crate) mod limits;
 pub(crate) mod log;
+pub(crate) mod net_port;
 pub(crate) mod permissions;
 pub(crate) mod task;
-pub(crate) mod values;
+pub(crate) mod timestamp;

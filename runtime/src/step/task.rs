@@ -7,7 +7,7 @@ use bue_model::{Answer, BlobHash, Bundle};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-use crate::packages::Site;
+use crate::packages::sites::Site;
 use crate::step::compiled_step::CompiledStep;
 use crate::step::limits::Limits;
 use crate::step::permissions::Permissions;

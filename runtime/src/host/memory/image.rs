@@ -365,4 +365,26 @@ mod tests {
         let same = base.with_changes(&[7; 4 * PAGE], Vec::new()).expect("an image");
         assert_eq!((same.own_bytes(), shown(&same, 4)), (0, vec![7; 4]));
     }
+
+    #[test]
+    fn only_pages_that_were_written_to_are_told() {
+        let image = Image::blank().with_changes(&[7; 64 * PAGE], Vec::new()).expect("an image");
+        let slot = image.slot(64 * PAGE).expect("a slot");
+        let written_pages = |most| {
+            for page in 0..64 {
+                // SAFETY: inside the mapped slot, which only this test has.
+                assert_eq!(unsafe { slot.base().add(page * PAGE + 1).read_volatile() }, 7);
+            }
+            written(slot.base().addr(), 64 * PAGE, most).expect("this system tells")
+        };
+        assert_eq!(written_pages(64), []);
+        for page in [3, 4, 40] {
+            // SAFETY: as above.
+            unsafe { slot.base().add(page * PAGE).write_volatile(1) };
+        }
+        let parts = written_pages(64);
+        assert_eq!(parts, [3 * PAGE..5 * PAGE, 40 * PAGE..41 * PAGE]);
+        assert_eq!(pagemap::pages(&parts), 3);
+        assert_eq!(pagemap::pages(&written_pages(2)), 2);
+    }
 }

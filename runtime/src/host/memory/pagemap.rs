@@ -105,31 +105,3 @@ unsafe impl Ioctl for ScanPages {
         usize::try_from(out).map_err(|_| rustix::io::Errno::INVAL)
     }
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::host::memory::image::Image;
-
-    #[test]
-    fn only_pages_that_were_written_to_are_told() {
-        let image = Image::blank().with_changes(&[7; 64 * PAGE], Vec::new()).expect("an image");
-        let slot = image.slot(64 * PAGE).expect("a slot");
-        let written = |most| {
-            for page in 0..64 {
-                // SAFETY: inside the mapped slot, which only this test has.
-                assert_eq!(unsafe { slot.base().add(page * PAGE + 1).read_volatile() }, 7);
-            }
-            written(slot.base().addr(), 64 * PAGE, most).expect("this system tells")
-        };
-        assert_eq!(written(64), []);
-        for page in [3, 4, 40] {
-            // SAFETY: as above.
-            unsafe { slot.base().add(page * PAGE).write_volatile(1) };
-        }
-        let parts = written(64);
-        assert_eq!(parts, [3 * PAGE..5 * PAGE, 40 * PAGE..41 * PAGE]);
-        assert_eq!(pages(&parts), 3);
-        assert_eq!(pages(&written(2)), 2);
-    }
-}

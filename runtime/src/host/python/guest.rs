@@ -9,18 +9,15 @@ use wasmtime::{AsContext, Extern, InstancePre, Linker, Module, ModuleExport, Sto
 use wasmtime_wasi::p1;
 
 use crate::error::RuntimeError;
-use crate::host::engine::GuestEngine;
+use crate::host::engine::{GuestEngine, HOSTCALL_FUEL};
 use crate::host::memory::image::{Image, SharedImage};
 use crate::host::memory::mapping::PAGE;
 use crate::host::memory::pagemap;
 use crate::host::python::split::GLOBAL_PREFIX;
 use crate::host::state::{StepState, Stop, host_call};
-use crate::packages::Mount;
+use crate::packages::mount::Mount;
 use crate::step::limits::Limits;
 use crate::step::log::Log;
-
-/// Bytes of guest memory that one WASI call may make the host copy.
-pub(crate) const HOSTCALL_FUEL: usize = 8 << 20;
 
 /// A guest that has not started by then hangs: Python takes three seconds.
 const START: Duration = Duration::from_secs(120);

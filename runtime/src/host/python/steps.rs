@@ -16,17 +16,20 @@ use tokio::sync::{OnceCell, mpsc};
 
 use crate::error::RuntimeError;
 use crate::host::engine::GuestEngine;
+use crate::host::guest_failure;
 use crate::host::memory::image::{Image, SharedImage};
-use crate::host::net::NetPort;
 use crate::host::python::guest::{Entry, GuestCode, Instance};
 use crate::host::state::StepState;
+use crate::host::step_run::StepRun;
 use crate::host::turns::computing;
-use crate::packages::Mount;
-use crate::parent::prepared::Prepared;
+use crate::host::values;
+use crate::packages::mount::Mount;
+use crate::prepared::Prepared;
+use crate::step::failure;
 use crate::step::limits::Limits;
 use crate::step::log::Log;
+use crate::step::net_port::NetPort;
 use crate::step::task::{Items, Task};
-use crate::step::{failure, values};
 
 /// Bytes of module images kept at most. An image holds what importing the module changed: a few megabytes.
 const IMAGES_BYTES: usize = 512 << 20;
@@ -55,19 +58,6 @@ pub(crate) struct PythonStep<'a> {
     pub(crate) deadline: Instant,
 }
 
-/// What became of a step, and what it used.
-pub(crate) struct Ran {
-    pub(crate) answer: Answer,
-    pub(crate) memory_bytes: u64,
-    pub(crate) dirty_pages: Option<u32>,
-}
-
-impl Ran {
-    pub(crate) const fn failed(failure: Failure) -> Self {
-        Self { answer: Answer::Failed(failure), memory_bytes: 0, dirty_pages: None }
-    }
-}
-
 impl Python {
     pub(crate) fn open(prepared: &Prepared) -> Result<Self, RuntimeError> {
         let files = &prepared.files;
@@ -88,32 +78,32 @@ impl Python {
     }
 
     /// Runs one step. Elements go to `items`, requests through `net`.
-    pub(crate) async fn run(&self, step: PythonStep<'_>, items: mpsc::Sender<Items>, net: NetPort) -> Ran {
+    pub(crate) async fn run(&self, step: PythonStep<'_>, items: mpsc::Sender<Items>, net: NetPort) -> StepRun {
         let limits = &step.task.limits;
         if let Err(failure) = fits(&self.base, limits) {
-            return Ran::failed(failure);
+            return StepRun::failed(failure);
         }
         let module = self.modules.borrow_mut().get(step.key);
         let packages = match module.packages(step.packages) {
             Ok(packages) => packages,
-            Err(error) => return Ran::failed(internal(&error)),
+            Err(error) => return StepRun::failed(internal(&error)),
         };
         // who waits for an image that another step makes waits for a core
         let loaded = computing(module.image.get_or_try_init(|| self.load(step, packages.as_ref()))).await;
         let image = match loaded {
             Ok(Ok(image)) => image,
-            Ok(Err(failure)) => return Ran::failed(failure.clone()),
-            Err(failure) => return Ran::failed(failure),
+            Ok(Err(failure)) => return StepRun::failed(failure.clone()),
+            Err(failure) => return StepRun::failed(failure),
         };
         self.modules.borrow_mut().shrink(step.key);
         if let Err(failure) = fits(image, limits) {
-            return Ran::failed(failure);
+            return StepRun::failed(failure);
         }
         let items = step.task.loop_text.as_ref().map(|_| items);
         let state = StepState::connected(limits, step.log, step.deadline, packages.as_ref(), items, net);
         match self.code.instance(image, state).await {
             Ok(instance) => call(instance, step, module.counts()).await,
-            Err(error) => Ran::failed(internal(&error)),
+            Err(error) => StepRun::failed(internal(&error)),
         }
     }
 
@@ -126,7 +116,7 @@ impl Python {
         match ask(&mut instance, Entry::Load, &request).await? {
             LoadReply::Failed(failure) => {
                 let refused = instance.state().memory_refused;
-                match failure::name_memory_limit(Answer::Failed(failure), refused, limits) {
+                match guest_failure::name_memory_limit(Answer::Failed(failure), refused, limits) {
                     Answer::Failed(failure) if failure.kind == FailureKind::BadCode => Ok(Err(failure)),
                     Answer::Failed(failure) => Err(failure),
                     _ => Err(Failure::new(FailureKind::Internal, "a failure became none")),
@@ -144,10 +134,10 @@ impl Python {
 /// May a step have as much memory as it begins with?
 fn fits(image: &Image, limits: &Limits) -> Result<(), Failure> {
     let bytes = image.len() as u64;
-    if bytes > limits.memory_bytes { Err(failure::image_too_large(bytes, limits)) } else { Ok(()) }
+    if bytes > limits.memory_bytes { Err(guest_failure::image_too_large(bytes, limits)) } else { Ok(()) }
 }
 
-async fn call(mut instance: Instance<'_>, step: PythonStep<'_>, count_pages: bool) -> Ran {
+async fn call(mut instance: Instance<'_>, step: PythonStep<'_>, count_pages: bool) -> StepRun {
     let task = step.task;
     let request = CallRequest {
         function: step.function.to_owned(),
@@ -162,12 +152,12 @@ async fn call(mut instance: Instance<'_>, step: PythonStep<'_>, count_pages: boo
         Err(failure) => Answer::Failed(failure),
     };
     let dirty_pages = if count_pages { instance.dirty_pages() } else { None };
-    Ran { answer, memory_bytes: instance.memory_bytes(), dirty_pages }
+    StepRun { answer, memory_bytes: instance.memory_bytes(), dirty_pages }
 }
 
 fn checked(answer: Answer, limits: &Limits, memory_refused: bool) -> Answer {
     match values::check_answer(&answer) {
-        Ok(()) => failure::name_memory_limit(answer, memory_refused, limits),
+        Ok(()) => guest_failure::name_memory_limit(answer, memory_refused, limits),
         Err(why) => Answer::Failed(Failure::new(FailureKind::Trap, format!("The guest answered with {why}"))),
     }
 }
@@ -183,7 +173,7 @@ async fn ask<Request: Serialize, Reply: DeserializeOwned>(
         Ok(reply) => reply,
         Err(error) => {
             let out_of_stack = instance.stack_is_used_up();
-            return Err(failure::of_error(&error, instance.state(), out_of_stack));
+            return Err(guest_failure::of_error(&error, instance.state(), out_of_stack));
         }
     };
     postcard::from_bytes(&reply).map_err(unreadable)

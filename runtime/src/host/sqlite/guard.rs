@@ -8,8 +8,8 @@ use rusqlite::hooks::{AuthAction, AuthContext, Authorization};
 use rusqlite::limits::Limit;
 use rusqlite::{Connection, OpenFlags};
 
-use super::SqlStep;
 use super::heap::Budget;
+use super::step::{SqlStep, is_over};
 use crate::step::limits::Limits;
 
 /// Instructions of SQLite's machine between two looks at the clock: some ten microseconds.
@@ -57,8 +57,8 @@ impl<'a> Guard<'a> {
         set_limits(&connection, limits)?;
         let (abandoned, deadline) = (Arc::clone(&self.step.abandoned), self.step.deadline);
         // an aggregate goes on over all rows after it was refused memory, and tells of it at their end only
-        let is_over = move || super::is_over(&abandoned, deadline) || Budget::was_exceeded();
-        connection.progress_handler(INSTRUCTIONS, Some(is_over))?;
+        let must_stop = move || is_over(&abandoned, deadline) || Budget::was_exceeded();
+        connection.progress_handler(INSTRUCTIONS, Some(must_stop))?;
         Ok(connection)
     }
 

@@ -7,8 +7,8 @@ use rusqlite::types::ValueRef;
 use rusqlite::{Row, Statement};
 use tokio::sync::mpsc;
 
-use super::failure::RunError;
-use crate::sql::{RowBuffer, unique_names};
+use super::error::RunError;
+use crate::sql::result::{RowBuffer, unique_names};
 use crate::step::limits::Limits;
 use crate::step::task::Items;
 

@@ -6,8 +6,9 @@ use bytes::Bytes;
 use rusqlite::Connection;
 use rusqlite::types::{ToSqlOutput, Value as SqlValue, ValueRef};
 
-use super::failure::{FillError, FillProblem};
-use crate::sql::{Columns, Naming, Rows, Shape, Table, quoted, table_name};
+use super::error::{FillError, FillProblem};
+use crate::sql::rows::{Columns, Naming, Rows};
+use crate::sql::table::{Shape, Table, quoted, table_name};
 
 /// The name of the only column of a table whose rows have none: SQLite knows no table without columns.
 const NO_COLUMN: &str = "(no columns)";

@@ -3,9 +3,9 @@
 use rusqlite::fallible_iterator::FallibleIterator;
 use rusqlite::{Batch, Connection, Statement};
 
-use super::failure::ScriptError;
+use super::error::ScriptError;
 use super::output::Output;
-use crate::sql::SqlText;
+use crate::sql::text::SqlText;
 
 /// A step's statements.
 pub(super) struct Script(pub(super) SqlText);

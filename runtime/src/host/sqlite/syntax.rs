@@ -8,7 +8,7 @@ use rusqlite::hooks::{AuthAction, AuthContext, Authorization};
 use rusqlite::{Batch, Connection, Error};
 
 use super::script::skip_blank;
-use crate::sql::mask_placeholders;
+use crate::sql::placeholders::mask_placeholders;
 
 /// Why a text is no SQL.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -10,8 +10,9 @@ use bue_model::net::{Ended, NetError, NetErrorKind, Operation, Ticket};
 use bytes::Bytes;
 use tokio::sync::{mpsc, oneshot};
 
-use crate::host::net::{NetPort, NetRequest, RefusalNotes};
+use crate::host::net::RefusalNotes;
 use crate::step::log::Log;
+use crate::step::net_port::{NetPort, NetRequest};
 
 /// The calls of one step. Clones are one.
 #[derive(Clone)]

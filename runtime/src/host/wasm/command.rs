@@ -9,10 +9,10 @@ use bytes::Bytes;
 use wasmtime::{Engine, InstancePre, Linker, Module, Store};
 use wasmtime_wasi::{I32Exit, p1};
 
-use super::steps::{Ended, WasmStep, stopped};
+use super::step::{Ended, WasmStep, stopped};
 use crate::error::RuntimeError;
 use crate::host::captured::Captured;
-use crate::host::python::guest::HOSTCALL_FUEL;
+use crate::host::engine::HOSTCALL_FUEL;
 use crate::host::state::StepState;
 use crate::host::wasi;
 use crate::step::failure;

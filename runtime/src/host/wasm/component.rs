@@ -18,14 +18,14 @@ use self::bindings::exports::bue::step::guest::{Call, Outcome};
 use self::bindings::{Step, StepPre};
 use super::calls::Calls;
 use super::http::Requests;
-use super::steps::{Ended, WasmStep, stopped};
+use super::step::{Ended, WasmStep, stopped};
 use crate::error::RuntimeError;
-use crate::host::net::NetPort;
-use crate::host::python::guest::HOSTCALL_FUEL;
+use crate::host::engine::HOSTCALL_FUEL;
 use crate::host::state::StepState;
 use crate::host::wasi;
 use crate::step::limits::bytes_text;
 use crate::step::log::Channel;
+use crate::step::net_port::NetPort;
 
 mod bindings {
     wasmtime::component::bindgen!({

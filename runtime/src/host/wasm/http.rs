@@ -13,8 +13,8 @@ use http_body_util::BodyExt;
 use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpHooks};
 
 use super::calls::Calls;
-use crate::host::net::MOST_READ;
 use crate::parent::egress::Boxed;
+use crate::step::net_port::MOST_READ;
 
 /// Makes the requests of one step.
 pub(crate) struct Requests(pub(crate) Calls);

@@ -16,4 +16,5 @@ pub(crate) mod component;
 pub(crate) mod contract;
 pub(crate) mod engine;
 pub(crate) mod http;
+pub(crate) mod step;
 pub(crate) mod steps;

@@ -4,23 +4,21 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::rc::Rc;
-use std::time::Instant;
 
 use bue_model::{Answer, Failure, FailureKind};
 
 use super::command::Command;
 use super::component::Component;
 use super::engine::WasmEngine;
+use super::step::WasmStep;
 use crate::error::RuntimeError;
 use crate::host::memory::mapping;
-use crate::host::net::NetPort;
-use crate::host::python::steps::Ran;
-use crate::host::state::StepState;
+use crate::host::step_run::StepRun;
+use crate::host::values;
 use crate::step::compiled_step::{CompiledStep, WasmKind};
 use crate::step::failure;
-use crate::step::log::Log;
+use crate::step::net_port::NetPort;
 use crate::step::task::Task;
-use crate::step::values;
 
 /// Steps whose code stays mapped.
 const MAPPED: usize = 256;
@@ -31,26 +29,10 @@ pub(crate) struct WasmSteps {
     mapped: RefCell<Mapped>,
 }
 
-/// One step as its parts see it.
-#[derive(Clone, Copy)]
-pub(crate) struct WasmStep<'a> {
-    pub(crate) task: &'a Task,
-    pub(crate) step: &'a CompiledStep,
-    pub(crate) function: &'a str,
-    pub(crate) log: &'a Log,
-    pub(crate) deadline: Instant,
-}
-
 /// Code that is mapped and linked.
 enum Program {
     Command(Command),
     Component(Component),
-}
-
-/// What a run left: its answer, and how much memory it had.
-pub(crate) struct Ended {
-    pub(crate) answer: Result<Answer, Failure>,
-    pub(crate) memory_bytes: u64,
 }
 
 impl WasmSteps {
@@ -64,10 +46,10 @@ impl WasmSteps {
     }
 
     /// Runs one step. Requests go through `net`.
-    pub(crate) async fn run(&self, step: WasmStep<'_>, net: NetPort) -> Ran {
+    pub(crate) async fn run(&self, step: WasmStep<'_>, net: NetPort) -> StepRun {
         let program = match self.program(step.step) {
             Ok(program) => program,
-            Err(error) => return Ran::failed(cannot_link(&error)),
+            Err(error) => return StepRun::failed(cannot_link(&error)),
         };
         let ended = match &*program {
             Program::Command(command) => command.run(step).await,
@@ -77,7 +59,7 @@ impl WasmSteps {
             mapping::give_back_heap();
             Answer::Failed(failure)
         });
-        Ran { answer, memory_bytes: ended.memory_bytes, dirty_pages: None }
+        StepRun { answer, memory_bytes: ended.memory_bytes, dirty_pages: None }
     }
 
     fn program(&self, step: &CompiledStep) -> Result<Rc<Program>, RuntimeError> {
@@ -121,11 +103,6 @@ fn checked(answer: Answer, task: &Task) -> Result<Answer, Failure> {
         Ok(()) => Ok(answer),
         Err(why) => Err(Failure::new(FailureKind::BadResult, format!("The step answered with {why}"))),
     }
-}
-
-/// The failure of a step that did not answer.
-pub(crate) fn stopped(error: &wasmtime::Error, state: &StepState) -> Failure {
-    failure::of_error(error, state, false)
 }
 
 /// Programs by file, the ones used last kept.

@@ -10,12 +10,12 @@ use http::Method;
 use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
 
-use crate::host::net::{MOST_READ, NetRequest};
 use crate::parent::egress::clients::{Client, Clients};
 use crate::parent::egress::exchange::{self, Orders, ReadOrder, WriteOrder};
 use crate::parent::egress::gate::{Allowed, Gate, Refusal};
 use crate::parent::egress::secrets::Secrets;
 use crate::step::limits::{Limits, bytes_text};
+use crate::step::net_port::{MOST_READ, NetRequest};
 use crate::step::permissions::Permissions;
 
 /// Told how operations end. May not block.

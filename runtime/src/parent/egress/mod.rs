@@ -41,8 +41,8 @@ use self::clients::Clients;
 use self::connect::Dialler;
 pub(crate) use self::desk::{Session, Tell};
 use self::tls::Trust;
-use crate::host::net::NetPort;
 use crate::step::limits::Limits;
+use crate::step::net_port::NetPort;
 use crate::step::permissions::Permissions;
 
 /// What a worker lets its steps reach. The default is nothing.

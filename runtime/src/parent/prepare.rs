@@ -7,7 +7,6 @@ use std::path::{Path, PathBuf};
 use std::thread;
 
 use bue_model::BlobHash;
-use serde::{Deserialize, Serialize};
 use wasmtime::Engine;
 
 use crate::error::RuntimeError;
@@ -15,8 +14,9 @@ use crate::host::engine::GuestEngine;
 use crate::host::memory::image::{Image, write_sparse};
 use crate::host::python::guest::GuestCode;
 use crate::host::python::split::split;
-use crate::packages::Mount;
-use crate::parent::cache::{Cache, Tag};
+use crate::packages::mount::Mount;
+use crate::parent::cache::Cache;
+use crate::prepared::{Prepared, PreparedFiles, Seal};
 
 /// Changes when files of an older bue cannot be used although guest and engine are the same.
 const FORMAT: u32 = 2;
@@ -40,36 +40,6 @@ pub enum GuestBytes {
     Packed(&'static [u8]),
     /// As it is.
     Plain(Vec<u8>),
-}
-
-/// Compiled code and a memory image, ready to be mapped. Having one is the proof that this installation made the files.
-#[derive(Clone, Debug)]
-pub struct Prepared {
-    pub(crate) files: PreparedFiles,
-    /// The directory that was given.
-    pub(crate) cache: PathBuf,
-}
-
-/// Where the files are.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub(crate) struct PreparedFiles {
-    /// Compiled code.
-    pub(crate) code: PathBuf,
-    /// Memory.
-    pub(crate) image: PathBuf,
-    /// What the memory's file does not say.
-    pub(crate) seal: Seal,
-}
-
-/// Says what the files must hold; stored with a MAC before it.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub(crate) struct Seal {
-    code: Tag,
-    image: Tag,
-    /// Bytes of memory.
-    pub(crate) len: u64,
-    /// Values of the guest's globals.
-    pub(crate) globals: Vec<u64>,
 }
 
 impl GuestModule {
@@ -115,11 +85,6 @@ impl Prepared {
         };
         names.prune(&cache);
         Ok(Self { files, cache: dir.to_owned() })
-    }
-
-    /// What a parent that has one told its child, which makes no files.
-    pub(crate) fn of_parent(files: PreparedFiles) -> Self {
-        Self { files, cache: PathBuf::new() }
     }
 }
 
