@@ -16,7 +16,7 @@ use tokio::time::Instant;
 
 use crate::step::limits::{Limits, bytes_text};
 use crate::step::log::{Channel, Log};
-use crate::step::net_port::{MOST_READ, NetPort};
+use crate::step::net_port::{MAX_READ_BYTES, NetPort};
 
 /// Bytes one reply to a guest may hold before the rest is left for its next wait.
 const MOST_WAITED: usize = 1 << 20;
@@ -107,7 +107,7 @@ impl Net {
     /// The step has begun more than it may: it must be stopped.
     pub(crate) async fn start(&mut self, mut operation: Operation) -> Result<Ticket, TooManyTickets> {
         if let Operation::Read { max, .. } = &mut operation {
-            *max = (*max).clamp(1, MOST_READ);
+            *max = (*max).clamp(1, MAX_READ_BYTES);
         }
         let bytes = weight(&operation);
         while self.given_up > 0 && (self.tickets.len() >= self.most_tickets || !self.fits(bytes)) {

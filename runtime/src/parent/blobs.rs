@@ -1,20 +1,20 @@
-//! Where blobs of steps are kept. This crate knows no bucket: whoever starts the hosts brings one.
+//! Where blobs of steps are stored. This crate knows no bucket: the worker provides one.
 
 use core::fmt;
-use core::future::Future;
-use core::pin::Pin;
 
 use bue_model::BlobHash;
 use bytes::Bytes;
 
-/// A blob's bytes or name, later; or why not, in words for whoever wrote the step.
-pub type Later<T> = Pin<Box<dyn Future<Output = Result<T, String>> + Send>>;
+use crate::step::box_future::BoxFuture;
 
-/// Keeps bytes under their hash.
+/// Resolves to a blob's bytes or hash, or to the reason why not, in words for the author of the step.
+pub type BlobFuture<T> = BoxFuture<Result<T, String>>;
+
+/// Stores bytes under their hash.
 pub trait Blobs: fmt::Debug + Send + Sync {
-    /// Stores bytes.
-    fn put(&self, bytes: Bytes) -> Later<BlobHash>;
+    /// Stores bytes and returns their hash.
+    fn put(&self, bytes: Bytes) -> BlobFuture<BlobHash>;
 
-    /// Stored bytes.
-    fn get(&self, hash: BlobHash) -> Later<Bytes>;
+    /// Returns stored bytes.
+    fn get(&self, hash: BlobHash) -> BlobFuture<Bytes>;
 }

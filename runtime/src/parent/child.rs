@@ -14,7 +14,7 @@ use tokio::process::{ChildStderr, Command};
 use tokio::sync::mpsc;
 
 use crate::error::RuntimeError;
-use crate::parent::hosts::HostsConfig;
+use crate::prepared::PreparedFiles;
 use crate::protocol::{self, Frames, FromHost, ToHost};
 
 /// A child that is not ready by then hangs. Mapping its files takes milliseconds.
@@ -33,10 +33,13 @@ pub(crate) struct Child {
 
 impl Child {
     /// Starts one and waits until it is ready.
-    pub(crate) async fn start(config: &HostsConfig) -> Result<Self, RuntimeError> {
-        let mut child = Self::spawn(&config.command)?;
-        let setup = protocol::frame(&ToHost::Setup(config.prepared.files.clone()));
-        child.send(setup.map_err(|source| RuntimeError::Spawn { command: config.command.0.clone(), source })?);
+    pub(crate) async fn start(
+        command: &(PathBuf, Vec<OsString>),
+        prepared: &PreparedFiles,
+    ) -> Result<Self, RuntimeError> {
+        let mut child = Self::spawn(command)?;
+        let setup = protocol::frame(&ToHost::Setup(prepared.clone()));
+        child.send(setup.map_err(|source| RuntimeError::Spawn { command: command.0.clone(), source })?);
         child.wait_until_ready().await?;
         Ok(child)
     }

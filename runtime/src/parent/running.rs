@@ -5,7 +5,7 @@ use bytes::Bytes;
 use tokio::sync::mpsc;
 
 use crate::error::HostLost;
-use crate::parent::hosts::HostTask;
+use crate::parent::hosts::host_task::HostTask;
 use crate::step::task::{Event, Finished, Usage};
 
 /// A task that runs. Dropping it stops the step.
@@ -49,7 +49,7 @@ impl Running {
         }
         let event = self.events.as_mut().ok_or(HostLost)?.recv().await;
         match (&event, &self.host) {
-            (Some(Event::Items { .. }), Some(host)) => host.taken(),
+            (Some(Event::Items { .. }), Some(host)) => host.acknowledge_items(),
             (Some(Event::Items { .. }), None) => {}
             (Some(Event::Finished(_)) | None, _) => self.events = None,
         }

@@ -3,6 +3,7 @@
 //! Depends on `model` and on [`packages`](crate::packages), and on neither of [`parent`](crate::parent) and
 //! [`host`](crate::host), which both use it.
 
+pub(crate) mod box_future;
 pub(crate) mod compiled_step;
 pub(crate) mod failure;
 pub(crate) mod limits;

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 
 /// Bytes that one [`Operation::Read`] gives at most.
-pub(crate) const MOST_READ: u32 = 256 * 1024;
+pub(crate) const MAX_READ_BYTES: u32 = 256 * 1024;
 
 /// What a step asks of the network.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

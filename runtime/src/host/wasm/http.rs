@@ -13,8 +13,8 @@ use http_body_util::BodyExt;
 use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpHooks};
 
 use super::calls::Calls;
-use crate::parent::egress::Boxed;
-use crate::step::net_port::MOST_READ;
+use crate::step::box_future::BoxFuture;
+use crate::step::net_port::MAX_READ_BYTES;
 
 /// Makes the requests of one step.
 pub(crate) struct Requests(pub(crate) Calls);
@@ -130,7 +130,7 @@ struct Download {
     exchange: Exchange,
     /// What came with the head.
     first: Bytes,
-    reading: Option<Boxed<Result<Ended, NetError>>>,
+    reading: Option<BoxFuture<Result<Ended, NetError>>>,
     timeout_ms: Option<u64>,
 }
 
@@ -147,7 +147,7 @@ impl Body for Download {
             return Poll::Ready(None);
         }
         let exchange = &mut this.exchange;
-        let read = Operation::Read { exchange: exchange.ticket, max: MOST_READ, timeout_ms: this.timeout_ms };
+        let read = Operation::Read { exchange: exchange.ticket, max: MAX_READ_BYTES, timeout_ms: this.timeout_ms };
         let reading = this.reading.get_or_insert_with(|| Box::pin(exchange.calls.start(read).end()));
         let ended = ready!(reading.as_mut().poll(context));
         this.reading = None;

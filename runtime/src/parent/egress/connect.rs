@@ -1,9 +1,7 @@
-//! Makes connections, only to addresses that were checked: the name is looked up here, and what is dialled is what was
-//! looked at, so that a name which means something else a moment later changes nothing.
+//! Makes connections, only to addresses that were checked. The name is resolved here and the checked address is dialled, so
+//! that a name which resolves differently a moment later (DNS rebinding) changes nothing.
 
-use core::future::Future;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use core::pin::Pin;
 use core::task::{Context, Poll};
 use std::io;
 use std::sync::Arc;
@@ -16,56 +14,54 @@ use tower_service::Service;
 use url::Host;
 
 use crate::parent::egress::address::canonical;
-use crate::parent::egress::gate::{Gate, Place, Refusal, address_of, is_localhost};
+use crate::parent::egress::gate::{Authority, Gate, Refusal, address_of, is_localhost};
 use crate::parent::egress::upload::Attempt;
+use crate::step::box_future::BoxFuture;
 
-/// Addresses of a name that are tried.
-const MOST_ADDRESSES: usize = 8;
+/// Addresses of a name that are tried at most.
+const MAX_ADDRESSES: usize = 8;
 
-/// A future of somebody else's making.
-pub type Boxed<T> = Pin<Box<dyn Future<Output = T> + Send>>;
-
-/// Looks names up.
+/// Resolves host names.
 pub trait Resolve: core::fmt::Debug + Send + Sync {
-    /// The addresses of a host, best ones first.
-    fn resolve(&self, host: String) -> Boxed<io::Result<Vec<IpAddr>>>;
+    /// Returns the addresses of a host, in the order in which they are tried.
+    fn resolve(&self, host: String) -> BoxFuture<io::Result<Vec<IpAddr>>>;
 }
 
-/// Why there is no connection.
+/// Why a connection failed.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ConnectError {
     #[error(transparent)]
     Refused(#[from] Refusal),
     #[error("{0} has no address: {1}")]
     Name(String, String),
-    #[error("{0} is not reached: {1}")]
+    #[error("cannot connect to {0}: {1}")]
     Dial(String, #[source] io::Error),
     #[error("no connection to {0} within {1:?}")]
     Timeout(String, core::time::Duration),
-    #[error("{0} is no address to connect to")]
+    #[error("{0} is not an address to connect to")]
     Address(String),
 }
 
-/// What connections of all gates share.
+/// Resolves, checks and dials; shared by the connectors of all gates.
 #[derive(Debug)]
-pub(crate) struct Dialler {
+pub(crate) struct Dialer {
     pub(crate) resolver: Arc<dyn Resolve>,
-    /// Where our own servers listen.
-    pub(crate) own: Vec<SocketAddr>,
+    /// The addresses of hub, bucket and databases.
+    pub(crate) own_servers: Vec<SocketAddr>,
 }
 
 tokio::task_local! {
-    /// The try that a connection is made for.
+    /// The attempt that a connection is made for.
     pub(crate) static ATTEMPT: Arc<Attempt>;
 }
 
-/// Gives the pooled client its connections: within their time, with TLS where it belongs.
+/// Makes the connections of a pooled client: with a timeout, and with TLS for https.
 #[derive(Clone)]
 pub(crate) struct Connector(HttpsConnector<TcpConnector>);
 
 impl Connector {
-    pub(crate) fn new(dialler: Arc<Dialler>, gate: Arc<Gate>, tls: rustls::ClientConfig) -> Self {
-        let tcp = TcpConnector { dialler, gate };
+    pub(crate) fn new(dialer: Arc<Dialer>, gate: Arc<Gate>, tls: rustls::ClientConfig) -> Self {
+        let tcp = TcpConnector { dialer, gate };
         Self(
             HttpsConnectorBuilder::new().with_tls_config(tls).https_or_http().enable_all_versions().wrap_connector(tcp),
         )
@@ -75,30 +71,30 @@ impl Connector {
 impl Service<Uri> for Connector {
     type Response = MaybeHttpsStream<TokioIo<TcpStream>>;
     type Error = Box<dyn core::error::Error + Send + Sync>;
-    type Future = Boxed<Result<Self::Response, Self::Error>>;
+    type Future = BoxFuture<Result<Self::Response, Self::Error>>;
 
     fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
         self.0.poll_ready(context)
     }
 
     fn call(&mut self, uri: Uri) -> Self::Future {
-        // the client asks from within the request's task, whose connection this is even if another task gets to use it
+        // the client calls this inside the task of a request, whose timeout counts even if another request uses the connection
         let Ok(attempt) = ATTEMPT.try_with(Arc::clone) else {
-            return Box::pin(async { Err("a connection that nobody asked for".into()) });
+            return Box::pin(async { Err("a connection outside of a request".into()) });
         };
-        let place = uri.authority().map_or_else(String::new, ToString::to_string);
+        let authority = uri.authority().map_or_else(String::new, ToString::to_string);
         let connected = self.0.call(uri);
         Box::pin(async move {
             let connecting = Connecting::new(&attempt);
-            let longest = attempt.connect;
-            let connected = tokio::time::timeout(longest, connected).await;
+            let timeout = attempt.connect_timeout;
+            let connected = tokio::time::timeout(timeout, connected).await;
             drop(connecting);
-            connected.unwrap_or_else(|_| Err(ConnectError::Timeout(place, longest).into()))
+            connected.unwrap_or_else(|_| Err(ConnectError::Timeout(authority, timeout).into()))
         })
     }
 }
 
-/// While it lives, the time of the connection counts and not that of the response.
+/// While this exists, the connection's timeout counts and not that of the response.
 struct Connecting<'a>(&'a Attempt);
 
 impl<'a> Connecting<'a> {
@@ -114,88 +110,90 @@ impl Drop for Connecting<'_> {
     }
 }
 
-/// Dials what its gate lets through.
+/// Dials what its gate allows.
 #[derive(Clone)]
 pub(crate) struct TcpConnector {
-    dialler: Arc<Dialler>,
+    dialer: Arc<Dialer>,
     gate: Arc<Gate>,
 }
 
 impl Service<Uri> for TcpConnector {
     type Response = TokioIo<TcpStream>;
     type Error = ConnectError;
-    type Future = Boxed<Result<Self::Response, Self::Error>>;
+    type Future = BoxFuture<Result<Self::Response, Self::Error>>;
 
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
         Poll::Ready(Ok(()))
     }
 
     fn call(&mut self, uri: Uri) -> Self::Future {
-        let (dialler, gate) = (Arc::clone(&self.dialler), Arc::clone(&self.gate));
+        let (dialer, gate) = (Arc::clone(&self.dialer), Arc::clone(&self.gate));
         Box::pin(async move {
-            let place = place(&uri).ok_or_else(|| ConnectError::Address(uri.to_string()))?;
-            dialler.connect(&place, &gate).await.map(TokioIo::new)
+            let authority = authority(&uri).ok_or_else(|| ConnectError::Address(uri.to_string()))?;
+            dialer.connect(&authority, &gate).await.map(TokioIo::new)
         })
     }
 }
 
-/// The place of a URI that we made ourselves.
-fn place(uri: &Uri) -> Option<Place> {
+/// Returns the authority of a URI that `request.rs` built.
+fn authority(uri: &Uri) -> Option<Authority> {
     let default = if uri.scheme_str() == Some("https") { 443 } else { 80 };
-    Some(Place { host: Host::parse(uri.host()?).ok()?, port: uri.port_u16().unwrap_or(default) })
+    Some(Authority { host: Host::parse(uri.host()?).ok()?, port: uri.port_u16().unwrap_or(default) })
 }
 
-impl Dialler {
-    async fn connect(&self, place: &Place, gate: &Gate) -> Result<TcpStream, ConnectError> {
-        gate.check_place(place)?;
+impl Dialer {
+    async fn connect(&self, authority: &Authority, gate: &Gate) -> Result<TcpStream, ConnectError> {
+        gate.check_authority(authority)?;
         let mut last = None;
-        for address in self.addresses(place).await?.into_iter().take(MOST_ADDRESSES) {
-            match self.check(place, address, gate) {
-                Ok(()) => match TcpStream::connect((address, place.port)).await {
+        for address in self.addresses(authority).await?.into_iter().take(MAX_ADDRESSES) {
+            match self.check_address(authority, address, gate) {
+                Ok(()) => match TcpStream::connect((address, authority.port)).await {
                     Ok(stream) => {
-                        // small requests shall not wait for company; a system that cannot do without is no hindrance
+                        // TCP_NODELAY, best effort: a small request should not wait to be merged with the next
                         let _ = stream.set_nodelay(true);
                         return Ok(stream);
                     }
-                    Err(error) => last = Some(ConnectError::Dial(place.to_string(), error)),
+                    Err(error) => last = Some(ConnectError::Dial(authority.to_string(), error)),
                 },
-                // what was dialled and failed says more than what was refused
+                // an address that failed explains more than one that was refused
                 Err(refusal) => last = last.or(Some(ConnectError::Refused(refusal))),
             }
         }
-        Err(last.unwrap_or_else(|| ConnectError::Name(place.host.to_string(), "the name means nothing".to_owned())))
+        Err(last
+            .unwrap_or_else(|| ConnectError::Name(authority.host.to_string(), "the name has no addresses".to_owned())))
     }
 
-    fn check(&self, place: &Place, address: IpAddr, gate: &Gate) -> Result<(), Refusal> {
-        if self.is_own(address, place.port) {
-            gate.check_own(address, place.port)?;
+    fn check_address(&self, authority: &Authority, address: IpAddr, gate: &Gate) -> Result<(), Refusal> {
+        if self.is_own_server(address, authority.port) {
+            gate.check_own_server(address, authority.port)?;
         }
-        match address_of(&place.host) {
-            // a literal was checked as what it is
+        match address_of(&authority.host) {
+            // an address literal was checked by `check_authority`
             Some(literal) if literal == address => Ok(()),
-            _ => gate.check_address(place, address),
+            _ => gate.check_address(authority, address),
         }
     }
 
-    /// Whoever listens on an address of this machine that means only itself, or on all, is found under others too.
-    fn is_own(&self, address: IpAddr, port: u16) -> bool {
-        let here = |address: IpAddr| address.is_loopback() || address.is_unspecified();
-        self.own.iter().any(|own| {
+    /// Returns whether one of bue's servers listens there. One that listens on a loopback address, or on the unspecified
+    /// address, is reachable under all of them.
+    fn is_own_server(&self, address: IpAddr, port: u16) -> bool {
+        let is_local = |address: IpAddr| address.is_loopback() || address.is_unspecified();
+        self.own_servers.iter().any(|own| {
             let ip = canonical(own.ip());
-            own.port() == port && (ip == address || (here(ip) && here(address)))
+            own.port() == port && (ip == address || (is_local(ip) && is_local(address)))
         })
     }
 
-    async fn addresses(&self, place: &Place) -> Result<Vec<IpAddr>, ConnectError> {
-        if let Some(address) = address_of(&place.host) {
+    async fn addresses(&self, authority: &Authority) -> Result<Vec<IpAddr>, ConnectError> {
+        if let Some(address) = address_of(&authority.host) {
             return Ok(vec![address]);
         }
-        if is_localhost(&place.host) {
+        if is_localhost(&authority.host) {
             return Ok(vec![Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()]);
         }
-        let name = place.host.to_string();
-        let found = self.resolver.resolve(name.clone()).await;
-        let found = found.map_err(|error| ConnectError::Name(name, error.to_string()))?;
-        Ok(found.into_iter().map(canonical).collect())
+        let name = authority.host.to_string();
+        let addresses = self.resolver.resolve(name.clone()).await;
+        let addresses = addresses.map_err(|error| ConnectError::Name(name, error.to_string()))?;
+        Ok(addresses.into_iter().map(canonical).collect())
     }
 }

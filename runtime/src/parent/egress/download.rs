@@ -1,4 +1,4 @@
-//! The body of a response on its way in: as much as is asked for, when it is asked for.
+//! The body of a response, read as the step requests it: back-pressure reaches the server.
 
 use core::time::Duration;
 
@@ -8,36 +8,36 @@ use futures_util::FutureExt;
 use http_body_util::BodyExt;
 use hyper::body::{Body, Incoming};
 
-use crate::parent::egress::gate::Place;
-use crate::parent::egress::trouble;
+use crate::parent::egress::exchange_error::net_error;
+use crate::parent::egress::gate::Authority;
 
-/// A response's body and what of it came and was not taken.
+/// A response's body, and what of it has arrived and was not read.
 #[derive(Debug)]
 pub(crate) struct Download {
     body: Incoming,
-    place: Place,
-    left: Bytes,
-    /// Nothing more comes.
-    over: bool,
+    authority: Authority,
+    buffered: Bytes,
+    /// Nothing more will arrive.
+    ended: bool,
     failed: Option<NetError>,
 }
 
 impl Download {
-    pub(crate) fn new(body: Incoming, place: Place) -> Self {
-        let over = body.is_end_stream();
-        Self { body, place, left: Bytes::new(), over, failed: None }
+    pub(crate) fn new(body: Incoming, authority: Authority) -> Self {
+        let ended = body.is_end_stream();
+        Self { body, authority, buffered: Bytes::new(), ended, failed: None }
     }
 
-    /// Everything was taken, and nothing went wrong.
-    pub(crate) fn is_over(&self) -> bool {
-        self.over && self.left.is_empty() && self.failed.is_none()
+    /// Returns whether everything was read without an error.
+    pub(crate) fn is_finished(&self) -> bool {
+        self.ended && self.buffered.is_empty() && self.failed.is_none()
     }
 
-    /// What is there already, and no waiting for more. What went wrong behind it is told by the next read.
-    pub(crate) fn ready(&mut self, max: usize) -> Bytes {
+    /// Returns what has arrived, without waiting for more. The next read returns an error that follows it.
+    pub(crate) fn take_available(&mut self, max: usize) -> Bytes {
         let mut taken = BytesMut::new();
         while taken.len() < max {
-            if self.left.is_empty() && (self.over || self.frame().now_or_never().is_none()) {
+            if self.buffered.is_empty() && (self.ended || self.read_frame().now_or_never().is_none()) {
                 break;
             }
             taken.extend_from_slice(&self.take(max - taken.len()));
@@ -45,42 +45,42 @@ impl Download {
         taken.freeze()
     }
 
-    /// Something, or nothing at the end. Waits no longer than `silence` for it.
-    pub(crate) async fn read(&mut self, max: usize, silence: Duration) -> Result<Bytes, NetError> {
-        while self.left.is_empty() && !self.over {
-            if tokio::time::timeout(silence, self.frame()).await.is_err() {
-                return Err(self.silent(silence));
+    /// Returns the next bytes, or none at the end. Waits at most `timeout` for them.
+    pub(crate) async fn read(&mut self, max: usize, timeout: Duration) -> Result<Bytes, NetError> {
+        while self.buffered.is_empty() && !self.ended {
+            if tokio::time::timeout(timeout, self.read_frame()).await.is_err() {
+                return Err(self.timed_out(timeout));
             }
         }
-        if self.left.is_empty() {
+        if self.buffered.is_empty() {
             return self.failed.take().map_or_else(|| Ok(Bytes::new()), Err);
         }
         let first = self.take(max);
-        let more = self.ready(max - first.len());
+        let more = self.take_available(max - first.len());
         if more.is_empty() { Ok(first) } else { Ok([first, more].concat().into()) }
     }
 
     fn take(&mut self, max: usize) -> Bytes {
-        self.left.split_to(self.left.len().min(max))
+        self.buffered.split_to(self.buffered.len().min(max))
     }
 
-    /// The next frame goes to what is left. Asked only when nothing is.
-    async fn frame(&mut self) {
+    /// Reads the next frame into the empty buffer.
+    async fn read_frame(&mut self) {
         match self.body.frame().await {
-            None => self.over = true,
+            None => self.ended = true,
             Some(Err(error)) => {
-                self.failed = Some(trouble::describe(&error, &self.place));
-                self.over = true;
+                self.failed = Some(net_error(&error, &self.authority));
+                self.ended = true;
             }
             Some(Ok(frame)) => {
-                // trailers are nothing that Python's libraries have a place for
-                self.left = frame.into_data().unwrap_or_default();
-                self.over = self.body.is_end_stream();
+                // trailers are dropped: Python's libraries have no use for them
+                self.buffered = frame.into_data().unwrap_or_default();
+                self.ended = self.body.is_end_stream();
             }
         }
     }
 
-    fn silent(&self, silence: Duration) -> NetError {
-        NetError::new(NetErrorKind::ReadTimeout, format!("{} sent nothing for {silence:?}", self.place))
+    fn timed_out(&self, timeout: Duration) -> NetError {
+        NetError::new(NetErrorKind::ReadTimeout, format!("{} sent nothing for {timeout:?}", self.authority))
     }
 }

@@ -1,12 +1,12 @@
-//! Who may be spoken to: the rules of both sides, the script's and the worker's, for requests of one method.
+//! Which servers a request may reach: the rules of both sides, the script's and the worker's, for one method.
 //!
 //! ```text
-//! host is a name      both sides have a rule for the name
-//! host is an address  both sides have a rule for the address
-//! then each address that the name has
-//!     public          fine
-//!     anything else   both sides have a rule that names it by address
-//!     one of ours     ... and its port
+//! the host is a name       both sides need a rule for the name
+//! the host is an address   both sides need a rule for the address
+//! then, for each address that the name resolves to:
+//!     public               allowed
+//!     special              both sides need a rule that names the address
+//!     a server of bue      ... and its port
 //! ```
 
 use core::net::{IpAddr, SocketAddr};
@@ -16,46 +16,46 @@ use bue_model::{HostPattern, NetRule};
 use serde::{Deserialize, Serialize};
 use url::Host;
 
-use crate::parent::egress::address::{block, contains};
+use crate::parent::egress::address::{network_contains, special_block};
 
-/// What somebody allows.
+/// What one side allows.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Allowed {
     /// Nothing.
     #[default]
     Nothing,
-    /// Whatever the other side allows.
+    /// Everything that the other side allows.
     Anything,
-    /// What these rules say.
+    /// What these rules allow.
     Rules(Vec<NetRule>),
 }
 
-/// Rules of both sides for one method. Connections that were made under a gate are used under equal ones only.
+/// The rules of both sides for one method. A connection that was made under one gate is reused only under an equal one.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Gate {
-    asked: Allowed,
-    allowed: Allowed,
+    script: Allowed,
+    worker: Allowed,
 }
 
-/// Whose rule is missing.
+/// The side whose rule is missing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Side {
     Script,
     Worker,
 }
 
-/// A request that nobody allowed.
+/// A request that a side does not allow.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
 pub(crate) struct Refusal {
     pub(crate) message: String,
-    /// What would allow it, for each side that lacks it.
-    pub(crate) missing: Vec<(Side, Missing)>,
+    /// What would allow it, for each side that does not.
+    pub(crate) missing: Vec<(Side, MissingPermission)>,
 }
 
-/// A line that somebody would have to write.
+/// A permission that would allow a request.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Missing {
+pub(crate) enum MissingPermission {
     Net(NetRule),
     Secret(String),
     /// The secret's value may be read.
@@ -70,15 +70,15 @@ impl From<Refusal> for NetError {
     }
 }
 
-/// A host and a port, as they were read from a request.
+/// The host and port of a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Place {
+pub(crate) struct Authority {
     pub(crate) host: Host,
     pub(crate) port: u16,
 }
 
-impl Place {
-    /// The rule one would write for it.
+impl Authority {
+    /// Returns the rule that allows it.
     pub(crate) fn rule(&self) -> NetRule {
         match address_of(&self.host) {
             Some(address) => rule_for_address(address, self.port),
@@ -90,110 +90,113 @@ impl Place {
     }
 }
 
-impl core::fmt::Display for Place {
+impl core::fmt::Display for Authority {
     fn fmt(&self, formatter: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         write!(formatter, "{}:{}", self.host, self.port)
     }
 }
 
 impl Allowed {
-    /// With names as they are looked up, and only what is about the method.
+    /// Returns the rules for a method, with names as they are looked up.
     fn for_method(&self, method: &str) -> Self {
         let Self::Rules(rules) = self else { return self.clone() };
-        let about = |rule: &&NetRule| rule.methods.is_empty() || rule.methods.iter().any(|one| one == method);
-        let mut rules: Vec<NetRule> = rules.iter().filter(about).filter_map(looked_up).collect();
+        let applies = |rule: &&NetRule| rule.methods.is_empty() || rule.methods.iter().any(|name| name == method);
+        let mut rules: Vec<NetRule> = rules.iter().filter(applies).filter_map(normalized).collect();
         rules.sort();
         rules.dedup();
         Self::Rules(rules)
     }
 
-    fn has(&self, is_it: impl Fn(&NetRule) -> bool) -> bool {
+    fn any_rule(&self, matches: impl Fn(&NetRule) -> bool) -> bool {
         match self {
             Self::Nothing => false,
             Self::Anything => true,
-            Self::Rules(rules) => rules.iter().any(is_it),
+            Self::Rules(rules) => rules.iter().any(matches),
         }
     }
 }
 
-/// A rule without its methods, its name as IDNA spells it. `None` where no host can have that name.
-fn looked_up(rule: &NetRule) -> Option<NetRule> {
-    let spelled = |name: &str| match Host::parse(name) {
+/// Returns a rule without its methods and with its name in IDNA form; `None` if no host can have that name.
+fn normalized(rule: &NetRule) -> Option<NetRule> {
+    let to_ascii = |name: &str| match Host::parse(name) {
         Ok(Host::Domain(name)) => Some(name),
         _ => None,
     };
     let host = match &rule.host {
-        HostPattern::Name(name) => HostPattern::Name(spelled(name)?),
-        HostPattern::Below(name) => HostPattern::Below(spelled(name)?),
+        HostPattern::Name(name) => HostPattern::Name(to_ascii(name)?),
+        HostPattern::Below(name) => HostPattern::Below(to_ascii(name)?),
         network @ HostPattern::Network(..) => network.clone(),
     };
     Some(NetRule { methods: Vec::new(), host, port: rule.port })
 }
 
 impl Gate {
-    /// The rules that are about a method.
-    pub(crate) fn new(asked: &Allowed, allowed: &Allowed, method: &str) -> Self {
-        Self { asked: asked.for_method(method), allowed: allowed.for_method(method) }
+    /// The rules of both sides for a method.
+    pub(crate) fn new(script: &Allowed, worker: &Allowed, method: &str) -> Self {
+        Self { script: script.for_method(method), worker: worker.for_method(method) }
     }
 
-    fn lacking(&self, is_it: impl Fn(&NetRule) -> bool) -> Vec<Side> {
-        let sides = [(&self.asked, Side::Script), (&self.allowed, Side::Worker)];
-        sides.into_iter().filter(|(allowed, _)| !allowed.has(&is_it)).map(|(_, side)| side).collect()
+    fn sides_without(&self, matches: impl Fn(&NetRule) -> bool) -> Vec<Side> {
+        let sides = [(&self.script, Side::Script), (&self.worker, Side::Worker)];
+        sides.into_iter().filter(|(allowed, _)| !allowed.any_rule(&matches)).map(|(_, side)| side).collect()
     }
 
-    /// May a request go to this host at all?
-    pub(crate) fn check_place(&self, place: &Place) -> Result<(), Refusal> {
-        match address_of(&place.host) {
-            Some(address) => self.check_literal(address, place.port),
+    /// Checks that a request may go to this host.
+    pub(crate) fn check_authority(&self, authority: &Authority) -> Result<(), Refusal> {
+        match address_of(&authority.host) {
+            Some(address) => self.check_literal(address, authority.port),
             None => {
-                let lacking = self.lacking(|rule| names(rule, &place.host, place.port));
-                refuse(lacking, &place.to_string(), || place.rule())
+                let sides = self.sides_without(|rule| matches_name(rule, &authority.host, authority.port));
+                refuse(sides, &authority.to_string(), || authority.rule())
             }
         }
     }
 
     fn check_literal(&self, address: IpAddr, port: u16) -> Result<(), Refusal> {
-        let special = block(address);
-        let lacking = self.lacking(|rule| match special {
-            None => holds(rule, address, port),
+        let special = special_block(address);
+        let sides = self.sides_without(|rule| match special {
+            None => covers(rule, address, port),
             Some(_) => names_address(rule, address, port),
         });
         let why = special.map_or_else(String::new, |block| format!(" ({})", block.meaning));
         let what = format!("{}{why}", SocketAddr::new(address, port));
-        refuse(lacking, &what, || rule_for_address(address, port))
+        refuse(sides, &what, || rule_for_address(address, port))
     }
 
-    /// May a connection for a request to this place go to this address, which a name has?
-    pub(crate) fn check_address(&self, place: &Place, address: IpAddr) -> Result<(), Refusal> {
-        self.check_place(place)?;
-        let Some(block) = block(address) else { return Ok(()) };
-        if is_localhost(&place.host) && address.is_loopback() {
+    /// Checks that a request to this authority may use this address, one that its name resolves to.
+    pub(crate) fn check_address(&self, authority: &Authority, address: IpAddr) -> Result<(), Refusal> {
+        self.check_authority(authority)?;
+        let Some(block) = special_block(address) else { return Ok(()) };
+        if is_localhost(&authority.host) && address.is_loopback() {
             return Ok(());
         }
-        let lacking = self.lacking(|rule| names_address(rule, address, place.port));
-        let what = format!("{place} at {address} ({}, which must be named by its address)", block.meaning);
-        refuse(lacking, &what, || rule_for_address(address, place.port))
+        let sides = self.sides_without(|rule| names_address(rule, address, authority.port));
+        let what = format!("{authority} at {address} ({}, which must be named by its address)", block.meaning);
+        refuse(sides, &what, || rule_for_address(address, authority.port))
     }
 
-    /// One of our own servers listens there: a rule must name it whole.
-    pub(crate) fn check_own(&self, address: IpAddr, port: u16) -> Result<(), Refusal> {
-        let lacking = self.lacking(|rule| rule.port == Some(port) && is_of(rule, address));
+    /// Checks that a request may reach a server of bue: a rule must name its address and port.
+    pub(crate) fn check_own_server(&self, address: IpAddr, port: u16) -> Result<(), Refusal> {
+        let sides = self.sides_without(|rule| rule.port == Some(port) && is_exactly(rule, address));
         let what = format!("{} (a server of bue itself)", SocketAddr::new(address, port));
-        refuse(lacking, &what, || rule_for_address(address, port))
+        refuse(sides, &what, || rule_for_address(address, port))
     }
 }
 
-fn refuse(lacking: Vec<Side>, what: &str, rule: impl Fn() -> NetRule) -> Result<(), Refusal> {
-    if lacking.is_empty() {
+fn refuse(sides: Vec<Side>, what: &str, rule: impl Fn() -> NetRule) -> Result<(), Refusal> {
+    if sides.is_empty() {
         return Ok(());
     }
     let rule = rule();
-    let parts = lacking.iter().map(|side| match side {
+    let parts = sides.iter().map(|side| match side {
         Side::Script => format!("the script does not allow {what}: write `!allow net {rule}` above the step"),
         Side::Worker => format!("the worker does not allow {what}: start it with `--allow-net {rule}`"),
     });
     let message = parts.collect::<Vec<_>>().join("; ");
-    Err(Refusal { message, missing: lacking.into_iter().map(|side| (side, Missing::Net(rule.clone()))).collect() })
+    Err(Refusal {
+        message,
+        missing: sides.into_iter().map(|side| (side, MissingPermission::Net(rule.clone()))).collect(),
+    })
 }
 
 fn rule_for_address(address: IpAddr, port: u16) -> NetRule {
@@ -201,7 +204,7 @@ fn rule_for_address(address: IpAddr, port: u16) -> NetRule {
     NetRule { methods: Vec::new(), host: HostPattern::Network(address, bits), port: Some(port) }
 }
 
-/// The address that a host is, if it is no name.
+/// Returns the address of a host that is given as an address; `None` for a name.
 pub(crate) fn address_of(host: &Host) -> Option<IpAddr> {
     match host {
         Host::Domain(_) => None,
@@ -210,41 +213,42 @@ pub(crate) fn address_of(host: &Host) -> Option<IpAddr> {
     }
 }
 
-/// The one name that means an address: it is never looked up.
+/// Returns whether the host is `localhost`, which is never looked up.
 pub(crate) fn is_localhost(host: &Host) -> bool {
     matches!(host, Host::Domain(name) if name == "localhost")
 }
 
-/// Is the rule about this address alone?
-fn is_of(rule: &NetRule, address: IpAddr) -> bool {
-    let all = if address.is_ipv4() { 32 } else { 128 };
-    matches!(&rule.host, HostPattern::Network(first, bits) if *first == address && *bits == all)
+/// Returns whether the rule names exactly this address.
+fn is_exactly(rule: &NetRule, address: IpAddr) -> bool {
+    let width = if address.is_ipv4() { 32 } else { 128 };
+    matches!(&rule.host, HostPattern::Network(first, bits) if *first == address && *bits == width)
 }
 
 fn fits_port(rule: &NetRule, port: u16) -> bool {
-    rule.port.is_none_or(|of_rule| of_rule == port)
+    rule.port.is_none_or(|allowed| allowed == port)
 }
 
-fn names(rule: &NetRule, host: &Host, port: u16) -> bool {
+fn matches_name(rule: &NetRule, host: &Host, port: u16) -> bool {
     let Host::Domain(name) = host else { return false };
     let fits = match &rule.host {
-        HostPattern::Name(of_rule) => of_rule == name,
-        HostPattern::Below(of_rule) => {
-            name.strip_suffix(of_rule.as_str()).is_some_and(|rest| rest.len() > 1 && rest.ends_with('.'))
+        HostPattern::Name(allowed) => allowed == name,
+        HostPattern::Below(parent) => {
+            name.strip_suffix(parent.as_str()).is_some_and(|prefix| prefix.len() > 1 && prefix.ends_with('.'))
         }
         HostPattern::Network(..) => false,
     };
     fits && fits_port(rule, port)
 }
 
-fn holds(rule: &NetRule, address: IpAddr, port: u16) -> bool {
-    let fits = matches!(&rule.host, HostPattern::Network(first, bits) if contains(*first, *bits, address));
+fn covers(rule: &NetRule, address: IpAddr, port: u16) -> bool {
+    let fits = matches!(&rule.host, HostPattern::Network(first, bits) if network_contains(*first, *bits, address));
     fits && fits_port(rule, port)
 }
 
-/// Does the rule mean this address, which is not public? A network that also holds other kinds of addresses does not.
+/// Returns whether the rule names this special address. A network that extends beyond the address's block does not.
 fn names_address(rule: &NetRule, address: IpAddr, port: u16) -> bool {
     let HostPattern::Network(first, bits) = &rule.host else { return false };
-    let within = block(address).is_some_and(|block| contains(block.first, block.bits, *first) && *bits >= block.bits);
-    within && holds(rule, address, port)
+    let within = special_block(address)
+        .is_some_and(|block| network_contains(block.first, block.bits, *first) && *bits >= block.bits);
+    within && covers(rule, address, port)
 }

@@ -1,27 +1,30 @@
-//! The one way out: requests of steps, made by the parent, which holds the network that sandbox hosts do not have.
+//! The network of steps. The parent makes their requests, because sandbox hosts have no network.
 //!
 //! ```text
-//! Session (one a step) -- exchange.rs, a task each --> clients.rs, a pooled client for each set of rules
-//!    desk.rs: limits         request.rs: read strictly     connect.rs: resolve, check each address, dial, TLS
-//!                            gate.rs: rules of both sides  address.rs: what is no public host
-//!                            secrets.rs: filled in         upload.rs, download.rs: bodies, as fast as both sides take them
+//! Session (one per step) -- exchange.rs, a task each --> clients.rs, a pooled client for each set of rules
+//!    session_state.rs: limits  request.rs: strict parsing   connect.rs: resolve, check each address, dial, TLS
+//!                              gate.rs: rules of both sides address.rs: addresses with a special purpose
+//!                              secrets.rs: filled in        upload.rs, download.rs: bodies, with back-pressure
 //! ```
-//! A response is given to the step as it came: not decompressed, not followed to where it points.
+//! A response is passed to the step unchanged: it is not decompressed, and redirects are not followed. Depends on
+//! [`step`](crate::step) and on no other part of [`parent`](crate::parent).
 
-mod address;
-mod clients;
-mod connect;
-mod desk;
-mod download;
-mod exchange;
-mod gate;
-mod refusals;
-mod request;
-mod resolve;
-mod secrets;
-mod tls;
-mod trouble;
-mod upload;
+pub(crate) mod address;
+pub(crate) mod clients;
+pub(crate) mod connect;
+pub(crate) mod download;
+pub(crate) mod exchange;
+pub(crate) mod exchange_error;
+pub(crate) mod gate;
+pub(crate) mod orders;
+pub(crate) mod refusals;
+pub(crate) mod request;
+pub(crate) mod resolve;
+pub(crate) mod secrets;
+pub(crate) mod session;
+pub(crate) mod session_state;
+pub(crate) mod tls;
+pub(crate) mod upload;
 
 use core::net::SocketAddr;
 use std::collections::BTreeMap;
@@ -30,17 +33,15 @@ use std::sync::{Arc, OnceLock};
 
 use tokio::sync::mpsc;
 
-pub use self::connect::{Boxed, Resolve};
-pub use self::gate::Allowed;
-pub use self::refusals::Refusals;
-pub use self::resolve::SystemResolver;
-pub use self::secrets::Secret;
-pub use self::tls::CaFileError;
-
 use self::clients::Clients;
-use self::connect::Dialler;
-pub(crate) use self::desk::{Session, Tell};
-use self::tls::Trust;
+use self::connect::{Dialer, Resolve};
+use self::gate::Allowed;
+use self::refusals::Refusals;
+use self::resolve::SystemResolver;
+use self::secrets::Secret;
+use self::session::Session;
+use self::session_state::CompletionCallback;
+use self::tls::{CaFileError, Trust};
 use crate::step::limits::Limits;
 use crate::step::net_port::NetPort;
 use crate::step::permissions::Permissions;
@@ -48,77 +49,73 @@ use crate::step::permissions::Permissions;
 /// What a worker lets its steps reach. The default is nothing.
 #[derive(Clone, Debug, Default)]
 pub struct EgressConfig {
-    /// Whom steps may speak to, of those their script asks for.
+    /// The hosts that steps may reach if their script requests it.
     pub allowed: Allowed,
     /// Secrets by name.
     pub secrets: BTreeMap<String, Secret>,
-    /// Where our own servers listen: hub, bucket, databases. A rule must name the address and the port.
-    pub own: Vec<SocketAddr>,
-    /// Is told of what was refused.
+    /// The addresses of bue's own servers: hub, bucket, databases. Only a rule that names address and port allows them.
+    pub own_servers: Vec<SocketAddr>,
+    /// Records what was refused.
     pub refusals: Refusals,
 }
 
-/// The network of a worker's steps. Clones are one.
+/// The network of a worker's steps. Clones share it.
 #[derive(Clone, Debug)]
 pub struct Egress(Arc<Clients>);
 
 impl Egress {
-    /// With this machine's resolver. `ca_file`: certificates in PEM that are trusted beside those of the machine.
+    /// With this machine's resolver. `ca_file`: certificates in PEM format that are trusted in addition to the machine's.
     ///
     /// # Errors
-    /// A file that holds no certificates.
+    /// A file without certificates.
     pub fn new(config: EgressConfig, ca_file: Option<&Path>) -> Result<Self, CaFileError> {
         Self::with_resolver(config, ca_file, Arc::new(SystemResolver::default()))
     }
 
-    /// The same with a resolver of one's own.
+    /// The same with another resolver.
     ///
     /// # Errors
-    /// A file that holds no certificates.
+    /// A file without certificates.
     pub fn with_resolver(
         config: EgressConfig,
         ca_file: Option<&Path>,
         resolver: Arc<dyn Resolve>,
     ) -> Result<Self, CaFileError> {
-        let EgressConfig { allowed, secrets, own, refusals } = config;
         let trust = ca_file.map_or_else(|| Ok(Trust::default()), Trust::read)?;
-        Ok(Self(Arc::new(Clients {
-            dialler: Arc::new(Dialler { resolver, own }),
+        Ok(Self::with_trust(config, trust, resolver))
+    }
+
+    /// A network that allows nothing.
+    #[must_use]
+    pub fn closed() -> Self {
+        Self::with_trust(EgressConfig::default(), Trust::default(), Arc::new(SystemResolver::default()))
+    }
+
+    fn with_trust(config: EgressConfig, trust: Trust, resolver: Arc<dyn Resolve>) -> Self {
+        let EgressConfig { allowed, secrets, own_servers, refusals } = config;
+        Self(Arc::new(Clients {
+            dialer: Arc::new(Dialer { resolver, own_servers }),
             allowed,
             secrets,
             refusals,
             trust,
             tls: OnceLock::new(),
-            known: Default::default(),
-        })))
-    }
-
-    /// One that allows nothing.
-    #[must_use]
-    pub fn closed() -> Self {
-        Self(Arc::new(Clients {
-            dialler: Arc::new(Dialler { resolver: Arc::new(SystemResolver::default()), own: Vec::new() }),
-            allowed: Allowed::Nothing,
-            secrets: BTreeMap::new(),
-            refusals: Refusals::default(),
-            trust: Trust::default(),
-            tls: OnceLock::new(),
-            known: Default::default(),
+            cache: Default::default(),
         }))
     }
 
-    /// A step's place. `tell` is told how its operations end.
-    pub(crate) fn session(&self, permissions: &Permissions, limits: &Limits, tell: Tell) -> Session {
-        Session::new(Arc::clone(&self.0), permissions, limits, tell)
+    /// Starts a step's session. `complete` receives the results of its operations.
+    pub(crate) fn session(&self, permissions: &Permissions, limits: &Limits, complete: CompletionCallback) -> Session {
+        Session::new(Arc::clone(&self.0), permissions, limits, complete)
     }
 
-    /// The network for a step that runs in this process: [`Sandbox::run_connected`](crate::host::sandbox::Sandbox::run_connected).
-    /// Dropping the port ends what is under way.
+    /// The network for a step that runs in this process, see [`Sandbox::run_connected`](crate::sandbox::Sandbox::run_connected).
+    /// Dropping the port ends its requests.
     #[must_use]
     pub fn port(&self, permissions: &Permissions, limits: &Limits) -> NetPort {
-        let (tell, ended) = mpsc::unbounded_channel();
-        let tell = Box::new(move |ticket, ended| drop(tell.send((ticket, ended))));
-        let session = self.session(permissions, limits, tell);
+        let (send, ended) = mpsc::unbounded_channel();
+        let complete = Box::new(move |ticket, result| drop(send.send((ticket, result))));
+        let session = self.session(permissions, limits, complete);
         NetPort { send: Box::new(move |request| session.handle(request)), ended }
     }
 }

@@ -1,4 +1,4 @@
-//! Whom TLS trusts: what this machine trusts, and a file of one's own.
+//! The certificates that TLS trusts: those of this machine, and a file of additional ones.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -8,32 +8,32 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use rustls::{ClientConfig, RootCertStore};
 
-/// Certificates of one's own, beside the machine's.
+/// Certificates that are trusted in addition to those of the machine.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Trust {
-    own: Vec<CertificateDer<'static>>,
+    extra: Vec<CertificateDer<'static>>,
 }
 
 impl Trust {
-    /// Reads certificates in PEM.
+    /// Reads certificates in PEM format.
     pub(crate) fn read(path: &Path) -> Result<Self, CaFileError> {
-        let unreadable = |why: String| CaFileError { path: path.to_owned(), why };
-        let found = CertificateDer::pem_file_iter(path).map_err(|error| unreadable(error.to_string()))?;
-        let own = found.collect::<Result<Vec<_>, _>>().map_err(|error| unreadable(error.to_string()))?;
-        match own.is_empty() {
-            true => Err(unreadable("it holds no certificate in PEM".to_owned())),
-            false => Ok(Self { own }),
+        let unreadable = |reason: String| CaFileError { path: path.to_owned(), reason };
+        let certificates = CertificateDer::pem_file_iter(path).map_err(|error| unreadable(error.to_string()))?;
+        let extra = certificates.collect::<Result<Vec<_>, _>>().map_err(|error| unreadable(error.to_string()))?;
+        match extra.is_empty() {
+            true => Err(unreadable("it contains no certificate in PEM format".to_owned())),
+            false => Ok(Self { extra }),
         }
     }
 
-    /// How connections are made. Certificates of the machine that cannot be read are left out: others may do.
+    /// Returns the configuration of connections. Certificates of the machine that cannot be read are skipped.
     pub(crate) fn config(&self) -> Result<ClientConfig, String> {
         let mut roots = RootCertStore::empty();
-        let of_machine = rustls_native_certs::load_native_certs();
-        for error in of_machine.errors {
+        let native = rustls_native_certs::load_native_certs();
+        for error in native.errors {
             tracing::debug!(%error, "a certificate of this machine cannot be read");
         }
-        roots.add_parsable_certificates(of_machine.certs.into_iter().chain(self.own.iter().cloned()));
+        roots.add_parsable_certificates(native.certs.into_iter().chain(self.extra.iter().cloned()));
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let builder = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
         let builder = builder.map_err(|error| format!("TLS cannot be set up: {error}"))?;
@@ -41,12 +41,12 @@ impl Trust {
     }
 }
 
-/// A file of certificates that is none.
+/// A file of certificates that cannot be used.
 #[derive(Debug, thiserror::Error)]
-#[error("read the certificates in {path}: {why}")]
+#[error("read the certificates in {path}: {reason}")]
 pub struct CaFileError {
     path: PathBuf,
-    why: String,
+    reason: String,
 }
 
 impl From<CaFileError> for io::Error {

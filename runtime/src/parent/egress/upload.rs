@@ -1,4 +1,4 @@
-//! The body of a request on its way out, and what is known of how it goes.
+//! The body of a request, and the progress of the attempt to send it.
 
 use core::pin::Pin;
 use core::task::{Context, Poll};
@@ -10,12 +10,12 @@ use http_body::{Frame, SizeHint};
 use tokio::sync::mpsc;
 use tokio::time::{Duration, Instant};
 
-/// Bytes of a whole body that are handed to the connection at a time.
-const SLICE: usize = 64 * 1024;
+/// Bytes of a whole body that are given to the connection at a time.
+const MAX_FRAME_BYTES: usize = 64 * 1024;
 
-/// A part of a streamed body.
+/// A piece of a streamed body.
 #[derive(Debug)]
-pub(crate) enum Piece {
+pub(crate) enum BodyPiece {
     Bytes(Bytes),
     End,
 }
@@ -30,9 +30,10 @@ pub(crate) struct Upload {
 #[derive(Debug)]
 pub(crate) enum Content {
     Whole(Bytes),
-    /// A stream that ends without [`Piece::End`] was cut off, and must not look whole to the server.
-    Streamed(mpsc::Receiver<Piece>),
-    Over,
+    /// A stream that ends without [`BodyPiece::End`] was cut off and must not look complete to the server.
+    Streamed(mpsc::Receiver<BodyPiece>),
+    /// Nothing, or nothing more.
+    Finished,
 }
 
 impl Upload {
@@ -46,29 +47,31 @@ impl http_body::Body for Upload {
     type Error = io::Error;
 
     fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<io::Result<Frame<Bytes>>>> {
-        self.attempt.touch();
+        self.attempt.progressed();
         let this = &mut *self;
         match &mut this.content {
-            Content::Over => Poll::Ready(None),
+            Content::Finished => Poll::Ready(None),
             Content::Whole(bytes) if bytes.is_empty() => Poll::Ready(None),
             Content::Whole(bytes) => {
-                let slice = bytes.split_to(bytes.len().min(SLICE));
-                Poll::Ready(Some(Ok(Frame::data(slice))))
+                let frame = bytes.split_to(bytes.len().min(MAX_FRAME_BYTES));
+                Poll::Ready(Some(Ok(Frame::data(frame))))
             }
             Content::Streamed(pieces) => match core::task::ready!(pieces.poll_recv(context)) {
-                Some(Piece::Bytes(bytes)) => Poll::Ready(Some(Ok(Frame::data(bytes)))),
-                Some(Piece::End) => {
-                    this.content = Content::Over;
+                Some(BodyPiece::Bytes(bytes)) => Poll::Ready(Some(Ok(Frame::data(bytes)))),
+                Some(BodyPiece::End) => {
+                    this.content = Content::Finished;
                     Poll::Ready(None)
                 }
-                None => Poll::Ready(Some(Err(io::Error::other("the step gave its request up half-way")))),
+                None => {
+                    Poll::Ready(Some(Err(io::Error::other("the step closed its request before the body was complete"))))
+                }
             },
         }
     }
 
     fn is_end_stream(&self) -> bool {
         match &self.content {
-            Content::Over => true,
+            Content::Finished => true,
             Content::Whole(bytes) => bytes.is_empty(),
             Content::Streamed(_) => false,
         }
@@ -76,39 +79,39 @@ impl http_body::Body for Upload {
 
     fn size_hint(&self) -> SizeHint {
         match &self.content {
-            Content::Over => SizeHint::with_exact(0),
+            Content::Finished => SizeHint::with_exact(0),
             Content::Whole(bytes) => SizeHint::with_exact(bytes.len() as u64),
             Content::Streamed(_) => SizeHint::default(),
         }
     }
 }
 
-/// One try to get a response, as the parts that work at it see it.
+/// One attempt to get a response, shared by the parts that work on it.
 #[derive(Debug)]
 pub(crate) struct Attempt {
-    /// Time for a connection.
-    pub(crate) connect: Duration,
+    /// The timeout for a connection.
+    pub(crate) connect_timeout: Duration,
     progress: Mutex<Progress>,
 }
 
 #[derive(Debug)]
 struct Progress {
-    /// A connection is being made: its own time counts.
+    /// A connection is being made, which has a timeout of its own.
     connecting: bool,
-    /// When the request last went on.
+    /// The time of the last progress.
     last: Instant,
 }
 
 impl Attempt {
-    pub(crate) fn new(connect: Duration) -> Self {
-        Self { connect, progress: Mutex::new(Progress { connecting: false, last: Instant::now() }) }
+    pub(crate) fn new(connect_timeout: Duration) -> Self {
+        Self { connect_timeout, progress: Mutex::new(Progress { connecting: false, last: Instant::now() }) }
     }
 
     fn progress(&self) -> MutexGuard<'_, Progress> {
         self.progress.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(crate) fn touch(&self) {
+    pub(crate) fn progressed(&self) {
         self.progress().last = Instant::now();
     }
 
@@ -116,17 +119,17 @@ impl Attempt {
         *self.progress() = Progress { connecting, last: Instant::now() };
     }
 
-    /// Ends when nothing went on for so long.
-    pub(crate) async fn silence(&self, longest: Duration) {
-        // a wait of no length would never give way
-        let longest = longest.max(Duration::from_millis(1));
+    /// Returns when the attempt has made no progress for this long.
+    pub(crate) async fn stalled(&self, timeout: Duration) {
+        // a sleep of zero length would never yield
+        let timeout = timeout.max(Duration::from_millis(1));
         loop {
             let (connecting, last) = {
                 let progress = self.progress();
                 (progress.connecting, progress.last)
             };
             let now = Instant::now();
-            let until = if connecting { now + longest } else { last + longest };
+            let until = if connecting { now + timeout } else { last + timeout };
             if until <= now && !connecting {
                 return;
             }
