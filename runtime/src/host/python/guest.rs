@@ -16,6 +16,7 @@ use crate::host::memory::pagemap;
 use crate::host::python::split::GLOBAL_PREFIX;
 use crate::host::state::{StepState, Stop, host_call};
 use crate::packages::mount::Mount;
+use crate::step::failure::TooMuchTime;
 use crate::step::limits::Limits;
 use crate::step::log::Log;
 
@@ -93,7 +94,7 @@ impl GuestCode {
         let mut instance = self.instance(&Arc::new(blank), state).await?;
         // interrupts stop a guest that runs, the timer one that waits
         let started = tokio::time::timeout_at(deadline.into(), instance.start(data)).await;
-        let started = started.unwrap_or_else(|_| Err(Stop::Time(limits.time).into()));
+        let started = started.unwrap_or_else(|_| Err(Stop::Time(TooMuchTime(limits.time)).into()));
         started.map_err(|error| RuntimeError::Guest(format!("start it: {error:#}; it said: {}", log.tail())))?;
         let (memory, globals) = instance.snapshot()?;
         Ok((memory.to_vec(), globals))

@@ -25,7 +25,6 @@ use crate::host::turns::computing;
 use crate::host::values;
 use crate::packages::mount::Mount;
 use crate::prepared::Prepared;
-use crate::step::failure;
 use crate::step::limits::Limits;
 use crate::step::log::Log;
 use crate::step::net_port::NetPort;
