@@ -19,7 +19,7 @@ use tokio::sync::{broadcast, watch};
 
 use crate::commits::Commits;
 use crate::error::HubError;
-use crate::tally::Tally;
+use crate::jobs::tally::Tally;
 
 /// Milliseconds a lease lasts where nobody says otherwise. Workers extend theirs four times in it, so one that misses this is
 /// gone or cut off: what it was running runs elsewhere within ten seconds.

@@ -6,9 +6,9 @@ use deadpool_postgres::Transaction;
 use super::Inner;
 use super::read::{FAN_OUT, ask, fan_out_row, tell};
 use super::verbs::{Told, patiently};
-use crate::draft::Known;
 use crate::error::HubError;
-use crate::graph::Block;
+use crate::jobs::draft::Known;
+use crate::jobs::graph::Block;
 
 impl Inner {
     pub(super) async fn delete_run(&self, run: RunId) -> Result<(), HubError> {

@@ -18,12 +18,12 @@ use super::values::{Next, Values};
 use super::verbs::{Told, patiently};
 use super::write::write_counts;
 use super::{Granted, Inner};
-use crate::columns::{job_id, signed, unsigned};
-use crate::counts::Counts;
 use crate::error::HubError;
-use crate::instance::instance_of;
-use crate::lease_batch::{BATCH_BYTES, Batch, bound, count_by};
-use crate::state::State;
+use crate::jobs::columns::{job_id, signed, unsigned};
+use crate::jobs::counts::Counts;
+use crate::jobs::instance::instance_of;
+use crate::jobs::lease_batch::{BATCH_BYTES, Batch, bound, count_by};
+use crate::jobs::state::State;
 use crate::store::Leased;
 
 /// Parked jobs made ready at one time; the caller comes back for the rest at once.

@@ -16,7 +16,7 @@ use tokio_postgres::{AsyncMessage, Client};
 use super::Inner;
 use super::verbs::Told;
 use crate::error::HubError;
-use crate::instance::{TURN, TURN_ROWS, WINDOW, WINDOW_ROWS};
+use crate::jobs::instance::{TURN, TURN_ROWS, WINDOW, WINDOW_ROWS};
 
 /// How long something may stay unnoticed that nobody told of.
 const LOOK_AGAIN: Duration = Duration::from_secs(5);

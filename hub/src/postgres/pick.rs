@@ -11,9 +11,9 @@ use tokio_postgres::types::ToSql;
 
 use super::rate::ready_under_rates;
 use super::read::ask;
-use crate::columns::signed;
 use crate::error::HubError;
-use crate::instance::Slot;
+use crate::jobs::columns::signed;
+use crate::jobs::instance::Slot;
 use crate::store::SHARE_OF_LAST;
 
 /// A ready job: what orders it within its scope, and what a lease of it says.

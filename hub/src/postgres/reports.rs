@@ -10,8 +10,8 @@ use tokio::sync::oneshot;
 use super::Inner;
 use super::trouble::explain;
 use super::verbs::patiently;
-use crate::columns::{row_id, signed};
 use crate::error::HubError;
+use crate::jobs::columns::{row_id, signed};
 
 /// Transactions at one time. The second one waits in the database for what the first one has locked, and goes on at once when it is
 /// free, without the hub having to hear of that.

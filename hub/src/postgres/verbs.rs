@@ -12,12 +12,12 @@ use tokio_postgres::error::SqlState;
 use super::Inner;
 use super::read::{FAN_OUT, LOCK_RUNS, ask, fan_out_row, fetch, lock_runs, read, state, take_ids, tell};
 use super::write::write;
-use crate::columns::{job_id, row_id, signed, to_blob};
-use crate::draft::{Draft, Halt, Known, MAX_TURNS, Needs, Step};
 use crate::error::HubError;
-use crate::graph::{Block, Graph};
-use crate::instance::Run;
-use crate::state::State;
+use crate::jobs::columns::{job_id, row_id, signed, to_blob};
+use crate::jobs::draft::{Draft, Halt, Known, MAX_TURNS, Needs, Step};
+use crate::jobs::graph::{Block, Graph};
+use crate::jobs::instance::Run;
+use crate::jobs::state::State;
 use crate::store::Reaped;
 
 /// Bytes of a run's name that are kept.
@@ -311,7 +311,7 @@ impl Inner {
                 if let Some(job) = run.graph.job(bue_model::NodeId(*node)) {
                     draft.counts.add(key, job.step, *from, -count);
                     draft.counts.add(key, job.step, State::Cancelled, *count);
-                    jobs += crate::columns::unsigned(*count);
+                    jobs += crate::jobs::columns::unsigned(*count);
                 }
             }
             for fan_out in &fan_outs {

@@ -8,11 +8,11 @@ use super::Inner;
 use super::read::{ask, state};
 use super::values::Values;
 use super::verbs::patiently;
-use crate::columns::{job_id, row_id, unsigned};
 use crate::error::HubError;
-use crate::instance::{Run, Slot, instance_of, node_of, slot_in};
-use crate::lease_batch::beside_its_run;
-use crate::state::State;
+use crate::jobs::columns::{job_id, row_id, unsigned};
+use crate::jobs::instance::{Run, Slot, instance_of, node_of, slot_in};
+use crate::jobs::lease_batch::beside_its_run;
+use crate::jobs::state::State;
 use crate::store::MAX_PARENTS;
 
 /// What both questions need of a row.

@@ -5,7 +5,7 @@ use rusqlite::params;
 
 use super::ledger::Ledger;
 use crate::error::HubError;
-use crate::graph::Block;
+use crate::jobs::graph::Block;
 
 impl Ledger<'_> {
     /// Takes every row of a run away. Safe because nothing of it is open: no lease of it holds, so no report will come, and

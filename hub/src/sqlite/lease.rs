@@ -9,9 +9,9 @@ use super::inputs::Seen;
 use super::ledger::{Ledger, instance_of, job_id, signed, unsigned};
 use super::pick::Ready;
 use super::state::State;
-use crate::draft::{Known, Needs};
 use crate::error::HubError;
-use crate::lease_batch::{BATCH_BYTES, Batch, bound, count_by};
+use crate::jobs::draft::{Known, Needs};
+use crate::jobs::lease_batch::{BATCH_BYTES, Batch, bound, count_by};
 use crate::store::Leased;
 
 /// Parked jobs made ready in one transaction; the caller comes back for the rest at once.

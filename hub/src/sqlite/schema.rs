@@ -1,7 +1,7 @@
 //! The tables, and how a database file gets them. Forward only: a file of a later release is refused.
 //!
 //! `job` holds what may still change, `done` what is over: work is found in a small table whatever the history's size.
-//! Ids of jobs and fan-outs come from one sequence, see [`crate::graph`].
+//! Ids of jobs and fan-outs come from one sequence, see [`crate::jobs::graph`].
 //!
 //! | state | in | shown as |
 //! | --- | --- | --- |

@@ -8,9 +8,9 @@ use rusqlite::{OptionalExtension, params};
 
 use super::ledger::{Ledger, job_id, row_id, signed, to_blob};
 use super::memory::Run;
-use crate::draft::{Known, Needs};
 use crate::error::HubError;
-use crate::graph::{Block, Graph};
+use crate::jobs::draft::{Known, Needs};
+use crate::jobs::graph::{Block, Graph};
 use crate::store::Reaped;
 
 /// Bytes of a run's name that are kept.

@@ -9,7 +9,7 @@ use super::ledger::{Ledger, Slot, instance_of, job_id, node_of, row_id, slot_in,
 use super::memory::Run;
 use super::state::State;
 use crate::error::HubError;
-use crate::lease_batch::beside_its_run;
+use crate::jobs::lease_batch::beside_its_run;
 use crate::store::MAX_PARENTS;
 
 /// What both questions need of a row.
