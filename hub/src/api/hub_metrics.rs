@@ -14,7 +14,7 @@ use tokio::sync::Mutex;
 use tokio::time::Instant;
 
 use crate::api::workers::Workers;
-use crate::commits::Commits;
+use crate::commit_metrics::CommitMetrics;
 use crate::error::HubError;
 use crate::store::JobStore;
 
@@ -59,7 +59,7 @@ impl Drop for Waiting {
 
 impl HubMetrics {
     /// All of them, registered, and the numbers of the store's commits.
-    pub(crate) fn new(commits: &Commits) -> (Self, Registry) {
+    pub(crate) fn new(commits: &CommitMetrics) -> (Self, Registry) {
         let mut registry = Registry::default();
         let metrics = Self {
             leases: Counter::default(),

@@ -20,7 +20,7 @@ use crate::api::hub_metrics::{HubMetrics, outcomes_of};
 use crate::api::workers::Workers;
 use crate::auth::access::Access;
 use crate::auth::role::Need;
-use crate::clock;
+use crate::clock::{Clock, system_clock};
 use crate::error::HubError;
 use crate::http::openapi::document;
 use crate::http::reply::{Body, Refusal, json, postcard, typed};
@@ -44,9 +44,6 @@ const MAX_RUNS: u32 = 100;
 /// Rest after the store failed under the reaper.
 const REAPER_REST: Duration = Duration::from_secs(1);
 
-/// Says what time it is.
-pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
-
 /// A hub: a store, a clock, who may use it, and who is waiting for it.
 #[derive(Clone)]
 pub struct Hub {
@@ -66,14 +63,14 @@ impl Hub {
     /// A hub on a store, with this machine's clock, open to whoever reaches it.
     #[must_use]
     pub fn new(store: Arc<dyn JobStore>) -> Self {
-        Self::with_clock(store, Arc::new(clock::now))
+        Self::with_clock(store, system_clock())
     }
 
     /// A hub on a store, with a clock that may be wrong, stand still and jump.
     #[must_use]
     pub fn with_clock(store: Arc<dyn JobStore>, clock: Clock) -> Self {
         let (access, workers, closing) = (Access::open(), Workers::default(), watch::Sender::new(false));
-        let (metrics, registry) = HubMetrics::new(store.changes().commits());
+        let (metrics, registry) = HubMetrics::new(store.notifications().commit_metrics());
         let front = Front::new("hub", registry);
         Self { store, clock, access, bucket: None, tls: None, workers, metrics, front, closing }
     }
@@ -221,7 +218,9 @@ async fn answer(hub: &Hub, head: &Parts, body: Incoming, visit: &mut Visit<'_>) 
             hub.metrics.reported(&outcomes, &verdicts);
             postcard(&verdicts)
         }
-        Call::Events => Ok(events(store.changes().runs(), hub.closing.subscribe(), hub.metrics.listener())),
+        Call::Events => {
+            Ok(events(store.notifications().subscribe_runs(), hub.closing.subscribe(), hub.metrics.listener()))
+        }
         Call::Info => json(&HubView { version: env!("CARGO_PKG_VERSION").to_owned(), bucket: hub.bucket.clone() }),
         Call::Metrics => {
             hub.metrics.count(store, &hub.workers).await?;
@@ -291,7 +290,7 @@ async fn view_run(hub: &Hub, head: &Parts, run: RunId) -> Result<RunView, Refusa
     let seen: Option<u64> = query_number(query, "seen")?;
     let wait: u64 = query_number(query, "wait_ms")?.unwrap_or(0);
     let deadline = Instant::now() + Duration::from_millis(wait.min(MAX_WAIT_MS));
-    let mut changes = hub.store.changes().runs();
+    let mut changes = hub.store.notifications().subscribe_runs();
     let mut closing = hub.closing.subscribe();
     loop {
         let view = hub.store.run(run).await?.ok_or(HubError::RunNotFound(run))?;
@@ -325,7 +324,7 @@ async fn lease(hub: &Hub, request: LeaseRequest) -> Result<LeaseBatch, Refusal> 
     hub.workers.asked(&request);
     let mut closing = hub.closing.subscribe();
     loop {
-        let mut work = hub.store.changes().work();
+        let mut work = hub.store.notifications().subscribe_work();
         let leased = hub.store.lease(hub.now(), request.clone()).await?;
         let is_over = request.count == 0 || Instant::now() >= deadline || *closing.borrow();
         if !leased.batch.leases.is_empty() || is_over {
@@ -348,7 +347,7 @@ async fn lease(hub: &Hub, request: LeaseRequest) -> Result<LeaseBatch, Refusal> 
 /// only a hub without any listens for one. After a start it waits as long as a lease lasts, because extensions that were
 /// only in memory are gone and their workers are to be heard first.
 async fn reap(hub: Hub) {
-    let mut leases = hub.store.changes().leases();
+    let mut leases = hub.store.notifications().subscribe_leases();
     let mut closing = hub.closing.subscribe();
     let mut next = Some(Instant::now() + Duration::from_millis(hub.store.lease_ms()));
     while !*closing.borrow() {

@@ -8,7 +8,7 @@ use http::{HeaderMap, StatusCode, header};
 
 use crate::auth::role::{Need, Role};
 use crate::auth::token_file::{TokenEntry, TokenError, TokenFile, hash_of};
-use crate::http::fingerprint::{Stamp, stamp_of};
+use crate::file_fingerprint::FileFingerprint;
 use crate::http::reply::Refusal;
 
 /// Who may talk to a server.
@@ -29,7 +29,7 @@ enum Rule {
 #[derive(Debug, Default)]
 struct Known {
     /// How the file looked then. `None` before there was one.
-    stamp: Option<Stamp>,
+    fingerprint: Option<FileFingerprint>,
     tokens: Arc<Vec<TokenEntry>>,
 }
 
@@ -64,7 +64,7 @@ impl Access {
         match &*self.0 {
             Rule::Open => true,
             Rule::Only(_) => false,
-            Rule::File(_, known) => known.lock().unwrap_or_else(PoisonError::into_inner).stamp.is_none(),
+            Rule::File(_, known) => known.lock().unwrap_or_else(PoisonError::into_inner).fingerprint.is_none(),
         }
     }
 
@@ -113,18 +113,18 @@ impl Visitor {
 impl Known {
     /// Reads the file again if it is another one than before.
     fn look(&mut self, file: &TokenFile) -> Result<(), TokenError> {
-        let stamp = stamp_of(file.path());
-        if stamp == self.stamp {
+        let fingerprint = FileFingerprint::from_path(file.path());
+        if fingerprint == self.fingerprint {
             return Ok(());
         }
         // a file that went away leaves nobody in
-        let was_there = self.stamp.is_some();
+        let was_there = self.fingerprint.is_some();
         let tokens = file.read()?;
         if tokens.is_none() && !was_there {
             return Ok(());
         }
         self.tokens = Arc::new(tokens.unwrap_or_default());
-        self.stamp = stamp.or(self.stamp);
+        self.fingerprint = fingerprint.or(self.fingerprint);
         Ok(())
     }
 }
@@ -136,7 +136,7 @@ fn current(file: &TokenFile, known: &Mutex<Known>) -> Result<Option<Arc<Vec<Toke
         let hint = "put the tokens file in order on the server's machine";
         Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "tokens", error.to_string(), hint)
     })?;
-    Ok(known.stamp.is_some().then(|| known.tokens.clone()))
+    Ok(known.fingerprint.is_some().then(|| known.tokens.clone()))
 }
 
 /// Whose token it is. Compares all of them, so that the time says nothing about which one it was.

@@ -33,8 +33,8 @@ use super::backend::{Object, Shelf, Upload};
 use super::folder::Folder;
 use super::name::{self, Key};
 use super::s3::S3;
+use crate::durability::Durability;
 use crate::error::HubError;
-use crate::sqlite::Durability;
 
 /// How long what nobody refers to is kept. Between the upload of a run's first blob and the hub's taking of the run lies the
 /// upload of all others.
@@ -116,10 +116,10 @@ impl BlobStore {
 
     /// Keeps what was written, if its bytes are what the name says.
     pub(crate) async fn keep_blob(&self, upload: Upload, expected: &BlobHash) -> Result<(), HubError> {
-        let found = BlobHash(*upload.hash().as_bytes());
-        if found != *expected {
+        let actual = BlobHash(*upload.hash().as_bytes());
+        if actual != *expected {
             upload.discard().await;
-            return Err(HubError::WrongHash { expected: *expected, found });
+            return Err(HubError::WrongHash { expected: *expected, actual });
         }
         let _quiet = self.shard(expected).read().await;
         upload.keep().await

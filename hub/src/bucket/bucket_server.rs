@@ -16,13 +16,12 @@ use prometheus_client::registry::Registry;
 use tokio::sync::watch;
 use tokio::time::sleep;
 
-use crate::api::hub_server::Clock;
 use crate::auth::access::Access;
 use crate::auth::role::Need;
 use crate::bucket::backend::{Object, Upload};
 use crate::bucket::blob_store::BlobStore;
 use crate::bucket::name::Key;
-use crate::clock;
+use crate::clock::{Clock, system_clock};
 use crate::http::openapi::document;
 use crate::http::reply::{Body, Refusal, empty, json, postcard, typed};
 use crate::http::request::{Pieces, check_length, decode, parse, query_number, read_body};
@@ -103,7 +102,7 @@ impl Bucket {
     #[must_use]
     pub fn new(blobs: BlobStore, access: Access) -> Self {
         let front = Front::new("bucket", Registry::default());
-        Self { blobs, access, clock: Arc::new(clock::now), tls: None, front }
+        Self { blobs, access, clock: system_clock(), tls: None, front }
     }
 
     /// The same over TLS, where there are files for it.

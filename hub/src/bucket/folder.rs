@@ -21,8 +21,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, BufWriter, Take};
 use tokio::task::spawn_blocking;
 
 use super::backend::{Listed, Object};
+use crate::durability::Durability;
 use crate::error::HubError;
-use crate::sqlite::Durability;
 
 /// Bytes gathered before they are written.
 const BUFFER: usize = 256 * 1024;

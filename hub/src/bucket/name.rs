@@ -63,7 +63,7 @@ pub(crate) struct Key(pub(super) BlobHash);
 impl Key {
     /// A name is parts with `/` between them; no part is empty, `.` or `..`, and nothing in it is invisible.
     pub(crate) fn new(text: &str) -> Result<Self, HubError> {
-        let refuse = |why| Err(HubError::BadKey { key: text.chars().take(80).collect(), why });
+        let refuse = |reason| Err(HubError::BadKey { key: text.chars().take(80).collect(), reason });
         if text.is_empty() || text.len() > MAX_KEY {
             return refuse("it is empty or longer than 1024 bytes");
         }

@@ -259,7 +259,7 @@ fn found<T>(answer: object_store::Result<T>) -> object_store::Result<Option<T>> 
 }
 
 fn refused(name: &str, source: object_store::Error) -> HubError {
-    HubError::Shelf { what: name.to_owned(), source: Box::new(source) }
+    HubError::S3 { what: name.to_owned(), source: Box::new(source) }
 }
 
 #[cfg(test)]

@@ -4,7 +4,6 @@
 
 pub(crate) mod accept;
 pub(crate) mod connection_limit;
-pub(crate) mod fingerprint;
 pub(crate) mod log_limit;
 pub(crate) mod openapi;
 pub(crate) mod reply;

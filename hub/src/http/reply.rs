@@ -73,12 +73,12 @@ impl From<HubError> for Refusal {
             HubError::BadRequest(_) => (StatusCode::BAD_REQUEST, "bad_request", ""),
             HubError::RunNotFound(_) => (StatusCode::NOT_FOUND, "run_not_found", "`bue status` lists the runs"),
             HubError::JobNotFound(_) => (StatusCode::NOT_FOUND, "job_not_found", "`bue errors` names failed jobs"),
-            HubError::NotFailed { .. } => (StatusCode::CONFLICT, "job_not_failed", "only failed jobs can be reset"),
-            HubError::Ended { .. } => (StatusCode::CONFLICT, "job_ended", "only open jobs can be cancelled"),
-            HubError::RunOpen(_) => {
+            HubError::JobNotFailed { .. } => (StatusCode::CONFLICT, "job_not_failed", "only failed jobs can be reset"),
+            HubError::JobEnded { .. } => (StatusCode::CONFLICT, "job_ended", "only open jobs can be cancelled"),
+            HubError::RunStillRunning(_) => {
                 (StatusCode::CONFLICT, "run_running", "cancel it first, or type `bue delete --force`")
             }
-            HubError::NotReady { .. } => {
+            HubError::JobNotReady { .. } => {
                 (StatusCode::CONFLICT, "job_not_ready", "`bue why` with the job's number says what it waits for")
             }
             HubError::RunCancelled(_) => (StatusCode::CONFLICT, "run_cancelled", "submit the script again"),
@@ -88,9 +88,9 @@ impl From<HubError> for Refusal {
             HubError::WrongHash { .. } => {
                 (StatusCode::BAD_REQUEST, "wrong_hash", "name the blob by the BLAKE3 hash of its bytes")
             }
-            HubError::Body(_) => (StatusCode::BAD_REQUEST, "broken_body", "send it again"),
+            HubError::IncompleteBody(_) => (StatusCode::BAD_REQUEST, "broken_body", "send it again"),
             HubError::Disk { .. } => (StatusCode::SERVICE_UNAVAILABLE, "disk", "make room, or make it writable"),
-            HubError::Shelf { .. } => (
+            HubError::S3 { .. } => (
                 StatusCode::SERVICE_UNAVAILABLE,
                 "store",
                 "see whether the bucket's S3 store can be reached; then try again",
@@ -109,7 +109,7 @@ impl From<HubError> for Refusal {
                 "look at the disk under the hub's database; then try again",
             ),
             HubError::Stopped => (StatusCode::SERVICE_UNAVAILABLE, "stopped", "start the hub again"),
-            HubError::InUse(_) | HubError::NotOurs(_) | HubError::NewerLayout { .. } | HubError::Damaged(_) => {
+            HubError::InUse(_) | HubError::ForeignSchema(_) | HubError::NewerLayout { .. } | HubError::Damaged(_) => {
                 (StatusCode::INTERNAL_SERVER_ERROR, "damaged", "restore the hub's database from a backup")
             }
         };

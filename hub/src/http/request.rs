@@ -41,7 +41,7 @@ impl Pieces {
             let frame = timeout(left, self.body.frame()).await.map_err(|_| too_slow())?;
             self.waited += began.elapsed();
             let Some(frame) = frame else { return Ok(None) };
-            if let Ok(piece) = frame.map_err(|error| HubError::Body(error.to_string()))?.into_data() {
+            if let Ok(piece) = frame.map_err(|error| HubError::IncompleteBody(error.to_string()))?.into_data() {
                 self.note(&piece);
                 return Ok(Some(piece));
             }

@@ -14,7 +14,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::WebPkiClientVerifier;
 use rustls::{RootCertStore, ServerConfig};
 
-use crate::http::fingerprint::{Stamp, stamp_of};
+use crate::file_fingerprint::FileFingerprint;
 
 /// Bytes of a file of certificates: all authorities of a system fit.
 const MAX_FILE: u64 = 1024 * 1024;
@@ -78,7 +78,7 @@ struct Shared {
 /// What was read, and how the files looked then.
 #[derive(Debug)]
 struct Known {
-    stamps: [Option<Stamp>; 3],
+    fingerprints: [Option<FileFingerprint>; 3],
     config: Arc<ServerConfig>,
 }
 
@@ -88,7 +88,7 @@ impl Tls {
     /// # Errors
     /// One of them cannot be read or is not what it should be.
     pub fn open(files: TlsFiles) -> Result<Self, TlsError> {
-        let known = Known { stamps: files.stamps(), config: files.read()? };
+        let known = Known { fingerprints: files.fingerprints(), config: files.read()? };
         Ok(Self(Arc::new(Shared { files, known: Mutex::new(known) })))
     }
 
@@ -97,9 +97,9 @@ impl Tls {
     pub(crate) fn config(&self) -> Arc<ServerConfig> {
         let Shared { files, known } = &*self.0;
         let mut known = known.lock().unwrap_or_else(PoisonError::into_inner);
-        let stamps = files.stamps();
-        if stamps != known.stamps {
-            known.stamps = stamps;
+        let fingerprints = files.fingerprints();
+        if fingerprints != known.fingerprints {
+            known.fingerprints = fingerprints;
             match files.read() {
                 Ok(config) => {
                     tracing::info!(certificate = %files.certificate.display(), "read the certificate again");
@@ -113,9 +113,9 @@ impl Tls {
 }
 
 impl TlsFiles {
-    fn stamps(&self) -> [Option<Stamp>; 3] {
-        let client_ca = self.client_ca.as_ref().and_then(|path| stamp_of(path));
-        [stamp_of(&self.certificate), stamp_of(&self.key), client_ca]
+    fn fingerprints(&self) -> [Option<FileFingerprint>; 3] {
+        let client_ca = self.client_ca.as_ref().and_then(|path| FileFingerprint::from_path(path));
+        [FileFingerprint::from_path(&self.certificate), FileFingerprint::from_path(&self.key), client_ca]
     }
 
     fn read(&self) -> Result<Arc<ServerConfig>, TlsError> {

@@ -25,7 +25,7 @@ impl Inner {
         self.lock(&tx, &[key], &mut known).await?;
         match known.run_states.get(&key) {
             None => return Err(HubError::RunNotFound(id)),
-            Some(RunState::Running) => return Err(HubError::RunOpen(id)),
+            Some(RunState::Running) => return Err(HubError::RunStillRunning(id)),
             Some(_) => {}
         }
         let run = self.run(&tx, key).await?;

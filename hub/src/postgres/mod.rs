@@ -45,16 +45,16 @@ use tokio::sync::mpsc::{Sender, channel};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
-use crate::error::HubError;
+use crate::error::{HubError, postgres_error_text};
 use crate::jobs::run_cache::RunCache;
 use crate::jobs::tally::Tally;
-use crate::store::{Answer, Changes, JobStore, LEASE_MS, Leased, Reaped};
+use crate::notifications::Notifications;
+use crate::store::{JobStore, LEASE_MS, LeaseAnswer, ReapedJobs, StoreFuture};
 use address::{Address, CONNECT_TIMEOUT};
 use listen::Outbox;
 use places::Places;
 use reports::{LANES, QUEUE, Waiting};
 use trouble::advice;
-pub(crate) use trouble::explain;
 
 /// Connections of one hub. Requests beyond wait for one; transactions are short.
 const CONNECTIONS: usize = 16;
@@ -85,7 +85,7 @@ struct Granted {
 pub(crate) struct Inner {
     pool: Pool,
     address: Address,
-    changes: Changes,
+    notifications: Notifications,
     runs: Mutex<RunCache>,
     /// Leases extended by heartbeats, not all of them written: token and end.
     extended: Mutex<HashMap<i64, (i64, i64)>>,
@@ -129,7 +129,7 @@ impl PostgresStore {
         let pool = pool(&address)?;
         let inner = Arc::new(Inner {
             pool,
-            changes: Changes::default(),
+            notifications: Notifications::default(),
             runs: Mutex::default(),
             extended: Mutex::default(),
             places: Mutex::default(),
@@ -199,12 +199,12 @@ impl Inner {
 
     /// An error of the first look, with what to do about it.
     fn unusable(&self, error: HubError) -> HubError {
-        let (why, advice) = match error {
-            HubError::Postgres(error) => (explain(&error), advice(&error)),
-            HubError::Unreachable(why) => (why, "see whether PostgreSQL runs there and answers"),
+        let (reason, advice) = match error {
+            HubError::Postgres(error) => (postgres_error_text(&error), advice(&error)),
+            HubError::Unreachable(reason) => (reason, "see whether PostgreSQL runs there and answers"),
             error => return error,
         };
-        HubError::Unusable { place: self.address.shown(), why, advice }
+        HubError::Unusable { database: self.address.shown(), reason, advice }
     }
 
     async fn client(&self) -> Result<Client, HubError> {
@@ -251,12 +251,12 @@ impl Inner {
 }
 
 impl JobStore for PostgresStore {
-    fn submit(&self, now: Timestamp, submission: Submission) -> Answer<'_, RunId> {
+    fn submit(&self, now: Timestamp, submission: Submission) -> StoreFuture<'_, RunId> {
         let now = self.inner.at(now);
         Box::pin(self.inner.in_time(self.inner.submit(now, submission)))
     }
 
-    fn lease(&self, now: Timestamp, request: LeaseRequest) -> Answer<'_, Leased> {
+    fn lease(&self, now: Timestamp, request: LeaseRequest) -> StoreFuture<'_, LeaseAnswer> {
         let now = self.inner.at(now);
         Box::pin(self.inner.in_time(self.inner.lease(now, request)))
     }
@@ -265,86 +265,86 @@ impl JobStore for PostgresStore {
         self.inner.lease_ms()
     }
 
-    fn heartbeat(&self, now: Timestamp, heartbeat: Heartbeat) -> Answer<'_, HeartbeatAnswer> {
+    fn heartbeat(&self, now: Timestamp, heartbeat: Heartbeat) -> StoreFuture<'_, HeartbeatAnswer> {
         let now = self.inner.at(now);
         Box::pin(self.inner.in_time(self.inner.heartbeat(now, heartbeat)))
     }
 
-    fn complete(&self, now: Timestamp, batch: ReportBatch) -> Answer<'_, Vec<Verdict>> {
+    fn complete(&self, now: Timestamp, batch: ReportBatch) -> StoreFuture<'_, Vec<Verdict>> {
         let now = self.inner.at(now);
         Box::pin(self.inner.in_time(self.inner.complete(&self.reports, now, batch)))
     }
 
-    fn reap(&self, now: Timestamp) -> Answer<'_, Reaped> {
+    fn reap(&self, now: Timestamp) -> StoreFuture<'_, ReapedJobs> {
         let now = self.inner.at(now);
         Box::pin(self.inner.in_time(self.inner.reap(now)))
     }
 
-    fn cancel_run(&self, now: Timestamp, run: RunId) -> Answer<'_, Changed> {
+    fn cancel_run(&self, now: Timestamp, run: RunId) -> StoreFuture<'_, Changed> {
         let now = self.inner.at(now);
         Box::pin(self.inner.in_time(self.inner.cancel_run(now, run)))
     }
 
-    fn reset_run(&self, now: Timestamp, run: RunId) -> Answer<'_, Changed> {
+    fn reset_run(&self, now: Timestamp, run: RunId) -> StoreFuture<'_, Changed> {
         let now = self.inner.at(now);
         Box::pin(self.inner.in_time(self.inner.reset_run(now, run)))
     }
 
-    fn cancel_job(&self, now: Timestamp, job: JobId) -> Answer<'_, Changed> {
+    fn cancel_job(&self, now: Timestamp, job: JobId) -> StoreFuture<'_, Changed> {
         let now = self.inner.at(now);
         Box::pin(self.inner.in_time(self.inner.cancel_job(now, job)))
     }
 
-    fn reset_job(&self, now: Timestamp, job: JobId) -> Answer<'_, Changed> {
+    fn reset_job(&self, now: Timestamp, job: JobId) -> StoreFuture<'_, Changed> {
         let now = self.inner.at(now);
         Box::pin(self.inner.in_time(self.inner.reset_job(now, job)))
     }
 
-    fn delete_run(&self, run: RunId) -> Answer<'_, ()> {
+    fn delete_run(&self, run: RunId) -> StoreFuture<'_, ()> {
         Box::pin(self.inner.in_time(self.inner.delete_run(run)))
     }
 
-    fn ended_runs(&self, before: Timestamp, limit: u32) -> Answer<'_, Vec<RunId>> {
+    fn ended_runs(&self, before: Timestamp, limit: u32) -> StoreFuture<'_, Vec<RunId>> {
         Box::pin(self.inner.in_time(self.inner.ended_runs(before, limit)))
     }
 
-    fn holdings(&self) -> Answer<'_, Collection> {
-        Box::pin(self.inner.in_time(self.inner.holdings()))
+    fn gc_roots(&self) -> StoreFuture<'_, Collection> {
+        Box::pin(self.inner.in_time(self.inner.gc_roots()))
     }
 
-    fn run(&self, run: RunId) -> Answer<'_, Option<RunView>> {
+    fn run(&self, run: RunId) -> StoreFuture<'_, Option<RunView>> {
         Box::pin(self.inner.in_time(self.inner.run_view(run)))
     }
 
-    fn runs(&self, limit: u32) -> Answer<'_, Vec<RunView>> {
+    fn runs(&self, limit: u32) -> StoreFuture<'_, Vec<RunView>> {
         Box::pin(self.inner.in_time(self.inner.run_views(limit)))
     }
 
-    fn results(&self, run: RunId, cursor: ResultCursor) -> Answer<'_, Option<ResultPage>> {
+    fn results(&self, run: RunId, cursor: ResultCursor) -> StoreFuture<'_, Option<ResultPage>> {
         Box::pin(self.inner.in_time(self.inner.results(run, cursor)))
     }
 
-    fn job(&self, job: JobId) -> Answer<'_, Option<JobView>> {
+    fn job(&self, job: JobId) -> StoreFuture<'_, Option<JobView>> {
         Box::pin(self.inner.in_time(self.inner.job_view(job)))
     }
 
-    fn why(&self, job: JobId) -> Answer<'_, Option<WhyView>> {
+    fn why(&self, job: JobId) -> StoreFuture<'_, Option<WhyView>> {
         Box::pin(self.inner.in_time(self.inner.why(job)))
     }
 
-    fn task(&self, job: JobId) -> Answer<'_, Option<LeaseBatch>> {
+    fn task(&self, job: JobId) -> StoreFuture<'_, Option<LeaseBatch>> {
         Box::pin(self.inner.in_time(self.inner.task(job)))
     }
 
-    fn log(&self, job: JobId) -> Answer<'_, Option<Option<ValueRef>>> {
+    fn log(&self, job: JobId) -> StoreFuture<'_, Option<Option<ValueRef>>> {
         Box::pin(self.inner.in_time(self.inner.log(job)))
     }
 
-    fn tally(&self) -> Answer<'_, Tally> {
+    fn tally(&self) -> StoreFuture<'_, Tally> {
         Box::pin(self.inner.in_time(self.inner.tally()))
     }
 
-    fn changes(&self) -> &Changes {
-        &self.inner.changes
+    fn notifications(&self) -> &Notifications {
+        &self.inner.notifications
     }
 }

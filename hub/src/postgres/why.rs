@@ -77,7 +77,7 @@ impl Inner {
         let Some(job) = run.graph.job(place.slot.node) else { return Ok(None) };
         let waits_for = waits_for(&tx, &run, place.slot).await?.len();
         if waits_for > 0 {
-            return Err(HubError::NotReady { job: id, waits_for });
+            return Err(HubError::JobNotReady { job: id, waits_for });
         }
         let inputs = Values::default().inputs(&tx, &run, instance_of(&run, place.slot)?, job).await?;
         let inputs = inputs.map_err(|failure| HubError::BadRequest(failure.message))?;

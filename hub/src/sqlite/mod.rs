@@ -41,9 +41,11 @@ use bue_model::{JobId, RunId, Timestamp, ValueRef};
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode};
 
+use crate::durability::Durability;
 use crate::error::HubError;
 use crate::jobs::tally::Tally;
-use crate::store::{Answer, Changes, JobStore, LEASE_MS, Leased, Reaped};
+use crate::notifications::Notifications;
+use crate::store::{JobStore, LEASE_MS, LeaseAnswer, ReapedJobs, StoreFuture};
 use writer::Writer;
 
 /// Statements kept prepared; there are fewer in this program.
@@ -51,20 +53,11 @@ const STATEMENTS: usize = 256;
 /// The process before this one may still be closing the file.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// When an answer is given.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Durability {
-    /// After the change is on the disk: nothing that was acknowledged is lost, not even by a power cut.
-    Full,
-    /// After the system has it: a crash of the process loses nothing, a power cut may. For tests and `bue run`.
-    Off,
-}
-
 /// Runs and jobs in an SQLite database. One process at a time may have it open.
 #[derive(Debug, Clone)]
 pub struct SqliteStore {
     writer: Writer,
-    changes: Arc<Changes>,
+    notifications: Arc<Notifications>,
     lease_ms: u64,
 }
 
@@ -80,10 +73,10 @@ impl SqliteStore {
             }
             error => error,
         })?;
-        let changes = Arc::new(Changes::default());
-        let writer =
-            Writer::start(db, changes.clone()).map_err(|source| HubError::Disk { what: path.to_owned(), source })?;
-        Ok(Self { writer, changes, lease_ms: LEASE_MS })
+        let notifications = Arc::new(Notifications::default());
+        let writer = Writer::start(db, notifications.clone())
+            .map_err(|source| HubError::Disk { what: path.to_owned(), source })?;
+        Ok(Self { writer, notifications, lease_ms: LEASE_MS })
     }
 
     /// The same with leases that last so many milliseconds, instead of [`LEASE_MS`].
@@ -121,11 +114,11 @@ fn configure(db: &Connection, durability: Durability) -> Result<(), HubError> {
 }
 
 impl JobStore for SqliteStore {
-    fn submit(&self, now: Timestamp, submission: Submission) -> Answer<'_, RunId> {
+    fn submit(&self, now: Timestamp, submission: Submission) -> StoreFuture<'_, RunId> {
         self.writer.ask(Some(now), |ledger| ledger.submit(submission))
     }
 
-    fn lease(&self, now: Timestamp, request: LeaseRequest) -> Answer<'_, Leased> {
+    fn lease(&self, now: Timestamp, request: LeaseRequest) -> StoreFuture<'_, LeaseAnswer> {
         let lease_ms = self.lease_ms;
         self.writer.ask(Some(now), move |ledger| ledger.lease(request, lease_ms))
     }
@@ -134,82 +127,82 @@ impl JobStore for SqliteStore {
         self.lease_ms
     }
 
-    fn heartbeat(&self, now: Timestamp, heartbeat: Heartbeat) -> Answer<'_, HeartbeatAnswer> {
+    fn heartbeat(&self, now: Timestamp, heartbeat: Heartbeat) -> StoreFuture<'_, HeartbeatAnswer> {
         let lease_ms = self.lease_ms;
         self.writer.ask(Some(now), move |ledger| ledger.heartbeat(&heartbeat, lease_ms))
     }
 
-    fn complete(&self, now: Timestamp, batch: ReportBatch) -> Answer<'_, Vec<Verdict>> {
+    fn complete(&self, now: Timestamp, batch: ReportBatch) -> StoreFuture<'_, Vec<Verdict>> {
         self.writer.ask(Some(now), move |ledger| ledger.complete(&batch.reports))
     }
 
     #[expect(clippy::redundant_closure_for_method_calls, reason = "the method alone stands for one lifetime only")]
-    fn reap(&self, now: Timestamp) -> Answer<'_, Reaped> {
+    fn reap(&self, now: Timestamp) -> StoreFuture<'_, ReapedJobs> {
         self.writer.ask(Some(now), |ledger| ledger.reap())
     }
 
-    fn cancel_run(&self, now: Timestamp, run: RunId) -> Answer<'_, Changed> {
+    fn cancel_run(&self, now: Timestamp, run: RunId) -> StoreFuture<'_, Changed> {
         self.writer.ask(Some(now), move |ledger| ledger.cancel_run(run))
     }
 
-    fn reset_run(&self, now: Timestamp, run: RunId) -> Answer<'_, Changed> {
+    fn reset_run(&self, now: Timestamp, run: RunId) -> StoreFuture<'_, Changed> {
         self.writer.ask(Some(now), move |ledger| ledger.reset_run(run))
     }
 
-    fn cancel_job(&self, now: Timestamp, job: JobId) -> Answer<'_, Changed> {
+    fn cancel_job(&self, now: Timestamp, job: JobId) -> StoreFuture<'_, Changed> {
         self.writer.ask(Some(now), move |ledger| ledger.cancel_job(job))
     }
 
-    fn reset_job(&self, now: Timestamp, job: JobId) -> Answer<'_, Changed> {
+    fn reset_job(&self, now: Timestamp, job: JobId) -> StoreFuture<'_, Changed> {
         self.writer.ask(Some(now), move |ledger| ledger.reset_job(job))
     }
 
-    fn delete_run(&self, run: RunId) -> Answer<'_, ()> {
+    fn delete_run(&self, run: RunId) -> StoreFuture<'_, ()> {
         self.writer.ask(None, move |ledger| ledger.delete_run(run))
     }
 
-    fn ended_runs(&self, before: Timestamp, limit: u32) -> Answer<'_, Vec<RunId>> {
+    fn ended_runs(&self, before: Timestamp, limit: u32) -> StoreFuture<'_, Vec<RunId>> {
         self.writer.ask(None, move |ledger| ledger.ended_runs(before, limit))
     }
 
-    fn holdings(&self) -> Answer<'_, Collection> {
-        self.writer.ask(None, |ledger| ledger.holdings())
+    fn gc_roots(&self) -> StoreFuture<'_, Collection> {
+        self.writer.ask(None, |ledger| ledger.gc_roots())
     }
 
-    fn run(&self, run: RunId) -> Answer<'_, Option<RunView>> {
+    fn run(&self, run: RunId) -> StoreFuture<'_, Option<RunView>> {
         self.writer.ask(None, move |ledger| ledger.run_view(run))
     }
 
-    fn runs(&self, limit: u32) -> Answer<'_, Vec<RunView>> {
+    fn runs(&self, limit: u32) -> StoreFuture<'_, Vec<RunView>> {
         self.writer.ask(None, move |ledger| ledger.run_views(limit))
     }
 
-    fn results(&self, run: RunId, cursor: ResultCursor) -> Answer<'_, Option<ResultPage>> {
+    fn results(&self, run: RunId, cursor: ResultCursor) -> StoreFuture<'_, Option<ResultPage>> {
         self.writer.ask(None, move |ledger| ledger.results(run, cursor))
     }
 
-    fn job(&self, job: JobId) -> Answer<'_, Option<JobView>> {
+    fn job(&self, job: JobId) -> StoreFuture<'_, Option<JobView>> {
         self.writer.ask(None, move |ledger| ledger.job_view(job))
     }
 
-    fn why(&self, job: JobId) -> Answer<'_, Option<WhyView>> {
+    fn why(&self, job: JobId) -> StoreFuture<'_, Option<WhyView>> {
         self.writer.ask(None, move |ledger| ledger.why(job))
     }
 
-    fn task(&self, job: JobId) -> Answer<'_, Option<LeaseBatch>> {
+    fn task(&self, job: JobId) -> StoreFuture<'_, Option<LeaseBatch>> {
         self.writer.ask(None, move |ledger| ledger.task(job))
     }
 
-    fn log(&self, job: JobId) -> Answer<'_, Option<Option<ValueRef>>> {
+    fn log(&self, job: JobId) -> StoreFuture<'_, Option<Option<ValueRef>>> {
         self.writer.ask(None, move |ledger| ledger.log(job))
     }
 
     #[expect(clippy::redundant_closure_for_method_calls, reason = "the method alone stands for one lifetime only")]
-    fn tally(&self) -> Answer<'_, Tally> {
+    fn tally(&self) -> StoreFuture<'_, Tally> {
         self.writer.ask(None, |ledger| ledger.tally())
     }
 
-    fn changes(&self) -> &Changes {
-        &self.changes
+    fn notifications(&self) -> &Notifications {
+        &self.notifications
     }
 }

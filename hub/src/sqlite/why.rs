@@ -61,7 +61,7 @@ impl Ledger<'_> {
         let Some(job) = run.graph.job(place.slot.node) else { return Ok(None) };
         let waits_for = self.waits_for(&run, place.slot)?.len();
         if waits_for > 0 {
-            return Err(HubError::NotReady { job: id, waits_for });
+            return Err(HubError::JobNotReady { job: id, waits_for });
         }
         let inputs = self.inputs(&run, instance_of(&run, place.slot)?, job, &mut Seen::default())?;
         let inputs = inputs.map_err(|failure| HubError::BadRequest(failure.message))?;

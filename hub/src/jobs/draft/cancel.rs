@@ -20,7 +20,7 @@ impl Draft<'_> {
         let row = self.job(row_id(job))?.filter(|row| row.state.can_be_cancelled());
         let node = row.as_ref().and_then(|row| run.graph.job(row.slot.node));
         let (Some(row), Some(node)) = (row, node) else {
-            return Err(HubError::Ended { job, state: state.shown() }.into());
+            return Err(HubError::JobEnded { job, state: state.shown() }.into());
         };
         let instance = instance_of(&run, row.slot)?;
         let mut start = row.slot;

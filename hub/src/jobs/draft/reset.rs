@@ -104,7 +104,7 @@ impl Draft<'_> {
         let (run, state) = self.state_of(job)?;
         self.expect_not_cancelled(&run)?;
         if state != State::Failed {
-            return Err(HubError::NotFailed { job, state: state.shown() }.into());
+            return Err(HubError::JobNotFailed { job, state: state.shown() }.into());
         }
         self.put_back_failed(&run, row_id(job))?;
         Ok(Changed { jobs: 1 })
