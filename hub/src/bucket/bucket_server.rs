@@ -1,7 +1,6 @@
 //! The bucket's HTTP server: blobs and keys, streamed both ways a piece at a time, and the keys' ends.
 
 use std::future::Future;
-use std::sync::Arc;
 use std::time::Duration;
 
 use bue_model::wire::{Collection, MAX_MESSAGE};

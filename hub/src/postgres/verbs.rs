@@ -93,7 +93,7 @@ impl Inner {
     pub(super) async fn commit(&self, tx: Transaction<'_>) -> Result<(), HubError> {
         let began = Instant::now();
         tx.commit().await.map_err(|error| HubError::Unsure(postgres_error_text(&error)))?;
-        self.changes.commits().note(1, began.elapsed());
+        self.notifications.commit_metrics().record(1, began.elapsed());
         Ok(())
     }
 

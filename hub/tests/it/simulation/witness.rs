@@ -165,7 +165,7 @@ impl JobStore for Witness {
     }
 
     fn gc_roots(&self) -> StoreFuture<'_, Collection> {
-        self.look(JobStore::holdings)
+        self.look(JobStore::gc_roots)
     }
 
     fn run(&self, run: RunId) -> StoreFuture<'_, Option<RunView>> {
