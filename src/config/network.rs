@@ -27,7 +27,7 @@ impl Network {
     /// Reads secrets, limits and databases from the settings; `allowed` are the rules of this worker.
     pub(crate) fn from_settings(allowed: Allowed, settings: &Settings) -> Result<Self, CommandError> {
         let secrets = read_secrets(settings)?;
-        let config = EgressConfig { allowed, secrets, own: Vec::new(), refusals: Refusals::default() };
+        let config = EgressConfig { allowed, secrets, own_servers: Vec::new(), refusals: Refusals::default() };
         let ca_file = settings.text(CA_FILE).map(PathBuf::from);
         Ok(Self { config, limits: read_limits(settings)?, databases: read_databases(settings)?, ca_file })
     }
@@ -44,7 +44,7 @@ impl Network {
     pub(crate) async fn protect(&mut self, servers: impl Iterator<Item = String>) {
         for server in servers.chain(self.databases.servers()) {
             if let Ok(addresses) = lookup_host(server).await {
-                self.config.own.extend(addresses);
+                self.config.own_servers.extend(addresses);
             }
         }
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::anyhow;
-use bue_lang::{PackageTrouble, PackageTroubleKind};
+use bue_lang::{PackageProblem, PackageProblemKind};
 use bue_model::{BlobHash, BlobRef, Package, Plan, Step};
 use bytes::Bytes;
 
@@ -33,7 +33,7 @@ impl LockedPackages {
     }
 
     /// Returns what prevents a step from having its packages, as far as file names tell.
-    pub(crate) fn problems(&self, step: &Step) -> Vec<PackageTrouble> {
+    pub(crate) fn problems(&self, step: &Step) -> Vec<PackageProblem> {
         let requirements = match requirements(step, &self.script) {
             Ok(requirements) if requirements.is_empty() => return Vec::new(),
             Ok(requirements) => requirements,
@@ -51,9 +51,9 @@ impl LockedPackages {
         lock.set(requirements).ok_or_else(|| format!("bue.lock has no entry for `{}`", requirements.join(", ")))
     }
 
-    fn not_locked(&self, step: &str, reason: &str) -> PackageTrouble {
-        PackageTrouble {
-            kind: PackageTroubleKind::NotLocked,
+    fn not_locked(&self, step: &str, reason: &str) -> PackageProblem {
+        PackageProblem {
+            kind: PackageProblemKind::NotLocked,
             message: format!("step `{step}` requires packages, but {reason}"),
             hint: format!("type `bue deps lock {}`", self.script.display()),
         }
@@ -113,15 +113,15 @@ pub(crate) fn fetch_wheels(set: &LockedSet, cache: &WheelCache) -> Result<Vec<By
     wheels.ok_or_else(|| CommandError::Environment(anyhow!("packages disappeared from the cache while they were read")))
 }
 
-fn bad_list(message: String) -> PackageTrouble {
+fn bad_list(message: String) -> PackageProblem {
     let hint = "write names and versions, such as `httpx>=0.27`, one per line".to_owned();
-    PackageTrouble { kind: PackageTroubleKind::BadList, message, hint }
+    PackageProblem { kind: PackageProblemKind::BadList, message, hint }
 }
 
-fn native_by_name(wheel: &LockedWheel) -> Option<PackageTrouble> {
+fn native_by_name(wheel: &LockedWheel) -> Option<PackageProblem> {
     let is_pure = WheelName::parse(&wheel.file).is_some_and(|name| name.is_pure());
-    (!is_pure).then(|| PackageTrouble {
-        kind: PackageTroubleKind::CannotWork,
+    (!is_pure).then(|| PackageProblem {
+        kind: PackageProblemKind::CannotWork,
         message: format!("{} is native code for one platform, which cannot run in a sandbox", wheel.file),
         hint: instead::hint(&wheel.name),
     })

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use bue_lang::python::SyntaxProblem;
 use bue_lang::{
-    Compiled, Complaint, Purpose, Script, check_compiled, check_packages, check_scopes, check_sources, check_sql,
+    Compiled, Diagnostic, Purpose, Script, check_compiled, check_packages, check_scopes, check_sources, check_sql,
     compile, render,
 };
 use bue_model::plan::Step;
@@ -39,7 +39,7 @@ pub(crate) struct ScriptReport {
     text: String,
     /// `None` if the script has errors.
     pub(crate) plan: Option<Plan>,
-    pub(crate) diagnostics: Vec<Complaint>,
+    pub(crate) diagnostics: Vec<Diagnostic>,
     /// Without plan and diagnostics, which have moved to the fields above.
     compiled: Compiled,
 }
@@ -91,15 +91,15 @@ pub(crate) fn check_script(
         let sql = check_sql(script, &compiled, purpose, |path| read_source(&folder.join(path)), parse_sql);
         let locked = LockedPackages::of_script(path);
         let packages = check_packages(script, &compiled, purpose, |step| locked.problems(step));
-        compiled.complaints.extend(python.into_iter().chain(sql).chain(packages));
+        compiled.diagnostics.extend(python.into_iter().chain(sql).chain(packages));
     }
     if let Some(served) = served {
         let scopes = check_scopes(script, &compiled, served);
-        compiled.complaints.extend(scopes);
+        compiled.diagnostics.extend(scopes);
     }
-    let Compiled { plan, complaints, .. } = &mut compiled;
-    let (plan, diagnostics) = (plan.take(), core::mem::take(complaints));
-    let plan = plan.filter(|_| !diagnostics.iter().any(Complaint::is_error));
+    let Compiled { plan, diagnostics, .. } = &mut compiled;
+    let (plan, diagnostics) = (plan.take(), core::mem::take(diagnostics));
+    let plan = plan.filter(|_| !diagnostics.iter().any(Diagnostic::is_error));
     Ok(ScriptReport { name, plan, diagnostics, text, compiled })
 }
 
@@ -111,7 +111,7 @@ impl ScriptReport {
         }
         let script = Script { path: &self.name, text: &self.text };
         let diagnostics = check_compiled(script, &self.compiled, |step| builder.check(step, folder(path)));
-        if diagnostics.iter().any(Complaint::is_error) {
+        if diagnostics.iter().any(Diagnostic::is_error) {
             self.plan = None;
         }
         self.diagnostics.extend(diagnostics);
@@ -129,7 +129,7 @@ impl ScriptReport {
 }
 
 /// Prints diagnostics of a script to stderr, each with its excerpt and followed by an empty line.
-pub(crate) fn print_diagnostics(diagnostics: &[Complaint], script: Script<'_>) {
+pub(crate) fn print_diagnostics(diagnostics: &[Diagnostic], script: Script<'_>) {
     for diagnostic in diagnostics {
         eprint_line(&format!("{}\n", render(diagnostic, script, use_colour()).trim_end()));
     }

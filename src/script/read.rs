@@ -5,7 +5,7 @@ use std::fs;
 use std::io::{self, Read};
 use std::path::Path;
 
-use bue_lang::{FileText, MAX_SCRIPT};
+use bue_lang::{FileContents, MAX_SCRIPT};
 
 /// Returns the text of a script, or a message that names the file.
 pub(crate) fn read_script(path: &Path) -> Result<String, String> {
@@ -13,11 +13,11 @@ pub(crate) fn read_script(path: &Path) -> Result<String, String> {
 }
 
 /// Returns the text of a file that a step names.
-pub(crate) fn read_source(path: &Path) -> FileText<'static> {
+pub(crate) fn read_source(path: &Path) -> FileContents<'static> {
     match read_text(path) {
-        Ok(text) => FileText::Text(Cow::Owned(text)),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => FileText::Missing,
-        Err(_) => FileText::Opaque,
+        Ok(text) => FileContents::Text(Cow::Owned(text)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => FileContents::Missing,
+        Err(_) => FileContents::Opaque,
     }
 }
 

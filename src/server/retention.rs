@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! every hour: JobStore::ended_runs --> delete_run, for each
-//!             GET /v1/collections of the bucket --> JobStore::holdings --> POST /v1/collections, with what these runs need
+//!             GET /v1/collections of the bucket --> JobStore::gc_roots --> POST /v1/collections, with what these runs need
 //! ```
 //! This is not in the hub's crate because it uses a client of the bucket.
 
@@ -58,8 +58,8 @@ impl Retention {
         let Some(bucket) = &self.bucket else { return Ok(()) };
         // The time comes before the list: a blob uploaded for a run that is not on the list yet is younger than this, and stays.
         let started_at = bucket.begin_collection().await.context("failed to ask the bucket for its time")?;
-        let holdings = self.store.holdings().await.context("failed to list the runs")?;
-        let collected = bucket.collect(started_at, &holdings).await.context("failed to clean up the bucket")?;
+        let roots = self.store.gc_roots().await.context("failed to list the runs")?;
+        let collected = bucket.collect(started_at, &roots).await.context("failed to clean up the bucket")?;
         if collected.blobs > 0 {
             tracing::info!(blobs = collected.blobs, "the bucket deleted blobs that no run needs");
         }
@@ -76,7 +76,7 @@ impl Retention {
                 match self.store.delete_run(*run).await {
                     Ok(()) => deleted += 1,
                     // reset, or deleted by another hub or a user, since the list was read
-                    Err(HubError::RunOpen(_) | HubError::RunNotFound(_)) => {}
+                    Err(HubError::RunStillRunning(_) | HubError::RunNotFound(_)) => {}
                     Err(error) => return Err(error),
                 }
             }
