@@ -21,9 +21,7 @@ use crate::commits::Commits;
 use crate::error::HubError;
 use crate::tally::Tally;
 
-/// Milliseconds a lease lasts where nobody says otherwise. Workers extend theirs four times in it, so one that misses this is
-/// gone or cut off: what it was running runs elsewhere within ten seconds.
-pub const LEASE_MS: u64 = 8_000;
+pub use bue_model::wire::LEASE_MS;
 
 /// Releases after which a job is given up: whatever runs it seems to die of it.
 pub const MAX_RELEASES: u32 = 5;

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::depth;
 use crate::ids::{CallIndex, NodeId, StepIndex};
+use crate::language::Language;
 
 /// The version of [`Plan`] that this code writes and reads.
 pub const PLAN_VERSION: u32 = 1;
@@ -39,45 +40,6 @@ pub struct Step {
     pub line: u32,
     /// What the settings above and inside it came to.
     pub settings: Settings,
-}
-
-/// Languages of steps.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Language {
-    /// RustPython in a sandbox.
-    Python,
-    /// A fresh in-memory SQLite database a job.
-    Sqlite3,
-    /// The worker's PostgreSQL connection.
-    Postgres,
-    /// Built to a component on the uploading machine.
-    Rust,
-    /// Built to a component on the uploading machine.
-    Go,
-    /// Built to a component on the uploading machine.
-    C,
-    /// Built to a component on the uploading machine.
-    Cpp,
-    /// A component or WASI command, taken as it is.
-    Wasm,
-}
-
-impl Language {
-    /// The name used in scripts, plans and messages.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Python => "python",
-            Self::Sqlite3 => "sqlite3",
-            Self::Postgres => "postgres",
-            Self::Rust => "rust",
-            Self::Go => "go",
-            Self::C => "c",
-            Self::Cpp => "cpp",
-            Self::Wasm => "wasm",
-        }
-    }
 }
 
 /// Where a step's code is.

@@ -21,7 +21,8 @@ use uuid::Uuid;
 use crate::depth;
 use crate::ids::{JobId, RunId, Timestamp, Token};
 use crate::job::{BlobRef, Chunk, Failure, JobState, Outcome, RunState, ValueRef};
-use crate::plan::{Capability, Language, Plan};
+use crate::language::Language;
+use crate::plan::{Capability, Plan};
 
 /// Version of the messages in this module. The first byte of every postcard body; another one is refused.
 pub const WIRE_VERSION: u8 = 2;
@@ -31,6 +32,10 @@ pub const MAX_MESSAGE: usize = 64 * 1024 * 1024;
 
 /// Media type of postcard bodies.
 pub const CONTENT_TYPE: &str = "application/vnd.bue.postcard";
+
+/// Milliseconds a lease lasts by default. Workers renew their leases four times within it, so one that misses all of them is
+/// gone or cut off, and its jobs run elsewhere within ten seconds.
+pub const LEASE_MS: u64 = 8_000;
 
 /// A plan to run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

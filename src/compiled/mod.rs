@@ -12,8 +12,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use bue_lang::{BuildProblem, Buildable};
-use bue_model::plan::{Language, Source, Step};
-use bue_model::{Bundle, SourceFile};
+use bue_model::plan::{Source, Step};
+use bue_model::{Bundle, Language, SourceFile};
 use bue_runtime::check_wasm;
 use bytes::Bytes;
 
@@ -58,7 +58,7 @@ impl Builder {
 
     /// A step with its module, if it is one of a compiled language. Building has been tried by then.
     pub(crate) fn pack(&mut self, step: &Step, folder: &Path) -> Option<Result<Bundle, BuildProblem>> {
-        if matches!(step.language, Language::Python | Language::Sqlite3 | Language::Postgres) {
+        if !step.language.is_compiled() {
             return None;
         }
         let Source::File(path) = &step.source else { return None };
@@ -91,7 +91,8 @@ fn module(wanted: &Wanted, step: &str, cache: &Path) -> Result<PathBuf, BuildPro
         Language::Go => go::build(path, step, cache),
         Language::C => c::build(path, step, cache, c::C),
         Language::Cpp => c::build(path, step, cache, c::CPP),
-        _ => Ok(path.clone()),
+        // a file of WebAssembly, whatever its ending; the others are not compiled and do not come here
+        Language::Wasm | Language::Python | Language::Sqlite3 | Language::Postgres => Ok(path.clone()),
     }
 }
 

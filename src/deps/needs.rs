@@ -6,7 +6,7 @@ use std::io::{self, Read};
 use std::path::Path;
 
 use bue_model::Step;
-use bue_model::plan::{Language, Source};
+use bue_model::plan::Source;
 
 /// Bytes of a requirements.txt, and files that may follow each other by `-r`.
 const MAX_BYTES: u64 = 256 * 1024;
@@ -19,7 +19,7 @@ pub(crate) type Needs = Vec<String>;
 /// What a step needs: its `!requires`, and the `requirements.txt` beside its file, or where there is none, the one beside the
 /// script. The error says which file and line are not understood.
 pub(crate) fn needs(step: &Step, script: &Path) -> Result<Needs, String> {
-    if step.language != Language::Python {
+    if !step.language.has_imports() {
         return Ok(Needs::new());
     }
     let mut found: BTreeSet<String> = step.settings.requires.iter().map(|text| plain(text)).collect();
@@ -118,6 +118,7 @@ fn plain(text: &str) -> String {
 mod tests {
     use std::fs;
 
+    use bue_model::Language;
     use bue_model::plan::Settings;
     use tempfile::TempDir;
 
