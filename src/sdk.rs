@@ -38,6 +38,7 @@ const FILES: &[(&str, &str)] = &[
     sdk_file!("model/src/ids.rs"),
     sdk_file!("model/src/job.rs"),
     sdk_file!("model/src/json.rs"),
+    sdk_file!("model/src/language.rs"),
     sdk_file!("model/src/lib.rs"),
     sdk_file!("model/src/net.rs"),
     sdk_file!("model/src/plan.rs"),
