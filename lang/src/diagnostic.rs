@@ -5,8 +5,8 @@ use serde::Serialize;
 use crate::code;
 use crate::source::{LineIndex, Position, Script, Span};
 
-/// Most complaints about one script. Nobody reads more, and a megabyte of mistakes should not become a gigabyte of talk.
-pub const MAX_COMPLAINTS: usize = 500;
+/// Most diagnostics about one script. Nobody reads more, and a megabyte of mistakes should not become a gigabyte of talk.
+pub const MAX_DIAGNOSTICS: usize = 500;
 
 /// How bad it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
@@ -20,7 +20,7 @@ pub enum Severity {
 
 /// One thing that is wrong.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Complaint {
+pub struct Diagnostic {
     /// `E0012` or `W0001`; never changes its meaning. [`explain`](crate::explain) has a page on each.
     pub code: &'static str,
     /// Whether there can be a plan.
@@ -35,7 +35,7 @@ pub struct Complaint {
     pub hint: Option<String>,
 }
 
-impl Complaint {
+impl Diagnostic {
     /// Line and column of the mistake.
     #[must_use]
     pub fn position(&self) -> Position {
@@ -62,30 +62,30 @@ pub struct Label {
     pub text: String,
 }
 
-/// A complaint while it is written: spans only.
-pub(crate) struct Draft {
+/// A diagnostic while it is written: spans only.
+pub(crate) struct DiagnosticBuilder {
     code: &'static str,
     message: String,
     labels: Vec<(Span, String)>,
     hint: Option<String>,
 }
 
-impl Draft {
+impl DiagnosticBuilder {
     /// The code says whether it is an error: `E…` or `W…`.
     pub(crate) fn new(code: &'static str, at: Span, message: impl Into<String>) -> Self {
         Self { code, message: message.into(), labels: vec![(at, String::new())], hint: None }
     }
 
-    /// Says something about the place itself.
-    pub(crate) fn here(mut self, text: impl Into<String>) -> Self {
+    /// Labels the span itself.
+    pub(crate) fn label(mut self, text: impl Into<String>) -> Self {
         if let Some((_, label)) = self.labels.first_mut() {
             *label = text.into();
         }
         self
     }
 
-    /// Shows another place.
-    pub(crate) fn and(mut self, at: Span, text: impl Into<String>) -> Self {
+    /// Shows another span, with a label.
+    pub(crate) fn label_at(mut self, at: Span, text: impl Into<String>) -> Self {
         self.labels.push((at, text.into()));
         self
     }
@@ -106,57 +106,58 @@ impl Draft {
     }
 }
 
-/// The complaints about one script.
-pub(crate) struct Complaints<'a> {
+/// The diagnostics about one script.
+pub(crate) struct Diagnostics<'a> {
     pub(crate) script: Script<'a>,
     pub(crate) lines: LineIndex,
-    list: Vec<Complaint>,
+    list: Vec<Diagnostic>,
     errors: usize,
 }
 
-impl<'a> Complaints<'a> {
+impl<'a> Diagnostics<'a> {
     pub(crate) fn new(script: Script<'a>) -> Self {
         Self { script, lines: LineIndex::new(script.text), list: Vec::new(), errors: 0 }
     }
 
-    pub(crate) fn add(&mut self, draft: Draft) {
-        self.errors += usize::from(draft.is_error());
-        if self.list.len() < MAX_COMPLAINTS {
-            let complaint = self.locate(draft);
-            self.list.push(complaint);
+    pub(crate) fn add(&mut self, builder: DiagnosticBuilder) {
+        self.errors += usize::from(builder.is_error());
+        if self.list.len() < MAX_DIAGNOSTICS {
+            let diagnostic = self.build(builder);
+            self.list.push(diagnostic);
         }
     }
 
-    /// Is there no room for another one, and no plan to be had either? Then reading on serves nobody.
+    /// Returns whether the list is full and there is an error in it: then reading on can add nothing.
     pub(crate) fn is_full(&self) -> bool {
-        self.list.len() == MAX_COMPLAINTS && self.errors > 0
+        self.list.len() == MAX_DIAGNOSTICS && self.errors > 0
     }
 
-    pub(crate) const fn any_error(&self) -> bool {
+    pub(crate) const fn has_errors(&self) -> bool {
         self.errors > 0
     }
 
     /// All of them in the order of the text.
-    pub(crate) fn finish(mut self) -> Vec<Complaint> {
-        if self.list.len() == MAX_COMPLAINTS {
-            self.say_that_there_are_more();
+    pub(crate) fn finish(mut self) -> Vec<Diagnostic> {
+        if self.list.len() == MAX_DIAGNOSTICS {
+            self.add_truncation_notice();
         }
-        self.list.sort_by_key(|complaint| complaint.labels.first().map(|label| label.span.start));
+        self.list.sort_by_key(|diagnostic| diagnostic.labels.first().map(|label| label.span.start));
         self.list
     }
 
-    fn say_that_there_are_more(&mut self) {
+    fn add_truncation_notice(&mut self) {
         let end = Span::new(self.script.text.len(), self.script.text.len());
-        let message = format!("only the first {MAX_COMPLAINTS} complaints are shown");
-        let complaint = self.locate(Draft::new(code::TOO_MANY, end, message).hint("correct those and check again"));
-        self.list.push(complaint);
+        let message = format!("only the first {MAX_DIAGNOSTICS} errors and warnings are shown");
+        let diagnostic =
+            self.build(DiagnosticBuilder::new(code::TOO_MANY, end, message).hint("correct those and check again"));
+        self.list.push(diagnostic);
     }
 
-    fn locate(&self, draft: Draft) -> Complaint {
-        let severity = if draft.is_error() { Severity::Error } else { Severity::Warning };
-        let labels = draft.labels.into_iter().map(|(span, text)| self.label(span, text)).collect();
+    fn build(&self, builder: DiagnosticBuilder) -> Diagnostic {
+        let severity = if builder.is_error() { Severity::Error } else { Severity::Warning };
+        let labels = builder.labels.into_iter().map(|(span, text)| self.label(span, text)).collect();
         let file = self.script.path.to_owned();
-        Complaint { code: draft.code, severity, message: draft.message, file, labels, hint: draft.hint }
+        Diagnostic { code: builder.code, severity, message: builder.message, file, labels, hint: builder.hint }
     }
 
     fn label(&self, span: Span, text: String) -> Label {
