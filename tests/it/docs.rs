@@ -60,7 +60,7 @@ fn commands(block: &Block) -> Vec<Vec<String>> {
 
 /// `--help` behind a command makes clap look at the flags before it and do nothing.
 #[test]
-fn every_command_shown_is_understood() {
+fn every_documented_command_is_valid() {
     let project = Project::new(&[]);
     let mut seen = 0;
     for block in blocks() {
@@ -93,7 +93,7 @@ fn is_shell(word: &str) -> bool {
 }
 
 #[test]
-fn every_script_shown_is_a_script() {
+fn every_documented_script_is_valid() {
     for block in blocks().iter().filter(|block| block.language == "bue") {
         let project = Project::script(&block.text);
         let ran = project.bue(&["check", "x.bue"]);
@@ -102,7 +102,7 @@ fn every_script_shown_is_a_script() {
 }
 
 #[test]
-fn every_link_into_the_project_leads_somewhere() {
+fn every_link_into_the_project_resolves() {
     for page in pages() {
         let text = fs::read_to_string(&page).expect("a page");
         let folder = page.parent().expect("a folder");
@@ -146,7 +146,7 @@ fn the_architecture_names_real_files() {
 
 /// A promise names the test that may disprove it: a function, or a hostile guest.
 #[test]
-fn every_test_that_is_named_is_there() {
+fn every_test_named_in_the_docs_exists() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let folders = ["hub", "runtime", "worker", "client", "lang", "model", "src", "tests"];
     let paths: Vec<PathBuf> = folders.iter().flat_map(|folder| sources(&root.join(folder))).collect();

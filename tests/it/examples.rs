@@ -6,14 +6,14 @@ use std::process::{Child, Stdio};
 
 use serde_json::{Value, json};
 
-use crate::project::{Project, Ran, prepare};
+use crate::project::{CommandOutput, Project, prepare};
 
 /// Runs a script of an example, in place: it must not leave a file behind.
-fn example(folder: &str, script: &str) -> Ran {
+fn example(folder: &str, script: &str) -> CommandOutput {
     prepare();
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples").join(folder);
     let script = folder.join(script);
-    Project::new(&[]).bue(&["run", script.to_str().expect("UTF-8"), "--json"]).expect(0)
+    Project::new(&[]).bue(&["run", script.to_str().expect("UTF-8"), "--json"]).expect_code(0)
 }
 
 #[test]
@@ -44,7 +44,7 @@ fn sql_joins_two_tables() {
 }
 
 #[test]
-fn both_spellings_of_the_report_give_the_same() {
+fn both_spellings_of_the_report_give_the_same_result() {
     let newer = example("report", "pipeline.bue");
     let older = example("report", "pipeline.older.bue");
     let accounts = newer.last();
@@ -60,27 +60,27 @@ fn both_spellings_of_the_report_give_the_same() {
 fn what_bue_example_writes_runs() {
     prepare();
     let project = Project::new(&[]);
-    project.bue_writes(&["example", "new"]).expect(0);
+    project.bue_writes(&["example", "new"]).expect_code(0);
     for file in ["new/example.bue", "new/example.py", "new/README.md", "new/.env.example"] {
         assert!(project.path(file).is_file(), "{file}");
     }
-    let ran = project.bue(&["run", "new/example.bue", "--json"]).expect(0);
+    let ran = project.bue(&["run", "new/example.bue", "--json"]).expect_code(0);
     assert_eq!(ran.last().as_array().map(Vec::len), Some(36));
 }
 
 #[test]
-fn bue_example_overwrites_only_when_told() {
+fn bue_example_overwrites_only_with_force() {
     let project = Project::new(&[("example.py", "mine")]);
-    project.bue(&["example"]).expect(1).says(&["example.py", "--force"]);
+    project.bue(&["example"]).expect_code(1).expect_stderr(&["example.py", "--force"]);
     assert_eq!(std::fs::read_to_string(project.path("example.py")).expect("a file"), "mine");
-    project.bue_writes(&["example", "--force"]).expect(0);
+    project.bue_writes(&["example", "--force"]).expect_code(0);
     assert_ne!(std::fs::read_to_string(project.path("example.py")).expect("a file"), "mine");
 }
 
 #[test]
 fn the_demo_runs_and_closes_with_a_table() {
     prepare();
-    let ran = Project::new(&[]).bue(&["demo"]).expect(0);
+    let ran = Project::new(&[]).bue(&["demo"]).expect_code(0);
     for word in ["step", "request", "status", "download", "upload", "300", "the API takes"] {
         assert!(ran.stdout.contains(word), "no `{word}` in:\n{}", ran.stdout);
     }
@@ -108,7 +108,7 @@ fn api() -> (Api, String) {
 }
 
 #[test]
-fn the_report_api_is_spoken_to_with_requests() {
+fn the_report_api_works_with_requests() {
     prepare();
     let (_api, address) = api();
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/report_api");
@@ -126,8 +126,8 @@ fn the_report_api_is_spoken_to_with_requests() {
     if fetched.code == 3 && std::env::var_os("BUE_TEST_WHEELS").is_none() {
         return println!("not tested: {}", fetched.stderr);
     }
-    fetched.expect(0);
-    let ran = project.bue(&["run", "--json", "--allow-net", "pipeline.bue"]).expect(0);
+    fetched.expect_code(0);
+    let ran = project.bue(&["run", "--json", "--allow-net", "pipeline.bue"]).expect_code(0);
     let accounts = ran.last();
     let accounts = accounts.as_array().expect("one result an account");
     assert_eq!(accounts.len(), 300);

@@ -51,7 +51,7 @@ fn allowing(server: SocketAddr) -> String {
 }
 
 #[test]
-fn a_server_is_reached_where_both_sides_name_it() {
+fn a_server_is_reached_if_both_sides_allow_it() {
     prepare();
     let (server, came) = server();
     let project = script(&allowing(server), server, "none");
@@ -63,16 +63,16 @@ fn a_server_is_reached_where_both_sides_name_it() {
         &["run", "x.bue", "--json", "--allow-net"],
     ];
     for way in ways {
-        let ran = project.bue(way).expect(0);
+        let ran = project.bue(way).expect_code(0);
         assert!(ran.last().as_str().is_some_and(|text| text.contains("GET / HTTP/1.1")), "{way:?}");
     }
     project.write("bue.toml", &format!("[allow]\nnet = ['{rule}']\n"));
-    project.run().expect(0);
+    project.run().expect_code(0);
     assert_eq!(came.load(Ordering::SeqCst), 5);
 }
 
 #[test]
-fn a_server_is_not_reached_where_one_side_is_silent() {
+fn a_server_is_not_reached_if_only_one_side_allows_it() {
     prepare();
     let (server, came) = server();
     let (rule, asked) = (server.to_string(), allowing(server));
@@ -86,15 +86,15 @@ fn a_server_is_not_reached_where_one_side_is_silent() {
         let project = script(settings, server, "none");
         let arguments: Vec<&str> =
             ["run", "x.bue", "--explain-deny"].into_iter().chain(flags.iter().copied()).collect();
-        let ran = project.bue(&arguments).expect(1);
-        ran.says(words);
-        ran.says(&["PermissionError", "bue: refused: ", "what was refused would be allowed by", &rule]);
+        let ran = project.bue(&arguments).expect_code(1);
+        ran.expect_stderr(words);
+        ran.expect_stderr(&["PermissionError", "bue: refused: ", "what was refused would be allowed by", &rule]);
     }
     assert_eq!(came.load(Ordering::SeqCst), 0);
 }
 
 #[test]
-fn a_secret_reaches_the_server_and_nobody_else() {
+fn a_secret_reaches_only_its_server() {
     const CANARY: &str = "canary-81c2";
     prepare();
     let (server, _) = server();
@@ -118,11 +118,11 @@ fn a_secret_reaches_the_server_and_nobody_else() {
     }
     reader.write("secret.txt", &format!("{CANARY}\n"));
     reader.write("bue.toml", "[secrets]\nKEY = { file = 'secret.txt', readable = true }\n");
-    assert_eq!(reader.run().expect(0).last(), CANARY);
+    assert_eq!(reader.run().expect_code(0).last(), CANARY);
 }
 
 #[test]
-fn settings_that_mean_nothing_are_said() {
+fn invalid_settings_are_refused_with_a_reason() {
     prepare();
     let project = Project::script(&python("one", "def one():\n    return 1", "one()"));
     for (text, words) in [
@@ -136,6 +136,6 @@ fn settings_that_mean_nothing_are_said() {
         ("[limits]\nnet = 1", "not a limit"),
     ] {
         project.write("bue.toml", text);
-        project.bue(&["run", "x.bue"]).expect(2).says(&[words]);
+        project.bue(&["run", "x.bue"]).expect_code(2).expect_stderr(&[words]);
     }
 }

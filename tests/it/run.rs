@@ -7,7 +7,7 @@ use crate::project::{Project, python, step};
 /// Runs a script of inline steps to its end.
 #[track_caller]
 fn values(script: &str) -> Vec<Value> {
-    Project::script(script).run().expect(0).values()
+    Project::script(script).run().expect_code(0).values()
 }
 
 #[test]
@@ -17,7 +17,7 @@ fn json_is_one_entry_a_call_statement() {
         step("double", "def double(x):\n    return x * 2"),
         "four = two | double\nv = four()\ndouble(v)\n".to_owned(),
     ];
-    let ran = Project::script(&script.concat()).run().expect(0);
+    let ran = Project::script(&script.concat()).run().expect_code(0);
     let json = ran.json();
     assert_eq!(json["state"], "completed");
     assert!(json["run"].as_str().is_some_and(|id| id.len() == 36));
@@ -35,7 +35,7 @@ fn without_json_the_last_calls_are_printed() {
     let script = [step("one", "def one(*args):\n    return [1, *args]"), "a = one()\none(a)\none()\n".to_owned()];
     let project = Project::script(&script.concat());
     crate::project::prepare();
-    let ran = project.bue(&["run", "x.bue"]).expect(0);
+    let ran = project.bue(&["run", "x.bue"]).expect_code(0);
     assert_eq!(ran.stdout, "[1,[1]]\n[1]\n");
 }
 
@@ -59,7 +59,7 @@ def names(value):
     return [kinds, value['decimal'] + 1, value['big'] + 1, value['zoned'].utcoffset().total_seconds(), value]"#;
     let script =
         [step("make", make), step("same", same), step("names", names), "p = make | same | names\np()\n".to_owned()];
-    let ran = Project::script(&script.concat()).run().expect(0);
+    let ran = Project::script(&script.concat()).run().expect_code(0);
     let value = ran.last();
     assert_eq!(
         value[0],
@@ -83,7 +83,7 @@ def names(value):
 }
 
 #[test]
-fn every_job_has_chance_of_its_own() {
+fn every_job_has_its_own_random_numbers() {
     let code = r#"
 import os, random, secrets, uuid
 seed = random.random()
@@ -94,7 +94,7 @@ def draw(number):
         step("many", "def many():\n    return list(range(12))"),
         "for n in many():\n    draw(n)\n".to_owned(),
     ];
-    let rounds = Project::script(&script.concat()).run().expect(0).last();
+    let rounds = Project::script(&script.concat()).run().expect_code(0).last();
     let rounds = rounds.as_array().expect("rounds");
     assert_eq!(rounds.len(), 12);
     for kind in 0..4 {
@@ -177,8 +177,8 @@ fn a_loop_over_nothing_runs_nothing() {
 }
 
 #[test]
-fn a_script_without_a_call_is_over_at_once() {
-    let ran = Project::script("# nothing yet\n").run().expect(0);
+fn a_script_without_calls_completes_at_once() {
+    let ran = Project::script("# nothing yet\n").run().expect_code(0);
     assert_eq!(ran.json()["state"], "completed");
     assert_eq!(ran.values(), [] as [Value; 0]);
 }
@@ -207,7 +207,7 @@ fn neighbours_are_imported_and_files_keep_their_names() {
         ("pkg/deep.py", "from . import base\ndef word():\n    return base.WORD\n"),
         ("pkg/base.py", "WORD = 'deep'\n"),
     ]);
-    let value = project.run().expect(0).last();
+    let value = project.run().expect_code(0).last();
     assert_eq!(value[0], "near");
     assert_eq!(value[1], "deep");
 }
@@ -219,8 +219,8 @@ fn a_traceback_names_the_users_file_and_line() {
         ("steps.py", "import helper\n\ndef fail():\n    return helper.divide(1)\n"),
         ("helper.py", "def divide(x):\n    return x / 0\n"),
     ]);
-    let ran = project.run().expect(1);
-    ran.says(&["steps.py", "line 4", "in fail", "helper.py", "line 2", "in divide", "ZeroDivisionError"]);
+    let ran = project.run().expect_code(1);
+    ran.expect_stderr(&["steps.py", "line 4", "in fail", "helper.py", "line 2", "in divide", "ZeroDivisionError"]);
     assert_eq!(ran.json()["state"], "failed");
 }
 
@@ -228,20 +228,20 @@ fn a_traceback_names_the_users_file_and_line() {
 fn a_traceback_of_inline_code_names_the_scripts_line() {
     let script =
         "# one\n# two\nfail:\n    python\n    fail\n    `\ndef fail():\n    raise KeyError('gone')\n`\nfail()\n";
-    let ran = Project::script(script).run().expect(1);
-    ran.says(&["x.bue", "line 8", "KeyError", "gone"]);
+    let ran = Project::script(script).run().expect_code(1);
+    ran.expect_stderr(&["x.bue", "line 8", "KeyError", "gone"]);
 }
 
 #[test]
-fn a_failed_job_is_told_with_its_last_lines_and_what_it_blocks() {
+fn a_failed_job_is_printed_with_its_last_log_lines_and_what_it_blocks() {
     let script = [
         step("bad", "def bad():\n    print('about to fail')\n    raise ValueError('no such account')"),
         step("good", "def good():\n    return 'fine'"),
         step("after", "def after(x):\n    return x"),
         "p = bad | after\np()\ng = good()\n".to_owned(),
     ];
-    let ran = Project::script(&script.concat()).run().expect(1);
-    ran.says(&["step `bad`", "ValueError: no such account", "about to fail", "after"]);
+    let ran = Project::script(&script.concat()).run().expect_code(1);
+    ran.expect_stderr(&["step `bad`", "ValueError: no such account", "about to fail", "after"]);
     let json = ran.json();
     assert_eq!(json["state"], "failed");
     assert_eq!(json["results"][0]["value"], Value::Null);
@@ -254,9 +254,9 @@ fn a_failed_job_is_told_with_its_last_lines_and_what_it_blocks() {
 }
 
 #[test]
-fn an_error_is_tried_again_as_often_as_the_script_says() {
+fn an_error_is_retried_as_often_as_the_script_says() {
     let script = format!("!retries 1\n{}", python("bad", "def bad():\n    raise ValueError('again')", "bad()"));
-    let ran = Project::script(&script).run().expect(1);
+    let ran = Project::script(&script).run().expect_code(1);
     assert_eq!(ran.json()["failed"][0]["attempts"], 2);
 }
 
@@ -272,7 +272,7 @@ def odd(n):
         step("next", "def next(n):\n    return n + 1"),
         "p = odd | next\nfor n in numbers():\n    p(n)\n".to_owned(),
     ];
-    let ran = Project::script(&script.concat()).run().expect(0);
+    let ran = Project::script(&script.concat()).run().expect_code(0);
     assert_eq!(ran.json()["state"], "completed");
     assert_eq!(ran.last(), json!([2, null, 4]));
 }
@@ -290,7 +290,7 @@ fn rows_go_into_sql_and_come_out_again() {
 }
 
 #[test]
-fn a_large_value_travels_through_the_bucket() {
+fn a_large_value_goes_through_the_bucket() {
     let script = [
         step("make", "def make():\n    return 'x' * 3_000_000"),
         step("measure", "def measure(text):\n    return len(text)"),
@@ -312,10 +312,10 @@ fn a_loop_of_two_thousand_rounds_prints_all_of_them() {
 }
 
 #[test]
-fn data_is_kept_where_the_user_says() {
+fn data_keeps_the_state_in_a_folder() {
     crate::project::prepare();
     let project = Project::script(&python("one", "def one():\n    return 1", "one()"));
-    project.bue_writes(&["run", "x.bue", "--data", "kept"]).expect(0);
+    project.bue_writes(&["run", "x.bue", "--data", "kept"]).expect_code(0);
     let files: Vec<String> = project.files().iter().map(|path| path.display().to_string()).collect();
     assert!(files.iter().any(|path| path.contains("kept/hub.db")), "{files:?}");
 }
