@@ -1,4 +1,4 @@
-//! What goes wrong: one clear message, exit code 1, the other jobs unharmed, no panic, no stray file.
+//! Errors of users: one clear message, exit code 1, other jobs unharmed, no panic, no stray files.
 
 use serde_json::Value;
 
@@ -14,21 +14,21 @@ fn bad_beside_good(settings: &str, code: &str) -> CommandOutput {
         &step("more", "def more(x):\n    return x"),
         "bad()\np = good | more\np()\n",
     ];
-    let ran = Project::script(&script.concat()).run().expect_code(1);
-    let json = ran.json();
+    let output = Project::script(&script.concat()).run().expect_code(1);
+    let json = output.json();
     assert_eq!(json["state"], "failed");
     assert_eq!(json["results"][0]["value"], Value::Null);
     assert_eq!(json["results"][1]["value"], "fine");
     assert_eq!(json["failed"].as_array().map(Vec::len), Some(1), "one clear failure: {json}");
-    ran
+    output
 }
 
 /// Checks that a script is refused before anything runs: nothing on stdout, and all of `parts` on stderr.
 #[track_caller]
 fn refused(files: &[(&str, &str)], parts: &[&str]) {
-    let ran = Project::new(files).bue(&["run", "x.bue", "--json"]).expect_code(1);
-    assert_eq!(ran.stdout, "");
-    ran.expect_stderr(parts);
+    let output = Project::new(files).bue(&["run", "x.bue", "--json"]).expect_code(1);
+    assert_eq!(output.stdout, "");
+    output.expect_stderr(parts);
 }
 
 #[test]
@@ -51,8 +51,8 @@ fn a_missing_function_in_the_script_is_found_before_anything_runs() {
 
 #[test]
 fn a_missing_script_is_reported() {
-    let ran = Project::new(&[]).bue(&["run", "no.bue"]).expect_code(1);
-    ran.expect_stderr(&["no.bue"]);
+    let output = Project::new(&[]).bue(&["run", "no.bue"]).expect_code(1);
+    output.expect_stderr(&["no.bue"]);
 }
 
 #[test]
@@ -103,8 +103,8 @@ fn a_loop_over_something_other_than_a_list_fails() {
         step("f", "def f(x):\n    return x"),
         "for x in number():\n    f(x)\n".to_owned(),
     ];
-    let ran = Project::script(&script.concat()).run().expect_code(1);
-    ran.expect_stderr(&["step `number`", "list", "for x in"]);
+    let output = Project::script(&script.concat()).run().expect_code(1);
+    output.expect_stderr(&["step `number`", "list", "for x in"]);
 }
 
 #[test]
@@ -122,10 +122,10 @@ fn a_step_cannot_use_a_gigabyte_of_memory() {
 
 #[test]
 fn a_gigabyte_of_output_fails_the_step() {
-    let ran = bad_beside_good("", "def bad():\n    for _ in range(1 << 14):\n        print('x' * (1 << 16))");
-    ran.expect_stderr(&["step `bad`", "64 MiB"]);
-    let ran = bad_beside_good("", "def bad():\n    return ['y' * (1 << 20)] * 1024");
-    ran.expect_stderr(&["step `bad`", "limit", "return less"]);
+    let output = bad_beside_good("", "def bad():\n    for _ in range(1 << 14):\n        print('x' * (1 << 16))");
+    output.expect_stderr(&["step `bad`", "64 MiB"]);
+    let output = bad_beside_good("", "def bad():\n    return ['y' * (1 << 20)] * 1024");
+    output.expect_stderr(&["step `bad`", "limit", "return less"]);
 }
 
 #[test]
@@ -145,8 +145,8 @@ fn exiting_the_interpreter_fails_the_step() {
 
 #[test]
 fn an_error_on_import_fails_its_own_jobs_only() {
-    let ran = bad_beside_good("", "raise RuntimeError('at import')\ndef bad():\n    pass");
-    ran.expect_stderr(&["step `bad`", "at import", "x.bue"]);
+    let output = bad_beside_good("", "raise RuntimeError('at import')\ndef bad():\n    pass");
+    output.expect_stderr(&["step `bad`", "at import", "x.bue"]);
 }
 
 #[test]
@@ -167,8 +167,8 @@ fn hostile_scripts_end_in_diagnostics() {
     for text in
         ["(".repeat(1_000_000), "a = ".to_owned() + &"b | ".repeat(100_000), "!timeout 9**9**9\n".into(), "`".into()]
     {
-        let ran = Project::script(&text).bue(&["run", "x.bue"]);
-        assert_eq!(ran.code, 1, "{}", ran.stderr.chars().take(500).collect::<String>());
-        assert!(!ran.stderr.is_empty());
+        let output = Project::script(&text).bue(&["run", "x.bue"]);
+        assert_eq!(output.code, 1, "{}", output.stderr.chars().take(500).collect::<String>());
+        assert!(!output.stderr.is_empty());
     }
 }

@@ -194,9 +194,9 @@ fn an_invalid_store_is_refused_with_a_hint() {
         ("s3:https://key:canary@host/bucket", "AWS_ACCESS_KEY_ID"),
         ("blobs", "--store dir:PATH"),
     ] {
-        let ran = project.bue(&["bucket", "-b", "127.0.0.1:0", "--store", store]).expect_code(2);
-        assert!(ran.stderr.contains(words), "{}", ran.stderr);
-        assert!(!ran.stderr.contains("canary"), "{}", ran.stderr);
+        let output = project.bue(&["bucket", "-b", "127.0.0.1:0", "--store", store]).expect_code(2);
+        assert!(output.stderr.contains(words), "{}", output.stderr);
+        assert!(!output.stderr.contains("canary"), "{}", output.stderr);
     }
     for (verb, flag) in [("hub", "--keep"), ("bucket", "--grace")] {
         project

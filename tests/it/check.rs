@@ -1,4 +1,4 @@
-//! Complaints before anything runs: `bue check` and `bue plan`.
+//! Diagnostics before anything runs: `bue check`, `bue plan`, `bue fmt` and `bue explain`.
 
 use serde_json::{Value, json};
 
@@ -8,18 +8,18 @@ const GOOD: &str = "a:\n    python\n    a\n    a.py\nfor x in a():\n    a(x)\n";
 
 #[test]
 fn a_script_without_problems_prints_nothing() {
-    let ran =
+    let output =
         Project::new(&[("x.bue", GOOD), ("a.py", "def a(*args):\n    pass\n")]).bue(&["check", "x.bue"]).expect_code(0);
-    assert_eq!((ran.stdout.as_str(), ran.stderr.as_str()), ("", ""));
+    assert_eq!((output.stdout.as_str(), output.stderr.as_str()), ("", ""));
 }
 
 #[test]
 fn all_errors_of_all_files_are_shown() {
     let project =
         Project::new(&[("x.bue", "b()\nc()\n"), ("y.bue", "d()\n"), ("z.bue", ""), ("good.bue", "# nothing\n")]);
-    let ran = project.bue(&["check", "x.bue", "y.bue", "z.bue", "good.bue", "no.bue"]).expect_code(1);
-    ran.expect_stderr(&["x.bue:1:1", "x.bue:2:1", "y.bue:1:1", "no.bue"]);
-    assert_eq!(ran.stdout, "");
+    let output = project.bue(&["check", "x.bue", "y.bue", "z.bue", "good.bue", "no.bue"]).expect_code(1);
+    output.expect_stderr(&["x.bue:1:1", "x.bue:2:1", "y.bue:1:1", "no.bue"]);
+    assert_eq!(output.stdout, "");
 }
 
 #[test]
@@ -58,10 +58,10 @@ fn a_plan_has_three_formats() {
 
 #[test]
 fn a_bad_script_has_no_plan() {
-    let ran = Project::script("b()\n").bue(&["plan", "x.bue", "--format", "json"]).expect_code(1);
-    ran.expect_stderr(&["x.bue:1:1"]);
-    assert_eq!(ran.stdout, "");
-    assert_eq!(serde_json::from_str::<Value>(&ran.stdout).ok(), None);
+    let output = Project::script("b()\n").bue(&["plan", "x.bue", "--format", "json"]).expect_code(1);
+    output.expect_stderr(&["x.bue:1:1"]);
+    assert_eq!(output.stdout, "");
+    assert_eq!(serde_json::from_str::<Value>(&output.stdout).ok(), None);
 }
 
 #[test]
@@ -117,12 +117,12 @@ fn the_pages_on_sql_and_on_building_show_what_happens() {
 fn a_scope_no_worker_serves_is_a_warning() {
     let script = format!("!scope prodution\n{GOOD}");
     let project = Project::new(&[("x.bue", &script), ("a.py", "def a(*args):\n    pass\n")]);
-    assert_eq!(project.bue(&["check", "x.bue"]).expect_code(0).stderr, "", "nothing is known of workers");
-    let ran = project.bue(&["check", "--scopes", "production,default", "x.bue"]).expect_code(0);
-    ran.expect_stderr(&["W0012", "did you mean `!scope production`?", "x.bue:2:1"]);
+    assert_eq!(project.bue(&["check", "x.bue"]).expect_code(0).stderr, "", "the scopes of workers are unknown");
+    let output = project.bue(&["check", "--scopes", "production,default", "x.bue"]).expect_code(0);
+    output.expect_stderr(&["W0012", "did you mean `!scope production`?", "x.bue:2:1"]);
     assert_eq!(project.bue(&["check", "--scopes", "prodution", "x.bue"]).expect_code(0).stderr, "");
     project.bue(&["check", "--scopes", "a,,b", "x.bue"]).expect_code(2);
     let mut command = project.command(&["check", "--json", "x.bue"]);
-    let said = command.env("PIPE_WORKER_SCOPES", "testing").output().expect("bue runs").stdout;
-    assert!(String::from_utf8_lossy(&said).contains("W0012"), "the setting says it too");
+    let stdout = command.env("PIPE_WORKER_SCOPES", "testing").output().expect("bue runs").stdout;
+    assert!(String::from_utf8_lossy(&stdout).contains("W0012"), "the setting has the same effect");
 }

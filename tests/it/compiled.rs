@@ -1,4 +1,4 @@
-//! Steps of compiled languages, from their source or their module to a result, with the real compilers.
+//! Steps of compiled languages, from their source or module to a result, with the real compilers.
 
 use std::fs;
 use std::path::Path;
@@ -15,7 +15,7 @@ fn program(source: &str) -> Project {
     Project::new(&[("x.bue", SCRIPT), ("loud/Cargo.toml", PROGRAM), ("loud/src/main.rs", source)])
 }
 
-/// A script of one step of a language with a path.
+/// A script with one step in this language, from this path.
 fn one(language: &str, path: &str) -> String {
     format!("s:\n    {language}\n    s\n    {path}\ns()\n")
 }
@@ -27,10 +27,10 @@ fn a_program_in_rust_is_built_and_run() {
         "fn main() {\n    let text = std::io::read_to_string(std::io::stdin()).unwrap();\n    eprintln!(\"loud now\");\n    \
          print!(\"{}\", text.to_uppercase());\n}\n",
     );
-    let ran = project.bue_writes(&["run", "x.bue", "--json"]).expect_code(0);
-    ran.expect_stderr(&["building step `loud` from loud"]);
-    assert_eq!(ran.last(), json!([["A", "B"]]));
-    // its lock file is its own, and nothing else is written into the tree
+    let output = project.bue_writes(&["run", "x.bue", "--json"]).expect_code(0);
+    output.expect_stderr(&["building step `loud` from loud"]);
+    assert_eq!(output.last(), json!([["A", "B"]]));
+    // cargo writes a lock file into the package, and nothing else is written there
     let written: Vec<_> = project.files().into_iter().filter(|path| path.starts_with(project.path("loud"))).collect();
     assert_eq!(written.len(), 5, "the folder, the manifest, its lock, src and main.rs: {written:?}");
 }
@@ -39,8 +39,8 @@ fn a_program_in_rust_is_built_and_run() {
 fn compiler_errors_are_shown_with_the_step() {
     let project = program("fn main() {\n    let number: u8 = \"text\";\n}\n");
     for verb in ["check", "run"] {
-        let ran = project.bue_writes(&[verb, "x.bue"]).expect_code(1);
-        ran.expect_stderr(&[
+        let output = project.bue_writes(&[verb, "x.bue"]).expect_code(1);
+        output.expect_stderr(&[
             "error[E0308]: mismatched types",
             "src/main.rs:2:",
             "E0056",
@@ -62,9 +62,9 @@ fn a_missing_compiler_is_reported_with_an_install_hint() {
     ] {
         project.write("y.bue", &one(language, path));
         let mut command = project.command(&["check", "y.bue"]);
-        let ran =
+        let output =
             crate::project::finish_command(command.env("PATH", project.folder().path()).env_remove("WASI_SDK_PATH"));
-        ran.expect_code(1).expect_stderr(&["E0056", "step `s` needs", words]);
+        output.expect_code(1).expect_stderr(&["E0056", "step `s` needs", words]);
     }
 }
 
@@ -98,14 +98,14 @@ fn an_invalid_module_is_refused_before_anything_runs() {
 fn the_team_of_several_languages_works_together() {
     prepare();
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/team/pipeline.bue");
-    let ran = Project::new(&[]).bue(&["run", script.to_str().expect("UTF-8"), "--json"]).expect_code(0);
-    let letter = ran.last();
+    let output = Project::new(&[]).bue(&["run", script.to_str().expect("UTF-8"), "--json"]).expect_code(0);
+    let letter = output.last();
     assert_eq!(letter["subject"], "Porto leads by 7.0");
     assert_eq!(letter["lines"][0], "1. Porto: 198.0");
     assert_eq!(letter["lines"].as_array().map(Vec::len), Some(4));
 }
 
-/// Blocks of the page of a kind.
+/// Returns the code blocks of the page in this language.
 fn blocks(kind: &str) -> Vec<&'static str> {
     let page = include_str!("../../docs/compiled-steps.md");
     let parts = page.split("```").skip(1).step_by(2);

@@ -1,4 +1,4 @@
-//! What examples/ shows works, and says what its README says.
+//! The programs in examples/ give the results that their READMEs show.
 
 use std::io::{BufRead, BufReader};
 use std::path::Path;
@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::project::{CommandOutput, Project, prepare};
 
-/// Runs a script of an example, in place: it must not leave a file behind.
+/// Runs the script of an example in place. It must not leave files behind.
 fn example(folder: &str, script: &str) -> CommandOutput {
     prepare();
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples").join(folder);
@@ -23,8 +23,8 @@ fn hello_says_hello() {
 
 #[test]
 fn loops_gather_and_nest() {
-    let ran = example("loops", "pipeline.bue");
-    let json = ran.json();
+    let output = example("loops", "pipeline.bue");
+    let json = output.json();
     let named = |name: &str| {
         let results = json["results"].as_array().expect("results");
         results.iter().find(|entry| entry["name"] == name).map(|entry| entry["value"].clone()).expect("a name")
@@ -32,7 +32,7 @@ fn loops_gather_and_nest() {
     assert_eq!(named("list_of_regions"), json!(["north", "east", "south"]));
     let totals = [11, 12, 13].map(|shop| json!({"shop": shop, "total": shop * 6}));
     assert_eq!(named("winner"), totals[2]);
-    assert_eq!(ran.last(), "shop 13 sold 78, the most in the first of 3 regions");
+    assert_eq!(output.last(), "shop 13 sold 78, the most in the first of 3 regions");
     let nested = json["results"].as_array().expect("results").iter().map(|entry| &entry["value"]);
     let nested = nested.filter_map(Value::as_array).find(|rounds| rounds.iter().any(|round| round == &json!(totals)));
     assert_eq!(nested.map(Vec::len), Some(3), "a list of lists, one for each region");
@@ -64,8 +64,8 @@ fn what_bue_example_writes_runs() {
     for file in ["new/example.bue", "new/example.py", "new/README.md", "new/.env.example"] {
         assert!(project.path(file).is_file(), "{file}");
     }
-    let ran = project.bue(&["run", "new/example.bue", "--json"]).expect_code(0);
-    assert_eq!(ran.last().as_array().map(Vec::len), Some(36));
+    let output = project.bue(&["run", "new/example.bue", "--json"]).expect_code(0);
+    assert_eq!(output.last().as_array().map(Vec::len), Some(36));
 }
 
 #[test]
@@ -80,13 +80,13 @@ fn bue_example_overwrites_only_with_force() {
 #[test]
 fn the_demo_runs_and_closes_with_a_table() {
     prepare();
-    let ran = Project::new(&[]).bue(&["demo"]).expect_code(0);
+    let output = Project::new(&[]).bue(&["demo"]).expect_code(0);
     for word in ["step", "request", "status", "download", "upload", "300", "the API takes"] {
-        assert!(ran.stdout.contains(word), "no `{word}` in:\n{}", ran.stdout);
+        assert!(output.stdout.contains(word), "no `{word}` in:\n{}", output.stdout);
     }
 }
 
-/// A process that is ended with the test.
+/// A process that is killed at the end of the test.
 struct Api(Child);
 
 impl Drop for Api {
@@ -96,7 +96,7 @@ impl Drop for Api {
     }
 }
 
-/// `bue demo --api-only` and its address.
+/// Starts `bue demo --api-only`, and returns its address.
 fn api() -> (Api, String) {
     let mut command = crate::project::bue();
     command.args(["demo", "--api-only", "127.0.0.1:0"]).stderr(Stdio::piped());
@@ -121,14 +121,14 @@ fn the_report_api_works_with_requests() {
     for name in ["requirements.txt", "bue.lock"] {
         project.write(name, &std::fs::read_to_string(folder.join(name)).expect("a file"));
     }
-    // the packages are fetched once; tests do not need the network, unless they are told so
+    // the packages are downloaded once; without a network the test is skipped, unless BUE_TEST_WHEELS is set
     let fetched = project.bue(&["deps", "check", "pipeline.bue"]);
     if fetched.code == 3 && std::env::var_os("BUE_TEST_WHEELS").is_none() {
         return println!("not tested: {}", fetched.stderr);
     }
     fetched.expect_code(0);
-    let ran = project.bue(&["run", "--json", "--allow-net", "pipeline.bue"]).expect_code(0);
-    let accounts = ran.last();
+    let output = project.bue(&["run", "--json", "--allow-net", "pipeline.bue"]).expect_code(0);
+    let accounts = output.last();
     let accounts = accounts.as_array().expect("one result an account");
     assert_eq!(accounts.len(), 300);
     assert_eq!(accounts[299][0]["account"], "Account 300");

@@ -1,5 +1,5 @@
-//! Python packages, from `!requires` to the import. The wheels are written by the tests, and pip finds them in a folder: no network
-//! is needed. Without pip these tests say so and pass, unless `BUE_TEST_WHEELS=1`.
+//! Python packages, from `!requires` to the import. The tests write the wheels, and pip finds them in a folder, so no network is
+//! needed. Without pip these tests print a message and pass, unless `BUE_TEST_WHEELS=1`.
 
 use std::fs;
 use std::path::PathBuf;
@@ -15,48 +15,48 @@ use crate::services::Server;
 
 use wheel::wheel as zipped;
 
-/// A project whose pip knows the wheels in its folder `wheels` and no others.
+/// A project whose pip finds only the wheels in its folder `wheels`.
 struct Packages {
     project: Project,
 }
 
-/// Is there a pip? A machine that tests packages must have one.
+/// Returns whether pip is installed; with `BUE_TEST_WHEELS=1` it must be.
 fn has_pip() -> bool {
-    let silent = || Stdio::null();
-    let run = Command::new("python3").args(["-m", "pip", "--version"]).stdout(silent()).stderr(silent()).status();
-    let there = run.is_ok_and(|status| status.success());
-    assert!(there || std::env::var_os("BUE_TEST_WHEELS").is_none(), "`python3 -m pip` does not run");
-    if !there {
+    let null = || Stdio::null();
+    let status = Command::new("python3").args(["-m", "pip", "--version"]).stdout(null()).stderr(null()).status();
+    let has_pip = status.is_ok_and(|status| status.success());
+    assert!(has_pip || std::env::var_os("BUE_TEST_WHEELS").is_none(), "`python3 -m pip` does not run");
+    if !has_pip {
         println!("not tested: `python3 -m pip` does not run");
     }
-    there
+    has_pip
 }
 
 impl Packages {
     fn new(files: &[(&str, &str)]) -> Option<Self> {
-        let there = has_pip();
+        let has_pip = has_pip();
         prepare();
         let project = Project::new(files);
         fs::create_dir(project.path("wheels")).expect("a folder");
-        there.then_some(Self { project })
+        has_pip.then_some(Self { project })
     }
 
-    /// A wheel of one module.
-    fn add(&self, name: &str, version: &str, module: &str, needs: &[&str]) {
+    /// Writes a wheel with one module.
+    fn add(&self, name: &str, version: &str, module: &str, requires: &[&str]) {
         self.add_files(
             &format!("{name}-{version}-py3-none-any.whl"),
             &[(&format!("{name}/__init__.py"), module)],
-            needs,
+            requires,
         );
     }
 
-    /// A wheel of these files, and what it says of itself.
-    fn add_files(&self, file: &str, files: &[(&str, &str)], needs: &[&str]) {
+    /// Writes a wheel with these files and its metadata.
+    fn add_files(&self, file: &str, files: &[(&str, &str)], requires: &[&str]) {
         let parts: Vec<&str> = file.trim_end_matches(".whl").split('-').collect();
         let [name, version, tags @ ..] = parts.as_slice() else { panic!("{file}") };
         let info = format!("{name}-{version}.dist-info");
-        let needs: String = needs.iter().map(|need| format!("Requires-Dist: {need}\n")).collect();
-        let metadata = format!("Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n{needs}");
+        let requires: String = requires.iter().map(|requirement| format!("Requires-Dist: {requirement}\n")).collect();
+        let metadata = format!("Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n{requires}");
         let about = format!("Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: {}\n", tags.join("-"));
         let (metadata_path, about_path) = (format!("{info}/METADATA"), format!("{info}/WHEEL"));
         let record = format!("{info}/RECORD");
@@ -77,7 +77,7 @@ impl Packages {
     }
 }
 
-/// An inline step that says which version of `greet` it has.
+/// An inline step that returns the version of `greet` that it imports.
 fn greeting(name: &str) -> String {
     step(name, &format!("import greet\ndef {name}():\n    return greet.V"))
 }
@@ -112,14 +112,14 @@ fn runs_use_the_locked_packages() {
     }
     assert!(!lock.contains("http") && !lock.contains("file:"), "{lock}");
     assert_eq!(packages.bue(&["check", "x.bue"]).expect_code(0).stderr, "");
-    // what comes later changes nothing until it is locked again, and locking again what is the same changes nothing
+    // a newer version changes nothing until it is locked, and locking again without a newer version changes nothing
     packages.bue(&["deps", "lock", "x.bue"]).expect_code(0);
     assert_eq!(packages.read("bue.lock"), lock);
     packages.add("greet", "1.6", "V = 'newer'\n", &[]);
     assert_eq!(packages.bue(&["run", "x.bue", "--json"]).expect_code(0).last(), "locked");
     packages.bue(&["deps", "lock", "x.bue"]).expect_code(0);
     assert_eq!(packages.bue(&["run", "x.bue", "--json"]).expect_code(0).last(), "newer");
-    // a lock that says nothing of what is needed now
+    // a lock without an entry for the current requirements
     packages.project.write("x.bue", &script.replace("greet>=1", "greet>=1.5"));
     packages.bue(&["run", "x.bue"]).expect_code(1).expect_stderr(&[
         "E0060",
@@ -183,40 +183,40 @@ fn scripts_of_one_folder_share_its_lock() {
     assert_eq!(packages.bue(&["run", "b.bue", "--json"]).expect_code(0).last(), 2);
     fs::remove_file(packages.project.path("a.bue")).expect("removed");
     packages.bue(&["deps", "lock", "b.bue"]).expect_code(0);
-    assert!(!packages.read("bue.lock").contains("greet==1"), "nobody needs it any more");
+    assert!(!packages.read("bue.lock").contains("greet==1"), "no script requires it any more");
 }
 
-/// The guest is asked, and `src/deps/resolve.rs` must say the same.
+/// `src/deps/guest_python.rs` must agree with the guest itself.
 #[test]
 fn markers_are_evaluated_for_the_guest() {
-    let ask = r"
+    let markers = r"
 import json, os, platform, sys
-def ask():
-    said = {
+def markers():
+    environment = {
         'implementation_name': sys.implementation.name, 'os_name': os.name, 'sys_platform': sys.platform,
         'platform_python_implementation': platform.python_implementation(),
         'python_version': '.'.join(platform.python_version_tuple()[:2]),
     }
-    return [f'{name} == {value!r}' for name, value in said.items()]";
-    let script = format!("{}ask()\n", step("ask", ask));
-    let told = Project::script(&script).run().expect_code(0).last();
-    let told: Vec<&str> = told.as_array().expect("a list").iter().filter_map(Value::as_str).collect();
-    assert_eq!(told.len(), 5);
+    return [f'{name} == {value!r}' for name, value in environment.items()]";
+    let script = format!("{}markers()\n", step("markers", markers));
+    let markers = Project::script(&script).run().expect_code(0).last();
+    let markers: Vec<&str> = markers.as_array().expect("a list").iter().filter_map(Value::as_str).collect();
+    assert_eq!(markers.len(), 5);
     let script = format!("!requires greet\n{}hello()\n", greeting("hello"));
     let Some(packages) = Packages::new(&[("x.bue", &script)]) else { return };
-    let mut needs: Vec<String> =
+    let mut requires: Vec<String> =
         vec!["other ; sys_platform == 'linux'".to_owned(), "other ; python_version < '3.14'".to_owned()];
-    for (number, marker) in told.iter().enumerate() {
+    for (number, marker) in markers.iter().enumerate() {
         packages.add(&format!("word{number}"), "1", "", &[]);
-        needs.push(format!("word{number} ; {marker}"));
+        requires.push(format!("word{number} ; {marker}"));
     }
-    let needs: Vec<&str> = needs.iter().map(String::as_str).collect();
-    packages.add("greet", "1", "import word0, word1, word2, word3, word4\nV = 'all'\n", &needs);
+    let requires: Vec<&str> = requires.iter().map(String::as_str).collect();
+    packages.add("greet", "1", "import word0, word1, word2, word3, word4\nV = 'all'\n", &requires);
     packages.bue(&["deps", "lock", "x.bue"]).expect_code(0).expect_stderr(&["6 packages"]);
     assert_eq!(packages.bue(&["run", "x.bue", "--json"]).expect_code(0).last(), "all");
 }
 
-/// Tags of a wheel for the machine the test runs on, as pip of this machine has them.
+/// Returns the tags of a wheel for this machine, according to its pip.
 fn machine_tags() -> Option<String> {
     let program = "from pip._vendor.packaging import tags; print(next(tags.sys_tags()))";
     let output = Command::new("python3").args(["-c", program]).output().ok()?;
@@ -233,9 +233,9 @@ fn native_code_is_refused_with_what_to_use_instead() {
     packages.add_files(&format!("numpy-2.0-{tags}.whl"), &[("numpy/_core.so", "\u{7f}ELF")], &[]);
     packages.bue(&["deps", "lock", "x.bue"]).expect_code(1).expect_stderr(&["numpy", "`bue deps check FILE`"]);
     assert!(!packages.project.path("bue.lock").exists());
-    let ran = packages.bue(&["deps", "check", "x.bue", "--json"]).expect_code(1);
+    let output = packages.bue(&["deps", "check", "x.bue", "--json"]).expect_code(1);
     let (numpy, frames, greet) =
-        (verdict(&ran.json(), "numpy"), verdict(&ran.json(), "frames"), verdict(&ran.json(), "greet"));
+        (verdict(&output.json(), "numpy"), verdict(&output.json(), "frames"), verdict(&output.json(), "greet"));
     assert_eq!((&numpy["works"], &numpy["version"]), (&json!("no"), &json!("2.0")));
     assert!(numpy["why"][0].as_str().is_some_and(|why| why.contains(&tags) && why.contains("native code")), "{numpy}");
     assert!(numpy["instead"].as_str().is_some_and(|instead| instead.contains("sqlite3 step")), "{numpy}");
@@ -245,7 +245,7 @@ fn native_code_is_refused_with_what_to_use_instead() {
     for part in ["yes     greet 1", "no      numpy 2.0", "instead: lists"] {
         assert!(plain.stdout.contains(part), "no `{part}` in\n{}", plain.stdout);
     }
-    // a lock that somebody wrote by hand
+    // a lock written by hand
     let wheel = format!(
         "name = \"numpy\"\nversion = \"2.0\"\nfile = \"numpy-2.0-{tags}.whl\"\nsha256 = \"{}\"",
         "0".repeat(64)
@@ -269,8 +269,8 @@ fn native_code_in_a_wheel_tagged_as_pure_is_found() {
         .bue(&["deps", "lock", "x.bue"])
         .expect_code(1)
         .expect_stderr(&["E0061", "greet/_fast.cpython-314-x86_64-linux-gnu.so"]);
-    let ran = packages.bue(&["deps", "check", "x.bue"]).expect_code(1);
-    assert!(ran.stdout.contains("greet/_fast.cpython-314-x86_64-linux-gnu.so is native code"), "{}", ran.stdout);
+    let output = packages.bue(&["deps", "check", "x.bue"]).expect_code(1);
+    assert!(output.stdout.contains("greet/_fast.cpython-314-x86_64-linux-gnu.so is native code"), "{}", output.stdout);
 }
 
 #[test]
@@ -299,7 +299,7 @@ fn a_wheel_that_does_not_match_the_lock_is_not_used() {
     let Some(packages) = Packages::new(&[("x.bue", &script)]) else { return };
     packages.add("greet", "1", "V = 'as it was locked'\n", &[]);
     packages.bue(&["deps", "lock", "x.bue"]).expect_code(0);
-    // a machine that has not got it, or something else under its name, gets it again
+    // a wheel that is missing in the cache, or has other content there, is downloaded again
     let lock = packages.read("bue.lock");
     let hash = lock.split("sha256 = \"").nth(1).and_then(|rest| rest.split('"').next()).expect("a hash");
     let kept = cache_dir().join("wheels").join(hash);
@@ -307,7 +307,7 @@ fn a_wheel_that_does_not_match_the_lock_is_not_used() {
     packages.bue(&["deps", "check", "x.bue"]).expect_code(0).expect_stderr(&["downloading 1 package"]);
     fs::write(&kept, "something else").expect("changed");
     assert_eq!(packages.bue(&["run", "x.bue", "--json"]).expect_code(0).last(), "as it was locked");
-    // and what is published under the same name later is not taken
+    // and a different wheel that is later published under the same name is not used
     fs::remove_file(&kept).expect("removed");
     packages.add("greet", "1", "V = 'wrong'\n", &[]);
     packages.bue(&["run", "x.bue"]).expect_code(3).expect_stderr(&["pip", "greet"]);
@@ -333,9 +333,9 @@ fn a_limit_of_packages_fails_the_step_alone() {
     packages.add("greet", "1", &format!("V = '{}'\n", "x".repeat(5_000_000)), &[]);
     packages.bue(&["deps", "lock", "x.bue"]).expect_code(0);
     packages.project.write("bue.toml", "[limits]\npackages_bytes = 1000000\n");
-    let ran = packages.bue(&["run", "x.bue", "--json"]).expect_code(1);
-    ran.expect_stderr(&["greet-1-py3-none-any.whl", "`packages_bytes`", "bue.toml"]);
-    assert_eq!(ran.values(), [Value::Null, json!("fine")]);
+    let output = packages.bue(&["run", "x.bue", "--json"]).expect_code(1);
+    output.expect_stderr(&["greet-1-py3-none-any.whl", "`packages_bytes`", "bue.toml"]);
+    assert_eq!(output.values(), [Value::Null, json!("fine")]);
 }
 
 #[test]
@@ -353,7 +353,7 @@ fn packages_go_through_the_bucket_and_a_corrupt_one_fails_its_own_step_only() {
     let worker = Server::start(folder, &work);
     assert_eq!(packages.bue(&upload).expect_code(0).values(), [json!("there"), json!("fine")]);
     worker.stop();
-    // a worker that begins anew finds another wheel under the name of this one
+    // a new worker finds a different wheel under the hash of this one
     let wheel = fs::read(packages.project.path("wheels/greet-1-py3-none-any.whl")).expect("the wheel");
     let is_stored = |path: &PathBuf| {
         path.starts_with(packages.project.path("blobs")) && fs::read(path).is_ok_and(|bytes| bytes == wheel)
@@ -362,9 +362,9 @@ fn packages_go_through_the_bucket_and_a_corrupt_one_fails_its_own_step_only() {
     packages.add("greet", "1", "V = 'other'\n", &[]);
     fs::copy(packages.project.path("wheels/greet-1-py3-none-any.whl"), &stored).expect("changed");
     let worker = Server::start(folder, &work);
-    let ran = packages.bue(&upload).expect_code(1);
-    assert_eq!(ran.values(), [Value::Null, json!("fine")]);
-    let error = ran.json()["failed"][0]["error"].to_string();
+    let output = packages.bue(&upload).expect_code(1);
+    assert_eq!(output.values(), [Value::Null, json!("fine")]);
+    let error = output.json()["failed"][0]["error"].to_string();
     assert!(error.contains("greet-1-py3-none-any.whl") && error.contains("damaged"), "{error}");
     drop((worker, hub, bucket));
 }
@@ -387,8 +387,7 @@ fn a_script_without_requirements_needs_no_pip() {
     finish(command).expect_code(3).expect_stderr(&["python3 -m pip", "uv"]);
 }
 
-/// The page says so itself, and its package is a real one: where the index is not reached this says so and passes, unless
-/// `BUE_TEST_WHEELS=1`.
+/// Its package is a real one: if the index cannot be reached, the test prints a message and passes, unless `BUE_TEST_WHEELS=1`.
 #[test]
 fn the_script_of_the_page_runs() {
     let page = include_str!("../../docs/packages.md");
@@ -404,7 +403,7 @@ fn the_script_of_the_page_runs() {
     assert!(table.as_str().is_some_and(|table| table.contains("Ada") && table.contains("130")), "{table}");
 }
 
-/// A table of a hundred rows, each with a name that `bench/packages.txt` has.
+/// The table has a hundred rows, one for each name in `bench/packages.txt`.
 #[test]
 fn the_packages_table_has_every_package_that_was_tried() {
     let rows = include_str!("../../docs/packages.md")

@@ -1,4 +1,4 @@
-//! postgres steps from the outside: settings, languages side by side, the example.
+//! postgres steps from the outside: settings, pipes through several languages, the example.
 
 use std::path::Path;
 
@@ -7,7 +7,7 @@ use serde_json::json;
 
 use crate::project::{CommandOutput, Project, finish, prepare};
 
-/// Makes the database's address out of `host=… user=… dbname=…`.
+/// The address of a database, and its parts.
 struct Address {
     whole: String,
     host: String,
@@ -24,7 +24,7 @@ fn database() -> Address {
     Address { host: part("host"), database: part("dbname"), whole: whole.clone() }
 }
 
-/// `bue run x.bue --json` with these variables.
+/// Runs a script with `--json` and these variables.
 fn run(project: &Project, script: &str, variables: &[(&str, &str)]) -> CommandOutput {
     prepare();
     let mut command = project.command(&["run", script, "--json"]);
@@ -77,8 +77,8 @@ fn a_loop_runs_over_rows() {
          double:\n    postgres\n    x\n    `SELECT n * 2 AS n FROM x`\n\
          source = | rows\ntwice = | double\nfor row in source():\n    twice(row)\n",
     );
-    let ran = run(&project, "x.bue", &[("BUE_POSTGRES_URL", &address.whole)]).expect_code(0);
-    assert_eq!(ran.last(), json!([[{"n": 2}], [{"n": 4}], [{"n": 6}]]));
+    let output = run(&project, "x.bue", &[("BUE_POSTGRES_URL", &address.whole)]).expect_code(0);
+    assert_eq!(output.last(), json!([[{"n": 2}], [{"n": 4}], [{"n": 6}]]));
 }
 
 #[test]
@@ -104,8 +104,8 @@ fn without_a_connection_the_failure_names_the_settings() {
         ("POSTGRES_PORT", "many", "`many` is not a port"),
         ("BUE_POSTGRES_CONNECTIONS", "0", "at least 1"),
     ] {
-        let ran = run(&project, "x.bue", &[(name, value)]).expect_code(2);
-        assert!(ran.stderr.contains(expected) && !ran.stderr.contains("s3cret"), "{}", ran.stderr);
+        let output = run(&project, "x.bue", &[(name, value)]).expect_code(2);
+        assert!(output.stderr.contains(expected) && !output.stderr.contains("s3cret"), "{}", output.stderr);
     }
 }
 
@@ -115,7 +115,7 @@ fn the_postgres_example_gives_the_documented_result() {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/postgres/pipeline.bue");
     for _ in 0..2 {
         let variables = [("BUE_POSTGRES_URL", address.whole.as_str())];
-        let ran = run(&Project::new(&[]), script.to_str().expect("UTF-8"), &variables).expect_code(0);
-        assert_eq!(ran.last(), json!([{"customer": "Ada", "spent": 130.75}]));
+        let output = run(&Project::new(&[]), script.to_str().expect("UTF-8"), &variables).expect_code(0);
+        assert_eq!(output.last(), json!([{"customer": "Ada", "spent": 130.75}]));
     }
 }

@@ -149,9 +149,9 @@ pub(crate) fn runs_on_services(store: &str) {
         "p = one | bad\np()\none()\n".to_owned(),
     ];
     let project = Project::new(&[("x.bue", &script.concat()), ("bue.toml", &client(&hub, &bucket))]);
-    let ran = project.bue(&["upload", "-f", "x.bue", "--wait"]).expect_code(1);
-    ran.expect_stderr(&["step `bad`", "ValueError: 100000", "said by bad"]);
-    let run = ran.stdout.trim().to_owned();
+    let output = project.bue(&["upload", "-f", "x.bue", "--wait"]).expect_code(1);
+    output.expect_stderr(&["step `bad`", "ValueError: 100000", "said by bad"]);
+    let run = output.stdout.trim().to_owned();
 
     let result = project.bue(&["result", &run, "--json"]).expect_code(1).json();
     assert_eq!(result["state"], "failed");
@@ -216,9 +216,9 @@ pub(crate) fn client(hub: &Server, bucket: &Server) -> String {
     format!("[client]\nhub = '{}'\nbucket = '{}'\n", hub.address, bucket.address)
 }
 
-fn assert_refused(ran: &CommandOutput, word: &str) {
-    assert!(ran.code == 1 || ran.code == 3, "{ran:?}");
-    assert!(ran.stderr.contains(word), "{ran:?}");
+fn assert_refused(output: &CommandOutput, word: &str) {
+    assert!(output.code == 1 || output.code == 3, "{output:?}");
+    assert!(output.stderr.contains(word), "{output:?}");
 }
 
 /// A terminal sends Ctrl-C to the whole process group; running steps must finish all the same.

@@ -1,4 +1,4 @@
-//! The production recipe over TLS, with an authority of one's own and certificates for the workers.
+//! The production recipe over TLS, with a private certificate authority and client certificates.
 
 use crate::project::{Project, finish, prepare, step};
 use crate::services::Server;
@@ -37,7 +37,7 @@ fn hub_bucket_worker_and_client_work_over_tls() {
     let run = run.stdout.trim().to_owned();
     assert_eq!(project.bue_writes(&["result", "-b", &hub.address, &run]).expect_code(0).stdout.len(), 100_003);
 
-    // from elsewhere, with flags
+    // from another folder, with flags
     let other = Project::new(&[("ca.pem", &authority.root)]);
     certified(&other, &authority, "me", "me");
     let flags = ["--ca", "ca.pem", "--client-cert", "me.pem", "--client-key", "me.key"];

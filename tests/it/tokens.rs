@@ -11,10 +11,10 @@ use crate::services::Server;
 
 /// Creates a token of a role, and returns what `bue token new` prints.
 fn token(project: &Project, role: &str) -> String {
-    let ran = project.bue_writes(&["token", "new", "--role", role, "--name", role]).expect_code(0);
-    let token = ran.stdout.trim().to_owned();
-    assert!(token.starts_with("bue_") && token.len() == 68 && !token.contains('\n'), "{ran:?}");
-    ran.expect_stderr(&["BUE_TOKEN", role, "bue.tokens"]);
+    let output = project.bue_writes(&["token", "new", "--role", role, "--name", role]).expect_code(0);
+    let token = output.stdout.trim().to_owned();
+    assert!(token.starts_with("bue_") && token.len() == 68 && !token.contains('\n'), "{output:?}");
+    output.expect_stderr(&["BUE_TOKEN", role, "bue.tokens"]);
     token
 }
 
@@ -45,8 +45,8 @@ fn the_production_recipe_works_as_it_is_printed() {
     let bucket = Server::start(project.folder(), &["bucket", "-b", &format!("0.0.0.0:{bucket_port}")]);
     let hub = Server::start(project.folder(), &["hub", "-b", &format!("0.0.0.0:{hub_port}"), "-k", &bucket_at]);
     let worker = Server::start(project.folder(), &["worker", "-b", &hub_at, "-k", &bucket_at]);
-    let ran = project.bue_writes(&["upload", "-b", &hub_at, "-f", "./example.bue"]).expect_code(0);
-    let run = ran.stdout.trim().to_owned();
+    let output = project.bue_writes(&["upload", "-b", &hub_at, "-f", "./example.bue"]).expect_code(0);
+    let run = output.stdout.trim().to_owned();
     project.bue_writes(&["wait", "-b", &hub_at, &run]).expect_code(0);
     assert_eq!(project.bue_writes(&["result", "-b", &hub_at, &run]).expect_code(0).stdout, "100000\n");
 

@@ -87,15 +87,18 @@ fn run_job_runs_a_job_again_without_changing_its_run() {
     let worker = services.worker("default");
     services.bue(&["wait", &run]).expect_code(1);
     let before = services.bue(&["status", &run, "--json"]).expect_code(0).json();
-    let ran = services.bue(&["run-job", "2"]).expect_code(1);
-    assert_eq!(ran.stdout, "");
-    ran.expect_stderr(&["got 100000", "no luck", "step `second`", "x.bue"]);
-    let ran = services.bue(&["run-job", "2", "--json"]).expect_code(1).json();
-    assert_eq!((&ran["job"], &ran["step"], &ran["outcome"]), (&json!(2), &json!("second"), &json!("failed")));
-    assert!(ran["log"].as_str().is_some_and(|log| log.contains("got 100000")) && ran["value"].is_null(), "{ran}");
-    let ran = services.bue(&["run-job", "1", "--json"]).expect_code(0).json();
-    assert_eq!((&ran["outcome"], &ran["error"]), (&json!("completed"), &Value::Null));
-    assert_eq!(ran["value"]["rows"].as_str().map(str::len), Some(100_000));
+    let output = services.bue(&["run-job", "2"]).expect_code(1);
+    assert_eq!(output.stdout, "");
+    output.expect_stderr(&["got 100000", "no luck", "step `second`", "x.bue"]);
+    let output = services.bue(&["run-job", "2", "--json"]).expect_code(1).json();
+    assert_eq!((&output["job"], &output["step"], &output["outcome"]), (&json!(2), &json!("second"), &json!("failed")));
+    assert!(
+        output["log"].as_str().is_some_and(|log| log.contains("got 100000")) && output["value"].is_null(),
+        "{output}"
+    );
+    let output = services.bue(&["run-job", "1", "--json"]).expect_code(0).json();
+    assert_eq!((&output["outcome"], &output["error"]), (&json!("completed"), &Value::Null));
+    assert_eq!(output["value"]["rows"].as_str().map(str::len), Some(100_000));
     assert_eq!(services.bue(&["status", &run, "--json"]).expect_code(0).json(), before, "the run does not change");
     // the failed job is listed until the run is deleted
     let errors = services.bue(&["errors", &run, "--json", "-c", "5"]).expect_code(0).json();
@@ -265,9 +268,9 @@ fn settings_without_effect_cause_warnings() {
         ("bue.toml", "[worker]\nslot = 7\n"),
         (".bue/settings.yaml", "hub:\n  port: 1\n"),
     ]);
-    let ran = project.bue(&["token", "list"]).expect_code(0);
-    ran.expect_stderr(&["USING_REDIS", "dir:PATH", "`worker.slot`", ".bue/settings.yaml", "bue.toml"]);
-    assert!(!ran.stderr.contains("ZOOKEEPER"), "{}", ran.stderr);
+    let output = project.bue(&["token", "list"]).expect_code(0);
+    output.expect_stderr(&["USING_REDIS", "dir:PATH", "`worker.slot`", ".bue/settings.yaml", "bue.toml"]);
+    assert!(!output.stderr.contains("ZOOKEEPER"), "{}", output.stderr);
     project.write(".env", "REVERSE_PRIORITY=perhaps\n");
     project.bue(&["worker", "-b", "127.0.0.1:1"]).expect_code(2).expect_stderr(&["perhaps", "BUE_REVERSE"]);
 }

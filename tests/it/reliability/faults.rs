@@ -55,11 +55,11 @@ fn whatever_happens_to_connections_to_the_hub_each_job_is_committed_once() {
         let project = test_bed.project_of(&proxy.address, &rounds(FEW_ROUNDS, DOUBLE));
         let (mut accepted, mut unsure) = (0, 0);
         while !is_over.load(Ordering::Relaxed) {
-            let ran = finish(project.command(&["upload", "-f", "x.bue"]));
-            match ran.code {
+            let output = finish(project.command(&["upload", "-f", "x.bue"]));
+            match output.code {
                 0 => accepted += 1,
                 3 => unsure += 1,
-                code => panic!("{code}: {}", ran.stderr),
+                code => panic!("{code}: {}", output.stderr),
             }
         }
         (accepted, unsure)
