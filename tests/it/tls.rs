@@ -53,7 +53,7 @@ fn hub_bucket_worker_and_client_work_over_tls() {
     other.bue(&["status", "-b", &plain]).expect_code(3).expect_stderr(&["speaks TLS", "https://HOST:PORT"]);
     let refused = other.bue(&["worker", "-b", &hub.address, "--ca", "ca.pem"]);
     refused.expect_code(3).expect_stderr(&["the hub refused this worker", "--client-cert FILE"]);
-    assert!(hub.stderr().contains("showed no client certificate"), "{}", hub.stderr());
+    assert!(hub.stderr().contains("presented no certificate"), "{}", hub.stderr());
     for server in [worker, hub, bucket] {
         server.stop();
     }

@@ -170,7 +170,7 @@ fn each_refused_request_is_one_log_line() {
         (&"GET".into(), &"/v1/runs".into(), &401.into())
     );
     let role = line("role");
-    assert_eq!((&role["who"], &role["status"]), (&"viewer".into(), &403.into()));
+    assert_eq!((&role["principal"], &role["status"]), (&"viewer".into(), &403.into()));
     assert!(role["message"].as_str().is_some_and(|text| text.contains("operator")), "{role}");
     assert!(role["took_ms"].is_number(), "{role}");
     assert!(!hub.stderr().contains("canary4711") && !hub.stderr().contains(&viewer), "{}", hub.stderr());

@@ -24,7 +24,7 @@ const SLOTS: [usize; 2] = [30, 60];
 /// How long to wait for the hub to notice that a lease has ended; if it takes longer, that pause gives no stale outcome.
 const REAP_TIMEOUT: Duration = Duration::from_secs(20);
 /// What the hub logs when it requeues jobs, and a worker when its outcome was refused.
-const REAPED: &str = "put jobs back whose workers were not heard of";
+const REAPED: &str = "requeued jobs whose leases expired";
 const REFUSED: &str = "the lease had ended before the report";
 /// Seconds by which two readings of a machine's clock may differ when they are rounded to milliseconds.
 const CLOCK_ERROR: f64 = 0.002;

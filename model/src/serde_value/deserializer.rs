@@ -1,23 +1,25 @@
-//! A value as whatever type asks for it.
+//! [`from_value`]: a value as a Rust type.
 
 use serde::de::value::{MapDeserializer, SeqDeserializer, StringDeserializer};
 use serde::de::{DeserializeOwned, Deserializer, EnumAccess, IntoDeserializer, VariantAccess, Visitor};
 use serde::forward_to_deserialize_any;
 
-use super::{NotThatType, PASSED, WHOLE};
+use super::embedded::{HANDOVER, VALUE_NEWTYPE};
+use super::error::ConvertError;
 use crate::value::Value;
 
-/// A value as a type.
+/// Converts a value to a type.
 ///
 /// # Errors
-/// It has other fields, other kinds, or does not fit.
-pub fn from_value<T: DeserializeOwned>(value: Value) -> Result<T, NotThatType> {
-    T::deserialize(From(value))
+/// The value has other fields or kinds than the type, or a number is out of range.
+pub fn from_value<T: DeserializeOwned>(value: Value) -> Result<T, ConvertError> {
+    T::deserialize(ValueDeserializer(value))
 }
 
-struct From(Value);
+/// A value as a source of serde's data model.
+struct ValueDeserializer(Value);
 
-impl IntoDeserializer<'_, NotThatType> for From {
+impl IntoDeserializer<'_, ConvertError> for ValueDeserializer {
     type Deserializer = Self;
 
     fn into_deserializer(self) -> Self {
@@ -25,10 +27,10 @@ impl IntoDeserializer<'_, NotThatType> for From {
     }
 }
 
-impl<'de> Deserializer<'de> for From {
-    type Error = NotThatType;
+impl<'de> Deserializer<'de> for ValueDeserializer {
+    type Error = ConvertError;
 
-    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, NotThatType> {
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ConvertError> {
         match self.0 {
             Value::Null => visitor.visit_unit(),
             Value::Bool(truth) => visitor.visit_bool(truth),
@@ -46,12 +48,13 @@ impl<'de> Deserializer<'de> for From {
             Value::Uuid(uuid) => visitor.visit_string(uuid.to_string()),
             Value::Decimal(decimal) => visitor.visit_string(decimal.to_string()),
             Value::List(items) => {
-                let mut items = SeqDeserializer::new(items.into_iter().map(From));
+                let mut items = SeqDeserializer::new(items.into_iter().map(ValueDeserializer));
                 let visited = visitor.visit_seq(&mut items)?;
                 items.end().map(|()| visited)
             }
             Value::Map(entries) => {
-                let entries = entries.into_iter().map(|(key, value)| (From(key), From(value)));
+                let entries =
+                    entries.into_iter().map(|(key, value)| (ValueDeserializer(key), ValueDeserializer(value)));
                 let mut entries = MapDeserializer::new(entries);
                 let visited = visitor.visit_map(&mut entries)?;
                 entries.end().map(|()| visited)
@@ -59,7 +62,7 @@ impl<'de> Deserializer<'de> for From {
         }
     }
 
-    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, NotThatType> {
+    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ConvertError> {
         if self.0 == Value::Null { visitor.visit_none() } else { visitor.visit_some(self) }
     }
 
@@ -67,9 +70,9 @@ impl<'de> Deserializer<'de> for From {
         self,
         name: &'static str,
         visitor: V,
-    ) -> Result<V::Value, NotThatType> {
-        if name == WHOLE {
-            PASSED.set(Some(self.0));
+    ) -> Result<V::Value, ConvertError> {
+        if name == VALUE_NEWTYPE {
+            HANDOVER.set(Some(self.0));
             return visitor.visit_unit();
         }
         visitor.visit_newtype_struct(self)
@@ -80,7 +83,7 @@ impl<'de> Deserializer<'de> for From {
         _name: &'static str,
         _variants: &'static [&'static str],
         visitor: V,
-    ) -> Result<V::Value, NotThatType> {
+    ) -> Result<V::Value, ConvertError> {
         let single = |entries: Vec<(Value, Value)>| <[(Value, Value); 1]>::try_from(entries).ok();
         match self.0 {
             Value::Text(name) => visitor.visit_enum(Variant { name, content: None }),
@@ -98,56 +101,58 @@ impl<'de> Deserializer<'de> for From {
     }
 }
 
-fn not_a_variant(kind: &str) -> NotThatType {
-    NotThatType(format!("invalid type: {kind}, expected the name of a variant, or a map of one to its content"))
+fn not_a_variant(kind: &str) -> ConvertError {
+    ConvertError(format!("invalid type: {kind}, expected the name of a variant, or a map of one to its content"))
 }
 
+/// A variant of an enum, by its name.
 struct Variant {
     name: String,
     content: Option<Value>,
 }
 
 impl<'de> EnumAccess<'de> for Variant {
-    type Error = NotThatType;
+    type Error = ConvertError;
     type Variant = Content;
 
-    fn variant_seed<S: serde::de::DeserializeSeed<'de>>(self, seed: S) -> Result<(S::Value, Content), NotThatType> {
-        let name: StringDeserializer<NotThatType> = self.name.into_deserializer();
+    fn variant_seed<S: serde::de::DeserializeSeed<'de>>(self, seed: S) -> Result<(S::Value, Content), ConvertError> {
+        let name: StringDeserializer<ConvertError> = self.name.into_deserializer();
         Ok((seed.deserialize(name)?, Content(self.content)))
     }
 }
 
+/// What a variant contains, if anything.
 struct Content(Option<Value>);
 
 impl Content {
-    fn some(self) -> From {
-        From(self.0.unwrap_or(Value::Null))
+    fn into_deserializer(self) -> ValueDeserializer {
+        ValueDeserializer(self.0.unwrap_or(Value::Null))
     }
 }
 
 impl<'de> VariantAccess<'de> for Content {
-    type Error = NotThatType;
+    type Error = ConvertError;
 
-    fn unit_variant(self) -> Result<(), NotThatType> {
+    fn unit_variant(self) -> Result<(), ConvertError> {
         match self.0 {
             None | Some(Value::Null) => Ok(()),
-            Some(content) => Err(NotThatType(format!("invalid type: {}, expected a variant alone", content.kind()))),
+            Some(content) => Err(ConvertError(format!("invalid type: {}, expected a variant alone", content.kind()))),
         }
     }
 
-    fn newtype_variant_seed<S: serde::de::DeserializeSeed<'de>>(self, seed: S) -> Result<S::Value, NotThatType> {
-        seed.deserialize(self.some())
+    fn newtype_variant_seed<S: serde::de::DeserializeSeed<'de>>(self, seed: S) -> Result<S::Value, ConvertError> {
+        seed.deserialize(self.into_deserializer())
     }
 
-    fn tuple_variant<V: Visitor<'de>>(self, _len: usize, visitor: V) -> Result<V::Value, NotThatType> {
-        self.some().deserialize_any(visitor)
+    fn tuple_variant<V: Visitor<'de>>(self, _len: usize, visitor: V) -> Result<V::Value, ConvertError> {
+        self.into_deserializer().deserialize_any(visitor)
     }
 
     fn struct_variant<V: Visitor<'de>>(
         self,
         _fields: &'static [&'static str],
         visitor: V,
-    ) -> Result<V::Value, NotThatType> {
-        self.some().deserialize_any(visitor)
+    ) -> Result<V::Value, ConvertError> {
+        self.into_deserializer().deserialize_any(visitor)
     }
 }

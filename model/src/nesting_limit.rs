@@ -1,18 +1,18 @@
-//! Lists inside lists of themselves ([`ForEach::body`](crate::ForEach::body)) are read to a bounded depth, because postcard
-//! has no bound of its own and hostile bytes would end in a stack overflow, which nothing can catch.
+//! Recursive lists ([`ForEach::body`](crate::ForEach::body)) of bounded depth: postcard has no limit of its own, and hostile bytes
+//! would overflow the stack, which cannot be caught.
 
 use std::cell::Cell;
 
 use serde::de::{Deserialize, Deserializer, Error};
 
-/// Lists inside each other; loops of scripts people write nest two or three deep.
+/// The depth to which such lists may nest. Loops in scripts nest two or three deep.
 pub(crate) const MAX_NESTING: usize = 32;
 
 thread_local! {
     static NESTING: Cell<usize> = const { Cell::new(0) };
 }
 
-/// One more level, for as long as it lives.
+/// A level of nesting, counted until it is dropped.
 struct Level;
 
 impl Level {
@@ -31,8 +31,8 @@ impl Drop for Level {
     }
 }
 
-/// Reads a list, or refuses it where it stands inside [`MAX_NESTING`] others.
-pub(crate) fn bounded<'de, T, D>(from: D) -> Result<Vec<T>, D::Error>
+/// Reads a list, and refuses it inside [`MAX_NESTING`] others, for `#[serde(deserialize_with = "...")]`.
+pub(crate) fn nested_list<'de, T, D>(from: D) -> Result<Vec<T>, D::Error>
 where
     T: Deserialize<'de>,
     D: Deserializer<'de>,

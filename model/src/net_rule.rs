@@ -1,4 +1,4 @@
-//! `!allow net GET|HEAD api.example.com:443`: who may be spoken to. Scripts, flags and files write rules in this one way.
+//! [`NetRule`]: the rules of `!allow net GET|HEAD api.example.com:443`. Scripts, flags and files share this syntax.
 //!
 //! ```text
 //! rule = [ method { "|" method } " " ] host [ ":" port ]
@@ -11,57 +11,57 @@ use core::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-/// Longest rule in bytes, with room for a name of 253.
+/// The length of the longest rule in bytes: a host name has at most 253.
 const MAX_RULE: usize = 512;
 
-/// Allows requests to some hosts.
+/// A rule that allows requests to some hosts.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct NetRule {
-    /// In upper case; none means any.
+    /// The allowed methods, in upper case. Empty: any.
     pub methods: Vec<String>,
-    /// Which hosts.
+    /// The allowed hosts.
     pub host: HostPattern,
-    /// None means any.
+    /// The allowed port. `None`: any.
     pub port: Option<u16>,
 }
 
-/// Which hosts a rule is about.
+/// The hosts that a rule allows.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum HostPattern {
-    /// The one of this name, in lower case.
+    /// The host of this name, in lower case.
     Name(String),
-    /// `*.name`: those below this name, not itself.
+    /// `*.name`: the subdomains of this name, at any depth, without the name itself.
     Below(String),
-    /// Addresses whose first bits are these; a single one has all of them.
+    /// The addresses of a network: an address and the length of its prefix. A single address has the full length.
     Network(IpAddr, u8),
 }
 
-/// Why a text is no rule: a fragment that says what is wrong with it.
+/// Why a text is not a rule, as a fragment of a sentence.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct NotARule(String);
+pub struct ParseNetRuleError(String);
 
-impl fmt::Display for NotARule {
+impl fmt::Display for ParseNetRuleError {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(&self.0)
     }
 }
 
-impl core::error::Error for NotARule {}
+impl core::error::Error for ParseNetRuleError {}
 
 impl FromStr for NetRule {
-    type Err = NotARule;
+    type Err = ParseNetRuleError;
 
-    fn from_str(text: &str) -> Result<Self, NotARule> {
+    fn from_str(text: &str) -> Result<Self, ParseNetRuleError> {
         let text = text.trim();
         if text.len() > MAX_RULE {
-            return Err(NotARule(format!("a rule is at most {MAX_RULE} bytes long")));
+            return Err(ParseNetRuleError(format!("a rule is at most {MAX_RULE} bytes long")));
         }
-        let (methods, place) = match text.rsplit_once([' ', '\t']) {
-            Some((methods, place)) => (read_methods(methods)?, place),
+        let (methods, authority) = match text.rsplit_once([' ', '\t']) {
+            Some((methods, authority)) => (read_methods(methods)?, authority),
             None => (Vec::new(), text),
         };
-        let bad = || NotARule(format!("`{}` is no host, nor a host and a port", short(place)));
-        let (host, port) = read_place(place).ok_or_else(bad)?;
+        let bad = || ParseNetRuleError(format!("`{}` is no host, nor a host and a port", short(authority)));
+        let (host, port) = read_authority(authority).ok_or_else(bad)?;
         Ok(Self { methods, host, port })
     }
 }
@@ -85,26 +85,26 @@ fn write_network(formatter: &mut fmt::Formatter<'_>, address: IpAddr, bits: u8, 
         IpAddr::V6(address) if port => write!(formatter, "[{address}]")?,
         address => write!(formatter, "{address}")?,
     }
-    if bits == all_bits(address) { Ok(()) } else { write!(formatter, "/{bits}") }
+    if bits == max_bits(address) { Ok(()) } else { write!(formatter, "/{bits}") }
 }
 
-fn all_bits(address: IpAddr) -> u8 {
+fn max_bits(address: IpAddr) -> u8 {
     if address.is_ipv4() { 32 } else { 128 }
 }
 
-fn read_methods(text: &str) -> Result<Vec<String>, NotARule> {
+fn read_methods(text: &str) -> Result<Vec<String>, ParseNetRuleError> {
     let is_method = |text: &str| !text.is_empty() && text.chars().all(|char| char.is_ascii_alphabetic() || char == '-');
     let methods = text.trim().split('|').map(str::trim);
     methods
         .map(|method| match is_method(method) {
             true => Ok(method.to_ascii_uppercase()),
-            false => Err(NotARule(format!("`{}` is no list of methods like GET|HEAD", short(text)))),
+            false => Err(ParseNetRuleError(format!("`{}` is no list of methods like GET|HEAD", short(text)))),
         })
         .collect()
 }
 
-/// `None` where it is no place.
-fn read_place(text: &str) -> Option<(HostPattern, Option<u16>)> {
+/// Reads a host with an optional port. `None` if it is neither.
+fn read_authority(text: &str) -> Option<(HostPattern, Option<u16>)> {
     if let Ok(address) = text.parse::<Ipv6Addr>() {
         return Some((HostPattern::Network(address.into(), 128), None));
     }
@@ -132,7 +132,7 @@ fn read_place(text: &str) -> Option<(HostPattern, Option<u16>)> {
     Some((pattern, port))
 }
 
-/// Bits that the mask does not cover say nothing, and are left out.
+/// Returns a network with the host bits of its address cleared.
 fn network(address: IpAddr, bits: u8) -> HostPattern {
     let masked = match address {
         IpAddr::V4(address) => {
@@ -147,35 +147,35 @@ fn network(address: IpAddr, bits: u8) -> HostPattern {
     HostPattern::Network(masked, bits)
 }
 
-fn read_bits_and_port(rest: &str, all: u8) -> Option<(u8, Option<u16>)> {
+fn read_bits_and_port(rest: &str, max: u8) -> Option<(u8, Option<u16>)> {
     let (bits, port) = match rest.split_once(':') {
         Some((bits, port)) => (bits, Some(read_port(port)?)),
         None => (rest, None),
     };
     let bits = match bits.strip_prefix('/') {
-        Some(bits) => read_bits(bits, all)?,
-        None if bits.is_empty() => all,
+        Some(bits) => read_bits(bits, max)?,
+        None if bits.is_empty() => max,
         None => return None,
     };
     Some((bits, port))
 }
 
-fn read_bits(text: &str, all: u8) -> Option<u8> {
-    text.parse().ok().filter(|bits| *bits <= all)
+fn read_bits(text: &str, max: u8) -> Option<u8> {
+    text.parse().ok().filter(|bits| *bits <= max)
 }
 
 fn read_port(text: &str) -> Option<u16> {
     text.parse().ok().filter(|port| *port > 0)
 }
 
-/// A name in lower case. One whose last part is a number would be read as an address elsewhere, and is none here.
+/// Reads a host name, in lower case. A name whose last label is a number is refused, because other programs read it as an address.
 fn read_name(text: &str) -> Option<String> {
     let name = text.strip_suffix('.').unwrap_or(text);
     let is_label =
         |label: &str| !label.is_empty() && label.chars().all(|char| char.is_alphanumeric() || "-_".contains(char));
     let is_number = |label: &str| label.starts_with(|char: char| char.is_ascii_digit()) && is_numeral(label);
-    let fine = name.split('.').all(is_label) && !name.rsplit('.').next().is_some_and(is_number);
-    fine.then(|| name.to_lowercase())
+    let is_valid = name.split('.').all(is_label) && !name.rsplit('.').next().is_some_and(is_number);
+    is_valid.then(|| name.to_lowercase())
 }
 
 fn is_numeral(label: &str) -> bool {
@@ -195,7 +195,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_rule_reads_back_as_it_is_written() {
+    fn a_rule_survives_a_round_trip() {
         for text in [
             "api.example.com",
             "api.example.com:443",
@@ -231,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_rule_is_refused() {
+    fn a_text_that_is_not_a_rule_is_refused() {
         for text in [
             "",
             "*",
