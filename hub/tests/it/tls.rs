@@ -62,7 +62,7 @@ impl Secure {
     /// What a client is told that is not let in.
     async fn refusal(&self, trust: Trust) -> String {
         let error = self.client(trust).runs().await.expect_err("a refusal");
-        assert!(matches!(error, ClientError::Tls { .. }) && !error.is_passing(), "{error:?}");
+        assert!(matches!(error, ClientError::Tls { .. }) && !error.is_transient(), "{error:?}");
         error.to_string()
     }
 }
