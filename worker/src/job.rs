@@ -65,7 +65,7 @@ fn bad_packages(error: &BadPackages) -> NoAnswer {
         // the disk of another worker may have space
         PackageProblem::Io(_) => return NoAnswer::Released(error.to_string()),
         PackageProblem::Limit { .. } => FailureKind::Limit,
-        PackageProblem::NoZip(_) | PackageProblem::Unfit(..) => FailureKind::BadCode,
+        PackageProblem::NotZip(_) | PackageProblem::Unfit(..) => FailureKind::BadCode,
     };
     NoAnswer::Failed(Failure::new(kind, error.to_string()))
 }
