@@ -1,9 +1,9 @@
-//! Names of languages, and what names of functions and files look like.
+//! Names of languages, and the form of names of functions and files.
 
 use bue_model::plan::Language;
 
-use crate::lexer::{begins_word, continues_word};
-use crate::suggest::Suggester;
+use crate::diagnostics::suggest::Suggester;
+use crate::text::{is_word_continue, is_word_start};
 
 const NAMES: &[(&str, Language)] = &[
     ("python", Language::Python),
@@ -22,13 +22,14 @@ const NAMES: &[(&str, Language)] = &[
     ("wasm", Language::Wasm),
 ];
 
-/// The language of a name.
+/// The language of this name.
 pub(crate) fn find(name: &str) -> Option<Language> {
     NAMES.iter().find(|(known, _)| *known == name).map(|(_, language)| *language)
 }
 
-/// The name that was meant by one which is none: a near one, or one that stands in it (`language: python`).
-pub(crate) fn meant(text: &str) -> Option<&'static str> {
+/// For a text that is not a language: the language that was probably intended, one with a similar name or one that the text
+/// contains (`language: python`).
+pub(crate) fn intended(text: &str) -> Option<&'static str> {
     let names = || NAMES.iter().map(|(name, _)| *name);
     let within = || text.split([':', ',', ' ']).find_map(|part| names().find(|name| *name == part));
     Suggester::default().nearest(text, names()).or_else(within)
@@ -38,18 +39,26 @@ pub(crate) fn meant(text: &str) -> Option<&'static str> {
 pub(crate) fn is_dotted_name(text: &str) -> bool {
     text.split('.').all(|part| {
         let mut chars = part.chars();
-        let inner = |char: char| char == ' ' || continues_word(char);
-        chars.next().is_some_and(begins_word) && chars.all(inner) && !part.ends_with(' ')
+        let inner = |char: char| char == ' ' || is_word_continue(char);
+        chars.next().is_some_and(is_word_start) && chars.all(inner) && !part.ends_with(' ')
     })
 }
 
-/// Can the language have a function of this name? Tables and exports of other languages have fewer rules.
+/// Returns whether the language can have a function of this name. Tables and exports of other languages have fewer rules.
 pub(crate) fn may_name(language: Language, function: &str) -> bool {
     language != Language::Python || !function.contains([' ', '-'])
 }
 
-/// Does it look like a file rather than a function?
+/// Returns whether the text looks like a file rather than a function.
 pub(crate) fn is_path(text: &str) -> bool {
-    const ENDS: &[&str] = &[".py", ".sql", ".rs", ".go", ".c", ".cpp", ".cc", ".wasm"];
-    text.contains('/') || ENDS.iter().any(|end| text.ends_with(end))
+    const EXTENSIONS: &[&str] = &[".py", ".sql", ".rs", ".go", ".c", ".cpp", ".cc", ".wasm"];
+    text.contains('/') || EXTENSIONS.iter().any(|extension| text.ends_with(extension))
+}
+
+/// Returns whether steps in the language are compiled before they are uploaded.
+pub(crate) const fn is_compiled(language: Language) -> bool {
+    match language {
+        Language::Python | Language::Sqlite3 | Language::Postgres => false,
+        Language::Rust | Language::Go | Language::C | Language::Cpp | Language::Wasm => true,
+    }
 }
