@@ -1,4 +1,4 @@
-//! A script as it is written: names are not resolved, the order is kept, and of broken statements there is what could be read.
+//! A script as it is written: names are unresolved and the order is kept. Broken statements are kept as far as they were parsed.
 
 use std::borrow::Cow;
 
