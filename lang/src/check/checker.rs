@@ -2,7 +2,8 @@
 
 use std::collections::HashMap;
 
-use bue_model::plan::Language;
+use bue_model::Language;
+use bue_model::language::Engine;
 
 use super::file_contents::FileContents;
 use super::purpose::Purpose;
@@ -28,6 +29,11 @@ pub(super) fn languages(compiled: &Compiled) -> Vec<Option<Language>> {
     languages
 }
 
+/// Returns whether the code is Python, whose functions can be looked up.
+fn has_python(language: Option<Language>) -> bool {
+    language.is_some_and(|language| language.engine() == Engine::Python)
+}
+
 pub(super) struct Checker<'a> {
     pub(super) diagnostics: Diagnostics<'a>,
     pub(super) purpose: Purpose,
@@ -50,7 +56,7 @@ impl<'a> Checker<'a> {
         get: &impl Fn(&str) -> FileContents<'f>,
     ) -> Option<Module> {
         match &code.kind {
-            CodeLocationKind::Inline { text, line, margin } if language == Some(Language::Python) => {
+            CodeLocationKind::Inline { text, line, margin } if has_python(language) => {
                 python::functions(text).map_err(|problem| self.inline_syntax(*line, *margin, problem)).ok()
             }
             CodeLocationKind::Inline { .. } => None,
@@ -66,7 +72,7 @@ impl<'a> Checker<'a> {
     }
 
     fn file(&mut self, path: &str, span: Span, language: Option<Language>, found: FileContents<'_>) -> Option<Module> {
-        let is_text = language.is_some_and(|language| !language::is_compiled(language));
+        let is_text = language.is_some_and(|language| !language.is_compiled());
         match found {
             FileContents::Missing => self.missing(path, span),
             FileContents::Opaque if is_text => {
@@ -76,7 +82,7 @@ impl<'a> Checker<'a> {
                         .hint("steps in Python and SQL name a file of UTF-8 text"),
                 );
             }
-            FileContents::Text(text) if language == Some(Language::Python) => {
+            FileContents::Text(text) if has_python(language) => {
                 return python::functions(&text).map_err(|problem| self.file_syntax(path, span, &problem)).ok();
             }
             FileContents::Opaque | FileContents::Text(_) => {}

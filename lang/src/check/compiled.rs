@@ -1,6 +1,6 @@
 //! Steps in compiled languages against their compilers, which the caller runs.
 
-use bue_model::plan::Language;
+use bue_model::Language;
 
 use super::checker::Checker;
 use super::purpose::Purpose;
@@ -9,7 +9,6 @@ use crate::compile::Compiled;
 use crate::diagnostics::builder::DiagnosticBuilder;
 use crate::diagnostics::codes;
 use crate::diagnostics::diagnostic::Diagnostic;
-use crate::language;
 use crate::source::Script;
 
 /// A step in a compiled language, as its compiler needs it.
@@ -42,7 +41,7 @@ pub fn check_compiled(
     mut build: impl FnMut(Buildable<'_>) -> Result<(), BuildProblem>,
 ) -> Vec<Diagnostic> {
     let mut check = Checker::new(script, Purpose::Run);
-    for step in compiled.source_map.steps.iter().filter(|step| language::is_compiled(step.language)) {
+    for step in compiled.source_map.steps.iter().filter(|step| step.language.is_compiled()) {
         if let Some(code) = compiled.source_map.codes.get(step.code) {
             check.built(step, code, &mut build);
         }

@@ -3,7 +3,6 @@
 use std::collections::HashSet;
 
 use bue_model::Step;
-use bue_model::plan::Language;
 
 use super::purpose::Purpose;
 use crate::compile::Compiled;
@@ -35,7 +34,7 @@ pub enum PackageProblemKind {
     BadList,
 }
 
-/// Diagnostics about used Python steps that cannot have their packages. `find` returns the problems of one step. A problem
+/// Diagnostics about used steps that cannot have their packages. `find` returns the problems of one step. A problem
 /// that several steps share is reported once, at the first.
 pub fn check_packages(
     script: Script<'_>,
@@ -46,7 +45,7 @@ pub fn check_packages(
     let mut diagnostics = Diagnostics::new(script);
     let mut reported = HashSet::new();
     let Some(plan) = &compiled.plan else { return diagnostics.finish() };
-    for origin in compiled.source_map.steps.iter().filter(|origin| origin.language == Language::Python) {
+    for origin in compiled.source_map.steps.iter().filter(|origin| origin.language.has_imports()) {
         let Some(step) = origin.index.and_then(|index| plan.steps.get(index.get())) else { continue };
         for problem in find(step) {
             if reported.insert(problem.clone()) {

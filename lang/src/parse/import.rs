@@ -1,6 +1,6 @@
 //! `import python (f as a, g) file`
 
-use bue_model::plan::Language;
+use bue_model::Language;
 
 use super::other_languages::MAX_ECHO;
 use super::parser::{Parsed, Parser, Reported};

@@ -1,6 +1,6 @@
 //! `name:` and its lines: language, function, code, in this order, with settings anywhere between.
 
-use bue_model::plan::Language;
+use bue_model::Language;
 
 use super::parser::{Parsed, Parser};
 use crate::diagnostics::builder::DiagnosticBuilder;
@@ -266,7 +266,7 @@ impl<'a> Parser<'a, '_, '_> {
             let message = format!("there is no language {}", backquoted(text));
             let hint = match language::intended(text) {
                 Some(name) => format!("did you mean `{name}`?"),
-                None => "languages are python, sqlite3, postgres, rust, go, c, cpp, wasm".into(),
+                None => format!("languages are {}", Language::ALL.map(Language::name).join(", ")),
             };
             self.report(DiagnosticBuilder::new(codes::UNKNOWN_LANGUAGE, span, message).hint(hint));
         }

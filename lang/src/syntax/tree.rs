@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use std::collections::HashSet;
 
-use bue_model::plan::Language;
+use bue_model::Language;
 
 use crate::settings::value::SettingValue;
 use crate::source::Span;
