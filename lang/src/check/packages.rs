@@ -45,11 +45,12 @@ pub fn check_packages(
     let mut diagnostics = Diagnostics::new(script);
     let mut reported = HashSet::new();
     let Some(plan) = &compiled.plan else { return diagnostics.finish() };
-    for origin in compiled.source_map.steps.iter().filter(|origin| origin.language.has_imports()) {
-        let Some(step) = origin.index.and_then(|index| plan.steps.get(index.get())) else { continue };
+    for location in compiled.source_map.steps.iter().filter(|location| location.language.has_imports()) {
+        let Some(step) = location.index.and_then(|index| plan.steps.get(index.get())) else { continue };
         for problem in find(step) {
             if reported.insert(problem.clone()) {
-                let diagnostic = DiagnosticBuilder::new(code(problem.kind, purpose), origin.name_span, problem.message);
+                let diagnostic =
+                    DiagnosticBuilder::new(code(problem.kind, purpose), location.name_span, problem.message);
                 diagnostics.add(diagnostic.hint(problem.hint));
             }
         }

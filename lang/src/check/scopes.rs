@@ -16,18 +16,18 @@ pub fn check_scopes(script: Script<'_>, compiled: &Compiled, served: &[String]) 
     let (mut diagnostics, mut suggester) = (Diagnostics::new(script), Suggester::default());
     let Some(plan) = &compiled.plan else { return diagnostics.finish() };
     let mut seen: HashSet<&str> = served.iter().map(String::as_str).collect();
-    for origin in &compiled.source_map.steps {
-        let Some(step) = origin.index.and_then(|index| plan.steps.get(index.get())) else { continue };
+    for location in &compiled.source_map.steps {
+        let Some(step) = location.index.and_then(|index| plan.steps.get(index.get())) else { continue };
         let scope = step.settings.scope.as_str();
         if !seen.insert(scope) {
             continue;
         }
-        let message = format!("no worker serves the scope `{scope}` of step `{}`", origin.name);
+        let message = format!("no worker serves the scope `{scope}` of step `{}`", location.name);
         let hint = match suggester.nearest(scope, served.iter().map(String::as_str)) {
             Some(nearest) => format!("did you mean `!scope {nearest}`?"),
             None => format!("start a worker that does, `bue worker -s {scope}`, or use one of {}", first_few(served)),
         };
-        diagnostics.add(DiagnosticBuilder::new(codes::UNSERVED_SCOPE, origin.name_span, message).hint(hint));
+        diagnostics.add(DiagnosticBuilder::new(codes::UNSERVED_SCOPE, location.name_span, message).hint(hint));
     }
     diagnostics.finish()
 }
