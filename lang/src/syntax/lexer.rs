@@ -69,7 +69,7 @@ impl Lexer<'_> {
             '#' => self.comment(),
             '`' => self.code(diagnostics),
             '"' | '\'' if self.quote_length().is_some() => {
-                self.push(TokenKind::Quoted, self.quote_length().unwrap_or(1))
+                self.push(TokenKind::Quoted, self.quote_length().unwrap_or(1));
             }
             '0'..='9' => self.push(TokenKind::Number, self.length_while(|char| char.is_ascii_digit())),
             _ if is_word_start(char) => self.push(TokenKind::Word, self.length_while(is_word_continue)),
