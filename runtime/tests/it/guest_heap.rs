@@ -8,7 +8,7 @@ use proptest::test_runner::RngSeed;
 #[path = "../../../guest-sdk/python/src/heap.rs"]
 mod heap;
 
-use heap::{Heap, LARGEST};
+use heap::{Heap, MAX_BLOCK_SIZE};
 
 /// Something a program does with memory.
 #[derive(Clone, Debug)]
@@ -20,7 +20,7 @@ enum Use {
 
 fn uses() -> impl Strategy<Value = Vec<Use>> {
     // around the borders between sizes of blocks, and between ours and the C library's
-    let size = || prop_oneof![8 => 1..200_usize, 2 => LARGEST - 20..LARGEST + 20, 1 => 1..100_000_usize];
+    let size = || prop_oneof![8 => 1..200_usize, 2 => MAX_BLOCK_SIZE - 20..MAX_BLOCK_SIZE + 20, 1 => 1..100_000_usize];
     let allocate = (size(), 0..7_u32, any::<bool>()).prop_map(|(size, align, zeroed)| Use::Allocate {
         size,
         align: 1 << align,

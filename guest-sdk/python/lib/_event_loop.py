@@ -1,4 +1,4 @@
-"""asyncio without sockets: a loop that waits for the host where others select, so that it suspends the whole step."""
+"""asyncio without sockets: an event loop that waits for the host instead of a selector. Waiting suspends the whole step."""
 
 import asyncio
 import asyncio.base_events
@@ -14,7 +14,7 @@ from bue import _transport
 
 
 class _Selector:
-    """Waits for the host instead of for sockets."""
+    """A selector that waits for operations of the host instead of sockets."""
 
     def __init__(self, waiting):
         self.waiting = waiting
@@ -30,19 +30,19 @@ class _Selector:
 
 
 class Loop(asyncio.base_events.BaseEventLoop):
-    """One thread, no signals: timers, tasks, and tickets of the host."""
+    """An event loop without threads and signals: timers, tasks, and tickets of the host."""
 
     def __init__(self):
         super().__init__()
-        # tickets, and the futures that are told of their ends
+        # for each ticket, the future that receives its completion
         self._waiting = {}
         self._selector = _Selector(self._waiting)
 
-    async def ended(self, tickets, seconds):
-        """What of these has ended: at least one, or none when the time is over."""
+    async def completed(self, tickets, timeout):
+        """Wait for at least one of these to complete and return the completions, or none on timeout."""
         future = self.create_future()
         self._waiting.update(dict.fromkeys(tickets, future))
-        timer = None if seconds is None else self.call_later(seconds, self._give_up, future, tickets)
+        timer = None if timeout is None else self.call_later(timeout, self._time_out, future, tickets)
         try:
             return await future
         finally:
@@ -50,8 +50,8 @@ class Loop(asyncio.base_events.BaseEventLoop):
             if timer is not None:
                 timer.cancel()
 
-    def _give_up(self, future, tickets):
-        # at once, so that what ends from here on is kept for the next who asks
+    def _time_out(self, future, tickets):
+        # immediately, so that later completions are kept for the next caller that waits for them
         self._forget(future, tickets)
         if not future.done():
             future.set_result([])
@@ -62,39 +62,39 @@ class Loop(asyncio.base_events.BaseEventLoop):
                 del self._waiting[ticket]
 
     def _process_events(self, events):
-        told = {}
-        for ended in events:
-            told.setdefault(self._waiting.pop(ended[0]), []).append(ended)
-        for future, ends in told.items():
+        by_future = {}
+        for completion in events:
+            by_future.setdefault(self._waiting.pop(completion[0]), []).append(completion)
+        for future, completions in by_future.items():
             if not future.done():
-                future.set_result(ends)
+                future.set_result(completions)
 
     def _write_to_self(self):
-        # there is no other thread that could have called us
+        # no other thread can call `call_soon_threadsafe`
         pass
 
-    async def wait(self, steps):
-        """Runs a method of `bue._wire` that waits, while other tasks go on."""
+    async def wait(self, operation):
+        """Drive a generator of a waiting method of `bue._connection`, while other tasks run."""
         try:
-            tickets, seconds = next(steps)
+            tickets, timeout = next(operation)
             while True:
-                tickets, seconds = steps.send(await self.ended(tickets, seconds))
-        except StopIteration as stopped:
-            return stopped.value
+                tickets, timeout = operation.send(await self.completed(tickets, timeout))
+        except StopIteration as stop:
+            return stop.value
 
     async def create_connection(self, protocol_factory, host=None, port=None, *, ssl=None, sock=None, **options):
-        """A connection that speaks HTTP/1.1."""
+        """Open a connection that can only speak HTTP/1.1."""
         return _transport.connect(self, protocol_factory, host, port, ssl, sock)
 
     async def sock_connect(self, sock, address):
         sock.connect(address)
 
-    def run_in_executor(self, executor, work, *args):
-        """There are no threads in a sandbox; the work is done at once."""
+    def run_in_executor(self, executor, func, *args):
+        """Run the function immediately: a sandbox has no other threads."""
         self._check_closed()
         future = self.create_future()
         try:
-            future.set_result(work(*args))
+            future.set_result(func(*args))
         except (SystemExit, KeyboardInterrupt):
             raise
         except BaseException as error:
@@ -106,14 +106,14 @@ class Loop(asyncio.base_events.BaseEventLoop):
 
 
 asyncio.unix_events._DefaultEventLoopPolicy._loop_factory = Loop
-# a sandbox gets no signals, and its `signal` module has no names for them
+# a sandbox receives no signals, and its `signal` module lacks these names
 asyncio.runners.signal = types.SimpleNamespace(SIGINT=2, getsignal=lambda number: None, default_int_handler=object())
 for _module in (asyncio, asyncio.unix_events):
     _module.SelectorEventLoop = _module.EventLoop = Loop
 
 
 def run(awaitable):
-    """What an `async def` step gives."""
+    """Run the coroutine of an `async def` step and return its result."""
     with asyncio.Runner(loop_factory=Loop) as runner:
         return runner.run(_await(awaitable))
 
@@ -123,7 +123,7 @@ async def _await(awaitable):
 
 
 def iterate(items):
-    """The elements of an async generator, one after the other."""
+    """Yield the elements of an async generator."""
     with asyncio.Runner(loop_factory=Loop) as runner:
         iterator = aiter(items)
         while True:

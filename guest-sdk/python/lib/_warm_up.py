@@ -1,7 +1,7 @@
-"""Run what steps commonly run, before the image is taken.
+"""Runs what steps commonly do, before the base image is taken.
 
-The interpreter learns while it runs: it rewrites code for the types it meets and keeps hashes and looked-up attributes.
-What it has learnt stands in the image; what it learns in a call is written to pages that each instance must copy.
+The interpreter adapts while it runs: it specializes bytecode for the types it sees and caches hashes and attribute lookups.
+What it adapted before the image is taken is shared; what it adapts in a call is written to pages that each instance copies.
 """
 
 import asyncio
@@ -17,10 +17,10 @@ import urllib.parse
 import uuid
 
 import bue
-from bue import _explain, _loop, _trace
+from bue import _event_loop, _explain, _traceback
 
-# more than the number of runs after which code is rewritten
-_TIMES = 40
+# more than the number of runs after which bytecode is specialized
+_REPEATS = 40
 
 
 def _log():
@@ -37,12 +37,12 @@ def _log():
 def _data():
     rows = [{"id": number, "name": f"n{number}", "value": number * 1.5, "at": None} for number in range(5)]
     rows = json.loads(json.dumps(rows, indent=1))
-    found = collections.defaultdict(list)
+    groups = collections.defaultdict(list)
     for row in sorted(rows, key=lambda row: row["name"]):
-        found[row["id"] % 2].append({**row, "name": row["name"].upper().strip().split("N")})
+        groups[row["id"] % 2].append({**row, "name": row["name"].upper().strip().split("N")})
     text = ", ".join(str(row.get("value")) for row in rows)
     urllib.parse.urlencode({"a": re.sub(r"\d+", "#", text)})
-    return sum(len(group) for group in found.values())
+    return sum(len(group) for group in groups.values())
 
 
 def _values():
@@ -52,7 +52,7 @@ def _values():
     str(uuid.uuid4())
     time.time()
     repr(bue.Result(status=bue.StepStatus.pending, delay=1))
-    _explain.refuse(print)
+    _explain.explain_unsupported(print)
 
 
 async def _wait(number):
@@ -68,12 +68,12 @@ def _raise():
     try:
         {}["missing"]
     except KeyError as error:
-        _trace.describe(error, 1)
+        _traceback.describe(error, 1)
 
 
-def warm():
-    for work in (_log, _data, _values, _raise, lambda: _loop.run(_gather())):
-        for _ in range(_TIMES):
-            work()
-    for number in range(_TIMES):
+def warm_up():
+    for example in (_log, _data, _values, _raise, lambda: _event_loop.run(_gather())):
+        for _ in range(_REPEATS):
+            example()
+    for _ in range(_REPEATS):
         print(end="")

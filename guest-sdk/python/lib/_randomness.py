@@ -1,15 +1,16 @@
-"""What a memory image must not carry into every instance: chance that was drawn while the module loaded.
+"""Keeps random state out of memory images: every instance of an image would otherwise draw the same numbers.
 
-While a module loads, generators made without a seed are noted; each instance seeds them anew before a call. One that
-was given a seed stays as it is: whoever seeds wants the same numbers. Nothing of this happens to a module that never
-imports `random`.
+While a module is imported, generators created without a seed are recorded; each instance reseeds them before its call. A
+generator with an explicit seed is left alone: its numbers are meant to repeat. A module that never imports `random` pays
+nothing for this.
 """
 
 import importlib.machinery
 import sys
 import weakref
 
-_REPEATING = (
+# Attributes of `uuid` and `tempfile` that would make names repeat.
+_STATE_ATTRIBUTES = (
     "_node",
     "_last_timestamp",
     "_last_timestamp_v6",
@@ -19,11 +20,11 @@ _REPEATING = (
 )
 
 _unseeded = weakref.WeakSet()
-_originals = []
+_original_methods = []
 
 
-class Watch:
-    """A finder that sees `random` being imported, and a loader that then keeps watch."""
+class RandomImportHook:
+    """A finder that intercepts the import of `random`, and the loader that then records generators."""
 
     def __init__(self):
         self.inner = None
@@ -40,10 +41,10 @@ class Watch:
 
     def exec_module(self, module):
         self.inner.exec_module(module)
-        _watch(module)
+        _record_generators(module)
 
 
-def _watch(random):
+def _record_generators(random):
     class_seed, class_setstate = random.Random.seed, random.Random.setstate
 
     def seed(self, a=None, version=2):
@@ -54,28 +55,29 @@ def _watch(random):
         class_setstate(self, state)
         _unseeded.discard(self)
 
-    _originals[:] = [class_seed, class_setstate]
-    _replace(random, seed, setstate)
+    _original_methods[:] = [class_seed, class_setstate]
+    _replace_methods(random, seed, setstate)
     _unseeded.add(random._inst)
 
 
-def _replace(random, seed, setstate):
+def _replace_methods(random, seed, setstate):
     random.Random.seed, random.Random.setstate = seed, setstate
     random.seed, random.setstate = random._inst.seed, random._inst.setstate
 
 
-def forget_chance():
-    """The module is loaded: forget what would repeat, and give the generators that must be seeded anew, or None."""
-    sys.meta_path[:] = [finder for finder in sys.meta_path if not isinstance(finder, Watch)]
+def reset_randomness():
+    """Called when the module is imported: clear state that would repeat, and return the generators that each instance must
+    reseed, or None if the module does not use `random`."""
+    sys.meta_path[:] = [finder for finder in sys.meta_path if not isinstance(finder, RandomImportHook)]
     for name in ("uuid", "tempfile"):
         module = sys.modules.get(name)
-        for attribute in _REPEATING if module else ():
+        for attribute in _STATE_ATTRIBUTES if module else ():
             if getattr(module, attribute, None) is not None:
                 setattr(module, attribute, None)
-    if not _originals:
+    if not _original_methods:
         return None
     random = sys.modules["random"]
-    _replace(random, *_originals)
+    _replace_methods(random, *_original_methods)
     generators = [generator for generator in _unseeded if not isinstance(generator, random.SystemRandom)]
     for generator in generators:
         generator.gauss_next = None

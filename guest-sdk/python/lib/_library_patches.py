@@ -1,38 +1,38 @@
-"""What single libraries need to hear, said when they are imported. All else is in `bue._sockets`, which knows of none.
+"""Patches for individual HTTP libraries, applied when they are imported. `bue._sockets` is independent of libraries.
 
-A library tells errors of making a connection from others by where it meets them. Here a connection is only made when a
-request is sent, so errors of the first kind come up there, marked with `is_connecting`.
+Libraries recognize connection errors by where they occur. Here a connection is only made when a request is sent, so
+connection errors occur there, marked with `is_connecting`; the patches raise the library's own exception for them.
 """
 
 import asyncio
 import os.path
 import sys
 
-from bue import _sockets, _wire
+from bue import _connection, _sockets
 
 
-class Finder:
-    """Sees the modules of `_ADAPTED` being imported."""
+class PatchFinder:
+    """Intercepts imports of the modules in `_PATCHES`."""
 
     @staticmethod
     def find_spec(name, path=None, target=None):
-        adapt = _ADAPTED.get(name)
-        if adapt is None:
+        patch = _PATCHES.get(name)
+        if patch is None:
             return None
         for finder in sys.meta_path:
-            spec = finder.find_spec(name, path, target) if finder is not Finder else None
+            spec = finder.find_spec(name, path, target) if finder is not PatchFinder else None
             if spec is not None:
-                spec.loader = _Loader(spec.loader, adapt)
+                spec.loader = _PatchingLoader(spec.loader, patch)
                 return spec
         return None
 
 
-class _Loader:
-    """Runs a module, and then what changes it."""
+class _PatchingLoader:
+    """Executes a module, then patches it."""
 
-    def __init__(self, inner, adapt):
+    def __init__(self, inner, patch):
         self.inner = inner
-        self.adapt = adapt
+        self.patch = patch
 
     def __getattr__(self, name):
         return getattr(self.inner, name)
@@ -42,13 +42,13 @@ class _Loader:
 
     def exec_module(self, module):
         self.inner.exec_module(module)
-        self.adapt(module)
+        self.patch(module)
 
 
-def _urllib3(module):
+def _patch_urllib3(module):
     from urllib3 import exceptions
 
-    named = getattr(exceptions, "NameResolutionError", None)
+    resolution_error = getattr(exceptions, "NameResolutionError", None)
 
     def send(self, data):
         try:
@@ -58,30 +58,30 @@ def _urllib3(module):
                 raise
             if isinstance(error, TimeoutError):
                 raise exceptions.ConnectTimeoutError(self, f"Connection to {self.host} timed out: {error}") from error
-            if named and isinstance(error, module.socket.gaierror):
-                raise named(self.host, self, error) from error
+            if resolution_error and isinstance(error, module.socket.gaierror):
+                raise resolution_error(self.host, self, error) from error
             raise exceptions.NewConnectionError(self, f"Failed to establish a new connection: {error}") from error
 
     module.HTTPConnection.send = send
 
 
-def _httpcore_sync(module):
+def _patch_httpcore_sync(module):
     write = module.SyncStream.write
 
     def connect_and_write(self, buffer, timeout=None):
         try:
             write(self, buffer, timeout)
         except (module.WriteError, module.WriteTimeout) as error:
-            raise _of_httpcore(error.__cause__, error) from error.__cause__
+            raise _to_httpcore_error(error.__cause__, error) from error.__cause__
 
     module.SyncStream.write = connect_and_write
 
 
-def _httpcore_async(module):
-    module.AutoBackend = _backend()
+def _patch_httpcore_async(module):
+    module.AutoBackend = _async_backend()
 
 
-def _backend():
+def _async_backend():
     from httpcore import _exceptions
     from httpcore._backends.base import AsyncNetworkBackend, AsyncNetworkStream
 
@@ -97,7 +97,7 @@ def _backend():
             try:
                 await asyncio.get_running_loop().wait(self.connection.send(buffer))
             except OSError as error:
-                raise _of_httpcore(error, _exceptions.WriteError(error)) from error
+                raise _to_httpcore_error(error, _exceptions.WriteError(error)) from error
 
         async def aclose(self):
             self.connection.close()
@@ -112,7 +112,7 @@ def _backend():
 
     class Backend(AsyncNetworkBackend):
         async def connect_tcp(self, host, port, timeout=None, local_address=None, socket_options=None):
-            return Stream(_wire.Connection(host, port, timeout))
+            return Stream(_connection.Connection(host, port, timeout))
 
         async def sleep(self, seconds):
             await asyncio.sleep(seconds)
@@ -120,96 +120,96 @@ def _backend():
     return Backend
 
 
-def _of_httpcore(error, other):
+def _to_httpcore_error(error, default):
     from httpcore import _exceptions
 
     if not getattr(error, "is_connecting", False):
-        return other
+        return default
     return (_exceptions.ConnectTimeout if isinstance(error, TimeoutError) else _exceptions.ConnectError)(error)
 
 
-def _certifi(module):
+def _patch_certifi(module):
     path = module.__file__.removesuffix("core.py") + "cacert.pem"
     if os.path.isfile(path):
         _sockets.trusted.add(path)
     else:
-        # a neighbour of the step travels without files that are no modules
+        # a certifi next to the step was packed without its data files
         module.where = lambda: _sockets.CERTIFICATES
 
 
 def rehearse():
-    """Makes requests that no host hears, when a module that makes requests was loaded. What the first ones prepare (openers,
-    compiled patterns, caches, code rewritten for the types it met) then stands in the module's image, instead of being
-    prepared in every step, on pages that every step would have to copy."""
-    host, _wire._bue_net = _wire._bue_net, _Rehearsal
+    """Make requests against a fake host, if the user's module imported an HTTP library. What the first requests set up
+    (openers, compiled patterns, caches, specialized bytecode) is then in the module's image, instead of being set up in every
+    step, on pages that every step would have to copy."""
+    host, _connection._bue_net = _connection._bue_net, _FakeHost
     try:
-        for name in _REHEARSED.keys() & sys.modules.keys():
-            _rehearse_with(sys.modules[name], *_REHEARSED[name])
+        for name in _REHEARSALS.keys() & sys.modules.keys():
+            _rehearse_with(sys.modules[name], *_REHEARSALS[name])
     finally:
-        _wire._bue_net = host
+        _connection._bue_net = host
 
 
 def _rehearse_with(module, is_original, rehearsal):
     try:
-        # what the user's module put something of its own into is left alone
+        # leave a library alone that the user's module has changed
         if is_original(module):
-            for _ in range(_TIMES):
+            for _ in range(_REPEATS):
                 rehearsal(module)
     except Exception:
-        # whatever the user's module changed in there, or called by that name, it is not this that should say so
+        # the user's module may have changed the library, or be another module of that name; the step will report errors
         pass
 
 
-# More than the number of runs after which the interpreter has rewritten code.
-_TIMES = 8
+# More than the number of runs after which the interpreter specializes bytecode.
+_REPEATS = 8
 
 
-def _with_urllib(request):
+def _rehearse_urllib(request):
     if request._opener is None:
         request.install_opener(request.build_opener())
     with request.urlopen("http://rehearsal/") as response:
         response.read()
 
 
-def _with_client(client):
+def _rehearse_client(client):
     connection = client.HTTPConnection("rehearsal", timeout=1)
     connection.request("POST", "/", b"{}", {"content-type": "application/json"})
     connection.getresponse().read()
     connection.close()
 
 
-def _with_requests(requests):
+def _rehearse_requests(requests):
     requests.get("http://rehearsal/", params={"a": 1}, headers={"b": "c"}, timeout=1).json()
     with requests.Session() as session:
         session.post("https://rehearsal/", json={"a": 1}).raise_for_status()
 
 
-def _with_httpx(httpx):
+def _rehearse_httpx(httpx):
     with httpx.Client() as client:
         client.get("http://rehearsal/", params={"a": 1}, headers={"b": "c"}).json()
         client.post("http://rehearsal/", json={"a": 1}).raise_for_status()
 
 
-def _is_of(module, *functions):
+def _is_defined_in(module, *functions):
     return all(function.__module__.partition(".")[0] == module for function in functions)
 
 
-_REHEARSED = {
-    "http.client": (lambda client: _is_of("http", client.HTTPConnection.request), _with_client),
-    "urllib.request": (lambda request: request._opener is None, _with_urllib),
+_REHEARSALS = {
+    "http.client": (lambda client: _is_defined_in("http", client.HTTPConnection.request), _rehearse_client),
+    "urllib.request": (lambda request: request._opener is None, _rehearse_urllib),
     "requests": (
-        lambda requests: _is_of("requests", requests.Session.request, requests.Session.send, requests.adapters.HTTPAdapter.send),
-        _with_requests,
+        lambda requests: _is_defined_in("requests", requests.Session.request, requests.Session.send, requests.adapters.HTTPAdapter.send),
+        _rehearse_requests,
     ),
-    "httpx": (lambda httpx: _is_of("httpx", httpx.Client.request, httpx.Client.send), _with_httpx),
+    "httpx": (lambda httpx: _is_defined_in("httpx", httpx.Client.request, httpx.Client.send), _rehearse_httpx),
 }
 
 
-class _Rehearsal:
-    """A host that answers at once."""
+class _FakeHost:
+    """Answers every request immediately."""
 
     @staticmethod
-    def start(*request):
+    def start(*args):
         return 0
 
     @staticmethod
@@ -222,9 +222,9 @@ class _Rehearsal:
         pass
 
 
-_ADAPTED = {
-    "certifi.core": _certifi,
-    "httpcore._backends.auto": _httpcore_async,
-    "httpcore._backends.sync": _httpcore_sync,
-    "urllib3.connection": _urllib3,
+_PATCHES = {
+    "certifi.core": _patch_certifi,
+    "httpcore._backends.auto": _patch_httpcore_async,
+    "httpcore._backends.sync": _patch_httpcore_sync,
+    "urllib3.connection": _patch_urllib3,
 }
