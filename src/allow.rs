@@ -53,7 +53,7 @@ impl AllowFlags {
         let config = EgressConfig {
             allowed: self.allowed(settings)?,
             secrets: secrets(settings)?,
-            own: Vec::new(),
+            own_servers: Vec::new(),
             refusals: Refusals::default(),
         };
         let ca_file = settings.text(CA_FILE).map(PathBuf::from);

@@ -1,68 +1,58 @@
 //! Runs steps in sandboxes. Knows no job, no lease and no hub.
 //!
 //! ```text
-//! parent process                                   sandbox host, one process a core, one thread each
-//! Prepared  compile the guest, make its image      serve.rs    the loop: frames in, frames out
-//! Hosts     start the hosts, hand tasks out  <-->  Sandbox     one fresh instance a task
-//! Running   events of one task                     python.rs   guest.rs -> wasmtime, image.rs -> memory
-//! egress/   the network of all steps           <-->  net.rs   what a step has under way
-//! Databases  postgres steps, on connections        sqlite/     a fresh in-memory database
-//! wasm/compiler.rs  a child for each compile       wasm/       compiled steps: components and plain commands
-//! packages/  unpacks wheels                         packages/  shows them to the guest, to read
+//! parent/: the worker's process                    host/: a sandbox host, one process per core, one thread each
+//! Prepared      compiles the guest, makes its image     serve.rs   the loop: frames in, frames out
+//! Hosts         starts hosts, hands out tasks     <-->  sandbox.rs one fresh instance per task
+//! Running       the events of one task                  python/    guest.rs -> wasmtime, memory/ -> its image
+//! egress/       the network of all steps          <-->  net.rs     the operations that a step has in flight
+//! StepCompiler  one child process per compilation       wasm/      compiled steps: components and plain commands
+//! postgres/     postgres steps, on its connections      sqlite/    a fresh in-memory database per task
+//! packages/     unpacks wheels                          packages/  a read-only folder in the guest
+//!
+//! both: step/ (tasks, limits, permissions), protocol.rs (frames between them), sql/ (rows of either database)
 //! ```
-//! A step may do nothing that [`Permissions`] does not say, and costs no more than [`Limits`] says. `unsafe` is in
-//! `mapping.rs` (the kernel's memory calls) and where wasmtime asks for it: `memory.rs`, `stacks.rs`, loading compiled code.
+//! A step can do only what [`Permissions`] allows, and uses at most what [`Limits`] allows. `unsafe` is in `host/memory/`
+//! (calls to the kernel, memories and stacks for wasmtime), in `host/sqlite/heap.rs` and where compiled code is loaded.
 
-mod blobs;
-mod cache;
-mod captured;
-mod child;
-mod clock;
-mod egress;
-pub mod engine;
 mod error;
-mod failure;
-mod guest;
-mod hosts;
-mod image;
-mod limits;
-mod log;
-mod mapping;
-mod memory;
-mod net;
+mod host;
 mod packages;
-mod pagemap;
-mod permissions;
+mod parent;
 mod postgres;
 mod prepared;
 mod protocol;
-mod python;
-mod running;
-pub mod sandbox;
-mod serve;
-mod split;
 mod sql;
-mod sqlite;
-mod stacks;
-mod state;
-mod task;
-mod turns;
-mod values;
-mod wasi;
-mod wasm;
+mod step;
 
-pub use blobs::{Blobs, Later};
-pub use egress::{Allowed, Boxed, CaFileError, Egress, EgressConfig, Refusals, Resolve, Secret, SystemResolver};
 pub use error::{HostLost, RuntimeError};
-pub use hosts::{Hosts, HostsConfig};
-pub use limits::Limits;
-pub use net::NetPort;
-pub use packages::{BadPackages, PackageProblem, Site, Sites, Wheel, is_native};
-pub use permissions::Permissions;
-pub use postgres::{BadDatabaseUrl, Database, DatabaseParts, Databases, DatabasesConfig, Query};
-pub use prepared::{GuestBytes, GuestModule, Prepared};
-pub use running::Running;
-pub use serve::serve_sandbox_host;
-pub use sqlite::{SqlProblem, check_sql};
-pub use task::{Code, Event, Finished, Items, Placeholders, Task, Usage};
-pub use wasm::{CompiledStep, StepCompiler, WasmKind, WasmProblem, check_wasm};
+pub use host::serve::serve_sandbox_host;
+pub use host::sqlite::syntax::{SqlProblem, check_sql};
+pub use host::wasm::contract::{WasmProblem, check_wasm};
+pub use host::{engine, sandbox};
+pub use packages::problem::{BadPackages, PackageProblem};
+pub use packages::sites::{Site, Sites};
+pub use packages::wheel::{Wheel, is_native};
+pub use parent::blobs::{BlobFuture, Blobs};
+pub use parent::egress::connect::Resolve;
+pub use parent::egress::gate::Allowed;
+pub use parent::egress::refusals::Refusals;
+pub use parent::egress::resolve::SystemResolver;
+pub use parent::egress::secrets::Secret;
+pub use parent::egress::tls::CaFileError;
+pub use parent::egress::{Egress, EgressConfig};
+pub use parent::hosts::Hosts;
+pub use parent::hosts::config::HostsConfig;
+pub use parent::prepare::{GuestBytes, GuestModule};
+pub use parent::running::Running;
+pub use parent::step_compiler::StepCompiler;
+pub use postgres::database::{BadDatabaseUrl, Database, DatabaseParts};
+pub use postgres::databases::{Databases, DatabasesConfig};
+pub use postgres::query::Query;
+pub use prepared::Prepared;
+pub use step::box_future::BoxFuture;
+pub use step::compiled_step::{CompiledStep, WasmKind};
+pub use step::limits::Limits;
+pub use step::net_port::NetPort;
+pub use step::permissions::Permissions;
+pub use step::task::{Code, Event, Finished, Items, Placeholders, Task, Usage};

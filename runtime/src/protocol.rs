@@ -29,12 +29,12 @@ use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufWriter};
 use tokio::sync::mpsc;
 
-use crate::limits::Limits;
-use crate::net::NetRequest;
-use crate::permissions::Permissions;
 use crate::prepared::PreparedFiles;
-use crate::task::{Finished, Placeholders};
-use crate::wasm::{CompiledStep, WasmKind};
+use crate::step::compiled_step::{CompiledStep, WasmKind};
+use crate::step::limits::Limits;
+use crate::step::net_port::NetRequest;
+use crate::step::permissions::Permissions;
+use crate::step::task::{Finished, Placeholders};
 
 /// The largest frame: the largest inputs or result, and room beside them.
 pub(crate) const MAX_FRAME: usize = 256 << 20;

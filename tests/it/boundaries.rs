@@ -21,7 +21,7 @@ const NEVER: [(&str, &[&str]); 6] = [
     ("bue-model", &["tokio", "hyper", "rusqlite", "wasmtime", "anyhow"]),
     // touches no disk, network, clock or environment
     ("bue-lang", &["tokio", "hyper", "rusqlite", "wasmtime", "anyhow", "tempfile", "rustix"]),
-    // knows no job and no hub; it speaks HTTP, because the requests of steps are made here (`runtime/src/egress`), but to no
+    // knows no job and no hub; it speaks HTTP, because the requests of steps are made here (`runtime/src/parent/egress`), but to no
     // server of ours
     ("bue-runtime", &["bue-client", "anyhow"]),
     // holds no truth and opens no value

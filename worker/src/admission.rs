@@ -75,11 +75,11 @@ impl Admission {
     async fn free(&self) -> usize {
         loop {
             // before the look, so that nothing is missed between it and the wait
-            let (eased, changed) = (self.hosts.eased(), self.arriving.changed.notified());
+            let (eased, changed) = (self.hosts.capacity_changed(), self.arriving.changed.notified());
             // asking for the memory reads files, which every step that ends must not lead to
             let free = match self.cores() {
                 0 => 0,
-                cores => cores.min(self.memory()),
+                cores => cores.min(self.memory().await),
             };
             if free > 0 {
                 return free;
@@ -93,12 +93,12 @@ impl Admission {
     }
 
     fn cores(&self) -> usize {
-        self.hosts.cores_free().saturating_sub(self.arriving.jobs.load(Ordering::Relaxed))
+        self.hosts.free_capacity().saturating_sub(self.arriving.jobs.load(Ordering::Relaxed))
     }
 
     /// A worker that holds nothing takes a job whatever its memory says: waiting would change nothing.
-    fn memory(&self) -> usize {
-        let Some(used) = self.hosts.memory() else { return usize::MAX };
+    async fn memory(&self) -> usize {
+        let Some(used) = self.hosts.memory_bytes().await else { return usize::MAX };
         let holds_none = self.hosts.steps() == 0 && self.arriving.jobs.load(Ordering::Relaxed) == 0;
         let free = self.memory_bytes.saturating_sub(used) / STEP_BYTES;
         usize::try_from(free).unwrap_or(usize::MAX).max(usize::from(holds_none))

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bue_client::BucketClient;
 use bue_model::{BlobHash, RunId};
-use bue_runtime::{Blobs, Later, Limits};
+use bue_runtime::{BlobFuture, Blobs, Limits};
 use bytes::Bytes;
 
 /// The bucket, for the steps of a run.
@@ -23,7 +23,7 @@ pub(crate) fn of(bucket: &Arc<BucketClient>, run: RunId, limits: &Limits) -> Arc
 }
 
 impl Blobs for BucketBlobs {
-    fn put(&self, bytes: Bytes) -> Later<BlobHash> {
+    fn put(&self, bytes: Bytes) -> BlobFuture<BlobHash> {
         let (bucket, run) = (Arc::clone(&self.bucket), self.run);
         Box::pin(async move {
             let stored = bucket.put(run, bytes).await;
@@ -31,7 +31,7 @@ impl Blobs for BucketBlobs {
         })
     }
 
-    fn get(&self, hash: BlobHash) -> Later<Bytes> {
+    fn get(&self, hash: BlobHash) -> BlobFuture<Bytes> {
         let (bucket, most) = (Arc::clone(&self.bucket), self.most);
         Box::pin(async move {
             let found = bucket.find(hash, most).await;

@@ -13,11 +13,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use rustix::fs::{FlockOperation, flock};
 use tempfile::TempDir;
 
+use super::problem::{ALL, BadPackages, PackageProblem};
 use super::wheel::Wheel;
-use super::{ALL, BadPackages, PackageProblem};
 use crate::error::RuntimeError;
-use crate::limits::Limits;
 use crate::prepared::Prepared;
+use crate::step::limits::Limits;
 
 /// The file in a process's folder that it keeps locked.
 const LOCK: &str = "lock";

@@ -5,7 +5,7 @@ use std::io::{Cursor, Read};
 use zip::ZipArchive;
 use zip::read::ZipFile;
 
-use super::PackageProblem;
+use super::problem::PackageProblem;
 
 /// Bytes of one path inside a wheel; of one part of it, as file systems have it.
 const MAX_PATH: usize = 1_000;

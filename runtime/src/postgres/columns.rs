@@ -4,7 +4,9 @@ use bue_model::cbor::Item;
 use bue_model::{Decimal, Value};
 
 use super::{numeric, time};
-use crate::sql::{self, Naming, Rows, RowsError, Shape};
+use crate::sql::rows::{Columns as RowColumns, Naming, Rows};
+use crate::sql::rows_error::RowsError;
+use crate::sql::table::Shape;
 
 /// Bytes of a name; PostgreSQL cuts what is longer, so that two names could become one.
 const NAME: usize = 63;
@@ -151,14 +153,14 @@ impl Kinds {
 
 /// Columns and their types.
 pub(super) struct Columns {
-    pub(super) keys: sql::Columns,
+    pub(super) keys: RowColumns,
     kinds: Vec<Kinds>,
 }
 
 impl Columns {
     /// Looks at all rows.
     pub(super) fn of(rows: &Rows<'_>) -> Result<(Self, Shape), RowsError> {
-        let mut columns = Self { keys: sql::Columns::new(NAMING), kinds: Vec::new() };
+        let mut columns = Self { keys: RowColumns::new(NAMING), kinds: Vec::new() };
         let kinds = &mut columns.kinds;
         let count = rows.each(&mut columns.keys, |cells| note(kinds, cells))?;
         let shape = rows.shape(&columns.keys, count);

@@ -14,7 +14,7 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::database::Database;
 use super::failure::reasons;
-use crate::log::{Channel, Log};
+use crate::step::log::{Channel, Log};
 
 /// For what a healthy server does at once: to say that it lives, to forget what a step left, to stop a statement.
 const AT_ONCE: Duration = Duration::from_secs(5);

@@ -4,7 +4,8 @@ use bue_model::{Failure, FailureKind};
 use tokio_postgres::error::{DbError, ErrorPosition, SqlState};
 
 use super::statements::Statement;
-use crate::sql::{SqlText, Table, unlike_rows};
+use crate::sql::table::{Table, unlike_rows};
+use crate::sql::text::SqlText;
 
 /// A statement of the script failed.
 pub(super) fn of_statement(

@@ -8,7 +8,9 @@ use tokio::sync::mpsc;
 
 use super::columns::{Columns, check_name};
 use super::copy::{HEAD, TAIL, put_row};
-use crate::sql::{Rows, RowsError, Shape, no_table, quoted};
+use crate::sql::rows::Rows;
+use crate::sql::rows_error::RowsError;
+use crate::sql::table::{Shape, no_table, quoted};
 
 /// Bytes of rows that are sent at once.
 const PIECE: usize = 64 * 1024;

@@ -12,131 +12,15 @@ mod array;
 mod columns;
 mod connection;
 mod copy;
-mod database;
+pub(crate) mod database;
+pub(crate) mod databases;
 mod failure;
 mod feed;
 mod numeric;
 mod output;
 mod pool;
+pub(crate) mod query;
 mod statements;
 mod step;
 mod time;
 mod tls;
-
-use std::collections::HashMap;
-use std::sync::Arc;
-
-use bue_model::{Answer, Bundle, Failure, FailureKind};
-use bytes::Bytes;
-use tokio::sync::mpsc;
-use tokio_util::task::TaskTracker;
-
-use crate::limits::Limits;
-use crate::running::Running;
-use crate::task::Placeholders;
-
-pub use database::{BadDatabaseUrl, Database, DatabaseParts};
-
-use pool::Pool;
-
-/// Events that are under way between a step and whoever follows it.
-const EVENTS: usize = 1;
-
-/// Statements for a database outside.
-#[derive(Clone, Debug)]
-pub struct Query {
-    /// The statements are the text of its entry.
-    pub bundle: Arc<Bundle>,
-    /// The table that the first input becomes.
-    pub table: String,
-    /// Values for `{{scope}}` and so on.
-    pub placeholders: Placeholders,
-    /// Name of the connection, where the step asked for one (`!allow postgres NAME`).
-    pub connection: Option<String>,
-    /// The arguments, CBOR each.
-    pub inputs: Vec<Bytes>,
-    /// A loop runs over the result: its rows are given as [`Event::Items`](crate::Event::Items) while they come.
-    pub streamed: bool,
-    /// What it may cost.
-    pub limits: Limits,
-}
-
-/// Databases by the names that scripts use.
-#[derive(Clone, Debug, Default)]
-pub struct DatabasesConfig {
-    /// For steps that name none.
-    pub unnamed: Option<Database>,
-    /// For steps that name one.
-    pub named: HashMap<String, Database>,
-}
-
-impl DatabasesConfig {
-    /// Where their servers are, `host:port` each.
-    pub fn servers(&self) -> impl Iterator<Item = String> {
-        self.unnamed.iter().chain(self.named.values()).flat_map(Database::servers)
-    }
-}
-
-/// The databases that postgres steps work on, with their connections.
-pub struct Databases {
-    unnamed: Option<Arc<Pool>>,
-    named: HashMap<String, Arc<Pool>>,
-    tasks: TaskTracker,
-}
-
-impl core::fmt::Debug for Databases {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.debug_struct("Databases").field("named", &self.named.keys()).finish_non_exhaustive()
-    }
-}
-
-impl Databases {
-    /// Connects to nothing yet.
-    #[must_use]
-    pub fn new(config: DatabasesConfig) -> Self {
-        let pool = |database| Arc::new(Pool::new(database));
-        let named = config.named.into_iter().map(|(name, database)| (name, pool(database))).collect();
-        Self { unnamed: config.unnamed.map(pool), named, tasks: TaskTracker::new() }
-    }
-
-    /// Starts a step, which first waits for a connection: that time is not the step's. Dropping what this gives stops the
-    /// step and cancels its statement. Needs a tokio runtime with timers.
-    pub fn run(&self, query: Query) -> Running {
-        let pool = match self.pool(query.connection.as_deref()) {
-            Ok(pool) => Arc::clone(pool),
-            Err(failure) => return Running::over(Answer::Failed(failure)),
-        };
-        if let Err(refused) = step::check_inputs(&query) {
-            return Running::over(refused);
-        }
-        let (events, running) = mpsc::channel(EVENTS);
-        self.tasks.spawn(step::run(query, pool, events));
-        Running::here(running)
-    }
-
-    /// Waits until every step has ended and every statement that nobody waits for is cancelled.
-    pub async fn shutdown(&self) {
-        self.tasks.close();
-        self.tasks.wait().await;
-    }
-
-    fn pool(&self, name: Option<&str>) -> Result<&Arc<Pool>, Failure> {
-        let denied = |message| Failure::new(FailureKind::Denied, message);
-        match name {
-            Some(name) => self.named.get(name).ok_or_else(|| denied(unknown(name))),
-            None => self.unnamed.as_ref().ok_or_else(|| denied(UNSET.to_owned())),
-        }
-    }
-}
-
-const UNSET: &str = "This worker has no PostgreSQL connection. Where the worker runs, set POSTGRES_HOST, POSTGRES_PORT, \
-                     POSTGRES_USER, POSTGRES_PASSWORD and POSTGRES_DATABASE, or BUE_POSTGRES_URL, in its environment or its \
-                     `.env`; or write `[postgres]` with `url = \"postgres://USER:PASSWORD@HOST/DATABASE\"` into its `bue.toml`";
-
-fn unknown(name: &str) -> String {
-    format!(
-        "This worker has no PostgreSQL connection named `{name}`, which the step asks for with `!allow postgres {name}`. \
-         Where the worker runs, write `[postgres.{name}]` with `url = \"postgres://USER:PASSWORD@HOST/DATABASE\"` into its \
-         `bue.toml`"
-    )
-}

@@ -6,7 +6,7 @@
 
 use bue_model::{Failure, FailureKind};
 
-use crate::sql::SqlText;
+use crate::sql::text::SqlText;
 
 /// Words at the beginning of a statement that are looked at.
 const WORDS: usize = 5;

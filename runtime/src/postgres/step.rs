@@ -11,18 +11,20 @@ use tokio::sync::mpsc;
 use tokio_postgres::types::Type;
 use tokio_postgres::{Client, CopyInSink, SimpleQueryMessage};
 
-use super::Query;
 use super::connection::Connection;
 use super::failure::{of_server, of_statement};
 use super::feed::{Fed, Source};
 use super::output::{Kind, PLAIN_OUTPUT, put_row};
 use super::pool::Pool;
+use super::query::Query;
 use super::statements::{Statement, statements};
-use crate::failure::{limit, of_timeout, too_much_input};
-use crate::limits::Limits;
-use crate::log::Log;
-use crate::sql::{RowBuffer, SqlText, Table, quoted, table_name, unique_names};
-use crate::task::{Event, Finished, Items, Usage};
+use crate::sql::result::{RowBuffer, unique_names};
+use crate::sql::table::{Table, quoted, table_name};
+use crate::sql::text::SqlText;
+use crate::step::failure::{limit, of_timeout, too_much_input};
+use crate::step::limits::Limits;
+use crate::step::log::Log;
+use crate::step::task::{Event, Finished, Items, Usage};
 
 /// The server stops a statement this much later than we do: it is asked to only for the case that we are gone.
 const SERVER_LATER_MS: u128 = 1_000;

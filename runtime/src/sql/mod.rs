@@ -1,13 +1,10 @@
-//! What SQL steps have in common, whatever database runs them.
+//! What SQL steps have in common, whichever database runs them: inputs as rows of tables, and rows as a result.
+//!
+//! Depends on [`step`](crate::step) and on no database's client.
 
-mod placeholders;
-mod result;
-mod rows;
-mod table;
-mod text;
-
-pub(crate) use placeholders::mask_placeholders;
-pub(crate) use result::{RowBuffer, unique_names};
-pub(crate) use rows::{Columns, Naming, Rows, RowsError};
-pub(crate) use table::{Shape, Table, no_table, quoted, table_name, unlike_rows};
-pub(crate) use text::SqlText;
+pub(crate) mod placeholders;
+pub(crate) mod result;
+pub(crate) mod rows;
+pub(crate) mod rows_error;
+pub(crate) mod table;
+pub(crate) mod text;

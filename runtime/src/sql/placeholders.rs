@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use bue_model::{Failure, FailureKind};
 use uuid::Builder;
 
-use crate::task::Placeholders;
+use crate::step::task::Placeholders;
 
 /// Replaces `{{scope}} {{priority}} {{timeout}} {{retries}}`, and `{{uuid:x}}` or `{{uuid|x}}` by a fresh id for each `x`
 /// (32 hexadecimal digits, so that it can be part of a name). What is unknown stays.

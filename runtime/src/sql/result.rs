@@ -5,9 +5,9 @@ use std::collections::HashSet;
 use bue_model::{Failure, cbor};
 use bytes::Bytes;
 
-use crate::failure::limit;
-use crate::limits::{Limits, bytes_text};
-use crate::task::Items;
+use crate::step::failure::limit;
+use crate::step::limits::{Limits, bytes_text};
+use crate::step::task::Items;
 
 /// Bytes of rows that are given to a loop at once.
 const BATCH: usize = 64 * 1024;

@@ -3,8 +3,9 @@
 use std::collections::HashMap;
 
 use bue_model::Value;
-use bue_model::cbor::{self, CborError, Head, Item, Left, Reader};
+use bue_model::cbor::{Head, Item, Left, Reader};
 
+use super::rows_error::RowsError;
 use super::table::{Shape, key_text};
 
 /// The rows of an input: a list of maps, or a single map.
@@ -13,22 +14,6 @@ pub(crate) struct Rows<'a> {
     first: Reader<'a>,
     left: Left,
     is_one_map: bool,
-}
-
-/// Why an input is no rows that could be used.
-#[derive(Debug)]
-pub(crate) enum RowsError {
-    Unreadable(CborError),
-    /// It is this instead.
-    NoRows(String),
-    /// Something in them cannot be in a table.
-    Unfit(String),
-}
-
-impl From<CborError> for RowsError {
-    fn from(error: CborError) -> Self {
-        Self::Unreadable(error)
-    }
 }
 
 impl<'a> Rows<'a> {
@@ -217,6 +202,7 @@ impl Columns {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use bue_model::cbor;
 
     const NAMING: Naming = Naming { check: |_| Ok(()), fold: str::to_ascii_lowercase };
 

@@ -2,8 +2,6 @@
 
 use bue_model::{Failure, FailureKind, Json, Value};
 
-use super::rows::RowsError;
-
 /// Keys of a map that are named in a message.
 const NAMED_KEYS: usize = 8;
 
@@ -68,18 +66,6 @@ pub(crate) fn needs_rows(table: &str, input: usize, got: &str, instead: &str) ->
 /// The failure of an input that is rows, and yet cannot be a table.
 pub(crate) fn no_table(table: &str, input: usize, why: &str) -> Failure {
     Failure::new(FailureKind::BadInput, format!("Step input {input} cannot become table `{table}`: {why}"))
-}
-
-impl RowsError {
-    /// The failure of an input that is no rows, or none of which a table could be made. `instead` says what to do.
-    pub(crate) fn failure(&self, table: &str, input: usize, instead: &str) -> Failure {
-        let message = match self {
-            Self::Unreadable(error) => format!("Step input {input} cannot be read: {error}"),
-            Self::NoRows(got) => needs_rows(table, input, got, instead),
-            Self::Unfit(why) => return no_table(table, input, why),
-        };
-        Failure::new(FailureKind::BadInput, message)
-    }
 }
 
 fn key_list(keys: &[String]) -> String {

@@ -3,7 +3,7 @@
 use bue_model::{Bundle, Failure, FailureKind};
 
 use super::placeholders::fill_placeholders;
-use crate::task::Placeholders;
+use crate::step::task::Placeholders;
 
 /// A step's statements.
 pub(crate) struct SqlText {

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
 use bue_model::{BlobHash, FailureKind, Value};
-use bue_runtime::{Blobs, EgressConfig, Hosts, Later, Secret, Task};
+use bue_runtime::{BlobFuture, Blobs, EgressConfig, Hosts, Secret, Task};
 use bytes::Bytes;
 
 use super::{call, compiled, guests, lines, task, text};
@@ -80,13 +80,13 @@ fn what_nobody_allowed_is_refused_with_the_rule(runtime: &Runtime) {
 struct InMemory(Mutex<HashMap<BlobHash, Bytes>>);
 
 impl Blobs for InMemory {
-    fn put(&self, bytes: Bytes) -> Later<BlobHash> {
+    fn put(&self, bytes: Bytes) -> BlobFuture<BlobHash> {
         let hash = BlobHash(*blake3::hash(&bytes).as_bytes());
         self.0.lock().expect("no panic").insert(hash, bytes);
         Box::pin(async move { Ok(hash) })
     }
 
-    fn get(&self, hash: BlobHash) -> Later<Bytes> {
+    fn get(&self, hash: BlobHash) -> BlobFuture<Bytes> {
         let found = self.0.lock().expect("no panic").get(&hash).cloned();
         Box::pin(async move { found.ok_or_else(|| "there is no such blob".to_owned()) })
     }

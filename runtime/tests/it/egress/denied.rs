@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bue_model::net::NetErrorKind;
-use bue_runtime::{Allowed, Boxed, Egress, EgressConfig, Limits, NetPort, Refusals, Resolve};
+use bue_runtime::{Allowed, BoxFuture, Egress, EgressConfig, Limits, NetPort, Refusals, Resolve};
 use tokio::net::TcpListener;
 
 use super::server::serve;
@@ -66,7 +66,7 @@ fn spellings() -> Vec<&'static str> {
 struct Changing(Vec<Vec<IpAddr>>, AtomicUsize);
 
 impl Resolve for Changing {
-    fn resolve(&self, _: String) -> Boxed<io::Result<Vec<IpAddr>>> {
+    fn resolve(&self, _: String) -> BoxFuture<io::Result<Vec<IpAddr>>> {
         let turn = self.1.fetch_add(1, Ordering::SeqCst).min(self.0.len() - 1);
         let found = self.0[turn].clone();
         Box::pin(async move { Ok(found) })
@@ -195,7 +195,7 @@ async fn our_own_servers_are_named_whole_or_not_reached() {
     let request = |host: &str| get(&format!("http://{host}:{}", server.port()), "/status/200");
     let step = |rule: &str, own: SocketAddr| {
         let config =
-            EgressConfig { allowed: Allowed::Rules(rules(&[rule])), own: vec![own], ..EgressConfig::default() };
+            EgressConfig { allowed: Allowed::Rules(rules(&[rule])), own_servers: vec![own], ..EgressConfig::default() };
         let egress = Egress::new(config, None::<&Path>).expect("no file to read");
         Step::new(egress.port(&permissions(&[rule]), &Limits::default()))
     };

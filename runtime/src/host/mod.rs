@@ -1,0 +1,20 @@
+//! A sandbox host: the process that runs guests. It holds no token and one connection, the socket to its parent.
+//!
+//! Depends on [`step`](crate::step) and [`protocol`](crate::protocol). Nothing here opens a network connection.
+
+pub(crate) mod captured;
+pub(crate) mod clock;
+pub mod engine;
+pub(crate) mod guest_failure;
+pub(crate) mod memory;
+pub(crate) mod net;
+pub(crate) mod python;
+pub mod sandbox;
+pub(crate) mod serve;
+pub(crate) mod sqlite;
+pub(crate) mod state;
+pub(crate) mod step_run;
+pub(crate) mod turns;
+pub(crate) mod values;
+pub(crate) mod wasi;
+pub(crate) mod wasm;

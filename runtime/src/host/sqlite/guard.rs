@@ -1,0 +1,155 @@
+//! What the statements of a step may do: work on their own database, and nothing else.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use bue_model::{Failure, FailureKind};
+use rusqlite::config::DbConfig;
+use rusqlite::hooks::{AuthAction, AuthContext, Authorization};
+use rusqlite::limits::Limit;
+use rusqlite::{Connection, OpenFlags};
+
+use super::heap::Budget;
+use super::step::{SqlStep, is_over};
+use crate::step::limits::Limits;
+
+/// Instructions of SQLite's machine between two looks at the clock: some ten microseconds.
+const INSTRUCTIONS: i32 = 1000;
+
+/// PRAGMAs that only tell about the step's own tables.
+const PRAGMAS: [&str; 9] = [
+    "table_info",
+    "table_xinfo",
+    "table_list",
+    "index_list",
+    "index_info",
+    "index_xinfo",
+    "foreign_key_list",
+    "collation_list",
+    "function_list",
+];
+
+/// Functions that reach outside the database.
+const FUNCTIONS: [&str; 4] = ["load_extension", "fts3_tokenizer", "writefile", "readfile"];
+
+/// Watches one step.
+pub(super) struct Guard<'a> {
+    step: &'a SqlStep,
+    denied: Arc<Mutex<Option<String>>>,
+}
+
+impl<'a> Guard<'a> {
+    pub(super) fn new(step: &'a SqlStep) -> Self {
+        Self { step, denied: Arc::default() }
+    }
+
+    /// A fresh database in memory that can do as little as SQLite can be told to, watched by the clock.
+    pub(super) fn open(&self, limits: &Limits) -> Result<Connection, Failure> {
+        self.connect(limits).map_err(|error| internal(&error))
+    }
+
+    fn connect(&self, limits: &Limits) -> rusqlite::Result<Connection> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let mut connection = Connection::open_in_memory_with_flags(flags)?;
+        // temporary tables and sorting stay in memory too: a sandbox host has no place on disk
+        connection
+            .execute_batch("PRAGMA temp_store = MEMORY; PRAGMA journal_mode = OFF; PRAGMA cell_size_check = ON;")?;
+        self.configure(&connection)?;
+        set_limits(&connection, limits)?;
+        let (abandoned, deadline) = (Arc::clone(&self.step.abandoned), self.step.deadline);
+        // an aggregate goes on over all rows after it was refused memory, and tells of it at their end only
+        let must_stop = move || is_over(&abandoned, deadline) || Budget::was_exceeded();
+        connection.progress_handler(INSTRUCTIONS, Some(must_stop))?;
+        Ok(connection)
+    }
+
+    fn configure(&self, connection: &Connection) -> rusqlite::Result<()> {
+        use DbConfig as C;
+        for (config, value) in [
+            (C::SQLITE_DBCONFIG_DEFENSIVE, true),
+            (C::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false),
+            (C::SQLITE_DBCONFIG_WRITABLE_SCHEMA, false),
+            (C::SQLITE_DBCONFIG_ENABLE_FTS3_TOKENIZER, false),
+            // a word in double quotes is a name; a misspelt column must not become a text
+            (C::SQLITE_DBCONFIG_DQS_DML, false),
+            (C::SQLITE_DBCONFIG_DQS_DDL, false),
+        ] {
+            connection.set_db_config(config, value)?;
+        }
+        Ok(())
+    }
+
+    /// From here on only what a step may do.
+    pub(super) fn lock(&self, connection: &mut Connection) -> Result<(), Failure> {
+        let denied = Arc::clone(&self.denied);
+        let judge = move |context: AuthContext<'_>| match refused(&context.action) {
+            None => Authorization::Allow,
+            Some(what) => {
+                *denied.lock().unwrap_or_else(PoisonError::into_inner) = Some(what);
+                Authorization::Deny
+            }
+        };
+        connection.authorizer(Some(judge)).map_err(|error| internal(&error))
+    }
+
+    /// What the statements asked for in vain.
+    pub(super) fn denied(&self) -> Option<String> {
+        self.denied.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(super) fn is_over(&self) -> bool {
+        self.step.is_over()
+    }
+
+    pub(super) const fn limits(&self) -> &Limits {
+        &self.step.limits
+    }
+}
+
+fn set_limits(connection: &Connection, limits: &Limits) -> rusqlite::Result<()> {
+    let length = i32::try_from(limits.result_bytes).unwrap_or(i32::MAX);
+    for (limit, value) in [
+        (Limit::SQLITE_LIMIT_LENGTH, length),
+        (Limit::SQLITE_LIMIT_SQL_LENGTH, length),
+        (Limit::SQLITE_LIMIT_ATTACHED, 0),
+        (Limit::SQLITE_LIMIT_EXPR_DEPTH, 500),
+        (Limit::SQLITE_LIMIT_COMPOUND_SELECT, 500),
+        (Limit::SQLITE_LIMIT_VDBE_OP, 10_000_000),
+        (Limit::SQLITE_LIMIT_LIKE_PATTERN_LENGTH, 1000),
+        (Limit::SQLITE_LIMIT_TRIGGER_DEPTH, 100),
+        (Limit::SQLITE_LIMIT_WORKER_THREADS, 0),
+    ] {
+        connection.set_limit(limit, value)?;
+    }
+    Ok(())
+}
+
+/// What of this is not allowed, in words, or `None` if it is. What this list does not know is refused.
+fn refused(action: &AuthAction<'_>) -> Option<String> {
+    use AuthAction as A;
+    match action {
+        A::CreateIndex { .. } | A::CreateTable { .. } | A::CreateTempIndex { .. } | A::CreateTempTable { .. } => None,
+        A::CreateTempTrigger { .. } | A::CreateTempView { .. } | A::CreateTrigger { .. } | A::CreateView { .. } => None,
+        A::DropIndex { .. } | A::DropTable { .. } | A::DropTempIndex { .. } | A::DropTempTable { .. } => None,
+        A::DropTempTrigger { .. } | A::DropTempView { .. } | A::DropTrigger { .. } | A::DropView { .. } => None,
+        A::Delete { .. } | A::Insert { .. } | A::Update { .. } | A::Read { .. } | A::Select | A::Recursive => None,
+        A::Transaction { .. } | A::Savepoint { .. } | A::AlterTable { .. } | A::Reindex { .. } | A::Analyze { .. } => {
+            None
+        }
+        A::Function { function_name } => {
+            let outside = FUNCTIONS.iter().any(|name| name.eq_ignore_ascii_case(function_name));
+            outside.then(|| format!("call `{function_name}`"))
+        }
+        A::Pragma { pragma_name, .. } => {
+            let allowed = PRAGMAS.iter().any(|name| name.eq_ignore_ascii_case(pragma_name));
+            (!allowed).then(|| format!("use `PRAGMA {pragma_name}`"))
+        }
+        // VACUUM attaches as well
+        A::Attach { .. } | A::Detach { .. } => Some("ATTACH, DETACH or VACUUM a database".to_owned()),
+        A::CreateVtable { .. } | A::DropVtable { .. } => Some("make virtual tables".to_owned()),
+        _ => Some("do that".to_owned()),
+    }
+}
+
+pub(super) fn internal(error: &rusqlite::Error) -> Failure {
+    Failure::new(FailureKind::Internal, format!("The database for the SQL step could not be made: {error}"))
+}

@@ -1,0 +1,147 @@
+//! Is a text SQL? Asked before anything runs, so that a misspelt word costs no run.
+//!
+//! Every statement is prepared against an empty database and none is run. What a table or a column is called is known only
+//! when the inputs are there: complaints about them are not mistakes yet.
+
+use rusqlite::fallible_iterator::FallibleIterator;
+use rusqlite::hooks::{AuthAction, AuthContext, Authorization};
+use rusqlite::{Batch, Connection, Error};
+
+use super::script::skip_blank;
+use crate::sql::placeholders::mask_placeholders;
+
+/// Why a text is no SQL.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SqlProblem {
+    /// Line of the text, from 1.
+    pub line: u32,
+    /// Column, from 1, in characters.
+    pub column: u32,
+    /// What is wrong, in SQLite's words.
+    pub message: String,
+}
+
+/// Reads all statements of a sqlite3 step. Never runs one; placeholders may stand wherever they may stand in a step.
+///
+/// # Errors
+/// The first mistake in the grammar. Statements behind one whose end cannot be told are not looked at.
+pub fn check_sql(text: &str) -> Result<(), SqlProblem> {
+    let masked = mask_placeholders(text);
+    // without a database there is nothing to complain about: the step will say what is wrong with SQLite
+    let Ok(connection) = empty_database() else { return Ok(()) };
+    let mut at = skip_blank(&masked, 0);
+    while at < masked.len() {
+        let Some(end) = statement_end(&connection, &masked, at)? else { return Ok(()) };
+        at = skip_blank(&masked, end);
+    }
+    Ok(())
+}
+
+/// Some statements act while they are prepared. Those are refused, and a refusal is no mistake in the grammar.
+fn empty_database() -> rusqlite::Result<Connection> {
+    let mut connection = Connection::open_in_memory()?;
+    connection.authorizer(Some(|context: AuthContext<'_>| match context.action {
+        AuthAction::Pragma { .. } | AuthAction::Attach { .. } | AuthAction::Detach { .. } => Authorization::Deny,
+        _ => Authorization::Allow,
+    }))?;
+    Ok(connection)
+}
+
+/// The byte behind the statement that begins at `at`; `None` if that cannot be told.
+fn statement_end(connection: &Connection, text: &str, at: usize) -> Result<Option<usize>, SqlProblem> {
+    let rest = text.get(at..).unwrap_or_default();
+    match Batch::new(connection, rest).next() {
+        Ok(Some(statement)) if statement.parameter_count() == 0 => {
+            let length = statement.expanded_sql().map_or(0, |text| text.len());
+            Ok((length > 0).then_some(at + length))
+        }
+        Ok(_) => Ok(None),
+        Err(Error::SqlInputError { msg, offset, .. }) if is_syntax(&msg) => {
+            Err(problem(text, at + usize::try_from(offset).unwrap_or_default(), msg))
+        }
+        // it ends too early, so that no word of it is wrong
+        Err(Error::SqliteFailure(_, Some(message))) if is_syntax(&message) => {
+            Err(problem(text, at + rest.trim_end().len(), message))
+        }
+        // the body of a trigger has semicolons of its own
+        Err(_) if rest.get(..6).is_some_and(|word| word.eq_ignore_ascii_case("create")) => Ok(None),
+        Err(_) => Ok(semicolon(rest).map(|length| at + length)),
+    }
+}
+
+/// What SQLite's parser says, in contrast to what is looked up while a statement is prepared.
+fn is_syntax(message: &str) -> bool {
+    message.ends_with("syntax error") || message == "incomplete input" || message.starts_with("unrecognized token")
+}
+
+/// The byte behind the first semicolon outside texts, quoted names and comments.
+fn semicolon(text: &str) -> Option<usize> {
+    let mut at = 0;
+    loop {
+        let rest = text.get(at..)?;
+        let skipped = match rest.bytes().next()? {
+            b';' => return Some(at + 1),
+            quote @ (b'\'' | b'"' | b'`') => 2 + rest.get(1..)?.find(char::from(quote))?,
+            b'[' => 1 + rest.find(']')?,
+            b'-' if rest.starts_with("--") => rest.find('\n')?,
+            b'/' if rest.starts_with("/*") => 2 + rest.find("*/")?,
+            _ => rest.chars().next()?.len_utf8(),
+        };
+        at += skipped;
+    }
+}
+
+fn problem(text: &str, at: usize, message: String) -> SqlProblem {
+    let before = text.get(..text.floor_char_boundary(at)).unwrap_or_default();
+    let number = |count: usize| u32::try_from(count).unwrap_or(u32::MAX).saturating_add(1);
+    let line = before.rsplit('\n').next().unwrap_or_default();
+    SqlProblem { line: number(before.matches('\n').count()), column: number(line.chars().count()), message }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_may_run_is_no_problem() {
+        for text in [
+            "",
+            "-- nothing\n;;",
+            "select 1",
+            "select * from not_there where no_column = 'x;' and [a;b] = \"c;d\"; select 2;",
+            "select nofunction(1) from t; -- ; behind\nselect 3",
+            "create table a (b int); insert into a values (1); select * from a",
+            "create trigger x after insert on nowhere begin delete from t; select 1; end; select 1",
+            "select * from t_{{uuid:a}} where '{{scope}}' = {{priority}} limit {{ retries }}",
+            "pragma table_info(t); select 1",
+            "attach 'x.db' as y; select 1",
+            "select ?1 from t",
+            "with r(n) as (select 1 union all select n + 1 from r where n < 5) select n from r",
+            "select 'größe', \"日本\" from t",
+        ] {
+            assert_eq!(check_sql(text), Ok(()), "{text}");
+        }
+    }
+
+    #[test]
+    fn mistakes_have_their_place() {
+        for (text, line, column, message) in [
+            ("selct 1", 1, 1, "near \"selct\": syntax error"),
+            ("select *\nfrom t\nwhre a = 1 and b", 3, 6, "near \"a\": syntax error"),
+            ("select a from t;\nselect from t", 2, 8, "near \"from\": syntax error"),
+            ("select (1", 1, 10, "incomplete input"),
+            ("select 'ü', 'abc", 1, 13, "unrecognized token: \"'abc\""),
+            ("select '{{scope}}' fro t x", 1, 24, "near \"t\": syntax error"),
+            ("select {{unknown}}", 1, 8, "unrecognized token: \"{\""),
+        ] {
+            let found = check_sql(text).expect_err(text);
+            assert_eq!((found.line, found.column, found.message.as_str()), (line, column, message), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_long_text_takes_no_long_time() {
+        let text = "select a, 'b' from t where c = 1;\n".repeat(20_000);
+        assert_eq!(check_sql(&text), Ok(()));
+    }
+}

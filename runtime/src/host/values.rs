@@ -1,0 +1,55 @@
+//! Looks at encoded values that come from guests: they are hostile until they are well-formed.
+
+use bue_model::{Answer, cbor};
+use minicbor::decode::Decoder;
+
+use crate::step::task::Items;
+
+/// Is this an array of as many elements as are claimed?
+pub(crate) fn check_items(items: &Items) -> Result<(), String> {
+    let elements = cbor::array_items(&items.items).map_err(|error| format!("elements that are {error}"))?;
+    match elements {
+        Some(elements) if elements.len() == items.count as usize => Ok(()),
+        _ => Err(format!("elements that are no array of {}", items.count)),
+    }
+}
+
+/// Is what travels in this answer well-formed?
+pub(crate) fn check_answer(answer: &Answer) -> Result<(), String> {
+    let Answer::Completed { value, streamed, hints } = answer else { return Ok(()) };
+    if !streamed {
+        check_value(value)?;
+    }
+    hints.env.as_ref().map_or(Ok(()), |env| check_value(env))
+}
+
+fn check_value(bytes: &[u8]) -> Result<(), String> {
+    let mut decoder = Decoder::new(bytes);
+    decoder.skip().map_err(|error| format!("a value that is no CBOR: {error}"))?;
+    match decoder.position() == bytes.len() {
+        true => Ok(()),
+        false => Err("bytes behind a value".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bue_model::job::Hints;
+    use bytes::Bytes;
+
+    fn completed(value: &'static [u8], streamed: bool) -> Answer {
+        Answer::Completed { value: Bytes::from_static(value), streamed, hints: Hints::default() }
+    }
+
+    #[test]
+    fn malformed_values_are_found() {
+        assert!(check_answer(&completed(&[0x83, 1, 2, 3], false)).is_ok());
+        assert!(check_answer(&completed(&[0x83, 1, 2], false)).is_err());
+        assert!(check_answer(&completed(&[1, 2], false)).is_err());
+        assert!(check_answer(&completed(&[], true)).is_ok());
+        assert!(check_items(&Items { count: 2, items: Bytes::from_static(&[0x82, 1, 2]) }).is_ok());
+        assert!(check_items(&Items { count: 3, items: Bytes::from_static(&[0x82, 1, 2]) }).is_err());
+        assert!(check_items(&Items { count: 1, items: Bytes::from_static(&[1]) }).is_err());
+    }
+}

@@ -1,0 +1,131 @@
+//! Plain WASI commands: a JSON array of the inputs on standard input, the result as JSON on standard output. Exit code 0 is
+//! success; any other is a failure whose message is what was written to standard error.
+
+use std::path::Path;
+
+use bue_model::job::Hints;
+use bue_model::{Answer, Failure, FailureKind, Json, Value, cbor};
+use bytes::Bytes;
+use wasmtime::{Engine, InstancePre, Linker, Module, Store};
+use wasmtime_wasi::{I32Exit, p1};
+
+use super::step::{Ended, WasmStep, stopped};
+use crate::error::RuntimeError;
+use crate::host::captured::Captured;
+use crate::host::engine::HOSTCALL_FUEL;
+use crate::host::state::StepState;
+use crate::host::wasi;
+use crate::step::failure;
+
+/// Code of a command, linked.
+pub(crate) struct Command {
+    pre: InstancePre<StepState>,
+}
+
+impl Command {
+    /// Maps compiled code.
+    ///
+    /// # Safety
+    /// The file must be one that this installation compiled, unchanged: what it says is run.
+    pub(crate) unsafe fn load(engine: &Engine, path: &Path) -> Result<Self, RuntimeError> {
+        // SAFETY: the caller vouches for the file.
+        let module = unsafe { Module::deserialize_file(engine, path)? };
+        let mut linker = Linker::new(engine);
+        p1::add_to_linker_async(&mut linker, |state: &mut StepState| &mut state.wasi)?;
+        Ok(Self { pre: linker.instantiate_pre(&module)? })
+    }
+
+    /// Runs it once, to its end.
+    pub(crate) async fn run(&self, step: WasmStep<'_>) -> Ended {
+        let input = match input(&step.task.inputs) {
+            Ok(input) => input,
+            Err(failure) => return Ended { answer: Err(failure), memory_bytes: 0 },
+        };
+        let output = Captured::new(step.task.limits.result_bytes);
+        let wasi = wasi::filter_context(step.log, input, output.clone());
+        let state = StepState::confined(&step.task.limits, step.log, step.deadline, wasi);
+        let mut store = Store::new(self.pre.module().engine(), state);
+        store.limiter(|state| state);
+        store.set_epoch_deadline(1);
+        store.epoch_deadline_callback(|mut caller| caller.data_mut().tick());
+        store.set_hostcall_fuel(HOSTCALL_FUEL);
+        let ended = self.start(&mut store).await;
+        let answer = match ended {
+            Ok(()) => answer(&output.take()),
+            Err(error) => Err(failed(&error, &output, store.data())),
+        };
+        Ended { answer, memory_bytes: store.data().memory_bytes }
+    }
+
+    async fn start(&self, store: &mut Store<StepState>) -> wasmtime::Result<()> {
+        let instance = self.pre.instantiate_async(&mut *store).await?;
+        let start = instance.get_typed_func::<(), ()>(&mut *store, "_start")?;
+        match start.call_async(&mut *store, ()).await {
+            // `exit(0)` is an end like any other
+            Err(error) if matches!(error.downcast_ref(), Some(I32Exit(0))) => Ok(()),
+            ended => ended,
+        }
+    }
+}
+
+/// The inputs as one JSON array.
+fn input(inputs: &[Bytes]) -> Result<Bytes, Failure> {
+    let mut json = vec![b'['];
+    for (position, input) in inputs.iter().enumerate() {
+        if position > 0 {
+            json.push(b',');
+        }
+        let value = cbor::decode(input).map_err(|error| unreadable(position, &error))?;
+        serde_json::to_writer(&mut json, &Json(&value)).map_err(|error| unreadable(position, &error))?;
+    }
+    json.push(b']');
+    Ok(json.into())
+}
+
+fn unreadable(position: usize, error: &dyn core::fmt::Display) -> Failure {
+    Failure::new(FailureKind::BadInput, format!("Input {} cannot be read: {error}", position + 1))
+}
+
+/// What was written is one JSON value; nothing at all is null.
+fn answer(output: &[u8]) -> Result<Answer, Failure> {
+    let value =
+        if output.trim_ascii().is_empty() { Ok(serde_json::Value::Null) } else { serde_json::from_slice(output) };
+    let value = value.map_err(|error| {
+        let start = String::from_utf8_lossy(output.get(..60).unwrap_or(output)).escape_debug().to_string();
+        let message = format!(
+            "The step's standard output is not one JSON value: {error}. It begins with `{start}`. Write the result there \
+             and nothing else; talk goes to standard error"
+        );
+        Failure::new(FailureKind::BadResult, message)
+    })?;
+    let value = cbor::encode(&from_json(value)).into();
+    Ok(Answer::Completed { value, streamed: false, hints: Hints::default() })
+}
+
+fn from_json(json: serde_json::Value) -> Value {
+    use serde_json::Value as From;
+    match json {
+        From::Null => Value::Null,
+        From::Bool(truth) => Value::Bool(truth),
+        From::Number(number) => match (number.as_i64(), number.as_u64()) {
+            (Some(number), _) => Value::Int(number),
+            (None, Some(number)) => Value::integer(number.into()),
+            (None, None) => Value::Float(number.as_f64().unwrap_or(f64::NAN)),
+        },
+        From::String(text) => Value::Text(text),
+        From::Array(items) => Value::List(items.into_iter().map(from_json).collect()),
+        From::Object(entries) => {
+            Value::Map(entries.into_iter().map(|(key, value)| (Value::Text(key), from_json(value))).collect())
+        }
+    }
+}
+
+fn failed(error: &wasmtime::Error, output: &Captured, state: &StepState) -> Failure {
+    if let Some(exceeded) = output.exceeded() {
+        return failure::limit(exceeded.to_string());
+    }
+    let Some(I32Exit(code)) = error.downcast_ref() else { return stopped(error, state) };
+    let said = state.log.tail();
+    let message = if said.is_empty() { format!("The step ended with exit code {code} and said nothing") } else { said };
+    Failure::new(FailureKind::Raised, message)
+}

@@ -1,0 +1,223 @@
+//! Components: the host's side of `guest-sdk/wit/step.wit`.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use bue_model::job::Hints;
+use bue_model::{Answer, Failure, FailureKind};
+use wasmtime::component::{Component as Code, HasSelf, Linker};
+use wasmtime::{Engine, Store};
+use wasmtime_wasi::p2::add_to_linker_async;
+use wasmtime_wasi::{WasiCtxView, WasiView};
+use wasmtime_wasi_http::p2::add_only_http_to_linker_async;
+use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
+
+use self::bindings::bue::step::types::FailureKind as SaidKind;
+use self::bindings::bue::step::{blob, host, types};
+use self::bindings::exports::bue::step::guest::{Call, Outcome};
+use self::bindings::{Step, StepPre};
+use super::calls::Calls;
+use super::http::Requests;
+use super::step::{Ended, WasmStep, stopped};
+use crate::error::RuntimeError;
+use crate::host::engine::HOSTCALL_FUEL;
+use crate::host::state::StepState;
+use crate::host::wasi;
+use crate::step::limits::bytes_text;
+use crate::step::log::Channel;
+use crate::step::net_port::NetPort;
+
+mod bindings {
+    wasmtime::component::bindgen!({
+        path: "../guest-sdk/wit",
+        world: "step",
+        imports: { default: async | trappable },
+        exports: { default: async },
+    });
+}
+
+/// Bytes of headers, as wasmtime counts them: with room for what keeps them apart.
+const FIELDS: usize = 64 * 1024;
+/// Calls of `progress` within this time are one line.
+const PROGRESS: Duration = Duration::from_secs(1);
+
+/// Code of a component, linked.
+pub(crate) struct Component {
+    pre: StepPre<State>,
+    engine: Engine,
+}
+
+/// The data of a component's store.
+struct State {
+    step: StepState,
+    calls: Calls,
+    http: WasiHttpCtx,
+    requests: Requests,
+    /// When a line of progress was written last.
+    progress: Option<Instant>,
+    /// Bytes of blobs stored and read.
+    blob_bytes: u64,
+}
+
+impl Component {
+    /// Maps compiled code.
+    ///
+    /// # Safety
+    /// The file must be one that this installation compiled, unchanged: what it says is run.
+    pub(crate) unsafe fn load(engine: &Engine, path: &Path) -> Result<Self, RuntimeError> {
+        // SAFETY: the caller vouches for the file.
+        let code = unsafe { Code::deserialize_file(engine, path)? };
+        let mut linker = Linker::new(engine);
+        add_to_linker_async(&mut linker)?;
+        add_only_http_to_linker_async(&mut linker)?;
+        Step::add_to_linker::<_, HasSelf<State>>(&mut linker, |state| state)?;
+        Ok(Self { pre: StepPre::new(linker.instantiate_pre(&code)?)?, engine: engine.clone() })
+    }
+
+    /// Runs it once, to its end.
+    pub(crate) async fn run(&self, step: WasmStep<'_>, net: NetPort) -> Ended {
+        let (calls, arrivals) = Calls::new(net, step.log);
+        let mut store = Store::new(&self.engine, State::new(step, calls));
+        store.limiter(|state| &mut state.step);
+        store.set_epoch_deadline(1);
+        store.epoch_deadline_callback(|mut caller| caller.data_mut().step.tick());
+        let result = usize::try_from(step.task.limits.result_bytes).unwrap_or(usize::MAX);
+        store.set_hostcall_fuel(HOSTCALL_FUEL.saturating_add(result));
+        let said = tokio::select! {
+            biased;
+            said = self.call(&mut store, step) => said,
+            never = arrivals.deliver() => match never {},
+        };
+        let answer = match said {
+            Ok(answer) => answer,
+            Err(error) => Err(stopped(&error, &store.data().step)),
+        };
+        Ended { answer, memory_bytes: store.data().step.memory_bytes }
+    }
+
+    async fn call(&self, store: &mut Store<State>, step: WasmStep<'_>) -> wasmtime::Result<Result<Answer, Failure>> {
+        let call = Call {
+            function: step.function.to_owned(),
+            inputs: step.task.inputs.iter().map(|input| input.to_vec()).collect(),
+            env: step.task.env.as_ref().map(|env| env.to_vec()),
+        };
+        let instance = self.pre.instantiate_async(&mut *store).await?;
+        let said = instance.bue_step_guest().call_run(&mut *store, &call).await?;
+        Ok(said.map(answer).map_err(failure))
+    }
+}
+
+fn answer(outcome: Outcome) -> Answer {
+    match outcome {
+        Outcome::Completed(said) => {
+            let hints = Hints { priority: said.priority, env: said.env.map(Into::into) };
+            Answer::Completed { value: said.value.into(), streamed: false, hints }
+        }
+        Outcome::Pending(delay_ms) => Answer::Pending { delay_ms },
+        Outcome::Reset(delay_ms) => Answer::Reset { delay_ms },
+        Outcome::Cancelled => Answer::Cancelled,
+    }
+}
+
+fn failure(said: types::Failure) -> Failure {
+    let kind = match said.kind {
+        SaidKind::Raised => FailureKind::Raised,
+        SaidKind::Denied => FailureKind::Denied,
+        SaidKind::BadInput => FailureKind::BadInput,
+        SaidKind::BadResult => FailureKind::BadResult,
+        SaidKind::BadCode => FailureKind::BadCode,
+    };
+    let (message, trace) = (cut(said.message), said.trace.map(cut));
+    Failure { kind, message, trace, retry_after_ms: said.retry_after_ms }
+}
+
+/// Failures are read by people and kept in the hub.
+fn cut(mut text: String) -> String {
+    const MOST: usize = 64 * 1024;
+    let end = (0..=MOST.min(text.len())).rev().find(|end| text.is_char_boundary(*end)).unwrap_or(0);
+    text.truncate(end);
+    text
+}
+
+impl State {
+    fn new(step: WasmStep<'_>, calls: Calls) -> Self {
+        let wasi = wasi::context(step.log, None);
+        let mut http = WasiHttpCtx::new();
+        http.set_field_size_limit(FIELDS);
+        let state = StepState::confined(&step.task.limits, step.log, step.deadline, wasi).into_component();
+        let requests = Requests(calls.clone());
+        Self { step: state, calls, http, requests, progress: None, blob_bytes: 0 }
+    }
+
+    fn print(&self, line: &str) -> wasmtime::Result<()> {
+        let line = format!("{}\n", line.trim_end_matches('\n'));
+        self.step.log.print(Channel::Out, line.as_bytes()).map_err(wasmtime::Error::new)
+    }
+
+    /// May the step store or read so many bytes more?
+    fn count_blob(&mut self, bytes: u64) -> Result<(), String> {
+        let (one, all) = (self.step.limits.result_bytes, self.step.limits.stream_bytes);
+        if bytes > one {
+            return Err(format!("a blob may have {} (`result_bytes`); cut it into several", bytes_text(one)));
+        }
+        self.blob_bytes = self.blob_bytes.saturating_add(bytes);
+        match self.blob_bytes <= all {
+            true => Ok(()),
+            false => Err(format!("a step's blobs may have {} together (`stream_bytes`)", bytes_text(all))),
+        }
+    }
+}
+
+impl WasiView for State {
+    fn ctx(&mut self) -> WasiCtxView<'_> {
+        self.step.wasi.ctx()
+    }
+}
+
+impl WasiHttpView for State {
+    fn http(&mut self) -> WasiHttpCtxView<'_> {
+        WasiHttpCtxView { hooks: &mut self.requests, table: self.step.wasi.ctx().table, ctx: &mut self.http }
+    }
+}
+
+impl types::Host for State {}
+
+impl host::Host for State {
+    async fn log(&mut self, line: String) -> wasmtime::Result<()> {
+        self.print(&line)
+    }
+
+    async fn progress(&mut self, done: u64, total: Option<u64>, note: String) -> wasmtime::Result<()> {
+        let now = Instant::now();
+        if self.progress.is_some_and(|last| now.duration_since(last) < PROGRESS) {
+            return Ok(());
+        }
+        self.progress = Some(now);
+        let of = total.map(|total| format!(" of {total}")).unwrap_or_default();
+        self.print(format!("progress: {done}{of} {note}").trim_end())
+    }
+
+    async fn secret(&mut self, name: String) -> wasmtime::Result<Result<String, String>> {
+        Ok(self.calls.secret(name).await)
+    }
+}
+
+impl blob::Host for State {
+    async fn put(&mut self, bytes: Vec<u8>) -> wasmtime::Result<Result<String, String>> {
+        if let Err(why) = self.count_blob(bytes.len() as u64) {
+            return Ok(Err(why));
+        }
+        Ok(self.calls.put_blob(bytes.into()).await)
+    }
+
+    async fn get(&mut self, name: String) -> wasmtime::Result<Result<Vec<u8>, String>> {
+        let Ok(hash) = name.parse() else {
+            return Ok(Err("the name of a blob has 64 hexadecimal digits".to_owned()));
+        };
+        let bytes = match self.calls.get_blob(hash).await {
+            Ok(bytes) => bytes,
+            Err(why) => return Ok(Err(why)),
+        };
+        Ok(self.count_blob(bytes.len() as u64).map(|()| bytes.to_vec()))
+    }
+}

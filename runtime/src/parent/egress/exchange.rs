@@ -1,0 +1,196 @@
+//! One exchange: its request goes out and its response comes in, each as fast as the server and the step take it.
+
+use core::convert::Infallible;
+use core::time::Duration;
+use std::sync::Arc;
+
+use bue_model::net::{Body, Ended, NetError, NetErrorKind, Request, Response, Ticket};
+use bytes::Bytes;
+use http::Version;
+use hyper::body::Incoming;
+use hyper::ext::ReasonPhrase;
+use tokio::sync::mpsc;
+
+use crate::parent::egress::connect::ATTEMPT;
+use crate::parent::egress::download::Download;
+use crate::parent::egress::exchange_error::ExchangeError;
+use crate::parent::egress::gate::Authority;
+use crate::parent::egress::orders::{Orders, ReadOrder, WriteOrder};
+use crate::parent::egress::request::{RequestHead, check_headers, headers};
+use crate::parent::egress::session_state::SessionState;
+use crate::parent::egress::upload::{Attempt, BodyPiece, Content, Upload};
+
+/// The longest time for a connection. One that takes longer does not come.
+const MAX_CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
+/// The longest silence of a server, where the step sets no timeout. The step's own time limit ends everything anyway.
+const MAX_READ_TIMEOUT: Duration = Duration::from_secs(600);
+/// Bytes of a response's body that are sent along with its head if they have arrived.
+const READ_AHEAD_BYTES: usize = 64 * 1024;
+
+/// Runs until the response has ended or an error occurs. `exchange` is the ticket of the request.
+pub(crate) async fn run(state: Arc<SessionState>, exchange: Ticket, request: Request, orders: Orders) {
+    let Orders { reads, writes } = orders;
+    let (pieces, content) = content(&request.body);
+    let (last, ended) = tokio::select! {
+        last = receive(&state, exchange, request, content, reads) => last,
+        never = send_body(&state, exchange, pieces, writes) => match never {},
+    };
+    state.finish_exchange(exchange, last, ended);
+}
+
+/// Returns the body as it is sent, and where its pieces go if the step writes it in pieces.
+fn content(body: &Body) -> (Option<mpsc::Sender<BodyPiece>>, Content) {
+    match body {
+        Body::None => (None, Content::Finished),
+        Body::Whole(bytes) => (None, Content::Whole(bytes.clone())),
+        Body::Streamed => {
+            let (pieces, queue) = mpsc::channel(1);
+            (Some(pieces), Content::Streamed(queue))
+        }
+    }
+}
+
+/// Passes on what the step writes. Never returns: an exchange ends with its response.
+async fn send_body(
+    state: &SessionState,
+    exchange: Ticket,
+    mut pieces: Option<mpsc::Sender<BodyPiece>>,
+    mut writes: mpsc::Receiver<WriteOrder>,
+) -> Infallible {
+    while let Some(WriteOrder { ticket, bytes, last }) = writes.recv().await {
+        let written = match &pieces {
+            None => Err(closed("the request has no body to write, or all of it was written")),
+            Some(pieces) => write(pieces, bytes, last).await,
+        };
+        if last {
+            pieces = None;
+        }
+        state.finish_operation(exchange, ticket, written.map_or_else(Ended::Failed, |()| Ended::Wrote));
+    }
+    core::future::pending().await
+}
+
+async fn write(pieces: &mpsc::Sender<BodyPiece>, bytes: Bytes, last: bool) -> Result<(), NetError> {
+    if !bytes.is_empty() {
+        let sent = pieces.send(BodyPiece::Bytes(bytes)).await;
+        sent.map_err(|_| closed("the server answered without reading the rest of the request"))?;
+    }
+    if last {
+        // a body whose length was announced is not read beyond that length
+        let _ = pieces.send(BodyPiece::End).await;
+    }
+    Ok(())
+}
+
+fn closed(message: &str) -> NetError {
+    NetError::new(NetErrorKind::Closed, message)
+}
+
+/// Gets the response and passes it on. Returns the operation that ends the exchange, and its result.
+async fn receive(
+    state: &SessionState,
+    exchange: Ticket,
+    request: Request,
+    content: Content,
+    mut reads: mpsc::Receiver<ReadOrder>,
+) -> (Ticket, Ended) {
+    let (response, mut download) = match send_request(state, request, content).await {
+        Ok(response) => response,
+        Err(ExchangeError::Refused(refusal)) => return (exchange, state.refuse(refusal)),
+        Err(ExchangeError::Failed(error)) => return (exchange, Ended::Failed(error)),
+    };
+    if response.last {
+        return (exchange, Ended::Response(response));
+    }
+    state.finish_operation(exchange, exchange, Ended::Response(response));
+    while let Some(order) = reads.recv().await {
+        match read(state, &mut download, &order).await {
+            Ok(ended @ Ended::Data { last: false, .. }) => state.finish_operation(exchange, order.ticket, ended),
+            Ok(ended) => return (order.ticket, ended),
+            Err(error) => return (order.ticket, Ended::Failed(error)),
+        }
+    }
+    (exchange, Ended::Failed(closed("the step closed it")))
+}
+
+async fn read(state: &SessionState, download: &mut Download, order: &ReadOrder) -> Result<Ended, NetError> {
+    let bytes = download.read(order.max as usize, timeout(order.timeout_ms, MAX_READ_TIMEOUT)).await?;
+    state.count_received(bytes.len())?;
+    Ok(Ended::Data { bytes, last: download.is_finished() })
+}
+
+/// Sends the request and returns the head of the response.
+async fn send_request(
+    state: &SessionState,
+    request: Request,
+    content: Content,
+) -> Result<(Response, Download), ExchangeError> {
+    let RequestHead { method, uri, authority } = RequestHead::read(&request)?;
+    let gate = state.gate(&method);
+    gate.check_authority(&authority)?;
+    if let Body::Whole(bytes) = &request.body {
+        state.count_sent(bytes.len())?;
+    }
+    let read_timeout = timeout(request.read_timeout_ms, MAX_READ_TIMEOUT);
+    let attempt = Arc::new(Attempt::new(timeout(request.connect_timeout_ms, MAX_CONNECT_TIMEOUT)));
+    let mut message = http::Request::new(Upload::new(content, Arc::clone(&attempt)));
+    *message.method_mut() = method;
+    *message.uri_mut() = uri;
+    *message.headers_mut() = headers(request, &authority, state.secrets(), state.limits())?;
+    let client = state.client(gate)?;
+    let response = ATTEMPT.scope(Arc::clone(&attempt), client.request(message));
+    let response = tokio::select! {
+        response = response => response.map_err(|error| ExchangeError::from_client(&error, &authority))?,
+        () = attempt.stalled(read_timeout) => return Err(timed_out(&authority, read_timeout).into()),
+    };
+    read_head(state, response, authority)
+}
+
+fn timed_out(authority: &Authority, timeout: Duration) -> NetError {
+    NetError::new(NetErrorKind::ReadTimeout, format!("{authority} did not answer within {timeout:?}"))
+}
+
+/// Returns the head of a response as the step gets it, and its body.
+fn read_head(
+    state: &SessionState,
+    response: http::Response<Incoming>,
+    authority: Authority,
+) -> Result<(Response, Download), ExchangeError> {
+    let (head, body) = response.into_parts();
+    let bytes: usize = head.headers.iter().map(|(name, value)| name.as_str().len().saturating_add(value.len())).sum();
+    check_headers("response", head.headers.len(), bytes as u64, state.limits())?;
+    let mut download = Download::new(body, authority);
+    let body = download.take_available(READ_AHEAD_BYTES);
+    state.count_received(body.len())?;
+    let copy = |value: &http::HeaderValue| Bytes::copy_from_slice(value.as_bytes());
+    let headers = head.headers.iter().map(|(name, value)| (name.as_str().to_owned(), copy(value)));
+    let response = Response {
+        status: head.status.as_u16(),
+        version: version(head.version),
+        reason: reason(&head),
+        headers: headers.collect(),
+        body,
+        last: download.is_finished(),
+    };
+    Ok((response, download))
+}
+
+fn version(version: Version) -> u8 {
+    match version {
+        Version::HTTP_10 => 10,
+        Version::HTTP_2 => 20,
+        _ => 11,
+    }
+}
+
+fn reason(head: &http::response::Parts) -> String {
+    match head.extensions.get::<ReasonPhrase>() {
+        Some(reason) => String::from_utf8_lossy(reason.as_bytes()).into_owned(),
+        None => head.status.canonical_reason().unwrap_or_default().to_owned(),
+    }
+}
+
+/// Returns the step's timeout, or `max` if it sets none or a longer one.
+fn timeout(millis: Option<u64>, max: Duration) -> Duration {
+    millis.map_or(max, |millis| Duration::from_millis(millis).min(max))
+}

@@ -1,0 +1,121 @@
+//! The network of steps. The parent makes their requests, because sandbox hosts have no network.
+//!
+//! ```text
+//! Session (one per step) -- exchange.rs, a task each --> clients.rs, a pooled client for each set of rules
+//!    session_state.rs: limits  request.rs: strict parsing   connect.rs: resolve, check each address, dial, TLS
+//!                              gate.rs: rules of both sides address.rs: addresses with a special purpose
+//!                              secrets.rs: filled in        upload.rs, download.rs: bodies, with back-pressure
+//! ```
+//! A response is passed to the step unchanged: it is not decompressed, and redirects are not followed. Depends on
+//! [`step`](crate::step) and on no other part of [`parent`](crate::parent).
+
+pub(crate) mod address;
+pub(crate) mod clients;
+pub(crate) mod connect;
+pub(crate) mod download;
+pub(crate) mod exchange;
+pub(crate) mod exchange_error;
+pub(crate) mod gate;
+pub(crate) mod orders;
+pub(crate) mod refusals;
+pub(crate) mod request;
+pub(crate) mod resolve;
+pub(crate) mod secrets;
+pub(crate) mod session;
+pub(crate) mod session_state;
+pub(crate) mod tls;
+pub(crate) mod upload;
+
+use core::net::SocketAddr;
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::{Arc, OnceLock};
+
+use tokio::sync::mpsc;
+
+use self::clients::Clients;
+use self::connect::{Dialer, Resolve};
+use self::gate::Allowed;
+use self::refusals::Refusals;
+use self::resolve::SystemResolver;
+use self::secrets::Secret;
+use self::session::Session;
+use self::session_state::CompletionCallback;
+use self::tls::{CaFileError, Trust};
+use crate::step::limits::Limits;
+use crate::step::net_port::NetPort;
+use crate::step::permissions::Permissions;
+
+/// What a worker lets its steps reach. The default is nothing.
+#[derive(Clone, Debug, Default)]
+pub struct EgressConfig {
+    /// The hosts that steps may reach if their script requests it.
+    pub allowed: Allowed,
+    /// Secrets by name.
+    pub secrets: BTreeMap<String, Secret>,
+    /// The addresses of bue's own servers: hub, bucket, databases. Only a rule that names address and port allows them.
+    pub own_servers: Vec<SocketAddr>,
+    /// Records what was refused.
+    pub refusals: Refusals,
+}
+
+/// The network of a worker's steps. Clones share it.
+#[derive(Clone, Debug)]
+pub struct Egress(Arc<Clients>);
+
+impl Egress {
+    /// With this machine's resolver. `ca_file`: certificates in PEM format that are trusted in addition to the machine's.
+    ///
+    /// # Errors
+    /// A file without certificates.
+    pub fn new(config: EgressConfig, ca_file: Option<&Path>) -> Result<Self, CaFileError> {
+        Self::with_resolver(config, ca_file, Arc::new(SystemResolver::default()))
+    }
+
+    /// The same with another resolver.
+    ///
+    /// # Errors
+    /// A file without certificates.
+    pub fn with_resolver(
+        config: EgressConfig,
+        ca_file: Option<&Path>,
+        resolver: Arc<dyn Resolve>,
+    ) -> Result<Self, CaFileError> {
+        let trust = ca_file.map_or_else(|| Ok(Trust::default()), Trust::read)?;
+        Ok(Self::with_trust(config, trust, resolver))
+    }
+
+    /// A network that allows nothing.
+    #[must_use]
+    pub fn closed() -> Self {
+        Self::with_trust(EgressConfig::default(), Trust::default(), Arc::new(SystemResolver::default()))
+    }
+
+    fn with_trust(config: EgressConfig, trust: Trust, resolver: Arc<dyn Resolve>) -> Self {
+        let EgressConfig { allowed, secrets, own_servers, refusals } = config;
+        Self(Arc::new(Clients {
+            dialer: Arc::new(Dialer { resolver, own_servers }),
+            allowed,
+            secrets,
+            refusals,
+            trust,
+            tls: OnceLock::new(),
+            cache: Default::default(),
+        }))
+    }
+
+    /// Starts a step's session. `complete` receives the results of its operations.
+    pub(crate) fn session(&self, permissions: &Permissions, limits: &Limits, complete: CompletionCallback) -> Session {
+        Session::new(Arc::clone(&self.0), permissions, limits, complete)
+    }
+
+    /// The network for a step that runs in this process, see [`Sandbox::run_connected`](crate::sandbox::Sandbox::run_connected).
+    /// Dropping the port ends its requests.
+    #[must_use]
+    pub fn port(&self, permissions: &Permissions, limits: &Limits) -> NetPort {
+        let (send, ended) = mpsc::unbounded_channel();
+        let complete = Box::new(move |ticket, result| drop(send.send((ticket, result))));
+        let session = self.session(permissions, limits, complete);
+        NetPort { send: Box::new(move |request| session.handle(request)), ended }
+    }
+}

@@ -1,0 +1,100 @@
+//! What one step has in flight, in the parent: it starts exchanges, gives them work and ends them.
+
+use std::sync::Arc;
+
+use bue_model::net::{Ended, NetError, NetErrorKind, Operation, Request, Ticket};
+use tokio::sync::mpsc;
+
+use crate::parent::egress::clients::Clients;
+use crate::parent::egress::exchange;
+use crate::parent::egress::orders::{Orders, ReadOrder, WriteOrder};
+use crate::parent::egress::session_state::{CompletionCallback, Exchange, SessionState};
+use crate::step::limits::Limits;
+use crate::step::net_port::{MAX_READ_BYTES, NetRequest};
+use crate::step::permissions::Permissions;
+
+/// One step's access to the network. Dropping it ends everything the step has in flight.
+#[derive(Debug)]
+pub(crate) struct Session(Arc<SessionState>);
+
+impl Session {
+    pub(crate) fn new(
+        clients: Arc<Clients>,
+        permissions: &Permissions,
+        limits: &Limits,
+        complete: CompletionCallback,
+    ) -> Self {
+        Self(Arc::new(SessionState::new(clients, permissions, limits, complete)))
+    }
+
+    /// Starts or ends an operation. Must be called inside a tokio runtime.
+    pub(crate) fn handle(&self, request: NetRequest) {
+        match request {
+            NetRequest::Start(ticket, operation) => self.start(ticket, operation),
+            NetRequest::Close(exchange) => self.0.close(exchange),
+            NetRequest::PutBlob(ticket, _) | NetRequest::GetBlob(ticket, _) => {
+                let message = "this step has no bucket";
+                self.0.complete(ticket, Ended::Failed(NetError::new(NetErrorKind::Closed, message)));
+            }
+        }
+    }
+
+    fn start(&self, ticket: Ticket, operation: Operation) {
+        match operation {
+            Operation::Request(request) => self.request(ticket, request),
+            Operation::Read { exchange, max, timeout_ms } => {
+                let order = ReadOrder { ticket, max: max.min(MAX_READ_BYTES), timeout_ms };
+                self.0.enqueue(exchange, ticket, |exchange| exchange.reads.try_send(order).is_ok());
+            }
+            Operation::Write { exchange, bytes, last } => match self.0.count_sent(bytes.len()) {
+                Ok(()) => {
+                    let order = WriteOrder { ticket, bytes, last };
+                    self.0.enqueue(exchange, ticket, |exchange| exchange.writes.try_send(order).is_ok());
+                }
+                Err(error) => {
+                    self.0.close(exchange);
+                    self.0.complete(ticket, Ended::Failed(error));
+                }
+            },
+            Operation::Secret { name } => {
+                let value = self.0.secrets().read(&name);
+                let ended = value.map_or_else(|refusal| self.0.refuse(refusal), Ended::Secret);
+                self.0.complete(ticket, ended);
+            }
+        }
+    }
+
+    fn request(&self, ticket: Ticket, request: Request) {
+        let max = self.0.limits().net_exchanges;
+        let mut exchanges = self.0.exchanges();
+        if exchanges.len() >= max as usize {
+            drop(exchanges);
+            return self.0.complete(ticket, Ended::Failed(too_many(max)));
+        }
+        let (reads, read_orders) = mpsc::channel(1);
+        let (writes, write_orders) = mpsc::channel(1);
+        let orders = Orders { reads: read_orders, writes: write_orders };
+        // the map is locked: the exchange cannot finish before it is in the map
+        let task = tokio::spawn(exchange::run(Arc::clone(&self.0), ticket, request, orders)).abort_handle();
+        let replaced = exchanges.insert(ticket, Exchange { task, reads, writes, open: vec![ticket] });
+        if let Some(replaced) = replaced {
+            replaced.task.abort();
+        }
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        for (_, exchange) in self.0.exchanges().drain() {
+            exchange.task.abort();
+        }
+    }
+}
+
+fn too_many(max: u32) -> NetError {
+    let message = format!(
+        "the step has {max} requests in flight, the most it may have (`net_exchanges`); read or close their responses \
+         before the next, or run it on a worker with a higher limit"
+    );
+    NetError::new(NetErrorKind::Limit, message)
+}

@@ -1,0 +1,183 @@
+//! What a session and its exchanges share: the open exchanges, the bytes sent and received, the rules of the step.
+
+use core::fmt;
+use core::sync::atomic::{AtomicU64, Ordering};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use bue_model::net::{Ended, NetError, NetErrorKind, Ticket};
+use http::Method;
+use tokio::sync::mpsc;
+use tokio::task::AbortHandle;
+
+use crate::parent::egress::clients::{Client, Clients};
+use crate::parent::egress::gate::{Allowed, Gate, Refusal};
+use crate::parent::egress::orders::{ReadOrder, WriteOrder};
+use crate::parent::egress::secrets::Secrets;
+use crate::step::limits::{Limits, bytes_text};
+use crate::step::permissions::Permissions;
+
+/// Receives the results of operations. Must not block.
+pub(crate) type CompletionCallback = Box<dyn Fn(Ticket, Ended) + Send + Sync>;
+
+/// The state of one step's session.
+pub(crate) struct SessionState {
+    clients: Arc<Clients>,
+    /// What the script requests.
+    requested: Allowed,
+    secrets: Vec<String>,
+    limits: Limits,
+    complete: CompletionCallback,
+    exchanges: Mutex<HashMap<Ticket, Exchange>>,
+    sent: AtomicU64,
+    received: AtomicU64,
+}
+
+/// An exchange that has not ended.
+#[derive(Debug)]
+pub(crate) struct Exchange {
+    pub(crate) task: AbortHandle,
+    pub(crate) reads: mpsc::Sender<ReadOrder>,
+    pub(crate) writes: mpsc::Sender<WriteOrder>,
+    /// Operations that have not ended.
+    pub(crate) open: Vec<Ticket>,
+}
+
+impl fmt::Debug for SessionState {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("SessionState").field("requested", &self.requested).finish_non_exhaustive()
+    }
+}
+
+impl SessionState {
+    pub(crate) fn new(
+        clients: Arc<Clients>,
+        permissions: &Permissions,
+        limits: &Limits,
+        complete: CompletionCallback,
+    ) -> Self {
+        Self {
+            clients,
+            requested: Allowed::Rules(permissions.net.clone()),
+            secrets: permissions.secrets.clone(),
+            limits: limits.clone(),
+            complete,
+            exchanges: Mutex::default(),
+            sent: AtomicU64::new(0),
+            received: AtomicU64::new(0),
+        }
+    }
+
+    /// Reports the result of an operation to the step.
+    pub(crate) fn complete(&self, ticket: Ticket, ended: Ended) {
+        (self.complete)(ticket, ended);
+    }
+
+    pub(crate) fn exchanges(&self) -> MutexGuard<'_, HashMap<Ticket, Exchange>> {
+        self.exchanges.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn remove(&self, exchange: Ticket) -> Option<Exchange> {
+        self.exchanges().remove(&exchange)
+    }
+
+    /// Gives an operation to an exchange. The operation fails if the exchange has ended or is busy with one of the same kind.
+    pub(crate) fn enqueue(&self, exchange: Ticket, ticket: Ticket, enqueue: impl FnOnce(&Exchange) -> bool) {
+        let mut exchanges = self.exchanges();
+        let reason = match exchanges.get_mut(&exchange) {
+            None => "the exchange has ended",
+            Some(exchange) => {
+                // recorded first: the operation may end a moment later
+                exchange.open.push(ticket);
+                if enqueue(exchange) {
+                    return;
+                }
+                exchange.open.retain(|open| *open != ticket);
+                "the exchange is busy with another operation of this kind"
+            }
+        };
+        drop(exchanges);
+        self.complete(ticket, Ended::Failed(NetError::new(NetErrorKind::Closed, reason)));
+    }
+
+    /// Ends one operation of an exchange that continues.
+    pub(crate) fn finish_operation(&self, exchange: Ticket, ticket: Ticket, ended: Ended) {
+        if let Some(exchange) = self.exchanges().get_mut(&exchange) {
+            exchange.open.retain(|open| *open != ticket);
+        }
+        self.complete(ticket, ended);
+    }
+
+    /// Ends an exchange with the result of this operation; the other operations in flight fail.
+    pub(crate) fn finish_exchange(&self, exchange: Ticket, ticket: Ticket, ended: Ended) {
+        let Some(exchange) = self.remove(exchange) else { return };
+        self.fail_all(exchange.open.into_iter().filter(|open| *open != ticket));
+        self.complete(ticket, ended);
+    }
+
+    /// Aborts an exchange.
+    pub(crate) fn close(&self, exchange: Ticket) {
+        if let Some(exchange) = self.remove(exchange) {
+            exchange.task.abort();
+            self.fail_all(exchange.open.into_iter());
+        }
+    }
+
+    /// The step counts on a result for every operation.
+    fn fail_all(&self, open: impl Iterator<Item = Ticket>) {
+        for ticket in open {
+            let message = "the exchange ended before this operation was done";
+            self.complete(ticket, Ended::Failed(NetError::new(NetErrorKind::Closed, message)));
+        }
+    }
+
+    pub(crate) const fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    pub(crate) fn secrets(&self) -> Secrets<'_> {
+        Secrets { available: self.clients.secrets(), requested: &self.secrets }
+    }
+
+    pub(crate) fn gate(&self, method: &Method) -> Gate {
+        Gate::new(&self.requested, self.clients.allowed(), method.as_str())
+    }
+
+    pub(crate) fn client(&self, gate: Gate) -> Result<Client, NetError> {
+        self.clients.client(gate)
+    }
+
+    /// Records a refusal and returns the result that the step gets.
+    pub(crate) fn refuse(&self, refusal: Refusal) -> Ended {
+        self.clients.refusals().record(&refusal);
+        Ended::Failed(refusal.into())
+    }
+
+    /// Counts bytes of request bodies.
+    ///
+    /// # Errors
+    /// The step has sent more than it may.
+    pub(crate) fn count_sent(&self, bytes: usize) -> Result<(), NetError> {
+        count(&self.sent, bytes, self.limits.net_up_bytes, "sent", "net_up_bytes")
+    }
+
+    /// Counts bytes of response bodies.
+    ///
+    /// # Errors
+    /// The step has received more than it may.
+    pub(crate) fn count_received(&self, bytes: usize) -> Result<(), NetError> {
+        count(&self.received, bytes, self.limits.net_down_bytes, "received", "net_down_bytes")
+    }
+}
+
+fn count(total: &AtomicU64, bytes: usize, max: u64, verb: &str, limit: &str) -> Result<(), NetError> {
+    let before = total.fetch_add(bytes as u64, Ordering::Relaxed);
+    if before.saturating_add(bytes as u64) <= max {
+        return Ok(());
+    }
+    let max = bytes_text(max);
+    let message = format!(
+        "the step {verb} more than its limit of {max} (`{limit}`); split its work, or run it on a worker with a higher limit"
+    );
+    Err(NetError::new(NetErrorKind::Limit, message))
+}

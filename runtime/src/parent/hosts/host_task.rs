@@ -1,0 +1,26 @@
+//! A task in a sandbox host, as its owner can act on it.
+
+use std::sync::Arc;
+
+use super::pool::HostPool;
+use crate::protocol::ToHost;
+
+/// A task that one of the hosts has.
+#[derive(Debug)]
+pub(crate) struct HostTask {
+    pub(crate) pool: Arc<HostPool>,
+    pub(crate) slot: usize,
+    pub(crate) id: u64,
+}
+
+impl HostTask {
+    /// Acknowledges its elements: it may send more.
+    pub(crate) fn acknowledge_items(&self) {
+        self.pool.send(self.slot, &ToHost::Taken { id: self.id });
+    }
+
+    /// Stops it.
+    pub(crate) fn cancel(&self) {
+        self.pool.cancel(self.slot, self.id);
+    }
+}

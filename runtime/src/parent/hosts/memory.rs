@@ -1,0 +1,16 @@
+//! How much memory a process has to itself.
+
+/// Returns the sum of the private memory of some processes, in bytes; `None` if the system does not report it.
+pub(crate) async fn private_bytes(processes: Vec<u32>) -> Option<u64> {
+    // a file of /proc is made while it is read: that takes the kernel longer than a task may block its thread
+    let read = move || processes.into_iter().map(private_bytes_of).sum();
+    tokio::task::spawn_blocking(read).await.ok().flatten()
+}
+
+/// Returns the bytes of a process's memory that belong to no file and are shared with no other process.
+fn private_bytes_of(process: u32) -> Option<u64> {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status")).ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:"))?;
+    let kib: u64 = line.split_whitespace().next()?.parse().ok()?;
+    Some(kib.saturating_mul(1024))
+}

@@ -1,0 +1,175 @@
+//! Sandbox host processes: started, given tasks, watched and restarted.
+//!
+//! ```text
+//! Hosts -- HostPool -- slot -- supervisor -- child process     a slot outlives its children
+//!                       |      reads frames, delivers events to the tasks' Running
+//!                       +-- Link: the child that is alive now, its tasks, the bundles it holds
+//! ```
+//! `load.rs` estimates how many steps the cores have room for, `request.rs` turns a task into a frame, `supervisor.rs`
+//! restarts children, `bundle_cache.rs` knows which code a child holds. Depends on [`child`](crate::parent::child),
+//! [`egress`](crate::parent::egress) and [`step_compiler`](crate::parent::step_compiler).
+
+pub(crate) mod bundle_cache;
+pub(crate) mod config;
+pub(crate) mod host_task;
+pub(crate) mod link;
+pub(crate) mod load;
+pub(crate) mod memory;
+pub(crate) mod pool;
+pub(crate) mod request;
+pub(crate) mod supervisor;
+
+use core::sync::atomic::{AtomicU64, Ordering};
+use std::sync::Arc;
+
+use bue_model::{BlobHash, Bundle, Failure};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use tokio::sync::futures::Notified;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+use self::config::HostsConfig;
+use self::host_task::HostTask;
+use self::memory::private_bytes;
+use self::pool::HostPool;
+use self::request::Request;
+use self::supervisor::supervise;
+use crate::error::RuntimeError;
+use crate::parent::blobs::Blobs;
+use crate::parent::child::Child;
+use crate::parent::running::Running;
+use crate::parent::step_compiler::StepCompiler;
+use crate::step::compiled_step::CompiledStep;
+use crate::step::task::Task;
+
+/// Running sandbox hosts. Dropping it kills them.
+#[derive(Debug)]
+pub struct Hosts {
+    pool: Arc<HostPool>,
+    compiler: StepCompiler,
+    next_id: AtomicU64,
+    supervisors: JoinSet<()>,
+    close: watch::Sender<bool>,
+}
+
+impl Hosts {
+    /// Starts the hosts and waits until all of them are ready.
+    ///
+    /// # Errors
+    /// A host that cannot be started or refuses to serve.
+    pub async fn start(config: HostsConfig) -> Result<Self, RuntimeError> {
+        raise_file_limit();
+        let (close, closed) = watch::channel(false);
+        let pool = Arc::new(HostPool::new(config.hosts.max(1), closed, config.egress.clone()));
+        let compiler = StepCompiler::open(&config.prepared, config.command.clone())?;
+        let supervisors = start_children(&pool, Arc::new(config)).await?;
+        Ok(Self { pool, compiler, next_id: AtomicU64::new(1), supervisors, close })
+    }
+
+    /// Starts a task that cannot store blobs: if its code requests that, it is refused. See [`Self::run_with`].
+    ///
+    /// # Errors
+    /// The hosts were shut down.
+    pub async fn run(&self, task: Task) -> Result<Running, RuntimeError> {
+        self.start_task(task, None).await
+    }
+
+    /// Starts a task in the host that has the least to do, with `blobs` as the store for its blobs. Waits while every host
+    /// is being restarted.
+    ///
+    /// # Errors
+    /// The hosts were shut down.
+    pub async fn run_with(&self, task: Task, blobs: Arc<dyn Blobs>) -> Result<Running, RuntimeError> {
+        self.start_task(task, Some(blobs)).await
+    }
+
+    async fn start_task(&self, task: Task, blobs: Option<Arc<dyn Blobs>>) -> Result<Running, RuntimeError> {
+        let id = self.next_id.fetch_add(1, Ordering::Relaxed);
+        let mut request = match Request::new(id, task, blobs) {
+            Ok(request) => request,
+            Err(answer) => return Ok(Running::over(answer)),
+        };
+        loop {
+            // created before the attempt, so that a host which becomes ready in between is noticed
+            let host_ready = self.pool.host_ready();
+            if self.pool.is_closed() {
+                return Err(RuntimeError::Closed);
+            }
+            request = match self.pool.start(request) {
+                Ok(started) => {
+                    let task = HostTask { pool: Arc::clone(&self.pool), slot: started.slot, id };
+                    return Ok(Running::hosted(started.events, task));
+                }
+                Err(request) => request,
+            };
+            host_ready.await;
+        }
+    }
+
+    /// Returns the code of a compiled step for this machine, from the cache or compiled in a process of its own. The module
+    /// is the bundle's entry.
+    ///
+    /// # Errors
+    /// A failure of the step: its module is not a step, or is too large to compile.
+    pub async fn compile(&self, bundle: &Bundle, key: BlobHash) -> Result<CompiledStep, Failure> {
+        self.compiler.compile(bundle, key).await
+    }
+
+    /// Returns how many more steps the cores have room for now. If it is 0, a running step has to end or wait first.
+    ///
+    /// Waiting steps do not count: they cost memory, see [`Self::memory_bytes`]. Running steps are limited to about a
+    /// quarter of a second of work per core, so that a worker does not hold what another could begin.
+    #[must_use]
+    pub fn free_capacity(&self) -> usize {
+        self.pool.free_capacity()
+    }
+
+    /// Returns the number of steps in the hosts, running or waiting.
+    #[must_use]
+    pub fn steps(&self) -> usize {
+        self.pool.tasks()
+    }
+
+    /// Returns the bytes of memory that the hosts do not share: what their steps wrote. `None` if the system does not
+    /// report it.
+    pub async fn memory_bytes(&self) -> Option<u64> {
+        private_bytes(self.pool.processes()).await
+    }
+
+    /// Returns when a step ended or began to wait after this call.
+    pub fn capacity_changed(&self) -> Notified<'_> {
+        self.pool.capacity_changed()
+    }
+
+    /// Ends the hosts. Tasks that still run end with [`HostLost`](crate::error::HostLost).
+    pub async fn shutdown(mut self) {
+        // without a receiver every supervisor has ended already
+        let _ = self.close.send(true);
+        self.pool.close();
+        while self.supervisors.join_next().await.is_some() {}
+    }
+}
+
+/// Starts all children at once, and a supervisor for each.
+async fn start_children(pool: &Arc<HostPool>, config: Arc<HostsConfig>) -> Result<JoinSet<()>, RuntimeError> {
+    let mut starting = JoinSet::new();
+    for slot in 0..pool.slots() {
+        let config = Arc::clone(&config);
+        starting.spawn(async move { (slot, Child::start(&config.command, &config.prepared.files).await) });
+    }
+    let mut supervisors = JoinSet::new();
+    while let Some(started) = starting.join_next().await {
+        let (slot, child) = started.map_err(|error| RuntimeError::Refused(error.to_string()))?;
+        supervisors.spawn(supervise(Arc::clone(pool), slot, Arc::clone(&config), child?));
+    }
+    Ok(supervisors)
+}
+
+/// Thousands of steps wait on as many connections, while systems start a process with room for about a thousand. If the
+/// limit cannot be raised, later connections are refused with an error that the steps see.
+fn raise_file_limit() {
+    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
+    if current != maximum {
+        let _ = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum });
+    }
+}

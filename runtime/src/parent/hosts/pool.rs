@@ -1,0 +1,192 @@
+//! The slots of sandbox hosts, shared by everything that starts, feeds, watches and cancels.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::futures::Notified;
+use tokio::sync::{Notify, mpsc, watch};
+
+use super::link::Link;
+use super::load::LoadEstimate;
+use super::request::Request;
+use crate::error::RuntimeError;
+use crate::parent::egress::Egress;
+use crate::protocol::{self, ToHost};
+use crate::step::net_port::NetRequest;
+use crate::step::task::Event;
+
+/// A task that a host has accepted.
+pub(crate) struct StartedTask {
+    pub(crate) slot: usize,
+    pub(crate) events: mpsc::Receiver<Event>,
+}
+
+/// One slot per host, and what is known of all of them.
+#[derive(Debug)]
+pub(crate) struct HostPool {
+    slots: Vec<Slot>,
+    /// A child became ready, or the pool was closed.
+    host_ready: Notify,
+    /// A step ended or began to wait: there may be room for another.
+    capacity_changed: Notify,
+    load: LoadEstimate,
+    closed: watch::Receiver<bool>,
+    egress: Egress,
+}
+
+/// Where a child lives; the next child takes the same slot.
+#[derive(Debug, Default)]
+struct Slot(Mutex<Option<Link>>);
+
+impl Slot {
+    fn lock(&self) -> MutexGuard<'_, Option<Link>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl HostPool {
+    /// A pool of empty slots.
+    pub(crate) fn new(slots: usize, closed: watch::Receiver<bool>, egress: Egress) -> Self {
+        Self {
+            slots: (0..slots).map(|_| Slot::default()).collect(),
+            host_ready: Notify::new(),
+            capacity_changed: Notify::new(),
+            load: LoadEstimate::default(),
+            closed,
+            egress,
+        }
+    }
+
+    pub(crate) fn slots(&self) -> usize {
+        self.slots.len()
+    }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        *self.closed.borrow()
+    }
+
+    /// Returns the switch that closes the pool.
+    pub(crate) fn closed(&self) -> watch::Receiver<bool> {
+        self.closed.clone()
+    }
+
+    /// Returns when a child became ready or the pool was closed after this call.
+    pub(crate) fn host_ready(&self) -> Notified<'_> {
+        self.host_ready.notified()
+    }
+
+    /// Returns when a step ended or began to wait after this call.
+    pub(crate) fn capacity_changed(&self) -> Notified<'_> {
+        self.capacity_changed.notified()
+    }
+
+    /// Runs something with the child of a slot. `None` if none is alive there.
+    fn with_link<T>(&self, slot: usize, with: impl FnOnce(&mut Link) -> T) -> Option<T> {
+        self.slots.get(slot)?.lock().as_mut().map(with)
+    }
+
+    fn sum(&self, count: impl Fn(&Link) -> usize) -> usize {
+        self.slots.iter().map(|slot| slot.lock().as_ref().map_or(0, &count)).sum()
+    }
+
+    /// Returns the number of steps in all hosts.
+    pub(crate) fn tasks(&self) -> usize {
+        self.sum(Link::tasks)
+    }
+
+    /// Returns how many more steps may run now.
+    pub(crate) fn free_capacity(&self) -> usize {
+        self.load.max_running(self.slots.len()).saturating_sub(self.sum(Link::running))
+    }
+
+    /// Returns the process ids of the children that are alive.
+    pub(crate) fn processes(&self) -> Vec<u32> {
+        self.slots.iter().filter_map(|slot| slot.lock().as_ref().map(|link| link.process)).collect()
+    }
+
+    /// Sends a task to the child with the least to do. Gives the request back if no child is alive.
+    pub(crate) fn start(&self, request: Box<Request>) -> Result<StartedTask, Box<Request>> {
+        let Some(slot) = self.least_loaded() else { return Err(request) };
+        let Some(place) = self.slots.get(slot) else { return Err(request) };
+        match place.lock().as_mut() {
+            Some(link) => link.start(request, &self.egress).map(|events| StartedTask { slot, events }),
+            None => Err(request),
+        }
+    }
+
+    /// Returns the slot of the child with the fewest running tasks, and of those with the fewest tasks.
+    fn least_loaded(&self) -> Option<usize> {
+        let load = |slot: &Slot| slot.lock().as_ref().map(|link| (link.running(), link.tasks()));
+        let alive = self.slots.iter().enumerate().filter_map(|(index, slot)| Some((load(slot)?, index)));
+        alive.min().map(|(_, index)| index)
+    }
+
+    /// Sends a message about a task to its child. A child that is gone does not need it.
+    pub(crate) fn send(&self, slot: usize, message: &ToHost) {
+        let frames = self.with_link(slot, |link| link.frames.clone());
+        if let (Some(frames), Ok(frame)) = (frames, protocol::frame(message)) {
+            let _ = frames.send(frame);
+        }
+    }
+
+    /// Removes a task that is not awaited any more, and stops it.
+    pub(crate) fn cancel(&self, slot: usize, id: u64) {
+        self.with_link(slot, |link| link.remove(id));
+        self.send(slot, &ToHost::Cancel { id });
+    }
+
+    /// Executes a task's request to the network or the bucket.
+    pub(crate) fn handle_request(&self, slot: usize, id: u64, request: NetRequest) {
+        self.with_link(slot, |link| link.handle_request(id, request));
+    }
+
+    /// Delivers an event to its task. Events of a task that was dropped are ignored.
+    ///
+    /// # Errors
+    /// The child sent elements before those sent earlier were taken.
+    pub(crate) fn deliver(&self, slot: usize, id: u64, event: Event) -> Result<(), RuntimeError> {
+        let Some(receiver) = self.with_link(slot, |link| link.receiver(id, &event)).flatten() else { return Ok(()) };
+        if let Event::Finished(finished) = &event {
+            self.load.record(finished);
+            self.capacity_changed.notify_waiters();
+        }
+        match receiver.try_send(event) {
+            Err(mpsc::error::TrySendError::Full(_)) => {
+                Err(RuntimeError::Refused("it sent elements that were not requested".to_owned()))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// A child reported how many of its steps wait.
+    pub(crate) fn set_waiting(&self, slot: usize, steps: u32) {
+        self.with_link(slot, |link| link.waiting = steps as usize);
+        self.capacity_changed.notify_waiters();
+    }
+
+    /// Puts a child that is ready into its slot, and wakes those who wait for one. A closed pool takes none.
+    pub(crate) fn attach(&self, slot: usize, link: Link) {
+        if let Some(place) = self.slots.get(slot) {
+            *place.lock() = Some(link);
+        }
+        // looked at after the child is in its slot: `close` empties the slots after it closes the pool
+        if self.is_closed() {
+            self.detach(slot);
+        }
+        self.host_ready.notify_waiters();
+    }
+
+    /// Removes a child from its slot. Its tasks end with [`HostLost`](crate::error::HostLost).
+    pub(crate) fn detach(&self, slot: usize) {
+        if let Some(place) = self.slots.get(slot) {
+            drop(place.lock().take());
+        }
+    }
+
+    /// Empties all slots and wakes those who wait for a child. Call it after the switch is set.
+    pub(crate) fn close(&self) {
+        self.host_ready.notify_waiters();
+        for slot in 0..self.slots.len() {
+            self.detach(slot);
+        }
+    }
+}

@@ -1,0 +1,82 @@
+//! A task as a frame for a sandbox host, and what the parent keeps of it.
+
+use std::sync::Arc;
+
+use bue_model::Answer;
+
+use super::bundle_cache::MAX_BUNDLE_BYTES;
+use crate::parent::blobs::Blobs;
+use crate::protocol::{self, MAX_FRAME, Program, RunRequest, ToHost};
+use crate::step::failure::{too_much_code, too_much_input};
+use crate::step::limits::Limits;
+use crate::step::permissions::Permissions;
+use crate::step::task::{Code, Task};
+
+/// A task that is about to be sent to a host.
+pub(crate) struct Request {
+    pub(crate) id: u64,
+    /// Names the bundle, which the host needs first.
+    pub(crate) code: Code,
+    /// The message that starts the task.
+    pub(crate) frame: Vec<u8>,
+    pub(crate) permissions: Permissions,
+    pub(crate) limits: Limits,
+    /// Where its blobs are stored; `None` if it may store none.
+    pub(crate) blobs: Option<Arc<dyn Blobs>>,
+}
+
+impl Request {
+    /// Encodes a task.
+    ///
+    /// # Errors
+    /// The failure of a step whose inputs or code are over a limit.
+    pub(crate) fn new(id: u64, task: Task, blobs: Option<Arc<dyn Blobs>>) -> Result<Box<Self>, Answer> {
+        let input_bytes = check_inputs(&task)?;
+        check_code(&task.code)?;
+        let Task { code, inputs, env, loop_text, limits, permissions } = task;
+        let request = RunRequest {
+            key: code.bundle().map(|(_, key)| key),
+            program: program(&code),
+            inputs,
+            env,
+            loop_text,
+            limits: limits.clone(),
+            permissions: permissions.clone(),
+        };
+        match protocol::frame(&ToHost::Run { id, request: Box::new(request) }) {
+            Ok(frame) => Ok(Box::new(Self { id, code, frame, permissions, limits, blobs })),
+            Err(_) => Err(too_much_input(input_bytes, MAX_FRAME as u64)),
+        }
+    }
+}
+
+fn check_inputs(task: &Task) -> Result<u64, Answer> {
+    let bytes: u64 = task.inputs.iter().map(|input| input.len() as u64).sum();
+    match bytes > task.limits.input_bytes {
+        true => Err(too_much_input(bytes, task.limits.input_bytes)),
+        false => Ok(bytes),
+    }
+}
+
+fn check_code(code: &Code) -> Result<(), Answer> {
+    let files = code.bundle().map(|(bundle, _)| bundle.files.as_slice()).unwrap_or_default();
+    let bytes: usize = files.iter().map(|file| file.path.len() + file.content.len()).sum();
+    match bytes > MAX_BUNDLE_BYTES {
+        true => Err(too_much_code(bytes as u64, MAX_BUNDLE_BYTES as u64)),
+        false => Ok(()),
+    }
+}
+
+/// The code as the host gets it: the bundle travels separately.
+fn program(code: &Code) -> Program {
+    match code {
+        Code::Python { function, packages, .. } => {
+            let packages = packages.as_ref().map(|site| site.path().to_owned());
+            Program::Python { function: function.clone(), packages }
+        }
+        Code::Sqlite { table, placeholders, .. } => {
+            Program::Sqlite { table: table.clone(), placeholders: placeholders.clone() }
+        }
+        Code::Wasm { step, function } => Program::Wasm { step: step.clone(), function: function.clone() },
+    }
+}

@@ -1,0 +1,14 @@
+//! The parent process, a worker or a local run: it prepares the Python image, starts sandbox hosts, hands tasks to them
+//! and holds the network.
+//!
+//! Depends on [`step`](crate::step) and [`protocol`](crate::protocol), and on [`host`](crate::host) only to prepare what
+//! hosts map: the guest's code, its base image and compiled steps.
+
+pub(crate) mod blobs;
+pub(crate) mod cache;
+pub(crate) mod child;
+pub(crate) mod egress;
+pub(crate) mod hosts;
+pub(crate) mod prepare;
+pub(crate) mod running;
+pub(crate) mod step_compiler;

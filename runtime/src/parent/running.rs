@@ -1,0 +1,68 @@
+//! A step that runs, seen by whoever waits for it.
+
+use bue_model::Answer;
+use bytes::Bytes;
+use tokio::sync::mpsc;
+
+use crate::error::HostLost;
+use crate::parent::hosts::host_task::HostTask;
+use crate::step::task::{Event, Finished, Usage};
+
+/// A task that runs. Dropping it stops the step.
+#[derive(Debug)]
+pub struct Running {
+    /// `None` when it has ended.
+    events: Option<mpsc::Receiver<Event>>,
+    /// The end of a task that never began.
+    last: Option<Finished>,
+    /// Where it runs, if that is not this process: there it must be told what happens here.
+    host: Option<HostTask>,
+}
+
+impl Running {
+    /// A task that ended before it began.
+    pub(crate) fn over(answer: Answer) -> Self {
+        let finished = Finished { answer, log: Bytes::new(), usage: Usage::default() };
+        Self { events: None, last: Some(finished), host: None }
+    }
+
+    /// A task in a sandbox host.
+    pub(crate) const fn hosted(events: mpsc::Receiver<Event>, host: HostTask) -> Self {
+        Self { events: Some(events), last: None, host: Some(host) }
+    }
+
+    /// A task in this process, which stops when its events are dropped.
+    pub(crate) const fn here(events: mpsc::Receiver<Event>) -> Self {
+        Self { events: Some(events), last: None, host: None }
+    }
+
+    /// The next event. After [`Event::Finished`] there is none, and asking gives [`HostLost`].
+    ///
+    /// Elements are acknowledged when they are taken here, and only then does the host send more. Safe to drop half-way:
+    /// an event is either given or still to come.
+    ///
+    /// # Errors
+    /// The host died: what the step did is unknown, and it may be run again.
+    pub async fn next(&mut self) -> Result<Event, HostLost> {
+        if let Some(finished) = self.last.take() {
+            return Ok(Event::Finished(finished));
+        }
+        let event = self.events.as_mut().ok_or(HostLost)?.recv().await;
+        match (&event, &self.host) {
+            (Some(Event::Items { .. }), Some(host)) => host.acknowledge_items(),
+            (Some(Event::Items { .. }), None) => {}
+            (Some(Event::Finished(_)) | None, _) => self.events = None,
+        }
+        event.ok_or(HostLost)
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if self.events.is_some()
+            && let Some(host) = &self.host
+        {
+            host.cancel();
+        }
+    }
+}

@@ -1,0 +1,28 @@
+//! One postgres step to run.
+
+use std::sync::Arc;
+
+use bue_model::Bundle;
+use bytes::Bytes;
+
+use crate::step::limits::Limits;
+use crate::step::task::Placeholders;
+
+/// Statements for a database outside.
+#[derive(Clone, Debug)]
+pub struct Query {
+    /// The statements are the text of its entry.
+    pub bundle: Arc<Bundle>,
+    /// The table that the first input becomes.
+    pub table: String,
+    /// Values for `{{scope}}` and so on.
+    pub placeholders: Placeholders,
+    /// Name of the connection, where the step asked for one (`!allow postgres NAME`).
+    pub connection: Option<String>,
+    /// The arguments, CBOR each.
+    pub inputs: Vec<Bytes>,
+    /// A loop runs over the result: its rows are given as [`Event::Items`](crate::Event::Items) while they come.
+    pub streamed: bool,
+    /// What it may cost.
+    pub limits: Limits,
+}

@@ -1,0 +1,47 @@
+//! Failures of steps that either process reports, in words for the person who wrote the step.
+
+use core::time::Duration;
+
+use bue_model::{Answer, Failure, FailureKind};
+
+use crate::step::limits::{Limits, bytes_text, time_text};
+
+/// A step ran out of time.
+#[derive(Debug, thiserror::Error)]
+#[error("the step ran longer than its time limit of {}; give it more with `!timeout`, or answer `pending` instead of waiting", time_text(*.0))]
+pub(crate) struct TooMuchTime(pub(crate) Duration);
+
+/// The failure of a guest whose time was over while it waited.
+pub(crate) fn of_timeout(limits: &Limits) -> Failure {
+    limit(TooMuchTime(limits.time).to_string())
+}
+
+/// Inputs that are more than a step may have.
+pub(crate) fn too_much_input(bytes: u64, allowed: u64) -> Answer {
+    let (bytes, allowed) = (bytes_text(bytes), bytes_text(allowed));
+    Answer::Failed(limit(format!(
+        "the step's inputs are {bytes}, more than the input limit of {allowed}; pass less, or loop over it"
+    )))
+}
+
+/// A result that is more than a step may give.
+pub(crate) fn too_much_result(bytes: u64, allowed: u64) -> Failure {
+    let (bytes, allowed) = (bytes_text(bytes), bytes_text(allowed));
+    limit(format!("the step's result is {bytes}, more than its result limit of {allowed}; give less, or loop over it"))
+}
+
+/// Code that is more than a step may have.
+pub(crate) fn too_much_code(bytes: u64, allowed: u64) -> Answer {
+    let (bytes, allowed) = (bytes_text(bytes), bytes_text(allowed));
+    Answer::Failed(limit(format!("the step's code and neighbours are {bytes}, more than the limit of {allowed}")))
+}
+
+pub(crate) fn limit(message: impl AsRef<str>) -> Failure {
+    Failure::new(FailureKind::Limit, sentence(message.as_ref()))
+}
+
+/// Messages of failures are sentences.
+pub(crate) fn sentence(fragment: &str) -> String {
+    let mut chars = fragment.chars();
+    chars.next().map_or_else(String::new, |first| first.to_uppercase().chain(chars).collect())
+}

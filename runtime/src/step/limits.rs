@@ -1,0 +1,121 @@
+//! What a step may cost.
+
+use core::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+/// The limits of one step. Going over one ends the step with [`FailureKind::Limit`](bue_model::FailureKind::Limit) and a
+/// message that names the limit and its value.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Limits {
+    /// Bytes of memory, the interpreter's own some 40 MB included. Default 256 MiB: a step that takes and gives values
+    /// of [`result_bytes`](Self::result_bytes) must have room to work with them.
+    pub memory_bytes: u64,
+    /// Time from start to end, waiting included: `!timeout`. Default 20 minutes. The step is stopped within 100 ms.
+    pub time: Duration,
+    /// Time on the processor, counted in ticks of [`TICK`](crate::host::engine::TICK). Default 20 minutes, as `time`: steps
+    /// that compute take turns anyway, so that this matters only to whoever sells machine time.
+    pub cpu: Duration,
+    /// Bytes of all inputs together. Default 128 MiB; they are held in memory while they are handed over.
+    pub input_bytes: u64,
+    /// Bytes of the result, and of one batch of a streamed result. Default 64 MiB: it is held in memory on its way.
+    pub result_bytes: u64,
+    /// Bytes of all elements of a streamed result. Default 16 GiB: it is never held in memory, but it is stored.
+    pub stream_bytes: u64,
+    /// Bytes of the log that are kept; of the rest only the length is told. Default 1 MiB.
+    pub log_bytes: u64,
+    /// Bytes printed in all before the step is failed. Default 64 MiB: who prints more is in an endless loop.
+    pub output_bytes: u64,
+    /// Requests to servers under way at once, from being started to the end of the response's body. Default 512; each may
+    /// be a connection, and a few dozen kilobytes in the worker.
+    pub net_exchanges: u32,
+    /// Headers of one request or of one response. Default 100, as Python's own client has it.
+    pub net_headers: u32,
+    /// Bytes of the headers of one request or of one response. Default 32 KiB; beyond 256 KiB a response is refused
+    /// whatever this says.
+    pub net_header_bytes: u64,
+    /// Bytes of all request bodies together. Default 16 GiB: they are never held in memory as a whole.
+    pub net_up_bytes: u64,
+    /// Bytes of all response bodies together. Default 16 GiB, likewise.
+    pub net_down_bytes: u64,
+    /// Bytes of bodies that were given or asked for and are not there yet, on their way between step and network. Default
+    /// 64 MiB.
+    pub net_buffered_bytes: u64,
+    /// Python packages. Default 200.
+    pub packages: u32,
+    /// Bytes of them all, packed as they travel. Default 128 MiB; the worker holds them in memory while it unpacks them.
+    pub packages_packed_bytes: u64,
+    /// Bytes of their files. Default 512 MiB, on the worker's disk.
+    pub packages_bytes: u64,
+    /// Their files and folders. Default 30,000.
+    pub packages_files: u32,
+}
+
+const KIB: u64 = 1024;
+const MIB: u64 = 1024 * KIB;
+const GIB: u64 = 1024 * MIB;
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            memory_bytes: 256 * MIB,
+            time: Duration::from_secs(1200),
+            cpu: Duration::from_secs(1200),
+            input_bytes: 128 * MIB,
+            result_bytes: 64 * MIB,
+            stream_bytes: 16 * GIB,
+            log_bytes: MIB,
+            output_bytes: 64 * MIB,
+            net_exchanges: 512,
+            net_headers: 100,
+            net_header_bytes: 32 * KIB,
+            net_up_bytes: 16 * GIB,
+            net_down_bytes: 16 * GIB,
+            net_buffered_bytes: 64 * MIB,
+            packages: 200,
+            packages_packed_bytes: 128 * MIB,
+            packages_bytes: 512 * MIB,
+            packages_files: 30_000,
+        }
+    }
+}
+
+/// A number of bytes as people write it: `256 MiB`, `1.5 KiB`, `17 bytes`.
+#[must_use]
+pub(crate) fn bytes_text(bytes: u64) -> String {
+    let (unit, name) = match bytes {
+        GIB.. => (GIB, "GiB"),
+        MIB.. => (MIB, "MiB"),
+        KIB.. => (KIB, "KiB"),
+        _ => return format!("{bytes} bytes"),
+    };
+    match bytes % unit {
+        0 => format!("{} {name}", bytes / unit),
+        rest => format!("{}.{} {name}", bytes / unit, rest * 10 / unit),
+    }
+}
+
+/// A duration as people write it: `90 s`, `250 ms`.
+#[must_use]
+pub(crate) fn time_text(time: Duration) -> String {
+    match time.subsec_millis() {
+        0 => format!("{} s", time.as_secs()),
+        _ if time.as_secs() == 0 => format!("{} ms", time.as_millis()),
+        millis => format!("{}.{} s", time.as_secs(), format!("{millis:03}").trim_end_matches('0')),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_and_times_read_well() {
+        assert_eq!(bytes_text(256 * MIB), "256 MiB");
+        assert_eq!(bytes_text(1536), "1.5 KiB");
+        assert_eq!(bytes_text(17), "17 bytes");
+        assert_eq!(time_text(Duration::from_secs(1200)), "1200 s");
+        assert_eq!(time_text(Duration::from_millis(250)), "250 ms");
+        assert_eq!(time_text(Duration::from_millis(1050)), "1.05 s");
+    }
+}

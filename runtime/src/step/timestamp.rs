@@ -1,0 +1,54 @@
+//! The machine's time of day, and how a log writes it.
+
+use core::time::Duration;
+use std::time::SystemTime;
+
+/// Time since 1970-01-01T00:00:00Z.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "log lines and guests are told the machine's time; nothing is decided by it"
+)]
+pub(crate) fn now() -> Duration {
+    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default()
+}
+
+/// `2026-09-30T12:00:00.123Z`
+pub(crate) fn timestamp(since_1970: Duration) -> String {
+    let seconds = since_1970.as_secs();
+    let (year, month, day) = civil(seconds / 86_400);
+    let (hour, minute, second) = (seconds / 3600 % 24, seconds / 60 % 60, seconds % 60);
+    let millis = since_1970.subsec_millis();
+    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{millis:03}Z")
+}
+
+/// Year, month and day of a day counted from 1970-01-01. Counts in eras of 400 years that begin on a 1st of March, so
+/// that the leap day is the last of a year.
+const fn civil(day: u64) -> (u64, u64, u64) {
+    const DAYS_TO_1970: u64 = 719_468;
+    const ERA: u64 = 146_097;
+    let day = day + DAYS_TO_1970;
+    let in_era = day % ERA;
+    let year_of_era = (in_era - in_era / 1460 + in_era / 36_524 - in_era / 146_096) / 365;
+    let in_year = in_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let from_march = (5 * in_year + 2) / 153;
+    let month = if from_march < 10 { from_march + 3 } else { from_march - 9 };
+    let year = day / ERA * 400 + year_of_era + if month <= 2 { 1 } else { 0 };
+    (year, month, in_year - (153 * from_march + 2) / 5 + 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dates_are_the_calendars() {
+        for (seconds, text) in [
+            (0, "1970-01-01T00:00:00.007Z"),
+            (951_782_400, "2000-02-29T00:00:00.007Z"),
+            (1_790_769_599, "2026-09-30T11:59:59.007Z"),
+            (4_107_542_400, "2100-03-01T00:00:00.007Z"),
+        ] {
+            assert_eq!(timestamp(Duration::new(seconds, 7_900_000)), text);
+        }
+    }
+}
