@@ -72,7 +72,7 @@ fn what_is_no_step_is_refused_before_anything_runs() {
     for (language, path, words) in [
         ("wasm", "empty.wasm", "it is empty"),
         ("wasm", "text.wasm", "no WebAssembly"),
-        ("wasm", "cut.wasm", "no whole and valid WebAssembly"),
+        ("wasm", "cut.wasm", "not complete and valid WebAssembly"),
         ("wasm", "code.cwasm", "machine code"),
         ("rust", "bare.wasm", "without `_start`"),
         ("rust", "lib", "neither a library of type cdylib nor a program"),

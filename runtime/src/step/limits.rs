@@ -13,7 +13,7 @@ pub struct Limits {
     pub memory_bytes: u64,
     /// Time from start to end, waiting included: `!timeout`. Default 20 minutes. The step is stopped within 100 ms.
     pub time: Duration,
-    /// Time on the processor, counted in ticks of [`TICK`](crate::host::engine::TICK). Default 20 minutes, as `time`: steps
+    /// Time on the processor, counted in epochs of [`EPOCH_INTERVAL`](crate::host::engine::EPOCH_INTERVAL). Default 20 minutes, as `time`: steps
     /// that compute take turns anyway, so that this matters only to whoever sells machine time.
     pub cpu: Duration,
     /// Bytes of all inputs together. Default 128 MiB; they are held in memory while they are handed over.

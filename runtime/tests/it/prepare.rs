@@ -195,9 +195,9 @@ async fn hostile_host_calls_end_the_step() {
         ("(call $host (i32.const 0) (i32.const -1) (i32.const 0) (i32.const 0))", Limit, "handed over 3.9 GiB at once"),
         ("(call $host (i32.const 48) (i32.const 4) (i32.const 0) (i32.const 0))", Trap, "cannot be read"),
         // HostRequest::Emit { count: 1, items: [0x80] }, where nobody asked for elements
-        ("(call $host (i32.const 64) (i32.const 4) (i32.const 0) (i32.const 0))", Trap, "no array of 1"),
+        ("(call $host (i32.const 64) (i32.const 4) (i32.const 0) (i32.const 0))", Trap, "not an array of 1"),
         // HostRequest::Emit { count: 0, items: [0x80] }
-        ("(call $host (i32.const 72) (i32.const 4) (i32.const 0) (i32.const 0))", Trap, "where nobody asked"),
+        ("(call $host (i32.const 72) (i32.const 4) (i32.const 0) (i32.const 0))", Trap, "not to be streamed"),
         // HostRequest::Take of nothing, to a place outside
         ("(call $host (i32.const 80) (i32.const 1) (i32.const -1) (i32.const -1))", Trap, "outside its memory"),
     ] {

@@ -1,4 +1,4 @@
-//! What a plain command writes to its standard output: its result, kept as long as it is no longer than a result may be.
+//! Captures the standard output of a plain command, which is its result, up to the result limit.
 
 use core::pin::Pin;
 use core::task::{Context, Poll};
@@ -12,20 +12,20 @@ use wasmtime_wasi::p2::{OutputStream, Pollable, StreamError, StreamResult};
 
 use crate::step::limits::bytes_text;
 
-/// Bytes a guest can print in one call.
-pub(crate) const CHUNK: usize = 64 * 1024;
+/// Bytes that a guest can write in one call.
+pub(crate) const MAX_WRITE: usize = 64 * 1024;
 
-/// The output of one step. Clones are one.
+/// The output of one step. Clones share it.
 #[derive(Clone)]
-pub(crate) struct Captured(Arc<Mutex<Inner>>);
+pub(crate) struct CapturedOutput(Arc<Mutex<Inner>>);
 
 struct Inner {
     bytes: Vec<u8>,
-    most: u64,
+    limit: u64,
     exceeded: bool,
 }
 
-/// More was written than a result may have.
+/// The step wrote more than its result limit.
 #[derive(Clone, Copy, Debug, thiserror::Error)]
 #[error(
     "the step wrote more than its result limit of {} to standard output; give less, or loop over it",
@@ -33,44 +33,44 @@ struct Inner {
 )]
 pub(crate) struct TooMuchResult(u64);
 
-impl Captured {
-    pub(crate) fn new(most: u64) -> Self {
-        Self(Arc::new(Mutex::new(Inner { bytes: Vec::new(), most, exceeded: false })))
+impl CapturedOutput {
+    pub(crate) fn new(limit: u64) -> Self {
+        Self(Arc::new(Mutex::new(Inner { bytes: Vec::new(), limit, exceeded: false })))
     }
 
     fn inner(&self) -> MutexGuard<'_, Inner> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// All that was written.
+    /// Takes all that was written.
     pub(crate) fn take(&self) -> Vec<u8> {
         core::mem::take(&mut self.inner().bytes)
     }
 
-    /// Was more written than there is room for?
+    /// The error of a write that exceeded the limit, if there was one.
     pub(crate) fn exceeded(&self) -> Option<TooMuchResult> {
         let inner = self.inner();
-        inner.exceeded.then_some(TooMuchResult(inner.most))
+        inner.exceeded.then_some(TooMuchResult(inner.limit))
     }
 
     fn add(&self, bytes: &[u8]) -> Result<(), TooMuchResult> {
         let mut inner = self.inner();
-        if (inner.bytes.len() as u64).saturating_add(bytes.len() as u64) > inner.most {
+        if (inner.bytes.len() as u64).saturating_add(bytes.len() as u64) > inner.limit {
             inner.exceeded = true;
-            return Err(TooMuchResult(inner.most));
+            return Err(TooMuchResult(inner.limit));
         }
         inner.bytes.extend_from_slice(bytes);
         Ok(())
     }
 }
 
-impl IsTerminal for Captured {
+impl IsTerminal for CapturedOutput {
     fn is_terminal(&self) -> bool {
         false
     }
 }
 
-impl StdoutStream for Captured {
+impl StdoutStream for CapturedOutput {
     fn async_stream(&self) -> Box<dyn AsyncWrite + Send + Sync> {
         Box::new(self.clone())
     }
@@ -81,11 +81,11 @@ impl StdoutStream for Captured {
 }
 
 #[wasmtime_wasi::async_trait]
-impl Pollable for Captured {
+impl Pollable for CapturedOutput {
     async fn ready(&mut self) {}
 }
 
-impl OutputStream for Captured {
+impl OutputStream for CapturedOutput {
     fn write(&mut self, bytes: Bytes) -> StreamResult<()> {
         self.add(&bytes).map_err(|error| StreamError::Trap(error.into()))
     }
@@ -95,11 +95,11 @@ impl OutputStream for Captured {
     }
 
     fn check_write(&mut self) -> StreamResult<usize> {
-        Ok(CHUNK)
+        Ok(MAX_WRITE)
     }
 }
 
-impl AsyncWrite for Captured {
+impl AsyncWrite for CapturedOutput {
     fn poll_write(self: Pin<&mut Self>, _cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         Poll::Ready(self.add(bytes).map(|()| bytes.len()).map_err(io::Error::other))
     }
