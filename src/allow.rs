@@ -98,7 +98,7 @@ impl Network {
     pub(crate) async fn keep_from(&mut self, servers: impl Iterator<Item = String>) {
         for server in servers.chain(self.databases.servers()) {
             if let Ok(found) = lookup_host(server).await {
-                self.config.own.extend(found);
+                self.config.own_servers.extend(found);
             }
         }
     }

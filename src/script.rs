@@ -7,7 +7,7 @@ use std::path::Path;
 
 use bue_lang::python::SyntaxProblem;
 use bue_lang::{
-    Compiled, Complaint, FileText, MAX_SCRIPT, Purpose, Script, check_compiled, check_packages, check_scopes,
+    Compiled, Diagnostic, FileContents, MAX_SCRIPT, Purpose, Script, check_compiled, check_packages, check_scopes,
     check_sources, check_sql, compile, render,
 };
 use bue_model::plan::Step;
@@ -41,7 +41,7 @@ pub(crate) struct Examined {
     text: String,
     /// `None` if it has errors.
     pub(crate) plan: Option<Plan>,
-    pub(crate) complaints: Vec<Complaint>,
+    pub(crate) complaints: Vec<Diagnostic>,
     /// Without its plan and complaints, which stand above.
     compiled: Compiled,
 }
@@ -86,15 +86,15 @@ pub(crate) fn examine(path: &Path, purpose: Option<Purpose>, served: Option<&[St
         let sql = check_sql(script, &compiled, purpose, |path| find(&folder.join(path)), parse_sql);
         let locked = Locked::of(path);
         let packages = check_packages(script, &compiled, purpose, |step| locked.troubles(step));
-        compiled.complaints.extend(found.into_iter().chain(sql).chain(packages));
+        compiled.diagnostics.extend(found.into_iter().chain(sql).chain(packages));
     }
     if let Some(served) = served {
         let found = check_scopes(script, &compiled, served);
-        compiled.complaints.extend(found);
+        compiled.diagnostics.extend(found);
     }
-    let Compiled { plan, complaints, .. } = &mut compiled;
+    let Compiled { plan, diagnostics: complaints, .. } = &mut compiled;
     let (plan, complaints) = (plan.take(), core::mem::take(complaints));
-    let plan = plan.filter(|_| !complaints.iter().any(Complaint::is_error));
+    let plan = plan.filter(|_| !complaints.iter().any(Diagnostic::is_error));
     Ok(Examined { name, plan, complaints, text, compiled })
 }
 
@@ -106,7 +106,7 @@ impl Examined {
         }
         let script = Script { path: &self.name, text: &self.text };
         let found = check_compiled(script, &self.compiled, |step| builder.check(step, folder(path)));
-        if found.iter().any(Complaint::is_error) {
+        if found.iter().any(Diagnostic::is_error) {
             self.plan = None;
         }
         self.complaints.extend(found);
@@ -124,7 +124,7 @@ impl Examined {
 }
 
 /// Says complaints about a script, each with its excerpt and a blank line behind it.
-pub(crate) fn say_all(complaints: &[Complaint], script: Script<'_>) {
+pub(crate) fn say_all(complaints: &[Diagnostic], script: Script<'_>) {
     for complaint in complaints {
         say(&format!("{}\n", render(complaint, script, colour()).trim_end()));
     }
@@ -135,11 +135,11 @@ pub(crate) fn read_script(path: &Path) -> Result<String, String> {
     read_text(path).map_err(|error| format!("failed to read {}: {error}", path.display()))
 }
 
-fn find(path: &Path) -> FileText<'static> {
+fn find(path: &Path) -> FileContents<'static> {
     match read_text(path) {
-        Ok(text) => FileText::Text(Cow::Owned(text)),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => FileText::Missing,
-        Err(_) => FileText::Opaque,
+        Ok(text) => FileContents::Text(Cow::Owned(text)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => FileContents::Missing,
+        Err(_) => FileContents::Opaque,
     }
 }
 

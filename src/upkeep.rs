@@ -56,7 +56,7 @@ impl Upkeep {
         let Some(bucket) = &self.bucket else { return Ok(()) };
         // the time first: what is uploaded for runs that come after the list is younger
         let begun = bucket.begin_collection().await.context("failed to ask the bucket for its time")?;
-        let holdings = self.store.holdings().await.context("failed to list the runs")?;
+        let holdings = self.store.gc_roots().await.context("failed to list the runs")?;
         let collected = bucket.collect(begun, &holdings).await.context("failed to clean up the bucket")?;
         if collected.blobs > 0 {
             tracing::info!(blobs = collected.blobs, "the bucket threw away what no run needs");
@@ -73,7 +73,7 @@ impl Upkeep {
                 match self.store.delete_run(*run).await {
                     Ok(()) => deleted += 1,
                     // put back to work, or deleted by somebody else
-                    Err(HubError::RunOpen(_) | HubError::RunNotFound(_)) => {}
+                    Err(HubError::RunStillRunning(_) | HubError::RunNotFound(_)) => {}
                     Err(error) => return Err(error),
                 }
             }

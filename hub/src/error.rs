@@ -1,142 +1,143 @@
-//! What can go wrong in hub and bucket.
+//! [`HubError`]: everything that can go wrong in the hub and in the bucket.
 
+use std::error::Error;
 use std::path::PathBuf;
 
 use bue_model::{BlobHash, JobId, JobState, RunId};
 
 use crate::plan_error::PlanError;
 
-/// Why the hub or the bucket did not do what it was asked.
+/// Why the hub or the bucket did not carry out a request.
 #[derive(Debug, thiserror::Error)]
 pub enum HubError {
-    /// A plan that is none.
-    #[error("the plan is refused: {0}")]
+    /// The plan is invalid.
+    #[error("the plan is invalid: {0}")]
     Plan(#[from] PlanError),
-    /// A request that makes no sense.
+    /// The request makes no sense.
     #[error("{0}")]
     BadRequest(String),
-    /// An unknown run.
+    /// No run has this id.
     #[error("there is no run {0}")]
     RunNotFound(RunId),
-    /// An unknown job.
+    /// No job has this id.
     #[error("there is no job {0}")]
     JobNotFound(JobId),
-    /// Only what failed can be put back.
+    /// Only failed jobs can be reset.
     #[error("job {job} cannot be reset: it is {}", state.name())]
-    NotFailed {
+    JobNotFailed {
         /// The job.
         job: JobId,
-        /// Where it stands.
+        /// Its state.
         state: JobState,
     },
-    /// What has completed or failed cannot be called off.
+    /// A job that has completed or failed cannot be cancelled.
     #[error("job {job} cannot be cancelled: it is {}", state.name())]
-    Ended {
+    JobEnded {
         /// The job.
         job: JobId,
-        /// Where it stands.
+        /// Its state.
         state: JobState,
     },
-    /// Only a run that is over can be deleted.
+    /// Only a run that has ended can be deleted.
     #[error("run {0} cannot be deleted: it is still running")]
-    RunOpen(RunId),
-    /// Its arguments are not there yet.
+    RunStillRunning(RunId),
+    /// The job's arguments do not exist yet.
     #[error("job {job} has no arguments yet: it waits for {waits_for} parents")]
-    NotReady {
+    JobNotReady {
         /// The job.
         job: JobId,
-        /// Parents that have not completed; twenty may be more.
+        /// The number of parents that have not completed. The count stops at 20.
         waits_for: usize,
     },
-    /// A run that was called off stays so.
+    /// A cancelled run stays cancelled.
     #[error("run {0} was cancelled and cannot be reset")]
     RunCancelled(RunId),
-    /// A name that may not be one.
-    #[error("`{key}` is no key: {why}")]
+    /// The name of a key is not allowed.
+    #[error("`{key}` is not a valid key: {reason}")]
     BadKey {
-        /// As given.
+        /// The name as it was sent.
         key: String,
-        /// What is wrong.
-        why: &'static str,
+        /// What is wrong with it.
+        reason: &'static str,
     },
-    /// Bytes that are not what their name says.
-    #[error("the bytes have the hash {found}, not {expected}")]
+    /// The bytes do not match the hash they were sent under.
+    #[error("the bytes have the hash {actual}, not {expected}")]
     WrongHash {
-        /// Asked for.
+        /// The hash in the request.
         expected: BlobHash,
-        /// Of the bytes.
-        found: BlobHash,
+        /// The hash of the bytes.
+        actual: BlobHash,
     },
-    /// A body that broke off.
-    #[error("the body broke off: {0}")]
-    Body(String),
-    /// The disk said no.
-    #[error("the disk refused {what}: {source}")]
+    /// The connection broke in the middle of a request's body.
+    #[error("the request's body is incomplete: {0}")]
+    IncompleteBody(String),
+    /// An operation on a file or folder failed.
+    #[error("failed to access {what} on the disk: {source}")]
     Disk {
-        /// Which file or folder.
+        /// The file or folder.
         what: PathBuf,
-        /// What the system said.
+        /// The system's error.
         source: std::io::Error,
     },
-    /// The S3 store said no, or does not answer.
+    /// A request to the S3 store failed or timed out.
     #[error("the S3 store refused {what}: {source}")]
-    Shelf {
-        /// Which object or folder.
+    S3 {
+        /// The object or folder.
         what: String,
-        /// What it said.
-        source: Box<dyn std::error::Error + Send + Sync>,
+        /// The store's error.
+        source: Box<dyn Error + Send + Sync>,
     },
-    /// A bucket serves one database: it keeps the blobs of that one's runs, and of no other's.
-    #[error("this bucket keeps the blobs of another database, and would throw away those of this one")]
+    /// A bucket serves one database: it keeps the blobs of that database's runs and collects all others.
+    #[error("this bucket keeps the blobs of another database, and would delete those of this one")]
     OtherDatabase,
-    /// The database said no: full, read-only, damaged. Nothing was changed.
-    #[error("the database refused: {0}")]
+    /// SQLite returned an error: full, read-only, damaged. Nothing was changed.
+    #[error("the database refused the request: {0}")]
     Database(#[from] rusqlite::Error),
-    /// PostgreSQL said no. Nothing was changed.
-    #[error("the database refused: {}", crate::postgres::explain(.0))]
+    /// PostgreSQL returned an error. Nothing was changed.
+    #[error("the database refused the request: {}", postgres_error_text(.0))]
     Postgres(tokio_postgres::Error),
-    /// Nobody answers at the database's address, or too many ask. Nothing was changed.
+    /// The database does not answer, or has no free connection. Nothing was changed.
     #[error("the database cannot be reached: {0}")]
     Unreachable(String),
-    /// A PostgreSQL database that a hub cannot start with.
-    #[error("the {place} cannot be used: {why}; {advice}")]
+    /// A hub cannot start with this PostgreSQL database.
+    #[error("the {database} cannot be used: {reason}; {advice}")]
     Unusable {
-        /// Which one, without its password.
-        place: String,
-        /// What it said.
-        why: String,
-        /// What to do.
+        /// The database, without its password.
+        database: String,
+        /// What the database reported.
+        reason: String,
+        /// What to do about it.
         advice: &'static str,
     },
-    /// The connection broke, or the database gave up, while it took a change.
-    #[error("nobody knows whether the database took the change: {0}")]
+    /// The connection broke during COMMIT, so the change may or may not have taken place.
+    #[error("it is unknown whether the database committed the change: {0}")]
     Unsure(String),
-    /// A schema of our name that somebody else made.
+    /// Another program has created a schema called `bue`.
     #[error(
         "the schema `bue` of the database `{0}` holds tables that are not bue's; name another database, or rename that \
          schema: ALTER SCHEMA bue RENAME TO …"
     )]
-    NotOurs(String),
-    /// The transaction this was part of did not reach the disk. Nothing was changed.
-    #[error("the database did not take the change: {0}")]
+    ForeignSchema(String),
+    /// The transaction that this request was part of failed to commit. Nothing was changed.
+    #[error("the database did not commit the change: {0}")]
     NotCommitted(String),
-    /// The thread that owns the database is gone.
+    /// The thread that owns the database has ended.
     #[error("the store has stopped")]
     Stopped,
-    /// Two servers on one database or folder would not know of each other.
-    #[error("{0} is in use by another process; stop that one, or give this one a place of its own")]
+    /// Another process has the database or folder open. Two of them would overwrite each other's changes.
+    #[error("{0} is in use by another process; stop that process, or give this one a path of its own")]
     InUse(PathBuf),
-    /// A database of a later release.
-    #[error("the database {path} has layout {found} and this release knows up to {known}; use the newer release")]
+    /// A later release has written the database.
+    #[error("the database {path} has layout {layout} and this release knows up to {supported}; use the newer release")]
     NewerLayout {
-        /// The file.
+        /// The database's file or name.
         path: PathBuf,
         /// Its layout.
-        found: i64,
-        /// Ours.
-        known: i64,
+        layout: i64,
+        /// The newest layout that this release supports.
+        supported: i64,
     },
-    /// Rows that do not fit together.
+    /// Rows contradict each other.
     #[error("the database is damaged: {0}")]
     Damaged(String),
 }
@@ -151,4 +152,18 @@ impl HubError {
     pub(crate) fn damaged(what: impl Into<String>) -> Self {
         Self::Damaged(what.into())
     }
+}
+
+/// The server's message; where the error is the driver's, the chain of its sources. Contains no password.
+pub(crate) fn postgres_error_text(error: &tokio_postgres::Error) -> String {
+    if let Some(error) = error.as_db_error() {
+        return error.message().to_owned();
+    }
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        text = format!("{text}: {error}");
+        source = error.source();
+    }
+    text
 }

@@ -14,7 +14,7 @@ fn main() {
     println!("{:<28}{:>12}{:>12}", "a megabyte of", "read, ms", "formatted");
     for (name, text) in texts() {
         let script = Script { path: "x.bue", text: &text };
-        let read = best(|| compile(script).complaints.len());
+        let read = best(|| compile(script).diagnostics.len());
         let formatted = best(|| format(script).is_ok());
         println!("{name:<28}{:>12.1}{:>12.1}", milliseconds(read), milliseconds(formatted));
     }

@@ -14,8 +14,8 @@ use bue_model::plan::{PLAN_VERSION, Plan};
 use bue_model::{Node, NodeId};
 
 use crate::code;
-use crate::complaint::{Complaints, Draft};
 use crate::definition::{PipeEntry, StepEntry};
+use crate::diagnostic::{DiagnosticBuilder, Diagnostics};
 use crate::names::{Binding, Definition, Names};
 use crate::parse::Tree;
 use crate::source::Span;
@@ -30,7 +30,7 @@ pub const MAX_PLAN_BYTES: usize = 64 * 1024 * 1024;
 
 /// What became of a tree.
 pub(crate) struct Built<'t> {
-    /// Of use only if nothing was complained about.
+    /// Of use only if nothing was reported.
     pub(crate) plan: Plan,
     /// Every step of the script, used or not.
     pub(crate) steps: Vec<StepEntry<'t>>,
@@ -39,9 +39,9 @@ pub(crate) struct Built<'t> {
 }
 
 /// Walks a tree. `cut` says that code swallowed the end of the file, so that missing names prove nothing.
-pub(crate) fn build<'t>(tree: &'t Tree<'_>, cut: bool, complaints: &mut Complaints<'_>) -> Built<'t> {
+pub(crate) fn build<'t>(tree: &'t Tree<'_>, cut: bool, diagnostics: &mut Diagnostics<'_>) -> Built<'t> {
     let mut builder = Builder {
-        complaints,
+        diagnostics,
         steps: Vec::new(),
         pipes: Vec::new(),
         definitions: Names::new(),
@@ -69,7 +69,7 @@ pub(crate) fn build<'t>(tree: &'t Tree<'_>, cut: bool, complaints: &mut Complain
 }
 
 struct Builder<'t, 'c, 's> {
-    complaints: &'c mut Complaints<'s>,
+    diagnostics: &'c mut Diagnostics<'s>,
     steps: Vec<StepEntry<'t>>,
     pipes: Vec<PipeEntry<'t>>,
     definitions: Names<'t, Definition>,
@@ -113,7 +113,7 @@ impl<'t> Builder<'t, '_, '_> {
         let mut nodes = Vec::new();
         let mut bodies = bodies.into_iter();
         for statement in &block.statements {
-            if self.complaints.is_full() {
+            if self.diagnostics.is_full() {
                 break;
             }
             match statement {
@@ -133,8 +133,8 @@ impl<'t> Builder<'t, '_, '_> {
         nodes
     }
 
-    fn complain(&mut self, draft: Draft) {
-        self.complaints.add(draft);
+    fn report(&mut self, diagnostic: DiagnosticBuilder) {
+        self.diagnostics.add(diagnostic);
     }
 
     /// The next id, or `None` if the plan is full.
@@ -160,8 +160,9 @@ impl<'t> Builder<'t, '_, '_> {
     fn too_large(&mut self, at: Span, message: String) {
         if !self.full {
             self.full = true;
-            self.complain(
-                Draft::new(code::PLAN_TOO_LARGE, at, message).hint("many jobs alike are a loop: `for x in list():`"),
+            self.report(
+                DiagnosticBuilder::new(code::PLAN_TOO_LARGE, at, message)
+                    .hint("many jobs alike are a loop: `for x in list():`"),
             );
         }
     }

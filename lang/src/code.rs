@@ -1,4 +1,4 @@
-//! The codes of all complaints, in one place. A code never changes its meaning; one that is no longer used is not given again.
+//! The codes of all diagnostics, in one place. A code never changes its meaning; one that is no longer used is not given again.
 //!
 //! What each means, with a wrong and a right example, is in `docs/errors.md`.
 

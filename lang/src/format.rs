@@ -5,7 +5,7 @@
 mod lines;
 mod spacing;
 
-use crate::complaint::Complaint;
+use crate::diagnostic::Diagnostic;
 use crate::lexer::{Kind, Token, Tokens};
 use crate::parse::Layout;
 use crate::source::{MAX_SCRIPT, Script, Span};
@@ -15,13 +15,13 @@ use spacing::Piece;
 /// The script, formatted.
 ///
 /// # Errors
-/// Its complaints, if it has errors: what could not be read is not touched.
-pub fn format(script: Script<'_>) -> Result<String, Vec<Complaint>> {
+/// Its diagnostics, if it has errors: what could not be read is not touched.
+pub fn format(script: Script<'_>) -> Result<String, Vec<Diagnostic>> {
     if script.text.len() > MAX_SCRIPT {
-        return Err(crate::compile(script).complaints);
+        return Err(crate::compile(script).diagnostics);
     }
-    crate::read(script, |tokens, tree, _, complaints| match complaints.any_error() {
-        true => Err(complaints.finish()),
+    crate::read(script, |tokens, tree, _, diagnostics| match diagnostics.has_errors() {
+        true => Err(diagnostics.finish()),
         false => {
             Ok(Formatter { text: script.text, layout: &tree.layout, lines: Vec::new(), depth: 0, at: 0 }.run(tokens))
         }

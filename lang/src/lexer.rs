@@ -3,7 +3,7 @@
 use unicode_ident::{is_xid_continue, is_xid_start};
 
 use crate::code;
-use crate::complaint::{Complaints, Draft};
+use crate::diagnostic::{DiagnosticBuilder, Diagnostics};
 use crate::source::Span;
 
 /// What a token is.
@@ -47,13 +47,13 @@ pub(crate) struct Tokens {
 }
 
 /// Cuts the script into tokens. Every byte is looked at a fixed number of times.
-pub(crate) fn tokens(complaints: &mut Complaints<'_>) -> Tokens {
-    let text = complaints.script.text;
+pub(crate) fn tokens(diagnostics: &mut Diagnostics<'_>) -> Tokens {
+    let text = diagnostics.script.text;
     let tokens = Tokens { list: Vec::new(), comments: Vec::new(), header: None };
     let mut lexer = Lexer { text, at: 0, tokens, fresh: true, indent: 0 };
     lexer.eat_mark_of_utf8();
-    lexer.header(complaints);
-    while lexer.token(complaints) {}
+    lexer.header(diagnostics);
+    while lexer.token(diagnostics) {}
     lexer.tokens
 }
 
@@ -94,7 +94,7 @@ impl Lexer<'_> {
     }
 
     /// Reads one token, comment, blank or line break; false at the end.
-    fn token(&mut self, complaints: &mut Complaints<'_>) -> bool {
+    fn token(&mut self, diagnostics: &mut Diagnostics<'_>) -> bool {
         let Some(char) = self.peek() else {
             self.push(Kind::End, 0);
             return false;
@@ -103,7 +103,7 @@ impl Lexer<'_> {
             ' ' | '\t' | '\x0c' => self.at += 1,
             '\n' | '\r' => self.line_break(),
             '#' => self.comment(),
-            '`' => self.code(complaints),
+            '`' => self.code(diagnostics),
             '"' | '\'' if self.quote_length().is_some() => self.push(Kind::Quoted, self.quote_length().unwrap_or(1)),
             '0'..='9' => self.push(Kind::Number, self.run(|char| char.is_ascii_digit())),
             _ if begins_word(char) => self.push(Kind::Word, self.run(continues_word)),
@@ -148,12 +148,12 @@ impl Lexer<'_> {
     }
 
     /// As many backticks close a fence as opened it; other runs are part of the code.
-    fn code(&mut self, complaints: &mut Complaints<'_>) {
+    fn code(&mut self, diagnostics: &mut Diagnostics<'_>) {
         let fence = self.run(|char| char == '`');
         match self.closing_fence(fence) {
             Some(end) => self.push(Kind::Code, end - self.at),
             None => {
-                complaints.add(self.open_code(fence));
+                diagnostics.add(self.open_code(fence));
                 self.push(Kind::OpenCode, self.text.len() - self.at);
             }
         }
@@ -174,16 +174,16 @@ impl Lexer<'_> {
         None
     }
 
-    fn open_code(&self, fence: usize) -> Draft {
+    fn open_code(&self, fence: usize) -> DiagnosticBuilder {
         let opening = Span::new(self.at, self.at + fence);
         let ticks = "`".repeat(fence.min(8));
-        Draft::new(code::OPEN_FENCE, opening, "this code is never closed")
-            .here("it begins here and runs to the end of the file")
+        DiagnosticBuilder::new(code::OPEN_FENCE, opening, "this code is never closed")
+            .label("it begins here and runs to the end of the file")
             .hint(format!("put a line with {ticks} below the last line of the code"))
     }
 
     /// Older files carry a JSON object at the top; it means nothing to us.
-    fn header(&mut self, complaints: &mut Complaints<'_>) {
+    fn header(&mut self, diagnostics: &mut Diagnostics<'_>) {
         let blank = self.run(char::is_whitespace);
         let start = self.at + blank;
         if self.byte(start) != Some(b'{') {
@@ -192,8 +192,10 @@ impl Lexer<'_> {
         self.at = start;
         let length = json_length(self.rest()).unwrap_or_else(|| {
             let brace = Span::new(start, start + 1);
-            let draft = Draft::new(code::BAD_HEADER, brace, "this object at the top of the file is not JSON");
-            complaints.add(draft.hint("older files carry a JSON object here; it means nothing and can be deleted"));
+            let diagnostic =
+                DiagnosticBuilder::new(code::BAD_HEADER, brace, "this object at the top of the file is not JSON");
+            diagnostics
+                .add(diagnostic.hint("older files carry a JSON object here; it means nothing and can be deleted"));
             broken_json_length(self.rest())
         });
         self.tokens.header = Some(Span::new(start, start + length));

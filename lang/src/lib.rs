@@ -1,18 +1,18 @@
-//! Script text to a [`Plan`], with complaints.
+//! Script text to a [`Plan`], with diagnostics.
 //!
 //! ```text
 //! text --lexer--> tokens --parse--> tree --build--> Plan
-//!            \________\________________\____ complaints --render--> what a person reads
+//!            \________\________________\____ diagnostics --render--> what a person reads
 //! ```
 //!
-//! Nothing here touches disk, network, clock or environment. Whatever the text, there is an answer: a plan, or complaints,
+//! Nothing here touches disk, network, clock or environment. Whatever the text, there is an answer: a plan, or diagnostics,
 //! or both if these are warnings only. All work is linear in the text's length and bounded. The grammar is in `GRAMMAR.md`.
 #![forbid(unsafe_code)]
 
 mod build;
 mod code;
-mod complaint;
 mod definition;
+mod diagnostic;
 mod duration;
 mod explain;
 mod expr;
@@ -39,7 +39,7 @@ use bue_model::Plan;
 
 pub use build::{MAX_NODES, MAX_PLAN_BYTES};
 pub use code::CODES;
-pub use complaint::{Complaint, Label, MAX_COMPLAINTS, Severity};
+pub use diagnostic::{Diagnostic, Label, MAX_DIAGNOSTICS, Severity};
 pub use explain::explain;
 pub use format::format;
 pub use plan_json::plan_json;
@@ -48,12 +48,12 @@ pub use plan_text::plan_text;
 pub use render::render;
 pub use source::{MAX_SCRIPT, Position, Script, Span};
 pub use sources::{
-    BuildProblem, Buildable, FileText, PackageTrouble, PackageTroubleKind, Purpose, check_compiled, check_packages,
+    BuildProblem, Buildable, FileContents, PackageProblem, PackageProblemKind, Purpose, check_compiled, check_packages,
     check_scopes, check_sources, check_sql,
 };
 
 use build::Built;
-use complaint::{Complaints, Draft};
+use diagnostic::{DiagnosticBuilder, Diagnostics};
 use lexer::{Kind, Tokens};
 use origin::Origins;
 use parse::Tree;
@@ -61,40 +61,40 @@ use parse::Tree;
 /// What a script came to.
 #[derive(Debug)]
 pub struct Compiled {
-    /// `Some` if no complaint is an error.
+    /// `Some` if no diagnostic is an error.
     pub plan: Option<Plan>,
     /// In the order of the text. What files say comes from [`check_sources`].
-    pub complaints: Vec<Complaint>,
+    pub diagnostics: Vec<Diagnostic>,
     /// Where steps and calls stand in the text.
     origins: Origins,
 }
 
-/// Reads a script. Never fails: what is wrong is in the complaints.
+/// Reads a script. Never fails: what is wrong is in the diagnostics.
 #[must_use]
 pub fn compile(script: Script<'_>) -> Compiled {
     if script.text.len() > MAX_SCRIPT {
         return too_large(script);
     }
-    read(script, |_, _, built, complaints| {
-        let plan = (!complaints.any_error()).then_some(built.plan);
-        let origins = Origins::new(&built.steps, built.calls, &complaints.lines);
-        Compiled { plan, complaints: complaints.finish(), origins }
+    read(script, |_, _, built, diagnostics| {
+        let plan = (!diagnostics.has_errors()).then_some(built.plan);
+        let origins = Origins::new(&built.steps, built.calls, &diagnostics.lines);
+        Compiled { plan, diagnostics: diagnostics.finish(), origins }
     })
 }
 
 /// One reading of a script, for those who want its plan and those who want its text.
-fn read<'a, R>(script: Script<'a>, finish: impl FnOnce(&Tokens, &Tree<'a>, Built<'_>, Complaints<'a>) -> R) -> R {
-    let mut complaints = Complaints::new(script);
-    let tokens = lexer::tokens(&mut complaints);
-    let tree = parse::parse(&tokens.list, &mut complaints);
+fn read<'a, R>(script: Script<'a>, finish: impl FnOnce(&Tokens, &Tree<'a>, Built<'_>, Diagnostics<'a>) -> R) -> R {
+    let mut diagnostics = Diagnostics::new(script);
+    let tokens = lexer::tokens(&mut diagnostics);
+    let tree = parse::parse(&tokens.list, &mut diagnostics);
     let cut = tokens.list.iter().any(|token| token.kind == Kind::OpenCode);
-    let built = build::build(&tree, cut, &mut complaints);
-    finish(&tokens, &tree, built, complaints)
+    let built = build::build(&tree, cut, &mut diagnostics);
+    finish(&tokens, &tree, built, diagnostics)
 }
 
 fn too_large(script: Script<'_>) -> Compiled {
-    let mut complaints = Complaints::new(Script { path: script.path, text: "" });
+    let mut diagnostics = Diagnostics::new(Script { path: script.path, text: "" });
     let message = format!("this script is longer than {MAX_SCRIPT} bytes");
-    complaints.add(Draft::new(code::TOO_LARGE, Span { start: 0, end: 0 }, message).hint("split it"));
-    Compiled { plan: None, complaints: complaints.finish(), origins: Origins::default() }
+    diagnostics.add(DiagnosticBuilder::new(code::TOO_LARGE, Span { start: 0, end: 0 }, message).hint("split it"));
+    Compiled { plan: None, diagnostics: diagnostics.finish(), origins: Origins::default() }
 }

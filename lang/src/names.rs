@@ -16,7 +16,7 @@ pub(crate) enum Definition {
 pub(crate) enum Binding {
     /// This.
     Input(Input),
-    /// Something that has been complained about already.
+    /// Something that has been reported already.
     Unknown,
 }
 

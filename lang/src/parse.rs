@@ -1,4 +1,4 @@
-//! Tokens to a tree. Parsing never fails: what cannot be read gets a complaint and is left out, and the next line is read
+//! Tokens to a tree. Parsing never fails: what cannot be read gets a diagnostic and is left out, and the next line is read
 //! as if nothing had happened. Looks ahead a fixed number of tokens, or to the end of the line; never goes back.
 
 mod call;
@@ -15,7 +15,7 @@ mod step;
 
 use std::collections::HashSet;
 
-use crate::complaint::{Complaints, Draft};
+use crate::diagnostic::{DiagnosticBuilder, Diagnostics};
 use crate::lexer::{Kind, Token};
 use crate::source::Span;
 use crate::tree::Block;
@@ -41,11 +41,11 @@ pub(crate) struct Layout {
 }
 
 /// The tree of the tokens of a script.
-pub(crate) fn parse<'a>(tokens: &[Token], complaints: &mut Complaints<'a>) -> Tree<'a> {
-    let text = complaints.script.text;
+pub(crate) fn parse<'a>(tokens: &[Token], diagnostics: &mut Diagnostics<'a>) -> Tree<'a> {
+    let text = diagnostics.script.text;
     let layout = Layout { depths: Vec::new(), raw: Vec::new(), unit: DEFAULT_UNIT.to_owned() };
     let lost = HashSet::new();
-    let mut parser = Parser { text, tokens, at: 0, complaints, layout, odd_width: None, loops: 0, column: 0, lost };
+    let mut parser = Parser { text, tokens, at: 0, diagnostics, layout, odd_width: None, loops: 0, column: 0, lost };
     let block = parser.block(0, None);
     Tree { block, lost: parser.lost, layout: parser.layout }
 }
@@ -53,7 +53,7 @@ pub(crate) fn parse<'a>(tokens: &[Token], complaints: &mut Complaints<'a>) -> Tr
 /// The indentation unit of files that do not say `TAB = …`.
 const DEFAULT_UNIT: &str = "    ";
 
-/// A complaint has been made about what could not be read.
+/// A diagnostic has been made about what could not be read.
 struct Reported;
 
 type Parsed<T> = Result<T, Reported>;
@@ -63,9 +63,9 @@ struct Parser<'a, 't, 'c> {
     /// The last one is [`Kind::End`] and is never stepped over.
     tokens: &'t [Token],
     at: usize,
-    complaints: &'c mut Complaints<'a>,
+    diagnostics: &'c mut Diagnostics<'a>,
     layout: Layout,
-    /// Indentation that was complained about last.
+    /// Indentation that was reported last.
     odd_width: Option<usize>,
     /// Loops around the current line.
     loops: u32,
@@ -171,18 +171,18 @@ impl<'a> Parser<'a, '_, '_> {
         if self.at_line_end() { self.last().span.after() } else { self.peek().span }
     }
 
-    fn complain(&mut self, draft: Draft) {
-        self.complaints.add(draft);
+    fn report(&mut self, diagnostic: DiagnosticBuilder) {
+        self.diagnostics.add(diagnostic);
     }
 
-    fn fail<T>(&mut self, draft: Draft) -> Parsed<T> {
-        self.complaints.add(draft);
+    fn fail<T>(&mut self, diagnostic: DiagnosticBuilder) -> Parsed<T> {
+        self.diagnostics.add(diagnostic);
         Err(Reported)
     }
 
     /// "expected X, found Y", here.
-    fn unexpected(&self, code: &'static str, expected: &str) -> Draft {
-        Draft::new(code, self.place(), format!("expected {expected}, found {}", self.found()))
+    fn unexpected(&self, code: &'static str, expected: &str) -> DiagnosticBuilder {
+        DiagnosticBuilder::new(code, self.place(), format!("expected {expected}, found {}", self.found()))
     }
 
     /// Columns of an indentation.

@@ -1,30 +1,30 @@
-//! A complaint as a person reads it: excerpt, place, hint. Readable without colour.
+//! A diagnostic as a person reads it: excerpt, place, hint. Readable without colour.
 
 use annotate_snippets::{Annotation, AnnotationKind, Group, Level, Origin, Renderer, Snippet};
 
-use crate::complaint::{Complaint, Label};
+use crate::diagnostic::{Diagnostic, Label};
 use crate::source::{Script, Span};
 
 /// Longest line that is shown as it is, in bytes; the renderer cuts it to the width of a screen. Of longer ones only a part
-/// is handed to it, so that a complaint costs the same in whatever file.
+/// is handed to it, so that a diagnostic costs the same in whatever file.
 const LONGEST_LINE: usize = 16 * 1024;
 
 /// Bytes on each side of the mistake that are kept of longer lines.
 const WINDOW: usize = 400;
 
-/// The complaint with an excerpt of the script it is about.
+/// The diagnostic with an excerpt of the script it is about.
 #[must_use]
-pub fn render(complaint: &Complaint, script: Script<'_>, color: bool) -> String {
-    let level = if complaint.is_error() { Level::ERROR } else { Level::WARNING };
-    let mut group = Group::with_title(level.primary_title(complaint.message.as_str()).id(complaint.code));
-    for (at, label) in complaint.labels.iter().enumerate() {
+pub fn render(diagnostic: &Diagnostic, script: Script<'_>, color: bool) -> String {
+    let level = if diagnostic.is_error() { Level::ERROR } else { Level::WARNING };
+    let mut group = Group::with_title(level.primary_title(diagnostic.message.as_str()).id(diagnostic.code));
+    for (at, label) in diagnostic.labels.iter().enumerate() {
         let same_line = |other: &&Label| other.start.line == label.start.line;
-        let earlier = complaint.labels.iter().take(at);
+        let earlier = diagnostic.labels.iter().take(at);
         if earlier.filter(same_line).count() == 0 {
-            group = excerpt(group, at == 0, complaint.labels.iter().skip(at).filter(same_line), complaint, script);
+            group = excerpt(group, at == 0, diagnostic.labels.iter().skip(at).filter(same_line), diagnostic, script);
         }
     }
-    if let Some(hint) = &complaint.hint {
+    if let Some(hint) = &diagnostic.hint {
         group = group.element(Level::HELP.message(hint.as_str()));
     }
     let renderer = if color { Renderer::styled() } else { Renderer::plain() };
@@ -36,7 +36,7 @@ fn excerpt<'a>(
     group: Group<'a>,
     primary: bool,
     labels: impl Iterator<Item = &'a Label>,
-    complaint: &'a Complaint,
+    diagnostic: &'a Diagnostic,
     script: Script<'a>,
 ) -> Group<'a> {
     let mut labels = labels.peekable();
@@ -46,9 +46,9 @@ fn excerpt<'a>(
     let snippet =
         Snippet::source(line.text).line_start(first.start.line as usize).annotations(annotations.collect::<Vec<_>>());
     if !line.cut {
-        return group.element(snippet.path(complaint.file.as_str()));
+        return group.element(snippet.path(diagnostic.file.as_str()));
     }
-    let origin = Origin::path(complaint.file.as_str()).line(first.start.line as usize);
+    let origin = Origin::path(diagnostic.file.as_str()).line(first.start.line as usize);
     group.element(origin.char_column(first.start.column as usize)).element(snippet)
 }
 
@@ -104,7 +104,7 @@ mod tests {
 
     fn rendered(text: &str) -> String {
         let script = Script { path: "a.bue", text };
-        compile(script).complaints.iter().map(|complaint| render(complaint, script, false) + "\n").collect()
+        compile(script).diagnostics.iter().map(|diagnostic| render(diagnostic, script, false) + "\n").collect()
     }
 
     /// The marks stand under the text they are about.
@@ -132,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn a_complaint_reads_well_without_colour() {
+    fn a_diagnostic_reads_well_without_colour() {
         let shown = rendered("a:\n    ruby\n    f\n    a.rb\n");
         let expected = "\
 error[E0012]: there is no language `ruby`

@@ -13,7 +13,7 @@ use bue_model::plan::Language;
 
 use crate::Compiled;
 use crate::code;
-use crate::complaint::{Complaint, Complaints, Draft};
+use crate::diagnostic::{Diagnostic, DiagnosticBuilder, Diagnostics};
 use crate::language;
 use crate::origin::{CodeOrigin, CodeOriginKind, StepOrigin};
 use crate::python::{self, Lookup, Module, SyntaxProblem};
@@ -21,13 +21,13 @@ use crate::source::{Script, Span};
 use crate::suggest::Suggester;
 
 pub use compiled::{BuildProblem, Buildable, check_compiled};
-pub use packages::{PackageTrouble, PackageTroubleKind, check_packages};
+pub use packages::{PackageProblem, PackageProblemKind, check_packages};
 pub use scopes::check_scopes;
 pub use sql::check_sql;
 
 /// What the caller found at a path.
 #[derive(Clone, Debug)]
-pub enum FileText<'a> {
+pub enum FileContents<'a> {
     /// Nothing.
     Missing,
     /// A text.
@@ -45,14 +45,14 @@ pub enum Purpose {
     Run,
 }
 
-/// Complaints about files that are missing, functions that are not in them, Python that is none, and numbers of inputs that
+/// Diagnostics about files that are missing, functions that are not in them, Python that is none, and numbers of inputs that
 /// do not fit. Every path is asked for once. `script` is what `compiled` was made from.
 pub fn check_sources<'f>(
     script: Script<'_>,
     compiled: &Compiled,
     purpose: Purpose,
-    get: impl Fn(&str) -> FileText<'f>,
-) -> Vec<Complaint> {
+    get: impl Fn(&str) -> FileContents<'f>,
+) -> Vec<Diagnostic> {
     let mut check = Check::new(script, purpose);
     let origins = &compiled.origins;
     let modules: Vec<Option<Module>> = origins
@@ -67,9 +67,9 @@ pub fn check_sources<'f>(
         }
     }
     if let Some(plan) = &compiled.plan {
-        inputs::check(plan, origins, &modules, &mut check.complaints);
+        inputs::check(plan, origins, &modules, &mut check.diagnostics);
     }
-    check.complaints.finish()
+    check.diagnostics.finish()
 }
 
 /// The language of the steps that use each code: one, as an import has one language.
@@ -84,17 +84,17 @@ fn languages(compiled: &Compiled) -> Vec<Option<Language>> {
 }
 
 struct Check<'a> {
-    complaints: Complaints<'a>,
+    diagnostics: Diagnostics<'a>,
     purpose: Purpose,
     suggester: Suggester,
-    /// What was found at each path, so that a file that many steps name is read and complained about once.
+    /// What was found at each path, so that a file that many steps name is read and reported once.
     paths: HashMap<String, Option<Module>>,
 }
 
 impl<'a> Check<'a> {
     fn new(script: Script<'a>, purpose: Purpose) -> Self {
-        let (complaints, suggester) = (Complaints::new(script), Suggester::default());
-        Self { complaints, purpose, suggester, paths: HashMap::new() }
+        let (diagnostics, suggester) = (Diagnostics::new(script), Suggester::default());
+        Self { diagnostics, purpose, suggester, paths: HashMap::new() }
     }
 
     /// The names a code defines; `None` if they are not known.
@@ -102,7 +102,7 @@ impl<'a> Check<'a> {
         &mut self,
         code: &CodeOrigin,
         language: Option<Language>,
-        get: &impl Fn(&str) -> FileText<'f>,
+        get: &impl Fn(&str) -> FileContents<'f>,
     ) -> Option<Module> {
         match &code.kind {
             CodeOriginKind::Inline { text, line, margin } if language == Some(Language::Python) => {
@@ -120,20 +120,21 @@ impl<'a> Check<'a> {
         }
     }
 
-    fn file(&mut self, path: &str, span: Span, language: Option<Language>, found: FileText<'_>) -> Option<Module> {
+    fn file(&mut self, path: &str, span: Span, language: Option<Language>, found: FileContents<'_>) -> Option<Module> {
         let is_text = matches!(language, Some(Language::Python | Language::Sqlite3 | Language::Postgres));
         match found {
-            FileText::Missing => self.missing(path, span),
-            FileText::Opaque if is_text => {
+            FileContents::Missing => self.missing(path, span),
+            FileContents::Opaque if is_text => {
                 let message = format!("`{path}` is not a text file");
-                self.complaints.add(
-                    Draft::new(code::NOT_TEXT, span, message).hint("a step's file is UTF-8 text; a folder is none"),
+                self.diagnostics.add(
+                    DiagnosticBuilder::new(code::NOT_TEXT, span, message)
+                        .hint("a step's file is UTF-8 text; a folder is none"),
                 );
             }
-            FileText::Text(text) if language == Some(Language::Python) => {
+            FileContents::Text(text) if language == Some(Language::Python) => {
                 return python::functions(&text).map_err(|problem| self.file_syntax(path, span, &problem)).ok();
             }
-            FileText::Opaque | FileText::Text(_) => {}
+            FileContents::Opaque | FileContents::Text(_) => {}
         }
         None
     }
@@ -141,7 +142,8 @@ impl<'a> Check<'a> {
     fn missing(&mut self, path: &str, span: Span) {
         let code = if self.purpose == Purpose::Check { code::NO_FILE_YET } else { code::NO_FILE };
         let message = format!("there is no file `{path}`");
-        self.complaints.add(Draft::new(code, span, message).hint("paths are relative to the script's folder"));
+        self.diagnostics
+            .add(DiagnosticBuilder::new(code, span, message).hint("paths are relative to the script's folder"));
     }
 
     /// What a step's code says is none of the script's grammar: a script is right although its code is unfinished.
@@ -151,19 +153,21 @@ impl<'a> Check<'a> {
 
     fn file_syntax(&mut self, path: &str, span: Span, problem: &SyntaxProblem) {
         let message = format!("{path}:{}:{}: {}", problem.line, problem.column, problem.message);
-        self.complaints.add(Draft::new(self.syntax_code(), span, message).here("this file is not Python"));
+        self.diagnostics
+            .add(DiagnosticBuilder::new(self.syntax_code(), span, message).label("this file is not Python"));
     }
 
     fn inline_syntax(&mut self, first_line: u32, margin: usize, problem: SyntaxProblem) {
         let span = self.place_in_code(first_line, margin, &problem);
-        self.complaints.add(Draft::new(self.syntax_code(), span, problem.message).here("this code is not Python"));
+        self.diagnostics
+            .add(DiagnosticBuilder::new(self.syntax_code(), span, problem.message).label("this code is not Python"));
     }
 
     /// Points into the script itself: the text's lines are lines of the script, behind a margin.
     fn place_in_code(&self, first_line: u32, margin: usize, problem: &SyntaxProblem) -> Span {
         let line = first_line + problem.line - 1;
-        let start = self.complaints.lines.start(line) as usize;
-        let text = self.complaints.lines.text(self.complaints.script.text, line);
+        let start = self.diagnostics.lines.start(line) as usize;
+        let text = self.diagnostics.lines.text(self.diagnostics.script.text, line);
         let column = (problem.column as usize).saturating_sub(1);
         let shifted =
             text.get(margin..).unwrap_or_default().char_indices().nth(column).map_or(text.len(), |(at, _)| at + margin);
@@ -173,7 +177,7 @@ impl<'a> Check<'a> {
     }
 
     fn function(&mut self, step: &StepOrigin, module: &Module) {
-        // a name that can be none has been complained about
+        // a name that can be none has been reported
         let may_be = language::may_name(step.language, &step.function);
         if !may_be || module.lookup(&step.function) != Lookup::Missing {
             return;
@@ -185,6 +189,6 @@ impl<'a> Check<'a> {
             Some(name) => format!("did you mean `{name}`?"),
             None => format!("define it: `def {}(…):`", step.function),
         };
-        self.complaints.add(Draft::new(code::NO_FUNCTION, step.function_span, message).hint(hint));
+        self.diagnostics.add(DiagnosticBuilder::new(code::NO_FUNCTION, step.function_span, message).hint(hint));
     }
 }

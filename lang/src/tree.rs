@@ -59,7 +59,7 @@ pub(crate) enum SettingValue {
     Requires(Vec<String>),
 }
 
-/// `name:` and its lines. What is missing is `None` and has been complained about.
+/// `name:` and its lines. What is missing is `None` and has been reported.
 #[derive(Debug)]
 pub(crate) struct StepDefinition<'a> {
     pub(crate) name: Name<'a>,

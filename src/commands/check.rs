@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use bue_lang::{Complaint, Purpose, Severity};
+use bue_lang::{Diagnostic, Purpose, Severity};
 use clap::Args;
 use serde_json::{Value, json};
 
@@ -68,7 +68,7 @@ impl Check {
     }
 }
 
-fn entry(complaint: &Complaint) -> Value {
+fn entry(complaint: &Diagnostic) -> Value {
     let position = complaint.position();
     json!({
         "file": complaint.file,

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use bue_lang::{PackageTrouble, PackageTroubleKind};
+use bue_lang::{PackageProblem, PackageProblemKind};
 use bue_model::{BlobHash, BlobRef, Package, Plan, Step};
 use bytes::Bytes;
 
@@ -32,7 +32,7 @@ impl Locked {
     }
 
     /// What keeps a step from having its packages, as far as names tell.
-    pub(crate) fn troubles(&self, step: &Step) -> Vec<PackageTrouble> {
+    pub(crate) fn troubles(&self, step: &Step) -> Vec<PackageProblem> {
         let needs = match needs(step, &self.script) {
             Ok(needs) if needs.is_empty() => return Vec::new(),
             Ok(needs) => needs,
@@ -50,9 +50,9 @@ impl Locked {
         lock.set(needs).ok_or_else(|| format!("bue.lock has nothing for `{}`", needs.join(", ")))
     }
 
-    fn not_locked(&self, step: &str, why: &str) -> PackageTrouble {
-        PackageTrouble {
-            kind: PackageTroubleKind::NotLocked,
+    fn not_locked(&self, step: &str, why: &str) -> PackageProblem {
+        PackageProblem {
+            kind: PackageProblemKind::NotLocked,
             message: format!("step `{step}` needs packages, and {why}"),
             hint: format!("type `bue deps lock {}`", self.script.display()),
         }
@@ -110,15 +110,15 @@ pub(crate) fn counted(number: usize, what: &str) -> String {
     format!("{number} {what}{}", if number == 1 { "" } else { "s" })
 }
 
-fn bad_list(message: String) -> PackageTrouble {
+fn bad_list(message: String) -> PackageProblem {
     let hint = "write names and versions, `httpx>=0.27`, one to a line".to_owned();
-    PackageTrouble { kind: PackageTroubleKind::BadList, message, hint }
+    PackageProblem { kind: PackageProblemKind::BadList, message, hint }
 }
 
-fn native_by_name(wheel: &LockedWheel) -> Option<PackageTrouble> {
+fn native_by_name(wheel: &LockedWheel) -> Option<PackageProblem> {
     let pure = FileName::parse(&wheel.file).is_some_and(|file| file.is_pure());
-    (!pure).then(|| PackageTrouble {
-        kind: PackageTroubleKind::CannotWork,
+    (!pure).then(|| PackageProblem {
+        kind: PackageProblemKind::CannotWork,
         message: format!("{} is native code for one kind of machine, and a step runs on none", wheel.file),
         hint: instead::hint(&wheel.name),
     })

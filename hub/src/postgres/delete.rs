@@ -6,9 +6,9 @@ use deadpool_postgres::Transaction;
 use super::Inner;
 use super::read::{FAN_OUT, ask, fan_out_row, tell};
 use super::verbs::{Told, patiently};
-use crate::draft::Known;
 use crate::error::HubError;
-use crate::graph::Block;
+use crate::jobs::draft::Known;
+use crate::jobs::graph::Block;
 
 impl Inner {
     pub(super) async fn delete_run(&self, run: RunId) -> Result<(), HubError> {
@@ -25,7 +25,7 @@ impl Inner {
         self.lock(&tx, &[key], &mut known).await?;
         match known.run_states.get(&key) {
             None => return Err(HubError::RunNotFound(id)),
-            Some(RunState::Running) => return Err(HubError::RunOpen(id)),
+            Some(RunState::Running) => return Err(HubError::RunStillRunning(id)),
             Some(_) => {}
         }
         let run = self.run(&tx, key).await?;

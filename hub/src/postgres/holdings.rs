@@ -24,7 +24,7 @@ impl Inner {
         rows.iter().map(|row| Ok(RunId(row.try_get(0)?))).collect()
     }
 
-    pub(super) async fn holdings(&self) -> Result<Collection, HubError> {
+    pub(super) async fn gc_roots(&self) -> Result<Collection, HubError> {
         patiently!(self.try_holdings())
     }
 

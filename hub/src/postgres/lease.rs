@@ -18,13 +18,13 @@ use super::values::{Next, Values};
 use super::verbs::{Told, patiently};
 use super::write::write_counts;
 use super::{Granted, Inner};
-use crate::columns::{job_id, signed, unsigned};
-use crate::counts::Counts;
 use crate::error::HubError;
-use crate::instance::instance_of;
-use crate::lease_batch::{BATCH_BYTES, Batch, bound, count_by};
-use crate::state::State;
-use crate::store::Leased;
+use crate::jobs::columns::{job_id, signed, unsigned};
+use crate::jobs::counts::Counts;
+use crate::jobs::instance::instance_of;
+use crate::jobs::lease_batch::{BATCH_BYTES, Batch, bound, count_by};
+use crate::jobs::state::State;
+use crate::store::LeaseAnswer;
 
 /// Parked jobs made ready at one time; the caller comes back for the rest at once.
 const MAX_WOKEN: i64 = 10_000;
@@ -36,7 +36,7 @@ const TRIES: usize = 10;
 /// What a try came to.
 enum Try {
     /// With the last run that something is of.
-    Done(Leased, Option<i64>, Vec<Unfit>),
+    Done(LeaseAnswer, Option<i64>, Vec<Unfit>),
     /// This run was in somebody's hands, or was a moment ago.
     Busy(i64),
 }
@@ -62,7 +62,7 @@ struct Taking {
 }
 
 impl Inner {
-    pub(super) async fn lease(&self, now: i64, mut request: LeaseRequest) -> Result<Leased, HubError> {
+    pub(super) async fn lease(&self, now: i64, mut request: LeaseRequest) -> Result<LeaseAnswer, HubError> {
         bound(&mut request)?;
         // a text column takes no NUL
         request.worker.retain(|letter| letter != '\0');
@@ -86,7 +86,7 @@ impl Inner {
         }
         let batch = LeaseBatch { lease_ms: self.lease_ms(), ..LeaseBatch::default() };
         // at once, though others are quick
-        Ok(Leased { batch, next_at: Some(Timestamp(now)) })
+        Ok(LeaseAnswer { batch, next_at: Some(Timestamp(now)) })
     }
 
     /// Locks the runs of what is ready: the first one by waiting before anything else is looked at, all others only if they are
@@ -130,7 +130,7 @@ impl Inner {
         self.commit(tx).await?;
         let batch = LeaseBatch { lease_ms: self.lease_ms(), steps: taking.batch.steps, leases: taking.batch.leases };
         self.announce(Told { work: woken > 0, leases: !batch.leases.is_empty(), runs: taking.runs, ..Told::default() });
-        Ok(Try::Done(Leased { batch, next_at }, keys.last().copied(), taking.unfit))
+        Ok(Try::Done(LeaseAnswer { batch, next_at }, keys.last().copied(), taking.unfit))
     }
 
     /// The arguments of these jobs.

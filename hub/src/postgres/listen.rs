@@ -16,7 +16,7 @@ use tokio_postgres::{AsyncMessage, Client};
 use super::Inner;
 use super::verbs::Told;
 use crate::error::HubError;
-use crate::instance::{TURN, TURN_ROWS, WINDOW, WINDOW_ROWS};
+use crate::jobs::instance::{TURN, TURN_ROWS, WINDOW, WINDOW_ROWS};
 
 /// How long something may stay unnoticed that nobody told of.
 const LOOK_AGAIN: Duration = Duration::from_secs(5);
@@ -66,12 +66,12 @@ impl Inner {
     /// Says what a transaction changed that is on the disk now: here at once, elsewhere soon.
     pub(super) fn announce(&self, told: Told) {
         if told.work {
-            self.changes.announce_work();
+            self.notifications.notify_work();
         }
         if told.leases {
-            self.changes.announce_leases();
+            self.notifications.notify_leases();
         }
-        told.runs.iter().for_each(|run| self.changes.announce_run(*run));
+        told.runs.iter().for_each(|run| self.notifications.notify_run(*run));
         if !told.growing.is_empty() {
             self.outbox.grown.notify_one();
         }
@@ -90,9 +90,11 @@ impl Inner {
     /// Another hub said this.
     fn hear(&self, text: &str) {
         match text {
-            "work" => self.changes.announce_work(),
-            "leases" => self.changes.announce_leases(),
-            runs => runs.split(' ').filter_map(|run| run.parse().ok()).for_each(|run| self.changes.announce_run(run)),
+            "work" => self.notifications.notify_work(),
+            "leases" => self.notifications.notify_leases(),
+            runs => {
+                runs.split(' ').filter_map(|run| run.parse().ok()).for_each(|run| self.notifications.notify_run(run))
+            }
         }
     }
 }
@@ -154,14 +156,14 @@ async fn catch_up(inner: &Inner, client: &Client, missed: bool) -> Result<(), Hu
     let sql = "SELECT EXISTS (SELECT 1 FROM job WHERE state IN (1, 2)), EXISTS (SELECT 1 FROM job WHERE state = 3)";
     let row = client.query_one(sql, &[]).await?;
     if row.try_get(0)? {
-        inner.changes.announce_work();
+        inner.notifications.notify_work();
     }
     if row.try_get(1)? {
-        inner.changes.announce_leases();
+        inner.notifications.notify_leases();
     }
     if missed {
         for row in client.query("SELECT id FROM run ORDER BY key DESC LIMIT $1", &[&RUNS_MISSED]).await? {
-            inner.changes.announce_run(RunId(row.try_get(0)?));
+            inner.notifications.notify_run(RunId(row.try_get(0)?));
         }
     }
     Ok(())

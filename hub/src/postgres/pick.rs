@@ -11,10 +11,10 @@ use tokio_postgres::types::ToSql;
 
 use super::rate::ready_under_rates;
 use super::read::ask;
-use crate::columns::signed;
 use crate::error::HubError;
-use crate::instance::Slot;
-use crate::store::SHARE_OF_LAST;
+use crate::jobs::columns::signed;
+use crate::jobs::instance::Slot;
+use crate::store::BACK_OF_QUEUE_INTERVAL;
 
 /// A ready job: what orders it within its scope, and what a lease of it says.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -64,7 +64,8 @@ pub(super) async fn pick(
     granted: u64,
 ) -> Result<Vec<Ready>, HubError> {
     let count = request.count as usize;
-    let share = usize::try_from((granted % SHARE_OF_LAST + count as u64) / SHARE_OF_LAST).unwrap_or(0);
+    let share =
+        usize::try_from((granted % BACK_OF_QUEUE_INTERVAL + count as u64) / BACK_OF_QUEUE_INTERVAL).unwrap_or(0);
     // asked at once and waited for once
     let (mut picked, last) = tokio::try_join!(best(tx, now, request), last(tx, request, share))?;
     if picked.len() < count {

@@ -6,9 +6,9 @@ use std::collections::{BTreeSet, HashMap};
 use super::Inner;
 use super::read::slot;
 use super::verbs::FIRST_GULP;
-use crate::draft::Needs;
 use crate::error::HubError;
-use crate::instance::{Run, Slot, instance_of};
+use crate::jobs::draft::Needs;
+use crate::jobs::instance::{Run, Slot, instance_of};
 
 /// Jobs that are remembered, some 60 bytes each.
 const MAX_PLACES: usize = 200_000;

@@ -8,9 +8,9 @@ use deadpool_postgres::Transaction;
 
 use super::pick::{Ready, ready, rows};
 use super::read::{ask, tell};
-use crate::columns::signed;
-use crate::draft::Known;
 use crate::error::HubError;
+use crate::jobs::columns::signed;
+use crate::jobs::draft::Known;
 use crate::store::MAX_OPEN_RATES;
 
 /// The rates that ready jobs wait for, found by one step in an index for each.

@@ -1,4 +1,4 @@
-//! Reading what a [`Draft`](crate::draft::Draft) needs: few questions, each for many rows.
+//! Reading what a [`Draft`](crate::jobs::draft::Draft) needs: few questions, each for many rows.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -9,13 +9,13 @@ use tokio_postgres::types::ToSql;
 use tokio_postgres::{Row, Statement};
 use uuid::Uuid;
 
-use crate::columns::from_blob;
-use crate::draft::{DoneRow, JobRow, Known, Needs, Stretch, joined};
 use crate::error::HubError;
-use crate::fate::Hint;
-use crate::graph::Graph;
-use crate::instance::{FanOut, Run, Slot};
-use crate::state::{State, run_state_of_code};
+use crate::jobs::columns::from_blob;
+use crate::jobs::draft::{DoneRow, JobRow, Known, Needs, Stretch, joined};
+use crate::jobs::graph::Graph;
+use crate::jobs::initial_state::Hint;
+use crate::jobs::instance::{FanOut, Run, Slot};
+use crate::jobs::state::{State, run_state_of_code};
 
 use super::Inner;
 use super::rate::rate_of_key;

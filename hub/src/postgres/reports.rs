@@ -8,10 +8,9 @@ use tokio::sync::mpsc::{Receiver, Sender};
 use tokio::sync::oneshot;
 
 use super::Inner;
-use super::trouble::explain;
 use super::verbs::patiently;
-use crate::columns::{row_id, signed};
-use crate::error::HubError;
+use crate::error::{HubError, postgres_error_text};
+use crate::jobs::columns::{row_id, signed};
 
 /// Transactions at one time. The second one waits in the database for what the first one has locked, and goes on at once when it is
 /// free, without the hub having to hear of that.
@@ -119,7 +118,7 @@ fn again(error: &HubError) -> HubError {
     match error {
         HubError::Unreachable(why) => HubError::Unreachable(why.clone()),
         HubError::Unsure(why) => HubError::Unsure(why.clone()),
-        HubError::Postgres(error) => HubError::Unreachable(explain(error)),
+        HubError::Postgres(error) => HubError::Unreachable(postgres_error_text(error)),
         HubError::Damaged(why) => HubError::Damaged(why.clone()),
         error => HubError::Unsure(error.to_string()),
     }

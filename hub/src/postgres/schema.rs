@@ -157,17 +157,17 @@ CREATE INDEX job_of_rate ON job (rate) WHERE rate > 0;
 pub(super) async fn migrate(client: &mut Client, database: &str) -> Result<(), HubError> {
     let step = client.transaction().await?;
     step.execute("SELECT pg_advisory_xact_lock($1)", &[&LAYOUT_LOCK]).await?;
-    let found = layout(&step, database).await.map_err(|error| match error {
+    let layout = read_layout(&step, database).await.map_err(|error| match error {
         HubError::Postgres(error) if error.code() == Some(&SqlState::UNDEFINED_COLUMN) => {
-            HubError::NotOurs(database.to_owned())
+            HubError::ForeignSchema(database.to_owned())
         }
         error => error,
     })?;
-    let known = i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX);
-    let Some(missing) = usize::try_from(found).ok().and_then(|found| MIGRATIONS.get(found..)) else {
-        return Err(HubError::NewerLayout { path: database.into(), found, known });
+    let supported = i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX);
+    let Some(missing) = usize::try_from(layout).ok().and_then(|layout| MIGRATIONS.get(layout..)) else {
+        return Err(HubError::NewerLayout { path: database.into(), layout, supported });
     };
-    for (version, script) in (found + 1..).zip(missing) {
+    for (version, script) in (layout + 1..).zip(missing) {
         step.batch_execute(script).await?;
         step.execute("INSERT INTO layout VALUES ($1)", &[&version]).await?;
     }
@@ -176,13 +176,13 @@ pub(super) async fn migrate(client: &mut Client, database: &str) -> Result<(), H
 }
 
 /// The layout that a database has, 0 where it has none.
-async fn layout(step: &Transaction<'_>, database: &str) -> Result<i64, HubError> {
+async fn read_layout(step: &Transaction<'_>, database: &str) -> Result<i64, HubError> {
     let sql = "SELECT to_regnamespace('bue') IS NULL, to_regclass('bue.layout') IS NULL,
          EXISTS (SELECT 1 FROM pg_class WHERE relnamespace = to_regnamespace('bue'))";
     let row = step.query_one(sql, &[]).await?;
     let (no_schema, no_layout, full): (bool, bool, bool) = (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
     if no_layout && full {
-        return Err(HubError::NotOurs(database.to_owned()));
+        return Err(HubError::ForeignSchema(database.to_owned()));
     }
     if no_schema {
         step.batch_execute("CREATE SCHEMA bue").await?;

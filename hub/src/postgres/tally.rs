@@ -6,10 +6,10 @@ use super::Inner;
 use super::read::ask;
 use super::verbs::patiently;
 use super::view::step_view;
-use crate::columns::unsigned;
 use crate::error::HubError;
-use crate::state::run_state_code;
-use crate::tally::{MAX_RUNS, Tally};
+use crate::jobs::columns::unsigned;
+use crate::jobs::state::run_state_code;
+use crate::jobs::tally::{MAX_RUNS, Tally};
 
 impl Inner {
     pub(super) async fn tally(&self) -> Result<Tally, HubError> {

@@ -3,23 +3,11 @@
 use tokio_postgres::Error;
 use tokio_postgres::error::SqlState;
 
-/// What a database says, or what lies under an error of the driver.
-pub(crate) fn explain(error: &Error) -> String {
-    if let Some(said) = error.as_db_error() {
-        return said.message().to_owned();
-    }
-    let mut text = error.to_string();
-    let mut below = std::error::Error::source(error);
-    while let Some(source) = below {
-        text = format!("{text}: {source}");
-        below = source.source();
-    }
-    text
-}
+use crate::error::postgres_error_text;
 
 /// What whoever starts a hub can do about it.
 pub(super) fn advice(error: &Error) -> &'static str {
-    let Some(code) = error.code() else { return advice_without_code(&explain(error)) };
+    let Some(code) = error.code() else { return advice_without_code(&postgres_error_text(error)) };
     let advices = [
         (&SqlState::INVALID_PASSWORD, "set the right password in the address or in POSTGRES_PASSWORD"),
         (

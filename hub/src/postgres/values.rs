@@ -12,12 +12,12 @@ use futures_util::future::BoxFuture;
 use super::Inner;
 use super::read::{FAN_OUT, ask, fan_out_row, read_fan_outs};
 use super::verbs::patiently;
-use crate::arguments::{Inputs, MAX_INPUT_BYTES, VALUE_BYTES, too_much, weight};
-use crate::columns::{from_blob, job_id, unsigned};
 use crate::error::HubError;
-use crate::graph::{BlockIndex, GraphJob};
-use crate::instance::{FanOut, Instance, Run, instance_of, node_of, slot_in};
-use crate::state::run_state_of_code;
+use crate::jobs::arguments::{Inputs, MAX_INPUT_BYTES, VALUE_BYTES, too_much, weight};
+use crate::jobs::columns::{from_blob, job_id, unsigned};
+use crate::jobs::graph::{BlockIndex, GraphJob};
+use crate::jobs::instance::{FanOut, Instance, Run, instance_of, node_of, slot_in};
+use crate::jobs::state::run_state_of_code;
 
 /// Bytes after which a page ends. A call's outermost loop may be cut between two rounds, inner loops are not.
 const PAGE_BYTES: usize = 4 * 1024 * 1024;

@@ -12,13 +12,13 @@ use tokio_postgres::error::SqlState;
 use super::Inner;
 use super::read::{FAN_OUT, LOCK_RUNS, ask, fan_out_row, fetch, lock_runs, read, state, take_ids, tell};
 use super::write::write;
-use crate::columns::{job_id, row_id, signed, to_blob};
-use crate::draft::{Draft, Halt, Known, MAX_TURNS, Needs, Step};
-use crate::error::HubError;
-use crate::graph::{Block, Graph};
-use crate::instance::Run;
-use crate::state::State;
-use crate::store::Reaped;
+use crate::error::{HubError, postgres_error_text};
+use crate::jobs::columns::{job_id, row_id, signed, to_blob};
+use crate::jobs::draft::{Draft, Halt, Known, MAX_TURNS, Needs, Step};
+use crate::jobs::graph::{Block, Graph};
+use crate::jobs::instance::Run;
+use crate::jobs::state::State;
+use crate::store::ReapedJobs;
 
 /// Bytes of a run's name that are kept.
 const MAX_NAME: usize = 1024;
@@ -92,8 +92,8 @@ impl Inner {
     /// Whether a commit that failed took place nobody knows, so it is not tried again here; asking twice is harmless.
     pub(super) async fn commit(&self, tx: Transaction<'_>) -> Result<(), HubError> {
         let began = Instant::now();
-        tx.commit().await.map_err(|error| HubError::Unsure(super::explain(&error)))?;
-        self.changes.commits().note(1, began.elapsed());
+        tx.commit().await.map_err(|error| HubError::Unsure(postgres_error_text(&error)))?;
+        self.notifications.commit_metrics().record(1, began.elapsed());
         Ok(())
     }
 
@@ -311,7 +311,7 @@ impl Inner {
                 if let Some(job) = run.graph.job(bue_model::NodeId(*node)) {
                     draft.counts.add(key, job.step, *from, -count);
                     draft.counts.add(key, job.step, State::Cancelled, *count);
-                    jobs += crate::columns::unsigned(*count);
+                    jobs += crate::jobs::columns::unsigned(*count);
                 }
             }
             for fan_out in &fan_outs {
@@ -377,7 +377,7 @@ impl Inner {
     }
 
     /// Puts jobs back whose leases have ended, or writes down how long they were extended.
-    pub(super) async fn reap(&self, now: i64) -> Result<Reaped, HubError> {
+    pub(super) async fn reap(&self, now: i64) -> Result<ReapedJobs, HubError> {
         let ended = patiently!(self.ended(now))?;
         let (kept, ended): (Vec<_>, Vec<_>) = {
             let extended = self.extended();
@@ -396,7 +396,7 @@ impl Inner {
             patiently!(self.change_jobs(now, &ids, &|draft| draft.reap(&ids)))?
         };
         self.extended().retain(|_, (_, end)| *end > now);
-        Ok(Reaped { jobs: lost.into_iter().map(job_id).collect(), next_at: patiently!(self.next_lease_end())? })
+        Ok(ReapedJobs { jobs: lost.into_iter().map(job_id).collect(), next_at: patiently!(self.next_lease_end())? })
     }
 
     async fn ended(&self, now: i64) -> Result<Vec<(i64, i64)>, HubError> {

@@ -8,9 +8,9 @@ use tokio_postgres::Row;
 use super::Inner;
 use super::read::{ask, state};
 use super::verbs::patiently;
-use crate::columns::{from_blob, job_id, row_id, unsigned};
 use crate::error::HubError;
-use crate::state::run_state_of_code;
+use crate::jobs::columns::{from_blob, job_id, row_id, unsigned};
+use crate::jobs::state::run_state_of_code;
 
 fn small(number: i64) -> u32 {
     u32::try_from(number).unwrap_or(u32::MAX)

@@ -8,11 +8,11 @@ use super::Inner;
 use super::read::{ask, state};
 use super::values::Values;
 use super::verbs::patiently;
-use crate::columns::{job_id, row_id, unsigned};
 use crate::error::HubError;
-use crate::instance::{Run, Slot, instance_of, node_of, slot_in};
-use crate::lease_batch::beside_its_run;
-use crate::state::State;
+use crate::jobs::columns::{job_id, row_id, unsigned};
+use crate::jobs::instance::{Run, Slot, instance_of, node_of, slot_in};
+use crate::jobs::lease_batch::beside_its_run;
+use crate::jobs::state::State;
 use crate::store::MAX_PARENTS;
 
 /// What both questions need of a row.
@@ -77,7 +77,7 @@ impl Inner {
         let Some(job) = run.graph.job(place.slot.node) else { return Ok(None) };
         let waits_for = waits_for(&tx, &run, place.slot).await?.len();
         if waits_for > 0 {
-            return Err(HubError::NotReady { job: id, waits_for });
+            return Err(HubError::JobNotReady { job: id, waits_for });
         }
         let inputs = Values::default().inputs(&tx, &run, instance_of(&run, place.slot)?, job).await?;
         let inputs = inputs.map_err(|failure| HubError::BadRequest(failure.message))?;

@@ -8,10 +8,10 @@ use tokio_postgres::binary_copy::BinaryCopyInWriter;
 use tokio_postgres::types::{ToSql, Type};
 
 use super::read::tell;
-use crate::counts::Counts;
-use crate::draft::{DoneRow, Draft, JobRow};
 use crate::error::HubError;
-use crate::state::run_state_code;
+use crate::jobs::counts::Counts;
+use crate::jobs::draft::{DoneRow, Draft, JobRow};
+use crate::jobs::state::run_state_code;
 
 /// Writes all changes. Safe because the runs are locked since before their rows were read; and rows of `job` are changed
 /// only under the token they were read with, so a change that was decided on an older lease would be refused as a whole.

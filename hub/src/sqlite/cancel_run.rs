@@ -7,9 +7,9 @@ use rusqlite::params;
 use super::ledger::Ledger;
 use super::memory::Run;
 use super::state::State;
-use crate::draft::{Known, Needs};
 use crate::error::HubError;
-use crate::graph::Block;
+use crate::jobs::draft::{Known, Needs};
+use crate::jobs::graph::Block;
 
 impl Ledger<'_> {
     /// Everything of the run that is not over, except failed jobs, which stay to be read. Safe beside running jobs: their

@@ -5,7 +5,7 @@ use rusqlite::params;
 
 use super::ledger::Ledger;
 use crate::error::HubError;
-use crate::graph::Block;
+use crate::jobs::graph::Block;
 
 impl Ledger<'_> {
     /// Takes every row of a run away. Safe because nothing of it is open: no lease of it holds, so no report will come, and
@@ -13,7 +13,7 @@ impl Ledger<'_> {
     pub(super) fn delete_run(&mut self, id: RunId) -> Result<(), HubError> {
         let Some(key) = self.run_key(id)? else { return Err(HubError::RunNotFound(id)) };
         if self.run_state(key)? == RunState::Running {
-            return Err(HubError::RunOpen(id));
+            return Err(HubError::RunStillRunning(id));
         }
         let run = self.run(key)?;
         let fan_outs = self.fan_outs_of(key)?;

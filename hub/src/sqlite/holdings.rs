@@ -17,7 +17,7 @@ impl Ledger<'_> {
         Ok(ids.collect::<Result<_, _>>()?)
     }
 
-    pub(super) fn holdings(&self) -> Result<Collection, HubError> {
+    pub(super) fn gc_roots(&self) -> Result<Collection, HubError> {
         let database = self.identity()?;
         let mut select = self.db.prepare_cached("SELECT id FROM run")?;
         let runs = select.query_map([], |row| row.get(0).map(run_id))?.collect::<Result<_, _>>()?;

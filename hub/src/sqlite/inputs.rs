@@ -8,9 +8,9 @@ use rusqlite::{OptionalExtension, params};
 
 use super::ledger::{FanOut, Instance, Ledger, from_blob, job_id, node_of, slot_in};
 use super::memory::Run;
-use crate::arguments::{Inputs, MAX_INPUT_BYTES, VALUE_BYTES, too_much, weight};
 use crate::error::HubError;
-use crate::graph::GraphJob;
+use crate::jobs::arguments::{Inputs, MAX_INPUT_BYTES, VALUE_BYTES, too_much, weight};
+use crate::jobs::graph::GraphJob;
 
 /// What the job before was given, which is often given to the next one too.
 #[derive(Default)]

@@ -9,10 +9,10 @@ use super::inputs::Seen;
 use super::ledger::{Ledger, instance_of, job_id, signed, unsigned};
 use super::pick::Ready;
 use super::state::State;
-use crate::draft::{Known, Needs};
 use crate::error::HubError;
-use crate::lease_batch::{BATCH_BYTES, Batch, bound, count_by};
-use crate::store::Leased;
+use crate::jobs::draft::{Known, Needs};
+use crate::jobs::lease_batch::{BATCH_BYTES, Batch, bound, count_by};
+use crate::store::LeaseAnswer;
 
 /// Parked jobs made ready in one transaction; the caller comes back for the rest at once.
 const MAX_WOKEN: i64 = 10_000;
@@ -26,7 +26,7 @@ struct Unfit {
 
 impl Ledger<'_> {
     /// Leases the best of what is ready. Safe because pick and change are one transaction of the one writer.
-    pub(super) fn lease(&mut self, mut request: LeaseRequest, lease_ms: u64) -> Result<Leased, HubError> {
+    pub(super) fn lease(&mut self, mut request: LeaseRequest, lease_ms: u64) -> Result<LeaseAnswer, HubError> {
         bound(&mut request)?;
         self.wake()?;
         let (mut batch, mut taken, mut unfit) = (Batch::default(), Vec::new(), Vec::new());
@@ -45,7 +45,7 @@ impl Ledger<'_> {
         }
         self.effects.leases |= !batch.leases.is_empty();
         let batch = LeaseBatch { lease_ms, steps: batch.steps, leases: batch.leases };
-        Ok(Leased { batch, next_at: self.next_ready()? })
+        Ok(LeaseAnswer { batch, next_at: self.next_ready()? })
     }
 
     /// Parked jobs whose time has come are ready.

@@ -8,12 +8,12 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::memory::{Memory, Run};
 use super::state::{State, run_state};
-pub(super) use crate::columns::{from_blob, job_id, row_id, run_id, signed, to_blob, unsigned};
-use crate::counts::Counts;
-use crate::draft::{Draft, Effects as Drafted, Halt, Known, MAX_TURNS, Needs, Step};
 use crate::error::HubError;
-use crate::graph::{BlockIndex, Graph};
-pub(super) use crate::instance::{FanOut, Instance, Slot, instance_of, node_of, slot_in};
+pub(super) use crate::jobs::columns::{from_blob, job_id, row_id, run_id, signed, to_blob, unsigned};
+use crate::jobs::counts::Counts;
+use crate::jobs::draft::{Draft, Effects as Drafted, Halt, Known, MAX_TURNS, Needs, Step};
+use crate::jobs::graph::{BlockIndex, Graph};
+pub(super) use crate::jobs::instance::{FanOut, Instance, Slot, instance_of, node_of, slot_in};
 
 /// What has to be told, or remembered, once the transaction is on the disk.
 #[derive(Debug, Default)]

@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-pub(super) use crate::instance::Run;
-use crate::run_cache::RunCache;
+pub(super) use crate::jobs::instance::Run;
+use crate::jobs::run_cache::RunCache;
 
 /// Caches and soft state.
 #[derive(Debug, Default)]

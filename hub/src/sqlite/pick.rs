@@ -9,7 +9,7 @@ use rusqlite::{Row, params};
 
 use super::ledger::{Ledger, Slot, signed};
 use crate::error::HubError;
-use crate::store::SHARE_OF_LAST;
+use crate::store::BACK_OF_QUEUE_INTERVAL;
 
 /// A ready job: what orders it within its scope, and what a lease of it says.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -71,8 +71,8 @@ impl Ledger<'_> {
 
     /// How many of the next `count` leases go to the last ones.
     fn share_of_last(&self, count: usize) -> usize {
-        let before = self.memory.granted % SHARE_OF_LAST;
-        usize::try_from((before + count as u64) / SHARE_OF_LAST).unwrap_or(0)
+        let before = self.memory.granted % BACK_OF_QUEUE_INTERVAL;
+        usize::try_from((before + count as u64) / BACK_OF_QUEUE_INTERVAL).unwrap_or(0)
     }
 
     fn best(&self, scopes: &[String], reverse: bool, count: usize) -> Result<Vec<Ready>, HubError> {

@@ -1,4 +1,4 @@
-//! Reading what a [`Draft`](crate::draft::Draft) needs.
+//! Reading what a [`Draft`](crate::jobs::draft::Draft) needs.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -7,10 +7,10 @@ use bue_model::{NodeId, RateKey, StepIndex};
 use rusqlite::{OptionalExtension, Row, params};
 
 use super::ledger::{Ledger, Slot, instance_of};
-use crate::draft::{DoneRow, JobRow, Known, Needs, Stretch, joined};
 use crate::error::HubError;
-use crate::fate::Hint;
-use crate::instance::Run;
+use crate::jobs::draft::{DoneRow, JobRow, Known, Needs, Stretch, joined};
+use crate::jobs::initial_state::Hint;
+use crate::jobs::instance::Run;
 
 /// Columns of `job`, as [`Texts::job_row`] takes them.
 macro_rules! job {
@@ -260,7 +260,7 @@ fn next_unknown(rows: &mut rusqlite::Rows<'_>, known: &Known) -> Result<Option<J
 /// The ids of the instance that a row is part of.
 fn stretch_around(run: &Run, slot: Slot) -> Result<Stretch, HubError> {
     let instance = instance_of(run, slot)?;
-    let stride = run.graph.blocks.get(instance.block).map_or(0, crate::graph::Block::stride);
+    let stride = run.graph.blocks.get(instance.block).map_or(0, crate::jobs::graph::Block::stride);
     Ok((instance.first, instance.first + stride))
 }
 

@@ -6,8 +6,8 @@ use rusqlite::OptionalExtension;
 
 use super::ledger::{Instance, Ledger, from_blob, job_id, node_of, slot_in, unsigned};
 use super::memory::Run;
-use crate::arguments::weight;
 use crate::error::HubError;
+use crate::jobs::arguments::weight;
 
 /// Bytes after which a page ends. A call's outermost loop may be cut between two rounds, inner loops are not.
 const PAGE_BYTES: usize = 4 * 1024 * 1024;

@@ -1,7 +1,7 @@
 //! The tables, and how a database file gets them. Forward only: a file of a later release is refused.
 //!
 //! `job` holds what may still change, `done` what is over: work is found in a small table whatever the history's size.
-//! Ids of jobs and fan-outs come from one sequence, see [`crate::graph`].
+//! Ids of jobs and fan-outs come from one sequence, see [`crate::jobs::graph`].
 //!
 //! | state | in | shown as |
 //! | --- | --- | --- |
@@ -172,12 +172,12 @@ CREATE INDEX job_of_rate ON job (rate) WHERE rate > 0;
 
 /// Brings a database to the newest layout. Each step is one transaction with its number, so a crash leaves a whole layout.
 pub(super) fn migrate(db: &mut Connection, path: &Path) -> Result<(), HubError> {
-    let found: i64 = db.query_row("PRAGMA user_version", [], |row| row.get(0))?;
-    let known = i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX);
-    let Some(missing) = usize::try_from(found).ok().and_then(|found| MIGRATIONS.get(found..)) else {
-        return Err(HubError::NewerLayout { path: path.to_owned(), found, known });
+    let layout: i64 = db.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+    let supported = i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX);
+    let Some(missing) = usize::try_from(layout).ok().and_then(|layout| MIGRATIONS.get(layout..)) else {
+        return Err(HubError::NewerLayout { path: path.to_owned(), layout, supported });
     };
-    for (version, script) in (found + 1..).zip(missing) {
+    for (version, script) in (layout + 1..).zip(missing) {
         let step = db.transaction()?;
         step.execute_batch(script)?;
         step.pragma_update(None, "user_version", version)?;

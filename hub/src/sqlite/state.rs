@@ -3,8 +3,8 @@
 use bue_model::RunState;
 use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSql, ToSqlOutput, ValueRef};
 
-use crate::state::run_state_of_code;
-pub(super) use crate::state::{State, run_state_code};
+use crate::jobs::state::run_state_of_code;
+pub(super) use crate::jobs::state::{State, run_state_code};
 
 impl ToSql for State {
     fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {

@@ -6,7 +6,7 @@ use rusqlite::params;
 use super::ledger::{Ledger, unsigned};
 use super::state::run_state_code;
 use crate::error::HubError;
-use crate::tally::{MAX_RUNS, Tally};
+use crate::jobs::tally::{MAX_RUNS, Tally};
 
 impl Ledger<'_> {
     pub(super) fn tally(&mut self) -> Result<Tally, HubError> {

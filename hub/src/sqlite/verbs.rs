@@ -8,10 +8,10 @@ use rusqlite::{OptionalExtension, params};
 
 use super::ledger::{Ledger, job_id, row_id, signed, to_blob};
 use super::memory::Run;
-use crate::draft::{Known, Needs};
 use crate::error::HubError;
-use crate::graph::{Block, Graph};
-use crate::store::Reaped;
+use crate::jobs::draft::{Known, Needs};
+use crate::jobs::graph::{Block, Graph};
+use crate::store::ReapedJobs;
 
 /// Bytes of a run's name that are kept.
 const MAX_NAME: usize = 1024;
@@ -129,7 +129,7 @@ impl Ledger<'_> {
     }
 
     /// Puts jobs back whose leases have ended, or writes down how long they were extended.
-    pub(super) fn reap(&mut self) -> Result<Reaped, HubError> {
+    pub(super) fn reap(&mut self) -> Result<ReapedJobs, HubError> {
         let mut select = self
             .db
             .prepare_cached("SELECT id FROM job WHERE state = 3 AND lease_end <= ?1 ORDER BY lease_end LIMIT ?2")?;
@@ -146,7 +146,7 @@ impl Ledger<'_> {
         let jobs = self.draft(known, Needs::default(), |draft| draft.reap(&lost))?;
         let now = self.now;
         self.memory.extended.retain(|_, (_, end)| *end > now);
-        Ok(Reaped { jobs: jobs.into_iter().map(job_id).collect(), next_at: self.next_lease_end()? })
+        Ok(ReapedJobs { jobs: jobs.into_iter().map(job_id).collect(), next_at: self.next_lease_end()? })
     }
 
     /// Whether a heartbeat under the row's token was there in time.

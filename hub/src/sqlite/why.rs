@@ -9,7 +9,7 @@ use super::ledger::{Ledger, Slot, instance_of, job_id, node_of, row_id, slot_in,
 use super::memory::Run;
 use super::state::State;
 use crate::error::HubError;
-use crate::lease_batch::beside_its_run;
+use crate::jobs::lease_batch::beside_its_run;
 use crate::store::MAX_PARENTS;
 
 /// What both questions need of a row.
@@ -61,7 +61,7 @@ impl Ledger<'_> {
         let Some(job) = run.graph.job(place.slot.node) else { return Ok(None) };
         let waits_for = self.waits_for(&run, place.slot)?.len();
         if waits_for > 0 {
-            return Err(HubError::NotReady { job: id, waits_for });
+            return Err(HubError::JobNotReady { job: id, waits_for });
         }
         let inputs = self.inputs(&run, instance_of(&run, place.slot)?, job, &mut Seen::default())?;
         let inputs = inputs.map_err(|failure| HubError::BadRequest(failure.message))?;

@@ -6,8 +6,8 @@ use rusqlite::params;
 
 use super::ledger::Ledger;
 use super::state::run_state_code;
-use crate::draft::{DoneRow, Draft, JobRow, Stretch, joined};
 use crate::error::HubError;
+use crate::jobs::draft::{DoneRow, Draft, JobRow, Stretch, joined};
 
 impl Ledger<'_> {
     /// Writes all changes. Safe because what they were made of was read in this same transaction, and there is one writer.

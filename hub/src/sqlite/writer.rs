@@ -17,7 +17,8 @@ use tokio::sync::oneshot;
 use super::ledger::{Effects, Ledger};
 use super::memory::Memory;
 use crate::error::HubError;
-use crate::store::{Answer, Changes};
+use crate::notifications::Notifications;
+use crate::store::StoreFuture;
 
 /// Requests that may wait for the writer; further ones wait for their turn in line.
 const QUEUE: usize = 1024;
@@ -49,7 +50,7 @@ pub(super) struct Writer(Sender<Work>);
 
 impl Writer {
     /// Starts the thread. It ends, and closes the database, when the last `Writer` is gone and all requests are answered.
-    pub(super) fn start(mut db: Connection, changes: Arc<Changes>) -> std::io::Result<Self> {
+    pub(super) fn start(mut db: Connection, notifications: Arc<Notifications>) -> std::io::Result<Self> {
         let (queue, requests) = channel(QUEUE);
         let log = Arc::new(AtomicI32::new(0));
         let grows = log.clone();
@@ -61,12 +62,12 @@ impl Writer {
         hook.map_err(std::io::Error::other)?;
         let thread = std::thread::Builder::new().name("bue-store".to_owned());
         let (memory, waiting) = Default::default();
-        thread.spawn(move || Loop { db, memory, requests, waiting, changes, log }.run())?;
+        thread.spawn(move || Loop { db, memory, requests, waiting, notifications, log }.run())?;
         Ok(Self(queue))
     }
 
     /// Does something with the database, in a transaction, and answers when it is on the disk.
-    pub(super) fn ask<T, F>(&self, now: Option<Timestamp>, verb: F) -> Answer<'_, T>
+    pub(super) fn ask<T, F>(&self, now: Option<Timestamp>, verb: F) -> StoreFuture<'_, T>
     where
         T: Send + 'static,
         F: FnOnce(&mut Ledger<'_>) -> Result<T, HubError> + Send + 'static,
@@ -126,7 +127,7 @@ struct Loop {
     requests: Receiver<Work>,
     /// Requests that were taken in and had no room in the transaction.
     waiting: VecDeque<Work>,
-    changes: Arc<Changes>,
+    notifications: Arc<Notifications>,
     /// Pages in the log.
     log: Arc<AtomicI32>,
 }
@@ -195,7 +196,7 @@ impl Loop {
         }
         let began = Instant::now();
         let failed = transaction.and_then(|()| self.say("COMMIT")).err().map(|error| error.to_string());
-        self.changes.commits().note(deliveries.len(), began.elapsed());
+        self.notifications.commit_metrics().record(deliveries.len(), began.elapsed());
         match &failed {
             None => all.into_iter().for_each(|effects| self.announce(effects)),
             Some(error) => self.undo(error),
@@ -250,13 +251,13 @@ impl Loop {
         }
         self.memory.growing.extend(effects.growing);
         if effects.work {
-            self.changes.announce_work();
+            self.notifications.notify_work();
         }
         if effects.leases {
-            self.changes.announce_leases();
+            self.notifications.notify_leases();
         }
         for run in effects.runs {
-            self.changes.announce_run(run);
+            self.notifications.notify_run(run);
         }
     }
 }
@@ -295,7 +296,7 @@ mod tests {
     }
 
     /// Keeps the writer busy until all these stand in line.
-    async fn all_at_once<T>(writer: &Writer, requests: Vec<Answer<'_, T>>) -> Vec<Result<T, HubError>> {
+    async fn all_at_once<T>(writer: &Writer, requests: Vec<StoreFuture<'_, T>>) -> Vec<Result<T, HubError>> {
         let (open, gate) = mpsc::channel::<()>();
         let (begin, begun) = oneshot::channel();
         let number = requests.len();

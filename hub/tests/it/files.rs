@@ -64,7 +64,7 @@ async fn a_loop_that_stopped_growing_grows_on_after_a_restart() {
     world.tell(&held[1], list(50_000)).await;
     drop(world);
     let world = World::at(&path);
-    let mut changes = world.store.changes().runs();
+    let mut changes = world.store.notifications().subscribe_runs();
     while world.state(run).await == RunState::Running {
         changes.recv().await.expect("a change");
     }
@@ -104,7 +104,7 @@ fn a_file_of_a_later_release_is_refused() {
     db.pragma_update(None, "user_version", 99).expect("a version");
     drop(db);
     let refused = SqliteStore::open(&path, Durability::Off).expect_err("a refusal");
-    assert!(matches!(refused, HubError::NewerLayout { found: 99, .. }), "{refused}");
+    assert!(matches!(refused, HubError::NewerLayout { layout: 99, .. }), "{refused}");
 }
 
 #[test]

@@ -53,7 +53,7 @@ async fn a_hub_hears_of_what_another_one_did() {
     let database = shared().database().await;
     let first = PostgresStore::connect(&database).await.expect("a store");
     let second = PostgresStore::connect(&database).await.expect("a store");
-    let (mut work, mut runs) = (second.changes().work(), second.changes().runs());
+    let (mut work, mut runs) = (second.notifications().subscribe_work(), second.notifications().subscribe_runs());
     let mut world = World::new(Arc::new(first));
     let mut script = Script::new();
     script.call(&["a"], &[]);
@@ -97,7 +97,7 @@ async fn rounds_that_one_hub_left_behind_are_made_by_another() {
     world.tell(&held[1], list(20_000)).await;
     drop(world);
     let world = World::new(Arc::new(PostgresStore::connect(&database).await.expect("a store")));
-    let mut changes = world.store.changes().runs();
+    let mut changes = world.store.notifications().subscribe_runs();
     while world.state(run).await == RunState::Running {
         changes.recv().await.expect("a change");
     }
@@ -151,5 +151,5 @@ async fn what_cannot_be_used_is_refused_with_a_reason() {
     tokio::spawn(connection);
     client.batch_execute("INSERT INTO bue.layout VALUES (99)").await.expect("a later layout");
     let refused = PostgresStore::connect(&database).await.expect_err("a refusal");
-    assert!(matches!(refused, HubError::NewerLayout { found: 99, .. }), "{refused}");
+    assert!(matches!(refused, HubError::NewerLayout { layout: 99, .. }), "{refused}");
 }

@@ -229,7 +229,7 @@ async fn a_hub_listens_again_when_its_connection_was_killed() {
     let database = shared().database().await;
     let first = PostgresStore::connect(&database).await.expect("a store");
     let second = PostgresStore::connect(&database).await.expect("a store");
-    let mut runs = second.changes().runs();
+    let mut runs = second.notifications().subscribe_runs();
     let mut world = World::new(Arc::new(first));
     hears_of_a_run(&mut world, &mut runs).await;
     kill_backends(&admin(&database).await).await;

@@ -1,4 +1,4 @@
-//! The reader of Python source: any text is a list of functions or a complaint.
+//! The reader of Python source: any text is a list of functions or a diagnostic.
 #![no_main]
 
 use bue_lang::python;

@@ -33,7 +33,7 @@ impl<'t> Builder<'t, '_, '_> {
         self.results.define(&name.text, input.map_or(Binding::Unknown, Binding::Input));
     }
 
-    /// The jobs of a call, those of its arguments first. Its last job, or `None` if a complaint was made.
+    /// The jobs of a call, those of its arguments first. Its last job, or `None` if a diagnostic was made.
     pub(super) fn call(&mut self, call: &'t Call<'_>, standing: Standing<'t>, nodes: &mut Vec<Node>) -> Option<NodeId> {
         let inputs = self.arguments(call, nodes);
         let chain = self.chain(&call.target);
@@ -45,7 +45,7 @@ impl<'t> Builder<'t, '_, '_> {
     fn arguments(&mut self, call: &'t Call<'_>, nodes: &mut Vec<Node>) -> Option<Vec<Input>> {
         let mut inputs = Some(Vec::with_capacity(call.arguments.len()));
         for argument in &call.arguments {
-            if self.complaints.is_full() {
+            if self.diagnostics.is_full() {
                 return None;
             }
             let input = match argument {
@@ -98,7 +98,7 @@ impl<'t> Builder<'t, '_, '_> {
         self.spend(at, self.steps.get(step)?.bytes())?;
         let entry = self.steps.get_mut(step)?;
         let index = StepIndex(u32::try_from(self.plan.steps.len()).ok()?);
-        self.plan.steps.push(entry.step(&self.complaints.lines)?);
+        self.plan.steps.push(entry.step(&self.diagnostics.lines)?);
         entry.index = Some(index);
         Some(index)
     }
@@ -125,7 +125,7 @@ impl<'t> Builder<'t, '_, '_> {
             Standing::Statement(name) => (name.map(|name| name.text.to_string()), false),
             Standing::Nested => (None, true),
         };
-        let line = self.complaints.lines.line(call.span.start);
+        let line = self.diagnostics.lines.line(call.span.start);
         self.calls.push(call.span);
         self.plan.calls.push(PlanCall { line, name, first, last, nested });
         Some(last)

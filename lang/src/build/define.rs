@@ -6,8 +6,8 @@ use bue_model::plan::Settings;
 
 use super::Builder;
 use crate::code;
-use crate::complaint::Draft;
 use crate::definition::{PipeEntry, StepEntry};
+use crate::diagnostic::DiagnosticBuilder;
 use crate::names::Definition;
 use crate::source::Span;
 use crate::tree::{Block, Import, Name, Pipe, Setting, SettingValue, Statement, StepDefinition};
@@ -42,7 +42,7 @@ impl<'t> Builder<'t, '_, '_> {
 
     fn set(&mut self, settings: &mut Surroundings, setting: &Setting) {
         if crate::settings::overflows(settings, &setting.value) {
-            self.complain(too_long_list(setting));
+            self.report(too_long_list(setting));
             return;
         }
         // steps above may hold on to what held for them: then a copy is made
@@ -105,10 +105,10 @@ impl<'t> Builder<'t, '_, '_> {
         };
         let (what, span) = self.describe(first);
         let message = format!("`{}` is defined twice", name.text);
-        let draft = Draft::new(code::DEFINED_TWICE, name.span, message)
-            .here("the second time")
-            .and(span, format!("first as a {what}"));
-        self.complain(draft.hint("steps, pipes and imports share one set of names: give one of them another name"));
+        let diagnostic = DiagnosticBuilder::new(code::DEFINED_TWICE, name.span, message)
+            .label("the second time")
+            .label_at(span, format!("first as a {what}"));
+        self.report(diagnostic.hint("steps, pipes and imports share one set of names: give one of them another name"));
     }
 
     /// What a definition is, and where.
@@ -124,15 +124,16 @@ impl<'t> Builder<'t, '_, '_> {
     fn check_own_settings(&mut self, own: &[Setting], around: &Settings) {
         for (at, setting) in own.iter().enumerate() {
             if crate::settings::overflows(around, &setting.value) {
-                self.complain(too_long_list(setting));
+                self.report(too_long_list(setting));
             }
             let kind = core::mem::discriminant(&setting.value);
             let adds_up = matches!(setting.value, SettingValue::Allow(_) | SettingValue::Requires(_));
             let before =
                 own.iter().take(at).rev().take(SETTINGS).find(|other| core::mem::discriminant(&other.value) == kind);
             if let Some(first) = before.filter(|_| !adds_up) {
-                let draft = Draft::new(code::SET_TWICE, setting.span, "this is set twice, the last one holds");
-                self.complain(draft.and(first.span, "set here before"));
+                let diagnostic =
+                    DiagnosticBuilder::new(code::SET_TWICE, setting.span, "this is set twice, the last one holds");
+                self.report(diagnostic.label_at(first.span, "set here before"));
             }
         }
     }
@@ -173,8 +174,8 @@ impl<'t> Builder<'t, '_, '_> {
 /// Settings there are; no step needs more lines, and looking back further would take a hostile file's time squared.
 const SETTINGS: usize = 16;
 
-fn too_long_list(setting: &Setting) -> Draft {
+fn too_long_list(setting: &Setting) -> DiagnosticBuilder {
     let message = format!("this makes the list longer than {} entries", crate::settings::MAX_LIST);
     let code = if matches!(setting.value, SettingValue::Allow(_)) { code::BAD_ALLOW } else { code::BAD_REQUIREMENT };
-    Draft::new(code, setting.span, message).hint("say it inside the steps that need it")
+    DiagnosticBuilder::new(code, setting.span, message).hint("say it inside the steps that need it")
 }

@@ -24,7 +24,7 @@ impl<'t> Builder<'t, '_, '_> {
         self.results.leave();
         self.remember_ended(&statement.body, statement.variable.as_ref());
         if let (Some((id, over)), Some(variable)) = (fan_out, &statement.variable) {
-            let line = self.complaints.lines.line(statement.span.start);
+            let line = self.diagnostics.lines.line(statement.span.start);
             let variable = variable.text.to_string();
             nodes.push(Node::ForEach(ForEach { id, variable, over, line, body, gather: None }));
         }
@@ -46,7 +46,7 @@ impl<'t> Builder<'t, '_, '_> {
         self.results.leave();
         self.ended.insert(&parts.variable.text, parts.variable.span);
         let ((id, over), last) = fan_out.zip(last)?;
-        let line = self.complaints.lines.line(statement.span.start);
+        let line = self.diagnostics.lines.line(statement.span.start);
         let variable = parts.variable.text.to_string();
         nodes.push(Node::ForEach(ForEach { id, variable, over, line, body, gather: Some(last) }));
         Some(id)

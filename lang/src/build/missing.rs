@@ -2,7 +2,7 @@
 
 use super::Builder;
 use crate::code;
-use crate::complaint::Draft;
+use crate::diagnostic::DiagnosticBuilder;
 use crate::names::Definition;
 use crate::source::Span;
 use crate::tree::{Block, Name, Statement};
@@ -34,7 +34,7 @@ impl<'t> Builder<'t, '_, '_> {
         self.cut || self.full || name.split([' ']).all(|word| self.lost.contains(word))
     }
 
-    /// For a chain's name that means no step: what to complain about, if its pipe is called.
+    /// For a chain's name that means no step: what to report, if its pipe is called.
     pub(super) fn not_a_step(
         &mut self,
         name: &Name<'_>,
@@ -65,19 +65,19 @@ impl<'t> Builder<'t, '_, '_> {
     pub(super) fn unknown_target(&mut self, name: &Name<'_>) {
         if self.results.get(&name.text).is_some() {
             let message = format!("`{}` is a result, and results are not called", name.text);
-            let draft = Draft::new(code::UNKNOWN_TARGET, name.span, message);
-            self.complain(draft.hint(format!("pass it on: `pipe({})`", name.text)));
+            let diagnostic = DiagnosticBuilder::new(code::UNKNOWN_TARGET, name.span, message);
+            self.report(diagnostic.hint(format!("pass it on: `pipe({})`", name.text)));
             return;
         }
         if self.is_excused(&name.text) {
             return;
         }
         let message = format!("there is no pipe or step `{}`", name.text);
-        let draft = Draft::new(code::UNKNOWN_TARGET, name.span, message);
+        let diagnostic = DiagnosticBuilder::new(code::UNKNOWN_TARGET, name.span, message);
         if let Some(ended) = self.ended_definitions.get(&*name.text) {
             let (what, span) = self.describe(*ended);
-            let draft = draft.and(span, format!("this {what} ended with its loop"));
-            self.complain(draft.hint("indent this line into the loop, or define the name outside"));
+            let diagnostic = diagnostic.label_at(span, format!("this {what} ended with its loop"));
+            self.report(diagnostic.hint("indent this line into the loop, or define the name outside"));
             return;
         }
         let nearest = self
@@ -88,60 +88,61 @@ impl<'t> Builder<'t, '_, '_> {
             Some(nearest) => format!("did you mean `{nearest}()`?"),
             None => format!("define it: `{} = first step | second step`", name.text),
         };
-        self.complain(draft.hint(hint));
+        self.report(diagnostic.hint(hint));
     }
 
     pub(super) fn unknown_result(&mut self, name: &Name<'_>) {
-        if let Some(draft) = self.missing_comma(name) {
-            self.complain(draft);
+        if let Some(diagnostic) = self.missing_comma(name) {
+            self.report(diagnostic);
         } else if self.headless == 0 && !self.is_excused(&name.text) {
-            let draft = self.missing_result(name);
-            self.complain(draft);
+            let diagnostic = self.missing_result(name);
+            self.report(diagnostic);
         }
     }
 
     /// `q(a b)`, `q(a and b)`: several words, some of which are results.
-    fn missing_comma(&self, name: &Name<'_>) -> Option<Draft> {
+    fn missing_comma(&self, name: &Name<'_>) -> Option<DiagnosticBuilder> {
         let known = |word: &&str| self.results.get(word).is_some();
         let words: Vec<&str> = name.text.split(' ').collect();
         if words.len() < 2 || !words.iter().any(known) {
             return None;
         }
-        let draft = Draft::new(code::UNKNOWN_RESULT, name.span, format!("there is no result `{}`", name.text));
+        let diagnostic =
+            DiagnosticBuilder::new(code::UNKNOWN_RESULT, name.span, format!("there is no result `{}`", name.text));
         Some(match words.iter().all(known) {
-            true => draft.hint(format!("a comma stands between arguments: `{}`", words.join(", "))),
-            false => draft.hint("arguments are results with commas between them; a step works on what is in them"),
+            true => diagnostic.hint(format!("a comma stands between arguments: `{}`", words.join(", "))),
+            false => diagnostic.hint("arguments are results with commas between them; a step works on what is in them"),
         })
     }
 
-    fn missing_result(&mut self, name: &Name<'_>) -> Draft {
+    fn missing_result(&mut self, name: &Name<'_>) -> DiagnosticBuilder {
         let text = &*name.text;
         if self.source_of == Some(text) {
             let message = format!("`{text}` has no value before the loop has begun");
-            return Draft::new(code::RESULT_BELOW, name.span, message)
+            return DiagnosticBuilder::new(code::RESULT_BELOW, name.span, message)
                 .hint("what the loop runs over is called once, with results from above or none: `for x in list():`");
         }
         if let Some(ended) = self.ended.get(text) {
             let message = format!("`{text}` ended with its loop");
-            return Draft::new(code::RESULT_ENDED, name.span, message)
-                .and(*ended, "it is bound here, inside the loop")
+            return DiagnosticBuilder::new(code::RESULT_ENDED, name.span, message)
+                .label_at(*ended, "it is bound here, inside the loop")
                 .hint("indent this line into the loop, or collect: `all = [p(x) for x in list()]`");
         }
         if let Some(bound) = self.results_of_file.get(text) {
             let message = format!("`{text}` has no value yet");
-            let draft = Draft::new(code::RESULT_BELOW, name.span, message);
+            let diagnostic = DiagnosticBuilder::new(code::RESULT_BELOW, name.span, message);
             return match bound.start > name.span.start {
-                true => draft
-                    .and(*bound, "it gets its value here")
+                true => diagnostic
+                    .label_at(*bound, "it gets its value here")
                     .hint("move this line below the call that gives the value"),
-                false => {
-                    draft.and(*bound, "it gets its value from this call").hint("the first value needs a call above")
-                }
+                false => diagnostic
+                    .label_at(*bound, "it gets its value from this call")
+                    .hint("the first value needs a call above"),
             };
         }
         if self.definitions.get(text).is_some() {
             let message = format!("`{text}` is not a result");
-            return Draft::new(code::NOT_A_RESULT, name.span, message)
+            return DiagnosticBuilder::new(code::NOT_A_RESULT, name.span, message)
                 .hint(format!("to pass on what it gives, call it: `{text}()`"));
         }
         let nearest = self.suggester.nearest(text, self.results.known());
@@ -149,7 +150,7 @@ impl<'t> Builder<'t, '_, '_> {
             Some(nearest) => format!("did you mean `{nearest}`?"),
             None => format!("arguments are results of calls above: `{text} = pipe()`"),
         };
-        Draft::new(code::UNKNOWN_RESULT, name.span, format!("there is no result `{text}`")).hint(hint)
+        DiagnosticBuilder::new(code::UNKNOWN_RESULT, name.span, format!("there is no result `{text}`")).hint(hint)
     }
 
     /// Unknown steps are an error in a pipe that is called and a warning in one that is not.
@@ -157,25 +158,25 @@ impl<'t> Builder<'t, '_, '_> {
         for pipe in &mut self.pipes {
             let code = if pipe.used { code::UNKNOWN_STEP } else { code::UNKNOWN_STEP_UNUSED };
             for (span, message, hint) in core::mem::take(&mut pipe.unknown) {
-                self.complaints.add(Draft::new(code, span, message).maybe_hint(hint));
+                self.diagnostics.add(DiagnosticBuilder::new(code, span, message).maybe_hint(hint));
             }
         }
     }
 
     /// Only where nothing is wrong otherwise: a use may stand in what could not be read.
     pub(super) fn warn_of_unused(&mut self) {
-        if self.complaints.any_error() {
+        if self.diagnostics.has_errors() {
             return;
         }
         for step in self.steps.iter().filter(|step| !step.used) {
             let message = format!("step `{}` is never used", step.name.text);
             let hint = format!("put it into a pipe, or call it: `{}()`", step.name.text);
-            self.complaints.add(Draft::new(code::UNUSED_STEP, step.name.span, message).hint(hint));
+            self.diagnostics.add(DiagnosticBuilder::new(code::UNUSED_STEP, step.name.span, message).hint(hint));
         }
         for pipe in self.pipes.iter().filter(|pipe| !pipe.used) {
             let message = format!("pipe `{}` is never called", pipe.name.text);
-            let draft = Draft::new(code::UNUSED_PIPE, pipe.name.span, message);
-            self.complaints.add(draft.hint(format!("`{}()`", pipe.name.text)));
+            let diagnostic = DiagnosticBuilder::new(code::UNUSED_PIPE, pipe.name.span, message);
+            self.diagnostics.add(diagnostic.hint(format!("`{}()`", pipe.name.text)));
         }
     }
 }

@@ -1,7 +1,7 @@
 use super::*;
 
 fn formatted(text: &str) -> String {
-    format(Script { path: "x.bue", text }).unwrap_or_else(|complaints| panic!("{complaints:?}"))
+    format(Script { path: "x.bue", text }).unwrap_or_else(|diagnostics| panic!("{diagnostics:?}"))
 }
 
 #[test]

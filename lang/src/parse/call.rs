@@ -2,7 +2,7 @@
 
 use super::{Parsed, Parser};
 use crate::code;
-use crate::complaint::Draft;
+use crate::diagnostic::DiagnosticBuilder;
 use crate::lexer::{Kind, Token};
 use crate::tree::{Argument, Call, CallStatement, Name, Statement};
 
@@ -25,14 +25,14 @@ impl<'a> Parser<'a, '_, '_> {
         if call.is_none() {
             self.recover(start, self.column);
         } else if self.is_mark(b':') {
-            let draft = self.unexpected(code::BAD_CALL, "the end of the line");
-            self.complain(draft.hint("only a step's name and a loop end with a colon: `name:`, `for x in p():`"));
+            let diagnostic = self.unexpected(code::BAD_CALL, "the end of the line");
+            self.report(diagnostic.hint("only a step's name and a loop end with a colon: `name:`, `for x in p():`"));
             call.iter().for_each(|call| self.lose_name(&call.target));
             self.recover(start, self.column);
             return Ok(Statement::Call(CallStatement { result, call: None }));
         } else if self.is_mark(b'|') {
-            let draft = self.unexpected(code::BAD_CHAIN, "the end of the line");
-            self.complain(draft.hint("a pipe is made of names: `p = a | b`, and then `p()`"));
+            let diagnostic = self.unexpected(code::BAD_CHAIN, "the end of the line");
+            self.report(diagnostic.hint("a pipe is made of names: `p = a | b`, and then `p()`"));
             result.iter().for_each(|name| self.lose_name(name));
             self.recover(start, self.column);
             return Ok(Statement::Call(CallStatement { result: None, call }));
@@ -46,9 +46,9 @@ impl<'a> Parser<'a, '_, '_> {
         if self.is_mark(b'(') {
             return self.call(target, 0);
         }
-        let draft = self.unexpected(code, "`(`");
+        let diagnostic = self.unexpected(code, "`(`");
         let loops = if self.is_mark(b':') { "; a loop runs over a call, not over a result" } else { "" };
-        self.fail(draft.hint(format!("a call has parentheses: `{}()`{loops}", target.text)))
+        self.fail(diagnostic.hint(format!("a call has parentheses: `{}()`{loops}", target.text)))
     }
 
     /// At the opening parenthesis.
@@ -57,8 +57,8 @@ impl<'a> Parser<'a, '_, '_> {
         if depth == MAX_DEPTH {
             self.skip_brackets();
             let message = format!("calls inside calls, more than {MAX_DEPTH} deep");
-            let draft = Draft::new(code::TOO_DEEP, target.span, message);
-            return self.fail(draft.hint("give results names: `r = p()`, then `q(r)`"));
+            let diagnostic = DiagnosticBuilder::new(code::TOO_DEEP, target.span, message);
+            return self.fail(diagnostic.hint("give results names: `r = p()`, then `q(r)`"));
         }
         let mut arguments = Vec::new();
         loop {
@@ -70,16 +70,16 @@ impl<'a> Parser<'a, '_, '_> {
             arguments.push(self.argument(opening, depth)?);
             self.gap();
             if self.eat(b',').is_none() && !self.is_mark(b')') {
-                let draft = self.bad_argument_end(opening);
-                return self.fail(draft);
+                let diagnostic = self.bad_argument_end(opening);
+                return self.fail(diagnostic);
             }
         }
     }
 
     fn argument(&mut self, opening: Token, depth: u32) -> Parsed<Argument<'a>> {
         if !matches!(self.kind(), Kind::Word | Kind::Quoted) {
-            let draft = self.bad_argument(opening);
-            return self.fail(draft);
+            let diagnostic = self.bad_argument(opening);
+            return self.fail(diagnostic);
         }
         let name = self.expect_name(code::BAD_CALL, "an argument", "")?;
         match self.is_mark(b'(') {
@@ -88,29 +88,29 @@ impl<'a> Parser<'a, '_, '_> {
         }
     }
 
-    fn bad_argument(&self, opening: Token) -> Draft {
+    fn bad_argument(&self, opening: Token) -> DiagnosticBuilder {
         const HINT: &str = "arguments are results of calls: `r = p()`, then `q(r)`; a step that needs a fixed value holds it in its code";
         match self.kind() {
             Kind::Number | Kind::Mark(b'-' | b'[' | b'{') => {
                 let message = format!("{} is not a result, and only results can be arguments", self.found());
-                Draft::new(code::NOT_A_RESULT, self.peek().span, message).hint(HINT)
+                DiagnosticBuilder::new(code::NOT_A_RESULT, self.peek().span, message).hint(HINT)
             }
             Kind::End => self.unclosed(code::BAD_CALL, opening, "an argument or `)`"),
             Kind::Other if self.found().contains(['“', '”', '„', '‘', '’']) => {
-                let draft = Draft::new(code::BAD_CALL, self.peek().span, "these quotes are curly");
-                draft.hint("arguments are results, without quotes: `q(r)`")
+                let diagnostic = DiagnosticBuilder::new(code::BAD_CALL, self.peek().span, "these quotes are curly");
+                diagnostic.hint("arguments are results, without quotes: `q(r)`")
             }
             _ => self.unexpected(code::BAD_CALL, "an argument or `)`").hint(SEPARATE),
         }
     }
 
-    fn bad_argument_end(&self, opening: Token) -> Draft {
+    fn bad_argument_end(&self, opening: Token) -> DiagnosticBuilder {
         if self.is_mark(b'=') {
-            let draft = Draft::new(code::NOT_A_RESULT, self.peek().span, "arguments have no names");
-            return draft.hint("arguments are given in order: `p(a, b)`");
+            let diagnostic = DiagnosticBuilder::new(code::NOT_A_RESULT, self.peek().span, "arguments have no names");
+            return diagnostic.hint("arguments are given in order: `p(a, b)`");
         }
-        let draft = self.unclosed(code::BAD_CALL, opening, "`,` or `)`");
+        let diagnostic = self.unclosed(code::BAD_CALL, opening, "`,` or `)`");
         // a name there may as well begin the next line
-        if matches!(self.kind(), Kind::Mark(_)) { draft.hint(SEPARATE) } else { draft }
+        if matches!(self.kind(), Kind::Mark(_)) { diagnostic.hint(SEPARATE) } else { diagnostic }
     }
 }

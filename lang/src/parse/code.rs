@@ -2,7 +2,7 @@
 
 use super::{Parsed, Parser, quoted};
 use crate::code;
-use crate::complaint::Draft;
+use crate::diagnostic::DiagnosticBuilder;
 use crate::language;
 use crate::lexer::Kind;
 use crate::source::Span;
@@ -31,30 +31,34 @@ impl<'a> Parser<'a, '_, '_> {
         let text = raw.get(fence..end).unwrap_or_default();
         if !self.at_line_end() {
             let opening = Span { start: span.start, end: span.start + 1 };
-            let draft =
-                Draft::new(code::TEXT_AFTER_CODE, self.peek().span, format!("{} stands behind code", self.found()));
-            let draft = draft.and(opening, "the code begins here");
-            self.complain(draft.hint(
+            let diagnostic = DiagnosticBuilder::new(
+                code::TEXT_AFTER_CODE,
+                self.peek().span,
+                format!("{} stands behind code", self.found()),
+            );
+            let diagnostic = diagnostic.label_at(opening, "the code begins here");
+            self.report(diagnostic.hint(
                 "only a comment may follow the closing fence; code with backticks in it stands between longer fences",
             ));
         }
-        self.complain_of_info(span, text);
+        self.report_language_after_fence(span, text);
         if text.trim().is_empty() && kind == Kind::Code {
-            return self.fail(Draft::new(code::NO_CODE, span, "there is no code between the fences"));
+            return self.fail(DiagnosticBuilder::new(code::NO_CODE, span, "there is no code between the fences"));
         }
         Ok(Code { span, kind: CodeKind::Inline(text) })
     }
 
     /// Elsewhere the language stands behind the opening fence. Here it would be the code's first line.
-    fn complain_of_info(&mut self, code: Span, text: &str) {
+    fn report_language_after_fence(&mut self, code: Span, text: &str) {
         let Some((first, rest)) = text.split_once('\n') else { return };
         let info = first.trim();
         if (info == "sql" || language::find(info).is_some()) && !rest.trim().is_empty() {
             let start = code.start as usize + code.of(self.text).find(info).unwrap_or_default();
             let message = format!("{} would be a line of the code", quoted(info));
-            let draft = Draft::new(code::TEXT_AFTER_CODE, Span::new(start, start + info.len()), message);
-            self.complain(
-                draft.hint("behind the opening fence the code begins; the language stands above the function"),
+            let diagnostic =
+                DiagnosticBuilder::new(code::TEXT_AFTER_CODE, Span::new(start, start + info.len()), message);
+            self.report(
+                diagnostic.hint("behind the opening fence the code begins; the language stands above the function"),
             );
         }
     }
@@ -66,40 +70,43 @@ impl<'a> Parser<'a, '_, '_> {
         if let Some(fence) = tokens.iter().find(|token| matches!(token.kind, Kind::Code | Kind::OpenCode)) {
             let before = span.to(Span { start: span.start, end: fence.span.start });
             let message = format!("{} stands before code", quoted(before.of(self.text).trim()));
-            return self.fail(Draft::new(code::TEXT_AFTER_CODE, before, message).hint("code begins with its fence"));
+            return self.fail(
+                DiagnosticBuilder::new(code::TEXT_AFTER_CODE, before, message).hint("code begins with its fence"),
+            );
         }
         let path = super::name::unquoted(span.of(self.text));
         if path.is_empty() || path.len() > MAX_PATH || path.contains(char::is_control) {
             let message =
                 format!("this is no path: it is empty, longer than {MAX_PATH} bytes, or holds control characters");
-            return self.fail(Draft::new(code::NO_CODE, span, message));
+            return self.fail(DiagnosticBuilder::new(code::NO_CODE, span, message));
         }
-        if let Some(draft) = self.second_import(span) {
+        if let Some(diagnostic) = self.second_import(span) {
             self.lose(first);
-            return self.fail(draft);
+            return self.fail(diagnostic);
         }
-        if let Some(draft) = curly_quotes(path, span) {
-            return self.fail(draft);
+        if let Some(diagnostic) = curly_quotes(path, span) {
+            return self.fail(diagnostic);
         }
         if is_code(path) || triple_quotes(span.of(self.text)).is_some() {
             self.skip_triple_quotes(span);
-            let draft = Draft::new(code::NO_CODE, span, "this is no path");
-            return self.fail(draft.hint("code stands between fences: a backtick before it and one behind it"));
+            let diagnostic = DiagnosticBuilder::new(code::NO_CODE, span, "this is no path");
+            return self.fail(diagnostic.hint("code stands between fences: a backtick before it and one behind it"));
         }
         self.warn_of_comment(span);
         Ok(Code { span, kind: CodeKind::Path(path) })
     }
 
     /// `x.py import python (f) y.py`
-    fn second_import(&self, path: Span) -> Option<Draft> {
+    fn second_import(&self, path: Span) -> Option<DiagnosticBuilder> {
         let text = path.of(self.text);
         let at = text.find(" import ")?;
         if text.starts_with(['"', '\'']) || !text.contains('(') {
             return None;
         }
         let second = Span::new(path.start as usize + at + 1, path.end as usize);
-        let draft = Draft::new(code::TEXT_AFTER_STATEMENT, second, "a second import begins on this line");
-        Some(draft.hint(format!("put it on a line of its own: {}", quoted(second.of(self.text)))))
+        let diagnostic =
+            DiagnosticBuilder::new(code::TEXT_AFTER_STATEMENT, second, "a second import begins on this line");
+        Some(diagnostic.hint(format!("put it on a line of its own: {}", quoted(second.of(self.text)))))
     }
 
     /// Over a text between triple quotes, if one begins at this path, so that its lines are not taken for others.
@@ -120,8 +127,12 @@ impl<'a> Parser<'a, '_, '_> {
     fn warn_of_comment(&mut self, path: Span) {
         if self.text.as_bytes().get(path.end as usize) == Some(&b'#') {
             let sign = Span { start: path.end, end: path.end + 1 };
-            let draft = Draft::new(code::COMMENT_IN_PATH, sign, "`#` begins a comment here, the path ends before it");
-            self.complain(draft.hint("put quotes around a path with a `#` in it"));
+            let diagnostic = DiagnosticBuilder::new(
+                code::COMMENT_IN_PATH,
+                sign,
+                "`#` begins a comment here, the path ends before it",
+            );
+            self.report(diagnostic.hint("put quotes around a path with a `#` in it"));
         }
     }
 }
@@ -132,10 +143,11 @@ fn triple_quotes(text: &str) -> Option<&'static str> {
 }
 
 /// Quotes that a word processor made of straight ones.
-fn curly_quotes(path: &str, span: Span) -> Option<Draft> {
+fn curly_quotes(path: &str, span: Span) -> Option<DiagnosticBuilder> {
     let inner = path.strip_prefix(['“', '”', '„', '‘', '’'])?.trim_end_matches(['“', '”', '‘', '’']);
-    let draft = Draft::new(code::NO_CODE, span, "these quotes are curly, and would be part of the path");
-    Some(draft.hint(format!("type straight ones, or none: {}", quoted(inner))))
+    let diagnostic =
+        DiagnosticBuilder::new(code::NO_CODE, span, "these quotes are curly, and would be part of the path");
+    Some(diagnostic.hint(format!("type straight ones, or none: {}", quoted(inner))))
 }
 
 /// SQL or Python without fences, or the sign that begins a block of text in YAML.

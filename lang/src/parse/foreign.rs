@@ -1,9 +1,9 @@
-//! Lines that people write out of habit from other languages. Each gets one complaint that says so, instead of one for
+//! Lines that people write out of habit from other languages. Each gets one diagnostic that says so, instead of one for
 //! every sign in it that means something else here.
 
 use super::{Parser, quoted};
 use crate::code;
-use crate::complaint::Draft;
+use crate::diagnostic::DiagnosticBuilder;
 use crate::language;
 use crate::lexer::Kind;
 
@@ -36,28 +36,28 @@ pub(super) fn begins_comment(text: &str) -> bool {
 
 impl Parser<'_, '_, '_> {
     /// At the start of a line: what to say if it is of another language.
-    pub(super) fn foreign(&self, width: usize) -> Option<Draft> {
+    pub(super) fn foreign(&self, width: usize) -> Option<DiagnosticBuilder> {
         let first = self.peek();
         let text = self.text.get(first.span.start as usize..).unwrap_or_default();
         if begins_comment(text) {
-            let draft = Draft::new(code::NOT_UNDERSTOOD, first.span, "this line is no statement");
-            return Some(draft.hint("a comment begins with `#`"));
+            let diagnostic = DiagnosticBuilder::new(code::NOT_UNDERSTOOD, first.span, "this line is no statement");
+            return Some(diagnostic.hint("a comment begins with `#`"));
         }
         let word = self.text_of(first);
         if word == "foreach" && self.is_for_each() {
-            let draft = Draft::new(code::BAD_LOOP, first.span, "a loop begins with `for`");
-            return Some(draft.hint(format!("`for {} in pipe():`", self.text_of(self.peek_at(1)))));
+            let diagnostic = DiagnosticBuilder::new(code::BAD_LOOP, first.span, "a loop begins with `for`");
+            return Some(diagnostic.hint(format!("`for {} in pipe():`", self.text_of(self.peek_at(1)))));
         }
         if first.kind != Kind::Word || !PYTHON.contains(&word) || !self.is_python_line(width) {
             return None;
         }
         let message = format!("{} begins a line of Python, and this is a script", quoted(word));
-        let draft = Draft::new(code::NOT_UNDERSTOOD, first.span, message);
+        let diagnostic = DiagnosticBuilder::new(code::NOT_UNDERSTOOD, first.span, message);
         if let Some(import) = self.python_import() {
-            return Some(draft.hint(import));
+            return Some(diagnostic.hint(import));
         }
         let instead = INSTEAD.iter().find(|(words, _)| words.contains(&word)).map(|(_, hint)| *hint);
-        Some(draft.hint(
+        Some(diagnostic.hint(
             instead.unwrap_or("Python stands in the file of a step, or between fences below the step's function"),
         ))
     }

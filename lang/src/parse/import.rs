@@ -5,7 +5,7 @@ use bue_model::plan::Language;
 use super::foreign::MAX_ECHO;
 use super::{Parsed, Parser, Reported, quoted};
 use crate::code;
-use crate::complaint::Draft;
+use crate::diagnostic::DiagnosticBuilder;
 use crate::lexer::{Kind, Token};
 use crate::tree::{Code, Import, Item, Name};
 
@@ -47,12 +47,12 @@ impl<'a> Parser<'a, '_, '_> {
         }
         let span = first.to(self.last().span);
         if span.start >= span.end {
-            let draft = self.unexpected(code::BAD_IMPORT, "a language");
-            return self.fail(draft.hint(meant.unwrap_or_else(|| SHAPE.to_owned())));
+            let diagnostic = self.unexpected(code::BAD_IMPORT, "a language");
+            return self.fail(diagnostic.hint(meant.unwrap_or_else(|| SHAPE.to_owned())));
         }
         let Some(opening) = self.eat(b'(') else {
-            let draft = self.unexpected(code::BAD_IMPORT, "`(` and the functions to import");
-            return self.fail(draft.hint(meant.unwrap_or_else(|| SHAPE.to_owned())));
+            let diagnostic = self.unexpected(code::BAD_IMPORT, "`(` and the functions to import");
+            return self.fail(diagnostic.hint(meant.unwrap_or_else(|| SHAPE.to_owned())));
         };
         self.layout.raw.push(span);
         Ok((self.language(span), opening))
@@ -67,7 +67,7 @@ impl<'a> Parser<'a, '_, '_> {
             if let Some(closing) = self.eat(b')') {
                 if self.at == first + 1 {
                     let span = opening.span.to(closing.span);
-                    self.complain(Draft::new(code::BAD_IMPORT, span, "this imports nothing").hint(SHAPE));
+                    self.report(DiagnosticBuilder::new(code::BAD_IMPORT, span, "this imports nothing").hint(SHAPE));
                 }
                 return Ok(items);
             }
@@ -84,12 +84,12 @@ impl<'a> Parser<'a, '_, '_> {
     }
 
     /// "expected X", with the bracket that is still open.
-    pub(super) fn unclosed(&self, code: &'static str, opening: Token, expected: &str) -> Draft {
+    pub(super) fn unclosed(&self, code: &'static str, opening: Token, expected: &str) -> DiagnosticBuilder {
         if self.kind() == Kind::End {
             let message = format!("this `{}` is never closed", self.text_of(opening));
-            return Draft::new(code, opening.span, message);
+            return DiagnosticBuilder::new(code, opening.span, message);
         }
-        self.unexpected(code, expected).and(opening.span, "for the bracket opened here")
+        self.unexpected(code, expected).label_at(opening.span, "for the bracket opened here")
     }
 
     fn item(&mut self, opening: Token) -> Parsed<Item<'a>> {
@@ -134,8 +134,8 @@ impl<'a> Parser<'a, '_, '_> {
         match self.kind() {
             Kind::Mark(b',' | b')') | Kind::End => Ok(settings),
             Kind::Word if self.is_word("as") => {
-                let draft = self.unexpected(code::BAD_IMPORT, "`,` or `)`");
-                self.fail(draft.hint(match settings.is_empty() {
+                let diagnostic = self.unexpected(code::BAD_IMPORT, "`,` or `)`");
+                self.fail(diagnostic.hint(match settings.is_empty() {
                     true => "one name stands behind `as`, and a comma between two functions",
                     false => "the name stands before the settings: `function as name !priority 9`",
                 }))
@@ -152,7 +152,8 @@ impl<'a> Parser<'a, '_, '_> {
             let last = function.text.rsplit('.').next().unwrap_or_default();
             let message = format!("{} cannot be the name of a step", quoted(&function.text));
             return self.fail(
-                Draft::new(code::BAD_NAME, function.span, message).hint(format!("`{} as {last}`", function.text)),
+                DiagnosticBuilder::new(code::BAD_NAME, function.span, message)
+                    .hint(format!("`{} as {last}`", function.text)),
             );
         }
         Ok(function.clone())
@@ -184,7 +185,10 @@ impl<'a> Parser<'a, '_, '_> {
         }
         if self.at_line_end() {
             let place = self.last().span;
-            self.complain(Draft::new(code::BAD_IMPORT, place, "the path or code of the import is missing").hint(SHAPE));
+            self.report(
+                DiagnosticBuilder::new(code::BAD_IMPORT, place, "the path or code of the import is missing")
+                    .hint(SHAPE),
+            );
             return None;
         }
         let start = self.at;

@@ -2,7 +2,7 @@
 
 use super::{Parsed, Parser};
 use crate::code;
-use crate::complaint::Draft;
+use crate::diagnostic::DiagnosticBuilder;
 use crate::lexer::Kind;
 use crate::source::Span;
 use crate::tree::{Block, Call, Gather, GatherParts, Loop, Name, Statement};
@@ -36,14 +36,14 @@ impl<'a> Parser<'a, '_, '_> {
     fn loop_head(&mut self) -> Parsed<(Name<'a>, Call<'a>)> {
         let (variable, source) = self.variable_in_call(code::BAD_LOOP)?;
         if self.eat(b':').is_none() {
-            let draft = self.unexpected(code::BAD_LOOP, "`:`");
+            let diagnostic = self.unexpected(code::BAD_LOOP, "`:`");
             let call = super::quoted(source.span.of(self.text));
-            self.complain(draft.hint(format!("a colon ends the line, behind {call}")));
+            self.report(diagnostic.hint(format!("a colon ends the line, behind {call}")));
             return Ok((variable, source));
         }
         if !self.at_line_end() {
-            let draft = self.unexpected(code::BAD_LOOP, "the end of the line");
-            self.complain(draft.hint("the body stands below, indented"));
+            let diagnostic = self.unexpected(code::BAD_LOOP, "the end of the line");
+            self.report(diagnostic.hint("the body stands below, indented"));
         }
         Ok((variable, source))
     }
@@ -55,20 +55,20 @@ impl<'a> Parser<'a, '_, '_> {
         self.gap_in_gather(code);
         if !self.is_word("in") {
             let first = variable.text.split(' ').next().unwrap_or_default();
-            let draft = self.unexpected(code, "`in`").hint(format!("`for {first} in pipe()`"));
-            return self.fail(draft);
+            let diagnostic = self.unexpected(code, "`in`").hint(format!("`for {first} in pipe()`"));
+            return self.fail(diagnostic);
         }
         self.next();
         self.gap_in_gather(code);
-        if let Some(draft) = self.pythons_list(code, &variable) {
-            return self.fail(draft);
+        if let Some(diagnostic) = self.pythons_list(code, &variable) {
+            return self.fail(diagnostic);
         }
         let source = self.expect_call(code, "a call that gives the list")?;
         Ok((variable, source))
     }
 
     /// `range(3)` or `[1, 2]`, where a loop's source should be.
-    fn pythons_list(&self, code: &'static str, variable: &Name<'_>) -> Option<Draft> {
+    fn pythons_list(&self, code: &'static str, variable: &Name<'_>) -> Option<DiagnosticBuilder> {
         let range = self.is_word("range") && self.peek_at(1).kind == Kind::Mark(b'(') && self.is_number_at(2);
         if !range && !self.is_mark(b'[') {
             return None;
@@ -77,7 +77,7 @@ impl<'a> Parser<'a, '_, '_> {
         let source = if range { "range(…)" } else { "[…]" };
         let hint =
             format!("a step whose function returns `list({source})` gives it: `for {} in step():`", variable.text);
-        Some(Draft::new(code, self.peek().span, message).hint(hint.replace("list([…])", "[…]")))
+        Some(DiagnosticBuilder::new(code, self.peek().span, message).hint(hint.replace("list([…])", "[…]")))
     }
 
     fn is_number_at(&self, ahead: usize) -> bool {
@@ -95,14 +95,14 @@ impl<'a> Parser<'a, '_, '_> {
         let indent = self.peek().span;
         if self.kind() != Kind::Line || self.width(indent) <= width {
             if complain {
-                let draft = Draft::new(code::EMPTY_LOOP, head, "this loop has no body");
-                self.complain(draft.hint("indent the lines that run for each element, below the `for` line"));
+                let diagnostic = DiagnosticBuilder::new(code::EMPTY_LOOP, head, "this loop has no body");
+                self.report(diagnostic.hint("indent the lines that run for each element, below the `for` line"));
             }
             return Ok(Block::default());
         }
         if self.loops == MAX_LOOPS {
             let message = format!("loops inside loops, more than {MAX_LOOPS} deep");
-            return self.fail(Draft::new(code::TOO_DEEP, head, message));
+            return self.fail(DiagnosticBuilder::new(code::TOO_DEEP, head, message));
         }
         self.check_unit(indent, width);
         self.loops += 1;
@@ -128,16 +128,16 @@ impl<'a> Parser<'a, '_, '_> {
         let call = self.expect_call(code::BAD_GATHER, "a call for each element")?;
         self.gap();
         if !self.is_word("for") {
-            let draft = self.unclosed(code::BAD_GATHER, opening, "`for`");
-            return self.fail(draft.hint("`name = [pipe(x) for x in source()]`"));
+            let diagnostic = self.unclosed(code::BAD_GATHER, opening, "`for`");
+            return self.fail(diagnostic.hint("`name = [pipe(x) for x in source()]`"));
         }
         self.next();
         let (variable, source) = self.variable_in_call(code::BAD_GATHER)?;
         self.gap();
         if self.eat(b']').is_none() {
-            let draft = self.unclosed(code::BAD_GATHER, opening, "`]`");
+            let diagnostic = self.unclosed(code::BAD_GATHER, opening, "`]`");
             let condition = "all rounds are gathered; a round whose step answers `cancel` gives null";
-            return self.fail(if self.is_word("if") { draft.hint(condition) } else { draft });
+            return self.fail(if self.is_word("if") { diagnostic.hint(condition) } else { diagnostic });
         }
         Ok(GatherParts { call, variable, source })
     }

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use super::{Parsed, Parser, quoted};
 use crate::code;
-use crate::complaint::Draft;
+use crate::diagnostic::DiagnosticBuilder;
 use crate::lexer::{Kind, begins_word, continues_word};
 use crate::source::Span;
 use crate::tree::Name;
@@ -32,24 +32,26 @@ impl<'a> Parser<'a, '_, '_> {
         }
     }
 
-    /// A name, or a complaint that one is missing here.
+    /// A name, or a diagnostic that one is missing here.
     pub(super) fn expect_name(&mut self, code: &'static str, what: &str, stop: &str) -> Parsed<Name<'a>> {
         if let Some(name) = self.name(stop) {
             return Ok(name);
         }
-        let draft = match self.kind() {
+        let diagnostic = match self.kind() {
             Kind::Number | Kind::Mark(b'-') => self.bad_beginning(),
             _ => self.unexpected(code, what),
         };
-        self.fail(draft)
+        self.fail(diagnostic)
     }
 
-    fn bad_beginning(&self) -> Draft {
+    fn bad_beginning(&self) -> DiagnosticBuilder {
         let message = format!("a name cannot begin with {}", self.found());
-        let draft = Draft::new(code::BAD_NAME, self.peek().span, message);
+        let diagnostic = DiagnosticBuilder::new(code::BAD_NAME, self.peek().span, message);
         match self.is_mark(b'-') {
-            true => draft.hint("lines have no dash in front; steps run one behind the other in a pipe: `p = a | b`"),
-            false => draft.hint("begin it with a letter or `_`"),
+            true => {
+                diagnostic.hint("lines have no dash in front; steps run one behind the other in a pipe: `p = a | b`")
+            }
+            false => diagnostic.hint("begin it with a letter or `_`"),
         }
     }
 
@@ -75,8 +77,8 @@ impl<'a> Parser<'a, '_, '_> {
             return Name { text: Cow::Borrowed(raw), span };
         }
         let text = raw.split_whitespace().collect::<Vec<_>>().join(" ");
-        let draft = Draft::new(code::SPACES_IN_NAME, span, "this name has several spaces in a row");
-        self.complain(draft.hint(format!("it is read as {}", quoted(&text))));
+        let diagnostic = DiagnosticBuilder::new(code::SPACES_IN_NAME, span, "this name has several spaces in a row");
+        self.report(diagnostic.hint(format!("it is read as {}", quoted(&text))));
         Name { text: Cow::Owned(text), span }
     }
 
@@ -93,7 +95,7 @@ impl<'a> Parser<'a, '_, '_> {
 
     /// A name that cannot be one is not looked for, and not missed.
     fn bad_name(&mut self, text: &'a str, span: Span) {
-        self.complain(bad_name(text, span));
+        self.report(bad_name(text, span));
         self.lost.extend(text.split(' '));
     }
 
@@ -101,7 +103,7 @@ impl<'a> Parser<'a, '_, '_> {
     fn check_length(&mut self, text: &'a str, span: Span) {
         if text.len() > MAX_NAME {
             let message = format!("this name is longer than {MAX_NAME} bytes");
-            self.complain(Draft::new(code::BAD_NAME, span, message));
+            self.report(DiagnosticBuilder::new(code::BAD_NAME, span, message));
             self.lost.extend(text.split(' '));
         }
     }
@@ -128,7 +130,7 @@ impl<'a> Parser<'a, '_, '_> {
     }
 }
 
-fn bad_name(text: &str, span: Span) -> Draft {
+fn bad_name(text: &str, span: Span) -> DiagnosticBuilder {
     let bad = text.chars().find(|char| *char != ' ' && !continues_word(*char));
     let message = match bad {
         Some(char) => format!("`{char}` cannot be part of a name"),
@@ -138,7 +140,7 @@ fn bad_name(text: &str, span: Span) -> Draft {
         text.trim().chars().map(|char| if char == ' ' || continues_word(char) { char } else { '_' }).collect();
     let fits = better.chars().next().is_some_and(begins_word) && better.len() <= MAX_NAME;
     let rule = "a name is a letter or `_`, then letters, digits, `_`, `-` and single spaces";
-    Draft::new(code::BAD_NAME, span, message).hint(if fits {
+    DiagnosticBuilder::new(code::BAD_NAME, span, message).hint(if fits {
         format!("{rule}: {}", quoted(&better))
     } else {
         rule.into()

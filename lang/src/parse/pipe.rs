@@ -2,7 +2,7 @@
 
 use super::{Parsed, Parser};
 use crate::code;
-use crate::complaint::Draft;
+use crate::diagnostic::DiagnosticBuilder;
 use crate::lexer::{Kind, Token};
 use crate::tree::{Name, Pipe, Statement};
 
@@ -33,8 +33,8 @@ impl<'a> Parser<'a, '_, '_> {
             }
             self.skip_gap_inside(opening);
             if !self.is_mark(b'|') && !self.chain_ends(opening) {
-                let draft = self.expected_bar(opening).maybe_hint(self.bar_hint(&chain));
-                return (chain, self.fail(draft));
+                let diagnostic = self.expected_bar(opening).maybe_hint(self.bar_hint(&chain));
+                return (chain, self.fail(diagnostic));
             }
         }
     }
@@ -63,11 +63,11 @@ impl<'a> Parser<'a, '_, '_> {
         if self.at_line_end() {
             return Ok(());
         }
-        let draft = self.unexpected(code::BAD_CHAIN, "the end of the line");
-        self.fail(draft)
+        let diagnostic = self.unexpected(code::BAD_CHAIN, "the end of the line");
+        self.fail(diagnostic)
     }
 
-    fn expected_bar(&self, opening: Option<Token>) -> Draft {
+    fn expected_bar(&self, opening: Option<Token>) -> DiagnosticBuilder {
         match opening {
             Some(opening) => self.unclosed(code::BAD_CHAIN, opening, "`|` or `)`"),
             None => self.unexpected(code::BAD_CHAIN, "`|` or the end of the line"),
@@ -92,8 +92,8 @@ impl<'a> Parser<'a, '_, '_> {
     fn chain_is_empty(&mut self, name: &Name<'_>, chain: &[Name<'_>], opening: Option<Token>) -> bool {
         if chain.is_empty() {
             let span = opening.map_or(name.span, |opening| name.span.to(opening.span));
-            let draft = Draft::new(code::BAD_CHAIN, span, "this pipe has no steps");
-            self.complain(draft.hint(format!("`{} = first step | second step`", name.text)));
+            let diagnostic = DiagnosticBuilder::new(code::BAD_CHAIN, span, "this pipe has no steps");
+            self.report(diagnostic.hint(format!("`{} = first step | second step`", name.text)));
         }
         chain.is_empty()
     }

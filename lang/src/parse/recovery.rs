@@ -1,4 +1,4 @@
-//! Where to go on after a mistake, so that it costs one complaint and the rest of the file is still read.
+//! Where to go on after a mistake, so that it costs one diagnostic and the rest of the file is still read.
 
 use std::borrow::Cow;
 

@@ -2,7 +2,7 @@
 
 use super::{Parsed, Parser};
 use crate::code;
-use crate::complaint::Draft;
+use crate::diagnostic::DiagnosticBuilder;
 use crate::lexer::{Kind, Token};
 use crate::setting;
 use crate::source::Span;
@@ -43,9 +43,10 @@ impl Parser<'_, '_, '_> {
         let span = mark.span.to(if value.start == value.end { from } else { value });
         let value = self.value(name, value)?;
         if value == SettingValue::Tag {
-            let draft = Draft::new(code::TAG_ALONE, span, "a tag alone limits nothing");
-            self.complain(
-                draft.hint("`!rate 5/1s` lets five jobs start a second, `!rate 5/1s by account` five for each account"),
+            let diagnostic = DiagnosticBuilder::new(code::TAG_ALONE, span, "a tag alone limits nothing");
+            self.report(
+                diagnostic
+                    .hint("`!rate 5/1s` lets five jobs start a second, `!rate 5/1s by account` five for each account"),
             );
         }
         Ok(Setting { span, value })
@@ -55,8 +56,8 @@ impl Parser<'_, '_, '_> {
     fn name_of_setting(&mut self, mark: Token, place: Place) -> Parsed<&'static str> {
         let token = self.peek();
         if token.span.start != mark.span.end {
-            let draft = self.misspelt(mark, token, place);
-            return self.fail(draft);
+            let diagnostic = self.misspelt(mark, token, place);
+            return self.fail(diagnostic);
         }
         match token.kind {
             Kind::Number | Kind::Mark(b'-' | b'+') => Ok("priority"),
@@ -67,29 +68,29 @@ impl Parser<'_, '_, '_> {
                 known.copied().map_or_else(|| self.unknown_setting(mark, token, place), Ok)
             }
             _ => {
-                let draft = self.unexpected(code::UNKNOWN_SETTING, "a setting's name or a priority behind `!`");
+                let diagnostic = self.unexpected(code::UNKNOWN_SETTING, "a setting's name or a priority behind `!`");
                 self.skip_value(place);
-                self.fail(draft.hint("`!9`, `!priority 9`, `!scope production`, `!timeout 5m`, `!retries 3`"))
+                self.fail(diagnostic.hint("`!9`, `!priority 9`, `!scope production`, `!timeout 5m`, `!retries 3`"))
             }
         }
     }
 
     /// `! 9`, `! priority 9`, or a lonely `!`.
-    fn misspelt(&mut self, mark: Token, token: Token, place: Place) -> Draft {
-        let draft = match token.kind {
+    fn misspelt(&mut self, mark: Token, token: Token, place: Place) -> DiagnosticBuilder {
+        let diagnostic = match token.kind {
             Kind::Number | Kind::Word | Kind::Mark(b'-' | b'+') => {
                 let message = "a blank stands between `!` and what belongs to it";
-                let draft = Draft::new(code::OLD_SPELLING, mark.span.to(token.span), message);
+                let diagnostic = DiagnosticBuilder::new(code::OLD_SPELLING, mark.span.to(token.span), message);
                 match token.kind {
-                    Kind::Word => draft.hint(format!("`!{} …`", self.text_of(token))),
-                    _ => draft.hint(format!("`!{0}` or `!priority {0}`", self.text_of(token))),
+                    Kind::Word => diagnostic.hint(format!("`!{} …`", self.text_of(token))),
+                    _ => diagnostic.hint(format!("`!{0}` or `!priority {0}`", self.text_of(token))),
                 }
             }
-            _ => Draft::new(code::OLD_SPELLING, mark.span, "a lonely `!` sets nothing")
+            _ => DiagnosticBuilder::new(code::OLD_SPELLING, mark.span, "a lonely `!` sets nothing")
                 .hint("`!9` or `!priority 9` sets a priority"),
         };
         self.skip_value(place);
-        draft
+        diagnostic
     }
 
     fn unknown_setting(&mut self, mark: Token, token: Token, place: Place) -> Parsed<&'static str> {
@@ -102,7 +103,7 @@ impl Parser<'_, '_, '_> {
         };
         let message = format!("there is no setting {}", super::quoted(&format!("!{word}")));
         self.skip_value(place);
-        self.fail(Draft::new(code::UNKNOWN_SETTING, mark.span.to(token.span), message).hint(hint))
+        self.fail(DiagnosticBuilder::new(code::UNKNOWN_SETTING, mark.span.to(token.span), message).hint(hint))
     }
 
     fn skip_value(&mut self, place: Place) {
@@ -166,7 +167,7 @@ impl Parser<'_, '_, '_> {
             let base = span.start as usize;
             let inner = problem.span.range();
             let at = Span::new(base + inner.start, (base + inner.end).min(span.end as usize));
-            self.fail(Draft::new(problem.code, at, problem.message).maybe_hint(problem.hint))
+            self.fail(DiagnosticBuilder::new(problem.code, at, problem.message).maybe_hint(problem.hint))
         })
     }
 }

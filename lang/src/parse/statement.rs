@@ -2,7 +2,7 @@
 
 use super::{Parsed, Parser, Reported};
 use crate::code;
-use crate::complaint::Draft;
+use crate::diagnostic::DiagnosticBuilder;
 use crate::lexer::Kind;
 use crate::source::Span;
 use crate::tree::{Block, Name, Statement};
@@ -12,7 +12,7 @@ impl<'a> Parser<'a, '_, '_> {
     pub(super) fn block(&mut self, width: usize, parent: Option<usize>) -> Block<'a> {
         let mut block = Block::default();
         while self.kind() == Kind::Line {
-            if self.complaints.is_full() {
+            if self.diagnostics.is_full() {
                 self.at = self.tokens.len().saturating_sub(1);
                 break;
             }
@@ -23,7 +23,7 @@ impl<'a> Parser<'a, '_, '_> {
             }
             self.line_at(self.loops);
             if here < width {
-                self.complain(bad_dedent(self.peek().span));
+                self.report(bad_dedent(self.peek().span));
             }
             let statement = self.statement(here);
             if statement.is_some() && here > width {
@@ -50,14 +50,14 @@ impl<'a> Parser<'a, '_, '_> {
         }
     }
 
-    /// Complains about what stands behind a statement and steps over it.
+    /// Reports what stands behind a statement and steps over it.
     fn expect_line_end(&mut self, start: usize, width: usize) {
         if self.at_line_end() {
             return;
         }
-        let draft = self.unexpected(code::TEXT_AFTER_STATEMENT, "the end of the line");
+        let diagnostic = self.unexpected(code::TEXT_AFTER_STATEMENT, "the end of the line");
         let rest = self.text.get(self.peek().span.start as usize..).unwrap_or_default();
-        self.complain(draft.hint(match () {
+        self.report(diagnostic.hint(match () {
             () if rest.starts_with(';') => "no sign ends a statement: the line's end does",
             () if super::foreign::begins_comment(rest) => "a comment begins with `#`",
             () if rest.starts_with('.') => "a result is passed on as an argument: `q(p())`",
@@ -67,14 +67,14 @@ impl<'a> Parser<'a, '_, '_> {
     }
 
     fn any_statement(&mut self, width: usize) -> Parsed<Statement<'a>> {
-        if let Some(draft) = self.foreign(width) {
-            return self.fail(draft);
+        if let Some(diagnostic) = self.foreign(width) {
+            return self.fail(diagnostic);
         }
         match self.kind() {
             Kind::Mark(b'!' | b'$' | b'@') => self.setting_line().map(Statement::Setting),
             Kind::Mark(b'|') => self.fail(self.stray_bar()),
             Kind::Code => self.fail(self.stray_code()),
-            // complained about already
+            // reported already
             Kind::OpenCode => Err(Reported),
             Kind::Word if self.is_word("TAB") && self.peek_at(1).kind == Kind::Mark(b'=') => {
                 self.next();
@@ -106,11 +106,11 @@ impl<'a> Parser<'a, '_, '_> {
     fn named(&mut self, width: usize) -> Parsed<Statement<'a>> {
         let name = self.expect_name(code::NOT_UNDERSTOOD, "a name", "")?;
         let bad = self.rest_of_bad_name(&name);
-        let complained = bad.is_some() || name.text.is_empty();
+        let reported = bad.is_some() || name.text.is_empty();
         let name = bad.unwrap_or(name);
         match self.kind() {
             Kind::Mark(b':' | b'=') if self.peek_at(1).kind == Kind::Mark(b'=') => {
-                self.complain_of_sign(&name);
+                self.report_wrong_equals(&name);
                 self.assigned(name)
             }
             Kind::Mark(b':') => self.step(name, width).map(Statement::Step),
@@ -119,29 +119,29 @@ impl<'a> Parser<'a, '_, '_> {
                 self.assigned(name)
             }
             Kind::Mark(b'(') => self.call_statement(None, name),
-            _ if complained => Err(Reported),
+            _ if reported => Err(Reported),
             Kind::Mark(b'|') => self.fail(self.nameless_pipe(&name)),
             _ => self.fail(self.bare_name(&name, width)),
         }
     }
 
     /// `==` and `:=`, which are taken for the `=` they were meant to be.
-    fn complain_of_sign(&mut self, name: &Name<'_>) {
+    fn report_wrong_equals(&mut self, name: &Name<'_>) {
         let sign = self.next().span.to(self.next().span);
         let message = format!("expected `=`, found {}", super::quoted(sign.of(self.text)));
-        self.complain(Draft::new(code::NOT_UNDERSTOOD, sign, message).hint(format!("`{} = …`", name.text)));
+        self.report(DiagnosticBuilder::new(code::NOT_UNDERSTOOD, sign, message).hint(format!("`{} = …`", name.text)));
     }
 
     /// Behind `name =`, at a number: a setting of another language, or a value.
-    fn number_assigned(&self, name: &Name<'_>) -> Draft {
+    fn number_assigned(&self, name: &Name<'_>) -> DiagnosticBuilder {
         let (number, text) = (self.peek(), self.text_of(self.peek()));
         if crate::setting::NAMES.contains(&&*name.text) {
-            let draft = Draft::new(code::OLD_SPELLING, name.span, "a setting begins with `!`");
-            return draft.hint(format!("`!{} {text}`", name.text));
+            let diagnostic = DiagnosticBuilder::new(code::OLD_SPELLING, name.span, "a setting begins with `!`");
+            return diagnostic.hint(format!("`!{} {text}`", name.text));
         }
         let message = format!("{} is no step and no call, and a script holds no values", super::quoted(text));
-        let draft = Draft::new(code::NOT_A_RESULT, number.span, message);
-        draft.hint(format!("a step whose function returns it gives it: `{} = step()`", name.text))
+        let diagnostic = DiagnosticBuilder::new(code::NOT_A_RESULT, number.span, message);
+        diagnostic.hint(format!("a step whose function returns it gives it: `{} = step()`", name.text))
     }
 
     /// Behind `name =`.
@@ -166,13 +166,13 @@ impl<'a> Parser<'a, '_, '_> {
         self.peek_at(ahead).kind == Kind::Mark(b'(')
     }
 
-    /// The unit is taken as meant, so that what stands below is not complained about.
+    /// The unit is taken as meant, so that what stands below is not reported.
     fn misspelt_tab(&mut self) -> Parsed<Statement<'a>> {
         let word = self.next();
         self.eat(b'=');
         let value = self.text_of(self.peek());
-        let draft = Draft::new(code::BAD_TAB, word.span, "the indentation unit is not said like this");
-        self.complain(draft.hint(format!("`TAB = {value}`")));
+        let diagnostic = DiagnosticBuilder::new(code::BAD_TAB, word.span, "the indentation unit is not said like this");
+        self.report(diagnostic.hint(format!("`TAB = {value}`")));
         self.tab()
     }
 
@@ -185,9 +185,12 @@ impl<'a> Parser<'a, '_, '_> {
             _ => String::new(),
         };
         if unit.is_empty() || unit.len() > 64 || !unit.chars().all(|char| matches!(char, ' ' | '\t')) {
-            let draft =
-                Draft::new(code::BAD_TAB, self.place(), "the indentation unit is spaces or tabs between quotes");
-            return self.fail(draft.hint("`TAB = '    '` or `TAB = '\\t'`"));
+            let diagnostic = DiagnosticBuilder::new(
+                code::BAD_TAB,
+                self.place(),
+                "the indentation unit is spaces or tabs between quotes",
+            );
+            return self.fail(diagnostic.hint("`TAB = '    '` or `TAB = '\\t'`"));
         }
         self.next();
         self.layout.unit = unit;
@@ -199,7 +202,7 @@ impl<'a> Parser<'a, '_, '_> {
         if self.odd_width.replace(width) != Some(width) {
             let columns = if width == 1 { "column" } else { "columns" };
             let message = format!("this line is indented by {width} {columns}, but {why}");
-            self.complain(Draft::new(code::ODD_INDENT, indent.after(), message).hint(hint));
+            self.report(DiagnosticBuilder::new(code::ODD_INDENT, indent.after(), message).hint(hint));
         }
     }
 
@@ -214,47 +217,49 @@ impl<'a> Parser<'a, '_, '_> {
         }
     }
 
-    fn stray_bar(&self) -> Draft {
-        Draft::new(code::BAD_CHAIN, self.peek().span, "a pipe does not begin here")
+    fn stray_bar(&self) -> DiagnosticBuilder {
+        DiagnosticBuilder::new(code::BAD_CHAIN, self.peek().span, "a pipe does not begin here")
             .hint("a pipe over several lines stands in parentheses: `name = (a | b)`")
     }
 
-    fn stray_code(&self) -> Draft {
+    fn stray_code(&self) -> DiagnosticBuilder {
         let span = self.peek().span;
         let opening = Span { start: span.start, end: span.start + 1 };
-        Draft::new(code::NOT_UNDERSTOOD, opening, "this code belongs to no step")
+        DiagnosticBuilder::new(code::NOT_UNDERSTOOD, opening, "this code belongs to no step")
             .hint("code is the last line of a step: `name:`, then language, function and code, each indented")
     }
 
-    fn nameless_pipe(&self, first: &Name<'_>) -> Draft {
-        Draft::new(code::BAD_CHAIN, first.span, "a pipe needs a name to be called by")
+    fn nameless_pipe(&self, first: &Name<'_>) -> DiagnosticBuilder {
+        DiagnosticBuilder::new(code::BAD_CHAIN, first.span, "a pipe needs a name to be called by")
             .hint(format!("`name = {} | …`", first.text))
     }
 
-    fn bare_name(&self, name: &Name<'_>, width: usize) -> Draft {
-        let draft = self.not_understood(name.span);
+    fn bare_name(&self, name: &Name<'_>, width: usize) -> DiagnosticBuilder {
+        let diagnostic = self.not_understood(name.span);
         let indented_below = self.kind() == Kind::Line && self.width(self.peek().span) > width;
         match self.kind() {
-            _ if indented_below => draft.hint(format!("a step begins with its name and a colon: `{}:`", name.text)),
-            Kind::Mark(b',') => draft.hint("a call has one result: `r = p()`"),
-            Kind::Line | Kind::End => draft.hint(format!("to run a pipe or step write `{}()`", name.text)),
+            _ if indented_below => {
+                diagnostic.hint(format!("a step begins with its name and a colon: `{}:`", name.text))
+            }
+            Kind::Mark(b',') => diagnostic.hint("a call has one result: `r = p()`"),
+            Kind::Line | Kind::End => diagnostic.hint(format!("to run a pipe or step write `{}()`", name.text)),
             _ => match self.name_behind_sign() {
-                Some(after) => draft.hint(format!("a pipe is `p = {} | {after}`, and `p()` runs it", name.text)),
-                None => draft,
+                Some(after) => diagnostic.hint(format!("a pipe is `p = {} | {after}`, and `p()` runs it", name.text)),
+                None => diagnostic,
             },
         }
     }
 
-    fn not_understood(&self, span: Span) -> Draft {
-        let draft = Draft::new(code::NOT_UNDERSTOOD, span, "this line is no statement");
+    fn not_understood(&self, span: Span) -> DiagnosticBuilder {
+        let diagnostic = DiagnosticBuilder::new(code::NOT_UNDERSTOOD, span, "this line is no statement");
         if self.is_mark(b'[') {
-            return draft.hint("a list of results needs a name: `all = [p(x) for x in l()]`");
+            return diagnostic.hint("a list of results needs a name: `all = [p(x) for x in l()]`");
         }
-        draft.hint("a line is a step (`name:`), a pipe (`p = a | b`), a call (`p()`), a loop (`for x in p():`), an import or a setting")
+        diagnostic.hint("a line is a step (`name:`), a pipe (`p = a | b`), a call (`p()`), a loop (`for x in p():`), an import or a setting")
     }
 }
 
-fn bad_dedent(at: Span) -> Draft {
-    Draft::new(code::BAD_DEDENT, at, "this line's indentation matches no block above")
+fn bad_dedent(at: Span) -> DiagnosticBuilder {
+    DiagnosticBuilder::new(code::BAD_DEDENT, at, "this line's indentation matches no block above")
         .hint("indent it like the line it belongs with")
 }

@@ -4,7 +4,7 @@ use bue_model::plan::Language;
 
 use super::{Parser, quoted};
 use crate::code;
-use crate::complaint::Draft;
+use crate::diagnostic::DiagnosticBuilder;
 use crate::language;
 use crate::lexer::Kind;
 use crate::setting;
@@ -22,7 +22,7 @@ struct Lines<'a> {
     code_seen: bool,
     /// Width of the first line's indentation.
     width: Option<usize>,
-    /// A line too many has been complained about.
+    /// A line too many has been reported.
     too_long: bool,
 }
 
@@ -53,9 +53,9 @@ impl<'a> Parser<'a, '_, '_> {
 
     /// A mistake, but the language is taken as such.
     fn language_behind_colon(&mut self, name: &Name<'_>) -> Option<Span> {
-        let draft = self.unexpected(code::TEXT_AFTER_STATEMENT, "the end of the line");
+        let diagnostic = self.unexpected(code::TEXT_AFTER_STATEMENT, "the end of the line");
         let span = self.rest_of_line();
-        self.complain(draft.hint(meant_behind_colon(&name.text, span.of(self.text))));
+        self.report(diagnostic.hint(meant_behind_colon(&name.text, span.of(self.text))));
         language::find(span.of(self.text)).is_some().then_some(span)
     }
 
@@ -149,9 +149,10 @@ impl<'a> Parser<'a, '_, '_> {
         let span = self.rest_of_line();
         if !lines.too_long {
             lines.too_long = true;
-            let draft = Draft::new(code::STEP_TOO_LONG, span, "this line is one too many for the step above");
-            self.complain(
-                draft.hint("a step is language, function, and path or code; a statement below it is not indented"),
+            let diagnostic =
+                DiagnosticBuilder::new(code::STEP_TOO_LONG, span, "this line is one too many for the step above");
+            self.report(
+                diagnostic.hint("a step is language, function, and path or code; a statement below it is not indented"),
             );
         }
     }
@@ -182,22 +183,33 @@ impl<'a> Parser<'a, '_, '_> {
         }
     }
 
-    /// Complains about parts in another order than language, function, path, and goes on with them as meant.
+    /// Reports parts in another order than language, function, path, and goes on with them as meant.
     fn reorder(&mut self, lines: &mut Lines<'a>) {
         let (Some(language), Some(function)) = (lines.language, lines.function) else { return };
         let (first, second) = (language.of(self.text), function.of(self.text));
         if language::find(first).is_none() && language::find(second).is_some() {
-            let draft = Draft::new(code::UNKNOWN_LANGUAGE, language, format!("there is no language {}", quoted(first)));
-            self.complain(draft.hint(format!("the language stands first: {}, then {}", quoted(second), quoted(first))));
+            let diagnostic = DiagnosticBuilder::new(
+                code::UNKNOWN_LANGUAGE,
+                language,
+                format!("there is no language {}", quoted(first)),
+            );
+            self.report(diagnostic.hint(format!(
+                "the language stands first: {}, then {}",
+                quoted(second),
+                quoted(first)
+            )));
             (lines.language, lines.function) = (Some(function), Some(language));
         } else if let Some(Code { span, kind: CodeKind::Path(path) }) = lines.code
             && language::is_path(second)
             && !language::is_path(path)
             && language::is_dotted_name(path)
         {
-            let draft =
-                Draft::new(code::BAD_FUNCTION, function, format!("{} is a path, not a function", quoted(second)));
-            self.complain(draft.hint(format!("the path stands last: {}, then {}", quoted(path), quoted(second))));
+            let diagnostic = DiagnosticBuilder::new(
+                code::BAD_FUNCTION,
+                function,
+                format!("{} is a path, not a function", quoted(second)),
+            );
+            self.report(diagnostic.hint(format!("the path stands last: {}, then {}", quoted(path), quoted(second))));
             lines.function = Some(span);
             lines.code = Some(Code { span: function, kind: CodeKind::Path(second) });
         }
@@ -229,9 +241,10 @@ impl<'a> Parser<'a, '_, '_> {
             return;
         }
         let message = format!("step {} has {}", quoted(&name.text), missing.join(", "));
-        let draft = Draft::new(code::STEP_INCOMPLETE, name.span, message);
-        self.complain(
-            draft.hint("below the name stand language, function or table, and path or code, each on an indented line"),
+        let diagnostic = DiagnosticBuilder::new(code::STEP_INCOMPLETE, name.span, message);
+        self.report(
+            diagnostic
+                .hint("below the name stand language, function or table, and path or code, each on an indented line"),
         );
     }
 
@@ -244,7 +257,7 @@ impl<'a> Parser<'a, '_, '_> {
                 Some(name) => format!("did you mean `{name}`?"),
                 None => "languages are python, sqlite3, postgres, rust, go, c, cpp, wasm".into(),
             };
-            self.complain(Draft::new(code::UNKNOWN_LANGUAGE, span, message).hint(hint));
+            self.report(DiagnosticBuilder::new(code::UNKNOWN_LANGUAGE, span, message).hint(hint));
         }
         language
     }
@@ -252,12 +265,12 @@ impl<'a> Parser<'a, '_, '_> {
     pub(super) fn check_function(&mut self, language: Language, function: &Name<'_>) {
         if !language::may_name(language, &function.text) {
             let message = format!("{} cannot be a function in {}", quoted(&function.text), language.name());
-            let draft = Draft::new(code::BAD_FUNCTION, function.span, message);
+            let diagnostic = DiagnosticBuilder::new(code::BAD_FUNCTION, function.span, message);
             let hint = match function.text.split_once(' ') {
                 Some((first, second)) => format!("`{first} as {second}`, or a comma between two: `{first}, {second}`"),
                 None => "names in Python have letters, digits and `_`".into(),
             };
-            self.complain(draft.hint(hint));
+            self.report(diagnostic.hint(hint));
         }
     }
 
@@ -266,8 +279,9 @@ impl<'a> Parser<'a, '_, '_> {
         let text = super::name::unquoted(raw);
         if text.len() == raw.len() && !language::is_dotted_name(text) || text.is_empty() || text.len() > 255 {
             let message = format!("{} is no name of a function or table", quoted(raw));
-            self.complain(
-                Draft::new(code::BAD_FUNCTION, span, message).hint("`function`, `Class.method`, or a table in quotes"),
+            self.report(
+                DiagnosticBuilder::new(code::BAD_FUNCTION, span, message)
+                    .hint("`function`, `Class.method`, or a table in quotes"),
             );
             return None;
         }

@@ -5,7 +5,7 @@ use bue_model::plan::Language;
 use super::{Check, Purpose};
 use crate::Compiled;
 use crate::code;
-use crate::complaint::{Complaint, Draft};
+use crate::diagnostic::{Diagnostic, DiagnosticBuilder};
 use crate::origin::{CodeOrigin, CodeOriginKind, StepOrigin};
 use crate::source::Script;
 
@@ -31,21 +31,21 @@ pub struct BuildProblem {
     pub hint: Option<String>,
 }
 
-/// Complaints about steps of compiled languages: code that stands in the script, and what `build` says of the others.
+/// Diagnostics about steps of compiled languages: code that stands in the script, and what `build` says of the others.
 /// It is asked for every step, and must be silent about what is missing: that is the business of
 /// [`check_sources`](crate::check_sources).
 pub fn check_compiled(
     script: Script<'_>,
     compiled: &Compiled,
     mut build: impl FnMut(Buildable<'_>) -> Result<(), BuildProblem>,
-) -> Vec<Complaint> {
+) -> Vec<Diagnostic> {
     let mut check = Check::new(script, Purpose::Run);
     for step in compiled.origins.steps.iter().filter(|step| is_built(step.language)) {
         if let Some(code) = compiled.origins.codes.get(step.code) {
             check.built(step, code, &mut build);
         }
     }
-    check.complaints.finish()
+    check.diagnostics.finish()
 }
 
 /// Is it compiled before it is handed in?
@@ -64,12 +64,12 @@ impl Check<'_> {
         let CodeOriginKind::Path(path) = &code.kind else {
             let message = format!("code of a {} step cannot stand in the script", language.name());
             let hint = "give the path of a folder; `bue new step` writes one to begin with";
-            return self.complaints.add(Draft::new(code::CODE_TO_BUILD, code.span, message).hint(hint));
+            return self.diagnostics.add(DiagnosticBuilder::new(code::CODE_TO_BUILD, code.span, message).hint(hint));
         };
         let asked = Buildable { step: &step.name, language, function: &step.function, path };
         if let Err(problem) = build(asked) {
-            let draft = Draft::new(code::NOT_BUILT, code.span, problem.message);
-            self.complaints.add(draft.here(format!("step `{}` needs it", step.name)).maybe_hint(problem.hint));
+            let diagnostic = DiagnosticBuilder::new(code::NOT_BUILT, code.span, problem.message);
+            self.diagnostics.add(diagnostic.label(format!("step `{}` needs it", step.name)).maybe_hint(problem.hint));
         }
     }
 }

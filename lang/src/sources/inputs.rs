@@ -5,12 +5,12 @@ use std::collections::HashSet;
 use bue_model::{JobNode, Node, Plan, StepIndex};
 
 use crate::code;
-use crate::complaint::{Complaints, Draft};
+use crate::diagnostic::{DiagnosticBuilder, Diagnostics};
 use crate::origin::{Origins, StepOrigin};
 use crate::python::{Function, Lookup, Module};
 
-/// Complains once for each step and number of inputs.
-pub(super) fn check(plan: &Plan, origins: &Origins, modules: &[Option<Module>], complaints: &mut Complaints<'_>) {
+/// Reports once for each step and number of inputs.
+pub(super) fn check(plan: &Plan, origins: &Origins, modules: &[Option<Module>], diagnostics: &mut Diagnostics<'_>) {
     let mut steps: Vec<Option<(&StepOrigin, &Function)>> = vec![None; plan.steps.len()];
     for step in &origins.steps {
         let function = modules.get(step.code).and_then(Option::as_ref).map(|module| module.lookup(&step.function));
@@ -26,7 +26,7 @@ pub(super) fn check(plan: &Plan, origins: &Origins, modules: &[Option<Module>], 
         let given = u32::try_from(job.inputs.len()).unwrap_or(u32::MAX);
         let fits = given >= function.min_inputs && function.max_inputs.is_none_or(|most| given <= most);
         if !fits && said.insert((job.step, given)) {
-            complaints.add(complaint(job, step, function, given, origins));
+            diagnostics.add(diagnostic(job, step, function, given, origins));
         }
     });
 }
@@ -40,12 +40,18 @@ fn each_job(nodes: &[Node], visit: &mut impl FnMut(&JobNode)) {
     }
 }
 
-fn complaint(job: &JobNode, step: &StepOrigin, function: &Function, given: u32, origins: &Origins) -> Draft {
+fn diagnostic(
+    job: &JobNode,
+    step: &StepOrigin,
+    function: &Function,
+    given: u32,
+    origins: &Origins,
+) -> DiagnosticBuilder {
     let message = format!("step `{}` gets {} but takes {}", step.name, inputs(given), takes(function));
     let call = origins.calls.get(job.call.0 as usize).copied().unwrap_or(step.function_span);
-    Draft::new(code::WRONG_INPUTS, call, message)
-        .here("in this call")
-        .and(step.function_span, format!("`{}` is its function", step.function))
+    DiagnosticBuilder::new(code::WRONG_INPUTS, call, message)
+        .label("in this call")
+        .label_at(step.function_span, format!("`{}` is its function", step.function))
         .hint("the first step of a pipe gets the call's arguments, each later one the result of the step before it")
 }
 

@@ -8,23 +8,23 @@ use bue_model::plan::Language;
 use super::Purpose;
 use crate::Compiled;
 use crate::code;
-use crate::complaint::{Complaint, Complaints, Draft};
+use crate::diagnostic::{Diagnostic, DiagnosticBuilder, Diagnostics};
 use crate::source::Script;
 
 /// What keeps a step from having its packages.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct PackageTrouble {
+pub struct PackageProblem {
     /// Of which kind it is.
-    pub kind: PackageTroubleKind,
+    pub kind: PackageProblemKind,
     /// What is wrong.
     pub message: String,
     /// What to type or to use instead.
     pub hint: String,
 }
 
-/// Kinds of [`PackageTrouble`].
+/// Kinds of [`PackageProblem`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum PackageTroubleKind {
+pub enum PackageProblemKind {
     /// The lock has not what the step needs: a warning where a script is only checked.
     NotLocked,
     /// A package of the lock cannot work.
@@ -33,34 +33,35 @@ pub enum PackageTroubleKind {
     BadList,
 }
 
-/// Complaints about used Python steps that cannot have their packages. `look` finds out about one step. The same trouble of
+/// Diagnostics about used Python steps that cannot have their packages. `look` finds out about one step. The same problem of
 /// several steps is told once, at the first.
 pub fn check_packages(
     script: Script<'_>,
     compiled: &Compiled,
     purpose: Purpose,
-    look: impl Fn(&Step) -> Vec<PackageTrouble>,
-) -> Vec<Complaint> {
-    let mut complaints = Complaints::new(script);
+    look: impl Fn(&Step) -> Vec<PackageProblem>,
+) -> Vec<Diagnostic> {
+    let mut diagnostics = Diagnostics::new(script);
     let mut told = HashSet::new();
-    let Some(plan) = &compiled.plan else { return complaints.finish() };
+    let Some(plan) = &compiled.plan else { return diagnostics.finish() };
     for origin in compiled.origins.steps.iter().filter(|origin| origin.language == Language::Python) {
         let Some(step) = origin.index.and_then(|index| plan.steps.get(index.get())) else { continue };
-        for trouble in look(step) {
-            if told.insert(trouble.clone()) {
-                let draft = Draft::new(code_of(trouble.kind, purpose), origin.name_span, trouble.message);
-                complaints.add(draft.hint(trouble.hint));
+        for problem in look(step) {
+            if told.insert(problem.clone()) {
+                let diagnostic =
+                    DiagnosticBuilder::new(code_of(problem.kind, purpose), origin.name_span, problem.message);
+                diagnostics.add(diagnostic.hint(problem.hint));
             }
         }
     }
-    complaints.finish()
+    diagnostics.finish()
 }
 
-fn code_of(kind: PackageTroubleKind, purpose: Purpose) -> &'static str {
+fn code_of(kind: PackageProblemKind, purpose: Purpose) -> &'static str {
     match kind {
-        PackageTroubleKind::NotLocked if purpose == Purpose::Check => code::NOT_LOCKED_YET,
-        PackageTroubleKind::NotLocked => code::NOT_LOCKED,
-        PackageTroubleKind::CannotWork => code::PACKAGE_CANNOT_WORK,
-        PackageTroubleKind::BadList => code::BAD_REQUIREMENTS,
+        PackageProblemKind::NotLocked if purpose == Purpose::Check => code::NOT_LOCKED_YET,
+        PackageProblemKind::NotLocked => code::NOT_LOCKED,
+        PackageProblemKind::CannotWork => code::PACKAGE_CANNOT_WORK,
+        PackageProblemKind::BadList => code::BAD_REQUIREMENTS,
     }
 }

@@ -4,15 +4,15 @@ use std::collections::HashSet;
 
 use crate::Compiled;
 use crate::code;
-use crate::complaint::{Complaint, Complaints, Draft};
+use crate::diagnostic::{Diagnostic, DiagnosticBuilder, Diagnostics};
 use crate::source::Script;
 use crate::suggest::Suggester;
 
-/// Warnings about scopes of used steps that are none of `served`: their jobs would wait for ever. Each scope is complained
+/// Warnings about scopes of used steps that are none of `served`: their jobs would wait for ever. Each scope is reported
 /// about once, at the first step that has it.
-pub fn check_scopes(script: Script<'_>, compiled: &Compiled, served: &[String]) -> Vec<Complaint> {
-    let (mut complaints, mut suggester) = (Complaints::new(script), Suggester::default());
-    let Some(plan) = &compiled.plan else { return complaints.finish() };
+pub fn check_scopes(script: Script<'_>, compiled: &Compiled, served: &[String]) -> Vec<Diagnostic> {
+    let (mut diagnostics, mut suggester) = (Diagnostics::new(script), Suggester::default());
+    let Some(plan) = &compiled.plan else { return diagnostics.finish() };
     let mut known: HashSet<&str> = served.iter().map(String::as_str).collect();
     for origin in &compiled.origins.steps {
         let Some(step) = origin.index.and_then(|index| plan.steps.get(index.get())) else { continue };
@@ -25,9 +25,9 @@ pub fn check_scopes(script: Script<'_>, compiled: &Compiled, served: &[String]) 
             Some(nearest) => format!("did you mean `!scope {nearest}`?"),
             None => format!("start one that does, `bue worker -s {scope}`, or name one of {}", listed(served)),
         };
-        complaints.add(Draft::new(code::UNSERVED_SCOPE, origin.name_span, message).hint(hint));
+        diagnostics.add(DiagnosticBuilder::new(code::UNSERVED_SCOPE, origin.name_span, message).hint(hint));
     }
-    complaints.finish()
+    diagnostics.finish()
 }
 
 /// The first few.

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use bue_lang::{Complaint, FileText, Purpose, Script, check_sources};
+use bue_lang::{Diagnostic, FileContents, Purpose, Script, check_sources};
 use serde_json::Value;
 
 use crate::common::{here, programs};
@@ -29,12 +29,12 @@ fn difference(path: &Path) -> Option<String> {
         _ => !REFUSED.contains(&name),
     };
     let files = |file: &str| match std::fs::read_to_string(path.with_file_name(file)) {
-        Ok(text) => FileText::Text(text.into()),
-        Err(_) => FileText::Missing,
+        Ok(text) => FileContents::Text(text.into()),
+        Err(_) => FileContents::Missing,
     };
     let of_files = check_sources(script, &compiled, Purpose::Check, files);
-    let accepted = compiled.plan.is_some() && !of_files.iter().any(Complaint::is_error);
-    let all = || compiled.complaints.iter().chain(&of_files);
+    let accepted = compiled.plan.is_some() && !of_files.iter().any(Diagnostic::is_error);
+    let all = || compiled.diagnostics.iter().chain(&of_files);
     let said = || all().map(|one| bue_lang::render(one, script, false)).collect::<Vec<_>>().join("\n");
     if accepted != expected {
         return Some(format!("{name}: accepted {}, but {expected} is wanted\n{}", !expected, said()));

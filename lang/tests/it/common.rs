@@ -21,7 +21,7 @@ pub(crate) fn compile(text: &str) -> Compiled {
     bue_lang::compile(Script { path: "test.bue", text })
 }
 
-/// The codes of a script's complaints, in the order of the text.
+/// The codes of a script's diagnostics, in the order of the text.
 pub(crate) fn codes(text: &str) -> Vec<&'static str> {
-    compile(text).complaints.iter().map(|complaint| complaint.code).collect()
+    compile(text).diagnostics.iter().map(|diagnostic| diagnostic.code).collect()
 }

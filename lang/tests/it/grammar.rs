@@ -17,7 +17,7 @@ fn every_rule_has_programs_that_are_read_without_an_error() {
                 let text =
                     std::fs::read_to_string(&path).unwrap_or_else(|_| panic!("{program} is not in the suite: {rule}"));
                 let compiled = compile(Script { path: &program, text: &text });
-                assert!(compiled.plan.is_some(), "{program}: {:?}", compiled.complaints);
+                assert!(compiled.plan.is_some(), "{program}: {:?}", compiled.diagnostics);
             }
         }
     }

@@ -1,6 +1,6 @@
 //! Large and hostile scripts end in an answer, and in bounded work.
 
-use bue_lang::{MAX_COMPLAINTS, MAX_NODES, MAX_SCRIPT};
+use bue_lang::{MAX_DIAGNOSTICS, MAX_NODES, MAX_SCRIPT};
 
 use crate::common::{codes, compile};
 
@@ -71,7 +71,7 @@ fn much_of_anything_ends_in_an_answer() {
     ] {
         let text = format!("{head}{}", piece.repeat(LARGE / piece.len()));
         let compiled = compile(&text);
-        assert!(compiled.complaints.len() <= MAX_COMPLAINTS + 1, "{head}{piece}");
+        assert!(compiled.diagnostics.len() <= MAX_DIAGNOSTICS + 1, "{head}{piece}");
     }
 }
 
@@ -103,10 +103,10 @@ fn unknown_names_by_the_thousand_cost_no_more_than_they_are_worth() {
 }
 
 #[test]
-fn after_many_complaints_the_rest_is_not_shown() {
-    let found = compile(&"?\n".repeat(10 * MAX_COMPLAINTS)).complaints;
-    assert_eq!(found.len(), MAX_COMPLAINTS + 1);
-    assert_eq!(found.last().map(|complaint| complaint.code), Some("E0001"));
+fn after_many_diagnostics_the_rest_is_not_shown() {
+    let found = compile(&"?\n".repeat(10 * MAX_DIAGNOSTICS)).diagnostics;
+    assert_eq!(found.len(), MAX_DIAGNOSTICS + 1);
+    assert_eq!(found.last().map(|diagnostic| diagnostic.code), Some("E0001"));
 }
 
 #[test]
@@ -136,5 +136,5 @@ fn settings_that_pile_up_are_refused() {
     let steps: String = (0..20_000)
         .map(|at| format!("!allow net host.example, secret s{}\nimport python (f as a{at}) x\n", at % 100))
         .collect();
-    assert!(compile(&steps).complaints.len() <= MAX_COMPLAINTS + 1);
+    assert!(compile(&steps).diagnostics.len() <= MAX_DIAGNOSTICS + 1);
 }

@@ -1,4 +1,4 @@
-//! The language from outside: programs with their complaints beside them, hostile bytes, and what is promised of each.
+//! The language from outside: programs with their diagnostics beside them, hostile bytes, and what is promised of each.
 #![expect(clippy::expect_used, reason = "a test says what it expects, in its helpers too")]
 
 mod cases;

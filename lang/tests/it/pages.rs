@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 
-use bue_lang::{CODES, FileText, Purpose, Script, check_scopes, check_sources, compile, explain};
+use bue_lang::{CODES, FileContents, Purpose, Script, check_scopes, check_sources, compile, explain};
 
 /// Codes of limits: a script that reaches them is no example to read. `limits.rs` has their tests. And SQL needs a database
 /// to be read, a compiled step a compiler, and packages need files: their examples are tested with the command.
@@ -47,7 +47,7 @@ fn nothing_else_is_wrong_with_the_wrong_examples() {
         let purpose = purpose(code);
         let errors: Vec<_> = codes(&wrong, purpose).into_iter().filter(|one| one.starts_with('E')).collect();
         let expected: &[&str] = if code.starts_with('E') { &[code] } else { &[] };
-        assert_eq!(errors, expected, "one mistake gives one complaint: {code}");
+        assert_eq!(errors, expected, "one mistake gives one diagnostic: {code}");
     }
 }
 
@@ -59,12 +59,13 @@ fn purpose(code: &str) -> Purpose {
 fn codes(text: &str, purpose: Purpose) -> Vec<&'static str> {
     let script = Script { path: "example.bue", text };
     let compiled = compile(script);
-    let files: HashMap<&str, FileText<'_>> =
-        [("steps.py", FileText::Text(Cow::Owned(steps()))), ("folder", FileText::Opaque)].into();
-    let found = check_sources(script, &compiled, purpose, |path| files.get(path).cloned().unwrap_or(FileText::Missing));
+    let files: HashMap<&str, FileContents<'_>> =
+        [("steps.py", FileContents::Text(Cow::Owned(steps()))), ("folder", FileContents::Opaque)].into();
+    let found =
+        check_sources(script, &compiled, purpose, |path| files.get(path).cloned().unwrap_or(FileContents::Missing));
     let served = ["production".to_owned(), "default".to_owned()];
     let scopes = check_scopes(script, &compiled, &served);
-    compiled.complaints.iter().chain(&found).chain(&scopes).map(|complaint| complaint.code).collect()
+    compiled.diagnostics.iter().chain(&found).chain(&scopes).map(|diagnostic| diagnostic.code).collect()
 }
 
 fn steps() -> String {

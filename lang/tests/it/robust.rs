@@ -1,10 +1,10 @@
-//! Whatever the bytes, the answer is a list of complaints that can be shown, or a plan.
+//! Whatever the bytes, the answer is a list of diagnostics that can be shown, or a plan.
 
 use std::sync::LazyLock;
 
 use bue_lang::{
-    Complaint, FileText, Purpose, Script, check_sources, compile, format, plan_json, plan_mermaid, plan_text, python,
-    render,
+    Diagnostic, FileContents, Purpose, Script, check_sources, compile, format, plan_json, plan_mermaid, plan_text,
+    python, render,
 };
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
@@ -159,19 +159,19 @@ fn answers(text: &str) {
     let script = Script { path: "any.bue", text };
     let compiled = compile(script);
     let files = |path: &str| {
-        if path.len().is_multiple_of(2) { FileText::Text("def f(a): pass".into()) } else { FileText::Missing }
+        if path.len().is_multiple_of(2) { FileContents::Text("def f(a): pass".into()) } else { FileContents::Missing }
     };
     let of_files = check_sources(script, &compiled, Purpose::Run, files);
-    for complaint in compiled.complaints.iter().chain(&of_files) {
-        assert!(!complaint.labels.is_empty(), "{text:?}");
-        for label in &complaint.labels {
+    for diagnostic in compiled.diagnostics.iter().chain(&of_files) {
+        assert!(!diagnostic.labels.is_empty(), "{text:?}");
+        for label in &diagnostic.labels {
             assert!(text.get(label.span.start as usize..label.span.end as usize).is_some(), "{text:?} {label:?}");
         }
         for color in [false, true] {
-            assert!(render(complaint, script, color).contains(complaint.code), "{text:?}");
+            assert!(render(diagnostic, script, color).contains(diagnostic.code), "{text:?}");
         }
     }
-    assert_eq!(compiled.plan.is_some(), !compiled.complaints.iter().any(Complaint::is_error), "{text:?}");
+    assert_eq!(compiled.plan.is_some(), !compiled.diagnostics.iter().any(Diagnostic::is_error), "{text:?}");
     if let Some(plan) = &compiled.plan {
         let _ = (plan_json(plan).to_string(), plan_text(plan), plan_mermaid(plan));
         let once = format(script).expect("no errors");

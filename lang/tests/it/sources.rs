@@ -4,7 +4,7 @@ use std::cell::RefCell;
 
 use bue_lang::python::SyntaxProblem;
 use bue_lang::{
-    Complaint, FileText, PackageTrouble, PackageTroubleKind, Purpose, Script, check_packages, check_scopes,
+    Diagnostic, FileContents, PackageProblem, PackageProblemKind, Purpose, Script, check_packages, check_scopes,
     check_sources, check_sql, compile,
 };
 
@@ -97,7 +97,7 @@ fn every_path_is_asked_for_once() {
     let script = Script { path: "x.bue", text };
     let found = check_sources(script, &compile(script), Purpose::Run, |path| {
         asked.borrow_mut().push(path.to_owned());
-        FileText::Missing
+        FileContents::Missing
     });
     assert_eq!(asked.into_inner(), ["steps.py"]);
     assert_eq!(found.len(), 1, "a file is missed once");
@@ -117,7 +117,7 @@ fn what_the_parser_says_of_sql_is_shown_where_it_stands() {
         }),
     };
     let script = Script { path: "x.bue", text };
-    let files = |path: &str| if path == "x.sql" { FileText::Text("selct 1".into()) } else { FileText::Missing };
+    let files = |path: &str| if path == "x.sql" { FileContents::Text("selct 1".into()) } else { FileContents::Missing };
     let said = |purpose| -> Vec<String> {
         let found = check_sql(script, &compile(script), purpose, files, parse);
         found.iter().map(|one| format!("{} {}:{}", one.code, one.position().line, one.position().column)).collect()
@@ -126,23 +126,23 @@ fn what_the_parser_says_of_sql_is_shown_where_it_stands() {
     assert_eq!(said(Purpose::Check), ["W0011 1:33", "W0011 7:5"]);
 }
 
-fn check(text: &str, purpose: Purpose) -> Vec<Complaint> {
+fn check(text: &str, purpose: Purpose) -> Vec<Diagnostic> {
     let script = Script { path: "x.bue", text };
     check_sources(script, &compile(script), purpose, |path| match path {
-        "steps.py" => FileText::Text(FILE.into()),
-        "broken.py" => FileText::Text("x = 1\ndef f(:\n".into()),
-        "folder" => FileText::Opaque,
-        _ => FileText::Missing,
+        "steps.py" => FileContents::Text(FILE.into()),
+        "broken.py" => FileContents::Text("x = 1\ndef f(:\n".into()),
+        "folder" => FileContents::Opaque,
+        _ => FileContents::Missing,
     })
 }
 
 fn codes(text: &str, purpose: Purpose) -> Vec<&'static str> {
-    check(text, purpose).iter().map(|complaint| complaint.code).collect()
+    check(text, purpose).iter().map(|diagnostic| diagnostic.code).collect()
 }
 
 fn said(text: &str) -> Vec<String> {
     let line =
-        |one: &Complaint| format!("{} {}:{} {}", one.code, one.position().line, one.position().column, one.message);
+        |one: &Diagnostic| format!("{} {}:{} {}", one.code, one.position().line, one.position().column, one.message);
     check(text, Purpose::Run).iter().map(line).collect()
 }
 
@@ -168,19 +168,19 @@ fn troubles_with_packages_are_told_once_at_the_first_step_that_has_them() {
     let text = "import python (f, g) a.py\nimport sqlite3 (q) b.sql\nimport python (unused) a.py\nf()\ng()\nq()";
     let script = Script { path: "x.bue", text };
     let compiled = compile(script);
-    let found = |kind: PackageTroubleKind, purpose: Purpose| {
-        let trouble = PackageTrouble { kind, message: "trouble".to_owned(), hint: "type this".to_owned() };
-        let complaints = check_packages(script, &compiled, purpose, |step| {
+    let found = |kind: PackageProblemKind, purpose: Purpose| {
+        let problem = PackageProblem { kind, message: "problem".to_owned(), hint: "type this".to_owned() };
+        let diagnostics = check_packages(script, &compiled, purpose, |step| {
             assert!(["f", "g"].contains(&step.name.as_str()), "{}", step.name);
-            vec![trouble.clone()]
+            vec![problem.clone()]
         });
-        let [complaint] = complaints.as_slice() else { panic!("{complaints:?}") };
-        let position = complaint.position();
-        assert_eq!((position.line, position.column, complaint.hint.as_deref()), (1, 16, Some("type this")));
-        complaint.code
+        let [diagnostic] = diagnostics.as_slice() else { panic!("{diagnostics:?}") };
+        let position = diagnostic.position();
+        assert_eq!((position.line, position.column, diagnostic.hint.as_deref()), (1, 16, Some("type this")));
+        diagnostic.code
     };
-    assert_eq!(found(PackageTroubleKind::NotLocked, Purpose::Check), "W0013");
-    assert_eq!(found(PackageTroubleKind::NotLocked, Purpose::Run), "E0060");
-    assert_eq!(found(PackageTroubleKind::CannotWork, Purpose::Check), "E0061");
-    assert_eq!(found(PackageTroubleKind::BadList, Purpose::Run), "E0062");
+    assert_eq!(found(PackageProblemKind::NotLocked, Purpose::Check), "W0013");
+    assert_eq!(found(PackageProblemKind::NotLocked, Purpose::Run), "E0060");
+    assert_eq!(found(PackageProblemKind::CannotWork, Purpose::Check), "E0061");
+    assert_eq!(found(PackageProblemKind::BadList, Purpose::Run), "E0062");
 }

@@ -100,10 +100,10 @@ fn read(path: &Path) -> String {
     std::fs::read_to_string(path).unwrap_or_default()
 }
 
-/// Each complaint with its hint and further places, then the plan.
+/// Each diagnostic with its hint and further places, then the plan.
 fn outcome(text: &str) -> String {
     let compiled = compile(Script { path: "x.bue", text });
-    let mut found = complaints(&compiled);
+    let mut found = diagnostics(&compiled);
     if let Some(plan) = &compiled.plan {
         if !found.is_empty() {
             found.push('\n');
@@ -113,18 +113,18 @@ fn outcome(text: &str) -> String {
     found
 }
 
-fn complaints(compiled: &Compiled) -> String {
+fn diagnostics(compiled: &Compiled) -> String {
     let mut found = String::new();
-    for complaint in &compiled.complaints {
-        for (at, label) in complaint.labels.iter().enumerate() {
+    for diagnostic in &compiled.diagnostics {
+        for (at, label) in diagnostic.labels.iter().enumerate() {
             let place = format!("{}:{}-{}:{}", label.start.line, label.start.column, label.end.line, label.end.column);
             let _ = match at {
-                0 if label.text.is_empty() => writeln!(found, "{} {place} {}", complaint.code, complaint.message),
-                0 => writeln!(found, "{} {place} {} ({})", complaint.code, complaint.message, label.text),
+                0 if label.text.is_empty() => writeln!(found, "{} {place} {}", diagnostic.code, diagnostic.message),
+                0 => writeln!(found, "{} {place} {} ({})", diagnostic.code, diagnostic.message, label.text),
                 _ => writeln!(found, "      {place} {}", label.text),
             };
         }
-        if let Some(hint) = &complaint.hint {
+        if let Some(hint) = &diagnostic.hint {
             let _ = writeln!(found, "      = {hint}");
         }
     }

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use bue_model::Value;
-use bue_model::cbor::{Head, Item, Left, Reader};
+use bue_model::cbor::{self, Head, Item, Left, Reader};
 
 use super::rows_error::RowsError;
 use super::table::{Shape, key_text};
@@ -202,7 +202,6 @@ impl Columns {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use bue_model::cbor;
 
     const NAMING: Naming = Naming { check: |_| Ok(()), fold: str::to_ascii_lowercase };
 

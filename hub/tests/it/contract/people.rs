@@ -205,9 +205,12 @@ pub(crate) async fn what_cannot_be_reset_or_cancelled_says_so(mut world: World) 
     let store = world.store.clone();
     assert!(matches!(
         store.reset_job(now, held.job()).await,
-        Err(HubError::NotFailed { state: JobState::Completed, .. })
+        Err(HubError::JobNotFailed { state: JobState::Completed, .. })
     ));
-    assert!(matches!(store.cancel_job(now, held.job()).await, Err(HubError::Ended { state: JobState::Completed, .. })));
+    assert!(matches!(
+        store.cancel_job(now, held.job()).await,
+        Err(HubError::JobEnded { state: JobState::Completed, .. })
+    ));
     assert!(matches!(store.reset_job(now, JobId(99)).await, Err(HubError::JobNotFound(JobId(99)))));
     assert!(matches!(store.cancel_job(now, JobId(u64::MAX)).await, Err(HubError::JobNotFound(_))));
     // a loop has an id, too
@@ -431,10 +434,10 @@ pub(crate) async fn runs_that_ended_before_a_time_are_named_and_no_others(mut wo
     // one that goes on again has not ended
     world.store.reset_run(world.time(), ended[1]).await.expect("reset");
     assert_eq!(before(&world, i64::MAX, 9).await, [ended[0], ended[2]]);
-    let held = world.store.holdings().await.expect("holdings");
+    let held = world.store.gc_roots().await.expect("roots");
     assert_eq!(sorted(held.runs), sorted([&ended[..], &[open]].concat()));
     world.store.delete_run(ended[0]).await.expect("deleted");
-    let later = world.store.holdings().await.expect("holdings");
+    let later = world.store.gc_roots().await.expect("roots");
     assert_eq!(sorted(later.runs), sorted(vec![ended[1], ended[2], open]));
     assert_eq!(later.database, held.database, "a database has one name");
 }
@@ -447,7 +450,7 @@ fn sorted(mut runs: Vec<RunId>) -> Vec<RunId> {
 pub(crate) async fn a_run_that_goes_on_cannot_be_deleted(mut world: World) {
     let run = world.submit(looped(&["a"])).await;
     let held = world.one().await;
-    assert!(matches!(world.store.delete_run(run).await, Err(HubError::RunOpen(refused)) if refused == run));
+    assert!(matches!(world.store.delete_run(run).await, Err(HubError::RunStillRunning(refused)) if refused == run));
     world.store.cancel_run(world.time(), run).await.expect("cancelled");
     world.store.delete_run(run).await.expect("deleted");
     assert_eq!(world.report(&held, list(3)).await, Verdict::LeaseLost);
@@ -547,7 +550,7 @@ pub(crate) async fn a_task_needs_its_parents(mut world: World) {
     world.submit(script).await;
     let a = world.one().await.job();
     let b = JobId(a.0 + 1);
-    assert!(matches!(world.store.task(b).await, Err(HubError::NotReady { job, waits_for: 1 }) if job == b));
+    assert!(matches!(world.store.task(b).await, Err(HubError::JobNotReady { job, waits_for: 1 }) if job == b));
     assert!(world.store.task(JobId(999)).await.expect("an answer").is_none());
 }
 

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::Thread;
 
-use bue_hub::{Answer, Changes, HubError, JobStore, Leased, Reaped, SqliteStore, Tally};
+use bue_hub::{HubError, JobStore, LeaseAnswer, Notifications, ReapedJobs, SqliteStore, StoreFuture, Tally};
 use bue_model::wire::{
     Changed, Collection, Heartbeat, HeartbeatAnswer, JobView, Lease, LeaseBatch, LeaseRequest, ReportBatch,
     ResultCursor, ResultPage, RunView, Submission, Verdict, WhyView,
@@ -44,9 +44,9 @@ impl Witness {
     fn see<'a, T: Send + 'static>(
         &'a self,
         what: &str,
-        ask: impl FnOnce(&'a SqliteStore) -> Answer<'a, T>,
+        ask: impl FnOnce(&'a SqliteStore) -> StoreFuture<'a, T>,
         check: impl FnOnce(&mut Ledger, &T) -> Result<(), String>,
-    ) -> Answer<'a, T> {
+    ) -> StoreFuture<'a, T> {
         if self.is_dead.load(Ordering::Relaxed) {
             return Box::pin(ready(Err(HubError::Stopped)));
         }
@@ -70,13 +70,16 @@ impl Witness {
         batch
     }
 
-    fn look<'a, T: Send + 'static>(&'a self, ask: impl FnOnce(&'a SqliteStore) -> Answer<'a, T>) -> Answer<'a, T> {
+    fn look<'a, T: Send + 'static>(
+        &'a self,
+        ask: impl FnOnce(&'a SqliteStore) -> StoreFuture<'a, T>,
+    ) -> StoreFuture<'a, T> {
         self.see("look", ask, |_, _| Ok(()))
     }
 }
 
 /// Waits for the store's thread, and lets nothing else happen meanwhile.
-fn wait<T>(answer: Answer<'_, T>) -> Result<T, HubError> {
+fn wait<T>(answer: StoreFuture<'_, T>) -> Result<T, HubError> {
     struct Unpark(Thread);
     impl Wake for Unpark {
         fn wake(self: Arc<Self>) {
@@ -95,11 +98,11 @@ fn wait<T>(answer: Answer<'_, T>) -> Result<T, HubError> {
 }
 
 impl JobStore for Witness {
-    fn submit(&self, now: Timestamp, submission: Submission) -> Answer<'_, RunId> {
+    fn submit(&self, now: Timestamp, submission: Submission) -> StoreFuture<'_, RunId> {
         self.see(&format!("submit {}", submission.run), |store| store.submit(now, submission), |_, _| Ok(()))
     }
 
-    fn lease(&self, now: Timestamp, request: LeaseRequest) -> Answer<'_, Leased> {
+    fn lease(&self, now: Timestamp, request: LeaseRequest) -> StoreFuture<'_, LeaseAnswer> {
         let what = format!("lease {} {}", request.worker, request.count);
         self.see(
             &what,
@@ -111,13 +114,13 @@ impl JobStore for Witness {
         )
     }
 
-    fn heartbeat(&self, now: Timestamp, heartbeat: Heartbeat) -> Answer<'_, HeartbeatAnswer> {
+    fn heartbeat(&self, now: Timestamp, heartbeat: Heartbeat) -> StoreFuture<'_, HeartbeatAnswer> {
         let sent = heartbeat.clone();
         let what = format!("heartbeat {:?}", sent.leases);
         self.see(&what, |store| store.heartbeat(now, heartbeat), move |ledger, answer| ledger.heard(&sent, answer))
     }
 
-    fn complete(&self, now: Timestamp, batch: ReportBatch) -> Answer<'_, Vec<Verdict>> {
+    fn complete(&self, now: Timestamp, batch: ReportBatch) -> StoreFuture<'_, Vec<Verdict>> {
         let sent = batch.clone();
         let batch = if self.fences { batch } else { self.without_fencing(batch) };
         let what = format!("complete {:?}", sent.reports.iter().map(|one| (one.job, one.token)).collect::<Vec<_>>());
@@ -133,71 +136,71 @@ impl JobStore for Witness {
         )
     }
 
-    fn reap(&self, now: Timestamp) -> Answer<'_, Reaped> {
+    fn reap(&self, now: Timestamp) -> StoreFuture<'_, ReapedJobs> {
         self.see("reap", |store| store.reap(now), |ledger, reaped| ledger.reaped(&reaped.jobs))
     }
 
-    fn reset_run(&self, now: Timestamp, run: RunId) -> Answer<'_, Changed> {
+    fn reset_run(&self, now: Timestamp, run: RunId) -> StoreFuture<'_, Changed> {
         self.look(|store| store.reset_run(now, run))
     }
 
-    fn cancel_run(&self, now: Timestamp, run: RunId) -> Answer<'_, Changed> {
+    fn cancel_run(&self, now: Timestamp, run: RunId) -> StoreFuture<'_, Changed> {
         self.look(|store| store.cancel_run(now, run))
     }
 
-    fn cancel_job(&self, now: Timestamp, job: JobId) -> Answer<'_, Changed> {
+    fn cancel_job(&self, now: Timestamp, job: JobId) -> StoreFuture<'_, Changed> {
         self.look(|store| store.cancel_job(now, job))
     }
 
-    fn reset_job(&self, now: Timestamp, job: JobId) -> Answer<'_, Changed> {
+    fn reset_job(&self, now: Timestamp, job: JobId) -> StoreFuture<'_, Changed> {
         self.look(|store| store.reset_job(now, job))
     }
 
-    fn delete_run(&self, run: RunId) -> Answer<'_, ()> {
+    fn delete_run(&self, run: RunId) -> StoreFuture<'_, ()> {
         self.look(|store| store.delete_run(run))
     }
 
-    fn ended_runs(&self, before: Timestamp, limit: u32) -> Answer<'_, Vec<RunId>> {
+    fn ended_runs(&self, before: Timestamp, limit: u32) -> StoreFuture<'_, Vec<RunId>> {
         self.look(|store| store.ended_runs(before, limit))
     }
 
-    fn holdings(&self) -> Answer<'_, Collection> {
-        self.look(JobStore::holdings)
+    fn gc_roots(&self) -> StoreFuture<'_, Collection> {
+        self.look(JobStore::gc_roots)
     }
 
-    fn run(&self, run: RunId) -> Answer<'_, Option<RunView>> {
+    fn run(&self, run: RunId) -> StoreFuture<'_, Option<RunView>> {
         self.look(|store| store.run(run))
     }
 
-    fn runs(&self, limit: u32) -> Answer<'_, Vec<RunView>> {
+    fn runs(&self, limit: u32) -> StoreFuture<'_, Vec<RunView>> {
         self.look(|store| store.runs(limit))
     }
 
-    fn results(&self, run: RunId, cursor: ResultCursor) -> Answer<'_, Option<ResultPage>> {
+    fn results(&self, run: RunId, cursor: ResultCursor) -> StoreFuture<'_, Option<ResultPage>> {
         self.look(|store| store.results(run, cursor))
     }
 
-    fn job(&self, job: JobId) -> Answer<'_, Option<JobView>> {
+    fn job(&self, job: JobId) -> StoreFuture<'_, Option<JobView>> {
         self.look(|store| store.job(job))
     }
 
-    fn why(&self, job: JobId) -> Answer<'_, Option<WhyView>> {
+    fn why(&self, job: JobId) -> StoreFuture<'_, Option<WhyView>> {
         self.look(|store| store.why(job))
     }
 
-    fn task(&self, job: JobId) -> Answer<'_, Option<LeaseBatch>> {
+    fn task(&self, job: JobId) -> StoreFuture<'_, Option<LeaseBatch>> {
         self.look(|store| store.task(job))
     }
 
-    fn log(&self, job: JobId) -> Answer<'_, Option<Option<ValueRef>>> {
+    fn log(&self, job: JobId) -> StoreFuture<'_, Option<Option<ValueRef>>> {
         self.look(|store| store.log(job))
     }
 
-    fn tally(&self) -> Answer<'_, Tally> {
+    fn tally(&self) -> StoreFuture<'_, Tally> {
         self.look(JobStore::tally)
     }
 
-    fn changes(&self) -> &Changes {
-        self.store.changes()
+    fn notifications(&self) -> &Notifications {
+        self.store.notifications()
     }
 }

@@ -25,7 +25,6 @@ use crate::host::values;
 use crate::host::waiting_steps::count_as_running;
 use crate::packages::mount::Mount;
 use crate::prepared::Prepared;
-use crate::step::failure;
 use crate::step::limits::Limits;
 use crate::step::net_port::NetPort;
 use crate::step::task::{Items, Task};

@@ -7,7 +7,6 @@ use super::error::{FillError, FillProblem, ScriptError};
 use super::guard::Guard;
 use super::heap::Budget;
 use super::script::Script;
-use crate::sql::rows_error::RowsError;
 use crate::sql::table::{Table, no_table, unlike_rows};
 use crate::step::failure::{limit, of_timeout};
 use crate::step::limits::bytes_text;

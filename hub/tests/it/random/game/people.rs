@@ -24,7 +24,7 @@ impl Game {
         let changed = self.world.store.cancel_job(self.world.time(), job).await;
         if matches!(status, Status::Completed | Status::Failed) {
             let state = status.shown(false);
-            assert!(matches!(changed, Err(HubError::Ended { state: said, .. }) if said == state), "{changed:?}");
+            assert!(matches!(changed, Err(HubError::JobEnded { state: said, .. }) if said == state), "{changed:?}");
             return;
         }
         let before = self.cancelled_jobs();
@@ -55,7 +55,7 @@ impl Game {
             assert_eq!(changed.expect("reset"), Changed { jobs: 1 });
             self.model.put_back(&key);
         } else {
-            assert!(matches!(changed, Err(HubError::NotFailed { .. })), "{changed:?}");
+            assert!(matches!(changed, Err(HubError::JobNotFailed { .. })), "{changed:?}");
         }
     }
 
