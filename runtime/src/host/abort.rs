@@ -3,13 +3,14 @@
 use core::time::Duration;
 
 use crate::host::net::TooManyTickets;
+use crate::step::failure::TooMuchTime;
 use crate::step::limits::{bytes_text, time_text};
 
 /// Returned from host functions and the epoch callback; wasmtime unwinds the guest with it.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum GuestAbort {
-    #[error("the step ran longer than its time limit of {}; give it more with `!timeout`, or answer `pending` instead of waiting", time_text(*.0))]
-    Time(Duration),
+    #[error(transparent)]
+    Time(#[from] TooMuchTime),
     #[error("the step computed longer than its processor limit of {}; split its work into smaller steps", time_text(*.0))]
     Cpu(Duration),
     #[error("the step gave one batch of {} for its loop, more than its result limit of {}", bytes_text(*bytes), bytes_text(*limit))]

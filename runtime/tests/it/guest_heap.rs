@@ -120,7 +120,7 @@ proptest! {
             program.go(one);
             // as between an image's making and the calls in it
             if number == uses.len() / 2 {
-                program.heap.forget_gaps();
+                program.heap.abandon_free_blocks();
             }
         }
         while !program.blocks.is_empty() {
@@ -141,7 +141,7 @@ fn a_freed_block_is_the_next_one_of_its_size() {
         assert_ne!(heap.alloc(other), one);
         assert_eq!(heap.alloc(small), one);
         heap.dealloc(two, small);
-        heap.forget_gaps();
+        heap.abandon_free_blocks();
         assert_ne!(heap.alloc(small), two);
     }
 }
