@@ -1,4 +1,4 @@
-//! The allocator of the Python guest, here on the processor that runs the tests: no block is given twice.
+//! The allocator of the Python guest, on the processor that runs the tests: blocks never overlap.
 
 use core::alloc::{GlobalAlloc, Layout};
 
@@ -46,7 +46,7 @@ impl Block {
         assert!(self.at.addr().is_multiple_of(self.layout.align()), "{:?} at {:p}", self.layout, self.at);
         // SAFETY: the block is in use and was filled up to its length, of which `len` is no more.
         let bytes = unsafe { core::slice::from_raw_parts(self.at, len) };
-        assert!(bytes.iter().all(|byte| *byte == self.mark), "somebody wrote into a block of {:?}", self.layout);
+        assert!(bytes.iter().all(|byte| *byte == self.mark), "another block overlaps a block of {:?}", self.layout);
     }
 
     fn fill(&self) {
