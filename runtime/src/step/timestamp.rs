@@ -6,7 +6,7 @@ use std::time::SystemTime;
 /// Time since 1970-01-01T00:00:00Z.
 #[expect(
     clippy::disallowed_methods,
-    reason = "log lines and guests are told the machine's time; nothing is decided by it"
+    reason = "log lines and guests show the machine's time; nothing depends on it"
 )]
 pub(crate) fn now() -> Duration {
     SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default()

@@ -307,7 +307,7 @@ mod tests {
         let mut memory = image.slot(2 * LEN * PAGE).expect("a slot");
         for written in [0, 1, 40, MAX_WARM_PAGES, MAX_WARM_PAGES + 1, LEN, 2 * LEN, 3] {
             memory.commit(LEN * PAGE..2 * LEN * PAGE).expect("grown");
-            // from behind, so that few of them are in the part that grew
+            // from the end, so that few of them are in the part that grew
             for page in (0..2 * LEN).rev().step_by(3).chain(0..2 * LEN).take(written) {
                 // SAFETY: mapped or committed above, and only this test has the slot.
                 unsafe { memory.base().add(page * PAGE + page % PAGE).write_volatile(9) };
@@ -315,7 +315,7 @@ mod tests {
             image.release(memory, 2 * LEN * PAGE);
             memory = image.slot(2 * LEN * PAGE).expect("the same slot");
             memory.commit(LEN * PAGE..2 * LEN * PAGE).expect("grown again");
-            // SAFETY: as above; nobody writes while the bytes are borrowed.
+            // SAFETY: as above; nothing writes while the bytes are borrowed.
             let bytes = unsafe { core::slice::from_raw_parts(memory.base(), 2 * LEN * PAGE) };
             let (shown, grown) = bytes.split_at(LEN * PAGE);
             assert!(shown.iter().all(|byte| *byte == 7) && grown.iter().all(|byte| *byte == 0), "{written}");
@@ -369,12 +369,12 @@ mod tests {
     fn only_pages_that_were_written_to_are_told() {
         let image = Image::blank().with_changes(&[7; 64 * PAGE], Vec::new()).expect("an image");
         let slot = image.slot(64 * PAGE).expect("a slot");
-        let written_pages = |most| {
+        let written_pages = |max_pages| {
             for page in 0..64 {
                 // SAFETY: inside the mapped slot, which only this test has.
                 assert_eq!(unsafe { slot.base().add(page * PAGE + 1).read_volatile() }, 7);
             }
-            pagemap::written(slot.base().addr(), 64 * PAGE, most).expect("this system tells")
+            pagemap::written(slot.base().addr(), 64 * PAGE, max_pages).expect("PAGEMAP_SCAN")
         };
         assert_eq!(written_pages(64), []);
         for page in [3, 4, 40] {
