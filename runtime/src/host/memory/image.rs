@@ -366,7 +366,7 @@ mod tests {
     }
 
     #[test]
-    fn only_pages_that_were_written_to_are_told() {
+    fn only_pages_that_were_written_to_are_reported() {
         let image = Image::blank().with_changes(&[7; 64 * PAGE], Vec::new()).expect("an image");
         let slot = image.slot(64 * PAGE).expect("a slot");
         let written_pages = |max_pages| {
