@@ -71,7 +71,7 @@ pub(crate) fn sqlite(text: &str, inputs: &[Value]) -> Task {
 /// Runs a step in this thread's sandbox, to its end.
 pub(crate) async fn run(task: &Task) -> Finished {
     let (items, _receiver) = mpsc::channel(1);
-    within_deadline("a step to end", with_sandbox(|sandbox| Box::pin(sandbox.run(task, items)))).await
+    within_deadline("a step to end", sandbox().run(task, items)).await
 }
 
 /// Runs a step and collects the elements it streams.
@@ -89,7 +89,7 @@ pub(crate) async fn stream(task: &mut Task) -> (Finished, Vec<Value>) {
         all
     };
     let task = &*task;
-    let run = with_sandbox(|sandbox| Box::pin(sandbox.run(task, items)));
+    let run = sandbox().run(task, items);
     within_deadline("a stream to end", async { tokio::join!(run, collect) }).await
 }
 
@@ -97,8 +97,12 @@ type Run<'a> = std::pin::Pin<Box<dyn Future<Output = Finished> + 'a>>;
 
 /// A future that runs in this thread's sandbox, which is created once per thread and never dropped.
 pub(crate) async fn with_sandbox<'a>(start: impl FnOnce(&'static Sandbox) -> Run<'a>) -> Finished {
-    let sandbox: &'static Sandbox = SANDBOX_OF_THREAD.with(|sandbox| *sandbox);
-    start(sandbox).await
+    start(sandbox()).await
+}
+
+/// This thread's sandbox. The first use of the guest compiles it, which takes more than a minute in debug.
+pub(crate) fn sandbox() -> &'static Sandbox {
+    SANDBOX_OF_THREAD.with(|sandbox| *sandbox)
 }
 
 thread_local! {

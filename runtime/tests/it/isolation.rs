@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::common::{failure, python, run, sqlite, stream, value, with_sandbox};
+use crate::common::{failure, python, run, sandbox, sqlite, stream, value};
 use bue_model::{Answer, BlobHash, FailureKind, Value};
 use bue_runtime::{Code, Limits};
 use bue_test_support::wait::within_deadline;
@@ -127,7 +127,7 @@ async fn a_stream_without_a_receiver_ends_the_step() {
             received.recv().await.expect("elements");
         }
     };
-    let run = with_sandbox(|sandbox| Box::pin(sandbox.run(&task, items)));
+    let run = sandbox().run(&task, items);
     let (finished, ()) = within_deadline("the step to end", async { tokio::join!(run, take_some) }).await;
     assert_eq!(failure(&finished).kind, FailureKind::Internal, "{finished:?}");
 }
