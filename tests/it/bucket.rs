@@ -92,7 +92,7 @@ fn a_large_value_passes_in_little_memory_to_s3() {
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     let server = runtime.block_on(S3Server::start(folder.path()));
     let mut command = bue();
-    let arguments = ["bucket", "-b", "127.0.0.1:0", "--store", &format!("s3:{}", server.place("bue"))];
+    let arguments = ["bucket", "-b", "127.0.0.1:0", "--store", &format!("s3:{}", server.location("bue"))];
     command.args(arguments).envs(S3Server::variables()).current_dir(folder.path());
     let bucket = Server::of(command);
     passes_in_little_memory(&bucket, LARGE);
@@ -106,7 +106,7 @@ fn a_bucket_on_s3_reads_its_credentials_from_the_settings() {
     let project = Project::new(&[]);
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     let server = runtime.block_on(S3Server::start(project.folder().path()));
-    let arguments = ["bucket", "-b", "127.0.0.1:0", "--store", &format!("s3:{}", server.place(""))];
+    let arguments = ["bucket", "-b", "127.0.0.1:0", "--store", &format!("s3:{}", server.location(""))];
     project.write(".env", "AWS_ACCESS_KEY_ID=nobody\nAWS_SECRET_ACCESS_KEY=nothing\n");
     project.bue(&arguments).expect(3).says(&["failed to open the store s3:", "the S3 store refused"]);
     let lines = S3Server::variables().into_iter().map(|(name, value)| format!("{name}={value}\n"));
@@ -132,7 +132,7 @@ fn a_value_ends_when_its_time_is_over() {
     }
     while entries(&folder.path().join("blobs/expiring")) > 1 {}
     for time in ["0s", "soon", "-1s", "5"] {
-        set("bad", &[&format!("--expires={time}")]).expect(2).says(&["no length of time", "--expires", "7d"]);
+        set("bad", &[&format!("--expires={time}")]).expect(2).says(&["is not a duration", "--expires", "7d"]);
     }
     set("bad", &["--expires", "900y"]).expect(3).says(&["cannot expire after"]);
     bucket.stop();
@@ -192,7 +192,7 @@ fn a_store_that_is_none_is_refused_with_a_hint() {
         assert!(!ran.stderr.contains("canary"), "{}", ran.stderr);
     }
     for (verb, flag) in [("hub", "--keep"), ("bucket", "--grace")] {
-        project.bue(&[verb, "-b", "127.0.0.1:0", flag, "soon"]).expect(2).says(&["no length of time", flag]);
+        project.bue(&[verb, "-b", "127.0.0.1:0", flag, "soon"]).expect(2).says(&["is not a duration", flag]);
     }
 }
 

@@ -53,7 +53,7 @@ fn hub_bucket_worker_and_client_work_over_tls() {
     other.bue(&["status", "-b", &plain]).expect(3).says(&["speaks TLS", "https://HOST:PORT"]);
     let refused = other.bue(&["worker", "-b", &hub.address, "--ca", "ca.pem"]);
     refused.expect(3).says(&["the hub refused this worker", "--client-cert FILE"]);
-    assert!(hub.said().contains("showed no client certificate"), "{}", hub.said());
+    assert!(hub.said().contains("presented no certificate"), "{}", hub.said());
     for server in [worker, hub, bucket] {
         server.stop();
     }

@@ -163,7 +163,7 @@ fn a_refusal_is_one_line_of_the_log() {
         (&"GET".into(), &"/v1/runs".into(), &401.into())
     );
     let role = line("role");
-    assert_eq!((&role["who"], &role["status"]), (&"viewer".into(), &403.into()));
+    assert_eq!((&role["principal"], &role["status"]), (&"viewer".into(), &403.into()));
     assert!(role["message"].as_str().is_some_and(|text| text.contains("operator")), "{role}");
     assert!(role["took_ms"].is_number(), "{role}");
     assert!(!hub.said().contains("canary4711") && !hub.said().contains(&viewer), "{}", hub.said());

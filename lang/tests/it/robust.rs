@@ -9,12 +9,9 @@ use bue_lang::{
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
 
-use crate::common::{here, programs};
+use crate::suite::{Case, programs};
 
-static SUITE: LazyLock<Vec<String>> = LazyLock::new(|| {
-    let programs = programs(&here().join("suite"));
-    programs.iter().map(|path| std::fs::read_to_string(path).expect("a program")).collect()
-});
+static SUITE: LazyLock<Vec<String>> = LazyLock::new(|| programs().iter().map(Case::program).collect());
 
 /// What scripts are made of.
 const PIECES: &[&str] = &[

@@ -55,9 +55,7 @@ impl GuestEngine {
 fn check_architecture(architecture: &str) -> Result<(), RuntimeError> {
     match architecture {
         "x86_64" => Ok(()),
-        other => {
-            Err(RuntimeError::Engine(format!("sandboxes run on x86-64 processors only, and this one is {other}")))
-        }
+        other => Err(RuntimeError::Engine(format!("sandboxes run on x86-64 processors only, and this one is {other}"))),
     }
 }
 

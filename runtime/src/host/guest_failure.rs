@@ -4,8 +4,8 @@ use bue_model::{Answer, Failure, FailureKind};
 use wasmtime::Trap;
 use wasmtime_wasi::{I32Exit, ResourceTableError};
 
-use crate::host::engine::WASM_STACK;
 use crate::host::abort::GuestAbort;
+use crate::host::engine::WASM_STACK;
 use crate::host::state::StepState;
 use crate::step::failure::{limit, sentence};
 use crate::step::limits::{Limits, bytes_text};
@@ -58,7 +58,9 @@ fn causes(error: &wasmtime::Error) -> String {
 fn from_abort(abort: &GuestAbort) -> Failure {
     let kind = match abort {
         GuestAbort::Time(_) | GuestAbort::Cpu(_) => FailureKind::Limit,
-        GuestAbort::Batch { .. } | GuestAbort::Stream { .. } | GuestAbort::Request { .. } | GuestAbort::Tickets(_) => FailureKind::Limit,
+        GuestAbort::Batch { .. } | GuestAbort::Stream { .. } | GuestAbort::Request { .. } | GuestAbort::Tickets(_) => {
+            FailureKind::Limit
+        }
         GuestAbort::ReceiverGone => FailureKind::Internal,
         GuestAbort::Contract(_) => FailureKind::Trap,
     };

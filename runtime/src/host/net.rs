@@ -129,7 +129,8 @@ impl Net {
         if !self.fits(bytes) {
             let ended = Ended::Failed(too_much_buffered(self.max_buffered_bytes));
             self.exchanges.remove(&ticket);
-            self.operations.insert(ticket, NetOperation { exchange, bytes: 0, state: OperationState::Completed(ended) });
+            self.operations
+                .insert(ticket, NetOperation { exchange, bytes: 0, state: OperationState::Completed(ended) });
             return Ok(ticket);
         }
         self.buffered_bytes += bytes;
@@ -207,7 +208,9 @@ impl Net {
         }
         match operation.state {
             OperationState::Cancelled => drop(self.remove(ticket)),
-            OperationState::Pending | OperationState::Completed(_) => operation.state = OperationState::Completed(ended),
+            OperationState::Pending | OperationState::Completed(_) => {
+                operation.state = OperationState::Completed(ended)
+            }
         }
     }
 

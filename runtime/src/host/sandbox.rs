@@ -93,7 +93,14 @@ impl Sandbox {
         &self.waiting_steps
     }
 
-    async fn execute(&self, task: &Task, log: &Log, start: Instant, items: mpsc::Sender<Items>, net: NetPort) -> StepRun {
+    async fn execute(
+        &self,
+        task: &Task,
+        log: &Log,
+        start: Instant,
+        items: mpsc::Sender<Items>,
+        net: NetPort,
+    ) -> StepRun {
         let len: u64 = task.inputs.iter().map(|input| input.len() as u64).sum();
         if len > task.limits.input_bytes {
             let answer = failure::too_much_input(len, task.limits.input_bytes);
@@ -109,13 +116,13 @@ impl Sandbox {
                 // epochs interrupt a guest that runs, the timer one that waits
                 tokio::time::timeout_at(deadline.into(), self.python.execute(step, items, net))
                     .await
-                    .unwrap_or_else(|_| StepRun::failed(failure::of_timeout(&task.limits)))
+                    .unwrap_or_else(|_| StepRun::failed(failure::timed_out(&task.limits)))
             }
             Code::Wasm { step: code, function } => {
                 let step = WasmStep { task, context, code, function };
                 tokio::time::timeout_at(deadline.into(), self.wasm.execute(step, net))
                     .await
-                    .unwrap_or_else(|_| StepRun::failed(failure::of_timeout(&task.limits)))
+                    .unwrap_or_else(|_| StepRun::failed(failure::timed_out(&task.limits)))
             }
             Code::Sqlite { bundle, table, placeholders, .. } => {
                 StepRun::without_memory(self.sqlite.execute(task, bundle, table, placeholders, items).await)

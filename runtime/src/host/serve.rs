@@ -104,9 +104,7 @@ async fn serve_socket(socket: UnixStream) -> io::Result<()> {
 }
 
 fn not_the_parent() -> io::Error {
-    io::Error::other(
-        "this verb is for bue itself, which connects it to a socket; type `bue --help` for the others",
-    )
+    io::Error::other("this verb is for bue itself, which connects it to a socket; type `bue --help` for the others")
 }
 
 fn open_sandbox(files: PreparedFiles) -> Result<Sandbox, String> {
@@ -179,7 +177,7 @@ impl Host {
         let code = match request.program {
             Program::Python { function, packages } => {
                 let (bundle, key) = self.bundle(request.key)?;
-                let packages = packages.map(|path| Arc::new(Site::of_others(path)));
+                let packages = packages.map(|path| Arc::new(Site::read_only(path)));
                 Code::Python { bundle, key, function, packages }
             }
             Program::Sqlite { table, placeholders } => {

@@ -1,4 +1,4 @@
-//! A step's log: the lines it prints, each with its time.
+//! A step's log: what it prints, line by line, each line with its time.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -7,8 +7,8 @@ use bytes::Bytes;
 use crate::step::limits::{Limits, bytes_text};
 use crate::step::timestamp::{now, timestamp};
 
-/// Bytes at the end of standard error that are kept for the message of a guest that traps.
-const TAIL_BYTES: usize = 4096;
+/// Bytes of standard error that are kept for the message of a guest that aborts.
+const MAX_TAIL_BYTES: usize = 4096;
 
 /// An output stream of the guest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,21 +24,21 @@ pub(crate) struct Log(Arc<Mutex<Inner>>);
 struct Inner {
     /// Complete lines and the current one.
     text: Vec<u8>,
-    /// The channel whose line is incomplete.
+    /// The stream whose line is incomplete.
     open_line: Option<Channel>,
-    /// Maximum length of `text` in bytes.
-    max_text: u64,
-    /// Maximum number of bytes that the step may print.
+    /// Bytes of `text` at most.
+    max_kept: u64,
+    /// Bytes printed at most.
     max_printed: u64,
     /// Bytes printed so far.
     printed: u64,
-    /// Bytes printed but not kept.
-    omitted: u64,
+    /// Bytes that were cut off.
+    cut: u64,
     /// The end of standard error.
     tail: Vec<u8>,
 }
 
-/// The step printed more than its limit.
+/// A step printed more than it may.
 #[derive(Debug, thiserror::Error)]
 #[error("the step printed more than its output limit of {}; print less, or write the data to the result", bytes_text(*.0))]
 pub(crate) struct TooMuchOutput(u64);
@@ -48,10 +48,10 @@ impl Log {
         Self(Arc::new(Mutex::new(Inner {
             text: Vec::new(),
             open_line: None,
-            max_text: limits.log_bytes,
+            max_kept: limits.log_bytes,
             max_printed: limits.output_bytes,
             printed: 0,
-            omitted: 0,
+            cut: 0,
             tail: Vec::new(),
         })))
     }
@@ -63,7 +63,7 @@ impl Log {
     /// Adds what the guest printed.
     ///
     /// # Errors
-    /// The step has printed more than its limit and must be aborted.
+    /// The step has printed more than it may and must be stopped.
     pub(crate) fn print(&self, channel: Channel, bytes: &[u8]) -> Result<(), TooMuchOutput> {
         let mut inner = self.inner();
         inner.printed = inner.printed.saturating_add(bytes.len() as u64);
@@ -71,21 +71,21 @@ impl Log {
             return Err(TooMuchOutput(inner.max_printed));
         }
         if channel == Channel::Err {
-            inner.append_to_tail(bytes);
+            inner.add_to_tail(bytes);
         }
         for line in bytes.split_inclusive(|byte| *byte == b'\n') {
-            inner.add_line(channel, line);
+            inner.add(channel, line);
         }
         Ok(())
     }
 
-    /// The error of a print that exceeded the limit, if there was one.
+    /// Was more printed than allowed?
     pub(crate) fn exceeded(&self) -> Option<TooMuchOutput> {
         let inner = self.inner();
         (inner.printed > inner.max_printed).then_some(TooMuchOutput(inner.max_printed))
     }
 
-    /// The end of standard error.
+    /// Returns the end of what was printed to standard error.
     pub(crate) fn tail(&self) -> String {
         String::from_utf8_lossy(&self.inner().tail).trim().to_owned()
     }
@@ -94,18 +94,18 @@ impl Log {
     pub(crate) fn finish(&self) -> Bytes {
         let mut inner = self.inner();
         let text = core::mem::take(&mut inner.text);
-        if text.is_empty() && inner.omitted == 0 {
+        if text.is_empty() && inner.cut == 0 {
             return Bytes::new();
         }
-        // ASCII control characters were removed before; this removes other ones, and replaces truncated characters
+        // ASCII control characters were removed when they were printed; this removes the others, and incomplete characters
         let mut text: String =
             String::from_utf8_lossy(&text).chars().filter(|c| matches!(c, '\n' | '\t') || !c.is_control()).collect();
         if !text.ends_with('\n') {
             text.push('\n');
         }
-        if inner.omitted > 0 {
-            let limit = bytes_text(inner.max_text);
-            let line = format!("… {} more bytes were printed; a step's log keeps {limit}\n", inner.omitted);
+        if inner.cut > 0 {
+            let kept = bytes_text(inner.max_kept);
+            let line = format!("… {} more bytes were printed; a step's log keeps {kept}\n", inner.cut);
             text.push_str(&line);
         }
         Bytes::from(text)
@@ -114,13 +114,13 @@ impl Log {
 
 impl Inner {
     /// Adds a line or a part of one.
-    fn add_line(&mut self, channel: Channel, line: &[u8]) {
-        let room = usize::try_from(self.max_text.saturating_sub(self.text.len() as u64)).unwrap_or(usize::MAX);
+    fn add(&mut self, channel: Channel, line: &[u8]) {
+        let room = usize::try_from(self.max_kept.saturating_sub(self.text.len() as u64)).unwrap_or(usize::MAX);
         if room == 0 {
-            self.omitted = self.omitted.saturating_add(line.len() as u64);
+            self.cut = self.cut.saturating_add(line.len() as u64);
             return;
         }
-        if self.open_line.is_some_and(|open| open != channel) {
+        if self.open_line.is_some_and(|open_line| open_line != channel) {
             self.text.push(b'\n');
             self.open_line = None;
         }
@@ -128,15 +128,15 @@ impl Inner {
             self.text.extend_from_slice(timestamp(now()).as_bytes());
             self.text.push(b' ');
         }
-        let (kept, omitted) = line.split_at(line.len().min(room));
+        let (kept, cut) = line.split_at(line.len().min(room));
         self.text.extend(kept.iter().copied().filter(|byte| matches!(byte, b'\n' | b'\t' | b' '..=b'~' | 0x80..)));
-        self.omitted = self.omitted.saturating_add(omitted.len() as u64);
+        self.cut = self.cut.saturating_add(cut.len() as u64);
         self.open_line = (!line.ends_with(b"\n")).then_some(channel);
     }
 
-    fn append_to_tail(&mut self, bytes: &[u8]) {
-        self.tail.extend_from_slice(bytes.get(bytes.len().saturating_sub(TAIL_BYTES)..).unwrap_or(bytes));
-        let excess = self.tail.len().saturating_sub(TAIL_BYTES);
+    fn add_to_tail(&mut self, bytes: &[u8]) {
+        self.tail.extend_from_slice(bytes.get(bytes.len().saturating_sub(MAX_TAIL_BYTES)..).unwrap_or(bytes));
+        let excess = self.tail.len().saturating_sub(MAX_TAIL_BYTES);
         self.tail.drain(..excess);
     }
 }
@@ -145,8 +145,8 @@ impl Inner {
 mod tests {
     use super::*;
 
-    fn log(kept: u64, printed: &[(Channel, &str)]) -> String {
-        let log = Log::new(&Limits { log_bytes: kept, ..Limits::default() });
+    fn log(max_kept: u64, printed: &[(Channel, &str)]) -> String {
+        let log = Log::new(&Limits { log_bytes: max_kept, ..Limits::default() });
         for (channel, text) in printed {
             log.print(*channel, text.as_bytes()).expect("below the limit");
         }
@@ -205,6 +205,6 @@ mod tests {
         let log = Log::new(&Limits::default());
         log.print(Channel::Err, &[b'a'; 10_000]).expect("below the limit");
         log.print(Channel::Err, b"panicked at x").expect("below the limit");
-        assert!(log.tail().ends_with("panicked at x") && log.tail().len() == TAIL_BYTES);
+        assert!(log.tail().ends_with("panicked at x") && log.tail().len() == MAX_TAIL_BYTES);
     }
 }

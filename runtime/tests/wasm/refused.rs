@@ -33,7 +33,7 @@ fn bad() -> Vec<(&'static str, Vec<u8>, &'static str)> {
     let parts = "(core module)".repeat(65);
     vec![
         ("nothing", Vec::new(), "it is empty"),
-        ("text", b"#!/bin/sh".to_vec(), "no WebAssembly"),
+        ("text", b"#!/bin/sh".to_vec(), "not WebAssembly"),
         ("machine code", b"\x7fELF\x02\x01\x01".to_vec(), "machine code"),
         ("a cut file", cut, "not complete and valid WebAssembly"),
         ("bytes behind", [module(COMMAND), vec![0xff; 9]].concat(), "not complete and valid WebAssembly"),

@@ -23,7 +23,7 @@ const SLOTS: [usize; 2] = [30, 60];
 /// Time for the hub to notice that a lease ended; if it takes longer, no outcome is stale that time.
 const PATIENCE: Duration = Duration::from_secs(20);
 /// What the hub says when it puts jobs back, and a worker when its outcome was refused.
-const REAPED: &str = "put jobs back whose workers were not heard of";
+const REAPED: &str = "requeued jobs whose leases expired";
 const REFUSED: &str = "the lease had ended before the report";
 /// Seconds by which two clocks of one machine may differ when they are read as milliseconds.
 const TICK: f64 = 0.002;

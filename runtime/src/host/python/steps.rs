@@ -156,9 +156,7 @@ async fn call(mut instance: Instance<'_>, step: PythonStep<'_>, count_pages: boo
 fn check_answer(answer: Answer, limits: &Limits, memory_refused: bool) -> Answer {
     match values::check_answer(&answer) {
         Ok(()) => guest_failure::name_memory_limit(answer, memory_refused, limits),
-        Err(problem) => {
-            Answer::Failed(Failure::new(FailureKind::Trap, format!("The guest answered with {problem}")))
-        },
+        Err(problem) => Answer::Failed(Failure::new(FailureKind::Trap, format!("The guest answered with {problem}"))),
     }
 }
 
@@ -243,7 +241,8 @@ impl ModuleCache {
             modules.values().map(|(module, _)| module.bytes()).sum::<usize>()
         };
         while self.modules.len() > MAX_CACHED_IMAGES || bytes(&self.modules) > MAX_CACHED_IMAGE_BYTES {
-            let oldest = self.modules.iter().filter(|(key, _)| **key != keep).min_by_key(|(_, (_, last_use))| *last_use);
+            let oldest =
+                self.modules.iter().filter(|(key, _)| **key != keep).min_by_key(|(_, (_, last_use))| *last_use);
             let Some(oldest) = oldest.map(|(key, _)| *key) else { return };
             self.modules.remove(&oldest);
         }

@@ -35,12 +35,22 @@ impl From<Error> for FillProblem {
 
 /// A statement failed. `at` is the offset in the script where it begins, in bytes.
 pub(super) enum ScriptError {
-    Prepare { at: usize, error: Error },
-    Run { at: usize, error: Error },
+    Prepare {
+        at: usize,
+        error: Error,
+    },
+    Run {
+        at: usize,
+        error: Error,
+    },
     /// The statement has parameters, which have no values.
-    Parameters { at: usize },
+    Parameters {
+        at: usize,
+    },
     /// The statement cannot be read.
-    Unreadable { at: usize },
+    Unreadable {
+        at: usize,
+    },
     Limit(Failure),
 }
 

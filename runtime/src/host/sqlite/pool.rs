@@ -63,7 +63,7 @@ impl Pool {
             Ok(Err(error)) => {
                 Answer::Failed(Failure::new(FailureKind::Internal, format!("The SQL step's thread crashed: {error}")))
             }
-            Err(_) => Answer::Failed(step_failure::of_timeout(&task.limits)),
+            Err(_) => Answer::Failed(step_failure::timed_out(&task.limits)),
         }
     }
 }

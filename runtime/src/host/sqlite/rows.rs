@@ -21,7 +21,11 @@ pub(super) fn fill(connection: &Connection, first: &str, inputs: &[Bytes]) -> Re
     let mut tables = Vec::new();
     for (index, bytes) in inputs.iter().enumerate() {
         let (name, input) = (table_name(first, index), index + 1);
-        let shape = fill_table(connection, &name, bytes).map_err(|problem| FillError { table: name.clone(), input, problem })?;
+        let shape = fill_table(connection, &name, bytes).map_err(|problem| FillError {
+            table: name.clone(),
+            input,
+            problem,
+        })?;
         tables.push(Table { name, input, shape });
     }
     Ok(tables)
@@ -30,7 +34,7 @@ pub(super) fn fill(connection: &Connection, first: &str, inputs: &[Bytes]) -> Re
 /// Rows usually have the same keys, so this begins with the columns of the first row. If another row has more, it starts again
 /// with the columns of all rows.
 fn fill_table(connection: &Connection, table: &str, input: &[u8]) -> Result<Shape, FillProblem> {
-    let rows = Rows::of(input)?;
+    let rows = Rows::new(input)?;
     let mut columns = rows.first_columns(NAMING)?;
     match insert(connection, table, &rows, &mut columns) {
         Err(FillProblem::MoreColumns) => {

@@ -28,7 +28,9 @@ pub(crate) fn compile(kind: WasmKind, wasm: &[u8]) -> Result<Vec<u8>, String> {
 
 fn limit_resources() -> rustix::io::Result<()> {
     // this process writes no files and no core dumps
-    for (resource, limit) in [(Resource::As, MAX_ADDRESS_SPACE), (Resource::Cpu, MAX_CPU_SECONDS), (Resource::Fsize, 0), (Resource::Core, 0)] {
+    for (resource, limit) in
+        [(Resource::As, MAX_ADDRESS_SPACE), (Resource::Cpu, MAX_CPU_SECONDS), (Resource::Fsize, 0), (Resource::Core, 0)]
+    {
         setrlimit(resource, Rlimit { current: Some(limit), maximum: Some(limit) })?;
     }
     Ok(())
