@@ -5,7 +5,7 @@
 //! | --- | --- |
 //! | `start(method, origin, target, headers, body, connect_timeout, read_timeout)` | the ticket of an exchange |
 //! | `write(exchange, data, last)` | a ticket |
-//! | `read(exchange, most, timeout)` | a ticket |
+//! | `read(exchange, max_bytes, timeout)` | a ticket |
 //! | `secret(name)` | a ticket |
 //! | `wait(tickets, timeout)` | `[(ticket, what, value), ...]` of at least one completed operation, or `[]` on timeout |
 //! | `close(exchange)` | `None` |
@@ -88,11 +88,11 @@ mod _bue_net {
     #[pyfunction]
     fn read(
         exchange: u64,
-        most: OptionalArg<u32>,
+        max_bytes: OptionalArg<u32>,
         timeout: OptionalArg<Option<ArgIntoFloat>>,
         vm: &VirtualMachine,
     ) -> PyResult<u64> {
-        let max = most.unwrap_or(64 * 1024);
+        let max = max_bytes.unwrap_or(64 * 1024);
         start_operation(Operation::Read { exchange, max, timeout_ms: timeout_ms(timeout) }, vm)
     }
 
