@@ -1,4 +1,4 @@
-//! One job outside the loop of leases: run here and now, reported to nobody.
+//! [`run_job`]: runs one job without a lease and without a report.
 
 use std::sync::Arc;
 
@@ -9,47 +9,48 @@ use bue_runtime::{Databases, Hosts, HostsConfig, Sites};
 use bytes::Bytes;
 use tokio::sync::mpsc;
 
+use crate::config::WorkerConfig;
+use crate::error::WorkerError;
 use crate::fetch::Fetch;
-use crate::held::Held;
+use crate::held_leases::HeldLeases;
 use crate::job::JobRunner;
-use crate::{WorkerConfig, WorkerError};
 
-/// What came of it.
+/// The result of [`run_job`].
 #[derive(Clone, Debug, PartialEq)]
-pub struct Ran {
-    /// What would have been reported.
+pub struct JobRun {
+    /// The outcome that a worker would report.
     pub outcome: Outcome,
-    /// What the step printed.
+    /// What the step printed, in UTF-8.
     pub log: Bytes,
 }
 
-/// Runs the first job of a batch in a sandbox of its own, exactly as a worker would, and tells the hub nothing. Of the
-/// configuration, what concerns sandboxes is looked at. Large results go to the bucket.
+/// Runs the first job of a batch in a new sandbox, exactly as a worker would, but reports nothing to the hub. Only those parts of the
+/// configuration that concern sandboxes are used. Large results go to the bucket.
 ///
 /// # Errors
 /// The batch is empty, or no sandbox host could be started.
-pub async fn run_once(config: &WorkerConfig, bucket: BucketClient, batch: LeaseBatch) -> Result<Ran, WorkerError> {
+pub async fn run_job(config: &WorkerConfig, bucket: BucketClient, batch: LeaseBatch) -> Result<JobRun, WorkerError> {
     let lease = batch.leases.first().ok_or(WorkerError::Nothing)?;
     let step = batch.steps.get(lease.step as usize).ok_or(WorkerError::Nothing)?;
     let command = config.sandbox_command.clone();
     let (prepared, egress) = (config.prepared.clone(), config.egress.clone());
     let hosts = Hosts::start(HostsConfig { command, hosts: 1, prepared, egress });
     let hosts = Arc::new(hosts.await.map_err(WorkerError::Hosts)?);
-    // nobody listens: a job that is run once reports nothing
+    // the receiver is dropped at once: nothing is reported
     let (reports, _) = mpsc::unbounded_channel();
     let runner = JobRunner {
         hosts: Arc::clone(&hosts),
         databases: Databases::new(config.databases.clone()),
         fetch: Fetch::new(Arc::new(bucket), Sites::open(&config.prepared).map_err(WorkerError::Packages)?),
         limits: config.limits.clone(),
-        held: Arc::new(Held::default()),
+        held_leases: Arc::new(HeldLeases::default()),
         reports,
     };
-    let (outcome, log) = runner.once(lease, step).await;
+    let (outcome, log) = runner.run_unreported(lease, step).await;
     runner.databases.shutdown().await;
     drop(runner);
     if let Some(hosts) = Arc::into_inner(hosts) {
         hosts.shutdown().await;
     }
-    Ok(Ran { outcome, log })
+    Ok(JobRun { outcome, log })
 }
