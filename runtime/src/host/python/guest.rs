@@ -23,7 +23,8 @@ use crate::step::failure::TooMuchTime;
 use crate::step::limits::Limits;
 use crate::step::log::Log;
 
-/// A guest that has not started after this time hangs. Starting Python and warming it up for the base image takes START_COST.
+/// A guest that has not started after this time hangs. For the base image, Python is started, imports the common library and
+/// is warmed up, which takes two to three seconds in all.
 const START_TIMEOUT: Duration = Duration::from_secs(120);
 
 /// Bytes that a reply may have beside its result: message and traceback.
