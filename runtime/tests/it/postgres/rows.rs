@@ -183,7 +183,7 @@ async fn inputs_that_are_no_rows_are_refused_in_words() {
     for (input, expected) in [
         (Value::Int(1), "needs rows (a list of maps) for table `rows`, but step input 1 is an int"),
         (list(&[map(&[]), Value::Int(1)]), "a list whose element 1 is an int"),
-        (column(&[text("a\0b")]), "row 0: a text holds a zero character"),
+        (column(&[text("a\0b")]), "row 0: a text contains a NUL character"),
     ] {
         let failure = fixture.failure("SELECT 1", &[input]).await;
         assert_eq!(failure.kind, FailureKind::BadInput);

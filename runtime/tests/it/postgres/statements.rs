@@ -53,11 +53,11 @@ async fn a_failure_undoes_all_and_says_where() {
             "invalid transaction termination",
         ),
         ("COPY kept FROM STDIN", FailureKind::BadCode, "COPY has no client here"),
-        ("SELECT 1;\nSELECT 'a\0b'", FailureKind::BadCode, "line 2: a zero character"),
+        ("SELECT 1;\nSELECT 'a\0b'", FailureKind::BadCode, "line 2: a NUL character"),
         (
             "CREATE TABLE d(x int REFERENCES kept DEFERRABLE INITIALLY DEFERRED); INSERT INTO d VALUES (5)",
             FailureKind::Raised,
-            "could not be completed",
+            "could not be committed",
         ),
     ] {
         let failure = fixture.failure(sql, &[numbers()]).await;
