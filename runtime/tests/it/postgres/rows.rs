@@ -198,7 +198,7 @@ async fn inputs_that_are_no_rows_are_refused_in_words() {
     assert!(failure.message.contains("a map with the keys b"), "{failure}");
 }
 
-/// Only what is under way is held: the batches are small and the buffer of the result is never needed.
+/// Only rows in transit are held: the batches are small, and the whole result is never buffered.
 #[tokio::test]
 async fn many_rows_go_through_in_small_batches() {
     let fixture = Fixture::new().await;

@@ -1,4 +1,4 @@
-//! What statements may do, and what is said of those that fail.
+//! What statements may do, and the failures of those that fail.
 
 use bue_model::FailureKind;
 use bue_runtime::{Limits, Query};
@@ -79,7 +79,7 @@ async fn a_table_in_capitals_is_named_in_the_hint() {
     assert!(failure.message.contains("write \"Orders\" with the double quotes"), "{failure}");
 }
 
-/// Statements are counted by us before they are sent; here PostgreSQL counts them too.
+/// bue splits a script into statements before it sends them; here PostgreSQL counts them too.
 #[tokio::test]
 async fn postgres_counts_statements_as_we_do() {
     let fixture = Fixture::new().await;
