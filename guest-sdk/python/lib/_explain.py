@@ -83,6 +83,7 @@ _ADVICE = (
     (_has_base("complex", "Fraction"), "return str(it)"),
     (lambda value: hasattr(type(value), "__dataclass_fields__"), "return dataclasses.asdict(it)"),
     (lambda value: hasattr(type(value), "model_dump"), "return its model_dump()"),
+    (lambda value: hasattr(type(value), "keys"), "return dict(it)"),
     (lambda value: hasattr(type(value), "__iter__"), "return list(it)"),
     (lambda value: hasattr(value, "__dict__"), "return vars(it), or a dict of what you need"),
 )

@@ -33,6 +33,8 @@ class Result:
     status: a StepStatus; None means success. data: the value; for an error, its message.
     env: a dict that dependent steps read as `bue.env`. priority: the priority of dependent jobs.
     delay: seconds until a pending or reset step is tried again.
+
+    A function returns it. A generator returns it too, or yields it as its last element.
     """
 
     def __init__(self, status=None, env=None, priority=None, velocity=None, data=None, delay=None):

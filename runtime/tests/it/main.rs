@@ -6,6 +6,7 @@
     reason = "a test says what it expects and what it does"
 )]
 
+mod answer_forms;
 mod common;
 mod cpython;
 mod egress;

@@ -5,10 +5,12 @@ use core::time::Duration;
 use bue_model::guest::CallRequest;
 use bue_model::job::Hints;
 use bue_model::{Answer, FailureKind};
-use rustpython_vm::builtins::{PyFloat, PyInt, PyTuple};
-use rustpython_vm::{AsObject, Py, PyObject, PyObjectRef, VirtualMachine};
+use rustpython_vm::builtins::{PyFloat, PyInt};
+use rustpython_vm::{Py, PyObject, PyObjectRef, VirtualMachine};
 
+use super::elements::Elements;
 use super::encode::{encode, encode_env};
+use super::step_result::{StepResult, status_name, step_result};
 use super::stream;
 use crate::error::CallError;
 use crate::guest::Guest;
@@ -17,96 +19,94 @@ use crate::python::{explain, to_text};
 /// The longest delay a step may ask for, in seconds: a hundred years.
 const MAX_DELAY_SECONDS: f64 = 100.0 * 365.0 * 86_400.0;
 
-/// The parts of a `Result(status, env, priority, velocity, data)`, of a tuple that means the same, or of a bare status.
-struct StepResult {
-    status: PyObjectRef,
-    env: PyObjectRef,
-    priority: PyObjectRef,
-    data: PyObjectRef,
-    delay: PyObjectRef,
-}
-
-/// Returns the answer that a result means.
+/// Returns the answer that a result means, whether the function returned it or a generator ended with it.
 pub(crate) fn into_answer(
     guest: &Guest,
     result: &PyObject,
     request: &CallRequest,
     vm: &VirtualMachine,
 ) -> Result<Answer, CallError> {
-    let Some(parts) = step_result(guest, result, vm)? else {
-        return completed(guest, result, Hints::default(), request, vm);
-    };
-    match status_name(guest, &parts.status, vm)?.as_str() {
-        "success" => {
-            let hints = hints(guest, &parts, vm)?;
-            completed(guest, &parts.data, hints, request, vm)
+    let (mut result, mut hints, mut list) = (result.to_owned(), None, None::<Written>);
+    loop {
+        let parts = step_result(guest, &result, vm)?;
+        if parts.is_some() && hints.is_some() {
+            return Err(bad_result(
+                "the data of a Result is a generator that ends with an answer too; return one answer",
+            ));
         }
-        "pending" => Ok(Answer::Pending { delay_ms: delay(guest, &parts.delay, vm)? }),
-        "reset" => Ok(Answer::Reset { delay_ms: delay(guest, &parts.delay, vm)? }),
-        "cancel" => Ok(Answer::Cancelled),
+        let mut data = Some(result);
+        if let Some(parts) = parts {
+            if let Some(answer) = unsuccessful(guest, &parts, vm)? {
+                return Ok(answer);
+            }
+            hints = Some(hints_of(guest, &parts, vm)?);
+            // after the elements of a generator, they are the data
+            data = Some(parts.data).filter(|data| list.is_none() || !vm.is_none(data));
+        }
+        let written = match (list, data) {
+            (Some(list), None) => list,
+            (Some(list), Some(data)) if list.count > 0 => return Err(two_results(guest, list.count, &data, vm)),
+            (_, data) => write(guest, &data.unwrap_or_else(|| vm.ctx.none()), request, vm)?,
+        };
+        let Written { value, end, count } = written;
+        let Some(end) = end else {
+            let hints = hints.unwrap_or_default();
+            return Ok(Answer::Completed { value: value.into(), streamed: request.stream, hints });
+        };
+        (result, list) = (end, Some(Written { value, end: None, count }));
+    }
+}
+
+/// A result that is encoded, or whose elements were sent.
+struct Written {
+    value: Vec<u8>,
+    /// What a generator ended with.
+    end: Option<PyObjectRef>,
+    /// The number of elements that a generator yielded before.
+    count: u64,
+}
+
+fn write(guest: &Guest, data: &PyObject, request: &CallRequest, vm: &VirtualMachine) -> Result<Written, CallError> {
+    let (value, elements) = if request.stream {
+        let mut elements = stream::loop_elements(guest, data, request, vm)?;
+        stream::emit(guest, &mut elements, request, vm)?;
+        (Vec::new(), elements)
+    } else if let Some(mut elements) = Elements::from_result(guest, data, vm)? {
+        (stream::collect(guest, &mut elements, request.max_result, vm)?, elements)
+    } else {
+        return Ok(Written { value: encode(guest, data, request.max_result, vm)?, end: None, count: 0 });
+    };
+    Ok(Written { value, count: elements.count(), end: elements.into_end() })
+}
+
+/// The answer of every status but success.
+fn unsuccessful(guest: &Guest, parts: &StepResult, vm: &VirtualMachine) -> Result<Option<Answer>, CallError> {
+    match status_name(guest, &parts.status, vm)?.as_str() {
+        "success" => Ok(None),
+        "pending" => Ok(Some(Answer::Pending { delay_ms: delay(guest, &parts.delay, vm)? })),
+        "reset" => Ok(Some(Answer::Reset { delay_ms: delay(guest, &parts.delay, vm)? })),
+        "cancel" => Ok(Some(Answer::Cancelled)),
         "error" => Err(CallError::rejected(FailureKind::Raised, error_message(&parts.data, vm))),
-        other => Err(CallError::rejected(
-            FailureKind::BadResult,
-            format!("`{other}` is not an answer of a step; return success, pending, reset, cancel or error"),
-        )),
+        other => Err(bad_result(&format!(
+            "`{other}` is not an answer of a step; return success, pending, reset, cancel or error"
+        ))),
     }
 }
 
-/// The parts of a result that carries a status; `None` for a plain value.
-fn step_result(guest: &Guest, result: &PyObject, vm: &VirtualMachine) -> Result<Option<StepResult>, CallError> {
-    let none = || vm.ctx.none();
-    if result.fast_isinstance(&guest.types.result) {
-        let get = |name: &'static str| result.get_attr(name, vm);
-        let (status, env, priority) = (get("status")?, get("env")?, get("priority")?);
-        return Ok(Some(StepResult { status, env, priority, data: get("data")?, delay: get("delay")? }));
-    }
-    if result.fast_isinstance(&guest.types.status) {
-        let status = result.to_owned();
-        return Ok(Some(StepResult { status, env: none(), priority: none(), data: none(), delay: none() }));
-    }
-    let Some(parts) = result.downcast_ref::<PyTuple>().map(Py::as_slice) else { return Ok(None) };
-    let Some(status) = parts.first().filter(|first| first.fast_isinstance(&guest.types.status)) else {
-        return Ok(None);
-    };
-    let (env, priority, data) = match parts {
-        [_] => (none(), none(), none()),
-        [_, data] => (none(), none(), data.clone()),
-        [_, env, data] => (env.clone(), none(), data.clone()),
-        [_, env, priority, data] | [_, env, priority, _, data] => (env.clone(), priority.clone(), data.clone()),
-        _ => return Err(CallError::rejected(FailureKind::BadResult, tuple_too_long(parts.len()))),
-    };
-    Ok(Some(StepResult { status: status.clone(), env, priority, data, delay: none() }))
+fn two_results(guest: &Guest, count: u64, data: &PyObject, vm: &VirtualMachine) -> CallError {
+    let data = explain(&guest.helpers.short_repr, data, vm);
+    let elements = if count == 1 { "1 element".to_owned() } else { format!("{count} elements") };
+    bad_result(&format!(
+        "the generator yielded {elements} and then returned {data} as well: which is the result? Yield everything, and return \
+         nothing, or a Result without data"
+    ))
 }
 
-fn tuple_too_long(count: usize) -> String {
-    format!(
-        "a tuple that begins with a StepStatus has at most 5 elements (status, env, priority, velocity, data); this one \
-         has {count}. Return Result(status=…, data=…)"
-    )
+fn bad_result(message: &str) -> CallError {
+    CallError::rejected(FailureKind::BadResult, message)
 }
 
-/// The name of the status. `None` means success; a number or a name is accepted in place of a `StepStatus`.
-fn status_name(guest: &Guest, status: &PyObject, vm: &VirtualMachine) -> Result<String, CallError> {
-    if vm.is_none(status) {
-        return Ok("success".to_owned());
-    }
-    let member = match status.fast_isinstance(&guest.types.status) {
-        true => status.to_owned(),
-        false => status_from_value(guest, status, vm)?,
-    };
-    Ok(to_text(&*member.get_attr("name", vm)?, vm)?)
-}
-
-fn status_from_value(guest: &Guest, status: &PyObject, vm: &VirtualMachine) -> Result<PyObjectRef, CallError> {
-    let class = guest.types.status.as_object();
-    let member = class.call((status.to_owned(),), vm).or_else(|_| class.get_item(status, vm));
-    member.map_err(|_| {
-        let repr = explain(&guest.helpers.short_repr, status, vm);
-        CallError::rejected(FailureKind::BadResult, format!("{repr} is not a status; use one of bue.StepStatus"))
-    })
-}
-
-fn hints(guest: &Guest, parts: &StepResult, vm: &VirtualMachine) -> Result<Hints, CallError> {
+fn hints_of(guest: &Guest, parts: &StepResult, vm: &VirtualMachine) -> Result<Hints, CallError> {
     Ok(Hints { priority: priority(guest, &parts.priority, vm)?, env: encode_env(guest, &parts.env, vm)? })
 }
 
@@ -156,26 +156,4 @@ fn error_message(data: &PyObject, vm: &VirtualMachine) -> String {
             to_text(data, vm).unwrap_or_else(|_| "the step returned error".to_owned()).chars().take(MAX_CHARS).collect()
         }
     }
-}
-
-fn completed(
-    guest: &Guest,
-    data: &PyObject,
-    hints: Hints,
-    request: &CallRequest,
-    vm: &VirtualMachine,
-) -> Result<Answer, CallError> {
-    if request.stream {
-        stream::emit(guest, data, request, vm)?;
-        return Ok(Answer::Completed { value: bytes(Vec::new()), streamed: true, hints });
-    }
-    let value = match stream::generator(guest, data, vm)? {
-        Some(items) => stream::collect(guest, &items, request.max_result, vm)?,
-        None => encode(guest, data, request.max_result, vm)?,
-    };
-    Ok(Answer::Completed { value: bytes(value), streamed: false, hints })
-}
-
-fn bytes(value: Vec<u8>) -> bytes::Bytes {
-    value.into()
 }

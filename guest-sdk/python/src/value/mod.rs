@@ -3,6 +3,8 @@
 
 pub(crate) mod answer;
 pub(crate) mod decode;
+mod elements;
 mod encode;
 mod encode_error;
+mod step_result;
 mod stream;

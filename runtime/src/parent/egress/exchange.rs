@@ -7,6 +7,7 @@ use std::sync::Arc;
 use bue_model::net::{Body, Ended, NetError, NetErrorKind, Request, Response, Ticket};
 use bytes::Bytes;
 use http::Version;
+use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
 use hyper::body::Incoming;
 use hyper::ext::ReasonPhrase;
 use tokio::sync::mpsc;
@@ -156,7 +157,11 @@ fn read_head(
     response: http::Response<Incoming>,
     authority: Authority,
 ) -> Result<(Response, Download), ExchangeError> {
-    let (head, body) = response.into_parts();
+    let (mut head, body) = response.into_parts();
+    if head.headers.contains_key(TRANSFER_ENCODING) {
+        // The body is read by its chunks (RFC 9112, 6.3). A step that believed a length beside them would cut it off.
+        head.headers.remove(CONTENT_LENGTH);
+    }
     let bytes: usize = head.headers.iter().map(|(name, value)| name.as_str().len().saturating_add(value.len())).sum();
     check_headers("response", head.headers.len(), bytes as u64, state.limits())?;
     let mut download = Download::new(body, authority);

@@ -53,6 +53,22 @@ async fn what_is_no_response_is_an_error() {
     }
 }
 
+/// RFC 9112, 6.3: the chunks count, and the step must not see another length.
+#[tokio::test]
+async fn a_length_beside_chunks_is_removed() {
+    for length in ["0", "2", "5", "500"] {
+        for (first, second) in [("Content-Length", "Transfer-Encoding"), ("Transfer-Encoding", "Content-Length")] {
+            let value = |name| if name == "Content-Length" { length } else { "chunked" };
+            let head = format!("HTTP/1.1 200 OK\r\n{first}: {}\r\n{second}: {}\r\n\r\n", value(first), value(second));
+            let pieces = vec![format!("{head}5\r\nhel").into_bytes(), b"lo\r\n0\r\n\r\n".to_vec()];
+            let (server, _) = serve_bytes(pieces, Duration::from_millis(1)).await;
+            let (response, body) = Step::to(server).whole(get(&format!("http://{server}"), "/")).await;
+            assert_eq!(body, b"hello", "{head}");
+            assert!(response.headers.iter().all(|(name, _)| name != "content-length"), "{head}{response:?}");
+        }
+    }
+}
+
 #[tokio::test]
 async fn a_server_that_says_nothing_is_left_in_time() {
     let (server, seen) = serve().await;
