@@ -15,8 +15,9 @@ use crate::runs::results::ResultWriter;
 
 /// Prints the results of a run.
 ///
-/// Prints one line of JSON for each call statement of the script, in order; with --json, one object that also has the failed
-/// jobs. While the run continues, prints the results so far. The exit code is 1 if the run failed or was cancelled.
+/// Prints what `bue run` prints: one line of JSON for each call whose result nothing else in the script uses; with --json, one
+/// object with all results and the failed jobs. While the run continues, prints the results so far. The exit code is 1 if the
+/// run failed or was cancelled.
 #[derive(Debug, Args)]
 pub(crate) struct Results {
     /// Id of the run
@@ -39,7 +40,7 @@ impl Results {
             let writer = ResultWriter::new(&hub, &bucket, self.run);
             match self.json {
                 true => writer.write_object(page).await?,
-                false => writer.write_lines(page, |_| true).await?,
+                false => writer.write_lines(page).await?,
             }
             if state == RunState::Running {
                 eprint_line("bue: the run has not ended; these are its results so far");

@@ -1,10 +1,8 @@
 //! `bue run FILE`.
 
-use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use anyhow::Context;
-use bue_model::{Input, Node, NodeId, Plan};
 use bue_runtime::Refusals;
 use clap::Args;
 
@@ -64,14 +62,14 @@ impl Run {
     fn run(&self, script: &CheckedScript, options: LocalRunOptions) -> Result<(), CommandError> {
         block_on(async {
             let finished = run_locally(script, options).await?;
-            let printed = self.print(&script.plan, &finished).await;
+            let printed = self.print(&finished).await;
             finished.services.stop().await;
             printed?;
             expect_success(finished.view.state)
         })
     }
 
-    async fn print(&self, plan: &Plan, finished: &FinishedRun) -> Result<(), CommandError> {
+    async fn print(&self, finished: &FinishedRun) -> Result<(), CommandError> {
         let FinishedRun { services, run, view } = finished;
         let page = services.hub.result_page(*run, Default::default()).await.context("failed to read the results")?;
         print_failures(&services.bucket, &page.failed, view).await;
@@ -79,8 +77,7 @@ impl Run {
         if self.json {
             return writer.write_object(page).await;
         }
-        let unused = unused_calls(plan);
-        writer.write_lines(page, |call| unused.contains(&call)).await
+        writer.write_lines(page).await
     }
 }
 
@@ -98,29 +95,4 @@ fn print_refusals(refusals: &Refusals) {
     };
     print_rules("in the script, above the step:", script);
     print_rules("where the worker is started:  ", worker);
-}
-
-/// Returns the positions of the call statements whose result nothing else uses.
-fn unused_calls(plan: &Plan) -> BTreeSet<usize> {
-    let mut used = BTreeSet::new();
-    collect_used(&plan.nodes, &mut used);
-    let statements = plan.calls.iter().filter(|call| !call.nested);
-    statements.enumerate().filter(|(_, call)| !used.contains(&call.last)).map(|(position, _)| position).collect()
-}
-
-/// Collects the nodes whose results are arguments of jobs or sources of loops.
-fn collect_used(nodes: &[Node], used: &mut BTreeSet<NodeId>) {
-    for node in nodes {
-        match node {
-            Node::Job(job) => used.extend(job.inputs.iter().filter_map(|input| match input {
-                Input::Node(node) => Some(*node),
-                Input::Loop(_) | Input::Gather(_) => None,
-            })),
-            Node::ForEach(each) => {
-                used.insert(each.over);
-                used.extend(each.gather);
-                collect_used(&each.body, used);
-            }
-        }
-    }
 }

@@ -11,6 +11,8 @@ use bytes::Bytes;
 use serde::Serialize;
 
 use crate::process::command_error::CommandError;
+use crate::process::output::eprint_line;
+use crate::runs::call_state::CallState;
 
 /// Writes the results of a run, and fetches values that are not inside the pages from the bucket.
 pub(crate) struct ResultWriter<'a> {
@@ -18,6 +20,8 @@ pub(crate) struct ResultWriter<'a> {
     bucket: &'a BucketClient,
     run: RunId,
     out: BufWriter<Stdout>,
+    /// The state of the call that is being written.
+    state: CallState,
 }
 
 /// A failed job in the output of `--json`.
@@ -42,7 +46,7 @@ struct Part {
 impl<'a> ResultWriter<'a> {
     /// Makes a writer to stdout.
     pub(crate) fn new(hub: &'a HubClient, bucket: &'a BucketClient, run: RunId) -> Self {
-        Self { hub, bucket, run, out: BufWriter::new(std::io::stdout()) }
+        Self { hub, bucket, run, out: BufWriter::new(std::io::stdout()), state: CallState::default() }
     }
 
     /// Writes the object of `--json`, on one line.
@@ -60,28 +64,24 @@ impl<'a> ResultWriter<'a> {
         self.end_line()
     }
 
-    /// Writes one line of JSON for each call statement that the filter accepts by position.
-    pub(crate) async fn write_lines(
-        mut self,
-        first: ResultPage,
-        filter: impl Fn(usize) -> bool,
-    ) -> Result<(), CommandError> {
+    /// Writes one line of JSON for each call whose result nothing else in the script uses. Then prints which calls have no
+    /// result, and why.
+    pub(crate) async fn write_lines(mut self, first: ResultPage) -> Result<(), CommandError> {
         let mut page = Some((ResultCursor::default(), first));
+        let mut missing = Vec::new();
         while let Some((cursor, current)) = page.take() {
             page = self.page_after(&current).await?;
-            for part in parts(cursor, current).into_iter().filter(|part| filter(part.call)) {
-                self.value_of(&part).await?;
-                if !part.continues_on_next {
-                    self.end_line()?;
-                }
+            for part in parts(cursor, current) {
+                missing.extend(self.line(&part).await?);
             }
         }
+        print_missing(&missing);
         Ok(())
     }
 
     /// Writes one value on one line.
     pub(crate) async fn write_value(mut self, value: &ValueRef) -> Result<(), CommandError> {
-        self.rounds(&RoundValue::Value(value.clone())).await?;
+        self.stored(value).await?;
         self.end_line()
     }
 
@@ -94,8 +94,10 @@ impl<'a> ResultWriter<'a> {
         let text = object.to_string();
         self.text(text.strip_suffix('}').unwrap_or(&text))?;
         self.text(r#","value":"#)?;
-        let value = value.map_or(RoundValue::Nothing, |value| RoundValue::Value(value.clone()));
-        self.rounds(&value).await?;
+        match value {
+            Some(value) => self.stored(value).await?,
+            None => self.text("null")?,
+        }
         self.text("}")?;
         self.end_line()
     }
@@ -106,6 +108,26 @@ impl<'a> ResultWriter<'a> {
         Ok(Some((cursor, next)))
     }
 
+    /// Writes the part of a line, and returns the message of what the call lacks.
+    async fn line(&mut self, part: &Part) -> Result<Option<String>, CommandError> {
+        self.state(part);
+        if self.state.has_value() && !part.result.is_used {
+            self.value_of(part).await?;
+            if !part.continues_on_next {
+                self.end_line()?;
+            }
+        }
+        Ok(if part.continues_on_next { None } else { self.state.message(&part.result) })
+    }
+
+    /// Brings the state of the call up to this part.
+    fn state(&mut self, part: &Part) {
+        if !part.continues_previous {
+            self.state = CallState::default();
+        }
+        self.state.add(&part.result.value);
+    }
+
     async fn entry(&mut self, part: &Part) -> Result<(), CommandError> {
         if !part.continues_previous {
             let comma = if part.call > 0 { "," } else { "" };
@@ -113,8 +135,17 @@ impl<'a> ResultWriter<'a> {
             self.json(&part.result.name)?;
             self.text(r#","value":"#)?;
         }
+        self.state(part);
         self.value_of(part).await?;
-        if part.continues_on_next { Ok(()) } else { self.text("}") }
+        if part.continues_on_next {
+            return Ok(());
+        }
+        self.text(&format!(r#","state":"{}""#, self.state.name()))?;
+        if let Some(rounds) = self.state.rounds() {
+            self.text(r#","rounds":"#)?;
+            self.json(&rounds)?;
+        }
+        self.text("}")
     }
 
     async fn value_of(&mut self, part: &Part) -> Result<(), CommandError> {
@@ -135,14 +166,18 @@ impl<'a> ResultWriter<'a> {
         for piece in pieces {
             match piece {
                 Piece::Text(text) => self.text(text)?,
-                Piece::Value(ValueRef::List(chunks)) => self.list(chunks).await?,
-                Piece::Value(value) => {
-                    let bytes = self.bytes(value).await?;
-                    self.value(&bytes)?;
-                }
+                Piece::Value(value) => self.stored(value).await?,
             }
         }
         Ok(())
+    }
+
+    async fn stored(&mut self, value: &ValueRef) -> Result<(), CommandError> {
+        if let ValueRef::List(chunks) = value {
+            return self.list(chunks).await;
+        }
+        let bytes = self.bytes(value).await?;
+        self.value(&bytes)
     }
 
     async fn list(&mut self, chunks: &[Chunk]) -> Result<(), CommandError> {
@@ -208,7 +243,7 @@ enum Piece<'a> {
 /// The recursion is as deep as the script's loops are nested, which the wire format bounds.
 fn collect_pieces<'a>(rounds: &'a RoundValue, pieces: &mut Vec<Piece<'a>>) {
     match rounds {
-        RoundValue::Nothing => pieces.push(Piece::Text("null")),
+        RoundValue::Nothing(_) => pieces.push(Piece::Text("null")),
         RoundValue::Value(value) => pieces.push(Piece::Value(value)),
         RoundValue::Rounds(rounds) => {
             pieces.push(Piece::Text("["));
@@ -218,6 +253,17 @@ fn collect_pieces<'a>(rounds: &'a RoundValue, pieces: &mut Vec<Piece<'a>>) {
             }
             pieces.push(Piece::Text("]"));
         }
+    }
+}
+
+/// Prints the messages of calls without a result. A script of a thousand lines may be skipped for one reason.
+fn print_missing(messages: &[String]) {
+    const MAX_MESSAGES: usize = 20;
+    for message in messages.iter().take(MAX_MESSAGES) {
+        eprint_line(message);
+    }
+    if messages.len() > MAX_MESSAGES {
+        eprint_line(&format!("… and {} more calls without a result; `--json` lists all", messages.len() - MAX_MESSAGES));
     }
 }
 
@@ -242,7 +288,7 @@ mod tests {
     use super::*;
 
     fn page(results: usize, next: Option<(u32, u64)>) -> ResultPage {
-        let result = CallResult { line: 1, name: None, value: RoundValue::Rounds(Vec::new()) };
+        let result = CallResult { line: 1, name: None, is_used: false, value: RoundValue::Rounds(Vec::new()) };
         let next = next.map(|(call, round)| ResultCursor { call, round });
         ResultPage { state: RunState::Completed, results: vec![result; results], failed: Vec::new(), next }
     }
