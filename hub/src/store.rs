@@ -17,7 +17,7 @@ use bue_model::{JobId, RunId, Timestamp, ValueRef};
 use futures_util::future::BoxFuture;
 
 use crate::error::HubError;
-use crate::jobs::tally::Tally;
+use crate::jobs::counts::tally::Tally;
 use crate::notifications::Notifications;
 
 /// Milliseconds a lease lasts by default. Workers extend their leases four times in that period, so a worker that misses the

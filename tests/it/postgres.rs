@@ -91,7 +91,7 @@ fn a_database_that_cannot_be_used_is_said_without_its_password() {
     let hub = |store: &str| Project::new(&[]).bue(&["hub", "-b", "127.0.0.1:0", "--store", store]);
     let cases = [
         (format!("postgres://bue:{secret}@127.0.0.1:1/runs"), 3, "database `runs` of user `bue` at 127.0.0.1:1"),
-        (format!("postgres://bue:{secret}@127.0.0.1:1/runs"), 3, "see whether PostgreSQL runs"),
+        (format!("postgres://bue:{secret}@127.0.0.1:1/runs"), 3, "check whether PostgreSQL runs"),
         (format!("postgres:{} user=nobody password={secret}", database()), 3, "of user `nobody`"),
         (format!("postgres://bue:{secret}@127.0.0.1:one/runs"), 2, "postgres://USER:PASSWORD@HOST:PORT/DATABASE"),
         (format!("postgres://bue:{secret}@127.0.0.1/runs?sslmode=maybe"), 2, "verify-full"),

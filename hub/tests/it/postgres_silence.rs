@@ -13,7 +13,7 @@ use crate::script::{Script, submission};
 
 const NOW: Timestamp = Timestamp(1_000_000);
 /// Long enough for a busy machine, short enough for a test.
-const PATIENCE_MS: u64 = 2_000;
+const TIMEOUT_MS: u64 = 2_000;
 
 /// Between a hub and the server; connections made before the last silence say nothing any more.
 struct Way {
@@ -59,7 +59,7 @@ async fn carry(mut hub: TcpStream, mut server: UnixStream, mut silences: watch::
 async fn a_database_that_falls_silent_is_left_and_found_again() {
     let database = shared().database().await;
     let (way, address) = Way::to(&database).await;
-    let store = PostgresStore::connect(&address).await.expect("a store").with_patience_ms(PATIENCE_MS);
+    let store = PostgresStore::connect(&address).await.expect("a store").with_timeout_ms(TIMEOUT_MS);
     let mut script = Script::new();
     script.call(&["a"], &[]);
     let submitted = submission(1, script.plan());
