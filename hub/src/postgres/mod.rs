@@ -93,7 +93,10 @@ impl PostgresStore {
     }
 
     /// Answers a request, within the timeout.
-    fn answer<'a, T: 'a>(&'a self, request: impl Future<Output = Result<T, HubError>> + Send + 'a) -> StoreFuture<'a, T> {
+    fn answer<'a, T: 'a>(
+        &'a self,
+        request: impl Future<Output = Result<T, HubError>> + Send + 'a,
+    ) -> StoreFuture<'a, T> {
         Box::pin(self.inner.with_timeout(request))
     }
 }

@@ -275,6 +275,7 @@ mod tests {
     use std::sync::atomic::AtomicUsize;
     use std::sync::mpsc;
 
+    use bue_test_support::wait::wait_until_async;
     use futures_util::future::{join, join_all};
 
     use super::*;
@@ -312,9 +313,8 @@ mod tests {
             Ok(())
         });
         let gatekeeper = async {
-            while writer.0.max_capacity() - writer.0.capacity() < number {
-                tokio::task::yield_now().await;
-            }
+            let is_full = async || writer.0.max_capacity() - writer.0.capacity() >= number;
+            wait_until_async("all requests are in the queue", is_full).await;
             open.send(()).expect("the writer waits");
         };
         let others = async {

@@ -1,10 +1,11 @@
-//! What only a store in a file can show: that it is still there afterwards.
+//! What only a store in a file can show: that its content is durable.
 
 use std::path::Path;
 
 use bue_hub::{Durability, HubError, JobStore, LEASE_MS, SqliteStore};
 use bue_model::plan::Rate;
 use bue_model::{Outcome, RateKey, RunState};
+use bue_test_support::wait::within_deadline;
 use futures_util::future::join_all;
 
 use crate::script::{Script, submission};
@@ -23,23 +24,23 @@ async fn a_store_that_is_opened_again_goes_on_where_it_was() {
     let path = folder.path().join("hub.db");
     let mut world = World::at(&path);
     let run = world.submit(looped()).await;
-    world.answer("source", list(2_500)).await;
+    world.lease_and_report("source", list(2_500)).await;
     let held = world.lease(700).await;
     for held in &held[..600] {
-        world.tell(held, completed("1")).await;
+        world.report_accepted(held, completed("1")).await;
     }
     let (before, now) = (world.view(run).await, world.now);
     drop(world);
     let mut world = World::at(&path);
     world.now = now;
     assert_eq!(world.view(run).await.steps, before.steps);
-    // the leases of before still hold, and those that nobody reports end
-    world.tell(&held[600], completed("1")).await;
+    // the earlier leases are still held, and those without a report expire
+    world.report_accepted(&held[600], completed("1")).await;
     world.now += i64::try_from(LEASE_MS).expect("small");
     assert_eq!(world.reap().await.len(), 99);
     let mut rounds = 0;
     world
-        .work(|held| {
+        .run_all(|held| {
             rounds += u32::from(held.name() == "b");
             completed("1")
         })
@@ -59,15 +60,18 @@ async fn a_loop_that_stopped_growing_grows_on_after_a_restart() {
     script.each(source, |script, _| script.call(&["a"], &[bue_model::Input::Node(outside)]));
     let run = world.submit(script).await;
     let held = world.lease(2).await;
-    world.tell(&held[0], Outcome::Cancelled).await;
-    // every round settles as it is made, far more than one transaction makes
-    world.tell(&held[1], list(50_000)).await;
+    world.report_accepted(&held[0], Outcome::Cancelled).await;
+    // every round settles when it is instantiated, and there are far more than one transaction instantiates
+    world.report_accepted(&held[1], list(50_000)).await;
     drop(world);
     let world = World::at(&path);
     let mut changes = world.store.notifications().subscribe_runs();
-    while world.state(run).await == RunState::Running {
-        changes.recv().await.expect("a change");
-    }
+    let ended = async {
+        while world.state(run).await == RunState::Running {
+            changes.recv().await.expect("a change");
+        }
+    };
+    within_deadline("the end of the run", ended).await;
     assert_eq!(world.step(run, "a").await.cancelled, 50_000);
 }
 
@@ -85,7 +89,7 @@ async fn what_was_answered_is_in_the_file() {
     for run in join_all(submissions).await {
         run.expect("a run");
     }
-    // copied at this moment, as a crash would leave it
+    // a copy of this moment, as a crash would leave it
     let copy = folder.path().join("copy.db");
     for suffix in ["", "-wal"] {
         let name = |path: &Path| format!("{}{suffix}", path.display());
@@ -128,7 +132,7 @@ fn a_file_that_is_no_database_is_refused() {
     assert!(SqliteStore::open(&folder.path().join("no/such/folder.db"), Durability::Off).is_err());
 }
 
-/// A call of a step whose starts are counted by host.
+/// Submits a call of a step whose starts are counted by host.
 fn rated_by_host() -> Script {
     let mut script = Script::new();
     script.call(&["rated"], &[]);
@@ -149,10 +153,10 @@ async fn keys_of_rates_that_are_long_gone_leave_no_rows() {
     world.submit(script).await;
     let asked = world.lease(50).await;
     for (key, held) in (0..).zip(&asked) {
-        world.tell(held, Outcome::Keyed { key: RateKey([key; 16]) }).await;
+        world.report_accepted(held, Outcome::Keyed { key: RateKey([key; 16]) }).await;
         let held = world.lease(2).await.into_iter().find(|held| held.lease.count_by.is_none()).expect("its start");
-        world.tell(&held, completed("1")).await;
-        // five keys are young enough to count
+        world.report_accepted(&held, completed("1")).await;
+        // five keys are recent enough to count
         world.now += 200;
     }
     drop(world);
@@ -171,7 +175,7 @@ async fn a_file_of_the_first_layout_goes_on_where_it_was() {
     script.call(&["rated"], &[]);
     script.set("rated", |settings| settings.rate = Some(Rate { count: 1, per_ms: 60_000, by: None }));
     world.submit(script).await;
-    world.answer("rated", completed("1")).await;
+    world.lease_and_report("rated", completed("1")).await;
     let now = world.now;
     drop(world);
     let db = rusqlite::Connection::open(&path).expect("a database");
@@ -184,14 +188,14 @@ async fn a_file_of_the_first_layout_goes_on_where_it_was() {
     .expect("the layout before rates had keys");
     drop(db);
     let mut world = World { now, runs: 1, ..World::at(&path) };
-    world.nothing().await;
+    world.expect_nothing_ready().await;
     world.now += 60_000;
-    world.answer("rated", completed("2")).await;
+    world.lease_and_report("rated", completed("2")).await;
     world.submit(rated_by_host()).await;
-    assert_eq!(world.one().await.lease.count_by.as_deref(), Some("host"));
+    assert_eq!(world.lease_one().await.lease.count_by.as_deref(), Some("host"));
 }
 
-/// Whoever comes second is told what is wrong, at whatever point of its making the first one holds the file.
+/// The second process gets an error that names the file, at whatever stage the first one has opened it.
 #[test]
 fn of_many_that_open_a_new_file_at_once_one_gets_it() {
     const TRIES: usize = 8;
@@ -201,7 +205,7 @@ fn of_many_that_open_a_new_file_at_once_one_gets_it() {
     let open = || {
         together.wait();
         let opened = SqliteStore::open(&path, Durability::Full);
-        // nobody lets go before all have tried
+        // no process closes it before all have tried
         together.wait();
         opened.map(drop)
     };

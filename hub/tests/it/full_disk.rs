@@ -1,5 +1,5 @@
-//! A disk that is full, read-only or broken: the hub says 503 and what to do, acknowledges nothing, and goes on by itself
-//! when the disk is mended.
+//! A disk that is full, read-only or broken: the hub answers 503 with what to do, acknowledges nothing, and resumes service by
+//! itself when the disk is repaired.
 
 use std::env;
 use std::fs::{self, File};
@@ -14,15 +14,15 @@ use bue_model::{RunId, RunState, Timestamp};
 use tokio::net::TcpListener;
 use uuid::Uuid;
 
-use crate::disk::{Disk, TROUBLES, Trouble};
+use crate::disk::{ALL_FAULTS, Disk, DiskFault};
 use crate::http::{Bare, raw};
 use crate::script::{Script, submission};
 use crate::world::completed;
 
-/// Where the small file system is, in the process that has one.
+/// The folder of the small file system, in the process that has one.
 const SMALL: &str = "BUE_SMALL_DISK";
 
-/// A hub.
+/// A hub with its address.
 struct Served {
     store: SqliteStore,
     address: String,
@@ -53,45 +53,41 @@ fn id(number: u128) -> RunId {
     RunId(Uuid::from_u128(number))
 }
 
-fn expect_refusal(answer: &Bare, trouble: impl std::fmt::Debug) {
-    assert_eq!(answer.status, 503, "{trouble:?}: {}", answer.body);
+fn expect_refusal(answer: &Bare, fault: impl std::fmt::Debug) {
+    assert_eq!(answer.status, 503, "{fault:?}: {}", answer.body);
     let body: ErrorBody = serde_json::from_str(&answer.body).expect("the one shape of errors");
-    assert_eq!(body.error.code, "database", "{trouble:?}");
-    assert!(body.error.hint.contains("disk"), "{trouble:?}: {}", body.error.hint);
+    assert_eq!(body.error.code, "database", "{fault:?}");
+    assert!(body.error.hint.contains("disk"), "{fault:?}: {}", body.error.hint);
 }
 
 #[tokio::test]
-async fn a_disk_in_trouble_means_503_and_service_goes_on_when_it_is_mended() {
-    for trouble in TROUBLES {
+async fn a_disk_fault_means_503_and_service_resumes_after_its_repair() {
+    for fault in ALL_FAULTS {
         let disk = Disk::new(1);
         let hub = Served::start(&disk.path()).await;
         assert_eq!(hub.submit(1).await.status, 200);
-        disk.trouble(Some(trouble));
+        disk.set_fault(Some(fault));
         for number in 2..5 {
-            expect_refusal(&hub.submit(number).await, trouble);
+            expect_refusal(&hub.submit(number).await, fault);
         }
-        // what can be answered without the disk's help still is
-        assert_eq!(hub.view(1).await.status, 200, "{trouble:?}");
-        assert_eq!(hub.view(2).await.status, 404, "{trouble:?}: refused, and yet there");
-        disk.trouble(None);
-        assert_eq!(hub.view(2).await.status, 404, "{trouble:?}: refused, and yet there");
-        assert_eq!(hub.submit(2).await.status, 200, "{trouble:?}: mended, and yet out of service");
+        // what can be answered without writing still is
+        assert_eq!(hub.view(1).await.status, 200, "{fault:?}");
+        assert_eq!(hub.view(2).await.status, 404, "{fault:?}: refused, but stored");
+        disk.set_fault(None);
+        assert_eq!(hub.view(2).await.status, 404, "{fault:?}: refused, but stored");
+        assert_eq!(hub.submit(2).await.status, 200, "{fault:?}: repaired, but out of service");
         disk.cut();
         disk.power_on();
         let store = SqliteStore::open(&disk.path(), Durability::Full).expect("a store");
         for (number, is_there) in [(1, true), (2, true), (3, false)] {
-            assert_eq!(
-                store.run(id(number)).await.expect("an answer").is_some(),
-                is_there,
-                "{trouble:?}, run {number}"
-            );
+            assert_eq!(store.run(id(number)).await.expect("an answer").is_some(), is_there, "{fault:?}, run {number}");
         }
     }
 }
 
 #[tokio::test]
-async fn an_outcome_that_met_a_full_disk_is_reported_again() {
-    for trouble in TROUBLES {
+async fn a_report_that_met_a_disk_fault_is_accepted_when_it_is_sent_again() {
+    for fault in ALL_FAULTS {
         let disk = Disk::new(1);
         let hub = Served::start(&disk.path()).await;
         assert_eq!(hub.submit(1).await.status, 200);
@@ -103,52 +99,52 @@ async fn an_outcome_that_met_a_full_disk_is_reported_again() {
             let outcome = completed("1");
             let report = Report { job: lease.job, token: lease.token, outcome, log: None, run_ms: 1 };
             let batch = ReportBatch { worker: "w".into(), reports: vec![report] };
-            disk.trouble(Some(trouble));
+            disk.set_fault(Some(fault));
             hub.store.complete(Timestamp(2), batch.clone()).await.expect_err("a refusal");
-            disk.trouble(None);
+            disk.set_fault(None);
             let verdicts = hub.store.complete(Timestamp(3), batch).await.expect("verdicts");
-            assert_eq!(verdicts, [Verdict::Accepted], "{trouble:?}");
+            assert_eq!(verdicts, [Verdict::Accepted], "{fault:?}");
         }
         let view = hub.store.run(id(1)).await.expect("an answer").expect("the run");
-        assert_eq!(view.state, RunState::Completed, "{trouble:?}");
+        assert_eq!(view.state, RunState::Completed, "{fault:?}");
     }
 }
 
 #[test]
 fn a_hub_does_not_start_on_a_disk_it_cannot_write_to() {
     let disk = Disk::new(1);
-    disk.trouble(Some(Trouble::ReadOnly));
+    disk.set_fault(Some(DiskFault::ReadOnly));
     SqliteStore::open(&disk.path(), Durability::Full).expect_err("there is no file to be read");
-    disk.trouble(None);
+    disk.set_fault(None);
     drop(SqliteStore::open(&disk.path(), Durability::Full).expect("a store"));
     disk.wait_until_closed();
-    disk.trouble(Some(Trouble::ReadOnly));
+    disk.set_fault(Some(DiskFault::ReadOnly));
     SqliteStore::open(&disk.path(), Durability::Full).expect_err("there is no writing to it");
 }
 
-/// On a file system of two megabytes, which only a process of its own may mount: this test starts itself once more in a
-/// namespace. Where that is not allowed, the disks above are all there is.
+/// On a file system of two megabytes, which needs a namespace to be mounted: this test starts itself in one. Where that is not
+/// allowed, only the disks above are tested.
 #[tokio::test]
-async fn a_real_file_system_that_is_full_is_no_end_of_service() {
+async fn a_real_file_system_that_is_full_does_not_end_service() {
     match env::var_os(SMALL) {
         Some(folder) => fill(Path::new(&folder)).await,
         None if run_in_a_namespace() => {}
-        None => println!("left out: no file system may be mounted here"),
+        None => println!("skipped: file systems cannot be mounted here"),
     }
 }
 
-/// Whether it could.
+/// Returns whether that was possible.
 fn run_in_a_namespace() -> bool {
     let folder = tempfile::tempdir().expect("a folder");
-    let this = "full_disk::a_real_file_system_that_is_full_is_no_end_of_service";
+    let this = "full_disk::a_real_file_system_that_is_full_does_not_end_service";
     let script = format!("mount -t tmpfs -o size=2m none \"$0\" || exit 77; exec \"$1\" {this} --exact --nocapture");
     let mut command = Command::new("unshare");
     command.args(["-rm", "sh", "-c", &script]).arg(folder.path()).arg(env::current_exe().expect("this program"));
-    let ran = command.env(SMALL, folder.path()).output();
-    match ran.as_ref().map(|ran| ran.status.code()) {
+    let output = command.env(SMALL, folder.path()).output();
+    match output.as_ref().map(|output| output.status.code()) {
         Ok(Some(0)) => true,
-        // what a failed test ends with
-        Ok(Some(101)) => panic!("{}", String::from_utf8_lossy(&ran.expect("its talk").stderr)),
+        // the exit code of a failed test
+        Ok(Some(101)) => panic!("{}", String::from_utf8_lossy(&output.expect("its output").stderr)),
         _ => false,
     }
 }
@@ -164,9 +160,9 @@ async fn fill(folder: &Path) {
     }
     assert_eq!(hub.view(1).await.status, 200);
     assert_eq!(hub.view(2).await.status, 404);
-    // an open file keeps its room
+    // an open file keeps its space
     drop(file);
-    fs::remove_file(&ballast).expect("room");
+    fs::remove_file(&ballast).expect("space");
     assert_eq!(hub.submit(2).await.status, 200);
     assert_eq!(hub.view(2).await.status, 200);
 }

@@ -1,7 +1,7 @@
-//! What the hub and the bucket promise, tested on the real things: SQLite in memory or in a file, PostgreSQL
-//! in a cluster of its own, HTTP on port 0.
+//! What the hub and the bucket promise, tested with real databases and servers: SQLite in memory or in a file, PostgreSQL in a
+//! cluster of its own, HTTP on port 0.
 //!
-//! The contract of a [`bue_hub::JobStore`] is written once, over any store, with time moved by hand.
+//! The contract of a [`bue_hub::JobStore`] is written once, for any store, with a clock that is moved by hand.
 #![expect(clippy::expect_used, clippy::panic, reason = "a test says what it expects")]
 #![expect(clippy::cast_possible_truncation, clippy::cast_possible_wrap, reason = "numbers of tests are small")]
 
@@ -24,8 +24,8 @@ mod limits;
 mod metrics;
 mod postgres;
 mod postgres_access;
-mod postgres_silence;
-mod postgres_trouble;
+mod postgres_faults;
+mod postgres_timeout;
 mod power_cuts;
 mod random;
 mod script;

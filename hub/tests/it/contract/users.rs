@@ -1,4 +1,4 @@
-//! What people ask for, and what they see.
+//! What users request, and what they see.
 
 use bue_hub::{HubError, ScopeTally, Tally};
 use bue_model::job::INLINE_LIMIT;
@@ -16,7 +16,7 @@ fn looped(body: &[&str]) -> Script {
     script
 }
 
-pub(crate) async fn a_cancelled_run_is_over_and_its_reports_come_too_late(mut world: World) {
+pub(crate) async fn a_cancelled_run_has_ended_and_its_reports_are_stale(mut world: World) {
     let mut script = Script::new();
     script.call(&["a", "b"], &[]);
     script.call(&["c"], &[]);
@@ -28,7 +28,7 @@ pub(crate) async fn a_cancelled_run_is_over_and_its_reports_come_too_late(mut wo
     assert_eq!((view.state, view.finished_at), (RunState::Cancelled, Some(world.time())));
     assert_eq!(world.report(&held, completed("late")).await, Verdict::LeaseLost);
     assert_eq!(world.heartbeat(&[&held]).await, [held.job()]);
-    world.nothing().await;
+    world.expect_nothing_ready().await;
     world.now += 1_000_000;
     assert_eq!(world.reap().await, []);
     assert_eq!(world.view(run).await, view);
@@ -36,11 +36,11 @@ pub(crate) async fn a_cancelled_run_is_over_and_its_reports_come_too_late(mut wo
     assert_eq!(world.store.cancel_run(world.time(), run).await.expect("again").jobs, 0);
 }
 
-pub(crate) async fn cancelling_a_run_counts_rounds_that_were_never_made(mut world: World) {
+pub(crate) async fn cancelling_a_run_counts_rounds_that_were_never_instantiated(mut world: World) {
     let run = world.submit(looped(&["a", "b"])).await;
-    world.answer("source", list(5_000)).await;
+    world.lease_and_report("source", list(5_000)).await;
     let held = world.lease(10).await;
-    world.tell(&held[0], completed("1")).await;
+    world.report_accepted(&held[0], completed("1")).await;
     let changed = world.store.cancel_run(world.time(), run).await.expect("cancelled");
     assert_eq!(changed.jobs, 9_999);
     let (a, b) = (world.step(run, "a").await, world.step(run, "b").await);
@@ -56,9 +56,9 @@ pub(crate) async fn a_reset_run_tries_its_failed_jobs_again(mut world: World) {
     let mut script = looped(&["a", "b"]);
     script.set("a", |settings| settings.retries = 1);
     let run = world.submit(script).await;
-    world.answer("source", list(4)).await;
+    world.lease_and_report("source", list(4)).await;
     for _ in 0..2 {
-        world.work(|held| if held.arguments()[0].ends_with("[2]") { failed("no") } else { completed("1") }).await;
+        world.run_all(|held| if held.arguments()[0].ends_with("[2]") { failed("no") } else { completed("1") }).await;
         world.now += 2_000;
     }
     assert_eq!(world.state(run).await, RunState::Failed);
@@ -67,10 +67,10 @@ pub(crate) async fn a_reset_run_tries_its_failed_jobs_again(mut world: World) {
     let view = world.view(run).await;
     assert_eq!((view.state, view.finished_at), (RunState::Running, None));
     assert!(world.page(run).await.failed.is_empty());
-    let held = world.answer("a", failed("again")).await;
+    let held = world.lease_and_report("a", failed("again")).await;
     assert_eq!(held.lease.attempt, 1, "attempts are fresh");
     world.now += 2_000;
-    world.work(|_| completed("2")).await;
+    world.run_all(|_| completed("2")).await;
     assert_eq!(world.state(run).await, RunState::Completed);
     assert_eq!(world.results(run).await, "list of 4 [1 1 2 1]");
     assert_eq!(world.store.reset_run(world.time(), run).await.expect("nothing").jobs, 0);
@@ -83,32 +83,32 @@ pub(crate) async fn a_job_can_be_cancelled(mut world: World) {
     script.call(&["other"], &[]);
     let run = world.submit(script).await;
     let held = world.lease(2).await;
-    // the call as a whole, also from a job of it that does not run yet
+    // the whole call, also by a job of it that does not run yet
     let changed = world.store.cancel_job(world.time(), JobId(held[0].job().0 + 1)).await.expect("cancelled");
     assert_eq!(changed.jobs, 4);
     assert_eq!(world.report(&held[0], completed("late")).await, Verdict::LeaseLost);
-    world.tell(&held[1], completed("o")).await;
+    world.report_accepted(&held[1], completed("o")).await;
     assert_eq!(world.state(run).await, RunState::Completed);
     assert_eq!(world.store.cancel_job(world.time(), held[0].job()).await.expect("again").jobs, 0);
 }
 
-pub(crate) async fn what_a_failed_job_holds_up_can_be_cancelled(mut world: World) {
+pub(crate) async fn what_is_stuck_behind_a_failed_job_can_be_cancelled(mut world: World) {
     let mut script = Script::new();
     let a = script.call(&["a"], &[]);
     script.call(&["b", "c"], &[Input::Node(a)]);
     let run = world.submit(script).await;
-    let held = world.answer("a", failed("no")).await;
+    let held = world.lease_and_report("a", failed("no")).await;
     let changed = world.store.cancel_job(world.time(), JobId(held.job().0 + 2)).await.expect("cancelled");
-    assert_eq!(changed.jobs, 2, "the call as a whole");
+    assert_eq!(changed.jobs, 2, "the whole call");
     assert_eq!(world.state(run).await, RunState::Failed);
     world.store.reset_run(world.time(), run).await.expect("reset");
-    world.answer("a", completed("1")).await;
+    world.lease_and_report("a", completed("1")).await;
     assert_eq!(world.state(run).await, RunState::Completed);
     assert_eq!(world.results(run).await, "1 -");
 }
 
-/// Whether it failed first or was called off first, no reset brings back what depends on both, so nothing waits for it.
-pub(crate) async fn a_cancellation_reaches_what_a_failed_job_holds_up(mut world: World) {
+/// Whichever parent failed or was cancelled first, no reset brings back what depends on both, so nothing waits for it.
+pub(crate) async fn a_cancellation_reaches_what_is_stuck_behind_a_failed_job(mut world: World) {
     let mut script = Script::new();
     let a = Input::Node(script.call(&["a"], &[]));
     let b = Input::Node(script.call(&["b"], &[]));
@@ -117,12 +117,12 @@ pub(crate) async fn a_cancellation_reaches_what_a_failed_job_holds_up(mut world:
     script.call(&["sum"], &[all]);
     let run = world.submit(script).await;
     let held = world.lease(3).await;
-    world.tell(&held[2], list(2)).await;
-    world.tell(&held[0], failed("a")).await;
+    world.report_accepted(&held[2], list(2)).await;
+    world.report_accepted(&held[0], failed("a")).await;
     assert_eq!(world.step(run, "d").await.blocked, 2);
-    world.tell(&held[1], Outcome::Cancelled).await;
+    world.report_accepted(&held[1], Outcome::Cancelled).await;
     assert_eq!(world.step(run, "d").await.cancelled, 2);
-    assert_eq!(world.answer("sum", completed("s")).await.arguments(), ["[- -]"]);
+    assert_eq!(world.lease_and_report("sum", completed("s")).await.arguments(), ["[- -]"]);
     assert_eq!(world.state(run).await, RunState::Failed, "a did");
 }
 
@@ -133,22 +133,22 @@ pub(crate) async fn a_failed_job_can_be_reset(mut world: World) {
     script.call(&["c"], &[Input::Node(a), Input::Node(b)]);
     let run = world.submit(script).await;
     let held = world.lease(2).await;
-    world.tell(&held[0], failed("a")).await;
-    world.tell(&held[1], failed("b")).await;
+    world.report_accepted(&held[0], failed("a")).await;
+    world.report_accepted(&held[1], failed("b")).await;
     let c = JobId(held[1].job().0 + 1);
     assert_eq!(world.job(c).await.blocked_by, Some(held[0].job()));
     world.store.reset_job(world.time(), held[0].job()).await.expect("reset");
-    assert_eq!(world.job(c).await.blocked_by, Some(held[1].job()), "the other one still holds it up");
-    world.answer("a", completed("1")).await;
+    assert_eq!(world.job(c).await.blocked_by, Some(held[1].job()), "it is stuck behind the other one now");
+    world.lease_and_report("a", completed("1")).await;
     assert_eq!(world.state(run).await, RunState::Failed);
     world.store.reset_job(world.time(), held[1].job()).await.expect("reset");
     assert_eq!(world.job(c).await.blocked_by, None);
-    world.answer("b", completed("2")).await;
-    assert_eq!(world.take("c").await.arguments(), ["1", "2"]);
+    world.lease_and_report("b", completed("2")).await;
+    assert_eq!(world.lease_named("c").await.arguments(), ["1", "2"]);
 }
 
-/// What was held up and called off stays so, and does not hold up the run either once the failed job was put back.
-pub(crate) async fn a_reset_calls_off_what_was_held_up_and_cannot_be_had(mut world: World) {
+/// What was stuck and cancelled stays so, and does not keep the run from ending once the failed job was reset.
+pub(crate) async fn a_reset_cancels_what_was_stuck_and_cannot_complete(mut world: World) {
     let mut script = Script::new();
     let a = script.call(&["a"], &[]);
     let b = script.call(&["b"], &[]);
@@ -156,11 +156,11 @@ pub(crate) async fn a_reset_calls_off_what_was_held_up_and_cannot_be_had(mut wor
     script.call(&["e"], &[Input::Node(c)]);
     let run = world.submit(script).await;
     let held = world.lease(2).await;
-    world.tell(&held[0], failed("a")).await;
+    world.report_accepted(&held[0], failed("a")).await;
     world.store.cancel_job(world.time(), held[1].job()).await.expect("cancelled");
     assert_eq!(world.state(run).await, RunState::Failed);
     world.store.reset_run(world.time(), run).await.expect("reset");
-    world.answer("a", completed("1")).await;
+    world.lease_and_report("a", completed("1")).await;
     for name in ["b", "c", "d", "e"] {
         let step = world.step(run, name).await;
         assert_eq!((step.cancelled, step.blocked), (1, 0), "{name}");
@@ -169,7 +169,7 @@ pub(crate) async fn a_reset_calls_off_what_was_held_up_and_cannot_be_had(mut wor
 }
 
 /// The same in rounds, each of which settles once.
-pub(crate) async fn a_reset_calls_off_in_every_round(mut world: World) {
+pub(crate) async fn a_reset_cancels_in_every_round(mut world: World) {
     let mut script = Script::new();
     let a = Input::Node(script.call(&["a"], &[]));
     let b = Input::Node(script.call(&["b"], &[]));
@@ -182,13 +182,13 @@ pub(crate) async fn a_reset_calls_off_in_every_round(mut world: World) {
     });
     let run = world.submit(script).await;
     let held = world.lease(3).await;
-    world.tell(&held[2], list(20)).await;
-    assert_eq!(world.work(|_| completed("1")).await, 20);
-    world.tell(&held[0], failed("a")).await;
-    world.tell(&held[1], Outcome::Cancelled).await;
+    world.report_accepted(&held[2], list(20)).await;
+    assert_eq!(world.run_all(|_| completed("1")).await, 20);
+    world.report_accepted(&held[0], failed("a")).await;
+    world.report_accepted(&held[1], Outcome::Cancelled).await;
     assert_eq!(world.state(run).await, RunState::Failed);
     world.store.reset_run(world.time(), run).await.expect("reset");
-    world.answer("a", completed("1")).await;
+    world.lease_and_report("a", completed("1")).await;
     for name in ["c", "d", "e"] {
         let step = world.step(run, name).await;
         assert_eq!((step.cancelled, step.blocked), (20, 0), "{name}");
@@ -196,11 +196,11 @@ pub(crate) async fn a_reset_calls_off_in_every_round(mut world: World) {
     assert_eq!(world.state(run).await, RunState::Completed);
 }
 
-pub(crate) async fn what_cannot_be_reset_or_cancelled_says_so(mut world: World) {
+pub(crate) async fn a_reset_or_cancellation_in_the_wrong_state_is_refused(mut world: World) {
     let mut script = Script::new();
     script.call(&["a", "b"], &[]);
     let run = world.submit(script).await;
-    let held = world.answer("a", completed("1")).await;
+    let held = world.lease_and_report("a", completed("1")).await;
     let now = world.time();
     let store = world.store.clone();
     assert!(matches!(
@@ -213,7 +213,7 @@ pub(crate) async fn what_cannot_be_reset_or_cancelled_says_so(mut world: World) 
     ));
     assert!(matches!(store.reset_job(now, JobId(99)).await, Err(HubError::JobNotFound(JobId(99)))));
     assert!(matches!(store.cancel_job(now, JobId(u64::MAX)).await, Err(HubError::JobNotFound(_))));
-    // a loop has an id, too
+    // a loop has an id too
     let other = world.submit(looped(&["a"])).await;
     let each = JobId(held.job().0 + 3);
     assert!(matches!(store.cancel_job(now, each).await, Err(HubError::JobNotFound(_))));
@@ -223,9 +223,9 @@ pub(crate) async fn what_cannot_be_reset_or_cancelled_says_so(mut world: World) 
     let unknown = RunId(Uuid::from_u128(99));
     assert!(matches!(store.reset_run(now, unknown).await, Err(HubError::RunNotFound(_))));
     assert!(matches!(store.cancel_run(now, unknown).await, Err(HubError::RunNotFound(_))));
-    world.answer("b", failed("no")).await;
+    world.lease_and_report("b", failed("no")).await;
     store.cancel_run(now, run).await.expect("nothing to do");
-    assert_eq!(world.state(run).await, RunState::Failed, "what is over stays as it is");
+    assert_eq!(world.state(run).await, RunState::Failed, "a run that has ended stays as it is");
 }
 
 pub(crate) async fn a_view_counts_the_jobs_of_each_step(mut world: World) {
@@ -239,11 +239,11 @@ pub(crate) async fn a_view_counts_the_jobs_of_each_step(mut world: World) {
     assert_eq!((view.steps[0].available, view.steps[1].blocked), (2, 2));
     let held = world.lease(2).await;
     assert_eq!(world.step(run, "a").await.running, 2);
-    world.tell(&held[0], completed("1")).await;
-    world.tell(&held[1], failed("1")).await;
+    world.report_accepted(&held[0], completed("1")).await;
+    world.report_accepted(&held[1], failed("1")).await;
     let a = world.step(run, "a").await;
     assert_eq!((a.completed, a.available, a.running, a.attempts, a.retries, a.run_ms), (1, 1, 0, 2, 1, 20));
-    world.answer("b", Outcome::Pending { delay_ms: Some(1) }).await;
+    world.lease_and_report("b", Outcome::Pending { delay_ms: Some(1) }).await;
     assert_eq!(world.step(run, "b").await.pendings, 1);
 }
 
@@ -252,11 +252,11 @@ pub(crate) async fn every_change_makes_a_larger_version(mut world: World) {
     script.call(&["a", "b"], &[]);
     let run = world.submit(script).await;
     let mut versions = vec![world.view(run).await.version];
-    let held = world.one().await;
+    let held = world.lease_one().await;
     versions.push(world.view(run).await.version);
     world.heartbeat(&[&held]).await;
     assert_eq!(world.view(run).await.version, versions[1], "a heartbeat changes nothing");
-    world.tell(&held, completed("1")).await;
+    world.report_accepted(&held, completed("1")).await;
     versions.push(world.view(run).await.version);
     world.store.cancel_run(world.time(), run).await.expect("cancelled");
     versions.push(world.view(run).await.version);
@@ -281,21 +281,21 @@ pub(crate) async fn the_log_of_the_last_attempt_is_kept(mut world: World) {
     let run = world.submit(script).await;
     let mut job = JobId(0);
     for (outcome, log) in [(failed("no"), "first\n"), (failed("no"), "second\n")] {
-        let held = world.one().await;
+        let held = world.lease_one().await;
         job = held.job();
         let log = Some(value(log));
-        world.report_as_it_is(Report { job, token: held.lease.token, outcome, log, run_ms: 1 }).await;
+        world.send_report(Report { job, token: held.lease.token, outcome, log, run_ms: 1 }).await;
         world.now += 2_000;
     }
     let log = world.store.log(job).await.expect("an answer").expect("the job").expect("a log");
     assert_eq!(text_of(&log), "second\n");
     assert_eq!(world.page(run).await.failed[0].log, Some(log));
-    // one that is too long to be inline leaves a note
+    // one that is too long to be inline is replaced by a note
     world.store.reset_run(world.time(), run).await.expect("reset");
-    let held = world.one().await;
+    let held = world.lease_one().await;
     let log = Some(value(&"x".repeat(INLINE_LIMIT + 1)));
     let report = Report { job, token: held.lease.token, outcome: completed("1"), log, run_ms: 1 };
-    assert_eq!(world.report_as_it_is(report).await, Verdict::Accepted);
+    assert_eq!(world.send_report(report).await, Verdict::Accepted);
     let log = world.store.log(job).await.expect("an answer").expect("the job").expect("a log");
     assert!(text_of(&log).contains("too long"));
 }
@@ -307,7 +307,7 @@ pub(crate) async fn results_come_in_pages(mut world: World) {
     let long = "x".repeat(60_000);
     let mut number = 0;
     world
-        .work(|held| match held.name() {
+        .run_all(|held| match held.name() {
             "source" => list(300),
             "end" => completed("end"),
             _ => {
@@ -344,16 +344,16 @@ pub(crate) async fn results_come_in_pages(mut world: World) {
 
 pub(crate) async fn failed_jobs_are_listed_with_their_reason(mut world: World) {
     let run = world.submit(looped(&["a"])).await;
-    world.answer("source", list(1_500)).await;
-    world.work(|held| failed(&held.arguments()[0])).await;
+    world.lease_and_report("source", list(1_500)).await;
+    world.run_all(|held| failed(&held.arguments()[0])).await;
     let page = world.page(run).await;
-    assert_eq!(page.failed.len(), 1_000, "as many as anybody reads");
+    assert_eq!(page.failed.len(), 1_000, "the first thousand");
     assert_eq!(page.failed[11].failure.message, "c1[1]");
     assert_eq!((page.failed[11].step.as_str(), page.failed[11].attempts), ("a", 1));
     assert!(page.failed.is_sorted_by_key(|failed| failed.job));
 }
 
-pub(crate) async fn what_is_not_there_is_none(world: World) {
+pub(crate) async fn unknown_ids_return_none(world: World) {
     let (run, job) = (RunId(Uuid::from_u128(1)), JobId(7));
     assert_eq!(world.store.run(run).await.expect("an answer"), None);
     assert_eq!(world.store.results(run, ResultCursor::default()).await.expect("an answer"), None);
@@ -362,7 +362,7 @@ pub(crate) async fn what_is_not_there_is_none(world: World) {
     assert_eq!(world.store.runs(9).await.expect("an answer"), []);
 }
 
-/// A run with loops, retries, a failed job, a gathered list and a rate, worked to its end.
+/// Runs a script with loops, retries, a failed job, a gathered list and a rate to its end.
 async fn ended_run(world: &mut World) -> RunId {
     let mut script = looped(&["a", "b"]);
     script.set("a", |settings| settings.retries = 1);
@@ -372,7 +372,7 @@ async fn ended_run(world: &mut World) -> RunId {
     let run = world.submit(script).await;
     for _ in 0..2 {
         world
-            .work(|held| match (held.name(), held.arguments().concat().as_str()) {
+            .run_all(|held| match (held.name(), held.arguments().concat().as_str()) {
                 ("source", _) => list(3),
                 ("a", "c0[1]") => failed("no"),
                 _ => completed("1"),
@@ -384,7 +384,7 @@ async fn ended_run(world: &mut World) -> RunId {
     run
 }
 
-pub(crate) async fn a_deleted_run_leaves_nothing_and_disturbs_nobody(mut world: World) {
+pub(crate) async fn a_deleted_run_leaves_nothing_and_other_runs_intact(mut world: World) {
     let (other, run) = (ended_run(&mut world).await, ended_run(&mut world).await);
     let (view, results) = (world.view(other).await, world.page(other).await);
     let mut jobs = Vec::new();
@@ -404,13 +404,13 @@ pub(crate) async fn a_deleted_run_leaves_nothing_and_disturbs_nobody(mut world: 
     assert!(matches!(world.store.delete_run(run).await, Err(HubError::RunNotFound(_))));
     assert_eq!((world.view(other).await, world.page(other).await), (view, results));
     assert_eq!(world.reap().await, []);
-    // a run that comes later has nothing of it, whatever its key in the store
+    // a later run has nothing of it, whatever its key in the store
     let later = ended_run(&mut world).await;
     assert_eq!(world.store.runs(10).await.expect("runs").iter().map(|run| run.id).collect::<Vec<_>>(), [later, other]);
     assert_eq!(world.results(later).await, world.results(other).await);
 }
 
-pub(crate) async fn runs_that_ended_before_a_time_are_named_and_no_others(mut world: World) {
+pub(crate) async fn ended_runs_are_those_that_ended_before_a_time(mut world: World) {
     let one_job = || {
         let mut script = Script::new();
         script.call(&["a"], &[]);
@@ -420,7 +420,7 @@ pub(crate) async fn runs_that_ended_before_a_time_are_named_and_no_others(mut wo
     for outcome in [completed("1"), failed("no"), Outcome::Cancelled] {
         ended.push(world.submit(one_job()).await);
         world.now += 1000;
-        world.answer("a", outcome).await;
+        world.lease_and_report("a", outcome).await;
     }
     let open = world.submit(one_job()).await;
     let first = world.now - 2000;
@@ -431,7 +431,7 @@ pub(crate) async fn runs_that_ended_before_a_time_are_named_and_no_others(mut wo
     assert_eq!(before(&world, first + 1, 9).await, ended[..1]);
     assert_eq!(before(&world, i64::MAX, 9).await, ended);
     assert_eq!(before(&world, i64::MAX, 2).await, ended[..2]);
-    // one that goes on again has not ended
+    // one that was reset has not ended
     world.store.reset_run(world.time(), ended[1]).await.expect("reset");
     assert_eq!(before(&world, i64::MAX, 9).await, [ended[0], ended[2]]);
     let held = world.store.gc_roots().await.expect("roots");
@@ -439,7 +439,7 @@ pub(crate) async fn runs_that_ended_before_a_time_are_named_and_no_others(mut wo
     world.store.delete_run(ended[0]).await.expect("deleted");
     let later = world.store.gc_roots().await.expect("roots");
     assert_eq!(sorted(later.runs), sorted(vec![ended[1], ended[2], open]));
-    assert_eq!(later.database, held.database, "a database has one name");
+    assert_eq!(later.database, held.database, "a database has one identity");
 }
 
 fn sorted(mut runs: Vec<RunId>) -> Vec<RunId> {
@@ -447,9 +447,9 @@ fn sorted(mut runs: Vec<RunId>) -> Vec<RunId> {
     runs
 }
 
-pub(crate) async fn a_run_that_goes_on_cannot_be_deleted(mut world: World) {
+pub(crate) async fn a_running_run_cannot_be_deleted(mut world: World) {
     let run = world.submit(looped(&["a"])).await;
-    let held = world.one().await;
+    let held = world.lease_one().await;
     assert!(matches!(world.store.delete_run(run).await, Err(HubError::RunStillRunning(refused)) if refused == run));
     world.store.cancel_run(world.time(), run).await.expect("cancelled");
     world.store.delete_run(run).await.expect("deleted");
@@ -466,10 +466,10 @@ pub(crate) async fn why_names_the_parents_that_have_not_completed(mut world: Wor
     script.call(&["end"], &[Input::Node(one), Input::Node(two), gathered]);
     let run = world.submit(script).await;
     let held = world.lease(10).await;
-    world.tell(&held[0], completed("1")).await;
-    world.tell(&held[1], failed("no")).await;
-    world.tell(&held[2], list(3)).await;
-    world.answer_one_of("c").await;
+    world.report_accepted(&held[0], completed("1")).await;
+    world.report_accepted(&held[1], failed("no")).await;
+    world.report_accepted(&held[2], list(3)).await;
+    world.complete_one_of("c").await;
     let mut end = None;
     for job in 1..20 {
         let view = world.store.job(JobId(job)).await.expect("a view");
@@ -485,12 +485,12 @@ pub(crate) async fn why_names_the_parents_that_have_not_completed(mut world: Wor
     assert_eq!((rounds.state, rounds.rounds), (JobState::Running, Some((1, 3))));
 }
 
-pub(crate) async fn why_says_what_became_of_a_job(mut world: World) {
+pub(crate) async fn why_shows_the_state_of_a_job(mut world: World) {
     let mut script = Script::new();
     script.call(&["a"], &[]);
     script.set("a", |settings| settings.retries = 1);
     world.submit(script).await;
-    let held = world.one().await;
+    let held = world.lease_one().await;
     let job = held.job();
     let lease = i64::try_from(bue_hub::LEASE_MS).expect("small");
     let end = |why: &bue_model::wire::WhyView| why.lease_ends_at.map(|end| end.0);
@@ -500,24 +500,24 @@ pub(crate) async fn why_says_what_became_of_a_job(mut world: World) {
     world.heartbeat(&[&held]).await;
     let why = world.store.why(job).await.expect("an answer").expect("the job");
     assert_eq!(end(&why), Some(world.now + lease), "extended in memory");
-    world.tell(&held, crate::world::PENDING).await;
+    world.report_accepted(&held, crate::world::PENDING).await;
     let why = world.store.why(job).await.expect("an answer").expect("the job");
     assert_eq!((why.pendings, end(&why), why.job.state), (1, None, JobState::Available));
     world.now = why.job.available_at.0;
-    let held = world.one().await;
-    world.tell(&held, Outcome::Released { reason: "test".into() }).await;
+    let held = world.lease_one().await;
+    world.report_accepted(&held, Outcome::Released { reason: "test".into() }).await;
     assert_eq!(world.store.why(job).await.expect("an answer").expect("the job").releases, 1);
-    world.answer("a", failed("no")).await;
+    world.lease_and_report("a", failed("no")).await;
     world.now += 100_000_000;
-    world.answer("a", failed("no")).await;
+    world.lease_and_report("a", failed("no")).await;
     let why = world.store.why(job).await.expect("an answer").expect("the job");
     assert_eq!((why.job.state, why.job.failure.map(|failure| failure.message)), (JobState::Failed, Some("no".into())));
     assert!(world.store.why(JobId(999)).await.expect("an answer").is_none());
 }
 
-pub(crate) async fn a_task_has_what_a_worker_would_be_given(mut world: World) {
+pub(crate) async fn a_task_contains_what_a_worker_would_receive(mut world: World) {
     let run = world.submit(looped(&["a", "b"])).await;
-    world.answer("source", list(3)).await;
+    world.lease_and_report("source", list(3)).await;
     let before = world.view(run).await;
     let mut tasks = Vec::new();
     for job in 1..20 {
@@ -526,21 +526,21 @@ pub(crate) async fn a_task_has_what_a_worker_would_be_given(mut world: World) {
             _ => {}
         }
     }
-    assert_eq!(world.view(run).await, before, "nothing was changed");
+    assert_eq!(world.view(run).await, before, "nothing changed");
     let held = world.lease(10).await;
     assert_eq!(tasks.len(), 3);
     for (task, held) in tasks.iter().zip(&held) {
         let lease = &task.leases[0];
         assert_eq!((lease.job, &lease.inputs, lease.attempt), (held.job(), &held.lease.inputs, held.lease.attempt));
         assert_eq!(task.steps, std::slice::from_ref(&held.step));
-        assert_eq!(lease.token, bue_model::Token(0), "nobody has such a lease");
+        assert_eq!(lease.token, bue_model::Token(0), "no lease has this token");
     }
-    world.tell(&held[0], failed("no")).await;
+    world.report_accepted(&held[0], failed("no")).await;
     let again =
-        world.store.task(held[0].job()).await.expect("an answer").expect("a failed job has its arguments still");
+        world.store.task(held[0].job()).await.expect("an answer").expect("a failed job still has its arguments");
     assert_eq!(again.leases[0].inputs, held[0].lease.inputs);
-    world.tell(&held[1], completed("1")).await;
-    let again = world.store.task(held[1].job()).await.expect("an answer").expect("and so has one that completed");
+    world.report_accepted(&held[1], completed("1")).await;
+    let again = world.store.task(held[1].job()).await.expect("an answer").expect("so has one that completed");
     assert_eq!(again.leases[0].inputs, held[1].lease.inputs);
 }
 
@@ -548,7 +548,7 @@ pub(crate) async fn a_task_needs_its_parents(mut world: World) {
     let mut script = Script::new();
     script.call(&["a", "b"], &[]);
     world.submit(script).await;
-    let a = world.one().await.job();
+    let a = world.lease_one().await.job();
     let b = JobId(a.0 + 1);
     assert!(matches!(world.store.task(b).await, Err(HubError::JobNotReady { job, waits_for: 1 }) if job == b));
     assert!(world.store.task(JobId(999)).await.expect("an answer").is_none());

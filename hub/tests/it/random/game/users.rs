@@ -1,4 +1,4 @@
-//! People call jobs off and put them back.
+//! Users cancel and reset jobs.
 
 use bue_hub::HubError;
 use bue_model::wire::Changed;
@@ -9,7 +9,7 @@ use crate::random::events::Answer;
 use crate::random::model::{Key, Status};
 
 impl Game {
-    /// A job that was made, in whatever state.
+    /// Returns a job that exists, in any state.
     async fn any_job(&self, which: usize, wanted: impl Fn(&Key) -> bool) -> Option<(JobId, Key, Status)> {
         let wanted = self.keys.iter().filter(|(_, key)| wanted(key));
         let (job, key) = nth(wanted, which).or_else(|| nth(self.keys.iter(), which))?;
@@ -18,13 +18,16 @@ impl Game {
         Some((*job, key.clone(), statuses[key]))
     }
 
-    /// The call is called off from where it stands, and all that depends on it.
+    /// Cancels the remaining jobs of a call, and all that depends on them.
     pub(super) async fn cancel_job(&mut self, which: usize) {
         let Some((job, key, status)) = self.any_job(which, |_| true).await else { return };
         let changed = self.world.store.cancel_job(self.world.time(), job).await;
         if matches!(status, Status::Completed | Status::Failed) {
-            let state = status.shown(false);
-            assert!(matches!(changed, Err(HubError::JobEnded { state: said, .. }) if said == state), "{changed:?}");
+            let state = status.as_job_state(false);
+            assert!(
+                matches!(changed, Err(HubError::JobEnded { state: reported, .. }) if reported == state),
+                "{changed:?}"
+            );
             return;
         }
         let before = self.cancelled_jobs();
@@ -36,7 +39,7 @@ impl Game {
         self.expect_cancelled(changed, before);
     }
 
-    /// Jobs that were not cancelled before. Those that were not made yet may not have been counted.
+    /// Checks the number of jobs that were not cancelled before. Those that do not exist yet may not be counted.
     fn expect_cancelled(&self, changed: Result<Changed, HubError>, before: u64) {
         let (changed, jobs) = (changed.expect("cancelled").jobs, self.cancelled_jobs() - before);
         assert!(changed == jobs || self.is_long && changed < jobs, "{changed} of {jobs}");
@@ -53,7 +56,7 @@ impl Game {
         let changed = self.world.store.reset_job(self.world.time(), job).await;
         if status == Status::Failed {
             assert_eq!(changed.expect("reset"), Changed { jobs: 1 });
-            self.model.put_back(&key);
+            self.model.requeue(&key);
         } else {
             assert!(matches!(changed, Err(HubError::JobNotFailed { .. })), "{changed:?}");
         }
@@ -63,16 +66,16 @@ impl Game {
         let changed = self.world.store.reset_run(self.world.time(), self.run).await.expect("reset");
         let failed = self.model.failed.clone();
         assert_eq!(changed.jobs, failed.len() as u64);
-        failed.iter().for_each(|key| self.model.put_back(key));
+        failed.iter().for_each(|key| self.model.requeue(key));
     }
 
-    /// All that is not over is called off. What has ended stays as it is.
+    /// Cancels all that has not ended. What has stays as it is.
     pub(in crate::random) async fn cancel_run(&mut self) {
         let (before, state) = (self.cancelled_jobs(), self.model.run_state(&self.model.statuses()));
         let changed = self.world.store.cancel_run(self.world.time(), self.run).await;
-        self.model.is_called_off = self.world.state(self.run).await == RunState::Cancelled;
-        assert!(self.model.is_called_off || state != RunState::Running);
-        if self.model.is_called_off {
+        self.model.is_cancelled = self.world.state(self.run).await == RunState::Cancelled;
+        assert!(self.model.is_cancelled || state != RunState::Running);
+        if self.model.is_cancelled {
             let refused = self.world.store.reset_run(self.world.time(), self.run).await;
             assert!(matches!(refused, Err(HubError::RunCancelled(_))), "{refused:?}");
             let held: Vec<Key> = self.holdings.keys().cloned().collect();

@@ -1,5 +1,5 @@
-//! PostgreSQL goes away under load, in every way, with a ledger: a trigger in the database writes down each job that is
-//! committed, so that neither the store's own counts nor its answers are believed.
+//! PostgreSQL fails under load, in every way, with a ledger: a trigger in the database records each job that is committed, so
+//! that the test relies neither on the store's own counts nor on its answers.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
@@ -9,9 +9,11 @@ use bue_hub::{Hub, JobStore, LEASE_MS, PostgresStore, serve_hub};
 use bue_model::wire::{LeaseRequest, Report, ReportBatch, Verdict};
 use bue_model::{JobId, RunId, RunState, Timestamp};
 use bue_test_support::cluster::{Cluster, LEDGER, shared};
+use bue_test_support::wait::{wait_until_async, within_deadline};
 use futures_util::future::join_all;
 use tokio::net::TcpListener;
 use tokio::sync::broadcast;
+use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 
 use crate::http::raw;
@@ -22,22 +24,22 @@ use crate::world::{World, completed, list};
 const JOBS: u32 = 2_000;
 /// Workers of each hub.
 const WORKERS: usize = 4;
-/// When all of it happens: later than any clock shows, so that a hub that serves ends no lease by its own.
+/// The time of all requests: later than any clock shows, so that a hub with a server reaps no lease.
 const NOW: i64 = 10_000_000_000_000;
-/// Jobs that are done before the trouble begins.
+/// Jobs that are completed before the first fault.
 const BEFORE: usize = 100;
 
-/// How often each job's report was taken.
-type Book = Arc<Mutex<BTreeMap<JobId, u32>>>;
+/// How often each job's report was accepted.
+type AcceptedReports = Arc<Mutex<BTreeMap<JobId, u32>>>;
 
-/// Hubs on a database, workers, and their book.
+/// Hubs on a database, workers, and the reports that were accepted from them.
 struct Load {
     database: String,
-    /// A connection of ours, made before the hubs take theirs.
+    /// A connection of the test, made before those of the hubs.
     admin: tokio_postgres::Client,
     stores: Vec<Arc<PostgresStore>>,
-    book: Book,
-    workers: Vec<tokio::task::JoinHandle<()>>,
+    accepted: AcceptedReports,
+    workers: Vec<JoinHandle<()>>,
 }
 
 impl Load {
@@ -52,26 +54,25 @@ impl Load {
         let source = script.call(&["source"], &[]);
         script.each(source, |script, x| script.call(&["a"], &[x]));
         world.submit(script).await;
-        world.answer("source", list(JOBS)).await;
+        world.lease_and_report("source", list(JOBS)).await;
         admin.batch_execute(LEDGER).await.expect("a ledger");
-        let book = Book::default();
-        let start = |at: usize| tokio::spawn(work(stores[at % hubs].clone(), format!("w{at}"), book.clone()));
+        let accepted = AcceptedReports::default();
+        let start = |at: usize| tokio::spawn(work(stores[at % hubs].clone(), format!("w{at}"), accepted.clone()));
         let workers = (0..WORKERS * hubs).map(start).collect();
-        let load = Self { database, admin, stores, book, workers };
-        while load.done() < BEFORE {
-            sleep(Duration::from_millis(2)).await;
-        }
+        let load = Self { database, admin, stores, accepted, workers };
+        wait_until_async("the first jobs are completed", async || load.done() >= BEFORE).await;
         load
     }
 
     fn done(&self) -> usize {
-        self.book.lock().expect("the book").len()
+        self.accepted.lock().expect("the accepted reports").len()
     }
 
-    /// Waits for the end, and looks into the ledger: each job once, those that were acknowledged among them.
+    /// Waits for the end, and checks the ledger: it contains each job once, including all that were acknowledged.
     async fn end(mut self) {
-        let reaper = tokio::spawn(reap(self.stores[0].clone(), self.book.clone()));
-        join_all(self.workers).await.into_iter().for_each(|worker| worker.expect("a worker"));
+        let reaper = tokio::spawn(reap(self.stores[0].clone(), self.accepted.clone()));
+        let workers = within_deadline("the end of the run", join_all(self.workers)).await;
+        workers.into_iter().for_each(|worker| worker.expect("a worker"));
         reaper.abort();
         if self.admin.is_closed() {
             self.admin = admin(&self.database).await;
@@ -81,21 +82,21 @@ impl Load {
         let ledger: BTreeMap<i64, i64> = rows.iter().map(|row| (row.get(0), row.get(1))).collect();
         let jobs: BTreeSet<i64> = ledger.keys().copied().collect();
         assert!(ledger.values().all(|times| *times == 1), "a job was committed twice");
-        // the loop itself is over after its rounds, and stands in `done` as well
+        // the loop itself ends after its rounds, and is in `done` as well
         assert_eq!(jobs.len(), JOBS as usize + 1, "jobs were lost");
-        for (job, times) in self.book.lock().expect("the book").iter() {
-            assert_eq!(*times, 1, "the report of job {job} was taken twice");
-            assert!(jobs.contains(&(job.0 as i64)), "job {job} was acknowledged and is not there");
+        for (job, times) in self.accepted.lock().expect("the accepted reports").iter() {
+            assert_eq!(*times, 1, "the report of job {job} was accepted twice");
+            assert!(jobs.contains(&(job.0 as i64)), "job {job} was acknowledged and is missing");
         }
     }
 }
 
-/// Ends leases, when nothing is done any more: what is still leased then went to workers that never heard of it.
-async fn reap(store: Arc<PostgresStore>, book: Book) {
+/// Reaps leases when no job is completed any more: those that are left went to workers that never received them.
+async fn reap(store: Arc<PostgresStore>, accepted: AcceptedReports) {
     let mut before = 0;
     loop {
         sleep(Duration::from_secs(1)).await;
-        let done = book.lock().expect("the book").len();
+        let done = accepted.lock().expect("the accepted reports").len();
         if done == before {
             let _ = store.reap(Timestamp(NOW + LEASE_MS as i64)).await;
         }
@@ -103,8 +104,8 @@ async fn reap(store: Arc<PostgresStore>, book: Book) {
     }
 }
 
-/// Leases and completes until the run is over. Asks again where the database is not there.
-async fn work(store: Arc<PostgresStore>, name: String, book: Book) {
+/// Leases and completes until the run has ended. Retries while the database is down.
+async fn work(store: Arc<PostgresStore>, name: String, accepted: AcceptedReports) {
     let (now, run) = (Timestamp(NOW), submission(1, Script::new().plan()).run);
     let request = LeaseRequest { worker: name, scopes: vec!["default".into()], reverse: false, count: 20, wait_ms: 0 };
     loop {
@@ -129,7 +130,7 @@ async fn work(store: Arc<PostgresStore>, name: String, book: Book) {
         };
         for (report, verdict) in batch.reports.iter().zip(verdicts) {
             if verdict == Verdict::Accepted {
-                *book.lock().expect("the book").entry(report.job).or_default() += 1;
+                *accepted.lock().expect("the accepted reports").entry(report.job).or_default() += 1;
             }
         }
         if batch.reports.is_empty() {
@@ -138,14 +139,14 @@ async fn work(store: Arc<PostgresStore>, name: String, book: Book) {
     }
 }
 
-/// A connection of ours, beside the hubs'.
+/// Returns a connection of the test.
 async fn admin(database: &str) -> tokio_postgres::Client {
     let (client, connection) = tokio_postgres::connect(database, tokio_postgres::NoTls).await.expect("a connection");
     tokio::spawn(connection);
     client
 }
 
-/// Ends every connection that hubs have to this database.
+/// Kills every connection that hubs have to this database.
 async fn kill_backends(admin: &tokio_postgres::Client) {
     let sql = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
          WHERE application_name = 'bue hub' AND datname = current_database()";
@@ -173,7 +174,7 @@ async fn backends_that_are_killed_lose_nothing() {
 }
 
 #[tokio::test]
-async fn a_server_that_stops_and_comes_back_loses_nothing() {
+async fn a_server_that_restarts_loses_nothing() {
     let cluster = Arc::new(Cluster::start());
     let load = Load::begin(cluster.database().await, 2).await;
     for mode in ["immediate", "fast", "immediate"] {
@@ -184,15 +185,14 @@ async fn a_server_that_stops_and_comes_back_loses_nothing() {
             cluster.go_on();
         };
         tokio::task::spawn_blocking(restart).await.expect("a restart");
-        while load.done() == done && !load.workers.iter().all(tokio::task::JoinHandle::is_finished) {
-            sleep(Duration::from_millis(5)).await;
-        }
+        let is_at_work = async || load.done() > done || load.workers.iter().all(JoinHandle::is_finished);
+        wait_until_async("jobs are completed again", is_at_work).await;
     }
     load.end().await;
 }
 
 #[tokio::test]
-async fn a_server_that_is_away_is_said_and_then_found_again() {
+async fn a_server_that_is_down_is_reported_and_then_found_again() {
     let cluster = Arc::new(Cluster::start());
     let load = Load::begin(cluster.database().await, 1).await;
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
@@ -218,37 +218,36 @@ async fn a_server_that_is_away_is_said_and_then_found_again() {
 
 #[tokio::test]
 async fn a_server_with_few_connections_is_enough() {
-    // one of them is ours; the two hubs alone would take thirty-four
+    // one of them is the test's; the two hubs alone would use thirty-four
     let cluster = Cluster::start_with("max_connections = 9\nsuperuser_reserved_connections = 0\n", &[]);
     let load = Load::begin(cluster.database().await, 2).await;
     load.end().await;
 }
 
 #[tokio::test]
-async fn a_hub_listens_again_when_its_connection_was_killed() {
+async fn a_hub_listens_again_after_its_connection_was_killed() {
     let database = shared().database().await;
     let first = PostgresStore::connect(&database).await.expect("a store");
     let second = PostgresStore::connect(&database).await.expect("a store");
     let mut runs = second.notifications().subscribe_runs();
     let mut world = World::new(Arc::new(first));
-    hears_of_a_run(&mut world, &mut runs).await;
+    is_notified_of_a_run(&mut world, &mut runs).await;
     kill_backends(&admin(&database).await).await;
-    // the first may be found by looking for what was missed, the second must have been told
-    hears_of_a_run(&mut world, &mut runs).await;
-    hears_of_a_run(&mut world, &mut runs).await;
+    // the first may be found by polling, the second must have been notified
+    is_notified_of_a_run(&mut world, &mut runs).await;
+    is_notified_of_a_run(&mut world, &mut runs).await;
 }
 
-/// Submits a run that the other hub hears of. What is told is lost where one of them has no connection just then, so there may
-/// have to be several.
-async fn hears_of_a_run(world: &mut World, runs: &mut broadcast::Receiver<RunId>) {
+/// Submits runs until the other hub is notified of one. A notification is lost while either of them has no connection.
+async fn is_notified_of_a_run(world: &mut World, runs: &mut broadcast::Receiver<RunId>) {
     for _ in 0..100 {
         let mut script = Script::new();
         script.call(&["a"], &[]);
         let run = world.submit(script).await;
-        let heard = async { while runs.recv().await.expect("a change") != run {} };
-        if timeout(Duration::from_secs(1), heard).await.is_ok() {
+        let notified = async { while runs.recv().await.expect("a change") != run {} };
+        if timeout(Duration::from_secs(1), notified).await.is_ok() {
             return;
         }
     }
-    panic!("the other hub heard of none of a hundred runs");
+    panic!("the other hub was notified of none of a hundred runs");
 }
