@@ -1,4 +1,4 @@
-//! Changes: each locks its runs, runs a verb on what was read, and writes its changes, in one transaction.
+//! Changes: each locks its runs, runs an operation on what was read, and writes its changes, in one transaction.
 
 use std::collections::BTreeSet;
 
@@ -12,7 +12,7 @@ use super::query::{LOCK_RUNS, lock_runs, node, query, run_state};
 use super::read::{fetch, read};
 use super::write::write;
 use crate::error::HubError;
-use crate::jobs::changes::change_set::{Attempt, ChangeResult, ChangeSet, ReadAhead, attempt};
+use crate::jobs::changes::change_set::{Evaluation, ChangeResult, ChangeSet, ReadAhead, evaluate};
 use crate::jobs::changes::effects::{Effects, MAX_ROUND_BATCHES};
 use crate::jobs::changes::snapshot::{Needs, Snapshot};
 use crate::jobs::columns::small;
@@ -21,14 +21,14 @@ use crate::jobs::instance::{Location, ids_of, instance_of};
 /// Rows to read ahead of a needed job the first time. An instance of that size is read as a whole.
 const FIRST_READ_AHEAD: i64 = 64;
 
-/// What is read before a verb runs for the first time, of runs that are locked.
+/// What is read before an operation runs for the first time, of runs that are locked.
 #[derive(Default)]
 pub(super) struct Start {
     pub(super) snapshot: Snapshot,
     pub(super) needs: Needs,
 }
 
-/// What a verb came to.
+/// What an operation came to.
 struct Applied<T> {
     value: T,
     effects: Effects,
@@ -37,16 +37,16 @@ struct Applied<T> {
 }
 
 impl Inner {
-    /// Runs a verb on as much of the database as it needs, writes what it changed, and instantiates the first of the rounds
+    /// Runs an operation on as much of the database as it needs, writes what it changed, and instantiates the first of the rounds
     /// that have room now.
     pub(super) async fn apply<T: Send>(
         &self,
         tx: &Transaction<'_>,
         now: i64,
         start: Start,
-        verb: &(dyn Fn(&mut ChangeSet<'_>) -> ChangeResult<T> + Sync),
+        operation: &(dyn Fn(&mut ChangeSet<'_>) -> ChangeResult<T> + Sync),
     ) -> Result<(T, Effects), HubError> {
-        let Applied { value, mut effects, mut snapshot } = self.apply_once(tx, now, start, verb).await?;
+        let Applied { value, mut effects, mut snapshot } = self.apply_once(tx, now, start, operation).await?;
         for _ in 0..MAX_ROUND_BATCHES {
             let Some(id) = effects.growing.pop_first() else { break };
             let start = Start { snapshot: snapshot.keep_runs_only(), needs: Needs::fan_out(id) };
@@ -62,16 +62,16 @@ impl Inner {
         tx: &Transaction<'_>,
         now: i64,
         Start { mut snapshot, mut needs }: Start,
-        verb: &(dyn Fn(&mut ChangeSet<'_>) -> ChangeResult<T> + Sync),
+        operation: &(dyn Fn(&mut ChangeSet<'_>) -> ChangeResult<T> + Sync),
     ) -> Result<Applied<T>, HubError> {
         let mut read_ahead = ReadAhead::starting_at(FIRST_READ_AHEAD);
         loop {
             if !needs.is_empty() {
                 read(tx, &mut snapshot, needs, now, read_ahead.next()).await?;
             }
-            match attempt(&snapshot, now, verb)? {
-                Attempt::Needs(missing) => needs = missing,
-                Attempt::Done(value, changes) => {
+            match evaluate(&snapshot, now, operation)? {
+                Evaluation::Incomplete(missing) => needs = missing,
+                Evaluation::Complete(value, changes) => {
                     write(tx, &changes).await?;
                     let runs = changes.changed_runs.iter().filter_map(|key| snapshot.runs.get(key)).map(|run| run.id);
                     let effects = Effects { runs: runs.collect(), ..changes.effects };
@@ -83,13 +83,13 @@ impl Inner {
         }
     }
 
-    /// Runs a verb on these runs, in a transaction.
+    /// Runs an operation on these runs, in a transaction.
     async fn change<T: Send>(
         &self,
         now: i64,
         runs: &[i64],
         mut needs: Needs,
-        verb: &(dyn Fn(&mut ChangeSet<'_>) -> ChangeResult<T> + Sync),
+        operation: &(dyn Fn(&mut ChangeSet<'_>) -> ChangeResult<T> + Sync),
     ) -> Result<T, HubError> {
         let mut client = self.client().await?;
         let tx = client.transaction().await?;
@@ -99,21 +99,21 @@ impl Inner {
         let (rows, fetched) = tokio::try_join!(lock_runs(&tx, &lock, runs), fetch(&tx, &needs, FIRST_READ_AHEAD))?;
         fetched.add_to(&mut snapshot, &mut needs);
         self.read_runs(&tx, rows, &mut snapshot).await?;
-        let (value, effects) = self.apply(&tx, now, Start { snapshot, needs }, verb).await?;
+        let (value, effects) = self.apply(&tx, now, Start { snapshot, needs }, operation).await?;
         self.commit(tx).await?;
         self.announce(effects);
         Ok(value)
     }
 
-    /// Runs a verb that begins with these jobs, in a transaction.
+    /// Runs an operation that begins with these jobs, in a transaction.
     pub(super) async fn change_jobs<T: Send>(
         &self,
         now: i64,
         jobs: &[i64],
-        verb: &(dyn Fn(&mut ChangeSet<'_>) -> ChangeResult<T> + Sync),
+        operation: &(dyn Fn(&mut ChangeSet<'_>) -> ChangeResult<T> + Sync),
     ) -> Result<T, HubError> {
         let (runs, needs) = self.runs_and_needs(jobs).await?;
-        self.change(now, &runs, needs, verb).await
+        self.change(now, &runs, needs, operation).await
     }
 
     /// Instantiates the next rounds of a fan-out. Changes nothing if it has no room for more.

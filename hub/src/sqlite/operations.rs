@@ -98,14 +98,14 @@ impl WriteTx<'_> {
         self.change(snapshot, Needs::default(), |changes| changes.reset_failed(key, &failed))
     }
 
-    /// Runs a verb that begins with these jobs.
+    /// Runs an operation that begins with these jobs.
     pub(super) fn change_jobs<T>(
         &mut self,
         ids: &[i64],
-        verb: impl Fn(&mut ChangeSet<'_>) -> ChangeResult<T>,
+        operation: impl Fn(&mut ChangeSet<'_>) -> ChangeResult<T>,
     ) -> Result<T, HubError> {
         let mut snapshot = Snapshot::default();
         self.read_around(&mut snapshot, ids)?;
-        self.change(snapshot, Needs::default(), verb)
+        self.change(snapshot, Needs::default(), operation)
     }
 }

@@ -19,11 +19,11 @@ use crate::jobs::state::run_state_to_code;
 /// Inserts rows with one prepared statement. Each column is beside its value, so the two cannot get out of step.
 macro_rules! insert_rows {
     (
-        $db:expr, $verb:literal $table:literal $($conflict:literal)?,
+        $db:expr, $insert:literal $table:literal $($conflict:literal)?,
         for $row:ident in $rows:expr, { $first:ident: $first_value:expr, $($column:ident: $value:expr,)* }
     ) => {
         let mut insert = $db.prepare_cached(concat!(
-            $verb, " INTO ", $table, " (", stringify!($first), $(", ", stringify!($column),)* ") VALUES (?",
+            $insert, " INTO ", $table, " (", stringify!($first), $(", ", stringify!($column),)* ") VALUES (?",
             $(insert_rows!(@parameter $column),)* ")", $($conflict)?
         ))?;
         for $row in $rows {

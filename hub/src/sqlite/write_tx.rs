@@ -10,7 +10,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 use super::state::run_state;
 use super::writer_state::WriterState;
 use crate::error::HubError;
-use crate::jobs::changes::change_set::{Attempt, ChangeResult, ChangeSet, ReadAhead, attempt};
+use crate::jobs::changes::change_set::{Evaluation, ChangeResult, ChangeSet, ReadAhead, evaluate};
 use crate::jobs::changes::effects::{Effects, MAX_ROUND_BATCHES};
 use crate::jobs::changes::snapshot::{Needs, Snapshot};
 use crate::jobs::columns::{from_postcard, run_id};
@@ -66,22 +66,22 @@ impl<'a> WriteTx<'a> {
         }
     }
 
-    /// Runs a verb on as much of the database as it needs, and writes what it changed. There is no other writer, so what was
+    /// Runs an operation on as much of the database as it needs, and writes what it changed. There is no other writer, so what was
     /// read stays true.
     pub(super) fn change<T>(
         &mut self,
         mut snapshot: Snapshot,
         mut needs: Needs,
-        verb: impl Fn(&mut ChangeSet<'_>) -> ChangeResult<T>,
+        operation: impl Fn(&mut ChangeSet<'_>) -> ChangeResult<T>,
     ) -> Result<T, HubError> {
         let mut read_ahead = ReadAhead::starting_at(1);
         loop {
             if !needs.is_empty() {
                 self.read(&mut snapshot, needs, read_ahead.next())?;
             }
-            match attempt(&snapshot, self.now, &verb)? {
-                Attempt::Needs(missing) => needs = missing,
-                Attempt::Done(value, mut changes) => {
+            match evaluate(&snapshot, self.now, &operation)? {
+                Evaluation::Incomplete(missing) => needs = missing,
+                Evaluation::Complete(value, mut changes) => {
                     self.write(&changes)?;
                     self.counts.merge(std::mem::take(&mut changes.counts));
                     self.changed_runs.append(&mut changes.changed_runs);

@@ -1,4 +1,4 @@
-//! [`ChangeSet`]: the changes of one request, on top of a [`Snapshot`]. [`attempt`] runs a verb on one.
+//! [`ChangeSet`]: the changes of one request, on top of a [`Snapshot`]. [`evaluate`] runs an operation on one.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -16,7 +16,7 @@ use crate::jobs::initial_state::ParentState;
 use crate::jobs::instance::{FanOut, Instance, Location, Run, enclosing_instance, instance_of, missing_fan_out};
 use crate::jobs::state::State;
 
-/// Why a verb stopped.
+/// Why an operation stopped.
 #[derive(Debug)]
 pub(crate) enum ChangeError {
     /// Something must be read first; [`ChangeSet::needs`] contains what.
@@ -31,7 +31,7 @@ impl From<HubError> for ChangeError {
     }
 }
 
-/// The result of a part of a verb.
+/// The result of a part of an operation.
 pub(crate) type ChangeResult<T> = Result<T, ChangeError>;
 
 /// Rows of `job` that are read behind each one that is needed, four times as many with each attempt: dependants are behind
@@ -56,32 +56,32 @@ impl ReadAhead {
     }
 }
 
-/// What a verb came to on what was read so far.
-pub(crate) enum Attempt<'a, T> {
+/// What an operation came to on what was read so far.
+pub(crate) enum Evaluation<'a, T> {
     /// Its result, and the changes to write.
     Done(T, ChangeSet<'a>),
     /// It must start over once this is read too.
     Needs(Needs),
 }
 
-/// Runs a verb on a snapshot, and everything that follows from it.
+/// Runs an operation on a snapshot, and everything that follows from it.
 ///
 /// # Errors
-/// The request cannot be carried out. What the verb still needed to read has precedence, because rows may be missing that
+/// The request cannot be carried out. What the operation still needed to read has precedence, because rows may be missing that
 /// would have averted the error.
 pub(crate) fn attempt<T>(
     snapshot: &Snapshot,
     now: i64,
-    verb: impl Fn(&mut ChangeSet<'_>) -> ChangeResult<T>,
-) -> Result<Attempt<'_, T>, HubError> {
+    operation: impl Fn(&mut ChangeSet<'_>) -> ChangeResult<T>,
+) -> Result<Evaluation<'_, T>, HubError> {
     let mut changes = ChangeSet::new(snapshot, now);
-    let result = verb(&mut changes).and_then(|value| changes.settle_all().map(|()| value));
+    let result = operation(&mut changes).and_then(|value| changes.settle_all().map(|()| value));
     let needs = std::mem::take(&mut changes.needs);
     if !needs.is_empty() {
-        return Ok(Attempt::Needs(needs));
+        return Ok(Evaluation::Incomplete(needs));
     }
     match result {
-        Ok(value) => Ok(Attempt::Done(value, changes)),
+        Ok(value) => Ok(Evaluation::Complete(value, changes)),
         Err(ChangeError::Failed(error)) => Err(error),
         Err(ChangeError::MissingRows) => Err(HubError::damaged("a request needs nothing and cannot go on")),
     }

@@ -1,11 +1,11 @@
 //! What a request changes, worked out in memory from rows that were read before. Pure: a snapshot in, a [`ChangeSet`] out.
 //!
 //! ```text
-//! Snapshot (rows read so far) --> a verb on a ChangeSet --> Attempt::Done: the changes, to be written at once
-//!    ^                                                  `-> Attempt::Needs: what else must be read
-//!    +---------------- the store reads it, and the verb starts over -------+
+//! Snapshot (rows read so far) --> an operation on a ChangeSet --> Evaluation::Complete: the changes, to be written at once
+//!    ^                                                  `-> Evaluation::Incomplete: what else must be read
+//!    +---------------- the store reads it, and the operation starts over -------+
 //! ```
-//! A database is fastest with few large queries: each one costs a round trip, or at least a walk through a B-tree. So a verb
+//! A database is fastest with few large queries: each one costs a round trip, or at least a walk through a B-tree. So an operation
 //! runs on what was read; where it meets a row that was not, it records the need and stops, and starts over on an empty change
 //! set once the row is there too. The snapshot grows each time, so this ends. The store is the only writer, or holds the locks
 //! on the runs, so what was read stays true meanwhile.

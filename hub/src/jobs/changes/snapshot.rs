@@ -1,4 +1,4 @@
-//! [`Snapshot`]: what was read of the database. [`Needs`]: what must be read before a verb can go on.
+//! [`Snapshot`]: what was read of the database. [`Needs`]: what must be read before an operation can go on.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
@@ -71,7 +71,7 @@ impl Snapshot {
     }
 }
 
-/// What must be read before a verb can go on.
+/// What must be read before an operation can go on.
 #[derive(Debug, Default)]
 pub(crate) struct Needs {
     /// Rows of `job`; those behind them are likely to be needed next.
