@@ -17,7 +17,7 @@ def plain(text):
 
 def shortened(why):
     """Without tags of one machine, which say nothing to others."""
-    return re.sub(r"(\S+?-[^-\s]+)-\S+\.whl is native code for one kind of machine", r"\1 is native code", why)
+    return re.sub(r"(\S+?-[^-\s]+)-\S+\.whl is native code for one platform", r"\1 is native code", why)
 
 
 def row():

@@ -1,59 +1,41 @@
-//! The `bue` command. The only place that reads the command line and the environment, and the only one that prints.
+//! The `bue` command. The only crate that reads the command line and the environment, and the only one that prints.
 //!
 //! ```text
-//! commands/    one verb, one file, one struct; its doc comment is its help
-//! settings     flag > environment > .env > bue.toml > default; setting: the table of them; unsupported: what means nothing
-//! allow        what steps may reach: flags, settings, secrets
-//! limits       what they may cost
-//! script       reads a script and everything its steps name; complaints before anything runs
-//! databases    what postgres steps work on, as the settings say
-//! package      the files of a step that travel with it
-//! deps         Python packages: what steps need, bue.lock, wheels
-//! upkeep       deletes old runs, and what they left in the bucket
-//! services     hub, bucket and worker inside this process, over loopback
-//! follow       waits for a run, shows how it goes
-//! results      a run's values as JSON on stdout
-//! failures     what failed, for people
-//! stop, talk   exit codes; stdout is data, stderr is talk
+//! commands/  one verb, one file, one struct; its doc comment is its help text
+//! flags/     flags that several verbs share, and the clients and settings they turn into
+//! server/    what `bue hub` and `bue bucket` need around their servers: stores, listeners, retention
+//! local/     hub, bucket and worker inside this process
+//! runs/      a run as its client sees it: submit, follow, print results and failures
+//! script/    reads and checks a script; packs the code of its steps
+//! compiled/  builds steps of compiled languages
+//! deps/      Python packages: requirements, bue.lock, wheels
+//! sandbox    prepares the Python sandbox
+//! config/    settings: environment, .env, bue.toml, and how their values are written
+//! process/   exit codes, stdout and stderr, event loop, signals, clock, random numbers
 //! ```
+//! A folder uses those below it, never those above.
 #![forbid(unsafe_code)]
 
-mod address;
-mod allow;
 mod commands;
 mod compiled;
-mod databases;
+mod config;
 mod deps;
-mod duration;
-mod failures;
-mod follow;
-mod imports;
-mod limits;
+mod flags;
 mod local;
-mod memory;
-mod package;
-mod progress;
-mod reactor;
-mod report_api;
-mod results;
+mod process;
+mod runs;
+mod sandbox;
 mod script;
-mod sdk;
-mod services;
-mod setting;
-mod settings;
-mod stop;
-mod submit;
-mod talk;
-mod unsupported;
-mod upkeep;
+mod server;
 
 use std::process::ExitCode;
 
 use clap::Parser;
 
 use crate::commands::Bue;
+use crate::process::exit;
 
 fn main() -> ExitCode {
-    stop::report_panics();
-    stop::exit_code(|| Bue::parse().execute())
+    exit::install_panic_hook();
+    exit::exit_code(|| Bue::parse().execute())
 }

@@ -16,11 +16,11 @@ use std::time::{Duration, Instant};
 use bue_client::HubClient;
 use bue_hub::{Clock, Durability, Hub, JobStore, PostgresStore, SqliteStore, serve_hub};
 use bue_model::job::Hints;
-use bue_model::plan::{Language, PLAN_VERSION, Settings, Source};
+use bue_model::plan::{PLAN_VERSION, Settings, Source};
 use bue_model::wire::{Lease, LeaseBatch, LeaseRequest, Report, ReportBatch, Submission};
 use bue_model::{
-    BlobHash, BlobRef, Call, CallIndex, Chunk, ForEach, Input, JobNode, Node, NodeId, Plan, RunId, RunState, Step,
-    StepIndex, Timestamp, ValueRef,
+    BlobHash, BlobRef, Call, CallIndex, Chunk, ForEach, Input, JobNode, Language, Node, NodeId, Plan, RunId, RunState,
+    Step, StepIndex, Timestamp, ValueRef,
 };
 use futures_util::future::try_join_all;
 use uuid::Uuid;

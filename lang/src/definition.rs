@@ -2,8 +2,9 @@
 
 use std::rc::Rc;
 
+use bue_model::Language;
 use bue_model::StepIndex;
-use bue_model::plan::{Language, Settings, Source, Step};
+use bue_model::plan::{Settings, Source, Step};
 
 use crate::inline;
 use crate::source::{LineIndex, Span};

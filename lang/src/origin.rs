@@ -2,8 +2,8 @@
 
 use std::collections::HashMap;
 
+use bue_model::Language;
 use bue_model::StepIndex;
-use bue_model::plan::Language;
 
 use crate::definition::StepEntry;
 use crate::inline;

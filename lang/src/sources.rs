@@ -9,7 +9,8 @@ mod sql;
 use std::borrow::Cow;
 use std::collections::HashMap;
 
-use bue_model::plan::Language;
+use bue_model::Language;
+use bue_model::language::Engine;
 
 use crate::Compiled;
 use crate::code;
@@ -83,6 +84,11 @@ fn languages(compiled: &Compiled) -> Vec<Option<Language>> {
     languages
 }
 
+/// Whether the code is Python, whose functions can be looked up.
+fn has_python(language: Option<Language>) -> bool {
+    language.is_some_and(|language| language.engine() == Engine::Python)
+}
+
 struct Check<'a> {
     diagnostics: Diagnostics<'a>,
     purpose: Purpose,
@@ -105,7 +111,7 @@ impl<'a> Check<'a> {
         get: &impl Fn(&str) -> FileContents<'f>,
     ) -> Option<Module> {
         match &code.kind {
-            CodeOriginKind::Inline { text, line, margin } if language == Some(Language::Python) => {
+            CodeOriginKind::Inline { text, line, margin } if has_python(language) => {
                 python::functions(text).map_err(|problem| self.inline_syntax(*line, *margin, problem)).ok()
             }
             CodeOriginKind::Inline { .. } => None,
@@ -121,7 +127,7 @@ impl<'a> Check<'a> {
     }
 
     fn file(&mut self, path: &str, span: Span, language: Option<Language>, found: FileContents<'_>) -> Option<Module> {
-        let is_text = matches!(language, Some(Language::Python | Language::Sqlite3 | Language::Postgres));
+        let is_text = language.is_some_and(|language| !language.is_compiled());
         match found {
             FileContents::Missing => self.missing(path, span),
             FileContents::Opaque if is_text => {
@@ -131,7 +137,7 @@ impl<'a> Check<'a> {
                         .hint("a step's file is UTF-8 text; a folder is none"),
                 );
             }
-            FileContents::Text(text) if language == Some(Language::Python) => {
+            FileContents::Text(text) if has_python(language) => {
                 return python::functions(&text).map_err(|problem| self.file_syntax(path, span, &problem)).ok();
             }
             FileContents::Opaque | FileContents::Text(_) => {}

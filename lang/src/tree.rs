@@ -2,7 +2,8 @@
 
 use std::borrow::Cow;
 
-use bue_model::plan::{Capability, Language, Rate};
+use bue_model::Language;
+use bue_model::plan::{Capability, Rate};
 
 use crate::source::Span;
 

@@ -3,28 +3,28 @@
 use anyhow::{Context, anyhow};
 use clap::Args;
 
-use crate::commands::remote::Servers;
-use crate::reactor::{block_on, interruptible};
-use crate::settings::Settings;
-use crate::stop::Stop;
+use crate::config::settings::Settings;
+use crate::flags::client::ClientFlags;
+use crate::process::command_error::CommandError;
+use crate::process::event_loop::{block_on, interruptible};
 
-/// Takes a key and its value out of the bucket.
+/// Deletes a key and its value from the bucket.
 #[derive(Debug, Args)]
 pub(crate) struct BucketDelete {
     /// Name of the value
     key: String,
     #[command(flatten)]
-    servers: Servers,
+    servers: ClientFlags,
 }
 
 impl BucketDelete {
-    pub(crate) fn execute(self) -> Result<(), Stop> {
+    pub(crate) fn execute(self) -> Result<(), CommandError> {
         let settings = Settings::load()?;
         block_on(interruptible(async {
-            let (_, bucket) = self.servers.connect(&settings).await?;
+            let bucket = self.servers.connect(&settings).await?.bucket;
             match bucket.delete_key(&self.key).await.context("failed to delete the value")? {
                 true => Ok(()),
-                false => Err(Stop::Surroundings(anyhow!("the bucket has no value called `{}`", self.key))),
+                false => Err(CommandError::Environment(anyhow!("the bucket has no value called `{}`", self.key))),
             }
         }))
     }

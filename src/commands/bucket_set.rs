@@ -6,43 +6,43 @@ use anyhow::Context;
 use clap::Args;
 use tokio::fs::File;
 
-use crate::commands::remote::Servers;
-use crate::duration::duration;
-use crate::reactor::{block_on, interruptible};
-use crate::settings::Settings;
-use crate::stop::Stop;
+use crate::config::duration::parse_duration;
+use crate::config::settings::Settings;
+use crate::flags::client::ClientFlags;
+use crate::process::command_error::CommandError;
+use crate::process::event_loop::{block_on, interruptible};
 
-/// Stores a file in the bucket under a key, in place of an older value.
+/// Stores a file in the bucket under a key, replacing an older value.
 ///
-/// It is there whole or not at all, and read a piece at a time: it may be larger than memory.
+/// The value is stored completely or not at all. The file is streamed, so it may be larger than memory.
 #[derive(Debug, Args)]
 pub(crate) struct BucketSet {
-    /// Name of the value: parts with `/` between them, like reports/today
+    /// Name of the value: parts separated by `/`, such as reports/today
     key: String,
     /// The file; `-` for standard input
     file: PathBuf,
-    /// How long it is there: 90s, 12h, 7d [default: until it is deleted]
+    /// How long to keep the value, such as 90s, 12h or 7d [default: until it is deleted]
     #[arg(long, value_name = "DURATION")]
     expires: Option<String>,
     #[command(flatten)]
-    servers: Servers,
+    servers: ClientFlags,
 }
 
 impl BucketSet {
-    pub(crate) fn execute(self) -> Result<(), Stop> {
+    pub(crate) fn execute(self) -> Result<(), CommandError> {
         let settings = Settings::load()?;
-        let expires = self.expires.as_deref().map(|text| duration(text, "--expires")).transpose()?;
-        // a part of a second is one
+        let expires = self.expires.as_deref().map(|text| parse_duration(text, "--expires")).transpose()?;
+        // rounded up to whole seconds
         let expires = expires.map(|expires| expires.as_secs() + u64::from(expires.subsec_nanos() > 0));
         block_on(interruptible(async {
-            let what = || format!("failed to store {} as `{}`", self.file.display(), self.key);
+            let failed = || format!("failed to store {} as `{}`", self.file.display(), self.key);
             if self.file == Path::new("-") {
-                let (_, bucket) = self.servers.connect(&settings).await?;
-                return Ok(bucket.set_key(&self.key, tokio::io::stdin(), expires).await.with_context(what)?);
+                let bucket = self.servers.connect(&settings).await?.bucket;
+                return Ok(bucket.set_key(&self.key, tokio::io::stdin(), expires).await.with_context(failed)?);
             }
-            let file = File::open(&self.file).await.with_context(what)?;
-            let (_, bucket) = self.servers.connect(&settings).await?;
-            Ok(bucket.set_key(&self.key, file, expires).await.with_context(what)?)
+            let file = File::open(&self.file).await.with_context(failed)?;
+            let bucket = self.servers.connect(&settings).await?.bucket;
+            Ok(bucket.set_key(&self.key, file, expires).await.with_context(failed)?)
         }))
     }
 }

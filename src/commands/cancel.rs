@@ -3,35 +3,35 @@
 use anyhow::Context;
 use clap::Args;
 
-use crate::commands::remote::HubFlag;
-use crate::commands::target::Target;
-use crate::reactor::{block_on, interruptible};
-use crate::settings::Settings;
-use crate::stop::Stop;
-use crate::talk::say;
+use crate::config::settings::Settings;
+use crate::flags::client::HubFlags;
+use crate::flags::target::Target;
+use crate::process::command_error::CommandError;
+use crate::process::event_loop::{block_on, interruptible};
+use crate::process::output::eprint_line;
 
-/// Calls a run off, or a single call of it.
+/// Cancels a run, or a single call in it.
 ///
-/// A job's number calls off the call it belongs to and what depends on it.
+/// The number of a job cancels the call it belongs to and everything that depends on it.
 #[derive(Debug, Args)]
 pub(crate) struct Cancel {
     /// Id of a run, or number of a job
     target: Target,
     #[command(flatten)]
-    hub: HubFlag,
+    hub: HubFlags,
 }
 
 impl Cancel {
-    pub(crate) fn execute(self) -> Result<(), Stop> {
+    pub(crate) fn execute(self) -> Result<(), CommandError> {
         let hub = self.hub.client(&Settings::load()?)?;
         let jobs = block_on(interruptible(async {
-            let cancelled = match self.target {
+            let jobs = match self.target {
                 Target::Run(run) => hub.cancel_run(run).await,
                 Target::Job(job) => hub.cancel_job(job).await,
             };
-            Ok(cancelled.context("failed to cancel")?)
+            Ok(jobs.context("failed to cancel")?)
         }))?;
-        say(&format!("jobs cancelled: {jobs}"));
+        eprint_line(&format!("jobs cancelled: {jobs}"));
         Ok(())
     }
 }

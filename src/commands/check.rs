@@ -6,17 +6,17 @@ use bue_lang::{Diagnostic, Purpose, Severity};
 use clap::Args;
 use serde_json::{Value, json};
 
-use crate::commands::worker::named_scopes;
-use crate::compiled::Builder;
-use crate::script::examine;
-use crate::settings::Settings;
-use crate::stop::Stop;
-use crate::talk::{print, say};
+use crate::compiled::builder::Builder;
+use crate::config::settings::Settings;
+use crate::flags::scopes::scopes;
+use crate::process::command_error::CommandError;
+use crate::process::output::{eprint_line, print_line};
+use crate::script::check::check_script;
 
-/// Says everything that is wrong with scripts and with the code their steps name.
+/// Checks scripts and the code that their steps name.
 ///
-/// Python and SQL are parsed, compiled languages are built. Each complaint has its place, an excerpt and what to
-/// type instead. The exit code is 1 if there is an error; a file that is not there yet is a warning.
+/// Python and SQL are parsed, compiled languages are built. Each diagnostic has a location, an excerpt and what to type
+/// instead. The exit code is 1 if there is an error; a missing source file is a warning.
 #[derive(Debug, Args)]
 pub(crate) struct Check {
     /// The scripts
@@ -25,63 +25,63 @@ pub(crate) struct Check {
     /// Print {"complaints": [{file, line, column, code, severity, message, hint}]}
     #[arg(long)]
     json: bool,
-    /// Scopes that workers serve, separated by commas: steps of others are warned about [default: PIPE_WORKER_SCOPES, else
-    /// any scope is fine]
+    /// Scopes that workers serve, separated by commas; warn about steps in other scopes [default: PIPE_WORKER_SCOPES, else
+    /// all scopes are accepted]
     #[arg(long, value_name = "SCOPE,...")]
     scopes: Option<String>,
 }
 
 impl Check {
-    pub(crate) fn execute(self) -> Result<(), Stop> {
-        let mut found = Vec::new();
+    pub(crate) fn execute(self) -> Result<(), CommandError> {
+        let mut diagnostics = Vec::new();
         let settings = Settings::load()?;
-        let served = named_scopes(self.scopes.as_deref(), &settings)?;
+        let served = scopes(self.scopes.as_deref(), &settings)?;
         let mut builder = Builder::new(&settings)?;
         for file in &self.files {
-            self.check(file, served.as_deref(), &mut builder, &mut found);
+            self.check(file, served.as_deref(), &mut builder, &mut diagnostics);
         }
         if self.json {
-            print(&json!({ "complaints": found }).to_string())?;
+            print_line(&json!({ "complaints": diagnostics }).to_string())?;
         }
-        match found.iter().any(|complaint| complaint["severity"] == "error") {
-            true => Err(Stop::Program),
+        match diagnostics.iter().any(|diagnostic| diagnostic["severity"] == "error") {
+            true => Err(CommandError::ProgramFailed),
             false => Ok(()),
         }
     }
 
-    fn check(&self, file: &Path, served: Option<&[String]>, builder: &mut Builder, found: &mut Vec<Value>) {
-        match examine(file, Some(Purpose::Check), served) {
-            Ok(mut examined) => {
-                examined.build(file, builder);
+    fn check(&self, file: &Path, served: Option<&[String]>, builder: &mut Builder, diagnostics: &mut Vec<Value>) {
+        match check_script(file, Some(Purpose::Check), served) {
+            Ok(mut report) => {
+                report.build(file, builder);
                 if !self.json {
-                    examined.say_complaints();
+                    report.print_diagnostics();
                 }
-                found.extend(examined.complaints.iter().map(entry));
+                diagnostics.extend(report.diagnostics.iter().map(diagnostic_json));
             }
             Err(message) => {
                 if !self.json {
-                    say(&format!("error: {message}"));
+                    eprint_line(&format!("error: {message}"));
                 }
-                found.push(unreadable(file, &message));
+                diagnostics.push(unreadable_json(file, &message));
             }
         }
     }
 }
 
-fn entry(complaint: &Diagnostic) -> Value {
-    let position = complaint.position();
+fn diagnostic_json(diagnostic: &Diagnostic) -> Value {
+    let position = diagnostic.position();
     json!({
-        "file": complaint.file,
+        "file": diagnostic.file,
         "line": position.line,
         "column": position.column,
-        "code": complaint.code,
-        "severity": complaint.severity,
-        "message": complaint.message,
-        "hint": complaint.hint,
+        "code": diagnostic.code,
+        "severity": diagnostic.severity,
+        "message": diagnostic.message,
+        "hint": diagnostic.hint,
     })
 }
 
-fn unreadable(file: &Path, message: &str) -> Value {
+fn unreadable_json(file: &Path, message: &str) -> Value {
     json!({
         "file": file.display().to_string(),
         "line": null,

@@ -1,11 +1,10 @@
 //! `bue completions SHELL`.
 
-use clap::{Args, CommandFactory};
+use clap::{Args, Command};
 use clap_complete::Shell;
 
-use crate::commands::Bue;
-use crate::stop::Stop;
-use crate::talk::print_text;
+use crate::process::command_error::CommandError;
+use crate::process::output::print_text;
 
 /// Prints a completion script for a shell.
 ///
@@ -17,9 +16,10 @@ pub(crate) struct Completions {
 }
 
 impl Completions {
-    pub(crate) fn execute(self) -> Result<(), Stop> {
+    /// `bue` is the definition of the whole command line.
+    pub(crate) fn execute(self, mut bue: Command) -> Result<(), CommandError> {
         let mut script = Vec::new();
-        clap_complete::generate(self.shell, &mut Bue::command(), "bue", &mut script);
+        clap_complete::generate(self.shell, &mut bue, "bue", &mut script);
         print_text(&String::from_utf8_lossy(&script))
     }
 }

@@ -4,30 +4,30 @@ use anyhow::Context;
 use bue_model::RunId;
 use clap::Args;
 
-use crate::commands::remote::HubFlag;
-use crate::commands::target::run_id;
-use crate::reactor::{block_on, interruptible};
-use crate::settings::Settings;
-use crate::stop::Stop;
-use crate::talk::say;
+use crate::config::settings::Settings;
+use crate::flags::client::HubFlags;
+use crate::flags::target::parse_run_id;
+use crate::process::command_error::CommandError;
+use crate::process::event_loop::{block_on, interruptible};
+use crate::process::output::eprint_line;
 
-/// Makes the hub forget a run that is over: its jobs, results and counts.
+/// Deletes a finished run from the hub: its jobs, results and counts.
 ///
-/// What its steps put into the bucket stays there, because other runs may have the same bytes.
+/// Values that its steps put into the bucket stay there, because other runs may share them.
 #[derive(Debug, Args)]
 pub(crate) struct Delete {
     /// Id of the run
-    #[arg(value_parser = run_id)]
+    #[arg(value_parser = parse_run_id)]
     run: RunId,
-    /// Cancel it first if it is still running
+    /// Cancel the run first if it is still running
     #[arg(long)]
     force: bool,
     #[command(flatten)]
-    hub: HubFlag,
+    hub: HubFlags,
 }
 
 impl Delete {
-    pub(crate) fn execute(self) -> Result<(), Stop> {
+    pub(crate) fn execute(self) -> Result<(), CommandError> {
         let hub = self.hub.client(&Settings::load()?)?;
         block_on(interruptible(async {
             if self.force {
@@ -35,7 +35,7 @@ impl Delete {
             }
             Ok(hub.delete_run(self.run).await.context("failed to delete")?)
         }))?;
-        say(&format!("deleted run {}", self.run));
+        eprint_line(&format!("deleted run {}", self.run));
         Ok(())
     }
 }

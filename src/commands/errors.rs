@@ -7,59 +7,59 @@ use bue_model::wire::FailedJob;
 use clap::Args;
 use serde::Serialize;
 
-use crate::commands::remote::Servers;
-use crate::commands::target::run_id;
-use crate::failures::failure_text;
-use crate::reactor::{block_on, interruptible};
-use crate::results::{FailedEntry, failed_entry};
-use crate::settings::Settings;
-use crate::stop::Stop;
-use crate::talk::{print, print_text};
+use crate::config::settings::Settings;
+use crate::flags::client::ClientFlags;
+use crate::flags::target::parse_run_id;
+use crate::process::command_error::CommandError;
+use crate::process::event_loop::{block_on, interruptible};
+use crate::process::output::{print_line, print_text};
+use crate::runs::failures::failure_text;
+use crate::runs::results::{FailedEntry, failed_entry};
 
 /// Prints failed jobs with their tracebacks.
 #[derive(Debug, Args)]
 pub(crate) struct Errors {
-    /// Id of a run; all runs the hub lists otherwise
-    #[arg(value_parser = run_id)]
+    /// Id of a run [default: all runs that the hub lists]
+    #[arg(value_parser = parse_run_id)]
     run: Option<RunId>,
-    /// At most so many
+    /// The most jobs to print
     #[arg(short = 'c', long, value_name = "N", default_value_t = 10)]
     count: usize,
-    /// Leave out those whose message or traceback has this text; several separated by commas
+    /// Leave out jobs whose message or traceback contains this text; several texts are separated by commas
     #[arg(short = 'e', long, value_name = "TEXT", value_delimiter = ',')]
     exclude: Vec<String>,
-    /// One JSON object a line: run, job, step, attempts, error
+    /// Print one JSON object per line: run, job, step, attempts, error
     #[arg(long)]
     json: bool,
     #[command(flatten)]
-    servers: Servers,
+    servers: ClientFlags,
 }
 
 impl Errors {
-    pub(crate) fn execute(self) -> Result<(), Stop> {
+    pub(crate) fn execute(self) -> Result<(), CommandError> {
         let settings = Settings::load()?;
         block_on(interruptible(async {
-            let (hub, bucket) = self.servers.connect(&settings).await?;
-            self.print(&hub, &bucket).await
+            let clients = self.servers.connect(&settings).await?;
+            self.print(&clients.hub, &clients.bucket).await
         }))
     }
 
-    async fn print(&self, hub: &HubClient, bucket: &BucketClient) -> Result<(), Stop> {
-        let mut left = self.count;
+    async fn print(&self, hub: &HubClient, bucket: &BucketClient) -> Result<(), CommandError> {
+        let mut remaining = self.count;
         for run in self.runs(hub).await? {
-            let page = hub.result_page(run, Default::default()).await.context("failed to ask for errors")?;
-            for job in page.failed.iter().filter(|job| self.wants(job)).take(left) {
+            let page = hub.result_page(run, Default::default()).await.context("failed to fetch the errors")?;
+            for job in page.failed.iter().filter(|job| !self.is_excluded(job)).take(remaining) {
                 match self.json {
                     true => print_entry(run, job)?,
                     false => print_text(&failure_text(bucket, job).await)?,
                 }
-                left -= 1;
+                remaining -= 1;
             }
         }
         Ok(())
     }
 
-    async fn runs(&self, hub: &HubClient) -> Result<Vec<RunId>, Stop> {
+    async fn runs(&self, hub: &HubClient) -> Result<Vec<RunId>, CommandError> {
         match self.run {
             Some(run) => Ok(vec![run]),
             None => {
@@ -70,15 +70,15 @@ impl Errors {
         }
     }
 
-    fn wants(&self, job: &FailedJob) -> bool {
-        let has = |text: &String| {
+    fn is_excluded(&self, job: &FailedJob) -> bool {
+        let contains = |text: &String| {
             job.failure.message.contains(text) || job.failure.trace.as_ref().is_some_and(|trace| trace.contains(text))
         };
-        !self.exclude.iter().any(has)
+        self.exclude.iter().any(contains)
     }
 }
 
-fn print_entry(run: RunId, job: &FailedJob) -> Result<(), Stop> {
+fn print_entry(run: RunId, job: &FailedJob) -> Result<(), CommandError> {
     #[derive(Serialize)]
     struct Entry<'a> {
         run: RunId,
@@ -86,5 +86,5 @@ fn print_entry(run: RunId, job: &FailedJob) -> Result<(), Stop> {
         failed: FailedEntry<'a>,
     }
     let entry = Entry { run, failed: failed_entry(job) };
-    print(&serde_json::to_string(&entry).context("failed to write JSON")?)
+    print_line(&serde_json::to_string(&entry).context("failed to write JSON")?)
 }

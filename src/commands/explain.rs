@@ -3,26 +3,26 @@
 use bue_lang::{CODES, explain};
 use clap::Args;
 
-use crate::stop::Stop;
-use crate::talk::{print, say};
+use crate::process::command_error::CommandError;
+use crate::process::output::{print_line, program_failed};
 
-/// Explains a code of a complaint, with a wrong example and the right one.
+/// Explains the code of a diagnostic, with a wrong and a right example.
 #[derive(Debug, Args)]
 pub(crate) struct Explain {
-    /// As complaints show it, E0012; without one, all codes are listed
+    /// The code, such as E0012 [default: list all codes]
     code: Option<String>,
 }
 
 impl Explain {
-    pub(crate) fn execute(self) -> Result<(), Stop> {
+    pub(crate) fn execute(self) -> Result<(), CommandError> {
         let Some(code) = self.code else {
             let titles: Vec<String> = CODES.iter().map(|(code, title)| format!("{code}  {title}")).collect();
-            return print(&titles.join("\n"));
+            return print_line(&titles.join("\n"));
         };
         let Some(page) = explain(&code) else {
-            say(&format!("error: there is no code `{}`; `bue explain` lists all", code.escape_debug()));
-            return Err(Stop::Program);
+            let code = code.escape_debug();
+            return Err(program_failed(&format!("there is no code `{code}`; `bue explain` lists all codes")));
         };
-        print(page)
+        print_line(page)
     }
 }

@@ -7,53 +7,51 @@ use anyhow::Context;
 use bue_lang::{Script, format};
 use clap::Args;
 
-use crate::script::{read_script, say_all};
-use crate::stop::Stop;
-use crate::talk::{print, say};
+use crate::process::command_error::CommandError;
+use crate::process::output::{print_line, program_failed};
+use crate::script::check::print_diagnostics;
+use crate::script::read::read_script;
 
-/// Rewrites scripts as everybody would write them.
+/// Formats scripts.
 ///
-/// Only the space between words changes, never the meaning. A script with errors is left as it is; its complaints are
-/// shown and the exit code is 1.
+/// Only whitespace changes, never the meaning. A script with errors is left as it is; its diagnostics are printed and the
+/// exit code is 1.
 #[derive(Debug, Args)]
 pub(crate) struct Fmt {
     /// The scripts
     #[arg(required = true)]
     files: Vec<PathBuf>,
-    /// Change nothing; print the scripts that would change and exit with 1 if there are any
+    /// Do not write; print the scripts that would change, and exit with 1 if there are any
     #[arg(long)]
     check: bool,
 }
 
 impl Fmt {
-    pub(crate) fn execute(self) -> Result<(), Stop> {
-        let mut ended = Ok(());
+    pub(crate) fn execute(self) -> Result<(), CommandError> {
+        let mut outcome = Ok(());
         for file in &self.files {
-            match self.one(file) {
-                Err(Stop::Program) => ended = Err(Stop::Program),
+            match self.format(file) {
+                Err(CommandError::ProgramFailed) => outcome = Err(CommandError::ProgramFailed),
                 other => other?,
             }
         }
-        ended
+        outcome
     }
 
-    fn one(&self, file: &Path) -> Result<(), Stop> {
+    fn format(&self, file: &Path) -> Result<(), CommandError> {
         let name = file.display().to_string();
-        let text = read_script(file).map_err(|message| {
-            say(&format!("error: {message}"));
-            Stop::Program
-        })?;
+        let text = read_script(file).map_err(|message| program_failed(&message))?;
         let script = Script { path: &name, text: &text };
-        let formatted = format(script).map_err(|complaints| {
-            say_all(&complaints, script);
-            Stop::Program
+        let formatted = format(script).map_err(|diagnostics| {
+            print_diagnostics(&diagnostics, script);
+            CommandError::ProgramFailed
         })?;
         if formatted == text {
             return Ok(());
         }
         if self.check {
-            print(&name)?;
-            return Err(Stop::Program);
+            print_line(&name)?;
+            return Err(CommandError::ProgramFailed);
         }
         Ok(fs::write(file, formatted).with_context(|| format!("failed to write {name}"))?)
     }

@@ -3,30 +3,32 @@
 use std::time::Duration;
 
 use bue_client::BucketClient;
-use bue_hub::{Hub as Server, serve_hub};
+use bue_hub::{Hub as HubServer, serve_hub};
 use clap::Args;
 
-use crate::address::listen_address;
-use crate::commands::hub_store::open;
-use crate::commands::remote::{BucketFlag, TrustFlags, set_token};
-use crate::commands::serve::{LogFlag, TlsFlags, TokensFlag, listen, place as shown};
-use crate::duration::duration;
-use crate::reactor::{block_on, told_to_stop};
-use crate::setting::{HUB_LISTEN, HUB_STORE, KEEP};
-use crate::settings::Settings;
-use crate::stop::Stop;
-use crate::talk::{say, start_logging};
-use crate::upkeep::Upkeep;
+use crate::config::duration::parse_duration;
+use crate::config::setting::{HUB_LISTEN, HUB_STORE, KEEP};
+use crate::config::settings::Settings;
+use crate::flags::client::{BucketFlag, bucket_client_from_settings};
+use crate::flags::server::ServerFlags;
+use crate::process::command_error::CommandError;
+use crate::process::event_loop::block_on;
+use crate::process::logging::start_logging;
+use crate::process::output::eprint_line;
+use crate::process::signals::shutdown_signal;
+use crate::server::hub_store::open_hub_store;
+use crate::server::listener::bind;
+use crate::server::retention::Retention;
 
-/// Beside wherever the hub is started.
+/// A file in the working directory.
 const DEFAULT_STORE: &str = "sqlite:bue.db";
-/// A week: who wants to see a run that failed on a Friday evening does so on Monday.
+/// A week, so that a run that failed on a Friday evening can still be inspected on Monday.
 const DEFAULT_KEEP: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
-/// Keeps runs and hands their jobs to workers.
+/// Stores runs and distributes their jobs to workers.
 ///
-/// With -k it tells clients and workers where the bucket is, says at once whether it can be reached, and has it throw away what
-/// no run needs any more. Where the bucket asks for tokens, that takes one of an operator in BUE_TOKEN or BUE_TOKEN_FILE.
+/// With -k it tells clients and workers the bucket's address, warns if the bucket cannot be reached, and has it delete blobs
+/// that no run needs any more. If the bucket requires tokens, set BUE_TOKEN or BUE_TOKEN_FILE to one of an operator.
 #[derive(Debug, Args)]
 pub(crate) struct Hub {
     /// Where to listen [default: PIPELINE_HOST and _PORT, else 127.0.0.1:65432]
@@ -34,75 +36,63 @@ pub(crate) struct Hub {
     bind: Option<String>,
     #[command(flatten)]
     bucket: BucketFlag,
-    /// The database: sqlite:PATH or postgres:URL, which any number of hubs may share; postgres: alone is the database that
+    /// The database: sqlite:PATH, or postgres:URL, which any number of hubs may share; postgres: alone is the database that
     /// POSTGRES_HOST, _PORT, _USER, _PASSWORD and _DATABASE name [default: sqlite:bue.db]
     #[arg(long)]
     store: Option<String>,
-    /// How long runs are kept that ended, 12h or 30d, or forever; then they and what they left in the bucket are thrown away
+    /// How long to keep finished runs, such as 12h or 30d, or forever; then they and their blobs in the bucket are deleted
     /// [default: BUE_KEEP, else 7d]
     #[arg(long, value_name = "DURATION")]
     keep: Option<String>,
     #[command(flatten)]
-    tokens: TokensFlag,
-    #[command(flatten)]
-    tls: TlsFlags,
-    #[command(flatten)]
-    log: LogFlag,
+    server: ServerFlags,
 }
 
 impl Hub {
-    pub(crate) fn execute(self) -> Result<(), Stop> {
+    pub(crate) fn execute(self) -> Result<(), CommandError> {
         let settings = Settings::load()?;
-        let access = self.tokens.access(&settings)?;
-        let bind = self.bind.clone().unwrap_or_else(|| settings.address(HUB_LISTEN));
-        let address = listen_address(&bind, "-b", &access)?;
-        let tls = self.tls.open(&settings)?;
-        let bucket = self.bucket.address(&settings)?;
-        let store = self.store.clone().or_else(|| settings.text(HUB_STORE)).unwrap_or_else(|| DEFAULT_STORE.to_owned());
-        let keep = keep(self.keep.clone().or_else(|| settings.text(KEEP)).as_deref())?;
-        let client = bucket.as_deref().map(|bucket| bucket_client(bucket, &settings)).transpose()?;
-        start_logging("info", self.log.format(&settings)?);
+        let setup = self.server.setup(self.bind, HUB_LISTEN, &settings)?;
+        let bucket_address = self.bucket.address(&settings)?;
+        let store = self.store.or_else(|| settings.text(HUB_STORE)).unwrap_or_else(|| DEFAULT_STORE.to_owned());
+        let keep = parse_keep(self.keep.or_else(|| settings.text(KEEP)).as_deref())?;
+        let bucket =
+            bucket_address.as_deref().map(|address| bucket_client_from_settings(address, &settings)).transpose()?;
+        start_logging("info", setup.log_format);
         block_on(async {
-            if let Some(client) = &client {
-                say_whether_reachable(client).await;
+            if let Some(bucket) = &bucket {
+                warn_if_unreachable(bucket).await;
             }
-            let (opened, place) = open(&store, &settings).await?;
-            let (listener, address) = listen(address).await?;
-            let stop = told_to_stop();
-            say(&format!("bue: the hub listens on {}, its database is {place}", shown(address, tls.as_ref())));
-            let upkeep = Upkeep { store: opened.clone(), bucket: client, keep };
-            let hub = Server::new(opened).with_access(access).with_bucket(bucket).with_tls(tls);
+            let database = open_hub_store(&store, &settings).await?;
+            let bound = bind(setup.address, setup.tls.as_ref()).await?;
+            let shutdown = shutdown_signal();
+            eprint_line(&format!(
+                "bue: the hub listens on {}, its database is {}",
+                bound.client_address, database.name
+            ));
+            let retention = Retention { store: database.store.clone(), bucket, keep };
+            let server = HubServer::new(database.store).with_access(setup.access);
+            let server = server.with_bucket(bucket_address).with_tls(setup.tls);
             tokio::select! {
-                () = serve_hub(listener, hub, stop) => {}
-                () = upkeep.run() => {}
+                () = serve_hub(bound.listener, server, shutdown) => {}
+                () = retention.run() => {}
             }
             Ok(())
         })
     }
 }
 
-/// `None` is forever.
-fn keep(text: Option<&str>) -> Result<Option<Duration>, Stop> {
+/// Parses how long to keep runs; `None` means for ever.
+fn parse_keep(text: Option<&str>) -> Result<Option<Duration>, CommandError> {
     match text.map(str::trim) {
         None => Ok(Some(DEFAULT_KEEP)),
         Some("forever") => Ok(None),
-        Some(text) => duration(text, "--keep").map(Some),
+        Some(text) => parse_duration(text, "--keep").map(Some),
     }
 }
 
-fn bucket_client(address: &str, settings: &Settings) -> Result<BucketClient, Stop> {
-    let trust = TrustFlags::default().trust(settings)?;
-    let client = BucketClient::new(address).and_then(|client| client.with_trust(trust));
-    match set_token(settings)? {
-        None => client,
-        Some(token) => client.and_then(|client| client.with_token(&token)),
-    }
-    .map_err(|error| Stop::Usage(error.to_string()))
-}
-
-/// Whoever names a bucket wants to know whether it is there.
-async fn say_whether_reachable(client: &BucketClient) {
-    if let Err(error) = client.ping().await {
-        say(&format!("bue: warning: {error}; workers and clients will need it"));
+/// A wrong address of the bucket should be noticed when the hub starts, not when the first worker fails.
+async fn warn_if_unreachable(bucket: &BucketClient) {
+    if let Err(error) = bucket.ping().await {
+        eprint_line(&format!("bue: warning: {error}; workers and clients will need it"));
     }
 }

@@ -4,33 +4,33 @@ use anyhow::{Context, anyhow};
 use bue_model::{JobId, ValueRef};
 use clap::Args;
 
-use crate::commands::remote::Servers;
-use crate::commands::target::job_id;
-use crate::reactor::{block_on, interruptible};
-use crate::settings::Settings;
-use crate::stop::Stop;
-use crate::talk::print_text;
+use crate::config::settings::Settings;
+use crate::flags::client::ClientFlags;
+use crate::flags::target::parse_job_id;
+use crate::process::command_error::CommandError;
+use crate::process::event_loop::{block_on, interruptible};
+use crate::process::output::print_text;
 
-/// Prints what the last attempt of a job printed.
+/// Prints the log of a job's last attempt: everything that the step printed.
 #[derive(Debug, Args)]
 pub(crate) struct Logs {
     /// Number of the job
-    #[arg(value_parser = job_id)]
+    #[arg(value_parser = parse_job_id)]
     job: JobId,
     #[command(flatten)]
-    servers: Servers,
+    servers: ClientFlags,
 }
 
 impl Logs {
-    pub(crate) fn execute(self) -> Result<(), Stop> {
+    pub(crate) fn execute(self) -> Result<(), CommandError> {
         let settings = Settings::load()?;
         let log = block_on(interruptible(async {
-            let (hub, bucket) = self.servers.connect(&settings).await?;
-            match hub.logs(self.job).await.context("failed to ask for the log")? {
+            let clients = self.servers.connect(&settings).await?;
+            match clients.hub.logs(self.job).await.context("failed to look up the log")? {
                 None => Ok(Vec::new().into()),
                 Some(ValueRef::Inline(bytes)) => Ok(bytes),
-                Some(ValueRef::Blob(blob)) => Ok(bucket.get(&blob).await.context("failed to fetch the log")?),
-                Some(ValueRef::List(_)) => Err(Stop::Surroundings(anyhow!("the log is no text"))),
+                Some(ValueRef::Blob(blob)) => Ok(clients.bucket.get(&blob).await.context("failed to fetch the log")?),
+                Some(ValueRef::List(_)) => Err(CommandError::Environment(anyhow!("the stored log is not text"))),
             }
         }))?;
         print_text(&String::from_utf8_lossy(&log))

@@ -1,4 +1,6 @@
-//! The verbs. Each is a file with one struct, whose doc comment is its help.
+//! The verbs of the command. Each is a file, or a folder with its data, and a struct whose doc comment is its help text.
+//!
+//! May use everything else in this crate. What two verbs share is elsewhere: `flags`, `runs`, `local`, `server`.
 
 mod bucket;
 mod bucket_delete;
@@ -15,33 +17,29 @@ mod example;
 mod explain;
 mod fmt;
 mod hub;
-mod hub_store;
 mod logs;
 mod new;
 mod plan;
-mod remote;
 mod reset;
-mod result;
+mod results;
 mod run;
 mod run_job;
 mod sandbox_host;
-mod serve;
 mod status;
-mod target;
-pub(crate) mod token;
+mod token;
 mod upload;
 mod wait;
 mod why;
 mod worker;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 
-use crate::stop::Stop;
+use crate::process::command_error::CommandError;
 
 /// Short scripts, many I/O-bound steps, every one in a fresh sandbox.
 ///
-/// Exit codes: 0 done, 1 the program is wrong or a run failed, 2 wrong usage, 3 bue or its surroundings failed,
-/// 130 interrupted. Data goes to stdout, talk to stderr.
+/// Exit codes: 0 success, 1 the program is wrong or a run failed, 2 wrong usage, 3 bue or its environment failed, 130
+/// interrupted. Data goes to stdout, messages go to stderr.
 #[derive(Debug, Parser)]
 #[command(name = "bue", version, max_term_width = 100)]
 pub(crate) struct Bue {
@@ -49,74 +47,62 @@ pub(crate) struct Bue {
     verb: Verb,
 }
 
-#[derive(Debug, Subcommand)]
-enum Verb {
-    Demo(demo::Demo),
-    Example(example::Example),
-    Run(run::Run),
-    Check(check::Check),
-    Plan(plan::Plan),
-    Fmt(fmt::Fmt),
-    Explain(explain::Explain),
-    Deps(deps::Deps),
-    Hub(hub::Hub),
-    Bucket(bucket::Bucket),
-    Worker(worker::Worker),
-    #[command(alias = "submit")]
-    Upload(upload::Upload),
-    Status(status::Status),
-    Wait(wait::Wait),
-    Result(result::Results),
-    Errors(errors::Errors),
-    Logs(logs::Logs),
-    Why(why::Why),
-    Cancel(cancel::Cancel),
-    Reset(reset::Reset),
-    Delete(delete::Delete),
-    RunJob(run_job::RunJob),
-    BucketGet(bucket_get::BucketGet),
-    BucketSet(bucket_set::BucketSet),
-    BucketDelete(bucket_delete::BucketDelete),
-    Token(token::Token),
-    New(new::New),
-    Completions(completions::Completions),
-    #[command(hide = true)]
-    SandboxHost(sandbox_host::SandboxHost),
+impl Bue {
+    /// Executes the verb of the command line.
+    pub(crate) fn execute(self) -> Result<(), CommandError> {
+        self.verb.execute()
+    }
 }
 
-impl Bue {
-    /// Does what the command line says.
-    pub(crate) fn execute(self) -> Result<(), Stop> {
-        match self.verb {
-            Verb::Demo(verb) => verb.execute(),
-            Verb::Example(verb) => verb.execute(),
-            Verb::Run(verb) => verb.execute(),
-            Verb::Check(verb) => verb.execute(),
-            Verb::Plan(verb) => verb.execute(),
-            Verb::Fmt(verb) => verb.execute(),
-            Verb::Explain(verb) => verb.execute(),
-            Verb::Deps(verb) => verb.execute(),
-            Verb::Hub(verb) => verb.execute(),
-            Verb::Bucket(verb) => verb.execute(),
-            Verb::Worker(verb) => verb.execute(),
-            Verb::Upload(verb) => verb.execute(),
-            Verb::Status(verb) => verb.execute(),
-            Verb::Wait(verb) => verb.execute(),
-            Verb::Result(verb) => verb.execute(),
-            Verb::Errors(verb) => verb.execute(),
-            Verb::Logs(verb) => verb.execute(),
-            Verb::Cancel(verb) => verb.execute(),
-            Verb::Why(verb) => verb.execute(),
-            Verb::Reset(verb) => verb.execute(),
-            Verb::Delete(verb) => verb.execute(),
-            Verb::RunJob(verb) => verb.execute(),
-            Verb::BucketGet(verb) => verb.execute(),
-            Verb::BucketSet(verb) => verb.execute(),
-            Verb::BucketDelete(verb) => verb.execute(),
-            Verb::Token(verb) => verb.execute(),
-            Verb::New(verb) => verb.execute(),
-            Verb::Completions(verb) => verb.execute(),
-            Verb::SandboxHost(verb) => verb.execute(),
+/// Defines `Verb` and its `execute`, from the module and struct of each verb and the arguments of the struct's `execute`.
+macro_rules! verbs {
+    ($($(#[$attribute:meta])* $module:ident::$Verb:ident($($argument:expr)?);)*) => {
+        #[derive(Debug, Subcommand)]
+        enum Verb {
+            $($(#[$attribute])* $Verb($module::$Verb),)*
         }
-    }
+
+        impl Verb {
+            fn execute(self) -> Result<(), CommandError> {
+                match self {
+                    $(Self::$Verb(verb) => verb.execute($($argument)?),)*
+                }
+            }
+        }
+    };
+}
+
+verbs! {
+    demo::Demo();
+    example::Example();
+    run::Run();
+    check::Check();
+    plan::Plan();
+    fmt::Fmt();
+    explain::Explain();
+    deps::Deps();
+    hub::Hub();
+    bucket::Bucket();
+    worker::Worker();
+    #[command(alias = "submit")]
+    upload::Upload();
+    status::Status();
+    wait::Wait();
+    #[command(name = "result")]
+    results::Results();
+    errors::Errors();
+    logs::Logs();
+    why::Why();
+    cancel::Cancel();
+    reset::Reset();
+    delete::Delete();
+    run_job::RunJob();
+    bucket_get::BucketGet();
+    bucket_set::BucketSet();
+    bucket_delete::BucketDelete();
+    token::Token();
+    new::New();
+    completions::Completions(Bue::command());
+    #[command(hide = true)]
+    sandbox_host::SandboxHost();
 }

@@ -5,16 +5,16 @@ use std::path::PathBuf;
 use bue_lang::{plan_json, plan_mermaid, plan_text};
 use clap::{Args, ValueEnum};
 
-use crate::script::examine;
-use crate::stop::Stop;
-use crate::talk::{print, say};
+use crate::process::command_error::CommandError;
+use crate::process::output::{print_line, program_failed};
+use crate::script::check::check_script;
 
-/// Shows what a script will do: its jobs, their inputs, its loops.
+/// Prints what a script will do: its jobs, their inputs, its loops.
 #[derive(Debug, Args)]
 pub(crate) struct Plan {
     /// The script
     file: PathBuf,
-    /// How to show it
+    /// The output format
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
 }
@@ -25,23 +25,20 @@ enum Format {
     Text,
     /// For scripts
     Json,
-    /// A flowchart for Markdown pages
+    /// A flowchart for Markdown
     Mermaid,
 }
 
 impl Plan {
-    pub(crate) fn execute(self) -> Result<(), Stop> {
-        let examined = examine(&self.file, None, None).map_err(|message| {
-            say(&format!("error: {message}"));
-            Stop::Program
-        })?;
-        examined.say_complaints();
-        let plan = examined.into_plan()?;
-        let shown = match self.format {
+    pub(crate) fn execute(self) -> Result<(), CommandError> {
+        let report = check_script(&self.file, None, None).map_err(|message| program_failed(&message))?;
+        report.print_diagnostics();
+        let plan = report.into_plan()?;
+        let text = match self.format {
             Format::Text => plan_text(&plan),
             Format::Json => plan_json(&plan).to_string(),
             Format::Mermaid => plan_mermaid(&plan),
         };
-        print(shown.trim_end())
+        print_line(text.trim_end())
     }
 }

@@ -5,22 +5,24 @@ use std::path::PathBuf;
 
 use anyhow::Context;
 use bue_model::{Input, Node, NodeId, Plan};
+use bue_runtime::Refusals;
 use clap::Args;
 
-use crate::allow::{AllowFlags, explain_denials};
-use crate::commands::result::expect_success;
-use crate::failures::say_failures;
-use crate::local::{Ended, Surroundings, run_here};
-use crate::reactor::block_on;
-use crate::results::ResultWriter;
-use crate::script::{self, Checked};
-use crate::settings::Settings;
-use crate::stop::Stop;
+use crate::config::settings::Settings;
+use crate::flags::allow::AllowFlags;
+use crate::local::run::{FinishedRun, LocalRunOptions, run_locally};
+use crate::process::command_error::CommandError;
+use crate::process::event_loop::block_on;
+use crate::process::output::eprint_line;
+use crate::runs::failures::print_failures;
+use crate::runs::outcome::expect_success;
+use crate::runs::results::ResultWriter;
+use crate::script::check::{CheckedScript, load_script};
 
-/// Runs a script here and now: hub, bucket and worker inside this process.
+/// Runs a script on this machine, with hub, bucket and worker inside this process.
 ///
-/// Prints one line of JSON for each call whose result nothing else in the script takes; with --json one object with
-/// all results and the failed jobs. Nothing is left behind, unless --data says where to keep it.
+/// Prints one line of JSON for each call whose result nothing else in the script uses; with --json, one object with all
+/// results and the failed jobs. Leaves no data behind, unless --data names a folder to keep it.
 #[derive(Debug, Args)]
 pub(crate) struct Run {
     /// The script
@@ -34,74 +36,90 @@ pub(crate) struct Run {
     data: Option<PathBuf>,
     #[command(flatten)]
     allow: AllowFlags,
-    /// At the end, say which rules would allow what was refused
+    /// At the end, print the rules that would allow what was refused
     #[arg(long)]
     explain_deny: bool,
 }
 
 impl Run {
-    pub(crate) fn execute(mut self) -> Result<(), Stop> {
+    pub(crate) fn execute(mut self) -> Result<(), CommandError> {
         let settings = Settings::load()?;
-        let script = script::read(&self.file()?, &settings)?;
+        let script = load_script(&self.file()?, &settings)?;
         let network = self.allow.network(&settings)?;
         let refusals = network.config.refusals.clone();
-        let surroundings = Surroundings { cache: settings.cache_dir()?, data: self.data.clone(), network };
-        let ended = self.run(&script, surroundings);
+        let options = LocalRunOptions { cache: settings.cache_dir()?, data: self.data.clone(), network };
+        let outcome = self.run(&script, options);
         if self.explain_deny {
-            explain_denials(&refusals);
+            print_refusals(&refusals);
         }
-        ended
+        outcome
     }
 
-    /// The script. In `bue run --allow-net FILE` the parser takes it for a host.
-    fn file(&mut self) -> Result<PathBuf, Stop> {
-        let file = self.file.take().or_else(|| self.allow.take_last().map(PathBuf::from));
-        file.ok_or_else(|| Stop::Usage("the script is missing; type `bue run FILE --allow-net`".to_owned()))
+    /// Returns the script. In `bue run --allow-net FILE`, clap takes it for a host.
+    fn file(&mut self) -> Result<PathBuf, CommandError> {
+        let file = self.file.take().or_else(|| self.allow.take_last_value().map(PathBuf::from));
+        file.ok_or_else(|| CommandError::Usage("the script is missing; type `bue run FILE --allow-net`".to_owned()))
     }
 
-    fn run(&self, script: &Checked, surroundings: Surroundings) -> Result<(), Stop> {
+    fn run(&self, script: &CheckedScript, options: LocalRunOptions) -> Result<(), CommandError> {
         block_on(async {
-            let ended = run_here(script, surroundings).await?;
-            let printed = self.print(&script.plan, &ended).await;
-            ended.services.stop().await;
+            let finished = run_locally(script, options).await?;
+            let printed = self.print(&script.plan, &finished).await;
+            finished.services.stop().await;
             printed?;
-            expect_success(ended.view.state)
+            expect_success(finished.view.state)
         })
     }
 
-    async fn print(&self, plan: &Plan, ended: &Ended) -> Result<(), Stop> {
-        let Ended { services, run, view } = ended;
+    async fn print(&self, plan: &Plan, finished: &FinishedRun) -> Result<(), CommandError> {
+        let FinishedRun { services, run, view } = finished;
         let page = services.hub.result_page(*run, Default::default()).await.context("failed to read the results")?;
-        say_failures(&services.bucket, &page.failed, view).await;
+        print_failures(&services.bucket, &page.failed, view).await;
         let writer = ResultWriter::new(&services.hub, &services.bucket, *run);
         if self.json {
-            return writer.object(page).await;
+            return writer.write_object(page).await;
         }
-        let last = last_calls(plan);
-        writer.lines(page, |call| last.contains(&call)).await
+        let unused = unused_calls(plan);
+        writer.write_lines(page, |call| unused.contains(&call)).await
     }
 }
 
-/// Positions, among the call statements, of those whose result nothing else takes.
-fn last_calls(plan: &Plan) -> BTreeSet<usize> {
-    let mut taken = BTreeSet::new();
-    collect_taken(&plan.nodes, &mut taken);
-    let statements = plan.calls.iter().filter(|call| !call.nested);
-    statements.enumerate().filter(|(_, call)| !taken.contains(&call.last)).map(|(position, _)| position).collect()
+/// Prints the rules that would allow what was refused.
+fn print_refusals(refusals: &Refusals) {
+    let (script, worker) = refusals.lines();
+    if script.is_empty() && worker.is_empty() {
+        return eprint_line("bue: nothing was refused");
+    }
+    eprint_line("bue: what was refused would be allowed by");
+    let print_rules = |location: &str, rules: Vec<String>| {
+        for rule in rules {
+            eprint_line(&format!("  {location}  {rule}"));
+        }
+    };
+    print_rules("in the script, above the step:", script);
+    print_rules("where the worker is started:  ", worker);
 }
 
-/// The jobs whose results are somebody's argument or a loop's source.
-fn collect_taken(nodes: &[Node], taken: &mut BTreeSet<NodeId>) {
+/// Returns the positions of the call statements whose result nothing else uses.
+fn unused_calls(plan: &Plan) -> BTreeSet<usize> {
+    let mut used = BTreeSet::new();
+    collect_used(&plan.nodes, &mut used);
+    let statements = plan.calls.iter().filter(|call| !call.nested);
+    statements.enumerate().filter(|(_, call)| !used.contains(&call.last)).map(|(position, _)| position).collect()
+}
+
+/// Collects the nodes whose results are arguments of jobs or sources of loops.
+fn collect_used(nodes: &[Node], used: &mut BTreeSet<NodeId>) {
     for node in nodes {
         match node {
-            Node::Job(job) => taken.extend(job.inputs.iter().filter_map(|input| match input {
+            Node::Job(job) => used.extend(job.inputs.iter().filter_map(|input| match input {
                 Input::Node(node) => Some(*node),
                 Input::Loop(_) | Input::Gather(_) => None,
             })),
             Node::ForEach(each) => {
-                taken.insert(each.over);
-                taken.extend(each.gather);
-                collect_taken(&each.body, taken);
+                used.insert(each.over);
+                used.extend(each.gather);
+                collect_used(&each.body, used);
             }
         }
     }

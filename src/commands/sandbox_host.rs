@@ -1,22 +1,22 @@
-//! `bue sandbox-host`: the process that a worker starts for each core. Not for people.
+//! `bue sandbox-host`: the process that a worker starts for each core. Users do not call it.
 
 use std::process::ExitCode;
 
 use bue_runtime::serve_sandbox_host;
 use clap::Args;
 
-use crate::stop::Stop;
+use crate::process::command_error::CommandError;
 
 /// Runs steps for the worker that started it.
 #[derive(Debug, Args)]
 pub(crate) struct SandboxHost {}
 
 impl SandboxHost {
-    /// Ends the process with the code of the loop: there is nobody to tell anything to.
-    pub(crate) fn execute(self) -> Result<(), Stop> {
+    /// Exits without a message: the worker notices that the process has ended.
+    pub(crate) fn execute(self) -> Result<(), CommandError> {
         match serve_sandbox_host() == ExitCode::SUCCESS {
             true => Ok(()),
-            false => Err(Stop::Program),
+            false => Err(CommandError::ProgramFailed),
         }
     }
 }

@@ -10,74 +10,81 @@ use bue_model::{RunId, RunState};
 use clap::Args;
 use comfy_table::Table;
 
-use crate::commands::remote::HubFlag;
-use crate::commands::target::run_id;
-use crate::reactor::{block_on, interruptible};
-use crate::settings::Settings;
-use crate::stop::Stop;
-use crate::talk::{plain_table, print};
+use crate::config::settings::Settings;
+use crate::flags::client::HubFlags;
+use crate::flags::target::parse_run_id;
+use crate::process::command_error::CommandError;
+use crate::process::event_loop::{block_on, interruptible};
+use crate::process::output::{plain_table, print_line};
 
-/// Between two looks of `-s`, as it was before bue.
-const PAUSE: Duration = Duration::from_secs(3);
+/// Time between two updates of `-s`, as in Buelon.
+const UPDATE_INTERVAL: Duration = Duration::from_secs(3);
 
-/// Makes a terminal draw over what it showed before.
-const HOME_AND_CLEAR: &str = "\u{1b}[H\u{1b}[2J";
+/// The escape sequence that clears a terminal and moves the cursor to the top left.
+const CLEAR_SCREEN: &str = "\u{1b}[H\u{1b}[2J";
 
-/// Shows where runs stand: the latest ones, or the steps of one.
+/// Shows the state of the latest runs, or of the steps of one run.
 #[derive(Debug, Args)]
 pub(crate) struct Status {
     /// Id of a run
-    #[arg(value_parser = run_id)]
+    #[arg(value_parser = parse_run_id)]
     run: Option<RunId>,
-    /// Show it again every three seconds, until Ctrl-C or until the run has ended
+    /// Update every three seconds, until Ctrl-C or until the run has ended
     #[arg(short = 's', long)]
     subscribe: bool,
-    /// JSON, as the hub gives it: one run, or the list of them; with -s one line each time
+    /// Print JSON as the hub returns it: one run, or a list of runs; with -s, one line per update
     #[arg(long)]
     json: bool,
     #[command(flatten)]
-    hub: HubFlag,
+    hub: HubFlags,
+}
+
+/// What is printed.
+struct StatusText {
+    text: String,
+    /// It will not change any more.
+    is_final: bool,
 }
 
 impl Status {
-    pub(crate) fn execute(self) -> Result<(), Stop> {
+    pub(crate) fn execute(self) -> Result<(), CommandError> {
         let hub = self.hub.client(&Settings::load()?)?;
         block_on(interruptible(async {
             loop {
-                let (text, goes_on) = match self.run {
-                    Some(run) => self.one(&hub, run).await?,
+                let StatusText { text, is_final } = match self.run {
+                    Some(run) => self.run_status(&hub, run).await?,
                     None => self.latest(&hub).await?,
                 };
                 match self.subscribe && !self.json && std::io::stdout().is_terminal() {
-                    true => print(&format!("{HOME_AND_CLEAR}{text}"))?,
-                    false => print(&text)?,
+                    true => print_line(&format!("{CLEAR_SCREEN}{text}"))?,
+                    false => print_line(&text)?,
                 }
-                if !self.subscribe || !goes_on {
+                if !self.subscribe || is_final {
                     return Ok(());
                 }
-                tokio::time::sleep(PAUSE).await;
+                tokio::time::sleep(UPDATE_INTERVAL).await;
             }
         }))
     }
 
-    /// One run, and whether it goes on.
-    async fn one(&self, hub: &HubClient, run: RunId) -> Result<(String, bool), Stop> {
-        let view = hub.run(run, None, 0).await.context("failed to ask for the run")?;
+    /// Fetches the state of one run.
+    async fn run_status(&self, hub: &HubClient, run: RunId) -> Result<StatusText, CommandError> {
+        let view = hub.run(run, None, 0).await.context("failed to fetch the run")?;
         let text = match self.json {
             true => serde_json::to_string(&view).context("failed to write JSON")?,
             false => format!("run {} ({}) {}\n{}", view.id, view.name, view.state.name(), step_table(&view)),
         };
-        Ok((text, view.state == RunState::Running))
+        Ok(StatusText { text, is_final: view.state != RunState::Running })
     }
 
-    /// The latest runs; others may come.
-    async fn latest(&self, hub: &HubClient) -> Result<(String, bool), Stop> {
-        let views = hub.runs().await.context("failed to ask for the runs")?;
+    /// Fetches the state of the latest runs. It is never final, because new runs may be submitted.
+    async fn latest(&self, hub: &HubClient) -> Result<StatusText, CommandError> {
+        let views = hub.runs().await.context("failed to fetch the runs")?;
         let text = match self.json {
             true => serde_json::to_string(&views).context("failed to write JSON")?,
             false => run_table(&views).to_string(),
         };
-        Ok((text, true))
+        Ok(StatusText { text, is_final: false })
     }
 }
 

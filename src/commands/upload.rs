@@ -6,20 +6,20 @@ use anyhow::Context;
 use bue_client::{BucketClient, HubClient};
 use clap::Args;
 
-use crate::commands::remote::Servers;
-use crate::commands::result::expect_success;
-use crate::commands::wait::wait;
-use crate::reactor::{block_on, interruptible};
-use crate::results::ResultWriter;
-use crate::script;
-use crate::settings::Settings;
-use crate::stop::Stop;
-use crate::submit::submit;
-use crate::talk::print;
+use crate::config::settings::Settings;
+use crate::flags::client::ClientFlags;
+use crate::process::command_error::CommandError;
+use crate::process::event_loop::{block_on, interruptible};
+use crate::process::output::print_line;
+use crate::runs::follow::wait_for_run;
+use crate::runs::outcome::expect_success;
+use crate::runs::results::ResultWriter;
+use crate::runs::submit::submit;
+use crate::script::check::{CheckedScript, load_script};
 
-/// Hands a script to a hub and prints the id of its run.
+/// Submits a script to a hub and prints the id of its run.
 ///
-/// Everything that is wrong with the script is said before anything is handed in. `submit` is the same.
+/// All problems of the script are reported before anything is submitted. `submit` is an alias.
 #[derive(Debug, Args)]
 pub(crate) struct Upload {
     /// The script
@@ -28,37 +28,37 @@ pub(crate) struct Upload {
     /// Wait until the run has ended; the exit code is 1 if it failed
     #[arg(long)]
     wait: bool,
-    /// Print JSON: {"run": ID}, with --wait the results as `bue result --json` does
+    /// Print JSON: {"run": ID}; with --wait, the results as `bue result --json` does
     #[arg(long)]
     json: bool,
     #[command(flatten)]
-    servers: Servers,
+    servers: ClientFlags,
 }
 
 impl Upload {
-    pub(crate) fn execute(self) -> Result<(), Stop> {
+    pub(crate) fn execute(self) -> Result<(), CommandError> {
         let settings = Settings::load()?;
-        let script = script::read(&self.file, &settings)?;
+        let script = load_script(&self.file, &settings)?;
         block_on(interruptible(async {
-            let (hub, bucket) = self.servers.connect(&settings).await?;
-            self.upload(script, &hub, &bucket).await
+            let clients = self.servers.connect(&settings).await?;
+            self.upload(&script, &clients.hub, &clients.bucket).await
         }))
     }
 
-    async fn upload(&self, script: script::Checked, hub: &HubClient, bucket: &BucketClient) -> Result<(), Stop> {
-        let run = submit(&script, hub, bucket).await?;
+    async fn upload(&self, script: &CheckedScript, hub: &HubClient, bucket: &BucketClient) -> Result<(), CommandError> {
+        let run = submit(script, hub, bucket).await?;
         match (self.json, self.wait) {
             (true, true) => {}
-            (true, false) => print(&format!(r#"{{"run":"{run}"}}"#))?,
-            (false, _) => print(&run.to_string())?,
+            (true, false) => print_line(&format!(r#"{{"run":"{run}"}}"#))?,
+            (false, _) => print_line(&run.to_string())?,
         }
         if !self.wait {
             return Ok(());
         }
-        let state = wait(hub, bucket, run).await?;
+        let state = wait_for_run(hub, bucket, run).await?;
         if self.json {
             let page = hub.result_page(run, Default::default()).await.context("failed to read the results")?;
-            ResultWriter::new(hub, bucket, run).object(page).await?;
+            ResultWriter::new(hub, bucket, run).write_object(page).await?;
         }
         expect_success(state)
     }

@@ -5,84 +5,90 @@ use bue_model::wire::{ParentView, WhyView};
 use bue_model::{JobId, JobState};
 use clap::Args;
 
-use crate::commands::remote::HubFlag;
-use crate::commands::target::job_id;
-use crate::reactor::{block_on, interruptible};
-use crate::settings::Settings;
-use crate::stop::Stop;
-use crate::talk::print;
+use crate::config::settings::Settings;
+use crate::flags::client::HubFlags;
+use crate::flags::target::parse_job_id;
+use crate::process::command_error::CommandError;
+use crate::process::event_loop::{block_on, interruptible};
+use crate::process::output::{counted, print_line};
 
-/// Says why a job is not running, or what became of it.
+/// Explains the state of a job: why it is not running yet, or how it ended.
 ///
-/// It may wait for its parents, for a time, for its `!rate`, for a worker that serves its scope, or for its turn.
+/// A job may wait for its parents, for a point in time, for its `!rate`, for a worker that serves its scope, or for a free
+/// slot.
 #[derive(Debug, Args)]
 pub(crate) struct Why {
     /// Number of the job
-    #[arg(value_parser = job_id)]
+    #[arg(value_parser = parse_job_id)]
     job: JobId,
-    /// JSON, as the hub gives it: the job, its parents, its lease, who serves its scope
+    /// Print JSON as the hub returns it: the job, its parents, its lease, the workers that serve its scope
     #[arg(long)]
     json: bool,
     #[command(flatten)]
-    hub: HubFlag,
+    hub: HubFlags,
 }
 
 impl Why {
-    pub(crate) fn execute(self) -> Result<(), Stop> {
+    pub(crate) fn execute(self) -> Result<(), CommandError> {
         let hub = self.hub.client(&Settings::load()?)?;
-        let why = block_on(interruptible(async { Ok(hub.why(self.job).await.context("failed to ask for the job")?) }))?;
+        let why = block_on(interruptible(async { Ok(hub.why(self.job).await.context("failed to fetch the job")?) }))?;
         match self.json {
-            true => print(&serde_json::to_string(&why).context("failed to write JSON")?),
-            false => print(&sentences(&why).join("\n")),
+            true => print_line(&serde_json::to_string(&why).context("failed to write JSON")?),
+            false => print_line(&sentences(&why).join("\n")),
         }
     }
 }
 
-/// What a person would say of it, the most important first.
+/// Explains the state in sentences, the most important first.
 fn sentences(why: &WhyView) -> Vec<String> {
     let job = &why.job;
-    let mut said = vec![format!("job {} (step `{}`, run {}) is {}", job.id, job.step, job.run, job.state.name())];
+    let mut sentences = vec![format!("job {} (step `{}`, run {}) is {}", job.id, job.step, job.run, job.state.name())];
     match job.state {
-        JobState::Completed => said.push(format!("it ran on {}", worker_of(why))),
-        JobState::Cancelled => said.push("it was called off, by a step's answer or by a person".to_owned()),
-        JobState::Failed => said.extend(failed(why)),
-        JobState::Running => said.push(running(why)),
-        JobState::Blocked => said.extend(blocked(why)),
-        JobState::Available => said.extend(available(why)),
+        JobState::Completed => sentences.push(format!("it ran on {}", worker_of(why))),
+        JobState::Cancelled => sentences.push("it was cancelled, by a step's answer or by a user".to_owned()),
+        JobState::Failed => sentences.extend(failed(why)),
+        JobState::Running => sentences.push(running(why)),
+        JobState::Blocked => sentences.extend(blocked(why)),
+        JobState::Available => sentences.extend(available(why)),
     }
-    said
+    sentences
 }
 
 fn failed(why: &WhyView) -> Vec<String> {
     let attempts = why.job.attempts;
-    let message = why.job.failure.as_ref().map_or("no reason was kept", |failure| &failure.message);
+    let message = why.job.failure.as_ref().map_or("the reason is unknown", |failure| &failure.message);
     vec![
-        format!("it failed for good in attempt {attempts}, on {}: {message}", worker_of(why)),
-        format!("`bue errors {}` has the traceback, `bue reset {}` tries it again", why.job.run, why.job.id),
+        format!("it failed in its last attempt ({attempts}), on {}: {message}", worker_of(why)),
+        format!("`bue errors {}` prints the traceback, `bue reset {}` runs it again", why.job.run, why.job.id),
     ]
 }
 
 fn running(why: &WhyView) -> String {
-    let left = why.lease_ends_at.map_or(0, |end| end.since_ms(why.now));
-    format!("{} runs it; if that is not heard of for {}, another worker gets it", worker_of(why), seconds(left))
+    let remaining = why.lease_ends_at.map_or(0, |end| end.since_ms(why.now));
+    format!(
+        "{} runs it; without a heartbeat within {}, the job goes to another worker",
+        worker_of(why),
+        seconds(remaining)
+    )
 }
 
 fn blocked(why: &WhyView) -> Vec<String> {
-    let mut said: Vec<String> = why.parents.iter().map(parent).collect();
+    let mut sentences: Vec<String> = why.parents.iter().map(parent).collect();
     let more = (why.job.waiting_for as usize).saturating_sub(why.parents.len());
     if more > 0 {
-        said.push(format!("and for {more} more"));
+        sentences.push(format!("and for {more} more"));
     }
     if let Some(failed) = why.job.blocked_by {
-        said.push(format!("it stays blocked because job {failed} failed; `bue why {failed}` says why"));
+        sentences.push(format!("it stays blocked because job {failed} failed; `bue why {failed}` explains why"));
     }
-    said
+    sentences
 }
 
 fn parent(parent: &ParentView) -> String {
-    let rounds = parent.rounds.map_or_else(String::new, |(over, all)| format!(", {over} of {all} rounds are over"));
     match parent.rounds {
-        Some(_) => format!("it waits for all rounds of `{}`{rounds}", parent.name),
+        Some((finished, all)) => {
+            format!("it waits for all rounds of `{}`, {finished} of {all} rounds have ended", parent.name)
+        }
         None => format!("it waits for job {} (step `{}`), which is {}", parent.job, parent.name, parent.state.name()),
     }
 }
@@ -90,29 +96,31 @@ fn parent(parent: &ParentView) -> String {
 fn available(why: &WhyView) -> Vec<String> {
     let wait = why.job.available_at.since_ms(why.now);
     if wait > 0 {
-        return vec![format!("it may start in {}, because {}", seconds(wait), why_parked(why))];
+        return vec![format!("it may start in {}, because {}", seconds(wait), delay_reason(why))];
     }
-    let mut said = Vec::new();
+    let mut sentences = Vec::new();
     let closed = why.rate_opens_at.map_or(0, |opens| opens.since_ms(why.now));
     if closed > 0 {
-        said.push(format!("its !rate lets the next job start in {}", seconds(closed)));
+        sentences.push(format!("its !rate allows the next start in {}", seconds(closed)));
     }
-    said.push(match why.served_by.as_slice() {
+    sentences.push(match why.served_by.as_slice() {
         [] => format!(
-            "no worker has asked this hub for jobs of the scope `{}` lately; `bue worker -s {}` starts one",
+            "no worker has requested jobs of the scope `{}` from this hub lately; `bue worker -s {}` starts one",
             why.scope, why.scope
         ),
         workers => format!("it waits for a free slot of {}, which serve the scope `{}`", workers.join(", "), why.scope),
     });
-    said
+    sentences
 }
 
-fn why_parked(why: &WhyView) -> String {
+fn delay_reason(why: &WhyView) -> String {
     match &why.job.failure {
         Some(failure) if why.job.attempts > 0 => format!("attempt {} failed: {}", why.job.attempts, failure.message),
-        _ if why.pendings > 0 => format!("it said `pending` {} times so far", why.pendings),
-        _ if why.releases > 0 => format!("{} workers gave it back or were lost with it", why.releases),
-        _ => "its call was reset with a wait".to_owned(),
+        _ if why.pendings > 0 => format!("it has returned `pending` {} times so far", why.pendings),
+        _ if why.releases > 0 => {
+            format!("workers that stopped or were lost have released it {}", counted(why.releases as usize, "time"))
+        }
+        _ => "its call was reset with a delay".to_owned(),
     }
 }
 
@@ -158,15 +166,15 @@ mod tests {
     }
 
     #[track_caller]
-    fn says(why: &WhyView, parts: &[&str]) {
-        let said = sentences(why).join("\n");
+    fn assert_explains(why: &WhyView, parts: &[&str]) {
+        let text = sentences(why).join("\n");
         for part in ["job 7 (step `load`"].iter().chain(parts) {
-            assert!(said.contains(part), "no `{part}` in\n{said}");
+            assert!(text.contains(part), "no `{part}` in\n{text}");
         }
     }
 
     #[test]
-    fn each_reason_has_its_words() {
+    fn each_reason_is_explained() {
         let mut blocked = why(JobState::Blocked);
         blocked.job.waiting_for = 3;
         let parent = |name: &str, state, rounds| ParentView { job: JobId(3), name: name.into(), state, rounds };
@@ -175,28 +183,31 @@ mod tests {
             parent("for x in … (line 2)", JobState::Running, Some((1, 30))),
         ];
         blocked.job.blocked_by = Some(JobId(3));
-        says(&blocked, &["job 3 (step `fetch`), which is failed", "1 of 30 rounds", "1 more", "`bue why 3`"]);
+        assert_explains(
+            &blocked,
+            &["job 3 (step `fetch`), which is failed", "1 of 30 rounds", "1 more", "`bue why 3`"],
+        );
 
         let unserved = why(JobState::Available);
-        says(&unserved, &["no worker", "bue worker -s heavy"]);
-        says(&WhyView { served_by: vec!["w1".into()], ..unserved.clone() }, &["free slot of w1"]);
-        says(&WhyView { rate_opens_at: Some(Timestamp(1_001)), ..unserved.clone() }, &["!rate", "in 1 s"]);
+        assert_explains(&unserved, &["no worker", "bue worker -s heavy"]);
+        assert_explains(&WhyView { served_by: vec!["w1".into()], ..unserved.clone() }, &["free slot of w1"]);
+        assert_explains(&WhyView { rate_opens_at: Some(Timestamp(1_001)), ..unserved.clone() }, &["!rate", "in 1 s"]);
 
         let mut parked = unserved;
         parked.job.available_at = Timestamp(3_500);
-        says(&WhyView { pendings: 4, ..parked.clone() }, &["in 3 s", "`pending` 4 times"]);
-        says(&WhyView { releases: 1, ..parked.clone() }, &["gave it back"]);
-        says(&parked, &["was reset"]);
+        assert_explains(&WhyView { pendings: 4, ..parked.clone() }, &["in 3 s", "`pending` 4 times"]);
+        assert_explains(&WhyView { releases: 1, ..parked.clone() }, &["released it 1 time"]);
+        assert_explains(&parked, &["was reset"]);
         parked.job.attempts = 2;
         parked.job.failure = Some(Failure::new(FailureKind::Raised, "KeyError: 'x'"));
-        says(&parked, &["attempt 2 failed: KeyError: 'x'"]);
+        assert_explains(&parked, &["attempt 2 failed: KeyError: 'x'"]);
 
         parked.job.state = JobState::Failed;
-        says(&parked, &["KeyError: 'x'", "bue reset 7"]);
+        assert_explains(&parked, &["KeyError: 'x'", "bue reset 7"]);
         let mut running = WhyView { lease_ends_at: Some(Timestamp(6_001)), ..why(JobState::Running) };
         running.job.worker = Some("w9".into());
-        says(&running, &["worker w9 runs it", "6 s"]);
-        says(&why(JobState::Completed), &["is completed"]);
-        says(&why(JobState::Cancelled), &["called off"]);
+        assert_explains(&running, &["worker w9 runs it", "6 s"]);
+        assert_explains(&why(JobState::Completed), &["is completed"]);
+        assert_explains(&why(JobState::Cancelled), &["was cancelled"]);
     }
 }

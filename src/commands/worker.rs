@@ -3,52 +3,55 @@
 use std::time::Duration;
 
 use anyhow::Context;
-use bue_client::{BucketClient, HubClient};
+use bue_client::HubClient;
 use bue_model::wire::Heartbeat;
 use bue_worker::WorkerConfig;
 use clap::Args;
 use tokio_util::sync::CancellationToken;
 
-use crate::allow::AllowFlags;
-use crate::commands::remote::Servers;
-use crate::commands::serve::LogFlag;
-use crate::local::prepare;
-use crate::memory::memory;
-use crate::reactor::{block_on, interruptible, told_to_stop};
-use crate::services::{DEFAULT_SLOTS, worker_config};
-use crate::setting::{BUCKET, REVERSE, SCOPES, SLOTS};
-use crate::settings::Settings;
-use crate::stop::Stop;
-use crate::talk::{say, start_logging};
+use crate::config::memory::memory_bytes;
+use crate::config::setting::{REVERSE, SLOTS};
+use crate::config::settings::Settings;
+use crate::flags::allow::AllowFlags;
+use crate::flags::client::{ClientFlags, Clients};
+use crate::flags::scopes::scopes;
+use crate::flags::server::LogFlag;
+use crate::local::worker::{DEFAULT_SLOTS, worker_config};
+use crate::process::command_error::CommandError;
+use crate::process::event_loop::{block_on, interruptible};
+use crate::process::logging::start_logging;
+use crate::process::output::eprint_line;
+use crate::process::signals::shutdown_signal;
+use crate::sandbox::prepare_sandbox;
 
-/// Scopes served where nobody says otherwise, as they were before bue.
+/// The scopes of Buelon, which are served by default.
 const DEFAULT_SCOPES: &str = "production-very-heavy,production-heavy,production-medium,production-small,\
                               testing-heavy,testing-medium,testing-small,default";
 
-/// Between two tries to reach a hub that does not answer.
-const HUB_AWAY: Duration = Duration::from_secs(1);
+/// Time between two tries to reach a hub that is unreachable.
+const RETRY_BACKOFF: Duration = Duration::from_secs(1);
 
 /// Takes jobs from a hub and runs their steps, each in a fresh sandbox.
 ///
-/// Ctrl-C, or a polite kill, makes it finish what it can within ten seconds and give the rest back; Ctrl-C once more ends it
-/// at once.
+/// On Ctrl-C or SIGTERM it finishes what it can within ten seconds and releases the other jobs; a second Ctrl-C ends it at
+/// once.
 #[derive(Debug, Args)]
 pub(crate) struct Worker {
     #[command(flatten)]
-    servers: Servers,
-    /// Run every step in a sandbox. This is the default, and there is no other mode: the flag says it aloud
+    servers: ClientFlags,
+    /// Run every step in a sandbox. This is always so; the flag only makes it explicit
     #[arg(long)]
     sandbox: bool,
-    /// Scopes to serve, first ones first, separated by commas [default: PIPE_WORKER_SCOPES]
+    /// Scopes to serve, in order of preference, separated by commas [default: PIPE_WORKER_SCOPES]
     #[arg(short = 's', long, value_name = "SCOPE,...")]
     scopes: Option<String>,
-    /// Serve the last scope, the lowest priority and the youngest job first
+    /// Prefer the last scope, the lowest priority and the youngest job
     #[arg(long)]
     reverse: bool,
-    /// Jobs to hold at a time at most, waiting ones included [default: 10000]
+    /// The most jobs to hold at a time, including jobs that wait [default: 10000]
     #[arg(long, value_name = "N")]
     slots: Option<usize>,
-    /// Memory its steps may have when it takes another job, `8GiB` [default: half of the machine's]
+    /// Memory that steps may use before the worker stops taking jobs, such as `8GiB` [default: half of the machine's]
     #[arg(long, value_name = "SIZE")]
     memory: Option<String>,
     #[command(flatten)]
@@ -58,65 +61,68 @@ pub(crate) struct Worker {
 }
 
 impl Worker {
-    pub(crate) fn execute(self) -> Result<(), Stop> {
+    pub(crate) fn execute(self) -> Result<(), CommandError> {
         let settings = Settings::load()?;
         let scopes = self.scopes(&settings)?;
         let slots = self.slots(&settings)?;
-        let memory_bytes = memory(self.memory.as_deref(), &settings)?;
+        let memory_bytes = memory_bytes(self.memory.as_deref(), &settings)?;
         let reverse = self.reverse || settings.switch(REVERSE)?;
         let cache = settings.cache_dir()?;
         let network = self.allow.network(&settings)?;
         if self.sandbox {
-            say("bue: every step runs in a sandbox");
+            eprint_line("bue: every step runs in a sandbox");
         }
         start_logging("info", self.log.format(&settings)?);
         block_on(async {
-            let (hub, bucket) = interruptible(self.connect(&settings)).await?;
-            let prepared = interruptible(prepare(cache)).await?;
-            let config = worker_config(prepared, scopes, network, &hub, &bucket);
-            let config = WorkerConfig { slots, memory_bytes, reverse, ..interruptible(config).await? };
+            let Clients { hub, bucket } = interruptible(self.connect(&settings)).await?;
+            let prepared = interruptible(prepare_sandbox(cache)).await?;
+            let config = interruptible(worker_config(prepared, scopes, network, &hub, &bucket)).await?;
+            let config = WorkerConfig { slots, memory_bytes, reverse, ..config };
             let stop = CancellationToken::new();
-            tokio::spawn(cancel(stop.clone(), told_to_stop()));
-            say(&format!("bue: worker {} serves {}", config.name, config.scopes.join(", ")));
+            tokio::spawn(cancel_on(shutdown_signal(), stop.clone()));
+            eprint_line(&format!("bue: worker {} serves {}", config.name, config.scopes.join(", ")));
             Ok(bue_worker::run(config, hub, bucket, stop).await.context("the worker failed")?)
         })
     }
 
-    /// Clients of hub and bucket. A worker that has to ask the hub for the bucket waits for one to be there.
-    async fn connect(&self, settings: &Settings) -> Result<(HubClient, BucketClient), Stop> {
+    /// Makes clients of hub and bucket. If only the hub knows the bucket's address, waits for the hub.
+    async fn connect(&self, settings: &Settings) -> Result<Clients, CommandError> {
         let hub = self.servers.hub.client(settings)?;
-        expect_to_be_let_in(&hub).await?;
-        let told = match self.servers.bucket.address(settings)? {
+        expect_admission(&hub).await?;
+        let address = match self.servers.bucket.address(settings)? {
             Some(address) => Some(address),
-            None => ask_for_bucket(&hub).await?,
+            None => request_bucket_address(&hub).await?,
         };
-        let address = told.unwrap_or_else(|| settings.address(BUCKET));
-        let bucket = self.servers.bucket_client(&address, settings)?;
-        Ok((hub, bucket))
+        Ok(Clients { bucket: self.servers.bucket_client(address, settings)?, hub })
     }
 
-    fn scopes(&self, settings: &Settings) -> Result<Vec<String>, Stop> {
-        let named = named_scopes(self.scopes.as_deref(), settings)?;
-        Ok(named.unwrap_or_else(|| DEFAULT_SCOPES.split(',').map(str::to_owned).collect()))
+    fn scopes(&self, settings: &Settings) -> Result<Vec<String>, CommandError> {
+        let scopes = scopes(self.scopes.as_deref(), settings)?;
+        Ok(scopes.unwrap_or_else(|| DEFAULT_SCOPES.split(',').map(str::to_owned).collect()))
     }
 
-    fn slots(&self, settings: &Settings) -> Result<usize, Stop> {
-        let set = settings.text(SLOTS).map(|text| {
-            text.parse().map_err(|_| Stop::Usage(format!("`{text}` is no number of slots; set BUE_SLOTS to a number")))
-        });
-        let slots = self.slots.map_or_else(|| set.unwrap_or(Ok(DEFAULT_SLOTS)), Ok)?;
+    fn slots(&self, settings: &Settings) -> Result<usize, CommandError> {
+        let slots = match (self.slots, settings.text(SLOTS)) {
+            (Some(slots), _) => slots,
+            (None, None) => DEFAULT_SLOTS,
+            (None, Some(text)) => text.parse().map_err(|_| {
+                CommandError::Usage(format!("`{text}` is not a number of slots; set {} to a number", SLOTS.name()))
+            })?,
+        };
         match slots {
-            0 => Err(Stop::Usage("a worker needs at least one slot".to_owned())),
+            0 => Err(CommandError::Usage("a worker needs at least one slot".to_owned())),
             slots => Ok(slots),
         }
     }
 }
 
-/// A token that is wrong, one of another role, and a hub of another release stay so: said now and not with every request for
-/// jobs. A hub that is away is waited for. A heartbeat without jobs asks for all of that and changes nothing.
-async fn expect_to_be_let_in(hub: &HubClient) -> Result<(), Stop> {
-    let nothing = Heartbeat { worker: "a worker that starts".to_owned(), leases: Vec::new() };
-    match hub.heartbeat(&nothing).await {
+/// Fails if the hub refuses this worker: a wrong token, a token of another role, or a hub of another release will not change,
+/// so this is reported once instead of with every request for jobs. A hub that is unreachable may come back.
+///
+/// A heartbeat without leases needs the same permissions as a request for jobs, and changes nothing.
+async fn expect_admission(hub: &HubClient) -> Result<(), CommandError> {
+    let heartbeat = Heartbeat { worker: "a worker that starts".to_owned(), leases: Vec::new() };
+    match hub.heartbeat(&heartbeat).await {
         Err(error) if !error.is_passing() => {
             Err(anyhow::Error::new(error).context("the hub refused this worker").into())
         }
@@ -124,29 +130,19 @@ async fn expect_to_be_let_in(hub: &HubClient) -> Result<(), Stop> {
     }
 }
 
-async fn ask_for_bucket(hub: &HubClient) -> Result<Option<String>, Stop> {
+async fn request_bucket_address(hub: &HubClient) -> Result<Option<String>, CommandError> {
     loop {
         match hub.bucket().await {
             Err(error) if error.is_passing() => {
-                say(&format!("bue: {error}; asking again"));
-                tokio::time::sleep(HUB_AWAY).await;
+                eprint_line(&format!("bue: {error}; trying again"));
+                tokio::time::sleep(RETRY_BACKOFF).await;
             }
-            told => return Ok(told.context("failed to ask the hub where the bucket is")?),
+            address => return Ok(address.context("failed to ask the hub for the bucket's address")?),
         }
     }
 }
 
-/// The scopes that a flag names, or else a setting, if one does.
-pub(crate) fn named_scopes(flag: Option<&str>, settings: &Settings) -> Result<Option<Vec<String>>, Stop> {
-    let Some(text) = flag.map(str::to_owned).or_else(|| settings.text(SCOPES)) else { return Ok(None) };
-    let scopes: Vec<String> = text.split(',').map(|scope| scope.trim().to_owned()).collect();
-    match scopes.iter().any(String::is_empty) {
-        true => Err(Stop::Usage(format!("`{text}` has an empty scope; type SCOPE or SCOPE,SCOPE"))),
-        false => Ok(Some(scopes)),
-    }
-}
-
-async fn cancel(stop: CancellationToken, told: impl Future<Output = ()>) {
-    told.await;
-    stop.cancel();
+async fn cancel_on(signal: impl Future<Output = ()>, token: CancellationToken) {
+    signal.await;
+    token.cancel();
 }

@@ -1,5 +1,5 @@
-//! Steps in C and C++: all source files of a folder, or one file, built to a plain command by the WASI SDK's clang or by a
-//! clang that has a WASI library beside it.
+//! Steps in C and C++: all source files of a folder, or one file, built to a WASI command by the WASI SDK's clang, or by a clang
+//! with a WASI library.
 
 use std::ffi::{OsStr, OsString};
 use std::fs;
@@ -7,55 +7,58 @@ use std::path::{Path, PathBuf};
 
 use bue_lang::BuildProblem;
 
+use super::paths::create_output_folder;
+use super::problem::problem_with_hint;
 use super::tool::{Tool, command};
-use super::{place, problem};
 
-const INSTALL: &str = "install the WASI SDK and set WASI_SDK_PATH to its folder, or clang with a WASI library (Debian: \
-                       `apt-get install clang lld wasi-libc libclang-rt-dev-wasm32`)";
+const INSTALL_HINT: &str = "install the WASI SDK and set WASI_SDK_PATH to its folder, or install clang with a WASI library \
+                            (Debian: `apt-get install clang lld wasi-libc libclang-rt-dev-wasm32`)";
 const TARGET: &str = "--target=wasm32-wasi";
 
-/// A language of this compiler.
+/// The compiler and source files of C or C++.
 #[derive(Clone, Copy)]
-pub(super) struct Kind {
+pub(super) struct Dialect {
     compiler: &'static str,
-    ends: &'static [&'static str],
+    extensions: &'static [&'static str],
 }
 
-pub(super) const C: Kind = Kind { compiler: "clang", ends: &["c"] };
-pub(super) const CPP: Kind = Kind { compiler: "clang++", ends: &["cpp", "cc", "cxx", "c"] };
+pub(super) const C: Dialect = Dialect { compiler: "clang", extensions: &["c"] };
+pub(super) const CPP: Dialect = Dialect { compiler: "clang++", extensions: &["cpp", "cc", "cxx", "c"] };
 
-/// Builds the sources; the file with the module.
-pub(super) fn build(path: &Path, step: &str, cache: &Path, kind: Kind) -> Result<PathBuf, BuildProblem> {
-    let sources = sources(path, kind)?;
-    let made = place(path, cache, "c")?.join("step.wasm");
-    let program = compiler(kind);
-    let tool = Tool { program: &program, install: INSTALL, step, source: path };
+/// Builds the sources and returns the file of the module.
+pub(super) fn build(path: &Path, step: &str, cache: &Path, dialect: Dialect) -> Result<PathBuf, BuildProblem> {
+    let sources = sources(path, dialect)?;
+    let module = create_output_folder(path, cache, "c")?.join("step.wasm");
+    let program = compiler(dialect);
+    let tool = Tool { program: &program, install_hint: INSTALL_HINT, step, source: path };
     tool.announce();
     let mut clang = command(tool.program);
-    clang.args([TARGET, "-O2", "-o"]).arg(&made).args(sources);
+    clang.args([TARGET, "-O2", "-o"]).arg(&module).args(sources);
     tool.run(&mut clang)?;
-    Ok(made)
+    Ok(module)
 }
 
-fn compiler(kind: Kind) -> OsString {
+fn compiler(dialect: Dialect) -> OsString {
     match std::env::var_os("WASI_SDK_PATH") {
-        Some(sdk) => Path::new(&sdk).join("bin").join(kind.compiler).into(),
-        None => kind.compiler.into(),
+        Some(sdk) => Path::new(&sdk).join("bin").join(dialect.compiler).into(),
+        None => dialect.compiler.into(),
     }
 }
 
-fn sources(path: &Path, kind: Kind) -> Result<Vec<PathBuf>, BuildProblem> {
+fn sources(path: &Path, dialect: Dialect) -> Result<Vec<PathBuf>, BuildProblem> {
     if !path.is_dir() {
         return Ok(vec![path.to_owned()]);
     }
-    let entries = fs::read_dir(path).into_iter().flatten().flatten().map(|entry| entry.path());
-    let is_source =
-        |file: &PathBuf| file.extension().and_then(OsStr::to_str).is_some_and(|end| kind.ends.contains(&end));
-    let mut sources: Vec<PathBuf> = entries.filter(is_source).collect();
+    let files = fs::read_dir(path).into_iter().flatten().flatten().map(|entry| entry.path());
+    let is_source = |file: &PathBuf| {
+        let extension = file.extension().and_then(OsStr::to_str);
+        extension.is_some_and(|extension| dialect.extensions.contains(&extension))
+    };
+    let mut sources: Vec<PathBuf> = files.filter(is_source).collect();
     sources.sort();
     if sources.is_empty() {
         let message = format!("`{}` has no source files", path.display());
-        return Err(problem(message, format!("put one into it, its name ending in .{}", kind.ends[0])));
+        return Err(problem_with_hint(message, format!("add a file with the extension .{}", dialect.extensions[0])));
     }
     Ok(sources)
 }

@@ -1,5 +1,5 @@
 //! Steps in Rust: a package is built by cargo in the user's tree, with its own lock file and toolchain, into a folder of the
-//! user's cache. A library (`cdylib`) becomes a component, a program a plain command.
+//! user's cache. A library (`cdylib`) becomes a component, a program becomes a WASI command.
 
 use std::ffi::OsStr;
 use std::fs::{self, File};
@@ -8,83 +8,84 @@ use std::path::{Path, PathBuf};
 use bue_lang::BuildProblem;
 use serde_json::Value;
 
-use super::tool::{Tool, colour, command};
-use super::{folder_of, problem};
-use crate::talk::say;
+use super::paths::{create_output_folder, source_folder};
+use super::problem::{problem, problem_with_hint};
+use super::tool::{Tool, command};
+use crate::process::output::{eprint_line, use_colour};
 
-const INSTALL: &str = "install Rust as rust-lang.org says, with rustup; cargo comes with it";
-/// What components and plain commands are built for.
-const COMPONENT: &str = "wasm32-wasip2";
-const COMMAND: &str = "wasm32-wasip1";
+const INSTALL_HINT: &str = "install Rust with rustup, as rust-lang.org says; cargo comes with it";
+/// The target of components.
+const COMPONENT_TARGET: &str = "wasm32-wasip2";
+/// The target of WASI commands.
+const COMMAND_TARGET: &str = "wasm32-wasip1";
 
-/// What of a package is built.
+/// What is built of a package.
 struct Target {
     triple: &'static str,
     name: String,
-    /// It is one program of perhaps several.
-    program: bool,
+    /// It is a program, possibly one of several.
+    is_program: bool,
 }
 
-/// Builds a package; the file with the module.
+/// Builds a package and returns the file of the module.
 pub(super) fn build(path: &Path, function: &str, step: &str, cache: &Path) -> Result<PathBuf, BuildProblem> {
-    let manifest = manifest(path)?;
-    let tool = Tool { program: OsStr::new("cargo"), install: INSTALL, step, source: path };
-    let target = target(&tool, &manifest, function)?;
-    add_target(&tool, &manifest, target.triple)?;
+    let manifest = find_manifest(path)?;
+    let tool = Tool { program: OsStr::new("cargo"), install_hint: INSTALL_HINT, step, source: path };
+    let target = choose_target(&tool, &manifest, function)?;
+    ensure_target_installed(&tool, &manifest, target.triple)?;
     tool.announce();
     let folder = cache.join("rust");
-    let _turn = turn(&folder)?;
+    let _lock = lock_folder(&folder)?;
     let mut cargo = command(tool.program);
-    cargo.args(["build", "--release", "--target", target.triple, "--color", colour()]);
-    cargo.arg("--manifest-path").arg(&manifest).arg("--target-dir").arg(&folder).current_dir(folder_of(&manifest));
-    if target.program {
+    cargo.args(["build", "--release", "--target", target.triple, "--color", colour_choice()]);
+    cargo.arg("--manifest-path").arg(&manifest).arg("--target-dir").arg(&folder).current_dir(source_folder(&manifest));
+    if target.is_program {
         cargo.args(["--bin", &target.name]);
     }
     tool.run(&mut cargo)?;
-    let made = folder.join(target.triple).join("release").join(format!("{}.wasm", target.name));
-    keep(&made, path, cache)
+    let module = folder.join(target.triple).join("release").join(format!("{}.wasm", target.name));
+    copy_module(&module, path, cache)
 }
 
-/// Packages of one name give files of one name: what was made is copied while nobody else builds.
-fn keep(made: &Path, source: &Path, cache: &Path) -> Result<PathBuf, BuildProblem> {
-    let kept = super::place(source, cache, "rust-steps")?.join(made.file_name().unwrap_or_default());
-    let copied = fs::copy(made, &kept);
-    copied
-        .map_err(|error| BuildProblem { message: format!("failed to copy {}: {error}", made.display()), hint: None })?;
-    Ok(kept)
+/// Copies a module out of the shared target folder while that is locked, because packages of the same name overwrite each
+/// other's files.
+fn copy_module(module: &Path, source: &Path, cache: &Path) -> Result<PathBuf, BuildProblem> {
+    let copy = create_output_folder(source, cache, "rust-steps")?.join(module.file_name().unwrap_or_default());
+    fs::copy(module, &copy).map_err(|error| problem(format!("failed to copy {}: {error}", module.display())))?;
+    Ok(copy)
 }
 
-/// The package that a path belongs to: its folder, or the nearest one above that has a manifest.
-fn manifest(path: &Path) -> Result<PathBuf, BuildProblem> {
-    let whole = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
-    let found = folder_of(&whole).ancestors().map(|folder| folder.join("Cargo.toml")).find(|file| file.is_file());
-    found.ok_or_else(|| {
-        let message = format!("`{}` belongs to no package: there is no Cargo.toml beside it or above", path.display());
-        problem(message, "`bue new step --lang rust NAME` writes a package to begin with")
+/// Finds the manifest of the package that a path belongs to: in its folder, or in the nearest one above.
+fn find_manifest(path: &Path) -> Result<PathBuf, BuildProblem> {
+    let absolute = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+    let mut manifests = source_folder(&absolute).ancestors().map(|folder| folder.join("Cargo.toml"));
+    manifests.find(|file| file.is_file()).ok_or_else(|| {
+        let message = format!("`{}` is not in a package: there is no Cargo.toml beside it or above", path.display());
+        problem_with_hint(message, "`bue new step --lang rust NAME` writes a package to start from")
     })
 }
 
-fn target(tool: &Tool<'_>, manifest: &Path, function: &str) -> Result<Target, BuildProblem> {
+fn choose_target(tool: &Tool<'_>, manifest: &Path, function: &str) -> Result<Target, BuildProblem> {
     let mut cargo = command(tool.program);
-    cargo.args(["metadata", "--no-deps", "--format-version", "1", "--color", colour(), "--manifest-path"]);
-    let said = tool.run(cargo.arg(manifest).current_dir(folder_of(manifest)))?;
-    let said: Value = serde_json::from_slice(&said).unwrap_or_default();
-    let mut packages = said["packages"].as_array().into_iter().flatten();
+    cargo.args(["metadata", "--no-deps", "--format-version", "1", "--color", colour_choice(), "--manifest-path"]);
+    let metadata = tool.run(cargo.arg(manifest).current_dir(source_folder(manifest)))?;
+    let metadata: Value = serde_json::from_slice(&metadata).unwrap_or_default();
+    let mut packages = metadata["packages"].as_array().into_iter().flatten();
     let package = packages.find(|package| package["manifest_path"].as_str().map(Path::new) == Some(manifest));
     let targets: Vec<&Value> =
         package.and_then(|package| package["targets"].as_array()).into_iter().flatten().collect();
-    let of_kind = |kind: &str| -> Vec<String> {
-        let wanted = targets.iter().filter(|target| has_kind(target, kind));
-        wanted.filter_map(|target| target["name"].as_str().map(str::to_owned)).collect()
+    let names_of_kind = |kind: &str| -> Vec<String> {
+        let targets = targets.iter().filter(|target| has_kind(target, kind));
+        targets.filter_map(|target| target["name"].as_str().map(str::to_owned)).collect()
     };
-    if let Some(name) = of_kind("cdylib").pop() {
-        return Ok(Target { triple: COMPONENT, name: name.replace('-', "_"), program: false });
+    if let Some(name) = names_of_kind("cdylib").pop() {
+        return Ok(Target { triple: COMPONENT_TARGET, name: name.replace('-', "_"), is_program: false });
     }
-    let programs = of_kind("bin");
+    let programs = names_of_kind("bin");
     let named = programs.iter().find(|name| *name == function);
     match (programs.as_slice(), named) {
-        ([name], _) | (_, Some(name)) => Ok(Target { triple: COMMAND, name: name.clone(), program: true }),
-        _ => Err(not_a_step(manifest, &programs)),
+        ([name], _) | (_, Some(name)) => Ok(Target { triple: COMMAND_TARGET, name: name.clone(), is_program: true }),
+        _ => Err(no_target(manifest, &programs)),
     }
 }
 
@@ -92,44 +93,51 @@ fn has_kind(target: &Value, kind: &str) -> bool {
     target["kind"].as_array().into_iter().flatten().any(|one| one == kind)
 }
 
-fn not_a_step(manifest: &Path, programs: &[String]) -> BuildProblem {
-    let shown = manifest.display();
+fn no_target(manifest: &Path, programs: &[String]) -> BuildProblem {
+    let manifest = manifest.display();
     if programs.is_empty() {
         let hint =
-            "write `[lib]` and `crate-type = [\"cdylib\"]` into it for a component, or add src/main.rs for a command";
-        return problem(format!("{shown} has neither a library of type cdylib nor a program"), hint);
+            "add `[lib]` with `crate-type = [\"cdylib\"]` to it for a component, or add src/main.rs for a command";
+        return problem_with_hint(format!("{manifest} has neither a library of type cdylib nor a program"), hint);
     }
     let names = programs.join("`, `");
-    problem(format!("{shown} has several programs"), format!("name one on the step's function line: `{names}`"))
+    let hint = format!("name one of them on the step's function line: `{names}`");
+    problem_with_hint(format!("{manifest} has several programs"), hint)
 }
 
-/// The standard library for the target, installed if it is not there.
-fn add_target(tool: &Tool<'_>, manifest: &Path, triple: &str) -> Result<(), BuildProblem> {
-    if has_target(tool, manifest, triple)? {
+/// Installs the standard library for a target, if it is missing.
+fn ensure_target_installed(tool: &Tool<'_>, manifest: &Path, triple: &str) -> Result<(), BuildProblem> {
+    if is_target_installed(tool, manifest, triple)? {
         return Ok(());
     }
-    say(&format!("bue: adding the Rust target {triple}"));
-    let added = command("rustup").args(["target", "add", triple]).current_dir(folder_of(manifest)).output();
-    if added.is_ok_and(|added| added.status.success()) && has_target(tool, manifest, triple)? {
+    eprint_line(&format!("bue: adding the Rust target {triple}"));
+    let folder = source_folder(manifest);
+    let output = command("rustup").args(["target", "add", triple]).current_dir(folder).output();
+    if output.is_ok_and(|output| output.status.success()) && is_target_installed(tool, manifest, triple)? {
         return Ok(());
     }
-    let message = format!("step `{}` needs the Rust target {triple}, which could not be added", tool.step);
-    Err(problem(message, format!("type `rustup target add {triple}` in {}", folder_of(manifest).display())))
+    let message = format!("step `{}` needs the Rust target {triple}, which could not be installed", tool.step);
+    Err(problem_with_hint(message, format!("type `rustup target add {triple}` in {}", folder.display())))
 }
 
-fn has_target(tool: &Tool<'_>, manifest: &Path, triple: &str) -> Result<bool, BuildProblem> {
+fn is_target_installed(tool: &Tool<'_>, manifest: &Path, triple: &str) -> Result<bool, BuildProblem> {
     let rustc = Tool { program: OsStr::new("rustc"), ..*tool };
-    let said = rustc.run(command("rustc").args(["--print", "sysroot"]).current_dir(folder_of(manifest)))?;
-    let sysroot = String::from_utf8_lossy(&said).trim().to_owned();
+    let stdout = rustc.run(command("rustc").args(["--print", "sysroot"]).current_dir(source_folder(manifest)))?;
+    let sysroot = String::from_utf8_lossy(&stdout).trim().to_owned();
     Ok(Path::new(&sysroot).join("lib/rustlib").join(triple).join("lib").is_dir())
 }
 
-/// One build at a time in a folder that all share.
-fn turn(folder: &Path) -> Result<File, BuildProblem> {
-    let locked = fs::create_dir_all(folder).and_then(|()| {
+/// Returns the value of cargo's `--color`, whose output goes to our stderr.
+fn colour_choice() -> &'static str {
+    if use_colour() { "always" } else { "never" }
+}
+
+/// Locks the target folder that all builds share. Dropping the file releases the lock.
+fn lock_folder(folder: &Path) -> Result<File, BuildProblem> {
+    let lock = fs::create_dir_all(folder).and_then(|()| {
         let file = File::create(folder.join("bue.lock"))?;
         file.lock()?;
         Ok(file)
     });
-    locked.map_err(|error| BuildProblem { message: format!("failed to use {}: {error}", folder.display()), hint: None })
+    lock.map_err(|error| problem(format!("failed to lock {}: {error}", folder.display())))
 }

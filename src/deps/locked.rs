@@ -1,85 +1,93 @@
-//! What a script's steps get of packages, as `bue.lock` says; or what keeps them from having it.
+//! The packages of a script's steps according to `bue.lock`, or what is wrong with them.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use anyhow::anyhow;
 use bue_lang::{PackageProblem, PackageProblemKind};
 use bue_model::{BlobHash, BlobRef, Package, Plan, Step};
 use bytes::Bytes;
 
 use super::instead;
 use super::lock::{Lock, LockedSet, LockedWheel};
-use super::needs::{Needs, needs};
-use super::resolve::Pip;
-use super::store::Store;
-use super::wheel::{FileName, look};
-use crate::stop::Stop;
-use crate::talk::say;
+use super::pip::Pip;
+use super::requirements::{Requirements, requirements};
+use super::wheel::{WheelName, inspect};
+use super::wheel_cache::WheelCache;
+use crate::process::command_error::CommandError;
+use crate::process::output::{counted, eprint_line, program_failed};
 
-/// Wheels by the hash they have in the bucket.
+/// Wheels by their hashes in the bucket.
 pub(crate) type Wheels = BTreeMap<BlobHash, Bytes>;
 
 /// A script and the lock beside it.
-pub(crate) struct Locked {
+pub(crate) struct LockedPackages {
     script: PathBuf,
     lock: Result<Option<Lock>, String>,
 }
 
-impl Locked {
+impl LockedPackages {
     /// Reads the lock of a script.
-    pub(crate) fn of(script: &Path) -> Self {
+    pub(crate) fn of_script(script: &Path) -> Self {
         Self { script: script.to_owned(), lock: Lock::read(script) }
     }
 
-    /// What keeps a step from having its packages, as far as names tell.
-    pub(crate) fn troubles(&self, step: &Step) -> Vec<PackageProblem> {
-        let needs = match needs(step, &self.script) {
-            Ok(needs) if needs.is_empty() => return Vec::new(),
-            Ok(needs) => needs,
+    /// Returns what prevents a step from having its packages, as far as file names tell.
+    pub(crate) fn problems(&self, step: &Step) -> Vec<PackageProblem> {
+        let requirements = match requirements(step, &self.script) {
+            Ok(requirements) if requirements.is_empty() => return Vec::new(),
+            Ok(requirements) => requirements,
             Err(message) => return vec![bad_list(message)],
         };
-        match self.set(&needs) {
+        match self.set(&requirements) {
             Ok(set) => set.wheels.iter().filter_map(native_by_name).collect(),
-            Err(why) => vec![self.not_locked(&step.name, &why)],
+            Err(reason) => vec![self.not_locked(&step.name, &reason)],
         }
     }
 
-    fn set(&self, needs: &Needs) -> Result<&LockedSet, String> {
+    fn set(&self, requirements: &Requirements) -> Result<&LockedSet, String> {
         let lock = self.lock.as_ref().map_err(Clone::clone)?;
         let lock = lock.as_ref().ok_or("there is no bue.lock beside the script")?;
-        lock.set(needs).ok_or_else(|| format!("bue.lock has nothing for `{}`", needs.join(", ")))
+        lock.set(requirements).ok_or_else(|| format!("bue.lock has no entry for `{}`", requirements.join(", ")))
     }
 
-    fn not_locked(&self, step: &str, why: &str) -> PackageProblem {
+    fn not_locked(&self, step: &str, reason: &str) -> PackageProblem {
         PackageProblem {
             kind: PackageProblemKind::NotLocked,
-            message: format!("step `{step}` needs packages, and {why}"),
+            message: format!("step `{step}` requires packages, but {reason}"),
             hint: format!("type `bue deps lock {}`", self.script.display()),
         }
     }
 
-    /// The packages of each step of a plan, and their wheels. Wheels that are in no cache of this machine are fetched.
-    pub(crate) fn packages(&self, plan: &Plan, cache: &Path) -> Result<(Vec<Vec<Package>>, Wheels), Stop> {
-        let store = Store::new(cache);
+    /// Returns the packages of each step of a plan, and their wheels. Downloads wheels that this machine's cache does not have.
+    pub(crate) fn for_plan(&self, plan: &Plan, cache: &Path) -> Result<(Vec<Vec<Package>>, Wheels), CommandError> {
+        let cache = WheelCache::new(cache);
         let mut wheels = Wheels::new();
-        let mut known: BTreeMap<Needs, Vec<Package>> = BTreeMap::new();
-        let mut all = Vec::with_capacity(plan.steps.len());
+        let mut packages_by_requirements: BTreeMap<Requirements, Vec<Package>> = BTreeMap::new();
+        let mut packages_of_steps = Vec::with_capacity(plan.steps.len());
         for step in &plan.steps {
-            let needs = needs(step, &self.script).map_err(|message| refused(&message))?;
-            if !known.contains_key(&needs) {
-                let packages =
-                    if needs.is_empty() { Vec::new() } else { self.set_packages(&needs, &store, &mut wheels)? };
-                known.insert(needs.clone(), packages);
+            let requirements = requirements(step, &self.script).map_err(|message| program_failed(&message))?;
+            if !packages_by_requirements.contains_key(&requirements) {
+                let packages = match requirements.is_empty() {
+                    true => Vec::new(),
+                    false => self.packages(&requirements, &cache, &mut wheels)?,
+                };
+                packages_by_requirements.insert(requirements.clone(), packages);
             }
-            all.push(known.get(&needs).cloned().unwrap_or_default());
+            packages_of_steps.push(packages_by_requirements.get(&requirements).cloned().unwrap_or_default());
         }
-        Ok((all, wheels))
+        Ok((packages_of_steps, wheels))
     }
 
-    fn set_packages(&self, needs: &Needs, store: &Store, wheels: &mut Wheels) -> Result<Vec<Package>, Stop> {
-        let set = self.set(needs).map_err(|why| refused(&why))?;
+    fn packages(
+        &self,
+        requirements: &Requirements,
+        cache: &WheelCache,
+        wheels: &mut Wheels,
+    ) -> Result<Vec<Package>, CommandError> {
+        let set = self.set(requirements).map_err(|reason| program_failed(&reason))?;
         let mut packages = Vec::with_capacity(set.wheels.len());
-        for (wheel, bytes) in set.wheels.iter().zip(wheels_of(set, store)?) {
+        for (wheel, bytes) in set.wheels.iter().zip(fetch_wheels(set, cache)?) {
             expect_pure(wheel, &bytes)?;
             let hash = BlobHash(*blake3::hash(&bytes).as_bytes());
             packages.push(Package { file: wheel.file.clone(), wheel: BlobRef { hash, len: bytes.len() as u64 } });
@@ -89,55 +97,46 @@ impl Locked {
     }
 }
 
-/// The wheels of a set, from the cache or from wherever pip gets them.
-pub(crate) fn wheels_of(set: &LockedSet, store: &Store) -> Result<Vec<Bytes>, Stop> {
-    let mut found: Vec<Option<Bytes>> = set.wheels.iter().map(|wheel| store.get(&wheel.sha256)).collect();
-    let missing = |(wheel, found): (&LockedWheel, &Option<Bytes>)| found.is_none().then(|| wheel.clone());
-    let missing: Vec<LockedWheel> = set.wheels.iter().zip(&found).filter_map(missing).collect();
+/// Returns the wheels of a set in its order, from the cache or else from pip.
+pub(crate) fn fetch_wheels(set: &LockedSet, cache: &WheelCache) -> Result<Vec<Bytes>, CommandError> {
+    let mut wheels: Vec<Option<Bytes>> = set.wheels.iter().map(|wheel| cache.get(&wheel.sha256)).collect();
+    let is_missing = |(wheel, bytes): (&LockedWheel, &Option<Bytes>)| bytes.is_none().then(|| wheel.clone());
+    let missing: Vec<LockedWheel> = set.wheels.iter().zip(&wheels).filter_map(is_missing).collect();
     if !missing.is_empty() {
-        say(&format!("bue: fetching {} of bue.lock with pip", counted(missing.len(), "package")));
-        Pip::find()?.fetch(&missing, store)?;
+        eprint_line(&format!("bue: downloading {} of bue.lock with pip", counted(missing.len(), "package")));
+        Pip::find()?.fetch(&missing, cache)?;
     }
-    for (wheel, found) in set.wheels.iter().zip(&mut found).filter(|(_, found)| found.is_none()) {
-        *found = store.get(&wheel.sha256);
+    for (wheel, bytes) in set.wheels.iter().zip(&mut wheels).filter(|(_, bytes)| bytes.is_none()) {
+        *bytes = cache.get(&wheel.sha256);
     }
-    let found: Option<Vec<Bytes>> = found.into_iter().collect();
-    found.ok_or_else(|| Stop::Surroundings(anyhow::anyhow!("packages went away from the cache while they were read")))
-}
-
-/// `1 package`, `2 packages`.
-pub(crate) fn counted(number: usize, what: &str) -> String {
-    format!("{number} {what}{}", if number == 1 { "" } else { "s" })
+    let wheels: Option<Vec<Bytes>> = wheels.into_iter().collect();
+    wheels.ok_or_else(|| CommandError::Environment(anyhow!("packages disappeared from the cache while they were read")))
 }
 
 fn bad_list(message: String) -> PackageProblem {
-    let hint = "write names and versions, `httpx>=0.27`, one to a line".to_owned();
+    let hint = "write names and versions, such as `httpx>=0.27`, one per line".to_owned();
     PackageProblem { kind: PackageProblemKind::BadList, message, hint }
 }
 
 fn native_by_name(wheel: &LockedWheel) -> Option<PackageProblem> {
-    let pure = FileName::parse(&wheel.file).is_some_and(|file| file.is_pure());
-    (!pure).then(|| PackageProblem {
+    let is_pure = WheelName::parse(&wheel.file).is_some_and(|name| name.is_pure());
+    (!is_pure).then(|| PackageProblem {
         kind: PackageProblemKind::CannotWork,
-        message: format!("{} is native code for one kind of machine, and a step runs on none", wheel.file),
+        message: format!("{} is native code for one platform, which cannot run in a sandbox", wheel.file),
         hint: instead::hint(&wheel.name),
     })
 }
 
-/// A wheel may say that it is pure and hold native code all the same.
-pub(crate) fn expect_pure(wheel: &LockedWheel, bytes: &[u8]) -> Result<(), Stop> {
-    let contents = look(bytes).map_err(|problem| refused(&format!("{} {problem}", wheel.file)))?;
+/// Returns an error for a wheel with native code. Its file name alone does not tell: a wheel may be tagged as pure and contain
+/// native code all the same.
+pub(crate) fn expect_pure(wheel: &LockedWheel, bytes: &[u8]) -> Result<(), CommandError> {
+    let contents = inspect(bytes).map_err(|problem| program_failed(&format!("{} {problem}", wheel.file)))?;
     match contents.native.first() {
         None => Ok(()),
-        Some(file) => Err(refused(&format!(
+        Some(file) => Err(program_failed(&format!(
             "package `{}` cannot work in a step: {file} is native code (E0061); {}",
             wheel.name,
             instead::hint(&wheel.name)
         ))),
     }
-}
-
-fn refused(message: &str) -> Stop {
-    say(&format!("error: {message}"));
-    Stop::Program
 }

@@ -1,21 +1,25 @@
-//! Python packages of steps: what a step needs, what `bue.lock` says it gets, and the wheels.
+//! Python packages: what a step requires, what `bue.lock` has for it, and the wheels.
+//!
+//! May use `sandbox` and `process`.
 //!
 //! ```text
-//! needs    a step's `!requires` and requirements.txt: a sorted list of requirements
-//! resolve  needs -> wheels, by pip; pip.py makes it think of the guest
-//! lock     bue.lock: for every list of needs the wheels, with their hashes
-//! store    wheels by hash, in the user's cache
-//! wheel    what a wheel says of itself: pure or native, which modules it has
-//! locked   a step's needs -> its packages, or what keeps it from having them
-//! instead  what to use in place of native packages
-//! probe    imports a package's modules in a sandbox
+//! requirements  a step's `!requires` and requirements.txt: a sorted list of requirements
+//! pip           requirements -> wheels, by pip; pip.py makes it resolve for the guest
+//! guest_python  the Python of the sandbox, as pip has to see it
+//! lock          bue.lock: for each list of requirements the wheels, with their hashes
+//! wheel_cache   wheels by hash, in the user's cache
+//! wheel         what a wheel contains: native code or not, which modules
+//! locked        a step's requirements -> its packages, or what is wrong with them
+//! instead       what to use in place of native packages
+//! probe         imports a package's modules in a sandbox
 //! ```
 
+pub(crate) mod guest_python;
 pub(crate) mod instead;
 pub(crate) mod lock;
 pub(crate) mod locked;
-pub(crate) mod needs;
+pub(crate) mod pip;
 pub(crate) mod probe;
-pub(crate) mod resolve;
-pub(crate) mod store;
+pub(crate) mod requirements;
 pub(crate) mod wheel;
+pub(crate) mod wheel_cache;

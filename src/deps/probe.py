@@ -1,14 +1,14 @@
-"""Imports modules where steps run, and says what came of it."""
+"""Imports modules inside a sandbox and returns the errors."""
 
 import importlib
 
 
 def probe(modules):
-    """[module, what went wrong or None] for each."""
-    return [[module, _problem(module)] for module in modules]
+    """Returns [module, error or None] for each module."""
+    return [[module, _error(module)] for module in modules]
 
 
-def _problem(module):
+def _error(module):
     try:
         importlib.import_module(module)
     except BaseException as error:

@@ -132,7 +132,7 @@ fn a_value_ends_when_its_time_is_over() {
     }
     while entries(&folder.path().join("blobs/expiring")) > 1 {}
     for time in ["0s", "soon", "-1s", "5"] {
-        set("bad", &[&format!("--expires={time}")]).expect(2).says(&["no length of time", "--expires", "7d"]);
+        set("bad", &[&format!("--expires={time}")]).expect(2).says(&["is not a duration", "--expires", "7d"]);
     }
     set("bad", &["--expires", "900y"]).expect(3).says(&["cannot expire after"]);
     bucket.stop();
@@ -192,7 +192,7 @@ fn a_store_that_is_none_is_refused_with_a_hint() {
         assert!(!ran.stderr.contains("canary"), "{}", ran.stderr);
     }
     for (verb, flag) in [("hub", "--keep"), ("bucket", "--grace")] {
-        project.bue(&[verb, "-b", "127.0.0.1:0", flag, "soon"]).expect(2).says(&["no length of time", flag]);
+        project.bue(&[verb, "-b", "127.0.0.1:0", flag, "soon"]).expect(2).says(&["is not a duration", flag]);
     }
 }
 

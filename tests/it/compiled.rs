@@ -143,13 +143,13 @@ fn new_steps_are_written_and_nothing_is_overwritten() {
         assert_eq!(lines, format!("{name}:\n    {language}\n    {name}\n    {path}\n"));
         assert!(project.path(path).exists());
         let before = project.files();
-        project.bue(&new).expect(1).says(&["already there"]);
+        project.bue(&new).expect(1).says(&["already exists"]);
         assert_eq!(project.files(), before);
         if ["python", "sqlite3"].contains(&language) {
             project.write("x.bue", &format!("{rows}{lines}p = rows | {name}\np()\n"));
             assert_eq!(project.bue(&["run", "x.bue", "--json"]).expect(0).last(), json!([{"amount": 1}]));
         }
     }
-    project.bue(&["new", "step", "--lang", "python", "../up"]).expect(2).says(&["no name of a step"]);
+    project.bue(&["new", "step", "--lang", "python", "../up"]).expect(2).says(&["not a valid name of a step"]);
     project.bue(&["new", "step", "--lang", "cobol", "x"]).expect(2);
 }

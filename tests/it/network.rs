@@ -127,13 +127,13 @@ fn settings_that_mean_nothing_are_said() {
     let project = Project::script(&python("one", "def one():\n    return 1", "one()"));
     for (text, words) in [
         ("[allow]\nnet = ['http://a']", "no host"),
-        ("[secrets]\nKEY = { env = 'NOT_SET' }", "the secret KEY of bue.toml has no value"),
-        ("[secrets]\nKEY = { file = 'not-there' }", "the secret KEY is not in not-there"),
-        ("[secrets]\nKEY = { file = 'a', env = 'b' }", "two places"),
-        ("[secrets]\nKEY = { value = 'x' }", "not understood"),
+        ("[secrets]\nKEY = { env = 'NOT_SET' }", "the secret KEY in bue.toml has no value"),
+        ("[secrets]\nKEY = { file = 'not-there' }", "failed to read the secret KEY from not-there"),
+        ("[secrets]\nKEY = { file = 'a', env = 'b' }", "both `env` and `file`"),
+        ("[secrets]\nKEY = { value = 'x' }", "invalid `[secrets] KEY`"),
         ("[worker]\nca_file = 'not-there'", "BUE_CA_FILE"),
-        ("[limits]\nnet_exchanges = 0", "no number above 0"),
-        ("[limits]\nnet = 1", "no limit"),
+        ("[limits]\nnet_exchanges = 0", "not a number greater than 0"),
+        ("[limits]\nnet = 1", "not a limit"),
     ] {
         project.write("bue.toml", text);
         project.bue(&["run", "x.bue"]).expect(2).says(&[words]);

@@ -123,7 +123,7 @@ fn what_is_locked_is_what_runs() {
         "`bue deps lock x.bue`",
     ]);
     packages.project.write("bue.lock", "version = 7\n");
-    packages.bue(&["run", "x.bue"]).expect(1).says(&["E0060", "bue.lock is not understood", "`bue deps lock x.bue`"]);
+    packages.bue(&["run", "x.bue"]).expect(1).says(&["E0060", "bue.lock cannot be parsed", "`bue deps lock x.bue`"]);
 }
 
 #[test]
@@ -290,7 +290,7 @@ fn wheels_are_what_the_lock_says_or_they_are_not_used() {
     let hash = lock.split("sha256 = \"").nth(1).and_then(|rest| rest.split('"').next()).expect("a hash");
     let kept = cache_dir().join("wheels").join(hash);
     fs::remove_file(&kept).expect("it was kept");
-    packages.bue(&["deps", "check", "x.bue"]).expect(0).says(&["fetching 1 package"]);
+    packages.bue(&["deps", "check", "x.bue"]).expect(0).says(&["downloading 1 package"]);
     fs::write(&kept, "something else").expect("changed");
     assert_eq!(packages.bue(&["run", "x.bue", "--json"]).expect(0).last(), "as it was locked");
     // and what is published under the same name later is not taken
@@ -365,7 +365,7 @@ fn scripts_without_needs_need_no_pip() {
             command
         })
         .expect(0)
-        .says(&["no step of x.bue needs a package"]);
+        .says(&["no step of x.bue requires a package"]);
     }
     project.write("x.bue", &format!("!requires six\n{}one()\n", step("one", "def one():\n    return 1")));
     let mut command = project.command(&["deps", "lock", "x.bue"]);

@@ -96,9 +96,9 @@ fn without_a_connection_the_failure_says_what_to_set() {
     let project = Project::script("x:\n    postgres\n    x\n    `SELECT 1`\np = | x\np()\n");
     run(&project, "x.bue", &[]).expect(1).says(&["POSTGRES_HOST", "POSTGRES_PASSWORD", "BUE_POSTGRES_URL"]);
     for (name, value, expected) in [
-        ("BUE_POSTGRES_URL", "postgres://ann:s3cret@host:port/x", "BUE_POSTGRES_URL is not understood"),
-        ("POSTGRES_PORT", "many", "`many` is no port"),
-        ("BUE_POSTGRES_CONNECTIONS", "0", "from 1 on"),
+        ("BUE_POSTGRES_URL", "postgres://ann:s3cret@host:port/x", "BUE_POSTGRES_URL is invalid"),
+        ("POSTGRES_PORT", "many", "`many` is not a port"),
+        ("BUE_POSTGRES_CONNECTIONS", "0", "at least 1"),
     ] {
         let ran = run(&project, "x.bue", &[(name, value)]).expect(2);
         assert!(ran.stderr.contains(expected) && !ran.stderr.contains("s3cret"), "{}", ran.stderr);

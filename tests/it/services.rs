@@ -149,7 +149,7 @@ pub(crate) fn runs_on_services(store: &str) {
     assert!(project.bue(&["status", &run]).expect(0).stdout.contains("bad"));
     assert_eq!(project.bue(&["status", &run, "--json"]).expect(0).json()["state"], "failed");
     project.bue(&["wait", &run]).expect(1);
-    project.bue(&["reset", &run]).expect(0).says(&["jobs put back: 1"]);
+    project.bue(&["reset", &run]).expect(0).says(&["jobs reset: 1"]);
     project.bue(&["wait", &run]).expect(1);
     assert_refused(&project.bue(&["wait", "01900000-0000-7000-8000-000000000000"]), "run");
 

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use bue_model::wire::LEASE_MS;
 use bue_model::{JobId, Token};
 use tokio::sync::watch;
 
@@ -28,12 +29,9 @@ pub(crate) struct Held {
 
 impl Default for Held {
     fn default() -> Self {
-        Self { jobs: Mutex::default(), lease_ms: AtomicU64::new(DEFAULT_LEASE_MS) }
+        Self { jobs: Mutex::default(), lease_ms: AtomicU64::new(LEASE_MS) }
     }
 }
-
-/// Until the hub has said how long a lease lasts.
-const DEFAULT_LEASE_MS: u64 = 8_000;
 
 impl Held {
     /// Notes a lease; the receiver tells when to stop.

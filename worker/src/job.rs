@@ -137,7 +137,7 @@ impl JobRunner {
         for input in &lease.inputs {
             inputs.push(self.fetch.input(input).await?);
         }
-        let compiled = match task::is_compiled(step.language) {
+        let compiled = match step.language.is_compiled() {
             true => Some(self.hosts.compile(&bundle, step.code.hash).await.map_err(Unfinished::Fault)?),
             false => None,
         };

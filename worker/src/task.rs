@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bue_model::plan::{Capability, Language};
+use bue_model::language::Engine;
+use bue_model::plan::Capability;
 use bue_model::wire::{Lease, LeasedStep};
 use bue_model::{Bundle, Failure, FailureKind};
 use bue_runtime::{Code, CompiledStep, Limits, Permissions, Placeholders, Query, Site, Task};
@@ -16,11 +17,6 @@ pub(crate) enum Work {
     Sandboxed(Task),
     /// In a database outside.
     Queried(Query),
-}
-
-/// Is the step's code machine code by the time it runs?
-pub(crate) const fn is_compiled(language: Language) -> bool {
-    !matches!(language, Language::Python | Language::Sqlite3 | Language::Postgres)
 }
 
 /// What a job comes to. `compiled` is the step's machine code, if it has any.
@@ -37,7 +33,7 @@ pub(crate) fn work(
     limits: &Limits,
 ) -> Result<Work, Failure> {
     let limits = Limits { time: Duration::from_millis(step.timeout_ms), ..limits.clone() };
-    if step.language == Language::Postgres {
+    if step.language.engine() == Engine::Postgres {
         return Ok(Work::Queried(query(step, bundle, inputs, limits)?));
     }
     Ok(Work::Sandboxed(Task {
@@ -102,12 +98,12 @@ fn code(
     compiled: Option<CompiledStep>,
 ) -> Result<Code, Failure> {
     let (key, function) = (step.code.hash, step.function.clone());
-    match (step.language, compiled) {
-        (Language::Python, _) => Ok(Code::Python { bundle, key, function, packages }),
-        (Language::Sqlite3, _) => Ok(Code::Sqlite { bundle, key, table: function, placeholders: placeholders(step) }),
-        (_, Some(step)) => Ok(Code::Wasm { step, function }),
-        (other, None) => {
-            let message = format!("`{}` is a {} step and was not compiled.", step.name, other.name());
+    match (step.language.engine(), compiled) {
+        (Engine::Python, _) => Ok(Code::Python { bundle, key, function, packages }),
+        (Engine::Sqlite, _) => Ok(Code::Sqlite { bundle, key, table: function, placeholders: placeholders(step) }),
+        (Engine::WebAssembly, Some(step)) => Ok(Code::Wasm { step, function }),
+        (Engine::WebAssembly | Engine::Postgres, _) => {
+            let message = format!("`{}` is a {} step and was not compiled.", step.name, step.language.name());
             Err(Failure::new(FailureKind::Internal, message))
         }
     }

@@ -1,6 +1,6 @@
 //! `import python (f as a, g) file`
 
-use bue_model::plan::Language;
+use bue_model::Language;
 
 use super::foreign::MAX_ECHO;
 use super::{Parsed, Parser, Reported, quoted};

@@ -1,6 +1,6 @@
 //! `name:` and its lines: language, function, code, in this order, with settings anywhere between.
 
-use bue_model::plan::Language;
+use bue_model::Language;
 
 use super::{Parser, quoted};
 use crate::code;
@@ -255,7 +255,7 @@ impl<'a> Parser<'a, '_, '_> {
             let message = format!("there is no language {}", quoted(text));
             let hint = match language::meant(text) {
                 Some(name) => format!("did you mean `{name}`?"),
-                None => "languages are python, sqlite3, postgres, rust, go, c, cpp, wasm".into(),
+                None => format!("languages are {}", Language::ALL.map(Language::name).join(", ")),
             };
             self.report(DiagnosticBuilder::new(code::UNKNOWN_LANGUAGE, span, message).hint(hint));
         }

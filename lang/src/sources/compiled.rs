@@ -1,6 +1,6 @@
 //! Steps of compiled languages against the compilers, which the caller brings.
 
-use bue_model::plan::Language;
+use bue_model::Language;
 
 use super::{Check, Purpose};
 use crate::Compiled;
@@ -40,17 +40,12 @@ pub fn check_compiled(
     mut build: impl FnMut(Buildable<'_>) -> Result<(), BuildProblem>,
 ) -> Vec<Diagnostic> {
     let mut check = Check::new(script, Purpose::Run);
-    for step in compiled.origins.steps.iter().filter(|step| is_built(step.language)) {
+    for step in compiled.origins.steps.iter().filter(|step| step.language.is_compiled()) {
         if let Some(code) = compiled.origins.codes.get(step.code) {
             check.built(step, code, &mut build);
         }
     }
     check.diagnostics.finish()
-}
-
-/// Is it compiled before it is handed in?
-const fn is_built(language: Language) -> bool {
-    !matches!(language, Language::Python | Language::Sqlite3 | Language::Postgres)
 }
 
 impl Check<'_> {

@@ -3,7 +3,6 @@
 use std::collections::HashSet;
 
 use bue_model::Step;
-use bue_model::plan::Language;
 
 use super::Purpose;
 use crate::Compiled;
@@ -44,7 +43,7 @@ pub fn check_packages(
     let mut diagnostics = Diagnostics::new(script);
     let mut told = HashSet::new();
     let Some(plan) = &compiled.plan else { return diagnostics.finish() };
-    for origin in compiled.origins.steps.iter().filter(|origin| origin.language == Language::Python) {
+    for origin in compiled.origins.steps.iter().filter(|origin| origin.language.has_imports()) {
         let Some(step) = origin.index.and_then(|index| plan.steps.get(index.get())) else { continue };
         for problem in look(step) {
             if told.insert(problem.clone()) {

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use bue_model::plan::Language;
+use bue_model::language::Engine;
 
 use super::{Check, FileContents, Purpose, languages};
 use crate::Compiled;
@@ -24,7 +24,7 @@ pub fn check_sql<'f>(
     let mut check = Check::new(script, purpose);
     let mut known = HashSet::new();
     for (code, language) in compiled.origins.codes.iter().zip(languages(compiled)) {
-        if language == Some(Language::Sqlite3) {
+        if language.is_some_and(|language| language.engine() == Engine::Sqlite) {
             check.sql(code, &mut known, &get, &parse);
         }
     }

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use bue_model::Value;
-use bue_model::cbor::{self, Head, Item, Left, Reader};
+use bue_model::cbor::{self, Item, Kind, Reader, Remaining};
 
 use super::rows_error::RowsError;
 use super::table::{Shape, key_text};
@@ -12,7 +12,7 @@ use super::table::{Shape, key_text};
 pub(crate) struct Rows<'a> {
     /// Stands before the first of them.
     first: Reader<'a>,
-    left: Left,
+    left: Remaining,
     is_one_map: bool,
 }
 
@@ -20,9 +20,9 @@ impl<'a> Rows<'a> {
     pub(crate) fn of(input: &'a [u8]) -> Result<Self, RowsError> {
         let mut inside = Reader::new(input);
         match inside.enter()? {
-            Head::List(left) => Ok(Self { first: inside, left, is_one_map: false }),
-            Head::Map(_) => Ok(Self { first: Reader::new(input), left: Left::exactly(1), is_one_map: true }),
-            Head::Other => Err(RowsError::NoRows(inside.item()?.kind().to_owned())),
+            Kind::List(left) => Ok(Self { first: inside, left, is_one_map: false }),
+            Kind::Map(_) => Ok(Self { first: Reader::new(input), left: Remaining::exactly(1), is_one_map: true }),
+            Kind::Other => Err(RowsError::NoRows(inside.item()?.kind().to_owned())),
         }
     }
 
@@ -116,9 +116,9 @@ fn read_row<'a>(
 ) -> Result<(), RowsError> {
     let no_map = |kind: &str| RowsError::NoRows(format!("a list whose element {index} is {kind}"));
     let mut left = match reader.enter()? {
-        Head::Map(left) => left,
-        Head::List(_) => return Err(no_map(Value::List(Vec::new()).kind())),
-        Head::Other => return Err(no_map(reader.item()?.kind())),
+        Kind::Map(left) => left,
+        Kind::List(_) => return Err(no_map(Value::List(Vec::new()).kind())),
+        Kind::Other => return Err(no_map(reader.item()?.kind())),
     };
     let mut at = 0;
     while reader.has_more(&mut left)? {
@@ -166,7 +166,7 @@ impl Columns {
     fn position(&mut self, reader: &mut Reader<'_>, at: usize) -> Result<usize, RowsError> {
         let expected = self.expected.get(at).and_then(|number| self.keys.get(*number));
         if let Some((key, position)) = expected
-            && reader.pass_over(key)
+            && reader.skip_if_next(key)
         {
             return Ok(*position);
         }

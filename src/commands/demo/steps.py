@@ -1,4 +1,4 @@
-"""The steps of the report pipeline, with what comes with Python. `requests` does the same in fewer lines."""
+"""The steps of the report pipeline, using only the standard library. `requests` does the same in fewer lines."""
 
 import json
 import urllib.error
@@ -9,49 +9,49 @@ from bue import Result, StepStatus
 API = "http://API"
 
 
-def ask(method, path):
+def call_api(method, path):
     request = urllib.request.Request(API + path, method=method)
     with urllib.request.urlopen(request, timeout=30) as response:
         return json.load(response)
 
 
 def accounts():
-    """The accounts to report on, page by page: a loop begins with the first while the second is fetched."""
+    """Yields the accounts, page by page: the loop starts with the first page while the second is fetched."""
     page, more = 1, True
     while more:
-        said = ask("GET", f"/accounts?page={page}")
-        yield from said["accounts"]
-        page, more = page + 1, said["more"]
+        answer = call_api("GET", f"/accounts?page={page}")
+        yield from answer["accounts"]
+        page, more = page + 1, answer["more"]
 
 
 def request_report(account):
-    """Asks for a report. Too many requests are tried again when the API says: that is what Retry-After is for."""
+    """Requests a report. When the API limits requests, the job waits as long as Retry-After says."""
     try:
-        said = ask("POST", f"/accounts/{account['id']}/reports")
+        answer = call_api("POST", f"/accounts/{account['id']}/reports")
     except urllib.error.HTTPError as error:
         if error.code != 429:
             raise
         return Result(status=StepStatus.pending, delay=float(error.headers["Retry-After"]))
-    return {"account": account, "report": said["report"]}
+    return {"account": account, "report": answer["report"]}
 
 
 def get_status(config):
-    """Asks whether the report is ready. Until it is, this job waits without holding a worker."""
+    """Checks whether the report is ready. Until it is, this job waits without occupying a worker."""
     try:
-        said = ask("GET", f"/reports/{config['report']}")
+        answer = call_api("GET", f"/reports/{config['report']}")
     except urllib.error.HTTPError as error:
         if error.code != 410:
             raise
         print(f"the report of {config['account']['name']} was lost: starting again")
         return Result(status=StepStatus.reset)
-    if said["state"] != "ready":
+    if answer["state"] != "ready":
         return Result(status=StepStatus.pending, delay=0.5)
     return config
 
 
 def get_report(config):
-    """Downloads the rows. An error of the server fails the attempt, and the step is retried."""
-    return ask("GET", f"/reports/{config['report']}/rows")["rows"]
+    """Downloads the rows. A server error fails the attempt, and the step is retried."""
+    return call_api("GET", f"/reports/{config['report']}/rows")["rows"]
 
 
 def transform_data(rows):

@@ -7,24 +7,24 @@ use bytes::Bytes;
 use clap::Args;
 use serde_json::{Value, json};
 
-use super::needs_of;
+use super::requirements::script_requirements;
+use crate::config::settings::Settings;
 use crate::deps::instead::instead;
 use crate::deps::lock::{self, LockedSet, LockedWheel};
-use crate::deps::locked::wheels_of;
-use crate::deps::needs::{Needs, name_of};
-use crate::deps::probe::{Probe, Tried};
-use crate::deps::resolve::{NoWheels, Pip, Published};
-use crate::deps::store::Store;
-use crate::deps::wheel::{Contents, FileName, look};
-use crate::reactor::{block_on, interruptible};
-use crate::settings::Settings;
-use crate::stop::Stop;
-use crate::talk::{print, say};
+use crate::deps::locked::fetch_wheels;
+use crate::deps::pip::{Pip, PipError, PublishedPackage};
+use crate::deps::probe::{ModuleImport, Probe};
+use crate::deps::requirements::{Requirements, package_name};
+use crate::deps::wheel::{Contents, WheelName, inspect};
+use crate::deps::wheel_cache::WheelCache;
+use crate::process::command_error::CommandError;
+use crate::process::event_loop::{block_on, interruptible};
+use crate::process::output::{eprint_line, print_line};
 
-/// Says of every package that a script's steps need whether it works in a step, and why not.
+/// Checks whether the packages that a script's steps require work in a step.
 ///
-/// Looks for native code in it, which cannot work, and imports its modules in a sandbox. What bue.lock has is taken from there; the
-/// rest is looked for with pip, and nothing is written. The exit code is 1 if a package cannot work.
+/// Searches each package for native code, which cannot work, and imports its modules in a sandbox. Packages in bue.lock are
+/// taken from there; others are resolved with pip, without writing anything. The exit code is 1 if a package cannot work.
 #[derive(Debug, Args)]
 pub(crate) struct Check {
     /// The script
@@ -34,159 +34,176 @@ pub(crate) struct Check {
     json: bool,
 }
 
-/// Whether a package works.
+/// Whether a package works in a step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Works {
     Yes,
+    /// Some of its modules can be imported.
     Partly,
     No,
 }
 
-/// What was found of a package.
+/// The result for one package.
 #[derive(Debug)]
 struct Verdict {
     name: String,
     version: Option<String>,
     file: Option<String>,
     works: Works,
-    why: Vec<String>,
-    modules: Vec<Tried>,
+    reasons: Vec<String>,
+    modules: Vec<ModuleImport>,
 }
 
+/// Verdicts by name, and by name and version where both are known.
+type Verdicts = BTreeMap<String, Verdict>;
+
 impl Check {
-    pub(crate) fn execute(self) -> Result<(), Stop> {
-        let all = needs_of(&self.file)?;
-        let cache = Settings::load()?.cache_dir()?;
-        let store = Store::new(&cache);
-        let lock = lock::Lock::read(&self.file).unwrap_or_else(|why| {
-            say(&format!("bue: warning: {why}"));
+    pub(crate) fn execute(self) -> Result<(), CommandError> {
+        let lists = script_requirements(&self.file)?;
+        let cache_dir = Settings::load()?.cache_dir()?;
+        let cache = WheelCache::new(&cache_dir);
+        let lock = lock::Lock::read(&self.file).unwrap_or_else(|message| {
+            eprint_line(&format!("bue: warning: {message}"));
             None
         });
-        let mut verdicts: BTreeMap<String, Verdict> = BTreeMap::new();
+        let mut verdicts = Verdicts::new();
         let mut sets: Vec<LockedSet> = Vec::new();
-        for needs in all {
-            match lock.as_ref().and_then(|lock| lock.set(&needs)) {
+        for requirements in lists {
+            match lock.as_ref().and_then(|lock| lock.set(&requirements)) {
                 Some(set) => sets.push(set.clone()),
-                None => found(&needs, &store, &mut sets, &mut verdicts)?,
+                None => resolve(&requirements, &cache, &mut sets, &mut verdicts)?,
             }
         }
         if !sets.is_empty() {
-            try_all(&sets, &store, cache, &mut verdicts)?;
+            try_sets(&sets, &cache, cache_dir, &mut verdicts)?;
         }
-        self.tell(&verdicts.into_values().collect::<Vec<_>>())
+        self.print(&verdicts.into_values().collect::<Vec<_>>())
     }
 
-    fn tell(&self, verdicts: &[Verdict]) -> Result<(), Stop> {
+    fn print(&self, verdicts: &[Verdict]) -> Result<(), CommandError> {
         if self.json {
-            let packages: Vec<Value> = verdicts.iter().map(entry).collect();
-            print(&json!({ "packages": packages }).to_string())?;
+            let packages: Vec<Value> = verdicts.iter().map(verdict_json).collect();
+            print_line(&json!({ "packages": packages }).to_string())?;
         } else if verdicts.is_empty() {
-            say(&format!("bue: no step of {} needs a package", self.file.display()));
+            eprint_line(&format!("bue: no step of {} requires a package", self.file.display()));
         } else {
-            verdicts.iter().try_for_each(|verdict| print(&lines(verdict)))?;
+            verdicts.iter().try_for_each(|verdict| print_line(&verdict_text(verdict)))?;
         }
         match verdicts.iter().any(|verdict| verdict.works == Works::No) {
-            true => Err(Stop::Program),
+            true => Err(CommandError::ProgramFailed),
             false => Ok(()),
         }
     }
 }
 
-/// Looks for wheels; where there are none, for the requirement that is in the way.
-fn found(
-    needs: &Needs,
-    store: &Store,
+/// Resolves requirements with pip into a set. If that is impossible, resolves each requirement alone, and adds a verdict for
+/// each that is to blame.
+fn resolve(
+    requirements: &Requirements,
+    cache: &WheelCache,
     sets: &mut Vec<LockedSet>,
-    verdicts: &mut BTreeMap<String, Verdict>,
-) -> Result<(), Stop> {
+    verdicts: &mut Verdicts,
+) -> Result<(), CommandError> {
     let pip = Pip::find()?;
-    say(&format!("bue: looking for {}", needs.join(", ")));
-    let said = match pip.resolve(needs, store) {
+    eprint_line(&format!("bue: resolving {}", requirements.join(", ")));
+    let message = match pip.resolve(requirements, cache) {
         Ok(wheels) => {
-            sets.push(LockedSet { needs: needs.clone(), wheels });
+            sets.push(LockedSet { requirements: requirements.clone(), wheels });
             return Ok(());
         }
-        Err(NoWheels::Unsolved(said)) => said,
+        Err(PipError::NoMatch(message)) => message,
         Err(error) => return Err(error.into()),
     };
-    let mut in_the_way = false;
-    for need in needs {
-        let alone = vec![need.clone()];
-        match pip.resolve(&alone, store) {
-            Ok(wheels) => sets.push(LockedSet { needs: alone, wheels }),
-            Err(NoWheels::Unsolved(said)) => {
-                in_the_way = true;
-                let native = native_of(&pip, need, &said)?;
+    let mut found_culprit = false;
+    for requirement in requirements {
+        let alone = vec![requirement.clone()];
+        match pip.resolve(&alone, cache) {
+            Ok(wheels) => sets.push(LockedSet { requirements: alone, wheels }),
+            Err(PipError::NoMatch(message)) => {
+                found_culprit = true;
+                let native = native_packages(&pip, requirement, &message)?;
                 verdicts.extend(native.into_iter().map(|verdict| (verdict.name.clone(), verdict)));
             }
             Err(error) => return Err(error.into()),
         }
     }
-    // each can be had, and all of them cannot
-    if in_the_way { Ok(()) } else { Err(NoWheels::Unsolved(said).into()) }
+    // each requirement can be satisfied alone, but not all of them together
+    if found_culprit { Ok(()) } else { Err(PipError::NoMatch(message).into()) }
 }
 
-/// What of a requirement is native code, by what is published for machines like this one.
-fn native_of(pip: &Pip, need: &str, said: &str) -> Result<Vec<Verdict>, Stop> {
-    let published = match pip.published(&vec![need.to_owned()]) {
+/// Returns verdicts for the packages with native code behind a requirement, according to what is published for this machine, and
+/// for the requirement itself. `message` is pip's.
+fn native_packages(pip: &Pip, requirement: &str, message: &str) -> Result<Vec<Verdict>, CommandError> {
+    let published = match pip.published(&vec![requirement.to_owned()]) {
         Ok(published) => published,
-        Err(NoWheels::Unsolved(_)) => Vec::new(),
+        Err(PipError::NoMatch(_)) => Vec::new(),
         Err(error) => return Err(error.into()),
     };
     let mut native = Vec::new();
     for package in published.iter().filter(|package| is_native(package)) {
-        // some are published in both ways, and this machine takes the native one
+        // some packages are published in both forms, and pip chooses the native one for this machine
         if !pip.has_pure(&package.name)? {
             native.push(native_verdict(package));
         }
     }
-    let name = name_of(need);
+    let name = package_name(requirement);
     if !native.iter().any(|verdict| verdict.name == name) {
-        native.push(needing_verdict(&name, &native, said));
+        native.push(dependent_verdict(&name, &native, message));
     }
     Ok(native)
 }
 
-fn is_native(package: &Published) -> bool {
-    FileName::parse(&package.file).is_some_and(|file| !file.is_pure())
+fn is_native(package: &PublishedPackage) -> bool {
+    WheelName::parse(&package.file).is_some_and(|name| !name.is_pure())
 }
 
-fn native_verdict(package: &Published) -> Verdict {
+fn native_verdict(package: &PublishedPackage) -> Verdict {
     Verdict {
         name: package.name.clone(),
         version: Some(package.version.clone()),
         file: Some(package.file.clone()),
         works: Works::No,
-        why: vec![format!("{} is native code for one kind of machine", package.file)],
+        reasons: vec![native_reason(&package.file)],
         modules: Vec::new(),
     }
 }
 
-/// What is pure itself and needs native code; or has no wheel at all.
-fn needing_verdict(name: &str, native: &[Verdict], said: &str) -> Verdict {
-    let names: Vec<&str> = native.iter().map(|verdict| verdict.name.as_str()).collect();
-    let why = match names.is_empty() {
-        false => format!("it needs {}", names.join(", ")),
-        true => {
-            let last = said.lines().rfind(|line| line.starts_with("ERROR: ")).unwrap_or("pip found no wheel of it");
-            format!("no wheel, at most source code: {}", last.trim_start_matches("ERROR: "))
-        }
-    };
-    Verdict { name: name.to_owned(), version: None, file: None, works: Works::No, why: vec![why], modules: Vec::new() }
+fn native_reason(file: &str) -> String {
+    format!("{file} is native code for one platform")
 }
 
-fn try_all(
+/// The verdict for a package that is pure itself but requires packages with native code, or that has no wheel at all.
+fn dependent_verdict(name: &str, native: &[Verdict], message: &str) -> Verdict {
+    let names: Vec<&str> = native.iter().map(|verdict| verdict.name.as_str()).collect();
+    let reason = match names.is_empty() {
+        false => format!("it needs {}", names.join(", ")),
+        true => {
+            let error = message.lines().rfind(|line| line.starts_with("ERROR: ")).unwrap_or("pip found no wheel");
+            format!("no wheel, at most source code: {}", error.trim_start_matches("ERROR: "))
+        }
+    };
+    Verdict {
+        name: name.to_owned(),
+        version: None,
+        file: None,
+        works: Works::No,
+        reasons: vec![reason],
+        modules: Vec::new(),
+    }
+}
+
+fn try_sets(
     sets: &[LockedSet],
-    store: &Store,
-    cache: PathBuf,
-    verdicts: &mut BTreeMap<String, Verdict>,
-) -> Result<(), Stop> {
+    cache: &WheelCache,
+    cache_dir: PathBuf,
+    verdicts: &mut Verdicts,
+) -> Result<(), CommandError> {
     let mut wheels = Vec::with_capacity(sets.len());
     for set in sets {
-        wheels.push(wheels_of(set, store)?);
+        wheels.push(fetch_wheels(set, cache)?);
     }
     block_on(interruptible(async {
-        let probe = Probe::start(cache).await?;
+        let probe = Probe::start(cache_dir).await?;
         for (set, bytes) in sets.iter().zip(wheels) {
             for verdict in try_set(&probe, set, bytes).await? {
                 let key = format!("{} {}", verdict.name, verdict.version.as_deref().unwrap_or_default());
@@ -198,56 +215,65 @@ fn try_all(
     }))
 }
 
-async fn try_set(probe: &Probe, set: &LockedSet, bytes: Vec<Bytes>) -> Result<Vec<Verdict>, Stop> {
+async fn try_set(probe: &Probe, set: &LockedSet, bytes: Vec<Bytes>) -> Result<Vec<Verdict>, CommandError> {
     let contents: Vec<Result<Contents, String>> =
-        bytes.iter().map(|bytes| look(bytes).map_err(|problem| problem.to_string())).collect();
+        bytes.iter().map(|bytes| inspect(bytes).map_err(|problem| problem.to_string())).collect();
     let modules: Vec<Vec<String>> = contents
         .iter()
-        .map(|contents| contents.as_ref().map(|found| found.modules.clone()).unwrap_or_default())
+        .map(|contents| contents.as_ref().map(|contents| contents.modules.clone()).unwrap_or_default())
         .collect();
     let wheels: Vec<(&str, Bytes)> = set.wheels.iter().map(|wheel| wheel.file.as_str()).zip(bytes).collect();
-    let (tried, bad) = match probe.try_set(&wheels, &modules).await? {
-        Ok(tried) => (tried, None),
-        Err(bad) => (vec![Vec::new(); modules.len()], Some(bad.to_string())),
+    let (imports, unpack_error) = match probe.try_set(&wheels, &modules).await? {
+        Ok(imports) => (imports, None),
+        Err(error) => (vec![Vec::new(); modules.len()], Some(error.to_string())),
     };
-    let both = contents.into_iter().zip(tried);
+    let results = contents.into_iter().zip(imports);
     Ok(set
         .wheels
         .iter()
-        .zip(both)
-        .map(|(wheel, (contents, tried))| verdict(wheel, contents, tried, bad.as_deref()))
+        .zip(results)
+        .map(|(wheel, (contents, imports))| verdict(wheel, contents, imports, unpack_error.as_deref()))
         .collect())
 }
 
-fn verdict(wheel: &LockedWheel, contents: Result<Contents, String>, tried: Vec<Tried>, bad: Option<&str>) -> Verdict {
-    let mut why: Vec<String> = Vec::new();
+fn verdict(
+    wheel: &LockedWheel,
+    contents: Result<Contents, String>,
+    imports: Vec<ModuleImport>,
+    unpack_error: Option<&str>,
+) -> Verdict {
+    let mut reasons: Vec<String> = Vec::new();
     let native = match contents {
         Ok(contents) => contents.native,
         Err(problem) => {
-            why.push(format!("{} {problem}", wheel.file));
+            reasons.push(format!("{} {problem}", wheel.file));
             Vec::new()
         }
     };
-    why.extend(bad.map(str::to_owned));
-    if !FileName::parse(&wheel.file).is_some_and(|file| file.is_pure()) {
-        why.push(format!("{} is native code for one kind of machine", wheel.file));
+    reasons.extend(unpack_error.map(str::to_owned));
+    if !WheelName::parse(&wheel.file).is_some_and(|name| name.is_pure()) {
+        reasons.push(native_reason(&wheel.file));
     }
-    why.extend(native.iter().map(|file| format!("{file} is native code")));
-    let cannot = !why.is_empty();
-    let failed = tried.iter().filter(|(_, error)| error.is_some()).count();
-    why.extend(tried.iter().filter_map(|(module, error)| Some(format!("import {module}: {}", error.as_ref()?))));
-    let works = match failed {
-        _ if cannot => Works::No,
+    reasons.extend(native.iter().map(|file| format!("{file} is native code")));
+    let is_impossible = !reasons.is_empty();
+    let failures: Vec<String> = imports.iter().filter_map(import_failure).collect();
+    let works = match failures.len() {
+        _ if is_impossible => Works::No,
         0 => Works::Yes,
-        _ if failed == tried.len() => Works::No,
+        failed if failed == imports.len() => Works::No,
         _ => Works::Partly,
     };
+    reasons.extend(failures);
     let LockedWheel { name, version, file, .. } = wheel.clone();
-    Verdict { name, version: Some(version), file: Some(file), works, why, modules: tried }
+    Verdict { name, version: Some(version), file: Some(file), works, reasons, modules: imports }
+}
+
+fn import_failure(import: &ModuleImport) -> Option<String> {
+    import.error.as_ref().map(|error| format!("import {}: {error}", import.module))
 }
 
 impl Works {
-    const fn word(self) -> &'static str {
+    const fn name(self) -> &'static str {
         match self {
             Self::Yes => "yes",
             Self::Partly => "partly",
@@ -256,28 +282,29 @@ impl Works {
     }
 }
 
-fn advice(verdict: &Verdict) -> Option<String> {
+/// Returns what to use in place of a package that does not work.
+fn replacement(verdict: &Verdict) -> Option<String> {
     instead(&verdict.name).filter(|_| verdict.works == Works::No)
 }
 
-fn lines(verdict: &Verdict) -> String {
+fn verdict_text(verdict: &Verdict) -> String {
     let version = verdict.version.as_deref().unwrap_or("");
-    let mut lines = vec![format!("{:<7} {} {version}", verdict.works.word(), verdict.name).trim_end().to_owned()];
-    lines.extend(verdict.why.iter().map(|why| format!("        {why}")));
-    lines.extend(advice(verdict).map(|text| format!("        instead: {text}")));
+    let mut lines = vec![format!("{:<7} {} {version}", verdict.works.name(), verdict.name).trim_end().to_owned()];
+    lines.extend(verdict.reasons.iter().map(|reason| format!("        {reason}")));
+    lines.extend(replacement(verdict).map(|text| format!("        instead: {text}")));
     lines.join("\n")
 }
 
-fn entry(verdict: &Verdict) -> Value {
-    let modules: Vec<Value> =
-        verdict.modules.iter().map(|(name, error)| json!({ "name": name, "error": error })).collect();
+fn verdict_json(verdict: &Verdict) -> Value {
+    let module = |import: &ModuleImport| json!({ "name": import.module, "error": import.error });
+    let modules: Vec<Value> = verdict.modules.iter().map(module).collect();
     json!({
         "name": verdict.name,
         "version": verdict.version,
         "file": verdict.file,
-        "works": verdict.works.word(),
-        "why": verdict.why,
-        "instead": advice(verdict),
+        "works": verdict.works.name(),
+        "why": verdict.reasons,
+        "instead": replacement(verdict),
         "modules": modules,
     })
 }

@@ -9,23 +9,23 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use clap::Args;
 
-use super::{needs_of, stop};
+use super::requirements::script_requirements;
+use crate::config::settings::Settings;
 use crate::deps::instead::{hint, instead};
 use crate::deps::lock::{self, LockedSet};
-use crate::deps::locked::{counted, expect_pure};
-use crate::deps::needs::{Needs, name_of, needs};
-use crate::deps::resolve::{NoWheels, Pip};
-use crate::deps::store::Store;
-use crate::script::examine;
-use crate::settings::Settings;
-use crate::stop::Stop;
-use crate::talk::say;
+use crate::deps::locked::expect_pure;
+use crate::deps::pip::{Pip, PipError};
+use crate::deps::requirements::{Requirements, package_name, requirements};
+use crate::deps::wheel_cache::WheelCache;
+use crate::process::command_error::CommandError;
+use crate::process::output::{counted, eprint_line, program_failed};
+use crate::script::check::check_script;
 
-/// Finds the packages that a script's steps need, and writes `bue.lock` beside the script.
+/// Finds the packages that a script's steps require, and writes `bue.lock` beside the script.
 ///
-/// The newest versions that fit and are pure Python, found by pip (or by uv, which brings pip) with your own configuration of it:
-/// names, versions and hashes. Each list of needs has packages of its own, so two steps may have two versions of one. Commit the
-/// file: runs use what it says, until it is written again.
+/// The lock has names, versions and hashes of the newest matching versions that are pure Python, as pip finds them with your own
+/// configuration (uv provides pip if you have no other). Each list of requirements is resolved by itself, so two steps may use two
+/// versions of a package. Commit the file: runs use what it says until you lock again.
 #[derive(Debug, Args)]
 pub(crate) struct Lock {
     /// The script
@@ -33,76 +33,82 @@ pub(crate) struct Lock {
 }
 
 impl Lock {
-    pub(crate) fn execute(self) -> Result<(), Stop> {
-        let all = needs_of(&self.file)?;
-        let store = Store::new(&Settings::load()?.cache_dir()?);
-        let mut sets = self.sets_of_others(&all);
-        if all.is_empty() && !lock::path_of(&self.file).exists() {
-            say(&format!("bue: no step of {} needs a package", self.file.display()));
+    pub(crate) fn execute(self) -> Result<(), CommandError> {
+        let lists = script_requirements(&self.file)?;
+        let cache = WheelCache::new(&Settings::load()?.cache_dir()?);
+        let mut sets = self.sets_of_other_scripts(&lists);
+        if lists.is_empty() && !lock::lock_path(&self.file).exists() {
+            eprint_line(&format!("bue: no step of {} requires a package", self.file.display()));
             return Ok(());
         }
-        if !all.is_empty() {
+        if !lists.is_empty() {
             let pip = Pip::find()?;
-            for needs in all {
-                say(&format!("bue: looking for {}", needs.join(", ")));
-                sets.push(locked(&pip, needs, &store)?);
+            for requirements in lists {
+                eprint_line(&format!("bue: resolving {}", requirements.join(", ")));
+                sets.push(lock_set(&pip, requirements, &cache)?);
             }
         }
         self.write(&lock::Lock { sets })
     }
 
-    /// What the lock has for other scripts of the folder stays as it is.
-    fn sets_of_others(&self, ours: &BTreeSet<Needs>) -> Vec<LockedSet> {
+    /// Returns the existing sets for other scripts of the folder, which stay as they are.
+    fn sets_of_other_scripts(&self, own: &BTreeSet<Requirements>) -> Vec<LockedSet> {
         let Ok(Some(old)) = lock::Lock::read(&self.file) else { return Vec::new() };
-        let others = needs_of_others(&self.file);
-        old.sets.into_iter().filter(|set| others.contains(&set.needs) && !ours.contains(&set.needs)).collect()
+        let others = requirements_of_other_scripts(&self.file);
+        let is_needed = |set: &LockedSet| others.contains(&set.requirements) && !own.contains(&set.requirements);
+        old.sets.into_iter().filter(is_needed).collect()
     }
 
-    /// Writes it whole or not at all.
-    fn write(&self, lock: &lock::Lock) -> Result<(), Stop> {
-        let path = lock::path_of(&self.file);
+    /// Writes the file atomically.
+    fn write(&self, lock: &lock::Lock) -> Result<(), CommandError> {
+        let path = lock::lock_path(&self.file);
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
         let failed = || format!("failed to write {}", path.display());
         let mut file = tempfile::NamedTempFile::new_in(folder).with_context(failed)?;
-        file.write_all(lock.text().as_bytes()).with_context(failed)?;
-        // a temporary file is the user's alone, and this one is for everybody who reads the script
+        file.write_all(lock.to_text().as_bytes()).with_context(failed)?;
+        // only the user can read a temporary file, but everyone who can read the script must be able to read its lock
         file.as_file().set_permissions(fs::Permissions::from_mode(0o644)).with_context(failed)?;
         file.persist(&path).map_err(|error| error.error).with_context(failed)?;
         let wheels: BTreeSet<&str> =
             lock.sets.iter().flat_map(|set| &set.wheels).map(|wheel| wheel.file.as_str()).collect();
-        let sets = counted(lock.sets.len(), "list");
-        say(&format!("bue: wrote {}: {} for {sets} of needs", path.display(), counted(wheels.len(), "package")));
+        let (packages, lists) = (counted(wheels.len(), "package"), counted(lock.sets.len(), "list"));
+        eprint_line(&format!("bue: wrote {}: {packages} for {lists} of requirements", path.display()));
         Ok(())
     }
 }
 
-fn locked(pip: &Pip, needs: Needs, store: &Store) -> Result<LockedSet, Stop> {
-    let wheels = pip.resolve(&needs, store).map_err(|error| unsolved(error, &needs))?;
+fn lock_set(pip: &Pip, requirements: Requirements, cache: &WheelCache) -> Result<LockedSet, CommandError> {
+    let wheels = pip.resolve(&requirements, cache).map_err(|error| report_pip_error(error, &requirements))?;
     for wheel in &wheels {
-        let bytes = store.get(&wheel.sha256).with_context(|| format!("{} went away from the cache", wheel.file))?;
+        let bytes = cache.get(&wheel.sha256).with_context(|| format!("{} disappeared from the cache", wheel.file))?;
         expect_pure(wheel, &bytes)?;
     }
-    Ok(LockedSet { needs, wheels })
+    Ok(LockedSet { requirements, wheels })
 }
 
-/// Says what pip said, and of which package it is known what to use instead.
-fn unsolved(error: NoWheels, needs: &Needs) -> Stop {
-    let NoWheels::Unsolved(said) = error else { return error.into() };
-    say(&said);
-    for name in needs.iter().map(|need| name_of(need)).filter(|name| instead(name).is_some()) {
-        say(&format!("hint: `{name}` is native code; {}", hint(&name)));
+/// Prints pip's message, and hints for the packages that have a known replacement.
+fn report_pip_error(error: PipError, requirements: &Requirements) -> CommandError {
+    let PipError::NoMatch(message) = error else { return error.into() };
+    eprint_line(&message);
+    for name in requirements.iter().map(|requirement| package_name(requirement)).filter(|name| instead(name).is_some())
+    {
+        eprint_line(&format!("hint: `{name}` is native code; {}", hint(&name)));
     }
-    stop("pip found no packages in pure Python that fit; `bue deps check FILE` says which one is in the way")
+    program_failed(
+        "pip found no matching pure Python packages; `bue deps check FILE` says which package is the problem",
+    )
 }
 
-/// What scripts beside this one need; of those that cannot be read, nothing.
-fn needs_of_others(script: &Path) -> BTreeSet<Needs> {
+/// Returns the requirements of the other scripts in the folder, without those that cannot be read.
+fn requirements_of_other_scripts(script: &Path) -> BTreeSet<Requirements> {
     let folder = script.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let entries = fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
-    let scripts = entries.filter(|path| path.extension().is_some_and(|kind| kind == "bue"));
+    let scripts = entries.filter(|path| path.extension().is_some_and(|extension| extension == "bue"));
     let others = scripts.filter(|path| path.file_name() != script.file_name());
-    let plans = others.filter_map(|path| Some((examine(&path, None, None).ok()?.plan?, path)));
+    let plans = others.filter_map(|path| Some((check_script(&path, None, None).ok()?.plan?, path)));
     plans
-        .flat_map(|(plan, path)| plan.steps.iter().filter_map(|step| needs(step, &path).ok()).collect::<Vec<_>>())
+        .flat_map(|(plan, path)| {
+            plan.steps.iter().filter_map(|step| requirements(step, &path).ok()).collect::<Vec<_>>()
+        })
         .collect()
 }

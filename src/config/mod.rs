@@ -1,0 +1,27 @@
+//! Settings: where each is read from, and how its value is written.
+//!
+//! May use `process` and the other crates, no other folder of this one. Everything the environment says is read here, except
+//! `BUE_LOG` and `NO_COLOR` (`process`) and the variables of compilers (`compiled`).
+//!
+//! ```text
+//! setting      the table of all settings; unsupported: settings of older systems that have no effect
+//! settings     flag > environment > .env > bue.toml > default
+//! address, duration, memory       how addresses, durations and amounts of memory are written
+//! network, net_rules, secrets     what steps may reach
+//! databases    the databases of postgres steps
+//! limits       what a step may use
+//! token        the token of clients and workers
+//! ```
+
+pub(crate) mod address;
+pub(crate) mod databases;
+pub(crate) mod duration;
+pub(crate) mod limits;
+pub(crate) mod memory;
+pub(crate) mod net_rules;
+pub(crate) mod network;
+pub(crate) mod secrets;
+pub(crate) mod setting;
+pub(crate) mod settings;
+pub(crate) mod token;
+pub(crate) mod unsupported;

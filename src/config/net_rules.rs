@@ -1,0 +1,27 @@
+//! Rules for the hosts that steps may connect to, as flags and settings write them.
+
+use bue_model::NetRule;
+use bue_runtime::Allowed;
+
+use crate::process::command_error::CommandError;
+
+/// Values that allow everything a script asks for.
+const EVERYTHING: [&str; 3] = ["", "*", "true"];
+
+/// Parses lists of rules, separated by commas; one of [`EVERYTHING`] in any of them allows everything.
+pub(crate) fn parse_allowed(lists: &[String]) -> Result<Allowed, CommandError> {
+    if lists.iter().any(|list| EVERYTHING.contains(&list.trim())) {
+        return Ok(Allowed::Anything);
+    }
+    let rules = lists.iter().flat_map(|list| list.split(',')).map(parse_rule);
+    rules.collect::<Result<_, _>>().map(Allowed::Rules)
+}
+
+/// Parses one rule: `HOST`, `HOST:PORT` or a network.
+pub(crate) fn parse_rule(text: &str) -> Result<NetRule, CommandError> {
+    text.parse().map_err(|error| {
+        CommandError::Usage(format!(
+            "{error}; type `--allow-net api.example.com` or `--allow-net api.example.com:8443,10.0.0.0/8`"
+        ))
+    })
+}

@@ -1,0 +1,58 @@
+//! The network and databases of a worker's steps: what they may reach, and what that may cost.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use bue_runtime::{Allowed, DatabasesConfig, Egress, EgressConfig, Limits, Refusals};
+use tokio::net::lookup_host;
+
+use crate::config::databases::read_databases;
+use crate::config::limits::read_limits;
+use crate::config::secrets::read_secrets;
+use crate::config::setting::CA_FILE;
+use crate::config::settings::Settings;
+use crate::process::command_error::CommandError;
+
+/// What the steps of a worker may reach.
+pub(crate) struct Network {
+    pub(crate) config: EgressConfig,
+    /// What a step may use, of the network and of everything else.
+    pub(crate) limits: Limits,
+    /// The databases of postgres steps.
+    pub(crate) databases: DatabasesConfig,
+    ca_file: Option<PathBuf>,
+}
+
+impl Network {
+    /// Reads secrets, limits and databases from the settings; `allowed` are the rules of this worker.
+    pub(crate) fn from_settings(allowed: Allowed, settings: &Settings) -> Result<Self, CommandError> {
+        let secrets = read_secrets(settings)?;
+        let config = EgressConfig { allowed, secrets, own_servers: Vec::new(), refusals: Refusals::default() };
+        let ca_file = settings.text(CA_FILE).map(PathBuf::from);
+        Ok(Self { config, limits: read_limits(settings)?, databases: read_databases(settings)?, ca_file })
+    }
+
+    /// A network in which only this server can be reached.
+    pub(crate) fn only(server: SocketAddr) -> Self {
+        let rules = server.to_string().parse().into_iter().collect();
+        let config = EgressConfig { allowed: Allowed::Rules(rules), ..EgressConfig::default() };
+        Self { config, limits: Limits::default(), databases: DatabasesConfig::default(), ca_file: None }
+    }
+
+    /// Protects our own servers, each given as `HOST:PORT`, and the databases: steps reach them only where a rule names both
+    /// address and port. A host name that does not resolve is skipped, because steps cannot reach it either.
+    pub(crate) async fn protect(&mut self, servers: impl Iterator<Item = String>) {
+        for server in servers.chain(self.databases.servers()) {
+            if let Ok(addresses) = lookup_host(server).await {
+                self.config.own_servers.extend(addresses);
+            }
+        }
+    }
+
+    /// Makes the egress that sends the requests of steps.
+    pub(crate) fn egress(&self) -> Result<Egress, CommandError> {
+        Egress::new(self.config.clone(), self.ca_file.as_deref()).map_err(|error| {
+            CommandError::Usage(format!("failed to {error}; BUE_CA_FILE names a file of certificates in PEM format"))
+        })
+    }
+}

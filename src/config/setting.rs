@@ -1,0 +1,290 @@
+//! The table of all settings: their names in the environment, in `.env` and in `bue.toml`, and what they mean.
+//!
+//! Each has a name that begins with `BUE_` and, if an older system had the setting, that system's name too. `docs/settings.md`
+//! shows the table; a test compares the two.
+
+/// A setting with one value.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Setting {
+    /// Names in the environment and in `.env`; the first one wins.
+    pub(crate) names: &'static [&'static str],
+    /// Table and key in `bue.toml`.
+    pub(crate) key: (&'static str, &'static str),
+    /// What it means, and after the last semicolon its default.
+    #[cfg_attr(not(test), expect(dead_code, reason = "a test compares it with docs/settings.md"))]
+    pub(crate) about: &'static str,
+}
+
+/// A setting whose value is an address, in one variable or in two.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct AddressSetting {
+    /// The whole address, `HOST:PORT`.
+    pub(crate) whole: Setting,
+    /// The variable of the host alone.
+    pub(crate) host: &'static str,
+    /// The variable of the port alone.
+    pub(crate) port: &'static str,
+    /// The port if none is set.
+    pub(crate) default_port: &'static str,
+}
+
+impl Setting {
+    /// Returns the name to use in messages.
+    pub(crate) fn name(&self) -> &'static str {
+        self.names.first().copied().unwrap_or(self.key.1)
+    }
+}
+
+const fn setting(names: &'static [&'static str], key: (&'static str, &'static str), about: &'static str) -> Setting {
+    Setting { names, key, about }
+}
+
+/// The address the hub listens on.
+pub(crate) const HUB_LISTEN: AddressSetting = AddressSetting {
+    whole: setting(&["BUE_HUB_LISTEN"], ("hub", "listen"), "the address the hub listens on; 127.0.0.1:65432"),
+    host: "PIPELINE_HOST",
+    port: "PIPELINE_PORT",
+    default_port: "65432",
+};
+/// The address the bucket listens on.
+pub(crate) const BUCKET_LISTEN: AddressSetting = AddressSetting {
+    whole: setting(&["BUE_BUCKET_LISTEN"], ("bucket", "listen"), "the address the bucket listens on; 127.0.0.1:61535"),
+    host: "BUCKET_SERVER_HOST",
+    port: "BUCKET_SERVER_PORT",
+    default_port: "61535",
+};
+/// The hub that clients and workers use.
+pub(crate) const HUB: AddressSetting = AddressSetting {
+    whole: setting(
+        &["BUE_HUB"],
+        ("client", "hub"),
+        "the hub that clients and workers use; several hubs of one database, separated by commas; 127.0.0.1:65432",
+    ),
+    host: "PIPE_WORKER_HOST",
+    port: "PIPE_WORKER_PORT",
+    default_port: "65432",
+};
+/// The bucket that clients and workers use, and that the hub tells them about.
+pub(crate) const BUCKET: AddressSetting = AddressSetting {
+    whole: setting(
+        &["BUE_BUCKET"],
+        ("client", "bucket"),
+        "the bucket; if not set, clients and workers ask the hub for its address; 127.0.0.1:61535",
+    ),
+    host: "BUCKET_CLIENT_HOST",
+    port: "BUCKET_CLIENT_PORT",
+    default_port: "61535",
+};
+/// The token that clients and workers send.
+pub(crate) const TOKEN: Setting =
+    setting(&["BUE_TOKEN"], ("client", "token"), "the token that clients and workers send; see access.md");
+/// A file with that token.
+pub(crate) const TOKEN_FILE: Setting =
+    setting(&["BUE_TOKEN_FILE"], ("client", "token_file"), "a file with that token, used if BUE_TOKEN is not set");
+/// The tokens that hub and bucket accept.
+pub(crate) const TOKENS: Setting =
+    setting(&["BUE_TOKENS"], ("access", "tokens"), "the file of tokens that hub and bucket accept; `bue.tokens`");
+/// The certificate of hub and bucket.
+pub(crate) const TLS_CERT: Setting = setting(
+    &["BUE_TLS_CERT"],
+    ("tls", "cert"),
+    "the certificate chain of hub and bucket, a PEM file; with it they serve https; see access.md",
+);
+/// The private key of that certificate.
+pub(crate) const TLS_KEY: Setting =
+    setting(&["BUE_TLS_KEY"], ("tls", "key"), "the private key of that certificate, a PEM file");
+/// Certificate authorities of clients.
+pub(crate) const TLS_CLIENT_CA: Setting = setting(
+    &["BUE_TLS_CLIENT_CA"],
+    ("tls", "client_ca"),
+    "certificate authorities, a PEM file; with it hub and bucket require a client certificate signed by one of them",
+);
+/// Certificate authorities of servers.
+pub(crate) const SERVER_CA: Setting = setting(
+    &["BUE_SERVER_CA"],
+    ("client", "ca"),
+    "certificate authorities trusted to sign for hub and bucket, a PEM file; those of the system",
+);
+/// The certificate of clients and workers.
+pub(crate) const CLIENT_CERT: Setting = setting(
+    &["BUE_CLIENT_CERT"],
+    ("client", "cert"),
+    "the certificate that clients and workers send to servers that request one, a PEM file",
+);
+/// The private key of that certificate.
+pub(crate) const CLIENT_KEY: Setting =
+    setting(&["BUE_CLIENT_KEY"], ("client", "key"), "the private key of that certificate, a PEM file");
+/// The scopes a worker serves, in order.
+pub(crate) const SCOPES: Setting = setting(
+    &["BUE_SCOPES", "PIPE_WORKER_SCOPES"],
+    ("worker", "scopes"),
+    "the scopes a worker serves, in order of preference",
+);
+/// Prefer the last scope and the lowest priority.
+pub(crate) const REVERSE: Setting = setting(
+    &["BUE_REVERSE", "REVERSE_PRIORITY", "PIPE_WORKER_REVERSE"],
+    ("worker", "reverse"),
+    "a worker prefers the last scope and the lowest priority; false",
+);
+/// The most jobs a worker holds at a time.
+pub(crate) const SLOTS: Setting = setting(
+    &["BUE_SLOTS", "N_WORKER_PROCESSES"],
+    ("worker", "slots"),
+    "the most jobs a worker holds at a time, including jobs that wait; 10000",
+);
+/// The memory of a worker's steps.
+pub(crate) const MEMORY: Setting = setting(
+    &["BUE_MEMORY"],
+    ("worker", "memory"),
+    "memory that a worker's steps may use before it stops taking jobs, such as `8GiB`; half of the machine's",
+);
+/// The hub's database.
+pub(crate) const HUB_STORE: Setting =
+    setting(&["BUE_HUB_STORE"], ("hub", "store"), "the hub's database, sqlite:PATH or postgres:URL; sqlite:bue.db");
+/// The duration of a lease.
+pub(crate) const LEASE: Setting = setting(
+    &["BUE_LEASE"],
+    ("hub", "lease"),
+    "seconds without a heartbeat after which a worker's jobs run elsewhere, 1 to 3600; the same on all hubs of a database; 8",
+);
+/// The format of logs.
+pub(crate) const LOG_FORMAT: Setting = setting(
+    &["BUE_LOG_FORMAT"],
+    ("log", "format"),
+    "format of the logs of hub, bucket and worker: `text`, or `json` for one object per line; text",
+);
+/// How long finished runs are kept.
+pub(crate) const KEEP: Setting = setting(
+    &["BUE_KEEP"],
+    ("hub", "keep"),
+    "how long finished runs are kept: `12h`, `30d`, `forever`; 7 days; see bucket.md",
+);
+/// Where the bucket stores its data.
+pub(crate) const BUCKET_STORE: Setting = setting(
+    &["BUE_BUCKET_STORE"],
+    ("bucket", "store"),
+    "where the bucket stores its data, dir:PATH or s3:BUCKET; dir:bue-blobs; see bucket.md",
+);
+/// How long blobs without a reference are kept.
+pub(crate) const GRACE: Setting = setting(
+    &["BUE_GRACE"],
+    ("bucket", "grace"),
+    "how long the bucket keeps blobs that no run needs; longer than any upload takes; 1 day",
+);
+/// Where the prepared sandbox is cached.
+pub(crate) const CACHE_DIR: Setting = setting(
+    &["BUE_CACHE_DIR"],
+    ("cache", "dir"),
+    "the cache of prepared sandboxes and packages; `bue` in the user's cache directory",
+);
+
+/// The hosts that steps may connect to.
+pub(crate) const ALLOW_NET: Setting = setting(
+    &["BUE_ALLOW_NET"],
+    ("allow", "net"),
+    "hosts that steps may connect to, if their script asks for them; `*` for all it asks for; none; see network.md",
+);
+/// Certificate authorities that steps trust in addition to the system's.
+pub(crate) const CA_FILE: Setting = setting(
+    &["BUE_CA_FILE"],
+    ("worker", "ca_file"),
+    "certificate authorities that steps trust for https in addition to the system's, a PEM file",
+);
+/// The prefix of a secret's name in the environment.
+pub(crate) const SECRET_PREFIX: &str = "BUE_SECRET_";
+
+/// The database of postgres steps that name no connection, as one URL.
+pub(crate) const POSTGRES_URL: Setting = setting(
+    &["BUE_POSTGRES_URL"],
+    ("postgres", "url"),
+    "the database of a worker's postgres steps, postgres://USER:PASSWORD@HOST:PORT/DATABASE; see sql.md",
+);
+/// Its host, if there is no URL.
+pub(crate) const POSTGRES_HOST: Setting =
+    setting(&["POSTGRES_HOST"], ("postgres", "host"), "the database's host, if there is no URL; localhost");
+/// Its port.
+pub(crate) const POSTGRES_PORT: Setting = setting(&["POSTGRES_PORT"], ("postgres", "port"), "its port; 5432");
+/// Its role.
+pub(crate) const POSTGRES_USER: Setting =
+    setting(&["POSTGRES_USER"], ("postgres", "user"), "the role; the user that runs the worker");
+/// The role's password.
+pub(crate) const POSTGRES_PASSWORD: Setting =
+    setting(&["POSTGRES_PASSWORD"], ("postgres", "password"), "the role's password");
+/// Its database.
+pub(crate) const POSTGRES_DATABASE: Setting =
+    setting(&["POSTGRES_DATABASE"], ("postgres", "database"), "the database; the role's name");
+/// The most connections of a worker to one database.
+pub(crate) const POSTGRES_CONNECTIONS: Setting = setting(
+    &["BUE_POSTGRES_CONNECTIONS"],
+    ("postgres", "connections"),
+    "the most connections of a worker to each database; further postgres steps wait; 8",
+);
+
+/// All settings whose value is an address.
+pub(crate) const ADDRESSES: &[AddressSetting] = &[HUB_LISTEN, BUCKET_LISTEN, HUB, BUCKET];
+/// All other settings.
+pub(crate) const TEXTS: &[Setting] = &[
+    TOKEN,
+    TOKEN_FILE,
+    TOKENS,
+    TLS_CERT,
+    TLS_KEY,
+    TLS_CLIENT_CA,
+    SERVER_CA,
+    CLIENT_CERT,
+    CLIENT_KEY,
+    SCOPES,
+    REVERSE,
+    SLOTS,
+    MEMORY,
+    HUB_STORE,
+    LEASE,
+    KEEP,
+    BUCKET_STORE,
+    LOG_FORMAT,
+    GRACE,
+    CACHE_DIR,
+    ALLOW_NET,
+    CA_FILE,
+    POSTGRES_URL,
+    POSTGRES_HOST,
+    POSTGRES_PORT,
+    POSTGRES_USER,
+    POSTGRES_PASSWORD,
+    POSTGRES_DATABASE,
+    POSTGRES_CONNECTIONS,
+];
+
+/// Returns whether `bue.toml` may have this key.
+pub(crate) fn is_known_key(table: &str, key: &str) -> bool {
+    let wholes = ADDRESSES.iter().map(|address| &address.whole);
+    wholes.chain(TEXTS).any(|setting| setting.key == (table, key))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::unsupported::UNSUPPORTED;
+
+    fn row(setting: &Setting, more: &[&str]) -> String {
+        let names: Vec<_> = setting.names.iter().chain(more).map(|name| format!("`{name}`")).collect();
+        let (table, key) = setting.key;
+        format!("| {} | `{table}.{key}` | {} |", names.join(", "), setting.about)
+    }
+
+    /// The page has a row for each setting and each unsupported variable, and no other rows.
+    #[test]
+    fn the_settings_page_matches_the_table() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/settings.md");
+        let page = std::fs::read_to_string(path).expect("docs/settings.md");
+        let addresses = ADDRESSES.iter().map(|address| row(&address.whole, &[address.host, address.port]));
+        let texts = TEXTS.iter().map(|setting| row(setting, &[]));
+        let unsupported = UNSUPPORTED.iter().map(|variable| format!("| `{}` | {} |", variable.name, variable.reason));
+        let expected: Vec<String> = addresses.chain(texts).chain(unsupported).collect();
+        for row in &expected {
+            assert!(page.lines().any(|line| line == row), "docs/settings.md has no line\n{row}");
+        }
+        let rows = page.lines().filter(|line| line.starts_with("| `"));
+        assert_eq!(rows.count(), expected.len(), "docs/settings.md has rows that the code does not");
+    }
+}

@@ -1,0 +1,229 @@
+//! Finds and downloads wheels with pip, in the user's own configuration of it. If only uv is installed, uv provides pip.
+//!
+//! pip runs no code of a package here: it takes wheels only, and never builds one.
+
+use std::ffi::OsString;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::time::Duration;
+
+use anyhow::{Context, anyhow};
+use serde::Deserialize;
+use tempfile::TempDir;
+use tokio::time::timeout;
+
+use super::guest_python::{PYTHON, marker_environment};
+use super::lock::LockedWheel;
+use super::requirements::{Requirements, normalized_name};
+use super::wheel::WheelName;
+use super::wheel_cache::{WheelCache, read_wheel};
+use crate::process::command_error::CommandError;
+use crate::process::event_loop::{block_on, interruptible};
+
+const WRAPPER: &str = include_str!("pip.py");
+/// If the newest version of a package needs native code, pip tries all older versions of all packages, which may take hours.
+const PIP_TIMEOUT: Duration = Duration::from_secs(300);
+/// The most characters of pip's error output that are shown.
+const MAX_ERROR_OUTPUT: usize = 4_000;
+
+/// A pip that can be run.
+#[derive(Clone, Debug)]
+pub(crate) struct Pip {
+    program: OsString,
+    arguments: Vec<OsString>,
+}
+
+/// Why pip found no wheels.
+#[derive(Debug)]
+pub(crate) enum PipError {
+    /// No versions match the requirements; pip's own message.
+    NoMatch(String),
+    /// pip could not be run, was interrupted, or its result cannot be used.
+    Failed(CommandError),
+}
+
+impl From<PipError> for CommandError {
+    fn from(error: PipError) -> Self {
+        match error {
+            PipError::NoMatch(message) => Self::Environment(anyhow!("pip found no matching packages\n{message}")),
+            PipError::Failed(error) => error,
+        }
+    }
+}
+
+impl From<anyhow::Error> for PipError {
+    fn from(error: anyhow::Error) -> Self {
+        Self::Failed(CommandError::Environment(error))
+    }
+}
+
+/// A package that pip would install on this machine, with or without native code.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct PublishedPackage {
+    pub(crate) name: String,
+    pub(crate) version: String,
+    pub(crate) file: String,
+}
+
+impl Pip {
+    /// Finds the pip of this machine.
+    pub(crate) fn find() -> Result<Self, CommandError> {
+        let python = ["python3", "python"].into_iter().find(|python| succeeds(python, &["-m", "pip", "--version"]));
+        if let Some(python) = python {
+            return Ok(Self { program: python.into(), arguments: vec!["-c".into(), WRAPPER.into()] });
+        }
+        if succeeds("uv", &["--version"]) {
+            let arguments = ["run", "--no-project", "--quiet", "--with", "pip", "python", "-c", WRAPPER];
+            return Ok(Self { program: "uv".into(), arguments: arguments.map(OsString::from).to_vec() });
+        }
+        Err(CommandError::Environment(anyhow!(
+            "packages are found by pip, but neither `python3 -m pip` nor `uv` is installed; install one of them"
+        )))
+    }
+
+    /// Finds wheels that satisfy requirements, puts them into the cache, and returns them sorted by file name.
+    pub(crate) fn resolve(
+        &self,
+        requirements: &Requirements,
+        cache: &WheelCache,
+    ) -> Result<Vec<LockedWheel>, PipError> {
+        let folder = temporary_folder()?;
+        self.download(requirements, &[], folder.path())?;
+        let mut wheels = store_downloads(folder.path(), cache)?;
+        wheels.sort_by(|one, other| one.file.cmp(&other.file));
+        Ok(wheels)
+    }
+
+    /// Downloads locked wheels into the cache.
+    pub(crate) fn fetch(&self, wheels: &[LockedWheel], cache: &WheelCache) -> Result<(), PipError> {
+        // one at a time, because pip refuses several versions of one package
+        for wheel in wheels {
+            let folder = temporary_folder()?;
+            let pinned = vec![format!("{}=={} --hash=sha256:{}", wheel.name, wheel.version, wheel.sha256)];
+            self.download(&pinned, &["--no-deps"], folder.path())?;
+            let downloads = store_downloads(folder.path(), cache)?;
+            if !downloads.iter().any(|download| download.sha256 == wheel.sha256.to_lowercase()) {
+                return Err(anyhow!("pip did not download {}, which bue.lock names", wheel.file).into());
+            }
+        }
+        Ok(())
+    }
+
+    /// Returns what pip would install on this machine, including packages with native code. Downloads only metadata.
+    pub(crate) fn published(&self, requirements: &Requirements) -> Result<Vec<PublishedPackage>, PipError> {
+        let folder = temporary_folder()?;
+        let report = folder.path().join("report.json");
+        let mut command = self.command(&["install", "--dry-run", "--ignore-installed"]);
+        command.arg("--report").arg(&report).arg("--requirement").arg(write_list(folder.path(), requirements)?);
+        run(command)?;
+        let text = fs::read_to_string(report).context("failed to read pip's report")?;
+        let report: Report = serde_json::from_str(&text).context("failed to parse pip's report")?;
+        Ok(report.install.into_iter().map(PublishedPackage::from).collect())
+    }
+
+    /// Returns whether any version of a package is published as pure Python.
+    pub(crate) fn has_pure(&self, name: &str) -> Result<bool, PipError> {
+        match self.download(&vec![name.to_owned()], &["--no-deps"], temporary_folder()?.path()) {
+            Ok(()) => Ok(true),
+            Err(PipError::NoMatch(_)) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn download(&self, requirements: &Requirements, options: &[&str], folder: &Path) -> Result<(), PipError> {
+        let mut command = self.command(&["download", "--platform=any", "--implementation=py", "--abi=none"]);
+        command.arg(format!("--python-version={PYTHON}")).args(options);
+        command.arg("--dest").arg(folder).arg("--requirement").arg(write_list(folder, requirements)?);
+        run(command)
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(&self.program);
+        command.args(&self.arguments).arg(marker_environment()).args(arguments);
+        command.args(["--only-binary=:all:", "--no-input", "--quiet", "--disable-pip-version-check"]);
+        command
+    }
+}
+
+fn succeeds(program: &str, arguments: &[&str]) -> bool {
+    let null = || Stdio::null();
+    let status = Command::new(program).args(arguments).stdin(null()).stdout(null()).stderr(null()).status();
+    status.is_ok_and(|status| status.success())
+}
+
+fn temporary_folder() -> Result<TempDir, anyhow::Error> {
+    tempfile::tempdir().context("failed to create a temporary folder")
+}
+
+/// Writes a requirements file into a folder.
+fn write_list(folder: &Path, requirements: &Requirements) -> Result<PathBuf, anyhow::Error> {
+    let path = folder.join("requirements.txt");
+    fs::write(&path, requirements.join("\n")).context("failed to write the requirements")?;
+    Ok(path)
+}
+
+fn run(command: Command) -> Result<(), PipError> {
+    let mut command = tokio::process::Command::from(command);
+    command.stdin(Stdio::null()).kill_on_drop(true);
+    let output = block_on(interruptible(async {
+        let output = timeout(PIP_TIMEOUT, command.output()).await.ok();
+        Ok(output.transpose().context("failed to run pip")?)
+    }));
+    let Some(Output { status, stderr, .. }) = output.map_err(PipError::Failed)? else {
+        let minutes = PIP_TIMEOUT.as_secs() / 60;
+        return Err(PipError::NoMatch(format!("ERROR: pip found no solution within {minutes} minutes")));
+    };
+    if status.success() {
+        return Ok(());
+    }
+    let stderr = String::from_utf8_lossy(&stderr);
+    let lines: Vec<&str> = stderr.lines().filter(|line| !line.trim().is_empty()).collect();
+    Err(PipError::NoMatch(lines.join("\n").chars().take(MAX_ERROR_OUTPUT).collect()))
+}
+
+/// Puts downloaded wheels into the cache.
+fn store_downloads(folder: &Path, cache: &WheelCache) -> Result<Vec<LockedWheel>, PipError> {
+    let mut wheels = Vec::new();
+    for entry in fs::read_dir(folder).context("failed to read pip's downloads")? {
+        let path = entry.context("failed to read pip's downloads")?.path();
+        let file = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        if let Some(WheelName { name, version, .. }) = WheelName::parse(&file) {
+            let bytes = read_wheel(&path).with_context(|| format!("failed to read {file}"))?;
+            let sha256 = cache.put(&bytes).context("failed to store a package in the cache")?;
+            wheels.push(LockedWheel { name, version, file, sha256 });
+        }
+    }
+    Ok(wheels)
+}
+
+/// The part of pip's installation report that is used.
+#[derive(Deserialize)]
+struct Report {
+    install: Vec<Installed>,
+}
+
+#[derive(Deserialize)]
+struct Installed {
+    metadata: Metadata,
+    download_info: DownloadInfo,
+}
+
+#[derive(Deserialize)]
+struct Metadata {
+    name: String,
+    version: String,
+}
+
+#[derive(Deserialize)]
+struct DownloadInfo {
+    url: String,
+}
+
+impl From<Installed> for PublishedPackage {
+    fn from(installed: Installed) -> Self {
+        let file = installed.download_info.url.rsplit('/').next().unwrap_or_default();
+        let file = file.split(['#', '?']).next().unwrap_or_default().to_owned();
+        Self { name: normalized_name(&installed.metadata.name), version: installed.metadata.version, file }
+    }
+}

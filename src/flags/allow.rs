@@ -1,0 +1,41 @@
+//! `--allow-net`: the hosts that steps may connect to.
+
+use bue_runtime::Allowed;
+use clap::Args;
+
+use crate::config::net_rules::parse_allowed;
+use crate::config::network::Network;
+use crate::config::setting::ALLOW_NET;
+use crate::config::settings::Settings;
+use crate::process::command_error::CommandError;
+
+/// What steps may reach.
+#[derive(Debug, Args)]
+pub(crate) struct AllowFlags {
+    /// Let steps connect to these hosts if their script asks for them with `!allow net`; without a value, to all hosts it
+    /// asks for [default: BUE_ALLOW_NET, else none]
+    #[arg(long, value_name = "HOST[:PORT],...", num_args = 0..=1, default_missing_value = "")]
+    allow_net: Vec<String>,
+}
+
+impl AllowFlags {
+    /// Takes away the last value, which may have been meant as a positional argument; the flag then has no value.
+    pub(crate) fn take_last_value(&mut self) -> Option<String> {
+        let last = self.allow_net.pop()?;
+        self.allow_net.push(String::new());
+        Some(last).filter(|last| !last.is_empty())
+    }
+
+    /// Returns the network that these flags and the settings describe.
+    pub(crate) fn network(&self, settings: &Settings) -> Result<Network, CommandError> {
+        Network::from_settings(self.allowed(settings)?, settings)
+    }
+
+    fn allowed(&self, settings: &Settings) -> Result<Allowed, CommandError> {
+        if !self.allow_net.is_empty() {
+            return parse_allowed(&self.allow_net);
+        }
+        let setting = settings.text(ALLOW_NET).filter(|text| text != "false");
+        setting.map_or(Ok(Allowed::Nothing), |text| parse_allowed(&[text]))
+    }
+}

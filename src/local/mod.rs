@@ -1,0 +1,7 @@
+//! Hub, bucket and worker inside this process, and a script run on them.
+//!
+//! May use `runs`, `script`, `sandbox`, `config` and `process`.
+
+pub(crate) mod run;
+pub(crate) mod services;
+pub(crate) mod worker;

@@ -1,0 +1,34 @@
+//! Why a command failed.
+
+use std::io;
+
+/// Why a command failed. `exit.rs` maps each variant to an exit code.
+#[derive(Debug)]
+pub(crate) enum CommandError {
+    /// The user's program is wrong, or a run failed. The reason has been printed already.
+    ProgramFailed,
+    /// The command line or the settings are invalid.
+    Usage(String),
+    /// bue or its environment failed: the hub is unreachable, the disk is full.
+    Environment(anyhow::Error),
+    /// Ctrl-C or SIGTERM.
+    Interrupted,
+    /// The reader of stdout has gone away (`bue result … | head`), which is not a failure.
+    StdoutClosed,
+}
+
+impl From<anyhow::Error> for CommandError {
+    fn from(error: anyhow::Error) -> Self {
+        Self::Environment(error)
+    }
+}
+
+impl CommandError {
+    /// Converts the error of a write to stdout.
+    pub(crate) fn from_stdout(error: io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::BrokenPipe => Self::StdoutClosed,
+            _ => Self::Environment(anyhow::Error::new(error).context("failed to write to stdout")),
+        }
+    }
+}

@@ -1,0 +1,23 @@
+//! The edge of the process: exit codes, stdout and stderr, the event loop, signals, the clock, and randomness.
+//!
+//! May use nothing else of this crate. Only here (and in `config`, which reads the environment) does the command touch what a
+//! test cannot replace.
+//!
+//! ```text
+//! command_error  why a command failed
+//! exit           the exit code of each outcome; panics
+//! output         stdout is for data, stderr for messages
+//! logging        the log of hub, bucket and worker
+//! event_loop     runs async code until it is done or interrupted
+//! signals        Ctrl-C and SIGTERM
+//! clock, random  the time; tokens, ids and names
+//! ```
+
+pub(crate) mod clock;
+pub(crate) mod command_error;
+pub(crate) mod event_loop;
+pub(crate) mod exit;
+pub(crate) mod logging;
+pub(crate) mod output;
+pub(crate) mod random;
+pub(crate) mod signals;

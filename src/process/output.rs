@@ -1,0 +1,55 @@
+//! Output: data goes to stdout, messages for people go to stderr.
+
+use std::io::{self, IsTerminal, Write};
+
+use crate::process::command_error::CommandError;
+
+/// Prints a message and a newline to stderr. A failed write is ignored: there is nowhere to report it.
+pub(crate) fn eprint_line(line: &str) {
+    let _ = writeln!(io::stderr().lock(), "{line}");
+}
+
+/// Prints text that has its own newlines to stderr, as [`eprint_line`] does.
+pub(crate) fn eprint_text(text: &str) {
+    let _ = io::stderr().lock().write_all(text.as_bytes());
+}
+
+/// Prints the reason why the user's program is wrong, and returns the error that says so.
+pub(crate) fn program_failed(message: &str) -> CommandError {
+    eprint_line(&format!("error: {message}"));
+    CommandError::ProgramFailed
+}
+
+/// Returns whether messages may be coloured: stderr is a terminal and `NO_COLOR` is not set.
+pub(crate) fn use_colour() -> bool {
+    let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    stderr_is_terminal() && !no_color
+}
+
+/// Returns whether stderr is a terminal.
+pub(crate) fn stderr_is_terminal() -> bool {
+    io::stderr().is_terminal()
+}
+
+/// Prints data and a newline to stdout.
+pub(crate) fn print_line(line: &str) -> Result<(), CommandError> {
+    print_text(&format!("{line}\n"))
+}
+
+/// Prints data to stdout as it is.
+pub(crate) fn print_text(text: &str) -> Result<(), CommandError> {
+    let mut out = io::stdout().lock();
+    out.write_all(text.as_bytes()).and_then(|()| out.flush()).map_err(CommandError::from_stdout)
+}
+
+/// A table without borders: readable, and easy to split into columns with `awk`.
+pub(crate) fn plain_table<const N: usize>(header: [&str; N]) -> comfy_table::Table {
+    let mut table = comfy_table::Table::new();
+    table.load_style(comfy_table::presets::NOTHING).set_header(header);
+    table
+}
+
+/// Formats a number with its noun: `1 package`, `2 packages`.
+pub(crate) fn counted(number: usize, noun: &str) -> String {
+    format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
+}

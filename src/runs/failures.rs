@@ -1,0 +1,88 @@
+//! Failures, for people: each failed job with its traceback and the last lines of its log, and the jobs that stay blocked.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use bue_client::BucketClient;
+use bue_model::ValueRef;
+use bue_model::wire::{FailedJob, RunView, StepView};
+
+use crate::process::output::{eprint_line, eprint_text};
+
+/// The most failed jobs that are printed in full. A loop over ten thousand elements may fail ten thousand times for one reason.
+const MAX_JOBS: usize = 10;
+
+/// The most lines of a failed job's log that are printed.
+const MAX_LOG_LINES: usize = 10;
+
+/// The most characters of such a line that are printed; `bue logs` prints it whole.
+const MAX_LOG_COLUMNS: usize = 300;
+
+/// Prints what failed, and the steps that are blocked by it.
+pub(crate) async fn print_failures(bucket: &BucketClient, failed: &[FailedJob], run: &RunView) {
+    for job in failed.iter().take(MAX_JOBS) {
+        eprint_text(&failure_text(bucket, job).await);
+    }
+    if failed.len() > MAX_JOBS {
+        eprint_line(&format!("… and {} more failed jobs; `--json` lists all of them", failed.len() - MAX_JOBS));
+    }
+    print_blocked(&run.steps);
+}
+
+/// Formats a failed job: its step, the error, the traceback, and the last lines of its log.
+pub(crate) async fn failure_text(bucket: &BucketClient, job: &FailedJob) -> String {
+    let attempts = if job.attempts > 1 { format!(" after {} attempts", job.attempts) } else { String::new() };
+    let mut text = format!("failed: step `{}` (job {}){attempts}: {}\n", job.step, job.job, job.failure.message);
+    if let Some(trace) = &job.failure.trace {
+        text.push_str(&indented(trace.lines()));
+    }
+    let log = fetch_log(bucket, job).await;
+    let lines: Vec<&str> = log.lines().collect();
+    if !lines.is_empty() {
+        text.push_str("  last lines of its log:\n");
+        let last = lines.iter().skip(lines.len().saturating_sub(MAX_LOG_LINES));
+        text.push_str(&indented(last.map(|line| truncated(line))));
+    }
+    text
+}
+
+/// Returns the log of a job. A log that cannot be fetched must not hide the failure: it is empty then.
+async fn fetch_log(bucket: &BucketClient, job: &FailedJob) -> String {
+    let bytes = match &job.log {
+        Some(ValueRef::Inline(bytes)) => Some(bytes.clone()),
+        Some(ValueRef::Blob(blob)) => bucket.get(blob).await.ok(),
+        _ => None,
+    };
+    bytes.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default()
+}
+
+fn indented(lines: impl Iterator<Item = impl fmt::Display>) -> String {
+    lines.map(|line| format!("    {line}\n")).collect()
+}
+
+fn truncated(line: &str) -> Cow<'_, str> {
+    match line.char_indices().nth(MAX_LOG_COLUMNS) {
+        Some((end, _)) => Cow::Owned(format!("{}…", line.get(..end).unwrap_or_default())),
+        None => Cow::Borrowed(line),
+    }
+}
+
+fn print_blocked(steps: &[StepView]) {
+    let blocked = steps.iter().filter(|step| step.blocked > 0);
+    let blocked: Vec<String> = blocked.map(|step| format!("{} ({})", step.name, step.blocked)).collect();
+    if !blocked.is_empty() {
+        eprint_line(&format!("blocked by failed jobs, never started: {}", blocked.join(", ")));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_line_is_truncated_between_characters() {
+        assert_eq!(truncated("short"), "short");
+        let long = "é".repeat(MAX_LOG_COLUMNS + 1);
+        assert_eq!(truncated(&long), format!("{}…", "é".repeat(MAX_LOG_COLUMNS)));
+    }
+}

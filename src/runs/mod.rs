@@ -1,0 +1,10 @@
+//! A run as its client sees it: submitted, followed, its results and failures printed.
+//!
+//! Used by verbs that talk to a hub elsewhere and by those that run one here. May use `script` and `process`.
+
+pub(crate) mod failures;
+pub(crate) mod follow;
+pub(crate) mod outcome;
+pub(crate) mod progress;
+pub(crate) mod results;
+pub(crate) mod submit;

@@ -1,0 +1,262 @@
+//! Prints the results of a run as JSON on stdout, page by page as they are fetched: a million results are never in memory
+//! together.
+
+use std::io::{BufWriter, Stdout, Write};
+
+use anyhow::{Context, anyhow};
+use bue_client::{BucketClient, HubClient};
+use bue_model::wire::{CallResult, FailedJob, ResultCursor, ResultPage, RoundValue};
+use bue_model::{Chunk, Json, RunId, ValueRef, cbor};
+use bytes::Bytes;
+use serde::Serialize;
+
+use crate::process::command_error::CommandError;
+
+/// Writes the results of a run, and fetches values that are not inside the pages from the bucket.
+pub(crate) struct ResultWriter<'a> {
+    hub: &'a HubClient,
+    bucket: &'a BucketClient,
+    run: RunId,
+    out: BufWriter<Stdout>,
+}
+
+/// A failed job in the output of `--json`.
+#[derive(Serialize)]
+pub(crate) struct FailedEntry<'a> {
+    job: u64,
+    step: &'a str,
+    attempts: u32,
+    error: String,
+}
+
+/// The result of one call, or the part of it that is on one page.
+struct Part {
+    call: usize,
+    result: CallResult,
+    /// The previous page has the rounds before.
+    continues_previous: bool,
+    /// The next page has further rounds.
+    continues_on_next: bool,
+}
+
+impl<'a> ResultWriter<'a> {
+    /// Makes a writer to stdout.
+    pub(crate) fn new(hub: &'a HubClient, bucket: &'a BucketClient, run: RunId) -> Self {
+        Self { hub, bucket, run, out: BufWriter::new(std::io::stdout()) }
+    }
+
+    /// Writes the object of `--json`, on one line.
+    pub(crate) async fn write_object(mut self, first: ResultPage) -> Result<(), CommandError> {
+        self.text(&format!(r#"{{"run":"{}","state":"{}","results":["#, self.run, first.state.name()))?;
+        let failed = serde_json::to_string(&first.failed.iter().map(failed_entry).collect::<Vec<_>>());
+        let mut page = Some((ResultCursor::default(), first));
+        while let Some((cursor, current)) = page.take() {
+            page = self.page_after(&current).await?;
+            for part in parts(cursor, current) {
+                self.entry(&part).await?;
+            }
+        }
+        self.text(&format!(r#"],"failed":{}}}"#, failed.context("failed to write JSON")?))?;
+        self.end_line()
+    }
+
+    /// Writes one line of JSON for each call statement that the filter accepts by position.
+    pub(crate) async fn write_lines(
+        mut self,
+        first: ResultPage,
+        filter: impl Fn(usize) -> bool,
+    ) -> Result<(), CommandError> {
+        let mut page = Some((ResultCursor::default(), first));
+        while let Some((cursor, current)) = page.take() {
+            page = self.page_after(&current).await?;
+            for part in parts(cursor, current).into_iter().filter(|part| filter(part.call)) {
+                self.value_of(&part).await?;
+                if !part.continues_on_next {
+                    self.end_line()?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes one value on one line.
+    pub(crate) async fn write_value(mut self, value: &ValueRef) -> Result<(), CommandError> {
+        self.rounds(&RoundValue::Value(value.clone())).await?;
+        self.end_line()
+    }
+
+    /// Writes an object on one line, with `value` as its last entry; `null` if there is none.
+    pub(crate) async fn write_object_with_value(
+        mut self,
+        object: &serde_json::Value,
+        value: Option<&ValueRef>,
+    ) -> Result<(), CommandError> {
+        let text = object.to_string();
+        self.text(text.strip_suffix('}').unwrap_or(&text))?;
+        self.text(r#","value":"#)?;
+        let value = value.map_or(RoundValue::Nothing, |value| RoundValue::Value(value.clone()));
+        self.rounds(&value).await?;
+        self.text("}")?;
+        self.end_line()
+    }
+
+    async fn page_after(&self, page: &ResultPage) -> Result<Option<(ResultCursor, ResultPage)>, CommandError> {
+        let Some(cursor) = page.next else { return Ok(None) };
+        let next = self.hub.result_page(self.run, cursor).await.context("failed to read the results")?;
+        Ok(Some((cursor, next)))
+    }
+
+    async fn entry(&mut self, part: &Part) -> Result<(), CommandError> {
+        if !part.continues_previous {
+            let comma = if part.call > 0 { "," } else { "" };
+            self.text(&format!(r#"{comma}{{"line":{},"name":"#, part.result.line))?;
+            self.json(&part.result.name)?;
+            self.text(r#","value":"#)?;
+        }
+        self.value_of(part).await?;
+        if part.continues_on_next { Ok(()) } else { self.text("}") }
+    }
+
+    async fn value_of(&mut self, part: &Part) -> Result<(), CommandError> {
+        let RoundValue::Rounds(rounds) = &part.result.value else { return self.rounds(&part.result.value).await };
+        if !part.continues_previous {
+            self.text("[")?;
+        }
+        for (position, round) in rounds.iter().enumerate() {
+            self.text(if position > 0 || part.continues_previous { "," } else { "" })?;
+            self.rounds(round).await?;
+        }
+        if part.continues_on_next { Ok(()) } else { self.text("]") }
+    }
+
+    async fn rounds(&mut self, rounds: &RoundValue) -> Result<(), CommandError> {
+        let mut pieces = Vec::new();
+        collect_pieces(rounds, &mut pieces);
+        for piece in pieces {
+            match piece {
+                Piece::Text(text) => self.text(text)?,
+                Piece::Value(ValueRef::List(chunks)) => self.list(chunks).await?,
+                Piece::Value(value) => {
+                    let bytes = self.bytes(value).await?;
+                    self.value(&bytes)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn list(&mut self, chunks: &[Chunk]) -> Result<(), CommandError> {
+        let mut comma = "";
+        self.text("[")?;
+        for chunk in chunks {
+            let bytes = self.bytes(&chunk.value).await?;
+            for item in cbor::array_items(&bytes).map_err(corrupt)?.unwrap_or_default() {
+                self.text(comma)?;
+                self.value(item)?;
+                comma = ",";
+            }
+        }
+        self.text("]")
+    }
+
+    async fn bytes(&self, value: &ValueRef) -> Result<Bytes, CommandError> {
+        match value {
+            ValueRef::Inline(bytes) => Ok(bytes.clone()),
+            ValueRef::Blob(blob) => Ok(self.bucket.get(blob).await.context("failed to fetch a result")?),
+            ValueRef::List(_) => Err(CommandError::Environment(anyhow!("a chunk of a list is itself a list"))),
+        }
+    }
+
+    fn value(&mut self, bytes: &[u8]) -> Result<(), CommandError> {
+        let value = cbor::decode(bytes).map_err(corrupt)?;
+        self.json(&Json(&value))
+    }
+
+    fn json(&mut self, value: &impl Serialize) -> Result<(), CommandError> {
+        serde_json::to_writer(&mut self.out, value).map_err(|error| CommandError::from_stdout(error.into()))
+    }
+
+    fn text(&mut self, text: &str) -> Result<(), CommandError> {
+        self.out.write_all(text.as_bytes()).map_err(CommandError::from_stdout)
+    }
+
+    fn end_line(&mut self) -> Result<(), CommandError> {
+        self.text("\n")?;
+        self.out.flush().map_err(CommandError::from_stdout)
+    }
+}
+
+/// Splits the page that begins at `cursor` into its parts.
+fn parts(cursor: ResultCursor, page: ResultPage) -> Vec<Part> {
+    let is_split = page.next.is_some_and(|next| next.round > 0);
+    let (first, last) = (cursor.call as usize, page.results.len().saturating_sub(1));
+    let part = |(position, result)| Part {
+        call: first + position,
+        result,
+        continues_previous: position == 0 && cursor.round > 0,
+        continues_on_next: position == last && is_split,
+    };
+    page.results.into_iter().enumerate().map(part).collect()
+}
+
+/// A value is a sequence of JSON punctuation and stored values.
+enum Piece<'a> {
+    Text(&'static str),
+    Value(&'a ValueRef),
+}
+
+/// The recursion is as deep as the script's loops are nested, which the wire format bounds.
+fn collect_pieces<'a>(rounds: &'a RoundValue, pieces: &mut Vec<Piece<'a>>) {
+    match rounds {
+        RoundValue::Nothing => pieces.push(Piece::Text("null")),
+        RoundValue::Value(value) => pieces.push(Piece::Value(value)),
+        RoundValue::Rounds(rounds) => {
+            pieces.push(Piece::Text("["));
+            for (position, round) in rounds.iter().enumerate() {
+                pieces.push(Piece::Text(if position > 0 { "," } else { "" }));
+                collect_pieces(round, pieces);
+            }
+            pieces.push(Piece::Text("]"));
+        }
+    }
+}
+
+/// Converts a failed job; `error` is the message, followed by the traceback if there is one.
+pub(crate) fn failed_entry(failed: &FailedJob) -> FailedEntry<'_> {
+    let message = &failed.failure.message;
+    let error = match &failed.failure.trace {
+        Some(trace) if trace.trim() != message => format!("{message}\n{trace}"),
+        _ => message.clone(),
+    };
+    FailedEntry { job: failed.job.0, step: &failed.step, attempts: failed.attempts, error }
+}
+
+fn corrupt(error: cbor::CborError) -> CommandError {
+    CommandError::Environment(anyhow::Error::new(error).context("a stored result is corrupt"))
+}
+
+#[cfg(test)]
+mod tests {
+    use bue_model::RunState;
+
+    use super::*;
+
+    fn page(results: usize, next: Option<(u32, u64)>) -> ResultPage {
+        let result = CallResult { line: 1, name: None, value: RoundValue::Rounds(Vec::new()) };
+        let next = next.map(|(call, round)| ResultCursor { call, round });
+        ResultPage { state: RunState::Completed, results: vec![result; results], failed: Vec::new(), next }
+    }
+
+    fn shape(cursor: (u32, u64), page: ResultPage) -> Vec<(usize, bool, bool)> {
+        let cursor = ResultCursor { call: cursor.0, round: cursor.1 };
+        parts(cursor, page).iter().map(|part| (part.call, part.continues_previous, part.continues_on_next)).collect()
+    }
+
+    #[test]
+    fn a_call_that_spans_pages_is_opened_once_and_closed_once() {
+        assert_eq!(shape((0, 0), page(2, Some((1, 5)))), [(0, false, false), (1, false, true)]);
+        assert_eq!(shape((1, 5), page(1, Some((1, 9)))), [(1, true, true)]);
+        assert_eq!(shape((1, 9), page(2, Some((3, 0)))), [(1, true, false), (2, false, false)]);
+        assert_eq!(shape((3, 0), page(1, None)), [(3, false, false)]);
+    }
+}

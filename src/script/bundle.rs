@@ -1,0 +1,288 @@
+//! Packs the code of a step: its own source and the neighbouring modules that it imports, found by following the imports in
+//! the source rather than by packing folders.
+//!
+//! An import is resolved as Python does with the step's folder and the script's folder at the front of `sys.path`. A module
+//! found in neither belongs to the standard library or to a package, and is not packed.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use bue_model::plan::{Source, Step};
+use bue_model::{Bundle, SourceFile};
+use bytes::Bytes;
+
+use crate::script::imports::{Import, imports};
+
+/// The most files in one bundle.
+const MAX_FILES: usize = 1_000;
+
+/// The most bytes in one bundle. Code is small; data belongs in the results of steps.
+const MAX_BYTES: usize = 16 * 1024 * 1024;
+
+/// Returns the name of the entry for code inside the script: the script's own, which tracebacks then show.
+fn inline_entry(script: &Path) -> String {
+    script.file_name().map_or_else(|| "script".into(), |name| name.to_string_lossy().into_owned())
+}
+
+/// Why a step cannot be packed.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum PackError {
+    /// A file could not be read.
+    #[error("failed to read {}: {source}", path.display())]
+    Unreadable { path: PathBuf, source: std::io::Error },
+    /// The bundle would exceed a limit.
+    #[error(
+        "step `{step}` and its imports have more than {} MiB or {MAX_FILES} files; \
+         import less, or pass data as results of steps",
+        MAX_BYTES / 1024 / 1024
+    )]
+    TooLarge { step: String },
+}
+
+/// Packs a step of a script.
+///
+/// # Errors
+/// See [`PackError`].
+pub(crate) fn pack(step: &Step, script: &Path) -> Result<Bundle, PackError> {
+    let folder = script.parent().unwrap_or(Path::new(""));
+    let mut packer = match &step.source {
+        Source::Inline { text, line } => {
+            let mut packer = Packer::new(step, folder.to_owned(), inline_entry(script), *line);
+            packer.add(packer.entry.clone(), Bytes::copy_from_slice(text.as_bytes()))?;
+            packer
+        }
+        Source::File(path) => {
+            let (root, entry) = root_and_entry(folder, path);
+            let mut packer = Packer::new(step, root, entry, 1);
+            let content = packer.read(&packer.entry)?;
+            packer.add(packer.entry.clone(), content)?;
+            packer
+        }
+    };
+    if step.language.has_imports() {
+        packer.follow_imports()?;
+    }
+    Ok(packer.into_bundle())
+}
+
+/// Splits the path of a step's file into root and entry. A file below the script's folder keeps its path; for one elsewhere its
+/// own folder is the root, because a bundle has no `..`.
+fn root_and_entry(folder: &Path, path: &str) -> (PathBuf, String) {
+    let parts: Option<Vec<&str>> = Path::new(path)
+        .components()
+        .filter(|part| !matches!(part, std::path::Component::CurDir))
+        .map(|part| match part {
+            std::path::Component::Normal(name) => name.to_str(),
+            _ => None,
+        })
+        .collect();
+    if let Some(parts) = parts {
+        return (folder.to_owned(), parts.join("/"));
+    }
+    let whole = folder.join(path);
+    let name = whole.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    (whole.parent().unwrap_or(folder).to_owned(), name)
+}
+
+struct Packer<'a> {
+    step: &'a Step,
+    root: PathBuf,
+    entry: String,
+    first_line: u32,
+    files: BTreeMap<String, Bytes>,
+    bytes: usize,
+    /// Files whose imports have not been followed yet.
+    pending: Vec<String>,
+}
+
+impl<'a> Packer<'a> {
+    fn new(step: &'a Step, root: PathBuf, entry: String, first_line: u32) -> Self {
+        Self { step, root, entry, first_line, files: BTreeMap::new(), bytes: 0, pending: Vec::new() }
+    }
+
+    fn into_bundle(self) -> Bundle {
+        let files = self.files.into_iter().map(|(path, content)| SourceFile { path, content }).collect();
+        Bundle { entry: self.entry, first_line: self.first_line, files, packages: Vec::new() }
+    }
+
+    fn read(&self, path: &str) -> Result<Bytes, PackError> {
+        let path = self.root.join(path);
+        std::fs::read(&path).map(Bytes::from).map_err(|source| PackError::Unreadable { path, source })
+    }
+
+    fn add(&mut self, path: String, content: Bytes) -> Result<(), PackError> {
+        self.bytes += content.len();
+        if self.bytes > MAX_BYTES || self.files.len() >= MAX_FILES {
+            return Err(PackError::TooLarge { step: self.step.name.clone() });
+        }
+        self.pending.push(path.clone());
+        self.files.insert(path, content);
+        Ok(())
+    }
+
+    fn follow_imports(&mut self) -> Result<(), PackError> {
+        while let Some(path) = self.pending.pop() {
+            let imported: BTreeSet<String> = match self.files.get(&path) {
+                Some(content) => {
+                    let imports = imports(&String::from_utf8_lossy(content));
+                    imports.iter().flat_map(|import| self.imported_files(import, &path)).collect()
+                }
+                None => BTreeSet::new(),
+            };
+            for path in imported {
+                if !self.files.contains_key(&path) {
+                    let content = self.read(&path)?;
+                    self.add(path, content)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Returns the neighbouring files that an import in `importer` loads.
+    fn imported_files(&self, import: &Import, importer: &str) -> Vec<String> {
+        let mut files = Vec::new();
+        for folder in self.search_folders(import, importer) {
+            self.collect(&folder, import, &mut files);
+            if !files.is_empty() {
+                break;
+            }
+        }
+        files
+    }
+
+    /// Returns the folders in which to look up an import: for a relative one its package, for any other the entry's folder and
+    /// then the root.
+    fn search_folders(&self, import: &Import, importer: &str) -> Vec<String> {
+        if import.level == 0 {
+            let folder = parent(&self.entry).to_owned();
+            return if folder.is_empty() { vec![folder] } else { vec![folder, String::new()] };
+        }
+        let up = |folder: String, _| parent(&folder).to_owned();
+        vec![(1..import.level).fold(parent(importer).to_owned(), up)]
+    }
+
+    fn collect(&self, folder: &str, import: &Import, files: &mut Vec<String>) {
+        let mut folder = folder.to_owned();
+        for part in import.module.split('.').filter(|part| !part.is_empty()) {
+            folder = join(&folder, part);
+            self.collect_module(&folder, files);
+        }
+        for name in &import.names {
+            match name.as_str() {
+                "*" => self.collect_folder(&folder, files),
+                name => self.collect_module(&join(&folder, name), files),
+            }
+        }
+    }
+
+    /// Adds `path.py`, or the `__init__.py` of the package `path`.
+    fn collect_module(&self, path: &str, files: &mut Vec<String>) {
+        let candidates = [join(path, "__init__.py"), format!("{path}.py")];
+        files.extend(candidates.into_iter().find(|candidate| self.root.join(candidate).is_file()));
+    }
+
+    /// Adds every module of a package, for `from package import *`: its `__all__` may name any of them.
+    fn collect_folder(&self, folder: &str, files: &mut Vec<String>) {
+        if !self.root.join(folder).join("__init__.py").is_file() {
+            return;
+        }
+        let Ok(entries) = std::fs::read_dir(self.root.join(folder)) else { return };
+        let names = entries.flatten().filter_map(|entry| entry.file_name().into_string().ok());
+        files.extend(names.filter(|name| name.ends_with(".py")).map(|name| join(folder, &name)));
+    }
+}
+
+fn parent(path: &str) -> &str {
+    path.rsplit_once('/').map_or("", |(folder, _)| folder)
+}
+
+fn join(folder: &str, name: &str) -> String {
+    if folder.is_empty() { name.to_owned() } else { format!("{folder}/{name}") }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use bue_model::Language;
+    use bue_model::plan::Settings;
+    use tempfile::TempDir;
+
+    use super::*;
+
+    fn step(source: Source) -> Step {
+        let settings = Settings::default();
+        Step { name: "s".into(), language: Language::Python, function: "f".into(), source, line: 1, settings }
+    }
+
+    fn packed(entry: &str, files: &[(&str, &str)]) -> Vec<String> {
+        let folder = TempDir::new().expect("a folder");
+        for (path, text) in files {
+            let path = folder.path().join(path);
+            fs::create_dir_all(path.parent().expect("a parent")).expect("folders");
+            fs::write(path, text).expect("a file");
+        }
+        let bundle = pack(&step(Source::File(entry.into())), &folder.path().join("x.bue")).expect("packed");
+        assert!(bundle.entry_content().is_some());
+        bundle.files.into_iter().map(|file| file.path).collect()
+    }
+
+    #[test]
+    fn imports_are_followed_and_nothing_else_is_packed() {
+        let files = [
+            ("a.py", "import os, b\nfrom pkg.deep import thing"),
+            ("b.py", "def f():\n    import c"),
+            ("c.py", "import b"),
+            ("unused.py", ""),
+            ("pkg/__init__.py", "from . import near\nfrom .deep import *"),
+            ("pkg/near.py", ""),
+            ("pkg/deep/__init__.py", ""),
+            ("pkg/deep/thing.py", "from ..other import x"),
+            ("pkg/other.py", ""),
+            ("pkg/unused.py", ""),
+        ];
+        let expected = ["a.py", "b.py", "c.py", "pkg/__init__.py", "pkg/deep/__init__.py", "pkg/deep/thing.py"];
+        assert_eq!(packed("a.py", &files), [&expected[..], &["pkg/near.py", "pkg/other.py"]].concat());
+    }
+
+    #[test]
+    fn imports_are_resolved_beside_the_step_and_then_beside_the_script() {
+        let files = [("steps/a.py", "import near, far, both"), ("steps/near.py", ""), ("far.py", "")];
+        let both = [("both.py", ""), ("steps/both.py", "")];
+        let packed = packed("./steps/a.py", &[&files[..], &both[..]].concat());
+        assert_eq!(packed, ["far.py", "steps/a.py", "steps/both.py", "steps/near.py"]);
+    }
+
+    #[test]
+    fn a_file_outside_the_scripts_folder_has_its_own_folder_as_root() {
+        let files = [("elsewhere/a.py", "import b"), ("elsewhere/b.py", ""), ("here/x.bue", "")];
+        let folder = TempDir::new().expect("a folder");
+        for (path, text) in files {
+            let path = folder.path().join(path);
+            fs::create_dir_all(path.parent().expect("a parent")).expect("folders");
+            fs::write(path, text).expect("a file");
+        }
+        let script = folder.path().join("here/x.bue");
+        let bundle = pack(&step(Source::File("../elsewhere/a.py".into())), &script).expect("packed");
+        assert_eq!(bundle.entry, "a.py");
+        assert_eq!(bundle.files.len(), 2);
+    }
+
+    #[test]
+    fn inline_code_keeps_its_line_and_imports_neighbours() {
+        let folder = TempDir::new().expect("a folder");
+        fs::write(folder.path().join("b.py"), "").expect("a file");
+        let source = Source::Inline { text: "import b\n".into(), line: 7 };
+        let bundle = pack(&step(source), &folder.path().join("x.bue")).expect("packed");
+        assert_eq!((bundle.entry.as_str(), bundle.first_line, bundle.files.len()), ("x.bue", 7, 2));
+    }
+
+    #[test]
+    fn a_bundle_that_is_too_large_is_refused_with_the_steps_name() {
+        let folder = TempDir::new().expect("a folder");
+        fs::write(folder.path().join("a.py"), vec![b'#'; MAX_BYTES + 1]).expect("a file");
+        let error = pack(&step(Source::File("a.py".into())), &folder.path().join("x.bue")).expect_err("too large");
+        assert!(error.to_string().contains("step `s`"), "{error}");
+    }
+}

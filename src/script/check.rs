@@ -1,0 +1,140 @@
+//! Reads a script and everything its steps name, and reports all problems at once, before anything runs.
+
+use std::path::Path;
+
+use bue_lang::python::SyntaxProblem;
+use bue_lang::{
+    Compiled, Diagnostic, Purpose, Script, check_compiled, check_packages, check_scopes, check_sources, check_sql,
+    compile, render,
+};
+use bue_model::plan::Step;
+use bue_model::{Bundle, Plan};
+use bue_runtime::SqlProblem;
+
+use crate::compiled::builder::Builder;
+use crate::config::settings::Settings;
+use crate::deps::locked::{LockedPackages, Wheels};
+use crate::process::command_error::CommandError;
+use crate::process::output::{eprint_line, program_failed, use_colour};
+use crate::script::bundle::pack;
+use crate::script::read::{read_script, read_source};
+
+/// A script without errors, with its code: ready to be submitted.
+#[derive(Debug)]
+pub(crate) struct CheckedScript {
+    /// The path as the user wrote it.
+    pub(crate) name: String,
+    pub(crate) plan: Plan,
+    /// The code of each step of the plan, in order.
+    pub(crate) bundles: Vec<Bundle>,
+    /// The packages that the bundles name.
+    pub(crate) wheels: Wheels,
+}
+
+/// What a check found: the plan if there are no errors, and the diagnostics.
+#[derive(Debug)]
+pub(crate) struct ScriptReport {
+    /// The path as the user wrote it.
+    pub(crate) name: String,
+    text: String,
+    /// `None` if the script has errors.
+    pub(crate) plan: Option<Plan>,
+    pub(crate) diagnostics: Vec<Diagnostic>,
+    /// Without plan and diagnostics, which have moved to the fields above.
+    compiled: Compiled,
+}
+
+/// Reads and checks a script, and packs the code of its steps. Diagnostics are printed.
+pub(crate) fn load_script(path: &Path, settings: &Settings) -> Result<CheckedScript, CommandError> {
+    let mut builder = Builder::new(settings)?;
+    let mut report = check_script(path, Some(Purpose::Run), None).map_err(|message| program_failed(&message))?;
+    report.build(path, &mut builder);
+    report.print_diagnostics();
+    let name = report.name.clone();
+    let plan = report.into_plan()?;
+    let bundles: Result<Vec<Bundle>, _> = plan.steps.iter().map(|step| bundle(step, path, &mut builder)).collect();
+    let mut bundles = bundles.map_err(|message| program_failed(&message))?;
+    let (packages, wheels) = LockedPackages::of_script(path).for_plan(&plan, &settings.cache_dir()?)?;
+    bundles.iter_mut().zip(packages).for_each(|(bundle, packages)| bundle.packages = packages);
+    Ok(CheckedScript { name, plan, bundles, wheels })
+}
+
+fn bundle(step: &Step, script: &Path, builder: &mut Builder) -> Result<Bundle, String> {
+    match builder.pack(step, folder(script)) {
+        Some(bundle) => bundle.map_err(|problem| problem.message),
+        None => pack(step, script).map_err(|error| error.to_string()),
+    }
+}
+
+/// Returns the folder that paths in a script are relative to.
+fn folder(script: &Path) -> &Path {
+    script.parent().unwrap_or(Path::new(""))
+}
+
+/// Reads and checks a script; with a `purpose`, also the files that its steps name, and with `served`, whether its scopes are
+/// among the scopes that workers serve.
+///
+/// # Errors
+/// A message: the script cannot be read.
+pub(crate) fn check_script(
+    path: &Path,
+    purpose: Option<Purpose>,
+    served: Option<&[String]>,
+) -> Result<ScriptReport, String> {
+    let name = path.display().to_string();
+    let text = read_script(path)?;
+    let script = Script { path: &name, text: &text };
+    let mut compiled = compile(script);
+    if let Some(purpose) = purpose {
+        let folder = folder(path);
+        let python = check_sources(script, &compiled, purpose, |path| read_source(&folder.join(path)));
+        let sql = check_sql(script, &compiled, purpose, |path| read_source(&folder.join(path)), parse_sql);
+        let locked = LockedPackages::of_script(path);
+        let packages = check_packages(script, &compiled, purpose, |step| locked.problems(step));
+        compiled.diagnostics.extend(python.into_iter().chain(sql).chain(packages));
+    }
+    if let Some(served) = served {
+        let scopes = check_scopes(script, &compiled, served);
+        compiled.diagnostics.extend(scopes);
+    }
+    let Compiled { plan, diagnostics, .. } = &mut compiled;
+    let (plan, diagnostics) = (plan.take(), core::mem::take(diagnostics));
+    let plan = plan.filter(|_| !diagnostics.iter().any(Diagnostic::is_error));
+    Ok(ScriptReport { name, plan, diagnostics, text, compiled })
+}
+
+impl ScriptReport {
+    /// Builds the steps of compiled languages, unless the script has errors already.
+    pub(crate) fn build(&mut self, path: &Path, builder: &mut Builder) {
+        if self.plan.is_none() {
+            return;
+        }
+        let script = Script { path: &self.name, text: &self.text };
+        let diagnostics = check_compiled(script, &self.compiled, |step| builder.check(step, folder(path)));
+        if diagnostics.iter().any(Diagnostic::is_error) {
+            self.plan = None;
+        }
+        self.diagnostics.extend(diagnostics);
+    }
+
+    /// Prints each diagnostic with its excerpt.
+    pub(crate) fn print_diagnostics(&self) {
+        print_diagnostics(&self.diagnostics, Script { path: &self.name, text: &self.text });
+    }
+
+    /// Returns the plan, or the error that stands for diagnostics printed before.
+    pub(crate) fn into_plan(self) -> Result<Plan, CommandError> {
+        self.plan.ok_or(CommandError::ProgramFailed)
+    }
+}
+
+/// Prints diagnostics of a script to stderr, each with its excerpt and followed by an empty line.
+pub(crate) fn print_diagnostics(diagnostics: &[Diagnostic], script: Script<'_>) {
+    for diagnostic in diagnostics {
+        eprint_line(&format!("{}\n", render(diagnostic, script, use_colour()).trim_end()));
+    }
+}
+
+fn parse_sql(text: &str) -> Result<(), SyntaxProblem> {
+    bue_runtime::check_sql(text).map_err(|SqlProblem { line, column, message }| SyntaxProblem { line, column, message })
+}

@@ -1,0 +1,8 @@
+//! A script: read and checked together with everything its steps name, and packed for the bucket.
+//!
+//! May use `compiled`, `deps`, `config` and `process`.
+
+pub(crate) mod bundle;
+pub(crate) mod check;
+pub(crate) mod imports;
+pub(crate) mod read;

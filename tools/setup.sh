@@ -1,0 +1,51 @@
+# What `./run` and `./check` share: making sure that the tools they need are there. Sourced, not run.
+# shellcheck shell=sh
+
+# Prints a message and what to type, and ends the script with 3, as bue does where its surroundings fail.
+fail() {
+    printf 'error: %s\n' "$1" >&2
+    shift
+    for line in "$@"; do printf '       %s\n' "$line" >&2; done
+    exit 3
+}
+
+# True if packages can be installed here without asking anybody.
+can_install() {
+    command -v apt-get >/dev/null && { [ "$(id -u)" = 0 ] || sudo -n true 2>/dev/null; }
+}
+
+as_root() {
+    if [ "$(id -u)" = 0 ]; then "$@"; else sudo -n "$@"; fi
+}
+
+# install REASON PACKAGE...: installs Debian packages, or fails with the command that does.
+install() {
+    reason=$1
+    shift
+    can_install || fail "$reason" "Type this and try again:" "sudo apt-get update && sudo apt-get install -y $*"
+    printf '%s; installing %s\n' "$reason" "$*" >&2
+    as_root apt-get update -qq
+    as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" >&2
+}
+
+# Rust in the version of rust-toolchain.toml, and the targets that steps and the Python guest are built for.
+require_rust() {
+    PATH=$PATH:$HOME/.cargo/bin
+    command -v cargo >/dev/null || fail "Rust is not installed" "Install rustup as https://rustup.rs says, then try again."
+    if command -v rustup >/dev/null; then
+        (cd "$project" && rustup show active-toolchain >/dev/null 2>&1) || (cd "$project" && rustup toolchain install)
+    fi
+}
+
+require_c_compiler() {
+    command -v cc >/dev/null || install "A C compiler is needed" gcc libc6-dev
+}
+
+# The programs of a PostgreSQL server; the tests start clusters of their own with them.
+require_postgresql() {
+    command -v initdb >/dev/null && return
+    for folder in /usr/lib/postgresql/*/bin; do
+        [ -x "$folder/initdb" ] && return
+    done
+    install "The tests need PostgreSQL's server programs" postgresql
+}
