@@ -12,7 +12,7 @@ use super::query::{LOCK_RUNS, lock_runs, node, query, run_state};
 use super::read::{fetch, read};
 use super::write::write;
 use crate::error::HubError;
-use crate::jobs::changes::change_set::{Evaluation, ChangeResult, ChangeSet, ReadAhead, evaluate};
+use crate::jobs::changes::change_set::{ChangeResult, ChangeSet, Evaluation, ReadAhead, evaluate};
 use crate::jobs::changes::effects::{Effects, MAX_ROUND_BATCHES};
 use crate::jobs::changes::snapshot::{Needs, Snapshot};
 use crate::jobs::columns::small;

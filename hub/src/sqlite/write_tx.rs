@@ -10,7 +10,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 use super::state::run_state;
 use super::writer_state::WriterState;
 use crate::error::HubError;
-use crate::jobs::changes::change_set::{Evaluation, ChangeResult, ChangeSet, ReadAhead, evaluate};
+use crate::jobs::changes::change_set::{ChangeResult, ChangeSet, Evaluation, ReadAhead, evaluate};
 use crate::jobs::changes::effects::{Effects, MAX_ROUND_BATCHES};
 use crate::jobs::changes::snapshot::{Needs, Snapshot};
 use crate::jobs::columns::{from_postcard, run_id};

@@ -34,7 +34,7 @@ impl From<HubError> for ChangeError {
 /// The result of a part of an operation.
 pub(crate) type ChangeResult<T> = Result<T, ChangeError>;
 
-/// Rows of `job` that are read behind each one that is needed, four times as many with each attempt: dependants are behind
+/// Rows of `job` that are read behind each one that is needed, four times as many with each evaluation: dependants are behind
 /// what they wait for, and their own dependants further behind.
 #[derive(Debug)]
 pub(crate) struct ReadAhead(i64);
@@ -56,7 +56,7 @@ impl ReadAhead {
     }
 }
 
-/// What an operation came to on what was read so far.
+/// The result of an operation on what was read so far.
 pub(crate) enum Evaluation<'a, T> {
     /// Its result, and the changes to write.
     Done(T, ChangeSet<'a>),
@@ -69,7 +69,7 @@ pub(crate) enum Evaluation<'a, T> {
 /// # Errors
 /// The request cannot be carried out. What the operation still needed to read has precedence, because rows may be missing that
 /// would have averted the error.
-pub(crate) fn attempt<T>(
+pub(crate) fn evaluate<T>(
     snapshot: &Snapshot,
     now: i64,
     operation: impl Fn(&mut ChangeSet<'_>) -> ChangeResult<T>,

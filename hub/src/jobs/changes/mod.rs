@@ -1,9 +1,9 @@
 //! What a request changes, worked out in memory from rows that were read before. Pure: a snapshot in, a [`ChangeSet`] out.
 //!
 //! ```text
-//! Snapshot (rows read so far) --> an operation on a ChangeSet --> Evaluation::Complete: the changes, to be written at once
-//!    ^                                                  `-> Evaluation::Incomplete: what else must be read
-//!    +---------------- the store reads it, and the operation starts over -------+
+//! Snapshot (rows read so far) --> an operation on a ChangeSet --> Complete: the changes, to be written at once
+//!    ^                                                        `-> Incomplete: what else must be read
+//!    +------------- the store reads it, and the operation starts over ----------+
 //! ```
 //! A database is fastest with few large queries: each one costs a round trip, or at least a walk through a B-tree. So an operation
 //! runs on what was read; where it meets a row that was not, it records the need and stops, and starts over on an empty change
