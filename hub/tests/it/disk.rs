@@ -107,7 +107,7 @@ impl Disk {
         static NUMBER: AtomicU64 = AtomicU64::new(1);
         let disk = Self { number: NUMBER.fetch_add(1, Ordering::Relaxed), state: Mutex::new(state) };
         let disk = Arc::new(disk);
-        vfs::register(&disk);
+        vfs::add_disk(&disk);
         disk
     }
 

@@ -22,7 +22,7 @@ const C_NAME: &CStr = c"bue-disk";
 static DISKS: Mutex<BTreeMap<u64, Weak<Disk>>> = Mutex::new(BTreeMap::new());
 
 /// Registers a disk with SQLite.
-pub(super) fn register(disk: &Arc<Disk>) {
+pub(super) fn add_disk(disk: &Arc<Disk>) {
     static REGISTERED: Once = Once::new();
     REGISTERED.call_once(register);
     let mut disks = DISKS.lock().unwrap_or_else(PoisonError::into_inner);
