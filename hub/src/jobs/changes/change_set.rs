@@ -59,9 +59,9 @@ impl ReadAhead {
 /// The result of an operation on what was read so far.
 pub(crate) enum Evaluation<'a, T> {
     /// Its result, and the changes to write.
-    Done(T, ChangeSet<'a>),
+    Complete(T, ChangeSet<'a>),
     /// It must start over once this is read too.
-    Needs(Needs),
+    Incomplete(Needs),
 }
 
 /// Runs an operation on a snapshot, and everything that follows from it.
