@@ -385,7 +385,7 @@ fn any_bytes_are_answered_in_one_shape_and_change_nothing_by_halves() {
     assert!(answered.get() > 20 && refused.get() > 50, "{} answered, {} refused", answered.get(), refused.get());
 }
 
-async fn lease_one(servers: &Servers, address: &str, bytes: &[u8]) -> (String, Vec<u8>, String, isize) {
+async fn one(servers: &Servers, address: &str, bytes: &[u8]) -> (String, Vec<u8>, String, isize) {
     let before = servers.fingerprint().await;
     let taken = allocated::watch();
     let answer = answers(address, bytes).await;

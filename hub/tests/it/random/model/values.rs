@@ -17,7 +17,7 @@ pub(in crate::random) struct Given {
 
 impl Given {
     /// Returns it as an argument or a result.
-    fn shown(&self) -> String {
+    fn as_text(&self) -> String {
         self.elements.map_or_else(|| self.text.clone(), |elements| format!("list of {elements}"))
     }
 
@@ -35,7 +35,7 @@ impl Model {
 
     fn argument(&self, path: &[u32], input: Input) -> String {
         match input {
-            Input::Node(node) => self.completed[&self.seen_from(path, node.0)].as_job_state(),
+            Input::Node(node) => self.completed[&self.seen_from(path, node.0)].as_text(),
             Input::Loop(each) => {
                 let (over, depth) = (self.loops[&each.0].over.0, self.around[&each.0].len());
                 self.completed[&self.seen_from(path, over)].element(path[depth])
@@ -49,7 +49,7 @@ impl Model {
     }
 
     fn value(&self, key: &Key) -> String {
-        self.completed.get(key).map_or_else(|| "-".to_owned(), Given::shown)
+        self.completed.get(key).map_or_else(|| "-".to_owned(), Given::as_text)
     }
 
     /// Returns all rounds in brackets.
