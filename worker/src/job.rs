@@ -65,7 +65,7 @@ fn packages_fault(bad: &BadPackages) -> Unfinished {
         // a disk that is full here may be empty elsewhere
         PackageProblem::Io(_) => return Unfinished::GiveBack(bad.to_string()),
         PackageProblem::Limit { .. } => FailureKind::Limit,
-        PackageProblem::NoZip(_) | PackageProblem::Unfit(..) => FailureKind::BadCode,
+        PackageProblem::NotZip(_) | PackageProblem::Unfit(..) => FailureKind::BadCode,
     };
     Unfinished::Fault(Failure::new(kind, bad.to_string()))
 }

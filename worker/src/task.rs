@@ -42,7 +42,7 @@ pub(crate) fn work(
         env: lease.env.clone(),
         loop_text: step.loop_text.clone(),
         limits,
-        permissions: Permissions::asked(&step.allow),
+        permissions: Permissions::from_capabilities(&step.allow),
     }))
 }
 

@@ -280,7 +280,7 @@ impl Graph {
 /// Checks everything but the nodes.
 fn check_header(plan: &Plan, code: &[BlobRef]) -> Result<(), PlanError> {
     if plan.version != PLAN_VERSION {
-        return Err(PlanError::Version { theirs: plan.version });
+        return Err(PlanError::Version { version: plan.version });
     }
     if plan.steps.len() != code.len() {
         return Err(PlanError::Code { steps: plan.steps.len(), bundles: code.len() });
@@ -292,7 +292,7 @@ fn check_header(plan: &Plan, code: &[BlobRef]) -> Result<(), PlanError> {
 }
 
 fn check_step(step: &Step) -> Result<(), PlanError> {
-    let refuse = |reason| Err(PlanError::Step { step: step.name.clone(), reason });
+    let refuse = |problem| Err(PlanError::Step { step: step.name.clone(), problem });
     if step.name.len() > MAX_NAME || step.function.len() > MAX_NAME {
         return Err(PlanError::LongName { limit: MAX_NAME });
     }
@@ -381,7 +381,7 @@ impl Flattener {
         }
         match self.nodes.get_mut(index) {
             Some(free @ None) => *free = Some(node),
-            _ => return Err(PlanError::SameId { node: id }),
+            _ => return Err(PlanError::DuplicateId { node: id }),
         }
         Ok(())
     }

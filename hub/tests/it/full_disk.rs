@@ -1,5 +1,5 @@
-//! A disk that is full, read-only or broken: the hub answers 503 with what to do, acknowledges nothing, and resumes service by
-//! itself when the disk is repaired.
+//! A disk that is full, read-only or broken: the hub answers 503 with a hint, acknowledges nothing, and recovers by itself when
+//! the disk is repaired.
 
 use std::env;
 use std::fs::{self, File};
@@ -14,21 +14,21 @@ use bue_model::{RunId, RunState, Timestamp};
 use tokio::net::TcpListener;
 use uuid::Uuid;
 
-use crate::disk::{ALL_FAULTS, Disk, DiskFault};
-use crate::http::{Bare, raw};
+use crate::disk::{Disk, ALL_FAULTS, DiskFault};
+use crate::http::{RawResponse, raw_request};
 use crate::script::{Script, submission};
 use crate::world::completed;
 
-/// The folder of the small file system, in the process that has one.
-const SMALL: &str = "BUE_SMALL_DISK";
+/// The environment variable with the folder of the small file system, in the process that has one.
+const SMALL_DISK: &str = "BUE_SMALL_DISK";
 
-/// A hub with its address.
-struct Served {
+/// A hub on port 0 and its store.
+struct TestHub {
     store: SqliteStore,
     address: String,
 }
 
-impl Served {
+impl TestHub {
     async fn start(database: &Path) -> Self {
         let store = SqliteStore::open(database, Durability::Full).expect("a store");
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
@@ -37,15 +37,15 @@ impl Served {
         Self { store, address }
     }
 
-    async fn submit(&self, number: u128) -> Bare {
+    async fn submit(&self, number: u128) -> RawResponse {
         let mut script = Script::new();
         script.call(&["a", "b"], &[]);
         let body = serde_json::to_vec(&submission(number, script.plan())).expect("json");
-        raw(&self.address, "POST", "/v1/runs", "application/json", &body).await
+        raw_request(&self.address, "POST", "/v1/runs", "application/json", &body).await
     }
 
-    async fn view(&self, number: u128) -> Bare {
-        raw(&self.address, "GET", &format!("/v1/runs/{}", id(number)), "", &[]).await
+    async fn view(&self, number: u128) -> RawResponse {
+        raw_request(&self.address, "GET", &format!("/v1/runs/{}", id(number)), "", &[]).await
     }
 }
 
@@ -53,43 +53,47 @@ fn id(number: u128) -> RunId {
     RunId(Uuid::from_u128(number))
 }
 
-fn expect_refusal(answer: &Bare, fault: impl std::fmt::Debug) {
+fn expect_refusal(answer: &RawResponse, fault: impl std::fmt::Debug) {
     assert_eq!(answer.status, 503, "{fault:?}: {}", answer.body);
-    let body: ErrorBody = serde_json::from_str(&answer.body).expect("the one shape of errors");
+    let body: ErrorBody = serde_json::from_str(&answer.body).expect("an error in the usual form");
     assert_eq!(body.error.code, "database", "{fault:?}");
     assert!(body.error.hint.contains("disk"), "{fault:?}: {}", body.error.hint);
 }
 
 #[tokio::test]
-async fn a_disk_fault_means_503_and_service_resumes_after_its_repair() {
+async fn a_failing_disk_means_503_until_it_is_repaired() {
     for fault in ALL_FAULTS {
         let disk = Disk::new(1);
-        let hub = Served::start(&disk.path()).await;
+        let hub = TestHub::start(&disk.path()).await;
         assert_eq!(hub.submit(1).await.status, 200);
         disk.set_fault(Some(fault));
         for number in 2..5 {
             expect_refusal(&hub.submit(number).await, fault);
         }
-        // what can be answered without writing still is
+        // what can be read without the disk still is
         assert_eq!(hub.view(1).await.status, 200, "{fault:?}");
-        assert_eq!(hub.view(2).await.status, 404, "{fault:?}: refused, but stored");
+        assert_eq!(hub.view(2).await.status, 404, "{fault:?}: refused, but it exists");
         disk.set_fault(None);
-        assert_eq!(hub.view(2).await.status, 404, "{fault:?}: refused, but stored");
-        assert_eq!(hub.submit(2).await.status, 200, "{fault:?}: repaired, but out of service");
+        assert_eq!(hub.view(2).await.status, 404, "{fault:?}: refused, but it exists");
+        assert_eq!(hub.submit(2).await.status, 200, "{fault:?}: repaired, but refused");
         disk.cut();
         disk.power_on();
         let store = SqliteStore::open(&disk.path(), Durability::Full).expect("a store");
         for (number, is_there) in [(1, true), (2, true), (3, false)] {
-            assert_eq!(store.run(id(number)).await.expect("an answer").is_some(), is_there, "{fault:?}, run {number}");
+            assert_eq!(
+                store.run(id(number)).await.expect("an answer").is_some(),
+                is_there,
+                "{fault:?}, run {number}"
+            );
         }
     }
 }
 
 #[tokio::test]
-async fn a_report_that_met_a_disk_fault_is_accepted_when_it_is_sent_again() {
+async fn an_outcome_refused_by_a_full_disk_can_be_reported_again() {
     for fault in ALL_FAULTS {
         let disk = Disk::new(1);
-        let hub = Served::start(&disk.path()).await;
+        let hub = TestHub::start(&disk.path()).await;
         assert_eq!(hub.submit(1).await.status, 200);
         for _ in 0..2 {
             let scopes = vec!["default".to_owned()];
@@ -114,33 +118,33 @@ async fn a_report_that_met_a_disk_fault_is_accepted_when_it_is_sent_again() {
 fn a_hub_does_not_start_on_a_disk_it_cannot_write_to() {
     let disk = Disk::new(1);
     disk.set_fault(Some(DiskFault::ReadOnly));
-    SqliteStore::open(&disk.path(), Durability::Full).expect_err("there is no file to be read");
+    SqliteStore::open(&disk.path(), Durability::Full).expect_err("the file cannot be created");
     disk.set_fault(None);
     drop(SqliteStore::open(&disk.path(), Durability::Full).expect("a store"));
     disk.wait_until_closed();
     disk.set_fault(Some(DiskFault::ReadOnly));
-    SqliteStore::open(&disk.path(), Durability::Full).expect_err("there is no writing to it");
+    SqliteStore::open(&disk.path(), Durability::Full).expect_err("the file is read-only");
 }
 
-/// On a file system of two megabytes, which needs a namespace to be mounted: this test starts itself in one. Where that is not
-/// allowed, only the disks above are tested.
+/// On a file system of two megabytes. Mounting it needs a user namespace, so this test starts itself again in one. Where
+/// namespaces are not allowed, only the simulated disks above are tested.
 #[tokio::test]
-async fn a_real_file_system_that_is_full_does_not_end_service() {
-    match env::var_os(SMALL) {
+async fn a_hub_survives_a_real_full_file_system() {
+    match env::var_os(SMALL_DISK) {
         Some(folder) => fill(Path::new(&folder)).await,
         None if run_in_a_namespace() => {}
-        None => println!("skipped: file systems cannot be mounted here"),
+        None => println!("skipped: no file system may be mounted here"),
     }
 }
 
-/// Returns whether that was possible.
+/// Returns false if there can be no namespace here.
 fn run_in_a_namespace() -> bool {
     let folder = tempfile::tempdir().expect("a folder");
-    let this = "full_disk::a_real_file_system_that_is_full_does_not_end_service";
+    let this = "full_disk::a_hub_survives_a_real_full_file_system";
     let script = format!("mount -t tmpfs -o size=2m none \"$0\" || exit 77; exec \"$1\" {this} --exact --nocapture");
     let mut command = Command::new("unshare");
     command.args(["-rm", "sh", "-c", &script]).arg(folder.path()).arg(env::current_exe().expect("this program"));
-    let output = command.env(SMALL, folder.path()).output();
+    let output = command.env(SMALL_DISK, folder.path()).output();
     match output.as_ref().map(|output| output.status.code()) {
         Ok(Some(0)) => true,
         // the exit code of a failed test
@@ -150,7 +154,7 @@ fn run_in_a_namespace() -> bool {
 }
 
 async fn fill(folder: &Path) {
-    let hub = Served::start(&folder.join("hub.db")).await;
+    let hub = TestHub::start(&folder.join("hub.db")).await;
     assert_eq!(hub.submit(1).await.status, 200);
     let ballast = folder.join("ballast");
     let mut file = File::create(&ballast).expect("a file");
@@ -160,9 +164,9 @@ async fn fill(folder: &Path) {
     }
     assert_eq!(hub.view(1).await.status, 200);
     assert_eq!(hub.view(2).await.status, 404);
-    // an open file keeps its space
+    // an open file still takes space
     drop(file);
-    fs::remove_file(&ballast).expect("space");
+    fs::remove_file(&ballast).expect("removed");
     assert_eq!(hub.submit(2).await.status, 200);
     assert_eq!(hub.view(2).await.status, 200);
 }

@@ -103,13 +103,13 @@ impl Sandbox {
                 // interrupts stop a guest that runs, the timer one that waits
                 tokio::time::timeout_at(deadline.into(), self.python.run(step, items, net))
                     .await
-                    .unwrap_or_else(|_| StepRun::failed(failure::of_timeout(&task.limits)))
+                    .unwrap_or_else(|_| StepRun::failed(failure::timed_out(&task.limits)))
             }
             Code::Wasm { step, function } => {
                 let step = WasmStep { task, step, function, log, deadline };
                 tokio::time::timeout_at(deadline.into(), self.wasm.run(step, net))
                     .await
-                    .unwrap_or_else(|_| StepRun::failed(failure::of_timeout(&task.limits)))
+                    .unwrap_or_else(|_| StepRun::failed(failure::timed_out(&task.limits)))
             }
             Code::Sqlite { bundle, table, placeholders, .. } => {
                 let answer = self.sqlite.run(task, bundle, table, placeholders, items).await;

@@ -179,7 +179,7 @@ impl Host {
         let code = match request.program {
             Program::Python { function, packages } => {
                 let (bundle, key) = self.bundle(request.key)?;
-                let packages = packages.map(|path| Arc::new(Site::of_others(path)));
+                let packages = packages.map(|path| Arc::new(Site::read_only(path)));
                 Code::Python { bundle, key, function, packages }
             }
             Program::Sqlite { table, placeholders } => {

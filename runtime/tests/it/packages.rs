@@ -193,7 +193,7 @@ fn what_is_no_wheel_is_refused() {
     damaged[60] ^= 0xff;
     for bytes in [Vec::new(), b"hello".to_vec(), whole[..whole.len() / 2].to_vec(), damaged] {
         let problem = site(&[("a-1-py3-none-any.whl", bytes)]).expect_err("no wheel");
-        assert!(matches!(problem, PackageProblem::NoZip(_)), "{problem}");
+        assert!(matches!(problem, PackageProblem::NotZip(_)), "{problem}");
     }
 }
 

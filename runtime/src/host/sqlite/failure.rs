@@ -7,8 +7,8 @@ use super::error::{FillError, FillProblem, ScriptError};
 use super::guard::Guard;
 use super::heap::Budget;
 use super::script::Script;
-use crate::sql::table::{Table, no_table, unlike_rows};
-use crate::step::failure::{limit, of_timeout};
+use crate::sql::table::{Table, explain_missing_column, not_a_table};
+use crate::step::failure::{limit, timed_out};
 use crate::step::limits::bytes_text;
 
 impl FillError {
@@ -17,9 +17,9 @@ impl FillError {
         match why {
             FillProblem::Rows(error) => error.failure(&table, input, "return a list of maps"),
             // whoever fills begins again with all columns, so nobody is told this
-            FillProblem::MoreColumns => no_table(&table, input, "its rows have more columns than it"),
+            FillProblem::MoreColumns => not_a_table(&table, input, "its rows have more columns than it"),
             FillProblem::Sqlite(error) => {
-                limit_hit(&error, guard).unwrap_or_else(|| no_table(&table, input, &message(&error)))
+                limit_hit(&error, guard).unwrap_or_else(|| not_a_table(&table, input, &message(&error)))
             }
         }
     }
@@ -66,7 +66,7 @@ fn of_sql(
     }
     let reason = message(error);
     let missing = reason.starts_with("no such column");
-    match missing.then(|| unlike_rows(tables)).flatten() {
+    match missing.then(|| explain_missing_column(tables)).flatten() {
         Some(why) => script.0.located(FailureKind::BadInput, &format!("{why}. SQLite says: {reason}"), at),
         None => script.0.located(kind, &reason, at),
     }
@@ -82,7 +82,7 @@ fn limit_hit(error: &Error, guard: &Guard<'_>) -> Option<Failure> {
         )));
     }
     match error.sqlite_error_code()? {
-        ErrorCode::OperationInterrupted if guard.is_over() => Some(of_timeout(limits)),
+        ErrorCode::OperationInterrupted if guard.is_over() => Some(timed_out(limits)),
         ErrorCode::TooBig => {
             let allowed = bytes_text(limits.result_bytes);
             Some(limit(format!("the SQL made a text or blob larger than its limit of {allowed}")))

@@ -62,7 +62,7 @@ impl Pool {
             Ok(Err(error)) => {
                 Answer::Failed(Failure::new(FailureKind::Internal, format!("The SQL step's thread ended: {error}")))
             }
-            Err(_) => Answer::Failed(step_failure::of_timeout(&task.limits)),
+            Err(_) => Answer::Failed(step_failure::timed_out(&task.limits)),
         }
     }
 }

@@ -30,7 +30,7 @@ pub(super) fn fill(connection: &Connection, first: &str, inputs: &[Bytes]) -> Re
 /// Most lists have the same keys in each row: the first row's columns are taken for all, and where that turns out to be wrong,
 /// all rows are looked at and it begins again.
 fn fill_one(connection: &Connection, table: &str, input: &[u8]) -> Result<Shape, FillProblem> {
-    let rows = Rows::of(input)?;
+    let rows = Rows::new(input)?;
     let mut columns = rows.first_columns(NAMING)?;
     match insert(connection, table, &rows, &mut columns) {
         Err(FillProblem::MoreColumns) => {

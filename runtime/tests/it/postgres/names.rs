@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
 
-use crate::common::{Fixture, list, map, query, text, value};
+use super::common::{Fixture, list, map, query, text, value};
 
 /// Names a round. `BUE_NAMES` sets more for a long run by hand.
 fn rounds() -> usize {

@@ -19,16 +19,6 @@
 //! | `at` | the line in the traceback, counted from the function's first |
 //! | `retry after` | milliseconds |
 //! | `prints` | text of a line in the log, in this order |
-#![expect(
-    clippy::expect_used,
-    clippy::panic,
-    clippy::print_stdout,
-    reason = "helpers of tests, which clippy takes for production code, say what they expect"
-)]
-
-#[path = "it/common.rs"]
-#[expect(dead_code, reason = "these tests use a part of what the others share")]
-mod common;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -38,9 +28,10 @@ use bue_model::job::Hints;
 use bue_model::{Answer, BlobHash, Bundle, Json, SourceFile, Value, cbor};
 use bue_runtime::{Code, Finished, Items, Limits, Permissions, Task};
 use bytes::Bytes;
-use common::with_sandbox;
 use serde_json::Value as JsonValue;
 use tokio::sync::mpsc;
+
+use crate::common::{self, with_sandbox};
 
 #[tokio::test]
 async fn values_travel_or_are_refused_by_their_path() {

@@ -1,4 +1,4 @@
-//! How requests get to an S3 store: the HTTP client and the TLS that the rest of bue has.
+//! The HTTP client for S3 stores: hyper and rustls, as in the rest of bue.
 
 use std::error::Error;
 use std::future::Future;
@@ -13,34 +13,34 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use object_store::ClientOptions;
 use object_store::client::{
-    HttpClient, HttpConnector as Connect, HttpError, HttpErrorKind, HttpRequest, HttpRequestBody, HttpResponse,
-    HttpResponseBody, HttpService,
+    HttpClient, HttpConnector as HttpClientFactory, HttpError, HttpErrorKind, HttpRequest, HttpRequestBody,
+    HttpResponse, HttpResponseBody, HttpService,
 };
 use rustls::crypto::ring;
 use rustls::{ClientConfig, RootCertStore};
 use tokio::time::timeout;
 
-/// Time for a connection.
+/// Time to connect.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-/// Time until an answer begins; a part of some megabytes has been sent by then.
-const PATIENCE: Duration = Duration::from_secs(60);
-/// Stores close idle connections; being first avoids a request into a closing one.
+/// Time until a response begins, which includes sending a part of some megabytes.
+const RESPONSE_TIMEOUT: Duration = Duration::from_secs(60);
+/// Idle connections are closed before the store closes them, so that no request runs into a closing one.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// Makes the client.
+/// Creates the client.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Connector;
 
 #[derive(Debug)]
 struct Service(Client<HttpsConnector<HttpConnector>, HttpRequestBody>);
 
-impl Connect for Connector {
+impl HttpClientFactory for Connector {
     fn connect(&self, _: &ClientOptions) -> object_store::Result<HttpClient> {
         let mut roots = RootCertStore::empty();
-        // those that are damaged are no reason to refuse the others
+        // certificates of the system that cannot be parsed are skipped
         roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
         let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()));
-        let config = config.with_safe_default_protocol_versions().map_err(unusable)?;
+        let config = config.with_safe_default_protocol_versions().map_err(to_store_error)?;
         let config = config.with_root_certificates(roots).with_no_client_auth();
         let mut http = HttpConnector::new();
         http.enforce_http(false);
@@ -65,18 +65,19 @@ impl HttpService for Service {
         Self: 'f,
     {
         Box::pin(async move {
-            let answer = timeout(PATIENCE, self.0.request(request)).await;
-            let answer = answer.map_err(|late| HttpError::new(HttpErrorKind::Timeout, late))?.map_err(|error| {
-                let kind = if error.is_connect() { HttpErrorKind::Connect } else { HttpErrorKind::Request };
-                HttpError::new(kind, error)
-            })?;
-            Ok(answer.map(|body| {
+            let response = timeout(RESPONSE_TIMEOUT, self.0.request(request)).await;
+            let response =
+                response.map_err(|elapsed| HttpError::new(HttpErrorKind::Timeout, elapsed))?.map_err(|error| {
+                    let kind = if error.is_connect() { HttpErrorKind::Connect } else { HttpErrorKind::Request };
+                    HttpError::new(kind, error)
+                })?;
+            Ok(response.map(|body| {
                 HttpResponseBody::new(body.map_err(|error| HttpError::new(HttpErrorKind::Interrupted, error)))
             }))
         })
     }
 }
 
-fn unusable(error: impl Error + Send + Sync + 'static) -> object_store::Error {
+fn to_store_error(error: impl Error + Send + Sync + 'static) -> object_store::Error {
     object_store::Error::Generic { store: "S3", source: Box::new(error) }
 }

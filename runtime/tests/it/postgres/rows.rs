@@ -3,7 +3,7 @@
 use bue_model::{Answer, Decimal, Failure, FailureKind, Value, cbor};
 use bue_runtime::{Event, Limits};
 
-use crate::common::{Fixture, column, failure, json, list, map, numbers, query, text};
+use super::common::{Fixture, column, failure, json, list, map, numbers, query, text};
 
 #[tokio::test]
 async fn rows_come_out_as_the_statements_say() {

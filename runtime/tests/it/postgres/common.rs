@@ -1,13 +1,13 @@
 //! What the tests share: a database, and short ways to run a step.
 
 use core::num::NonZeroUsize;
-use core::time::Duration;
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use bue_model::{Answer, Bundle, Failure, Json, SourceFile, Value, cbor};
 use bue_runtime::{Database, Databases, DatabasesConfig, Event, Finished, Limits, Placeholders, Query, Running};
 use bue_test_support::cluster::shared;
+use bue_test_support::wait::wait_until_async;
 use bytes::Bytes;
 use tokio_postgres::{Client, NoTls};
 
@@ -54,12 +54,8 @@ impl Fixture {
 
     /// Waits until so many of our connections are in this state.
     pub(crate) async fn until_active(&self, state: &str, count: i64) {
-        let wait = async {
-            while self.active(state).await != count {
-                tokio::time::sleep(Duration::from_millis(10)).await;
-            }
-        };
-        tokio::time::timeout(Duration::from_secs(30), wait).await.expect("connections in this state");
+        let what = format!("{count} connections are in the state {state:?}");
+        wait_until_async(&what, async || self.active(state).await == count).await;
     }
 }
 

@@ -3,7 +3,7 @@
 use bue_model::FailureKind;
 use bue_runtime::{Limits, Query};
 
-use crate::common::{Fixture, failure, log, numbers, query};
+use super::common::{Fixture, failure, log, numbers, query};
 
 #[tokio::test]
 async fn a_failure_undoes_all_and_says_where() {

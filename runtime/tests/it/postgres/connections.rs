@@ -9,7 +9,7 @@ use bue_runtime::{Database, DatabaseParts, Databases, DatabasesConfig, Query};
 use bue_test_support::cluster::{Cluster, shared};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use crate::common::{Fixture, databases, end, failure, json, query, value};
+use super::common::{Fixture, databases, end, failure, json, query, value};
 
 #[tokio::test]
 async fn steps_wait_for_a_connection_and_waiting_is_not_their_time() {

@@ -1,4 +1,4 @@
-//! Where things are kept: names made of hashes, ids and numbers, never of what a client sent.
+//! The names of objects: made of hashes, ids and numbers, never of text that a client sent.
 
 use bue_model::{BlobHash, RunId, Timestamp};
 
@@ -7,11 +7,11 @@ use crate::error::HubError;
 /// Bytes of a key.
 const MAX_KEY: usize = 1024;
 
-/// Folder of the expiries of keys.
+/// The folder of the keys' expiry times.
 pub(super) const EXPIRING: &str = "expiring";
-/// Whose runs the blobs are kept for.
+/// Holds the id of the database whose runs the references name.
 pub(super) const OWNER: &str = "owner";
-/// What was written to see whether anything can be.
+/// Written to check that the store is writable.
 pub(super) const READY: &str = "ready";
 
 /// `blobs/a7/a7c3…`
@@ -19,7 +19,7 @@ pub(super) fn blob(hash: &BlobHash) -> String {
     format!("{}/{hash}", blobs(hash.0[0]))
 }
 
-/// `refs/a7/a7c3…_0190…`: the blob is wanted by the run.
+/// `refs/a7/a7c3…_0190…`: the run needs the blob.
 pub(super) fn reference(hash: &BlobHash, run: RunId) -> String {
     format!("{}/{hash}_{run}", references(hash.0[0]))
 }
@@ -29,45 +29,45 @@ pub(super) fn key(hash: &BlobHash) -> String {
     format!("keys/{:02x}/{hash}", hash.0[0])
 }
 
-/// `expiring/00000001763750000000_5e01…`: in the order of time.
+/// `expiring/00000001763750000000_5e01…`: sorts by time.
 pub(super) fn expiry(at: Timestamp, key: &BlobHash) -> String {
     format!("{EXPIRING}/{:020}_{key}", at.0)
 }
 
-/// The folder of the blobs whose hashes begin with a byte.
+/// The folder of the blobs whose hashes begin with this byte.
 pub(super) fn blobs(shard: u8) -> String {
     format!("blobs/{shard:02x}")
 }
 
-/// The folder of their references.
+/// The folder of the references to blobs whose hashes begin with this byte.
 pub(super) fn references(shard: u8) -> String {
     format!("refs/{shard:02x}")
 }
 
-/// What [`reference`] was made of; `None` for a file of somebody else.
-pub(super) fn read_reference(file: &str) -> Option<(BlobHash, RunId)> {
-    let (hash, run) = file.split_once('_')?;
+/// Parses the last segment of a [`reference`]; `None` if the name has another form.
+pub(super) fn parse_reference(name: &str) -> Option<(BlobHash, RunId)> {
+    let (hash, run) = name.split_once('_')?;
     Some((hash.parse().ok()?, run.parse().ok()?))
 }
 
-/// What [`expiry`] was made of.
-pub(super) fn read_expiry(file: &str) -> Option<(Timestamp, BlobHash)> {
-    let (at, key) = file.split_once('_')?;
+/// Parses the last segment of an [`expiry`]; `None` if the name has another form.
+pub(super) fn parse_expiry(name: &str) -> Option<(Timestamp, BlobHash)> {
+    let (at, key) = name.split_once('_')?;
     Some((Timestamp(at.parse().ok()?), key.parse().ok()?))
 }
 
-/// A key's name, checked: the hash of its text.
+/// A valid key, as the hash of its text.
 #[derive(Clone, Debug)]
 pub(crate) struct Key(pub(super) BlobHash);
 
 impl Key {
-    /// A name is parts with `/` between them; no part is empty, `.` or `..`, and nothing in it is invisible.
+    /// Checks a key: parts separated by `/`, none of them empty, `.` or `..`, without control characters and backslashes.
     pub(crate) fn new(text: &str) -> Result<Self, HubError> {
         let refuse = |reason| Err(HubError::BadKey { key: text.chars().take(80).collect(), reason });
         if text.is_empty() || text.len() > MAX_KEY {
             return refuse("it is empty or longer than 1024 bytes");
         }
-        if text.chars().any(|letter| letter.is_control() || letter == '\\') {
+        if text.chars().any(|char| char.is_control() || char == '\\') {
             return refuse("it has a control character or a backslash");
         }
         if text.split('/').any(|part| matches!(part, "" | "." | "..")) {
@@ -82,7 +82,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_name_that_could_lead_elsewhere_is_no_key() {
+    fn a_name_that_could_be_a_path_to_elsewhere_is_not_a_key() {
         for text in ["", "..", "a/../b", "/etc/passwd", "a//b", "a/", ".", "a\\b", "a\0b", "a\nb", "a\u{85}b"] {
             assert!(matches!(Key::new(text), Err(HubError::BadKey { .. })), "{text:?}");
         }
@@ -93,16 +93,16 @@ mod tests {
     }
 
     #[test]
-    fn what_a_name_was_made_of_is_read_back() {
+    fn names_are_parsed_back_into_their_parts() {
         let (hash, run) = (BlobHash([0xa7; 32]), RunId(uuid::Uuid::from_u128(7)));
         let name = reference(&hash, run);
         let file = name.strip_prefix("refs/a7/").expect("its folder");
-        assert_eq!(read_reference(file), Some((hash, run)));
+        assert_eq!(parse_reference(file), Some((hash, run)));
         let name = expiry(Timestamp(5), &hash);
         let file = name.strip_prefix("expiring/").expect("its folder");
-        assert_eq!(read_expiry(file), Some((Timestamp(5), hash)));
+        assert_eq!(parse_expiry(file), Some((Timestamp(5), hash)));
         for file in ["", "x", "a7_b", ".hidden"] {
-            assert_eq!((read_reference(file), read_expiry(file)), (None, None), "{file}");
+            assert_eq!((parse_reference(file), parse_expiry(file)), (None, None), "{file}");
         }
     }
 }
