@@ -204,7 +204,7 @@ async fn a_server_that_is_down_is_reported_and_then_found_again() {
         let answer = raw_request(&address, "GET", path, "", b"").await;
         assert_eq!(answer.status, 503, "{}", answer.body);
         assert!(answer.body.starts_with("{\"error\":{\"code\":\"database\",\"message\":"), "{}", answer.body);
-        assert!(answer.body.contains("see whether the hub's PostgreSQL runs"), "{}", answer.body);
+        assert!(answer.body.contains("check that the hub's PostgreSQL is running"), "{}", answer.body);
     }
     let cluster = tokio::task::spawn_blocking(move || {
         cluster.go_on();
