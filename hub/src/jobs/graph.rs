@@ -210,7 +210,7 @@ impl Graph {
             let id = NodeId(u32::try_from(index).unwrap_or(u32::MAX));
             match &node.kind {
                 NodeKind::Job(job) => {
-                    job.inputs.iter().try_for_each(|input| self.check_input(id, node, job, *input))?
+                    job.inputs.iter().try_for_each(|input| self.check_input(id, node, job, *input))?;
                 }
                 NodeKind::Loop(fan_out) => self.check_loop(id, node, fan_out)?,
             }

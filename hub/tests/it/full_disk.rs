@@ -14,7 +14,7 @@ use bue_model::{RunId, RunState, Timestamp};
 use tokio::net::TcpListener;
 use uuid::Uuid;
 
-use crate::disk::{Disk, ALL_FAULTS, DiskFault};
+use crate::disk::{ALL_FAULTS, Disk, DiskFault};
 use crate::http::{RawResponse, raw_request};
 use crate::script::{Script, submission};
 use crate::world::completed;
@@ -80,11 +80,7 @@ async fn a_failing_disk_means_503_until_it_is_repaired() {
         disk.power_on();
         let store = SqliteStore::open(&disk.path(), Durability::Full).expect("a store");
         for (number, is_there) in [(1, true), (2, true), (3, false)] {
-            assert_eq!(
-                store.run(id(number)).await.expect("an answer").is_some(),
-                is_there,
-                "{fault:?}, run {number}"
-            );
+            assert_eq!(store.run(id(number)).await.expect("an answer").is_some(), is_there, "{fault:?}, run {number}");
         }
     }
 }

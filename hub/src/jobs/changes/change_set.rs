@@ -57,6 +57,7 @@ impl ReadAhead {
 }
 
 /// The result of an operation on what was read so far.
+#[expect(clippy::large_enum_variant, reason = "there is one at a time, and it is taken apart at once")]
 pub(crate) enum Evaluation<'a, T> {
     /// Its result, and the changes to write.
     Complete(T, ChangeSet<'a>),
