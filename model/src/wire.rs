@@ -25,7 +25,7 @@ use crate::nesting_limit;
 use crate::plan::{Capability, Plan};
 
 /// The version of the messages in this module. It is the first byte of every postcard body; servers and clients refuse any other.
-pub const WIRE_VERSION: u8 = 2;
+pub const WIRE_VERSION: u8 = 3;
 
 /// The size in bytes of the largest request body that the hub accepts and of the largest answer that a client accepts, except for
 /// blobs.
@@ -228,6 +228,8 @@ pub struct CallResult {
     pub line: u32,
     /// The name that it is bound to.
     pub name: Option<String>,
+    /// Whether something else in the script uses its value: an argument, a loop over it, or a gathered list that is used.
+    pub is_used: bool,
     /// The value of its last job, once for every round of the loops around it.
     pub value: RoundValue,
 }
@@ -235,12 +237,38 @@ pub struct CallResult {
 /// A value, or one value for every round of a loop.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum RoundValue {
-    /// None: the job was cancelled, failed, or never ran.
-    Nothing,
+    /// There is none, for this reason.
+    Nothing(NoValue),
     /// The value.
     Value(ValueRef),
     /// The values of the rounds of a loop, in order.
     Rounds(#[serde(deserialize_with = "nesting_limit::nested_list")] Vec<RoundValue>),
+}
+
+/// Why a call has no value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum NoValue {
+    /// A job of the call failed.
+    Failed,
+    /// The call was cancelled.
+    Cancelled,
+    /// The call cannot start, because something before it failed.
+    Skipped,
+    /// The call has not ended.
+    Running,
+}
+
+impl NoValue {
+    /// Returns its name in JSON.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Failed => "failed",
+            Self::Cancelled => "cancelled",
+            Self::Skipped => "skipped",
+            Self::Running => "running",
+        }
+    }
 }
 
 /// A job that failed finally.

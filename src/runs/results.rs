@@ -263,7 +263,10 @@ fn print_missing(messages: &[String]) {
         eprint_line(message);
     }
     if messages.len() > MAX_MESSAGES {
-        eprint_line(&format!("… and {} more calls without a result; `--json` lists all", messages.len() - MAX_MESSAGES));
+        eprint_line(&format!(
+            "… and {} more calls without a result; `--json` lists all",
+            messages.len() - MAX_MESSAGES
+        ));
     }
 }
 

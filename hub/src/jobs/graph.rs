@@ -161,6 +161,16 @@ impl Graph {
         self.chains.get(call.get()).map_or(&[], Vec::as_slice)
     }
 
+    /// Returns whether something uses the value of a call's last job: a job, a loop, or a job that uses the list that a loop
+    /// gathers of it.
+    pub(crate) fn is_used(&self, last: NodeId) -> bool {
+        let Some(node) = self.node(last) else { return false };
+        let has_children = |node: &GraphNode| !node.children.is_empty();
+        let owner = self.enclosing_loops(node.block).next();
+        let gathered = owner.filter(|owner| self.fan_out(*owner).is_some_and(|owner| owner.gather == Some(last)));
+        has_children(node) || gathered.and_then(|owner| self.node(owner)).is_some_and(has_children)
+    }
+
     /// Returns the loops around a block, outermost first.
     pub(crate) fn loops_around(&self, block: BlockIndex) -> Vec<NodeId> {
         let mut loops: Vec<_> = self.enclosing_loops(block).collect();

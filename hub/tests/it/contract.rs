@@ -118,6 +118,8 @@ macro_rules! keeps_every_claim {
                 runs_are_listed_newest_first
                 jobs_of_open_runs_are_counted_by_scope
                 the_log_of_the_last_attempt_is_kept
+                a_call_without_a_value_says_why
+                a_result_says_whether_something_uses_it
                 results_come_in_pages
                 failed_jobs_are_listed_with_their_reason
                 unknown_ids_return_none

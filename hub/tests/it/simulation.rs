@@ -289,7 +289,7 @@ fn script() -> Script {
 
 fn values(value: RoundValue) -> Vec<ValueRef> {
     match value {
-        RoundValue::Nothing => Vec::new(),
+        RoundValue::Nothing(_) => Vec::new(),
         RoundValue::Value(value) => vec![value],
         RoundValue::Rounds(rounds) => rounds.into_iter().flat_map(values).collect(),
     }

@@ -250,11 +250,26 @@ impl World {
         assert_eq!(page.next, None);
         page.results.iter().map(|result| round_text(&result.value)).collect::<Vec<_>>().join(" ")
     }
+
+    /// Returns why results are missing as one text: rounds in brackets, `value` where there is one.
+    pub(crate) async fn missing(&self, run: RunId) -> String {
+        let page = self.page(run).await;
+        page.results.iter().map(|result| missing_text(&result.value)).collect::<Vec<_>>().join(" ")
+    }
+}
+
+/// Returns the reason why there is no value.
+fn missing_text(value: &RoundValue) -> String {
+    match value {
+        RoundValue::Nothing(reason) => reason.name().to_owned(),
+        RoundValue::Value(_) => "value".to_owned(),
+        RoundValue::Rounds(rounds) => format!("[{}]", rounds.iter().map(missing_text).collect::<Vec<_>>().join(" ")),
+    }
 }
 
 pub(crate) fn round_text(value: &RoundValue) -> String {
     match value {
-        RoundValue::Nothing => "-".to_owned(),
+        RoundValue::Nothing(_) => "-".to_owned(),
         RoundValue::Value(value) => text_of(value),
         RoundValue::Rounds(rounds) => format!("[{}]", rounds.iter().map(round_text).collect::<Vec<_>>().join(" ")),
     }

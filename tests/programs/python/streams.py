@@ -1,6 +1,10 @@
 """Results whose elements come one after the other: generators, and whatever a loop runs over."""
 
 import asyncio
+import collections
+import enum
+import io
+import itertools
 
 from bue import Result, StepStatus
 
@@ -200,3 +204,123 @@ def the_limit_is_for_each_element():
 def a_generator_too_large():
     while True:
         yield "x" * 1000
+
+
+# gives: ["a\n", "b"]
+def lines_are_a_list():
+    return io.StringIO("a\nb")
+
+
+# gives: [0, 1, 2]
+def what_can_be_indexed_is_a_list():
+    return Counting()
+
+
+# limit: 30000
+# fails: limit: the result is larger than 30000 bytes, the limit, at result[…
+def an_iterator_without_an_end():
+    return itertools.count()
+
+
+# fails: bad_result: result is an instance of collections.UserDict, which cannot travel between steps; return dict(it)
+def a_mapping_is_no_list():
+    return collections.UserDict(a=1)
+
+
+# loop: for x in rows() (line 3)
+# fails: bad_result: `for x in rows() (line 3)` needs a list; `a_mapping_is_no_list_for_a_loop` returned an instance of collections.UserDict: {'a': 1}. Return a list, or yield
+def a_mapping_is_no_list_for_a_loop():
+    return collections.UserDict(a=1)
+
+
+class Colour(enum.Enum):
+    red = 1
+
+
+# fails: bad_result: result is the class Colour, which cannot travel between steps; return data
+def an_enum_is_no_list():
+    return Colour
+
+
+class Model:
+    def model_dump(self):
+        return {"a": 1}
+
+    def __iter__(self):
+        return iter([("a", 1)])
+
+
+# fails: bad_result: result is an instance of streams.Model, which cannot travel between steps; return its model_dump()
+def a_model_is_no_list():
+    return Model()
+
+
+# fails: bad_result: result is an instance of _asyncio.Future…
+async def a_future_is_no_list():
+    return asyncio.get_running_loop().create_future()
+
+
+# loop: for x in rows() (line 3)
+# fails: bad_result: `for x in rows() (line 3)` needs a list; `bytes_of_a_view_are_no_list` returned an instance of memoryview: …
+def bytes_of_a_view_are_no_list():
+    return memoryview(b"abc")
+
+
+# fails: bad_result: result[1] is Result(status=<StepStatus.pending: 3>), and the generator yielded more after it; an answer comes last: yield values before it, and return it or yield it as the last element
+def an_answer_in_the_middle():
+    yield 1
+    yield Result(status=StepStatus.pending)
+    yield 2
+
+
+# fails: bad_result: the generator yielded 1 element and then returned [2] as well: which is the result? Yield everything, and return nothing, or a Result without data
+def elements_and_a_result():
+    yield 1
+    return Result(data=[2])
+
+
+# fails: bad_result: the generator yielded Result() as its last element and returned a value as well; return one answer
+def two_answers():
+    yield Result()
+    return [1]
+
+
+# fails: bad_result: the data of a Result is a generator that ends with an answer too; return one answer
+def an_answer_inside_a_result():
+    return Result(data=elements_and_a_result())
+
+
+# gives: [1, 2]
+# priority: 7
+# env: {"e": 1}
+def hints_after_the_elements():
+    yield from [1, 2]
+    return Result(priority=7, env={"e": 1})
+
+
+# loop: for x in rows() (line 3)
+# gives: [1, 2]
+# priority: 7
+def hints_after_the_elements_of_a_stream():
+    yield from [1, 2]
+    yield Result(priority=7)
+
+
+# loop: for x in rows() (line 3)
+# answers: pending 1500
+def an_answer_after_many_batches():
+    yield from range(2500)
+    return Result(status=StepStatus.pending, delay=1.5)
+
+
+# prints: to the end
+# answers: cancelled
+def a_generator_runs_to_its_end():
+    yield StepStatus.cancel
+    print("to the end")
+
+
+# gives: [1]
+def a_generator_may_return_another():
+    return (number for number in [1])
+    yield

@@ -128,9 +128,9 @@ def a_class_is_refused():
     return Row
 
 
-# fails: bad_result: result is a range, which cannot travel between steps; return list(it)
-def a_range_is_refused():
-    return range(3)
+# fails: bad_result: result.x is a range, which cannot travel between steps; return list(it)
+def a_range_inside_a_value_is_refused():
+    return {"x": range(3)}
 
 
 # fails: bad_result: result is an instance of pathlib.PurePosixPath, which cannot travel between steps; return str(it)
@@ -143,9 +143,24 @@ def a_timedelta_is_refused():
     return datetime.timedelta(days=1)
 
 
-# fails: bad_result: result is an instance of array.array, which cannot travel between steps; return list(it)
-def an_array_is_refused():
+# gives: [1, 2]
+def an_array_is_a_list():
     return array.array("i", [1, 2])
+
+
+# fails: bad_result: result[0] is an instance of array.array, which cannot travel between steps; return list(it)
+def an_array_inside_a_value_is_refused():
+    return [array.array("i", [1, 2])]
+
+
+# gives: ["NaN", "Infinity", "-Infinity", {"x": "NaN"}]
+def floats_that_are_no_numbers():
+    return [math.nan, math.inf, -math.inf, {"x": math.nan}]
+
+
+# gives: [[1, "a"], ["1", "b"]]
+def keys_with_the_same_text():
+    return {1: "a", "1": "b"}
 
 
 # fails: bad_result: result is a decimal that is not a number (NaN or Infinity); return None instead

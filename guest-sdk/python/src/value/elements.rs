@@ -46,7 +46,7 @@ impl Elements {
         Ok(Self { iterator: value.to_owned().get_iter(vm)?, is_generator, count: 0, end: None })
     }
 
-    /// Returns the next element and its index. `None` at the end: see [`end`](Self::into_end).
+    /// Returns the next element and its index. `None` at the end: see [`into_end`](Self::into_end).
     pub(super) fn next(&mut self, guest: &Guest, vm: &VirtualMachine) -> Result<Option<(u64, PyObjectRef)>, CallError> {
         loop {
             let element = match self.iterator.next(vm)? {

@@ -1,13 +1,14 @@
 //! [`PageBuilder`]: a page of a run's results while it is read. Pure.
 
 use bue_model::plan::Call;
-use bue_model::wire::{CallResult, FailedJob, ResultCursor, ResultPage, RoundValue};
+use bue_model::wire::{CallResult, FailedJob, NoValue, ResultCursor, ResultPage, RoundValue};
 use bue_model::{Failure, FailureKind, NodeId, RunState, ValueRef};
 
 use crate::error::HubError;
 use crate::jobs::columns::{from_postcard, job_id, unsigned};
-use crate::jobs::instance::Run;
+use crate::jobs::instance::{Location, Run};
 use crate::jobs::leasing::arguments::encoded_size;
+use crate::jobs::views::missing_value::{MissingValue, States, fill_in};
 
 /// Bytes after which a page ends. The outermost loop around a call may be cut between two rounds, inner loops are not.
 const PAGE_BYTES: i64 = 4 * 1024 * 1024;
@@ -23,6 +24,8 @@ pub(crate) struct PageBuilder {
     cursor: ResultCursor,
     results: Vec<CallResult>,
     next: Option<ResultCursor>,
+    /// What has no value, in the order of the results and their rounds.
+    missing: Vec<MissingValue>,
 }
 
 /// The value of a call.
@@ -47,7 +50,7 @@ impl CallValue {
 impl PageBuilder {
     /// A page that begins at a cursor.
     pub(crate) fn new(cursor: ResultCursor) -> Self {
-        Self { remaining: PAGE_BYTES, cursor, results: Vec::new(), next: None }
+        Self { remaining: PAGE_BYTES, cursor, results: Vec::new(), next: None, missing: Vec::new() }
     }
 
     /// Returns the call statements from the cursor on, with their positions.
@@ -67,16 +70,36 @@ impl PageBuilder {
         self.remaining <= 0
     }
 
-    /// Takes the value of one round, where there is one.
-    pub(crate) fn round_value(&mut self, value: Option<ValueRef>) -> RoundValue {
+    /// Takes the value of one round, where there is one: that of this job, which is the last of its call.
+    pub(crate) fn round_value(&mut self, job: Location, value: Option<ValueRef>) -> RoundValue {
         let bytes = value.as_ref().map_or(0, encoded_size) + ROUND_OVERHEAD;
         self.remaining = self.remaining.saturating_sub(i64::try_from(bytes).unwrap_or(i64::MAX));
-        value.map_or(RoundValue::Nothing, RoundValue::Value)
+        match value {
+            Some(value) => RoundValue::Value(value),
+            None => self.nothing(MissingValue { id: job.id, last: Some(job.node) }),
+        }
+    }
+
+    /// Takes that a loop was never reached.
+    pub(crate) fn loop_not_reached(&mut self, id: i64) -> RoundValue {
+        self.nothing(MissingValue { id, last: None })
+    }
+
+    /// The reason is filled in at the end, when all are read at once.
+    fn nothing(&mut self, missing: MissingValue) -> RoundValue {
+        self.missing.push(missing);
+        RoundValue::Nothing(NoValue::Running)
+    }
+
+    /// Returns the ids of the rows that say why there are no values.
+    pub(crate) fn missing_ids(&self) -> Vec<i64> {
+        self.missing.iter().map(|missing| missing.id).collect()
     }
 
     /// Adds the value of a call. Returns whether the page goes on behind it.
-    pub(crate) fn add(&mut self, index: u32, call: &Call, CallValue { value, cut_at }: CallValue) -> bool {
-        self.results.push(CallResult { line: call.line, name: call.name.clone(), value });
+    pub(crate) fn add(&mut self, run: &Run, index: u32, call: &Call, CallValue { value, cut_at }: CallValue) -> bool {
+        let is_used = run.graph.is_used(call.last);
+        self.results.push(CallResult { line: call.line, name: call.name.clone(), is_used, value });
         self.next = cut_at.map(|round| ResultCursor { call: index, round });
         self.next.is_none()
     }
@@ -91,8 +114,9 @@ impl PageBuilder {
         self.cursor == ResultCursor::default()
     }
 
-    /// Returns the page.
-    pub(crate) fn finish(self, state: RunState, failed: FailedJobs) -> ResultPage {
+    /// Returns the page. `states` are the rows of [`missing_ids`](Self::missing_ids).
+    pub(crate) fn finish(mut self, run: &Run, state: RunState, states: &States, failed: FailedJobs) -> ResultPage {
+        fill_in(&mut self.results, self.missing.iter().map(|missing| missing.reason(run, state, states)));
         ResultPage { state, results: self.results, failed: failed.jobs, next: self.next }
     }
 }

@@ -4,16 +4,18 @@ use bue_model::wire::{ResultCursor, ResultPage, RoundValue};
 use bue_model::{NodeId, RunId};
 use deadpool_postgres::Transaction;
 use futures_util::future::BoxFuture;
+use tokio_postgres::Row;
 
 use crate::error::HubError;
 use crate::jobs::columns::small;
 use crate::jobs::instance::{Instance, Run, location_in, node_of};
 use crate::jobs::state::state_code;
+use crate::jobs::views::missing_value::{StateColumns, States};
 use crate::jobs::views::result_page::{CallValue, FailedColumns, FailedJobs, MAX_FAILED, PageBuilder};
 use crate::postgres::connection::retry::retry_transient;
 use crate::postgres::inner::Inner;
 use crate::postgres::leasing::values::{ROUNDS_READ_AHEAD, Values};
-use crate::postgres::query::{node, query, run_state};
+use crate::postgres::query::{node, query, run_state, state};
 
 impl Inner {
     /// Returns a page of a run's results.
@@ -39,13 +41,14 @@ impl Inner {
                 break;
             }
             let value = reader.call_value(call.last, reader.page.first_round(index)).await?;
-            if !reader.page.add(index, call, value) {
+            if !reader.page.add(&run, index, call, value) {
                 break;
             }
         }
         let page = reader.page;
         let failed = if page.lists_failed() { failed_jobs(&tx, &run).await? } else { FailedJobs::default() };
-        Ok(Some(page.finish(state, failed)))
+        let states = states(&tx, &page.missing_ids()).await?;
+        Ok(Some(page.finish(&run, state, &states, failed)))
     }
 }
 
@@ -67,7 +70,7 @@ impl Reader<'_> {
         };
         let id = location_in(self.run, top_level, *outermost)?.id;
         let Some(fan_out) = self.values.fan_out(self.tx, id).await? else {
-            return Ok(CallValue::whole(no_rounds(self.tx, id).await?));
+            return Ok(CallValue::whole(self.no_rounds(id).await?));
         };
         let body = fan_out.body(self.run)?;
         let mut rounds = Vec::new();
@@ -93,11 +96,12 @@ impl Reader<'_> {
     ) -> BoxFuture<'a, Result<RoundValue, HubError>> {
         Box::pin(async move {
             let Some((outer, inner)) = loops.split_first() else {
-                let value = self.values.value(self.tx, location_in(self.run, instance, last)?.id).await?;
-                return Ok(self.page.round_value(value));
+                let job = location_in(self.run, instance, last)?;
+                let value = self.values.value(self.tx, job.id).await?;
+                return Ok(self.page.round_value(job, value));
             };
             let id = location_in(self.run, instance, *outer)?.id;
-            let Some(fan_out) = self.values.fan_out(self.tx, id).await? else { return no_rounds(self.tx, id).await };
+            let Some(fan_out) = self.values.fan_out(self.tx, id).await? else { return self.no_rounds(id).await };
             let body = fan_out.body(self.run)?;
             let mut rounds = Vec::new();
             for round in 0..fan_out.count {
@@ -110,13 +114,25 @@ impl Reader<'_> {
             Ok(RoundValue::Rounds(rounds))
         })
     }
+
+    /// Returns the value of a loop without a fan-out: it ran over an empty list, or was never reached.
+    async fn no_rounds(&mut self, id: i64) -> Result<RoundValue, HubError> {
+        let sql = concat!("SELECT 1 FROM done WHERE id = $1 AND state = ", state_code!(Completed));
+        let rows = query(self.tx, sql, &[&id]).await?;
+        Ok(if rows.is_empty() { self.page.loop_not_reached(id) } else { RoundValue::Rounds(Vec::new()) })
+    }
 }
 
-/// Returns the value of a loop without a fan-out: it ran over an empty list, or was never reached.
-async fn no_rounds(tx: &Transaction<'_>, id: i64) -> Result<RoundValue, HubError> {
-    let sql = concat!("SELECT 1 FROM done WHERE id = $1 AND state = ", state_code!(Completed));
-    let rows = query(tx, sql, &[&id]).await?;
-    Ok(if rows.is_empty() { RoundValue::Nothing } else { RoundValue::Rounds(Vec::new()) })
+/// Returns the states of these rows, which are not completed.
+async fn states(tx: &Transaction<'_>, ids: &[i64]) -> Result<States, HubError> {
+    if ids.is_empty() {
+        return Ok(States::new());
+    }
+    let sql = "SELECT id, state, blocked_by FROM job WHERE id = ANY($1)
+         UNION ALL SELECT id, state, NULL FROM done WHERE id = ANY($1)";
+    let columns =
+        |row: &Row| Ok((row.try_get(0)?, StateColumns { state: state(row.try_get(1)?)?, blocked_by: row.try_get(2)? }));
+    query(tx, sql, &[&ids]).await?.iter().map(columns).collect()
 }
 
 async fn failed_jobs(tx: &Transaction<'_>, run: &Run) -> Result<FailedJobs, HubError> {

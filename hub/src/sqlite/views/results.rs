@@ -2,11 +2,12 @@
 
 use bue_model::wire::{ResultCursor, ResultPage, RoundValue};
 use bue_model::{NodeId, RunId};
-use rusqlite::OptionalExtension;
+use rusqlite::{OptionalExtension, Row};
 
 use crate::error::HubError;
 use crate::jobs::instance::{Instance, Run, location_in, node_of};
-use crate::jobs::state::state_code;
+use crate::jobs::state::{State, state_code};
+use crate::jobs::views::missing_value::{StateColumns, States};
 use crate::jobs::views::result_page::{CallValue, FailedColumns, FailedJobs, MAX_FAILED, PageBuilder};
 use crate::sqlite::write_tx::WriteTx;
 
@@ -26,12 +27,13 @@ impl WriteTx<'_> {
                 break;
             }
             let value = self.call_value(&run, call.last, page.first_round(index), &mut page)?;
-            if !page.add(index, call, value) {
+            if !page.add(&run, index, call, value) {
                 break;
             }
         }
         let failed = if page.lists_failed() { self.failed_jobs(&run)? } else { FailedJobs::default() };
-        Ok(Some(page.finish(self.run_state(key)?, failed)))
+        let states = self.states(&page.missing_ids())?;
+        Ok(Some(page.finish(&run, self.run_state(key)?, &states, failed)))
     }
 
     /// Returns a call's value from a round of its outermost loop on.
@@ -41,7 +43,7 @@ impl WriteTx<'_> {
             return Ok(CallValue::whole(self.round_value(run, run.top_level(), &[], last, page)?));
         };
         let id = location_in(run, run.top_level(), *outermost)?.id;
-        let Some(fan_out) = self.fan_out(id)? else { return Ok(CallValue::whole(self.no_rounds(id)?)) };
+        let Some(fan_out) = self.fan_out(id)? else { return Ok(CallValue::whole(self.no_rounds(id, page)?)) };
         let body = fan_out.body(run)?;
         let mut rounds = Vec::new();
         for round in from..fan_out.count {
@@ -63,10 +65,11 @@ impl WriteTx<'_> {
         page: &mut PageBuilder,
     ) -> Result<RoundValue, HubError> {
         let Some((outer, inner)) = loops.split_first() else {
-            return Ok(page.round_value(self.value(location_in(run, instance, last)?.id)?));
+            let job = location_in(run, instance, last)?;
+            return Ok(page.round_value(job, self.value(job.id)?));
         };
         let id = location_in(run, instance, *outer)?.id;
-        let Some(fan_out) = self.fan_out(id)? else { return self.no_rounds(id) };
+        let Some(fan_out) = self.fan_out(id)? else { return self.no_rounds(id, page) };
         let body = fan_out.body(run)?;
         let rounds =
             (0..fan_out.count).map(|round| self.round_value(run, fan_out.round(round, body), inner, last, page));
@@ -74,11 +77,30 @@ impl WriteTx<'_> {
     }
 
     /// Returns the value of a loop without a fan-out: it ran over an empty list, or was never reached.
-    fn no_rounds(&self, id: i64) -> Result<RoundValue, HubError> {
+    fn no_rounds(&self, id: i64, page: &mut PageBuilder) -> Result<RoundValue, HubError> {
         let mut select =
             self.db.prepare_cached(concat!("SELECT 1 FROM done WHERE id = ?1 AND state = ", state_code!(Completed)))?;
         let is_empty = select.exists([id])?;
-        Ok(if is_empty { RoundValue::Rounds(Vec::new()) } else { RoundValue::Nothing })
+        Ok(if is_empty { RoundValue::Rounds(Vec::new()) } else { page.loop_not_reached(id) })
+    }
+
+    /// Returns the states of these rows, which are not completed.
+    fn states(&self, ids: &[i64]) -> Result<States, HubError> {
+        let mut jobs = self.db.prepare_cached("SELECT state, blocked_by FROM job WHERE id = ?1")?;
+        let mut done = self.db.prepare_cached("SELECT state, NULL FROM done WHERE id = ?1")?;
+        let mut states = States::new();
+        for id in ids {
+            let columns = |row: &Row<'_>| Ok((row.get(0)?, row.get(1)?));
+            let row: Option<(i64, Option<i64>)> = match jobs.query_row([id], columns).optional()? {
+                None => done.query_row([id], columns).optional()?,
+                row => row,
+            };
+            let Some((code, blocked_by)) = row else { continue };
+            let state =
+                State::from_code(code).ok_or_else(|| HubError::damaged(format!("row {id} has the state {code}")))?;
+            states.insert(*id, StateColumns { state, blocked_by });
+        }
+        Ok(states)
     }
 
     fn failed_jobs(&self, run: &Run) -> Result<FailedJobs, HubError> {

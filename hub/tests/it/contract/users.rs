@@ -2,7 +2,7 @@
 
 use bue_hub::{HubError, ScopeTally, Tally};
 use bue_model::job::INLINE_LIMIT;
-use bue_model::wire::{Report, ResultCursor, RoundValue, Verdict};
+use bue_model::wire::{NoValue, Report, ResultCursor, RoundValue, Verdict};
 use bue_model::{Input, JobId, JobState, Outcome, RunId, RunState, Timestamp};
 use uuid::Uuid;
 
@@ -49,7 +49,7 @@ pub(crate) async fn cancelling_a_run_counts_rounds_that_were_never_instantiated(
     let page = world.page(run).await;
     let RoundValue::Rounds(rounds) = &page.results[1].value else { panic!("rounds") };
     assert_eq!(rounds.len(), 5_000);
-    assert!(rounds.iter().all(|round| *round == RoundValue::Nothing));
+    assert!(rounds.iter().all(|round| *round == RoundValue::Nothing(NoValue::Cancelled)));
 }
 
 pub(crate) async fn a_reset_run_tries_its_failed_jobs_again(mut world: World) {
@@ -340,6 +340,52 @@ pub(crate) async fn results_come_in_pages(mut world: World) {
     assert_eq!((others, number), (vec!["list of 300".to_owned(), "end".to_owned()], 300));
     let expected = (0..300).map(|at| format!("{long}c{}[{}]", at / 10, at % 10));
     assert!(rounds.iter().eq(expected.collect::<Vec<_>>().iter()));
+}
+
+pub(crate) async fn a_call_without_a_value_says_why(mut world: World) {
+    let mut script = Script::new();
+    let fails = script.call(&["first", "fails", "third"], &[]);
+    script.call(&["after"], &[Input::Node(fails)]);
+    let over = script.call(&["list_after"], &[Input::Node(fails)]);
+    script.each(over, |script, x| script.call(&["never"], &[x]));
+    let cancels = script.call(&["cancels", "second"], &[]);
+    script.call(&["cancelled_too"], &[Input::Node(cancels)]);
+    let source = script.call(&["source"], &[]);
+    script.each(source, |script, x| {
+        let inner = script.call(&["inner", "last"], &[x]);
+        script.call(&["after_inner"], &[Input::Node(inner)])
+    });
+    let empty = script.call(&["empty"], &[]);
+    script.each(empty, |script, x| script.call(&["no_round"], &[x]));
+    let run = world.submit(script).await;
+    assert_eq!(world.missing(run).await, vec!["running"; 11].join(" "));
+    world
+        .run_all(|held| match (held.name(), held.arguments().first().map(String::as_str)) {
+            ("fails", _) | ("inner", Some("c0[0]")) => failed("no"),
+            ("cancels", _) | ("inner", Some("c0[1]")) => Outcome::Cancelled,
+            ("source", _) => list(3),
+            ("empty", _) => list(0),
+            _ => completed("1"),
+        })
+        .await;
+    assert_eq!(world.state(run).await, RunState::Failed);
+    let expected = "failed skipped skipped skipped cancelled cancelled value \
+                    [failed cancelled value] [skipped cancelled value] value []";
+    assert_eq!(world.missing(run).await, expected);
+}
+
+pub(crate) async fn a_result_says_whether_something_uses_it(mut world: World) {
+    let mut script = Script::new();
+    let used = script.call(&["used"], &[]);
+    script.call(&["unused"], &[Input::Node(used)]);
+    let source = script.call(&["source"], &[]);
+    script.each(source, |script, x| script.call(&["in_loop"], &[x, Input::Node(used)]));
+    script.gather(source, &["gathered_in_vain"]);
+    let list = script.gather(source, &["gathered"]);
+    script.call(&["sum"], &[list]);
+    let run = world.submit(script).await;
+    let used: Vec<_> = world.page(run).await.results.iter().map(|result| result.is_used).collect();
+    assert_eq!(used, [true, false, true, false, false, true, false]);
 }
 
 pub(crate) async fn failed_jobs_are_listed_with_their_reason(mut world: World) {
