@@ -3,6 +3,7 @@
 //! ```text
 //! project        a folder with files in which `bue` runs; every run is checked for panics and stray files
 //! run            values, loops, pending, reset, tracebacks, exit codes
+//! results        what is printed, and what has no result
 //! bad_input      errors of users, each reported once and clearly
 //! check          diagnostics before anything runs
 //! admission      how many jobs a worker takes
@@ -40,6 +41,7 @@ mod postgres;
 mod postgres_steps;
 mod project;
 mod reliability;
+mod results;
 mod run;
 mod services;
 mod tls;

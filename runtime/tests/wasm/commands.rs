@@ -26,6 +26,13 @@ fn a_command_gets_json_and_gives_json(runtime: &Runtime) {
         let as_text = [Value::Date("2026-09-30".into()), Value::Bytes(vec![1, 2])];
         let given = value(&call(&hosts, &step, "any", &as_text).await);
         assert_eq!(given, Value::List(vec![text("2026-09-30"), text("AQI=")]));
+        let floats = [f64::NAN, f64::INFINITY, f64::NEG_INFINITY].map(Value::Float);
+        let given = value(&call(&hosts, &step, "any", &floats).await);
+        assert_eq!(given, Value::List(vec![text("NaN"), text("Infinity"), text("-Infinity")]));
+        let keys = Value::Map(vec![(Value::Int(1), Value::Null), (text("1"), Value::Null)]);
+        let pair = |key| Value::List(vec![key, Value::Null]);
+        let given = value(&call(&hosts, &step, "any", &[keys]).await);
+        assert_eq!(given, Value::List(vec![Value::List(vec![pair(Value::Int(1)), pair(text("1"))])]));
         hosts
     });
 }

@@ -311,6 +311,15 @@ def a_body_that_breaks_off_is_noticed(at):
     return [error_of(lambda path=path: urlopen(at["http"] + path).read()) for path in ("/cut", "/cut_chunked")]
 
 
+# gives: ["hello world", "hello world", null]
+def a_length_beside_chunks_cuts_nothing_off(at):
+    client = http.client.HTTPConnection(at["two_lengths"].removeprefix("http://"))
+    client.request("GET", "/")
+    response = client.getresponse()
+    body = response.read().decode()
+    return [urlopen(at["two_lengths"]).read().decode(), body, response.headers["content-length"]]
+
+
 # gives: "OSError"
 def what_is_no_http_is_an_error(at):
     return error_of(lambda: urlopen(at["garbage"]).read())

@@ -192,3 +192,8 @@ def urllib3_works_by_itself(at):
 def a_response_is_read_as_a_file(at):
     response = urllib3.PoolManager().request("GET", at["http"] + "/chunked", preload_content=False)
     return [response.read(size).decode() for size in (2, 3, 100)]
+
+
+# gives: "hello world"
+def a_length_beside_chunks_cuts_nothing_off(at):
+    return requests.get(at["two_lengths"]).text

@@ -2,7 +2,7 @@
 //!
 //! A comment above a function, `# gives: JSON`, says what it returns. It is called with a dict of addresses: `http`,
 //! `https` (HTTP/1.1), `h2`, `nobody` (nothing listens there), `denied` (no rule allows it), `garbage` (it does not speak HTTP),
-//! `untrusted` (its certificate is signed by an unknown authority).
+//! `two_lengths` (its response has a length and chunks), `untrusted` (its certificate is signed by an unknown authority).
 
 mod server;
 mod wheels;

@@ -41,6 +41,10 @@ const DEFLATE: &[u8] = &[
     0x05, 0x1f,
 ];
 
+/// A response whose body has a length and chunks. The chunks count.
+const TWO_LENGTHS: &[u8] =
+    b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n6\r\n world\r\n0\r\n\r\n";
+
 /// Servers of all kinds, while the runtime lives.
 pub(super) struct Servers {
     addresses: Vec<(&'static str, String)>,
@@ -68,7 +72,8 @@ impl Servers {
             ("https", https(secure(trusted.clone_key(), "http/1.1").await)),
             ("h2", https(secure(trusted, "h2").await)),
             ("untrusted", https(secure(untrusted, "http/1.1").await)),
-            ("garbage", format!("http://{}", garbage().await)),
+            ("garbage", format!("http://{}", always(b"SSH-2.0-nobody\r\n\r\n").await)),
+            ("two_lengths", format!("http://{}", always(TWO_LENGTHS).await)),
             ("nobody", format!("http://{}", nobody().await)),
             ("denied", "http://127.0.0.9:80".to_owned()),
         ];
@@ -152,13 +157,14 @@ async fn serve(stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, pro
 }
 
 /// Reads a little and answers with something that is not HTTP.
-async fn garbage() -> SocketAddr {
+/// A server that sends these bytes, whatever the request.
+async fn always(bytes: &'static [u8]) -> SocketAddr {
     let (listener, address) = listen().await;
     tokio::spawn(async move {
         while let Ok((mut stream, _)) = listener.accept().await {
             let mut some = [0; 1024];
             let _ = stream.read(&mut some).await;
-            let _ = stream.write_all(b"SSH-2.0-nobody\r\n\r\n").await;
+            let _ = stream.write_all(bytes).await;
         }
     });
     address
