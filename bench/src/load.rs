@@ -6,11 +6,11 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 use bue_client::HubClient;
 use bue_model::job::Hints;
-use bue_model::plan::{Language, PLAN_VERSION, Settings, Source};
+use bue_model::plan::{PLAN_VERSION, Settings, Source};
 use bue_model::wire::{Lease, LeaseRequest, Report, ReportBatch, Submission, Verdict};
 use bue_model::{
-    BlobHash, BlobRef, Call, CallIndex, Chunk, ForEach, Input, JobNode, Node, NodeId, Outcome, Plan, RunId, Step,
-    StepIndex, ValueRef,
+    BlobHash, BlobRef, Call, CallIndex, Chunk, ForEach, Input, JobNode, Language, Node, NodeId, Outcome, Plan, RunId,
+    Step, StepIndex, ValueRef,
 };
 use futures_util::future::try_join_all;
 use uuid::Uuid;

@@ -1,11 +1,11 @@
-//! No-op jobs a second through the hub: lease and complete in batches, no sandbox.
+//! Throughput of the hub: no-op jobs per second, leased and completed in batches, without a sandbox.
 //!
 //! `cargo run --release -p bue-hub --example throughput -- [JOBS] [BATCH] [WORKERS] [--http] [--park] [--store postgres:URL]`
 //!
-//! Without `--http` it is the store alone; with it, every worker has a connection of our client to a hub on loopback, on
-//! threads of its own. What several workers report at one time is one transaction. The PostgreSQL database must be empty.
-//! Beside the rate: processor time of this process a job, and how long reports waited for their answer. With `--park` every job
-//! is pending for an hour, and the memory of this process is shown.
+//! Without `--http` it measures the store alone; with it, every worker uses our client to reach a hub on loopback, which runs on
+//! a thread of its own. Concurrent reports of several workers share one transaction. The PostgreSQL database must be empty.
+//! Prints the rate, the processor time of this process per job, and how long reports took. With `--park`, every job becomes
+//! pending for an hour, and the memory of this process is printed.
 #![expect(clippy::print_stdout, reason = "a program for people")]
 
 use std::future::pending;
@@ -16,16 +16,16 @@ use std::time::{Duration, Instant};
 use bue_client::HubClient;
 use bue_hub::{Clock, Durability, Hub, JobStore, PostgresStore, SqliteStore, serve_hub};
 use bue_model::job::Hints;
-use bue_model::plan::{Language, PLAN_VERSION, Settings, Source};
+use bue_model::plan::{PLAN_VERSION, Settings, Source};
 use bue_model::wire::{Lease, LeaseBatch, LeaseRequest, Report, ReportBatch, Submission};
 use bue_model::{
-    BlobHash, BlobRef, Call, CallIndex, Chunk, ForEach, Input, JobNode, Node, NodeId, Plan, RunId, RunState, Step,
-    StepIndex, Timestamp, ValueRef,
+    BlobHash, BlobRef, Call, CallIndex, Chunk, ForEach, Input, JobNode, Language, Node, NodeId, Plan, RunId, RunState,
+    Step, StepIndex, Timestamp, ValueRef,
 };
 use futures_util::future::try_join_all;
 use uuid::Uuid;
 
-/// What a measurement is about.
+/// The size of a measurement.
 #[derive(Clone, Copy)]
 struct Load {
     jobs: u32,
@@ -34,34 +34,34 @@ struct Load {
     park: bool,
 }
 
-/// The way to a store.
+/// How workers reach the store.
 #[derive(Clone)]
-enum Way {
+enum Connection {
     Direct(Arc<dyn JobStore>),
     Http(Arc<HubClient>),
 }
 
-type Outcome<T> = Result<T, Box<dyn std::error::Error>>;
+type AnyResult<T> = Result<T, Box<dyn std::error::Error>>;
 
 const NOW: Timestamp = Timestamp(1_000_000);
 const RUN: RunId = RunId(Uuid::from_u128(1));
 
-impl Way {
-    async fn submit(&self, submission: Submission) -> Outcome<RunId> {
+impl Connection {
+    async fn submit(&self, submission: Submission) -> AnyResult<RunId> {
         Ok(match self {
             Self::Direct(store) => store.submit(NOW, submission).await?,
             Self::Http(client) => client.submit(&submission).await?,
         })
     }
 
-    async fn lease(&self, request: LeaseRequest) -> Outcome<LeaseBatch> {
+    async fn lease(&self, request: LeaseRequest) -> AnyResult<LeaseBatch> {
         Ok(match self {
             Self::Direct(store) => store.lease(NOW, request).await?.batch,
             Self::Http(client) => client.lease(&request).await?,
         })
     }
 
-    async fn report(&self, batch: ReportBatch) -> Outcome<()> {
+    async fn report(&self, batch: ReportBatch) -> AnyResult<()> {
         match self {
             Self::Direct(store) => drop(store.complete(NOW, batch).await?),
             Self::Http(client) => drop(client.report(&batch).await?),
@@ -69,7 +69,7 @@ impl Way {
         Ok(())
     }
 
-    async fn is_running(&self) -> Outcome<bool> {
+    async fn is_running(&self) -> AnyResult<bool> {
         let state = match self {
             Self::Direct(store) => store.run(RUN).await?.map(|view| view.state),
             Self::Http(client) => Some(client.run(RUN, None, 0).await?.state),
@@ -79,20 +79,20 @@ impl Way {
 }
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> Outcome<()> {
+async fn main() -> AnyResult<()> {
     let mut arguments: Vec<String> = std::env::args().skip(1).collect();
     let mut has = |flag: &str| arguments.iter().position(|argument| argument == flag).map(|at| arguments.remove(at));
     let (http, park) = (has("--http").is_some(), has("--park").is_some());
     let flag = arguments.iter().position(|argument| argument == "--store");
-    let place = flag.map(|at| arguments.drain(at..).nth(1).ok_or("--store wants postgres:URL")).transpose()?;
+    let location = flag.map(|at| arguments.drain(at..).nth(1).ok_or("--store needs postgres:URL")).transpose()?;
     let mut numbers = arguments.into_iter();
     let jobs = numbers.next().map_or(Ok(10_000), |text| text.parse())?;
     let batch = numbers.next().map_or(Ok(1_000), |text| text.parse())?;
     let workers = numbers.next().map_or(Ok(4), |text| text.parse())?;
     let load = Load { jobs, batch, workers, park };
     println!("{jobs} jobs in a loop, batches of {batch}, {workers} workers{}", if http { " over HTTP" } else { "" });
-    if let Some(place) = place {
-        let url = place.strip_prefix("postgres:").filter(|url| !url.starts_with("//")).unwrap_or(&place);
+    if let Some(location) = location {
+        let url = location.strip_prefix("postgres:").filter(|url| !url.starts_with("//")).unwrap_or(&location);
         let store: Arc<dyn JobStore> = Arc::new(PostgresStore::connect(url).await?);
         return measure("PostgreSQL", store, http, load).await;
     }
@@ -108,60 +108,60 @@ async fn main() -> Outcome<()> {
     measure("SQLite, fsync before each answer", store, http, load).await
 }
 
-async fn measure(what: &str, store: Arc<dyn JobStore>, http: bool, load: Load) -> Outcome<()> {
-    let way = if http { serve(store)? } else { Way::Direct(store) };
+async fn measure(what: &str, store: Arc<dyn JobStore>, http: bool, load: Load) -> AnyResult<()> {
+    let connection = if http { serve(store)? } else { Connection::Direct(store) };
     if load.park {
-        return park_all(what, &way, load).await;
+        return park_all(what, &connection, load).await;
     }
-    way.submit(submission(RUN)).await?;
-    work(&way, 1, load.jobs).await?;
-    let (started, before) = (Instant::now(), cpu_seconds());
+    connection.submit(submission(RUN)).await?;
+    work(&connection, 1, load.jobs).await?;
+    let (started_at, cpu_before) = (Instant::now(), cpu_seconds());
     let worker = async || {
-        let mut waits = Vec::new();
-        while way.is_running().await? {
-            waits.extend(work(&way, load.batch, 0).await?);
+        let mut latencies = Vec::new();
+        while connection.is_running().await? {
+            latencies.extend(work(&connection, load.batch, 0).await?);
         }
-        Ok::<_, Box<dyn std::error::Error>>(waits)
+        Ok::<_, Box<dyn std::error::Error>>(latencies)
     };
-    let mut waits = try_join_all((0..load.workers).map(|_| worker())).await?.concat();
+    let mut latencies = try_join_all((0..load.workers).map(|_| worker())).await?.concat();
     let jobs = f64::from(load.jobs);
-    let rate = jobs / started.elapsed().as_secs_f64();
-    let cpu = (cpu_seconds() - before) / jobs * 1e6;
-    waits.sort_unstable();
-    let part = |of_100: usize| waits.get(waits.len() * of_100 / 100).copied().unwrap_or_default();
+    let rate = jobs / started_at.elapsed().as_secs_f64();
+    let cpu = (cpu_seconds() - cpu_before) / jobs * 1e6;
+    latencies.sort_unstable();
+    let percentile = |percent: usize| latencies.get(latencies.len() * percent / 100).copied().unwrap_or_default();
     println!(
-        "{what:32} {rate:>8.0} jobs/s {cpu:>6.1} us CPU a job, reports answered after {:.1?} (p50) {:.1?} (p99)",
-        part(50),
-        part(99)
+        "{what:32} {rate:>8.0} jobs/s {cpu:>6.1} us CPU per job, reports took {:.1?} (p50) {:.1?} (p99)",
+        percentile(50),
+        percentile(99)
     );
     Ok(())
 }
 
-/// Rounds of a loop that are alive at one time.
+/// Rounds of a loop that exist at a time.
 const WINDOW: u32 = 50_000;
 
-/// As many runs as have so many jobs alive, and each job pending.
-async fn park_all(what: &str, way: &Way, load: Load) -> Outcome<()> {
-    let (started, mut left, mut run) = (Instant::now(), load.jobs, 0);
-    while left > 0 {
+/// Submits runs until so many jobs exist, and parks each of them.
+async fn park_all(what: &str, connection: &Connection, load: Load) -> AnyResult<()> {
+    let (started_at, mut remaining, mut run) = (Instant::now(), load.jobs, 0);
+    while remaining > 0 {
         run += 1;
-        way.submit(submission(RunId(Uuid::from_u128(run)))).await?;
-        work(way, 1, left.min(WINDOW)).await?;
-        left = left.saturating_sub(WINDOW);
-        while work(way, load.batch, PENDING).await?.is_some() {}
+        connection.submit(submission(RunId(Uuid::from_u128(run)))).await?;
+        work(connection, 1, remaining.min(WINDOW)).await?;
+        remaining = remaining.saturating_sub(WINDOW);
+        while work(connection, load.batch, PENDING).await?.is_some() {}
     }
     let status = std::fs::read_to_string("/proc/self/status")?;
     let memory = status.lines().filter(|line| line.starts_with("VmRSS") || line.starts_with("VmHWM"));
     let memory: Vec<String> = memory.map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect();
-    println!("{what}: {} jobs parked in {:.1?}; {}", load.jobs, started.elapsed(), memory.join(", "));
+    println!("{what}: {} jobs parked in {:.1?}; {}", load.jobs, started_at.elapsed(), memory.join(", "));
     Ok(())
 }
 
-/// Stands for no list at all: the job is pending.
+/// Instead of a number of elements: the job becomes pending.
 const PENDING: u32 = u32::MAX;
 
-/// A hub on loopback, on a thread of its own.
-fn serve(store: Arc<dyn JobStore>) -> Outcome<Way> {
+/// Starts a hub on loopback, on a thread of its own.
+fn serve(store: Arc<dyn JobStore>) -> AnyResult<Connection> {
     let listener = std::net::TcpListener::bind("127.0.0.1:0")?;
     listener.set_nonblocking(true)?;
     let address = listener.local_addr()?.to_string();
@@ -174,10 +174,10 @@ fn serve(store: Arc<dyn JobStore>) -> Outcome<Way> {
             Ok::<_, std::io::Error>(())
         })
     });
-    Ok(Way::Http(Arc::new(HubClient::new(&[address])?)))
+    Ok(Connection::Http(Arc::new(HubClient::new(&[address])?)))
 }
 
-/// Processor time of this process so far, as Linux tells it.
+/// The processor time of this process so far, from /proc.
 fn cpu_seconds() -> f64 {
     let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
     let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
@@ -185,12 +185,12 @@ fn cpu_seconds() -> f64 {
     (ticks(11) + ticks(12)) / 100.0
 }
 
-/// Leases a batch and reports it done, and says how long the answer took; the source gives as many elements as asked for.
-async fn work(way: &Way, count: u32, elements: u32) -> Outcome<Option<Duration>> {
+/// Leases a batch, reports it as completed, and returns how long the report took. The source returns a list of `elements`.
+async fn work(connection: &Connection, count: u32, elements: u32) -> AnyResult<Option<Duration>> {
     let worker = "w1".to_owned();
     let request =
         LeaseRequest { worker: worker.clone(), scopes: vec!["default".into()], reverse: false, count, wait_ms: 0 };
-    let batch = way.lease(request).await?;
+    let batch = connection.lease(request).await?;
     let report = |lease: &Lease| Report {
         job: lease.job,
         token: lease.token,
@@ -205,9 +205,9 @@ async fn work(way: &Way, count: u32, elements: u32) -> Outcome<Option<Duration>>
     if reports.is_empty() {
         return Ok(None);
     }
-    let asked = Instant::now();
-    way.report(ReportBatch { worker, reports }).await?;
-    Ok(Some(asked.elapsed()))
+    let started_at = Instant::now();
+    connection.report(ReportBatch { worker, reports }).await?;
+    Ok(Some(started_at.elapsed()))
 }
 
 fn value(elements: u32) -> ValueRef {

@@ -20,9 +20,7 @@ use crate::error::HubError;
 use crate::jobs::tally::Tally;
 use crate::notifications::Notifications;
 
-/// Milliseconds a lease lasts by default. Workers extend their leases four times in that period, so a worker that misses the
-/// deadline is dead or cut off, and its jobs run elsewhere within ten seconds.
-pub const LEASE_MS: u64 = 8_000;
+pub use bue_model::wire::LEASE_MS;
 
 /// Releases after which a job fails: it seems to kill every worker that runs it.
 pub const MAX_RELEASES: u32 = 5;

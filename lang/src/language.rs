@@ -1,35 +1,25 @@
-//! Names of languages, and what names of functions and files look like.
+//! The language that a text names, and the form of names of functions and files.
 
-use bue_model::plan::Language;
+use bue_model::Language;
 
-use crate::lexer::{begins_word, continues_word};
-use crate::suggest::Suggester;
+use crate::diagnostics::suggest::Suggester;
+use crate::text::{is_word_continue, is_word_start};
 
-const NAMES: &[(&str, Language)] = &[
-    ("python", Language::Python),
-    ("python3", Language::Python),
-    ("py", Language::Python),
-    ("sqlite3", Language::Sqlite3),
-    ("sqlite", Language::Sqlite3),
-    ("postgres", Language::Postgres),
-    ("postgresql", Language::Postgres),
-    ("pg", Language::Postgres),
-    ("rust", Language::Rust),
-    ("go", Language::Go),
-    ("c", Language::C),
-    ("cpp", Language::Cpp),
-    ("c++", Language::Cpp),
-    ("wasm", Language::Wasm),
-];
-
-/// The language of a name.
-pub(crate) fn find(name: &str) -> Option<Language> {
-    NAMES.iter().find(|(known, _)| *known == name).map(|(_, language)| *language)
+/// Every name of a language that a script may use.
+fn names() -> impl Iterator<Item = (&'static str, Language)> {
+    let all_names = |language: Language| core::iter::once(language.name()).chain(language.aliases().iter().copied());
+    Language::ALL.into_iter().flat_map(move |language| all_names(language).map(move |name| (name, language)))
 }
 
-/// The name that was meant by one which is none: a near one, or one that stands in it (`language: python`).
-pub(crate) fn meant(text: &str) -> Option<&'static str> {
-    let names = || NAMES.iter().map(|(name, _)| *name);
+/// The language of this name.
+pub(crate) fn find(name: &str) -> Option<Language> {
+    names().find(|(known, _)| *known == name).map(|(_, language)| language)
+}
+
+/// For a text that is not a language: the language that was probably intended, one with a similar name or one that the text
+/// contains (`language: python`).
+pub(crate) fn intended(text: &str) -> Option<&'static str> {
+    let names = || names().map(|(name, _)| name);
     let within = || text.split([':', ',', ' ']).find_map(|part| names().find(|name| *name == part));
     Suggester::default().nearest(text, names()).or_else(within)
 }
@@ -38,18 +28,18 @@ pub(crate) fn meant(text: &str) -> Option<&'static str> {
 pub(crate) fn is_dotted_name(text: &str) -> bool {
     text.split('.').all(|part| {
         let mut chars = part.chars();
-        let inner = |char: char| char == ' ' || continues_word(char);
-        chars.next().is_some_and(begins_word) && chars.all(inner) && !part.ends_with(' ')
+        let inner = |char: char| char == ' ' || is_word_continue(char);
+        chars.next().is_some_and(is_word_start) && chars.all(inner) && !part.ends_with(' ')
     })
 }
 
-/// Can the language have a function of this name? Tables and exports of other languages have fewer rules.
+/// Returns whether the language can have a function of this name. Tables and exports have fewer rules than identifiers.
 pub(crate) fn may_name(language: Language, function: &str) -> bool {
-    language != Language::Python || !function.contains([' ', '-'])
+    !language.has_identifier_functions() || !function.contains([' ', '-'])
 }
 
-/// Does it look like a file rather than a function?
+/// Returns whether the text looks like a file rather than a function.
 pub(crate) fn is_path(text: &str) -> bool {
-    const ENDS: &[&str] = &[".py", ".sql", ".rs", ".go", ".c", ".cpp", ".cc", ".wasm"];
-    text.contains('/') || ENDS.iter().any(|end| text.ends_with(end))
+    let mut endings = Language::ALL.into_iter().flat_map(Language::file_endings);
+    text.contains('/') || endings.any(|ending| text.ends_with(ending))
 }

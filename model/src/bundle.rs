@@ -1,45 +1,44 @@
-//! The code of one step as it travels: the step's own source and the neighbours it may import.
+//! [`Bundle`]: the code of one step, as it is uploaded: its source and the modules beside it that it imports.
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use crate::job::BlobRef;
 
-/// What a worker needs to run a step, stored in the bucket under the hash of its postcard bytes.
+/// The code that a worker needs to run a step. Stored in the bucket as postcard, under the hash of those bytes.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Bundle {
-    /// Path in [`files`](Self::files) of the file that holds the step.
+    /// The path in [`files`](Self::files) of the file with the step.
     pub entry: String,
-    /// Number of the line of the user's file at which the entry's text begins, from 1. Inline code stands somewhere
-    /// inside a script, and a traceback must name the line the user sees.
+    /// The line, from 1, of the user's file on which the entry's text begins. Inline code begins somewhere inside a script, and a
+    /// traceback must name the line that the user sees.
     pub first_line: u32,
-    /// Relative paths with `/`, sorted, without `..`; the entry is one of them.
+    /// All files, sorted by path; the entry is one of them.
     pub files: Vec<SourceFile>,
-    /// Python packages it may import, in order of their files' names. They are named here and stored by themselves, so
-    /// that steps share them.
+    /// The Python packages that it may import, sorted by file name. They are blobs of their own, which steps share.
     pub packages: Vec<Package>,
 }
 
-/// One Python package of a [`Bundle`]: a wheel.
+/// A Python package of a [`Bundle`]: a wheel.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Package {
-    /// The wheel's file name, `requests-2.34.2-py3-none-any.whl`: what messages call it.
+    /// The wheel's file name, which messages use: `requests-2.34.2-py3-none-any.whl`.
     pub file: String,
     /// The wheel in the bucket.
     pub wheel: BlobRef,
 }
 
-/// One file of a [`Bundle`].
+/// A file of a [`Bundle`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SourceFile {
-    /// Relative path with `/`.
+    /// A relative path, with `/` and without `..`.
     pub path: String,
-    /// What it holds.
+    /// The file's bytes.
     pub content: Bytes,
 }
 
 impl Bundle {
-    /// The entry's content, or `None` if the bundle does not hold its own entry.
+    /// Returns the content of the entry, or `None` if the bundle lacks it.
     #[must_use]
     pub fn entry_content(&self) -> Option<&Bytes> {
         self.files.iter().find(|file| file.path == self.entry).map(|file| &file.content)

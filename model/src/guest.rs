@@ -1,9 +1,9 @@
-//! What the sandbox host and the Python guest say to each other. Not public: the host that runs a guest also built it.
+//! The messages between a sandbox host and the Python guest. Not a public interface: both are built together.
 //!
 //! The guest is a core module. It exports
 //! - `bue_init()`: start the interpreter and import the common standard library (once, for the base image);
-//! - `bue_alloc(len) -> ptr`: room for `len` bytes, which the next export called with it takes over;
-//! - `bue_load(ptr, len) -> i64`: a [`LoadRequest`], answered by a [`LoadReply`] (once a module, for its image);
+//! - `bue_alloc(len) -> ptr`: allocates `len` bytes, whose ownership the next export that is called with them takes;
+//! - `bue_load(ptr, len) -> i64`: a [`LoadRequest`], answered by a [`LoadReply`] (once for each module, for its image);
 //! - `bue_call(ptr, len) -> i64`: a [`CallRequest`], answered by an [`Answer`](crate::Answer).
 //!
 //! Requests and replies are postcard. An `i64` is `ptr << 32 | len` of the reply, which stays valid until the next export
@@ -14,75 +14,74 @@
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-use crate::bounded;
 use crate::bundle::Bundle;
 use crate::job::Failure;
+use crate::length_limit;
 use crate::net::{Ended, Operation, Ticket};
 
-/// Import the user's module.
+/// A request to import the user's module.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LoadRequest {
-    /// The step's code and its neighbours.
+    /// The step's code and the modules beside it.
     pub bundle: Bundle,
 }
 
-/// How loading went.
+/// The answer to a [`LoadRequest`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum LoadReply {
-    /// The module is imported.
+    /// The module was imported.
     Loaded,
-    /// It could not be.
+    /// The import failed.
     Failed(Failure),
 }
 
-/// Call a function of the loaded module.
+/// A request to call a function of the loaded module.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CallRequest {
     /// Its name, dotted for a function inside a class or a submodule.
     pub function: String,
-    /// The arguments, CBOR each.
+    /// The arguments, each a CBOR value.
     pub inputs: Vec<Bytes>,
-    /// A loop runs over the result: emit its elements instead of answering with a list, whatever iterable it is that
-    /// a list may be made of.
+    /// Whether a loop runs over the result. Its elements are then emitted instead of being returned as a list; it may be any iterable
+    /// that a list can be made of.
     pub stream: bool,
-    /// CBOR map readable as `bue.env`.
+    /// The CBOR map that the step can read as `bue.env`.
     pub env: Option<Bytes>,
-    /// The largest result in bytes.
+    /// The size in bytes of the largest result.
     pub max_result: u64,
-    /// `for account in accounts() (line 12)`: what the result must be a list for. Used in messages, with `stream`.
+    /// The text of the loop that runs over the result, for messages: `for account in accounts() (line 12)`.
     pub loop_text: Option<String>,
 }
 
-/// What a running guest asks of its host.
+/// A request of a running guest to its host.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum HostRequest {
     /// Copy the reply that did not fit.
     Take,
     /// Elements of a streamed result: a CBOR array of `count`. The reply is empty.
     Emit {
-        /// Elements.
+        /// The number of elements.
         count: u32,
-        /// CBOR array.
+        /// The CBOR array.
         items: Bytes,
     },
-    /// Begin something that takes its time. The reply is its [`Ticket`]; what is wrong with it is told by its end.
+    /// Start an asynchronous operation. The reply is its [`Ticket`]; errors are reported when it ends.
     Start(Operation),
-    /// Wait until at least one of these has ended, or the time is over. Meanwhile the guest costs memory and no processor.
-    /// The reply is [`Waited`]; it may leave out some that have ended, which the next wait gives at once.
+    /// Wait until at least one of these operations has ended, or until the timeout. Meanwhile the guest uses memory but no processor.
+    /// The reply is [`Waited`]. It may omit operations that have ended; the next wait returns those at once.
     Wait {
-        /// Tickets that were started and not yet given back, at most 4096.
-        #[serde(deserialize_with = "bounded::list::<_, _, 4096>")]
+        /// Tickets of operations that were started and whose end has not been reported yet, at most 4096.
+        #[serde(deserialize_with = "length_limit::bounded_list::<_, _, 4096>")]
         tickets: Vec<Ticket>,
-        /// None: until one has ended. With no tickets either, the reply comes at once.
+        /// The timeout. `None`: until one has ended. Without tickets and without a timeout, the reply comes at once.
         timeout_ms: Option<u64>,
     },
-    /// Give an exchange up, whatever of it is under way, and forget its tickets. Nothing follows; one that is over may be
-    /// named too. The reply is empty.
+    /// Abort an exchange with all its operations and forget its tickets. Closing one that is over is allowed. The reply is empty.
     Close {
-        /// Ticket of the request.
+        /// The ticket of the request.
         exchange: Ticket,
     },
 }
 
-/// Operations that have ended. Each is given once.
+/// Operations that have ended. The end of each is reported once.
 pub type Waited = Vec<(Ticket, Ended)>;

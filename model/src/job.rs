@@ -1,4 +1,4 @@
-//! A job's states, what a step said ([`Answer`]) and what a worker reports of it ([`Outcome`]).
+//! The states of jobs, the answer of a step ([`Answer`]), and the outcome that a worker reports ([`Outcome`]).
 
 use core::fmt;
 
@@ -7,29 +7,29 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::ids::{BlobHash, RateKey};
 
-/// Values up to this many bytes travel inside messages and rows; larger ones by reference, through the bucket.
+/// The size in bytes up to which values are stored inline, in messages and rows. Larger ones are blobs in the bucket.
 pub const INLINE_LIMIT: usize = 64 * 1024;
 
-/// Where a job stands.
+/// The state of a job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum JobState {
     /// Not all parents have completed.
     Blocked,
-    /// Ready, now or from a later time on.
+    /// Ready to be leased, now or from a later time on.
     Available,
     /// A worker holds a lease.
     Running,
-    /// Final: it has a value.
+    /// Final: it has a result.
     Completed,
     /// Final: its attempts are used up.
     Failed,
-    /// Final: called off.
+    /// Final: it was cancelled.
     Cancelled,
 }
 
 impl JobState {
-    /// As written in JSON and tables.
+    /// Returns its name in JSON and tables.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -43,22 +43,22 @@ impl JobState {
     }
 }
 
-/// Where a run stands.
+/// The state of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum RunState {
-    /// Something may still happen by itself.
+    /// Some job may still run.
     Running,
-    /// Nothing is open and nothing failed.
+    /// All jobs are final, and none failed.
     Completed,
-    /// Nothing is open and some job failed.
+    /// No job can run any more, and some job failed.
     Failed,
-    /// The user called it off.
+    /// The user cancelled it.
     Cancelled,
 }
 
 impl RunState {
-    /// As written in JSON and tables.
+    /// Returns its name in JSON and tables.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -70,38 +70,38 @@ impl RunState {
     }
 }
 
-/// A blob in the bucket.
+/// A reference to a blob in the bucket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct BlobRef {
-    /// Its name.
+    /// Its hash, which is its name.
     pub hash: BlobHash,
     /// Its length in bytes.
     pub len: u64,
 }
 
-/// A stored value (CBOR), or where it is.
+/// A stored value (CBOR), or a reference to it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ValueRef {
     /// At most [`INLINE_LIMIT`] bytes of CBOR.
     Inline(Bytes),
     /// CBOR in the bucket.
     Blob(BlobRef),
-    /// A list in pieces: what a loop runs over. Its elements can be reached without reading all of it.
+    /// A list in chunks: the elements of a loop. An element can be read without the whole list.
     List(Vec<Chunk>),
 }
 
-/// A piece of a list: a CBOR array of `count` elements.
+/// A part of a list: a CBOR array of `count` elements.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Chunk {
-    /// Elements in it.
+    /// The number of its elements.
     pub count: u32,
-    /// [`ValueRef::Inline`] or [`ValueRef::Blob`], never a list again: bytes that say so are refused.
+    /// [`ValueRef::Inline`] or [`ValueRef::Blob`]. A nested list is refused when it is read.
     #[serde(deserialize_with = "flat")]
     pub value: Box<ValueRef>,
 }
 
-/// Reads a [`ValueRef`] that is no list. Its variants are the first two of [`ValueRef`], so the bytes are the same, and
-/// hostile bytes cannot make the reader recurse.
+/// Reads a [`ValueRef`] that is not a list. Its variants are the first two of [`ValueRef`], so the encoding is the same, and
+/// hostile bytes cannot cause recursion.
 fn flat<'de, D: Deserializer<'de>>(from: D) -> Result<Box<ValueRef>, D::Error> {
     #[derive(Deserialize)]
     #[serde(rename = "ValueRef")]
@@ -115,75 +115,75 @@ fn flat<'de, D: Deserializer<'de>>(from: D) -> Result<Box<ValueRef>, D::Error> {
     }))
 }
 
-/// What a step's code said, before it is stored anywhere. Made by a guest, passed on by the sandbox host.
+/// What a step returned. Produced by a guest, passed on by the sandbox host, not stored yet.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Answer {
     /// It has a result.
     Completed {
-        /// CBOR. Empty where `streamed`.
+        /// The result as CBOR. Empty if `streamed`.
         value: Bytes,
-        /// The result is a list whose elements were emitted one batch after the other while the step ran.
+        /// Whether the result is a list whose elements were emitted in batches while the step ran.
         streamed: bool,
-        /// What the dependants inherit.
+        /// What its dependants inherit.
         hints: Hints,
     },
     /// Run it again later with the same inputs.
     Pending {
-        /// Milliseconds to wait, where the step says so.
+        /// The milliseconds to wait, if the step gave them.
         delay_ms: Option<u64>,
     },
-    /// Start its call again from the first step.
+    /// Restart its call from the first step.
     Reset {
-        /// Milliseconds to wait, where the step says so.
+        /// The milliseconds to wait, if the step gave them.
         delay_ms: Option<u64>,
     },
-    /// Call off its call and what depends on it.
+    /// Cancel its call and everything that depends on it.
     Cancelled,
-    /// One attempt failed.
+    /// The attempt failed.
     Failed(Failure),
 }
 
-/// What a `Result` may say about the jobs that depend on it.
+/// What a step's `Result` may set for the jobs that depend on it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Hints {
     /// Their priority.
     pub priority: Option<i64>,
-    /// CBOR map they can read as `bue.env`.
+    /// The CBOR map that they can read as `bue.env`.
     pub env: Option<Bytes>,
 }
 
-/// What a worker reports of a job.
+/// The outcome of an attempt, as the worker reports it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Outcome {
     /// It has a result.
     Completed {
-        /// Stored before this is reported. For the source of a loop: a [`ValueRef::List`].
+        /// Its result, stored before it is reported. A [`ValueRef::List`] if a loop runs over it.
         value: ValueRef,
-        /// What the dependants inherit.
+        /// What its dependants inherit.
         hints: Hints,
     },
     /// Run it again later with the same inputs.
     Pending {
-        /// Milliseconds to wait, where the step says so.
+        /// The milliseconds to wait, if the step gave them.
         delay_ms: Option<u64>,
     },
-    /// Start its call again from the first step.
+    /// Restart its call from the first step.
     Reset {
-        /// Milliseconds to wait, where the step says so.
+        /// The milliseconds to wait, if the step gave them.
         delay_ms: Option<u64>,
     },
-    /// Call off its call and what depends on it.
+    /// Cancel its call and everything that depends on it.
     Cancelled,
-    /// One attempt failed.
+    /// The attempt failed.
     Failed(Failure),
-    /// The worker gives the job back without an attempt being counted: it drains, or a sandbox host died under it.
+    /// The worker releases the job, and the attempt does not count: the worker is draining, or the sandbox host died.
     Released {
-        /// For the log.
+        /// The reason, for the log.
         reason: String,
     },
-    /// It was not run: the hub had asked what its start counts as ([`Lease::count_by`](crate::wire::Lease::count_by)).
+    /// The job was not run: the hub asked for the rate key of its input ([`Lease::count_by`](crate::wire::Lease::count_by)).
     Keyed {
-        /// That.
+        /// The rate key.
         key: RateKey,
     },
 }
@@ -191,18 +191,18 @@ pub enum Outcome {
 /// Why an attempt failed, for people and for scripts.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Failure {
-    /// What kind of thing went wrong.
+    /// Its kind.
     pub kind: FailureKind,
-    /// What happened, where, and what to do: complete sentences.
+    /// What happened, where, and what to do, in complete sentences.
     pub message: String,
-    /// The traceback, where the language has one. Names the user's files and lines.
+    /// The traceback, if the language has one, with the user's files and lines.
     pub trace: Option<String>,
-    /// Milliseconds the other side asked us to wait (`Retry-After`).
+    /// The milliseconds that a server asked to wait (`Retry-After`).
     pub retry_after_ms: Option<u64>,
 }
 
 impl Failure {
-    /// A failure with a message and nothing else.
+    /// Creates a failure with a message and nothing else.
     #[must_use]
     pub fn new(kind: FailureKind, message: impl Into<String>) -> Self {
         Self { kind, message: message.into(), trace: None, retry_after_ms: None }
@@ -215,30 +215,30 @@ impl fmt::Display for Failure {
     }
 }
 
-/// Kinds of [`Failure`].
+/// The kinds of [`Failure`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FailureKind {
-    /// The step raised, or said `error`.
+    /// The step raised an exception or returned an error.
     Raised,
-    /// It went over a limit, which the message names with its value.
+    /// It exceeded a limit, which the message names with its value.
     Limit,
-    /// It asked for something it may not have.
+    /// It asked for something that it is not allowed.
     Denied,
-    /// Its inputs are not what its language needs.
+    /// Its inputs do not suit its language.
     BadInput,
-    /// Its result cannot travel, or is not an answer.
+    /// Its result cannot be encoded, or is not an answer.
     BadResult,
     /// Its code cannot be loaded: no such function, a syntax error, an import that fails.
     BadCode,
-    /// The guest stopped in a way that is no exception of its language.
+    /// The guest trapped.
     Trap,
-    /// bue itself failed; no fault of the step.
+    /// bue itself failed; the step is not at fault.
     Internal,
 }
 
 impl FailureKind {
-    /// As written in JSON and tables.
+    /// Returns its name in JSON and tables.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {

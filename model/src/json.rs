@@ -6,8 +6,8 @@ use serde::ser::{Serialize, SerializeMap, SerializeSeq, Serializer};
 
 use crate::value::Value;
 
-/// Shows a value as JSON: bytes as base64, uuid, decimal and dates as text, keys that are not text as their JSON text,
-/// integers beyond 128 bits as text, floats that JSON cannot say as null.
+/// Serializes a value as JSON: bytes as base64; uuids, decimals and dates as strings; keys that are not text as their JSON text;
+/// integers of more than 128 bits as strings; floats that JSON cannot express as null.
 #[derive(Clone, Copy, Debug)]
 pub struct Json<'a>(pub &'a Value);
 
@@ -45,7 +45,7 @@ impl Serialize for Json<'_> {
     }
 }
 
-/// JSON's keys are texts. What Python's `json` does with other keys, we do.
+/// Returns a key as a string, as Python's `json` converts keys that are not strings.
 fn key_text(key: &Value) -> String {
     match key {
         Value::Text(text) | Value::Date(text) | Value::Time(text) | Value::DateTime(text) => text.clone(),
@@ -71,7 +71,7 @@ mod tests {
     use crate::value::Decimal;
 
     #[test]
-    fn json_is_what_scripts_expect() {
+    fn values_without_a_json_type_become_strings() {
         let value = Value::Map(vec![
             (Value::Text("b".into()), Value::Bytes(vec![1, 2])),
             (Value::Int(3), Value::Decimal(Decimal { mantissa: 150.into(), exponent: -2 })),

@@ -1,7 +1,7 @@
-//! The words everyone shares: ids, values, plans, jobs, leases, outcomes.
+//! The types that all crates share: ids, values, plans, jobs, leases, outcomes.
 //!
-//! Plain data with `serde` derives and nothing else: no disk, no network, no clock. It builds for `wasm32`, because the
-//! Python guest speaks the same words ([`guest`]).
+//! Plain data with `serde` derives, without IO and without a clock. It also builds for `wasm32`, because the Python guest exchanges
+//! these types with its host ([`guest`]).
 //!
 //! ```text
 //! script text --lang--> Plan --client--> Submission --hub--> Lease --worker--> guest::CallRequest
@@ -10,17 +10,18 @@
 //! ```
 #![forbid(unsafe_code)]
 
-mod bounded;
 pub mod bundle;
 pub mod cbor;
-mod depth;
 pub mod guest;
 pub mod ids;
 pub mod job;
 mod json;
+pub mod language;
+mod length_limit;
+mod nesting_limit;
 pub mod net;
+mod net_rule;
 pub mod plan;
-mod rule;
 mod serde_value;
 pub mod value;
 pub mod wire;
@@ -29,7 +30,8 @@ pub use bundle::{Bundle, Package, SourceFile};
 pub use ids::{BlobHash, CallIndex, JobId, NodeId, RateKey, RunId, StepIndex, Timestamp, Token};
 pub use job::{Answer, BlobRef, Chunk, Failure, FailureKind, JobState, Outcome, RunState, ValueRef};
 pub use json::Json;
+pub use language::Language;
+pub use net_rule::{HostPattern, NetRule, ParseNetRuleError};
 pub use plan::{Call, ForEach, Input, JobNode, Node, Plan, Step};
-pub use rule::{HostPattern, NetRule, NotARule};
-pub use serde_value::{NotThatType, from_value, to_value};
+pub use serde_value::{ConvertError, from_value, to_value};
 pub use value::{Decimal, Value};

@@ -1,5 +1,5 @@
-//! What a running guest says to the network, and what comes back. The host that starts a guest hands these words on to
-//! its parent, which alone has a network; so they are the same on both ways.
+//! The network operations of a running guest. A sandbox host passes them on to its parent, the only process with network access, so
+//! both connections use the same messages.
 //!
 //! ```text
 //! Request -----------> Response (with the first of its body)        a ticket each, in the order started
@@ -11,36 +11,36 @@
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-use crate::bounded;
+use crate::length_limit;
 
-/// Number of an operation, unique in its step and growing.
+/// The number of an operation: unique within its step, and growing.
 pub type Ticket = u64;
 
-/// Something that takes its time.
+/// An asynchronous operation.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Operation {
-    /// Begin an exchange. Ends with [`Ended::Response`].
+    /// Start an exchange. Ends with [`Ended::Response`].
     Request(Request),
-    /// Send a piece of a streamed request body. Ends with [`Ended::Wrote`] when there is room for the next piece; one at
-    /// a time in each exchange. May be started as soon as the request is.
+    /// Send a part of a streamed request body. Ends with [`Ended::Wrote`] when there is room for the next part. One at a time in each
+    /// exchange; it may start as soon as the request has.
     Write {
-        /// Ticket of the request.
+        /// The ticket of the request.
         exchange: Ticket,
-        /// The piece; may be empty.
+        /// The part; may be empty.
         bytes: Bytes,
-        /// Nothing follows.
+        /// Whether it is the last part.
         last: bool,
     },
-    /// Read what came of the response's body. Ends with [`Ended::Data`]; one at a time in each exchange.
+    /// Read from the response's body. Ends with [`Ended::Data`]. One at a time in each exchange.
     Read {
-        /// Ticket of the request.
+        /// The ticket of the request.
         exchange: Ticket,
-        /// Bytes at most; the host gives no more than 256 KiB.
+        /// The largest number of bytes to return; the host returns at most 256 KiB.
         max: u32,
-        /// Milliseconds without a byte after which it fails with [`NetErrorKind::ReadTimeout`].
+        /// The milliseconds without a byte after which it fails with [`NetErrorKind::ReadTimeout`].
         timeout_ms: Option<u64>,
     },
-    /// The value of a secret. Ends with [`Ended::Secret`].
+    /// Get the value of a secret. Ends with [`Ended::Secret`].
     Secret {
         /// Its name, as in `!allow secret NAME`.
         name: String,
@@ -50,31 +50,31 @@ pub enum Operation {
 /// A request to a server.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Request {
-    /// Any token but `CONNECT`.
+    /// The method: any token except `CONNECT`.
     pub method: String,
-    /// `https://api.example.com:8443`: scheme, host and port alone, in any spelling.
+    /// `https://api.example.com:8443`: scheme, host and port only, not necessarily normalized.
     pub origin: String,
-    /// `/path?query`, sent as it is.
+    /// `/path?query`, sent unchanged.
     pub target: String,
-    /// Names and values in order, at most 4096. `Host` comes from the origin. A value may hold `secret:NAME`.
-    #[serde(deserialize_with = "bounded::list::<_, _, 4096>")]
+    /// Names and values in order, at most 4096. `Host` is set from the origin. A value may contain `secret:NAME`.
+    #[serde(deserialize_with = "length_limit::bounded_list::<_, _, 4096>")]
     pub headers: Vec<(String, Bytes)>,
-    /// What is sent.
+    /// The body.
     pub body: Body,
-    /// Milliseconds until there must be a connection; the host has a limit of its own.
+    /// The milliseconds that connecting may take; the host has a limit too.
     pub connect_timeout_ms: Option<u64>,
-    /// Milliseconds without a sign of the server until the response begins.
+    /// The milliseconds without any data from the server until the response begins.
     pub read_timeout_ms: Option<u64>,
 }
 
 /// The body of a request.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Body {
-    /// There is none.
+    /// No body.
     None,
-    /// All of it.
+    /// The whole body.
     Whole(Bytes),
-    /// It comes in pieces, [`Operation::Write`]. With a `Content-Length` header it must come to just that length.
+    /// The body follows in parts ([`Operation::Write`]). Together they must match the `Content-Length` header, if there is one.
     Streamed,
 }
 
@@ -83,86 +83,86 @@ pub enum Body {
 pub enum Ended {
     /// The response began.
     Response(Response),
-    /// There is room for the next piece.
+    /// There is room for the next part.
     Wrote,
-    /// Bytes of the response's body.
+    /// Data of the response's body.
     Data {
-        /// What came, never decompressed.
+        /// The bytes, never decompressed.
         bytes: Bytes,
-        /// This was the last of it: the exchange is over, and its ticket no longer means anything.
+        /// Whether the body ends here. The exchange is then over and its ticket invalid.
         last: bool,
     },
     /// The value of a secret.
     Secret(String),
-    /// It did not work.
+    /// The operation failed.
     Failed(NetError),
 }
 
 /// The beginning of a response.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Response {
-    /// 200 and so on; never 1xx.
+    /// The status, never 1xx.
     pub status: u16,
-    /// 10, 11 or 20, as `http.client` has it.
+    /// The HTTP version: 10, 11 or 20, as in Python's `http.client`.
     pub version: u8,
-    /// The reason phrase as the server sent it, or the usual one.
+    /// The reason phrase that the server sent, or the standard one.
     pub reason: String,
-    /// Names in lower case, and values, in order.
+    /// Names, in lower case, and values, in order.
     pub headers: Vec<(String, Bytes)>,
-    /// What of the body was there already.
+    /// The part of the body that has already arrived.
     pub body: Bytes,
-    /// That was all of it: the exchange is over.
+    /// Whether that is the whole body. The exchange is then over.
     pub last: bool,
 }
 
-/// What went wrong with an operation.
+/// The error of an operation.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NetError {
-    /// What a program may act on.
+    /// Its kind, for programs.
     pub kind: NetErrorKind,
-    /// What a person may act on.
+    /// What went wrong, for people.
     pub message: String,
 }
 
 impl NetError {
-    /// An error with its message.
+    /// Creates an error.
     #[must_use]
     pub fn new(kind: NetErrorKind, message: impl Into<String>) -> Self {
         Self { kind, message: message.into() }
     }
 }
 
-/// Kinds of errors, as `CPython`'s libraries tell them apart.
+/// The kinds of errors that `CPython`'s libraries distinguish.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum NetErrorKind {
-    /// Nobody allowed it; the message says which rule would.
+    /// It is not allowed; the message names the rule that would allow it.
     Denied,
-    /// The host's name has no address.
+    /// The host name cannot be resolved.
     Name,
-    /// Nobody listens there.
+    /// Connection refused.
     Refused,
-    /// There is no way there.
+    /// The host or network is unreachable.
     Unreachable,
-    /// The other side closed the connection before the exchange was over.
+    /// The server closed the connection before the exchange was over.
     Reset,
-    /// No connection in time.
+    /// Connecting timed out.
     ConnectTimeout,
-    /// No sign of the server in time.
+    /// The server sent nothing in time.
     ReadTimeout,
-    /// No trust: the certificate, or what it was presented with.
+    /// TLS failed: the certificate, or the handshake.
     Tls,
-    /// The other side does not speak HTTP.
+    /// The server does not speak HTTP.
     Protocol,
-    /// A limit of the step, which the message names.
+    /// The step exceeded a limit, which the message names.
     Limit,
-    /// The request is none: its method, origin, target or a header.
+    /// The request is invalid: its method, origin, target or a header.
     BadRequest,
-    /// The exchange is over, was closed, or does not do what was asked.
+    /// The exchange is over or closed, or the operation does not fit its state.
     Closed,
 }
 
 impl NetErrorKind {
-    /// A word for programs.
+    /// Returns its name, for programs.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {

@@ -1,12 +1,13 @@
-//! What a script means: its steps, and the graph of jobs and loops its calls make.
+//! [`Plan`]: a compiled script. Its steps, and the graph of jobs and loops that its calls create.
 //!
-//! Made by `lang`, stored by the hub, never changed. The graph is a tree of blocks: the top level, and one body for every
-//! loop. A node may use nodes of its own block that stand before it, and of the blocks around it.
+//! `lang` creates it, the hub stores it, and nothing changes it. The graph is a tree of blocks: the top level, and a body for each
+//! loop. A node may use earlier nodes of its own block and of the blocks around it.
 
 use serde::{Deserialize, Serialize};
 
-use crate::depth;
 use crate::ids::{CallIndex, NodeId, StepIndex};
+use crate::language::Language;
+use crate::nesting_limit;
 
 /// The version of [`Plan`] that this code writes and reads.
 pub const PLAN_VERSION: u32 = 1;
@@ -16,111 +17,72 @@ pub const PLAN_VERSION: u32 = 1;
 pub struct Plan {
     /// [`PLAN_VERSION`].
     pub version: u32,
-    /// The steps that are used, in order of first use.
+    /// The steps in use, in order of their first use.
     pub steps: Vec<Step>,
     /// The top level, in order of creation.
     pub nodes: Vec<Node>,
-    /// Every call of the script, in its order; a loop's source call stands before those of its body.
+    /// All calls, in the order of the script; the call that a loop runs over comes before those of its body.
     pub calls: Vec<Call>,
 }
 
-/// A definition in the script.
+/// A step: a definition in the script.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Step {
-    /// The user's name for it.
+    /// The name in the script.
     pub name: String,
-    /// What runs it.
+    /// Its language.
     pub language: Language,
-    /// The function (Python and compiled languages) or the table that the first input becomes (SQL).
+    /// The function to call (Python and compiled languages), or the table that the first input becomes (SQL).
     pub function: String,
-    /// Where its code is.
+    /// Its code, or the path of it.
     pub source: Source,
-    /// Line of its definition in the script, from 1.
+    /// The line of its definition, from 1.
     pub line: u32,
-    /// What the settings above and inside it came to.
+    /// Its settings, those of the script and its own.
     pub settings: Settings,
 }
 
-/// Languages of steps.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Language {
-    /// RustPython in a sandbox.
-    Python,
-    /// A fresh in-memory SQLite database a job.
-    Sqlite3,
-    /// The worker's PostgreSQL connection.
-    Postgres,
-    /// Built to a component on the uploading machine.
-    Rust,
-    /// Built to a component on the uploading machine.
-    Go,
-    /// Built to a component on the uploading machine.
-    C,
-    /// Built to a component on the uploading machine.
-    Cpp,
-    /// A component or WASI command, taken as it is.
-    Wasm,
-}
-
-impl Language {
-    /// The name used in scripts, plans and messages.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Python => "python",
-            Self::Sqlite3 => "sqlite3",
-            Self::Postgres => "postgres",
-            Self::Rust => "rust",
-            Self::Go => "go",
-            Self::C => "c",
-            Self::Cpp => "cpp",
-            Self::Wasm => "wasm",
-        }
-    }
-}
-
-/// Where a step's code is.
+/// Where a step's code comes from.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Source {
-    /// A path, relative to the script's folder, as the script spells it.
+    /// A path, relative to the script's folder, as the script has it.
     File(String),
     /// Text between backticks.
     Inline {
-        /// Dedented.
+        /// The text, dedented.
         text: String,
-        /// Line of the script on which the text begins, from 1.
+        /// The line of the script on which the text begins, from 1.
         line: u32,
     },
 }
 
-/// What the language's settings come to for one step.
+/// The settings of a step.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Settings {
-    /// Which workers may take its jobs.
+    /// The scope of its jobs: only workers that serve it take them.
     pub scope: String,
-    /// Higher runs first within its scope.
+    /// The priority: higher runs first within a scope.
     pub priority: i64,
-    /// Seconds one attempt may take, more than 0, as the script's arithmetic gave them. [`Settings::timeout_ms`] is what
-    /// clocks use.
+    /// The seconds that an attempt may take, more than 0, as the script's arithmetic gave them. Timers use
+    /// [`Settings::timeout_ms`].
     pub timeout_s: f64,
-    /// Further attempts after a failed one.
+    /// The number of further attempts after a failed one.
     pub retries: u32,
-    /// `!every`: milliseconds between two tries of a pending step, growing from the first to the second.
+    /// `!every`: the milliseconds between two tries of a pending step, growing from the first to the second.
     pub every_ms: Option<(u64, u64)>,
-    /// `!for`: milliseconds a step may stay pending.
+    /// `!for`: the milliseconds that a step may stay pending.
     pub pending_limit_ms: u64,
     /// `!rate`.
     pub rate: Option<Rate>,
     /// `!allow`.
     pub allow: Vec<Capability>,
-    /// `!requires`, each as pip writes it.
+    /// `!requires`, each in pip's syntax.
     pub requires: Vec<String>,
 }
 
 impl Default for Settings {
-    /// What the language says holds where nothing is set.
+    /// The defaults of the script language.
     fn default() -> Self {
         Self {
             scope: "default".into(),
@@ -137,30 +99,31 @@ impl Default for Settings {
 }
 
 impl Settings {
-    /// [`timeout_s`](Self::timeout_s) in milliseconds, rounded up, at least 1: a limit never gets shorter than it was written.
+    /// Returns [`timeout_s`](Self::timeout_s) in milliseconds, rounded up and at least 1, so that the limit is never shorter than
+    /// written.
     #[must_use]
     #[expect(
         clippy::cast_possible_truncation,
         clippy::cast_sign_loss,
-        reason = "the cast saturates, which is what a limit wants"
+        reason = "the cast saturates, which suits a limit"
     )]
     pub fn timeout_ms(&self) -> u64 {
         ((self.timeout_s * 1000.0).ceil() as u64).max(1)
     }
 }
 
-/// At most `count` starts every `per_ms`.
+/// A rate: at most `count` starts in `per_ms`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Rate {
-    /// Starts.
+    /// The number of starts.
     pub count: u32,
-    /// Milliseconds.
+    /// The period in milliseconds.
     pub per_ms: u64,
-    /// Field of the first input whose values are counted apart.
+    /// A field of the first input; each of its values has a rate of its own.
     pub by: Option<String>,
 }
 
-/// Something a step asks to be allowed. The worker decides.
+/// A permission that a step requests. The worker decides whether to grant it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Capability {
@@ -172,17 +135,17 @@ pub enum Capability {
     Postgres(String),
 }
 
-/// A part of the graph.
+/// A node of the graph: an entry of a block.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Node {
-    /// One step, once for every round of the loops around it.
+    /// A step, run once for every round of the loops around it.
     Job(JobNode),
-    /// A fan-out.
+    /// A loop.
     ForEach(ForEach),
 }
 
 impl Node {
-    /// Its id.
+    /// Returns its id.
     #[must_use]
     pub const fn id(&self) -> NodeId {
         match self {
@@ -192,54 +155,54 @@ impl Node {
     }
 }
 
-/// One step of one call.
+/// A step of a call.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct JobNode {
-    /// Position in order of creation.
+    /// Its id.
     pub id: NodeId,
-    /// What to run.
+    /// The step to run.
     pub step: StepIndex,
-    /// The call it belongs to: the jobs of a call are its chain.
+    /// The call that it belongs to. A call is a chain of jobs.
     pub call: CallIndex,
-    /// The step's arguments in order; the same input twice is passed twice.
+    /// The step's arguments, in order.
     pub inputs: Vec<Input>,
 }
 
-/// A loop: when the job at [`over`](Self::over) completes, one instance of the body for each element of its list.
+/// A loop: when the job at [`over`](Self::over) completes, the body is instantiated for each element of its list.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ForEach {
-    /// Position in order of creation.
+    /// Its id.
     pub id: NodeId,
     /// The loop variable's name.
     pub variable: String,
-    /// The last job of the loop's source call; it stands in the same block as the loop.
+    /// The job whose result the loop runs over: the last one of its source call, in the same block as the loop.
     pub over: NodeId,
-    /// Line of the `for` in the script, from 1.
+    /// The line of the `for`, from 1.
     pub line: u32,
-    /// What runs for each element.
-    #[serde(deserialize_with = "depth::bounded")]
+    /// The block that is instantiated for each element.
+    #[serde(deserialize_with = "nesting_limit::nested_list")]
     pub body: Vec<Node>,
-    /// For `name = [call for x in call]`: the body's job whose results, in order, make the list that
-    /// [`Input::Gather`] stands for.
+    /// For `name = [call for x in call]`: the job of the body whose results, in order, are the list that [`Input::Gather`]
+    /// refers to.
     pub gather: Option<NodeId>,
 }
 
-/// Where an argument comes from.
+/// The source of an argument.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Input {
     /// The result of a job.
     Node(NodeId),
-    /// The element of the round of this loop.
+    /// The element of the current round of a loop.
     Loop(NodeId),
-    /// The list of the results of all rounds of this gathering loop.
+    /// The results of all rounds of a gathering loop.
     Gather(NodeId),
 }
 
-/// A call in the script.
+/// A call in the script: an execution of a pipe.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Call {
-    /// Line in the script, from 1.
+    /// The line in the script, from 1.
     pub line: u32,
     /// The name its result is bound to.
     pub name: Option<String>,
@@ -247,6 +210,6 @@ pub struct Call {
     pub first: NodeId,
     /// Its last job, whose value is the call's.
     pub last: NodeId,
-    /// A call standing as an argument of another is no statement and has no entry among a run's results.
+    /// Whether it is an argument of another call. Such a call is not a statement and has no entry among the run's results.
     pub nested: bool,
 }

@@ -1,18 +1,19 @@
-//! What steps give each other.
+//! [`Value`]: what steps pass to each other.
 
 use core::fmt;
 
 use num_bigint::{BigInt, Sign};
 use uuid::Uuid;
 
-/// A value between steps, whatever their languages. Stored as CBOR ([`crate::cbor`]), shown as JSON ([`crate::Json`]).
+/// An argument or a result of a step, in a form that all languages share. Stored as CBOR ([`crate::cbor`]), shown as JSON
+/// ([`crate::Json`]).
 ///
 /// A list of maps is a table.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Value {
-    /// Nothing.
+    /// The null value.
     Null,
-    /// True or false.
+    /// A boolean.
     Bool(bool),
     /// A 64 bit integer.
     Int(i64),
@@ -32,16 +33,16 @@ pub enum Value {
     Date(String),
     /// `12:30:00`, with an optional fraction and offset.
     Time(String),
-    /// `2026-09-30T12:30:00`, with an optional fraction and offset; without an offset it is nobody's particular zone.
+    /// `2026-09-30T12:30:00`, with an optional fraction and offset; without an offset it is in no particular time zone.
     DateTime(String),
-    /// A list. Tuples and sets of a guest language are read as lists by the others.
+    /// A list. Tuples and sets of a language are lists to the others.
     List(Vec<Value>),
-    /// A map that keeps its order. Keys are unique where a guest language made it.
+    /// A map, in insertion order. Keys are unique if a guest language made it.
     Map(Vec<(Value, Value)>),
 }
 
 impl Value {
-    /// The kind's name in messages: `an int`, `a list`.
+    /// Returns the name of its kind, for messages: `an int`, `a list`.
     #[must_use]
     pub const fn kind(&self) -> &'static str {
         match self {
@@ -61,19 +62,19 @@ impl Value {
         }
     }
 
-    /// An integer in its smallest variant, so that equal numbers are equal values.
+    /// Returns an integer as the smallest variant that holds it, so that equal numbers are equal values.
     #[must_use]
     pub fn integer(number: BigInt) -> Self {
         i64::try_from(&number).map_or_else(|_| Self::BigInt(number), Self::Int)
     }
 }
 
-/// `mantissa * 10^exponent`.
+/// A decimal number: `mantissa * 10^exponent`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Decimal {
     /// All digits.
     pub mantissa: BigInt,
-    /// Power of ten of the last digit.
+    /// The power of ten of the last digit.
     pub exponent: i64,
 }
 
@@ -99,7 +100,7 @@ impl fmt::Display for Decimal {
     }
 }
 
-/// Digits with the point `scale` digits from the right; zeros in front where there are too few.
+/// Writes digits with the decimal point `scale` digits from the right, after leading zeros if necessary.
 fn write_plain(f: &mut fmt::Formatter<'_>, digits: &str, scale: u64) -> fmt::Result {
     let scale = usize::try_from(scale).unwrap_or(usize::MAX);
     match digits.len().checked_sub(scale) {

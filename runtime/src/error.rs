@@ -1,13 +1,13 @@
-//! What can go wrong with running steps at all, as opposed to within a step.
+//! Errors of running steps at all, as opposed to failures of a step.
 
 use std::io;
 use std::path::PathBuf;
 
-/// The sandboxes cannot be prepared or started. A step's own failure is an [`Answer`](bue_model::Answer), never this.
+/// The sandboxes cannot be prepared or started. A step's own failure is an [`Answer`](bue_model::Answer) instead.
 #[derive(Debug, thiserror::Error)]
 pub enum RuntimeError {
     /// The cache directory cannot be used.
-    #[error("use {path} for the compiled sandbox; give the cache another place or make it writable")]
+    #[error("use {path} for the compiled sandbox; make it writable, or choose another cache directory")]
     Cache {
         /// The file or directory.
         path: PathBuf,
@@ -15,37 +15,37 @@ pub enum RuntimeError {
         #[source]
         source: io::Error,
     },
-    /// The cache directory is open to others.
+    /// Other users can access the cache directory.
     #[error(
-        "trust {path}: it belongs to somebody else or others may write it; type `chmod 700` on it, or name another"
+        "trust {path}: it belongs to another user, or others can access it; type `chmod 700 {path}`, or choose another cache directory"
     )]
     OpenCache {
         /// The directory.
         path: PathBuf,
     },
-    /// The guest module is not one that can be imaged.
+    /// The guest module cannot be used.
     #[error("prepare the guest: {0}")]
     Guest(String),
-    /// The engine refused something.
+    /// The engine reported an error.
     #[error("prepare the sandbox engine: {0}")]
     Engine(String),
-    /// Memory for a sandbox cannot be had.
+    /// Memory for a sandbox cannot be mapped.
     #[error("map memory for a sandbox")]
     Memory(#[source] io::Error),
     /// A sandbox host cannot be started.
     #[error("start a sandbox host with {command}")]
     Spawn {
-        /// What was run.
+        /// The program.
         command: PathBuf,
-        /// Why it could not be.
+        /// Why.
         #[source]
         source: io::Error,
     },
-    /// A sandbox host started and would not serve.
-    #[error("get a sandbox host ready: {0}")]
+    /// A sandbox host started but does not serve.
+    #[error("start a sandbox host: {0}")]
     Refused(String),
     /// The hosts were shut down.
-    #[error("run a step: the sandbox hosts are shut down")]
+    #[error("run a step: the sandbox hosts were shut down")]
     Closed,
 }
 
@@ -55,7 +55,7 @@ impl From<wasmtime::Error> for RuntimeError {
     }
 }
 
-/// The process that ran the step died, and the step with it. Nothing is known of the step; it can be run again.
+/// The sandbox host that ran the step died. The outcome of the step is unknown; it can be run again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the sandbox host that ran the step died")]
 pub struct HostLost;

@@ -1,32 +1,34 @@
-//! What every sandbox maps: the compiled guest and its base image, as files in the cache.
+//! The files that every sandbox host maps: the compiled guest and its base image.
 
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-/// Compiled code and a memory image, ready to be mapped. Having one is the proof that this installation made the files.
+/// Compiled code and a memory image, ready to be mapped. A value of this type proves that this installation made the files.
 #[derive(Clone, Debug)]
 pub struct Prepared {
     pub(crate) files: PreparedFiles,
-    /// The directory that was given.
+    /// The cache directory.
     pub(crate) cache: PathBuf,
 }
 
-/// Where the files are.
+/// The paths of the files.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct PreparedFiles {
     /// Compiled code.
     pub(crate) code: PathBuf,
-    /// Memory.
+    /// The base image: a memory.
     pub(crate) image: PathBuf,
-    /// What the memory's file does not say.
+    /// What is known of both.
     pub(crate) seal: Seal,
 }
 
-/// Says what the files must hold; stored with a MAC before it.
+/// What the files must contain. It is stored after its own MAC.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Seal {
+    /// The MAC of the code.
     pub(crate) code: [u8; 32],
+    /// The MAC of the image.
     pub(crate) image: [u8; 32],
     /// Bytes of memory.
     pub(crate) len: u64,
@@ -35,7 +37,7 @@ pub(crate) struct Seal {
 }
 
 impl Prepared {
-    /// What a parent that has one told its child, which makes no files.
+    /// From the parent's message to a sandbox host, which creates no files.
     pub(crate) fn from_parent(files: PreparedFiles) -> Self {
         Self { files, cache: PathBuf::new() }
     }

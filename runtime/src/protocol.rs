@@ -1,4 +1,4 @@
-//! What a worker and its sandbox hosts say to each other: postcard frames over a socket pair.
+//! The protocol between a worker and its sandbox hosts: postcard frames over a socket pair.
 //!
 //! ```text
 //! parent            sandbox host
@@ -6,15 +6,15 @@
 //!              <-   Ready, or Refused and the end
 //! Compile      ->   instead of Setup: a child that compiles one step
 //!              <-   Compiled, or Refused, and the end
-//! Load         ->   once a bundle, before the first task that runs it; Forget takes it back
+//! Load         ->   once per bundle, before the first task that runs it; Forget drops it
 //! Run          ->
-//!              <-   Items, then nothing until it hears Taken
+//!              <-   Items, then no more until Taken arrives
 //! Taken        ->
-//!              <-   Net, an operation on the network or the end of an exchange, at any time
-//! Net          ->   how an operation ended
-//!              <-   Waiting, how many of its steps wait, when that changed
+//!              <-   Net, starts an operation on the network or closes an exchange, at any time
+//! Net          ->   the result of an operation
+//!              <-   Waiting, the number of its steps that wait, when it changes
 //!              <-   Finished
-//! Cancel       ->   of a running task; nothing comes back
+//! Cancel       ->   stops a running task; there is no reply
 //! ```
 //! A frame is its length (32 bits, little endian) and its bytes.
 
@@ -36,11 +36,11 @@ use crate::step::net_port::NetRequest;
 use crate::step::permissions::Permissions;
 use crate::step::task::{Finished, Placeholders};
 
-/// The largest frame: the largest inputs or result, and room beside them.
+/// Bytes of a frame at most: the largest inputs or result, and some more.
 pub(crate) const MAX_FRAME: usize = 256 << 20;
 
-/// Frames that are written in one go.
-const AT_ONCE: usize = 64;
+/// Frames that are written at once at most.
+const MAX_BATCH: usize = 64;
 
 /// To a sandbox host.
 #[derive(Debug, Serialize, Deserialize)]
@@ -70,7 +70,7 @@ pub(crate) enum FromHost {
 /// A [`Task`](crate::Task) whose bundle was sent before.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct RunRequest {
-    /// The bundle, where the program needs one.
+    /// The key of the bundle, if the program needs one.
     pub(crate) key: Option<BlobHash>,
     pub(crate) program: Program,
     pub(crate) inputs: Vec<Bytes>,
@@ -80,7 +80,7 @@ pub(crate) struct RunRequest {
     pub(crate) permissions: Permissions,
 }
 
-/// What to do with a bundle.
+/// What to run.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum Program {
     Python {
@@ -91,30 +91,30 @@ pub(crate) enum Program {
         table: String,
         placeholders: Placeholders,
     },
-    /// Needs no bundle: it was compiled.
+    /// Compiled code, which needs no bundle.
     Wasm {
         step: CompiledStep,
         function: String,
     },
 }
 
-/// Frames on their way to the socket. Without a bound: every frame belongs to a task or is a few bytes long, and whoever
-/// starts tasks bounds them.
+/// The queue of frames to the socket. It is unbounded: every frame belongs to a task or is a few bytes long, and the number
+/// of tasks is limited elsewhere.
 pub(crate) type Frames = mpsc::UnboundedSender<Vec<u8>>;
 
-/// A message as a frame.
+/// Encodes a message as a frame.
 pub(crate) fn frame<T: Serialize>(message: &T) -> io::Result<Vec<u8>> {
     let mut bytes = postcard::to_extend(message, vec![0; 4]).map_err(io::Error::other)?;
     let len = bytes.len().saturating_sub(4);
     let length = u32::try_from(len).ok().filter(|_| len <= MAX_FRAME);
-    let length = length.ok_or_else(|| io::Error::other("a message longer than a frame may be"))?;
+    let length = length.ok_or_else(|| io::Error::other("a message is longer than a frame may be"))?;
     if let Some(head) = bytes.first_chunk_mut() {
         *head = length.to_le_bytes();
     }
     Ok(bytes)
 }
 
-/// The next message, or `None` where the other side has closed the socket.
+/// Reads the next message; `None` if the other side has closed the socket.
 pub(crate) async fn read<T: DeserializeOwned>(from: &mut (impl AsyncRead + Unpin)) -> io::Result<Option<T>> {
     let mut length = [0; 4];
     match from.read_exact(&mut length).await {
@@ -125,7 +125,7 @@ pub(crate) async fn read<T: DeserializeOwned>(from: &mut (impl AsyncRead + Unpin
     if length > MAX_FRAME {
         return Err(io::Error::other("a frame longer than a frame may be"));
     }
-    // the buffer grows with what comes, not with what is announced
+    // the buffer grows with the bytes that arrive, not with the announced length
     let mut bytes = Vec::with_capacity(length.min(1 << 20));
     from.take(length as u64).read_to_end(&mut bytes).await?;
     if bytes.len() < length {
@@ -134,14 +134,14 @@ pub(crate) async fn read<T: DeserializeOwned>(from: &mut (impl AsyncRead + Unpin
     postcard::from_bytes(&bytes).map(Some).map_err(io::Error::other)
 }
 
-/// Writes frames until nobody can send any more, then closes the socket for writing.
+/// Writes frames until all senders are dropped, then closes the socket for writing.
 pub(crate) async fn write_all(
     to: impl AsyncWrite + Unpin,
     mut frames: mpsc::UnboundedReceiver<Vec<u8>>,
 ) -> io::Result<()> {
     let mut to = BufWriter::new(to);
-    let mut batch = Vec::with_capacity(AT_ONCE);
-    while frames.recv_many(&mut batch, AT_ONCE).await > 0 {
+    let mut batch = Vec::with_capacity(MAX_BATCH);
+    while frames.recv_many(&mut batch, MAX_BATCH).await > 0 {
         for frame in batch.drain(..) {
             to.write_all(&frame).await?;
         }

@@ -19,13 +19,14 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bue_model::{Answer, Value, cbor};
 use bue_runtime::{
     Allowed, Egress, EgressConfig, Event, Finished, HostLost, Hosts, HostsConfig, Limits, Running, RuntimeError,
     Secret, Task, serve_sandbox_host,
 };
+use bue_test_support::wait::wait_until;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
@@ -265,11 +266,7 @@ fn hosts_end_with_their_parent(runtime: &Runtime) {
         hosts.shutdown().await;
         assert_eq!(busy.next().await.map(|_| ()), Err(HostLost));
     });
-    let start = Instant::now();
-    while !children().is_empty() {
-        assert!(start.elapsed() < Duration::from_secs(5), "children stay: {:?}", children());
-        std::thread::sleep(Duration::from_millis(10));
-    }
+    wait_until("all children have ended", || children().is_empty());
 }
 
 fn after_shutdown_nothing_runs(runtime: &Runtime) {

@@ -87,7 +87,7 @@ impl New {
             Some(name) => name,
             None => format!("{}-{}", self.role, random_hex::<2>()?),
         };
-        let entry = TokenEntry::new(&token, self.role, &name, now()).and_then(|entry| entry.for_scopes(self.scopes));
+        let entry = TokenEntry::new(&token, self.role, &name, now()).and_then(|entry| entry.with_scopes(self.scopes));
         let entry = entry.map_err(|error| CommandError::Usage(error.to_string()))?;
         file.add(entry).map_err(|error| match error {
             TokenError::Taken(_) => CommandError::Usage(error.to_string()),

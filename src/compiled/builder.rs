@@ -5,8 +5,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use bue_lang::{BuildProblem, Buildable};
-use bue_model::plan::{Language, Source, Step};
-use bue_model::{Bundle, SourceFile};
+use bue_model::plan::{Source, Step};
+use bue_model::{Bundle, Language, SourceFile};
 use bue_runtime::check_wasm;
 use bytes::Bytes;
 
@@ -49,7 +49,7 @@ impl Builder {
 
     /// Packs a step with its module; `None` if its language is not compiled.
     pub(crate) fn pack(&mut self, step: &Step, folder: &Path) -> Option<Result<Bundle, BuildProblem>> {
-        if matches!(step.language, Language::Python | Language::Sqlite3 | Language::Postgres) {
+        if !step.language.is_compiled() {
             return None;
         }
         let Source::File(path) = &step.source else { return None };
@@ -81,7 +81,8 @@ fn module_path(key: &BuildKey, step: &str, cache: &Path) -> Result<PathBuf, Buil
         Language::Go => go::build(path, step, cache),
         Language::C => c::build(path, step, cache, c::C),
         Language::Cpp => c::build(path, step, cache, c::CPP),
-        _ => Ok(path.clone()),
+        // a file of WebAssembly, whatever its ending; the others are not compiled, and `pack` has returned
+        Language::Wasm | Language::Python | Language::Sqlite3 | Language::Postgres => Ok(path.clone()),
     }
 }
 

@@ -64,7 +64,7 @@ mod tests {
         assert!(listen_address("[::1]:0", "-b", &Access::open()).is_ok());
         let error = usage_error("0.0.0.0:65432");
         assert!(error.contains("-b 127.0.0.1:65432") && error.contains("bue token new"), "{error}");
-        assert!(listen_address("0.0.0.0:65432", "-b", &Access::only("token")).is_ok());
+        assert!(listen_address("0.0.0.0:65432", "-b", &Access::single_token("token")).is_ok());
     }
 
     #[test]

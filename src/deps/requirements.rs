@@ -6,7 +6,7 @@ use std::io::{self, Read};
 use std::path::Path;
 
 use bue_model::Step;
-use bue_model::plan::{Language, Source};
+use bue_model::plan::Source;
 
 /// Longest requirements.txt, in bytes.
 const MAX_BYTES: u64 = 256 * 1024;
@@ -20,7 +20,7 @@ pub(crate) type Requirements = Vec<String>;
 /// Returns the requirements of a step: its `!requires`, and the `requirements.txt` beside its file, or else the one beside the
 /// script. The error is a message that names the file and line with a problem.
 pub(crate) fn requirements(step: &Step, script: &Path) -> Result<Requirements, String> {
-    if step.language != Language::Python {
+    if !step.language.has_imports() {
         return Ok(Requirements::new());
     }
     let mut requirements: BTreeSet<String> = step.settings.requires.iter().map(|text| normalize_spaces(text)).collect();
@@ -120,6 +120,7 @@ fn normalize_spaces(text: &str) -> String {
 mod tests {
     use std::fs;
 
+    use bue_model::Language;
     use bue_model::plan::Settings;
     use tempfile::TempDir;
 

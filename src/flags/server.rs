@@ -75,7 +75,7 @@ impl ServerFlags {
         setting: AddressSetting,
         settings: &Settings,
     ) -> Result<ServerSetup, CommandError> {
-        let access = Access::by_file(self.tokens.path(settings)).context("failed to read the tokens")?;
+        let access = Access::from_token_file(self.tokens.path(settings)).context("failed to read the tokens")?;
         let bind = bind.unwrap_or_else(|| settings.address(setting));
         let address = listen_address(&bind, "-b", &access)?;
         Ok(ServerSetup { access, address, tls: self.tls.open(settings)?, log_format: self.log.format(settings)? })

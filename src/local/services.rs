@@ -51,7 +51,7 @@ impl Services {
         let store = SqliteStore::open(&path.join("hub.db"), durability).context("failed to open the hub's database")?;
         let blobs = BlobStore::open(&path.join("blobs"), durability).context("failed to open the bucket's folder")?;
         let token = new_token()?;
-        let access = Access::only(&token);
+        let access = Access::single_token(&token);
         let (hub_listener, hub_address) = bind().await?;
         let (bucket_listener, bucket_address) = bind().await?;
         let stop_servers = CancellationToken::new();

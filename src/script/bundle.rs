@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use bue_model::plan::{Language, Source, Step};
+use bue_model::plan::{Source, Step};
 use bue_model::{Bundle, SourceFile};
 use bytes::Bytes;
 
@@ -59,7 +59,7 @@ pub(crate) fn pack(step: &Step, script: &Path) -> Result<Bundle, PackError> {
             packer
         }
     };
-    if step.language == Language::Python {
+    if step.language.has_imports() {
         packer.follow_imports()?;
     }
     Ok(packer.into_bundle())
@@ -205,6 +205,7 @@ fn join(folder: &str, name: &str) -> String {
 mod tests {
     use std::fs;
 
+    use bue_model::Language;
     use bue_model::plan::Settings;
     use tempfile::TempDir;
 

@@ -16,7 +16,7 @@ pub(crate) async fn open_bucket_store(
     settings: &Settings,
 ) -> Result<BlobStore, CommandError> {
     let blobs = open(store, settings)?;
-    let blobs = if let Some(grace) = grace { blobs.with_grace(grace) } else { blobs };
+    let blobs = if let Some(grace) = grace { blobs.with_grace_period(grace) } else { blobs };
     blobs.check().await.with_context(|| format!("failed to open the store {store}"))?;
     Ok(blobs)
 }

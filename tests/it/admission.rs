@@ -1,19 +1,26 @@
-//! How many jobs a worker takes: by memory while they wait, by cores while they run.
+//! How many jobs a worker takes: limited by memory while they wait, by cores while they compute.
 
 use tempfile::TempDir;
 
 use crate::project::{Project, prepare, step};
-use crate::services::{Server, client};
+use crate::services::{Server, client, wait_for_count};
 
-/// A hub, a bucket, a worker, and a run of as many jobs of one step.
-struct Site {
+/// A hub, a bucket, a worker, and a run with so many jobs of a step `work`.
+struct BusyWorker {
     _folder: TempDir,
     _servers: [Server; 3],
     project: Project,
     run: String,
 }
 
-impl Site {
+/// Jobs of the step `work`.
+#[derive(Debug, PartialEq, Eq)]
+struct Counts {
+    running: u64,
+    completed: u64,
+}
+
+impl BusyWorker {
     fn new(jobs: usize, code: &str, arguments: &[&str]) -> Self {
         prepare();
         let folder = TempDir::new().expect("a folder");
@@ -24,51 +31,54 @@ impl Site {
         let source = step("source", &format!("def source():\n    return list(range({jobs}))"));
         let script = format!("{source}{}for x in source():\n    work(x)\n", step("work", code));
         let project = Project::new(&[("x.bue", &script), ("bue.toml", &client(&hub, &bucket))]);
-        let run = project.bue(&["upload", "-f", "x.bue"]).expect(0).stdout.trim().to_owned();
+        let run = project.bue(&["upload", "-f", "x.bue"]).expect_code(0).stdout.trim().to_owned();
         Self { _folder: folder, _servers: [worker, hub, bucket], project, run }
     }
 
-    /// Jobs of `work` that run and that are done.
-    fn work(&self) -> (u64, u64) {
-        let status = self.project.bue(&["status", &self.run, "--json"]).expect(0).json();
+    /// Returns the counts of the step `work`.
+    fn counts(&self) -> Counts {
+        let status = self.project.bue(&["status", &self.run, "--json"]).expect_code(0).json();
         let steps = status["steps"].as_array().cloned().unwrap_or_default();
         let work = steps.iter().find(|step| step["name"] == "work").cloned();
         let work = work.unwrap_or_else(|| panic!("no step `work` in {status}"));
-        (work["running"].as_u64().unwrap_or(0), work["completed"].as_u64().unwrap_or(0))
+        let count = |name: &str| work[name].as_u64().unwrap_or(0);
+        Counts { running: count("running"), completed: count("completed") }
     }
 }
 
-/// Ten thousand may; here are as many as a busy machine starts in little time.
+/// The limit is ten thousand; 600 is what a busy machine starts quickly.
 #[test]
-fn steps_that_wait_are_taken_far_beyond_the_cores() {
-    let site = Site::new(600, "import time\ndef work(x):\n    time.sleep(600)", &[]);
-    while site.work().0 < 600 {}
-    site.project.bue(&["cancel", &site.run]).expect(0);
+fn a_worker_takes_far_more_waiting_steps_than_it_has_cores() {
+    let worker = BusyWorker::new(600, "import time\ndef work(x):\n    time.sleep(600)", &[]);
+    wait_for_count("600 jobs run", 600, || worker.counts().running);
+    worker.project.bue(&["cancel", &worker.run]).expect_code(0);
 }
 
-/// What a worker does not begin soon is another's.
+/// A job that a worker cannot start soon should go to another worker.
 #[test]
-fn steps_that_compute_are_taken_as_cores_can_begin_them() {
-    let site = Site::new(600, "def work(x):\n    while True: pass", &[]);
+fn a_worker_takes_computing_steps_only_as_cores_become_free() {
+    let worker = BusyWorker::new(600, "def work(x):\n    while True: pass", &[]);
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let most = u64::try_from(8 * cores).expect("few");
-    while site.work().0 < most {}
-    // each look takes longer than the hub needs to give jobs to a worker that asks
+    wait_for_count("the worker is full", most, || worker.counts().running);
+    // each request takes longer than the hub needs to lease jobs to a worker that requests them
     for _ in 0..10 {
-        assert_eq!(site.work(), (most, 0));
+        assert_eq!(worker.counts(), Counts { running: most, completed: 0 });
     }
-    site.project.bue(&["cancel", &site.run]).expect(0);
+    worker.project.bue(&["cancel", &worker.run]).expect_code(0);
 }
 
-/// Memory that is used up stops a worker from taking more until some is free again.
+/// A worker whose memory is used up takes no jobs until some memory is free again.
 #[test]
 fn a_worker_short_of_memory_takes_jobs_as_others_end() {
     let code = "import time\ndef work(x):\n    data = b'x' * 20_000_000\n    time.sleep(0.5)\n    return len(data)";
-    let site = Site::new(60, code, &["--memory", "64MiB"]);
+    let worker = BusyWorker::new(60, code, &["--memory", "64MiB"]);
     let mut most = 0;
-    while site.work().1 < 60 {
-        most = most.max(site.work().0);
-    }
-    // those that were taken while the ones before had not shown yet what they need, and no more
+    wait_for_count("60 jobs have completed", 60, || {
+        let counts = worker.counts();
+        most = most.max(counts.running);
+        counts.completed
+    });
+    // the first jobs are taken before it is known how much memory they need
     assert!(most <= 40, "{most} ran at once");
 }

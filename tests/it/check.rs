@@ -1,4 +1,4 @@
-//! Complaints before anything runs: `bue check` and `bue plan`.
+//! Diagnostics before anything runs: `bue check`, `bue plan`, `bue fmt` and `bue explain`.
 
 use serde_json::{Value, json};
 
@@ -7,25 +7,25 @@ use crate::project::Project;
 const GOOD: &str = "a:\n    python\n    a\n    a.py\nfor x in a():\n    a(x)\n";
 
 #[test]
-fn a_good_script_is_passed_in_silence() {
-    let ran =
-        Project::new(&[("x.bue", GOOD), ("a.py", "def a(*args):\n    pass\n")]).bue(&["check", "x.bue"]).expect(0);
-    assert_eq!((ran.stdout.as_str(), ran.stderr.as_str()), ("", ""));
+fn a_script_without_problems_prints_nothing() {
+    let output =
+        Project::new(&[("x.bue", GOOD), ("a.py", "def a(*args):\n    pass\n")]).bue(&["check", "x.bue"]).expect_code(0);
+    assert_eq!((output.stdout.as_str(), output.stderr.as_str()), ("", ""));
 }
 
 #[test]
 fn all_errors_of_all_files_are_shown() {
     let project =
         Project::new(&[("x.bue", "b()\nc()\n"), ("y.bue", "d()\n"), ("z.bue", ""), ("good.bue", "# nothing\n")]);
-    let ran = project.bue(&["check", "x.bue", "y.bue", "z.bue", "good.bue", "no.bue"]).expect(1);
-    ran.says(&["x.bue:1:1", "x.bue:2:1", "y.bue:1:1", "no.bue"]);
-    assert_eq!(ran.stdout, "");
+    let output = project.bue(&["check", "x.bue", "y.bue", "z.bue", "good.bue", "no.bue"]).expect_code(1);
+    output.expect_stderr(&["x.bue:1:1", "x.bue:2:1", "y.bue:1:1", "no.bue"]);
+    assert_eq!(output.stdout, "");
 }
 
 #[test]
-fn a_script_reads_complaints_as_json() {
+fn diagnostics_are_printed_as_json() {
     let project = Project::new(&[("x.bue", "b()\n"), ("y.bue", GOOD), ("a.py", "def other():\n    pass\n")]);
-    let json = project.bue(&["check", "--json", "x.bue", "y.bue"]).expect(1).json();
+    let json = project.bue(&["check", "--json", "x.bue", "y.bue"]).expect_code(1).json();
     let complaints = json["complaints"].as_array().expect("a list");
     assert_eq!(complaints.len(), 2, "{json}");
     assert_eq!(complaints[0]["file"], "x.bue");
@@ -36,61 +36,61 @@ fn a_script_reads_complaints_as_json() {
 }
 
 #[test]
-fn code_that_is_not_there_yet_is_a_warning_of_check_and_an_error_of_run() {
+fn a_missing_source_is_a_warning_of_check_and_an_error_of_run() {
     let project = Project::new(&[("x.bue", GOOD)]);
-    project.bue(&["check", "x.bue"]).expect(0).says(&["a.py", "warning"]);
-    project.bue(&["run", "x.bue"]).expect(1).says(&["a.py", "error"]);
+    project.bue(&["check", "x.bue"]).expect_code(0).expect_stderr(&["a.py", "warning"]);
+    project.bue(&["run", "x.bue"]).expect_code(1).expect_stderr(&["a.py", "error"]);
 }
 
 #[test]
-fn a_plan_is_shown_in_three_ways() {
+fn a_plan_has_three_formats() {
     let project = Project::new(&[("x.bue", GOOD)]);
-    let plan = project.bue(&["plan", "x.bue", "--format", "json"]).expect(0).json();
+    let plan = project.bue(&["plan", "x.bue", "--format", "json"]).expect_code(0).json();
     assert_eq!(plan["version"], 1);
     assert_eq!(plan["nodes"][0]["kind"], "job");
     assert_eq!(plan["nodes"][0]["source"], json!({"file": "a.py"}));
     assert_eq!(plan["nodes"][1]["kind"], "for_each");
     assert_eq!(plan["nodes"][1]["over"], json!({"node": 0}));
     assert_eq!(plan["nodes"][1]["body"][0]["inputs"], json!([{"loop": 1}]));
-    assert!(project.bue(&["plan", "x.bue"]).expect(0).stdout.contains("for each x"));
-    assert!(project.bue(&["plan", "x.bue", "--format", "mermaid"]).expect(0).stdout.starts_with("flowchart"));
+    assert!(project.bue(&["plan", "x.bue"]).expect_code(0).stdout.contains("for each x"));
+    assert!(project.bue(&["plan", "x.bue", "--format", "mermaid"]).expect_code(0).stdout.starts_with("flowchart"));
 }
 
 #[test]
 fn a_bad_script_has_no_plan() {
-    let ran = Project::script("b()\n").bue(&["plan", "x.bue", "--format", "json"]).expect(1);
-    ran.says(&["x.bue:1:1"]);
-    assert_eq!(ran.stdout, "");
-    assert_eq!(serde_json::from_str::<Value>(&ran.stdout).ok(), None);
+    let output = Project::script("b()\n").bue(&["plan", "x.bue", "--format", "json"]).expect_code(1);
+    output.expect_stderr(&["x.bue:1:1"]);
+    assert_eq!(output.stdout, "");
+    assert_eq!(serde_json::from_str::<Value>(&output.stdout).ok(), None);
 }
 
 #[test]
-fn a_script_is_formatted_in_place_and_only_if_it_must_be() {
+fn a_script_is_formatted_in_place_and_only_if_necessary() {
     let project = Project::new(&[("x.bue", "a:\n    python\n    a\n    a.py\np=a|a\np( )\n"), ("bad.bue", "b(\n")]);
-    assert_eq!(project.bue(&["fmt", "--check", "x.bue"]).expect(1).stdout, "x.bue\n");
-    project.bue(&["fmt", "x.bue"]).expect(0);
+    assert_eq!(project.bue(&["fmt", "--check", "x.bue"]).expect_code(1).stdout, "x.bue\n");
+    project.bue(&["fmt", "x.bue"]).expect_code(0);
     let formatted = std::fs::read_to_string(project.path("x.bue")).expect("a file");
     assert!(formatted.ends_with("p = a | a\np()\n"), "{formatted}");
-    assert_eq!(project.bue(&["fmt", "--check", "x.bue"]).expect(0).stdout, "");
-    project.bue(&["fmt", "bad.bue", "no.bue"]).expect(1).says(&["bad.bue:1", "no.bue"]);
+    assert_eq!(project.bue(&["fmt", "--check", "x.bue"]).expect_code(0).stdout, "");
+    project.bue(&["fmt", "bad.bue", "no.bue"]).expect_code(1).expect_stderr(&["bad.bue:1", "no.bue"]);
     assert_eq!(std::fs::read_to_string(project.path("bad.bue")).expect("a file"), "b(\n");
 }
 
 #[test]
 fn every_code_is_explained() {
     let project = Project::new(&[]);
-    assert!(project.bue(&["explain", "e0012"]).expect(0).stdout.starts_with("E0012 unknown language"));
-    assert!(project.bue(&["explain"]).expect(0).stdout.contains("W0001"));
-    project.bue(&["explain", "E9999"]).expect(1).says(&["E9999", "bue explain"]);
+    assert!(project.bue(&["explain", "e0012"]).expect_code(0).stdout.starts_with("E0012 unknown language"));
+    assert!(project.bue(&["explain"]).expect_code(0).stdout.contains("W0001"));
+    project.bue(&["explain", "E9999"]).expect_code(1).expect_stderr(&["E9999", "bue explain"]);
 }
 
 #[test]
-fn sql_that_does_not_parse_is_shown_before_anything_runs() {
+fn invalid_sql_is_reported_before_anything_runs() {
     let script = "a:\n    sqlite3\n    t\n    `\n    select 1;\n    select {{priority}} form t x\n    `\na()\n";
     let project =
         Project::new(&[("x.bue", script), ("y.bue", "import sqlite3 (t as q) q.sql\nq()\n"), ("q.sql", "selct 1")]);
-    project.bue(&["check", "x.bue", "y.bue"]).expect(0).says(&["W0011", "x.bue:6:", "q.sql:1:1"]);
-    project.bue(&["run", "x.bue"]).expect(1).says(&["E0055", "x.bue:6:"]);
+    project.bue(&["check", "x.bue", "y.bue"]).expect_code(0).expect_stderr(&["W0011", "x.bue:6:", "q.sql:1:1"]);
+    project.bue(&["run", "x.bue"]).expect_code(1).expect_stderr(&["E0055", "x.bue:6:"]);
 }
 
 #[test]
@@ -107,8 +107,8 @@ fn the_pages_on_sql_and_on_building_show_what_happens() {
         let steps = "def load():\n    return [1, 2, 3]\n";
         let project = Project::new(&[("wrong.bue", &wrong), ("right.bue", &right), ("steps.py", steps)]);
         let exit = if code.starts_with('E') { 1 } else { 0 };
-        project.bue(&[verb, "wrong.bue"]).expect(exit).says(&[code]);
-        let right = project.bue(&["check", "right.bue"]).expect(0);
+        project.bue(&[verb, "wrong.bue"]).expect_code(exit).expect_stderr(&[code]);
+        let right = project.bue(&["check", "right.bue"]).expect_code(0);
         assert_eq!(right.stderr, "", "{code}");
     }
 }
@@ -117,12 +117,12 @@ fn the_pages_on_sql_and_on_building_show_what_happens() {
 fn a_scope_no_worker_serves_is_a_warning() {
     let script = format!("!scope prodution\n{GOOD}");
     let project = Project::new(&[("x.bue", &script), ("a.py", "def a(*args):\n    pass\n")]);
-    assert_eq!(project.bue(&["check", "x.bue"]).expect(0).stderr, "", "nothing is known of workers");
-    let ran = project.bue(&["check", "--scopes", "production,default", "x.bue"]).expect(0);
-    ran.says(&["W0012", "did you mean `!scope production`?", "x.bue:2:1"]);
-    assert_eq!(project.bue(&["check", "--scopes", "prodution", "x.bue"]).expect(0).stderr, "");
-    project.bue(&["check", "--scopes", "a,,b", "x.bue"]).expect(2);
+    assert_eq!(project.bue(&["check", "x.bue"]).expect_code(0).stderr, "", "the scopes of workers are unknown");
+    let output = project.bue(&["check", "--scopes", "production,default", "x.bue"]).expect_code(0);
+    output.expect_stderr(&["W0012", "did you mean `!scope production`?", "x.bue:2:1"]);
+    assert_eq!(project.bue(&["check", "--scopes", "prodution", "x.bue"]).expect_code(0).stderr, "");
+    project.bue(&["check", "--scopes", "a,,b", "x.bue"]).expect_code(2);
     let mut command = project.command(&["check", "--json", "x.bue"]);
-    let said = command.env("PIPE_WORKER_SCOPES", "testing").output().expect("bue runs").stdout;
-    assert!(String::from_utf8_lossy(&said).contains("W0012"), "the setting says it too");
+    let stdout = command.env("PIPE_WORKER_SCOPES", "testing").output().expect("bue runs").stdout;
+    assert!(String::from_utf8_lossy(&stdout).contains("W0012"), "the setting has the same effect");
 }

@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 
 use crate::project::{Project, bue, prepare, python, step};
 
-/// The verbs of the command contract that exist.
+/// The verbs, with aliases.
 const VERBS: &[&str] = &[
     "demo",
     "example",
@@ -39,13 +39,13 @@ const VERBS: &[&str] = &[
 fn every_verb_has_help() {
     let project = Project::new(&[]);
     for verb in VERBS {
-        let ran = project.bue(&[verb, "--help"]).expect(0);
-        assert!(ran.stdout.contains("Usage: bue"), "{verb}: {}", ran.stdout);
-        assert!(ran.stdout.lines().next().is_some_and(|line| line.len() > 20), "{verb} says what it does");
+        let output = project.bue(&[verb, "--help"]).expect_code(0);
+        assert!(output.stdout.contains("Usage: bue"), "{verb}: {}", output.stdout);
+        assert!(output.stdout.lines().next().is_some_and(|line| line.len() > 20), "{verb} says what it does");
     }
-    let help = project.bue(&["--help"]).expect(0).stdout;
+    let help = project.bue(&["--help"]).expect_code(0).stdout;
     assert!(!help.contains("sandbox-host"), "{help}");
-    assert!(project.bue(&["--version"]).expect(0).stdout.starts_with("bue "));
+    assert!(project.bue(&["--version"]).expect_code(0).stdout.starts_with("bue "));
 }
 
 #[test]
@@ -60,23 +60,23 @@ fn wrong_usage_is_code_2() {
         &["hub", "-b", "nonsense"],
         &["result", "not-an-id"],
     ] {
-        let ran = project.bue(arguments).expect(2);
-        assert!(!ran.stderr.is_empty() && ran.stdout.is_empty(), "{arguments:?}: {ran:?}");
+        let output = project.bue(arguments).expect_code(2);
+        assert!(!output.stderr.is_empty() && output.stdout.is_empty(), "{arguments:?}: {output:?}");
     }
 }
 
 #[test]
 fn an_unreachable_hub_is_code_3() {
     let project = Project::script(&python("one", "def one():\n    return 1", "one()"));
-    // Port 1 is nobody's.
-    project.bue(&["status", "-b", "127.0.0.1:1"]).expect(3).says(&["127.0.0.1:1"]);
+    // no server listens on port 1
+    project.bue(&["status", "-b", "127.0.0.1:1"]).expect_code(3).expect_stderr(&["127.0.0.1:1"]);
     let arguments = ["upload", "-b", "127.0.0.1:1", "-k", "127.0.0.1:1", "-f", "x.bue"];
-    project.bue(&arguments).expect(3).says(&["127.0.0.1:1"]);
+    project.bue(&arguments).expect_code(3).expect_stderr(&["127.0.0.1:1"]);
 }
 
-/// Whatever answers at the address: a page of somebody else's, a hub of another release, nothing at all.
+/// A web page of another server, a hub of another release, or garbage.
 #[test]
-fn what_answers_and_is_no_hub_of_this_release_is_code_3() {
+fn a_server_that_is_not_a_hub_of_this_release_is_code_3() {
     let answers: [(&[u8], &str); 4] = [
         (b"HTTP/1.1 200 OK\r\ncontent-type: text/html\r\ncontent-length: 6\r\n\r\n<html>", "is no hub of bue"),
         (
@@ -97,35 +97,38 @@ fn what_answers_and_is_no_hub_of_this_release_is_code_3() {
                 let _ = stream.write_all(answer);
             }
         });
-        // the bucket's address is given, so that the first question is about the results
+        // with the bucket's address given, the first request is for the results
         let arguments = ["result", "01900000-0000-7000-8000-000000000000", "-b", &address, "-k", "127.0.0.1:1"];
-        project.bue(&arguments).expect(3).says(&[expected, &address]);
+        project.bue(&arguments).expect_code(3).expect_stderr(&[expected, &address]);
     }
 }
 
 #[test]
 fn settings_come_from_the_environment_and_from_files() {
     let project = Project::new(&[(".env", "PIPE_WORKER_HOST=127.0.0.1\nPIPE_WORKER_PORT=2\n")]);
-    project.bue(&["status"]).expect(3).says(&["127.0.0.1:2"]);
+    project.bue(&["status"]).expect_code(3).expect_stderr(&["127.0.0.1:2"]);
     let mut command = project.command(&["status"]);
     command.env("BUE_HUB", "127.0.0.1:3");
     let output = command.output().expect("bue");
     assert!(String::from_utf8_lossy(&output.stderr).contains("127.0.0.1:3"));
-    project.bue(&["status", "-b", "127.0.0.1:4"]).expect(3).says(&["127.0.0.1:4"]);
+    project.bue(&["status", "-b", "127.0.0.1:4"]).expect_code(3).expect_stderr(&["127.0.0.1:4"]);
 
     let project = Project::new(&[("bue.toml", "[client]\nhub = '127.0.0.1:5'\n")]);
-    project.bue(&["status"]).expect(3).says(&["127.0.0.1:5"]);
+    project.bue(&["status"]).expect_code(3).expect_stderr(&["127.0.0.1:5"]);
     let project = Project::new(&[("bue.toml", "not toml")]);
-    project.bue(&["status"]).expect(2).says(&["bue.toml"]);
+    project.bue(&["status"]).expect_code(2).expect_stderr(&["bue.toml"]);
 }
 
 #[test]
-fn surroundings_that_fail_are_code_3_and_say_what() {
+fn a_failing_environment_is_code_3_with_a_reason() {
     prepare();
     let project = Project::script(&python("one", "def one():\n    return 1", "one()"));
     project.write("broken/hub.db", &"no database ".repeat(1000));
-    project.bue_writes(&["run", "x.bue", "--data", "broken"]).expect(3).says(&["hub's database", "not a database"]);
-    project.bue(&["run", "x.bue", "--data", "x.bue"]).expect(3).says(&["x.bue"]);
+    project
+        .bue_writes(&["run", "x.bue", "--data", "broken"])
+        .expect_code(3)
+        .expect_stderr(&["hub's database", "not a database"]);
+    project.bue(&["run", "x.bue", "--data", "x.bue"]).expect_code(3).expect_stderr(&["x.bue"]);
     let output = project.command(&["run", "x.bue"]).env("BUE_CACHE_DIR", "/proc/none").output().expect("bue");
     assert_eq!(output.status.code(), Some(3));
     assert!(String::from_utf8_lossy(&output.stderr).contains("/proc/none"));
@@ -138,10 +141,10 @@ fn a_closed_pipe_is_no_error() {
     let mut command = project.command(&["run", "x.bue"]);
     let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("bue");
     drop(child.stdout.take());
-    let mut talk = String::new();
-    child.stderr.take().expect("stderr").read_to_string(&mut talk).expect("UTF-8");
-    assert_eq!(child.wait().expect("an end").code(), Some(0), "{talk}");
-    assert!(!talk.contains("panic"), "{talk}");
+    let mut stderr = String::new();
+    child.stderr.take().expect("stderr").read_to_string(&mut stderr).expect("UTF-8");
+    assert_eq!(child.wait().expect("an end").code(), Some(0), "{stderr}");
+    assert!(!stderr.contains("panic"), "{stderr}");
 }
 
 #[test]
@@ -152,30 +155,30 @@ fn ctrl_c_stops_a_run_with_code_130() {
     let mut child =
         project.command(&["run", "x.bue"]).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("bue");
     let mut lines = BufReader::new(child.stderr.take().expect("stderr")).lines();
-    // A run says now and then how it goes: when it does, the step sleeps.
+    // when the progress is printed, the step sleeps
     lines
         .find(|line| line.as_ref().is_ok_and(|line| line.contains("1 running")))
         .expect("a running step")
         .expect("UTF-8");
-    let told = Command::new("kill").args(["-INT", &child.id().to_string()]).status().expect("kill");
-    assert!(told.success());
-    let rest: Vec<String> = lines.map_while(Result::ok).collect();
-    assert_eq!(child.wait().expect("an end").code(), Some(130), "{rest:?}");
-    assert!(rest.iter().any(|line| line.contains("interrupted")), "{rest:?}");
+    let kill = Command::new("kill").args(["-INT", &child.id().to_string()]).status().expect("kill");
+    assert!(kill.success());
+    let remaining: Vec<String> = lines.map_while(Result::ok).collect();
+    assert_eq!(child.wait().expect("an end").code(), Some(130), "{remaining:?}");
+    assert!(remaining.iter().any(|line| line.contains("interrupted")), "{remaining:?}");
 }
 
 #[test]
 fn completions_are_scripts() {
     let project = Project::new(&[]);
     for shell in ["bash", "zsh", "fish", "powershell", "elvish"] {
-        assert!(project.bue(&["completions", shell]).expect(0).stdout.contains("upload"), "{shell}");
+        assert!(project.bue(&["completions", shell]).expect_code(0).stdout.contains("upload"), "{shell}");
     }
 }
 
 #[test]
 fn no_colour_reaches_a_file() {
-    let ran = Project::script("b()\n").bue(&["check", "x.bue"]).expect(1);
-    assert!(!ran.stderr.contains('\u{1b}'), "{}", ran.stderr);
+    let output = Project::script("b()\n").bue(&["check", "x.bue"]).expect_code(1);
+    assert!(!output.stderr.contains('\u{1b}'), "{}", output.stderr);
     let output = bue().args(["check", "--help"]).output().expect("bue");
     assert!(!output.stdout.contains(&0x1b));
 }

@@ -1,11 +1,11 @@
-//! Steps of compiled languages, from their source or their module to a result, with the real compilers.
+//! Steps of compiled languages, from their source or module to a result, with the real compilers.
 
 use std::fs;
 use std::path::Path;
 
 use serde_json::json;
 
-use crate::project::{Project, Ran, prepare};
+use crate::project::{CommandOutput, Project, prepare};
 
 const PROGRAM: &str = "[package]\nname = \"loud\"\nversion = \"0.1.0\"\nedition = \"2024\"\n[workspace]\n";
 const SCRIPT: &str = "words:\n    python\n    words\n    `\n    def words():\n        return ['a', 'b']\n    `\n\
@@ -15,7 +15,7 @@ fn program(source: &str) -> Project {
     Project::new(&[("x.bue", SCRIPT), ("loud/Cargo.toml", PROGRAM), ("loud/src/main.rs", source)])
 }
 
-/// A script of one step of a language with a path.
+/// A script with one step in this language, from this path.
 fn one(language: &str, path: &str) -> String {
     format!("s:\n    {language}\n    s\n    {path}\ns()\n")
 }
@@ -27,25 +27,31 @@ fn a_program_in_rust_is_built_and_run() {
         "fn main() {\n    let text = std::io::read_to_string(std::io::stdin()).unwrap();\n    eprintln!(\"loud now\");\n    \
          print!(\"{}\", text.to_uppercase());\n}\n",
     );
-    let ran = project.bue_writes(&["run", "x.bue", "--json"]).expect(0);
-    ran.says(&["building step `loud` from loud"]);
-    assert_eq!(ran.last(), json!([["A", "B"]]));
-    // its lock file is its own, and nothing else is written into the tree
+    let output = project.bue_writes(&["run", "x.bue", "--json"]).expect_code(0);
+    output.expect_stderr(&["building step `loud` from loud"]);
+    assert_eq!(output.last(), json!([["A", "B"]]));
+    // cargo writes a lock file into the package, and nothing else is written there
     let written: Vec<_> = project.files().into_iter().filter(|path| path.starts_with(project.path("loud"))).collect();
     assert_eq!(written.len(), 5, "the folder, the manifest, its lock, src and main.rs: {written:?}");
 }
 
 #[test]
-fn what_the_compiler_says_is_shown_and_which_step_wants_it() {
+fn compiler_errors_are_shown_with_the_step() {
     let project = program("fn main() {\n    let number: u8 = \"text\";\n}\n");
     for verb in ["check", "run"] {
-        let ran = project.bue_writes(&[verb, "x.bue"]).expect(1);
-        ran.says(&["error[E0308]: mismatched types", "src/main.rs:2:", "E0056", "step `loud` needs it", "x.bue:11:"]);
+        let output = project.bue_writes(&[verb, "x.bue"]).expect_code(1);
+        output.expect_stderr(&[
+            "error[E0308]: mismatched types",
+            "src/main.rs:2:",
+            "E0056",
+            "step `loud` needs it",
+            "x.bue:11:",
+        ]);
     }
 }
 
 #[test]
-fn a_compiler_that_is_not_there_is_named_with_what_to_install() {
+fn a_missing_compiler_is_reported_with_an_install_hint() {
     let files = [("x.go", ""), ("x.c", "int main;"), ("x.cpp", ""), ("r/Cargo.toml", PROGRAM), ("r/src/main.rs", "")];
     let project = Project::new(&files);
     for (language, path, words) in [
@@ -56,14 +62,14 @@ fn a_compiler_that_is_not_there_is_named_with_what_to_install() {
     ] {
         project.write("y.bue", &one(language, path));
         let mut command = project.command(&["check", "y.bue"]);
-        let ran =
+        let output =
             crate::project::finish_command(command.env("PATH", project.folder().path()).env_remove("WASI_SDK_PATH"));
-        ran.expect(1).says(&["E0056", "step `s` needs", words]);
+        output.expect_code(1).expect_stderr(&["E0056", "step `s` needs", words]);
     }
 }
 
 #[test]
-fn what_is_no_step_is_refused_before_anything_runs() {
+fn an_invalid_module_is_refused_before_anything_runs() {
     let project =
         Project::new(&[("empty.wasm", ""), ("text.wasm", "text"), ("lib/Cargo.toml", PROGRAM), ("lib/src/lib.rs", "")]);
     fs::write(project.path("cut.wasm"), b"\0asm\x01\0\0\0\x01\x7f").expect("a file");
@@ -71,20 +77,20 @@ fn what_is_no_step_is_refused_before_anything_runs() {
     fs::write(project.path("bare.wasm"), b"\0asm\x01\0\0\0").expect("a file");
     for (language, path, words) in [
         ("wasm", "empty.wasm", "it is empty"),
-        ("wasm", "text.wasm", "no WebAssembly"),
-        ("wasm", "cut.wasm", "no whole and valid WebAssembly"),
+        ("wasm", "text.wasm", "not WebAssembly"),
+        ("wasm", "cut.wasm", "not complete and valid WebAssembly"),
         ("wasm", "code.cwasm", "machine code"),
         ("rust", "bare.wasm", "without `_start`"),
         ("rust", "lib", "neither a library of type cdylib nor a program"),
     ] {
         project.write("x.bue", &one(language, path));
         for verb in ["check", "run"] {
-            project.bue_writes(&[verb, "x.bue"]).expect(1).says(&["E0056", words]);
+            project.bue_writes(&[verb, "x.bue"]).expect_code(1).expect_stderr(&["E0056", words]);
         }
         project
             .bue_writes(&["upload", "-b", "127.0.0.1:1", "-k", "127.0.0.1:1", "-f", "x.bue"])
-            .expect(1)
-            .says(&["E0056"]);
+            .expect_code(1)
+            .expect_stderr(&["E0056"]);
     }
 }
 
@@ -92,38 +98,38 @@ fn what_is_no_step_is_refused_before_anything_runs() {
 fn the_team_of_several_languages_works_together() {
     prepare();
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/team/pipeline.bue");
-    let ran = Project::new(&[]).bue(&["run", script.to_str().expect("UTF-8"), "--json"]).expect(0);
-    let letter = ran.last();
+    let output = Project::new(&[]).bue(&["run", script.to_str().expect("UTF-8"), "--json"]).expect_code(0);
+    let letter = output.last();
     assert_eq!(letter["subject"], "Porto leads by 7.0");
     assert_eq!(letter["lines"][0], "1. Porto: 198.0");
     assert_eq!(letter["lines"].as_array().map(Vec::len), Some(4));
 }
 
-/// Blocks of the page of a kind.
+/// Returns the code blocks of the page in this language.
 fn blocks(kind: &str) -> Vec<&'static str> {
     let page = include_str!("../../docs/compiled-steps.md");
     let parts = page.split("```").skip(1).step_by(2);
     parts.filter_map(|part| part.strip_prefix(kind)?.strip_prefix('\n')).collect()
 }
 
-fn typed(project: &Project, command: &str) -> Ran {
+fn typed(project: &Project, command: &str) -> CommandOutput {
     let words: Vec<&str> = command.trim().split(' ').skip(1).collect();
     project.bue_writes(&words)
 }
 
 #[test]
-fn the_page_on_compiled_steps_leads_from_nothing_to_a_run() {
+fn the_page_on_compiled_steps_works_as_written() {
     prepare();
     let project = Project::new(&[]);
     let commands = blocks("sh");
     let [new, run] = commands[..] else { panic!("{commands:?}") };
-    let printed = typed(&project, new).expect(0).stdout;
+    let printed = typed(&project, new).expect_code(0).stdout;
     let script = blocks("bue pipeline.bue");
     assert!(script[0].contains(printed.trim_end()), "{printed}");
     project.write("pipeline.bue", script[0]);
-    assert_eq!(typed(&project, run).expect(0).stdout.trim(), r#"[{"city":"Ghent","amount":12.5}]"#);
+    assert_eq!(typed(&project, run).expect_code(0).stdout.trim(), r#"[{"city":"Ghent","amount":12.5}]"#);
     project.write("large/src/lib.rs", blocks("rust")[0]);
-    typed(&project, "bue check pipeline.bue").expect(0);
+    typed(&project, "bue check pipeline.bue").expect_code(0);
 }
 
 #[test]
@@ -142,19 +148,22 @@ fn new_steps_filter_rows_as_they_are_printed_and_overwrite_nothing() {
         ("go", "sent", "sent"),
     ] {
         let new = ["new", "step", "--lang", language, name];
-        let lines = project.bue_writes(&new).expect(0).stdout;
+        let lines = project.bue_writes(&new).expect_code(0).stdout;
         assert_eq!(lines, format!("{name}:\n    {language}\n    {name}\n    {path}\n"));
         assert!(project.path(path).exists());
         let before = project.files();
-        project.bue(&new).expect(1).says(&["already exists"]);
+        project.bue(&new).expect_code(1).expect_stderr(&["already exists"]);
         assert_eq!(project.files(), before);
         project.write("x.bue", &format!("{source}{lines}p = rows | {name}\np()\n"));
-        let result = project.bue_writes(&["run", "x.bue", "--json"]).expect(0).last();
+        let result = project.bue_writes(&["run", "x.bue", "--json"]).expect_code(0).last();
         let amounts: Vec<_> = result.as_array().expect("rows").iter().map(|row| row["amount"].clone()).collect();
         assert_eq!(amounts, [json!(1), json!(0.5)], "{language}");
     }
-    project.bue(&["new", "step", "--lang", "python", "../up"]).expect(2).says(&["not a valid name of a step"]);
-    project.bue(&["new", "step", "--lang", "cobol", "x"]).expect(2);
+    project
+        .bue(&["new", "step", "--lang", "python", "../up"])
+        .expect_code(2)
+        .expect_stderr(&["not a valid name of a step"]);
+    project.bue(&["new", "step", "--lang", "cobol", "x"]).expect_code(2);
 }
 
 #[test]
@@ -166,8 +175,8 @@ fn an_integer_that_json_would_round_is_refused() {
         project.bue_writes(&["run", "x.bue", "--json"])
     };
     assert_eq!(
-        program("[18446744073709551615, -9223372036854775808]").expect(0).last().to_string(),
+        program("[18446744073709551615, -9223372036854775808]").expect_code(0).last().to_string(),
         "[18446744073709551615,-9223372036854775808]"
     );
-    program("[18446744073709551616]").expect(1).says(&["18446744073709551616", "write it as text"]);
+    program("[18446744073709551616]").expect_code(1).expect_stderr(&["18446744073709551616", "write it as text"]);
 }

@@ -1,28 +1,28 @@
-//! What the documentation shows is true: its commands are understood, its scripts are checked, its links lead somewhere.
+//! The documentation is correct: its commands and scripts are valid, its links resolve, and the tests it names exist.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::project::Project;
 
-/// A block of code in a page.
+/// A code block of a page.
 struct Block {
     page: PathBuf,
     language: String,
     text: String,
 }
 
-/// Every page of documentation.
+/// Returns every page of documentation.
 fn pages() -> Vec<PathBuf> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let mut found = Vec::new();
+    let mut pages = Vec::new();
     for folder in [root.to_owned(), root.join("docs"), root.join("src/commands/example")] {
-        found.extend(markdown(&folder));
+        pages.extend(markdown(&folder));
     }
     for example in fs::read_dir(root.join("examples")).expect("examples") {
-        found.extend(markdown(&example.expect("an entry").path()));
+        pages.extend(markdown(&example.expect("an entry").path()));
     }
-    found
+    pages
 }
 
 fn markdown(folder: &Path) -> Vec<PathBuf> {
@@ -47,10 +47,10 @@ fn blocks_of(page: &Path) -> Vec<Block> {
         .collect()
 }
 
-/// The commands of a block that start `bue`, without prompt and comment.
+/// Returns the `bue` commands of a block, without prompt and comment.
 fn commands(block: &Block) -> Vec<Vec<String>> {
     let lines = block.text.lines().map(|line| line.trim().trim_start_matches("$ "));
-    // what stands behind two spaces says what the command does
+    // two spaces separate a command from its description
     let lines = lines.map(|line| line.split(" #").next().unwrap_or_default().split("  ").next().unwrap_or_default());
     lines
         .filter(|line| line.starts_with("bue "))
@@ -58,24 +58,24 @@ fn commands(block: &Block) -> Vec<Vec<String>> {
         .collect()
 }
 
-/// `--help` behind a command makes clap look at the flags before it and do nothing.
+/// With `--help` at the end, clap parses the flags before it and nothing is executed.
 #[test]
-fn every_command_shown_is_understood() {
+fn every_documented_command_is_valid() {
     let project = Project::new(&[]);
     let mut seen = 0;
     for block in blocks() {
         for command in commands(&block) {
             let words: Vec<&str> = command.iter().map(String::as_str).chain(["--help"]).collect();
-            let ran = project.bue(&words);
-            assert_eq!(ran.code, 0, "{}: bue {}\n{}", block.page.display(), words.join(" "), ran.stderr);
-            assert!(!ran.stdout.is_empty());
+            let output = project.bue(&words);
+            assert_eq!(output.code, 0, "{}: bue {}\n{}", block.page.display(), words.join(" "), output.stderr);
+            assert!(!output.stdout.is_empty());
             seen += 1;
         }
     }
     assert!(seen >= 8, "only {seen} commands are shown");
 }
 
-/// A word of a synopsis as one would type it: `[--json]`, `FILE...`, `text|json`.
+/// Turns a word of a synopsis (`[--json]`, `FILE...`, `text|json`) into an argument.
 fn plain(word: &str) -> String {
     let word = word.trim_matches(['[', ']']).trim_end_matches("...");
     match word.split('|').next().unwrap_or_default() {
@@ -93,16 +93,16 @@ fn is_shell(word: &str) -> bool {
 }
 
 #[test]
-fn every_script_shown_is_a_script() {
+fn every_documented_script_is_valid() {
     for block in blocks().iter().filter(|block| block.language == "bue") {
         let project = Project::script(&block.text);
-        let ran = project.bue(&["check", "x.bue"]);
-        assert_eq!(ran.code, 0, "{}:\n{}\n{}", block.page.display(), block.text, ran.stderr);
+        let output = project.bue(&["check", "x.bue"]);
+        assert_eq!(output.code, 0, "{}:\n{}\n{}", block.page.display(), block.text, output.stderr);
     }
 }
 
 #[test]
-fn every_link_into_the_project_leads_somewhere() {
+fn every_link_into_the_project_resolves() {
     for page in pages() {
         let text = fs::read_to_string(&page).expect("a page");
         let folder = page.parent().expect("a folder");
@@ -111,12 +111,12 @@ fn every_link_into_the_project_leads_somewhere() {
             if path.is_empty() || path.contains("://") {
                 continue;
             }
-            assert!(folder.join(path).exists(), "{}: {link} leads nowhere", page.display());
+            assert!(folder.join(path).exists(), "{}: {link} does not resolve", page.display());
         }
     }
 }
 
-/// The page says so itself.
+/// The page promises it.
 #[test]
 fn the_scripts_of_the_python_page_run() {
     let scripts: Vec<Block> = blocks()
@@ -125,13 +125,12 @@ fn the_scripts_of_the_python_page_run() {
         .collect();
     assert!(scripts.len() >= 3, "only {} scripts", scripts.len());
     for block in scripts {
-        let ran = Project::script(&block.text).bue(&["run", "x.bue"]);
-        assert_eq!(ran.code, 0, "{}\n{}", block.text, ran.stderr);
-        assert!(!ran.stdout.is_empty(), "{}", block.text);
+        let output = Project::script(&block.text).bue(&["run", "x.bue"]);
+        assert_eq!(output.code, 0, "{}\n{}", block.text, output.stderr);
+        assert!(!output.stdout.is_empty(), "{}", block.text);
     }
 }
 
-/// The map of the code names files that are there.
 #[test]
 fn the_architecture_names_real_files() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
@@ -140,13 +139,13 @@ fn the_architecture_names_real_files() {
     let files: Vec<&str> = quoted.filter(|word| word.contains('/') && word.ends_with(".rs")).collect();
     assert!(files.len() >= 10, "only {files:?}");
     for file in files {
-        assert!(root.join(file).is_file(), "ARCHITECTURE.md names {file}, which is not there");
+        assert!(root.join(file).is_file(), "ARCHITECTURE.md names {file}, which does not exist");
     }
 }
 
-/// A promise names the test that may disprove it: a function, or a hostile guest.
+/// A promise names the test that can disprove it: a function, or a hostile guest.
 #[test]
-fn every_test_that_is_named_is_there() {
+fn every_test_named_in_the_docs_exists() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let folders = ["hub", "runtime", "worker", "client", "lang", "model", "src", "tests"];
     let paths: Vec<PathBuf> = folders.iter().flat_map(|folder| sources(&root.join(folder))).collect();
@@ -162,7 +161,7 @@ fn every_test_that_is_named_is_there() {
             let is_source = paths.iter().any(|path| path.ends_with(name));
             assert!(
                 is_guest || is_source || tests.contains(&format!("fn {name}(")),
-                "{page} names {name}, which is not there"
+                "{page} names {name}, which does not exist"
             );
         }
     }

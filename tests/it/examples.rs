@@ -1,4 +1,4 @@
-//! What examples/ shows works, and says what its README says.
+//! The programs in examples/ give the results that their READMEs show.
 
 use std::io::{BufRead, BufReader};
 use std::path::Path;
@@ -6,14 +6,14 @@ use std::process::{Child, Stdio};
 
 use serde_json::{Value, json};
 
-use crate::project::{Project, Ran, prepare};
+use crate::project::{CommandOutput, Project, prepare};
 
-/// Runs a script of an example, in place: it must not leave a file behind.
-fn example(folder: &str, script: &str) -> Ran {
+/// Runs the script of an example in place. It must not leave files behind.
+fn example(folder: &str, script: &str) -> CommandOutput {
     prepare();
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples").join(folder);
     let script = folder.join(script);
-    Project::new(&[]).bue(&["run", script.to_str().expect("UTF-8"), "--json"]).expect(0)
+    Project::new(&[]).bue(&["run", script.to_str().expect("UTF-8"), "--json"]).expect_code(0)
 }
 
 #[test]
@@ -23,8 +23,8 @@ fn hello_says_hello() {
 
 #[test]
 fn loops_gather_and_nest() {
-    let ran = example("loops", "pipeline.bue");
-    let json = ran.json();
+    let output = example("loops", "pipeline.bue");
+    let json = output.json();
     let named = |name: &str| {
         let results = json["results"].as_array().expect("results");
         results.iter().find(|entry| entry["name"] == name).map(|entry| entry["value"].clone()).expect("a name")
@@ -32,7 +32,7 @@ fn loops_gather_and_nest() {
     assert_eq!(named("list_of_regions"), json!(["north", "east", "south"]));
     let totals = [11, 12, 13].map(|shop| json!({"shop": shop, "total": shop * 6}));
     assert_eq!(named("winner"), totals[2]);
-    assert_eq!(ran.last(), "shop 13 sold 78, the most in the first of 3 regions");
+    assert_eq!(output.last(), "shop 13 sold 78, the most in the first of 3 regions");
     let nested = json["results"].as_array().expect("results").iter().map(|entry| &entry["value"]);
     let nested = nested.filter_map(Value::as_array).find(|rounds| rounds.iter().any(|round| round == &json!(totals)));
     assert_eq!(nested.map(Vec::len), Some(3), "a list of lists, one for each region");
@@ -44,7 +44,7 @@ fn sql_joins_two_tables() {
 }
 
 #[test]
-fn both_spellings_of_the_report_give_the_same() {
+fn both_spellings_of_the_report_give_the_same_result() {
     let newer = example("report", "pipeline.bue");
     let older = example("report", "pipeline.older.bue");
     let accounts = newer.last();
@@ -60,33 +60,33 @@ fn both_spellings_of_the_report_give_the_same() {
 fn what_bue_example_writes_runs() {
     prepare();
     let project = Project::new(&[]);
-    project.bue_writes(&["example", "new"]).expect(0);
+    project.bue_writes(&["example", "new"]).expect_code(0);
     for file in ["new/example.bue", "new/example.py", "new/README.md", "new/.env.example"] {
         assert!(project.path(file).is_file(), "{file}");
     }
-    let ran = project.bue(&["run", "new/example.bue", "--json"]).expect(0);
-    assert_eq!(ran.last().as_array().map(Vec::len), Some(36));
+    let output = project.bue(&["run", "new/example.bue", "--json"]).expect_code(0);
+    assert_eq!(output.last().as_array().map(Vec::len), Some(36));
 }
 
 #[test]
-fn bue_example_overwrites_only_when_told() {
+fn bue_example_overwrites_only_with_force() {
     let project = Project::new(&[("example.py", "mine")]);
-    project.bue(&["example"]).expect(1).says(&["example.py", "--force"]);
+    project.bue(&["example"]).expect_code(1).expect_stderr(&["example.py", "--force"]);
     assert_eq!(std::fs::read_to_string(project.path("example.py")).expect("a file"), "mine");
-    project.bue_writes(&["example", "--force"]).expect(0);
+    project.bue_writes(&["example", "--force"]).expect_code(0);
     assert_ne!(std::fs::read_to_string(project.path("example.py")).expect("a file"), "mine");
 }
 
 #[test]
 fn the_demo_runs_and_closes_with_a_table() {
     prepare();
-    let ran = Project::new(&[]).bue(&["demo"]).expect(0);
+    let output = Project::new(&[]).bue(&["demo"]).expect_code(0);
     for word in ["step", "request", "status", "download", "upload", "300", "the API takes"] {
-        assert!(ran.stdout.contains(word), "no `{word}` in:\n{}", ran.stdout);
+        assert!(output.stdout.contains(word), "no `{word}` in:\n{}", output.stdout);
     }
 }
 
-/// A process that is ended with the test.
+/// A process that is killed at the end of the test.
 struct Api(Child);
 
 impl Drop for Api {
@@ -96,7 +96,7 @@ impl Drop for Api {
     }
 }
 
-/// `bue demo --api-only` and its address.
+/// Starts `bue demo --api-only`, and returns its address.
 fn api() -> (Api, String) {
     let mut command = crate::project::bue();
     command.args(["demo", "--api-only", "127.0.0.1:0"]).stderr(Stdio::piped());
@@ -108,7 +108,7 @@ fn api() -> (Api, String) {
 }
 
 #[test]
-fn the_report_api_is_spoken_to_with_requests() {
+fn the_report_api_works_with_requests() {
     prepare();
     let (_api, address) = api();
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/report_api");
@@ -121,14 +121,14 @@ fn the_report_api_is_spoken_to_with_requests() {
     for name in ["requirements.txt", "bue.lock"] {
         project.write(name, &std::fs::read_to_string(folder.join(name)).expect("a file"));
     }
-    // the packages are fetched once; tests do not need the network, unless they are told so
+    // the packages are downloaded once; without a network the test is skipped, unless BUE_TEST_WHEELS is set
     let fetched = project.bue(&["deps", "check", "pipeline.bue"]);
     if fetched.code == 3 && std::env::var_os("BUE_TEST_WHEELS").is_none() {
         return println!("not tested: {}", fetched.stderr);
     }
-    fetched.expect(0);
-    let ran = project.bue(&["run", "--json", "--allow-net", "pipeline.bue"]).expect(0);
-    let accounts = ran.last();
+    fetched.expect_code(0);
+    let output = project.bue(&["run", "--json", "--allow-net", "pipeline.bue"]).expect_code(0);
+    let accounts = output.last();
     let accounts = accounts.as_array().expect("one result an account");
     assert_eq!(accounts.len(), 300);
     assert_eq!(accounts[299][0]["account"], "Account 300");

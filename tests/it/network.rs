@@ -1,4 +1,4 @@
-//! What steps reach: a local server, allowed by the script and by whoever runs it, or not.
+//! What steps can reach: a local server, allowed or not by the script and by the worker.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener};
@@ -8,12 +8,12 @@ use std::thread;
 
 use crate::project::{Project, prepare, python};
 
-/// A server that answers with the head of the request, and how often somebody came.
+/// Starts a server that answers with the head of the request. Returns its address and the count of its requests.
 pub(crate) fn server() -> (SocketAddr, Arc<AtomicUsize>) {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let address = listener.local_addr().expect("an address");
-    let came = Arc::new(AtomicUsize::new(0));
-    let counted = Arc::clone(&came);
+    let requests = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&requests);
     thread::spawn(move || {
         for stream in listener.incoming() {
             let mut stream = stream.expect("a connection");
@@ -30,10 +30,10 @@ pub(crate) fn server() -> (SocketAddr, Arc<AtomicUsize>) {
             let _ = stream.write_all(&[answer.as_bytes(), &head].concat());
         }
     });
-    (address, came)
+    (address, requests)
 }
 
-/// A script of one step that asks a server, with these settings above it.
+/// A script with one step that sends a request to the server, below these settings.
 fn script(settings: &str, server: SocketAddr, header: &str) -> Project {
     let code = format!(
         "import _bue_net as net\n\
@@ -51,9 +51,9 @@ fn allowing(server: SocketAddr) -> String {
 }
 
 #[test]
-fn a_server_is_reached_where_both_sides_name_it() {
+fn a_server_is_reached_if_both_sides_allow_it() {
     prepare();
-    let (server, came) = server();
+    let (server, requests) = server();
     let project = script(&allowing(server), server, "none");
     let rule = server.to_string();
     let ways: [&[&str]; 4] = [
@@ -63,18 +63,18 @@ fn a_server_is_reached_where_both_sides_name_it() {
         &["run", "x.bue", "--json", "--allow-net"],
     ];
     for way in ways {
-        let ran = project.bue(way).expect(0);
-        assert!(ran.last().as_str().is_some_and(|text| text.contains("GET / HTTP/1.1")), "{way:?}");
+        let output = project.bue(way).expect_code(0);
+        assert!(output.last().as_str().is_some_and(|text| text.contains("GET / HTTP/1.1")), "{way:?}");
     }
     project.write("bue.toml", &format!("[allow]\nnet = ['{rule}']\n"));
-    project.run().expect(0);
-    assert_eq!(came.load(Ordering::SeqCst), 5);
+    project.run().expect_code(0);
+    assert_eq!(requests.load(Ordering::SeqCst), 5);
 }
 
 #[test]
-fn a_server_is_not_reached_where_one_side_is_silent() {
+fn a_server_is_not_reached_if_only_one_side_allows_it() {
     prepare();
-    let (server, came) = server();
+    let (server, requests) = server();
     let (rule, asked) = (server.to_string(), allowing(server));
     let cases: [(&str, &[&str], &[&str]); 4] = [
         (&asked, &[], &["the worker does not allow", "--allow-net 127.0.0.1"]),
@@ -86,15 +86,15 @@ fn a_server_is_not_reached_where_one_side_is_silent() {
         let project = script(settings, server, "none");
         let arguments: Vec<&str> =
             ["run", "x.bue", "--explain-deny"].into_iter().chain(flags.iter().copied()).collect();
-        let ran = project.bue(&arguments).expect(1);
-        ran.says(words);
-        ran.says(&["PermissionError", "bue: refused: ", "what was refused would be allowed by", &rule]);
+        let output = project.bue(&arguments).expect_code(1);
+        output.expect_stderr(words);
+        output.expect_stderr(&["PermissionError", "bue: refused: ", "what was refused would be allowed by", &rule]);
     }
-    assert_eq!(came.load(Ordering::SeqCst), 0);
+    assert_eq!(requests.load(Ordering::SeqCst), 0);
 }
 
 #[test]
-fn a_secret_reaches_the_server_and_nobody_else() {
+fn a_secret_reaches_only_its_server() {
     const CANARY: &str = "canary-81c2";
     prepare();
     let (server, _) = server();
@@ -102,9 +102,9 @@ fn a_secret_reaches_the_server_and_nobody_else() {
     let project = script(&settings, server, "Bearer secret:KEY");
     let mut command = project.command(&["run", "x.bue", "--json", "--allow-net"]);
     let output = command.env("BUE_SECRET_KEY", CANARY).output().expect("bue starts");
-    let said = String::from_utf8_lossy(&output.stdout);
-    assert!(said.contains(&format!("authorization: Bearer {CANARY}")), "{said}");
-    // not to a host that the policy does not name, not to a step that wants to read it, not without `!allow secret`
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(text.contains(&format!("authorization: Bearer {CANARY}")), "{text}");
+    // it is not sent to a host that `hosts` does not allow, not returned by `bue.secret`, and not used without `!allow secret`
     project.write("bue.toml", "[secrets]\nKEY = { env = 'ELSEWHERE', hosts = ['api.example.com'] }\n");
     let reading = python("read", "import bue\ndef read():\n    return bue.secret('KEY')", "read()");
     let unasked = script(&allowing(server), server, "secret:KEY");
@@ -112,17 +112,17 @@ fn a_secret_reaches_the_server_and_nobody_else() {
     for project in [&project, &reader, &unasked] {
         let mut command = project.command(&["run", "x.bue", "--json", "--allow-net"]);
         let output = command.env("BUE_SECRET_KEY", CANARY).env("ELSEWHERE", CANARY).output().expect("bue starts");
-        let said = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-        assert_eq!(output.status.code(), Some(1), "{said}");
-        assert!(said.contains("secret KEY") && !said.contains(CANARY), "{said}");
+        let text = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        assert_eq!(output.status.code(), Some(1), "{text}");
+        assert!(text.contains("secret KEY") && !text.contains(CANARY), "{text}");
     }
     reader.write("secret.txt", &format!("{CANARY}\n"));
     reader.write("bue.toml", "[secrets]\nKEY = { file = 'secret.txt', readable = true }\n");
-    assert_eq!(reader.run().expect(0).last(), CANARY);
+    assert_eq!(reader.run().expect_code(0).last(), CANARY);
 }
 
 #[test]
-fn settings_that_mean_nothing_are_said() {
+fn invalid_settings_are_refused_with_a_reason() {
     prepare();
     let project = Project::script(&python("one", "def one():\n    return 1", "one()"));
     for (text, words) in [
@@ -136,6 +136,6 @@ fn settings_that_mean_nothing_are_said() {
         ("[limits]\nnet = 1", "not a limit"),
     ] {
         project.write("bue.toml", text);
-        project.bue(&["run", "x.bue"]).expect(2).says(&[words]);
+        project.bue(&["run", "x.bue"]).expect_code(2).expect_stderr(&[words]);
     }
 }

@@ -1,5 +1,5 @@
-//! Python packages, from `!requires` to the import. The wheels are written by the tests, and pip finds them in a folder: no network
-//! is needed. Without pip these tests say so and pass, unless `BUE_TEST_WHEELS=1`.
+//! Python packages, from `!requires` to the import. The tests write the wheels, and pip finds them in a folder, so no network is
+//! needed. Without pip these tests print a message and pass, unless `BUE_TEST_WHEELS=1`.
 
 use std::fs;
 use std::path::PathBuf;
@@ -10,53 +10,53 @@ use serde_json::{Value, json};
 #[path = "../../runtime/tests/it/wheel.rs"]
 mod wheel;
 
-use crate::project::{Project, Ran, cache_dir, finish, prepare, step};
+use crate::project::{CommandOutput, Project, cache_dir, finish, prepare, step};
 use crate::services::Server;
 
 use wheel::wheel as zipped;
 
-/// A project whose pip knows the wheels in its folder `wheels` and no others.
+/// A project whose pip finds only the wheels in its folder `wheels`.
 struct Packages {
     project: Project,
 }
 
-/// Is there a pip? A machine that tests packages must have one.
+/// Returns whether pip is installed; with `BUE_TEST_WHEELS=1` it must be.
 fn has_pip() -> bool {
-    let silent = || Stdio::null();
-    let run = Command::new("python3").args(["-m", "pip", "--version"]).stdout(silent()).stderr(silent()).status();
-    let there = run.is_ok_and(|status| status.success());
-    assert!(there || std::env::var_os("BUE_TEST_WHEELS").is_none(), "`python3 -m pip` does not run");
-    if !there {
+    let null = || Stdio::null();
+    let status = Command::new("python3").args(["-m", "pip", "--version"]).stdout(null()).stderr(null()).status();
+    let has_pip = status.is_ok_and(|status| status.success());
+    assert!(has_pip || std::env::var_os("BUE_TEST_WHEELS").is_none(), "`python3 -m pip` does not run");
+    if !has_pip {
         println!("not tested: `python3 -m pip` does not run");
     }
-    there
+    has_pip
 }
 
 impl Packages {
     fn new(files: &[(&str, &str)]) -> Option<Self> {
-        let there = has_pip();
+        let has_pip = has_pip();
         prepare();
         let project = Project::new(files);
         fs::create_dir(project.path("wheels")).expect("a folder");
-        there.then_some(Self { project })
+        has_pip.then_some(Self { project })
     }
 
-    /// A wheel of one module.
-    fn add(&self, name: &str, version: &str, module: &str, needs: &[&str]) {
+    /// Writes a wheel with one module.
+    fn add(&self, name: &str, version: &str, module: &str, requires: &[&str]) {
         self.add_files(
             &format!("{name}-{version}-py3-none-any.whl"),
             &[(&format!("{name}/__init__.py"), module)],
-            needs,
+            requires,
         );
     }
 
-    /// A wheel of these files, and what it says of itself.
-    fn add_files(&self, file: &str, files: &[(&str, &str)], needs: &[&str]) {
+    /// Writes a wheel with these files and its metadata.
+    fn add_files(&self, file: &str, files: &[(&str, &str)], requires: &[&str]) {
         let parts: Vec<&str> = file.trim_end_matches(".whl").split('-').collect();
         let [name, version, tags @ ..] = parts.as_slice() else { panic!("{file}") };
         let info = format!("{name}-{version}.dist-info");
-        let needs: String = needs.iter().map(|need| format!("Requires-Dist: {need}\n")).collect();
-        let metadata = format!("Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n{needs}");
+        let requires: String = requires.iter().map(|requirement| format!("Requires-Dist: {requirement}\n")).collect();
+        let metadata = format!("Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n{requires}");
         let about = format!("Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: {}\n", tags.join("-"));
         let (metadata_path, about_path) = (format!("{info}/METADATA"), format!("{info}/WHEEL"));
         let record = format!("{info}/RECORD");
@@ -65,7 +65,7 @@ impl Packages {
         fs::write(self.project.path("wheels").join(file), zipped(&all)).expect("a wheel");
     }
 
-    fn bue(&self, arguments: &[&str]) -> Ran {
+    fn bue(&self, arguments: &[&str]) -> CommandOutput {
         let mut command = self.project.command(arguments);
         command.env("PIP_NO_INDEX", "1").env("PIP_FIND_LINKS", self.project.path("wheels"));
         command.env("PIP_CONFIG_FILE", "/dev/null");
@@ -77,7 +77,7 @@ impl Packages {
     }
 }
 
-/// An inline step that says which version of `greet` it has.
+/// An inline step that returns the version of `greet` that it imports.
 fn greeting(name: &str) -> String {
     step(name, &format!("import greet\ndef {name}():\n    return greet.V"))
 }
@@ -88,15 +88,19 @@ fn verdict(json: &Value, name: &str) -> Value {
 }
 
 #[test]
-fn what_is_locked_is_what_runs() {
+fn runs_use_the_locked_packages() {
     let script = format!("!requires greet>=1\n{}hello()\n", greeting("hello"));
     let Some(packages) = Packages::new(&[("x.bue", &script)]) else { return };
     packages.add("greet", "1.5", "import words\nV = words.W\n", &["words<2"]);
     packages.add("words", "1.0", "W = 'locked'\n", &[]);
     packages.add("words", "2.0", "W = 'too new'\n", &[]);
-    packages.bue(&["check", "x.bue"]).expect(0).says(&["W0013", "`bue deps lock x.bue`"]);
-    packages.bue(&["run", "x.bue"]).expect(1).says(&["E0060", "there is no bue.lock", "`bue deps lock x.bue`"]);
-    packages.bue(&["deps", "lock", "x.bue"]).expect(0).says(&["2 packages"]);
+    packages.bue(&["check", "x.bue"]).expect_code(0).expect_stderr(&["W0013", "`bue deps lock x.bue`"]);
+    packages.bue(&["run", "x.bue"]).expect_code(1).expect_stderr(&[
+        "E0060",
+        "there is no bue.lock",
+        "`bue deps lock x.bue`",
+    ]);
+    packages.bue(&["deps", "lock", "x.bue"]).expect_code(0).expect_stderr(&["2 packages"]);
     let lock = packages.read("bue.lock");
     for part in [
         "requires = [\"greet>=1\"]",
@@ -107,23 +111,27 @@ fn what_is_locked_is_what_runs() {
         assert!(lock.contains(part), "no {part} in\n{lock}");
     }
     assert!(!lock.contains("http") && !lock.contains("file:"), "{lock}");
-    assert_eq!(packages.bue(&["check", "x.bue"]).expect(0).stderr, "");
-    // what comes later changes nothing until it is locked again, and locking again what is the same changes nothing
-    packages.bue(&["deps", "lock", "x.bue"]).expect(0);
+    assert_eq!(packages.bue(&["check", "x.bue"]).expect_code(0).stderr, "");
+    // a newer version changes nothing until it is locked, and locking again without a newer version changes nothing
+    packages.bue(&["deps", "lock", "x.bue"]).expect_code(0);
     assert_eq!(packages.read("bue.lock"), lock);
     packages.add("greet", "1.6", "V = 'newer'\n", &[]);
-    assert_eq!(packages.bue(&["run", "x.bue", "--json"]).expect(0).last(), "locked");
-    packages.bue(&["deps", "lock", "x.bue"]).expect(0);
-    assert_eq!(packages.bue(&["run", "x.bue", "--json"]).expect(0).last(), "newer");
-    // a lock that says nothing of what is needed now
+    assert_eq!(packages.bue(&["run", "x.bue", "--json"]).expect_code(0).last(), "locked");
+    packages.bue(&["deps", "lock", "x.bue"]).expect_code(0);
+    assert_eq!(packages.bue(&["run", "x.bue", "--json"]).expect_code(0).last(), "newer");
+    // a lock without an entry for the current requirements
     packages.project.write("x.bue", &script.replace("greet>=1", "greet>=1.5"));
-    packages.bue(&["run", "x.bue"]).expect(1).says(&[
+    packages.bue(&["run", "x.bue"]).expect_code(1).expect_stderr(&[
         "E0060",
         "bue.lock has nothing for `greet>=1.5`",
         "`bue deps lock x.bue`",
     ]);
     packages.project.write("bue.lock", "version = 7\n");
-    packages.bue(&["run", "x.bue"]).expect(1).says(&["E0060", "bue.lock cannot be parsed", "`bue deps lock x.bue`"]);
+    packages.bue(&["run", "x.bue"]).expect_code(1).expect_stderr(&[
+        "E0060",
+        "bue.lock cannot be parsed",
+        "`bue deps lock x.bue`",
+    ]);
 }
 
 #[test]
@@ -133,8 +141,8 @@ fn two_steps_have_two_versions_side_by_side() {
     let Some(packages) = Packages::new(&[("x.bue", &script)]) else { return };
     packages.add("greet", "1.0", "V = 'one'\n", &[]);
     packages.add("greet", "2.0", "V = 'two'\n", &[]);
-    packages.bue(&["deps", "lock", "x.bue"]).expect(0).says(&["2 packages for 2 lists"]);
-    let values = packages.bue(&["run", "x.bue", "--json"]).expect(0).values();
+    packages.bue(&["deps", "lock", "x.bue"]).expect_code(0).expect_stderr(&["2 packages for 2 lists"]);
+    let values = packages.bue(&["run", "x.bue", "--json"]).expect_code(0).values();
     assert_eq!(values, [json!("one"), json!("two"), json!("one")]);
 }
 
@@ -150,11 +158,14 @@ fn the_nearest_list_of_requirements_counts() {
     let Some(packages) = Packages::new(&files) else { return };
     packages.add("greet", "1.0", "V = 'one'\n", &[]);
     packages.add("greet", "2.0", "V = 'two'\n", &[]);
-    packages.bue(&["deps", "lock", "x.bue"]).expect(0);
-    assert_eq!(packages.bue(&["run", "x.bue", "--json"]).expect(0).values(), [json!("one"), json!("two")]);
+    packages.bue(&["deps", "lock", "x.bue"]).expect_code(0);
+    assert_eq!(packages.bue(&["run", "x.bue", "--json"]).expect_code(0).values(), [json!("one"), json!("two")]);
     packages.project.write("requirements.txt", "-e .\n");
-    packages.bue(&["check", "x.bue"]).expect(1).says(&["E0062", "requirements.txt:1: `-e .` is an option"]);
-    packages.bue(&["deps", "lock", "x.bue"]).expect(1).says(&["E0062"]);
+    packages
+        .bue(&["check", "x.bue"])
+        .expect_code(1)
+        .expect_stderr(&["E0062", "requirements.txt:1: `-e .` is an option"]);
+    packages.bue(&["deps", "lock", "x.bue"]).expect_code(1).expect_stderr(&["E0062"]);
 }
 
 #[test]
@@ -166,46 +177,46 @@ fn scripts_of_one_folder_share_its_lock() {
     let Some(packages) = Packages::new(&files) else { return };
     packages.add("greet", "1", "V = 1\n", &[]);
     packages.add("greet", "2", "V = 2\n", &[]);
-    packages.bue(&["deps", "lock", "a.bue"]).expect(0);
-    packages.bue(&["deps", "lock", "b.bue"]).expect(0);
-    assert_eq!(packages.bue(&["run", "a.bue", "--json"]).expect(0).last(), 1);
-    assert_eq!(packages.bue(&["run", "b.bue", "--json"]).expect(0).last(), 2);
+    packages.bue(&["deps", "lock", "a.bue"]).expect_code(0);
+    packages.bue(&["deps", "lock", "b.bue"]).expect_code(0);
+    assert_eq!(packages.bue(&["run", "a.bue", "--json"]).expect_code(0).last(), 1);
+    assert_eq!(packages.bue(&["run", "b.bue", "--json"]).expect_code(0).last(), 2);
     fs::remove_file(packages.project.path("a.bue")).expect("removed");
-    packages.bue(&["deps", "lock", "b.bue"]).expect(0);
-    assert!(!packages.read("bue.lock").contains("greet==1"), "nobody needs it any more");
+    packages.bue(&["deps", "lock", "b.bue"]).expect_code(0);
+    assert!(!packages.read("bue.lock").contains("greet==1"), "no script requires it any more");
 }
 
-/// The guest is asked, and `src/deps/resolve.rs` must say the same.
+/// `src/deps/guest_python.rs` must agree with the guest itself.
 #[test]
-fn markers_are_those_of_the_guest() {
-    let ask = r"
+fn markers_are_evaluated_for_the_guest() {
+    let markers = r"
 import json, os, platform, sys
-def ask():
-    said = {
+def markers():
+    environment = {
         'implementation_name': sys.implementation.name, 'os_name': os.name, 'sys_platform': sys.platform,
         'platform_python_implementation': platform.python_implementation(),
         'python_version': '.'.join(platform.python_version_tuple()[:2]),
     }
-    return [f'{name} == {value!r}' for name, value in said.items()]";
-    let script = format!("{}ask()\n", step("ask", ask));
-    let told = Project::script(&script).run().expect(0).last();
-    let told: Vec<&str> = told.as_array().expect("a list").iter().filter_map(Value::as_str).collect();
-    assert_eq!(told.len(), 5);
+    return [f'{name} == {value!r}' for name, value in environment.items()]";
+    let script = format!("{}markers()\n", step("markers", markers));
+    let markers = Project::script(&script).run().expect_code(0).last();
+    let markers: Vec<&str> = markers.as_array().expect("a list").iter().filter_map(Value::as_str).collect();
+    assert_eq!(markers.len(), 5);
     let script = format!("!requires greet\n{}hello()\n", greeting("hello"));
     let Some(packages) = Packages::new(&[("x.bue", &script)]) else { return };
-    let mut needs: Vec<String> =
+    let mut requires: Vec<String> =
         vec!["other ; sys_platform == 'linux'".to_owned(), "other ; python_version < '3.14'".to_owned()];
-    for (number, marker) in told.iter().enumerate() {
+    for (number, marker) in markers.iter().enumerate() {
         packages.add(&format!("word{number}"), "1", "", &[]);
-        needs.push(format!("word{number} ; {marker}"));
+        requires.push(format!("word{number} ; {marker}"));
     }
-    let needs: Vec<&str> = needs.iter().map(String::as_str).collect();
-    packages.add("greet", "1", "import word0, word1, word2, word3, word4\nV = 'all'\n", &needs);
-    packages.bue(&["deps", "lock", "x.bue"]).expect(0).says(&["6 packages"]);
-    assert_eq!(packages.bue(&["run", "x.bue", "--json"]).expect(0).last(), "all");
+    let requires: Vec<&str> = requires.iter().map(String::as_str).collect();
+    packages.add("greet", "1", "import word0, word1, word2, word3, word4\nV = 'all'\n", &requires);
+    packages.bue(&["deps", "lock", "x.bue"]).expect_code(0).expect_stderr(&["6 packages"]);
+    assert_eq!(packages.bue(&["run", "x.bue", "--json"]).expect_code(0).last(), "all");
 }
 
-/// Tags of a wheel for the machine the test runs on, as pip of this machine has them.
+/// Returns the tags of a wheel for this machine, according to its pip.
 fn machine_tags() -> Option<String> {
     let program = "from pip._vendor.packaging import tags; print(next(tags.sys_tags()))";
     let output = Command::new("python3").args(["-c", program]).output().ok()?;
@@ -220,21 +231,21 @@ fn native_code_is_refused_with_what_to_use_instead() {
     packages.add("greet", "1", "V = 'fine'\n", &[]);
     packages.add("frames", "1", "", &["numpy"]);
     packages.add_files(&format!("numpy-2.0-{tags}.whl"), &[("numpy/_core.so", "\u{7f}ELF")], &[]);
-    packages.bue(&["deps", "lock", "x.bue"]).expect(1).says(&["numpy", "`bue deps check FILE`"]);
+    packages.bue(&["deps", "lock", "x.bue"]).expect_code(1).expect_stderr(&["numpy", "`bue deps check FILE`"]);
     assert!(!packages.project.path("bue.lock").exists());
-    let ran = packages.bue(&["deps", "check", "x.bue", "--json"]).expect(1);
+    let output = packages.bue(&["deps", "check", "x.bue", "--json"]).expect_code(1);
     let (numpy, frames, greet) =
-        (verdict(&ran.json(), "numpy"), verdict(&ran.json(), "frames"), verdict(&ran.json(), "greet"));
+        (verdict(&output.json(), "numpy"), verdict(&output.json(), "frames"), verdict(&output.json(), "greet"));
     assert_eq!((&numpy["works"], &numpy["version"]), (&json!("no"), &json!("2.0")));
     assert!(numpy["why"][0].as_str().is_some_and(|why| why.contains(&tags) && why.contains("native code")), "{numpy}");
     assert!(numpy["instead"].as_str().is_some_and(|instead| instead.contains("sqlite3 step")), "{numpy}");
     assert_eq!((&frames["works"], &frames["why"][0]), (&json!("no"), &json!("it needs numpy")));
     assert_eq!((&greet["works"], &greet["modules"]), (&json!("yes"), &json!([{"name": "greet", "error": null}])));
-    let plain = packages.bue(&["deps", "check", "x.bue"]).expect(1);
+    let plain = packages.bue(&["deps", "check", "x.bue"]).expect_code(1);
     for part in ["yes     greet 1", "no      numpy 2.0", "instead: lists"] {
         assert!(plain.stdout.contains(part), "no `{part}` in\n{}", plain.stdout);
     }
-    // a lock that somebody wrote by hand
+    // a lock written by hand
     let wheel = format!(
         "name = \"numpy\"\nversion = \"2.0\"\nfile = \"numpy-2.0-{tags}.whl\"\nsha256 = \"{}\"",
         "0".repeat(64)
@@ -244,23 +255,26 @@ fn native_code_is_refused_with_what_to_use_instead() {
         .project
         .write("bue.lock", &format!("version = 1\npython = \"3.14\"\n[[set]]\n{set}\n[[package]]\n{wheel}\n"));
     for verb in ["check", "run"] {
-        packages.bue(&[verb, "x.bue"]).expect(1).says(&["E0061", "numpy-2.0", "instead: lists"]);
+        packages.bue(&[verb, "x.bue"]).expect_code(1).expect_stderr(&["E0061", "numpy-2.0", "instead: lists"]);
     }
 }
 
 #[test]
-fn native_code_in_a_wheel_that_says_it_is_pure_is_found() {
+fn native_code_in_a_wheel_tagged_as_pure_is_found() {
     let script = format!("!requires greet\n{}hello()\n", greeting("hello"));
     let Some(packages) = Packages::new(&[("x.bue", &script)]) else { return };
     let files = [("greet/__init__.py", "V = 1\n"), ("greet/_fast.cpython-314-x86_64-linux-gnu.so", "\u{7f}ELF")];
     packages.add_files("greet-1-py3-none-any.whl", &files, &[]);
-    packages.bue(&["deps", "lock", "x.bue"]).expect(1).says(&["E0061", "greet/_fast.cpython-314-x86_64-linux-gnu.so"]);
-    let ran = packages.bue(&["deps", "check", "x.bue"]).expect(1);
-    assert!(ran.stdout.contains("greet/_fast.cpython-314-x86_64-linux-gnu.so is native code"), "{}", ran.stdout);
+    packages
+        .bue(&["deps", "lock", "x.bue"])
+        .expect_code(1)
+        .expect_stderr(&["E0061", "greet/_fast.cpython-314-x86_64-linux-gnu.so"]);
+    let output = packages.bue(&["deps", "check", "x.bue"]).expect_code(1);
+    assert!(output.stdout.contains("greet/_fast.cpython-314-x86_64-linux-gnu.so is native code"), "{}", output.stdout);
 }
 
 #[test]
-fn the_guest_says_why_an_import_fails() {
+fn a_failed_import_is_reported_with_the_guests_error() {
     let script = format!("!requires good, half, bad\n{}hello()\n", step("hello", "def hello():\n    return 1"));
     let Some(packages) = Packages::new(&[("x.bue", &script)]) else { return };
     packages.add("good", "1", "", &[]);
@@ -270,7 +284,7 @@ fn the_guest_says_why_an_import_fails() {
         &[("half.py", ""), ("other.py", "raise ImportError('not here')\n")],
         &[],
     );
-    let json = packages.bue(&["deps", "check", "x.bue", "--json"]).expect(1).json();
+    let json = packages.bue(&["deps", "check", "x.bue", "--json"]).expect_code(1).json();
     assert_eq!(verdict(&json, "good")["works"], "yes");
     assert_eq!(verdict(&json, "half")["works"], "partly");
     assert_eq!(verdict(&json, "half")["why"], json!(["import other: ImportError: not here"]));
@@ -280,23 +294,23 @@ fn the_guest_says_why_an_import_fails() {
 }
 
 #[test]
-fn wheels_are_what_the_lock_says_or_they_are_not_used() {
+fn a_wheel_that_does_not_match_the_lock_is_not_used() {
     let script = format!("!requires greet\n{}hello()\n", greeting("hello"));
     let Some(packages) = Packages::new(&[("x.bue", &script)]) else { return };
     packages.add("greet", "1", "V = 'as it was locked'\n", &[]);
-    packages.bue(&["deps", "lock", "x.bue"]).expect(0);
-    // a machine that has not got it, or something else under its name, gets it again
+    packages.bue(&["deps", "lock", "x.bue"]).expect_code(0);
+    // a wheel that is missing in the cache, or has other content there, is downloaded again
     let lock = packages.read("bue.lock");
     let hash = lock.split("sha256 = \"").nth(1).and_then(|rest| rest.split('"').next()).expect("a hash");
     let kept = cache_dir().join("wheels").join(hash);
     fs::remove_file(&kept).expect("it was kept");
-    packages.bue(&["deps", "check", "x.bue"]).expect(0).says(&["downloading 1 package"]);
+    packages.bue(&["deps", "check", "x.bue"]).expect_code(0).expect_stderr(&["downloading 1 package"]);
     fs::write(&kept, "something else").expect("changed");
-    assert_eq!(packages.bue(&["run", "x.bue", "--json"]).expect(0).last(), "as it was locked");
-    // and what is published under the same name later is not taken
+    assert_eq!(packages.bue(&["run", "x.bue", "--json"]).expect_code(0).last(), "as it was locked");
+    // and a different wheel that is later published under the same name is not used
     fs::remove_file(&kept).expect("removed");
     packages.add("greet", "1", "V = 'wrong'\n", &[]);
-    packages.bue(&["run", "x.bue"]).expect(3).says(&["pip", "greet"]);
+    packages.bue(&["run", "x.bue"]).expect_code(3).expect_stderr(&["pip", "greet"]);
 }
 
 #[test]
@@ -304,7 +318,7 @@ fn a_hostile_wheel_is_refused_before_anything_runs() {
     let script = format!("!requires greet\n{}hello()\n", greeting("hello"));
     let Some(packages) = Packages::new(&[("x.bue", &script)]) else { return };
     packages.add_files("greet-1-py3-none-any.whl", &[("greet/__init__.py", ""), ("../../evil.py", "")], &[]);
-    packages.bue(&["deps", "lock", "x.bue"]).expect(1).says(&[
+    packages.bue(&["deps", "lock", "x.bue"]).expect_code(1).expect_stderr(&[
         "greet-1-py3-none-any.whl",
         "leads out of the package",
         "evil.py",
@@ -317,29 +331,29 @@ fn a_limit_of_packages_fails_the_step_alone() {
     let script = format!("{other}!requires greet\n{}hello()\nother()\n", greeting("hello"));
     let Some(packages) = Packages::new(&[("x.bue", &script)]) else { return };
     packages.add("greet", "1", &format!("V = '{}'\n", "x".repeat(5_000_000)), &[]);
-    packages.bue(&["deps", "lock", "x.bue"]).expect(0);
+    packages.bue(&["deps", "lock", "x.bue"]).expect_code(0);
     packages.project.write("bue.toml", "[limits]\npackages_bytes = 1000000\n");
-    let ran = packages.bue(&["run", "x.bue", "--json"]).expect(1);
-    ran.says(&["greet-1-py3-none-any.whl", "`packages_bytes`", "bue.toml"]);
-    assert_eq!(ran.values(), [Value::Null, json!("fine")]);
+    let output = packages.bue(&["run", "x.bue", "--json"]).expect_code(1);
+    output.expect_stderr(&["greet-1-py3-none-any.whl", "`packages_bytes`", "bue.toml"]);
+    assert_eq!(output.values(), [Value::Null, json!("fine")]);
 }
 
 #[test]
-fn packages_travel_through_the_bucket_and_a_damaged_one_fails_its_step_alone() {
+fn packages_go_through_the_bucket_and_a_corrupt_one_fails_its_own_step_only() {
     let other = step("other", "def other():\n    return 'fine'");
     let script = format!("{other}!requires greet\n{}hello()\nother()\n", greeting("hello"));
     let Some(packages) = Packages::new(&[("x.bue", &script)]) else { return };
     packages.add("greet", "1", "V = 'there'\n", &[]);
-    packages.bue(&["deps", "lock", "x.bue"]).expect(0);
+    packages.bue(&["deps", "lock", "x.bue"]).expect_code(0);
     let folder = packages.project.folder();
     let bucket = Server::start(folder, &["bucket", "-b", "127.0.0.1:0", "--store", "dir:blobs"]);
     let hub = Server::start(folder, &["hub", "-b", "127.0.0.1:0", "-k", &bucket.address]);
     let upload = ["upload", "-b", &hub.address, "-k", &bucket.address, "-f", "x.bue", "--wait", "--json"];
     let work = ["worker", "-b", &hub.address, "-k", &bucket.address, "--sandbox"];
     let worker = Server::start(folder, &work);
-    assert_eq!(packages.bue(&upload).expect(0).values(), [json!("there"), json!("fine")]);
+    assert_eq!(packages.bue(&upload).expect_code(0).values(), [json!("there"), json!("fine")]);
     worker.stop();
-    // a worker that begins anew finds another wheel under the name of this one
+    // a new worker finds a different wheel under the hash of this one
     let wheel = fs::read(packages.project.path("wheels/greet-1-py3-none-any.whl")).expect("the wheel");
     let is_stored = |path: &PathBuf| {
         path.starts_with(packages.project.path("blobs")) && fs::read(path).is_ok_and(|bytes| bytes == wheel)
@@ -348,15 +362,15 @@ fn packages_travel_through_the_bucket_and_a_damaged_one_fails_its_step_alone() {
     packages.add("greet", "1", "V = 'other'\n", &[]);
     fs::copy(packages.project.path("wheels/greet-1-py3-none-any.whl"), &stored).expect("changed");
     let worker = Server::start(folder, &work);
-    let ran = packages.bue(&upload).expect(1);
-    assert_eq!(ran.values(), [Value::Null, json!("fine")]);
-    let error = ran.json()["failed"][0]["error"].to_string();
+    let output = packages.bue(&upload).expect_code(1);
+    assert_eq!(output.values(), [Value::Null, json!("fine")]);
+    let error = output.json()["failed"][0]["error"].to_string();
     assert!(error.contains("greet-1-py3-none-any.whl") && error.contains("damaged"), "{error}");
     drop((worker, hub, bucket));
 }
 
 #[test]
-fn scripts_without_needs_need_no_pip() {
+fn a_script_without_requirements_needs_no_pip() {
     let project = Project::script(&format!("{}one()\n", step("one", "def one():\n    return 1")));
     for verb in ["lock", "check"] {
         let mut command = project.command(&["deps", verb, "x.bue"]);
@@ -364,17 +378,16 @@ fn scripts_without_needs_need_no_pip() {
             command.env("PATH", "");
             command
         })
-        .expect(0)
-        .says(&["no step of x.bue requires a package"]);
+        .expect_code(0)
+        .expect_stderr(&["no step of x.bue requires a package"]);
     }
     project.write("x.bue", &format!("!requires six\n{}one()\n", step("one", "def one():\n    return 1")));
     let mut command = project.command(&["deps", "lock", "x.bue"]);
     command.env("PATH", "");
-    finish(command).expect(3).says(&["python3 -m pip", "uv"]);
+    finish(command).expect_code(3).expect_stderr(&["python3 -m pip", "uv"]);
 }
 
-/// The page says so itself, and its package is a real one: where the index is not reached this says so and passes, unless
-/// `BUE_TEST_WHEELS=1`.
+/// Its package is a real one: if the index cannot be reached, the test prints a message and passes, unless `BUE_TEST_WHEELS=1`.
 #[test]
 fn the_script_of_the_page_runs() {
     let page = include_str!("../../docs/packages.md");
@@ -385,14 +398,14 @@ fn the_script_of_the_page_runs() {
     if locked.code != 0 && std::env::var_os("BUE_TEST_WHEELS").is_none() {
         return println!("not tested: {}", locked.stderr);
     }
-    locked.expect(0);
-    let table = project.run().expect(0).last();
+    locked.expect_code(0);
+    let table = project.run().expect_code(0).last();
     assert!(table.as_str().is_some_and(|table| table.contains("Ada") && table.contains("130")), "{table}");
 }
 
-/// A table of a hundred rows, each with a name that `bench/packages.txt` has.
+/// The table has a hundred rows, one for each name in `bench/packages.txt`.
 #[test]
-fn the_table_of_the_page_has_every_package_that_was_tried() {
+fn the_packages_table_has_every_package_that_was_tried() {
     let rows = include_str!("../../docs/packages.md")
         .lines()
         .filter(|line| line.starts_with("| `") && line.matches(" | ").count() == 4);

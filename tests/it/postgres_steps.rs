@@ -1,13 +1,13 @@
-//! postgres steps from the outside: settings, languages side by side, the example.
+//! postgres steps from the outside: settings, pipes through several languages, the example.
 
 use std::path::Path;
 
 use bue_test_support::cluster::shared;
 use serde_json::json;
 
-use crate::project::{Project, Ran, finish, prepare};
+use crate::project::{CommandOutput, Project, finish, prepare};
 
-/// Makes the database's address out of `host=… user=… dbname=…`.
+/// The address of a database, and its parts.
 struct Address {
     whole: String,
     host: String,
@@ -24,8 +24,8 @@ fn database() -> Address {
     Address { host: part("host"), database: part("dbname"), whole: whole.clone() }
 }
 
-/// `bue run x.bue --json` with these variables.
-fn run(project: &Project, script: &str, variables: &[(&str, &str)]) -> Ran {
+/// Runs a script with `--json` and these variables.
+fn run(project: &Project, script: &str, variables: &[(&str, &str)]) -> CommandOutput {
     prepare();
     let mut command = project.command(&["run", script, "--json"]);
     command.envs(variables.iter().copied());
@@ -65,8 +65,8 @@ fn python_postgres_and_sqlite_are_one_pipe() {
         ("POSTGRES_DATABASE", &address.database),
     ];
     let expected = json!([{"rows": 2500, "sum": 6_247_500, "first": "it's 0"}]);
-    assert_eq!(run(&project, "x.bue", &parts).expect(0).last(), expected);
-    assert_eq!(run(&project, "x.bue", &[("BUE_POSTGRES_URL", &address.whole)]).expect(0).last(), expected);
+    assert_eq!(run(&project, "x.bue", &parts).expect_code(0).last(), expected);
+    assert_eq!(run(&project, "x.bue", &[("BUE_POSTGRES_URL", &address.whole)]).expect_code(0).last(), expected);
 }
 
 #[test]
@@ -77,41 +77,45 @@ fn a_loop_runs_over_rows() {
          double:\n    postgres\n    x\n    `SELECT n * 2 AS n FROM x`\n\
          source = | rows\ntwice = | double\nfor row in source():\n    twice(row)\n",
     );
-    let ran = run(&project, "x.bue", &[("BUE_POSTGRES_URL", &address.whole)]).expect(0);
-    assert_eq!(ran.last(), json!([[{"n": 2}], [{"n": 4}], [{"n": 6}]]));
+    let output = run(&project, "x.bue", &[("BUE_POSTGRES_URL", &address.whole)]).expect_code(0);
+    assert_eq!(output.last(), json!([[{"n": 2}], [{"n": 4}], [{"n": 6}]]));
 }
 
 #[test]
-fn a_named_connection_stands_in_the_workers_file() {
+fn a_named_connection_is_set_in_the_workers_bue_toml() {
     let address = database();
     let script = "!allow postgres reports\nwhere:\n    postgres\n    x\n    `SELECT current_database()::text AS d`\nhere = | where\nhere()\n";
     let project = Project::script(script);
-    run(&project, "x.bue", &[]).expect(1).says(&["[postgres.reports]", "bue.toml"]);
+    run(&project, "x.bue", &[]).expect_code(1).expect_stderr(&["[postgres.reports]", "bue.toml"]);
     project.write("bue.toml", &format!("[postgres.reports]\nurl = \"{}\"\n", address.whole));
-    assert_eq!(run(&project, "x.bue", &[]).expect(0).last(), json!([{"d": address.database}]));
+    assert_eq!(run(&project, "x.bue", &[]).expect_code(0).last(), json!([{"d": address.database}]));
 }
 
 #[test]
-fn without_a_connection_the_failure_says_what_to_set() {
+fn without_a_connection_the_failure_names_the_settings() {
     let project = Project::script("x:\n    postgres\n    x\n    `SELECT 1`\np = | x\np()\n");
-    run(&project, "x.bue", &[]).expect(1).says(&["POSTGRES_HOST", "POSTGRES_PASSWORD", "BUE_POSTGRES_URL"]);
+    run(&project, "x.bue", &[]).expect_code(1).expect_stderr(&[
+        "POSTGRES_HOST",
+        "POSTGRES_PASSWORD",
+        "BUE_POSTGRES_URL",
+    ]);
     for (name, value, expected) in [
         ("BUE_POSTGRES_URL", "postgres://ann:s3cret@host:port/x", "BUE_POSTGRES_URL is invalid"),
         ("POSTGRES_PORT", "many", "`many` is not a port"),
         ("BUE_POSTGRES_CONNECTIONS", "0", "at least 1"),
     ] {
-        let ran = run(&project, "x.bue", &[(name, value)]).expect(2);
-        assert!(ran.stderr.contains(expected) && !ran.stderr.contains("s3cret"), "{}", ran.stderr);
+        let output = run(&project, "x.bue", &[(name, value)]).expect_code(2);
+        assert!(output.stderr.contains(expected) && !output.stderr.contains("s3cret"), "{}", output.stderr);
     }
 }
 
 #[test]
-fn the_example_says_what_its_readme_says() {
+fn the_postgres_example_gives_the_documented_result() {
     let address = database();
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/postgres/pipeline.bue");
     for _ in 0..2 {
         let variables = [("BUE_POSTGRES_URL", address.whole.as_str())];
-        let ran = run(&Project::new(&[]), script.to_str().expect("UTF-8"), &variables).expect(0);
-        assert_eq!(ran.last(), json!([{"customer": "Ada", "spent": 130.75}]));
+        let output = run(&Project::new(&[]), script.to_str().expect("UTF-8"), &variables).expect_code(0);
+        assert_eq!(output.last(), json!([{"customer": "Ada", "spent": 130.75}]));
     }
 }

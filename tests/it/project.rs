@@ -1,4 +1,4 @@
-//! A folder with files in it, and `bue` run there.
+//! A folder with files, in which `bue` runs.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -9,21 +9,21 @@ use std::sync::Once;
 use serde_json::Value;
 use tempfile::TempDir;
 
-/// A folder that is gone after the test.
+/// A folder that is deleted after the test.
 pub(crate) struct Project {
     folder: TempDir,
 }
 
-/// What a command left behind.
+/// The exit code and output of a command.
 #[derive(Debug)]
-pub(crate) struct Ran {
+pub(crate) struct CommandOutput {
     pub(crate) code: i32,
     pub(crate) stdout: String,
     pub(crate) stderr: String,
 }
 
 impl Project {
-    /// A folder with these files.
+    /// Creates a folder with these files.
     pub(crate) fn new(files: &[(&str, &str)]) -> Self {
         let project = Self { folder: TempDir::new().expect("a folder") };
         for (path, text) in files {
@@ -32,7 +32,7 @@ impl Project {
         project
     }
 
-    /// A folder with a script of one name.
+    /// Creates a folder with a script called `x.bue`.
     pub(crate) fn script(text: &str) -> Self {
         Self::new(&[("x.bue", text)])
     }
@@ -51,87 +51,87 @@ impl Project {
         fs::write(path, text).expect("a file");
     }
 
-    /// The command, ready to be changed and started.
+    /// Returns the command without running it.
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = bue();
         command.args(arguments).current_dir(self.folder.path());
         command
     }
 
-    /// Runs `bue` here. No run may panic or leave a file behind that it was not asked for.
-    pub(crate) fn bue(&self, arguments: &[&str]) -> Ran {
+    /// Runs `bue` here. It must not panic or leave files behind.
+    pub(crate) fn bue(&self, arguments: &[&str]) -> CommandOutput {
         let before = self.files();
-        let ran = finish(self.command(arguments));
+        let output = finish(self.command(arguments));
         assert_eq!(self.files(), before, "stray files after bue {arguments:?}");
-        ran
+        output
     }
 
-    /// Runs `bue` here, which may write files.
-    pub(crate) fn bue_writes(&self, arguments: &[&str]) -> Ran {
+    /// Runs `bue` here; it may write files.
+    pub(crate) fn bue_writes(&self, arguments: &[&str]) -> CommandOutput {
         finish(self.command(arguments))
     }
 
-    /// `bue run x.bue --json` in a machine that is prepared.
-    pub(crate) fn run(&self) -> Ran {
+    /// Runs `bue run x.bue --json`, with the sandbox prepared before.
+    pub(crate) fn run(&self) -> CommandOutput {
         prepare();
         self.bue(&["run", "x.bue", "--json"])
     }
 
-    /// Every file here, by relative path.
+    /// Returns the paths of all files and folders here.
     pub(crate) fn files(&self) -> BTreeSet<PathBuf> {
-        let mut found = BTreeSet::new();
-        collect_files(self.folder.path(), &mut found);
-        found
+        let mut files = BTreeSet::new();
+        collect_files(self.folder.path(), &mut files);
+        files
     }
 }
 
-impl Ran {
+impl CommandOutput {
     /// Checks the exit code.
     #[track_caller]
-    pub(crate) fn expect(self, code: i32) -> Self {
+    pub(crate) fn expect_code(self, code: i32) -> Self {
         assert_eq!(self.code, code, "stdout:\n{}\nstderr:\n{}", self.stdout, self.stderr);
         self
     }
 
-    /// stdout as JSON.
+    /// Parses stdout as JSON.
     #[track_caller]
     pub(crate) fn json(&self) -> Value {
         serde_json::from_str(&self.stdout)
             .unwrap_or_else(|error| panic!("{error}\nstdout:\n{}\nstderr:\n{}", self.stdout, self.stderr))
     }
 
-    /// The values of the call statements, in order.
+    /// Returns the values of the call statements, in order, from the output of `--json`.
     #[track_caller]
     pub(crate) fn values(&self) -> Vec<Value> {
         let results = self.json()["results"].as_array().expect("a list").clone();
         results.into_iter().map(|result| result["value"].clone()).collect()
     }
 
-    /// The value of the last call statement.
+    /// Returns the value of the last call statement, from the output of `--json`.
     #[track_caller]
     pub(crate) fn last(&self) -> Value {
         self.values().pop().expect("a result")
     }
 
-    /// Checks that stderr has all of these.
+    /// Checks that stderr contains all of these.
     #[track_caller]
-    pub(crate) fn says(&self, parts: &[&str]) {
+    pub(crate) fn expect_stderr(&self, parts: &[&str]) {
         for part in parts {
             assert!(self.stderr.contains(part), "no `{part}` in stderr:\n{}\nstdout:\n{}", self.stderr, self.stdout);
         }
     }
 }
 
-/// `bue`, with a cache that all tests share and none of the settings of whoever runs them.
+/// Returns the command `bue`, with a cache that all tests share and without the settings of the user who runs the tests.
 pub(crate) fn bue() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_bue"));
     for (name, _) in std::env::vars_os() {
-        let ours = name.to_str().is_some_and(|name| {
+        let is_setting = name.to_str().is_some_and(|name| {
             ["BUE_", "PIPE_", "PIPELINE_", "BUCKET_", "POSTGRES_", "WORKER_", "USING_", "BUELON_", "AWS_"]
                 .iter()
                 .any(|prefix| name.starts_with(prefix))
         });
-        if ours {
+        if is_setting {
             command.env_remove(name);
         }
     }
@@ -139,16 +139,16 @@ pub(crate) fn bue() -> Command {
     command
 }
 
-/// Prepares the Python sandbox once, so that no test measures that.
+/// Prepares the Python sandbox once, so that no test waits for it at a point where it expects to be quick.
 pub(crate) fn prepare() {
     static PREPARED: Once = Once::new();
     PREPARED.call_once(|| {
         let project = Project::script(&python("one", "def one():\n    return 1", "one()"));
-        project.bue(&["run", "x.bue", "--json"]).expect(0);
+        project.bue(&["run", "x.bue", "--json"]).expect_code(0);
     });
 }
 
-/// A script of one inline Python step, its calls behind it.
+/// A script with one inline Python step and its calls.
 pub(crate) fn python(name: &str, code: &str, calls: &str) -> String {
     format!("{}\n{calls}\n", step(name, code))
 }
@@ -158,34 +158,34 @@ pub(crate) fn step(name: &str, code: &str) -> String {
     format!("{name}:\n    python\n    {name}\n    `\n{code}\n`\n")
 }
 
-/// Where prepared sandboxes and packages are kept.
+/// The cache of prepared sandboxes and packages.
 pub(crate) fn cache_dir() -> &'static Path {
     Path::new(concat!(env!("CARGO_TARGET_TMPDIR"), "/cache"))
 }
 
-pub(crate) fn finish(mut command: Command) -> Ran {
+pub(crate) fn finish(mut command: Command) -> CommandOutput {
     finish_command(&mut command)
 }
 
-pub(crate) fn finish_command(command: &mut Command) -> Ran {
+pub(crate) fn finish_command(command: &mut Command) -> CommandOutput {
     let output = command.output().expect("bue starts");
-    let ran = Ran {
+    let result = CommandOutput {
         code: output.status.code().expect("an exit code, not a signal"),
         stdout: String::from_utf8(output.stdout).expect("UTF-8"),
         stderr: String::from_utf8(output.stderr).expect("UTF-8"),
     };
     for word in ["panicked", "RUST_BACKTRACE", "a bug in bue"] {
-        assert!(!ran.stderr.contains(word), "a panic reached the user:\n{}", ran.stderr);
+        assert!(!result.stderr.contains(word), "a panic reached the user:\n{}", result.stderr);
     }
-    ran
+    result
 }
 
-fn collect_files(folder: &Path, found: &mut BTreeSet<PathBuf>) {
+fn collect_files(folder: &Path, files: &mut BTreeSet<PathBuf>) {
     for entry in fs::read_dir(folder).expect("a folder") {
         let path = entry.expect("an entry").path();
         if path.is_dir() {
-            collect_files(&path, found);
+            collect_files(&path, files);
         }
-        found.insert(path);
+        files.insert(path);
     }
 }

@@ -1,13 +1,13 @@
-//! Values, loops, pending, reset, tracebacks: what `bue run` makes of scripts.
+//! Values, loops, pending, reset, tracebacks: scripts run with `bue run`.
 
 use serde_json::{Value, json};
 
 use crate::project::{Project, python, step};
 
-/// Runs a script of inline steps to its end.
+/// Runs a script of inline steps and returns its values.
 #[track_caller]
 fn values(script: &str) -> Vec<Value> {
-    Project::script(script).run().expect(0).values()
+    Project::script(script).run().expect_code(0).values()
 }
 
 #[test]
@@ -17,8 +17,8 @@ fn json_is_one_entry_a_call_statement() {
         step("double", "def double(x):\n    return x * 2"),
         "four = two | double\nv = four()\ndouble(v)\n".to_owned(),
     ];
-    let ran = Project::script(&script.concat()).run().expect(0);
-    let json = ran.json();
+    let output = Project::script(&script.concat()).run().expect_code(0);
+    let json = output.json();
     assert_eq!(json["state"], "completed");
     assert!(json["run"].as_str().is_some_and(|id| id.len() == 36));
     assert_eq!(json["failed"], json!([]));
@@ -26,7 +26,7 @@ fn json_is_one_entry_a_call_statement() {
     assert_eq!(lines, [&json!(16), &json!(17)]);
     assert_eq!(json["results"][0]["name"], "v");
     assert_eq!(json["results"][1]["name"], Value::Null);
-    assert_eq!(ran.values(), [json!(4), json!(8)]);
+    assert_eq!(output.values(), [json!(4), json!(8)]);
     assert_eq!(json.as_object().expect("an object").keys().collect::<Vec<_>>(), ["run", "state", "results", "failed"]);
 }
 
@@ -35,8 +35,8 @@ fn without_json_the_last_calls_are_printed() {
     let script = [step("one", "def one(*args):\n    return [1, *args]"), "a = one()\none(a)\none()\n".to_owned()];
     let project = Project::script(&script.concat());
     crate::project::prepare();
-    let ran = project.bue(&["run", "x.bue"]).expect(0);
-    assert_eq!(ran.stdout, "[1,[1]]\n[1]\n");
+    let output = project.bue(&["run", "x.bue"]).expect_code(0);
+    assert_eq!(output.stdout, "[1,[1]]\n[1]\n");
 }
 
 #[test]
@@ -59,8 +59,8 @@ def names(value):
     return [kinds, value['decimal'] + 1, value['big'] + 1, value['zoned'].utcoffset().total_seconds(), value]"#;
     let script =
         [step("make", make), step("same", same), step("names", names), "p = make | same | names\np()\n".to_owned()];
-    let ran = Project::script(&script.concat()).run().expect(0);
-    let value = ran.last();
+    let output = Project::script(&script.concat()).run().expect_code(0);
+    let value = output.last();
     assert_eq!(
         value[0],
         json!({
@@ -70,7 +70,7 @@ def names(value):
         })
     );
     assert_eq!(value[1], "2.50");
-    assert!(ran.stdout.contains(",1180591620717411303425,"), "{}", ran.stdout);
+    assert!(output.stdout.contains(",1180591620717411303425,"), "{}", output.stdout);
     assert_eq!(value[3], 7200.0);
     let same = &value[4];
     assert_eq!(same["uuid"], "00000000-0000-0000-0000-000000000007");
@@ -83,7 +83,7 @@ def names(value):
 }
 
 #[test]
-fn every_job_has_chance_of_its_own() {
+fn every_job_has_its_own_random_numbers() {
     let code = r#"
 import os, random, secrets, uuid
 seed = random.random()
@@ -94,7 +94,7 @@ def draw(number):
         step("many", "def many():\n    return list(range(12))"),
         "for n in many():\n    draw(n)\n".to_owned(),
     ];
-    let rounds = Project::script(&script.concat()).run().expect(0).last();
+    let rounds = Project::script(&script.concat()).run().expect_code(0).last();
     let rounds = rounds.as_array().expect("rounds");
     assert_eq!(rounds.len(), 12);
     for kind in 0..4 {
@@ -122,7 +122,7 @@ def wait(until):
     assert!(values(&script.concat())[0].is_f64());
 }
 
-/// Half of the rounds answer `reset`, by chance: that none of forty does would be one in a million million.
+/// Each round returns `reset` with a probability of one half: that none of forty does has a probability of one in 10^12.
 #[test]
 fn a_reset_starts_its_call_again_from_the_first_step() {
     let second = r"
@@ -177,10 +177,10 @@ fn a_loop_over_nothing_runs_nothing() {
 }
 
 #[test]
-fn a_script_without_a_call_is_over_at_once() {
-    let ran = Project::script("# nothing yet\n").run().expect(0);
-    assert_eq!(ran.json()["state"], "completed");
-    assert_eq!(ran.values(), [] as [Value; 0]);
+fn a_script_without_calls_completes_at_once() {
+    let output = Project::script("# nothing yet\n").run().expect_code(0);
+    assert_eq!(output.json()["state"], "completed");
+    assert_eq!(output.values(), [] as [Value; 0]);
 }
 
 #[test]
@@ -207,7 +207,7 @@ fn neighbours_are_imported_and_files_keep_their_names() {
         ("pkg/deep.py", "from . import base\ndef word():\n    return base.WORD\n"),
         ("pkg/base.py", "WORD = 'deep'\n"),
     ]);
-    let value = project.run().expect(0).last();
+    let value = project.run().expect_code(0).last();
     assert_eq!(value[0], "near");
     assert_eq!(value[1], "deep");
 }
@@ -219,30 +219,30 @@ fn a_traceback_names_the_users_file_and_line() {
         ("steps.py", "import helper\n\ndef fail():\n    return helper.divide(1)\n"),
         ("helper.py", "def divide(x):\n    return x / 0\n"),
     ]);
-    let ran = project.run().expect(1);
-    ran.says(&["steps.py", "line 4", "in fail", "helper.py", "line 2", "in divide", "ZeroDivisionError"]);
-    assert_eq!(ran.json()["state"], "failed");
+    let output = project.run().expect_code(1);
+    output.expect_stderr(&["steps.py", "line 4", "in fail", "helper.py", "line 2", "in divide", "ZeroDivisionError"]);
+    assert_eq!(output.json()["state"], "failed");
 }
 
 #[test]
 fn a_traceback_of_inline_code_names_the_scripts_line() {
     let script =
         "# one\n# two\nfail:\n    python\n    fail\n    `\ndef fail():\n    raise KeyError('gone')\n`\nfail()\n";
-    let ran = Project::script(script).run().expect(1);
-    ran.says(&["x.bue", "line 8", "KeyError", "gone"]);
+    let output = Project::script(script).run().expect_code(1);
+    output.expect_stderr(&["x.bue", "line 8", "KeyError", "gone"]);
 }
 
 #[test]
-fn a_failed_job_is_told_with_its_last_lines_and_what_it_blocks() {
+fn a_failed_job_is_printed_with_its_last_log_lines_and_what_it_blocks() {
     let script = [
         step("bad", "def bad():\n    print('about to fail')\n    raise ValueError('no such account')"),
         step("good", "def good():\n    return 'fine'"),
         step("after", "def after(x):\n    return x"),
         "p = bad | after\np()\ng = good()\n".to_owned(),
     ];
-    let ran = Project::script(&script.concat()).run().expect(1);
-    ran.says(&["step `bad`", "ValueError: no such account", "about to fail", "after"]);
-    let json = ran.json();
+    let output = Project::script(&script.concat()).run().expect_code(1);
+    output.expect_stderr(&["step `bad`", "ValueError: no such account", "about to fail", "after"]);
+    let json = output.json();
     assert_eq!(json["state"], "failed");
     assert_eq!(json["results"][0]["value"], Value::Null);
     assert_eq!(json["results"][1]["value"], "fine");
@@ -254,10 +254,10 @@ fn a_failed_job_is_told_with_its_last_lines_and_what_it_blocks() {
 }
 
 #[test]
-fn an_error_is_tried_again_as_often_as_the_script_says() {
+fn an_error_is_retried_as_often_as_the_script_says() {
     let script = format!("!retries 1\n{}", python("bad", "def bad():\n    raise ValueError('again')", "bad()"));
-    let ran = Project::script(&script).run().expect(1);
-    assert_eq!(ran.json()["failed"][0]["attempts"], 2);
+    let output = Project::script(&script).run().expect_code(1);
+    assert_eq!(output.json()["failed"][0]["attempts"], 2);
 }
 
 #[test]
@@ -272,9 +272,9 @@ def odd(n):
         step("next", "def next(n):\n    return n + 1"),
         "p = odd | next\nfor n in numbers():\n    p(n)\n".to_owned(),
     ];
-    let ran = Project::script(&script.concat()).run().expect(0);
-    assert_eq!(ran.json()["state"], "completed");
-    assert_eq!(ran.last(), json!([2, null, 4]));
+    let output = Project::script(&script.concat()).run().expect_code(0);
+    assert_eq!(output.json()["state"], "completed");
+    assert_eq!(output.last(), json!([2, null, 4]));
 }
 
 #[test]
@@ -290,7 +290,7 @@ fn rows_go_into_sql_and_come_out_again() {
 }
 
 #[test]
-fn a_large_value_travels_through_the_bucket() {
+fn a_large_value_goes_through_the_bucket() {
     let script = [
         step("make", "def make():\n    return 'x' * 3_000_000"),
         step("measure", "def measure(text):\n    return len(text)"),
@@ -312,10 +312,10 @@ fn a_loop_of_two_thousand_rounds_prints_all_of_them() {
 }
 
 #[test]
-fn data_is_kept_where_the_user_says() {
+fn data_keeps_the_state_in_a_folder() {
     crate::project::prepare();
     let project = Project::script(&python("one", "def one():\n    return 1", "one()"));
-    project.bue_writes(&["run", "x.bue", "--data", "kept"]).expect(0);
+    project.bue_writes(&["run", "x.bue", "--data", "kept"]).expect_code(0);
     let files: Vec<String> = project.files().iter().map(|path| path.display().to_string()).collect();
     assert!(files.iter().any(|path| path.contains("kept/hub.db")), "{files:?}");
 }

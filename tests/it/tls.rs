@@ -1,4 +1,4 @@
-//! The production recipe over TLS, with an authority of one's own and certificates for the workers.
+//! The production recipe over TLS, with a private certificate authority and client certificates.
 
 use crate::project::{Project, finish, prepare, step};
 use crate::services::Server;
@@ -31,29 +31,29 @@ fn hub_bucket_worker_and_client_work_over_tls() {
     let bucket = Server::start(project.folder(), &["bucket", "-b", "127.0.0.1:0"]);
     assert!(bucket.address.starts_with("https://127.0.0.1:"), "{}", bucket.address);
     let hub = Server::start(project.folder(), &["hub", "-b", "127.0.0.1:0", "-k", &bucket.address]);
-    assert!(!hub.said().contains("warning"), "it reaches the bucket: {}", hub.said());
+    assert!(!hub.stderr().contains("warning"), "it reaches the bucket: {}", hub.stderr());
     let worker = Server::start(project.folder(), &["worker", "-b", &hub.address]);
-    let run = project.bue_writes(&["upload", "-b", &hub.address, "-f", "example.bue", "--wait"]).expect(0);
+    let run = project.bue_writes(&["upload", "-b", &hub.address, "-f", "example.bue", "--wait"]).expect_code(0);
     let run = run.stdout.trim().to_owned();
-    assert_eq!(project.bue_writes(&["result", "-b", &hub.address, &run]).expect(0).stdout.len(), 100_003);
+    assert_eq!(project.bue_writes(&["result", "-b", &hub.address, &run]).expect_code(0).stdout.len(), 100_003);
 
-    // from elsewhere, with flags
+    // from another folder, with flags
     let other = Project::new(&[("ca.pem", &authority.root)]);
     certified(&other, &authority, "me", "me");
     let flags = ["--ca", "ca.pem", "--client-cert", "me.pem", "--client-key", "me.key"];
     let status = |flags: &[&str]| other.bue_writes(&[&["status", "-b", &hub.address], flags].concat());
-    status(&flags).expect(0);
-    status(&flags[..2]).expect(3).says(&["asks for a client certificate", "--client-cert FILE"]);
-    status(&flags[2..]).expect(3).says(&["authority", "--ca FILE"]);
-    status(&["--ca", "nowhere.pem"]).expect(2).says(&["nowhere.pem"]);
+    status(&flags).expect_code(0);
+    status(&flags[..2]).expect_code(3).expect_stderr(&["asks for a client certificate", "--client-cert FILE"]);
+    status(&flags[2..]).expect_code(3).expect_stderr(&["authority", "--ca FILE"]);
+    status(&["--ca", "nowhere.pem"]).expect_code(2).expect_stderr(&["nowhere.pem"]);
     let mut half = other.command(&["status", "-b", &hub.address]);
     half.env("BUE_CLIENT_CERT", "me.pem");
-    finish(half).expect(2).says(&["BUE_CLIENT_KEY"]);
+    finish(half).expect_code(2).expect_stderr(&["BUE_CLIENT_KEY"]);
     let plain = hub.address.replace("https://", "");
-    other.bue(&["status", "-b", &plain]).expect(3).says(&["speaks TLS", "https://HOST:PORT"]);
+    other.bue(&["status", "-b", &plain]).expect_code(3).expect_stderr(&["speaks TLS", "https://HOST:PORT"]);
     let refused = other.bue(&["worker", "-b", &hub.address, "--ca", "ca.pem"]);
-    refused.expect(3).says(&["the hub refused this worker", "--client-cert FILE"]);
-    assert!(hub.said().contains("showed no client certificate"), "{}", hub.said());
+    refused.expect_code(3).expect_stderr(&["the hub refused this worker", "--client-cert FILE"]);
+    assert!(hub.stderr().contains("presented no certificate"), "{}", hub.stderr());
     for server in [worker, hub, bucket] {
         server.stop();
     }
@@ -63,10 +63,10 @@ fn hub_bucket_worker_and_client_work_over_tls() {
 fn a_server_without_its_key_does_not_start() {
     let project = Project::new(&[("ca.pem", &Authority::new().root)]);
     for verb in ["hub", "bucket"] {
-        let start = |flags: &[&str]| project.bue(&[&[verb, "-b", "127.0.0.1:0"], flags].concat()).expect(2);
-        start(&["--tls-cert", "ca.pem"]).says(&["--tls-cert FILE --tls-key FILE"]);
-        start(&["--tls-client-ca", "ca.pem"]).says(&["--tls-cert FILE --tls-key FILE"]);
-        start(&["--tls-cert", "ca.pem", "--tls-key", "nowhere"]).says(&["nowhere"]);
-        start(&["--tls-cert", "ca.pem", "--tls-key", "ca.pem"]).says(&["ca.pem", "key"]);
+        let start = |flags: &[&str]| project.bue(&[&[verb, "-b", "127.0.0.1:0"], flags].concat()).expect_code(2);
+        start(&["--tls-cert", "ca.pem"]).expect_stderr(&["--tls-cert FILE --tls-key FILE"]);
+        start(&["--tls-client-ca", "ca.pem"]).expect_stderr(&["--tls-cert FILE --tls-key FILE"]);
+        start(&["--tls-cert", "ca.pem", "--tls-key", "nowhere"]).expect_stderr(&["nowhere"]);
+        start(&["--tls-cert", "ca.pem", "--tls-key", "ca.pem"]).expect_stderr(&["ca.pem", "key"]);
     }
 }

@@ -1,24 +1,25 @@
-//! What people ask of running services: why, delete, run-job, the bucket's keys, status again and again, several hubs.
+//! The verbs that use running services: why, delete, run-job, keys of the bucket, status -s, several hubs.
 
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
+use bue_test_support::wait::wait_until;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::project::{Project, Ran, prepare, step};
+use crate::project::{CommandOutput, Project, prepare, step};
 use crate::services::Server;
 
-/// A bucket, a hub, and a folder whose commands use them.
-struct World {
+/// A bucket, a hub, and a project that uses them.
+struct Services {
     project: Project,
     hub: Server,
     _bucket: Server,
     folder: TempDir,
 }
 
-impl World {
+impl Services {
     fn new(script: &str) -> Self {
         prepare();
         let folder = TempDir::new().expect("a folder");
@@ -29,119 +30,115 @@ impl World {
         Self { project, hub, _bucket: bucket, folder }
     }
 
-    /// A worker that asks the hub for the bucket.
+    /// Starts a worker that gets the bucket's address from the hub.
     fn worker(&self, scopes: &str) -> Server {
         Server::start(&self.folder, &["worker", "-b", &self.hub.address, "-s", scopes, "--slots", "2"])
     }
 
     fn upload(&self) -> String {
-        self.project.bue(&["upload", "-f", "x.bue"]).expect(0).stdout.trim().to_owned()
+        self.project.bue(&["upload", "-f", "x.bue"]).expect_code(0).stdout.trim().to_owned()
     }
 
-    fn bue(&self, arguments: &[&str]) -> Ran {
+    fn bue(&self, arguments: &[&str]) -> CommandOutput {
         self.project.bue(arguments)
     }
 
     fn why(&self, job: &str) -> Value {
-        self.bue(&["why", job, "--json"]).expect(0).json()
-    }
-}
-
-/// Asks until it is so; a test that waits for ever has failed.
-fn wait_until(mut is_so: impl FnMut() -> bool) {
-    while !is_so() {
-        std::thread::sleep(Duration::from_millis(50));
+        self.bue(&["why", job, "--json"]).expect_code(0).json()
     }
 }
 
 #[test]
-fn why_says_what_a_job_waits_for() {
+fn why_explains_what_a_job_waits_for() {
     let script = [
         step("first", "def first():\n    raise ValueError('no luck')"),
         step("second", "def second(x):\n    return x"),
         "p = first | second\np()\n".to_owned(),
     ];
-    let world = World::new(&script.concat());
-    world.upload();
-    let said = world.bue(&["why", "1"]).expect(0).stdout;
-    assert!(said.contains("step `first`") && said.contains("no worker") && said.contains("-s default"), "{said}");
-    let said = world.bue(&["why", "2"]).expect(0).stdout;
-    assert!(said.contains("waits for job 1 (step `first`), which is available"), "{said}");
-    let worker = world.worker("other,default");
-    wait_until(|| world.why("1")["job"]["state"] == "failed");
-    let said = world.bue(&["why", "1"]).expect(0).stdout;
-    assert!(said.contains("no luck") && said.contains("bue reset 1"), "{said}");
-    let said = world.bue(&["why", "2"]).expect(0).stdout;
-    assert!(said.contains("job 1 failed"), "{said}");
-    assert_eq!(world.why("2")["served_by"].as_array().map(Vec::len), Some(1));
-    world.bue(&["why", "999"]).expect(3).says(&["no job 999"]);
-    world.bue(&["why", "x"]).expect(2);
+    let services = Services::new(&script.concat());
+    services.upload();
+    let text = services.bue(&["why", "1"]).expect_code(0).stdout;
+    assert!(text.contains("step `first`") && text.contains("no worker") && text.contains("-s default"), "{text}");
+    let text = services.bue(&["why", "2"]).expect_code(0).stdout;
+    assert!(text.contains("waits for job 1 (step `first`), which is available"), "{text}");
+    let worker = services.worker("other,default");
+    wait_until("job 1 fails", || services.why("1")["job"]["state"] == "failed");
+    let text = services.bue(&["why", "1"]).expect_code(0).stdout;
+    assert!(text.contains("no luck") && text.contains("bue reset 1"), "{text}");
+    let text = services.bue(&["why", "2"]).expect_code(0).stdout;
+    assert!(text.contains("job 1 failed"), "{text}");
+    assert_eq!(services.why("2")["served_by"].as_array().map(Vec::len), Some(1));
+    services.bue(&["why", "999"]).expect_code(3).expect_stderr(&["no job 999"]);
+    services.bue(&["why", "x"]).expect_code(2);
     drop(worker);
 }
 
 #[test]
-fn a_job_is_run_again_beside_its_run() {
+fn run_job_runs_a_job_again_without_changing_its_run() {
     let script = [
         step("first", "def first():\n    return {'rows': 'x' * 100000}"),
         step("second", "def second(x):\n    print('got', len(x['rows']))\n    raise ValueError('no luck')"),
         step("third", "def third(x):\n    return x"),
         "p = first | second | third\np()\n".to_owned(),
     ];
-    let world = World::new(&script.concat());
-    let run = world.upload();
-    world.bue(&["run-job", "2"]).expect(3).says(&["job 2", "bue why"]);
-    let worker = world.worker("default");
-    world.bue(&["wait", &run]).expect(1);
-    let before = world.bue(&["status", &run, "--json"]).expect(0).json();
-    let ran = world.bue(&["run-job", "2"]).expect(1);
-    assert_eq!(ran.stdout, "");
-    ran.says(&["got 100000", "no luck", "step `second`", "x.bue"]);
-    let ran = world.bue(&["run-job", "2", "--json"]).expect(1).json();
-    assert_eq!((&ran["job"], &ran["step"], &ran["outcome"]), (&json!(2), &json!("second"), &json!("failed")));
-    assert!(ran["log"].as_str().is_some_and(|log| log.contains("got 100000")) && ran["value"].is_null(), "{ran}");
-    let ran = world.bue(&["run-job", "1", "--json"]).expect(0).json();
-    assert_eq!((&ran["outcome"], &ran["error"]), (&json!("completed"), &Value::Null));
-    assert_eq!(ran["value"]["rows"].as_str().map(str::len), Some(100_000));
-    assert_eq!(world.bue(&["status", &run, "--json"]).expect(0).json(), before, "the run does not change");
-    // what is left of the run, and then nothing
-    let errors = world.bue(&["errors", &run, "--json", "-c", "5"]).expect(0).json();
+    let services = Services::new(&script.concat());
+    let run = services.upload();
+    services.bue(&["run-job", "2"]).expect_code(3).expect_stderr(&["job 2", "bue why"]);
+    let worker = services.worker("default");
+    services.bue(&["wait", &run]).expect_code(1);
+    let before = services.bue(&["status", &run, "--json"]).expect_code(0).json();
+    let output = services.bue(&["run-job", "2"]).expect_code(1);
+    assert_eq!(output.stdout, "");
+    output.expect_stderr(&["got 100000", "no luck", "step `second`", "x.bue"]);
+    let output = services.bue(&["run-job", "2", "--json"]).expect_code(1).json();
+    assert_eq!((&output["job"], &output["step"], &output["outcome"]), (&json!(2), &json!("second"), &json!("failed")));
+    assert!(
+        output["log"].as_str().is_some_and(|log| log.contains("got 100000")) && output["value"].is_null(),
+        "{output}"
+    );
+    let output = services.bue(&["run-job", "1", "--json"]).expect_code(0).json();
+    assert_eq!((&output["outcome"], &output["error"]), (&json!("completed"), &Value::Null));
+    assert_eq!(output["value"]["rows"].as_str().map(str::len), Some(100_000));
+    assert_eq!(services.bue(&["status", &run, "--json"]).expect_code(0).json(), before, "the run does not change");
+    // the failed job is listed until the run is deleted
+    let errors = services.bue(&["errors", &run, "--json", "-c", "5"]).expect_code(0).json();
     assert_eq!((&errors["run"], &errors["job"], &errors["step"]), (&json!(run), &json!(2), &json!("second")));
-    assert_eq!(world.bue(&["errors", &run, "-c", "0"]).expect(0).stdout, "");
-    world.bue(&["delete", &run]).expect(0);
-    world.bue(&["status", &run]).expect(3).says(&["no run", "bue status"]);
-    world.bue(&["delete", &run]).expect(3).says(&["no run"]);
+    assert_eq!(services.bue(&["errors", &run, "-c", "0"]).expect_code(0).stdout, "");
+    services.bue(&["delete", &run]).expect_code(0);
+    services.bue(&["status", &run]).expect_code(3).expect_stderr(&["no run", "bue status"]);
+    services.bue(&["delete", &run]).expect_code(3).expect_stderr(&["no run"]);
     drop(worker);
 }
 
 #[test]
-fn values_go_into_the_bucket_and_come_back() {
-    let world = World::new("");
-    world.project.write("report.csv", &"a,b\n".repeat(200_000));
-    world.bue(&["bucket-get", "reports/today"]).expect(3).says(&["reports/today"]);
-    world.bue(&["bucket-set", "reports/today", "report.csv"]).expect(0);
-    let back = world.bue(&["bucket-get", "reports/today"]).expect(0).stdout;
+fn values_are_set_read_and_deleted_in_the_bucket() {
+    let services = Services::new("");
+    services.project.write("report.csv", &"a,b\n".repeat(200_000));
+    services.bue(&["bucket-get", "reports/today"]).expect_code(3).expect_stderr(&["reports/today"]);
+    services.bue(&["bucket-set", "reports/today", "report.csv"]).expect_code(0);
+    let back = services.bue(&["bucket-get", "reports/today"]).expect_code(0).stdout;
     assert!(back == "a,b\n".repeat(200_000));
-    let mut command = world.project.command(&["bucket-set", "reports/today", "-"]);
+    let mut command = services.project.command(&["bucket-set", "reports/today", "-"]);
     let mut child = command.stdin(Stdio::piped()).spawn().expect("bue");
     child.stdin.take().expect("stdin").write_all(b"typed").expect("written");
     assert!(child.wait().expect("an end").success());
-    assert_eq!(world.bue(&["bucket-get", "reports/today"]).expect(0).stdout, "typed");
-    world.bue(&["bucket-delete", "reports/today"]).expect(0);
-    world.bue(&["bucket-delete", "reports/today"]).expect(3).says(&["reports/today"]);
+    assert_eq!(services.bue(&["bucket-get", "reports/today"]).expect_code(0).stdout, "typed");
+    services.bue(&["bucket-delete", "reports/today"]).expect_code(0);
+    services.bue(&["bucket-delete", "reports/today"]).expect_code(3).expect_stderr(&["reports/today"]);
     for key in ["../../etc/passwd", "/etc/passwd", "a//b", ".."] {
-        world.bue(&["bucket-set", key, "report.csv"]).expect(3).says(&["is no key"]);
-        world.bue(&["bucket-get", key]).expect(3).says(&["is no key"]);
+        services.bue(&["bucket-set", key, "report.csv"]).expect_code(3).expect_stderr(&["is not a valid key"]);
+        services.bue(&["bucket-get", key]).expect_code(3).expect_stderr(&["is not a valid key"]);
     }
-    world.bue(&["bucket-set", "a", "missing.csv"]).expect(3).says(&["missing.csv"]);
-    world.bue(&["bucket-set", "a", "."]).expect(3);
-    world.bue(&["bucket-get", "a"]).expect(3).says(&["no value"]);
+    services.bue(&["bucket-set", "a", "missing.csv"]).expect_code(3).expect_stderr(&["missing.csv"]);
+    services.bue(&["bucket-set", "a", "."]).expect_code(3);
+    services.bue(&["bucket-get", "a"]).expect_code(3).expect_stderr(&["no value"]);
 }
 
 #[test]
-fn a_status_is_shown_again_until_the_run_has_ended() {
-    let world = World::new(&[step("one", "def one():\n    return 1"), "one()\n".to_owned()].concat());
-    let run = world.upload();
-    let mut command = world.project.command(&["status", &run, "-s", "--json"]);
+fn a_subscribed_status_updates_until_the_run_has_ended() {
+    let services = Services::new(&[step("one", "def one():\n    return 1"), "one()\n".to_owned()].concat());
+    let run = services.upload();
+    let mut command = services.project.command(&["status", &run, "-s", "--json"]);
     let mut child = command.stdout(Stdio::piped()).spawn().expect("bue");
     let mut lines = BufReader::new(child.stdout.take().expect("stdout")).lines();
     let mut state = || {
@@ -149,7 +146,7 @@ fn a_status_is_shown_again_until_the_run_has_ended() {
         Some(serde_json::from_str::<Value>(&line).expect("JSON")["state"].as_str().expect("a state").to_owned())
     };
     assert_eq!(state().as_deref(), Some("running"));
-    let worker = world.worker("default");
+    let worker = services.worker("default");
     let mut last = String::new();
     while let Some(state) = state() {
         last = state;
@@ -157,7 +154,7 @@ fn a_status_is_shown_again_until_the_run_has_ended() {
     assert_eq!(last, "completed");
     assert!(child.wait().expect("an end").success());
     drop(worker);
-    let mut child = world.project.command(&["status", "-s"]).stdout(Stdio::piped()).spawn().expect("bue");
+    let mut child = services.project.command(&["status", "-s"]).stdout(Stdio::piped()).spawn().expect("bue");
     let mut out = BufReader::new(child.stdout.take().expect("stdout"));
     let mut line = String::new();
     out.read_line(&mut line).expect("a line");
@@ -166,15 +163,15 @@ fn a_status_is_shown_again_until_the_run_has_ended() {
     assert_eq!(child.wait().expect("an end").code(), Some(130));
 }
 
-/// Port 1 is nobody's; every verb goes on to the hub that is there.
+/// No server listens on port 1; every verb falls back to the hub that is reachable.
 #[test]
-fn every_verb_takes_several_hubs() {
-    let world = World::new(&[step("one", "def one():\n    return 1"), "one()\n".to_owned()].concat());
-    let hubs = format!("127.0.0.1:1,{}", world.hub.address);
-    let upload = world.bue(&["upload", "-b", &hubs, "-f", "x.bue"]).expect(0);
+fn every_verb_accepts_several_hubs() {
+    let services = Services::new(&[step("one", "def one():\n    return 1"), "one()\n".to_owned()].concat());
+    let hubs = format!("127.0.0.1:1,{}", services.hub.address);
+    let upload = services.bue(&["upload", "-b", &hubs, "-f", "x.bue"]).expect_code(0);
     let run = upload.stdout.trim();
     let arguments = ["worker", "-b", &hubs, "-s", "default"];
-    let worker = Server::start(&world.folder, &arguments);
+    let worker = Server::start(&services.folder, &arguments);
     for arguments in [
         &["wait", run][..],
         &["result", run],
@@ -189,42 +186,46 @@ fn every_verb_takes_several_hubs() {
         &["delete", run],
     ] {
         let arguments = [arguments, &["-b", &hubs]].concat();
-        world.bue(&arguments).expect(0);
+        services.bue(&arguments).expect_code(0);
     }
-    world.bue(&["status", "-b", "127.0.0.1:1, 127.0.0.1:2"]).expect(3).says(&["127.0.0.1:1", "127.0.0.1:2"]);
-    world.bue(&["status", "-b", "127.0.0.1:1,nonsense"]).expect(2).says(&["nonsense"]);
+    services
+        .bue(&["status", "-b", "127.0.0.1:1, 127.0.0.1:2"])
+        .expect_code(3)
+        .expect_stderr(&["127.0.0.1:1", "127.0.0.1:2"]);
+    services.bue(&["status", "-b", "127.0.0.1:1,nonsense"]).expect_code(2).expect_stderr(&["nonsense"]);
     drop(worker);
 }
 
-/// The job is where its worker died, then elsewhere, and completes there.
+/// When its worker has died, the job goes to another worker and completes there.
 #[test]
 fn a_killed_workers_job_completes_elsewhere() {
     let code = "import time\ndef slow():\n    time.sleep(5)\n    return 'done'";
-    let world = World::new(&[step("slow", code), "slow()\n".to_owned()].concat());
-    let mut first = world.worker("default");
-    let run = world.upload();
-    wait_until(|| {
-        let state = world.why("1")["job"]["state"].clone();
+    let services = Services::new(&[step("slow", code), "slow()\n".to_owned()].concat());
+    let mut first = services.worker("default");
+    let run = services.upload();
+    wait_until("job 1 runs", || {
+        let state = services.why("1")["job"]["state"].clone();
         assert_ne!(state, "completed", "this machine is too slow to see a step of five seconds run");
         state == "running"
     });
-    let name = world.why("1")["job"]["worker"].as_str().expect("a name").to_owned();
+    let name = services.why("1")["job"]["worker"].as_str().expect("a name").to_owned();
     first.kill();
     let killed = Instant::now();
-    let second = world.worker("default");
-    wait_until(|| world.why("1")["job"]["worker"].as_str().is_some_and(|worker| worker != name));
+    let second = services.worker("default");
+    let worker = || services.why("1")["job"]["worker"].as_str().map(str::to_owned);
+    wait_until("job 1 runs on another worker", || worker().is_some_and(|worker| worker != name));
     println!("it ran elsewhere {:.1} s after its worker was killed", killed.elapsed().as_secs_f64());
-    world.bue(&["wait", &run]).expect(0);
-    let why = world.why("1");
+    services.bue(&["wait", &run]).expect_code(0);
+    let why = services.why("1");
     assert_eq!(why["job"]["state"], "completed");
     assert_ne!(why["job"]["worker"], json!(name));
-    assert_eq!(world.bue(&["result", &run]).expect(0).stdout, "\"done\"\n");
+    assert_eq!(services.bue(&["result", &run]).expect_code(0).stdout, "\"done\"\n");
     drop(second);
 }
 
-/// Two processes want one new folder at the same instant: one has it, the other one says so.
+/// If two processes open a new folder at the same time, one of them gets it and the other one fails with a message.
 #[test]
-fn a_folder_is_kept_by_one_process() {
+fn a_state_folder_is_used_by_one_process_only() {
     prepare();
     let code = "import time\ndef f():\n    time.sleep(600)";
     let project = Project::new(&[("x.bue", &[step("f", code), "f()\n".to_owned()].concat())]);
@@ -233,17 +234,17 @@ fn a_folder_is_kept_by_one_process() {
         command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("bue")
     };
     let mut both = [start(), start()];
-    let mut ended = None;
-    wait_until(|| {
-        ended = both.iter_mut().position(|child| child.try_wait().expect("a state").is_some());
-        ended.is_some()
+    let mut exited = None;
+    wait_until("one of the two processes exits", || {
+        exited = both.iter_mut().position(|child| child.try_wait().expect("a state").is_some());
+        exited.is_some()
     });
     let [first, second] = both;
-    let (loser, winner) = if ended == Some(0) { (first, second) } else { (second, first) };
+    let (loser, winner) = if exited == Some(0) { (first, second) } else { (second, first) };
     let output = loser.wait_with_output().expect("an end");
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert_eq!(output.status.code(), Some(3), "{said}");
-    assert!(said.contains("in use by another process") && said.contains("data"), "{said}");
+    let text = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(3), "{text}");
+    assert!(text.contains("in use by another process") && text.contains("data"), "{text}");
     assert!(Command::new("kill").args(["-INT", &winner.id().to_string()]).status().expect("kill").success());
     assert_eq!(winner.wait_with_output().expect("an end").status.code(), Some(130));
     let folder = TempDir::new().expect("a folder");
@@ -255,21 +256,21 @@ fn a_folder_is_kept_by_one_process() {
     ] {
         let output = crate::project::bue().args(arguments).current_dir(folder.path()).output().expect("bue");
         assert_eq!(output.status.code(), Some(3));
-        let said = String::from_utf8_lossy(&output.stderr);
-        assert!(said.contains("in use by another process"), "{said}");
+        let text = String::from_utf8_lossy(&output.stderr);
+        assert!(text.contains("in use by another process"), "{text}");
     }
 }
 
 #[test]
-fn settings_that_mean_nothing_are_said() {
+fn settings_without_effect_cause_warnings() {
     let project = Project::new(&[
         (".env", "USING_REDIS=true\nUSING_ZOOKEEPER=false\n"),
         ("bue.toml", "[worker]\nslot = 7\n"),
         (".bue/settings.yaml", "hub:\n  port: 1\n"),
     ]);
-    let ran = project.bue(&["token", "list"]).expect(0);
-    ran.says(&["USING_REDIS", "dir:PATH", "`worker.slot`", ".bue/settings.yaml", "bue.toml"]);
-    assert!(!ran.stderr.contains("ZOOKEEPER"), "{}", ran.stderr);
+    let output = project.bue(&["token", "list"]).expect_code(0);
+    output.expect_stderr(&["USING_REDIS", "dir:PATH", "`worker.slot`", ".bue/settings.yaml", "bue.toml"]);
+    assert!(!output.stderr.contains("ZOOKEEPER"), "{}", output.stderr);
     project.write(".env", "REVERSE_PRIORITY=perhaps\n");
-    project.bue(&["worker", "-b", "127.0.0.1:1"]).expect(2).says(&["perhaps", "BUE_REVERSE"]);
+    project.bue(&["worker", "-b", "127.0.0.1:1"]).expect_code(2).expect_stderr(&["perhaps", "BUE_REVERSE"]);
 }

@@ -1,4 +1,4 @@
-//! `GET /v1/events`: the ids of runs as they change, as server-sent events. Who wants to know more asks for the run.
+//! `GET /v1/events`: the ids of runs that change, as server-sent events. Clients then read the run itself.
 
 use std::time::Duration;
 
@@ -13,17 +13,21 @@ use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::watch;
 use tokio::time::sleep;
 
-use crate::api::hub_metrics::Waiting;
+use crate::api::hub_metrics::GaugeGuard;
 use crate::http::reply::{Body, typed};
 
-/// A comment now and then shows both sides that the other one is there.
-const SILENCE: Duration = Duration::from_secs(15);
+/// Between comments that keep the connection alive and reveal a broken one.
+const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(15);
 
-/// An answer that ends when the server stops.
-pub(crate) fn events(changes: Receiver<RunId>, closing: watch::Receiver<bool>, listening: Waiting) -> Response<Body> {
-    let stream = unfold((changes, closing, listening), |(mut changes, mut closing, listening)| async move {
+/// Returns a response that ends when the server shuts down. Holds `listener` as long as it is read.
+pub(super) fn event_stream(
+    changes: Receiver<RunId>,
+    closing: watch::Receiver<bool>,
+    listener: GaugeGuard,
+) -> Response<Body> {
+    let stream = unfold((changes, closing, listener), |(mut changes, mut closing, listener)| async move {
         let text = next_event(&mut changes, &mut closing).await?;
-        Some((Ok(Frame::data(Bytes::from(text))), (changes, closing, listening)))
+        Some((Ok(Frame::data(Bytes::from(text))), (changes, closing, listener)))
     });
     let mut response = typed("text/event-stream", Bytes::new());
     *response.body_mut() = StreamBody::new(stream).boxed_unsync();
@@ -37,11 +41,11 @@ async fn next_event(changes: &mut Receiver<RunId>, closing: &mut watch::Receiver
     tokio::select! {
         change = changes.recv() => match change {
             Ok(run) => Some(format!("event: run\ndata: {{\"run\":\"{run}\"}}\n\n")),
-            // too slow: everything may have changed
+            // the client is too slow: any run may have changed
             Err(RecvError::Lagged(_)) => Some("event: lagged\ndata: {}\n\n".to_owned()),
             Err(RecvError::Closed) => None,
         },
-        () = sleep(SILENCE) => Some(": still here\n\n".to_owned()),
+        () = sleep(KEEP_ALIVE_INTERVAL) => Some(": still here\n\n".to_owned()),
         _ = closing.changed() => None,
     }
 }

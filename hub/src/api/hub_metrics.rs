@@ -1,4 +1,4 @@
-//! [`HubMetrics`]: the hub's numbers for those who watch it. Counted as things happen; jobs are counted by the store.
+//! [`HubMetrics`]: the hub's metrics. Most are counted as things happen; jobs are counted by the store when metrics are read.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,21 +18,22 @@ use crate::commit_metrics::CommitMetrics;
 use crate::error::HubError;
 use crate::store::JobStore;
 
-/// For so long jobs are not counted again, whoever asks.
-const FRESH: Duration = Duration::from_secs(5);
-/// What was counted. Cheap to clone.
+/// Counts of jobs are reused for this long, however often metrics are read.
+const REFRESH_INTERVAL: Duration = Duration::from_secs(5);
+
+/// The metrics. Cheap to clone.
 #[derive(Clone, Debug)]
 pub(crate) struct HubMetrics {
     leases: Counter,
     outcomes: Family<OutcomeLabels, Counter>,
     reaped: Counter,
-    /// Requests for jobs, or for changes of a run, that wait.
-    polls: Gauge,
-    listeners: Gauge,
+    /// Requests that wait for jobs or for a run to change.
+    long_polls: Gauge,
+    event_listeners: Gauge,
     workers: Gauge,
-    runs: Gauge,
+    open_runs: Gauge,
     jobs: Family<JobLabels, Gauge>,
-    /// When jobs were counted last. Held while they are, so that they are counted once.
+    /// When the store last counted the jobs. Locked during the count, so that concurrent requests share one.
     counted_at: Arc<Mutex<Option<Instant>>>,
 }
 
@@ -47,93 +48,102 @@ struct JobLabels {
     state: &'static str,
 }
 
-/// Something that waits, for as long as this is held.
+/// Counts one in a gauge until it is dropped.
 #[derive(Debug)]
-pub(crate) struct Waiting(Gauge);
+pub(crate) struct GaugeGuard(Gauge);
 
-impl Drop for Waiting {
+impl GaugeGuard {
+    fn new(gauge: &Gauge) -> Self {
+        gauge.inc();
+        Self(gauge.clone())
+    }
+}
+
+impl Drop for GaugeGuard {
     fn drop(&mut self) {
         self.0.dec();
     }
 }
 
 impl HubMetrics {
-    /// All of them, registered, and the numbers of the store's commits.
+    /// Creates and registers the metrics, with those of the store's commits.
     pub(crate) fn new(commits: &CommitMetrics) -> (Self, Registry) {
         let mut registry = Registry::default();
         let metrics = Self {
             leases: Counter::default(),
             outcomes: Family::default(),
             reaped: Counter::default(),
-            polls: Gauge::default(),
-            listeners: Gauge::default(),
+            long_polls: Gauge::default(),
+            event_listeners: Gauge::default(),
             workers: Gauge::default(),
-            runs: Gauge::default(),
+            open_runs: Gauge::default(),
             jobs: Family::default(),
             counted_at: Arc::default(),
         };
-        registry.register("bue_leases", "Jobs given to workers", metrics.leases.clone());
-        registry.register("bue_outcomes", "Reports of workers, by what they said", metrics.outcomes.clone());
-        registry.register(
-            "bue_reaped_jobs",
-            "Jobs put back because their worker was not heard of",
-            metrics.reaped.clone(),
-        );
+        registry.register("bue_leases", "Jobs leased to workers", metrics.leases.clone());
+        registry.register("bue_outcomes", "Reports of workers, by outcome", metrics.outcomes.clone());
+        registry.register("bue_reaped_jobs", "Jobs requeued because their lease expired", metrics.reaped.clone());
         registry.register(
             "bue_long_polls",
-            "Requests that wait for work, or for a run to change",
-            metrics.polls.clone(),
+            "Requests that wait for jobs or for a run to change",
+            metrics.long_polls.clone(),
         );
-        registry.register("bue_event_listeners", "Readers of /v1/events", metrics.listeners.clone());
-        registry.register("bue_workers", "Workers heard of in the last minute by this hub", metrics.workers.clone());
-        registry.register("bue_open_runs", "Runs that are not over", metrics.runs.clone());
+        registry.register("bue_event_listeners", "Open streams of /v1/events", metrics.event_listeners.clone());
+        registry.register(
+            "bue_workers",
+            "Workers that this hub heard from in the last minute",
+            metrics.workers.clone(),
+        );
+        registry.register("bue_open_runs", "Runs that have not ended", metrics.open_runs.clone());
         registry.register(
             "bue_jobs",
             "Jobs of the latest thousand open runs, by scope and state",
             metrics.jobs.clone(),
         );
-        registry.register("bue_commit_seconds", "Time of one commit of the store", commits.seconds.clone());
-        registry.register("bue_commit_requests", "Requests in one commit of the store", commits.requests.clone());
+        registry.register("bue_commit_seconds", "Duration of a commit of the store", commits.seconds.clone());
+        registry.register("bue_commit_requests", "Requests in a commit of the store", commits.requests.clone());
         (metrics, registry)
     }
 
-    pub(crate) fn leased(&self, jobs: usize) {
+    pub(super) fn record_leases(&self, jobs: usize) {
         self.leases.inc_by(jobs as u64);
     }
 
-    pub(crate) fn reaped(&self, jobs: usize) {
+    pub(super) fn record_reaped(&self, jobs: usize) {
         self.reaped.inc_by(jobs as u64);
     }
 
-    pub(crate) fn poll(&self) -> Waiting {
-        waiting(&self.polls)
+    /// Counts a long poll until the guard is dropped.
+    pub(super) fn long_poll(&self) -> GaugeGuard {
+        GaugeGuard::new(&self.long_polls)
     }
 
-    pub(crate) fn listener(&self) -> Waiting {
-        waiting(&self.listeners)
+    /// Counts an event stream until the guard is dropped.
+    pub(super) fn event_listener(&self) -> GaugeGuard {
+        GaugeGuard::new(&self.event_listeners)
     }
 
-    /// What reports said, in the order of their batch.
-    pub(crate) fn reported(&self, outcomes: &[&'static str], verdicts: &[Verdict]) {
+    /// Counts the outcomes of a batch, given in the order of its reports.
+    pub(super) fn record_outcomes(&self, outcomes: &[&'static str], verdicts: &[Verdict]) {
         for (outcome, verdict) in outcomes.iter().zip(verdicts) {
             let outcome = if *verdict == Verdict::LeaseLost { "stale" } else { outcome };
             self.outcomes.get_or_create(&OutcomeLabels { outcome }).inc();
         }
     }
 
-    /// Counts what is not counted as it happens.
-    pub(crate) async fn count(&self, store: &dyn JobStore, workers: &Workers) -> Result<(), HubError> {
+    /// Updates the metrics that are not counted as things happen.
+    pub(super) async fn refresh(&self, store: &dyn JobStore, workers: &Workers) -> Result<(), HubError> {
         let mut counted_at = self.counted_at.lock().await;
-        if counted_at.is_some_and(|at| at.elapsed() < FRESH) {
+        if counted_at.is_some_and(|at| at.elapsed() < REFRESH_INTERVAL) {
             return Ok(());
         }
         let tally = store.tally().await?;
-        self.workers.set(signed(workers.known() as u64));
-        self.runs.set(signed(tally.open_runs));
+        self.workers.set(gauge_value(workers.count_alive() as u64));
+        self.open_runs.set(gauge_value(tally.open_runs));
         self.jobs.clear();
         for (scope, counts) in tally.scopes {
             for (state, count) in counts.by_state() {
-                self.jobs.get_or_create(&JobLabels { scope: scope.clone(), state }).set(signed(count));
+                self.jobs.get_or_create(&JobLabels { scope: scope.clone(), state }).set(gauge_value(count));
             }
         }
         *counted_at = Some(Instant::now());
@@ -141,9 +151,9 @@ impl HubMetrics {
     }
 }
 
-/// What each report of a batch says.
-pub(crate) fn outcomes_of(batch: &ReportBatch) -> Vec<&'static str> {
-    let name = |outcome: &Outcome| match outcome {
+/// Returns the label of each report's outcome.
+pub(super) fn outcome_labels(batch: &ReportBatch) -> Vec<&'static str> {
+    let label = |outcome: &Outcome| match outcome {
         Outcome::Completed { .. } => "completed",
         Outcome::Pending { .. } => "pending",
         Outcome::Reset { .. } => "reset",
@@ -152,14 +162,9 @@ pub(crate) fn outcomes_of(batch: &ReportBatch) -> Vec<&'static str> {
         Outcome::Released { .. } => "released",
         Outcome::Keyed { .. } => "keyed",
     };
-    batch.reports.iter().map(|report| name(&report.outcome)).collect()
+    batch.reports.iter().map(|report| label(&report.outcome)).collect()
 }
 
-fn waiting(gauge: &Gauge) -> Waiting {
-    gauge.inc();
-    Waiting(gauge.clone())
-}
-
-fn signed(number: u64) -> i64 {
+fn gauge_value(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }

@@ -1,8 +1,18 @@
-//! The hub's HTTP interface: its routes, long polls, events, metrics and the reaper. It calls the store only through
-//! [`JobStore`](crate::store::JobStore), and may use `http` and `auth`, never `sqlite`, `postgres` or `bucket`.
+//! The hub's HTTP API: routes, long polls, events, metrics, and the reaper. Calls the store only through
+//! [`JobStore`](crate::store::JobStore); may use `http` and `auth`, never `sqlite`, `postgres` or `bucket`.
+//!
+//! ```text
+//! hub_server --> dispatch --> routes, long_poll, events --> Hub --> JobStore
+//!           `--> reaper ------------------------------------^
+//! ```
 
-pub(crate) mod events;
-pub(crate) mod hub_metrics;
+mod dispatch;
+mod events;
+pub(crate) mod hub;
+mod hub_metrics;
 pub(crate) mod hub_server;
+mod long_poll;
 mod openapi;
-pub(crate) mod workers;
+mod reaper;
+pub(crate) mod routes;
+mod workers;

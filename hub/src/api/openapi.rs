@@ -1,72 +1,91 @@
-//! What the hub's routes take and give.
+//! The OpenAPI descriptions of the hub's operations.
 
-use crate::api::hub_server::Call;
-use crate::http::openapi::{About, Content, Described, Given, Query};
+use crate::api::routes::Operation;
+use crate::http::openapi::operation_doc::{Content, Documented, OperationDoc, ParameterKind, QueryParameter};
 
-const BY_ID: &[u16] = &[400, 404, 503];
-const CHANGES: &[u16] = &[400, 404, 409, 503];
-const MESSAGES: &[u16] = &[400, 408, 413, 415, 503];
+/// Errors of operations that read something by its id.
+const READ_ERRORS: &[u16] = &[400, 404, 503];
+/// Errors of operations that change something by its id.
+const CHANGE_ERRORS: &[u16] = &[400, 404, 409, 503];
+/// Errors of operations that read a body.
+const MESSAGE_ERRORS: &[u16] = &[400, 408, 413, 415, 503];
 
-const fn about(summary: &'static str, gives: Content, refuses: &'static [u16]) -> About {
-    About { summary, query: &[], takes: &[], gives, refuses }
+/// A postcard message that is answered with another one.
+const fn message(summary: &'static str) -> OperationDoc {
+    OperationDoc { request: &[Content::Postcard], ..OperationDoc::new(summary, Content::Postcard, MESSAGE_ERRORS) }
 }
 
-const fn message(summary: &'static str) -> About {
-    About { takes: &[Content::Postcard], ..about(summary, Content::Postcard, MESSAGES) }
+const fn integer(name: &'static str, description: &'static str, maximum: u64) -> QueryParameter {
+    QueryParameter { name, description, kind: ParameterKind::Integer(0, maximum) }
 }
 
-impl Described for Call {
-    fn about(self) -> About {
+impl Documented for Operation {
+    fn doc(self) -> OperationDoc {
+        let changed = |summary| OperationDoc::new(summary, Content::Json("Changed"), CHANGE_ERRORS);
         match self {
-            Self::Runs => about("the latest hundred runs, newest first", Content::JsonList("Run"), &[503]),
-            Self::Submit => About {
-                takes: &[Content::Json("Submission"), Content::Postcard],
-                ..about("hands a run in; the same id again changes nothing", Content::Json("Submitted"), MESSAGES)
+            Self::ListRuns => {
+                OperationDoc::new("lists the latest hundred runs, newest first", Content::JsonArray("Run"), &[503])
+            }
+            Self::SubmitRun => OperationDoc {
+                request: &[Content::Json("Submission"), Content::Postcard],
+                ..OperationDoc::new(
+                    "submits a run; idempotent for the same id",
+                    Content::Json("Submitted"),
+                    MESSAGE_ERRORS,
+                )
             },
-            Self::Run => About {
-                query: &[
-                    Query {
-                        name: "seen",
-                        about: "wait until its version is larger",
-                        given: Given::Number(0, u64::MAX),
-                    },
-                    Query {
-                        name: "wait_ms",
-                        about: "and no longer than this, nor than 60000",
-                        given: Given::Number(0, u64::MAX),
-                    },
-                ],
-                ..about("a run", Content::Json("Run"), BY_ID)
+            Self::GetRun => OperationDoc {
+                query: const {
+                    &[
+                        integer("seen", "wait until the run's version is larger", u64::MAX),
+                        integer("wait_ms", "wait no longer than this; at most 60000", u64::MAX),
+                    ]
+                },
+                ..OperationDoc::new("returns a run", Content::Json("Run"), READ_ERRORS)
             },
-            Self::DeleteRun => about("forgets a run that is over", Content::Json("Nothing"), CHANGES),
-            Self::Results => About {
-                query: &[
-                    Query { name: "call", about: "calls before the page", given: Given::Number(0, u32::MAX as u64) },
-                    Query {
-                        name: "round",
-                        about: "rounds of that call before the page",
-                        given: Given::Number(0, u64::MAX),
-                    },
-                ],
-                ..about("a page of a run's results", Content::Postcard, BY_ID)
+            Self::DeleteRun => {
+                OperationDoc::new("deletes a run that has ended", Content::Json("Nothing"), CHANGE_ERRORS)
+            }
+            Self::GetResults => OperationDoc {
+                query: const {
+                    &[
+                        integer("call", "the number of calls before the page", u32::MAX as u64),
+                        integer("round", "the number of that call's rounds before the page", u64::MAX),
+                    ]
+                },
+                ..OperationDoc::new("returns a page of a run's results", Content::Postcard, READ_ERRORS)
             },
-            Self::CancelRun => about("calls a run off", Content::Json("Changed"), CHANGES),
-            Self::ResetRun => about("puts a run's failed jobs back", Content::Json("Changed"), CHANGES),
-            Self::Job => about("a job", Content::Json("Job"), BY_ID),
-            Self::Why => about("what a job waits for, or what became of it", Content::Json("Why"), BY_ID),
-            Self::Task => about("what a worker would be told of a job", Content::Postcard, CHANGES),
-            Self::Log => about("where a job's last log is", Content::Postcard, BY_ID),
-            Self::CancelJob => about("calls a job's call off", Content::Json("Changed"), CHANGES),
-            Self::ResetJob => about("puts a failed job back", Content::Json("Changed"), CHANGES),
-            Self::Lease => message("jobs to run; waits until there are some"),
+            Self::CancelRun => changed("cancels a run"),
+            Self::ResetRun => changed("makes a run's failed jobs available again"),
+            Self::GetJob => OperationDoc::new("returns a job", Content::Json("Job"), READ_ERRORS),
+            Self::ExplainJob => {
+                OperationDoc::new("returns what a job waits for, or how it ended", Content::Json("Why"), READ_ERRORS)
+            }
+            Self::GetTask => {
+                OperationDoc::new("returns what a worker would receive for a job", Content::Postcard, CHANGE_ERRORS)
+            }
+            Self::GetLog => OperationDoc::new("returns a job's latest log", Content::Postcard, READ_ERRORS),
+            Self::CancelJob => changed("cancels the call that a job belongs to"),
+            Self::ResetJob => changed("makes a failed job available again"),
+            Self::Lease => message("leases jobs; waits until some are ready"),
             Self::Heartbeat => message("extends leases"),
-            Self::Outcomes => message("what became of jobs"),
-            Self::Events => about("ids of runs as they change, without end", Content::Bytes("text/event-stream"), &[]),
-            Self::Info => about("what the hub says of itself", Content::Json("Info"), &[]),
-            Self::Metrics => about("numbers for Prometheus", Content::Bytes("application/openmetrics-text"), &[503]),
-            Self::OpenApi => about("this document", Content::Json("Document"), &[]),
-            Self::Health => about("whether the process lives", Content::Bytes("text/plain"), &[]),
-            Self::Ready => about("whether the database answers", Content::Bytes("text/plain"), &[503]),
+            Self::ReportOutcomes => message("reports the outcomes of jobs"),
+            Self::StreamEvents => {
+                OperationDoc::new("streams the ids of runs that change", Content::Bytes("text/event-stream"), &[])
+            }
+            Self::GetInfo => OperationDoc::new("describes the hub", Content::Json("Info"), &[]),
+            Self::GetMetrics => OperationDoc::new(
+                "returns metrics for Prometheus",
+                Content::Bytes("application/openmetrics-text"),
+                &[503],
+            ),
+            Self::GetOpenApi => OperationDoc::new("returns this document", Content::Json("Document"), &[]),
+            Self::CheckHealth => {
+                OperationDoc::new("checks that the process is running", Content::Bytes("text/plain"), &[])
+            }
+            Self::CheckReady => {
+                OperationDoc::new("checks that the database answers", Content::Bytes("text/plain"), &[503])
+            }
         }
     }
 }

@@ -1,4 +1,5 @@
-//! [`Workers`]: who was heard of lately, and for which scopes. In memory, of one hub, and only to explain why jobs wait.
+//! [`Workers`]: the workers that this hub has heard from recently, and their scopes. Kept in memory, only to explain why jobs
+//! wait.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -7,59 +8,66 @@ use std::time::Duration;
 use bue_model::wire::LeaseRequest;
 use tokio::time::Instant;
 
-/// A worker that is there asks, or sends a heartbeat, more often.
-const LATELY: Duration = Duration::from_secs(60);
+/// After this silence a worker counts as gone. A living one sends lease requests or heartbeats more often.
+const WORKER_TIMEOUT: Duration = Duration::from_secs(60);
 /// Workers that are remembered.
 const MAX_WORKERS: usize = 4_096;
-/// Workers that are named.
+/// Workers that [`Workers::serving`] names.
 const MAX_NAMED: usize = 10;
 
-/// Workers by their names.
+/// Workers by name. Cheap to clone.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Workers(Arc<Mutex<HashMap<String, Seen>>>);
+pub(crate) struct Workers(Arc<Mutex<HashMap<String, WorkerEntry>>>);
 
 #[derive(Debug)]
-struct Seen {
+struct WorkerEntry {
     scopes: Vec<String>,
-    at: Instant,
+    last_seen: Instant,
+}
+
+impl WorkerEntry {
+    fn is_alive(&self) -> bool {
+        self.last_seen.elapsed() < WORKER_TIMEOUT
+    }
 }
 
 impl Workers {
-    /// A worker asked for jobs.
-    pub(crate) fn asked(&self, request: &LeaseRequest) {
+    /// Records that a worker asked for leases.
+    pub(super) fn record_request(&self, request: &LeaseRequest) {
         let mut workers = self.lock();
         if workers.len() >= MAX_WORKERS && !workers.contains_key(&request.worker) {
-            workers.retain(|_, seen| seen.at.elapsed() < LATELY);
+            workers.retain(|_, entry| entry.is_alive());
         }
         if workers.len() < MAX_WORKERS || workers.contains_key(&request.worker) {
-            let seen = Seen { scopes: request.scopes.clone(), at: Instant::now() };
-            workers.insert(request.worker.clone(), seen);
+            let entry = WorkerEntry { scopes: request.scopes.clone(), last_seen: Instant::now() };
+            workers.insert(request.worker.clone(), entry);
         }
     }
 
-    /// A worker said that it lives.
-    pub(crate) fn lives(&self, worker: &str) {
-        if let Some(seen) = self.lock().get_mut(worker) {
-            seen.at = Instant::now();
+    /// Records that a worker sent a heartbeat.
+    pub(super) fn record_heartbeat(&self, worker: &str) {
+        if let Some(entry) = self.lock().get_mut(worker) {
+            entry.last_seen = Instant::now();
         }
     }
 
-    /// Names of those who serve a scope, in order.
-    pub(crate) fn serving(&self, scope: &str) -> Vec<String> {
+    /// Returns the names of workers that serve a scope, sorted.
+    pub(super) fn serving(&self, scope: &str) -> Vec<String> {
         let workers = self.lock();
-        let serves = |seen: &Seen| seen.at.elapsed() < LATELY && seen.scopes.iter().any(|served| served == scope);
-        let mut names: Vec<_> = workers.iter().filter(|(_, seen)| serves(seen)).map(|(name, _)| name.clone()).collect();
+        let serves = |entry: &WorkerEntry| entry.is_alive() && entry.scopes.iter().any(|served| served == scope);
+        let mut names: Vec<_> =
+            workers.iter().filter(|(_, entry)| serves(entry)).map(|(name, _)| name.clone()).collect();
         names.sort();
         names.truncate(MAX_NAMED);
         names
     }
 
-    /// How many were heard of lately.
-    pub(crate) fn known(&self) -> usize {
-        self.lock().values().filter(|seen| seen.at.elapsed() < LATELY).count()
+    /// Returns the number of workers that are alive.
+    pub(super) fn count_alive(&self) -> usize {
+        self.lock().values().filter(|entry| entry.is_alive()).count()
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<String, Seen>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<String, WorkerEntry>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

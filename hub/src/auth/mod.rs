@@ -1,4 +1,5 @@
-//! Who may do what: roles, the file of tokens, and the check of a request's token. It knows no route and no store.
+//! Who may do what: roles and their permissions, the tokens file, and the authentication of a request. Knows no routes, replies
+//! or stores.
 
 pub(crate) mod access;
 pub(crate) mod role;

@@ -1,47 +1,48 @@
-//! Who may do what: the roles of tokens, and what a route needs. The one place that says so; `docs/access.md` shows it.
+//! The roles of tokens and the permissions that routes need. This is the only place that relates the two; `docs/access.md`
+//! shows the table.
 
 use std::fmt;
 use std::str::FromStr;
 
-/// What a token's holder is for.
+/// What the holder of a token may do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Role {
-    /// Looks: runs, results, logs, blobs, keys.
+    /// Reads runs, results, logs, blobs and keys.
     Viewer,
-    /// Looks, and hands runs in.
+    /// Reads, and submits runs.
     Submitter,
-    /// Runs jobs. Sees of runs only what it is given to run.
+    /// Runs jobs. Sees only the parts of runs that it is given to execute.
     Worker,
-    /// What a submitter may, and cancels, resets and deletes.
+    /// Everything a submitter may do, plus cancel, reset and delete.
     Operator,
     /// Everything.
     Admin,
 }
 
-/// What a request is, in the eyes of the roles.
+/// What a route needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Need {
-    /// Whether the server lives: needs no token.
-    Health,
-    /// What every role is told: the hub's version, bytes whose name one knows.
-    Know,
-    /// Runs, jobs, results, logs.
-    Look,
-    /// A new run.
+pub(crate) enum Permission {
+    /// Needs no token: health checks.
+    Public,
+    /// Needs any token: the hub's version, bytes whose hash or key the client knows.
+    Basic,
+    /// Reads runs, jobs, results, logs.
+    Read,
+    /// Submits a run.
     Submit,
-    /// Bytes to keep.
+    /// Stores bytes.
     Store,
-    /// Jobs to run, and what became of them.
+    /// Leases jobs and reports their outcomes.
     Work,
-    /// To cancel, reset, delete.
+    /// Cancels, resets, deletes.
     Operate,
 }
 
 impl Role {
-    /// All of them, from the least to the most.
+    /// All roles, from the fewest permissions to the most.
     pub const ALL: [Self; 5] = [Self::Viewer, Self::Submitter, Self::Worker, Self::Operator, Self::Admin];
 
-    /// As people write it.
+    /// The role's name on the command line and in the tokens file.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -54,13 +55,17 @@ impl Role {
     }
 
     /// The table of `docs/access.md`, column by column.
-    pub(crate) const fn may(self, need: Need) -> bool {
-        match (self, need) {
-            (Self::Admin, _) | (_, Need::Health | Need::Know) => true,
-            (Self::Viewer, need) => matches!(need, Need::Look),
-            (Self::Submitter, need) => matches!(need, Need::Look | Need::Submit | Need::Store),
-            (Self::Worker, need) => matches!(need, Need::Work | Need::Store),
-            (Self::Operator, need) => matches!(need, Need::Look | Need::Submit | Need::Store | Need::Operate),
+    pub(crate) const fn allows(self, permission: Permission) -> bool {
+        match (self, permission) {
+            (Self::Admin, _) | (_, Permission::Public | Permission::Basic) => true,
+            (Self::Viewer, permission) => matches!(permission, Permission::Read),
+            (Self::Submitter, permission) => {
+                matches!(permission, Permission::Read | Permission::Submit | Permission::Store)
+            }
+            (Self::Worker, permission) => matches!(permission, Permission::Work | Permission::Store),
+            (Self::Operator, permission) => {
+                matches!(permission, Permission::Read | Permission::Submit | Permission::Store | Permission::Operate)
+            }
         }
     }
 }
@@ -71,15 +76,15 @@ impl fmt::Display for Role {
     }
 }
 
-/// A word that is no role.
+/// The text names no role.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("a role is one of viewer, submitter, worker, operator, admin")]
-pub struct NoRole;
+pub struct UnknownRole;
 
 impl FromStr for Role {
-    type Err = NoRole;
+    type Err = UnknownRole;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        Self::ALL.into_iter().find(|role| role.name() == text).ok_or(NoRole)
+        Self::ALL.into_iter().find(|role| role.name() == text).ok_or(UnknownRole)
     }
 }

@@ -1,7 +1,7 @@
-//! [`TokenFile`]: the tokens that hub and bucket know, one line each: hash, role, name, time, and scopes of a worker's.
+//! [`TokenFile`]: the tokens that hub and bucket accept, one per line: hash, role, name, creation time, and a worker's scopes.
 //!
-//! The tokens themselves are nowhere: a line has the BLAKE3 of one, which has 256 random bits and so cannot be guessed back.
-//! Many processes may read the file while one changes it: it is replaced as a whole.
+//! The tokens themselves are not stored: a line holds the BLAKE3 hash of one, which has 256 random bits and so cannot be
+//! recovered by guessing. Other processes may read the file while it changes, because it is replaced atomically.
 
 use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::{self, ErrorKind, Write};
@@ -13,43 +13,43 @@ use bue_model::Timestamp;
 
 use crate::auth::role::Role;
 
-/// Bytes of a file that is read: some ten thousand tokens.
+/// The largest file that is read, in bytes: some ten thousand tokens.
 const MAX_FILE: u64 = 1024 * 1024;
 /// Bytes of a token's name.
 const MAX_NAME: usize = 64;
-/// What the first line says to whoever opens the file.
-const HEAD: &str = "# tokens of bue: hash, role, name, time (ms), scopes. Made by `bue token new`; the tokens themselves are not kept.\n";
-/// Keeps these hashes apart from all others of the same bytes.
-const CONTEXT: &str = "bue 2026-11-20 access token";
+/// The first line, for people who open the file.
+const HEADER: &str = "# tokens of bue: hash, role, name, time (ms), scopes. Made by `bue token new`; the tokens themselves are not kept.\n";
+/// The context of the derived key: the same bytes hashed for another purpose have another hash.
+const HASH_CONTEXT: &str = "bue 2026-11-20 access token";
 
-/// A token as the servers know it.
+/// A line of the file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TokenEntry {
     hash: Hash,
-    /// What it is good for.
+    /// What its holder may do.
     pub role: Role,
-    /// What people call it; unique in its file.
+    /// Its name, unique in the file.
     pub name: String,
-    /// When it was made.
+    /// When it was created.
     pub created_at: Timestamp,
-    /// The scopes whose jobs its worker is given; none where that is all.
+    /// The scopes whose jobs a worker may lease; all if empty.
     pub scopes: Vec<String>,
 }
 
-/// Why a file of tokens cannot be used.
+/// Why a tokens file cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum TokenError {
-    /// The system said no.
+    /// A file operation failed.
     #[error("failed to use the tokens file {path}: {source}")]
     Disk {
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
-    /// A line that is none.
+    /// A line cannot be parsed.
     #[error(
-        "line {line} of the tokens file {path} is not understood; restore it, or make the file anew with `bue token new`"
+        "line {line} of the tokens file {path} cannot be parsed; restore the file, or delete it and create tokens with `bue token new`"
     )]
     Line {
         /// The file.
@@ -57,72 +57,74 @@ pub enum TokenError {
         /// Counted from 1.
         line: usize,
     },
-    /// Far more than anybody needs.
+    /// The file is far larger than any real one.
     #[error("the tokens file {path} has more than {MAX_FILE} bytes")]
     TooLarge {
         /// The file.
         path: PathBuf,
     },
-    /// Names tell tokens apart.
-    #[error("there is a token called `{0}` already; choose another --name, or type `bue token delete {0}` first")]
+    /// Names are unique.
+    #[error("a token called `{0}` already exists; choose another --name, or type `bue token delete {0}` first")]
     Taken(String),
-    /// A name that cannot stand in the file.
-    #[error("`{0}` is no name of a token; use up to {MAX_NAME} letters, digits, `-`, `_` and `.`")]
+    /// The name has characters that the file cannot hold, or is too long.
+    #[error("`{0}` is not a valid name of a token; use up to {MAX_NAME} letters, digits, `-`, `_` and `.`")]
     BadName(String),
-    /// A scope that cannot stand in the file, or for whom it means nothing.
+    /// The scope has characters that the file cannot hold, or the role has no scopes.
     #[error(
-        "a {role} token cannot have the scope `{scope}`; scopes are for workers' tokens, words without spaces and commas"
+        "a {role} token cannot have the scope `{scope}`; only workers' tokens have scopes, which are words without spaces and commas"
     )]
     BadScope {
-        /// Whose token.
+        /// The token's role.
         role: Role,
         /// The scope.
         scope: String,
     },
 }
 
-/// A file of tokens, there or not.
+/// A tokens file, which need not exist.
 #[derive(Clone, Debug)]
 pub struct TokenFile {
     path: PathBuf,
 }
 
 impl TokenEntry {
-    /// The entry of a new token. `token` is what its holder will send.
+    /// Creates the entry of a new token. `token` is the secret that its holder will send.
     ///
     /// # Errors
-    /// A name that cannot be one.
+    /// The name is not valid.
     pub fn new(token: &str, role: Role, name: &str, now: Timestamp) -> Result<Self, TokenError> {
         match is_name(name) {
-            true => Ok(Self { hash: hash_of(token), role, name: name.to_owned(), created_at: now, scopes: Vec::new() }),
+            true => {
+                Ok(Self { hash: hash_token(token), role, name: name.to_owned(), created_at: now, scopes: Vec::new() })
+            }
             false => Err(TokenError::BadName(name.chars().take(MAX_NAME).collect())),
         }
     }
 
-    /// The same for a worker that is given jobs of these scopes alone.
+    /// Restricts a worker's token to jobs of these scopes.
     ///
     /// # Errors
-    /// It is no worker's, or one of them cannot be a scope's name here.
-    pub fn for_scopes(self, scopes: Vec<String>) -> Result<Self, TokenError> {
-        let wrong = |scope: &&String| self.role != Role::Worker || !is_scope(scope);
-        match scopes.iter().find(wrong) {
+    /// The token is not a worker's, or the name of a scope is not valid.
+    pub fn with_scopes(self, scopes: Vec<String>) -> Result<Self, TokenError> {
+        let is_invalid = |scope: &&String| self.role != Role::Worker || !is_scope(scope);
+        match scopes.iter().find(is_invalid) {
             Some(scope) => Err(TokenError::BadScope { role: self.role, scope: scope.chars().take(MAX_NAME).collect() }),
             None => Ok(Self { scopes, ..self }),
         }
     }
 
-    /// Whether this is the token. Takes the same time whatever differs.
-    pub(crate) fn is(&self, hash: &Hash) -> bool {
+    /// Whether this is the entry of the token with this hash. Takes the same time whatever differs.
+    pub(crate) fn matches(&self, hash: &Hash) -> bool {
         // blake3 compares its hashes in constant time
         self.hash == *hash
     }
 
-    fn line(&self) -> String {
+    fn to_line(&self) -> String {
         let scopes = if self.scopes.is_empty() { String::new() } else { format!(" {}", self.scopes.join(",")) };
         format!("{} {} {} {}{scopes}\n", self.hash.to_hex(), self.role, self.name, self.created_at.0)
     }
 
-    fn of_line(line: &str) -> Option<Self> {
+    fn from_line(line: &str) -> Option<Self> {
         let mut words = line.split_whitespace();
         let entry = Self {
             hash: Hash::from_hex(words.next()?).ok()?,
@@ -132,110 +134,110 @@ impl TokenEntry {
             scopes: Vec::new(),
         };
         let scopes = words.next().map(|scopes| scopes.split(',').map(str::to_owned).collect());
-        let entry = entry.for_scopes(scopes.unwrap_or_default()).ok()?;
+        let entry = entry.with_scopes(scopes.unwrap_or_default()).ok()?;
         words.next().is_none().then_some(entry)
     }
 }
 
 impl TokenFile {
-    /// Names a file; it need not be there.
+    /// The tokens file at this path, which need not exist.
     #[must_use]
     pub fn new(path: PathBuf) -> Self {
         Self { path }
     }
 
-    /// Where it is.
+    /// The file's path.
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// All tokens, in the order in which they were made; `None` where there is no file.
+    /// Returns all tokens, oldest first; `None` if the file does not exist.
     ///
     /// # Errors
-    /// It cannot be read, or is no file of tokens.
+    /// The file cannot be read, or is not a tokens file.
     pub fn read(&self) -> Result<Option<Vec<TokenEntry>>, TokenError> {
         let length = match fs::metadata(&self.path) {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
-            found => found.map_err(|source| self.disk(source))?.len(),
+            metadata => metadata.map_err(|source| self.disk_error(source))?.len(),
         };
         if length > MAX_FILE {
             return Err(TokenError::TooLarge { path: self.path.clone() });
         }
-        let text = fs::read_to_string(&self.path).map_err(|source| self.disk(source))?;
+        let text = fs::read_to_string(&self.path).map_err(|source| self.disk_error(source))?;
         let lines = (1..).zip(text.lines()).filter(|(_, line)| !line.starts_with('#') && !line.trim().is_empty());
-        let wrong = |line| TokenError::Line { path: self.path.clone(), line };
+        let line_error = |line| TokenError::Line { path: self.path.clone(), line };
         lines
-            .map(|(number, line)| TokenEntry::of_line(line).ok_or_else(|| wrong(number)))
+            .map(|(number, line)| TokenEntry::from_line(line).ok_or_else(|| line_error(number)))
             .collect::<Result<_, _>>()
             .map(Some)
     }
 
-    /// Adds a token; makes the file, for its owner alone, where there is none.
+    /// Adds a token. Creates the file, readable by its owner only, if it does not exist.
     ///
     /// # Errors
     /// The name is taken, or the file cannot be read or written.
     pub fn add(&self, entry: TokenEntry) -> Result<(), TokenError> {
         let _lock = self.lock()?;
         let mut entries = self.read()?.unwrap_or_default();
-        if entries.iter().any(|known| known.name == entry.name) {
+        if entries.iter().any(|existing| existing.name == entry.name) {
             return Err(TokenError::Taken(entry.name));
         }
         entries.push(entry);
         self.write(&entries)
     }
 
-    /// Takes a token away; whether it was there.
+    /// Deletes a token. Returns false if there is none with this name.
     ///
     /// # Errors
     /// The file cannot be read or written.
     pub fn delete(&self, name: &str) -> Result<bool, TokenError> {
         let _lock = self.lock()?;
         let Some(mut entries) = self.read()? else { return Ok(false) };
-        let before = entries.len();
+        let count = entries.len();
         entries.retain(|entry| entry.name != name);
-        if entries.len() == before {
+        if entries.len() == count {
             return Ok(false);
         }
         self.write(&entries).map(|()| true)
     }
 
-    /// Held by one process at a time: the lock of the folder, so that no further file stands about.
+    /// Locks the file's folder against other writers. A lock file would be left behind.
     fn lock(&self) -> Result<File, TokenError> {
-        let folder = File::open(folder_of(&self.path)).map_err(|source| self.disk(source))?;
-        folder.lock().map_err(|source| self.disk(source))?;
+        let folder = File::open(parent_folder(&self.path)).map_err(|source| self.disk_error(source))?;
+        folder.lock().map_err(|source| self.disk_error(source))?;
         Ok(folder)
     }
 
-    /// Writes a file beside, and puts it in place of the old one: a reader sees all of one or all of the other.
+    /// Replaces the file atomically: a reader sees all of the old one or all of the new one.
     fn write(&self, entries: &[TokenEntry]) -> Result<(), TokenError> {
-        // where the name is a link, what it leads to is replaced
-        let place = fs::canonicalize(&self.path).unwrap_or_else(|_| self.path.clone());
-        let new = place.with_added_extension("new");
-        let text: String = std::iter::once(HEAD.to_owned()).chain(entries.iter().map(TokenEntry::line)).collect();
-        let written = write_private(&new, &text).and_then(|()| fs::rename(&new, &place));
-        written.and_then(|()| File::open(folder_of(&place))?.sync_all()).map_err(|source| self.disk(source))
+        // if the path is a symbolic link, its target is replaced
+        let path = fs::canonicalize(&self.path).unwrap_or_else(|_| self.path.clone());
+        let new = path.with_added_extension("new");
+        let text: String = std::iter::once(HEADER.to_owned()).chain(entries.iter().map(TokenEntry::to_line)).collect();
+        let written = write_private(&new, &text).and_then(|()| fs::rename(&new, &path));
+        written.and_then(|()| File::open(parent_folder(&path))?.sync_all()).map_err(|source| self.disk_error(source))
     }
 
-    fn disk(&self, source: io::Error) -> TokenError {
+    fn disk_error(&self, source: io::Error) -> TokenError {
         TokenError::Disk { path: self.path.clone(), source }
     }
 }
 
-/// What is stored of a token, and compared.
-pub(crate) fn hash_of(token: &str) -> Hash {
-    Hash::from_bytes(blake3::derive_key(CONTEXT, token.as_bytes()))
+/// The hash by which a token is stored and compared.
+pub(crate) fn hash_token(token: &str) -> Hash {
+    Hash::from_bytes(blake3::derive_key(HASH_CONTEXT, token.as_bytes()))
 }
 
 fn write_private(path: &Path, text: &str) -> io::Result<()> {
     let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?;
-    // one that was left behind may have other permissions
+    // a file left behind by a crash may have other permissions
     file.set_permissions(Permissions::from_mode(0o600))?;
     file.write_all(text.as_bytes())?;
     file.sync_all()
 }
 
-fn folder_of(path: &Path) -> &Path {
+fn parent_folder(path: &Path) -> &Path {
     match path.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder,
         _ => Path::new("."),
@@ -243,11 +245,11 @@ fn folder_of(path: &Path) -> &Path {
 }
 
 fn is_name(name: &str) -> bool {
-    let good = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
-    !name.is_empty() && name.len() <= MAX_NAME && name.bytes().all(good)
+    let is_valid = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
+    !name.is_empty() && name.len() <= MAX_NAME && name.bytes().all(is_valid)
 }
 
 fn is_scope(scope: &str) -> bool {
-    let good = |char: char| !char.is_whitespace() && !char.is_control() && char != ',';
-    !scope.is_empty() && scope.len() <= MAX_NAME && scope.chars().all(good)
+    let is_valid = |char: char| !char.is_whitespace() && !char.is_control() && char != ',';
+    !scope.is_empty() && scope.len() <= MAX_NAME && scope.chars().all(is_valid)
 }

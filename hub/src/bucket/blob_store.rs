@@ -1,24 +1,25 @@
-//! [`BlobStore`]: bytes by their hash, and values under names.
+//! [`BlobStore`]: bytes by their hash, and values by their key.
 //!
 //! ```text
-//! blobs/a7/a7c3…        a blob, named by the BLAKE3 of its bytes
-//! refs/a7/a7c3…_0190…   a run wants it
-//! keys/5e/5e01…         a value, named by the BLAKE3 of its key; the first eight bytes say when it expires
-//! expiring/…_5e01…      it does, at that time
-//! owner                 the hub's database whose runs these are
-//! ready                 what was written to see whether anything can be
+//! blobs/a7/a7c3…        a blob, named by the BLAKE3 hash of its bytes
+//! refs/a7/a7c3…_0190…   a reference: this run needs that blob
+//! keys/5e/5e01…         a value, named by the BLAKE3 hash of its key; its first eight bytes are the time it expires
+//! expiring/…_5e01…      an entry for each value that expires, ordered by time
+//! owner                 the id of the database whose runs the references name
+//! ready                 written to check that the store is writable
 //! part/17               in a folder: a file that is still being written
 //! ```
-//! They are on a [`Shelf`], which is a folder or an S3 store. No name is ever made of what a client sent, only of
-//! hashes, so none leads out of it.
+//! They are in a [`BlobBackend`]: a folder or an S3 store. Names consist of hashes and numbers, never of text that a client
+//! sent, so no name can point outside the backend's root.
 //!
 //! # What is collected when
-//! A blob is there for as long as a run of the hub wants it. Whoever is about to hand its name to the hub for a run first has it
-//! put or asked for in the run's name, which writes a reference. A [collection](BlobStore::collect) is told all runs that the hub
-//! has. It drops references of other runs that are older than the grace, because a run that nobody has handed in yet is not known
-//! to the hub either; and then blobs older than that without a reference. It does so for one shard (the first byte of the hash) at a
-//! time and alone there: references are written and uploads are completed under the same lock. So what is answered as being
-//! there has a reference that the collection saw, or was collected before the question. `docs/reliability.md` has the argument.
+//! A blob is kept as long as a run of the hub needs it. Before a client names a blob to the hub for a run, it uploads the blob
+//! or asks for it in the run's name, which writes a reference. A [collection](BlobStore::collect) receives all runs that the
+//! hub has. It deletes references of other runs that are older than the grace period, because the hub does not know a run yet
+//! whose submission is still uploading; then it deletes blobs older than the grace period without a reference. It works on one
+//! shard (the first byte of the hash) at a time and locks it exclusively; references are written and uploads are finished
+//! under the same lock, shared. So a blob that was reported as present either has a reference that the collection saw, or was
+//! asked for after the collection had passed. `docs/reliability.md` has the whole argument.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -29,152 +30,167 @@ use bytes::{Buf, Bytes, BytesMut};
 use futures_util::stream::{StreamExt, once};
 use tokio::sync::{Mutex, Notify, RwLock};
 
-use super::backend::{Object, Shelf, Upload};
+use super::blob_backend::{BlobBackend, Upload};
 use super::folder::Folder;
-use super::name::{self, Key};
+use super::object::Object;
+use super::object_name::{self, Key};
 use super::s3::S3;
 use crate::durability::Durability;
 use crate::error::HubError;
 
-/// How long what nobody refers to is kept. Between the upload of a run's first blob and the hub's taking of the run lies the
-/// upload of all others.
-const GRACE: Duration = Duration::from_secs(24 * 60 * 60);
-/// Bytes in front of a key's value.
-const HEADER: usize = 8;
-/// What stands there for a value that stays.
+/// How long unreferenced objects are kept. Between the upload of a run's first blob and its submission lies the upload of all
+/// others.
+const GRACE_PERIOD: Duration = Duration::from_secs(24 * 60 * 60);
+/// Bytes of a key's expiry time, in front of its value.
+const EXPIRY_BYTES: usize = 8;
+/// The expiry time of a value that does not expire.
 const NEVER: Timestamp = Timestamp(i64::MAX);
 
-/// Blobs and keys in a folder or in an S3 store. One process at a time may serve it.
+/// Blobs and keys in a folder or in an S3 store. Only one process at a time may serve it.
 #[derive(Clone, Debug)]
 pub struct BlobStore {
-    pub(super) shelf: Shelf,
-    pub(super) grace: Duration,
+    pub(super) backend: BlobBackend,
+    pub(super) grace_period: Duration,
     pub(super) shards: Arc<[RwLock<()>; 256]>,
-    /// One collection at a time.
+    /// Only one collection runs at a time.
     pub(super) collecting: Arc<Mutex<()>>,
-    /// A key was given a time to end.
+    /// Notified when a key with an expiry time is stored.
     pub(super) expiry_set: Arc<Notify>,
 }
 
 impl BlobStore {
-    /// Opens a folder, made if missing. What was half written when an earlier process ended is thrown away.
+    /// Opens a folder and creates it if it does not exist. Removes uploads that an earlier process left unfinished.
     ///
     /// # Errors
-    /// The folder cannot be made or read, or another process serves it.
+    /// The folder cannot be created or read, or another process serves it.
     pub fn open(root: &Path, durability: Durability) -> Result<Self, HubError> {
-        Ok(Self::on(Shelf::Folder(Arc::new(Folder::open(root, durability)?))))
+        Ok(Self::new(BlobBackend::Folder(Arc::new(Folder::open(root, durability)?))))
     }
 
-    /// A store on S3, or on what speaks like it: `BUCKET/FOLDER`, or `http(s)://HOST:PORT/BUCKET/FOLDER`. `variables` are those
-    /// whose names begin with `AWS_`, for credentials, region and endpoint. Nothing is asked of the store yet.
+    /// A store on S3 or a compatible server: `BUCKET/FOLDER`, or `http(s)://HOST:PORT/BUCKET/FOLDER`. `variables` are the
+    /// environment variables that begin with `AWS_`, for credentials, region and endpoint. Sends no request yet.
     ///
     /// # Errors
-    /// A place that cannot be one, or variables that make no sense.
-    pub fn s3(place: &str, variables: impl IntoIterator<Item = (String, String)>) -> Result<Self, HubError> {
-        Ok(Self::on(Shelf::S3(S3::open(place, variables.into_iter())?)))
+    /// The location or a variable is invalid.
+    pub fn s3(location: &str, variables: impl IntoIterator<Item = (String, String)>) -> Result<Self, HubError> {
+        Ok(Self::new(BlobBackend::S3(S3::open(location, variables.into_iter())?)))
     }
 
-    /// The same, keeping what nobody refers to for so long. The upload of a run must not take longer.
+    /// Sets how long unreferenced objects are kept. Uploading a run must not take longer.
     #[must_use]
-    pub fn with_grace(self, grace: Duration) -> Self {
-        Self { grace, ..self }
+    pub fn with_grace_period(self, grace_period: Duration) -> Self {
+        Self { grace_period, ..self }
     }
 
-    fn on(shelf: Shelf) -> Self {
+    fn new(backend: BlobBackend) -> Self {
         let shards = Arc::new(std::array::from_fn(|_| RwLock::default()));
-        Self { shelf, grace: GRACE, shards, collecting: Arc::default(), expiry_set: Arc::default() }
+        Self { backend, grace_period: GRACE_PERIOD, shards, collecting: Arc::default(), expiry_set: Arc::default() }
     }
 
-    /// Whether anything can be stored: writes a small object, in place of the one before.
+    /// Checks that the store is writable by writing a small object.
     ///
     /// # Errors
-    /// The disk is full, read-only or gone; the store does not answer, or lets us not write.
+    /// The disk is full, read-only or gone; or the S3 store does not answer or refuses the request.
     pub async fn check(&self) -> Result<(), HubError> {
-        let mut upload = self.shelf.upload(name::READY).await?;
+        let mut upload = self.backend.upload(object_name::READY).await?;
         upload.write(b"ready").await?;
-        upload.keep().await
+        upload.finish().await
     }
 
-    /// A blob; `None` where there is none.
+    /// Returns a blob; `None` if it does not exist.
     pub(crate) async fn blob(&self, hash: &BlobHash) -> Result<Option<Object>, HubError> {
-        self.shelf.open(&name::blob(hash)).await
+        self.backend.open(&object_name::blob(hash)).await
     }
 
-    /// A blob's length. With a run, the blob is kept for it from now on, if it is there.
-    pub(crate) async fn want_blob(&self, hash: &BlobHash, run: Option<RunId>) -> Result<Option<u64>, HubError> {
-        let _quiet = self.shard(hash).read().await;
+    /// Returns a blob's length in bytes; `None` if it does not exist. With a run, also writes the run's reference, which keeps
+    /// the blob from now on.
+    pub(crate) async fn reference_blob(&self, hash: &BlobHash, run: Option<RunId>) -> Result<Option<u64>, HubError> {
+        let _shared = self.shard(hash).read().await;
         if let Some(run) = run {
-            self.shelf.mark(&name::reference(hash, run)).await?;
+            self.backend.touch(&object_name::reference(hash, run)).await?;
         }
-        self.shelf.length(&name::blob(hash)).await
+        self.backend.length(&object_name::blob(hash)).await
     }
 
-    /// Begins to write a blob.
+    /// Starts to write a blob.
     pub(crate) async fn upload_blob(&self, hash: &BlobHash) -> Result<Upload, HubError> {
-        self.shelf.upload(&name::blob(hash)).await
+        self.backend.upload(&object_name::blob(hash)).await
     }
 
-    /// Keeps what was written, if its bytes are what the name says.
-    pub(crate) async fn keep_blob(&self, upload: Upload, expected: &BlobHash) -> Result<(), HubError> {
+    /// Makes an uploaded blob visible if its bytes have the expected hash, else discards it.
+    pub(crate) async fn finish_blob(&self, upload: Upload, expected: &BlobHash) -> Result<(), HubError> {
         let actual = BlobHash(*upload.hash().as_bytes());
         if actual != *expected {
-            upload.discard().await;
+            upload.abort().await;
             return Err(HubError::WrongHash { expected: *expected, actual });
         }
-        let _quiet = self.shard(expected).read().await;
-        upload.keep().await
+        let _shared = self.shard(expected).read().await;
+        upload.finish().await
     }
 
-    /// The value of a key; `None` where there is none, or its time is over.
+    /// Returns the value of a key; `None` if it does not exist or has expired.
     pub(crate) async fn key(&self, now: Timestamp, key: &Key) -> Result<Option<Object>, HubError> {
-        Ok(self.value(&key.0).await?.filter(|(expires, _)| *expires > now).map(|(_, object)| object))
+        Ok(self.value(&key.0).await?.filter(|value| value.expires_at > now).map(|value| value.object))
     }
 
-    /// Begins to write a key's value, which ends at a time or never.
-    pub(crate) async fn upload_key(&self, key: &Key, expires: Option<Timestamp>) -> Result<Upload, HubError> {
-        let mut upload = self.shelf.upload(&name::key(&key.0)).await?;
-        upload.write(&expires.unwrap_or(NEVER).0.to_be_bytes()).await?;
+    /// Starts to write a key's value, which expires at a time or never.
+    pub(crate) async fn upload_key(&self, key: &Key, expires_at: Option<Timestamp>) -> Result<Upload, HubError> {
+        let mut upload = self.backend.upload(&object_name::key(&key.0)).await?;
+        upload.write(&expires_at.unwrap_or(NEVER).0.to_be_bytes()).await?;
         Ok(upload)
     }
 
-    /// Keeps what was written as the value of the key, in place of an older one.
-    pub(crate) async fn keep_key(&self, upload: Upload, key: &Key, expires: Option<Timestamp>) -> Result<(), HubError> {
-        let _quiet = self.shard(&key.0).read().await;
-        if let Some(at) = expires {
-            // first, so that no value is there that nobody would collect
-            self.shelf.mark(&name::expiry(at, &key.0)).await?;
+    /// Makes an uploaded value visible under its key. Replaces an older one.
+    pub(crate) async fn finish_key(
+        &self,
+        upload: Upload,
+        key: &Key,
+        expires_at: Option<Timestamp>,
+    ) -> Result<(), HubError> {
+        let _shared = self.shard(&key.0).read().await;
+        if let Some(at) = expires_at {
+            // written first, so that there is never a value that would not be expired
+            self.backend.touch(&object_name::expiry(at, &key.0)).await?;
         }
-        upload.keep().await?;
-        if expires.is_some() {
+        upload.finish().await?;
+        if expires_at.is_some() {
             self.expiry_set.notify_one();
         }
         Ok(())
     }
 
-    /// Takes a key away; whether it was there.
+    /// Deletes a key. Returns false if it did not exist.
     pub(crate) async fn delete_key(&self, now: Timestamp, key: &Key) -> Result<bool, HubError> {
-        let was_there = self.key(now, key).await?.is_some();
-        self.shelf.delete(&name::key(&key.0)).await?;
-        Ok(was_there)
+        let existed = self.key(now, key).await?.is_some();
+        self.backend.delete(&object_name::key(&key.0)).await?;
+        Ok(existed)
     }
 
-    /// What is under a key, and when it expires.
-    pub(super) async fn value(&self, key: &BlobHash) -> Result<Option<(Timestamp, Object)>, HubError> {
-        let Some(Object { length, mut pieces }) = self.shelf.open(&name::key(key)).await? else { return Ok(None) };
+    /// Reads a key's expiry time and opens its value.
+    pub(super) async fn value(&self, key: &BlobHash) -> Result<Option<StoredValue>, HubError> {
+        let name = object_name::key(key);
+        let Some(Object { length, mut pieces }) = self.backend.open(&name).await? else { return Ok(None) };
         let mut head = BytesMut::new();
-        while head.len() < HEADER {
-            let piece = pieces.next().await.ok_or_else(|| HubError::damaged("a key's value has no beginning"))?;
-            head.extend_from_slice(&piece.map_err(|source| HubError::Disk { what: name::key(key).into(), source })?);
+        while head.len() < EXPIRY_BYTES {
+            let piece = pieces.next().await.ok_or_else(|| HubError::damaged("a key's value has no expiry time"))?;
+            head.extend_from_slice(&piece.map_err(|source| HubError::Disk { what: name.clone().into(), source })?);
         }
-        let expires = Timestamp(head.get_i64());
-        let rest: Bytes = head.freeze();
-        let pieces = once(async { Ok(rest) }).chain(pieces).boxed();
-        Ok(Some((expires, Object { length: length.saturating_sub(HEADER as u64), pieces })))
+        let expires_at = Timestamp(head.get_i64());
+        let first_piece: Bytes = head.freeze();
+        let pieces = once(async { Ok(first_piece) }).chain(pieces).boxed();
+        let object = Object { length: length.saturating_sub(EXPIRY_BYTES as u64), pieces };
+        Ok(Some(StoredValue { expires_at, object }))
     }
 
-    /// The lock of all blobs and keys whose hash begins like this one. Whoever writes shares it, a collection has it alone.
+    /// The lock of all blobs and keys whose hash begins with the same byte. Writers share it, a collection holds it alone.
     pub(super) fn shard(&self, hash: &BlobHash) -> &RwLock<()> {
-        // a byte is below the number of shards
+        // there is one shard for each value of a byte
         &self.shards[usize::from(hash.0[0])]
     }
+}
+
+/// A key's value as it is stored.
+pub(super) struct StoredValue {
+    pub(super) expires_at: Timestamp,
+    object: Object,
 }

@@ -1,8 +1,8 @@
-//! A shelf in a folder of this machine.
+//! [`Folder`]: the backend in a folder of this machine.
 //!
-//! Files appear under their name whole or not at all: they are written in `part/`, synced, renamed, and the folder is synced.
-//! `object_store` has a store on folders too; it leaves half-written files beside the others after a crash, where nobody looks
-//! for them, and its deletions are not synced.
+//! A file appears under its name whole or not at all: it is written in `part/`, synced and renamed, and then its folder is
+//! synced. `object_store` has a backend for folders too, but after a crash it leaves partial files beside the others, which are
+//! never cleaned up, and it does not sync deletions.
 
 use std::collections::HashSet;
 use std::fs::TryLockError;
@@ -20,84 +20,85 @@ use tokio::fs::{self, File};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, BufWriter, Take};
 use tokio::task::spawn_blocking;
 
-use super::backend::{Listed, Object};
+use super::object::{ListedObject, Object};
 use crate::durability::Durability;
 use crate::error::HubError;
 
-/// Bytes gathered before they are written.
-const BUFFER: usize = 256 * 1024;
+/// Bytes buffered before they are written.
+const WRITE_BUFFER: usize = 256 * 1024;
 /// Bytes read at a time.
-const PIECE: usize = 64 * 1024;
+const READ_BUFFER: usize = 64 * 1024;
 
-/// A folder. One process at a time has it.
+/// A folder. Only one process at a time may have it open.
 #[derive(Debug)]
 pub(super) struct Folder {
     root: PathBuf,
-    /// The folder of the blobs, locked for as long as anybody has this.
+    /// The folder `blobs`, locked as long as this exists.
     _lock: std::fs::File,
     durability: Durability,
-    parts: AtomicU64,
-    /// Folders whose own names are on the disk.
-    durable: Mutex<HashSet<PathBuf>>,
+    next_part: AtomicU64,
+    /// Folders whose own directory entries are synced.
+    synced_folders: Mutex<HashSet<PathBuf>>,
 }
 
-/// A file that is being written. Gone when dropped before it is kept.
+/// A file that is being written. Removed when dropped before [`PartFile::finish`].
 #[derive(Debug)]
-pub(super) struct Part {
+pub(super) struct PartFile {
     folder: Arc<Folder>,
-    part: PathBuf,
+    part_path: PathBuf,
+    /// The name it will have.
     path: PathBuf,
     file: BufWriter<File>,
-    kept: bool,
+    is_finished: bool,
 }
 
 impl Folder {
-    /// Opens a folder, made if missing. What was half written when an earlier process ended is thrown away.
+    /// Opens a folder and creates it if it does not exist. Removes files that an earlier process left unfinished.
     pub(super) fn open(root: &Path, durability: Durability) -> Result<Self, HubError> {
         let lock = lock(root)?;
-        let part = root.join("part");
-        match std::fs::remove_dir_all(&part) {
-            Err(source) if source.kind() != ErrorKind::NotFound => return Err(HubError::Disk { what: part, source }),
+        let parts = root.join("part");
+        match std::fs::remove_dir_all(&parts) {
+            Err(source) if source.kind() != ErrorKind::NotFound => return Err(HubError::Disk { what: parts, source }),
             _ => {}
         }
-        std::fs::create_dir_all(&part).map_err(|source| disk(&part, source))?;
+        std::fs::create_dir_all(&parts).map_err(|source| disk_error(&parts, source))?;
         Ok(Self {
             root: root.to_owned(),
             _lock: lock,
             durability,
-            parts: AtomicU64::default(),
-            durable: Mutex::default(),
+            next_part: AtomicU64::default(),
+            synced_folders: Mutex::default(),
         })
     }
 
-    /// A file to write to that will have this name.
-    pub(super) async fn part(self: &Arc<Self>, name: &str) -> Result<Part, HubError> {
-        let number = self.parts.fetch_add(1, Ordering::Relaxed);
-        let part = self.root.join("part").join(number.to_string());
-        let file = File::create(&part).await.map_err(|source| disk(&part, source))?;
+    /// Creates the file that will have this name.
+    pub(super) async fn create_part(self: &Arc<Self>, name: &str) -> Result<PartFile, HubError> {
+        let number = self.next_part.fetch_add(1, Ordering::Relaxed);
+        let part_path = self.root.join("part").join(number.to_string());
+        let file = File::create(&part_path).await.map_err(|source| disk_error(&part_path, source))?;
         let (folder, path) = (Arc::clone(self), self.root.join(name));
-        Ok(Part { folder, part, path, file: BufWriter::with_capacity(BUFFER, file), kept: false })
+        Ok(PartFile { folder, part_path, path, file: BufWriter::with_capacity(WRITE_BUFFER, file), is_finished: false })
     }
 
-    /// Puts an empty file under a name, new again if it was there.
-    pub(super) async fn mark(&self, name: &str) -> Result<(), HubError> {
+    /// Writes an empty file. If it exists, its modification time is renewed.
+    pub(super) async fn touch(&self, name: &str) -> Result<(), HubError> {
         let path = self.root.join(name);
         self.make_parent(&path).await?;
-        let file = File::create(&path).await.map_err(|source| disk(&path, source))?;
+        let file = File::create(&path).await.map_err(|source| disk_error(&path, source))?;
         if self.durability == Durability::Full {
-            file.sync_all().await.map_err(|source| disk(&path, source))?;
+            file.sync_all().await.map_err(|source| disk_error(&path, source))?;
         }
         self.sync_parents(&path).await
     }
 
-    pub(super) async fn open_file(&self, name: &str) -> Result<Option<Object>, HubError> {
+    pub(super) async fn open_object(&self, name: &str) -> Result<Option<Object>, HubError> {
         let path = self.root.join(name);
         let file = match File::open(&path).await {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
-            file => file.map_err(|source| disk(&path, source))?,
+            file => file.map_err(|source| disk_error(&path, source))?,
         };
-        let length = file.metadata().await.map_err(|source| disk(&path, source))?.len();
-        // what is added to the file meanwhile does not belong to it
+        let length = file.metadata().await.map_err(|source| disk_error(&path, source))?.len();
+        // bytes appended from now on are not part of the object
         let pieces = unfold(file.take(length), |mut file| async move {
             match read_piece(&mut file).await {
                 Ok(piece) if piece.is_empty() => None,
@@ -110,9 +111,9 @@ impl Folder {
     pub(super) async fn length(&self, name: &str) -> Result<Option<u64>, HubError> {
         let path = self.root.join(name);
         match fs::metadata(&path).await {
-            Ok(found) => Ok(Some(found.len())),
+            Ok(metadata) => Ok(Some(metadata.len())),
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-            Err(source) => Err(disk(&path, source)),
+            Err(source) => Err(disk_error(&path, source)),
         }
     }
 
@@ -120,7 +121,7 @@ impl Folder {
         let path = self.root.join(name);
         match fs::remove_file(&path).await {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
-            gone => gone.map_err(|source| disk(&path, source))?,
+            removed => removed.map_err(|source| disk_error(&path, source))?,
         }
         if self.durability == Durability::Full {
             sync(path.parent().unwrap_or(&self.root)).await?;
@@ -128,70 +129,70 @@ impl Folder {
         Ok(())
     }
 
-    /// What is in one of its folders, in no order.
-    pub(super) async fn list(&self, folder: &str) -> Result<Vec<Listed>, HubError> {
+    /// Lists the files of a subfolder, in no particular order.
+    pub(super) async fn list(&self, folder: &str) -> Result<Vec<ListedObject>, HubError> {
         let path = self.root.join(folder);
-        let listed = spawn_blocking(move || list(&path).map_err(|source| disk(&path, source))).await;
+        let listed = spawn_blocking(move || list(&path).map_err(|source| disk_error(&path, source))).await;
         listed.map_err(|_| HubError::Stopped)?
     }
 
     async fn make_parent(&self, path: &Path) -> Result<(), HubError> {
         let folder = path.parent().unwrap_or(&self.root);
-        fs::create_dir_all(folder).await.map_err(|source| disk(folder, source))
+        fs::create_dir_all(folder).await.map_err(|source| disk_error(folder, source))
     }
 
-    /// A new name is on the disk when its folder is; and that one's, which is new once.
+    /// Makes a new name durable by syncing its folder. The first time, the folder's own name is new too, and so on upwards.
     async fn sync_parents(&self, path: &Path) -> Result<(), HubError> {
         if self.durability == Durability::Off {
             return Ok(());
         }
         let folder = path.parent().unwrap_or(&self.root);
         sync(folder).await?;
-        if self.durable.lock().unwrap_or_else(PoisonError::into_inner).contains(folder) {
+        if self.synced_folders.lock().unwrap_or_else(PoisonError::into_inner).contains(folder) {
             return Ok(());
         }
-        for outer in folder.ancestors().skip(1).take_while(|outer| outer.starts_with(&self.root)) {
-            sync(outer).await?;
+        for ancestor in folder.ancestors().skip(1).take_while(|ancestor| ancestor.starts_with(&self.root)) {
+            sync(ancestor).await?;
         }
-        self.durable.lock().unwrap_or_else(PoisonError::into_inner).insert(folder.to_owned());
+        self.synced_folders.lock().unwrap_or_else(PoisonError::into_inner).insert(folder.to_owned());
         Ok(())
     }
 }
 
-impl Part {
+impl PartFile {
     pub(super) async fn write(&mut self, piece: &[u8]) -> Result<(), HubError> {
-        self.file.write_all(piece).await.map_err(|source| disk(&self.part, source))
+        self.file.write_all(piece).await.map_err(|source| disk_error(&self.part_path, source))
     }
 
-    /// Gives it its name, in place of an older file.
-    pub(super) async fn keep(mut self) -> Result<(), HubError> {
-        self.file.flush().await.map_err(|source| disk(&self.part, source))?;
+    /// Renames the file to its name. Replaces an older file.
+    pub(super) async fn finish(mut self) -> Result<(), HubError> {
+        self.file.flush().await.map_err(|source| disk_error(&self.part_path, source))?;
         if self.folder.durability == Durability::Full {
-            self.file.get_ref().sync_all().await.map_err(|source| disk(&self.part, source))?;
+            self.file.get_ref().sync_all().await.map_err(|source| disk_error(&self.part_path, source))?;
         }
         self.folder.make_parent(&self.path).await?;
-        fs::rename(&self.part, &self.path).await.map_err(|source| disk(&self.path, source))?;
-        self.kept = true;
+        fs::rename(&self.part_path, &self.path).await.map_err(|source| disk_error(&self.path, source))?;
+        self.is_finished = true;
         self.folder.sync_parents(&self.path).await
     }
 }
 
-impl Drop for Part {
+impl Drop for PartFile {
     fn drop(&mut self) {
-        if !self.kept {
-            // left behind it is thrown away at the next start
-            let _ = std::fs::remove_file(&self.part);
+        if !self.is_finished {
+            // if this fails, the next start removes the file
+            let _ = std::fs::remove_file(&self.part_path);
         }
     }
 }
 
 async fn read_piece(file: &mut Take<File>) -> std::io::Result<Bytes> {
-    let mut piece = BytesMut::with_capacity(PIECE);
+    let mut piece = BytesMut::with_capacity(READ_BUFFER);
     file.read_buf(&mut piece).await?;
     Ok(piece.freeze())
 }
 
-fn list(folder: &Path) -> std::io::Result<Vec<Listed>> {
+fn list(folder: &Path) -> std::io::Result<Vec<ListedObject>> {
     let entries = match std::fs::read_dir(folder) {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
         entries => entries?,
@@ -201,30 +202,30 @@ fn list(folder: &Path) -> std::io::Result<Vec<Listed>> {
         let entry = entry?;
         let modified = match entry.metadata() {
             Err(error) if error.kind() == ErrorKind::NotFound => continue,
-            found => found?.modified()?,
+            metadata => metadata?.modified()?,
         };
-        // what is no UTF-8 is not ours
+        // names that are not UTF-8 are not ours
         let Ok(name) = entry.file_name().into_string() else { continue };
-        listed.push(Listed { name, modified: timestamp(modified) });
+        listed.push(ListedObject { name, modified: to_timestamp(modified) });
     }
     Ok(listed)
 }
 
-fn timestamp(at: SystemTime) -> Timestamp {
-    let since = at.duration_since(UNIX_EPOCH).unwrap_or_default();
-    Timestamp(0).plus_ms(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+fn to_timestamp(time: SystemTime) -> Timestamp {
+    let since_epoch = time.duration_since(UNIX_EPOCH).unwrap_or_default();
+    Timestamp(0).plus_ms(u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX))
 }
 
-/// Makes the folder and locks what is in it against other processes, as far as its file system can. Not the folder itself, which
-/// may be somebody's working directory and have other things to be locked in it.
+/// Creates the folder and locks `blobs` in it against other processes, if the file system supports locks. The folder itself is
+/// not locked: it may be a working directory, in which other programs take locks.
 fn lock(root: &Path) -> Result<std::fs::File, HubError> {
     let blobs = root.join("blobs");
-    let made = std::fs::create_dir_all(&blobs).and_then(|()| std::fs::File::open(&blobs));
-    let folder = made.map_err(|source| disk(&blobs, source))?;
+    let created = std::fs::create_dir_all(&blobs).and_then(|()| std::fs::File::open(&blobs));
+    let folder = created.map_err(|source| disk_error(&blobs, source))?;
     match folder.try_lock() {
         Err(TryLockError::WouldBlock) => Err(HubError::InUse(root.to_owned())),
         Err(TryLockError::Error(error)) => {
-            tracing::warn!(folder = %root.display(), %error, "the file system has no locks; let one bucket use the folder");
+            tracing::warn!(folder = %root.display(), %error, "the file system does not support locks; make sure that only one bucket uses the folder");
             Ok(folder)
         }
         Ok(()) => Ok(folder),
@@ -232,10 +233,10 @@ fn lock(root: &Path) -> Result<std::fs::File, HubError> {
 }
 
 async fn sync(folder: &Path) -> Result<(), HubError> {
-    let handle = File::open(folder).await.map_err(|source| disk(folder, source))?;
-    handle.sync_all().await.map_err(|source| disk(folder, source))
+    let handle = File::open(folder).await.map_err(|source| disk_error(folder, source))?;
+    handle.sync_all().await.map_err(|source| disk_error(folder, source))
 }
 
-fn disk(path: &Path, source: std::io::Error) -> HubError {
+fn disk_error(path: &Path, source: std::io::Error) -> HubError {
     HubError::Disk { what: path.to_owned(), source }
 }

@@ -1,12 +1,20 @@
-//! The bucket: its HTTP interface, and blobs and keys in a folder or in an S3 store. It may use `http` and `auth`, and knows
-//! nothing of jobs.
+//! The bucket: its HTTP API, and the blobs and keys behind it, in a folder or in an S3 store. May use `http` and `auth`; knows
+//! nothing about jobs.
+//!
+//! ```text
+//! bucket_server --> BlobStore (blob_store, collection, expiry) --> BlobBackend --> Folder
+//!                                                                            `--> S3 --> s3_http_client
+//! ```
 
-mod backend;
+mod blob_backend;
 pub(crate) mod blob_store;
 pub(crate) mod bucket_server;
-mod collect;
+mod collection;
+mod expiry;
 mod folder;
-mod name;
+mod object;
+mod object_name;
 mod openapi;
+pub(crate) mod routes;
 mod s3;
-mod s3_client;
+mod s3_http_client;

@@ -1,52 +1,70 @@
-//! What the bucket's routes take and give.
+//! The OpenAPI descriptions of the bucket's operations.
 
-use crate::bucket::bucket_server::{Call, MAX_LIFE};
-use crate::http::openapi::{About, Content, Described, Given, Query};
+use super::bucket_server::MAX_LIFETIME_S;
+use super::routes::Operation;
+use crate::http::openapi::operation_doc::{Content, Documented, OperationDoc, ParameterKind, QueryParameter};
 
 const OCTETS: Content = Content::Bytes("application/octet-stream");
-const STORES: &[u16] = &[400, 408, 413, 503];
+/// Errors of operations that read something by its name.
+const READ_ERRORS: &[u16] = &[400, 404, 503];
+/// Errors of operations that store a body.
+const STORE_ERRORS: &[u16] = &[400, 408, 413, 503];
 
-/// Whoever names a run has the blob kept for it.
-const RUN: &[Query] = &[Query { name: "run", about: "the run that it is kept for", given: Given::Run }];
-const ENDS: &[Query] =
-    &[Query { name: "expires_s", about: "seconds until it is gone; it stays", given: Given::Number(1, MAX_LIFE) }];
-const BEGUN: &[Query] =
-    &[Query { name: "begun", about: "what GET gave", given: Given::Number(0, i64::MAX.cast_unsigned()) }];
+const RUN: &[QueryParameter] =
+    &[QueryParameter { name: "run", description: "the run for which the blob is kept", kind: ParameterKind::RunId }];
+const EXPIRES_S: &[QueryParameter] = &[QueryParameter {
+    name: "expires_s",
+    description: "seconds until the value expires; it does not without this",
+    kind: ParameterKind::Integer(1, MAX_LIFETIME_S),
+}];
+const BEGUN: &[QueryParameter] = &[QueryParameter {
+    name: "begun",
+    description: "the time that GET returned",
+    kind: ParameterKind::Integer(0, i64::MAX.cast_unsigned()),
+}];
 
-const fn about(summary: &'static str, gives: Content, refuses: &'static [u16]) -> About {
-    About { summary, query: &[], takes: &[], gives, refuses }
-}
-
-impl Described for Call {
-    fn about(self) -> About {
+impl Documented for Operation {
+    fn doc(self) -> OperationDoc {
         match self {
-            Self::GetBlob => about("a blob's bytes", OCTETS, &[400, 404, 503]),
-            Self::HasBlob => About {
+            Self::GetBlob => OperationDoc::new("returns a blob", OCTETS, READ_ERRORS),
+            Self::HeadBlob => OperationDoc {
                 query: RUN,
-                ..about("whether a blob is there, and its length", Content::Nothing, &[400, 404, 503])
+                ..OperationDoc::new("checks that a blob exists; returns its length", Content::Empty, READ_ERRORS)
             },
-            Self::PutBlob => About {
+            Self::PutBlob => OperationDoc {
                 query: RUN,
-                takes: &[OCTETS],
-                ..about("stores bytes under their BLAKE3 hash", Content::Nothing, STORES)
+                request: &[OCTETS],
+                ..OperationDoc::new("stores bytes under their BLAKE3 hash", Content::Empty, STORE_ERRORS)
             },
-            Self::GetKey => about("a key's value", OCTETS, &[400, 404, 503]),
-            Self::PutKey => About {
-                query: ENDS,
-                takes: &[OCTETS],
-                ..about("stores bytes under a name, in place of older ones", Content::Nothing, STORES)
+            Self::GetKey => OperationDoc::new("returns the value of a key", OCTETS, READ_ERRORS),
+            Self::PutKey => OperationDoc {
+                query: EXPIRES_S,
+                request: &[OCTETS],
+                ..OperationDoc::new("stores the value of a key; replaces an older one", Content::Empty, STORE_ERRORS)
             },
-            Self::DeleteKey => about("takes a key away", Content::Nothing, &[400, 404, 503]),
-            Self::BeginCollection => about("the bucket's time, before a collection", Content::Postcard, &[]),
-            Self::Collect => About {
+            Self::DeleteKey => OperationDoc::new("deletes a key", Content::Empty, READ_ERRORS),
+            Self::StartCollection => {
+                OperationDoc::new("returns the bucket's time, before a collection", Content::Postcard, &[])
+            }
+            Self::Collect => OperationDoc {
                 query: BEGUN,
-                takes: &[Content::Postcard],
-                ..about("throws away what none of these runs needs", Content::Postcard, &[400, 408, 409, 413, 415, 503])
+                request: &[Content::Postcard],
+                ..OperationDoc::new(
+                    "deletes what none of these runs needs",
+                    Content::Postcard,
+                    &[400, 408, 409, 413, 415, 503],
+                )
             },
-            Self::Metrics => about("numbers for Prometheus", Content::Bytes("application/openmetrics-text"), &[]),
-            Self::OpenApi => about("this document", Content::Json("Document"), &[]),
-            Self::Health => about("whether the process lives", Content::Bytes("text/plain"), &[]),
-            Self::Ready => about("whether something can be stored", Content::Bytes("text/plain"), &[503]),
+            Self::GetMetrics => {
+                OperationDoc::new("returns metrics for Prometheus", Content::Bytes("application/openmetrics-text"), &[])
+            }
+            Self::GetOpenApi => OperationDoc::new("returns this document", Content::Json("Document"), &[]),
+            Self::CheckHealth => {
+                OperationDoc::new("checks that the process is running", Content::Bytes("text/plain"), &[])
+            }
+            Self::CheckReady => {
+                OperationDoc::new("checks that the store is writable", Content::Bytes("text/plain"), &[503])
+            }
         }
     }
 }

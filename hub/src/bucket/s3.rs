@@ -1,7 +1,7 @@
-//! A shelf in an S3 store, or one that speaks like it, through `object_store`.
+//! [`S3`]: the backend in an S3 store or a compatible one, through `object_store`.
 //!
-//! Small objects are one request, larger ones are uploaded in parts while they arrive. An object appears when its upload is
-//! completed; one that is broken off is aborted.
+//! A small object is one PUT request, a larger one a multipart upload that proceeds while the bytes arrive. An object appears
+//! when its upload is completed; an upload that breaks off is aborted.
 
 use std::fmt;
 use std::io;
@@ -17,248 +17,255 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinHandle;
 use url::Url;
 
-use super::backend::{Listed, Object};
-use super::s3_client::Connector;
+use super::object::{ListedObject, Object};
+use super::s3_http_client::Connector;
 use crate::error::HubError;
 
-/// Bytes of a part, of which S3 takes 10,000: 80 GiB. An upload has at most three of them in memory.
-const PART: usize = 8 * 1024 * 1024;
-/// Parts of an upload that are under way at a time.
-const PARTS_AT_ONCE: usize = 2;
-/// Bytes that any number of uploads may have in memory, each.
-const SMALL: usize = 256 * 1024;
-/// Uploads of more than that at a time; further ones are not read until one has ended. They have 192 MiB in all.
-const LARGE_AT_ONCE: usize = 8;
-/// How long a request is tried again while the store is away. Who waits for the bucket waits longer.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// Bytes of a part. S3 allows 10,000 of them, which makes 80 GiB. An upload has at most three in memory.
+const PART_SIZE: usize = 8 * 1024 * 1024;
+/// Parts of one upload that are sent concurrently.
+const MAX_CONCURRENT_PARTS: usize = 2;
+/// Bytes that each upload may have in memory without a permit.
+const SMALL_UPLOAD: usize = 256 * 1024;
+/// Larger uploads at a time, with 192 MiB in all. Bodies of further ones are not read until one of them ends.
+const MAX_LARGE_UPLOADS: usize = 8;
+/// How long a request is retried while the store is away. Shorter than what the bucket's clients wait for.
+const RETRY_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// A bucket of S3, or a folder in one.
+/// A bucket in S3, or a folder in one.
 #[derive(Clone, Debug)]
 pub(super) struct S3 {
     store: Arc<dyn ObjectStore>,
-    /// In front of every name.
+    /// Precedes every name.
     prefix: Path,
-    room: Arc<Semaphore>,
+    large_uploads: Arc<Semaphore>,
 }
 
-/// An upload. Aborted when dropped before it is kept.
-pub(super) struct Multipart {
+/// An upload. Aborted when dropped before [`S3Upload::finish`].
+pub(super) struct S3Upload {
     store: Arc<dyn ObjectStore>,
     path: Path,
-    upload: Upload,
+    state: UploadState,
     name: String,
     written: usize,
-    room: Arc<Semaphore>,
-    /// Among the large ones.
-    place: Option<OwnedSemaphorePermit>,
+    large_uploads: Arc<Semaphore>,
+    /// Held by a large upload.
+    permit: Option<OwnedSemaphorePermit>,
 }
 
-enum Upload {
-    /// All of it so far, less than a part.
-    Small(Vec<u8>),
-    /// The store is being told that parts will come. Whoever goes away meanwhile must not leave behind an upload that nobody
-    /// knows of.
-    Beginning(JoinHandle<object_store::Result<WriteMultipart>>),
-    Large(WriteMultipart),
-    Over,
+enum UploadState {
+    /// All bytes so far, less than a part.
+    Buffered(Vec<u8>),
+    /// The multipart upload is being created. This is a task, so that it completes even if the client goes away, and can then
+    /// be aborted.
+    Starting(JoinHandle<object_store::Result<WriteMultipart>>),
+    Multipart(WriteMultipart),
+    Ended,
 }
 
 impl S3 {
-    /// `BUCKET/FOLDER`, `//BUCKET/FOLDER`, or `http(s)://HOST:PORT/BUCKET/FOLDER` of a store elsewhere. The variables are those
-    /// whose names begin with `AWS_`: credentials, region, endpoint.
-    pub(super) fn open(place: &str, variables: impl Iterator<Item = (String, String)>) -> Result<Self, HubError> {
-        // whatever stands before an `@` may be a secret
-        let shown = place.rsplit_once('@').map_or(place, |(_, shown)| shown);
-        let refuse = |why: String| HubError::BadRequest(format!("`s3:{shown}` is no store: {why}"));
+    /// Opens `BUCKET/FOLDER`, `//BUCKET/FOLDER`, or `http(s)://HOST:PORT/BUCKET/FOLDER` of a compatible server. The variables
+    /// are those that begin with `AWS_`: credentials, region, endpoint.
+    pub(super) fn open(location: &str, variables: impl Iterator<Item = (String, String)>) -> Result<Self, HubError> {
+        // what precedes an `@` may be a secret
+        let redacted = location.rsplit_once('@').map_or(location, |(_, redacted)| redacted);
+        let invalid = |reason: String| HubError::BadRequest(format!("`s3:{redacted}` is not a store: {reason}"));
         let mut builder = AmazonS3Builder::new();
         for (name, value) in variables {
             let key = name.to_ascii_lowercase().parse::<AmazonS3ConfigKey>();
-            // what it does not know is meant for other programs
+            // unknown variables are meant for other programs
             builder = if let Ok(key) = key { builder.with_config(key, value) } else { builder };
         }
-        let (endpoint, path) = split(place).map_err(|why| refuse(why.to_owned()))?;
+        let (endpoint, path) = split_endpoint(location).map_err(|reason| invalid(reason.to_owned()))?;
         if let Some(endpoint) = endpoint {
             builder = builder.with_endpoint(endpoint);
         }
         let (bucket, folder) = path.split_once('/').unwrap_or((&path, ""));
         if bucket.is_empty() {
-            return Err(refuse("the bucket's name is missing; write it as s3:BUCKET or s3:BUCKET/FOLDER".to_owned()));
+            return Err(invalid("the bucket's name is missing; write it as s3:BUCKET or s3:BUCKET/FOLDER".to_owned()));
         }
-        let prefix = Path::parse(folder.trim_end_matches('/')).map_err(|error| refuse(error.to_string()))?;
-        let builder = builder.with_bucket_name(bucket).with_http_connector(Connector).with_retry(retry());
-        // every store knows how to delete one object, and not all how to delete many
-        let store = builder.with_disable_bulk_delete(true).build().map_err(|error| refuse(error.to_string()))?;
-        Ok(Self { store: Arc::new(store), prefix, room: Arc::new(Semaphore::new(LARGE_AT_ONCE)) })
+        let prefix = Path::parse(folder.trim_end_matches('/')).map_err(|error| invalid(error.to_string()))?;
+        let builder = builder.with_bucket_name(bucket).with_http_connector(Connector).with_retry(retry_config());
+        // not every compatible server supports bulk delete
+        let store = builder.with_disable_bulk_delete(true).build().map_err(|error| invalid(error.to_string()))?;
+        Ok(Self { store: Arc::new(store), prefix, large_uploads: Arc::new(Semaphore::new(MAX_LARGE_UPLOADS)) })
     }
 
-    pub(super) fn multipart(&self, name: &str) -> Multipart {
-        Multipart {
+    /// Starts an upload. Sends no request yet.
+    pub(super) fn upload(&self, name: &str) -> S3Upload {
+        S3Upload {
             store: Arc::clone(&self.store),
             path: self.path(name),
-            upload: Upload::Small(Vec::new()),
+            state: UploadState::Buffered(Vec::new()),
             name: name.to_owned(),
             written: 0,
-            room: Arc::clone(&self.room),
-            place: None,
+            large_uploads: Arc::clone(&self.large_uploads),
+            permit: None,
         }
     }
 
-    pub(super) async fn mark(&self, name: &str) -> Result<(), HubError> {
+    /// Writes an empty object. If it exists, its modification time is renewed.
+    pub(super) async fn touch(&self, name: &str) -> Result<(), HubError> {
         let put = self.store.put(&self.path(name), PutPayload::new()).await;
-        put.map(drop).map_err(|source| refused(name, source))
+        put.map(drop).map_err(|source| s3_error(name, source))
     }
 
     pub(super) async fn open_object(&self, name: &str) -> Result<Option<Object>, HubError> {
-        let found = found(self.store.get(&self.path(name)).await).map_err(|source| refused(name, source))?;
-        Ok(found.map(|found| Object {
-            length: found.meta.size,
-            pieces: found.into_stream().map_err(io::Error::from).boxed(),
+        let result =
+            none_if_missing(self.store.get(&self.path(name)).await).map_err(|source| s3_error(name, source))?;
+        Ok(result.map(|result| Object {
+            length: result.meta.size,
+            pieces: result.into_stream().map_err(io::Error::from).boxed(),
         }))
     }
 
     pub(super) async fn length(&self, name: &str) -> Result<Option<u64>, HubError> {
-        let found = found(self.store.head(&self.path(name)).await).map_err(|source| refused(name, source))?;
-        Ok(found.map(|found| found.size))
+        let meta = none_if_missing(self.store.head(&self.path(name)).await).map_err(|source| s3_error(name, source))?;
+        Ok(meta.map(|meta| meta.size))
     }
 
     pub(super) async fn delete(&self, name: &str) -> Result<(), HubError> {
-        let gone = found(self.store.delete(&self.path(name)).await);
-        gone.map(drop).map_err(|source| refused(name, source))
+        let deleted = none_if_missing(self.store.delete(&self.path(name)).await);
+        deleted.map(drop).map_err(|source| s3_error(name, source))
     }
 
-    pub(super) async fn list(&self, folder: &str) -> Result<Vec<Listed>, HubError> {
+    pub(super) async fn list(&self, folder: &str) -> Result<Vec<ListedObject>, HubError> {
         let path = self.path(folder);
-        let listed = self.store.list(Some(&path)).map_ok(|found| listed(&found));
-        listed.try_collect().await.map_err(|source| refused(folder, source))
+        let listed = self.store.list(Some(&path)).map_ok(|meta| to_listed(&meta));
+        listed.try_collect().await.map_err(|source| s3_error(folder, source))
     }
 
     fn path(&self, name: &str) -> Path {
-        // names are hexadecimal digits, so nothing in them is escaped
+        // names are hexadecimal digits, so nothing in them needs to be escaped
         Path::from_iter(self.prefix.parts().chain(Path::from(name).parts()))
     }
 }
 
-impl Multipart {
+impl S3Upload {
     pub(super) async fn write(&mut self, piece: &[u8]) -> Result<(), HubError> {
         self.written = self.written.saturating_add(piece.len());
-        if self.written > SMALL && self.place.is_none() {
+        if self.written > SMALL_UPLOAD && self.permit.is_none() {
             // the semaphore is never closed
-            self.place = Arc::clone(&self.room).acquire_owned().await.ok();
+            self.permit = Arc::clone(&self.large_uploads).acquire_owned().await.ok();
         }
-        if let Upload::Small(bytes) = &mut self.upload {
+        if let UploadState::Buffered(bytes) = &mut self.state {
             bytes.extend_from_slice(piece);
-            if bytes.len() < PART {
+            if bytes.len() < PART_SIZE {
                 return Ok(());
             }
-            let begun = begin(Arc::clone(&self.store), self.path.clone(), std::mem::take(bytes));
-            self.upload = Upload::Beginning(tokio::spawn(begun));
-        } else if let Upload::Large(upload) = &mut self.upload {
-            upload.wait_for_capacity(PARTS_AT_ONCE).await.map_err(|source| refused(&self.name, source))?;
+            let multipart = start_multipart(Arc::clone(&self.store), self.path.clone(), std::mem::take(bytes));
+            self.state = UploadState::Starting(tokio::spawn(multipart));
+        } else if let UploadState::Multipart(upload) = &mut self.state {
+            upload.wait_for_capacity(MAX_CONCURRENT_PARTS).await.map_err(|source| s3_error(&self.name, source))?;
             upload.write(piece);
         }
-        if let Upload::Beginning(task) = &mut self.upload {
-            let begun = task.await;
-            // a task that has ended must not be waited for again
-            self.upload = Upload::Over;
-            let begun = begun.map_err(|_| HubError::Stopped)?;
-            self.upload = Upload::Large(begun.map_err(|source| refused(&self.name, source))?);
+        if let UploadState::Starting(task) = &mut self.state {
+            let started = task.await;
+            // a task that has ended must not be awaited again
+            self.state = UploadState::Ended;
+            let started = started.map_err(|_| HubError::Stopped)?;
+            self.state = UploadState::Multipart(started.map_err(|source| s3_error(&self.name, source))?);
         }
         Ok(())
     }
 
-    pub(super) async fn keep(mut self) -> Result<(), HubError> {
-        let kept = match std::mem::replace(&mut self.upload, Upload::Over) {
-            Upload::Small(bytes) => self.store.put(&self.path, bytes.into()).await,
-            Upload::Large(upload) => upload.finish().await,
-            Upload::Beginning(_) | Upload::Over => return Err(HubError::Stopped),
+    pub(super) async fn finish(mut self) -> Result<(), HubError> {
+        let finished = match std::mem::replace(&mut self.state, UploadState::Ended) {
+            UploadState::Buffered(bytes) => self.store.put(&self.path, bytes.into()).await,
+            UploadState::Multipart(upload) => upload.finish().await,
+            UploadState::Starting(_) | UploadState::Ended => return Err(HubError::Stopped),
         };
-        kept.map(drop).map_err(|source| refused(&self.name, source))
+        finished.map(drop).map_err(|source| s3_error(&self.name, source))
     }
 
-    pub(super) async fn discard(mut self) {
-        abort(std::mem::replace(&mut self.upload, Upload::Over)).await;
+    pub(super) async fn abort(mut self) {
+        abort(std::mem::replace(&mut self.state, UploadState::Ended)).await;
     }
 }
 
-impl Drop for Multipart {
+impl Drop for S3Upload {
     fn drop(&mut self) {
-        let upload = std::mem::replace(&mut self.upload, Upload::Over);
-        // outside a runtime there is nothing left that could do it
+        let state = std::mem::replace(&mut self.state, UploadState::Ended);
+        // the runtime is gone only when the process ends
         if let Ok(runtime) = tokio::runtime::Handle::try_current()
-            && matches!(upload, Upload::Beginning(_) | Upload::Large(_))
+            && matches!(state, UploadState::Starting(_) | UploadState::Multipart(_))
         {
-            // its parts take memory until then
-            let place = self.place.take();
+            // its parts are in memory until the abort is done
+            let permit = self.permit.take();
             runtime.spawn(async move {
-                abort(upload).await;
-                drop(place);
+                abort(state).await;
+                drop(permit);
             });
         }
     }
 }
 
-impl fmt::Debug for Multipart {
+impl fmt::Debug for S3Upload {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Multipart").field("name", &self.name).finish_non_exhaustive()
+        f.debug_struct("S3Upload").field("name", &self.name).finish_non_exhaustive()
     }
 }
 
-/// Tells the store that an upload of parts begins, with these bytes.
-async fn begin(store: Arc<dyn ObjectStore>, path: Path, bytes: Vec<u8>) -> object_store::Result<WriteMultipart> {
-    let mut upload = WriteMultipart::new_with_chunk_size(store.put_multipart(&path).await?, PART);
+/// Creates a multipart upload with these bytes as its first part.
+async fn start_multipart(
+    store: Arc<dyn ObjectStore>,
+    path: Path,
+    bytes: Vec<u8>,
+) -> object_store::Result<WriteMultipart> {
+    let mut upload = WriteMultipart::new_with_chunk_size(store.put_multipart(&path).await?, PART_SIZE);
     upload.put(bytes.into());
     Ok(upload)
 }
 
-/// Waits for the parts that are under way, because a store may keep one that comes after the abort. Where this fails, the store's
-/// own rule for uploads that nobody completes takes them away; `docs/bucket.md` says how.
-async fn abort(upload: Upload) {
-    let mut upload = match upload {
-        Upload::Small(_) | Upload::Over => return,
-        Upload::Large(upload) => upload,
-        Upload::Beginning(task) => match task.await {
+/// Aborts a multipart upload. First waits for the parts in flight, because a store may keep a part that arrives after the abort.
+/// If the abort fails, the store's lifecycle rule for incomplete uploads removes the parts; `docs/bucket.md` shows that rule.
+async fn abort(state: UploadState) {
+    let mut upload = match state {
+        UploadState::Buffered(_) | UploadState::Ended => return,
+        UploadState::Multipart(upload) => upload,
+        UploadState::Starting(task) => match task.await {
             Ok(Ok(upload)) => upload,
             _ => return,
         },
     };
-    // each failure is that of one part, and there are not more of them than parts
+    // each error belongs to one part, so this ends
     while upload.wait_for_capacity(0).await.is_err() {}
     if let Err(error) = upload.abort().await {
-        tracing::warn!(%error, "could not abort an upload to the S3 store");
+        tracing::warn!(%error, "failed to abort an upload to the S3 store");
     }
 }
 
-/// The endpoint, if the place names one, and the path in it.
-fn split(place: &str) -> Result<(Option<String>, String), &'static str> {
-    if !place.starts_with("http://") && !place.starts_with("https://") {
-        return Ok((None, place.trim_start_matches('/').to_owned()));
+/// Returns the endpoint, if the location names one, and the path in it.
+fn split_endpoint(location: &str) -> Result<(Option<String>, String), &'static str> {
+    if !location.starts_with("http://") && !location.starts_with("https://") {
+        return Ok((None, location.trim_start_matches('/').to_owned()));
     }
-    let url = Url::parse(place).map_err(|_| "it cannot be read")?;
+    let url = Url::parse(location).map_err(|_| "the URL cannot be parsed")?;
     if !url.username().is_empty() || url.password().is_some() {
-        return Err("credentials belong into AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY");
+        return Err("write credentials into AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY");
     }
     Ok((Some(url.origin().ascii_serialization()), url.path().trim_start_matches('/').to_owned()))
 }
 
-fn retry() -> RetryConfig {
+fn retry_config() -> RetryConfig {
     let backoff = BackoffConfig { max_backoff: Duration::from_secs(5), ..BackoffConfig::default() };
-    RetryConfig { backoff, max_retries: 10, retry_timeout: PATIENCE }
+    RetryConfig { backoff, max_retries: 10, retry_timeout: RETRY_TIMEOUT }
 }
 
-fn listed(found: &ObjectMeta) -> Listed {
-    let name = found.location.filename().unwrap_or_default().to_owned();
-    Listed { name, modified: Timestamp(found.last_modified.timestamp_millis()) }
+fn to_listed(meta: &ObjectMeta) -> ListedObject {
+    let name = meta.location.filename().unwrap_or_default().to_owned();
+    ListedObject { name, modified: Timestamp(meta.last_modified.timestamp_millis()) }
 }
 
-/// What is not there is `None`.
-fn found<T>(answer: object_store::Result<T>) -> object_store::Result<Option<T>> {
-    match answer {
+/// Turns a "not found" error into `None`.
+fn none_if_missing<T>(result: object_store::Result<T>) -> object_store::Result<Option<T>> {
+    match result {
         Err(object_store::Error::NotFound { .. }) => Ok(None),
-        answer => answer.map(Some),
+        result => result.map(Some),
     }
 }
 
-fn refused(name: &str, source: object_store::Error) -> HubError {
+fn s3_error(name: &str, source: object_store::Error) -> HubError {
     HubError::S3 { what: name.to_owned(), source: Box::new(source) }
 }
 
@@ -272,26 +279,26 @@ mod tests {
     }
 
     #[test]
-    fn a_place_is_read_in_all_spellings() {
-        for (place, name) in [
+    fn a_location_is_parsed_in_all_spellings() {
+        for (location, name) in [
             ("bucket", "blobs/a7/x"),
             ("//bucket/", "blobs/a7/x"),
             ("bucket/a/b", "a/b/blobs/a7/x"),
             ("http://127.0.0.1:9000/bucket/a/", "a/blobs/a7/x"),
         ] {
-            let s3 = S3::open(place, variables()).expect(place);
-            assert_eq!(s3.path("blobs/a7/x").as_ref(), name, "{place}");
+            let s3 = S3::open(location, variables()).expect(location);
+            assert_eq!(s3.path("blobs/a7/x").as_ref(), name, "{location}");
         }
     }
 
     #[test]
-    fn a_place_that_is_none_is_refused_and_no_secret_is_said() {
-        for place in
+    fn an_invalid_location_is_refused_and_no_secret_is_shown() {
+        for location in
             ["", "//", "http://host/", "http://", "https://key:canary@host/bucket", "bucket/a//b", "bucket/../b"]
         {
-            let error = S3::open(place, variables()).expect_err(place);
+            let error = S3::open(location, variables()).expect_err(location);
             let HubError::BadRequest(text) = error else { panic!("{error}") };
-            assert!(text.contains("is no store") && !text.contains("canary"), "{text}");
+            assert!(text.contains("is not a store") && !text.contains("canary"), "{text}");
         }
         assert!(!format!("{:?}", S3::open("bucket", variables())).contains("canary"));
     }

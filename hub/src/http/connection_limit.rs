@@ -1,35 +1,38 @@
-//! [`Peers`]: how many connections each address has, so that one of them cannot have all.
+//! [`ConnectionLimit`]: counts the connections of each address, so that no client can use up all of them.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// Connections of one address: a quarter of all. A worker keeps a handful, but a whole office may be one address.
-pub(crate) const MAX_FROM_ONE: usize = 1_024;
+/// Connections per address: a quarter of all. A worker keeps a handful, but a whole office may share one address.
+pub(crate) const MAX_PER_ADDRESS: usize = 1_024;
 
-/// Connections that are open, by address.
+/// The number of open connections by address.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Peers(Arc<Mutex<HashMap<IpAddr, usize>>>);
+pub(crate) struct ConnectionLimit(Arc<Mutex<HashMap<IpAddr, usize>>>);
 
-/// Held for as long as a connection is open.
+/// Counts one connection until it is dropped.
 #[derive(Debug)]
-pub(crate) struct Seat {
-    peers: Peers,
-    address: IpAddr,
+pub(crate) struct ConnectionPermit {
+    limit: ConnectionLimit,
+    /// `None` for a connection that is not counted.
+    address: Option<IpAddr>,
 }
 
-impl Peers {
-    /// Counts a connection; `None` where its address has as many as it may. Whoever has no address is not counted.
-    pub(crate) fn admit(&self, address: Option<IpAddr>) -> Option<Option<Seat>> {
-        let Some(address) = address.map(network) else { return Some(None) };
-        let mut counts = self.lock();
-        let count = counts.entry(address).or_default();
-        if *count >= MAX_FROM_ONE {
-            return None;
+impl ConnectionLimit {
+    /// Counts a connection; `None` if its address already has [`MAX_PER_ADDRESS`]. Connections without an address are not
+    /// counted.
+    pub(crate) fn try_acquire(&self, address: Option<IpAddr>) -> Option<ConnectionPermit> {
+        let address = address.map(network_of);
+        if let Some(address) = address {
+            let mut counts = self.lock();
+            let count = counts.entry(address).or_default();
+            if *count >= MAX_PER_ADDRESS {
+                return None;
+            }
+            *count += 1;
         }
-        *count += 1;
-        drop(counts);
-        Some(Some(Seat { peers: self.clone(), address }))
+        Some(ConnectionPermit { limit: self.clone(), address })
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<IpAddr, usize>> {
@@ -37,20 +40,21 @@ impl Peers {
     }
 }
 
-impl Drop for Seat {
+impl Drop for ConnectionPermit {
     fn drop(&mut self) {
-        let mut counts = self.peers.lock();
-        if let Some(count) = counts.get_mut(&self.address) {
+        let Some(address) = self.address else { return };
+        let mut counts = self.limit.lock();
+        if let Some(count) = counts.get_mut(&address) {
             *count = count.saturating_sub(1);
             if *count == 0 {
-                counts.remove(&self.address);
+                counts.remove(&address);
             }
         }
     }
 }
 
-/// Who has one address of version 6 has all that begin with the same 64 bits.
-fn network(address: IpAddr) -> IpAddr {
+/// An IPv6 host usually owns a whole /64, so its addresses are counted as one.
+fn network_of(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() >> 64 << 64)),
         address => address,
@@ -67,17 +71,19 @@ mod tests {
 
     #[test]
     fn an_address_has_its_share_and_no_more() {
-        let peers = Peers::default();
-        let one = address("2001:db8::1");
-        let mut seats: Vec<_> = (0..MAX_FROM_ONE).map(|_| peers.admit(one).expect("a seat")).collect();
+        let limit = ConnectionLimit::default();
+        let first = address("2001:db8::1");
+        let mut permits: Vec<_> = (0..MAX_PER_ADDRESS).map(|_| limit.try_acquire(first).expect("a permit")).collect();
         for other in ["2001:db8::2", "2001:db8::ffff:1"] {
-            assert!(peers.admit(address(other)).is_none(), "{other} is of the same network");
+            assert!(limit.try_acquire(address(other)).is_none(), "{other} is in the same network");
         }
-        assert!(peers.admit(address("2001:db8:0:1::1")).is_some() && peers.admit(address("192.0.2.1")).is_some());
-        assert!(peers.admit(None).is_some());
-        seats.pop();
-        assert!(peers.admit(one).is_some());
-        drop(seats);
-        assert!(peers.lock().is_empty(), "nobody is remembered who is gone");
+        for other in ["2001:db8:0:1::1", "192.0.2.1"] {
+            assert!(limit.try_acquire(address(other)).is_some(), "{other} is in another network");
+        }
+        assert!(limit.try_acquire(None).is_some());
+        permits.pop();
+        assert!(limit.try_acquire(first).is_some());
+        drop(permits);
+        assert!(limit.lock().is_empty(), "closed connections leave nothing behind");
     }
 }

@@ -1,10 +1,14 @@
-//! What both servers are built from: the accept loop, TLS, limits of connections and of time, requests, replies, the table of
-//! routes, and the metrics of requests. It knows nothing of jobs or blobs; it may use `auth` and `error`, never `api`,
-//! `bucket`, `jobs` or a store.
+//! What both servers are built from: the accept loop, TLS, limits on connections and time, requests and replies, the table of
+//! routes, OpenAPI, and request metrics. May use `auth`, `error` and `file_fingerprint`; knows nothing about jobs or blobs.
+//!
+//! ```text
+//! server: accept --> connection_limit --> timeout_stream --> accept (TLS or plain) --> hyper
+//! handler: request_metrics(routes(access) --> request --> … --> reply)
+//! ```
 
 pub(crate) mod accept;
 pub(crate) mod connection_limit;
-pub(crate) mod log_limit;
+pub(crate) mod log_rate_limiter;
 pub(crate) mod openapi;
 pub(crate) mod reply;
 pub(crate) mod request;

@@ -1,4 +1,4 @@
-//! Answers: JSON, postcard behind its version byte, streams, and the one shape of errors.
+//! Replies: JSON, postcard after its version byte, streams, and errors, which all have the same shape.
 
 use bue_model::wire::{CONTENT_TYPE, ErrorBody, ErrorView, WIRE_VERSION};
 use bytes::Bytes;
@@ -7,23 +7,24 @@ use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Full};
 use serde::Serialize;
 
+use crate::auth::access::AccessError;
 use crate::error::HubError;
 
-/// The body of an answer.
+/// The body of a reply.
 pub(crate) type Body = UnsyncBoxBody<Bytes, std::io::Error>;
 
-/// Why a request is not answered with what it asked for.
+/// A reply that says why a request was refused or failed.
 #[derive(Debug)]
-pub(crate) struct Refusal {
+pub(crate) struct ErrorReply {
     status: StatusCode,
     code: &'static str,
     message: String,
     hint: &'static str,
-    /// Methods the route takes, where another one was used.
+    /// The methods that the route supports, if the request used another one.
     allow: Vec<Method>,
 }
 
-impl Refusal {
+impl ErrorReply {
     pub(crate) fn new(status: StatusCode, code: &'static str, message: impl Into<String>, hint: &'static str) -> Self {
         Self { status, code, message: message.into(), hint, allow: Vec::new() }
     }
@@ -33,31 +34,38 @@ impl Refusal {
     }
 
     pub(crate) fn no_such_route(path: &str) -> Self {
-        let hint = "the routes begin with /v1/; see the documentation of the HTTP API";
-        Self::new(StatusCode::NOT_FOUND, "no_such_route", format!("there is nothing at {path}"), hint)
+        let hint = "the routes begin with /v1/; GET /openapi.json describes them";
+        Self::new(StatusCode::NOT_FOUND, "no_such_route", format!("there is no route {path}"), hint)
     }
 
     pub(crate) fn method_not_allowed(method: &Method, allow: Vec<Method>) -> Self {
-        let message = format!("{method} is not what this route takes");
-        let hint = "the answer's `allow` header names the methods it takes";
-        let refusal = Self::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", message, hint);
-        Self { allow, ..refusal }
+        let message = format!("this route does not support {method}");
+        let hint = "the reply's `allow` header names the methods it supports";
+        let reply = Self::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", message, hint);
+        Self { allow, ..reply }
     }
 
-    /// Code and message, for the log.
-    pub(crate) fn told(&self) -> (&'static str, String) {
-        (self.code, self.message.clone())
+    pub(crate) fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    pub(crate) fn code(&self) -> &'static str {
+        self.code
+    }
+
+    pub(crate) fn message(&self) -> &str {
+        &self.message
     }
 
     pub(crate) fn into_response(self) -> Response<Body> {
         let error = ErrorView { code: self.code.to_owned(), message: self.message, hint: self.hint.to_owned() };
         let mut response = json(&ErrorBody { error }).unwrap_or_else(|_| empty());
         *response.status_mut() = self.status;
-        let names: Vec<_> = self.allow.iter().map(Method::as_str).collect();
-        if let Ok(names) = HeaderValue::from_str(&names.join(", "))
-            && !names.is_empty()
+        let methods: Vec<_> = self.allow.iter().map(Method::as_str).collect();
+        if let Ok(methods) = HeaderValue::from_str(&methods.join(", "))
+            && !methods.is_empty()
         {
-            response.headers_mut().insert(header::ALLOW, names);
+            response.headers_mut().insert(header::ALLOW, methods);
         }
         if self.status == StatusCode::UNAUTHORIZED {
             response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
@@ -66,47 +74,55 @@ impl Refusal {
     }
 }
 
-impl From<HubError> for Refusal {
+impl From<HubError> for ErrorReply {
     fn from(error: HubError) -> Self {
         let (status, code, hint) = match &error {
-            HubError::Plan(_) => (StatusCode::BAD_REQUEST, "bad_plan", "make the plan with `bue` of the hub's release"),
+            HubError::Plan(_) => {
+                (StatusCode::BAD_REQUEST, "bad_plan", "create the plan with the hub's release of `bue`")
+            }
             HubError::BadRequest(_) => (StatusCode::BAD_REQUEST, "bad_request", ""),
             HubError::RunNotFound(_) => (StatusCode::NOT_FOUND, "run_not_found", "`bue status` lists the runs"),
-            HubError::JobNotFound(_) => (StatusCode::NOT_FOUND, "job_not_found", "`bue errors` names failed jobs"),
+            HubError::JobNotFound(_) => (StatusCode::NOT_FOUND, "job_not_found", "`bue errors` lists failed jobs"),
             HubError::JobNotFailed { .. } => (StatusCode::CONFLICT, "job_not_failed", "only failed jobs can be reset"),
             HubError::JobEnded { .. } => (StatusCode::CONFLICT, "job_ended", "only open jobs can be cancelled"),
             HubError::RunStillRunning(_) => {
                 (StatusCode::CONFLICT, "run_running", "cancel it first, or type `bue delete --force`")
             }
             HubError::JobNotReady { .. } => {
-                (StatusCode::CONFLICT, "job_not_ready", "`bue why` with the job's number says what it waits for")
+                (StatusCode::CONFLICT, "job_not_ready", "`bue why` with the job's number shows what it waits for")
             }
             HubError::RunCancelled(_) => (StatusCode::CONFLICT, "run_cancelled", "submit the script again"),
-            HubError::BadKey { .. } => {
-                (StatusCode::BAD_REQUEST, "bad_key", "keys are names with `/` between their parts, like reports/today")
-            }
+            HubError::BadKey { .. } => (
+                StatusCode::BAD_REQUEST,
+                "bad_key",
+                "a key is a name whose parts are separated by `/`, like reports/today",
+            ),
             HubError::WrongHash { .. } => {
                 (StatusCode::BAD_REQUEST, "wrong_hash", "name the blob by the BLAKE3 hash of its bytes")
             }
             HubError::IncompleteBody(_) => (StatusCode::BAD_REQUEST, "broken_body", "send it again"),
-            HubError::Disk { .. } => (StatusCode::SERVICE_UNAVAILABLE, "disk", "make room, or make it writable"),
+            HubError::Disk { .. } => {
+                (StatusCode::SERVICE_UNAVAILABLE, "disk", "free disk space, or make the folder writable")
+            }
             HubError::S3 { .. } => (
                 StatusCode::SERVICE_UNAVAILABLE,
                 "store",
-                "see whether the bucket's S3 store can be reached; then try again",
+                "check that the bucket's S3 store can be reached; then try again",
             ),
             HubError::OtherDatabase => (
                 StatusCode::CONFLICT,
                 "other_database",
-                "give each database a bucket of its own; if the other one is gone, delete the object `owner` in the bucket's store",
+                "give each database its own bucket; if the other database is gone, delete the object `owner` in the bucket's store",
             ),
-            HubError::Postgres(_) | HubError::Unreachable(_) | HubError::Unusable { .. } | HubError::Unsure(_) => {
-                (StatusCode::SERVICE_UNAVAILABLE, "database", "see whether the hub's PostgreSQL runs; then try again")
-            }
+            HubError::Postgres(_) | HubError::Unreachable(_) | HubError::Unusable { .. } | HubError::Unsure(_) => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "database",
+                "check that the hub's PostgreSQL is running; then try again",
+            ),
             HubError::Database(_) | HubError::NotCommitted(_) => (
                 StatusCode::SERVICE_UNAVAILABLE,
                 "database",
-                "look at the disk under the hub's database; then try again",
+                "check the disk that holds the hub's database; then try again",
             ),
             HubError::Stopped => (StatusCode::SERVICE_UNAVAILABLE, "stopped", "start the hub again"),
             HubError::InUse(_) | HubError::ForeignSchema(_) | HubError::NewerLayout { .. } | HubError::Damaged(_) => {
@@ -117,12 +133,42 @@ impl From<HubError> for Refusal {
     }
 }
 
-/// 200 without a body.
+impl From<AccessError> for ErrorReply {
+    fn from(error: AccessError) -> Self {
+        let (status, code, hint) = match &error {
+            AccessError::TokenMissing => (
+                StatusCode::UNAUTHORIZED,
+                "token_missing",
+                "set BUE_TOKEN, in the environment or in .env, to a token that `bue token new` printed",
+            ),
+            AccessError::TokenUnknown => (
+                StatusCode::UNAUTHORIZED,
+                "token_unknown",
+                "it was deleted, or belongs to other servers: `bue token new --role ROLE` on the server's machine creates \
+                 one; set BUE_TOKEN to it",
+            ),
+            AccessError::WrongRole { .. } => {
+                (StatusCode::FORBIDDEN, "role", "set BUE_TOKEN to a token with one of these roles")
+            }
+            AccessError::WrongScope { .. } => (
+                StatusCode::FORBIDDEN,
+                "scope",
+                "start the worker with -s and these scopes, or give it a token of `bue token new --role worker --scopes …`",
+            ),
+            AccessError::TokenFile(_) => {
+                (StatusCode::SERVICE_UNAVAILABLE, "tokens", "repair the tokens file on the server's machine")
+            }
+        };
+        Self::new(status, code, error.to_string(), hint)
+    }
+}
+
+/// 200 with an empty body.
 pub(crate) fn empty() -> Response<Body> {
     Response::new(full(Bytes::new()))
 }
 
-/// 200 with bytes of a type.
+/// 200 with bytes of a media type.
 pub(crate) fn typed(content_type: &'static str, bytes: impl Into<Bytes>) -> Response<Body> {
     let mut response = Response::new(full(bytes.into()));
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
@@ -130,22 +176,22 @@ pub(crate) fn typed(content_type: &'static str, bytes: impl Into<Bytes>) -> Resp
 }
 
 /// 200 with JSON.
-pub(crate) fn json<T: Serialize>(value: &T) -> Result<Response<Body>, Refusal> {
-    let bytes = serde_json::to_vec(value).map_err(|error| unwritable(&error))?;
+pub(crate) fn json<T: Serialize>(value: &T) -> Result<Response<Body>, ErrorReply> {
+    let bytes = serde_json::to_vec(value).map_err(|error| encoding_error(&error))?;
     Ok(typed("application/json", bytes))
 }
 
 /// 200 with postcard.
-pub(crate) fn postcard<T: Serialize>(value: &T) -> Result<Response<Body>, Refusal> {
-    let bytes = postcard::to_extend(value, vec![WIRE_VERSION]).map_err(|error| unwritable(&error))?;
+pub(crate) fn postcard<T: Serialize>(value: &T) -> Result<Response<Body>, ErrorReply> {
+    let bytes = postcard::to_extend(value, vec![WIRE_VERSION]).map_err(|error| encoding_error(&error))?;
     Ok(typed(CONTENT_TYPE, bytes))
 }
 
-/// All of it at once.
+/// A body that is sent at once.
 pub(crate) fn full(bytes: Bytes) -> Body {
     Full::new(bytes).map_err(|never| match never {}).boxed_unsync()
 }
 
-fn unwritable(error: &dyn std::error::Error) -> Refusal {
-    Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", format!("cannot write the answer: {error}"), "")
+fn encoding_error(error: &dyn std::error::Error) -> ErrorReply {
+    ErrorReply::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", format!("failed to encode the reply: {error}"), "")
 }

@@ -1,5 +1,4 @@
-//! [`Front`]: what both servers keep of every request: numbers for those who watch, and a line in the log for those that were
-//! refused.
+//! [`RequestMetrics`]: counts and times every request, and logs those that were refused.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,23 +8,24 @@ use http::{Method, Response, StatusCode};
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 use tokio::time::Instant;
 
-use crate::auth::access::Visitor;
-use crate::http::log_limit::Seldom;
-use crate::http::reply::{Body, Refusal, typed};
+use crate::auth::access::Principal;
+use crate::http::log_rate_limiter::LogRateLimiter;
+use crate::http::reply::{Body, ErrorReply, typed};
 use crate::http::server::Peer;
 
-/// Seconds until an answer begins: a millisecond is a question to memory, a second a busy disk, a minute a long poll.
+/// Histogram buckets for the time until a reply begins, in seconds. A read from memory takes a millisecond, a busy disk a
+/// second, a long poll a minute.
 const SECONDS: [f64; 11] = [0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.1, 0.5, 2.5, 10.0, 60.0];
-/// Letters of a path in the log.
+/// Characters of a path in the log.
 const MAX_PATH: usize = 200;
-/// What stands for routes and methods that there are not: strangers make up as many as they like.
+/// The label of unknown routes and methods: clients could invent any number of them.
 const OTHER: &str = "other";
 
-/// What every request is counted by.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct RouteLabels {
     method: &'static str,
@@ -33,126 +33,130 @@ struct RouteLabels {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct AnswerLabels {
+struct StatusLabels {
     method: &'static str,
     route: &'static str,
     status: u16,
 }
 
-/// A server's numbers. Cheap to clone.
+/// A server's metrics. Cheap to clone.
 #[derive(Clone, Debug)]
-pub(crate) struct Front {
+pub(crate) struct RequestMetrics {
     registry: Arc<Registry>,
-    answers: Family<AnswerLabels, Counter>,
+    requests: Family<StatusLabels, Counter>,
     seconds: Family<RouteLabels, Histogram, fn() -> Histogram>,
-    refusals: Arc<Seldom>,
+    log_limiter: Arc<LogRateLimiter>,
 }
 
-/// A request that is being answered.
+/// What is known about a request in progress.
 #[derive(Debug)]
-pub(crate) struct Visit<'a> {
+pub(crate) struct RequestContext<'a> {
     head: &'a Parts,
-    began: Instant,
-    /// As the table has it, once it was found there.
+    started_at: Instant,
+    /// The pattern of its route; `None` until the route is known.
     pub(crate) route: Option<&'static str>,
-    /// Who sends it, once it is known; nobody where everybody may come in.
-    pub(crate) visitor: Option<Visitor>,
+    /// Who sends it; `None` until it is authenticated, and where no token is needed.
+    pub(crate) principal: Option<Principal>,
 }
 
-impl<'a> Visit<'a> {
+impl<'a> RequestContext<'a> {
     pub(crate) fn new(head: &'a Parts) -> Self {
-        Self { head, began: Instant::now(), route: None, visitor: None }
+        Self { head, started_at: Instant::now(), route: None, principal: None }
     }
 
-    /// Name of the token.
-    fn who(&self) -> Option<&str> {
-        self.visitor.as_ref().map(|visitor| visitor.name.as_str())
+    fn token_name(&self) -> Option<&str> {
+        self.principal.as_ref().map(|principal| principal.token_name.as_str())
     }
 
     fn labels(&self) -> RouteLabels {
-        RouteLabels { method: method(&self.head.method), route: self.route.unwrap_or(OTHER) }
+        RouteLabels { method: method_label(&self.head.method), route: self.route.unwrap_or(OTHER) }
+    }
+
+    /// The client's address, for the log.
+    fn peer(&self) -> String {
+        let peer = self.head.extensions.get::<Peer>().and_then(|peer| peer.0);
+        peer.map_or_else(|| "-".to_owned(), |peer| peer.to_string())
+    }
+
+    /// The path for the log: without the query, and truncated.
+    fn path(&self) -> &str {
+        let path = self.head.uri.path();
+        path.char_indices().nth(MAX_PATH).and_then(|(end, _)| path.get(..end)).unwrap_or(path)
     }
 }
 
-impl Front {
-    /// With the numbers of a server that are in `registry` already.
+impl RequestMetrics {
+    /// Adds a server's request metrics to those that `registry` already has.
     pub(crate) fn new(server: &'static str, mut registry: Registry) -> Self {
-        let (answers, seconds) = (Family::default(), Family::new_with_constructor(histogram as fn() -> Histogram));
-        registry.register("bue_requests", "Requests answered", answers.clone());
-        registry.register("bue_request_seconds", "Time until an answer began, waiting included", seconds.clone());
-        let build = Family::<[(&'static str, &'static str); 2], prometheus_client::metrics::gauge::Gauge>::default();
+        let (requests, seconds) = (Family::default(), Family::new_with_constructor(histogram as fn() -> Histogram));
+        registry.register("bue_requests", "Requests answered", requests.clone());
+        registry.register("bue_request_seconds", "Time until the reply began, including long polls", seconds.clone());
+        let build = Family::<[(&'static str, &'static str); 2], Gauge>::default();
         build.get_or_create(&[("version", env!("CARGO_PKG_VERSION")), ("server", server)]).set(1);
         registry.register("bue_build_info", "The release that runs here", build);
-        Self { registry: Arc::new(registry), answers, seconds, refusals: Arc::default() }
+        Self { registry: Arc::new(registry), requests, seconds, log_limiter: Arc::default() }
     }
 
-    /// The answer to a request, counted, and said where it is a refusal.
-    pub(crate) fn close(&self, visit: &Visit<'_>, answer: Result<Response<Body>, Refusal>) -> Response<Body> {
-        let took = visit.began.elapsed();
-        let refusal = answer.as_ref().err().map(Refusal::told);
-        let response = answer.unwrap_or_else(Refusal::into_response);
-        let RouteLabels { method, route } = visit.labels();
-        self.answers.get_or_create(&AnswerLabels { method, route, status: response.status().as_u16() }).inc();
-        self.seconds.get_or_create(&visit.labels()).observe(took.as_secs_f64());
-        match refusal {
-            Some((code, message)) => self.note(visit, response.status(), code, &message),
-            None => tracing::debug!(
-                peer = %peer_of(visit.head), who = visit.who(), method, path = path_of(visit.head),
-                status = response.status().as_u16(), took_ms = ms(took), "answered"
+    /// Turns a request's result into its response; counts and logs it.
+    pub(crate) fn finish(
+        &self,
+        context: &RequestContext<'_>,
+        result: Result<Response<Body>, ErrorReply>,
+    ) -> Response<Body> {
+        let elapsed = context.started_at.elapsed();
+        match &result {
+            Err(error) => self.log_error(context, error, elapsed),
+            Ok(response) => tracing::debug!(
+                peer = %context.peer(), principal = context.token_name(), method = %context.head.method,
+                path = context.path(), status = response.status().as_u16(), took_ms = ms(elapsed), "answered"
             ),
         }
+        let response = result.unwrap_or_else(ErrorReply::into_response);
+        let RouteLabels { method, route } = context.labels();
+        self.requests.get_or_create(&StatusLabels { method, route, status: response.status().as_u16() }).inc();
+        self.seconds.get_or_create(&context.labels()).observe(elapsed.as_secs_f64());
         response
     }
 
-    /// What is asked for and not there is no event; what goes wrong here is one, and what somebody tries who may not.
-    fn note(&self, visit: &Visit<'_>, status: StatusCode, code: &str, message: &str) {
-        let (peer, path, method) = (peer_of(visit.head), path_of(visit.head), &visit.head.method);
-        let (who, took_ms, status_code) = (visit.who(), ms(visit.began.elapsed()), status.as_u16());
-        if matches!(status, StatusCode::NOT_FOUND | StatusCode::CONFLICT) {
-            return tracing::debug!(%peer, who, %method, path, status = status_code, code, took_ms, "refused: {message}");
+    /// Not found and conflict are part of normal operation. Failures of the server and attempts without permission are not.
+    fn log_error(&self, context: &RequestContext<'_>, error: &ErrorReply, elapsed: Duration) {
+        let (peer, path, method) = (context.peer(), context.path(), &context.head.method);
+        let (principal, took_ms, status) = (context.token_name(), ms(elapsed), error.status().as_u16());
+        let (code, message) = (error.code(), error.message());
+        if matches!(error.status(), StatusCode::NOT_FOUND | StatusCode::CONFLICT) {
+            return tracing::debug!(%peer, principal, %method, path, status, code, took_ms, "refused: {message}");
         }
-        let Some(unsaid) = self.refusals.may_say() else { return };
-        match status.is_server_error() {
+        let Some(suppressed) = self.log_limiter.try_acquire() else { return };
+        match error.status().is_server_error() {
             true => {
-                tracing::error!(%peer, who, %method, path, status = status_code, code, took_ms, unsaid, "failed: {message}");
+                tracing::error!(%peer, principal, %method, path, status, code, took_ms, suppressed, "failed: {message}");
             }
             false => {
-                tracing::warn!(%peer, who, %method, path, status = status_code, code, took_ms, unsaid, "refused: {message}");
+                tracing::warn!(%peer, principal, %method, path, status, code, took_ms, suppressed, "refused: {message}");
             }
         }
     }
 
-    /// All numbers, as Prometheus reads them.
-    pub(crate) fn metrics(&self) -> Result<Response<Body>, Refusal> {
+    /// All metrics in the OpenMetrics text format.
+    pub(crate) fn reply(&self) -> Result<Response<Body>, ErrorReply> {
         let mut text = String::new();
-        let unwritable =
-            |_| Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "cannot write the metrics", "");
-        prometheus_client::encoding::text::encode(&mut text, &self.registry).map_err(unwritable)?;
+        prometheus_client::encoding::text::encode(&mut text, &self.registry).map_err(|_| {
+            ErrorReply::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "failed to encode the metrics", "")
+        })?;
         Ok(typed("application/openmetrics-text; version=1.0.0; charset=utf-8", text))
     }
 }
 
-/// A number in every format of the log.
-fn ms(took: Duration) -> u64 {
-    u64::try_from(took.as_millis()).unwrap_or(u64::MAX)
+/// Milliseconds as a number that every format of the log can hold.
+fn ms(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 fn histogram() -> Histogram {
     Histogram::new(SECONDS)
 }
 
-/// Without the query, and not as long as somebody likes.
-fn path_of(head: &Parts) -> &str {
-    let path = head.uri.path();
-    path.char_indices().nth(MAX_PATH).and_then(|(end, _)| path.get(..end)).unwrap_or(path)
-}
-
-fn peer_of(head: &Parts) -> String {
-    let peer = head.extensions.get::<Peer>().and_then(|peer| peer.0);
-    peer.map_or_else(|| "-".to_owned(), |peer| peer.to_string())
-}
-
-fn method(method: &Method) -> &'static str {
+fn method_label(method: &Method) -> &'static str {
     match *method {
         Method::GET => "GET",
         Method::HEAD => "HEAD",

@@ -1,94 +1,114 @@
-//! What a server answers: each route with its method, what it needs, and what it calls.
+//! The table of a server's routes: the method and path of each, the permission it needs, and its operation.
 
 use http::Method;
+use http::request::Parts;
 
 use crate::auth::access::Access;
-use crate::auth::role::{Need, Role};
-use crate::http::reply::Refusal;
-use crate::http::request_metrics::Visit;
+use crate::auth::role::{Permission, Role};
+use crate::http::reply::ErrorReply;
+use crate::http::request_metrics::RequestContext;
 
-/// One route.
+/// A route. `Op` is the server's enum of operations.
 #[derive(Debug)]
-pub(crate) struct Route<C> {
+pub(crate) struct Route<Op> {
     pub(crate) method: Method,
-    /// `{x}` stands for one part, `{x...}` for all that follow.
+    /// `{x}` stands for one segment, `{x...}` for all that follow.
     pub(crate) path: &'static str,
-    pub(crate) need: Need,
-    pub(crate) call: C,
+    pub(crate) permission: Permission,
+    pub(crate) operation: Op,
 }
 
-/// What a route is to people and tests.
+/// A request's operation and the values of its path's parameters.
+#[derive(Debug)]
+pub(crate) struct RouteMatch<'p, Op> {
+    pub(crate) operation: Op,
+    parameters: Vec<&'p str>,
+}
+
+/// A route as documentation and tests see it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RouteView {
     /// `GET`
     pub method: String,
     /// `/v1/runs/{id}`
     pub path: &'static str,
-    /// Who may, without and with a token. `None`: everybody.
+    /// The roles that may use it. `None` means that it needs no token.
     pub roles: Option<Vec<Role>>,
 }
 
-/// Short for a table's lines.
-pub(crate) const fn route<C>(method: Method, path: &'static str, need: Need, call: C) -> Route<C> {
-    Route { method, path, need, call }
+/// A constructor that keeps a table's entries on one line.
+pub(crate) const fn route<Op>(method: Method, path: &'static str, permission: Permission, operation: Op) -> Route<Op> {
+    Route { method, path, permission, operation }
 }
 
-/// The route of a request that may be answered, and the parts of its path that it names. Notes what is known of the request,
-/// whatever comes of it.
-pub(crate) fn find<'p, C: Copy>(
-    routes: &[Route<C>],
+/// Finds the route of a request and checks that the request may use it. Records route and principal in `context` even if
+/// the request is refused.
+pub(crate) fn match_route<'p, Op: Copy>(
+    routes: &[Route<Op>],
     access: &Access,
-    head: &'p http::request::Parts,
-    visit: &mut Visit<'_>,
-) -> Result<(C, Vec<&'p str>), Refusal> {
+    head: &'p Parts,
+    context: &mut RequestContext<'_>,
+) -> Result<RouteMatch<'p, Op>, ErrorReply> {
     let path = head.uri.path();
-    let here: Vec<_> = routes.iter().filter_map(|route| Some((route, matched(route.path, path)?))).collect();
-    let Some((first, _)) = here.first() else { return Err(Refusal::no_such_route(path)) };
-    visit.route = Some(first.path);
-    let allowed = here.iter().map(|(route, _)| route.method.clone()).collect();
-    let found = here.into_iter().find(|(route, _)| route.method == head.method);
-    let (route, parts) = found.ok_or_else(|| Refusal::method_not_allowed(&head.method, allowed))?;
-    if route.need != Need::Health
-        && let Some(visitor) = access.identify(&head.headers)?
+    let candidates: Vec<_> = routes.iter().filter_map(|route| Some((route, match_path(route.path, path)?))).collect();
+    let Some((first, _)) = candidates.first() else { return Err(ErrorReply::no_such_route(path)) };
+    context.route = Some(first.path);
+    let allowed = candidates.iter().map(|(route, _)| route.method.clone()).collect();
+    let matching = candidates.into_iter().find(|(route, _)| route.method == head.method);
+    let (route, parameters) = matching.ok_or_else(|| ErrorReply::method_not_allowed(&head.method, allowed))?;
+    if route.permission != Permission::Public
+        && let Some(principal) = access.authenticate(&head.headers)?
     {
-        visit.visitor.insert(visitor).expect_may(route.need)?;
+        context.principal.insert(principal).expect_permission(route.permission)?;
     }
-    Ok((route.call, parts))
+    Ok(RouteMatch { operation: route.operation, parameters })
 }
 
-/// The routes of a table as people see them.
-pub(crate) fn views<C>(routes: &[Route<C>]) -> Vec<RouteView> {
-    let roles = |need| Role::ALL.into_iter().filter(|role| role.may(need)).collect();
-    let view = |route: &Route<C>| RouteView {
+impl<'p, Op> RouteMatch<'p, Op> {
+    /// The value of the path's parameter; empty where the path has none. No route has more than one.
+    pub(crate) fn parameter(&self) -> &'p str {
+        self.parameters.first().copied().unwrap_or_default()
+    }
+}
+
+/// The routes of a table as documentation and tests see them.
+pub(crate) fn route_views<Op>(routes: &[Route<Op>]) -> Vec<RouteView> {
+    let roles = |permission| Role::ALL.into_iter().filter(|role| role.allows(permission)).collect();
+    let view = |route: &Route<Op>| RouteView {
         method: route.method.to_string(),
         path: route.path,
-        roles: (route.need != Need::Health).then(|| roles(route.need)),
+        roles: (route.permission != Permission::Public).then(|| roles(route.permission)),
     };
     routes.iter().map(view).collect()
 }
 
-/// What stands in a path for the `{…}` of a pattern; `None` where it is another path.
-fn matched<'p>(pattern: &str, path: &'p str) -> Option<Vec<&'p str>> {
-    let mut parts = Vec::new();
-    let (mut pattern, mut rest) = (pattern.strip_prefix('/')?, path.strip_prefix('/')?);
+/// Returns the values of a pattern's parameters; `None` if the path does not match it.
+fn match_path<'p>(pattern: &str, path: &'p str) -> Option<Vec<&'p str>> {
+    let mut parameters = Vec::new();
+    let (mut pattern, mut path) = (pattern.strip_prefix('/')?, path.strip_prefix('/')?);
     loop {
         if pattern.ends_with("...}") && pattern.starts_with('{') && !pattern.contains('/') {
-            parts.push(rest);
-            return Some(parts);
+            parameters.push(path);
+            return Some(parameters);
         }
-        let (wanted, more) = pattern.split_once('/').map_or((pattern, None), |(wanted, more)| (wanted, Some(more)));
-        let (found, behind) = rest.split_once('/').map_or((rest, None), |(found, behind)| (found, Some(behind)));
-        match wanted.starts_with('{') {
-            true if !found.is_empty() => parts.push(found),
-            false if wanted == found => {}
+        let (expected, pattern_rest) = split_segment(pattern);
+        let (segment, path_rest) = split_segment(path);
+        match expected.starts_with('{') {
+            true if !segment.is_empty() => parameters.push(segment),
+            false if expected == segment => {}
             _ => return None,
         }
-        match (more, behind) {
-            (Some(more), Some(behind)) => (pattern, rest) = (more, behind),
-            (None, None) => return Some(parts),
+        match (pattern_rest, path_rest) {
+            (Some(pattern_rest), Some(path_rest)) => (pattern, path) = (pattern_rest, path_rest),
+            (None, None) => return Some(parameters),
             _ => return None,
         }
     }
+}
+
+/// The first segment, and what follows the `/` behind it.
+fn split_segment(path: &str) -> (&str, Option<&str>) {
+    path.split_once('/').map_or((path, None), |(segment, rest)| (segment, Some(rest)))
 }
 
 #[cfg(test)]
@@ -96,12 +116,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_path_is_taken_apart_as_its_pattern_says() {
-        assert_eq!(matched("/v1/runs", "/v1/runs"), Some(vec![]));
-        assert_eq!(matched("/v1/runs/{id}/cancel", "/v1/runs/7/cancel"), Some(vec!["7"]));
-        assert_eq!(matched("/v1/keys/{key...}", "/v1/keys/a/b//c"), Some(vec!["a/b//c"]));
+    fn a_path_is_split_as_its_pattern_says() {
+        assert_eq!(match_path("/v1/runs", "/v1/runs"), Some(vec![]));
+        assert_eq!(match_path("/v1/runs/{id}/cancel", "/v1/runs/7/cancel"), Some(vec!["7"]));
+        assert_eq!(match_path("/v1/keys/{key...}", "/v1/keys/a/b//c"), Some(vec!["a/b//c"]));
         for path in ["/v1/runs/", "/v1/runs/7", "/v1/runs//cancel", "/v1/runs/7/cancel/", "v1/runs", "/", ""] {
-            assert_eq!(matched("/v1/runs/{id}/cancel", path), None, "{path}");
+            assert_eq!(match_path("/v1/runs/{id}/cancel", path), None, "{path}");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The loop both servers share: accept, speak TLS where there is a certificate, serve HTTP/1.1 with timeouts, stop in order.
+//! The accept loop of both servers: accepts connections, limits them, serves HTTP/1.1 with timeouts, shuts down gracefully.
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -19,35 +19,33 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tokio::time::{sleep, timeout};
 
-use crate::http::accept::open;
-use crate::http::connection_limit::{MAX_FROM_ONE, Peers};
-use crate::http::log_limit::Seldom;
+use crate::http::accept::{HEADER_TIMEOUT, accept};
+use crate::http::connection_limit::{ConnectionLimit, MAX_PER_ADDRESS};
+use crate::http::log_rate_limiter::LogRateLimiter;
 use crate::http::reply::Body;
-use crate::http::timeout_stream::Guarded;
+use crate::http::timeout_stream::TimeoutStream;
 use crate::http::tls::Tls;
 
-/// Connections at one time; further ones wait in the system's queue. A worker keeps a handful.
+/// Open connections; further ones wait in the system's accept queue. A worker keeps a handful.
 const MAX_CONNECTIONS: usize = 4_096;
-/// Time for a request's head, and for an idle connection to send one.
-pub(crate) const HEADER_TIMEOUT: Duration = Duration::from_secs(30);
-/// Bytes of a request's head, read buffer included.
+/// Bytes of a request's head. Also the size of the read buffer.
 const MAX_HEAD: usize = 64 * 1024;
 /// Header fields of a request.
 const MAX_HEADERS: usize = 64;
-/// Time for requests under way when the server stops.
-const DRAIN: Duration = Duration::from_secs(8);
-/// Rest after the system refused a connection, for want of file descriptors mostly.
-const ACCEPT_REST: Duration = Duration::from_millis(50);
+/// Time for requests in progress to finish when the server shuts down.
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(8);
+/// Pause after accept(2) failed, mostly for lack of file descriptors.
+const ACCEPT_BACKOFF: Duration = Duration::from_millis(50);
 
-/// Where connections come from: a TCP port, or a network that is simulated.
+/// Where connections come from: a TCP port, or a simulated network.
 pub trait Listener: Send {
     /// A connection.
     type Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static;
 
-    /// The next connection. None is lost when the future is dropped before it is ready.
+    /// Returns the next connection. Cancel-safe: dropping the future before it is ready loses no connection.
     fn accept(&mut self) -> impl Future<Output = io::Result<Self::Stream>> + Send;
 
-    /// Whose it is, where connections come from addresses. One address may have only so many.
+    /// The address of a connection's client, by which connections are limited. `None` if connections have no address.
     fn peer(&self, _stream: &Self::Stream) -> Option<IpAddr> {
         None
     }
@@ -58,7 +56,7 @@ impl Listener for TcpListener {
 
     async fn accept(&mut self) -> io::Result<TcpStream> {
         let (stream, _) = Self::accept(self).await?;
-        // answers are small and somebody waits for them
+        // TCP_NODELAY: replies are small and a client waits for each; where it cannot be set, they are only slower
         let _ = stream.set_nodelay(true);
         Ok(stream)
     }
@@ -68,101 +66,102 @@ impl Listener for TcpListener {
     }
 }
 
-/// Who sent a request, where connections come from addresses.
+/// The client's address; an extension of each request. `None` if connections have no address.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Peer(pub(crate) Option<IpAddr>);
 
 /// What a connection is served with.
 #[derive(Clone)]
-struct Service<H> {
+struct ConnectionHandler<H> {
     handler: H,
     tls: Option<Tls>,
-    /// What strangers do wrong.
-    troubles: Arc<Seldom>,
+    /// For lines about connections that were refused.
+    log_limiter: Arc<LogRateLimiter>,
     closing: watch::Receiver<bool>,
 }
 
-/// Serves until `shutdown`, then lets requests under way end.
+/// Serves until `shutdown` completes, then lets requests in progress finish.
 pub(crate) async fn serve<L, H, F>(mut listener: L, tls: Option<Tls>, handler: H, shutdown: impl Future<Output = ()>)
 where
     L: Listener,
     H: Fn(Request<Incoming>) -> F + Clone + Send + 'static,
     F: Future<Output = Response<Body>> + Send + 'static,
 {
-    let (graceful, peers) = (GracefulShutdown::new(), Peers::default());
+    let (graceful, per_address) = (GracefulShutdown::new(), ConnectionLimit::default());
     let (close, closing) = watch::channel(false);
-    let service = Service { handler, tls, troubles: Arc::default(), closing };
-    let room = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+    let connection_handler = ConnectionHandler { handler, tls, log_limiter: Arc::default(), closing };
+    let connections = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     let mut shutdown = pin!(shutdown);
     loop {
         let accepted = async {
             // the semaphore is never closed
-            let permit = room.clone().acquire_owned().await.ok();
+            let permit = connections.clone().acquire_owned().await.ok();
             (listener.accept().await, permit)
         };
         let (stream, permit) = tokio::select! {
-            // in this order, so that a simulation goes the same way every time
+            // polled in this order, so that a simulation is reproducible
             biased;
             () = &mut shutdown => break,
             (accepted, permit) = accepted => match accepted {
                 Ok(stream) => (stream, permit),
                 Err(error) => {
-                    tracing::warn!(%error, "could not accept a connection");
-                    sleep(ACCEPT_REST).await;
+                    tracing::warn!(%error, "failed to accept a connection");
+                    sleep(ACCEPT_BACKOFF).await;
                     continue;
                 }
             },
         };
         let peer = Peer(listener.peer(&stream));
-        let Some(seat) = peers.admit(peer.0) else {
-            service.complain(peer, &format!("it has {MAX_FROM_ONE} connections, the most one address may have"));
+        let Some(address_permit) = per_address.try_acquire(peer.0) else {
+            let reason = format!("its address has {MAX_PER_ADDRESS} connections, the maximum for one address");
+            connection_handler.log_refusal(peer, &reason);
             continue;
         };
-        let serving = service.clone().serve(stream, peer, graceful.watcher());
+        let connection = connection_handler.clone().serve(stream, peer, graceful.watcher());
         tokio::spawn(async move {
-            serving.await;
-            drop((permit, seat));
+            connection.await;
+            drop((permit, address_permit));
         });
     }
     drop(listener);
     close.send_replace(true);
-    if timeout(DRAIN, graceful.shutdown()).await.is_err() {
-        tracing::warn!("stopped with requests still under way");
+    if timeout(DRAIN_TIMEOUT, graceful.shutdown()).await.is_err() {
+        tracing::warn!("shut down with requests still in progress");
     }
 }
 
-impl<H, F> Service<H>
+impl<H, F> ConnectionHandler<H>
 where
     H: Fn(Request<Incoming>) -> F + Clone + Send + 'static,
     F: Future<Output = Response<Body>> + Send + 'static,
 {
-    /// One connection, from its first byte to its end.
+    /// Serves one connection, from its first byte to its end.
     async fn serve<S>(mut self, stream: S, peer: Peer, watcher: Watcher)
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let opened = tokio::select! {
+        let accepted = tokio::select! {
             biased;
             _ = self.closing.changed() => return,
-            opened = open(Guarded::new(stream), self.tls.as_ref()) => opened,
+            accepted = accept(TimeoutStream::new(stream), self.tls.as_ref()) => accepted,
         };
-        match opened {
-            Ok(Some(stream)) => self.speak(stream, peer, watcher).await,
-            // it said nothing
+        match accepted {
+            Ok(Some(stream)) => self.serve_http(stream, peer, watcher).await,
+            // the client sent nothing
             Ok(None) => {}
-            Err(why) => self.complain(peer, &why),
+            Err(reason) => self.log_refusal(peer, &reason),
         }
     }
 
-    async fn speak<S>(self, stream: S, peer: Peer, watcher: Watcher)
+    async fn serve_http<S>(self, stream: S, peer: Peer, watcher: Watcher)
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let handler = self.handler.clone();
         let service = service_fn(move |mut request: Request<Incoming>| {
             request.extensions_mut().insert(peer);
-            let answer = handler(request);
-            async move { Ok::<_, Infallible>(answer.await) }
+            let response = handler(request);
+            async move { Ok::<_, Infallible>(response.await) }
         });
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
@@ -171,19 +170,19 @@ where
             .max_buf_size(MAX_HEAD)
             .serve_connection(TokioIo::new(stream), service);
         match watcher.watch(connection).await {
-            Err(error) if error.is_parse() => self.complain(peer, &format!("what it sent is no HTTP: {error}")),
-            // a client that goes away is no event
-            Err(error) => tracing::debug!(%error, "a connection ended badly"),
+            Err(error) if error.is_parse() => self.log_refusal(peer, &format!("the client did not send HTTP: {error}")),
+            // clients come and go
+            Err(error) => tracing::debug!(%error, "a connection broke"),
             Ok(()) => {}
         }
     }
 }
 
-impl<H> Service<H> {
-    fn complain(&self, Peer(peer): Peer, why: &str) {
-        if let Some(unsaid) = self.troubles.may_say() {
-            let peer = peer.map_or_else(|| "somebody".to_owned(), |peer| peer.to_string());
-            tracing::warn!(peer, unsaid, "refused a connection: {why}");
+impl<H> ConnectionHandler<H> {
+    fn log_refusal(&self, Peer(peer): Peer, reason: &str) {
+        if let Some(suppressed) = self.log_limiter.try_acquire() {
+            let peer = peer.map_or_else(|| "-".to_owned(), |peer| peer.to_string());
+            tracing::warn!(peer, suppressed, "refused a connection: {reason}");
         }
     }
 }

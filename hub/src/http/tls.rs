@@ -1,7 +1,7 @@
-//! [`Tls`]: the certificate a server shows, and whose certificates it asks for.
+//! [`Tls`]: the certificate that a server presents, and the client certificates that it requires.
 //!
-//! The files are looked at with every connection, and read again when one of them has changed: a certificate is renewed by
-//! putting the new one in its place. Connections that are open live on.
+//! The files are checked on every connection and read again when one of them has changed, so you renew a certificate by
+//! replacing the files. Open connections continue.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -12,72 +12,73 @@ use rustls::crypto::{CryptoProvider, ring};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::WebPkiClientVerifier;
+use rustls::server::danger::ClientCertVerifier;
 use rustls::{RootCertStore, ServerConfig};
 
 use crate::file_fingerprint::FileFingerprint;
 
-/// Bytes of a file of certificates: all authorities of a system fit.
+/// The largest certificate file that is read, in bytes: all authorities of a system fit.
 const MAX_FILE: u64 = 1024 * 1024;
-/// The one protocol that is spoken inside.
-const PROTOCOL: &[u8] = b"http/1.1";
+/// The only protocol that the servers speak inside TLS.
+const ALPN_PROTOCOL: &[u8] = b"http/1.1";
 
-/// Why a server cannot speak TLS.
+/// Why a server cannot use TLS.
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {
-    /// The system said no.
+    /// A file operation failed.
     #[error("failed to read {path}: {source}")]
     Disk {
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
-    /// The file is not what it should be.
-    #[error("{path} {why}; it should have {wanted} in PEM")]
+    /// A file does not contain what it should.
+    #[error("{path} {reason}; it should contain {expected} in PEM")]
     Content {
         /// The file.
         path: PathBuf,
         /// What is wrong with it.
-        why: String,
-        /// What should be in it.
-        wanted: &'static str,
+        reason: String,
+        /// What it should contain.
+        expected: &'static str,
     },
-    /// Each is fine, but not together.
-    #[error("the certificate {certificate} and the key {key} cannot be used together: {why}")]
+    /// Both files are valid but do not belong together.
+    #[error("the certificate {certificate} and the key {key} cannot be used together: {reason}")]
     Pair {
         /// The certificate's file.
         certificate: PathBuf,
         /// The key's file.
         key: PathBuf,
         /// What is wrong.
-        why: String,
+        reason: String,
     },
 }
 
-/// Where everything is.
+/// The paths of a server's PEM files.
 #[derive(Clone, Debug)]
 pub struct TlsFiles {
-    /// The server's certificate and those between it and its authority, PEM.
+    /// The server's certificate, followed by the intermediate ones.
     pub certificate: PathBuf,
-    /// Its key, PEM.
+    /// The certificate's private key.
     pub key: PathBuf,
-    /// Authorities of clients, PEM. With them, whoever has no certificate of theirs is refused.
+    /// The authorities of client certificates. If set, clients without such a certificate are refused.
     pub client_ca: Option<PathBuf>,
 }
 
-/// How a server speaks TLS.
+/// A server's TLS configuration. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Tls(Arc<Shared>);
 
 #[derive(Debug)]
 struct Shared {
     files: TlsFiles,
-    known: Mutex<Known>,
+    cache: Mutex<CachedConfig>,
 }
 
-/// What was read, and how the files looked then.
+/// The configuration as it was last read, and the fingerprints of the files at that time.
 #[derive(Debug)]
-struct Known {
+struct CachedConfig {
     fingerprints: [Option<FileFingerprint>; 3],
     config: Arc<ServerConfig>,
 }
@@ -86,29 +87,31 @@ impl Tls {
     /// Reads the files.
     ///
     /// # Errors
-    /// One of them cannot be read or is not what it should be.
+    /// One of them cannot be read or is invalid.
     pub fn open(files: TlsFiles) -> Result<Self, TlsError> {
-        let known = Known { fingerprints: files.fingerprints(), config: files.read()? };
-        Ok(Self(Arc::new(Shared { files, known: Mutex::new(known) })))
+        let cache = CachedConfig { fingerprints: files.fingerprints(), config: files.read()? };
+        Ok(Self(Arc::new(Shared { files, cache: Mutex::new(cache) })))
     }
 
-    /// What holds for a connection made now. Files that cannot be used leave the ones before them in force, which is said
-    /// once.
+    /// The configuration for a new connection. If the files have become invalid, the previous configuration stays in use and
+    /// the error is logged once.
     pub(crate) fn config(&self) -> Arc<ServerConfig> {
-        let Shared { files, known } = &*self.0;
-        let mut known = known.lock().unwrap_or_else(PoisonError::into_inner);
+        let Shared { files, cache } = &*self.0;
+        let mut cache = cache.lock().unwrap_or_else(PoisonError::into_inner);
         let fingerprints = files.fingerprints();
-        if fingerprints != known.fingerprints {
-            known.fingerprints = fingerprints;
+        if fingerprints != cache.fingerprints {
+            cache.fingerprints = fingerprints;
             match files.read() {
                 Ok(config) => {
-                    tracing::info!(certificate = %files.certificate.display(), "read the certificate again");
-                    known.config = config;
+                    tracing::info!(certificate = %files.certificate.display(), "reloaded the certificate");
+                    cache.config = config;
                 }
-                Err(error) => tracing::error!(%error, "the new certificate cannot be used; the one before it stays"),
+                Err(error) => {
+                    tracing::error!(%error, "failed to reload the certificate; the previous one stays in use");
+                }
             }
         }
-        known.config.clone()
+        cache.config.clone()
     }
 }
 
@@ -120,64 +123,66 @@ impl TlsFiles {
 
     fn read(&self) -> Result<Arc<ServerConfig>, TlsError> {
         let provider = Arc::new(ring::default_provider());
-        let pair = |error: rustls::Error| TlsError::Pair {
+        let pair_error = |error: rustls::Error| TlsError::Pair {
             certificate: self.certificate.clone(),
             key: self.key.clone(),
-            why: error.to_string(),
+            reason: error.to_string(),
         };
-        let chain = certificates(&self.certificate)?;
-        let key = private_key(&self.key)?;
+        let chain = read_certificates(&self.certificate)?;
+        let key = read_private_key(&self.key)?;
         let config = ServerConfig::builder_with_provider(provider.clone());
-        let config = config.with_safe_default_protocol_versions().map_err(pair)?;
+        let config = config.with_safe_default_protocol_versions().map_err(pair_error)?;
         let config = match &self.client_ca {
-            Some(path) => config.with_client_cert_verifier(authorities(path, provider)?),
+            Some(path) => config.with_client_cert_verifier(client_verifier(path, provider)?),
             None => config.with_no_client_auth(),
         };
-        let mut config = config.with_single_cert(chain, key).map_err(pair)?;
-        config.alpn_protocols = vec![PROTOCOL.to_vec()];
+        let mut config = config.with_single_cert(chain, key).map_err(pair_error)?;
+        config.alpn_protocols = vec![ALPN_PROTOCOL.to_vec()];
         Ok(Arc::new(config))
     }
 }
 
-fn authorities(
-    path: &Path,
-    provider: Arc<CryptoProvider>,
-) -> Result<Arc<dyn rustls::server::danger::ClientCertVerifier>, TlsError> {
-    let refuse = |why: String| TlsError::Content { path: path.to_owned(), why, wanted: "authorities' certificates" };
+/// Accepts certificates that an authority of this file has signed.
+fn client_verifier(path: &Path, provider: Arc<CryptoProvider>) -> Result<Arc<dyn ClientCertVerifier>, TlsError> {
+    let content_error = |reason| content_error(path, reason, "authorities' certificates");
     let mut roots = RootCertStore::empty();
-    for certificate in certificates(path)? {
-        roots.add(certificate).map_err(|error| refuse(format!("has a certificate that cannot be used: {error}")))?;
+    for certificate in read_certificates(path)? {
+        roots
+            .add(certificate)
+            .map_err(|error| content_error(format!("has a certificate that cannot be used: {error}")))?;
     }
     let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider).build();
-    verifier.map_err(|error| refuse(format!("names no authority to believe: {error}")))
+    verifier.map_err(|error| content_error(format!("has no authority that can be used: {error}")))
 }
 
-fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
-    let refuse = |why: String| TlsError::Content { path: path.to_owned(), why, wanted: "certificates" };
+fn read_certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+    let content_error = |reason| content_error(path, reason, "certificates");
     let text = read_file(path)?;
-    let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&text).collect();
-    match found {
-        Err(error) => Err(refuse(format!("cannot be read: {error}"))),
-        Ok(found) if found.is_empty() => Err(refuse("has no certificate in it".to_owned())),
-        Ok(found) => Ok(found),
+    let certificates: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&text).collect();
+    match certificates {
+        Err(error) => Err(content_error(format!("cannot be read: {error}"))),
+        Ok(certificates) if certificates.is_empty() => Err(content_error("contains no certificate".to_owned())),
+        Ok(certificates) => Ok(certificates),
     }
 }
 
-fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, TlsError> {
-    // what the parser says of it may quote it
-    PrivateKeyDer::from_pem_slice(&read_file(path)?).map_err(|_| TlsError::Content {
-        path: path.to_owned(),
-        why: "has no key that can be read".to_owned(),
-        wanted: "one private key without a password",
-    })
+fn read_private_key(path: &Path) -> Result<PrivateKeyDer<'static>, TlsError> {
+    let reason = "contains no key that can be read".to_owned();
+    // the parser's error is dropped because it may quote the key
+    PrivateKeyDer::from_pem_slice(&read_file(path)?)
+        .map_err(|_| content_error(path, reason, "one private key without a password"))
+}
+
+fn content_error(path: &Path, reason: String, expected: &'static str) -> TlsError {
+    TlsError::Content { path: path.to_owned(), reason, expected }
 }
 
 fn read_file(path: &Path) -> Result<Vec<u8>, TlsError> {
-    let disk = |source| TlsError::Disk { path: path.to_owned(), source };
+    let disk_error = |source| TlsError::Disk { path: path.to_owned(), source };
     let mut bytes = Vec::new();
-    File::open(path).map_err(disk)?.take(MAX_FILE + 1).read_to_end(&mut bytes).map_err(disk)?;
+    File::open(path).map_err(disk_error)?.take(MAX_FILE + 1).read_to_end(&mut bytes).map_err(disk_error)?;
     if bytes.len() as u64 > MAX_FILE {
-        return Err(disk(io::Error::other("it has more than a megabyte")));
+        return Err(disk_error(io::Error::other("it is larger than a megabyte")));
     }
     Ok(bytes)
 }

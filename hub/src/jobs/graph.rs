@@ -278,7 +278,7 @@ impl Graph {
 /// What can be said of a plan before its nodes are looked at.
 fn check_frame(plan: &Plan, code: &[BlobRef]) -> Result<(), PlanError> {
     if plan.version != PLAN_VERSION {
-        return Err(PlanError::Version { theirs: plan.version });
+        return Err(PlanError::Version { version: plan.version });
     }
     if plan.steps.len() != code.len() {
         return Err(PlanError::Code { steps: plan.steps.len(), bundles: code.len() });
@@ -290,7 +290,7 @@ fn check_frame(plan: &Plan, code: &[BlobRef]) -> Result<(), PlanError> {
 }
 
 fn check_step(step: &Step) -> Result<(), PlanError> {
-    let refuse = |what| Err(PlanError::Step { step: step.name.clone(), what });
+    let refuse = |problem| Err(PlanError::Step { step: step.name.clone(), problem });
     if step.name.len() > MAX_NAME || step.function.len() > MAX_NAME {
         return Err(PlanError::LongName { limit: MAX_NAME });
     }
@@ -374,7 +374,7 @@ impl Walk {
         }
         match self.nodes.get_mut(index) {
             Some(place @ None) => *place = Some(node),
-            _ => return Err(PlanError::SameId { node: id }),
+            _ => return Err(PlanError::DuplicateId { node: id }),
         }
         Ok(())
     }

@@ -1,4 +1,4 @@
-//! Nobody without a token: every route of hub and bucket, asked without a token, with a wrong one, and with one of each role.
+//! Access control: every route of hub and bucket, requested without a token, with a wrong one, and with one of each role.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -10,21 +10,22 @@ use bue_hub::{
 };
 use bue_model::wire::LeaseRequest;
 use bue_model::{BlobHash, RunId, Timestamp};
+use bue_test_support::wait::within_deadline;
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 use uuid::Uuid;
 
-use crate::http::{Bare, send};
+use crate::http::{RawResponse, send_bytes};
 use crate::script::{Script, submission};
 
-/// A server that asks for tokens; a role's token is its name.
-struct Guarded {
+/// A server that requires tokens. The token of each role is the role's name.
+struct GuardedServer {
     folder: TempDir,
     address: String,
     routes: Vec<RouteView>,
 }
 
-impl Guarded {
+impl GuardedServer {
     async fn hub() -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let store = SqliteStore::open(":memory:".as_ref(), Durability::Off).expect("a store");
@@ -43,8 +44,8 @@ impl Guarded {
         Self { folder, address, routes: bucket_routes() }
     }
 
-    /// Asks for something that is not there, with this said of who we are, and hangs up.
-    async fn ask(&self, route: &RouteView, authorization: Option<&str>) -> Bare {
+    /// Requests something that does not exist, with this `authorization` header, on a connection of its own.
+    async fn request(&self, route: &RouteView, authorization: Option<&str>) -> RawResponse {
         let path = route.path.replace("{hash}", &BlobHash([1; 32]).to_string()).replace("{key...}", "a/b");
         let path = match path.starts_with("/v1/runs") {
             true => path.replace("{id}", "00000000-0000-0000-0000-000000000009"),
@@ -54,23 +55,23 @@ impl Guarded {
         let method = &route.method;
         let head = format!("{method} {path} HTTP/1.1\r\nhost: x\r\n{authorization}connection: close\r\n\r\n");
         if route.path == "/v1/events" && authorization.contains("Bearer") {
-            // an answer without an end: its first line says all
+            // the response never ends, but its first line has the status
             return first_line(&self.address, &head).await;
         }
-        send(&self.address, head.as_bytes()).await
+        send_bytes(&self.address, head.as_bytes()).await
     }
 }
 
-async fn first_line(address: &str, head: &str) -> Bare {
+async fn first_line(address: &str, head: &str) -> RawResponse {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     let mut stream = tokio::net::TcpStream::connect(address).await.expect("a connection");
     stream.write_all(head.as_bytes()).await.expect("sent");
     let mut bytes = [0; 4096];
-    let read = stream.read(&mut bytes).await.expect("an answer");
+    let read = within_deadline("the response", stream.read(&mut bytes)).await.expect("a response");
     let text = String::from_utf8_lossy(&bytes[..read]).into_owned();
     let (head, body) = text.split_once("\r\n\r\n").unwrap_or((&text, ""));
     let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or(0);
-    Bare { status, head: head.to_lowercase(), body: body.to_owned() }
+    RawResponse { status, head: head.to_lowercase(), body: body.to_owned() }
 }
 
 fn access(folder: &Path) -> Access {
@@ -78,7 +79,7 @@ fn access(folder: &Path) -> Access {
     for role in Role::ALL {
         file.add(TokenEntry::new(role.name(), role, role.name(), Timestamp(0)).expect("an entry")).expect("added");
     }
-    Access::by_file(file.path().to_owned()).expect("tokens")
+    Access::from_token_file(file.path().to_owned()).expect("tokens")
 }
 
 async fn listen() -> (TcpListener, String) {
@@ -87,70 +88,70 @@ async fn listen() -> (TcpListener, String) {
     (listener, address)
 }
 
-/// Only health may be asked for by anybody, and everything else only with a token that has the right role.
-async fn every_route_asks_who_one_is(server: &Guarded) {
+/// Health checks need no token; everything else needs a token of the right role.
+async fn check_every_route(server: &GuardedServer) {
     for route in &server.routes {
         let name = format!("{} {}", route.method, route.path);
         let Some(roles) = &route.roles else {
             assert!(["/healthz", "/readyz"].contains(&route.path), "{name} is open");
-            assert_eq!(server.ask(route, None).await.status, 200, "{name}");
+            assert_eq!(server.request(route, None).await.status, 200, "{name}");
             continue;
         };
         for wrong in [None, Some("Bearer wrong"), Some("Bearer "), Some("Basic YWRtaW46"), Some("admin")] {
-            let answer = server.ask(route, wrong).await;
+            let answer = server.request(route, wrong).await;
             assert_eq!(answer.status, 401, "{name} with {wrong:?}: {}", answer.body);
             assert!(answer.head.contains("\r\nwww-authenticate: bearer"), "{}", answer.head);
             if route.method != "HEAD" {
-                says(&answer, "token", "BUE_TOKEN");
+                expect_error(&answer, "token", "BUE_TOKEN");
             }
         }
         for role in Role::ALL {
-            let answer = server.ask(route, Some(&format!("Bearer {role}"))).await;
+            let answer = server.request(route, Some(&format!("Bearer {role}"))).await;
             if roles.contains(&role) {
                 assert!(![401, 403].contains(&answer.status), "{name} as {role}: {} {}", answer.status, answer.body);
             } else {
                 assert_eq!(answer.status, 403, "{name} as {role}: {}", answer.body);
-                says(&answer, "role", "BUE_TOKEN");
+                expect_error(&answer, "role", "BUE_TOKEN");
             }
         }
     }
 }
 
-fn says(answer: &Bare, code: &str, hint: &str) {
+fn expect_error(answer: &RawResponse, code: &str, hint: &str) {
     let error: bue_model::wire::ErrorBody = serde_json::from_str(&answer.body).expect("the one shape of errors");
     assert!(error.error.code.starts_with(code) && !error.error.message.is_empty(), "{}", answer.body);
     assert!(error.error.hint.contains(hint), "{}", answer.body);
 }
 
 #[tokio::test]
-async fn every_route_of_the_hub_asks_who_one_is() {
-    let hub = Guarded::hub().await;
+async fn every_route_of_the_hub_requires_a_token_of_the_right_role() {
+    let hub = GuardedServer::hub().await;
     assert_eq!(hub.routes.len(), 22);
-    every_route_asks_who_one_is(&hub).await;
+    check_every_route(&hub).await;
 }
 
 #[tokio::test]
-async fn every_route_of_the_bucket_asks_who_one_is() {
-    let bucket = Guarded::bucket().await;
+async fn every_route_of_the_bucket_requires_a_token_of_the_right_role() {
+    let bucket = GuardedServer::bucket().await;
     assert_eq!(bucket.routes.len(), 12);
-    every_route_asks_who_one_is(&bucket).await;
+    check_every_route(&bucket).await;
 }
 
-/// Asking for a run keeps the blob, so it is for those who may store.
+/// A request with a run writes a reference, so it needs the permission to store.
 #[tokio::test]
-async fn a_viewer_keeps_no_blobs_for_a_run() {
-    let bucket = Guarded::bucket().await;
+async fn a_viewer_cannot_reference_blobs_for_a_run() {
+    let bucket = GuardedServer::bucket().await;
     let hash = BlobHash([1; 32]);
     for (query, role, status) in [("", "viewer", 404), ("?run=RUN", "viewer", 403), ("?run=RUN", "submitter", 404)] {
         let query = query.replace("RUN", &Uuid::nil().to_string());
         let head = format!(
             "HEAD /v1/blobs/{hash}{query} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {role}\r\nconnection: close\r\n\r\n"
         );
-        assert_eq!(send(&bucket.address, head.as_bytes()).await.status, status, "{query} as {role}");
+        assert_eq!(send_bytes(&bucket.address, head.as_bytes()).await.status, status, "{query} as {role}");
     }
 }
 
-/// What docs/access.md says, route by route.
+/// Compares with docs/access.md, route by route.
 #[test]
 fn the_roles_are_those_of_the_documentation() {
     let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/access.md");
@@ -158,18 +159,18 @@ fn the_roles_are_those_of_the_documentation() {
     let documented: Vec<&str> = page.lines().filter(|line| line.starts_with("| `")).collect();
     let routes: Vec<_> = hub_routes().into_iter().chain(bucket_routes()).collect();
     for route in &routes {
-        let who = route.roles.as_ref().map_or("everybody".to_owned(), |roles| {
+        let roles = route.roles.as_ref().map_or("everybody".to_owned(), |roles| {
             roles.iter().map(|role| role.name()).collect::<Vec<_>>().join(", ")
         });
-        let line = format!("| `{} {}` | {who} |", route.method, route.path);
+        let line = format!("| `{} {}` | {roles} |", route.method, route.path);
         assert!(documented.contains(&line.as_str()), "docs/access.md has no line\n{line}");
     }
-    assert_eq!(documented.len(), routes.len(), "docs/access.md names routes that are not there");
+    assert_eq!(documented.len(), routes.len(), "docs/access.md has routes that do not exist");
 }
 
 #[tokio::test]
-async fn the_clients_show_their_token_and_say_what_is_wrong_with_it() {
-    let (hub, bucket) = (Guarded::hub().await, Guarded::bucket().await);
+async fn clients_send_their_token_and_report_what_is_wrong_with_it() {
+    let (hub, bucket) = (GuardedServer::hub().await, GuardedServer::bucket().await);
     let client = || HubClient::new(std::slice::from_ref(&hub.address)).expect("a client");
     let submitter = client().with_token("submitter").expect("a token");
     assert_eq!(submitter.bucket().await.expect("info").as_deref(), Some("127.0.0.1:7"), "as seen from here");
@@ -189,16 +190,16 @@ async fn the_clients_show_their_token_and_say_what_is_wrong_with_it() {
         assert!(refusal.to_string().contains("BUE_TOKEN"), "{refusal}");
     }
     assert!(matches!(client().with_token("a\nb"), Err(ClientError::Token)));
-    // a HEAD has no body to say it in
+    // the response to a HEAD request has no body
     let bare = BucketClient::new(&bucket.address).expect("a client");
     let refusal = bare.has(RunId(Uuid::nil()), &BlobHash([1; 32])).await.expect_err("a refusal").to_string();
     assert!(refusal.contains("BUE_TOKEN") && refusal.contains(&bucket.address), "{refusal}");
 }
 
-/// Rotation: the new token is good before the old one is gone, and the servers are not restarted.
+/// Rotation: the new token is valid before the old one is deleted, and the servers are not restarted.
 #[tokio::test]
-async fn tokens_are_exchanged_while_the_servers_run() {
-    let hub = Guarded::hub().await;
+async fn tokens_are_rotated_while_the_servers_run() {
+    let hub = GuardedServer::hub().await;
     let file = TokenFile::new(hub.folder.path().join("bue.tokens"));
     let with = |token: &str| HubClient::new(std::slice::from_ref(&hub.address)).and_then(|hub| hub.with_token(token));
     let new = with("new").expect("a client");
@@ -211,32 +212,31 @@ async fn tokens_are_exchanged_while_the_servers_run() {
 }
 
 #[tokio::test]
-async fn a_worker_is_given_jobs_of_its_tokens_scopes_and_no_others() {
-    let hub = Guarded::hub().await;
+async fn a_worker_leases_only_jobs_of_its_tokens_scopes() {
+    let hub = GuardedServer::hub().await;
     let file = TokenFile::new(hub.folder.path().join("bue.tokens"));
     let entry = TokenEntry::new("of-a-and-b", Role::Worker, "some", Timestamp(0));
-    let entry = entry.and_then(|entry| entry.for_scopes(vec!["a".into(), "b".into()])).expect("an entry");
+    let entry = entry.and_then(|entry| entry.with_scopes(vec!["a".into(), "b".into()])).expect("an entry");
     file.add(entry.clone()).expect("added");
-    assert_eq!(file.read().expect("a file").expect("tokens").last(), Some(&entry), "it comes back as it was written");
-    let asks = async |token: &str, scopes: &[&str]| {
+    assert_eq!(file.read().expect("a file").expect("tokens").last(), Some(&entry), "the entry is read back unchanged");
+    let lease = async |token: &str, scopes: &[&str]| {
         let worker = HubClient::new(std::slice::from_ref(&hub.address)).and_then(|hub| hub.with_token(token));
         let scopes = scopes.iter().map(|scope| (*scope).to_owned()).collect();
         let request = LeaseRequest { worker: "w".into(), scopes, reverse: false, count: 1, wait_ms: 0 };
         worker.expect("a client").lease(&request).await.map_err(|error| error.to_string())
     };
     for scopes in [&["a"][..], &["b", "a"]] {
-        assert!(asks("of-a-and-b", scopes).await.is_ok(), "{scopes:?}");
+        assert!(lease("of-a-and-b", scopes).await.is_ok(), "{scopes:?}");
     }
-    let refused = asks("of-a-and-b", &["a", "c"]).await.expect_err("a refusal");
+    let refused = lease("of-a-and-b", &["a", "c"]).await.expect_err("a refusal");
     assert!(refused.contains("`c`") && refused.contains("of a,b") && refused.contains("--scopes"), "{refused}");
-    assert!(asks("worker", &["c"]).await.is_ok());
+    assert!(lease("worker", &["c"]).await.is_ok());
 }
 
-/// Bodies, ids and queries that nobody would send: the client's fault each time, said in the one shape of errors, and the
-/// server is as it was.
+/// Bodies, ids and queries that make no sense: each is an error of the client, in the usual form, and changes nothing.
 #[tokio::test]
-async fn every_route_takes_any_bytes() {
-    let (hub, bucket) = (Guarded::hub().await, Guarded::bucket().await);
+async fn every_route_survives_arbitrary_bytes() {
+    let (hub, bucket) = (GuardedServer::hub().await, GuardedServer::bucket().await);
     let garbage: Vec<u8> = (0..5_000u32).map(|at| (at.wrapping_mul(2_654_435_761) >> 13) as u8).collect();
     for server in [&hub, &bucket] {
         for route in server.routes.iter().filter(|route| route.path.contains('{') || route.method == "POST") {
@@ -250,13 +250,13 @@ async fn every_route_takes_any_bytes() {
                         route.method,
                         garbage.len()
                     );
-                    let answer = send(&server.address, &[head.as_bytes(), &garbage].concat()).await;
+                    let answer = send_bytes(&server.address, &[head.as_bytes(), &garbage].concat()).await;
                     let is_key = route.path.contains("{key") && !["%00", "a%ffb", ".."].contains(&id);
-                    let fine = is_key && [200, 404].contains(&answer.status);
+                    let is_stored = is_key && [200, 404].contains(&answer.status);
                     let name = format!("{} {path} as `{kind}`: {} {}", route.method, answer.status, answer.body);
-                    assert!(fine || (400..500).contains(&answer.status), "{name}");
+                    assert!(is_stored || (400..500).contains(&answer.status), "{name}");
                     assert!(
-                        fine || route.method == "HEAD" || answer.body.starts_with("{\"error\":{\"code\":\""),
+                        is_stored || route.method == "HEAD" || answer.body.starts_with("{\"error\":{\"code\":\""),
                         "{name}"
                     );
                 }
@@ -264,15 +264,15 @@ async fn every_route_takes_any_bytes() {
         }
     }
     let client = HubClient::new(std::slice::from_ref(&hub.address)).and_then(|client| client.with_token("viewer"));
-    assert_eq!(client.expect("a client").runs().await.expect("it is alive"), []);
+    assert_eq!(client.expect("a client").runs().await.expect("the server is alive"), []);
     let client = BucketClient::new(&bucket.address).and_then(|client| client.with_token("viewer")).expect("a client");
-    client.ping().await.expect("it is alive");
+    client.ping().await.expect("the server is alive");
 }
 
-/// The body of a route that takes one is bounded before it is read, and a client without a token is not read at all.
+/// A body above the limit is refused before it is read, and a client without a token is refused before that.
 #[tokio::test]
 async fn a_giant_body_is_refused_on_every_route_that_reads_one() {
-    let (hub, bucket) = (Guarded::hub().await, Guarded::bucket().await);
+    let (hub, bucket) = (GuardedServer::hub().await, GuardedServer::bucket().await);
     for (server, method, path) in [
         (&hub, "POST", "/v1/runs"),
         (&hub, "POST", "/v1/leases"),
@@ -281,25 +281,25 @@ async fn a_giant_body_is_refused_on_every_route_that_reads_one() {
         (&bucket, "PUT", "/v1/keys/a"),
         (&bucket, "POST", "/v1/collections"),
     ] {
-        for (who, status) in [("authorization: Bearer admin\r\n", 413), ("", 401)] {
+        for (authorization, status) in [("authorization: Bearer admin\r\n", 413), ("", 401)] {
             let head = format!(
-                "{method} {path} HTTP/1.1\r\nhost: x\r\n{who}content-type: application/vnd.bue.postcard\r\n\
+                "{method} {path} HTTP/1.1\r\nhost: x\r\n{authorization}content-type: application/vnd.bue.postcard\r\n\
                  content-length: {}\r\nconnection: close\r\n\r\n",
                 u64::MAX / 4
             );
-            let answer = send(&server.address, head.as_bytes()).await;
+            let answer = send_bytes(&server.address, head.as_bytes()).await;
             assert_eq!(answer.status, status, "{method} {path}: {}", answer.body);
-            says(&answer, if status == 413 { "too_large" } else { "token" }, "");
+            expect_error(&answer, if status == 413 { "too_large" } else { "token" }, "");
         }
     }
 }
 
-/// The document names every route and no other, says who needs a token, and every schema that it speaks of is in it.
+/// The document has every route and no other, shows which ones need a token, and contains every schema it refers to.
 #[tokio::test]
-async fn the_description_for_programs_has_every_route() {
-    for server in [Guarded::hub().await, Guarded::bucket().await] {
+async fn the_openapi_document_has_every_route() {
+    for server in [GuardedServer::hub().await, GuardedServer::bucket().await] {
         let head = "GET /openapi.json HTTP/1.1\r\nhost: x\r\nauthorization: Bearer worker\r\nconnection: close\r\n\r\n";
-        let answer = send(&server.address, head.as_bytes()).await;
+        let answer = send_bytes(&server.address, head.as_bytes()).await;
         assert_eq!(answer.status, 200, "{}", answer.body);
         let document: serde_json::Value = serde_json::from_str(&answer.body).expect("JSON");
         let paths = document["paths"].as_object().expect("paths");

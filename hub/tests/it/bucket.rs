@@ -1,5 +1,5 @@
-//! The bucket, over HTTP with the real client and with bare requests. What it promises is written once and held by both of its
-//! shelves: a folder, and a real S3 server on another folder.
+//! The bucket over HTTP, with the real client and with raw requests. Each claim is written once and tested on both backends: a
+//! folder, and a real S3 server that stores its objects in another folder.
 
 mod claims;
 mod collection;
@@ -11,29 +11,29 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::UNIX_EPOCH;
 
 use bue_client::BucketClient;
-use bue_hub::{Access, BlobStore, Bucket as Server, Durability, serve_bucket};
+use bue_hub::{Access, BlobStore, Bucket, Durability, serve_bucket};
 use bue_model::wire::{Collected, Collection};
 use bue_model::{RunId, Timestamp};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 use uuid::Uuid;
 
-use crate::http::{Bare, raw};
+use crate::http::{RawResponse, raw_request};
 use s3_server::S3Server;
 
-/// A bucket on port 0, with a clock that is moved by hand.
-struct Bucket {
+/// A bucket on port 0, with a clock that the test moves.
+struct TestBucket {
     folder: TempDir,
-    /// Where the objects are as files.
+    /// The folder in which the objects are files.
     objects: PathBuf,
     address: String,
     client: BucketClient,
     now: Arc<AtomicI64>,
-    /// How often a test tries to hit a moment; the S3 server of the tests looks at every object to list some.
+    /// How often a test tries to hit a race. Fewer on S3, where the test server reads every object to list some.
     rounds: u32,
 }
 
-impl Bucket {
+impl TestBucket {
     async fn in_folder() -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let blobs = BlobStore::open(folder.path(), Durability::Full).expect("a store");
@@ -44,7 +44,7 @@ impl Bucket {
     async fn on_s3() -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let server = S3Server::start(folder.path()).await;
-        let blobs = BlobStore::s3(&server.place("a/b"), S3Server::variables()).expect("a store");
+        let blobs = BlobStore::s3(&server.location("a/b"), S3Server::variables()).expect("a store");
         let objects = folder.path().join(s3_server::BUCKET).join("a/b");
         Self { rounds: 2, ..Self::serve(blobs, folder, objects).await }
     }
@@ -52,20 +52,20 @@ impl Bucket {
     async fn serve(blobs: BlobStore, folder: TempDir, objects: PathBuf) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("an address").to_string();
-        // the time of files goes on by itself
-        let made = std::fs::metadata(folder.path()).and_then(|found| found.modified()).expect("a time");
-        let made = made.duration_since(UNIX_EPOCH).expect("after 1970").as_millis();
-        let now = Arc::new(AtomicI64::new(made as i64));
+        // starts at the file system's time, by which the age of objects is measured
+        let created = std::fs::metadata(folder.path()).and_then(|metadata| metadata.modified()).expect("a time");
+        let created = created.duration_since(UNIX_EPOCH).expect("after 1970").as_millis();
+        let now = Arc::new(AtomicI64::new(created as i64));
         let clock = now.clone();
-        let server = Server::new(blobs, Access::open());
-        let server = server.with_clock(Arc::new(move || Timestamp(clock.load(Ordering::Relaxed))));
-        tokio::spawn(serve_bucket(listener, server, std::future::pending()));
+        let bucket = Bucket::new(blobs, Access::open());
+        let bucket = bucket.with_clock(Arc::new(move || Timestamp(clock.load(Ordering::Relaxed))));
+        tokio::spawn(serve_bucket(listener, bucket, std::future::pending()));
         let client = BucketClient::new(&address).expect("a client");
         Self { folder, objects, address, client, now, rounds: 20 }
     }
 
-    async fn ask(&self, method: &str, path: &str, body: &[u8]) -> Bare {
-        raw(&self.address, method, path, "application/octet-stream", body).await
+    async fn request(&self, method: &str, path: &str, body: &[u8]) -> RawResponse {
+        raw_request(&self.address, method, path, "application/octet-stream", body).await
     }
 
     async fn value(&self, key: &str) -> Option<Vec<u8>> {
@@ -77,22 +77,22 @@ impl Bucket {
         Some(all)
     }
 
-    /// A hub that has these runs.
+    /// Collects as a hub that has these runs.
     async fn collect(&self, runs: &[RunId]) -> Collected {
-        let begun = self.client.begin_collection().await.expect("a time");
-        self.collect_since(begun, runs).await
+        let started_at = self.client.begin_collection().await.expect("a time");
+        self.collect_since(started_at, runs).await
     }
 
-    async fn collect_since(&self, begun: Timestamp, runs: &[RunId]) -> Collected {
+    async fn collect_since(&self, started_at: Timestamp, runs: &[RunId]) -> Collected {
         let collection = Collection { database: Uuid::from_u128(1), runs: runs.to_vec() };
-        self.client.collect(begun, &collection).await.expect("a collection")
+        self.client.collect(started_at, &collection).await.expect("a collection")
     }
 
-    fn pass(&self, seconds: i64) {
+    fn advance(&self, seconds: i64) {
         self.now.fetch_add(seconds * 1000, Ordering::Relaxed);
     }
 
-    /// All objects, as paths.
+    /// The names of all objects, sorted.
     fn names(&self) -> Vec<String> {
         let mut names = Vec::new();
         files(&self.objects, &self.objects, &mut names);
@@ -101,8 +101,8 @@ impl Bucket {
         names
     }
 
-    /// What is still being written, or was left behind: files in `part`, uploads and parts of the S3 server.
-    fn half_written(&self) -> usize {
+    /// Counts what is being written or was left behind: files in `part`, uploads and parts of the S3 server.
+    fn unfinished_uploads(&self) -> usize {
         let count = |folder: &Path, counts: fn(&str) -> bool| {
             let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
             entries.filter(|entry| counts(&entry.file_name().to_string_lossy())).count()
@@ -126,37 +126,37 @@ fn run(number: u128) -> RunId {
     RunId(Uuid::from_u128(number))
 }
 
-/// One test for each claim, on both shelves.
-macro_rules! on_both_shelves {
+/// Makes two tests of each claim, one for each backend.
+macro_rules! on_both_backends {
     ($($part:ident: $($claim:ident)*;)*) => {
         mod folder {
-            $($(#[tokio::test] async fn $claim() { super::$part::$claim(super::Bucket::in_folder().await).await })*)*
+            $($(#[tokio::test] async fn $claim() { super::$part::$claim(super::TestBucket::in_folder().await).await })*)*
         }
         mod s3 {
-            $($(#[tokio::test] async fn $claim() { super::$part::$claim(super::Bucket::on_s3().await).await })*)*
+            $($(#[tokio::test] async fn $claim() { super::$part::$claim(super::TestBucket::on_s3().await).await })*)*
         }
     };
 }
 
-on_both_shelves! {
+on_both_backends! {
     claims:
         a_blob_comes_back_as_it_was
-        a_blob_that_is_not_there_is_said_to_be_missing
+        a_missing_blob_is_reported_as_missing
         a_blob_under_a_wrong_hash_is_not_kept
         a_blob_damaged_on_the_disk_is_noticed
-        half_a_blob_is_thrown_away
+        an_interrupted_upload_leaves_nothing
         a_key_has_the_value_it_was_last_given
-        a_key_ends_when_its_time_is_over_and_is_collected
-        a_key_cannot_be_given_a_time_that_is_none
-        a_value_that_cannot_be_read_to_its_end_is_not_kept
-        no_name_leads_out_of_the_root
+        a_key_expires_and_is_deleted
+        an_invalid_expiry_time_is_refused
+        a_value_that_breaks_off_is_not_stored
+        no_key_is_stored_outside_the_root
         other_methods_and_routes_are_refused;
     collection:
-        what_no_run_wants_is_collected_after_the_grace
-        a_run_that_is_not_handed_in_yet_keeps_what_it_uploaded
-        a_list_of_runs_that_was_held_up_drops_nothing_of_later_ones
-        a_blob_that_two_runs_want_goes_with_the_last_one
-        a_blob_that_was_said_to_be_there_stays
+        unreferenced_blobs_are_collected_after_the_grace_period
+        a_run_that_is_not_submitted_yet_keeps_its_blobs
+        a_delayed_list_of_runs_collects_nothing_of_later_runs
+        a_blob_shared_by_two_runs_is_collected_with_the_last_one
+        a_blob_reported_as_present_is_kept
         keys_are_not_collected_with_blobs
         a_bucket_serves_one_database;
 }
@@ -168,17 +168,17 @@ fn a_folder_serves_one_process_at_a_time() {
     let refused = BlobStore::open(folder.path(), Durability::Full).expect_err("a refusal").to_string();
     assert!(refused.contains("in use by another process"), "{refused}");
     drop(first);
-    BlobStore::open(folder.path(), Durability::Full).expect("it is free again");
+    BlobStore::open(folder.path(), Durability::Full).expect("the lock is released");
 }
 
 #[tokio::test]
-async fn a_store_that_does_not_let_us_in_means_503() {
+async fn a_store_that_rejects_the_credentials_means_503() {
     let folder = tempfile::tempdir().expect("a folder");
     let server = S3Server::start(folder.path()).await;
     let wrong = S3Server::variables().into_iter().map(|(name, value)| (name, format!("{value}x")));
-    let blobs = BlobStore::s3(&server.place(""), wrong).expect("a store");
-    let bucket = Bucket::serve(blobs, folder, PathBuf::new()).await;
-    // what is uploaded in parts is refused before the first of them
+    let blobs = BlobStore::s3(&server.location(""), wrong).expect("a store");
+    let bucket = TestBucket::serve(blobs, folder, PathBuf::new()).await;
+    // a multipart upload is refused before its first part
     let large = vec![b'x'; 9_000_000];
     for (method, path, body) in [
         ("GET", "/readyz", &b"x"[..]),
@@ -186,9 +186,9 @@ async fn a_store_that_does_not_let_us_in_means_503() {
         ("PUT", "/v1/keys/a", b"x"),
         ("PUT", "/v1/keys/a", &large),
     ] {
-        let answer = bucket.ask(method, path, body).await;
+        let answer = bucket.request(method, path, body).await;
         assert_eq!(answer.status, 503, "{method} {path}: {}", answer.body);
         assert!(answer.body.contains("\"store\"") && !answer.body.contains(s3_server::SECRET), "{}", answer.body);
     }
-    assert_eq!(bucket.ask("GET", "/healthz", b"").await.status, 200);
+    assert_eq!(bucket.request("GET", "/healthz", b"").await.status, 200);
 }

@@ -1,10 +1,11 @@
-//! What only a store in a file can show: that it is still there afterwards.
+//! SQLite in a file: what survives closing and reopening it.
 
 use std::path::Path;
 
 use bue_hub::{Durability, HubError, JobStore, LEASE_MS, SqliteStore};
 use bue_model::plan::Rate;
 use bue_model::{Outcome, RateKey, RunState};
+use bue_test_support::wait::within_deadline;
 use futures_util::future::join_all;
 
 use crate::script::{Script, submission};
@@ -18,7 +19,7 @@ fn looped() -> Script {
 }
 
 #[tokio::test]
-async fn a_store_that_is_opened_again_goes_on_where_it_was() {
+async fn a_reopened_store_continues_where_it_was() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("hub.db");
     let mut world = World::at(&path);
@@ -33,7 +34,7 @@ async fn a_store_that_is_opened_again_goes_on_where_it_was() {
     let mut world = World::at(&path);
     world.now = now;
     assert_eq!(world.view(run).await.steps, before.steps);
-    // the leases of before still hold, and those that nobody reports end
+    // the old leases are still valid, and those that are not reported expire
     world.tell(&held[600], completed("1")).await;
     world.now += i64::try_from(LEASE_MS).expect("small");
     assert_eq!(world.reap().await.len(), 99);
@@ -49,7 +50,7 @@ async fn a_store_that_is_opened_again_goes_on_where_it_was() {
 }
 
 #[tokio::test]
-async fn a_loop_that_stopped_growing_grows_on_after_a_restart() {
+async fn a_loop_continues_to_grow_after_a_restart() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("hub.db");
     let mut world = World::at(&path);
@@ -60,19 +61,19 @@ async fn a_loop_that_stopped_growing_grows_on_after_a_restart() {
     let run = world.submit(script).await;
     let held = world.lease(2).await;
     world.tell(&held[0], Outcome::Cancelled).await;
-    // every round settles as it is made, far more than one transaction makes
+    // every round is cancelled as it is created, and there are far more than one transaction creates
     world.tell(&held[1], list(50_000)).await;
     drop(world);
     let world = World::at(&path);
     let mut changes = world.store.notifications().subscribe_runs();
     while world.state(run).await == RunState::Running {
-        changes.recv().await.expect("a change");
+        within_deadline("a change of the run", changes.recv()).await.expect("a change");
     }
     assert_eq!(world.step(run, "a").await.cancelled, 50_000);
 }
 
 #[tokio::test]
-async fn what_was_answered_is_in_the_file() {
+async fn acknowledged_changes_are_in_the_file() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("hub.db");
     let store = SqliteStore::open(&path, Durability::Full).expect("a store");
@@ -85,7 +86,7 @@ async fn what_was_answered_is_in_the_file() {
     for run in join_all(submissions).await {
         run.expect("a run");
     }
-    // copied at this moment, as a crash would leave it
+    // a copy made now is what a crash would leave
     let copy = folder.path().join("copy.db");
     for suffix in ["", "-wal"] {
         let name = |path: &Path| format!("{}{suffix}", path.display());
@@ -115,20 +116,20 @@ fn a_file_serves_one_process_at_a_time() {
     let refused = SqliteStore::open(&path, Durability::Off).expect_err("a refusal");
     assert!(matches!(refused, HubError::InUse(_)), "{refused}");
     drop(first);
-    SqliteStore::open(&path, Durability::Off).expect("it is free again");
+    SqliteStore::open(&path, Durability::Off).expect("the lock is released");
 }
 
 #[test]
-fn a_file_that_is_no_database_is_refused() {
+fn a_file_that_is_not_a_database_is_refused() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("hub.db");
-    std::fs::write(&path, "no database, but long enough to be looked at. ".repeat(100)).expect("a file");
+    std::fs::write(&path, "not a database, but long enough to be read. ".repeat(100)).expect("a file");
     let refused = SqliteStore::open(&path, Durability::Off).expect_err("a refusal");
     assert!(matches!(refused, HubError::Database(_)), "{refused}");
     assert!(SqliteStore::open(&folder.path().join("no/such/folder.db"), Durability::Off).is_err());
 }
 
-/// A call of a step whose starts are counted by host.
+/// A call of a step whose rate is counted per host.
 fn rated_by_host() -> Script {
     let mut script = Script::new();
     script.call(&["rated"], &[]);
@@ -138,7 +139,7 @@ fn rated_by_host() -> Script {
 }
 
 #[tokio::test]
-async fn keys_of_rates_that_are_long_gone_leave_no_rows() {
+async fn expired_keys_of_rates_leave_no_rows() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("hub.db");
     let mut world = World::at(&path);
@@ -152,7 +153,7 @@ async fn keys_of_rates_that_are_long_gone_leave_no_rows() {
         world.tell(held, Outcome::Keyed { key: RateKey([key; 16]) }).await;
         let held = world.lease(2).await.into_iter().find(|held| held.lease.count_by.is_none()).expect("its start");
         world.tell(&held, completed("1")).await;
-        // five keys are young enough to count
+        // five keys are within the rate's period
         world.now += 200;
     }
     drop(world);
@@ -162,7 +163,7 @@ async fn keys_of_rates_that_are_long_gone_leave_no_rows() {
 }
 
 #[tokio::test]
-async fn a_file_of_the_first_layout_goes_on_where_it_was() {
+async fn a_file_of_the_first_layout_is_migrated_and_continues() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("hub.db");
     let mut world = World::at(&path);
@@ -191,18 +192,18 @@ async fn a_file_of_the_first_layout_goes_on_where_it_was() {
     assert_eq!(world.one().await.lease.count_by.as_deref(), Some("host"));
 }
 
-/// Whoever comes second is told what is wrong, at whatever point of its making the first one holds the file.
+/// The others get the right error, at whatever stage of creating the file the first one is.
 #[test]
-fn of_many_that_open_a_new_file_at_once_one_gets_it() {
+fn of_many_concurrent_opens_of_a_new_file_one_succeeds() {
     const TRIES: usize = 8;
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("hub.db");
-    let together = std::sync::Barrier::new(TRIES);
+    let barrier = std::sync::Barrier::new(TRIES);
     let open = || {
-        together.wait();
+        barrier.wait();
         let opened = SqliteStore::open(&path, Durability::Full);
-        // nobody lets go before all have tried
-        together.wait();
+        // the file is not closed before all have tried
+        barrier.wait();
         opened.map(drop)
     };
     let tries: Vec<_> = std::thread::scope(|scope| {
@@ -213,5 +214,5 @@ fn of_many_that_open_a_new_file_at_once_one_gets_it() {
     for refused in tries.iter().filter_map(|opened| opened.as_ref().err()) {
         assert!(matches!(refused, HubError::InUse(_)), "{refused}");
     }
-    SqliteStore::open(&path, Durability::Full).expect("it is free again");
+    SqliteStore::open(&path, Durability::Full).expect("the lock is released");
 }

@@ -1,5 +1,5 @@
-//! A disk that is full, read-only or broken: the hub says 503 and what to do, acknowledges nothing, and goes on by itself
-//! when the disk is mended.
+//! A disk that is full, read-only or broken: the hub answers 503 with a hint, acknowledges nothing, and recovers by itself when
+//! the disk is repaired.
 
 use std::env;
 use std::fs::{self, File};
@@ -15,20 +15,20 @@ use tokio::net::TcpListener;
 use uuid::Uuid;
 
 use crate::disk::{Disk, TROUBLES, Trouble};
-use crate::http::{Bare, raw};
+use crate::http::{RawResponse, raw_request};
 use crate::script::{Script, submission};
 use crate::world::completed;
 
-/// Where the small file system is, in the process that has one.
-const SMALL: &str = "BUE_SMALL_DISK";
+/// The environment variable with the folder of the small file system, in the process that has one.
+const SMALL_DISK: &str = "BUE_SMALL_DISK";
 
-/// A hub.
-struct Served {
+/// A hub on port 0 and its store.
+struct TestHub {
     store: SqliteStore,
     address: String,
 }
 
-impl Served {
+impl TestHub {
     async fn start(database: &Path) -> Self {
         let store = SqliteStore::open(database, Durability::Full).expect("a store");
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
@@ -37,15 +37,15 @@ impl Served {
         Self { store, address }
     }
 
-    async fn submit(&self, number: u128) -> Bare {
+    async fn submit(&self, number: u128) -> RawResponse {
         let mut script = Script::new();
         script.call(&["a", "b"], &[]);
         let body = serde_json::to_vec(&submission(number, script.plan())).expect("json");
-        raw(&self.address, "POST", "/v1/runs", "application/json", &body).await
+        raw_request(&self.address, "POST", "/v1/runs", "application/json", &body).await
     }
 
-    async fn view(&self, number: u128) -> Bare {
-        raw(&self.address, "GET", &format!("/v1/runs/{}", id(number)), "", &[]).await
+    async fn view(&self, number: u128) -> RawResponse {
+        raw_request(&self.address, "GET", &format!("/v1/runs/{}", id(number)), "", &[]).await
     }
 }
 
@@ -53,29 +53,29 @@ fn id(number: u128) -> RunId {
     RunId(Uuid::from_u128(number))
 }
 
-fn expect_refusal(answer: &Bare, trouble: impl std::fmt::Debug) {
+fn expect_refusal(answer: &RawResponse, trouble: impl std::fmt::Debug) {
     assert_eq!(answer.status, 503, "{trouble:?}: {}", answer.body);
-    let body: ErrorBody = serde_json::from_str(&answer.body).expect("the one shape of errors");
+    let body: ErrorBody = serde_json::from_str(&answer.body).expect("an error in the usual form");
     assert_eq!(body.error.code, "database", "{trouble:?}");
     assert!(body.error.hint.contains("disk"), "{trouble:?}: {}", body.error.hint);
 }
 
 #[tokio::test]
-async fn a_disk_in_trouble_means_503_and_service_goes_on_when_it_is_mended() {
+async fn a_failing_disk_means_503_until_it_is_repaired() {
     for trouble in TROUBLES {
         let disk = Disk::new(1);
-        let hub = Served::start(&disk.path()).await;
+        let hub = TestHub::start(&disk.path()).await;
         assert_eq!(hub.submit(1).await.status, 200);
         disk.trouble(Some(trouble));
         for number in 2..5 {
             expect_refusal(&hub.submit(number).await, trouble);
         }
-        // what can be answered without the disk's help still is
+        // what can be read without the disk still is
         assert_eq!(hub.view(1).await.status, 200, "{trouble:?}");
-        assert_eq!(hub.view(2).await.status, 404, "{trouble:?}: refused, and yet there");
+        assert_eq!(hub.view(2).await.status, 404, "{trouble:?}: refused, but it exists");
         disk.trouble(None);
-        assert_eq!(hub.view(2).await.status, 404, "{trouble:?}: refused, and yet there");
-        assert_eq!(hub.submit(2).await.status, 200, "{trouble:?}: mended, and yet out of service");
+        assert_eq!(hub.view(2).await.status, 404, "{trouble:?}: refused, but it exists");
+        assert_eq!(hub.submit(2).await.status, 200, "{trouble:?}: repaired, but refused");
         disk.cut();
         disk.power_on();
         let store = SqliteStore::open(&disk.path(), Durability::Full).expect("a store");
@@ -90,10 +90,10 @@ async fn a_disk_in_trouble_means_503_and_service_goes_on_when_it_is_mended() {
 }
 
 #[tokio::test]
-async fn an_outcome_that_met_a_full_disk_is_reported_again() {
+async fn an_outcome_refused_by_a_full_disk_can_be_reported_again() {
     for trouble in TROUBLES {
         let disk = Disk::new(1);
-        let hub = Served::start(&disk.path()).await;
+        let hub = TestHub::start(&disk.path()).await;
         assert_eq!(hub.submit(1).await.status, 200);
         for _ in 0..2 {
             let scopes = vec!["default".to_owned()];
@@ -118,43 +118,43 @@ async fn an_outcome_that_met_a_full_disk_is_reported_again() {
 fn a_hub_does_not_start_on_a_disk_it_cannot_write_to() {
     let disk = Disk::new(1);
     disk.trouble(Some(Trouble::ReadOnly));
-    SqliteStore::open(&disk.path(), Durability::Full).expect_err("there is no file to be read");
+    SqliteStore::open(&disk.path(), Durability::Full).expect_err("the file cannot be created");
     disk.trouble(None);
     drop(SqliteStore::open(&disk.path(), Durability::Full).expect("a store"));
     disk.wait_until_closed();
     disk.trouble(Some(Trouble::ReadOnly));
-    SqliteStore::open(&disk.path(), Durability::Full).expect_err("there is no writing to it");
+    SqliteStore::open(&disk.path(), Durability::Full).expect_err("the file is read-only");
 }
 
-/// On a file system of two megabytes, which only a process of its own may mount: this test starts itself once more in a
-/// namespace. Where that is not allowed, the disks above are all there is.
+/// On a file system of two megabytes. Mounting it needs a user namespace, so this test starts itself again in one. Where
+/// namespaces are not allowed, only the simulated disks above are tested.
 #[tokio::test]
-async fn a_real_file_system_that_is_full_is_no_end_of_service() {
-    match env::var_os(SMALL) {
+async fn a_hub_survives_a_real_full_file_system() {
+    match env::var_os(SMALL_DISK) {
         Some(folder) => fill(Path::new(&folder)).await,
         None if run_in_a_namespace() => {}
-        None => println!("left out: no file system may be mounted here"),
+        None => println!("skipped: no file system may be mounted here"),
     }
 }
 
-/// Whether it could.
+/// Returns false if there can be no namespace here.
 fn run_in_a_namespace() -> bool {
     let folder = tempfile::tempdir().expect("a folder");
-    let this = "full_disk::a_real_file_system_that_is_full_is_no_end_of_service";
+    let this = "full_disk::a_hub_survives_a_real_full_file_system";
     let script = format!("mount -t tmpfs -o size=2m none \"$0\" || exit 77; exec \"$1\" {this} --exact --nocapture");
     let mut command = Command::new("unshare");
     command.args(["-rm", "sh", "-c", &script]).arg(folder.path()).arg(env::current_exe().expect("this program"));
-    let ran = command.env(SMALL, folder.path()).output();
-    match ran.as_ref().map(|ran| ran.status.code()) {
+    let output = command.env(SMALL_DISK, folder.path()).output();
+    match output.as_ref().map(|output| output.status.code()) {
         Ok(Some(0)) => true,
-        // what a failed test ends with
-        Ok(Some(101)) => panic!("{}", String::from_utf8_lossy(&ran.expect("its talk").stderr)),
+        // the exit code of a failed test
+        Ok(Some(101)) => panic!("{}", String::from_utf8_lossy(&output.expect("its output").stderr)),
         _ => false,
     }
 }
 
 async fn fill(folder: &Path) {
-    let hub = Served::start(&folder.join("hub.db")).await;
+    let hub = TestHub::start(&folder.join("hub.db")).await;
     assert_eq!(hub.submit(1).await.status, 200);
     let ballast = folder.join("ballast");
     let mut file = File::create(&ballast).expect("a file");
@@ -164,9 +164,9 @@ async fn fill(folder: &Path) {
     }
     assert_eq!(hub.view(1).await.status, 200);
     assert_eq!(hub.view(2).await.status, 404);
-    // an open file keeps its room
+    // an open file still takes space
     drop(file);
-    fs::remove_file(&ballast).expect("room");
+    fs::remove_file(&ballast).expect("removed");
     assert_eq!(hub.submit(2).await.status, 200);
     assert_eq!(hub.view(2).await.status, 200);
 }

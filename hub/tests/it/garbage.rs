@@ -1,7 +1,8 @@
-//! Whole requests of arbitrary and of broken bytes, to a real hub and a real bucket over a socket: no panic, an error in its one
-//! shape or a closed connection, nothing changed by what was refused, and no more memory than a body may have.
+//! Fuzzing: whole requests of arbitrary and of damaged bytes, to a real hub and a real bucket over a socket. None causes a panic;
+//! each gets an error in the usual form or a closed connection; a refused request changes nothing; and none takes more memory
+//! than a body may have.
 //!
-//! `PROPTEST_CASES=10000` tries more of them.
+//! `PROPTEST_CASES=10000` runs more cases.
 
 use std::cell::Cell;
 use std::panic::{set_hook, take_hook};
@@ -23,34 +24,32 @@ use proptest::collection::vec;
 use proptest::prelude::{Just, Strategy, any, prop_oneof};
 use proptest::sample::{Index, select};
 
+use bue_test_support::wait::within_deadline;
 use serde::Serialize;
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::time::timeout;
 
-use crate::allocated;
+use crate::counting_allocator;
 use crate::script::{Script, submission};
 
-/// Cases where nobody asks for more.
-const CASES: u32 = 150;
-/// Until we say that nothing more will come; a server that has an answer has given it by then, mostly.
-const PATIENCE: Duration = Duration::from_millis(30);
-/// A server that has not ended the connection by then hangs.
-const LONG: Duration = Duration::from_secs(60);
-/// A panic happened in a server.
+/// Cases by default.
+const DEFAULT_CASES: u32 = 150;
+/// Pause before the client closes its side of the connection. A server that has a response has mostly sent it by then.
+const HALF_CLOSE_DELAY: Duration = Duration::from_millis(30);
+/// Whether a server has panicked.
 static PANICKED: AtomicBool = AtomicBool::new(false);
 
-/// What is done to a request's bytes.
+/// A mutation of a request's bytes.
 #[derive(Clone, Debug)]
-enum Change {
+enum Mutation {
     Flip(Index, u8),
     Cut(Index),
     Insert(Index, Vec<u8>),
     Repeat(Index, Index),
 }
 
-impl Change {
+impl Mutation {
     fn apply(&self, bytes: &mut Vec<u8>) {
         if bytes.is_empty() {
             return;
@@ -74,19 +73,19 @@ impl Change {
     }
 }
 
-fn changes(most: usize) -> impl Strategy<Value = Vec<Change>> {
-    let change = prop_oneof![
-        4 => (any::<Index>(), 1..=255_u8).prop_map(|(at, with)| Change::Flip(at, with)),
-        1 => any::<Index>().prop_map(Change::Cut),
-        2 => (any::<Index>(), vec(any::<u8>(), 1..12)).prop_map(|(at, more)| Change::Insert(at, more)),
-        1 => (any::<Index>(), any::<Index>()).prop_map(|(from, to)| Change::Repeat(from, to)),
+fn mutations(most: usize) -> impl Strategy<Value = Vec<Mutation>> {
+    let mutation = prop_oneof![
+        4 => (any::<Index>(), 1..=255_u8).prop_map(|(at, with)| Mutation::Flip(at, with)),
+        1 => any::<Index>().prop_map(Mutation::Cut),
+        2 => (any::<Index>(), vec(any::<u8>(), 1..12)).prop_map(|(at, more)| Mutation::Insert(at, more)),
+        1 => (any::<Index>(), any::<Index>()).prop_map(|(from, to)| Mutation::Repeat(from, to)),
     ];
-    vec(change, 0..=most)
+    vec(mutation, 0..=most)
 }
 
-fn changed(bytes: impl Strategy<Value = Vec<u8>>, most: usize) -> impl Strategy<Value = Vec<u8>> {
-    (bytes, changes(most)).prop_map(|(mut bytes, changes)| {
-        changes.iter().for_each(|change| change.apply(&mut bytes));
+fn mutated(bytes: impl Strategy<Value = Vec<u8>>, most: usize) -> impl Strategy<Value = Vec<u8>> {
+    (bytes, mutations(most)).prop_map(|(mut bytes, mutations)| {
+        mutations.iter().for_each(|mutation| mutation.apply(&mut bytes));
         bytes
     })
 }
@@ -102,7 +101,7 @@ fn plan() -> Submission {
     submission(7, script.plan())
 }
 
-/// Bodies that are ours, and bodies that look like it.
+/// Valid bodies, and bodies that resemble them.
 fn bodies() -> impl Strategy<Value = Vec<u8>> {
     let lease =
         LeaseRequest { worker: "w".into(), scopes: vec!["default".into()], reverse: false, count: 3, wait_ms: 0 };
@@ -123,12 +122,12 @@ fn bodies() -> impl Strategy<Value = Vec<u8>> {
         json.replace("test.bue", "\\ud800").into_bytes(),
         json.replace("test.bue", "\u{0}").into_bytes(),
         [&b"{\"run\":\""[..], &[0xff, 0xfe], b"\"}"].concat(),
-        // lengths that nothing is behind
+        // lengths without the bytes that they announce
         [&[WIRE_VERSION][..], &[0xff; 9], &[1], &[0xff; 9]].concat(),
         [&[WIRE_VERSION, 1, b'w'][..], &[0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x7f]].concat(),
         Vec::new(),
     ];
-    prop_oneof![4 => changed(select(ours), 3), 1 => vec(any::<u8>(), 0..2_000)]
+    prop_oneof![4 => mutated(select(ours), 3), 1 => vec(any::<u8>(), 0..2_000)]
 }
 
 fn paths() -> impl Strategy<Value = String> {
@@ -171,7 +170,7 @@ fn paths() -> impl Strategy<Value = String> {
     prop_oneof![8 => select(all), 1 => "/v1/[ -~]{0,40}", 1 => "[!-~]{1,300}"]
 }
 
-/// Routes that there are, for things that there are.
+/// Real routes with parameters of things that exist.
 fn routes() -> impl Strategy<Value = (String, String)> {
     let run = RunId(uuid::Uuid::from_u128(7)).to_string();
     let filled = |route: &RouteView| {
@@ -208,14 +207,14 @@ fn fields() -> impl Strategy<Value = String> {
     prop_oneof![6 => select(odd), 1 => "[ -~]{0,60}"]
 }
 
-/// How a body is sent.
+/// A body with its framing, which may be wrong.
 fn framed(body: &[u8], kind: u8) -> (String, Vec<u8>) {
     match kind {
         0 => ("transfer-encoding: chunked\r\n".to_owned(), chunked(body, "")),
         1 => ("transfer-encoding: chunked\r\n".to_owned(), chunked(body, ";x=y")),
         2 => ("transfer-encoding: chunked\r\n".to_owned(), [b"fffffffffffffffff\r\n", body].concat()),
         3 => ("transfer-encoding: chunked\r\n".to_owned(), [b"-5\r\n", body].concat()),
-        // says more than there is
+        // announces more bytes than there are
         4 => (format!("content-length: {}\r\n", body.len() + 10), body.to_vec()),
         _ => (format!("content-length: {}\r\n", body.len()), body.to_vec()),
     }
@@ -227,7 +226,7 @@ fn chunked(body: &[u8], extension: &str) -> Vec<u8> {
     pieces.chain([b"0\r\n\r\n".to_vec()]).collect::<Vec<_>>().concat()
 }
 
-/// A whole request, well-formed mostly, and then perhaps not any more.
+/// A whole request, mostly well-formed, then perhaps mutated.
 fn requests() -> impl Strategy<Value = Vec<u8>> {
     let method = prop_oneof![
         8 => select(vec!["GET", "POST", "PUT", "DELETE", "HEAD"]).prop_map(str::to_owned),
@@ -245,11 +244,11 @@ fn requests() -> impl Strategy<Value = Vec<u8>> {
         [head.as_bytes(), &body].concat()
     });
     let whole = whole.boxed();
-    let whole = prop_oneof![3 => whole.clone(), 1 => changed(whole, 4)];
+    let whole = prop_oneof![3 => whole.clone(), 1 => mutated(whole, 4)];
     prop_oneof![12 => whole, 1 => vec(any::<u8>(), 0..3_000)]
 }
 
-/// Both servers, and what they keep.
+/// Both servers and their state.
 struct Servers {
     folder: TempDir,
     store: SqliteStore,
@@ -269,12 +268,12 @@ impl Servers {
         Self { folder, store, addresses: [hub_at, bucket_at] }
     }
 
-    /// All that a refused request must leave as it was.
-    async fn fingerprint(&self) -> String {
-        let runs = self.store.runs(100).await.expect("it lives");
+    /// Everything that a refused request must not change.
+    async fn state(&self) -> String {
+        let runs = self.store.runs(100).await.expect("the store is alive");
         let mut jobs = Vec::new();
         for job in 1..6 {
-            jobs.push(self.store.job(JobId(job)).await.expect("it lives"));
+            jobs.push(self.store.job(JobId(job)).await.expect("the store is alive"));
         }
         let mut files = Vec::new();
         list(self.folder.path(), &mut files);
@@ -298,22 +297,22 @@ fn list(folder: &Path, files: &mut Vec<String>) {
     }
 }
 
-/// Everything a server says to these bytes, until it ends the connection.
-async fn answers(address: &str, bytes: &[u8]) -> Vec<u8> {
+/// Sends bytes and reads until the server closes the connection.
+async fn exchange(address: &str, bytes: &[u8]) -> Vec<u8> {
     let (mut reading, mut writing) = TcpStream::connect(address).await.expect("a connection").into_split();
     let mut answer = Vec::new();
-    let talk = async {
+    let sending = async {
         // a server may answer, and close, before it has read everything
         let _ = writing.write_all(bytes).await;
-        tokio::time::sleep(PATIENCE).await;
+        tokio::time::sleep(HALF_CLOSE_DELAY).await;
         let _ = writing.shutdown().await;
     };
-    let listening = async {
-        // an answer without an end is left when it has begun
+    let receiving = async {
+        // an endless response is abandoned once it has begun
         while reading.read_buf(&mut answer).await.is_ok_and(|read| read > 0) && !is_endless(&answer) {}
     };
-    let both = async { tokio::join!(talk, listening) };
-    timeout(LONG, both).await.expect("the server ends the connection");
+    let both = async { tokio::join!(sending, receiving) };
+    within_deadline("the end of the connection", both).await;
     answer
 }
 
@@ -321,9 +320,9 @@ fn is_endless(answer: &[u8]) -> bool {
     String::from_utf8_lossy(answer).contains("text/event-stream")
 }
 
-/// Takes answers apart, one after the other; whether one of them was no refusal.
+/// Checks one response after the other. Returns whether one of them was a success.
 fn check(mut rest: &[u8]) -> bool {
-    let mut did_something = false;
+    let mut has_success = false;
     while !rest.is_empty() {
         let Some(end) = rest.windows(4).position(|four| four == b"\r\n\r\n") else { break };
         let head = std::str::from_utf8(&rest[..end]).expect("a head in ASCII").to_lowercase();
@@ -332,75 +331,75 @@ fn check(mut rest: &[u8]) -> bool {
         let length = head.split("\r\n").find_map(|line| line.strip_prefix("content-length: "));
         let length: usize = length.map_or(0, |length| length.parse().expect("a length"));
         let body = &rest[end + 4..];
-        // the answer to a HEAD says how long a body would be that is not there; the next answer may be
+        // the response to HEAD announces a body that does not follow; the next response may
         let absent = body.len() < length || body.starts_with(b"HTTP/1.");
         let body = if absent { &[] } else { &body[..length] };
         if status >= 400 && !body.is_empty() {
-            let error: ErrorBody = serde_json::from_slice(body).expect("the one shape of errors");
+            let error: ErrorBody = serde_json::from_slice(body).expect("an error in the usual form");
             assert!(!error.error.code.is_empty() && !error.error.message.is_empty(), "{error:?}");
         }
         assert!(![500, 501, 502, 503].contains(&status), "{head} {}", String::from_utf8_lossy(body));
-        did_something |= status < 400 && status != 100;
+        has_success |= status < 400 && status != 100;
         rest = &rest[end + 4 + body.len()..];
     }
-    did_something
+    has_success
 }
 
-/// Notes panics of this thread, where both servers run, and of the store's.
-fn note_panics() {
-    let (before, here) = (take_hook(), thread::current().id());
+/// Records panics of this thread, where both servers run, and of the store's thread.
+fn record_panics() {
+    let (default_hook, this_thread) = (take_hook(), thread::current().id());
     set_hook(Box::new(move |panic| {
         let is_store = thread::current().name() == Some("bue-store");
-        if thread::current().id() == here || is_store {
+        if thread::current().id() == this_thread || is_store {
             PANICKED.store(true, Ordering::SeqCst);
         }
-        before(panic);
+        default_hook(panic);
     }));
 }
 
 #[test]
-fn any_bytes_are_answered_in_one_shape_and_change_nothing_by_halves() {
-    note_panics();
+fn any_bytes_get_a_well_formed_answer_and_change_nothing_halfway() {
+    record_panics();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     let servers = runtime.block_on(Servers::start());
     let (answered, refused) = (Cell::new(0), Cell::new(0));
-    let mut runner = crate::chance::runner(CASES);
-    let tried = runner.run(&requests(), |bytes| {
+    let mut runner = crate::chance::runner(DEFAULT_CASES);
+    let result = runner.run(&requests(), |bytes| {
         for address in &servers.addresses {
-            let (before, answer, after, taken) = runtime.block_on(one(&servers, address, &bytes));
+            let (before, answer, after, peak) = runtime.block_on(run_case(&servers, address, &bytes));
             if check(&answer) {
                 answered.set(answered.get() + 1);
             } else {
                 refused.set(refused.get() + 1);
-                assert_eq!(before, after, "refused, and yet something changed");
+                assert_eq!(before, after, "the request was refused but changed something");
             }
-            assert!(taken < 2 * MAX_MESSAGE as isize, "{taken} bytes");
+            assert!(peak < 2 * MAX_MESSAGE as isize, "{peak} bytes");
             assert!(!PANICKED.load(Ordering::SeqCst), "a server panicked");
         }
         Ok(())
     });
     drop(servers);
     runtime.shutdown_background();
-    assert!(tried.is_ok(), "{}", tried.expect_err("a case"));
+    assert!(result.is_ok(), "{}", result.expect_err("a failing case"));
     assert!(answered.get() > 20 && refused.get() > 50, "{} answered, {} refused", answered.get(), refused.get());
 }
 
-async fn one(servers: &Servers, address: &str, bytes: &[u8]) -> (String, Vec<u8>, String, isize) {
-    let before = servers.fingerprint().await;
-    let taken = allocated::watch();
-    let answer = answers(address, bytes).await;
-    let taken = taken();
-    (before, answer, servers.fingerprint().await, taken)
+async fn run_case(servers: &Servers, address: &str, bytes: &[u8]) -> (String, Vec<u8>, String, isize) {
+    let before = servers.state().await;
+    let peak = counting_allocator::measure_peak();
+    let answer = exchange(address, bytes).await;
+    let peak = peak();
+    (before, answer, servers.state().await, peak)
 }
 
-/// A body as large as the largest may be, in pieces whose sum nobody said before.
+/// A body above the limit, in chunks whose total length is not announced.
 #[test]
 fn a_giant_body_takes_no_more_memory_than_twice_its_limit() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-    runtime.block_on(giant());
+    runtime.block_on(send_giant_body());
 }
 
-async fn giant() {
+async fn send_giant_body() {
     let servers = Servers::start().await;
     let head = format!(
         "POST /v1/outcomes HTTP/1.1\r\nhost: x\r\ncontent-type: {CONTENT_TYPE}\r\ntransfer-encoding: chunked\r\n\r\n"
@@ -408,17 +407,17 @@ async fn giant() {
     let mut stream = TcpStream::connect(&servers.addresses[0]).await.expect("a connection");
     stream.write_all(head.as_bytes()).await.expect("sent");
     let piece = [format!("{:x}\r\n", 1_000_000).as_bytes(), &vec![0; 1_000_000], b"\r\n"].concat();
-    let taken = allocated::watch();
+    let peak = counting_allocator::measure_peak();
     for _ in 0..100 {
         if stream.write_all(&piece).await.is_err() {
             break;
         }
     }
     let mut answer = [0; 12];
-    // where the connection was closed upon what it still sent, the answer is lost
+    // the response is lost if the server closed the connection while the client was still sending
     let read = stream.read_exact(&mut answer).await;
     assert!(read.is_err() || &answer == b"HTTP/1.1 413", "{}", String::from_utf8_lossy(&answer));
-    let taken = taken();
-    assert!(taken > MAX_MESSAGE as isize / 2 && taken < 2 * MAX_MESSAGE as isize, "{taken} bytes");
-    assert_eq!(servers.store.runs(1).await.expect("it lives").len(), 1);
+    let peak = peak();
+    assert!(peak > MAX_MESSAGE as isize / 2 && peak < 2 * MAX_MESSAGE as isize, "{peak} bytes");
+    assert_eq!(servers.store.runs(1).await.expect("the store is alive").len(), 1);
 }

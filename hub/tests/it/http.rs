@@ -1,12 +1,13 @@
-//! The hub over HTTP: with the real client, and with bytes no client of ours would send.
+//! The hub over HTTP: with the real client, and with bytes that our client would never send.
 
+use std::future::Future;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 use bue_client::{ClientError, HubClient};
 use bue_hub::{Durability, Hub, JobStore, SqliteStore, serve_hub};
 use bue_model::wire::{CONTENT_TYPE, Heartbeat, LeaseRequest, MAX_MESSAGE, Report, ReportBatch, Verdict, WIRE_VERSION};
 use bue_model::{JobId, Outcome, RunId, RunState};
+use bue_test_support::wait::{wait_until_async, within_deadline};
 use futures_util::future::join_all;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -17,62 +18,92 @@ use uuid::Uuid;
 use crate::script::{Script, submission};
 use crate::world::{completed, round_text};
 
-/// Long enough for any machine; a test that waits for it has failed.
-const LONG: Duration = Duration::from_secs(20);
-
 /// A hub on port 0.
-struct Served {
+struct TestHub {
     address: String,
     client: Arc<HubClient>,
-    stop: Option<oneshot::Sender<()>>,
+    shutdown: Option<oneshot::Sender<()>>,
     server: JoinHandle<()>,
 }
 
-impl Served {
+impl TestHub {
     async fn start() -> Self {
         let store = SqliteStore::open(":memory:".as_ref(), Durability::Off).expect("a store");
         let store: Arc<dyn JobStore> = Arc::new(store);
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("an address").to_string();
-        let (stop, stopped) = oneshot::channel();
-        let shutdown = async { drop(stopped.await) };
-        let server = tokio::spawn(serve_hub(listener, Hub::new(store), shutdown));
+        let (shutdown, stopped) = oneshot::channel();
+        let server = tokio::spawn(serve_hub(listener, Hub::new(store), async { drop(stopped.await) }));
         let client = Arc::new(HubClient::new(std::slice::from_ref(&address)).expect("a client"));
-        Self { address, client, stop: Some(stop), server }
+        Self { address, client, shutdown: Some(shutdown), server }
     }
 
-    async fn ask(&self, method: &str, path: &str, content_type: &str, body: &[u8]) -> Bare {
-        raw(&self.address, method, path, content_type, body).await
+    async fn request(&self, method: &str, path: &str, content_type: &str, body: &[u8]) -> RawResponse {
+        raw_request(&self.address, method, path, content_type, body).await
+    }
+
+    /// Waits until so many requests are waiting in the hub.
+    async fn wait_for_long_polls(&self, count: f64) {
+        let is_reached = async || metric(&self.address, "bue_long_polls").await == Some(count);
+        wait_until_async(&format!("{count} long polls are waiting"), is_reached).await;
+    }
+
+    /// Awaits a long poll of a minute, and fails if one of half a minute, which nothing ends early, is answered before it: then
+    /// the first one was not woken.
+    async fn expect_woken<T>(&self, long_poll: impl Future<Output = T>) -> T {
+        let unused_scope = LeaseRequest { scopes: vec!["unused".into()], ..lease_request(1, 30_000) };
+        tokio::select! {
+            biased;
+            answer = long_poll => answer,
+            _ = self.client.lease(&unused_scope) => panic!("the request waits although there is something to return"),
+        }
     }
 }
 
-/// An answer, read without our client.
-pub(crate) struct Bare {
+/// A response, read without our client.
+pub(crate) struct RawResponse {
     pub(crate) status: u16,
     pub(crate) head: String,
     pub(crate) body: String,
 }
 
-/// One request of whatever bytes; the connection is closed behind it.
-pub(crate) async fn raw(address: &str, method: &str, path: &str, content_type: &str, body: &[u8]) -> Bare {
+/// Sends one request with an arbitrary body, on a connection of its own.
+pub(crate) async fn raw_request(
+    address: &str,
+    method: &str,
+    path: &str,
+    content_type: &str,
+    body: &[u8],
+) -> RawResponse {
     let length = body.len();
     let head = format!(
         "{method} {path} HTTP/1.1\r\nhost: x\r\ncontent-type: {content_type}\r\ncontent-length: {length}\r\n\
          connection: close\r\n\r\n"
     );
-    send(address, &[head.as_bytes(), body].concat()).await
+    send_bytes(address, &[head.as_bytes(), body].concat()).await
 }
 
-pub(crate) async fn send(address: &str, bytes: &[u8]) -> Bare {
+/// Sends arbitrary bytes on a connection of their own, and reads the response until the server closes it.
+pub(crate) async fn send_bytes(address: &str, bytes: &[u8]) -> RawResponse {
     let mut stream = TcpStream::connect(address).await.expect("a connection");
     // the server may answer, and close, before it has read everything
     let _ = stream.write_all(bytes).await;
     let mut answer = Vec::new();
-    let _ = tokio::time::timeout(LONG, stream.read_to_end(&mut answer)).await.expect("an answer in time");
+    // a reset after the response is fine
+    let _ = within_deadline("the end of the response", stream.read_to_end(&mut answer)).await;
     let answer = String::from_utf8_lossy(&answer).into_owned();
     let (head, body) = answer.split_once("\r\n\r\n").unwrap_or_default();
     let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or(0);
-    Bare { status, head: head.to_lowercase(), body: body.to_owned() }
+    RawResponse { status, head: head.to_lowercase(), body: body.to_owned() }
+}
+
+/// The value of a line of `/metrics`, given by its name and labels.
+pub(crate) async fn metric(address: &str, name: &str) -> Option<f64> {
+    let response = raw_request(address, "GET", "/metrics", "", b"").await;
+    assert!(response.status == 200 && response.head.contains("openmetrics-text"), "{}", response.head);
+    assert!(response.body.ends_with("# EOF\n"), "{}", response.body);
+    let value = response.body.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '))?;
+    Some(value.parse().expect("a number"))
 }
 
 fn two_steps() -> Script {
@@ -81,26 +112,26 @@ fn two_steps() -> Script {
     script
 }
 
-fn ask_for(count: u32, wait_ms: u64) -> LeaseRequest {
+fn lease_request(count: u32, wait_ms: u64) -> LeaseRequest {
     LeaseRequest { worker: "w1".into(), scopes: vec!["default".into()], reverse: false, count, wait_ms }
 }
 
-fn answered(lease: &bue_model::wire::Lease, outcome: Outcome) -> ReportBatch {
+fn report_of(lease: &bue_model::wire::Lease, outcome: Outcome) -> ReportBatch {
     let report = Report { job: lease.job, token: lease.token, outcome, log: None, run_ms: 1 };
     ReportBatch { worker: "w1".into(), reports: vec![report] }
 }
 
 #[tokio::test]
 async fn a_run_goes_through_the_real_client() {
-    let hub = Served::start().await;
+    let hub = TestHub::start().await;
     let run = hub.client.submit(&submission(7, two_steps().plan())).await.expect("a run");
     for text in ["1", "2"] {
-        let batch = hub.client.lease(&ask_for(5, 0)).await.expect("leases");
+        let batch = hub.client.lease(&lease_request(5, 0)).await.expect("leases");
         let [lease] = batch.leases.as_slice() else { panic!("one job") };
         let heartbeat = Heartbeat { worker: "w1".into(), leases: vec![(lease.job, lease.token)] };
         assert_eq!(hub.client.heartbeat(&heartbeat).await.expect("an answer").lost, []);
         assert_eq!(hub.client.job(lease.job).await.expect("the job").attempts, 0);
-        let report = answered(lease, completed(text));
+        let report = report_of(lease, completed(text));
         assert_eq!(hub.client.report(&report).await.expect("verdicts"), [Verdict::Accepted]);
         assert_eq!(hub.client.logs(lease.job).await.expect("an answer"), None);
     }
@@ -112,8 +143,8 @@ async fn a_run_goes_through_the_real_client() {
 }
 
 #[tokio::test]
-async fn the_client_puts_pages_of_results_together() {
-    let hub = Served::start().await;
+async fn the_client_joins_pages_of_results() {
+    let hub = TestHub::start().await;
     let mut script = Script::new();
     let source = script.call(&["source"], &[]);
     script.each(source, |script, x| script.call(&["a"], &[x]));
@@ -121,13 +152,13 @@ async fn the_client_puts_pages_of_results_together() {
     let run = hub.client.submit(&submission(7, script.plan())).await.expect("a run");
     let long = "x".repeat(60_000);
     loop {
-        let batch = hub.client.lease(&ask_for(50, 0)).await.expect("leases");
+        let batch = hub.client.lease(&lease_request(50, 0)).await.expect("leases");
         let reports = batch.leases.iter().map(|lease| {
             let outcome = match batch.steps[lease.step as usize].name.as_str() {
                 "source" => crate::world::list(200),
                 _ => completed(&long),
             };
-            answered(lease, outcome).reports.remove(0)
+            report_of(lease, outcome).reports.remove(0)
         });
         let reports: Vec<_> = reports.collect();
         if reports.is_empty() {
@@ -142,84 +173,76 @@ async fn the_client_puts_pages_of_results_together() {
 
 #[tokio::test]
 async fn a_waiting_worker_is_woken_by_new_work() {
-    let hub = Served::start().await;
+    let hub = TestHub::start().await;
     let client = hub.client.clone();
-    let waiting = tokio::spawn(async move { client.lease(&ask_for(1, 60_000)).await });
-    tokio::time::sleep(Duration::from_millis(50)).await;
-    assert!(!waiting.is_finished());
-    let started = Instant::now();
+    let waiting = tokio::spawn(async move { client.lease(&lease_request(1, 60_000)).await });
+    hub.wait_for_long_polls(1.0).await;
     hub.client.submit(&submission(7, two_steps().plan())).await.expect("a run");
-    let batch = waiting.await.expect("no panic").expect("leases");
+    let batch = hub.expect_woken(waiting).await.expect("no panic").expect("leases");
     assert_eq!(batch.leases.len(), 1);
-    assert!(started.elapsed() < LONG);
     // and by a child that becomes ready
     let client = hub.client.clone();
-    let waiting = tokio::spawn(async move { client.lease(&ask_for(1, 60_000)).await });
-    hub.client.report(&answered(&batch.leases[0], completed("1"))).await.expect("verdicts");
-    assert_eq!(waiting.await.expect("no panic").expect("leases").leases.len(), 1);
+    let waiting = tokio::spawn(async move { client.lease(&lease_request(1, 60_000)).await });
+    hub.client.report(&report_of(&batch.leases[0], completed("1"))).await.expect("verdicts");
+    assert_eq!(hub.expect_woken(waiting).await.expect("no panic").expect("leases").leases.len(), 1);
 }
 
 #[tokio::test]
 async fn a_waiting_worker_is_woken_when_a_parked_job_is_due() {
-    let hub = Served::start().await;
+    let hub = TestHub::start().await;
     hub.client.submit(&submission(7, two_steps().plan())).await.expect("a run");
-    let batch = hub.client.lease(&ask_for(1, 0)).await.expect("leases");
+    let batch = hub.client.lease(&lease_request(1, 0)).await.expect("leases");
     let pending = Outcome::Pending { delay_ms: Some(200) };
-    hub.client.report(&answered(&batch.leases[0], pending)).await.expect("verdicts");
-    let started = Instant::now();
-    let again = hub.client.lease(&ask_for(1, 60_000)).await.expect("leases");
+    hub.client.report(&report_of(&batch.leases[0], pending)).await.expect("verdicts");
+    let again = hub.expect_woken(hub.client.lease(&lease_request(1, 60_000))).await.expect("leases");
     assert_eq!(again.leases[0].job, batch.leases[0].job);
-    assert!(started.elapsed() < LONG);
 }
 
 #[tokio::test]
-async fn a_wait_for_work_ends_with_none() {
-    let hub = Served::start().await;
-    let batch = hub.client.lease(&ask_for(1, 100)).await.expect("an answer");
+async fn a_poll_for_work_ends_without_jobs() {
+    let hub = TestHub::start().await;
+    let batch = hub.client.lease(&lease_request(1, 100)).await.expect("an answer");
     assert_eq!(batch.leases, []);
 }
 
 #[tokio::test]
 async fn a_reader_of_a_run_is_woken_by_its_changes() {
-    let hub = Served::start().await;
+    let hub = TestHub::start().await;
     let run = hub.client.submit(&submission(7, two_steps().plan())).await.expect("a run");
     let seen = hub.client.run(run, None, 0).await.expect("the run").version;
     let client = hub.client.clone();
     let waiting = tokio::spawn(async move { client.run(run, Some(seen), 60_000).await });
-    tokio::time::sleep(Duration::from_millis(50)).await;
-    assert!(!waiting.is_finished());
-    hub.client.lease(&ask_for(1, 0)).await.expect("leases");
-    let view = waiting.await.expect("no panic").expect("the run");
+    hub.wait_for_long_polls(1.0).await;
+    hub.client.lease(&lease_request(1, 0)).await.expect("leases");
+    let view = hub.expect_woken(waiting).await.expect("no panic").expect("the run");
     assert!(view.version > seen);
     assert_eq!(view.steps[0].running, 1);
     hub.client.cancel_run(run).await.expect("cancelled");
-    // nothing will change any more: no reason to wait
-    let started = Instant::now();
-    let view = hub.client.run(run, Some(u64::MAX), 60_000).await.expect("the run");
+    // a run that has ended will not change any more, so there is nothing to wait for
+    let view = hub.expect_woken(hub.client.run(run, Some(u64::MAX), 60_000)).await.expect("the run");
     assert_eq!(view.state, RunState::Cancelled);
-    assert!(started.elapsed() < LONG);
 }
 
 #[tokio::test]
-async fn many_may_submit_the_same_run_at_once() {
-    let hub = Served::start().await;
+async fn concurrent_submissions_of_the_same_run_create_one() {
+    let hub = TestHub::start().await;
     let submission = submission(7, two_steps().plan());
     let all = join_all((0..20).map(|_| hub.client.submit(&submission))).await;
     assert!(all.into_iter().all(|run| run.expect("a run") == submission.run));
-    assert_eq!(hub.client.lease(&ask_for(10, 0)).await.expect("leases").leases.len(), 1);
+    assert_eq!(hub.client.lease(&lease_request(10, 0)).await.expect("leases").leases.len(), 1);
 }
 
-/// A worker whose steps end all at once asks for more than one address may have; its client keeps it to less.
+/// A worker whose steps all end at once could need more connections than one address may have. Its client uses fewer.
 #[tokio::test]
-async fn thousands_of_requests_at_once_are_all_answered() {
-    let hub = Served::start().await;
+async fn thousands_of_concurrent_requests_are_all_answered() {
+    let hub = TestHub::start().await;
     let all = join_all((0..3_000).map(|_| hub.client.runs())).await;
     assert!(all.iter().all(Result::is_ok), "{:?}", all.iter().find(|runs| runs.is_err()));
 }
 
 #[tokio::test]
-async fn what_the_hub_refuses_reaches_the_client_with_code_and_hint() {
-    let hub = Served::start().await;
+async fn refusals_reach_the_client_with_code_and_hint() {
+    let hub = TestHub::start().await;
     let unknown = RunId(Uuid::from_u128(99));
     let mut bad = submission(7, two_steps().plan());
     bad.plan.version = 9;
@@ -241,25 +264,25 @@ async fn what_the_hub_refuses_reaches_the_client_with_code_and_hint() {
 }
 
 #[tokio::test]
-async fn people_cancel_and_reset_over_http() {
-    let hub = Served::start().await;
+async fn runs_and_jobs_are_cancelled_and_reset_over_http() {
+    let hub = TestHub::start().await;
     let run = hub.client.submit(&submission(7, two_steps().plan())).await.expect("a run");
-    let batch = hub.client.lease(&ask_for(1, 0)).await.expect("leases");
+    let batch = hub.client.lease(&lease_request(1, 0)).await.expect("leases");
     let job = batch.leases[0].job;
-    hub.client.report(&answered(&batch.leases[0], crate::world::failed("no"))).await.expect("verdicts");
+    hub.client.report(&report_of(&batch.leases[0], crate::world::failed("no"))).await.expect("verdicts");
     assert_eq!(hub.client.reset_run(run).await.expect("reset"), 1);
-    let batch = hub.client.lease(&ask_for(1, 0)).await.expect("leases");
-    hub.client.report(&answered(&batch.leases[0], crate::world::failed("no"))).await.expect("verdicts");
+    let batch = hub.client.lease(&lease_request(1, 0)).await.expect("leases");
+    hub.client.report(&report_of(&batch.leases[0], crate::world::failed("no"))).await.expect("verdicts");
     assert_eq!(hub.client.reset_job(job).await.expect("reset"), 1);
     assert_eq!(hub.client.cancel_job(job).await.expect("cancelled"), 2);
     assert_eq!(hub.client.cancel_run(run).await.expect("nothing left"), 0);
 }
 
 #[tokio::test]
-async fn bytes_that_are_no_message_are_refused() {
-    let hub = Served::start().await;
+async fn malformed_messages_are_refused() {
+    let hub = TestHub::start().await;
     let garbage = [&[WIRE_VERSION][..], &[0xff; 100]].concat();
-    // a plan of loops without end, and a list of lists without end
+    // a plan of endlessly nested loops
     let deep = [&[WIRE_VERSION][..], &[0; 16], &[0, 1, 0, 1], &[1, 1, 0, 0, 1, 1].repeat(50_000)].concat();
     for path in ["/v1/runs", "/v1/leases", "/v1/heartbeats", "/v1/outcomes"] {
         for (body, content_type, status) in [
@@ -270,39 +293,39 @@ async fn bytes_that_are_no_message_are_refused() {
             (&[WIRE_VERSION + 1, 0][..], CONTENT_TYPE, 400),
             (b"{}", "text/html", 415),
         ] {
-            let answer = hub.ask("POST", path, content_type, body).await;
+            let answer = hub.request("POST", path, content_type, body).await;
             assert_eq!(answer.status, status, "{path} {content_type}: {}", answer.body);
             assert!(answer.body.starts_with("{\"error\":{\"code\":\""), "{}", answer.body);
         }
-        let answer = hub.ask("POST", path, CONTENT_TYPE, &[WIRE_VERSION + 1, 0]).await;
+        let answer = hub.request("POST", path, CONTENT_TYPE, &[WIRE_VERSION + 1, 0]).await;
         assert!(answer.body.contains("other_version") && answer.body.contains("same release"), "{}", answer.body);
     }
-    assert_eq!(hub.client.runs().await.expect("it is alive"), []);
+    assert_eq!(hub.client.runs().await.expect("the hub is alive"), []);
 }
 
 #[tokio::test]
 async fn a_body_too_large_is_refused_before_it_is_read() {
-    let hub = Served::start().await;
+    let hub = TestHub::start().await;
     for (path, length) in [("/v1/outcomes", MAX_MESSAGE + 1), ("/v1/leases", 600_000), ("/v1/runs", usize::MAX / 4)] {
         let head = format!(
             "POST {path} HTTP/1.1\r\nhost: x\r\ncontent-type: {CONTENT_TYPE}\r\ncontent-length: {length}\r\n\r\n"
         );
-        let answer = send(&hub.address, head.as_bytes()).await;
+        let answer = send_bytes(&hub.address, head.as_bytes()).await;
         assert_eq!(answer.status, 413, "{path}");
         assert!(answer.body.contains("too_large"), "{}", answer.body);
     }
-    // nor one that does not say how large it is
+    // a body that does not declare its length is refused too
     let chunk = format!("{:x}\r\n{}\r\n", 100_000, "x".repeat(100_000));
     let head = format!(
         "POST /v1/leases HTTP/1.1\r\nhost: x\r\ncontent-type: {CONTENT_TYPE}\r\ntransfer-encoding: chunked\r\n\r\n"
     );
-    let answer = send(&hub.address, [head, chunk.repeat(8)].concat().as_bytes()).await;
+    let answer = send_bytes(&hub.address, [head, chunk.repeat(8)].concat().as_bytes()).await;
     assert_eq!(answer.status, 413);
 }
 
 #[tokio::test]
 async fn routes_methods_and_ids_are_checked() {
-    let hub = Served::start().await;
+    let hub = TestHub::start().await;
     for (method, path, status) in [
         ("GET", "/", 404),
         ("GET", "/v1", 404),
@@ -318,28 +341,28 @@ async fn routes_methods_and_ids_are_checked() {
         ("GET", "/healthz", 200),
         ("GET", "/readyz", 200),
     ] {
-        let answer = hub.ask(method, path, "", b"").await;
+        let answer = hub.request(method, path, "", b"").await;
         assert_eq!(answer.status, status, "{method} {path}: {}", answer.body);
         assert_eq!(answer.status == 405, answer.head.contains("\r\nallow: "), "{path}");
     }
-    let answer = send(&hub.address, b"no http at all\r\n\r\n").await;
+    let answer = send_bytes(&hub.address, b"not http at all\r\n\r\n").await;
     assert_eq!(answer.status, 400);
 }
 
 #[tokio::test]
-async fn a_run_can_be_handed_in_as_json() {
-    let hub = Served::start().await;
+async fn a_run_can_be_submitted_as_json() {
+    let hub = TestHub::start().await;
     let submission = submission(7, two_steps().plan());
     let body = serde_json::to_vec(&submission).expect("JSON");
-    let answer = hub.ask("POST", "/v1/runs", "application/json; charset=utf-8", &body).await;
+    let answer = hub.request("POST", "/v1/runs", "application/json; charset=utf-8", &body).await;
     assert_eq!((answer.status, answer.body), (200, format!("{{\"run\":\"{}\"}}", submission.run)));
-    assert_eq!(hub.ask("POST", "/v1/runs", "application/json", b"{\"run\":7}").await.status, 400);
+    assert_eq!(hub.request("POST", "/v1/runs", "application/json", b"{\"run\":7}").await.status, 400);
     assert_eq!(hub.client.run(submission.run, None, 0).await.expect("the run").steps[0].available, 1);
 }
 
 #[tokio::test]
 async fn changes_of_runs_are_sent_as_events() {
-    let hub = Served::start().await;
+    let hub = TestHub::start().await;
     let mut stream = TcpStream::connect(&hub.address).await.expect("a connection");
     stream.write_all(b"GET /v1/events HTTP/1.1\r\nhost: x\r\n\r\n").await.expect("sent");
     let mut text = String::new();
@@ -351,35 +374,37 @@ async fn changes_of_runs_are_sent_as_events() {
 async fn read_until(stream: &mut TcpStream, text: &mut String, wanted: &str) {
     let mut bytes = [0; 1024];
     while !text.contains(wanted) {
-        let read = tokio::time::timeout(LONG, stream.read(&mut bytes)).await.expect("in time").expect("read");
+        let read = within_deadline("an event", stream.read(&mut bytes)).await.expect("read");
         assert!(read > 0, "{text}");
         text.push_str(&String::from_utf8_lossy(&bytes[..read]));
     }
 }
 
 #[tokio::test]
-async fn a_hub_that_stops_answers_those_who_wait() {
-    let mut hub = Served::start().await;
+async fn a_hub_that_shuts_down_answers_waiting_requests() {
+    let mut hub = TestHub::start().await;
     let client = hub.client.clone();
-    let worker = tokio::spawn(async move { client.lease(&ask_for(1, 60_000)).await });
+    let worker = tokio::spawn(async move { client.lease(&lease_request(1, 60_000)).await });
     let events = hub.address.clone();
-    let events = tokio::spawn(async move { send(&events, b"GET /v1/events HTTP/1.1\r\nhost: x\r\n\r\n").await });
-    tokio::time::sleep(Duration::from_millis(100)).await;
-    hub.stop.take().expect("once").send(()).expect("it runs");
-    let batch = tokio::time::timeout(LONG, worker).await.expect("in time").expect("no panic").expect("an answer");
+    let events = tokio::spawn(async move { send_bytes(&events, b"GET /v1/events HTTP/1.1\r\nhost: x\r\n\r\n").await });
+    hub.wait_for_long_polls(1.0).await;
+    let is_listening = async || metric(&hub.address, "bue_event_listeners").await == Some(1.0);
+    wait_until_async("the event stream is open", is_listening).await;
+    hub.shutdown.take().expect("once").send(()).expect("it runs");
+    let batch = within_deadline("the worker's answer", worker).await.expect("no panic").expect("an answer");
     assert_eq!(batch.leases, []);
     assert_eq!(events.await.expect("no panic").status, 200);
-    tokio::time::timeout(LONG, hub.server).await.expect("in time").expect("no panic");
-    let gone = hub.client.runs().await.expect_err("nobody there");
-    assert!(matches!(&gone, ClientError::Unreachable { .. }) && gone.to_string().contains(&hub.address), "{gone}");
+    within_deadline("the end of the server", hub.server).await.expect("no panic");
+    let error = hub.client.runs().await.expect_err("the server is gone");
+    assert!(matches!(&error, ClientError::Unreachable { .. }) && error.to_string().contains(&hub.address), "{error}");
 }
 
 #[tokio::test]
-async fn a_client_goes_on_with_the_next_address() {
-    let hub = Served::start().await;
-    let nobody = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-    let dead = nobody.local_addr().expect("an address").to_string();
-    drop(nobody);
+async fn a_client_tries_the_next_address() {
+    let hub = TestHub::start().await;
+    let closed = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let dead = closed.local_addr().expect("an address").to_string();
+    drop(closed);
     let client = HubClient::new(&[dead, format!("http://{}/", hub.address)]).expect("a client");
     for _ in 0..3 {
         assert_eq!(client.runs().await.expect("runs"), []);
@@ -387,7 +412,7 @@ async fn a_client_goes_on_with_the_next_address() {
 }
 
 #[tokio::test]
-async fn a_server_that_is_no_hub_is_recognised() {
+async fn a_server_that_is_not_a_hub_is_recognised() {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let address = listener.local_addr().expect("an address").to_string();
     let answers = [
@@ -410,7 +435,7 @@ async fn a_server_that_is_no_hub_is_recognised() {
     });
     let client = HubClient::new(std::slice::from_ref(&address)).expect("a client");
     for expected in ["is no hub of bue", "same release", "is no hub of bue", "is no hub of bue"] {
-        let error = client.lease(&ask_for(1, 0)).await.expect_err("no hub").to_string();
+        let error = client.lease(&lease_request(1, 0)).await.expect_err("no hub").to_string();
         assert!(error.contains(expected) && error.contains(&address), "{error}");
     }
 }

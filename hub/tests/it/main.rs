@@ -1,19 +1,18 @@
-//! What the hub and the bucket promise, tested on the real things: SQLite in memory or in a file, PostgreSQL
-//! in a cluster of its own, HTTP on port 0.
+//! Tests of the hub and the bucket on real components: SQLite in memory or in a file, a PostgreSQL cluster, HTTP on port 0.
 //!
-//! The contract of a [`bue_hub::JobStore`] is written once, over any store, with time moved by hand.
-#![expect(clippy::expect_used, clippy::panic, reason = "a test says what it expects")]
+//! The contract of a [`bue_hub::JobStore`] is written once and tested on every store, with a clock that the tests move.
+#![expect(clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 #![expect(clippy::cast_possible_truncation, clippy::cast_possible_wrap, reason = "numbers of tests are small")]
 
-/// Counts what each thread takes; see `allocated.rs`.
+/// Measures the peak memory of each thread.
 #[global_allocator]
-static ALLOCATOR: allocated::Counted = allocated::Counted;
+static ALLOCATOR: counting_allocator::CountingAllocator = counting_allocator::CountingAllocator;
 
 mod access;
-mod allocated;
 mod bucket;
 mod chance;
 mod contract;
+mod counting_allocator;
 mod disk;
 mod files;
 mod full_disk;

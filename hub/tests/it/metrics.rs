@@ -1,18 +1,18 @@
-//! `/metrics`, `/healthz` and `/readyz` of both servers, as Prometheus would read them.
+//! `/metrics`, `/healthz` and `/readyz` of both servers, as Prometheus and a load balancer read them.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use bue_client::{BucketClient, HubClient};
 use bue_hub::{Access, BlobStore, Bucket, Durability, Hub, SqliteStore, serve_bucket, serve_hub};
 use bue_model::wire::{LeaseRequest, Report, ReportBatch};
 use bue_model::{RunId, Token};
+use bue_test_support::wait::{wait_until_async, within_deadline};
 use bytes::Bytes;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use uuid::Uuid;
 
-use crate::http::raw;
+use crate::http::{metric, raw_request};
 use crate::script::{Script, submission};
 use crate::world::completed;
 
@@ -22,18 +22,10 @@ async fn listen() -> (TcpListener, String) {
     (listener, address)
 }
 
-/// The value of a line of metrics.
-async fn number(address: &str, line: &str) -> Option<f64> {
-    let answer = raw(address, "GET", "/metrics", "", b"").await;
-    assert!(answer.status == 200 && answer.head.contains("openmetrics-text"), "{}", answer.head);
-    assert!(answer.body.ends_with("# EOF\n"), "{}", answer.body);
-    let found = answer.body.lines().find_map(|found| found.strip_prefix(line)?.strip_prefix(' '))?;
-    Some(found.parse().expect("a number"))
-}
-
-async fn expect(address: &str, lines: &[(&str, f64)]) {
-    for (line, value) in lines {
-        assert_eq!(number(address, line).await, Some(*value), "{line}");
+/// Asserts the values of metrics, given by their names and labels.
+async fn expect_metrics(address: &str, metrics: &[(&str, f64)]) {
+    for (name, value) in metrics {
+        assert_eq!(metric(address, name).await, Some(*value), "{name}");
     }
 }
 
@@ -63,7 +55,7 @@ async fn a_hub_counts_what_it_does() {
     client.report(&report(Token(99))).await.expect("verdicts");
     client.report(&report(batch.leases[0].token)).await.expect("verdicts");
     client.run(RunId(Uuid::from_u128(9)), None, 0).await.expect_err("no such run");
-    raw(&address, "GET", "/a/path/nobody/has", "", b"").await;
+    raw_request(&address, "GET", "/an/unknown/path", "", b"").await;
     let expected = [
         ("bue_leases_total", 1.0),
         ("bue_outcomes_total{outcome=\"completed\"}", 1.0),
@@ -81,33 +73,33 @@ async fn a_hub_counts_what_it_does() {
         ("bue_long_polls", 0.0),
         ("bue_event_listeners", 0.0),
     ];
-    expect(&address, &expected).await;
-    assert!(number(&address, "bue_commit_seconds_count").await >= Some(4.0));
-    assert!(number(&address, "bue_commit_requests_sum").await >= Some(4.0));
+    expect_metrics(&address, &expected).await;
+    assert!(metric(&address, "bue_commit_seconds_count").await >= Some(4.0));
+    assert!(metric(&address, "bue_commit_requests_sum").await >= Some(4.0));
 
-    // who waits is counted while it waits
+    // waiting requests are counted while they wait
     let seen = client.run(run, None, 0).await.expect("the run").version;
     let mut events = TcpStream::connect(&address).await.expect("a connection");
     events.write_all(b"GET /v1/events HTTP/1.1\r\nhost: x\r\n\r\n").await.expect("sent");
-    assert!(events.read(&mut [0; 1024]).await.expect("an answer") > 0);
+    let read = within_deadline("the event stream", events.read(&mut [0; 1024])).await;
+    assert!(read.expect("a response") > 0);
     let waiting = client.clone();
     let waiting = tokio::spawn(async move { waiting.run(run, Some(seen), 60_000).await });
-    while number(&address, "bue_long_polls").await != Some(1.0) {
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
-    expect(&address, &[("bue_event_listeners", 1.0)]).await;
+    let is_polling = async || metric(&address, "bue_long_polls").await == Some(1.0);
+    wait_until_async("the long poll is counted", is_polling).await;
+    expect_metrics(&address, &[("bue_event_listeners", 1.0)]).await;
     client.cancel_run(run).await.expect("cancelled");
     waiting.await.expect("no panic").expect("the run");
     drop(events);
-    while number(&address, "bue_long_polls").await != Some(0.0)
-        || number(&address, "bue_event_listeners").await != Some(0.0)
-    {
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+    let is_idle = async || {
+        metric(&address, "bue_long_polls").await == Some(0.0)
+            && metric(&address, "bue_event_listeners").await == Some(0.0)
+    };
+    wait_until_async("neither is counted any more", is_idle).await;
 }
 
 #[tokio::test]
-async fn a_bucket_counts_its_requests_and_says_whether_it_can_store() {
+async fn a_bucket_counts_its_requests_and_reports_whether_it_can_store() {
     let folder = tempfile::tempdir().expect("a folder");
     let blobs = BlobStore::open(folder.path(), Durability::Off).expect("a store");
     let (listener, address) = listen().await;
@@ -115,11 +107,11 @@ async fn a_bucket_counts_its_requests_and_says_whether_it_can_store() {
     let client = BucketClient::new(&address).expect("a client");
     client.put(RunId(Uuid::from_u128(1)), Bytes::from_static(b"abc")).await.expect("stored");
     let requests = "bue_requests_total{method=\"PUT\",route=\"/v1/blobs/{hash}\",status=\"200\"}";
-    expect(&address, &[(requests, 1.0)]).await;
-    assert_eq!(raw(&address, "GET", "/readyz", "", b"").await.status, 200);
-    // root may write where nobody may, so the folder goes away altogether
+    expect_metrics(&address, &[(requests, 1.0)]).await;
+    assert_eq!(raw_request(&address, "GET", "/readyz", "", b"").await.status, 200);
+    // root may write to read-only folders, so the folder is removed instead
     std::fs::remove_dir_all(folder.path().join("part")).expect("removed");
-    let answer = raw(&address, "GET", "/readyz", "", b"").await;
+    let answer = raw_request(&address, "GET", "/readyz", "", b"").await;
     assert!(answer.status == 503 && answer.body.contains("\"code\":\"disk\""), "{}", answer.body);
-    assert_eq!(raw(&address, "GET", "/healthz", "", b"").await.status, 200, "the process lives");
+    assert_eq!(raw_request(&address, "GET", "/healthz", "", b"").await.status, 200, "the process is running");
 }

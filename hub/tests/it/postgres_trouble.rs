@@ -14,7 +14,7 @@ use tokio::net::TcpListener;
 use tokio::sync::broadcast;
 use tokio::time::{sleep, timeout};
 
-use crate::http::raw;
+use crate::http::raw_request;
 use crate::script::{Script, submission};
 use crate::world::{World, completed, list};
 
@@ -201,7 +201,7 @@ async fn a_server_that_is_away_is_said_and_then_found_again() {
     let stopping = cluster.clone();
     tokio::task::spawn_blocking(move || stopping.stop("fast")).await.expect("a stop");
     for path in ["/v1/runs", "/readyz"] {
-        let answer = raw(&address, "GET", path, "", b"").await;
+        let answer = raw_request(&address, "GET", path, "", b"").await;
         assert_eq!(answer.status, 503, "{}", answer.body);
         assert!(answer.body.starts_with("{\"error\":{\"code\":\"database\",\"message\":"), "{}", answer.body);
         assert!(answer.body.contains("see whether the hub's PostgreSQL runs"), "{}", answer.body);
@@ -211,7 +211,7 @@ async fn a_server_that_is_away_is_said_and_then_found_again() {
         cluster
     });
     let _cluster = cluster.await.expect("a start");
-    assert_eq!(raw(&address, "GET", "/readyz", "", b"").await.status, 200);
+    assert_eq!(raw_request(&address, "GET", "/readyz", "", b"").await.status, 200);
     load.end().await;
     server.abort();
 }

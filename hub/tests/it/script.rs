@@ -1,9 +1,9 @@
 //! Plans for tests, written like scripts.
 
-use bue_model::plan::{Language, PLAN_VERSION, Settings, Source};
+use bue_model::plan::{PLAN_VERSION, Settings, Source};
 use bue_model::wire::Submission;
 use bue_model::{
-    BlobHash, BlobRef, Call, CallIndex, ForEach, Input, JobNode, Node, NodeId, Plan, RunId, Step, StepIndex,
+    BlobHash, BlobRef, Call, CallIndex, ForEach, Input, JobNode, Language, Node, NodeId, Plan, RunId, Step, StepIndex,
 };
 use uuid::Uuid;
 

@@ -1,43 +1,45 @@
-//! Reading what is large without making a tree of it.
+//! A streaming reader, for values that are too large to be worth a tree of [`Value`]s.
 
 use minicbor::data::Type;
 use minicbor::decode::Decoder;
 
-use super::{CborError, MAX_DEPTH, is_value_tag, read_value};
+use super::decode::read_value;
+use super::error::{CborError, MAX_DEPTH};
+use super::tags::is_value_tag;
 use crate::value::Value;
 
-/// Reads values one after another. Texts and bytes are given as they lie in the input. A reader that is cloned begins again
-/// where it was cloned.
+/// Reads values one after another. Texts and bytes are borrowed from the input. A clone continues from the position at which it
+/// was cloned.
 #[derive(Clone, Debug)]
 pub struct Reader<'a> {
     decoder: Decoder<'a>,
     bytes: &'a [u8],
 }
 
-/// What comes next.
+/// The kind of the value that comes next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Head {
-    /// A list, which the reader is now inside of.
-    List(Left),
-    /// A map, which the reader is now inside of. Its entries are a key and a value each.
-    Map(Left),
-    /// Something else, which has not been read yet.
+pub enum Kind {
+    /// A list, which the reader has entered.
+    List(Remaining),
+    /// A map, which the reader has entered. Each entry is a key and a value.
+    Map(Remaining),
+    /// Anything else, which has not been read yet.
     Other,
 }
 
-/// How much of a list or map is left to read: so many elements or entries, or as many as come before an end mark.
+/// The number of elements or entries that remain to be read; of an indefinite-length container, those before its break code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Left(Option<u64>);
+pub struct Remaining(Option<u64>);
 
-impl Left {
-    /// So many.
+impl Remaining {
+    /// Exactly `count`.
     #[must_use]
     pub const fn exactly(count: u64) -> Self {
         Self(Some(count))
     }
 }
 
-/// A value whose text or bytes are borrowed.
+/// A value whose text or bytes are borrowed from the input.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Item<'a> {
     /// Nothing.
@@ -52,46 +54,46 @@ pub enum Item<'a> {
     Text(&'a str),
     /// Bytes.
     Bytes(&'a [u8]),
-    /// Everything else. Text and bytes in pieces are here too.
+    /// Any other value, including texts and bytes of indefinite length.
     Other(Box<Value>),
 }
 
 impl<'a> Reader<'a> {
-    /// Reads from the beginning.
+    /// Creates a reader at the beginning of `bytes`.
     #[must_use]
     pub fn new(bytes: &'a [u8]) -> Self {
         Self { decoder: Decoder::new(bytes), bytes }
     }
 
-    /// Goes into what comes next, if it is a list or a map, a tuple or set too.
+    /// Enters the next value if it is a list (or tuple, or set) or a map.
     ///
     /// # Errors
     /// Bytes that are not well-formed CBOR.
-    pub fn enter(&mut self) -> Result<Head, CborError> {
+    pub fn enter(&mut self) -> Result<Kind, CborError> {
         let begin = self.decoder.position();
         while self.decoder.datatype()? == Type::Tag {
             if is_value_tag(self.decoder.tag()?.as_u64()) {
                 self.decoder.set_position(begin);
-                return Ok(Head::Other);
+                return Ok(Kind::Other);
             }
         }
         Ok(match self.decoder.datatype()? {
-            Type::Array | Type::ArrayIndef => Head::List(Left(self.decoder.array()?)),
-            Type::Map | Type::MapIndef => Head::Map(Left(self.decoder.map()?)),
+            Type::Array | Type::ArrayIndef => Kind::List(Remaining(self.decoder.array()?)),
+            Type::Map | Type::MapIndef => Kind::Map(Remaining(self.decoder.map()?)),
             _ => {
                 self.decoder.set_position(begin);
-                Head::Other
+                Kind::Other
             }
         })
     }
 
-    /// Whether there is another element or entry, which the caller must read before it asks again.
+    /// Whether another element or entry follows. The caller must read it before it calls this again.
     ///
     /// # Errors
     /// Bytes that are not well-formed CBOR.
     #[inline]
-    pub fn has_more(&mut self, left: &mut Left) -> Result<bool, CborError> {
-        match &mut left.0 {
+    pub fn has_more(&mut self, remaining: &mut Remaining) -> Result<bool, CborError> {
+        match &mut remaining.0 {
             Some(0) => Ok(false),
             Some(count) => {
                 *count -= 1;
@@ -105,9 +107,9 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Passes over these bytes, which must be one encoded value, if they come next. No two encodings begin with each other.
+    /// Skips `encoded`, which must be one encoded value, if it comes next. No encoded value is a prefix of another.
     #[inline]
-    pub fn pass_over(&mut self, encoded: &[u8]) -> bool {
+    pub fn skip_if_next(&mut self, encoded: &[u8]) -> bool {
         let at = self.decoder.position();
         let next = self.bytes.get(at..).is_some_and(|rest| rest.starts_with(encoded));
         if next {
@@ -116,7 +118,7 @@ impl<'a> Reader<'a> {
         next
     }
 
-    /// The bytes of the next value.
+    /// Reads the bytes of the next value.
     ///
     /// # Errors
     /// Bytes that are not well-formed CBOR.
@@ -126,7 +128,7 @@ impl<'a> Reader<'a> {
         self.bytes.get(begin..self.decoder.position()).ok_or(CborError::Unsupported("a value out of bounds"))
     }
 
-    /// The next value.
+    /// Reads the next value.
     ///
     /// # Errors
     /// Bytes that are no value.
@@ -138,8 +140,8 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// What most cells of a table are, without a look at what else it could be: fewer than 24 bytes of text behind one that
-    /// says so. Reads nothing where it is something else.
+    /// Reads a text of fewer than 24 bytes, whose length is in its first byte: a fast path, since most cells of a table are such
+    /// texts. Reads nothing if the next value is anything else.
     #[inline]
     fn short_text(&mut self) -> Option<&'a str> {
         let at = self.decoder.position();
@@ -167,10 +169,10 @@ impl<'a> Reader<'a> {
         })
     }
 
-    /// All was read.
+    /// Checks that everything has been read.
     ///
     /// # Errors
-    /// Something was not.
+    /// Bytes remain.
     pub fn end(&self) -> Result<(), CborError> {
         match self.decoder.position() == self.bytes.len() {
             true => Ok(()),
@@ -211,28 +213,29 @@ impl Item<'_> {
 mod tests {
     use proptest::prelude::*;
 
-    use super::super::{decode, encode};
     use super::*;
+    use crate::cbor::decode::decode;
+    use crate::cbor::encode::encode;
 
-    /// The value a reader finds, made into a tree again.
+    /// Reads a value as a tree.
     fn read(reader: &mut Reader<'_>, depth: usize) -> Result<Value, CborError> {
         let depth = depth.checked_sub(1).ok_or(CborError::TooDeep)?;
         match reader.enter()? {
-            Head::List(mut left) => {
+            Kind::List(mut remaining) => {
                 let mut items = Vec::new();
-                while reader.has_more(&mut left)? {
+                while reader.has_more(&mut remaining)? {
                     items.push(read(reader, depth)?);
                 }
                 Ok(Value::List(items))
             }
-            Head::Map(mut left) => {
+            Kind::Map(mut remaining) => {
                 let mut entries = Vec::new();
-                while reader.has_more(&mut left)? {
+                while reader.has_more(&mut remaining)? {
                     entries.push((read(reader, depth)?, read(reader, depth)?));
                 }
                 Ok(Value::Map(entries))
             }
-            Head::Other => Ok(match reader.item()? {
+            Kind::Other => Ok(match reader.item()? {
                 Item::Null => Value::Null,
                 Item::Bool(truth) => Value::Bool(truth),
                 Item::Int(number) => Value::Int(number),
@@ -245,20 +248,20 @@ mod tests {
     }
 
     #[test]
-    fn bytes_that_come_next_are_passed_over() {
+    fn a_value_that_comes_next_can_be_skipped() {
         let bytes = encode(&Value::List(vec![Value::Text("day".into()), Value::Int(7)]));
         let mut reader = Reader::new(&bytes);
-        let Ok(Head::List(mut left)) = reader.enter() else { panic!("a list") };
-        assert!(reader.has_more(&mut left).expect("one"));
-        assert!(!reader.pass_over(&encode(&Value::Text("days".into()))));
-        assert!(reader.pass_over(&encode(&Value::Text("day".into()))));
+        let Ok(Kind::List(mut remaining)) = reader.enter() else { panic!("a list") };
+        assert!(reader.has_more(&mut remaining).expect("one"));
+        assert!(!reader.skip_if_next(&encode(&Value::Text("days".into()))));
+        assert!(reader.skip_if_next(&encode(&Value::Text("day".into()))));
         assert!(reader.end().is_err());
         assert_eq!(reader.raw().expect("a value"), encode(&Value::Int(7)));
         reader.end().expect("the end");
     }
 
     #[test]
-    fn what_stands_behind_a_tag_that_says_nothing_is_itself() {
+    fn an_unknown_tag_does_not_change_its_content() {
         for (content, expected) in [(0xf6, Item::Null), (0xf5, Item::Bool(true)), (0x07, Item::Int(7))] {
             assert_eq!(Reader::new(&[0xd9, 0xd9, 0xf7, content]).item().expect("a value"), expected);
         }
@@ -266,13 +269,13 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_it_finds_is_what_decode_finds(bytes in proptest::collection::vec(any::<u8>(), 0..256)) {
+        fn the_reader_and_decode_agree(bytes in proptest::collection::vec(any::<u8>(), 0..256)) {
             let mut reader = Reader::new(&bytes);
-            let found = read(&mut reader, MAX_DEPTH).and_then(|value| reader.end().map(|()| value));
-            match (found, decode(&bytes)) {
-                // texts, because a float may be no number and unlike itself
-                (Ok(found), Ok(value)) => prop_assert_eq!(format!("{found:?}"), format!("{value:?}")),
-                (found, value) => prop_assert!(found.is_err() && value.is_err(), "{:?} {:?}", found, value),
+            let streamed = read(&mut reader, MAX_DEPTH).and_then(|value| reader.end().map(|()| value));
+            match (streamed, decode(&bytes)) {
+                // compared as texts, because NaN is not equal to itself
+                (Ok(streamed), Ok(value)) => prop_assert_eq!(format!("{streamed:?}"), format!("{value:?}")),
+                (streamed, value) => prop_assert!(streamed.is_err() && value.is_err(), "{:?} {:?}", streamed, value),
             }
         }
     }

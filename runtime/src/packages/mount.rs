@@ -1,14 +1,14 @@
-//! A step's packages as its sandbox sees them: a folder to read, and nothing above it.
+//! A step's packages as its sandbox sees them: a read-only folder.
 
 use std::path::{Path, PathBuf};
 
 use wasmtime_wasi::filesystem::WasiFilesystemCtx;
 use wasmtime_wasi::{FsPerms, WasiCtxBuilder};
 
-/// Where it is in the guest. The base image knows that there is such a place; `lib/_loader.py` looks there.
-const PLACE: &str = "/packages";
+/// The folder's path in the guest. It is known to the base image; `lib/_loader.py` imports from it.
+const GUEST_PATH: &str = "/packages";
 
-/// An open folder, shared by all instances that have it.
+/// An open folder, shared by all instances that use it.
 #[derive(Clone)]
 pub(crate) struct Mount {
     path: PathBuf,
@@ -18,11 +18,11 @@ pub(crate) struct Mount {
 impl Mount {
     pub(crate) fn open(path: &Path) -> wasmtime::Result<Self> {
         let mut wasi = WasiCtxBuilder::new();
-        // Read in this thread: a file that was just unpacked is there in microseconds, and on another thread each of an import's
-        // hundred reads would come back behind all other steps of this host. Whatever else could block must not.
-        wasi.allow_blocking_current_thread(true).preopened_dir(path, PLACE, FsPerms::ReadOnly)?;
+        // Read in this thread: a file that was just unpacked is in the page cache, and with another thread each of an import's
+        // hundred reads would queue behind all other steps of this host. Nothing else may block.
+        wasi.allow_blocking_current_thread(true).preopened_dir(path, GUEST_PATH, FsPerms::ReadOnly)?;
         wasi.allow_blocking_current_thread(false);
-        // made once, and cloned into every instance: a thousand waiting steps hold the folder open once
+        // created once and cloned into every instance: a thousand waiting steps share one file descriptor
         let files = wasi.build().filesystem().clone();
         Ok(Self { path: path.to_owned(), files })
     }

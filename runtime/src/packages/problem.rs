@@ -2,16 +2,16 @@
 
 use crate::step::limits::{Limits, bytes_text};
 
-/// All packages of a step, in a message.
-pub(super) const ALL: &str = "what the step needs of packages";
+/// The subject of a message about all packages of a step.
+pub(super) const ALL: &str = "the set of packages that the step needs";
 
-/// A step cannot have its packages.
+/// The packages of a step cannot be used.
 #[derive(Debug, thiserror::Error)]
 #[error("{what} {problem}")]
 pub struct BadPackages {
-    /// Which package, or that it is all of them.
+    /// The package, or all of them.
     what: String,
-    /// Why. Display says it of what stands in front.
+    /// The reason; Display writes it after the package's name.
     pub problem: PackageProblem,
 }
 
@@ -20,39 +20,39 @@ impl BadPackages {
         Self { what: what.to_owned(), problem }
     }
 
-    /// There are more than a step may have.
+    /// There are more packages than the limit.
     #[must_use]
     pub fn number(limits: &Limits) -> Self {
         Self::new(ALL, PackageProblem::count("packages", limits.packages))
     }
 
-    /// They are larger than a step may have, as they travel.
+    /// Their wheels are larger than the limit.
     #[must_use]
     pub fn packed(limits: &Limits) -> Self {
         Self::new(ALL, PackageProblem::bytes("packages_packed_bytes", limits.packages_packed_bytes))
     }
 }
 
-/// Why a package is none that a step can have.
+/// Why a package cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum PackageProblem {
-    /// It is no wheel.
-    #[error("is no zip file that can be read: {0}")]
-    NoZip(String),
-    /// One of its files is none that may be unpacked.
+    /// It is not a wheel.
+    #[error("is not a readable zip file: {0}")]
+    NotZip(String),
+    /// One of its files may not be unpacked.
     #[error("has a file that {1}: `{0}`")]
     Unfit(String, &'static str),
-    /// A limit of the step.
+    /// It exceeds a limit of the step.
     #[error(
-        "is more than the step's limit `{limit}` of {value}; need less, or raise it in `[limits]` of the worker's bue.toml"
+        "exceeds the step's limit `{limit}` of {value}; use fewer or smaller packages, or raise it in `[limits]` of the worker's bue.toml"
     )]
     Limit {
         /// The limit's name.
         limit: &'static str,
-        /// What it is.
+        /// The limit's value.
         value: String,
     },
-    /// This machine could not write it.
+    /// Its files cannot be written.
     #[error("cannot be unpacked: {0}")]
     Io(#[from] std::io::Error),
 }

@@ -1,7 +1,7 @@
-//! Folders of unpacked packages: one for each set that steps of this process need, gone when nobody needs it.
+//! Folders of unpacked packages: one for each set that steps of this process need, removed when no step needs it.
 //!
-//! They lie in a folder of this process, which is locked while the process lives: what a killed one left behind is
-//! removed by the next.
+//! They are in a folder of this process, which is locked while the process is alive: the next process removes what a killed
+//! one left behind.
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Read, Write};
@@ -19,19 +19,19 @@ use crate::error::RuntimeError;
 use crate::prepared::Prepared;
 use crate::step::limits::Limits;
 
-/// The file in a process's folder that it keeps locked.
+/// The file in a process's folder that the process keeps locked.
 const LOCK: &str = "lock";
-/// What may stand in a wheel's `NAME.data` folder and belongs beside the modules.
-const MODULES: [&str; 2] = ["purelib/", "platlib/"];
+/// The subfolders of a wheel's `NAME.data` folder that are unpacked beside the modules.
+const MODULE_FOLDERS: [&str; 2] = ["purelib/", "platlib/"];
 
-/// The folders of this process.
+/// The unpacked packages of this process.
 #[derive(Clone, Debug)]
 pub struct Sites {
-    own: Arc<Own>,
+    process_folder: Arc<ProcessFolder>,
 }
 
 #[derive(Debug)]
-struct Own {
+struct ProcessFolder {
     folder: TempDir,
     _lock: File,
     next: AtomicU64,
@@ -41,23 +41,23 @@ struct Own {
 #[derive(Debug)]
 pub struct Site {
     path: PathBuf,
-    /// Bytes of its files.
+    /// The total size of its files, in bytes.
     bytes: u64,
-    /// `None` in a sandbox host, where it is only read.
-    own: Option<Arc<Own>>,
+    /// `None` in a sandbox host, which only reads it.
+    process_folder: Option<Arc<ProcessFolder>>,
 }
 
 impl Site {
-    /// One that somebody else keeps.
-    pub(crate) const fn of_others(path: PathBuf) -> Self {
-        Self { path, bytes: 0, own: None }
+    /// A folder that another process keeps.
+    pub(crate) const fn read_only(path: PathBuf) -> Self {
+        Self { path, bytes: 0, process_folder: None }
     }
 
     pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Bytes of its files.
+    /// Returns the total size of its files, in bytes.
     #[must_use]
     pub const fn bytes(&self) -> u64 {
         self.bytes
@@ -65,28 +65,28 @@ impl Site {
 }
 
 impl Sites {
-    /// Makes a folder for this process beside the prepared sandbox, and removes those of processes that are gone.
+    /// Creates a folder for this process beside the prepared sandbox, and removes those of processes that have ended.
     ///
     /// # Errors
     /// A cache that cannot be written.
     pub fn open(prepared: &Prepared) -> Result<Self, RuntimeError> {
         let parent = prepared.files.code.with_file_name("packages");
-        let cannot = |source| RuntimeError::Cache { path: parent.clone(), source };
-        Ok(Self { own: Arc::new(own(&parent).map_err(cannot)?) })
+        let cache_error = |source| RuntimeError::Cache { path: parent.clone(), source };
+        Ok(Self { process_folder: Arc::new(process_folder(&parent).map_err(cache_error)?) })
     }
 
-    /// Unpacks a set of wheels, each with its file name. Takes as long as it takes to write the files.
+    /// Unpacks a set of wheels, each with its file name. Blocks while it writes the files.
     ///
     /// # Errors
-    /// What is wrong with one of the wheels, and its name.
+    /// The problem of a wheel, and its file name.
     pub fn unpack(&self, wheels: &[(&str, &[u8])], limits: &Limits) -> Result<Site, BadPackages> {
         check_wheels(wheels, limits)?;
-        let number = self.own.next.fetch_add(1, Ordering::Relaxed);
-        let path = self.own.folder.path().join(number.to_string());
-        // gone again, with what is in it, if something is wrong
-        let mut site = Site { path, bytes: 0, own: Some(Arc::clone(&self.own)) };
-        let made = DirBuilder::new().mode(0o700).create(&site.path);
-        made.map_err(|error| BadPackages::new(ALL, error.into()))?;
+        let number = self.process_folder.next.fetch_add(1, Ordering::Relaxed);
+        let path = self.process_folder.folder.path().join(number.to_string());
+        // removed with its content when an error drops it
+        let mut site = Site { path, bytes: 0, process_folder: Some(Arc::clone(&self.process_folder)) };
+        let created = DirBuilder::new().mode(0o700).create(&site.path);
+        created.map_err(|error| BadPackages::new(ALL, error.into()))?;
         let mut unpacking = Unpacking { folder: &site.path, limits, files: 0, bytes: 0 };
         for (file, bytes) in wheels {
             unpacking.wheel(bytes).map_err(|problem| BadPackages::new(&format!("package `{file}`"), problem))?;
@@ -98,41 +98,43 @@ impl Sites {
 
 impl Drop for Site {
     fn drop(&mut self) {
-        let (Some(own), path) = (self.own.take(), core::mem::take(&mut self.path)) else { return };
-        // without others the process's folder goes with this, and all that is in it
-        if Arc::strong_count(&own) > 1 {
-            // thousands of files, and the thread that drops the last user may be one that must not wait
+        let (Some(process_folder), path) = (self.process_folder.take(), core::mem::take(&mut self.path)) else {
+            return;
+        };
+        // the last one removes the process's folder, and everything in it
+        if Arc::strong_count(&process_folder) > 1 {
+            // there may be thousands of files, and the thread that drops the last user may be one that must not block
             std::thread::spawn(move || {
-                // what stays behind goes with the process's folder
+                // what cannot be removed goes with the process's folder
                 let _ = fs::remove_dir_all(path);
             });
         }
     }
 }
 
-/// Makes and locks a folder of our own. A lock over all of it keeps a folder from being swept before it is locked.
-fn own(parent: &Path) -> io::Result<Own> {
+/// Creates and locks a folder for this process. A lock over all folders keeps others from removing it before it is locked.
+fn process_folder(parent: &Path) -> io::Result<ProcessFolder> {
     DirBuilder::new().recursive(true).mode(0o700).create(parent)?;
-    let all = locked(&parent.join(LOCK), FlockOperation::LockExclusive)?;
-    sweep(parent)?;
+    let all = open_locked(&parent.join(LOCK), FlockOperation::LockExclusive)?;
+    remove_abandoned(parent)?;
     let folder = tempfile::Builder::new().prefix("process-").tempdir_in(parent)?;
-    let lock = locked(&folder.path().join(LOCK), FlockOperation::LockExclusive)?;
+    let lock = open_locked(&folder.path().join(LOCK), FlockOperation::LockExclusive)?;
     drop(all);
-    Ok(Own { folder, _lock: lock, next: AtomicU64::new(0) })
+    Ok(ProcessFolder { folder, _lock: lock, next: AtomicU64::new(0) })
 }
 
-fn locked(path: &Path, operation: FlockOperation) -> io::Result<File> {
+fn open_locked(path: &Path, operation: FlockOperation) -> io::Result<File> {
     let file = OpenOptions::new().create(true).append(true).mode(0o600).open(path)?;
     flock(&file, operation)?;
     Ok(file)
 }
 
-/// Removes the folders of processes that are gone.
-fn sweep(parent: &Path) -> io::Result<()> {
+/// Removes the folders of processes that have ended.
+fn remove_abandoned(parent: &Path) -> io::Result<()> {
     for entry in fs::read_dir(parent)?.flatten() {
         let path = entry.path();
-        if path.is_dir() && locked(&path.join(LOCK), FlockOperation::NonBlockingLockExclusive).is_ok() {
-            // one that stays behind is tried again by the next process
+        if path.is_dir() && open_locked(&path.join(LOCK), FlockOperation::NonBlockingLockExclusive).is_ok() {
+            // the next process tries again to remove what is left
             let _ = fs::remove_dir_all(&path);
         }
     }
@@ -166,24 +168,24 @@ impl Unpacking<'_> {
                 return Err(PackageProblem::count("packages_files", self.limits.packages_files));
             }
             if let Some(file) = wheel.file(index)?
-                && let Some(place) = place(&file.path)
+                && let Some(relative) = site_path(&file.path)
             {
-                let path = self.folder.join(place);
+                let path = self.folder.join(relative);
                 self.write(&path, file)?;
             }
         }
         Ok(())
     }
 
-    /// Writes what really comes out of the zip file, whatever it says of its length.
+    /// Writes a file. Counts the bytes that are extracted: the length in the zip file is not trusted.
     fn write(&mut self, path: &Path, file: impl Read) -> Result<(), PackageProblem> {
         if let Some(folder) = path.parent() {
             DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
         }
-        let mut to = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?;
+        let mut target = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?;
         let room = self.limits.packages_bytes.saturating_sub(self.bytes);
-        let written = io::copy(&mut file.take(room.saturating_add(1)), &mut to).map_err(of_copy)?;
-        to.flush()?;
+        let written = io::copy(&mut file.take(room.saturating_add(1)), &mut target).map_err(copy_problem)?;
+        target.flush()?;
         self.bytes = self.bytes.saturating_add(written);
         match written > room {
             true => Err(PackageProblem::bytes("packages_bytes", self.limits.packages_bytes)),
@@ -192,21 +194,24 @@ impl Unpacking<'_> {
     }
 }
 
-/// A zip file that is broken inside is no fault of this machine.
-fn of_copy(error: io::Error) -> PackageProblem {
+/// Tells a damaged zip file from an error of this machine.
+fn copy_problem(error: io::Error) -> PackageProblem {
     match error.kind() {
         io::ErrorKind::InvalidData
         | io::ErrorKind::InvalidInput
         | io::ErrorKind::UnexpectedEof
-        | io::ErrorKind::Other => PackageProblem::NoZip(error.to_string()),
+        | io::ErrorKind::Other => PackageProblem::NotZip(error.to_string()),
         _ => PackageProblem::Io(error),
     }
 }
 
-/// Where a file of a wheel belongs. A `NAME.data` folder has scripts and headers too, which a sandbox has no use for.
-fn place(path: &str) -> Option<&str> {
+/// Returns the path that a file of a wheel is unpacked to; `None` for scripts and headers of a `NAME.data` folder, which a
+/// sandbox does not need.
+fn site_path(path: &str) -> Option<&str> {
     match path.split_once('/') {
-        Some((folder, rest)) if folder.ends_with(".data") => MODULES.iter().find_map(|kind| rest.strip_prefix(kind)),
+        Some((folder, rest)) if folder.ends_with(".data") => {
+            MODULE_FOLDERS.iter().find_map(|kind| rest.strip_prefix(kind))
+        }
         _ => Some(path),
     }
 }

@@ -1,4 +1,4 @@
-//! A wheel: a zip file of Python modules. Whoever made it, nothing in it is believed.
+//! A wheel: a zip file of Python modules. Nothing in it is trusted.
 
 use std::io::{Cursor, Read};
 
@@ -7,12 +7,12 @@ use zip::read::ZipFile;
 
 use super::problem::PackageProblem;
 
-/// Bytes of one path inside a wheel; of one part of it, as file systems have it.
+/// Bytes of a path inside a wheel at most, and of one of its components, as file systems limit it.
 const MAX_PATH: usize = 1_000;
-const MAX_PART: usize = 255;
+const MAX_COMPONENT: usize = 255;
 
-/// What files of native code end in: they cannot be loaded, wherever they stand.
-const NATIVE: [&str; 6] = [".so", ".pyd", ".dll", ".dylib", ".a", ".o"];
+/// The suffixes of native code, which a sandbox cannot load.
+const NATIVE_SUFFIXES: [&str; 6] = [".so", ".pyd", ".dll", ".dylib", ".a", ".o"];
 
 /// An open wheel.
 pub struct Wheel<'a> {
@@ -21,31 +21,31 @@ pub struct Wheel<'a> {
 
 /// A file of a wheel.
 pub(crate) struct WheelFile<'a, 'b> {
-    /// Relative, with `/`, without `.` and `..`.
+    /// The relative path, with `/`, without `.` and `..`.
     pub(crate) path: String,
     content: ZipFile<'b, Cursor<&'a [u8]>>,
 }
 
 impl<'a> Wheel<'a> {
-    /// Reads the table of its files.
+    /// Reads the list of its files.
     ///
     /// # Errors
-    /// It is no zip file, or a broken one.
+    /// It is not a zip file, or a damaged one.
     pub fn open(bytes: &'a [u8]) -> Result<Self, PackageProblem> {
-        let archive = ZipArchive::new(Cursor::new(bytes)).map_err(|error| PackageProblem::NoZip(error.to_string()))?;
+        let archive = ZipArchive::new(Cursor::new(bytes)).map_err(|error| PackageProblem::NotZip(error.to_string()))?;
         Ok(Self { archive })
     }
 
-    /// Entries there are, folders among them.
+    /// Returns the number of entries, including folders.
     pub(crate) fn len(&self) -> usize {
         self.archive.len()
     }
 
-    /// The file at a position; `None` for a folder.
+    /// Returns the file at an index; `None` for a folder.
     pub(crate) fn file(&mut self, index: usize) -> Result<Option<WheelFile<'a, '_>>, PackageProblem> {
-        let no_zip = |error: zip::result::ZipError| PackageProblem::NoZip(error.to_string());
-        let content = self.archive.by_index(index).map_err(no_zip)?;
-        let path = content.name().map_err(no_zip)?.into_owned();
+        let not_zip = |error: zip::result::ZipError| PackageProblem::NotZip(error.to_string());
+        let content = self.archive.by_index(index).map_err(not_zip)?;
+        let path = content.name().map_err(not_zip)?.into_owned();
         if content.is_symlink() || content.encrypted() {
             return Err(PackageProblem::Unfit(path, "is a link or encrypted"));
         }
@@ -56,10 +56,10 @@ impl<'a> Wheel<'a> {
         Ok(Some(WheelFile { path, content }))
     }
 
-    /// The paths of its files, in the order of the wheel.
+    /// Returns the paths of its files, in the order of the wheel.
     ///
     /// # Errors
-    /// A path that leads out of the wheel, a link, or a broken zip file.
+    /// A path that leads out of the wheel, a link, or a damaged zip file.
     pub fn paths(&mut self) -> Result<Vec<String>, PackageProblem> {
         let mut paths = Vec::new();
         for index in 0..self.len() {
@@ -68,15 +68,15 @@ impl<'a> Wheel<'a> {
         Ok(paths)
     }
 
-    /// The beginning of a file, as text; `None` where there is no such file.
+    /// Returns the first `max` bytes of a file as text; `None` if there is no such file.
     ///
     /// # Errors
-    /// A broken zip file.
-    pub fn text(&mut self, path: &str, most: u64) -> Result<Option<String>, PackageProblem> {
+    /// A damaged zip file.
+    pub fn text(&mut self, path: &str, max: u64) -> Result<Option<String>, PackageProblem> {
         let Some(index) = self.archive.index_for_name(path) else { return Ok(None) };
         let Some(file) = self.file(index)? else { return Ok(None) };
         let mut bytes = Vec::new();
-        file.content.take(most).read_to_end(&mut bytes).map_err(|error| PackageProblem::NoZip(error.to_string()))?;
+        file.content.take(max).read_to_end(&mut bytes).map_err(|error| PackageProblem::NotZip(error.to_string()))?;
         Ok(Some(String::from_utf8_lossy(&bytes).into_owned()))
     }
 }
@@ -87,18 +87,19 @@ impl Read for WheelFile<'_, '_> {
     }
 }
 
-/// Is this a file of native code?
+/// Returns whether a path names a file of native code.
 #[must_use]
 pub fn is_native(path: &str) -> bool {
     let name = path.rsplit('/').next().unwrap_or(path);
-    // `libx.so.1` too
-    NATIVE.iter().any(|ending| name.ends_with(ending)) || name.contains(".so.")
+    // also `libx.so.1`
+    NATIVE_SUFFIXES.iter().any(|suffix| name.ends_with(suffix)) || name.contains(".so.")
 }
 
 fn check_path(path: &str) -> Result<(), PackageProblem> {
-    let fits =
-        |part: &str| !matches!(part, "" | "." | "..") && part.len() <= MAX_PART && !part.contains(['\\', '\0', ':']);
-    match path.len() <= MAX_PATH && path.split('/').all(fits) {
+    let is_valid = |part: &str| {
+        !matches!(part, "" | "." | "..") && part.len() <= MAX_COMPONENT && !part.contains(['\\', '\0', ':'])
+    };
+    match path.len() <= MAX_PATH && path.split('/').all(is_valid) {
         true => Ok(()),
         false => Err(PackageProblem::Unfit(path.chars().take(100).collect(), "leads out of the package")),
     }
@@ -121,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn native_code_is_known_by_its_name() {
+    fn native_code_is_recognised_by_its_name() {
         for path in ["a/_b.cpython-313-x86_64-linux-gnu.so", "a/b.pyd", "a.libs/libz.so.1.2", "x.dylib"] {
             assert!(is_native(path), "{path}");
         }

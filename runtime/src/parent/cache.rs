@@ -1,7 +1,7 @@
-//! The directory in which compiled code and memory images are kept, and the proof that this installation made them.
+//! The directory of compiled code and memory images, and the proof that this installation made them.
 //!
-//! Compiled code is machine code: whoever can put a file there runs in our process. So the directory is the user's alone,
-//! and every file is named in a seal that carries a MAC under a key that never leaves the directory.
+//! Compiled code is machine code: anyone who can place a file there can run code in this process. So the directory is
+//! accessible only to its user, and every file has a MAC under a key that never leaves the directory.
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Read, Write};
@@ -16,22 +16,22 @@ use crate::error::RuntimeError;
 /// A keyed BLAKE3 hash.
 pub(crate) type Tag = [u8; 32];
 
-/// Bytes read at a time when a file is checked; long enough for BLAKE3 to use wide registers.
-const CHUNK: usize = 1 << 20;
+/// Bytes that are read at a time when a file is checked: enough for BLAKE3 to use SIMD.
+const CHUNK_BYTES: usize = 1 << 20;
 
-/// Our directory in the cache.
+/// The directory of this installation in the cache.
 pub(crate) struct Cache {
     dir: PathBuf,
     key: Tag,
 }
 
 impl Cache {
-    /// Opens the directory `sandbox` inside `parent`, making what is missing.
+    /// Opens the directory `sandbox` inside `parent`, and creates what is missing.
     pub(crate) fn open(parent: &Path) -> Result<Self, RuntimeError> {
         let dir = parent.join("sandbox");
-        DirBuilder::new().recursive(true).mode(0o700).create(&dir).map_err(at(&dir))?;
+        DirBuilder::new().recursive(true).mode(0o700).create(&dir).map_err(cache_error(&dir))?;
         check_owner(&dir)?;
-        let key = key(&dir).map_err(at(&dir.join("key")))?;
+        let key = load_key(&dir).map_err(cache_error(&dir.join("key")))?;
         Ok(Self { dir, key })
     }
 
@@ -39,27 +39,28 @@ impl Cache {
         self.dir.join(name)
     }
 
-    /// Waits until nobody else makes files here.
+    /// Waits for the lock that processes hold while they create files here.
     pub(crate) fn lock(&self, progress: &dyn Fn(&str)) -> Result<File, RuntimeError> {
         let path = self.path("lock");
-        let file = OpenOptions::new().create(true).append(true).mode(0o600).open(&path).map_err(at(&path))?;
+        let file = OpenOptions::new().create(true).append(true).mode(0o600).open(&path).map_err(cache_error(&path))?;
         if rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive).is_err() {
-            progress("waiting for another bue that prepares the sandbox");
-            rustix::fs::flock(&file, FlockOperation::LockExclusive).map_err(|error| at(&path)(error.into()))?;
+            progress("waiting for another bue process that prepares the sandbox");
+            rustix::fs::flock(&file, FlockOperation::LockExclusive)
+                .map_err(|error| cache_error(&path)(error.into()))?;
         }
         Ok(file)
     }
 
-    /// The MAC of some bytes.
+    /// Returns the MAC of some bytes.
     pub(crate) fn tag(&self, bytes: &[u8]) -> Tag {
         *blake3::keyed_hash(&self.key, bytes).as_bytes()
     }
 
-    /// The MAC of a file.
+    /// Returns the MAC of a file.
     pub(crate) fn file_tag(&self, path: &Path) -> io::Result<Tag> {
         let mut file = File::open(path)?;
         let mut hasher = blake3::Hasher::new_keyed(&self.key);
-        let mut chunk = vec![0; CHUNK];
+        let mut chunk = vec![0; CHUNK_BYTES];
         loop {
             let len = read_full(&mut file, &mut chunk)?;
             hasher.update(chunk.get(..len).unwrap_or_default());
@@ -69,15 +70,15 @@ impl Cache {
         }
     }
 
-    /// Makes a file, whole or not at all: others see it when it is complete.
+    /// Creates a file atomically: other processes see it when it is complete.
     pub(crate) fn write(&self, name: &str, content: impl FnOnce(&File) -> io::Result<()>) -> Result<(), RuntimeError> {
         let path = self.path(name);
-        write_new(&self.dir, &path, content).map_err(at(&path))
+        write_new(&self.dir, &path, content).map_err(cache_error(&path))
     }
 
-    /// Names of the files that end so, the ones changed last first.
+    /// Returns the names of the files with this suffix, the last modified first.
     pub(crate) fn newest(&self, suffix: &str) -> Vec<String> {
-        let mut found: Vec<_> = fs::read_dir(&self.dir)
+        let mut files: Vec<_> = fs::read_dir(&self.dir)
             .into_iter()
             .flatten()
             .filter_map(|entry| {
@@ -86,28 +87,28 @@ impl Cache {
                 name.ends_with(suffix).then_some((entry.metadata().ok()?.modified().ok()?, name))
             })
             .collect();
-        found.sort_by(|a, b| b.cmp(a));
-        found.into_iter().map(|(_, name)| name).collect()
+        files.sort_by(|a, b| b.cmp(a));
+        files.into_iter().map(|(_, name)| name).collect()
     }
 }
 
-/// An error about a path.
-fn at(path: &Path) -> impl Fn(io::Error) -> RuntimeError + use<> {
+/// Returns a function that makes an I/O error one about this path.
+fn cache_error(path: &Path) -> impl Fn(io::Error) -> RuntimeError + use<> {
     let path = path.to_owned();
     move |source| RuntimeError::Cache { path: path.clone(), source }
 }
 
 fn check_owner(dir: &Path) -> Result<(), RuntimeError> {
-    let meta = fs::symlink_metadata(dir).map_err(at(dir))?;
-    let ours = meta.is_dir() && meta.uid() == rustix::process::geteuid().as_raw() && meta.mode() & 0o077 == 0;
-    match ours {
+    let meta = fs::symlink_metadata(dir).map_err(cache_error(dir))?;
+    let is_private = meta.is_dir() && meta.uid() == rustix::process::geteuid().as_raw() && meta.mode() & 0o077 == 0;
+    match is_private {
         true => Ok(()),
         false => Err(RuntimeError::OpenCache { path: dir.to_owned() }),
     }
 }
 
-/// The installation's key, made by whoever comes first.
-fn key(dir: &Path) -> io::Result<Tag> {
+/// Returns the installation's key, which the first process creates.
+fn load_key(dir: &Path) -> io::Result<Tag> {
     let path = dir.join("key");
     if let Ok(bytes) = fs::read(&path)
         && let Ok(key) = Tag::try_from(bytes)
@@ -115,8 +116,8 @@ fn key(dir: &Path) -> io::Result<Tag> {
         return Ok(key);
     }
     let temporary = dir.join(temporary_name()?);
-    write_private(&temporary, |mut file| file.write_all(&random()?))?;
-    // Linking fails where another process was faster: its key holds. A key of a wrong length is replaced.
+    write_private(&temporary, |mut file| file.write_all(&random_bytes()?))?;
+    // linking fails if another process was faster: its key is used. A key of a wrong length is replaced.
     let linked = fs::hard_link(&temporary, &path);
     if linked.is_err() && fs::metadata(&path).is_ok_and(|meta| meta.len() != size_of::<Tag>() as u64) {
         fs::rename(&temporary, &path)?;
@@ -126,17 +127,17 @@ fn key(dir: &Path) -> io::Result<Tag> {
     Tag::try_from(fs::read(&path)?).map_err(|_| io::Error::other("the key is not 32 bytes"))
 }
 
-fn random() -> io::Result<Tag> {
+fn random_bytes() -> io::Result<Tag> {
     let mut bytes = [0; 32];
     let len = getrandom(&mut bytes, GetRandomFlags::empty())?;
     if len < bytes.len() {
-        return Err(io::Error::other("the system gave no random bytes"));
+        return Err(io::Error::other("the system returned no random bytes"));
     }
     Ok(bytes)
 }
 
 fn temporary_name() -> io::Result<String> {
-    let random = random()?;
+    let random = random_bytes()?;
     Ok(format!("tmp-{:032x}", u128::from_ne_bytes(*random.first_chunk().unwrap_or(&[0; 16]))))
 }
 
@@ -147,12 +148,12 @@ fn write_private(path: &Path, content: impl FnOnce(&File) -> io::Result<()>) -> 
 
 fn write_new(dir: &Path, path: &Path, content: impl FnOnce(&File) -> io::Result<()>) -> io::Result<()> {
     let temporary = dir.join(temporary_name()?);
-    let done = write_private(&temporary, content).and_then(|()| fs::rename(&temporary, path));
-    if done.is_err() {
-        // the error of writing says more than one of tidying up
+    let written = write_private(&temporary, content).and_then(|()| fs::rename(&temporary, path));
+    if written.is_err() {
+        // the error of writing matters more than one of removing
         let _ = fs::remove_file(&temporary);
     }
-    done
+    written
 }
 
 /// Reads until the buffer is full or the file ends.
@@ -174,7 +175,7 @@ mod tests {
     use std::os::unix::fs::PermissionsExt;
 
     #[test]
-    fn the_key_is_made_once_and_is_ours_alone() {
+    fn the_key_is_created_once_and_is_private() {
         let dir = tempfile::tempdir().expect("a directory");
         let first = Cache::open(dir.path()).expect("opened");
         let second = Cache::open(dir.path()).expect("opened again");
@@ -184,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn a_broken_key_is_replaced() {
+    fn a_damaged_key_is_replaced() {
         let dir = tempfile::tempdir().expect("a directory");
         let first = Cache::open(dir.path()).expect("opened");
         fs::write(first.path("key"), b"short").expect("broken");

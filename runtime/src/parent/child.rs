@@ -1,4 +1,4 @@
-//! One sandbox host process, seen from its parent.
+//! The process of a sandbox host or of a compiler, as its parent sees it.
 
 use core::time::Duration;
 use std::ffi::OsString;
@@ -17,14 +17,14 @@ use crate::error::RuntimeError;
 use crate::prepared::PreparedFiles;
 use crate::protocol::{self, Frames, FromHost, ToHost};
 
-/// A child that is not ready by then hangs. Mapping its files takes milliseconds.
-const START: Duration = Duration::from_secs(30);
-/// A child whose socket is closed ends at once; one that does not is killed.
-const END: Duration = Duration::from_secs(2);
-/// Bytes of a line of its standard error that are logged.
-const LOG_LINE: u64 = 4096;
+/// A child that is not ready after this time hangs. Mapping its files takes milliseconds.
+const START_TIMEOUT: Duration = Duration::from_secs(30);
+/// A child ends at once when its socket is closed; one that takes longer than this is killed.
+const END_TIMEOUT: Duration = Duration::from_secs(2);
+/// Bytes of a line of its standard error that are logged at most.
+const MAX_LOG_LINE: u64 = 4096;
 
-/// A child process that is ready.
+/// A child process and the socket to it.
 pub(crate) struct Child {
     process: tokio::process::Child,
     read: BufReader<OwnedReadHalf>,
@@ -32,7 +32,7 @@ pub(crate) struct Child {
 }
 
 impl Child {
-    /// Starts one and waits until it is ready.
+    /// Starts a sandbox host and waits until it is ready.
     pub(crate) async fn start(
         command: &(PathBuf, Vec<OsString>),
         prepared: &PreparedFiles,
@@ -44,23 +44,23 @@ impl Child {
         Ok(child)
     }
 
-    /// Starts one that does what its first frame says.
+    /// Starts a child, which does what its first frame says.
     pub(crate) fn spawn((program, arguments): &(PathBuf, Vec<OsString>)) -> Result<Self, RuntimeError> {
-        let cannot = |source| RuntimeError::Spawn { command: program.clone(), source };
-        let (ours, theirs) = StdUnixStream::pair().map_err(cannot)?;
-        ours.set_nonblocking(true).map_err(cannot)?;
+        let spawn_error = |source| RuntimeError::Spawn { command: program.clone(), source };
+        let (ours, theirs) = StdUnixStream::pair().map_err(spawn_error)?;
+        ours.set_nonblocking(true).map_err(spawn_error)?;
         let mut command = Command::new(program);
         command.args(arguments).env_clear().current_dir("/").kill_on_drop(true);
-        // Ctrl-C goes to a terminal's whole group: what becomes of the children is for their parent to decide
+        // Ctrl-C goes to a terminal's whole process group, but the parent decides when its children end
         command.process_group(0);
         command.stdin(Stdio::from(OwnedFd::from(theirs))).stdout(Stdio::null()).stderr(Stdio::piped());
-        let mut process = command.spawn().map_err(cannot)?;
-        // the command holds the child's end of the socket, and the child's death must close it
+        let mut process = command.spawn().map_err(spawn_error)?;
+        // the command holds the child's end of the socket, which must be closed when the child dies
         drop(command);
         if let Some(stderr) = process.stderr.take() {
-            tokio::spawn(pass_on(stderr));
+            tokio::spawn(log_lines(stderr));
         }
-        let (read, write) = UnixStream::from_std(ours).map_err(cannot)?.into_split();
+        let (read, write) = UnixStream::from_std(ours).map_err(spawn_error)?.into_split();
         let (frames, queue) = mpsc::unbounded_channel();
         tokio::spawn(protocol::write_all(write, queue));
         Ok(Self { process, read: BufReader::new(read), frames: Some(frames) })
@@ -68,58 +68,57 @@ impl Child {
 
     pub(crate) fn send(&self, frame: Vec<u8>) {
         if let Some(frames) = &self.frames {
-            // one that is gone already is noticed by reading
+            // `next` notices a child that is gone
             let _ = frames.send(frame);
         }
     }
 
     async fn wait_until_ready(&mut self) -> Result<(), RuntimeError> {
-        let refused = |why: &str| RuntimeError::Refused(why.to_owned());
-        match tokio::time::timeout(START, self.next()).await {
+        let refused = |reason: &str| RuntimeError::Refused(reason.to_owned());
+        match tokio::time::timeout(START_TIMEOUT, self.next()).await {
             Err(_) => Err(refused("it was not ready after 30 s")),
             Ok(message) => match message? {
                 Some(FromHost::Ready) => Ok(()),
-                Some(FromHost::Refused(why)) => Err(RuntimeError::Refused(why)),
-                Some(_) => Err(refused("it did not begin with being ready")),
+                Some(FromHost::Refused(reason)) => Err(RuntimeError::Refused(reason)),
+                Some(_) => Err(refused("its first message was not that it is ready")),
                 None => Err(refused("it ended at once; the log above says why")),
             },
         }
     }
 
-    /// Its number in the system.
+    /// Returns the process id; 0 if the process has ended.
     pub(crate) fn id(&self) -> u32 {
-        // one that has ended already has none, and no memory either
         self.process.id().unwrap_or(0)
     }
 
-    /// Where to send frames. Can be taken once; when the taker drops it, the child ends.
+    /// Returns the sender of frames to the child, which ends when the sender is dropped. Can be taken once.
     pub(crate) fn take_frames(&mut self) -> Frames {
-        // a channel nobody reads stands for a taker that comes twice
+        // a second caller gets a channel that leads nowhere
         self.frames.take().unwrap_or_else(|| mpsc::unbounded_channel().0)
     }
 
-    /// What it says next, or `None` when it has ended.
+    /// Returns the next message; `None` when the child has ended.
     pub(crate) async fn next(&mut self) -> Result<Option<FromHost>, RuntimeError> {
         let message = protocol::read(&mut self.read).await;
-        message.map_err(|error| RuntimeError::Refused(format!("it cannot be understood: {error}")))
+        message.map_err(|error| RuntimeError::Refused(format!("its message cannot be read: {error}")))
     }
 
-    /// Waits for its end, and kills it where that does not come.
+    /// Closes the socket, waits for the child's end, and kills it after a timeout.
     pub(crate) async fn end(mut self) {
         drop(self.read);
         drop(self.frames);
-        if tokio::time::timeout(END, self.process.wait()).await.is_err() {
-            // one that is dead already cannot be killed, which is fine
+        if tokio::time::timeout(END_TIMEOUT, self.process.wait()).await.is_err() {
+            // killing fails if the child has ended meanwhile
             let _ = self.process.kill().await;
         }
     }
 }
 
-/// What a child writes to its standard error is ours to log.
-async fn pass_on(stderr: ChildStderr) {
+/// Logs what a child writes to its standard error.
+async fn log_lines(stderr: ChildStderr) {
     let mut lines = BufReader::new(stderr);
     let mut line = Vec::new();
-    while let Ok(1..) = (&mut lines).take(LOG_LINE).read_until(b'\n', &mut line).await {
+    while let Ok(1..) = (&mut lines).take(MAX_LOG_LINE).read_until(b'\n', &mut line).await {
         tracing::warn!(target: "bue_runtime::sandbox_host", "{}", String::from_utf8_lossy(&line).trim_end());
         line.clear();
     }

@@ -1,4 +1,4 @@
-//! What every sandbox needs and nobody wants to wait for twice: the compiled guest and its base image, in the cache.
+//! Compiles the guest and creates its base image, once: later starts find both in the cache.
 
 use std::fs;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -18,16 +18,16 @@ use crate::packages::mount::Mount;
 use crate::parent::cache::Cache;
 use crate::prepared::{Prepared, PreparedFiles, Seal};
 
-/// Changes when files of an older bue cannot be used although guest and engine are the same.
-const FORMAT: u32 = 2;
+/// Increment this when files of an older bue cannot be used although guest and engine are the same.
+const FORMAT_VERSION: u32 = 2;
 
-/// Versions of the files that are kept: the ones used last.
-const KEPT: usize = 3;
+/// Versions of the files that are kept, the last modified ones.
+const MAX_KEPT_VERSIONS: usize = 3;
 
 /// The module that interprets Python.
 #[derive(Clone, Debug)]
 pub struct GuestModule {
-    /// BLAKE3 of what `bytes` say.
+    /// The BLAKE3 hash of the unpacked module.
     pub hash: BlobHash,
     /// The module.
     pub bytes: GuestBytes,
@@ -36,9 +36,9 @@ pub struct GuestModule {
 /// A guest module's bytes.
 #[derive(Clone, Debug)]
 pub enum GuestBytes {
-    /// Packed by zstd; unpacked only where it must be compiled.
+    /// Compressed with zstd; unpacked only if it must be compiled.
     Packed(&'static [u8]),
-    /// As it is.
+    /// Uncompressed.
     Plain(Vec<u8>),
 }
 
@@ -46,7 +46,7 @@ impl GuestModule {
     /// The Python guest that was built with this crate.
     ///
     /// # Errors
-    /// A build that gave it no proper hash.
+    /// A build that embedded no valid hash.
     fn python() -> Result<Self, RuntimeError> {
         let hash =
             env!("BUE_PYTHON_GUEST_HASH").parse().map_err(|_| RuntimeError::Guest("read its hash".to_owned()))?;
@@ -56,8 +56,8 @@ impl GuestModule {
 }
 
 impl Prepared {
-    /// Compiles the Python guest and makes its base image, or finds both in the directory `cache`. The first time takes
-    /// some ten seconds; later the files are only checked. `progress` is told what takes long.
+    /// Compiles the Python guest and creates its base image, or finds both in the directory `cache`. The first time takes
+    /// about ten seconds; later, the files are only checked. `progress` receives a line about each slow part.
     ///
     /// # Errors
     /// A cache that cannot be used.
@@ -65,20 +65,19 @@ impl Prepared {
         Self::open_guest(cache, &GuestModule::python()?, progress)
     }
 
-    /// The same with a guest of one's own, which keeps the contract of [`bue_model::guest`]. For tests with small hostile
-    /// guests.
+    /// The same with another guest that implements the contract of [`bue_model::guest`]. For tests with small hostile guests.
     ///
     /// # Errors
     /// A cache that cannot be used, or a guest that cannot be compiled or started.
     pub fn open_guest(dir: &Path, guest: &GuestModule, progress: &dyn Fn(&str)) -> Result<Self, RuntimeError> {
         let cache = Cache::open(dir)?;
         let engine = GuestEngine::new()?;
-        let names = Names::new(guest, &engine.engine);
+        let names = FileNames::new(guest, &engine.engine);
         if let Some(files) = names.find(&cache) {
             return Ok(Self { files, cache: dir.to_owned() });
         }
         let _lock = cache.lock(progress)?;
-        // whoever held the lock before may have made them
+        // the previous holder of the lock may have created them
         let files = match names.find(&cache) {
             Some(files) => files,
             None => names.make(&cache, engine, guest, progress)?,
@@ -88,41 +87,41 @@ impl Prepared {
     }
 }
 
-/// The files' names: they say what was compiled by what.
-struct Names {
+/// The names of the files: a hash of the guest and of everything that compiles it.
+struct FileNames {
     code: String,
     image: String,
     seal: String,
 }
 
-impl Names {
+impl FileNames {
     fn new(guest: &GuestModule, engine: &Engine) -> Self {
         let mut compatible = DefaultHasher::new();
         engine.precompile_compatibility_hash().hash(&mut compatible);
         let mut id = blake3::Hasher::new();
-        id.update(&FORMAT.to_le_bytes()).update(&guest.hash.0).update(&compatible.finish().to_le_bytes());
+        id.update(&FORMAT_VERSION.to_le_bytes()).update(&guest.hash.0).update(&compatible.finish().to_le_bytes());
         id.update(env!("CARGO_PKG_VERSION").as_bytes());
         let id = id.finalize().to_hex();
         Self { code: format!("{id}.cwasm"), image: format!("{id}.image"), seal: format!("{id}.seal") }
     }
 
-    /// The files, if they are there and are what was sealed.
+    /// Returns the files, if they exist and match their seal.
     fn find(&self, cache: &Cache) -> Option<PreparedFiles> {
-        let sealed = fs::read(cache.path(&self.seal)).ok()?;
-        let (tag, seal) = sealed.split_first_chunk::<32>()?;
-        // constant time is not needed: who may try tags here may read the key
+        let file = fs::read(cache.path(&self.seal)).ok()?;
+        let (tag, seal) = file.split_first_chunk::<32>()?;
+        // a comparison in constant time is not needed: anyone who can try tags here can read the key
         if *tag != cache.tag(seal) {
             return None;
         }
         let seal: Seal = postcard::from_bytes(seal).ok()?;
         let (code, image) = (cache.path(&self.code), cache.path(&self.image));
-        // some 70 MB, which everybody who starts waits for: on two cores it takes half the time
+        // some 70 MB, which every start waits for: on two cores it takes half the time
         let (image_tag, code_tag) = thread::scope(|scope| {
             let tag = scope.spawn(|| cache.file_tag(&code));
             (cache.file_tag(&image), tag.join())
         });
-        let whole = image_tag.ok()? == seal.image && code_tag.ok()?.ok()? == seal.code;
-        whole.then_some(PreparedFiles { code, image, seal })
+        let is_intact = image_tag.ok()? == seal.image && code_tag.ok()?.ok()? == seal.code;
+        is_intact.then_some(PreparedFiles { code, image, seal })
     }
 
     fn make(
@@ -155,12 +154,12 @@ impl Names {
         Ok(PreparedFiles { code, image, seal })
     }
 
-    /// Removes files of guests and engines that were not made lately.
+    /// Removes the files of older guests and engines.
     fn prune(&self, cache: &Cache) {
-        let old = cache.newest(".seal").into_iter().filter(|name| *name != self.seal).skip(KEPT - 1);
+        let old = cache.newest(".seal").into_iter().filter(|name| *name != self.seal).skip(MAX_KEPT_VERSIONS - 1);
         for id in old.filter_map(|name| name.strip_suffix(".seal").map(str::to_owned)) {
             for suffix in [".seal", ".image", ".cwasm"] {
-                // one that stays behind costs space and nothing else
+                // a file that cannot be removed only takes space
                 let _ = fs::remove_file(cache.path(&format!("{id}{suffix}")));
             }
         }
@@ -175,20 +174,22 @@ fn unpack(guest: &GuestModule) -> Result<Vec<u8>, RuntimeError> {
     }
 }
 
-type Memory = (Vec<u8>, Vec<u64>);
-
-/// Starts the guest once. On a thread of its own, because the caller may be inside a runtime already.
-fn base_image(engine: GuestEngine, code: &Path, data: Vec<(u32, Vec<u8>)>) -> Result<Memory, RuntimeError> {
+/// Starts the guest once and returns its memory and globals. Uses a new thread, because the caller may be inside a runtime.
+fn base_image(
+    engine: GuestEngine,
+    code: &Path,
+    data: Vec<(u32, Vec<u8>)>,
+) -> Result<(Vec<u8>, Vec<u64>), RuntimeError> {
     thread::scope(|scope| {
         let start = move || {
-            // SAFETY: the file was written by this process a moment ago, in a directory that is the user's alone.
+            // SAFETY: this process has just written the file, in a directory that only its user can access.
             let code = unsafe { GuestCode::load(engine, code)? };
             let runtime = tokio::runtime::Builder::new_current_thread()
                 .enable_time()
                 .build()
                 .map_err(|error| RuntimeError::Engine(error.to_string()))?;
-            let nothing = tempfile::tempdir().map_err(|error| RuntimeError::Engine(error.to_string()))?;
-            runtime.block_on(code.start(Image::blank(), data, &Mount::open(nothing.path())?))
+            let empty = tempfile::tempdir().map_err(|error| RuntimeError::Engine(error.to_string()))?;
+            runtime.block_on(code.start(Image::blank(), data, &Mount::open(empty.path())?))
         };
         let crashed = |_| RuntimeError::Guest("start it: its thread panicked".to_owned());
         scope.spawn(start).join().map_err(crashed)?

@@ -1,4 +1,4 @@
-//! A step that runs, seen by whoever waits for it.
+//! A running step, as its caller sees it.
 
 use bue_model::Answer;
 use bytes::Bytes;
@@ -8,20 +8,20 @@ use crate::error::HostLost;
 use crate::parent::hosts::host_task::HostTask;
 use crate::step::task::{Event, Finished, Usage};
 
-/// A task that runs. Dropping it stops the step.
+/// A running task. Dropping it stops the step.
 #[derive(Debug)]
 pub struct Running {
     /// `None` when it has ended.
     events: Option<mpsc::Receiver<Event>>,
-    /// The end of a task that never began.
+    /// The end of a task that did not start.
     last: Option<Finished>,
-    /// Where it runs, if that is not this process: there it must be told what happens here.
+    /// The task in its sandbox host; `None` if it runs in this process.
     host: Option<HostTask>,
 }
 
 impl Running {
-    /// A task that ended before it began.
-    pub(crate) fn over(answer: Answer) -> Self {
+    /// A task that ended before it started.
+    pub(crate) fn finished(answer: Answer) -> Self {
         let finished = Finished { answer, log: Bytes::new(), usage: Usage::default() };
         Self { events: None, last: Some(finished), host: None }
     }
@@ -32,17 +32,17 @@ impl Running {
     }
 
     /// A task in this process, which stops when its events are dropped.
-    pub(crate) const fn here(events: mpsc::Receiver<Event>) -> Self {
+    pub(crate) const fn local(events: mpsc::Receiver<Event>) -> Self {
         Self { events: Some(events), last: None, host: None }
     }
 
-    /// The next event. After [`Event::Finished`] there is none, and asking gives [`HostLost`].
+    /// Returns the next event. After [`Event::Finished`] it returns [`HostLost`].
     ///
-    /// Elements are acknowledged when they are taken here, and only then does the host send more. Safe to drop half-way:
-    /// an event is either given or still to come.
+    /// Elements are acknowledged when they are returned here, and only then does the host send more. Cancel safe: an event is
+    /// either returned or still to come.
     ///
     /// # Errors
-    /// The host died: what the step did is unknown, and it may be run again.
+    /// The host died. What the step did is unknown; it may be run again.
     pub async fn next(&mut self) -> Result<Event, HostLost> {
         if let Some(finished) = self.last.take() {
             return Ok(Event::Finished(finished));

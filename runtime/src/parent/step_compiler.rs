@@ -1,5 +1,5 @@
-//! Machine code of steps: in the cache under what it was made from and by, with a MAC beside it, so that only what this
-//! installation compiled is ever run.
+//! Compiles steps to machine code. The cache keeps it under a hash of the module and the compiler, with a MAC beside it, so
+//! that only code of this installation is ever run.
 
 use core::time::Duration;
 use std::collections::HashMap;
@@ -24,26 +24,26 @@ use crate::prepared::Prepared;
 use crate::protocol::{self, FromHost, ToHost};
 use crate::step::compiled_step::{CompiledStep, WasmKind};
 
-/// A compiler that has not answered by then is killed. The largest steps take a quarter of it.
-const TIME: Duration = Duration::from_secs(120);
-/// Steps whose outcome is remembered in this process.
-const REMEMBERED: usize = 1_000;
-/// Compiled steps kept on disk: the ones made last.
-const KEPT: usize = 500;
+/// A compiler that takes longer than this is killed. The largest steps take a quarter of it.
+const COMPILE_TIMEOUT: Duration = Duration::from_secs(120);
+/// Outcomes that are cached in this process at most.
+const MAX_CACHED_OUTCOMES: usize = 1_000;
+/// Compiled steps that are kept on disk: the last modified ones.
+const MAX_CACHED_FILES: usize = 500;
 
 /// Compiles steps, each once.
 pub struct StepCompiler {
     cache: Cache,
-    /// Starts the child.
+    /// The command that starts the child.
     command: (PathBuf, Vec<OsString>),
-    /// What a compiled file must have been made by.
+    /// A hash of the engine, which compiled files must match.
     engine: u64,
-    known: Mutex<HashMap<BlobHash, Known>>,
-    /// One at a time: a compiler uses every core.
-    turn: Semaphore,
+    outcomes: Mutex<HashMap<BlobHash, CachedOutcome>>,
+    /// One compiler at a time: it uses every core.
+    permit: Semaphore,
 }
 
-type Known = Arc<OnceCell<Result<CompiledStep, Failure>>>;
+type CachedOutcome = Arc<OnceCell<Result<CompiledStep, Failure>>>;
 
 impl core::fmt::Debug for StepCompiler {
     fn fmt(&self, formatter: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
@@ -52,7 +52,7 @@ impl core::fmt::Debug for StepCompiler {
 }
 
 impl StepCompiler {
-    /// With the cache of what was prepared, and the command that starts sandbox hosts.
+    /// Uses the cache of the prepared sandbox, and the command that starts sandbox hosts.
     ///
     /// # Errors
     /// A cache that cannot be used.
@@ -61,47 +61,47 @@ impl StepCompiler {
         Engine::new(&config())?.precompile_compatibility_hash().hash(&mut compatible);
         let cache = Cache::open(&prepared.cache)?;
         let engine = compatible.finish();
-        Ok(Self { cache, command, engine, known: Mutex::default(), turn: Semaphore::new(1) })
+        Ok(Self { cache, command, engine, outcomes: Mutex::default(), permit: Semaphore::new(1) })
     }
 
-    /// The code of the step that is the bundle's entry.
+    /// Returns the code of the step that is the bundle's entry.
     ///
     /// # Errors
-    /// A failure of the step. One that is its own fault is remembered.
+    /// A failure of the step. One that the step itself causes is cached.
     pub async fn compile(&self, bundle: &Bundle, key: BlobHash) -> Result<CompiledStep, Failure> {
-        let made = self.made(bundle, key).await?;
-        if made.code.exists() {
-            return Ok(made);
+        let compiled = self.outcome(bundle, key).await?;
+        if compiled.code.exists() {
+            return Ok(compiled);
         }
-        // another process of ours took it away, because so many were made after it
+        // another process removed the file to make room for newer ones
         self.forget(key);
-        self.made(bundle, key).await
+        self.outcome(bundle, key).await
     }
 
-    async fn made(&self, bundle: &Bundle, key: BlobHash) -> Result<CompiledStep, Failure> {
-        let known = self.known(key);
-        let made = known.get_or_try_init(|| async {
-            match self.find_or_make(bundle).await {
+    async fn outcome(&self, bundle: &Bundle, key: BlobHash) -> Result<CompiledStep, Failure> {
+        let outcomes = self.cached(key);
+        let outcome = outcomes.get_or_try_init(|| async {
+            match self.find_or_compile(bundle).await {
                 Err(failure) if failure.kind == FailureKind::Internal => Err(failure),
-                made => Ok(made),
+                outcome => Ok(outcome),
             }
         });
-        made.await?.clone()
+        outcome.await?.clone()
     }
 
     fn forget(&self, key: BlobHash) {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner).remove(&key);
+        self.outcomes.lock().unwrap_or_else(PoisonError::into_inner).remove(&key);
     }
 
-    fn known(&self, key: BlobHash) -> Known {
-        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        if known.len() >= REMEMBERED && !known.contains_key(&key) {
-            known.clear();
+    fn cached(&self, key: BlobHash) -> CachedOutcome {
+        let mut outcomes = self.outcomes.lock().unwrap_or_else(PoisonError::into_inner);
+        if outcomes.len() >= MAX_CACHED_OUTCOMES && !outcomes.contains_key(&key) {
+            outcomes.clear();
         }
-        Arc::clone(known.entry(key).or_default())
+        Arc::clone(outcomes.entry(key).or_default())
     }
 
-    async fn find_or_make(&self, bundle: &Bundle) -> Result<CompiledStep, Failure> {
+    async fn find_or_compile(&self, bundle: &Bundle) -> Result<CompiledStep, Failure> {
         let wasm = bundle.entry_content().ok_or_else(|| bad_code(&bundle.entry, "it is not in its bundle"))?;
         let kind =
             check_wasm(wasm).map_err(|problem| bad_code(&bundle.entry, &format!("{problem}; {}", problem.hint)))?;
@@ -109,12 +109,12 @@ impl StepCompiler {
         if let Some(code) = self.find(&name) {
             return Ok(CompiledStep { kind, code });
         }
-        let code = self.make(kind, wasm.clone(), &bundle.entry).await?;
+        let code = self.compile_in_child(kind, wasm.clone(), &bundle.entry).await?;
         let code = self.store(&name, &code).map_err(|error| internal(&error.to_string()))?;
         Ok(CompiledStep { kind, code })
     }
 
-    /// Says what was compiled by what.
+    /// Returns the name of a module's code: a hash of the module and of what compiles it.
     fn name(&self, wasm: &[u8]) -> String {
         let mut id = blake3::Hasher::new();
         id.update(&self.engine.to_le_bytes()).update(env!("CARGO_PKG_VERSION").as_bytes()).update(wasm);
@@ -127,7 +127,7 @@ impl StepCompiler {
         (tag == self.tag(name, &code)?).then_some(code)
     }
 
-    /// Binds the file to its name: another file of ours in its place is refused too.
+    /// Returns the MAC of a file and its name, so that another valid file in its place is refused.
     fn tag(&self, name: &str, code: &Path) -> Option<Tag> {
         let content = self.cache.file_tag(code).ok()?;
         Some(self.cache.tag(&[name.as_bytes(), &content].concat()))
@@ -139,36 +139,36 @@ impl StepCompiler {
         let path = self.cache.path(&file);
         let tag = self.tag(name, &path).ok_or_else(|| RuntimeError::Engine(format!("read {}", path.display())))?;
         self.cache.write(&format!("{name}.step-tag"), |mut file| file.write_all(&tag))?;
-        for old in self.cache.newest(".step").into_iter().skip(KEPT) {
-            // one that stays behind costs space and nothing else
+        for old in self.cache.newest(".step").into_iter().skip(MAX_CACHED_FILES) {
+            // a file that cannot be removed only takes space
             let _ = fs::remove_file(self.cache.path(&format!("{old}-tag")));
             let _ = fs::remove_file(self.cache.path(&old));
         }
         Ok(path)
     }
 
-    async fn make(&self, kind: WasmKind, wasm: Bytes, entry: &str) -> Result<Bytes, Failure> {
-        let _turn = self.turn.acquire().await;
+    async fn compile_in_child(&self, kind: WasmKind, wasm: Bytes, entry: &str) -> Result<Bytes, Failure> {
+        let _permit = self.permit.acquire().await;
         let frame = protocol::frame(&ToHost::Compile { kind, wasm }).map_err(|error| internal(&error.to_string()))?;
         let mut child = Child::spawn(&self.command).map_err(|error| internal(&error.to_string()))?;
         child.send(frame);
-        let said = tokio::time::timeout(TIME, child.next()).await;
+        let reply = tokio::time::timeout(COMPILE_TIMEOUT, child.next()).await;
         child.end().await;
-        match said {
+        match reply {
             Ok(Ok(Some(FromHost::Compiled(code)))) => Ok(code),
-            Ok(Ok(Some(FromHost::Refused(why)))) => Err(bad_code(entry, &why)),
-            Ok(Ok(None)) => Err(bad_code(entry, "compiling it took more memory or processor time than it may")),
-            Ok(Ok(Some(_))) => Err(internal("the compiler said something else")),
+            Ok(Ok(Some(FromHost::Refused(reason)))) => Err(bad_code(entry, &reason)),
+            Ok(Ok(None)) => Err(bad_code(entry, "compiling it took more memory or processor time than allowed")),
+            Ok(Ok(Some(_))) => Err(internal("the compiler sent an unexpected message")),
             Ok(Err(error)) => Err(internal(&error.to_string())),
-            Err(_) => Err(bad_code(entry, &format!("compiling it took longer than {} s", TIME.as_secs()))),
+            Err(_) => Err(bad_code(entry, &format!("compiling it took longer than {} s", COMPILE_TIMEOUT.as_secs()))),
         }
     }
 }
 
-fn bad_code(entry: &str, why: &str) -> Failure {
-    Failure::new(FailureKind::BadCode, format!("`{entry}` cannot be run: {why}."))
+fn bad_code(entry: &str, reason: &str) -> Failure {
+    Failure::new(FailureKind::BadCode, format!("`{entry}` cannot be run: {reason}."))
 }
 
-fn internal(why: &str) -> Failure {
-    Failure::new(FailureKind::Internal, format!("The step could not be compiled: {why}"))
+fn internal(reason: &str) -> Failure {
+    Failure::new(FailureKind::Internal, format!("The step could not be compiled: {reason}"))
 }

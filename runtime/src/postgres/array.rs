@@ -1,47 +1,47 @@
-//! PostgreSQL's arrays as text: `{1,NULL,"a, b"}`, lists in lists, `[0:1]={…}` where they do not begin with 1.
+//! PostgreSQL's arrays in text form: `{1,NULL,"a, b"}`, nested lists, `[0:1]={…}` if the first index is not 1.
 
 use bue_model::Value;
 
 /// PostgreSQL's arrays have at most six dimensions.
 const MAX_DIMENSIONS: usize = 6;
 
-/// The list that a text stands for, if it is an array.
-pub(super) fn read(text: &str, element: &dyn Fn(&str) -> Value) -> Option<Value> {
+/// Parses an array. `None` if the text is not one.
+pub(super) fn parse(text: &str, element: &dyn Fn(&str) -> Value) -> Option<Value> {
     let braces = if text.starts_with('[') { text.split_once('=')?.1 } else { text };
-    let (list, rest) = list(braces, element, MAX_DIMENSIONS)?;
+    let (list, rest) = parse_list(braces, element, MAX_DIMENSIONS)?;
     rest.is_empty().then_some(list)
 }
 
-fn list<'t>(text: &'t str, element: &dyn Fn(&str) -> Value, dimensions: usize) -> Option<(Value, &'t str)> {
+fn parse_list<'t>(text: &'t str, element: &dyn Fn(&str) -> Value, dimensions: usize) -> Option<(Value, &'t str)> {
     let dimensions = dimensions.checked_sub(1)?;
     let mut rest = text.strip_prefix('{')?;
     let mut items = Vec::new();
-    if let Some(behind) = rest.strip_prefix('}') {
-        return Some((Value::List(items), behind));
+    if let Some(remaining) = rest.strip_prefix('}') {
+        return Some((Value::List(items), remaining));
     }
     loop {
-        let (item, behind) = match rest.as_bytes().first()? {
-            b'{' => list(rest, element, dimensions)?,
-            b'"' => quoted(rest, element)?,
-            _ => bare(rest, element)?,
+        let (item, remaining) = match rest.as_bytes().first()? {
+            b'{' => parse_list(rest, element, dimensions)?,
+            b'"' => parse_quoted(rest, element)?,
+            _ => parse_unquoted(rest, element)?,
         };
         items.push(item);
-        match behind.as_bytes().first()? {
-            b',' => rest = behind.get(1..)?,
-            b'}' => return Some((Value::List(items), behind.get(1..)?)),
+        match remaining.as_bytes().first()? {
+            b',' => rest = remaining.get(1..)?,
+            b'}' => return Some((Value::List(items), remaining.get(1..)?)),
             _ => return None,
         }
     }
 }
 
-fn bare<'t>(text: &'t str, element: &dyn Fn(&str) -> Value) -> Option<(Value, &'t str)> {
-    let (item, behind) = text.split_at(text.find([',', '}'])?);
+fn parse_unquoted<'t>(text: &'t str, element: &dyn Fn(&str) -> Value) -> Option<(Value, &'t str)> {
+    let (item, remaining) = text.split_at(text.find([',', '}'])?);
     let value = if item == "NULL" { Value::Null } else { element(item) };
-    Some((value, behind))
+    Some((value, remaining))
 }
 
-/// Behind a backslash stands what is meant.
-fn quoted<'t>(text: &'t str, element: &dyn Fn(&str) -> Value) -> Option<(Value, &'t str)> {
+/// Parses an element in quotes, where a backslash escapes the next character.
+fn parse_quoted<'t>(text: &'t str, element: &dyn Fn(&str) -> Value) -> Option<(Value, &'t str)> {
     let mut item = String::new();
     let mut chars = text.char_indices().skip(1);
     loop {
@@ -61,7 +61,7 @@ mod tests {
     use super::*;
 
     fn json(text: &str) -> Option<String> {
-        let list = read(text, &|item| Value::Text(item.to_owned()))?;
+        let list = parse(text, &|item| Value::Text(item.to_owned()))?;
         serde_json::to_string(&Json(&list)).ok()
     }
 
@@ -80,13 +80,13 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_text_ends(text in "[{}\",\\\\a=\\[é]{0,40}") {
+        fn any_text_is_parsed_to_an_end(text in "[{}\",\\\\a=\\[é]{0,40}") {
             let _ = json(&text);
         }
     }
 
     #[test]
-    fn deep_braces_end() {
+    fn deep_nesting_is_refused() {
         assert_eq!(json(&"{".repeat(100_000)), None);
     }
 }

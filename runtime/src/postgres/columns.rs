@@ -1,4 +1,4 @@
-//! Which columns a table has, and of which types: the smallest that holds all of a column's values.
+//! The columns of a table and their types: for each column the smallest type that holds all of its values.
 
 use bue_model::cbor::Item;
 use bue_model::{Decimal, Value};
@@ -8,16 +8,16 @@ use crate::sql::rows::{Columns as RowColumns, Naming, Rows};
 use crate::sql::rows_error::RowsError;
 use crate::sql::table::Shape;
 
-/// Bytes of a name; PostgreSQL cuts what is longer, so that two names could become one.
-const NAME: usize = 63;
+/// Bytes of a name at most. PostgreSQL truncates longer names, so that two names could become one.
+const MAX_NAME_BYTES: usize = 63;
 
-/// Integers up to here are floats without a loss.
-const FLOAT_EXACT: u64 = 1 << 53;
+/// Integers up to this one are represented exactly by a float.
+const MAX_EXACT_FLOAT: u64 = 1 << 53;
 
-/// Names that differ in case are two.
+/// Names that differ in case are different names.
 const NAMING: Naming = Naming { check: |name| check_name(name, "key"), fold: str::to_owned };
 
-/// Types of columns.
+/// The type of a column.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum ColumnType {
     Boolean,
@@ -53,7 +53,7 @@ impl ColumnType {
     }
 }
 
-/// The kinds of values that a column holds, a bit each.
+/// The set of kinds of values that a column holds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Kinds(u16);
 
@@ -72,8 +72,8 @@ impl Kinds {
     const BYTES: Self = Self(1 << 10);
     const TEXT: Self = Self(1 << 11);
     /// A list or a map.
-    const TREE: Self = Self(1 << 12);
-    /// Has no type but text: a date that is none, a decimal out of bounds.
+    const NESTED: Self = Self(1 << 12);
+    /// Fits no type but text: an invalid date, a decimal out of range.
     const OTHER: Self = Self(1 << 13);
 
     const fn with(self, other: Self) -> Self {
@@ -88,27 +88,27 @@ impl Kinds {
         self.0 & other.0 != 0
     }
 
-    fn of(item: &Item<'_>) -> Self {
+    fn from_item(item: &Item<'_>) -> Self {
         match item {
             Item::Null => Self::default(),
             Item::Bool(_) => Self::BOOL,
-            Item::Int(number) => Self::of_int(*number),
+            Item::Int(number) => Self::from_int(*number),
             Item::Float(_) => Self::FLOAT,
             Item::Text(_) => Self::TEXT,
             Item::Bytes(_) => Self::BYTES,
-            Item::Other(value) => Self::of_value(value),
+            Item::Other(value) => Self::from_value(value),
         }
     }
 
-    const fn of_int(number: i64) -> Self {
-        if number.unsigned_abs() > FLOAT_EXACT { Self::LONG_INT } else { Self::INT }
+    const fn from_int(number: i64) -> Self {
+        if number.unsigned_abs() > MAX_EXACT_FLOAT { Self::LONG_INT } else { Self::INT }
     }
 
-    fn of_value(value: &Value) -> Self {
+    fn from_value(value: &Value) -> Self {
         match value {
             Value::Null => Self::default(),
             Value::Bool(_) => Self::BOOL,
-            Value::Int(number) => Self::of_int(*number),
+            Value::Int(number) => Self::from_int(*number),
             Value::BigInt(number) => {
                 Self::if_fits(numeric::fits(&Decimal { mantissa: number.clone(), exponent: 0 }), Self::NUMERIC)
             }
@@ -117,11 +117,11 @@ impl Kinds {
             Value::Text(_) => Self::TEXT,
             Value::Bytes(_) => Self::BYTES,
             Value::Uuid(_) => Self::UUID,
-            Value::Date(text) => Self::if_fits(time::date(text).is_some(), Self::DATE),
-            Value::Time(text) => Self::if_fits(time::time(text).is_some(), Self::TIME),
-            Value::DateTime(text) if time::local(text).is_some() => Self::LOCAL,
-            Value::DateTime(text) => Self::if_fits(time::zoned(text).is_some(), Self::ZONED),
-            Value::List(_) | Value::Map(_) => Self::TREE,
+            Value::Date(text) => Self::if_fits(time::parse_date(text).is_some(), Self::DATE),
+            Value::Time(text) => Self::if_fits(time::parse_time(text).is_some(), Self::TIME),
+            Value::DateTime(text) if time::parse_local(text).is_some() => Self::LOCAL,
+            Value::DateTime(text) => Self::if_fits(time::parse_zoned(text).is_some(), Self::ZONED),
+            Value::List(_) | Value::Map(_) => Self::NESTED,
         }
     }
 
@@ -129,10 +129,11 @@ impl Kinds {
         if fits { kind } else { Self::OTHER }
     }
 
-    /// The smallest type that holds them all. Truth is a number among numbers, a date a midnight among times of day.
+    /// Returns the smallest type that holds them all. Among numbers, a boolean is a number; among timestamps, a date is its
+    /// midnight.
     pub(super) const fn column_type(self) -> ColumnType {
         let small = Self::BOOL.with(Self::INT);
-        let json = small.with(Self::LONG_INT).with(Self::FLOAT).with(Self::TEXT).with(Self::TREE);
+        let json = small.with(Self::LONG_INT).with(Self::FLOAT).with(Self::TEXT).with(Self::NESTED);
         let numeric = small.with(Self::LONG_INT).with(Self::NUMERIC).with(Self::FLOAT);
         match self {
             kinds if kinds.within(Self::BOOL) => ColumnType::Boolean,
@@ -145,7 +146,7 @@ impl Kinds {
             kinds if kinds.within(Self::ZONED) => ColumnType::Timestamptz,
             kinds if kinds.within(Self::UUID) => ColumnType::Uuid,
             kinds if kinds.within(Self::BYTES) => ColumnType::Bytea,
-            kinds if kinds.has(Self::TREE) && kinds.within(json) => ColumnType::Jsonb,
+            kinds if kinds.has(Self::NESTED) && kinds.within(json) => ColumnType::Jsonb,
             _ => ColumnType::Text,
         }
     }
@@ -158,16 +159,16 @@ pub(super) struct Columns {
 }
 
 impl Columns {
-    /// Looks at all rows.
-    pub(super) fn of(rows: &Rows<'_>) -> Result<(Self, Shape), RowsError> {
+    /// Reads all rows and determines their columns.
+    pub(super) fn from_rows(rows: &Rows<'_>) -> Result<(Self, Shape), RowsError> {
         let mut columns = Self { keys: RowColumns::new(NAMING), kinds: Vec::new() };
         let kinds = &mut columns.kinds;
-        let count = rows.each(&mut columns.keys, |cells| note(kinds, cells))?;
+        let count = rows.each(&mut columns.keys, |cells| add_kinds(kinds, cells))?;
         let shape = rows.shape(&columns.keys, count);
         Ok((columns, shape))
     }
 
-    /// Names and types, in order.
+    /// Returns names and types, in order.
     pub(super) fn iter(&self) -> impl Iterator<Item = (&str, ColumnType)> {
         self.keys.names().iter().map(String::as_str).zip(self.kinds.iter().map(|kinds| kinds.column_type()))
     }
@@ -177,34 +178,34 @@ impl Columns {
     }
 }
 
-/// Notes what stands in the columns of a row.
-fn note(kinds: &mut Vec<Kinds>, cells: &[Item<'_>]) -> Result<(), RowsError> {
+/// Adds the kinds of a row's values to those of its columns.
+fn add_kinds(kinds: &mut Vec<Kinds>, cells: &[Item<'_>]) -> Result<(), RowsError> {
     kinds.resize(cells.len().max(kinds.len()), Kinds::default());
     for (kinds, cell) in kinds.iter_mut().zip(cells) {
         if let Item::Other(value) = cell {
             check_integers(value).map_err(RowsError::Unfit)?;
         }
-        *kinds = kinds.with(Kinds::of(cell));
+        *kinds = kinds.with(Kinds::from_item(cell));
     }
     Ok(())
 }
 
-/// PostgreSQL would refuse these names, or cut them.
+/// Checks that PostgreSQL neither refuses nor truncates a name.
 pub(super) fn check_name(name: &str, what: &str) -> Result<(), String> {
     match name {
-        "" => Err(format!("a {what} is empty, and PostgreSQL's names are not; rename it")),
+        "" => Err(format!("a {what} is empty, which PostgreSQL does not allow; rename it")),
         name if name.contains('\0') => {
-            Err(format!("the {what} {name:?} has a zero character, which PostgreSQL cannot name"))
+            Err(format!("the {what} {name:?} contains a NUL character, which PostgreSQL does not allow"))
         }
-        name if name.len() > NAME => Err(format!(
-            "the {what} {name:?} has {} bytes, and PostgreSQL's names have at most {NAME}; shorten it",
+        name if name.len() > MAX_NAME_BYTES => Err(format!(
+            "the {what} {name:?} has {} bytes, but a name in PostgreSQL has at most {MAX_NAME_BYTES}; shorten it",
             name.len()
         )),
         _ => Ok(()),
     }
 }
 
-/// Writing a huge number as decimal digits would take minutes.
+/// Refuses huge numbers: writing one as decimal digits would take minutes.
 fn check_integers(value: &Value) -> Result<(), String> {
     let bits = match value {
         Value::BigInt(number) => number.bits(),
@@ -218,7 +219,11 @@ fn check_integers(value: &Value) -> Result<(), String> {
         }
         _ => 0,
     };
-    if bits > numeric::BITS { Err(format!("a number of {bits} bits is more than PostgreSQL can hold")) } else { Ok(()) }
+    if bits > numeric::MAX_BITS {
+        Err(format!("a number of {bits} bits is larger than PostgreSQL's `numeric` can be"))
+    } else {
+        Ok(())
+    }
 }
 
 #[cfg(test)]
@@ -237,13 +242,13 @@ mod tests {
 
     fn columns(row: &[(Value, Value)]) -> Result<Columns, RowsError> {
         let input = cbor::encode(&Value::Map(row.to_vec()));
-        Ok(Columns::of(&Rows::of(&input)?)?.0)
+        Ok(Columns::from_rows(&Rows::new(&input)?)?.0)
     }
 
     fn type_of(values: &[Value]) -> ColumnType {
         let rows = values.iter().map(|value| Value::Map(vec![(text("x"), value.clone())]));
         let input = cbor::encode(&Value::List(rows.collect()));
-        let columns = Columns::of(&Rows::of(&input).expect("rows")).expect("columns").0;
+        let columns = Columns::from_rows(&Rows::new(&input).expect("rows")).expect("columns").0;
         columns.types().first().copied().unwrap_or(ColumnType::Boolean)
     }
 

@@ -1,4 +1,4 @@
-//! One connection: made, listened to, cleaned or closed.
+//! A connection to the server, reset between steps.
 
 use core::future::poll_fn;
 use core::time::Duration;
@@ -13,11 +13,11 @@ use tokio_postgres::{AsyncMessage, Client, NoTls};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::database::Database;
-use super::failure::reasons;
+use super::failure::error_chain;
 use crate::step::log::{Channel, Log};
 
-/// For what a healthy server does at once: to say that it lives, to forget what a step left, to stop a statement.
-const AT_ONCE: Duration = Duration::from_secs(5);
+/// The timeout for what a healthy server does at once: a liveness check, `DISCARD ALL`, cancelling a statement.
+const RESPONSE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A connection, used by one step at a time.
 pub(super) struct Connection {
@@ -27,7 +27,7 @@ pub(super) struct Connection {
     tls: Option<MakeRustlsConnect>,
 }
 
-/// Where the server's notices go: to the log of the step that uses the connection.
+/// The log of the step that uses the connection, which gets the server's notices.
 #[derive(Clone, Default)]
 struct Notices(Arc<Mutex<Option<Log>>>);
 
@@ -49,35 +49,36 @@ impl Connection {
         Ok(Self { client, notices, driver, tls })
     }
 
-    /// Notices go to this log from now on.
+    /// Sends notices to this log from now on.
     pub(super) fn log_to(&self, log: &Log) {
         self.notices.set(Some(log.clone()));
     }
 
-    /// Does the server still answer?
+    /// Returns whether the server still answers.
     pub(super) async fn is_alive(&self) -> bool {
-        !self.client.is_closed() && matches!(timeout(AT_ONCE, self.client.check_connection()).await, Ok(Ok(())))
+        !self.client.is_closed()
+            && matches!(timeout(RESPONSE_TIMEOUT, self.client.check_connection()).await, Ok(Ok(())))
     }
 
-    /// The connection as if it were new: no settings, roles, locks, tables or prepared statements of the step before.
-    /// `None` if it cannot be had.
-    pub(super) async fn cleaned(self) -> Option<Self> {
+    /// Resets the connection with `DISCARD ALL`: no settings, roles, locks, tables or prepared statements of the previous
+    /// step remain. `None` if that fails.
+    pub(super) async fn reset(self) -> Option<Self> {
         self.notices.set(None);
-        let cleaned = timeout(AT_ONCE, self.client.batch_execute("DISCARD ALL")).await;
-        matches!(cleaned, Ok(Ok(()))).then_some(self)
+        let reset = timeout(RESPONSE_TIMEOUT, self.client.batch_execute("DISCARD ALL")).await;
+        matches!(reset, Ok(Ok(()))).then_some(self)
     }
 
-    /// Stops what runs, and closes.
-    pub(super) async fn stop(self) {
-        // where the server cannot be told, its own `statement_timeout` ends the statement
+    /// Cancels the running statement and closes the connection.
+    pub(super) async fn cancel_and_close(self) {
+        // if the server cannot be reached, its `statement_timeout` ends the statement
         let cancel = self.client.cancel_token();
         let _ = match self.tls {
-            Some(tls) => timeout(AT_ONCE, cancel.cancel_query(tls)).await,
-            None => timeout(AT_ONCE, cancel.cancel_query(NoTls)).await,
+            Some(tls) => timeout(RESPONSE_TIMEOUT, cancel.cancel_query(tls)).await,
+            None => timeout(RESPONSE_TIMEOUT, cancel.cancel_query(NoTls)).await,
         };
         let mut driver = self.driver;
         drop(self.client);
-        if timeout(AT_ONCE, &mut driver).await.is_err() {
+        if timeout(RESPONSE_TIMEOUT, &mut driver).await.is_err() {
             driver.abort();
         }
     }
@@ -88,15 +89,15 @@ impl Notices {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = log;
     }
 
-    fn note(&self, notice: &DbError) {
+    fn log(&self, notice: &DbError) {
         if let Some(log) = &*self.0.lock().unwrap_or_else(PoisonError::into_inner) {
-            // whoever runs the step sees that the log is over its limit
+            // the step checks its log's limit itself
             let _ = log.print(Channel::Err, format!("{}: {}\n", notice.severity(), notice.message()).as_bytes());
         }
     }
 }
 
-/// Moves bytes until either side closes.
+/// Drives the connection until either side closes it.
 async fn drive<S, T>(mut connection: tokio_postgres::Connection<S, T>, notices: Notices)
 where
     S: AsyncRead + AsyncWrite + Unpin,
@@ -104,7 +105,7 @@ where
 {
     while let Some(message) = poll_fn(|context| connection.poll_message(context)).await {
         match message {
-            Ok(AsyncMessage::Notice(notice)) => notices.note(&notice),
+            Ok(AsyncMessage::Notice(notice)) => notices.log(&notice),
             Ok(_) => {}
             Err(error) => return tracing::debug!(%error, "a connection to PostgreSQL ended"),
         }
@@ -112,7 +113,7 @@ where
 }
 
 fn unreachable(database: &Database, error: &tokio_postgres::Error) -> Failure {
-    let why = reasons(error);
-    let message = format!("The worker cannot connect to PostgreSQL ({database}): {why}");
+    let reason = error_chain(error);
+    let message = format!("The worker cannot connect to PostgreSQL ({database}): {reason}");
     Failure::new(FailureKind::Internal, message)
 }

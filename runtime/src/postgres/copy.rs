@@ -1,4 +1,4 @@
-//! Rows in the binary form that COPY reads.
+//! Rows in the binary format of COPY.
 
 use bue_model::cbor::Item;
 use bue_model::{Json, Value};
@@ -6,30 +6,30 @@ use bue_model::{Json, Value};
 use super::columns::ColumnType;
 use super::{numeric, time};
 
-/// What the data begins with: a signature, flags, and no further header.
-pub(super) const HEAD: &[u8] = b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0";
-/// What it ends with.
-pub(super) const TAIL: &[u8] = &[0xff, 0xff];
+/// The header: a signature, flags, and no extension.
+pub(super) const HEADER: &[u8] = b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0";
+/// The trailer.
+pub(super) const TRAILER: &[u8] = &[0xff, 0xff];
 
-/// Version of the binary form of jsonb.
-const JSONB: u8 = 1;
+/// The version of jsonb's binary form.
+const JSONB_VERSION: u8 = 1;
 
-/// Appends a row, a cell for each column.
-pub(super) fn put_row(to: &mut Vec<u8>, cells: &[Item<'_>], types: &[ColumnType]) -> Result<(), String> {
+/// Appends a row with one cell per column.
+pub(super) fn encode_row(to: &mut Vec<u8>, cells: &[Item<'_>], types: &[ColumnType]) -> Result<(), String> {
     let count = i16::try_from(types.len()).map_err(|_| "it has more columns than PostgreSQL allows".to_owned())?;
     to.extend_from_slice(&count.to_be_bytes());
-    cells.iter().zip(types).try_for_each(|(cell, column)| put_cell(to, cell, *column))
+    cells.iter().zip(types).try_for_each(|(cell, column)| encode_cell(to, cell, *column))
 }
 
-/// A length and as many bytes; the length is -1 for null.
-fn put_cell(to: &mut Vec<u8>, cell: &Item<'_>, column: ColumnType) -> Result<(), String> {
+/// Appends a length and as many bytes; the length is -1 for null.
+fn encode_cell(to: &mut Vec<u8>, cell: &Item<'_>, column: ColumnType) -> Result<(), String> {
     if *cell == Item::Null {
         to.extend_from_slice(&(-1_i32).to_be_bytes());
         return Ok(());
     }
     let start = to.len();
     to.extend_from_slice(&[0; 4]);
-    put_item(to, cell, column)?;
+    encode_item(to, cell, column)?;
     let len = i32::try_from(to.len() - start - 4).map_err(|_| "a value is longer than 2 GiB".to_owned())?;
     if let Some(head) = to.get_mut(start..).and_then(<[u8]>::first_chunk_mut) {
         *head = len.to_be_bytes();
@@ -37,15 +37,15 @@ fn put_cell(to: &mut Vec<u8>, cell: &Item<'_>, column: ColumnType) -> Result<(),
     Ok(())
 }
 
-/// What most cells are, without a copy of the value.
-fn put_item(to: &mut Vec<u8>, item: &Item<'_>, column: ColumnType) -> Result<(), String> {
+/// Appends the most frequent kinds of values without copying them.
+fn encode_item(to: &mut Vec<u8>, item: &Item<'_>, column: ColumnType) -> Result<(), String> {
     match (column, item) {
         (ColumnType::Bigint, Item::Int(number)) => to.extend_from_slice(&number.to_be_bytes()),
         (ColumnType::Double, Item::Float(number)) => to.extend_from_slice(&number.to_be_bytes()),
-        (ColumnType::Text, Item::Text(text)) => to.extend_from_slice(without_zero(text)?.as_bytes()),
+        (ColumnType::Text, Item::Text(text)) => to.extend_from_slice(without_nul(text)?.as_bytes()),
         (ColumnType::Bytea, Item::Bytes(bytes)) => to.extend_from_slice(bytes),
-        (_, Item::Other(value)) => return put_value(to, value, column),
-        (_, item) => return put_value(to, &value(item), column),
+        (_, Item::Other(value)) => return encode_value(to, value, column),
+        (_, item) => return encode_value(to, &value(item), column),
     }
     Ok(())
 }
@@ -62,39 +62,40 @@ fn value(item: &Item<'_>) -> Value {
     }
 }
 
-/// The column's type was chosen so that the value fits.
-fn put_value(to: &mut Vec<u8>, value: &Value, column: ColumnType) -> Result<(), String> {
+/// Appends a value. The column's type was chosen so that it fits.
+fn encode_value(to: &mut Vec<u8>, value: &Value, column: ColumnType) -> Result<(), String> {
     match (column, value) {
         (ColumnType::Boolean, Value::Bool(truth)) => to.push(u8::from(*truth)),
         (ColumnType::Bigint, Value::Int(number)) => to.extend_from_slice(&number.to_be_bytes()),
         (ColumnType::Bigint, Value::Bool(truth)) => to.extend_from_slice(&i64::from(*truth).to_be_bytes()),
         (ColumnType::Double, value) => to.extend_from_slice(&float(value)?.to_be_bytes()),
         (ColumnType::Numeric, value) => to.extend_from_slice(&numeric(value)?),
-        (ColumnType::Date, Value::Date(text)) => to.extend_from_slice(&fitting(time::date(text))?.to_be_bytes()),
-        (ColumnType::Time, Value::Time(text)) => to.extend_from_slice(&fitting(time::time(text))?.to_be_bytes()),
+        (ColumnType::Date, Value::Date(text)) => to.extend_from_slice(&valid(time::parse_date(text))?.to_be_bytes()),
+        (ColumnType::Time, Value::Time(text)) => to.extend_from_slice(&valid(time::parse_time(text))?.to_be_bytes()),
         (ColumnType::Timestamp, Value::DateTime(text)) => {
-            to.extend_from_slice(&fitting(time::local(text))?.to_be_bytes());
+            to.extend_from_slice(&valid(time::parse_local(text))?.to_be_bytes());
         }
         (ColumnType::Timestamp, Value::Date(text)) => {
-            to.extend_from_slice(&fitting(time::local(&format!("{text}T00:00")))?.to_be_bytes());
+            to.extend_from_slice(&valid(time::parse_local(&format!("{text}T00:00")))?.to_be_bytes());
         }
         (ColumnType::Timestamptz, Value::DateTime(text)) => {
-            to.extend_from_slice(&fitting(time::zoned(text))?.to_be_bytes());
+            to.extend_from_slice(&valid(time::parse_zoned(text))?.to_be_bytes());
         }
         (ColumnType::Uuid, Value::Uuid(uuid)) => to.extend_from_slice(uuid.as_bytes()),
         (ColumnType::Bytea, Value::Bytes(bytes)) => to.extend_from_slice(bytes),
         (ColumnType::Jsonb, value) => {
-            to.push(JSONB);
-            serde_json::to_writer(to, &Json(value)).map_err(|error| format!("a value is no JSON: {error}"))?;
+            to.push(JSONB_VERSION);
+            serde_json::to_writer(to, &Json(value))
+                .map_err(|error| format!("a value cannot be written as JSON: {error}"))?;
         }
         (ColumnType::Text, value) => to.extend_from_slice(text(value)?.as_bytes()),
-        (column, value) => return Err(format!("{} is no {}", value.kind(), column.sql())),
+        (column, value) => return Err(format!("{} is not a {}", value.kind(), column.sql())),
     }
     Ok(())
 }
 
-fn fitting<T>(value: Option<T>) -> Result<T, String> {
-    value.ok_or_else(|| "a date or time is none".to_owned())
+fn valid<T>(value: Option<T>) -> Result<T, String> {
+    value.ok_or_else(|| "a date or time is invalid".to_owned())
 }
 
 #[expect(clippy::cast_precision_loss, reason = "integers that would lose anything make the column numeric")]
@@ -103,7 +104,7 @@ fn float(value: &Value) -> Result<f64, String> {
         Value::Float(number) => Ok(*number),
         Value::Int(number) => Ok(*number as f64),
         Value::Bool(truth) => Ok(f64::from(u8::from(*truth))),
-        other => Err(format!("{} is no double precision", other.kind())),
+        other => Err(format!("{} is not a double precision number", other.kind())),
     }
 }
 
@@ -112,15 +113,15 @@ fn numeric(value: &Value) -> Result<Vec<u8>, String> {
         Value::Bool(truth) => u8::from(*truth).to_string(),
         Value::Int(number) => number.to_string(),
         Value::BigInt(number) => number.to_string(),
-        // the shortest digits that are this float and no other
+        // the shortest digits that parse to this float
         Value::Float(number) => number.to_string(),
-        Value::Decimal(decimal) => numeric::plain(decimal),
-        other => return Err(format!("{} is no numeric", other.kind())),
+        Value::Decimal(decimal) => numeric::to_digits(decimal),
+        other => return Err(format!("{} is not a numeric", other.kind())),
     };
-    numeric::binary(&digits).ok_or_else(|| format!("{} is no numeric", value.kind()))
+    numeric::to_binary(&digits).ok_or_else(|| format!("{} is not a numeric", value.kind()))
 }
 
-/// A value among texts.
+/// Returns a value of a text column as text.
 fn text(value: &Value) -> Result<String, String> {
     let text = match value {
         Value::Text(text) | Value::Date(text) | Value::Time(text) | Value::DateTime(text) => text.clone(),
@@ -131,17 +132,18 @@ fn text(value: &Value) -> Result<String, String> {
         Value::Decimal(decimal) => decimal.to_string(),
         Value::Uuid(uuid) => uuid.to_string(),
         other => {
-            let json = serde_json::to_string(&Json(other)).map_err(|error| format!("a value is no JSON: {error}"))?;
+            let json = serde_json::to_string(&Json(other))
+                .map_err(|error| format!("a value cannot be written as JSON: {error}"))?;
             json.trim_matches('"').to_owned()
         }
     };
-    without_zero(&text)?;
+    without_nul(&text)?;
     Ok(text)
 }
 
-fn without_zero(text: &str) -> Result<&str, String> {
+fn without_nul(text: &str) -> Result<&str, String> {
     match text.contains('\0') {
-        true => Err("a text holds a zero character, which PostgreSQL's text cannot; pass bytes".to_owned()),
+        true => Err("a text contains a NUL character, which PostgreSQL's text cannot hold; pass bytes".to_owned()),
         false => Ok(text),
     }
 }

@@ -1,4 +1,4 @@
-//! Where a database is and how to get in: what a worker is configured with, and no script ever sees.
+//! The address and credentials of a database: part of a worker's configuration, invisible to scripts.
 
 use core::fmt;
 use core::str::FromStr;
@@ -9,26 +9,26 @@ use tokio_postgres::Config;
 use tokio_postgres::config::{Host, SslMode};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
-use super::failure::reasons;
+use super::failure::error_chain;
 use super::tls;
 
-/// A server that does not answer by then does not answer.
-const CONNECT: Duration = Duration::from_secs(10);
+/// Gives up on a server after this time, unless the URL says otherwise.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Where PostgreSQL listens if nobody says otherwise.
-const PORT: u16 = 5432;
+/// PostgreSQL's default port.
+const DEFAULT_PORT: u16 = 5432;
 
-/// A database that postgres steps may work on.
+/// A database that postgres steps may use.
 #[derive(Clone)]
 pub struct Database {
     pub(super) config: Config,
-    /// Where TLS is asked for.
+    /// `Some` if the connection uses TLS.
     pub(super) tls: Option<MakeRustlsConnect>,
-    /// Connections at once; further steps wait for one.
+    /// Connections at most; further steps wait for one.
     pub(super) connections: NonZeroUsize,
 }
 
-/// A database told in parts, as `POSTGRES_HOST` and its like do. What is `None` is PostgreSQL's own default.
+/// A database given in parts, as the `POSTGRES_*` variables do. Each `None` means PostgreSQL's default.
 #[derive(Clone, Default)]
 pub struct DatabaseParts {
     /// A name, an address, or the folder of a Unix socket. Default `localhost`.
@@ -43,22 +43,22 @@ pub struct DatabaseParts {
     pub database: Option<String>,
 }
 
-/// A URL that tells no database. Never holds the URL, which may hold a password.
+/// A text that is not the URL of a database. It never contains the URL, which may contain a password.
 #[derive(Debug, thiserror::Error)]
-#[error("it is no PostgreSQL URL: {0}; write postgres://USER:PASSWORD@HOST:PORT/DATABASE")]
+#[error("it is not a PostgreSQL URL: {0}; write postgres://USER:PASSWORD@HOST:PORT/DATABASE")]
 pub struct BadDatabaseUrl(String);
 
 impl Database {
-    /// Reads `postgres://USER:PASSWORD@HOST:PORT/DATABASE?sslmode=require`, or `host=… user=… dbname=…`. At most
-    /// `connections` steps work on it at once. With `sslmode=require` or `verify-full` the connection is TLS, and the server's
-    /// certificate is checked; without, it is plain.
+    /// Parses `postgres://USER:PASSWORD@HOST:PORT/DATABASE?sslmode=require`, or `host=… user=… dbname=…`. At most
+    /// `connections` steps use it at once. With `sslmode=require` or `verify-full`, the connection uses TLS and verifies the
+    /// server's certificate; otherwise it is unencrypted.
     ///
     /// # Errors
-    /// A text that is neither; or it asks for TLS, and this system knows no authorities.
+    /// A text that is neither, or a request for TLS on a system without certificate authorities.
     pub fn from_url(url: &str, connections: NonZeroUsize) -> Result<Self, BadDatabaseUrl> {
-        // the same to us: a certificate that is asked for is checked
+        // the same here: the certificate is always verified
         let url = url.replace("sslmode=verify-full", "sslmode=require");
-        let config = Config::from_str(&url).map_err(|error| BadDatabaseUrl(reasons(&error)))?;
+        let config = Config::from_str(&url).map_err(|error| BadDatabaseUrl(error_chain(&error)))?;
         if config.get_hosts().is_empty() && config.get_hostaddrs().is_empty() {
             return Err(BadDatabaseUrl("it names no host".to_owned()));
         }
@@ -67,7 +67,7 @@ impl Database {
         Ok(Self { tls, ..Self::new(config, connections) })
     }
 
-    /// A database told in parts.
+    /// A database given in parts.
     #[must_use]
     pub fn from_parts(parts: &DatabaseParts, connections: NonZeroUsize) -> Self {
         let mut config = Config::new();
@@ -87,12 +87,12 @@ impl Database {
         Self::new(config, connections)
     }
 
-    /// Where its servers are, `host:port` each. A Unix socket has no such place.
+    /// Returns the addresses of its servers, `host:port` each. Unix sockets are left out.
     pub(super) fn servers(&self) -> Vec<String> {
         let ports = self.config.get_ports();
         let at = |index: usize, host: String| {
-            // one port is that of all hosts, and none is PostgreSQL's own
-            let port = ports.get(index).or_else(|| ports.first()).copied().unwrap_or(PORT);
+            // a single port is that of all hosts; without one it is the default
+            let port = ports.get(index).or_else(|| ports.first()).copied().unwrap_or(DEFAULT_PORT);
             if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
         };
         let names = self.config.get_hosts().iter().enumerate().filter_map(|(index, host)| match host {
@@ -108,7 +108,7 @@ impl Database {
             config.application_name("bue step");
         }
         if config.get_connect_timeout().is_none() {
-            config.connect_timeout(CONNECT);
+            config.connect_timeout(CONNECT_TIMEOUT);
         }
         Self { config, tls: None, connections }
     }

@@ -13,10 +13,10 @@ use super::query::Query;
 use super::step;
 use crate::parent::running::Running;
 
-/// Events that are under way between a step and whoever follows it.
-const EVENTS: usize = 1;
+/// Events of a step that may be in flight.
+const MAX_EVENTS: usize = 1;
 
-/// Databases by the names that scripts use.
+/// The databases of a worker, by the names that scripts use.
 #[derive(Clone, Debug, Default)]
 pub struct DatabasesConfig {
     /// For steps that name none.
@@ -26,13 +26,13 @@ pub struct DatabasesConfig {
 }
 
 impl DatabasesConfig {
-    /// Where their servers are, `host:port` each.
+    /// Returns the addresses of their servers, `host:port` each.
     pub fn servers(&self) -> impl Iterator<Item = String> {
         self.unnamed.iter().chain(self.named.values()).flat_map(Database::servers)
     }
 }
 
-/// The databases that postgres steps work on, with their connections.
+/// The databases that postgres steps use, each with a pool of connections.
 pub struct Databases {
     unnamed: Option<Arc<Pool>>,
     named: HashMap<String, Arc<Pool>>,
@@ -46,7 +46,7 @@ impl core::fmt::Debug for Databases {
 }
 
 impl Databases {
-    /// Connects to nothing yet.
+    /// Opens no connection yet.
     #[must_use]
     pub fn new(config: DatabasesConfig) -> Self {
         let pool = |database| Arc::new(Pool::new(database));
@@ -54,22 +54,22 @@ impl Databases {
         Self { unnamed: config.unnamed.map(pool), named, tasks: TaskTracker::new() }
     }
 
-    /// Starts a step, which first waits for a connection: that time is not the step's. Dropping what this gives stops the
-    /// step and cancels its statement. Needs a tokio runtime with timers.
+    /// Starts a step. It first waits for a connection, which does not count as the step's time. Dropping the returned value
+    /// stops the step and cancels its statement. Needs a tokio runtime with timers.
     pub fn run(&self, query: Query) -> Running {
         let pool = match self.pool(query.connection.as_deref()) {
             Ok(pool) => Arc::clone(pool),
-            Err(failure) => return Running::over(Answer::Failed(failure)),
+            Err(failure) => return Running::finished(Answer::Failed(failure)),
         };
         if let Err(refused) = step::check_inputs(&query) {
-            return Running::over(refused);
+            return Running::finished(refused);
         }
-        let (events, running) = mpsc::channel(EVENTS);
+        let (events, running) = mpsc::channel(MAX_EVENTS);
         self.tasks.spawn(step::run(query, pool, events));
-        Running::here(running)
+        Running::local(running)
     }
 
-    /// Waits until every step has ended and every statement that nobody waits for is cancelled.
+    /// Waits until every step has ended and every abandoned statement is cancelled.
     pub async fn shutdown(&self) {
         self.tasks.close();
         self.tasks.wait().await;
@@ -90,7 +90,7 @@ const UNSET: &str = "This worker has no PostgreSQL connection. Where the worker 
 
 fn unknown(name: &str) -> String {
     format!(
-        "This worker has no PostgreSQL connection named `{name}`, which the step asks for with `!allow postgres {name}`. \
+        "This worker has no PostgreSQL connection named `{name}`, which the step requests with `!allow postgres {name}`. \
          Where the worker runs, write `[postgres.{name}]` with `url = \"postgres://USER:PASSWORD@HOST/DATABASE\"` into its \
          `bue.toml`"
     )

@@ -1,66 +1,66 @@
-//! An input becomes a table: its columns first, then its rows as COPY reads them, piece by piece.
+//! Converts an input to a table: its columns first, then its rows in COPY's format, in chunks.
 //!
-//! The rows are read twice and never all held: once for the columns and their types, once to be sent.
+//! The rows are read twice and never held all at once: first for the columns and their types, then to be sent.
 
 use bue_model::Failure;
 use bytes::Bytes;
 use tokio::sync::mpsc;
 
 use super::columns::{Columns, check_name};
-use super::copy::{HEAD, TAIL, put_row};
+use super::copy::{HEADER, TRAILER, encode_row};
 use crate::sql::rows::Rows;
 use crate::sql::rows_error::RowsError;
-use crate::sql::table::{Shape, no_table, quoted};
+use crate::sql::table::{Shape, not_a_table, quoted};
 
-/// Bytes of rows that are sent at once.
-const PIECE: usize = 64 * 1024;
+/// Bytes of rows that are sent in one chunk.
+const CHUNK_BYTES: usize = 64 * 1024;
 
-/// Which input becomes which table.
+/// An input and the table that it becomes.
 #[derive(Clone, Debug)]
-pub(super) struct Source {
+pub(super) struct InputTable {
     pub(super) table: String,
-    /// Position of the input, from 1.
+    /// The input's position, from 1.
     pub(super) input: usize,
     /// CBOR.
     pub(super) bytes: Bytes,
 }
 
-/// What comes out.
-pub(super) enum Fed {
-    /// The columns of the table, as CREATE TABLE has them.
+/// A part of a table.
+pub(super) enum TablePart {
+    /// The columns in the syntax of CREATE TABLE.
     Columns(String),
-    /// A piece of COPY's data.
+    /// A chunk of COPY's data.
     Rows(Bytes),
 }
 
-impl Source {
-    /// Gives the columns, then all rows. Takes time, and waits until what it gives is taken: a thread is its place.
-    pub(super) fn feed(&self, to: &mpsc::Sender<Fed>) -> Result<Shape, Failure> {
-        check_name(&self.table, "table's name").map_err(|why| self.no_table(&why))?;
-        self.try_feed(to).map_err(|error| error.failure(&self.table, self.input, "return a list of maps"))
+impl InputTable {
+    /// Sends the columns, then all rows. Blocks until they are received: call it on a thread of its own.
+    pub(super) fn send(&self, to: &mpsc::Sender<TablePart>) -> Result<Shape, Failure> {
+        check_name(&self.table, "table's name").map_err(|reason| self.not_a_table(&reason))?;
+        self.try_send(to).map_err(|error| error.failure(&self.table, self.input, "return a list of maps"))
     }
 
-    fn try_feed(&self, to: &mpsc::Sender<Fed>) -> Result<Shape, RowsError> {
-        let rows = Rows::of(&self.bytes)?;
-        let (mut columns, shape) = Columns::of(&rows)?;
-        if to.blocking_send(Fed::Columns(definition(&columns))).is_ok() {
+    fn try_send(&self, to: &mpsc::Sender<TablePart>) -> Result<Shape, RowsError> {
+        let rows = Rows::new(&self.bytes)?;
+        let (mut columns, shape) = Columns::from_rows(&rows)?;
+        if to.blocking_send(TablePart::Columns(definition(&columns))).is_ok() {
             match send_rows(&rows, &mut columns, to) {
-                // nobody takes the rows any more: whoever did knows why
-                Ok(()) | Err(SendError::Nobody) => {}
+                // the receiver was dropped because the server failed, which it reports itself
+                Ok(()) | Err(SendError::ReceiverGone) => {}
                 Err(SendError::Rows(error)) => return Err(error),
             }
         }
         Ok(shape)
     }
 
-    pub(super) fn no_table(&self, why: &str) -> Failure {
-        no_table(&self.table, self.input, why)
+    pub(super) fn not_a_table(&self, reason: &str) -> Failure {
+        not_a_table(&self.table, self.input, reason)
     }
 }
 
 enum SendError {
     Rows(RowsError),
-    Nobody,
+    ReceiverGone,
 }
 
 impl From<RowsError> for SendError {
@@ -69,21 +69,21 @@ impl From<RowsError> for SendError {
     }
 }
 
-fn send_rows(rows: &Rows<'_>, columns: &mut Columns, to: &mpsc::Sender<Fed>) -> Result<(), SendError> {
+fn send_rows(rows: &Rows<'_>, columns: &mut Columns, to: &mpsc::Sender<TablePart>) -> Result<(), SendError> {
     let types = columns.types();
-    let mut piece = HEAD.to_vec();
+    let mut chunk = HEADER.to_vec();
     let mut index = 0_u64;
     rows.each(&mut columns.keys, |cells| {
-        put_row(&mut piece, cells, &types).map_err(|why| RowsError::Unfit(format!("row {index}: {why}")))?;
+        encode_row(&mut chunk, cells, &types).map_err(|reason| RowsError::Unfit(format!("row {index}: {reason}")))?;
         index += 1;
-        if piece.len() >= PIECE {
-            let full = core::mem::replace(&mut piece, Vec::with_capacity(PIECE + PIECE / 8));
-            to.blocking_send(Fed::Rows(full.into())).map_err(|_| SendError::Nobody)?;
+        if chunk.len() >= CHUNK_BYTES {
+            let full = core::mem::replace(&mut chunk, Vec::with_capacity(CHUNK_BYTES + CHUNK_BYTES / 8));
+            to.blocking_send(TablePart::Rows(full.into())).map_err(|_| SendError::ReceiverGone)?;
         }
         Ok::<_, SendError>(())
     })?;
-    piece.extend_from_slice(TAIL);
-    to.blocking_send(Fed::Rows(piece.into())).map_err(|_| SendError::Nobody)
+    chunk.extend_from_slice(TRAILER);
+    to.blocking_send(TablePart::Rows(chunk.into())).map_err(|_| SendError::ReceiverGone)
 }
 
 fn definition(columns: &Columns) -> String {

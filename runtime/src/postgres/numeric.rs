@@ -1,23 +1,26 @@
-//! PostgreSQL's `numeric`: groups of four decimal digits.
+//! PostgreSQL's `numeric` in binary form: groups of four decimal digits.
 
 use bue_model::Decimal;
 
-/// Digits it can have before the point, and behind it.
-const BEFORE: i64 = 131_072;
-const BEHIND: i64 = 16_383;
+/// Digits before the point at most, and after it.
+const MAX_INTEGER_DIGITS: i64 = 131_072;
+const MAX_FRACTION_DIGITS: i64 = 16_383;
 
-/// Bits of an integer of as many digits as [`BEFORE`]. A larger one is not even written as text: that would take long.
-pub(super) const BITS: u64 = 435_411;
+/// Bits of an integer with [`MAX_INTEGER_DIGITS`] digits. A larger one is not converted to text, which would take long.
+pub(super) const MAX_BITS: u64 = 435_411;
 
-/// Does it fit?
+/// Returns whether a decimal is in the range of `numeric`.
 pub(super) fn fits(decimal: &Decimal) -> bool {
-    // a digit takes 3.32 bits; the server has the last word
+    // a digit takes 3.32 bits, so this admits a few too many: the server decides
     let digits = i64::try_from(decimal.mantissa.bits() / 3 + 1).unwrap_or(i64::MAX);
-    decimal.mantissa.bits() <= BITS && decimal.exponent >= -BEHIND && decimal.exponent.saturating_add(digits) <= BEFORE
+    decimal.mantissa.bits() <= MAX_BITS
+        && decimal.exponent >= -MAX_FRACTION_DIGITS
+        && decimal.exponent.saturating_add(digits) <= MAX_INTEGER_DIGITS
 }
 
-/// The binary form of a number as people write it: digits, at most one point, a minus in front. `None` if it is none.
-pub(super) fn binary(text: &str) -> Option<Vec<u8>> {
+/// Returns the binary form of a number in plain notation: an optional minus, digits, at most one point. `None` if the text
+/// is not a number.
+pub(super) fn to_binary(text: &str) -> Option<Vec<u8>> {
     match text {
         "NaN" => return Some(special(0xC000)),
         "inf" => return Some(special(0xD000)),
@@ -43,7 +46,7 @@ fn special(sign: u16) -> Vec<u8> {
     [0, 0, sign, 0].into_iter().flat_map(u16::to_be_bytes).collect()
 }
 
-/// The groups without zeros at either end, and the power of 10,000 of the first.
+/// Returns the groups without zeros at either end, and the weight of the first: its power of 10,000.
 fn groups(whole: &str, fraction: &str) -> (Vec<u16>, i16) {
     let front = "0".repeat((4 - whole.len() % 4) % 4);
     let back = "0".repeat((4 - fraction.len() % 4) % 4);
@@ -58,8 +61,8 @@ fn groups(whole: &str, fraction: &str) -> (Vec<u16>, i16) {
     (kept, i16::try_from(weight).unwrap_or(i16::MAX))
 }
 
-/// A decimal as digits, with as many zeros as its exponent says.
-pub(super) fn plain(decimal: &Decimal) -> String {
+/// Writes a decimal in plain notation, without an exponent.
+pub(super) fn to_digits(decimal: &Decimal) -> String {
     let digits = decimal.mantissa.to_string();
     let (minus, digits) = digits.strip_prefix('-').map_or(("", digits.as_str()), |rest| ("-", rest));
     let scale = usize::try_from(decimal.exponent.unsigned_abs()).unwrap_or(usize::MAX);
@@ -81,7 +84,7 @@ mod tests {
         for (mantissa, exponent, text) in
             [(150, -2, "1.50"), (-5, -3, "-0.005"), (12, 3, "12000"), (0, 0, "0"), (0, -2, "0.00"), (-7, 0, "-7")]
         {
-            assert_eq!(plain(&Decimal { mantissa: mantissa.into(), exponent }), text);
+            assert_eq!(to_digits(&Decimal { mantissa: mantissa.into(), exponent }), text);
         }
     }
 
@@ -91,11 +94,11 @@ mod tests {
         assert_eq!(groups("0", "00012"), (vec![1, 2000], -1));
         assert_eq!(groups("10000", ""), (vec![1], 1));
         assert_eq!(groups("0", ""), (vec![], -1));
-        assert_eq!(binary("1e5"), None);
+        assert_eq!(to_binary("1e5"), None);
     }
 
     #[test]
-    fn what_is_too_large_is_no_numeric() {
+    fn a_number_out_of_range_is_not_a_numeric() {
         for (exponent, fits_in) in [(0, true), (131_000, true), (i64::MAX, false), (-16_383, true), (i64::MIN, false)] {
             assert_eq!(fits(&Decimal { mantissa: 1.into(), exponent }), fits_in, "{exponent}");
         }

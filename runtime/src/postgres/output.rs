@@ -1,7 +1,7 @@
-//! Rows that come out become CBOR.
+//! Converts result rows to CBOR.
 //!
-//! PostgreSQL gives every value as text, written by the type's own output function: so there is no type that cannot come
-//! out, in an array or alone. The types that have a kind of value of their own are read back from it.
+//! PostgreSQL sends every value as text, written by the type's output function, so every type is supported, alone or in an
+//! array. Types that correspond to a kind of value are parsed; all others stay texts.
 
 use bue_model::cbor::{self, MAX_DEPTH};
 use bue_model::{Decimal, Value};
@@ -10,17 +10,17 @@ use tokio_postgres::types::{Kind as TypeKind, Type};
 
 use super::array;
 
-/// Written before the last statement, so that its values are read back as what they are. The order of day and month in a
-/// date's *input* stays as the script set it.
-pub(super) const PLAIN_OUTPUT: &str =
+/// Executed before the last statement, so that its values have one known form. The order of day and month in a date's
+/// *input* stays as the script set it.
+pub(super) const OUTPUT_SETTINGS: &str =
     "SET LOCAL datestyle = 'ISO'; SET LOCAL bytea_output = 'hex'; SET LOCAL extra_float_digits = 1";
 
-/// Levels around a value of a row: the list of rows, and the row.
-const AROUND: usize = 2;
+/// Nesting levels around a value of a row: the list of rows, and the row.
+const ROW_DEPTH: usize = 2;
 
-/// What becomes of a column's values.
+/// The kind of value that a column's texts become.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum ColumnKind {
     Bool,
     Int,
     Float,
@@ -31,12 +31,12 @@ pub(super) enum Kind {
     Time,
     DateTime,
     Json,
-    List(Box<Kind>),
+    List(Box<ColumnKind>),
     Text,
 }
 
-impl Kind {
-    pub(super) fn of(column: &Type) -> Self {
+impl ColumnKind {
+    pub(super) fn from_type(column: &Type) -> Self {
         match *column {
             Type::BOOL => Self::Bool,
             Type::INT2 | Type::INT4 | Type::INT8 | Type::OID => Self::Int,
@@ -48,22 +48,22 @@ impl Kind {
             Type::TIME | Type::TIMETZ => Self::Time,
             Type::TIMESTAMP | Type::TIMESTAMPTZ => Self::DateTime,
             Type::JSON | Type::JSONB => Self::Json,
-            // written without braces, or with another sign between its elements
+            // their text form has no braces, or another separator
             Type::INT2_VECTOR | Type::OID_VECTOR | Type::BOX_ARRAY => Self::Text,
             _ => match column.kind() {
-                TypeKind::Array(element) => Self::List(Box::new(Self::of(element))),
-                TypeKind::Domain(base) => Self::of(base),
+                TypeKind::Array(element) => Self::List(Box::new(Self::from_type(element))),
+                TypeKind::Domain(base) => Self::from_type(base),
                 _ => Self::Text,
             },
         }
     }
 
-    /// What a text stands for. One that is not what its type promises (`infinity`, a year before Christ) stays a text.
+    /// Converts a text. One without a counterpart (`infinity`, a year BC) stays a text.
     fn value(&self, text: &str) -> Value {
-        self.read(text).unwrap_or_else(|| Value::Text(text.to_owned()))
+        self.parse(text).unwrap_or_else(|| Value::Text(text.to_owned()))
     }
 
-    fn read(&self, text: &str) -> Option<Value> {
+    fn parse(&self, text: &str) -> Option<Value> {
         match self {
             Self::Bool => Some(Value::Bool(text == "t")),
             Self::Int => text.parse().ok().map(Value::Int),
@@ -72,16 +72,16 @@ impl Kind {
             Self::Bytes => text.strip_prefix("\\x").and_then(bytes).map(Value::Bytes),
             Self::Uuid => text.parse().ok().map(Value::Uuid),
             Self::Date => is_date(text).then(|| Value::Date(text.to_owned())),
-            Self::Time => Some(Value::Time(with_minutes(text, 0))),
+            Self::Time => Some(Value::Time(with_offset_minutes(text, 0))),
             Self::DateTime => datetime(text).map(Value::DateTime),
             Self::Json => json(text),
-            Self::List(element) => array::read(text, &|item| element.value(item)),
+            Self::List(element) => array::parse(text, &|item| element.value(item)),
             Self::Text => None,
         }
     }
 
-    /// Appends a value. Texts go without a tree between.
-    fn put(&self, to: &mut Vec<u8>, text: &str) {
+    /// Appends a value. Texts are written without an intermediate [`Value`].
+    fn encode(&self, to: &mut Vec<u8>, text: &str) {
         if *self == Self::Text {
             let written = Encoder::new(to).str(text).is_ok();
             debug_assert!(written, "a Vec takes everything");
@@ -92,14 +92,18 @@ impl Kind {
 }
 
 /// Appends a row.
-pub(super) fn put_row<'r>(to: &mut Vec<u8>, columns: &[(String, Kind)], cell: impl Fn(usize) -> Option<&'r str>) {
+pub(super) fn encode_row<'r>(
+    to: &mut Vec<u8>,
+    columns: &[(String, ColumnKind)],
+    cell: impl Fn(usize) -> Option<&'r str>,
+) {
     let written = Encoder::new(&mut *to).map(columns.len() as u64).is_ok();
     debug_assert!(written, "a Vec takes everything");
     for (index, (name, kind)) in columns.iter().enumerate() {
         let written = Encoder::new(&mut *to).str(name).is_ok();
         debug_assert!(written, "a Vec takes everything");
         match cell(index) {
-            Some(text) => kind.put(to, text),
+            Some(text) => kind.encode(to, text),
             None => to.extend_from_slice(NULL),
         }
     }
@@ -124,24 +128,24 @@ fn bytes(hex: &str) -> Option<Vec<u8>> {
 }
 
 fn is_date(text: &str) -> bool {
-    super::time::date(text).is_some()
+    super::time::parse_date(text).is_some()
 }
 
-/// `2026-09-30 12:00:00.5+02` as ISO 8601 has it.
+/// Converts `2026-09-30 12:00:00.5+02` to ISO 8601.
 fn datetime(text: &str) -> Option<String> {
     let (day, time) = text.split_once(' ')?;
-    (is_date(day) && !time.contains(' ')).then(|| with_minutes(&format!("{day}T{time}"), day.len()))
+    (is_date(day) && !time.contains(' ')).then(|| with_offset_minutes(&format!("{day}T{time}"), day.len()))
 }
 
-/// PostgreSQL leaves the minutes of an offset out where they are none.
-fn with_minutes(text: &str, day: usize) -> String {
+/// Adds the minutes of an offset, which PostgreSQL leaves out if they are zero.
+fn with_offset_minutes(text: &str, day: usize) -> String {
     let offset = text.get(day..).and_then(|time| time.find(['+', '-'])).map(|sign| text.len() - day - sign);
     if offset == Some(3) { format!("{text}:00") } else { text.to_owned() }
 }
 
-/// JSON whose numbers fit and which is not too deep to be read by the next step.
+/// Parses JSON. `None` if a number is out of range or the nesting is too deep for the next step.
 fn json(text: &str) -> Option<Value> {
-    json_value(serde_json::from_str(text).ok()?, MAX_DEPTH - AROUND)
+    json_value(serde_json::from_str(text).ok()?, MAX_DEPTH - ROW_DEPTH)
 }
 
 fn json_value(json: serde_json::Value, depth: usize) -> Option<Value> {
@@ -169,22 +173,22 @@ mod tests {
     use super::*;
 
     #[test]
-    fn texts_that_are_not_what_their_type_promises_stay_texts() {
+    fn texts_without_a_counterpart_stay_texts() {
         for (kind, text) in [
-            (Kind::Date, "infinity"),
-            (Kind::Date, "0044-03-15 BC"),
-            (Kind::DateTime, "infinity"),
-            (Kind::DateTime, "0044-03-15 12:00:00+00 BC"),
-            (Kind::DateTime, "10000-01-01 00:00:00"),
-            (Kind::Json, "1e999"),
-            (Kind::Bytes, "\\x1"),
-            (Kind::Bytes, "\\xgg"),
-            (Kind::List(Box::new(Kind::Int)), "1 2"),
+            (ColumnKind::Date, "infinity"),
+            (ColumnKind::Date, "0044-03-15 BC"),
+            (ColumnKind::DateTime, "infinity"),
+            (ColumnKind::DateTime, "0044-03-15 12:00:00+00 BC"),
+            (ColumnKind::DateTime, "10000-01-01 00:00:00"),
+            (ColumnKind::Json, "1e999"),
+            (ColumnKind::Bytes, "\\x1"),
+            (ColumnKind::Bytes, "\\xgg"),
+            (ColumnKind::List(Box::new(ColumnKind::Int)), "1 2"),
         ] {
             assert_eq!(kind.value(text), Value::Text(text.to_owned()));
         }
         let deep = ["[".repeat(127), "]".repeat(127)].concat();
-        assert!(matches!(Kind::Json.value(&deep), Value::Text(_)));
+        assert!(matches!(ColumnKind::Json.value(&deep), Value::Text(_)));
     }
 
     #[test]
@@ -194,8 +198,8 @@ mod tests {
             ("2026-09-30 12:00:00.5+02", "2026-09-30T12:00:00.5+02:00"),
             ("2026-09-30 12:00:00-05:30", "2026-09-30T12:00:00-05:30"),
         ] {
-            assert_eq!(Kind::DateTime.value(text), Value::DateTime(expected.to_owned()));
+            assert_eq!(ColumnKind::DateTime.value(text), Value::DateTime(expected.to_owned()));
         }
-        assert_eq!(Kind::Time.value("12:00:00+02"), Value::Time("12:00:00+02:00".to_owned()));
+        assert_eq!(ColumnKind::Time.value("12:00:00+02"), Value::Time("12:00:00+02:00".to_owned()));
     }
 }

@@ -8,49 +8,49 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use super::connection::Connection;
 use super::database::Database;
 
-/// Connections, made when they are needed.
+/// A pool of connections, which are opened as needed.
 pub(super) struct Pool {
     database: Database,
-    turns: Arc<Semaphore>,
-    /// Clean ones that nobody uses.
+    permits: Arc<Semaphore>,
+    /// Connections that are reset and unused.
     idle: Mutex<Vec<Connection>>,
 }
 
-/// A connection of one step, and the step's turn. Dropped, it is closed.
-pub(super) struct Lent {
+/// A step's connection. Dropping it closes it and lets the next step have one.
+pub(super) struct PooledConnection {
     pub(super) connection: Connection,
-    turn: OwnedSemaphorePermit,
+    permit: OwnedSemaphorePermit,
 }
 
 impl Pool {
     pub(super) fn new(database: Database) -> Self {
-        let turns = Arc::new(Semaphore::new(database.connections.get().min(Semaphore::MAX_PERMITS)));
-        Self { database, turns, idle: Mutex::default() }
+        let permits = Arc::new(Semaphore::new(database.connections.get().min(Semaphore::MAX_PERMITS)));
+        Self { database, permits, idle: Mutex::default() }
     }
 
-    /// Waits for a turn, first come first served, and gives a connection that works.
-    pub(super) async fn lend(&self) -> Result<Lent, Failure> {
-        // never closed, so there is always a turn to be had
-        let turn = Arc::clone(&self.turns).acquire_owned().await;
-        let turn = turn.map_err(|error| Failure::new(bue_model::FailureKind::Internal, error.to_string()))?;
+    /// Waits for a connection, first come first served, and returns one that works.
+    pub(super) async fn acquire(&self) -> Result<PooledConnection, Failure> {
+        // the semaphore is never closed
+        let permit = Arc::clone(&self.permits).acquire_owned().await;
+        let permit = permit.map_err(|error| Failure::new(bue_model::FailureKind::Internal, error.to_string()))?;
         loop {
-            let kept = self.idle().pop();
-            match kept {
-                Some(connection) if connection.is_alive().await => return Ok(Lent { connection, turn }),
-                // the server was restarted meanwhile
+            let idle = self.idle().pop();
+            match idle {
+                Some(connection) if connection.is_alive().await => return Ok(PooledConnection { connection, permit }),
+                // dropped: the server was restarted meanwhile
                 Some(_) => {}
-                None => return Ok(Lent { connection: Connection::open(&self.database).await?, turn }),
+                None => return Ok(PooledConnection { connection: Connection::open(&self.database).await?, permit }),
             }
         }
     }
 
-    /// Takes a connection back whose step went well. One that cannot be cleaned is closed.
-    pub(super) async fn take_back(&self, lent: Lent) {
-        let Lent { connection, turn } = lent;
-        if let Some(connection) = connection.cleaned().await {
+    /// Returns the connection of a successful step to the pool. One that cannot be reset is closed.
+    pub(super) async fn release(&self, pooled: PooledConnection) {
+        let PooledConnection { connection, permit } = pooled;
+        if let Some(connection) = connection.reset().await {
             self.idle().push(connection);
         }
-        drop(turn);
+        drop(permit);
     }
 
     fn idle(&self) -> MutexGuard<'_, Vec<Connection>> {
@@ -58,9 +58,9 @@ impl Pool {
     }
 }
 
-impl Lent {
-    /// Stops what runs on it and closes it; then it is another step's turn.
-    pub(super) async fn stop(self) {
-        self.connection.stop().await;
+impl PooledConnection {
+    /// Cancels the running statement and closes the connection.
+    pub(super) async fn cancel_and_close(self) {
+        self.connection.cancel_and_close().await;
     }
 }

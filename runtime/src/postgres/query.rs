@@ -8,7 +8,7 @@ use bytes::Bytes;
 use crate::step::limits::Limits;
 use crate::step::task::Placeholders;
 
-/// Statements for a database outside.
+/// A postgres step.
 #[derive(Clone, Debug)]
 pub struct Query {
     /// The statements are the text of its entry.
@@ -17,11 +17,11 @@ pub struct Query {
     pub table: String,
     /// Values for `{{scope}}` and so on.
     pub placeholders: Placeholders,
-    /// Name of the connection, where the step asked for one (`!allow postgres NAME`).
+    /// The name of the connection, if the step names one (`!allow postgres NAME`).
     pub connection: Option<String>,
     /// The arguments, CBOR each.
     pub inputs: Vec<Bytes>,
-    /// A loop runs over the result: its rows are given as [`Event::Items`](crate::Event::Items) while they come.
+    /// A loop runs over the result: its rows are sent as [`Event::Items`](crate::Event::Items) as they arrive.
     pub streamed: bool,
     /// What it may cost.
     pub limits: Limits,

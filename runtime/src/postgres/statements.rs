@@ -1,58 +1,61 @@
-//! One statement after the other, as `psql` tells them apart.
+//! Splits a script into statements, by the rules of `psql`.
 //!
-//! A semicolon ends a statement unless it stands inside a text, a quoted name, a comment, parentheses (`CREATE RULE … DO
-//! (a; b)`) or the body of a routine (`BEGIN ATOMIC a; b; END`). This is no parser: what a statement is, PostgreSQL says, and
-//! a test asks it whether it counts the same.
+//! A semicolon ends a statement unless it is inside a string, a quoted name, a comment, parentheses (`CREATE RULE … DO
+//! (a; b)`) or the body of a routine (`BEGIN ATOMIC a; b; END`). This is not a parser: PostgreSQL decides what a statement is,
+//! and a test checks that it finds the same number of them.
 
 use bue_model::{Failure, FailureKind};
 
 use crate::sql::text::SqlText;
 
-/// Words at the beginning of a statement that are looked at.
-const WORDS: usize = 5;
+/// Words at the beginning of a statement that are inspected.
+const MAX_WORDS: usize = 5;
 
 /// A statement of a script.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Statement<'t> {
-    /// The byte of the script at which it begins.
+    /// Its first byte in the script.
     pub(super) at: usize,
     /// Without the semicolon.
     pub(super) text: &'t str,
-    /// Its first words outside of quotes, in capitals.
+    /// Its first words outside of quotes, in upper case.
     words: Vec<String>,
-    /// A word is STDIN or STDOUT.
-    talks_to_client: bool,
+    /// One of its words is STDIN or STDOUT.
+    uses_client: bool,
 }
 
 impl Statement<'_> {
-    /// Why it may not stand in a step, if it may not.
+    /// Returns the reason if a step may not contain this statement.
     fn refused(&self) -> Option<String> {
         let words: Vec<&str> = self.words.iter().map(String::as_str).collect();
         match words.as_slice() {
             ["ROLLBACK", "TO", ..] | ["ROLLBACK", _, "TO", ..] => None,
             ["BEGIN" | "START" | "COMMIT" | "END" | "ROLLBACK" | "ABORT", ..] | ["PREPARE", "TRANSACTION", ..] => {
                 Some(format!(
-                    "a postgres step is one transaction, which ends well when all its statements do; \
-                     take `{}` out, or make two steps of it",
+                    "a postgres step is one transaction, which is committed when all its statements succeed; \
+                     remove `{}`, or split the step in two",
                     words.iter().take(2).copied().collect::<Vec<_>>().join(" ")
                 ))
             }
-            ["COPY", ..] if self.talks_to_client => {
-                Some("COPY has no client here; take the step's inputs as tables, and end with a SELECT".to_owned())
+            ["COPY", ..] if self.uses_client => {
+                Some("COPY has no client here; use the step's inputs as tables, and end with a SELECT".to_owned())
             }
             _ => None,
         }
     }
 }
 
-/// All statements of a script, none of which ends the transaction or waits for its client.
+/// Returns the statements of a script.
+///
+/// # Errors
+/// A statement that ends the transaction or waits for a client.
 pub(super) fn statements(sql: &SqlText) -> Result<Vec<Statement<'_>>, Failure> {
     if let Some(at) = sql.text.find('\0') {
-        return Err(sql.located(FailureKind::BadCode, "a zero character, which SQL cannot hold", at));
+        return Err(sql.located(FailureKind::BadCode, "a NUL character, which SQL cannot contain", at));
     }
     let statements = split(&sql.text);
     match statements.iter().find_map(|statement| Some((statement.at, statement.refused()?))) {
-        Some((at, why)) => Err(sql.located(FailureKind::BadCode, &why, at)),
+        Some((at, reason)) => Err(sql.located(FailureKind::BadCode, &reason, at)),
         None => Ok(statements),
     }
 }
@@ -61,51 +64,51 @@ fn split(text: &str) -> Vec<Statement<'_>> {
     let mut statements = Vec::new();
     let mut at = 0;
     while at < text.len() {
-        let (statement, next) = one(text, at);
+        let (statement, next) = next_statement(text, at);
         statements.extend(statement);
         at = next;
     }
     statements
 }
 
-/// The statement from `at` on, unless only blanks are left of it, and where the next one begins.
-fn one(text: &str, mut at: usize) -> (Option<Statement<'_>>, usize) {
+/// Returns the statement that begins at `at`, unless it is blank, and the beginning of the next one.
+fn next_statement(text: &str, mut at: usize) -> (Option<Statement<'_>>, usize) {
     let mut begin = None;
     let mut nesting = Nesting::default();
-    let mut statement = Statement { at, text: "", words: Vec::new(), talks_to_client: false };
-    while let Some((kind, len)) = token(text.get(at..).unwrap_or_default()) {
+    let mut statement = Statement { at, text: "", words: Vec::new(), uses_client: false };
+    while let Some((kind, len)) = next_token(text.get(at..).unwrap_or_default()) {
         let word = text.get(at..at + len).unwrap_or_default();
         match kind {
-            Token::Semicolon if nesting.is_outside() => return (finished(statement, text, begin, at), at + len),
+            Token::Semicolon if nesting.is_outside() => return (finish(statement, text, begin, at), at + len),
             Token::Blank => {}
             other => {
                 begin.get_or_insert(at);
-                nesting.pass(other, word, &statement.words);
+                nesting.enter(other, word, &statement.words);
                 if other == Token::Word {
-                    statement.note(word);
+                    statement.add_word(word);
                 }
             }
         }
         at += len;
     }
-    (finished(statement, text, begin, text.len()), text.len())
+    (finish(statement, text, begin, text.len()), text.len())
 }
 
-fn finished<'t>(statement: Statement<'t>, text: &'t str, begin: Option<usize>, end: usize) -> Option<Statement<'t>> {
+fn finish<'t>(statement: Statement<'t>, text: &'t str, begin: Option<usize>, end: usize) -> Option<Statement<'t>> {
     let at = begin?;
     Some(Statement { at, text: text.get(at..end)?, ..statement })
 }
 
 impl Statement<'_> {
-    fn note(&mut self, word: &str) {
-        self.talks_to_client |= word.eq_ignore_ascii_case("stdin") || word.eq_ignore_ascii_case("stdout");
-        if self.words.len() < WORDS {
+    fn add_word(&mut self, word: &str) {
+        self.uses_client |= word.eq_ignore_ascii_case("stdin") || word.eq_ignore_ascii_case("stdout");
+        if self.words.len() < MAX_WORDS {
             self.words.push(word.to_ascii_uppercase());
         }
     }
 }
 
-/// How deep inside parentheses and bodies of routines a token stands.
+/// The depth of parentheses and of routine bodies.
 #[derive(Default)]
 struct Nesting {
     parentheses: usize,
@@ -117,17 +120,17 @@ impl Nesting {
         self.parentheses == 0 && self.blocks == 0
     }
 
-    fn pass(&mut self, token: Token, word: &str, before: &[String]) {
+    fn enter(&mut self, token: Token, word: &str, before: &[String]) {
         match token {
             Token::Open => self.parentheses += 1,
             Token::Close => self.parentheses = self.parentheses.saturating_sub(1),
-            Token::Word if self.parentheses == 0 && makes_routine(before) => self.pass_word(word),
+            Token::Word if self.parentheses == 0 && makes_routine(before) => self.enter_word(word),
             _ => {}
         }
     }
 
-    /// A `CASE` ends with `END` as a block does.
-    fn pass_word(&mut self, word: &str) {
+    /// `CASE` ends with `END`, as a block does.
+    fn enter_word(&mut self, word: &str) {
         if word.eq_ignore_ascii_case("begin") || (self.blocks > 0 && word.eq_ignore_ascii_case("case")) {
             self.blocks += 1;
         } else if word.eq_ignore_ascii_case("end") {
@@ -151,14 +154,14 @@ enum Token {
     Semicolon,
     Open,
     Close,
-    /// A name or key word outside of quotes.
+    /// A name or keyword outside of quotes.
     Word,
-    /// Anything else, texts and quoted names among it.
+    /// Anything else, including strings and quoted names.
     Other,
 }
 
-/// The kind and the length of the token that a text begins with.
-fn token(text: &str) -> Option<(Token, usize)> {
+/// Returns the kind and the length of the first token of a text.
+fn next_token(text: &str) -> Option<(Token, usize)> {
     let bytes = text.as_bytes();
     let second = bytes.get(1);
     Some(match bytes.first()? {
@@ -166,30 +169,32 @@ fn token(text: &str) -> Option<(Token, usize)> {
         b'(' => (Token::Open, 1),
         b')' => (Token::Close, 1),
         b'-' if second == Some(&b'-') => (Token::Blank, text.find(['\n', '\r']).unwrap_or(text.len())),
-        b'/' if second == Some(&b'*') => (Token::Blank, comment(bytes)),
-        b'e' | b'E' if second == Some(&b'\'') => (Token::Other, 1 + quoted(bytes.get(1..)?, b'\'', true)),
-        quote @ (b'\'' | b'"') => (Token::Other, quoted(bytes, *quote, false)),
-        b'$' => (Token::Other, dollars(text)),
+        b'/' if second == Some(&b'*') => (Token::Blank, comment_len(bytes)),
+        b'e' | b'E' if second == Some(&b'\'') => (Token::Other, 1 + quoted_len(bytes.get(1..)?, b'\'', true)),
+        quote @ (b'\'' | b'"') => (Token::Other, quoted_len(bytes, *quote, false)),
+        b'$' => (Token::Other, dollar_quoted_len(text)),
         byte if is_letter(*byte) => {
-            (Token::Word, run(bytes, |byte| is_letter(byte) || byte.is_ascii_digit() || byte == b'$'))
+            (Token::Word, count_while(bytes, |byte| is_letter(byte) || byte.is_ascii_digit() || byte == b'$'))
         }
-        byte if byte.is_ascii_digit() => (Token::Other, run(bytes, |byte| is_letter(byte) || byte.is_ascii_digit())),
+        byte if byte.is_ascii_digit() => {
+            (Token::Other, count_while(bytes, |byte| is_letter(byte) || byte.is_ascii_digit()))
+        }
         byte if byte.is_ascii_whitespace() || *byte == 0x0b => (Token::Blank, 1),
         _ => (Token::Other, 1),
     })
 }
 
-/// What stands outside of ASCII is part of a name.
+/// Returns whether a byte begins a name. Bytes outside of ASCII do.
 const fn is_letter(byte: u8) -> bool {
     byte.is_ascii_alphabetic() || byte == b'_' || !byte.is_ascii()
 }
 
-fn run(bytes: &[u8], belongs: impl Fn(u8) -> bool) -> usize {
+fn count_while(bytes: &[u8], belongs: impl Fn(u8) -> bool) -> usize {
     bytes.iter().position(|byte| !belongs(*byte)).unwrap_or(bytes.len())
 }
 
-/// Comments stand inside each other.
-fn comment(bytes: &[u8]) -> usize {
+/// Returns the length of a comment. Comments nest.
+fn comment_len(bytes: &[u8]) -> usize {
     let (mut at, mut depth) = (0, 0_usize);
     while at < bytes.len() {
         match bytes.get(at..at + 2) {
@@ -202,8 +207,9 @@ fn comment(bytes: &[u8]) -> usize {
     bytes.len()
 }
 
-/// A doubled quote is a quote inside. Behind a backslash, where those count, stands anything.
-fn quoted(bytes: &[u8], quote: u8, backslashes: bool) -> usize {
+/// Returns the length of a quoted token. A doubled quote stands for one; with `backslashes`, a backslash escapes the next
+/// character.
+fn quoted_len(bytes: &[u8], quote: u8, backslashes: bool) -> usize {
     let mut at = 1;
     while let Some(byte) = bytes.get(at) {
         at += match byte {
@@ -216,11 +222,11 @@ fn quoted(bytes: &[u8], quote: u8, backslashes: bool) -> usize {
     bytes.len()
 }
 
-/// `$$ … $$`, `$name$ … $name$`, or a single `$`.
-fn dollars(text: &str) -> usize {
-    let behind = text.get(1..).unwrap_or_default().as_bytes();
-    let name = run(behind, |byte| is_letter(byte) || byte.is_ascii_digit());
-    let is_tag = behind.get(name) == Some(&b'$') && !behind.first().is_some_and(u8::is_ascii_digit);
+/// Returns the length of `$$ … $$`, of `$name$ … $name$`, or of a single `$`.
+fn dollar_quoted_len(text: &str) -> usize {
+    let after = text.get(1..).unwrap_or_default().as_bytes();
+    let name = count_while(after, |byte| is_letter(byte) || byte.is_ascii_digit());
+    let is_tag = after.get(name) == Some(&b'$') && !after.first().is_some_and(u8::is_ascii_digit);
     let Some(tag) = text.get(..name + 2).filter(|_| is_tag) else { return 1 };
     let body = text.get(tag.len()..).unwrap_or_default();
     body.find(tag).map_or(text.len(), |end| tag.len() + end + tag.len())
@@ -236,7 +242,7 @@ mod tests {
     }
 
     #[test]
-    fn a_semicolon_inside_of_something_ends_nothing() {
+    fn a_semicolon_inside_a_token_ends_nothing() {
         for whole in [
             "SELECT ';'",
             "SELECT 'it''s; '",
@@ -259,7 +265,7 @@ mod tests {
     }
 
     #[test]
-    fn statements_come_apart() {
+    fn statements_are_split_at_semicolons() {
         assert_eq!(texts(" ;; -- a ; b\nSELECT 1; SELECT 2 ;\n/* the end; */"), ["SELECT 1", "SELECT 2 "]);
         assert_eq!(texts("SELECT a$b;SELECT 1$"), ["SELECT a$b", "SELECT 1$"]);
         assert_eq!(texts(r"SELECT '\';SELECT 2"), [r"SELECT '\'", "SELECT 2"]);
@@ -303,7 +309,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_text_comes_apart_without_loss(text in "[;'\"$aEe\\\\/*()\\- \né1-]{0,60}") {
+        fn any_text_is_split_without_loss(text in "[;'\"$aEe\\\\/*()\\- \né1-]{0,60}") {
             let mut behind = 0;
             for statement in split(&text) {
                 prop_assert!(statement.at >= behind);

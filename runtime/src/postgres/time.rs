@@ -1,13 +1,13 @@
-//! Dates and times as PostgreSQL counts them: days and microseconds from 2000-01-01.
+//! Dates and times in PostgreSQL's binary form: days and microseconds since 2000-01-01.
 
-/// Microseconds of a day.
-const DAY: i64 = 86_400_000_000;
+/// Microseconds per day.
+const DAY_MICROS: i64 = 86_400_000_000;
 
-/// Days from the first of March of the year 0 to 2000-01-01.
-const TO_2000: i64 = 730_425;
+/// Days from 0000-03-01 to 2000-01-01.
+const DAYS_TO_2000: i64 = 730_425;
 
-/// `2026-09-30` as days from 2000-01-01. Years have four digits, from 0001 on.
-pub(super) fn date(text: &str) -> Option<i32> {
+/// Parses `2026-09-30` and returns the days since 2000-01-01. Years have four digits and begin with 0001.
+pub(super) fn parse_date(text: &str) -> Option<i32> {
     let [year, month, day] = digits(text, ['-', '-'])?;
     let (year, month, day) = (year.parse().ok()?, month.parse().ok()?, day.parse().ok()?);
     let is_leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
@@ -17,18 +17,18 @@ pub(super) fn date(text: &str) -> Option<i32> {
         _ => 31,
     };
     let is_date = year >= 1 && (1..=12).contains(&month) && (1..=last).contains(&day);
-    let days = is_date.then(|| days_from_march(year, month, day) - TO_2000);
+    let days = is_date.then(|| days_from_march(year, month, day) - DAYS_TO_2000);
     i32::try_from(days?).ok()
 }
 
-/// Years begin in March, so that the leap day is their last.
+/// Years are counted from March, so that a leap day is the last day of a year.
 const fn days_from_march(year: i64, month: i64, day: i64) -> i64 {
     let (year, month) = if month < 3 { (year - 1, month + 9) } else { (year, month - 3) };
     year * 365 + year.div_euclid(4) - year.div_euclid(100) + year.div_euclid(400) + (month * 153 + 2) / 5 + day - 1
 }
 
-/// `12:30:00.5` as microseconds. A time with an offset is none.
-pub(super) fn time(text: &str) -> Option<i64> {
+/// Parses `12:30:00.5` and returns microseconds. A time with an offset is refused.
+pub(super) fn parse_time(text: &str) -> Option<i64> {
     let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
     let whole = if whole.len() == 5 { format!("{whole}:00") } else { whole.to_owned() };
     let [hour, minute, second] = digits(&whole, [':', ':'])?;
@@ -38,40 +38,40 @@ pub(super) fn time(text: &str) -> Option<i64> {
     Some(seconds * 1_000_000 + micros(fraction)?)
 }
 
-/// What does not fit into microseconds is no fraction PostgreSQL can hold.
+/// Parses the digits of a fraction. More than six significant digits are refused, because PostgreSQL would round them.
 fn micros(fraction: &str) -> Option<i64> {
     let (kept, cut) = fraction.split_at_checked(6).unwrap_or((fraction, ""));
     let is_exact = kept.bytes().all(|byte| byte.is_ascii_digit()) && cut.bytes().all(|byte| byte == b'0');
     is_exact.then(|| format!("{kept:0<6}").parse().ok()).flatten()
 }
 
-/// `2026-09-30T12:30:00` as microseconds.
-pub(super) fn local(text: &str) -> Option<i64> {
+/// Parses `2026-09-30T12:30:00` and returns microseconds.
+pub(super) fn parse_local(text: &str) -> Option<i64> {
     let (day, rest) = text.split_at_checked(10)?;
-    let time = time(rest.strip_prefix(['T', ' '])?)?;
-    Some(i64::from(date(day)?) * DAY + time)
+    let time = parse_time(rest.strip_prefix(['T', ' '])?)?;
+    Some(i64::from(parse_date(day)?) * DAY_MICROS + time)
 }
 
-/// `2026-09-30T12:30:00+02:00` as microseconds of UTC.
-pub(super) fn zoned(text: &str) -> Option<i64> {
+/// Parses `2026-09-30T12:30:00+02:00` and returns microseconds in UTC.
+pub(super) fn parse_zoned(text: &str) -> Option<i64> {
     if let Some(utc) = text.strip_suffix('Z') {
-        return local(utc);
+        return parse_local(utc);
     }
     let sign = text.get(11..)?.find(['+', '-'])? + 11;
     let (at, offset) = text.split_at_checked(sign)?;
-    let seconds = time(offset.get(1..)?)? / 1_000_000;
+    let seconds = parse_time(offset.get(1..)?)? / 1_000_000;
     let east = if offset.starts_with('-') { -seconds } else { seconds };
-    Some(local(at)? - east * 1_000_000)
+    Some(parse_local(at)? - east * 1_000_000)
 }
 
-/// Three runs of digits, of the lengths that dates and times have.
-fn digits(text: &str, between: [char; 2]) -> Option<[&str; 3]> {
-    let (first, rest) = text.split_once(between[0])?;
-    let (second, third) = rest.split_once(between[1])?;
-    let is_year = between[0] == '-';
-    let fits = first.len() == if is_year { 4 } else { 2 } && second.len() == 2 && third.len() == 2;
+/// Splits a date or a time into its three numbers, if they have the usual number of digits.
+fn digits(text: &str, separators: [char; 2]) -> Option<[&str; 3]> {
+    let (first, rest) = text.split_once(separators[0])?;
+    let (second, third) = rest.split_once(separators[1])?;
+    let is_year = separators[0] == '-';
+    let has_widths = first.len() == if is_year { 4 } else { 2 } && second.len() == 2 && third.len() == 2;
     let parts = [first, second, third];
-    (fits && parts.iter().all(|part| part.bytes().all(|byte| byte.is_ascii_digit()))).then_some(parts)
+    (has_widths && parts.iter().all(|part| part.bytes().all(|byte| byte.is_ascii_digit()))).then_some(parts)
 }
 
 #[cfg(test)]
@@ -80,32 +80,32 @@ mod tests {
 
     #[test]
     fn dates_are_days() {
-        assert_eq!(date("2000-01-01"), Some(0));
-        assert_eq!(date("1999-12-31"), Some(-1));
-        assert_eq!(date("2000-03-01"), Some(60));
-        assert_eq!(date("2026-09-30"), Some(9769));
-        assert_eq!(date("0001-01-01"), Some(-730_119));
+        assert_eq!(parse_date("2000-01-01"), Some(0));
+        assert_eq!(parse_date("1999-12-31"), Some(-1));
+        assert_eq!(parse_date("2000-03-01"), Some(60));
+        assert_eq!(parse_date("2026-09-30"), Some(9769));
+        assert_eq!(parse_date("0001-01-01"), Some(-730_119));
         for none in
             ["2026-02-29", "2026-13-01", "0000-01-01", "2026-1-1", "x", "", "+026-01-01", "2026-09-30 ", "é026-01-01"]
         {
-            assert_eq!(date(none), None, "{none}");
+            assert_eq!(parse_date(none), None, "{none}");
         }
     }
 
     #[test]
     fn times_are_microseconds() {
-        assert_eq!(time("00:00:01.5"), Some(1_500_000));
-        assert_eq!(time("12:30"), Some(45_000_000_000));
-        assert_eq!(time("00:00:00.1234560"), Some(123_456));
-        assert_eq!(local("2000-01-02T00:00:00"), Some(DAY));
-        assert_eq!(zoned("2000-01-01T02:00:00+02:00"), Some(0));
-        assert_eq!(zoned("2000-01-01T00:00:00Z"), Some(0));
-        assert_eq!(zoned("1999-12-31 19:00:00.000001-05:00"), Some(1));
+        assert_eq!(parse_time("00:00:01.5"), Some(1_500_000));
+        assert_eq!(parse_time("12:30"), Some(45_000_000_000));
+        assert_eq!(parse_time("00:00:00.1234560"), Some(123_456));
+        assert_eq!(parse_local("2000-01-02T00:00:00"), Some(DAY_MICROS));
+        assert_eq!(parse_zoned("2000-01-01T02:00:00+02:00"), Some(0));
+        assert_eq!(parse_zoned("2000-01-01T00:00:00Z"), Some(0));
+        assert_eq!(parse_zoned("1999-12-31 19:00:00.000001-05:00"), Some(1));
         for none in ["24:00:00", "12:60", "12", "12:00:00+02:00", "12:00:00.1234567", "", "12:00:00.x"] {
-            assert_eq!(time(none), None, "{none}");
+            assert_eq!(parse_time(none), None, "{none}");
         }
         for none in ["2000-01-01", "2000-01-01T00:00:00", "2000-01-01T00:00:00+", "é", "2000-01-01Té+02:00"] {
-            assert_eq!(zoned(none), None, "{none}");
+            assert_eq!(parse_zoned(none), None, "{none}");
         }
     }
 }

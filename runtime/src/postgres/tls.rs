@@ -1,4 +1,4 @@
-//! TLS to the server: where it is asked for, the server must have a certificate for its name from an authority of this system.
+//! TLS to the server, which must present a certificate for its name from an authority that this system trusts.
 
 use std::sync::Arc;
 
@@ -6,14 +6,15 @@ use rustls::crypto::ring;
 use rustls::{ClientConfig, RootCertStore};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
-/// A connector that believes this system's authorities.
+/// Returns a connector that trusts this system's authorities.
 pub(super) fn connector() -> Result<MakeRustlsConnect, String> {
     let mut authorities = RootCertStore::empty();
-    // those that are damaged are no reason to refuse the others
-    let (known, _) = authorities.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-    if known == 0 {
+    // a certificate that cannot be parsed is skipped
+    let (usable, _) = authorities.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+    if usable == 0 {
         return Err(
-            "it asks for TLS, and this system names no authority to believe (install ca-certificates)".to_owned()
+            "it requests TLS, but this system has no trusted certificate authorities (install ca-certificates)"
+                .to_owned(),
         );
     }
     let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()));

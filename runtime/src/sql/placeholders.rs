@@ -1,4 +1,4 @@
-//! What stands between double braces in SQL.
+//! Placeholders in SQL: names between double braces.
 
 use std::collections::HashMap;
 
@@ -7,23 +7,24 @@ use uuid::Builder;
 
 use crate::step::task::Placeholders;
 
-/// Replaces `{{scope}} {{priority}} {{timeout}} {{retries}}`, and `{{uuid:x}}` or `{{uuid|x}}` by a fresh id for each `x`
-/// (32 hexadecimal digits, so that it can be part of a name). What is unknown stays.
+/// Replaces `{{scope}} {{priority}} {{timeout}} {{retries}}`, and `{{uuid:x}}` or `{{uuid|x}}` with a fresh UUID for each `x`
+/// (32 hexadecimal digits, so that it can be part of a name). Unknown placeholders stay.
 pub(super) fn fill_placeholders(text: &str, placeholders: &Placeholders) -> Result<String, Failure> {
     let mut ids = HashMap::new();
     let mut filled = String::with_capacity(text.len());
     let mut rest = text;
-    while let Some((before, behind)) = rest.split_once("{{") {
+    while let Some((before, after_braces)) = rest.split_once("{{") {
         filled.push_str(before);
-        let known = behind.split_once("}}").map(|(name, after)| Ok((value_of(name, placeholders, &mut ids)?, after)));
-        match known.transpose()? {
+        let replaced =
+            after_braces.split_once("}}").map(|(name, after)| Ok((value_of(name, placeholders, &mut ids)?, after)));
+        match replaced.transpose()? {
             Some((Some(value), after)) => {
                 filled.push_str(&value);
                 rest = after;
             }
             _ => {
                 filled.push_str("{{");
-                rest = behind;
+                rest = after_braces;
             }
         }
     }
@@ -31,21 +32,21 @@ pub(super) fn fill_placeholders(text: &str, placeholders: &Placeholders) -> Resu
     Ok(filled)
 }
 
-/// The text with letters or digits in the place of each placeholder, as many as it has: for looking at its grammar.
+/// Replaces each placeholder with letters or digits of the same length, so that the text's syntax can be checked.
 pub(crate) fn mask_placeholders(text: &str) -> String {
     let mut masked = String::with_capacity(text.len());
     let mut rest = text;
-    while let Some((before, behind)) = rest.split_once("{{") {
+    while let Some((before, after_braces)) = rest.split_once("{{") {
         masked.push_str(before);
-        let known = behind.split_once("}}").and_then(|(name, after)| Some((stand_in(name)?, name, after)));
-        match known {
-            Some((sign, name, after)) => {
-                masked.extend(core::iter::repeat_n(sign, name.chars().count() + 4));
+        let replaced = after_braces.split_once("}}").and_then(|(name, after)| Some((mask_char(name)?, name, after)));
+        match replaced {
+            Some((character, name, after)) => {
+                masked.extend(core::iter::repeat_n(character, name.chars().count() + 4));
                 rest = after;
             }
             None => {
                 masked.push_str("{{");
-                rest = behind;
+                rest = after_braces;
             }
         }
     }
@@ -53,8 +54,8 @@ pub(crate) fn mask_placeholders(text: &str) -> String {
     masked
 }
 
-/// A sign of which the value of a placeholder may be made; `None` if there is no such placeholder.
-fn stand_in(name: &str) -> Option<char> {
+/// Returns a character that the value of a placeholder may consist of; `None` if there is no such placeholder.
+fn mask_char(name: &str) -> Option<char> {
     match name.trim() {
         "scope" => Some('x'),
         "priority" | "timeout" | "retries" => Some('1'),
@@ -75,9 +76,9 @@ fn value_of<'t>(
         "retries" => Some(placeholders.retries.to_string()),
         _ => match name.strip_prefix("uuid").and_then(|rest| rest.strip_prefix([':', '|'])) {
             None => None,
-            Some(which) => Some(match ids.get(which) {
+            Some(key) => Some(match ids.get(key) {
                 Some(id) => id.clone(),
-                None => ids.entry(which).or_insert(fresh_id()?).clone(),
+                None => ids.entry(key).or_insert(fresh_id()?).clone(),
             }),
         },
     })

@@ -1,4 +1,4 @@
-//! The rows of the last statement, on their way to being the result.
+//! Buffers the rows of the last statement, which become the result.
 
 use std::collections::HashSet;
 
@@ -9,12 +9,12 @@ use crate::step::failure::limit;
 use crate::step::limits::{Limits, bytes_text};
 use crate::step::task::Items;
 
-/// Bytes of rows that are given to a loop at once.
-const BATCH: usize = 64 * 1024;
+/// Bytes of rows that are sent to a loop at once.
+const BATCH_BYTES: usize = 64 * 1024;
 
-/// Encoded rows, counted and bounded.
+/// Encoded rows, counted and limited.
 pub(crate) struct RowBuffer {
-    /// CBOR maps, one behind the other. A row is written here and then told with [`RowBuffer::row_written`].
+    /// CBOR maps, one after the other. Append a row here, then call [`RowBuffer::row_written`].
     pub(crate) rows: Vec<u8>,
     count: u32,
     result_bytes: u64,
@@ -28,9 +28,12 @@ impl RowBuffer {
         Self { rows: Vec::new(), count: 0, result_bytes, stream_bytes, streamed: 0 }
     }
 
-    /// Another row stands in [`rows`](Self::rows).
+    /// Counts a row that was appended to [`rows`](Self::rows).
+    ///
+    /// # Errors
+    /// The rows are over the result limit.
     pub(crate) fn row_written(&mut self) -> Result<(), Failure> {
-        self.count = self.count.checked_add(1).ok_or_else(|| limit("the SQL gives more rows than can be counted"))?;
+        self.count = self.count.checked_add(1).ok_or_else(|| limit("the SQL returns more rows than can be counted"))?;
         if self.rows.len() as u64 > self.result_bytes {
             let allowed = bytes_text(self.result_bytes);
             return Err(limit(format!(
@@ -40,16 +43,19 @@ impl RowBuffer {
         Ok(())
     }
 
-    /// Is there enough to be handed on?
+    /// Returns whether the rows so far make a batch.
     pub(crate) const fn is_batch(&self) -> bool {
-        self.rows.len() >= BATCH
+        self.rows.len() >= BATCH_BYTES
     }
 
     pub(crate) const fn is_empty(&self) -> bool {
         self.count == 0
     }
 
-    /// Takes the rows so far for the loop that runs over them.
+    /// Takes the rows so far, for a loop.
+    ///
+    /// # Errors
+    /// The rows are over the stream limit.
     pub(crate) fn take_batch(&mut self) -> Result<Items, Failure> {
         let count = core::mem::take(&mut self.count);
         let items = Items { count, items: array(count, &core::mem::take(&mut self.rows)) };
@@ -61,7 +67,7 @@ impl RowBuffer {
         Ok(items)
     }
 
-    /// All rows as one list.
+    /// Returns all rows as one list.
     pub(crate) fn into_list(self) -> Bytes {
         array(self.count, &self.rows)
     }
@@ -73,15 +79,15 @@ fn array(count: u32, rows: &[u8]) -> Bytes {
     Bytes::from(bytes)
 }
 
-/// The columns' names, each once: a name that stands there already gets `:1`, `:2` and so on behind it, as SQLite itself
-/// does in subqueries.
-pub(crate) fn unique_names<'n>(given: impl IntoIterator<Item = &'n str>) -> Vec<String> {
+/// Makes the names of columns unique: a name that occurs again gets the suffix `:1`, `:2` and so on, as SQLite does in
+/// subqueries.
+pub(crate) fn unique_names<'n>(columns: impl IntoIterator<Item = &'n str>) -> Vec<String> {
     let mut names: Vec<String> = Vec::new();
-    let mut seen = HashSet::new();
-    for name in given {
+    let mut used = HashSet::new();
+    for name in columns {
         let mut unique = name.to_owned();
         let mut number = 0;
-        while !seen.insert(unique.clone()) {
+        while !used.insert(unique.clone()) {
             number += 1;
             unique = format!("{name}:{number}");
         }

@@ -1,32 +1,32 @@
-//! Rows as they lie in an input: read twice, once for their columns and once for their values, and never all held.
+//! The rows of an input, read in place: once for their columns and once for their values, never held all at once.
 
 use std::collections::HashMap;
 
 use bue_model::Value;
-use bue_model::cbor::{self, Head, Item, Left, Reader};
+use bue_model::cbor::{self, Item, Kind, Reader, Remaining};
 
 use super::rows_error::RowsError;
 use super::table::{Shape, key_text};
 
 /// The rows of an input: a list of maps, or a single map.
 pub(crate) struct Rows<'a> {
-    /// Stands before the first of them.
+    /// Positioned before the first row.
     first: Reader<'a>,
-    left: Left,
+    left: Remaining,
     is_one_map: bool,
 }
 
 impl<'a> Rows<'a> {
-    pub(crate) fn of(input: &'a [u8]) -> Result<Self, RowsError> {
+    pub(crate) fn new(input: &'a [u8]) -> Result<Self, RowsError> {
         let mut inside = Reader::new(input);
         match inside.enter()? {
-            Head::List(left) => Ok(Self { first: inside, left, is_one_map: false }),
-            Head::Map(_) => Ok(Self { first: Reader::new(input), left: Left::exactly(1), is_one_map: true }),
-            Head::Other => Err(RowsError::NoRows(inside.item()?.kind().to_owned())),
+            Kind::List(left) => Ok(Self { first: inside, left, is_one_map: false }),
+            Kind::Map(_) => Ok(Self { first: Reader::new(input), left: Remaining::exactly(1), is_one_map: true }),
+            Kind::Other => Err(RowsError::NotRows(inside.item()?.kind().to_owned())),
         }
     }
 
-    /// Finds the columns, and passes over the values.
+    /// Determines the columns without decoding the values.
     pub(crate) fn columns(&self, naming: Naming) -> Result<(Columns, Shape), RowsError> {
         let mut columns = Columns::new(naming);
         let mut count = 0;
@@ -38,7 +38,7 @@ impl<'a> Rows<'a> {
         Ok((columns, shape))
     }
 
-    /// The columns of the first row alone, and what it takes to read on.
+    /// Returns the columns of the first row.
     pub(crate) fn first_columns(&self, naming: Naming) -> Result<Columns, RowsError> {
         let (mut columns, mut reader, mut left) = (Columns::new(naming), self.first.clone(), self.left);
         if reader.has_more(&mut left)? {
@@ -47,7 +47,7 @@ impl<'a> Rows<'a> {
         Ok(columns)
     }
 
-    /// Gives the rows' cells, one for each column that is known by then. Says how many rows there were.
+    /// Calls `take` with the cells of each row, one per column found so far. Returns the number of rows.
     pub(crate) fn each<E: From<RowsError>>(
         &self,
         columns: &mut Columns,
@@ -56,7 +56,7 @@ impl<'a> Rows<'a> {
         let mut cells = vec![Item::Null; columns.names.len()];
         let mut count = 0;
         self.each_row(|reader, index| {
-            // as long as the columns come in their order, what stood in the cells before is written over
+            // while the columns come in their order, the cells of the previous row are overwritten
             let mut in_order = 0;
             read_row(reader, index, columns, |position, reader| {
                 if position != in_order {
@@ -80,7 +80,7 @@ impl<'a> Rows<'a> {
         Ok(count)
     }
 
-    /// What the input was.
+    /// Returns what the input was.
     pub(crate) fn shape(&self, columns: &Columns, count: u64) -> Shape {
         match (self.is_one_map, count) {
             (true, _) => Shape::OneMap(columns.names.clone()),
@@ -102,23 +102,23 @@ impl<'a> Rows<'a> {
     }
 }
 
-/// Empties the cells from this one on, if there are any.
+/// Clears the cells from this one on.
 fn clear_from(cells: &mut [Item<'_>], from: usize) {
     cells.iter_mut().skip(from).for_each(|cell| *cell = Item::Null);
 }
 
-/// Reads a row, of each entry the key; `entry` reads the value.
+/// Reads a row: the key of each entry here, its value in `entry`.
 fn read_row<'a>(
     reader: &mut Reader<'a>,
     index: u64,
     columns: &mut Columns,
     mut entry: impl FnMut(usize, &mut Reader<'a>) -> Result<(), RowsError>,
 ) -> Result<(), RowsError> {
-    let no_map = |kind: &str| RowsError::NoRows(format!("a list whose element {index} is {kind}"));
+    let not_a_map = |kind: &str| RowsError::NotRows(format!("a list whose element {index} is {kind}"));
     let mut left = match reader.enter()? {
-        Head::Map(left) => left,
-        Head::List(_) => return Err(no_map(Value::List(Vec::new()).kind())),
-        Head::Other => return Err(no_map(reader.item()?.kind())),
+        Kind::Map(left) => left,
+        Kind::List(_) => return Err(not_a_map(Value::List(Vec::new()).kind())),
+        Kind::Other => return Err(not_a_map(reader.item()?.kind())),
     };
     let mut at = 0;
     while reader.has_more(&mut left)? {
@@ -129,12 +129,12 @@ fn read_row<'a>(
     Ok(())
 }
 
-/// What a database makes of names.
+/// A database's rules for names.
 #[derive(Clone, Copy)]
 pub(crate) struct Naming {
-    /// Refuses what it cannot name.
+    /// Refuses names that the database does not allow.
     pub(crate) check: fn(&str) -> Result<(), String>,
-    /// Names that become the same are one.
+    /// Maps names that the database considers equal to the same text.
     pub(crate) fold: fn(&str) -> String,
 }
 
@@ -143,16 +143,16 @@ pub(crate) struct Columns {
     naming: Naming,
     names: Vec<String>,
     by_name: HashMap<String, usize>,
-    /// Encoded keys, and whose column each is. Several may be one column's: `7` and `"7"`.
+    /// Encoded keys, each with the position of its column. Several keys may have one column: `7` and `"7"`.
     keys: Vec<(Box<[u8]>, usize)>,
     by_key: HashMap<Box<[u8]>, usize>,
-    /// The keys of the last row by their number: most rows have those of the row before them, in the same order, and then a
-    /// comparison of bytes is all it takes.
+    /// The numbers of the last row's keys. Most rows have the keys of the previous row in the same order, so comparing bytes
+    /// is enough.
     expected: Vec<usize>,
 }
 
 impl Columns {
-    /// None known yet; [`Rows::each`] finds them.
+    /// No columns yet; [`Rows::each`] adds them.
     pub(crate) fn new(naming: Naming) -> Self {
         let (names, keys, expected) = Default::default();
         Self { naming, names, by_name: HashMap::new(), keys, by_key: HashMap::new(), expected }
@@ -162,11 +162,11 @@ impl Columns {
         &self.names
     }
 
-    /// Reads a key, the row's `at`th, and says whose column it is.
+    /// Reads the key at index `at` of a row and returns the position of its column.
     fn position(&mut self, reader: &mut Reader<'_>, at: usize) -> Result<usize, RowsError> {
         let expected = self.expected.get(at).and_then(|number| self.keys.get(*number));
         if let Some((key, position)) = expected
-            && reader.pass_over(key)
+            && reader.skip_if_next(key)
         {
             return Ok(*position);
         }
@@ -180,7 +180,7 @@ impl Columns {
         Ok(self.keys.get(number).map_or(0, |(_, position)| *position))
     }
 
-    /// A key that is new, and its number.
+    /// Adds a key and returns its number.
     fn add(&mut self, key: &[u8]) -> Result<usize, RowsError> {
         let name = key_text(&cbor::decode(key)?);
         let folded = (self.naming.fold)(&name);
@@ -217,7 +217,7 @@ mod tests {
     }
 
     fn table(input: &[u8]) -> Result<(Vec<String>, Vec<String>), RowsError> {
-        let rows = Rows::of(input)?;
+        let rows = Rows::new(input)?;
         let (mut columns, _) = rows.columns(NAMING)?;
         let mut lines = Vec::new();
         rows.each(&mut columns, |cells| {
@@ -251,9 +251,9 @@ mod tests {
     }
 
     #[test]
-    fn columns_are_found_with_the_cells_where_nobody_asked_before() {
+    fn columns_are_found_while_the_cells_are_read() {
         let input = rows(&[&[("a", 1)], &[("b", 2)]]);
-        let rows = Rows::of(&input).expect("rows");
+        let rows = Rows::new(&input).expect("rows");
         let mut widths = Vec::new();
         let mut columns = Columns::new(NAMING);
         let count = rows.each(&mut columns, |cells| {
@@ -265,7 +265,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_rows_is_named() {
+    fn an_input_without_rows_is_named() {
         for (value, expected) in [
             (Value::Int(1), "an int"),
             (text("x"), "a text"),
@@ -273,7 +273,7 @@ mod tests {
             (Value::List(vec![Value::List(vec![])]), "a list whose element 0 is a list"),
         ] {
             let refused = table(&cbor::encode(&value));
-            assert!(matches!(&refused, Err(RowsError::NoRows(got)) if got == expected), "{refused:?}");
+            assert!(matches!(&refused, Err(RowsError::NotRows(got)) if got == expected), "{refused:?}");
         }
         assert!(matches!(table(&[0x82, 0xa0]), Err(RowsError::Unreadable(_))), "a row is missing");
         assert!(matches!(table(&[0x81, 0xa0, 0]), Err(RowsError::Unreadable(_))), "more than a value");

@@ -3,15 +3,15 @@
 use bue_model::cbor::CborError;
 use bue_model::{Failure, FailureKind};
 
-use super::table::{needs_rows, no_table};
+use super::table::{needs_rows, not_a_table};
 
-/// Why an input is no rows that could be used.
+/// Why the rows of an input cannot be used.
 #[derive(Debug)]
 pub(crate) enum RowsError {
     Unreadable(CborError),
-    /// It is this instead.
-    NoRows(String),
-    /// Something in them cannot be in a table.
+    /// It is something else, which is named here.
+    NotRows(String),
+    /// A row contains something that a table cannot hold.
     Unfit(String),
 }
 
@@ -22,12 +22,12 @@ impl From<CborError> for RowsError {
 }
 
 impl RowsError {
-    /// The failure of an input that is no rows, or none of which a table could be made. `instead` says what to do.
+    /// Returns the failure for this input. `instead` says what to do.
     pub(crate) fn failure(&self, table: &str, input: usize, instead: &str) -> Failure {
         let message = match self {
             Self::Unreadable(error) => format!("Step input {input} cannot be read: {error}"),
-            Self::NoRows(got) => needs_rows(table, input, got, instead),
-            Self::Unfit(why) => return no_table(table, input, why),
+            Self::NotRows(got) => needs_rows(table, input, got, instead),
+            Self::Unfit(reason) => return not_a_table(table, input, reason),
         };
         Failure::new(FailureKind::BadInput, message)
     }

@@ -1,19 +1,19 @@
-//! Inputs as tables: their names, their columns' names, and what to say of an input that is none.
+//! Inputs as tables: their names, their columns' names, and messages for inputs that cannot be one.
 
 use bue_model::{Failure, FailureKind, Json, Value};
 
-/// Keys of a map that are named in a message.
-const NAMED_KEYS: usize = 8;
+/// Keys of a map that are named in a message at most.
+const MAX_NAMED_KEYS: usize = 8;
 
 /// A table that an input became.
 pub(crate) struct Table {
     pub(crate) name: String,
-    /// Position of the input, from 1.
+    /// The input's position, from 1.
     pub(crate) input: usize,
     pub(crate) shape: Shape,
 }
 
-/// What the input was, where that explains a query that fails.
+/// What the input was, which can explain why a query fails.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Shape {
     Rows,
@@ -23,17 +23,17 @@ pub(crate) enum Shape {
     Empty,
 }
 
-/// The name of the table that an input becomes, counted from 0: the step's own for the first, then `pipe1`, `pipe2`.
+/// Returns the name of the table that input `index` becomes: the step's name for input 0, then `pipe1`, `pipe2`.
 pub(crate) fn table_name(first: &str, index: usize) -> String {
     if index == 0 { first.to_owned() } else { format!("pipe{index}") }
 }
 
-/// A name as SQL writes it whatever it holds.
+/// Returns a name as a quoted SQL identifier.
 pub(crate) fn quoted(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
 }
 
-/// A key as a column's name: texts are themselves, other keys are their JSON.
+/// Returns the name of a key's column: a text is used as it is, other keys become JSON.
 pub(crate) fn key_text(key: &Value) -> String {
     match key {
         Value::Text(text) | Value::Date(text) | Value::Time(text) | Value::DateTime(text) => text.clone(),
@@ -43,12 +43,12 @@ pub(crate) fn key_text(key: &Value) -> String {
     }
 }
 
-/// Where a column is missing, the reason is often that an input is not what the author thinks.
-pub(crate) fn unlike_rows(tables: &[Table]) -> Option<String> {
+/// Explains a missing column by an input that is not what the author expects.
+pub(crate) fn explain_missing_column(tables: &[Table]) -> Option<String> {
     tables.iter().find_map(|table| match &table.shape {
         Shape::Rows => None,
         Shape::Empty => Some(format!(
-            "Table `{}` has no columns, because step input {} is an empty list and no row says which there are",
+            "Table `{}` has no columns, because step input {} is an empty list, and only rows define columns",
             table.name, table.input
         )),
         Shape::OneMap(keys) => {
@@ -58,19 +58,19 @@ pub(crate) fn unlike_rows(tables: &[Table]) -> Option<String> {
     })
 }
 
-/// What to say of an input that is no table.
+/// Returns the message for an input that is not a list of maps.
 pub(crate) fn needs_rows(table: &str, input: usize, got: &str, instead: &str) -> String {
     format!("needs rows (a list of maps) for table `{table}`, but step input {input} is {got}; {instead}")
 }
 
-/// The failure of an input that is rows, and yet cannot be a table.
-pub(crate) fn no_table(table: &str, input: usize, why: &str) -> Failure {
-    Failure::new(FailureKind::BadInput, format!("Step input {input} cannot become table `{table}`: {why}"))
+/// The failure of an input whose rows cannot become a table.
+pub(crate) fn not_a_table(table: &str, input: usize, reason: &str) -> Failure {
+    Failure::new(FailureKind::BadInput, format!("Step input {input} cannot become table `{table}`: {reason}"))
 }
 
 fn key_list(keys: &[String]) -> String {
-    let named = keys.iter().take(NAMED_KEYS).cloned().collect::<Vec<_>>().join(", ");
-    match keys.len().saturating_sub(NAMED_KEYS) {
+    let named = keys.iter().take(MAX_NAMED_KEYS).cloned().collect::<Vec<_>>().join(", ");
+    match keys.len().saturating_sub(MAX_NAMED_KEYS) {
         0 => named,
         more => format!("{named} and {more} more"),
     }

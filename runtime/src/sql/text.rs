@@ -1,4 +1,4 @@
-//! The text of a SQL step, and places in it.
+//! The text of a SQL step, and positions in it.
 
 use bue_model::{Bundle, Failure, FailureKind};
 
@@ -9,48 +9,48 @@ use crate::step::task::Placeholders;
 pub(crate) struct SqlText {
     /// With its placeholders filled in.
     pub(crate) text: String,
-    /// The file they stand in.
+    /// The file that contains them.
     file: String,
     /// The line of that file on which the text begins.
     first_line: u32,
 }
 
-/// A place in a text as people look for it.
-struct Place<'a> {
+/// A position in a text, as a person finds it.
+struct Position<'a> {
     /// Line of the user's file.
     line: u64,
     /// The line's text.
     text: &'a str,
-    /// Characters before the place.
+    /// Characters before the position.
     column: usize,
 }
 
 impl SqlText {
     /// The entry of a bundle.
     pub(crate) fn new(bundle: &Bundle, placeholders: &Placeholders) -> Result<Self, Failure> {
-        let bad = |why: &str| Failure::new(FailureKind::BadCode, format!("{}: {why}", bundle.entry));
-        let content = bundle.entry_content().ok_or_else(|| bad("the step's bundle does not hold it"))?;
-        let text = core::str::from_utf8(content).map_err(|_| bad("SQL must be UTF-8 text, and this is not"))?;
+        let bad_code = |reason: &str| Failure::new(FailureKind::BadCode, format!("{}: {reason}", bundle.entry));
+        let content = bundle.entry_content().ok_or_else(|| bad_code("the step's bundle does not contain it"))?;
+        let text = core::str::from_utf8(content).map_err(|_| bad_code("SQL must be UTF-8 text, but this is not"))?;
         let text = fill_placeholders(text, placeholders)?;
         Ok(Self { text, file: bundle.entry.clone(), first_line: bundle.first_line })
     }
 
-    /// A failure with the line that holds this byte.
+    /// Returns a failure that shows the line of this byte.
     pub(crate) fn located(&self, kind: FailureKind, what: &str, at: usize) -> Failure {
-        let place = self.place(at);
-        let shown: String = place.text.chars().skip(place.column.saturating_sub(60)).take(120).collect();
-        let indent = " ".repeat(place.column.min(60));
-        let message = format!("{}, line {}: {what}\n    {shown}\n    {indent}^", self.file, place.line);
+        let position = self.position(at);
+        let excerpt: String = position.text.chars().skip(position.column.saturating_sub(60)).take(120).collect();
+        let indent = " ".repeat(position.column.min(60));
+        let message = format!("{}, line {}: {what}\n    {excerpt}\n    {indent}^", self.file, position.line);
         Failure::new(kind, message)
     }
 
-    fn place(&self, at: usize) -> Place<'_> {
+    fn position(&self, at: usize) -> Position<'_> {
         let at = self.text.floor_char_boundary(at);
         let (before, after) = self.text.split_at(at);
         let start = before.rfind('\n').map_or(0, |newline| newline + 1);
         let end = at + after.find('\n').unwrap_or(after.len());
         let lines = before.matches('\n').count() as u64;
-        Place {
+        Position {
             line: u64::from(self.first_line) + lines,
             text: self.text.get(start..end).unwrap_or_default().trim_end(),
             column: self.text.get(start..at).unwrap_or_default().chars().count(),

@@ -1,21 +1,21 @@
-//! A step that was compiled to WebAssembly, and then to machine code of this machine.
+//! A step that was compiled to WebAssembly by its author, and to machine code by this machine.
 
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-/// Machine code of a step. Having one is the proof that this installation made it.
+/// The machine code of a step. A value of this type proves that this installation compiled it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct CompiledStep {
     pub(crate) kind: WasmKind,
     pub(crate) code: PathBuf,
 }
 
-/// Two ways to be a step.
+/// The kind of a compiled step's module.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum WasmKind {
-    /// Exports `bue:step/guest`.
+    /// A component that exports `bue:step/guest`.
     Component,
-    /// A module with `_start`: inputs as JSON on standard input, the result as JSON on standard output.
+    /// A command, a module with `_start`: inputs as JSON on standard input, the result as JSON on standard output.
     Command,
 }

@@ -11,12 +11,12 @@ use crate::step::limits::{Limits, bytes_text, time_text};
 #[error("the step ran longer than its time limit of {}; give it more with `!timeout`, or answer `pending` instead of waiting", time_text(*.0))]
 pub(crate) struct TooMuchTime(pub(crate) Duration);
 
-/// The failure of a guest whose time was over while it waited.
-pub(crate) fn of_timeout(limits: &Limits) -> Failure {
+/// The failure of a step that ran out of time.
+pub(crate) fn timed_out(limits: &Limits) -> Failure {
     limit(TooMuchTime(limits.time).to_string())
 }
 
-/// Inputs that are more than a step may have.
+/// The failure of a step whose inputs are over the limit.
 pub(crate) fn too_much_input(bytes: u64, allowed: u64) -> Answer {
     let (bytes, allowed) = (bytes_text(bytes), bytes_text(allowed));
     Answer::Failed(limit(format!(
@@ -24,23 +24,26 @@ pub(crate) fn too_much_input(bytes: u64, allowed: u64) -> Answer {
     )))
 }
 
-/// A result that is more than a step may give.
+/// The failure of a step whose result is over the limit.
 pub(crate) fn too_much_result(bytes: u64, allowed: u64) -> Failure {
     let (bytes, allowed) = (bytes_text(bytes), bytes_text(allowed));
-    limit(format!("the step's result is {bytes}, more than its result limit of {allowed}; give less, or loop over it"))
+    limit(format!(
+        "the step's result is {bytes}, more than its result limit of {allowed}; return less, or loop over it"
+    ))
 }
 
-/// Code that is more than a step may have.
+/// The failure of a step whose code is over the limit.
 pub(crate) fn too_much_code(bytes: u64, allowed: u64) -> Answer {
     let (bytes, allowed) = (bytes_text(bytes), bytes_text(allowed));
     Answer::Failed(limit(format!("the step's code and neighbours are {bytes}, more than the limit of {allowed}")))
 }
 
+/// The failure of a step that exceeded a limit.
 pub(crate) fn limit(message: impl AsRef<str>) -> Failure {
     Failure::new(FailureKind::Limit, sentence(message.as_ref()))
 }
 
-/// Messages of failures are sentences.
+/// Makes a fragment a sentence, as messages of failures are.
 pub(crate) fn sentence(fragment: &str) -> String {
     let mut chars = fragment.chars();
     chars.next().map_or_else(String::new, |first| first.to_uppercase().chain(chars).collect())

@@ -8,46 +8,46 @@ use serde::{Deserialize, Serialize};
 /// message that names the limit and its value.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Limits {
-    /// Bytes of memory, the interpreter's own some 40 MB included. Default 256 MiB: a step that takes and gives values
-    /// of [`result_bytes`](Self::result_bytes) must have room to work with them.
+    /// Bytes of memory, including some 40 MB of the interpreter itself. Default 256 MiB: a step must have room to work with
+    /// values of [`result_bytes`](Self::result_bytes).
     pub memory_bytes: u64,
-    /// Time from start to end, waiting included: `!timeout`. Default 20 minutes. The step is stopped within 100 ms.
+    /// Time from start to end, including waiting: `!timeout`. Default 20 minutes. The step is stopped within 100 ms of it.
     pub time: Duration,
-    /// Time on the processor, counted in ticks of [`TICK`](crate::host::engine::TICK). Default 20 minutes, as `time`: steps
-    /// that compute take turns anyway, so that this matters only to whoever sells machine time.
+    /// Processor time, counted in epochs of [`EPOCH_INTERVAL`](crate::engine::EPOCH_INTERVAL). Default 20 minutes, as for `time`: steps that compute
+    /// share the core anyway, so a lower limit only matters where processor time is billed.
     pub cpu: Duration,
-    /// Bytes of all inputs together. Default 128 MiB; they are held in memory while they are handed over.
+    /// Total bytes of all inputs. Default 128 MiB; they are held in memory while they are passed to the step.
     pub input_bytes: u64,
-    /// Bytes of the result, and of one batch of a streamed result. Default 64 MiB: it is held in memory on its way.
+    /// Bytes of the result, and of one batch of a streamed result. Default 64 MiB: it is held in memory in transit.
     pub result_bytes: u64,
-    /// Bytes of all elements of a streamed result. Default 16 GiB: it is never held in memory, but it is stored.
+    /// Total bytes of the elements of a streamed result. Default 16 GiB: it is never held in memory, but it is stored.
     pub stream_bytes: u64,
-    /// Bytes of the log that are kept; of the rest only the length is told. Default 1 MiB.
+    /// Bytes of the log that are kept; of the remainder, only the length is recorded. Default 1 MiB.
     pub log_bytes: u64,
-    /// Bytes printed in all before the step is failed. Default 64 MiB: who prints more is in an endless loop.
+    /// Bytes that a step may print before it fails. Default 64 MiB: a step that prints more is in an endless loop.
     pub output_bytes: u64,
-    /// Requests to servers under way at once, from being started to the end of the response's body. Default 512; each may
-    /// be a connection, and a few dozen kilobytes in the worker.
+    /// Requests to servers in flight, from their start to the end of the response's body. Default 512; each may take a
+    /// connection and a few dozen kilobytes in the worker.
     pub net_exchanges: u32,
-    /// Headers of one request or of one response. Default 100, as Python's own client has it.
+    /// Headers of one request or one response. Default 100, as in Python's `http.client`.
     pub net_headers: u32,
-    /// Bytes of the headers of one request or of one response. Default 32 KiB; beyond 256 KiB a response is refused
-    /// whatever this says.
+    /// Bytes of the headers of one request or one response. Default 32 KiB; a response with more than 256 KiB is refused
+    /// whatever this limit is.
     pub net_header_bytes: u64,
-    /// Bytes of all request bodies together. Default 16 GiB: they are never held in memory as a whole.
+    /// Total bytes of all request bodies. Default 16 GiB: they are never held in memory as a whole.
     pub net_up_bytes: u64,
-    /// Bytes of all response bodies together. Default 16 GiB, likewise.
+    /// Total bytes of all response bodies. Default 16 GiB, likewise.
     pub net_down_bytes: u64,
-    /// Bytes of bodies that were given or asked for and are not there yet, on their way between step and network. Default
+    /// Bytes of bodies that were sent or requested and have not arrived yet, in transit between step and network. Default
     /// 64 MiB.
     pub net_buffered_bytes: u64,
-    /// Python packages. Default 200.
+    /// Number of Python packages. Default 200.
     pub packages: u32,
-    /// Bytes of them all, packed as they travel. Default 128 MiB; the worker holds them in memory while it unpacks them.
+    /// Total bytes of the packed wheels. Default 128 MiB; the worker holds them in memory while it unpacks them.
     pub packages_packed_bytes: u64,
-    /// Bytes of their files. Default 512 MiB, on the worker's disk.
+    /// Total bytes of the unpacked files. Default 512 MiB, on the worker's disk.
     pub packages_bytes: u64,
-    /// Their files and folders. Default 30,000.
+    /// Number of unpacked files and folders. Default 30,000.
     pub packages_files: u32,
 }
 
@@ -80,7 +80,7 @@ impl Default for Limits {
     }
 }
 
-/// A number of bytes as people write it: `256 MiB`, `1.5 KiB`, `17 bytes`.
+/// Formats a number of bytes: `256 MiB`, `1.5 KiB`, `17 bytes`.
 #[must_use]
 pub(crate) fn bytes_text(bytes: u64) -> String {
     let (unit, name) = match bytes {
@@ -91,11 +91,11 @@ pub(crate) fn bytes_text(bytes: u64) -> String {
     };
     match bytes % unit {
         0 => format!("{} {name}", bytes / unit),
-        rest => format!("{}.{} {name}", bytes / unit, rest * 10 / unit),
+        fraction => format!("{}.{} {name}", bytes / unit, fraction * 10 / unit),
     }
 }
 
-/// A duration as people write it: `90 s`, `250 ms`.
+/// Formats a duration: `90 s`, `250 ms`.
 #[must_use]
 pub(crate) fn time_text(time: Duration) -> String {
     match time.subsec_millis() {

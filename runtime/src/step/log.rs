@@ -7,10 +7,10 @@ use bytes::Bytes;
 use crate::step::limits::{Limits, bytes_text};
 use crate::step::timestamp::{now, timestamp};
 
-/// Bytes of standard error that are remembered for the message of a guest that aborts.
-const TAIL: usize = 4096;
+/// Bytes of standard error that are kept for the message of a guest that aborts.
+const MAX_TAIL_BYTES: usize = 4096;
 
-/// A stream of the guest.
+/// An output stream of the guest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Channel {
     Out,
@@ -22,23 +22,23 @@ pub(crate) enum Channel {
 pub(crate) struct Log(Arc<Mutex<Inner>>);
 
 struct Inner {
-    /// Finished lines and the current one.
+    /// Complete lines and the current one.
     text: Vec<u8>,
-    /// Whose line is unfinished.
-    open: Option<Channel>,
+    /// The stream whose line is incomplete.
+    open_line: Option<Channel>,
     /// Bytes of `text` at most.
-    kept: u64,
+    max_kept: u64,
     /// Bytes printed at most.
-    allowed: u64,
-    /// Bytes printed.
+    max_printed: u64,
+    /// Bytes printed so far.
     printed: u64,
-    /// Bytes not kept.
+    /// Bytes that were cut off.
     cut: u64,
     /// The end of standard error.
     tail: Vec<u8>,
 }
 
-/// More was printed than a step may.
+/// A step printed more than it may.
 #[derive(Debug, thiserror::Error)]
 #[error("the step printed more than its output limit of {}; print less, or write the data to the result", bytes_text(*.0))]
 pub(crate) struct TooMuchOutput(u64);
@@ -47,9 +47,9 @@ impl Log {
     pub(crate) fn new(limits: &Limits) -> Self {
         Self(Arc::new(Mutex::new(Inner {
             text: Vec::new(),
-            open: None,
-            kept: limits.log_bytes,
-            allowed: limits.output_bytes,
+            open_line: None,
+            max_kept: limits.log_bytes,
+            max_printed: limits.output_bytes,
             printed: 0,
             cut: 0,
             tail: Vec::new(),
@@ -60,18 +60,18 @@ impl Log {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes what the guest printed.
+    /// Adds what the guest printed.
     ///
     /// # Errors
     /// The step has printed more than it may and must be stopped.
     pub(crate) fn print(&self, channel: Channel, bytes: &[u8]) -> Result<(), TooMuchOutput> {
         let mut inner = self.inner();
         inner.printed = inner.printed.saturating_add(bytes.len() as u64);
-        if inner.printed > inner.allowed {
-            return Err(TooMuchOutput(inner.allowed));
+        if inner.printed > inner.max_printed {
+            return Err(TooMuchOutput(inner.max_printed));
         }
         if channel == Channel::Err {
-            inner.remember(bytes);
+            inner.add_to_tail(bytes);
         }
         for line in bytes.split_inclusive(|byte| *byte == b'\n') {
             inner.add(channel, line);
@@ -82,29 +82,29 @@ impl Log {
     /// Was more printed than allowed?
     pub(crate) fn exceeded(&self) -> Option<TooMuchOutput> {
         let inner = self.inner();
-        (inner.printed > inner.allowed).then_some(TooMuchOutput(inner.allowed))
+        (inner.printed > inner.max_printed).then_some(TooMuchOutput(inner.max_printed))
     }
 
-    /// The end of what was printed to standard error.
+    /// Returns the end of what was printed to standard error.
     pub(crate) fn tail(&self) -> String {
         String::from_utf8_lossy(&self.inner().tail).trim().to_owned()
     }
 
-    /// The log as it is stored.
+    /// Returns the log as it is stored.
     pub(crate) fn finish(&self) -> Bytes {
         let mut inner = self.inner();
         let text = core::mem::take(&mut inner.text);
         if text.is_empty() && inner.cut == 0 {
             return Bytes::new();
         }
-        // Bytes below space are gone already; here go the other control characters, and half characters.
+        // ASCII control characters were removed when they were printed; this removes the others, and incomplete characters
         let mut text: String =
             String::from_utf8_lossy(&text).chars().filter(|c| matches!(c, '\n' | '\t') || !c.is_control()).collect();
         if !text.ends_with('\n') {
             text.push('\n');
         }
         if inner.cut > 0 {
-            let kept = bytes_text(inner.kept);
+            let kept = bytes_text(inner.max_kept);
             let line = format!("… {} more bytes were printed; a step's log keeps {kept}\n", inner.cut);
             text.push_str(&line);
         }
@@ -113,30 +113,30 @@ impl Log {
 }
 
 impl Inner {
-    /// A line or a part of one.
+    /// Adds a line or a part of one.
     fn add(&mut self, channel: Channel, line: &[u8]) {
-        let room = usize::try_from(self.kept.saturating_sub(self.text.len() as u64)).unwrap_or(usize::MAX);
+        let room = usize::try_from(self.max_kept.saturating_sub(self.text.len() as u64)).unwrap_or(usize::MAX);
         if room == 0 {
             self.cut = self.cut.saturating_add(line.len() as u64);
             return;
         }
-        if self.open.is_some_and(|open| open != channel) {
+        if self.open_line.is_some_and(|open_line| open_line != channel) {
             self.text.push(b'\n');
-            self.open = None;
+            self.open_line = None;
         }
-        if self.open.is_none() {
+        if self.open_line.is_none() {
             self.text.extend_from_slice(timestamp(now()).as_bytes());
             self.text.push(b' ');
         }
         let (kept, cut) = line.split_at(line.len().min(room));
         self.text.extend(kept.iter().copied().filter(|byte| matches!(byte, b'\n' | b'\t' | b' '..=b'~' | 0x80..)));
         self.cut = self.cut.saturating_add(cut.len() as u64);
-        self.open = (!line.ends_with(b"\n")).then_some(channel);
+        self.open_line = (!line.ends_with(b"\n")).then_some(channel);
     }
 
-    fn remember(&mut self, bytes: &[u8]) {
-        self.tail.extend_from_slice(bytes.get(bytes.len().saturating_sub(TAIL)..).unwrap_or(bytes));
-        let excess = self.tail.len().saturating_sub(TAIL);
+    fn add_to_tail(&mut self, bytes: &[u8]) {
+        self.tail.extend_from_slice(bytes.get(bytes.len().saturating_sub(MAX_TAIL_BYTES)..).unwrap_or(bytes));
+        let excess = self.tail.len().saturating_sub(MAX_TAIL_BYTES);
         self.tail.drain(..excess);
     }
 }
@@ -145,8 +145,8 @@ impl Inner {
 mod tests {
     use super::*;
 
-    fn log(kept: u64, printed: &[(Channel, &str)]) -> String {
-        let log = Log::new(&Limits { log_bytes: kept, ..Limits::default() });
+    fn log(max_kept: u64, printed: &[(Channel, &str)]) -> String {
+        let log = Log::new(&Limits { log_bytes: max_kept, ..Limits::default() });
         for (channel, text) in printed {
             log.print(*channel, text.as_bytes()).expect("below the limit");
         }
@@ -205,6 +205,6 @@ mod tests {
         let log = Log::new(&Limits::default());
         log.print(Channel::Err, &[b'a'; 10_000]).expect("below the limit");
         log.print(Channel::Err, b"panicked at x").expect("below the limit");
-        assert!(log.tail().ends_with("panicked at x") && log.tail().len() == TAIL);
+        assert!(log.tail().ends_with("panicked at x") && log.tail().len() == MAX_TAIL_BYTES);
     }
 }

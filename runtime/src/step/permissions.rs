@@ -1,26 +1,26 @@
-//! What a step asks to reach.
+//! What a step requests access to.
 
 use bue_model::NetRule;
 use bue_model::plan::Capability;
 use serde::{Deserialize, Serialize};
 
-/// What a step's script asks for, outside its sandbox. It gets what the worker allows of it, and nothing it did not ask
-/// for: see [`EgressConfig`](crate::EgressConfig).
+/// What a step's script requests outside its sandbox. It gets what the worker also allows, and nothing that it did not
+/// request: see [`EgressConfig`](crate::EgressConfig).
 ///
 /// The default is nothing. A capability is a field whose default denies, so that forgetting one never allows anything.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Permissions {
-    /// `!allow net`: whom it wants to speak to.
+    /// `!allow net`: the hosts it wants to reach.
     pub net: Vec<NetRule>,
-    /// `!allow secret`: names of secrets it wants to use.
+    /// `!allow secret`: the names of the secrets it wants to use.
     pub secrets: Vec<String>,
 }
 
 impl Permissions {
-    /// What these settings of a step come to. One that is not understood asks for nothing.
+    /// The permissions that a step's `!allow` settings request. A setting that cannot be parsed requests nothing.
     #[must_use]
-    pub fn asked(capabilities: &[Capability]) -> Self {
+    pub fn from_capabilities(capabilities: &[Capability]) -> Self {
         let mut permissions = Self::default();
         for capability in capabilities {
             match capability {

@@ -1,4 +1,4 @@
-//! One step to run, and what comes of it.
+//! One step to run, and its outcome.
 
 use core::time::Duration;
 use std::sync::Arc;
@@ -21,10 +21,10 @@ pub struct Task {
     pub inputs: Vec<Bytes>,
     /// CBOR map readable as `bue.env`.
     pub env: Option<Bytes>,
-    /// A loop runs over the result: its elements are given as [`Event::Items`] while the step runs. The text says which
-    /// loop, for messages.
+    /// `Some` if a loop runs over the result: its elements are sent as [`Event::Items`] while the step runs. The text names
+    /// the loop, for messages.
     pub loop_text: Option<String>,
-    /// What it may cost.
+    /// What it may use.
     pub limits: Limits,
     /// What it may reach.
     pub permissions: Permissions,
@@ -37,35 +37,35 @@ pub enum Code {
     Python {
         /// The module and its neighbours.
         bundle: Arc<Bundle>,
-        /// The bundle's name: what has the same key is the same code and is loaded once.
+        /// The bundle's key: bundles with the same key are the same code, which is loaded once.
         key: BlobHash,
-        /// Dotted for a function inside a class.
+        /// The function's name, with dots for a function inside a class.
         function: String,
         /// The bundle's packages, unpacked; `None` if it has none.
         packages: Option<Arc<Site>>,
     },
     /// Statements for a fresh in-memory SQLite database.
     Sqlite {
-        /// The statements are the text of its entry.
+        /// Its entry contains the statements.
         bundle: Arc<Bundle>,
-        /// The bundle's name.
+        /// The bundle's key.
         key: BlobHash,
         /// The table that the first input becomes.
         table: String,
         /// Values for `{{scope}}` and so on.
         placeholders: Placeholders,
     },
-    /// A step that was compiled to WebAssembly before it came here.
+    /// A step that was compiled to WebAssembly by its author.
     Wasm {
-        /// Where its code for this machine is.
+        /// Its code for this machine.
         step: CompiledStep,
-        /// The name on its function line; a component may have several functions.
+        /// The function's name; a component may have several functions.
         function: String,
     },
 }
 
 impl Code {
-    /// The source that a sandbox host must have, and its name; `None` where it needs none.
+    /// Returns the bundle that a sandbox host needs, and its key; `None` if it needs none.
     #[must_use]
     pub const fn bundle(&self) -> Option<(&Arc<Bundle>, BlobHash)> {
         match self {
@@ -75,7 +75,7 @@ impl Code {
     }
 }
 
-/// What `{{scope}} {{priority}} {{timeout}} {{retries}}` stand for in SQL.
+/// The values of `{{scope}} {{priority}} {{timeout}} {{retries}}` in SQL.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Placeholders {
     /// The step's scope.
@@ -84,55 +84,55 @@ pub struct Placeholders {
     pub priority: i64,
     /// Its timeout in seconds.
     pub timeout_s: u64,
-    /// Its further attempts.
+    /// The number of attempts after the first.
     pub retries: u32,
 }
 
-/// What a running step gives.
+/// An event of a running step.
 #[derive(Clone, Debug)]
 pub enum Event {
     /// Elements of a streamed result, in order.
     Items {
-        /// How many.
+        /// Their number.
         count: u32,
-        /// CBOR array of them.
+        /// A CBOR array of them.
         items: Bytes,
     },
-    /// It has ended. Nothing follows.
+    /// The step has ended. This is the last event.
     Finished(Finished),
 }
 
 /// Elements of a streamed result.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Items {
-    /// How many.
+    /// Their number.
     pub count: u32,
-    /// CBOR array of them.
+    /// A CBOR array of them.
     pub items: Bytes,
 }
 
 /// How a step ended.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Finished {
-    /// What it said.
+    /// Its answer.
     pub answer: Answer,
-    /// Lines it printed, each behind its time (`2026-09-30T12:00:00.123Z text`), UTF-8 without control characters. Where
-    /// the log was cut, the last line says by how much.
+    /// The lines it printed, each after its time (`2026-09-30T12:00:00.123Z text`), in UTF-8 without control characters. If
+    /// the log was cut off, the last line says by how much.
     pub log: Bytes,
-    /// What it cost.
+    /// The resources it used.
     pub usage: Usage,
 }
 
-/// What a step cost.
+/// The resources that a step used.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Usage {
-    /// From start to end.
+    /// Time from start to end.
     pub wall: Duration,
     /// Time the sandbox host spent on it.
     pub cpu: Duration,
-    /// Bytes of memory it had at its end, shared ones included; 0 for SQL.
+    /// Bytes of memory it had at its end, including shared ones; 0 for SQL.
     pub memory_bytes: u64,
     /// Pages of memory it wrote to, each a private copy. Counted for the first runs of a module only, because counting
-    /// costs more than running.
+    /// takes longer than running.
     pub dirty_pages: Option<u32>,
 }

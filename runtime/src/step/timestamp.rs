@@ -1,18 +1,18 @@
-//! The machine's time of day, and how a log writes it.
+//! The machine's time of day, and its text form in logs.
 
 use core::time::Duration;
 use std::time::SystemTime;
 
-/// Time since 1970-01-01T00:00:00Z.
+/// Returns the time since 1970-01-01T00:00:00Z.
 #[expect(
     clippy::disallowed_methods,
-    reason = "log lines and guests are told the machine's time; nothing is decided by it"
+    reason = "log lines and guests show the machine's time; no decision depends on it"
 )]
 pub(crate) fn now() -> Duration {
     SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default()
 }
 
-/// `2026-09-30T12:00:00.123Z`
+/// Formats a time: `2026-09-30T12:00:00.123Z`.
 pub(crate) fn timestamp(since_1970: Duration) -> String {
     let seconds = since_1970.as_secs();
     let (year, month, day) = civil(seconds / 86_400);
@@ -21,8 +21,8 @@ pub(crate) fn timestamp(since_1970: Duration) -> String {
     format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{millis:03}Z")
 }
 
-/// Year, month and day of a day counted from 1970-01-01. Counts in eras of 400 years that begin on a 1st of March, so
-/// that the leap day is the last of a year.
+/// Returns year, month and day of a day counted from 1970-01-01. Years are counted from March in eras of 400 years, so that
+/// a leap day is the last day of a year.
 const fn civil(day: u64) -> (u64, u64, u64) {
     const DAYS_TO_1970: u64 = 719_468;
     const ERA: u64 = 146_097;
@@ -41,7 +41,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn dates_are_the_calendars() {
+    fn dates_are_those_of_the_calendar() {
         for (seconds, text) in [
             (0, "1970-01-01T00:00:00.007Z"),
             (951_782_400, "2000-02-29T00:00:00.007Z"),

@@ -1,4 +1,4 @@
-//! Steps in sandboxes, from outside the crate, in this process.
+//! Steps in sandboxes and on PostgreSQL, from outside the crate, in this process. `hosts.rs` tests sandbox hosts as processes.
 #![expect(
     clippy::expect_used,
     clippy::panic,
@@ -15,6 +15,8 @@ mod isolation;
 mod limits;
 mod network;
 mod packages;
+mod postgres;
 mod prepare;
+mod python;
 mod sqlite;
 mod wheel;

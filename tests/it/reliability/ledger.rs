@@ -1,12 +1,12 @@
-//! Who was given what and who committed it, written down by the hub's database itself in the transaction that did it. Neither
-//! the hub's counts nor its answers are believed.
+//! Which worker got and committed which job, recorded by the hub's database itself in the same transaction. Tests do not trust
+//! the hub's counts and answers.
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
 use rusqlite::Connection;
 
-/// `job` is what may still change, `done` what is over; 3 is running, 7 completed.
+/// The table `job` has unfinished jobs, `done` finished ones; state 3 is running, 7 completed.
 const TABLES: &str = "
     CREATE TABLE given (job INTEGER NOT NULL, token INTEGER NOT NULL, worker TEXT, at REAL NOT NULL);
     CREATE TABLE committed (job INTEGER NOT NULL, run INTEGER NOT NULL, node INTEGER NOT NULL, token INTEGER NOT NULL,
@@ -22,8 +22,8 @@ const TABLES: &str = "
 pub(crate) struct Ledger(Connection);
 
 impl Ledger {
-    /// Begins one in a database.
-    pub(crate) fn found(database: &Path) {
+    /// Creates the ledger in a database.
+    pub(crate) fn create(database: &Path) {
         Self::open(database).0.execute_batch(TABLES).expect("a ledger");
     }
 
@@ -31,48 +31,48 @@ impl Ledger {
         Self(Connection::open(database).expect("the hub's database"))
     }
 
-    /// Jobs that are out on a lease.
+    /// The number of jobs on a lease.
     pub(crate) fn leased(&self) -> u64 {
         self.number("SELECT count(*) FROM job WHERE state = 3")
     }
 
-    /// How often jobs were given away.
-    pub(crate) fn given(&self) -> u64 {
+    /// The number of leases so far.
+    pub(crate) fn leases(&self) -> u64 {
         self.number("SELECT count(*) FROM given WHERE token > 0")
     }
 
-    /// Commits, of loops too.
+    /// The number of commits, including those of loops.
     pub(crate) fn commits(&self) -> u64 {
         self.number("SELECT count(*) FROM committed")
     }
 
-    /// All runs.
+    /// The number of runs.
     pub(crate) fn runs(&self) -> u64 {
         self.number("SELECT count(*) FROM run")
     }
 
-    /// Jobs that were committed more than once.
-    pub(crate) fn double(&self) -> u64 {
+    /// The number of jobs that were committed more than once.
+    pub(crate) fn committed_twice(&self) -> u64 {
         self.number("SELECT count(*) FROM (SELECT 1 FROM committed GROUP BY job HAVING count(*) > 1)")
     }
 
-    /// Jobs that are not over, whatever they are.
-    pub(crate) fn left(&self) -> u64 {
+    /// The number of jobs that have not finished.
+    pub(crate) fn unfinished(&self) -> u64 {
         self.number("SELECT count(*) FROM job")
     }
 
-    /// Runs that did not complete.
+    /// The number of runs that did not complete.
     pub(crate) fn runs_not_completed(&self) -> u64 {
         self.number("SELECT count(*) FROM run WHERE state <> 1")
     }
 
-    /// Times of all commits, in seconds since 1970.
+    /// The times of all commits, in seconds since 1970.
     pub(crate) fn commit_times(&self) -> Vec<f64> {
         let mut select = self.0.prepare("SELECT at FROM committed ORDER BY at").expect("SQL");
         select.query_map([], |row| row.get(0)).expect("rows").collect::<Result<_, _>>().expect("times")
     }
 
-    /// Commits of each worker; loops have none.
+    /// The number of commits of each worker; loops have no worker.
     pub(crate) fn commits_by_worker(&self) -> BTreeMap<String, u64> {
         let sql = "SELECT worker, count(*) FROM committed WHERE worker IS NOT NULL GROUP BY worker";
         let mut select = self.0.prepare(sql).expect("SQL");
@@ -80,7 +80,7 @@ impl Ledger {
         rows.collect::<Result<_, _>>().expect("counts")
     }
 
-    /// Of the rounds of the only loop of a run, in their order: when each was given away last, and how often.
+    /// For each round of the only loop of a run, in order: the time of its last lease, and the number of its leases.
     pub(crate) fn rounds(&self, run: u128) -> Vec<(f64, u64)> {
         let sql = "SELECT max(given.at), count(*) FROM committed JOIN given ON given.job = committed.job
              JOIN run ON run.key = committed.run JOIN done ON done.id = committed.job

@@ -1,5 +1,5 @@
-//! A worker that stands still for longer than its lease: what it held was given to another one meanwhile, and its late
-//! outcomes change nothing.
+//! A worker that is paused for longer than its leases last: its jobs are leased to another worker meanwhile, and its late outcomes
+//! change nothing.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -11,30 +11,32 @@ use serde_json::Value;
 
 use super::ledger::Ledger;
 use super::seeds::{replay, replayed, tries};
-use super::site::{Site, keep_busy, rounds, upload, value, wait};
+use super::test_bed::{TestBed, keep_busy, rounds, upload, value, wait};
 use crate::services::Server;
 
-/// Says when it began, which tells the attempts of a job apart. As long as a lease, so that it ends while its worker stands.
-const STEP: &str = "import time\ndef round(n):\n    began = time.time()\n    time.sleep(1)\n    return began";
+/// Returns its start time, which distinguishes the attempts of a job. Takes as long as a lease lasts, so that the lease ends while
+/// its worker is paused.
+const STEP: &str = "import time\ndef round(n):\n    started_at = time.time()\n    time.sleep(1)\n    return started_at";
 /// Rounds of a run.
 const ROUNDS: u64 = 200;
-/// Jobs of the worker that is paused, and of the one that is not.
+/// The most jobs of the worker that is paused, and of the one that is not.
 const SLOTS: [usize; 2] = [30, 60];
-/// Time for the hub to notice that a lease ended; if it takes longer, no outcome is stale that time.
-const PATIENCE: Duration = Duration::from_secs(20);
-/// What the hub says when it puts jobs back, and a worker when its outcome was refused.
-const REAPED: &str = "put jobs back whose workers were not heard of";
+/// How long to wait for the hub to notice that a lease has ended; if it takes longer, that pause gives no stale outcome.
+const REAP_TIMEOUT: Duration = Duration::from_secs(20);
+/// What the hub logs when it requeues jobs, and a worker when its outcome was refused.
+const REAPED: &str = "requeued jobs whose leases expired";
 const REFUSED: &str = "the lease had ended before the report";
-/// Seconds by which two clocks of one machine may differ when they are read as milliseconds.
-const TICK: f64 = 0.002;
+/// Seconds by which two readings of a machine's clock may differ when they are rounded to milliseconds.
+const CLOCK_ERROR: f64 = 0.002;
 
-/// What was seen at a site.
-struct Seen {
+/// What happened in one test bed.
+struct Counts {
+    /// Stale outcomes that the hub refused.
     refused: usize,
-    /// Jobs given away more than once.
-    again: usize,
-    /// Values of attempts whose lease was over.
-    taken: usize,
+    /// Jobs leased more than once.
+    leased_again: usize,
+    /// Values of attempts whose lease had ended.
+    accepted_stale: usize,
 }
 
 #[test]
@@ -42,71 +44,72 @@ fn late_outcomes_of_a_paused_worker_change_nothing() {
     let seed = replayed().unwrap_or(1);
     println!("{}", replay(seed));
     let (pauses, sites) = (tries("BUE_PAUSES", 4), tries("BUE_SITES", 1));
-    let all: Vec<Seen> = thread::scope(|scope| {
-        let sites: Vec<_> = (0..sites).map(|site| scope.spawn(move || pause(seed + site, pauses))).collect();
-        sites.into_iter().map(|site| site.join().expect("a site")).collect()
+    let all: Vec<Counts> = thread::scope(|scope| {
+        let sites: Vec<_> = (0..sites).map(|test_bed| scope.spawn(move || pause(seed + test_bed, pauses))).collect();
+        sites.into_iter().map(|test_bed| test_bed.join().expect("a test_bed")).collect()
     });
-    let sum = |of: fn(&Seen) -> usize| all.iter().map(of).sum::<usize>();
-    let (refused, again, taken) = (sum(|seen| seen.refused), sum(|seen| seen.again), sum(|seen| seen.taken));
+    let sum = |of: fn(&Counts) -> usize| all.iter().map(of).sum::<usize>();
+    let (refused, leased_again, accepted_stale) =
+        (sum(|counts| counts.refused), sum(|counts| counts.leased_again), sum(|counts| counts.accepted_stale));
     println!(
-        "{} pauses at {sites} hubs, {again} jobs given again, {refused} stale outcomes offered, {taken} taken",
+        "{} pauses at {sites} hubs, {leased_again} jobs leased again, {refused} stale outcomes refused, {accepted_stale} accepted",
         pauses * sites
     );
-    assert_eq!(taken, 0);
+    assert_eq!(accepted_stale, 0);
     assert!(refused > 0, "no outcome was late");
 }
 
-fn pause(seed: u64, pauses: u64) -> Seen {
-    let mut chance = Rng::with_seed(seed);
-    let site = Site::with_ledger(1);
-    let hub = site.hub();
-    let [paused, steady] = SLOTS.map(|slots| site.worker(slots));
+fn pause(seed: u64, pauses: u64) -> Counts {
+    let mut random = Rng::with_seed(seed);
+    let test_bed = TestBed::with_ledger(1);
+    let hub = test_bed.hub();
+    let [paused, steady] = SLOTS.map(|slots| test_bed.worker(slots));
     let is_enough = AtomicBool::new(false);
     let runs = thread::scope(|scope| {
-        let clients = scope.spawn(|| keep_busy(&site, &rounds(ROUNDS, STEP), 2, &is_enough));
+        let clients = scope.spawn(|| keep_busy(&test_bed, &rounds(ROUNDS, STEP), 2, &is_enough));
         for _ in 0..pauses {
-            // what was given back is done before the next pause, so that no job is given back too often to be chance
-            thread::sleep(Duration::from_millis(chance.u64(1_300..2_300)));
-            let reaped = hub.said_times(REAPED);
-            paused.tell("STOP");
-            let begun = Instant::now();
-            while hub.said_times(REAPED) == reaped && begun.elapsed() < PATIENCE {
+            // requeued jobs complete before the next pause, so that no job is requeued so often that it fails
+            thread::sleep(Duration::from_millis(random.u64(1_300..2_300)));
+            let reaped = hub.stderr_count(REAPED);
+            paused.send_signal("STOP");
+            let paused_at = Instant::now();
+            while hub.stderr_count(REAPED) == reaped && paused_at.elapsed() < REAP_TIMEOUT {
                 thread::sleep(Duration::from_millis(20));
             }
-            thread::sleep(Duration::from_millis(chance.u64(0..600)));
-            paused.tell("CONT");
+            thread::sleep(Duration::from_millis(random.u64(0..600)));
+            paused.send_signal("CONT");
         }
         is_enough.store(true, Ordering::Relaxed);
         clients.join().expect("clients that succeed")
     });
     steady.stop();
-    goes_on(&site);
-    let refused = paused.said_times(REFUSED);
+    expect_work(&test_bed);
+    let refused = paused.stderr_count(REFUSED);
     [paused, hub].into_iter().for_each(Server::stop);
-    let ledger = Ledger::open(&site.database());
-    assert_eq!((ledger.left(), ledger.runs_not_completed(), ledger.double()), (0, 0, 0));
-    look(&ledger, &runs, refused)
+    let ledger = Ledger::open(&test_bed.database());
+    assert_eq!((ledger.unfinished(), ledger.runs_not_completed(), ledger.committed_twice()), (0, 0, 0));
+    count_attempts(&ledger, &runs, refused)
 }
 
-/// Whether the worker that was paused, now the only one, still works.
-fn goes_on(site: &Site) {
-    let project = site.project(&rounds(5, "def round(n):\n    return n"));
+/// Checks that the worker that was paused, now the only one, still works.
+fn expect_work(test_bed: &TestBed) {
+    let project = test_bed.project(&rounds(5, "def round(n):\n    return n"));
     let run = upload(&project);
     wait(&project, run);
     assert_eq!(value(&project, run), serde_json::json!([0, 1, 2, 3, 4]));
 }
 
-/// An attempt that began before its job was last given away was not the one to be heard.
-fn look(ledger: &Ledger, runs: &[(RunId, Value)], refused: usize) -> Seen {
-    let (mut again, mut taken) = (0, 0);
+/// An attempt that started before the last lease of its job is stale, and its value must not have been accepted.
+fn count_attempts(ledger: &Ledger, runs: &[(RunId, Value)], refused: usize) -> Counts {
+    let (mut leased_again, mut accepted_stale) = (0, 0);
     for (run, value) in runs {
-        let began = value.as_array().expect("a list");
+        let start_times = value.as_array().expect("a list");
         let rounds = ledger.rounds(run.0.as_u128());
-        assert_eq!((began.len() as u64, rounds.len() as u64), (ROUNDS, ROUNDS));
-        for (began, (given, times)) in began.iter().zip(rounds) {
-            again += usize::from(times > 1);
-            taken += usize::from(began.as_f64().expect("a time") < given - TICK);
+        assert_eq!((start_times.len() as u64, rounds.len() as u64), (ROUNDS, ROUNDS));
+        for (started_at, (leased_at, leases)) in start_times.iter().zip(rounds) {
+            leased_again += usize::from(leases > 1);
+            accepted_stale += usize::from(started_at.as_f64().expect("a time") < leased_at - CLOCK_ERROR);
         }
     }
-    Seen { refused, again, taken }
+    Counts { refused, leased_again, accepted_stale }
 }

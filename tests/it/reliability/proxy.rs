@@ -1,5 +1,5 @@
-//! A network that can be bad: connections through it are slow, are cut at any byte, fall silent in one or both directions.
-//! When it changes, those that were made before are cut: so whoever was left in silence is told in the end.
+//! A network that can be faulty: connections through it are slow, are cut at any byte, or go silent in one or both directions. When
+//! faults start or stop, the connections made before are cut, so that a silent connection ends at last.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -13,21 +13,21 @@ use tokio::net::{TcpListener, TcpStream, UnixStream};
 use tokio::sync::watch;
 use tokio::time::sleep;
 
-/// Bytes until something happens to a connection, at most: some requests long.
-const MOST_BYTES: usize = 20_000;
-/// Milliseconds by which a slow connection delays each piece, at most.
-const MOST_DELAY: u64 = 40;
+/// The most bytes before a connection is cut or goes silent: a few requests.
+const MAX_BYTES: usize = 20_000;
+/// The most milliseconds by which a slow connection delays each chunk.
+const MAX_DELAY_MS: u64 = 40;
 /// Bytes forwarded at a time.
-const PIECE: usize = 4_096;
+const CHUNK: usize = 4_096;
 
-/// Where connections lead.
+/// The server behind the proxy.
 #[derive(Clone)]
 pub(crate) enum Target {
     Tcp(String),
     Unix(PathBuf),
 }
 
-/// The way there.
+/// A running proxy.
 pub(crate) struct Proxy {
     pub(crate) address: String,
     is_good: watch::Sender<bool>,
@@ -36,8 +36,8 @@ pub(crate) struct Proxy {
 
 /// What happens to one direction of a connection, and after how many bytes.
 #[derive(Clone, Copy)]
-enum Fate {
-    Fine,
+enum Fault {
+    None,
     Slow,
     Cut(usize),
     Silent(usize),
@@ -47,7 +47,7 @@ trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
 
 impl Proxy {
-    /// Good at first. When it is bad, then by chance from the seed.
+    /// Starts a proxy without faults. Later faults are random, from the seed.
     pub(crate) fn start(target: Target, seed: u64) -> Self {
         let (is_good, goodness) = watch::channel(true);
         let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
@@ -60,46 +60,46 @@ impl Proxy {
         Self { address, is_good, faults }
     }
 
-    /// From here on.
-    pub(crate) fn be_bad(&self) {
+    /// Gives new connections faults.
+    pub(crate) fn start_faults(&self) {
         self.is_good.send_replace(false);
     }
 
-    /// No faults any more.
-    pub(crate) fn be_good(&self) {
+    /// Gives new connections no faults.
+    pub(crate) fn stop_faults(&self) {
         self.is_good.send_replace(true);
     }
 
-    /// Directions of connections to which something happened.
+    /// Returns the number of faults so far.
     pub(crate) fn faults(&self) -> u64 {
         self.faults.load(Ordering::Relaxed)
     }
 }
 
-impl Fate {
-    fn of(chance: &mut Rng) -> Self {
-        match chance.u8(0..12) {
-            0..5 => Self::Fine,
+impl Fault {
+    fn random(random: &mut Rng) -> Self {
+        match random.u8(0..12) {
+            0..5 => Self::None,
             5..8 => Self::Slow,
-            8..11 => Self::Cut(chance.usize(0..MOST_BYTES)),
-            _ => Self::Silent(chance.usize(0..MOST_BYTES)),
+            8..11 => Self::Cut(random.usize(0..MAX_BYTES)),
+            _ => Self::Silent(random.usize(0..MAX_BYTES)),
         }
     }
 
-    /// Bytes that still pass.
-    fn room(self) -> usize {
+    /// Returns the number of bytes that pass.
+    fn byte_limit(self) -> usize {
         match self {
-            Self::Fine | Self::Slow => usize::MAX,
+            Self::None | Self::Slow => usize::MAX,
             Self::Cut(after) | Self::Silent(after) => after,
         }
     }
 }
 
-/// Ends with the proxy.
+/// Runs until the proxy is dropped.
 async fn serve(
     listener: std::net::TcpListener,
     target: Target,
-    mut chance: Rng,
+    mut random: Rng,
     mut is_good: watch::Receiver<bool>,
     faults: Arc<AtomicU64>,
 ) {
@@ -110,11 +110,11 @@ async fn serve(
             accepted = listener.accept() => accepted.expect("a connection").0,
             gone = is_good.changed() => if gone.is_ok() { continue } else { return },
         };
-        let fates = match *goodness.borrow() {
-            true => [Fate::Fine; 2],
-            false => [Fate::of(&mut chance), Fate::of(&mut chance)],
+        let faults_of_directions = match *goodness.borrow() {
+            true => [Fault::None; 2],
+            false => [Fault::random(&mut random), Fault::random(&mut random)],
         };
-        let (target, faults, chance) = (target.clone(), faults.clone(), chance.fork());
+        let (target, faults, random) = (target.clone(), faults.clone(), random.fork());
         tokio::spawn(async move {
             let there: Box<dyn Stream> = match target {
                 Target::Tcp(address) => match TcpStream::connect(address).await {
@@ -126,28 +126,28 @@ async fn serve(
                     Err(_) => return,
                 },
             };
-            connect(stream, there, fates, chance, goodness, &faults).await;
+            connect(stream, there, faults_of_directions, random, goodness, &faults).await;
         });
     }
 }
 
-/// Forwards until one side ends, the connection is cut, or the network changes; a good connection outlives a bad network.
+/// Forwards until one side ends, the connection is cut, or faults start or stop; a connection without faults survives that.
 async fn connect(
     here: impl Stream,
     there: impl Stream,
-    fates: [Fate; 2],
-    mut chance: Rng,
+    faults_of_directions: [Fault; 2],
+    mut random: Rng,
     mut is_good: watch::Receiver<bool>,
     faults: &AtomicU64,
 ) {
     let was_good = *is_good.borrow();
-    let outlives = !was_good && fates.iter().all(|fate| matches!(fate, Fate::Fine));
+    let outlives = !was_good && faults_of_directions.iter().all(|fault| matches!(fault, Fault::None));
     let ((from_here, to_here), (from_there, to_there)) = (split(here), split(there));
-    let [out, back] = fates;
-    let out = forward(from_here, to_there, out, chance.fork(), faults);
-    let back = forward(from_there, to_here, back, chance.fork(), faults);
+    let [out, back] = faults_of_directions;
+    let out = forward(from_here, to_there, out, random.fork(), faults);
+    let back = forward(from_there, to_here, back, random.fork(), faults);
     tokio::select! {
-        // an error of either is the end of both
+        // an error of either direction ends both
         _ = async { tokio::try_join!(out, back) } => {}
         _ = is_good.wait_for(|is_good| *is_good != was_good), if !outlives => {}
     }
@@ -156,12 +156,12 @@ async fn connect(
 async fn forward(
     mut from: ReadHalf<impl Stream>,
     mut to: WriteHalf<impl Stream>,
-    fate: Fate,
-    mut chance: Rng,
+    fault: Fault,
+    mut random: Rng,
     faults: &AtomicU64,
 ) -> std::io::Result<()> {
-    let (mut room, mut piece) = (fate.room(), [0; PIECE]);
-    if matches!(fate, Fate::Slow) {
+    let (mut room, mut piece) = (fault.byte_limit(), [0; CHUNK]);
+    if matches!(fault, Fault::Slow) {
         faults.fetch_add(1, Ordering::Relaxed);
     }
     loop {
@@ -169,15 +169,15 @@ async fn forward(
         if read == 0 {
             return to.shutdown().await;
         }
-        if matches!(fate, Fate::Slow) {
-            sleep(Duration::from_millis(chance.u64(0..=MOST_DELAY))).await;
+        if matches!(fault, Fault::Slow) {
+            sleep(Duration::from_millis(random.u64(0..=MAX_DELAY_MS))).await;
         }
         to.write_all(piece.get(..read.min(room)).unwrap_or_default()).await?;
         room = room.saturating_sub(read);
         if room == 0 {
             faults.fetch_add(1, Ordering::Relaxed);
-            match fate {
-                Fate::Silent(_) => std::future::pending::<()>().await,
+            match fault {
+                Fault::Silent(_) => std::future::pending::<()>().await,
                 _ => return Err(std::io::ErrorKind::ConnectionAborted.into()),
             }
         }

@@ -1,4 +1,4 @@
-//! Services that are stopped politely under load, and by whom it cannot be quick enough.
+//! Services that are stopped with SIGTERM or Ctrl-C under load.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -7,41 +7,41 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use bue_model::RunId;
+use bue_test_support::wait::wait_until;
 
-use super::site::{Site, count, rounds, upload, wait};
+use super::test_bed::{TestBed, count, rounds, upload, wait};
 use crate::project::Project;
-use crate::services::Server;
+use crate::services::{Server, wait_for_count};
 
-/// Longer than any test: whatever is put back, no lease ended.
-const LONG: u64 = 3_600;
-/// Longer than a worker lets its steps go on.
+/// Seconds of a lease, longer than any test: if jobs are requeued, it is not because a lease ended.
+const LONG_LEASE: u64 = 3_600;
+/// A step that takes longer than a stopping worker waits.
 const SLEEP: &str = "import time\ndef round(n):\n    time.sleep(600)";
-/// Jobs of a worker.
+/// The most jobs of a worker.
 const SLOTS: usize = 32;
 
-/// Jobs that are out on leases, of all steps of the run.
+/// Returns the number of jobs on leases, of both steps of the run.
 fn running(project: &Project, run: RunId) -> u64 {
     count(project, run, 0, "running") + count(project, run, 1, "running")
 }
 
-/// Whoever is stopped takes ten seconds for its steps; this is for a machine that is busy.
-fn expect_end(worker: Server, least: Duration) {
-    let begun = Instant::now();
+/// Stops a worker, and checks that it waits for its steps at least so long.
+fn stop_worker(worker: Server, least: Duration) {
+    let stopped_at = Instant::now();
     worker.stop();
-    println!("out after {:.1} s", begun.elapsed().as_secs_f64());
-    assert!(begun.elapsed() >= least, "it did not wait for its steps");
-    assert!(begun.elapsed() < Duration::from_secs(60), "it hangs");
+    println!("exited after {:.1} s", stopped_at.elapsed().as_secs_f64());
+    assert!(stopped_at.elapsed() >= least, "it did not wait for its steps");
 }
 
 #[test]
 fn a_worker_that_is_stopped_gives_back_what_it_cannot_finish() {
-    let site = Site::new(LONG);
-    let hub = site.hub();
-    let worker = site.worker(SLOTS);
-    let project = site.project(&rounds(100, SLEEP));
+    let test_bed = TestBed::new(LONG_LEASE);
+    let hub = test_bed.hub();
+    let worker = test_bed.worker(SLOTS);
+    let project = test_bed.project(&rounds(100, SLEEP));
     let run = upload(&project);
-    while count(&project, run, 1, "running") < SLOTS as u64 {}
-    expect_end(worker, Duration::from_secs(9));
+    wait_for_count("the worker is full", SLOTS as u64, || count(&project, run, 1, "running"));
+    stop_worker(worker, Duration::from_secs(9));
     assert_eq!((running(&project, run), count(&project, run, 1, "available")), (0, 100));
     hub.stop();
 }
@@ -49,47 +49,48 @@ fn a_worker_that_is_stopped_gives_back_what_it_cannot_finish() {
 #[test]
 fn no_job_waits_for_the_lease_of_a_worker_that_was_stopped_under_load() {
     const ROUNDS: u64 = 3_000;
-    let site = Site::new(LONG);
-    let hub = site.hub();
-    let project = site.project(&rounds(ROUNDS, "def round(n):\n    return n"));
+    let test_bed = TestBed::new(LONG_LEASE);
+    let hub = test_bed.hub();
+    let project = test_bed.project(&rounds(ROUNDS, "def round(n):\n    return n"));
     let run = upload(&project);
     for times in 0..6 {
-        let worker = site.worker(SLOTS);
-        let done = count(&project, run, 1, "completed");
-        while count(&project, run, 1, "completed") == done && done < ROUNDS {}
+        let worker = test_bed.worker(SLOTS);
+        let completed = || count(&project, run, 1, "completed");
+        let before = completed();
+        wait_until("a round completes", || completed() > before || before == ROUNDS);
         thread::sleep(Duration::from_millis(17 * times));
-        expect_end(worker, Duration::ZERO);
+        stop_worker(worker, Duration::ZERO);
         assert_eq!(running(&project, run), 0);
     }
-    let worker = site.worker(SLOTS);
+    let worker = test_bed.worker(SLOTS);
     wait(&project, run);
     [worker, hub].into_iter().for_each(Server::stop);
 }
 
 #[test]
 fn a_hub_that_is_stopped_answers_what_is_under_way() {
-    let site = Site::new(LONG);
-    let hub = site.hub();
-    let worker = site.worker(SLOTS);
-    // nothing changes in it: nobody serves its scope
-    let idle = site.project("!scope nobody\nx:\n    python\n    x\n    `\ndef x():\n    return 1\n`\nx()\n");
+    let test_bed = TestBed::new(LONG_LEASE);
+    let hub = test_bed.hub();
+    let worker = test_bed.worker(SLOTS);
+    // nothing changes in this run, because no worker serves its scope
+    let idle = test_bed.project("!scope nobody\nx:\n    python\n    x\n    `\ndef x():\n    return 1\n`\nx()\n");
     let waiting = upload(&idle);
-    let busy = site.project(&rounds(2_000, "def round(n):\n    return n"));
+    let busy = test_bed.project(&rounds(2_000, "def round(n):\n    return n"));
     let run = upload(&busy);
-    let mut polls: Vec<TcpStream> = (0..20).map(|_| poll(&site.address, waiting)).collect();
-    while count(&busy, run, 1, "completed") == 0 {}
+    let mut polls: Vec<TcpStream> = (0..20).map(|_| poll(&test_bed.address, waiting)).collect();
+    wait_until("a round completes", || count(&busy, run, 1, "completed") > 0);
     hub.stop();
     for poll in &mut polls {
         let mut answer = String::new();
         poll.read_to_string(&mut answer).expect("an answer");
         assert!(answer.starts_with("HTTP/1.1 200"), "{answer:?}");
     }
-    let hub = site.hub();
+    let hub = test_bed.hub();
     wait(&busy, run);
     [worker, hub].into_iter().for_each(Server::stop);
 }
 
-/// Asks for news of a run of which there are none.
+/// Sends a long poll for a run that does not change.
 fn poll(address: &str, run: RunId) -> TcpStream {
     let mut stream = TcpStream::connect(address).expect("the hub");
     let request = format!(
@@ -101,23 +102,26 @@ fn poll(address: &str, run: RunId) -> TcpStream {
 
 #[test]
 fn ctrl_c_twice_ends_a_worker_at_once() {
-    let site = Site::new(LONG);
-    let hub = site.hub();
-    let mut worker = site.worker(SLOTS);
-    let project = site.project(&rounds(4, SLEEP));
+    let test_bed = TestBed::new(LONG_LEASE);
+    let hub = test_bed.hub();
+    let mut worker = test_bed.worker(SLOTS);
+    let project = test_bed.project(&rounds(4, SLEEP));
     let run = upload(&project);
-    while count(&project, run, 1, "running") < 4 {}
-    let told = Instant::now();
-    while worker.goes_on() {
-        worker.tell("INT");
+    wait_for_count("all jobs run", 4, || count(&project, run, 1, "running"));
+    worker.send_signal("INT");
+    wait_until("the worker exits", || {
+        // one more Ctrl-C may come before the worker listens for it
         thread::sleep(Duration::from_millis(200));
-    }
-    assert_eq!(worker.exit_code(), Some(130), "after {:?}: {}", told.elapsed(), worker.said());
-    let group = format!("-{}", worker.process());
-    let is_there = || Command::new("kill").args(["-0", "--", &group]).output().expect("kill").status.success();
-    while is_there() {
-        // its sandbox hosts notice by themselves
-        thread::sleep(Duration::from_millis(20));
-    }
+        let is_running = worker.is_running();
+        if is_running {
+            worker.send_signal("INT");
+        }
+        !is_running
+    });
+    assert_eq!(worker.exit_code(), Some(130), "{}", worker.stderr());
+    let group = format!("-{}", worker.pid());
+    let exists = || Command::new("kill").args(["-0", "--", &group]).output().expect("kill").status.success();
+    // sandbox hosts notice on their own that their worker has exited
+    wait_until("the sandbox hosts exit", || !exists());
     hub.stop();
 }

@@ -1,33 +1,33 @@
-//! Schemas of what stands in JSON. A test holds those of answers to the types that are written.
+//! The schemas of JSON bodies. A test compares those of responses with the types that are serialized.
 
 use serde_json::{Value, json};
 
-/// Largest number that JSON readers keep whole.
-const WHOLE: u64 = 1 << 53;
+/// The largest integer that JSON readers keep exactly.
+const MAX_SAFE_INTEGER: u64 = 1 << 53;
 
-/// A schema by its name.
+/// A reference to the schema of this name.
 pub(super) fn reference(name: &str) -> Value {
     json!({ "$ref": format!("#/components/schemas/{name}") })
 }
 
-/// What may stand in a part of a path.
-pub(super) fn of_part(path: &str, name: &str) -> Value {
+/// The schema of a path's parameter.
+pub(super) fn path_parameter(path: &str, name: &str) -> Value {
     match name {
         "hash" => json!({ "type": "string", "pattern": "^[0-9a-f]{64}$" }),
         "key" => {
-            json!({ "type": "string", "minLength": 1, "maxLength": 1024, "description": "parts with / between them" })
+            json!({ "type": "string", "minLength": 1, "maxLength": 1024, "description": "parts separated by /" })
         }
         _ if path.starts_with("/v1/runs") => uuid(),
         _ => json!({ "type": "integer", "minimum": 0, "maximum": i64::MAX }),
     }
 }
 
-/// All of them.
+/// All schemas, by name.
 pub(super) fn all() -> Value {
     json!({
         "Error": object(&json!({
             "error": object(&json!({
-                "code": { "type": "string", "description": "for programs: run_not_found" },
+                "code": { "type": "string", "description": "for programs, like run_not_found" },
                 "message": { "type": "string", "description": "what happened" },
                 "hint": { "type": "string", "description": "what to do" },
             })),
@@ -119,17 +119,17 @@ fn submission() -> Value {
         "run": uuid(),
         "name": text(),
         "plan": reference("Plan"),
-        "code": { "type": "array", "items": code, "description": "of each step, in order; already in the bucket" },
+        "code": { "type": "array", "items": code, "description": "the code of each step, in order; already in the bucket" },
     }))
 }
 
-/// What is inside of nodes belongs to programs of one release.
+/// The fields of steps, nodes and calls are not described: they may differ between releases.
 fn plan() -> Value {
     let objects = json!({ "type": "array", "items": { "type": "object" } });
     object(&json!({ "version": count(), "steps": objects, "nodes": objects, "calls": objects }))
 }
 
-/// With these fields and no others, each of them there.
+/// An object with exactly these fields, all of them required.
 fn object(fields: &Value) -> Value {
     let names: Vec<_> = fields.as_object().into_iter().flatten().map(|(name, _)| name.clone()).collect();
     json!({ "type": "object", "properties": fields, "required": names, "additionalProperties": false })
@@ -148,7 +148,7 @@ fn uuid() -> Value {
 }
 
 fn count() -> Value {
-    json!({ "type": "integer", "minimum": 0, "maximum": WHOLE })
+    json!({ "type": "integer", "minimum": 0, "maximum": MAX_SAFE_INTEGER })
 }
 
 fn time() -> Value {
@@ -170,13 +170,13 @@ mod tests {
         names
     }
 
-    fn has_the_fields_of<T: Serialize>(schema: &str, written: &T) {
-        let written = serde_json::to_value(written).expect("JSON");
-        assert_eq!(names(&all()[schema]["properties"]), names(&written), "{schema}");
+    fn check_fields<T: Serialize>(schema: &str, value: &T) {
+        let value = serde_json::to_value(value).expect("JSON");
+        assert_eq!(names(&all()[schema]["properties"]), names(&value), "{schema}");
     }
 
     #[test]
-    fn schemas_have_the_fields_that_are_written() {
+    fn schemas_have_the_fields_that_are_serialized() {
         let run = RunId(Uuid::nil());
         let failure = Failure::new(FailureKind::Raised, "no");
         let job = JobView {
@@ -212,15 +212,15 @@ mod tests {
             steps: Vec::new(),
         };
         let error = ErrorView { code: String::new(), message: String::new(), hint: String::new() };
-        has_the_fields_of("Run", &view);
-        has_the_fields_of("StepCounts", &StepView::default());
-        has_the_fields_of("Job", &job);
-        has_the_fields_of("Why", &why);
-        has_the_fields_of("Failure", &failure);
+        check_fields("Run", &view);
+        check_fields("StepCounts", &StepView::default());
+        check_fields("Job", &job);
+        check_fields("Why", &why);
+        check_fields("Failure", &failure);
         let parent = ParentView { job: JobId(1), name: String::new(), state: JobState::Blocked, rounds: Some((1, 2)) };
-        has_the_fields_of("Parent", &parent);
-        has_the_fields_of("Info", &HubView { version: String::new(), bucket: None });
-        has_the_fields_of("Changed", &Changed { jobs: 1 });
-        has_the_fields_of("Error", &ErrorBody { error });
+        check_fields("Parent", &parent);
+        check_fields("Info", &HubView { version: String::new(), bucket: None });
+        check_fields("Changed", &Changed { jobs: 1 });
+        check_fields("Error", &ErrorBody { error });
     }
 }

@@ -1,19 +1,18 @@
-//! What is stored, and what is not.
+//! What is stored, and what is refused.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
-use std::time::Duration;
 
 use bue_client::ClientError;
 use bue_model::{BlobHash, BlobRef};
+use bue_test_support::wait::wait_until_async;
 use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
-use tokio::time::sleep;
 
-use super::{Bucket, run};
+use super::{TestBucket, run};
 
-/// More than an upload to S3 sends in one request, and no multiple of it.
+/// Larger than a part of an upload to S3, and not a multiple of its size.
 const LARGE: u32 = 17_000_001;
 
 fn content(size: u32) -> Bytes {
@@ -24,7 +23,7 @@ fn hash_of(bytes: &[u8]) -> BlobHash {
     BlobHash(*blake3::hash(bytes).as_bytes())
 }
 
-pub(super) async fn a_blob_comes_back_as_it_was(bucket: Bucket) {
+pub(super) async fn a_blob_comes_back_as_it_was(bucket: TestBucket) {
     for size in [0, 1, 65_536, 3_000_001, LARGE] {
         let content = content(size);
         let blob = bucket.client.put(run(1), content.clone()).await.expect("stored");
@@ -32,14 +31,14 @@ pub(super) async fn a_blob_comes_back_as_it_was(bucket: Bucket) {
         assert!(bucket.client.has(run(1), &blob.hash).await.expect("an answer"));
         assert_eq!(bucket.client.get(&blob).await.expect("the blob"), content);
         assert_eq!(bucket.client.put(run(2), content.clone()).await.expect("stored again"), blob);
-        // whoever stores it for no run sends it again, and it is the same
-        assert_eq!(bucket.ask("PUT", &format!("/v1/blobs/{}", blob.hash), &content).await.status, 200);
+        // without a run the bytes are sent and stored again
+        assert_eq!(bucket.request("PUT", &format!("/v1/blobs/{}", blob.hash), &content).await.status, 200);
         assert_eq!(bucket.client.get(&blob).await.expect("the blob"), content);
     }
-    assert_eq!(bucket.half_written(), 0);
+    assert_eq!(bucket.unfinished_uploads(), 0);
 }
 
-pub(super) async fn a_blob_that_is_not_there_is_said_to_be_missing(bucket: Bucket) {
+pub(super) async fn a_missing_blob_is_reported_as_missing(bucket: TestBucket) {
     let blob = BlobRef { hash: BlobHash([1; 32]), len: 5 };
     assert!(!bucket.client.has(run(1), &blob.hash).await.expect("an answer"));
     let missing = bucket.client.get(&blob).await.expect_err("nothing");
@@ -49,45 +48,41 @@ pub(super) async fn a_blob_that_is_not_there_is_said_to_be_missing(bucket: Bucke
     );
 }
 
-pub(super) async fn a_blob_under_a_wrong_hash_is_not_kept(bucket: Bucket) {
+pub(super) async fn a_blob_under_a_wrong_hash_is_not_kept(bucket: TestBucket) {
     let hash = BlobHash([1; 32]);
     for content in [Bytes::from_static(b"something else"), content(LARGE)] {
         for query in ["", "?run=00000000-0000-0000-0000-000000000009"] {
-            let answer = bucket.ask("PUT", &format!("/v1/blobs/{hash}{query}"), &content).await;
+            let answer = bucket.request("PUT", &format!("/v1/blobs/{hash}{query}"), &content).await;
             assert_eq!(answer.status, 400);
             assert!(answer.body.contains("wrong_hash") && answer.body.contains("hint"), "{}", answer.body);
-            assert_eq!(bucket.ask("GET", &format!("/v1/blobs/{hash}"), b"").await.status, 404);
-            // when it is answered, nothing is left
-            assert_eq!(bucket.half_written(), 0);
+            assert_eq!(bucket.request("GET", &format!("/v1/blobs/{hash}"), b"").await.status, 404);
+            // when the response arrives, nothing is left
+            assert_eq!(bucket.unfinished_uploads(), 0);
         }
     }
 }
 
-pub(super) async fn a_blob_damaged_on_the_disk_is_noticed(bucket: Bucket) {
+pub(super) async fn a_blob_damaged_on_the_disk_is_noticed(bucket: TestBucket) {
     let blob = bucket.client.put(run(1), Bytes::from_static(b"precious")).await.expect("stored");
     let name = blob.hash.to_string();
     std::fs::write(bucket.objects.join("blobs").join(&name[..2]).join(&name), "precioux").expect("damaged");
-    assert!(matches!(bucket.client.get(&blob).await, Err(ClientError::Damaged { .. })));
+    assert!(matches!(bucket.client.get(&blob).await, Err(ClientError::Corrupt { .. })));
 }
 
-pub(super) async fn half_a_blob_is_thrown_away(bucket: Bucket) {
+pub(super) async fn an_interrupted_upload_leaves_nothing(bucket: TestBucket) {
     let content = content(LARGE);
     let hash = hash_of(&content);
     let mut stream = TcpStream::connect(&bucket.address).await.expect("a connection");
     let head = format!("PUT /v1/blobs/{hash} HTTP/1.1\r\nhost: x\r\ncontent-length: {LARGE}\r\n\r\n");
     stream.write_all(head.as_bytes()).await.expect("sent");
     stream.write_all(&content[..10_000_000]).await.expect("sent");
-    while bucket.half_written() == 0 {
-        sleep(Duration::from_millis(1)).await;
-    }
+    wait_until_async("the upload has started", async || bucket.unfinished_uploads() > 0).await;
     drop(stream);
-    while bucket.half_written() > 0 {
-        sleep(Duration::from_millis(1)).await;
-    }
+    wait_until_async("the upload is removed", async || bucket.unfinished_uploads() == 0).await;
     assert_eq!(bucket.names(), Vec::<String>::new());
 }
 
-pub(super) async fn a_key_has_the_value_it_was_last_given(bucket: Bucket) {
+pub(super) async fn a_key_has_the_value_it_was_last_given(bucket: TestBucket) {
     let key = "reports/2026 käse?.csv";
     assert_eq!(bucket.value(key).await, None);
     let long: &'static [u8] = Box::leak(content(LARGE).to_vec().into_boxed_slice());
@@ -98,41 +93,40 @@ pub(super) async fn a_key_has_the_value_it_was_last_given(bucket: Bucket) {
     assert!(bucket.client.delete_key(key).await.expect("an answer"));
     assert!(!bucket.client.delete_key(key).await.expect("an answer"));
     assert_eq!(bucket.value(key).await, None);
-    assert_eq!((bucket.half_written(), bucket.names()), (0, vec![]));
+    assert_eq!((bucket.unfinished_uploads(), bucket.names()), (0, vec![]));
 }
 
-pub(super) async fn a_key_ends_when_its_time_is_over_and_is_collected(bucket: Bucket) {
+pub(super) async fn a_key_expires_and_is_deleted(bucket: TestBucket) {
     for (key, expires) in [("short", Some(60)), ("longer", Some(60)), ("later", Some(60)), ("stays", None)] {
         bucket.client.set_key(key, &b"value"[..], expires).await.expect("set");
         assert_eq!(bucket.value(key).await.as_deref(), Some(&b"value"[..]));
     }
     bucket.client.set_key("longer", &b"value"[..], Some(600)).await.expect("set again");
     bucket.client.set_key("later", &b"value"[..], None).await.expect("set again");
-    bucket.pass(59);
+    bucket.advance(59);
     assert!(bucket.value("short").await.is_some());
-    bucket.pass(1);
+    bucket.advance(1);
     assert_eq!(bucket.value("short").await, None);
     assert!(!bucket.client.delete_key("longer2").await.expect("an answer"));
-    // one more end wakes whoever collects, and the time is a later one now
+    // storing another key that expires wakes the bucket, whose clock has moved meanwhile
     bucket.client.set_key("another", &b"value"[..], Some(600)).await.expect("set");
     let count = |folder: &str| bucket.names().iter().filter(|name| name.starts_with(folder)).count();
-    while (count("keys"), count("expiring")) != (4, 2) {
-        sleep(Duration::from_millis(1)).await;
-    }
+    let is_deleted = async || (count("keys"), count("expiring")) == (4, 2);
+    wait_until_async("the expired key is deleted", is_deleted).await;
     for key in ["longer", "later", "stays", "another"] {
         assert_eq!(bucket.value(key).await.as_deref(), Some(&b"value"[..]), "{key}");
     }
 }
 
-pub(super) async fn a_key_cannot_be_given_a_time_that_is_none(bucket: Bucket) {
+pub(super) async fn an_invalid_expiry_time_is_refused(bucket: TestBucket) {
     for time in ["0", "-1", "", "x", "3200000000", "99999999999999999999"] {
-        let answer = bucket.ask("PUT", &format!("/v1/keys/a?expires_s={time}"), b"x").await;
+        let answer = bucket.request("PUT", &format!("/v1/keys/a?expires_s={time}"), b"x").await;
         assert_eq!(answer.status, 400, "{time}: {}", answer.body);
     }
-    assert_eq!((bucket.half_written(), bucket.names()), (0, vec![]));
+    assert_eq!((bucket.unfinished_uploads(), bucket.names()), (0, vec![]));
 }
 
-pub(super) async fn a_value_that_cannot_be_read_to_its_end_is_not_kept(bucket: Bucket) {
+pub(super) async fn a_value_that_breaks_off_is_not_stored(bucket: TestBucket) {
     struct Broken;
     impl AsyncRead for Broken {
         fn poll_read(self: Pin<&mut Self>, _: &mut Context<'_>, _: &mut ReadBuf<'_>) -> Poll<std::io::Result<()>> {
@@ -146,7 +140,7 @@ pub(super) async fn a_value_that_cannot_be_read_to_its_end_is_not_kept(bucket: B
 }
 
 /// What is refused leaves nothing; what is taken is one object below the root, whatever it is called.
-pub(super) async fn no_name_leads_out_of_the_root(bucket: Bucket) {
+pub(super) async fn no_key_is_stored_outside_the_root(bucket: TestBucket) {
     std::fs::write(bucket.folder.path().join("secret"), "secret").expect("a file");
     let long = "a".repeat(1025);
     let refused = [
@@ -179,13 +173,13 @@ pub(super) async fn no_name_leads_out_of_the_root(bucket: Bucket) {
     ];
     for path in refused {
         for method in ["GET", "PUT", "DELETE"] {
-            let answer = bucket.ask(method, path, b"x").await;
+            let answer = bucket.request(method, path, b"x").await;
             assert!((400..500).contains(&answer.status), "{method} {path}: {}", answer.status);
             assert!(!answer.body.contains("secret\n"), "{path}");
         }
     }
     assert_eq!(bucket.names().iter().filter(|name| *name != "secret").count(), 0);
-    // these look like it and are names as any other
+    // these look suspicious but are ordinary names
     let taken = [
         "C:%3a",
         "...",
@@ -202,10 +196,10 @@ pub(super) async fn no_name_leads_out_of_the_root(bucket: Bucket) {
         "%c3%a9",
     ];
     for key in taken {
-        assert_eq!(bucket.ask("PUT", &format!("/v1/keys/{key}"), key.as_bytes()).await.status, 200, "{key}");
+        assert_eq!(bucket.request("PUT", &format!("/v1/keys/{key}"), key.as_bytes()).await.status, 200, "{key}");
     }
     for key in taken {
-        assert_eq!(bucket.ask("GET", &format!("/v1/keys/{key}"), b"").await.body, key, "{key}");
+        assert_eq!(bucket.request("GET", &format!("/v1/keys/{key}"), b"").await.body, key, "{key}");
     }
     let keys = bucket.names().into_iter().filter(|name| name.starts_with("keys/"));
     assert_eq!(keys.count(), taken.len());
@@ -217,7 +211,7 @@ pub(super) async fn no_name_leads_out_of_the_root(bucket: Bucket) {
     );
 }
 
-pub(super) async fn other_methods_and_routes_are_refused(bucket: Bucket) {
+pub(super) async fn other_methods_and_routes_are_refused(bucket: TestBucket) {
     let hash = BlobHash([1; 32]);
     for (method, path, status) in [
         ("DELETE", format!("/v1/blobs/{hash}"), 405),
@@ -231,6 +225,6 @@ pub(super) async fn other_methods_and_routes_are_refused(bucket: Bucket) {
         ("GET", "/readyz".to_owned(), 200),
         ("PUT", "/healthz".to_owned(), 405),
     ] {
-        assert_eq!(bucket.ask(method, &path, b"").await.status, status, "{method} {path}");
+        assert_eq!(bucket.request(method, &path, b"").await.status, status, "{method} {path}");
     }
 }

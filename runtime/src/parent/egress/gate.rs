@@ -158,8 +158,8 @@ impl Gate {
             None => covers(rule, address, port),
             Some(_) => names_address(rule, address, port),
         });
-        let why = special.map_or_else(String::new, |block| format!(" ({})", block.meaning));
-        let what = format!("{}{why}", SocketAddr::new(address, port));
+        let meaning = special.map_or_else(String::new, |block| format!(" ({})", block.meaning));
+        let what = format!("{}{meaning}", SocketAddr::new(address, port));
         refuse(sides, &what, || rule_for_address(address, port))
     }
 

@@ -60,7 +60,7 @@ mod tests {
     }
 
     #[test]
-    fn short_steps_are_given_out_in_larger_numbers_than_long_ones() {
+    fn more_short_steps_than_long_ones_may_run() {
         let load = LoadEstimate::default();
         assert_eq!(load.max_running(2), 2 * MIN_STEPS_PER_CORE);
         for _ in 0..200 {

@@ -2,7 +2,7 @@
 
 /// Returns the sum of the private memory of some processes, in bytes; `None` if the system does not report it.
 pub(crate) async fn private_bytes(processes: Vec<u32>) -> Option<u64> {
-    // a file of /proc is made while it is read: that takes the kernel longer than a task may block its thread
+    // reading /proc blocks the thread
     let read = move || processes.into_iter().map(private_bytes_of).sum();
     tokio::task::spawn_blocking(read).await.ok().flatten()
 }

@@ -87,7 +87,7 @@ impl Hosts {
         let id = self.next_id.fetch_add(1, Ordering::Relaxed);
         let mut request = match Request::new(id, task, blobs) {
             Ok(request) => request,
-            Err(answer) => return Ok(Running::over(answer)),
+            Err(answer) => return Ok(Running::finished(answer)),
         };
         loop {
             // created before the attempt, so that a host which becomes ready in between is noticed

@@ -1,0 +1,145 @@
+//! Carries out a request: finds its route, reads its body, calls the store, encodes the reply.
+
+use bue_model::wire::{
+    CONTENT_TYPE, Heartbeat, HubView, LeaseRequest, MAX_MESSAGE, ReportBatch, ResultCursor, Submission, WhyView,
+};
+use bue_model::{JobId, RunId};
+use http::Response;
+use http::request::Parts;
+use hyper::body::Incoming;
+
+use crate::api::events::event_stream;
+use crate::api::hub::Hub;
+use crate::api::hub_metrics::outcome_labels;
+use crate::api::long_poll::{wait_for_leases, wait_for_run};
+use crate::api::routes::{Operation, ROUTES};
+use crate::error::HubError;
+use crate::http::openapi::document::document;
+use crate::http::reply::{Body, ErrorReply, json, postcard, typed};
+use crate::http::request::{
+    content_type, decode_json, decode_postcard, parse_parameter, query_parameter, read_body, unsupported_type,
+};
+use crate::http::request_metrics::RequestContext;
+use crate::http::routes::match_route;
+use crate::store::JobStore;
+
+/// Bytes of a submission. Plans seldom have more than some thousand nodes of ten bytes each.
+const MAX_SUBMISSION: usize = 16 * 1024 * 1024;
+/// Bytes of a lease request, which holds names of scopes.
+const MAX_LEASE_REQUEST: usize = 512 * 1024;
+/// Bytes of a heartbeat: some ten per job.
+const MAX_HEARTBEAT: usize = 4 * 1024 * 1024;
+/// Runs in a list.
+const MAX_RUNS: u32 = 100;
+
+/// Carries out a request. Records what is known about it in `context`.
+pub(super) async fn dispatch(
+    hub: &Hub,
+    head: &Parts,
+    body: Incoming,
+    context: &mut RequestContext<'_>,
+) -> Result<Response<Body>, ErrorReply> {
+    let route = match_route(ROUTES, &hub.access, head, context)?;
+    let run = || parse_parameter::<RunId>(route.parameter(), "run id");
+    let job = || parse_parameter(route.parameter(), "job id").map(JobId);
+    let store = &*hub.store;
+    match route.operation {
+        Operation::ListRuns => json(&store.runs(MAX_RUNS).await?),
+        Operation::SubmitRun => submit(hub, head, body).await,
+        Operation::GetRun => json(&wait_for_run(hub, head.uri.query(), run()?).await?),
+        Operation::DeleteRun => json(&store.delete_run(run()?).await?),
+        Operation::GetResults => results(store, head.uri.query(), run()?).await,
+        Operation::CancelRun => json(&store.cancel_run(hub.now(), run()?).await?),
+        Operation::ResetRun => json(&store.reset_run(hub.now(), run()?).await?),
+        Operation::GetJob => json(&expect_job(job()?, store.job(job()?).await?)?),
+        Operation::ExplainJob => explain_job(hub, job()?).await,
+        Operation::GetTask => postcard(&expect_job(job()?, store.task(job()?).await?)?),
+        Operation::GetLog => postcard(&expect_job(job()?, store.log(job()?).await?)?),
+        Operation::CancelJob => json(&store.cancel_job(hub.now(), job()?).await?),
+        Operation::ResetJob => json(&store.reset_job(hub.now(), job()?).await?),
+        Operation::Lease => lease(hub, head, body, context).await,
+        Operation::Heartbeat => heartbeat(hub, head, body).await,
+        Operation::ReportOutcomes => report_outcomes(hub, head, body).await,
+        Operation::StreamEvents => {
+            let changes = store.notifications().subscribe_runs();
+            Ok(event_stream(changes, hub.closing.subscribe(), hub.metrics.event_listener()))
+        }
+        Operation::GetInfo => {
+            json(&HubView { version: env!("CARGO_PKG_VERSION").to_owned(), bucket: hub.bucket.clone() })
+        }
+        Operation::GetMetrics => {
+            hub.metrics.refresh(store, &hub.workers).await?;
+            hub.request_metrics.reply()
+        }
+        Operation::GetOpenApi => json(&document("bue hub", ROUTES)),
+        Operation::CheckHealth => Ok(typed("text/plain", "ok\n")),
+        // reads from the store, so that a broken one is noticed
+        Operation::CheckReady => store.runs(1).await.map(|_| typed("text/plain", "ready\n")).map_err(ErrorReply::from),
+    }
+}
+
+fn expect_job<T>(job: JobId, answer: Option<T>) -> Result<T, HubError> {
+    answer.ok_or(HubError::JobNotFound(job))
+}
+
+/// Accepts postcard, as our client sends it, or the same in JSON.
+async fn submit(hub: &Hub, head: &Parts, body: Incoming) -> Result<Response<Body>, ErrorReply> {
+    #[derive(serde::Serialize)]
+    struct Submitted {
+        run: RunId,
+    }
+    match content_type(&head.headers) {
+        "application/json" => {
+            let submission: Submission = decode_json(&read_body(body, MAX_SUBMISSION).await?)?;
+            json(&Submitted { run: hub.store.submit(hub.now(), submission).await? })
+        }
+        CONTENT_TYPE => {
+            // the body may be large, so it is dropped before the store waits for the disk
+            let submission: Submission = decode_postcard(&head.headers, &read_body(body, MAX_SUBMISSION).await?)?;
+            postcard(&hub.store.submit(hub.now(), submission).await?)
+        }
+        other => Err(unsupported_type(other, "send application/vnd.bue.postcard or application/json")),
+    }
+}
+
+async fn results(store: &dyn JobStore, query: Option<&str>, run: RunId) -> Result<Response<Body>, ErrorReply> {
+    let cursor = ResultCursor {
+        call: query_parameter(query, "call")?.unwrap_or(0),
+        round: query_parameter(query, "round")?.unwrap_or(0),
+    };
+    postcard(&store.results(run, cursor).await?.ok_or(HubError::RunNotFound(run))?)
+}
+
+/// The store knows what a job waits for; the hub adds the time and the workers that could run it.
+async fn explain_job(hub: &Hub, job: JobId) -> Result<Response<Body>, ErrorReply> {
+    let view = expect_job(job, hub.store.why(job).await?)?;
+    let served_by = hub.workers.serving(&view.scope);
+    json(&WhyView { now: hub.now(), served_by, ..view })
+}
+
+async fn lease(
+    hub: &Hub,
+    head: &Parts,
+    body: Incoming,
+    context: &RequestContext<'_>,
+) -> Result<Response<Body>, ErrorReply> {
+    let request: LeaseRequest = decode_postcard(&head.headers, &read_body(body, MAX_LEASE_REQUEST).await?)?;
+    if let Some(principal) = &context.principal {
+        principal.expect_scopes(&request.scopes)?;
+    }
+    postcard(&wait_for_leases(hub, request).await?)
+}
+
+async fn heartbeat(hub: &Hub, head: &Parts, body: Incoming) -> Result<Response<Body>, ErrorReply> {
+    let heartbeat: Heartbeat = decode_postcard(&head.headers, &read_body(body, MAX_HEARTBEAT).await?)?;
+    hub.workers.record_heartbeat(&heartbeat.worker);
+    postcard(&hub.store.heartbeat(hub.now(), heartbeat).await?)
+}
+
+async fn report_outcomes(hub: &Hub, head: &Parts, body: Incoming) -> Result<Response<Body>, ErrorReply> {
+    let batch: ReportBatch = decode_postcard(&head.headers, &read_body(body, MAX_MESSAGE).await?)?;
+    let outcomes = outcome_labels(&batch);
+    let verdicts = hub.store.complete(hub.now(), batch).await?;
+    hub.metrics.record_outcomes(&outcomes, &verdicts);
+    postcard(&verdicts)
+}

@@ -1,0 +1,75 @@
+//! [`Hub`]: everything that the operations of a hub share.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bue_model::Timestamp;
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use crate::api::hub_metrics::HubMetrics;
+use crate::api::workers::Workers;
+use crate::auth::access::Access;
+use crate::clock::{Clock, system_clock};
+use crate::http::request_metrics::RequestMetrics;
+use crate::http::tls::Tls;
+use crate::store::JobStore;
+
+/// A hub: a store, a clock, access rules, and the requests that wait. Cheap to clone.
+#[derive(Clone)]
+pub struct Hub {
+    pub(super) store: Arc<dyn JobStore>,
+    pub(super) access: Access,
+    pub(super) bucket: Option<String>,
+    pub(super) tls: Option<Tls>,
+    pub(super) workers: Workers,
+    pub(super) metrics: HubMetrics,
+    pub(super) request_metrics: RequestMetrics,
+    /// Becomes true when the server shuts down: long polls then return at once.
+    pub(super) closing: watch::Sender<bool>,
+    clock: Clock,
+}
+
+impl Hub {
+    /// Creates a hub with this machine's clock, open to everyone.
+    #[must_use]
+    pub fn new(store: Arc<dyn JobStore>) -> Self {
+        Self::with_clock(store, system_clock())
+    }
+
+    /// Creates a hub with a clock that may be wrong, stand still or jump.
+    #[must_use]
+    pub fn with_clock(store: Arc<dyn JobStore>, clock: Clock) -> Self {
+        let (access, workers, closing) = (Access::open(), Workers::default(), watch::Sender::new(false));
+        let (metrics, registry) = HubMetrics::new(store.notifications().commit_metrics());
+        let request_metrics = RequestMetrics::new("hub", registry);
+        Self { store, access, bucket: None, tls: None, workers, metrics, request_metrics, closing, clock }
+    }
+
+    /// Sets who may use the hub.
+    #[must_use]
+    pub fn with_access(self, access: Access) -> Self {
+        Self { access, ..self }
+    }
+
+    /// Sets the address of the bucket, which clients and workers ask the hub for.
+    #[must_use]
+    pub fn with_bucket(self, bucket: Option<String>) -> Self {
+        Self { bucket, ..self }
+    }
+
+    /// Serves over TLS if `tls` is set.
+    #[must_use]
+    pub fn with_tls(self, tls: Option<Tls>) -> Self {
+        Self { tls, ..self }
+    }
+
+    pub(super) fn now(&self) -> Timestamp {
+        (self.clock)()
+    }
+
+    /// When the hub's clock will show this time, provided that it is not set meanwhile.
+    pub(super) fn instant_of(&self, at: Timestamp) -> Instant {
+        Instant::now() + Duration::from_millis(at.since_ms(self.now()))
+    }
+}

@@ -1,0 +1,78 @@
+//! Long polls: requests that wait until there is something to return. Each subscribes before it reads, so that no change falls
+//! between the two, and ends early when the server shuts down.
+
+use std::time::Duration;
+
+use bue_model::wire::{LeaseBatch, LeaseRequest, RunView};
+use bue_model::{RunId, RunState};
+use tokio::sync::broadcast::Receiver;
+use tokio::time::{Instant, sleep_until};
+
+use crate::api::hub::Hub;
+use crate::error::HubError;
+use crate::http::reply::ErrorReply;
+use crate::http::request::query_parameter;
+
+/// The longest wait in milliseconds, whatever the request says. Proxies close connections that are silent for longer.
+const MAX_WAIT_MS: u64 = 60_000;
+
+/// Returns a run; with `seen` in the query, as soon as its version is larger or `wait_ms` have passed.
+pub(super) async fn wait_for_run(hub: &Hub, query: Option<&str>, run: RunId) -> Result<RunView, ErrorReply> {
+    let seen: Option<u64> = query_parameter(query, "seen")?;
+    let deadline = deadline_in(query_parameter(query, "wait_ms")?.unwrap_or(0));
+    let mut changes = hub.store.notifications().subscribe_runs();
+    let mut closing = hub.closing.subscribe();
+    loop {
+        let view = hub.store.run(run).await?.ok_or(HubError::RunNotFound(run))?;
+        let is_new = seen.is_none_or(|seen| view.version > seen) || view.state != RunState::Running;
+        if is_new || Instant::now() >= deadline || *closing.borrow() {
+            return Ok(view);
+        }
+        let _poll = hub.metrics.long_poll();
+        tokio::select! {
+            biased;
+            () = next_change(&mut changes, run) => {}
+            () = sleep_until(deadline) => {}
+            _ = closing.changed() => {}
+        }
+    }
+}
+
+/// Returns leases as soon as jobs are ready; an empty batch when `wait_ms` have passed. Wakes on the store's notification, and
+/// at the time when a parked job becomes ready by itself.
+pub(super) async fn wait_for_leases(hub: &Hub, request: LeaseRequest) -> Result<LeaseBatch, ErrorReply> {
+    let deadline = deadline_in(request.wait_ms);
+    hub.workers.record_request(&request);
+    let mut closing = hub.closing.subscribe();
+    loop {
+        let mut work = hub.store.notifications().subscribe_work();
+        let answer = hub.store.lease(hub.now(), request.clone()).await?;
+        let is_over = request.count == 0 || Instant::now() >= deadline || *closing.borrow();
+        if !answer.batch.leases.is_empty() || is_over {
+            hub.metrics.record_leases(answer.batch.leases.len());
+            return Ok(answer.batch);
+        }
+        let _poll = hub.metrics.long_poll();
+        let wake_at = answer.next_at.map_or(deadline, |at| hub.instant_of(at).min(deadline));
+        tokio::select! {
+            biased;
+            // an error means that notifications were missed, which is a reason to look again as well
+            _ = work.recv() => {}
+            () = sleep_until(wake_at) => {}
+            _ = closing.changed() => {}
+        }
+    }
+}
+
+fn deadline_in(wait_ms: u64) -> Instant {
+    Instant::now() + Duration::from_millis(wait_ms.min(MAX_WAIT_MS))
+}
+
+/// Returns when the run has changed, or may have.
+async fn next_change(changes: &mut Receiver<RunId>, run: RunId) {
+    while let Ok(changed) = changes.recv().await {
+        if changed == run {
+            return;
+        }
+    }
+}

@@ -1,0 +1,65 @@
+//! The hub's routes: the operation and the permission of each.
+
+use http::Method;
+
+use crate::auth::role::Permission;
+use crate::http::routes::{Route, RouteView, route, route_views};
+
+/// What a request asks the hub to do.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Operation {
+    ListRuns,
+    SubmitRun,
+    GetRun,
+    DeleteRun,
+    GetResults,
+    CancelRun,
+    ResetRun,
+    GetJob,
+    ExplainJob,
+    GetTask,
+    GetLog,
+    CancelJob,
+    ResetJob,
+    Lease,
+    Heartbeat,
+    ReportOutcomes,
+    StreamEvents,
+    GetInfo,
+    GetMetrics,
+    GetOpenApi,
+    CheckHealth,
+    CheckReady,
+}
+
+/// All routes of the hub.
+pub(super) const ROUTES: &[Route<Operation>] = &[
+    route(Method::GET, "/v1/runs", Permission::Read, Operation::ListRuns),
+    route(Method::POST, "/v1/runs", Permission::Submit, Operation::SubmitRun),
+    route(Method::GET, "/v1/runs/{id}", Permission::Read, Operation::GetRun),
+    route(Method::DELETE, "/v1/runs/{id}", Permission::Operate, Operation::DeleteRun),
+    route(Method::GET, "/v1/runs/{id}/results", Permission::Read, Operation::GetResults),
+    route(Method::POST, "/v1/runs/{id}/cancel", Permission::Operate, Operation::CancelRun),
+    route(Method::POST, "/v1/runs/{id}/reset", Permission::Operate, Operation::ResetRun),
+    route(Method::GET, "/v1/jobs/{id}", Permission::Read, Operation::GetJob),
+    route(Method::GET, "/v1/jobs/{id}/why", Permission::Read, Operation::ExplainJob),
+    route(Method::GET, "/v1/jobs/{id}/task", Permission::Read, Operation::GetTask),
+    route(Method::GET, "/v1/jobs/{id}/log", Permission::Read, Operation::GetLog),
+    route(Method::POST, "/v1/jobs/{id}/cancel", Permission::Operate, Operation::CancelJob),
+    route(Method::POST, "/v1/jobs/{id}/reset", Permission::Operate, Operation::ResetJob),
+    route(Method::POST, "/v1/leases", Permission::Work, Operation::Lease),
+    route(Method::POST, "/v1/heartbeats", Permission::Work, Operation::Heartbeat),
+    route(Method::POST, "/v1/outcomes", Permission::Work, Operation::ReportOutcomes),
+    route(Method::GET, "/v1/events", Permission::Read, Operation::StreamEvents),
+    route(Method::GET, "/v1/info", Permission::Basic, Operation::GetInfo),
+    route(Method::GET, "/metrics", Permission::Read, Operation::GetMetrics),
+    route(Method::GET, "/openapi.json", Permission::Basic, Operation::GetOpenApi),
+    route(Method::GET, "/healthz", Permission::Public, Operation::CheckHealth),
+    route(Method::GET, "/readyz", Permission::Public, Operation::CheckReady),
+];
+
+/// The routes of the hub, and the roles that may use them.
+#[must_use]
+pub fn hub_routes() -> Vec<RouteView> {
+    route_views(ROUTES)
+}

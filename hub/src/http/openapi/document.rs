@@ -1,0 +1,131 @@
+//! The OpenAPI document of a server.
+
+use serde_json::{Map, Value, json};
+
+use super::operation_doc::{Content, Documented, ParameterKind, QueryParameter};
+use super::schemas;
+use crate::auth::role::{Permission, Role};
+use crate::http::routes::Route;
+
+/// Generates the document of a server.
+pub(crate) fn document<Op: Documented>(title: &str, routes: &[Route<Op>]) -> Value {
+    let mut paths = Map::new();
+    for route in routes {
+        let path = paths.entry(route.path.replace("...}", "}")).or_insert_with(|| json!({}));
+        if let Some(path) = path.as_object_mut() {
+            path.insert(route.method.as_str().to_lowercase(), operation(route));
+        }
+    }
+    json!({
+        "openapi": "3.1.0",
+        "info": {
+            "title": title,
+            "version": env!("CARGO_PKG_VERSION"),
+            "description": "All errors have the same shape, `Error`. Bodies of type application/vnd.bue.postcard are messages \
+                            between programs of one release. If the server has tokens, a request carries one.",
+        },
+        "paths": paths,
+        "components": {
+            "schemas": schemas::all(),
+            "securitySchemes": { "token": { "type": "http", "scheme": "bearer", "description": "created by `bue token new`" } },
+        },
+    })
+}
+
+fn operation<Op: Documented>(route: &Route<Op>) -> Value {
+    let doc = route.operation.doc();
+    let mut responses = Map::new();
+    responses.insert("200".to_owned(), with_content("success", &[doc.response]));
+    let is_public = route.permission == Permission::Public;
+    let access_errors: &[u16] = if is_public { &[] } else { &[401, 403] };
+    for status in access_errors.iter().chain(doc.errors) {
+        responses.insert(status.to_string(), error(status_description(*status)));
+    }
+    responses.insert("default".to_owned(), error("any other error"));
+    let roles: Vec<_> = Role::ALL.into_iter().filter(|role| role.allows(route.permission)).map(Role::name).collect();
+    let mut operation = json!({
+        "summary": doc.summary,
+        "operationId": operation_id(route),
+        "description": if is_public { "Needs no token.".to_owned() } else { format!("Roles: {}.", roles.join(", ")) },
+        "parameters": parameters(route.path, doc.query),
+        "responses": responses,
+        "security": if is_public { json!([]) } else { json!([{}, { "token": [] }]) },
+    });
+    if let (Some(fields), false) = (operation.as_object_mut(), doc.request.is_empty()) {
+        let mut body = with_content("", doc.request);
+        // an empty body is a valid blob, but not a valid message
+        body["required"] = json!(!doc.request.iter().any(|content| matches!(content, Content::Bytes(_))));
+        fields.insert("requestBody".to_owned(), body);
+    }
+    operation
+}
+
+/// `post-v1-runs-id-cancel`
+fn operation_id<Op>(route: &Route<Op>) -> String {
+    let words = route.path.split(['/', '{', '}', '.']).filter(|word| !word.is_empty()).collect::<Vec<_>>().join("-");
+    format!("{}-{words}", route.method.as_str().to_lowercase())
+}
+
+fn parameters(path: &str, query: &[QueryParameter]) -> Vec<Value> {
+    let names = path.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'));
+    let in_path = names.map(|name| {
+        let name = name.trim_end_matches("...");
+        json!({ "name": name, "in": "path", "required": true, "schema": schemas::path_parameter(path, name) })
+    });
+    let in_query = query.iter().map(|query| {
+        json!({ "name": query.name, "in": "query", "description": query.description, "schema": schema_of(query.kind) })
+    });
+    in_path.chain(in_query).collect()
+}
+
+fn schema_of(kind: ParameterKind) -> Value {
+    match kind {
+        ParameterKind::Integer(minimum, maximum) => {
+            json!({ "type": "integer", "minimum": minimum, "maximum": maximum })
+        }
+        ParameterKind::RunId => json!({ "type": "string", "format": "uuid" }),
+    }
+}
+
+fn with_content(description: &str, contents: &[Content]) -> Value {
+    let mut media = Map::new();
+    for content in contents {
+        let (media_type, schema) = match content {
+            Content::Empty => continue,
+            Content::Json(name) => ("application/json", schemas::reference(name)),
+            Content::JsonArray(name) => {
+                ("application/json", json!({ "type": "array", "items": schemas::reference(name) }))
+            }
+            Content::Postcard => (bue_model::wire::CONTENT_TYPE, json!({ "type": "string", "format": "binary" })),
+            Content::Bytes(media_type) => (*media_type, json!({ "type": "string", "format": "binary" })),
+        };
+        media.insert(media_type.to_owned(), json!({ "schema": schema }));
+    }
+    let mut value = json!({});
+    if !description.is_empty() {
+        value["description"] = json!(description);
+    }
+    if !media.is_empty() {
+        value["content"] = Value::Object(media);
+    }
+    value
+}
+
+fn error(description: &str) -> Value {
+    with_content(description, &[Content::Json("Error")])
+}
+
+fn status_description(status: u16) -> &'static str {
+    match status {
+        400 => "the request is invalid",
+        401 => "no token, or an unknown one",
+        403 => "the token's role does not allow this",
+        404 => "it does not exist",
+        408 => "the body arrived too slowly",
+        409 => "its state does not allow this",
+        413 => "the body is too large",
+        415 => "the route does not read bodies of this type",
+        503 => "the disk or the database failed; try again",
+        _ => "any other error",
+    }
+}

@@ -1,0 +1,57 @@
+//! [`OperationDoc`]: the description of one operation, from which its entry in the OpenAPI document is made.
+
+/// What an operation reads and returns.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct OperationDoc {
+    pub(crate) summary: &'static str,
+    pub(crate) query: &'static [QueryParameter],
+    /// The alternatives for the request's body; empty if it has none.
+    pub(crate) request: &'static [Content],
+    pub(crate) response: Content,
+    /// Error statuses in addition to those that every route has.
+    pub(crate) errors: &'static [u16],
+}
+
+/// An optional parameter of the query.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct QueryParameter {
+    pub(crate) name: &'static str,
+    pub(crate) description: &'static str,
+    pub(crate) kind: ParameterKind,
+}
+
+/// The type of a parameter.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum ParameterKind {
+    /// An integer between two bounds, both included.
+    Integer(u64, u64),
+    /// The id of a run.
+    RunId,
+}
+
+/// The content of a body.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Content {
+    Empty,
+    /// JSON that follows the schema of this name.
+    Json(&'static str),
+    /// A JSON array of them.
+    JsonArray(&'static str),
+    /// A message between programs of one release.
+    Postcard,
+    /// Bytes of this media type.
+    Bytes(&'static str),
+}
+
+/// Implemented by a server's enum of operations.
+pub(crate) trait Documented: Copy {
+    /// Returns the description. Implementations use an exhaustive `match`, so a new operation without one does not compile.
+    fn doc(self) -> OperationDoc;
+}
+
+impl OperationDoc {
+    /// An operation without query parameters and without a request body.
+    pub(crate) const fn new(summary: &'static str, response: Content, errors: &'static [u16]) -> Self {
+        Self { summary, query: &[], request: &[], response, errors }
+    }
+}

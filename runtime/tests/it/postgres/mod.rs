@@ -1,0 +1,8 @@
+//! Postgres steps on a real server: their results, and the failures of hostile or unlucky ones.
+
+mod common;
+mod connections;
+mod names;
+mod rows;
+mod statements;
+mod stops;

@@ -1,0 +1,489 @@
+//! What Python steps may do and give: programs with their answers beside them, in `tests/programs/python`.
+//!
+//! A comment above a function says what a call of it must come to. The words:
+//!
+//! | word | what follows it |
+//! | --- | --- |
+//! | `calls` | a function's name, where it is not the one below |
+//! | `given` | inputs: JSON with commas between |
+//! | `reads` | JSON: what earlier steps passed on, `bue.env` |
+//! | `loop` | the text of the loop that runs over the result: it is streamed |
+//! | `limit` | bytes a result may have |
+//! | `then` | a function of the same file that is given the result; what it gives is looked at |
+//! | `gives` | JSON: the result, of a stream the list of its elements |
+//! | `elements` | how many elements come, in several batches |
+//! | `answers` | `pending 1500`, `reset`, `cancelled` |
+//! | `priority`, `env` | what the dependants inherit |
+//! | `fails` | `kind: message`; `…` at its end stands for the rest |
+//! | `trace` | text in the traceback |
+//! | `at` | the line in the traceback, counted from the function's first |
+//! | `retry after` | milliseconds |
+//! | `prints` | text of a line in the log, in this order |
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use bue_model::job::Hints;
+use bue_model::{Answer, BlobHash, Bundle, Json, SourceFile, Value, cbor};
+use bue_runtime::{Code, Finished, Items, Limits, Permissions, Task};
+use bytes::Bytes;
+use serde_json::Value as JsonValue;
+use tokio::sync::mpsc;
+
+use crate::common::{self, with_sandbox};
+
+#[tokio::test]
+async fn values_travel_or_are_refused_by_their_path() {
+    check_file("values.py").await;
+}
+
+#[tokio::test]
+async fn answers_mean_what_the_language_says() {
+    check_file("answers.py").await;
+}
+
+#[tokio::test]
+async fn functions_are_called_with_what_they_want() {
+    check_file("calling.py").await;
+}
+
+#[tokio::test]
+async fn streams_give_their_elements_in_order() {
+    check_file("streams.py").await;
+}
+
+#[tokio::test]
+async fn waiting_works_without_sockets_and_threads() {
+    check_file("waiting.py").await;
+}
+
+#[tokio::test]
+async fn exceptions_are_told_whatever_they_do() {
+    check_file("failures.py").await;
+}
+
+#[tokio::test]
+async fn values_that_fight_back_break_nothing() {
+    check_file("hostile.py").await;
+}
+
+#[tokio::test]
+async fn printed_lines_reach_the_log_in_order() {
+    check_file("printing.py").await;
+}
+
+#[tokio::test]
+async fn neighbours_are_imported_from_where_they_stand() {
+    check(&bundle(&programs().join("neighbours"), "jobs/steps.py", 1)).await;
+}
+
+#[tokio::test]
+async fn code_that_cannot_be_loaded_says_why() {
+    let mut names: Vec<_> = fs::read_dir(programs().join("broken")).expect("programs").collect();
+    names.sort_by_key(|entry| entry.as_ref().expect("an entry").file_name());
+    for entry in names {
+        let name = format!("broken/{}", entry.expect("an entry").file_name().display());
+        let bundle = bundle(&programs(), &name, 1);
+        // the file's first comment is about the file
+        let cases = cases_of(&bundle);
+        let [case] = &cases[..] else { panic!("{name} has {} cases", cases.len()) };
+        let complaints = case.check(&bundle).await;
+        assert!(complaints.is_empty(), "{}", complaints.join("\n"));
+    }
+}
+
+#[tokio::test]
+async fn inline_code_is_at_the_lines_of_its_script() {
+    let text = "def fails():\n    raise KeyError('here')\n";
+    let file = SourceFile { path: "report.bue".to_owned(), content: text.into() };
+    let bundle =
+        Arc::new(Bundle { entry: "report.bue".to_owned(), first_line: 11, files: vec![file], ..Bundle::default() });
+    let finished = Case::call("fails").run(&bundle).await.finished;
+    let trace = common::failure(&finished).trace.expect("a traceback");
+    assert!(trace.contains("File \"report.bue\", line 12, in fails\n    raise KeyError('here')"), "{trace}");
+}
+
+#[tokio::test]
+async fn inline_code_may_import_a_file_of_its_scripts_name() {
+    let files = vec![
+        SourceFile { path: "report.bue".to_owned(), content: "import report\ndef name(): return report.NAME\n".into() },
+        SourceFile { path: "report.py".to_owned(), content: "NAME = 'the file'\n".into() },
+    ];
+    let bundle = Arc::new(Bundle { entry: "report.bue".to_owned(), first_line: 3, files, ..Bundle::default() });
+    let finished = Case::call("name").run(&bundle).await.finished;
+    assert_eq!(common::value(&finished), Value::Text("the file".to_owned()));
+}
+
+#[tokio::test]
+async fn seeded_chance_repeats_and_unseeded_chance_does_not() {
+    let text = "
+import random, uuid
+seeded, unseeded, native = random.Random(42), random.Random(), random.Random()
+seeded.random(), unseeded.random(), uuid.uuid1(), random.gauss(0, 1)
+native.seed(7)
+def draw():
+    return [[seeded.random(), native.random()],
+            [unseeded.random(), random.random(), random.Random().random(), random.gauss(0, 1), str(uuid.uuid4()), str(uuid.uuid1())]]
+";
+    let (first, second) = (drawn(text).await, drawn(text).await);
+    assert_eq!(first[0], second[0], "whoever seeds wants the same numbers");
+    for (one, other) in items(&first[1]).iter().zip(items(&second[1])) {
+        assert_ne!(*one, other, "an image hands its chance to every instance");
+    }
+}
+
+#[tokio::test]
+async fn a_generator_seeded_as_a_whole_module_repeats() {
+    let text = "import random\nrandom.seed(1)\ndef draw():\n    return [random.random(), random.randrange(10**9)]\n";
+    assert_eq!(drawn(text).await, drawn(text).await);
+}
+
+#[tokio::test]
+async fn an_empty_step_writes_to_few_pages() {
+    const MOST: u32 = 64;
+    let finished = common::run(&common::python("def f(*inputs): return None\n", "f", &[])).await;
+    let pages = finished.usage.dirty_pages;
+    assert!(pages.is_none_or(|pages| pages <= MOST), "{pages:?} pages: each costs a page fault or a copy a run");
+}
+
+#[tokio::test]
+async fn malformed_inputs_are_refused() {
+    let text = "def take(*values): return [repr(value) for value in values]\n";
+    let file = SourceFile { path: "take.py".to_owned(), content: text.into() };
+    let bundle =
+        Arc::new(Bundle { entry: "take.py".to_owned(), first_line: 1, files: vec![file], ..Bundle::default() });
+    for (bytes, expected) in MALFORMED {
+        let mut task = Case::call("take").task(&bundle);
+        task.inputs = vec![Bytes::from_static(bytes)];
+        let (items, _nobody) = mpsc::channel(1);
+        let finished = with_sandbox(|sandbox| Box::pin(async move { sandbox.run(&task, items).await })).await;
+        let said = match &finished.answer {
+            Answer::Failed(failure) => format!("{}: {}", failure.kind.name(), failure.message),
+            _ => json(&common::value(&finished)).to_string(),
+        };
+        assert!(said.contains(expected), "{bytes:02x?}: {said:?} does not say {expected:?}");
+    }
+}
+
+/// CBOR that no step of ours wrote, and what must be made of it.
+const MALFORMED: &[(&[u8], &str)] = &[
+    (&[], "bad_input: input 1 of `take` cannot be read"),
+    (&[0xff], "bad_input"),
+    (&[0x9b, 0x7f, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff], "bad_input"),
+    (&[0x5b, 0x7f, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff], "bad_input"),
+    (&[0x00, 0x00], "bytes after the value"),
+    (&[0x81; 300], "nested too deeply"),
+    (&[0xa1, 0xa0, 0xf6], "a key of a map is itself a map"),
+    (&[0xd9, 0x01, 0x02, 0x81, 0xa0], "an element of a set is a map"),
+    (&[0xd8, 0x25, 0x41, 0xaa], "a uuid is not 16 bytes"),
+    (&[0xd9, 0x03, 0xec, 0x61, b'a'], "is not a date or time"),
+    (&[0xe0], "a simple value"),
+    (&[0x9f, 0x01, 0x02, 0xff], "[1, 2]"),
+    (&[0xbf, 0x61, b'a', 0x01, 0xff], "{'a': 1}"),
+    (&[0x7f, 0x61, b'a', 0x61, b'b', 0xff], "'ab'"),
+    (&[0xc4, 0x82, 0x01, 0x03], "Decimal('3E+1')"),
+    (&[0xa1, 0x82, 0x01, 0x81, 0x02, 0xf6], "{(1, (2,)): None}"),
+    (&[0xd9, 0xd9, 0xf7, 0x01], "1"),
+    (&[0xf7], "None"),
+];
+
+async fn drawn(text: &str) -> Vec<JsonValue> {
+    let finished = common::run(&common::python(text, "draw", &[])).await;
+    items(&json(&common::value(&finished)))
+}
+
+fn items(list: &JsonValue) -> Vec<JsonValue> {
+    list.as_array().expect("a list").clone()
+}
+
+fn json(value: &Value) -> JsonValue {
+    serde_json::to_value(Json(value)).expect("JSON")
+}
+
+fn programs() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/programs/python")
+}
+
+async fn check_file(name: &str) {
+    let text = fs::read(programs().join(name)).expect("a program");
+    let file = SourceFile { path: name.to_owned(), content: text.into() };
+    check(&Arc::new(Bundle { entry: name.to_owned(), first_line: 1, files: vec![file], ..Bundle::default() })).await;
+}
+
+/// Runs every case of a bundle's entry.
+async fn check(bundle: &Arc<Bundle>) {
+    let cases = cases_of(bundle);
+    assert!(!cases.is_empty(), "{} has no case", bundle.entry);
+    let mut complaints = Vec::new();
+    for case in &cases {
+        complaints.extend(case.check(bundle).await);
+    }
+    assert!(complaints.is_empty(), "{}", complaints.join("\n"));
+}
+
+/// All Python files below a folder.
+fn bundle(root: &Path, entry: &str, first_line: u32) -> Arc<Bundle> {
+    let mut files = Vec::new();
+    let mut folders = vec![root.to_owned()];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).expect("a folder") {
+            let path = entry.expect("an entry").path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "py") {
+                let name = path.strip_prefix(root).expect("below it").to_string_lossy().into_owned();
+                files.push(SourceFile { path: name, content: fs::read(&path).expect("a file").into() });
+            }
+        }
+    }
+    files.sort_by(|one, other| one.path.cmp(&other.path));
+    Arc::new(Bundle { entry: entry.to_owned(), first_line, files, ..Bundle::default() })
+}
+
+/// A function and the words above it.
+struct Case {
+    function: String,
+    line: usize,
+    words: Vec<(String, String)>,
+}
+
+/// How a case ended: its answer, and the elements it streamed with the number of their batches.
+struct Ran {
+    finished: Finished,
+    elements: Vec<JsonValue>,
+    batches: usize,
+}
+
+const WORDS: [&str; 16] = [
+    "calls",
+    "given",
+    "reads",
+    "loop",
+    "limit",
+    "then",
+    "gives",
+    "elements",
+    "answers",
+    "priority",
+    "env",
+    "fails",
+    "trace",
+    "at",
+    "retry after",
+    "prints",
+];
+
+/// The cases of an entry. A file that ends with words and no function below them is about itself: `step` is called.
+fn cases_of(bundle: &Bundle) -> Vec<Case> {
+    let text = String::from_utf8(bundle.entry_content().expect("the entry").to_vec()).expect("UTF-8");
+    let (mut cases, mut words) = (Vec::new(), Vec::new());
+    for (index, line) in text.lines().enumerate() {
+        let function = line.strip_prefix("async ").unwrap_or(line).strip_prefix("def ");
+        if let Some((word, said)) = line.strip_prefix("# ").and_then(|line| line.split_once(": ")) {
+            assert!(WORDS.contains(&word), "{}:{}: nobody knows {word:?}", bundle.entry, index + 1);
+            words.push((word.to_owned(), said.to_owned()));
+        } else if let Some((name, _)) = function.and_then(|function| function.split_once('(')) {
+            let words = std::mem::take(&mut words);
+            if !words.is_empty() && !bundle.entry.starts_with("broken/") {
+                cases.push(Case { function: name.to_owned(), line: index + 1, words });
+            } else if !words.is_empty() {
+                return vec![Case { function: "step".to_owned(), line: 1, words }];
+            }
+        }
+    }
+    if !words.is_empty() {
+        cases.push(Case { function: "step".to_owned(), line: 1, words });
+    }
+    cases
+}
+
+impl Case {
+    fn call(function: &str) -> Self {
+        Self { function: function.to_owned(), line: 1, words: Vec::new() }
+    }
+
+    fn said<'a>(&'a self, word: &str) -> impl Iterator<Item = &'a str> {
+        let word = word.to_owned();
+        self.words.iter().filter(move |(known, _)| *known == word).map(|(_, said)| said.as_str())
+    }
+
+    fn one(&self, word: &str) -> Option<&str> {
+        self.said(word).next()
+    }
+
+    fn function(&self) -> &str {
+        self.one("calls").unwrap_or(&self.function)
+    }
+
+    fn task(&self, bundle: &Arc<Bundle>) -> Task {
+        let key = BlobHash(*blake3::hash(format!("{bundle:?}").as_bytes()).as_bytes());
+        let limit = self.one("limit").map(|limit| limit.parse().expect("bytes"));
+        let mut limits = Limits::default();
+        limits.result_bytes = limit.unwrap_or(limits.result_bytes);
+        let function = self.function().to_owned();
+        Task {
+            code: Code::Python { bundle: Arc::clone(bundle), key, function, packages: None },
+            inputs: self.one("given").map(inputs).unwrap_or_default(),
+            env: self.one("reads").map(|env| encoded(&serde_json::from_str(env).expect("JSON"))),
+            loop_text: self.one("loop").map(str::to_owned),
+            limits,
+            permissions: Permissions::default(),
+        }
+    }
+
+    async fn run(&self, bundle: &Arc<Bundle>) -> Ran {
+        let ran = run(&self.task(bundle)).await;
+        let (Some(next), Answer::Completed { value, .. }) = (self.one("then"), &ran.finished.answer) else {
+            return ran;
+        };
+        let mut task = Self::call(next).task(bundle);
+        task.inputs = vec![value.clone()];
+        run(&task).await
+    }
+
+    async fn check(&self, bundle: &Arc<Bundle>) -> Vec<String> {
+        let ran = self.run(bundle).await;
+        let place = format!("{}:{} {}", bundle.entry, self.line, self.function());
+        let complaints = self.complaints(&bundle.entry, &ran);
+        complaints.into_iter().map(|complaint| format!("{place}: {complaint}\n  {:?}", ran.finished)).collect()
+    }
+
+    fn complaints(&self, entry: &str, ran: &Ran) -> Vec<String> {
+        let answer = &ran.finished.answer;
+        let mut complaints = self.wrong_answer(ran);
+        if let Answer::Completed { hints, .. } = answer {
+            complaints.extend(self.wrong_hints(hints));
+        }
+        let failure = match answer {
+            Answer::Failed(failure) => Some(failure),
+            _ => None,
+        };
+        let trace = failure.and_then(|failure| failure.trace.clone()).unwrap_or_default();
+        let at = self.one("at").map(|at| self.line + at.parse::<usize>().expect("a number"));
+        let line = at.map(|line| format!("  File \"{entry}\", line {line}, in {}\n", self.function()));
+        for text in self.said("trace").chain(line.as_deref()) {
+            if !trace.contains(text) {
+                complaints.push(format!("the traceback does not say {text:?}:\n{trace}"));
+            }
+        }
+        if trace.contains("<bue>") || trace.contains("importlib") {
+            complaints.push(format!("the traceback shows frames of ours:\n{trace}"));
+        }
+        let wait = self.one("retry after").map(|wait| wait.parse().expect("milliseconds"));
+        if failure.is_some_and(|failure| failure.retry_after_ms != wait) {
+            complaints.push(format!("it should be retried after {wait:?}"));
+        }
+        complaints.extend(self.missing_line(&ran.finished));
+        complaints
+    }
+
+    fn wrong_answer(&self, ran: &Ran) -> Vec<String> {
+        let mut complaints = Vec::new();
+        let mut expect = |is: bool, what: &str| {
+            if !is {
+                complaints.push(format!("it should have {what}"));
+            }
+        };
+        let answer = &ran.finished.answer;
+        if let Some(json_text) = self.one("gives") {
+            let expected: JsonValue = serde_json::from_str(json_text).expect("JSON");
+            expect(result(ran) == Some(expected), &format!("given {json_text}"));
+        }
+        if let Some(count) = self.one("elements") {
+            let came = ran.elements.len().to_string() == count && ran.batches > 1;
+            expect(came, &format!("given {count} elements in batches"));
+        }
+        if let Some(words) = self.one("answers") {
+            expect(answer_words(answer) == words, &format!("answered {words}"));
+        }
+        if let Some(words) = self.one("fails") {
+            let said = match answer {
+                Answer::Failed(failure) => format!("{}: {}", failure.kind.name(), failure.message),
+                _ => String::new(),
+            };
+            let is = words.strip_suffix('…').map_or(said == words, |begin| said.starts_with(begin));
+            expect(is, &format!("failed with\n  {words}\n, not with\n  {said}\n"));
+        }
+        complaints
+    }
+
+    fn wrong_hints(&self, hints: &Hints) -> Vec<String> {
+        let priority = self.one("priority").map(|priority| priority.parse().expect("a number"));
+        let env = self.one("env").map(|env| serde_json::from_str::<JsonValue>(env).expect("JSON"));
+        let given = hints.env.as_ref().map(|env| json(&cbor::decode(env).expect("CBOR")));
+        match hints.priority == priority && given == env {
+            true => Vec::new(),
+            false => vec![format!("it passed on {:?} and {given:?}", hints.priority)],
+        }
+    }
+
+    /// The first line that is not in the log behind the ones before it.
+    fn missing_line(&self, finished: &Finished) -> Option<String> {
+        let log = String::from_utf8_lossy(&finished.log);
+        let mut lines = log.lines();
+        let missing = self.said("prints").find(|text| !lines.any(|line| line.contains(*text)));
+        missing.map(|text| format!("the log does not say {text:?} in its place:\n{log}"))
+    }
+}
+
+fn result(ran: &Ran) -> Option<JsonValue> {
+    match &ran.finished.answer {
+        Answer::Completed { streamed: true, .. } => Some(JsonValue::Array(ran.elements.clone())),
+        Answer::Completed { value, .. } => Some(json(&cbor::decode(value).expect("CBOR"))),
+        _ => None,
+    }
+}
+
+fn answer_words(answer: &Answer) -> String {
+    let with = |word: &str, delay: &Option<u64>| match delay {
+        Some(delay) => format!("{word} {delay}"),
+        None => word.to_owned(),
+    };
+    match answer {
+        Answer::Pending { delay_ms } => with("pending", delay_ms),
+        Answer::Reset { delay_ms } => with("reset", delay_ms),
+        Answer::Cancelled => "cancelled".to_owned(),
+        Answer::Completed { .. } | Answer::Failed(_) => String::new(),
+    }
+}
+
+async fn run(task: &Task) -> Ran {
+    let (sender, mut given) = mpsc::channel::<Items>(1);
+    let collect = async {
+        let (mut elements, mut batches) = (Vec::new(), 0);
+        while let Some(batch) = given.recv().await {
+            batches += 1;
+            elements.extend(items(&json(&cbor::decode(&batch.items).expect("CBOR"))));
+        }
+        (elements, batches)
+    };
+    let finished = with_sandbox(|sandbox| Box::pin(sandbox.run(task, sender)));
+    let (finished, (elements, batches)) = tokio::join!(finished, collect);
+    Ran { finished, elements, batches }
+}
+
+fn inputs(text: &str) -> Vec<Bytes> {
+    let list: Vec<JsonValue> = serde_json::from_str(&format!("[{text}]")).expect("JSON");
+    list.iter().map(encoded).collect()
+}
+
+fn encoded(json: &JsonValue) -> Bytes {
+    cbor::encode(&value_of(json)).into()
+}
+
+fn value_of(json: &JsonValue) -> Value {
+    match json {
+        JsonValue::Null => Value::Null,
+        JsonValue::Bool(truth) => Value::Bool(*truth),
+        JsonValue::Number(number) => match number.as_i64() {
+            Some(number) => Value::Int(number),
+            None => Value::Float(number.as_f64().expect("a number")),
+        },
+        JsonValue::String(text) => Value::Text(text.clone()),
+        JsonValue::Array(items) => Value::List(items.iter().map(value_of).collect()),
+        JsonValue::Object(entries) => {
+            Value::Map(entries.iter().map(|(key, value)| (Value::Text(key.clone()), value_of(value))).collect())
+        }
+    }
+}
