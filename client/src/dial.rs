@@ -1,5 +1,5 @@
-//! How connections are made: over TCP, or through whatever gives streams of bytes, like a network that is simulated; and
-//! inside that over TLS, where the address says so.
+//! [`Dial`]: makes connections, over TCP or any other stream of bytes, such as a simulated network, and inside it over TLS for
+//! `https://` addresses.
 
 use std::future::Future;
 use std::io;
@@ -17,13 +17,13 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::timeout;
 use tower_service::Service;
 
-use crate::ClientError;
+use crate::error::ClientError;
 use crate::trust::{Credentials, Trust};
 
-/// A server in the same building answers in milliseconds; 5 s is for one that is just being started.
+/// The time for a TCP connection. A server in the same building answers in milliseconds; 5 s allow for one that is starting.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Time for a TLS handshake.
+/// The time for a TLS handshake.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A connection.
@@ -37,13 +37,13 @@ impl Connection for Box<dyn Stream> {
     }
 }
 
-/// A connection, some time later.
-pub type Dialing = Pin<Box<dyn Future<Output = io::Result<Box<dyn Stream>>> + Send>>;
+/// The future of a connection.
+pub type DialFuture = Pin<Box<dyn Future<Output = io::Result<Box<dyn Stream>>> + Send>>;
 
-/// Makes connections to an address.
+/// Makes connections to addresses.
 #[derive(Clone)]
 pub struct Dial {
-    stream: Arc<dyn Fn(Authority) -> Dialing + Send + Sync>,
+    stream: Arc<dyn Fn(Authority) -> DialFuture + Send + Sync>,
     credentials: Credentials,
 }
 
@@ -54,23 +54,23 @@ impl std::fmt::Debug for Dial {
 }
 
 impl Dial {
-    /// Makes them in a way of its own, which gives up by itself after a while.
-    pub fn new(dial: impl Fn(Authority) -> Dialing + Send + Sync + 'static) -> Self {
+    /// Makes connections with `dial`, which must have a timeout of its own.
+    pub fn new(dial: impl Fn(Authority) -> DialFuture + Send + Sync + 'static) -> Self {
         Self { stream: Arc::new(dial), credentials: Credentials::new(Trust::default()) }
     }
 
-    /// The same, believing and showing what these files say.
+    /// Uses these certificates for TLS.
     pub(crate) fn with_trust(self, trust: Trust) -> Result<Self, ClientError> {
-        let named = trust != Trust::default();
+        let is_configured = trust != Trust::default();
         let credentials = Credentials::new(trust);
-        if named {
-            // what is wrong with the files is better said now; the system's are read when somebody needs them
+        if is_configured {
+            // report bad files now; the system's authorities are read when they are needed
             credentials.connector()?;
         }
         Ok(Self { credentials, ..self })
     }
 
-    /// Over TCP.
+    /// Makes connections over TCP.
     pub(crate) fn tcp() -> Self {
         let mut connector = HttpConnector::new();
         connector.set_connect_timeout(Some(CONNECT_TIMEOUT));
@@ -86,7 +86,7 @@ impl Dial {
     }
 }
 
-/// What the pool calls.
+/// The interface that hyper's connection pool uses.
 impl Service<Uri> for Dial {
     type Response = TokioIo<Box<dyn Stream>>;
     type Error = io::Error;
@@ -97,26 +97,26 @@ impl Service<Uri> for Dial {
     }
 
     fn call(&mut self, uri: Uri) -> Self::Future {
-        let dialing = uri.authority().map(|address| (self.stream)(address.clone()));
+        let stream = uri.authority().map(|address| (self.stream)(address.clone()));
         let credentials = (uri.scheme() == Some(&Scheme::HTTPS)).then(|| self.credentials.clone());
         Box::pin(async move {
-            let Some(dialing) = dialing else { return Err(io::ErrorKind::InvalidInput.into()) };
-            let stream = dialing.await?;
+            let Some(stream) = stream else { return Err(io::ErrorKind::InvalidInput.into()) };
+            let stream = stream.await?;
             let stream = match credentials {
                 None => stream,
-                Some(credentials) => shake_hands(stream, &credentials, uri.host().unwrap_or_default()).await?,
+                Some(credentials) => tls_handshake(stream, &credentials, uri.host().unwrap_or_default()).await?,
             };
             Ok(TokioIo::new(stream))
         })
     }
 }
 
-async fn shake_hands(stream: Box<dyn Stream>, credentials: &Credentials, host: &str) -> io::Result<Box<dyn Stream>> {
+async fn tls_handshake(stream: Box<dyn Stream>, credentials: &Credentials, host: &str) -> io::Result<Box<dyn Stream>> {
     let connector = credentials.connector().map_err(io::Error::other)?;
     let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
     let name = ServerName::try_from(host).map_err(io::Error::other)?;
-    let shaking = timeout(HANDSHAKE_TIMEOUT, connector.connect(name, stream));
+    let handshake = timeout(HANDSHAKE_TIMEOUT, connector.connect(name, stream));
     Ok(Box::new(
-        shaking.await.map_err(|_| io::Error::new(io::ErrorKind::TimedOut, "its TLS handshake takes too long"))??,
+        handshake.await.map_err(|_| io::Error::new(io::ErrorKind::TimedOut, "the TLS handshake took too long"))??,
     ))
 }

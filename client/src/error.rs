@@ -1,133 +1,137 @@
-//! What can go wrong between us and a server.
+//! [`ClientError`]: why a request to a server failed.
 
 use std::path::PathBuf;
 
 use bue_model::BlobHash;
 use bue_model::wire::{ErrorView, MAX_MESSAGE, WIRE_VERSION};
 
-/// Why a request came to nothing. Every text says what happened and what to do.
+/// Why a request failed. Every text says what happened and what to do.
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
-    /// An address that cannot be one.
-    #[error("`{address}` is no address: {why}; write it as host:port, for example 127.0.0.1:65432")]
+    /// The address is invalid.
+    #[error("`{address}` is not an address: {reason}; write it as host:port, for example 127.0.0.1:65432")]
     Address {
-        /// As given.
+        /// The address as given.
         address: String,
         /// What is wrong with it.
-        why: &'static str,
+        reason: &'static str,
     },
-    /// A token that cannot travel.
-    #[error("the token has characters that no token has; set BUE_TOKEN to what `bue token new` printed")]
+    /// The token has characters that a header cannot contain.
+    #[error(
+        "the token contains characters that are not allowed in a token; set BUE_TOKEN to what `bue token new` printed"
+    )]
     Token,
-    /// A file of certificates that cannot be used.
-    #[error("{path} {why}; it should be PEM, as --ca, --client-cert and --client-key take it")]
+    /// A file of certificates or keys cannot be used.
+    #[error("{path} {reason}; it should be PEM, as --ca, --client-cert and --client-key take it")]
     TlsFile {
         /// The file.
         path: PathBuf,
         /// What is wrong with it.
-        why: String,
+        reason: String,
     },
-    /// The two sides do not believe each other, or one of them speaks no TLS.
-    #[error("no TLS with the {server} at {address}: {why}; {hint}")]
+    /// A certificate was refused, or one side does not use TLS.
+    #[error("no TLS with the {server} at {address}: {reason}; {hint}")]
     Tls {
         /// `hub` or `bucket`.
         server: &'static str,
-        /// The one in use.
+        /// Its address.
         address: String,
-        /// What is wrong.
-        why: String,
+        /// The cause.
+        reason: String,
         /// What to do.
         hint: String,
     },
-    /// Nobody answers there.
-    #[error("{server} unreachable at {addresses}: {why}; is it running, and is the address right?")]
+    /// No server could be reached.
+    #[error("{server} unreachable at {addresses}: {reason}; is it running, and is the address right?")]
     Unreachable {
         /// `hub` or `bucket`.
         server: &'static str,
-        /// All that were tried.
+        /// All addresses that were tried.
         addresses: String,
-        /// What the system said of the last one.
-        why: String,
+        /// The operating system's error for the last one.
+        reason: String,
     },
-    /// The connection was there and broke.
-    #[error("the connection to the {server} at {address} broke: {why}; it may have been stopped, try again")]
+    /// The connection broke.
+    #[error("the connection to the {server} at {address} broke: {reason}; it may have been stopped, try again")]
     Broken {
         /// `hub` or `bucket`.
         server: &'static str,
-        /// The one in use.
+        /// Its address.
         address: String,
         /// What happened.
-        why: String,
+        reason: String,
     },
-    /// No answer in time.
+    /// The server did not answer in time.
     #[error("the {server} at {address} did not answer within {seconds} s; it is overloaded or its disk hangs")]
     TimedOut {
         /// `hub` or `bucket`.
         server: &'static str,
-        /// The one in use.
+        /// Its address.
         address: String,
-        /// Seconds waited.
+        /// The timeout in seconds.
         seconds: u64,
     },
-    /// The server said no, and why.
+    /// The server refused the request.
     #[error("{message}{}", hint_text(hint))]
     Refused {
         /// The HTTP status.
         status: u16,
-        /// For programs: `run_not_found`.
+        /// A code for programs, such as `run_not_found`.
         code: String,
         /// What happened.
         message: String,
         /// What to do; may be empty.
         hint: String,
     },
-    /// A server of another release.
+    /// The server has another version of the messages.
     #[error(
-        "the {server} at {address} speaks version {theirs} and this program version {WIRE_VERSION}; install the same \
+        "the {server} at {address} uses version {theirs} of the messages and this program uses version {WIRE_VERSION}; install the same \
          release of bue on both sides"
     )]
-    OtherVersion {
+    VersionMismatch {
         /// `hub` or `bucket`.
         server: &'static str,
-        /// The one in use.
+        /// Its address.
         address: String,
-        /// Its version.
+        /// The server's version.
         theirs: u8,
     },
-    /// An answer that is none of ours.
-    #[error("what answers at {address} is no {server} of bue ({why}); check the address and the port")]
-    NotOurs {
+    /// The answer is not from one of our servers.
+    #[error("the server at {address} is no {server} of bue ({reason}); check the address and the port")]
+    UnexpectedServer {
         /// `hub` or `bucket`.
         server: &'static str,
-        /// The one in use.
+        /// Its address.
         address: String,
-        /// How we know.
-        why: String,
+        /// Why the answer cannot be from one.
+        reason: String,
     },
-    /// A request or an answer over the limit.
-    #[error("{what} is larger than {limit} bytes, the most a message may have; send less at once")]
+    /// The request or the answer is too large.
+    #[error("{what} is larger than {limit} bytes, the limit of a message; send less at once")]
     TooLarge {
-        /// Which.
+        /// Which of them.
         what: &'static str,
-        /// Bytes.
+        /// The limit in bytes.
         limit: usize,
     },
-    /// A blob that is not what its name says.
-    #[error("blob {hash} came back with other bytes than were stored; the bucket's disk is damaged, store it again")]
-    Damaged {
-        /// Its name.
+    /// The bytes of a blob do not match its hash.
+    #[error(
+        "blob {hash} is corrupt: its bytes do not match its hash; the bucket's disk may be damaged, store it again"
+    )]
+    Corrupt {
+        /// Its hash.
         hash: BlobHash,
     },
-    /// A value that postcard or JSON cannot write.
-    #[error("cannot write the request: {0}")]
-    Unwritable(String),
+    /// The request cannot be encoded.
+    #[error("failed to encode the request: {0}")]
+    Encode(String),
 }
 
 impl ClientError {
-    /// True where the same request may succeed later without anybody doing anything: the server is away, broke off, was
-    /// too slow, or says that it is overloaded.
+    /// Whether the same request may succeed later by itself: the server is away, the connection broke, the answer took too long, or the
+    /// server is overloaded.
     #[must_use]
-    pub const fn is_passing(&self) -> bool {
+    pub const fn is_transient(&self) -> bool {
         match self {
             Self::Unreachable { .. } | Self::Broken { .. } | Self::TimedOut { .. } => true,
             Self::Refused { status, .. } => *status == 503,
@@ -142,6 +146,15 @@ impl ClientError {
     pub(crate) fn refused(status: u16, error: ErrorView) -> Self {
         Self::Refused { status, code: error.code, message: error.message, hint: error.hint }
     }
+}
+
+/// Returns the innermost error: the one that names the operating system's reason.
+pub(crate) fn root_cause(error: &dyn std::error::Error) -> String {
+    let mut cause = error;
+    while let Some(inner) = cause.source() {
+        cause = inner;
+    }
+    cause.to_string()
 }
 
 fn hint_text(hint: &str) -> String {

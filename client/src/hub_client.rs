@@ -11,89 +11,92 @@ use bytes::Bytes;
 use http::Method;
 use serde::Serialize;
 
-use crate::connection::{Ask, Connection, Repeat, Reply};
-use crate::wire::{decode, decode_json, encode, expect_success};
-use crate::{ClientError, Dial, Trust};
+use crate::connection::Connection;
+use crate::dial::Dial;
+use crate::error::ClientError;
+use crate::reply::{Reply, decode, decode_json, encode};
+use crate::request::{Repeat, Request};
+use crate::trust::Trust;
 
-/// Time until a heartbeat is sent again: a lease has time for several.
-const HEARTBEAT_PATIENCE: Duration = Duration::from_secs(3);
+/// The timeout of a heartbeat: a lease allows for several attempts.
+const HEARTBEAT_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// Time the hub may take beside what it is asked to wait: an fsync on a busy disk, never more.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// The time for an answer, in addition to that of a long poll: no request takes longer than an fsync on a busy disk.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// What a worker and a command ask of the hub. Cheap to share behind an `Arc`; keeps a pool of connections.
+/// A client of the hub, with a connection pool. Share it in an `Arc`.
 ///
-/// With several addresses (hubs on one database) it stays with the one that answered last and goes on to the next when
-/// nobody is there. Requests that may be done twice are repeated for about two seconds when a hub restarts.
+/// Of several addresses (hubs on one database), it prefers the one that answered last and tries the next if that cannot be reached.
+/// Idempotent requests are retried for about two seconds, long enough for a hub to restart.
 #[derive(Debug)]
 pub struct HubClient {
     connection: Connection,
 }
 
 impl HubClient {
-    /// Connects to nothing yet. Addresses are `host:port`, `http://host:port` or `https://host:port`, at least one.
+    /// Creates a client without connecting. Addresses are `host:port`, `http://host:port` or `https://host:port`, at least one.
     ///
     /// # Errors
-    /// An address that cannot be one.
+    /// An address is invalid.
     pub fn new(addresses: &[String]) -> Result<Self, ClientError> {
-        Self::dialing(addresses, Dial::tcp())
+        Self::with_dial(addresses, Dial::tcp())
     }
 
-    /// The same over connections that are made in another way.
+    /// Creates a client whose connections `dial` makes.
     ///
     /// # Errors
-    /// An address that cannot be one.
-    pub fn dialing(addresses: &[String], dial: Dial) -> Result<Self, ClientError> {
+    /// An address is invalid.
+    pub fn with_dial(addresses: &[String], dial: Dial) -> Result<Self, ClientError> {
         Ok(Self { connection: Connection::new("hub", addresses, dial)? })
     }
 
-    /// The same, showing this token with every request.
+    /// Sends this token with every request.
     ///
     /// # Errors
-    /// A token that cannot travel.
+    /// The token has characters that a header cannot contain.
     pub fn with_token(self, token: &str) -> Result<Self, ClientError> {
         Ok(Self { connection: self.connection.with_token(token)? })
     }
 
-    /// The same, believing and showing over TLS what these files say.
+    /// Uses these certificates for TLS.
     ///
     /// # Errors
-    /// A file that cannot be used.
+    /// A file cannot be used.
     pub fn with_trust(self, trust: Trust) -> Result<Self, ClientError> {
         Ok(Self { connection: self.connection.with_trust(trust)? })
     }
 
-    /// Where the hubs are, `host:port` each.
+    /// Returns the addresses of the hubs, as `host:port`.
     pub fn addresses(&self) -> impl Iterator<Item = String> {
         self.connection.addresses()
     }
 
-    /// Where the bucket is, as `host:port`, if the hub was told. A hub and a bucket that share a machine may know each
-    /// other as `localhost`, or by an address that means every one of the machine's: seen from here that is the hub's.
+    /// Returns the address of the bucket as `host:port`, if the hub knows it. A hub may know a bucket on its own machine as `localhost` or
+    /// by a wildcard address; such a host is replaced by the hub's.
     ///
     /// # Errors
     /// The hub cannot be reached.
     pub async fn bucket(&self) -> Result<Option<String>, ClientError> {
-        let info: HubView = decode_json(&self.get("/v1/info".to_owned(), PATIENCE).await?)?;
-        Ok(info.bucket.map(|bucket| seen_from_here(&bucket, self.connection.host())))
+        let info: HubView = decode_json(&self.get("/v1/info".to_owned(), REQUEST_TIMEOUT).await?)?;
+        Ok(info.bucket.map(|bucket| resolve_bucket(&bucket, self.connection.host())))
     }
 
-    /// Hands a run in. Doing it twice is harmless.
+    /// Submits a run. Idempotent.
     ///
     /// # Errors
     /// The plan is refused, or the hub cannot be reached.
     pub async fn submit(&self, submission: &Submission) -> Result<RunId, ClientError> {
-        decode(&self.post("/v1/runs", submission, Repeat::Always, PATIENCE).await?)
+        decode(&self.post("/v1/runs", submission, Repeat::Always, REQUEST_TIMEOUT).await?)
     }
 
-    /// Asks for jobs and waits up to `request.wait_ms` for some.
+    /// Leases jobs, with a long poll of up to `request.wait_ms`.
     ///
     /// # Errors
-    /// The hub cannot be reached. Not repeated once it was sent: jobs of an answer that got lost come back by
-    /// themselves when their lease ends.
+    /// The hub cannot be reached. Not retried once it was sent: if the answer was lost, the hub makes its jobs available again when their
+    /// leases end.
     pub async fn lease(&self, request: &LeaseRequest) -> Result<LeaseBatch, ClientError> {
-        let patience = PATIENCE.saturating_add(Duration::from_millis(request.wait_ms));
-        decode(&self.post("/v1/leases", request, Repeat::IfUnsent, patience).await?)
+        let timeout = REQUEST_TIMEOUT.saturating_add(Duration::from_millis(request.wait_ms));
+        decode(&self.post("/v1/leases", request, Repeat::IfUnsent, timeout).await?)
     }
 
     /// Extends leases.
@@ -101,18 +104,18 @@ impl HubClient {
     /// # Errors
     /// The hub cannot be reached.
     pub async fn heartbeat(&self, heartbeat: &Heartbeat) -> Result<HeartbeatAnswer, ClientError> {
-        decode(&self.post("/v1/heartbeats", heartbeat, Repeat::Always, HEARTBEAT_PATIENCE).await?)
+        decode(&self.post("/v1/heartbeats", heartbeat, Repeat::Always, HEARTBEAT_TIMEOUT).await?)
     }
 
-    /// Reports outcomes; one verdict each, in order. Doing it twice is harmless.
+    /// Reports outcomes and returns a verdict for each, in order. Idempotent.
     ///
     /// # Errors
-    /// The hub cannot be reached, or the batch is larger than a message may be.
+    /// The hub cannot be reached, or the batch is larger than the limit of a message.
     pub async fn report(&self, batch: &ReportBatch) -> Result<Vec<Verdict>, ClientError> {
-        decode(&self.post("/v1/outcomes", batch, Repeat::Always, PATIENCE).await?)
+        decode(&self.post("/v1/outcomes", batch, Repeat::Always, REQUEST_TIMEOUT).await?)
     }
 
-    /// Where a run stands. With `seen`, waits up to `wait_ms` milliseconds until its version is larger.
+    /// Returns a run. With `seen`, waits up to `wait_ms` milliseconds until its version is larger.
     ///
     /// # Errors
     /// There is no such run, or the hub cannot be reached.
@@ -121,19 +124,19 @@ impl HubClient {
             Some(seen) => format!("/v1/runs/{run}?seen={seen}&wait_ms={wait_ms}"),
             None => format!("/v1/runs/{run}"),
         };
-        let patience = PATIENCE.saturating_add(Duration::from_millis(wait_ms));
-        decode_json(&self.get(path, patience).await?)
+        let timeout = REQUEST_TIMEOUT.saturating_add(Duration::from_millis(wait_ms));
+        decode_json(&self.get(path, timeout).await?)
     }
 
-    /// The latest runs, newest first, at most a hundred.
+    /// Returns the latest runs, newest first, at most a hundred.
     ///
     /// # Errors
     /// The hub cannot be reached.
     pub async fn runs(&self) -> Result<Vec<RunView>, ClientError> {
-        decode_json(&self.get("/v1/runs".to_owned(), PATIENCE).await?)
+        decode_json(&self.get("/v1/runs".to_owned(), REQUEST_TIMEOUT).await?)
     }
 
-    /// All results of a run, its pages put together: takes as much memory as they have bytes.
+    /// Returns all results of a run, from all pages. They are all in memory.
     ///
     /// # Errors
     /// There is no such run, or the hub cannot be reached.
@@ -145,48 +148,48 @@ impl HubClient {
         Ok(all)
     }
 
-    /// A page of a run's results, from a place on.
+    /// Returns a page of a run's results, from `cursor` on.
     ///
     /// # Errors
     /// There is no such run, or the hub cannot be reached.
     pub async fn result_page(&self, run: RunId, cursor: ResultCursor) -> Result<ResultPage, ClientError> {
         let ResultCursor { call, round } = cursor;
-        decode(&self.get(format!("/v1/runs/{run}/results?call={call}&round={round}"), PATIENCE).await?)
+        decode(&self.get(format!("/v1/runs/{run}/results?call={call}&round={round}"), REQUEST_TIMEOUT).await?)
     }
 
-    /// Where a job stands.
+    /// Returns a job.
     ///
     /// # Errors
     /// There is no such job, or the hub cannot be reached.
     pub async fn job(&self, job: JobId) -> Result<JobView, ClientError> {
-        decode_json(&self.get(format!("/v1/jobs/{job}"), PATIENCE).await?)
+        decode_json(&self.get(format!("/v1/jobs/{job}"), REQUEST_TIMEOUT).await?)
     }
 
-    /// What a job waits for, or what became of it.
+    /// Returns what a job waits for, or how it ended.
     ///
     /// # Errors
     /// There is no such job, or the hub cannot be reached.
     pub async fn why(&self, job: JobId) -> Result<WhyView, ClientError> {
-        decode_json(&self.get(format!("/v1/jobs/{job}/why"), PATIENCE).await?)
+        decode_json(&self.get(format!("/v1/jobs/{job}/why"), REQUEST_TIMEOUT).await?)
     }
 
-    /// What a worker would be told of a job, under no lease: nobody waits for a report of it.
+    /// Returns a job as a worker gets it, but without a lease: the hub expects no report.
     ///
     /// # Errors
-    /// There is no such job, its arguments are not there yet, or the hub cannot be reached.
+    /// There is no such job, its arguments do not exist yet, or the hub cannot be reached.
     pub async fn task(&self, job: JobId) -> Result<LeaseBatch, ClientError> {
-        decode(&self.get(format!("/v1/jobs/{job}/task"), PATIENCE).await?)
+        decode(&self.get(format!("/v1/jobs/{job}/task"), REQUEST_TIMEOUT).await?)
     }
 
-    /// What the last attempt of a job printed, or where it is: UTF-8 text. `None` if it printed nothing.
+    /// Returns the log of a job's last attempt, in UTF-8. `None` if it printed nothing.
     ///
     /// # Errors
     /// There is no such job, or the hub cannot be reached.
     pub async fn logs(&self, job: JobId) -> Result<Option<ValueRef>, ClientError> {
-        decode(&self.get(format!("/v1/jobs/{job}/log"), PATIENCE).await?)
+        decode(&self.get(format!("/v1/jobs/{job}/log"), REQUEST_TIMEOUT).await?)
     }
 
-    /// Calls a run off; the number of jobs that were cancelled.
+    /// Cancels a run. Returns the number of jobs that were cancelled.
     ///
     /// # Errors
     /// There is no such run, or the hub cannot be reached.
@@ -194,16 +197,17 @@ impl HubClient {
         self.change(format!("/v1/runs/{run}/cancel")).await
     }
 
-    /// Forgets a run that is over.
+    /// Deletes a run that has ended.
     ///
     /// # Errors
     /// There is no such run, it is still running, or the hub cannot be reached.
     pub async fn delete_run(&self, run: RunId) -> Result<(), ClientError> {
-        let ask = ask(Method::DELETE, format!("/v1/runs/{run}"), Bytes::new(), Repeat::IfUnsent, PATIENCE);
-        self.send(&ask).await.map(drop)
+        let path = format!("/v1/runs/{run}");
+        let request = request(Method::DELETE, path, Repeat::IfUnsent, REQUEST_TIMEOUT);
+        self.connection.send_ok(&request).await.map(drop)
     }
 
-    /// Puts a run's failed jobs back with fresh attempts; their number.
+    /// Resets a run's failed jobs, with new attempts. Returns their number.
     ///
     /// # Errors
     /// There is no such run, or the hub cannot be reached.
@@ -211,7 +215,7 @@ impl HubClient {
         self.change(format!("/v1/runs/{run}/reset")).await
     }
 
-    /// Calls a job's call off, and what depends on it; the number of jobs that were cancelled.
+    /// Cancels a job's call and everything that depends on it. Returns the number of jobs that were cancelled.
     ///
     /// # Errors
     /// There is no such job, it has ended, or the hub cannot be reached.
@@ -219,7 +223,7 @@ impl HubClient {
         self.change(format!("/v1/jobs/{job}/cancel")).await
     }
 
-    /// Puts a failed job back with fresh attempts; 1.
+    /// Resets a failed job, with new attempts. Returns 1.
     ///
     /// # Errors
     /// There is no such job, it has not failed, or the hub cannot be reached.
@@ -228,13 +232,13 @@ impl HubClient {
     }
 
     async fn change(&self, path: String) -> Result<u64, ClientError> {
-        let ask = ask(Method::POST, path, Bytes::new(), Repeat::IfUnsent, PATIENCE);
-        let changed: Changed = decode_json(&self.send(&ask).await?)?;
+        let request = request(Method::POST, path, Repeat::IfUnsent, REQUEST_TIMEOUT);
+        let changed: Changed = decode_json(&self.connection.send_ok(&request).await?)?;
         Ok(changed.jobs)
     }
 
-    async fn get(&self, path: String, patience: Duration) -> Result<Reply, ClientError> {
-        self.send(&ask(Method::GET, path, Bytes::new(), Repeat::Always, patience)).await
+    async fn get(&self, path: String, timeout: Duration) -> Result<Reply, ClientError> {
+        self.connection.send_ok(&request(Method::GET, path, Repeat::Always, timeout)).await
     }
 
     async fn post<T: Serialize>(
@@ -242,28 +246,25 @@ impl HubClient {
         path: &str,
         message: &T,
         repeat: Repeat,
-        patience: Duration,
+        timeout: Duration,
     ) -> Result<Reply, ClientError> {
         let body = encode(message)?;
         if body.len() > MAX_MESSAGE {
             return Err(ClientError::too_large("the request"));
         }
-        let ask = ask(Method::POST, path.to_owned(), body, repeat, patience);
-        self.send(&Ask { content_type: CONTENT_TYPE, ..ask }).await
-    }
-
-    async fn send(&self, ask: &Ask) -> Result<Reply, ClientError> {
-        expect_success(self.connection.send(ask).await?)
+        let request = request(Method::POST, path.to_owned(), repeat, timeout);
+        self.connection.send_ok(&Request { content_type: CONTENT_TYPE, body, ..request }).await
     }
 }
 
-fn ask(method: Method, path: String, body: Bytes, repeat: Repeat, patience: Duration) -> Ask {
-    Ask { method, path, content_type: "", body, repeat, patience, limit: MAX_MESSAGE }
+/// Returns a request without a body.
+fn request(method: Method, path: String, repeat: Repeat, timeout: Duration) -> Request {
+    Request { method, path, content_type: "", body: Bytes::new(), repeat, timeout, max_reply: MAX_MESSAGE }
 }
 
-/// Adds the page that began at `cursor`; its first result continues our last one where rounds stand before it.
+/// Appends the page that begins at `cursor`. If there are rounds before it, its first result continues our last one.
 fn append(all: &mut ResultPage, page: ResultPage, cursor: ResultCursor) {
-    // a hub that sends us in a circle would keep us here for ever
+    // a cursor that does not advance would be an endless loop
     all.next = page.next.filter(|next| (next.call, next.round) > (cursor.call, cursor.round));
     let mut results = page.results.into_iter();
     if cursor.round > 0
@@ -276,8 +277,8 @@ fn append(all: &mut ResultPage, page: ResultPage, cursor: ResultCursor) {
     all.state = page.state;
 }
 
-/// The bucket's address, its host replaced where it means the hub's own machine.
-fn seen_from_here(bucket: &str, hub: &str) -> String {
+/// Returns the bucket's address, with its host replaced by the hub's if it means the hub's own machine.
+fn resolve_bucket(bucket: &str, hub: &str) -> String {
     let (scheme, address) = bucket.find("://").map_or(("", bucket), |at| bucket.split_at(at + "://".len()));
     match address.rsplit_once(':') {
         Some(("localhost" | "127.0.0.1" | "[::1]" | "0.0.0.0" | "[::]", port)) => format!("{scheme}{hub}:{port}"),
@@ -290,10 +291,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_bucket_beside_the_hub_is_found_from_elsewhere() {
-        assert_eq!(seen_from_here("localhost:61535", "hub.lan"), "hub.lan:61535");
-        assert_eq!(seen_from_here("[::1]:61535", "10.0.0.7"), "10.0.0.7:61535");
-        assert_eq!(seen_from_here("https://localhost:61535", "hub.lan"), "https://hub.lan:61535");
-        assert_eq!(seen_from_here("bucket.lan:61535", "hub.lan"), "bucket.lan:61535");
+    fn a_bucket_on_the_hubs_machine_gets_the_hubs_host() {
+        assert_eq!(resolve_bucket("localhost:61535", "hub.lan"), "hub.lan:61535");
+        assert_eq!(resolve_bucket("[::1]:61535", "10.0.0.7"), "10.0.0.7:61535");
+        assert_eq!(resolve_bucket("https://localhost:61535", "hub.lan"), "https://hub.lan:61535");
+        assert_eq!(resolve_bucket("bucket.lan:61535", "hub.lan"), "bucket.lan:61535");
     }
 }

@@ -1,30 +1,36 @@
-//! How worker and command reach our servers: [`HubClient`] and [`BucketClient`].
+//! Clients of our servers, for workers and the command: [`HubClient`] and [`BucketClient`].
 //!
-//! The only place that builds requests to hub and bucket. It stands between `worker` and `src` on one side and the servers
-//! of `hub` on the other, and shares nothing with the latter but the words of `bue_model::wire`.
+//! Only this crate builds requests to the hub and the bucket. It shares nothing with the servers except the messages of
+//! `bue_model::wire`.
 //!
 //! ```text
-//! HubClient, BucketClient   one method a route
+//! HubClient, BucketClient   one method for each route
 //!        |
-//!    Connection             pool, addresses, timeouts, repeats
-//!        |   `-- Dial       TCP, or another way to a stream of bytes; TLS inside it, by Trust
+//!    Connection             pool, addresses, timeouts, retries
+//!        |   `-- Dial       TCP, or another stream of bytes; TLS inside it, by Trust
 //!        |
-//!      wire                 postcard behind a version byte, JSON, errors
+//!  Request, Reply           postcard after a version byte, JSON, errors
 //! ```
 #![forbid(unsafe_code)]
 
+mod address;
+mod backoff;
 mod bucket_client;
 mod connection;
 mod dial;
+mod download;
+mod endpoint;
 mod error;
-mod handshake;
 mod hub_client;
+mod reply;
+mod request;
+mod tls_error;
 mod trust;
-mod wire;
 
+pub use backoff::Backoff;
 pub use bucket_client::BucketClient;
-pub use connection::Download;
-pub use dial::{Dial, Dialing, Stream};
+pub use dial::{Dial, DialFuture, Stream};
+pub use download::Download;
 pub use error::ClientError;
 pub use hub_client::HubClient;
 pub use trust::Trust;

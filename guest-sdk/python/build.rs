@@ -1,13 +1,15 @@
-//! Linker arguments of the guest, where they hold for everybody who builds it.
+//! Linker arguments of the guest. They are here so that they apply however the guest is built.
 
-/// Bytes of the stack in linear memory. Python calls of Python do not use it; native recursion (a `__repr__` of nested
-/// lists, `sorted` with a key that sorts) does, and the interpreter turns its end into a `RecursionError`.
-/// Half of the native stack that the host gives (`WASM_STACK` of the runtime), which must not end first.
+/// Size in bytes of the stack in linear memory. Calls between Python functions do not use it; native recursion (a `__repr__`
+/// of nested lists, `sorted` with a key that sorts) does, and the interpreter raises `RecursionError` at its end.
+/// It is half of the native stack that the host provides (`WASM_STACK` in the runtime), which must not end first.
 const STACK_BYTES: u32 = 256 * 1024;
 
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
-    // below everything else: overflowing it leaves the memory and traps instead of writing over data
+    // the stack is placed below everything else, so that overflowing it leaves the memory and traps instead of overwriting data
     println!("cargo::rustc-link-arg-cdylib=--stack-first");
+    // the host reads it to tell a stack overflow from other accesses out of bounds
+    println!("cargo::rustc-link-arg-cdylib=--export=__stack_pointer");
     println!("cargo::rustc-link-arg-cdylib=-zstack-size={STACK_BYTES}");
 }

@@ -1,7 +1,7 @@
-//! How long a megabyte of script takes, of ordinary ones and of those that are made to hurt:
-//! `cargo run --release -p bue-lang --example megabyte`. The best of five, and where Linux tells it
-//! only the time on a processor, since a busy machine says nothing about the work.
-#![expect(clippy::print_stdout, reason = "printing is what it is for")]
+//! Measures how long a megabyte of script takes, for ordinary and for hostile scripts:
+//! `cargo run --release -p bue-lang --example megabyte`. Prints the best of five runs; on Linux the CPU time, which does not depend
+//! on the load of the machine.
+#![expect(clippy::print_stdout, reason = "it prints its measurements")]
 
 use std::time::{Duration, Instant};
 
@@ -47,18 +47,18 @@ fn texts() -> Vec<(&'static str, String)> {
 
 fn best<T>(mut work: impl FnMut() -> T) -> Duration {
     let once = |_| {
-        let (started, before) = (Instant::now(), on_processor());
+        let (started, before) = (Instant::now(), cpu_time());
         std::hint::black_box(work());
         let elapsed = started.elapsed();
-        // counted in ticks of some milliseconds: what is shorter than one was hardly interrupted
-        let worked = on_processor().zip(before).map(|(after, before)| after.saturating_sub(before));
-        worked.filter(|worked| !worked.is_zero()).unwrap_or(elapsed)
+        // CPU time is counted in ticks of some milliseconds; a shorter run was hardly interrupted
+        let cpu = cpu_time().zip(before).map(|(after, before)| after.saturating_sub(before));
+        cpu.filter(|cpu| !cpu.is_zero()).unwrap_or(elapsed)
     };
     (0..5).map(once).min().unwrap_or_default()
 }
 
-/// What this thread had of a processor so far.
-fn on_processor() -> Option<Duration> {
+/// The CPU time of this thread so far.
+fn cpu_time() -> Option<Duration> {
     let text = std::fs::read_to_string("/proc/thread-self/schedstat").ok()?;
     text.split(' ').next()?.parse().ok().map(Duration::from_nanos)
 }

@@ -5,6 +5,7 @@
 use std::path::{Path, PathBuf};
 
 // The test that reads the suite and this tool share its parser, and nothing else does: no reason for a crate.
+#[expect(dead_code, reason = "the test uses the rest")]
 #[path = "../tests/it/suite/case.rs"]
 mod case;
 

@@ -1,100 +1,37 @@
-//! Script text to a [`Plan`], with diagnostics.
+//! Compiles script text to a [`Plan`](bue_model::Plan), with diagnostics.
 //!
 //! ```text
-//! text --lexer--> tokens --parse--> tree --build--> Plan
-//!            \________\________________\____ diagnostics --render--> what a person reads
+//! text --syntax/lexer--> tokens --parse--> tree --build--> Plan ---> plan, check, format
+//!            \______________\_________________\____ diagnostics --render--> what a person reads
 //! ```
 //!
-//! Nothing here touches disk, network, clock or environment. Whatever the text, there is an answer: a plan, or diagnostics,
-//! or both if these are warnings only. All work is linear in the text's length and bounded. The grammar is in `GRAMMAR.md`.
+//! Nothing here accesses disk, network, clock or environment. Every text gets an answer: a plan, diagnostics, or both if all
+//! diagnostics are warnings. All work is bounded and linear in the length of the text. The grammar is in `GRAMMAR.md`.
+//!
+//! A file imports from the file that defines a type, not through a `mod.rs`, so that the files form no import cycle.
 #![forbid(unsafe_code)]
 
 mod build;
-mod code;
-mod definition;
-mod diagnostic;
-mod duration;
-mod explain;
-mod expr;
+mod check;
+mod compile;
+mod diagnostics;
 mod format;
-mod inline;
 mod language;
-mod lexer;
-mod names;
-mod origin;
 mod parse;
-mod plan_json;
-mod plan_mermaid;
-mod plan_text;
+mod plan;
 pub mod python;
-mod render;
-mod setting;
 mod settings;
 mod source;
-mod sources;
-mod suggest;
-mod tree;
-
-use bue_model::Plan;
+mod syntax;
+mod text;
 
 pub use build::{MAX_NODES, MAX_PLAN_BYTES};
-pub use code::CODES;
-pub use diagnostic::{Diagnostic, Label, MAX_DIAGNOSTICS, Severity};
-pub use explain::explain;
-pub use format::format;
-pub use plan_json::plan_json;
-pub use plan_mermaid::plan_mermaid;
-pub use plan_text::plan_text;
-pub use render::render;
-pub use source::{MAX_SCRIPT, Position, Script, Span};
-pub use sources::{
+pub use check::{
     BuildProblem, Buildable, FileContents, PackageProblem, PackageProblemKind, Purpose, check_compiled, check_packages,
     check_scopes, check_sources, check_sql,
 };
-
-use build::Built;
-use diagnostic::{DiagnosticBuilder, Diagnostics};
-use lexer::{Kind, Tokens};
-use origin::Origins;
-use parse::Tree;
-
-/// What a script came to.
-#[derive(Debug)]
-pub struct Compiled {
-    /// `Some` if no diagnostic is an error.
-    pub plan: Option<Plan>,
-    /// In the order of the text. What files say comes from [`check_sources`].
-    pub diagnostics: Vec<Diagnostic>,
-    /// Where steps and calls stand in the text.
-    origins: Origins,
-}
-
-/// Reads a script. Never fails: what is wrong is in the diagnostics.
-#[must_use]
-pub fn compile(script: Script<'_>) -> Compiled {
-    if script.text.len() > MAX_SCRIPT {
-        return too_large(script);
-    }
-    read(script, |_, _, built, diagnostics| {
-        let plan = (!diagnostics.has_errors()).then_some(built.plan);
-        let origins = Origins::new(&built.steps, built.calls, &diagnostics.lines);
-        Compiled { plan, diagnostics: diagnostics.finish(), origins }
-    })
-}
-
-/// One reading of a script, for those who want its plan and those who want its text.
-fn read<'a, R>(script: Script<'a>, finish: impl FnOnce(&Tokens, &Tree<'a>, Built<'_>, Diagnostics<'a>) -> R) -> R {
-    let mut diagnostics = Diagnostics::new(script);
-    let tokens = lexer::tokens(&mut diagnostics);
-    let tree = parse::parse(&tokens.list, &mut diagnostics);
-    let cut = tokens.list.iter().any(|token| token.kind == Kind::OpenCode);
-    let built = build::build(&tree, cut, &mut diagnostics);
-    finish(&tokens, &tree, built, diagnostics)
-}
-
-fn too_large(script: Script<'_>) -> Compiled {
-    let mut diagnostics = Diagnostics::new(Script { path: script.path, text: "" });
-    let message = format!("this script is longer than {MAX_SCRIPT} bytes");
-    diagnostics.add(DiagnosticBuilder::new(code::TOO_LARGE, Span { start: 0, end: 0 }, message).hint("split it"));
-    Compiled { plan: None, diagnostics: diagnostics.finish(), origins: Origins::default() }
-}
+pub use compile::{Compiled, compile};
+pub use diagnostics::{CODES, Diagnostic, Label, MAX_DIAGNOSTICS, Severity, explain, render};
+pub use format::format;
+pub use plan::{plan_json, plan_mermaid, plan_text};
+pub use source::{MAX_SCRIPT, Position, Script, Span};

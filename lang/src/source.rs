@@ -1,8 +1,8 @@
-//! The script's text and places in it.
+//! The text of a script, and positions in it.
 
 use serde::Serialize;
 
-/// Longest script that is read, in bytes. Scripts are written by people; what is longer was put in by mistake.
+/// Longest script, in bytes. People write scripts; a longer text is a mistake.
 pub const MAX_SCRIPT: usize = 16 * 1024 * 1024;
 
 /// A script.
@@ -10,7 +10,7 @@ pub const MAX_SCRIPT: usize = 16 * 1024 * 1024;
 pub struct Script<'a> {
     /// Its path as the user gave it, for messages only.
     pub path: &'a str,
-    /// What it says.
+    /// Its text.
     pub text: &'a str,
 }
 
@@ -19,12 +19,12 @@ pub struct Script<'a> {
 pub struct Span {
     /// First byte.
     pub start: u32,
-    /// Byte behind the last.
+    /// Byte after the last.
     pub end: u32,
 }
 
 impl Span {
-    /// From one byte to another. Scripts are shorter than [`MAX_SCRIPT`], so nothing is lost.
+    /// From one byte to another. Scripts are shorter than [`MAX_SCRIPT`], so offsets fit.
     pub(crate) fn new(start: usize, end: usize) -> Self {
         Self { start: offset(start), end: offset(end) }
     }
@@ -34,7 +34,7 @@ impl Span {
         Self { start: self.start, end: last.end }
     }
 
-    /// The empty place behind this one.
+    /// The empty span after this one.
     pub(crate) const fn after(self) -> Self {
         Self { start: self.end, end: self.end }
     }
@@ -44,7 +44,7 @@ impl Span {
         self.start as usize..self.end as usize
     }
 
-    /// Its text; empty if the span is of another text.
+    /// The text of the span; empty if it is outside of `text`.
     pub(crate) fn of(self, text: &str) -> &str {
         text.get(self.range()).unwrap_or_default()
     }
@@ -99,7 +99,7 @@ impl LineIndex {
         self.starts.get(at).or(self.starts.last()).copied().unwrap_or_default()
     }
 
-    /// A line without its end mark.
+    /// A line without its line break.
     pub(crate) fn text<'a>(&self, text: &'a str, line: u32) -> &'a str {
         let end = self.starts.get(line as usize).map_or(text.len(), |next| *next as usize);
         let whole = text.get(self.start(line) as usize..end).unwrap_or_default();

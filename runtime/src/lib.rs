@@ -12,8 +12,13 @@
 //!
 //! both: step/ (tasks, limits, permissions), protocol.rs (frames between them), sql/ (rows of either database)
 //! ```
-//! A step can do only what [`Permissions`] allows, and uses at most what [`Limits`] allows. `unsafe` is in `host/memory/`
-//! (calls to the kernel, memories and stacks for wasmtime), in `host/sqlite/heap.rs` and where compiled code is loaded.
+//! A step can do only what [`Permissions`] allows, and uses at most what [`Limits`] allows.
+//!
+//! `unsafe` is in these files only:
+//! - `host/memory/{mapping,pagemap}.rs`: calls to the kernel; `host/memory/{pool,stacks}.rs`: wasmtime's memories and stacks;
+//!   the tests of `host/memory/image.rs` and `mapping.rs`, which touch mapped memory;
+//! - `host/sqlite/heap.rs`: SQLite's allocator;
+//! - `host/python/{guest,steps}.rs`, `host/wasm/{command,component,steps}.rs`, `parent/prepare.rs`: loading compiled code.
 
 mod error;
 mod host;

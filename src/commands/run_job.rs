@@ -2,7 +2,7 @@
 
 use anyhow::{Context, anyhow};
 use bue_model::{Failure, JobId, Outcome, ValueRef};
-use bue_worker::{Ran, run_once};
+use bue_worker::{JobRun, run_job};
 use clap::Args;
 use serde_json::json;
 
@@ -48,7 +48,7 @@ impl RunJob {
             let run = task.leases.first().map(|lease| lease.run).context("the hub's answer has no job")?;
             let config = worker_config(prepare_sandbox(cache).await?, Vec::new(), network, &hub, &bucket).await?;
             let worker_bucket = self.servers.connect(&settings).await?.bucket;
-            let attempt = run_once(&config, worker_bucket, task).await.context("failed to run the job")?;
+            let attempt = run_job(&config, worker_bucket, task).await.context("failed to run the job")?;
             let writer = ResultWriter::new(&hub, &bucket, run);
             match self.json {
                 true => self.print_json(writer, &step, &attempt).await?,
@@ -62,7 +62,7 @@ impl RunJob {
         }))
     }
 
-    async fn print_json(&self, writer: ResultWriter<'_>, step: &str, attempt: &Ran) -> Result<(), CommandError> {
+    async fn print_json(&self, writer: ResultWriter<'_>, step: &str, attempt: &JobRun) -> Result<(), CommandError> {
         let object = json!({
             "job": self.job.0,
             "step": step,
@@ -76,7 +76,7 @@ impl RunJob {
 }
 
 /// Log and failure are messages, the result is data.
-async fn print_plain(writer: ResultWriter<'_>, step: &str, attempt: &Ran) -> Result<(), CommandError> {
+async fn print_plain(writer: ResultWriter<'_>, step: &str, attempt: &JobRun) -> Result<(), CommandError> {
     eprint_text(&String::from_utf8_lossy(&attempt.log));
     match failure(&attempt.outcome) {
         None => eprint_line(&format!("bue: step `{step}`: {}", outcome_name(&attempt.outcome))),

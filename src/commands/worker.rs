@@ -123,7 +123,7 @@ impl Worker {
 async fn expect_admission(hub: &HubClient) -> Result<(), CommandError> {
     let heartbeat = Heartbeat { worker: "a worker that starts".to_owned(), leases: Vec::new() };
     match hub.heartbeat(&heartbeat).await {
-        Err(error) if !error.is_passing() => {
+        Err(error) if !error.is_transient() => {
             Err(anyhow::Error::new(error).context("the hub refused this worker").into())
         }
         _ => Ok(()),
@@ -133,7 +133,7 @@ async fn expect_admission(hub: &HubClient) -> Result<(), CommandError> {
 async fn request_bucket_address(hub: &HubClient) -> Result<Option<String>, CommandError> {
     loop {
         match hub.bucket().await {
-            Err(error) if error.is_passing() => {
+            Err(error) if error.is_transient() => {
                 eprint_line(&format!("bue: {error}; trying again"));
                 tokio::time::sleep(RETRY_BACKOFF).await;
             }

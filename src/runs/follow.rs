@@ -50,7 +50,7 @@ pub(crate) async fn follow(hub: &HubClient, run: RunId, progress: &mut Progress)
     loop {
         let view = match next_view(hub, run, version, progress).await {
             Ok(view) => view,
-            Err(error) if error.is_passing() && answered_at.is_some_and(|at| at.elapsed() < HUB_RESTART_TIMEOUT) => {
+            Err(error) if error.is_transient() && answered_at.is_some_and(|at| at.elapsed() < HUB_RESTART_TIMEOUT) => {
                 tokio::time::sleep(RETRY_BACKOFF).await;
                 continue;
             }

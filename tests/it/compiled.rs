@@ -77,8 +77,8 @@ fn an_invalid_module_is_refused_before_anything_runs() {
     fs::write(project.path("bare.wasm"), b"\0asm\x01\0\0\0").expect("a file");
     for (language, path, words) in [
         ("wasm", "empty.wasm", "it is empty"),
-        ("wasm", "text.wasm", "no WebAssembly"),
-        ("wasm", "cut.wasm", "no whole and valid WebAssembly"),
+        ("wasm", "text.wasm", "not WebAssembly"),
+        ("wasm", "cut.wasm", "not complete and valid WebAssembly"),
         ("wasm", "code.cwasm", "machine code"),
         ("rust", "bare.wasm", "without `_start`"),
         ("rust", "lib", "neither a library of type cdylib nor a program"),

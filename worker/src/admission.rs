@@ -1,5 +1,5 @@
-//! How many more jobs this worker takes now. Memory and cores are counted apart: a step that waits costs memory alone, so
-//! thousands of them are held at once; one that runs costs a core, so not many more of those are taken than can begin soon.
+//! Decides how many jobs the worker leases. A job that waits for an answer costs memory only, so a worker holds thousands of them; one
+//! that runs costs a core, so the worker leases few more of those than can start soon.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -9,41 +9,44 @@ use bue_runtime::Hosts;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use tokio::time::sleep;
 
-/// Jobs asked for at once. More would make one answer large without making it cheaper.
-const MOST_AT_ONCE: usize = 1_000;
+/// The largest number of jobs in a request. More would make its answer large without making it cheaper.
+const MAX_BATCH: usize = 1_000;
 
-/// What a step is taken to need before it has shown it. A Python step that waits for an answer has written to about as much.
-const STEP_BYTES: u64 = 1 << 20;
+/// The memory in bytes that a step is assumed to need before it has used any. A Python step that waits for an answer has written to
+/// about as much.
+const ASSUMED_STEP_BYTES: u64 = 1 << 20;
 
-/// Between two looks at the memory while there is none to give: steps give it back without a word.
-const LOOK_AGAIN: Duration = Duration::from_millis(100);
+/// The time between two checks of the memory while there is too little of it: steps free memory without a notification.
+const MEMORY_POLL_INTERVAL: Duration = Duration::from_millis(100);
 
-/// Decides what there is room for.
+/// Admits jobs up to the limits of slots, cores and memory.
 #[derive(Debug)]
 pub(crate) struct Admission {
     hosts: Arc<Hosts>,
     slots: Arc<Semaphore>,
-    memory_bytes: u64,
-    arriving: Arc<Arriving>,
+    memory_limit: u64,
+    arrivals: Arc<Arrivals>,
 }
 
-/// Jobs that were taken and are not in a sandbox host, or never will be.
+/// The jobs that were admitted and that no sandbox host counts yet.
 #[derive(Debug, Default)]
-struct Arriving {
+struct Arrivals {
     jobs: AtomicUsize,
     changed: Notify,
 }
 
-/// Room for a job: its slot until the hub has its report, and its share of a core until a sandbox host counts it.
+/// The permission to lease one job.
 #[derive(Debug)]
-pub(crate) struct Place {
+pub(crate) struct Permit {
+    /// Held until the hub has the job's report.
     pub(crate) slot: OwnedSemaphorePermit,
+    /// Held until a sandbox host counts the job.
     pub(crate) arrival: Arrival,
 }
 
 /// A job that no sandbox host counts yet. Dropped when one does.
 #[derive(Debug)]
-pub(crate) struct Arrival(Arc<Arriving>);
+pub(crate) struct Arrival(Arc<Arrivals>);
 
 impl Drop for Arrival {
     fn drop(&mut self) {
@@ -52,60 +55,108 @@ impl Drop for Arrival {
     }
 }
 
+/// The memory of a worker's steps.
+#[derive(Clone, Copy, Debug)]
+struct MemoryLoad {
+    used: u64,
+    limit: u64,
+    /// Whether no step runs and none is about to.
+    is_idle: bool,
+}
+
 impl Admission {
-    /// For at most `slots` jobs at once, and for new ones while the hosts have less than this memory.
-    pub(crate) fn new(hosts: Arc<Hosts>, slots: usize, memory_bytes: u64) -> Self {
-        Self { hosts, slots: Arc::new(Semaphore::new(slots)), memory_bytes, arriving: Arc::default() }
+    /// Admits at most `slots` jobs at once, and new ones only while the sandbox hosts use less than `memory_limit` bytes.
+    pub(crate) fn new(hosts: Arc<Hosts>, slots: usize, memory_limit: u64) -> Self {
+        Self { hosts, slots: Arc::new(Semaphore::new(slots)), memory_limit, arrivals: Arc::default() }
     }
 
-    /// Waits until there is room, and gives all there is. `None` where the worker has ended.
-    pub(crate) async fn room(&self) -> Option<Vec<Place>> {
+    /// Waits until at least one job can be admitted, and returns a permit for each that can. `None` if the worker has ended.
+    pub(crate) async fn acquire(&self) -> Option<Vec<Permit>> {
         let first = Arc::clone(&self.slots).acquire_owned().await.ok()?;
-        let most = self.free().await.min(MOST_AT_ONCE);
-        let mut places = vec![self.place(first)];
-        while places.len() < most
+        let max = self.wait_for_capacity().await.min(MAX_BATCH);
+        let mut permits = vec![self.permit(first)];
+        while permits.len() < max
             && let Ok(slot) = Arc::clone(&self.slots).try_acquire_owned()
         {
-            places.push(self.place(slot));
+            permits.push(self.permit(slot));
         }
-        Some(places)
+        Some(permits)
     }
 
-    /// Waits until cores and memory have room for a job.
-    async fn free(&self) -> usize {
+    /// Waits until cores and memory allow at least one job, and returns how many they allow.
+    async fn wait_for_capacity(&self) -> usize {
         loop {
-            // before the look, so that nothing is missed between it and the wait
-            let (eased, changed) = (self.hosts.capacity_changed(), self.arriving.changed.notified());
-            // asking for the memory reads files, which every step that ends must not lead to
-            let free = match self.cores() {
+            // subscribed before the check, so that no change between it and the wait is missed
+            let (hosts_changed, arrivals_changed) = (self.hosts.capacity_changed(), self.arrivals.changed.notified());
+            // the memory is read from files, which is too expensive for every step that ends while all cores are busy
+            let capacity = match self.core_capacity() {
                 0 => 0,
-                cores => cores.min(self.memory().await),
+                cores => cores.min(self.memory_capacity().await),
             };
-            if free > 0 {
-                return free;
+            if capacity > 0 {
+                return capacity;
             }
             tokio::select! {
-                () = eased => {}
-                () = changed => {}
-                () = sleep(LOOK_AGAIN) => {}
+                () = hosts_changed => {}
+                () = arrivals_changed => {}
+                () = sleep(MEMORY_POLL_INTERVAL) => {}
             }
         }
     }
 
-    fn cores(&self) -> usize {
-        self.hosts.free_capacity().saturating_sub(self.arriving.jobs.load(Ordering::Relaxed))
+    fn core_capacity(&self) -> usize {
+        self.hosts.free_capacity().saturating_sub(self.arrivals.jobs.load(Ordering::Relaxed))
     }
 
-    /// A worker that holds nothing takes a job whatever its memory says: waiting would change nothing.
-    async fn memory(&self) -> usize {
+    async fn memory_capacity(&self) -> usize {
         let Some(used) = self.hosts.memory_bytes().await else { return usize::MAX };
-        let holds_none = self.hosts.steps() == 0 && self.arriving.jobs.load(Ordering::Relaxed) == 0;
-        let free = self.memory_bytes.saturating_sub(used) / STEP_BYTES;
-        usize::try_from(free).unwrap_or(usize::MAX).max(usize::from(holds_none))
+        let is_idle = self.hosts.steps() == 0 && self.arrivals.jobs.load(Ordering::Relaxed) == 0;
+        memory_capacity(MemoryLoad { used, limit: self.memory_limit, is_idle })
     }
 
-    fn place(&self, slot: OwnedSemaphorePermit) -> Place {
-        self.arriving.jobs.fetch_add(1, Ordering::Relaxed);
-        Place { slot, arrival: Arrival(Arc::clone(&self.arriving)) }
+    fn permit(&self, slot: OwnedSemaphorePermit) -> Permit {
+        self.arrivals.jobs.fetch_add(1, Ordering::Relaxed);
+        Permit { slot, arrival: Arrival(Arc::clone(&self.arrivals)) }
+    }
+}
+
+/// Returns how many jobs the memory allows. An idle worker admits one in any case, because waiting would free no memory.
+fn memory_capacity(load: MemoryLoad) -> usize {
+    let free = load.limit.saturating_sub(load.used) / ASSUMED_STEP_BYTES;
+    usize::try_from(free).unwrap_or(usize::MAX).max(usize::from(load.is_idle))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn capacity(used_steps: u64, is_idle: bool) -> usize {
+        memory_capacity(MemoryLoad { used: used_steps * ASSUMED_STEP_BYTES, limit: 10 * ASSUMED_STEP_BYTES, is_idle })
+    }
+
+    #[test]
+    fn free_memory_allows_a_job_for_each_assumed_step() {
+        assert_eq!(capacity(0, false), 10);
+        assert_eq!(capacity(7, false), 3);
+    }
+
+    #[test]
+    fn a_busy_worker_without_memory_admits_nothing() {
+        assert_eq!(capacity(10, false), 0);
+        assert_eq!(capacity(11, false), 0);
+    }
+
+    #[test]
+    fn an_idle_worker_without_memory_admits_one_job() {
+        assert_eq!(capacity(11, true), 1);
+        assert_eq!(capacity(0, true), 10);
+    }
+
+    #[test]
+    fn a_job_counts_as_arriving_until_its_arrival_is_dropped() {
+        let arrivals = Arc::new(Arrivals { jobs: AtomicUsize::new(1), changed: Notify::new() });
+        let arrival = Arrival(Arc::clone(&arrivals));
+        drop(arrival);
+        assert_eq!(arrivals.jobs.load(Ordering::Relaxed), 0);
     }
 }

@@ -1,4 +1,4 @@
-//! Blobs that steps store and read themselves: in the bucket, beside values and code.
+//! The blobs that steps store and read: in the bucket, beside values and code.
 
 use std::sync::Arc;
 
@@ -7,36 +7,36 @@ use bue_model::{BlobHash, RunId};
 use bue_runtime::{BlobFuture, Blobs, Limits};
 use bytes::Bytes;
 
-/// The bucket, for the steps of a run.
+/// The bucket, as the steps of a run use it.
 #[derive(Debug)]
 struct BucketBlobs {
     bucket: Arc<BucketClient>,
     run: RunId,
-    /// Bytes of one blob that a step may read.
-    most: usize,
+    /// The size in bytes of the largest blob that a step may read.
+    max: usize,
 }
 
-/// The bucket, within what a step may give. Blobs stay for as long as the run exists.
-pub(crate) fn of(bucket: &Arc<BucketClient>, run: RunId, limits: &Limits) -> Arc<dyn Blobs> {
-    let most = usize::try_from(limits.result_bytes).unwrap_or(usize::MAX);
-    Arc::new(BucketBlobs { bucket: Arc::clone(bucket), run, most })
+/// Returns the blobs of a run, each no larger than a result may be. They are kept for as long as the run exists.
+pub(crate) fn for_run(bucket: &Arc<BucketClient>, run: RunId, limits: &Limits) -> Arc<dyn Blobs> {
+    let max = usize::try_from(limits.result_bytes).unwrap_or(usize::MAX);
+    Arc::new(BucketBlobs { bucket: Arc::clone(bucket), run, max })
 }
 
 impl Blobs for BucketBlobs {
     fn put(&self, bytes: Bytes) -> BlobFuture<BlobHash> {
         let (bucket, run) = (Arc::clone(&self.bucket), self.run);
         Box::pin(async move {
-            let stored = bucket.put(run, bytes).await;
-            stored.map(|blob| blob.hash).map_err(|error| format!("the blob could not be stored: {error}"))
+            let blob = bucket.put(run, bytes).await;
+            blob.map(|blob| blob.hash).map_err(|error| format!("the blob could not be stored: {error}"))
         })
     }
 
     fn get(&self, hash: BlobHash) -> BlobFuture<Bytes> {
-        let (bucket, most) = (Arc::clone(&self.bucket), self.most);
+        let (bucket, max) = (Arc::clone(&self.bucket), self.max);
         Box::pin(async move {
-            let found = bucket.find(hash, most).await;
-            let found = found.map_err(|error| format!("the blob could not be read: {error}"))?;
-            found.ok_or_else(|| format!("there is no blob {hash} in the bucket"))
+            let blob = bucket.get_by_hash(hash, max).await;
+            let blob = blob.map_err(|error| format!("the blob could not be read: {error}"))?;
+            blob.ok_or_else(|| format!("there is no blob {hash} in the bucket"))
         })
     }
 }

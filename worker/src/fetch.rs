@@ -1,4 +1,4 @@
-//! Code and inputs by hash, from the bucket or from what was fetched lately.
+//! [`Fetch`]: fetches code and inputs by hash, through caches.
 
 use std::sync::Arc;
 
@@ -12,42 +12,42 @@ use quick_cache::sync::Cache;
 
 use crate::blobs;
 
-/// Bytes of fetched values kept. A loop's elements come in pieces, and every element of a piece is a job here soon.
-const VALUES_KEPT: u64 = 128 * 1024 * 1024;
+/// The size in bytes of the cache of values. The elements of a loop come in chunks, and each element of a chunk is soon a job here.
+const MAX_CACHED_VALUE_BYTES: u64 = 128 * 1024 * 1024;
 
-/// Bundles kept. A worker rarely runs more different steps at a time.
-const BUNDLES_KEPT: usize = 1_000;
+/// The number of cached bundles. A worker rarely runs more different steps at a time.
+const MAX_CACHED_BUNDLES: usize = 1_000;
 
-/// Bytes of unpacked packages kept on the disk beside those that steps use. A set may have 512 MiB.
-const SITES_KEPT: u64 = 2 * 1024 * 1024 * 1024;
+/// The size in bytes of unpacked packages on the disk that no step uses. A set may have 512 MiB.
+const MAX_CACHED_SITE_BYTES: u64 = 2 * 1024 * 1024 * 1024;
 
 /// CBOR null, for rounds without a result.
 const NULL: &[u8] = &[0xf6];
 
-/// What could not be had.
+/// Why something could not be fetched.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum FetchError {
-    /// The bucket did not give it: worth another try elsewhere or later.
+    /// The bucket did not return it. Another attempt, here or elsewhere, may succeed.
     #[error("failed to fetch {0} from the bucket: {1}")]
     Bucket(BlobHash, #[source] ClientError),
-    /// The bucket gave something else: so it would every time.
+    /// The bytes do not match their hash. Another attempt would get the same.
     #[error("the package `{0}` is damaged in the bucket; upload the script again")]
-    Damaged(String),
-    /// They cannot be unpacked.
+    Corrupt(String),
+    /// The packages cannot be unpacked.
     #[error(transparent)]
     Packages(#[from] BadPackages),
-    /// It is not what it should be: trying again gives the same.
+    /// The bytes are not of the expected form. Another attempt would get the same.
     #[error("{0} in the bucket is not {1}")]
     Malformed(&'static str, &'static str),
 }
 
-/// Reads the bucket through caches.
+/// Reads from the bucket through bounded caches.
 #[derive(Debug)]
 pub(crate) struct Fetch {
     bucket: Arc<BucketClient>,
     values: Cache<BlobHash, Bytes, ByLength>,
     bundles: Cache<BlobHash, Arc<Bundle>>,
-    /// Unpacked packages, by what is in them.
+    /// Unpacked packages, by their content.
     unpacked: Cache<BlobHash, Arc<Site>, ByLength>,
     sites: Sites,
 }
@@ -71,9 +71,9 @@ impl Fetch {
     pub(crate) fn new(bucket: Arc<BucketClient>, sites: Sites) -> Self {
         Self {
             bucket,
-            values: Cache::with_weighter(10_000, VALUES_KEPT, ByLength),
-            bundles: Cache::new(BUNDLES_KEPT),
-            unpacked: Cache::with_weighter(100, SITES_KEPT, ByLength),
+            values: Cache::with_weighter(10_000, MAX_CACHED_VALUE_BYTES, ByLength),
+            bundles: Cache::new(MAX_CACHED_BUNDLES),
+            unpacked: Cache::with_weighter(100, MAX_CACHED_SITE_BYTES, ByLength),
             sites,
         }
     }
@@ -83,12 +83,12 @@ impl Fetch {
         self.bucket.put(run, value).await
     }
 
-    /// Where steps of a run keep blobs.
+    /// Returns the blobs of a run's steps.
     pub(crate) fn blobs(&self, run: RunId, limits: &Limits) -> Arc<dyn Blobs> {
-        blobs::of(&self.bucket, run, limits)
+        blobs::for_run(&self.bucket, run, limits)
     }
 
-    /// A step's code.
+    /// Fetches a step's code.
     pub(crate) async fn bundle(&self, code: &BlobRef) -> Result<Arc<Bundle>, FetchError> {
         let load = async {
             let bytes = self.bucket.get(code).await.map_err(|error| FetchError::Bucket(code.hash, error))?;
@@ -97,40 +97,40 @@ impl Fetch {
         self.bundles.get_or_insert_async(&code.hash, load).await
     }
 
-    /// A step's packages in a folder; `None` if it has none.
+    /// Fetches and unpacks a step's packages. `None` if it has none.
     pub(crate) async fn packages(&self, bundle: &Bundle, limits: &Limits) -> Result<Option<Arc<Site>>, FetchError> {
         if bundle.packages.is_empty() {
             return Ok(None);
         }
         let unpack = self.unpack(&bundle.packages, limits);
-        self.unpacked.get_or_insert_async(&key_of(&bundle.packages), unpack).await.map(Some)
+        self.unpacked.get_or_insert_async(&content_key(&bundle.packages), unpack).await.map(Some)
     }
 
     async fn unpack(&self, packages: &[Package], limits: &Limits) -> Result<Arc<Site>, FetchError> {
-        check_announced(packages, limits)?;
+        check_declared_sizes(packages, limits)?;
         let mut wheels = Vec::with_capacity(packages.len());
         for package in packages {
             wheels.push((package.file.clone(), self.wheel(package).await?));
         }
         let (sites, limits) = (self.sites.clone(), limits.clone());
-        let unpacked = tokio::task::spawn_blocking(move || {
+        let task = tokio::task::spawn_blocking(move || {
             let wheels: Vec<(&str, &[u8])> =
                 wheels.iter().map(|(file, bytes)| (file.as_str(), bytes.as_ref())).collect();
             sites.unpack(&wheels, &limits)
         });
-        let unpacked = unpacked.await.map_err(|_| FetchError::Malformed("a package", "one that can be unpacked"))?;
-        Ok(Arc::new(unpacked?))
+        let site = task.await.map_err(|_| FetchError::Malformed("a package", "one that can be unpacked"))?;
+        Ok(Arc::new(site?))
     }
 
-    /// A wheel is not kept: it is unpacked at once, and that is.
+    /// Fetches a wheel. Not cached: the unpacked files are.
     async fn wheel(&self, package: &Package) -> Result<Bytes, FetchError> {
         self.bucket.get(&package.wheel).await.map_err(|error| match error {
-            ClientError::Damaged { .. } => FetchError::Damaged(package.file.clone()),
+            ClientError::Corrupt { .. } => FetchError::Corrupt(package.file.clone()),
             error => FetchError::Bucket(package.wheel.hash, error),
         })
     }
 
-    /// An argument as one CBOR value.
+    /// Fetches an argument, as one CBOR value.
     pub(crate) async fn input(&self, input: &JobInput) -> Result<Bytes, FetchError> {
         match input {
             JobInput::Value(value) => self.value(value).await,
@@ -152,31 +152,31 @@ impl Fetch {
         self.values.get_or_insert_async(&blob.hash, load).await
     }
 
-    /// A piece of a list; never a list itself.
-    async fn piece(&self, chunk: &Chunk) -> Result<Bytes, FetchError> {
+    /// Fetches a chunk of a list, which cannot be a list itself.
+    async fn chunk(&self, chunk: &Chunk) -> Result<Bytes, FetchError> {
         match &*chunk.value {
             ValueRef::Inline(bytes) => Ok(bytes.clone()),
             ValueRef::Blob(blob) => self.blob(blob).await,
-            ValueRef::List(_) => Err(FetchError::Malformed("a piece of a list", "a CBOR array")),
+            ValueRef::List(_) => Err(FetchError::Malformed("a chunk of a list", "a CBOR array")),
         }
     }
 
     async fn element(&self, chunk: &Chunk, index: u32) -> Result<Bytes, FetchError> {
-        let piece = self.piece(chunk).await?;
-        let items = items_of(&piece)?;
+        let bytes = self.chunk(chunk).await?;
+        let items = items_of(&bytes)?;
         let item =
-            items.get(index as usize).ok_or(FetchError::Malformed("a piece of a list", "as long as it should be"))?;
-        Ok(piece.slice_ref(item))
+            items.get(index as usize).ok_or(FetchError::Malformed("a chunk of a list", "as long as it should be"))?;
+        Ok(bytes.slice_ref(item))
     }
 
     async fn list(&self, chunks: &[Chunk]) -> Result<Bytes, FetchError> {
         let count = chunks.iter().map(|chunk| u64::from(chunk.count)).sum();
         let mut list = cbor::array_head(count);
         for chunk in chunks {
-            let piece = self.piece(chunk).await?;
-            let items = items_of(&piece)?;
+            let bytes = self.chunk(chunk).await?;
+            let items = items_of(&bytes)?;
             if items.len() != chunk.count as usize {
-                return Err(FetchError::Malformed("a piece of a list", "as long as it should be"));
+                return Err(FetchError::Malformed("a chunk of a list", "as long as it should be"));
             }
             items.iter().for_each(|item| list.extend_from_slice(item));
         }
@@ -195,8 +195,8 @@ impl Fetch {
     }
 }
 
-/// Nothing is fetched of what is too much anyway.
-fn check_announced(packages: &[Package], limits: &Limits) -> Result<(), BadPackages> {
+/// Refuses packages whose declared sizes are over the limits, before any is fetched.
+fn check_declared_sizes(packages: &[Package], limits: &Limits) -> Result<(), BadPackages> {
     let bytes = packages.iter().fold(0_u64, |sum, package| sum.saturating_add(package.wheel.len));
     if packages.len() > limits.packages as usize {
         return Err(BadPackages::number(limits));
@@ -204,8 +204,8 @@ fn check_announced(packages: &[Package], limits: &Limits) -> Result<(), BadPacka
     if bytes > limits.packages_packed_bytes { Err(BadPackages::packed(limits)) } else { Ok(()) }
 }
 
-/// What has the same key holds the same files.
-fn key_of(packages: &[Package]) -> BlobHash {
+/// Returns a key of the packages' content.
+fn content_key(packages: &[Package]) -> BlobHash {
     let mut key = blake3::Hasher::new();
     for package in packages {
         key.update(&package.wheel.hash.0);
@@ -213,6 +213,6 @@ fn key_of(packages: &[Package]) -> BlobHash {
     BlobHash(*key.finalize().as_bytes())
 }
 
-fn items_of(piece: &Bytes) -> Result<Vec<&[u8]>, FetchError> {
-    cbor::array_items(piece).ok().flatten().ok_or(FetchError::Malformed("a piece of a list", "a CBOR array"))
+fn items_of(chunk: &Bytes) -> Result<Vec<&[u8]>, FetchError> {
+    cbor::array_items(chunk).ok().flatten().ok_or(FetchError::Malformed("a chunk of a list", "a CBOR array"))
 }

@@ -1,4 +1,4 @@
-//! Tells the hub, in one request for all jobs, that this worker lives; stops the jobs that are not its own any more.
+//! Sends heartbeats, one request for all jobs, and cancels the jobs whose leases are lost.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -6,18 +6,21 @@ use std::time::Duration;
 use bue_client::HubClient;
 use bue_model::wire::Heartbeat;
 
-use crate::held::{Held, Stop};
+use crate::held_leases::{CancelReason, HeldLeases};
 
-/// Sends heartbeats for ever, four in the life of a lease, so that two may get lost.
-pub(crate) async fn run(worker: String, hub: Arc<HubClient>, held: Arc<Held>) {
+/// Heartbeats in the life of a lease: two may get lost without losing it.
+const HEARTBEATS_PER_LEASE: u64 = 4;
+
+/// Sends heartbeats forever.
+pub(crate) async fn run(worker: String, hub: Arc<HubClient>, held_leases: Arc<HeldLeases>) {
     loop {
-        tokio::time::sleep(Duration::from_millis(held.lease_ms() / 4)).await;
-        let leases = held.leases();
+        tokio::time::sleep(Duration::from_millis(held_leases.lease_ms() / HEARTBEATS_PER_LEASE)).await;
+        let leases = held_leases.leases();
         if leases.is_empty() {
             continue;
         }
         match hub.heartbeat(&Heartbeat { worker: worker.clone(), leases }).await {
-            Ok(answer) => answer.lost.into_iter().for_each(|job| held.stop(job, Stop::Lost)),
+            Ok(answer) => answer.lost.into_iter().for_each(|job| held_leases.cancel(job, CancelReason::LeaseLost)),
             Err(error) => tracing::warn!(%error, "failed to send a heartbeat; trying again"),
         }
     }

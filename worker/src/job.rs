@@ -1,4 +1,4 @@
-//! One job from its lease to its report.
+//! [`JobRunner`]: runs a job, from its lease to its report.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -10,26 +10,26 @@ use bue_runtime::{BadPackages, Databases, Event, Finished, Hosts, Limits, Packag
 use bytes::Bytes;
 use tokio::sync::{OwnedSemaphorePermit, mpsc, watch};
 
-use crate::admission::{Arrival, Place};
+use crate::admission::{Arrival, Permit};
 use crate::fetch::{Fetch, FetchError};
-use crate::held::{Held, Stop};
-use crate::output::{ListWriter, Output, cut_list};
+use crate::held_leases::{CancelReason, HeldLeases};
+use crate::output::{ListWriter, Output, store_list};
 use crate::rate_key::rate_key;
-use crate::reporter::Ready;
-use crate::task::{self, Work};
+use crate::reporter::QueuedReport;
+use crate::task::{FetchedStep, StepTask};
 
-/// What running jobs needs.
+/// What running a job needs.
 #[derive(Debug)]
 pub(crate) struct JobRunner {
     pub(crate) hosts: Arc<Hosts>,
     pub(crate) databases: Databases,
     pub(crate) fetch: Fetch,
     pub(crate) limits: Limits,
-    pub(crate) held: Arc<Held>,
-    pub(crate) reports: mpsc::UnboundedSender<Ready>,
+    pub(crate) held_leases: Arc<HeldLeases>,
+    pub(crate) reports: mpsc::UnboundedSender<QueuedReport>,
 }
 
-/// What became of an attempt, before its log is stored.
+/// The result of an attempt, before its log is stored.
 struct Attempt {
     outcome: Outcome,
     log: Bytes,
@@ -41,95 +41,95 @@ impl From<Outcome> for Attempt {
     }
 }
 
-/// Ways an attempt ends without the step having said anything.
-enum Unfinished {
-    /// The step, or what it was given, is at fault.
-    Fault(Failure),
-    /// Nobody is: another try may do better.
-    GiveBack(String),
+/// Why an attempt ended without an answer of the step.
+enum NoAnswer {
+    /// The step or its input is at fault: the attempt failed.
+    Failed(Failure),
+    /// The cause is elsewhere: the lease is released, and another attempt may succeed.
+    Released(String),
 }
 
-impl From<FetchError> for Unfinished {
+impl From<FetchError> for NoAnswer {
     fn from(error: FetchError) -> Self {
         match error {
-            FetchError::Bucket(..) => Self::GiveBack(error.to_string()),
-            FetchError::Malformed(..) => Self::Fault(Failure::new(FailureKind::Internal, error.to_string())),
-            FetchError::Damaged(_) => Self::Fault(Failure::new(FailureKind::BadCode, error.to_string())),
-            FetchError::Packages(bad) => packages_fault(&bad),
+            FetchError::Bucket(..) => Self::Released(error.to_string()),
+            FetchError::Malformed(..) => Self::Failed(Failure::new(FailureKind::Internal, error.to_string())),
+            FetchError::Corrupt(_) => Self::Failed(Failure::new(FailureKind::BadCode, error.to_string())),
+            FetchError::Packages(error) => bad_packages(&error),
         }
     }
 }
 
-fn packages_fault(bad: &BadPackages) -> Unfinished {
-    let kind = match bad.problem {
-        // a disk that is full here may be empty elsewhere
-        PackageProblem::Io(_) => return Unfinished::GiveBack(bad.to_string()),
+fn bad_packages(error: &BadPackages) -> NoAnswer {
+    let kind = match error.problem {
+        // the disk of another worker may have space
+        PackageProblem::Io(_) => return NoAnswer::Released(error.to_string()),
         PackageProblem::Limit { .. } => FailureKind::Limit,
         PackageProblem::NotZip(_) | PackageProblem::Unfit(..) => FailureKind::BadCode,
     };
-    Unfinished::Fault(Failure::new(kind, bad.to_string()))
+    NoAnswer::Failed(Failure::new(kind, error.to_string()))
 }
 
-impl From<ClientError> for Unfinished {
+impl From<ClientError> for NoAnswer {
     fn from(error: ClientError) -> Self {
-        Self::GiveBack(format!("failed to store what the step gave: {error}"))
+        Self::Released(format!("failed to store the step's result: {error}"))
     }
 }
 
-impl From<RuntimeError> for Unfinished {
+impl From<RuntimeError> for NoAnswer {
     fn from(error: RuntimeError) -> Self {
-        Self::GiveBack(format!("no sandbox to run the step in: {error}"))
+        Self::Released(format!("no sandbox to run the step in: {error}"))
     }
 }
 
-impl From<Unfinished> for Attempt {
-    fn from(unfinished: Unfinished) -> Self {
-        match unfinished {
-            Unfinished::Fault(failure) => Outcome::Failed(failure).into(),
-            Unfinished::GiveBack(reason) => Outcome::Released { reason }.into(),
+impl From<NoAnswer> for Attempt {
+    fn from(no_answer: NoAnswer) -> Self {
+        match no_answer {
+            NoAnswer::Failed(failure) => Outcome::Failed(failure).into(),
+            NoAnswer::Released(reason) => Outcome::Released { reason }.into(),
         }
     }
 }
 
 impl JobRunner {
-    /// Runs the job unless it is stopped, and hands its report on with its slot.
+    /// Runs a job unless it is cancelled, and queues its report with its slot.
     pub(crate) async fn run(
         self: Arc<Self>,
         lease: Lease,
         step: Arc<LeasedStep>,
-        mut stopped: watch::Receiver<Option<Stop>>,
-        place: Place,
+        mut cancelled: watch::Receiver<Option<CancelReason>>,
+        permit: Permit,
     ) {
-        let started = Instant::now();
-        let Place { slot, arrival } = place;
+        let started_at = Instant::now();
+        let Permit { slot, arrival } = permit;
         let attempt = tokio::select! {
             attempt = self.attempt(&lease, &step, Some(arrival)) => Some(attempt.unwrap_or_else(Attempt::from)),
-            why = stop(&mut stopped) => given_back(why),
+            reason = wait_for_cancel(&mut cancelled) => cancelled_attempt(reason),
         };
-        let Some(attempt) = attempt else { return self.held.let_go(lease.job, lease.token) };
-        let report = self.report(&lease, attempt, started).await;
-        if self.reports.send((report, slot)).is_err() {
-            tracing::error!(job = %lease.job, "nobody is left to report to the hub; the lease will end");
+        let Some(attempt) = attempt else { return self.held_leases.remove(lease.job, lease.token) };
+        let report = self.report(&lease, attempt, started_at).await;
+        if self.reports.send(QueuedReport { report, slot }).is_err() {
+            tracing::error!(job = %lease.job, "the reporter has ended; the lease will end");
         }
     }
 
-    /// Hands on that the job was not begun.
-    pub(crate) fn give_back(&self, lease: &Lease, slot: OwnedSemaphorePermit) {
+    /// Releases a lease whose job was not started.
+    pub(crate) fn release(&self, lease: &Lease, slot: OwnedSemaphorePermit) {
         let report = Report { job: lease.job, token: lease.token, outcome: shutting_down(), log: None, run_ms: 0 };
-        // without a reporter the lease ends by itself
-        let _ = self.reports.send((report, slot));
+        // without a reporter, the lease ends by itself
+        let _ = self.reports.send(QueuedReport { report, slot });
     }
 
-    /// Runs the job and hands nothing on: what came of it, and what it printed.
-    pub(crate) async fn once(&self, lease: &Lease, step: &LeasedStep) -> (Outcome, Bytes) {
+    /// Runs a job and reports nothing. Returns its outcome and its log.
+    pub(crate) async fn run_unreported(&self, lease: &Lease, step: &LeasedStep) -> (Outcome, Bytes) {
         let attempt = self.attempt(lease, step, None).await.unwrap_or_else(Attempt::from);
         (attempt.outcome, attempt.log)
     }
 
-    /// The arrival ends when a sandbox host has the step; a postgres step, which none ever has, keeps it.
-    async fn attempt(&self, lease: &Lease, step: &LeasedStep, arrival: Option<Arrival>) -> Result<Attempt, Unfinished> {
+    /// Runs the step. The arrival is dropped when a sandbox host has the step; a postgres step, which no host ever has, keeps it.
+    async fn attempt(&self, lease: &Lease, step: &LeasedStep, arrival: Option<Arrival>) -> Result<Attempt, NoAnswer> {
         if let Some(field) = &lease.count_by {
-            return self.key(lease, field).await.map(Attempt::from);
+            return self.rate_key(lease, field).await.map(Attempt::from);
         }
         let bundle = self.fetch.bundle(&step.code).await?;
         let packages = self.fetch.packages(&bundle, &self.limits).await?;
@@ -138,24 +138,24 @@ impl JobRunner {
             inputs.push(self.fetch.input(input).await?);
         }
         let compiled = match step.language.is_compiled() {
-            true => Some(self.hosts.compile(&bundle, step.code.hash).await.map_err(Unfinished::Fault)?),
+            true => Some(self.hosts.compile(&bundle, step.code.hash).await.map_err(NoAnswer::Failed)?),
             false => None,
         };
-        let work =
-            task::work(lease, step, bundle, packages, compiled, inputs, &self.limits).map_err(Unfinished::Fault)?;
-        let running = match work {
-            Work::Sandboxed(task) => {
+        let fetched = FetchedStep { bundle, packages, compiled, inputs };
+        let task = StepTask::new(lease, step, fetched, &self.limits).map_err(NoAnswer::Failed)?;
+        let running = match task {
+            StepTask::Sandbox(task) => {
                 let running = self.hosts.run_with(task, self.fetch.blobs(lease.run, &self.limits)).await?;
                 drop(arrival);
                 running
             }
-            Work::Queried(query) => return self.follow(self.databases.run(query), lease, step).await,
+            StepTask::Query(query) => return self.follow(self.databases.run(query), lease, step).await,
         };
         self.follow(running, lease, step).await
     }
 
-    /// What the job's start counts as. Its code is not needed for that.
-    async fn key(&self, lease: &Lease, field: &str) -> Result<Outcome, Unfinished> {
+    /// Computes the rate key of a job, without its code.
+    async fn rate_key(&self, lease: &Lease, field: &str) -> Result<Outcome, NoAnswer> {
         let input = match lease.inputs.first() {
             Some(input) => Some(self.fetch.input(input).await?),
             None => None,
@@ -163,27 +163,27 @@ impl JobRunner {
         Ok(Outcome::Keyed { key: rate_key(input.as_deref(), field) })
     }
 
-    /// Takes what the step gives until it has finished.
-    async fn follow(&self, mut running: Running, lease: &Lease, step: &LeasedStep) -> Result<Attempt, Unfinished> {
+    /// Stores the elements that the step emits, until it has finished.
+    async fn follow(&self, mut running: Running, lease: &Lease, step: &LeasedStep) -> Result<Attempt, NoAnswer> {
         let output = self.output(lease);
         let mut list = ListWriter::default();
         loop {
-            match running.next().await.map_err(|lost| Unfinished::GiveBack(lost.to_string()))? {
+            match running.next().await.map_err(|error| NoAnswer::Released(error.to_string()))? {
                 Event::Items { count, items } => list.push(count, items, output).await?,
                 Event::Finished(finished) => return finish(finished, list, step, output).await,
             }
         }
     }
 
-    /// Where what the job gives is put.
+    /// Returns where the results of a job are stored.
     fn output(&self, lease: &Lease) -> Output<'_> {
         Output { fetch: &self.fetch, run: lease.run }
     }
 
-    async fn report(&self, lease: &Lease, attempt: Attempt, started: Instant) -> Report {
+    async fn report(&self, lease: &Lease, attempt: Attempt, started_at: Instant) -> Report {
         let log = match attempt.log.is_empty() {
             true => None,
-            // A log that cannot be stored is no reason to run the step again.
+            // If the log cannot be stored, the step does not run again for it.
             false => self
                 .output(lease)
                 .store(attempt.log)
@@ -191,7 +191,7 @@ impl JobRunner {
                 .inspect_err(|error| tracing::warn!(job = %lease.job, %error, "failed to store a log"))
                 .ok(),
         };
-        let run_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let run_ms = u64::try_from(started_at.elapsed().as_millis()).unwrap_or(u64::MAX);
         Report { job: lease.job, token: lease.token, outcome: attempt.outcome, log, run_ms }
     }
 }
@@ -201,11 +201,11 @@ async fn finish(
     list: ListWriter,
     step: &LeasedStep,
     output: Output<'_>,
-) -> Result<Attempt, Unfinished> {
+) -> Result<Attempt, NoAnswer> {
     let outcome = match finished.answer {
         Answer::Completed { streamed: true, hints, .. } => Outcome::Completed { value: list.finish(), hints },
         Answer::Completed { value, hints, .. } => match &step.loop_text {
-            Some(loop_text) => cut_list(&value, loop_text, hints, output).await?,
+            Some(loop_text) => store_list(&value, loop_text, hints, output).await?,
             None => Outcome::Completed { value: output.store(value).await?, hints },
         },
         Answer::Pending { delay_ms } => Outcome::Pending { delay_ms },
@@ -216,16 +216,18 @@ async fn finish(
     Ok(Attempt { outcome, log: finished.log })
 }
 
-/// Waits until the job is to be stopped.
-async fn stop(stopped: &mut watch::Receiver<Option<Stop>>) -> Stop {
-    // The sender is dropped only when the lease was taken again by this very worker: the older one is lost.
-    stopped.wait_for(Option::is_some).await.map_or(Stop::Lost, |why| why.unwrap_or(Stop::Lost))
+/// Waits until the job is cancelled.
+async fn wait_for_cancel(cancelled: &mut watch::Receiver<Option<CancelReason>>) -> CancelReason {
+    // The sender is dropped only if this worker has leased the job again: then this older lease is lost.
+    let lost = CancelReason::LeaseLost;
+    cancelled.wait_for(Option::is_some).await.map_or(lost, |reason| reason.unwrap_or(lost))
 }
 
-fn given_back(why: Stop) -> Option<Attempt> {
-    match why {
-        Stop::Lost => None,
-        Stop::GiveBack => Some(shutting_down().into()),
+/// Returns what to report of a job that was cancelled.
+fn cancelled_attempt(reason: CancelReason) -> Option<Attempt> {
+    match reason {
+        CancelReason::LeaseLost => None,
+        CancelReason::Draining => Some(shutting_down().into()),
     }
 }
 

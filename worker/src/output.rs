@@ -1,4 +1,4 @@
-//! Puts what a step gave where it belongs: small values inline, large ones in the bucket, a loop's list in pieces.
+//! Stores the results of steps: small values inline, large ones in the bucket, the lists of loops in chunks.
 
 use bue_client::ClientError;
 use bue_model::job::{Hints, INLINE_LIMIT};
@@ -7,16 +7,16 @@ use bytes::Bytes;
 
 use crate::fetch::Fetch;
 
-/// A loop's list stays inline up to this many bytes in all, since every job of the loop's body is sent its piece.
+/// The size in bytes up to which a loop's list is stored inline: every job of the loop's body gets its chunk in a message.
 const INLINE_LIST_LIMIT: usize = 4 * 1024;
 
-/// Elements of one piece, where a list is cut up here.
-const CHUNK_ITEMS: usize = 1_000;
+/// The largest number of elements in a chunk of a list that is split here.
+const MAX_CHUNK_ITEMS: usize = 1_000;
 
-/// Bytes of one piece, where a list is cut up here.
-const CHUNK_BYTES: usize = 64 * 1024;
+/// The size in bytes up to which a chunk of a list that is split here may grow.
+const MAX_CHUNK_BYTES: usize = 64 * 1024;
 
-/// The bucket, for what a run gives.
+/// Where the results of a run are stored.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Output<'a> {
     pub(crate) fetch: &'a Fetch,
@@ -24,7 +24,7 @@ pub(crate) struct Output<'a> {
 }
 
 impl Output<'_> {
-    /// A value of any size.
+    /// Stores a value, inline or in the bucket.
     pub(crate) async fn store(self, value: Bytes) -> Result<ValueRef, ClientError> {
         match value.len() <= INLINE_LIMIT {
             true => Ok(ValueRef::Inline(value)),
@@ -33,7 +33,7 @@ impl Output<'_> {
     }
 }
 
-/// A list that arrives piece by piece.
+/// A list that arrives in chunks.
 #[derive(Debug, Default)]
 pub(crate) struct ListWriter {
     chunks: Vec<Chunk>,
@@ -41,23 +41,23 @@ pub(crate) struct ListWriter {
 }
 
 impl ListWriter {
-    /// Takes a piece: a CBOR array of `count` elements.
+    /// Appends a chunk: a CBOR array of `count` elements.
     pub(crate) async fn push(&mut self, count: u32, items: Bytes, output: Output<'_>) -> Result<(), ClientError> {
         self.inline_bytes += items.len();
         self.chunks.push(Chunk { count, value: Box::new(ValueRef::Inline(items)) });
         match self.inline_bytes > INLINE_LIST_LIMIT {
-            true => self.move_out(output).await,
+            true => self.move_to_bucket(output).await,
             false => Ok(()),
         }
     }
 
-    /// The list.
+    /// Returns the list.
     pub(crate) fn finish(self) -> ValueRef {
         ValueRef::List(self.chunks)
     }
 
-    /// Only the pieces that came since the list outgrew its limit are inline: usually the last one alone.
-    async fn move_out(&mut self, output: Output<'_>) -> Result<(), ClientError> {
+    /// Moves inline chunks to the bucket. Only those since the list outgrew its limit are inline: usually just the last one.
+    async fn move_to_bucket(&mut self, output: Output<'_>) -> Result<(), ClientError> {
         for chunk in self.chunks.iter_mut().rev() {
             let ValueRef::Inline(items) = &*chunk.value else { break };
             *chunk.value = ValueRef::Blob(output.fetch.store(output.run, items.clone()).await?);
@@ -66,8 +66,8 @@ impl ListWriter {
     }
 }
 
-/// A whole list that a loop runs over, cut into pieces; a failure if it is no list.
-pub(crate) async fn cut_list(
+/// Stores the list that a loop runs over, split into chunks. A failure if it is not a list.
+pub(crate) async fn store_list(
     value: &Bytes,
     loop_text: &str,
     hints: Hints,
@@ -78,28 +78,28 @@ pub(crate) async fn cut_list(
         return Ok(Outcome::Failed(Failure::new(FailureKind::BadResult, message)));
     };
     let mut list = ListWriter::default();
-    let mut rest = items.as_slice();
-    while !rest.is_empty() {
-        let (piece, behind) = rest.split_at(piece_length(rest));
-        let count = u32::try_from(piece.len()).unwrap_or(u32::MAX);
-        list.push(count, cbor::join_items(piece.iter().copied()).into(), output).await?;
-        rest = behind;
+    let mut remaining = items.as_slice();
+    while !remaining.is_empty() {
+        let (chunk, others) = remaining.split_at(chunk_len(remaining));
+        let count = u32::try_from(chunk.len()).unwrap_or(u32::MAX);
+        list.push(count, cbor::join_items(chunk.iter().copied()).into(), output).await?;
+        remaining = others;
     }
     Ok(Outcome::Completed { value: list.finish(), hints })
 }
 
-/// How many of these elements make one piece: at least one, whatever its size.
-fn piece_length(items: &[&[u8]]) -> usize {
+/// Returns how many of these elements make one chunk: at least one, whatever its size.
+fn chunk_len(items: &[&[u8]]) -> usize {
     let mut bytes = 0;
-    let fit = items.iter().take(CHUNK_ITEMS).take_while(|item| {
+    let fit = items.iter().take(MAX_CHUNK_ITEMS).take_while(|item| {
         bytes += item.len();
-        bytes <= CHUNK_BYTES
+        bytes <= MAX_CHUNK_BYTES
     });
     fit.count().max(1)
 }
 
 fn describe(value: &[u8]) -> &'static str {
-    cbor::decode(value).map_or("something that is no value", |value| value.kind())
+    cbor::decode(value).map_or("something that is not a value", |value| value.kind())
 }
 
 #[cfg(test)]
@@ -107,12 +107,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_piece_is_bounded_in_elements_and_bytes_but_never_empty() {
+    fn a_chunk_is_bounded_in_elements_and_bytes_but_never_empty() {
         let small: Vec<&[u8]> = vec![&[1]; 2_500];
-        assert_eq!(piece_length(&small), CHUNK_ITEMS);
-        let big = vec![0_u8; CHUNK_BYTES - 1];
-        assert_eq!(piece_length(&[&big, &big]), 1);
-        let huge = vec![0_u8; CHUNK_BYTES * 2];
-        assert_eq!(piece_length(&[&huge, &[1]]), 1);
+        assert_eq!(chunk_len(&small), MAX_CHUNK_ITEMS);
+        let big = vec![0_u8; MAX_CHUNK_BYTES - 1];
+        assert_eq!(chunk_len(&[&big, &big]), 1);
+        let huge = vec![0_u8; MAX_CHUNK_BYTES * 2];
+        assert_eq!(chunk_len(&[&huge, &[1]]), 1);
     }
 }

@@ -1,13 +1,13 @@
-//! What a job's start counts as under a `!rate … by FIELD`: the value of that field of its first input, hashed, since the hub
-//! opens no values.
+//! The rate key of a job under a `!rate … by FIELD`: the hash of that field of its first input. Workers compute it because the hub
+//! never reads values.
 
 use bue_model::{RateKey, cbor};
 
-/// The key of an input. Inputs that have no such field, jobs without an input, and what is no map count together.
+/// Returns the rate key of an input. Inputs that are not maps or lack the field, and jobs without an input, all have the same key.
 pub(crate) fn rate_key(input: Option<&[u8]>, field: &str) -> RateKey {
     let value = input.and_then(|input| cbor::map_entry(input, field).ok().flatten());
     let mut hasher = blake3::Hasher::new();
-    // no value's bytes are empty, so having none is like no value
+    // no encoded value is empty, so the key of nothing differs from that of any value
     hasher.update(value.unwrap_or_default());
     let mut key = [0; 16];
     hasher.finalize_xof().fill(&mut key);
@@ -25,14 +25,14 @@ mod tests {
     }
 
     #[test]
-    fn the_fields_value_alone_decides() {
+    fn only_the_value_of_the_field_matters() {
         let key = |host: &str, page| rate_key(Some(&input(Value::Text(host.to_owned()), page)), "host");
         assert_eq!(key("a", 1), key("a", 2));
         assert_ne!(key("a", 1), key("b", 1));
     }
 
     #[test]
-    fn what_has_no_such_field_counts_together() {
+    fn inputs_without_the_field_have_the_same_key() {
         let without = rate_key(Some(&input(Value::Null, 1)), "port");
         assert_eq!(without, rate_key(None, "port"));
         assert_eq!(without, rate_key(Some(&cbor::encode(&Value::Int(1))), "port"));

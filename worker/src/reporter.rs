@@ -1,68 +1,104 @@
-//! Sends outcomes to the hub: one request for all that came in while the one before was under way.
+//! Sends outcomes to the hub. Reports that arrive while a request is in flight are batched into the next one.
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use bue_client::{ClientError, HubClient};
+use bue_client::{Backoff, ClientError, HubClient};
 use bue_model::wire::{Report, ReportBatch, Verdict};
+use bue_model::{JobId, Token};
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 
-use crate::held::Held;
+use crate::held_leases::HeldLeases;
 
-/// A report and the slot of its job, which stays taken until the hub has the report: a hub that cannot be reached
-/// thereby stops this worker from taking more jobs, and what waits here is bounded.
-pub(crate) type Ready = (Report, OwnedSemaphorePermit);
+/// A report, with the slot of its job. The slot is freed when the hub has the report, so a hub that cannot be reached stops this
+/// worker from leasing more jobs, and the queue of reports is bounded.
+#[derive(Debug)]
+pub(crate) struct QueuedReport {
+    pub(crate) report: Report,
+    pub(crate) slot: OwnedSemaphorePermit,
+}
 
-/// Reports in one request. Inline values make one up to 64 KiB.
-const MOST_AT_ONCE: usize = 500;
+/// The largest number of reports in a request. A report has at most 64 KiB of inline values.
+const MAX_BATCH: usize = 500;
 
-/// Between two tries to reach a hub that does not answer: from, to.
-const BACKOFF: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
-
-/// Reports until every sender is gone.
+/// Sends reports until all senders are gone and everything is reported.
 pub(crate) async fn run(
     worker: String,
     hub: Arc<HubClient>,
-    held: Arc<Held>,
-    mut ready: mpsc::UnboundedReceiver<Ready>,
+    held_leases: Arc<HeldLeases>,
+    mut queue: mpsc::UnboundedReceiver<QueuedReport>,
 ) {
-    let mut batch: Vec<Ready> = Vec::new();
-    while ready.recv_many(&mut batch, MOST_AT_ONCE).await > 0 {
-        let (reports, slots): (Vec<_>, Vec<_>) = batch.drain(..).unzip();
+    let mut batch: Vec<QueuedReport> = Vec::new();
+    while queue.recv_many(&mut batch, MAX_BATCH).await > 0 {
+        let (reports, slots): (Vec<_>, Vec<_>) = batch.drain(..).map(|queued| (queued.report, queued.slot)).unzip();
         let leases: Vec<_> = reports.iter().map(|report| (report.job, report.token)).collect();
         send(&hub, ReportBatch { worker: worker.clone(), reports }).await;
-        // Held until here: a lease must not end while its report is under way.
-        leases.into_iter().for_each(|(job, token)| held.let_go(job, token));
+        // Held until here, so that heartbeats extend the lease while its report is in flight.
+        leases.into_iter().for_each(|(job, token)| held_leases.remove(job, token));
         drop(slots);
     }
 }
 
-/// Reporting twice is harmless, so this goes on until the hub has answered, whatever it answered.
+/// Sends a batch until the hub has answered. Reporting is idempotent, so any lost answer is retried.
 async fn send(hub: &HubClient, batch: ReportBatch) {
-    let mut wait = BACKOFF.0;
+    let mut backoff = Backoff::default();
     loop {
         match hub.report(&batch).await {
-            Ok(verdicts) => return note_lost(&batch, &verdicts),
-            Err(error) if is_final(&error) => {
+            Ok(verdicts) => return log_lost_leases(&batch, &verdicts),
+            Err(error) if is_permanent(&error) => {
                 tracing::error!(%error, reports = batch.reports.len(), "the hub refused reports; their leases will end");
                 return;
             }
             Err(error) => {
                 tracing::warn!(%error, "failed to report outcomes; trying again");
-                tokio::time::sleep(wait).await;
-                wait = (wait * 2).min(BACKOFF.1);
+                backoff.wait().await;
             }
         }
     }
 }
 
-/// Would sending it again get the same answer? Certificates that have expired are renewed, and results are worth that wait.
-fn is_final(error: &ClientError) -> bool {
-    !error.is_passing() && !matches!(error, ClientError::Tls { .. })
+/// Whether sending it again would get the same answer. An expired certificate is renewed some day, and results are worth the wait.
+fn is_permanent(error: &ClientError) -> bool {
+    !error.is_transient() && !matches!(error, ClientError::Tls { .. })
 }
 
-fn note_lost(batch: &ReportBatch, verdicts: &[Verdict]) {
-    for (report, _) in batch.reports.iter().zip(verdicts).filter(|(_, verdict)| **verdict == Verdict::LeaseLost) {
-        tracing::info!(job = %report.job, "the lease had ended before the report; another worker has the job");
+fn log_lost_leases(batch: &ReportBatch, verdicts: &[Verdict]) {
+    for (job, _) in lost_leases(batch, verdicts) {
+        tracing::info!(%job, "the lease ended before the report arrived; the job runs elsewhere");
+    }
+}
+
+/// Returns the leases that had ended. Verdicts are in the order of the reports.
+fn lost_leases<'a>(batch: &'a ReportBatch, verdicts: &'a [Verdict]) -> impl Iterator<Item = (JobId, Token)> + 'a {
+    let pairs = batch.reports.iter().zip(verdicts);
+    pairs.filter(|(_, verdict)| **verdict == Verdict::LeaseLost).map(|(report, _)| (report.job, report.token))
+}
+
+#[cfg(test)]
+mod tests {
+    use bue_model::Outcome;
+
+    use super::*;
+
+    fn refused(status: u16) -> ClientError {
+        ClientError::Refused { status, code: String::new(), message: String::new(), hint: String::new() }
+    }
+
+    #[test]
+    fn a_report_is_dropped_only_if_the_hub_would_refuse_it_again() {
+        assert!(is_permanent(&refused(400)));
+        assert!(is_permanent(&ClientError::TooLarge { what: "the request", limit: 1 }));
+        assert!(!is_permanent(&refused(503)));
+        assert!(!is_permanent(&ClientError::TimedOut { server: "hub", address: String::new(), seconds: 1 }));
+        let (address, reason, hint) = (String::new(), "its certificate has expired".to_owned(), String::new());
+        assert!(!is_permanent(&ClientError::Tls { server: "hub", address, reason, hint }));
+    }
+
+    #[test]
+    fn a_verdict_belongs_to_the_report_at_its_position() {
+        let report =
+            |job| Report { job: JobId(job), token: Token(job), outcome: Outcome::Cancelled, log: None, run_ms: 0 };
+        let batch = ReportBatch { worker: "w".to_owned(), reports: vec![report(1), report(2), report(3)] };
+        let verdicts = [Verdict::Accepted, Verdict::LeaseLost, Verdict::Accepted];
+        assert_eq!(lost_leases(&batch, &verdicts).collect::<Vec<_>>(), [(JobId(2), Token(2))]);
     }
 }

@@ -1,4 +1,4 @@
-//! A leased job as a task of the runtime, which knows no jobs.
+//! [`StepTask`]: a leased job as a task of the runtime, which knows no jobs.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,40 +10,49 @@ use bue_model::{Bundle, Failure, FailureKind};
 use bue_runtime::{Code, CompiledStep, Limits, Permissions, Placeholders, Query, Site, Task};
 use bytes::Bytes;
 
-/// What is to be done, and where.
+/// A task of the runtime.
 #[derive(Debug)]
-pub(crate) enum Work {
-    /// In a sandbox.
-    Sandboxed(Task),
-    /// In a database outside.
-    Queried(Query),
+pub(crate) enum StepTask {
+    /// Runs in a sandbox.
+    Sandbox(Task),
+    /// Runs on a PostgreSQL server.
+    Query(Query),
 }
 
-/// What a job comes to. `compiled` is the step's machine code, if it has any.
-///
-/// # Errors
-/// A failure that belongs to the step: its language does not run here.
-pub(crate) fn work(
-    lease: &Lease,
-    step: &LeasedStep,
-    bundle: Arc<Bundle>,
-    packages: Option<Arc<Site>>,
-    compiled: Option<CompiledStep>,
-    inputs: Vec<Bytes>,
-    limits: &Limits,
-) -> Result<Work, Failure> {
-    let limits = Limits { time: Duration::from_millis(step.timeout_ms), ..limits.clone() };
-    if step.language.engine() == Engine::Postgres {
-        return Ok(Work::Queried(query(step, bundle, inputs, limits)?));
+/// What was fetched for a job.
+pub(crate) struct FetchedStep {
+    pub(crate) bundle: Arc<Bundle>,
+    pub(crate) packages: Option<Arc<Site>>,
+    /// The machine code of a compiled step.
+    pub(crate) compiled: Option<CompiledStep>,
+    pub(crate) inputs: Vec<Bytes>,
+}
+
+impl StepTask {
+    /// Creates the task of a job.
+    ///
+    /// # Errors
+    /// The failure of the step, if it cannot run.
+    pub(crate) fn new(
+        lease: &Lease,
+        step: &LeasedStep,
+        fetched: FetchedStep,
+        limits: &Limits,
+    ) -> Result<Self, Failure> {
+        let limits = Limits { time: Duration::from_millis(step.timeout_ms), ..limits.clone() };
+        let FetchedStep { bundle, packages, compiled, inputs } = fetched;
+        if step.language.engine() == Engine::Postgres {
+            return Ok(Self::Query(query(step, bundle, inputs, limits)?));
+        }
+        Ok(Self::Sandbox(Task {
+            code: code(step, bundle, packages, compiled)?,
+            inputs,
+            env: lease.env.clone(),
+            loop_text: step.loop_text.clone(),
+            limits,
+            permissions: Permissions::from_capabilities(&step.allow),
+        }))
     }
-    Ok(Work::Sandboxed(Task {
-        code: code(step, bundle, packages, compiled)?,
-        inputs,
-        env: lease.env.clone(),
-        loop_text: step.loop_text.clone(),
-        limits,
-        permissions: Permissions::from_capabilities(&step.allow),
-    }))
 }
 
 fn query(step: &LeasedStep, bundle: Arc<Bundle>, inputs: Vec<Bytes>, limits: Limits) -> Result<Query, Failure> {
@@ -58,7 +67,7 @@ fn query(step: &LeasedStep, bundle: Arc<Bundle>, inputs: Vec<Bytes>, limits: Lim
     })
 }
 
-/// The connection that a postgres step asks for, if it asks for one.
+/// Returns the name of the connection that a postgres step requests, if any.
 fn connection(step: &LeasedStep) -> Result<Option<String>, Failure> {
     let mut names: Vec<&String> = Vec::new();
     for capability in &step.allow {

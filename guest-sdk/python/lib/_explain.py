@@ -1,4 +1,4 @@
-"""What to say of a value that cannot travel. Only reached when something is wrong already."""
+"""Descriptions of values for error messages. Only called when something is already wrong."""
 
 import types
 
@@ -8,14 +8,14 @@ _KINDS = {
     types.MethodType: "a method",
     types.ModuleType: "a module",
     types.GeneratorType: "a generator",
-    types.CoroutineType: "a coroutine that nobody awaited",
+    types.CoroutineType: "a coroutine that was never awaited",
     types.AsyncGeneratorType: "an async generator",
     type(None): "None",
     bool: "a bool",
     int: "an int",
     float: "a float",
     complex: "a complex number",
-    str: "a text",
+    str: "a string",
     bytes: "bytes",
     bytearray: "bytes",
     list: "a list",
@@ -28,29 +28,29 @@ _KINDS = {
 
 
 def kind(value):
-    """What a value is, in words: `a function`, `an instance of example.Account`."""
-    known = _KINDS.get(type(value))
-    if known is not None:
-        return known
+    """Return what a value is: `a function`, `an instance of example.Account`."""
+    builtin = _KINDS.get(type(value))
+    if builtin is not None:
+        return builtin
     if isinstance(value, type):
         return f"the class {value.__qualname__}"
     return f"an instance of {_class_name(type(value))}"
 
 
-def refuse(value):
-    """`is a function, which cannot travel between steps; return …`"""
-    return f"is {kind(value)}, which cannot travel between steps; {_instead(value)}"
+def explain_unsupported(value):
+    """Return `is a function, which cannot travel between steps; return …`."""
+    return f"is {kind(value)}, which cannot travel between steps; {_advice(value)}"
 
 
-def short(value, most=40):
-    """A value as text, cut."""
+def short_repr(value, max_length=40):
+    """Return the repr of a value, truncated."""
     try:
-        text = repr(value[:most] if isinstance(value, (str, bytes)) else value)
+        text = repr(value[:max_length] if isinstance(value, (str, bytes)) else value)
     except BaseException:
         return object.__repr__(value)
     if isinstance(value, (str, bytes)):
-        return f"{text[:-1]}…{text[-1]}" if len(value) > most else text
-    return text if len(text) <= most else text[:most] + "…"
+        return f"{text[:-1]}…{text[-1]}" if len(value) > max_length else text
+    return text if len(text) <= max_length else text[:max_length] + "…"
 
 
 def _class_name(cls):
@@ -58,31 +58,31 @@ def _class_name(cls):
     return cls.__qualname__ if module in ("builtins", None) else f"{module}.{cls.__qualname__}"
 
 
-def _instead(value):
+def _advice(value):
     if isinstance(value, (types.FunctionType, types.BuiltinFunctionType, types.MethodType)):
-        return "call it, and return what it gives"
+        return "call it, and return its result"
     if isinstance(value, types.CoroutineType):
         return "await it"
     if isinstance(value, type) or isinstance(value, types.ModuleType):
         return "return data"
-    for test, advice in _ADVICE:
-        if test(value):
+    for matches, advice in _ADVICE:
+        if matches(value):
             return advice
-    return "return numbers, texts, bytes, lists and dicts"
+    return "return numbers, strings, bytes, lists and dicts"
 
 
-def _is_a(*names):
+def _has_base(*names):
     return lambda value: any(base.__name__ in names for base in type(value).__mro__)
 
 
 _ADVICE = (
-    (_is_a("Result", "StepStatus"), "return it by itself, not inside another value"),
-    (_is_a("Enum"), "return its .value"),
-    (_is_a("PurePath"), "return str(it)"),
-    (_is_a("timedelta"), "return its total_seconds()"),
-    (_is_a("complex", "Fraction"), "return str(it)"),
+    (_has_base("Result", "StepStatus"), "return it by itself, not inside another value"),
+    (_has_base("Enum"), "return its .value"),
+    (_has_base("PurePath"), "return str(it)"),
+    (_has_base("timedelta"), "return its total_seconds()"),
+    (_has_base("complex", "Fraction"), "return str(it)"),
     (lambda value: hasattr(type(value), "__dataclass_fields__"), "return dataclasses.asdict(it)"),
     (lambda value: hasattr(type(value), "model_dump"), "return its model_dump()"),
     (lambda value: hasattr(type(value), "__iter__"), "return list(it)"),
-    (lambda value: hasattr(value, "__dict__"), "return vars(it), or a dict of what is needed"),
+    (lambda value: hasattr(value, "__dict__"), "return vars(it), or a dict of what you need"),
 )

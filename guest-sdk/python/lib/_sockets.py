@@ -1,6 +1,7 @@
-"""`socket`, `ssl` and `select` over `bue._wire`: connections that speak HTTP, whoever makes them.
+"""`socket`, `ssl` and `select` on top of `bue._connection`: sockets that can only speak HTTP.
 
-No name is looked up and no server reached before there is a request: an address is what the library was given.
+No name is resolved and no server contacted until a request is sent; an address is the host and port that the library was
+given.
 """
 
 import errno
@@ -9,24 +10,24 @@ import select
 import socket
 import ssl
 
-from bue import _wire
+from bue import _connection
 
-_NO_NETWORK = "a sandbox has no sockets; a connection that is made in it can speak HTTP/1.1 as a client, and nothing else"
-_OWN_CERTIFICATES = "the worker trusts those of its machine, and those in the file that BUE_CA_FILE names there"
-# What `certifi.where` gives where there is no such file.
+_NO_NETWORK = "a sandbox has no sockets; connections made in it can only speak HTTP/1.1, as a client"
+_TRUSTED_CERTIFICATES = "the worker trusts those of its machine, and those in the file that BUE_CA_FILE names there"
+# What `certifi.where` returns if the package's file is missing.
 CERTIFICATES = "/certificates/of/the/worker.pem"
-# Files that stand for the certificates the worker trusts.
+# Paths that mean the certificates the worker trusts.
 trusted = {CERTIFICATES}
 
-_native = socket.socket
+_NativeSocket = socket.socket
 _native_select = select.select
 
 
-class Socket(_native):
+class Socket(_NativeSocket):
     """A socket that may be connected to an HTTP server."""
 
-    def __new__(cls, *options, **named):
-        # the interpreter's own takes none here
+    def __new__(cls, *args, **kwargs):
+        # RustPython's `__new__` takes no arguments
         return super().__new__(cls)
 
     def __init__(self, family=-1, type=-1, proto=-1, fileno=None):
@@ -37,36 +38,36 @@ class Socket(_native):
         if self.type != socket.SOCK_STREAM or not isinstance(address, tuple):
             raise OSError(errno.EOPNOTSUPP, _NO_NETWORK)
         host, port = address[:2]
-        # a socket that does not block is connected when it is, not at once or never
-        self._connection = _wire.Connection(host, port, self.gettimeout() or None)
+        # a non-blocking socket has timeout 0, which is no limit for connecting
+        self._connection = _connection.Connection(host, port, self.gettimeout() or None)
 
     def connect_ex(self, address):
         self.connect(address)
         return 0
 
     def sendall(self, data, flags=0):
-        _wire.wait(self.connected().send(data))
+        _connection.wait(self.connected().send(data))
 
     def send(self, data, flags=0):
         self.sendall(data)
         return memoryview(data).nbytes
 
-    def recv(self, most, flags=0):
-        return _wire.wait(self.connected().receive(most, self.gettimeout()))
+    def recv(self, max_bytes, flags=0):
+        return _connection.wait(self.connected().receive(max_bytes, self.gettimeout()))
 
-    def recv_into(self, buffer, most=0, flags=0):
+    def recv_into(self, buffer, max_bytes=0, flags=0):
         view = memoryview(buffer).cast("B")
-        data = self.recv(most or len(view))
+        data = self.recv(max_bytes or len(view))
         view[: len(data)] = data
         return len(data)
 
     def is_readable(self):
         return self._connection is not None and self._connection.is_readable()
 
-    def setsockopt(self, *option):
+    def setsockopt(self, *args):
         pass
 
-    def getsockopt(self, *option):
+    def getsockopt(self, *args):
         return 0
 
     def getsockname(self):
@@ -77,13 +78,13 @@ class Socket(_native):
         return (connection.host, connection.port)
 
     def shutdown(self, how):
-        self._give_up()
+        self._close_connection()
 
-    def _real_close(self, _class=_native):
-        self._give_up()
+    def _real_close(self, _class=_NativeSocket):
+        self._close_connection()
         super()._real_close()
 
-    def _give_up(self):
+    def _close_connection(self):
         if self._connection is not None:
             self._connection.close()
 
@@ -92,7 +93,7 @@ class Socket(_native):
             raise OSError(errno.ENOTCONN, _NO_NETWORK)
         return self._connection
 
-    # What libraries ask of a connection with TLS.
+    # Methods of `ssl.SSLSocket` that libraries call.
     def do_handshake(self, block=False):
         pass
 
@@ -100,7 +101,7 @@ class Socket(_native):
         return self
 
     def getpeercert(self, binary_form=False):
-        # the worker has looked at it already, so it is this server's
+        # the worker has verified the certificate for this host
         host = self.connected().host
         return b"" if binary_form else {"subjectAltName": (("DNS", host), ("IP Address", host))}
 
@@ -118,9 +119,9 @@ class Socket(_native):
 
 
 def start_tls(connection, context):
-    """From here on the host speaks TLS for this connection."""
+    """Have the host use TLS for this connection."""
     if context is not None and context.verify_mode == ssl.CERT_NONE:
-        raise ssl.SSLError(1, f"certificates are always verified; {_OWN_CERTIFICATES}")
+        raise ssl.SSLError(1, f"certificates are always verified; {_TRUSTED_CERTIFICATES}")
     connection.is_secure = True
 
 
@@ -129,15 +130,15 @@ def _getaddrinfo(host, port, family=0, type=0, proto=0, flags=0):
     return [(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP, "", (host, int(port or 0)))]
 
 
-def _select(reading, writing, failing, timeout=None):
-    """Of our sockets: is there something to read? There is always room to write."""
-    ready = [one for one in reading if isinstance(one, Socket) and one.is_readable()]
-    if ready or writing or timeout == 0:
-        return ready, list(writing), []
-    return _native_select(reading, writing, failing, timeout)
+def _select(rlist, wlist, xlist, timeout=None):
+    """`select.select` for our sockets, which are always writable."""
+    readable = [item for item in rlist if isinstance(item, Socket) and item.is_readable()]
+    if readable or wlist or timeout == 0:
+        return readable, list(wlist), []
+    return _native_select(rlist, wlist, xlist, timeout)
 
 
-def _wrap_socket(self, sock, server_side=False, *options, **named):
+def _wrap_socket(self, sock, server_side=False, *args, **kwargs):
     if server_side or not isinstance(sock, Socket):
         raise ssl.SSLError(1, _NO_NETWORK)
     start_tls(sock.connected(), self)
@@ -146,11 +147,11 @@ def _wrap_socket(self, sock, server_side=False, *options, **named):
 
 def _load_verify_locations(self, cafile=None, capath=None, cadata=None):
     if cafile not in trusted:
-        raise ssl.SSLError(1, f"a step cannot say which certificates are trusted; {_OWN_CERTIFICATES}")
+        raise ssl.SSLError(1, f"a step cannot choose which certificates are trusted; {_TRUSTED_CERTIFICATES}")
 
 
-def _load_cert_chain(self, *options, **named):
-    raise ssl.SSLError(1, "a step cannot show a certificate of its own: connections are made by the worker")
+def _load_cert_chain(self, *args, **kwargs):
+    raise ssl.SSLError(1, "a step cannot use a client certificate: connections are made by the worker")
 
 
 def _exists(path, exists=os.path.exists):

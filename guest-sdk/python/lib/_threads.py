@@ -1,6 +1,6 @@
-"""Threads where there are none: what would run beside runs at once, and waiting for another thread is a mistake.
+"""Threads in a sandbox, which has only one: work for another thread runs immediately, and waiting for one is an error.
 
-`Thread.start` already runs its function to the end. What is missing is everything that waits.
+RustPython's `Thread.start` already runs the function to its end here. This module replaces what waits.
 """
 
 import _thread
@@ -11,22 +11,22 @@ import time
 
 
 def _wait(self, timeout=None):
-    """`Condition.wait`, under `Event`, `Queue`, `Barrier` and the rest: nobody else can make it come true."""
+    """`Condition.wait`, which `Event`, `Queue`, `Barrier` and others use: no other thread can make the condition true."""
     if not self._is_owned():
         raise RuntimeError("cannot wait on un-acquired lock")
     if timeout is None:
-        raise RuntimeError("this waits for another thread, and a sandbox has only one: it would wait for ever")
+        raise RuntimeError("this waits for another thread, and a sandbox has only one: it would wait forever")
     time.sleep(max(timeout, 0))
     return False
 
 
-def _submit(self, work, /, *args, **kwargs):
-    """A pool's `submit`: the work is done at once, and the future it returns is finished."""
+def _submit(self, function, /, *args, **kwargs):
+    """`ThreadPoolExecutor.submit`: runs the function immediately and returns a finished future."""
     if self._shutdown:
         raise RuntimeError("cannot schedule new futures after shutdown")
     future = concurrent.futures.Future()
     try:
-        future.set_result(work(*args, **kwargs))
+        future.set_result(function(*args, **kwargs))
     except (SystemExit, KeyboardInterrupt):
         raise
     except BaseException as error:
@@ -35,7 +35,7 @@ def _submit(self, work, /, *args, **kwargs):
 
 
 class _Local:
-    """`threading.local` of the only thread. The interpreter's own does not find the attributes of its class."""
+    """`threading.local` for the only thread. RustPython's own does not find attributes of a subclass."""
 
 
 if not hasattr(_thread.RLock, "_is_owned"):

@@ -1,16 +1,16 @@
-"""asyncio's transport over `bue._wire`: what `open_connection` and clients made of protocols stand on."""
+"""An asyncio transport on top of `bue._connection`, for `open_connection` and clients built from protocols."""
 
 import asyncio
 
-from bue import _sockets, _wire
+from bue import _connection, _sockets
 
-_PIECE = 256 * 1024
-# Bytes that wait to be sent before the protocol is told to stop writing.
-_MOST_WAITING = 64 * 1024
+_READ_SIZE = 256 * 1024
+# Unsent bytes at which the protocol's `pause_writing` is called.
+_HIGH_WATER = 64 * 1024
 
 
 class Transport(asyncio.Transport):
-    """One connection: a task sends what the protocol writes, then gives it what is answered."""
+    """One connection: a task sends what the protocol writes, then passes it the response."""
 
     def __init__(self, loop, connection, protocol):
         super().__init__({"peername": (connection.host, connection.port)})
@@ -18,55 +18,55 @@ class Transport(asyncio.Transport):
         self._connection = connection
         self._protocol = protocol
         self._unsent = bytearray()
-        self._wanted = asyncio.Event()
-        self._is_paused = self._is_closing = self._is_full = False
+        self._has_work = asyncio.Event()
+        self._is_reading_paused = self._is_closing = self._is_writing_paused = False
         protocol.connection_made(self)
         self._task = loop.create_task(self._run())
 
     async def _run(self):
-        lost = None
+        lost_error = None
         try:
             while not (self._is_closing and not self._unsent):
-                await self._turn()
+                await self._send_or_receive()
         except OSError as error:
-            lost = error
+            lost_error = error
         finally:
             self._is_closing = True
             self._connection.close()
-            self._protocol.connection_lost(lost)
+            self._protocol.connection_lost(lost_error)
 
-    async def _turn(self):
-        self._wanted.clear()
+    async def _send_or_receive(self):
+        self._has_work.clear()
         if self._unsent:
             data, self._unsent = bytes(self._unsent), bytearray()
             await self._loop.wait(self._connection.send(data))
-            self._tell_of_room()
-        elif self._connection.has_more() and not self._is_paused:
-            data = await self._loop.wait(self._connection.receive(_PIECE, None))
+            self._resume_writing()
+        elif self._connection.has_more() and not self._is_reading_paused:
+            data = await self._loop.wait(self._connection.receive(_READ_SIZE, None))
             if data:
                 self._protocol.data_received(data)
             elif not self._protocol.eof_received():
                 self.close()
         else:
-            await self._wanted.wait()
+            await self._has_work.wait()
 
-    def _tell_of_room(self):
-        if self._is_full:
-            self._is_full = False
+    def _resume_writing(self):
+        if self._is_writing_paused:
+            self._is_writing_paused = False
             self._protocol.resume_writing()
 
     def write(self, data):
         self._unsent += data
-        self._wanted.set()
-        if len(self._unsent) > _MOST_WAITING and not self._is_full:
-            self._is_full = True
+        self._has_work.set()
+        if len(self._unsent) > _HIGH_WATER and not self._is_writing_paused:
+            self._is_writing_paused = True
             self._protocol.pause_writing()
 
     def close(self):
         self._is_closing = True
-        self._wanted.set()
+        self._has_work.set()
         if self._connection.has_more() and not self._unsent:
-            # it waits for what nobody wants any more
+            # the task waits for a response that is no longer needed
             self._task.cancel()
 
     def abort(self):
@@ -78,14 +78,14 @@ class Transport(asyncio.Transport):
         return self._is_closing
 
     def pause_reading(self):
-        self._is_paused = True
+        self._is_reading_paused = True
 
     def resume_reading(self):
-        self._is_paused = False
-        self._wanted.set()
+        self._is_reading_paused = False
+        self._has_work.set()
 
     def is_reading(self):
-        return not self._is_paused
+        return not self._is_reading_paused
 
     def can_write_eof(self):
         return False
@@ -100,16 +100,16 @@ class Transport(asyncio.Transport):
         return len(self._unsent)
 
     def get_write_buffer_limits(self):
-        return (0, _MOST_WAITING)
+        return (0, _HIGH_WATER)
 
     def set_write_buffer_limits(self, high=None, low=None):
         pass
 
 
-def connect(loop, make_protocol, host, port, context, sock):
-    """What `loop.create_connection` gives."""
-    connection = _wire.Connection(host, port, None) if sock is None else sock.connected()
+def connect(loop, protocol_factory, host, port, context, sock):
+    """Implements `loop.create_connection`."""
+    connection = _connection.Connection(host, port, None) if sock is None else sock.connected()
     if context:
         _sockets.start_tls(connection, None if context is True else context)
-    protocol = make_protocol()
+    protocol = protocol_factory()
     return Transport(loop, connection, protocol), protocol

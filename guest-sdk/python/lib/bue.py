@@ -1,4 +1,4 @@
-"""What a step may say besides returning a value, and ask for: `from bue import Result, StepStatus, env, secret`."""
+"""What a step may return besides a value, and what it may ask for: `from bue import Result, StepStatus, env, secret`."""
 
 import enum
 import sys
@@ -9,13 +9,13 @@ import _bue_net
 __all__ = ["Result", "StepStatus", "env", "secret"]
 __path__ = []
 
-# What the steps before this one passed on with `Result(env=...)`. Filled anew for each job; always this one object, so
-# that `from bue import env` sees it too.
+# What earlier steps passed on with `Result(env=...)`. Filled for each job; always the same object, so that
+# `from bue import env` works too.
 env = {}
 
 
 class StepStatus(enum.Enum):
-    """What becomes of the job."""
+    """What happens to the job."""
 
     success = 1
     queued = 2
@@ -28,10 +28,10 @@ class StepStatus(enum.Enum):
 
 
 class Result:
-    """A value and what else the step has to say.
+    """A value, with a status and hints.
 
-    status: a StepStatus; none means success. data: the value (of an error: its message).
-    env: a dict the dependants read as `bue.env`. priority: that of the dependants.
+    status: a StepStatus; None means success. data: the value; for an error, its message.
+    env: a dict that dependent steps read as `bue.env`. priority: the priority of dependent jobs.
     delay: seconds until a pending or reset step is tried again.
     """
 
@@ -44,14 +44,14 @@ class Result:
         self.delay = delay
 
     def __repr__(self):
-        said = ", ".join(f"{name}={value!r}" for name, value in vars(self).items() if value is not None)
-        return f"Result({said})"
+        arguments = ", ".join(f"{name}={value!r}" for name, value in vars(self).items() if value is not None)
+        return f"Result({arguments})"
 
 
 def secret(name):
-    """The value of a secret of the worker's, where script and worker let the step read it.
+    """Return the value of a secret of the worker, if both the script and the worker allow the step to read it.
 
-    Mostly it need not be read: `secret:NAME` in a header of a request is replaced by the value on its way out.
+    You rarely need this: `secret:NAME` in a request header is replaced by the value when the request is sent.
     """
     [(_, what, value)] = _bue_net.wait([_bue_net.secret(name)])
     if what == "failed":
@@ -59,7 +59,7 @@ def secret(name):
     return value
 
 
-def _older_name(name, **attributes):
+def _add_old_name(name, **attributes):
     module = types.ModuleType(name, "An older name of bue.")
     module.__path__ = []
     module.__all__ = ["Result", "StepStatus"]
@@ -68,4 +68,4 @@ def _older_name(name, **attributes):
     return module
 
 
-_older_name("buelon", core=_older_name("buelon.core", step=_older_name("buelon.core.step")))
+_add_old_name("buelon", core=_add_old_name("buelon.core", step=_add_old_name("buelon.core.step")))

@@ -1,62 +1,58 @@
-//! `bue_call`: one step.
+//! `bue_call`: executes one step.
 
 use bue_model::guest::CallRequest;
 use bue_model::{Answer, Failure, FailureKind};
 use rustpython_vm::builtins::{PyCode, PyCoroutine, PyDict, PyModule};
 use rustpython_vm::function::FuncArgs;
-use rustpython_vm::{AsObject, PyObject, PyObjectRef, PyResult, VirtualMachine};
+use rustpython_vm::{AsObject, Py, PyObject, PyObjectRef, PyResult, VirtualMachine};
 
-use crate::answer::answer;
-use crate::decode::decode;
-use crate::failure::{Stop, not_started, raised, text};
-use crate::interpreter::{Guest, Loaded, enter};
-use crate::python::with_keyword;
+use crate::error::CallError;
+use crate::failure::{from_exception, not_started};
+use crate::guest::{Guest, LoadedModule};
+use crate::interpreter::enter;
+use crate::python::{to_text, with_keyword};
+use crate::stdio::flush;
+use crate::value::answer::into_answer;
+use crate::value::decode::decode;
 
-/// Wrappers a function may stand in (`functools.wraps`) and still be seen to want `mut`.
-const MOST_WRAPPERS: usize = 16;
+/// Nested wrappers (`functools.wraps`) that are searched for the parameter `mut`.
+const MAX_WRAPPERS: usize = 16;
 
-/// Run a step and say what came of it.
+/// Execute a step and return its answer.
 pub(crate) fn call(request: CallRequest) -> Answer {
     let inputs = request.inputs.len();
-    let answered = enter(|guest, vm| {
-        let answered = run(guest, request, vm).map_err(|stop| match stop {
-            Stop::Refused(failure) => failure,
-            Stop::Raised(error) => raised(guest, FailureKind::Raised, &error, None, vm),
-            Stop::Called(error) => raised(guest, FailureKind::Raised, &error, Some(inputs), vm),
+    let outcome = enter(|guest, vm| {
+        let outcome = execute(guest, request, vm).map_err(|error| match error {
+            CallError::Rejected(failure) => failure,
+            CallError::Raised(error) => from_exception(guest, FailureKind::Raised, &error, None, vm),
+            CallError::CallRaised(error) => from_exception(guest, FailureKind::Raised, &error, Some(inputs), vm),
         });
         flush(vm);
-        answered
+        outcome
     });
-    answered.unwrap_or_else(|| Err(not_started())).unwrap_or_else(Answer::Failed)
+    outcome.unwrap_or_else(|| Err(not_started())).unwrap_or_else(Answer::Failed)
 }
 
-/// What was printed without a newline is the host's now.
-pub(crate) fn flush(vm: &VirtualMachine) {
-    for name in ["stdout", "stderr"] {
-        // a step may have closed them, or put something else in their place
-        let _ = vm.sys_module.get_attr(name, vm).and_then(|stream| vm.call_method(&stream, "flush", ()));
-    }
-}
-
-fn run(guest: &Guest, mut request: CallRequest, vm: &VirtualMachine) -> Result<Answer, Stop> {
-    let loaded = guest.loaded.get().ok_or_else(|| Stop::refused(FailureKind::Internal, "no module is loaded"))?;
-    refresh(loaded, vm)?;
-    let function = find(guest, loaded, &request.function, vm)?;
+fn execute(guest: &Guest, mut request: CallRequest, vm: &VirtualMachine) -> Result<Answer, CallError> {
+    let loaded = guest.module.get();
+    let loaded = loaded.ok_or_else(|| CallError::rejected(FailureKind::Internal, "no module is loaded"))?;
+    reseed(loaded, vm)?;
+    let function = find_function(guest, loaded, &request.function, vm)?;
     fill_env(guest, &request, vm)?;
     let inputs = decode_inputs(guest, &mut request, vm)?;
-    let arguments = match wants_mut(&function, vm) {
+    let arguments = match takes_mut(&function, vm) {
         true => with_keyword(inputs, "mut", vm.ctx.new_dict().into()),
         false => FuncArgs::from(inputs),
     };
-    let returned = function.call_with_args(arguments, vm).map_err(Stop::Called)?;
-    let result = awaited(guest, returned, vm)?;
-    answer(guest, &result, &request, vm)
+    let returned = function.call_with_args(arguments, vm).map_err(CallError::CallRaised)?;
+    let result = await_coroutine(guest, returned, vm)?;
+    into_answer(guest, &result, &request, vm)
 }
 
-/// Give this instance chance of its own: what the image holds of it, every instance holds.
-fn refresh(loaded: &Loaded, vm: &VirtualMachine) -> PyResult<()> {
+/// Seed the random generators: their state in the image is the same for every instance.
+fn reseed(loaded: &LoadedModule, vm: &VirtualMachine) -> PyResult<()> {
     let Some(unseeded) = &loaded.unseeded else { return Ok(()) };
-    // RustPython seeds from this generator, whose state lies in the image
+    // RustPython seeds from this generator, whose state is in the image too
     rand::rng().reseed().map_err(|error| vm.new_os_error(format!("no random numbers: {error}")))?;
     for generator in unseeded {
         vm.call_method(generator, "seed", ())?;
@@ -64,56 +60,63 @@ fn refresh(loaded: &Loaded, vm: &VirtualMachine) -> PyResult<()> {
     Ok(())
 }
 
-fn find(guest: &Guest, loaded: &Loaded, name: &str, vm: &VirtualMachine) -> Result<PyObjectRef, Stop> {
-    let direct =
-        loaded.module.downcast_ref::<PyModule>().and_then(|module| module.dict().get_item_opt(name, vm).ok()?);
-    let found = match direct {
+fn find_function(
+    guest: &Guest,
+    loaded: &LoadedModule,
+    name: &str,
+    vm: &VirtualMachine,
+) -> Result<PyObjectRef, CallError> {
+    let module = loaded.module.downcast_ref::<PyModule>();
+    let direct = module.and_then(|module| module.dict().get_item_opt(name, vm).ok()?);
+    let object = match direct {
         Some(function) => function,
         None => guest.helpers.find.call((loaded.module.clone(), name.to_owned()), vm)?,
     };
-    if found.is_callable() {
-        return Ok(found);
+    if object.is_callable() {
+        return Ok(object);
     }
-    let words = guest.helpers.missing.call((loaded.module.clone(), name.to_owned(), found), vm)?;
-    Err(Stop::Refused(Failure::new(FailureKind::BadCode, text(&words, vm)?)))
+    let message = guest.helpers.explain_missing.call((loaded.module.clone(), name.to_owned(), object), vm)?;
+    Err(CallError::rejected(FailureKind::BadCode, to_text(&message, vm)?))
 }
 
-fn fill_env(guest: &Guest, request: &CallRequest, vm: &VirtualMachine) -> Result<(), Stop> {
+fn fill_env(guest: &Guest, request: &CallRequest, vm: &VirtualMachine) -> Result<(), CallError> {
     let Some(bytes) = &request.env else { return Ok(()) };
-    let given = decode(guest, bytes, vm)?;
-    let (Some(env), Some(given)) = (guest.helpers.env.downcast_ref::<PyDict>(), given.downcast_ref::<PyDict>()) else {
-        return Err(Stop::refused(FailureKind::Internal, "the env is no map"));
+    let entries = decode(guest, bytes, vm)?;
+    let (Some(env), Some(entries)) = (guest.helpers.env.downcast_ref::<PyDict>(), entries.downcast_ref::<PyDict>())
+    else {
+        return Err(CallError::rejected(FailureKind::Internal, "the env is not a map"));
     };
-    for (key, value) in given.items_vec() {
+    for (key, value) in entries.items_vec() {
         env.set_item(key.as_object(), value, vm)?;
     }
     Ok(())
 }
 
-/// The inputs as objects. The bytes of each are given back before the next: they may be most of the memory.
-fn decode_inputs(guest: &Guest, request: &mut CallRequest, vm: &VirtualMachine) -> Result<Vec<PyObjectRef>, Stop> {
+/// The inputs as objects. The bytes of each input are freed before the next is decoded: they may be most of the memory.
+fn decode_inputs(guest: &Guest, request: &mut CallRequest, vm: &VirtualMachine) -> Result<Vec<PyObjectRef>, CallError> {
     let inputs = core::mem::take(&mut request.inputs).into_iter().enumerate();
     inputs
-        .map(|(index, bytes)| decode(guest, &bytes, vm).map_err(|stop| bad_input(stop, index, &request.function)))
+        .map(|(index, bytes)| decode(guest, &bytes, vm).map_err(|error| name_input(error, index, &request.function)))
         .collect()
 }
 
-fn bad_input(stop: Stop, index: usize, function: &str) -> Stop {
-    match stop {
-        Stop::Refused(failure) => {
+/// Say in the message which input cannot be read.
+fn name_input(error: CallError, index: usize, function: &str) -> CallError {
+    match error {
+        CallError::Rejected(failure) => {
             let message = format!("input {} of `{function}` cannot be read: {}", index + 1, failure.message);
-            Stop::Refused(Failure { message, ..failure })
+            CallError::Rejected(Failure { message, ..failure })
         }
         raised => raised,
     }
 }
 
-/// Is one of its parameters called `mut`?
-fn wants_mut(function: &PyObject, vm: &VirtualMachine) -> bool {
+/// Does the function have a parameter called `mut`?
+fn takes_mut(function: &PyObject, vm: &VirtualMachine) -> bool {
     let mut function = function.to_owned();
-    for _ in 0..MOST_WRAPPERS {
+    for _ in 0..MAX_WRAPPERS {
         let code = function.get_attr("__code__", vm).ok();
-        if code.is_some_and(|code| code.downcast_ref::<PyCode>().is_some_and(has_mut)) {
+        if code.is_some_and(|code| code.downcast_ref::<PyCode>().is_some_and(has_mut_parameter)) {
             return true;
         }
         match function.get_attr("__wrapped__", vm).or_else(|_| function.get_attr("__func__", vm)) {
@@ -124,13 +127,13 @@ fn wants_mut(function: &PyObject, vm: &VirtualMachine) -> bool {
     false
 }
 
-fn has_mut(code: &rustpython_vm::Py<PyCode>) -> bool {
-    let parameters = code.arg_count + code.kwonlyarg_count;
-    code.varnames.iter().take(parameters as usize).any(|name| name.as_str() == "mut")
+fn has_mut_parameter(code: &Py<PyCode>) -> bool {
+    let count = code.arg_count + code.kwonlyarg_count;
+    code.varnames.iter().take(count as usize).any(|name| name.as_str() == "mut")
 }
 
-/// What an `async def` gives in the end; anything else is what it is.
-fn awaited(guest: &Guest, result: PyObjectRef, vm: &VirtualMachine) -> PyResult {
+/// Run the coroutine of an `async def` to its result; return anything else unchanged.
+fn await_coroutine(guest: &Guest, result: PyObjectRef, vm: &VirtualMachine) -> PyResult {
     match result.downcast_ref::<PyCoroutine>() {
         Some(_) => guest.helpers.run.call((result,), vm),
         None => Ok(result),

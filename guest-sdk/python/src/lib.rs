@@ -1,29 +1,36 @@
-//! The Python guest: RustPython as a core module that a sandbox host starts once, loads a user's module into once, and
-//! then calls from copies of its memory. The contract stands in [`bue_model::guest`].
+//! The Python guest: RustPython as a core module. A sandbox host starts the interpreter once, imports the user's module
+//! once, and then calls its functions in copies of that memory. The contract with the host is in [`bue_model::guest`].
 //!
 //! ```text
-//! bue_init  interpreter.rs  start, import what steps commonly use     lib/_prelude.py
-//! bue_load  load.rs         the user's bundle becomes a module        lib/_loader.py, lib/_fresh.py
-//! bue_call  call.rs         CBOR -> decode.rs -> the function -> answer.rs -> encode.rs or stream.rs -> CBOR
+//! exports.rs   bue_init  interpreter.rs  starts Python, imports the common library   lib/_prelude.py
+//!              bue_load  load.rs         imports the user's bundle as a module       lib/_loader.py, lib/_randomness.py
+//!              bue_call  call.rs         decodes the inputs, calls the function, encodes the answer   value/
+//! host.rs      the one import: requests to the host
+//! net.rs       the module `_bue_net`: HTTP and secrets through the host
+//! guest.rs     state shared by the exports; python.rs holds the classes and helper functions it needs of Python
+//! image.rs     prepares the memory to become an image
+//! error.rs     why a call returns no value; failure.rs turns exceptions into a `Failure`, with lib/_traceback.py
+//! heap.rs      the allocator
 //! ```
-//! HTTP is net.rs; what Python's libraries expect is made of it in lib/_wire.py (a connection), lib/_sockets.py,
-//! lib/_transport.py (asyncio) and lib/_libraries.py. What goes wrong becomes a `Failure` in failure.rs, or in refusal.rs
-//! where a value cannot travel, with the words of lib/_trace.py and lib/_explain.py. The ordinary call stays in Rust:
-//! every page of memory it writes is a page the host must give back.
+//! On top of `_bue_net`, Python's HTTP libraries get a connection (lib/_connection.py), sockets (lib/_sockets.py) and an
+//! asyncio transport (lib/_transport.py); lib/_library_patches.py adapts single libraries.
+//!
+//! An ordinary call stays in Rust: the host has to restore every page of memory that a call writes to.
 
-mod abi;
-mod answer;
 mod call;
-mod decode;
-mod encode;
+mod error;
+mod exports;
 mod failure;
+mod guest;
 mod heap;
+mod host;
+mod image;
 mod interpreter;
 mod load;
 mod net;
 mod python;
-mod refusal;
-mod stream;
+mod stdio;
+mod value;
 
 #[global_allocator]
 static HEAP: heap::Heap = heap::Heap::new();

@@ -1,23 +1,25 @@
-//! `bue_load`: a bundle becomes a module.
+//! `bue_load`: imports a bundle as a module.
 
 use bue_model::guest::{LoadReply, LoadRequest};
 use bue_model::{Bundle, Failure, FailureKind};
 use rustpython_vm::builtins::PyList;
 use rustpython_vm::{PyResult, VirtualMachine};
 
-use crate::call::flush;
-use crate::failure::{not_started, raised};
-use crate::interpreter::{Guest, Loaded, enter, settle};
+use crate::failure::{from_exception, not_started};
+use crate::guest::{Guest, LoadedModule};
+use crate::image;
+use crate::interpreter::enter;
+use crate::stdio::flush;
 
-/// Import the entry. Once for a guest.
+/// Import the entry of a bundle. A guest can load one module.
 pub(crate) fn load(request: &LoadRequest) -> LoadReply {
-    let loaded = enter(|guest, vm| {
-        let loaded = import(guest, &request.bundle, vm);
+    let outcome = enter(|guest, vm| {
+        let outcome = import(guest, &request.bundle, vm);
         flush(vm);
-        settle(vm);
-        loaded
+        image::prepare(vm);
+        outcome
     });
-    match loaded.unwrap_or_else(|| Err(not_started())) {
+    match outcome.unwrap_or_else(|| Err(not_started())) {
         Ok(()) => LoadReply::Loaded,
         Err(failure) => LoadReply::Failed(failure),
     }
@@ -27,24 +29,24 @@ fn import(guest: &Guest, bundle: &Bundle, vm: &VirtualMachine) -> Result<(), Fai
     if bundle.entry_content().is_none() {
         return Err(Failure::new(
             FailureKind::Internal,
-            format!("the bundle does not hold its entry {}", bundle.entry),
+            format!("the bundle does not contain its entry {}", bundle.entry),
         ));
     }
-    let loaded = try_import(guest, bundle, vm).map_err(|error| {
-        let failure = raised(guest, FailureKind::BadCode, &error, None, vm);
+    let module = try_import(guest, bundle, vm).map_err(|error| {
+        let failure = from_exception(guest, FailureKind::BadCode, &error, None, vm);
         Failure { message: format!("{} cannot be imported: {}", bundle.entry, failure.message), ..failure }
     })?;
-    guest.loaded.set(loaded).map_err(|_| Failure::new(FailureKind::Internal, "a module is loaded already"))
+    guest.module.set(module).map_err(|_| Failure::new(FailureKind::Internal, "a module is already loaded"))
 }
 
-fn try_import(guest: &Guest, bundle: &Bundle, vm: &VirtualMachine) -> PyResult<Loaded> {
+fn try_import(guest: &Guest, bundle: &Bundle, vm: &VirtualMachine) -> PyResult<LoadedModule> {
     let files = vm.ctx.new_dict();
     for file in &bundle.files {
         files.set_item(file.path.as_str(), vm.ctx.new_bytes(file.content.to_vec()).into(), vm)?;
     }
     let has_packages = !bundle.packages.is_empty();
     let module = guest.helpers.load.call((bundle.entry.clone(), bundle.first_line, files, has_packages), vm)?;
-    let unseeded = guest.helpers.forget_chance.call((), vm)?;
+    let unseeded = guest.helpers.reset_randomness.call((), vm)?;
     let unseeded = unseeded.downcast_ref::<PyList>().map(|list| list.borrow_vec().to_vec());
-    Ok(Loaded { module, unseeded })
+    Ok(LoadedModule { module, unseeded })
 }

@@ -1,22 +1,22 @@
-//! The module `_bue_net`: the network as plain functions. Nothing here decides anything; what Python's libraries expect is
-//! made of it in `lib/`.
+//! The module `_bue_net`: the network as plain functions. There is no policy here; `lib/` builds on it what Python's
+//! libraries expect.
 //!
-//! | function | gives |
+//! | function | returns |
 //! | --- | --- |
 //! | `start(method, origin, target, headers, body, connect_timeout, read_timeout)` | the ticket of an exchange |
 //! | `write(exchange, data, last)` | a ticket |
-//! | `read(exchange, most, timeout)` | a ticket |
+//! | `read(exchange, max_bytes, timeout)` | a ticket |
 //! | `secret(name)` | a ticket |
-//! | `wait(tickets, timeout)` | `[(ticket, what, value), ...]` of at least one that has ended, unless the time is over |
+//! | `wait(tickets, timeout)` | `[(ticket, what, value), ...]` of at least one completed operation, or `[]` on timeout |
 //! | `close(exchange)` | `None` |
 //!
-//! `origin` is `scheme://host:port`, `headers` a list of pairs of `str` or `bytes`, `body` `None`, `True` (it is written
-//! in pieces) or bytes. Times are in seconds, `None` for none.
+//! `origin` is `scheme://host:port`; `headers` is a list of pairs of `str` or `bytes`; `body` is `None`, bytes, or `True` if
+//! it is sent with `write`. Timeouts are in seconds; `None` means no timeout.
 //!
 //! | what | value |
 //! | --- | --- |
-//! | `"response"` | `(status, version, reason, [(name, value), ...], first bytes of the body, was that all)` |
-//! | `"data"` | `(bytes, was that all)` |
+//! | `"response"` | `(status, version, reason, [(name, value), ...], first bytes of the body, is the body complete)` |
+//! | `"data"` | `(bytes, is the body complete)` |
 //! | `"wrote"` | `None` |
 //! | `"secret"` | `str` |
 //! | `"failed"` | `(kind, message)`; the kinds are those of `NetErrorKind::name` |
@@ -24,7 +24,7 @@
 use rustpython_vm::Context;
 use rustpython_vm::builtins::PyModuleDef;
 
-/// The module, for the interpreter's list.
+/// The definition of the module, for the interpreter's builder.
 pub(crate) fn module(context: &Context) -> &'static PyModuleDef {
     _bue_net::module_def(context)
 }
@@ -34,15 +34,15 @@ mod _bue_net {
     use bue_model::guest::{HostRequest, Waited};
     use bue_model::net::{Body, Ended, Operation, Request, Response};
     use bytes::Bytes;
-    use rustpython_vm::builtins::{PyListRef, PyStr, PyUtf8StrRef};
+    use rustpython_vm::builtins::{PyBaseExceptionRef, PyListRef, PyStr, PyUtf8StrRef};
     use rustpython_vm::convert::ToPyObject;
     use rustpython_vm::function::{ArgBytesLike, ArgIntoFloat, OptionalArg};
     use rustpython_vm::{AsObject, FromArgs, PyObject, PyObjectRef, PyResult, TryFromObject, VirtualMachine};
 
-    use crate::abi::{ask_host, tell_host};
+    use crate::host;
 
-    /// Longest time that makes a difference: longer than any step may run.
-    const FAR_MS: f64 = 1e15;
+    /// Timeouts from here on are the same as none: no step may run for so long.
+    const MAX_TIMEOUT_MS: f64 = 1e15;
 
     #[derive(FromArgs)]
     struct StartArgs {
@@ -66,15 +66,15 @@ mod _bue_net {
     fn start(args: StartArgs, vm: &VirtualMachine) -> PyResult<u64> {
         let items = args.headers.borrow_vec().to_vec();
         let headers = items.iter().map(|pair| header(pair, vm)).collect::<PyResult<_>>()?;
-        begin(
+        start_operation(
             Operation::Request(Request {
                 method: args.method.as_str().to_owned(),
                 origin: args.origin.as_str().to_owned(),
                 target: args.target.as_str().to_owned(),
                 headers,
                 body: body(args.body.into_option(), vm)?,
-                connect_timeout_ms: millis(args.connect_timeout),
-                read_timeout_ms: millis(args.read_timeout),
+                connect_timeout_ms: timeout_ms(args.connect_timeout),
+                read_timeout_ms: timeout_ms(args.read_timeout),
             }),
             vm,
         )
@@ -82,23 +82,23 @@ mod _bue_net {
 
     #[pyfunction]
     fn write(exchange: u64, data: ArgBytesLike, last: bool, vm: &VirtualMachine) -> PyResult<u64> {
-        begin(Operation::Write { exchange, bytes: copied(&data), last }, vm)
+        start_operation(Operation::Write { exchange, bytes: copy(&data), last }, vm)
     }
 
     #[pyfunction]
     fn read(
         exchange: u64,
-        most: OptionalArg<u32>,
+        max_bytes: OptionalArg<u32>,
         timeout: OptionalArg<Option<ArgIntoFloat>>,
         vm: &VirtualMachine,
     ) -> PyResult<u64> {
-        let max = most.unwrap_or(64 * 1024);
-        begin(Operation::Read { exchange, max, timeout_ms: millis(timeout) }, vm)
+        let max = max_bytes.unwrap_or(64 * 1024);
+        start_operation(Operation::Read { exchange, max, timeout_ms: timeout_ms(timeout) }, vm)
     }
 
     #[pyfunction]
     fn secret(name: PyUtf8StrRef, vm: &VirtualMachine) -> PyResult<u64> {
-        begin(Operation::Secret { name: name.as_str().to_owned() }, vm)
+        start_operation(Operation::Secret { name: name.as_str().to_owned() }, vm)
     }
 
     #[pyfunction]
@@ -108,39 +108,39 @@ mod _bue_net {
         vm: &VirtualMachine,
     ) -> PyResult<Vec<PyObjectRef>> {
         let tickets = vm.extract_elements_with(&tickets, |ticket| u64::try_from_object(vm, ticket))?;
-        let waited: Waited =
-            ask_host(&HostRequest::Wait { tickets, timeout_ms: millis(timeout) }).ok_or_else(|| not_understood(vm))?;
-        Ok(waited.into_iter().map(|(ticket, ended)| given(ticket, ended, vm)).collect())
+        let waited: Waited = host::request(&HostRequest::Wait { tickets, timeout_ms: timeout_ms(timeout) })
+            .ok_or_else(|| bad_reply(vm))?;
+        Ok(waited.into_iter().map(|(ticket, ended)| completed_operation(ticket, ended, vm)).collect())
     }
 
     #[pyfunction]
     fn close(exchange: u64) {
-        tell_host(&HostRequest::Close { exchange });
+        host::notify(&HostRequest::Close { exchange });
     }
 
-    fn begin(operation: Operation, vm: &VirtualMachine) -> PyResult<u64> {
-        ask_host(&HostRequest::Start(operation)).ok_or_else(|| not_understood(vm))
+    fn start_operation(operation: Operation, vm: &VirtualMachine) -> PyResult<u64> {
+        host::request(&HostRequest::Start(operation)).ok_or_else(|| bad_reply(vm))
     }
 
-    fn not_understood(vm: &VirtualMachine) -> rustpython_vm::builtins::PyBaseExceptionRef {
+    fn bad_reply(vm: &VirtualMachine) -> PyBaseExceptionRef {
         vm.new_runtime_error("the host's reply cannot be read")
     }
 
     fn header(pair: &PyObject, vm: &VirtualMachine) -> PyResult<(String, Bytes)> {
         let (name, value) = (pair.get_item(&0, vm)?, pair.get_item(&1, vm)?);
-        let name = octets(&name, vm)?;
+        let name = header_bytes(&name, vm)?;
         let name = String::from_utf8(name).map_err(|_| vm.new_value_error("the name of a header is not ASCII"))?;
-        Ok((name, octets(&value, vm)?.into()))
+        Ok((name, header_bytes(&value, vm)?.into()))
     }
 
-    /// Bytes as they are, text as Latin-1, which is what headers are made of; beyond that as UTF-8.
-    fn octets(value: &PyObject, vm: &VirtualMachine) -> PyResult<Vec<u8>> {
+    /// Bytes unchanged; text as Latin-1, the encoding of headers, or as UTF-8 if Latin-1 cannot represent it.
+    fn header_bytes(value: &PyObject, vm: &VirtualMachine) -> PyResult<Vec<u8>> {
         let Some(text) = value.downcast_ref::<PyStr>() else {
             return Ok(ArgBytesLike::try_from_object(vm, value.to_owned())?.borrow_buf().to_vec());
         };
         let text = text.to_string_lossy();
-        let latin: Option<Vec<u8>> = text.chars().map(|char| u8::try_from(u32::from(char)).ok()).collect();
-        Ok(latin.unwrap_or_else(|| text.as_bytes().to_vec()))
+        let latin1: Option<Vec<u8>> = text.chars().map(|char| u8::try_from(u32::from(char)).ok()).collect();
+        Ok(latin1.unwrap_or_else(|| text.as_bytes().to_vec()))
     }
 
     fn body(value: Option<PyObjectRef>, vm: &VirtualMachine) -> PyResult<Body> {
@@ -148,28 +148,28 @@ mod _bue_net {
             None => Ok(Body::None),
             Some(value) if vm.is_none(&value) => Ok(Body::None),
             Some(value) if value.is(&vm.ctx.true_value) => Ok(Body::Streamed),
-            Some(value) => Ok(Body::Whole(copied(&ArgBytesLike::try_from_object(vm, value)?))),
+            Some(value) => Ok(Body::Whole(copy(&ArgBytesLike::try_from_object(vm, value)?))),
         }
     }
 
-    fn copied(data: &ArgBytesLike) -> Bytes {
+    fn copy(data: &ArgBytesLike) -> Bytes {
         Bytes::copy_from_slice(&data.borrow_buf())
     }
 
-    fn millis(seconds: OptionalArg<Option<ArgIntoFloat>>) -> Option<u64> {
+    fn timeout_ms(seconds: OptionalArg<Option<ArgIntoFloat>>) -> Option<u64> {
         let seconds = seconds.into_option().flatten()?.into_float();
         let millis = (seconds * 1000.0).ceil();
-        // a number that is none is no time either
-        if millis >= FAR_MS || millis.is_nan() {
+        // NaN means no timeout too
+        if millis >= MAX_TIMEOUT_MS || millis.is_nan() {
             return None;
         }
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "between 0 and FAR_MS")]
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "between 0 and MAX_TIMEOUT_MS")]
         Some(millis.max(0.0) as u64)
     }
 
-    fn given(ticket: u64, ended: Ended, vm: &VirtualMachine) -> PyObjectRef {
+    fn completed_operation(ticket: u64, ended: Ended, vm: &VirtualMachine) -> PyObjectRef {
         let (what, value) = match ended {
-            Ended::Response(response) => ("response", head(response, vm)),
+            Ended::Response(response) => ("response", response_tuple(response, vm)),
             Ended::Wrote => ("wrote", vm.ctx.none()),
             Ended::Data { bytes, last } => ("data", (vm.ctx.new_bytes(bytes.to_vec()), last).to_pyobject(vm)),
             Ended::Secret(text) => ("secret", text.to_pyobject(vm)),
@@ -178,15 +178,15 @@ mod _bue_net {
         (ticket, what, value).to_pyobject(vm)
     }
 
-    fn head(response: Response, vm: &VirtualMachine) -> PyObjectRef {
-        let headers = response.headers.into_iter().map(|(name, value)| (name, latin(&value)).to_pyobject(vm));
+    fn response_tuple(response: Response, vm: &VirtualMachine) -> PyObjectRef {
+        let headers = response.headers.into_iter().map(|(name, value)| (name, decode_latin1(&value)).to_pyobject(vm));
         let headers = vm.ctx.new_list(headers.collect());
         let body = vm.ctx.new_bytes(response.body.to_vec());
         (response.status, response.version, response.reason, headers, body, response.last).to_pyobject(vm)
     }
 
-    /// As `http.client` reads headers.
-    fn latin(bytes: &[u8]) -> String {
+    /// Decoded as `http.client` decodes headers.
+    fn decode_latin1(bytes: &[u8]) -> String {
         bytes.iter().map(|byte| char::from(*byte)).collect()
     }
 }

@@ -1,10 +1,10 @@
-//! What the guest needs of Python at hand: classes of values, and functions of `lib/`.
+//! Classes of values, functions of `lib/`, and small conversions.
 
 use rustpython_vm::builtins::{PyType, PyTypeRef};
 use rustpython_vm::function::{FuncArgs, KwArgs};
-use rustpython_vm::{AsObject, PyObjectRef, PyResult, VirtualMachine};
+use rustpython_vm::{AsObject, PyObject, PyObjectRef, PyResult, VirtualMachine};
 
-/// Classes of values that are no built-in types, and how they are made and read.
+/// Classes of values that are not built-in types, and how to construct and read them.
 pub(crate) struct Types {
     pub(crate) uuid: PyTypeRef,
     pub(crate) decimal: PyTypeRef,
@@ -50,15 +50,15 @@ impl Temporal {
 pub(crate) struct Helpers {
     pub(crate) load: PyObjectRef,
     pub(crate) find: PyObjectRef,
-    pub(crate) missing: PyObjectRef,
-    pub(crate) forget_chance: PyObjectRef,
+    pub(crate) explain_missing: PyObjectRef,
+    pub(crate) reset_randomness: PyObjectRef,
     pub(crate) describe: PyObjectRef,
     pub(crate) kind: PyObjectRef,
-    pub(crate) refuse: PyObjectRef,
-    pub(crate) short: PyObjectRef,
+    pub(crate) explain_unsupported: PyObjectRef,
+    pub(crate) short_repr: PyObjectRef,
     pub(crate) run: PyObjectRef,
     pub(crate) iterate: PyObjectRef,
-    pub(crate) warm: PyObjectRef,
+    pub(crate) warm_up: PyObjectRef,
     /// The dict `bue.env`.
     pub(crate) env: PyObjectRef,
 }
@@ -68,25 +68,36 @@ impl Helpers {
         Ok(Self {
             load: attribute("bue._loader", "load", vm)?,
             find: attribute("bue._loader", "find", vm)?,
-            missing: attribute("bue._loader", "missing", vm)?,
-            forget_chance: attribute("bue._fresh", "forget_chance", vm)?,
-            describe: attribute("bue._trace", "describe", vm)?,
+            explain_missing: attribute("bue._loader", "explain_missing", vm)?,
+            reset_randomness: attribute("bue._randomness", "reset_randomness", vm)?,
+            describe: attribute("bue._traceback", "describe", vm)?,
             kind: attribute("bue._explain", "kind", vm)?,
-            refuse: attribute("bue._explain", "refuse", vm)?,
-            short: attribute("bue._explain", "short", vm)?,
-            run: attribute("bue._loop", "run", vm)?,
-            iterate: attribute("bue._loop", "iterate", vm)?,
-            warm: attribute("bue._warm", "warm", vm)?,
+            explain_unsupported: attribute("bue._explain", "explain_unsupported", vm)?,
+            short_repr: attribute("bue._explain", "short_repr", vm)?,
+            run: attribute("bue._event_loop", "run", vm)?,
+            iterate: attribute("bue._event_loop", "iterate", vm)?,
+            warm_up: attribute("bue._warm_up", "warm_up", vm)?,
             env: attribute("bue", "env", vm)?,
         })
     }
 }
 
-/// Call with one keyword argument more.
+/// Positional arguments and one keyword argument.
 pub(crate) fn with_keyword(args: Vec<PyObjectRef>, name: &str, value: PyObjectRef) -> FuncArgs {
     let mut keywords = KwArgs::default();
     keywords.insert(name.into(), value);
     FuncArgs::new(args, keywords)
+}
+
+/// `str(value)` as a Rust string. Lone surrogates are replaced.
+pub(crate) fn to_text(value: &PyObject, vm: &VirtualMachine) -> PyResult<String> {
+    Ok(value.str(vm)?.to_string_lossy().into_owned())
+}
+
+/// What a helper of `lib/_explain.py` returns for a value. If the helper itself fails, the value's class.
+pub(crate) fn explain(helper: &PyObject, value: &PyObject, vm: &VirtualMachine) -> String {
+    let explanation = helper.call((value.to_owned(),), vm).and_then(|text| to_text(&text, vm));
+    explanation.unwrap_or_else(|_| format!("is an instance of {}", value.class().name()))
 }
 
 fn attribute(module: &str, name: &'static str, vm: &VirtualMachine) -> PyResult {
@@ -95,5 +106,5 @@ fn attribute(module: &str, name: &'static str, vm: &VirtualMachine) -> PyResult 
 }
 
 fn class(module: &str, name: &'static str, vm: &VirtualMachine) -> PyResult<PyTypeRef> {
-    attribute(module, name, vm)?.downcast::<PyType>().map_err(|_| vm.new_type_error(format!("{name} is no class")))
+    attribute(module, name, vm)?.downcast::<PyType>().map_err(|_| vm.new_type_error(format!("{name} is not a class")))
 }

@@ -164,7 +164,7 @@ impl Simulation {
     }
 
     fn client(&self, host: usize) -> HubClient {
-        HubClient::dialing(&["hub:1".to_owned()], self.net.dial(host)).expect("a client")
+        HubClient::with_dial(&["hub:1".to_owned()], self.net.dial(host)).expect("a client")
     }
 
     fn start_worker(&mut self, host: usize) {
@@ -249,7 +249,7 @@ async fn submit(number: u128, hub: HubClient, chance: Chance, log: Arc<Log>) -> 
     sleep(Duration::from_millis(roll(&chance, 60_000))).await;
     let submission = submission(number, script().plan());
     while let Err(error) = hub.submit(&submission).await {
-        assert!(error.is_passing(), "{error}");
+        assert!(error.is_transient(), "{error}");
         if roll(&chance, 4) == 0 {
             return None;
         }

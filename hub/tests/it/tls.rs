@@ -69,7 +69,7 @@ impl TlsHub {
     /// The error text of a client that cannot connect.
     async fn refusal(&self, trust: Trust) -> String {
         let error = self.client(trust).runs().await.expect_err("a refusal");
-        assert!(matches!(error, ClientError::Tls { .. }) && !error.is_passing(), "{error:?}");
+        assert!(matches!(error, ClientError::Tls { .. }) && !error.is_transient(), "{error:?}");
         error.to_string()
     }
 }

@@ -1,4 +1,4 @@
-//! The reader of Python source: any text is a list of functions or a diagnostic.
+//! The parser of Python sources: any text gives a list of functions or a syntax error.
 #![no_main]
 
 use bue_lang::python;

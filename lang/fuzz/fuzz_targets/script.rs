@@ -1,4 +1,4 @@
-//! Lexer, parser and builder: any text is a plan or diagnostics, and each diagnostic can be shown.
+//! Lexer, parser and builder: any text gives a plan or diagnostics, and each diagnostic can be rendered.
 #![no_main]
 
 use bue_lang::{
@@ -14,8 +14,8 @@ fuzz_target!(|bytes: &[u8]| {
         0 => FileContents::Text("def f(a): pass".into()),
         _ => FileContents::Missing,
     };
-    let of_files = check_sources(script, &compiled, Purpose::Run, files);
-    for diagnostic in compiled.diagnostics.iter().chain(&of_files) {
+    let file_diagnostics = check_sources(script, &compiled, Purpose::Run, files);
+    for diagnostic in compiled.diagnostics.iter().chain(&file_diagnostics) {
         assert!(render(diagnostic, script, false).contains(diagnostic.code));
         assert!(diagnostic.labels.iter().all(|label| text.get(label.span.start as usize..label.span.end as usize).is_some()));
     }

@@ -5,15 +5,15 @@ use std::rc::Rc;
 use bue_model::plan::Call as PlanCall;
 use bue_model::{CallIndex, Input, JobNode, Node, NodeId, StepIndex};
 
-use super::Builder;
-use crate::names::{Binding, Definition};
+use super::builder::Builder;
+use super::symbol_table::{Binding, Definition};
 use crate::source::Span;
-use crate::tree::{Argument, Call, CallStatement, Name};
+use crate::syntax::tree::{Argument, Call, CallStatement, Name};
 
-/// How a call stands in the script.
+/// Where a call stands in the script.
 #[derive(Clone, Copy)]
-pub(super) enum Standing<'t> {
-    /// A statement of its own, its result perhaps bound to a name; also what a loop runs over.
+pub(super) enum CallRole<'t> {
+    /// A statement, with the name of its result, or the source of a loop.
     Statement(Option<&'t Name<'t>>),
     /// An argument.
     Nested,
@@ -21,25 +21,25 @@ pub(super) enum Standing<'t> {
 
 impl<'t> Builder<'t, '_, '_> {
     pub(super) fn call_statement(&mut self, statement: &'t CallStatement<'_>, nodes: &mut Vec<Node>) {
-        let standing = Standing::Statement(statement.result.as_ref());
-        let last = statement.call.as_ref().and_then(|call| self.call(call, standing, nodes));
+        let role = CallRole::Statement(statement.result.as_ref());
+        let last = statement.call.as_ref().and_then(|call| self.call(call, role, nodes));
         if let Some(result) = &statement.result {
             self.bind(result, last.map(Input::Node));
         }
     }
 
-    /// Gives a result's name a meaning from here to the end of the block.
+    /// Binds the name of a result from here to the end of the block.
     pub(super) fn bind(&mut self, name: &'t Name<'_>, input: Option<Input>) {
         self.results.define(&name.text, input.map_or(Binding::Unknown, Binding::Input));
     }
 
-    /// The jobs of a call, those of its arguments first. Its last job, or `None` if a diagnostic was made.
-    pub(super) fn call(&mut self, call: &'t Call<'_>, standing: Standing<'t>, nodes: &mut Vec<Node>) -> Option<NodeId> {
+    /// Adds the jobs of a call, after those of its arguments. Returns its last job, or `None` if a diagnostic was reported.
+    pub(super) fn call(&mut self, call: &'t Call<'_>, role: CallRole<'t>, nodes: &mut Vec<Node>) -> Option<NodeId> {
         let inputs = self.arguments(call, nodes);
         let chain = self.chain(&call.target);
         let (inputs, chain) = (inputs?, chain?);
         let steps: Option<Vec<StepIndex>> = chain.iter().map(|step| self.use_step(*step, call.span)).collect();
-        self.jobs(call, &steps?, inputs, standing, nodes)
+        self.jobs(call, &steps?, inputs, role, nodes)
     }
 
     fn arguments(&mut self, call: &'t Call<'_>, nodes: &mut Vec<Node>) -> Option<Vec<Input>> {
@@ -50,7 +50,7 @@ impl<'t> Builder<'t, '_, '_> {
             }
             let input = match argument {
                 Argument::Name(name) => self.result(name),
-                Argument::Call(inner) => self.call(inner, Standing::Nested, nodes).map(Input::Node),
+                Argument::Call(inner) => self.call(inner, CallRole::Nested, nodes).map(Input::Node),
             };
             inputs = inputs.zip(input).map(|(mut inputs, input)| {
                 inputs.push(input);
@@ -90,7 +90,7 @@ impl<'t> Builder<'t, '_, '_> {
         }
     }
 
-    /// The step's place in the plan, which it gets when it is used first.
+    /// The index of the step in the plan, which it gets when it is first used.
     fn use_step(&mut self, step: usize, at: Span) -> Option<StepIndex> {
         if let Some(index) = self.steps.get(step)?.index {
             return Some(index);
@@ -108,7 +108,7 @@ impl<'t> Builder<'t, '_, '_> {
         call: &'t Call<'_>,
         steps: &[StepIndex],
         inputs: Vec<Input>,
-        standing: Standing<'t>,
+        role: CallRole<'t>,
         nodes: &mut Vec<Node>,
     ) -> Option<NodeId> {
         let index = CallIndex(u32::try_from(self.plan.calls.len()).ok()?);
@@ -121,9 +121,9 @@ impl<'t> Builder<'t, '_, '_> {
             ends = Some((ends.map_or(id, |(first, _)| first), id));
         }
         let (first, last) = ends?;
-        let (name, nested) = match standing {
-            Standing::Statement(name) => (name.map(|name| name.text.to_string()), false),
-            Standing::Nested => (None, true),
+        let (name, nested) = match role {
+            CallRole::Statement(name) => (name.map(|name| name.text.to_string()), false),
+            CallRole::Nested => (None, true),
         };
         let line = self.diagnostics.lines.line(call.span.start);
         self.calls.push(call.span);

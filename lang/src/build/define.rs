@@ -1,30 +1,25 @@
-//! Definitions of a block, before anything in it is called: steps with their settings, then pipes.
+//! Definitions of a block, before its calls are built: steps with their settings, then pipes.
 
 use std::rc::Rc;
 
 use bue_model::plan::Settings;
 
-use super::Builder;
-use crate::code;
-use crate::definition::{PipeEntry, StepEntry};
-use crate::diagnostic::DiagnosticBuilder;
-use crate::names::Definition;
+use super::builder::Builder;
+use super::definition::{PipeEntry, StepEntry};
+use super::inherited::InheritedSettings;
+use super::symbol_table::Definition;
+use crate::diagnostics::builder::DiagnosticBuilder;
+use crate::diagnostics::codes;
+use crate::settings;
+use crate::settings::value::SettingValue;
 use crate::source::Span;
-use crate::tree::{Block, Import, Name, Pipe, Setting, SettingValue, Statement, StepDefinition};
-
-/// The settings that hold at a place.
-pub(super) type Surroundings = Rc<Settings>;
-
-/// What holds at the top of a file.
-pub(super) fn file_settings() -> Surroundings {
-    Surroundings::default()
-}
+use crate::syntax::tree::{Block, Import, Name, Pipe, Setting, Statement, StepDefinition};
 
 impl<'t> Builder<'t, '_, '_> {
-    /// Defines what a block defines. Settings hold for what stands below them; for each loop of the block, in order, what
-    /// holds where it begins is given back.
-    pub(super) fn define(&mut self, block: &'t Block<'_>, around: &Surroundings) -> Vec<Surroundings> {
-        let mut settings = Rc::clone(around);
+    /// Adds the definitions of a block. Settings apply to what stands below them. Returns, for each loop of the block in order,
+    /// the settings that its body inherits.
+    pub(super) fn define(&mut self, block: &'t Block<'_>, inherited: &InheritedSettings) -> Vec<InheritedSettings> {
+        let mut settings = Rc::clone(inherited);
         let mut bodies = Vec::new();
         for statement in &block.statements {
             match statement {
@@ -36,30 +31,30 @@ impl<'t> Builder<'t, '_, '_> {
                 Statement::Tab | Statement::Call(_) | Statement::Gather(_) => {}
             }
         }
-        self.look_up_chains(block);
+        self.resolve_pipes(block);
         bodies
     }
 
-    fn set(&mut self, settings: &mut Surroundings, setting: &Setting) {
-        if crate::settings::overflows(settings, &setting.value) {
+    fn set(&mut self, inherited: &mut InheritedSettings, setting: &Setting) {
+        if settings::apply::overflows(inherited, &setting.value) {
             self.report(too_long_list(setting));
             return;
         }
-        // steps above may hold on to what held for them: then a copy is made
-        let copied = if Rc::strong_count(settings) > 1 { crate::settings::bytes(settings) } else { 0 };
+        // if steps above share these settings, they are copied
+        let copied = if Rc::strong_count(inherited) > 1 { settings::apply::bytes(inherited) } else { 0 };
         if self.spend(setting.span, copied).is_some() {
-            crate::settings::apply(Rc::make_mut(settings), &setting.value);
+            settings::apply::apply(Rc::make_mut(inherited), &setting.value);
         }
     }
 
-    fn define_step(&mut self, step: &'t StepDefinition<'_>, settings: &Surroundings) {
-        self.check_own_settings(&step.settings, settings);
+    fn define_step(&mut self, step: &'t StepDefinition<'_>, settings: &InheritedSettings) {
+        self.check_step_settings(&step.settings, settings);
         let entry = StepEntry {
             name: &step.name,
             language: step.language,
             function: step.function.as_ref(),
             code: step.code.as_ref(),
-            around: Rc::clone(settings),
+            inherited: Rc::clone(settings),
             settings: &step.settings,
             used: false,
             index: None,
@@ -67,15 +62,15 @@ impl<'t> Builder<'t, '_, '_> {
         self.add_step(entry);
     }
 
-    fn define_import(&mut self, import: &'t Import<'_>, settings: &Surroundings) {
+    fn define_import(&mut self, import: &'t Import<'_>, settings: &InheritedSettings) {
         for item in &import.items {
-            self.check_own_settings(&item.settings, settings);
+            self.check_step_settings(&item.settings, settings);
             let entry = StepEntry {
                 name: &item.name,
                 language: import.language,
                 function: Some(&item.function),
                 code: import.code.as_ref(),
-                around: Rc::clone(settings),
+                inherited: Rc::clone(settings),
                 settings: &item.settings,
                 used: false,
                 index: None,
@@ -99,19 +94,19 @@ impl<'t> Builder<'t, '_, '_> {
 
     /// The first definition of a name in a block counts; a second one is an error that shows both.
     fn add_definition(&mut self, name: &'t Name<'_>, definition: Definition) {
-        let Some(first) = self.definitions.get_here(&name.text) else {
+        let Some(first) = self.definitions.get_in_block(&name.text) else {
             self.definitions.define(&name.text, definition);
             return;
         };
         let (what, span) = self.describe(first);
         let message = format!("`{}` is defined twice", name.text);
-        let diagnostic = DiagnosticBuilder::new(code::DEFINED_TWICE, name.span, message)
-            .label("the second time")
-            .label_at(span, format!("first as a {what}"));
-        self.report(diagnostic.hint("steps, pipes and imports share one set of names: give one of them another name"));
+        let diagnostic = DiagnosticBuilder::new(codes::DEFINED_TWICE, name.span, message)
+            .label("second definition")
+            .label_at(span, format!("first definition, a {what}"));
+        self.report(diagnostic.hint("steps, pipes and imports share one namespace: rename one of them"));
     }
 
-    /// What a definition is, and where.
+    /// The kind of a definition, and the span of its name.
     pub(super) fn describe(&self, definition: Definition) -> (&'static str, Span) {
         const NOWHERE: Span = Span { start: 0, end: 0 };
         match definition {
@@ -120,36 +115,40 @@ impl<'t> Builder<'t, '_, '_> {
         }
     }
 
-    /// Inside a step or item the last of two equal settings holds, and both are shown.
-    fn check_own_settings(&mut self, own: &[Setting], around: &Settings) {
+    /// If a step or item has the same setting twice, the last one applies; the warning shows both.
+    fn check_step_settings(&mut self, own: &[Setting], inherited: &Settings) {
         for (at, setting) in own.iter().enumerate() {
-            if crate::settings::overflows(around, &setting.value) {
+            if settings::apply::overflows(inherited, &setting.value) {
                 self.report(too_long_list(setting));
             }
             let kind = core::mem::discriminant(&setting.value);
             let adds_up = matches!(setting.value, SettingValue::Allow(_) | SettingValue::Requires(_));
-            let before =
-                own.iter().take(at).rev().take(SETTINGS).find(|other| core::mem::discriminant(&other.value) == kind);
+            let before = own
+                .iter()
+                .take(at)
+                .rev()
+                .take(MAX_LOOKBACK)
+                .find(|other| core::mem::discriminant(&other.value) == kind);
             if let Some(first) = before.filter(|_| !adds_up) {
                 let diagnostic =
-                    DiagnosticBuilder::new(code::SET_TWICE, setting.span, "this is set twice, the last one holds");
-                self.report(diagnostic.label_at(first.span, "set here before"));
+                    DiagnosticBuilder::new(codes::SET_TWICE, setting.span, "this is set twice; the last one applies");
+                self.report(diagnostic.label_at(first.span, "first set here"));
             }
         }
     }
 
-    /// Chains name steps of the same block or of those around it, above or below.
-    fn look_up_chains(&mut self, block: &'t Block<'_>) {
+    /// Resolves the steps of pipes: they are defined in the same block or in one around it, above or below.
+    fn resolve_pipes(&mut self, block: &'t Block<'_>) {
         let mut at = self.pipes.len() - block.statements.iter().filter(|one| matches!(one, Statement::Pipe(_))).count();
         for statement in &block.statements {
             if let Statement::Pipe(pipe) = statement {
-                self.look_up_chain(at, pipe);
+                self.resolve_pipe(at, pipe);
                 at += 1;
             }
         }
     }
 
-    fn look_up_chain(&mut self, at: usize, pipe: &'t Pipe<'_>) {
+    fn resolve_pipe(&mut self, at: usize, pipe: &'t Pipe<'_>) {
         let mut chain = Vec::with_capacity(pipe.chain.len());
         let mut unknown = Vec::new();
         for name in &pipe.chain {
@@ -171,11 +170,15 @@ impl<'t> Builder<'t, '_, '_> {
     }
 }
 
-/// Settings there are; no step needs more lines, and looking back further would take a hostile file's time squared.
-const SETTINGS: usize = 16;
+/// How many settings back a repeated one is looked for. There are fewer settings; a longer search would take quadratic time.
+const MAX_LOOKBACK: usize = 16;
 
 fn too_long_list(setting: &Setting) -> DiagnosticBuilder {
-    let message = format!("this makes the list longer than {} entries", crate::settings::MAX_LIST);
-    let code = if matches!(setting.value, SettingValue::Allow(_)) { code::BAD_ALLOW } else { code::BAD_REQUIREMENT };
-    DiagnosticBuilder::new(code, setting.span, message).hint("say it inside the steps that need it")
+    let message = format!("with this, the list has more than {} entries", settings::apply::MAX_LIST);
+    let code = if matches!(setting.value, SettingValue::Allow(_)) {
+        codes::INVALID_PERMISSION
+    } else {
+        codes::INVALID_REQUIREMENT
+    };
+    DiagnosticBuilder::new(code, setting.span, message).hint("move it into the steps that need it")
 }

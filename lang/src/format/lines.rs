@@ -1,4 +1,4 @@
-//! Lines put together: indentation by depth, comments beside the lines they belong to.
+//! Joins lines: indentation by depth, comments with the lines they belong to.
 
 /// A line without its indentation.
 pub(super) struct Line {
@@ -11,13 +11,13 @@ pub(super) struct Line {
 /// What a line is.
 #[derive(Clone, Copy)]
 pub(super) enum LineKind {
-    /// Tokens; `width` is how far they were indented.
+    /// Tokens; `width` is the number of bytes they were indented by.
     Code { depth: usize, width: usize },
     /// A comment alone on its line.
     Comment { width: usize },
 }
 
-/// The whole text.
+/// The text of all lines.
 pub(super) fn joined(lines: &[Line], unit: &str) -> String {
     let mut text = String::new();
     for (line, depth) in lines.iter().zip(depths(lines)) {
@@ -30,7 +30,7 @@ pub(super) fn joined(lines: &[Line], unit: &str) -> String {
 }
 
 fn depths(lines: &[Line]) -> Vec<usize> {
-    let next = depths_behind(lines);
+    let next = depths_after(lines);
     let mut before = (0, 0);
     lines
         .iter()
@@ -45,23 +45,23 @@ fn depths(lines: &[Line]) -> Vec<usize> {
         .collect()
 }
 
-/// A comment belongs to the line below it, or, behind the last line of a block and indented like it, to that line.
+/// A comment belongs to the line below it; after the last line of a block, and indented like it, to that line.
 fn depth_of_comment(width: usize, (depth, line_width): (usize, usize), next: usize) -> usize {
     if depth > next && width >= line_width { depth } else { next }
 }
 
-/// For each line the depth of the next line of code; nothing stands below the last one.
-fn depths_behind(lines: &[Line]) -> Vec<usize> {
+/// For each line, the depth of the next line of code; 0 for the last one.
+fn depths_after(lines: &[Line]) -> Vec<usize> {
     let mut next = 0;
     let mut depths: Vec<usize> = lines
         .iter()
         .rev()
         .map(|line| {
-            let behind = next;
+            let after = next;
             if let LineKind::Code { depth, .. } = line.kind {
                 next = depth;
             }
-            behind
+            after
         })
         .collect();
     depths.reverse();

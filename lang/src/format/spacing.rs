@@ -1,40 +1,36 @@
-//! Blanks between two tokens of a line.
+//! Space between two tokens of a line.
 
-use crate::lexer::Kind;
 use crate::source::Span;
+use crate::syntax::token::TokenKind;
 
-/// A token, or a text that is kept as it is: paths, functions, values of settings.
+/// A token, or a text that is kept as it is: a path, a function, the value of a setting.
 pub(super) struct Piece {
-    pub(super) kind: Kind,
+    pub(super) kind: TokenKind,
     pub(super) span: Span,
+    /// Whether it is a text that is kept.
     pub(super) raw: bool,
 }
 
 impl Piece {
-    fn mark(&self) -> Option<u8> {
-        match self.kind {
-            Kind::Mark(mark) if !self.raw => Some(mark),
-            _ => None,
-        }
+    /// The sign that decides the space around it, if it is one.
+    fn sign(&self) -> Option<TokenKind> {
+        (!self.raw && self.kind.is_sign()).then_some(self.kind)
     }
 }
 
-/// What stands between two pieces: nothing or a blank. Where no rule says, a blank stays a blank.
+/// The space between two pieces: none or one blank. Without a rule, a blank is kept if there was one.
 pub(super) fn between(before: &Piece, piece: &Piece) -> &'static str {
-    let apart = if before.span.end == piece.span.start { "" } else { " " };
-    match (before.mark(), piece.mark()) {
-        (_, Some(b',' | b')' | b']' | b':')) | (Some(b'(' | b'['), _) => "",
-        (Some(b'=' | b'|' | b',' | b'$' | b'@'), _) | (_, Some(b'=' | b'|' | b'!' | b'$' | b'@')) => " ",
-        // a call's, or an import's, whose language is kept as it is
-        (_, Some(b'(')) => {
-            if before.raw {
-                " "
-            } else {
-                ""
-            }
-        }
-        (Some(b')'), _) => " ",
-        (Some(b'!'), _) => "",
-        _ => apart,
+    use TokenKind::{At, Bang, Bar, CloseBracket, CloseParen, Colon, Comma, Dollar, Equals, OpenBracket, OpenParen};
+    match (before.sign(), piece.sign()) {
+        (_, Some(Comma | CloseParen | CloseBracket | Colon)) | (Some(OpenParen | OpenBracket), _) => "",
+        (Some(Equals | Bar | Comma | Dollar | At), _) | (_, Some(Equals | Bar | Bang | Dollar | At)) => " ",
+        // an import, whose language is kept as it is
+        (_, Some(OpenParen)) if before.raw => " ",
+        // a call
+        (_, Some(OpenParen)) => "",
+        (Some(CloseParen), _) => " ",
+        (Some(Bang), _) => "",
+        _ if before.span.end == piece.span.start => "",
+        _ => " ",
     }
 }

@@ -1,11 +1,12 @@
-use super::*;
+use super::format;
+use crate::source::Script;
 
 fn formatted(text: &str) -> String {
     format(Script { path: "x.bue", text }).unwrap_or_else(|diagnostics| panic!("{diagnostics:?}"))
 }
 
 #[test]
-fn blanks_are_made_equal() {
+fn blanks_are_normalized() {
     let wild = "a:\n  python   # why\n  f\n  x.py\n\n\n\n\np=a|a\n q =( a|\n |a   )\nr=p( )\nfor  x  in  q(r , r) :\n\tp(x)   \n  # inside\n# outside\np()";
     let tame = "\
 a:
@@ -41,6 +42,6 @@ fn code_is_kept() {
 }
 
 #[test]
-fn what_has_errors_is_not_touched() {
+fn a_script_with_errors_is_not_changed() {
     assert!(format(Script { path: "x.bue", text: "p(" }).is_err());
 }

@@ -2,21 +2,22 @@
 
 use bue_model::Language;
 
-use super::foreign::MAX_ECHO;
-use super::{Parsed, Parser, Reported, quoted};
-use crate::code;
-use crate::diagnostic::DiagnosticBuilder;
-use crate::lexer::{Kind, Token};
-use crate::tree::{Code, Import, Item, Name};
+use super::other_languages::MAX_ECHO;
+use super::parser::{Parsed, Parser, Reported};
+use crate::diagnostics::builder::DiagnosticBuilder;
+use crate::diagnostics::codes;
+use crate::syntax::token::{Token, TokenKind};
+use crate::syntax::tree::{Code, Import, Item, Name, Setting};
+use crate::text::backquoted;
 
 const SHAPE: &str = "`import python (function as name, other) file.py`";
 
 impl<'a> Parser<'a, '_, '_> {
     /// At the word `import`.
     pub(super) fn import(&mut self, width: usize) -> Parsed<Import<'a>> {
-        let meant = self.meant_import();
+        let intended = self.intended_import();
         self.next();
-        let (language, opening) = self.import_language(meant)?;
+        let (language, opening) = self.import_language(intended)?;
         let items = self.items(opening, width)?;
         if let Some(language) = language {
             items.iter().for_each(|item| self.check_function(language, &item.function));
@@ -25,8 +26,8 @@ impl<'a> Parser<'a, '_, '_> {
         Ok(Import { language, items, code })
     }
 
-    /// For an import with brackets or braces, or the other way round: what was meant. At the word `import`.
-    fn meant_import(&self) -> Option<String> {
+    /// For an import with brackets, braces or `from`: the same import as scripts write it. At the word `import`.
+    fn intended_import(&self) -> Option<String> {
         let line = self.line_text();
         if line.len() > MAX_ECHO || line.contains('(') {
             return None;
@@ -39,63 +40,56 @@ impl<'a> Parser<'a, '_, '_> {
         (round != line).then(|| format!("`{round}`"))
     }
 
-    /// The language, and the bracket behind it.
-    fn import_language(&mut self, meant: Option<String>) -> Parsed<(Option<Language>, Token)> {
+    /// The language, and the opening parenthesis after it.
+    fn import_language(&mut self, intended: Option<String>) -> Parsed<(Option<Language>, Token)> {
         let first = self.peek().span;
-        while !self.at_line_end() && !self.is_mark(b'(') && !matches!(self.text_of(self.peek()), "{" | "[") {
+        while !self.at_line_end() && !self.at(TokenKind::OpenParen) && !matches!(self.text_of(self.peek()), "{" | "[") {
             self.next();
         }
-        let span = first.to(self.last().span);
+        let span = first.to(self.previous().span);
         if span.start >= span.end {
-            let diagnostic = self.unexpected(code::BAD_IMPORT, "a language");
-            return self.fail(diagnostic.hint(meant.unwrap_or_else(|| SHAPE.to_owned())));
+            let diagnostic = self.unexpected(codes::INVALID_IMPORT, "a language");
+            return self.fail(diagnostic.hint(intended.unwrap_or_else(|| SHAPE.to_owned())));
         }
-        let Some(opening) = self.eat(b'(') else {
-            let diagnostic = self.unexpected(code::BAD_IMPORT, "`(` and the functions to import");
-            return self.fail(diagnostic.hint(meant.unwrap_or_else(|| SHAPE.to_owned())));
+        let Some(opening) = self.eat(TokenKind::OpenParen) else {
+            let diagnostic = self.unexpected(codes::INVALID_IMPORT, "`(` and the functions to import");
+            return self.fail(diagnostic.hint(intended.unwrap_or_else(|| SHAPE.to_owned())));
         };
         self.layout.raw.push(span);
         Ok((self.language(span), opening))
     }
 
-    /// Up to and with the closing parenthesis. Items that cannot be read are left out.
+    /// Up to and including the closing parenthesis. Items that cannot be parsed are left out.
     fn items(&mut self, opening: Token, width: usize) -> Parsed<Vec<Item<'a>>> {
         let mut items = Vec::new();
         let first = self.at;
         loop {
-            self.gap();
-            if let Some(closing) = self.eat(b')') {
+            self.skip_line_breaks();
+            if let Some(closing) = self.eat(TokenKind::CloseParen) {
                 if self.at == first + 1 {
                     let span = opening.span.to(closing.span);
-                    self.report(DiagnosticBuilder::new(code::BAD_IMPORT, span, "this imports nothing").hint(SHAPE));
+                    self.report(
+                        DiagnosticBuilder::new(codes::INVALID_IMPORT, span, "this imports nothing").hint(SHAPE),
+                    );
                 }
                 return Ok(items);
             }
             let start = self.at;
             match self.item(opening) {
                 Ok(item) => items.push(item),
-                Err(_) => self.skip_item(start, width)?,
+                Err(Reported) => self.skip_item(start, width)?,
             }
-            self.gap();
-            if self.eat(b',').is_none() && !self.is_mark(b')') {
-                return self.fail(self.unclosed(code::BAD_IMPORT, opening, "`,` or `)`"));
+            self.skip_line_breaks();
+            if self.eat(TokenKind::Comma).is_none() && !self.at(TokenKind::CloseParen) {
+                return self.fail(self.unclosed(codes::INVALID_IMPORT, opening, "`,` or `)`"));
             }
         }
-    }
-
-    /// "expected X", with the bracket that is still open.
-    pub(super) fn unclosed(&self, code: &'static str, opening: Token, expected: &str) -> DiagnosticBuilder {
-        if self.kind() == Kind::End {
-            let message = format!("this `{}` is never closed", self.text_of(opening));
-            return DiagnosticBuilder::new(code, opening.span, message);
-        }
-        self.unexpected(code, expected).label_at(opening.span, "for the bracket opened here")
     }
 
     fn item(&mut self, opening: Token) -> Parsed<Item<'a>> {
         let function = self.item_function()?;
-        self.gap();
-        let name = if self.is_word("as") { Some(self.alias()?) } else { None };
+        self.skip_line_breaks();
+        let name = if self.at_word("as") { Some(self.alias()?) } else { None };
         let settings = self.item_settings(opening)?;
         let name = match name {
             Some(name) => name,
@@ -105,89 +99,88 @@ impl<'a> Parser<'a, '_, '_> {
     }
 
     fn item_function(&mut self) -> Parsed<Name<'a>> {
-        let mut name = self.expect_name(code::BAD_IMPORT, "a function or table", "as")?;
-        while self.is_mark(b'.') && self.peek_at(1).kind == Kind::Word {
+        let mut name = self.expect_name(codes::INVALID_IMPORT, "a function or table", "as")?;
+        while self.at(TokenKind::Dot) && self.kind_nth(1) == TokenKind::Word {
             self.next();
             self.next();
-            name.span = name.span.to(self.last().span);
+            name.span = name.span.to(self.previous().span);
             name.text = name.span.of(self.text).into();
         }
         if self.text_of(self.peek()) == "." {
-            return self.fail(self.unexpected(code::BAD_IMPORT, "`,`, `as` or a setting"));
+            return self.fail(self.unexpected(codes::INVALID_IMPORT, "`,`, `as` or a setting"));
         }
         Ok(name)
     }
 
     fn alias(&mut self) -> Parsed<Name<'a>> {
         self.next();
-        self.gap();
-        self.expect_name(code::BAD_IMPORT, "a name behind `as`", "as")
+        self.skip_line_breaks();
+        self.expect_name(codes::INVALID_IMPORT, "a name after `as`", "as")
     }
 
-    fn item_settings(&mut self, opening: Token) -> Parsed<Vec<crate::tree::Setting>> {
+    fn item_settings(&mut self, opening: Token) -> Parsed<Vec<Setting>> {
         let mut settings = Vec::new();
-        self.gap();
+        self.skip_line_breaks();
         while self.at_setting() {
             settings.extend(self.item_setting().ok());
-            self.gap();
+            self.skip_line_breaks();
         }
         match self.kind() {
-            Kind::Mark(b',' | b')') | Kind::End => Ok(settings),
-            Kind::Word if self.is_word("as") => {
-                let diagnostic = self.unexpected(code::BAD_IMPORT, "`,` or `)`");
+            TokenKind::Comma | TokenKind::CloseParen | TokenKind::End => Ok(settings),
+            TokenKind::Word if self.at_word("as") => {
+                let diagnostic = self.unexpected(codes::INVALID_IMPORT, "`,` or `)`");
                 self.fail(diagnostic.hint(match settings.is_empty() {
-                    true => "one name stands behind `as`, and a comma between two functions",
-                    false => "the name stands before the settings: `function as name !priority 9`",
+                    true => "`as` takes one name; separate functions with commas",
+                    false => "write the name before the settings: `function as name !priority 9`",
                 }))
             }
-            _ => {
-                self.fail(self.unclosed(code::BAD_IMPORT, opening, "`,` or `)`").hint("items are separated by commas"))
-            }
+            _ => self.fail(
+                self.unclosed(codes::INVALID_IMPORT, opening, "`,` or `)`").hint("separate functions with commas"),
+            ),
         }
     }
 
-    /// Without an alias the function's name is the step's.
+    /// Without an alias, the step has the name of the function.
     fn name_of_function(&mut self, function: &Name<'a>) -> Parsed<Name<'a>> {
         if function.text.contains('.') {
             let last = function.text.rsplit('.').next().unwrap_or_default();
-            let message = format!("{} cannot be the name of a step", quoted(&function.text));
+            let message = format!("{} cannot be the name of a step", backquoted(&function.text));
             return self.fail(
-                DiagnosticBuilder::new(code::BAD_NAME, function.span, message)
+                DiagnosticBuilder::new(codes::INVALID_NAME, function.span, message)
                     .hint(format!("`{} as {last}`", function.text)),
             );
         }
         Ok(function.clone())
     }
 
-    /// To the comma or parenthesis that ends an item which could not be read.
+    /// Skips to the comma or parenthesis that ends an item which could not be parsed.
     fn skip_item(&mut self, start: usize, width: usize) -> Parsed<()> {
         let mut depth = 0_u32;
         loop {
             match self.kind() {
-                Kind::Mark(b',' | b')') if depth == 0 => {
-                    self.lose(start);
+                TokenKind::Comma | TokenKind::CloseParen if depth == 0 => {
+                    self.mark_unparsed(start);
                     return Ok(());
                 }
-                Kind::Mark(b'(' | b'[') => depth += 1,
-                Kind::Mark(b')' | b']') => depth = depth.saturating_sub(1),
-                Kind::Line if self.looks_like_statement(width) => return Err(Reported),
-                Kind::End => return Err(Reported),
+                TokenKind::OpenParen | TokenKind::OpenBracket => depth += 1,
+                TokenKind::CloseParen | TokenKind::CloseBracket => depth = depth.saturating_sub(1),
+                TokenKind::LineStart if self.looks_like_statement(width) => return Err(Reported),
+                TokenKind::End => return Err(Reported),
                 _ => {}
             }
             self.next();
         }
     }
 
-    /// Behind the parenthesis, on the same line or indented on the next one.
+    /// After the parenthesis, on the same line or indented on the next one.
     fn import_code(&mut self, width: usize) -> Option<Code<'a>> {
-        if self.kind() == Kind::Line && self.width(self.peek().span) > width {
-            self.line_at(self.loops + 1);
+        if self.kind() == TokenKind::LineStart && self.indent_width(self.peek().span) > width {
+            self.start_line(self.loop_depth + 1);
         }
         if self.at_line_end() {
-            let place = self.last().span;
+            let place = self.previous().span;
             self.report(
-                DiagnosticBuilder::new(code::BAD_IMPORT, place, "the path or code of the import is missing")
-                    .hint(SHAPE),
+                DiagnosticBuilder::new(codes::INVALID_IMPORT, place, "the import has no path or code").hint(SHAPE),
             );
             return None;
         }

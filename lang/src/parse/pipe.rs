@@ -1,59 +1,59 @@
 //! `p = a | b`, `p = (a | b)`
 
-use super::{Parsed, Parser};
-use crate::code;
-use crate::diagnostic::DiagnosticBuilder;
-use crate::lexer::{Kind, Token};
-use crate::tree::{Name, Pipe, Statement};
+use super::parser::{Parsed, Parser, Reported};
+use crate::diagnostics::builder::DiagnosticBuilder;
+use crate::diagnostics::codes;
+use crate::syntax::token::{Token, TokenKind};
+use crate::syntax::tree::{Name, Pipe, Statement};
 
 impl<'a> Parser<'a, '_, '_> {
-    /// Behind `name =`. A pipe that cannot be read to its end still defines its name.
+    /// After `name =`. A pipe that cannot be parsed to its end still defines its name.
     pub(super) fn pipe(&mut self, name: Name<'a>) -> Parsed<Statement<'a>> {
         let start = self.at;
-        let opening = self.eat(b'(');
-        let (chain, read) = self.chain(opening);
-        let broken = read.is_err() || self.chain_is_empty(&name, &chain, opening);
-        if read.is_err() {
-            self.recover(start, self.column);
+        let opening = self.eat(TokenKind::OpenParen);
+        let (chain, parsed) = self.chain(opening);
+        let broken = parsed.is_err() || self.chain_is_empty(&name, &chain, opening);
+        if parsed.is_err() {
+            self.recover(start, self.statement_indent);
         }
         Ok(Statement::Pipe(Pipe { name, chain, broken }))
     }
 
-    /// Names between bars; empty parts are dropped. What was read comes back even if the rest could not be.
+    /// Names between bars; empty parts are dropped. Returns the names that were parsed even if the rest could not be.
     fn chain(&mut self, opening: Option<Token>) -> (Vec<Name<'a>>, Parsed<()>) {
         let mut chain = Vec::new();
         loop {
-            self.bars(opening);
+            self.skip_bars(opening);
             if self.chain_ends(opening) {
                 return (chain, self.close_chain(opening));
             }
-            match self.expect_name(code::BAD_CHAIN, "a step", "") {
+            match self.expect_name(codes::INVALID_PIPE, "a step", "") {
                 Ok(name) => chain.push(name),
-                Err(reported) => return (chain, Err(reported)),
+                Err(Reported) => return (chain, Err(Reported)),
             }
-            self.skip_gap_inside(opening);
-            if !self.is_mark(b'|') && !self.chain_ends(opening) {
+            self.skip_line_breaks_inside(opening);
+            if !self.at(TokenKind::Bar) && !self.chain_ends(opening) {
                 let diagnostic = self.expected_bar(opening).maybe_hint(self.bar_hint(&chain));
                 return (chain, self.fail(diagnostic));
             }
         }
     }
 
-    fn bars(&mut self, opening: Option<Token>) {
-        self.skip_gap_inside(opening);
-        while self.eat(b'|').is_some() {
-            self.skip_gap_inside(opening);
+    fn skip_bars(&mut self, opening: Option<Token>) {
+        self.skip_line_breaks_inside(opening);
+        while self.eat(TokenKind::Bar).is_some() {
+            self.skip_line_breaks_inside(opening);
         }
     }
 
-    fn skip_gap_inside(&mut self, opening: Option<Token>) {
+    fn skip_line_breaks_inside(&mut self, opening: Option<Token>) {
         if opening.is_some() {
-            self.gap();
+            self.skip_line_breaks();
         }
     }
 
     fn chain_ends(&self, opening: Option<Token>) -> bool {
-        if opening.is_some() { self.is_mark(b')') } else { self.at_line_end() }
+        if opening.is_some() { self.at(TokenKind::CloseParen) } else { self.at_line_end() }
     }
 
     fn close_chain(&mut self, opening: Option<Token>) -> Parsed<()> {
@@ -63,36 +63,36 @@ impl<'a> Parser<'a, '_, '_> {
         if self.at_line_end() {
             return Ok(());
         }
-        let diagnostic = self.unexpected(code::BAD_CHAIN, "the end of the line");
+        let diagnostic = self.unexpected(codes::INVALID_PIPE, "the end of the line");
         self.fail(diagnostic)
     }
 
     fn expected_bar(&self, opening: Option<Token>) -> DiagnosticBuilder {
         match opening {
-            Some(opening) => self.unclosed(code::BAD_CHAIN, opening, "`|` or `)`"),
-            None => self.unexpected(code::BAD_CHAIN, "`|` or the end of the line"),
+            Some(opening) => self.unclosed(codes::INVALID_PIPE, opening, "`|` or `)`"),
+            None => self.unexpected(codes::INVALID_PIPE, "`|` or the end of the line"),
         }
     }
 
     /// For `a -> b`, `a > b`, `a && b`, `a, b` and the like: the same with a bar.
     fn bar_hint(&self, chain: &[Name<'_>]) -> Option<String> {
         let before = &chain.last()?.text;
-        let after = self.name_behind_sign()?;
-        Some(format!("a bar stands between steps: `{before} | {after}`"))
+        let after = self.name_after_sign()?;
+        Some(format!("separate steps with a bar: `{before} | {after}`"))
     }
 
-    /// The word behind the arrow or other one or two signs that stand here.
-    pub(super) fn name_behind_sign(&self) -> Option<&'a str> {
-        let word = |ahead| Some(self.peek_at(ahead)).filter(|token| token.kind == Kind::Word);
-        let sign = |ahead| ["-", ">", "=", "&", ",", "."].contains(&self.text_of(self.peek_at(ahead)));
-        let found = if sign(1) { word(2) } else { word(1) };
-        found.filter(|_| sign(0)).map(|token| self.text_of(token))
+    /// The word after an arrow or other one or two signs that stand here.
+    pub(super) fn name_after_sign(&self) -> Option<&'a str> {
+        let word = |ahead| Some(self.peek_nth(ahead)).filter(|token| token.kind == TokenKind::Word);
+        let sign = |ahead| ["-", ">", "=", "&", ",", "."].contains(&self.text_of(self.peek_nth(ahead)));
+        let name = if sign(1) { word(2) } else { word(1) };
+        name.filter(|_| sign(0)).map(|token| self.text_of(token))
     }
 
     fn chain_is_empty(&mut self, name: &Name<'_>, chain: &[Name<'_>], opening: Option<Token>) -> bool {
         if chain.is_empty() {
             let span = opening.map_or(name.span, |opening| name.span.to(opening.span));
-            let diagnostic = DiagnosticBuilder::new(code::BAD_CHAIN, span, "this pipe has no steps");
+            let diagnostic = DiagnosticBuilder::new(codes::INVALID_PIPE, span, "this pipe has no steps");
             self.report(diagnostic.hint(format!("`{} = first step | second step`", name.text)));
         }
         chain.is_empty()

@@ -1,65 +1,66 @@
-//! Where to go on after a mistake, so that it costs one diagnostic and the rest of the file is still read.
+//! Where parsing continues after a mistake, so that it causes one diagnostic and the rest of the file is still parsed.
 
 use std::borrow::Cow;
 
-use super::Parser;
-use crate::lexer::Kind;
-use crate::tree::Name;
+use super::parser::Parser;
+use crate::syntax::token::TokenKind;
+use crate::syntax::tree::Name;
 
 impl<'a> Parser<'a, '_, '_> {
-    /// To the end of the statement that began at token `start`, its open brackets and its deeper lines included.
+    /// Skips to the end of the statement that began at token `start`, including its open brackets and its deeper lines.
     pub(super) fn recover(&mut self, start: usize, width: usize) {
         self.skip_statement(start, width);
         self.skip_deeper_lines(width);
-        self.lose(start);
+        self.mark_unparsed(start);
     }
 
-    /// Notes a name as one that nobody shall be said to miss.
-    pub(super) fn lose_name(&mut self, name: &Name<'a>) {
+    /// Marks a name as unparsed, so that its uses are not reported as unknown.
+    pub(super) fn mark_name_unparsed(&mut self, name: &Name<'a>) {
         if let Cow::Borrowed(text) = name.text {
-            self.lost.extend(text.split(' '));
+            self.unparsed_words.extend(text.split(' '));
         }
     }
 
-    /// Notes the words since token `start` as not read.
-    pub(super) fn lose(&mut self, start: usize) {
-        let words = self.tokens.get(start..self.at).unwrap_or_default().iter().filter(|token| token.kind == Kind::Word);
-        self.lost.extend(words.map(|token| token.span.of(self.text)));
+    /// Marks the words since token `start` as unparsed.
+    pub(super) fn mark_unparsed(&mut self, start: usize) {
+        let words =
+            self.tokens.get(start..self.at).unwrap_or_default().iter().filter(|token| token.kind == TokenKind::Word);
+        self.unparsed_words.extend(words.map(|token| token.span.of(self.text)));
     }
 
-    /// To the end of the line on which all brackets opened since token `start` are closed; a line that looks like a new
-    /// statement ends it too, because then a bracket was forgotten.
+    /// Skips to the end of the line on which all brackets opened since token `start` are closed, or to a line that looks like a
+    /// new statement, because then a bracket was forgotten.
     pub(super) fn skip_statement(&mut self, start: usize, width: usize) {
         let mut depth = self.open_brackets(start);
-        if self.at > start && self.last().kind == Kind::Line {
+        if self.at > start && self.previous().kind == TokenKind::LineStart {
             self.at -= 1;
         }
         loop {
             match self.kind() {
-                Kind::End => return,
-                Kind::Line if depth == 0 || self.looks_like_statement(width) => return,
+                TokenKind::End => return,
+                TokenKind::LineStart if depth == 0 || self.looks_like_statement(width) => return,
                 kind => depth = count_bracket(depth, kind),
             }
             self.next();
         }
     }
 
-    /// Behind the bracket that closes the one just opened.
+    /// Skips to after the bracket that closes the one just opened.
     pub(super) fn skip_brackets(&mut self) {
         let mut depth = 1;
-        while depth > 0 && self.kind() != Kind::End {
+        while depth > 0 && self.kind() != TokenKind::End {
             depth = count_bracket(depth, self.next().kind);
         }
     }
 
-    /// Over all lines indented deeper than `width`.
+    /// Skips all lines indented deeper than `width`.
     pub(super) fn skip_deeper_lines(&mut self, width: usize) {
-        while self.kind() == Kind::Line && self.width(self.peek().span) > width {
+        while self.kind() == TokenKind::LineStart && self.indent_width(self.peek().span) > width {
             self.skip_line();
         }
     }
 
-    /// Over a `Line` token and what stands behind it.
+    /// Skips the start of a line and everything on it.
     pub(super) fn skip_line(&mut self) {
         self.next();
         while !self.at_line_end() {
@@ -72,37 +73,35 @@ impl<'a> Parser<'a, '_, '_> {
         read.iter().fold(0, |depth, token| count_bracket(depth, token.kind))
     }
 
-    /// At a `Line` token: does the line begin the way statements do?
+    /// At the start of a line: returns whether the line begins as statements do.
     pub(super) fn looks_like_statement(&self, width: usize) -> bool {
-        if self.width(self.peek().span) > width {
+        if self.indent_width(self.peek().span) > width {
             return false;
         }
-        let first = self.peek_at(1);
+        let first = self.peek_nth(1);
         match first.kind {
-            Kind::Mark(mark) => b"!$@".contains(&mark),
-            Kind::Word => ["for", "import", "TAB"].contains(&self.text_of(first)) || self.name_and_sign_ahead(),
-            Kind::Quoted => self.name_and_sign_ahead(),
+            kind if kind.begins_setting() => true,
+            TokenKind::Word => ["for", "import", "TAB"].contains(&self.text_of(first)) || self.name_and_sign_ahead(),
+            TokenKind::Quoted => self.name_and_sign_ahead(),
             _ => false,
         }
     }
 
+    /// At the start of a line: returns whether a name and the sign of a statement follow.
     pub(super) fn name_and_sign_ahead(&self) -> bool {
-        let mut ahead = 1;
-        while matches!(self.peek_at(ahead).kind, Kind::Word | Kind::Number | Kind::Quoted | Kind::Mark(b'-')) {
-            ahead += 1;
-        }
-        match self.peek_at(ahead).kind {
-            Kind::Mark(b':') => matches!(self.peek_at(ahead + 1).kind, Kind::Line | Kind::End),
-            Kind::Mark(b'=' | b'(') => true,
+        let ahead = self.name_parts_ahead(1);
+        match self.kind_nth(ahead) {
+            TokenKind::Colon => self.kind_nth(ahead + 1).ends_line(),
+            TokenKind::Equals | TokenKind::OpenParen => true,
             _ => false,
         }
     }
 }
 
-fn count_bracket(depth: u32, kind: Kind) -> u32 {
+pub(super) fn count_bracket(depth: u32, kind: TokenKind) -> u32 {
     match kind {
-        Kind::Mark(b'(' | b'[') => depth.saturating_add(1),
-        Kind::Mark(b')' | b']') => depth.saturating_sub(1),
+        TokenKind::OpenParen | TokenKind::OpenBracket => depth.saturating_add(1),
+        TokenKind::CloseParen | TokenKind::CloseBracket => depth.saturating_sub(1),
         _ => depth,
     }
 }

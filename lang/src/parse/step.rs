@@ -2,44 +2,48 @@
 
 use bue_model::Language;
 
-use super::{Parser, quoted};
-use crate::code;
-use crate::diagnostic::DiagnosticBuilder;
+use super::parser::{Parsed, Parser};
+use crate::diagnostics::builder::DiagnosticBuilder;
+use crate::diagnostics::codes;
 use crate::language;
-use crate::lexer::Kind;
-use crate::setting;
+use crate::settings;
 use crate::source::Span;
-use crate::tree::{Code, CodeKind, Name, Setting, StepDefinition};
+use crate::syntax::token::TokenKind;
+use crate::syntax::tree::{Code, CodeKind, Name, Setting, StepDefinition};
+use crate::text::{backquoted, unquoted};
 
-/// What of a step has been read.
+/// Longest name of a function or table, in bytes.
+const MAX_FUNCTION: usize = 255;
+
+/// The lines of a step that have been parsed.
 #[derive(Default)]
 struct Lines<'a> {
     settings: Vec<Setting>,
     language: Option<Span>,
     function: Option<Span>,
     code: Option<Code<'a>>,
-    /// The line with the code was there, readable or not.
+    /// Whether there was a line with the code, valid or not.
     code_seen: bool,
     /// Width of the first line's indentation.
     width: Option<usize>,
-    /// A line too many has been reported.
+    /// Whether a line too many has been reported.
     too_long: bool,
 }
 
 impl<'a> Parser<'a, '_, '_> {
-    /// At the colon behind a name.
-    pub(super) fn step(&mut self, name: Name<'a>, width: usize) -> super::Parsed<StepDefinition<'a>> {
+    /// At the colon after a name.
+    pub(super) fn step(&mut self, name: Name<'a>, width: usize) -> Parsed<StepDefinition<'a>> {
         let start = self.at;
         self.next();
         let mut lines = Lines::default();
-        let behind_colon = !self.at_line_end();
-        if behind_colon {
-            lines.language = self.language_behind_colon(&name);
+        let text_after_colon = !self.at_line_end();
+        if text_after_colon {
+            lines.language = self.language_after_colon(&name);
             self.skip_statement(start, width);
         }
         self.step_lines(&mut lines, width);
-        if behind_colon && lines.language.is_none() {
-            // that was no step, or all of it stood on one line
+        if text_after_colon && lines.language.is_none() {
+            // that was not a step, or all of it is on one line
             return Ok(StepDefinition {
                 name,
                 settings: lines.settings,
@@ -51,17 +55,17 @@ impl<'a> Parser<'a, '_, '_> {
         Ok(self.finish_step(name, lines))
     }
 
-    /// A mistake, but the language is taken as such.
-    fn language_behind_colon(&mut self, name: &Name<'_>) -> Option<Span> {
-        let diagnostic = self.unexpected(code::TEXT_AFTER_STATEMENT, "the end of the line");
+    /// Reports a language on the line of the name, and uses it.
+    fn language_after_colon(&mut self, name: &Name<'_>) -> Option<Span> {
+        let diagnostic = self.unexpected(codes::TEXT_AFTER_STATEMENT, "the end of the line");
         let span = self.rest_of_line();
-        self.report(diagnostic.hint(meant_behind_colon(&name.text, span.of(self.text))));
+        self.report(diagnostic.hint(hint_after_colon(&name.text, span.of(self.text))));
         language::find(span.of(self.text)).is_some().then_some(span)
     }
 
     fn step_lines(&mut self, lines: &mut Lines<'a>, width: usize) {
-        while self.kind() == Kind::Line && self.belongs_to_step(lines, width) {
-            let indent = self.line_at(self.loops + 1);
+        while self.kind() == TokenKind::LineStart && self.belongs_to_step(lines, width) {
+            let indent = self.start_line(self.loop_depth + 1);
             self.check_step_indent(lines, indent, width);
             let start = self.at;
             self.step_line(lines);
@@ -71,33 +75,33 @@ impl<'a> Parser<'a, '_, '_> {
         }
     }
 
-    /// Deeper lines do. The oldest scripts do not indent at all: there, a bare language begins a step's lines, and only
-    /// what cannot be a statement is one of them.
+    /// Returns whether the next line belongs to the step: a deeper line does. The oldest scripts do not indent at all: there, a
+    /// language alone begins the lines of a step, and only a line that cannot be a statement is one of them.
     fn belongs_to_step(&self, lines: &Lines<'_>, width: usize) -> bool {
-        let here = self.width(self.peek().span);
+        let here = self.indent_width(self.peek().span);
         if here != width {
-            // a line further out than the step's, behind its last part, is a statement that was indented by mistake
+            // a line less indented than the others, after the last part, is a statement that was indented by mistake
             let stray = lines.code_seen && lines.width.is_some_and(|first| here < first) && self.name_and_sign_ahead();
             return here > width && !stray;
         }
         match lines.language {
             None => language::find(self.line_ahead()).is_some(),
             _ if lines.code_seen || lines.width != Some(width) => false,
-            _ => matches!(self.peek_at(1).kind, Kind::Mark(b'!' | b'$' | b'@')) || !self.looks_like_statement(width),
+            _ => self.kind_nth(1).begins_setting() || !self.looks_like_statement(width),
         }
     }
 
-    /// The text of the line whose `Line` token stands here.
+    /// The text of the line that starts here.
     fn line_ahead(&self) -> &'a str {
         let mut ahead = 1;
-        while !matches!(self.peek_at(ahead + 1).kind, Kind::Line | Kind::End) {
+        while !self.kind_nth(ahead + 1).ends_line() {
             ahead += 1;
         }
-        self.peek_at(1).span.to(self.peek_at(ahead).span).of(self.text)
+        self.peek_nth(1).span.to(self.peek_nth(ahead).span).of(self.text)
     }
 
     fn check_step_indent(&mut self, lines: &mut Lines<'_>, indent: Span, outer: usize) {
-        let here = self.width(indent);
+        let here = self.indent_width(indent);
         match *lines.width.get_or_insert(here) {
             _ if lines.too_long => {}
             first if first != here => {
@@ -105,11 +109,16 @@ impl<'a> Parser<'a, '_, '_> {
                     indent,
                     here,
                     &format!("the line above by {first}"),
-                    "indent all lines of a step alike",
+                    "indent all lines of a step equally",
                 );
             }
             first if first <= outer => {
-                self.odd_indent(indent, here, "the lines of a step are indented", "put four blanks in front of each");
+                self.odd_indent(
+                    indent,
+                    here,
+                    "the lines of a step must be indented",
+                    "put four blanks in front of each",
+                );
             }
             _ if lines.language.is_none() => self.check_unit(indent, outer),
             _ => {}
@@ -120,7 +129,7 @@ impl<'a> Parser<'a, '_, '_> {
         match self.kind() {
             _ if self.at_setting() => lines.settings.extend(self.setting_line().ok()),
             _ if lines.code_seen => self.line_too_many(lines),
-            Kind::Code | Kind::OpenCode => self.code_line(lines),
+            TokenKind::Code | TokenKind::UnclosedCode => self.code_line(lines),
             _ if lines.language.is_none() => lines.language = Some(self.rest_of_line()),
             _ if lines.function.is_none() => lines.function = Some(self.rest_of_line()),
             _ => self.code_line(lines),
@@ -130,17 +139,17 @@ impl<'a> Parser<'a, '_, '_> {
     fn code_line(&mut self, lines: &mut Lines<'a>) {
         lines.code_seen = true;
         lines.code = self.code().ok();
-        // what is wrong with it has been said; lines below belong to it
+        // the mistake has been reported; the lines below belong to it
         lines.too_long = lines.code.is_none();
     }
 
-    /// Takes everything up to the end of the line; comments are not part of it.
+    /// Consumes everything up to the end of the line; comments are not part of it.
     pub(super) fn rest_of_line(&mut self) -> Span {
         let first = self.peek().span;
         while !self.at_line_end() {
             self.next();
         }
-        let span = first.to(self.last().span);
+        let span = first.to(self.previous().span);
         self.layout.raw.push(span);
         span
     }
@@ -149,11 +158,10 @@ impl<'a> Parser<'a, '_, '_> {
         let span = self.rest_of_line();
         if !lines.too_long {
             lines.too_long = true;
-            let diagnostic =
-                DiagnosticBuilder::new(code::STEP_TOO_LONG, span, "this line is one too many for the step above");
-            self.report(
-                diagnostic.hint("a step is language, function, and path or code; a statement below it is not indented"),
-            );
+            let diagnostic = DiagnosticBuilder::new(codes::STEP_TOO_LONG, span, "the step above is already complete");
+            self.report(diagnostic.hint(
+                "a step has three lines: language, function, and path or code; do not indent the statement below it",
+            ));
         }
     }
 
@@ -173,7 +181,7 @@ impl<'a> Parser<'a, '_, '_> {
         StepDefinition { name, settings: lines.settings, language, function, code: lines.code }
     }
 
-    /// A step of two lines whose second is a path lacks its function, not its path.
+    /// If the second of two lines is a path, the function is missing, not the path.
     fn move_misplaced_path(&self, lines: &mut Lines<'a>) {
         if let (Some(span), None) = (lines.function, &lines.code)
             && language::is_path(span.of(self.text))
@@ -183,20 +191,20 @@ impl<'a> Parser<'a, '_, '_> {
         }
     }
 
-    /// Reports parts in another order than language, function, path, and goes on with them as meant.
+    /// Reports parts in another order than language, function, path, and uses them as intended.
     fn reorder(&mut self, lines: &mut Lines<'a>) {
         let (Some(language), Some(function)) = (lines.language, lines.function) else { return };
         let (first, second) = (language.of(self.text), function.of(self.text));
         if language::find(first).is_none() && language::find(second).is_some() {
             let diagnostic = DiagnosticBuilder::new(
-                code::UNKNOWN_LANGUAGE,
+                codes::UNKNOWN_LANGUAGE,
                 language,
-                format!("there is no language {}", quoted(first)),
+                format!("there is no language {}", backquoted(first)),
             );
             self.report(diagnostic.hint(format!(
-                "the language stands first: {}, then {}",
-                quoted(second),
-                quoted(first)
+                "write the language first: {}, then {}",
+                backquoted(second),
+                backquoted(first)
             )));
             (lines.language, lines.function) = (Some(function), Some(language));
         } else if let Some(Code { span, kind: CodeKind::Path(path) }) = lines.code
@@ -205,22 +213,26 @@ impl<'a> Parser<'a, '_, '_> {
             && language::is_dotted_name(path)
         {
             let diagnostic = DiagnosticBuilder::new(
-                code::BAD_FUNCTION,
+                codes::INVALID_FUNCTION,
                 function,
-                format!("{} is a path, not a function", quoted(second)),
+                format!("{} is a path, not a function", backquoted(second)),
             );
-            self.report(diagnostic.hint(format!("the path stands last: {}, then {}", quoted(path), quoted(second))));
+            self.report(diagnostic.hint(format!(
+                "write the path last: {}, then {}",
+                backquoted(path),
+                backquoted(second)
+            )));
             lines.function = Some(span);
             lines.code = Some(Code { span: function, kind: CodeKind::Path(second) });
         }
     }
 
-    /// Is what stands in the language's place a function, because a line is missing? Then the lines are shifted.
+    /// Returns whether the first line is a function, because the language is missing; if so, shifts the lines.
     fn lacks_language(&self, lines: &mut Lines<'a>) -> bool {
         let Some(first) = lines.language else { return true };
         let text = first.of(self.text);
         let complete = lines.function.is_some() && (lines.code.is_some() || lines.code_seen);
-        if complete || language::find(text).is_some() || language::meant(text).is_some() {
+        if complete || language::find(text).is_some() || language::intended(text).is_some() {
             return false;
         }
         lines.code_seen |= lines.function.is_some();
@@ -240,35 +252,34 @@ impl<'a> Parser<'a, '_, '_> {
         if missing.is_empty() || lines.language.is_some_and(on_one_line) {
             return;
         }
-        let message = format!("step {} has {}", quoted(&name.text), missing.join(", "));
-        let diagnostic = DiagnosticBuilder::new(code::STEP_INCOMPLETE, name.span, message);
-        self.report(
-            diagnostic
-                .hint("below the name stand language, function or table, and path or code, each on an indented line"),
-        );
+        let message = format!("step {} has {}", backquoted(&name.text), missing.join(", "));
+        let diagnostic = DiagnosticBuilder::new(codes::INCOMPLETE_STEP, name.span, message);
+        self.report(diagnostic.hint(
+            "write below the name: the language, the function or table, and the path or code, each on an indented line",
+        ));
     }
 
     pub(super) fn language(&mut self, span: Span) -> Option<Language> {
         let text = span.of(self.text);
         let language = language::find(text);
         if language.is_none() {
-            let message = format!("there is no language {}", quoted(text));
-            let hint = match language::meant(text) {
+            let message = format!("there is no language {}", backquoted(text));
+            let hint = match language::intended(text) {
                 Some(name) => format!("did you mean `{name}`?"),
                 None => format!("languages are {}", Language::ALL.map(Language::name).join(", ")),
             };
-            self.report(DiagnosticBuilder::new(code::UNKNOWN_LANGUAGE, span, message).hint(hint));
+            self.report(DiagnosticBuilder::new(codes::UNKNOWN_LANGUAGE, span, message).hint(hint));
         }
         language
     }
 
     pub(super) fn check_function(&mut self, language: Language, function: &Name<'_>) {
         if !language::may_name(language, &function.text) {
-            let message = format!("{} cannot be a function in {}", quoted(&function.text), language.name());
-            let diagnostic = DiagnosticBuilder::new(code::BAD_FUNCTION, function.span, message);
+            let message = format!("{} cannot be a function in {}", backquoted(&function.text), language.name());
+            let diagnostic = DiagnosticBuilder::new(codes::INVALID_FUNCTION, function.span, message);
             let hint = match function.text.split_once(' ') {
-                Some((first, second)) => format!("`{first} as {second}`, or a comma between two: `{first}, {second}`"),
-                None => "names in Python have letters, digits and `_`".into(),
+                Some((first, second)) => format!("`{first} as {second}`, or two functions: `{first}, {second}`"),
+                None => "names in Python consist of letters, digits and `_`".into(),
             };
             self.report(diagnostic.hint(hint));
         }
@@ -276,12 +287,12 @@ impl<'a> Parser<'a, '_, '_> {
 
     fn function(&mut self, span: Span) -> Option<Name<'a>> {
         let raw = span.of(self.text);
-        let text = super::name::unquoted(raw);
-        if text.len() == raw.len() && !language::is_dotted_name(text) || text.is_empty() || text.len() > 255 {
-            let message = format!("{} is no name of a function or table", quoted(raw));
+        let text = unquoted(raw);
+        if text.len() == raw.len() && !language::is_dotted_name(text) || text.is_empty() || text.len() > MAX_FUNCTION {
+            let message = format!("{} is not a name of a function or table", backquoted(raw));
             self.report(
-                DiagnosticBuilder::new(code::BAD_FUNCTION, span, message)
-                    .hint("`function`, `Class.method`, or a table in quotes"),
+                DiagnosticBuilder::new(codes::INVALID_FUNCTION, span, message)
+                    .hint("write `function`, `Class.method`, or a table in quotes"),
             );
             return None;
         }
@@ -289,16 +300,16 @@ impl<'a> Parser<'a, '_, '_> {
     }
 }
 
-/// What somebody meant who wrote `name: text`.
-fn meant_behind_colon(name: &str, text: &str) -> String {
+/// What was probably intended by `name: text`.
+fn hint_after_colon(name: &str, text: &str) -> String {
     let first = text.split([' ', ',']).next().unwrap_or_default();
     match text.strip_prefix('=') {
         Some(value) => format!("`{name} = {}`", value.trim()),
-        None if setting::NAMES.contains(&name) => format!("`!{name} {text}`"),
-        None if text.contains('|') => format!("a pipe has an equal sign: `{name} = {text}`"),
+        None if settings::names::NAMES.contains(&name) => format!("`!{name} {text}`"),
+        None if text.contains('|') => format!("define a pipe with an equals sign: `{name} = {text}`"),
         None if first != text && language::find(first).is_some() => {
-            "language, function and path stand below, each on an indented line".into()
+            "write language, function and path below, each on an indented line".into()
         }
-        None => "the language stands on the next line, indented".into(),
+        None => "write the language on the next line, indented".into(),
     }
 }

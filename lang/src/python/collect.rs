@@ -1,11 +1,13 @@
-//! Statements to the names they bind.
+//! The names that statements bind.
+
+use std::collections::HashMap;
 
 use rustpython_ruff_python_ast::{ExceptHandler, Expr, Parameters, Stmt, StmtClassDef, StmtFunctionDef};
 
-use super::{Function, Module};
+use super::module::{Function, Module};
 
-/// The parameter that gets the job's own dict instead of an input.
-const OWN_DICT: &str = "mut";
+/// The parameter that gets the dict of the job instead of an input.
+const JOB_DICT: &str = "mut";
 
 pub(super) fn module(suite: &[Stmt]) -> Module {
     let mut collector = Collector::default();
@@ -16,11 +18,11 @@ pub(super) fn module(suite: &[Stmt]) -> Module {
 #[derive(Default)]
 struct Collector {
     module: Module,
-    places: std::collections::HashMap<String, usize>,
+    indexes: HashMap<String, usize>,
 }
 
 impl Collector {
-    /// `prefix` is empty, or a class and a dot. Blocks of the same namespace (`if`, `try`, `with`, loops) belong to it.
+    /// `prefix` is empty, or a class and a dot. Blocks in the same namespace (`if`, `try`, `with`, loops) are included.
     fn suite(&mut self, suite: &[Stmt], prefix: &str) {
         for statement in suite {
             self.statement(statement, prefix);
@@ -82,7 +84,7 @@ impl Collector {
                 self.suite(&inner.finalbody, prefix);
             }
             Stmt::Match(inner) => {
-                // patterns bind names too; nobody defines a step by one, so they need not be found
+                // patterns bind names too, but not names of steps, so they are not collected
                 self.module.open = true;
                 inner.cases.iter().for_each(|case| self.suite(&case.body, prefix));
             }
@@ -124,45 +126,45 @@ impl Collector {
         }
     }
 
-    /// `Class.later = …`: what the class holds is not known any more.
+    /// `Class.later = …`: the attributes of the class are no longer known.
     fn opaque_owner(&mut self, owner: &Expr) {
         if let Expr::Name(name) = owner {
             self.module.opaque.push(name.id.to_string());
         }
     }
 
-    /// A name that stands for anything.
+    /// A name that may stand for anything.
     fn unknown(&mut self, name: &str, prefix: &str) {
         let name = format!("{prefix}{name}");
         self.add(Function { name: name.clone(), min_inputs: 0, max_inputs: None, at: 0 });
         self.module.opaque.push(name);
     }
 
-    /// A name defined twice takes what either of its definitions takes: which one counts may depend on an `if`.
+    /// A function defined twice takes the inputs of either definition: which one counts may depend on an `if`.
     fn add(&mut self, function: Function) {
-        let known = self.places.get(&function.name).and_then(|place| self.module.functions.get_mut(*place));
+        let known = self.indexes.get(&function.name).and_then(|index| self.module.functions.get_mut(*index));
         if let Some(known) = known {
             known.min_inputs = known.min_inputs.min(function.min_inputs);
             known.max_inputs = known.max_inputs.zip(function.max_inputs).map(|(one, other)| one.max(other));
             return;
         }
-        self.places.insert(function.name.clone(), self.module.functions.len());
+        self.indexes.insert(function.name.clone(), self.module.functions.len());
         self.module.functions.push(function);
     }
 }
 
-/// Least and most inputs. Keyword-only parameters without a default can never be given: such a function needs more than
-/// there is, which the run says better than we can.
+/// Fewest and most inputs. A keyword-only parameter without a default cannot be passed: calling such a function fails, and
+/// Python's own error message is better.
 fn inputs(parameters: &Parameters) -> (u32, Option<u32>) {
     let positional = parameters.posonlyargs.iter().chain(&parameters.args);
-    let taking: Vec<_> = positional.filter(|one| one.parameter.name.as_str() != OWN_DICT).collect();
-    let needed = taking.iter().filter(|one| one.default.is_none()).count();
+    let inputs: Vec<_> = positional.filter(|one| one.parameter.name.as_str() != JOB_DICT).collect();
+    let needed = inputs.iter().filter(|one| one.default.is_none()).count();
     let count = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
-    let most = parameters.vararg.is_none().then(|| count(taking.len()));
+    let most = parameters.vararg.is_none().then(|| count(inputs.len()));
     (count(needed), most)
 }
 
-/// Calls that can bind any name.
+/// Returns whether the expression is a call that can bind any name.
 fn changes_names(expression: &Expr) -> bool {
     let Expr::Call(call) = expression else { return false };
     match &*call.func {

@@ -1,18 +1,18 @@
-//! Is a source nested too deep to be parsed? The parser calls itself for every level and has no bound of its own, so that a
-//! file of parentheses would end the process.
+//! Whether a source is nested too deeply to be parsed. The parser is recursive and does not limit the depth, so a file of
+//! parentheses would overflow the stack.
 
 use rustpython_ruff_python_ast::token::TokenKind;
 use rustpython_ruff_python_parser::{Mode, lexer};
 
-/// Levels that fit the caller's stack many times over. CPython stops at 200 brackets and 100 indentations; an operator of a
-/// long sum counts one.
+/// A weighted depth whose parsing needs a small part of the stack. CPython stops at 200 brackets and 100 indentations; an
+/// operator of a long sum weighs one.
 const LIMIT: usize = 2_400;
 
 const BRACKET: usize = 12;
 const PREFIX: usize = 6;
 const OPERATOR: usize = 1;
 
-/// Adds up, token by token, how deep the tree can be at most.
+/// Sums up, token by token, an upper bound of the depth of the tree.
 pub(super) fn is_too_deep(source: &str) -> bool {
     let mut tokens = lexer::lex(source, Mode::Module);
     let mut depth = Depth { levels: vec![0], sum: 0 };
@@ -27,7 +27,7 @@ pub(super) fn is_too_deep(source: &str) -> bool {
     }
 }
 
-/// What is open: a number for every bracket and indented block, and their sum.
+/// The weight of every open bracket and indented block, and their sum.
 struct Depth {
     levels: Vec<usize>,
     sum: usize,
@@ -52,7 +52,7 @@ impl Depth {
         self.levels.push(0);
     }
 
-    /// What was in the brackets is done, but `a()()()` goes on growing.
+    /// The contents of the brackets are done, but `a()()()` keeps growing.
     fn close(&mut self) {
         if self.levels.len() > 1 {
             self.sum -= self.levels.pop().unwrap_or_default();

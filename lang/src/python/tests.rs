@@ -1,4 +1,5 @@
-use super::*;
+use super::functions;
+use super::module::{Lookup, Module};
 
 fn module(source: &str) -> Module {
     functions(source).expect("Python")
@@ -44,7 +45,7 @@ fn methods_are_dotted() {
 }
 
 #[test]
-fn what_is_not_there_is_missing_unless_it_may_be_made() {
+fn an_undefined_name_is_missing_unless_it_may_be_defined_at_run_time() {
     assert_eq!(module("def f(): pass").lookup("g"), Lookup::Missing);
     assert_eq!(module("def f():\n  g = 1").lookup("g"), Lookup::Missing);
     for source in
@@ -55,7 +56,7 @@ fn what_is_not_there_is_missing_unless_it_may_be_made() {
 }
 
 #[test]
-fn a_syntax_problem_has_its_place() {
+fn a_syntax_problem_has_its_position() {
     let problem = functions("x = 1\ndef f(:\n    pass\n").expect_err("no Python");
     assert_eq!((problem.line, problem.column), (2, 7));
     assert!(!problem.message.is_empty());

@@ -1,4 +1,4 @@
-//! The collected scripts of both originals, where they are at hand: a folder `shared/cases` beside the project.
+//! The collected scripts of both original systems, if the folder `shared/cases` exists beside the project.
 
 use std::path::{Path, PathBuf};
 
@@ -7,11 +7,11 @@ use serde_json::Value;
 
 use crate::common::{here, programs};
 
-/// Scripts of which either answer would do, and that we refuse: `a: b:` has a name no other rule allows.
+/// Scripts that may be accepted or refused, and that we refuse: `a: b:` has a name that no other rule allows.
 const REFUSED: &[&str] = &["n94_colon_in_line"];
 
 #[test]
-fn collected_scripts_come_out_as_wanted() {
+fn collected_scripts_give_the_recorded_plans() {
     let folder = here().join("../../shared/cases");
     let wrong: Vec<String> = programs(&folder).iter().filter_map(|path| difference(path)).collect();
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
@@ -32,17 +32,17 @@ fn difference(path: &Path) -> Option<String> {
         Ok(text) => FileContents::Text(text.into()),
         Err(_) => FileContents::Missing,
     };
-    let of_files = check_sources(script, &compiled, Purpose::Check, files);
-    let accepted = compiled.plan.is_some() && !of_files.iter().any(Diagnostic::is_error);
-    let all = || compiled.diagnostics.iter().chain(&of_files);
-    let said = || all().map(|one| bue_lang::render(one, script, false)).collect::<Vec<_>>().join("\n");
+    let file_diagnostics = check_sources(script, &compiled, Purpose::Check, files);
+    let accepted = compiled.plan.is_some() && !file_diagnostics.iter().any(Diagnostic::is_error);
+    let all = || compiled.diagnostics.iter().chain(&file_diagnostics);
+    let rendered = || all().map(|one| bue_lang::render(one, script, false)).collect::<Vec<_>>().join("\n");
     if accepted != expected {
-        return Some(format!("{name}: accepted {}, but {expected} is wanted\n{}", !expected, said()));
+        return Some(format!("{name}: accepted {}, but {expected} is recorded\n{}", !expected, rendered()));
     }
     let plan = bue_lang::plan_json(compiled.plan.as_ref()?);
-    let wanted = notes["jobs"].as_array()?;
+    let recorded = notes["jobs"].as_array()?;
     let jobs = plan["nodes"].as_array()?;
-    let same = wanted.len() == jobs.len() && wanted.iter().zip(jobs).all(|(want, job)| same_job(want, job));
+    let same = recorded.len() == jobs.len() && recorded.iter().zip(jobs).all(|(want, job)| same_job(want, job));
     (!same).then(|| format!("{name}: the jobs are\n{plan:#}\nbut should be\n{:#}", notes["jobs"]))
 }
 
@@ -50,7 +50,8 @@ fn beside(path: &Path) -> PathBuf {
     path.with_extension("json")
 }
 
-/// Everything the notes say of a job is true of ours; the originals number parents, we say what they are.
+/// Returns whether everything that the notes record about a job is true of ours. The originals number the parents of a job; our
+/// plan names their kind, too.
 fn same_job(want: &Value, job: &Value) -> bool {
     let fields = want.as_object().expect("an object");
     fields.iter().all(|(key, value)| match key.as_str() {
@@ -65,7 +66,7 @@ fn same_job(want: &Value, job: &Value) -> bool {
     })
 }
 
-/// One original left quotes a part of the path; the other and we take them off.
+/// One original kept quotes as part of the path; the other one and we remove them.
 fn same_source(want: &Value, ours: &Value) -> bool {
     let path = |value: &Value| value["file"].as_str().map(|path| path.trim_matches('"').to_owned());
     let code = |value: &Value| value["inline"].as_str().map(dedented);

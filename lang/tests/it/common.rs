@@ -1,15 +1,15 @@
-//! Reading programs.
+//! Reading and compiling programs.
 
 use std::path::{Path, PathBuf};
 
 use bue_lang::{Compiled, Script};
 
-/// The crate's folder.
+/// The folder of the crate.
 pub(crate) fn here() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// Files of a folder that end in `.bue`, sorted.
+/// The `.bue` files of a folder, sorted; none if there is no such folder.
 pub(crate) fn programs(folder: &Path) -> Vec<PathBuf> {
     let entries = std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
     let mut programs: Vec<_> = entries.filter(|path| path.extension().is_some_and(|end| end == "bue")).collect();

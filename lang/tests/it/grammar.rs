@@ -1,4 +1,4 @@
-//! `GRAMMAR.md` names a program of the suite for each rule; here that is held against the parser.
+//! `GRAMMAR.md` names programs of the suite for each rule; the parser must accept them.
 
 use std::collections::HashMap;
 
@@ -8,7 +8,7 @@ use crate::common::here;
 use crate::suite;
 
 #[test]
-fn every_rule_has_programs_that_are_read_without_an_error() {
+fn every_rule_has_programs_that_compile_without_an_error() {
     let texts: HashMap<String, String> =
         suite::programs().into_iter().map(|case| (case.name.clone(), case.program())).collect();
     let mut rules = 0;
@@ -16,7 +16,7 @@ fn every_rule_has_programs_that_are_read_without_an_error() {
         for rule in rules_of(&block) {
             rules += 1;
             let programs = programs_of(&rule);
-            assert!(!programs.is_empty(), "no program: {rule}");
+            assert!(!programs.is_empty(), "a rule names no program: {rule}");
             for program in programs {
                 let text = texts.get(&program).unwrap_or_else(|| panic!("{program} is not in the suite: {rule}"));
                 let compiled = compile(Script { path: &program, text });
@@ -24,7 +24,7 @@ fn every_rule_has_programs_that_are_read_without_an_error() {
             }
         }
     }
-    assert!(rules > 30, "the grammar is gone");
+    assert!(rules > 30, "only {rules} rules were found in the grammar");
 }
 
 fn ebnf_blocks() -> Vec<String> {
@@ -37,7 +37,7 @@ fn ebnf_blocks() -> Vec<String> {
         .collect()
 }
 
-/// Rules end with the remark that names their programs; alternatives on lines of their own have one each.
+/// A rule ends with the comment that names its programs; alternatives on separate lines have one each.
 fn rules_of(block: &str) -> Vec<String> {
     let mut rules = Vec::new();
     let mut rule = String::new();
@@ -47,11 +47,11 @@ fn rules_of(block: &str) -> Vec<String> {
             rules.push(core::mem::take(&mut rule));
         }
     }
-    assert_eq!(rule, "", "a rule without programs");
+    assert_eq!(rule, "", "the last rule names no programs");
     rules
 }
 
 fn programs_of(rule: &str) -> Vec<String> {
-    let remark = rule.rsplit_once("(*").and_then(|(_, remark)| remark.strip_suffix("*)")).unwrap_or_default();
-    remark.split(',').map(|name| name.trim().to_owned()).filter(|name| !name.is_empty()).collect()
+    let comment = rule.rsplit_once("(*").and_then(|(_, comment)| comment.strip_suffix("*)")).unwrap_or_default();
+    comment.split(',').map(|name| name.trim().to_owned()).filter(|name| !name.is_empty()).collect()
 }

@@ -1,14 +1,14 @@
-//! Large and hostile scripts end in an answer, and in bounded work.
+//! Large and hostile scripts get an answer with a bounded amount of work.
 
 use bue_lang::{MAX_DIAGNOSTICS, MAX_NODES, MAX_SCRIPT};
 
 use crate::common::{codes, compile};
 
-/// Each would take minutes if every character were looked at once for every other one.
+/// Bytes of a text: with quadratic work, each would take minutes.
 const LARGE: usize = 256 * 1024;
 
 #[test]
-fn much_of_anything_ends_in_an_answer() {
+fn any_repeated_text_gets_an_answer() {
     for (head, piece) in [
         ("p", "("),
         ("p = ", "("),
@@ -84,33 +84,33 @@ fn a_megabyte_of_steps_pipes_and_calls_is_a_plan() {
     };
     let text: String = (0..10_000).map(part).collect();
     assert!(text.len() > 1024 * 1024);
-    let plan = compile(&text).plan.expect("no mistake");
+    let plan = compile(&text).plan.expect("a plan");
     assert_eq!((plan.steps.len(), plan.nodes.len()), (10_000, 20_000));
 }
 
 #[test]
-fn deeper_and_deeper_loops_end_in_an_error() {
+fn too_deeply_nested_loops_are_an_error() {
     let line = |depth: usize| format!("{}for x{depth} in l():\n", " ".repeat(depth));
     let text = format!("import python (l) x.py\n{}", (0..1_000).map(line).collect::<String>());
     assert!(codes(&text).contains(&"E0040"));
 }
 
 #[test]
-fn unknown_names_by_the_thousand_cost_no_more_than_they_are_worth() {
+fn thousands_of_unknown_names_take_bounded_time() {
     let known: String = (0..20_000).map(|at| format!("some_known_name_{at} = a\n")).collect();
     let unknown: String = (0..20_000).map(|at| format!("some_unkwown_name_{at}()\n")).collect();
     assert!(compile(&(known + &unknown)).plan.is_none());
 }
 
 #[test]
-fn after_many_diagnostics_the_rest_is_not_shown() {
-    let found = compile(&"?\n".repeat(10 * MAX_DIAGNOSTICS)).diagnostics;
-    assert_eq!(found.len(), MAX_DIAGNOSTICS + 1);
-    assert_eq!(found.last().map(|diagnostic| diagnostic.code), Some("E0001"));
+fn the_number_of_diagnostics_is_limited() {
+    let diagnostics = compile(&"?\n".repeat(10 * MAX_DIAGNOSTICS)).diagnostics;
+    assert_eq!(diagnostics.len(), MAX_DIAGNOSTICS + 1);
+    assert_eq!(diagnostics.last().map(|diagnostic| diagnostic.code), Some("E0001"));
 }
 
 #[test]
-fn a_script_too_large_is_not_read() {
+fn a_script_that_is_too_large_is_refused() {
     assert_eq!(codes(&" ".repeat(MAX_SCRIPT + 1)), ["E0002"]);
 }
 
@@ -122,7 +122,7 @@ fn a_plan_of_too_many_jobs_is_refused() {
 }
 
 #[test]
-fn the_same_code_said_often_is_refused() {
+fn repeated_code_that_makes_the_plan_too_large_is_refused() {
     let items: String = (0..1_000).map(|at| format!("f as a{at}, ")).collect();
     let calls: String = (0..1_000).map(|at| format!("a{at}()\n")).collect();
     let text = format!("import python ({items}) `{}`\n{calls}", "x = 1\n".repeat(20_000));
@@ -130,7 +130,7 @@ fn the_same_code_said_often_is_refused() {
 }
 
 #[test]
-fn settings_that_pile_up_are_refused() {
+fn too_many_inherited_permissions_are_refused() {
     let lines: String = (0..200).map(|at| format!("!allow net host{at}.example\n")).collect();
     assert!(codes(&lines).contains(&"E0028"));
     let steps: String = (0..20_000)

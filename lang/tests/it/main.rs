@@ -1,11 +1,12 @@
-//! The language from outside: programs with their diagnostics beside them, hostile bytes, and what is promised of each.
-#![expect(clippy::expect_used, reason = "a test says what it expects, in its helpers too")]
+//! The public interface of the language: programs with their expected diagnostics, limits, and hostile texts.
+#![expect(clippy::expect_used, reason = "a failed expectation fails the test, in helpers too")]
 
 mod cases;
 mod common;
 mod grammar;
 mod limits;
 mod pages;
+mod render;
 mod robust;
 mod sources;
 mod suite;

@@ -1,12 +1,12 @@
-//! `docs/errors.md`: every code has a page, and what the page shows is what happens.
+//! `docs/errors.md`: every code has a section, whose examples get the diagnostics that it describes.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
 
 use bue_lang::{CODES, FileContents, Purpose, Script, check_scopes, check_sources, compile, explain};
 
-/// Codes of limits: a script that reaches them is no example to read. `limits.rs` has their tests. And SQL needs a database
-/// to be read, a compiled step a compiler, and packages need files: their examples are tested with the command.
+/// Codes without a tested example here. A script that reaches a limit is too long to read; `limits.rs` tests these. SQL needs a
+/// database, a compiled step a compiler, and packages need files; the tests of the command check these examples.
 const WITHOUT_EXAMPLE: &[&str] =
     &["E0001", "E0002", "E0041", "E0055", "E0056", "E0057", "E0060", "E0061", "E0062", "W0011", "W0013"];
 
@@ -17,31 +17,31 @@ fn every_code_has_a_page_under_its_title() {
         assert!(page.starts_with(&format!("{code} {title}\n")), "{code}: {page}");
     }
     let headings = include_str!("../../../docs/errors.md").matches("\n## ").count();
-    assert_eq!(headings, CODES.len(), "pages without a code");
+    assert_eq!(headings, CODES.len(), "sections without a code");
 }
 
 #[test]
-fn codes_are_found_however_they_are_typed() {
+fn codes_are_found_in_any_case() {
     assert!(explain(" e0012 ").is_some());
     assert!(explain("E9999").is_none());
     assert!(explain("").is_none());
 }
 
 #[test]
-fn wrong_examples_get_their_code_and_right_ones_no_error() {
+fn wrong_examples_get_their_code_and_right_examples_no_error() {
     for (code, _) in CODES.iter().filter(|(code, _)| !WITHOUT_EXAMPLE.contains(code)) {
         let page = explain(code).expect("a page");
         let wrong = example(page, "bue wrong").unwrap_or_else(|| panic!("{code} has no wrong example"));
         let right = example(page, "bue right").unwrap_or_else(|| panic!("{code} has no right example"));
         let purpose = purpose(code);
         assert!(codes(&wrong, purpose).contains(code), "{code}: {:?}", codes(&wrong, purpose));
-        let left = codes(&right, purpose);
-        assert!(!left.iter().any(|left| left == code || left.starts_with('E')), "{code}: {left:?}");
+        let remaining = codes(&right, purpose);
+        assert!(!remaining.iter().any(|one| one == code || one.starts_with('E')), "{code}: {remaining:?}");
     }
 }
 
 #[test]
-fn nothing_else_is_wrong_with_the_wrong_examples() {
+fn wrong_examples_get_no_other_error() {
     for (code, _) in CODES.iter().filter(|(code, _)| !WITHOUT_EXAMPLE.contains(code)) {
         let wrong = example(explain(code).expect("a page"), "bue wrong").expect("an example");
         let purpose = purpose(code);
@@ -51,7 +51,7 @@ fn nothing_else_is_wrong_with_the_wrong_examples() {
     }
 }
 
-/// What may still come is a warning only when a script is checked.
+/// Codes for files that may be created or corrected later are reported only by a check.
 fn purpose(code: &str) -> Purpose {
     if ["W0009", "W0010"].contains(&code) { Purpose::Check } else { Purpose::Run }
 }
@@ -61,11 +61,11 @@ fn codes(text: &str, purpose: Purpose) -> Vec<&'static str> {
     let compiled = compile(script);
     let files: HashMap<&str, FileContents<'_>> =
         [("steps.py", FileContents::Text(Cow::Owned(steps()))), ("folder", FileContents::Opaque)].into();
-    let found =
+    let sources =
         check_sources(script, &compiled, purpose, |path| files.get(path).cloned().unwrap_or(FileContents::Missing));
     let served = ["production".to_owned(), "default".to_owned()];
     let scopes = check_scopes(script, &compiled, &served);
-    compiled.diagnostics.iter().chain(&found).chain(&scopes).map(|diagnostic| diagnostic.code).collect()
+    compiled.diagnostics.iter().chain(&sources).chain(&scopes).map(|diagnostic| diagnostic.code).collect()
 }
 
 fn steps() -> String {

@@ -19,10 +19,10 @@ class Api:
 ";
 
 #[test]
-fn functions_are_looked_for_in_their_file() {
+fn functions_are_looked_up_in_their_file() {
     let items = "none, oen, Api.get as g, Api.put as p, helpers.x as x, Api as api";
     assert_eq!(
-        said(&format!("import python ({items}) steps.py")),
+        messages(&format!("import python ({items}) steps.py")),
         [
             "E0051 1:22 there is no function `oen` for step `oen`",
             "E0051 1:41 there is no function `Api.put` for step `p`"
@@ -38,26 +38,26 @@ fn a_missing_file_is_a_warning_for_check_and_an_error_for_run() {
 }
 
 #[test]
-fn a_folder_is_no_source_of_python_or_sql() {
-    assert_eq!(said("import python (f) folder"), ["E0054 1:19 `folder` is not a text file"]);
-    assert_eq!(said("import sqlite3 (f) folder"), ["E0054 1:20 `folder` is not a text file"]);
-    assert!(said("import rust (f) folder").is_empty());
+fn a_folder_cannot_be_the_source_of_python_or_sql() {
+    assert_eq!(messages("import python (f) folder"), ["E0054 1:19 `folder` is not a text file"]);
+    assert_eq!(messages("import sqlite3 (f) folder"), ["E0054 1:20 `folder` is not a text file"]);
+    assert!(messages("import rust (f) folder").is_empty());
 }
 
 #[test]
-fn mistakes_in_a_python_file_name_its_line() {
-    assert_eq!(said("import python (f) broken.py").len(), 1);
-    let message = &said("import python (f) broken.py")[0];
+fn mistakes_in_a_python_file_give_its_line() {
+    assert_eq!(messages("import python (f) broken.py").len(), 1);
+    let message = &messages("import python (f) broken.py")[0];
     assert!(message.starts_with("E0052 1:19 broken.py:2:7: "), "{message}");
 }
 
 #[test]
-fn mistakes_in_python_in_the_script_are_shown_where_they_stand() {
+fn mistakes_in_inline_python_are_shown_in_the_script() {
     for text in [
         "a:\n    python\n    f\n    `\n    def f():\n        return (\n    `\n",
         "a:\r\n    python\r\n    f\r\n    `\r\n    def f():\r\n        x = = 1\r\n    `\r\n",
     ] {
-        let message = &said(text)[0];
+        let message = &messages(text)[0];
         let line: u32 = message
             .strip_prefix("E0052 ")
             .and_then(|rest| rest.split(':').next())
@@ -66,21 +66,21 @@ fn mistakes_in_python_in_the_script_are_shown_where_they_stand() {
             .expect("a number");
         assert!((6..=7).contains(&line), "{message}");
     }
-    let message = &said("a:\n    python\n    f\n    `\n    ü = 1; x = = 1\n    `\n")[0];
+    let message = &messages("a:\n    python\n    f\n    `\n    ü = 1; x = = 1\n    `\n")[0];
     assert!(message.starts_with("E0052 5:16 "), "{message}");
 }
 
 #[test]
-fn inputs_are_counted_where_the_function_says_how_many() {
+fn the_number_of_inputs_must_fit_the_function() {
     let calls = "import python (none, one, two, any, Api.get as get) steps.py\n";
-    let wrong = |call: &str| said(&format!("{calls}{call}"));
-    for fine in [
+    let wrong = |call: &str| messages(&format!("{calls}{call}"));
+    for valid in [
         "none()",
         "x = none()\none(x)\ntwo(x)\ntwo(x, x)\nany()\nany(x, x, x)\nget(x, x)",
         "p = none | one | two | any\np()",
         "for x in any():\n    one(x)",
     ] {
-        assert!(wrong(fine).is_empty(), "{fine}: {:?}", wrong(fine));
+        assert!(wrong(valid).is_empty(), "{valid}: {:?}", wrong(valid));
     }
     assert_eq!(wrong("one()"), ["E0053 2:1 step `one` gets no input but takes 1"]);
     assert_eq!(wrong("x = any()\nnone(x)"), ["E0053 3:1 step `none` gets 1 input but takes none"]);
@@ -90,24 +90,24 @@ fn inputs_are_counted_where_the_function_says_how_many() {
 }
 
 #[test]
-fn every_path_is_asked_for_once() {
+fn every_path_is_read_once() {
     let text =
         "import python (one, two) steps.py\nimport python (any) steps.py\na:\n    python\n    none\n    steps.py\n";
-    let asked = RefCell::new(Vec::new());
+    let paths = RefCell::new(Vec::new());
     let script = Script { path: "x.bue", text };
-    let found = check_sources(script, &compile(script), Purpose::Run, |path| {
-        asked.borrow_mut().push(path.to_owned());
+    let diagnostics = check_sources(script, &compile(script), Purpose::Run, |path| {
+        paths.borrow_mut().push(path.to_owned());
         FileContents::Missing
     });
-    assert_eq!(asked.into_inner(), ["steps.py"]);
-    assert_eq!(found.len(), 1, "a file is missed once");
+    assert_eq!(paths.into_inner(), ["steps.py"]);
+    assert_eq!(diagnostics.len(), 1, "a missing file is reported once");
 }
 
 #[test]
-fn what_the_parser_says_of_sql_is_shown_where_it_stands() {
+fn mistakes_in_sql_are_shown_where_they_stand() {
     let text = "import sqlite3 (t as a, t as b) x.sql\nc:\n    sqlite3\n    t\n    `\n    select 1;\n    selct 2\n    `\n\
                 import sqlite3 (t as d) x.sql\nimport python (f) steps.py\n";
-    // any parser will do: this one knows the word `select`
+    // any parser will do: this one rejects the word `selct`
     let parse = |sql: &str| match sql.find("selct") {
         None => Ok(()),
         Some(at) => Err(SyntaxProblem {
@@ -118,12 +118,15 @@ fn what_the_parser_says_of_sql_is_shown_where_it_stands() {
     };
     let script = Script { path: "x.bue", text };
     let files = |path: &str| if path == "x.sql" { FileContents::Text("selct 1".into()) } else { FileContents::Missing };
-    let said = |purpose| -> Vec<String> {
-        let found = check_sql(script, &compile(script), purpose, files, parse);
-        found.iter().map(|one| format!("{} {}:{}", one.code, one.position().line, one.position().column)).collect()
+    let positions = |purpose| -> Vec<String> {
+        let diagnostics = check_sql(script, &compile(script), purpose, files, parse);
+        diagnostics
+            .iter()
+            .map(|one| format!("{} {}:{}", one.code, one.position().line, one.position().column))
+            .collect()
     };
-    assert_eq!(said(Purpose::Run), ["E0055 1:33", "E0055 7:5"]);
-    assert_eq!(said(Purpose::Check), ["W0011 1:33", "W0011 7:5"]);
+    assert_eq!(positions(Purpose::Run), ["E0055 1:33", "E0055 7:5"]);
+    assert_eq!(positions(Purpose::Check), ["W0011 1:33", "W0011 7:5"]);
 }
 
 fn check(text: &str, purpose: Purpose) -> Vec<Diagnostic> {
@@ -140,35 +143,36 @@ fn codes(text: &str, purpose: Purpose) -> Vec<&'static str> {
     check(text, purpose).iter().map(|diagnostic| diagnostic.code).collect()
 }
 
-fn said(text: &str) -> Vec<String> {
+fn messages(text: &str) -> Vec<String> {
     let line =
         |one: &Diagnostic| format!("{} {}:{} {}", one.code, one.position().line, one.position().column, one.message);
     check(text, Purpose::Run).iter().map(line).collect()
 }
 
 #[test]
-fn a_scope_nobody_serves_is_said_once_with_the_nearest_one() {
+fn a_scope_that_no_worker_serves_is_reported_once_with_the_nearest_one() {
     let text = "import python (a !scope prodution, b !scope prodution, c !scope gpu, d, unused !scope other) x.py\n\
                 a()\nb()\nc()\nd()\n";
     let script = Script { path: "x.bue", text };
     let served = ["production".to_owned(), "default".to_owned()];
-    let found = check_scopes(script, &compile(script), &served);
-    let said: Vec<_> = found.iter().map(|one| (one.code, one.position().column, one.hint.as_deref())).collect();
+    let diagnostics = check_scopes(script, &compile(script), &served);
+    let reported: Vec<_> =
+        diagnostics.iter().map(|one| (one.code, one.position().column, one.hint.as_deref())).collect();
     assert_eq!(
-        said,
+        reported,
         [
             ("W0012", 16, Some("did you mean `!scope production`?")),
-            ("W0012", 56, Some("start one that does, `bue worker -s gpu`, or name one of `production`, `default`")),
+            ("W0012", 56, Some("start a worker that does, `bue worker -s gpu`, or use one of `production`, `default`")),
         ]
     );
 }
 
 #[test]
-fn troubles_with_packages_are_told_once_at_the_first_step_that_has_them() {
+fn problems_with_packages_are_reported_once_at_the_first_step_that_has_them() {
     let text = "import python (f, g) a.py\nimport sqlite3 (q) b.sql\nimport python (unused) a.py\nf()\ng()\nq()";
     let script = Script { path: "x.bue", text };
     let compiled = compile(script);
-    let found = |kind: PackageProblemKind, purpose: Purpose| {
+    let reported_code = |kind: PackageProblemKind, purpose: Purpose| {
         let problem = PackageProblem { kind, message: "problem".to_owned(), hint: "type this".to_owned() };
         let diagnostics = check_packages(script, &compiled, purpose, |step| {
             assert!(["f", "g"].contains(&step.name.as_str()), "{}", step.name);
@@ -179,8 +183,8 @@ fn troubles_with_packages_are_told_once_at_the_first_step_that_has_them() {
         assert_eq!((position.line, position.column, diagnostic.hint.as_deref()), (1, 16, Some("type this")));
         diagnostic.code
     };
-    assert_eq!(found(PackageProblemKind::NotLocked, Purpose::Check), "W0013");
-    assert_eq!(found(PackageProblemKind::NotLocked, Purpose::Run), "E0060");
-    assert_eq!(found(PackageProblemKind::CannotWork, Purpose::Check), "E0061");
-    assert_eq!(found(PackageProblemKind::BadList, Purpose::Run), "E0062");
+    assert_eq!(reported_code(PackageProblemKind::NotLocked, Purpose::Check), "W0013");
+    assert_eq!(reported_code(PackageProblemKind::NotLocked, Purpose::Run), "E0060");
+    assert_eq!(reported_code(PackageProblemKind::CannotWork, Purpose::Check), "E0061");
+    assert_eq!(reported_code(PackageProblemKind::BadList, Purpose::Run), "E0062");
 }

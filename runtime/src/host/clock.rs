@@ -8,10 +8,10 @@ use wasmtime_wasi::{HostMonotonicClock, HostWallClock};
 
 use crate::step::timestamp::now;
 
-/// Guests see clocks no finer than this: a fine clock measures what neighbours do.
+/// The resolution of guests' clocks. A finer clock would let a guest measure what other steps do.
 const RESOLUTION: Duration = Duration::from_millis(1);
 
-/// The time of day for guests.
+/// The wall clock of guests.
 pub(crate) struct CoarseWallClock;
 
 impl HostWallClock for CoarseWallClock {
@@ -25,8 +25,8 @@ impl HostWallClock for CoarseWallClock {
     }
 }
 
-/// A clock for measuring. All instances of a process share its origin, so that what a module noted while it was loaded
-/// into its image lies in the past of every instance.
+/// The monotonic clock of guests. All instances of a process share its origin, so that times recorded while a module was
+/// loaded into its image are in the past of every instance.
 pub(crate) struct CoarseMonotonicClock;
 
 static ORIGIN: LazyLock<Instant> = LazyLock::new(Instant::now);
@@ -37,7 +37,7 @@ impl HostMonotonicClock for CoarseMonotonicClock {
     }
 
     fn now(&self) -> u64 {
-        // the guest's clock would stand still after 584 years
+        // overflows after 584 years
         u64::try_from(ORIGIN.elapsed().as_millis()).unwrap_or(u64::MAX).saturating_mul(1_000_000)
     }
 }

@@ -1,4 +1,4 @@
-//! The wasmtime engine: every setting that matters, said aloud, and the clock that interrupts guests.
+//! The wasmtime engine: its settings, all explicit, and the ticker that interrupts guests.
 
 use core::sync::atomic::{AtomicBool, Ordering};
 use core::time::Duration;
@@ -11,86 +11,84 @@ use crate::error::RuntimeError;
 use crate::host::memory::pool::MemoryPool;
 use crate::host::memory::stacks::StackPool;
 
-/// How often a running guest is interrupted: it gives way to others, and its limits are looked at.
-pub const TICK: Duration = Duration::from_millis(5);
+/// How often a running guest is interrupted, to let other steps run and to check its limits.
+pub const EPOCH_INTERVAL: Duration = Duration::from_millis(5);
 
-/// Ticks without a running guest after which the clock sleeps: an idle machine shall not be woken.
-const IDLE_TICKS: u32 = 200;
+/// Epochs without a running guest after which the ticker sleeps, so that it does not wake an idle machine.
+const MAX_IDLE_EPOCHS: u32 = 200;
 
-/// Bytes of native stack a guest may use. A quarter of what a fiber has, because host functions run on the same stack.
-/// The Python guest's own stack, whose end the interpreter turns into a `RecursionError`, is small enough to end first.
+/// Bytes of native stack that a guest may use: a quarter of its fiber's stack, because host functions run on that too.
+/// The Python guest's stack in linear memory is small enough to end first; the interpreter then raises `RecursionError`.
 pub(crate) const WASM_STACK: usize = 512 * 1024;
 /// Bytes of guest memory that one WASI call may make the host copy.
 pub(crate) const HOSTCALL_FUEL: usize = 8 << 20;
-/// Bytes of a fiber's stack.
+/// Size of a fiber's stack in bytes.
 const FIBER_STACK: usize = 2 * 1024 * 1024;
-/// Bytes of addresses a memory has: all that a 32 bit guest can name, so that no access needs a check.
-const RESERVATION: u64 = 4 << 30;
-/// Bytes behind it that trap, for accesses with an offset.
-const GUARD: u64 = 32 << 20;
+/// Address space reserved per memory, in bytes: all that a 32-bit guest can address, so that no access needs a bounds check.
+const MEMORY_RESERVATION: u64 = 4 << 30;
+/// Bytes of guard pages behind it, for accesses with an offset.
+const MEMORY_GUARD: u64 = 32 << 20;
 
 /// An engine whose memories are slots of images.
 pub(crate) struct GuestEngine {
     pub(crate) engine: Engine,
     pub(crate) memories: Arc<MemoryPool>,
-    ticker: Ticker,
+    ticker: EpochTicker,
 }
 
 impl GuestEngine {
     pub(crate) fn new() -> Result<Self, RuntimeError> {
-        check_processor(std::env::consts::ARCH)?;
+        check_architecture(std::env::consts::ARCH)?;
         let memories = Arc::new(MemoryPool::default());
         let engine = Engine::new(&config(&memories))?;
-        let ticker = Ticker::start(engine.clone())?;
+        let ticker = EpochTicker::start(engine.clone())?;
         Ok(Self { engine, memories, ticker })
     }
 
-    /// A guest is about to run: the clock must not sleep.
-    pub(crate) fn guest_runs(&self) {
+    /// A guest is about to run: the ticker must not sleep.
+    pub(crate) fn wake_ticker(&self) {
         self.ticker.wake();
     }
 }
 
-/// Hostile code runs only where the compiler's promise is strongest and our tests run.
-fn check_processor(architecture: &str) -> Result<(), RuntimeError> {
+/// Hostile code runs only on the architecture where the compiler is best tested and our own tests run.
+fn check_architecture(architecture: &str) -> Result<(), RuntimeError> {
     match architecture {
         "x86_64" => Ok(()),
-        other => {
-            Err(RuntimeError::Engine(format!("sandboxes are made on x86-64 processors only, and this one is {other}")))
-        }
+        other => Err(RuntimeError::Engine(format!("sandboxes run on x86-64 processors only, and this one is {other}"))),
     }
 }
 
-/// All settings. Cargo features leave most proposals out already; they are refused here too, so that a feature switched on
-/// by another crate of the build changes nothing.
+/// All settings. Cargo features disable most proposals already; they are disabled here too, in case another crate of the
+/// build enables a feature.
 fn config(memories: &Arc<MemoryPool>) -> Config {
-    let mut config = common();
+    let mut config = common_config();
     config.memory_init_cow(false).with_host_memory(Arc::clone(memories) as Arc<_>);
     config
 }
 
-/// What the engines of all guests share.
-pub(crate) fn common() -> Config {
+/// The settings that the engines of all guests share.
+pub(crate) fn common_config() -> Config {
     let mut config = Config::new();
     config.strategy(Strategy::Cranelift).cranelift_opt_level(OptLevel::Speed).parallel_compilation(true);
     config.wasm_backtrace_details(WasmBacktraceDetails::Disable).native_unwind_info(false).generate_address_map(false);
-    proposals(&mut config);
+    set_proposals(&mut config);
     config.epoch_interruption(true).consume_fuel(false);
     config.max_wasm_stack(WASM_STACK).async_stack_size(FIBER_STACK).async_stack_zeroing(true);
-    config.memory_reservation(RESERVATION).memory_guard_size(GUARD).memory_may_move(false);
+    config.memory_reservation(MEMORY_RESERVATION).memory_guard_size(MEMORY_GUARD).memory_may_move(false);
     config.guard_before_linear_memory(false).signals_based_traps(true);
     config.with_host_stack(Arc::new(StackPool::default()));
     config
 }
 
-/// What a guest may use of WebAssembly: what Rust and C compilers emit, and nothing that is young.
-fn proposals(config: &mut Config) {
+/// Enables the WebAssembly proposals that Rust and C compilers use, and disables those that are not yet stable.
+fn set_proposals(config: &mut Config) {
     config.wasm_bulk_memory(true).wasm_multi_value(true).wasm_simd(true);
-    config.wasm_features(YOUNG, false);
+    config.wasm_features(UNSTABLE_PROPOSALS, false);
     config.shared_memory(false).concurrency_support(false);
 }
 
-const YOUNG: WasmFeatures = WasmFeatures::GC
+const UNSTABLE_PROPOSALS: WasmFeatures = WasmFeatures::GC
     .union(WasmFeatures::GC_TYPES)
     .union(WasmFeatures::FUNCTION_REFERENCES)
     .union(WasmFeatures::EXCEPTIONS)
@@ -106,30 +104,30 @@ const YOUNG: WasmFeatures = WasmFeatures::GC
     .union(WasmFeatures::EXTENDED_CONST)
     .union(WasmFeatures::WIDE_ARITHMETIC);
 
-/// Moves the engine's epoch on while guests run.
-pub(crate) struct Ticker {
+/// A thread that increments the engine's epoch while guests run.
+pub(crate) struct EpochTicker {
     state: Arc<TickerState>,
     thread: thread::Thread,
 }
 
 #[derive(Default)]
 struct TickerState {
-    /// A guest ran since the last tick.
+    /// A guest was polled since the last epoch.
     busy: AtomicBool,
-    /// The clock sleeps.
+    /// The thread is parked.
     parked: AtomicBool,
-    /// The engine is gone.
+    /// The engine was dropped.
     stopped: AtomicBool,
 }
 
-impl Ticker {
+impl EpochTicker {
     pub(crate) fn start(engine: Engine) -> Result<Self, RuntimeError> {
         let state = Arc::new(TickerState::default());
         let shared = Arc::clone(&state);
         let thread = thread::Builder::new()
             .name("bue-epoch".to_owned())
-            .spawn(move || tick(&engine, &shared))
-            .map_err(|error| RuntimeError::Engine(format!("start the thread that interrupts guests: {error}")))?;
+            .spawn(move || run_ticker(&engine, &shared))
+            .map_err(|error| RuntimeError::Engine(format!("start the epoch ticker: {error}")))?;
         Ok(Self { state, thread: thread.thread().clone() })
     }
 
@@ -141,28 +139,28 @@ impl Ticker {
     }
 }
 
-impl Drop for Ticker {
+impl Drop for EpochTicker {
     fn drop(&mut self) {
         self.state.stopped.store(true, Ordering::SeqCst);
         self.thread.unpark();
     }
 }
 
-fn tick(engine: &Engine, state: &TickerState) {
-    let mut idle = 0;
+fn run_ticker(engine: &Engine, state: &TickerState) {
+    let mut idle_epochs = 0;
     while !state.stopped.load(Ordering::SeqCst) {
-        thread::sleep(TICK);
+        thread::sleep(EPOCH_INTERVAL);
         engine.increment_epoch();
-        idle = if state.busy.swap(false, Ordering::SeqCst) { 0 } else { idle + 1 };
-        if idle >= IDLE_TICKS {
+        idle_epochs = if state.busy.swap(false, Ordering::SeqCst) { 0 } else { idle_epochs + 1 };
+        if idle_epochs >= MAX_IDLE_EPOCHS {
             park(state);
-            idle = 0;
+            idle_epochs = 0;
         }
     }
 }
 
-/// Sleeps until a guest runs. A guest that began between the look at `busy` and here has set it again: both are written
-/// before the other is read.
+/// Parks the thread until a guest runs. No wake-up is lost: `wake` writes `busy` before it reads `parked`, and this function
+/// writes `parked` before it reads `busy`.
 fn park(state: &TickerState) {
     state.parked.store(true, Ordering::SeqCst);
     while state.parked.load(Ordering::SeqCst)
@@ -181,15 +179,15 @@ mod tests {
 
     use super::*;
 
-    /// What compilers emit.
-    const ON: &[(&str, &str)] = &[
+    /// Modules that use enabled proposals.
+    const ENABLED: &[(&str, &str)] = &[
         ("bulk memory", "(module (memory 1) (func (memory.fill (i32.const 0) (i32.const 0) (i32.const 0))))"),
         ("several results", "(module (func (result i32 i32) (i32.const 1) (i32.const 2)))"),
         ("SIMD", "(module (func (result v128) (i32x4.splat (i32.const 1))))"),
     ];
 
-    /// A module for each proposal that is off.
-    const OFF: &[(&str, &str)] = &[
+    /// A module for each disabled proposal.
+    const DISABLED: &[(&str, &str)] = &[
         ("memory64", "(module (memory i64 1))"),
         ("several memories", "(module (memory 1) (memory 1))"),
         ("shared memory", "(module (memory 1 1 shared))"),
@@ -214,21 +212,21 @@ mod tests {
         ),
     ];
 
-    fn compiled(text: &str) -> wasmtime::Result<Module> {
+    fn compile(text: &str) -> wasmtime::Result<Module> {
         let engine = GuestEngine::new().expect("an engine").engine;
         Module::new(&engine, wat::parse_str(text).expect("WAT"))
     }
 
     #[test]
-    fn what_is_young_is_not_compiled() {
-        for (proposal, text) in ON {
-            assert!(compiled(text).is_ok(), "{proposal}");
+    fn unstable_proposals_are_not_compiled() {
+        for (proposal, text) in ENABLED {
+            assert!(compile(text).is_ok(), "{proposal}");
         }
-        for (proposal, text) in OFF {
+        for (proposal, text) in DISABLED {
             let bytes = wat::parse_str(text).expect("WAT");
             let valid = Validator::new_with_features(AnyFeatures::all()).validate_all(&bytes).map(|_| ());
-            assert!(valid.is_ok(), "{proposal}: the module is wrong in another way: {valid:?}");
-            assert!(compiled(text).is_err(), "{proposal} is on");
+            assert!(valid.is_ok(), "{proposal}: the module is invalid for another reason: {valid:?}");
+            assert!(compile(text).is_err(), "{proposal} is enabled");
         }
     }
 
@@ -238,8 +236,8 @@ mod tests {
     }
 
     #[test]
-    fn other_processors_are_refused() {
-        let refused = check_processor("aarch64").expect_err("another processor").to_string();
+    fn other_architectures_are_refused() {
+        let refused = check_architecture("aarch64").expect_err("another processor").to_string();
         assert!(refused.contains("x86-64") && refused.contains("aarch64"), "{refused}");
     }
 }

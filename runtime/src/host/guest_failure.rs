@@ -1,22 +1,23 @@
-//! Why a guest stopped, in words for the person who wrote the step.
+//! Failures of guests that did not return an answer, worded for the author of the step.
 
 use bue_model::{Answer, Failure, FailureKind};
 use wasmtime::Trap;
 use wasmtime_wasi::{I32Exit, ResourceTableError};
 
+use crate::host::abort::GuestAbort;
 use crate::host::engine::WASM_STACK;
-use crate::host::state::{StepState, Stop};
+use crate::host::state::StepState;
 use crate::step::failure::{limit, sentence};
 use crate::step::limits::{Limits, bytes_text};
 
-/// The failure of a guest that did not answer. `out_of_stack`: the stack in its memory is used up.
-pub(crate) fn of_error(error: &wasmtime::Error, state: &StepState, out_of_stack: bool) -> Failure {
+/// The failure of a guest that trapped or was aborted. `stack_exhausted`: the stack in its memory is exhausted.
+pub(crate) fn from_error(error: &wasmtime::Error, state: &StepState, stack_exhausted: bool) -> Failure {
     let log = &state.log;
     if let Some(exceeded) = log.exceeded() {
         return limit(exceeded.to_string());
     }
-    if let Some(stop) = error.downcast_ref::<Stop>() {
-        return of_stop(stop);
+    if let Some(abort) = error.downcast_ref::<GuestAbort>() {
+        return from_abort(abort);
     }
     if let Some(I32Exit(code)) = error.downcast_ref() {
         return Failure::new(
@@ -27,80 +28,83 @@ pub(crate) fn of_error(error: &wasmtime::Error, state: &StepState, out_of_stack:
     if matches!(error.downcast_ref(), Some(ResourceTableError::Full)) {
         return limit(format!(
             "the step has more open than its limit of {} files and things to wait for; close files that were read",
-            state.handles
+            state.max_handles
         ));
     }
     let Some(trap) = error.downcast_ref::<Trap>() else {
-        // what a host function would not do
+        // a host function returned an error
         return Failure::new(FailureKind::Trap, format!("The step's interpreter was stopped: {}", causes(error)));
     };
-    if *trap == Trap::StackOverflow || (*trap == Trap::MemoryOutOfBounds && out_of_stack) {
-        return limit(stack_text());
+    if *trap == Trap::StackOverflow || (*trap == Trap::MemoryOutOfBounds && stack_exhausted) {
+        return limit(stack_message());
     }
     if state.memory_refused {
-        return limit(memory_text(&state.limits));
+        return limit(memory_message(&state.limits));
     }
-    let said = log.tail();
-    // what Rust says when it is asked for more than there are addresses for
-    if said.contains("capacity overflow") {
-        return limit(memory_text(&state.limits));
+    let output = log.tail();
+    // the panic message of Rust for an allocation that exceeds the address space
+    if output.contains("capacity overflow") {
+        return limit(memory_message(&state.limits));
     }
-    Failure::new(FailureKind::Trap, trap_text(*trap, &said))
+    Failure::new(FailureKind::Trap, trap_message(*trap, &output))
 }
 
-/// What a host function said, without the list of the guest's functions, which have no names.
+/// The error of a host function and its causes, without the backtrace: the guest's functions have no names.
 fn causes(error: &wasmtime::Error) -> String {
     let texts = error.chain().map(ToString::to_string).filter(|text| !text.contains("wasm backtrace"));
     texts.collect::<Vec<_>>().join(": ")
 }
 
-fn of_stop(stop: &Stop) -> Failure {
-    let kind = match stop {
-        Stop::Time(_) | Stop::Cpu(_) | Stop::Batch(..) | Stop::Stream(_) => FailureKind::Limit,
-        Stop::Request(..) | Stop::Tickets(_) => FailureKind::Limit,
-        Stop::NobodyListens => FailureKind::Internal,
-        Stop::Contract(_) => FailureKind::Trap,
+fn from_abort(abort: &GuestAbort) -> Failure {
+    let kind = match abort {
+        GuestAbort::Time(_) | GuestAbort::Cpu(_) => FailureKind::Limit,
+        GuestAbort::Batch { .. } | GuestAbort::Stream { .. } | GuestAbort::Request { .. } | GuestAbort::Tickets(_) => {
+            FailureKind::Limit
+        }
+        GuestAbort::ReceiverGone => FailureKind::Internal,
+        GuestAbort::Contract(_) => FailureKind::Trap,
     };
-    Failure::new(kind, sentence(&stop.to_string()))
+    Failure::new(kind, sentence(&abort.to_string()))
 }
 
-/// What does not even fit.
+/// The failure of a step whose limit is smaller than its module's image.
 pub(crate) fn image_too_large(image_bytes: u64, limits: &Limits) -> Failure {
     let needs = bytes_text(image_bytes);
-    limit(format!("{}: Python with the step's module alone needs {needs}", memory_text(limits)))
+    limit(format!("{}: Python with the step's module alone needs {needs}", memory_message(limits)))
 }
 
-/// A `MemoryError` that comes from our limit is a failure of that limit. The guest may know by itself that it cannot be met.
+/// Turns a `MemoryError` that our limit caused into a failure of that limit. The guest may raise it without asking the host
+/// first.
 pub(crate) fn name_memory_limit(answer: Answer, refused: bool, limits: &Limits) -> Answer {
     match answer {
         Answer::Failed(mut failure)
             if (refused || failure.kind == FailureKind::Limit) && failure.message.contains("MemoryError") =>
         {
             failure.kind = FailureKind::Limit;
-            failure.message = format!("{} ({})", sentence(&memory_text(limits)), failure.message);
+            failure.message = format!("{} ({})", sentence(&memory_message(limits)), failure.message);
             Answer::Failed(failure)
         }
         answer => answer,
     }
 }
 
-fn memory_text(limits: &Limits) -> String {
+fn memory_message(limits: &Limits) -> String {
     let limit = bytes_text(limits.memory_bytes);
     format!(
         "the step went over its memory limit of {limit}; give rows piece by piece (`yield`), or run it on a worker with a higher limit"
     )
 }
 
-fn stack_text() -> String {
+fn stack_message() -> String {
     format!(
         "the step went over its stack limit of {}: it calls itself too deeply; use a loop",
         bytes_text(WASM_STACK as u64)
     )
 }
 
-fn trap_text(trap: Trap, tail: &str) -> String {
+fn trap_message(trap: Trap, tail: &str) -> String {
     match tail {
         "" => format!("The step's code stopped: {trap}"),
-        tail => format!("The step's code stopped: {trap}. Its last words: {tail}"),
+        tail => format!("The step's code stopped: {trap}. It printed last: {tail}"),
     }
 }

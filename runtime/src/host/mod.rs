@@ -2,7 +2,8 @@
 //!
 //! Depends on [`step`](crate::step) and [`protocol`](crate::protocol). Nothing here opens a network connection.
 
-pub(crate) mod captured;
+pub(crate) mod abort;
+pub(crate) mod captured_output;
 pub(crate) mod clock;
 pub mod engine;
 pub(crate) mod guest_failure;
@@ -13,8 +14,9 @@ pub mod sandbox;
 pub(crate) mod serve;
 pub(crate) mod sqlite;
 pub(crate) mod state;
+pub(crate) mod step_context;
 pub(crate) mod step_run;
-pub(crate) mod turns;
 pub(crate) mod values;
+pub(crate) mod waiting_steps;
 pub(crate) mod wasi;
 pub(crate) mod wasm;

@@ -1,11 +1,11 @@
-//! What a running guest has under way on the network, seen from its sandbox host: tickets, and the port they go through.
+//! The network operations of a running guest, in its sandbox host: tickets, and the port they go through.
 //!
 //! ```text
 //! guest -- start, wait, close --> Net (one a step) -- NetRequest --> NetPort --> frames --> egress, in the parent
 //!                                                  <-- (Ticket, Ended) --
 //! ```
-//! There is no policy here: what a guest may reach is decided where the network is. What is bounded here is the memory
-//! that a guest may make this process hold.
+//! There is no policy here: the parent, which has the network, decides what a guest may reach. This module limits the memory
+//! that a guest can make this process hold.
 
 use core::time::Duration;
 use std::collections::{HashMap, HashSet};
@@ -18,23 +18,23 @@ use crate::step::limits::{Limits, bytes_text};
 use crate::step::log::{Channel, Log};
 use crate::step::net_port::{MAX_READ_BYTES, NetPort};
 
-/// Bytes one reply to a guest may hold before the rest is left for its next wait.
-const MOST_WAITED: usize = 1 << 20;
+/// Bytes in one reply to a guest after which further completions are left for its next wait.
+const MAX_WAITED_BYTES: usize = 1 << 20;
 
-/// Operations a step may have begun and not yet fetched, for each exchange it may have.
+/// Operations that a step may have started and not yet waited for, per exchange it may have.
 const TICKETS_PER_EXCHANGE: usize = 4;
 
-/// Different refusals that are noted in a step's log.
-const MOST_NOTED: usize = 20;
+/// Maximum number of different refusals in a step's log.
+const MAX_NOTES: usize = 20;
 
-/// A step began more operations than it may have.
+/// A step started more operations than it may have.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "the step began more than {0} network operations without waiting for any; wait for some of them before the next, or run it on a worker with a higher limit `net_exchanges`"
+    "the step started more than {0} network operations without waiting for any; wait for some of them before the next, or run it on a worker with a higher limit `net_exchanges`"
 )]
 pub(crate) struct TooManyTickets(usize);
 
-/// A refusal is a line in the log, whatever the step makes of it.
+/// Writes refused requests to the step's log, even if the step handles the error.
 pub(crate) struct RefusalNotes {
     log: Log,
     noted: Vec<String>,
@@ -45,45 +45,46 @@ impl RefusalNotes {
         Self { log: log.clone(), noted: Vec::new() }
     }
 
-    /// Writes one down, the first time.
+    /// Logs a refusal, unless the same one is logged already.
     pub(crate) fn note(&mut self, message: &str) {
-        if self.noted.len() < MOST_NOTED && !self.noted.iter().any(|noted| noted == message) {
+        if self.noted.len() < MAX_NOTES && !self.noted.iter().any(|noted| noted == message) {
             self.noted.push(message.to_owned());
-            // a step that prints too much ends by itself
+            // a step that has printed too much is aborted anyway
             let _ = self.log.print(Channel::Out, format!("bue: refused: {message}\n").as_bytes());
         }
     }
 }
 
-/// The network as one step has it.
+/// The network operations of one step.
 pub(crate) struct Net {
     port: NetPort,
     last_ticket: Ticket,
-    tickets: HashMap<Ticket, Begun>,
-    most_tickets: usize,
-    /// Exchanges that may not be over.
+    operations: HashMap<Ticket, NetOperation>,
+    max_tickets: usize,
+    /// Exchanges that may not be complete.
     exchanges: HashSet<Ticket>,
-    /// Operations whose exchange was given up and whose end was not told yet.
-    given_up: usize,
-    buffered: u64,
-    most_buffered: u64,
+    /// Operations whose exchange was cancelled and whose completion has not arrived.
+    cancelled: usize,
+    /// Bytes that operations may make this process hold, and the limit.
+    buffered_bytes: u64,
+    max_buffered_bytes: u64,
     notes: RefusalNotes,
 }
 
-/// An operation that was begun and whose end the guest has not fetched.
-struct Begun {
+/// An operation that was started and whose completion the guest has not received.
+struct NetOperation {
     exchange: Ticket,
-    /// Bytes it may make this process hold.
+    /// Bytes that it may make this process hold.
     bytes: u64,
-    state: State,
+    state: OperationState,
 }
 
-/// How far an operation is.
-enum State {
-    UnderWay,
-    /// The guest does not wait for it any more.
-    GivenUp,
-    Ended(Ended),
+/// The progress of an operation.
+enum OperationState {
+    Pending,
+    /// The guest has closed its exchange.
+    Cancelled,
+    Completed(Ended),
 }
 
 impl Net {
@@ -91,80 +92,81 @@ impl Net {
         Self {
             port,
             last_ticket: 0,
-            tickets: HashMap::new(),
-            most_tickets: (limits.net_exchanges as usize).saturating_mul(TICKETS_PER_EXCHANGE),
+            operations: HashMap::new(),
+            max_tickets: (limits.net_exchanges as usize).saturating_mul(TICKETS_PER_EXCHANGE),
             exchanges: HashSet::new(),
-            given_up: 0,
-            buffered: 0,
-            most_buffered: limits.net_buffered_bytes,
+            cancelled: 0,
+            buffered_bytes: 0,
+            max_buffered_bytes: limits.net_buffered_bytes,
             notes: RefusalNotes::new(log),
         }
     }
 
-    /// Begins an operation. Waits where what was given up is still on its way.
+    /// Starts an operation. Waits for cancelled operations to complete, if there is no room before.
     ///
     /// # Errors
-    /// The step has begun more than it may: it must be stopped.
+    /// The step has started more operations than it may: it must be aborted.
     pub(crate) async fn start(&mut self, mut operation: Operation) -> Result<Ticket, TooManyTickets> {
         if let Operation::Read { max, .. } = &mut operation {
             *max = (*max).clamp(1, MAX_READ_BYTES);
         }
-        let bytes = weight(&operation);
-        while self.given_up > 0 && (self.tickets.len() >= self.most_tickets || !self.fits(bytes)) {
+        let bytes = buffer_bytes(&operation);
+        while self.cancelled > 0 && (self.operations.len() >= self.max_tickets || !self.fits(bytes)) {
             match self.port.next().await {
-                Some((ticket, ended)) => self.note(ticket, ended),
+                Some((ticket, ended)) => self.complete(ticket, ended),
                 None => self.fail_all(),
             }
         }
-        if self.tickets.len() >= self.most_tickets {
-            return Err(TooManyTickets(self.most_tickets));
+        if self.operations.len() >= self.max_tickets {
+            return Err(TooManyTickets(self.max_tickets));
         }
         self.last_ticket += 1;
         let ticket = self.last_ticket;
         if matches!(operation, Operation::Request(_)) {
             self.exchanges.insert(ticket);
         }
-        let exchange = exchange(&operation, ticket);
+        let exchange = exchange_of(&operation, ticket);
         if !self.fits(bytes) {
-            let ended = Ended::Failed(too_much_buffered(self.most_buffered));
+            let ended = Ended::Failed(too_much_buffered(self.max_buffered_bytes));
             self.exchanges.remove(&ticket);
-            self.tickets.insert(ticket, Begun { exchange, bytes: 0, state: State::Ended(ended) });
+            self.operations
+                .insert(ticket, NetOperation { exchange, bytes: 0, state: OperationState::Completed(ended) });
             return Ok(ticket);
         }
-        self.buffered += bytes;
-        self.tickets.insert(ticket, Begun { exchange, bytes, state: State::UnderWay });
+        self.buffered_bytes += bytes;
+        self.operations.insert(ticket, NetOperation { exchange, bytes, state: OperationState::Pending });
         self.port.start(ticket, operation);
         Ok(ticket)
     }
 
     fn fits(&self, bytes: u64) -> bool {
-        self.buffered.saturating_add(bytes) <= self.most_buffered
+        self.buffered_bytes.saturating_add(bytes) <= self.max_buffered_bytes
     }
 
-    /// Gives what has ended of these, when something has or the time is over.
+    /// Returns the completions of these tickets, when there is at least one or on timeout.
     pub(crate) async fn wait(&mut self, tickets: &[Ticket], timeout_ms: Option<u64>) -> Waited {
-        let until = timeout_ms.map(|millis| Instant::now() + Duration::from_millis(millis).min(FAR));
+        let deadline = timeout_ms.map(|millis| Instant::now() + Duration::from_millis(millis).min(MAX_WAIT));
         loop {
             while let Ok((ticket, ended)) = self.port.ended.try_recv() {
-                self.note(ticket, ended);
+                self.complete(ticket, ended);
             }
-            let waited = self.take(tickets);
-            if !waited.is_empty() || (tickets.is_empty() && until.is_none()) {
+            let waited = self.take_completed(tickets);
+            if !waited.is_empty() || (tickets.is_empty() && deadline.is_none()) {
                 return waited;
             }
-            let arrived = match until {
+            let arrived = match deadline {
                 None => self.port.ended.recv().await,
-                Some(until) => match tokio::time::timeout_at(until, self.port.ended.recv()).await {
+                Some(deadline) => match tokio::time::timeout_at(deadline, self.port.ended.recv()).await {
                     Ok(arrived) => arrived,
                     Err(_) => return Waited::new(),
                 },
             };
             match arrived {
-                Some((ticket, ended)) => self.note(ticket, ended),
-                None => match until {
-                    // nothing will come any more, but time passes all the same
-                    Some(until) if tickets.is_empty() => {
-                        tokio::time::sleep_until(until).await;
+                Some((ticket, ended)) => self.complete(ticket, ended),
+                None => match deadline {
+                    // no completion will arrive, but the wait still has to last until its deadline
+                    Some(deadline) if tickets.is_empty() => {
+                        tokio::time::sleep_until(deadline).await;
                         return Waited::new();
                     }
                     _ => self.fail_all(),
@@ -173,19 +175,19 @@ impl Net {
         }
     }
 
-    /// Gives an exchange up. What it had under way counts until its end is told: it may still be on its way.
+    /// Cancels an exchange. Its pending operations count against the limits until they complete: their bytes may still arrive.
     pub(crate) fn close(&mut self, exchange: Ticket) {
-        let (given_up, buffered) = (&mut self.given_up, &mut self.buffered);
-        self.tickets.retain(|_, begun| {
-            if begun.exchange != exchange {
+        let (cancelled, buffered_bytes) = (&mut self.cancelled, &mut self.buffered_bytes);
+        self.operations.retain(|_, operation| {
+            if operation.exchange != exchange {
                 return true;
             }
-            if matches!(begun.state, State::UnderWay) {
-                *given_up += 1;
-                begun.state = State::GivenUp;
+            if matches!(operation.state, OperationState::Pending) {
+                *cancelled += 1;
+                operation.state = OperationState::Cancelled;
             }
-            let stays = matches!(begun.state, State::GivenUp);
-            *buffered -= if stays { 0 } else { begun.bytes };
+            let stays = matches!(operation.state, OperationState::Cancelled);
+            *buffered_bytes -= if stays { 0 } else { operation.bytes };
             stays
         });
         if self.exchanges.remove(&exchange) {
@@ -193,90 +195,92 @@ impl Net {
         }
     }
 
-    /// An operation has ended.
-    fn note(&mut self, ticket: Ticket, ended: Ended) {
+    /// Records the completion of an operation.
+    fn complete(&mut self, ticket: Ticket, ended: Ended) {
         if let Ended::Failed(error) = &ended
             && error.kind == NetErrorKind::Denied
         {
             self.notes.note(&error.message);
         }
-        let Some(begun) = self.tickets.get_mut(&ticket) else { return };
-        if is_over(ticket == begun.exchange, &ended) {
-            self.exchanges.remove(&begun.exchange);
+        let Some(operation) = self.operations.get_mut(&ticket) else { return };
+        if is_exchange_complete(ticket == operation.exchange, &ended) {
+            self.exchanges.remove(&operation.exchange);
         }
-        match begun.state {
-            State::GivenUp => drop(self.forget(ticket)),
-            State::UnderWay | State::Ended(_) => begun.state = State::Ended(ended),
+        match operation.state {
+            OperationState::Cancelled => drop(self.remove(ticket)),
+            OperationState::Pending | OperationState::Completed(_) => {
+                operation.state = OperationState::Completed(ended)
+            }
         }
     }
 
-    /// An operation counts no more; gives its end, if it was told.
-    fn forget(&mut self, ticket: Ticket) -> Option<Ended> {
-        let begun = self.tickets.remove(&ticket)?;
-        self.buffered -= begun.bytes;
-        match begun.state {
-            State::Ended(ended) => return Some(ended),
-            State::GivenUp => self.given_up -= 1,
-            State::UnderWay => {}
+    /// Removes an operation and returns its completion, if that has arrived.
+    fn remove(&mut self, ticket: Ticket) -> Option<Ended> {
+        let operation = self.operations.remove(&ticket)?;
+        self.buffered_bytes -= operation.bytes;
+        match operation.state {
+            OperationState::Completed(ended) => return Some(ended),
+            OperationState::Cancelled => self.cancelled -= 1,
+            OperationState::Pending => {}
         }
         None
     }
 
-    fn take(&mut self, tickets: &[Ticket]) -> Waited {
+    fn take_completed(&mut self, tickets: &[Ticket]) -> Waited {
         let mut waited = Waited::new();
         let mut bytes = 0;
         for ticket in tickets {
-            if bytes > MOST_WAITED {
+            if bytes > MAX_WAITED_BYTES {
                 break;
             }
-            let ended = match self.tickets.get(ticket).map(|begun| &begun.state) {
-                Some(State::UnderWay) => continue,
-                Some(State::Ended(_)) => self.forget(*ticket),
-                Some(State::GivenUp) | None => None,
+            let ended = match self.operations.get(ticket).map(|operation| &operation.state) {
+                Some(OperationState::Pending) => continue,
+                Some(OperationState::Completed(_)) => self.remove(*ticket),
+                Some(OperationState::Cancelled) | None => None,
             };
-            let unknown = || Ended::Failed(NetError::new(NetErrorKind::Closed, "no such operation is under way"));
+            let unknown = || Ended::Failed(NetError::new(NetErrorKind::Closed, "no such operation is in progress"));
             let ended = ended.unwrap_or_else(unknown);
-            bytes += len(&ended);
+            bytes += body_len(&ended);
             waited.push((*ticket, ended));
         }
         waited
     }
 
-    /// The way to the network is gone.
+    /// Fails all operations: the network is gone.
     fn fail_all(&mut self) {
-        let open: Vec<Ticket> = self.tickets.keys().copied().collect();
-        for ticket in open {
-            self.note(ticket, Ended::Failed(NetError::new(NetErrorKind::Denied, NO_NETWORK)));
+        let tickets: Vec<Ticket> = self.operations.keys().copied().collect();
+        for ticket in tickets {
+            self.complete(ticket, Ended::Failed(NetError::new(NetErrorKind::Denied, NO_NETWORK)));
         }
     }
 }
 
-/// Is the exchange over with this end of one of its operations, perhaps its request?
-fn is_over(request: bool, ended: &Ended) -> bool {
+/// Does this completion of one of its operations (or of its request) complete the exchange?
+fn is_exchange_complete(is_request: bool, ended: &Ended) -> bool {
     match ended {
         Ended::Response(response) => response.last,
         Ended::Data { last, .. } => *last,
-        // what is merely out of place ends nothing
-        Ended::Failed(error) => request || error.kind != NetErrorKind::Closed,
+        // an operation that was out of place does not end the exchange
+        Ended::Failed(error) => is_request || error.kind != NetErrorKind::Closed,
         Ended::Wrote | Ended::Secret(_) => false,
     }
 }
 
-/// What the code of a module hears that asks for the network while it is imported, and steps where there is no egress.
+/// The error for requests that a module makes while it is imported, and for steps without egress.
 const NO_NETWORK: &str = "there is no network here: while a module is imported, because what it then does is done once for \
                           all its steps; make the request inside the step's function";
 
-/// What "for ever" comes to.
-const FAR: Duration = Duration::from_secs(10 * 365 * 86_400);
+/// The longest wait that is added to an `Instant`, because the addition could overflow.
+const MAX_WAIT: Duration = Duration::from_secs(10 * 365 * 86_400);
 
-fn exchange(operation: &Operation, ticket: Ticket) -> Ticket {
+fn exchange_of(operation: &Operation, ticket: Ticket) -> Ticket {
     match operation {
         Operation::Request(_) | Operation::Secret { .. } => ticket,
         Operation::Write { exchange, .. } | Operation::Read { exchange, .. } => *exchange,
     }
 }
 
-fn weight(operation: &Operation) -> u64 {
+fn buffer_bytes(operation: &Operation) -> u64 {
     match operation {
         Operation::Request(request) => match &request.body {
             Body::Whole(bytes) => bytes.len() as u64,
@@ -288,7 +292,7 @@ fn weight(operation: &Operation) -> u64 {
     }
 }
 
-fn len(ended: &Ended) -> usize {
+fn body_len(ended: &Ended) -> usize {
     match ended {
         Ended::Response(response) => response.body.len(),
         Ended::Data { bytes, .. } => bytes.len(),
@@ -296,13 +300,13 @@ fn len(ended: &Ended) -> usize {
     }
 }
 
-fn too_much_buffered(most: u64) -> NetError {
+fn too_much_buffered(limit: u64) -> NetError {
     NetError::new(
         NetErrorKind::Limit,
         format!(
-            "the step has more than its limit of {} under way (`net_buffered_bytes`); send the body in pieces, wait for some \
+            "the step has more than its limit of {} in progress (`net_buffered_bytes`); send the body in pieces, wait for some \
              of its requests before the next, or run it on a worker with a higher limit",
-            bytes_text(most)
+            bytes_text(limit)
         ),
     )
 }

@@ -1,5 +1,5 @@
-//! A sandbox host: the loop of the process that runs guests. It holds no token and no connection but the one socket to its
-//! parent, and it ends when that is closed.
+//! The loop of a sandbox host, the process that runs guests. Its one connection is the socket to its parent; it exits when
+//! that is closed.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -26,33 +26,33 @@ use crate::protocol::{self, Frames, FromHost, Program, RunRequest, ToHost};
 use crate::step::net_port::NetPort;
 use crate::step::task::{Code, Items, Task};
 
-/// Threads for SQL steps.
-const SQL_THREADS: usize = 8;
+/// Maximum number of threads for SQL steps.
+const MAX_SQL_THREADS: usize = 8;
 
-/// Serves as a sandbox host until the parent closes the socket that is this process's standard input. The whole of the
-/// hidden verb `sandbox-host`.
+/// Serves as a sandbox host until the parent closes the socket that is this process's standard input. This is
+/// the hidden verb `sandbox-host`.
 #[must_use]
 pub fn serve_sandbox_host() -> ExitCode {
-    die_of_panics();
+    abort_on_panic();
     match serve() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            tell_parent(&error);
+            print_error(&error);
             ExitCode::FAILURE
         }
     }
 }
 
 #[expect(clippy::print_stderr, reason = "standard error of this process is a pipe into the parent's log")]
-fn tell_parent(error: &io::Error) {
-    eprintln!("sandbox host ends: {error}");
+fn print_error(error: &io::Error) {
+    eprintln!("the sandbox host exits: {error}");
 }
 
-/// After a panic nothing here can be trusted. The parent starts another host and gives the steps back.
-fn die_of_panics() {
-    let print = std::panic::take_hook();
+/// After a panic, the state of this process cannot be trusted. The parent starts another host and releases the steps.
+fn abort_on_panic() {
+    let print_panic = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {
-        print(panic);
+        print_panic(panic);
         std::process::abort();
     }));
 }
@@ -63,13 +63,13 @@ fn serve() -> io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_io()
         .enable_time()
-        .max_blocking_threads(SQL_THREADS)
+        .max_blocking_threads(MAX_SQL_THREADS)
         .build()?;
-    let served = LocalSet::new()
-        .block_on(&runtime, async { serve_socket(UnixStream::from_std(socket).map_err(|_| not_for_people())?).await });
-    // a SQL step that computes is not waited for: the process ends
+    let result = LocalSet::new()
+        .block_on(&runtime, async { serve_socket(UnixStream::from_std(socket).map_err(|_| not_the_parent())?).await });
+    // do not wait for a SQL step that computes: the process exits
     runtime.shutdown_background();
-    served
+    result
 }
 
 async fn serve_socket(socket: UnixStream) -> io::Result<()> {
@@ -80,64 +80,62 @@ async fn serve_socket(socket: UnixStream) -> io::Result<()> {
     let setup = match protocol::read(&mut read).await {
         Ok(Some(ToHost::Setup(files))) => files,
         Ok(Some(ToHost::Compile { kind, wasm })) => {
-            let said = compile(kind, &wasm).map_or_else(FromHost::Refused, |code| FromHost::Compiled(code.into()));
-            send(&frames, &said)?;
+            let result = compile(kind, &wasm).map_or_else(FromHost::Refused, |code| FromHost::Compiled(code.into()));
+            send(&frames, &result)?;
             drop(frames);
             return writer.await?;
         }
         Ok(None) => return Ok(()),
-        Ok(Some(_)) => return Err(io::Error::other("the parent did not begin with the setup")),
-        // nothing was said yet: whatever this is, it is not the parent
-        Err(_) => return Err(not_for_people()),
+        Ok(Some(_)) => return Err(io::Error::other("the first frame of the parent is not the setup")),
+        // the first frame is malformed, so this is not the parent
+        Err(_) => return Err(not_the_parent()),
     };
-    match open(setup) {
+    match open_sandbox(setup) {
         Ok(sandbox) => {
             send(&frames, &FromHost::Ready)?;
             Host { sandbox, frames, bundles: RefCell::default(), running: RefCell::default() }.run(read).await
         }
-        Err(why) => {
-            send(&frames, &FromHost::Refused(why))?;
+        Err(message) => {
+            send(&frames, &FromHost::Refused(message))?;
             drop(frames);
             writer.await?
         }
     }
 }
 
-fn not_for_people() -> io::Error {
-    io::Error::other(
-        "this verb is for bue itself, which talks to it through a socket; type `bue --help` for the others",
-    )
+fn not_the_parent() -> io::Error {
+    io::Error::other("this verb is for bue itself, which connects it to a socket; type `bue --help` for the others")
 }
 
-fn open(files: PreparedFiles) -> Result<Sandbox, String> {
+fn open_sandbox(files: PreparedFiles) -> Result<Sandbox, String> {
     Sandbox::open(&Prepared::from_parent(files)).map_err(|error| error.to_string())
 }
 
 fn send(frames: &Frames, message: &FromHost) -> io::Result<()> {
     let frame = protocol::frame(message)?;
-    frames.send(frame).map_err(|_| io::Error::other("the parent does not read any more"))
+    frames.send(frame).map_err(|_| io::Error::other("the parent no longer reads"))
 }
 
 struct Host {
     sandbox: Sandbox,
     frames: Frames,
-    /// What the parent loaded and did not take back.
+    /// Bundles that the parent loaded and has not told this process to forget.
     bundles: RefCell<HashMap<BlobHash, Arc<Bundle>>>,
     running: RefCell<HashMap<u64, RunningTask>>,
 }
 
 struct RunningTask {
     abort: AbortHandle,
-    /// Hears that the parent's consumer took the elements sent last.
+    /// Receives a message when the parent's consumer has taken the last batch of elements.
     taken: mpsc::Sender<()>,
-    /// Hears how its operations on the network end.
+    /// Receives the completions of its network operations.
     net: mpsc::UnboundedSender<(Ticket, Ended)>,
 }
 
 impl Host {
     async fn run(self, mut read: BufReader<OwnedReadHalf>) -> io::Result<()> {
         let host = Rc::new(self);
-        spawn_local(Rc::clone(&host).tell_who_waits());
+        spawn_local(Rc::clone(&host).report_waiting_steps());
         while let Some(message) = protocol::read(&mut read).await? {
             match message {
                 ToHost::Setup(_) | ToHost::Compile { .. } => {
@@ -148,19 +146,19 @@ impl Host {
                 ToHost::Run { id, request } => host.start(id, *request)?,
                 ToHost::Taken { id } => host.taken(id),
                 ToHost::Cancel { id } => host.cancel(id),
-                ToHost::Net { id, ticket, ended } => host.net_ended(id, ticket, ended),
+                ToHost::Net { id, ticket, ended } => host.net_completed(id, ticket, ended),
             }
         }
         Ok(())
     }
 
-    /// The parent gives out more steps when those it gave out wait.
-    async fn tell_who_waits(self: Rc<Self>) {
-        let turns = self.sandbox.turns();
+    /// Reports the number of waiting steps, because the parent hands out more steps for them.
+    async fn report_waiting_steps(self: Rc<Self>) {
+        let waiting_steps = self.sandbox.waiting_steps();
         loop {
-            turns.changed().await;
-            // all that changed in one turn of the loop is one message; if the parent is gone, so is this process in a moment
-            let _ = send(&self.frames, &FromHost::Waiting { steps: turns.waiting() });
+            waiting_steps.changed().await;
+            // changes between two polls are one message; if the parent is gone, this process exits soon
+            let _ = send(&self.frames, &FromHost::Waiting { steps: waiting_steps.count() });
         }
     }
 
@@ -174,7 +172,7 @@ impl Host {
         Ok(())
     }
 
-    /// What the parent wants done, with the code that it sent before.
+    /// The task of a request, with the code that the parent loaded before.
     fn task(&self, request: RunRequest) -> io::Result<Task> {
         let code = match request.program {
             Program::Python { function, packages } => {
@@ -193,31 +191,31 @@ impl Host {
     }
 
     fn bundle(&self, key: Option<BlobHash>) -> io::Result<(Arc<Bundle>, BlobHash)> {
-        let found = key.and_then(|key| Some((self.bundles.borrow().get(&key).cloned()?, key)));
-        found.ok_or_else(|| io::Error::other("the parent named a bundle it did not load"))
+        let bundle = key.and_then(|key| Some((self.bundles.borrow().get(&key).cloned()?, key)));
+        bundle.ok_or_else(|| io::Error::other("the parent named a bundle that it has not loaded"))
     }
 
-    /// The way to the network, which the parent has.
+    /// A port to the network, which the parent has.
     fn port(&self, id: u64) -> (mpsc::UnboundedSender<(Ticket, Ended)>, NetPort) {
         let (net, ended) = mpsc::unbounded_channel();
         let frames = self.frames.clone();
-        let ask = move |request| {
-            // if the parent is gone, so is this process in a moment
+        let send_request = move |request| {
+            // if the parent is gone, this process exits soon
             let _ = send(&frames, &FromHost::Net { id, request });
         };
-        (net, NetPort { send: Box::new(ask), ended })
+        (net, NetPort { send: Box::new(send_request), ended })
     }
 
-    fn net_ended(&self, id: u64, ticket: Ticket, ended: Ended) {
+    fn net_completed(&self, id: u64, ticket: Ticket, ended: Ended) {
         if let Some(task) = self.running.borrow().get(&id) {
-            // one that listens no more is about to be done
+            // fails if the step has just ended
             let _ = task.net.send((ticket, ended));
         }
     }
 
     fn taken(&self, id: u64) {
         if let Some(task) = self.running.borrow().get(&id) {
-            // one that is full has been told already
+            // fails if an acknowledgement is queued already
             let _ = task.taken.try_send(());
         }
     }
@@ -229,25 +227,25 @@ impl Host {
     }
 
     async fn run_task(&self, id: u64, task: Task, mut acknowledged: mpsc::Receiver<()>, net: NetPort) {
-        let (items, mut given) = mpsc::channel(1);
+        let (items, mut received) = mpsc::channel(1);
         let mut running = core::pin::pin!(self.sandbox.run_connected(&task, items, net));
         let finished = tokio::select! {
             biased;
             finished = &mut running => finished,
-            // ends when the step drops its sender, a moment before it ends itself
-            () = self.forward(id, &mut given, &mut acknowledged) => running.await,
+            // returns when the step drops its sender, just before the step ends
+            () = self.forward(id, &mut received, &mut acknowledged) => running.await,
         };
-        while let Ok(items) = given.try_recv() {
+        while let Ok(items) = received.try_recv() {
             self.send_items(id, items);
         }
         self.running.borrow_mut().remove(&id);
-        // if the parent is gone, so is this process in a moment
+        // if the parent is gone, this process exits soon
         let _ = send(&self.frames, &FromHost::Finished { id, finished });
     }
 
-    /// Sends elements, one batch at a time: the next one when the last one was taken.
-    async fn forward(&self, id: u64, given: &mut mpsc::Receiver<Items>, acknowledged: &mut mpsc::Receiver<()>) {
-        while let Some(items) = given.recv().await {
+    /// Sends elements, one batch at a time: the next one when the last one is acknowledged.
+    async fn forward(&self, id: u64, received: &mut mpsc::Receiver<Items>, acknowledged: &mut mpsc::Receiver<()>) {
+        while let Some(items) = received.recv().await {
             self.send_items(id, items);
             if acknowledged.recv().await.is_none() {
                 return;

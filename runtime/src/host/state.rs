@@ -1,6 +1,5 @@
-//! What the host keeps for one running guest, and what it lets the guest do.
+//! The data of a guest's store: what the host tracks for one running guest, and what the guest may do.
 
-use core::time::Duration;
 use std::time::Instant;
 
 use bue_model::guest::HostRequest;
@@ -11,84 +10,79 @@ use wasmtime::{Caller, Extern, ResourceLimiter, UpdateDeadline};
 use wasmtime_wasi::WasiView;
 use wasmtime_wasi::p1::WasiP1Ctx;
 
-use crate::host::engine::TICK;
-use crate::host::net::{Net, TooManyTickets};
+use crate::host::abort::GuestAbort;
+use crate::host::engine::EPOCH_INTERVAL;
+use crate::host::net::Net;
+use crate::host::step_context::StepContext;
 use crate::host::values;
-use crate::host::wasi::HANDLES;
-use crate::host::{turns, wasi};
+use crate::host::waiting_steps::mark_runnable;
+use crate::host::wasi::{self, MAX_HANDLES};
 use crate::packages::mount::Mount;
 use crate::step::failure::TooMuchTime;
-use crate::step::limits::{Limits, bytes_text, time_text};
+use crate::step::limits::Limits;
 use crate::step::log::Log;
 use crate::step::net_port::NetPort;
 use crate::step::task::Items;
+
+/// Maximum number of instances, and of tables, of a component. Compilers put a program into one module, with a few small
+/// ones around it that use its memory.
+const MAX_COMPONENT_INSTANCES: usize = 16;
+
+/// Maximum number of entries in a component's handle table. Streams, requests and responses are entries too.
+const MAX_COMPONENT_HANDLES: usize = 1_000;
+
+/// Maximum number of functions in a guest's table, which are those it has addresses of. RustPython has about 20,000.
+const MAX_TABLE_ELEMENTS: usize = 200_000;
+
+/// Bytes that a request may have beside its payload.
+const MAX_REQUEST_OVERHEAD: u64 = 1 << 20;
 
 /// The data of a guest's store.
 pub(crate) struct StepState {
     pub(crate) wasi: WasiP1Ctx,
     pub(crate) log: Log,
     pub(crate) limits: Limits,
-    /// When its time is over.
-    pub(crate) deadline: Instant,
-    /// It asked for more memory than it may have.
+    /// When its time limit is over.
+    deadline: Instant,
+    /// It asked for more memory than its limit.
     pub(crate) memory_refused: bool,
-    /// What it has.
+    /// Bytes of its memory.
     pub(crate) memory_bytes: u64,
-    /// Who takes the elements of its result, if anybody does.
+    /// Receives the elements of its result, if a loop runs over them.
     items: Option<mpsc::Sender<Items>>,
-    streamed: u64,
-    ticks: u32,
+    /// Bytes of elements sent so far.
+    streamed_bytes: u64,
+    /// Epochs in which it ran.
+    epochs: u32,
     net: Net,
-    /// A reply that did not fit.
+    /// The reply to its last request, kept if it did not fit.
     reply: Bytes,
-    /// Instances at most, and tables.
-    parts: usize,
-    /// Entries of its table of handles at most.
-    pub(crate) handles: usize,
-}
-
-/// The host ends a guest.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum Stop {
-    #[error(transparent)]
-    Time(TooMuchTime),
-    #[error("the step computed longer than its processor limit of {}; split its work into smaller steps", time_text(*.0))]
-    Cpu(Duration),
-    #[error("the step gave one batch of {} for its loop, more than its result limit of {}", bytes_text(*.0), bytes_text(*.1))]
-    Batch(u64, u64),
-    #[error("the step gave more than its stream limit of {} for its loop", bytes_text(*.0))]
-    Stream(u64),
-    #[error("the step handed over {} at once, more than its limit of {} (`result_bytes`, `net_buffered_bytes`); hand it over in pieces, or run it on a worker with higher limits", bytes_text(*.0), bytes_text(*.1))]
-    Request(u64, u64),
-    #[error(transparent)]
-    Tickets(#[from] TooManyTickets),
-    #[error("nobody takes the step's elements any more")]
-    NobodyListens,
-    #[error("the guest broke its contract with the host: {0}")]
-    Contract(String),
+    /// Maximum number of instances, and of tables.
+    max_instances: usize,
+    /// Maximum number of entries in its handle table.
+    pub(crate) max_handles: usize,
 }
 
 impl StepState {
-    /// Without elements to give and without a network.
-    pub(crate) fn new(limits: &Limits, log: &Log, deadline: Instant, packages: Option<&Mount>) -> Self {
-        Self::connected(limits, log, deadline, packages, None, NetPort::closed())
+    /// A guest without a network whose result is not streamed.
+    pub(crate) fn new(context: StepContext<'_>, packages: Option<&Mount>) -> Self {
+        Self::connected(context, packages, None, NetPort::closed())
     }
 
-    /// Elements go to `items`, if anybody takes them, and requests through `port`.
+    /// A guest whose elements go to `items`, if there is a receiver, and whose network requests go through `port`.
     pub(crate) fn connected(
-        limits: &Limits,
-        log: &Log,
-        deadline: Instant,
+        context: StepContext<'_>,
         packages: Option<&Mount>,
         items: Option<mpsc::Sender<Items>>,
         port: NetPort,
     ) -> Self {
-        let net = Net::new(port, limits, log);
-        Self { items, net, ..Self::confined(limits, log, deadline, wasi::context(log, packages)) }
+        let net = Net::new(port, context.limits, context.log);
+        Self { items, net, ..Self::with_wasi(context, wasi::context(context.log, packages)) }
     }
 
-    /// Without a network of its own, and with its own view of the world.
-    pub(crate) fn confined(limits: &Limits, log: &Log, deadline: Instant, wasi: WasiP1Ctx) -> Self {
+    /// A guest without requests of its own, with this WASI context.
+    pub(crate) fn with_wasi(context: StepContext<'_>, wasi: WasiP1Ctx) -> Self {
+        let StepContext { limits, log, deadline } = context;
         Self {
             wasi,
             log: log.clone(),
@@ -97,48 +91,49 @@ impl StepState {
             memory_refused: false,
             memory_bytes: 0,
             items: None,
-            streamed: 0,
-            ticks: 0,
+            streamed_bytes: 0,
+            epochs: 0,
             net: Net::new(NetPort::closed(), limits, log),
             reply: Bytes::new(),
-            parts: 1,
-            handles: HANDLES,
+            max_instances: 1,
+            max_handles: MAX_HANDLES,
         }
     }
 
-    /// It is a component: a handful of modules that share a memory.
+    /// Raises the limits to those of a component: several modules that share a memory.
     pub(crate) fn into_component(mut self) -> Self {
-        self.parts = COMPONENT_PARTS;
-        self.handles = COMPONENT_HANDLES;
-        self.wasi.ctx().table.set_max_capacity(self.handles);
+        self.max_instances = MAX_COMPONENT_INSTANCES;
+        self.max_handles = MAX_COMPONENT_HANDLES;
+        self.wasi.ctx().table.set_max_capacity(self.max_handles);
         self
     }
 
-    /// A running guest was interrupted: may it go on?
-    pub(crate) fn tick(&mut self) -> wasmtime::Result<UpdateDeadline> {
-        turns::goes_on();
-        self.ticks = self.ticks.saturating_add(1);
+    /// Called when the epoch has interrupted the guest: yields, or aborts a guest that is over a limit.
+    pub(crate) fn on_epoch(&mut self) -> wasmtime::Result<UpdateDeadline> {
+        mark_runnable();
+        self.epochs = self.epochs.saturating_add(1);
         if Instant::now() >= self.deadline {
-            return Err(Stop::Time(TooMuchTime(self.limits.time)).into());
+            return Err(GuestAbort::Time(TooMuchTime(self.limits.time)).into());
         }
-        if TICK.saturating_mul(self.ticks) > self.limits.cpu {
-            return Err(Stop::Cpu(self.limits.cpu).into());
+        if EPOCH_INTERVAL.saturating_mul(self.epochs) > self.limits.cpu {
+            return Err(GuestAbort::Cpu(self.limits.cpu).into());
         }
-        // Others first, and timers and sockets too: tokio's own yield lets it look at them, where merely being woken would
-        // let it come back to this step dozens of times before it does.
+        // Other steps run first, and timers and sockets are polled too: tokio's own yield lets its driver run, whereas a
+        // task that merely wakes itself may be polled dozens of times before that.
         Ok(UpdateDeadline::YieldCustom(1, Box::pin(tokio::task::yield_now())))
     }
 
-    async fn answer(&mut self, request: HostRequest) -> Result<(), Stop> {
+    /// Handles a request; the reply is in `self.reply`.
+    async fn handle(&mut self, request: HostRequest) -> Result<(), GuestAbort> {
         match request {
             HostRequest::Take => {}
             HostRequest::Emit { count, items } => {
                 self.emit(Items { count, items }).await?;
                 self.reply = Bytes::new();
             }
-            HostRequest::Start(operation) => self.reply = reply(&self.net.start(operation).await?)?,
+            HostRequest::Start(operation) => self.reply = encode_reply(&self.net.start(operation).await?)?,
             HostRequest::Wait { tickets, timeout_ms } => {
-                self.reply = reply(&self.net.wait(&tickets, timeout_ms).await)?;
+                self.reply = encode_reply(&self.net.wait(&tickets, timeout_ms).await)?;
             }
             HostRequest::Close { exchange } => {
                 self.net.close(exchange);
@@ -148,49 +143,44 @@ impl StepState {
         Ok(())
     }
 
-    async fn emit(&mut self, items: Items) -> Result<(), Stop> {
+    async fn emit(&mut self, items: Items) -> Result<(), GuestAbort> {
         let len = items.items.len() as u64;
         if len > self.limits.result_bytes {
-            return Err(Stop::Batch(len, self.limits.result_bytes));
+            return Err(GuestAbort::Batch { bytes: len, limit: self.limits.result_bytes });
         }
-        self.streamed = self.streamed.saturating_add(len);
-        if self.streamed > self.limits.stream_bytes {
-            return Err(Stop::Stream(self.limits.stream_bytes));
+        self.streamed_bytes = self.streamed_bytes.saturating_add(len);
+        if self.streamed_bytes > self.limits.stream_bytes {
+            return Err(GuestAbort::Stream { limit: self.limits.stream_bytes });
         }
-        values::check_items(&items).map_err(Stop::Contract)?;
-        let to =
-            self.items.as_ref().ok_or_else(|| Stop::Contract("it streams where nobody asked for it".to_owned()))?;
-        // waits until the one before was taken: a list of any length has flat memory
-        to.send(items).await.map_err(|_| Stop::NobodyListens)
+        values::check_items(&items).map_err(GuestAbort::Contract)?;
+        let not_requested = || GuestAbort::Contract("it streams a result that was not to be streamed".to_owned());
+        let receiver = self.items.as_ref().ok_or_else(not_requested)?;
+        // waits until the previous batch was received: a list of any length needs constant memory
+        receiver.send(items).await.map_err(|_| GuestAbort::ReceiverGone)
     }
-}
-
-fn reply<T: Serialize>(reply: &T) -> Result<Bytes, Stop> {
-    let bytes = postcard::to_allocvec(reply);
-    bytes.map(Bytes::from).map_err(|error| Stop::Contract(format!("a reply that cannot be written: {error}")))
 }
 
 impl ResourceLimiter for StepState {
     fn memory_growing(&mut self, _current: usize, desired: usize, _maximum: Option<usize>) -> wasmtime::Result<bool> {
-        let allowed = desired as u64 <= self.limits.memory_bytes;
-        self.memory_refused |= !allowed;
-        if allowed {
+        let is_allowed = desired as u64 <= self.limits.memory_bytes;
+        self.memory_refused |= !is_allowed;
+        if is_allowed {
             self.memory_bytes = desired as u64;
         }
-        Ok(allowed)
+        Ok(is_allowed)
     }
 
-    /// Tables belong to the module; the guest cannot need more.
+    /// A table is as large as the module declares it; it may not grow.
     fn table_growing(&mut self, current: usize, desired: usize, _maximum: Option<usize>) -> wasmtime::Result<bool> {
-        Ok(current == 0 && desired <= TABLE_ELEMENTS)
+        Ok(current == 0 && desired <= MAX_TABLE_ELEMENTS)
     }
 
     fn instances(&self) -> usize {
-        self.parts
+        self.max_instances
     }
 
     fn tables(&self) -> usize {
-        self.parts
+        self.max_instances
     }
 
     fn memories(&self) -> usize {
@@ -198,23 +188,13 @@ impl ResourceLimiter for StepState {
     }
 }
 
-/// Instances, and tables, of a component. What compilers make of one program has its module and a few little ones around
-/// it, which use its memory.
-const COMPONENT_PARTS: usize = 16;
-
-/// Entries of a component's table of handles: streams, requests and responses are some.
-const COMPONENT_HANDLES: usize = 1_000;
-
-/// Functions a guest may have addresses of. RustPython has some 20,000.
-const TABLE_ELEMENTS: usize = 200_000;
-
-/// `bue.host`: the one import beside WASI.
+/// `bue.host`, the one import besides WASI. The arguments are those of [`bue_model::guest`].
 pub(crate) async fn host_call(
     mut caller: Caller<'_, StepState>,
     (ptr, len, reply_ptr, reply_cap): (u32, u32, u32, u32),
 ) -> wasmtime::Result<i64> {
-    let request = request(&mut caller, ptr, len)?;
-    caller.data_mut().answer(request).await?;
+    let request = read_request(&mut caller, ptr, len)?;
+    caller.data_mut().handle(request).await?;
     let reply = core::mem::take(&mut caller.data_mut().reply);
     if reply.len() > reply_cap as usize {
         let len = reply.len();
@@ -223,28 +203,30 @@ pub(crate) async fn host_call(
     }
     let memory = memory(&mut caller)?;
     let written = memory.write(&mut caller, reply_ptr as usize, &reply);
-    written.map_err(|_| Stop::Contract("room for a reply outside its memory".to_owned()))?;
+    written.map_err(|_| GuestAbort::Contract("a buffer for a reply is outside its memory".to_owned()))?;
     Ok(i64::try_from(reply.len())?)
 }
 
-/// Bytes a request may have beside what it carries.
-const REQUEST_SLACK: u64 = 1 << 20;
-
-fn request(caller: &mut Caller<'_, StepState>, ptr: u32, len: u32) -> Result<HostRequest, Stop> {
+fn read_request(caller: &mut Caller<'_, StepState>, ptr: u32, len: u32) -> Result<HostRequest, GuestAbort> {
     let limits = &caller.data().limits;
-    let most = limits.result_bytes.max(limits.net_buffered_bytes).saturating_add(REQUEST_SLACK);
-    // reading a request copies it
-    if u64::from(len) > most {
-        return Err(Stop::Request(len.into(), most));
+    let limit = limits.result_bytes.max(limits.net_buffered_bytes).saturating_add(MAX_REQUEST_OVERHEAD);
+    // checked first, because reading a request copies it
+    if u64::from(len) > limit {
+        return Err(GuestAbort::Request { bytes: len.into(), limit });
     }
     let memory = memory(caller)?;
-    let outside = || Stop::Contract("a request outside its memory".to_owned());
+    let outside = || GuestAbort::Contract("a request is outside its memory".to_owned());
     let end = (ptr as usize).checked_add(len as usize).ok_or_else(outside)?;
     let bytes = memory.data(&*caller).get(ptr as usize..end).ok_or_else(outside)?;
-    postcard::from_bytes(bytes).map_err(|error| Stop::Contract(format!("a request that cannot be read: {error}")))
+    postcard::from_bytes(bytes).map_err(|error| GuestAbort::Contract(format!("a request cannot be read: {error}")))
 }
 
-fn memory(caller: &mut Caller<'_, StepState>) -> Result<wasmtime::Memory, Stop> {
+fn encode_reply<T: Serialize>(reply: &T) -> Result<Bytes, GuestAbort> {
+    let bytes = postcard::to_allocvec(reply);
+    bytes.map(Bytes::from).map_err(|error| GuestAbort::Contract(format!("a reply cannot be encoded: {error}")))
+}
+
+fn memory(caller: &mut Caller<'_, StepState>) -> Result<wasmtime::Memory, GuestAbort> {
     let memory = caller.get_export("memory").and_then(Extern::into_memory);
-    memory.ok_or_else(|| Stop::Contract("it has no memory".to_owned()))
+    memory.ok_or_else(|| GuestAbort::Contract("it has no memory".to_owned()))
 }

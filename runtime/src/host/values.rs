@@ -1,20 +1,20 @@
-//! Looks at encoded values that come from guests: they are hostile until they are well-formed.
+//! Checks encoded values from guests, which are not trusted to be well-formed.
 
 use bue_model::{Answer, cbor};
 use minicbor::decode::Decoder;
 
 use crate::step::task::Items;
 
-/// Is this an array of as many elements as are claimed?
+/// Checks that this is an array of the claimed number of elements.
 pub(crate) fn check_items(items: &Items) -> Result<(), String> {
     let elements = cbor::array_items(&items.items).map_err(|error| format!("elements that are {error}"))?;
     match elements {
         Some(elements) if elements.len() == items.count as usize => Ok(()),
-        _ => Err(format!("elements that are no array of {}", items.count)),
+        _ => Err(format!("elements that are not an array of {}", items.count)),
     }
 }
 
-/// Is what travels in this answer well-formed?
+/// Checks that the values in this answer are well-formed.
 pub(crate) fn check_answer(answer: &Answer) -> Result<(), String> {
     let Answer::Completed { value, streamed, hints } = answer else { return Ok(()) };
     if !streamed {
@@ -25,10 +25,10 @@ pub(crate) fn check_answer(answer: &Answer) -> Result<(), String> {
 
 fn check_value(bytes: &[u8]) -> Result<(), String> {
     let mut decoder = Decoder::new(bytes);
-    decoder.skip().map_err(|error| format!("a value that is no CBOR: {error}"))?;
+    decoder.skip().map_err(|error| format!("a value that is not CBOR: {error}"))?;
     match decoder.position() == bytes.len() {
         true => Ok(()),
-        false => Err("bytes behind a value".to_owned()),
+        false => Err("bytes after a value".to_owned()),
     }
 }
 

@@ -1,4 +1,4 @@
-//! What a guest sees of the world through WASI: nothing but coarse clocks, random bytes and two streams into its log.
+//! The WASI contexts of guests: coarse clocks, random bytes, two streams into the log, and nothing else.
 
 use core::pin::Pin;
 use core::task::{Context, Poll};
@@ -12,37 +12,37 @@ use wasmtime_wasi::p2::pipe::MemoryInputPipe;
 use wasmtime_wasi::p2::{OutputStream, Pollable, StreamError, StreamResult};
 use wasmtime_wasi::{WasiCtxBuilder, WasiView};
 
-use crate::host::captured::{CHUNK, Captured};
+use crate::host::captured_output::{CapturedOutput, MAX_WRITE};
 use crate::host::clock::{CoarseMonotonicClock, CoarseWallClock};
 use crate::packages::mount::Mount;
 use crate::step::log::{Channel, Log};
 
-/// Random bytes a guest can ask for in one call.
-const RANDOM: u64 = 64 * 1024;
+/// Random bytes that a guest can read in one call.
+const MAX_RANDOM: u64 = 64 * 1024;
 
-/// Entries of a guest's table of handles: a file is one, and a wait takes two for each thing it waits for. Its three streams
-/// are in it too. Files are files of the host's process, whose number is limited for all its steps together.
-pub(crate) const HANDLES: usize = 128;
+/// Maximum number of entries in a guest's handle table: one per file, two per item of a poll, and its three streams. Open
+/// files are descriptors of the host process, whose number is limited for all its steps together.
+pub(crate) const MAX_HANDLES: usize = 128;
 
-/// No arguments, no environment, no network, no input, no files but those of its packages; random bytes of its own.
+/// A context without arguments, environment, network and input, whose only files are those of its packages.
 pub(crate) fn context(log: &Log, packages: Option<&Mount>) -> WasiP1Ctx {
     let mut wasi = builder(log);
     wasi.stdout(LogStream { log: log.clone(), channel: Channel::Out });
     let mut wasi = wasi.build_p1();
     let view = wasi.ctx();
-    view.table.set_max_capacity(HANDLES);
+    view.table.set_max_capacity(MAX_HANDLES);
     if let Some(packages) = packages {
         *view.ctx.filesystem() = packages.files();
     }
     wasi
 }
 
-/// The same, with an input and an output.
-pub(crate) fn filter_context(log: &Log, input: Bytes, output: Captured) -> WasiP1Ctx {
+/// The same without files, with an input and a captured output.
+pub(crate) fn filter_context(log: &Log, input: Bytes, output: CapturedOutput) -> WasiP1Ctx {
     let mut wasi = builder(log);
     wasi.stdin(MemoryInputPipe::new(input)).stdout(output);
     let mut wasi = wasi.build_p1();
-    wasi.ctx().table.set_max_capacity(HANDLES);
+    wasi.ctx().table.set_max_capacity(MAX_HANDLES);
     wasi
 }
 
@@ -50,7 +50,7 @@ fn builder(log: &Log) -> WasiCtxBuilder {
     let mut wasi = WasiCtxBuilder::new();
     wasi.stderr(LogStream { log: log.clone(), channel: Channel::Err });
     wasi.wall_clock(CoarseWallClock).monotonic_clock(CoarseMonotonicClock);
-    wasi.max_random_size(RANDOM).allow_tcp(false).allow_udp(false).allow_ip_name_lookup(false);
+    wasi.max_random_size(MAX_RANDOM).allow_tcp(false).allow_udp(false).allow_ip_name_lookup(false);
     wasi
 }
 
@@ -91,7 +91,7 @@ impl OutputStream for LogStream {
     }
 
     fn check_write(&mut self) -> StreamResult<usize> {
-        Ok(CHUNK)
+        Ok(MAX_WRITE)
     }
 }
 

@@ -13,7 +13,7 @@ pub struct Limits {
     pub memory_bytes: u64,
     /// Time from start to end, including waiting: `!timeout`. Default 20 minutes. The step is stopped within 100 ms of it.
     pub time: Duration,
-    /// Processor time, counted in ticks of [`TICK`](crate::engine::TICK). Default 20 minutes, as for `time`: steps that compute
+    /// Processor time, counted in epochs of [`EPOCH_INTERVAL`](crate::engine::EPOCH_INTERVAL). Default 20 minutes, as for `time`: steps that compute
     /// share the core anyway, so a lower limit only matters where processor time is billed.
     pub cpu: Duration,
     /// Total bytes of all inputs. Default 128 MiB; they are held in memory while they are passed to the step.

@@ -1,4 +1,4 @@
-//! What the tests share: one prepared guest, and short ways to run a step.
+//! Shared by the tests: one prepared guest, and short ways to run a step.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -6,6 +6,7 @@ use std::sync::Arc;
 use bue_model::{Answer, BlobHash, BlobRef, Bundle, Failure, Package, SourceFile, Value, cbor};
 use bue_runtime::sandbox::Sandbox;
 use bue_runtime::{Code, Finished, Items, Limits, Permissions, Placeholders, Prepared, Sites, Task};
+use bue_test_support::wait::within_deadline;
 use bytes::Bytes;
 use tokio::sync::mpsc;
 
@@ -67,19 +68,19 @@ pub(crate) fn sqlite(text: &str, inputs: &[Value]) -> Task {
     task(Code::Sqlite { bundle, key, table: "rows".to_owned(), placeholders }, inputs)
 }
 
-/// Runs a step in this thread's sandbox.
+/// Runs a step in this thread's sandbox, to its end.
 pub(crate) async fn run(task: &Task) -> Finished {
-    let (items, _nobody) = mpsc::channel(1);
-    with_sandbox(|sandbox| Box::pin(sandbox.run(task, items))).await
+    let (items, _receiver) = mpsc::channel(1);
+    within_deadline("a step to end", sandbox().run(task, items)).await
 }
 
 /// Runs a step and collects the elements it streams.
 pub(crate) async fn stream(task: &mut Task) -> (Finished, Vec<Value>) {
     task.loop_text = Some("for row in rows() (line 3)".to_owned());
-    let (items, mut given) = mpsc::channel::<Items>(1);
+    let (items, mut received) = mpsc::channel::<Items>(1);
     let collect = async {
         let mut all = Vec::new();
-        while let Some(batch) = given.recv().await {
+        while let Some(batch) = received.recv().await {
             match cbor::decode(&batch.items).expect("CBOR") {
                 Value::List(values) if values.len() == batch.count as usize => all.extend(values),
                 other => panic!("{other:?}"),
@@ -88,15 +89,20 @@ pub(crate) async fn stream(task: &mut Task) -> (Finished, Vec<Value>) {
         all
     };
     let task = &*task;
-    tokio::join!(with_sandbox(|sandbox| Box::pin(sandbox.run(task, items))), collect)
+    let run = sandbox().run(task, items);
+    within_deadline("a stream to end", async { tokio::join!(run, collect) }).await
 }
 
 type Run<'a> = std::pin::Pin<Box<dyn Future<Output = Finished> + 'a>>;
 
-/// A future that runs in this thread's sandbox, which outlives it: it is made once a thread and never dropped before.
+/// A future that runs in this thread's sandbox, which is created once per thread and never dropped.
 pub(crate) async fn with_sandbox<'a>(start: impl FnOnce(&'static Sandbox) -> Run<'a>) -> Finished {
-    let sandbox: &'static Sandbox = SANDBOX_OF_THREAD.with(|sandbox| *sandbox);
-    start(sandbox).await
+    start(sandbox()).await
+}
+
+/// This thread's sandbox. The first use of the guest compiles it, which takes more than a minute in debug.
+pub(crate) fn sandbox() -> &'static Sandbox {
+    SANDBOX_OF_THREAD.with(|sandbox| *sandbox)
 }
 
 thread_local! {

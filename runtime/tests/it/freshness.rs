@@ -1,13 +1,14 @@
-//! Nothing of a step is found by the next one in the same slot.
+//! A step finds nothing of the previous step in its slot.
 //!
-//! A guest of WebAssembly sees all of its memory, which Python does not. This one searches it for what others left, fills
-//! it, and ends in one of several ways. `BUE_REUSES` says how often; the long version is in `docs/reliability.md`.
+//! A WebAssembly guest sees all of its memory, which Python does not. This one searches its memory for data of others, fills it,
+//! and ends in one of several ways. `BUE_REUSES` sets how often; see `docs/reliability.md` for the long version.
 
 use std::time::Duration;
 
 use bue_model::{Answer, BlobHash, FailureKind, Value, cbor};
 use bue_runtime::sandbox::Sandbox;
 use bue_runtime::{Finished, GuestBytes, GuestModule, Prepared, Task};
+use bue_test_support::wait::within_deadline;
 use futures_util::future::join_all;
 use tokio::sync::mpsc;
 
@@ -92,10 +93,10 @@ async fn seek(sandbox: &Sandbox, number: u64) {
     let task = task(number);
     let seeking = sandbox.run(&task, items);
     if number.is_multiple_of(7) {
-        // given up wherever it is then
+        // dropped wherever it is then
         let _ = tokio::time::timeout(Duration::from_micros(number % 300), seeking).await;
     } else {
-        expect_nothing_found(number, &seeking.await);
+        expect_nothing_found(number, &within_deadline("a step to end", seeking).await);
     }
 }
 

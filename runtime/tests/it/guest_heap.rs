@@ -1,4 +1,4 @@
-//! The allocator of the Python guest, here on the processor that runs the tests: no block is given twice.
+//! The allocator of the Python guest, on the processor that runs the tests: blocks never overlap.
 
 use core::alloc::{GlobalAlloc, Layout};
 
@@ -8,7 +8,7 @@ use proptest::test_runner::RngSeed;
 #[path = "../../../guest-sdk/python/src/heap.rs"]
 mod heap;
 
-use heap::{Heap, LARGEST};
+use heap::{Heap, MAX_BLOCK_SIZE};
 
 /// Something a program does with memory.
 #[derive(Clone, Debug)]
@@ -20,7 +20,7 @@ enum Use {
 
 fn uses() -> impl Strategy<Value = Vec<Use>> {
     // around the borders between sizes of blocks, and between ours and the C library's
-    let size = || prop_oneof![8 => 1..200_usize, 2 => LARGEST - 20..LARGEST + 20, 1 => 1..100_000_usize];
+    let size = || prop_oneof![8 => 1..200_usize, 2 => MAX_BLOCK_SIZE - 20..MAX_BLOCK_SIZE + 20, 1 => 1..100_000_usize];
     let allocate = (size(), 0..7_u32, any::<bool>()).prop_map(|(size, align, zeroed)| Use::Allocate {
         size,
         align: 1 << align,
@@ -46,7 +46,7 @@ impl Block {
         assert!(self.at.addr().is_multiple_of(self.layout.align()), "{:?} at {:p}", self.layout, self.at);
         // SAFETY: the block is in use and was filled up to its length, of which `len` is no more.
         let bytes = unsafe { core::slice::from_raw_parts(self.at, len) };
-        assert!(bytes.iter().all(|byte| *byte == self.mark), "somebody wrote into a block of {:?}", self.layout);
+        assert!(bytes.iter().all(|byte| *byte == self.mark), "another block overlaps a block of {:?}", self.layout);
     }
 
     fn fill(&self) {
@@ -120,7 +120,7 @@ proptest! {
             program.go(one);
             // as between an image's making and the calls in it
             if number == uses.len() / 2 {
-                program.heap.forget_gaps();
+                program.heap.abandon_free_blocks();
             }
         }
         while !program.blocks.is_empty() {
@@ -141,7 +141,7 @@ fn a_freed_block_is_the_next_one_of_its_size() {
         assert_ne!(heap.alloc(other), one);
         assert_eq!(heap.alloc(small), one);
         heap.dealloc(two, small);
-        heap.forget_gaps();
+        heap.abandon_free_blocks();
         assert_ne!(heap.alloc(small), two);
     }
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bue_model::{Answer, Failure, FailureKind, Value};
-use bue_runtime::engine::TICK;
+use bue_runtime::engine::EPOCH_INTERVAL;
 use bue_runtime::{Finished, Limits};
 use bue_test_support::wait::within_deadline;
 
@@ -43,10 +43,10 @@ async fn a_step_that_waits_for_ever_is_stopped() {
     }
 }
 
-/// The clock that interrupts guests sleeps after a second without one. A step that computes for longer, or that computes
-/// after a long wait, must keep it awake: with a sleeping clock this test never ends.
+/// The ticker that interrupts guests sleeps after a second without one. A step that computes for longer, or that computes
+/// after a long wait, must keep it awake: with a sleeping ticker this step would never end.
 #[tokio::test]
-async fn a_step_that_outlasts_the_clocks_patience_is_stopped() {
+async fn a_step_that_outlasts_the_tickers_idle_time_is_stopped() {
     let time = Duration::from_millis(2_000);
     for code in ["def f():\n  while True: pass\n", "import time\ndef f():\n  time.sleep(1.5)\n  while True: pass\n"] {
         let finished = limited(code, Limits { time, ..Limits::default() }).await;
@@ -56,17 +56,18 @@ async fn a_step_that_outlasts_the_clocks_patience_is_stopped() {
 
 #[tokio::test]
 async fn a_step_that_computes_for_ever_after_a_long_wait_is_stopped() {
-    // longer than the clock that interrupts guests goes on without one
+    // longer than the ticker that interrupts guests stays awake without one
     let code = "import time\ndef f():\n  time.sleep(2)\n  while True: pass\n";
     let finished = limited(code, Limits { time: Duration::from_millis(2500), ..Limits::default() }).await;
     expect_limit(&finished, &["time limit", "2.5 s"]);
 }
 
 #[tokio::test]
-async fn timers_are_on_time_beside_a_step_that_computes() {
-    // it is interrupted once per tick, and each interrupt lets the timer run: twenty per round are more than enough
+async fn timers_fire_beside_a_step_that_computes() {
+    // it is interrupted once per epoch, and each interrupt lets the timer run: twenty per round are more than enough
     let interrupts = 400;
-    let hog = limited("def f():\n  while True: pass\n", Limits { cpu: TICK * interrupts, ..Limits::default() });
+    let hog =
+        limited("def f():\n  while True: pass\n", Limits { cpu: EPOCH_INTERVAL * interrupts, ..Limits::default() });
     let timer = async {
         for _ in 0..20 {
             tokio::time::sleep(Duration::from_millis(1)).await;

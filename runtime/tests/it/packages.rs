@@ -1,4 +1,4 @@
-//! Packages of steps: found, read, kept apart, bounded; and wheels that mean harm.
+//! Packages of steps: imported, read-only, isolated, limited; and malicious wheels.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -9,7 +9,7 @@ use bue_runtime::{Limits, PackageProblem, Prepared, Site, Sites, Task};
 use crate::common::{failure, prepared, python, run, value, with_packages};
 use crate::wheel::wheel;
 
-/// A package of one module, with what a package says of itself.
+/// A wheel with one module and its metadata.
 fn package(name: &str, version: &str, module: &str) -> Vec<u8> {
     let info = format!("{name}-{version}.dist-info");
     let metadata = format!("Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n");

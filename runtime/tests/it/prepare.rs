@@ -1,4 +1,4 @@
-//! The cache of compiled code and images: found again, never trusted, made once. And guests that break the contract.
+//! The cache of compiled code and images: reused, verified, created once. And guests that break the contract.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -8,6 +8,7 @@ use crate::common::{failure, python, value};
 use bue_model::{BlobHash, FailureKind, Value};
 use bue_runtime::sandbox::Sandbox;
 use bue_runtime::{Finished, GuestBytes, GuestModule, Prepared, RuntimeError};
+use bue_test_support::wait::within_deadline;
 use tokio::sync::mpsc;
 
 /// A guest that answers every call with the CBOR list `[counter]`, where the counter is in a global, in data and in memory
@@ -41,17 +42,17 @@ pub(crate) fn counter() -> GuestModule {
     guest(COUNTER)
 }
 
-/// Prepares a guest and says what was done.
+/// Prepares a guest and returns the lines of its progress.
 fn prepare(cache: &Path, text: &str) -> (Result<Prepared, RuntimeError>, Vec<String>) {
-    let said = Mutex::new(Vec::new());
+    let progress = Mutex::new(Vec::new());
     let prepared =
-        Prepared::open_guest(cache, &guest(text), &|line| said.lock().expect("no panic").push(line.to_owned()));
-    (prepared, said.into_inner().expect("no panic"))
+        Prepared::open_guest(cache, &guest(text), &|line| progress.lock().expect("no panic").push(line.to_owned()));
+    (prepared, progress.into_inner().expect("no panic"))
 }
 
 async fn call(sandbox: &Sandbox) -> Finished {
-    let (items, _nobody) = mpsc::channel(1);
-    sandbox.run(&python("", "f", &[]), items).await
+    let (items, _receiver) = mpsc::channel(1);
+    within_deadline("a step to end", sandbox.run(&python("", "f", &[]), items)).await
 }
 
 async fn expect_answer(prepared: &Prepared) {
@@ -69,11 +70,11 @@ fn files(cache: &Path, suffix: &str) -> Vec<PathBuf> {
 #[tokio::test]
 async fn what_was_made_once_is_found_again() {
     let cache = tempfile::tempdir().expect("a directory");
-    let (first, said) = prepare(cache.path(), COUNTER);
-    assert_eq!(said.len(), 2, "{said:?}");
+    let (first, progress) = prepare(cache.path(), COUNTER);
+    assert_eq!(progress.len(), 2, "{progress:?}");
     expect_answer(&first.expect("made")).await;
-    let (second, said) = prepare(cache.path(), COUNTER);
-    assert!(said.is_empty(), "{said:?}");
+    let (second, progress) = prepare(cache.path(), COUNTER);
+    assert!(progress.is_empty(), "{progress:?}");
     expect_answer(&second.expect("found")).await;
     assert!(files(cache.path(), "").iter().all(|path| !path.to_string_lossy().contains("tmp-")));
 }
@@ -96,8 +97,8 @@ async fn files_that_were_changed_are_made_again() {
             if change != "remove" {
                 fs::write(path, bytes).expect("written");
             }
-            let (again, said) = prepare(cache.path(), COUNTER);
-            assert_eq!(said.len(), 2, "{suffix} {change}: {said:?}");
+            let (again, progress) = prepare(cache.path(), COUNTER);
+            assert_eq!(progress.len(), 2, "{suffix} {change}: {progress:?}");
             expect_answer(&again.expect("made again")).await;
         }
     }
@@ -112,8 +113,8 @@ fn compiled_code_from_elsewhere_is_not_taken() {
         let [from, to] = [&there, &here].map(|cache| files(cache.path(), suffix).remove(0));
         fs::copy(from, to).expect("smuggled in");
     }
-    let (_, said) = prepare(here.path(), COUNTER);
-    assert_eq!(said.len(), 2, "a seal under another installation's key must not hold");
+    let (_, progress) = prepare(here.path(), COUNTER);
+    assert_eq!(progress.len(), 2, "a seal under another installation's key must not hold");
 }
 
 #[tokio::test]
@@ -121,8 +122,8 @@ async fn processes_that_prepare_at_once_do_not_disturb_each_other() {
     let cache = tempfile::tempdir().expect("a directory");
     let prepared: Vec<(Prepared, usize)> = std::thread::scope(|scope| {
         let one = || {
-            let (prepared, said) = prepare(cache.path(), COUNTER);
-            (prepared.expect("prepared"), said.iter().filter(|line| line.contains("compiling")).count())
+            let (prepared, progress) = prepare(cache.path(), COUNTER);
+            (prepared.expect("prepared"), progress.iter().filter(|line| line.contains("compiling")).count())
         };
         let threads: Vec<_> = (0..4).map(|_| scope.spawn(one)).collect();
         threads.into_iter().map(|thread| thread.join().expect("no panic")).collect()
@@ -180,8 +181,8 @@ async fn a_guest_that_breaks_the_contract_fails_alone() {
         let sandbox = Sandbox::open(&prepare(cache.path(), &text).0.expect("made")).expect("a sandbox");
         let mut task = python("", "f", &[]);
         task.limits.time = std::time::Duration::from_millis(300);
-        let (items, _nobody) = mpsc::channel(1);
-        let failure = failure(&sandbox.run(&task, items).await);
+        let (items, _receiver) = mpsc::channel(1);
+        let failure = failure(&within_deadline("a step to end", sandbox.run(&task, items)).await);
         assert_eq!(failure.kind, kind, "{instead}: {failure:?}");
         assert!(failure.message.contains(words), "{instead}: {failure:?}");
     }
@@ -194,10 +195,10 @@ async fn hostile_host_calls_end_the_step() {
         ("(call $host (i32.const -1) (i32.const 16) (i32.const 0) (i32.const 0))", Trap, "outside its memory"),
         ("(call $host (i32.const 0) (i32.const -1) (i32.const 0) (i32.const 0))", Limit, "handed over 3.9 GiB at once"),
         ("(call $host (i32.const 48) (i32.const 4) (i32.const 0) (i32.const 0))", Trap, "cannot be read"),
-        // HostRequest::Emit { count: 1, items: [0x80] }, where nobody asked for elements
-        ("(call $host (i32.const 64) (i32.const 4) (i32.const 0) (i32.const 0))", Trap, "no array of 1"),
+        // HostRequest::Emit { count: 1, items: [0x80] }, where no elements were requested
+        ("(call $host (i32.const 64) (i32.const 4) (i32.const 0) (i32.const 0))", Trap, "not an array of 1"),
         // HostRequest::Emit { count: 0, items: [0x80] }
-        ("(call $host (i32.const 72) (i32.const 4) (i32.const 0) (i32.const 0))", Trap, "where nobody asked"),
+        ("(call $host (i32.const 72) (i32.const 4) (i32.const 0) (i32.const 0))", Trap, "not to be streamed"),
         // HostRequest::Take of nothing, to a place outside
         ("(call $host (i32.const 80) (i32.const 1) (i32.const -1) (i32.const -1))", Trap, "outside its memory"),
     ] {

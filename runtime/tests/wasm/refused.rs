@@ -33,10 +33,10 @@ fn bad() -> Vec<(&'static str, Vec<u8>, &'static str)> {
     let parts = "(core module)".repeat(65);
     vec![
         ("nothing", Vec::new(), "it is empty"),
-        ("text", b"#!/bin/sh".to_vec(), "no WebAssembly"),
+        ("text", b"#!/bin/sh".to_vec(), "not WebAssembly"),
         ("machine code", b"\x7fELF\x02\x01\x01".to_vec(), "machine code"),
-        ("a cut file", cut, "no whole and valid WebAssembly"),
-        ("bytes behind", [module(COMMAND), vec![0xff; 9]].concat(), "no whole and valid WebAssembly"),
+        ("a cut file", cut, "not complete and valid WebAssembly"),
+        ("bytes behind", [module(COMMAND), vec![0xff; 9]].concat(), "not complete and valid WebAssembly"),
         ("an unknown import", module(&format!(r#"(import "env" "system" (func)) {COMMAND}"#)), "`env.system`"),
         (
             "an unknown function of WASI",
@@ -44,8 +44,8 @@ fn bad() -> Vec<(&'static str, Vec<u8>, &'static str)> {
             "`wasi_snapshot_preview1.fork`",
         ),
         ("no start", module(r#"(memory (export "memory") 1)"#), "`_start`"),
-        ("threads", module(&format!(r#"{COMMAND} (memory 1 1 shared)"#)), "no whole and valid"),
-        ("a large memory", module(&format!("{COMMAND} (memory i64 1)")), "no whole and valid"),
+        ("threads", module(&format!(r#"{COMMAND} (memory 1 1 shared)"#)), "not complete and valid"),
+        ("a large memory", module(&format!("{COMMAND} (memory i64 1)")), "not complete and valid"),
         ("too many functions", module(&functions), "100000 functions"),
         ("a long function", module(&long), "more than the 1024 KiB"),
         ("a newer contract", component(newer), "bue:step@0.2.0"),

@@ -64,22 +64,22 @@ def error_takes_its_message_from_data():
     return Result(status=StepStatus.error, data="the report is gone")
 
 
-# fails: raised: the step said error, without a message (data=…)
+# fails: raised: the step returned error without a message (data=…)
 def error_without_a_message():
     return Result(status=StepStatus.error)
 
 
-# fails: bad_result: `queued` is no answer of a step; return success, pending, reset, cancel or error
+# fails: bad_result: `queued` is not an answer of a step; return success, pending, reset, cancel or error
 def queued_is_no_answer():
     return Result(status=StepStatus.queued)
 
 
-# fails: bad_result: `working` is no answer of a step; return success, pending, reset, cancel or error
+# fails: bad_result: `working` is not an answer of a step; return success, pending, reset, cancel or error
 def working_is_no_answer():
     return StepStatus.working, 1
 
 
-# fails: bad_result: `unknown` is no answer of a step; return success, pending, reset, cancel or error
+# fails: bad_result: `unknown` is not an answer of a step; return success, pending, reset, cancel or error
 def unknown_is_no_answer():
     return StepStatus.unknown
 
@@ -137,12 +137,12 @@ def a_delay_that_is_a_text():
     return Result(status="pending", delay="soon")
 
 
-# fails: bad_result: 'nope' is no status; take one of bue.StepStatus
+# fails: bad_result: 'nope' is not a status; use one of bue.StepStatus
 def a_status_nobody_knows():
     return Result(status="nope")
 
 
-# fails: bad_result: a priority is an integer of 64 bits, not 'high'
+# fails: bad_result: a priority is a 64-bit integer, not 'high'
 def a_priority_that_is_a_text():
     return Result(priority="high")
 
@@ -152,7 +152,7 @@ def an_env_that_is_a_list():
     return Result(env=[1])
 
 
-# fails: bad_result: env.x is a function, which cannot travel between steps; call it, and return what it gives
+# fails: bad_result: env.x is a function, which cannot travel between steps; call it, and return its result
 def an_env_that_cannot_travel():
     return Result(env={"x": print})
 

@@ -102,7 +102,7 @@ def large_elements_come_in_batches():
 
 
 # loop: for account in accounts() (line 12)
-# fails: bad_result: `for account in accounts() (line 12)` needs a list; `a_text_is_no_list` returned a text: 'abcabcabcabcabcabcabcabcabcabcabcabcabca…'. Return a list, or yield
+# fails: bad_result: `for account in accounts() (line 12)` needs a list; `a_text_is_no_list` returned a string: 'abcabcabcabcabcabcabcabcabcabcabcabcabca…'. Return a list, or yield
 def a_text_is_no_list():
     return "abc" * 100
 
@@ -126,7 +126,7 @@ def a_number_is_no_list():
 
 
 # loop: for x in rows() (line 3)
-# fails: bad_result: result[2] is a function, which cannot travel between steps; call it, and return what it gives
+# fails: bad_result: result[2] is a function, which cannot travel between steps; call it, and return its result
 def an_element_that_cannot_travel():
     yield 1
     yield 2

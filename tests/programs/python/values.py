@@ -98,12 +98,12 @@ def subclasses_travel_as_what_they_are_made_from():
     return [Point(1, 2), Level.HIGH, Color.RED, Text("t"), Listing([1]), default, ordered, counted, Id(int=3), *views]
 
 
-# fails: bad_result: result[3].cb is a function, which cannot travel between steps; call it, and return what it gives
+# fails: bad_result: result[3].cb is a function, which cannot travel between steps; call it, and return its result
 def a_function_is_named_by_its_path():
     return [1, 2, 3, {"cb": lambda: 1}]
 
 
-# fails: bad_result: result.a['b c'][0] is a function, which cannot travel between steps; call it, and return what it gives
+# fails: bad_result: result.a['b c'][0] is a function, which cannot travel between steps; call it, and return its result
 def odd_keys_are_quoted_in_paths():
     return {"a": {"b c": [print]}}
 
@@ -148,17 +148,17 @@ def an_array_is_refused():
     return array.array("i", [1, 2])
 
 
-# fails: bad_result: result is a decimal that is no number (NaN or Infinity); return None instead
+# fails: bad_result: result is a decimal that is not a number (NaN or Infinity); return None instead
 def a_decimal_nan_is_refused():
     return decimal.Decimal("NaN")
 
 
-# fails: bad_result: result.x[0] is a decimal that is no number (NaN or Infinity); return None instead
+# fails: bad_result: result.x[0] is a decimal that is not a number (NaN or Infinity); return None instead
 def a_decimal_infinity_is_refused():
     return {"x": [decimal.Decimal("-Infinity")]}
 
 
-# fails: bad_result: result[0] is a text with a lone surrogate, which is no Unicode; encode it to bytes
+# fails: bad_result: result[0] is a string with a lone surrogate, which is not valid Unicode; encode it to bytes
 def a_lone_surrogate_is_refused():
     return ["a\ud800"]
 

@@ -109,7 +109,7 @@ def waiting_with_a_timeout_ends():
         return ["empty", threading.Event().wait(0.01)]
 
 
-# fails: raised: RuntimeError: this waits for another thread, and a sandbox has only one: it would wait for ever
+# fails: raised: RuntimeError: this waits for another thread, and a sandbox has only one: it would wait forever
 def waiting_for_a_thread_that_never_comes():
     queue.Queue().get()
 

@@ -66,7 +66,7 @@ pub(super) async fn a_blob_damaged_on_the_disk_is_noticed(bucket: TestBucket) {
     let blob = bucket.client.put(run(1), Bytes::from_static(b"precious")).await.expect("stored");
     let name = blob.hash.to_string();
     std::fs::write(bucket.objects.join("blobs").join(&name[..2]).join(&name), "precioux").expect("damaged");
-    assert!(matches!(bucket.client.get(&blob).await, Err(ClientError::Damaged { .. })));
+    assert!(matches!(bucket.client.get(&blob).await, Err(ClientError::Corrupt { .. })));
 }
 
 pub(super) async fn an_interrupted_upload_leaves_nothing(bucket: TestBucket) {

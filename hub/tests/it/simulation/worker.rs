@@ -117,7 +117,7 @@ impl Worker {
         while ready.recv_many(&mut reports, 100).await > 0 {
             let batch = ReportBatch { worker: self.name.clone(), reports: std::mem::take(&mut reports) };
             while let Err(error) = self.hub.report(&batch).await {
-                assert!(error.is_passing(), "{error}");
+                assert!(error.is_transient(), "{error}");
                 sleep(HUB_AWAY).await;
             }
             batch.reports.iter().for_each(|report| self.let_go(report.job, report.token));

@@ -1,15 +1,14 @@
-//! Memory images: what a guest's memory looked like at a good moment, and the slots that begin from it.
+//! Memory images: snapshots of a guest's memory, and the slots that begin as copies of them.
 //!
 //! ```text
 //! base image    data segments + started interpreter + common standard library     a file in the cache, made once
-//! module image  base image, and over it what importing the user's module changed  a memory file, made once a module
-//! zeros         what a compiled step's memory begins as; wasmtime copies its data in   nothing
-//! slot          a private mapping of an image; used by one step, then restored     kept on its image's list
+//! module image  the base image + the pages that importing the user's module changed   a memory file, once per module
+//! zeros         the memory of a compiled step, into which wasmtime copies its data    no file
+//! slot          a private mapping of an image, used by one step and then restored     kept on its image's free list
 //! ```
-//! A slot is restored by the kernel's own account of what was written to ([`pagemap`]): those pages are given their bytes back
-//! and stay, so that the next step, which writes to the same ones, finds them there. A fault for each of them, and for each
-//! page read, was four fifths of a trivial step. Where the kernel does not tell, or it is too many pages to keep, it drops
-//! them all, and the image shines through again.
+//! When a slot is released, [`pagemap`] reports its dirty pages. Their bytes are copied back from the image and the pages stay
+//! resident, so that the next step, which writes to the same pages, has no page faults: those were four fifths of the time of
+//! a trivial step. Without `PAGEMAP_SCAN`, or with too many dirty pages, they are discarded with `MADV_DONTNEED`.
 
 use core::ops::Range;
 use std::fs::File;
@@ -20,113 +19,113 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use rustix::fs::{MemfdFlags, memfd_create};
 
 use crate::host::memory::mapping::{PAGE, Reservation};
-use crate::host::memory::pagemap::{self, written};
+use crate::host::memory::pagemap::{self, page_count};
 
-/// Slots kept for the next steps of an image. More are unmapped: a peak of waiting steps shall not keep its addresses, of
-/// which each slot has four gigabytes.
-const KEPT: usize = 64;
+/// Maximum number of free slots of an image. More are unmapped, so that a peak of waiting steps does not keep its address
+/// space, of which each slot has four gigabytes.
+const MAX_FREE_SLOTS: usize = 64;
 
-/// Slots of an image that keep the pages they wrote to. The one given back last is used first, so a few are enough for steps
-/// that follow each other; the others would hold memory for nothing.
-const WARM: usize = 4;
+/// Maximum number of free slots whose dirty pages stay resident. The slot released last is used first, so a few are enough
+/// for steps that follow each other; more would hold memory without use.
+const MAX_WARM_SLOTS: usize = 4;
 
-/// Pages that such a slot keeps at most: four megabytes. A request with Python's libraries writes to some 300 pages, and one that
-/// finds them there takes a third of the time; a step that wrote to more than this spends its time elsewhere.
-const WARM_PAGES: usize = 1024;
+/// Maximum number of pages that such a slot keeps: four megabytes. A request with Python's libraries writes to about 300
+/// pages, and takes a third of the time if they are resident. For a step that writes to more than this, faults matter less.
+const MAX_WARM_PAGES: usize = 1024;
 
-/// Parts in which an image may differ from the one below it. Each is a mapping of every slot, and a process may have some
-/// 65,000 of those; what lies between two parts close to each other is copied with them.
-const PARTS: usize = 4;
+/// Maximum number of parts in which an image differs from the one below it. Each is a mapping in every slot, and a process may
+/// have about 65,000 mappings. Parts close to each other are merged, with what lies between them.
+const MAX_PARTS: usize = 4;
 
-/// Bytes of the image below that are compared at a time.
-const COMPARED: usize = 256 * PAGE;
+/// Bytes that are compared with the image below at a time.
+const COMPARE_CHUNK: usize = 256 * PAGE;
 
-/// A guest's memory at a good moment.
+/// A snapshot of a guest's memory.
 #[derive(Debug)]
 pub(crate) struct Image {
-    /// Mapped one over the other; where there is none, memory is zero.
+    /// Mapped one over the other. Where there is none, memory is zero.
     layers: Vec<Layer>,
-    /// Bytes, whole pages.
+    /// Length in bytes, a multiple of the page size.
     len: usize,
-    /// Values of the guest's globals, by their bits, in the order of [`GuestCode`](crate::host::python::guest::GuestCode).
+    /// The bits of the guest's globals, in the order of [`GuestCode`](crate::host::python::guest::GuestCode).
     pub(crate) globals: Vec<u64>,
-    free: Mutex<Vec<Free>>,
-    /// The image itself, mapped for copying from. Nobody writes to it.
+    free_slots: Mutex<Vec<FreeSlot>>,
+    /// The image itself, mapped to copy from. It is never written to.
     view: OnceLock<Reservation>,
 }
 
-/// A slot that shows its image again.
+/// A released slot whose memory equals its image.
 #[derive(Debug)]
-struct Free {
+struct FreeSlot {
     slot: Reservation,
-    /// Pages of its own that it kept.
-    pages: usize,
+    /// The number of its private pages that are resident.
+    resident_pages: usize,
 }
 
-/// Parts of a file that nobody changes any more, each at its own place in memory.
+/// Parts of an immutable file, each mapped at the same offset in memory.
 #[derive(Clone, Debug)]
 struct Layer {
     file: Arc<File>,
     parts: Vec<Range<usize>>,
 }
 
-/// An image that several slots use at once.
+/// An image that is shared by its slots.
 pub(crate) type SharedImage = Arc<Image>;
 
 impl Image {
-    /// No memory at all: what the base image is made in.
+    /// An image without memory, in which the base image is created.
     pub(crate) fn blank() -> Self {
-        Self { layers: Vec::new(), len: 0, globals: Vec::new(), free: Mutex::default(), view: OnceLock::new() }
+        Self { layers: Vec::new(), len: 0, globals: Vec::new(), free_slots: Mutex::default(), view: OnceLock::new() }
     }
 
-    /// `len` zeros, whole pages.
+    /// An image of `len` zeros, a multiple of the page size.
     pub(crate) fn zeros(len: usize) -> Self {
         Self { len, ..Self::blank() }
     }
 
-    /// An image whose memory is the first `len` bytes of a file that nobody changes any more.
+    /// An image whose memory is the first `len` bytes of an immutable file.
     pub(crate) fn from_file(file: File, len: usize, globals: Vec<u64>) -> Self {
         let layer = Layer { file: Arc::new(file), parts: core::iter::once(0..len).collect() };
-        Self { layers: vec![layer], len, globals, free: Mutex::default(), view: OnceLock::new() }
+        Self { layers: vec![layer], len, globals, free_slots: Mutex::default(), view: OnceLock::new() }
     }
 
-    /// An image of this memory, which began as a copy of this image. Only what differs is held in memory.
+    /// An image of `memory`, which began as a copy of this image. Only the differences are stored.
     pub(crate) fn with_changes(&self, memory: &[u8], globals: Vec<u64>) -> io::Result<Self> {
         let file = anonymous_file(memory.len())?;
-        let parts = merged(self.changes(memory)?);
+        let parts = merge_parts(self.changed_pages(memory)?);
         for part in &parts {
             write_sparse(&file, part.start, memory.get(part.clone()).unwrap_or_default())?;
         }
         let mut layers = self.layers.clone();
         layers.push(Layer { file: Arc::new(file), parts });
-        Ok(Self { layers, len: memory.len(), globals, free: Mutex::default(), view: OnceLock::new() })
+        Ok(Self { layers, len: memory.len(), globals, free_slots: Mutex::default(), view: OnceLock::new() })
     }
 
-    /// Bytes of memory an instance has from the start.
+    /// Bytes of memory that an instance has from the start.
     pub(crate) const fn len(&self) -> usize {
         self.len
     }
 
-    /// Bytes that this image alone holds, and its free slots.
+    /// Bytes of memory that only this image and its free slots hold.
     pub(crate) fn own_bytes(&self) -> usize {
-        let kept: usize = self.free().iter().map(|free| free.pages * PAGE).sum();
-        kept + self.layers.last().map_or(0, |layer| layer.parts.iter().map(Range::len).sum())
+        let resident: usize = self.free_slots().iter().map(|free| free.resident_pages * PAGE).sum();
+        resident + self.layers.last().map_or(0, |layer| layer.parts.iter().map(Range::len).sum())
     }
 
-    fn free(&self) -> MutexGuard<'_, Vec<Free>> {
-        self.free.lock().unwrap_or_else(PoisonError::into_inner)
+    fn free_slots(&self) -> MutexGuard<'_, Vec<FreeSlot>> {
+        self.free_slots.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Addresses whose first part shows this image, `total` bytes long.
+    /// Returns a reservation of `total` bytes that begins with a private copy of this image.
     pub(crate) fn slot(&self, total: usize) -> io::Result<Reservation> {
-        let used = self.free().pop();
-        if let Some(free) = used.filter(|free| free.slot.len() >= total) {
+        let reused = self.free_slots().pop();
+        if let Some(free) = reused.filter(|free| free.slot.len() >= total) {
             return Ok(free.slot);
         }
-        self.mapped(total)
+        self.map_slot(total)
     }
 
-    fn mapped(&self, total: usize) -> io::Result<Reservation> {
+    fn map_slot(&self, total: usize) -> io::Result<Reservation> {
         let mut slot = Reservation::new(total)?;
         slot.commit(0..self.len)?;
         for layer in &self.layers {
@@ -137,33 +136,33 @@ impl Image {
         Ok(slot)
     }
 
-    /// Takes a slot back of which the first `accessible` bytes may have been written to.
-    pub(crate) fn give_back(&self, mut slot: Reservation, accessible: usize) {
+    /// Puts a slot whose first `accessible` bytes may have been written to on the free list.
+    pub(crate) fn release(&self, mut slot: Reservation, accessible: usize) {
         let accessible = accessible.max(self.len);
-        let restored = match self.free().len() {
-            ..WARM => self.restore(&mut slot, accessible),
-            _ => slot.restore(0..accessible).map(|()| 0),
+        let restored = match self.free_slots().len() {
+            ..MAX_WARM_SLOTS => self.restore(&mut slot, accessible),
+            _ => slot.discard(0..accessible).map(|()| 0),
         };
         let restored = restored.and_then(|pages| slot.protect(self.len..accessible).map(|()| pages));
-        let mut free = self.free();
-        // one that cannot be restored is unmapped
-        if let (Ok(pages), true) = (restored, free.len() < KEPT) {
-            free.push(Free { slot, pages });
+        let mut free_slots = self.free_slots();
+        // a slot that cannot be restored is unmapped
+        if let (Ok(resident_pages), true) = (restored, free_slots.len() < MAX_FREE_SLOTS) {
+            free_slots.push(FreeSlot { slot, resident_pages });
         }
     }
 
-    /// Makes a slot show the image again, and zeros behind it. The pages that were written to stay in memory, if they are few.
-    /// Gives their number.
+    /// Makes the memory of a slot equal to the image, followed by zeros. If the dirty pages are few, they stay resident.
+    /// Returns the number of resident pages.
     fn restore(&self, slot: &mut Reservation, accessible: usize) -> io::Result<usize> {
-        // one more than may stay shows that there are too many
-        let written = written(slot.base().addr(), accessible, WARM_PAGES + 1);
-        let Some(parts) = written.filter(|parts| pagemap::pages(parts) <= WARM_PAGES) else {
-            return slot.restore(0..accessible).map(|()| 0);
+        // one more than the limit, to detect that there are too many
+        let written = pagemap::written(slot.base().addr(), accessible, MAX_WARM_PAGES + 1);
+        let Some(parts) = written.filter(|parts| page_count(parts) <= MAX_WARM_PAGES) else {
+            return slot.discard(0..accessible).map(|()| 0);
         };
-        let (view, pages) = (self.view()?, pagemap::pages(&parts));
+        let (view, pages) = (self.view()?, page_count(&parts));
         for part in parts {
             let (start, end, len) = (part.start, part.end, self.len);
-            slot.copy(view, start.min(len)..end.min(len))?;
+            slot.copy_from(view, start.min(len)..end.min(len))?;
             slot.zero(start.max(len)..end.max(len))?;
         }
         Ok(pages)
@@ -173,26 +172,26 @@ impl Image {
         if let Some(view) = self.view.get() {
             return Ok(view);
         }
-        let view = self.mapped(self.len)?;
+        let view = self.map_slot(self.len)?;
         Ok(self.view.get_or_init(|| view))
     }
 
-    /// The pages of `memory` that differ from this image, whose one layer is a whole file.
-    fn changes(&self, memory: &[u8]) -> io::Result<Vec<Range<usize>>> {
-        let mut changes = Vec::new();
-        let mut below = vec![0; COMPARED];
-        for (index, chunk) in memory.chunks(COMPARED).enumerate() {
-            let start = index * COMPARED;
+    /// The pages of `memory` that differ from this image.
+    fn changed_pages(&self, memory: &[u8]) -> io::Result<Vec<Range<usize>>> {
+        let mut changed = Vec::new();
+        let mut below = vec![0; COMPARE_CHUNK];
+        for (index, chunk) in memory.chunks(COMPARE_CHUNK).enumerate() {
+            let start = index * COMPARE_CHUNK;
             below.fill(0);
             self.read(start, below.get_mut(..chunk.len()).unwrap_or_default())?;
             for (index, (new, old)) in chunk.chunks(PAGE).zip(below.chunks(PAGE)).enumerate() {
                 if new != old {
                     let page = start + index * PAGE;
-                    changes.push(page..page + new.len());
+                    changed.push(page..page + new.len());
                 }
             }
         }
-        Ok(changes)
+        Ok(changed)
     }
 
     /// Fills a buffer of zeros with the image's bytes.
@@ -210,16 +209,16 @@ impl Image {
     }
 }
 
-/// The same parts and what lies between some of them, so that few are left: the widest gaps stay.
-fn merged(pages: Vec<Range<usize>>) -> Vec<Range<usize>> {
+/// Merges pages into at most [`MAX_PARTS`] parts, including what lies between them: the widest gaps are kept.
+fn merge_parts(pages: Vec<Range<usize>>) -> Vec<Range<usize>> {
     let mut gaps: Vec<usize> = pages.windows(2).map(gap).collect();
     gaps.sort_unstable_by(|a, b| b.cmp(a));
-    // gaps that are as wide as the narrowest one that stays are merged, but for zero, which is no gap
-    let widest = gaps.get(PARTS - 1).copied().unwrap_or_default();
+    // a gap is merged unless it is wider than this; adjacent pages (a gap of zero) are always merged
+    let widest_merged = gaps.get(MAX_PARTS - 1).copied().unwrap_or_default();
     let mut parts: Vec<Range<usize>> = Vec::new();
     for page in pages {
         match parts.last_mut() {
-            Some(part) if page.start - part.end <= widest => part.end = page.end,
+            Some(part) if page.start - part.end <= widest_merged => part.end = page.end,
             _ => parts.push(page),
         }
     }
@@ -233,14 +232,14 @@ fn gap(pair: &[Range<usize>]) -> usize {
     }
 }
 
-/// A file without a name, in memory, all zeros.
+/// An anonymous file in memory, all zeros.
 fn anonymous_file(len: usize) -> io::Result<File> {
     let file = File::from(memfd_create("bue-image", MemfdFlags::CLOEXEC)?);
     file.set_len(len as u64)?;
     Ok(file)
 }
 
-/// Writes memory to a place in a file of zeros, leaving holes where pages are zero.
+/// Writes memory to an offset of a file of zeros, leaving holes where pages are zero.
 pub(crate) fn write_sparse(file: &File, start: usize, memory: &[u8]) -> io::Result<()> {
     let mut at = 0;
     while at < memory.len() {
@@ -254,9 +253,9 @@ pub(crate) fn write_sparse(file: &File, start: usize, memory: &[u8]) -> io::Resu
     Ok(())
 }
 
-/// Bytes of the first pages that have a property.
-fn pages_while(memory: &[u8], property: impl Fn(&[u8]) -> bool) -> usize {
-    memory.chunks(PAGE).take_while(|page| property(page)).map(<[u8]>::len).sum()
+/// The length in bytes of the first pages for which the predicate holds.
+fn pages_while(memory: &[u8], predicate: impl Fn(&[u8]) -> bool) -> usize {
+    memory.chunks(PAGE).take_while(|page| predicate(page)).map(<[u8]>::len).sum()
 }
 
 fn is_zero(page: &[u8]) -> bool {
@@ -283,7 +282,7 @@ mod tests {
     }
 
     #[test]
-    fn a_slot_used_again_shows_the_image() {
+    fn a_reused_slot_equals_the_image() {
         let image = Image::blank().with_changes(&[7; 2 * PAGE], Vec::new()).expect("an image");
         for _ in 0..3 {
             let mut slot = image.slot(16 * PAGE).expect("a slot");
@@ -296,27 +295,27 @@ mod tests {
                     byte.write_volatile(9);
                 }
             }
-            image.give_back(slot, 4 * PAGE);
+            image.release(slot, 4 * PAGE);
         }
-        assert_eq!(image.free.lock().expect("not poisoned").len(), 1);
+        assert_eq!(image.free_slots.lock().expect("not poisoned").len(), 1);
     }
 
     #[test]
-    fn pages_that_stay_are_restored_like_those_that_are_dropped() {
-        const LEN: usize = 2 * WARM_PAGES;
+    fn resident_pages_are_restored_like_discarded_ones() {
+        const LEN: usize = 2 * MAX_WARM_PAGES;
         let image = Image::blank().with_changes(&[7; LEN * PAGE], Vec::new()).expect("an image");
         let mut memory = image.slot(2 * LEN * PAGE).expect("a slot");
-        for written in [0, 1, 40, WARM_PAGES, WARM_PAGES + 1, LEN, 2 * LEN, 3] {
+        for written in [0, 1, 40, MAX_WARM_PAGES, MAX_WARM_PAGES + 1, LEN, 2 * LEN, 3] {
             memory.commit(LEN * PAGE..2 * LEN * PAGE).expect("grown");
-            // from behind, so that few of them are in the part that grew
+            // from the end, so that few of them are in the part that grew
             for page in (0..2 * LEN).rev().step_by(3).chain(0..2 * LEN).take(written) {
                 // SAFETY: mapped or committed above, and only this test has the slot.
                 unsafe { memory.base().add(page * PAGE + page % PAGE).write_volatile(9) };
             }
-            image.give_back(memory, 2 * LEN * PAGE);
+            image.release(memory, 2 * LEN * PAGE);
             memory = image.slot(2 * LEN * PAGE).expect("the same slot");
             memory.commit(LEN * PAGE..2 * LEN * PAGE).expect("grown again");
-            // SAFETY: as above; nobody writes while the bytes are borrowed.
+            // SAFETY: as above; nothing writes while the bytes are borrowed.
             let bytes = unsafe { core::slice::from_raw_parts(memory.base(), 2 * LEN * PAGE) };
             let (shown, grown) = bytes.split_at(LEN * PAGE);
             assert!(shown.iter().all(|byte| *byte == 7) && grown.iter().all(|byte| *byte == 0), "{written}");
@@ -332,7 +331,7 @@ mod tests {
             let slot = image.slot(3 * PAGE).expect("a slot");
             // SAFETY: inside the slot, which only this test has.
             unsafe { slot.base().add(PAGE).write_volatile(1) };
-            image.give_back(slot, 0);
+            image.release(slot, 0);
         }
     }
 
@@ -355,7 +354,7 @@ mod tests {
         let image = base.with_changes(&memory, Vec::new()).expect("an image");
         let expected: Vec<u8> = memory.iter().step_by(PAGE).copied().collect();
         assert_eq!(shown(&image, 48), expected);
-        assert!(image.layers.last().is_some_and(|layer| layer.parts.len() <= PARTS), "{image:?}");
+        assert!(image.layers.last().is_some_and(|layer| layer.parts.len() <= MAX_PARTS), "{image:?}");
         assert!(image.own_bytes() < 40 * PAGE, "{image:?}");
     }
 
@@ -367,15 +366,15 @@ mod tests {
     }
 
     #[test]
-    fn only_pages_that_were_written_to_are_told() {
+    fn only_pages_that_were_written_to_are_reported() {
         let image = Image::blank().with_changes(&[7; 64 * PAGE], Vec::new()).expect("an image");
         let slot = image.slot(64 * PAGE).expect("a slot");
-        let written_pages = |most| {
+        let written_pages = |max_pages| {
             for page in 0..64 {
                 // SAFETY: inside the mapped slot, which only this test has.
                 assert_eq!(unsafe { slot.base().add(page * PAGE + 1).read_volatile() }, 7);
             }
-            written(slot.base().addr(), 64 * PAGE, most).expect("this system tells")
+            pagemap::written(slot.base().addr(), 64 * PAGE, max_pages).expect("PAGEMAP_SCAN")
         };
         assert_eq!(written_pages(64), []);
         for page in [3, 4, 40] {
@@ -384,7 +383,7 @@ mod tests {
         }
         let parts = written_pages(64);
         assert_eq!(parts, [3 * PAGE..5 * PAGE, 40 * PAGE..41 * PAGE]);
-        assert_eq!(pagemap::pages(&parts), 3);
-        assert_eq!(pagemap::pages(&written_pages(2)), 2);
+        assert_eq!(page_count(&parts), 3);
+        assert_eq!(page_count(&written_pages(2)), 2);
     }
 }

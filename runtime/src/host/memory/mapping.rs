@@ -1,8 +1,8 @@
-//! Address space: the one file that talks to the kernel about memory.
+//! Address space: wraps the kernel's calls for memory mappings.
 //!
-//! A [`Reservation`] is a range of addresses that nobody else uses. Its parts are reserved (touching them traps), zeroed
-//! (private memory) or a private copy of a file (pages come from the file until they are written to). Everything here is
-//! bounds-checked; what callers do with [`Reservation::base`] is theirs to prove.
+//! A [`Reservation`] is a range of addresses that it owns. Parts of it are reserved (access traps), private zeroed memory, or
+//! a private copy of a file (pages come from the file until they are written to). Everything here is bounds-checked; callers
+//! must prove that their use of [`Reservation::base`] is sound.
 
 use core::ffi::c_void;
 use core::ops::Range;
@@ -12,10 +12,10 @@ use std::os::fd::AsFd;
 
 use rustix::mm::{Advice, MapFlags, MprotectFlags, ProtFlags, madvise, mmap, mmap_anonymous, mprotect, munmap};
 
-/// Bytes of a page. Larger pages exist on other processors; [`Reservation::new`] refuses to work with them.
+/// Size of a page in bytes. Other processors have larger pages; [`Reservation::new`] fails on them.
 pub(crate) const PAGE: usize = 4096;
 
-/// Addresses that are ours. Unmapped when dropped.
+/// An owned range of addresses. Unmapped when dropped.
 #[derive(Debug)]
 pub(crate) struct Reservation {
     base: NonNull<u8>,
@@ -24,7 +24,7 @@ pub(crate) struct Reservation {
 
 // SAFETY: the range is owned: no other value refers to it, and its methods that change it take `&mut self`.
 unsafe impl Send for Reservation {}
-// SAFETY: as above; `&self` methods only tell addresses.
+// SAFETY: as above; `&self` methods only return addresses.
 unsafe impl Sync for Reservation {}
 
 impl Reservation {
@@ -35,13 +35,13 @@ impl Reservation {
         }
         let len = page_up(len)?;
         let flags = MapFlags::PRIVATE | MapFlags::NORESERVE;
-        // SAFETY: a null hint without FIXED: the kernel picks a range that nothing occupies.
+        // SAFETY: a null hint without FIXED: the kernel picks an unused range.
         let base = unsafe { mmap_anonymous(core::ptr::null_mut(), len, ProtFlags::empty(), flags)? };
         let base = NonNull::new(base.cast()).ok_or_else(|| io::Error::other("mapped at address zero"))?;
         Ok(Self { base, len })
     }
 
-    /// Where it begins. Valid until it is dropped.
+    /// Its first address. Valid until it is dropped.
     pub(crate) const fn base(&self) -> *mut u8 {
         self.base.as_ptr()
     }
@@ -60,12 +60,12 @@ impl Reservation {
         }
         let prot = ProtFlags::READ | ProtFlags::WRITE;
         let flags = MapFlags::PRIVATE | MapFlags::FIXED | MapFlags::NORESERVE;
-        // SAFETY: FIXED replaces mappings, and `part` proved that the range is ours alone.
+        // SAFETY: FIXED replaces mappings, and `part` has checked that the range is inside this reservation.
         unsafe { mmap(at, len, prot, flags, file, offset)? };
         Ok(())
     }
 
-    /// Makes a reserved part readable and writable. It is zero, unless something was left there when it was protected.
+    /// Makes a reserved part readable and writable. It is zero, unless it was written to before it was protected.
     pub(crate) fn commit(&mut self, part: Range<usize>) -> io::Result<()> {
         let (at, len) = self.part(part)?;
         if len == 0 {
@@ -76,24 +76,24 @@ impl Reservation {
         Ok(())
     }
 
-    /// Forgets what was written to a part: it shows its file, or zeros, again.
-    pub(crate) fn restore(&mut self, part: Range<usize>) -> io::Result<()> {
+    /// Discards what was written to a part: it has the bytes of its file, or zeros, again.
+    pub(crate) fn discard(&mut self, part: Range<usize>) -> io::Result<()> {
         let (at, len) = self.part(part)?;
         if len == 0 {
             return Ok(());
         }
-        // SAFETY: the range is ours; `&mut self` says that nobody is using its bytes.
+        // SAFETY: the range is ours, and because of `&mut self` its bytes are not borrowed.
         unsafe { madvise(at, len, Advice::LinuxDontNeed)? };
         Ok(())
     }
 
-    /// Makes a part reserved again: touching it traps, and its memory stays.
+    /// Makes a part reserved again: access traps, and its content stays.
     pub(crate) fn protect(&mut self, part: Range<usize>) -> io::Result<()> {
         let (at, len) = self.part(part)?;
         if len == 0 {
             return Ok(());
         }
-        // SAFETY: the range is ours; `&mut self` says that nobody is using its bytes.
+        // SAFETY: the range is ours, and because of `&mut self` its bytes are not borrowed.
         unsafe { mprotect(at, len, MprotectFlags::empty())? };
         Ok(())
     }
@@ -106,20 +106,20 @@ impl Reservation {
         Ok(())
     }
 
-    /// Gives a part the bytes that the same part of another range has.
-    pub(crate) fn copy(&mut self, from: &Self, part: Range<usize>) -> io::Result<()> {
+    /// Copies the same part of another reservation into a part.
+    pub(crate) fn copy_from(&mut self, from: &Self, part: Range<usize>) -> io::Result<()> {
         let (source, _) = from.part(part.clone())?;
         let (at, len) = self.part(part)?;
-        // SAFETY: two ranges of their own, so they do not overlap; callers copy only what both have mapped.
+        // SAFETY: two reservations do not overlap; callers copy only parts that both have mapped.
         unsafe { core::ptr::copy_nonoverlapping(source.cast::<u8>(), at.cast::<u8>(), len) };
         Ok(())
     }
 
-    /// Address and length of a part that begins and ends on page boundaries inside this range.
+    /// Returns address and length of a part, which must be within this range and on page boundaries.
     fn part(&self, part: Range<usize>) -> io::Result<(*mut c_void, usize)> {
-        let inside = part.start <= part.end && part.end <= self.len;
-        if !inside || !part.start.is_multiple_of(PAGE) || !part.end.is_multiple_of(PAGE) {
-            return Err(io::Error::other("a part of a mapping that is not inside it"));
+        let is_inside = part.start <= part.end && part.end <= self.len;
+        if !is_inside || !part.start.is_multiple_of(PAGE) || !part.end.is_multiple_of(PAGE) {
+            return Err(io::Error::other("a part of a mapping is outside of it"));
         }
         Ok((self.base.as_ptr().wrapping_add(part.start).cast(), part.end - part.start))
     }
@@ -127,15 +127,14 @@ impl Reservation {
 
 impl Drop for Reservation {
     fn drop(&mut self) {
-        // SAFETY: the range is ours, and whoever had its base had it from a borrow that has ended. A failure would leak
-        // addresses and nothing else.
+        // SAFETY: the range is ours, and borrows of its base have ended. A failure would only leak addresses.
         let _ = unsafe { munmap(self.base.as_ptr().cast(), self.len) };
     }
 }
 
-/// Gives what this process freed back to the system. A step that failed may have had the host copy as much as a result may
-/// have, in small pieces, and the allocator would keep it all for one that is still used.
-pub(crate) fn give_back_heap() {
+/// Returns freed memory of this process to the system. A failed step may have made the host copy as much as the result limit,
+/// in small pieces; the allocator would keep all of it because of one piece that is still used.
+pub(crate) fn trim_heap() {
     #[cfg(target_env = "gnu")]
     // SAFETY: it touches free memory only, and takes the allocator's locks.
     let _ = unsafe { libc::malloc_trim(0) };
@@ -143,7 +142,7 @@ pub(crate) fn give_back_heap() {
 
 /// `len` rounded up to whole pages.
 pub(crate) fn page_up(len: usize) -> io::Result<usize> {
-    len.checked_next_multiple_of(PAGE).ok_or_else(|| io::Error::other("a length beyond the address space"))
+    len.checked_next_multiple_of(PAGE).ok_or_else(|| io::Error::other("the length exceeds the address space"))
 }
 
 #[cfg(test)]
@@ -164,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn a_restored_part_shows_its_file_again() {
+    fn a_discarded_part_has_the_bytes_of_its_file_again() {
         let mut file = tempfile::tempfile().expect("a file");
         file.write_all(&[7; 2 * PAGE]).expect("written");
         let mut reservation = Reservation::new(8 * PAGE).expect("addresses");
@@ -172,15 +171,15 @@ mod tests {
         reservation.commit(2 * PAGE..3 * PAGE).expect("committed");
         write(&mut reservation, 5, 9);
         write(&mut reservation, 2 * PAGE, 9);
-        reservation.restore(0..3 * PAGE).expect("restored");
+        reservation.discard(0..3 * PAGE).expect("discarded");
         assert_eq!((read(&reservation, 5), read(&reservation, 2 * PAGE)), (7, 0));
     }
 
     #[test]
-    fn what_is_outside_is_refused() {
+    fn parts_outside_a_reservation_are_refused() {
         let mut reservation = Reservation::new(2 * PAGE).expect("addresses");
         assert!(reservation.commit(0..3 * PAGE).is_err());
-        assert!(reservation.restore(1..PAGE).is_err());
+        assert!(reservation.discard(1..PAGE).is_err());
         assert!(Reservation::new(usize::MAX).is_err());
     }
 }

@@ -1,7 +1,7 @@
-//! Which pages of a private mapping were written to: the kernel knows, and tells (`PAGEMAP_SCAN`, Linux 6.7).
+//! Finds the pages of a private mapping that were written to, with `PAGEMAP_SCAN` (Linux 6.7).
 //!
-//! A page of a private mapping belongs to its file until the first write to it makes a copy, which belongs to nobody's file;
-//! that is how the kernel itself tells them apart. So what is in memory or swapped out and not the file's, is what was written.
+//! A page of a private mapping belongs to its file until the first write makes an anonymous copy of it. So the written pages
+//! are those that are present or swapped out and do not belong to a file.
 
 use core::ffi::c_void;
 use core::ops::Range;
@@ -13,12 +13,12 @@ use rustix::ioctl::{Ioctl, IoctlOutput, Opcode, ioctl, opcode};
 
 use crate::host::memory::mapping::PAGE;
 
-/// The kernel's words for what a page is (`linux/fs.h`).
-const OF_FILE: u64 = 1 << 2;
+/// Categories of pages (`linux/fs.h`).
+const FILE: u64 = 1 << 2;
 const PRESENT: u64 = 1 << 3;
 const SWAPPED: u64 = 1 << 4;
 
-/// Pages in a row of which the same is true: `struct page_region`.
+/// A run of pages of the same category: `struct page_region`.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default)]
 struct Region {
@@ -27,7 +27,7 @@ struct Region {
     categories: u64,
 }
 
-/// The question: `struct pm_scan_arg`.
+/// The argument: `struct pm_scan_arg`.
 #[repr(C)]
 #[derive(Debug)]
 struct Scan {
@@ -42,14 +42,13 @@ struct Scan {
     inverted: u64,
     all_of: u64,
     any_of: u64,
-    told: u64,
+    returned: u64,
 }
 
-/// Parts of `len` bytes from the address `base` on that were written to since they were mapped, in whole pages and in order:
-/// at most `most` pages of them. `None` where the system does not tell.
-/// The answer is true as long as nobody writes there meanwhile.
-pub(crate) fn written(base: usize, len: usize, most: usize) -> Option<Vec<Range<usize>>> {
-    let mut regions = vec![Region::default(); most];
+/// Returns the ranges of `len` bytes from the address `base` that were written to since they were mapped, as offsets of whole
+/// pages in order; at most `max_pages` pages. `None` if the kernel does not support it. Concurrent writes may be missed.
+pub(crate) fn written(base: usize, len: usize, max_pages: usize) -> Option<Vec<Range<usize>>> {
+    let mut regions = vec![Region::default(); max_pages];
     let scan = Scan {
         size: size_of::<Scan>() as u64,
         flags: 0,
@@ -57,29 +56,29 @@ pub(crate) fn written(base: usize, len: usize, most: usize) -> Option<Vec<Range<
         end: base.checked_add(len)? as u64,
         walk_end: 0,
         regions: regions.as_mut_ptr().expose_provenance() as u64,
-        regions_len: most as u64,
-        max_pages: most as u64,
-        inverted: OF_FILE,
-        all_of: OF_FILE,
+        regions_len: max_pages as u64,
+        max_pages: max_pages as u64,
+        inverted: FILE,
+        all_of: FILE,
         any_of: PRESENT | SWAPPED,
-        told: PRESENT,
+        returned: PRESENT,
     };
-    // SAFETY: the file is a page map, whose one ioctl this is, and the kernel writes no more than `regions_len` regions to the
-    // address it is told, where as many are.
-    let found = unsafe { ioctl(pagemap()?, ScanPages(scan)) }.ok()?;
-    let part = |region: &Region| {
+    // SAFETY: the file is a pagemap, whose only ioctl this is, and the kernel writes at most `regions_len` regions to
+    // `regions`, which has room for them.
+    let count = unsafe { ioctl(pagemap()?, ScanPages(scan)) }.ok()?;
+    let to_range = |region: &Region| {
         let offset = |address: u64| usize::try_from(address).ok()?.checked_sub(base);
         Some(offset(region.start)?..offset(region.end)?)
     };
-    regions.get(..found)?.iter().map(part).collect()
+    regions.get(..count)?.iter().map(to_range).collect()
 }
 
-/// Pages in some parts.
-pub(crate) fn pages(parts: &[Range<usize>]) -> usize {
-    parts.iter().map(|part| part.len() / PAGE).sum()
+/// The number of pages in some ranges.
+pub(crate) fn page_count(ranges: &[Range<usize>]) -> usize {
+    ranges.iter().map(|range| range.len() / PAGE).sum()
 }
 
-/// This process's page map, opened once.
+/// The pagemap of this process, opened once.
 fn pagemap() -> Option<&'static File> {
     static PAGEMAP: OnceLock<io::Result<File>> = OnceLock::new();
     PAGEMAP.get_or_init(|| File::open("/proc/self/pagemap")).as_ref().ok()
@@ -87,7 +86,7 @@ fn pagemap() -> Option<&'static File> {
 
 struct ScanPages(Scan);
 
-// SAFETY: number, direction and argument are those of `PAGEMAP_SCAN`, whose answer is the number of regions written.
+// SAFETY: number, direction and argument are those of `PAGEMAP_SCAN`, which returns the number of regions written.
 unsafe impl Ioctl for ScanPages {
     type Output = usize;
 

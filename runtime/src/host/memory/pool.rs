@@ -1,8 +1,8 @@
-//! Gives wasmtime its linear memories: slots of images.
+//! Creates wasmtime's linear memories from slots of images.
 //!
-//! wasmtime asks for a memory without saying for whom, so Python's image is laid ready in the moment before an instance is made.
-//! Both happen in one poll of one thread (the sandbox is not `Send`), so nobody else can take it. Compiled steps begin
-//! with zeros, which are the same for all that have as many.
+//! wasmtime does not say which instance a memory is for, so Python's image is set just before its instance is created. Both
+//! happen in one poll of one thread (the sandbox is not `Send`), so that no other instance can take the image. Memories of
+//! compiled steps begin as zeros; slots are shared among those of the same size.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -12,25 +12,25 @@ use wasmtime::{LinearMemory, MemoryCreator, MemoryType};
 use crate::host::memory::image::{Image, SharedImage};
 use crate::host::memory::mapping::{Reservation, page_up};
 
-/// Sizes of memories whose slots are kept. Most modules begin with one of very few.
-const SIZES: usize = 64;
+/// Maximum number of memory sizes whose slots are kept. Most modules begin with one of very few sizes.
+const MAX_SIZES: usize = 64;
 
-/// Where wasmtime's memories come from.
+/// Creates memories from images.
 #[derive(Default)]
 pub(crate) struct MemoryPool {
-    next: Mutex<Option<SharedImage>>,
+    next_image: Mutex<Option<SharedImage>>,
 }
 
 impl MemoryPool {
-    /// The next memory asked for begins as a copy of this image.
-    pub(crate) fn lay_ready(&self, image: SharedImage) {
-        *self.next.lock().unwrap_or_else(PoisonError::into_inner) = Some(image);
+    /// Sets the image that the next memory begins as a copy of.
+    pub(crate) fn set_next_image(&self, image: SharedImage) {
+        *self.next_image.lock().unwrap_or_else(PoisonError::into_inner) = Some(image);
     }
 }
 
-// SAFETY: a memory has a slot of its own with everything that wasmtime asked to be reserved, of which exactly the first
-// `byte_size` bytes may be touched, and it never moves. A slot begins as its image; wasmtime's "zero filled" is needed for
-// data segments only, and these modules have none.
+// SAFETY: each memory has its own slot with the reservation that wasmtime asked for, of which exactly the first `byte_size`
+// bytes are accessible, and it never moves. A slot begins as its image, not zeroed as wasmtime demands; that matters only for
+// data segments, of which these modules have none.
 unsafe impl MemoryCreator for MemoryPool {
     fn new_memory(
         &self,
@@ -40,29 +40,30 @@ unsafe impl MemoryCreator for MemoryPool {
         reserved_size_in_bytes: Option<usize>,
         guard_size_in_bytes: usize,
     ) -> Result<Box<dyn LinearMemory>, String> {
-        let image = self.next.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let image = image.ok_or("a memory was asked for that no image was laid ready for")?;
-        memory(image, minimum, reserved_size_in_bytes, guard_size_in_bytes)
+        let image = self.next_image.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let image = image.ok_or("no image was set for a new memory")?;
+        new_memory(image, minimum, reserved_size_in_bytes, guard_size_in_bytes)
     }
 }
 
-/// Memories that begin as zeros, slots by their size.
+/// Creates zeroed memories.
 #[derive(Default)]
 pub(crate) struct ZeroPool {
-    sizes: Mutex<HashMap<usize, SharedImage>>,
+    /// An image of zeros for each size.
+    images: Mutex<HashMap<usize, SharedImage>>,
 }
 
 impl ZeroPool {
     fn zeros(&self, len: usize) -> SharedImage {
-        let mut sizes = self.sizes.lock().unwrap_or_else(PoisonError::into_inner);
-        if sizes.len() >= SIZES && !sizes.contains_key(&len) {
-            sizes.clear();
+        let mut images = self.images.lock().unwrap_or_else(PoisonError::into_inner);
+        if images.len() >= MAX_SIZES && !images.contains_key(&len) {
+            images.clear();
         }
-        Arc::clone(sizes.entry(len).or_insert_with(|| Arc::new(Image::zeros(len))))
+        Arc::clone(images.entry(len).or_insert_with(|| Arc::new(Image::zeros(len))))
     }
 }
 
-// SAFETY: as for `MemoryPool`; a slot of zeros is zero filled.
+// SAFETY: as for `MemoryPool`; these slots are zeroed.
 unsafe impl MemoryCreator for ZeroPool {
     fn new_memory(
         &self,
@@ -73,24 +74,24 @@ unsafe impl MemoryCreator for ZeroPool {
         guard_size_in_bytes: usize,
     ) -> Result<Box<dyn LinearMemory>, String> {
         let len = page_up(minimum).map_err(|error| error.to_string())?;
-        memory(self.zeros(len), minimum, reserved_size_in_bytes, guard_size_in_bytes)
+        new_memory(self.zeros(len), minimum, reserved_size_in_bytes, guard_size_in_bytes)
     }
 }
 
-/// A slot of an image as wasmtime's memory.
-fn memory(
+/// Wraps a slot of an image as wasmtime's memory.
+fn new_memory(
     image: SharedImage,
     minimum: usize,
     reserved: Option<usize>,
     guard: usize,
 ) -> Result<Box<dyn LinearMemory>, String> {
-    let capacity = reserved.ok_or("a memory that may move was asked for")?;
-    let total = capacity.checked_add(guard).ok_or("a memory beyond the address space")?;
+    let capacity = reserved.ok_or("wasmtime asked for a memory that may move")?;
+    let total = capacity.checked_add(guard).ok_or("the memory exceeds the address space")?;
     let slot = image.slot(total).map_err(|error| format!("map a sandbox's memory: {error}"))?;
     let accessible = image.len();
     let mut memory = StepMemory { image, slot: Some(slot), size: accessible, accessible, capacity };
     if minimum > accessible {
-        memory.grow_to(minimum).map_err(|error| format!("give a sandbox its memory: {error}"))?;
+        memory.grow_to(minimum).map_err(|error| format!("grow a sandbox's memory: {error}"))?;
     }
     Ok(Box::new(memory))
 }
@@ -99,11 +100,11 @@ struct StepMemory {
     image: SharedImage,
     /// `Some` until dropped.
     slot: Option<Reservation>,
-    /// Bytes the guest may use.
+    /// Bytes that the guest may use.
     size: usize,
-    /// Bytes that may be touched: `size` in whole pages.
+    /// Bytes that are accessible: `size` rounded up to whole pages.
     accessible: usize,
-    /// Bytes it may grow to; behind them is the guard.
+    /// Bytes that it may grow to. The guard follows.
     capacity: usize,
 }
 
@@ -121,7 +122,7 @@ unsafe impl LinearMemory for StepMemory {
         let end = page_up(new_size)?;
         if let Some(slot) = self.slot.as_mut().filter(|_| end > self.accessible) {
             if end > self.capacity {
-                return Err(wasmtime::Error::msg("a memory larger than its reservation"));
+                return Err(wasmtime::Error::msg("the memory exceeds its reservation"));
             }
             slot.commit(self.accessible..end)?;
             self.accessible = end;
@@ -138,7 +139,7 @@ unsafe impl LinearMemory for StepMemory {
 impl Drop for StepMemory {
     fn drop(&mut self) {
         if let Some(slot) = self.slot.take() {
-            self.image.give_back(slot, self.accessible);
+            self.image.release(slot, self.accessible);
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Stacks for suspended steps, used again: making one costs a step 24 µs, taking one 0.5 µs.
+//! A pool of fiber stacks: mapping a stack costs a step 24 µs, taking one from the pool 0.5 µs.
 
 use core::ops::Range;
 use std::io;
@@ -8,37 +8,37 @@ use wasmtime::{StackCreator, StackMemory};
 
 use crate::host::memory::mapping::{PAGE, Reservation};
 
-/// Stacks kept for later. More are unmapped: a peak of waiting steps shall not stay in memory.
-const KEPT: usize = 256;
+/// Maximum number of free stacks. More are unmapped, so that a peak of waiting steps does not stay in memory.
+const MAX_FREE_STACKS: usize = 256;
 
-/// Bytes at the top of a used stack that are zeroed in place. A step touches a few pages there, and giving them back to
-/// the kernel would cost a fault each the next time; the rest is given back.
-const RESIDENT: usize = 8 * PAGE;
+/// Bytes at the top of a used stack that are zeroed in place. Every step uses a few pages there, and returning them to the
+/// kernel would cost a page fault each the next time. The rest is returned.
+const RESIDENT_BYTES: usize = 8 * PAGE;
 
-type Free = Arc<Mutex<Vec<Reservation>>>;
+type FreeStacks = Arc<Mutex<Vec<Reservation>>>;
 
-/// Gives wasmtime its stacks.
+/// Creates the stacks of wasmtime's fibers.
 #[derive(Default)]
 pub(crate) struct StackPool {
-    free: Free,
+    free: FreeStacks,
 }
 
-// SAFETY: each stack is a `Reservation` of its own, page aligned, zero, with a page below it that may not be touched, and
-// is given to one fiber at a time: it leaves the list when taken and returns when wasmtime drops it.
+// SAFETY: each stack is a separate `Reservation`, page-aligned and zeroed, with an inaccessible page below it. One fiber uses
+// it at a time: it leaves the list when it is taken and returns when wasmtime drops it.
 unsafe impl StackCreator for StackPool {
     fn new_stack(&self, size: usize, _zeroed: bool) -> wasmtime::Result<Box<dyn StackMemory>> {
         let free = Arc::clone(&self.free);
-        let used = free.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        // all stacks of an engine have one size; another one would be a new pool's
-        let memory = match used.filter(|memory| memory.len() == size.saturating_add(PAGE)) {
+        let reused = free.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        // all stacks of an engine have the same size; this check costs nothing
+        let memory = match reused.filter(|memory| memory.len() == size.saturating_add(PAGE)) {
             Some(memory) => memory,
-            None => fresh(size).map_err(wasmtime::Error::new)?,
+            None => map_stack(size).map_err(wasmtime::Error::new)?,
         };
         Ok(Box::new(Stack { memory: Some(memory), free }))
     }
 }
 
-fn fresh(size: usize) -> io::Result<Reservation> {
+fn map_stack(size: usize) -> io::Result<Reservation> {
     let mut memory = Reservation::new(size.saturating_add(PAGE))?;
     let len = memory.len();
     memory.commit(PAGE..len)?;
@@ -48,7 +48,7 @@ fn fresh(size: usize) -> io::Result<Reservation> {
 struct Stack {
     /// `Some` until dropped.
     memory: Option<Reservation>,
-    free: Free,
+    free: FreeStacks,
 }
 
 impl Stack {
@@ -79,18 +79,18 @@ impl Drop for Stack {
     fn drop(&mut self) {
         let Some(mut memory) = self.memory.take() else { return };
         let mut free = self.free.lock().unwrap_or_else(PoisonError::into_inner);
-        // one that cannot be cleaned is unmapped
-        if free.len() < KEPT && clean(&mut memory).is_ok() {
+        // a stack that cannot be cleared is unmapped
+        if free.len() < MAX_FREE_STACKS && clear(&mut memory).is_ok() {
             free.push(memory);
         }
     }
 }
 
-/// Makes a used stack all zeros.
-fn clean(memory: &mut Reservation) -> io::Result<()> {
+/// Zeroes a used stack.
+fn clear(memory: &mut Reservation) -> io::Result<()> {
     let top = memory.len();
-    let resident = top.saturating_sub(RESIDENT).max(PAGE);
-    memory.restore(PAGE..resident)?;
+    let resident = top.saturating_sub(RESIDENT_BYTES).max(PAGE);
+    memory.discard(PAGE..resident)?;
     memory.zero(resident..top)
 }
 
@@ -99,14 +99,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_used_stack_comes_back_empty() {
+    fn a_reused_stack_is_zeroed() {
         let pool = StackPool::default();
         let size = 64 * PAGE;
         for _ in 0..3 {
             let stack = pool.new_stack(size, true).expect("a stack");
             let range = stack.range();
             assert_eq!(range.len(), size);
-            for depth in [8, RESIDENT + 8, size - 8] {
+            for depth in [8, RESIDENT_BYTES + 8, size - 8] {
                 let at = stack.top().wrapping_sub(depth);
                 // SAFETY: inside the committed range of a stack that only this test has.
                 unsafe {

@@ -1,7 +1,7 @@
-//! Takes the data out of the guest's module, so that one compiled module serves every memory image.
+//! Separates the data of the guest's module from its code, so that one compiled module serves every memory image.
 //!
-//! What is left is code: instantiating it touches no memory. The globals that change while the guest runs are exported,
-//! because their values belong to an image as its memory does.
+//! Instantiating the remaining module does not touch memory. Its mutable globals are exported, because their values are part
+//! of an image.
 
 use core::convert::Infallible;
 
@@ -11,10 +11,10 @@ use wasmparser::{DataKind, DataSectionReader, ExportSectionReader, GlobalSection
 
 use crate::error::RuntimeError;
 
-/// What the names of exported globals begin with.
+/// The prefix of the names of exported globals; their index follows.
 pub(crate) const GLOBAL_PREFIX: &str = "__bue_global_";
 
-/// A guest module taken apart.
+/// A guest module without its data, and the data.
 pub(crate) struct SplitGuest {
     /// The module without data.
     pub(crate) code: Vec<u8>,
@@ -22,56 +22,58 @@ pub(crate) struct SplitGuest {
     pub(crate) data: Vec<(u32, Vec<u8>)>,
 }
 
-/// Takes a module apart.
+/// Separates a module's data from its code.
 ///
 /// # Errors
-/// Bytes that are no module, and modules whose state an image would not hold: more than one memory or an imported one,
-/// passive segments, imported globals.
+/// Bytes that are not a module, and modules with state that an image does not include: several memories, an imported memory,
+/// passive data segments, imported globals, a start function.
 pub(crate) fn split(wasm: &[u8]) -> Result<SplitGuest, RuntimeError> {
-    let found = find(wasm).map_err(|error| RuntimeError::Guest(format!("read its module: {error}")))??;
-    let mut stripper = Stripper { globals: found.globals };
+    let state = find_state(wasm).map_err(|error| RuntimeError::Guest(format!("read its module: {error}")))??;
+    let mut stripper = DataStripper { globals: state.globals };
     let mut module = Module::new();
     stripper
         .parse_core_module(&mut module, Parser::new(0), wasm)
         .map_err(|error| RuntimeError::Guest(format!("rewrite its module: {error}")))?;
-    Ok(SplitGuest { code: module.finish(), data: found.data })
+    Ok(SplitGuest { code: module.finish(), data: state.data })
 }
 
+/// The state of a module.
 #[derive(Default)]
-struct Found {
+struct ModuleState {
     data: Vec<(u32, Vec<u8>)>,
     globals: Vec<u32>,
     memories: u32,
 }
 
+/// An outer error is malformed WebAssembly, an inner one a module that is refused.
 type Parsed<T> = Result<Result<T, RuntimeError>, wasmparser::BinaryReaderError>;
 
-fn find(wasm: &[u8]) -> Parsed<Found> {
-    let mut found = Found::default();
+fn find_state(wasm: &[u8]) -> Parsed<ModuleState> {
+    let mut state = ModuleState::default();
     for payload in Parser::new(0).parse_all(wasm) {
         match payload? {
-            Payload::MemorySection(section) => found.memories = section.count(),
-            Payload::GlobalSection(section) => found.globals = mutable_globals(section)?,
-            Payload::DataSection(section) => match segments(section)? {
-                Ok(data) => found.data = data,
+            Payload::MemorySection(section) => state.memories = section.count(),
+            Payload::GlobalSection(section) => state.globals = mutable_globals(section)?,
+            Payload::DataSection(section) => match data_segments(section)? {
+                Ok(data) => state.data = data,
                 Err(refused) => return Ok(Err(refused)),
             },
             Payload::StartSection { .. } => return Ok(refuse("it has a start function")),
             Payload::ImportSection(section) => {
                 for import in section.into_imports() {
                     if !matches!(import?.ty, wasmparser::TypeRef::Func(_)) {
-                        return Ok(refuse("it imports something that is no function"));
+                        return Ok(refuse("it imports something that is not a function"));
                     }
                 }
             }
             _ => {}
         }
     }
-    Ok(if found.memories == 1 { Ok(found) } else { refuse("it does not have exactly one memory") })
+    Ok(if state.memories == 1 { Ok(state) } else { refuse("it does not have exactly one memory") })
 }
 
-fn refuse<T>(why: &str) -> Result<T, RuntimeError> {
-    Err(RuntimeError::Guest(format!("image its state: {why}")))
+fn refuse<T>(reason: &str) -> Result<T, RuntimeError> {
+    Err(RuntimeError::Guest(format!("image its state: {reason}")))
 }
 
 fn mutable_globals(section: GlobalSectionReader<'_>) -> Result<Vec<u32>, wasmparser::BinaryReaderError> {
@@ -84,7 +86,7 @@ fn mutable_globals(section: GlobalSectionReader<'_>) -> Result<Vec<u32>, wasmpar
     Ok(mutable)
 }
 
-fn segments(section: DataSectionReader<'_>) -> Parsed<Vec<(u32, Vec<u8>)>> {
+fn data_segments(section: DataSectionReader<'_>) -> Parsed<Vec<(u32, Vec<u8>)>> {
     let mut segments = Vec::new();
     for segment in section {
         let segment = segment?;
@@ -92,19 +94,19 @@ fn segments(section: DataSectionReader<'_>) -> Parsed<Vec<(u32, Vec<u8>)>> {
             return Ok(refuse("it has passive data segments"));
         };
         let Operator::I32Const { value } = offset_expr.get_operators_reader().read()? else {
-            return Ok(refuse("the place of a data segment is not a constant"));
+            return Ok(refuse("the offset of a data segment is not a constant"));
         };
         segments.push((value.cast_unsigned(), segment.data.to_vec()));
     }
     Ok(Ok(segments))
 }
 
-/// Copies a module without its data, exporting its mutable globals.
-struct Stripper {
+/// Copies a module without its data, and exports its mutable globals.
+struct DataStripper {
     globals: Vec<u32>,
 }
 
-impl Reencode for Stripper {
+impl Reencode for DataStripper {
     type Error = Infallible;
 
     fn parse_data_section(
@@ -119,7 +121,7 @@ impl Reencode for Stripper {
         Ok(0)
     }
 
-    /// Names and debug sections are of no use to compiled code.
+    /// Compiled code does not need names and debug information.
     fn parse_custom_section(
         &mut self,
         _module: &mut Module,
@@ -145,13 +147,13 @@ impl Reencode for Stripper {
 mod tests {
     use super::*;
 
-    fn parts(text: &str) -> Result<SplitGuest, RuntimeError> {
+    fn split_text(text: &str) -> Result<SplitGuest, RuntimeError> {
         split(&wat::parse_str(text).expect("WAT"))
     }
 
     #[test]
-    fn data_goes_and_globals_are_exported() {
-        let parts = parts(
+    fn data_is_removed_and_globals_are_exported() {
+        let parts = split_text(
             r#"(module (memory (export "memory") 1) (global $sp (mut i32) (i32.const 9)) (global i32 (i32.const 1))
                  (data (i32.const 8) "ab") (data (i32.const 100) "c") (export "sp" (global $sp)))"#,
         )
@@ -171,14 +173,14 @@ mod tests {
     }
 
     #[test]
-    fn state_that_an_image_would_not_hold_is_refused() {
+    fn state_outside_an_image_is_refused() {
         for text in [
             r#"(module (memory 1) (data "passive"))"#,
             "(module)",
             r#"(module (import "e" "m" (memory 1)))"#,
             r#"(module (memory 1) (func $f) (start $f))"#,
         ] {
-            assert!(matches!(parts(text), Err(RuntimeError::Guest(_))), "{text}");
+            assert!(matches!(split_text(text), Err(RuntimeError::Guest(_))), "{text}");
         }
         assert!(matches!(split(b"\0asm"), Err(RuntimeError::Guest(_))));
     }

@@ -1,4 +1,4 @@
-//! What can go wrong in a SQL step, before it is put into words.
+//! Errors of SQL steps. `failure.rs` turns them into messages.
 
 use bue_model::Failure;
 use rusqlite::Error;
@@ -8,15 +8,15 @@ use crate::sql::rows_error::RowsError;
 /// An input could not become a table.
 pub(super) struct FillError {
     pub(super) table: String,
-    /// Its position, from 1.
+    /// The position of the input, from 1.
     pub(super) input: usize,
-    pub(super) why: FillProblem,
+    pub(super) problem: FillProblem,
 }
 
-/// Why it could not.
+/// Why an input could not become a table.
 pub(super) enum FillProblem {
     Rows(RowsError),
-    /// A row has a column that the table has not.
+    /// A row has a column that the table does not have.
     MoreColumns,
     Sqlite(Error),
 }
@@ -33,16 +33,28 @@ impl From<Error> for FillProblem {
     }
 }
 
-/// The statements failed. `at` is the byte of the script where the statement begins.
+/// A statement failed. `at` is the offset in the script where it begins, in bytes.
 pub(super) enum ScriptError {
-    Prepare { at: usize, error: Error },
-    Run { at: usize, error: Error },
-    Parameters { at: usize },
-    Empty { at: usize },
-    Stopped(Failure),
+    Prepare {
+        at: usize,
+        error: Error,
+    },
+    Run {
+        at: usize,
+        error: Error,
+    },
+    /// The statement has parameters, which have no values.
+    Parameters {
+        at: usize,
+    },
+    /// The statement cannot be read.
+    Unreadable {
+        at: usize,
+    },
+    Limit(Failure),
 }
 
-/// A statement failed while it ran.
+/// A statement failed during its execution.
 pub(super) enum RunError {
     Sqlite(Error),
     Limit(Failure),
@@ -55,10 +67,11 @@ impl From<Error> for RunError {
 }
 
 impl RunError {
+    /// Adds where the statement begins.
     pub(super) fn at(self, at: usize) -> ScriptError {
         match self {
             Self::Sqlite(error) => ScriptError::Run { at, error },
-            Self::Limit(failure) => ScriptError::Stopped(failure),
+            Self::Limit(failure) => ScriptError::Limit(failure),
         }
     }
 }

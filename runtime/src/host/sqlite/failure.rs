@@ -1,4 +1,4 @@
-//! Why a SQL step failed, in words for the person who wrote it.
+//! Failures of SQL steps, worded for their author.
 
 use bue_model::{Failure, FailureKind};
 use rusqlite::{Error, ErrorCode};
@@ -12,68 +12,68 @@ use crate::step::failure::{limit, timed_out};
 use crate::step::limits::bytes_text;
 
 impl FillError {
-    pub(super) fn failure(self, guard: &Guard<'_>) -> Failure {
-        let Self { table, input, why } = self;
-        match why {
+    pub(super) fn into_failure(self, guard: &Guard<'_>) -> Failure {
+        let Self { table, input, problem } = self;
+        match problem {
             FillProblem::Rows(error) => error.failure(&table, input, "return a list of maps"),
-            // whoever fills begins again with all columns, so nobody is told this
+            // `fill` starts again with all columns, so this is not reported
             FillProblem::MoreColumns => not_a_table(&table, input, "its rows have more columns than it"),
             FillProblem::Sqlite(error) => {
-                limit_hit(&error, guard).unwrap_or_else(|| not_a_table(&table, input, &message(&error)))
+                limit_failure(&error, guard).unwrap_or_else(|| not_a_table(&table, input, &message(&error)))
             }
         }
     }
 }
 
 impl ScriptError {
-    pub(super) fn failure(self, script: &Script, tables: &[Table], guard: &Guard<'_>) -> Failure {
+    pub(super) fn into_failure(self, script: &Script, tables: &[Table], guard: &Guard<'_>) -> Failure {
         match self {
-            Self::Stopped(failure) => failure,
-            Self::Empty { at } => script.0.located(FailureKind::BadCode, "a statement that cannot be read", at),
+            Self::Limit(failure) => failure,
+            Self::Unreadable { at } => script.0.located(FailureKind::BadCode, "a statement that cannot be read", at),
             Self::Parameters { at } => {
-                let why =
+                let message =
                     "`?`, `:name`, `@name` and `$name` have no value here; write the value, or take it from a table";
-                script.0.located(FailureKind::BadCode, why, at)
+                script.0.located(FailureKind::BadCode, message, at)
             }
             Self::Prepare { at, error } => {
-                let inside = match &error {
+                let offset_inside = match &error {
                     Error::SqlInputError { offset, .. } => usize::try_from(*offset).unwrap_or(0),
                     _ => 0,
                 };
-                of_sql(FailureKind::BadCode, &error, (script, at + inside), tables, guard)
+                sqlite_failure(FailureKind::BadCode, &error, (script, at + offset_inside), tables, guard)
             }
-            Self::Run { at, error } => of_sql(FailureKind::Raised, &error, (script, at), tables, guard),
+            Self::Run { at, error } => sqlite_failure(FailureKind::Raised, &error, (script, at), tables, guard),
         }
     }
 }
 
-fn of_sql(
+fn sqlite_failure(
     kind: FailureKind,
     error: &Error,
     (script, at): (&Script, usize),
     tables: &[Table],
     guard: &Guard<'_>,
 ) -> Failure {
-    if let Some(failure) = limit_hit(error, guard) {
+    if let Some(failure) = limit_failure(error, guard) {
         return failure;
     }
-    // of functions SQLite says so in words only
-    let denied = error.sqlite_error_code() == Some(ErrorCode::AuthorizationForStatementDenied)
+    // for functions, SQLite reports this only in the message
+    let is_denied = error.sqlite_error_code() == Some(ErrorCode::AuthorizationForStatementDenied)
         || message(error).starts_with("not authorized");
-    if denied {
-        let what = guard.denied().unwrap_or_else(|| "do that".to_owned());
-        return script.0.located(FailureKind::Denied, &format!("a SQL step may not {what}"), at);
+    if is_denied {
+        let action = guard.denied().unwrap_or_else(|| "do that".to_owned());
+        return script.0.located(FailureKind::Denied, &format!("a SQL step may not {action}"), at);
     }
     let reason = message(error);
-    let missing = reason.starts_with("no such column");
-    match missing.then(|| explain_missing_column(tables)).flatten() {
-        Some(why) => script.0.located(FailureKind::BadInput, &format!("{why}. SQLite says: {reason}"), at),
+    let is_missing_column = reason.starts_with("no such column");
+    match is_missing_column.then(|| explain_missing_column(tables)).flatten() {
+        Some(hint) => script.0.located(FailureKind::BadInput, &format!("{hint}. SQLite says: {reason}"), at),
         None => script.0.located(kind, &reason, at),
     }
 }
 
-/// The failure of a limit, if that is what stopped SQLite.
-fn limit_hit(error: &Error, guard: &Guard<'_>) -> Option<Failure> {
+/// The failure of a limit, if a limit caused the error.
+fn limit_failure(error: &Error, guard: &Guard<'_>) -> Option<Failure> {
     let limits = guard.limits();
     if Budget::was_exceeded() {
         let allowed = bytes_text(limits.memory_bytes);
@@ -82,7 +82,7 @@ fn limit_hit(error: &Error, guard: &Guard<'_>) -> Option<Failure> {
         )));
     }
     match error.sqlite_error_code()? {
-        ErrorCode::OperationInterrupted if guard.is_over() => Some(timed_out(limits)),
+        ErrorCode::OperationInterrupted if guard.must_stop() => Some(timed_out(limits)),
         ErrorCode::TooBig => {
             let allowed = bytes_text(limits.result_bytes);
             Some(limit(format!("the SQL made a text or blob larger than its limit of {allowed}")))
@@ -91,7 +91,7 @@ fn limit_hit(error: &Error, guard: &Guard<'_>) -> Option<Failure> {
     }
 }
 
-/// SQLite's words alone.
+/// The message of SQLite, without what rusqlite adds.
 fn message(error: &Error) -> String {
     match error {
         Error::SqlInputError { msg, .. } => msg.clone(),

@@ -1,4 +1,4 @@
-//! What the statements of a step may do: work on their own database, and nothing else.
+//! Restricts the statements of a step to their own database.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -9,14 +9,14 @@ use rusqlite::limits::Limit;
 use rusqlite::{Connection, OpenFlags};
 
 use super::heap::Budget;
-use super::step::{SqlStep, is_over};
+use super::step::{SqlStep, must_stop};
 use crate::step::limits::Limits;
 
-/// Instructions of SQLite's machine between two looks at the clock: some ten microseconds.
-const INSTRUCTIONS: i32 = 1000;
+/// Instructions of SQLite's virtual machine between two checks of the clock: about ten microseconds.
+const CHECK_INTERVAL: i32 = 1000;
 
-/// PRAGMAs that only tell about the step's own tables.
-const PRAGMAS: [&str; 9] = [
+/// PRAGMAs that only describe the step's own tables.
+const ALLOWED_PRAGMAS: [&str; 9] = [
     "table_info",
     "table_xinfo",
     "table_list",
@@ -29,11 +29,12 @@ const PRAGMAS: [&str; 9] = [
 ];
 
 /// Functions that reach outside the database.
-const FUNCTIONS: [&str; 4] = ["load_extension", "fts3_tokenizer", "writefile", "readfile"];
+const DENIED_FUNCTIONS: [&str; 4] = ["load_extension", "fts3_tokenizer", "writefile", "readfile"];
 
-/// Watches one step.
+/// Restricts and interrupts one step.
 pub(super) struct Guard<'a> {
     step: &'a SqlStep,
+    /// The last action that was denied.
     denied: Arc<Mutex<Option<String>>>,
 }
 
@@ -42,7 +43,7 @@ impl<'a> Guard<'a> {
         Self { step, denied: Arc::default() }
     }
 
-    /// A fresh database in memory that can do as little as SQLite can be told to, watched by the clock.
+    /// Opens a fresh in-memory database, restricted as far as SQLite can be configured, and interrupted when it must stop.
     pub(super) fn open(&self, limits: &Limits) -> Result<Connection, Failure> {
         self.connect(limits).map_err(|error| internal(&error))
     }
@@ -50,15 +51,15 @@ impl<'a> Guard<'a> {
     fn connect(&self, limits: &Limits) -> rusqlite::Result<Connection> {
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let mut connection = Connection::open_in_memory_with_flags(flags)?;
-        // temporary tables and sorting stay in memory too: a sandbox host has no place on disk
+        // temporary tables and sorting stay in memory too: a sandbox host has no disk space
         connection
             .execute_batch("PRAGMA temp_store = MEMORY; PRAGMA journal_mode = OFF; PRAGMA cell_size_check = ON;")?;
         self.configure(&connection)?;
         set_limits(&connection, limits)?;
-        let (abandoned, deadline) = (Arc::clone(&self.step.abandoned), self.step.deadline);
-        // an aggregate goes on over all rows after it was refused memory, and tells of it at their end only
-        let must_stop = move || is_over(&abandoned, deadline) || Budget::was_exceeded();
-        connection.progress_handler(INSTRUCTIONS, Some(must_stop))?;
+        let (is_cancelled, deadline) = (Arc::clone(&self.step.is_cancelled), self.step.deadline);
+        // after a failed allocation, an aggregate goes on over all rows and reports it only at the end
+        let interrupt = move || must_stop(&is_cancelled, deadline) || Budget::was_exceeded();
+        connection.progress_handler(CHECK_INTERVAL, Some(interrupt))?;
         Ok(connection)
     }
 
@@ -69,7 +70,7 @@ impl<'a> Guard<'a> {
             (C::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false),
             (C::SQLITE_DBCONFIG_WRITABLE_SCHEMA, false),
             (C::SQLITE_DBCONFIG_ENABLE_FTS3_TOKENIZER, false),
-            // a word in double quotes is a name; a misspelt column must not become a text
+            // double quotes quote names only; a misspelt column must not become a string
             (C::SQLITE_DBCONFIG_DQS_DML, false),
             (C::SQLITE_DBCONFIG_DQS_DDL, false),
         ] {
@@ -78,26 +79,26 @@ impl<'a> Guard<'a> {
         Ok(())
     }
 
-    /// From here on only what a step may do.
-    pub(super) fn lock(&self, connection: &mut Connection) -> Result<(), Failure> {
+    /// Installs the authorizer: from here on, only what a step may do is allowed.
+    pub(super) fn restrict(&self, connection: &mut Connection) -> Result<(), Failure> {
         let denied = Arc::clone(&self.denied);
-        let judge = move |context: AuthContext<'_>| match refused(&context.action) {
+        let authorize = move |context: AuthContext<'_>| match denied_action(&context.action) {
             None => Authorization::Allow,
-            Some(what) => {
-                *denied.lock().unwrap_or_else(PoisonError::into_inner) = Some(what);
+            Some(action) => {
+                *denied.lock().unwrap_or_else(PoisonError::into_inner) = Some(action);
                 Authorization::Deny
             }
         };
-        connection.authorizer(Some(judge)).map_err(|error| internal(&error))
+        connection.authorizer(Some(authorize)).map_err(|error| internal(&error))
     }
 
-    /// What the statements asked for in vain.
+    /// The action that was denied last.
     pub(super) fn denied(&self) -> Option<String> {
         self.denied.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    pub(super) fn is_over(&self) -> bool {
-        self.step.is_over()
+    pub(super) fn must_stop(&self) -> bool {
+        self.step.must_stop()
     }
 
     pub(super) const fn limits(&self) -> &Limits {
@@ -123,8 +124,8 @@ fn set_limits(connection: &Connection, limits: &Limits) -> rusqlite::Result<()> 
     Ok(())
 }
 
-/// What of this is not allowed, in words, or `None` if it is. What this list does not know is refused.
-fn refused(action: &AuthAction<'_>) -> Option<String> {
+/// The description of an action that is denied, or `None` if it is allowed. Unknown actions are denied.
+fn denied_action(action: &AuthAction<'_>) -> Option<String> {
     use AuthAction as A;
     match action {
         A::CreateIndex { .. } | A::CreateTable { .. } | A::CreateTempIndex { .. } | A::CreateTempTable { .. } => None,
@@ -136,14 +137,14 @@ fn refused(action: &AuthAction<'_>) -> Option<String> {
             None
         }
         A::Function { function_name } => {
-            let outside = FUNCTIONS.iter().any(|name| name.eq_ignore_ascii_case(function_name));
-            outside.then(|| format!("call `{function_name}`"))
+            let is_denied = DENIED_FUNCTIONS.iter().any(|name| name.eq_ignore_ascii_case(function_name));
+            is_denied.then(|| format!("call `{function_name}`"))
         }
         A::Pragma { pragma_name, .. } => {
-            let allowed = PRAGMAS.iter().any(|name| name.eq_ignore_ascii_case(pragma_name));
-            (!allowed).then(|| format!("use `PRAGMA {pragma_name}`"))
+            let is_allowed = ALLOWED_PRAGMAS.iter().any(|name| name.eq_ignore_ascii_case(pragma_name));
+            (!is_allowed).then(|| format!("use `PRAGMA {pragma_name}`"))
         }
-        // VACUUM attaches as well
+        // VACUUM attaches a database too
         A::Attach { .. } | A::Detach { .. } => Some("ATTACH, DETACH or VACUUM a database".to_owned()),
         A::CreateVtable { .. } | A::DropVtable { .. } => Some("make virtual tables".to_owned()),
         _ => Some("do that".to_owned()),
@@ -151,5 +152,5 @@ fn refused(action: &AuthAction<'_>) -> Option<String> {
 }
 
 pub(super) fn internal(error: &rusqlite::Error) -> Failure {
-    Failure::new(FailureKind::Internal, format!("The database for the SQL step could not be made: {error}"))
+    Failure::new(FailureKind::Internal, format!("The database for the SQL step could not be created: {error}"))
 }

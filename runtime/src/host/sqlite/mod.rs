@@ -1,11 +1,11 @@
-//! SQL steps: a fresh in-memory database each.
+//! SQL steps: each gets a fresh in-memory database.
 //!
 //! ```text
 //! inputs --rows.rs--> tables     text --script.rs--> statements     last one's rows --output.rs--> CBOR
-//!                     guard.rs: what the statements may do      heap.rs: how much memory they may take
+//!                     guard.rs: what the statements may do      heap.rs: how much memory they may use
 //! ```
-//! SQLite has no way to wait in the middle of a statement, so each step has a thread of a small pool. It stops within a
-//! thousand instructions of SQLite's machine when its time is over or nobody waits for it any more.
+//! SQLite cannot suspend a statement, so each step runs on a thread of a small pool. It is interrupted within a thousand
+//! instructions of SQLite's virtual machine when its time limit is over or its future was dropped.
 
 mod error;
 mod failure;

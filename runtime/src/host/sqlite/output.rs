@@ -1,4 +1,4 @@
-//! Rows of a statement become CBOR, row by row, without a tree between.
+//! Encodes the rows of a statement as CBOR, row by row, without an intermediate tree.
 
 use bue_model::{Failure, FailureKind};
 use bytes::Bytes;
@@ -12,7 +12,7 @@ use crate::sql::result::{RowBuffer, unique_names};
 use crate::step::limits::Limits;
 use crate::step::task::Items;
 
-/// Collects the rows of the last statement, or hands them on.
+/// Collects the rows of the last statement, or sends them to the loop that runs over them.
 pub(super) struct Output {
     buffer: RowBuffer,
     items: Option<mpsc::Sender<Items>>,
@@ -23,71 +23,71 @@ impl Output {
         Self { buffer: RowBuffer::new(limits), items }
     }
 
-    /// Runs a statement to its end. Only the last one's rows are kept.
-    pub(super) fn take(&mut self, mut statement: Statement<'_>, is_last: bool) -> Result<(), RunError> {
+    /// Executes a statement to its end. Only the rows of the last statement are kept.
+    pub(super) fn execute(&mut self, mut statement: Statement<'_>, is_last: bool) -> Result<(), RunError> {
         let names = unique_names(statement.column_names());
         let mut rows = statement.raw_query();
         while let Some(row) = rows.next()? {
             if is_last {
-                self.add(&names, row)?;
+                self.add_row(&names, row)?;
             }
         }
         Ok(())
     }
 
-    fn add(&mut self, names: &[String], row: &Row<'_>) -> Result<(), RunError> {
-        put_row(&mut self.buffer.rows, names, row)?;
+    fn add_row(&mut self, names: &[String], row: &Row<'_>) -> Result<(), RunError> {
+        encode_row(&mut self.buffer.rows, names, row)?;
         self.buffer.row_written().map_err(RunError::Limit)?;
         if self.items.is_some() && self.buffer.is_batch() {
-            self.hand_on().map_err(RunError::Limit)?;
+            self.send_batch().map_err(RunError::Limit)?;
         }
         Ok(())
     }
 
-    /// Gives the rows so far to the loop, and waits until it takes them.
-    fn hand_on(&mut self) -> Result<(), Failure> {
+    /// Sends the rows so far to the loop, and waits until it receives them.
+    fn send_batch(&mut self) -> Result<(), Failure> {
         let items = self.buffer.take_batch()?;
-        let sent = self.items.as_ref().map_or(Ok(()), |to| to.blocking_send(items));
-        sent.map_err(|_| Failure::new(FailureKind::Internal, "Nobody takes the step's rows any more"))
+        let sent = self.items.as_ref().map_or(Ok(()), |receiver| receiver.blocking_send(items));
+        sent.map_err(|_| Failure::new(FailureKind::Internal, "The receiver of the step's rows is gone"))
     }
 
-    /// The result: a list of the rows; empty where they were handed on.
+    /// Returns the result: a list of the rows, or nothing if they were sent to a loop.
     pub(super) fn finish(mut self) -> Result<Bytes, Failure> {
         if self.items.is_none() {
             return Ok(self.buffer.into_list());
         }
         if !self.buffer.is_empty() {
-            self.hand_on()?;
+            self.send_batch()?;
         }
         Ok(Bytes::new())
     }
 }
 
-fn put_row(to: &mut Vec<u8>, names: &[String], row: &Row<'_>) -> Result<(), RunError> {
-    let mut encoder = Encoder::new(to);
+fn encode_row(buffer: &mut Vec<u8>, names: &[String], row: &Row<'_>) -> Result<(), RunError> {
+    let mut encoder = Encoder::new(buffer);
     let written = encoder.map(names.len() as u64).is_ok();
-    debug_assert!(written, "a Vec takes everything");
+    debug_assert!(written, "writing to a Vec cannot fail");
     for (index, name) in names.iter().enumerate() {
         let value = row.get_ref(index)?;
-        let written = encoder.str(name).is_ok() && put_value(&mut encoder, value).is_ok();
-        debug_assert!(written, "a Vec takes everything");
+        let written = encoder.str(name).is_ok() && encode_value(&mut encoder, value).is_ok();
+        debug_assert!(written, "writing to a Vec cannot fail");
     }
     Ok(())
 }
 
-/// SQLite's types are kept. A text that is not UTF-8 (`CAST(x'ff' AS TEXT)`) is given as bytes.
-fn put_value(
-    to: &mut Encoder<&mut Vec<u8>>,
+/// Keeps SQLite's types. A text that is not UTF-8 (`CAST(x'ff' AS TEXT)`) becomes bytes.
+fn encode_value(
+    encoder: &mut Encoder<&mut Vec<u8>>,
     value: ValueRef<'_>,
 ) -> Result<(), minicbor::encode::Error<core::convert::Infallible>> {
     match value {
-        ValueRef::Null => to.null()?,
-        ValueRef::Integer(number) => to.i64(number)?,
-        ValueRef::Real(number) => to.f64(number)?,
-        ValueRef::Blob(bytes) => to.bytes(bytes)?,
+        ValueRef::Null => encoder.null()?,
+        ValueRef::Integer(number) => encoder.i64(number)?,
+        ValueRef::Real(number) => encoder.f64(number)?,
+        ValueRef::Blob(bytes) => encoder.bytes(bytes)?,
         ValueRef::Text(bytes) => match core::str::from_utf8(bytes) {
-            Ok(text) => to.str(text)?,
-            Err(_) => to.bytes(bytes)?,
+            Ok(text) => encoder.str(text)?,
+            Err(_) => encoder.bytes(bytes)?,
         },
     };
     Ok(())

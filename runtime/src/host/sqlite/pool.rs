@@ -19,22 +19,23 @@ use crate::sql::text::SqlText;
 use crate::step::failure as step_failure;
 use crate::step::task::{Items, Placeholders, Task};
 
-/// SQL steps that run at once in one sandbox host. More wait their turn: they compute, and there is one core a host.
-const AT_ONCE: usize = 4;
+/// Maximum number of SQL steps that run concurrently in one sandbox host. More wait, because they compute and there is one
+/// core per host.
+const MAX_CONCURRENT: usize = 4;
 
-/// Runs SQL steps on threads.
+/// Executes SQL steps on threads.
 pub(crate) struct Pool {
-    turns: Semaphore,
+    permits: Semaphore,
 }
 
 impl Default for Pool {
     fn default() -> Self {
-        Self { turns: Semaphore::new(AT_ONCE) }
+        Self { permits: Semaphore::new(MAX_CONCURRENT) }
     }
 }
 
 impl Pool {
-    pub(crate) async fn run(
+    pub(crate) async fn execute(
         &self,
         task: &Task,
         bundle: &Arc<Bundle>,
@@ -42,43 +43,43 @@ impl Pool {
         placeholders: &Placeholders,
         items: mpsc::Sender<Items>,
     ) -> Answer {
-        // never closed, so there is always a turn to be had
-        let _turn = self.turns.acquire().await;
-        let abandoned = Abandon::default();
+        // the semaphore is never closed, so this cannot fail
+        let _permit = self.permits.acquire().await;
+        let cancel = CancelOnDrop::default();
         let step = SqlStep {
             bundle: Arc::clone(bundle),
             table: table.to_owned(),
             placeholders: placeholders.clone(),
             inputs: task.inputs.clone(),
             limits: task.limits.clone(),
-            // time in the queue is not the step's
+            // the time in the queue does not count
             deadline: Instant::now().checked_add(task.limits.time),
-            abandoned: Arc::clone(&abandoned.0),
+            is_cancelled: Arc::clone(&cancel.0),
             items: task.loop_text.as_ref().map(|_| items),
         };
-        let thread = tokio::task::spawn_blocking(move || step.run());
+        let thread = tokio::task::spawn_blocking(move || step.execute());
         match tokio::time::timeout(task.limits.time, thread).await {
             Ok(Ok(answer)) => answer,
             Ok(Err(error)) => {
-                Answer::Failed(Failure::new(FailureKind::Internal, format!("The SQL step's thread ended: {error}")))
+                Answer::Failed(Failure::new(FailureKind::Internal, format!("The SQL step's thread crashed: {error}")))
             }
             Err(_) => Answer::Failed(step_failure::timed_out(&task.limits)),
         }
     }
 }
 
-/// Tells a thread that nobody waits for it any more.
+/// Cancels the step on its thread when the future that waits for it is dropped.
 #[derive(Default)]
-struct Abandon(Arc<AtomicBool>);
+struct CancelOnDrop(Arc<AtomicBool>);
 
-impl Drop for Abandon {
+impl Drop for CancelOnDrop {
     fn drop(&mut self) {
         self.0.store(true, Ordering::Relaxed);
     }
 }
 
 impl SqlStep {
-    fn run(self) -> Answer {
+    fn execute(self) -> Answer {
         match self.result() {
             Ok(value) => Answer::Completed { value, streamed: self.items.is_some(), hints: Hints::default() },
             Err(failure) => Answer::Failed(failure),
@@ -86,14 +87,14 @@ impl SqlStep {
     }
 
     fn result(&self) -> Result<Bytes, Failure> {
-        let _budget = Budget::of_this_thread(self.limits.memory_bytes)?;
+        let _budget = Budget::for_this_thread(self.limits.memory_bytes)?;
         let script = Script(SqlText::new(&self.bundle, &self.placeholders)?);
         let guard = Guard::new(self);
         let mut connection = guard.open(&self.limits)?;
-        let tables = rows::fill(&connection, &self.table, &self.inputs).map_err(|failed| failed.failure(&guard))?;
-        guard.lock(&mut connection)?;
+        let tables = rows::fill(&connection, &self.table, &self.inputs).map_err(|error| error.into_failure(&guard))?;
+        guard.restrict(&mut connection)?;
         let mut output = Output::new(&self.limits, self.items.clone());
-        script.run(&connection, &mut output).map_err(|failed| failed.failure(&script, &tables, &guard))?;
+        script.execute(&connection, &mut output).map_err(|error| error.into_failure(&script, &tables, &guard))?;
         output.finish()
     }
 }

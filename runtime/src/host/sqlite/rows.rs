@@ -1,4 +1,4 @@
-//! Inputs become tables.
+//! Creates a table from each input.
 
 use bue_model::cbor::Item;
 use bue_model::{Json, Value};
@@ -10,26 +10,30 @@ use super::error::{FillError, FillProblem};
 use crate::sql::rows::{Columns, Naming, Rows};
 use crate::sql::table::{Shape, Table, quoted, table_name};
 
-/// The name of the only column of a table whose rows have none: SQLite knows no table without columns.
-const NO_COLUMN: &str = "(no columns)";
+/// The name of the only column of a table whose rows have none: a table in SQLite has at least one column.
+const NO_COLUMNS: &str = "(no columns)";
 
-/// SQLite compares names without regard to case in ASCII.
+/// SQLite compares names without regard to ASCII case.
 const NAMING: Naming = Naming { check: check_name, fold: str::to_ascii_lowercase };
 
-/// Makes a table of each input: the first has the step's name for it, the others are `pipe1`, `pipe2` and so on.
+/// Creates a table from each input: the first has the step's name for it, the others are `pipe1`, `pipe2` and so on.
 pub(super) fn fill(connection: &Connection, first: &str, inputs: &[Bytes]) -> Result<Vec<Table>, FillError> {
     let mut tables = Vec::new();
     for (index, bytes) in inputs.iter().enumerate() {
         let (name, input) = (table_name(first, index), index + 1);
-        let shape = fill_one(connection, &name, bytes).map_err(|why| FillError { table: name.clone(), input, why })?;
+        let shape = fill_table(connection, &name, bytes).map_err(|problem| FillError {
+            table: name.clone(),
+            input,
+            problem,
+        })?;
         tables.push(Table { name, input, shape });
     }
     Ok(tables)
 }
 
-/// Most lists have the same keys in each row: the first row's columns are taken for all, and where that turns out to be wrong,
-/// all rows are looked at and it begins again.
-fn fill_one(connection: &Connection, table: &str, input: &[u8]) -> Result<Shape, FillProblem> {
+/// Rows usually have the same keys, so this begins with the columns of the first row. If another row has more, it starts again
+/// with the columns of all rows.
+fn fill_table(connection: &Connection, table: &str, input: &[u8]) -> Result<Shape, FillProblem> {
     let rows = Rows::new(input)?;
     let mut columns = rows.first_columns(NAMING)?;
     match insert(connection, table, &rows, &mut columns) {
@@ -50,20 +54,20 @@ fn check_name(name: &str) -> Result<(), String> {
     }
 }
 
-/// Makes the table and says how many rows it has.
+/// Creates the table and returns the number of its rows.
 fn insert(connection: &Connection, table: &str, rows: &Rows<'_>, columns: &mut Columns) -> Result<u64, FillProblem> {
     let mut names: Vec<String> = columns.names().iter().map(|name| quoted(name)).collect();
-    let known = names.len();
+    let column_count = names.len();
     if names.is_empty() {
-        names.push(quoted(NO_COLUMN));
+        names.push(quoted(NO_COLUMNS));
     }
     let table = quoted(table);
     connection.execute_batch(&format!("CREATE TABLE {table} ({})", names.join(", ")))?;
-    let places = vec!["?"; names.len()].join(", ");
-    let mut statement = connection.prepare(&format!("INSERT INTO {table} VALUES ({places})"))?;
+    let parameters = vec!["?"; names.len()].join(", ");
+    let mut statement = connection.prepare(&format!("INSERT INTO {table} VALUES ({parameters})"))?;
     connection.execute_batch("BEGIN")?;
     let count = rows.each(columns, |cells| {
-        if cells.len() > known {
+        if cells.len() > column_count {
             return Err(FillProblem::MoreColumns);
         }
         for (index, cell) in cells.iter().enumerate() {
@@ -76,7 +80,7 @@ fn insert(connection: &Connection, table: &str, rows: &Rows<'_>, columns: &mut C
     Ok(count)
 }
 
-/// A value on its way into a column without a type, which keeps it as it is given.
+/// A value to insert. The columns have no type, so SQLite stores it unchanged.
 struct Cell<'c>(&'c Item<'c>);
 
 impl rusqlite::ToSql for Cell<'_> {

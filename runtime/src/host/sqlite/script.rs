@@ -1,4 +1,4 @@
-//! The text of a SQL step, one statement after the other.
+//! Executes the statements of a SQL step one after another.
 
 use rusqlite::fallible_iterator::FallibleIterator;
 use rusqlite::{Batch, Connection, Statement};
@@ -11,36 +11,36 @@ use crate::sql::text::SqlText;
 pub(super) struct Script(pub(super) SqlText);
 
 impl Script {
-    /// Runs all statements. The rows of the last one are the result; those of the others are dropped.
-    pub(super) fn run(&self, connection: &Connection, output: &mut Output) -> Result<(), ScriptError> {
+    /// Executes all statements. The rows of the last one are the result; those of the others are discarded.
+    pub(super) fn execute(&self, connection: &Connection, output: &mut Output) -> Result<(), ScriptError> {
         let mut at = skip_blank(&self.0.text, 0);
         while at < self.0.text.len() {
             let (statement, next) = self.prepare(connection, at)?;
             let is_last = next >= self.0.text.len();
-            output.take(statement, is_last).map_err(|error| error.at(at))?;
+            output.execute(statement, is_last).map_err(|error| error.at(at))?;
             at = next;
         }
         Ok(())
     }
 
-    /// The statement that begins at `at`, and where the next one begins.
+    /// Prepares the statement that begins at `at`, and returns it with the offset of the next one.
     fn prepare<'c>(&self, connection: &'c Connection, at: usize) -> Result<(Statement<'c>, usize), ScriptError> {
         let rest = self.0.text.get(at..).unwrap_or_default();
         let statement = Batch::new(connection, rest).next().map_err(|error| ScriptError::Prepare { at, error })?;
-        let Some(statement) = statement else { return Err(ScriptError::Empty { at }) };
+        let Some(statement) = statement else { return Err(ScriptError::Unreadable { at }) };
         if statement.parameter_count() > 0 {
             return Err(ScriptError::Parameters { at });
         }
-        // Without parameters this is the statement's text, letter by letter, and so tells where it ends.
+        // Without parameters this is exactly the statement's text, so its length tells where the statement ends.
         let len = statement.expanded_sql().map_or(0, |text| text.len());
         if len == 0 {
-            return Err(ScriptError::Empty { at });
+            return Err(ScriptError::Unreadable { at });
         }
         Ok((statement, skip_blank(&self.0.text, at + len)))
     }
 }
 
-/// The first byte from `at` on that belongs to a statement.
+/// Returns the offset of the first byte from `at` on that belongs to a statement.
 pub(super) fn skip_blank(text: &str, mut at: usize) -> usize {
     loop {
         let rest = text.get(at..).unwrap_or_default();
@@ -49,8 +49,8 @@ pub(super) fn skip_blank(text: &str, mut at: usize) -> usize {
         } else if rest.starts_with("/*") {
             rest.find("*/").map_or(rest.len(), |end| end + 2)
         } else {
-            let blank = |c: char| c.is_ascii_whitespace() || matches!(c, ';' | '\u{feff}');
-            rest.chars().next().filter(|c| blank(*c)).map_or(0, char::len_utf8)
+            let is_blank = |c: char| c.is_ascii_whitespace() || matches!(c, ';' | '\u{feff}');
+            rest.chars().next().filter(|c| is_blank(*c)).map_or(0, char::len_utf8)
         };
         if skipped == 0 {
             return at;
@@ -64,7 +64,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn blank_is_what_holds_no_statement() {
+    fn comments_spaces_and_semicolons_are_skipped() {
         let text = " ;-- a ; b\n/* c; */ ;\tselect";
         assert_eq!(skip_blank(text, 0), text.len() - 6);
         assert_eq!(skip_blank("/* open", 0), 7);

@@ -1,4 +1,4 @@
-//! One SQL step, as its thread has it.
+//! One SQL step, as it is passed to its thread.
 
 use core::sync::atomic::{AtomicBool, Ordering};
 use std::sync::Arc;
@@ -19,19 +19,19 @@ pub(super) struct SqlStep {
     pub(super) inputs: Vec<Bytes>,
     pub(super) limits: Limits,
     pub(super) deadline: Option<Instant>,
-    /// Nobody waits for it any more.
-    pub(super) abandoned: Arc<AtomicBool>,
-    /// Takes the rows if a loop runs over them.
+    /// Set when the future that waits for it is dropped.
+    pub(super) is_cancelled: Arc<AtomicBool>,
+    /// Receives the rows, if a loop runs over them.
     pub(super) items: Option<mpsc::Sender<Items>>,
 }
 
 impl SqlStep {
-    /// Must it stop?
-    pub(super) fn is_over(&self) -> bool {
-        is_over(&self.abandoned, self.deadline)
+    /// Must it stop, because it was cancelled or its time is over?
+    pub(super) fn must_stop(&self) -> bool {
+        must_stop(&self.is_cancelled, self.deadline)
     }
 }
 
-pub(super) fn is_over(abandoned: &AtomicBool, deadline: Option<Instant>) -> bool {
-    abandoned.load(Ordering::Relaxed) || deadline.is_some_and(|deadline| Instant::now() >= deadline)
+pub(super) fn must_stop(is_cancelled: &AtomicBool, deadline: Option<Instant>) -> bool {
+    is_cancelled.load(Ordering::Relaxed) || deadline.is_some_and(|deadline| Instant::now() >= deadline)
 }

@@ -1,7 +1,7 @@
-//! Is a text SQL? Asked before anything runs, so that a misspelt word costs no run.
+//! Checks the syntax of SQL before anything runs, so that a misspelt keyword does not cost a run.
 //!
-//! Every statement is prepared against an empty database and none is run. What a table or a column is called is known only
-//! when the inputs are there: complaints about them are not mistakes yet.
+//! Every statement is prepared against an empty database, and none is executed. Tables and columns exist only when the inputs
+//! are known, so errors about them are ignored here.
 
 use rusqlite::fallible_iterator::FallibleIterator;
 use rusqlite::hooks::{AuthAction, AuthContext, Authorization};
@@ -10,24 +10,24 @@ use rusqlite::{Batch, Connection, Error};
 use super::script::skip_blank;
 use crate::sql::placeholders::mask_placeholders;
 
-/// Why a text is no SQL.
+/// A syntax error.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SqlProblem {
-    /// Line of the text, from 1.
+    /// Line in the text, from 1.
     pub line: u32,
     /// Column, from 1, in characters.
     pub column: u32,
-    /// What is wrong, in SQLite's words.
+    /// SQLite's message.
     pub message: String,
 }
 
-/// Reads all statements of a sqlite3 step. Never runs one; placeholders may stand wherever they may stand in a step.
+/// Checks all statements of a sqlite3 step, without executing them. Placeholders are allowed wherever a step may have them.
 ///
 /// # Errors
-/// The first mistake in the grammar. Statements behind one whose end cannot be told are not looked at.
+/// The first syntax error. Statements after one whose end cannot be found are not checked.
 pub fn check_sql(text: &str) -> Result<(), SqlProblem> {
     let masked = mask_placeholders(text);
-    // without a database there is nothing to complain about: the step will say what is wrong with SQLite
+    // if SQLite itself fails, the step will report that
     let Ok(connection) = empty_database() else { return Ok(()) };
     let mut at = skip_blank(&masked, 0);
     while at < masked.len() {
@@ -37,7 +37,7 @@ pub fn check_sql(text: &str) -> Result<(), SqlProblem> {
     Ok(())
 }
 
-/// Some statements act while they are prepared. Those are refused, and a refusal is no mistake in the grammar.
+/// Some statements act while they are prepared. The authorizer denies them, and a denial is not a syntax error.
 fn empty_database() -> rusqlite::Result<Connection> {
     let mut connection = Connection::open_in_memory()?;
     connection.authorizer(Some(|context: AuthContext<'_>| match context.action {
@@ -47,7 +47,7 @@ fn empty_database() -> rusqlite::Result<Connection> {
     Ok(connection)
 }
 
-/// The byte behind the statement that begins at `at`; `None` if that cannot be told.
+/// The offset of the end of the statement that begins at `at`; `None` if it cannot be found.
 fn statement_end(connection: &Connection, text: &str, at: usize) -> Result<Option<usize>, SqlProblem> {
     let rest = text.get(at..).unwrap_or_default();
     match Batch::new(connection, rest).next() {
@@ -56,26 +56,26 @@ fn statement_end(connection: &Connection, text: &str, at: usize) -> Result<Optio
             Ok((length > 0).then_some(at + length))
         }
         Ok(_) => Ok(None),
-        Err(Error::SqlInputError { msg, offset, .. }) if is_syntax(&msg) => {
+        Err(Error::SqlInputError { msg, offset, .. }) if is_syntax_error(&msg) => {
             Err(problem(text, at + usize::try_from(offset).unwrap_or_default(), msg))
         }
-        // it ends too early, so that no word of it is wrong
-        Err(Error::SqliteFailure(_, Some(message))) if is_syntax(&message) => {
+        // the text ends too early, so the error has no offset
+        Err(Error::SqliteFailure(_, Some(message))) if is_syntax_error(&message) => {
             Err(problem(text, at + rest.trim_end().len(), message))
         }
-        // the body of a trigger has semicolons of its own
+        // the body of a trigger contains semicolons
         Err(_) if rest.get(..6).is_some_and(|word| word.eq_ignore_ascii_case("create")) => Ok(None),
-        Err(_) => Ok(semicolon(rest).map(|length| at + length)),
+        Err(_) => Ok(after_semicolon(rest).map(|length| at + length)),
     }
 }
 
-/// What SQLite's parser says, in contrast to what is looked up while a statement is prepared.
-fn is_syntax(message: &str) -> bool {
+/// Is this a message of SQLite's parser? Others are about names that are resolved while a statement is prepared.
+fn is_syntax_error(message: &str) -> bool {
     message.ends_with("syntax error") || message == "incomplete input" || message.starts_with("unrecognized token")
 }
 
-/// The byte behind the first semicolon outside texts, quoted names and comments.
-fn semicolon(text: &str) -> Option<usize> {
+/// The offset after the first semicolon outside strings, quoted names and comments.
+fn after_semicolon(text: &str) -> Option<usize> {
     let mut at = 0;
     loop {
         let rest = text.get(at..)?;
@@ -93,9 +93,9 @@ fn semicolon(text: &str) -> Option<usize> {
 
 fn problem(text: &str, at: usize, message: String) -> SqlProblem {
     let before = text.get(..text.floor_char_boundary(at)).unwrap_or_default();
-    let number = |count: usize| u32::try_from(count).unwrap_or(u32::MAX).saturating_add(1);
+    let one_based = |count: usize| u32::try_from(count).unwrap_or(u32::MAX).saturating_add(1);
     let line = before.rsplit('\n').next().unwrap_or_default();
-    SqlProblem { line: number(before.matches('\n').count()), column: number(line.chars().count()), message }
+    SqlProblem { line: one_based(before.matches('\n').count()), column: one_based(line.chars().count()), message }
 }
 
 #[cfg(test)]
@@ -103,7 +103,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_may_run_is_no_problem() {
+    fn valid_statements_have_no_problem() {
         for text in [
             "",
             "-- nothing\n;;",
@@ -124,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn mistakes_have_their_place() {
+    fn syntax_errors_have_their_position() {
         for (text, line, column, message) in [
             ("selct 1", 1, 1, "near \"selct\": syntax error"),
             ("select *\nfrom t\nwhre a = 1 and b", 3, 6, "near \"a\": syntax error"),
@@ -134,13 +134,13 @@ mod tests {
             ("select '{{scope}}' fro t x", 1, 24, "near \"t\": syntax error"),
             ("select {{unknown}}", 1, 8, "unrecognized token: \"{\""),
         ] {
-            let found = check_sql(text).expect_err(text);
-            assert_eq!((found.line, found.column, found.message.as_str()), (line, column, message), "{text}");
+            let problem = check_sql(text).expect_err(text);
+            assert_eq!((problem.line, problem.column, problem.message.as_str()), (line, column, message), "{text}");
         }
     }
 
     #[test]
-    fn a_long_text_takes_no_long_time() {
+    fn a_long_script_is_checked() {
         let text = "select a, 'b' from t where c = 1;\n".repeat(20_000);
         assert_eq!(check_sql(&text), Ok(()));
     }

@@ -1,4 +1,4 @@
-//! What a component has under way in the parent, any number at once: each call waits for the end of its own ticket.
+//! Operations of a component in the parent, any number concurrently. Each call waits for the completion of its own ticket.
 
 use core::convert::Infallible;
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -14,49 +14,50 @@ use crate::host::net::RefusalNotes;
 use crate::step::log::Log;
 use crate::step::net_port::{NetPort, NetRequest};
 
-/// The calls of one step. Clones are one.
+/// Starts the operations of one step. Clones share their state.
 #[derive(Clone)]
 pub(crate) struct Calls(Arc<Shared>);
 
 struct Shared {
     send: Box<dyn Fn(NetRequest) + Send + Sync>,
     last_ticket: AtomicU64,
-    waiting: Waiting,
-    /// Nothing ends any more.
+    waiting: WaitingCalls,
+    /// No more completions will arrive.
     closed: Arc<AtomicBool>,
 }
 
-type Waiting = Arc<Mutex<HashMap<Ticket, oneshot::Sender<Ended>>>>;
+/// For each ticket, the sender that its call waits for.
+type WaitingCalls = Arc<Mutex<HashMap<Ticket, oneshot::Sender<Ended>>>>;
 
-fn locked(waiting: &Waiting) -> MutexGuard<'_, HashMap<Ticket, oneshot::Sender<Ended>>> {
+fn lock(waiting: &WaitingCalls) -> MutexGuard<'_, HashMap<Ticket, oneshot::Sender<Ended>>> {
     waiting.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Ends as they come.
-pub(crate) struct Arrivals {
-    ended: mpsc::UnboundedReceiver<(Ticket, Ended)>,
-    waiting: Waiting,
+/// Receives completions and passes each to its call.
+pub(crate) struct Completions {
+    receiver: mpsc::UnboundedReceiver<(Ticket, Ended)>,
+    waiting: WaitingCalls,
     closed: Arc<AtomicBool>,
     notes: RefusalNotes,
 }
 
-/// An operation that was begun. Dropping it before its end forgets it.
-pub(crate) struct Begun {
+/// A started operation. Dropping it ignores its completion.
+pub(crate) struct PendingCall {
     pub(crate) ticket: Ticket,
-    end: oneshot::Receiver<Ended>,
-    waiting: Waiting,
+    completion: oneshot::Receiver<Ended>,
+    waiting: WaitingCalls,
 }
 
-impl Drop for Begun {
+impl Drop for PendingCall {
     fn drop(&mut self) {
-        locked(&self.waiting).remove(&self.ticket);
+        lock(&self.waiting).remove(&self.ticket);
     }
 }
 
-impl Begun {
-    /// How it ended.
-    pub(crate) async fn end(mut self) -> Result<Ended, NetError> {
-        match (&mut self.end).await {
+impl PendingCall {
+    /// Waits for its completion.
+    pub(crate) async fn complete(mut self) -> Result<Ended, NetError> {
+        match (&mut self.completion).await {
             Ok(Ended::Failed(error)) => Err(error),
             Ok(ended) => Ok(ended),
             Err(_) => Err(NetError::new(NetErrorKind::Denied, "there is no network here")),
@@ -65,83 +66,82 @@ impl Begun {
 }
 
 impl Calls {
-    pub(crate) fn new(net: NetPort, log: &Log) -> (Self, Arrivals) {
-        let NetPort { send, ended } = net;
-        let waiting = Waiting::default();
+    pub(crate) fn new(net: NetPort, log: &Log) -> (Self, Completions) {
+        let NetPort { send, ended: receiver } = net;
+        let waiting = WaitingCalls::default();
         let closed = Arc::new(AtomicBool::new(false));
         let notes = RefusalNotes::new(log);
-        let arrivals = Arrivals { ended, waiting: Arc::clone(&waiting), closed: Arc::clone(&closed), notes };
-        (Self(Arc::new(Shared { send, last_ticket: AtomicU64::new(0), waiting, closed })), arrivals)
+        let completions = Completions { receiver, waiting: Arc::clone(&waiting), closed: Arc::clone(&closed), notes };
+        (Self(Arc::new(Shared { send, last_ticket: AtomicU64::new(0), waiting, closed })), completions)
     }
 
-    /// Begins an operation on the network.
-    pub(crate) fn start(&self, operation: Operation) -> Begun {
-        self.begin(|ticket| NetRequest::Start(ticket, operation))
+    /// Starts an operation on the network.
+    pub(crate) fn start(&self, operation: Operation) -> PendingCall {
+        self.start_request(|ticket| NetRequest::Start(ticket, operation))
     }
 
-    /// Gives an exchange up.
+    /// Cancels an exchange.
     pub(crate) fn close(&self, exchange: Ticket) {
         (self.0.send)(NetRequest::Close(exchange));
     }
 
-    /// The value of a secret.
+    /// Returns the value of a secret.
     pub(crate) async fn secret(&self, name: String) -> Result<String, String> {
-        match self.start(Operation::Secret { name }).end().await {
+        match self.start(Operation::Secret { name }).complete().await {
             Ok(Ended::Secret(value)) => Ok(value),
-            ended => Err(why(ended)),
+            other => Err(error_text(other)),
         }
     }
 
-    /// Stores bytes under their hash.
+    /// Stores bytes and returns their hash as hexadecimal digits.
     pub(crate) async fn put_blob(&self, bytes: Bytes) -> Result<String, String> {
-        let ended = self.begin(|ticket| NetRequest::PutBlob(ticket, bytes)).end().await;
-        match ended {
+        match self.start_request(|ticket| NetRequest::PutBlob(ticket, bytes)).complete().await {
             Ok(Ended::Data { bytes, .. }) => String::from_utf8(bytes.to_vec()).map_err(|error| error.to_string()),
-            ended => Err(why(ended)),
+            other => Err(error_text(other)),
         }
     }
 
-    /// Stored bytes.
+    /// Returns stored bytes.
     pub(crate) async fn get_blob(&self, hash: BlobHash) -> Result<Bytes, String> {
-        match self.begin(|ticket| NetRequest::GetBlob(ticket, hash)).end().await {
+        match self.start_request(|ticket| NetRequest::GetBlob(ticket, hash)).complete().await {
             Ok(Ended::Data { bytes, .. }) => Ok(bytes),
-            ended => Err(why(ended)),
+            other => Err(error_text(other)),
         }
     }
 
-    fn begin(&self, request: impl FnOnce(Ticket) -> NetRequest) -> Begun {
+    fn start_request(&self, request: impl FnOnce(Ticket) -> NetRequest) -> PendingCall {
         let ticket = self.0.last_ticket.fetch_add(1, Ordering::Relaxed) + 1;
-        let (told, end) = oneshot::channel();
+        let (sender, completion) = oneshot::channel();
         let waiting = Arc::clone(&self.0.waiting);
         if !self.0.closed.load(Ordering::Relaxed) {
-            locked(&waiting).insert(ticket, told);
+            lock(&waiting).insert(ticket, sender);
             (self.0.send)(request(ticket));
         }
-        Begun { ticket, end, waiting }
+        PendingCall { ticket, completion, waiting }
     }
 }
 
-fn why(ended: Result<Ended, NetError>) -> String {
-    ended.err().map_or_else(|| "the host answered something else".to_owned(), |error| error.message)
+fn error_text(result: Result<Ended, NetError>) -> String {
+    result.err().map_or_else(|| "the host sent an unexpected answer".to_owned(), |error| error.message)
 }
 
-impl Arrivals {
-    /// Tells everybody who waits. Never ends: who runs it stops it with the step.
+impl Completions {
+    /// Passes completions to their calls. Never returns; it is dropped when the step ends.
     pub(crate) async fn deliver(mut self) -> Infallible {
-        while let Some((ticket, ended)) = self.ended.recv().await {
+        while let Some((ticket, ended)) = self.receiver.recv().await {
             if let Ended::Failed(error) = &ended
                 && error.kind == NetErrorKind::Denied
             {
                 self.notes.note(&error.message);
             }
-            if let Some(told) = locked(&self.waiting).remove(&ticket) {
-                // one that listens no more was dropped meanwhile
-                let _ = told.send(ended);
+            if let Some(sender) = lock(&self.waiting).remove(&ticket) {
+                // fails if the call was dropped meanwhile
+                let _ = sender.send(ended);
             }
         }
-        // nothing comes any more: whoever waits is told, and whoever begins something after this
+        // no more completions will arrive: fail the calls that wait, and those that start from now on
         self.closed.store(true, Ordering::Relaxed);
-        locked(&self.waiting).clear();
+        lock(&self.waiting).clear();
         core::future::pending().await
     }
 }

@@ -9,15 +9,15 @@ use bytes::Bytes;
 use wasmtime::{Engine, InstancePre, Linker, Module, Store};
 use wasmtime_wasi::{I32Exit, p1};
 
-use super::step::{Ended, WasmStep, stopped};
+use super::step::{ProgramRun, WasmStep, abort_failure};
 use crate::error::RuntimeError;
-use crate::host::captured::Captured;
+use crate::host::captured_output::CapturedOutput;
 use crate::host::engine::HOSTCALL_FUEL;
 use crate::host::state::StepState;
 use crate::host::wasi;
 use crate::step::failure;
 
-/// Code of a command, linked.
+/// The linked code of a command.
 pub(crate) struct Command {
     pre: InstancePre<StepState>,
 }
@@ -26,7 +26,7 @@ impl Command {
     /// Maps compiled code.
     ///
     /// # Safety
-    /// The file must be one that this installation compiled, unchanged: what it says is run.
+    /// This installation must have compiled the file, and it must be unchanged: the file's content is executed.
     pub(crate) unsafe fn load(engine: &Engine, path: &Path) -> Result<Self, RuntimeError> {
         // SAFETY: the caller vouches for the file.
         let module = unsafe { Module::deserialize_file(engine, path)? };
@@ -35,35 +35,35 @@ impl Command {
         Ok(Self { pre: linker.instantiate_pre(&module)? })
     }
 
-    /// Runs it once, to its end.
-    pub(crate) async fn run(&self, step: WasmStep<'_>) -> Ended {
+    /// Executes it once, to its end.
+    pub(crate) async fn execute(&self, step: WasmStep<'_>) -> ProgramRun {
         let input = match input(&step.task.inputs) {
             Ok(input) => input,
-            Err(failure) => return Ended { answer: Err(failure), memory_bytes: 0 },
+            Err(failure) => return ProgramRun { answer: Err(failure), memory_bytes: 0 },
         };
-        let output = Captured::new(step.task.limits.result_bytes);
-        let wasi = wasi::filter_context(step.log, input, output.clone());
-        let state = StepState::confined(&step.task.limits, step.log, step.deadline, wasi);
+        let output = CapturedOutput::new(step.task.limits.result_bytes);
+        let wasi = wasi::filter_context(step.context.log, input, output.clone());
+        let state = StepState::with_wasi(step.context, wasi);
         let mut store = Store::new(self.pre.module().engine(), state);
         store.limiter(|state| state);
         store.set_epoch_deadline(1);
-        store.epoch_deadline_callback(|mut caller| caller.data_mut().tick());
+        store.epoch_deadline_callback(|mut caller| caller.data_mut().on_epoch());
         store.set_hostcall_fuel(HOSTCALL_FUEL);
-        let ended = self.start(&mut store).await;
-        let answer = match ended {
+        let started = self.start(&mut store).await;
+        let answer = match started {
             Ok(()) => answer(&output.take()),
-            Err(error) => Err(failed(&error, &output, store.data())),
+            Err(error) => Err(to_failure(&error, &output, store.data())),
         };
-        Ended { answer, memory_bytes: store.data().memory_bytes }
+        ProgramRun { answer, memory_bytes: store.data().memory_bytes }
     }
 
     async fn start(&self, store: &mut Store<StepState>) -> wasmtime::Result<()> {
         let instance = self.pre.instantiate_async(&mut *store).await?;
         let start = instance.get_typed_func::<(), ()>(&mut *store, "_start")?;
         match start.call_async(&mut *store, ()).await {
-            // `exit(0)` is an end like any other
+            // `exit(0)` is success too
             Err(error) if matches!(error.downcast_ref(), Some(I32Exit(0))) => Ok(()),
-            ended => ended,
+            result => result,
         }
     }
 }
@@ -86,7 +86,7 @@ fn unreadable(position: usize, error: &dyn core::fmt::Display) -> Failure {
     Failure::new(FailureKind::BadInput, format!("Input {} cannot be read: {error}", position + 1))
 }
 
-/// What was written is one JSON value; nothing at all is null.
+/// Parses the output as one JSON value. No output at all is null.
 fn answer(output: &[u8]) -> Result<Answer, Failure> {
     let value =
         if output.trim_ascii().is_empty() { Ok(serde_json::Value::Null) } else { serde_json::from_slice(output) };
@@ -94,7 +94,7 @@ fn answer(output: &[u8]) -> Result<Answer, Failure> {
         let start = String::from_utf8_lossy(output.get(..60).unwrap_or(output)).escape_debug().to_string();
         let message = format!(
             "The step's standard output is not one JSON value: {error}. It begins with `{start}`. Write the result there \
-             and nothing else; talk goes to standard error"
+             and nothing else; write messages to standard error"
         );
         Failure::new(FailureKind::BadResult, message)
     })?;
@@ -120,12 +120,15 @@ fn from_json(json: serde_json::Value) -> Value {
     }
 }
 
-fn failed(error: &wasmtime::Error, output: &Captured, state: &StepState) -> Failure {
+fn to_failure(error: &wasmtime::Error, output: &CapturedOutput, state: &StepState) -> Failure {
     if let Some(exceeded) = output.exceeded() {
         return failure::limit(exceeded.to_string());
     }
-    let Some(I32Exit(code)) = error.downcast_ref() else { return stopped(error, state) };
-    let said = state.log.tail();
-    let message = if said.is_empty() { format!("The step ended with exit code {code} and said nothing") } else { said };
+    let Some(I32Exit(code)) = error.downcast_ref() else { return abort_failure(error, state) };
+    let output = state.log.tail();
+    let message = match output.is_empty() {
+        true => format!("The step ended with exit code {code} and printed nothing"),
+        false => output,
+    };
     Failure::new(FailureKind::Raised, message)
 }

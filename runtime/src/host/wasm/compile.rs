@@ -1,5 +1,5 @@
-//! The child that compiles one step. Compiling is not what a sandbox protects: what it may use is bounded by the kernel,
-//! and where it crashes, nothing else does.
+//! The child process that compiles one step. The compiler does not run in a sandbox; the kernel limits what it may use, and
+//! a crash affects nothing else.
 
 use rustix::process::{Resource, Rlimit, setrlimit};
 use wasmtime::Engine;
@@ -7,17 +7,17 @@ use wasmtime::Engine;
 use super::engine::config;
 use crate::step::compiled_step::WasmKind;
 
-/// Bytes of addresses. Compiling the largest module that is taken needs about half of it.
-const MEMORY: u64 = 4 << 30;
-/// Seconds on the processor, all threads together.
-const CPU: u64 = 120;
+/// Limit of address space in bytes. Compiling the largest accepted module needs about half of it.
+const MAX_ADDRESS_SPACE: u64 = 4 << 30;
+/// Limit of CPU time in seconds, for all threads together.
+const MAX_CPU_SECONDS: u64 = 120;
 
-/// Compiles, within limits that this process keeps from now on.
+/// Sets limits on this process, and compiles a module.
 ///
 /// # Errors
-/// What is wrong with the module, or what could not be had.
+/// What is wrong with the module, or which resource could not be limited.
 pub(crate) fn compile(kind: WasmKind, wasm: &[u8]) -> Result<Vec<u8>, String> {
-    confine().map_err(|error| format!("the compiler could not be confined: {error}"))?;
+    limit_resources().map_err(|error| format!("the compiler's resources could not be limited: {error}"))?;
     let engine = Engine::new(&config()).map_err(|error| format!("{error:#}"))?;
     let compiled = match kind {
         WasmKind::Component => engine.precompile_component(wasm),
@@ -26,10 +26,12 @@ pub(crate) fn compile(kind: WasmKind, wasm: &[u8]) -> Result<Vec<u8>, String> {
     compiled.map_err(|error| format!("{error:#}"))
 }
 
-fn confine() -> rustix::io::Result<()> {
-    // no file and no dump is written by this process
-    for (resource, most) in [(Resource::As, MEMORY), (Resource::Cpu, CPU), (Resource::Fsize, 0), (Resource::Core, 0)] {
-        setrlimit(resource, Rlimit { current: Some(most), maximum: Some(most) })?;
+fn limit_resources() -> rustix::io::Result<()> {
+    // this process writes no files and no core dumps
+    for (resource, limit) in
+        [(Resource::As, MAX_ADDRESS_SPACE), (Resource::Cpu, MAX_CPU_SECONDS), (Resource::Fsize, 0), (Resource::Core, 0)]
+    {
+        setrlimit(resource, Rlimit { current: Some(limit), maximum: Some(limit) })?;
     }
     Ok(())
 }

@@ -12,13 +12,13 @@ use wasmtime_wasi::{WasiCtxView, WasiView};
 use wasmtime_wasi_http::p2::add_only_http_to_linker_async;
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
-use self::bindings::bue::step::types::FailureKind as SaidKind;
+use self::bindings::bue::step::types::FailureKind as WitFailureKind;
 use self::bindings::bue::step::{blob, host, types};
 use self::bindings::exports::bue::step::guest::{Call, Outcome};
 use self::bindings::{Step, StepPre};
 use super::calls::Calls;
 use super::http::Requests;
-use super::step::{Ended, WasmStep, stopped};
+use super::step::{ProgramRun, WasmStep, abort_failure};
 use crate::error::RuntimeError;
 use crate::host::engine::HOSTCALL_FUEL;
 use crate::host::state::StepState;
@@ -36,12 +36,12 @@ mod bindings {
     });
 }
 
-/// Bytes of headers, as wasmtime counts them: with room for what keeps them apart.
-const FIELDS: usize = 64 * 1024;
-/// Calls of `progress` within this time are one line.
-const PROGRESS: Duration = Duration::from_secs(1);
+/// Limit of headers in bytes, as wasmtime counts them: with some overhead per field.
+const MAX_FIELD_BYTES: usize = 64 * 1024;
+/// At most one line of `progress` is printed per this time.
+const PROGRESS_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Code of a component, linked.
+/// The linked code of a component.
 pub(crate) struct Component {
     pre: StepPre<State>,
     engine: Engine,
@@ -53,9 +53,9 @@ struct State {
     calls: Calls,
     http: WasiHttpCtx,
     requests: Requests,
-    /// When a line of progress was written last.
-    progress: Option<Instant>,
-    /// Bytes of blobs stored and read.
+    /// When a line of progress was last printed.
+    last_progress: Option<Instant>,
+    /// Bytes of blobs stored and read so far.
     blob_bytes: u64,
 }
 
@@ -63,7 +63,7 @@ impl Component {
     /// Maps compiled code.
     ///
     /// # Safety
-    /// The file must be one that this installation compiled, unchanged: what it says is run.
+    /// This installation must have compiled the file, and it must be unchanged: the file's content is executed.
     pub(crate) unsafe fn load(engine: &Engine, path: &Path) -> Result<Self, RuntimeError> {
         // SAFETY: the caller vouches for the file.
         let code = unsafe { Code::deserialize_file(engine, path)? };
@@ -74,25 +74,25 @@ impl Component {
         Ok(Self { pre: StepPre::new(linker.instantiate_pre(&code)?)?, engine: engine.clone() })
     }
 
-    /// Runs it once, to its end.
-    pub(crate) async fn run(&self, step: WasmStep<'_>, net: NetPort) -> Ended {
-        let (calls, arrivals) = Calls::new(net, step.log);
+    /// Executes it once, to its end.
+    pub(crate) async fn execute(&self, step: WasmStep<'_>, net: NetPort) -> ProgramRun {
+        let (calls, completions) = Calls::new(net, step.context.log);
         let mut store = Store::new(&self.engine, State::new(step, calls));
         store.limiter(|state| &mut state.step);
         store.set_epoch_deadline(1);
-        store.epoch_deadline_callback(|mut caller| caller.data_mut().step.tick());
+        store.epoch_deadline_callback(|mut caller| caller.data_mut().step.on_epoch());
         let result = usize::try_from(step.task.limits.result_bytes).unwrap_or(usize::MAX);
         store.set_hostcall_fuel(HOSTCALL_FUEL.saturating_add(result));
-        let said = tokio::select! {
+        let called = tokio::select! {
             biased;
-            said = self.call(&mut store, step) => said,
-            never = arrivals.deliver() => match never {},
+            called = self.call(&mut store, step) => called,
+            never = completions.deliver() => match never {},
         };
-        let answer = match said {
+        let answer = match called {
             Ok(answer) => answer,
-            Err(error) => Err(stopped(&error, &store.data().step)),
+            Err(error) => Err(abort_failure(&error, &store.data().step)),
         };
-        Ended { answer, memory_bytes: store.data().step.memory_bytes }
+        ProgramRun { answer, memory_bytes: store.data().step.memory_bytes }
     }
 
     async fn call(&self, store: &mut Store<State>, step: WasmStep<'_>) -> wasmtime::Result<Result<Answer, Failure>> {
@@ -102,16 +102,16 @@ impl Component {
             env: step.task.env.as_ref().map(|env| env.to_vec()),
         };
         let instance = self.pre.instantiate_async(&mut *store).await?;
-        let said = instance.bue_step_guest().call_run(&mut *store, &call).await?;
-        Ok(said.map(answer).map_err(failure))
+        let result = instance.bue_step_guest().call_run(&mut *store, &call).await?;
+        Ok(result.map(to_answer).map_err(to_failure))
     }
 }
 
-fn answer(outcome: Outcome) -> Answer {
+fn to_answer(outcome: Outcome) -> Answer {
     match outcome {
-        Outcome::Completed(said) => {
-            let hints = Hints { priority: said.priority, env: said.env.map(Into::into) };
-            Answer::Completed { value: said.value.into(), streamed: false, hints }
+        Outcome::Completed(completed) => {
+            let hints = Hints { priority: completed.priority, env: completed.env.map(Into::into) };
+            Answer::Completed { value: completed.value.into(), streamed: false, hints }
         }
         Outcome::Pending(delay_ms) => Answer::Pending { delay_ms },
         Outcome::Reset(delay_ms) => Answer::Reset { delay_ms },
@@ -119,34 +119,34 @@ fn answer(outcome: Outcome) -> Answer {
     }
 }
 
-fn failure(said: types::Failure) -> Failure {
-    let kind = match said.kind {
-        SaidKind::Raised => FailureKind::Raised,
-        SaidKind::Denied => FailureKind::Denied,
-        SaidKind::BadInput => FailureKind::BadInput,
-        SaidKind::BadResult => FailureKind::BadResult,
-        SaidKind::BadCode => FailureKind::BadCode,
+fn to_failure(failure: types::Failure) -> Failure {
+    let kind = match failure.kind {
+        WitFailureKind::Raised => FailureKind::Raised,
+        WitFailureKind::Denied => FailureKind::Denied,
+        WitFailureKind::BadInput => FailureKind::BadInput,
+        WitFailureKind::BadResult => FailureKind::BadResult,
+        WitFailureKind::BadCode => FailureKind::BadCode,
     };
-    let (message, trace) = (cut(said.message), said.trace.map(cut));
-    Failure { kind, message, trace, retry_after_ms: said.retry_after_ms }
+    let (message, trace) = (truncate(failure.message), failure.trace.map(truncate));
+    Failure { kind, message, trace, retry_after_ms: failure.retry_after_ms }
 }
 
-/// Failures are read by people and kept in the hub.
-fn cut(mut text: String) -> String {
-    const MOST: usize = 64 * 1024;
-    let end = (0..=MOST.min(text.len())).rev().find(|end| text.is_char_boundary(*end)).unwrap_or(0);
+/// Truncates the text of a failure, which is read by people and stored in the hub.
+fn truncate(mut text: String) -> String {
+    const MAX_BYTES: usize = 64 * 1024;
+    let end = (0..=MAX_BYTES.min(text.len())).rev().find(|end| text.is_char_boundary(*end)).unwrap_or(0);
     text.truncate(end);
     text
 }
 
 impl State {
     fn new(step: WasmStep<'_>, calls: Calls) -> Self {
-        let wasi = wasi::context(step.log, None);
+        let wasi = wasi::context(step.context.log, None);
         let mut http = WasiHttpCtx::new();
-        http.set_field_size_limit(FIELDS);
-        let state = StepState::confined(&step.task.limits, step.log, step.deadline, wasi).into_component();
+        http.set_field_size_limit(MAX_FIELD_BYTES);
+        let state = StepState::with_wasi(step.context, wasi).into_component();
         let requests = Requests(calls.clone());
-        Self { step: state, calls, http, requests, progress: None, blob_bytes: 0 }
+        Self { step: state, calls, http, requests, last_progress: None, blob_bytes: 0 }
     }
 
     fn print(&self, line: &str) -> wasmtime::Result<()> {
@@ -154,16 +154,16 @@ impl State {
         self.step.log.print(Channel::Out, line.as_bytes()).map_err(wasmtime::Error::new)
     }
 
-    /// May the step store or read so many bytes more?
+    /// Counts bytes of a blob that is stored or read, or returns why the step may not.
     fn count_blob(&mut self, bytes: u64) -> Result<(), String> {
-        let (one, all) = (self.step.limits.result_bytes, self.step.limits.stream_bytes);
-        if bytes > one {
-            return Err(format!("a blob may have {} (`result_bytes`); cut it into several", bytes_text(one)));
+        let (max_blob, max_total) = (self.step.limits.result_bytes, self.step.limits.stream_bytes);
+        if bytes > max_blob {
+            return Err(format!("a blob may have {} (`result_bytes`); cut it into several", bytes_text(max_blob)));
         }
         self.blob_bytes = self.blob_bytes.saturating_add(bytes);
-        match self.blob_bytes <= all {
+        match self.blob_bytes <= max_total {
             true => Ok(()),
-            false => Err(format!("a step's blobs may have {} together (`stream_bytes`)", bytes_text(all))),
+            false => Err(format!("a step's blobs may have {} together (`stream_bytes`)", bytes_text(max_total))),
         }
     }
 }
@@ -189,12 +189,12 @@ impl host::Host for State {
 
     async fn progress(&mut self, done: u64, total: Option<u64>, note: String) -> wasmtime::Result<()> {
         let now = Instant::now();
-        if self.progress.is_some_and(|last| now.duration_since(last) < PROGRESS) {
+        if self.last_progress.is_some_and(|last| now.duration_since(last) < PROGRESS_INTERVAL) {
             return Ok(());
         }
-        self.progress = Some(now);
-        let of = total.map(|total| format!(" of {total}")).unwrap_or_default();
-        self.print(format!("progress: {done}{of} {note}").trim_end())
+        self.last_progress = Some(now);
+        let of_total = total.map(|total| format!(" of {total}")).unwrap_or_default();
+        self.print(format!("progress: {done}{of_total} {note}").trim_end())
     }
 
     async fn secret(&mut self, name: String) -> wasmtime::Result<Result<String, String>> {
@@ -204,8 +204,8 @@ impl host::Host for State {
 
 impl blob::Host for State {
     async fn put(&mut self, bytes: Vec<u8>) -> wasmtime::Result<Result<String, String>> {
-        if let Err(why) = self.count_blob(bytes.len() as u64) {
-            return Ok(Err(why));
+        if let Err(message) = self.count_blob(bytes.len() as u64) {
+            return Ok(Err(message));
         }
         Ok(self.calls.put_blob(bytes.into()).await)
     }
@@ -216,7 +216,7 @@ impl blob::Host for State {
         };
         let bytes = match self.calls.get_blob(hash).await {
             Ok(bytes) => bytes,
-            Err(why) => return Ok(Err(why)),
+            Err(message) => return Ok(Err(message)),
         };
         Ok(self.count_blob(bytes.len() as u64).map(|()| bytes.to_vec()))
     }

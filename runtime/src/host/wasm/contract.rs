@@ -1,26 +1,26 @@
-//! What a compiled step must be, looked at before anything of it runs or is compiled. Uploaders and workers ask the same.
+//! What a compiled step must be. Checked when it is uploaded and again by the worker, before it is compiled.
 
 use wasmparser::{Encoding, ExternalKind, FunctionBody, Parser, Payload, Validator, WasmFeatures};
 
 use crate::step::compiled_step::WasmKind;
 
-/// The package of the contract, and its version, which a component's names carry: `guest-sdk/wit/step.wit`.
+/// The package and version of the contract, which the names of a component contain: `guest-sdk/wit/step.wit`.
 const PACKAGE: &str = "bue:step/";
 const VERSION: &str = "0.1.0";
 const GUEST: &str = "guest";
 
-/// Bytes of a step's module. Release builds have a few megabytes at most.
+/// Maximum size of a step's module in bytes. Release builds have a few megabytes.
 pub(crate) const MAX_BYTES: usize = 32 << 20;
-/// Functions of a step, all its modules together.
+/// Maximum number of functions of a step, in all its modules together.
 const MAX_FUNCTIONS: u32 = 100_000;
-/// Bytes of one function. Time and memory to compile one grow faster than its length.
+/// Maximum size of one function in bytes. The time and memory to compile a function grow faster than its size.
 const MAX_FUNCTION_BYTES: usize = 1 << 20;
-/// Modules and components inside one another.
-const MAX_PARTS: usize = 64;
+/// Maximum number of modules and components in a step.
+const MAX_MODULES: usize = 64;
 
-/// The namespace of plain commands' imports.
+/// The module name of plain commands' imports.
 const PREVIEW1: &str = "wasi_snapshot_preview1";
-/// All functions there are in it.
+/// All functions of it.
 const PREVIEW1_FUNCTIONS: [&str; 46] = [
     "args_get",
     "args_sizes_get",
@@ -69,7 +69,7 @@ const PREVIEW1_FUNCTIONS: [&str; 46] = [
     "sock_send",
     "sock_shutdown",
 ];
-/// Packages and interfaces of WASI 0.2 that components may import; see `guest-sdk/wit/step.wit`.
+/// The packages and interfaces of WASI 0.2 that components may import; see `guest-sdk/wit/step.wit`.
 const WASI: [&str; 8] = [
     "wasi:cli/",
     "wasi:clocks/",
@@ -81,7 +81,7 @@ const WASI: [&str; 8] = [
     "wasi:sockets/",
 ];
 
-/// Why bytes are no step.
+/// Why a file cannot be a step.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
 pub struct WasmProblem {
@@ -95,27 +95,27 @@ fn problem<T>(message: impl Into<String>, hint: impl Into<String>) -> Result<T, 
     Err(WasmProblem { message: message.into(), hint: hint.into() })
 }
 
-/// Looks at a step's bytes: whole and valid, of a known contract, no larger than is compiled.
+/// Checks a step's bytes: a complete and valid module of a known contract, within the limits of what is compiled.
 ///
 /// # Errors
-/// Why it is none, in words for whoever built it.
+/// Why it cannot be a step, worded for its author.
 pub fn check_wasm(bytes: &[u8]) -> Result<WasmKind, WasmProblem> {
-    check_start(bytes)?;
-    let mut found = Found::default();
+    check_header(bytes)?;
+    let mut summary = ModuleSummary::default();
     for payload in Parser::new(0).parse_all(bytes) {
         let payload = payload.or_else(|error| unreadable(&error))?;
-        found.look(&payload)?;
+        summary.add(&payload)?;
     }
     Validator::new_with_features(features()).validate_all(bytes).or_else(|error| unreadable(&error))?;
-    found.kind()
+    summary.kind()
 }
 
-fn check_start(bytes: &[u8]) -> Result<(), WasmProblem> {
-    const BUILD: &str = "give the `.wasm` that a compiler wrote, or the path of its source";
+fn check_header(bytes: &[u8]) -> Result<(), WasmProblem> {
+    const BUILD: &str = "pass the `.wasm` file that a compiler wrote, or the path of its source";
     if bytes.len() > MAX_BYTES {
-        let (len, most) = (bytes.len() >> 20, MAX_BYTES >> 20);
+        let (len, limit) = (bytes.len() >> 20, MAX_BYTES >> 20);
         return problem(
-            format!("it has {len} MiB, more than the {most} MiB a step may have"),
+            format!("it has {len} MiB, more than the {limit} MiB a step may have"),
             "build it optimised and without debug information, `cargo build --release`",
         );
     }
@@ -125,19 +125,19 @@ fn check_start(bytes: &[u8]) -> Result<(), WasmProblem> {
             problem("it is machine code (a `.cwasm`, or a native program), which is never loaded from outside", BUILD)
         }
         [] => problem("it is empty", BUILD),
-        _ => problem("it is no WebAssembly", BUILD),
+        _ => problem("it is not WebAssembly", BUILD),
     }
 }
 
 fn unreadable<T>(error: &wasmparser::BinaryReaderError) -> Result<T, WasmProblem> {
     let (message, at) = (error.message(), error.offset());
     problem(
-        format!("it is no whole and valid WebAssembly: {message} (at byte {at})"),
-        "build it again; young features (threads, exceptions, 64 bit memories) are not taken",
+        format!("it is not complete and valid WebAssembly: {message} (at byte {at})"),
+        "build it again; unstable features (threads, exceptions, 64-bit memories) are not supported",
     )
 }
 
-/// What the engines of steps allow.
+/// The WebAssembly features that the engine of steps supports.
 fn features() -> WasmFeatures {
     WasmFeatures::MVP
         | WasmFeatures::MUTABLE_GLOBAL
@@ -152,25 +152,26 @@ fn features() -> WasmFeatures {
         | WasmFeatures::GC_TYPES
 }
 
-/// What was seen so far.
+/// What is known of a module after reading a part of it.
 #[derive(Default)]
-struct Found {
+struct ModuleSummary {
     encoding: Option<Encoding>,
-    /// How many modules and components are open around the payload.
+    /// How many modules and components enclose the payload.
     depth: usize,
-    parts: usize,
+    modules: usize,
     functions: u32,
-    starts: bool,
-    memory: bool,
-    guest: bool,
-    /// Versions of the contract that it has names of, ours not among them.
+    exports_start: bool,
+    exports_memory: bool,
+    /// It exports the contract's interface in our version.
+    exports_guest: bool,
+    /// Another version of the contract that it imports or exports.
     other_version: Option<String>,
 }
 
-impl Found {
-    fn look(&mut self, payload: &Payload<'_>) -> Result<(), WasmProblem> {
+impl ModuleSummary {
+    fn add(&mut self, payload: &Payload<'_>) -> Result<(), WasmProblem> {
         match payload {
-            Payload::Version { encoding, .. } => self.begin(*encoding)?,
+            Payload::Version { encoding, .. } => self.enter_module(*encoding)?,
             Payload::End(_) => self.depth = self.depth.saturating_sub(1),
             Payload::CodeSectionStart { count, .. } => self.count_functions(*count)?,
             Payload::CodeSectionEntry(body) => check_function(body)?,
@@ -183,8 +184,8 @@ impl Found {
             Payload::ExportSection(exports) if self.depth == 1 => {
                 for export in exports.clone() {
                     let export = export.or_else(|error| unreadable(&error))?;
-                    self.starts |= export.name == "_start" && export.kind == ExternalKind::Func;
-                    self.memory |= export.name == "memory" && export.kind == ExternalKind::Memory;
+                    self.exports_start |= export.name == "_start" && export.kind == ExternalKind::Func;
+                    self.exports_memory |= export.name == "memory" && export.kind == ExternalKind::Memory;
                 }
             }
             Payload::ComponentImportSection(imports) if self.depth == 1 => {
@@ -204,13 +205,13 @@ impl Found {
         Ok(())
     }
 
-    fn begin(&mut self, encoding: Encoding) -> Result<(), WasmProblem> {
+    fn enter_module(&mut self, encoding: Encoding) -> Result<(), WasmProblem> {
         self.depth += 1;
-        self.parts += 1;
+        self.modules += 1;
         self.encoding.get_or_insert(encoding);
-        if self.parts > MAX_PARTS {
+        if self.modules > MAX_MODULES {
             return problem(
-                format!("it has more than the {MAX_PARTS} modules a step may have"),
+                format!("it has more than the {MAX_MODULES} modules a step may have"),
                 "compose fewer components into it",
             );
         }
@@ -237,13 +238,13 @@ impl Found {
             }
             return Ok(());
         }
-        let known = WASI.iter().any(|known| name.starts_with(known)) && name.contains("@0.2.");
-        if known { Ok(()) } else { unknown_import(name) }
+        let is_wasi = WASI.iter().any(|prefix| name.starts_with(prefix)) && name.contains("@0.2.");
+        if is_wasi { Ok(()) } else { unknown_import(name) }
     }
 
     fn component_export(&mut self, name: &str) {
         match contract_name(name) {
-            Some((GUEST, VERSION)) => self.guest = true,
+            Some((GUEST, VERSION)) => self.exports_guest = true,
             Some((_, version)) if version != VERSION => self.other_version = Some(version.to_owned()),
             _ => {}
         }
@@ -252,17 +253,17 @@ impl Found {
     fn kind(self) -> Result<WasmKind, WasmProblem> {
         if let Some(version) = self.other_version {
             return problem(
-                format!("it was built for bue:step@{version}; this bue speaks bue:step@{VERSION}"),
+                format!("it was built for bue:step@{version}; this bue supports bue:step@{VERSION}"),
                 "build it again with the SDK of this bue, which `bue new step --lang rust NAME` writes",
             );
         }
         match self.encoding {
-            Some(Encoding::Component) if self.guest => Ok(WasmKind::Component),
+            Some(Encoding::Component) if self.exports_guest => Ok(WasmKind::Component),
             Some(Encoding::Component) => problem(
                 format!("it is a component that does not export bue:step/{GUEST}@{VERSION}"),
                 "export it (guest-sdk/wit/step.wit), or build a plain command with `_start` for wasm32-wasip1",
             ),
-            _ if self.starts && self.memory => Ok(WasmKind::Command),
+            _ if self.exports_start && self.exports_memory => Ok(WasmKind::Command),
             _ => problem(
                 "it is a module without `_start` and `memory`",
                 "build a command for wasm32-wasip1, a program with `main`, or a component that exports bue:step/guest",
@@ -271,7 +272,7 @@ impl Found {
     }
 }
 
-/// Interface and version of a name of our package.
+/// The interface and version in a name of our package.
 fn contract_name(name: &str) -> Option<(&str, &str)> {
     name.strip_prefix(PACKAGE)?.split_once('@')
 }
@@ -279,9 +280,9 @@ fn contract_name(name: &str) -> Option<(&str, &str)> {
 fn check_function(body: &FunctionBody<'_>) -> Result<(), WasmProblem> {
     let len = body.range().len();
     if len > MAX_FUNCTION_BYTES {
-        let (len, most) = (len >> 10, MAX_FUNCTION_BYTES >> 10);
+        let (len, limit) = (len >> 10, MAX_FUNCTION_BYTES >> 10);
         return problem(
-            format!("one of its functions has {len} KiB, more than the {most} KiB one may have"),
+            format!("one of its functions has {len} KiB, more than the {limit} KiB one may have"),
             "put tables into data, and split generated code",
         );
     }
@@ -298,7 +299,7 @@ fn check_module_import(module: &str, name: &str) -> Result<(), WasmProblem> {
 fn unknown_import<T>(name: &str) -> Result<T, WasmProblem> {
     let name: String = name.chars().filter(|char| !char.is_control()).take(200).collect();
     problem(
-        format!("it imports `{name}`, which no step is given"),
+        format!("it imports `{name}`, which steps are not given"),
         "steps may import WASI (preview 1 for commands, 0.2 for components) and bue:step, see docs/compiled-steps.md",
     )
 }
@@ -307,7 +308,7 @@ fn unknown_import<T>(name: &str) -> Result<T, WasmProblem> {
 mod tests {
     use super::*;
 
-    /// The contract as others build against it, and what it was for each version.
+    /// The contract, and its hash for each version.
     const WIT: &str = include_str!("../../../../guest-sdk/wit/step.wit");
     const HASHES: &str = include_str!("../../../../guest-sdk/wit/step.wit.hash");
 

@@ -1,36 +1,36 @@
-//! The engine of compiled steps. Python's has another, because its memories are slots of images.
+//! The engine of compiled steps. Python has another one, whose memories are slots of images.
 
 use std::sync::Arc;
 
 use wasmtime::{Config, Engine};
 
 use crate::error::RuntimeError;
-use crate::host::engine::{Ticker, common};
+use crate::host::engine::{EpochTicker, common_config};
 use crate::host::memory::pool::ZeroPool;
 
-/// An engine and the clock that interrupts its guests.
+/// An engine and the ticker that interrupts its guests.
 pub(crate) struct WasmEngine {
     pub(crate) engine: Engine,
-    ticker: Ticker,
+    ticker: EpochTicker,
 }
 
 impl WasmEngine {
     pub(crate) fn new() -> Result<Self, RuntimeError> {
         let engine = Engine::new(&config())?;
-        let ticker = Ticker::start(engine.clone())?;
+        let ticker = EpochTicker::start(engine.clone())?;
         Ok(Self { engine, ticker })
     }
 
-    /// A guest is about to run: the clock must not sleep.
-    pub(crate) fn guest_runs(&self) {
+    /// A guest is about to run: the ticker must not sleep.
+    pub(crate) fn wake_ticker(&self) {
         self.ticker.wake();
     }
 }
 
-/// A memory is a slot that other steps may have had, all zeros, into which a module's data is copied: no page of it has to be
-/// asked of the kernel again. A module's own image, mapped for each step, cost a fault for each page that it touched.
+/// The settings. A memory is a zeroed slot, possibly used by an earlier step, into which a module's data is copied: its pages
+/// are resident already. Mapping the module's own image for each step would cost a page fault for each page it touches.
 pub(crate) fn config() -> Config {
-    let mut config = common();
+    let mut config = common_config();
     config.memory_init_cow(false).with_host_memory(Arc::new(ZeroPool::default())).wasm_component_model(true);
     config
 }

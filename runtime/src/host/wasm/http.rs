@@ -1,5 +1,5 @@
-//! wasi:http of components: every request goes to the parent's egress as frames, and comes back as them. There is no
-//! connection in this process.
+//! wasi:http for components: requests go to the parent's egress as frames, and responses come back as frames. This process
+//! makes no connections.
 
 use core::future::Future;
 use core::pin::Pin;
@@ -16,15 +16,16 @@ use super::calls::Calls;
 use crate::step::box_future::BoxFuture;
 use crate::step::net_port::MAX_READ_BYTES;
 
-/// Makes the requests of one step.
+/// Sends the requests of one step.
 pub(crate) struct Requests(pub(crate) Calls);
 
-type Ending = Box<dyn Future<Output = Result<(), Error>> + Send>;
-/// A response, and what goes on after it.
-type Answered = Result<(http::Response<WasiBody>, Ending), Error>;
+/// A future that drives the rest of an upload.
+type UploadFuture = Box<dyn Future<Output = Result<(), Error>> + Send>;
+/// A response, and the rest of its request's upload.
+type SendResult = Result<(http::Response<WasiBody>, UploadFuture), Error>;
 
 impl WasiHttpHooks for Requests {
-    /// The parent says the host, from the request's origin.
+    /// The parent sets the header, from the request's origin.
     fn set_host_header(&mut self) -> bool {
         false
     }
@@ -33,40 +34,40 @@ impl WasiHttpHooks for Requests {
         &mut self,
         request: http::Request<WasiBody>,
         options: Option<RequestOptions>,
-        _done: Ending,
-    ) -> Box<dyn Future<Output = Answered> + Send> {
+        _done: UploadFuture,
+    ) -> Box<dyn Future<Output = SendResult> + Send> {
         Box::new(send(self.0.clone(), request, options.unwrap_or_default()))
     }
 }
 
-async fn send(calls: Calls, request: http::Request<WasiBody>, options: RequestOptions) -> Answered {
+async fn send(calls: Calls, request: http::Request<WasiBody>, options: RequestOptions) -> SendResult {
     let (parts, body) = request.into_parts();
     let streamed = !body.is_end_stream();
-    let begun = calls.start(Operation::Request(wanted(&parts, streamed, options)?));
-    let exchange = Exchange { calls: calls.clone(), ticket: begun.ticket, over: false };
-    let ticket = begun.ticket;
+    let call = calls.start(Operation::Request(to_request(&parts, streamed, options)?));
+    let exchange = Exchange { calls: calls.clone(), ticket: call.ticket, is_done: false };
+    let ticket = call.ticket;
     let mut upload = streamed.then(|| Box::pin(upload(calls, ticket, body)));
-    let mut response = core::pin::pin!(begun.end());
-    let ended = loop {
+    let mut response = core::pin::pin!(call.complete());
+    let completion = loop {
         match &mut upload {
             None => break response.await,
             Some(sending) => tokio::select! {
                 biased;
-                ended = &mut response => break ended,
-                // what went wrong with it, the response's end says better
+                completion = &mut response => break completion,
+                // if the upload fails, the completion of the request has the better error
                 _ = sending => upload = None,
             },
         }
     };
-    let Ended::Response(response) = ended.map_err(said)? else { return Err(unexpected()) };
-    let rest: Ending = match upload {
+    let Ended::Response(response) = completion.map_err(to_error)? else { return Err(unexpected()) };
+    let rest: UploadFuture = match upload {
         Some(upload) => Box::new(upload),
         None => Box::new(core::future::ready(Ok(()))),
     };
-    Ok((answer(response, exchange, options.between_bytes_timeout)?, rest))
+    Ok((to_response(response, exchange, options.between_bytes_timeout)?, rest))
 }
 
-fn wanted(parts: &http::request::Parts, streamed: bool, options: RequestOptions) -> Result<Request, Error> {
+fn to_request(parts: &http::request::Parts, streamed: bool, options: RequestOptions) -> Result<Request, Error> {
     let (scheme, authority) = (parts.uri.scheme_str(), parts.uri.authority());
     let (Some(scheme), Some(authority)) = (scheme, authority) else { return Err(Error::HttpRequestUriInvalid) };
     let headers = parts.headers.iter();
@@ -86,49 +87,49 @@ fn millis(time: Duration) -> u64 {
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// Sends a body as far as it is taken.
+/// Sends a body, as fast as the parent accepts it.
 async fn upload(calls: Calls, exchange: Ticket, mut body: WasiBody) -> Result<(), Error> {
     while let Some(frame) = body.frame().await {
         let Ok(bytes) = frame?.into_data() else { continue };
-        calls.start(Operation::Write { exchange, bytes, last: false }).end().await.map_err(said)?;
+        calls.start(Operation::Write { exchange, bytes, last: false }).complete().await.map_err(to_error)?;
     }
-    calls.start(Operation::Write { exchange, bytes: Bytes::new(), last: true }).end().await.map_err(said)?;
+    calls.start(Operation::Write { exchange, bytes: Bytes::new(), last: true }).complete().await.map_err(to_error)?;
     Ok(())
 }
 
-fn answer(
+fn to_response(
     response: Response,
     mut exchange: Exchange,
     timeout: Option<Duration>,
 ) -> Result<http::Response<WasiBody>, Error> {
-    exchange.over = response.last;
-    let mut made = http::Response::builder().status(response.status);
+    exchange.is_done = response.last;
+    let mut builder = http::Response::builder().status(response.status);
     for (name, value) in &response.headers {
-        made = made.header(name, value.as_ref());
+        builder = builder.header(name, value.as_ref());
     }
     let body = Download { exchange, first: response.body, reading: None, timeout_ms: timeout.map(millis) };
-    made.body(body.boxed_unsync()).map_err(|error| Error::InternalError(Some(error.to_string())))
+    builder.body(body.boxed_unsync()).map_err(|error| Error::InternalError(Some(error.to_string())))
 }
 
-/// An exchange that is given up when nobody wants it any more.
+/// An exchange that is cancelled when it is dropped before its end.
 struct Exchange {
     calls: Calls,
     ticket: Ticket,
-    over: bool,
+    is_done: bool,
 }
 
 impl Drop for Exchange {
     fn drop(&mut self) {
-        if !self.over {
+        if !self.is_done {
             self.calls.close(self.ticket);
         }
     }
 }
 
-/// A response's body: read when it is asked for.
+/// The body of a response, read on demand.
 struct Download {
     exchange: Exchange,
-    /// What came with the head.
+    /// The bytes that came with the head.
     first: Bytes,
     reading: Option<BoxFuture<Result<Ended, NetError>>>,
     timeout_ms: Option<u64>,
@@ -143,31 +144,31 @@ impl Body for Download {
         if !this.first.is_empty() {
             return Poll::Ready(Some(Ok(Frame::data(core::mem::take(&mut this.first)))));
         }
-        if this.exchange.over {
+        if this.exchange.is_done {
             return Poll::Ready(None);
         }
         let exchange = &mut this.exchange;
         let read = Operation::Read { exchange: exchange.ticket, max: MAX_READ_BYTES, timeout_ms: this.timeout_ms };
-        let reading = this.reading.get_or_insert_with(|| Box::pin(exchange.calls.start(read).end()));
-        let ended = ready!(reading.as_mut().poll(context));
+        let reading = this.reading.get_or_insert_with(|| Box::pin(exchange.calls.start(read).complete()));
+        let completion = ready!(reading.as_mut().poll(context));
         this.reading = None;
-        match ended {
+        match completion {
             Ok(Ended::Data { bytes, last }) => {
-                exchange.over = last;
+                exchange.is_done = last;
                 if bytes.is_empty() && last { Poll::Ready(None) } else { Poll::Ready(Some(Ok(Frame::data(bytes)))) }
             }
             Ok(_) => Poll::Ready(Some(Err(unexpected()))),
-            Err(error) => Poll::Ready(Some(Err(said(error)))),
+            Err(error) => Poll::Ready(Some(Err(to_error(error)))),
         }
     }
 }
 
 fn unexpected() -> Error {
-    Error::InternalError(Some("the host answered something else".to_owned()))
+    Error::InternalError(Some("the host sent an unexpected answer".to_owned()))
 }
 
-/// What went wrong, in WASI's words where they say as much; a person must learn which rule or which limit it was.
-fn said(error: NetError) -> Error {
+/// The WASI error for an error, or its message where WASI's error would hide which rule or limit was violated.
+fn to_error(error: NetError) -> Error {
     match error.kind {
         NetErrorKind::Name => Error::DnsError { rcode: Some(error.message), info_code: None },
         NetErrorKind::Refused => Error::ConnectionRefused,

@@ -1,4 +1,4 @@
-//! Compiled steps in one thread: code mapped once, a fresh instance a step.
+//! Runs compiled steps in one thread: code is mapped once, and each step gets a fresh instance.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -20,16 +20,16 @@ use crate::step::failure;
 use crate::step::net_port::NetPort;
 use crate::step::task::Task;
 
-/// Steps whose code stays mapped.
-const MAPPED: usize = 256;
+/// The number of programs that stay mapped.
+const MAX_MAPPED: usize = 256;
 
 /// Runs compiled steps.
 pub(crate) struct WasmSteps {
     engine: WasmEngine,
-    mapped: RefCell<Mapped>,
+    programs: RefCell<ProgramCache>,
 }
 
-/// Code that is mapped and linked.
+/// Mapped and linked code.
 enum Program {
     Command(Command),
     Component(Component),
@@ -37,45 +37,45 @@ enum Program {
 
 impl WasmSteps {
     pub(crate) fn new() -> Result<Self, RuntimeError> {
-        Ok(Self { engine: WasmEngine::new()?, mapped: RefCell::default() })
+        Ok(Self { engine: WasmEngine::new()?, programs: RefCell::default() })
     }
 
-    /// A guest is about to run.
-    pub(crate) fn wake_clock(&self) {
-        self.engine.guest_runs();
+    /// A guest is about to run: the epoch ticker must not sleep.
+    pub(crate) fn wake_ticker(&self) {
+        self.engine.wake_ticker();
     }
 
-    /// Runs one step. Requests go through `net`.
-    pub(crate) async fn run(&self, step: WasmStep<'_>, net: NetPort) -> StepRun {
-        let program = match self.program(step.step) {
+    /// Executes one step. Requests go through `net`.
+    pub(crate) async fn execute(&self, step: WasmStep<'_>, net: NetPort) -> StepRun {
+        let program = match self.program(step.code) {
             Ok(program) => program,
             Err(error) => return StepRun::failed(cannot_link(&error)),
         };
-        let ended = match &*program {
-            Program::Command(command) => command.run(step).await,
-            Program::Component(component) => component.run(step, net).await,
+        let run = match &*program {
+            Program::Command(command) => command.execute(step).await,
+            Program::Component(component) => component.execute(step, net).await,
         };
-        let answer = ended.answer.and_then(|answer| checked(answer, step.task)).unwrap_or_else(|failure| {
-            mapping::give_back_heap();
+        let answer = run.answer.and_then(|answer| check_answer(answer, step.task)).unwrap_or_else(|failure| {
+            mapping::trim_heap();
             Answer::Failed(failure)
         });
-        StepRun { answer, memory_bytes: ended.memory_bytes, dirty_pages: None }
+        StepRun { answer, memory_bytes: run.memory_bytes, dirty_pages: None }
     }
 
-    fn program(&self, step: &CompiledStep) -> Result<Rc<Program>, RuntimeError> {
-        if let Some(program) = self.mapped.borrow_mut().get(&step.code) {
+    fn program(&self, code: &CompiledStep) -> Result<Rc<Program>, RuntimeError> {
+        if let Some(program) = self.programs.borrow_mut().get(&code.code) {
             return Ok(program);
         }
-        // SAFETY: who has a `CompiledStep` has checked the file's MAC, or is the child of a process that has.
-        let program = Rc::new(unsafe { Program::load(&self.engine, step)? });
-        self.mapped.borrow_mut().keep(step.code.clone(), Rc::clone(&program));
+        // SAFETY: a `CompiledStep` exists only where the file's MAC was checked, by this process or its parent.
+        let program = Rc::new(unsafe { Program::load(&self.engine, code)? });
+        self.programs.borrow_mut().insert(code.code.clone(), Rc::clone(&program));
         Ok(program)
     }
 }
 
 impl Program {
     /// # Safety
-    /// The file must be one that this installation compiled, unchanged: what it says is run.
+    /// This installation must have compiled the file, and it must be unchanged: the file's content is executed.
     unsafe fn load(engine: &WasmEngine, step: &CompiledStep) -> Result<Self, RuntimeError> {
         // SAFETY: the caller vouches for the file.
         unsafe {
@@ -87,13 +87,13 @@ impl Program {
     }
 }
 
-/// Code that cannot be linked imports what is not there, which was not seen by its names alone.
+/// Linking fails if an import has the right name but another type; [`check_wasm`](super::contract::check_wasm) checks names only.
 fn cannot_link(error: &RuntimeError) -> Failure {
     Failure::new(FailureKind::BadCode, format!("The step's code cannot be run: {error}"))
 }
 
-/// A result is no longer than it may be, and a value.
-fn checked(answer: Answer, task: &Task) -> Result<Answer, Failure> {
+/// Checks that a result is within its limit and a well-formed value.
+fn check_answer(answer: Answer, task: &Task) -> Result<Answer, Failure> {
     if let Answer::Completed { value, .. } = &answer
         && value.len() as u64 > task.limits.result_bytes
     {
@@ -101,30 +101,31 @@ fn checked(answer: Answer, task: &Task) -> Result<Answer, Failure> {
     }
     match values::check_answer(&answer) {
         Ok(()) => Ok(answer),
-        Err(why) => Err(Failure::new(FailureKind::BadResult, format!("The step answered with {why}"))),
+        Err(problem) => Err(Failure::new(FailureKind::BadResult, format!("The step answered with {problem}"))),
     }
 }
 
-/// Programs by file, the ones used last kept.
+/// An LRU cache of programs, by file.
 #[derive(Default)]
-struct Mapped {
-    known: HashMap<PathBuf, (Rc<Program>, u64)>,
+struct ProgramCache {
+    /// Each with the value of `uses` at its last use.
+    programs: HashMap<PathBuf, (Rc<Program>, u64)>,
     uses: u64,
 }
 
-impl Mapped {
+impl ProgramCache {
     fn get(&mut self, code: &PathBuf) -> Option<Rc<Program>> {
         self.uses += 1;
-        let (program, used) = self.known.get_mut(code)?;
-        *used = self.uses;
+        let (program, last_use) = self.programs.get_mut(code)?;
+        *last_use = self.uses;
         Some(Rc::clone(program))
     }
 
-    fn keep(&mut self, code: PathBuf, program: Rc<Program>) {
-        if self.known.len() >= MAPPED {
-            let oldest = self.known.iter().min_by_key(|(_, (_, used))| *used).map(|(code, _)| code.clone());
-            oldest.and_then(|code| self.known.remove(&code));
+    fn insert(&mut self, code: PathBuf, program: Rc<Program>) {
+        if self.programs.len() >= MAX_MAPPED {
+            let oldest = self.programs.iter().min_by_key(|(_, (_, last_use))| *last_use).map(|(code, _)| code.clone());
+            oldest.and_then(|code| self.programs.remove(&code));
         }
-        self.known.insert(code, (program, self.uses));
+        self.programs.insert(code, (program, self.uses));
     }
 }

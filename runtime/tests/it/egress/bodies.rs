@@ -1,4 +1,4 @@
-//! Bodies of any length, both ways, and nothing held of them.
+//! Bodies of any length in both directions, which are never held in memory.
 
 use bue_model::net::{Body, Ended, NetErrorKind, Operation, Request};
 use bue_runtime::Limits;
@@ -9,7 +9,7 @@ use super::step::{Step, get, header, post};
 
 const MIB: usize = 1 << 20;
 
-/// Bytes that may be between server and step: buffers of both sides and of the system between them.
+/// Bytes that may be in transit between server and step: buffers of both sides and of the system.
 const BETWEEN: usize = 16 * MIB;
 
 #[tokio::test]
@@ -27,13 +27,13 @@ async fn a_body_of_64_mib_comes_in_as_it_is_read() {
     assert_eq!(len, 64 * MIB);
 }
 
-/// Writes a body in pieces and gives the response's text.
+/// Writes a body in pieces and returns the response's text.
 async fn upload(step: &mut Step, seen: &Seen, request: Request, pieces: usize, piece: &Bytes) -> String {
     let exchange = step.start(Operation::Request(request));
     let before = seen.passed();
     for index in 0..pieces {
         let last = index + 1 == pieces;
-        let ended = step.ask(Operation::Write { exchange, bytes: piece.clone(), last }).await;
+        let ended = step.complete(Operation::Write { exchange, bytes: piece.clone(), last }).await;
         assert_eq!(ended, Ended::Wrote);
         let ahead = ((index + 1) * piece.len()).saturating_sub(seen.passed() - before);
         assert!(ahead < BETWEEN, "{ahead} bytes are held somewhere");
@@ -62,9 +62,9 @@ async fn a_body_that_is_given_up_does_not_look_whole() {
     let request = post(&format!("http://{server}"), "/count", Body::Streamed);
     let exchange = step.start(Operation::Request(request));
     let bytes = Bytes::from_static(b"part");
-    assert_eq!(step.ask(Operation::Write { exchange, bytes, last: false }).await, Ended::Wrote);
+    assert_eq!(step.complete(Operation::Write { exchange, bytes, last: false }).await, Ended::Wrote);
     step.close(exchange);
-    seen.wait_for_ends(1).await;
+    seen.wait_for_closed(1).await;
 }
 
 #[tokio::test]
@@ -81,7 +81,7 @@ async fn a_step_that_is_dropped_ends_its_exchanges() {
         tokio::time::sleep(std::time::Duration::from_millis(10)).await;
     }
     drop(step);
-    seen.wait_for_ends(3).await;
+    seen.wait_for_closed(3).await;
 }
 
 #[tokio::test]
@@ -89,12 +89,12 @@ async fn operations_that_mean_nothing_are_told_so() {
     let (server, _) = serve().await;
     let mut step = Step::to(server);
     let closed = |ended: &Ended| matches!(ended, Ended::Failed(error) if error.kind == NetErrorKind::Closed);
-    assert!(closed(&step.ask(Operation::Read { exchange: 99, max: 1, timeout_ms: None }).await));
+    assert!(closed(&step.complete(Operation::Read { exchange: 99, max: 1, timeout_ms: None }).await));
     let exchange = step.start(Operation::Request(get(&format!("http://{server}"), "/hang")));
     let write = Operation::Write { exchange, bytes: Bytes::from_static(b"x"), last: true };
-    assert!(closed(&step.ask(write).await), "it has no body");
+    assert!(closed(&step.complete(write).await), "it has no body");
     let first = step.start(Operation::Read { exchange, max: 1, timeout_ms: None });
-    assert!(closed(&step.ask(Operation::Read { exchange, max: 1, timeout_ms: None }).await), "one read at a time");
+    assert!(closed(&step.complete(Operation::Read { exchange, max: 1, timeout_ms: None }).await), "one read at a time");
     step.close(exchange);
     assert_ne!(first, exchange);
 }

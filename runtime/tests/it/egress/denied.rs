@@ -1,4 +1,5 @@
-//! Addresses that nobody named: in every spelling, by redirect, by a name that changes its mind. A listener counts.
+//! Addresses that no rule names: in every spelling, by redirect, by a name that resolves differently later. A listener counts
+//! connections.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -14,7 +15,7 @@ use tokio::net::TcpListener;
 use super::server::serve;
 use super::step::{Step, egress, get, permissions, rules};
 
-/// Hosts that are some place of one's own, written in all ways that somebody might read as that. `|` is between.
+/// Hosts of this machine or network, in all spellings that a parser might accept, separated by `|`.
 const SPELLINGS: &str = "127.0.0.1|127.1|127.0.1|127.0.0.01|0177.0.0.1|0177.1|0x7f.0.0.1|0x7f.1|0x7f000001|2130706433|\
     017700000001|127.0.0.2|127.255.255.254|127.0.0.1.|127.1.|0x7F.0x0.0x0.0x1|0X7f.1|00000177.0.0.1|127.0.0.0x1|127.0.0.00001|\
     １２７.0.0.1|127。0。0。1|127．0．0．1|127｡0｡0｡1|①②⑦.0.0.1|1２7.0.0.1|0|0.0.0.0|0.0|0x0|00|0.0.0.0.|0.1.2.3|\
@@ -37,10 +38,10 @@ const SPELLINGS: &str = "127.0.0.1|127.1|127.0.1|127.0.0.01|0177.0.0.1|0177.1|0x
     example.com@127.0.0.1|127.0.0.1\\@example.com|127.0.0.1#@example.com|example.com:80@127.0.0.1|127.0.0.1%00.example.com|\
     127.0.0.1%2f.example.com|1.1.1.1&@127.0.0.1|127.0.0.1\t|\t127.0.0.1| 127.0.0.1|12\n7.0.0.1|127.0.0.1\r\n|127.1.1.1:80@127.0.0.1";
 
-/// Rules that allow every name, and every address that is public.
+/// Rules that allow every name and every public address.
 const BROAD: [&str; 6] = ["*.com", "*.example", "rebind.example", "0.0.0.0/0", "::/0", "128.0.0.0/1"];
 
-/// A listener on all addresses of this machine, and how often somebody came.
+/// A listener on all addresses of this machine, and the number of its connections.
 async fn trap() -> (u16, Arc<AtomicUsize>) {
     let listener = match TcpListener::bind("[::]:0").await {
         Ok(listener) => listener,
@@ -61,7 +62,7 @@ fn spellings() -> Vec<&'static str> {
     SPELLINGS.split('|').collect()
 }
 
-/// Gives what is next in its list, and the last for ever.
+/// Returns the next addresses of its list, and the last ones from then on.
 #[derive(Debug)]
 struct Changing(Vec<Vec<IpAddr>>, AtomicUsize);
 
@@ -78,10 +79,10 @@ fn changing(turns: &[&[&str]]) -> Arc<Changing> {
     Arc::new(Changing(turns.iter().map(turn).collect(), AtomicUsize::new(0)))
 }
 
-fn port_with(resolver: Arc<Changing>, allowed: Allowed, asked: &[&str]) -> NetPort {
+fn port_with(resolver: Arc<Changing>, allowed: Allowed, requested: &[&str]) -> NetPort {
     let config = EgressConfig { allowed, ..EgressConfig::default() };
     let egress = Egress::with_resolver(config, None::<&Path>, resolver).expect("no file to read");
-    egress.port(&permissions(asked), &Limits::default())
+    egress.port(&permissions(requested), &Limits::default())
 }
 
 #[tokio::test]
@@ -99,7 +100,7 @@ async fn no_spelling_of_a_place_of_ones_own_is_reached() {
     assert_eq!(came.load(Ordering::SeqCst), 0);
 }
 
-/// What a library does with a redirect: another request, which is looked at like the first.
+/// A library follows a redirect with another request, which is checked like the first.
 #[tokio::test]
 async fn no_redirect_leads_there_either() {
     let (port, came) = trap().await;
@@ -119,7 +120,7 @@ async fn no_redirect_leads_there_either() {
 #[tokio::test]
 async fn a_name_that_becomes_a_place_of_ones_own_is_not_followed() {
     let (port, came) = trap().await;
-    // nobody listens at the public address from here, or it answers something else: what counts is who is never asked
+    // nobody listens at the public address from here, or it answers something else: what counts is who is never requested
     let turns: [&[&str]; 3] =
         [&["192.0.2.1"], &["127.0.0.1"], &["::ffff:127.0.0.1", "::1", "10.0.0.1", "64:ff9b::7f00:1"]];
     for allowed in [Allowed::Rules(rules(&BROAD)), Allowed::Anything] {
@@ -137,10 +138,10 @@ async fn a_name_that_becomes_a_place_of_ones_own_is_not_followed() {
 async fn every_address_of_a_name_is_looked_at() {
     let (server, seen) = serve().await;
     let port = server.port();
-    let asked = ["two.example".to_owned(), format!("127.0.0.1:{port}")];
-    let asked: Vec<&str> = asked.iter().map(String::as_str).collect();
+    let requested = ["two.example".to_owned(), format!("127.0.0.1:{port}")];
+    let requested: Vec<&str> = requested.iter().map(String::as_str).collect();
     let resolver = changing(&[&["10.0.0.1", "169.254.169.254", "127.0.0.1"]]);
-    let mut step = Step::new(port_with(resolver, Allowed::Anything, &asked));
+    let mut step = Step::new(port_with(resolver, Allowed::Anything, &requested));
     let (response, _) = step.whole(get(&format!("http://two.example:{port}"), "/status/200")).await;
     assert_eq!((response.status, seen.connections()), (200, 1), "the one that was named is taken");
 }
@@ -155,8 +156,8 @@ async fn both_sides_must_allow_it() {
         (&[], &[&rule], &["!allow net 127.0.0.1"]),
         (&["localhost"], &["127.0.0.1:1"], &["!allow net 127.0.0.1", "--allow-net 127.0.0.1"]),
     ];
-    for (asked, allowed, words) in cases {
-        let mut step = Step::new(egress(allowed).port(&permissions(asked), &Limits::default()));
+    for (requested, allowed, words) in cases {
+        let mut step = Step::new(egress(allowed).port(&permissions(requested), &Limits::default()));
         let error = step.failure(get(&origin, "/")).await;
         assert_eq!(error.kind, NetErrorKind::Denied);
         for word in words {
@@ -182,8 +183,8 @@ async fn a_connection_is_not_used_under_other_rules() {
     let (server, seen) = serve().await;
     let (exact, network) = (server.to_string(), "127.0.0.0/8".to_owned());
     let egress = egress(&[&network]);
-    for asked in [&exact, &network, &exact, &network] {
-        let mut step = Step::new(egress.port(&permissions(&[asked]), &Limits::default()));
+    for requested in [&exact, &network, &exact, &network] {
+        let mut step = Step::new(egress.port(&permissions(&[requested]), &Limits::default()));
         step.whole(get(&format!("http://{server}"), "/status/200")).await;
     }
     assert_eq!(seen.connections(), 2);

@@ -1,17 +1,17 @@
-//! Servers that lie, drip, flood and vanish: each costs the one exchange it is about.
+//! Servers that send invalid, slow, endless or no responses: each costs only its own exchange.
 
 use std::time::Duration;
 
 use bue_model::net::{NetErrorKind, Request};
 use bue_test_support::wait::within_deadline;
 
-use super::server::{listen, say, serve};
+use super::server::{listen, serve, serve_bytes};
 use super::step::{Step, get};
 
 /// A server sends this, and the exchange fails with this kind of error: not with that of its timeout.
-async fn expect(said: Vec<Vec<u8>>, kind: NetErrorKind) {
-    let text = format!("{:?}", said.iter().map(|piece| String::from_utf8_lossy(piece)).collect::<Vec<_>>());
-    let (server, _) = say(said, Duration::from_millis(1)).await;
+async fn expect(pieces: Vec<Vec<u8>>, kind: NetErrorKind) {
+    let text = format!("{:?}", pieces.iter().map(|piece| String::from_utf8_lossy(piece)).collect::<Vec<_>>());
+    let (server, _) = serve_bytes(pieces, Duration::from_millis(1)).await;
     let mut step = Step::to(server);
     let exchange = step.start(bue_model::net::Operation::Request(get(&format!("http://{server}"), "/")));
     let error = match step.wait(exchange).await {
@@ -34,7 +34,7 @@ async fn expect(said: Vec<Vec<u8>>, kind: NetErrorKind) {
 async fn what_is_no_response_is_an_error() {
     let head = b"HTTP/1.1 200 OK\r\n".to_vec();
     let with = |rest: &str| vec![[head.clone(), rest.as_bytes().to_vec()].concat()];
-    for (said, kind) in [
+    for (pieces, kind) in [
         (vec![], NetErrorKind::Reset),
         (vec![b"HTTP/1.1 200".to_vec()], NetErrorKind::Reset),
         (vec![b"SSH-2.0-server\r\n\r\n".to_vec()], NetErrorKind::Protocol),
@@ -49,7 +49,7 @@ async fn what_is_no_response_is_an_error() {
         (with(&format!("x: {}\r\n\r\n", "y".repeat(1_000_000))), NetErrorKind::Limit),
         (with(&"x: y\r\n".repeat(2000)), NetErrorKind::Limit),
     ] {
-        expect(said, kind).await;
+        expect(pieces, kind).await;
     }
 }
 
@@ -60,29 +60,29 @@ async fn a_server_that_says_nothing_is_left_in_time() {
     let request = Request { read_timeout_ms: Some(200), ..get(&format!("http://{server}"), "/hang") };
     let kind = within_deadline("the timeout of a server that says nothing", step.kind(request)).await;
     assert_eq!(kind, NetErrorKind::ReadTimeout);
-    seen.wait_for_ends(1).await;
+    seen.wait_for_closed(1).await;
 }
 
 #[tokio::test]
 async fn a_server_that_drips_its_head_is_left_in_time() {
-    let said = b"HTTP/1.1 200 OK\r\nx: yyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyy\r\n\r\n";
-    let (server, seen) = say(said.iter().map(|byte| vec![*byte]).collect(), Duration::from_millis(50)).await;
+    let pieces = b"HTTP/1.1 200 OK\r\nx: yyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyy\r\n\r\n";
+    let (server, seen) = serve_bytes(pieces.iter().map(|byte| vec![*byte]).collect(), Duration::from_millis(50)).await;
     let request = Request { read_timeout_ms: Some(300), ..get(&format!("http://{server}"), "/") };
     assert_eq!(Step::to(server).kind(request).await, NetErrorKind::ReadTimeout);
-    seen.wait_for_ends(1).await;
+    seen.wait_for_closed(1).await;
 }
 
 #[tokio::test]
 async fn a_body_that_stops_is_left_in_time() {
-    let said = b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\nabc".to_vec();
-    let (server, _) = say(vec![said, b"d".to_vec()], Duration::from_secs(20)).await;
+    let pieces = b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\nabc".to_vec();
+    let (server, _) = serve_bytes(vec![pieces, b"d".to_vec()], Duration::from_secs(20)).await;
     let mut step = Step::to(server);
     let (exchange, response) = step.response(get(&format!("http://{server}"), "/")).await;
     assert!(b"abc".starts_with(&response.body) && !response.last);
     let mut rest = Vec::from(response.body);
     let error = loop {
         let read = bue_model::net::Operation::Read { exchange, max: 10, timeout_ms: Some(200) };
-        match step.ask(read).await {
+        match step.complete(read).await {
             bue_model::net::Ended::Data { bytes, .. } => rest.extend_from_slice(&bytes),
             bue_model::net::Ended::Failed(error) => break error,
             other => panic!("{other:?}"),
@@ -102,7 +102,7 @@ async fn nobody_there_is_refused() {
 
 #[tokio::test]
 async fn a_server_that_does_not_speak_tls_is_no_server_for_https() {
-    let (server, _) = say(vec![b"hello".to_vec()], Duration::ZERO).await;
+    let (server, _) = serve_bytes(vec![b"hello".to_vec()], Duration::ZERO).await;
     let request = Request { connect_timeout_ms: Some(500), ..get(&format!("https://{server}"), "/") };
     let kind = Step::to(server).kind(request).await;
     assert!(matches!(kind, NetErrorKind::Tls | NetErrorKind::ConnectTimeout | NetErrorKind::Reset), "{kind:?}");
@@ -111,7 +111,7 @@ async fn a_server_that_does_not_speak_tls_is_no_server_for_https() {
 #[tokio::test]
 async fn others_do_not_notice() {
     let flood = vec![b"HTTP/1.1 200 OK\r\n\r\n".to_vec(), vec![b'z'; 50 << 20]];
-    let (flooding, _) = say(flood, Duration::ZERO).await;
+    let (flooding, _) = serve_bytes(flood, Duration::ZERO).await;
     let (server, _) = serve().await;
     let (mut victim, mut other) = (Step::to(flooding), Step::to(server));
     let (_, response) = victim.response(get(&format!("http://{flooding}"), "/")).await;

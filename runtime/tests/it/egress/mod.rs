@@ -1,4 +1,4 @@
-//! The way out, against real servers on ports of the system's choosing.
+//! The network of steps, against real servers on free ports.
 
 mod bodies;
 mod denied;

@@ -1,11 +1,11 @@
-//! Requests as they are meant: what is sent, what comes back, what is left alone.
+//! Ordinary requests: what is sent, what comes back, what stays unchanged.
 
 use std::time::Duration;
 
 use bue_model::net::{Body, NetErrorKind, Operation, Request};
 use bytes::Bytes;
 
-use super::server::{say, serve};
+use super::server::{serve, serve_bytes};
 use super::step::{Step, get, header, post};
 
 #[tokio::test]
@@ -85,8 +85,8 @@ async fn nothing_is_decompressed_and_nothing_is_followed() {
 
 #[tokio::test]
 async fn interim_responses_are_skipped() {
-    let said = b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nlink: x\r\n\r\nHTTP/1.1 200 Fine\r\ncontent-length: 2\r\n\r\nok";
-    let (server, _) = say(vec![said.to_vec()], Duration::ZERO).await;
+    let pieces = b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nlink: x\r\n\r\nHTTP/1.1 200 Fine\r\ncontent-length: 2\r\n\r\nok";
+    let (server, _) = serve_bytes(vec![pieces.to_vec()], Duration::ZERO).await;
     let (response, body) = Step::to(server).whole(get(&format!("http://{server}"), "/")).await;
     assert_eq!((response.status, response.reason.as_str(), body.as_slice()), (200, "Fine", b"ok".as_slice()));
 }
@@ -134,8 +134,8 @@ async fn what_is_no_request_is_refused_before_it_is_sent() {
         with("content-length", "-1"),
         Request { headers: vec![header("content-length", "1"), header("content-length", "2")], ..good.clone() },
     ] {
-        let said = format!("{bad:?}");
-        assert_eq!(step.kind(bad).await, NetErrorKind::BadRequest, "{said}");
+        let pieces = format!("{bad:?}");
+        assert_eq!(step.kind(bad).await, NetErrorKind::BadRequest, "{pieces}");
     }
     assert_eq!(seen.connections(), 0);
 }

@@ -1,4 +1,4 @@
-//! Servers: one that answers by path, over HTTP/1, and ones that say just these bytes.
+//! Servers: one that answers by path, over HTTP/1, and ones that send given bytes.
 
 use std::convert::Infallible;
 use std::io;
@@ -19,16 +19,16 @@ use tokio::net::{TcpListener, TcpStream};
 
 pub(crate) type Reply = Response<UnsyncBoxBody<Bytes, io::Error>>;
 
-/// What a server saw.
+/// What a server has seen.
 #[derive(Debug, Default)]
 pub(crate) struct Seen {
     pub(crate) connections: AtomicUsize,
-    /// Connections that ended.
+    /// Connections that were closed.
     pub(crate) ended: AtomicUsize,
-    /// Most requests at once.
+    /// The largest number of requests at once.
     pub(crate) most: AtomicUsize,
     now: AtomicUsize,
-    /// Bytes of bodies it gave or took.
+    /// Bytes of bodies sent or received.
     passed: Arc<AtomicUsize>,
 }
 
@@ -41,8 +41,8 @@ impl Seen {
         self.connections.load(Ordering::SeqCst)
     }
 
-    /// Waits until so many connections have ended.
-    pub(crate) async fn wait_for_ends(&self, count: usize) {
+    /// Waits until this many connections are closed.
+    pub(crate) async fn wait_for_closed(&self, count: usize) {
         for _ in 0..500 {
             if self.ended.load(Ordering::SeqCst) >= count {
                 return;
@@ -106,7 +106,7 @@ async fn by_path(request: Request<Incoming>, seen: &Seen) -> Reply {
             away.headers_mut().insert("location", "http://169.254.169.254/".parse().expect("a value"));
             away
         }
-        // answered when so many are here
+        // answered when this many requests have arrived
         "together" => {
             for _ in 0..1000 {
                 if seen.most.load(Ordering::SeqCst) >= number {
@@ -134,7 +134,7 @@ pub(crate) fn reply(status: u16, text: &str) -> Reply {
     Response::builder().status(status).body(body).expect("a response")
 }
 
-/// What was asked, in lines: method and path, headers, body.
+/// What was requested, in lines: method and path, headers, body.
 async fn echo(request: Request<Incoming>) -> Reply {
     let mut text = format!("{} {}\n", request.method(), request.uri());
     for (name, value) in request.headers() {
@@ -146,7 +146,7 @@ async fn echo(request: Request<Incoming>) -> Reply {
     reply(200, &text)
 }
 
-/// How many bytes the body had, or that it was cut off.
+/// The length of the body, or that it was cut off.
 async fn count(request: Request<Incoming>, seen: &Seen) -> Reply {
     let mut body = request.into_body();
     let mut len = 0;
@@ -163,7 +163,7 @@ async fn count(request: Request<Incoming>, seen: &Seen) -> Reply {
     reply(200, &len.to_string())
 }
 
-/// So many bytes in pieces.
+/// This many bytes, in pieces.
 fn flow(len: usize, seen: &Seen) -> Reply {
     const PIECE: usize = 64 * 1024;
     let pieces = (0..len.div_ceil(PIECE)).map(move |index| PIECE.min(len - index * PIECE));
@@ -175,8 +175,8 @@ fn flow(len: usize, seen: &Seen) -> Reply {
     Response::new(StreamBody::new(futures_util::stream::iter(frames)).boxed_unsync())
 }
 
-/// A server that reads a request's head and then says these pieces, with pauses between them, and closes.
-pub(crate) async fn say(pieces: Vec<Vec<u8>>, pause: Duration) -> (SocketAddr, Arc<Seen>) {
+/// A server that reads a request's head, sends these pieces with pauses between them, and closes the connection.
+pub(crate) async fn serve_bytes(pieces: Vec<Vec<u8>>, pause: Duration) -> (SocketAddr, Arc<Seen>) {
     let (listener, address) = listen().await;
     let seen = Arc::new(Seen::default());
     let of_server = Arc::clone(&seen);
@@ -185,7 +185,7 @@ pub(crate) async fn say(pieces: Vec<Vec<u8>>, pause: Duration) -> (SocketAddr, A
             let (seen, pieces) = (Arc::clone(&of_server), pieces.clone());
             tokio::spawn(async move {
                 seen.connections.fetch_add(1, Ordering::SeqCst);
-                let _ = say_to(stream, pieces, pause).await;
+                let _ = write_pieces(stream, pieces, pause).await;
                 seen.ended.fetch_add(1, Ordering::SeqCst);
             });
         }
@@ -193,7 +193,7 @@ pub(crate) async fn say(pieces: Vec<Vec<u8>>, pause: Duration) -> (SocketAddr, A
     (address, seen)
 }
 
-async fn say_to(mut stream: TcpStream, pieces: Vec<Vec<u8>>, pause: Duration) -> io::Result<()> {
+async fn write_pieces(mut stream: TcpStream, pieces: Vec<Vec<u8>>, pause: Duration) -> io::Result<()> {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
         head.push(stream.read_u8().await?);

@@ -1,4 +1,4 @@
-//! A step at the egress, without a guest: it asks through its port.
+//! A step's session without a guest: the test uses its port directly.
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -52,7 +52,7 @@ pub(crate) fn header(name: &str, value: &str) -> (String, Bytes) {
 }
 
 impl Step {
-    /// A step that may speak to a server: both sides have the rule.
+    /// A step that may reach a server: both sides have the rule.
     pub(crate) fn to(server: SocketAddr) -> Self {
         Self::limited(server, &Limits::default())
     }
@@ -86,7 +86,7 @@ impl Step {
         }
     }
 
-    pub(crate) async fn ask(&mut self, operation: Operation) -> Ended {
+    pub(crate) async fn complete(&mut self, operation: Operation) -> Ended {
         let ticket = self.start(operation);
         self.wait(ticket).await
     }
@@ -100,14 +100,14 @@ impl Step {
     }
 
     pub(crate) async fn failure(&mut self, request: Request) -> NetError {
-        match self.ask(Operation::Request(request)).await {
+        match self.complete(Operation::Request(request)).await {
             Ended::Failed(error) => error,
             other => panic!("{other:?}"),
         }
     }
 
     pub(crate) async fn read(&mut self, exchange: Ticket) -> Result<(Bytes, bool), NetError> {
-        match self.ask(Operation::Read { exchange, max: 64 * 1024, timeout_ms: Some(5_000) }).await {
+        match self.complete(Operation::Read { exchange, max: 64 * 1024, timeout_ms: Some(5_000) }).await {
             Ended::Data { bytes, last } => Ok((bytes, last)),
             Ended::Failed(error) => Err(error),
             other => panic!("{other:?}"),

@@ -1,4 +1,4 @@
-//! https: whom it trusts, and which protocol comes of it.
+//! https: which servers are trusted, and which protocol is negotiated.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -80,7 +80,7 @@ async fn a_certificate_that_is_trusted_is_spoken_to_in_either_protocol() {
         let exchange = step.start(Operation::Request(post(&origin, "/count", Body::Streamed)));
         for last in [false, true] {
             let bytes = vec![b'z'; 500_000].into();
-            step.ask(Operation::Write { exchange, bytes, last }).await;
+            step.complete(Operation::Write { exchange, bytes, last }).await;
         }
         let ended = step.wait(exchange).await;
         assert!(format!("{ended:?}").contains("1000000"), "{ended:?}");

@@ -1,8 +1,8 @@
 //! Python's HTTP libraries in steps, against a server on this machine: programs in `tests/programs/network`.
 //!
 //! A comment above a function, `# gives: JSON`, says what it returns. It is called with a dict of addresses: `http`,
-//! `https` (HTTP/1.1), `h2`, `nobody` (nothing listens there), `denied` (no rule allows it), `garbage` (no HTTP is spoken),
-//! `untrusted` (its certificate is nobody's).
+//! `https` (HTTP/1.1), `h2`, `nobody` (nothing listens there), `denied` (no rule allows it), `garbage` (it does not speak HTTP),
+//! `untrusted` (its certificate is signed by an unknown authority).
 
 mod server;
 mod wheels;
@@ -86,7 +86,7 @@ async fn check(name: &str, wheels: &[(String, Vec<u8>)]) {
     assert!(complaints.is_empty(), "{} of {}:\n{}", complaints.len(), cases.len(), complaints.join("\n"));
 }
 
-/// Functions and what they give.
+/// Functions and their expected results.
 fn cases(text: &str) -> Vec<(String, String)> {
     let (mut cases, mut expected) = (Vec::new(), None);
     for line in text.lines() {

@@ -1,4 +1,5 @@
-//! A server as the web has them: it echoes, redirects, sets cookies, zips, waits, drips, refuses and breaks off.
+//! A server with the behaviours of the web: it echoes, redirects, sets cookies, compresses, waits, sends slowly, refuses and
+//! breaks off.
 
 use core::convert::Infallible;
 use std::collections::HashMap;
@@ -43,14 +44,14 @@ const DEFLATE: &[u8] = &[
 /// Servers of all kinds, while the runtime lives.
 pub(super) struct Servers {
     addresses: Vec<(&'static str, String)>,
-    /// What `https` and `h2` show.
+    /// The certificate of `https` and `h2`.
     pub(super) certificate: PathBuf,
 }
 
 /// What the requests have in common.
 #[derive(Debug, Default)]
 struct Seen {
-    /// How often somebody came to each path.
+    /// Requests per path.
     visits: Mutex<HashMap<String, usize>>,
     together: AtomicUsize,
 }
@@ -74,7 +75,7 @@ impl Servers {
         Self { addresses, certificate }
     }
 
-    /// As the programs are given them.
+    /// The dict that the programs get.
     pub(super) fn addresses(&self) -> Value {
         let text = |text: &str| Value::Text(text.to_owned());
         Value::Map(self.addresses.iter().map(|(name, address)| (text(name), text(address))).collect())
@@ -150,7 +151,7 @@ async fn serve(stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, pro
     };
 }
 
-/// Reads a little and answers with what is no HTTP.
+/// Reads a little and answers with something that is not HTTP.
 async fn garbage() -> SocketAddr {
     let (listener, address) = listen().await;
     tokio::spawn(async move {
@@ -254,7 +255,7 @@ fn pieces(pieces: &'static [&'static str], pause: Duration, headers: &[(&str, &s
     with(headers, Response::new(StreamBody::new(frames).boxed_unsync()))
 }
 
-/// Begins a body and breaks off.
+/// Sends the beginning of a body and closes the connection.
 fn cut(headers: &[(&str, &str)]) -> Reply {
     let frames = futures_util::stream::unfold(0, |at| async move {
         tokio::time::sleep(Duration::from_millis(20 * at)).await;
@@ -266,7 +267,7 @@ fn cut(headers: &[(&str, &str)]) -> Reply {
     with(headers, Response::new(StreamBody::new(frames).boxed_unsync()))
 }
 
-/// Too many requests, so many times.
+/// Answers 429 this many times.
 fn retry(seen: &Seen, path: &str, times: usize) -> Reply {
     let mut visits = seen.visits.lock().expect("no panic");
     let visit = visits.entry(path.to_owned()).or_default();
@@ -286,7 +287,7 @@ fn auth(request: &Request<Incoming>) -> Reply {
     }
 }
 
-/// Answers when so many have come.
+/// Answers when this many requests have arrived.
 async fn together(seen: &Seen, count: usize) -> Reply {
     seen.together.fetch_add(1, Ordering::SeqCst);
     for _ in 0..2000 {

@@ -1,10 +1,10 @@
-//! Packages as published, fetched once into the target directory by whatever index this machine's `pip` knows.
+//! Packages as published, fetched once into the target directory from the index that this machine's `pip` uses.
 
 use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-/// Packages with their versions, in a folder of their own.
+/// Packages with their versions, and the folder that keeps them.
 #[derive(Debug)]
 pub(crate) struct Wheels {
     folder: &'static str,
@@ -45,7 +45,7 @@ pub(crate) const AIOHTTP: Wheels = Wheels {
     ],
 };
 
-/// The wheels of these packages, by their file names. None, and a word on it, where they cannot be fetched: tests do not need
+/// The wheels of these packages, by their file names. `None`, with a message, if they cannot be fetched: tests do not need
 /// the network, unless `BUE_TEST_WHEELS=1` says that they may.
 pub(crate) fn files(wheels: &Wheels) -> Option<Vec<(String, Vec<u8>)>> {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("wheels").join(wheels.folder);

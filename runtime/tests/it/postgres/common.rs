@@ -14,7 +14,7 @@ use tokio_postgres::{Client, NoTls};
 /// A database of one test.
 pub(crate) struct Fixture {
     pub(crate) databases: Databases,
-    /// Looks at the server from the side.
+    /// A connection of the test itself.
     pub(crate) client: Client,
 }
 
@@ -45,14 +45,14 @@ impl Fixture {
         failure(&self.run(query(sql, inputs)).await)
     }
 
-    /// How many of our connections do something like this on this test's database.
+    /// Returns the number of bue's connections in a state like this one on this test's database.
     pub(crate) async fn active(&self, state: &str) -> i64 {
         let count = "SELECT count(*) FROM pg_stat_activity \
                      WHERE datname = current_database() AND application_name = 'bue step' AND state LIKE $1";
         self.client.query_one(count, &[&state]).await.expect("a count").get(0)
     }
 
-    /// Waits until so many of our connections are in this state.
+    /// Waits until this many of bue's connections are in this state.
     pub(crate) async fn until_active(&self, state: &str, count: i64) {
         let what = format!("{count} connections are in the state {state:?}");
         wait_until_async(&what, async || self.active(state).await == count).await;
@@ -89,7 +89,7 @@ pub(crate) fn query(sql: &str, inputs: &[Value]) -> Query {
 pub(crate) async fn end(mut running: Running) -> Finished {
     match running.next().await.expect("an end") {
         Event::Finished(finished) => finished,
-        Event::Items { .. } => panic!("nobody asked for elements"),
+        Event::Items { .. } => panic!("elements that were not requested"),
     }
 }
 

@@ -1,4 +1,4 @@
-//! Connections: how many, in which state they are reused, and what is said where there is none.
+//! Connections: their number, their state when they are reused, and the message if there is none.
 
 use core::num::NonZeroUsize;
 use core::time::Duration;

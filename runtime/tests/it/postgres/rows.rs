@@ -183,7 +183,7 @@ async fn inputs_that_are_no_rows_are_refused_in_words() {
     for (input, expected) in [
         (Value::Int(1), "needs rows (a list of maps) for table `rows`, but step input 1 is an int"),
         (list(&[map(&[]), Value::Int(1)]), "a list whose element 1 is an int"),
-        (column(&[text("a\0b")]), "row 0: a text holds a zero character"),
+        (column(&[text("a\0b")]), "row 0: a text contains a NUL character"),
     ] {
         let failure = fixture.failure("SELECT 1", &[input]).await;
         assert_eq!(failure.kind, FailureKind::BadInput);
@@ -198,7 +198,7 @@ async fn inputs_that_are_no_rows_are_refused_in_words() {
     assert!(failure.message.contains("a map with the keys b"), "{failure}");
 }
 
-/// Only what is under way is held: the batches are small and the buffer of the result is never needed.
+/// Only rows in transit are held: the batches are small, and the whole result is never buffered.
 #[tokio::test]
 async fn many_rows_go_through_in_small_batches() {
     let fixture = Fixture::new().await;

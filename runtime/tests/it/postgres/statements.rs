@@ -1,4 +1,4 @@
-//! What statements may do, and what is said of those that fail.
+//! What statements may do, and the failures of those that fail.
 
 use bue_model::FailureKind;
 use bue_runtime::{Limits, Query};
@@ -53,11 +53,11 @@ async fn a_failure_undoes_all_and_says_where() {
             "invalid transaction termination",
         ),
         ("COPY kept FROM STDIN", FailureKind::BadCode, "COPY has no client here"),
-        ("SELECT 1;\nSELECT 'a\0b'", FailureKind::BadCode, "line 2: a zero character"),
+        ("SELECT 1;\nSELECT 'a\0b'", FailureKind::BadCode, "line 2: a NUL character"),
         (
             "CREATE TABLE d(x int REFERENCES kept DEFERRABLE INITIALLY DEFERRED); INSERT INTO d VALUES (5)",
             FailureKind::Raised,
-            "could not be completed",
+            "could not be committed",
         ),
     ] {
         let failure = fixture.failure(sql, &[numbers()]).await;
@@ -79,7 +79,7 @@ async fn a_table_in_capitals_is_named_in_the_hint() {
     assert!(failure.message.contains("write \"Orders\" with the double quotes"), "{failure}");
 }
 
-/// Statements are counted by us before they are sent; here PostgreSQL counts them too.
+/// bue splits a script into statements before it sends them; here PostgreSQL counts them too.
 #[tokio::test]
 async fn postgres_counts_statements_as_we_do() {
     let fixture = Fixture::new().await;

@@ -8,7 +8,7 @@ use bue_test_support::wait::within_deadline;
 
 use super::common::{Fixture, column, end, failure, query, text};
 
-fn in_time(sql: &str, time: Duration) -> Query {
+fn with_time_limit(sql: &str, time: Duration) -> Query {
     Query { limits: Limits { time, ..Limits::default() }, ..query(sql, &[]) }
 }
 
@@ -21,7 +21,7 @@ async fn a_timeout_ends_the_step_and_the_statement() {
         "SET statement_timeout = 0; SELECT count(*) FROM generate_series(1, 1000000000000) x, pg_sleep(0)",
         "DO $$ BEGIN LOOP PERFORM 1; END LOOP; END $$",
     ] {
-        let failure = failure(&fixture.run(in_time(sql, Duration::from_millis(200))).await);
+        let failure = failure(&fixture.run(with_time_limit(sql, Duration::from_millis(200))).await);
         assert_eq!(failure.kind, FailureKind::Limit, "{failure}");
         assert!(failure.message.contains("time limit of"), "{failure}");
         fixture.until_active("active", 0).await;
@@ -40,7 +40,7 @@ async fn a_step_that_nobody_waits_for_is_cancelled() {
     let (first, second) =
         (fixture.databases.run(query("SELECT pg_sleep(600)", &[])), fixture.databases.run(query("SELECT 1", &[])));
     fixture.until_active("active", 1).await;
-    // one that still waits for its turn goes without a trace
+    // a step that still waits for a connection leaves no trace
     drop(second);
     drop(first);
     fixture.databases.shutdown().await;
@@ -59,7 +59,7 @@ async fn a_statement_cancelled_by_others_is_a_failed_attempt() {
     assert!(failure.message.contains("57P01"), "{failure}");
 }
 
-/// The server takes no rows while another transaction holds what they need; the step's end does not wait for that.
+/// The statement waits for a lock of another transaction; the end of the step does not wait for that lock.
 #[tokio::test]
 async fn a_step_that_waits_for_a_lock_ends_in_time() {
     let fixture = Fixture::new().await;

@@ -1,6 +1,6 @@
 # A result that is none, and whose description never comes.
 # with: time_ms=250
-# fails: bad_result: result is an instance of a_repr_that_never_ends.Endless, which cannot travel between steps; return vars(it), or a dict of what is needed
+# fails: bad_result: result is an instance of a_repr_that_never_ends.Endless, which cannot travel between steps; return vars(it), or a dict of what you need
 class Endless:
     def __getattr__(self, name):
         while True:

@@ -1,5 +1,5 @@
 # Waits for more tickets than a list of them may have.
-# fails: trap: The guest broke its contract with the host: a request that cannot be read: …
+# fails: trap: The guest broke its contract with the host: a request cannot be read: …
 import _bue_net as net
 
 

@@ -1,5 +1,5 @@
 ;; HostRequest::Start of Operation::Secret, again and again, never waiting for an answer.
-;; fails: limit: The step began more than 2048 network operations without waiting for any; wait for some of them before the next, or run it on a worker with a higher limit `net_exchanges`
+;; fails: limit: The step started more than 2048 network operations without waiting for any; wait for some of them before the next, or run it on a worker with a higher limit `net_exchanges`
 (data (i32.const 131072) "\02\03\01x")
 (func $evil (result i32)
   (loop $again

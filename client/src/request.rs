@@ -1,0 +1,31 @@
+//! [`Request`]: what is sent to a server.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::Method;
+
+/// Whether a request may be sent again if its answer was lost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Repeat {
+    /// Yes: it is idempotent.
+    Always,
+    /// Only if it never reached a server.
+    IfUnsent,
+}
+
+/// A request, apart from what all requests of a connection share.
+#[derive(Clone, Debug)]
+pub(crate) struct Request {
+    pub(crate) method: Method,
+    /// Path and query.
+    pub(crate) path: String,
+    /// Empty: no body.
+    pub(crate) content_type: &'static str,
+    pub(crate) body: Bytes,
+    pub(crate) repeat: Repeat,
+    /// The time until the head of the answer must have arrived.
+    pub(crate) timeout: Duration,
+    /// The largest answer, in bytes.
+    pub(crate) max_reply: usize,
+}

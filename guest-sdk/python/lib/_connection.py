@@ -1,0 +1,308 @@
+"""An HTTP/1.1 connection as Python's HTTP libraries use it, built on requests that the host makes.
+
+Every HTTP library writes the bytes of requests to a connection and reads the bytes of responses. `Connection` parses the
+requests, has the host make them (`_bue_net`), and serializes the responses. The host does TLS; a connection only knows
+whether TLS was asked for.
+
+Methods that wait are generators: they yield `(tickets, seconds or None)` and receive the completed operations, a list of
+`(ticket, what, value)` that is empty on timeout. `wait` drives such a generator in blocking code, `Loop.wait` of
+`bue._event_loop` in asyncio.
+"""
+
+import errno
+import time
+
+import _bue_net
+
+# Bodies up to this length are sent together with their request; longer and chunked ones as they are written.
+_MAX_WHOLE_BODY = 1024 * 1024
+_MAX_HEAD = 1024 * 1024
+_READ_SIZE = 256 * 1024
+# Seconds after which the host has given up connecting.
+_MAX_CONNECT = 31
+
+# `socket.EAI_NONAME` on Linux
+_EAI_NONAME = -2
+_CONNECT_ERRORS = {"denied", "name", "refused", "unreachable", "connect_timeout", "tls", "limit", "bad_request"}
+
+
+def wait(operation):
+    """Drive a generator of a waiting method, blocking the whole step."""
+    try:
+        tickets, seconds = next(operation)
+        while True:
+            tickets, seconds = operation.send(_bue_net.wait(tickets, seconds))
+    except StopIteration as stop:
+        return stop.value
+
+
+class Connection:
+    """Sends one request after another to one server."""
+
+    def __init__(self, host, port, connect_timeout):
+        self.host = host
+        self.port = port
+        self.connect_timeout = connect_timeout
+        self.is_secure = False
+        self._unsent = bytearray()
+        self._unread = memoryview(b"")
+        self._exchange = None
+        self._body_writer = None
+        self._response = None
+        self._is_head = False
+        self._is_chunked = False
+        self._is_done = True
+        self._is_closed = False
+        self._failure = None
+        self._sent_at = 0.0
+        self._response_at = None
+
+    def send(self, data):
+        """Accept bytes of requests. Errors of connecting are raised here."""
+        self._unsent += data
+        while self._unsent:
+            if self._body_writer is None:
+                end = self._unsent.find(b"\r\n\r\n")
+                if end < 0 and len(self._unsent) <= _MAX_HEAD:
+                    return
+                if not (yield from self._begin_request(end)):
+                    return
+            elif not (yield from self._body_writer.send(self._unsent)):
+                return
+            else:
+                self._body_writer = None
+                yield from self._await_connection()
+
+    def receive(self, max_bytes, timeout):
+        """Return bytes of a response, or none if the server has closed the connection."""
+        if not self._unread and not self._is_done:
+            if self._response is None:
+                yield from self._await_response(timeout)
+            else:
+                yield from self._read_body(timeout)
+        if self._failure is not None and not self._unread:
+            raise self._failure
+        piece = bytes(self._unread[:max_bytes])
+        self._unread = self._unread[max_bytes:]
+        return piece
+
+    def is_readable(self):
+        """Would `receive` return immediately?"""
+        return bool(self._unread) or self._is_closed
+
+    def has_more(self):
+        """Is a response expected, or part of it unread?"""
+        return self._body_writer is None and bool(self._unread or not self._is_done or self._is_closed)
+
+    def close(self):
+        """Cancel the exchange in progress."""
+        if not self._is_done:
+            _bue_net.close(self._exchange)
+            self._is_done = True
+        self._unread = memoryview(b"")
+
+    def _begin_request(self, end):
+        """Start the request at the beginning of the unsent bytes. Returns False if more bytes are needed."""
+        if end < 0:
+            raise OSError(errno.EMSGSIZE, "a request's headers are longer than any server accepts")
+        method, target, headers = _read_head(bytes(self._unsent[:end]))
+        length = _header_value(headers, b"content-length")
+        chunked = b"chunked" in (_header_value(headers, b"transfer-encoding") or b"").lower()
+        body, consumed = None, end + 4
+        if not chunked and length is not None and length.isdigit() and 0 < int(length) <= _MAX_WHOLE_BODY:
+            consumed += int(length)
+            if len(self._unsent) < consumed:
+                return False
+            body = bytes(self._unsent[end + 4 : consumed])
+        elif chunked or (length or b"0").strip(b"0"):
+            body = True
+        del self._unsent[:consumed]
+        self._start(method, target, headers, body)
+        if body is True:
+            self._body_writer = _ChunkedBody(self) if chunked else _LengthBody(self, int(length))
+        else:
+            yield from self._await_connection()
+        return True
+
+    def _start(self, method, target, headers, body):
+        if not self._is_done:
+            raise OSError(errno.EBUSY, "the connection's last response has not been read to its end")
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        origin = f"{'https' if self.is_secure else 'http'}://{host}:{self.port}"
+        self._is_done, self._response, self._response_at = False, None, None
+        self._is_head, self._sent_at = method == "HEAD", time.monotonic()
+        self._exchange = _bue_net.start(method, origin, target, headers, body, self.connect_timeout)
+
+    def _settle(self):
+        """Wait until the connection is made: a response has arrived, or an error would have arrived by now."""
+        self._sent_at = time.monotonic()
+        if self._response is None and not self._is_done:
+            timeout = _MAX_CONNECT if self.connect_timeout is None else self.connect_timeout + 1
+            for completion in (yield (self._exchange,), timeout):
+                self._complete(completion)
+
+    def write(self, data, last):
+        """Send part of a body. Returns when the host has accepted it."""
+        ticket = _bue_net.write(self._exchange, data, last)
+        tickets = {ticket} if self._response else {ticket, self._exchange}
+        while ticket in tickets:
+            for completion in (yield tuple(tickets), None):
+                tickets.discard(completion[0])
+                if completion[0] != ticket:
+                    self._complete(completion)
+                elif completion[1] == "failed" and not last and not self._is_done:
+                    # after the last part, the response tells whether the request succeeded
+                    raise BrokenPipeError(errno.EPIPE, completion[2][1])
+
+    def _await_response(self, timeout):
+        seconds = None if timeout is None else max(self._sent_at + timeout - time.monotonic(), 0)
+        completions = yield (self._exchange,), seconds
+        if not completions:
+            self.close()
+            raise TimeoutError("timed out")
+        self._complete(completions[0])
+        self._check_timeout(timeout)
+
+    def _check_timeout(self, timeout):
+        if timeout is not None and self._response_at is not None and self._response_at > self._sent_at + timeout:
+            self.close()
+            raise TimeoutError("timed out")
+
+    def _read_body(self, timeout):
+        ticket = _bue_net.read(self._exchange, _READ_SIZE, timeout)
+        [(_, what, value)] = yield (ticket,), None
+        if what == "failed":
+            return self._fail(*value)
+        self._append_body(*value)
+
+    def _complete(self, completion):
+        """The request has completed, with a response or an error."""
+        _, what, value = completion
+        if what == "failed":
+            return self._fail(*value)
+        self._response_at = time.monotonic()
+        status, _, reason, headers, data, last = self._response = value
+        has_body = not (self._is_head or status in (204, 304))
+        names = {name for name, _ in headers}
+        self._is_chunked = has_body and "content-length" not in names
+        lines = [f"HTTP/1.1 {status} {reason}"]
+        lines += [f"{name}: {value}" for name, value in headers if name != "transfer-encoding"]
+        if self._is_chunked:
+            lines.append("transfer-encoding: chunked")
+        self._unread = memoryview("\r\n".join([*lines, "", ""]).encode("latin-1", "replace"))
+        if has_body:
+            self._append_body(data, last)
+        else:
+            self._is_done = True
+            _bue_net.close(self._exchange)
+
+    def _append_body(self, data, last):
+        parts = [self._unread]
+        if self._is_chunked and data:
+            parts += [b"%x\r\n" % len(data), data, b"\r\n"]
+        elif data:
+            parts.append(data)
+        if self._is_chunked and last:
+            parts.append(b"0\r\n\r\n")
+        self._unread = memoryview(b"".join(parts))
+        self._is_done = last
+
+    def _fail(self, kind, message):
+        """Raise an error of connecting now, others at the next read. If the server closed the connection, the library
+        sees end of file and raises its own error."""
+        self._is_done = self._is_closed = True
+        error = to_exception(kind, message)
+        if error.is_connecting:
+            raise error
+        self._failure = None if kind == "reset" else error
+
+
+class _LengthBody:
+    """Writes a long body whose length was announced."""
+
+    def __init__(self, connection, length):
+        self.connection = connection
+        self.remaining = length
+
+    def send(self, unsent):
+        """Write the unsent bytes. Returns True when the body is complete."""
+        while unsent and self.remaining:
+            data = bytes(unsent[: min(self.remaining, _READ_SIZE)])
+            del unsent[: len(data)]
+            self.remaining -= len(data)
+            yield from self.connection.write(data, self.remaining == 0)
+        return self.remaining == 0
+
+
+class _ChunkedBody:
+    """Writes a body with chunked transfer encoding."""
+
+    def __init__(self, connection):
+        self.connection = connection
+
+    def send(self, unsent):
+        """Write the complete chunks. Returns True after the last one."""
+        chunks, is_last, offset = [], False, 0
+        while not is_last:
+            end = unsent.find(b"\r\n", offset)
+            if end < 0:
+                break
+            size = int(bytes(unsent[offset:end]).partition(b";")[0], 16)
+            if len(unsent) < end + 2 + size + 2:
+                break
+            chunks.append(bytes(unsent[end + 2 : end + 2 + size]))
+            is_last, offset = size == 0, end + 2 + size + 2
+        del unsent[:offset]
+        if chunks:
+            yield from self.connection.write(b"".join(chunks), is_last)
+        return is_last
+
+
+def _read_head(head):
+    line, *lines = head.split(b"\r\n")
+    method, _, target = line.rpartition(b" ")[0].partition(b" ")
+    headers = []
+    for line in lines:
+        if line.startswith((b" ", b"\t")) and headers:
+            # a header value continued on the next line
+            name, value = headers.pop()
+            headers.append((name, value + b" " + line.strip()))
+        else:
+            name, _, value = line.partition(b":")
+            headers.append((name, value.strip()))
+    return method.decode("latin-1"), target.decode("latin-1"), headers
+
+
+def _header_value(headers, wanted):
+    for name, value in headers:
+        if name.lower() == wanted:
+            return value
+    return None
+
+
+def to_exception(kind, message):
+    """Return the exception that a socket would raise. Its `is_connecting` says whether nothing was sent yet."""
+    error = _socket_error(kind, message)
+    error.is_connecting = kind in _CONNECT_ERRORS
+    return error
+
+
+def _socket_error(kind, message):
+    import socket
+    import ssl
+
+    match kind:
+        case "denied":
+            return PermissionError(message)
+        case "name":
+            return socket.gaierror(_EAI_NONAME, message)
+        case "refused":
+            return ConnectionRefusedError(errno.ECONNREFUSED, message)
+        case "unreachable":
+            return OSError(errno.EHOSTUNREACH, message)
+        case "connect_timeout" | "read_timeout":
+            return TimeoutError(message)
+        case "tls":
+            return ssl.SSLError(1, message)
+        case _:
+            return OSError(message)

@@ -1,0 +1,8 @@
+//! Values between CBOR and Python objects, and what a returned value means. Depends on `guest.rs`, `python.rs`, `error.rs`
+//! and `host.rs`.
+
+pub(crate) mod answer;
+pub(crate) mod decode;
+mod encode;
+mod encode_error;
+mod stream;

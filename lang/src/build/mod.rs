@@ -1,0 +1,16 @@
+//! A tree to a plan: names resolved, settings combined, calls turned into jobs.
+//!
+//! `builder.rs` walks the tree; `call.rs`, `loops.rs`, `define.rs` and `unknown_names.rs` add the statements to it.
+
+pub(crate) mod builder;
+mod call;
+mod define;
+mod definition;
+mod inherited;
+mod inline_code;
+mod loops;
+pub(crate) mod source_map;
+mod symbol_table;
+mod unknown_names;
+
+pub use builder::{MAX_NODES, MAX_PLAN_BYTES};

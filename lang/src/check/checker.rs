@@ -1,0 +1,146 @@
+//! What the checks of files share: diagnostics, suggestions, and the files read so far.
+
+use std::collections::HashMap;
+
+use bue_model::Language;
+use bue_model::language::Engine;
+
+use super::file_contents::FileContents;
+use super::purpose::Purpose;
+use crate::build::source_map::{CodeLocation, CodeLocationKind, StepLocation};
+use crate::compile::Compiled;
+use crate::diagnostics::builder::DiagnosticBuilder;
+use crate::diagnostics::codes;
+use crate::diagnostics::list::Diagnostics;
+use crate::diagnostics::suggest::Suggester;
+use crate::language;
+use crate::python;
+use crate::python::module::{Lookup, Module, SyntaxProblem};
+use crate::source::{Script, Span};
+
+/// The language of the steps that use each code. It is one language, because an import has one.
+pub(super) fn languages(compiled: &Compiled) -> Vec<Option<Language>> {
+    let mut languages = vec![None; compiled.source_map.codes.len()];
+    for step in &compiled.source_map.steps {
+        if let Some(language) = languages.get_mut(step.code) {
+            *language = Some(step.language);
+        }
+    }
+    languages
+}
+
+/// Returns whether the code is Python, whose functions can be looked up.
+fn has_python(language: Option<Language>) -> bool {
+    language.is_some_and(|language| language.engine() == Engine::Python)
+}
+
+pub(super) struct Checker<'a> {
+    pub(super) diagnostics: Diagnostics<'a>,
+    pub(super) purpose: Purpose,
+    suggester: Suggester,
+    /// The module at each path, so that a file that many steps name is read and reported once.
+    paths: HashMap<String, Option<Module>>,
+}
+
+impl<'a> Checker<'a> {
+    pub(super) fn new(script: Script<'a>, purpose: Purpose) -> Self {
+        let (diagnostics, suggester) = (Diagnostics::new(script), Suggester::default());
+        Self { diagnostics, purpose, suggester, paths: HashMap::new() }
+    }
+
+    /// The names that a code defines; `None` if they are unknown.
+    pub(super) fn code<'f>(
+        &mut self,
+        code: &CodeLocation,
+        language: Option<Language>,
+        get: &impl Fn(&str) -> FileContents<'f>,
+    ) -> Option<Module> {
+        match &code.kind {
+            CodeLocationKind::Inline { text, line, margin } if has_python(language) => {
+                python::functions(text).map_err(|problem| self.inline_syntax(*line, *margin, problem)).ok()
+            }
+            CodeLocationKind::Inline { .. } => None,
+            CodeLocationKind::Path(path) => {
+                if let Some(known) = self.paths.get(path) {
+                    return known.clone();
+                }
+                let module = self.file(path, code.span, language, get(path));
+                self.paths.insert(path.clone(), module.clone());
+                module
+            }
+        }
+    }
+
+    fn file(&mut self, path: &str, span: Span, language: Option<Language>, found: FileContents<'_>) -> Option<Module> {
+        let is_text = language.is_some_and(|language| !language.is_compiled());
+        match found {
+            FileContents::Missing => self.missing(path, span),
+            FileContents::Opaque if is_text => {
+                let message = format!("`{path}` is not a text file");
+                self.diagnostics.add(
+                    DiagnosticBuilder::new(codes::NOT_TEXT, span, message)
+                        .hint("steps in Python and SQL name a file of UTF-8 text"),
+                );
+            }
+            FileContents::Text(text) if has_python(language) => {
+                return python::functions(&text).map_err(|problem| self.file_syntax(path, span, &problem)).ok();
+            }
+            FileContents::Opaque | FileContents::Text(_) => {}
+        }
+        None
+    }
+
+    fn missing(&mut self, path: &str, span: Span) {
+        let code = if self.purpose == Purpose::Check { codes::FILE_NOT_FOUND_YET } else { codes::FILE_NOT_FOUND };
+        let message = format!("there is no file `{path}`");
+        self.diagnostics
+            .add(DiagnosticBuilder::new(code, span, message).hint("paths are relative to the folder of the script"));
+    }
+
+    /// A script that is only checked is valid even if the code of its steps is unfinished.
+    fn syntax_code(&self) -> &'static str {
+        if self.purpose == Purpose::Check { codes::INVALID_PYTHON_YET } else { codes::INVALID_PYTHON }
+    }
+
+    fn file_syntax(&mut self, path: &str, span: Span, problem: &SyntaxProblem) {
+        let message = format!("{path}:{}:{}: {}", problem.line, problem.column, problem.message);
+        self.diagnostics
+            .add(DiagnosticBuilder::new(self.syntax_code(), span, message).label("this file is not valid Python"));
+    }
+
+    fn inline_syntax(&mut self, first_line: u32, margin: usize, problem: SyntaxProblem) {
+        let span = self.span_in_code(first_line, margin, &problem);
+        self.diagnostics.add(
+            DiagnosticBuilder::new(self.syntax_code(), span, problem.message).label("this code is not valid Python"),
+        );
+    }
+
+    /// A span of the script: the lines of the code are lines of the script, after a margin.
+    pub(super) fn span_in_code(&self, first_line: u32, margin: usize, problem: &SyntaxProblem) -> Span {
+        let line = first_line + problem.line - 1;
+        let start = self.diagnostics.lines.start(line) as usize;
+        let text = self.diagnostics.lines.text(self.diagnostics.script.text, line);
+        let column = (problem.column as usize).saturating_sub(1);
+        let shifted =
+            text.get(margin..).unwrap_or_default().char_indices().nth(column).map_or(text.len(), |(at, _)| at + margin);
+        let end =
+            text.get(shifted..).and_then(|rest| rest.chars().next()).map_or(shifted, |char| shifted + char.len_utf8());
+        Span::new(start + shifted, start + end)
+    }
+
+    pub(super) fn function(&mut self, step: &StepLocation, module: &Module) {
+        // an invalid name has been reported
+        let is_valid = language::may_name(step.language, &step.function);
+        if !is_valid || module.lookup(&step.function) != Lookup::Missing {
+            return;
+        }
+        let message = format!("there is no function `{}` for step `{}`", step.function, step.name);
+        let nearest =
+            self.suggester.nearest(&step.function, module.functions.iter().map(|function| function.name.as_str()));
+        let hint = match nearest {
+            Some(name) => format!("did you mean `{name}`?"),
+            None => format!("define it: `def {}(…):`", step.function),
+        };
+        self.diagnostics.add(DiagnosticBuilder::new(codes::FUNCTION_NOT_FOUND, step.function_span, message).hint(hint));
+    }
+}

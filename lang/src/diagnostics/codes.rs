@@ -1,0 +1,86 @@
+//! The codes of all diagnostics. A code never changes its meaning, and the number of a removed code is not reused.
+//!
+//! `docs/errors.md` explains each, with a wrong and a right example.
+
+macro_rules! codes {
+    ($($(#[$doc:meta])* $name:ident = $code:literal, $title:literal;)*) => {
+        $($(#[$doc])* pub(crate) const $name: &str = $code;)*
+
+        /// Every code with its title, in order.
+        pub const CODES: &[(&str, &str)] = &[$(($code, $title)),*];
+    };
+}
+
+codes! {
+    // the file
+    TOO_MANY = "E0001", "too many mistakes";
+    TOO_LARGE = "E0002", "script too large";
+    NOT_UNDERSTOOD = "E0003", "line not understood";
+    UNCLOSED_CODE = "E0004", "code never closed";
+    TEXT_AFTER_CODE = "E0005", "text after code";
+    INVALID_HEADER = "E0006", "object at the top is not JSON";
+    INVALID_TAB = "E0007", "invalid indentation unit";
+    UNMATCHED_INDENT = "E0008", "indentation matches no block";
+    TEXT_AFTER_STATEMENT = "E0009", "text after a statement";
+    // definitions
+    INVALID_NAME = "E0010", "invalid name";
+    DEFINED_TWICE = "E0011", "defined twice";
+    UNKNOWN_LANGUAGE = "E0012", "unknown language";
+    INCOMPLETE_STEP = "E0013", "incomplete step";
+    STEP_TOO_LONG = "E0014", "step with too many lines";
+    INVALID_FUNCTION = "E0015", "invalid function name";
+    EMPTY_CODE = "E0016", "empty code or path";
+    INVALID_IMPORT = "E0017", "invalid import";
+    INVALID_PIPE = "E0018", "invalid pipe";
+    // settings
+    UNKNOWN_SETTING = "E0020", "unknown setting";
+    MISSPELT_SETTING = "E0021", "misspelt setting";
+    INVALID_SCOPE = "E0022", "invalid scope";
+    NOT_AN_INTEGER = "E0023", "not a whole number";
+    INVALID_ARITHMETIC = "E0024", "invalid arithmetic";
+    UNUSABLE_RESULT = "E0025", "arithmetic without a usable result";
+    INVALID_DURATION = "E0026", "invalid duration";
+    INVALID_RATE = "E0027", "invalid rate";
+    INVALID_PERMISSION = "E0028", "invalid permission";
+    INVALID_REQUIREMENT = "E0029", "invalid requirement";
+    // calls and loops
+    UNKNOWN_STEP = "E0030", "unknown step in a pipe";
+    UNKNOWN_TARGET = "E0031", "unknown pipe or step called";
+    UNKNOWN_RESULT = "E0032", "unknown result";
+    RESULT_BEFORE_CALL = "E0033", "result used before its call";
+    RESULT_AFTER_LOOP = "E0034", "result used after its loop";
+    NOT_A_RESULT = "E0035", "not a result";
+    INVALID_CALL = "E0036", "invalid call";
+    INVALID_LOOP = "E0037", "invalid loop";
+    EMPTY_LOOP = "E0038", "loop without a body";
+    INVALID_GATHER = "E0039", "invalid gather";
+    TOO_DEEP = "E0040", "nested too deep";
+    PLAN_TOO_LARGE = "E0041", "plan too large";
+    // files and functions
+    FILE_NOT_FOUND = "E0050", "file not found";
+    FUNCTION_NOT_FOUND = "E0051", "function not found";
+    INVALID_PYTHON = "E0052", "invalid Python";
+    WRONG_INPUTS = "E0053", "wrong number of inputs";
+    NOT_TEXT = "E0054", "not a text file";
+    INVALID_SQL = "E0055", "invalid SQL";
+    NOT_BUILT = "E0056", "unusable compiled step";
+    INLINE_COMPILED_CODE = "E0057", "inline code in a compiled language";
+    // packages
+    NOT_LOCKED = "E0060", "packages not locked";
+    PACKAGE_CANNOT_WORK = "E0061", "package that cannot run in a sandbox";
+    INVALID_REQUIREMENTS_FILE = "E0062", "invalid requirements.txt";
+    // warnings
+    UNUSED_STEP = "W0001", "step never used";
+    UNUSED_PIPE = "W0002", "pipe never called";
+    ODD_INDENT = "W0003", "unusual indentation";
+    SET_TWICE = "W0004", "set twice";
+    UNKNOWN_STEP_UNCALLED = "W0005", "unknown step in an uncalled pipe";
+    SPACES_IN_NAME = "W0006", "several spaces in a name";
+    COMMENT_IN_PATH = "W0007", "comment directly after a path";
+    TAG_WITHOUT_EFFECT = "W0008", "tag without effect";
+    FILE_NOT_FOUND_YET = "W0009", "file not found yet";
+    INVALID_PYTHON_YET = "W0010", "code that is not valid Python yet";
+    INVALID_SQL_YET = "W0011", "code that is not valid SQL yet";
+    UNSERVED_SCOPE = "W0012", "scope that no worker serves";
+    NOT_LOCKED_YET = "W0013", "packages not locked yet";
+}

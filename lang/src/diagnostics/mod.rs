@@ -1,0 +1,18 @@
+//! What is wrong with a script, and how it is shown: a message, labelled spans, and a hint that says what to type.
+//!
+//! Depends on `source` only. `codes.rs` lists all codes, `explain.rs` has a page on each, `list.rs` collects the diagnostics of
+//! one script.
+
+pub(crate) mod builder;
+pub(crate) mod codes;
+pub(crate) mod diagnostic;
+mod explain;
+pub(crate) mod list;
+mod render;
+pub(crate) mod suggest;
+
+pub use codes::CODES;
+pub use diagnostic::{Diagnostic, Label, Severity};
+pub use explain::explain;
+pub use list::MAX_DIAGNOSTICS;
+pub use render::render;

@@ -1,0 +1,105 @@
+//! The public form of a plan: what `bue plan --format json` prints.
+
+use bue_model::plan::{Settings, Source};
+use bue_model::{ForEach, Input, JobNode, Node, Plan, Step};
+use serde_json::{Map, Value, json};
+
+use super::capability::capability_text;
+
+/// `{"version":1,"nodes":[…]}`. Times are in seconds; settings without a default value appear only where they are set.
+#[must_use]
+pub fn plan_json(plan: &Plan) -> Value {
+    json!({ "version": plan.version, "nodes": nodes(plan, &plan.nodes) })
+}
+
+fn nodes(plan: &Plan, list: &[Node]) -> Vec<Value> {
+    list.iter()
+        .map(|node| match node {
+            Node::Job(job) => job_json(plan, job),
+            Node::ForEach(for_each) => for_each_json(plan, for_each),
+        })
+        .collect()
+}
+
+fn job_json(plan: &Plan, job: &JobNode) -> Value {
+    let mut object = Map::new();
+    object.insert("id".into(), job.id.0.into());
+    object.insert("kind".into(), "job".into());
+    if let Some(step) = plan.steps.get(job.step.get()) {
+        insert_step(&mut object, step);
+    }
+    object.insert("inputs".into(), job.inputs.iter().map(input_json).collect());
+    Value::Object(object)
+}
+
+fn insert_step(object: &mut Map<String, Value>, step: &Step) {
+    object.insert("step".into(), step.name.as_str().into());
+    object.insert("language".into(), step.language.name().into());
+    object.insert("function".into(), step.function.as_str().into());
+    object.insert("source".into(), source_json(&step.source));
+    insert_settings(object, &step.settings);
+}
+
+fn source_json(source: &Source) -> Value {
+    match source {
+        Source::File(path) => json!({ "file": path }),
+        Source::Inline { text, .. } => json!({ "inline": text }),
+    }
+}
+
+fn insert_settings(object: &mut Map<String, Value>, settings: &Settings) {
+    object.insert("scope".into(), settings.scope.as_str().into());
+    object.insert("priority".into(), settings.priority.into());
+    object.insert("timeout_s".into(), number(settings.timeout_s));
+    object.insert("retries".into(), settings.retries.into());
+    if let Some((first, last)) = settings.every_ms {
+        object.insert("every_s".into(), json!([seconds(first), seconds(last)]));
+    }
+    if settings.pending_limit_ms != Settings::default().pending_limit_ms {
+        object.insert("for_s".into(), seconds(settings.pending_limit_ms));
+    }
+    if let Some(rate) = &settings.rate {
+        object.insert("rate".into(), json!({ "count": rate.count, "per_s": seconds(rate.per_ms), "by": rate.by }));
+    }
+    if !settings.allow.is_empty() {
+        object.insert("allow".into(), settings.allow.iter().map(|one| Value::from(capability_text(one))).collect());
+    }
+    if !settings.requires.is_empty() {
+        object.insert("requires".into(), settings.requires.clone().into());
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "settings are shorter than 2^53 ms")]
+fn seconds(ms: u64) -> Value {
+    number(ms as f64 / 1000.0)
+}
+
+/// Whole numbers have no decimal point.
+fn number(number: f64) -> Value {
+    #[expect(clippy::cast_possible_truncation, reason = "whole and small")]
+    match number.fract() == 0.0 && number.abs() < 1e15 {
+        true => (number as i64).into(),
+        false => number.into(),
+    }
+}
+
+fn for_each_json(plan: &Plan, node: &ForEach) -> Value {
+    let mut object = Map::new();
+    object.insert("id".into(), node.id.0.into());
+    object.insert("kind".into(), "for_each".into());
+    object.insert("variable".into(), node.variable.as_str().into());
+    object.insert("over".into(), json!({ "node": node.over.0 }));
+    object.insert("body".into(), nodes(plan, &node.body).into());
+    if let Some(last) = node.gather {
+        object.insert("gather".into(), json!({ "node": last.0 }));
+    }
+    Value::Object(object)
+}
+
+fn input_json(input: &Input) -> Value {
+    match input {
+        Input::Node(node) => json!({ "node": node.0 }),
+        Input::Loop(node) => json!({ "loop": node.0 }),
+        Input::Gather(node) => json!({ "gather": node.0 }),
+    }
+}

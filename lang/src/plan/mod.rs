@@ -1,0 +1,10 @@
+//! Printed forms of a plan. Depends on `model` only.
+
+mod capability;
+mod json;
+mod mermaid;
+mod text;
+
+pub use json::plan_json;
+pub use mermaid::plan_mermaid;
+pub use text::plan_text;

@@ -1,0 +1,132 @@
+//! A plan as text.
+
+use std::fmt::Write as _;
+
+use bue_model::plan::{Settings, Source};
+use bue_model::{ForEach, Input, JobNode, Node, Plan, Step};
+
+use super::capability::capability_text;
+
+/// Number of steps whose names decide the width of the column: a plan may have a million.
+const MAX_ALIGNED: usize = 100;
+
+/// Widest column of names, in characters.
+const MAX_NAME_WIDTH: usize = 30;
+
+/// The steps with their settings, then the jobs in order, loops indented.
+#[must_use]
+pub fn plan_text(plan: &Plan) -> String {
+    let mut text = String::new();
+    if !plan.steps.is_empty() {
+        text.push_str("steps\n");
+        plan.steps.iter().for_each(|step| step_lines(&mut text, plan, step));
+        text.push_str("\njobs\n");
+    }
+    if plan.nodes.is_empty() {
+        text.push_str("this script runs nothing: it has no call\n");
+    }
+    node_lines(&mut text, plan, &plan.nodes, 1);
+    text
+}
+
+fn step_lines(text: &mut String, plan: &Plan, step: &Step) {
+    let width = plan
+        .steps
+        .iter()
+        .take(MAX_ALIGNED)
+        .map(|step| step.name.chars().count())
+        .max()
+        .unwrap_or_default()
+        .min(MAX_NAME_WIDTH);
+    let location = match &step.source {
+        Source::File(path) => path.clone(),
+        Source::Inline { line, .. } => format!("line {line}"),
+    };
+    let language = step.language.name();
+    line(
+        text,
+        1,
+        &format!(
+            "{:width$}  {language:<8}  {} in {location}{}",
+            step.name,
+            step.function,
+            settings_text(&step.settings)
+        ),
+    );
+}
+
+/// Settings that differ from the defaults.
+fn settings_text(settings: &Settings) -> String {
+    let default = Settings::default();
+    let mut words = String::new();
+    let mut add = |differs: bool, text: String| {
+        if differs {
+            words.push_str("  ");
+            words.push_str(&text);
+        }
+    };
+    add(settings.scope != default.scope, format!("!scope {}", settings.scope));
+    add(settings.priority != default.priority, format!("!priority {}", settings.priority));
+    add(settings.timeout_ms() != default.timeout_ms(), format!("!timeout {}", time_text(settings.timeout_ms())));
+    add(settings.retries != default.retries, format!("!retries {}", settings.retries));
+    if let Some((first, last)) = settings.every_ms {
+        let range = if first == last { String::new() } else { format!("..{}", time_text(last)) };
+        add(true, format!("!every {}{range}", time_text(first)));
+    }
+    add(
+        settings.pending_limit_ms != default.pending_limit_ms,
+        format!("!for {}", time_text(settings.pending_limit_ms)),
+    );
+    if let Some(rate) = &settings.rate {
+        let by = rate.by.as_ref().map(|field| format!(" by {field}")).unwrap_or_default();
+        add(true, format!("!rate {}/{}{by}", rate.count, time_text(rate.per_ms)));
+    }
+    let allowed: Vec<_> = settings.allow.iter().map(capability_text).collect();
+    add(!allowed.is_empty(), format!("!allow {}", allowed.join(", ")));
+    add(!settings.requires.is_empty(), format!("!requires {}", settings.requires.join(", ")));
+    words
+}
+
+/// The time in the largest unit that gives a whole number.
+fn time_text(ms: u64) -> String {
+    let units = [(86_400_000, "d"), (3_600_000, "h"), (60_000, "m"), (1_000, "s")];
+    let unit = units.into_iter().find(|(size, _)| ms >= *size && ms.is_multiple_of(*size));
+    unit.map_or_else(|| format!("{ms}ms"), |(size, name)| format!("{}{name}", ms / size))
+}
+
+fn node_lines(text: &mut String, plan: &Plan, nodes: &[Node], depth: usize) {
+    for node in nodes {
+        match node {
+            Node::Job(job) => job_line(text, plan, job, depth),
+            Node::ForEach(for_each) => for_each_lines(text, plan, for_each, depth),
+        }
+    }
+}
+
+fn job_line(text: &mut String, plan: &Plan, job: &JobNode, depth: usize) {
+    let step = plan.steps.get(job.step.get()).map_or("?", |step| step.name.as_str());
+    let inputs: Vec<String> = job.inputs.iter().map(input_text).collect();
+    let call = plan.calls.get(job.call.get());
+    let result = call.filter(|call| call.last == job.id).and_then(|call| call.name.as_ref());
+    let result = result.map(|name| format!("  → {name}")).unwrap_or_default();
+    line(text, depth, &format!("{}  {step}({}){result}", job.id, inputs.join(", ")));
+}
+
+fn for_each_lines(text: &mut String, plan: &Plan, node: &ForEach, depth: usize) {
+    let gathered = if node.gather.is_some() { ", results collected" } else { "" };
+    line(text, depth, &format!("{}  for each {} of {}{gathered}", node.id, node.variable, node.over));
+    node_lines(text, plan, &node.body, depth + 1);
+}
+
+fn input_text(input: &Input) -> String {
+    match input {
+        Input::Node(node) => node.to_string(),
+        Input::Loop(node) => format!("element of {node}"),
+        Input::Gather(node) => format!("all of {node}"),
+    }
+}
+
+fn line(text: &mut String, depth: usize, content: &str) {
+    let written = writeln!(text, "{:indent$}{content}", "", indent = depth * 2);
+    debug_assert!(written.is_ok(), "a String takes everything");
+}

@@ -1,0 +1,57 @@
+//! `net GET api.example.com:443, secret API_KEY, postgres main`.
+
+use bue_model::NetRule;
+use bue_model::plan::Capability;
+
+use super::error::SettingError;
+use crate::diagnostics::codes;
+use crate::text::{shortened, unquoted};
+
+/// Most permissions in one setting. The plan repeats them for every step below.
+const MAX_LIST: usize = 64;
+
+/// Longest permission, in bytes.
+const MAX_NAME: usize = 255;
+
+/// Most characters of a text that a message repeats.
+const MAX_SHOWN: usize = 40;
+
+const HINT: &str = "`!allow net api.example.com:443, secret API_KEY, postgres main`";
+
+pub(super) fn parse(text: &str) -> Result<Vec<Capability>, SettingError> {
+    let error = |message: String| SettingError::new(codes::INVALID_PERMISSION, text, message, HINT);
+    if text.is_empty() {
+        return Err(error("the permissions are missing".into()));
+    }
+    let list: Result<Vec<_>, _> = text.split(',').map(|part| capability(part.trim())).collect();
+    match list.map_err(error)? {
+        list if list.len() > MAX_LIST => Err(error(format!("more than {MAX_LIST} permissions in one setting"))),
+        list => Ok(list),
+    }
+}
+
+fn capability(text: &str) -> Result<Capability, String> {
+    let (kind, name) = text.split_once([' ', '\t']).unwrap_or((text, ""));
+    let name = unquoted(name.trim()).trim();
+    if text.is_empty() {
+        return Err("a permission is missing next to a comma".into());
+    }
+    if name.is_empty() || name.len() > MAX_NAME {
+        return Err(format!("`{}` does not name what it allows", shortened(text, MAX_SHOWN)));
+    }
+    match kind {
+        // kept as written: the worker parses the same text
+        "net" => name.parse::<NetRule>().map(|_| Capability::Net(name.into())).map_err(|error| error.to_string()),
+        "secret" if is_plain_name(name) => Ok(Capability::Secret(name.into())),
+        "postgres" if is_plain_name(name) => Ok(Capability::Postgres(name.into())),
+        "secret" | "postgres" => Err(format!("`{}` is not a valid name", shortened(name, MAX_SHOWN))),
+        _ => Err(format!(
+            "`{}` is not a kind of permission; those are net, secret and postgres",
+            shortened(kind, MAX_SHOWN)
+        )),
+    }
+}
+
+fn is_plain_name(text: &str) -> bool {
+    text.chars().all(|char| char.is_alphanumeric() || "_-.".contains(char))
+}

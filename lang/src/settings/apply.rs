@@ -1,0 +1,52 @@
+//! How settings combine into the settings of a step.
+
+use bue_model::plan::{Capability, Settings};
+
+use super::value::SettingValue;
+
+/// Most permissions, and most requirements, of one step, inherited ones included.
+pub(crate) const MAX_LIST: usize = 128;
+
+/// Applies a setting. Permissions and requirements add up; any other value replaces the one before.
+pub(crate) fn apply(settings: &mut Settings, value: &SettingValue) {
+    match value {
+        SettingValue::Scope(scope) => settings.scope.clone_from(scope),
+        SettingValue::Priority(priority) => settings.priority = *priority,
+        SettingValue::Timeout(seconds) => settings.timeout_s = *seconds,
+        SettingValue::Retries(retries) => settings.retries = *retries,
+        SettingValue::Every(first, last) => settings.every_ms = Some((*first, *last)),
+        SettingValue::PendingLimit(ms) => settings.pending_limit_ms = *ms,
+        SettingValue::Rate(rate) => settings.rate = Some(rate.clone()),
+        SettingValue::Tag => {}
+        SettingValue::Allow(list) => add(&mut settings.allow, list),
+        SettingValue::Requires(list) => add(&mut settings.requires, list),
+    }
+}
+
+/// Returns whether the setting would make a list longer than [`MAX_LIST`].
+pub(crate) fn overflows(settings: &Settings, value: &SettingValue) -> bool {
+    match value {
+        SettingValue::Allow(list) => settings.allow.len() + list.len() > MAX_LIST,
+        SettingValue::Requires(list) => settings.requires.len() + list.len() > MAX_LIST,
+        _ => false,
+    }
+}
+
+/// Bytes that a copy takes.
+pub(crate) fn bytes(settings: &Settings) -> usize {
+    let allowed = settings.allow.iter().map(|capability| match capability {
+        Capability::Net(name) | Capability::Secret(name) | Capability::Postgres(name) => {
+            name.len() + size_of::<Capability>()
+        }
+    });
+    let required = settings.requires.iter().map(|requirement| requirement.len() + size_of::<String>());
+    size_of::<Settings>() + settings.scope.len() + allowed.sum::<usize>() + required.sum::<usize>()
+}
+
+fn add<T: Clone + PartialEq>(list: &mut Vec<T>, more: &[T]) {
+    for item in more {
+        if !list.contains(item) {
+            list.push(item.clone());
+        }
+    }
+}

@@ -1,0 +1,77 @@
+//! The text of a setting's value to its [`SettingValue`].
+
+use super::error::SettingError;
+use super::names::NAMES;
+use super::value::SettingValue;
+use super::{allow, rate, requires, time};
+use crate::diagnostics::codes;
+use crate::text::{is_word_continue, unquoted};
+
+/// Longest scope, in bytes.
+const MAX_SCOPE: usize = 200;
+
+/// The value of the setting `name`; `@` is the older spelling of a rate, or a tag.
+pub(crate) fn parse(name: &str, text: &str) -> Result<SettingValue, SettingError> {
+    parse_value(name, text).map_err(|error| match text.strip_prefix(['=', ':']) {
+        Some(value) if name != "requires" && NAMES.contains(&name) => {
+            SettingError { hint: Some(format!("`!{name} {}`", value.trim())), ..error }
+        }
+        _ => error,
+    })
+}
+
+fn parse_value(name: &str, text: &str) -> Result<SettingValue, SettingError> {
+    match name {
+        "scope" => scope(text).map(SettingValue::Scope),
+        "priority" => priority(text).map(SettingValue::Priority),
+        "timeout" => time::timeout(text).map(SettingValue::Timeout),
+        "retries" => retries(text).map(SettingValue::Retries),
+        "every" => time::every(text).map(|(first, last)| SettingValue::Every(first, last)),
+        "for" => time::positive_duration(text, "!for 6h").map(SettingValue::PendingLimit),
+        "rate" => rate::parse(text).map(SettingValue::Rate),
+        "allow" => allow::parse(text).map(SettingValue::Allow),
+        "requires" => requires::parse(text).map(SettingValue::Requires),
+        _ => rate::velocity(text),
+    }
+}
+
+fn scope(text: &str) -> Result<String, SettingError> {
+    const HINT: &str = "`!scope production` or `$ production`";
+    let scope = unquoted(text).trim();
+    let fits = |char: char| char == ' ' || is_word_continue(char) || "./:".contains(char);
+    match scope.chars().find(|char| !fits(*char)) {
+        _ if scope.is_empty() => Err(SettingError::new(codes::INVALID_SCOPE, text, "the scope is missing", HINT)),
+        _ if scope.len() > MAX_SCOPE => Err(SettingError::new(
+            codes::INVALID_SCOPE,
+            text,
+            format!("this scope is longer than {MAX_SCOPE} bytes"),
+            HINT,
+        )),
+        Some(char @ ('!' | '@' | '$')) => Err(SettingError::new(
+            codes::INVALID_SCOPE,
+            text,
+            format!("`{char}` cannot be part of a scope"),
+            "put each setting on its own line",
+        )),
+        Some(char) => {
+            Err(SettingError::new(codes::INVALID_SCOPE, text, format!("`{char}` cannot be part of a scope"), HINT))
+        }
+        None => Ok(scope.split_whitespace().collect::<Vec<_>>().join(" ")),
+    }
+}
+
+fn priority(text: &str) -> Result<i64, SettingError> {
+    text.parse().map_err(|_| whole_number("priority", text, "from -9223372036854775808 to 9223372036854775807"))
+}
+
+fn retries(text: &str) -> Result<u32, SettingError> {
+    text.parse().map_err(|_| whole_number("number of retries", text, "from 0 to 4294967295"))
+}
+
+fn whole_number(what: &str, text: &str, range: &str) -> SettingError {
+    let message = match text.is_empty() {
+        true => format!("the {what} is missing"),
+        false => format!("the {what} must be a whole number"),
+    };
+    SettingError::new(codes::NOT_AN_INTEGER, text, message, format!("a {what} is a whole number {range}"))
+}

@@ -1,0 +1,22 @@
+//! The value of a setting.
+
+use bue_model::plan::{Capability, Rate};
+
+/// What a setting sets.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum SettingValue {
+    Scope(String),
+    Priority(i64),
+    /// Seconds.
+    Timeout(f64),
+    Retries(u32),
+    /// Milliseconds, of the first and of the last interval.
+    Every(u64, u64),
+    /// Milliseconds.
+    PendingLimit(u64),
+    Rate(Rate),
+    /// `@ name`, which has no effect.
+    Tag,
+    Allow(Vec<Capability>),
+    Requires(Vec<String>),
+}

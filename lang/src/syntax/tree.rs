@@ -1,0 +1,166 @@
+//! A script as it is written: names are unresolved and the order is kept. Broken statements are kept as far as they were parsed.
+
+use std::borrow::Cow;
+
+use std::collections::HashSet;
+
+use bue_model::Language;
+
+use crate::settings::value::SettingValue;
+use crate::source::Span;
+
+/// A parsed script.
+pub(crate) struct Tree<'a> {
+    /// The statements that could be parsed, at least in part.
+    pub(crate) block: Block<'a>,
+    /// Words of the statements that could not. One of them may define a name that seems to be unknown.
+    pub(crate) unparsed_words: HashSet<&'a str>,
+    /// For the formatter.
+    pub(crate) layout: Layout,
+}
+
+/// How the lines of a script nest, and which of its texts are not tokens.
+pub(crate) struct Layout {
+    /// For each line with something on it, in order: how many units it should be indented.
+    pub(crate) depths: Vec<u32>,
+    /// Paths, functions, languages and values of settings, in order.
+    pub(crate) raw: Vec<Span>,
+    /// The indentation unit that the last `TAB` set.
+    pub(crate) unit: String,
+}
+
+/// Statements at one indentation.
+#[derive(Debug, Default)]
+pub(crate) struct Block<'a> {
+    pub(crate) statements: Vec<Statement<'a>>,
+}
+
+/// One statement.
+#[derive(Debug)]
+pub(crate) enum Statement<'a> {
+    /// `TAB = …`, which takes effect while parsing.
+    Tab,
+    Setting(Setting),
+    Step(StepDefinition<'a>),
+    Import(Import<'a>),
+    Pipe(Pipe<'a>),
+    Call(CallStatement<'a>),
+    Loop(Loop<'a>),
+    Gather(Gather<'a>),
+}
+
+/// A name without quotes, with single spaces.
+#[derive(Clone, Debug)]
+pub(crate) struct Name<'a> {
+    pub(crate) text: Cow<'a, str>,
+    pub(crate) span: Span,
+}
+
+/// A line that begins with `!`, `$` or `@`, or such a part of an import item.
+#[derive(Clone, Debug)]
+pub(crate) struct Setting {
+    pub(crate) span: Span,
+    pub(crate) value: SettingValue,
+}
+
+/// `name:` and its lines. What is missing is `None` and has been reported.
+#[derive(Debug)]
+pub(crate) struct StepDefinition<'a> {
+    pub(crate) name: Name<'a>,
+    pub(crate) settings: Vec<Setting>,
+    pub(crate) language: Option<Language>,
+    pub(crate) function: Option<Name<'a>>,
+    pub(crate) code: Option<Code<'a>>,
+}
+
+/// `import python (f as a, g) file`
+#[derive(Debug)]
+pub(crate) struct Import<'a> {
+    pub(crate) language: Option<Language>,
+    pub(crate) items: Vec<Item<'a>>,
+    pub(crate) code: Option<Code<'a>>,
+}
+
+/// `f as a !priority 3`
+#[derive(Debug)]
+pub(crate) struct Item<'a> {
+    pub(crate) function: Name<'a>,
+    /// The alias, or the function itself.
+    pub(crate) name: Name<'a>,
+    pub(crate) settings: Vec<Setting>,
+}
+
+/// A step's code, or where it is.
+#[derive(Clone, Debug)]
+pub(crate) struct Code<'a> {
+    /// Quotes or fences included.
+    pub(crate) span: Span,
+    pub(crate) kind: CodeKind<'a>,
+}
+
+/// A path, or the code itself.
+#[derive(Clone, Debug)]
+pub(crate) enum CodeKind<'a> {
+    Path(&'a str),
+    /// The text between the fences, unchanged.
+    Inline(&'a str),
+}
+
+/// `p = a | b`
+#[derive(Debug)]
+pub(crate) struct Pipe<'a> {
+    pub(crate) name: Name<'a>,
+    pub(crate) chain: Vec<Name<'a>>,
+    /// Whether a part of the chain could not be parsed.
+    pub(crate) broken: bool,
+}
+
+/// `r = p(a)`
+#[derive(Debug)]
+pub(crate) struct CallStatement<'a> {
+    pub(crate) result: Option<Name<'a>>,
+    /// `None` if it could not be parsed.
+    pub(crate) call: Option<Call<'a>>,
+}
+
+/// `p(a, q())`
+#[derive(Debug)]
+pub(crate) struct Call<'a> {
+    pub(crate) target: Name<'a>,
+    pub(crate) arguments: Vec<Argument<'a>>,
+    pub(crate) span: Span,
+}
+
+/// An argument of a call.
+#[derive(Debug)]
+pub(crate) enum Argument<'a> {
+    Name(Name<'a>),
+    Call(Call<'a>),
+}
+
+/// `for x in p():`
+#[derive(Debug)]
+pub(crate) struct Loop<'a> {
+    /// The word `for`.
+    pub(crate) span: Span,
+    pub(crate) variable: Option<Name<'a>>,
+    pub(crate) source: Option<Call<'a>>,
+    pub(crate) body: Block<'a>,
+}
+
+/// `all = [p(x) for x in q()]`
+#[derive(Debug)]
+pub(crate) struct Gather<'a> {
+    pub(crate) result: Name<'a>,
+    pub(crate) span: Span,
+    /// `None` if it could not be parsed.
+    pub(crate) parts: Option<GatherParts<'a>>,
+}
+
+/// The three parts of a gather.
+#[derive(Debug)]
+pub(crate) struct GatherParts<'a> {
+    pub(crate) call: Call<'a>,
+    pub(crate) variable: Name<'a>,
+    pub(crate) source: Call<'a>,
+}

@@ -1,0 +1,37 @@
+//! [`WorkerConfig`].
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use bue_runtime::{DatabasesConfig, Egress, Limits, Prepared};
+
+/// The configuration of a worker.
+#[derive(Debug)]
+pub struct WorkerConfig {
+    /// The worker's name, for logs and for the hub. Unique while it runs.
+    pub name: String,
+    /// The scopes that it serves, first ones first.
+    pub scopes: Vec<String>,
+    /// Whether the last scope, the lowest priority and the youngest job come first.
+    pub reverse: bool,
+    /// The largest number of jobs that it holds at once, including those that wait.
+    pub slots: usize,
+    /// The memory in bytes that its steps may use; above that, it leases no more jobs. A Python step that waits for the answer to an HTTP
+    /// request uses about a megabyte.
+    pub memory_bytes: u64,
+    /// The number of sandbox host processes; one for each core is best.
+    pub hosts: usize,
+    /// The program that runs a sandbox host, and its arguments.
+    pub sandbox_command: (PathBuf, Vec<OsString>),
+    /// The compiled Python guest and its base image.
+    pub prepared: Prepared,
+    /// The limits of a step. Its time limit is its own `!timeout`.
+    pub limits: Limits,
+    /// The network of the steps: which of the hosts that scripts request they may reach.
+    pub egress: Egress,
+    /// The databases of postgres steps. Those run in this process, because a sandbox host holds no credentials.
+    pub databases: DatabasesConfig,
+    /// The time that steps have to finish after a shutdown was requested. Then they are cancelled and their leases released.
+    pub drain: Duration,
+}

@@ -1,0 +1,94 @@
+//! [`run`]: the life of a worker, from start to drain.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bue_client::{BucketClient, HubClient};
+use bue_runtime::{Databases, Hosts, HostsConfig, Sites};
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::admission::Admission;
+use crate::config::WorkerConfig;
+use crate::error::WorkerError;
+use crate::fetch::Fetch;
+use crate::held_leases::{CancelReason, HeldLeases};
+use crate::job::JobRunner;
+use crate::lease_loop::LeaseLoop;
+use crate::{heartbeat, reporter};
+
+/// Runs a worker until `shutdown`, then drains it: it leases no more jobs, lets steps continue for [`WorkerConfig::drain`], releases the
+/// leases of the others, and reports everything.
+///
+/// A hub or bucket that cannot be reached is not an error: the worker waits for it.
+///
+/// # Errors
+/// See [`WorkerError`].
+pub async fn run(
+    config: WorkerConfig,
+    hub: HubClient,
+    bucket: BucketClient,
+    shutdown: CancellationToken,
+) -> Result<(), WorkerError> {
+    if config.slots == 0 || config.hosts == 0 || config.scopes.is_empty() {
+        return Err(WorkerError::Nothing);
+    }
+    let hosts = Hosts::start(HostsConfig {
+        command: config.sandbox_command.clone(),
+        hosts: config.hosts,
+        prepared: config.prepared.clone(),
+        egress: config.egress.clone(),
+    })
+    .await
+    .map_err(WorkerError::Hosts)?;
+    let fetch = Fetch::new(Arc::new(bucket), Sites::open(&config.prepared).map_err(WorkerError::Packages)?);
+    run_with(&config, hub, fetch, Arc::new(hosts), shutdown).await;
+    Ok(())
+}
+
+async fn run_with(config: &WorkerConfig, hub: HubClient, fetch: Fetch, hosts: Arc<Hosts>, shutdown: CancellationToken) {
+    let hub = Arc::new(hub);
+    let held_leases = Arc::new(HeldLeases::default());
+    let (reports, queue) = mpsc::unbounded_channel();
+    let runner = Arc::new(JobRunner {
+        hosts: Arc::clone(&hosts),
+        databases: Databases::new(config.databases.clone()),
+        fetch,
+        limits: config.limits.clone(),
+        held_leases: Arc::clone(&held_leases),
+        reports,
+    });
+    let reporter = tokio::spawn(reporter::run(config.name.clone(), Arc::clone(&hub), Arc::clone(&held_leases), queue));
+    let heartbeat = tokio::spawn(heartbeat::run(config.name.clone(), Arc::clone(&hub), Arc::clone(&held_leases)));
+
+    let jobs = TaskTracker::new();
+    let admission = Admission::new(Arc::clone(&hosts), config.slots, config.memory_bytes);
+    let lease_loop =
+        LeaseLoop { config, hub: &hub, runner: &runner, admission: &admission, jobs: &jobs, shutdown: &shutdown };
+    lease_loop.run().await;
+    drop(admission);
+    drain(&jobs, &held_leases, config.drain).await;
+    // cancels the statements of released jobs before the jobs run again elsewhere
+    runner.databases.shutdown().await;
+
+    // The reporter ends when the last sender is gone and everything is reported.
+    drop(runner);
+    if let Err(error) = reporter.await {
+        tracing::error!(%error, "the reporter ended early; the leases of its jobs will end");
+    }
+    heartbeat.abort();
+    // The tasks that shared the hosts have ended, so this is the last owner; if not, dropping it ends the processes too.
+    if let Some(hosts) = Arc::into_inner(hosts) {
+        hosts.shutdown().await;
+    }
+}
+
+/// Waits for the running jobs, and after `drain_timeout` cancels the others, which are reported as released.
+async fn drain(jobs: &TaskTracker, held_leases: &HeldLeases, drain_timeout: Duration) {
+    jobs.close();
+    if tokio::time::timeout(drain_timeout, jobs.wait()).await.is_err() {
+        held_leases.cancel_all(CancelReason::Draining);
+        jobs.wait().await;
+    }
+}
