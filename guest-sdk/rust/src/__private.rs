@@ -7,8 +7,6 @@ use serde::de::DeserializeOwned;
 use crate::error::Error;
 use crate::outcome::{Outcome, Said};
 
-pub use crate::__register as register;
-
 /// What became of a call.
 pub type Ended = Result<Outcome<Vec<u8>>, Failed>;
 
@@ -95,55 +93,4 @@ macro_rules! __register {
         #[cfg_attr(target_arch = "wasm32", unsafe(link_section = ".init_array"))]
         static REGISTER: extern "C" fn() = register;
     };
-}
-
-#[cfg(target_arch = "wasm32")]
-pub(crate) mod bindings {
-    wit_bindgen::generate!({ path: "../wit", world: "step" });
-    export!(Exports);
-    pub struct Exports;
-}
-
-#[cfg(target_arch = "wasm32")]
-mod exports {
-    use core::time::Duration;
-
-    use super::Failed;
-    use super::bindings::Exports;
-    use super::bindings::bue::step::types::{Completed, FailureKind};
-    use super::bindings::exports::bue::step::guest::{Call, Failure, Guest, Outcome};
-
-    impl Guest for Exports {
-        fn run(call: Call) -> Result<Outcome, Failure> {
-            crate::host::set_env(call.env);
-            super::run(&call.function, call.inputs).map(outcome).map_err(failure)
-        }
-    }
-
-    fn outcome(said: crate::Outcome<Vec<u8>>) -> Outcome {
-        use crate::Outcome as Said;
-        match said {
-            Said::Completed { value, priority, env } => {
-                let env = env.map(|env| bue_model::cbor::encode(&env));
-                Outcome::Completed(Completed { value, priority, env })
-            }
-            Said::Pending(time) => Outcome::Pending(time.map(millis)),
-            Said::Reset(time) => Outcome::Reset(time.map(millis)),
-            Said::Cancelled => Outcome::Cancelled,
-        }
-    }
-
-    fn failure(failed: Failed) -> Failure {
-        let (kind, message, retry) = match failed {
-            Failed::Raised(error) => (FailureKind::Raised, error.message, error.retry_after),
-            Failed::BadInput(message) => (FailureKind::BadInput, message, None),
-            Failed::BadResult(message) => (FailureKind::BadResult, message, None),
-            Failed::BadCode(message) => (FailureKind::BadCode, message, None),
-        };
-        Failure { kind, message, trace: None, retry_after_ms: retry.map(millis) }
-    }
-
-    fn millis(time: Duration) -> u64 {
-        u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
-    }
 }

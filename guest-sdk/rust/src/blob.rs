@@ -8,7 +8,7 @@ use crate::error::{Error, Result};
 /// They are more than a step may store.
 pub fn put_blob(bytes: &[u8]) -> Result<String> {
     #[cfg(target_arch = "wasm32")]
-    return crate::__private::bindings::bue::step::blob::put(bytes).map_err(Error::msg);
+    return crate::bindings::bue::step::blob::put(bytes).map_err(Error::msg);
     #[cfg(not(target_arch = "wasm32"))]
     Err(Error::msg(format!("there is no bucket outside bue for {} bytes", bytes.len())))
 }
@@ -19,7 +19,7 @@ pub fn put_blob(bytes: &[u8]) -> Result<String> {
 /// There are none of that name, or more than a step may read.
 pub fn get_blob(name: &str) -> Result<Vec<u8>> {
     #[cfg(target_arch = "wasm32")]
-    return crate::__private::bindings::bue::step::blob::get(name).map_err(Error::msg);
+    return crate::bindings::bue::step::blob::get(name).map_err(Error::msg);
     #[cfg(not(target_arch = "wasm32"))]
     Err(Error::msg(format!("there is no bucket outside bue with {name}")))
 }

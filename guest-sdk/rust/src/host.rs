@@ -29,7 +29,7 @@ pub fn env<T: DeserializeOwned>() -> Result<Option<T>> {
 /// Adds a line to the step's log.
 pub fn log(line: &str) {
     #[cfg(target_arch = "wasm32")]
-    crate::__private::bindings::bue::step::host::log(line);
+    crate::bindings::bue::step::host::log(line);
     #[cfg(not(target_arch = "wasm32"))]
     eprintln!("{line}");
 }
@@ -37,7 +37,7 @@ pub fn log(line: &str) {
 /// Says in the log how far the step is. Calls that follow one another quickly are one line.
 pub fn progress(done: u64, total: Option<u64>, note: &str) {
     #[cfg(target_arch = "wasm32")]
-    crate::__private::bindings::bue::step::host::progress(done, total, note);
+    crate::bindings::bue::step::host::progress(done, total, note);
     #[cfg(not(target_arch = "wasm32"))]
     eprintln!("progress: {done} of {total:?} {note}");
 }
@@ -48,7 +48,7 @@ pub fn progress(done: u64, total: Option<u64>, note: &str) {
 /// The script or the worker does not allow it.
 pub fn secret(name: &str) -> Result<String> {
     #[cfg(target_arch = "wasm32")]
-    return crate::__private::bindings::bue::step::host::secret(name).map_err(Error::msg);
+    return crate::bindings::bue::step::host::secret(name).map_err(Error::msg);
     #[cfg(not(target_arch = "wasm32"))]
     Err(Error::msg(format!("there are no secrets outside bue: {name}")))
 }

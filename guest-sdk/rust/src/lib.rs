@@ -20,8 +20,12 @@
 //! The script's function line names the function, so one package may hold many. What a step prints goes to its log. An
 //! error that it gives back is a failed attempt, and so is a panic. [`Outcome`] says the rest: wait, start again, call off.
 
+#[cfg(target_arch = "wasm32")]
+mod bindings;
 mod blob;
 mod error;
+#[cfg(target_arch = "wasm32")]
+mod exports;
 mod host;
 mod http;
 mod outcome;

@@ -52,7 +52,7 @@ fn registered(function: &ItemFn) -> Result<TokenStream, Error> {
                 #( let #arguments = inputs.get::<#types>(#text, #places)?; )*
                 #ended
             }
-            ::bue::__private::register!(#text, run);
+            ::bue::__register!(#text, run);
         };
     }
     .into())

@@ -120,7 +120,7 @@ async fn no_redirect_leads_there_either() {
 #[tokio::test]
 async fn a_name_that_becomes_a_place_of_ones_own_is_not_followed() {
     let (port, came) = trap().await;
-    // nobody listens at the public address from here, or it answers something else: what counts is who is never requested
+    // the public address refuses the connection or answers something else: only the address that is never reached counts
     let turns: [&[&str]; 3] =
         [&["192.0.2.1"], &["127.0.0.1"], &["::ffff:127.0.0.1", "::1", "10.0.0.1", "64:ff9b::7f00:1"]];
     for allowed in [Allowed::Rules(rules(&BROAD)), Allowed::Anything] {
