@@ -4,7 +4,7 @@ use core::convert::Infallible;
 use core::time::Duration;
 use std::sync::Arc;
 
-use bue_model::net::{Body, Ended, NetError, NetErrorKind, Request, Response, Ticket};
+use bue_model::net::{Body, Completion, NetError, NetErrorKind, Request, Response, Ticket};
 use bytes::Bytes;
 use http::Version;
 use hyper::body::Incoming;
@@ -31,11 +31,11 @@ const READ_AHEAD_BYTES: usize = 64 * 1024;
 pub(crate) async fn run(state: Arc<SessionState>, exchange: Ticket, request: Request, commands: Commands) {
     let Commands { reads, writes } = commands;
     let (pieces, content) = content(&request.body);
-    let (last, ended) = tokio::select! {
+    let (last, completion) = tokio::select! {
         last = receive(&state, exchange, request, content, reads) => last,
         never = send_body(&state, exchange, pieces, writes) => match never {},
     };
-    state.finish_exchange(exchange, last, ended);
+    state.finish_exchange(exchange, last, completion);
 }
 
 /// Returns the body as it is sent, and where its pieces go if the step writes it in pieces.
@@ -65,7 +65,7 @@ async fn send_body(
         if last {
             pieces = None;
         }
-        state.finish_operation(exchange, ticket, written.map_or_else(Ended::Failed, |()| Ended::Wrote));
+        state.finish_operation(exchange, ticket, written.map_or_else(Completion::Failed, |()| Completion::Written));
     }
     core::future::pending().await
 }
@@ -93,30 +93,32 @@ async fn receive(
     request: Request,
     content: Content,
     mut reads: mpsc::Receiver<ReadCommand>,
-) -> (Ticket, Ended) {
+) -> (Ticket, Completion) {
     let (response, mut download) = match send_request(state, request, content).await {
         Ok(response) => response,
         Err(ExchangeError::Refused(refusal)) => return (exchange, state.refuse(refusal)),
-        Err(ExchangeError::Failed(error)) => return (exchange, Ended::Failed(error)),
+        Err(ExchangeError::Failed(error)) => return (exchange, Completion::Failed(error)),
     };
     if response.last {
-        return (exchange, Ended::Response(response));
+        return (exchange, Completion::Response(response));
     }
-    state.finish_operation(exchange, exchange, Ended::Response(response));
+    state.finish_operation(exchange, exchange, Completion::Response(response));
     while let Some(command) = reads.recv().await {
         match read(state, &mut download, &command).await {
-            Ok(ended @ Ended::Data { last: false, .. }) => state.finish_operation(exchange, command.ticket, ended),
-            Ok(ended) => return (command.ticket, ended),
-            Err(error) => return (command.ticket, Ended::Failed(error)),
+            Ok(completion @ Completion::Data { last: false, .. }) => {
+                state.finish_operation(exchange, command.ticket, completion)
+            }
+            Ok(completion) => return (command.ticket, completion),
+            Err(error) => return (command.ticket, Completion::Failed(error)),
         }
     }
-    (exchange, Ended::Failed(closed("the step closed it")))
+    (exchange, Completion::Failed(closed("the step closed it")))
 }
 
-async fn read(state: &SessionState, download: &mut Download, command: &ReadCommand) -> Result<Ended, NetError> {
+async fn read(state: &SessionState, download: &mut Download, command: &ReadCommand) -> Result<Completion, NetError> {
     let bytes = download.read(command.max as usize, timeout(command.timeout_ms, MAX_READ_TIMEOUT)).await?;
     state.count_received(bytes.len())?;
-    Ok(Ended::Data { bytes, last: download.is_finished() })
+    Ok(Completion::Data { bytes, last: download.is_finished() })
 }
 
 /// Sends the request and returns the head of the response.

@@ -113,9 +113,9 @@ impl Egress {
     /// Dropping the port ends its requests.
     #[must_use]
     pub fn port(&self, permissions: &Permissions, limits: &Limits) -> NetPort {
-        let (send, ended) = mpsc::unbounded_channel();
+        let (send, completions) = mpsc::unbounded_channel();
         let complete = Box::new(move |ticket, result| drop(send.send((ticket, result))));
         let session = self.session(permissions, limits, complete);
-        NetPort { send: Box::new(move |request| session.handle(request)), ended }
+        NetPort { send: Box::new(move |request| session.handle(request)), completions }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use bue_model::net::{Ended, NetError, NetErrorKind, Operation, Request, Ticket};
+use bue_model::net::{Completion, NetError, NetErrorKind, Operation, Request, Ticket};
 use tokio::sync::mpsc;
 
 use crate::parent::egress::clients::Clients;
@@ -34,7 +34,7 @@ impl Session {
             NetRequest::Close(exchange) => self.0.close(exchange),
             NetRequest::PutBlob(ticket, _) | NetRequest::GetBlob(ticket, _) => {
                 let message = "this step has no bucket";
-                self.0.complete(ticket, Ended::Failed(NetError::new(NetErrorKind::Closed, message)));
+                self.0.complete(ticket, Completion::Failed(NetError::new(NetErrorKind::Closed, message)));
             }
         }
     }
@@ -53,13 +53,13 @@ impl Session {
                 }
                 Err(error) => {
                     self.0.close(exchange);
-                    self.0.complete(ticket, Ended::Failed(error));
+                    self.0.complete(ticket, Completion::Failed(error));
                 }
             },
             Operation::Secret { name } => {
                 let value = self.0.secrets().read(&name);
-                let ended = value.map_or_else(|refusal| self.0.refuse(refusal), Ended::Secret);
-                self.0.complete(ticket, ended);
+                let completion = value.map_or_else(|refusal| self.0.refuse(refusal), Completion::Secret);
+                self.0.complete(ticket, completion);
             }
         }
     }
@@ -69,7 +69,7 @@ impl Session {
         let mut exchanges = self.0.exchanges();
         if exchanges.len() >= max as usize {
             drop(exchanges);
-            return self.0.complete(ticket, Ended::Failed(too_many(max)));
+            return self.0.complete(ticket, Completion::Failed(too_many(max)));
         }
         let (reads, read_commands) = mpsc::channel(1);
         let (writes, write_commands) = mpsc::channel(1);

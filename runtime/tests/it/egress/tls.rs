@@ -82,8 +82,8 @@ async fn a_certificate_that_is_trusted_is_spoken_to_in_either_protocol() {
             let bytes = vec![b'z'; 500_000].into();
             step.complete(Operation::Write { exchange, bytes, last }).await;
         }
-        let ended = step.wait(exchange).await;
-        assert!(format!("{ended:?}").contains("1000000"), "{ended:?}");
+        let completion = step.wait(exchange).await;
+        assert!(format!("{completion:?}").contains("1000000"), "{completion:?}");
     }
 }
 
@@ -96,8 +96,11 @@ async fn two_hundred_exchanges_share_a_connection_of_http_2() {
     step.whole(get(&origin, "/status/200")).await;
     let tickets: Vec<_> = (0..200).map(|_| step.start(Operation::Request(get(&origin, "/together/200")))).collect();
     for ticket in tickets {
-        let ended = step.wait(ticket).await;
-        assert!(matches!(&ended, bue_model::net::Ended::Response(response) if response.status == 200), "{ended:?}");
+        let completion = step.wait(ticket).await;
+        assert!(
+            matches!(&completion, bue_model::net::Completion::Response(response) if response.status == 200),
+            "{completion:?}"
+        );
     }
     assert_eq!(seen.connections(), 1);
 }
