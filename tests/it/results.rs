@@ -81,10 +81,10 @@ fn a_call_that_a_step_cancels_is_told_and_is_no_failure() {
 
 #[test]
 fn no_value_is_printed_as_another_one() {
-    let code = "def values():\n    return [float('nan'), float('inf'), -float('inf'), 2**70, 2**53 + 1, {1: 'a', '1': 'b'}]";
+    let code =
+        "def values():\n    return [float('nan'), float('inf'), -float('inf'), 2**70, 2**53 + 1, {1: 'a', '1': 'b'}]";
     let output = run(&python("values", code, "values()")).expect_code(0);
-    let expected =
-        r#"["NaN","Infinity","-Infinity",1180591620717411303424,9007199254740993,[[1,"a"],["1","b"]]]"#;
+    let expected = r#"["NaN","Infinity","-Infinity",1180591620717411303424,9007199254740993,[[1,"a"],["1","b"]]]"#;
     assert_eq!(output.stdout, format!("{expected}\n"));
     let json = Project::script(&python("values", code, "values()")).run().expect_code(0);
     assert!(json.stdout.contains(&format!(r#""value":{expected},"state":"completed""#)), "{}", json.stdout);
