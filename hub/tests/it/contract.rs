@@ -25,7 +25,7 @@ macro_rules! keeps {
 }
 pub(crate) use keeps;
 
-/// All claims, each on a world of its own.
+/// All claims, each in a new world.
 macro_rules! keeps_every_claim {
     ($world:path) => {
         $crate::contract::keeps! { $world;

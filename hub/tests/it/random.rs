@@ -42,7 +42,7 @@ async fn game(open: Opener, (parts, lists, events, is_cancelled): Case) {
     }
 }
 
-/// Plays this many games, each on a store of its own.
+/// Plays this many games, each on a new store.
 fn play_all(runtime: &Runtime, cases: u32, open: impl Fn() -> Opener, chance: impl Strategy<Value = Case>) {
     let mut runner = crate::chance::runner(cases);
     let played = runner.run(&chance, |case| {

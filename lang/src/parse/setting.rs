@@ -12,10 +12,10 @@ use crate::syntax::token::{Token, TokenKind};
 use crate::syntax::tree::Setting;
 use crate::text::backquoted;
 
-/// Where a setting stands, which decides where its value ends.
+/// The context of a setting, which decides where its value ends.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum SettingPosition {
-    /// On a line of its own.
+    /// On a separate line.
     Line,
     /// In an import item, where `,`, `)` and the next setting end it.
     Item,

@@ -44,7 +44,7 @@ pub fn shared() -> &'static Cluster {
 }
 
 impl Cluster {
-    /// Makes a cluster of its own, for a test that stops it.
+    /// Creates a separate cluster, for a test that stops it.
     ///
     /// # Panics
     /// PostgreSQL is not installed, or does not start.

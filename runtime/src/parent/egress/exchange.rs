@@ -106,7 +106,7 @@ async fn receive(
     while let Some(order) = reads.recv().await {
         match read(state, &mut download, &order).await {
             Ok(completion @ Completion::Data { last: false, .. }) => {
-                state.finish_operation(exchange, order.ticket, completion)
+                state.finish_operation(exchange, order.ticket, completion);
             }
             Ok(completion) => return (order.ticket, completion),
             Err(error) => return (order.ticket, Completion::Failed(error)),
