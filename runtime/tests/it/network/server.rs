@@ -210,11 +210,11 @@ async fn echo(request: Request<Incoming>) -> Reply {
     }
     let body = body.collect().await.map(Collected::to_bytes).unwrap_or_default();
     let path = head.uri.path_and_query().map(ToString::to_string);
-    let said = json!({
+    let body = json!({
         "method": head.method.as_str(), "path": path, "headers": headers, "body": String::from_utf8_lossy(&body),
         "version": format!("{:?}", head.version),
     });
-    reply(200, &[("content-type", "application/json")], &said.to_string())
+    reply(200, &[("content-type", "application/json")], &body.to_string())
 }
 
 async fn length(request: Request<Incoming>) -> Reply {

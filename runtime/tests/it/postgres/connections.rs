@@ -133,7 +133,7 @@ async fn a_restarted_server_is_connected_to_again() {
     .await;
 }
 
-/// A server that has no TLS says `N`, and no password goes to it.
+/// A server without TLS responds `N`, and receives no password.
 #[tokio::test]
 async fn where_tls_is_asked_for_a_plain_server_is_refused() {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
