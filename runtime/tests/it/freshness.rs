@@ -89,7 +89,7 @@ fn task(number: u64) -> Task {
 }
 
 async fn seek(sandbox: &Sandbox, number: u64) {
-    let (items, _nobody) = mpsc::channel(1);
+    let (items, _receiver) = mpsc::channel(1);
     let task = task(number);
     let seeking = sandbox.run(&task, items);
     if number.is_multiple_of(7) {

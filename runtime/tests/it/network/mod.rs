@@ -1,7 +1,7 @@
 //! Python's HTTP libraries in steps, against a server on this machine: programs in `tests/programs/network`.
 //!
 //! A comment above a function, `# gives: JSON`, is its expected result. The function is called with a dict of addresses: `http`,
-//! `https` (HTTP/1.1), `h2`, `nobody` (nothing listens there), `denied` (no rule allows it), `garbage` (it does not speak HTTP),
+//! `https` (HTTP/1.1), `h2`, `closed` (nothing listens there), `denied` (no rule allows it), `garbage` (it does not speak HTTP),
 //! `untrusted` (its certificate is signed by an unknown authority).
 
 mod server;
@@ -120,7 +120,7 @@ fn task(code: &Code, called: &str, addresses: &Value) -> Task {
 }
 
 async fn run(task: Task, egress: Egress) -> Result<String, String> {
-    let (items, _nobody) = mpsc::channel(1);
+    let (items, _receiver) = mpsc::channel(1);
     let net = egress.port(&task.permissions, &task.limits);
     let finished =
         with_sandbox(|sandbox| Box::pin(async move { sandbox.run_connected(&task, items, net).await })).await;

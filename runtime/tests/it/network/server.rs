@@ -69,7 +69,7 @@ impl Servers {
             ("h2", https(secure(trusted, "h2").await)),
             ("untrusted", https(secure(untrusted, "http/1.1").await)),
             ("garbage", format!("http://{}", garbage().await)),
-            ("nobody", format!("http://{}", nobody().await)),
+            ("closed", format!("http://{}", closed_port().await)),
             ("denied", "http://127.0.0.9:80".to_owned()),
         ];
         Self { addresses, certificate }
@@ -165,7 +165,7 @@ async fn garbage() -> SocketAddr {
 }
 
 /// A port that was free a moment ago.
-async fn nobody() -> SocketAddr {
+async fn closed_port() -> SocketAddr {
     listen().await.1
 }
 

@@ -1,4 +1,4 @@
-# A place of this machine's own in forty spellings, asked for by a script that allows all names and all public addresses on
+# Loopback addresses in forty spellings, requested by a script that allows all names and all public addresses, on
 # a worker that allows anything.
 # gives: ["bad_request","denied"]
 import _bue_net as net

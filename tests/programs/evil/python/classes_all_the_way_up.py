@@ -1,5 +1,5 @@
-# The way out of many sandboxes: from an empty tuple to every class there is, and among them one that opens files or starts
-# processes. They are there, and there is nothing behind them.
+# A common escape from sandboxes: from an empty tuple to all classes, and among them those that open files or start
+# processes. The classes exist, but their system calls fail.
 # gives: []
 def evil(canary):
     found, seen = [], [object]

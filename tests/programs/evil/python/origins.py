@@ -1,4 +1,4 @@
-# Origins that are none. Each is refused, and none is looked up.
+# Invalid origins. Each is refused, and none is resolved.
 # gives: ["bad_request","denied"]
 import _bue_net as net
 

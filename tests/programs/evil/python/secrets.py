@@ -1,4 +1,4 @@
-# Asks for secrets by every name, read and in headers.
+# Requests secrets by many names, as values and in headers.
 # gives: ["denied"]
 import _bue_net as net
 

@@ -1,11 +1,11 @@
-//! All hostile steps in one component: `Guest` calls each by the name of its file.
+//! All hostile steps in one component; `Guest` calls each by the name of its file.
 
 mod a_blob_of_another_place;
-mod a_handle_of_nobody;
 mod a_list_of_lies;
 mod a_log_line_from_nowhere;
 mod a_log_line_that_is_no_text;
 mod aborts;
+mod an_unknown_handle;
 mod chance_of_four_gigabytes;
 mod clocks_are_coarse;
 mod dropped_twice;

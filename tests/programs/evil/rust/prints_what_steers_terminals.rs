@@ -1,4 +1,4 @@
-//! Clears the screen of whoever reads its log.
+//! Prints control sequences that would clear the screen of a reader of its log.
 //! gives: null
 //! log: …clear…
 

@@ -1,4 +1,4 @@
-;; Looks for folders that were opened for it: 8 is "no such descriptor".
+;; Searches for preopened folders: 8 is "no such descriptor".
 ;; gives: 8
 (func $evil (result i32)
   (local $fd i32) (local $said i32)

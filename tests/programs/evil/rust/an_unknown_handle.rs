@@ -1,4 +1,4 @@
-//! Waits for something that it never had.
+//! Waits for a handle that it never had.
 //! fails: trap: …
 
 #[link(wasm_import_module = "wasi:io/poll@0.2.0")]
@@ -8,7 +8,7 @@ unsafe extern "C" {
 }
 
 #[bue::step]
-fn a_handle_of_nobody(_canary: String, _port: u16) {
+fn an_unknown_handle(_canary: String, _port: u16) {
     // SAFETY: none; that is the point.
     unsafe { block(0x7fff_fff0) }
 }

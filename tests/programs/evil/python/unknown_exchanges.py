@@ -1,4 +1,4 @@
-# Reads, writes and closes exchanges that were never begun.
+# Reads, writes and closes exchanges that were never started.
 # gives: ["closed"]
 import _bue_net as net
 
