@@ -36,7 +36,7 @@ fn whatever_happens_while_rounds_are_instantiated_none_is_lost() {
     crate::random::play_long(&runtime, 1, || opener(&runtime));
 }
 
-/// Returns an opener of stores on a database of their own.
+/// Returns an opener of stores on a separate database.
 fn opener(runtime: &Runtime) -> Opener {
     let database = runtime.block_on(shared().database());
     Box::new(move || {

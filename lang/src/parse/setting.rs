@@ -1,4 +1,4 @@
-//! Settings, on a line of their own or in an import item: which setting, and which text is its value.
+//! Settings, on separate lines or in import items: which setting, and which text is its value.
 
 use super::parser::{Parsed, Parser};
 use super::recovery::count_bracket;

@@ -94,7 +94,7 @@ impl Cluster {
         );
     }
 
-    /// Stops the server: `immediate` as a crash would, `fast` in order, but without waiting for anybody.
+    /// Stops the server: `immediate` as a crash would, `fast` orderly, but without waiting for clients.
     ///
     /// # Panics
     /// It does not stop.

@@ -15,10 +15,10 @@ def evil(canary):
     started = [net.start("GET", "http://a.example", "/", headers) for headers in cases]
     started += [net.start("GET", "http://a.example", target, []) for target in targets]
     started += [net.start(method, "http://a.example", "/", []) for method in methods]
-    said = set()
+    results = set()
     while started:
         for ticket, what, value in net.wait(started, 10):
             started.remove(ticket)
-            said.add(value[0] if what == "failed" else what)
+            results.add(value[0] if what == "failed" else what)
     # a valid request fails because the name cannot be resolved
-    return sorted(said - {"name", "unreachable", "refused", "denied", "connect_timeout"})
+    return sorted(results - {"name", "unreachable", "refused", "denied", "connect_timeout"})
