@@ -110,8 +110,8 @@ async fn run(hosts: &Hosts, task: Task) -> Finished {
     finish(&mut hosts.run(task).await.expect("open")).await.expect("alive")
 }
 
-/// Starts a step that does not end by itself, and returns when its host has received it: a later step of the same host has been
-/// answered.
+/// Starts a step that does not end by itself, and returns after a later step was answered. If there is one host, it has then
+/// received the endless step, because messages arrive in order.
 async fn start_endless(hosts: &Hosts, task: Task) -> Running {
     let mut running = hosts.run(task).await.expect("open");
     let later = run(hosts, python("def f(): return 1\n", "f", &[])).await;

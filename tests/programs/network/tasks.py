@@ -1,4 +1,4 @@
-"""asyncio on the network, with nothing but the standard library and a blocking client beside it."""
+"""asyncio on the network, with only the standard library, and a blocking client at the same time."""
 
 import asyncio
 import json
@@ -7,7 +7,7 @@ import urllib.request
 
 
 async def fetch(address):
-    """As little of a client as works: a request written by hand."""
+    """A minimal client: a request written by hand."""
     host, _, port = address.removeprefix("http://").partition("/")[0].partition(":")
     reader, writer = await asyncio.open_connection(host, int(port))
     path = "/" + address.removeprefix("http://").partition("/")[2]

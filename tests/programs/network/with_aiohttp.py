@@ -58,7 +58,7 @@ async def redirects_are_followed(at):
     return f"{answer['method']} {answer['path']}"
 
 
-# A connection is made when a request is sent, so that no connector has an error.
+# Connections are made when requests are sent, so the connector has no errors.
 # gives: ["ClientResponseError", "TimeoutError", "ClientOSError"]
 async def errors_are_its_own(at):
     return [

@@ -3,7 +3,7 @@
 import asyncio
 import time
 
-# what httpx imports with its first client; here it is imported once, with this module
+# httpx imports these with its first client; here they are imported once, with this module
 import anyio._backends._asyncio
 import certifi
 import httpcore

@@ -1,4 +1,4 @@
-"""Values that fight back while they are read."""
+"""Values that misbehave while they are encoded."""
 
 import sys
 import uuid
