@@ -9,7 +9,7 @@ use super::server::{serve, serve_bytes};
 use super::step::{Step, get, header, post};
 
 #[tokio::test]
-async fn a_request_arrives_as_it_was_made() {
+async fn a_request_arrives_unchanged() {
     let (server, _) = serve().await;
     let mut step = Step::to(server);
     let origin = format!("http://{server}");
@@ -77,7 +77,7 @@ async fn nothing_is_decompressed_and_nothing_is_followed() {
     let mut step = Step::to(server);
     let origin = format!("http://{server}");
     let (response, body) = step.whole(get(&origin, "/gzip")).await;
-    assert_eq!(body, b"not really zipped");
+    assert_eq!(body, b"not really compressed");
     assert!(response.headers.contains(&header("content-encoding", "gzip")));
     let (response, _) = step.whole(get(&origin, "/redirect")).await;
     assert_eq!(response.status, 302);
@@ -92,7 +92,7 @@ async fn interim_responses_are_skipped() {
 }
 
 #[tokio::test]
-async fn two_hundred_exchanges_go_side_by_side() {
+async fn two_hundred_exchanges_run_concurrently() {
     let (server, seen) = serve().await;
     let mut step = Step::to(server);
     let request = get(&format!("http://{server}"), "/together/200");
@@ -108,7 +108,7 @@ async fn two_hundred_exchanges_go_side_by_side() {
 }
 
 #[tokio::test]
-async fn what_is_no_request_is_refused_before_it_is_sent() {
+async fn an_invalid_request_is_refused_before_it_is_sent() {
     let (server, seen) = serve().await;
     let mut step = Step::to(server);
     let origin = format!("http://{server}");
