@@ -77,7 +77,7 @@ async fn nothing_is_decompressed_and_nothing_is_followed() {
     let mut step = Step::to(server);
     let origin = format!("http://{server}");
     let (response, body) = step.whole(get(&origin, "/gzip")).await;
-    assert_eq!(body, b"not really compressed");
+    assert_eq!(body, b"not really zipped");
     assert!(response.headers.contains(&header("content-encoding", "gzip")));
     let (response, _) = step.whole(get(&origin, "/redirect")).await;
     assert_eq!(response.status, 302);

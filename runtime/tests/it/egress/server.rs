@@ -93,7 +93,7 @@ async fn by_path(request: Request<Incoming>, seen: &Seen) -> Reply {
         "bytes" => flow(number, seen),
         "status" => reply(u16::try_from(number).expect("a status"), ""),
         "gzip" => {
-            let mut compressed = reply(200, "not really compressed");
+            let mut compressed = reply(200, "not really zipped");
             compressed.headers_mut().insert("content-encoding", "gzip".parse().expect("a value"));
             compressed
         }
