@@ -11,11 +11,11 @@ use hyper::body::Incoming;
 use hyper::ext::ReasonPhrase;
 use tokio::sync::mpsc;
 
+use crate::parent::egress::commands::{Commands, ReadCommand, WriteCommand};
 use crate::parent::egress::connect::ATTEMPT;
 use crate::parent::egress::download::Download;
 use crate::parent::egress::exchange_error::ExchangeError;
 use crate::parent::egress::gate::Authority;
-use crate::parent::egress::orders::{Orders, ReadOrder, WriteOrder};
 use crate::parent::egress::request::{RequestHead, check_headers, headers};
 use crate::parent::egress::session_state::SessionState;
 use crate::parent::egress::upload::{Attempt, BodyPiece, Content, Upload};
@@ -28,8 +28,8 @@ const MAX_READ_TIMEOUT: Duration = Duration::from_secs(600);
 const READ_AHEAD_BYTES: usize = 64 * 1024;
 
 /// Runs until the response has ended or an error occurs. `exchange` is the ticket of the request.
-pub(crate) async fn run(state: Arc<SessionState>, exchange: Ticket, request: Request, orders: Orders) {
-    let Orders { reads, writes } = orders;
+pub(crate) async fn run(state: Arc<SessionState>, exchange: Ticket, request: Request, commands: Commands) {
+    let Commands { reads, writes } = commands;
     let (pieces, content) = content(&request.body);
     let (last, completion) = tokio::select! {
         last = receive(&state, exchange, request, content, reads) => last,
@@ -55,9 +55,9 @@ async fn send_body(
     state: &SessionState,
     exchange: Ticket,
     mut pieces: Option<mpsc::Sender<BodyPiece>>,
-    mut writes: mpsc::Receiver<WriteOrder>,
+    mut writes: mpsc::Receiver<WriteCommand>,
 ) -> Infallible {
-    while let Some(WriteOrder { ticket, bytes, last }) = writes.recv().await {
+    while let Some(WriteCommand { ticket, bytes, last }) = writes.recv().await {
         let written = match &pieces {
             None => Err(closed("the request has no body to write, or all of it was written")),
             Some(pieces) => write(pieces, bytes, last).await,
@@ -92,7 +92,7 @@ async fn receive(
     exchange: Ticket,
     request: Request,
     content: Content,
-    mut reads: mpsc::Receiver<ReadOrder>,
+    mut reads: mpsc::Receiver<ReadCommand>,
 ) -> (Ticket, Completion) {
     let (response, mut download) = match send_request(state, request, content).await {
         Ok(response) => response,
@@ -103,20 +103,20 @@ async fn receive(
         return (exchange, Completion::Response(response));
     }
     state.finish_operation(exchange, exchange, Completion::Response(response));
-    while let Some(order) = reads.recv().await {
-        match read(state, &mut download, &order).await {
+    while let Some(command) = reads.recv().await {
+        match read(state, &mut download, &command).await {
             Ok(completion @ Completion::Data { last: false, .. }) => {
-                state.finish_operation(exchange, order.ticket, completion);
+                state.finish_operation(exchange, command.ticket, completion);
             }
-            Ok(completion) => return (order.ticket, completion),
-            Err(error) => return (order.ticket, Completion::Failed(error)),
+            Ok(completion) => return (command.ticket, completion),
+            Err(error) => return (command.ticket, Completion::Failed(error)),
         }
     }
     (exchange, Completion::Failed(closed("the step closed it")))
 }
 
-async fn read(state: &SessionState, download: &mut Download, order: &ReadOrder) -> Result<Completion, NetError> {
-    let bytes = download.read(order.max as usize, timeout(order.timeout_ms, MAX_READ_TIMEOUT)).await?;
+async fn read(state: &SessionState, download: &mut Download, command: &ReadCommand) -> Result<Completion, NetError> {
+    let bytes = download.read(command.max as usize, timeout(command.timeout_ms, MAX_READ_TIMEOUT)).await?;
     state.count_received(bytes.len())?;
     Ok(Completion::Data { bytes, last: download.is_finished() })
 }

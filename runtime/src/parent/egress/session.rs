@@ -6,8 +6,8 @@ use bue_model::net::{Completion, NetError, NetErrorKind, Operation, Request, Tic
 use tokio::sync::mpsc;
 
 use crate::parent::egress::clients::Clients;
+use crate::parent::egress::commands::{Commands, ReadCommand, WriteCommand};
 use crate::parent::egress::exchange;
-use crate::parent::egress::orders::{Orders, ReadOrder, WriteOrder};
 use crate::parent::egress::session_state::{CompletionCallback, Exchange, SessionState};
 use crate::step::limits::Limits;
 use crate::step::net_port::{MAX_READ_BYTES, NetRequest};
@@ -43,13 +43,13 @@ impl Session {
         match operation {
             Operation::Request(request) => self.request(ticket, request),
             Operation::Read { exchange, max, timeout_ms } => {
-                let order = ReadOrder { ticket, max: max.min(MAX_READ_BYTES), timeout_ms };
-                self.0.enqueue(exchange, ticket, |exchange| exchange.reads.try_send(order).is_ok());
+                let command = ReadCommand { ticket, max: max.min(MAX_READ_BYTES), timeout_ms };
+                self.0.enqueue(exchange, ticket, |exchange| exchange.reads.try_send(command).is_ok());
             }
             Operation::Write { exchange, bytes, last } => match self.0.count_sent(bytes.len()) {
                 Ok(()) => {
-                    let order = WriteOrder { ticket, bytes, last };
-                    self.0.enqueue(exchange, ticket, |exchange| exchange.writes.try_send(order).is_ok());
+                    let command = WriteCommand { ticket, bytes, last };
+                    self.0.enqueue(exchange, ticket, |exchange| exchange.writes.try_send(command).is_ok());
                 }
                 Err(error) => {
                     self.0.close(exchange);
@@ -71,11 +71,11 @@ impl Session {
             drop(exchanges);
             return self.0.complete(ticket, Completion::Failed(too_many(max)));
         }
-        let (reads, read_orders) = mpsc::channel(1);
-        let (writes, write_orders) = mpsc::channel(1);
-        let orders = Orders { reads: read_orders, writes: write_orders };
+        let (reads, read_commands) = mpsc::channel(1);
+        let (writes, write_commands) = mpsc::channel(1);
+        let commands = Commands { reads: read_commands, writes: write_commands };
         // the map is locked: the exchange cannot finish before it is in the map
-        let task = tokio::spawn(exchange::run(Arc::clone(&self.0), ticket, request, orders)).abort_handle();
+        let task = tokio::spawn(exchange::run(Arc::clone(&self.0), ticket, request, commands)).abort_handle();
         let replaced = exchanges.insert(ticket, Exchange { task, reads, writes, open: vec![ticket] });
         if let Some(replaced) = replaced {
             replaced.task.abort();

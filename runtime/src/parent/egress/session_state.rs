@@ -11,8 +11,8 @@ use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
 
 use crate::parent::egress::clients::{Client, Clients};
-use crate::parent::egress::gate::{Allowed, Gate, Refusal};
-use crate::parent::egress::orders::{ReadOrder, WriteOrder};
+use crate::parent::egress::commands::{ReadCommand, WriteCommand};
+use crate::parent::egress::gate::{Gate, NetPolicy, Refusal};
 use crate::parent::egress::secrets::Secrets;
 use crate::step::limits::{Limits, bytes_text};
 use crate::step::permissions::Permissions;
@@ -24,7 +24,7 @@ pub(crate) type CompletionCallback = Box<dyn Fn(Ticket, Completion) + Send + Syn
 pub(crate) struct SessionState {
     clients: Arc<Clients>,
     /// What the script requests.
-    requested: Allowed,
+    requested: NetPolicy,
     secrets: Vec<String>,
     limits: Limits,
     complete: CompletionCallback,
@@ -37,8 +37,8 @@ pub(crate) struct SessionState {
 #[derive(Debug)]
 pub(crate) struct Exchange {
     pub(crate) task: AbortHandle,
-    pub(crate) reads: mpsc::Sender<ReadOrder>,
-    pub(crate) writes: mpsc::Sender<WriteOrder>,
+    pub(crate) reads: mpsc::Sender<ReadCommand>,
+    pub(crate) writes: mpsc::Sender<WriteCommand>,
     /// Operations that have not ended.
     pub(crate) open: Vec<Ticket>,
 }
@@ -58,7 +58,7 @@ impl SessionState {
     ) -> Self {
         Self {
             clients,
-            requested: Allowed::Rules(permissions.net.clone()),
+            requested: NetPolicy::Rules(permissions.net.clone()),
             secrets: permissions.secrets.clone(),
             limits: limits.clone(),
             complete,

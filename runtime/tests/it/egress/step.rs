@@ -6,7 +6,7 @@ use std::path::Path;
 
 use bue_model::NetRule;
 use bue_model::net::{Body, Completion, NetError, NetErrorKind, Operation, Request, Response, Ticket};
-use bue_runtime::{Allowed, Egress, EgressConfig, Limits, NetPort, Permissions};
+use bue_runtime::{Egress, EgressConfig, Limits, NetPolicy, NetPort, Permissions};
 use bytes::Bytes;
 
 pub(crate) struct Step {
@@ -26,7 +26,7 @@ pub(crate) fn permissions(texts: &[&str]) -> Permissions {
 }
 
 pub(crate) fn egress(texts: &[&str]) -> Egress {
-    let config = EgressConfig { allowed: Allowed::Rules(rules(texts)), ..EgressConfig::default() };
+    let config = EgressConfig { allowed: NetPolicy::Rules(rules(texts)), ..EgressConfig::default() };
     Egress::new(config, None::<&Path>).expect("no file to read")
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use bue_model::net::{Body, NetErrorKind, Operation};
-use bue_runtime::{Allowed, Egress, EgressConfig, Limits};
+use bue_runtime::{Egress, EgressConfig, Limits, NetPolicy};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use rcgen::{CertifiedKey, generate_simple_self_signed};
@@ -57,7 +57,7 @@ async fn serve(names: &[&str], protocol: &'static str, folder: &TempDir) -> (Soc
 
 fn step(server: SocketAddr, file: Option<&Path>) -> Step {
     let rule = format!("localhost:{}", server.port());
-    let config = EgressConfig { allowed: Allowed::Anything, ..EgressConfig::default() };
+    let config = EgressConfig { allowed: NetPolicy::Anything, ..EgressConfig::default() };
     let egress = Egress::new(config, file).expect("certificates");
     Step::new(egress.port(&permissions(&[&rule]), &Limits::default()))
 }

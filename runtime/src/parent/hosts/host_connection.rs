@@ -22,7 +22,7 @@ const MAX_EVENTS: usize = 4;
 
 /// The child that is alive now.
 #[derive(Debug)]
-pub(crate) struct Link {
+pub(crate) struct HostConnection {
     pub(crate) frames: Frames,
     /// The process id.
     pub(crate) process: u32,
@@ -42,7 +42,7 @@ struct RunningTask {
     blobs: Option<Arc<dyn Blobs>>,
 }
 
-impl Link {
+impl HostConnection {
     pub(crate) fn new(process: u32, frames: Frames) -> Self {
         Self { frames, process, tasks: HashMap::new(), waiting: 0, bundles: BundleCache::default() }
     }
