@@ -49,7 +49,7 @@ fn uses(package: &Package) -> BTreeSet<&str> {
 }
 
 #[test]
-fn crates_use_only_the_crates_they_may() {
+fn crate_dependencies_are_allowed() {
     let metadata = metadata();
     let found: BTreeMap<&str, BTreeSet<&str>> = metadata
         .packages
@@ -65,11 +65,11 @@ fn crates_use_only_the_crates_they_may() {
     let known: BTreeSet<&str> = EDGES.iter().map(|(name, _)| *name).collect();
     let unknown: Vec<&&str> =
         found.keys().filter(|name| !known.contains(*name) && !TEST_CRATES.contains(*name)).collect();
-    assert!(unknown.is_empty(), "crates without a line here: {unknown:?}");
+    assert!(unknown.is_empty(), "crates that are not listed here: {unknown:?}");
 }
 
 #[test]
-fn a_boundary_keeps_its_sentence_true() {
+fn banned_dependencies_are_absent() {
     for (name, banned) in FORBIDDEN_CRATES {
         let metadata = metadata();
         let package = metadata.packages.iter().find(|package| package.name.as_str() == name).expect("the crate");
@@ -128,7 +128,7 @@ const FORBIDDEN_FEATURES: [(&str, &[&str]); 2] = [
 ];
 
 #[test]
-fn the_engine_is_built_without_new_or_unneeded_features() {
+fn wasmtime_has_no_unstable_features() {
     let metadata = MetadataCommand::new()
         .manifest_path(concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml"))
         .other_options(["--offline", "--filter-platform=x86_64-unknown-linux-gnu"].map(str::to_owned))

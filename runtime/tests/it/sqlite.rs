@@ -122,7 +122,7 @@ async fn types_are_kept_going_in() {
 }
 
 #[tokio::test]
-async fn invalid_utf8_is_returned_as_bytes() {
+async fn invalid_utf8_becomes_bytes() {
     let answer = value(&run(&sqlite("SELECT CAST(x'ff' AS TEXT) v", &[])).await);
     assert_eq!(answer, list(&[map(&[("v", Value::Bytes(vec![255]))])]));
 }

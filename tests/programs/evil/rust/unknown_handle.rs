@@ -8,7 +8,11 @@ unsafe extern "C" {
 }
 
 #[bue::step]
-fn an_unknown_handle(_canary: String, _port: u16) {
+<<<<<<<< HEAD:tests/programs/evil/rust/unknown_handle.rs
+fn unknown_handle(_canary: String, _port: u16) {
+========
+fn unknown_handle(_canary: String, _port: u16) {
+>>>>>>>> names2:tests/programs/evil/rust/unknown_handle.rs
     // SAFETY: none; that is the point.
     unsafe { block(0x7fff_fff0) }
 }

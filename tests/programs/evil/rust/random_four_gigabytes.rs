@@ -2,6 +2,6 @@
 //! fails: …
 
 #[bue::step]
-fn chance_of_four_gigabytes(_canary: String, _port: u16) -> usize {
+fn random_four_gigabytes(_canary: String, _port: u16) -> usize {
     wasip2::random::random::get_random_bytes(u64::from(u32::MAX)).len()
 }
