@@ -8,11 +8,7 @@ unsafe extern "C" {
 }
 
 #[bue::step]
-<<<<<<<< HEAD:tests/programs/evil/rust/unknown_handle.rs
 fn unknown_handle(_canary: String, _port: u16) {
-========
-fn unknown_handle(_canary: String, _port: u16) {
->>>>>>>> names2:tests/programs/evil/rust/unknown_handle.rs
     // SAFETY: none; that is the point.
     unsafe { block(0x7fff_fff0) }
 }
