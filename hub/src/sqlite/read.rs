@@ -221,7 +221,7 @@ impl WriteTx<'_> {
         let mut select = self.db.prepare_cached(sql)?;
         let mut rows = select.query([first, end])?;
         while let Some(row) = rows.next()? {
-            let id = row.get(0)?;
+            let id: i64 = row.get(0)?;
             if !snapshot.jobs.contains_key(&id) {
                 snapshot.jobs.insert(id, SharedTexts::default().job_row(row)?);
                 return Ok(Some(id));
