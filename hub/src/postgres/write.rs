@@ -74,18 +74,18 @@ macro_rules! copy_rows {
 macro_rules! done_columns {
     ($macro:ident!($($arguments:tt)*), $row:ident => { $($more:tt)* }) => {
         $macro!($($arguments)*, $row => {
-                id: INT8 = $row.location.id,
-                run: INT8 = $row.run,
-                node: INT8 = i64::from($row.location.node.0),
-                fanout: INT8 = $row.location.fanout,
-                state: INT8 = ($row.state as i64),
-                token: INT8 = $row.token,
-                worker: TEXT = $row.worker.as_deref(),
-                attempts: INT8 = i64::from($row.attempts),
-                resets: INT8 = i64::from($row.resets),
-                hint: INT8 = $row.hint.priority,
-                env: BYTEA = $row.hint.env.as_deref(),
-                value: BYTEA = $row.value.as_deref(),
+            id: INT8 = $row.location.id,
+            run: INT8 = $row.run,
+            node: INT8 = i64::from($row.location.node.0),
+            fanout: INT8 = $row.location.fanout,
+            state: INT8 = $row.state as i64,
+            token: INT8 = $row.token,
+            worker: TEXT = $row.worker.as_deref(),
+            attempts: INT8 = i64::from($row.attempts),
+            resets: INT8 = i64::from($row.resets),
+            hint: INT8 = $row.hint.priority,
+            env: BYTEA = $row.hint.env.as_deref(),
+            value: BYTEA = $row.value.as_deref(),
             $($more)*
         })
     };
@@ -95,24 +95,24 @@ macro_rules! done_columns {
 macro_rules! job_columns {
     ($macro:ident!($($arguments:tt)*), $row:ident => { $($more:tt)* }) => {
         $macro!($($arguments)*, $row => {
-                id: INT8 = $row.location.id,
-                token: INT8 = $row.token,
-                state: INT8 = ($row.state as i64),
-                waiting_for: INT8 = $row.waiting_for,
-                priority: INT8 = $row.priority,
-                rate: INT8 = $row.rate,
-                hinted: INT8 = $row.hinted.map(|node| i64::from(node.0)),
-                env: BYTEA = $row.env.as_deref(),
-                env_from: INT8 = $row.env_from.map(|node| i64::from(node.0)),
-                available_at: INT8 = $row.available_at,
-                lease_end: INT8 = $row.lease_end,
-                reported: INT8 = $row.reported,
-                attempts: INT8 = i64::from($row.attempts),
-                pendings: INT8 = i64::from($row.pendings),
-                pending_since: INT8 = $row.pending_since,
-                releases: INT8 = i64::from($row.releases),
-                resets: INT8 = i64::from($row.resets),
-                blocked_by: INT8 = $row.blocked_by,
+            id: INT8 = $row.location.id,
+            token: INT8 = $row.token,
+            state: INT8 = $row.state as i64,
+            waiting_for: INT8 = $row.waiting_for,
+            priority: INT8 = $row.priority,
+            rate: INT8 = $row.rate,
+            hinted: INT8 = $row.hinted.map(|node| i64::from(node.0)),
+            env: BYTEA = $row.env.as_deref(),
+            env_from: INT8 = $row.env_from.map(|node| i64::from(node.0)),
+            available_at: INT8 = $row.available_at,
+            lease_end: INT8 = $row.lease_end,
+            reported: INT8 = $row.reported,
+            attempts: INT8 = i64::from($row.attempts),
+            pendings: INT8 = i64::from($row.pendings),
+            pending_since: INT8 = $row.pending_since,
+            releases: INT8 = i64::from($row.releases),
+            resets: INT8 = i64::from($row.resets),
+            blocked_by: INT8 = $row.blocked_by,
             $($more)*
         })
     };

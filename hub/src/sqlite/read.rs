@@ -1,6 +1,7 @@
 //! Reading what a change set needs.
 
 use std::collections::BTreeSet;
+use std::collections::btree_map::Entry;
 use std::sync::Arc;
 
 use bue_model::NodeId;
@@ -221,9 +222,9 @@ impl WriteTx<'_> {
         let mut select = self.db.prepare_cached(sql)?;
         let mut rows = select.query([first, end])?;
         while let Some(row) = rows.next()? {
-            let id = row.get(0)?;
-            if !snapshot.jobs.contains_key(&id) {
-                snapshot.jobs.insert(id, SharedTexts::default().job_row(row)?);
+            let id: i64 = row.get(0)?;
+            if let Entry::Vacant(entry) = snapshot.jobs.entry(id) {
+                entry.insert(SharedTexts::default().job_row(row)?);
                 return Ok(Some(id));
             }
         }
