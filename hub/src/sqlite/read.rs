@@ -1,6 +1,7 @@
 //! Reading what a change set needs.
 
 use std::collections::BTreeSet;
+use std::collections::btree_map::Entry;
 use std::sync::Arc;
 
 use bue_model::NodeId;
@@ -222,8 +223,8 @@ impl WriteTx<'_> {
         let mut rows = select.query([first, end])?;
         while let Some(row) = rows.next()? {
             let id: i64 = row.get(0)?;
-            if !snapshot.jobs.contains_key(&id) {
-                snapshot.jobs.insert(id, SharedTexts::default().job_row(row)?);
+            if let Entry::Vacant(unread) = snapshot.jobs.entry(id) {
+                unread.insert(SharedTexts::default().job_row(row)?);
                 return Ok(Some(id));
             }
         }
