@@ -223,8 +223,8 @@ impl WriteTx<'_> {
         let mut rows = select.query([first, end])?;
         while let Some(row) = rows.next()? {
             let id: i64 = row.get(0)?;
-            if let Entry::Vacant(entry) = snapshot.jobs.entry(id) {
-                entry.insert(SharedTexts::default().job_row(row)?);
+            if let Entry::Vacant(unread) = snapshot.jobs.entry(id) {
+                unread.insert(SharedTexts::default().job_row(row)?);
                 return Ok(Some(id));
             }
         }
