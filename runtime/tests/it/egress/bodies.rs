@@ -85,7 +85,7 @@ async fn a_step_that_is_dropped_ends_its_exchanges() {
 }
 
 #[tokio::test]
-async fn operations_that_mean_nothing_are_told_so() {
+async fn invalid_operations_are_reported() {
     let (server, _) = serve().await;
     let mut step = Step::to(server);
     let closed =

@@ -86,7 +86,7 @@ fn port_with(resolver: Arc<Changing>, allowed: NetPolicy, requested: &[&str]) ->
 }
 
 #[tokio::test]
-async fn no_spelling_of_a_place_of_ones_own_is_reached() {
+async fn private_addresses_are_refused_in_every_notation() {
     assert!(spellings().len() >= 150, "{}", spellings().len());
     let (port, came) = trap().await;
     let mut step = Step::new(egress(&BROAD).port(&permissions(&BROAD), &Limits::default()));
@@ -118,7 +118,7 @@ async fn no_redirect_leads_there_either() {
 }
 
 #[tokio::test]
-async fn a_name_that_becomes_a_place_of_ones_own_is_not_followed() {
+async fn dns_rebinding_is_refused() {
     let (port, came) = trap().await;
     // the public address refuses the connection or answers something else: only the address that is never reached counts
     let turns: [&[&str]; 3] =
@@ -191,7 +191,7 @@ async fn a_connection_is_not_used_under_other_rules() {
 }
 
 #[tokio::test]
-async fn our_own_servers_are_named_whole_or_not_reached() {
+async fn hub_and_bucket_need_a_rule_with_address_and_port() {
     let (server, seen) = serve().await;
     let request = |host: &str| get(&format!("http://{host}:{}", server.port()), "/status/200");
     let step = |rule: &str, own: SocketAddr| {
