@@ -28,9 +28,9 @@ pub enum PackageProblemKind {
     /// The lock lacks something that the step needs.
     NotLocked,
     /// A package of the lock cannot run in a sandbox.
-    CannotWork,
+    CannotRun,
     /// The `requirements.txt` beside the step is invalid.
-    BadList,
+    InvalidRequirements,
 }
 
 /// Diagnostics about used steps that cannot have their packages. `find` returns the problems of one step. A problem
@@ -58,7 +58,7 @@ pub fn check_packages(
 fn code(kind: PackageProblemKind) -> &'static str {
     match kind {
         PackageProblemKind::NotLocked => codes::NOT_LOCKED,
-        PackageProblemKind::CannotWork => codes::PACKAGE_CANNOT_WORK,
-        PackageProblemKind::BadList => codes::INVALID_REQUIREMENTS_FILE,
+        PackageProblemKind::CannotRun => codes::PACKAGE_CANNOT_RUN,
+        PackageProblemKind::InvalidRequirements => codes::INVALID_REQUIREMENTS_FILE,
     }
 }

@@ -184,6 +184,6 @@ fn problems_with_packages_are_reported_once_at_the_first_step_that_has_them() {
         diagnostic.code
     };
     assert_eq!(reported_code(PackageProblemKind::NotLocked), "E0060");
-    assert_eq!(reported_code(PackageProblemKind::CannotWork), "E0061");
-    assert_eq!(reported_code(PackageProblemKind::BadList), "E0062");
+    assert_eq!(reported_code(PackageProblemKind::CannotRun), "E0061");
+    assert_eq!(reported_code(PackageProblemKind::InvalidRequirements), "E0062");
 }
