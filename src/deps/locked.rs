@@ -51,7 +51,7 @@ impl LockedPackages {
         Self { script: script.to_owned(), lock: Lock::read(script) }
     }
 
-    /// Returns what prevents a step from having its packages, as far as file names tell.
+    /// Returns what prevents a step from having its packages, as far as file names show.
     pub(crate) fn problems(&self, step: &Step) -> Vec<PackageProblem> {
         let requirements = match requirements(step, &self.script) {
             Ok(requirements) if requirements.is_empty() => return Vec::new(),
@@ -159,7 +159,7 @@ fn native_by_name(wheel: &LockedWheel) -> Option<PackageProblem> {
     })
 }
 
-/// Returns an error for a wheel with native code. Its file name alone does not tell: a wheel may be tagged as pure and contain
+/// Returns an error for a wheel with native code. Its file name alone does not show that: a wheel may be tagged as pure and contain
 /// native code all the same.
 pub(crate) fn expect_pure(wheel: &LockedWheel, bytes: &[u8]) -> Result<(), CommandError> {
     let contents = inspect(bytes).map_err(|problem| program_failed(&format!("{} {problem}", wheel.file)))?;

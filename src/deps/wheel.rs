@@ -1,4 +1,4 @@
-//! What the file name of a wheel says, and what is inside it.
+//! The file name of a wheel, and its content.
 
 use std::collections::BTreeSet;
 
@@ -8,7 +8,7 @@ use super::requirements::normalized_name;
 
 /// Longest `top_level.txt`, in bytes.
 const MAX_TOP_LEVEL: u64 = 64 * 1024;
-/// Top-level folders and modules that a wheel may contain but that nobody imports.
+/// Top-level folders and modules that a wheel may contain but that are not imported.
 const NOT_IMPORTED: [&str; 8] = ["test", "tests", "docs", "doc", "examples", "example", "benchmarks", "scripts"];
 /// How deep a namespace package is searched for packages: `google.api_core` has depth 2.
 const MAX_NAMESPACE_DEPTH: usize = 4;

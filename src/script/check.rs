@@ -127,7 +127,7 @@ impl ScriptReport {
         print_diagnostics(&self.diagnostics, Script { path: &self.name, text: &self.text });
     }
 
-    /// Returns the plan, or the error that stands for diagnostics printed before.
+    /// Returns the plan, or the error if diagnostics were printed.
     pub(crate) fn into_plan(self) -> Result<Plan, CommandError> {
         self.plan.ok_or(CommandError::ProgramFailed)
     }

@@ -1,4 +1,4 @@
-//! What is wrong with a script, and how it is shown: a message, labelled spans, and a hint that says what to type.
+//! Diagnostics of a script and their rendering: a message, labelled spans, and a hint with what to type.
 //!
 //! Depends on `source` only. `codes.rs` lists all codes, `explain.rs` has a page on each, `list.rs` collects the diagnostics of
 //! one script.

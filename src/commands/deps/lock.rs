@@ -25,7 +25,7 @@ use crate::script::check::compile_script;
 ///
 /// The lock has names, versions and hashes of the newest matching versions that are pure Python, as pip finds them with your own
 /// configuration (uv provides pip if you have no other). Each list of requirements is resolved by itself, so two steps may use two
-/// versions of a package. Commit the file: runs use what it says until you lock again.
+/// versions of a package. Commit the file: runs use these versions until you lock again.
 #[derive(Debug, Args)]
 pub(crate) struct Lock {
     /// The script

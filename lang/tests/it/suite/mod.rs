@@ -46,7 +46,7 @@ fn programs_get_the_diagnostics_and_plans_written_below_them() {
 fn difference(file: &SuiteFile, texts: &[String]) -> String {
     let cases = file.cases.iter().zip(texts).filter(|(case, text)| case.text != **text);
     let cases: String = cases.map(|(case, text)| format!("-- expected\n{}-- found\n{text}\n", case.text)).collect();
-    if cases.is_empty() { "one blank line should stand between two programs\n".to_owned() } else { cases }
+    if cases.is_empty() { "there should be one blank line between two programs\n".to_owned() } else { cases }
 }
 
 #[test]
