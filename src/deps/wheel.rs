@@ -64,6 +64,21 @@ pub(crate) fn inspect(bytes: &[u8]) -> Result<Contents, PackageProblem> {
     Ok(Contents { native, modules: modules(&paths, top_level.as_deref()) })
 }
 
+/// Returns the names of the files, without `.py`, and of the folders that unpacking a wheel puts where modules are imported from.
+pub(crate) fn top_level_names(bytes: &[u8]) -> Result<BTreeSet<String>, PackageProblem> {
+    let paths = Wheel::open(bytes)?.paths()?;
+    Ok(paths.iter().filter_map(|path| top_level_name(path)).map(str::to_owned).collect())
+}
+
+fn top_level_name(path: &str) -> Option<&str> {
+    let path = match path.split_once(".data/") {
+        Some((_, inner)) => inner.strip_prefix("purelib/").or_else(|| inner.strip_prefix("platlib/"))?,
+        None => path,
+    };
+    let first = path.split('/').next()?;
+    Some(first.strip_suffix(".py").unwrap_or(first))
+}
+
 /// Returns the modules of the wheel's own list, or of its files if it has no list.
 fn modules(paths: &[String], top_level: Option<&str>) -> Vec<String> {
     let listed = top_level.unwrap_or_default().lines().map(str::trim).filter(|name| !name.is_empty());

@@ -11,8 +11,10 @@ pub(crate) mod list;
 mod render;
 pub(crate) mod suggest;
 
+pub use builder::CodeFile;
 pub use codes::CODES;
 pub use diagnostic::{Diagnostic, Label, Severity};
 pub use explain::explain;
 pub use list::MAX_DIAGNOSTICS;
 pub use render::render;
+pub use suggest::nearest;

@@ -24,7 +24,7 @@ const PROGRAMS: usize = 393;
 /// Codes that need files beside the script, or more text than a program of the suite should have.
 const ELSEWHERE: &[&str] = &[
     "E0001", "E0002", "E0041", "E0050", "E0051", "E0052", "E0053", "E0054", "E0055", "E0056", "E0057", "E0060",
-    "E0061", "E0062", "W0009", "W0010", "W0011", "W0012", "W0013",
+    "E0061", "E0062", "E0063", "E0064", "E0065", "W0012",
 ];
 
 #[test]
