@@ -34,12 +34,7 @@ impl CallState {
         match value {
             RoundValue::Nothing(reason) => self.missing = Some(*reason),
             RoundValue::Value(_) => {}
-            RoundValue::Rounds(rounds) => {
-                rounds.iter().for_each(|round| self.rounds.get_or_insert_default().add(round))
-            }
-        }
-        if matches!(value, RoundValue::Rounds(_)) {
-            self.rounds.get_or_insert_default();
+            RoundValue::Rounds(_) => self.rounds.get_or_insert_default().add(value),
         }
     }
 
