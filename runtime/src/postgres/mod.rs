@@ -24,5 +24,4 @@ mod pool;
 pub(crate) mod query;
 mod statements;
 mod step;
-mod time;
 mod tls;

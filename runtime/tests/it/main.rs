@@ -8,6 +8,7 @@
 
 mod common;
 mod cpython;
+mod decimals;
 mod egress;
 mod freshness;
 mod guest_heap;
