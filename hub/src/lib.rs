@@ -45,7 +45,7 @@ pub use clock::Clock;
 pub use commit_metrics::CommitMetrics;
 pub use durability::Durability;
 pub use error::HubError;
-pub use jobs::tally::{ScopeTally, Tally};
+pub use jobs::counts::tally::{ScopeTally, Tally};
 pub use notifications::Notifications;
 pub use plan_error::PlanError;
 pub use postgres::PostgresStore;

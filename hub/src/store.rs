@@ -17,7 +17,7 @@ use bue_model::{JobId, RunId, Timestamp, ValueRef};
 use futures_util::future::BoxFuture;
 
 use crate::error::HubError;
-use crate::jobs::tally::Tally;
+use crate::jobs::counts::tally::Tally;
 use crate::notifications::Notifications;
 
 pub use bue_model::wire::LEASE_MS;

@@ -12,7 +12,7 @@ use crate::process::output::{print_line, program_failed};
 use crate::script::check::print_diagnostics;
 use crate::script::read::read_script;
 
-/// Formats scripts.
+/// Formats scripts in place.
 ///
 /// Only whitespace changes, never the meaning. A script with errors is left as it is; its diagnostics are printed and the
 /// exit code is 1.

@@ -1,9 +1,7 @@
 //! `bue worker`.
 
-use std::time::Duration;
-
 use anyhow::Context;
-use bue_client::HubClient;
+use bue_client::{Backoff, HubClient};
 use bue_model::wire::Heartbeat;
 use bue_worker::WorkerConfig;
 use clap::Args;
@@ -27,9 +25,6 @@ use crate::sandbox::prepare_sandbox;
 /// The scopes of Buelon, which are served by default.
 const DEFAULT_SCOPES: &str = "production-very-heavy,production-heavy,production-medium,production-small,\
                               testing-heavy,testing-medium,testing-small,default";
-
-/// Time between two tries to reach a hub that is unreachable.
-const RETRY_BACKOFF: Duration = Duration::from_secs(1);
 
 /// Takes jobs from a hub and runs their steps, each in a fresh sandbox.
 ///
@@ -131,11 +126,12 @@ async fn expect_admission(hub: &HubClient) -> Result<(), CommandError> {
 }
 
 async fn request_bucket_address(hub: &HubClient) -> Result<Option<String>, CommandError> {
+    let mut backoff = Backoff::default();
     loop {
         match hub.bucket().await {
             Err(error) if error.is_transient() => {
                 eprint_line(&format!("bue: {error}; trying again"));
-                tokio::time::sleep(RETRY_BACKOFF).await;
+                backoff.wait().await;
             }
             address => return Ok(address.context("failed to ask the hub for the bucket's address")?),
         }

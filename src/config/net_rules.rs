@@ -1,7 +1,7 @@
 //! Rules for the hosts that steps may connect to, as flags and settings write them.
 
 use bue_model::NetRule;
-use bue_runtime::Allowed;
+use bue_runtime::NetPolicy;
 
 use crate::process::command_error::CommandError;
 
@@ -9,12 +9,12 @@ use crate::process::command_error::CommandError;
 const EVERYTHING: [&str; 3] = ["", "*", "true"];
 
 /// Parses lists of rules, separated by commas; one of [`EVERYTHING`] in any of them allows everything.
-pub(crate) fn parse_allowed(lists: &[String]) -> Result<Allowed, CommandError> {
+pub(crate) fn parse_net_policy(lists: &[String]) -> Result<NetPolicy, CommandError> {
     if lists.iter().any(|list| EVERYTHING.contains(&list.trim())) {
-        return Ok(Allowed::Anything);
+        return Ok(NetPolicy::Anything);
     }
     let rules = lists.iter().flat_map(|list| list.split(',')).map(parse_rule);
-    rules.collect::<Result<_, _>>().map(Allowed::Rules)
+    rules.collect::<Result<_, _>>().map(NetPolicy::Rules)
 }
 
 /// Parses one rule: `HOST`, `HOST:PORT` or a network.

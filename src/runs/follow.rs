@@ -4,7 +4,7 @@ use std::pin::pin;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
-use bue_client::{BucketClient, ClientError, HubClient};
+use bue_client::{Backoff, BucketClient, ClientError, HubClient};
 use bue_model::wire::RunView;
 use bue_model::{RunId, RunState};
 
@@ -21,9 +21,6 @@ const TICK_INTERVAL: Duration = Duration::from_secs(1);
 /// How long a hub may be unreachable since its last answer: it may be restarting, or moving to another machine. A hub that
 /// never answered is an error at once.
 const HUB_RESTART_TIMEOUT: Duration = Duration::from_secs(90);
-
-/// Time between two tries to reach a hub that is unreachable.
-const RETRY_BACKOFF: Duration = Duration::from_millis(500);
 
 /// Longest pause between two requests.
 const MAX_PAUSE: Duration = Duration::from_millis(200);
@@ -46,17 +43,19 @@ pub(crate) async fn wait_for_run(hub: &HubClient, bucket: &BucketClient, run: Ru
 /// far avoids a thousand requests per second without a noticeable delay.
 pub(crate) async fn follow(hub: &HubClient, run: RunId, progress: &mut Progress) -> Result<RunView, CommandError> {
     let started_at = Instant::now();
+    let mut backoff = Backoff::default();
     let (mut version, mut answered_at): (Option<u64>, Option<Instant>) = (None, None);
     loop {
         let view = match next_view(hub, run, version, progress).await {
             Ok(view) => view,
             Err(error) if error.is_transient() && answered_at.is_some_and(|at| at.elapsed() < HUB_RESTART_TIMEOUT) => {
-                tokio::time::sleep(RETRY_BACKOFF).await;
+                backoff.wait().await;
                 continue;
             }
             Err(error) => return Err(anyhow::Error::new(error).context("failed to follow the run").into()),
         };
         answered_at = Some(Instant::now());
+        backoff.reset();
         progress.show(&view);
         if view.state != RunState::Running {
             return Ok(view);

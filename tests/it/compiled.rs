@@ -133,15 +133,18 @@ fn the_page_on_compiled_steps_works_as_written() {
 }
 
 #[test]
-fn new_steps_are_written_and_nothing_is_overwritten() {
+fn new_steps_filter_rows_as_they_are_printed_and_overwrite_nothing() {
     prepare();
     let project = Project::new(&[]);
     let rows =
-        "rows:\n    python\n    rows\n    `\n    def rows():\n        return [{'amount': 1}, {'amount': -1}]\n    `\n";
+        json!([{"amount": 1, "city": "Ghent"}, {"city": "Lyon", "amount": -1}, {"amount": 0.5, "tags": ["]", "\""]}]);
+    let source = format!("rows:\n    python\n    rows\n    `\n    def rows():\n        return {rows}\n    `\n");
     for (language, name, path) in [
         ("python", "keep", "keep.py"),
         ("sqlite3", "chosen", "chosen.sql"),
+        ("rust", "picked", "picked"),
         ("c", "counted", "counted.c"),
+        ("c++", "sifted", "sifted.cpp"),
         ("go", "sent", "sent"),
     ] {
         let new = ["new", "step", "--lang", language, name];
@@ -151,14 +154,29 @@ fn new_steps_are_written_and_nothing_is_overwritten() {
         let before = project.files();
         project.bue(&new).expect_code(1).expect_stderr(&["already exists"]);
         assert_eq!(project.files(), before);
-        if ["python", "sqlite3"].contains(&language) {
-            project.write("x.bue", &format!("{rows}{lines}p = rows | {name}\np()\n"));
-            assert_eq!(project.bue(&["run", "x.bue", "--json"]).expect_code(0).last(), json!([{"amount": 1}]));
-        }
+        project.write("x.bue", &format!("{source}{lines}p = rows | {name}\np()\n"));
+        let result = project.bue_writes(&["run", "x.bue", "--json"]).expect_code(0).last();
+        let amounts: Vec<_> = result.as_array().expect("rows").iter().map(|row| row["amount"].clone()).collect();
+        assert_eq!(amounts, [json!(1), json!(0.5)], "{language}");
     }
     project
         .bue(&["new", "step", "--lang", "python", "../up"])
         .expect_code(2)
         .expect_stderr(&["not a valid name of a step"]);
     project.bue(&["new", "step", "--lang", "cobol", "x"]).expect_code(2);
+}
+
+#[test]
+fn an_integer_that_json_would_round_is_refused() {
+    prepare();
+    let program = |text: &str| {
+        let source = format!("#include <stdio.h>\nint main(void) {{ puts(\"{text}\"); return 0; }}\n");
+        let project = Project::new(&[("x.bue", &one("c", "x.c")), ("x.c", &source)]);
+        project.bue_writes(&["run", "x.bue", "--json"])
+    };
+    assert_eq!(
+        program("[18446744073709551615, -9223372036854775808]").expect_code(0).last().to_string(),
+        "[18446744073709551615,-9223372036854775808]"
+    );
+    program("[18446744073709551616]").expect_code(1).expect_stderr(&["18446744073709551616", "write it as text"]);
 }

@@ -20,6 +20,8 @@
 //! packages       Python packages, from `!requires` to a worker
 //! reliability    services that are killed, paused, stopped and disconnected
 //! boundaries     which crate may use which
+//! modules        no import cycles between the files of a crate
+//! contributing   the recipes in CONTRIBUTING name every file
 //! docs           commands, scripts, links and names in the documentation
 //! ```
 #![expect(clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
@@ -32,8 +34,10 @@ mod bucket;
 mod check;
 mod cli;
 mod compiled;
+mod contributing;
 mod docs;
 mod examples;
+mod modules;
 mod network;
 mod packages;
 mod postgres;

@@ -123,7 +123,7 @@ fn runs_use_the_locked_packages() {
     packages.project.write("x.bue", &script.replace("greet>=1", "greet>=1.5"));
     packages.bue(&["run", "x.bue"]).expect_code(1).expect_stderr(&[
         "E0060",
-        "bue.lock has nothing for `greet>=1.5`",
+        "bue.lock has no entry for `greet>=1.5`",
         "`bue deps lock x.bue`",
     ]);
     packages.project.write("bue.lock", "version = 7\n");

@@ -93,7 +93,7 @@ fn an_unusable_database_is_reported_without_its_password() {
     let hub = |store: &str| Project::new(&[]).bue(&["hub", "-b", "127.0.0.1:0", "--store", store]);
     let cases = [
         (format!("postgres://bue:{secret}@127.0.0.1:1/runs"), 3, "database `runs` of user `bue` at 127.0.0.1:1"),
-        (format!("postgres://bue:{secret}@127.0.0.1:1/runs"), 3, "see whether PostgreSQL runs"),
+        (format!("postgres://bue:{secret}@127.0.0.1:1/runs"), 3, "check whether PostgreSQL runs"),
         (format!("postgres:{} user=nobody password={secret}", database()), 3, "of user `nobody`"),
         (format!("postgres://bue:{secret}@127.0.0.1:one/runs"), 2, "postgres://USER:PASSWORD@HOST:PORT/DATABASE"),
         (format!("postgres://bue:{secret}@127.0.0.1/runs?sslmode=maybe"), 2, "verify-full"),

@@ -133,7 +133,7 @@ class Connection:
         self._is_head, self._sent_at = method == "HEAD", time.monotonic()
         self._exchange = _bue_net.start(method, origin, target, headers, body, self.connect_timeout)
 
-    def _settle(self):
+    def _await_connection(self):
         """Wait until the connection is made: a response has arrived, or an error would have arrived by now."""
         self._sent_at = time.monotonic()
         if self._response is None and not self._is_done:

@@ -1,31 +1,31 @@
-//! How long a job waits before it is tried again. Pure: chance comes from hashing the job and its attempt, so the same
-//! history gives the same times.
+//! Backoff: how long a job waits before it runs again. Pure: the jitter is a hash of the job and its attempt, so the same history
+//! gives the same times.
 
 use bue_model::JobId;
 
-/// First wait of a pending step that says nothing.
+/// First wait after `pending` without a delay.
 const PENDING_FIRST_MS: u64 = 1_000;
-/// Longest wait of a pending step that says nothing.
+/// Longest wait after `pending` without a delay.
 const PENDING_LAST_MS: u64 = 30_000;
 /// First wait after a failed attempt.
 const RETRY_FIRST_MS: u64 = 1_000;
 /// Longest wait after a failed attempt.
 const RETRY_LAST_MS: u64 = 300_000;
-/// Longest wait another side may ask for; who asks for more is not worth waiting for.
+/// Longest wait that a failure may ask for (`Retry-After`); a server that asks for more is not worth waiting for.
 const RETRY_AFTER_LAST_MS: u64 = 24 * 3_600_000;
 
-/// Milliseconds until a step that answered `pending` or `reset` for the `earlier + 1`th time is tried again: what it said,
-/// else `!every` growing from its first to its second, else a second growing by half to thirty.
-pub(crate) fn pending_ms(said: Option<u64>, every: Option<(u64, u64)>, earlier: u32) -> u64 {
+/// Returns the milliseconds until a step that answered `pending` or `reset` for the `earlier + 1`th time runs again: the delay
+/// it asked for, else `!every` growing from its first value to its second, else one second growing by half to thirty.
+pub(crate) fn pending_ms(delay_ms: Option<u64>, every: Option<(u64, u64)>, earlier: u32) -> u64 {
     let (first, last) = every.unwrap_or((PENDING_FIRST_MS, PENDING_LAST_MS));
-    said.unwrap_or_else(|| grow_by_half(first, earlier, last))
+    delay_ms.unwrap_or_else(|| grow_by_half(first, earlier, last))
 }
 
-/// Milliseconds until a job is tried again after its `attempt`th failed one: a second doubling to five minutes and up to a
-/// quarter more, or what the other side asked for.
-pub(crate) fn retry_ms(job: JobId, attempt: u32, retry_after: Option<u64>) -> u64 {
-    if let Some(asked) = retry_after {
-        return asked.min(RETRY_AFTER_LAST_MS);
+/// Returns the milliseconds until a job runs again after its `attempt`th failed attempt: one second doubling to five minutes,
+/// plus up to a quarter of that as jitter, or what the failure asked for.
+pub(crate) fn retry_ms(job: JobId, attempt: u32, retry_after_ms: Option<u64>) -> u64 {
+    if let Some(retry_after_ms) = retry_after_ms {
+        return retry_after_ms.min(RETRY_AFTER_LAST_MS);
     }
     let doublings = attempt.saturating_sub(1).min(20);
     let wait = (RETRY_FIRST_MS << doublings).min(RETRY_LAST_MS);
@@ -43,8 +43,8 @@ fn grow_by_half(first: u64, times: u32, last: u64) -> u64 {
     wait.min(last.max(first))
 }
 
-/// Spreads jobs that failed together. The finaliser of a well-mixed hash: one bit changed in the input changes half of the
-/// output's.
+/// Spreads jobs that failed together. The finaliser of a hash: a change of one bit of the input changes half of the bits of the
+/// output.
 fn jitter(job: JobId, attempt: u32) -> u64 {
     let mut mixed = job.0 ^ (u64::from(attempt) << 40) ^ 0x9e37_79b9_7f4a_7c15;
     for multiplier in [0xbf58_476d_1ce4_e5b9, 0x94d0_49bb_1331_11eb] {
@@ -65,7 +65,7 @@ mod tests {
     }
 
     #[test]
-    fn every_grows_within_its_range_and_a_step_has_the_last_word() {
+    fn every_grows_within_its_range_and_the_delay_of_a_step_overrides_it() {
         assert_eq!(pending_ms(None, Some((10_000, 20_000)), 0), 10_000);
         assert_eq!(pending_ms(None, Some((10_000, 20_000)), 1), 15_000);
         assert_eq!(pending_ms(None, Some((10_000, 20_000)), u32::MAX), 20_000);

@@ -1,7 +1,7 @@
-//! A plan made ready for walking: who waits for whom, and where each node stands in its block.
+//! [`Graph`]: a checked plan with its dependencies: which node waits for which, and where each one is in its block.
 //!
-//! Pure: a [`Submission`]'s plan in, a [`Graph`] or a complaint out. Every plan comes from outside, so nothing of it is
-//! believed before [`Graph::new`] has looked at it; behind it, everything may be relied on.
+//! Pure: a submission's plan in, a [`Graph`] or a [`PlanError`] out. Plans come from outside and are not trusted before
+//! [`Graph::new`] has checked them; everything after it relies on its checks.
 //!
 //! ```text
 //! block 0 (top)     job 0   loop 1   job 5          offsets 0 1 2
@@ -10,8 +10,8 @@
 //!                             |
 //! block 2 (body)    job 4                           offset  0
 //! ```
-//! An *instance* of a block takes as many consecutive ids as it has nodes, so a node's id is the instance's first id and
-//! the node's offset, and no table has to say which job is whose child.
+//! An *instance* of a block takes as many consecutive ids as it has nodes. The id of a row is the instance's first id plus the
+//! node's offset, so no table has to store which job is the child of which.
 
 use std::collections::BTreeSet;
 
@@ -20,14 +20,14 @@ use bue_model::{BlobRef, CallIndex, NodeId, StepIndex};
 
 use crate::plan_error::PlanError;
 
-/// Nodes of a plan, bodies of loops included. A plan of this size takes some 20 MB of memory while it is in use.
+/// Nodes of a plan, bodies of loops included. A plan of this size takes some 20 MB of memory while it is in the cache.
 const MAX_NODES: usize = 100_000;
 /// Arguments of all jobs of a plan together.
 const MAX_INPUTS: usize = 1_000_000;
-/// Loops inside each other, as `bue_model` reads them.
+/// Nested loops; `bue_model` decodes no more.
 const MAX_DEPTH: usize = 32;
-/// Bytes of a step's, scope's or variable's name.
-const MAX_NAME: usize = 1024;
+/// Bytes of the name of a step, a scope, a variable or a run.
+pub(crate) const MAX_NAME: usize = 1024;
 
 /// A block's position in [`Graph::blocks`]; the top level is 0.
 pub(crate) type BlockIndex = usize;
@@ -39,49 +39,49 @@ pub(crate) struct Graph {
     /// The bundle of each step.
     pub(crate) code: Vec<BlobRef>,
     pub(crate) calls: Vec<Call>,
-    /// The jobs of each call, each fed by the one before it.
+    /// The jobs of each call, in order; each has the one before it as its only input.
     chains: Vec<Vec<NodeId>>,
     nodes: Vec<GraphNode>,
     pub(crate) blocks: Vec<Block>,
 }
 
-/// Nodes that are made together: the top level, or the body of a loop.
+/// Nodes that are instantiated together: the top level, or the body of a loop.
 #[derive(Debug)]
 pub(crate) struct Block {
-    /// The loop whose body it is.
+    /// The loop whose body it is; `None` for the top level.
     pub(crate) owner: Option<NodeId>,
     /// In order.
     pub(crate) nodes: Vec<NodeId>,
 }
 
 impl Block {
-    /// Ids an instance of this block takes.
+    /// Returns how many ids an instance of this block takes.
     pub(crate) fn stride(&self) -> i64 {
         i64::try_from(self.nodes.len()).unwrap_or(i64::MAX)
     }
 }
 
-/// One node and its neighbours.
+/// A node and its neighbours.
 #[derive(Debug)]
 pub(crate) struct GraphNode {
     pub(crate) block: BlockIndex,
     /// Position in its block.
     pub(crate) offset: i64,
-    /// What must be completed before it, each once, of its own block or of those around it.
+    /// The nodes that must complete before it, each once, of its own block or of those around it.
     pub(crate) parents: Vec<NodeId>,
-    /// What waits for it, each once, of its own block or of those inside it.
+    /// The nodes that wait for it, each once, of its own block or of those inside it.
     pub(crate) children: Vec<NodeId>,
-    pub(crate) kind: Kind,
+    pub(crate) kind: NodeKind,
 }
 
 /// What a node is.
 #[derive(Debug)]
-pub(crate) enum Kind {
+pub(crate) enum NodeKind {
     Job(GraphJob),
     Loop(GraphLoop),
 }
 
-/// A node that runs.
+/// A node that runs a step.
 #[derive(Debug)]
 pub(crate) struct GraphJob {
     pub(crate) step: StepIndex,
@@ -97,84 +97,84 @@ pub(crate) struct GraphLoop {
     pub(crate) over: NodeId,
     pub(crate) body: BlockIndex,
     pub(crate) gather: Option<NodeId>,
-    /// For messages: `for account in … (line 12)`.
+    /// For error messages: `for account in … (line 12)`.
     pub(crate) text: String,
 }
 
 impl Graph {
-    /// Checks a plan and the bundles of its steps.
+    /// Checks a plan, with the bundles of its steps, and links its nodes.
     pub(crate) fn new(plan: Plan, code: Vec<BlobRef>) -> Result<Self, PlanError> {
-        check_frame(&plan, &code)?;
-        let mut walk = Walk { calls: plan.calls.len(), steps: plan.steps.len(), ..Walk::default() };
-        walk.block(None, plan.nodes, 0)?;
-        let nodes = walk.finish()?;
+        check_header(&plan, &code)?;
+        let mut tree = Flattener { calls: plan.calls.len(), steps: plan.steps.len(), ..Flattener::default() };
+        tree.add_block(None, plan.nodes, 0)?;
+        let nodes = tree.finish()?;
         let mut graph =
-            Self { steps: plan.steps, code, calls: plan.calls, chains: Vec::new(), nodes, blocks: walk.blocks };
+            Self { steps: plan.steps, code, calls: plan.calls, chains: Vec::new(), nodes, blocks: tree.blocks };
         graph.chains = graph.find_chains()?;
         graph.check_uses()?;
         graph.link_children();
         Ok(graph)
     }
 
-    /// Nodes, bodies of loops included.
+    /// Returns the number of nodes, bodies of loops included.
     pub(crate) fn len(&self) -> usize {
         self.nodes.len()
     }
 
-    /// A node of this graph. `None` only for an id from elsewhere.
+    /// Returns a node; `None` only for an id that is not of this graph.
     pub(crate) fn node(&self, node: NodeId) -> Option<&GraphNode> {
         self.nodes.get(node.0 as usize)
     }
 
-    /// A node that is a job.
+    /// Returns a node that is a job.
     pub(crate) fn job(&self, node: NodeId) -> Option<&GraphJob> {
         match &self.node(node)?.kind {
-            Kind::Job(job) => Some(job),
-            Kind::Loop(_) => None,
+            NodeKind::Job(job) => Some(job),
+            NodeKind::Loop(_) => None,
         }
     }
 
-    /// A node that is a loop.
+    /// Returns a node that is a loop.
     pub(crate) fn fan_out(&self, node: NodeId) -> Option<&GraphLoop> {
         match &self.node(node)?.kind {
-            Kind::Job(_) => None,
-            Kind::Loop(fan_out) => Some(fan_out),
+            NodeKind::Job(_) => None,
+            NodeKind::Loop(fan_out) => Some(fan_out),
         }
     }
 
-    /// The step a job runs.
+    /// Returns the step that a job runs.
     pub(crate) fn step_of(&self, job: &GraphJob) -> Option<&Step> {
         self.steps.get(job.step.get())
     }
 
-    /// What people call a node: its step's name, or the loop's text.
+    /// Returns the name of a node for users: its step's name, or the loop's text.
     pub(crate) fn name_of(&self, node: NodeId) -> &str {
         match self.node(node).map(|node| &node.kind) {
-            Some(Kind::Job(job)) => self.step_of(job).map_or("", |step| &step.name),
-            Some(Kind::Loop(fan_out)) => &fan_out.text,
+            Some(NodeKind::Job(job)) => self.step_of(job).map_or("", |step| &step.name),
+            Some(NodeKind::Loop(fan_out)) => &fan_out.text,
             None => "",
         }
     }
 
-    /// The jobs of a call in order.
+    /// Returns the jobs of a call, in order.
     pub(crate) fn chain(&self, call: CallIndex) -> &[NodeId] {
         self.chains.get(call.get()).map_or(&[], Vec::as_slice)
     }
 
-    /// The loops around a block, outermost first.
+    /// Returns the loops around a block, outermost first.
     pub(crate) fn loops_around(&self, block: BlockIndex) -> Vec<NodeId> {
-        let mut loops: Vec<_> = self.owners(block).collect();
+        let mut loops: Vec<_> = self.enclosing_loops(block).collect();
         loops.reverse();
         loops
     }
 
-    /// The loops around a block, innermost first.
-    fn owners(&self, block: BlockIndex) -> impl Iterator<Item = NodeId> {
+    /// Returns the loops around a block, innermost first.
+    fn enclosing_loops(&self, block: BlockIndex) -> impl Iterator<Item = NodeId> {
         let owner = |block: BlockIndex| self.blocks.get(block).and_then(|block| block.owner);
         std::iter::successors(owner(block), move |inner| self.node(*inner).and_then(|node| owner(node.block)))
     }
 
-    /// The jobs of each call, in order; each but the first has the one before it as its only argument.
+    /// Collects the jobs of each call, in order, and checks that each but the first has the one before it as its only input.
     fn find_chains(&self) -> Result<Vec<Vec<NodeId>>, PlanError> {
         let mut chains = vec![Vec::new(); self.calls.len()];
         for block in &self.blocks {
@@ -204,13 +204,15 @@ impl Graph {
         Ok(())
     }
 
-    /// Every use of another node is one that a script can say.
+    /// Checks that every use of another node is one that a script can express.
     fn check_uses(&self) -> Result<(), PlanError> {
         for (index, node) in self.nodes.iter().enumerate() {
             let id = NodeId(u32::try_from(index).unwrap_or(u32::MAX));
             match &node.kind {
-                Kind::Job(job) => job.inputs.iter().try_for_each(|input| self.check_input(id, node, job, *input))?,
-                Kind::Loop(fan_out) => self.check_loop(id, node, fan_out)?,
+                NodeKind::Job(job) => {
+                    job.inputs.iter().try_for_each(|input| self.check_input(id, node, job, *input))?;
+                }
+                NodeKind::Loop(fan_out) => self.check_loop(id, node, fan_out)?,
             }
         }
         Ok(())
@@ -220,36 +222,36 @@ impl Graph {
         let fits = match input {
             Input::Node(used) => {
                 self.job(used).is_some_and(|other| other.call == job.call || self.is_last(used, other))
-                    && self.stands_before(used, id, node)
+                    && self.precedes(used, id, node)
             }
-            Input::Loop(used) => self.owners(node.block).any(|owner| owner == used),
+            Input::Loop(used) => self.enclosing_loops(node.block).any(|owner| owner == used),
             Input::Gather(used) => {
-                self.fan_out(used).is_some_and(|used| used.gather.is_some()) && self.stands_before(used, id, node)
+                self.fan_out(used).is_some_and(|used| used.gather.is_some()) && self.precedes(used, id, node)
             }
         };
         if fits { Ok(()) } else { Err(PlanError::BadInput { node: id }) }
     }
 
-    /// `used` stands in the node's own block before it, or in a block around it, before the loop that leads here. Ids grow
-    /// within a block, so no circle of nodes that wait for each other gets through.
-    fn stands_before(&self, used: NodeId, id: NodeId, node: &GraphNode) -> bool {
+    /// Returns whether `used` comes before the node in its own block, or before the loop around the node in an outer block. Ids
+    /// grow within a block, so this rules out dependency cycles.
+    fn precedes(&self, used: NodeId, id: NodeId, node: &GraphNode) -> bool {
         let Some(block) = self.node(used).map(|used| used.block) else { return false };
-        let mut way_out = std::iter::once(id).chain(self.owners(node.block));
-        way_out
-            .find(|step| self.node(*step).is_some_and(|step| step.block == block))
-            .is_some_and(|beside| used < beside)
+        let mut ancestors = std::iter::once(id).chain(self.enclosing_loops(node.block));
+        ancestors
+            .find(|ancestor| self.node(*ancestor).is_some_and(|ancestor| ancestor.block == block))
+            .is_some_and(|ancestor| used < ancestor)
     }
 
     fn check_loop(&self, id: NodeId, node: &GraphNode, fan_out: &GraphLoop) -> Result<(), PlanError> {
-        let source = self.job(fan_out.over).is_some_and(|source| self.is_last(fan_out.over, source));
-        let beside = self.node(fan_out.over).is_some_and(|over| over.block == node.block) && fan_out.over < id;
+        let is_source = self.job(fan_out.over).is_some_and(|source| self.is_last(fan_out.over, source));
+        let is_before = self.node(fan_out.over).is_some_and(|over| over.block == node.block) && fan_out.over < id;
         let gathers = fan_out.gather.is_none_or(|gather| {
             self.job(gather).is_some() && self.node(gather).is_some_and(|node| node.block == fan_out.body)
         });
-        if source && beside && gathers { Ok(()) } else { Err(PlanError::BadLoop { node: id }) }
+        if is_source && is_before && gathers { Ok(()) } else { Err(PlanError::BadLoop { node: id }) }
     }
 
-    /// Only a call's last job gives the call's value.
+    /// Returns whether a job is the last of its call, whose result is the call's value.
     fn is_last(&self, id: NodeId, job: &GraphJob) -> bool {
         self.calls.get(job.call.get()).is_some_and(|call| call.last == id)
     }
@@ -269,14 +271,14 @@ impl Graph {
 
     fn mark_source(&mut self, fan_out: NodeId) {
         let Some(over) = self.fan_out(fan_out).map(|fan_out| fan_out.over) else { return };
-        if let Some(GraphNode { kind: Kind::Job(source), .. }) = self.nodes.get_mut(over.0 as usize) {
+        if let Some(GraphNode { kind: NodeKind::Job(source), .. }) = self.nodes.get_mut(over.0 as usize) {
             source.looped_by.get_or_insert(fan_out);
         }
     }
 }
 
-/// What can be said of a plan before its nodes are looked at.
-fn check_frame(plan: &Plan, code: &[BlobRef]) -> Result<(), PlanError> {
+/// Checks everything but the nodes.
+fn check_header(plan: &Plan, code: &[BlobRef]) -> Result<(), PlanError> {
     if plan.version != PLAN_VERSION {
         return Err(PlanError::Version { version: plan.version });
     }
@@ -306,9 +308,9 @@ fn check_step(step: &Step) -> Result<(), PlanError> {
     }
 }
 
-/// Takes the tree of nodes apart, one block after the other.
+/// Flattens the tree of nodes, one block after the other.
 #[derive(Default)]
-struct Walk {
+struct Flattener {
     steps: usize,
     calls: usize,
     inputs: usize,
@@ -316,8 +318,13 @@ struct Walk {
     blocks: Vec<Block>,
 }
 
-impl Walk {
-    fn block(&mut self, owner: Option<NodeId>, mut nodes: Vec<Node>, depth: usize) -> Result<BlockIndex, PlanError> {
+impl Flattener {
+    fn add_block(
+        &mut self,
+        owner: Option<NodeId>,
+        mut nodes: Vec<Node>,
+        depth: usize,
+    ) -> Result<BlockIndex, PlanError> {
         if depth > MAX_DEPTH {
             return Err(PlanError::TooDeep { limit: MAX_DEPTH });
         }
@@ -331,26 +338,26 @@ impl Walk {
                     let parents = parents_of(&job.inputs);
                     self.check_job(job.id, job.step, job.call, job.inputs.len())?;
                     let (step, call, inputs) = (job.step, job.call, job.inputs);
-                    (Kind::Job(GraphJob { step, call, inputs, looped_by: None }), parents)
+                    (NodeKind::Job(GraphJob { step, call, inputs, looped_by: None }), parents)
                 }
-                Node::ForEach(fan_out) => (self.fan_out(fan_out, depth)?, Vec::new()),
+                Node::ForEach(fan_out) => (self.add_loop(fan_out, depth)?, Vec::new()),
             };
             let parents = match &kind {
-                Kind::Loop(fan_out) => vec![fan_out.over],
-                Kind::Job(_) => parents,
+                NodeKind::Loop(fan_out) => vec![fan_out.over],
+                NodeKind::Job(_) => parents,
             };
-            self.place(id, GraphNode { block, offset, parents, children: Vec::new(), kind })?;
+            self.insert(id, GraphNode { block, offset, parents, children: Vec::new(), kind })?;
         }
         Ok(block)
     }
 
-    fn fan_out(&mut self, fan_out: ForEach, depth: usize) -> Result<Kind, PlanError> {
+    fn add_loop(&mut self, fan_out: ForEach, depth: usize) -> Result<NodeKind, PlanError> {
         if fan_out.variable.len() > MAX_NAME {
             return Err(PlanError::LongName { limit: MAX_NAME });
         }
-        let body = self.block(Some(fan_out.id), fan_out.body, depth + 1)?;
+        let body = self.add_block(Some(fan_out.id), fan_out.body, depth + 1)?;
         let text = format!("for {} in … (line {})", fan_out.variable, fan_out.line);
-        Ok(Kind::Loop(GraphLoop { over: fan_out.over, body, gather: fan_out.gather, text }))
+        Ok(NodeKind::Loop(GraphLoop { over: fan_out.over, body, gather: fan_out.gather, text }))
     }
 
     fn check_job(&mut self, id: NodeId, step: StepIndex, call: CallIndex, inputs: usize) -> Result<(), PlanError> {
@@ -364,7 +371,7 @@ impl Walk {
         }
     }
 
-    fn place(&mut self, id: NodeId, node: GraphNode) -> Result<(), PlanError> {
+    fn insert(&mut self, id: NodeId, node: GraphNode) -> Result<(), PlanError> {
         let index = id.0 as usize;
         if index >= MAX_NODES {
             return Err(PlanError::TooManyNodes { limit: MAX_NODES });
@@ -373,20 +380,20 @@ impl Walk {
             self.nodes.resize_with(index + 1, || None);
         }
         match self.nodes.get_mut(index) {
-            Some(place @ None) => *place = Some(node),
+            Some(free @ None) => *free = Some(node),
             _ => return Err(PlanError::DuplicateId { node: id }),
         }
         Ok(())
     }
 
-    /// All nodes, if their ids have no gap.
+    /// Returns all nodes, if their ids have no gap.
     fn finish(&mut self) -> Result<Vec<GraphNode>, PlanError> {
         let nodes: Option<Vec<_>> = std::mem::take(&mut self.nodes).into_iter().collect();
         nodes.ok_or(PlanError::IdGap)
     }
 }
 
-/// What a job with these arguments waits for. The element of a round is there when the round is.
+/// Returns the nodes that a job with these inputs waits for. The element of a round exists when the round does.
 fn parents_of(inputs: &[Input]) -> Vec<NodeId> {
     let parents: BTreeSet<_> = inputs
         .iter()

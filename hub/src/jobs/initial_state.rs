@@ -1,86 +1,94 @@
-//! How a job begins its life, by how its parents stand. Pure.
+//! The state in which a job is instantiated, derived from the states of its parents, and the hints it inherits. Pure.
 
 use bue_model::NodeId;
-/// What a completed job leaves to those that depend on it.
+
+/// What a completed job passes on to its dependants.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Hint {
     pub(crate) priority: Option<i64>,
     pub(crate) env: Option<Vec<u8>>,
 }
 
-/// How a parent stands.
+/// The state of a parent as its dependants see it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Standing {
-    /// It may still complete by itself.
+pub(crate) enum ParentState {
+    /// It may still complete without a reset.
     Open,
     Completed(Hint),
-    /// It will not complete unless somebody resets this failed job.
-    Dead(i64),
+    /// It cannot complete unless this failed job is reset.
+    Failed(i64),
     Cancelled,
 }
 
-/// What was left to a job, and by which node. Of several, the one that stands last in the script wins.
+/// What a job inherited, and from which node. The node that comes last in the script wins.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Inherited {
+pub(crate) struct InheritedHint {
     pub(crate) priority: Option<(NodeId, i64)>,
     pub(crate) env: Option<(NodeId, Vec<u8>)>,
 }
 
-impl Inherited {
-    /// Takes what a parent leaves, unless one that stands later already did.
-    pub(crate) fn take(&mut self, from: NodeId, hint: &Hint) {
+impl InheritedHint {
+    /// Inherits from a parent.
+    pub(crate) fn inherit(&mut self, from: NodeId, hint: &Hint) {
         if let Some(priority) = hint.priority
-            && self.priority.is_none_or(|(earlier, _)| earlier <= from)
+            && overrides(from, self.priority.map(|(earlier, _)| earlier))
         {
             self.priority = Some((from, priority));
         }
         if let Some(env) = &hint.env
-            && self.env.as_ref().is_none_or(|(earlier, _)| *earlier <= from)
+            && overrides(from, self.env.as_ref().map(|(earlier, _)| *earlier))
         {
             self.env = Some((from, env.clone()));
         }
     }
 }
 
-/// How a job stands when it is made.
+/// Returns whether a hint from one node replaces the one that was inherited from another.
+pub(crate) fn overrides(from: NodeId, earlier: Option<NodeId>) -> bool {
+    earlier.is_none_or(|earlier| earlier <= from)
+}
+
+/// The state in which a job is instantiated.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Fate {
+pub(crate) enum InitialState {
     /// All parents are completed.
-    Free,
-    /// So many are not.
-    Blocked(i64),
-    /// So many are not, and this failed job holds it up for good.
-    Stuck(i64, i64),
+    Ready,
+    /// This many parents are not completed.
+    Blocked { waiting_for: i64 },
+    /// This many parents are not completed, and they never will be unless the failed job is reset.
+    Stuck { waiting_for: i64, failed_job: i64 },
+    /// A parent is cancelled.
     Cancelled,
 }
 
-/// The fate of a job whose parents stand like this. A cancelled parent weighs more than a failed one, because no reset
-/// brings it back.
-pub(crate) fn fate<'a>(parents: impl IntoIterator<Item = &'a Standing>) -> Fate {
-    let (mut missing, mut dead, mut cancelled) = (0, None, false);
-    for parent in parents {
-        match parent {
-            Standing::Completed(_) => continue,
-            Standing::Open => {}
-            Standing::Dead(by) => dead = dead.or(Some(*by)),
-            Standing::Cancelled => cancelled = true,
+impl InitialState {
+    /// Derives the state from the parents' states. A cancelled parent outweighs a failed one, because no reset brings it back.
+    pub(crate) fn from_parents<'a>(parents: impl IntoIterator<Item = &'a ParentState>) -> Self {
+        let (mut waiting_for, mut failed_job, mut is_cancelled) = (0, None, false);
+        for parent in parents {
+            match parent {
+                ParentState::Completed(_) => continue,
+                ParentState::Open => {}
+                ParentState::Failed(job) => failed_job = failed_job.or(Some(*job)),
+                ParentState::Cancelled => is_cancelled = true,
+            }
+            waiting_for += 1;
         }
-        missing += 1;
+        match (is_cancelled, failed_job, waiting_for) {
+            (true, ..) => Self::Cancelled,
+            (_, Some(failed_job), waiting_for) => Self::Stuck { waiting_for, failed_job },
+            (_, None, 0) => Self::Ready,
+            (_, None, waiting_for) => Self::Blocked { waiting_for },
+        }
     }
-    match (cancelled, dead, missing) {
-        (true, ..) => Fate::Cancelled,
-        (_, Some(by), missing) => Fate::Stuck(missing, by),
-        (_, None, 0) => Fate::Free,
-        (_, None, missing) => Fate::Blocked(missing),
-    }
-}
 
-/// How a job that is made with this fate stands towards those made after it.
-pub(crate) fn standing_at_birth(fate: &Fate) -> Standing {
-    match fate {
-        Fate::Free | Fate::Blocked(_) => Standing::Open,
-        Fate::Stuck(_, by) => Standing::Dead(*by),
-        Fate::Cancelled => Standing::Cancelled,
+    /// Returns the state of such a job as its dependants see it.
+    pub(crate) fn as_parent(&self) -> ParentState {
+        match self {
+            Self::Ready | Self::Blocked { .. } => ParentState::Open,
+            Self::Stuck { failed_job, .. } => ParentState::Failed(*failed_job),
+            Self::Cancelled => ParentState::Cancelled,
+        }
     }
 }
 
@@ -89,23 +97,25 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_job_is_free_when_all_its_parents_are_completed() {
-        let completed = Standing::Completed(Hint::default());
-        assert_eq!(fate([]), Fate::Free);
-        assert_eq!(fate([&completed, &completed]), Fate::Free);
-        assert_eq!(fate([&completed, &Standing::Open]), Fate::Blocked(1));
-        assert_eq!(fate([&Standing::Dead(7), &Standing::Open, &completed]), Fate::Stuck(2, 7));
-        assert_eq!(fate([&Standing::Dead(7), &Standing::Cancelled]), Fate::Cancelled);
+    fn a_job_is_ready_when_all_its_parents_are_completed() {
+        let completed = ParentState::Completed(Hint::default());
+        let (open, failed, cancelled) = (ParentState::Open, ParentState::Failed(7), ParentState::Cancelled);
+        assert_eq!(InitialState::from_parents([]), InitialState::Ready);
+        assert_eq!(InitialState::from_parents([&completed, &completed]), InitialState::Ready);
+        assert_eq!(InitialState::from_parents([&completed, &open]), InitialState::Blocked { waiting_for: 1 });
+        let stuck = InitialState::Stuck { waiting_for: 2, failed_job: 7 };
+        assert_eq!(InitialState::from_parents([&failed, &open, &completed]), stuck);
+        assert_eq!(InitialState::from_parents([&failed, &cancelled]), InitialState::Cancelled);
     }
 
     #[test]
     fn of_several_hints_the_last_in_the_script_wins() {
         let hint = |priority| Hint { priority: Some(priority), env: None };
-        let mut inherited = Inherited::default();
-        inherited.take(NodeId(5), &hint(1));
-        inherited.take(NodeId(2), &hint(9));
+        let mut inherited = InheritedHint::default();
+        inherited.inherit(NodeId(5), &hint(1));
+        inherited.inherit(NodeId(2), &hint(9));
         assert_eq!(inherited.priority, Some((NodeId(5), 1)));
-        inherited.take(NodeId(6), &hint(-3));
+        inherited.inherit(NodeId(6), &hint(-3));
         assert_eq!(inherited.priority, Some((NodeId(6), -3)));
     }
 }

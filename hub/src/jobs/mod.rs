@@ -1,16 +1,21 @@
-//! The rules of runs and jobs, the same for both databases: the graph of a plan, states, delays, outcomes, and the changes that
-//! one call makes to the rows. Pure functions of rows that were read: nothing here reads a clock, a database or a network.
+//! The rules of jobs, the same for both databases and pure: state and time in, state out.
+//!
+//! ```text
+//! graph (the checked plan) <-- instance (rows and ids of a run) <-- changes (what a request changes)
+//! state, counts, delay, initial_state, outcome_rules: rules that `changes` applies
+//! leasing: which jobs a worker gets, and what it is sent        views: what people and scripts read
+//! ```
+//! Nothing here performs IO or reads a clock. Uses `bue_model`, [`crate::error`] and [`crate::store`]; both stores use it.
 
-pub(crate) mod arguments;
+pub(crate) mod changes;
 pub(crate) mod columns;
 pub(crate) mod counts;
 pub(crate) mod delay;
-pub(crate) mod draft;
 pub(crate) mod graph;
 pub(crate) mod initial_state;
 pub(crate) mod instance;
-pub(crate) mod lease_batch;
+pub(crate) mod leasing;
 pub(crate) mod outcome_rules;
 pub(crate) mod run_cache;
 pub(crate) mod state;
-pub(crate) mod tally;
+pub(crate) mod views;

@@ -1,4 +1,4 @@
-//! What the hub takes of an outcome, and what it says where it does not. Pure.
+//! Which outcomes the hub accepts, and the failures it records in place of those it does not. Pure.
 
 use bue_model::job::{Hints, INLINE_LIMIT};
 use bue_model::plan::Settings;
@@ -6,22 +6,22 @@ use bue_model::{Failure, FailureKind, NodeId, StepIndex, ValueRef};
 use bytes::Bytes;
 
 use crate::error::HubError;
-use crate::jobs::columns::to_blob;
+use crate::jobs::columns::to_postcard;
 use crate::jobs::instance::Run;
 use crate::store::MAX_RESETS;
 
-/// Bytes of a failure's message or trace that are kept.
+/// Bytes of a failure's message, and of its trace, that are stored.
 const MAX_FAILURE_TEXT: usize = 64 * 1024;
 
-/// Elements of a list that a loop runs over. Ids are set aside for all of its rounds.
+/// Elements of a list that a loop runs over. Ids are allocated for all of its rounds at once.
 const MAX_ELEMENTS: u64 = 100_000_000;
 
-/// A worker that breaks these rules would make the hub hold what it must not.
+/// Checks a result. A worker that breaks these rules would make the hub store what it must not.
 pub(crate) fn check_value(run: &Run, node: NodeId, value: &ValueRef, hints: &Hints) -> Result<(), Failure> {
     let refuse = |message: String| Err(Failure::new(FailureKind::BadResult, message));
     match value {
         ValueRef::Inline(bytes) if bytes.len() > INLINE_LIMIT => {
-            return refuse(format!("a result of {} bytes came inline; up to {INLINE_LIMIT} may", bytes.len()));
+            return refuse(format!("the inline result has {} bytes; the limit is {INLINE_LIMIT}", bytes.len()));
         }
         ValueRef::Inline(_) | ValueRef::Blob(_) => {
             if let Some(text) = loop_text(run, node) {
@@ -31,90 +31,89 @@ pub(crate) fn check_value(run: &Run, node: NodeId, value: &ValueRef, hints: &Hin
         ValueRef::List(chunks) => {
             let elements: u64 = chunks.iter().map(|chunk| u64::from(chunk.count)).sum();
             if elements > MAX_ELEMENTS {
-                return refuse(format!("its list has {elements} elements; a loop runs over up to {MAX_ELEMENTS}"));
+                return refuse(format!("the list has {elements} elements; a loop runs over at most {MAX_ELEMENTS}"));
             }
         }
     }
     match &hints.env {
         Some(env) if env.len() > INLINE_LIMIT => {
-            refuse(format!("its `env` has {} bytes; up to {INLINE_LIMIT} may pass to dependants", env.len()))
+            refuse(format!("the `env` has {} bytes; at most {INLINE_LIMIT} can pass to dependants", env.len()))
         }
         _ => Ok(()),
     }
 }
 
-/// A loop runs over the job's result.
+/// Returns the text of the loop that runs over a job's result.
 pub(crate) fn loop_text(run: &Run, node: NodeId) -> Option<&str> {
     let fan_out = run.graph.job(node)?.looped_by?;
     Some(&run.graph.fan_out(fan_out)?.text)
 }
 
-/// What the script says of a job's step.
-pub(crate) fn settings(run: &Run, node: NodeId) -> Option<(StepIndex, &Settings)> {
+/// Returns the step of a job and its settings.
+pub(crate) fn step_settings(run: &Run, node: NodeId) -> Option<(StepIndex, &Settings)> {
     let job = run.graph.job(node)?;
     Some((job.step, &run.graph.step_of(job)?.settings))
 }
 
-/// The step of a job and its settings, where starts are counted by a field of the input.
-pub(crate) fn rate_by(run: &Run, node: NodeId) -> Option<(StepIndex, &Settings)> {
-    settings(run, node).filter(|(_, settings)| settings.rate.as_ref().is_some_and(|rate| rate.by.is_some()))
+/// Returns the step of a job and its settings if its `!rate` counts by a field of the input.
+pub(crate) fn keyed_rate_settings(run: &Run, node: NodeId) -> Option<(StepIndex, &Settings)> {
+    step_settings(run, node).filter(|(_, settings)| settings.rate.as_ref().is_some_and(|rate| rate.by.is_some()))
 }
 
-/// Why a job is given back whose worker tells what it counts as, though that is known or of no interest.
-pub(crate) const KEY_UNASKED: &str = "its worker was asked to run it and told what its rate counts by instead";
+/// The reason for releasing a job whose worker reported a rate key that the hub did not ask for.
+pub(crate) const UNEXPECTED_KEY: &str = "its worker was to run it, but reported the key of its rate instead";
 
-/// It waited as long as it may.
+/// The failure of a job that has been pending for too long.
 pub(crate) fn pending_too_long(limit_ms: u64) -> Failure {
     let message = format!(
-        "it has answered `pending` for {} s, which is as long as it may; allow it more with `!for`, for example \
-         `!for 48h`",
+        "it has answered `pending` for {} s, which is the limit; raise the limit with `!for`, for example `!for 48h`",
         limit_ms / 1000
     );
     Failure::new(FailureKind::Limit, message)
 }
 
-/// As much of a failure as is kept.
-pub(crate) fn shortened(mut failure: Failure) -> Failure {
+/// Cuts a failure's texts to what is stored.
+pub(crate) fn truncate_failure(mut failure: Failure) -> Failure {
     let cut = |text: &mut String| text.truncate(text.floor_char_boundary(MAX_FAILURE_TEXT));
     cut(&mut failure.message);
     failure.trace.as_mut().map(cut);
     failure
 }
 
-/// A log that is too long to be inline should have come by reference.
-pub(crate) fn log_blob(log: Option<ValueRef>) -> Result<Option<Vec<u8>>, HubError> {
-    let note = |what| ValueRef::Inline(Bytes::from_static(what));
+/// Encodes a reported log. One that is too long to be inline should have come by reference.
+pub(crate) fn encode_log(log: Option<ValueRef>) -> Result<Option<Vec<u8>>, HubError> {
+    let note = |text| ValueRef::Inline(Bytes::from_static(text));
     let log = log.map(|log| match log {
-        ValueRef::Inline(bytes) if bytes.len() > INLINE_LIMIT => note(b"(the worker sent a log too long to be kept)\n"),
-        ValueRef::List(_) => note(b"(the worker sent a log that is none)\n"),
+        ValueRef::Inline(bytes) if bytes.len() > INLINE_LIMIT => note(b"(the log that the worker sent is too long)\n"),
+        ValueRef::List(_) => note(b"(the worker sent a list instead of a log)\n"),
         log => log,
     });
-    log.map(|log| to_blob(&log)).transpose()
+    log.map(|log| to_postcard(&log)).transpose()
 }
 
-/// It was given back as often as can be chance.
+/// The failure of a job that was released more often than can be chance.
 pub(crate) fn released_too_often(releases: u32, reason: &str) -> Failure {
     let reason = reason.get(..reason.floor_char_boundary(MAX_FAILURE_TEXT)).unwrap_or_default();
     let message = format!(
-        "it was given back {releases} times without finishing, the last time because {reason}; whatever runs it seems to \
-         die of it"
+        "it was released {releases} times without finishing, the last time because {reason}; it seems to crash the \
+         workers that run it"
     );
     Failure::new(FailureKind::Internal, message)
 }
 
-/// Its lease ended.
-pub(crate) fn not_heard_of(worker: Option<&str>) -> String {
+/// The reason for releasing a job whose lease has expired.
+pub(crate) fn lease_expired(worker: Option<&str>) -> String {
     match worker {
-        Some(worker) => format!("worker {worker} was not heard of until its lease ended"),
-        None => "its worker was not heard of".to_owned(),
+        Some(worker) => format!("worker {worker} sent no heartbeat before its lease expired"),
+        None => "its worker sent no heartbeat before its lease expired".to_owned(),
     }
 }
 
-/// Its call began again as often as it may.
+/// The failure of a job whose call was reset too often.
 pub(crate) fn too_many_resets() -> Failure {
     let message = format!(
-        "its call was started again {MAX_RESETS} times by `reset`, which is as often as it may; answer `error` when \
-         starting again does not help"
+        "its call was started again {MAX_RESETS} times by `reset`, which is the limit; answer `error` when starting again \
+         does not help"
     );
     Failure::new(FailureKind::Limit, message)
 }

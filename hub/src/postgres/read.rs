@@ -1,64 +1,215 @@
-//! Reading what a [`Draft`](crate::jobs::draft::Draft) needs: few questions, each for many rows.
+//! Reading what a change set needs: few queries, each for many rows.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use bue_model::{BlobRef, NodeId, Plan, RunId};
 use deadpool_postgres::Transaction;
-use tokio_postgres::types::ToSql;
-use tokio_postgres::{Row, Statement};
-use uuid::Uuid;
+use tokio_postgres::Row;
 
+use super::leasing::rate::rate_for_key;
+use super::query::{fan_out_row, node, query, select_fan_outs, state};
 use crate::error::HubError;
-use crate::jobs::columns::from_blob;
-use crate::jobs::draft::{DoneRow, JobRow, Known, Needs, Stretch, joined};
-use crate::jobs::graph::Graph;
+use crate::jobs::changes::rows::{DoneRow, JobRow};
+use crate::jobs::changes::snapshot::{Needs, Snapshot, merge_ranges};
+use crate::jobs::columns::small;
 use crate::jobs::initial_state::Hint;
-use crate::jobs::instance::{FanOut, Run, Slot};
-use crate::jobs::state::{State, run_state_of_code};
+use crate::jobs::instance::{FanOut, IdRange, Location, MAX_ID};
+use crate::jobs::state::state_code;
 
-use super::Inner;
-use super::rate::rate_of_key;
+/// Columns of `job`, in the order of [`job_row`], and the statement's other parts.
+macro_rules! select_jobs {
+    ($($rest:expr),+) => {
+        concat!(
+            "SELECT job.id, job.node, job.fanout, job.run, job.state, job.waiting_for, job.scope, job.priority, job.rate,
+                 job.hinted, job.env, job.env_from, job.available_at, job.lease_end, job.token, job.reported, job.worker,
+                 job.attempts, job.pendings, job.pending_since, job.releases, job.resets, job.blocked_by",
+            $($rest),+
+        )
+    };
+}
+/// Columns behind those of `job`: the range that a row was wanted for.
+const RANGE_FIRST: usize = 23;
+const RANGE_END: usize = 24;
 
-/// Columns of `job`, as [`job_row`] takes them.
-const JOB: &str = "job.id, job.node, job.fanout, job.run, job.state, job.waiting_for, job.scope, job.priority, job.rate, \
-     job.hinted, job.env, job.env_from, job.available_at, job.lease_end, job.token, job.reported, job.worker, \
-     job.attempts, job.pendings, job.pending_since, job.releases, job.resets, job.blocked_by";
-/// Columns of `fanout`, as [`fan_out_row`] takes them.
-pub(super) const FAN_OUT: &str = "id, run, node, outside, source, first, stride, count, expanded, settled, failed";
-
-/// One question, prepared once for each connection.
-pub(super) async fn ask(tx: &Transaction<'_>, sql: &str, values: &[&(dyn ToSql + Sync)]) -> Result<Vec<Row>, HubError> {
-    let statement = tx.prepare_cached(sql).await?;
-    Ok(tx.query(&statement, values).await?)
+/// One row of each range, beside those that were read before.
+macro_rules! select_one_each {
+    ($($condition:expr),+) => {
+        select_jobs!(
+            ", wanted.first, wanted.stop FROM unnest($1::int8[], $2::int8[]) AS wanted (first, stop)
+             CROSS JOIN LATERAL (SELECT * FROM job WHERE job.id >= wanted.first AND job.id < wanted.stop AND ",
+            $($condition),+,
+            " AND job.id <> ALL($3) ORDER BY job.id LIMIT 1) AS job"
+        )
+    };
 }
 
-/// One change; the number of rows it met.
-pub(super) async fn tell(tx: &Transaction<'_>, sql: &str, values: &[&(dyn ToSql + Sync)]) -> Result<u64, HubError> {
-    let statement = tx.prepare_cached(sql).await?;
-    Ok(tx.execute(&statement, values).await?)
+/// Rows that were read.
+pub(super) struct Fetched {
+    ranges: Vec<IdRange>,
+    jobs: Vec<JobRow>,
+    done: Vec<DoneRow>,
+    fan_outs: Vec<FanOut>,
 }
 
-pub(super) fn state(code: i64) -> Result<State, HubError> {
-    State::of_code(code).ok_or_else(|| HubError::damaged(format!("a row has the state {code}")))
+impl Fetched {
+    /// Adds the rows to a snapshot, and removes them from what is needed.
+    pub(super) fn add_to(self, snapshot: &mut Snapshot, needs: &mut Needs) {
+        snapshot.jobs.extend(self.jobs.into_iter().map(|row| (row.location.id, row)));
+        self.ranges.into_iter().for_each(|range| snapshot.mark_jobs_read(range));
+        snapshot.done.extend(self.done.into_iter().map(|row| (row.location.id, row)));
+        snapshot.done_lookups.extend(std::mem::take(&mut needs.done));
+        snapshot.fan_outs.extend(self.fan_outs.into_iter().map(|fan_out| (fan_out.id, fan_out)));
+        snapshot.fan_out_lookups.extend(std::mem::take(&mut needs.fan_outs));
+        needs.jobs.clear();
+        needs.job_ranges.clear();
+    }
 }
 
-fn small(number: i64) -> u32 {
-    u32::try_from(number).unwrap_or(u32::MAX)
+/// Reads rows of `job`, and `read_ahead` rows from each needed one on, since dependants are behind what they wait for; of
+/// `done`; and of `fanout`.
+pub(super) async fn fetch(tx: &Transaction<'_>, needs: &Needs, read_ahead: i64) -> Result<Fetched, HubError> {
+    let ahead = needs.jobs.iter().map(|id| (*id, id.saturating_add(read_ahead)));
+    let ranges = merge_ranges(ahead.chain(needs.job_ranges.iter().copied()), 0);
+    // pipelined: one round trip for all three
+    let (jobs, done, fan_outs) =
+        tokio::try_join!(read_jobs(tx, &ranges), read_done(tx, &needs.done), read_fan_outs(tx, &needs.fan_outs))?;
+    Ok(Fetched { ranges, jobs, done, fan_outs })
 }
 
-fn node(number: i64) -> NodeId {
-    NodeId(small(number))
+/// Reads what is needed.
+pub(super) async fn read(
+    tx: &Transaction<'_>,
+    snapshot: &mut Snapshot,
+    mut needs: Needs,
+    now: i64,
+    read_ahead: i64,
+) -> Result<(), HubError> {
+    fetch(tx, &needs, read_ahead).await?.add_to(snapshot, &mut needs);
+    read_open(tx, snapshot, needs.open).await?;
+    read_first_failed(tx, snapshot, needs.first_failed).await?;
+    for (id, node) in needs.round_rows {
+        read_round_rows(tx, snapshot, id, node).await?;
+    }
+    for source in needs.elements {
+        let sql = "SELECT first + count FROM chunk WHERE source = $1 ORDER BY first DESC LIMIT 1";
+        let rows = query(tx, sql, &[&source]).await?;
+        snapshot.elements.insert(source, rows.first().map_or(Ok(0), |row| row.try_get(0))?);
+    }
+    for rate in needs.keyed_rates {
+        let id = rate_for_key(tx, snapshot, rate, now).await?;
+        snapshot.keyed_rates.insert(rate, id);
+    }
+    for count in needs.ids {
+        snapshot.ids.push((allocate_ids(tx, count).await?, count));
+    }
+    Ok(())
 }
 
-/// A row's place, where the columns begin with id, run, node and fan-out.
-pub(super) fn slot(row: &Row) -> Result<Slot, HubError> {
-    Ok(Slot { id: row.try_get(0)?, node: node(row.try_get(2)?), fanout: row.try_get(3)? })
+async fn read_jobs(tx: &Transaction<'_>, ranges: &[IdRange]) -> Result<Vec<JobRow>, HubError> {
+    if ranges.is_empty() {
+        return Ok(Vec::new());
+    }
+    let (firsts, ends): (Vec<i64>, Vec<i64>) = ranges.iter().copied().unzip();
+    let sql = select_jobs!(
+        " FROM unnest($1::int8[], $2::int8[]) AS wanted (first, stop)
+         CROSS JOIN LATERAL (SELECT * FROM job WHERE job.id >= wanted.first AND job.id < wanted.stop OFFSET 0) AS job"
+    );
+    query(tx, sql, &[&firsts, &ends]).await?.iter().map(job_row).collect()
+}
+
+async fn read_done(tx: &Transaction<'_>, ids: &BTreeSet<i64>) -> Result<Vec<DoneRow>, HubError> {
+    if ids.is_empty() {
+        return Ok(Vec::new());
+    }
+    let ids: Vec<i64> = ids.iter().copied().collect();
+    let sql =
+        "SELECT id, node, fanout, run, state, token, worker, attempts, resets, hint, env FROM done WHERE id = ANY($1)";
+    query(tx, sql, &[&ids]).await?.iter().map(done_row).collect()
+}
+
+/// Reads those of these fan-outs that have started.
+pub(super) async fn read_fan_outs(tx: &Transaction<'_>, ids: &BTreeSet<i64>) -> Result<Vec<FanOut>, HubError> {
+    if ids.is_empty() {
+        return Ok(Vec::new());
+    }
+    let ids: Vec<i64> = ids.iter().copied().collect();
+    query(tx, select_fan_outs!("id = ANY($1)"), &[&ids]).await?.iter().map(fan_out_row).collect()
+}
+
+/// Reads the first open row of each range that was not read before.
+async fn read_open(
+    tx: &Transaction<'_>,
+    snapshot: &mut Snapshot,
+    mut ranges: BTreeSet<IdRange>,
+) -> Result<(), HubError> {
+    let sql = select_one_each!("state < ", state_code!(Failed));
+    for (range, row) in one_each(tx, snapshot, &ranges, sql).await? {
+        ranges.remove(&range);
+        snapshot.jobs.insert(row.location.id, row);
+    }
+    snapshot.no_other_open.extend(ranges);
+    Ok(())
+}
+
+/// Reads the first failed or stuck row of each range that was not read before.
+async fn read_first_failed(
+    tx: &Transaction<'_>,
+    snapshot: &mut Snapshot,
+    ranges: BTreeSet<IdRange>,
+) -> Result<(), HubError> {
+    let sql = select_one_each!("state >= ", state_code!(Failed));
+    let rows = one_each(tx, snapshot, &ranges, sql).await?;
+    snapshot.first_failed.extend(ranges.into_iter().map(|range| (range, None)));
+    for (range, row) in rows {
+        snapshot.first_failed.insert(range, Some(row.location.id));
+        snapshot.jobs.insert(row.location.id, row);
+    }
+    Ok(())
+}
+
+/// Runs a query for one row of each range.
+async fn one_each(
+    tx: &Transaction<'_>,
+    snapshot: &Snapshot,
+    ranges: &BTreeSet<IdRange>,
+    sql: &str,
+) -> Result<Vec<(IdRange, JobRow)>, HubError> {
+    if ranges.is_empty() {
+        return Ok(Vec::new());
+    }
+    let (firsts, ends): (Vec<i64>, Vec<i64>) = ranges.iter().copied().unzip();
+    let mut read: Vec<i64> = Vec::new();
+    for (first, end) in ranges {
+        read.extend(snapshot.jobs.range(*first..*end).map(|(id, _)| *id));
+    }
+    let rows = query(tx, sql, &[&firsts, &ends, &read]).await?;
+    rows.iter().map(|row| Ok(((row.try_get(RANGE_FIRST)?, row.try_get(RANGE_END)?), job_row(row)?))).collect()
+}
+
+/// Reads the rows of a node in all rounds of a fan-out, as far as they may wait for something.
+async fn read_round_rows(tx: &Transaction<'_>, snapshot: &mut Snapshot, id: i64, node: u32) -> Result<(), HubError> {
+    let Some(fan_out) = snapshot.fan_outs.get(&id) else { return Ok(()) };
+    let (first, end) = fan_out.expanded_ids();
+    let sql = select_jobs!(" FROM job WHERE id >= $1 AND id < $2 AND node = $3 AND state <> ", state_code!(Failed));
+    for row in query(tx, sql, &[&first, &end, &i64::from(node)]).await? {
+        let row = job_row(&row)?;
+        snapshot.jobs.insert(row.location.id, row);
+    }
+    snapshot.round_rows.insert((id, node));
+    Ok(())
+}
+
+/// Allocates this many ids, which were never used before: the row stays locked until the transaction ends. Returns the first.
+pub(super) async fn allocate_ids(tx: &Transaction<'_>, count: i64) -> Result<i64, HubError> {
+    let sql = "UPDATE sequence SET next = next + $1 WHERE next + $1 < $2 RETURNING next - $1";
+    let rows = query(tx, sql, &[&count, &MAX_ID]).await?;
+    let row = rows.first().ok_or_else(|| HubError::damaged("the ids are used up"))?;
+    Ok(row.try_get(0)?)
 }
 
 fn job_row(row: &Row) -> Result<JobRow, HubError> {
     Ok(JobRow {
-        slot: Slot { id: row.try_get(0)?, node: node(row.try_get(1)?), fanout: row.try_get(2)? },
+        location: Location { id: row.try_get(0)?, node: node(row.try_get(1)?), fanout: row.try_get(2)? },
         run: row.try_get(3)?,
         state: state(row.try_get(4)?)?,
         waiting_for: row.try_get(5)?,
@@ -84,211 +235,9 @@ fn job_row(row: &Row) -> Result<JobRow, HubError> {
     })
 }
 
-pub(super) fn fan_out_row(row: &Row) -> Result<FanOut, HubError> {
-    Ok(FanOut {
-        id: row.try_get(0)?,
-        run: row.try_get(1)?,
-        node: node(row.try_get(2)?),
-        outer: row.try_get(3)?,
-        source: row.try_get(4)?,
-        first: row.try_get(5)?,
-        stride: row.try_get(6)?,
-        count: row.try_get(7)?,
-        expanded: row.try_get(8)?,
-        settled: row.try_get(9)?,
-        failed: row.try_get(10)?,
-    })
-}
-
-impl Inner {
-    /// A run by its key: what never changes of it.
-    pub(super) async fn run(&self, tx: &Transaction<'_>, key: i64) -> Result<Arc<Run>, HubError> {
-        if let Some(run) = self.runs().get(key) {
-            return Ok(run);
-        }
-        let sql = "SELECT run.id, run.first, plan.body FROM run JOIN plan ON plan.run = run.key WHERE run.key = $1";
-        let rows = ask(tx, sql, &[&key]).await?;
-        let row = rows.first().ok_or_else(|| HubError::damaged(format!("run {key} has no plan")))?;
-        let (plan, code): (Plan, Vec<BlobRef>) = from_blob(row.try_get(2)?)?;
-        let id = RunId(row.try_get::<_, Uuid>(0)?);
-        let run = Arc::new(Run { key, id, first: row.try_get(1)?, graph: Graph::new(plan, code)? });
-        self.runs().keep(run.clone());
-        Ok(run)
-    }
-
-    /// Locks runs, then reads them.
-    pub(super) async fn lock(&self, tx: &Transaction<'_>, keys: &[i64], known: &mut Known) -> Result<(), HubError> {
-        let lock = tx.prepare_cached(LOCK_RUNS).await?;
-        let rows = lock_runs(tx, &lock, keys).await?;
-        self.learn(tx, rows, known).await
-    }
-
-    /// What never changes of locked runs, and how they stand.
-    pub(super) async fn learn(&self, tx: &Transaction<'_>, rows: Vec<Row>, known: &mut Known) -> Result<(), HubError> {
-        for row in rows {
-            let (key, code): (i64, i64) = (row.try_get(0)?, row.try_get(1)?);
-            let state =
-                run_state_of_code(code).ok_or_else(|| HubError::damaged(format!("run {key} is in state {code}")))?;
-            known.run_states.insert(key, state);
-            let run = self.run(tx, key).await?;
-            if run.graph.steps.iter().any(|step| step.settings.rate.is_some()) {
-                for rate in ask(tx, "SELECT step, id FROM rate WHERE run = $1 AND key = ''", &[&key]).await? {
-                    known.rates.insert((key, small(rate.try_get(0)?)), rate.try_get(1)?);
-                }
-            }
-            known.runs.insert(key, run);
-        }
-        Ok(())
-    }
-}
-
-/// Locks runs, in the order of their keys, so that two hubs never wait for each other in a circle.
-pub(super) const LOCK_RUNS: &str = "SELECT key, state FROM run WHERE key = ANY($1) ORDER BY key FOR UPDATE";
-
-/// The statement above: keys and states. It is sent when this is first looked at.
-pub(super) async fn lock_runs(tx: &Transaction<'_>, lock: &Statement, keys: &[i64]) -> Result<Vec<Row>, HubError> {
-    Ok(tx.query(lock, &[&keys]).await?)
-}
-
-/// Rows that were read.
-pub(super) struct Fetched {
-    stretches: Vec<Stretch>,
-    jobs: Vec<JobRow>,
-    done: Vec<DoneRow>,
-    fan_outs: Vec<FanOut>,
-}
-
-impl Fetched {
-    /// Now they are known, and so is where else it was looked.
-    pub(super) fn put_into(self, known: &mut Known, needs: &mut Needs) {
-        known.jobs.extend(self.jobs.into_iter().map(|row| (row.slot.id, row)));
-        self.stretches.into_iter().for_each(|stretch| known.looked_at_jobs(stretch));
-        known.done.extend(self.done.into_iter().map(|row| (row.slot.id, row)));
-        known.looked_at_done.extend(std::mem::take(&mut needs.done));
-        known.fan_outs.extend(self.fan_outs.into_iter().map(|fan_out| (fan_out.id, fan_out)));
-        known.looked_at_fan_outs.extend(std::mem::take(&mut needs.fan_outs));
-        needs.jobs.clear();
-        needs.stretches.clear();
-    }
-}
-
-/// Reads rows of `job`, and `gulp` rows behind each, since dependants stand behind what they wait for; of `done`, and of `fanout`.
-pub(super) async fn fetch(tx: &Transaction<'_>, needs: &Needs, gulp: i64) -> Result<Fetched, HubError> {
-    let gulps = needs.jobs.iter().map(|id| (*id, id.saturating_add(gulp)));
-    let stretches = joined(gulps.chain(needs.stretches.iter().copied()), 0);
-    // sent at once and waited for once
-    let (jobs, done, fan_outs) =
-        tokio::try_join!(read_jobs(tx, &stretches), read_done(tx, &needs.done), read_fan_outs(tx, &needs.fan_outs))?;
-    Ok(Fetched { stretches, jobs, done, fan_outs })
-}
-
-/// Reads what is needed.
-pub(super) async fn read(
-    tx: &Transaction<'_>,
-    known: &mut Known,
-    mut needs: Needs,
-    (now, gulp): (i64, i64),
-) -> Result<(), HubError> {
-    fetch(tx, &needs, gulp).await?.put_into(known, &mut needs);
-    read_one_each(tx, known, &needs).await?;
-    for (id, wanted) in needs.alive {
-        let Some(fan_out) = known.fan_outs.get(&id) else { continue };
-        let (first, end) = (fan_out.first, fan_out.round(fan_out.expanded));
-        let sql = format!("SELECT {JOB} FROM job WHERE id >= $1 AND id < $2 AND node = $3 AND state <> 5");
-        for row in ask(tx, &sql, &[&first, &end, &i64::from(wanted)]).await? {
-            let row = job_row(&row)?;
-            known.jobs.insert(row.slot.id, row);
-        }
-        known.alive.insert((id, wanted));
-    }
-    for source in needs.elements {
-        let sql = "SELECT first + count FROM chunk WHERE source = $1 ORDER BY first DESC LIMIT 1";
-        let rows = ask(tx, sql, &[&source]).await?;
-        known.elements.insert(source, rows.first().map_or(Ok(0), |row| row.try_get(0))?);
-    }
-    for (run, step, key) in needs.keyed_rates {
-        let rate = rate_of_key(tx, known, (run, step, key), now).await?;
-        known.keyed_rates.insert((run, step, key), rate);
-    }
-    for count in needs.ids {
-        known.ids.push((take_ids(tx, count).await?, count));
-    }
-    Ok(())
-}
-
-async fn read_jobs(tx: &Transaction<'_>, stretches: &[Stretch]) -> Result<Vec<JobRow>, HubError> {
-    if stretches.is_empty() {
-        return Ok(Vec::new());
-    }
-    let (firsts, ends): (Vec<i64>, Vec<i64>) = stretches.iter().copied().unzip();
-    let sql = format!(
-        "SELECT {JOB} FROM unnest($1::int8[], $2::int8[]) AS stretch (first, stop)
-         CROSS JOIN LATERAL (SELECT * FROM job WHERE job.id >= stretch.first AND job.id < stretch.stop OFFSET 0) AS job"
-    );
-    ask(tx, &sql, &[&firsts, &ends]).await?.iter().map(job_row).collect()
-}
-
-async fn read_done(tx: &Transaction<'_>, ids: &BTreeSet<i64>) -> Result<Vec<DoneRow>, HubError> {
-    if ids.is_empty() {
-        return Ok(Vec::new());
-    }
-    let ids: Vec<i64> = ids.iter().copied().collect();
-    let sql =
-        "SELECT id, node, fanout, run, state, token, worker, attempts, resets, hint, env FROM done WHERE id = ANY($1)";
-    ask(tx, sql, &[&ids]).await?.iter().map(done_row).collect()
-}
-
-/// Fan-outs that have begun, of these.
-pub(super) async fn read_fan_outs(tx: &Transaction<'_>, ids: &BTreeSet<i64>) -> Result<Vec<FanOut>, HubError> {
-    if ids.is_empty() {
-        return Ok(Vec::new());
-    }
-    let ids: Vec<i64> = ids.iter().copied().collect();
-    let sql = format!("SELECT {FAN_OUT} FROM fanout WHERE id = ANY($1)");
-    ask(tx, &sql, &[&ids]).await?.iter().map(fan_out_row).collect()
-}
-
-/// One open, or the first dead, row of each stretch, apart from those that are known.
-async fn read_one_each(tx: &Transaction<'_>, known: &mut Known, needs: &Needs) -> Result<(), HubError> {
-    for (stretches, open) in [(&needs.open, true), (&needs.dead, false)] {
-        if stretches.is_empty() {
-            continue;
-        }
-        let (firsts, ends): (Vec<i64>, Vec<i64>) = stretches.iter().copied().unzip();
-        let mut seen: Vec<i64> = Vec::new();
-        for (first, end) in stretches {
-            seen.extend(known.jobs.range(*first..*end).map(|(id, _)| *id));
-        }
-        let which = if open { "state < 5" } else { "state >= 5" };
-        let sql = format!(
-            "SELECT {JOB}, stretch.first, stretch.stop FROM unnest($1::int8[], $2::int8[]) AS stretch (first, stop)
-             CROSS JOIN LATERAL (SELECT * FROM job WHERE job.id >= stretch.first AND job.id < stretch.stop AND {which}
-                 AND job.id <> ALL($3) ORDER BY job.id LIMIT 1) AS job"
-        );
-        let mut empty = stretches.clone();
-        for row in ask(tx, &sql, &[&firsts, &ends, &seen]).await? {
-            let stretch = (row.try_get(23)?, row.try_get(24)?);
-            let row = job_row(&row)?;
-            empty.remove(&stretch);
-            if !open {
-                known.first_dead.insert(stretch, Some(row.slot.id));
-            }
-            known.jobs.insert(row.slot.id, row);
-        }
-        for stretch in empty {
-            if open {
-                known.no_more_open.insert(stretch);
-            } else {
-                known.first_dead.insert(stretch, None);
-            }
-        }
-    }
-    Ok(())
-}
-
 fn done_row(row: &Row) -> Result<DoneRow, HubError> {
     Ok(DoneRow {
-        slot: Slot { id: row.try_get(0)?, node: node(row.try_get(1)?), fanout: row.try_get(2)? },
+        location: Location { id: row.try_get(0)?, node: node(row.try_get(1)?), fanout: row.try_get(2)? },
         run: row.try_get(3)?,
         state: state(row.try_get(4)?)?,
         token: row.try_get(5)?,
@@ -299,14 +248,4 @@ fn done_row(row: &Row) -> Result<DoneRow, HubError> {
         value: None,
         log: None,
     })
-}
-
-/// As many ids as asked for, never given before: the row stays locked until the transaction ends.
-pub(super) async fn take_ids(tx: &Transaction<'_>, count: i64) -> Result<i64, HubError> {
-    // far below where sums of ids could overflow, and far above what any number of loops takes
-    const END: i64 = 1 << 62;
-    let sql = "UPDATE sequence SET next = next + $1 WHERE next + $1 < $2 RETURNING next - $1";
-    let rows = ask(tx, sql, &[&count, &END]).await?;
-    let row = rows.first().ok_or_else(|| HubError::damaged("the ids are used up"))?;
-    Ok(row.try_get(0)?)
 }

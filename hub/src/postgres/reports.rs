@@ -1,5 +1,5 @@
-//! Outcomes on their way into the database: those that come while others are being taken are taken together, in one
-//! transaction. The more there are, the less each of them costs.
+//! Reports on their way into the database: batches that arrive while others are being applied share one transaction (group
+//! commit). The more there are, the less each of them costs.
 
 use std::sync::Arc;
 
@@ -7,119 +7,115 @@ use bue_model::wire::{Report, ReportBatch, Verdict};
 use tokio::sync::mpsc::{Receiver, Sender};
 use tokio::sync::oneshot;
 
-use super::Inner;
-use super::verbs::patiently;
+use super::connection::retry::retry_transient;
+use super::inner::{Inner, MAX_REPORT_TRANSACTIONS};
 use crate::error::{HubError, postgres_error_text};
 use crate::jobs::columns::{row_id, signed};
 
-/// Transactions at one time. The second one waits in the database for what the first one has locked, and goes on at once when it is
-/// free, without the hub having to hear of that.
-pub(super) const LANES: usize = 2;
-/// Batches that may wait for a lane; further ones wait for their turn in line.
-pub(super) const QUEUE: usize = 1_024;
-/// Reports in one transaction, after which no further batch is added. More would let the first one wait long for its answer.
-const TOGETHER: usize = 2_048;
+/// Batches in the queue; the senders of further ones wait (back-pressure).
+pub(super) const QUEUE_CAPACITY: usize = 1_024;
+/// Reports in one transaction after which it takes no further batch. With more, the first one would wait long for its answer.
+const MAX_GROUP_REPORTS: usize = 2_048;
 
-/// What a worker sent, and who waits for what became of it.
+/// A worker's batch, and where to send its verdicts.
 #[derive(Debug)]
-pub(super) struct Waiting {
+pub(super) struct PendingBatch {
     now: i64,
     reports: Vec<Report>,
     answer: oneshot::Sender<Result<Vec<Verdict>, HubError>>,
 }
 
-/// Takes what is sent for ever. Apart from those that ask, who may go away while others wait for the same transaction.
-pub(super) async fn dispatch(inner: Arc<Inner>, mut queue: Receiver<Waiting>) {
+/// Applies what is in the queue, until the store is dropped. A task of its own, because a caller may go away while others wait
+/// for the same transaction.
+pub(super) async fn dispatch(inner: Arc<Inner>, mut queue: Receiver<PendingBatch>) {
     while let Some(first) = queue.recv().await {
         // the semaphore is never closed
-        let Ok(lane) = inner.lanes.clone().acquire_owned().await else { return };
-        let (mut together, mut reports) = (Vec::new(), first.reports.len());
-        together.push(first);
+        let Ok(permit) = inner.report_permits.clone().acquire_owned().await else { return };
+        let (mut group, mut reports) = (Vec::new(), first.reports.len());
+        group.push(first);
         while let Ok(next) = queue.try_recv() {
             reports += next.reports.len();
-            together.push(next);
-            if reports >= TOGETHER {
+            group.push(next);
+            if reports >= MAX_GROUP_REPORTS {
                 break;
             }
         }
         let inner = inner.clone();
         tokio::spawn(async move {
-            inner.take_together(together).await;
-            drop(lane);
+            inner.apply_group(group).await;
+            drop(permit);
         });
     }
 }
 
 impl Inner {
+    /// Queues a batch of reports and returns its verdicts.
     pub(super) async fn complete(
         &self,
-        queue: &Sender<Waiting>,
+        queue: &Sender<PendingBatch>,
         now: i64,
         batch: ReportBatch,
     ) -> Result<Vec<Verdict>, HubError> {
-        let (answer, answered) = oneshot::channel();
-        let waiting = Waiting { now, reports: batch.reports, answer };
-        queue.send(waiting).await.map_err(|_| HubError::Stopped)?;
-        answered.await.map_err(|_| HubError::Stopped)?
+        let (answer, verdicts) = oneshot::channel();
+        let batch = PendingBatch { now, reports: batch.reports, answer };
+        queue.send(batch).await.map_err(|_| HubError::Stopped)?;
+        verdicts.await.map_err(|_| HubError::Stopped)?
     }
 
-    /// Outcomes are being taken, which is never for long.
-    pub(super) fn is_reporting(&self) -> bool {
-        self.lanes.available_permits() < LANES
+    /// Returns whether reports are being applied, which never takes long.
+    pub(super) fn is_applying_reports(&self) -> bool {
+        self.report_permits.available_permits() < MAX_REPORT_TRANSACTIONS
     }
 
-    async fn take_together(&self, mut together: Vec<Waiting>) {
-        let now = together.iter().map(|waiting| waiting.now).max().unwrap_or_default();
-        let lengths: Vec<usize> = together.iter().map(|waiting| waiting.reports.len()).collect();
-        let reports: Vec<Report> = together.iter_mut().flat_map(|waiting| waiting.reports.drain(..)).collect();
-        match self.in_time(self.take(now, &reports)).await {
+    async fn apply_group(&self, mut group: Vec<PendingBatch>) {
+        let now = group.iter().map(|batch| batch.now).max().unwrap_or_default();
+        let lengths: Vec<usize> = group.iter().map(|batch| batch.reports.len()).collect();
+        let reports: Vec<Report> = group.iter_mut().flat_map(|batch| batch.reports.drain(..)).collect();
+        match self.with_timeout(self.apply_reports(now, &reports)).await {
             Ok(verdicts) => {
                 let mut verdicts = verdicts.into_iter();
-                for (waiting, count) in together.into_iter().zip(lengths) {
-                    // whoever asked may have gone away
-                    let _ = waiting.answer.send(Ok(verdicts.by_ref().take(count).collect()));
+                for (batch, count) in group.into_iter().zip(lengths) {
+                    // the caller may have gone away
+                    let _ = batch.answer.send(Ok(verdicts.by_ref().take(count).collect()));
                 }
             }
-            Err(HubError::Damaged(_)) if together.len() > 1 => {
-                // one job whose rows are damaged must not keep the others' outcomes from being taken
+            Err(HubError::Damaged(_)) if group.len() > 1 => {
+                // one job whose rows are damaged must not keep the other batches from being applied
                 let mut reports = reports.into_iter();
-                for (waiting, count) in together.into_iter().zip(lengths) {
+                for (batch, count) in group.into_iter().zip(lengths) {
                     let own: Vec<Report> = reports.by_ref().take(count).collect();
-                    let _ = waiting.answer.send(self.in_time(self.take(now, &own)).await);
+                    let _ = batch.answer.send(self.with_timeout(self.apply_reports(now, &own)).await);
                 }
             }
             Err(error) => {
-                for waiting in together {
-                    let _ = waiting.answer.send(Err(again(&error)));
+                for batch in group {
+                    let _ = batch.answer.send(Err(copy_error(&error)));
                 }
             }
         }
     }
 
-    /// One transaction.
-    async fn take(&self, now: i64, reports: &[Report]) -> Result<Vec<Verdict>, HubError> {
+    /// Applies reports in one transaction.
+    async fn apply_reports(&self, now: i64, reports: &[Report]) -> Result<Vec<Verdict>, HubError> {
         let jobs: Vec<i64> = reports.iter().map(|report| row_id(report.job)).collect();
-        let verdicts = patiently!(self.change_jobs(now, &jobs, &|draft| draft.reports(reports)))?;
-        let (mut extended, mut places) = (self.extended(), self.places());
+        let verdicts = retry_transient!(self.change_jobs(now, &jobs, &|changes| changes.apply_reports(reports)))?;
+        let (mut extensions, mut leased_jobs) = (self.extensions(), self.leased_jobs());
         for report in reports {
-            let (id, token) = (row_id(report.job), signed(report.token.0));
-            places.forget(id);
-            // this lease is over; another one of the job may be held
-            if extended.get(&id).is_some_and(|(held, _)| *held == token) {
-                extended.remove(&id);
-            }
+            let id = row_id(report.job);
+            leased_jobs.remove(id);
+            extensions.forget(id, signed(report.token.0));
         }
         Ok(verdicts)
     }
 }
 
-/// The same for one more of those who asked.
-fn again(error: &HubError) -> HubError {
+/// Returns the same error for another batch of the group.
+fn copy_error(error: &HubError) -> HubError {
     match error {
-        HubError::Unreachable(why) => HubError::Unreachable(why.clone()),
-        HubError::Unsure(why) => HubError::Unsure(why.clone()),
+        HubError::Unreachable(reason) => HubError::Unreachable(reason.clone()),
+        HubError::Unsure(reason) => HubError::Unsure(reason.clone()),
         HubError::Postgres(error) => HubError::Unreachable(postgres_error_text(error)),
-        HubError::Damaged(why) => HubError::Damaged(why.clone()),
+        HubError::Damaged(reason) => HubError::Damaged(reason.clone()),
         error => HubError::Unsure(error.to_string()),
     }
 }

@@ -1,17 +1,18 @@
-//! The tables, in a schema of their own, and how a database gets them. Forward only: one of a later release is refused.
+//! The tables, in a schema of their own, and the migrations that make them. Forward only: a later release's are refused.
 //!
-//! They are those of the SQLite store, whose `schema` says what states mean. Whoever changes rows of a run holds the lock on
-//! its row in `run`; the two exceptions, waking parked jobs and extending leases, skip rows that others hold.
+//! They are those of the SQLite store, except that `fanout.outer` is called `outside` here, because `OUTER` is a keyword;
+//! [`state`](crate::jobs::state) explains the numbers of states. A transaction that changes rows of a run holds the lock on its row
+//! in `run`. The two exceptions, waking parked jobs and extending leases, skip rows that are locked.
 
 use deadpool_postgres::{Client, Transaction};
 use tokio_postgres::error::SqlState;
 
 use crate::error::HubError;
 
-/// One script for each layout, from an empty database to the newest.
+/// One script per layout, from an empty database to the newest.
 const MIGRATIONS: &[&str] = &[V1, V2];
 
-/// Held while the layout is looked at and changed, so that hubs that start together do not do it twice.
+/// The advisory lock that is held while the layout is checked and changed, so that hubs that start together migrate once.
 const LAYOUT_LOCK: i64 = 0x6275_6500;
 
 const V1: &str = "
@@ -155,9 +156,9 @@ CREATE INDEX job_of_rate ON job (rate) WHERE rate > 0;
 
 /// Brings a database to the newest layout, in one transaction under a lock.
 pub(super) async fn migrate(client: &mut Client, database: &str) -> Result<(), HubError> {
-    let step = client.transaction().await?;
-    step.execute("SELECT pg_advisory_xact_lock($1)", &[&LAYOUT_LOCK]).await?;
-    let layout = read_layout(&step, database).await.map_err(|error| match error {
+    let tx = client.transaction().await?;
+    tx.execute("SELECT pg_advisory_xact_lock($1)", &[&LAYOUT_LOCK]).await?;
+    let layout = read_layout(&tx, database).await.map_err(|error| match error {
         HubError::Postgres(error) if error.code() == Some(&SqlState::UNDEFINED_COLUMN) => {
             HubError::ForeignSchema(database.to_owned())
         }
@@ -168,27 +169,28 @@ pub(super) async fn migrate(client: &mut Client, database: &str) -> Result<(), H
         return Err(HubError::NewerLayout { path: database.into(), layout, supported });
     };
     for (version, script) in (layout + 1..).zip(missing) {
-        step.batch_execute(script).await?;
-        step.execute("INSERT INTO layout VALUES ($1)", &[&version]).await?;
+        tx.batch_execute(script).await?;
+        tx.execute("INSERT INTO layout VALUES ($1)", &[&version]).await?;
     }
-    step.commit().await?;
+    tx.commit().await?;
     Ok(())
 }
 
-/// The layout that a database has, 0 where it has none.
-async fn read_layout(step: &Transaction<'_>, database: &str) -> Result<i64, HubError> {
+/// Returns the layout of a database, 0 if it has none.
+async fn read_layout(tx: &Transaction<'_>, database: &str) -> Result<i64, HubError> {
     let sql = "SELECT to_regnamespace('bue') IS NULL, to_regclass('bue.layout') IS NULL,
          EXISTS (SELECT 1 FROM pg_class WHERE relnamespace = to_regnamespace('bue'))";
-    let row = step.query_one(sql, &[]).await?;
-    let (no_schema, no_layout, full): (bool, bool, bool) = (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
-    if no_layout && full {
+    let row = tx.query_one(sql, &[]).await?;
+    let (lacks_schema, lacks_layout, has_tables): (bool, bool, bool) =
+        (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
+    if lacks_layout && has_tables {
         return Err(HubError::ForeignSchema(database.to_owned()));
     }
-    if no_schema {
-        step.batch_execute("CREATE SCHEMA bue").await?;
+    if lacks_schema {
+        tx.batch_execute("CREATE SCHEMA bue").await?;
     }
-    if no_layout {
-        step.batch_execute("CREATE TABLE layout (version BIGINT PRIMARY KEY)").await?;
+    if lacks_layout {
+        tx.batch_execute("CREATE TABLE layout (version BIGINT PRIMARY KEY)").await?;
     }
-    Ok(step.query_one("SELECT coalesce(max(version), 0) FROM layout", &[]).await?.try_get(0)?)
+    Ok(tx.query_one("SELECT coalesce(max(version), 0) FROM layout", &[]).await?.try_get(0)?)
 }

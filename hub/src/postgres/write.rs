@@ -1,4 +1,4 @@
-//! Writing a [`Draft`] down: one statement for each kind of change, whatever their number.
+//! Writing a change set: one statement for each kind of change, whatever the number of rows.
 
 use std::pin::pin;
 
@@ -7,141 +7,167 @@ use deadpool_postgres::Transaction;
 use tokio_postgres::binary_copy::BinaryCopyInWriter;
 use tokio_postgres::types::{ToSql, Type};
 
-use super::read::tell;
+use super::query::execute;
 use crate::error::HubError;
-use crate::jobs::counts::Counts;
-use crate::jobs::draft::{DoneRow, Draft, JobRow};
-use crate::jobs::state::run_state_code;
+use crate::jobs::changes::change_set::ChangeSet;
+use crate::jobs::changes::rows::{DoneRow, JobRow};
+use crate::jobs::counts::step_counts::{CountChanges, StepCounts};
+use crate::jobs::state::run_state_to_code;
 
-/// Writes all changes. Safe because the runs are locked since before their rows were read; and rows of `job` are changed
-/// only under the token they were read with, so a change that was decided on an older lease would be refused as a whole.
-pub(super) async fn write(tx: &Transaction<'_>, draft: &Draft<'_>) -> Result<(), HubError> {
-    let is_stored = |id: &i64| draft.known.jobs.contains_key(id);
-    let gone = draft.jobs.iter().filter(|(_, row)| row.is_none());
-    let gone: Vec<&JobRow> = gone.filter_map(|(id, _)| draft.known.jobs.get(id)).collect();
-    let (old, new): (Vec<&JobRow>, Vec<&JobRow>) =
-        draft.jobs.values().flatten().partition(|row| is_stored(&row.slot.id));
-    let (logged, unlogged): (Vec<&DoneRow>, Vec<&DoneRow>) =
-        draft.done.values().flatten().partition(|row| row.log.is_some());
-    let back: Vec<i64> = draft.done.keys().filter(|id| draft.known.done.contains_key(id)).copied().collect();
-    // before the rows of `job` go, because their logs go along
-    bury(tx, draft.now, &unlogged).await?;
-    // what is joined here is sent at once and waited for once; no two of them are about the same rows
+/// Many rows as one array per column, the parameters of a statement.
+struct Arrays<'a> {
+    columns: Vec<(&'static str, Type)>,
+    values: Vec<Box<dyn ToSql + Sync + Send + 'a>>,
+}
+
+impl Arrays<'_> {
+    /// Returns the names of the columns.
+    fn names(&self) -> String {
+        self.columns.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ")
+    }
+
+    /// Returns a table of the rows for the FROM clause: `unnest($1::int8[], …) AS new (id, …)`.
+    fn table(&self) -> String {
+        let arrays = self.columns.iter().enumerate();
+        let arrays: Vec<String> = arrays.map(|(at, (_, kind))| format!("${}::{}[]", at + 1, kind.name())).collect();
+        format!("unnest({}) AS new ({})", arrays.join(", "), self.names())
+    }
+
+    /// Returns the assignments of an UPDATE for the columns that a condition accepts: `state = new.state, …`.
+    fn assignments(&self, accepts: impl Fn(&str) -> bool) -> String {
+        let columns = self.columns.iter().map(|(name, _)| *name).filter(|name| accepts(name));
+        columns.map(|name| format!("{name} = new.{name}")).collect::<Vec<_>>().join(", ")
+    }
+
+    /// Executes a statement with the arrays as its first parameters.
+    async fn execute(&self, tx: &Transaction<'_>, sql: &str, more: &[&(dyn ToSql + Sync)]) -> Result<u64, HubError> {
+        let mut params: Vec<&(dyn ToSql + Sync)> = self.values.iter().map(|values| &**values as _).collect();
+        params.extend_from_slice(more);
+        execute(tx, sql, &params).await
+    }
+}
+
+/// Makes [`Arrays`] of rows. Each column is beside its type and value, so that they cannot get out of step.
+macro_rules! arrays {
+    ($rows:expr, $row:ident => { $($column:ident: $kind:ident = $value:expr,)+ }) => {
+        Arrays {
+            columns: vec![$((stringify!($column), Type::$kind)),+],
+            values: vec![$(Box::new($rows.iter().map(|$row| $value).collect::<Vec<_>>())),+],
+        }
+    };
+}
+
+/// Copies rows into a table. Each column is beside its type and value, so that they cannot get out of step.
+macro_rules! copy_rows {
+    ($tx:expr, $table:literal, $rows:expr, $row:ident => { $($column:ident: $kind:ident = $value:expr,)+ }) => {{
+        const COLUMNS: &[(&str, Type)] = &[$((stringify!($column), Type::$kind)),+];
+        let mut copy = pin!(copy_into($tx, $table, COLUMNS).await?);
+        for $row in $rows {
+            let values: &[&(dyn ToSql + Sync)] = &[$(&$value),+];
+            copy.as_mut().write(values).await?;
+        }
+        copy.finish().await?;
+    }};
+}
+
+/// Writes all changes. Safe because the runs are locked since before their rows were read. Rows of `job` are changed only
+/// under the token they were read with, so a change that was derived from an older lease would fail as a whole.
+pub(super) async fn write(tx: &Transaction<'_>, changes: &ChangeSet<'_>) -> Result<(), HubError> {
+    let stored = &changes.snapshot.jobs;
+    let deleted = changes.jobs.iter().filter(|(_, row)| row.is_none());
+    let deleted: Vec<&JobRow> = deleted.filter_map(|(id, _)| stored.get(id)).collect();
+    let (updated, inserted): (Vec<&JobRow>, Vec<&JobRow>) =
+        changes.jobs.values().flatten().partition(|row| stored.contains_key(&row.location.id));
+    let (with_log, with_stored_log): (Vec<&DoneRow>, Vec<&DoneRow>) =
+        changes.done.values().flatten().partition(|row| row.log.is_some());
+    let restored: Vec<i64> = changes.done.keys().filter(|id| changes.snapshot.done.contains_key(id)).copied().collect();
+    // before rows of `job` are deleted, because their logs move along
+    move_to_done(tx, changes.now, &with_stored_log).await?;
+    // pipelined: one round trip for all of them; no two of them change the same rows
     tokio::try_join!(
-        delete_done(tx, &back),
-        delete_jobs(tx, &gone),
-        update_jobs(tx, &old),
-        write_fan_outs(tx, draft),
-        write_chunks(tx, draft),
-        write_failed(tx, draft),
-        write_counts(tx, &draft.counts),
-        write_runs(tx, draft),
-        copy_done(tx, draft.now, &logged),
-        copy_jobs(tx, &new)
+        delete_done(tx, &restored),
+        delete_jobs(tx, &deleted),
+        update_jobs(tx, &updated),
+        write_fan_outs(tx, changes),
+        write_chunks(tx, changes),
+        write_failed(tx, changes),
+        write_counts(tx, &changes.counts),
+        write_runs(tx, changes),
+        copy_done(tx, changes.now, &with_log),
+        copy_jobs(tx, &inserted)
     )
     .map(drop)
 }
 
-/// The column of many rows.
-macro_rules! column {
-    ($rows:expr, $row:ident => $value:expr) => {
-        $rows.iter().map(|$row| $value).collect::<Vec<_>>()
-    };
-}
-
-/// Into `done` with the logs of their rows in `job`.
-async fn bury(tx: &Transaction<'_>, now: i64, rows: &[&DoneRow]) -> Result<(), HubError> {
+/// Inserts into `done`, with the logs of the rows in `job`.
+async fn move_to_done(tx: &Transaction<'_>, now: i64, rows: &[&DoneRow]) -> Result<(), HubError> {
     if rows.is_empty() {
         return Ok(());
     }
-    let sql = "INSERT INTO done (id, run, node, fanout, state, token, worker, attempts, resets, hint, env, value, log, ended_at)
-         SELECT new.*, job.log, $13
-         FROM unnest($1::int8[], $2::int8[], $3::int8[], $4::int8[], $5::int8[], $6::int8[], $7::text[], $8::int8[],
-             $9::int8[], $10::int8[], $11::bytea[], $12::bytea[])
-             AS new (id, run, node, fanout, state, token, worker, attempts, resets, hint, env, value)
-         LEFT JOIN job ON job.id = new.id";
-    tell(
-        tx,
-        sql,
-        &[
-            &column!(rows, row => row.slot.id),
-            &column!(rows, row => row.run),
-            &column!(rows, row => i64::from(row.slot.node.0)),
-            &column!(rows, row => row.slot.fanout),
-            &column!(rows, row => row.state as i64),
-            &column!(rows, row => row.token),
-            &column!(rows, row => row.worker.as_deref()),
-            &column!(rows, row => i64::from(row.attempts)),
-            &column!(rows, row => i64::from(row.resets)),
-            &column!(rows, row => row.hint.priority),
-            &column!(rows, row => row.hint.env.as_deref()),
-            &column!(rows, row => row.value.as_deref()),
-            &now,
-        ],
-    )
-    .await?;
+    let new = arrays!(rows, row => {
+        id: INT8 = row.location.id,
+        run: INT8 = row.run,
+        node: INT8 = i64::from(row.location.node.0),
+        fanout: INT8 = row.location.fanout,
+        state: INT8 = row.state as i64,
+        token: INT8 = row.token,
+        worker: TEXT = row.worker.as_deref(),
+        attempts: INT8 = i64::from(row.attempts),
+        resets: INT8 = i64::from(row.resets),
+        hint: INT8 = row.hint.priority,
+        env: BYTEA = row.hint.env.as_deref(),
+        value: BYTEA = row.value.as_deref(),
+    });
+    let sql = format!(
+        "INSERT INTO done ({}, log, ended_at) SELECT new.*, job.log, ${} FROM {} LEFT JOIN job ON job.id = new.id",
+        new.names(),
+        new.columns.len() + 1,
+        new.table()
+    );
+    new.execute(tx, &sql, &[&now]).await?;
     Ok(())
 }
 
 async fn delete_done(tx: &Transaction<'_>, ids: &[i64]) -> Result<(), HubError> {
     if !ids.is_empty() {
-        tell(tx, "DELETE FROM done WHERE id = ANY($1)", &[&ids]).await?;
+        execute(tx, "DELETE FROM done WHERE id = ANY($1)", &[&ids]).await?;
     }
     Ok(())
 }
 
-/// A table that is copied into, row by row: a tenth of the work that statements with arrays are.
-async fn copy_into(tx: &Transaction<'_>, sql: &str, types: &[Type]) -> Result<BinaryCopyInWriter, HubError> {
-    let statement = tx.prepare_cached(sql).await?;
-    Ok(BinaryCopyInWriter::new(tx.copy_in(&statement).await?, types))
+/// Starts to copy rows into a table, which takes a tenth of the time of a statement with arrays.
+async fn copy_into(
+    tx: &Transaction<'_>,
+    table: &str,
+    columns: &[(&str, Type)],
+) -> Result<BinaryCopyInWriter, HubError> {
+    let (names, types): (Vec<&str>, Vec<Type>) = columns.iter().cloned().unzip();
+    let sql = format!("COPY {table} ({}) FROM STDIN (FORMAT binary)", names.join(", "));
+    let statement = tx.prepare_cached(&sql).await?;
+    Ok(BinaryCopyInWriter::new(tx.copy_in(&statement).await?, &types))
 }
 
-/// Into `done` with logs of their own.
+/// Copies rows with new logs into `done`.
 async fn copy_done(tx: &Transaction<'_>, now: i64, rows: &[&DoneRow]) -> Result<(), HubError> {
-    const TYPES: &[Type] = &[
-        Type::INT8,
-        Type::INT8,
-        Type::INT8,
-        Type::INT8,
-        Type::INT8,
-        Type::INT8,
-        Type::TEXT,
-        Type::INT8,
-        Type::INT8,
-        Type::INT8,
-        Type::BYTEA,
-        Type::BYTEA,
-        Type::BYTEA,
-        Type::INT8,
-    ];
     if rows.is_empty() {
         return Ok(());
     }
-    let sql =
-        "COPY done (id, run, node, fanout, state, token, worker, attempts, resets, hint, env, value, log, ended_at)
-         FROM STDIN (FORMAT binary)";
-    let mut copy = pin!(copy_into(tx, sql, TYPES).await?);
-    for row in rows {
-        let log = row.log.as_ref().and_then(|log| log.as_deref());
-        let values: &[&(dyn ToSql + Sync)] = &[
-            &row.slot.id,
-            &row.run,
-            &i64::from(row.slot.node.0),
-            &row.slot.fanout,
-            &(row.state as i64),
-            &row.token,
-            &row.worker.as_deref(),
-            &i64::from(row.attempts),
-            &i64::from(row.resets),
-            &row.hint.priority,
-            &row.hint.env.as_deref(),
-            &row.value.as_deref(),
-            &log,
-            &now,
-        ];
-        copy.as_mut().write(values).await?;
-    }
-    copy.finish().await?;
+    copy_rows!(tx, "done", rows, row => {
+        id: INT8 = row.location.id,
+        run: INT8 = row.run,
+        node: INT8 = i64::from(row.location.node.0),
+        fanout: INT8 = row.location.fanout,
+        state: INT8 = (row.state as i64),
+        token: INT8 = row.token,
+        worker: TEXT = row.worker.as_deref(),
+        attempts: INT8 = i64::from(row.attempts),
+        resets: INT8 = i64::from(row.resets),
+        hint: INT8 = row.hint.priority,
+        env: BYTEA = row.hint.env.as_deref(),
+        value: BYTEA = row.value.as_deref(),
+        log: BYTEA = row.log.as_ref().and_then(|log| log.as_deref()),
+        ended_at: INT8 = now,
+    });
     Ok(())
 }
 
@@ -149,13 +175,12 @@ async fn delete_jobs(tx: &Transaction<'_>, rows: &[&JobRow]) -> Result<(), HubEr
     if rows.is_empty() {
         return Ok(());
     }
-    let sql = "DELETE FROM job USING unnest($1::int8[], $2::int8[]) AS old (id, token)
-         WHERE job.id = old.id AND job.token = old.token";
-    let changed = tell(tx, sql, &[&column!(rows, row => row.slot.id), &column!(rows, row => row.token)]).await?;
-    expect_all(changed, rows.len())
+    let old = arrays!(rows, row => { id: INT8 = row.location.id, token: INT8 = row.token, });
+    let sql = format!("DELETE FROM job USING {} WHERE job.id = new.id AND job.token = new.token", old.table());
+    expect_all(old.execute(tx, &sql, &[]).await?, rows.len())
 }
 
-/// A row that was read under a lock is not there any more as it was.
+/// Checks that a statement found all rows as they were read under the lock.
 fn expect_all(changed: u64, expected: usize) -> Result<(), HubError> {
     match usize::try_from(changed) == Ok(expected) {
         true => Ok(()),
@@ -164,67 +189,34 @@ fn expect_all(changed: u64, expected: usize) -> Result<(), HubError> {
 }
 
 async fn copy_jobs(tx: &Transaction<'_>, rows: &[&JobRow]) -> Result<(), HubError> {
-    const TYPES: &[Type] = &[
-        Type::INT8,
-        Type::INT8,
-        Type::INT8,
-        Type::INT8,
-        Type::INT8,
-        Type::INT8,
-        Type::TEXT,
-        Type::INT8,
-        Type::INT8,
-        Type::INT8,
-        Type::BYTEA,
-        Type::INT8,
-        Type::INT8,
-        Type::INT8,
-        Type::INT8,
-        Type::INT8,
-        Type::TEXT,
-        Type::INT8,
-        Type::INT8,
-        Type::INT8,
-        Type::INT8,
-        Type::INT8,
-        Type::INT8,
-    ];
     if rows.is_empty() {
         return Ok(());
     }
-    let sql = "COPY job (id, run, node, fanout, state, waiting_for, scope, priority, rate, hinted, env, env_from,
-             available_at, lease_end, token, reported, worker, attempts, pendings, pending_since, releases, resets, blocked_by)
-         FROM STDIN (FORMAT binary)";
-    let mut copy = pin!(copy_into(tx, sql, TYPES).await?);
-    for row in rows {
-        let values: &[&(dyn ToSql + Sync)] = &[
-            &row.slot.id,
-            &row.run,
-            &i64::from(row.slot.node.0),
-            &row.slot.fanout,
-            &(row.state as i64),
-            &row.waiting_for,
-            &&*row.scope,
-            &row.priority,
-            &row.rate,
-            &row.hinted.map(|node| i64::from(node.0)),
-            &row.env.as_deref(),
-            &row.env_from.map(|node| i64::from(node.0)),
-            &row.available_at,
-            &row.lease_end,
-            &row.token,
-            &row.reported,
-            &row.worker.as_deref(),
-            &i64::from(row.attempts),
-            &i64::from(row.pendings),
-            &row.pending_since,
-            &i64::from(row.releases),
-            &i64::from(row.resets),
-            &row.blocked_by,
-        ];
-        copy.as_mut().write(values).await?;
-    }
-    copy.finish().await?;
+    copy_rows!(tx, "job", rows, row => {
+        id: INT8 = row.location.id,
+        run: INT8 = row.run,
+        node: INT8 = i64::from(row.location.node.0),
+        fanout: INT8 = row.location.fanout,
+        state: INT8 = (row.state as i64),
+        waiting_for: INT8 = row.waiting_for,
+        scope: TEXT = (&*row.scope),
+        priority: INT8 = row.priority,
+        rate: INT8 = row.rate,
+        hinted: INT8 = row.hinted.map(|node| i64::from(node.0)),
+        env: BYTEA = row.env.as_deref(),
+        env_from: INT8 = row.env_from.map(|node| i64::from(node.0)),
+        available_at: INT8 = row.available_at,
+        lease_end: INT8 = row.lease_end,
+        token: INT8 = row.token,
+        reported: INT8 = row.reported,
+        worker: TEXT = row.worker.as_deref(),
+        attempts: INT8 = i64::from(row.attempts),
+        pendings: INT8 = i64::from(row.pendings),
+        pending_since: INT8 = row.pending_since,
+        releases: INT8 = i64::from(row.releases),
+        resets: INT8 = i64::from(row.resets),
+        blocked_by: INT8 = row.blocked_by,
+    });
     Ok(())
 }
 
@@ -232,163 +224,153 @@ async fn update_jobs(tx: &Transaction<'_>, rows: &[&JobRow]) -> Result<(), HubEr
     if rows.is_empty() {
         return Ok(());
     }
-    let sql =
-        "UPDATE job SET state = new.state, waiting_for = new.waiting_for, priority = new.priority, hinted = new.hinted,
-             env = new.env, env_from = new.env_from, available_at = new.available_at, lease_end = new.lease_end,
-             reported = new.reported, attempts = new.attempts, pendings = new.pendings,
-             pending_since = new.pending_since, releases = new.releases, resets = new.resets,
-             blocked_by = new.blocked_by, failure = coalesce(new.failure, job.failure),
-             log = CASE WHEN new.relog THEN new.log ELSE job.log END, rate = new.rate
-         FROM unnest($1::int8[], $2::int8[], $3::int8[], $4::int8[], $5::int8[], $6::int8[], $7::bytea[], $8::int8[],
-             $9::int8[], $10::int8[], $11::int8[], $12::int8[], $13::int8[], $14::int8[], $15::int8[], $16::int8[],
-             $17::int8[], $18::bytea[], $19::bool[], $20::bytea[], $21::int8[])
-             AS new (id, token, state, waiting_for, priority, hinted, env, env_from, available_at, lease_end, reported,
-                 attempts, pendings, pending_since, releases, resets, blocked_by, failure, relog, log, rate)
-         WHERE job.id = new.id AND job.token = new.token";
-    let changed = tell(
-        tx,
-        sql,
-        &[
-            &column!(rows, row => row.slot.id),
-            &column!(rows, row => row.token),
-            &column!(rows, row => row.state as i64),
-            &column!(rows, row => row.waiting_for),
-            &column!(rows, row => row.priority),
-            &column!(rows, row => row.hinted.map(|node| i64::from(node.0))),
-            &column!(rows, row => row.env.as_deref()),
-            &column!(rows, row => row.env_from.map(|node| i64::from(node.0))),
-            &column!(rows, row => row.available_at),
-            &column!(rows, row => row.lease_end),
-            &column!(rows, row => row.reported),
-            &column!(rows, row => i64::from(row.attempts)),
-            &column!(rows, row => i64::from(row.pendings)),
-            &column!(rows, row => row.pending_since),
-            &column!(rows, row => i64::from(row.releases)),
-            &column!(rows, row => i64::from(row.resets)),
-            &column!(rows, row => row.blocked_by),
-            &column!(rows, row => row.failure.as_deref()),
-            &column!(rows, row => row.log.is_some()),
-            &column!(rows, row => row.log.as_ref().and_then(|log| log.as_deref())),
-            &column!(rows, row => row.rate),
-        ],
-    )
-    .await?;
-    expect_all(changed, rows.len())
+    let new = arrays!(rows, row => {
+        id: INT8 = row.location.id,
+        token: INT8 = row.token,
+        state: INT8 = row.state as i64,
+        waiting_for: INT8 = row.waiting_for,
+        priority: INT8 = row.priority,
+        rate: INT8 = row.rate,
+        hinted: INT8 = row.hinted.map(|node| i64::from(node.0)),
+        env: BYTEA = row.env.as_deref(),
+        env_from: INT8 = row.env_from.map(|node| i64::from(node.0)),
+        available_at: INT8 = row.available_at,
+        lease_end: INT8 = row.lease_end,
+        reported: INT8 = row.reported,
+        attempts: INT8 = i64::from(row.attempts),
+        pendings: INT8 = i64::from(row.pendings),
+        pending_since: INT8 = row.pending_since,
+        releases: INT8 = i64::from(row.releases),
+        resets: INT8 = i64::from(row.resets),
+        blocked_by: INT8 = row.blocked_by,
+        new_failure: BYTEA = row.failure.as_deref(),
+        has_new_log: BOOL = row.log.is_some(),
+        new_log: BYTEA = row.log.as_ref().and_then(|log| log.as_deref()),
+    });
+    let is_plain = |column: &str| !matches!(column, "id" | "token" | "new_failure" | "has_new_log" | "new_log");
+    let sql = format!(
+        "UPDATE job SET {}, failure = coalesce(new.new_failure, job.failure),
+             log = CASE WHEN new.has_new_log THEN new.new_log ELSE job.log END
+         FROM {} WHERE job.id = new.id AND job.token = new.token",
+        new.assignments(is_plain),
+        new.table()
+    );
+    expect_all(new.execute(tx, &sql, &[]).await?, rows.len())
 }
 
-async fn write_fan_outs(tx: &Transaction<'_>, draft: &Draft<'_>) -> Result<(), HubError> {
-    let rows: Vec<_> = draft.fan_outs.values().collect();
+async fn write_fan_outs(tx: &Transaction<'_>, changes: &ChangeSet<'_>) -> Result<(), HubError> {
+    let rows: Vec<_> = changes.fan_outs.values().collect();
     if rows.is_empty() {
         return Ok(());
     }
-    let sql = "INSERT INTO fanout (id, run, node, outside, source, first, stride, count, expanded, settled, failed)
-         SELECT * FROM unnest($1::int8[], $2::int8[], $3::int8[], $4::int8[], $5::int8[], $6::int8[], $7::int8[],
-             $8::int8[], $9::int8[], $10::int8[], $11::int8[])
-         ON CONFLICT (id) DO UPDATE SET expanded = excluded.expanded, settled = excluded.settled, failed = excluded.failed";
-    tell(
-        tx,
-        sql,
-        &[
-            &column!(rows, row => row.id),
-            &column!(rows, row => row.run),
-            &column!(rows, row => i64::from(row.node.0)),
-            &column!(rows, row => row.outer),
-            &column!(rows, row => row.source),
-            &column!(rows, row => row.first),
-            &column!(rows, row => row.stride),
-            &column!(rows, row => row.count),
-            &column!(rows, row => row.expanded),
-            &column!(rows, row => row.settled),
-            &column!(rows, row => row.failed),
-        ],
-    )
-    .await?;
+    let new = arrays!(rows, row => {
+        id: INT8 = row.id,
+        run: INT8 = row.run,
+        node: INT8 = i64::from(row.node.0),
+        outside: INT8 = row.outer,
+        source: INT8 = row.source,
+        first: INT8 = row.first,
+        stride: INT8 = row.stride,
+        count: INT8 = row.count,
+        expanded: INT8 = row.expanded,
+        settled: INT8 = row.settled,
+        failed: INT8 = row.failed,
+    });
+    let sql = format!(
+        "INSERT INTO fanout ({}) SELECT * FROM {} ON CONFLICT (id) DO UPDATE
+             SET expanded = excluded.expanded, settled = excluded.settled, failed = excluded.failed",
+        new.names(),
+        new.table()
+    );
+    new.execute(tx, &sql, &[]).await?;
     Ok(())
 }
 
-async fn write_chunks(tx: &Transaction<'_>, draft: &Draft<'_>) -> Result<(), HubError> {
-    let rows = &draft.chunks;
+/// A job completes once, unless its call starts over before that; its list then replaces the earlier one.
+async fn write_chunks(tx: &Transaction<'_>, changes: &ChangeSet<'_>) -> Result<(), HubError> {
+    let rows = &changes.chunks;
     if rows.is_empty() {
         return Ok(());
     }
-    let sql = "INSERT INTO chunk (source, first, count, value)
-         SELECT * FROM unnest($1::int8[], $2::int8[], $3::int8[], $4::bytea[])
-         ON CONFLICT (source, first) DO UPDATE SET count = excluded.count, value = excluded.value";
-    let (sources, firsts) = (column!(rows, row => row.source), column!(rows, row => row.first));
-    let (counts, values) = (column!(rows, row => row.count), column!(rows, row => row.value.as_slice()));
-    tell(tx, sql, &[&sources, &firsts, &counts, &values]).await?;
+    let new = arrays!(rows, row => {
+        source: INT8 = row.source,
+        first: INT8 = row.first,
+        count: INT8 = row.count,
+        value: BYTEA = row.value.as_slice(),
+    });
+    let sql = format!(
+        "INSERT INTO chunk ({}) SELECT * FROM {} ON CONFLICT (source, first) DO UPDATE
+             SET count = excluded.count, value = excluded.value",
+        new.names(),
+        new.table()
+    );
+    new.execute(tx, &sql, &[]).await?;
     Ok(())
 }
 
-async fn write_failed(tx: &Transaction<'_>, draft: &Draft<'_>) -> Result<(), HubError> {
-    let pick = |wanted| draft.failed.iter().filter(move |(_, listed)| **listed == wanted).map(|(key, _)| *key).unzip();
-    let (runs, jobs): (Vec<i64>, Vec<i64>) = pick(true);
+async fn write_failed(tx: &Transaction<'_>, changes: &ChangeSet<'_>) -> Result<(), HubError> {
+    let keys = |wanted| {
+        let keys = changes.failed.iter().filter(move |(_, is_failed)| **is_failed == wanted).map(|(key, _)| *key);
+        keys.unzip()
+    };
+    let (runs, jobs): (Vec<i64>, Vec<i64>) = keys(true);
     if !runs.is_empty() {
         let sql = "INSERT INTO failed (run, job) SELECT * FROM unnest($1::int8[], $2::int8[]) ON CONFLICT DO NOTHING";
-        tell(tx, sql, &[&runs, &jobs]).await?;
+        execute(tx, sql, &[&runs, &jobs]).await?;
     }
-    let (runs, jobs): (Vec<i64>, Vec<i64>) = pick(false);
+    let (runs, jobs): (Vec<i64>, Vec<i64>) = keys(false);
     if !runs.is_empty() {
         let sql = "DELETE FROM failed USING unnest($1::int8[], $2::int8[]) AS old (run, job)
              WHERE failed.run = old.run AND failed.job = old.job";
-        tell(tx, sql, &[&runs, &jobs]).await?;
+        execute(tx, sql, &[&runs, &jobs]).await?;
     }
     Ok(())
 }
 
-/// Safe to add blindly: the rows are made with the run, which is locked.
-pub(super) async fn write_counts(tx: &Transaction<'_>, counts: &Counts) -> Result<(), HubError> {
-    let rows: Vec<_> = counts.0.iter().collect();
-    if rows.is_empty() {
+/// Adds counts. Safe without a check: the rows are inserted with the run, which is locked.
+pub(super) async fn write_counts(tx: &Transaction<'_>, counts: &CountChanges) -> Result<(), HubError> {
+    if counts.0.is_empty() {
         return Ok(());
     }
-    let sql =
-        "UPDATE step_count AS old SET blocked = old.blocked + new.blocked, available = old.available + new.available,
-             running = old.running + new.running, completed = old.completed + new.completed,
-             failed = old.failed + new.failed, cancelled = old.cancelled + new.cancelled,
-             attempts = old.attempts + new.attempts, retries = old.retries + new.retries,
-             pendings = old.pendings + new.pendings, resets = old.resets + new.resets, run_ms = old.run_ms + new.run_ms
-         FROM unnest($1::int8[], $2::int8[], $3::int8[], $4::int8[], $5::int8[], $6::int8[], $7::int8[], $8::int8[],
-             $9::int8[], $10::int8[], $11::int8[], $12::int8[], $13::int8[])
-             AS new (run, step, blocked, available, running, completed, failed, cancelled, attempts, retries, pendings,
-                 resets, run_ms)
-         WHERE old.run = new.run AND old.step = new.step";
-    tell(
-        tx,
-        sql,
-        &[
-            &column!(rows, row => row.0.0),
-            &column!(rows, row => i64::from(row.0.1)),
-            &column!(rows, row => row.1.blocked),
-            &column!(rows, row => row.1.available),
-            &column!(rows, row => row.1.running),
-            &column!(rows, row => row.1.completed),
-            &column!(rows, row => row.1.failed),
-            &column!(rows, row => row.1.cancelled),
-            &column!(rows, row => row.1.attempts),
-            &column!(rows, row => row.1.retries),
-            &column!(rows, row => row.1.pendings),
-            &column!(rows, row => row.1.resets),
-            &column!(rows, row => row.1.run_ms),
-        ],
-    )
-    .await?;
+    let mut columns = vec![Vec::with_capacity(counts.0.len()); 2 + StepCounts::COLUMNS.len()];
+    for ((run, step), counts) in &counts.0 {
+        let values = [*run, i64::from(*step)].into_iter().chain(counts.values());
+        columns.iter_mut().zip(values).for_each(|(column, value)| column.push(value));
+    }
+    let names = ["run", "step"].into_iter().chain(StepCounts::COLUMNS.iter().copied());
+    let new = Arrays {
+        columns: names.map(|name| (name, Type::INT8)).collect(),
+        values: columns.into_iter().map(|column| Box::new(column) as _).collect(),
+    };
+    let add: Vec<String> =
+        StepCounts::COLUMNS.iter().map(|column| format!("{column} = old.{column} + new.{column}")).collect();
+    let sql = format!(
+        "UPDATE step_count AS old SET {} FROM {} WHERE old.run = new.run AND old.step = new.step",
+        add.join(", "),
+        new.table()
+    );
+    new.execute(tx, &sql, &[]).await?;
     Ok(())
 }
 
-async fn write_runs(tx: &Transaction<'_>, draft: &Draft<'_>) -> Result<(), HubError> {
-    for (key, (state, finished_at)) in &draft.run_states {
+async fn write_runs(tx: &Transaction<'_>, changes: &ChangeSet<'_>) -> Result<(), HubError> {
+    for (key, (state, finished_at)) in &changes.run_states {
         let sql = "UPDATE run SET state = $2, finished_at = $3 WHERE key = $1";
-        tell(tx, sql, &[key, &run_state_code(*state), finished_at]).await?;
+        execute(tx, sql, &[key, &run_state_to_code(*state), finished_at]).await?;
         if matches!(state, RunState::Completed | RunState::Cancelled) {
-            // nothing of it will ever start again
-            tell(tx, "DELETE FROM rate_start WHERE rate IN (SELECT id FROM rate WHERE run = $1)", &[key]).await?;
-            tell(tx, "DELETE FROM rate WHERE run = $1", &[key]).await?;
+            // nothing of it will start again
+            execute(tx, "DELETE FROM rate_start WHERE rate IN (SELECT id FROM rate WHERE run = $1)", &[key]).await?;
+            execute(tx, "DELETE FROM rate WHERE run = $1", &[key]).await?;
         }
     }
-    let touched: Vec<i64> = draft.touched.iter().copied().collect();
-    if !touched.is_empty() {
-        tell(tx, "UPDATE run SET version = version + 1 WHERE key = ANY($1)", &[&touched]).await?;
+    let changed: Vec<i64> = changes.changed_runs.iter().copied().collect();
+    count_versions(tx, &changed).await
+}
+
+/// Counts that what users see of these runs changed.
+pub(super) async fn count_versions(tx: &Transaction<'_>, keys: &[i64]) -> Result<(), HubError> {
+    if !keys.is_empty() {
+        execute(tx, "UPDATE run SET version = version + 1 WHERE key = ANY($1)", &[&keys]).await?;
     }
     Ok(())
 }

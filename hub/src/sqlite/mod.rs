@@ -1,33 +1,27 @@
-//! [`SqliteStore`]: the [`JobStore`] on an embedded database, for one hub.
+//! [`SqliteStore`]: the [`JobStore`] on an embedded SQLite database, for one hub.
 //!
 //! ```text
-//! SqliteStore --channel--> writer (a thread, owns the database)
-//!                            | one transaction for all that wait
-//!                          Ledger, one a request
-//!         lease            submit complete reap reset cancel        view results
+//! SqliteStore --channel--> writer (a thread that owns the database)
+//!                            | one transaction for all requests that wait (group commit)
+//!                          WriteTx, one per request
+//!       leasing            operations expiry runs                   views
 //!           |                           |
-//!          pick               read --> Draft --> write
+//!          pick              read --> ChangeSet --> write
 //! ```
+//! Uses `jobs` for all rules; here are queries, statements, and the thread that runs them.
 
-mod cancel_run;
-mod delete;
-mod holdings;
-mod inputs;
-mod lease;
-mod ledger;
-mod memory;
-mod pick;
-mod rate;
+mod expiry;
+mod leasing;
+mod operations;
 mod read;
-mod results;
+mod runs;
 mod schema;
 mod state;
-mod tally;
-mod verbs;
-mod view;
-mod why;
+mod views;
 mod write;
+mod write_tx;
 mod writer;
+mod writer_state;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -43,17 +37,17 @@ use rusqlite::{Connection, ErrorCode};
 
 use crate::durability::Durability;
 use crate::error::HubError;
-use crate::jobs::tally::Tally;
+use crate::jobs::counts::tally::Tally;
 use crate::notifications::Notifications;
 use crate::store::{JobStore, LEASE_MS, LeaseAnswer, ReapedJobs, StoreFuture};
 use writer::Writer;
 
-/// Statements kept prepared; there are fewer in this program.
+/// Prepared statements in the cache, more than this crate has.
 const STATEMENTS: usize = 256;
-/// The process before this one may still be closing the file.
+/// Time for the process before this one to close the file.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Runs and jobs in an SQLite database. One process at a time may have it open.
+/// Runs and jobs in an SQLite database. One process at a time can have it open.
 #[derive(Debug, Clone)]
 pub struct SqliteStore {
     writer: Writer,
@@ -62,10 +56,10 @@ pub struct SqliteStore {
 }
 
 impl SqliteStore {
-    /// Opens a database file, made if missing, or `:memory:`. Brings an older layout up to date.
+    /// Opens a database file, which is created if missing, or `:memory:`. Migrates an older layout.
     ///
     /// # Errors
-    /// The file cannot be opened or written, is no database, or of a later release.
+    /// The file cannot be opened or written, is no database, is of a later release, or is in use.
     pub fn open(path: &Path, durability: Durability) -> Result<Self, HubError> {
         let db = open(path, durability).map_err(|error| match error {
             HubError::Database(error) if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy) => {
@@ -79,7 +73,7 @@ impl SqliteStore {
         Ok(Self { writer, notifications, lease_ms: LEASE_MS })
     }
 
-    /// The same with leases that last so many milliseconds, instead of [`LEASE_MS`].
+    /// Sets how many milliseconds a lease lasts, instead of [`LEASE_MS`].
     #[must_use]
     pub fn with_lease_ms(self, lease_ms: u64) -> Self {
         Self { lease_ms, ..self }
@@ -96,9 +90,9 @@ fn open(path: &Path, durability: Durability) -> Result<Connection, HubError> {
 fn configure(db: &Connection, durability: Durability) -> Result<(), HubError> {
     db.set_prepared_statement_cache_capacity(STATEMENTS);
     db.busy_timeout(BUSY_TIMEOUT)?;
-    // what the writer remembers of the file must not change behind its back
+    // the writer caches what is in the file, so no other process may change it
     db.query_row("PRAGMA locking_mode = EXCLUSIVE", [], |_| Ok(()))?;
-    // a log beside the file: commits append to it, and one fsync makes them durable
+    // commits append to a log beside the file, and one fsync makes them durable
     db.query_row("PRAGMA journal_mode = WAL", [], |_| Ok(()))?;
     let synchronous = match durability {
         Durability::Full => "FULL",
@@ -107,7 +101,7 @@ fn configure(db: &Connection, durability: Durability) -> Result<(), HubError> {
     db.pragma_update(None, "synchronous", synchronous)?;
     // a statement is prepared once, not again for every other value of a LIMIT
     db.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
-    // pages are kept for 64 MiB; temporary tables and sorts stay in memory
+    // the page cache has 64 MiB; temporary tables and sorts stay in memory
     db.pragma_update(None, "cache_size", -65_536)?;
     db.pragma_update(None, "temp_store", "MEMORY")?;
     Ok(())
@@ -115,12 +109,12 @@ fn configure(db: &Connection, durability: Durability) -> Result<(), HubError> {
 
 impl JobStore for SqliteStore {
     fn submit(&self, now: Timestamp, submission: Submission) -> StoreFuture<'_, RunId> {
-        self.writer.ask(Some(now), |ledger| ledger.submit(submission))
+        self.writer.transact(Some(now), |tx| tx.submit(submission))
     }
 
     fn lease(&self, now: Timestamp, request: LeaseRequest) -> StoreFuture<'_, LeaseAnswer> {
         let lease_ms = self.lease_ms;
-        self.writer.ask(Some(now), move |ledger| ledger.lease(request, lease_ms))
+        self.writer.transact(Some(now), move |tx| tx.lease(request, lease_ms))
     }
 
     fn lease_ms(&self) -> u64 {
@@ -129,77 +123,83 @@ impl JobStore for SqliteStore {
 
     fn heartbeat(&self, now: Timestamp, heartbeat: Heartbeat) -> StoreFuture<'_, HeartbeatAnswer> {
         let lease_ms = self.lease_ms;
-        self.writer.ask(Some(now), move |ledger| ledger.heartbeat(&heartbeat, lease_ms))
+        self.writer.transact(Some(now), move |tx| tx.heartbeat(&heartbeat, lease_ms))
     }
 
     fn complete(&self, now: Timestamp, batch: ReportBatch) -> StoreFuture<'_, Vec<Verdict>> {
-        self.writer.ask(Some(now), move |ledger| ledger.complete(&batch.reports))
+        self.writer.transact(Some(now), move |tx| tx.complete(&batch.reports))
     }
 
-    #[expect(clippy::redundant_closure_for_method_calls, reason = "the method alone stands for one lifetime only")]
+    #[expect(
+        clippy::redundant_closure_for_method_calls,
+        reason = "the method path has one lifetime, and is not general enough"
+    )]
     fn reap(&self, now: Timestamp) -> StoreFuture<'_, ReapedJobs> {
-        self.writer.ask(Some(now), |ledger| ledger.reap())
+        self.writer.transact(Some(now), |tx| tx.reap())
     }
 
     fn cancel_run(&self, now: Timestamp, run: RunId) -> StoreFuture<'_, Changed> {
-        self.writer.ask(Some(now), move |ledger| ledger.cancel_run(run))
+        self.writer.transact(Some(now), move |tx| tx.cancel_run(run))
     }
 
     fn reset_run(&self, now: Timestamp, run: RunId) -> StoreFuture<'_, Changed> {
-        self.writer.ask(Some(now), move |ledger| ledger.reset_run(run))
+        self.writer.transact(Some(now), move |tx| tx.reset_run(run))
     }
 
     fn cancel_job(&self, now: Timestamp, job: JobId) -> StoreFuture<'_, Changed> {
-        self.writer.ask(Some(now), move |ledger| ledger.cancel_job(job))
+        self.writer.transact(Some(now), move |tx| tx.cancel_job(job))
     }
 
     fn reset_job(&self, now: Timestamp, job: JobId) -> StoreFuture<'_, Changed> {
-        self.writer.ask(Some(now), move |ledger| ledger.reset_job(job))
+        self.writer.transact(Some(now), move |tx| tx.reset_job(job))
     }
 
     fn delete_run(&self, run: RunId) -> StoreFuture<'_, ()> {
-        self.writer.ask(None, move |ledger| ledger.delete_run(run))
+        self.writer.transact(None, move |tx| tx.delete_run(run))
     }
 
     fn ended_runs(&self, before: Timestamp, limit: u32) -> StoreFuture<'_, Vec<RunId>> {
-        self.writer.ask(None, move |ledger| ledger.ended_runs(before, limit))
+        self.writer.transact(None, move |tx| tx.ended_runs(before, limit))
     }
 
     fn gc_roots(&self) -> StoreFuture<'_, Collection> {
-        self.writer.ask(None, |ledger| ledger.gc_roots())
+        self.writer.transact(None, |tx| tx.gc_roots())
     }
 
     fn run(&self, run: RunId) -> StoreFuture<'_, Option<RunView>> {
-        self.writer.ask(None, move |ledger| ledger.run_view(run))
+        self.writer.transact(None, move |tx| tx.run_view(run))
     }
 
     fn runs(&self, limit: u32) -> StoreFuture<'_, Vec<RunView>> {
-        self.writer.ask(None, move |ledger| ledger.run_views(limit))
+        self.writer.transact(None, move |tx| tx.run_views(limit))
     }
 
     fn results(&self, run: RunId, cursor: ResultCursor) -> StoreFuture<'_, Option<ResultPage>> {
-        self.writer.ask(None, move |ledger| ledger.results(run, cursor))
+        self.writer.transact(None, move |tx| tx.results(run, cursor))
     }
 
     fn job(&self, job: JobId) -> StoreFuture<'_, Option<JobView>> {
-        self.writer.ask(None, move |ledger| ledger.job_view(job))
+        self.writer.transact(None, move |tx| tx.job_view(job))
     }
 
     fn why(&self, job: JobId) -> StoreFuture<'_, Option<WhyView>> {
-        self.writer.ask(None, move |ledger| ledger.why(job))
+        self.writer.transact(None, move |tx| tx.why(job))
     }
 
     fn task(&self, job: JobId) -> StoreFuture<'_, Option<LeaseBatch>> {
-        self.writer.ask(None, move |ledger| ledger.task(job))
+        self.writer.transact(None, move |tx| tx.task(job))
     }
 
     fn log(&self, job: JobId) -> StoreFuture<'_, Option<Option<ValueRef>>> {
-        self.writer.ask(None, move |ledger| ledger.log(job))
+        self.writer.transact(None, move |tx| tx.log(job))
     }
 
-    #[expect(clippy::redundant_closure_for_method_calls, reason = "the method alone stands for one lifetime only")]
+    #[expect(
+        clippy::redundant_closure_for_method_calls,
+        reason = "the method path has one lifetime, and is not general enough"
+    )]
     fn tally(&self) -> StoreFuture<'_, Tally> {
-        self.writer.ask(None, |ledger| ledger.tally())
+        self.writer.transact(None, |tx| tx.tally())
     }
 
     fn notifications(&self) -> &Notifications {

@@ -1,42 +1,44 @@
-//! Reading what a [`Draft`](crate::jobs::draft::Draft) needs.
+//! Reading what a change set needs.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use bue_model::{NodeId, RateKey, StepIndex};
+use bue_model::NodeId;
 use rusqlite::{OptionalExtension, Row, params};
 
-use super::ledger::{Ledger, Slot, instance_of};
+use super::write_tx::WriteTx;
 use crate::error::HubError;
-use crate::jobs::draft::{DoneRow, JobRow, Known, Needs, Stretch, joined};
+use crate::jobs::changes::rows::{DoneRow, JobRow};
+use crate::jobs::changes::snapshot::{KeyedRate, Needs, Snapshot, merge_ranges};
 use crate::jobs::initial_state::Hint;
-use crate::jobs::instance::Run;
+use crate::jobs::instance::{IdRange, Location, ids_of, instance_of};
+use crate::jobs::state::state_code;
 
-/// Columns of `job`, as [`Texts::job_row`] takes them.
-macro_rules! job {
-    ($rest:literal) => {
+/// Columns of `job`, in the order of [`SharedTexts::job_row`].
+macro_rules! select_jobs {
+    ($($condition:expr),+) => {
         concat!(
             "SELECT id, node, fanout, run, state, waiting_for, scope, priority, rate, hinted, env, env_from, available_at,
                  lease_end, token, reported, worker, attempts, pendings, pending_since, releases, resets, blocked_by
-             FROM job ",
-            $rest
+             FROM job WHERE ",
+            $($condition),+
         )
     };
 }
 
-/// Ids between two wanted rows that are read along: cheaper than to look for the second one.
-const NEAR: i64 = 8;
+/// Ids between two ranges that are read along: cheaper than another lookup.
+const MAX_GAP: i64 = 8;
 /// Ids of an instance that is read as a whole.
-const SMALL: i64 = 64;
+const SMALL_INSTANCE: i64 = 64;
 
-/// The texts of the row before, which hardly ever differ in the next one.
+/// The texts of the row before, which are the same in most rows.
 #[derive(Default)]
-struct Texts {
+struct SharedTexts {
     scope: Option<Arc<str>>,
     worker: Option<Arc<str>>,
 }
 
-/// The same text once more, or a new one.
+/// Returns the last text again if it is the same, or a new one.
 fn shared(last: &mut Option<Arc<str>>, text: &str) -> Arc<str> {
     if let Some(last) = last.as_ref().filter(|last| ***last == *text) {
         return last.clone();
@@ -44,10 +46,10 @@ fn shared(last: &mut Option<Arc<str>>, text: &str) -> Arc<str> {
     last.insert(Arc::from(text)).clone()
 }
 
-impl Texts {
+impl SharedTexts {
     fn job_row(&mut self, row: &Row<'_>) -> rusqlite::Result<JobRow> {
         Ok(JobRow {
-            slot: Slot { id: row.get(0)?, node: NodeId(row.get(1)?), fanout: row.get(2)? },
+            location: Location { id: row.get(0)?, node: NodeId(row.get(1)?), fanout: row.get(2)? },
             run: row.get(3)?,
             state: row.get(4)?,
             waiting_for: row.get(5)?,
@@ -74,156 +76,165 @@ impl Texts {
     }
 }
 
-impl Ledger<'_> {
-    /// Reads what is needed, and `gulp` rows behind each job, since dependants stand behind what they wait for.
-    pub(super) fn read(&mut self, known: &mut Known, needs: Needs, gulp: i64) -> Result<(), HubError> {
-        let gulps = needs.jobs.iter().map(|id| (*id, id.saturating_add(gulp)));
-        self.read_jobs(known, joined(gulps.chain(needs.stretches.iter().copied()), NEAR))?;
-        self.read_done(known, &needs.done)?;
-        self.read_fan_outs(known, &needs.fan_outs)?;
-        self.read_open(known, &needs.open)?;
-        self.read_dead(known, &needs.dead)?;
-        for (id, node) in needs.alive {
-            self.read_alive(known, id, node)?;
+impl WriteTx<'_> {
+    /// Reads what is needed, and `read_ahead` rows from each needed job on, since dependants are behind what they wait for.
+    pub(super) fn read(&mut self, snapshot: &mut Snapshot, needs: Needs, read_ahead: i64) -> Result<(), HubError> {
+        let ahead = needs.jobs.iter().map(|id| (*id, id.saturating_add(read_ahead)));
+        self.read_jobs(snapshot, merge_ranges(ahead.chain(needs.job_ranges.iter().copied()), MAX_GAP))?;
+        self.read_done(snapshot, &needs.done)?;
+        self.read_fan_outs(snapshot, &needs.fan_outs)?;
+        self.read_open(snapshot, &needs.open)?;
+        self.read_first_failed(snapshot, &needs.first_failed)?;
+        for (id, node) in needs.round_rows {
+            self.read_round_rows(snapshot, id, node)?;
         }
         for source in needs.elements {
-            known.elements.insert(source, self.elements(source)?);
+            snapshot.elements.insert(source, self.elements(source)?);
         }
-        for wanted in needs.keyed_rates {
-            self.read_keyed_rate(known, wanted)?;
+        for rate in needs.keyed_rates {
+            self.read_keyed_rate(snapshot, rate)?;
         }
         for count in needs.ids {
-            known.ids.push((self.take_ids(count)?, count));
+            snapshot.ids.push((self.allocate_ids(count)?, count));
         }
         Ok(())
     }
 
-    /// What a change that begins with these jobs is sure to look at: their rows, those of their instances, and the fan-outs
-    /// around them.
-    pub(super) fn read_around(&mut self, known: &mut Known, ids: &[i64]) -> Result<(), HubError> {
-        self.read_jobs(known, joined(ids.iter().map(|id| (*id, id.saturating_add(1))), NEAR))?;
-        let (mut stretches, mut needs) = (Vec::new(), Needs::default());
+    /// Reads what a change that begins with these jobs is sure to need: their rows, those of their instances, and the
+    /// fan-outs around them.
+    pub(super) fn read_around(&mut self, snapshot: &mut Snapshot, ids: &[i64]) -> Result<(), HubError> {
+        self.read_jobs(snapshot, merge_ranges(ids.iter().map(|id| (*id, id.saturating_add(1))), MAX_GAP))?;
+        let (mut instances, mut needs) = (Vec::new(), Needs::default());
         for id in ids {
-            let Some(row) = known.jobs.get(id) else {
+            let Some(row) = snapshot.jobs.get(id) else {
                 needs.done.insert(*id);
                 continue;
             };
-            let run = known.runs.get(&row.run).ok_or_else(|| HubError::damaged("a job without its run"))?;
-            if row.slot.fanout != 0 {
-                needs.fan_outs.insert(row.slot.fanout);
+            let run = snapshot.runs.get(&row.run).ok_or_else(|| HubError::damaged("a job without its run"))?;
+            if row.location.fanout != 0 {
+                needs.fan_outs.insert(row.location.fanout);
             }
-            match stretch_around(run, row.slot)? {
-                stretch if stretch.1 - stretch.0 <= SMALL => {
-                    if !known.knows_all(stretch) {
-                        stretches.push(stretch);
-                    }
-                }
-                stretch => drop(needs.open.insert(stretch)),
+            let range = ids_of(run, instance_of(run, row.location)?);
+            if range.1 - range.0 > SMALL_INSTANCE {
+                needs.open.insert(range);
+            } else if !snapshot.has_read_jobs(range) {
+                instances.push(range);
             }
         }
-        self.read_jobs(known, joined(stretches.into_iter(), NEAR))?;
-        self.read(known, needs, 1)
+        self.read_jobs(snapshot, merge_ranges(instances.into_iter(), MAX_GAP))?;
+        self.read(snapshot, needs, 1)
     }
 
-    /// What never changes of a run, and how it stands.
-    pub(super) fn learn_run(&mut self, known: &mut Known, key: i64) -> Result<(), HubError> {
-        if known.runs.contains_key(&key) {
+    /// Reads what never changes of a run, and its state.
+    pub(super) fn read_run(&mut self, snapshot: &mut Snapshot, key: i64) -> Result<(), HubError> {
+        if snapshot.runs.contains_key(&key) {
             return Ok(());
         }
         let run = self.run(key)?;
-        known.run_states.insert(key, self.run_state(key)?);
+        snapshot.run_states.insert(key, self.run_state(key)?);
         if run.graph.steps.iter().any(|step| step.settings.rate.is_some()) {
             let mut select = self.db.prepare_cached("SELECT step, id FROM rate WHERE run = ?1 AND key = x''")?;
             for rate in select.query_map([key], |row| Ok((row.get(0)?, row.get(1)?)))? {
                 let (step, id) = rate?;
-                known.rates.insert((key, step), id);
+                snapshot.rates.insert((key, step), id);
             }
         }
-        known.runs.insert(key, run);
+        snapshot.runs.insert(key, run);
         Ok(())
     }
 
-    fn read_jobs(&mut self, known: &mut Known, stretches: Vec<Stretch>) -> Result<(), HubError> {
-        let mut texts = Texts::default();
+    fn read_jobs(&mut self, snapshot: &mut Snapshot, ranges: Vec<IdRange>) -> Result<(), HubError> {
+        let mut texts = SharedTexts::default();
         let db = self.db;
-        let mut select = db.prepare_cached(job!("WHERE id >= ?1 AND id < ?2"))?;
-        for (first, end) in stretches {
+        let mut select = db.prepare_cached(select_jobs!("id >= ?1 AND id < ?2"))?;
+        for (first, end) in ranges {
             let mut rows = select.query([first, end])?;
             while let Some(row) = rows.next()? {
                 let row = texts.job_row(row)?;
-                self.learn_run(known, row.run)?;
-                known.jobs.insert(row.slot.id, row);
+                self.read_run(snapshot, row.run)?;
+                snapshot.jobs.insert(row.location.id, row);
             }
-            known.looked_at_jobs((first, end));
+            snapshot.mark_jobs_read((first, end));
         }
         Ok(())
     }
 
-    fn read_done(&mut self, known: &mut Known, ids: &BTreeSet<i64>) -> Result<(), HubError> {
+    fn read_done(&mut self, snapshot: &mut Snapshot, ids: &BTreeSet<i64>) -> Result<(), HubError> {
         let db = self.db;
         let mut select = db.prepare_cached(
             "SELECT id, node, fanout, run, state, token, worker, attempts, resets, hint, env FROM done WHERE id = ?1",
         )?;
         for id in ids {
             if let Some(row) = select.query_row([id], done_row).optional()? {
-                self.learn_run(known, row.run)?;
-                known.done.insert(*id, row);
+                self.read_run(snapshot, row.run)?;
+                snapshot.done.insert(*id, row);
             }
-            known.looked_at_done.insert(*id);
+            snapshot.done_lookups.insert(*id);
         }
         Ok(())
     }
 
-    fn read_fan_outs(&mut self, known: &mut Known, ids: &BTreeSet<i64>) -> Result<(), HubError> {
+    fn read_fan_outs(&mut self, snapshot: &mut Snapshot, ids: &BTreeSet<i64>) -> Result<(), HubError> {
         for id in ids {
             if let Some(fan_out) = self.fan_out(*id)? {
-                self.learn_run(known, fan_out.run)?;
-                known.fan_outs.insert(*id, fan_out);
+                self.read_run(snapshot, fan_out.run)?;
+                snapshot.fan_outs.insert(*id, fan_out);
             }
-            known.looked_at_fan_outs.insert(*id);
+            snapshot.fan_out_lookups.insert(*id);
         }
         Ok(())
     }
 
-    /// The first open row of each stretch that is not known yet.
-    fn read_open(&self, known: &mut Known, stretches: &BTreeSet<Stretch>) -> Result<(), HubError> {
-        let mut select = self.db.prepare_cached(job!("WHERE id >= ?1 AND id < ?2 AND state < 5 ORDER BY id"))?;
-        for stretch in stretches {
-            let mut rows = select.query([stretch.0, stretch.1])?;
-            let found = next_unknown(&mut rows, known)?;
-            match found {
-                Some(row) => drop(known.jobs.insert(row.slot.id, row)),
-                None => drop(known.no_more_open.insert(*stretch)),
+    /// Reads the first open row of each range that was not read yet.
+    fn read_open(&self, snapshot: &mut Snapshot, ranges: &BTreeSet<IdRange>) -> Result<(), HubError> {
+        let mut select = self.db.prepare_cached(select_jobs!(
+            "id >= ?1 AND id < ?2 AND state < ",
+            state_code!(Failed),
+            " ORDER BY id"
+        ))?;
+        for range in ranges {
+            let mut rows = select.query([range.0, range.1])?;
+            match first_unread(&mut rows, snapshot)? {
+                Some(row) => drop(snapshot.jobs.insert(row.location.id, row)),
+                None => drop(snapshot.no_other_open.insert(*range)),
             }
         }
         Ok(())
     }
 
-    /// The first failed or stuck row of each stretch that was not known before.
-    fn read_dead(&self, known: &mut Known, stretches: &BTreeSet<Stretch>) -> Result<(), HubError> {
-        let mut select = self.db.prepare_cached(job!("WHERE id >= ?1 AND id < ?2 AND state >= 5 ORDER BY id"))?;
-        for stretch in stretches {
-            let mut rows = select.query([stretch.0, stretch.1])?;
-            let found = next_unknown(&mut rows, known)?;
-            known.first_dead.insert(*stretch, found.as_ref().map(|row| row.slot.id));
-            known.jobs.extend(found.map(|row| (row.slot.id, row)));
+    /// Reads the first failed or stuck row of each range that was not read before.
+    fn read_first_failed(&self, snapshot: &mut Snapshot, ranges: &BTreeSet<IdRange>) -> Result<(), HubError> {
+        let mut select = self.db.prepare_cached(select_jobs!(
+            "id >= ?1 AND id < ?2 AND state >= ",
+            state_code!(Failed),
+            " ORDER BY id"
+        ))?;
+        for range in ranges {
+            let mut rows = select.query([range.0, range.1])?;
+            let row = first_unread(&mut rows, snapshot)?;
+            snapshot.first_failed.insert(*range, row.as_ref().map(|row| row.location.id));
+            snapshot.jobs.extend(row.map(|row| (row.location.id, row)));
         }
         Ok(())
     }
 
-    /// The rows of a node in all rounds of a fan-out, as far as they may wait for something. A scan of the fan-out's own
-    /// rows: the rounds alive at one time are few.
-    fn read_alive(&self, known: &mut Known, id: i64, node: u32) -> Result<(), HubError> {
-        let Some(fan_out) = known.fan_outs.get(&id) else { return Ok(()) };
-        let mut select =
-            self.db.prepare_cached(job!("WHERE id >= ?1 AND id < ?2 AND node = ?3 AND state <> 5 ORDER BY id"))?;
-        let mut rows = select.query(params![fan_out.first, fan_out.round(fan_out.expanded), node])?;
-        let mut texts = Texts::default();
+    /// Reads the rows of a node in all rounds of a fan-out, as far as they may wait for something. Scans the fan-out's rows:
+    /// the rounds that are live at one time are few.
+    fn read_round_rows(&self, snapshot: &mut Snapshot, id: i64, node: u32) -> Result<(), HubError> {
+        let Some(fan_out) = snapshot.fan_outs.get(&id) else { return Ok(()) };
+        let (first, end) = fan_out.expanded_ids();
+        let mut select = self.db.prepare_cached(select_jobs!(
+            "id >= ?1 AND id < ?2 AND node = ?3 AND state <> ",
+            state_code!(Failed),
+            " ORDER BY id"
+        ))?;
+        let mut rows = select.query(params![first, end, node])?;
+        let mut texts = SharedTexts::default();
         while let Some(row) = rows.next()? {
             let row = texts.job_row(row)?;
-            known.jobs.insert(row.slot.id, row);
+            snapshot.jobs.insert(row.location.id, row);
         }
-        known.alive.insert((id, node));
+        snapshot.round_rows.insert((id, node));
         Ok(())
     }
 
@@ -233,40 +244,29 @@ impl Ledger<'_> {
         Ok(select.query_row([source], |row| row.get(0)).optional()?.unwrap_or(0))
     }
 
-    fn read_keyed_rate(
-        &mut self,
-        known: &mut Known,
-        (run, step, key): (i64, StepIndex, RateKey),
-    ) -> Result<(), HubError> {
+    fn read_keyed_rate(&mut self, snapshot: &mut Snapshot, (run, step, key): KeyedRate) -> Result<(), HubError> {
         let graph = &self.run(run)?.graph;
         let settings = graph.steps.get(step.get()).map(|step| &step.settings);
         let settings = settings.ok_or_else(|| HubError::damaged("a rate of no step"))?;
-        let rate = self.rate_of_key(run, step, settings, key)?;
-        known.keyed_rates.insert((run, step, key), rate);
+        let rate = self.rate_for_key(run, step, settings, key)?;
+        snapshot.keyed_rates.insert((run, step, key), rate);
         Ok(())
     }
 }
 
-/// The first of these rows that is not known.
-fn next_unknown(rows: &mut rusqlite::Rows<'_>, known: &Known) -> Result<Option<JobRow>, HubError> {
+/// Returns the first of these rows that was not read before.
+fn first_unread(rows: &mut rusqlite::Rows<'_>, snapshot: &Snapshot) -> Result<Option<JobRow>, HubError> {
     while let Some(row) = rows.next()? {
-        if !known.jobs.contains_key(&row.get(0)?) {
-            return Ok(Some(Texts::default().job_row(row)?));
+        if !snapshot.jobs.contains_key(&row.get(0)?) {
+            return Ok(Some(SharedTexts::default().job_row(row)?));
         }
     }
     Ok(None)
 }
 
-/// The ids of the instance that a row is part of.
-fn stretch_around(run: &Run, slot: Slot) -> Result<Stretch, HubError> {
-    let instance = instance_of(run, slot)?;
-    let stride = run.graph.blocks.get(instance.block).map_or(0, crate::jobs::graph::Block::stride);
-    Ok((instance.first, instance.first + stride))
-}
-
 fn done_row(row: &Row<'_>) -> rusqlite::Result<DoneRow> {
     Ok(DoneRow {
-        slot: Slot { id: row.get(0)?, node: NodeId(row.get(1)?), fanout: row.get(2)? },
+        location: Location { id: row.get(0)?, node: NodeId(row.get(1)?), fanout: row.get(2)? },
         run: row.get(3)?,
         state: row.get(4)?,
         token: row.get(5)?,

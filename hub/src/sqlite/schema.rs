@@ -1,21 +1,8 @@
-//! The tables, and how a database file gets them. Forward only: a file of a later release is refused.
+//! The tables, and the migrations that make them. Forward only: the file of a later release is refused.
 //!
-//! `job` holds what may still change, `done` what is over: work is found in a small table whatever the history's size.
-//! Ids of jobs and fan-outs come from one sequence, see [`crate::jobs::graph`].
-//!
-//! | state | in | shown as |
-//! | --- | --- | --- |
-//! | 0 blocked | job | blocked |
-//! | 1 parked until `available_at` | job | available |
-//! | 2 ready | job | available |
-//! | 3 running | job | running |
-//! | 4 expanding, fan-outs only | job | |
-//! | 5 failed | job | failed |
-//! | 6 stuck behind the failed job `blocked_by` | job | blocked |
-//! | 7 completed | done | completed |
-//! | 8 cancelled | done | cancelled |
-//!
-//! States below 5 are *open*: something may still happen by itself.
+//! `job` contains what may still change, `done` what has ended, so work is found in a small table however long the history is.
+//! Ids of jobs and fan-outs come from one sequence, see [`graph`](crate::jobs::graph); [`state`](crate::jobs::state) explains the
+//! numbers of states.
 
 use std::path::Path;
 
@@ -23,7 +10,7 @@ use rusqlite::Connection;
 
 use crate::error::HubError;
 
-/// One script for each layout, from an empty file to the newest.
+/// One script per layout, from an empty file to the newest.
 const MIGRATIONS: &[&str] = &[V1, V2];
 
 const V1: &str = "
@@ -170,7 +157,7 @@ DROP INDEX rate_scope;
 CREATE INDEX job_of_rate ON job (rate) WHERE rate > 0;
 ";
 
-/// Brings a database to the newest layout. Each step is one transaction with its number, so a crash leaves a whole layout.
+/// Brings a database to the newest layout. Each script and its number are one transaction, so a crash leaves a complete layout.
 pub(super) fn migrate(db: &mut Connection, path: &Path) -> Result<(), HubError> {
     let layout: i64 = db.query_row("PRAGMA user_version", [], |row| row.get(0))?;
     let supported = i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX);
@@ -178,10 +165,10 @@ pub(super) fn migrate(db: &mut Connection, path: &Path) -> Result<(), HubError> 
         return Err(HubError::NewerLayout { path: path.to_owned(), layout, supported });
     };
     for (version, script) in (layout + 1..).zip(missing) {
-        let step = db.transaction()?;
-        step.execute_batch(script)?;
-        step.pragma_update(None, "user_version", version)?;
-        step.commit()?;
+        let tx = db.transaction()?;
+        tx.execute_batch(script)?;
+        tx.pragma_update(None, "user_version", version)?;
+        tx.commit()?;
     }
     Ok(())
 }

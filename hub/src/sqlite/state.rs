@@ -1,10 +1,9 @@
-//! States as columns hold them.
+//! Conversions of states from and to columns.
 
 use bue_model::RunState;
 use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSql, ToSqlOutput, ValueRef};
 
-use crate::jobs::state::run_state_of_code;
-pub(super) use crate::jobs::state::{State, run_state_code};
+use crate::jobs::state::{State, run_state_from_code};
 
 impl ToSql for State {
     fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
@@ -15,11 +14,11 @@ impl ToSql for State {
 impl FromSql for State {
     fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
         let code = value.as_i64()?;
-        Self::of_code(code).ok_or(FromSqlError::OutOfRange(code))
+        Self::from_code(code).ok_or(FromSqlError::OutOfRange(code))
     }
 }
 
-/// A run's state of its number.
+/// Converts a run's state from its column.
 pub(super) fn run_state(code: i64) -> rusqlite::Result<RunState> {
-    run_state_of_code(code).ok_or(rusqlite::Error::IntegralValueOutOfRange(0, code))
+    run_state_from_code(code).ok_or(rusqlite::Error::IntegralValueOutOfRange(0, code))
 }

@@ -11,14 +11,14 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::UNIX_EPOCH;
 
 use bue_client::BucketClient;
-use bue_hub::{Access, BlobStore, Bucket, Durability, serve_bucket};
+use bue_hub::{Access, BlobStore, Bucket, Durability};
 use bue_model::wire::{Collected, Collection};
 use bue_model::{RunId, Timestamp};
 use tempfile::TempDir;
-use tokio::net::TcpListener;
 use uuid::Uuid;
 
-use crate::http::{RawResponse, raw_request};
+use crate::raw_http::{RawResponse, raw_request};
+use crate::servers::spawn_bucket;
 use s3_server::S3Server;
 
 /// A bucket on port 0, with a clock that the test moves.
@@ -50,8 +50,6 @@ impl TestBucket {
     }
 
     async fn serve(blobs: BlobStore, folder: TempDir, objects: PathBuf) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-        let address = listener.local_addr().expect("an address").to_string();
         // starts at the file system's time, by which the age of objects is measured
         let created = std::fs::metadata(folder.path()).and_then(|metadata| metadata.modified()).expect("a time");
         let created = created.duration_since(UNIX_EPOCH).expect("after 1970").as_millis();
@@ -59,7 +57,7 @@ impl TestBucket {
         let clock = now.clone();
         let bucket = Bucket::new(blobs, Access::open());
         let bucket = bucket.with_clock(Arc::new(move || Timestamp(clock.load(Ordering::Relaxed))));
-        tokio::spawn(serve_bucket(listener, bucket, std::future::pending()));
+        let address = spawn_bucket(bucket).await;
         let client = BucketClient::new(&address).expect("a client");
         Self { folder, objects, address, client, now, rounds: 20 }
     }

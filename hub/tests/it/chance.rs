@@ -1,9 +1,9 @@
-//! Chance that is the same on every run, so that a commit is judged the same way each time it is tested. Others are tried with
+//! Random cases that are the same in every run, so that a commit always gets the same verdict. Run others with
 //! `PROPTEST_RNG_SEED=2 PROPTEST_CASES=3000 cargo test random`.
 
 use proptest::test_runner::{Config, RngSeed, TestRunner};
 
-/// Tries so many cases, unless the environment says otherwise.
+/// Runs this many cases, unless the environment says otherwise.
 pub(crate) fn runner(cases: u32) -> TestRunner {
     let asked = Config::default();
     let rng_seed = if asked.rng_seed == RngSeed::Random { RngSeed::Fixed(1) } else { asked.rng_seed };

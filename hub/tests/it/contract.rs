@@ -1,4 +1,4 @@
-//! What every store promises. Each claim takes a [`World`](crate::world::World) on an empty store.
+//! The contract of every store. Each claim takes a [`World`](crate::world::World) on an empty store.
 
 pub(crate) mod flow;
 pub(crate) mod gathers;
@@ -6,9 +6,9 @@ pub(crate) mod leases;
 pub(crate) mod loops;
 pub(crate) mod order;
 pub(crate) mod outcomes;
-pub(crate) mod people;
 pub(crate) mod plans;
 pub(crate) mod rates;
+pub(crate) mod users;
 
 /// One test for each claim.
 macro_rules! keeps {
@@ -47,35 +47,35 @@ macro_rules! keeps_every_claim {
                 a_report_that_comes_twice_counts_once
                 a_reaped_lease_changes_nothing
                 a_heartbeat_keeps_a_lease
-                a_heartbeat_says_which_jobs_are_lost
-                a_job_that_is_given_back_is_ready_at_once
-                a_job_that_is_given_back_five_times_fails
-                five_lost_leases_fail_a_job
+                a_heartbeat_returns_the_jobs_that_are_lost
+                a_released_job_is_ready_at_once
+                a_job_that_is_released_five_times_fails
+                five_expired_leases_fail_a_job
                 tokens_grow_across_a_reset;
             outcomes:
                 a_failed_attempt_is_retried_after_its_wait
-                a_retry_waits_as_long_as_it_was_told
-                dependants_of_a_failed_job_stay_blocked_and_say_why
+                a_retry_waits_as_long_as_the_failure_asks_for
+                dependants_of_a_failed_job_stay_blocked_and_name_it
                 a_pending_job_waits_longer_each_time
-                a_pending_job_waits_as_it_says
+                a_pending_job_waits_as_long_as_it_asks_for
                 pending_is_no_attempt_and_has_its_limit
-                a_reset_starts_the_call_again_with_its_first_inputs
+                a_reset_starts_the_call_over_with_its_first_inputs
                 a_reset_leaves_other_calls_alone
                 a_call_is_reset_25_times_and_not_more
                 a_reset_call_has_fresh_attempts
-                a_cancelled_call_takes_its_dependants_along
-                a_job_by_id_shows_where_it_stands;
+                cancelling_a_call_cancels_its_dependants
+                a_job_view_shows_its_state;
             loops:
                 each_element_has_its_round
                 no_element_means_nothing
-                rounds_are_made_a_window_at_a_time
+                rounds_are_instantiated_a_window_at_a_time
                 ten_thousand_elements_are_each_seen_once
                 loops_nest
-                a_body_sees_what_stands_outside
+                a_body_sees_values_from_outside
                 a_body_that_uses_only_the_outside_runs_once_a_round
                 a_round_does_not_wait_for_what_only_a_later_job_needs
-                an_outer_failure_holds_up_every_round_and_its_reset_frees_them
-                an_outer_failure_holds_up_the_loops_in_every_round
+                an_outer_failure_blocks_every_round_and_its_reset_unblocks_them
+                an_outer_failure_blocks_the_loops_in_every_round
                 an_outer_cancellation_cancels_in_every_round
                 a_reset_in_a_round_leaves_the_others_alone
                 a_cancellation_in_a_round_leaves_the_others_alone
@@ -90,29 +90,29 @@ macro_rules! keeps_every_claim {
                 a_cancelled_source_cancels_what_gathers_it;
             order:
                 scope_then_priority_then_age
-                reverse_turns_everything_around
+                reverse_reverses_scope_priority_and_age
                 other_scopes_are_left_alone
-                one_lease_of_sixteen_goes_to_the_last
+                one_lease_in_sixteen_goes_to_the_back_of_the_queue
                 a_worker_gets_as_many_jobs_as_it_asks_for;
             rates:
                 a_rate_by_key_counts_the_starts_of_each_key_apart
                 asking_for_a_key_is_no_attempt_and_outlives_its_worker
-                the_next_try_of_a_job_counts_as_the_one_before
-                a_call_that_starts_again_is_asked_again
-                a_key_nobody_asked_for_gives_the_job_back
-                a_rate_lets_so_many_start_in_any_stretch_of_time
-                a_rate_says_when_it_opens;
-            people:
-                a_cancelled_run_is_over_and_its_reports_come_too_late
-                cancelling_a_run_counts_rounds_that_were_never_made
+                the_next_attempt_of_a_job_counts_under_the_same_key
+                a_call_that_starts_over_is_asked_for_its_key_again
+                an_unexpected_key_releases_the_job
+                a_rate_limits_the_starts_in_any_window
+                a_lease_answer_tells_when_a_rate_opens;
+            users:
+                a_cancelled_run_has_ended_and_its_reports_are_stale
+                cancelling_a_run_counts_rounds_that_were_never_instantiated
                 a_reset_run_tries_its_failed_jobs_again
                 a_job_can_be_cancelled
-                what_a_failed_job_holds_up_can_be_cancelled
-                a_cancellation_reaches_what_a_failed_job_holds_up
+                what_is_stuck_behind_a_failed_job_can_be_cancelled
+                a_cancellation_reaches_what_is_stuck_behind_a_failed_job
                 a_failed_job_can_be_reset
-                a_reset_calls_off_what_was_held_up_and_cannot_be_had
-                a_reset_calls_off_in_every_round
-                what_cannot_be_reset_or_cancelled_says_so
+                a_reset_cancels_what_was_stuck_and_cannot_complete
+                a_reset_cancels_in_every_round
+                a_reset_or_cancellation_in_the_wrong_state_is_refused
                 a_view_counts_the_jobs_of_each_step
                 every_change_makes_a_larger_version
                 runs_are_listed_newest_first
@@ -120,13 +120,13 @@ macro_rules! keeps_every_claim {
                 the_log_of_the_last_attempt_is_kept
                 results_come_in_pages
                 failed_jobs_are_listed_with_their_reason
-                what_is_not_there_is_none
-                a_deleted_run_leaves_nothing_and_disturbs_nobody
-                runs_that_ended_before_a_time_are_named_and_no_others
-                a_run_that_goes_on_cannot_be_deleted
+                unknown_ids_return_none
+                a_deleted_run_leaves_nothing_and_other_runs_intact
+                ended_runs_are_those_that_ended_before_a_time
+                a_running_run_cannot_be_deleted
                 why_names_the_parents_that_have_not_completed
-                why_says_what_became_of_a_job
-                a_task_has_what_a_worker_would_be_given
+                why_shows_the_state_of_a_job
+                a_task_contains_what_a_worker_would_receive
                 a_task_needs_its_parents;
             plans:
                 a_bad_plan_is_refused_and_leaves_nothing;

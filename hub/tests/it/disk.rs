@@ -1,13 +1,13 @@
-//! A disk in memory that knows what was synced. At a power cut it forgets, tears and reorders what was not: sector by
-//! sector, sizes and names of files included. It can also be full, read-only or broken.
+//! [`Disk`]: a disk in memory that records what was synced. A power cut loses, tears and reorders what was not: sector by
+//! sector, sizes and names of files included. The disk can also be full, read-only or broken.
 //!
 //! ```text
 //! SqliteStore --> SQLite --> vfs (unsafe, no decisions) --> Disk (decisions, safe)
 //!                                                            live: what programs read    durable: what a cut leaves
 //! ```
-//! It syncs what SQLite's own layer for Unix syncs: a file's content when told to, and the names in its folder together with
-//! the first sync of a new journal or log, or when a file is deleted for good. The store asks for exclusive use of its
-//! file, so SQLite keeps the index of the log (`-shm`) in memory and no such file is ever made.
+//! It syncs what SQLite's own layer for Unix syncs: a file's content on request, and the names in its folder together with the
+//! first sync of a new journal or log, or when a file is deleted durably. The store uses its file exclusively, so SQLite keeps
+//! the index of the log (`-shm`) in memory and never creates such a file.
 
 mod file;
 mod vfs;
@@ -17,31 +17,32 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use bue_test_support::wait::wait_until;
 use fastrand::Rng;
 use rusqlite::ffi;
 
 use file::{Change, File};
 
-/// What SQLite is told; a code of SQLite where it failed.
+/// The answer to SQLite; an error code of SQLite on failure.
 type Answer<T> = Result<T, i32>;
 
-/// Something that does not work until it is mended.
+/// A fault, until it is repaired.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Trouble {
-    /// No byte more than there are.
+pub(crate) enum DiskFault {
+    /// No file can grow.
     Full,
-    /// Mounted read-only, as systems do with a disk they mistrust.
+    /// Mounted read-only, as systems do after errors.
     ReadOnly,
     /// Writing fails.
     Write,
-    /// Syncing fails, and what it was to sync is not on the disk, whatever later syncs say.
+    /// Syncing fails, and what it was to sync is not durable, whatever later syncs return.
     Sync,
 }
 
-/// All there are.
-pub(crate) const TROUBLES: [Trouble; 4] = [Trouble::Full, Trouble::ReadOnly, Trouble::Write, Trouble::Sync];
+/// All faults.
+pub(crate) const ALL_FAULTS: [DiskFault; 4] = [DiskFault::Full, DiskFault::ReadOnly, DiskFault::Write, DiskFault::Sync];
 
-/// What is asked of a disk.
+/// A call to a disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Call {
     Create,
@@ -51,31 +52,31 @@ pub(crate) enum Call {
     Delete,
 }
 
-/// When the power goes.
+/// When the power is cut.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Cut {
-    /// In the so-manyth call from now, 1 being the next.
+    /// In this call from now on, 1 being the next.
     pub(crate) after: usize,
-    /// Counting only these; none counts all.
+    /// Counts only these calls; `None` counts all.
     pub(crate) only: Option<Call>,
 }
 
-/// A name and the file it stands for; none after a deletion.
+/// A name and its file; `None` after a deletion.
 type Entry = (String, Option<usize>);
 
 #[derive(Clone, Debug)]
 struct State {
-    /// By number, deleted ones too: programs may still have them open.
+    /// By number, including deleted ones: programs may still have them open.
     files: Vec<File>,
     names: BTreeMap<String, usize>,
     durable_names: BTreeMap<String, usize>,
-    /// Changes of names in their order: file systems keep a journal of these.
+    /// Changes of names, in order: file systems keep a journal of these.
     pending_names: Vec<Entry>,
-    /// How often the power came back; what was opened before is gone.
+    /// How often the power came back; files that were opened before are closed.
     boot: u64,
     is_off: bool,
     cut: Option<Cut>,
-    trouble: Option<Trouble>,
+    fault: Option<DiskFault>,
     chance: Rng,
 }
 
@@ -87,7 +88,7 @@ pub(crate) struct Disk {
 }
 
 impl Disk {
-    /// An empty one; the seed decides what a cut leaves.
+    /// An empty disk; the seed decides what a cut leaves.
     pub(crate) fn new(seed: u64) -> Arc<Self> {
         Self::with(State {
             files: Vec::new(),
@@ -97,7 +98,7 @@ impl Disk {
             boot: 0,
             is_off: false,
             cut: None,
-            trouble: None,
+            fault: None,
             chance: Rng::with_seed(seed),
         })
     }
@@ -106,26 +107,26 @@ impl Disk {
         static NUMBER: AtomicU64 = AtomicU64::new(1);
         let disk = Self { number: NUMBER.fetch_add(1, Ordering::Relaxed), state: Mutex::new(state) };
         let disk = Arc::new(disk);
-        vfs::plug_in(&disk);
+        vfs::add_disk(&disk);
         disk
     }
 
-    /// The disk as it is, once more: to look at without changing it.
+    /// Returns a copy of the disk, to be checked without changing it.
     pub(crate) fn copy(&self) -> Arc<Self> {
-        Self::with(State { cut: None, trouble: None, ..self.state().clone() })
+        Self::with(State { cut: None, fault: None, ..self.state().clone() })
     }
 
-    /// How SQLite is to open the database on it.
+    /// Returns the path by which SQLite opens the database on it.
     pub(crate) fn path(&self) -> PathBuf {
         format!("file:/{}/{}/hub.db?vfs={}", self.number, self.state().boot, vfs::NAME).into()
     }
 
-    /// The power will go in a certain call, if it comes to that.
+    /// Cuts the power in a certain call, if it happens.
     pub(crate) fn cut_at(&self, cut: Cut) {
         self.state().cut = Some(cut);
     }
 
-    /// The power goes now.
+    /// Cuts the power now.
     pub(crate) fn cut(&self) {
         self.state().cut();
     }
@@ -134,23 +135,21 @@ impl Disk {
         self.state().is_off
     }
 
-    /// The power is back.
+    /// Restores the power.
     pub(crate) fn power_on(&self) {
         let mut state = self.state();
         state.is_off = false;
         state.boot += 1;
     }
 
-    /// Waits until every file on it is closed: a store that was dropped closes its own a moment later.
+    /// Waits until every file on it is closed: a store that was dropped closes its file a moment later.
     pub(crate) fn wait_until_closed(self: &Arc<Self>) {
-        while Arc::strong_count(self) > 1 {
-            std::thread::yield_now();
-        }
+        wait_until("every file of the disk is closed", || Arc::strong_count(self) == 1);
     }
 
-    /// Breaks it, or mends it.
-    pub(crate) fn trouble(&self, trouble: Option<Trouble>) {
-        self.state().trouble = trouble;
+    /// Introduces a fault, or repairs it.
+    pub(crate) fn set_fault(&self, fault: Option<DiskFault>) {
+        self.state().fault = fault;
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -158,20 +157,20 @@ impl Disk {
     }
 }
 
-/// A file in the hands of a program.
+/// A file that a program has open.
 #[derive(Clone, Copy, Debug)]
 struct Handle {
     file: usize,
     boot: u64,
 }
 
-/// What the program sees.
+/// The disk as programs see it.
 impl Disk {
-    /// `name` is none for a file that nobody else will see. The bool says that it can only be read.
+    /// `name` is `None` for a temporary file. Returns whether the file is read-only.
     fn open(&self, name: Option<&str>, boot: u64, flags: i32) -> Answer<(Handle, bool)> {
         let mut state = self.state();
         state.check(boot, ffi::SQLITE_CANTOPEN)?;
-        let is_read_only = state.trouble == Some(Trouble::ReadOnly);
+        let is_read_only = state.fault == Some(DiskFault::ReadOnly);
         let found = name.and_then(|name| state.names.get(name).copied());
         let file = match found {
             Some(file) => file,
@@ -199,7 +198,7 @@ impl Disk {
         Ok(state.names.contains_key(name))
     }
 
-    /// Fills the buffer, with zeros behind the file's end; how many bytes are the file's.
+    /// Fills the buffer, with zeros after the file's end. Returns how many bytes are the file's.
     fn read(&self, handle: Handle, at: usize, buffer: &mut [u8]) -> Answer<usize> {
         let state = self.state();
         state.check(handle.boot, ffi::SQLITE_IOERR_READ)?;
@@ -213,7 +212,7 @@ impl Disk {
     fn write(&self, handle: Handle, at: usize, bytes: &[u8]) -> Answer<()> {
         let mut state = self.state();
         let grows = at + bytes.len() > state.files[handle.file].live.len();
-        if state.trouble == Some(Trouble::Full) && grows {
+        if state.fault == Some(DiskFault::Full) && grows {
             return Err(ffi::SQLITE_FULL);
         }
         let change = Change::Write { at, bytes: bytes.to_vec() };
@@ -246,32 +245,32 @@ impl Disk {
 }
 
 impl State {
-    /// Fails for programs of before the last cut.
+    /// Fails for programs from before the last cut.
     fn check(&self, boot: u64, failure: i32) -> Answer<()> {
         if self.is_off || boot != self.boot { Err(failure) } else { Ok(()) }
     }
 
-    /// Does something that may be the last thing before the power goes.
+    /// Makes a change, in which the power may be cut.
     fn change(&mut self, boot: u64, call: Call, failure: i32, change: impl FnOnce(&mut Self)) -> Answer<()> {
         self.check(boot, failure)?;
-        match (self.trouble, call) {
-            (Some(Trouble::Sync), Call::Sync) => {
-                // the system forgets that these pages are not on the disk, and says so once
+        match (self.fault, call) {
+            (Some(DiskFault::Sync), Call::Sync) => {
+                // the system forgets that these pages are not durable, and reports it once
                 self.files.iter_mut().for_each(|file| file.pending.clear());
                 return Err(failure);
             }
-            (Some(Trouble::ReadOnly), _) | (Some(Trouble::Write), Call::Write) => return Err(failure),
+            (Some(DiskFault::ReadOnly), _) | (Some(DiskFault::Write), Call::Write) => return Err(failure),
             _ => {}
         }
         change(self);
-        if self.is_the_moment(call) {
+        if self.is_time_to_cut(call) {
             self.cut();
             return Err(failure);
         }
         Ok(())
     }
 
-    fn is_the_moment(&mut self, call: Call) -> bool {
+    fn is_time_to_cut(&mut self, call: Call) -> bool {
         let Some(cut) = self.cut.as_mut().filter(|cut| cut.only.is_none_or(|only| only == call)) else { return false };
         cut.after = cut.after.saturating_sub(1);
         cut.after == 0
@@ -295,7 +294,7 @@ impl State {
         self.pending_names.clear();
     }
 
-    /// Keeps what was synced, and of the rest what chance keeps.
+    /// Keeps what was synced, and a random part of the remainder.
     fn cut(&mut self) {
         let kept = self.chance.usize(..=self.pending_names.len());
         for (name, file) in self.pending_names.drain(..).take(kept) {

@@ -24,10 +24,10 @@ async fn a_reopened_store_continues_where_it_was() {
     let path = folder.path().join("hub.db");
     let mut world = World::at(&path);
     let run = world.submit(looped()).await;
-    world.answer("source", list(2_500)).await;
+    world.lease_and_report("source", list(2_500)).await;
     let held = world.lease(700).await;
     for held in &held[..600] {
-        world.tell(held, completed("1")).await;
+        world.report_accepted(held, completed("1")).await;
     }
     let (before, now) = (world.view(run).await, world.now);
     drop(world);
@@ -35,12 +35,12 @@ async fn a_reopened_store_continues_where_it_was() {
     world.now = now;
     assert_eq!(world.view(run).await.steps, before.steps);
     // the old leases are still valid, and those that are not reported expire
-    world.tell(&held[600], completed("1")).await;
+    world.report_accepted(&held[600], completed("1")).await;
     world.now += i64::try_from(LEASE_MS).expect("small");
     assert_eq!(world.reap().await.len(), 99);
     let mut rounds = 0;
     world
-        .work(|held| {
+        .run_all(|held| {
             rounds += u32::from(held.name() == "b");
             completed("1")
         })
@@ -60,9 +60,9 @@ async fn a_loop_continues_to_grow_after_a_restart() {
     script.each(source, |script, _| script.call(&["a"], &[bue_model::Input::Node(outside)]));
     let run = world.submit(script).await;
     let held = world.lease(2).await;
-    world.tell(&held[0], Outcome::Cancelled).await;
+    world.report_accepted(&held[0], Outcome::Cancelled).await;
     // every round is cancelled as it is created, and there are far more than one transaction creates
-    world.tell(&held[1], list(50_000)).await;
+    world.report_accepted(&held[1], list(50_000)).await;
     drop(world);
     let world = World::at(&path);
     let mut changes = world.store.notifications().subscribe_runs();
@@ -150,9 +150,9 @@ async fn expired_keys_of_rates_leave_no_rows() {
     world.submit(script).await;
     let asked = world.lease(50).await;
     for (key, held) in (0..).zip(&asked) {
-        world.tell(held, Outcome::Keyed { key: RateKey([key; 16]) }).await;
+        world.report_accepted(held, Outcome::Keyed { key: RateKey([key; 16]) }).await;
         let held = world.lease(2).await.into_iter().find(|held| held.lease.count_by.is_none()).expect("its start");
-        world.tell(&held, completed("1")).await;
+        world.report_accepted(&held, completed("1")).await;
         // five keys are within the rate's period
         world.now += 200;
     }
@@ -172,7 +172,7 @@ async fn a_file_of_the_first_layout_is_migrated_and_continues() {
     script.call(&["rated"], &[]);
     script.set("rated", |settings| settings.rate = Some(Rate { count: 1, per_ms: 60_000, by: None }));
     world.submit(script).await;
-    world.answer("rated", completed("1")).await;
+    world.lease_and_report("rated", completed("1")).await;
     let now = world.now;
     drop(world);
     let db = rusqlite::Connection::open(&path).expect("a database");
@@ -185,11 +185,11 @@ async fn a_file_of_the_first_layout_is_migrated_and_continues() {
     .expect("the layout before rates had keys");
     drop(db);
     let mut world = World { now, runs: 1, ..World::at(&path) };
-    world.nothing().await;
+    world.expect_nothing_ready().await;
     world.now += 60_000;
-    world.answer("rated", completed("2")).await;
+    world.lease_and_report("rated", completed("2")).await;
     world.submit(rated_by_host()).await;
-    assert_eq!(world.one().await.lease.count_by.as_deref(), Some("host"));
+    assert_eq!(world.lease_one().await.lease.count_by.as_deref(), Some("host"));
 }
 
 /// The others get the right error, at whatever stage of creating the file the first one is.

@@ -8,15 +8,15 @@ use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
 
-use bue_hub::{Durability, Hub, JobStore, SqliteStore, serve_hub};
+use bue_hub::{Durability, Hub, JobStore, SqliteStore};
 use bue_model::wire::{ErrorBody, LeaseRequest, Report, ReportBatch, Verdict};
 use bue_model::{RunId, RunState, Timestamp};
-use tokio::net::TcpListener;
 use uuid::Uuid;
 
-use crate::disk::{Disk, TROUBLES, Trouble};
-use crate::http::{RawResponse, raw_request};
+use crate::disk::{ALL_FAULTS, Disk, DiskFault};
+use crate::raw_http::{RawResponse, raw_request};
 use crate::script::{Script, submission};
+use crate::servers::spawn_hub;
 use crate::world::completed;
 
 /// The environment variable with the folder of the small file system, in the process that has one.
@@ -31,9 +31,7 @@ struct TestHub {
 impl TestHub {
     async fn start(database: &Path) -> Self {
         let store = SqliteStore::open(database, Durability::Full).expect("a store");
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-        let address = listener.local_addr().expect("an address").to_string();
-        tokio::spawn(serve_hub(listener, Hub::new(Arc::new(store.clone())), std::future::pending()));
+        let address = spawn_hub(Hub::new(Arc::new(store.clone()))).await;
         Self { store, address }
     }
 
@@ -53,45 +51,41 @@ fn id(number: u128) -> RunId {
     RunId(Uuid::from_u128(number))
 }
 
-fn expect_refusal(answer: &RawResponse, trouble: impl std::fmt::Debug) {
-    assert_eq!(answer.status, 503, "{trouble:?}: {}", answer.body);
+fn expect_refusal(answer: &RawResponse, fault: impl std::fmt::Debug) {
+    assert_eq!(answer.status, 503, "{fault:?}: {}", answer.body);
     let body: ErrorBody = serde_json::from_str(&answer.body).expect("an error in the usual form");
-    assert_eq!(body.error.code, "database", "{trouble:?}");
-    assert!(body.error.hint.contains("disk"), "{trouble:?}: {}", body.error.hint);
+    assert_eq!(body.error.code, "database", "{fault:?}");
+    assert!(body.error.hint.contains("disk"), "{fault:?}: {}", body.error.hint);
 }
 
 #[tokio::test]
 async fn a_failing_disk_means_503_until_it_is_repaired() {
-    for trouble in TROUBLES {
+    for fault in ALL_FAULTS {
         let disk = Disk::new(1);
         let hub = TestHub::start(&disk.path()).await;
         assert_eq!(hub.submit(1).await.status, 200);
-        disk.trouble(Some(trouble));
+        disk.set_fault(Some(fault));
         for number in 2..5 {
-            expect_refusal(&hub.submit(number).await, trouble);
+            expect_refusal(&hub.submit(number).await, fault);
         }
         // what can be read without the disk still is
-        assert_eq!(hub.view(1).await.status, 200, "{trouble:?}");
-        assert_eq!(hub.view(2).await.status, 404, "{trouble:?}: refused, but it exists");
-        disk.trouble(None);
-        assert_eq!(hub.view(2).await.status, 404, "{trouble:?}: refused, but it exists");
-        assert_eq!(hub.submit(2).await.status, 200, "{trouble:?}: repaired, but refused");
+        assert_eq!(hub.view(1).await.status, 200, "{fault:?}");
+        assert_eq!(hub.view(2).await.status, 404, "{fault:?}: refused, but it exists");
+        disk.set_fault(None);
+        assert_eq!(hub.view(2).await.status, 404, "{fault:?}: refused, but it exists");
+        assert_eq!(hub.submit(2).await.status, 200, "{fault:?}: repaired, but refused");
         disk.cut();
         disk.power_on();
         let store = SqliteStore::open(&disk.path(), Durability::Full).expect("a store");
         for (number, is_there) in [(1, true), (2, true), (3, false)] {
-            assert_eq!(
-                store.run(id(number)).await.expect("an answer").is_some(),
-                is_there,
-                "{trouble:?}, run {number}"
-            );
+            assert_eq!(store.run(id(number)).await.expect("an answer").is_some(), is_there, "{fault:?}, run {number}");
         }
     }
 }
 
 #[tokio::test]
 async fn an_outcome_refused_by_a_full_disk_can_be_reported_again() {
-    for trouble in TROUBLES {
+    for fault in ALL_FAULTS {
         let disk = Disk::new(1);
         let hub = TestHub::start(&disk.path()).await;
         assert_eq!(hub.submit(1).await.status, 200);
@@ -103,26 +97,26 @@ async fn an_outcome_refused_by_a_full_disk_can_be_reported_again() {
             let outcome = completed("1");
             let report = Report { job: lease.job, token: lease.token, outcome, log: None, run_ms: 1 };
             let batch = ReportBatch { worker: "w".into(), reports: vec![report] };
-            disk.trouble(Some(trouble));
+            disk.set_fault(Some(fault));
             hub.store.complete(Timestamp(2), batch.clone()).await.expect_err("a refusal");
-            disk.trouble(None);
+            disk.set_fault(None);
             let verdicts = hub.store.complete(Timestamp(3), batch).await.expect("verdicts");
-            assert_eq!(verdicts, [Verdict::Accepted], "{trouble:?}");
+            assert_eq!(verdicts, [Verdict::Accepted], "{fault:?}");
         }
         let view = hub.store.run(id(1)).await.expect("an answer").expect("the run");
-        assert_eq!(view.state, RunState::Completed, "{trouble:?}");
+        assert_eq!(view.state, RunState::Completed, "{fault:?}");
     }
 }
 
 #[test]
 fn a_hub_does_not_start_on_a_disk_it_cannot_write_to() {
     let disk = Disk::new(1);
-    disk.trouble(Some(Trouble::ReadOnly));
+    disk.set_fault(Some(DiskFault::ReadOnly));
     SqliteStore::open(&disk.path(), Durability::Full).expect_err("the file cannot be created");
-    disk.trouble(None);
+    disk.set_fault(None);
     drop(SqliteStore::open(&disk.path(), Durability::Full).expect("a store"));
     disk.wait_until_closed();
-    disk.trouble(Some(Trouble::ReadOnly));
+    disk.set_fault(Some(DiskFault::ReadOnly));
     SqliteStore::open(&disk.path(), Durability::Full).expect_err("the file is read-only");
 }
 

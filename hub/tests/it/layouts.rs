@@ -1,7 +1,7 @@
-//! Databases of older releases, half way through a run: opened by this one, they are brought up to date and the run goes on.
+//! Databases of older releases, half way through a run: this release migrates them and completes the run.
 //!
-//! `tests/layouts/STORE/N.sql` is a database of layout N as that release left it. Whoever adds a layout adds the file of the
-//! one before: a list of 12 elements and a loop over it, where some rounds are done, one job is leased, one waits and one
+//! `tests/layouts/STORE/N.sql` is a database of layout N as that release left it. If you add a layout, add the file of the one
+//! before it: a list of 12 elements and a loop over it, in which some rounds have ended, one job is leased, one waits and one
 //! failed.
 
 use std::fs;
@@ -16,28 +16,28 @@ use tempfile::TempDir;
 
 use crate::world::{World, completed};
 
-/// The databases of a store, from layout 1 on, without gaps.
+/// Returns the databases of a store, from layout 1 on, without gaps.
 fn layouts(store: &str) -> Vec<String> {
     let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/layouts").join(store);
     let files = (1..).map(|layout| folder.join(format!("{layout}.sql")));
     files.map_while(|file| fs::read_to_string(file).ok()).collect()
 }
 
-/// What every release left behind goes on and ends.
-async fn goes_on(store: Arc<dyn JobStore>, layout: usize) {
+/// Completes the run that a release left behind.
+async fn complete_run(store: Arc<dyn JobStore>, layout: usize) {
     let mut world = World::new(store);
     let run = world.store.runs(1).await.expect("runs").remove(0);
     assert_eq!((run.name.as_str(), run.state), ("older", RunState::Running), "layout {layout}");
     let run = run.id;
     let a = world.step(run, "a").await;
     assert_eq!(a.completed + a.available + a.running + a.failed, 12, "layout {layout}: {a:?}");
-    // the lease of that time has ended, and what was pending or under a rate is due
+    // the lease of that time has expired, and what was pending or under a rate is due
     world.now += 60_000;
     assert_eq!(world.reap().await.len(), 1, "layout {layout}");
-    world.work(|held| completed(&format!("new {}", held.name()))).await;
+    world.run_all(|held| completed(&format!("new {}", held.name()))).await;
     assert_eq!(world.state(run).await, RunState::Failed, "layout {layout}");
     assert_eq!(world.store.reset_run(world.time(), run).await.expect("a reset").jobs, 1);
-    world.work(|held| completed(&format!("new {}", held.name()))).await;
+    world.run_all(|held| completed(&format!("new {}", held.name()))).await;
     assert_eq!(world.state(run).await, RunState::Completed, "layout {layout}");
     let results = world.results(run).await;
     assert!(results.starts_with("list of 12 [b new b new b "), "layout {layout}: {results}");
@@ -47,13 +47,13 @@ async fn goes_on(store: Arc<dyn JobStore>, layout: usize) {
 }
 
 #[tokio::test]
-async fn a_sqlite_file_of_every_older_release_goes_on() {
+async fn a_sqlite_file_of_every_older_release_is_migrated_and_completes() {
     let layouts = layouts("sqlite");
     for (at, sql) in layouts.iter().enumerate() {
         let folder = TempDir::new().expect("a folder");
         let path = folder.path().join("hub.db");
         Connection::open(&path).expect("a file").execute_batch(sql).expect("the layout");
-        goes_on(Arc::new(SqliteStore::open(&path, Durability::Off).expect("a store")), at + 1).await;
+        complete_run(Arc::new(SqliteStore::open(&path, Durability::Off).expect("a store")), at + 1).await;
         let db = Connection::open(&path).expect("a file");
         let newest: u32 = db.query_row("PRAGMA user_version", [], |row| row.get(0)).expect("a layout");
         assert_eq!(layouts.len() as u32 + 1, newest, "tests/layouts/sqlite has a file of every older layout");
@@ -61,14 +61,14 @@ async fn a_sqlite_file_of_every_older_release_goes_on() {
 }
 
 #[tokio::test]
-async fn a_postgres_database_of_every_older_release_goes_on() {
+async fn a_postgres_database_of_every_older_release_is_migrated_and_completes() {
     let layouts = layouts("postgres");
     for (at, sql) in layouts.iter().enumerate() {
         let database = shared().database().await;
         let (client, connection) = tokio_postgres::connect(&database, tokio_postgres::NoTls).await.expect("connected");
         tokio::spawn(connection);
         client.batch_execute(sql).await.expect("the layout");
-        goes_on(Arc::new(PostgresStore::connect(&database).await.expect("a store")), at + 1).await;
+        complete_run(Arc::new(PostgresStore::connect(&database).await.expect("a store")), at + 1).await;
         let row = client.query_one("SELECT max(version) FROM bue.layout", &[]).await.expect("a layout");
         assert_eq!(layouts.len() as i64 + 1, row.get::<_, i64>(0), "tests/layouts/postgres has every older layout");
     }

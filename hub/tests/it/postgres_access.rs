@@ -1,16 +1,17 @@
-//! Who is let in where: TLS, passwords, names, and what is said where it does not work. Over TCP, with certificates made here.
+//! Connecting to PostgreSQL over TCP: TLS, passwords, names, and the errors where it fails. The certificates are made here.
 
 use std::net::TcpListener;
 
 use bue_hub::PostgresStore;
 use bue_test_support::cluster::Cluster;
+use bue_test_support::wait::wait_until_async;
 use tempfile::TempDir;
 
 use bue_test_support::authority::{Authority, Valid};
 
-/// Never to be said.
+/// A password that no message may contain.
 const WRONG: &str = "hunter2-and-wrong";
-/// The server lets nobody in without TLS and a password, except us through the socket, and `plain`.
+/// The server requires TLS and a password, except from the test through the socket, and from `plain`.
 const HBA: &str = "local all all trust\nhost all plain 127.0.0.1/32 scram-sha-256\n\
      hostssl all all 127.0.0.1/32 scram-sha-256\n";
 
@@ -18,7 +19,7 @@ const HBA: &str = "local all all trust\nhost all plain 127.0.0.1/32 scram-sha-25
 struct Server {
     cluster: Cluster,
     port: u16,
-    /// Where the authority's certificate is.
+    /// Contains the authority's certificate.
     folder: TempDir,
 }
 
@@ -28,7 +29,7 @@ impl Server {
         let (certificate, key) = authority.sign("localhost", Valid::Now);
         let folder = TempDir::new().expect("a folder");
         std::fs::write(folder.path().join("root.crt"), &authority.root).expect("a file");
-        // free a moment ago; nobody else here takes ports by number
+        // free a moment ago; no other test binds ports by number
         let port = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a port").port();
         let settings = format!("listen_addresses = '127.0.0.1'\nport = {port}\nssl = on\n");
         let files = [("pg_hba.conf", HBA), ("server.crt", certificate.as_str()), ("server.key", key.as_str())];
@@ -38,13 +39,13 @@ impl Server {
             "CREATE USER bue PASSWORD 'right'; CREATE USER plain PASSWORD 'right'; CREATE DATABASE runs OWNER bue;
              CREATE DATABASE other; REVOKE CREATE ON DATABASE other FROM PUBLIC";
         for statement in sql.split(';') {
-            server.tell(statement).await;
+            server.execute(statement).await;
         }
         server
     }
 
-    /// As its administrator.
-    async fn tell(&self, sql: &str) {
+    /// Executes a statement as the administrator.
+    async fn execute(&self, sql: &str) {
         let address =
             format!("host={} port={} user=postgres dbname=postgres", self.cluster.folder().display(), self.port);
         let (client, connection) = tokio_postgres::connect(&address, tokio_postgres::NoTls).await.expect("connected");
@@ -52,7 +53,7 @@ impl Server {
         client.batch_execute(sql).await.expect(sql);
     }
 
-    /// What connecting comes to; `ROOT` stands for the file of the authority.
+    /// Connects a store; `ROOT` stands for the file of the authority.
     async fn connect(&self, user: &str, host: &str, rest: &str) -> Result<(), String> {
         let root = self.folder.path().join("root.crt");
         let rest = rest.replace("ROOT", &root.display().to_string());
@@ -62,7 +63,7 @@ impl Server {
 }
 
 #[tokio::test]
-async fn a_certificate_is_checked_as_far_as_sslmode_says() {
+async fn a_certificate_is_checked_as_sslmode_demands() {
     let server = Server::start().await;
     let good = [
         ("127.0.0.1", "runs"),
@@ -81,23 +82,25 @@ async fn a_certificate_is_checked_as_far_as_sslmode_says() {
         ("localhost", "runs?sslmode=verify-full&sslrootcert=/nowhere.crt", "sslrootcert /nowhere.crt"),
         ("127.0.0.1", "runs?sslmode=disable", "sslmode=require"),
     ];
-    for (host, rest, said) in bad {
+    for (host, rest, expected) in bad {
         let error = server.connect("bue:right", host, rest).await.expect_err(rest);
-        assert!(error.contains(said), "{rest}: {error}");
+        assert!(error.contains(expected), "{rest}: {error}");
     }
-    server.tell("ALTER SYSTEM SET ssl = off").await;
-    server.tell("SELECT pg_reload_conf()").await;
-    // every connection that is made after this one was told of the new settings
-    let mut answer = server.connect("plain:right", "127.0.0.1", "runs?sslmode=require").await;
-    while answer.as_ref().is_err_and(|error| !error.contains("TLS")) {
-        answer = server.connect("plain:right", "127.0.0.1", "runs?sslmode=require").await;
-    }
-    let error = answer.expect_err("no TLS");
+    server.execute("ALTER SYSTEM SET ssl = off").await;
+    server.execute("SELECT pg_reload_conf()").await;
+    // the server applies the new settings a moment later
+    let mut result = Ok(());
+    let without_tls = async || {
+        result = server.connect("plain:right", "127.0.0.1", "runs?sslmode=require").await;
+        result.as_ref().err().is_none_or(|error| error.contains("TLS"))
+    };
+    wait_until_async("the server refuses TLS", without_tls).await;
+    let error = result.expect_err("no TLS");
     assert!(error.contains("does not support TLS") && error.contains("sslmode=disable"), "{error}");
 }
 
 #[tokio::test]
-async fn what_does_not_work_is_said_with_what_to_do() {
+async fn a_connection_error_says_what_to_do() {
     let server = Server::start().await;
     let wrong = format!("bue:{WRONG}");
     let cases = [
@@ -106,20 +109,20 @@ async fn what_does_not_work_is_said_with_what_to_do() {
         ("bue:right", "missing", "database \"missing\" does not exist", "createdb"),
         ("bue:right", "other", "permission denied", "GRANT CREATE ON DATABASE"),
     ];
-    for (user, database, what, advice) in cases {
+    for (user, database, reason, advice) in cases {
         let error = server.connect(user, "127.0.0.1", database).await.expect_err(database);
-        assert!(error.contains(what) && error.contains(advice), "{user} {database}: {error}");
+        assert!(error.contains(reason) && error.contains(advice), "{user} {database}: {error}");
         assert!(!error.contains(WRONG) && !error.contains(":right"), "{error}");
     }
     let unused = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a port");
-    let nobody = format!("postgres://bue:{WRONG}@{unused}/runs");
-    let error = PostgresStore::connect(&nobody).await.expect_err("nobody").to_string();
+    let address = format!("postgres://bue:{WRONG}@{unused}/runs");
+    let error = PostgresStore::connect(&address).await.expect_err("no server").to_string();
     assert!(error.contains(&unused.to_string()) && error.contains("whether PostgreSQL runs"), "{error}");
     assert!(!error.contains(WRONG), "{error}");
 }
 
 #[tokio::test]
-async fn a_schema_that_somebody_else_made_is_left_alone() {
+async fn a_schema_of_another_program_is_left_alone() {
     for theirs in
         ["CREATE SCHEMA bue; CREATE TABLE bue.run (x INT)", "CREATE SCHEMA bue; CREATE TABLE bue.layout (x INT)"]
     {

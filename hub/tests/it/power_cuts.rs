@@ -1,9 +1,8 @@
-//! The power goes at any moment: what was acknowledged is still there, nothing happened twice, the run goes on to its end.
+//! Power cuts at any moment: what was acknowledged is not lost, nothing happens twice, and the run completes.
 //!
-//! A trial is a store on a [`Disk`] that lives several lives, each ended by a cut. A worker that keeps a [`Ledger`] of what
-//! it was told works through the lives; between them the ledger is held against the disk. `BUE_CUTS=10000` makes that many
-//! cuts instead of a few hundred, `BUE_SEED=n` replays one trial. In some trials the disk is also full, read-only or broken
-//! for a while.
+//! A trial is a store on a [`Disk`] that has several lives, each ended by a cut. A worker keeps a [`Ledger`] of the store's
+//! answers through all lives; between them the ledger is compared with the disk. `BUE_CUTS=10000` makes that many cuts instead
+//! of a few hundred, `BUE_SEED=n` replays one trial. In some trials the disk is also full, read-only or broken for a while.
 
 mod ledger;
 mod life;
@@ -16,20 +15,20 @@ use fastrand::Rng;
 use futures_util::future::join_all;
 use rusqlite::Connection;
 
-use crate::disk::{Call, Cut, Disk, TROUBLES};
+use crate::disk::{ALL_FAULTS, Call, Cut, Disk};
 use crate::script::submission;
 use crate::seeds;
-use crate::world::Held;
+use crate::world::LeasedJob;
 use ledger::Ledger;
 pub(crate) use ledger::origin;
 use life::{Ended, Life, script};
 
-/// Cuts of one trial, at most.
-const LIVES: u64 = 4;
-/// Things a worker does in one life, at most: more than a life has.
-const STEPS: usize = 10_000;
+/// Cuts in one trial, at most.
+const MAX_LIVES: u64 = 4;
+/// Actions in one life, at most: more than are needed to complete all runs.
+const MAX_STEPS: usize = 10_000;
 
-/// What a trial found: a promise that was broken.
+/// A result, or the promise that was broken.
 type Checked<T = ()> = Result<T, String>;
 
 struct Trial {
@@ -38,35 +37,35 @@ struct Trial {
     chance: Rng,
     ledger: Ledger,
     now: i64,
-    /// In the worker's hands.
-    held: Vec<Held>,
-    /// Runs to be handed in.
+    /// The jobs that the worker holds.
+    held: Vec<LeasedJob>,
+    /// Runs to submit.
     wanted: u128,
-    /// Bytes behind each value: with many, the log is long enough to be moved into the database on the way.
+    /// Bytes of padding for each value: with many, the log becomes long enough for a checkpoint.
     padding: usize,
-    /// Whether the disk breaks and is mended now and then.
-    is_troubled: bool,
-    /// Whether it is broken now.
+    /// Whether the disk has faults now and then.
+    has_faults: bool,
+    /// Whether it has one now.
     is_broken: bool,
 }
 
 impl Trial {
-    fn new(seed: u64, durability: Durability, is_troubled: bool) -> Self {
+    fn new(seed: u64, durability: Durability, has_faults: bool) -> Self {
         let mut chance = Rng::with_seed(seed);
         let disk = Disk::new(chance.u64(..));
         let (wanted, padding) = (chance.u128(1..5), if chance.u8(..6) == 0 { 60_000 } else { 0 });
         let (ledger, held, is_broken) = Default::default();
-        Self { disk, durability, chance, ledger, now: 1_000_000, held, wanted, padding, is_troubled, is_broken }
+        Self { disk, durability, chance, ledger, now: 1_000_000, held, wanted, padding, has_faults, is_broken }
     }
 
-    /// All lives; the number of cuts.
+    /// Plays all lives. Returns the number of cuts.
     async fn play(&mut self) -> Checked<u64> {
-        let lives = self.chance.u64(1..=LIVES);
+        let lives = self.chance.u64(1..=MAX_LIVES);
         for _ in 0..lives {
-            let cut = self.moment();
+            let cut = self.random_cut();
             self.disk.cut_at(cut);
             match self.live().await {
-                Err(Ended::Broken(why)) => return Err(why),
+                Err(Ended::Broken(promise)) => return Err(promise),
                 Err(Ended::Cut | Ended::Refused) | Ok(()) => {}
             }
             if !self.disk.is_off() {
@@ -78,13 +77,13 @@ impl Trial {
         }
         match self.live().await {
             Ok(()) => Ok(lives),
-            Err(Ended::Broken(why)) => Err(why),
+            Err(Ended::Broken(promise)) => Err(promise),
             Err(Ended::Cut | Ended::Refused) => Err("the store failed without a reason".to_owned()),
         }
     }
 
-    /// Soon or late, and often in a sync, where it hurts most.
-    fn moment(&mut self) -> Cut {
+    /// Returns a cut, soon or late, and often during a sync, which is the most critical time.
+    fn random_cut(&mut self) -> Cut {
         let (only, most) = match self.chance.u8(..8) {
             0..2 => (Some(Call::Sync), [4, 20, 80][self.chance.usize(..3)]),
             2 => (Some(Call::Delete), 2),
@@ -95,7 +94,7 @@ impl Trial {
         Cut { after: self.chance.usize(1..=most), only }
     }
 
-    /// The file as it is after the cut, looked at by SQLite itself.
+    /// Has SQLite check the file as it is after the cut.
     fn check_integrity(&self) -> Checked {
         let copy = self.disk.copy();
         let check = || -> rusqlite::Result<String> {
@@ -120,23 +119,23 @@ impl Trial {
         };
         let mut life = Life { store, trial: self };
         life.check().await?;
-        for _ in 0..STEPS {
+        for _ in 0..MAX_STEPS {
             match life.step().await {
                 Ok(true) => return life.check().await,
                 Ok(false) | Err(Ended::Refused) => {}
                 Err(ended) => return Err(ended),
             }
         }
-        Err(Ended::Broken("the runs do not come to an end".to_owned()))
+        Err(Ended::Broken("the runs do not end".to_owned()))
     }
 
     fn mend(&mut self) {
-        self.disk.trouble(None);
+        self.disk.set_fault(None);
         self.is_broken = false;
     }
 
     fn break_disk(&mut self) {
-        self.disk.trouble(self.chance.choice(TROUBLES));
+        self.disk.set_fault(self.chance.choice(ALL_FAULTS));
         self.is_broken = true;
     }
 }
@@ -161,14 +160,14 @@ fn a_power_cut_loses_nothing_that_was_acknowledged() {
     while cuts < wanted {
         match play(seed, Durability::Full) {
             Ok(lives) => cuts += lives,
-            Err(broken) => panic!("{broken}; see it again with {}", seeds::replay(seed)),
+            Err(broken) => panic!("{broken}; replay it with {}", seeds::replay(seed)),
         }
         seed += 1;
     }
     println!("{cuts} cuts in {seed} trials, nothing lost");
 }
 
-/// The test above would see a loss: without syncs there is one.
+/// The test above would notice a loss: without syncs there is one.
 #[test]
 fn without_fsync_the_cut_is_seen() {
     let broken: Vec<String> = (0..40).filter_map(|seed| play(seed, Durability::Off).err()).collect();
@@ -176,16 +175,16 @@ fn without_fsync_the_cut_is_seen() {
     assert!(broken.iter().filter(is_loss).count() >= 5, "{broken:?}");
 }
 
-/// Whatever it does, and then the power goes.
+/// Every kind of fault, followed by a power cut.
 #[test]
-fn a_disk_in_trouble_loses_nothing_that_was_acknowledged() {
-    for seed in 0..seeds::tries("BUE_TROUBLES", 40) {
+fn a_disk_fault_loses_nothing_that_was_acknowledged() {
+    for seed in 0..seeds::tries("BUE_DISK_FAULTS", 40) {
         let played = block_on(Trial::new(seed, Durability::Full, true).play());
         played.unwrap_or_else(|broken| panic!("{broken}, seed {seed}"));
     }
 }
 
-/// Many at once, so that several are one commit.
+/// Many at once, so that several share a commit.
 #[test]
 fn submissions_that_were_one_commit_are_lost_together_or_not_at_all() {
     for seed in 0..20 {

@@ -1,4 +1,4 @@
-//! Random calls on random plans, held against a small model.
+//! Random requests on random plans, compared with a small model.
 
 mod events;
 mod game;
@@ -18,11 +18,11 @@ use game::Game;
 pub(crate) use game::Opener;
 use plans::{Part, parts};
 
-/// All that chance decides in one case: the plan, how long the lists are that jobs give, what happens, and whether the run is
-/// called off then.
+/// Everything random in one case: the plan, the lengths of the lists that jobs return, the events, and whether the run is
+/// cancelled then.
 type Case = (Vec<Part>, Vec<u32>, Vec<Event>, bool);
 
-async fn game(open: Opener, (parts, lists, events, is_called_off): Case) {
+async fn game(open: Opener, (parts, lists, events, is_cancelled): Case) {
     let mut game = Game::new(open, plans::write(&parts), lists).await;
     for event in &events {
         game.play(event).await;
@@ -30,19 +30,19 @@ async fn game(open: Opener, (parts, lists, events, is_called_off): Case) {
             game.compare().await;
         }
     }
-    if is_called_off {
+    if is_cancelled {
         game.cancel_run().await;
     }
     game.finish().await;
-    // what failed can be mended, whatever happened before
-    if !game.model.is_called_off {
+    // what failed can be reset, whatever happened before
+    if !game.model.is_cancelled {
         game.reset_run().await;
         game.finish().await;
         assert!(game.model.failed.is_empty());
     }
 }
 
-/// Plays so many games, each on a store of its own.
+/// Plays this many games, each on a store of its own.
 fn play_all(runtime: &Runtime, cases: u32, open: impl Fn() -> Opener, chance: impl Strategy<Value = Case>) {
     let mut runner = crate::chance::runner(cases);
     let played = runner.run(&chance, |case| {
@@ -52,13 +52,13 @@ fn play_all(runtime: &Runtime, cases: u32, open: impl Fn() -> Opener, chance: im
     played.unwrap_or_else(|failure| panic!("{failure}"));
 }
 
-/// Small runs, to which a lot happens.
+/// Small runs with many events.
 pub(crate) fn play(runtime: &Runtime, cases: u32, open: impl Fn() -> Opener) {
     let lists = prop::collection::vec(0..4_u32, 1..6);
     play_all(runtime, cases, open, (parts(5, 2), lists, events(150), prop::bool::weighted(0.1)));
 }
 
-/// Lists so long that their rounds are not made at once.
+/// Lists so long that their rounds are not instantiated at once.
 pub(crate) fn play_long(runtime: &Runtime, cases: u32, open: impl Fn() -> Opener) {
     let lists = prop::collection::vec(0..3_000_u32, 1..4);
     play_all(runtime, cases, open, (parts(3, 1), lists, events(40), any::<bool>()));
@@ -84,6 +84,6 @@ fn whatever_happens_no_job_is_lost_and_none_is_done_twice() {
 }
 
 #[test]
-fn whatever_happens_while_rounds_are_made_none_is_lost() {
+fn whatever_happens_while_rounds_are_instantiated_none_is_lost() {
     play_long(&runtime(), 2, sqlite);
 }

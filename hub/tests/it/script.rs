@@ -7,11 +7,11 @@ use bue_model::{
 };
 use uuid::Uuid;
 
-/// A plan while it is written.
+/// A plan while it is built.
 pub(crate) struct Script {
     steps: Vec<Step>,
     calls: Vec<Call>,
-    /// The blocks around the place where the next node goes, outermost first.
+    /// The blocks around the next node, outermost first.
     blocks: Vec<Vec<Node>>,
     next: u32,
 }
@@ -21,7 +21,7 @@ impl Script {
         Self { steps: Vec::new(), calls: Vec::new(), blocks: vec![Vec::new()], next: 0 }
     }
 
-    /// A call of a pipe of these steps; its last job.
+    /// Adds a call of a pipe of these steps, and returns its last job.
     pub(crate) fn call(&mut self, steps: &[&str], inputs: &[Input]) -> NodeId {
         let call = CallIndex(self.calls.len() as u32);
         let first = NodeId(self.next);
@@ -37,7 +37,7 @@ impl Script {
         last
     }
 
-    /// The same, with steps of its own, each named like the node that runs it: `n7`.
+    /// Adds a call whose steps are named after their nodes: `n7`.
     pub(crate) fn call_of(&mut self, len: usize, inputs: &[Input]) -> NodeId {
         let steps: Vec<String> = (self.next..).take(len).map(|node| format!("n{node}")).collect();
         self.call(&steps.iter().map(String::as_str).collect::<Vec<_>>(), inputs)
@@ -56,7 +56,7 @@ impl Script {
         self.gather_of(over, |script, x| script.call(steps, &[x]))
     }
 
-    /// The list of what a node of the body gives in each round.
+    /// Adds a loop that gathers the results of a node of its body.
     pub(crate) fn gather_of(&mut self, over: NodeId, body: impl FnOnce(&mut Self, Input) -> NodeId) -> Input {
         Input::Gather(self.for_each(over, |script, x| Some(body(script, x))))
     }
@@ -106,7 +106,7 @@ impl Script {
     }
 }
 
-/// A plan as it is handed in, as the `number`th run.
+/// Returns a submission of a plan as the `number`th run.
 pub(crate) fn submission(number: u128, plan: Plan) -> Submission {
     let code = plan.steps.iter().map(|_| BlobRef { hash: BlobHash([7; 32]), len: 1 }).collect();
     Submission { run: RunId(Uuid::from_u128(number)), name: "test.bue".into(), plan, code }

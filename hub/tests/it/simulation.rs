@@ -1,18 +1,18 @@
-//! A hub, three workers and some submitters on a bad network, with power cuts under the hub and a clock that jumps: whatever
-//! the seed, no acknowledged run is lost, every job has one result, no stale report is taken, and once the network heals all
-//! runs end.
+//! A hub, three workers and some submitters on a faulty network, with power cuts at the hub and a clock that jumps: whatever
+//! the seed, no acknowledged run is lost, every job has one result, no stale report is accepted, and once the network works
+//! again all runs end.
 //!
 //! ```text
 //! submitter, worker --HubClient--> Net --serve_hub--> Witness --> SqliteStore --> Disk
 //!                                   ^        ^           |                         ^
-//!                                 weather: cuts, delays, replays, deaths, jumps, power
+//!                                 faults: cuts, delays, replays, deaths, clock jumps, power
 //! ```
-//! The client, the server and the store are the real ones; sandboxes are played by chance. Everything runs on one thread on
-//! tokio's paused time, which moves on when there is nothing left to do. This fits better than turmoil: leases, long polls
-//! and back-offs wait for many seconds, which turmoil passes in ticks of a millisecond on every host, and here in one step;
-//! and turmoil's choices inside the runtime cannot be seeded in a build like ours.
+//! The client, the server and the store are the real ones; outcomes of sandboxes are random. Everything runs on one thread with
+//! tokio's paused time, which advances when every task waits. This fits better than turmoil: leases, long polls and backoffs
+//! take many seconds, which turmoil simulates in ticks of a millisecond on every host, and tokio in one step; and turmoil's
+//! choices inside the runtime cannot be seeded in a build like ours.
 //!
-//! `BUE_SEEDS=1000` tries that many seeds, `BUE_SEED=n` replays one.
+//! `BUE_SEEDS=1000` runs that many seeds, `BUE_SEED=n` replays one.
 
 mod ledger;
 mod net;
@@ -39,26 +39,26 @@ use ledger::Ledger;
 use net::Net;
 use witness::Witness;
 
-/// Seeds that found something once.
-const FOUND: &[u64] = &[];
-/// Hosts of the network: workers, then submitters, then the one that says again what others said.
+/// Seeds that have found bugs.
+const REGRESSIONS: &[u64] = &[];
+/// Hosts of the network: workers, then submitters, then the one that replays the requests of others.
 const WORKERS: usize = 3;
 const SUBMITTERS: usize = 4;
-const NOBODY: usize = WORKERS + SUBMITTERS;
-/// How long the weather is bad.
-const BAD: Duration = Duration::from_secs(90);
-/// How long runs may take to end after it; virtual time costs nothing.
-const GOOD: Duration = Duration::from_secs(4 * 3_600);
+const REPLAYER: usize = WORKERS + SUBMITTERS;
+/// How long faults are injected.
+const FAULT_PERIOD: Duration = Duration::from_secs(90);
+/// How long runs may take to end afterwards, in virtual time, which costs nothing.
+const RECOVERY_TIMEOUT: Duration = Duration::from_secs(4 * 3_600);
 
-/// Chance from the seed, for everybody.
+/// The random numbers of a seed, shared by all.
 type Chance = Arc<Mutex<Rng>>;
 
-/// A number below `most`.
-fn roll(chance: &Chance, most: u64) -> u64 {
-    chance.lock().unwrap_or_else(PoisonError::into_inner).u64(..most)
+/// Returns a random number below `end`.
+fn roll(chance: &Chance, end: u64) -> u64 {
+    chance.lock().unwrap_or_else(PoisonError::into_inner).u64(..end)
 }
 
-/// What happened, and the first broken promise.
+/// The events, and the first promise that was broken.
 #[derive(Debug)]
 struct Log {
     start: Instant,
@@ -81,43 +81,43 @@ impl Log {
     }
 }
 
-/// What is left out on purpose, to see whether it would be missed.
+/// A bug that is introduced on purpose, to see whether the simulation would notice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum LeftOut {
-    Nothing,
+enum Bug {
+    None,
     /// Nothing is synced.
-    Syncs,
-    /// A report counts under whatever lease its job has.
-    Fencing,
+    NoSync,
+    /// A report counts under any lease of its job.
+    NoFencing,
 }
 
 /// The hub's machine.
 struct Machine {
-    left_out: LeftOut,
+    bug: Bug,
     disk: Arc<Disk>,
     ledger: Arc<Mutex<Ledger>>,
     log: Arc<Log>,
     net: Arc<Net>,
     clock: Clock,
-    /// The hub that runs, if one does.
+    /// The hub, while it runs.
     life: Option<(JoinHandle<()>, Arc<Witness>)>,
 }
 
 impl Machine {
     fn start(&mut self) {
-        let durability = if self.left_out == LeftOut::Syncs { Durability::Off } else { Durability::Full };
+        let durability = if self.bug == Bug::NoSync { Durability::Off } else { Durability::Full };
         let store = match SqliteStore::open(&self.disk.path(), durability) {
             Ok(store) => store,
             Err(error) => return self.log.broken(format!("the database does not open: {error}")),
         };
         let (ledger, log) = (self.ledger.clone(), self.log.clone());
-        let witness = Arc::new(Witness::new(store, ledger, log, self.left_out != LeftOut::Fencing));
+        let witness = Arc::new(Witness::new(store, ledger, log, self.bug != Bug::NoFencing));
         let hub = Hub::with_clock(witness.clone(), self.clock.clone());
         let served = tokio::spawn(serve_hub(self.net.listen(), hub, std::future::pending()));
         self.life = Some((served, witness));
     }
 
-    /// The power goes.
+    /// Cuts the power.
     fn crash(&mut self) {
         let Some((served, witness)) = self.life.take() else { return };
         self.log.note("power cut");
@@ -129,7 +129,7 @@ impl Machine {
     }
 }
 
-/// Everything of one seed.
+/// The simulation of one seed.
 struct Simulation {
     chance: Chance,
     log: Arc<Log>,
@@ -142,7 +142,7 @@ struct Simulation {
 }
 
 impl Simulation {
-    fn new(seed: u64, left_out: LeftOut) -> Self {
+    fn new(seed: u64, bug: Bug) -> Self {
         let chance: Chance = Arc::new(Mutex::new(Rng::with_seed(seed)));
         let start = Instant::now();
         let log = Arc::new(Log { start, lines: Mutex::default(), broken: Mutex::default() });
@@ -155,7 +155,7 @@ impl Simulation {
         });
         let disk = Disk::new(seed);
         let (ledger, life) = Default::default();
-        let machine = Machine { left_out, disk, ledger, log: log.clone(), net: net.clone(), clock, life };
+        let machine = Machine { bug, disk, ledger, log: log.clone(), net: net.clone(), clock, life };
         Self { chance, log, net, machine, skew, workers: vec![None; WORKERS], lives: 0, tasks: JoinSet::new() }
     }
 
@@ -174,7 +174,7 @@ impl Simulation {
         self.workers[host] = Some(self.tasks.spawn(worker));
     }
 
-    /// From the first submission to the last run's end.
+    /// Runs from the first submission to the end of the last run. Returns the runs that ended.
     async fn play(&mut self) -> BTreeSet<RunId> {
         self.machine.start();
         (0..WORKERS).for_each(|host| self.start_worker(host));
@@ -183,7 +183,7 @@ impl Simulation {
             let (hub, chance) = (self.client(WORKERS + at), self.chance.clone());
             submitters.spawn(submit(at as u128 + 1, hub, chance, self.log.clone()));
         }
-        self.weather().await;
+        self.inject_faults().await;
         self.heal();
         if self.log.is_broken() {
             return BTreeSet::new();
@@ -195,20 +195,20 @@ impl Simulation {
             }
             runs
         };
-        timeout(GOOD, all).await.unwrap_or_else(|_| {
-            self.log.broken("a run does not end although the weather is good".to_owned());
+        timeout(RECOVERY_TIMEOUT, all).await.unwrap_or_else(|_| {
+            self.log.broken("a run does not end although there are no faults any more".to_owned());
             BTreeSet::new()
         })
     }
 
-    async fn weather(&mut self) {
-        let end = Instant::now() + BAD;
+    async fn inject_faults(&mut self) {
+        let end = Instant::now() + FAULT_PERIOD;
         while Instant::now() < end && !self.log.is_broken() {
             sleep(Duration::from_millis(self.roll(4_000))).await;
-            let host = self.roll(NOBODY as u64) as usize;
-            let what = self.roll(16);
-            self.log.note(&format!("weather {what} at {host}"));
-            match what {
+            let host = self.roll(REPLAYER as u64) as usize;
+            let fault = self.roll(16);
+            self.log.note(&format!("fault {fault} at {host}"));
+            match fault {
                 0..3 => self.net.cut(host),
                 3..7 => self.net.mend(host),
                 7 => self.net.break_all(host),
@@ -218,20 +218,20 @@ impl Simulation {
                 10 => self.jump(),
                 11 => drop(self.workers[host % WORKERS].take().map(|worker| worker.abort())),
                 12 if self.workers[host % WORKERS].is_none() => self.start_worker(host % WORKERS),
-                _ => drop(self.tasks.spawn(self.net.clone().replay(NOBODY))),
+                _ => drop(self.tasks.spawn(self.net.clone().replay(REPLAYER))),
             }
         }
     }
 
-    /// The hub's clock is set, by up to half a minute.
+    /// Sets the hub's clock forward or back, by up to half a minute.
     fn jump(&self) {
         let by = self.roll(60_000) as i64 - 30_000;
         self.skew.fetch_add(by, Ordering::Relaxed);
     }
 
     fn heal(&mut self) {
-        self.log.note("good weather");
-        (0..=NOBODY).for_each(|host| self.net.mend(host));
+        self.log.note("no more faults");
+        (0..=REPLAYER).for_each(|host| self.net.mend(host));
         if self.machine.life.is_none() {
             self.machine.start();
         }
@@ -243,8 +243,8 @@ impl Simulation {
     }
 }
 
-/// Hands a run in until that is acknowledged, sees it through to its end, and checks its results. Now and then it dies after
-/// the first try, and nobody knows whether there is such a run.
+/// Submits a run until that is acknowledged, and waits for its end. Sometimes the submitter dies after an attempt, so that it
+/// is unknown whether the run exists.
 async fn submit(number: u128, hub: HubClient, chance: Chance, log: Arc<Log>) -> Option<RunId> {
     sleep(Duration::from_millis(roll(&chance, 60_000))).await;
     let submission = submission(number, script().plan());
@@ -260,7 +260,7 @@ async fn submit(number: u128, hub: HubClient, chance: Chance, log: Arc<Log>) -> 
     loop {
         match hub.run(submission.run, seen, 30_000).await {
             Ok(view) if view.state == RunState::Completed => return Some(view.id),
-            // five leases in a row were lost to the weather
+            // five leases in a row expired because of faults
             Ok(view) if view.state == RunState::Failed => drop(hub.reset_run(view.id).await),
             Ok(view) => seen = Some(view.version),
             Err(ClientError::Refused { status: 404, .. }) => {
@@ -295,11 +295,11 @@ fn values(value: RoundValue) -> Vec<ValueRef> {
     }
 }
 
-/// Everything that happened under a seed, or the promise that was broken.
-async fn play(seed: u64, left_out: LeftOut) -> Result<Vec<String>, String> {
-    let mut simulation = Simulation::new(seed, left_out);
+/// Returns the events of a seed, or the promise that was broken.
+async fn play(seed: u64, bug: Bug) -> Result<Vec<String>, String> {
+    let mut simulation = Simulation::new(seed, bug);
     let ended = simulation.play().await;
-    let hub = simulation.client(NOBODY);
+    let hub = simulation.client(REPLAYER);
     let mut results = Vec::new();
     for run in &ended {
         let page = hub.results(*run).await.map_err(|error| format!("the results of run {run} are lost: {error}"))?;
@@ -312,23 +312,23 @@ async fn play(seed: u64, left_out: LeftOut) -> Result<Vec<String>, String> {
     broken.map_or(Ok(lines), Err)
 }
 
-fn run(seed: u64, left_out: LeftOut) -> Result<Vec<String>, String> {
+fn run(seed: u64, bug: Bug) -> Result<Vec<String>, String> {
     let mut runtime = tokio::runtime::Builder::new_current_thread();
-    runtime.enable_time().start_paused(true).build().expect("a runtime").block_on(play(seed, left_out))
+    runtime.enable_time().start_paused(true).build().expect("a runtime").block_on(play(seed, bug))
 }
 
-fn run_whole(seed: u64) -> Vec<String> {
-    let broken = |broken| panic!("{broken}; see it again with {}", seeds::replay(seed));
-    run(seed, LeftOut::Nothing).unwrap_or_else(broken)
+fn run_and_check(seed: u64) -> Vec<String> {
+    let broken = |broken| panic!("{broken}; replay it with {}", seeds::replay(seed));
+    run(seed, Bug::None).unwrap_or_else(broken)
 }
 
 #[test]
-fn whatever_the_network_does_no_run_is_lost_and_no_result_taken_twice() {
-    let usual = 0..seeds::tries("BUE_SEEDS", 20);
+fn whatever_the_network_does_no_run_is_lost_and_no_result_is_accepted_twice() {
+    let new = 0..seeds::tries("BUE_SEEDS", 20);
     let all: Vec<u64> =
-        seeds::replayed().map_or_else(|| FOUND.iter().copied().chain(usual).collect(), |seed| vec![seed]);
-    let courses = all.iter().map(|seed| run_whole(*seed));
-    let lines: Vec<String> = courses.flatten().collect();
+        seeds::replayed().map_or_else(|| REGRESSIONS.iter().copied().chain(new).collect(), |seed| vec![seed]);
+    let simulations = all.iter().map(|seed| run_and_check(*seed));
+    let lines: Vec<String> = simulations.flatten().collect();
     let count = |what: &str| lines.iter().filter(|line| line.contains(what)).count();
     println!(
         "{} seeds: {} acknowledged runs, {} power cuts, {} requests to the store, {} stale reports",
@@ -341,9 +341,9 @@ fn whatever_the_network_does_no_run_is_lost_and_no_result_taken_twice() {
 }
 
 #[test]
-fn the_same_seed_gives_the_same_course() {
+fn the_same_seed_gives_the_same_events() {
     for seed in 1_000..1_003 {
-        let (first, second) = (run_whole(seed), run_whole(seed));
+        let (first, second) = (run_and_check(seed), run_and_check(seed));
         if let Some(at) = first.iter().zip(&second).position(|(one, other)| one != other) {
             panic!("seed {seed}, event {at}: {} and {}", first[at], second[at]);
         }
@@ -351,11 +351,11 @@ fn the_same_seed_gives_the_same_course() {
     }
 }
 
-/// The tests above would see it.
+/// The tests above would notice a bug.
 #[test]
-fn what_is_left_out_is_missed() {
-    for left_out in [LeftOut::Syncs, LeftOut::Fencing] {
-        let is_missed = (0..20).any(|seed| run(seed, left_out).is_err());
-        assert!(is_missed, "nobody misses {left_out:?}");
+fn the_simulation_notices_a_missing_fsync_and_missing_fencing() {
+    for bug in [Bug::NoSync, Bug::NoFencing] {
+        let is_noticed = (0..20).any(|seed| run(seed, bug).is_err());
+        assert!(is_noticed, "the simulation does not notice {bug:?}");
     }
 }

@@ -1,4 +1,4 @@
-//! The contract, kept by SQLite in memory.
+//! The contract on SQLite in memory.
 
 use crate::world::World;
 

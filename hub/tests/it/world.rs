@@ -1,4 +1,4 @@
-//! A store, a clock that is moved by hand, and a worker that does as it is told.
+//! [`World`]: a store, a clock that is moved by hand, and a worker that the test controls.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -13,24 +13,24 @@ use bue_model::{Chunk, Failure, FailureKind, JobId, Outcome, RunId, RunState, Ti
 
 use crate::script::{Script, submission};
 
-/// What a test has at hand.
+/// The environment of a test.
 pub(crate) struct World {
     pub(crate) store: Arc<dyn JobStore>,
     pub(crate) now: i64,
     pub(crate) runs: u128,
-    /// What the worker asks for.
+    /// The scopes that the worker serves.
     pub(crate) scopes: Vec<String>,
     pub(crate) reverse: bool,
 }
 
-/// A job in the worker's hands.
+/// A job that the worker holds.
 #[derive(Clone, Debug)]
-pub(crate) struct Held {
+pub(crate) struct LeasedJob {
     pub(crate) lease: Lease,
     pub(crate) step: LeasedStep,
 }
 
-impl Held {
+impl LeasedJob {
     pub(crate) fn name(&self) -> &str {
         &self.step.name
     }
@@ -39,7 +39,7 @@ impl Held {
         self.lease.job
     }
 
-    /// The arguments, as texts: values as they are, elements as `chunk[index]`, gathered ones in brackets.
+    /// Returns the arguments as texts: values as they are, elements as `chunk[index]`, gathered ones in brackets.
     pub(crate) fn arguments(&self) -> Vec<String> {
         self.lease.inputs.iter().map(argument).collect()
     }
@@ -74,7 +74,7 @@ pub(crate) fn value(text: &str) -> ValueRef {
     ValueRef::Inline(text.as_bytes().to_vec().into())
 }
 
-/// A list in pieces of at most ten, called `c0`, `c1`, ...
+/// Returns a list in pieces of at most ten elements, called `c0`, `c1`, ...
 pub(crate) fn list(count: u32) -> Outcome {
     let pieces = (0..count)
         .step_by(10)
@@ -98,12 +98,12 @@ impl World {
         Self { store, now: 1_000_000, runs: 0, scopes: vec!["default".into()], reverse: false }
     }
 
-    /// On SQLite in memory.
+    /// A world on SQLite in memory.
     pub(crate) fn sqlite() -> Self {
         Self::at(Path::new(":memory:"))
     }
 
-    /// On SQLite in a file.
+    /// A world on SQLite in a file.
     pub(crate) fn at(path: &Path) -> Self {
         Self::new(Arc::new(SqliteStore::open(path, Durability::Off).expect("a store")))
     }
@@ -123,69 +123,69 @@ impl World {
         LeaseRequest { worker: "w1".into(), scopes, reverse, count, wait_ms: 0 }
     }
 
-    /// Up to `count` jobs.
-    pub(crate) async fn lease(&mut self, count: u32) -> Vec<Held> {
+    /// Leases up to `count` jobs.
+    pub(crate) async fn lease(&mut self, count: u32) -> Vec<LeasedJob> {
         let leased = self.store.lease(self.time(), self.request(count)).await.expect("leases");
         let steps = leased.batch.steps;
-        let hold = |lease: Lease| Held { step: steps[lease.step as usize].clone(), lease };
+        let hold = |lease: Lease| LeasedJob { step: steps[lease.step as usize].clone(), lease };
         leased.batch.leases.into_iter().map(hold).collect()
     }
 
-    /// The names of up to a thousand jobs that are ready, leased.
+    /// Leases up to a thousand jobs, and returns their names.
     pub(crate) async fn lease_names(&mut self) -> Vec<String> {
         self.lease(1000).await.iter().map(|held| held.name().to_owned()).collect()
     }
 
-    /// The one job that is ready.
-    pub(crate) async fn one(&mut self) -> Held {
+    /// Leases the one job that is ready.
+    pub(crate) async fn lease_one(&mut self) -> LeasedJob {
         let mut held = self.lease(10).await;
-        assert_eq!(held.len(), 1, "{:?}", held.iter().map(Held::name).collect::<Vec<_>>());
+        assert_eq!(held.len(), 1, "{:?}", held.iter().map(LeasedJob::name).collect::<Vec<_>>());
         held.remove(0)
     }
 
-    /// The one job that is ready, which must be this one.
-    pub(crate) async fn take(&mut self, name: &str) -> Held {
-        let held = self.one().await;
+    /// Leases the one job that is ready, which must have this name.
+    pub(crate) async fn lease_named(&mut self, name: &str) -> LeasedJob {
+        let held = self.lease_one().await;
         assert_eq!(held.name(), name);
         held
     }
 
-    pub(crate) async fn nothing(&mut self) {
+    pub(crate) async fn expect_nothing_ready(&mut self) {
         let held = self.lease(10).await;
-        assert!(held.is_empty(), "{:?}", held.iter().map(Held::name).collect::<Vec<_>>());
+        assert!(held.is_empty(), "{:?}", held.iter().map(LeasedJob::name).collect::<Vec<_>>());
     }
 
-    pub(crate) async fn report(&self, held: &Held, outcome: Outcome) -> Verdict {
+    pub(crate) async fn report(&self, held: &LeasedJob, outcome: Outcome) -> Verdict {
         let report = Report { job: held.job(), token: held.lease.token, outcome, log: None, run_ms: 10 };
-        self.report_as_it_is(report).await
+        self.send_report(report).await
     }
 
-    pub(crate) async fn report_as_it_is(&self, report: Report) -> Verdict {
+    pub(crate) async fn send_report(&self, report: Report) -> Verdict {
         let batch = ReportBatch { worker: "w1".into(), reports: vec![report] };
         self.store.complete(self.time(), batch).await.expect("verdicts").remove(0)
     }
 
-    /// Reports that is taken.
-    pub(crate) async fn tell(&mut self, held: &Held, outcome: Outcome) {
+    /// Reports an outcome that must be accepted.
+    pub(crate) async fn report_accepted(&mut self, held: &LeasedJob, outcome: Outcome) {
         assert_eq!(self.report(held, outcome).await, Verdict::Accepted, "{}", held.name());
     }
 
-    /// The one ready job, which must be this one, says this.
-    pub(crate) async fn answer(&mut self, name: &str, outcome: Outcome) -> Held {
-        let held = self.take(name).await;
-        self.tell(&held, outcome).await;
+    /// Leases the one ready job, which must have this name, and reports its outcome.
+    pub(crate) async fn lease_and_report(&mut self, name: &str, outcome: Outcome) -> LeasedJob {
+        let held = self.lease_named(name).await;
+        self.report_accepted(&held, outcome).await;
         held
     }
 
-    /// One of several ready jobs of this name completes.
-    pub(crate) async fn answer_one_of(&mut self, name: &str) {
+    /// Completes one of several ready jobs of this name.
+    pub(crate) async fn complete_one_of(&mut self, name: &str) {
         let held = self.lease(1).await;
-        assert_eq!(held.iter().map(Held::name).collect::<Vec<_>>(), [name]);
-        self.tell(&held[0], completed("1")).await;
+        assert_eq!(held.iter().map(LeasedJob::name).collect::<Vec<_>>(), [name]);
+        self.report_accepted(&held[0], completed("1")).await;
     }
 
-    /// Runs everything that is ready, and what becomes ready by it, at this time.
-    pub(crate) async fn work(&mut self, mut answer: impl FnMut(&Held) -> Outcome) -> usize {
+    /// Runs everything that is ready, and what becomes ready thereby, at this time.
+    pub(crate) async fn run_all(&mut self, mut answer: impl FnMut(&LeasedJob) -> Outcome) -> usize {
         let mut done = 0;
         loop {
             let held = self.lease(100).await;
@@ -197,13 +197,13 @@ impl World {
                 let outcome = answer(&held);
                 (held, outcome)
             });
-            self.tell_all(outcomes.collect()).await;
+            self.report_all_accepted(outcomes.collect()).await;
         }
     }
 
-    /// Reports in one batch, as a worker does, that are all taken.
-    pub(crate) async fn tell_all(&mut self, outcomes: Vec<(Held, Outcome)>) {
-        let report = |(held, outcome): (Held, Outcome)| {
+    /// Reports in one batch, as a worker does; all must be accepted.
+    pub(crate) async fn report_all_accepted(&mut self, outcomes: Vec<(LeasedJob, Outcome)>) {
+        let report = |(held, outcome): (LeasedJob, Outcome)| {
             let (job, token) = (held.job(), held.lease.token);
             Report { job, token, outcome, log: None, run_ms: 10 }
         };
@@ -216,8 +216,8 @@ impl World {
         self.store.reap(self.time()).await.expect("reaped").jobs
     }
 
-    /// The jobs among these that are lost.
-    pub(crate) async fn heartbeat(&mut self, held: &[&Held]) -> Vec<JobId> {
+    /// Sends a heartbeat, and returns the jobs that are lost.
+    pub(crate) async fn heartbeat(&mut self, held: &[&LeasedJob]) -> Vec<JobId> {
         let leases = held.iter().map(|held| (held.job(), held.lease.token)).collect();
         let heartbeat = Heartbeat { worker: "w1".into(), leases };
         self.store.heartbeat(self.time(), heartbeat).await.expect("an answer").lost
@@ -244,7 +244,7 @@ impl World {
         self.store.results(run, ResultCursor::default()).await.expect("a page").expect("the run")
     }
 
-    /// The results as one text: rounds in brackets, nothing as `-`.
+    /// Returns the results as one text: rounds in brackets, no value as `-`.
     pub(crate) async fn results(&self, run: RunId) -> String {
         let page = self.page(run).await;
         assert_eq!(page.next, None);

@@ -66,9 +66,9 @@ impl<'a> Parser<'a, '_, '_> {
     }
 
     fn path(&mut self) -> Parsed<Code<'a>> {
-        let first = self.at;
+        let first = self.position;
         let span = self.rest_of_line();
-        let tokens = self.tokens.get(first..self.at).unwrap_or_default();
+        let tokens = self.tokens.get(first..self.position).unwrap_or_default();
         if let Some(fence) = tokens.iter().find(|token| matches!(token.kind, TokenKind::Code | TokenKind::UnclosedCode))
         {
             let before = span.to(Span { start: span.start, end: fence.span.start });

@@ -12,7 +12,7 @@ impl<'a> Parser<'a, '_, '_> {
         let mut block = Block::default();
         while self.at(TokenKind::LineStart) {
             if self.diagnostics.is_full() {
-                self.at = self.tokens.len().saturating_sub(1);
+                self.position = self.tokens.len().saturating_sub(1);
                 break;
             }
             let indent = self.peek().span;
@@ -35,7 +35,7 @@ impl<'a> Parser<'a, '_, '_> {
 
     /// One statement with all its lines; the next token begins a line again.
     fn statement(&mut self, width: usize) -> Option<Statement<'a>> {
-        let start = self.at;
+        let start = self.position;
         self.statement_indent = width;
         match self.any_statement(width) {
             Ok(statement) => {

@@ -31,13 +31,18 @@ pub(crate) struct CoarseMonotonicClock;
 
 static ORIGIN: LazyLock<Instant> = LazyLock::new(Instant::now);
 
+/// What the clock shows at its origin. Zero would be a legal reading, but Go's runtime takes it for a broken clock and ends
+/// the program with "nanotime returning zero".
+const AT_ORIGIN: Duration = Duration::from_secs(1);
+
 impl HostMonotonicClock for CoarseMonotonicClock {
     fn resolution(&self) -> u64 {
         1_000_000
     }
 
     fn now(&self) -> u64 {
+        let now = AT_ORIGIN.saturating_add(ORIGIN.elapsed());
         // overflows after 584 years
-        u64::try_from(ORIGIN.elapsed().as_millis()).unwrap_or(u64::MAX).saturating_mul(1_000_000)
+        u64::try_from(now.as_millis()).unwrap_or(u64::MAX).saturating_mul(1_000_000)
     }
 }

@@ -1,17 +1,17 @@
-//! A hostile guest and what its head says of it. A comment there that begins with one of these words is a claim:
+//! A hostile guest and the claims in its first comments. A comment that begins with one of these words is a claim:
 //!
-//! | word | what follows it |
+//! | word | meaning of the rest |
 //! | --- | --- |
 //! | `with` | limits: `memory_bytes`, `time_ms`, `cpu_ms`, `result_bytes`, `stream_bytes`, `output_bytes`, `log_bytes`, `net_exchanges` |
 //! | `gives` | JSON: the result |
 //! | `fails` | `kind: message` |
 //! | `log` | a line of the log |
-//! | `refused` | a module: why it is not even compiled or started |
+//! | `refused` | a module: why it cannot be compiled or started |
 //! | `loop` | the text of a loop that runs over the result |
-//! | `at` | `import`: the harm is done while the module is imported |
-//! | `replace` | `this -> that`, in what a module is put into |
+//! | `at` | `import`: the module is hostile while it is imported |
+//! | `replace` | `this -> that`, in the module that the text is inserted into |
 //!
-//! In texts `…` stands for anything.
+//! In texts, `…` matches anything.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -25,9 +25,9 @@ use bytes::Bytes;
 use super::CANARY;
 
 const WORDS: [&str; 8] = ["with", "gives", "fails", "log", "refused", "loop", "at", "replace"];
-/// Hosts a guest may speak to as far as its script goes.
-const RULES: [&str; 4] = ["*.com", "*.example", "0.0.0.0/0", "::/0"];
-/// What an innocent step of Python is, in the guest's module or in one of its own.
+/// The hosts that the script of a guest allows.
+const ALLOWED_HOSTS: [&str; 4] = ["*.com", "*.example", "0.0.0.0/0", "::/0"];
+/// A harmless Python step, in the guest's module or in one of its own.
 const INNOCENT: &str = "\n\ndef innocent(*_):\n    return 7\n";
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,11 +43,11 @@ pub(crate) struct Guest {
     pub(crate) name: String,
     pub(crate) language: Language,
     pub(crate) text: String,
-    /// Of a guest in Rust: all of them, one component.
+    /// For guests in Rust: the component that contains all of them.
     pub(crate) component: Option<CompiledStep>,
     canary: PathBuf,
     port: u16,
-    words: Vec<(String, String)>,
+    claims: Vec<(String, String)>,
 }
 
 impl Guest {
@@ -71,22 +71,22 @@ impl Guest {
         let text = fs::read_to_string(path).expect("a guest");
         let text = text.replace("CANARY_PATH", &canary.to_string_lossy()).replace("TRAP_PORT", &port.to_string());
         let name = path.file_name().expect("a name").to_string_lossy().into_owned();
-        let words = head(&text, language, &name);
+        let claims = claims(&text, language, &name);
         let text = match language {
             Language::Python => format!("{text}{INNOCENT}"),
             Language::Sql | Language::Rust => text,
-            Language::Wat => module(path, &text, &words),
+            Language::Wat => module(path, &text, &claims),
         };
-        Self { name, language, text, component: None, canary: canary.to_owned(), port, words }
+        Self { name, language, text, component: None, canary: canary.to_owned(), port, claims }
     }
 
     pub(crate) fn one(&self, word: &str) -> Option<&str> {
-        self.said(word).next()
+        self.claims_of(word).next()
     }
 
-    fn said<'a>(&'a self, word: &str) -> impl Iterator<Item = &'a str> {
+    fn claims_of<'a>(&'a self, word: &str) -> impl Iterator<Item = &'a str> {
         let word = word.to_owned();
-        self.words.iter().filter(move |(known, _)| *known == word).map(|(_, said)| said.as_str())
+        self.claims.iter().filter(move |(kind, _)| *kind == word).map(|(_, text)| text.as_str())
     }
 
     pub(crate) fn task(&self, function: &str) -> Task {
@@ -99,8 +99,8 @@ impl Guest {
         };
         task.inputs = inputs.iter().map(|value| Bytes::from(cbor::encode(value))).collect();
         task.loop_text = self.one("loop").map(str::to_owned);
-        for limit in self.said("with").flat_map(str::split_whitespace) {
-            set(&mut task.limits, limit);
+        for limit in self.claims_of("with").flat_map(str::split_whitespace) {
+            set_limit(&mut task.limits, limit);
         }
         task
     }
@@ -133,39 +133,40 @@ impl Guest {
         }
     }
 
-    /// What of it is not as its head claims.
-    pub(crate) fn complaints(&self, finished: &Finished) -> Vec<String> {
-        let mut complaints = Vec::new();
-        let said = answer_text(&finished.answer);
+    /// The claims that do not hold.
+    pub(crate) fn problems(&self, finished: &Finished) -> Vec<String> {
+        let mut problems = Vec::new();
+        let answer = answer_text(&finished.answer);
         let claim = match (self.one("gives"), self.one("fails")) {
             (Some(json), _) => format!("gives: {json}"),
             (_, Some(words)) => format!("fails: {words}"),
-            _ => "something, which its head does not say".to_owned(),
+            _ => "a claim, which is missing".to_owned(),
         };
-        if !matches(&claim, &said) {
-            complaints.push(format!("it must have\n  {claim}\nand has\n  {said}"));
+        if !matches(&claim, &answer) {
+            problems.push(format!("expected\n  {claim}\nbut the answer is\n  {answer}"));
         }
         let log = String::from_utf8_lossy(&finished.log).into_owned();
-        for line in self.said("log").filter(|line| !log.lines().any(|logged| matches(line, logged))) {
-            complaints.push(format!("its log does not say {line:?}:\n{}", log.chars().take(2000).collect::<String>()));
+        for line in self.claims_of("log").filter(|line| !log.lines().any(|logged| matches(line, logged))) {
+            problems
+                .push(format!("its log does not contain {line:?}:\n{}", log.chars().take(2000).collect::<String>()));
         }
-        if said.contains(CANARY) || log.contains(CANARY) {
-            complaints.push("it read a file of this machine".to_owned());
+        if answer.contains(CANARY) || log.contains(CANARY) {
+            problems.push("it read a file of this machine".to_owned());
         }
         if log.chars().any(|char| char.is_control() && !matches!(char, '\n' | '\t')) {
-            complaints.push("its log holds control characters".to_owned());
+            problems.push("its log contains control characters".to_owned());
         }
-        complaints
+        problems
     }
 }
 
-/// Files of which a part begins with `_`, and others than sources, are none.
+/// Is this a source file, without a part of its path that begins with `_`?
 fn is_guest(path: &Path) -> bool {
-    let source = path.extension().is_some_and(|kind| ["py", "sql", "wat", "rs"].iter().any(|known| kind == *known));
-    source && !path.to_string_lossy().contains("/_")
+    let is_source = path.extension().is_some_and(|kind| ["py", "sql", "wat", "rs"].iter().any(|known| kind == *known));
+    is_source && !path.to_string_lossy().contains("/_")
 }
 
-/// Does a text look like this, where `…` stands for anything?
+/// Does a text match this pattern, in which `…` matches anything?
 pub(crate) fn matches(pattern: &str, text: &str) -> bool {
     let mut parts = pattern.split('…');
     let Some(mut rest) = parts.next().and_then(|first| text.strip_prefix(first)) else { return false };
@@ -173,7 +174,7 @@ pub(crate) fn matches(pattern: &str, text: &str) -> bool {
     let Some((last, middle)) = parts.split_last() else { return rest.is_empty() };
     for part in middle {
         match rest.split_once(part) {
-            Some((_, behind)) => rest = behind,
+            Some((_, after)) => rest = after,
             None => return false,
         }
     }
@@ -181,7 +182,7 @@ pub(crate) fn matches(pattern: &str, text: &str) -> bool {
 }
 
 /// The claims in the comments before the first line of code.
-fn head(text: &str, language: Language, name: &str) -> Vec<(String, String)> {
+fn claims(text: &str, language: Language, name: &str) -> Vec<(String, String)> {
     let comment = match language {
         Language::Python => "# ",
         Language::Sql => "-- ",
@@ -189,17 +190,17 @@ fn head(text: &str, language: Language, name: &str) -> Vec<(String, String)> {
         Language::Rust => "//! ",
     };
     let lines = text.lines().map_while(|line| line.strip_prefix(comment));
-    let words = lines.filter_map(|line| line.split_once(": ")).filter(|(word, _)| WORDS.contains(word));
-    let words: Vec<(String, String)> = words.map(|(word, said)| (word.to_owned(), said.to_owned())).collect();
-    assert!(!words.is_empty(), "{name} claims nothing");
-    words
+    let claims = lines.filter_map(|line| line.split_once(": ")).filter(|(word, _)| WORDS.contains(word));
+    let claims: Vec<(String, String)> = claims.map(|(word, text)| (word.to_owned(), text.to_owned())).collect();
+    assert!(!claims.is_empty(), "{name} claims nothing");
+    claims
 }
 
-/// A whole module: what all of them have, and this.
-fn module(path: &Path, text: &str, words: &[(String, String)]) -> String {
+/// A complete module: the common frame with the text of the guest inserted.
+fn module(path: &Path, text: &str, claims: &[(String, String)]) -> String {
     let frame = fs::read_to_string(path.with_file_name("_guest.wat")).expect("the frame");
     let mut module = frame.replace(";; GUEST", text);
-    for (_, change) in words.iter().filter(|(word, _)| word == "replace") {
+    for (_, change) in claims.iter().filter(|(word, _)| word == "replace") {
         let (this, that) = change.split_once(" -> ").expect("`this -> that`");
         assert!(frame.contains(this), "{}: nothing to replace", path.display());
         module = module.replacen(this, that, 1);
@@ -209,11 +210,11 @@ fn module(path: &Path, text: &str, words: &[(String, String)]) -> String {
 
 fn task(code: Code) -> Task {
     let mut permissions = Permissions::default();
-    permissions.net = RULES.iter().map(|rule| rule.parse().expect("a rule")).collect();
+    permissions.net = ALLOWED_HOSTS.iter().map(|rule| rule.parse().expect("a rule")).collect();
     Task { code, inputs: Vec::new(), env: None, loop_text: None, limits: Limits::default(), permissions }
 }
 
-fn set(limits: &mut Limits, text: &str) {
+fn set_limit(limits: &mut Limits, text: &str) {
     let (name, number) = text.split_once('=').expect("limit=number");
     let number: u64 = number.parse().expect("a number");
     match name {

@@ -1,7 +1,7 @@
-//! Hostile guests, run by real sandbox hosts: the programs in `tests/programs/evil`, each with what it must get.
+//! Hostile guests, executed by real sandbox hosts: the programs in `tests/programs/evil`, each with its expected outcome.
 //!
-//! Whatever a guest gets, three things hold afterwards: its host is alive, an innocent step in the same slot works, and
-//! the worker holds no more memory than before, but for 64 MiB. Nobody was connected to, and nothing says the canary.
+//! After every guest, its host is alive, an innocent step in the same slot works, and the worker holds at most 64 MiB more
+//! memory than before. No guest has connected to the port of this test, and no output contains the canary.
 
 mod guest;
 
@@ -12,17 +12,17 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use bue_model::{BlobHash, Value};
-use bue_runtime::{Allowed, Egress, EgressConfig, GuestBytes, GuestModule, Hosts, HostsConfig, Prepared};
+use bue_runtime::{Egress, EgressConfig, GuestBytes, GuestModule, Hosts, HostsConfig, NetPolicy, Prepared};
 
 use self::guest::{Guest, Language, matches};
 use crate::common::value;
 use crate::{Runtime, children, finish};
 
-/// Bytes that a worker may hold more after a guest than before it.
-const MOST_GROWTH: u64 = 64 << 20;
-/// A guest that has not ended by then hangs: the longest time limit of one is seconds.
-const HANGS: Duration = Duration::from_secs(60);
-/// What stands in a file of this machine, which no guest may read.
+/// Bytes by which the memory of a worker may grow during a guest.
+const MAX_GROWTH: u64 = 64 << 20;
+/// A guest that has not ended after this time hangs: the longest time limit of a guest is some seconds.
+const GUEST_TIMEOUT: Duration = Duration::from_secs(60);
+/// The content of a file of this machine, which no guest may read.
 const CANARY: &str = "canary-5fd1c7a0b2";
 
 pub(crate) fn hostile_guests_get_what_they_must(runtime: &Runtime) {
@@ -33,8 +33,8 @@ pub(crate) fn hostile_guests_get_what_they_must(runtime: &Runtime) {
     let guests = Guest::all(&programs(), canary.path(), trap.local_addr().expect("an address").port());
     assert!(guests.len() >= 60 || std::env::var_os("BUE_EVIL").is_some(), "only {} guests", guests.len());
     let checked = guests.len();
-    let complaints = runtime.tokio.block_on(check_all(runtime, guests));
-    assert!(complaints.is_empty(), "{} of {}:\n{}", complaints.len(), checked, complaints.join("\n"));
+    let problems = runtime.tokio.block_on(check_all(runtime, guests));
+    assert!(problems.is_empty(), "{} of {}:\n{}", problems.len(), checked, problems.join("\n"));
     assert!(trap.accept().is_err(), "a guest reached a port of this machine");
     println!("{checked} hostile guests");
 }
@@ -47,37 +47,37 @@ async fn check_all(runtime: &Runtime, mut guests: Vec<Guest>) -> Vec<String> {
     let config = HostsConfig { egress: open_egress(), ..runtime.config(1) };
     let shared = Hosts::start(config).await.expect("hosts");
     compile_rust(&shared, &mut guests).await;
-    let mut complaints = Vec::new();
+    let mut problems = Vec::new();
     for guest in &guests {
         let start = Instant::now();
-        let said = match guest.language {
+        let found = match guest.language {
             Language::Wat => check_module(runtime, guest).await,
             Language::Python | Language::Sql | Language::Rust => check(&shared, guest).await,
         };
         if std::env::var_os("BUE_EVIL").is_some() {
             println!("{:>7.0?} {}", start.elapsed(), guest.name);
         }
-        complaints.extend(said.into_iter().map(|said| format!("{}: {said}", guest.name)));
+        problems.extend(found.into_iter().map(|problem| format!("{}: {problem}", guest.name)));
     }
     shared.shutdown().await;
-    complaints
+    problems
 }
 
 async fn compile_rust(hosts: &Hosts, guests: &mut [Guest]) {
-    let mut of_rust = guests.iter_mut().filter(|guest| guest.language == Language::Rust).peekable();
-    if of_rust.peek().is_some() {
+    let mut rust_guests = guests.iter_mut().filter(|guest| guest.language == Language::Rust).peekable();
+    if rust_guests.peek().is_some() {
         let component = crate::wasm::compiled(hosts, crate::wasm::guests::evil()).await;
-        of_rust.for_each(|guest| guest.component = Some(component.clone()));
+        rust_guests.for_each(|guest| guest.component = Some(component.clone()));
     }
 }
 
-/// The worker allows anything, so that what is refused is refused whatever a worker allows.
+/// A worker that allows everything, so that what is refused does not depend on the worker's rules.
 fn open_egress() -> Egress {
-    let config = EgressConfig { allowed: Allowed::Anything, ..EgressConfig::default() };
+    let config = EgressConfig { allowed: NetPolicy::Anything, ..EgressConfig::default() };
     Egress::new(config, None::<&Path>).expect("no file to read")
 }
 
-/// A module of one's own is its own guest, in a host of its own.
+/// Runs a guest that is a module itself, in a host of its own.
 async fn check_module(runtime: &Runtime, guest: &Guest) -> Vec<String> {
     let cache = tempfile::tempdir().expect("a directory");
     let bytes = wat::parse_str(&guest.text).unwrap_or_else(|error| panic!("{}: {error}", guest.name));
@@ -86,53 +86,56 @@ async fn check_module(runtime: &Runtime, guest: &Guest) -> Vec<String> {
         (Ok(prepared), None) => prepared,
         (Err(error), Some(words)) if matches(words, &error.to_string()) => return Vec::new(),
         (other, _) => {
-            return vec![format!("it was taken or refused otherwise: {:?}", other.map_err(|e| e.to_string()))];
+            return vec![format!(
+                "it was accepted, or refused for another reason: {:?}",
+                other.map_err(|e| e.to_string())
+            )];
         }
     };
     let config = HostsConfig { prepared, egress: open_egress(), ..runtime.config(1) };
     let hosts = Hosts::start(config).await.expect("hosts");
-    let complaints = check(&hosts, guest).await;
+    let problems = check(&hosts, guest).await;
     hosts.shutdown().await;
-    complaints
+    problems
 }
 
 async fn check(hosts: &Hosts, guest: &Guest) -> Vec<String> {
-    // loads the module, so that its image counts for nobody
-    let mut complaints = innocent(hosts, guest, "before").await;
+    // loads the module, so that its image does not count as growth
+    let mut problems = innocent(hosts, guest, "before").await;
     let (held, processes) = (held(), children());
     let mut running = hosts.run(guest.task("evil")).await.expect("open");
-    let Ok(finished) = tokio::time::timeout(HANGS, finish(&mut running)).await else {
-        return vec!["it hangs".to_owned()];
+    let Ok(finished) = tokio::time::timeout(GUEST_TIMEOUT, finish(&mut running)).await else {
+        return vec!["it did not end within a minute".to_owned()];
     };
     match finished {
-        Ok(finished) => complaints.extend(guest.complaints(&finished)),
-        Err(lost) => complaints.push(lost.to_string()),
+        Ok(finished) => problems.extend(guest.problems(&finished)),
+        Err(lost) => problems.push(lost.to_string()),
     }
-    complaints.extend(innocent(hosts, guest, "after").await);
+    problems.extend(innocent(hosts, guest, "after").await);
     if children() != processes {
-        complaints.push("its host died".to_owned());
+        problems.push("its host died".to_owned());
     }
-    let grown = self::held().saturating_sub(held);
-    if grown > MOST_GROWTH {
-        complaints.push(format!("the worker holds {} MiB more", grown >> 20));
+    let growth = self::held().saturating_sub(held);
+    if growth > MAX_GROWTH {
+        problems.push(format!("the worker holds {} MiB more", growth >> 20));
     }
-    complaints
+    problems
 }
 
-/// A step that means no harm, where the hostile one is: same module, same image, same slot.
+/// Runs a harmless step where the hostile one runs: same module, same image, same slot.
 async fn innocent(hosts: &Hosts, guest: &Guest, when: &str) -> Vec<String> {
     let mut running = hosts.run(guest.innocent_task()).await.expect("open");
     match finish(&mut running).await {
         Ok(finished) if matches!(finished.answer, bue_model::Answer::Completed { .. }) => {
-            let given = value(&finished);
-            let is = given == Value::Int(7) || given == Value::List(vec![]);
-            if is { Vec::new() } else { vec![format!("an innocent step {when} it gave {given:?}")] }
+            let result = value(&finished);
+            let is_expected = result == Value::Int(7) || result == Value::List(vec![]);
+            if is_expected { Vec::new() } else { vec![format!("an innocent step {when} it returned {result:?}")] }
         }
         other => vec![format!("an innocent step {when} it: {other:?}")],
     }
 }
 
-/// Bytes of memory that this process and its children hold for themselves.
+/// Bytes of private memory of this process and its children.
 fn held() -> u64 {
     let own = std::process::id().to_string();
     children().iter().chain([&own]).map(|pid| anonymous(pid)).sum()

@@ -111,7 +111,7 @@ async fn print_summary(finished: &FinishedRun) -> Result<(), CommandError> {
         per_second(attempts, view)
     ))?;
     let minimum = report_api::minimum_time().as_secs_f64();
-    print_line(&format!("the API alone takes {minimum:.1} s of that for its slowest account"))
+    print_line(&format!("the API takes {minimum:.1} s of that for its slowest account"))
 }
 
 fn table(view: &RunView) -> Table {

@@ -23,7 +23,7 @@ enum TemplateKind {
     Step(NewStep),
 }
 
-/// Writes a step to start from, and prints the lines that a script needs for it.
+/// Writes a step that filters rows, and prints the lines that a script needs for it.
 ///
 /// Rust and Go get a folder with the step's name, the other languages a file. For Rust the SDK is written beside it, once,
 /// into `bue-sdk`. Existing files are not overwritten.
@@ -43,6 +43,8 @@ enum Language {
     Sqlite3,
     Go,
     C,
+    #[value(name = "c++", alias = "cpp")]
+    Cpp,
 }
 
 /// The files of a step.
@@ -96,6 +98,7 @@ impl NewStep {
                 (name.clone(), vec![(format!("{name}/go.mod"), module), (format!("{name}/main.go"), source)])
             }
             Language::C => single_file(format!("{name}.c"), include_str!("c.txt").to_owned()),
+            Language::Cpp => single_file(format!("{name}.cpp"), include_str!("cpp.txt").to_owned()),
             Language::Python => {
                 let source = "def NAME(rows):\n    return [row for row in rows if row[\"amount\"] > 0]\n";
                 single_file(format!("{name}.py"), fill_in(source))
@@ -118,6 +121,7 @@ impl Language {
             Self::Sqlite3 => "sqlite3",
             Self::Go => "go",
             Self::C => "c",
+            Self::Cpp => "c++",
         }
     }
 }

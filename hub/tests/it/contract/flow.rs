@@ -1,4 +1,4 @@
-//! Jobs start when their parents are done, once, with their values.
+//! Jobs start once, when their parents have completed, with their values.
 
 use bue_model::job::{Hints, INLINE_LIMIT};
 use bue_model::{Input, JobState, Outcome, RunState, ValueRef};
@@ -13,15 +13,15 @@ pub(crate) async fn a_job_starts_when_all_its_parents_are_completed_and_only_onc
     let right = script.call(&["right"], &[Input::Node(top)]);
     script.call(&["bottom"], &[Input::Node(left), Input::Node(right)]);
     let run = world.submit(script).await;
-    world.answer("top", completed("t")).await;
+    world.lease_and_report("top", completed("t")).await;
     let both = world.lease(10).await;
     assert_eq!(both.len(), 2);
-    world.tell(&both[1], completed("r")).await;
-    world.nothing().await;
-    world.tell(&both[0], completed("l")).await;
-    let bottom = world.answer("bottom", completed("b")).await;
+    world.report_accepted(&both[1], completed("r")).await;
+    world.expect_nothing_ready().await;
+    world.report_accepted(&both[0], completed("l")).await;
+    let bottom = world.lease_and_report("bottom", completed("b")).await;
     assert_eq!(bottom.arguments(), ["l", "r"]);
-    world.nothing().await;
+    world.expect_nothing_ready().await;
     assert_eq!(world.state(run).await, RunState::Completed);
     assert_eq!(world.step(run, "bottom").await.attempts, 1);
     assert_eq!(world.results(run).await, "t l r b");
@@ -35,19 +35,19 @@ pub(crate) async fn the_same_argument_twice_is_passed_twice(mut world: World) {
     world.submit(script).await;
     for held in world.lease(2).await {
         let name = held.name().to_owned();
-        world.tell(&held, completed(&name)).await;
+        world.report_accepted(&held, completed(&name)).await;
     }
-    assert_eq!(world.take("c").await.arguments(), ["a", "b", "a"]);
+    assert_eq!(world.lease_named("c").await.arguments(), ["a", "b", "a"]);
 }
 
 pub(crate) async fn a_call_hands_values_down_its_chain(mut world: World) {
     let mut script = Script::new();
     script.call(&["a", "b", "c"], &[]);
     let run = world.submit(script).await;
-    assert_eq!(world.answer("a", completed("1")).await.arguments(), Vec::<String>::new());
-    assert_eq!(world.answer("b", completed("2")).await.arguments(), ["1"]);
+    assert_eq!(world.lease_and_report("a", completed("1")).await.arguments(), Vec::<String>::new());
+    assert_eq!(world.lease_and_report("b", completed("2")).await.arguments(), ["1"]);
     assert_eq!(world.state(run).await, RunState::Running);
-    assert_eq!(world.answer("c", completed("3")).await.arguments(), ["2"]);
+    assert_eq!(world.lease_and_report("c", completed("3")).await.arguments(), ["2"]);
     assert_eq!(world.state(run).await, RunState::Completed);
     assert_eq!(world.results(run).await, "3");
 }
@@ -57,7 +57,7 @@ pub(crate) async fn calling_a_pipe_twice_makes_new_jobs(mut world: World) {
     script.call(&["a"], &[]);
     script.call(&["a"], &[]);
     let run = world.submit(script).await;
-    assert_eq!(world.work(|_| completed("x")).await, 2);
+    assert_eq!(world.run_all(|_| completed("x")).await, 2);
     assert_eq!(world.results(run).await, "x x");
 }
 
@@ -75,7 +75,7 @@ pub(crate) async fn submitting_a_run_twice_changes_nothing(mut world: World) {
         script.plan()
     };
     let run = world.store.submit(world.time(), submission(1, plan())).await.expect("a run");
-    world.answer("a", completed("1")).await;
+    world.lease_and_report("a", completed("1")).await;
     let before = world.view(run).await;
     let again = world.store.submit(world.time(), submission(1, plan())).await.expect("the run");
     assert_eq!(again, run);
@@ -83,7 +83,7 @@ pub(crate) async fn submitting_a_run_twice_changes_nothing(mut world: World) {
     // another plan under the same id is the same run, too
     let again = world.store.submit(world.time(), submission(1, Script::new().plan())).await.expect("the run");
     assert_eq!((again, world.view(run).await), (run, before));
-    world.take("b").await;
+    world.lease_named("b").await;
     assert_eq!(world.store.runs(10).await.expect("runs").len(), 1);
 }
 
@@ -95,14 +95,14 @@ pub(crate) async fn hints_reach_all_that_depend(mut world: World) {
     world.submit(script).await;
     let held = world.lease(1).await.remove(0);
     let hints = Hints { priority: Some(5), env: Some(b"env".to_vec().into()) };
-    world.tell(&held, Outcome::Completed { value: value("1"), hints }).await;
+    world.report_accepted(&held, Outcome::Completed { value: value("1"), hints }).await;
     let b = world.lease(1).await.remove(0);
     assert_eq!((b.name(), b.lease.env.as_deref()), ("b", Some(&b"env"[..])));
-    world.tell(&b, completed("2")).await;
-    // also what depends on it indirectly, and before the older job of lower priority
+    world.report_accepted(&b, completed("2")).await;
+    // also what depends on it indirectly, before the older job of lower priority
     let c = world.lease(1).await.remove(0);
     assert_eq!((c.name(), c.lease.env.as_deref()), ("c", Some(&b"env"[..])));
-    let other = world.take("other").await;
+    let other = world.lease_named("other").await;
     assert_eq!(other.lease.env, None);
 }
 
@@ -117,9 +117,11 @@ pub(crate) async fn of_two_hints_the_later_parent_decides(mut world: World) {
     both.reverse();
     for held in both {
         let env = Some(held.name().as_bytes().to_vec().into());
-        world.tell(&held, Outcome::Completed { value: value("1"), hints: Hints { priority: None, env } }).await;
+        world
+            .report_accepted(&held, Outcome::Completed { value: value("1"), hints: Hints { priority: None, env } })
+            .await;
     }
-    assert_eq!(world.take("c").await.lease.env.as_deref(), Some(&b"b"[..]));
+    assert_eq!(world.lease_named("c").await.lease.env.as_deref(), Some(&b"b"[..]));
 }
 
 pub(crate) async fn a_batch_names_each_step_once(mut world: World) {
@@ -150,7 +152,7 @@ pub(crate) async fn a_result_too_long_to_be_inline_is_a_failed_attempt(mut world
     script.call(&["a"], &[]);
     let run = world.submit(script).await;
     let long = ValueRef::Inline(vec![0; INLINE_LIMIT + 1].into());
-    let held = world.answer("a", Outcome::Completed { value: long, hints: Hints::default() }).await;
+    let held = world.lease_and_report("a", Outcome::Completed { value: long, hints: Hints::default() }).await;
     assert_eq!(world.state(run).await, RunState::Failed);
     let failure = world.job(held.job()).await.failure.expect("a reason");
     assert!(failure.message.contains("65537"), "{}", failure.message);
@@ -162,10 +164,10 @@ pub(crate) async fn a_loop_over_no_list_is_a_failed_attempt(mut world: World) {
     script.each(source, |script, x| script.call(&["body"], &[x]));
     script.set("source", |settings| settings.retries = 1);
     let run = world.submit(script).await;
-    let held = world.answer("source", completed("no list")).await;
+    let held = world.lease_and_report("source", completed("no list")).await;
     assert_eq!(world.job(held.job()).await.state, JobState::Available);
     world.now += 2_000;
-    world.answer("source", list(1)).await;
-    world.answer("body", completed("1")).await;
+    world.lease_and_report("source", list(1)).await;
+    world.lease_and_report("body", completed("1")).await;
     assert_eq!(world.state(run).await, RunState::Completed);
 }

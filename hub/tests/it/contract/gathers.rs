@@ -1,10 +1,10 @@
-//! Fan-in: the results of all rounds as one list.
+//! Gathering: the results of all rounds as one list.
 
 use bue_model::job::INLINE_LIMIT;
 use bue_model::{FailureKind, Input, JobState, Outcome, RunState};
 
 use crate::script::Script;
-use crate::world::{Held, World, completed, failed, list};
+use crate::world::{LeasedJob, World, completed, failed, list};
 
 /// `all = [a(x) for x in source()]`, then `sum(all)`
 fn gather() -> Script {
@@ -15,23 +15,23 @@ fn gather() -> Script {
     script
 }
 
-fn echo(held: &Held) -> Outcome {
+fn echo(held: &LeasedJob) -> Outcome {
     completed(&held.arguments()[0])
 }
 
 pub(crate) async fn a_gathered_list_has_the_rounds_in_order(mut world: World) {
     let run = world.submit(gather()).await;
-    world.answer("source", list(3)).await;
+    world.lease_and_report("source", list(3)).await;
     let mut rounds = world.lease(10).await;
     rounds.rotate_left(1);
     for held in &rounds {
-        world.tell(held, echo(held)).await;
+        world.report_accepted(held, echo(held)).await;
     }
     let rounds = world.lease(10).await;
     for held in rounds.iter().rev() {
-        world.tell(held, echo(held)).await;
+        world.report_accepted(held, echo(held)).await;
     }
-    let sum = world.answer("sum", completed("s")).await;
+    let sum = world.lease_and_report("sum", completed("s")).await;
     assert_eq!(sum.arguments(), ["[c0[0] c0[1] c0[2]]"]);
     assert_eq!(world.state(run).await, RunState::Completed);
     assert_eq!(world.results(run).await, "list of 3 [c0[0] c0[1] c0[2]] s");
@@ -39,16 +39,16 @@ pub(crate) async fn a_gathered_list_has_the_rounds_in_order(mut world: World) {
 
 pub(crate) async fn a_cancelled_round_gives_nothing(mut world: World) {
     let run = world.submit(gather()).await;
-    world.answer("source", list(3)).await;
-    world.work(|held| if held.arguments()[0] == "c0[1]" { Outcome::Cancelled } else { echo(held) }).await;
+    world.lease_and_report("source", list(3)).await;
+    world.run_all(|held| if held.arguments()[0] == "c0[1]" { Outcome::Cancelled } else { echo(held) }).await;
     assert_eq!(world.results(run).await, "list of 3 [c0[0] - c0[2]] [c0[0] - c0[2]]");
     assert_eq!(world.state(run).await, RunState::Completed);
 }
 
 pub(crate) async fn a_gathered_empty_list_is_empty(mut world: World) {
     world.submit(gather()).await;
-    world.answer("source", list(0)).await;
-    assert_eq!(world.take("sum").await.arguments(), ["[]"]);
+    world.lease_and_report("source", list(0)).await;
+    assert_eq!(world.lease_named("sum").await.arguments(), ["[]"]);
 }
 
 pub(crate) async fn a_failed_round_blocks_what_gathers_it_until_reset(mut world: World) {
@@ -60,32 +60,32 @@ pub(crate) async fn a_failed_round_blocks_what_gathers_it_until_reset(mut world:
         script.call(&["sum"], &[all]);
     });
     let run = world.submit(script).await;
-    world.answer("outer", list(1)).await;
-    world.answer("source", list(3)).await;
+    world.lease_and_report("outer", list(1)).await;
+    world.lease_and_report("source", list(3)).await;
     let rounds = world.lease(10).await;
-    world.tell(&rounds[0], failed("first")).await;
-    world.tell(&rounds[1], completed("1")).await;
+    world.report_accepted(&rounds[0], failed("first")).await;
+    world.report_accepted(&rounds[1], completed("1")).await;
     assert_eq!(world.state(run).await, RunState::Running, "a round is still open");
-    world.tell(&rounds[2], failed("second")).await;
+    world.report_accepted(&rounds[2], failed("second")).await;
     assert_eq!(world.state(run).await, RunState::Failed);
     assert_eq!(world.step(run, "sum").await.blocked, 1);
     // one of two is not enough
     world.store.reset_job(world.time(), rounds[0].job()).await.expect("reset");
     assert_eq!(world.state(run).await, RunState::Running);
-    world.answer("a", completed("0")).await;
+    world.lease_and_report("a", completed("0")).await;
     assert_eq!(world.state(run).await, RunState::Failed);
     assert_eq!(world.step(run, "sum").await.blocked, 1);
     world.store.reset_run(world.time(), run).await.expect("reset");
-    world.answer("a", completed("2")).await;
-    assert_eq!(world.answer("sum", completed("s")).await.arguments(), ["[0 1 2]"]);
+    world.lease_and_report("a", completed("2")).await;
+    assert_eq!(world.lease_and_report("sum", completed("s")).await.arguments(), ["[0 1 2]"]);
     assert_eq!(world.state(run).await, RunState::Completed);
 }
 
 pub(crate) async fn a_gathered_list_too_long_for_a_message_fails_the_job(mut world: World) {
     let run = world.submit(gather()).await;
-    world.answer("source", list(1_000)).await;
+    world.lease_and_report("source", list(1_000)).await;
     let long = "x".repeat(INLINE_LIMIT);
-    world.work(|_| completed(&long)).await;
+    world.run_all(|_| completed(&long)).await;
     assert_eq!(world.state(run).await, RunState::Failed);
     let failed = &world.page(run).await.failed[0];
     assert_eq!((failed.step.as_str(), failed.failure.kind), ("sum", FailureKind::Limit));
@@ -99,7 +99,7 @@ pub(crate) async fn a_cancelled_source_cancels_what_gathers_it(mut world: World)
     let sum = script.call(&["sum"], &[all]);
     script.call(&["last"], &[Input::Node(sum)]);
     let run = world.submit(script).await;
-    world.answer("source", Outcome::Cancelled).await;
+    world.lease_and_report("source", Outcome::Cancelled).await;
     assert_eq!(world.state(run).await, RunState::Completed);
     assert_eq!(world.step(run, "last").await.cancelled, 1);
     assert_eq!(world.results(run).await, "- - - -");

@@ -1,11 +1,11 @@
-//! Leases end, tokens grow, and what comes too late changes nothing.
+//! Leases expire, tokens grow, and stale reports change nothing.
 
 use bue_hub::LEASE_MS;
 use bue_model::wire::{Report, Verdict};
 use bue_model::{JobState, Outcome, RunState};
 
 use crate::script::Script;
-use crate::world::{Held, RESET, World, completed, failed};
+use crate::world::{LeasedJob, RESET, World, completed, failed};
 
 const LEASE: i64 = LEASE_MS as i64;
 
@@ -21,20 +21,20 @@ fn released() -> Outcome {
 
 pub(crate) async fn a_stale_token_changes_nothing(mut world: World) {
     let run = world.submit(one_step()).await;
-    let old = world.one().await;
+    let old = world.lease_one().await;
     world.now += LEASE;
     world.reap().await;
-    let new = world.one().await;
+    let new = world.lease_one().await;
     assert!(new.lease.token > old.lease.token);
     for outcome in [completed("old"), failed("old"), RESET, Outcome::Cancelled, released()] {
         let before = world.view(run).await;
         assert_eq!(world.report(&old, outcome).await, Verdict::LeaseLost);
         assert_eq!(world.view(run).await, before);
     }
-    world.tell(&new, completed("new")).await;
+    world.report_accepted(&new, completed("new")).await;
     assert_eq!(world.report(&old, completed("old")).await, Verdict::LeaseLost);
     assert_eq!(world.results(run).await, "new");
-    // a token nobody was ever given, and a job nobody ever made
+    // a token of no lease, and a job that does not exist
     let forged = Report {
         job: bue_model::JobId(u64::MAX),
         token: bue_model::Token(u64::MAX),
@@ -42,7 +42,7 @@ pub(crate) async fn a_stale_token_changes_nothing(mut world: World) {
         log: None,
         run_ms: 0,
     };
-    assert_eq!(world.report_as_it_is(forged).await, Verdict::LeaseLost);
+    assert_eq!(world.send_report(forged).await, Verdict::LeaseLost);
 }
 
 pub(crate) async fn a_report_that_comes_twice_counts_once(mut world: World) {
@@ -51,10 +51,10 @@ pub(crate) async fn a_report_that_comes_twice_counts_once(mut world: World) {
         script.call(&["a", "b"], &[]);
         script.set("a", |settings| settings.retries = 3);
         let run = world.submit(script).await;
-        let held = world.one().await;
-        world.tell(&held, outcome.clone()).await;
+        let held = world.lease_one().await;
+        world.report_accepted(&held, outcome.clone()).await;
         let before = world.view(run).await;
-        world.tell(&held, outcome).await;
+        world.report_accepted(&held, outcome).await;
         assert_eq!(world.view(run).await, before);
         world.store.cancel_run(world.time(), run).await.expect("cancelled");
     }
@@ -62,22 +62,22 @@ pub(crate) async fn a_report_that_comes_twice_counts_once(mut world: World) {
 
 pub(crate) async fn a_reaped_lease_changes_nothing(mut world: World) {
     let run = world.submit(one_step()).await;
-    let held = world.one().await;
+    let held = world.lease_one().await;
     world.now += LEASE - 1;
     assert_eq!(world.reap().await, []);
     world.now += 1;
     assert_eq!(world.reap().await, [held.job()]);
     assert_eq!(world.report(&held, completed("late")).await, Verdict::LeaseLost);
     assert_eq!(world.job(held.job()).await.state, JobState::Available);
-    let again = world.one().await;
-    assert_eq!((again.job(), again.lease.attempt), (held.job(), 1), "a lost lease is no attempt");
-    world.tell(&again, completed("1")).await;
+    let again = world.lease_one().await;
+    assert_eq!((again.job(), again.lease.attempt), (held.job(), 1), "an expired lease is no attempt");
+    world.report_accepted(&again, completed("1")).await;
     assert_eq!(world.results(run).await, "1");
 }
 
 pub(crate) async fn a_heartbeat_keeps_a_lease(mut world: World) {
     world.submit(one_step()).await;
-    let held = world.one().await;
+    let held = world.lease_one().await;
     for _ in 0..10 {
         world.now += LEASE - 1;
         assert_eq!(world.heartbeat(&[&held]).await, []);
@@ -88,7 +88,7 @@ pub(crate) async fn a_heartbeat_keeps_a_lease(mut world: World) {
     assert_eq!(world.reap().await, [held.job()]);
 }
 
-pub(crate) async fn a_heartbeat_says_which_jobs_are_lost(mut world: World) {
+pub(crate) async fn a_heartbeat_returns_the_jobs_that_are_lost(mut world: World) {
     let mut script = Script::new();
     for name in ["kept", "cancelled", "reaped", "done"] {
         script.call(&[name], &[]);
@@ -97,30 +97,30 @@ pub(crate) async fn a_heartbeat_says_which_jobs_are_lost(mut world: World) {
     let held = world.lease(10).await;
     let [kept, cancelled, reaped, done] = held.as_slice() else { panic!("four jobs") };
     world.store.cancel_job(world.time(), cancelled.job()).await.expect("cancelled");
-    world.tell(done, completed("1")).await;
+    world.report_accepted(done, completed("1")).await;
     world.now += LEASE - 1;
     assert_eq!(world.heartbeat(&[kept]).await, []);
     world.now += 1;
     assert_eq!(world.reap().await, [reaped.job()]);
-    let everything: Vec<&Held> = held.iter().collect();
+    let everything: Vec<&LeasedJob> = held.iter().collect();
     assert_eq!(world.heartbeat(&everything).await, [cancelled.job(), reaped.job(), done.job()]);
 }
 
-pub(crate) async fn a_job_that_is_given_back_is_ready_at_once(mut world: World) {
+pub(crate) async fn a_released_job_is_ready_at_once(mut world: World) {
     let run = world.submit(one_step()).await;
-    let held = world.one().await;
-    world.tell(&held, released()).await;
-    let again = world.one().await;
+    let held = world.lease_one().await;
+    world.report_accepted(&held, released()).await;
+    let again = world.lease_one().await;
     assert_eq!(again.lease.attempt, 1);
-    world.tell(&again, completed("1")).await;
+    world.report_accepted(&again, completed("1")).await;
     assert_eq!(world.state(run).await, RunState::Completed);
 }
 
-pub(crate) async fn a_job_that_is_given_back_five_times_fails(mut world: World) {
+pub(crate) async fn a_job_that_is_released_five_times_fails(mut world: World) {
     let run = world.submit(one_step()).await;
     for _ in 0..bue_hub::MAX_RELEASES {
         assert_eq!(world.state(run).await, RunState::Running);
-        world.answer("a", released()).await;
+        world.lease_and_report("a", released()).await;
     }
     assert_eq!(world.state(run).await, RunState::Failed);
     let page = world.page(run).await;
@@ -128,10 +128,10 @@ pub(crate) async fn a_job_that_is_given_back_five_times_fails(mut world: World) 
     assert_eq!(page.failed[0].worker.as_deref(), Some("w1"));
 }
 
-pub(crate) async fn five_lost_leases_fail_a_job(mut world: World) {
+pub(crate) async fn five_expired_leases_fail_a_job(mut world: World) {
     let run = world.submit(one_step()).await;
     for _ in 0..bue_hub::MAX_RELEASES {
-        world.one().await;
+        world.lease_one().await;
         world.now += LEASE;
         world.reap().await;
     }
@@ -146,16 +146,16 @@ pub(crate) async fn tokens_grow_across_a_reset(mut world: World) {
     let mut last = bue_model::Token(0);
     let mut stale = Vec::new();
     for _ in 0..3 {
-        let a = world.answer("a", completed("1")).await;
+        let a = world.lease_and_report("a", completed("1")).await;
         assert!(a.lease.token > last);
         last = a.lease.token;
         stale.push(a);
-        world.answer("b", RESET).await;
+        world.lease_and_report("b", RESET).await;
     }
-    let a = world.take("a").await;
+    let a = world.lease_named("a").await;
     for old in &stale[..2] {
         assert_eq!(world.report(old, completed("old")).await, Verdict::LeaseLost);
     }
-    world.tell(&a, completed("new")).await;
-    assert_eq!(world.take("b").await.arguments(), ["new"]);
+    world.report_accepted(&a, completed("new")).await;
+    assert_eq!(world.lease_named("b").await.arguments(), ["new"]);
 }

@@ -1,9 +1,10 @@
-//! Fan-outs: a round for each element, made when there is room, each on its own.
+//! Fan-outs: an independent round for each element, instantiated when the window has room.
 
 use std::collections::BTreeMap;
 
 use bue_model::job::Hints;
 use bue_model::{Chunk, Input, JobState, Outcome, RunState, ValueRef};
+use bue_test_support::wait::wait_until_async;
 
 use crate::script::Script;
 use crate::world::{RESET, World, completed, failed, list, value};
@@ -18,10 +19,10 @@ fn simple(body: &[&str]) -> Script {
 
 pub(crate) async fn each_element_has_its_round(mut world: World) {
     let run = world.submit(simple(&["a", "b"])).await;
-    world.answer("source", list(12)).await;
+    world.lease_and_report("source", list(12)).await;
     assert_eq!(world.step(run, "b").await.blocked, 12);
     world
-        .work(|held| {
+        .run_all(|held| {
             let argument = &held.arguments()[0];
             completed(&if held.name() == "a" { format!("a({argument})") } else { format!("b{argument}") })
         })
@@ -35,41 +36,41 @@ pub(crate) async fn each_element_has_its_round(mut world: World) {
 pub(crate) async fn no_element_means_nothing(mut world: World) {
     for empty in [Vec::new(), vec![Chunk { count: 0, value: Box::new(value("")) }]] {
         let run = world.submit(simple(&["a"])).await;
-        world.answer("source", Outcome::Completed { value: ValueRef::List(empty), hints: Hints::default() }).await;
-        world.nothing().await;
+        world
+            .lease_and_report("source", Outcome::Completed { value: ValueRef::List(empty), hints: Hints::default() })
+            .await;
+        world.expect_nothing_ready().await;
         assert_eq!(world.state(run).await, RunState::Completed);
         assert_eq!(world.results(run).await, "list of 0 []");
     }
 }
 
-/// Rounds that wait for hours must not keep the others from beginning, and those of a very long loop are not all made.
-pub(crate) async fn rounds_are_made_a_window_at_a_time(mut world: World) {
+/// Rounds that wait for hours must not keep others from starting, and those of a very long loop are not all instantiated.
+pub(crate) async fn rounds_are_instantiated_a_window_at_a_time(mut world: World) {
     const WINDOW: u32 = 50_000;
     let run = world.submit(simple(&["a"])).await;
-    world.answer("source", list(WINDOW + 10_000)).await;
+    world.lease_and_report("source", list(WINDOW + 10_000)).await;
     let step = world.step(run, "a").await;
     assert_eq!(step.available + step.blocked, u64::from(WINDOW) + 10_000, "all are counted");
-    while world.step(run, "a").await.available < WINDOW.into() {
-        tokio::task::yield_now().await;
-    }
+    let is_full = async || world.step(run, "a").await.available >= WINDOW.into();
+    wait_until_async("the window is full", is_full).await;
     let mut done = 0;
     while done < 2_000 {
         let held = world.lease(500).await;
         done += held.len() as u64;
-        world.tell_all(held.into_iter().map(|held| (held, completed("1"))).collect()).await;
+        world.report_all_accepted(held.into_iter().map(|held| (held, completed("1"))).collect()).await;
         assert!(world.step(run, "a").await.available <= WINDOW.into());
     }
-    while world.step(run, "a").await.blocked > 10_000 - done {
-        tokio::task::yield_now().await;
-    }
+    let is_refilled = async || world.step(run, "a").await.blocked <= 10_000 - done;
+    wait_until_async("the window is full again", is_refilled).await;
 }
 
 pub(crate) async fn ten_thousand_elements_are_each_seen_once(mut world: World) {
     let run = world.submit(simple(&["a"])).await;
-    world.answer("source", list(10_000)).await;
+    world.lease_and_report("source", list(10_000)).await;
     let mut seen = BTreeMap::new();
     world
-        .work(|held| {
+        .run_all(|held| {
             *seen.entry(held.arguments()[0].clone()).or_insert(0) += 1;
             completed("1")
         })
@@ -93,7 +94,7 @@ pub(crate) async fn loops_nest(mut world: World) {
     });
     let run = world.submit(script).await;
     world
-        .work(|held| match held.name() {
+        .run_all(|held| match held.name() {
             "outer" => list(3),
             // one, two and no elements
             "inner" => list([1, 2, 0][held.arguments()[0].as_bytes()[3] as usize - usize::from(b'0')]),
@@ -110,7 +111,7 @@ pub(crate) async fn loops_nest(mut world: World) {
     );
 }
 
-pub(crate) async fn a_body_sees_what_stands_outside(mut world: World) {
+pub(crate) async fn a_body_sees_values_from_outside(mut world: World) {
     let mut script = Script::new();
     let early = Input::Node(script.call(&["early"], &[]));
     let source = script.call(&["source"], &[early]);
@@ -120,18 +121,18 @@ pub(crate) async fn a_body_sees_what_stands_outside(mut world: World) {
         script.call(&["b"], &[late, a]);
     });
     let run = world.submit(script).await;
-    world.answer("early", completed("e")).await;
+    world.lease_and_report("early", completed("e")).await;
     let held = world.lease(2).await;
-    world.tell(&held[0], list(2)).await;
+    world.report_accepted(&held[0], list(2)).await;
     let rounds = world.lease(10).await;
     assert_eq!(rounds[1].arguments(), ["e", "c0[1]"]);
-    world.tell(&rounds[0], completed("a0")).await;
-    world.nothing().await;
-    // parents in an outer block complete when the rounds are there already
-    world.tell(&held[1], completed("l")).await;
-    assert_eq!(world.answer("b", completed("b0")).await.arguments(), ["l", "a0"]);
-    world.tell(&rounds[1], completed("a1")).await;
-    assert_eq!(world.answer("b", completed("b1")).await.arguments(), ["l", "a1"]);
+    world.report_accepted(&rounds[0], completed("a0")).await;
+    world.expect_nothing_ready().await;
+    // parents in an outer block complete when the rounds exist already
+    world.report_accepted(&held[1], completed("l")).await;
+    assert_eq!(world.lease_and_report("b", completed("b0")).await.arguments(), ["l", "a0"]);
+    world.report_accepted(&rounds[1], completed("a1")).await;
+    assert_eq!(world.lease_and_report("b", completed("b1")).await.arguments(), ["l", "a1"]);
     assert_eq!(world.state(run).await, RunState::Completed);
     assert_eq!(world.results(run).await, "e list of 2 l [a0 a1] [b0 b1]");
 }
@@ -146,9 +147,9 @@ pub(crate) async fn a_body_that_uses_only_the_outside_runs_once_a_round(mut worl
     });
     let run = world.submit(script).await;
     let held = world.lease(2).await;
-    world.tell(&held[1], list(3)).await;
+    world.report_accepted(&held[1], list(3)).await;
     assert_eq!(world.lease_names().await, ["nothing"; 3]);
-    world.tell(&held[0], completed("o")).await;
+    world.report_accepted(&held[0], completed("o")).await;
     assert_eq!(world.lease_names().await, ["uses"; 3]);
     assert_eq!(world.state(run).await, RunState::Running);
 }
@@ -167,18 +168,18 @@ pub(crate) async fn a_round_does_not_wait_for_what_only_a_later_job_needs(mut wo
     let run = world.submit(script).await;
     let slow = world.lease(1).await.remove(0);
     world
-        .work(|held| match held.name() {
+        .run_all(|held| match held.name() {
             "source" | "inner" => list(2),
             _ => completed("1"),
         })
         .await;
     assert_eq!(world.step(run, "a").await.completed, 4);
-    world.tell(&slow, completed("s")).await;
-    assert_eq!(world.work(|_| completed("2")).await, 4);
+    world.report_accepted(&slow, completed("s")).await;
+    assert_eq!(world.run_all(|_| completed("2")).await, 4);
     assert_eq!(world.state(run).await, RunState::Completed);
 }
 
-pub(crate) async fn an_outer_failure_holds_up_every_round_and_its_reset_frees_them(mut world: World) {
+pub(crate) async fn an_outer_failure_blocks_every_round_and_its_reset_unblocks_them(mut world: World) {
     let mut script = Script::new();
     let outside = Input::Node(script.call(&["outside"], &[]));
     let source = script.call(&["source"], &[]);
@@ -188,21 +189,21 @@ pub(crate) async fn an_outer_failure_holds_up_every_round_and_its_reset_frees_th
     });
     let run = world.submit(script).await;
     let outside = world.lease(1).await.remove(0);
-    world.answer("source", list(3_000)).await;
-    world.tell(&outside, failed("broken")).await;
-    // what does not need it runs, in all rounds, also in those that are made later
-    assert_eq!(world.work(|_| completed("1")).await, 3_000);
+    world.lease_and_report("source", list(3_000)).await;
+    world.report_accepted(&outside, failed("broken")).await;
+    // what does not depend on it runs, in all rounds, also in those that are instantiated later
+    assert_eq!(world.run_all(|_| completed("1")).await, 3_000);
     assert_eq!(world.state(run).await, RunState::Failed);
     let b = world.step(run, "b").await;
     assert_eq!((b.blocked, b.cancelled, b.completed), (3_000, 0, 0));
     world.store.reset_job(world.time(), outside.job()).await.expect("reset");
     assert_eq!(world.state(run).await, RunState::Running);
-    assert_eq!(world.work(|_| completed("2")).await, 3_001);
+    assert_eq!(world.run_all(|_| completed("2")).await, 3_001);
     assert_eq!(world.state(run).await, RunState::Completed);
     assert_eq!(world.step(run, "b").await.completed, 3_000);
 }
 
-pub(crate) async fn an_outer_failure_holds_up_the_loops_in_every_round(mut world: World) {
+pub(crate) async fn an_outer_failure_blocks_the_loops_in_every_round(mut world: World) {
     let mut script = Script::new();
     let outside = Input::Node(script.call(&["outside"], &[]));
     let source = script.call(&["source"], &[]);
@@ -212,12 +213,12 @@ pub(crate) async fn an_outer_failure_holds_up_the_loops_in_every_round(mut world
     });
     let run = world.submit(script).await;
     let outside = world.lease(1).await.remove(0);
-    world.answer("source", list(1_500)).await;
-    world.tell(&outside, failed("broken")).await;
-    world.nothing().await;
+    world.lease_and_report("source", list(1_500)).await;
+    world.report_accepted(&outside, failed("broken")).await;
+    world.expect_nothing_ready().await;
     assert_eq!(world.state(run).await, RunState::Failed);
     world.store.reset_job(world.time(), outside.job()).await.expect("reset");
-    let work = world.work(|held| if held.name() == "a" { list(2) } else { completed("1") });
+    let work = world.run_all(|held| if held.name() == "a" { list(2) } else { completed("1") });
     assert_eq!(work.await, 1 + 1_500 + 3_000);
     assert_eq!(world.state(run).await, RunState::Completed);
     assert_eq!(world.step(run, "b").await.completed, 3_000);
@@ -233,19 +234,19 @@ pub(crate) async fn an_outer_cancellation_cancels_in_every_round(mut world: Worl
     });
     let run = world.submit(script).await;
     let outside = world.lease(1).await.remove(0);
-    world.answer("source", list(3_000)).await;
-    world.tell(&outside, Outcome::Cancelled).await;
-    assert_eq!(world.work(|_| completed("1")).await, 3_000);
+    world.lease_and_report("source", list(3_000)).await;
+    world.report_accepted(&outside, Outcome::Cancelled).await;
+    assert_eq!(world.run_all(|_| completed("1")).await, 3_000);
     assert_eq!(world.state(run).await, RunState::Completed);
     assert_eq!(world.step(run, "b").await.cancelled, 3_000);
 }
 
 pub(crate) async fn a_reset_in_a_round_leaves_the_others_alone(mut world: World) {
     let run = world.submit(simple(&["a", "b", "c"])).await;
-    world.answer("source", list(3)).await;
+    world.lease_and_report("source", list(3)).await;
     let mut resets = 0;
     world
-        .work(|held| {
+        .run_all(|held| {
             if held.name() == "b" && held.arguments() == ["c0[1]"] && resets < 4 {
                 resets += 1;
                 return RESET;
@@ -268,9 +269,9 @@ pub(crate) async fn a_cancellation_in_a_round_leaves_the_others_alone(mut world:
         script.call(&["other"], &[x]);
     });
     let run = world.submit(script).await;
-    world.answer("source", list(3)).await;
+    world.lease_and_report("source", list(3)).await;
     world
-        .work(|held| match (held.name(), held.arguments()[0].as_str()) {
+        .run_all(|held| match (held.name(), held.arguments()[0].as_str()) {
             ("a", "c0[1]") => Outcome::Cancelled,
             (_, argument) => completed(argument),
         })
@@ -286,8 +287,8 @@ pub(crate) async fn two_loops_run_over_one_list(mut world: World) {
     script.each(source, |script, x| script.call(&["b"], &[x]));
     script.call(&["c"], &[Input::Node(source)]);
     let run = world.submit(script).await;
-    world.answer("source", list(2)).await;
-    world.work(|held| completed(&held.arguments()[0])).await;
+    world.lease_and_report("source", list(2)).await;
+    world.run_all(|held| completed(&held.arguments()[0])).await;
     assert_eq!(world.results(run).await, "list of 2 [c0[0] c0[1]] [c0[0] c0[1]] list of 2");
 }
 
@@ -303,13 +304,13 @@ pub(crate) async fn hints_of_a_source_reach_the_rounds(mut world: World) {
     let source = world.lease(1).await.remove(0);
     let Outcome::Completed { value, .. } = list(1) else { panic!("a list") };
     let hints = Hints { priority: Some(9), env: Some(b"e".to_vec().into()) };
-    world.tell(&source, Outcome::Completed { value, hints }).await;
+    world.report_accepted(&source, Outcome::Completed { value, hints }).await;
     let inner = world.lease(1).await.remove(0);
     assert_eq!((inner.name(), inner.lease.env.is_some()), ("inner", true));
-    world.tell(&inner, list(1)).await;
+    world.report_accepted(&inner, list(1)).await;
     let leaf = world.lease(1).await.remove(0);
     assert_eq!((leaf.name(), leaf.lease.env.is_some()), ("leaf", true));
     assert_eq!(world.job(leaf.job()).await.state, JobState::Running);
-    world.take("other").await;
+    world.lease_named("other").await;
     assert_eq!(world.state(run).await, RunState::Running);
 }

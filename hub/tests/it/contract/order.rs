@@ -1,11 +1,11 @@
-//! Who is next.
+//! Which ready job is leased next.
 
 use bue_hub::BACK_OF_QUEUE_INTERVAL;
 
 use crate::script::Script;
 use crate::world::{World, completed};
 
-/// A call for each of these, with scope and priority.
+/// Submits a call for each of these, with scope and priority.
 fn calls(calls: &[(&str, &str, i64)]) -> Script {
     let mut script = Script::new();
     for (name, scope, priority) in calls {
@@ -30,16 +30,16 @@ pub(crate) async fn scope_then_priority_then_age(mut world: World) {
     world.submit(calls(MIXED)).await;
     let mut names = world.lease_names().await;
     assert_eq!(names, ["urgent", "old", "young", "later", "low", "lowest"]);
-    // one at a time it is the same
+    // one at a time, the order is the same
     world.submit(calls(MIXED)).await;
     names.reverse();
     while let Some(name) = names.pop() {
         assert_eq!(world.lease(1).await[0].name(), name);
     }
-    world.nothing().await;
+    world.expect_nothing_ready().await;
 }
 
-pub(crate) async fn reverse_turns_everything_around(mut world: World) {
+pub(crate) async fn reverse_reverses_scope_priority_and_age(mut world: World) {
     world.scopes = vec!["first".into(), "second".into()];
     world.reverse = true;
     world.submit(calls(MIXED)).await;
@@ -51,10 +51,10 @@ pub(crate) async fn other_scopes_are_left_alone(mut world: World) {
     world.scopes = vec!["third".into(), "nobody's".into(), "third".into()];
     assert_eq!(world.lease_names().await, ["elsewhere"]);
     world.scopes = Vec::new();
-    world.nothing().await;
+    world.expect_nothing_ready().await;
 }
 
-pub(crate) async fn one_lease_of_sixteen_goes_to_the_last(mut world: World) {
+pub(crate) async fn one_lease_in_sixteen_goes_to_the_back_of_the_queue(mut world: World) {
     world.scopes = vec!["first".into(), "second".into()];
     let mut script = Script::new();
     for _ in 0..200 {
@@ -68,7 +68,7 @@ pub(crate) async fn one_lease_of_sixteen_goes_to_the_last(mut world: World) {
     for _ in 0..64 {
         let held = world.lease(1).await.remove(0);
         low += u64::from(held.name() == "low");
-        world.tell(&held, completed("1")).await;
+        world.report_accepted(&held, completed("1")).await;
     }
     assert_eq!(low, 64 / BACK_OF_QUEUE_INTERVAL);
     // the same share of a batch

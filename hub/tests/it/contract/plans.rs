@@ -1,4 +1,4 @@
-//! Plans come from outside: what does not hold together is refused, and nothing is left of it.
+//! Plans come from outside: an inconsistent one is refused, and leaves nothing behind.
 
 use bue_hub::{HubError, PlanError};
 use bue_model::plan::Rate;
@@ -7,7 +7,7 @@ use bue_model::{CallIndex, Input, Node, NodeId, Plan, StepIndex};
 use crate::script::{Script, submission};
 use crate::world::World;
 
-/// Makes a bad plan of a good one.
+/// Turns a good plan into a bad one.
 type Spoil = fn(&mut Plan);
 
 /// Two calls, and a loop with a call in it.
@@ -73,9 +73,9 @@ pub(crate) async fn a_bad_plan_is_refused_and_leaves_nothing(world: World) {
         ("a call that begins elsewhere", |plan| plan.calls[0].first = NodeId(1)),
         ("a call that ends elsewhere", |plan| plan.calls[0].last = NodeId(0)),
         ("a call over two blocks", |plan| inner(plan).call = CallIndex(0)),
-        ("two nodes of one id", |plan| job(plan, 2).id = NodeId(1)),
+        ("two nodes with one id", |plan| job(plan, 2).id = NodeId(1)),
         ("a gap in the ids", |plan| inner(plan).id = NodeId(7)),
-        ("an id beyond all", |plan| inner(plan).id = NodeId(u32::MAX)),
+        ("an id that is too large", |plan| inner(plan).id = NodeId(u32::MAX)),
         ("a loop over the middle of a call", |plan| fan_out(plan).over = NodeId(0)),
         ("a loop over itself", |plan| fan_out(plan).over = NodeId(3)),
         ("a loop that gathers from outside", |plan| fan_out(plan).gather = Some(NodeId(2))),
@@ -84,8 +84,8 @@ pub(crate) async fn a_bad_plan_is_refused_and_leaves_nothing(world: World) {
         ("a rate by nothing", |plan| {
             plan.steps[0].settings.rate = Some(Rate { count: 1, per_ms: 1, by: Some(String::new()) });
         }),
-        ("a name nobody typed", |plan| plan.steps[0].name = "x".repeat(2000)),
-        ("more loops inside each other than anybody reads", |plan| {
+        ("a name that is too long", |plan| plan.steps[0].name = "x".repeat(2000)),
+        ("too many nested loops", |plan| {
             let body = std::mem::take(&mut fan_out(plan).body);
             let deep = |body: Vec<Node>, plan: &mut Plan| {
                 vec![Node::ForEach(bue_model::ForEach { body, ..fan_out(plan).clone() })]
@@ -94,7 +94,7 @@ pub(crate) async fn a_bad_plan_is_refused_and_leaves_nothing(world: World) {
             fan_out(plan).body = body;
         }),
     ];
-    world.store.submit(world.time(), submission(1, good())).await.expect("the good one");
+    world.store.submit(world.time(), submission(1, good())).await.expect("the good plan");
     for (number, (what, spoil)) in (2..).zip(spoilt) {
         let mut plan = good();
         spoil(&mut plan);

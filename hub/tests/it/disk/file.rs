@@ -1,11 +1,11 @@
-//! A file on a disk: what programs read, what was synced, and what a power cut leaves of the rest.
+//! [`File`]: its content as programs read it, what was synced, and what a power cut leaves of the remainder.
 
 use fastrand::Rng;
 
-/// Bytes that reach a disk together or not at all, but for those being written at the very moment of the cut.
+/// Bytes that reach a disk together or not at all, except for those being written at the moment of the cut.
 const SECTOR: usize = 512;
 
-/// A change of a file that is not synced.
+/// A change that is not synced.
 #[derive(Clone, Debug)]
 pub(super) enum Change {
     Write { at: usize, bytes: Vec<u8> },
@@ -15,24 +15,24 @@ pub(super) enum Change {
 /// A file.
 #[derive(Clone, Debug, Default)]
 pub(super) struct File {
-    /// What programs read.
+    /// The content that programs read.
     pub(super) live: Vec<u8>,
-    /// What was synced.
+    /// The content that was synced.
     pub(super) durable: Vec<u8>,
-    /// What was not, in its order.
+    /// Changes that were not, in order.
     pub(super) pending: Vec<Change>,
-    /// A new journal or log: its first sync takes the folder along.
+    /// A new journal or log: its first sync also syncs the folder.
     pub(super) syncs_folder: bool,
 }
 
 impl File {
-    /// A change that programs see at once.
+    /// Applies a change, which programs see at once.
     pub(super) fn take(&mut self, change: Change) {
         apply(&mut self.live, &change);
         self.pending.push(change);
     }
 
-    /// Everything so far is on the disk; whether the folder goes along.
+    /// Makes everything so far durable. Returns whether the folder is synced too.
     pub(super) fn sync(&mut self) -> bool {
         for change in self.pending.drain(..) {
             apply(&mut self.durable, &change);
@@ -40,9 +40,9 @@ impl File {
         std::mem::take(&mut self.syncs_folder)
     }
 
-    /// Keeps what chance keeps.
+    /// Keeps a random part of what was not synced.
     pub(super) fn cut(&mut self, chance: &mut Rng) {
-        // all, nothing, or any part: each is what some disk does
+        // all, nothing, or any part: some disk does each of these
         let share = [0.0, 0.1, 0.5, 0.9, 1.0][chance.usize(..5)];
         for change in std::mem::take(&mut self.pending) {
             match change {
@@ -52,7 +52,7 @@ impl File {
                     }
                 }
                 Change::Write { at, bytes } => {
-                    // the larger size may be there and the bytes not
+                    // the larger size may be durable and the bytes not
                     if chance.f64() < share && at + bytes.len() > self.durable.len() {
                         self.durable.resize(at + bytes.len(), 0);
                     }
@@ -68,7 +68,7 @@ impl File {
     }
 }
 
-/// The parts of a write that lie in different sectors.
+/// Splits a write into its sectors.
 fn sectors(at: usize, bytes: &[u8]) -> Vec<(usize, &[u8])> {
     let (mut at, mut rest, mut parts) = (at, bytes, Vec::new());
     while !rest.is_empty() {
@@ -79,7 +79,7 @@ fn sectors(at: usize, bytes: &[u8]) -> Vec<(usize, &[u8])> {
     parts
 }
 
-/// Mostly the whole; now and then its beginning, or its beginning and garbage.
+/// Mostly all of it; sometimes its beginning, or its beginning and garbage.
 fn torn(sector: &[u8], chance: &mut Rng) -> Vec<u8> {
     let mut kept = sector.to_vec();
     let end = chance.usize(..=kept.len());

@@ -1,7 +1,7 @@
-//! [`Disk`] as SQLite sees it: a virtual file system of the name [`NAME`], for all disks of the process.
+//! [`Disk`] as SQLite sees it: a virtual file system called [`NAME`], for all disks of the process.
 //!
-//! A database is opened as `file:/DISK/BOOT/FILE?vfs=NAME`. No decision is made here: every call finds its disk and asks it.
-//! Files are not locked, because only one program at a time has a disk.
+//! A database is opened as `file:/DISK/BOOT/FILE?vfs=NAME`. Nothing is decided here: every call is passed to its disk.
+//! Files are not locked, because only one program at a time uses a disk.
 
 use std::collections::BTreeMap;
 use std::ffi::{CStr, c_char, c_int, c_void};
@@ -14,15 +14,15 @@ use rusqlite::ffi::{sqlite3_file, sqlite3_int64, sqlite3_vfs};
 
 use super::{Answer, Disk, Handle};
 
-/// In URIs.
+/// Its name in URIs.
 pub(super) const NAME: &str = "bue-disk";
 const C_NAME: &CStr = c"bue-disk";
 
-/// Disks by their numbers, as long as anybody has them.
+/// Disks by number, as long as they are in use.
 static DISKS: Mutex<BTreeMap<u64, Weak<Disk>>> = Mutex::new(BTreeMap::new());
 
-/// Makes a disk known to SQLite.
-pub(super) fn plug_in(disk: &Arc<Disk>) {
+/// Registers a disk with SQLite.
+pub(super) fn add_disk(disk: &Arc<Disk>) {
     static REGISTERED: Once = Once::new();
     REGISTERED.call_once(register);
     let mut disks = DISKS.lock().unwrap_or_else(PoisonError::into_inner);
@@ -56,7 +56,7 @@ fn register() {
         xGetSystemCall: None,
         xNextSystemCall: None,
     }));
-    // SAFETY: the structure is whole and lives for ever, and so does the name in it.
+    // SAFETY: the structure is complete and lives for ever, and so does the name in it.
     let code = unsafe { ffi::sqlite3_vfs_register(vfs, 0) };
     assert_eq!(code, ffi::SQLITE_OK, "SQLite takes another file system");
 }
@@ -84,7 +84,7 @@ static METHODS: ffi::sqlite3_io_methods = ffi::sqlite3_io_methods {
     xUnfetch: None,
 };
 
-/// An open file: SQLite's part first, as it wants it, then ours.
+/// An open file: first SQLite's part, as its interface demands, then ours.
 #[repr(C)]
 struct Open {
     base: sqlite3_file,
@@ -96,7 +96,7 @@ fn code<T>(answer: Answer<T>) -> c_int {
     answer.err().unwrap_or(ffi::SQLITE_OK)
 }
 
-/// The disk, the boot and the file of a path.
+/// Returns the disk, the boot and the file of a path.
 fn find(path: &str) -> Option<(Arc<Disk>, u64, &str)> {
     let mut parts = path.trim_start_matches('/').splitn(3, '/');
     let (number, boot, file) = (parts.next()?.parse().ok()?, parts.next()?.parse().ok()?, parts.next()?);
@@ -107,19 +107,19 @@ fn find(path: &str) -> Option<(Arc<Disk>, u64, &str)> {
 /// # Safety
 /// `path` is a string that ends with a zero, and lives for `'a`.
 unsafe fn text<'a>(path: *const c_char) -> Option<&'a str> {
-    // SAFETY: the caller says so.
+    // SAFETY: the caller guarantees it.
     unsafe { CStr::from_ptr(path) }.to_str().ok()
 }
 
 /// # Safety
 /// `file` was opened by [`open`] and is not closed.
 unsafe fn opened<'a>(file: *mut sqlite3_file) -> &'a Open {
-    // SAFETY: `open` wrote an `Open` there, whose first part is what the pointer says; nobody writes to it until `close`.
+    // SAFETY: `open` wrote an `Open` there, whose first part the pointer is to; nothing writes to it until `close`.
     unsafe { &*file.cast::<Open>() }
 }
 
 /// The last path that was opened is not known for files without a name; they need a disk too, so theirs is the one of the
-/// process's own memory: a disk nobody cuts.
+/// process's own memory: a disk whose power is never cut.
 fn scratch() -> Arc<Disk> {
     static SCRATCH: Mutex<Option<Arc<Disk>>> = Mutex::new(None);
     let mut scratch = SCRATCH.lock().unwrap_or_else(PoisonError::into_inner);
@@ -135,7 +135,7 @@ unsafe extern "C" fn open(
 ) -> c_int {
     // SAFETY: `file` is memory of `szOsFile` bytes that SQLite lends; without methods it counts as not opened.
     unsafe { (*file).pMethods = ptr::null() };
-    // SAFETY: a name that is there ends with a zero and outlives the call.
+    // SAFETY: a name that is not null ends with a zero and outlives the call.
     let name = if name.is_null() { None } else { unsafe { text(name) } };
     let (disk, boot, name) = match name.map(find) {
         None => (scratch(), 0, None),
@@ -167,7 +167,7 @@ unsafe extern "C" fn read(file: *mut sqlite3_file, buffer: *mut c_void, count: c
     let (Ok(count), Ok(at)) = (usize::try_from(count), usize::try_from(at)) else { return ffi::SQLITE_IOERR_READ };
     // SAFETY: the file is open.
     let open = unsafe { opened(file) };
-    // SAFETY: SQLite lends that many bytes, of its own making and initialised, to nobody else meanwhile.
+    // SAFETY: SQLite lends that many bytes, initialised, and to nothing else meanwhile.
     let buffer = unsafe { std::slice::from_raw_parts_mut(buffer.cast::<u8>(), count) };
     match open.disk.read(open.handle, at, buffer) {
         Ok(there) if there < count => ffi::SQLITE_IOERR_SHORT_READ,
@@ -228,7 +228,7 @@ unsafe extern "C" fn sector_size(_: *mut sqlite3_file) -> c_int {
     4096
 }
 
-/// What SQLite's layer for Unix says: bytes beside those of a write stay as they are.
+/// As SQLite's layer for Unix reports: bytes beside those of a write stay as they are.
 unsafe extern "C" fn device_characteristics(_: *mut sqlite3_file) -> c_int {
     ffi::SQLITE_IOCAP_POWERSAFE_OVERWRITE
 }
@@ -255,7 +255,7 @@ unsafe extern "C" fn access(_: *mut sqlite3_vfs, name: *const c_char, _: c_int, 
     }
 }
 
-/// Paths are whole as they are.
+/// Paths are absolute already.
 unsafe extern "C" fn full_pathname(_: *mut sqlite3_vfs, name: *const c_char, room: c_int, out: *mut c_char) -> c_int {
     // SAFETY: the name ends with a zero and outlives the call.
     let bytes = unsafe { CStr::from_ptr(name) }.to_bytes_with_nul();
@@ -269,7 +269,7 @@ unsafe extern "C" fn full_pathname(_: *mut sqlite3_vfs, name: *const c_char, roo
     }
 }
 
-/// SQLite asks its default file system for chance, never this one.
+/// SQLite gets randomness from its default file system, never from this one.
 unsafe extern "C" fn randomness(_: *mut sqlite3_vfs, _: c_int, _: *mut c_char) -> c_int {
     0
 }
@@ -278,7 +278,7 @@ unsafe extern "C" fn sleep(_: *mut sqlite3_vfs, _: c_int) -> c_int {
     0
 }
 
-/// The store asks SQLite for no time; this is 1970.
+/// The store never reads SQLite's clock; this is 1970.
 unsafe extern "C" fn current_time(_: *mut sqlite3_vfs, out: *mut f64) -> c_int {
     // SAFETY: SQLite lends a number there.
     unsafe { *out = 2_440_587.5 };

@@ -1,4 +1,4 @@
-//! What the worker and the submitter of a trial were told, and what follows from it.
+//! [`Ledger`]: the answers that the worker and the submitter of a trial received, and what follows from them.
 
 use std::collections::BTreeMap;
 
@@ -6,43 +6,43 @@ use bue_model::wire::{JobInput, Report, Verdict};
 use bue_model::{JobId, Outcome, RunId, Token};
 
 use super::Checked;
-use crate::world::{Held, text_of};
+use crate::world::{LeasedJob, text_of};
 
-/// What the worker and the submitter were told.
+/// The answers that the worker and the submitter received.
 #[derive(Default)]
 pub(super) struct Ledger {
-    /// Runs that were handed in, and whether that was acknowledged.
+    /// Submitted runs, and whether they were acknowledged.
     pub(super) runs: BTreeMap<RunId, bool>,
     /// The largest token seen for each job.
     tokens: BTreeMap<JobId, Token>,
-    /// The token under which a job's result was taken.
+    /// The token under which a job's result was accepted.
     pub(super) results: BTreeMap<JobId, Token>,
-    /// Reports that were taken and left their job open: saying them again changes nothing.
-    pub(super) taken: BTreeMap<JobId, Report>,
+    /// Accepted reports that left their job open: sending them again changes nothing.
+    pub(super) accepted: BTreeMap<JobId, Report>,
     /// Reports without an answer.
     pub(super) unanswered: Vec<Report>,
 }
 
 impl Ledger {
-    pub(super) fn leased(&mut self, held: &Held) -> Checked {
+    pub(super) fn record_lease(&mut self, held: &LeasedJob) -> Checked {
         let (job, token) = (held.job(), held.lease.token);
         if self.results.contains_key(&job) {
-            return Err(format!("job {job} was given away after its result was taken"));
+            return Err(format!("job {job} was leased after its result was accepted"));
         }
         if self.tokens.insert(job, token).is_some_and(|before| before >= token) {
-            return Err(format!("job {job} was given away twice under token {}", token.0));
+            return Err(format!("job {job} was leased twice under token {}", token.0));
         }
         for input in &held.lease.inputs {
             let JobInput::Value(value) = input else { continue };
             let Some((parent, token)) = origin(&text_of(value)) else { continue };
-            if self.results.get(&parent).is_some_and(|taken| *taken != token) {
+            if self.results.get(&parent).is_some_and(|accepted| *accepted != token) {
                 return Err(format!("the result of job {parent} was replaced"));
             }
         }
         Ok(())
     }
 
-    pub(super) fn answered(&mut self, report: Report, verdict: Verdict) -> Checked {
+    pub(super) fn record_verdict(&mut self, report: Report, verdict: Verdict) -> Checked {
         let (job, token) = (report.job, report.token);
         if verdict == Verdict::LeaseLost {
             return Ok(());
@@ -52,17 +52,17 @@ impl Ledger {
                 if self.results.insert(job, token).is_some_and(|before| before != token) {
                     return Err(format!("job {job} has two results"));
                 }
-                self.taken.remove(&job);
+                self.accepted.remove(&job);
             }
-            // it starts as if nothing had been reported
-            Outcome::Reset { .. } => drop(self.taken.remove(&job)),
-            _ => drop(self.taken.insert(job, report)),
+            // it starts over as if nothing had been reported
+            Outcome::Reset { .. } => drop(self.accepted.remove(&job)),
+            _ => drop(self.accepted.insert(job, report)),
         }
         Ok(())
     }
 }
 
-/// Whose value this is, and under which token it was reported.
+/// Returns the job that returned a value, and the token under which it was reported.
 pub(crate) fn origin(text: &str) -> Option<(JobId, Token)> {
     let (job, token) = text.split(' ').next()?.split_once(':')?;
     Some((JobId(job.parse().ok()?), Token(token.parse().ok()?)))

@@ -1,4 +1,4 @@
-//! One life of the store, from power on until all runs are done or the power goes: what a worker and a submitter do in it.
+//! One life of the store, from power on until all runs have completed or the power is cut: what a worker and a submitter do.
 
 use std::collections::BTreeSet;
 
@@ -9,18 +9,18 @@ use fastrand::Rng;
 
 use super::Trial;
 use crate::script::{Script, submission};
-use crate::world::{Held, PENDING, RESET, completed, failed, list};
+use crate::world::{LeasedJob, PENDING, RESET, completed, failed, list};
 
-/// Jobs a worker holds, about: with more, it would be too slow for their leases.
+/// Jobs that a worker holds, roughly: with more, their leases would expire.
 const SLOTS: usize = 12;
 
 /// How a call to the store ended.
 pub(super) enum Ended {
-    /// In the dark: nobody knows what became of it.
+    /// By a power cut: it is unknown whether it was carried out.
     Cut,
-    /// The disk is in trouble, and the store said so.
+    /// The store returned an error because of a disk fault.
     Refused,
-    /// Badly.
+    /// With a promise broken.
     Broken(String),
 }
 
@@ -49,7 +49,7 @@ impl Life<'_> {
         })
     }
 
-    /// Everything that was acknowledged is there.
+    /// Checks that everything that was acknowledged is in the store.
     pub(super) async fn check(&mut self) -> Result<(), Ended> {
         for (run, acknowledged) in &self.trial.ledger.runs {
             if *acknowledged && self.known(self.store.run(*run).await)?.is_none() {
@@ -62,32 +62,32 @@ impl Life<'_> {
                 return Err(Ended::Broken(format!("the result of job {job} was acknowledged and is lost")));
             }
         }
-        let taken: Vec<Report> = self.trial.ledger.taken.values().cloned().collect();
-        for report in taken {
+        let accepted: Vec<Report> = self.trial.ledger.accepted.values().cloned().collect();
+        for report in accepted {
             let job = report.job;
             if self.report(vec![report]).await? != [Verdict::Accepted] {
-                return Err(Ended::Broken(format!("what job {job} said was acknowledged and is lost")));
+                return Err(Ended::Broken(format!("a report of job {job} was acknowledged and is lost")));
             }
         }
         self.catch_up().await
     }
 
-    /// What was not answered is said again, but for what was in the hands of those who died as well.
+    /// Sends reports without an answer again, except for those whose worker died as well.
     async fn catch_up(&mut self) -> Result<(), Ended> {
         for report in std::mem::take(&mut self.trial.ledger.unanswered) {
             if self.trial.chance.u8(..4) > 0 {
-                self.tell(vec![report]).await?;
+                self.send(vec![report]).await?;
             }
         }
         Ok(())
     }
 
-    /// Does something; whether all is done.
+    /// Does something. Returns whether all runs have completed.
     pub(super) async fn step(&mut self) -> Result<bool, Ended> {
         if self.trial.is_broken && self.trial.chance.u8(..6) == 0 {
             self.trial.mend();
             self.catch_up().await?;
-        } else if self.trial.is_troubled && self.trial.chance.u8(..12) == 0 {
+        } else if self.trial.has_faults && self.trial.chance.u8(..12) == 0 {
             self.trial.break_disk();
         }
         let open = self.trial.ledger.runs.values().filter(|acknowledged| !**acknowledged).count();
@@ -96,18 +96,18 @@ impl Life<'_> {
         }
         match self.trial.chance.u8(..10) {
             0..3 if self.trial.held.len() < SLOTS => self.lease().await?,
-            0..8 => self.work().await?,
-            8 => self.wait().await?,
+            0..8 => self.complete_some().await?,
+            8 => self.pass_time().await?,
             _ => return self.is_done().await,
         }
         Ok(false)
     }
 
-    /// A run once more where its submitter heard nothing, else another one.
+    /// Submits the run again that has no answer, else another one.
     async fn submit(&mut self) -> Result<(), Ended> {
         let runs = &self.trial.ledger.runs;
-        let unheard = runs.iter().find(|(_, acknowledged)| !**acknowledged).map(|(run, _)| run.0.as_u128());
-        let number = unheard.unwrap_or(runs.len() as u128 + 1);
+        let unanswered = runs.iter().find(|(_, acknowledged)| !**acknowledged).map(|(run, _)| run.0.as_u128());
+        let number = unanswered.unwrap_or(runs.len() as u128 + 1);
         let submission = submission(number, script(number).plan());
         let run = submission.run;
         self.trial.ledger.runs.insert(run, false);
@@ -122,15 +122,15 @@ impl Life<'_> {
         let request = LeaseRequest { worker: "w".into(), scopes, reverse: false, count, wait_ms: 0 };
         let batch = self.known(self.store.lease(self.now(), request).await)?.batch;
         for lease in batch.leases {
-            let held = Held { step: batch.steps[lease.step as usize].clone(), lease };
-            self.trial.ledger.leased(&held)?;
+            let held = LeasedJob { step: batch.steps[lease.step as usize].clone(), lease };
+            self.trial.ledger.record_lease(&held)?;
             self.trial.held.push(held);
         }
         Ok(())
     }
 
-    /// Some of what is held gets its outcome.
-    async fn work(&mut self) -> Result<(), Ended> {
+    /// Reports outcomes of some jobs that are held.
+    async fn complete_some(&mut self) -> Result<(), Ended> {
         let trial = &mut *self.trial;
         let count = trial.chance.usize(..4).min(trial.held.len());
         let mut reports = Vec::new();
@@ -139,22 +139,22 @@ impl Life<'_> {
             let outcome = outcome(&held, &mut trial.chance, trial.padding);
             reports.push(Report { job: held.job(), token: held.lease.token, outcome, log: None, run_ms: 1 });
         }
-        self.tell(reports).await
+        self.send(reports).await
     }
 
-    /// Reports, and writes the answer down.
-    async fn tell(&mut self, reports: Vec<Report>) -> Result<(), Ended> {
+    /// Sends reports, and records the verdicts.
+    async fn send(&mut self, reports: Vec<Report>) -> Result<(), Ended> {
         let verdicts = match self.report(reports.clone()).await {
             Ok(verdicts) => verdicts,
             Err(ended) => {
-                // perhaps taken: then what the job said before is history
-                reports.iter().for_each(|report| drop(self.trial.ledger.taken.remove(&report.job)));
+                // if they were accepted, the earlier reports of these jobs are stale
+                reports.iter().for_each(|report| drop(self.trial.ledger.accepted.remove(&report.job)));
                 self.trial.ledger.unanswered.extend(reports);
                 return Err(ended);
             }
         };
         for (report, verdict) in reports.into_iter().zip(verdicts) {
-            self.trial.ledger.answered(report, verdict)?;
+            self.trial.ledger.record_verdict(report, verdict)?;
         }
         Ok(())
     }
@@ -163,13 +163,13 @@ impl Life<'_> {
         self.known(self.store.complete(self.now(), ReportBatch { worker: "w".into(), reports }).await)
     }
 
-    /// Time passes, and leases end.
-    async fn wait(&mut self) -> Result<(), Ended> {
+    /// Lets time pass, and reaps expired leases.
+    async fn pass_time(&mut self) -> Result<(), Ended> {
         self.trial.now += self.trial.chance.i64(0..2 * LEASE_MS as i64);
         self.known(self.store.reap(self.now()).await).map(drop)
     }
 
-    /// Failed runs are put back; leases that nobody remembers end one day.
+    /// Returns whether all runs have completed. Resets failed ones, and lets time pass so that forgotten leases expire.
     async fn is_done(&mut self) -> Result<bool, Ended> {
         if (self.trial.ledger.runs.len() as u128) < self.trial.wanted {
             return Ok(false);
@@ -206,7 +206,7 @@ pub(super) fn script(number: u128) -> Script {
     script
 }
 
-fn outcome(held: &Held, chance: &mut Rng, padding: usize) -> Outcome {
+fn outcome(held: &LeasedJob, chance: &mut Rng, padding: usize) -> Outcome {
     let starts_a_call = held.name().ends_with('1');
     match chance.u8(..20) {
         0 => PENDING,

@@ -1,10 +1,10 @@
-//! What happens to a run.
+//! Events that happen to a run.
 
 use proptest::prelude::{Just, Strategy, any, prop, prop_oneof};
 
 use super::game::LEASE;
 
-/// Something that happens. Numbers choose among what there is.
+/// An event. Numbers choose among the jobs, leases or reports that exist.
 #[derive(Clone, Debug)]
 pub(super) enum Event {
     Lease(u32),
@@ -19,7 +19,7 @@ pub(super) enum Event {
     Restart,
 }
 
-/// What is reported of a job.
+/// What is reported about a job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Answer {
     Complete,
@@ -28,7 +28,7 @@ pub(super) enum Answer {
     Reset,
     Cancel,
     Release,
-    /// An old report once more.
+    /// An old report, sent again.
     Again,
 }
 

@@ -1,35 +1,39 @@
-//! A hub that is played with, and the model beside it.
+//! A hub that random events happen to, and the model beside it.
 
 mod compare;
 mod leases;
-mod people;
 mod reports;
+mod users;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bue_hub::{JobStore, LEASE_MS};
 use bue_model::{JobId, Outcome, Plan, RunId, RunState};
 use futures_util::future::BoxFuture;
+use tokio::time::sleep;
 
 use super::events::{Answer, Event};
 use super::model::{Key, Model};
 use crate::script::submission;
-use crate::world::{Held, World};
+use crate::world::{LeasedJob, World};
 
 pub(super) const LEASE: i64 = LEASE_MS as i64;
+/// Waits of a millisecond for rounds, after which a test fails.
+const MAX_WAITS: u32 = 60_000;
 
-/// Opens the same store again and again.
+/// Opens the same store, any number of times.
 pub(crate) type Opener = Box<dyn Fn() -> BoxFuture<'static, Arc<dyn JobStore>>>;
 
-/// A lease that should hold.
+/// A lease that is held.
 struct Holding {
-    held: Held,
+    held: LeasedJob,
     end: i64,
 }
 
-/// A lease that is over: what was said under it, and whether that was taken.
-type Past = (Held, Outcome, bool);
+/// A lease that has ended: what was reported under it, and whether the report was accepted.
+type Past = (LeasedJob, Outcome, bool);
 
 pub(super) struct Game {
     open: Opener,
@@ -39,12 +43,12 @@ pub(super) struct Game {
     holdings: BTreeMap<Key, Holding>,
     past: Vec<Past>,
     keys: BTreeMap<JobId, Key>,
-    /// How long the lists are that are given, one after the other.
+    /// The lengths of the lists that jobs return, one after the other.
     lists: Vec<u32>,
-    /// Some are so long that their rounds are made behind what happens.
+    /// Some are so long that their rounds are instantiated in the background.
     pub(super) is_long: bool,
-    /// How often was looked whether they are made.
-    looks: u32,
+    /// Times that the test waited for those rounds.
+    waits: u32,
     numbers: usize,
 }
 
@@ -55,7 +59,7 @@ impl Game {
         let run = world.store.submit(world.time(), submission(1, plan)).await.expect("a run");
         let (holdings, past, keys) = Default::default();
         let is_long = lists.iter().any(|elements| *elements > 100);
-        Self { open, world, run, model, holdings, past, keys, lists, is_long, looks: 0, numbers: 0 }
+        Self { open, world, run, model, holdings, past, keys, lists, is_long, waits: 0, numbers: 0 }
     }
 
     pub(super) async fn play(&mut self, event: &Event) {
@@ -72,16 +76,16 @@ impl Game {
         }
     }
 
-    /// Everything that can run runs.
+    /// Runs everything that can run.
     pub(super) async fn finish(&mut self) {
         loop {
             while !self.holdings.is_empty() {
                 let all: Vec<_> = self.holdings.keys().take(500).map(|_| (0, Answer::Complete)).collect();
                 self.report(&all).await;
             }
-            // longer than any wait
+            // longer than any backoff
             self.world.now += 400_000;
-            if self.lease(1_000).await == 0 && self.is_made().await {
+            if self.lease(1_000).await == 0 && self.is_expanded().await {
                 break;
             }
         }
@@ -94,14 +98,14 @@ impl Game {
         assert_eq!(self.world.results(self.run).await, self.model.results());
     }
 
-    /// Every round was made that can be.
-    async fn is_made(&mut self) -> bool {
+    /// Returns whether every round was instantiated that can be; waits a moment if not.
+    async fn is_expanded(&mut self) -> bool {
         if !self.is_long || self.world.state(self.run).await != RunState::Running {
             return true;
         }
-        self.looks += 1;
-        assert!(self.looks < 100_000, "rounds are not made, or the run does not end");
-        tokio::task::yield_now().await;
+        self.waits += 1;
+        assert!(self.waits < MAX_WAITS, "rounds are not instantiated, or the run does not end");
+        sleep(Duration::from_millis(1)).await;
         false
     }
 }

@@ -1,5 +1,5 @@
-//! What must be true of a run, worked out from the few things that happened to it: which jobs completed, failed and were
-//! called off. It knows nothing of rows; how every other job stands follows from how those stand that it needs.
+//! [`Model`]: what must be true of a run, derived from the few events that decide it: which jobs completed, failed and were
+//! cancelled. It knows nothing of rows; the status of every other job follows from those of its parents.
 
 mod changes;
 mod values;
@@ -10,17 +10,17 @@ use bue_model::{ForEach, Input, JobNode, JobState, Node, Plan, RunState};
 
 pub(super) use values::{Given, PIECE};
 
-/// A node, and the rounds of the loops around it that it stands in, outermost first.
+/// A node, and its rounds of the loops around it, outermost first.
 pub(super) type Key = (u32, Vec<u32>);
 
-/// How a job or a loop must stand.
+/// The status that a job or a loop must have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Status {
-    /// What it needs may still come. A loop: so may some of its rounds.
+    /// Its parents may still complete. A loop: some of its rounds may still end.
     Blocked,
-    /// It has all it needs.
+    /// All its parents have completed.
     Open,
-    /// A loop: every round is completed, or called off.
+    /// A loop: every round is completed or cancelled.
     Completed,
     Failed,
     /// Behind a failed job.
@@ -29,8 +29,8 @@ pub(super) enum Status {
 }
 
 impl Status {
-    /// The word people know.
-    pub(super) fn shown(self, is_held: bool) -> JobState {
+    /// Returns the state that users see.
+    pub(super) fn as_job_state(self, is_held: bool) -> JobState {
         match self {
             Self::Blocked | Self::Stuck => JobState::Blocked,
             Self::Open if is_held => JobState::Running,
@@ -42,7 +42,7 @@ impl Status {
     }
 }
 
-/// How everything that exists by now stands, loops too.
+/// The status of every job and loop that exists.
 pub(super) type Statuses = BTreeMap<Key, Status>;
 
 pub(super) struct Model {
@@ -54,7 +54,7 @@ pub(super) struct Model {
     pub(super) completed: BTreeMap<Key, Given>,
     pub(super) failed: BTreeSet<Key>,
     cancelled: BTreeSet<Key>,
-    pub(super) is_called_off: bool,
+    pub(super) is_cancelled: bool,
     attempts: BTreeMap<Key, u32>,
     releases: BTreeMap<Key, u32>,
     /// Of calls, by their first jobs.
@@ -70,7 +70,7 @@ impl Model {
             completed: BTreeMap::new(),
             failed: BTreeSet::new(),
             cancelled: BTreeSet::new(),
-            is_called_off: false,
+            is_cancelled: false,
             attempts: BTreeMap::new(),
             releases: BTreeMap::new(),
             resets: BTreeMap::new(),
@@ -93,46 +93,46 @@ impl Model {
         }
     }
 
-    /// A loop runs over what this node gives.
+    /// Returns whether a loop runs over this node's result.
     pub(super) fn is_source(&self, node: u32) -> bool {
         self.loops.values().any(|each| each.over.0 == node)
     }
 
-    /// The nodes that stand in the same loop as this one, in order, loops too.
-    pub(super) fn neighbours(&self, node: u32) -> Vec<u32> {
-        let beside = self.around.iter().filter(|(_, around)| **around == self.around[&node]);
-        beside.map(|(other, _)| *other).collect()
+    /// Returns the nodes of the same block as this one, in order, loops too.
+    pub(super) fn block_of(&self, node: u32) -> Vec<u32> {
+        let block = self.around.iter().filter(|(_, around)| **around == self.around[&node]);
+        block.map(|(other, _)| *other).collect()
     }
 
     pub(super) fn is_job(&self, node: u32) -> bool {
         self.jobs.contains_key(&node)
     }
 
-    /// A node in the rounds, as far as they are around it, of another one.
+    /// Returns a node as another one, in these rounds, sees it.
     fn seen_from(&self, path: &[u32], node: u32) -> Key {
         (node, path[..self.around[&node].len()].to_vec())
     }
 
-    /// How everything stands. A script is read from top to bottom, and nothing needs what stands below it.
+    /// Returns every status. A script runs from top to bottom, and nothing depends on what comes after it.
     pub(super) fn statuses(&self) -> Statuses {
         let mut all = Statuses::new();
-        self.look(&self.plan.nodes, &[], &mut all);
+        self.add_block(&self.plan.nodes, &[], &mut all);
         all
     }
 
     pub(super) fn run_state(&self, statuses: &Statuses) -> RunState {
         let top = statuses.iter().filter(|((_, path), _)| path.is_empty());
-        match together(top.map(|(_, status)| *status)) {
-            _ if self.is_called_off => RunState::Cancelled,
+        match combine(top.map(|(_, status)| *status)) {
+            _ if self.is_cancelled => RunState::Cancelled,
             Status::Completed => RunState::Completed,
             Status::Stuck => RunState::Failed,
             _ => RunState::Running,
         }
     }
 
-    /// How the nodes of a block stand, which are also noted.
-    fn look(&self, nodes: &[Node], path: &[u32], all: &mut Statuses) -> Vec<Status> {
-        let look_at = |node: &Node| {
+    /// Adds the statuses of a block's nodes, and returns them.
+    fn add_block(&self, nodes: &[Node], path: &[u32], all: &mut Statuses) -> Vec<Status> {
+        let status_of = |node: &Node| {
             let status = match node {
                 Node::Job(job) => self.job_status(job, path, all),
                 Node::ForEach(each) => self.loop_status(each, path, all),
@@ -140,7 +140,7 @@ impl Model {
             all.insert((node.id().0, path.to_vec()), status);
             status
         };
-        nodes.iter().map(look_at).collect()
+        nodes.iter().map(status_of).collect()
     }
 
     fn job_status(&self, job: &JobNode, path: &[u32], all: &Statuses) -> Status {
@@ -149,10 +149,10 @@ impl Model {
             Status::Completed
         } else if self.failed.contains(&key) {
             Status::Failed
-        } else if self.is_called_off || self.cancelled.contains(&key) {
+        } else if self.is_cancelled || self.cancelled.contains(&key) {
             Status::Cancelled
         } else {
-            behind(self.parents(&key).map(|parent| all[&parent]))
+            after(self.parents(&key).map(|parent| all[&parent]))
         }
     }
 
@@ -160,11 +160,11 @@ impl Model {
         let source = (each.over.0, path.to_vec());
         let mut rounds = Vec::new();
         for round in 0..self.rounds(&source) {
-            rounds.append(&mut self.look(&each.body, &[path, &[round]].concat(), all));
+            rounds.append(&mut self.add_block(&each.body, &[path, &[round]].concat(), all));
         }
-        match behind([all[&source]]) {
-            Status::Open => together(rounds),
-            never_began => never_began,
+        match after([all[&source]]) {
+            Status::Open => combine(rounds),
+            never_started => never_started,
         }
     }
 
@@ -172,7 +172,7 @@ impl Model {
         self.completed.get(source).map_or(0, |given| given.elements.expect("a list"))
     }
 
-    /// What a job needs: jobs, and loops whose lists are gathered.
+    /// Returns a job's parents: jobs, and loops whose lists it gathers.
     fn parents(&self, key: &Key) -> impl Iterator<Item = Key> {
         let nodes = self.jobs[&key.0].inputs.iter().filter_map(|input| match input {
             Input::Node(node) | Input::Gather(node) => Some(node.0),
@@ -181,15 +181,15 @@ impl Model {
         nodes.map(|node| self.seen_from(&key.1, node))
     }
 
-    /// How many of them have not completed.
+    /// Returns how many of them have not completed.
     pub(super) fn waits_for(&self, key: &Key, statuses: &Statuses) -> u32 {
         let missing = self.parents(key).filter(|parent| statuses[parent] != Status::Completed);
         missing.collect::<BTreeSet<_>>().len() as u32
     }
 }
 
-/// How something stands that needs all of these. What is called off weighs more than what failed: no reset brings it back.
-fn behind(parents: impl IntoIterator<Item = Status>) -> Status {
+/// Returns the status of something with these parents. A cancelled one outweighs a failed one: no reset brings it back.
+fn after(parents: impl IntoIterator<Item = Status>) -> Status {
     let parents: Vec<Status> = parents.into_iter().collect();
     let any = |wanted: &[Status]| parents.iter().any(|status| wanted.contains(status));
     if any(&[Status::Cancelled]) {
@@ -203,8 +203,8 @@ fn behind(parents: impl IntoIterator<Item = Status>) -> Status {
     }
 }
 
-/// How all of these stand as a whole, which is a loop's rounds or a run: what was called off in it is over.
-fn together(parts: impl IntoIterator<Item = Status>) -> Status {
+/// Returns the status of a whole of these parts, a loop's rounds or a run: a cancelled part has ended.
+fn combine(parts: impl IntoIterator<Item = Status>) -> Status {
     let parts: Vec<Status> = parts.into_iter().collect();
     let any = |wanted: &[Status]| parts.iter().any(|status| wanted.contains(status));
     if any(&[Status::Blocked, Status::Open]) {

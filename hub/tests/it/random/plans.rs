@@ -1,28 +1,28 @@
-//! Random plans: calls, loops, loops in loops, and lists that are gathered of them.
+//! Random plans: calls, loops, nested loops, and gathered lists.
 
 use bue_model::{Input, NodeId, Plan};
 use proptest::prelude::{BoxedStrategy, Just, Strategy, any, prop, prop_oneof};
 
 use crate::script::Script;
 
-/// Attempts of a node's jobs that may fail before it does: of every third one's, one.
+/// Returns the retries of a node's jobs: one for every third node.
 pub(super) fn retries(node: u32) -> u32 {
     u32::from(node.is_multiple_of(3))
 }
 
-/// Steps of a long pipe. What stands beside it is not read as a whole.
+/// Steps of a long pipe, whose block is not read as a whole.
 const LONG: usize = 70;
 
-/// A part of a plan, or of a loop's body. Numbers choose among what may be used there.
+/// A part of a plan, or of a loop's body. Numbers choose among the values that are visible there.
 #[derive(Clone, Debug)]
 pub(super) enum Part {
-    /// A call of so many steps.
+    /// A call of this many steps.
     Call { len: usize, uses: Vec<usize> },
     /// Over the list of an earlier loop, or of a call of its own.
     Loop { over: usize, uses: Vec<usize>, body: Vec<Part>, gathers: bool },
 }
 
-/// Up to so many parts, with loops up to this deep.
+/// Up to this many parts, with loops nested up to this depth.
 pub(super) fn parts(most: usize, depth: u32) -> impl Strategy<Value = Vec<Part>> {
     prop::collection::vec(part(depth), 1..=most)
 }
@@ -44,7 +44,7 @@ fn part(depth: u32) -> BoxedStrategy<Part> {
     prop_oneof![3 => call, 3 => each].boxed()
 }
 
-/// The plan. Every job has a step named like its node.
+/// Returns the plan. Every job has a step named after its node.
 pub(super) fn write(parts: &[Part]) -> Plan {
     let mut script = Script::new();
     write_block(&mut script, parts, &[], None);
@@ -55,12 +55,12 @@ pub(super) fn write(parts: &[Part]) -> Plan {
     plan
 }
 
-/// The node that a step is named like.
+/// Returns the node that a step is named after.
 pub(super) fn number_of(step: &str) -> u32 {
     step[1..].parse().expect("a number")
 }
 
-/// The last job of the block. In a loop, every call is given the element first, by which its round is told.
+/// The last job of the block. In a loop, the first argument of every call is the element, which identifies the round.
 fn write_block(script: &mut Script, parts: &[Part], around: &[Input], element: Option<Input>) -> NodeId {
     let (mut known, mut sources, mut last) = (around.to_vec(), Vec::new(), NodeId(0));
     for part in parts {

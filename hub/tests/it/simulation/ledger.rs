@@ -1,4 +1,4 @@
-//! What the store said to whom, and whether it may have said so.
+//! [`Ledger`]: the answers of the store, and whether they are allowed.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,18 +8,18 @@ use bue_model::{JobId, Outcome, RunId, Token, ValueRef};
 use crate::power_cuts::origin;
 use crate::world::text_of;
 
-/// What the store said so far. Outlives hubs.
+/// The answers of the store so far. Outlives hubs.
 #[derive(Debug, Default)]
 pub(super) struct Ledger {
-    /// The lease under which each job is out; none where it is back.
-    pub(super) out: BTreeMap<JobId, Token>,
+    /// The token of each job's current lease.
+    pub(super) leased: BTreeMap<JobId, Token>,
     /// The largest token of each job.
     tokens: BTreeMap<JobId, Token>,
-    /// Reports that were taken.
-    taken: BTreeSet<(JobId, Token)>,
-    /// The token under which a job's result was taken, until a later job of its call starts the call again.
+    /// Reports that were accepted.
+    accepted: BTreeSet<(JobId, Token)>,
+    /// The token under which a job's result was accepted, until a later job of its call starts the call over.
     results: BTreeMap<JobId, Token>,
-    /// How often a result was taken, less how often the call was started again after that.
+    /// How often a result was accepted, less how often the call was started over after that.
     completions: BTreeMap<JobId, i64>,
     /// The job before each one in its call.
     before: BTreeMap<JobId, JobId>,
@@ -27,25 +27,25 @@ pub(super) struct Ledger {
 }
 
 impl Ledger {
-    pub(super) fn leased(&mut self, lease: &Lease, step: &str) -> Result<(), String> {
+    pub(super) fn record_lease(&mut self, lease: &Lease, step: &str) -> Result<(), String> {
         let (job, token) = (lease.job, lease.token);
-        if self.out.insert(job, token).is_some() {
-            return Err(format!("job {job} was given away while somebody has it"));
+        if self.leased.insert(job, token).is_some() {
+            return Err(format!("job {job} was leased while it has a lease"));
         }
         if self.tokens.insert(job, token).is_some_and(|before| before >= token) {
             return Err(format!("the token of job {job} did not grow"));
         }
         if self.results.contains_key(&job) {
-            return Err(format!("job {job} was given away after its result was taken"));
+            return Err(format!("job {job} was leased after its result was accepted"));
         }
         self.runs.insert(job, lease.run);
         for (at, input) in lease.inputs.iter().enumerate() {
             let JobInput::Value(value) = input else { continue };
             let Some((parent, token)) = origin(&text_of(value)) else { continue };
             if self.results.get(&parent) != Some(&token) {
-                return Err(format!("job {job} was given a result of job {parent} that is not its last one"));
+                return Err(format!("job {job} received a result of job {parent} that is not its last one"));
             }
-            // `b2` comes behind `b1` in one call; the first ones stand behind other calls
+            // `b2` comes after `b1` in one call; the first ones come after other calls
             if at == 0 && !step.ends_with('1') {
                 self.before.insert(job, parent);
             }
@@ -53,38 +53,38 @@ impl Ledger {
         Ok(())
     }
 
-    pub(super) fn reported(
+    pub(super) fn record_report(
         &mut self,
         job: JobId,
         token: Token,
         outcome: &Outcome,
         verdict: Verdict,
     ) -> Result<(), String> {
-        let holds = self.out.get(&job) == Some(&token);
+        let holds = self.leased.get(&job) == Some(&token);
         if verdict == Verdict::LeaseLost {
-            return if holds { Err(format!("a good report of job {job} was refused")) } else { Ok(()) };
+            return if holds { Err(format!("a valid report of job {job} was refused")) } else { Ok(()) };
         }
-        if self.taken.contains(&(job, token)) {
+        if self.accepted.contains(&(job, token)) {
             return Ok(());
         }
         if !holds {
-            return Err(format!("a stale report of job {job} was taken"));
+            return Err(format!("a stale report of job {job} was accepted"));
         }
-        self.out.remove(&job);
-        self.taken.insert((job, token));
+        self.leased.remove(&job);
+        self.accepted.insert((job, token));
         match outcome {
             Outcome::Completed { .. } => {
                 self.results.insert(job, token);
                 *self.completions.entry(job).or_default() += 1;
             }
-            Outcome::Reset { .. } => self.start_again(job),
+            Outcome::Reset { .. } => self.start_over(job),
             _ => {}
         }
         Ok(())
     }
 
-    /// The results of the jobs before this one in its call count no more.
-    fn start_again(&mut self, job: JobId) {
+    /// The results of the jobs before this one in its call do not count any more.
+    fn start_over(&mut self, job: JobId) {
         let mut job = job;
         while let Some(before) = self.before.get(&job).copied() {
             self.results.remove(&before);
@@ -93,18 +93,18 @@ impl Ledger {
         }
     }
 
-    pub(super) fn reaped(&mut self, jobs: &[JobId]) -> Result<(), String> {
+    pub(super) fn record_reaped(&mut self, jobs: &[JobId]) -> Result<(), String> {
         for job in jobs {
-            if self.out.remove(job).is_none() {
-                return Err(format!("job {job} was put back and nobody had it"));
+            if self.leased.remove(job).is_none() {
+                return Err(format!("job {job} was reaped and had no lease"));
             }
         }
         Ok(())
     }
 
-    pub(super) fn heard(&self, heartbeat: &Heartbeat, answer: &HeartbeatAnswer) -> Result<(), String> {
+    pub(super) fn check_heartbeat(&self, heartbeat: &Heartbeat, answer: &HeartbeatAnswer) -> Result<(), String> {
         for (job, token) in &heartbeat.leases {
-            let holds = self.out.get(job) == Some(token);
+            let holds = self.leased.get(job) == Some(token);
             if holds == answer.lost.contains(job) {
                 return Err(format!("a heartbeat for job {job} was answered wrongly"));
             }
@@ -112,7 +112,7 @@ impl Ledger {
         Ok(())
     }
 
-    /// Every job of these runs has one result, and this is it.
+    /// Checks that every job of these runs has one result, and that these are the results.
     pub(super) fn check_end(&self, ended: &BTreeSet<RunId>, results: &[ValueRef]) -> Result<(), String> {
         for (job, run) in self.runs.iter().filter(|(_, run)| ended.contains(*run)) {
             let count = self.completions.get(job).copied().unwrap_or_default();
@@ -123,7 +123,7 @@ impl Ledger {
         for value in results {
             let Some((job, token)) = origin(&text_of(value)) else { continue };
             if self.results.get(&job) != Some(&token) {
-                return Err(format!("the run's result is not what job {job} gave"));
+                return Err(format!("the run's result is not that of job {job}"));
             }
         }
         Ok(())

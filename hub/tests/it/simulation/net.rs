@@ -1,5 +1,5 @@
-//! A network in memory, on the simulation's time: every piece of bytes arrives later, by chance; connections break, links are
-//! cut, and whole conversations are played once more to the hub by nobody.
+//! [`Net`]: a network in memory, in the simulation's time. Every piece of bytes has a random delay, connections break, hosts are
+//! isolated, and whole conversations are replayed to the hub.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::io;
@@ -17,16 +17,16 @@ use tokio::time::{Instant, Sleep, sleep, sleep_until, timeout};
 
 use super::Chance;
 
-/// After which a connection to nobody is given up.
+/// Time after which a connection attempt without an answer fails.
 const CONNECT: Duration = Duration::from_secs(5);
-/// Bytes kept of what one side said, for saying it again.
+/// Bytes of a conversation that are kept for a replay.
 const REMEMBERED: usize = 64 * 1024;
-/// Conversations kept.
+/// Conversations that are kept.
 const CONVERSATIONS: usize = 30;
-/// Of so many pieces of bytes, one meets a connection that breaks.
+/// One in this many pieces of bytes breaks its connection.
 const BREAKS: u32 = 400;
 
-/// The network between the hub and everybody else.
+/// The network between the hub and all other hosts.
 #[derive(Debug)]
 pub(super) struct Net {
     chance: Chance,
@@ -35,21 +35,21 @@ pub(super) struct Net {
 
 #[derive(Debug, Default)]
 struct State {
-    /// Where the hub listens; none while there is no hub.
+    /// Where the hub listens; `None` while it is down.
     door: Option<UnboundedSender<End>>,
     cut: BTreeSet<usize>,
     slow: BTreeSet<usize>,
-    /// The latest conversations, and who had them.
+    /// The latest conversations, and their hosts.
     wires: VecDeque<(usize, Arc<Mutex<Wire>>)>,
 }
 
-/// What becomes of what is sent.
+/// What becomes of bytes that are sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Fate {
     Arrives,
-    /// It vanishes, and nobody is told.
+    /// They vanish without an error.
     Vanishes,
-    /// Both sides are told that the connection broke.
+    /// Both sides get an error: the connection broke.
     Broken,
 }
 
@@ -59,13 +59,13 @@ struct Wire {
     /// Towards the client, towards the hub.
     pipes: [Pipe; 2],
     fate: Fate,
-    /// What the client said so far.
+    /// What the client has sent so far.
     said: Vec<u8>,
 }
 
 #[derive(Debug)]
 struct Pipe {
-    /// Bytes and when they arrive; none are the end.
+    /// Bytes and when they arrive; empty ones are the end.
     queue: VecDeque<(Instant, Bytes)>,
     last: Instant,
     reader: Option<Waker>,
@@ -92,7 +92,7 @@ impl Pipe {
         }
     }
 
-    /// In their order, whatever the delay.
+    /// Queues bytes, in order, whatever the delay.
     fn send(&mut self, delay: Duration, bytes: Bytes) {
         self.last = self.last.max(Instant::now() + delay);
         self.queue.push_back((self.last, bytes));
@@ -113,7 +113,7 @@ impl Net {
         lock(&self.state)
     }
 
-    /// How this host reaches the hub.
+    /// Returns how a host connects to the hub.
     pub(super) fn dial(self: &Arc<Self>, host: usize) -> Dial {
         let net = self.clone();
         Dial::new(move |_| {
@@ -141,21 +141,21 @@ impl Net {
         Ok(end(0))
     }
 
-    /// Opens the hub's door.
+    /// Starts to listen for the hub.
     pub(super) fn listen(&self) -> Door {
         let (door, connections) = unbounded_channel();
         self.state().door = Some(door);
         Door(connections)
     }
 
-    /// The hub is gone, and with it every connection.
+    /// Closes the hub's listener and every connection.
     pub(super) fn close(&self) {
         let mut state = self.state();
         state.door = None;
         state.wires.iter().for_each(|(_, wire)| lock(wire).end(Fate::Broken));
     }
 
-    /// Every connection of a host breaks.
+    /// Breaks every connection of a host.
     pub(super) fn break_all(&self, host: usize) {
         self.end_all(host, Fate::Broken);
     }
@@ -165,18 +165,18 @@ impl Net {
         state.wires.iter().filter(|(of, _)| *of == host).for_each(|(_, wire)| lock(wire).end(fate));
     }
 
-    /// Nothing comes through any more.
+    /// Isolates a host: nothing gets through any more.
     pub(super) fn cut(&self, host: usize) {
         self.end_all(host, Fate::Vanishes);
         self.state().cut.insert(host);
     }
 
-    /// Everything takes seconds.
+    /// Delays everything of a host by seconds.
     pub(super) fn slow_down(&self, host: usize) {
         self.state().slow.insert(host);
     }
 
-    /// New connections are good ones; those that were cut break.
+    /// Ends a host's faults for new connections; those that were isolated break.
     pub(super) fn mend(&self, host: usize) {
         let mut state = self.state();
         state.slow.remove(&host);
@@ -187,7 +187,7 @@ impl Net {
         }
     }
 
-    /// Says once more what somebody said, to the hub, and listens to no answer.
+    /// Replays a conversation to the hub, and ignores the answers.
     pub(super) async fn replay(self: Arc<Self>, host: usize) {
         let said: Vec<Vec<u8>> = self.state().wires.iter().map(|(_, wire)| lock(wire).said.clone()).collect();
         let said: Vec<Vec<u8>> = said.into_iter().filter(|said| !said.is_empty()).collect();
@@ -209,7 +209,7 @@ impl Net {
     }
 }
 
-/// Where the hub takes connections.
+/// The hub's listener.
 #[derive(Debug)]
 pub(super) struct Door(UnboundedReceiver<End>);
 
@@ -231,12 +231,12 @@ pub(super) struct End {
     host: usize,
     wire: Arc<Mutex<Wire>>,
     side: usize,
-    /// Until the next bytes arrive.
+    /// Wakes when the next bytes arrive.
     until: Option<Pin<Box<Sleep>>>,
 }
 
 impl End {
-    /// What has arrived by now, or when something will.
+    /// Reads what has arrived by now, or returns when something will.
     fn arrived(&self, cx: &Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<Result<Option<Instant>, io::Error>> {
         let mut wire = lock(&self.wire);
         if wire.fate == Fate::Broken {
@@ -248,7 +248,7 @@ impl End {
         if *due > Instant::now() {
             return Poll::Ready(Ok(Some(*due)));
         }
-        // no bytes are the end, and stay
+        // empty bytes are the end, and stay
         if !bytes.is_empty() {
             let count = bytes.len().min(buffer.remaining());
             buffer.put_slice(&bytes[..count]);
@@ -305,7 +305,7 @@ impl AsyncWrite for End {
 
 impl Drop for End {
     fn drop(&mut self) {
-        // the other side hears of it, if anything is heard
+        // the other side gets the end, if it gets anything
         let _ = self.send(Bytes::new());
     }
 }

@@ -1,7 +1,7 @@
-//! A [`JobStore`] between the hub and SQLite that sees every change and holds it against the promises.
+//! [`Witness`]: a [`JobStore`] between the hub and SQLite that checks every answer against the promises.
 //!
-//! The store works on a thread of its own. Every call waits for it right here, so that the simulation's time stands still
-//! meanwhile and calls never overlap: the same seed gives the same course.
+//! The store works on a thread of its own. Every call blocks until it answers, so that the simulation's time stands still
+//! meanwhile and calls never overlap: the same seed gives the same events.
 
 use std::future::ready;
 use std::pin::pin;
@@ -25,9 +25,9 @@ pub(super) struct Witness {
     store: SqliteStore,
     ledger: Arc<Mutex<Ledger>>,
     log: Arc<Log>,
-    /// False only to see whether fencing would be missed.
+    /// False only to see whether the simulation notices a store without fencing.
     fences: bool,
-    /// The hub is dead, and what is still under way in it reaches nothing.
+    /// The hub is dead; its requests under way do not reach the store.
     is_dead: AtomicBool,
 }
 
@@ -40,7 +40,7 @@ impl Witness {
         self.is_dead.store(true, Ordering::Relaxed);
     }
 
-    /// Asks the store, writes down that it did, and checks the answer.
+    /// Calls the store, logs the call, and checks the answer.
     fn see<'a, T: Send + 'static>(
         &'a self,
         what: &str,
@@ -62,10 +62,10 @@ impl Witness {
         self.ledger.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The reports under the leases their jobs have now: what a store without fencing would make of them.
+    /// Returns the reports under the current tokens of their jobs, as a store without fencing would treat them.
     fn without_fencing(&self, mut batch: ReportBatch) -> ReportBatch {
         for report in &mut batch.reports {
-            report.token = self.ledger().out.get(&report.job).copied().unwrap_or(report.token);
+            report.token = self.ledger().leased.get(&report.job).copied().unwrap_or(report.token);
         }
         batch
     }
@@ -78,7 +78,7 @@ impl Witness {
     }
 }
 
-/// Waits for the store's thread, and lets nothing else happen meanwhile.
+/// Blocks until the store's thread answers, so that nothing else happens meanwhile.
 fn wait<T>(answer: StoreFuture<'_, T>) -> Result<T, HubError> {
     struct Unpark(Thread);
     impl Wake for Unpark {
@@ -87,7 +87,7 @@ fn wait<T>(answer: StoreFuture<'_, T>) -> Result<T, HubError> {
         }
     }
     let waker = Waker::from(Arc::new(Unpark(std::thread::current())));
-    // the task's budget would be used up and not come back while it waits here
+    // the task's cooperative budget would be used up here and not renewed
     let mut answer = pin!(tokio::task::unconstrained(answer));
     loop {
         if let Poll::Ready(answer) = answer.as_mut().poll(&mut Context::from_waker(&waker)) {
@@ -109,7 +109,7 @@ impl JobStore for Witness {
             |store| store.lease(now, request),
             |ledger, leased| {
                 let name = |lease: &Lease| leased.batch.steps[lease.step as usize].name.clone();
-                leased.batch.leases.iter().try_for_each(|lease| ledger.leased(lease, &name(lease)))
+                leased.batch.leases.iter().try_for_each(|lease| ledger.record_lease(lease, &name(lease)))
             },
         )
     }
@@ -117,7 +117,11 @@ impl JobStore for Witness {
     fn heartbeat(&self, now: Timestamp, heartbeat: Heartbeat) -> StoreFuture<'_, HeartbeatAnswer> {
         let sent = heartbeat.clone();
         let what = format!("heartbeat {:?}", sent.leases);
-        self.see(&what, |store| store.heartbeat(now, heartbeat), move |ledger, answer| ledger.heard(&sent, answer))
+        self.see(
+            &what,
+            |store| store.heartbeat(now, heartbeat),
+            move |ledger, answer| ledger.check_heartbeat(&sent, answer),
+        )
     }
 
     fn complete(&self, now: Timestamp, batch: ReportBatch) -> StoreFuture<'_, Vec<Verdict>> {
@@ -131,13 +135,13 @@ impl JobStore for Witness {
                 let stale = verdicts.iter().filter(|verdict| **verdict == Verdict::LeaseLost);
                 stale.for_each(|_| self.log.note("stale report"));
                 let mut pairs = sent.reports.iter().zip(verdicts);
-                pairs.try_for_each(|(one, verdict)| ledger.reported(one.job, one.token, &one.outcome, *verdict))
+                pairs.try_for_each(|(one, verdict)| ledger.record_report(one.job, one.token, &one.outcome, *verdict))
             },
         )
     }
 
     fn reap(&self, now: Timestamp) -> StoreFuture<'_, ReapedJobs> {
-        self.see("reap", |store| store.reap(now), |ledger, reaped| ledger.reaped(&reaped.jobs))
+        self.see("reap", |store| store.reap(now), |ledger, reaped| ledger.record_reaped(&reaped.jobs))
     }
 
     fn reset_run(&self, now: Timestamp, run: RunId) -> StoreFuture<'_, Changed> {

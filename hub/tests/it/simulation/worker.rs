@@ -1,5 +1,5 @@
-//! A worker as `bue-worker` is one, with chance in place of sandboxes: it leases when there is room, sends heartbeats for
-//! all it holds, reports in batches until the hub answers, and drops what it lost.
+//! A worker like that of `bue-worker`, with random outcomes in place of sandboxes: it leases when it has free slots, sends
+//! heartbeats for all its leases, reports in batches until the hub answers, and drops the jobs that it lost.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -16,12 +16,12 @@ use tokio::time::sleep;
 use super::{Chance, roll};
 use crate::world::{PENDING, RESET, completed, failed, list};
 
-/// Jobs it holds at once.
+/// Jobs that it holds at one time.
 const SLOTS: usize = 4;
-/// Between two tries to reach a hub that does not answer.
-const HUB_AWAY: Duration = Duration::from_secs(1);
+/// Time between attempts to reach a hub that does not answer.
+const HUB_RETRY_BACKOFF: Duration = Duration::from_secs(1);
 
-/// What its parts share.
+/// What its tasks share.
 struct Worker {
     name: String,
     hub: HubClient,
@@ -34,7 +34,7 @@ struct Worker {
 pub(super) async fn work(name: String, hub: HubClient, chance: Chance) {
     let (reports, ready) = unbounded_channel();
     let worker = Arc::new(Worker { name, hub, chance, held: Mutex::default(), reports });
-    // one after the other, in this order, whenever something happens: nothing is left to the runtime's choice
+    // polled in this order whenever one of them wakes, so that the runtime chooses nothing
     tokio::join!(worker.clone().lease_jobs(), worker.clone().send_heartbeats(), worker.report(ready));
 }
 
@@ -47,15 +47,15 @@ impl Worker {
         // dropped with the worker, and all its jobs with it
         let mut jobs = JoinSet::new();
         loop {
-            let room = SLOTS.saturating_sub(self.held().len());
-            if room == 0 {
+            let free = SLOTS.saturating_sub(self.held().len());
+            if free == 0 {
                 sleep(Duration::from_millis(100)).await;
                 continue;
             }
             let (worker, scopes) = (self.name.clone(), vec!["default".to_owned()]);
-            let request = LeaseRequest { worker, scopes, reverse: false, count: room as u32, wait_ms: 30_000 };
+            let request = LeaseRequest { worker, scopes, reverse: false, count: free as u32, wait_ms: 30_000 };
             let Ok(batch) = self.hub.lease(&request).await else {
-                sleep(HUB_AWAY).await;
+                sleep(HUB_RETRY_BACKOFF).await;
                 continue;
             };
             for lease in batch.leases {
@@ -67,7 +67,7 @@ impl Worker {
         }
     }
 
-    /// A step: takes its time, and comes to something.
+    /// Runs a step: takes a random time, and reports a random outcome.
     async fn run(self: Arc<Self>, lease: Lease, step: String) {
         let most = [50, 2_000, 2_000, 3 * LEASE_MS][roll(&self.chance, 4) as usize];
         sleep(Duration::from_millis(roll(&self.chance, most))).await;
@@ -97,13 +97,13 @@ impl Worker {
             let heartbeat = Heartbeat { worker: self.name.clone(), leases: leases.clone() };
             let Ok(answer) = self.hub.heartbeat(&heartbeat).await else { continue };
             for (job, token) in leases.into_iter().filter(|(job, _)| answer.lost.contains(job)) {
-                self.let_go(job, token);
+                self.release(job, token);
             }
         }
     }
 
     /// Stops a job, unless it has been leased again under another token meanwhile.
-    fn let_go(&self, job: JobId, token: Token) {
+    fn release(&self, job: JobId, token: Token) {
         let mut held = self.held();
         if held.get(&job).is_some_and(|(of, _)| *of == token)
             && let Some((_, running)) = held.remove(&job)
@@ -118,9 +118,9 @@ impl Worker {
             let batch = ReportBatch { worker: self.name.clone(), reports: std::mem::take(&mut reports) };
             while let Err(error) = self.hub.report(&batch).await {
                 assert!(error.is_transient(), "{error}");
-                sleep(HUB_AWAY).await;
+                sleep(HUB_RETRY_BACKOFF).await;
             }
-            batch.reports.iter().for_each(|report| self.let_go(report.job, report.token));
+            batch.reports.iter().for_each(|report| self.release(report.job, report.token));
         }
     }
 }

@@ -98,8 +98,33 @@ fn answer(output: &[u8]) -> Result<Answer, Failure> {
         );
         Failure::new(FailureKind::BadResult, message)
     })?;
+    if let Some(integer) = rounded_integer(output) {
+        let message = format!(
+            "The step's result has the integer {integer}, which is beyond 64 bits and would be rounded; write it as text"
+        );
+        return Err(Failure::new(FailureKind::BadResult, message));
+    }
     let value = cbor::encode(&from_json(value)).into();
     Ok(Answer::Completed { value, streamed: false, hints: Hints::default() })
+}
+
+/// The first integer of a valid JSON text that its parser reads as a float because it is beyond 64 bits.
+fn rounded_integer(json: &[u8]) -> Option<String> {
+    let json = core::str::from_utf8(json).ok()?;
+    // texts are every other piece between quotes that are not escaped
+    let mut in_text = false;
+    let mut escaped = false;
+    let outside = json.split(|char: char| {
+        let is_quote = char == '"' && !escaped;
+        escaped = in_text && char == '\\' && !escaped;
+        in_text ^= is_quote;
+        in_text || is_quote || ",:[]{}".contains(char) || char.is_ascii_whitespace()
+    });
+    let mut integers =
+        outside.filter(|token| token.strip_prefix('-').unwrap_or(token).bytes().all(|byte| byte.is_ascii_digit()));
+    integers
+        .find(|token| token.len() > 18 && token.parse::<i64>().is_err() && token.parse::<u64>().is_err())
+        .map(str::to_owned)
 }
 
 fn from_json(json: serde_json::Value) -> Value {

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use bue_test_support::wait::wait_until_async;
 use bytes::Bytes;
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Full, StreamBody};
@@ -43,13 +44,8 @@ impl Seen {
 
     /// Waits until this many connections are closed.
     pub(crate) async fn wait_for_closed(&self, count: usize) {
-        for _ in 0..500 {
-            if self.ended.load(Ordering::SeqCst) >= count {
-                return;
-            }
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-        panic!("{} connections ended, not {count}", self.ended.load(Ordering::SeqCst));
+        let what = format!("{count} connections are closed");
+        wait_until_async(&what, async || self.ended.load(Ordering::SeqCst) >= count).await;
     }
 }
 

@@ -1,4 +1,4 @@
-//! The hub's word against the model's.
+//! Comparing the hub with the model.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +9,7 @@ use crate::random::model::{Key, Status, Statuses};
 use crate::random::plans::number_of;
 
 impl Game {
-    /// The run and its counts are what the model says, at any time.
+    /// Compares the run and its counts with the model, which must agree at any time.
     pub(in crate::random) async fn compare(&self) {
         let (view, statuses) = (self.world.view(self.run).await, self.model.statuses());
         assert_eq!(view.state, self.model.run_state(&statuses));
@@ -33,10 +33,10 @@ impl Game {
         }
     }
 
-    /// A job by itself is shown as it stands, and says what holds it up.
+    /// Compares the view of a job, which has its status and what it is stuck behind.
     pub(super) async fn compare_job(&self, job: JobId, key: &Key, statuses: &Statuses) {
         let (view, status) = (self.world.job(job).await, statuses[key]);
-        assert_eq!((number_of(&view.step), view.state), (key.0, status.shown(self.holdings.contains_key(key))));
+        assert_eq!((number_of(&view.step), view.state), (key.0, status.as_job_state(self.holdings.contains_key(key))));
         let is_waiting = matches!(status, Status::Blocked | Status::Stuck);
         assert_eq!(view.waiting_for, if is_waiting { self.model.waits_for(key, statuses) } else { 0 }, "{key:?}");
         let behind = view.blocked_by.map(|by| self.model.failed.contains(&self.keys[&by]));

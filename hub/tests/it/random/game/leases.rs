@@ -1,14 +1,14 @@
-//! Jobs are given away, kept and lost.
+//! Jobs are leased, extended and lost.
 
 use bue_model::JobId;
 
 use super::{Game, Holding, LEASE, nth};
 use crate::random::model::{Key, Status};
 use crate::random::plans::number_of;
-use crate::world::{Held, World, completed};
+use crate::world::{LeasedJob, World, completed};
 
 impl Game {
-    /// Every job that is given away is open, not in anybody's hands, and has its parents' values.
+    /// Every leased job is open, has no other lease, and has its parents' values.
     pub(super) async fn lease(&mut self, count: u32) -> usize {
         let leased = self.world.lease(count).await;
         let (number, statuses) = (leased.len(), self.model.statuses());
@@ -20,16 +20,16 @@ impl Game {
             self.learn_ids(held.job(), &key);
             let end = self.world.now + LEASE;
             let other = self.holdings.insert(key.clone(), Holding { held, end });
-            assert!(other.is_none(), "{key:?} is given away twice");
+            assert!(other.is_none(), "{key:?} is leased twice");
         }
         number
     }
 
-    /// The node by the step's name, the rounds by the first argument, which begins with them, or is an element of a list
-    /// that does.
-    fn key_of(&self, held: &Held) -> Key {
+    /// Finds the node by the step's name, and the rounds by the first argument, which begins with them, or is an element of
+    /// a list that does.
+    fn key_of(&self, held: &LeasedJob) -> Key {
         let node = number_of(held.name());
-        if self.model.neighbours(0).contains(&node) {
+        if self.model.block_of(0).contains(&node) {
             return (node, Vec::new());
         }
         let argument = &held.arguments()[0];
@@ -42,9 +42,9 @@ impl Game {
         (node, path)
     }
 
-    /// The ids of jobs that were made together follow each other, as people see them. No id is ever another job's.
+    /// The ids of jobs that were instantiated together are consecutive. No id is ever reused.
     fn learn_ids(&mut self, job: JobId, key: &Key) {
-        let nodes = self.model.neighbours(key.0);
+        let nodes = self.model.block_of(key.0);
         let at = nodes.iter().position(|node| *node == key.0).expect("itself");
         let first = job.0 - at as u64;
         for (node, id) in nodes.into_iter().zip(first..).filter(|(node, _)| self.model.is_job(*node)) {
@@ -60,7 +60,7 @@ impl Game {
         holding.end = self.world.now + LEASE;
     }
 
-    /// Exactly the leases that were not extended in time end.
+    /// Exactly the leases that were not extended in time expire.
     pub(super) async fn reap(&mut self) {
         let now = self.world.now;
         let ended: Vec<Key> =
@@ -76,19 +76,19 @@ impl Game {
         }
     }
 
-    /// The lease is over, and what is said under it comes too late.
+    /// The lease has ended, and reports under it are stale.
     pub(super) fn lose(&mut self, key: &Key) {
         if let Some(Holding { held, .. }) = self.holdings.remove(key) {
             self.past.push((held, completed("late"), false));
         }
     }
 
-    /// Another hub on the same database. Workers tell it what they hold; it has forgotten what it was told before.
+    /// Restarts the hub on the same database. It has forgotten earlier heartbeats, and workers send new ones.
     pub(super) async fn restart(&mut self) {
         let (nothing, now) = (World::sqlite(), self.world.now);
         drop(std::mem::replace(&mut self.world, nothing));
         self.world = World { now, ..World::new((self.open)().await) };
-        let held: Vec<&Held> = self.holdings.values().map(|holding| &holding.held).collect();
+        let held: Vec<&LeasedJob> = self.holdings.values().map(|holding| &holding.held).collect();
         assert_eq!(self.world.heartbeat(&held).await, []);
         self.holdings.values_mut().for_each(|holding| holding.end = now + LEASE);
     }

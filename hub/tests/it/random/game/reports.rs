@@ -1,4 +1,4 @@
-//! Reports come in.
+//! Workers report.
 
 use bue_model::job::Hints;
 use bue_model::wire::{Report, ReportBatch, Verdict};
@@ -7,14 +7,14 @@ use bue_model::{Chunk, Outcome, ValueRef};
 use super::{Game, nth};
 use crate::random::events::Answer;
 use crate::random::model::{Given, Key, PIECE};
-use crate::world::{Held, PENDING, RESET, completed, failed, value};
+use crate::world::{LeasedJob, PENDING, RESET, completed, failed, value};
 
 impl Game {
-    /// Reports in one batch. Saying something again, or too late, changes nothing.
+    /// Reports in one batch. A repeated or stale report changes nothing.
     pub(super) async fn report(&mut self, answers: &[(usize, Answer)]) {
         let before = self.world.view(self.run).await;
-        let said = answers.iter().filter_map(|(which, answer)| self.say(*which, *answer));
-        let (reports, expected): (Vec<_>, Vec<_>) = said.collect();
+        let reports = answers.iter().filter_map(|(which, answer)| self.make_report(*which, *answer));
+        let (reports, expected): (Vec<_>, Vec<_>) = reports.collect();
         let batch = ReportBatch { worker: "w1".into(), reports };
         let verdicts = self.world.store.complete(self.world.time(), batch).await.expect("verdicts");
         assert_eq!(verdicts.len(), expected.len());
@@ -26,9 +26,9 @@ impl Game {
         }
     }
 
-    /// A report, if there is anything to be reported, and what it must come to. One that was taken may be called too late
-    /// when it comes again.
-    fn say(&mut self, which: usize, answer: Answer) -> Option<(Report, Option<Verdict>)> {
+    /// Makes a report, if there is anything to report, and the verdict it must get. One that was accepted may be called stale
+    /// when it is sent again.
+    fn make_report(&mut self, which: usize, answer: Answer) -> Option<(Report, Option<Verdict>)> {
         let (held, outcome, verdict) = if answer == Answer::Again {
             let (held, outcome, was_taken) = nth(self.past.iter(), which).cloned()?;
             (held, outcome, (!was_taken).then_some(Verdict::LeaseLost))
@@ -40,8 +40,8 @@ impl Game {
         Some((Report { job: held.job(), token: held.lease.token, outcome, log: None, run_ms: 10 }, verdict))
     }
 
-    /// What the holder of a lease says, which the model hears.
-    fn answer(&mut self, key: Key, answer: Answer) -> (Held, Outcome) {
+    /// Returns the outcome of a lease, and applies it to the model.
+    fn answer(&mut self, key: Key, answer: Answer) -> (LeasedJob, Outcome) {
         let held = self.holdings.remove(&key).expect("it is held").held;
         let outcome = match answer {
             Answer::Complete => self.complete(&key),
@@ -63,7 +63,7 @@ impl Game {
         (held, outcome)
     }
 
-    /// A value that says whose it is, or a list whose pieces do.
+    /// Returns a value that names its job, or a list whose pieces do.
     fn complete(&mut self, key: &Key) -> Outcome {
         self.numbers += 1;
         let path: Vec<String> = key.1.iter().map(u32::to_string).collect();

@@ -1,4 +1,4 @@
-//! What happens to jobs.
+//! Events that decide the status of jobs.
 
 use bue_hub::{MAX_RELEASES, MAX_RESETS};
 
@@ -19,7 +19,7 @@ impl Model {
         }
     }
 
-    /// It did something, so it is not what kills those who run it.
+    /// It reported an outcome, so its releases are counted anew.
     pub(in crate::random) fn pending(&mut self, key: &Key) {
         self.releases.remove(key);
     }
@@ -32,7 +32,7 @@ impl Model {
         }
     }
 
-    /// The call begins again, unless it has too often.
+    /// The call starts over, unless it has too often.
     pub(in crate::random) fn reset(&mut self, key: Key) {
         let chain = self.chain(&key);
         let resets = self.resets.entry(chain[0].clone()).or_default();
@@ -51,19 +51,19 @@ impl Model {
         self.cancelled.insert(key);
     }
 
-    /// The jobs of a call.
+    /// Returns the jobs of a call.
     fn chain(&self, key: &Key) -> Vec<Key> {
         let call = self.jobs[&key.0].call;
         self.jobs.values().filter(|job| job.call == call).map(|job| (job.id.0, key.1.clone())).collect()
     }
 
-    /// Where a call stands: its first job that is not over, with which all behind it are called off.
+    /// Returns the first job of a call that has not ended; cancelling it cancels all after it.
     pub(in crate::random) fn front(&self, key: &Key) -> Key {
         let is_over = |job: &Key| self.completed.contains_key(job) || self.failed.contains(job);
         self.chain(key).into_iter().find(|job| !is_over(job)).expect("it is not over itself")
     }
 
-    pub(in crate::random) fn put_back(&mut self, key: &Key) {
+    pub(in crate::random) fn requeue(&mut self, key: &Key) {
         self.failed.remove(key);
         self.forget_attempts(key);
     }

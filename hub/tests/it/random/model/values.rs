@@ -1,4 +1,4 @@
-//! What jobs gave, and what is made of it: arguments and results.
+//! The results of jobs, and what follows from them: arguments and results of the run.
 
 use bue_model::Input;
 
@@ -7,35 +7,35 @@ use super::{Key, Model};
 /// Elements in one piece of a list.
 pub(in crate::random) const PIECE: u32 = 3;
 
-/// What a job gave.
+/// The result of a job.
 #[derive(Clone, Debug)]
 pub(in crate::random) struct Given {
     pub(in crate::random) text: String,
-    /// Elements, if a loop runs over it.
+    /// The number of elements, if a loop runs over it.
     pub(in crate::random) elements: Option<u32>,
 }
 
 impl Given {
-    /// As an argument or a result.
-    fn shown(&self) -> String {
+    /// Returns it as an argument or a result.
+    fn as_text(&self) -> String {
         self.elements.map_or_else(|| self.text.clone(), |elements| format!("list of {elements}"))
     }
 
-    /// One element as an argument: the piece it is in, and its position there.
+    /// Returns an element as an argument: its piece, and the position in it.
     fn element(&self, round: u32) -> String {
         format!("{}+{}[{}]", self.text, round / PIECE * PIECE, round % PIECE)
     }
 }
 
 impl Model {
-    /// The arguments a job must be given.
+    /// Returns the arguments that a job must receive.
     pub(in crate::random) fn arguments(&self, key: &Key) -> Vec<String> {
         self.jobs[&key.0].inputs.iter().map(|input| self.argument(&key.1, *input)).collect()
     }
 
     fn argument(&self, path: &[u32], input: Input) -> String {
         match input {
-            Input::Node(node) => self.completed[&self.seen_from(path, node.0)].shown(),
+            Input::Node(node) => self.completed[&self.seen_from(path, node.0)].as_text(),
             Input::Loop(each) => {
                 let (over, depth) = (self.loops[&each.0].over.0, self.around[&each.0].len());
                 self.completed[&self.seen_from(path, over)].element(path[depth])
@@ -49,22 +49,22 @@ impl Model {
     }
 
     fn value(&self, key: &Key) -> String {
-        self.completed.get(key).map_or_else(|| "-".to_owned(), Given::shown)
+        self.completed.get(key).map_or_else(|| "-".to_owned(), Given::as_text)
     }
 
-    /// All rounds in brackets.
+    /// Returns all rounds in brackets.
     fn values(&self, source: &Key, value: impl Fn(u32) -> String) -> String {
         let rounds: Vec<String> = (0..self.rounds(source)).map(value).collect();
         format!("[{}]", rounds.join(" "))
     }
 
-    /// The results of the run as one text.
+    /// Returns the results of the run as one text.
     pub(in crate::random) fn results(&self) -> String {
         let results = self.plan.calls.iter().map(|call| self.result(call.last.0, &[]));
         results.collect::<Vec<_>>().join(" ")
     }
 
-    /// A node's value, in all rounds within these.
+    /// Returns a node's value, in all rounds within these.
     fn result(&self, node: u32, path: &[u32]) -> String {
         let Some(each) = self.around[&node].get(path.len()) else { return self.value(&(node, path.to_vec())) };
         let source = (self.loops[each].over.0, path.to_vec());

@@ -1,0 +1,48 @@
+//! Cancelling what a person does not want any more.
+
+use bue_model::JobId;
+use bue_model::wire::Changed;
+
+use super::change_set::{ChangeResult, ChangeSet};
+use crate::error::HubError;
+use crate::jobs::columns::{row_id, unsigned};
+use crate::jobs::instance::{FanOut, Run, instance_of, location_in};
+use crate::jobs::state::State;
+
+impl ChangeSet<'_> {
+    /// Cancels a job's call, and what depends on it, as if the step had answered `cancel`. Begins with the first job of the
+    /// call that has not ended, because all others that have not depend on it.
+    pub(crate) fn cancel_job(&mut self, job: JobId) -> ChangeResult<Changed> {
+        let (run, state) = self.job_state(job)?;
+        if state == State::Cancelled {
+            return Ok(Changed { jobs: 0 });
+        }
+        let row = self.job(row_id(job))?.filter(|row| row.state.can_be_cancelled());
+        let node = row.as_ref().and_then(|row| run.graph.job(row.location.node));
+        let (Some(row), Some(node)) = (row, node) else {
+            return Err(HubError::JobEnded { job, state: state.as_job_state() }.into());
+        };
+        let instance = instance_of(&run, row.location)?;
+        let mut start = row.location;
+        for node in run.graph.chain(node.call) {
+            let location = location_in(&run, instance, *node)?;
+            if self.job(location.id)?.is_some_and(|row| row.state.can_be_cancelled()) {
+                start = location;
+                break;
+            }
+        }
+        Ok(Changed { jobs: self.cancel_rows(&run, vec![start])? })
+    }
+
+    /// Counts the jobs of rounds that were never instantiated, and so were counted as blocked, as cancelled. Returns their
+    /// number.
+    pub(crate) fn cancel_unexpanded(&mut self, run: &Run, fan_out: &FanOut) -> Result<u64, HubError> {
+        let rounds = fan_out.count - fan_out.expanded;
+        let body = fan_out.body(run)?;
+        self.count_rounds(run, body, State::Blocked, -rounds);
+        self.count_rounds(run, body, State::Cancelled, rounds);
+        let nodes = run.graph.blocks.get(body).map_or(&[][..], |block| &block.nodes);
+        let jobs = nodes.iter().filter(|node| run.graph.job(**node).is_some()).count();
+        Ok(unsigned(rounds) * jobs as u64)
+    }
+}

@@ -1,0 +1,162 @@
+//! Reported outcomes.
+
+use bue_model::job::Hints;
+use bue_model::wire::{Report, Verdict};
+use bue_model::{Chunk, Failure, Outcome, RateKey, ValueRef};
+
+use super::change_set::{ChangeError, ChangeResult, ChangeSet, MissingRows};
+use super::rows::{ChunkRow, JobRow};
+use crate::error::HubError;
+use crate::jobs::columns::{job_id, row_id, signed, to_postcard};
+use crate::jobs::delay::{pending_ms, retry_ms};
+use crate::jobs::initial_state::Hint;
+use crate::jobs::instance::Run;
+use crate::jobs::outcome_rules::{
+    UNEXPECTED_KEY, check_value, encode_log, keyed_rate_settings, loop_text, pending_too_long, step_settings,
+    truncate_failure,
+};
+use crate::jobs::state::State;
+
+impl ChangeSet<'_> {
+    /// Applies reports.
+    pub(crate) fn apply_reports(&mut self, reports: &[Report]) -> ChangeResult<Vec<Verdict>> {
+        let (mut verdicts, mut missing) = (Vec::with_capacity(reports.len()), MissingRows::default());
+        for report in reports {
+            let verdict = self.apply_report(report);
+            verdicts.extend(missing.allow(verdict)?);
+        }
+        missing.check()?;
+        Ok(verdicts)
+    }
+
+    /// Applies one report. A report with a stale or already used token changes nothing: check and update happen under one
+    /// lock, and every lease has a larger token than the one before.
+    fn apply_report(&mut self, report: &Report) -> ChangeResult<Verdict> {
+        let (id, token) = (row_id(report.job), signed(report.token.0));
+        let Some(mut row) = self.job(id)? else { return self.verdict_on_done(id, token) };
+        if row.token != token || row.state != State::Running {
+            return Ok(if row.reported == token { Verdict::Accepted } else { Verdict::LeaseLost });
+        }
+        let run = self.run(row.run)?;
+        row.reported = token;
+        row.log = Some(encode_log(report.log.clone())?);
+        self.count_time(&run, &row, report.run_ms);
+        self.apply_outcome(&run, row, report.outcome.clone())?;
+        Ok(Verdict::Accepted)
+    }
+
+    fn verdict_on_done(&mut self, id: i64, token: i64) -> ChangeResult<Verdict> {
+        let row = self.done_row(id)?.filter(|row| row.state == State::Completed && row.token == token && token > 0);
+        Ok(if row.is_some() { Verdict::Accepted } else { Verdict::LeaseLost })
+    }
+
+    fn count_time(&mut self, run: &Run, row: &JobRow, run_ms: u64) {
+        if let Some(job) = run.graph.job(row.location.node) {
+            self.counts.step(run.key, job.step).run_ms += signed(run_ms.min(u64::from(u32::MAX)));
+        }
+    }
+
+    fn apply_outcome(&mut self, run: &Run, row: JobRow, outcome: Outcome) -> ChangeResult<()> {
+        match outcome {
+            Outcome::Completed { value, hints } => match check_value(run, row.location.node, &value, &hints) {
+                Ok(()) => self.complete(run, row, &value, hints),
+                Err(failure) => self.fail_attempt(run, row, failure),
+            },
+            Outcome::Pending { delay_ms } => self.wait_pending(run, row, delay_ms),
+            Outcome::Reset { delay_ms } => self.reset_call(run, row, delay_ms),
+            Outcome::Cancelled => {
+                let location = row.location;
+                self.put(row);
+                self.cancel_rows(run, vec![location]).map(drop)
+            }
+            Outcome::Failed(failure) => self.fail_attempt(run, row, failure),
+            Outcome::Released { reason } => self.release(run, row, &reason),
+            Outcome::Keyed { key } => self.set_rate_key(run, row, key),
+        }
+    }
+
+    fn complete(&mut self, run: &Run, row: JobRow, value: &ValueRef, hints: Hints) -> ChangeResult<()> {
+        let location = row.location;
+        if let ValueRef::List(chunks) = value
+            && loop_text(run, location.node).is_some()
+        {
+            self.store_chunks(location.id, chunks)?;
+        }
+        let inherited = row.hint();
+        let hint = Hint {
+            priority: hints.priority.or(inherited.priority),
+            env: hints.env.map(|env| env.to_vec()).or(inherited.env),
+        };
+        self.move_to_done(row, State::Completed, hint.clone(), Some(to_postcard(value)?));
+        self.count_transition(run, location.node, State::Running, State::Completed);
+        self.mark_closed(run, location)?;
+        self.unblock_dependants(run, location, &hint)
+    }
+
+    /// Stores the pieces of a list by the position of their first element.
+    fn store_chunks(&mut self, source: i64, chunks: &[Chunk]) -> Result<(), HubError> {
+        let mut first = 0;
+        for chunk in chunks.iter().filter(|chunk| chunk.count > 0) {
+            let count = i64::from(chunk.count);
+            self.chunks.push(ChunkRow { source, first, count, value: to_postcard(&*chunk.value)? });
+            first += count;
+        }
+        Ok(())
+    }
+
+    /// The job runs again after a while, without an attempt being counted.
+    fn wait_pending(&mut self, run: &Run, mut row: JobRow, delay_ms: Option<u64>) -> ChangeResult<()> {
+        let (step, settings) = step_settings(run, row.location.node).ok_or_else(|| row.without_step())?;
+        let since = *row.pending_since.get_or_insert(self.now);
+        let limit = since.saturating_add(signed(settings.pending_limit_ms));
+        if self.now >= limit {
+            return self.fail(run, row, &pending_too_long(settings.pending_limit_ms));
+        }
+        let delay = pending_ms(delay_ms, settings.every_ms, row.pendings);
+        // the last attempt is at the limit, not after it
+        let at = self.now.saturating_add(signed(delay)).min(limit);
+        row.after_pending();
+        self.counts.step(run.key, step).pendings += 1;
+        self.requeue(run, row, at);
+        Ok(())
+    }
+
+    fn fail_attempt(&mut self, run: &Run, mut row: JobRow, failure: Failure) -> ChangeResult<()> {
+        let (step, settings) = step_settings(run, row.location.node).ok_or_else(|| row.without_step())?;
+        let failure = truncate_failure(failure);
+        row.after_failed_attempt();
+        if row.attempts > settings.retries {
+            return self.fail(run, row, &failure);
+        }
+        self.counts.step(run.key, step).retries += 1;
+        let delay = retry_ms(job_id(row.location.id), row.attempts, failure.retry_after_ms);
+        row.failure = Some(to_postcard(&failure)?);
+        let at = self.now.saturating_add(signed(delay));
+        self.requeue(run, row, at);
+        Ok(())
+    }
+
+    /// The job is ready again, and its next start counts under the rate of this key.
+    fn set_rate_key(&mut self, run: &Run, mut row: JobRow, key: RateKey) -> ChangeResult<()> {
+        let Some((step, _)) = keyed_rate_settings(run, row.location.node).filter(|_| row.rate == 0) else {
+            return self.release(run, row, UNEXPECTED_KEY);
+        };
+        let keyed_rate = (run.key, step, key);
+        let Some(rate) = self.snapshot.keyed_rates.get(&keyed_rate) else {
+            self.needs.keyed_rates.insert(keyed_rate);
+            return Err(ChangeError::MissingRows);
+        };
+        row.after_key(*rate);
+        self.requeue(run, row, self.now);
+        Ok(())
+    }
+
+    /// Makes a job ready, or parks it until a time.
+    pub(super) fn requeue(&mut self, run: &Run, mut row: JobRow, available_at: i64) {
+        let from = row.state;
+        row.requeue(self.now, available_at);
+        self.count_transition(run, row.location.node, from, row.state);
+        self.effects.work = true;
+        self.put(row);
+    }
+}

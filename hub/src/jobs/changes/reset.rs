@@ -1,0 +1,201 @@
+//! Starting over: a call whose step answers `reset`, and failed jobs that a person resets.
+
+use bue_model::wire::Changed;
+use bue_model::{JobId, NodeId, RunState};
+
+use super::change_set::{ChangeResult, ChangeSet, MissingRows};
+use super::rows::JobRow;
+use crate::error::HubError;
+use crate::jobs::columns::{row_id, signed};
+use crate::jobs::delay::pending_ms;
+use crate::jobs::initial_state::{InheritedHint, InitialState, ParentState};
+use crate::jobs::instance::{Instance, Location, Run, instance_of, location_in, node_of};
+use crate::jobs::outcome_rules::{keyed_rate_settings, step_settings, too_many_resets};
+use crate::jobs::state::State;
+use crate::store::MAX_RESETS;
+
+impl ChangeSet<'_> {
+    /// Starts a call over with its first job and that one's first inputs. The jobs of a call are a chain in which each waits
+    /// for the one before it alone, and only the last one is used by others. That one has not completed, because the job that
+    /// asks for the reset comes before it or is it. So nothing outside the call has seen what is undone here.
+    pub(super) fn reset_call(&mut self, run: &Run, mut row: JobRow, delay_ms: Option<u64>) -> ChangeResult<()> {
+        let (step, settings) = step_settings(run, row.location.node).ok_or_else(|| row.without_step())?;
+        let call = run.graph.job(row.location.node).ok_or_else(|| row.without_step())?.call;
+        let instance = instance_of(run, row.location)?;
+        let chain = run.graph.chain(call);
+        let first = location_in(run, instance, *chain.first().ok_or_else(|| row.without_step())?)?;
+        let resets = if first == row.location { row.resets } else { self.resets_of(first)? };
+        if resets >= MAX_RESETS {
+            return self.fail(run, row, &too_many_resets());
+        }
+        self.counts.step(run.key, step).resets += 1;
+        let at = self.now.saturating_add(signed(pending_ms(delay_ms, settings.every_ms, resets)));
+        for node in chain.iter().take_while(|node| **node != row.location.node) {
+            self.restore(run, location_in(run, instance, *node)?)?;
+        }
+        row.after_reset();
+        if first == row.location {
+            row.resets = resets + 1;
+            self.requeue(run, row, at);
+            return Ok(());
+        }
+        self.block_again(run, row);
+        let mut first = self.job(first.id)?.ok_or_else(|| HubError::damaged("a call without its first job"))?;
+        first.resets = resets + 1;
+        first.waiting_for = 0;
+        self.requeue(run, first, at);
+        Ok(())
+    }
+
+    fn resets_of(&mut self, first: Location) -> ChangeResult<u32> {
+        Ok(self.done_row(first.id)?.map_or(0, |row| row.resets))
+    }
+
+    /// The job waits for the one before it again.
+    fn block_again(&mut self, run: &Run, mut row: JobRow) {
+        let node = row.location.node;
+        self.count_transition(run, node, row.state, State::Blocked);
+        row.block_again(step_settings(run, node).map_or(0, |(_, settings)| settings.priority));
+        if keyed_rate_settings(run, node).is_some() {
+            // its next input may have another key
+            row.rate = 0;
+        }
+        self.put(row);
+    }
+
+    /// Moves a completed job of the call from `done` back to `job`, blocked, with its token, which must go on growing.
+    fn restore(&mut self, run: &Run, location: Location) -> ChangeResult<()> {
+        let done = self.done_row(location.id)?.filter(|row| row.state == State::Completed);
+        let done = done.ok_or_else(|| HubError::damaged("a call with a gap"))?;
+        self.done.insert(location.id, None);
+        let parents = self.parent_states(run, location)?;
+        let mut inherited = InheritedHint::default();
+        for (parent, state) in &parents {
+            if let ParentState::Completed(hint) = state {
+                inherited.inherit(*parent, hint);
+            }
+        }
+        // the first job's parents are completed; the others' only parent is the job that was restored before them
+        let waiting_for = i64::from(!parents.iter().all(|(_, state)| matches!(state, ParentState::Completed(_))));
+        self.insert_row(run, location, State::Blocked, &InitialState::Blocked { waiting_for }, inherited);
+        self.count_transition(run, location.node, State::Completed, State::Blocked);
+        if let Some(Some(row)) = self.jobs.get_mut(&location.id) {
+            (row.token, row.reported, row.resets, row.worker) = (done.token, done.token, done.resets, done.worker);
+        }
+        Ok(())
+    }
+
+    /// Returns the parents of a row and their states.
+    fn parent_states(&mut self, run: &Run, location: Location) -> ChangeResult<Vec<(NodeId, ParentState)>> {
+        let instance = instance_of(run, location)?;
+        let mut parents = Vec::new();
+        for parent in &node_of(run, location.node)?.parents {
+            let enclosing = self.enclosing(run, instance, node_of(run, *parent)?.block)?;
+            parents.push((*parent, self.parent_state(location_in(run, enclosing, *parent)?.id)?));
+        }
+        Ok(parents)
+    }
+
+    /// Requeues a failed job with fresh attempts.
+    pub(crate) fn reset_job(&mut self, job: JobId) -> ChangeResult<Changed> {
+        let (run, state) = self.job_state(job)?;
+        self.expect_not_cancelled(&run)?;
+        if state != State::Failed {
+            return Err(HubError::JobNotFailed { job, state: state.as_job_state() }.into());
+        }
+        self.requeue_failed(&run, row_id(job))?;
+        Ok(Changed { jobs: 1 })
+    }
+
+    /// Requeues these failed jobs of a run with fresh attempts.
+    pub(crate) fn reset_failed(&mut self, key: i64, failed: &[i64]) -> ChangeResult<Changed> {
+        let run = self.run(key)?;
+        self.expect_not_cancelled(&run)?;
+        let mut missing = MissingRows::default();
+        for id in failed {
+            let result = self.requeue_failed(&run, *id);
+            missing.allow(result)?;
+        }
+        missing.check()?;
+        Ok(Changed { jobs: failed.len() as u64 })
+    }
+
+    fn expect_not_cancelled(&self, run: &Run) -> Result<(), HubError> {
+        match self.run_state(run.key)? {
+            RunState::Cancelled => Err(HubError::RunCancelled(run.id)),
+            _ => Ok(()),
+        }
+    }
+
+    fn requeue_failed(&mut self, run: &Run, id: i64) -> ChangeResult<()> {
+        let mut row = self.job(id)?.ok_or_else(|| HubError::damaged("a failed job without a row"))?;
+        let location = row.location;
+        self.reopen(run, instance_of(run, location)?)?;
+        self.failed.insert((run.key, id), false);
+        row.after_reset();
+        self.requeue(run, row, self.now);
+        self.recheck_dependants(run, location)
+    }
+
+    /// Something in this instance is about to be open. If nothing was, the round is not settled any more, and neither is what
+    /// is around it.
+    pub(super) fn reopen(&mut self, run: &Run, instance: Instance) -> ChangeResult<()> {
+        // one in which a row closed in this very change set has not been settled since
+        if self.to_settle.contains(&instance) || self.is_open(instance)? {
+            return Ok(());
+        }
+        if instance.fanout == 0 {
+            if self.run_state(run.key)? == RunState::Failed {
+                self.run_states.insert(run.key, (RunState::Running, None));
+            }
+            return Ok(());
+        }
+        let mut fan_out = self.presume_fan_out(instance.fanout)?;
+        fan_out.settled -= 1;
+        fan_out.failed -= 1;
+        self.fan_outs.insert(fan_out.id, fan_out);
+        let location = fan_out.location();
+        if self.job(location.id)?.is_some_and(|row| row.state == State::Stuck) {
+            self.reopen(run, instance_of(run, location)?)?;
+            if let Some(row) = self.job(location.id)? {
+                self.put(row.unstuck(State::Expanding));
+            }
+            self.recheck_dependants(run, location)?;
+        }
+        Ok(())
+    }
+
+    /// Checks what was stuck behind this row again: it may wait, or be stuck behind another job, or turn out to be cancelled.
+    /// Terminates because a row is checked only when one before it changed.
+    fn recheck_dependants(&mut self, run: &Run, start: Location) -> ChangeResult<()> {
+        let (mut walk, mut missing) = (vec![start], MissingRows::default());
+        while let Some(location) = walk.pop() {
+            let dependants = self.dependants(run, location);
+            for child in missing.allow(dependants)?.unwrap_or_default() {
+                let is_changed = self.recheck(run, child);
+                walk.extend(missing.allow(is_changed)?.unwrap_or_default().then_some(child));
+            }
+        }
+        missing.check()
+    }
+
+    /// Returns whether a stuck row changed, so that those behind it must be checked too.
+    fn recheck(&mut self, run: &Run, location: Location) -> ChangeResult<bool> {
+        let Some(row) = self.job(location.id)?.filter(|row| row.state == State::Stuck) else { return Ok(false) };
+        let parents = self.parent_states(run, location)?;
+        match InitialState::from_parents(parents.iter().map(|(_, state)| state)) {
+            InitialState::Stuck { failed_job, .. } if row.blocked_by == Some(failed_job) => Ok(false),
+            InitialState::Stuck { failed_job, .. } => {
+                self.put(row.stuck_behind(failed_job));
+                Ok(true)
+            }
+            // and with it everything behind it
+            InitialState::Cancelled => self.cancel_rows(run, vec![location]).map(|_| false),
+            InitialState::Blocked { .. } | InitialState::Ready => {
+                self.reopen(run, instance_of(run, location)?)?;
+                self.put(row.unstuck(State::Blocked));
+                Ok(true)
+            }
+        }
+    }
+}

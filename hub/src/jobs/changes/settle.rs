@@ -1,0 +1,148 @@
+//! When nothing is open any more: rounds settle, then their fan-out closes, then the round around it, at last the run.
+
+use bue_model::RunState;
+
+use super::change_set::{ChangeError, ChangeResult, ChangeSet, MissingRows};
+use crate::error::HubError;
+use crate::jobs::instance::{FanOut, IdRange, Instance, Location, Run, ids_of};
+use crate::jobs::state::State;
+
+/// What the rows of an instance in `job` say about it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Progress {
+    /// Something may still happen without a reset.
+    Open,
+    /// Everything is completed or cancelled.
+    Ended,
+    /// This job failed, and the others that are left failed too or are stuck.
+    Failed(i64),
+}
+
+impl ChangeSet<'_> {
+    /// Carries everything that closed to its consequences. Terminates: each pass takes an instance out, and one is put in
+    /// only for a row that was open and is not any more. Fan-outs that have room for more rounds now are left to change sets
+    /// of their own: with what they need, everything here would have to start over.
+    pub(super) fn settle_all(&mut self) -> ChangeResult<()> {
+        let mut missing = MissingRows::default();
+        while let Some(instance) = self.to_settle.pop_last() {
+            let result = self.settle(instance);
+            missing.allow(result)?;
+        }
+        missing.check()
+    }
+
+    fn settle(&mut self, instance: Instance) -> ChangeResult<()> {
+        let progress = self.progress(instance)?;
+        match (progress, instance.fanout) {
+            (Progress::Open, _) => Ok(()),
+            (_, 0) => {
+                self.finish_run(instance.run, progress)?;
+                Ok(())
+            }
+            _ => self.settle_round(instance.fanout, progress),
+        }
+    }
+
+    fn progress(&mut self, instance: Instance) -> ChangeResult<Progress> {
+        if self.is_open(instance)? {
+            return Ok(Progress::Open);
+        }
+        let ids = self.ids(instance)?;
+        let failed = if self.is_stored(instance) { self.first_failed(ids)? } else { self.first_failed_in_memory(ids) };
+        Ok(failed.map_or(Progress::Ended, Progress::Failed))
+    }
+
+    fn ids(&self, instance: Instance) -> Result<IdRange, HubError> {
+        Ok(ids_of(&*self.run(instance.run)?, instance))
+    }
+
+    /// Returns whether something in an instance may still happen without a reset. One open row is proof; that there is none
+    /// is certain once the database has no others than those that closed here.
+    pub(super) fn is_open(&mut self, instance: Instance) -> ChangeResult<bool> {
+        let ids = self.ids(instance)?;
+        if self.rows_between(ids).any(|row| row.state.is_open()) {
+            return Ok(true);
+        }
+        let is_read = self.snapshot.has_read_jobs(ids) || self.snapshot.no_other_open.contains(&ids);
+        if !is_read && self.is_stored(instance) {
+            self.needs.open.insert(ids);
+            return Err(ChangeError::MissingRows);
+        }
+        Ok(false)
+    }
+
+    /// Returns whether the database may have rows of an instance. It has none of rounds made by this change set.
+    fn is_stored(&self, instance: Instance) -> bool {
+        match self.snapshot.fan_outs.get(&instance.fanout) {
+            Some(fan_out) => instance.first < fan_out.round_start(fan_out.expanded),
+            None => instance.fanout == 0 && !self.snapshot.new_runs.contains(&instance.run),
+        }
+    }
+
+    /// Returns the first failed job among these rows, or the one that the first stuck row is behind.
+    fn first_failed(&mut self, ids: IdRange) -> ChangeResult<Option<i64>> {
+        let is_read = match self.snapshot.first_failed.get(&ids) {
+            _ if self.snapshot.has_read_jobs(ids) => true,
+            // this change set may have reset it
+            Some(Some(id)) => self.rows_between((*id, id + 1)).any(|row| !row.state.is_open()),
+            Some(None) => true,
+            None => false,
+        };
+        if !is_read {
+            self.needs.first_failed.insert(ids);
+            return Err(ChangeError::MissingRows);
+        }
+        Ok(self.first_failed_in_memory(ids))
+    }
+
+    fn first_failed_in_memory(&self, ids: IdRange) -> Option<i64> {
+        let row = self.rows_between(ids).find(|row| !row.state.is_open());
+        row.map(|row| row.blocked_by.filter(|_| row.state == State::Stuck).unwrap_or(row.location.id))
+    }
+
+    /// Settles a round: when its last open row closes, or when it is instantiated without one.
+    fn settle_round(&mut self, fanout: i64, progress: Progress) -> ChangeResult<()> {
+        let mut fan_out = self.presume_fan_out(fanout)?;
+        fan_out.settled += 1;
+        fan_out.failed += i64::from(matches!(progress, Progress::Failed(_)));
+        self.fan_outs.insert(fanout, fan_out);
+        if fan_out.settled == fan_out.count {
+            let run = self.run(fan_out.run)?;
+            return self.close_fan_out(&run, &fan_out);
+        }
+        if fan_out.can_grow() {
+            self.effects.growing.insert(fanout);
+        }
+        Ok(())
+    }
+
+    fn close_fan_out(&mut self, run: &Run, fan_out: &FanOut) -> ChangeResult<()> {
+        let location = fan_out.location();
+        if fan_out.failed == 0 {
+            return self.complete_fan_out(run, location);
+        }
+        let failed_job = self.first_failed(fan_out.expanded_ids())?;
+        let failed_job = failed_job.ok_or_else(|| HubError::damaged("a failed round without a failed job"))?;
+        self.block_fan_out(run, location, failed_job)
+    }
+
+    /// A fan-out with failed rounds is stuck, like a job behind a failed one.
+    fn block_fan_out(&mut self, run: &Run, location: Location, failed_job: i64) -> ChangeResult<()> {
+        if let Some(row) = self.job(location.id)?.filter(|row| row.state == State::Expanding) {
+            self.put(row.stuck_behind(failed_job));
+            self.mark_closed(run, location)?;
+            self.block_dependants(run, location, failed_job)?;
+        }
+        Ok(())
+    }
+
+    /// Ends a run. One that was cancelled stays so.
+    fn finish_run(&mut self, key: i64, progress: Progress) -> Result<(), HubError> {
+        let state = if progress == Progress::Ended { RunState::Completed } else { RunState::Failed };
+        if self.run_state(key)? == RunState::Running {
+            self.run_states.insert(key, (state, Some(self.now)));
+        }
+        self.mark_run_changed(key);
+        Ok(())
+    }
+}

@@ -1,0 +1,199 @@
+//! Which ready jobs are next: by scope, priority and age, or the other way round, with a share of leases for those that would
+//! be served last. The stores run two queries, `ready` and `last`; what becomes of their rows is decided here.
+
+use std::cmp::Reverse;
+use std::collections::HashSet;
+
+use bue_model::wire::LeaseRequest;
+
+use crate::jobs::instance::Location;
+use crate::store::BACK_OF_QUEUE_INTERVAL;
+
+/// Columns of `job` that make a [`ReadyJob`], in the order of its fields, of rows that are ready.
+macro_rules! select_ready {
+    ($condition:literal) => {
+        concat!(
+            "SELECT priority, id, node, fanout, run, token, attempts, env, rate FROM job WHERE state = ",
+            $crate::jobs::state::state_code!(Ready),
+            " AND ",
+            $condition
+        )
+    };
+}
+pub(crate) use select_ready;
+
+/// Selects from `waiting`, the rates that ready jobs wait for, each found by one step in an index.
+macro_rules! with_waiting_rates {
+    ($select:expr) => {
+        concat!(
+            "WITH RECURSIVE waiting (rate) AS (
+                 SELECT * FROM (SELECT rate FROM job WHERE state = ",
+            $crate::jobs::state::state_code!(Ready),
+            " AND rate > 0 ORDER BY rate LIMIT 1) AS first_rate
+                 UNION ALL
+                 SELECT (SELECT rate FROM job WHERE state = ",
+            $crate::jobs::state::state_code!(Ready),
+            " AND rate > 0 AND rate > waiting.rate ORDER BY rate LIMIT 1)
+                 FROM waiting WHERE waiting.rate IS NOT NULL) ",
+            $select
+        )
+    };
+}
+pub(crate) use with_waiting_rates;
+
+/// A ready job: what orders it within its scope, and what a lease of it contains.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct ReadyJob {
+    pub(crate) priority: i64,
+    pub(crate) location: Location,
+    pub(crate) run: i64,
+    pub(crate) token: i64,
+    /// Failed attempts.
+    pub(crate) attempts: u32,
+    pub(crate) env: Option<Vec<u8>>,
+    /// Its row of `rate`, 0 where none.
+    pub(crate) rate: i64,
+}
+
+/// The order in which jobs are served.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Order {
+    /// Scopes as the request lists them, the highest priority first, the oldest first.
+    BestFirst,
+    /// The reverse of all three.
+    LastFirst,
+}
+
+impl Order {
+    /// Returns the order that a worker asks for.
+    pub(crate) fn from_request(request: &LeaseRequest) -> Self {
+        if request.reverse { Self::LastFirst } else { Self::BestFirst }
+    }
+
+    /// Returns the opposite order.
+    pub(crate) fn reversed(self) -> Self {
+        match self {
+            Self::BestFirst => Self::LastFirst,
+            Self::LastFirst => Self::BestFirst,
+        }
+    }
+
+    /// Returns the scopes of a request in this order. A scope that is named twice counts where it is named first.
+    pub(crate) fn scopes(self, request: &LeaseRequest) -> Vec<&str> {
+        let mut scopes: Vec<&str> = Vec::with_capacity(request.scopes.len());
+        for scope in &request.scopes {
+            if !scopes.contains(&scope.as_str()) {
+                scopes.push(scope);
+            }
+        }
+        if self == Self::LastFirst {
+            scopes.reverse();
+        }
+        scopes
+    }
+
+    fn sort(self, jobs: &mut [ReadyJob]) {
+        match self {
+            Self::BestFirst => jobs.sort_by_key(|job| (Reverse(job.priority), job.location.id)),
+            Self::LastFirst => jobs.sort_by_key(|job| (job.priority, Reverse(job.location.id))),
+        }
+    }
+}
+
+/// The jobs for one request, while its scopes are queried one after the other.
+pub(crate) struct Picked {
+    order: Order,
+    count: usize,
+    jobs: Vec<ReadyJob>,
+}
+
+impl Picked {
+    /// No jobs yet.
+    pub(crate) fn new(request: &LeaseRequest) -> Self {
+        Self { order: Order::from_request(request), count: request.count as usize, jobs: Vec::new() }
+    }
+
+    /// Returns how many more jobs the request has room for.
+    pub(crate) fn room(&self) -> usize {
+        self.count - self.jobs.len()
+    }
+
+    /// Adds the best jobs of the next scope, given its ready jobs with and without rates.
+    pub(crate) fn add_scope(&mut self, mut jobs: Vec<ReadyJob>, rated: Vec<ReadyJob>) {
+        jobs.extend(rated);
+        self.order.sort(&mut jobs);
+        let room = self.room();
+        self.jobs.extend(jobs.into_iter().take(room));
+    }
+
+    /// Puts the jobs that would be served last in place of the last ones picked, if all places are taken. A job that is
+    /// among the best anyway keeps its place there.
+    pub(crate) fn with_back_of_queue(mut self, last: Vec<ReadyJob>) -> Vec<ReadyJob> {
+        if self.jobs.len() == self.count && !last.is_empty() {
+            let best: HashSet<i64> = self.jobs.iter().map(|job| job.location.id).collect();
+            let last: Vec<ReadyJob> = last.into_iter().filter(|job| !best.contains(&job.location.id)).collect();
+            self.jobs.truncate(self.count.saturating_sub(last.len()));
+            self.jobs.extend(last);
+        }
+        self.jobs
+    }
+}
+
+/// Returns how many of the next `count` leases go to the jobs that would be served last, when `granted` were given before.
+pub(crate) fn back_of_queue_share(granted: u64, count: u32) -> usize {
+    usize::try_from((granted % BACK_OF_QUEUE_INTERVAL + u64::from(count)) / BACK_OF_QUEUE_INTERVAL).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use bue_model::NodeId;
+
+    use super::*;
+
+    fn job(id: i64, priority: i64) -> ReadyJob {
+        let location = Location { id, node: NodeId(0), fanout: 0 };
+        ReadyJob { priority, location, run: 1, token: 0, attempts: 0, env: None, rate: 0 }
+    }
+
+    fn request(count: u32, reverse: bool) -> LeaseRequest {
+        let scopes = ["a", "b", "a"].map(str::to_owned).to_vec();
+        LeaseRequest { worker: String::new(), scopes, reverse, count, wait_ms: 0 }
+    }
+
+    fn ids(jobs: &[ReadyJob]) -> Vec<i64> {
+        jobs.iter().map(|job| job.location.id).collect()
+    }
+
+    #[test]
+    fn a_scope_named_twice_counts_where_it_is_named_first() {
+        assert_eq!(Order::BestFirst.scopes(&request(1, false)), ["a", "b"]);
+        assert_eq!(Order::LastFirst.scopes(&request(1, false)), ["b", "a"]);
+    }
+
+    #[test]
+    fn jobs_with_and_without_rates_are_in_one_order() {
+        for (reverse, expected) in [(false, [3, 1, 2]), (true, [4, 2, 1])] {
+            let mut picked = Picked::new(&request(3, reverse));
+            picked.add_scope(vec![job(1, 0), job(2, 0)], vec![job(4, -1), job(3, 5)]);
+            assert_eq!(ids(&picked.with_back_of_queue(Vec::new())), expected);
+        }
+    }
+
+    #[test]
+    fn the_last_ones_get_a_share_only_when_all_places_are_taken() {
+        let picked = |count| {
+            let mut picked = Picked::new(&request(count, false));
+            picked.add_scope(vec![job(1, 2), job(2, 1)], Vec::new());
+            picked
+        };
+        assert_eq!(ids(&picked(2).with_back_of_queue(vec![job(9, 0)])), [1, 9]);
+        assert_eq!(ids(&picked(2).with_back_of_queue(vec![job(1, 2)])), [1, 2]);
+        assert_eq!(ids(&picked(3).with_back_of_queue(vec![job(9, 0)])), [1, 2]);
+    }
+
+    #[test]
+    fn one_lease_in_sixteen_is_shared() {
+        assert_eq!((0..64).map(|granted| back_of_queue_share(granted, 1)).sum::<usize>(), 4);
+        assert_eq!((back_of_queue_share(0, 64), back_of_queue_share(15, 1), back_of_queue_share(0, 15)), (4, 1, 0));
+    }
+}

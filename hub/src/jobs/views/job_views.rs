@@ -1,0 +1,75 @@
+//! Views of one job, built from rows of either database. Pure.
+
+use bue_model::wire::{JobView, ParentView, WhyView};
+use bue_model::{JobId, NodeId, Timestamp};
+
+use crate::error::HubError;
+use crate::jobs::columns::{from_postcard, job_id, unsigned};
+use crate::jobs::instance::{FanOut, Location, Run};
+use crate::jobs::state::State;
+
+/// Where a job's row is, and what is needed to run the job outside its run.
+pub(crate) struct JobLocation {
+    pub(crate) location: Location,
+    pub(crate) run: i64,
+    pub(crate) attempts: u32,
+    pub(crate) env: Option<Vec<u8>>,
+}
+
+/// The columns that make a [`JobView`].
+pub(crate) struct JobColumns {
+    pub(crate) node: NodeId,
+    pub(crate) run: i64,
+    pub(crate) state: State,
+    /// `ended_at` where the job has ended.
+    pub(crate) available_at: i64,
+    pub(crate) attempts: u32,
+    pub(crate) waiting_for: u32,
+    pub(crate) worker: Option<String>,
+    pub(crate) failure: Option<Vec<u8>>,
+    pub(crate) blocked_by: Option<i64>,
+}
+
+impl JobColumns {
+    /// Returns the view of a job; `None` for a fan-out, which has an id too and is no job.
+    pub(crate) fn into_view(self, id: JobId, run: &Run) -> Result<Option<JobView>, HubError> {
+        let Some(step) = run.graph.job(self.node).and_then(|job| run.graph.step_of(job)) else { return Ok(None) };
+        Ok(Some(JobView {
+            id,
+            run: run.id,
+            step: step.name.clone(),
+            state: self.state.as_job_state(),
+            available_at: Timestamp(self.available_at),
+            attempts: self.attempts,
+            waiting_for: self.waiting_for,
+            worker: self.worker,
+            failure: self.failure.as_deref().map(from_postcard).transpose()?,
+            blocked_by: self.blocked_by.map(job_id),
+        }))
+    }
+}
+
+/// Returns the explanation of a job that waits for these parents. The caller adds what the open row knows.
+pub(crate) fn why_view(job: JobView, parents: Vec<ParentView>) -> WhyView {
+    WhyView {
+        job,
+        now: Timestamp(0),
+        scope: String::new(),
+        parents,
+        pendings: 0,
+        releases: 0,
+        lease_ends_at: None,
+        rate_opens_at: None,
+        served_by: Vec::new(),
+    }
+}
+
+/// Returns the view of a parent that has not completed, given the state of its row and its fan-out, if there are any.
+pub(crate) fn parent_view(run: &Run, parent: Location, state: Option<State>, fan_out: Option<FanOut>) -> ParentView {
+    ParentView {
+        job: job_id(parent.id),
+        name: run.graph.name_of(parent.node).to_owned(),
+        state: state.unwrap_or(State::Blocked).as_job_state(),
+        rounds: fan_out.map(|fan_out| (unsigned(fan_out.settled), unsigned(fan_out.count))),
+    }
+}

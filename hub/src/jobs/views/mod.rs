@@ -1,0 +1,4 @@
+//! What people, scripts and workers read of runs and jobs, built from rows of either database. Pure.
+
+pub(crate) mod job_views;
+pub(crate) mod result_page;

@@ -1,0 +1,142 @@
+//! [`PageBuilder`]: a page of a run's results while it is read. Pure.
+
+use bue_model::plan::Call;
+use bue_model::wire::{CallResult, FailedJob, ResultCursor, ResultPage, RoundValue};
+use bue_model::{Failure, FailureKind, NodeId, RunState, ValueRef};
+
+use crate::error::HubError;
+use crate::jobs::columns::{from_postcard, job_id, unsigned};
+use crate::jobs::instance::Run;
+use crate::jobs::leasing::arguments::encoded_size;
+
+/// Bytes after which a page ends. The outermost loop around a call may be cut between two rounds, inner loops are not.
+const PAGE_BYTES: i64 = 4 * 1024 * 1024;
+/// Bytes that a round takes beside those of its value.
+const ROUND_OVERHEAD: usize = 32;
+/// Failed jobs that a page lists.
+pub(crate) const MAX_FAILED: i64 = 1_000;
+
+/// A page while it grows.
+pub(crate) struct PageBuilder {
+    /// Bytes that it may still take; it is full at 0 and below.
+    remaining: i64,
+    cursor: ResultCursor,
+    results: Vec<CallResult>,
+    next: Option<ResultCursor>,
+}
+
+/// The value of a call.
+pub(crate) struct CallValue {
+    pub(crate) value: RoundValue,
+    /// The round of its outermost loop at which the page was full.
+    pub(crate) cut_at: Option<u64>,
+}
+
+impl CallValue {
+    /// A value that the page had room for.
+    pub(crate) fn whole(value: RoundValue) -> Self {
+        Self { value, cut_at: None }
+    }
+
+    /// Rounds, the page being full before this one.
+    pub(crate) fn cut(rounds: Vec<RoundValue>, round: i64) -> Self {
+        Self { value: RoundValue::Rounds(rounds), cut_at: Some(unsigned(round)) }
+    }
+}
+
+impl PageBuilder {
+    /// A page that begins at a cursor.
+    pub(crate) fn new(cursor: ResultCursor) -> Self {
+        Self { remaining: PAGE_BYTES, cursor, results: Vec::new(), next: None }
+    }
+
+    /// Returns the call statements from the cursor on, with their positions.
+    pub(crate) fn calls<'a>(&self, run: &'a Run) -> Vec<(u32, &'a Call)> {
+        let statements = run.graph.calls.iter().filter(|call| !call.nested);
+        (0..).zip(statements).skip(self.cursor.call as usize).collect()
+    }
+
+    /// Returns the round of its outermost loop at which a call's value begins on this page.
+    pub(crate) fn first_round(&self, call: u32) -> i64 {
+        let round = if call == self.cursor.call { self.cursor.round } else { 0 };
+        i64::try_from(round).unwrap_or(i64::MAX)
+    }
+
+    /// Returns whether the page has no room for more.
+    pub(crate) fn is_full(&self) -> bool {
+        self.remaining <= 0
+    }
+
+    /// Takes the value of one round, where there is one.
+    pub(crate) fn round_value(&mut self, value: Option<ValueRef>) -> RoundValue {
+        let bytes = value.as_ref().map_or(0, encoded_size) + ROUND_OVERHEAD;
+        self.remaining = self.remaining.saturating_sub(i64::try_from(bytes).unwrap_or(i64::MAX));
+        value.map_or(RoundValue::Nothing, RoundValue::Value)
+    }
+
+    /// Adds the value of a call. Returns whether the page goes on behind it.
+    pub(crate) fn add(&mut self, index: u32, call: &Call, CallValue { value, cut_at }: CallValue) -> bool {
+        self.results.push(CallResult { line: call.line, name: call.name.clone(), value });
+        self.next = cut_at.map(|round| ResultCursor { call: index, round });
+        self.next.is_none()
+    }
+
+    /// Ends the page before this call.
+    pub(crate) fn end_before(&mut self, index: u32) {
+        self.next = Some(ResultCursor { call: index, round: 0 });
+    }
+
+    /// Returns whether the page lists failed jobs, as the first one does.
+    pub(crate) fn lists_failed(&self) -> bool {
+        self.cursor == ResultCursor::default()
+    }
+
+    /// Returns the page.
+    pub(crate) fn finish(self, state: RunState, failed: FailedJobs) -> ResultPage {
+        ResultPage { state, results: self.results, failed: failed.jobs, next: self.next }
+    }
+}
+
+/// The columns of a failed job.
+pub(crate) struct FailedColumns {
+    pub(crate) id: i64,
+    pub(crate) node: NodeId,
+    pub(crate) attempts: u32,
+    pub(crate) worker: Option<String>,
+    pub(crate) failure: Option<Vec<u8>>,
+    pub(crate) log: Option<Vec<u8>>,
+}
+
+/// Failed jobs, as many as fit into a page.
+#[derive(Default)]
+pub(crate) struct FailedJobs {
+    jobs: Vec<FailedJob>,
+    bytes: i64,
+}
+
+impl FailedJobs {
+    /// Returns whether they take as much as a page may.
+    pub(crate) fn is_full(&self) -> bool {
+        self.bytes > PAGE_BYTES
+    }
+
+    /// Adds a job.
+    pub(crate) fn add(&mut self, run: &Run, row: FailedColumns) -> Result<(), HubError> {
+        let step = run.graph.job(row.node).and_then(|job| run.graph.step_of(job));
+        let failure: Option<Failure> = row.failure.as_deref().map(from_postcard).transpose()?;
+        let failure = failure.unwrap_or_else(|| Failure::new(FailureKind::Internal, "no reason was stored"));
+        let log: Option<ValueRef> = row.log.as_deref().map(from_postcard).transpose()?;
+        let trace = failure.trace.as_ref().map_or(0, String::len);
+        let bytes = failure.message.len() + trace + log.as_ref().map_or(0, encoded_size);
+        self.bytes = self.bytes.saturating_add(i64::try_from(bytes).unwrap_or(i64::MAX));
+        self.jobs.push(FailedJob {
+            job: job_id(row.id),
+            step: step.map(|step| step.name.clone()).unwrap_or_default(),
+            attempts: row.attempts,
+            worker: row.worker,
+            failure,
+            log,
+        });
+        Ok(())
+    }
+}

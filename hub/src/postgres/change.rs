@@ -1,0 +1,199 @@
+//! Changes: each locks its runs, runs an operation on what was read, and writes its changes, in one transaction.
+
+use std::collections::BTreeSet;
+
+use bue_model::RunState;
+use deadpool_postgres::Transaction;
+use tokio_postgres::Row;
+
+use super::inner::Inner;
+use super::leasing::leased_jobs::LeasedJob;
+use super::query::{LOCK_RUNS, lock_runs, node, query, run_state};
+use super::read::{fetch, read};
+use super::write::write;
+use crate::error::HubError;
+use crate::jobs::changes::change_set::{ChangeResult, ChangeSet, Evaluation, ReadAhead, evaluate};
+use crate::jobs::changes::effects::{Effects, MAX_ROUND_BATCHES};
+use crate::jobs::changes::snapshot::{Needs, Snapshot};
+use crate::jobs::columns::small;
+use crate::jobs::instance::{Location, ids_of, instance_of};
+
+/// Rows to read ahead of a needed job the first time. An instance of that size is read as a whole.
+const FIRST_READ_AHEAD: i64 = 64;
+
+/// What is read before an operation runs for the first time, of runs that are locked.
+#[derive(Default)]
+pub(super) struct Start {
+    pub(super) snapshot: Snapshot,
+    pub(super) needs: Needs,
+}
+
+/// What an operation came to.
+struct Applied<T> {
+    value: T,
+    effects: Effects,
+    /// What was read, with the new states of runs.
+    snapshot: Snapshot,
+}
+
+impl Inner {
+    /// Runs an operation on as much of the database as it needs, writes what it changed, and instantiates the first of the rounds
+    /// that have room now.
+    pub(super) async fn apply<T: Send>(
+        &self,
+        tx: &Transaction<'_>,
+        now: i64,
+        start: Start,
+        operation: &(dyn Fn(&mut ChangeSet<'_>) -> ChangeResult<T> + Sync),
+    ) -> Result<(T, Effects), HubError> {
+        let Applied { value, mut effects, mut snapshot } = self.apply_once(tx, now, start, operation).await?;
+        for _ in 0..MAX_ROUND_BATCHES {
+            let Some(id) = effects.growing.pop_first() else { break };
+            let start = Start { snapshot: snapshot.keep_runs_only(), needs: Needs::fan_out(id) };
+            let grown = self.apply_once(tx, now, start, &|changes| changes.grow(id)).await?;
+            effects.merge(grown.effects);
+            snapshot = grown.snapshot;
+        }
+        Ok((value, effects))
+    }
+
+    async fn apply_once<T: Send>(
+        &self,
+        tx: &Transaction<'_>,
+        now: i64,
+        Start { mut snapshot, mut needs }: Start,
+        operation: &(dyn Fn(&mut ChangeSet<'_>) -> ChangeResult<T> + Sync),
+    ) -> Result<Applied<T>, HubError> {
+        let mut read_ahead = ReadAhead::starting_at(FIRST_READ_AHEAD);
+        loop {
+            if !needs.is_empty() {
+                read(tx, &mut snapshot, needs, now, read_ahead.next()).await?;
+            }
+            match evaluate(&snapshot, now, operation)? {
+                Evaluation::Incomplete(missing) => needs = missing,
+                Evaluation::Complete(value, changes) => {
+                    write(tx, &changes).await?;
+                    let runs = changes.changed_runs.iter().filter_map(|key| snapshot.runs.get(key)).map(|run| run.id);
+                    let effects = Effects { runs: runs.collect(), ..changes.effects };
+                    let states = changes.run_states;
+                    snapshot.run_states.extend(states.into_iter().map(|(key, (state, _))| (key, state)));
+                    return Ok(Applied { value, effects, snapshot });
+                }
+            }
+        }
+    }
+
+    /// Runs an operation on these runs, in a transaction.
+    async fn change<T: Send>(
+        &self,
+        now: i64,
+        runs: &[i64],
+        mut needs: Needs,
+        operation: &(dyn Fn(&mut ChangeSet<'_>) -> ChangeResult<T> + Sync),
+    ) -> Result<T, HubError> {
+        let mut client = self.client().await?;
+        let tx = client.transaction().await?;
+        let mut snapshot = Snapshot::default();
+        // pipelined, the locks first, so that the server reads the rows when it has them
+        let lock = tx.prepare_cached(LOCK_RUNS).await?;
+        let (rows, fetched) = tokio::try_join!(lock_runs(&tx, &lock, runs), fetch(&tx, &needs, FIRST_READ_AHEAD))?;
+        fetched.add_to(&mut snapshot, &mut needs);
+        self.read_runs(&tx, rows, &mut snapshot).await?;
+        let (value, effects) = self.apply(&tx, now, Start { snapshot, needs }, operation).await?;
+        self.commit(tx).await?;
+        self.announce(effects);
+        Ok(value)
+    }
+
+    /// Runs an operation that begins with these jobs, in a transaction.
+    pub(super) async fn change_jobs<T: Send>(
+        &self,
+        now: i64,
+        jobs: &[i64],
+        operation: &(dyn Fn(&mut ChangeSet<'_>) -> ChangeResult<T> + Sync),
+    ) -> Result<T, HubError> {
+        let (runs, needs) = self.runs_and_needs(jobs).await?;
+        self.change(now, &runs, needs, operation).await
+    }
+
+    /// Instantiates the next rounds of a fan-out. Changes nothing if it has no room for more.
+    pub(super) async fn grow(&self, id: i64) -> Result<(), HubError> {
+        let now = self.latest_now();
+        let (runs, mut needs) = self.runs_and_needs(&[id]).await?;
+        needs.fan_outs.insert(id);
+        self.change(now, &runs, needs, &|changes| changes.grow(id)).await
+    }
+
+    /// Locks a run and reads it.
+    pub(super) async fn lock(&self, tx: &Transaction<'_>, key: i64) -> Result<Snapshot, HubError> {
+        let lock = tx.prepare_cached(LOCK_RUNS).await?;
+        let rows = lock_runs(tx, &lock, &[key]).await?;
+        let mut snapshot = Snapshot::default();
+        self.read_runs(tx, rows, &mut snapshot).await?;
+        Ok(snapshot)
+    }
+
+    /// Reads what never changes of locked runs, and their states.
+    async fn read_runs(&self, tx: &Transaction<'_>, rows: Vec<Row>, snapshot: &mut Snapshot) -> Result<(), HubError> {
+        for row in rows {
+            let key: i64 = row.try_get(0)?;
+            let state: RunState = run_state(key, row.try_get(1)?)?;
+            snapshot.run_states.insert(key, state);
+            let run = self.run(tx, key).await?;
+            if run.graph.steps.iter().any(|step| step.settings.rate.is_some()) {
+                for rate in query(tx, "SELECT step, id FROM rate WHERE run = $1 AND key = ''", &[&key]).await? {
+                    snapshot.rates.insert((key, small(rate.try_get(0)?)), rate.try_get(1)?);
+                }
+            }
+            snapshot.runs.insert(key, run);
+        }
+        Ok(())
+    }
+
+    /// Returns the runs of jobs, each once, and what a change that begins with these jobs is sure to need: their instances,
+    /// and the fan-outs around them. None of it ever changes, so it is looked up before anything is locked.
+    async fn runs_and_needs(&self, jobs: &[i64]) -> Result<(Vec<i64>, Needs), HubError> {
+        let (mut located, mut unknown) = (Vec::with_capacity(jobs.len()), Vec::new());
+        {
+            let leased_jobs = self.leased_jobs();
+            for id in jobs {
+                match leased_jobs.get(*id) {
+                    Some(job) => located.push(job),
+                    None => unknown.push(*id),
+                }
+            }
+        }
+        if !unknown.is_empty() {
+            located.extend(self.locate(&unknown).await?);
+        }
+        let (mut runs, mut needs) = (BTreeSet::new(), Needs::default());
+        for LeasedJob { location, run } in located {
+            runs.insert(run);
+            if location.fanout != 0 {
+                needs.fan_outs.insert(location.fanout);
+            }
+            let cached = self.runs().get(run);
+            match cached.and_then(|run| Some(ids_of(&run, instance_of(&run, location).ok()?))) {
+                Some(range) if range.1 - range.0 <= FIRST_READ_AHEAD => drop(needs.job_ranges.insert(range)),
+                Some(range) => {
+                    needs.jobs.insert(location.id);
+                    needs.open.insert(range);
+                }
+                None => drop(needs.jobs.insert(location.id)),
+            }
+        }
+        Ok((runs.into_iter().collect(), needs))
+    }
+
+    async fn locate(&self, jobs: &[i64]) -> Result<Vec<LeasedJob>, HubError> {
+        let client = self.client().await?;
+        let sql = "SELECT id, run, node, fanout FROM job WHERE id = ANY($1)
+             UNION ALL SELECT id, run, node, fanout FROM done WHERE id = ANY($1)";
+        let rows = client.query(&client.prepare_cached(sql).await?, &[&jobs]).await?;
+        let located = rows.iter().map(|row| {
+            let location = Location { id: row.try_get(0)?, node: node(row.try_get(2)?), fanout: row.try_get(3)? };
+            Ok(LeasedJob { location, run: row.try_get(1)? })
+        });
+        located.collect()
+    }
+}

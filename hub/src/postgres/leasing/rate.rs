@@ -1,0 +1,118 @@
+//! `!rate`, as in the SQLite store: the times of the last `count` starts are a ring buffer. With `by FIELD` each key has a row of
+//! `rate`, and a row whose key is idle serves the next new key.
+
+use std::collections::HashMap;
+
+use bue_model::RateKey;
+use deadpool_postgres::Transaction;
+
+use super::ready_jobs::ready_jobs;
+use crate::error::HubError;
+use crate::jobs::changes::snapshot::{KeyedRate, Snapshot};
+use crate::jobs::columns::signed;
+use crate::jobs::leasing::pick::{Order, ReadyJob, select_ready, with_waiting_rates};
+use crate::postgres::query::{execute, query};
+use crate::store::MAX_OPEN_RATES;
+
+/// Returns the ready jobs of a scope under rates that allow a start now. The rates stay locked until the starts are counted.
+pub(super) async fn ready_under_rates(
+    tx: &Transaction<'_>,
+    now: i64,
+    scope: &str,
+    order: Order,
+    limit: usize,
+) -> Result<Vec<ReadyJob>, HubError> {
+    let sql = with_waiting_rates!(
+        "SELECT id, count, per_ms, next FROM rate WHERE id IN (SELECT rate FROM waiting) AND scope = $1
+             AND open_at <= $2 ORDER BY open_at, id LIMIT $3 FOR UPDATE SKIP LOCKED"
+    );
+    let open = query(tx, sql, &[&scope, &now, &MAX_OPEN_RATES]).await?;
+    if open.is_empty() {
+        return Ok(Vec::new());
+    }
+    let ids = open.iter().map(|rate| rate.try_get(0)).collect::<Result<Vec<i64>, _>>()?;
+    let starts = last_starts(tx, &ids).await?;
+    let mut rooms = Vec::with_capacity(open.len());
+    for rate in &open {
+        let (id, count, per_ms, next) = (rate.try_get(0)?, rate.try_get(1)?, rate.try_get(2)?, rate.try_get(3)?);
+        let is_recent = |position| starts.get(&(id, position)).is_some_and(|at: &i64| at.saturating_add(per_ms) > now);
+        rooms.push(starts_left(count, next, limit, is_recent));
+    }
+    let sql = match order {
+        Order::BestFirst => concat!(
+            "SELECT best.* FROM unnest($1::int8[], $2::int8[]) AS open (rate, room) CROSS JOIN LATERAL (",
+            select_ready!("rate = open.rate AND rate > 0 ORDER BY priority DESC, id LIMIT open.room) AS best")
+        ),
+        Order::LastFirst => concat!(
+            "SELECT best.* FROM unnest($1::int8[], $2::int8[]) AS open (rate, room) CROSS JOIN LATERAL (",
+            select_ready!("rate = open.rate AND rate > 0 ORDER BY priority, id DESC LIMIT open.room) AS best")
+        ),
+    };
+    ready_jobs(tx, sql, &[&ids, &rooms]).await
+}
+
+/// Returns the last starts under each of these rates, by rate and position in its ring.
+async fn last_starts(tx: &Transaction<'_>, rates: &[i64]) -> Result<HashMap<(i64, i64), i64>, HubError> {
+    let starts = query(tx, "SELECT rate, slot, at FROM rate_start WHERE rate = ANY($1)", &[&rates]).await?;
+    starts.iter().map(|row| Ok(((row.try_get(0)?, row.try_get(1)?), row.try_get(2)?))).collect()
+}
+
+/// Returns how many starts are allowed now, up to `limit`.
+fn starts_left(count: i64, next: i64, limit: usize, is_recent: impl Fn(i64) -> bool) -> i64 {
+    let most = limit.min(usize::try_from(count).unwrap_or(usize::MAX));
+    signed((next..).take(most).take_while(|start| !is_recent(start % count.max(1))).count() as u64)
+}
+
+/// Returns the row that counts the starts of a step with this key, and inserts it if there is none. Safe because the run is
+/// locked, and other transactions leave the rows of its rates alone.
+pub(in crate::postgres) async fn rate_for_key(
+    tx: &Transaction<'_>,
+    snapshot: &Snapshot,
+    (run, step, RateKey(key)): KeyedRate,
+    now: i64,
+) -> Result<i64, HubError> {
+    let index = i64::from(step.0);
+    let key = key.as_slice();
+    let sql = "SELECT id FROM rate WHERE run = $1 AND step = $2 AND key = $3";
+    if let Some(rate) = query(tx, sql, &[&run, &index, &key]).await?.first() {
+        return Ok(rate.try_get(0)?);
+    }
+    let settings = snapshot.runs.get(&run).and_then(|run| run.graph.steps.get(step.get())).map(|step| &step.settings);
+    let rated = settings.and_then(|settings| Some((&settings.scope, settings.rate.as_ref()?)));
+    let (scope, limit) = rated.ok_or_else(|| HubError::damaged("a key of a step without a rate"))?;
+    let (count, per_ms) = (i64::from(limit.count), signed(limit.per_ms));
+    // as if it had just been used: the jobs that will count there are not stored yet
+    let idle_at = now.saturating_add(per_ms);
+    // checks a few candidates only, whose starts are all too long ago to count, and that no job is under
+    let sql = "UPDATE rate SET key = $3, idle_at = $4 WHERE id = (
+             SELECT id FROM (SELECT id FROM rate WHERE run = $1 AND step = $2 AND key <> '' AND idle_at <= $5
+                 ORDER BY idle_at LIMIT 16) AS idle
+             WHERE NOT EXISTS (SELECT 1 FROM job WHERE job.rate = idle.id AND job.rate > 0) LIMIT 1)
+         RETURNING id";
+    if let Some(rate) = query(tx, sql, &[&run, &index, &key, &idle_at, &now]).await?.first() {
+        return Ok(rate.try_get(0)?);
+    }
+    let sql = "INSERT INTO rate (run, step, key, scope, count, per_ms, next, open_at, idle_at)
+         VALUES ($1, $2, $3, $4, $5, $6, 0, 0, $7) RETURNING id";
+    let inserted = query(tx, sql, &[&run, &index, &key, scope, &count, &per_ms, &idle_at]).await?;
+    let rate = inserted.first().ok_or_else(|| HubError::damaged("a row that was inserted is missing"))?;
+    Ok(rate.try_get(0)?)
+}
+
+/// Counts that a job under this rate was leased.
+pub(super) async fn count_start(tx: &Transaction<'_>, now: i64, rate: i64) -> Result<(), HubError> {
+    let sql = "UPDATE rate SET next = next + 1 WHERE id = $1 RETURNING next, count, per_ms";
+    let rows = query(tx, sql, &[&rate]).await?;
+    let row = rows.first().ok_or_else(|| HubError::damaged("the rate of a job is missing"))?;
+    let (next, count, per_ms): (i64, i64, i64) = (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
+    let sql = "INSERT INTO rate_start (rate, slot, at) VALUES ($1, $2, $3)
+         ON CONFLICT (rate, slot) DO UPDATE SET at = excluded.at";
+    execute(tx, sql, &[&rate, &((next - 1) % count.max(1)), &now]).await?;
+    let sql = "SELECT at FROM rate_start WHERE rate = $1 AND slot = $2";
+    let oldest = query(tx, sql, &[&rate, &(next % count.max(1))]).await?;
+    let oldest: Option<i64> = oldest.first().map(|row| row.try_get(0)).transpose()?;
+    let open_at = oldest.map_or(0, |at| at.saturating_add(per_ms));
+    let idle_at = now.saturating_add(per_ms);
+    execute(tx, "UPDATE rate SET open_at = $2, idle_at = $3 WHERE id = $1", &[&rate, &open_at, &idle_at]).await?;
+    Ok(())
+}

@@ -1,0 +1,131 @@
+//! Requests that change runs and jobs through a change set.
+
+use std::sync::Arc;
+
+use bue_model::wire::{Changed, Submission};
+use bue_model::{JobId, RunId, RunState, StepIndex};
+use deadpool_postgres::Transaction;
+
+use super::change::Start;
+use super::connection::retry::retry_transient;
+use super::inner::Inner;
+use super::query::{execute, query};
+use super::read::allocate_ids;
+use crate::error::HubError;
+use crate::jobs::changes::change_set::ChangeSet;
+use crate::jobs::changes::snapshot::{Needs, Snapshot};
+use crate::jobs::columns::{row_id, signed, to_postcard};
+use crate::jobs::graph::{Block, Graph, MAX_NAME};
+use crate::jobs::instance::Run;
+use crate::jobs::state::run_state_code;
+
+impl Inner {
+    /// Inserts a run and its top level. A run that exists is left as it is, so submitting is idempotent: `run.id` is unique,
+    /// and the second transaction waits for the commit of the first.
+    pub(super) async fn submit(&self, now: i64, mut submission: Submission) -> Result<RunId, HubError> {
+        let id = submission.run;
+        submission.name.truncate(submission.name.floor_char_boundary(MAX_NAME));
+        // a text column takes no NUL
+        let name = submission.name.replace('\0', "");
+        if retry_transient!(self.run_key(id))?.is_some() {
+            return Ok(id);
+        }
+        let body = to_postcard(&(&submission.plan, &submission.code))?;
+        Graph::new(submission.plan.clone(), submission.code.clone())?;
+        retry_transient!(self.try_submit(now, id, &name, &body, &submission))
+    }
+
+    async fn try_submit(
+        &self,
+        now: i64,
+        id: RunId,
+        name: &str,
+        body: &[u8],
+        submission: &Submission,
+    ) -> Result<RunId, HubError> {
+        let graph = Graph::new(submission.plan.clone(), submission.code.clone())?;
+        let mut client = self.client().await?;
+        let tx = client.transaction().await?;
+        let first = allocate_ids(&tx, graph.blocks.first().map_or(0, Block::stride)).await?;
+        let sql = concat!(
+            "INSERT INTO run (id, name, first, state, created_at, version) VALUES ($1, $2, $3, ",
+            run_state_code!(Running),
+            ", $4, 0) ON CONFLICT (id) DO NOTHING RETURNING key"
+        );
+        let rows = query(&tx, sql, &[&id.0, &name, &first, &now]).await?;
+        let Some(row) = rows.first() else { return Ok(id) };
+        let key: i64 = row.try_get(0)?;
+        execute(&tx, "INSERT INTO plan (run, body) VALUES ($1, $2)", &[&key, &body]).await?;
+        let mut snapshot = Snapshot::default();
+        insert_steps(&tx, key, &graph, &mut snapshot).await?;
+        let run = Arc::new(Run { key, id, first, graph });
+        snapshot.runs.insert(key, run.clone());
+        snapshot.run_states.insert(key, RunState::Running);
+        snapshot.new_runs.insert(key);
+        let start_run = |changes: &mut ChangeSet<'_>| changes.start_run(&run);
+        let ((), effects) = self.apply(&tx, now, Start { snapshot, needs: Needs::default() }, &start_run).await?;
+        self.commit(tx).await?;
+        self.announce(effects);
+        Ok(id)
+    }
+
+    /// Returns the key of a run.
+    pub(super) async fn run_key(&self, run: RunId) -> Result<Option<i64>, HubError> {
+        let client = self.client().await?;
+        let statement = client.prepare_cached("SELECT key FROM run WHERE id = $1").await?;
+        let row = client.query_opt(&statement, &[&run.0]).await?;
+        Ok(row.map(|row| row.try_get(0)).transpose()?)
+    }
+
+    /// Returns the key of a run that a user named.
+    pub(super) async fn expect_run(&self, run: RunId) -> Result<i64, HubError> {
+        retry_transient!(self.run_key(run))?.ok_or(HubError::RunNotFound(run))
+    }
+
+    /// Cancels a job's call, and what depends on it.
+    pub(super) async fn cancel_job(&self, now: i64, job: JobId) -> Result<Changed, HubError> {
+        retry_transient!(self.change_jobs(now, &[row_id(job)], &|changes| changes.cancel_job(job)))
+    }
+
+    /// Requeues a failed job with fresh attempts.
+    pub(super) async fn reset_job(&self, now: i64, job: JobId) -> Result<Changed, HubError> {
+        retry_transient!(self.change_jobs(now, &[row_id(job)], &|changes| changes.reset_job(job)))
+    }
+
+    /// Requeues all failed jobs of a run with fresh attempts.
+    pub(super) async fn reset_run(&self, now: i64, run: RunId) -> Result<Changed, HubError> {
+        let key = self.expect_run(run).await?;
+        retry_transient!(self.try_reset_run(now, key))
+    }
+
+    async fn try_reset_run(&self, now: i64, key: i64) -> Result<Changed, HubError> {
+        let mut client = self.client().await?;
+        let tx = client.transaction().await?;
+        let snapshot = self.lock(&tx, key).await?;
+        let rows = query(&tx, "SELECT job FROM failed WHERE run = $1 ORDER BY job", &[&key]).await?;
+        let failed: Vec<i64> = rows.iter().map(|row| row.try_get(0)).collect::<Result<_, _>>()?;
+        let needs = Needs::jobs(failed.iter().copied());
+        let reset = |changes: &mut ChangeSet<'_>| changes.reset_failed(key, &failed);
+        let (changed, effects) = self.apply(&tx, now, Start { snapshot, needs }, &reset).await?;
+        self.commit(tx).await?;
+        self.announce(effects);
+        Ok(changed)
+    }
+}
+
+/// Inserts the counts of a run's steps, and their rates without keys.
+async fn insert_steps(tx: &Transaction<'_>, key: i64, graph: &Graph, snapshot: &mut Snapshot) -> Result<(), HubError> {
+    let steps: Vec<i64> = (0..).take(graph.steps.len()).collect();
+    execute(tx, "INSERT INTO step_count (run, step) SELECT $1, unnest($2::int8[])", &[&key, &steps]).await?;
+    for (index, step) in (0..).map(StepIndex).zip(&graph.steps) {
+        if let Some(limit) = step.settings.rate.as_ref().filter(|limit| limit.by.is_none()) {
+            let sql = "INSERT INTO rate (run, step, scope, count, per_ms, next, open_at)
+                 VALUES ($1, $2, $3, $4, $5, 0, 0) RETURNING id";
+            let (scope, count, per_ms) = (&step.settings.scope, i64::from(limit.count), signed(limit.per_ms));
+            let rows = query(tx, sql, &[&key, &i64::from(index.0), scope, &count, &per_ms]).await?;
+            let rate = rows.first().map_or(Ok(0), |row| row.try_get(0))?;
+            snapshot.rates.insert((key, index.0), rate);
+        }
+    }
+    Ok(())
+}

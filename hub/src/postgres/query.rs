@@ -1,0 +1,83 @@
+//! Queries and statements within a transaction, and the conversions of rows that several files need.
+
+use bue_model::{NodeId, RunState};
+use deadpool_postgres::Transaction;
+use tokio_postgres::types::ToSql;
+use tokio_postgres::{Row, Statement};
+
+use crate::error::HubError;
+use crate::jobs::columns::small;
+use crate::jobs::instance::FanOut;
+use crate::jobs::state::{State, run_state_from_code};
+
+/// Columns of `fanout`, in the order of [`fan_out_row`].
+macro_rules! select_fan_outs {
+    ($condition:literal) => {
+        concat!(
+            "SELECT id, run, node, outside, source, first, stride, count, expanded, settled, failed FROM fanout WHERE ",
+            $condition
+        )
+    };
+}
+pub(super) use select_fan_outs;
+
+/// Runs a query, which is prepared once per connection.
+pub(super) async fn query(
+    tx: &Transaction<'_>,
+    sql: &str,
+    params: &[&(dyn ToSql + Sync)],
+) -> Result<Vec<Row>, HubError> {
+    let statement = tx.prepare_cached(sql).await?;
+    Ok(tx.query(&statement, params).await?)
+}
+
+/// Executes a statement, which is prepared once per connection. Returns the number of rows it changed.
+pub(super) async fn execute(tx: &Transaction<'_>, sql: &str, params: &[&(dyn ToSql + Sync)]) -> Result<u64, HubError> {
+    let statement = tx.prepare_cached(sql).await?;
+    Ok(tx.execute(&statement, params).await?)
+}
+
+/// Locks runs in the order of their keys, so that hubs do not deadlock. Returns keys and states.
+pub(super) const LOCK_RUNS: &str = "SELECT key, state FROM run WHERE key = ANY($1) ORDER BY key FOR UPDATE";
+
+/// Executes [`LOCK_RUNS`], prepared before. It is sent when this is first polled.
+pub(super) async fn lock_runs(tx: &Transaction<'_>, lock: &Statement, keys: &[i64]) -> Result<Vec<Row>, HubError> {
+    Ok(tx.query(lock, &[&keys]).await?)
+}
+
+/// Converts a state from its column.
+pub(super) fn state(code: i64) -> Result<State, HubError> {
+    State::from_code(code).ok_or_else(|| HubError::damaged(format!("a row has the state {code}")))
+}
+
+/// Converts a run's state from its column.
+pub(super) fn run_state(run: impl std::fmt::Display, code: i64) -> Result<RunState, HubError> {
+    run_state_from_code(code).ok_or_else(|| HubError::damaged(format!("run {run} is in state {code}")))
+}
+
+/// Converts a node from its column.
+pub(super) fn node(number: i64) -> NodeId {
+    NodeId(small(number))
+}
+
+/// Reads a row of [`select_fan_outs!`].
+pub(super) fn fan_out_row(row: &Row) -> Result<FanOut, HubError> {
+    Ok(FanOut {
+        id: row.try_get(0)?,
+        run: row.try_get(1)?,
+        node: node(row.try_get(2)?),
+        outer: row.try_get(3)?,
+        source: row.try_get(4)?,
+        first: row.try_get(5)?,
+        stride: row.try_get(6)?,
+        count: row.try_get(7)?,
+        expanded: row.try_get(8)?,
+        settled: row.try_get(9)?,
+        failed: row.try_get(10)?,
+    })
+}
+
+/// Returns the fan-outs of a run that have started.
+pub(super) async fn fan_outs_of(tx: &Transaction<'_>, run: i64) -> Result<Vec<FanOut>, HubError> {
+    query(tx, select_fan_outs!("run = $1"), &[&run]).await?.iter().map(fan_out_row).collect()
+}

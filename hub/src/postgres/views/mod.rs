@@ -1,0 +1,6 @@
+//! What people, scripts and the bucket read of runs and jobs: the queries behind [`crate::jobs::views`].
+
+mod gc_roots;
+mod job_views;
+mod results;
+mod run_views;

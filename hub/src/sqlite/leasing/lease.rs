@@ -1,0 +1,104 @@
+//! Leasing jobs: which ones, and everything that a worker must know about them.
+
+use bue_model::Timestamp;
+use bue_model::wire::LeaseRequest;
+use rusqlite::{OptionalExtension, params};
+
+use super::arguments::LastRead;
+use crate::error::HubError;
+use crate::jobs::changes::snapshot::{Needs, Snapshot};
+use crate::jobs::columns::signed;
+use crate::jobs::instance::instance_of;
+use crate::jobs::leasing::lease_batch::{LeaseBuilder, MAX_WOKEN, UndeliverableJob, clamp_request, count_lease};
+use crate::jobs::leasing::pick::ReadyJob;
+use crate::jobs::state::state_code;
+use crate::sqlite::write_tx::WriteTx;
+use crate::store::LeaseAnswer;
+
+impl WriteTx<'_> {
+    /// Leases the best of the ready jobs. Safe because picking and updating are in one transaction of the one writer.
+    pub(in crate::sqlite) fn lease(
+        &mut self,
+        mut request: LeaseRequest,
+        lease_ms: u64,
+    ) -> Result<LeaseAnswer, HubError> {
+        clamp_request(&mut request)?;
+        self.wake_parked()?;
+        let (mut builder, mut tokens, mut last_read) = (LeaseBuilder::default(), Vec::new(), LastRead::default());
+        for job in self.pick(&request)? {
+            if builder.is_full() {
+                break;
+            }
+            tokens.push((job.location.id, job.token + 1));
+            self.add_job(&mut builder, job, &mut last_read)?;
+        }
+        self.start_leases(&tokens, &request.worker, lease_ms)?;
+        for UndeliverableJob { id, token, failure } in std::mem::take(&mut builder.undeliverable) {
+            self.change(Snapshot::default(), Needs::jobs([id]), |changes| {
+                changes.fail_undeliverable(id, token, &failure)
+            })?;
+        }
+        let batch = builder.finish(lease_ms);
+        self.effects.leases |= !batch.leases.is_empty();
+        Ok(LeaseAnswer { batch, next_at: self.next_ready()? })
+    }
+
+    /// Makes parked jobs ready whose time has come.
+    fn wake_parked(&mut self) -> Result<(), HubError> {
+        let mut update = self.db.prepare_cached(concat!(
+            "UPDATE job SET state = ",
+            state_code!(Ready),
+            " WHERE id IN (SELECT id FROM job WHERE state = ",
+            state_code!(Parked),
+            " AND available_at <= ?1 ORDER BY available_at LIMIT ?2)"
+        ))?;
+        self.effects.work |= update.execute(params![self.now, MAX_WOKEN])? > 0;
+        Ok(())
+    }
+
+    /// Returns when the next parked job is due, or the next start under a rate.
+    fn next_ready(&self) -> Result<Option<Timestamp>, HubError> {
+        let mut parked = self.db.prepare_cached(concat!(
+            "SELECT available_at FROM job WHERE state = ",
+            state_code!(Parked),
+            " ORDER BY available_at LIMIT 1"
+        ))?;
+        let parked: Option<i64> = parked.query_row([], |row| row.get(0)).optional()?;
+        Ok(parked.into_iter().chain(self.next_rate_opening()?).min().map(Timestamp))
+    }
+
+    /// Makes these rows Running under their new tokens, which are larger than those before.
+    fn start_leases(&mut self, jobs: &[(i64, i64)], worker: &str, lease_ms: u64) -> Result<(), HubError> {
+        let end = self.now.saturating_add(signed(lease_ms));
+        let mut update = self.db.prepare_cached(concat!(
+            "UPDATE job SET state = ",
+            state_code!(Running),
+            ", token = ?2, lease_end = ?3, worker = ?4 WHERE id = ?1 AND state = ",
+            state_code!(Ready)
+        ))?;
+        for (id, token) in jobs {
+            if update.execute(params![id, token, end, worker])? != 1 {
+                return Err(HubError::damaged("a ready job has no row"));
+            }
+        }
+        Ok(())
+    }
+
+    fn add_job(
+        &mut self,
+        builder: &mut LeaseBuilder,
+        ready: ReadyJob,
+        last_read: &mut LastRead,
+    ) -> Result<(), HubError> {
+        let run = self.run(ready.run)?;
+        let job = run.graph.job(ready.location.node).ok_or_else(|| HubError::damaged("a loop was leased"))?;
+        if ready.rate != 0 {
+            self.count_start(ready.rate)?;
+        }
+        count_lease(&mut self.counts, &run, job, &ready);
+        self.changed_runs.insert(run.key);
+        self.state.granted = self.state.granted.wrapping_add(1);
+        let arguments = self.arguments(&run, instance_of(&run, ready.location)?, job, last_read);
+        builder.add(&run, job, ready, arguments)
+    }
+}

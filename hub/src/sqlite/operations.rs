@@ -1,0 +1,111 @@
+//! Requests that change runs and jobs through a change set: what each of them reads in advance, because it is sure to need it.
+
+use std::sync::Arc;
+
+use bue_model::wire::{Changed, Report, Submission, Verdict};
+use bue_model::{JobId, RunId, RunState, StepIndex};
+use rusqlite::params;
+
+use super::write_tx::WriteTx;
+use crate::error::HubError;
+use crate::jobs::changes::change_set::{ChangeResult, ChangeSet};
+use crate::jobs::changes::snapshot::{Needs, Snapshot};
+use crate::jobs::columns::{row_id, signed, to_postcard};
+use crate::jobs::graph::{Block, Graph, MAX_NAME};
+use crate::jobs::instance::Run;
+use crate::jobs::state::run_state_code;
+
+impl WriteTx<'_> {
+    /// Inserts a run and its top level. A run that exists is left as it is, so submitting is idempotent: check and insert are
+    /// one transaction, and `run.id` is unique.
+    pub(super) fn submit(&mut self, mut submission: Submission) -> Result<RunId, HubError> {
+        let id = submission.run;
+        if self.run_key(id)?.is_some() {
+            return Ok(id);
+        }
+        submission.name.truncate(submission.name.floor_char_boundary(MAX_NAME));
+        let body = to_postcard(&(&submission.plan, &submission.code))?;
+        let graph = Graph::new(submission.plan, submission.code)?;
+        let first = self.allocate_ids(graph.blocks.first().map_or(0, Block::stride))?;
+        let key = self.insert_run(id, &submission.name, first, &body)?;
+        let run = Arc::new(Run { key, id, first, graph });
+        let mut snapshot = Snapshot::default();
+        self.insert_steps(&run, &mut snapshot)?;
+        self.state.runs.insert(run.clone());
+        snapshot.runs.insert(key, run.clone());
+        snapshot.run_states.insert(key, RunState::Running);
+        snapshot.new_runs.insert(key);
+        self.change(snapshot, Needs::default(), |changes| changes.start_run(&run))?;
+        Ok(id)
+    }
+
+    fn insert_run(&self, id: RunId, name: &str, first: i64, body: &[u8]) -> Result<i64, HubError> {
+        let mut insert = self.db.prepare_cached(concat!(
+            "INSERT INTO run (id, name, first, state, created_at, version) VALUES (?1, ?2, ?3, ",
+            run_state_code!(Running),
+            ", ?4, 0)"
+        ))?;
+        insert.execute(params![id.0.as_bytes(), name, first, self.now])?;
+        let key = self.db.last_insert_rowid();
+        self.db.prepare_cached("INSERT INTO plan (run, body) VALUES (?1, ?2)")?.execute(params![key, body])?;
+        Ok(key)
+    }
+
+    fn insert_steps(&self, run: &Run, snapshot: &mut Snapshot) -> Result<(), HubError> {
+        let mut count = self.db.prepare_cached("INSERT INTO step_count (run, step) VALUES (?1, ?2)")?;
+        let mut rate = self.db.prepare_cached(
+            "INSERT INTO rate (run, step, scope, count, per_ms, next, open_at) VALUES (?1, ?2, ?3, ?4, ?5, 0, 0)",
+        )?;
+        for (index, step) in (0..).map(StepIndex).zip(&run.graph.steps) {
+            count.execute(params![run.key, index.0])?;
+            if let Some(limit) = step.settings.rate.as_ref().filter(|limit| limit.by.is_none()) {
+                let (scope, per_ms) = (&step.settings.scope, signed(limit.per_ms));
+                rate.execute(params![run.key, index.0, scope, limit.count, per_ms])?;
+                snapshot.rates.insert((run.key, index.0), self.db.last_insert_rowid());
+            }
+        }
+        Ok(())
+    }
+
+    /// Applies reports.
+    pub(super) fn complete(&mut self, reports: &[Report]) -> Result<Vec<Verdict>, HubError> {
+        let ids: Vec<i64> = reports.iter().map(|report| row_id(report.job)).collect();
+        let verdicts = self.change_jobs(&ids, |changes| changes.apply_reports(reports))?;
+        for report in reports {
+            self.state.extensions.forget(row_id(report.job), signed(report.token.0));
+        }
+        Ok(verdicts)
+    }
+
+    /// Cancels a job's call, and what depends on it.
+    pub(super) fn cancel_job(&mut self, job: JobId) -> Result<Changed, HubError> {
+        self.change_jobs(&[row_id(job)], |changes| changes.cancel_job(job))
+    }
+
+    /// Requeues a failed job with fresh attempts.
+    pub(super) fn reset_job(&mut self, job: JobId) -> Result<Changed, HubError> {
+        self.change_jobs(&[row_id(job)], |changes| changes.reset_job(job))
+    }
+
+    /// Requeues all failed jobs of a run with fresh attempts.
+    pub(super) fn reset_run(&mut self, id: RunId) -> Result<Changed, HubError> {
+        let key = self.expect_run(id)?;
+        let mut select = self.db.prepare_cached("SELECT job FROM failed WHERE run = ?1")?;
+        let failed: Vec<i64> = select.query_map([key], |row| row.get(0))?.collect::<Result<_, _>>()?;
+        let mut snapshot = Snapshot::default();
+        self.read_run(&mut snapshot, key)?;
+        self.read_around(&mut snapshot, &failed)?;
+        self.change(snapshot, Needs::default(), |changes| changes.reset_failed(key, &failed))
+    }
+
+    /// Runs an operation that begins with these jobs.
+    pub(super) fn change_jobs<T>(
+        &mut self,
+        ids: &[i64],
+        operation: impl Fn(&mut ChangeSet<'_>) -> ChangeResult<T>,
+    ) -> Result<T, HubError> {
+        let mut snapshot = Snapshot::default();
+        self.read_around(&mut snapshot, ids)?;
+        self.change(snapshot, Needs::default(), operation)
+    }
+}

@@ -1,0 +1,122 @@
+//! Views of jobs: their state, their log, what they wait for, and what a worker would be sent about them.
+
+use bue_model::wire::{JobView, LeaseBatch, ParentView, WhyView};
+use bue_model::{JobId, NodeId, Timestamp, ValueRef};
+use rusqlite::OptionalExtension;
+
+use crate::error::HubError;
+use crate::jobs::columns::{from_postcard, row_id};
+use crate::jobs::instance::{Location, Run, instance_of, location_in, node_of};
+use crate::jobs::leasing::lease_batch::detached_lease;
+use crate::jobs::state::State;
+use crate::jobs::views::job_views::{JobColumns, JobLocation, parent_view, why_view};
+use crate::sqlite::leasing::arguments::LastRead;
+use crate::sqlite::write_tx::WriteTx;
+use crate::store::MAX_PARENTS;
+
+impl WriteTx<'_> {
+    /// Returns the view of a job.
+    pub(in crate::sqlite) fn job_view(&mut self, id: JobId) -> Result<Option<JobView>, HubError> {
+        let mut select = self.db.prepare_cached(
+            "SELECT node, run, state, available_at, attempts, waiting_for, worker, failure, blocked_by
+             FROM job WHERE id = ?1
+             UNION ALL SELECT node, run, state, ended_at, attempts, 0, worker, NULL, NULL FROM done WHERE id = ?1",
+        )?;
+        let row = select.query_row([row_id(id)], |row| {
+            Ok(JobColumns {
+                node: NodeId(row.get(0)?),
+                run: row.get(1)?,
+                state: row.get(2)?,
+                available_at: row.get(3)?,
+                attempts: row.get(4)?,
+                waiting_for: row.get(5)?,
+                worker: row.get(6)?,
+                failure: row.get(7)?,
+                blocked_by: row.get(8)?,
+            })
+        });
+        let Some(row) = row.optional()? else { return Ok(None) };
+        let run = self.run(row.run)?;
+        row.into_view(id, &run)
+    }
+
+    /// Returns a job's last log; the outer `None` if there is no such job.
+    pub(in crate::sqlite) fn log(&self, id: JobId) -> Result<Option<Option<ValueRef>>, HubError> {
+        let mut select =
+            self.db.prepare_cached("SELECT log FROM job WHERE id = ?1 UNION ALL SELECT log FROM done WHERE id = ?1")?;
+        let log: Option<Option<Vec<u8>>> = select.query_row([row_id(id)], |row| row.get(0)).optional()?;
+        log.map(|log| log.as_deref().map(from_postcard).transpose()).transpose()
+    }
+
+    /// Returns what a job waits for.
+    pub(in crate::sqlite) fn why(&mut self, id: JobId) -> Result<Option<WhyView>, HubError> {
+        let (Some(row), Some(job)) = (self.job_location(id)?, self.job_view(id)?) else { return Ok(None) };
+        let run = self.run(row.run)?;
+        let mut view = why_view(job, self.missing_parents(&run, row.location)?);
+        let mut select = self.db.prepare_cached(
+            "SELECT job.scope, job.pendings, job.releases, job.lease_end, rate.open_at
+             FROM job LEFT JOIN rate ON rate.id = job.rate WHERE job.id = ?1",
+        )?;
+        let open = select.query_row([row_id(id)], |row| {
+            view.scope = row.get(0)?;
+            view.pendings = row.get(1)?;
+            view.releases = row.get(2)?;
+            view.lease_ends_at = row.get::<_, Option<i64>>(3)?.map(Timestamp);
+            view.rate_opens_at = row.get::<_, Option<i64>>(4)?.map(Timestamp);
+            Ok(())
+        });
+        open.optional()?;
+        view.lease_ends_at = self.state.extensions.latest_end(row_id(id), view.lease_ends_at);
+        Ok(Some(view))
+    }
+
+    /// Returns what a worker would be sent about a job.
+    pub(in crate::sqlite) fn task(&mut self, id: JobId) -> Result<Option<LeaseBatch>, HubError> {
+        let Some(row) = self.job_location(id)? else { return Ok(None) };
+        let run = self.run(row.run)?;
+        let Some(job) = run.graph.job(row.location.node) else { return Ok(None) };
+        let waits_for = self.missing_parents(&run, row.location)?.len();
+        if waits_for > 0 {
+            return Err(HubError::JobNotReady { job: id, waits_for });
+        }
+        let instance = instance_of(&run, row.location)?;
+        let arguments = self.arguments(&run, instance, job, &mut LastRead::default())?;
+        let arguments = arguments.map_err(|failure| HubError::BadRequest(failure.message))?;
+        detached_lease(&run, job, id, row.attempts, arguments, row.env).map(Some)
+    }
+
+    /// Returns where a job's row is, whichever table has it.
+    fn job_location(&self, id: JobId) -> Result<Option<JobLocation>, HubError> {
+        let mut select = self.db.prepare_cached(
+            "SELECT node, fanout, run, attempts, env FROM job WHERE id = ?1
+             UNION ALL SELECT node, fanout, run, attempts, NULL FROM done WHERE id = ?1",
+        )?;
+        let row = select.query_row([row_id(id)], |row| {
+            let location = Location { id: row_id(id), node: NodeId(row.get(0)?), fanout: row.get(1)? };
+            Ok(JobLocation { location, run: row.get(2)?, attempts: row.get(3)?, env: row.get(4)? })
+        });
+        Ok(row.optional()?)
+    }
+
+    /// Returns the parents that have not completed, the first of them.
+    fn missing_parents(&self, run: &Run, location: Location) -> Result<Vec<ParentView>, HubError> {
+        let instance = instance_of(run, location)?;
+        let mut select = self
+            .db
+            .prepare_cached("SELECT state FROM job WHERE id = ?1 UNION ALL SELECT state FROM done WHERE id = ?1")?;
+        let mut parents = Vec::new();
+        for parent in &node_of(run, location.node)?.parents {
+            let enclosing = self.enclosing(run, instance, node_of(run, *parent)?.block)?;
+            let parent = location_in(run, enclosing, *parent)?;
+            let state: Option<State> = select.query_row([parent.id], |row| row.get(0)).optional()?;
+            if state == Some(State::Completed) {
+                continue;
+            }
+            parents.push(parent_view(run, parent, state, self.fan_out(parent.id)?));
+            if parents.len() == MAX_PARENTS {
+                break;
+            }
+        }
+        Ok(parents)
+    }
+}

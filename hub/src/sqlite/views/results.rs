@@ -1,0 +1,113 @@
+//! The values of a run's calls, a page at a time.
+
+use bue_model::wire::{ResultCursor, ResultPage, RoundValue};
+use bue_model::{NodeId, RunId};
+use rusqlite::OptionalExtension;
+
+use crate::error::HubError;
+use crate::jobs::instance::{Instance, Run, location_in, node_of};
+use crate::jobs::state::state_code;
+use crate::jobs::views::result_page::{CallValue, FailedColumns, FailedJobs, MAX_FAILED, PageBuilder};
+use crate::sqlite::write_tx::WriteTx;
+
+impl WriteTx<'_> {
+    /// Returns a page of a run's results.
+    pub(in crate::sqlite) fn results(
+        &mut self,
+        id: RunId,
+        cursor: ResultCursor,
+    ) -> Result<Option<ResultPage>, HubError> {
+        let Some(key) = self.run_key(id)? else { return Ok(None) };
+        let run = self.run(key)?;
+        let mut page = PageBuilder::new(cursor);
+        for (index, call) in page.calls(&run) {
+            if page.is_full() {
+                page.end_before(index);
+                break;
+            }
+            let value = self.call_value(&run, call.last, page.first_round(index), &mut page)?;
+            if !page.add(index, call, value) {
+                break;
+            }
+        }
+        let failed = if page.lists_failed() { self.failed_jobs(&run)? } else { FailedJobs::default() };
+        Ok(Some(page.finish(self.run_state(key)?, failed)))
+    }
+
+    /// Returns a call's value from a round of its outermost loop on.
+    fn call_value(&self, run: &Run, last: NodeId, from: i64, page: &mut PageBuilder) -> Result<CallValue, HubError> {
+        let loops = run.graph.loops_around(node_of(run, last)?.block);
+        let Some((outermost, inner)) = loops.split_first() else {
+            return Ok(CallValue::whole(self.round_value(run, run.top_level(), &[], last, page)?));
+        };
+        let id = location_in(run, run.top_level(), *outermost)?.id;
+        let Some(fan_out) = self.fan_out(id)? else { return Ok(CallValue::whole(self.no_rounds(id)?)) };
+        let body = fan_out.body(run)?;
+        let mut rounds = Vec::new();
+        for round in from..fan_out.count {
+            if page.is_full() {
+                return Ok(CallValue::cut(rounds, round));
+            }
+            rounds.push(self.round_value(run, fan_out.round(round, body), inner, last, page)?);
+        }
+        Ok(CallValue::whole(RoundValue::Rounds(rounds)))
+    }
+
+    /// Returns the value of a node in an instance, or in all rounds of the loops between them.
+    fn round_value(
+        &self,
+        run: &Run,
+        instance: Instance,
+        loops: &[NodeId],
+        last: NodeId,
+        page: &mut PageBuilder,
+    ) -> Result<RoundValue, HubError> {
+        let Some((outer, inner)) = loops.split_first() else {
+            return Ok(page.round_value(self.value(location_in(run, instance, last)?.id)?));
+        };
+        let id = location_in(run, instance, *outer)?.id;
+        let Some(fan_out) = self.fan_out(id)? else { return self.no_rounds(id) };
+        let body = fan_out.body(run)?;
+        let rounds =
+            (0..fan_out.count).map(|round| self.round_value(run, fan_out.round(round, body), inner, last, page));
+        rounds.collect::<Result<_, _>>().map(RoundValue::Rounds)
+    }
+
+    /// Returns the value of a loop without a fan-out: it ran over an empty list, or was never reached.
+    fn no_rounds(&self, id: i64) -> Result<RoundValue, HubError> {
+        let mut select =
+            self.db.prepare_cached(concat!("SELECT 1 FROM done WHERE id = ?1 AND state = ", state_code!(Completed)))?;
+        let is_empty = select.exists([id])?;
+        Ok(if is_empty { RoundValue::Rounds(Vec::new()) } else { RoundValue::Nothing })
+    }
+
+    fn failed_jobs(&self, run: &Run) -> Result<FailedJobs, HubError> {
+        let mut select = self.db.prepare_cached("SELECT job FROM failed WHERE run = ?1 ORDER BY job LIMIT ?2")?;
+        let ids: Vec<i64> = select.query_map([run.key, MAX_FAILED], |row| row.get(0))?.collect::<Result<_, _>>()?;
+        let mut failed = FailedJobs::default();
+        for id in ids {
+            let Some(row) = self.failed_job(id)? else { continue };
+            failed.add(run, row)?;
+            if failed.is_full() {
+                break;
+            }
+        }
+        Ok(failed)
+    }
+
+    fn failed_job(&self, id: i64) -> Result<Option<FailedColumns>, HubError> {
+        let mut select =
+            self.db.prepare_cached("SELECT node, attempts, worker, failure, log FROM job WHERE id = ?1")?;
+        let row = select.query_row([id], |row| {
+            Ok(FailedColumns {
+                id,
+                node: NodeId(row.get(0)?),
+                attempts: row.get(1)?,
+                worker: row.get(2)?,
+                failure: row.get(3)?,
+                log: row.get(4)?,
+            })
+        });
+        Ok(row.optional()?)
+    }
+}

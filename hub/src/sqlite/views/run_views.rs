@@ -1,0 +1,80 @@
+//! Views of runs, and the jobs of all open runs for metrics.
+
+use std::sync::LazyLock;
+
+use bue_model::wire::{RunView, StepView};
+use bue_model::{RunId, RunState, Timestamp};
+use rusqlite::{OptionalExtension, Row, params};
+
+use crate::error::HubError;
+use crate::jobs::columns::{run_id, unsigned};
+use crate::jobs::counts::step_counts::StepCounts;
+use crate::jobs::counts::tally::{MAX_RUNS, Tally};
+use crate::jobs::state::run_state_to_code;
+use crate::sqlite::state::run_state;
+use crate::sqlite::write_tx::WriteTx;
+
+/// Columns of `run`, in the order of [`read_run`].
+macro_rules! select_runs {
+    ($rest:literal) => {
+        concat!("SELECT key, id, name, state, created_at, finished_at, version FROM run ", $rest)
+    };
+}
+
+/// The counts of a run's steps, in order.
+static SELECT_COUNTS: LazyLock<String> =
+    LazyLock::new(|| format!("SELECT {} FROM step_count WHERE run = ?1 ORDER BY step", StepCounts::COLUMNS.join(", ")));
+
+impl WriteTx<'_> {
+    /// Returns the view of a run.
+    pub(in crate::sqlite) fn run_view(&mut self, id: RunId) -> Result<Option<RunView>, HubError> {
+        let mut select = self.db.prepare_cached(select_runs!("WHERE id = ?1"))?;
+        let Some((key, view)) = select.query_row([id.0.as_bytes()], read_run).optional()? else { return Ok(None) };
+        Ok(Some(RunView { steps: self.step_views(key)?, ..view }))
+    }
+
+    /// Returns the views of the latest runs, newest first.
+    pub(in crate::sqlite) fn run_views(&mut self, limit: u32) -> Result<Vec<RunView>, HubError> {
+        let mut select = self.db.prepare_cached(select_runs!("ORDER BY key DESC LIMIT ?1"))?;
+        let runs: Vec<_> = select.query_map([limit], read_run)?.collect::<Result<_, _>>()?;
+        runs.into_iter().map(|(key, view)| Ok(RunView { steps: self.step_views(key)?, ..view })).collect()
+    }
+
+    fn step_views(&mut self, key: i64) -> Result<Vec<StepView>, HubError> {
+        let run = self.run(key)?;
+        let mut select = self.db.prepare_cached(&SELECT_COUNTS)?;
+        let counts: Vec<StepCounts> =
+            select.query_map([key], |row| StepCounts::read(|column| row.get(column)))?.collect::<Result<_, _>>()?;
+        Ok(counts.into_iter().zip(&run.graph.steps).map(|(counts, step)| counts.into_view(&step.name)).collect())
+    }
+
+    /// Counts the jobs of open runs. Adds up the counts of their steps instead of counting rows.
+    pub(in crate::sqlite) fn tally(&mut self) -> Result<Tally, HubError> {
+        let open = run_state_to_code(RunState::Running);
+        let mut count = self.db.prepare_cached("SELECT count(*) FROM run WHERE state = ?1")?;
+        let open_runs = count.query_row([open], |row| row.get(0).map(unsigned))?;
+        let mut select = self.db.prepare_cached("SELECT key FROM run WHERE state = ?1 ORDER BY key DESC LIMIT ?2")?;
+        let keys: Vec<i64> = select.query_map(params![open, MAX_RUNS], |row| row.get(0))?.collect::<Result<_, _>>()?;
+        let mut tally = Tally { open_runs, ..Tally::default() };
+        for key in keys {
+            let run = self.run(key)?;
+            let steps = self.step_views(key)?;
+            steps.iter().zip(&run.graph.steps).for_each(|(view, step)| tally.add(&step.settings.scope, view));
+        }
+        Ok(tally)
+    }
+}
+
+/// Reads a run's key, and its view without the steps.
+fn read_run(row: &Row<'_>) -> rusqlite::Result<(i64, RunView)> {
+    let view = RunView {
+        id: run_id(row.get(1)?),
+        name: row.get(2)?,
+        state: run_state(row.get(3)?)?,
+        created_at: Timestamp(row.get(4)?),
+        finished_at: row.get::<_, Option<i64>>(5)?.map(Timestamp),
+        version: unsigned(row.get(6)?),
+        steps: Vec::new(),
+    };
+    Ok((row.get(0)?, view))
+}

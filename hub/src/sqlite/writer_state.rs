@@ -1,0 +1,21 @@
+//! [`WriterState`]: what the writer keeps in memory beside the database. Losing it costs time and nothing else.
+
+use std::collections::BTreeSet;
+
+use crate::jobs::leasing::expiry::LeaseExtensions;
+use crate::jobs::run_cache::RunCache;
+
+/// Caches and soft state.
+#[derive(Debug, Default)]
+pub(super) struct WriterState {
+    /// Cleared after a rollback, because a key may be given to another run.
+    pub(super) runs: RunCache,
+    /// Extended leases that are not written.
+    pub(super) extensions: LeaseExtensions,
+    /// Leases granted so far; decides which ones go to the jobs that would be served last.
+    pub(super) granted: u64,
+    /// Fan-outs with fewer live rounds than they may have. They grow between the requests.
+    pub(super) growing: BTreeSet<i64>,
+    /// The latest time that a request came with.
+    pub(super) now: i64,
+}

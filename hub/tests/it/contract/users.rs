@@ -1,0 +1,577 @@
+//! What users request, and what they see.
+
+use bue_hub::{HubError, ScopeTally, Tally};
+use bue_model::job::INLINE_LIMIT;
+use bue_model::wire::{Report, ResultCursor, RoundValue, Verdict};
+use bue_model::{Input, JobId, JobState, Outcome, RunId, RunState, Timestamp};
+use uuid::Uuid;
+
+use crate::script::Script;
+use crate::world::{World, completed, failed, list, text_of, value};
+
+fn looped(body: &[&str]) -> Script {
+    let mut script = Script::new();
+    let source = script.call(&["source"], &[]);
+    script.each(source, |script, x| script.call(body, &[x]));
+    script
+}
+
+pub(crate) async fn a_cancelled_run_has_ended_and_its_reports_are_stale(mut world: World) {
+    let mut script = Script::new();
+    script.call(&["a", "b"], &[]);
+    script.call(&["c"], &[]);
+    let run = world.submit(script).await;
+    let held = world.lease(1).await.remove(0);
+    let changed = world.store.cancel_run(world.time(), run).await.expect("cancelled");
+    assert_eq!(changed.jobs, 3);
+    let view = world.view(run).await;
+    assert_eq!((view.state, view.finished_at), (RunState::Cancelled, Some(world.time())));
+    assert_eq!(world.report(&held, completed("late")).await, Verdict::LeaseLost);
+    assert_eq!(world.heartbeat(&[&held]).await, [held.job()]);
+    world.expect_nothing_ready().await;
+    world.now += 1_000_000;
+    assert_eq!(world.reap().await, []);
+    assert_eq!(world.view(run).await, view);
+    assert_eq!(world.results(run).await, "- -");
+    assert_eq!(world.store.cancel_run(world.time(), run).await.expect("again").jobs, 0);
+}
+
+pub(crate) async fn cancelling_a_run_counts_rounds_that_were_never_instantiated(mut world: World) {
+    let run = world.submit(looped(&["a", "b"])).await;
+    world.lease_and_report("source", list(5_000)).await;
+    let held = world.lease(10).await;
+    world.report_accepted(&held[0], completed("1")).await;
+    let changed = world.store.cancel_run(world.time(), run).await.expect("cancelled");
+    assert_eq!(changed.jobs, 9_999);
+    let (a, b) = (world.step(run, "a").await, world.step(run, "b").await);
+    assert_eq!((a.completed, a.cancelled, a.blocked + a.available + a.running), (1, 4_999, 0));
+    assert_eq!((b.cancelled, b.blocked + b.available), (5_000, 0));
+    let page = world.page(run).await;
+    let RoundValue::Rounds(rounds) = &page.results[1].value else { panic!("rounds") };
+    assert_eq!(rounds.len(), 5_000);
+    assert!(rounds.iter().all(|round| *round == RoundValue::Nothing));
+}
+
+pub(crate) async fn a_reset_run_tries_its_failed_jobs_again(mut world: World) {
+    let mut script = looped(&["a", "b"]);
+    script.set("a", |settings| settings.retries = 1);
+    let run = world.submit(script).await;
+    world.lease_and_report("source", list(4)).await;
+    for _ in 0..2 {
+        world.run_all(|held| if held.arguments()[0].ends_with("[2]") { failed("no") } else { completed("1") }).await;
+        world.now += 2_000;
+    }
+    assert_eq!(world.state(run).await, RunState::Failed);
+    assert_eq!(world.results(run).await, "list of 4 [1 1 - 1]");
+    assert_eq!(world.store.reset_run(world.time(), run).await.expect("reset").jobs, 1);
+    let view = world.view(run).await;
+    assert_eq!((view.state, view.finished_at), (RunState::Running, None));
+    assert!(world.page(run).await.failed.is_empty());
+    let held = world.lease_and_report("a", failed("again")).await;
+    assert_eq!(held.lease.attempt, 1, "attempts are fresh");
+    world.now += 2_000;
+    world.run_all(|_| completed("2")).await;
+    assert_eq!(world.state(run).await, RunState::Completed);
+    assert_eq!(world.results(run).await, "list of 4 [1 1 2 1]");
+    assert_eq!(world.store.reset_run(world.time(), run).await.expect("nothing").jobs, 0);
+}
+
+pub(crate) async fn a_job_can_be_cancelled(mut world: World) {
+    let mut script = Script::new();
+    let call = script.call(&["a", "b", "c"], &[]);
+    script.call(&["after"], &[Input::Node(call)]);
+    script.call(&["other"], &[]);
+    let run = world.submit(script).await;
+    let held = world.lease(2).await;
+    // the whole call, also by a job of it that does not run yet
+    let changed = world.store.cancel_job(world.time(), JobId(held[0].job().0 + 1)).await.expect("cancelled");
+    assert_eq!(changed.jobs, 4);
+    assert_eq!(world.report(&held[0], completed("late")).await, Verdict::LeaseLost);
+    world.report_accepted(&held[1], completed("o")).await;
+    assert_eq!(world.state(run).await, RunState::Completed);
+    assert_eq!(world.store.cancel_job(world.time(), held[0].job()).await.expect("again").jobs, 0);
+}
+
+pub(crate) async fn what_is_stuck_behind_a_failed_job_can_be_cancelled(mut world: World) {
+    let mut script = Script::new();
+    let a = script.call(&["a"], &[]);
+    script.call(&["b", "c"], &[Input::Node(a)]);
+    let run = world.submit(script).await;
+    let held = world.lease_and_report("a", failed("no")).await;
+    let changed = world.store.cancel_job(world.time(), JobId(held.job().0 + 2)).await.expect("cancelled");
+    assert_eq!(changed.jobs, 2, "the whole call");
+    assert_eq!(world.state(run).await, RunState::Failed);
+    world.store.reset_run(world.time(), run).await.expect("reset");
+    world.lease_and_report("a", completed("1")).await;
+    assert_eq!(world.state(run).await, RunState::Completed);
+    assert_eq!(world.results(run).await, "1 -");
+}
+
+/// Whichever parent failed or was cancelled first, no reset brings back what depends on both, so nothing waits for it.
+pub(crate) async fn a_cancellation_reaches_what_is_stuck_behind_a_failed_job(mut world: World) {
+    let mut script = Script::new();
+    let a = Input::Node(script.call(&["a"], &[]));
+    let b = Input::Node(script.call(&["b"], &[]));
+    let source = script.call(&["source"], &[]);
+    let all = script.gather_of(source, |script, x| script.call(&["c", "d"], &[x, a, b]));
+    script.call(&["sum"], &[all]);
+    let run = world.submit(script).await;
+    let held = world.lease(3).await;
+    world.report_accepted(&held[2], list(2)).await;
+    world.report_accepted(&held[0], failed("a")).await;
+    assert_eq!(world.step(run, "d").await.blocked, 2);
+    world.report_accepted(&held[1], Outcome::Cancelled).await;
+    assert_eq!(world.step(run, "d").await.cancelled, 2);
+    assert_eq!(world.lease_and_report("sum", completed("s")).await.arguments(), ["[- -]"]);
+    assert_eq!(world.state(run).await, RunState::Failed, "a did");
+}
+
+pub(crate) async fn a_failed_job_can_be_reset(mut world: World) {
+    let mut script = Script::new();
+    let a = script.call(&["a"], &[]);
+    let b = script.call(&["b"], &[]);
+    script.call(&["c"], &[Input::Node(a), Input::Node(b)]);
+    let run = world.submit(script).await;
+    let held = world.lease(2).await;
+    world.report_accepted(&held[0], failed("a")).await;
+    world.report_accepted(&held[1], failed("b")).await;
+    let c = JobId(held[1].job().0 + 1);
+    assert_eq!(world.job(c).await.blocked_by, Some(held[0].job()));
+    world.store.reset_job(world.time(), held[0].job()).await.expect("reset");
+    assert_eq!(world.job(c).await.blocked_by, Some(held[1].job()), "it is stuck behind the other one now");
+    world.lease_and_report("a", completed("1")).await;
+    assert_eq!(world.state(run).await, RunState::Failed);
+    world.store.reset_job(world.time(), held[1].job()).await.expect("reset");
+    assert_eq!(world.job(c).await.blocked_by, None);
+    world.lease_and_report("b", completed("2")).await;
+    assert_eq!(world.lease_named("c").await.arguments(), ["1", "2"]);
+}
+
+/// What was stuck and cancelled stays so, and does not keep the run from ending once the failed job was reset.
+pub(crate) async fn a_reset_cancels_what_was_stuck_and_cannot_complete(mut world: World) {
+    let mut script = Script::new();
+    let a = script.call(&["a"], &[]);
+    let b = script.call(&["b"], &[]);
+    let c = script.call(&["c", "d"], &[Input::Node(a), Input::Node(b)]);
+    script.call(&["e"], &[Input::Node(c)]);
+    let run = world.submit(script).await;
+    let held = world.lease(2).await;
+    world.report_accepted(&held[0], failed("a")).await;
+    world.store.cancel_job(world.time(), held[1].job()).await.expect("cancelled");
+    assert_eq!(world.state(run).await, RunState::Failed);
+    world.store.reset_run(world.time(), run).await.expect("reset");
+    world.lease_and_report("a", completed("1")).await;
+    for name in ["b", "c", "d", "e"] {
+        let step = world.step(run, name).await;
+        assert_eq!((step.cancelled, step.blocked), (1, 0), "{name}");
+    }
+    assert_eq!(world.state(run).await, RunState::Completed);
+}
+
+/// The same in rounds, each of which settles once.
+pub(crate) async fn a_reset_cancels_in_every_round(mut world: World) {
+    let mut script = Script::new();
+    let a = Input::Node(script.call(&["a"], &[]));
+    let b = Input::Node(script.call(&["b"], &[]));
+    let source = script.call(&["source"], &[]);
+    script.each(source, |script, x| {
+        script.call(&["ok"], &[x]);
+        let c = script.call(&["c"], &[a, b]);
+        script.call(&["d"], &[Input::Node(c)]);
+        script.call(&["e"], &[b, a]);
+    });
+    let run = world.submit(script).await;
+    let held = world.lease(3).await;
+    world.report_accepted(&held[2], list(20)).await;
+    assert_eq!(world.run_all(|_| completed("1")).await, 20);
+    world.report_accepted(&held[0], failed("a")).await;
+    world.report_accepted(&held[1], Outcome::Cancelled).await;
+    assert_eq!(world.state(run).await, RunState::Failed);
+    world.store.reset_run(world.time(), run).await.expect("reset");
+    world.lease_and_report("a", completed("1")).await;
+    for name in ["c", "d", "e"] {
+        let step = world.step(run, name).await;
+        assert_eq!((step.cancelled, step.blocked), (20, 0), "{name}");
+    }
+    assert_eq!(world.state(run).await, RunState::Completed);
+}
+
+pub(crate) async fn a_reset_or_cancellation_in_the_wrong_state_is_refused(mut world: World) {
+    let mut script = Script::new();
+    script.call(&["a", "b"], &[]);
+    let run = world.submit(script).await;
+    let held = world.lease_and_report("a", completed("1")).await;
+    let now = world.time();
+    let store = world.store.clone();
+    assert!(matches!(
+        store.reset_job(now, held.job()).await,
+        Err(HubError::JobNotFailed { state: JobState::Completed, .. })
+    ));
+    assert!(matches!(
+        store.cancel_job(now, held.job()).await,
+        Err(HubError::JobEnded { state: JobState::Completed, .. })
+    ));
+    assert!(matches!(store.reset_job(now, JobId(99)).await, Err(HubError::JobNotFound(JobId(99)))));
+    assert!(matches!(store.cancel_job(now, JobId(u64::MAX)).await, Err(HubError::JobNotFound(_))));
+    // a loop has an id too
+    let other = world.submit(looped(&["a"])).await;
+    let each = JobId(held.job().0 + 3);
+    assert!(matches!(store.cancel_job(now, each).await, Err(HubError::JobNotFound(_))));
+    assert!(matches!(store.reset_job(now, each).await, Err(HubError::JobNotFound(_))));
+    assert_eq!(store.job(each).await.expect("an answer"), None);
+    store.cancel_run(now, other).await.expect("cancelled");
+    let unknown = RunId(Uuid::from_u128(99));
+    assert!(matches!(store.reset_run(now, unknown).await, Err(HubError::RunNotFound(_))));
+    assert!(matches!(store.cancel_run(now, unknown).await, Err(HubError::RunNotFound(_))));
+    world.lease_and_report("b", failed("no")).await;
+    store.cancel_run(now, run).await.expect("nothing to do");
+    assert_eq!(world.state(run).await, RunState::Failed, "a run that has ended stays as it is");
+}
+
+pub(crate) async fn a_view_counts_the_jobs_of_each_step(mut world: World) {
+    let mut script = Script::new();
+    script.call(&["a", "b"], &[]);
+    script.call(&["a", "b"], &[]);
+    script.set("a", |settings| settings.retries = 1);
+    let run = world.submit(script).await;
+    let view = world.view(run).await;
+    assert_eq!((view.name.as_str(), view.created_at), ("test.bue", world.time()));
+    assert_eq!((view.steps[0].available, view.steps[1].blocked), (2, 2));
+    let held = world.lease(2).await;
+    assert_eq!(world.step(run, "a").await.running, 2);
+    world.report_accepted(&held[0], completed("1")).await;
+    world.report_accepted(&held[1], failed("1")).await;
+    let a = world.step(run, "a").await;
+    assert_eq!((a.completed, a.available, a.running, a.attempts, a.retries, a.run_ms), (1, 1, 0, 2, 1, 20));
+    world.lease_and_report("b", Outcome::Pending { delay_ms: Some(1) }).await;
+    assert_eq!(world.step(run, "b").await.pendings, 1);
+}
+
+pub(crate) async fn every_change_makes_a_larger_version(mut world: World) {
+    let mut script = Script::new();
+    script.call(&["a", "b"], &[]);
+    let run = world.submit(script).await;
+    let mut versions = vec![world.view(run).await.version];
+    let held = world.lease_one().await;
+    versions.push(world.view(run).await.version);
+    world.heartbeat(&[&held]).await;
+    assert_eq!(world.view(run).await.version, versions[1], "a heartbeat changes nothing");
+    world.report_accepted(&held, completed("1")).await;
+    versions.push(world.view(run).await.version);
+    world.store.cancel_run(world.time(), run).await.expect("cancelled");
+    versions.push(world.view(run).await.version);
+    assert!(versions.is_sorted_by(|a, b| a < b), "{versions:?}");
+}
+
+pub(crate) async fn runs_are_listed_newest_first(mut world: World) {
+    let mut runs = Vec::new();
+    for _ in 0..5 {
+        world.now += 1;
+        runs.push(world.submit(Script::new()).await);
+    }
+    runs.reverse();
+    let listed: Vec<RunId> = world.store.runs(3).await.expect("runs").into_iter().map(|run| run.id).collect();
+    assert_eq!(listed, runs[..3]);
+}
+
+pub(crate) async fn the_log_of_the_last_attempt_is_kept(mut world: World) {
+    let mut script = Script::new();
+    script.call(&["a"], &[]);
+    script.set("a", |settings| settings.retries = 1);
+    let run = world.submit(script).await;
+    let mut job = JobId(0);
+    for (outcome, log) in [(failed("no"), "first\n"), (failed("no"), "second\n")] {
+        let held = world.lease_one().await;
+        job = held.job();
+        let log = Some(value(log));
+        world.send_report(Report { job, token: held.lease.token, outcome, log, run_ms: 1 }).await;
+        world.now += 2_000;
+    }
+    let log = world.store.log(job).await.expect("an answer").expect("the job").expect("a log");
+    assert_eq!(text_of(&log), "second\n");
+    assert_eq!(world.page(run).await.failed[0].log, Some(log));
+    // one that is too long to be inline is replaced by a note
+    world.store.reset_run(world.time(), run).await.expect("reset");
+    let held = world.lease_one().await;
+    let log = Some(value(&"x".repeat(INLINE_LIMIT + 1)));
+    let report = Report { job, token: held.lease.token, outcome: completed("1"), log, run_ms: 1 };
+    assert_eq!(world.send_report(report).await, Verdict::Accepted);
+    let log = world.store.log(job).await.expect("an answer").expect("the job").expect("a log");
+    assert!(text_of(&log).contains("too long"));
+}
+
+pub(crate) async fn results_come_in_pages(mut world: World) {
+    let mut script = looped(&["a"]);
+    script.call(&["end"], &[]);
+    let run = world.submit(script).await;
+    let long = "x".repeat(60_000);
+    let mut number = 0;
+    world
+        .run_all(|held| match held.name() {
+            "source" => list(300),
+            "end" => completed("end"),
+            _ => {
+                number += 1;
+                completed(&format!("{long}{}", held.arguments()[0]))
+            }
+        })
+        .await;
+    let (mut cursor, mut pages, mut rounds, mut others) = (ResultCursor::default(), 0, Vec::new(), Vec::new());
+    loop {
+        let page = world.store.results(run, cursor).await.expect("a page").expect("the run");
+        pages += 1;
+        let mut bytes = 0;
+        for result in page.results {
+            match result.value {
+                RoundValue::Rounds(more) => {
+                    bytes += more.len() * 60_000;
+                    rounds.extend(more.iter().map(crate::world::round_text));
+                }
+                other => others.push(crate::world::round_text(&other)),
+            }
+        }
+        assert!(bytes < 5_000_000);
+        match page.next {
+            Some(next) => cursor = next,
+            None => break,
+        }
+    }
+    assert!(pages > 3);
+    assert_eq!((others, number), (vec!["list of 300".to_owned(), "end".to_owned()], 300));
+    let expected = (0..300).map(|at| format!("{long}c{}[{}]", at / 10, at % 10));
+    assert!(rounds.iter().eq(expected.collect::<Vec<_>>().iter()));
+}
+
+pub(crate) async fn failed_jobs_are_listed_with_their_reason(mut world: World) {
+    let run = world.submit(looped(&["a"])).await;
+    world.lease_and_report("source", list(1_500)).await;
+    world.run_all(|held| failed(&held.arguments()[0])).await;
+    let page = world.page(run).await;
+    assert_eq!(page.failed.len(), 1_000, "the first thousand");
+    assert_eq!(page.failed[11].failure.message, "c1[1]");
+    assert_eq!((page.failed[11].step.as_str(), page.failed[11].attempts), ("a", 1));
+    assert!(page.failed.is_sorted_by_key(|failed| failed.job));
+}
+
+pub(crate) async fn unknown_ids_return_none(world: World) {
+    let (run, job) = (RunId(Uuid::from_u128(1)), JobId(7));
+    assert_eq!(world.store.run(run).await.expect("an answer"), None);
+    assert_eq!(world.store.results(run, ResultCursor::default()).await.expect("an answer"), None);
+    assert_eq!(world.store.job(job).await.expect("an answer"), None);
+    assert_eq!(world.store.log(job).await.expect("an answer"), None);
+    assert_eq!(world.store.runs(9).await.expect("an answer"), []);
+}
+
+/// Runs a script with loops, retries, a failed job, a gathered list and a rate to its end.
+async fn ended_run(world: &mut World) -> RunId {
+    let mut script = looped(&["a", "b"]);
+    script.set("a", |settings| settings.retries = 1);
+    let source = script.call(&["source"], &[]);
+    let gathered = script.gather(source, &["c"]);
+    script.call(&["sum"], &[gathered]);
+    let run = world.submit(script).await;
+    for _ in 0..2 {
+        world
+            .run_all(|held| match (held.name(), held.arguments().concat().as_str()) {
+                ("source", _) => list(3),
+                ("a", "c0[1]") => failed("no"),
+                _ => completed("1"),
+            })
+            .await;
+        world.now += 100_000_000;
+    }
+    assert_eq!(world.state(run).await, RunState::Failed);
+    run
+}
+
+pub(crate) async fn a_deleted_run_leaves_nothing_and_other_runs_intact(mut world: World) {
+    let (other, run) = (ended_run(&mut world).await, ended_run(&mut world).await);
+    let (view, results) = (world.view(other).await, world.page(other).await);
+    let mut jobs = Vec::new();
+    for job in 1..100 {
+        if world.store.job(JobId(job)).await.expect("a view").is_some_and(|view| view.run == run) {
+            jobs.push(JobId(job));
+        }
+    }
+    assert_eq!(jobs.len(), 12);
+    world.store.delete_run(run).await.expect("deleted");
+    assert!(world.store.run(run).await.expect("an answer").is_none());
+    assert!(world.store.results(run, ResultCursor::default()).await.expect("an answer").is_none());
+    for job in jobs {
+        assert!(world.store.job(job).await.expect("an answer").is_none());
+        assert!(matches!(world.store.reset_job(world.time(), job).await, Err(HubError::JobNotFound(_))));
+    }
+    assert!(matches!(world.store.delete_run(run).await, Err(HubError::RunNotFound(_))));
+    assert_eq!((world.view(other).await, world.page(other).await), (view, results));
+    assert_eq!(world.reap().await, []);
+    // a later run has nothing of it, whatever its key in the store
+    let later = ended_run(&mut world).await;
+    assert_eq!(world.store.runs(10).await.expect("runs").iter().map(|run| run.id).collect::<Vec<_>>(), [later, other]);
+    assert_eq!(world.results(later).await, world.results(other).await);
+}
+
+pub(crate) async fn ended_runs_are_those_that_ended_before_a_time(mut world: World) {
+    let one_job = || {
+        let mut script = Script::new();
+        script.call(&["a"], &[]);
+        script
+    };
+    let mut ended = Vec::new();
+    for outcome in [completed("1"), failed("no"), Outcome::Cancelled] {
+        ended.push(world.submit(one_job()).await);
+        world.now += 1000;
+        world.lease_and_report("a", outcome).await;
+    }
+    let open = world.submit(one_job()).await;
+    let first = world.now - 2000;
+    let before = async |world: &World, time: i64, limit: u32| {
+        world.store.ended_runs(Timestamp(time), limit).await.expect("runs")
+    };
+    assert_eq!(before(&world, first, 9).await, []);
+    assert_eq!(before(&world, first + 1, 9).await, ended[..1]);
+    assert_eq!(before(&world, i64::MAX, 9).await, ended);
+    assert_eq!(before(&world, i64::MAX, 2).await, ended[..2]);
+    // one that was reset has not ended
+    world.store.reset_run(world.time(), ended[1]).await.expect("reset");
+    assert_eq!(before(&world, i64::MAX, 9).await, [ended[0], ended[2]]);
+    let held = world.store.gc_roots().await.expect("roots");
+    assert_eq!(sorted(held.runs), sorted([&ended[..], &[open]].concat()));
+    world.store.delete_run(ended[0]).await.expect("deleted");
+    let later = world.store.gc_roots().await.expect("roots");
+    assert_eq!(sorted(later.runs), sorted(vec![ended[1], ended[2], open]));
+    assert_eq!(later.database, held.database, "a database has one identity");
+}
+
+fn sorted(mut runs: Vec<RunId>) -> Vec<RunId> {
+    runs.sort_unstable_by_key(|run| run.0);
+    runs
+}
+
+pub(crate) async fn a_running_run_cannot_be_deleted(mut world: World) {
+    let run = world.submit(looped(&["a"])).await;
+    let held = world.lease_one().await;
+    assert!(matches!(world.store.delete_run(run).await, Err(HubError::RunStillRunning(refused)) if refused == run));
+    world.store.cancel_run(world.time(), run).await.expect("cancelled");
+    world.store.delete_run(run).await.expect("deleted");
+    assert_eq!(world.report(&held, list(3)).await, Verdict::LeaseLost);
+    assert_eq!(world.heartbeat(&[&held]).await, [held.job()]);
+}
+
+pub(crate) async fn why_names_the_parents_that_have_not_completed(mut world: World) {
+    let mut script = Script::new();
+    let one = script.call(&["one"], &[]);
+    let two = script.call(&["two"], &[]);
+    let source = script.call(&["source"], &[]);
+    let gathered = script.gather(source, &["c"]);
+    script.call(&["end"], &[Input::Node(one), Input::Node(two), gathered]);
+    let run = world.submit(script).await;
+    let held = world.lease(10).await;
+    world.report_accepted(&held[0], completed("1")).await;
+    world.report_accepted(&held[1], failed("no")).await;
+    world.report_accepted(&held[2], list(3)).await;
+    world.complete_one_of("c").await;
+    let mut end = None;
+    for job in 1..20 {
+        let view = world.store.job(JobId(job)).await.expect("a view");
+        end = end.or(view.filter(|view| view.step == "end" && view.run == run).map(|view| view.id));
+    }
+    let end = end.expect("the job");
+    let why = world.store.why(end).await.expect("an answer").expect("the job");
+    assert_eq!(why.job, world.job(end).await);
+    assert_eq!((why.scope.as_str(), why.lease_ends_at), ("default", None));
+    let [two, rounds] = why.parents.as_slice() else { panic!("{:?}", why.parents) };
+    assert_eq!((two.name.as_str(), two.state, two.job, two.rounds), ("two", JobState::Failed, held[1].job(), None));
+    assert!(rounds.name.contains("for x in"), "{rounds:?}");
+    assert_eq!((rounds.state, rounds.rounds), (JobState::Running, Some((1, 3))));
+}
+
+pub(crate) async fn why_shows_the_state_of_a_job(mut world: World) {
+    let mut script = Script::new();
+    script.call(&["a"], &[]);
+    script.set("a", |settings| settings.retries = 1);
+    world.submit(script).await;
+    let held = world.lease_one().await;
+    let job = held.job();
+    let lease = i64::try_from(bue_hub::LEASE_MS).expect("small");
+    let end = |why: &bue_model::wire::WhyView| why.lease_ends_at.map(|end| end.0);
+    let why = world.store.why(job).await.expect("an answer").expect("the job");
+    assert_eq!((end(&why), why.parents.len()), (Some(world.now + lease), 0));
+    world.now += 1_000;
+    world.heartbeat(&[&held]).await;
+    let why = world.store.why(job).await.expect("an answer").expect("the job");
+    assert_eq!(end(&why), Some(world.now + lease), "extended in memory");
+    world.report_accepted(&held, crate::world::PENDING).await;
+    let why = world.store.why(job).await.expect("an answer").expect("the job");
+    assert_eq!((why.pendings, end(&why), why.job.state), (1, None, JobState::Available));
+    world.now = why.job.available_at.0;
+    let held = world.lease_one().await;
+    world.report_accepted(&held, Outcome::Released { reason: "test".into() }).await;
+    assert_eq!(world.store.why(job).await.expect("an answer").expect("the job").releases, 1);
+    world.lease_and_report("a", failed("no")).await;
+    world.now += 100_000_000;
+    world.lease_and_report("a", failed("no")).await;
+    let why = world.store.why(job).await.expect("an answer").expect("the job");
+    assert_eq!((why.job.state, why.job.failure.map(|failure| failure.message)), (JobState::Failed, Some("no".into())));
+    assert!(world.store.why(JobId(999)).await.expect("an answer").is_none());
+}
+
+pub(crate) async fn a_task_contains_what_a_worker_would_receive(mut world: World) {
+    let run = world.submit(looped(&["a", "b"])).await;
+    world.lease_and_report("source", list(3)).await;
+    let before = world.view(run).await;
+    let mut tasks = Vec::new();
+    for job in 1..20 {
+        match world.store.task(JobId(job)).await {
+            Ok(Some(batch)) if batch.steps[0].name == "a" => tasks.push(batch),
+            _ => {}
+        }
+    }
+    assert_eq!(world.view(run).await, before, "nothing changed");
+    let held = world.lease(10).await;
+    assert_eq!(tasks.len(), 3);
+    for (task, held) in tasks.iter().zip(&held) {
+        let lease = &task.leases[0];
+        assert_eq!((lease.job, &lease.inputs, lease.attempt), (held.job(), &held.lease.inputs, held.lease.attempt));
+        assert_eq!(task.steps, std::slice::from_ref(&held.step));
+        assert_eq!(lease.token, bue_model::Token(0), "no lease has this token");
+    }
+    world.report_accepted(&held[0], failed("no")).await;
+    let again =
+        world.store.task(held[0].job()).await.expect("an answer").expect("a failed job still has its arguments");
+    assert_eq!(again.leases[0].inputs, held[0].lease.inputs);
+    world.report_accepted(&held[1], completed("1")).await;
+    let again = world.store.task(held[1].job()).await.expect("an answer").expect("so has one that completed");
+    assert_eq!(again.leases[0].inputs, held[1].lease.inputs);
+}
+
+pub(crate) async fn a_task_needs_its_parents(mut world: World) {
+    let mut script = Script::new();
+    script.call(&["a", "b"], &[]);
+    world.submit(script).await;
+    let a = world.lease_one().await.job();
+    let b = JobId(a.0 + 1);
+    assert!(matches!(world.store.task(b).await, Err(HubError::JobNotReady { job, waits_for: 1 }) if job == b));
+    assert!(world.store.task(JobId(999)).await.expect("an answer").is_none());
+}
+
+pub(crate) async fn jobs_of_open_runs_are_counted_by_scope(mut world: World) {
+    assert_eq!(world.store.tally().await.expect("a tally"), Tally::default());
+    for _ in 0..2 {
+        let mut script = Script::new();
+        script.call(&["a", "b"], &[]);
+        script.call(&["c"], &[]);
+        script.set("c", |settings| settings.scope = "small".into());
+        world.submit(script).await;
+    }
+    let held = world.lease(1).await.remove(0);
+    world.report(&held, completed("1")).await;
+    let tally = world.store.tally().await.expect("a tally");
+    let all = ScopeTally { blocked: 1, available: 2, completed: 1, ..ScopeTally::default() };
+    let small = ScopeTally { available: 2, ..ScopeTally::default() };
+    assert_eq!(tally.scopes, [("default".to_owned(), all), ("small".to_owned(), small)].into());
+    assert_eq!(tally.open_runs, 2);
+    world.store.cancel_run(world.time(), held.lease.run).await.expect("cancelled");
+    let tally = world.store.tally().await.expect("a tally");
+    let rest = ScopeTally { blocked: 1, available: 1, ..ScopeTally::default() };
+    assert_eq!((tally.open_runs, tally.scopes.get("default")), (1, Some(&rest)));
+}

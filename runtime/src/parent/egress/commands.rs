@@ -1,0 +1,28 @@
+//! What a step requests of an exchange while it is open, one of each kind at a time.
+
+use bue_model::net::Ticket;
+use bytes::Bytes;
+use tokio::sync::mpsc;
+
+/// The receiving ends of an exchange's queues.
+#[derive(Debug)]
+pub(crate) struct Commands {
+    pub(crate) reads: mpsc::Receiver<ReadCommand>,
+    pub(crate) writes: mpsc::Receiver<WriteCommand>,
+}
+
+/// Read from the response's body.
+#[derive(Debug)]
+pub(crate) struct ReadCommand {
+    pub(crate) ticket: Ticket,
+    pub(crate) max: u32,
+    pub(crate) timeout_ms: Option<u64>,
+}
+
+/// Write to the request's body.
+#[derive(Debug)]
+pub(crate) struct WriteCommand {
+    pub(crate) ticket: Ticket,
+    pub(crate) bytes: Bytes,
+    pub(crate) last: bool,
+}

@@ -1,0 +1,126 @@
+//! The child that is alive in a slot, and the tasks that run there.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use bue_model::net::{Completion, NetError, NetErrorKind, Ticket};
+use bytes::Bytes;
+use tokio::sync::mpsc;
+
+use super::bundle_cache::BundleCache;
+use super::request::Request;
+use crate::parent::blobs::Blobs;
+use crate::parent::egress::Egress;
+use crate::parent::egress::session::Session;
+use crate::parent::egress::session_state::CompletionCallback;
+use crate::protocol::{self, Frames, ToHost};
+use crate::step::net_port::NetRequest;
+use crate::step::task::{Code, Event};
+
+/// Events of a task that may be in flight: the elements sent last, those left at the end, and the end itself.
+const MAX_EVENTS: usize = 4;
+
+/// The child that is alive now.
+#[derive(Debug)]
+pub(crate) struct HostConnection {
+    pub(crate) frames: Frames,
+    /// The process id.
+    pub(crate) process: u32,
+    tasks: HashMap<u64, RunningTask>,
+    /// Tasks that waited when the child last reported it. Messages in flight may have changed that.
+    pub(crate) waiting: usize,
+    bundles: BundleCache,
+}
+
+#[derive(Debug)]
+struct RunningTask {
+    events: mpsc::Sender<Event>,
+    /// Holds its packages, which stay unpacked as long as a task refers to them.
+    _code: Code,
+    /// Ends the task's requests when it is dropped.
+    session: Session,
+    blobs: Option<Arc<dyn Blobs>>,
+}
+
+impl HostConnection {
+    pub(crate) fn new(process: u32, frames: Frames) -> Self {
+        Self { frames, process, tasks: HashMap::new(), waiting: 0, bundles: BundleCache::default() }
+    }
+
+    /// Returns the number of tasks, running or waiting.
+    pub(crate) fn tasks(&self) -> usize {
+        self.tasks.len()
+    }
+
+    /// Returns the number of tasks that compete for the child's core.
+    pub(crate) fn running(&self) -> usize {
+        self.tasks.len().saturating_sub(self.waiting)
+    }
+
+    /// Sends a task to the child. Gives the request back if the child is gone.
+    pub(crate) fn start(
+        &mut self,
+        mut request: Box<Request>,
+        egress: &Egress,
+    ) -> Result<mpsc::Receiver<Event>, Box<Request>> {
+        if self.bundles.ensure(&request.code, &self.frames).is_err() {
+            return Err(request);
+        }
+        let frame = core::mem::take(&mut request.frame);
+        if let Err(unsent) = self.frames.send(frame) {
+            request.frame = unsent.0;
+            return Err(request);
+        }
+        let (events, receiver) = mpsc::channel(MAX_EVENTS);
+        let Request { id, code, permissions, limits, blobs, .. } = *request;
+        let session = egress.session(&permissions, &limits, send_completions(id, self.frames.clone()));
+        self.tasks.insert(id, RunningTask { events, _code: code, session, blobs });
+        Ok(receiver)
+    }
+
+    /// Removes a task. Dropping what it had ends its requests.
+    pub(crate) fn remove(&mut self, id: u64) {
+        self.tasks.remove(&id);
+    }
+
+    /// Returns where an event of a task goes, and removes the task if the event is its last. `None` if the task was dropped.
+    pub(crate) fn receiver(&mut self, id: u64, event: &Event) -> Option<mpsc::Sender<Event>> {
+        match event {
+            Event::Finished(_) => self.tasks.remove(&id).map(|task| task.events),
+            Event::Items { .. } => self.tasks.get(&id).map(|task| task.events.clone()),
+        }
+    }
+
+    /// Executes a task's request to the network or the bucket. Requests of a task that was dropped are ignored.
+    pub(crate) fn handle_request(&self, id: u64, request: NetRequest) {
+        let Some(task) = self.tasks.get(&id) else { return };
+        match (request, &task.blobs) {
+            (NetRequest::PutBlob(ticket, bytes), Some(blobs)) => {
+                let stored = blobs.put(bytes);
+                let hash = async { stored.await.map(|hash| Bytes::from(hash.to_string())) };
+                tokio::spawn(send_blob(id, ticket, hash, self.frames.clone()));
+            }
+            (NetRequest::GetBlob(ticket, hash), Some(blobs)) => {
+                tokio::spawn(send_blob(id, ticket, blobs.get(hash), self.frames.clone()));
+            }
+            (request, _) => task.session.handle(request),
+        }
+    }
+}
+
+/// Sends the results of a task's operations to its child.
+fn send_completions(id: u64, frames: Frames) -> CompletionCallback {
+    Box::new(move |ticket, completion| {
+        // a child that is gone does not need it
+        let _ = protocol::frame(&ToHost::Net { id, ticket, completion }).map(|frame| frames.send(frame));
+    })
+}
+
+/// Sends the result of a blob operation to the child.
+async fn send_blob(id: u64, ticket: Ticket, blob: impl Future<Output = Result<Bytes, String>> + Send, frames: Frames) {
+    let completion = match blob.await {
+        Ok(bytes) => Completion::Data { bytes, last: true },
+        Err(reason) => Completion::Failed(NetError::new(NetErrorKind::Closed, reason)),
+    };
+    send_completions(id, frames)(ticket, completion);
+}
