@@ -149,9 +149,10 @@ fn the_roles_are_those_of_the_documentation() {
     let documented: Vec<&str> = page.lines().filter(|line| line.starts_with("| `")).collect();
     let routes: Vec<_> = hub_routes().into_iter().chain(bucket_routes()).collect();
     for route in &routes {
-        let roles = route.roles.as_ref().map_or("everybody".to_owned(), |roles| {
-            roles.iter().map(|role| role.name()).collect::<Vec<_>>().join(", ")
-        });
+        let roles = route
+            .roles
+            .as_ref()
+            .map_or("anyone".to_owned(), |roles| roles.iter().map(|role| role.name()).collect::<Vec<_>>().join(", "));
         let line = format!("| `{} {}` | {roles} |", route.method, route.path);
         assert!(documented.contains(&line.as_str()), "docs/access.md has no line\n{line}");
     }
