@@ -85,12 +85,14 @@ async fn decimals_compare_sort_and_add_as_numbers() {
         ("CREATE VIEW t AS SELECT v + 0.1 AS d FROM rows; SELECT d FROM t LIMIT 1", vec!["float 9.6"]),
         ("SELECT d FROM (SELECT v - 0.1 AS d FROM rows) LIMIT 1", vec!["float 9.4"]),
         ("UPDATE rows SET v = v + 0.1; SELECT v FROM rows LIMIT 1", vec!["decimal 9.6"]),
-        ("SELECT v || '' a, CAST(v AS TEXT) b, CAST(v * 100 AS INTEGER) c FROM rows LIMIT 1", vec![
-            "text 9.5", "text 9.5", "int 950",
-        ]),
-        ("SELECT decimal_add(v, 0.1) a, decimal_sub(v, 1) b, decimal_mul(v, v) c FROM rows LIMIT 1", vec![
-            "float 9.6", "float 8.5", "float 90.25",
-        ]),
+        (
+            "SELECT v || '' a, CAST(v AS TEXT) b, CAST(v * 100 AS INTEGER) c FROM rows LIMIT 1",
+            vec!["text 9.5", "text 9.5", "int 950"],
+        ),
+        (
+            "SELECT decimal_add(v, 0.1) a, decimal_sub(v, 1) b, decimal_mul(v, v) c FROM rows LIMIT 1",
+            vec!["float 9.6", "float 8.5", "float 90.25"],
+        ),
     ] {
         assert_eq!(cells(sql, &rows).await, Ok(expected.into_iter().map(str::to_owned).collect()), "{sql}");
     }
@@ -176,12 +178,13 @@ async fn floats_are_floats() {
 
 /// A decimal of at most 15 digits, often equal to others.
 fn number() -> impl Strategy<Value = Value> {
-    let any = (0..1_000_000_000_000_000_i64, 1..=15_u32, 0..=15_i64, any::<bool>()).prop_map(|(all, digits, shift, sign)| {
-        let mantissa = all % 10_i64.pow(digits);
-        let room = i64::from(15 - digits);
-        let exponent = if shift > room { -shift } else { shift };
-        decimal(if sign { -mantissa } else { mantissa }, exponent)
-    });
+    let any =
+        (0..1_000_000_000_000_000_i64, 1..=15_u32, 0..=15_i64, any::<bool>()).prop_map(|(all, digits, shift, sign)| {
+            let mantissa = all % 10_i64.pow(digits);
+            let room = i64::from(15 - digits);
+            let exponent = if shift > room { -shift } else { shift };
+            decimal(if sign { -mantissa } else { mantissa }, exponent)
+        });
     let money = (-100_000..100_000_i64).prop_map(|cents| decimal(cents, -2));
     let tenths = (-20..20_i64).prop_map(|tenths| decimal(tenths, -1));
     prop_oneof![any, money, tenths, Just(Value::Null), (-50..50_i64).prop_map(Value::Int)]
@@ -213,7 +216,8 @@ async fn random_columns_are_what_python_says() {
         let (mut v, mut w): (Vec<Value>, Vec<Value>) = [first].into_iter().chain(pairs).unzip();
         if round % 2 == 0 {
             // money, whose sums have few digits
-            let is_money = |value: &Value| !matches!(value, Value::Decimal(d) if d.exponent < -2 || d.mantissa.bits() > 20);
+            let is_money =
+                |value: &Value| !matches!(value, Value::Decimal(d) if d.exponent < -2 || d.mantissa.bits() > 20);
             (v, w) = v.into_iter().zip(w).filter(|(v, w)| is_money(v) && is_money(w)).unzip();
         }
         let rows = table(&[&v, &w]);
@@ -224,7 +228,11 @@ async fn random_columns_are_what_python_says() {
                 Err(reason) if reason.contains("15 significant digits") => vec!["refused".to_owned()],
                 Err(reason) => panic!("{sql}: {reason}"),
             };
-            if answer == ["refused"] { refusals += 1 } else { answers += 1 }
+            if answer == ["refused"] {
+                refusals += 1
+            } else {
+                answers += 1
+            }
             lines.push_str(&format!("{name}|{}|{}\n", given.join(","), answer.join(",")));
         }
     }

@@ -145,7 +145,10 @@ async fn times_that_cannot_be_compared_are_refused() {
     let at = |text: &str| Value::DateTime(text.to_owned());
     for (values, words) in [
         (vec![at("2026-09-30T12:00:00"), at("2026-09-30T12:00:00Z")], ["row 2", "has an offset, but others"]),
-        (vec![at("2026-09-30T12:00:00Z"), Value::Null, at("2026-09-30T12:00:00")], ["row 3", "has no offset, but others"]),
+        (
+            vec![at("2026-09-30T12:00:00Z"), Value::Null, at("2026-09-30T12:00:00")],
+            ["row 3", "has no offset, but others"],
+        ),
         (vec![Value::Time("12:00:00+02:00".into())], ["row 1", "the time 12:00:00+02:00 has an offset"]),
         (vec![at("0001-01-01T00:00:00+01:00")], ["row 1", "years 1 to 9999"]),
         (vec![at("2026-09-30T12:00:00.1234567Z")], ["row 1", "to the microsecond"]),

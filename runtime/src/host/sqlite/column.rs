@@ -107,7 +107,9 @@ impl Column {
             Value::Int(number) => return self.integer(*number),
             Value::BigInt(number) => {
                 let shown = shortened(&shown(&Decimal { mantissa: number.clone(), exponent: 0 }));
-                return Err(format!("the integer {shown} needs more than 64 bits, which SQLite does not have; {OTHER_WAYS}"));
+                return Err(format!(
+                    "the integer {shown} needs more than 64 bits, which SQLite does not have; {OTHER_WAYS}"
+                ));
             }
             Value::Decimal(number) => return decimal(number),
             Value::Float(number) => ToSqlOutput::Borrowed(ValueRef::Real(not_nan(*number)?)),

@@ -6,8 +6,8 @@ use rusqlite::{Error, ErrorCode};
 use super::error::{FillError, FillProblem, ScriptError};
 use super::guard::Guard;
 use super::heap::Budget;
-use crate::sql::text::SqlText;
 use crate::sql::table::{Table, explain_missing_column, not_a_table};
+use crate::sql::text::SqlText;
 use crate::step::failure::{limit, timed_out};
 use crate::step::limits::bytes_text;
 
@@ -38,7 +38,8 @@ impl ScriptError {
                 sql.located(FailureKind::BadCode, message, at)
             }
             Self::Unnamed { at, column } => {
-                let message = format!("the column `{column}` needs a name, because it is computed: write AS and a name");
+                let message =
+                    format!("the column `{column}` needs a name, because it is computed: write AS and a name");
                 sql.located(FailureKind::BadCode, &message, at)
             }
             Self::Unreadable { at } => sql.located(FailureKind::BadCode, "a statement that cannot be read", at),

@@ -91,7 +91,8 @@ impl SqlStep {
         let sql = SqlText::new(&self.bundle, &self.placeholders)?;
         let guard = Guard::new(self);
         let mut connection = guard.open(&self.limits)?;
-        let Tables { tables, have_decimals } = rows::fill(&connection, &self.table, &self.inputs).map_err(|error| error.into_failure(&guard))?;
+        let Tables { tables, have_decimals } =
+            rows::fill(&connection, &self.table, &self.inputs).map_err(|error| error.into_failure(&guard))?;
         guard.restrict(&mut connection)?;
         let script = Script::new(&connection, &sql, have_decimals)?;
         let mut output = Output::new(&self.limits, self.items.clone());

@@ -23,8 +23,7 @@ pub(in crate::host::sqlite) fn register(connection: &Connection) -> core::result
 }
 
 fn try_register(connection: &Connection) -> Result<()> {
-    let flags =
-        FunctionFlags::SQLITE_UTF8 | FunctionFlags::SQLITE_DETERMINISTIC | FunctionFlags::SQLITE_INNOCUOUS;
+    let flags = FunctionFlags::SQLITE_UTF8 | FunctionFlags::SQLITE_DETERMINISTIC | FunctionFlags::SQLITE_INNOCUOUS;
     for (name, operator) in OPERATORS {
         connection.create_scalar_function(name, 2, flags, move |context| {
             let (left, right) = (argument(context, 0)?, argument(context, 1)?);
@@ -104,7 +103,9 @@ impl SumFunction {
             (_, Total::Float(number)) => Ok(SqlValue::Real(*number)),
             (_, Total::Integer(_) | Total::Decimal(..)) => {
                 let float = total.as_exact().and_then(Exact::to_float);
-                float.map(SqlValue::Real).ok_or_else(|| user_error(too_many_digits(&format!("the result of {}", self.name()))))
+                float
+                    .map(SqlValue::Real)
+                    .ok_or_else(|| user_error(too_many_digits(&format!("the result of {}", self.name()))))
             }
         }
     }

@@ -30,9 +30,11 @@ fn is_arithmetic(program: &[Instruction], at: usize) -> bool {
         "Multiply" => true,
         "Add" | "Subtract" => {
             // lag, lead, first_value and nth_value compute the number of a row, which the next instructions look up
-            let is_row_number = program.iter().skip(at + 1).take(2).any(|next| next.opcode == "SeekRowid" && next.p3 == *p3);
+            let is_row_number =
+                program.iter().skip(at + 1).take(2).any(|next| next.opcode == "SeekRowid" && next.p3 == *p3);
             // the offsets of a window frame in rows
-            let is_integer = |register: i64| program.iter().any(|other| other.opcode == "MustBeInt" && other.p1 == register);
+            let is_integer =
+                |register: i64| program.iter().any(|other| other.opcode == "MustBeInt" && other.p1 == register);
             !is_row_number && !(is_integer(*p1) && is_integer(*p2))
         }
         _ => false,

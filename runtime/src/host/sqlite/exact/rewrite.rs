@@ -11,11 +11,70 @@ const MAX_DEPTH: usize = 100;
 
 /// Words that are not operands: the keywords that SQLite never reads as a name, and those before which an operator is a sign.
 const KEYWORDS: &[&str] = &[
-    "add", "all", "alter", "and", "as", "autoincrement", "between", "by", "check", "collate", "commit", "constraint", "create",
-    "default", "deferrable", "delete", "distinct", "drop", "else", "end", "escape", "except", "exists", "explain", "foreign",
-    "from", "glob", "group", "having", "in", "index", "insert", "intersect", "into", "is", "isnull", "join", "like", "limit",
-    "match", "not", "nothing", "notnull", "offset", "on", "or", "order", "primary", "references", "regexp", "returning",
-    "select", "set", "table", "then", "to", "transaction", "union", "unique", "update", "using", "values", "when", "where",
+    "add",
+    "all",
+    "alter",
+    "and",
+    "as",
+    "autoincrement",
+    "between",
+    "by",
+    "check",
+    "collate",
+    "commit",
+    "constraint",
+    "create",
+    "default",
+    "deferrable",
+    "delete",
+    "distinct",
+    "drop",
+    "else",
+    "end",
+    "escape",
+    "except",
+    "exists",
+    "explain",
+    "foreign",
+    "from",
+    "glob",
+    "group",
+    "having",
+    "in",
+    "index",
+    "insert",
+    "intersect",
+    "into",
+    "is",
+    "isnull",
+    "join",
+    "like",
+    "limit",
+    "match",
+    "not",
+    "nothing",
+    "notnull",
+    "offset",
+    "on",
+    "or",
+    "order",
+    "primary",
+    "references",
+    "regexp",
+    "returning",
+    "select",
+    "set",
+    "table",
+    "then",
+    "to",
+    "transaction",
+    "union",
+    "unique",
+    "update",
+    "using",
+    "values",
+    "when",
+    "where",
 ];
 
 /// Returns the statement with its operators replaced; `None` if it has none.
@@ -266,11 +325,19 @@ mod tests {
             ("SELECT -a, - 5, -5-x", "SELECT decimal_sub(0,a), - 5, decimal_sub(-5,x)"),
             ("SELECT a||b*c", "SELECT decimal_mul(a||b,c)"),
             ("SELECT a -- minus\n - b", "SELECT decimal_sub(a -- minus\n , b)"),
-            ("SELECT CASE WHEN a THEN -b ELSE c END*2", "SELECT decimal_mul(CASE WHEN a THEN decimal_sub(0,b) ELSE c END,2)"),
-            ("SELECT sum(a*b) FILTER (WHERE a>1) OVER (ORDER BY -a)+1",
-             "SELECT decimal_add(sum(decimal_mul(a,b)) FILTER (WHERE a>1) OVER (ORDER BY decimal_sub(0,a)),1)"),
+            (
+                "SELECT CASE WHEN a THEN -b ELSE c END*2",
+                "SELECT decimal_mul(CASE WHEN a THEN decimal_sub(0,b) ELSE c END,2)",
+            ),
+            (
+                "SELECT sum(a*b) FILTER (WHERE a>1) OVER (ORDER BY -a)+1",
+                "SELECT decimal_add(sum(decimal_mul(a,b)) FILTER (WHERE a>1) OVER (ORDER BY decimal_sub(0,a)),1)",
+            ),
             ("SELECT (a+b)*c COLLATE x", "SELECT decimal_mul((decimal_add(a,b)),c COLLATE x)"),
-            ("UPDATE t SET a=a+1 WHERE b BETWEEN c-1 AND d", "UPDATE t SET a=decimal_add(a,1) WHERE b BETWEEN decimal_sub(c,1) AND d"),
+            (
+                "UPDATE t SET a=a+1 WHERE b BETWEEN c-1 AND d",
+                "UPDATE t SET a=decimal_add(a,1) WHERE b BETWEEN decimal_sub(c,1) AND d",
+            ),
         ] {
             assert_eq!(rewrite(statement).as_deref(), Some(expected), "{statement}");
         }
@@ -292,14 +359,45 @@ mod tests {
     /// An expression of integers, texts and nulls.
     fn expression() -> impl Strategy<Value = String> {
         let leaf = prop_oneof![
-            Just("a"), Just("b"), Just("t.c"), Just("\"d\""), Just("7"), Just("-3"), Just("NULL"), Just("'x'"),
-            Just("(SELECT max(b) FROM t)"), Just("count(*)"), Just("- a"), Just("- -b"), Just("~c"), Just("+ d"),
+            Just("a"),
+            Just("b"),
+            Just("t.c"),
+            Just("\"d\""),
+            Just("7"),
+            Just("-3"),
+            Just("NULL"),
+            Just("'x'"),
+            Just("(SELECT max(b) FROM t)"),
+            Just("count(*)"),
+            Just("- a"),
+            Just("- -b"),
+            Just("~c"),
+            Just("+ d"),
         ];
         leaf.prop_map(str::to_owned).prop_recursive(5, 40, 3, |inner| {
             let operator = prop_oneof![
-                Just("+"), Just("-"), Just("*"), Just(" -"), Just("- "), Just(" /* - */ * "), Just("/"), Just("%"),
-                Just("||"), Just(">"), Just("<="), Just("="), Just(" IS NOT "), Just(" AND "), Just(" OR "), Just("&"),
-                Just("|"), Just("<<"), Just("<>"), Just(" LIKE "), Just(" IN "), Just(" -- x\n + "),
+                Just("+"),
+                Just("-"),
+                Just("*"),
+                Just(" -"),
+                Just("- "),
+                Just(" /* - */ * "),
+                Just("/"),
+                Just("%"),
+                Just("||"),
+                Just(">"),
+                Just("<="),
+                Just("="),
+                Just(" IS NOT "),
+                Just(" AND "),
+                Just(" OR "),
+                Just("&"),
+                Just("|"),
+                Just("<<"),
+                Just("<>"),
+                Just(" LIKE "),
+                Just(" IN "),
+                Just(" -- x\n + "),
             ];
             prop_oneof![
                 4 => (inner.clone(), operator, inner.clone()).prop_map(|(left, operator, right)| match operator {
@@ -326,7 +424,8 @@ mod tests {
     fn the_rewritten_expression_means_the_same() {
         let connection = rusqlite::Connection::open_in_memory().expect("a database");
         functions::register(&connection).expect("functions");
-        let table = "CREATE TABLE t(a, b, c, d); INSERT INTO t VALUES (1, 2, 3, 4), (-7, 5, NULL, '6'), (0, 11, -2, 'z')";
+        let table =
+            "CREATE TABLE t(a, b, c, d); INSERT INTO t VALUES (1, 2, 3, 4), (-7, 5, NULL, '6'), (0, 11, -2, 'z')";
         connection.execute_batch(table).expect("a table");
         let rows = |sql: &str| -> rusqlite::Result<Vec<rusqlite::types::Value>> {
             connection.prepare(sql)?.query_map([], |row| row.get(0))?.collect()

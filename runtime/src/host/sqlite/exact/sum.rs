@@ -93,7 +93,9 @@ impl Sum {
     pub(super) fn total(&self) -> Total {
         match self.infinities {
             [0, 0] if self.count() == 0 => Total::Empty,
-            [0, 0] if self.finite_floats > 0 => Total::Float(nearest(&self.mantissa, self.exponent) + self.floats + self.lost),
+            [0, 0] if self.finite_floats > 0 => {
+                Total::Float(nearest(&self.mantissa, self.exponent) + self.floats + self.lost)
+            }
             [0, 0] if self.decimals > 0 => Total::Decimal(self.mantissa.clone(), self.exponent),
             [0, 0] => Total::Integer(self.integer()),
             [0, _] => Total::Float(f64::INFINITY),

@@ -78,7 +78,9 @@ fn token(text: &str) -> (Kind, usize) {
         Some(b'\'') => (Kind::Literal, quoted_len(bytes, b'\'')),
         Some(quote @ (b'"' | b'`')) => (Kind::Quoted, quoted_len(bytes, *quote)),
         Some(b'[') => (Kind::Quoted, text.find(']').map_or(text.len(), |end| end + 1)),
-        Some(b'x' | b'X') if second == b'\'' => (Kind::Literal, 1 + quoted_len(bytes.get(1..).unwrap_or_default(), b'\'')),
+        Some(b'x' | b'X') if second == b'\'' => {
+            (Kind::Literal, 1 + quoted_len(bytes.get(1..).unwrap_or_default(), b'\''))
+        }
         Some(b'?' | b':' | b'@' | b'$' | b'#') => (Kind::Literal, 1 + word_len(bytes.get(1..).unwrap_or_default())),
         Some(byte) if byte.is_ascii_digit() || (*byte == b'.' && second.is_ascii_digit()) => {
             (Kind::Number, decimal_len(bytes))
@@ -142,8 +144,26 @@ mod tests {
         let text = "SELECT a.\"b\"\"c\"-1e-3*x'00' -- c\n /* d */ ->>'it''s', [e f]||.5+0xe-1;";
         let found: Vec<&str> = tokens(text).iter().map(|token| token.text).collect();
         let expected = [
-            "SELECT", "a", ".", "\"b\"\"c\"", "-", "1e-3", "*", "x'00'", "->>", "'it''s'", ",", "[e f]", "||", ".5", "+",
-            "0xe", "-", "1", ";", "",
+            "SELECT",
+            "a",
+            ".",
+            "\"b\"\"c\"",
+            "-",
+            "1e-3",
+            "*",
+            "x'00'",
+            "->>",
+            "'it''s'",
+            ",",
+            "[e f]",
+            "||",
+            ".5",
+            "+",
+            "0xe",
+            "-",
+            "1",
+            ";",
+            "",
         ];
         assert_eq!(found, expected);
         let whole: String = tokens(text).iter().flat_map(|token| [token.before, token.text]).collect();
