@@ -193,11 +193,40 @@ async fn a_map_that_holds_the_rows_is_named_with_its_keys() {
     assert!(failure.message.contains(expected), "{failure:?}");
 }
 
+/// The day without sales: an empty list has the columns that the statements name.
 #[tokio::test]
-async fn an_empty_table_says_why_it_has_no_columns() {
-    let failure = failure(&run(&sqlite("SELECT a FROM rows", &[list(&[])])).await);
+async fn an_empty_table_has_the_columns_that_are_used() {
+    let empty = list(&[]);
+    for (sql, inputs, expected) in [
+        ("SELECT a FROM rows", vec![&empty], "[]"),
+        (
+            "SELECT r.a, \"b c\", count(*) n FROM rows r WHERE r.d > 5 GROUP BY r.a HAVING sum(e) > 1 ORDER BY f",
+            vec![&empty],
+            "[]",
+        ),
+        ("SELECT sum(a) s, count(*) n FROM rows", vec![&empty], r#"[{"s":null,"n":0}]"#),
+        ("INSERT INTO rows(a, b) VALUES (1, 2); SELECT * FROM rows", vec![&empty], r#"[{"a":1,"b":2}]"#),
+        ("UPDATE rows SET a = b; SELECT * FROM rows", vec![&empty], "[]"),
+        ("CREATE TABLE t AS SELECT a FROM rows; SELECT a FROM t", vec![&empty], "[]"),
+        (
+            "SELECT r.a, p.z, p.y FROM rows r LEFT JOIN pipe1 p ON p.a = r.a",
+            vec![&numbers(), &empty],
+            r#"[{"a":1,"z":null,"y":null},{"a":2,"z":null,"y":null}]"#,
+        ),
+        ("SELECT rows.x, pipe1.y FROM rows, pipe1 WHERE rows.z = pipe1.z", vec![&empty, &empty], "[]"),
+    ] {
+        let inputs: Vec<Value> = inputs.into_iter().cloned().collect();
+        assert_eq!(json(sql, &inputs).await, expected, "{sql}");
+    }
+}
+
+/// A column of a table with rows is not taken for one of an empty table.
+#[tokio::test]
+async fn a_missing_column_of_another_table_is_missed() {
+    let inputs = [numbers(), list(&[])];
+    let failure = failure(&run(&sqlite("SELECT rows.nonsense FROM rows, pipe1", &inputs)).await);
     assert_eq!(failure.kind, FailureKind::BadInput);
-    assert!(failure.message.contains("empty list"), "{failure:?}");
+    assert!(failure.message.contains("no such column: rows.nonsense"), "{failure:?}");
 }
 
 #[tokio::test]

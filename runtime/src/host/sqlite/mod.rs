@@ -8,6 +8,7 @@
 //! instructions of SQLite's virtual machine when its time limit is over or its future was dropped.
 
 mod column;
+mod empty;
 mod error;
 mod exact;
 mod failure;

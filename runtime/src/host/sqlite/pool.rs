@@ -12,7 +12,7 @@ use tokio::sync::{Semaphore, mpsc};
 use super::guard::Guard;
 use super::heap::Budget;
 use super::output::Output;
-use super::rows::{self, Tables};
+use super::rows;
 use super::script::Script;
 use super::step::SqlStep;
 use crate::sql::text::SqlText;
@@ -91,12 +91,11 @@ impl SqlStep {
         let sql = SqlText::new(&self.bundle, &self.placeholders)?;
         let guard = Guard::new(self);
         let mut connection = guard.open(&self.limits)?;
-        let Tables { tables, have_decimals } =
-            rows::fill(&connection, &self.table, &self.inputs).map_err(|error| error.into_failure(&guard))?;
+        let tables = rows::fill(&connection, &self.table, &self.inputs).map_err(|error| error.into_failure(&guard))?;
         guard.restrict(&mut connection)?;
-        let script = Script::new(&connection, &sql, have_decimals)?;
+        let script = Script::new(&connection, &sql, &tables)?;
         let mut output = Output::new(&self.limits, self.items.clone());
-        script.execute(&mut output).map_err(|error| error.into_failure(&sql, &tables, &guard))?;
+        script.execute(&mut output).map_err(|error| error.into_failure(&sql, &tables.tables, &guard))?;
         output.finish()
     }
 }

@@ -11,7 +11,7 @@ use crate::sql::rows::{Columns, Naming, Rows};
 use crate::sql::table::{Shape, Table, quoted, table_name};
 
 /// The name of the only column of a table whose rows have none: a table in SQLite has at least one column.
-const NO_COLUMNS: &str = "(no columns)";
+pub(super) const NO_COLUMNS: &str = "(no columns)";
 
 /// SQLite compares names without regard to ASCII case.
 const NAMING: Naming = Naming { check: check_name, fold: str::to_ascii_lowercase };

@@ -4,15 +4,18 @@ use bue_model::Failure;
 use rusqlite::fallible_iterator::FallibleIterator;
 use rusqlite::{Batch, Connection, Statement};
 
+use super::empty::EmptyTables;
 use super::error::ScriptError;
 use super::exact::{functions, inspect, rewrite};
 use super::output::Output;
+use super::rows::Tables;
 use crate::sql::text::SqlText;
 
 /// A step's statements.
 pub(super) struct Script<'a> {
     connection: &'a Connection,
     sql: &'a SqlText,
+    empty: EmptyTables<'a>,
     /// The inputs contain decimals, so arithmetic must be exact.
     is_exact: bool,
 }
@@ -28,11 +31,12 @@ struct Prepared<'c> {
 }
 
 impl<'a> Script<'a> {
-    pub(super) fn new(connection: &'a Connection, sql: &'a SqlText, is_exact: bool) -> Result<Self, Failure> {
+    pub(super) fn new(connection: &'a Connection, sql: &'a SqlText, tables: &'a Tables) -> Result<Self, Failure> {
+        let is_exact = tables.have_decimals;
         if is_exact {
             functions::register(connection)?;
         }
-        Ok(Self { connection, sql, is_exact })
+        Ok(Self { connection, sql, empty: EmptyTables::new(connection, &tables.tables), is_exact })
     }
 
     /// Executes all statements. The rows of the last one are the result; those of the others are discarded.
@@ -54,7 +58,8 @@ impl<'a> Script<'a> {
     /// Prepares the statement that begins at `at`.
     fn prepare(&self, at: usize) -> Result<Prepared<'a>, ScriptError> {
         let rest = self.sql.text.get(at..).unwrap_or_default();
-        let statement = Batch::new(self.connection, rest).next().map_err(|error| ScriptError::Prepare { at, error })?;
+        let statement = self.empty.prepare(|| Batch::new(self.connection, rest).next());
+        let statement = statement.map_err(|error| ScriptError::Prepare { at, error })?;
         let Some(statement) = statement else { return Err(ScriptError::Unreadable { at }) };
         if statement.parameter_count() > 0 {
             return Err(ScriptError::Parameters { at });
