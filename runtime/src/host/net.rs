@@ -209,7 +209,7 @@ impl Net {
         match operation.state {
             OperationState::Cancelled => drop(self.remove(ticket)),
             OperationState::Pending | OperationState::Completed(_) => {
-                operation.state = OperationState::Completed(completion)
+                operation.state = OperationState::Completed(completion);
             }
         }
     }

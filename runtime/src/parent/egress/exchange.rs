@@ -106,7 +106,7 @@ async fn receive(
     while let Some(command) = reads.recv().await {
         match read(state, &mut download, &command).await {
             Ok(completion @ Completion::Data { last: false, .. }) => {
-                state.finish_operation(exchange, command.ticket, completion)
+                state.finish_operation(exchange, command.ticket, completion);
             }
             Ok(completion) => return (command.ticket, completion),
             Err(error) => return (command.ticket, Completion::Failed(error)),
