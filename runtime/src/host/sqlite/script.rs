@@ -68,7 +68,7 @@ impl<'a> Script<'a> {
         let len = statement.expanded_sql().map_or(0, |text| text.len());
         let text = rest.get(..len).filter(|text| !text.is_empty()).ok_or(ScriptError::Unreadable { at })?;
         let next = skip_blank(&self.sql.text, at + len);
-        let columns = statement.column_names().into_iter().map(str::to_owned).collect();
+        let columns = statement.column_names().map(str::to_owned).collect();
         let prepared = Prepared { statement, columns, is_rewritten: false, next };
         if self.is_exact { self.make_exact(at, text, prepared) } else { Ok(prepared) }
     }

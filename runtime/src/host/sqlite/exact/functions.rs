@@ -30,8 +30,8 @@ fn try_register(connection: &Connection) -> Result<()> {
             Ok(to_sql(calculate(left, operator, right).map_err(user_error)?))
         })?;
     }
-    connection.create_scalar_function("round", 1, flags, |context| round(context))?;
-    connection.create_scalar_function("round", 2, flags, |context| round(context))?;
+    connection.create_scalar_function("round", 1, flags, round)?;
+    connection.create_scalar_function("round", 2, flags, round)?;
     for function in [SumFunction::Sum, SumFunction::Total, SumFunction::Avg] {
         connection.create_window_function(function.name(), 1, flags, function)?;
     }

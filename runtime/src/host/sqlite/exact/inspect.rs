@@ -35,7 +35,7 @@ fn is_arithmetic(program: &[Instruction], at: usize) -> bool {
             // the offsets of a window frame in rows
             let is_integer =
                 |register: i64| program.iter().any(|other| other.opcode == "MustBeInt" && other.p1 == register);
-            !is_row_number && !(is_integer(*p1) && is_integer(*p2))
+            !(is_row_number || is_integer(*p1) && is_integer(*p2))
         }
         _ => false,
     }

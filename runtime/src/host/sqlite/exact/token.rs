@@ -61,7 +61,7 @@ fn blank_len(text: &str) -> usize {
         } else if rest.starts_with("/*") {
             rest.get(2..).and_then(|inside| inside.find("*/")).map_or(rest.len(), |end| end + 4)
         } else {
-            rest.bytes().take_while(|byte| byte.is_ascii_whitespace()).count()
+            rest.bytes().take_while(u8::is_ascii_whitespace).count()
         };
         if len == 0 {
             return at;
