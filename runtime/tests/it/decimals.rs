@@ -229,9 +229,9 @@ async fn random_columns_are_what_python_says() {
                 Err(reason) => panic!("{sql}: {reason}"),
             };
             if answer == ["refused"] {
-                refusals += 1
+                refusals += 1;
             } else {
-                answers += 1
+                answers += 1;
             }
             lines.push_str(&format!("{name}|{}|{}\n", given.join(","), answer.join(",")));
         }
