@@ -3,10 +3,11 @@
 use bue_model::cbor::Item;
 use bue_model::{Decimal, Value};
 
-use super::{numeric, time};
+use super::numeric;
 use crate::sql::rows::{Columns as RowColumns, Naming, Rows};
 use crate::sql::rows_error::RowsError;
 use crate::sql::table::Shape;
+use crate::sql::time;
 
 /// Bytes of a name at most. PostgreSQL truncates longer names, so that two names could become one.
 const MAX_NAME_BYTES: usize = 63;

@@ -4,7 +4,8 @@ use bue_model::cbor::Item;
 use bue_model::{Json, Value};
 
 use super::columns::ColumnType;
-use super::{numeric, time};
+use super::numeric;
+use crate::sql::time;
 
 /// The header: a signature, flags, and no extension.
 pub(super) const HEADER: &[u8] = b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0";

@@ -22,7 +22,7 @@ mod numeric;
 mod output;
 mod pool;
 pub(crate) mod query;
+mod shadow;
 mod statements;
 mod step;
-mod time;
 mod tls;

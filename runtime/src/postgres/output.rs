@@ -128,7 +128,7 @@ fn bytes(hex: &str) -> Option<Vec<u8>> {
 }
 
 fn is_date(text: &str) -> bool {
-    super::time::parse_date(text).is_some()
+    crate::sql::time::parse_date(text).is_some()
 }
 
 /// Converts `2026-09-30 12:00:00.5+02` to ISO 8601.

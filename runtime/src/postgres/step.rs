@@ -17,6 +17,7 @@ use super::feed::{InputTable, TablePart};
 use super::output::{ColumnKind, OUTPUT_SETTINGS, encode_row};
 use super::pool::Pool;
 use super::query::Query;
+use super::shadow::InputNames;
 use super::statements::{Statement, statements};
 use crate::sql::result::{RowBuffer, unique_names};
 use crate::sql::table::{Table, quoted, table_name};
@@ -99,17 +100,24 @@ impl Step<'_> {
         connection.log_to(self.log);
         let started = client.batch_execute(&self.begin_sql()).await;
         started.map_err(|error| from_server_error(&error, "The step's transaction could not be started"))?;
+        let inputs = InputNames::new((0..self.query.inputs.len()).map(|index| table_name(&self.query.table, index)));
+        inputs.check_names(client, &sql).await?;
         let tables = self.create_tables(client).await?;
+        let unchanged = inputs.changes(client).await?;
         let mut output = StepOutput { value: RowBuffer::new(&self.query.limits).into_list(), is_reusable: true };
         if let Some((last, others)) = statements.split_last() {
             for statement in others {
                 let result = client.batch_execute(statement.text).await;
                 result.map_err(|error| from_statement_error(&error, statement, &sql, &tables))?;
                 self.check_log()?;
+                // it may have created a table, or changed the search path
+                inputs.check_names(client, &sql).await?;
             }
             output = self.run_last(client, last, &|error| from_statement_error(&error, last, &sql, &tables)).await?;
             self.check_log()?;
         }
+        inputs.check_names(client, &sql).await?;
+        inputs.check_changes(client, &unchanged).await?;
         let committed = client.batch_execute("COMMIT").await;
         committed.map_err(|error| from_server_error(&error, "The step's transaction could not be committed"))?;
         Ok(output)

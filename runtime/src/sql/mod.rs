@@ -8,3 +8,4 @@ pub(crate) mod rows;
 pub(crate) mod rows_error;
 pub(crate) mod table;
 pub(crate) mod text;
+pub(crate) mod time;

@@ -26,18 +26,6 @@ impl<'a> Rows<'a> {
         }
     }
 
-    /// Determines the columns without decoding the values.
-    pub(crate) fn columns(&self, naming: Naming) -> Result<(Columns, Shape), RowsError> {
-        let mut columns = Columns::new(naming);
-        let mut count = 0;
-        self.each_row(|reader, index| {
-            count += 1;
-            read_row(reader, index, &mut columns, |_, reader| Ok(reader.raw().map(drop)?))
-        })?;
-        let shape = self.shape(&columns, count);
-        Ok((columns, shape))
-    }
-
     /// Returns the columns of the first row.
     pub(crate) fn first_columns(&self, naming: Naming) -> Result<Columns, RowsError> {
         let (mut columns, mut reader, mut left) = (Columns::new(naming), self.first.clone(), self.left);
@@ -218,7 +206,8 @@ mod tests {
 
     fn table(input: &[u8]) -> Result<(Vec<String>, Vec<String>), RowsError> {
         let rows = Rows::new(input)?;
-        let (mut columns, _) = rows.columns(NAMING)?;
+        let mut columns = Columns::new(NAMING);
+        rows.each(&mut columns, |_| Ok::<_, RowsError>(()))?;
         let mut lines = Vec::new();
         rows.each(&mut columns, |cells| {
             lines.push(format!("{cells:?}"));

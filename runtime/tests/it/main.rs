@@ -9,6 +9,7 @@
 mod answer_forms;
 mod common;
 mod cpython;
+mod decimals;
 mod egress;
 mod freshness;
 mod guest_heap;

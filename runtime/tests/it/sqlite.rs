@@ -103,14 +103,15 @@ async fn types_are_kept_going_in() {
         (Value::Bytes(vec![0, 255]), "blob", Value::Bytes(vec![0, 255])),
         (Value::Null, "null", Value::Null),
         (Value::Bool(true), "integer", Value::Int(1)),
-        (Value::BigInt("18446744073709551616".parse().expect("digits")), "text", text("18446744073709551616")),
-        (decimal, "text", text("1.50")),
+        (decimal, "real", Value::Decimal(Decimal { mantissa: 15.into(), exponent: -1 })),
         (
             Value::Uuid("01234567-89ab-cdef-0123-456789abcdef".parse().expect("a uuid")),
             "text",
             text("01234567-89ab-cdef-0123-456789abcdef"),
         ),
-        (Value::DateTime("2026-09-30T12:00:00+02:00".into()), "text", text("2026-09-30T12:00:00+02:00")),
+        (Value::DateTime("2026-09-30T12:00:00+02:00".into()), "text", text("2026-09-30T10:00:00+00:00")),
+        (Value::DateTime("2026-09-30T12:00:00".into()), "text", text("2026-09-30T12:00:00")),
+        (Value::Time("12:00:00".into()), "text", text("12:00:00")),
         (Value::Date("2026-09-30".into()), "text", text("2026-09-30")),
         (list(&[Value::Int(1), text("x")]), "text", text(r#"[1,"x"]"#)),
         (map(&[("k", Value::Null)]), "text", text(r#"{"k":null}"#)),
@@ -118,6 +119,46 @@ async fn types_are_kept_going_in() {
         let rows = list(&[map(&[("v", given.clone())])]);
         let answer = value(&run(&sqlite("SELECT typeof(v) t, v FROM rows", &[rows])).await);
         assert_eq!(answer, list(&[map(&[("t", text(kind)), ("v", seen)])]), "{given:?}");
+    }
+}
+
+/// Datetimes with an offset are instants, so they compare and sort as such.
+#[tokio::test]
+async fn instants_compare_as_instants() {
+    let at = |text: &str| map(&[("t", Value::DateTime(text.to_owned()))]);
+    // 10:00, 11:00 and a microsecond past 10:00 in UTC
+    let rows = [at("2026-09-30T12:00:00+02:00"), at("2026-09-30T11:00:00Z"), at("2026-09-30T05:00:00.000001-05:00")];
+    for (sql, expected) in [
+        ("SELECT max(t) t FROM rows", r#"[{"t":"2026-09-30T11:00:00+00:00"}]"#),
+        (
+            "SELECT t FROM rows ORDER BY t LIMIT 2",
+            r#"[{"t":"2026-09-30T10:00:00+00:00"},{"t":"2026-09-30T10:00:00.000001+00:00"}]"#,
+        ),
+        ("SELECT count(DISTINCT datetime(t)) n FROM rows", r#"[{"n":2}]"#),
+    ] {
+        assert_eq!(json(sql, &[list(&rows)]).await, expected, "{sql}");
+    }
+}
+
+#[tokio::test]
+async fn times_that_cannot_be_compared_are_refused() {
+    let at = |text: &str| Value::DateTime(text.to_owned());
+    for (values, words) in [
+        (vec![at("2026-09-30T12:00:00"), at("2026-09-30T12:00:00Z")], ["row 2", "has an offset, but others"]),
+        (
+            vec![at("2026-09-30T12:00:00Z"), Value::Null, at("2026-09-30T12:00:00")],
+            ["row 3", "has no offset, but others"],
+        ),
+        (vec![Value::Time("12:00:00+02:00".into())], ["row 1", "the time 12:00:00+02:00 has an offset"]),
+        (vec![at("0001-01-01T00:00:00+01:00")], ["row 1", "years 1 to 9999"]),
+        (vec![at("2026-09-30T12:00:00.1234567Z")], ["row 1", "to the microsecond"]),
+    ] {
+        let rows: Vec<Value> = values.into_iter().map(|value| map(&[("t", value)])).collect();
+        let failure = failure(&run(&sqlite("SELECT * FROM rows", &[list(&rows)])).await);
+        assert_eq!(failure.kind, FailureKind::BadInput, "{failure:?}");
+        for word in ["table `rows`: column `t`", words[0], words[1]] {
+            assert!(failure.message.contains(word), "{word:?} is not in {failure:?}");
+        }
     }
 }
 
@@ -152,11 +193,40 @@ async fn a_map_that_holds_the_rows_is_named_with_its_keys() {
     assert!(failure.message.contains(expected), "{failure:?}");
 }
 
+/// The day without sales: an empty list has the columns that the statements name.
 #[tokio::test]
-async fn an_empty_table_says_why_it_has_no_columns() {
-    let failure = failure(&run(&sqlite("SELECT a FROM rows", &[list(&[])])).await);
+async fn an_empty_table_has_the_columns_that_are_used() {
+    let empty = list(&[]);
+    for (sql, inputs, expected) in [
+        ("SELECT a FROM rows", vec![&empty], "[]"),
+        (
+            "SELECT r.a, \"b c\", count(*) n FROM rows r WHERE r.d > 5 GROUP BY r.a HAVING sum(e) > 1 ORDER BY f",
+            vec![&empty],
+            "[]",
+        ),
+        ("SELECT sum(a) s, count(*) n FROM rows", vec![&empty], r#"[{"s":null,"n":0}]"#),
+        ("INSERT INTO rows(a, b) VALUES (1, 2); SELECT * FROM rows", vec![&empty], r#"[{"a":1,"b":2}]"#),
+        ("UPDATE rows SET a = b; SELECT * FROM rows", vec![&empty], "[]"),
+        ("CREATE TABLE t AS SELECT a FROM rows; SELECT a FROM t", vec![&empty], "[]"),
+        (
+            "SELECT r.a, p.z, p.y FROM rows r LEFT JOIN pipe1 p ON p.a = r.a",
+            vec![&numbers(), &empty],
+            r#"[{"a":1,"z":null,"y":null},{"a":2,"z":null,"y":null}]"#,
+        ),
+        ("SELECT rows.x, pipe1.y FROM rows, pipe1 WHERE rows.z = pipe1.z", vec![&empty, &empty], "[]"),
+    ] {
+        let inputs: Vec<Value> = inputs.into_iter().cloned().collect();
+        assert_eq!(json(sql, &inputs).await, expected, "{sql}");
+    }
+}
+
+/// A column of a table with rows is not taken for one of an empty table.
+#[tokio::test]
+async fn a_missing_column_of_another_table_is_missed() {
+    let inputs = [numbers(), list(&[])];
+    let failure = failure(&run(&sqlite("SELECT rows.nonsense FROM rows, pipe1", &inputs)).await);
     assert_eq!(failure.kind, FailureKind::BadInput);
-    assert!(failure.message.contains("empty list"), "{failure:?}");
+    assert!(failure.message.contains("no such column: rows.nonsense"), "{failure:?}");
 }
 
 #[tokio::test]

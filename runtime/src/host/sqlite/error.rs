@@ -16,8 +16,15 @@ pub(super) struct FillError {
 /// Why an input could not become a table.
 pub(super) enum FillProblem {
     Rows(RowsError),
-    /// A row has a column that the table does not have.
-    MoreColumns,
+    /// A row does not fit the columns so far; with those of all rows it does.
+    StartAgain,
+    /// SQLite cannot hold a value.
+    Value {
+        column: String,
+        /// From 1.
+        row: u64,
+        reason: String,
+    },
     Sqlite(Error),
 }
 
@@ -46,6 +53,15 @@ pub(super) enum ScriptError {
     /// The statement has parameters, which have no values.
     Parameters {
         at: usize,
+    },
+    /// The statement would add or multiply decimals as floats.
+    Arithmetic {
+        at: usize,
+    },
+    /// A table or view that the statement created has a column that is named for the function that computes it.
+    Unnamed {
+        at: usize,
+        column: String,
     },
     /// The statement cannot be read.
     Unreadable {

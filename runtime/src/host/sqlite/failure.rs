@@ -6,8 +6,8 @@ use rusqlite::{Error, ErrorCode};
 use super::error::{FillError, FillProblem, ScriptError};
 use super::guard::Guard;
 use super::heap::Budget;
-use super::script::Script;
 use crate::sql::table::{Table, explain_missing_column, not_a_table};
+use crate::sql::text::SqlText;
 use crate::step::failure::{limit, timed_out};
 use crate::step::limits::bytes_text;
 
@@ -16,8 +16,11 @@ impl FillError {
         let Self { table, input, problem } = self;
         match problem {
             FillProblem::Rows(error) => error.failure(&table, input, "return a list of maps"),
-            // `fill` starts again with all columns, so this is not reported
-            FillProblem::MoreColumns => not_a_table(&table, input, "its rows have more columns than it"),
+            // `fill` starts again with the columns of all rows, so this is not reported
+            FillProblem::StartAgain => not_a_table(&table, input, "its rows have more columns than it"),
+            FillProblem::Value { column, row, reason } => {
+                not_a_table(&table, input, &format!("column `{column}`, row {row} (the first is row 1): {reason}"))
+            }
             FillProblem::Sqlite(error) => {
                 limit_failure(&error, guard).unwrap_or_else(|| not_a_table(&table, input, &message(&error)))
             }
@@ -26,23 +29,33 @@ impl FillError {
 }
 
 impl ScriptError {
-    pub(super) fn into_failure(self, script: &Script, tables: &[Table], guard: &Guard<'_>) -> Failure {
+    pub(super) fn into_failure(self, sql: &SqlText, tables: &[Table], guard: &Guard<'_>) -> Failure {
         match self {
             Self::Limit(failure) => failure,
-            Self::Unreadable { at } => script.0.located(FailureKind::BadCode, "a statement that cannot be read", at),
+            Self::Arithmetic { at } => {
+                let message = "this arithmetic would round the decimals of the inputs, and it cannot be replaced by exact \
+                               functions here; write it with decimal_add(a, b), decimal_sub(a, b) and decimal_mul(a, b)";
+                sql.located(FailureKind::BadCode, message, at)
+            }
+            Self::Unnamed { at, column } => {
+                let message =
+                    format!("the column `{column}` needs a name, because it is computed: write AS and a name");
+                sql.located(FailureKind::BadCode, &message, at)
+            }
+            Self::Unreadable { at } => sql.located(FailureKind::BadCode, "a statement that cannot be read", at),
             Self::Parameters { at } => {
                 let message =
                     "`?`, `:name`, `@name` and `$name` have no value here; write the value, or take it from a table";
-                script.0.located(FailureKind::BadCode, message, at)
+                sql.located(FailureKind::BadCode, message, at)
             }
             Self::Prepare { at, error } => {
                 let offset_inside = match &error {
                     Error::SqlInputError { offset, .. } => usize::try_from(*offset).unwrap_or(0),
                     _ => 0,
                 };
-                sqlite_failure(FailureKind::BadCode, &error, (script, at + offset_inside), tables, guard)
+                sqlite_failure(FailureKind::BadCode, &error, (sql, at + offset_inside), tables, guard)
             }
-            Self::Run { at, error } => sqlite_failure(FailureKind::Raised, &error, (script, at), tables, guard),
+            Self::Run { at, error } => sqlite_failure(FailureKind::Raised, &error, (sql, at), tables, guard),
         }
     }
 }
@@ -50,7 +63,7 @@ impl ScriptError {
 fn sqlite_failure(
     kind: FailureKind,
     error: &Error,
-    (script, at): (&Script, usize),
+    (sql, at): (&SqlText, usize),
     tables: &[Table],
     guard: &Guard<'_>,
 ) -> Failure {
@@ -62,13 +75,13 @@ fn sqlite_failure(
         || message(error).starts_with("not authorized");
     if is_denied {
         let action = guard.denied().unwrap_or_else(|| "do that".to_owned());
-        return script.0.located(FailureKind::Denied, &format!("a SQL step may not {action}"), at);
+        return sql.located(FailureKind::Denied, &format!("a SQL step may not {action}"), at);
     }
     let reason = message(error);
     let is_missing_column = reason.starts_with("no such column");
     match is_missing_column.then(|| explain_missing_column(tables)).flatten() {
-        Some(hint) => script.0.located(FailureKind::BadInput, &format!("{hint}. SQLite says: {reason}"), at),
-        None => script.0.located(kind, &reason, at),
+        Some(hint) => sql.located(FailureKind::BadInput, &format!("{hint}. SQLite says: {reason}"), at),
+        None => sql.located(kind, &reason, at),
     }
 }
 

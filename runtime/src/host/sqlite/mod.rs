@@ -7,7 +7,10 @@
 //! SQLite cannot suspend a statement, so each step runs on a thread of a small pool. It is interrupted within a thousand
 //! instructions of SQLite's virtual machine when its time limit is over or its future was dropped.
 
+mod column;
+mod empty;
 mod error;
+mod exact;
 mod failure;
 mod guard;
 mod heap;

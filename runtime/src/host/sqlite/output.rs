@@ -1,13 +1,15 @@
 //! Encodes the rows of a statement as CBOR, row by row, without an intermediate tree.
 
-use bue_model::{Failure, FailureKind};
+use bue_model::{Failure, FailureKind, Value, cbor};
 use bytes::Bytes;
 use minicbor::Encoder;
 use rusqlite::types::ValueRef;
 use rusqlite::{Row, Statement};
 use tokio::sync::mpsc;
 
+use super::column::DECIMAL_TYPE;
 use super::error::RunError;
+use super::exact::number::Exact;
 use crate::sql::result::{RowBuffer, unique_names};
 use crate::step::limits::Limits;
 use crate::step::task::Items;
@@ -24,19 +26,24 @@ impl Output {
     }
 
     /// Executes a statement to its end. Only the rows of the last statement are kept.
-    pub(super) fn execute(&mut self, mut statement: Statement<'_>, is_last: bool) -> Result<(), RunError> {
-        let names = unique_names(statement.column_names());
+    pub(super) fn execute(
+        &mut self,
+        mut statement: Statement<'_>,
+        names: &[String],
+        is_last: bool,
+    ) -> Result<(), RunError> {
+        let columns = output_columns(&statement, names);
         let mut rows = statement.raw_query();
         while let Some(row) = rows.next()? {
             if is_last {
-                self.add_row(&names, row)?;
+                self.add_row(&columns, row)?;
             }
         }
         Ok(())
     }
 
-    fn add_row(&mut self, names: &[String], row: &Row<'_>) -> Result<(), RunError> {
-        encode_row(&mut self.buffer.rows, names, row)?;
+    fn add_row(&mut self, columns: &[OutputColumn], row: &Row<'_>) -> Result<(), RunError> {
+        encode_row(&mut self.buffer.rows, columns, row)?;
         self.buffer.row_written().map_err(RunError::Limit)?;
         if self.items.is_some() && self.buffer.is_batch() {
             self.send_batch().map_err(RunError::Limit)?;
@@ -63,16 +70,42 @@ impl Output {
     }
 }
 
-fn encode_row(buffer: &mut Vec<u8>, names: &[String], row: &Row<'_>) -> Result<(), RunError> {
+/// A column of the result.
+struct OutputColumn {
+    name: String,
+    /// It comes straight from a column of decimals.
+    is_decimal: bool,
+}
+
+fn output_columns(statement: &Statement<'_>, names: &[String]) -> Vec<OutputColumn> {
+    let names = unique_names(names.iter().map(String::as_str));
+    let columns = names.into_iter().zip(statement.columns());
+    columns.map(|(name, column)| OutputColumn { name, is_decimal: column.decl_type() == Some(DECIMAL_TYPE) }).collect()
+}
+
+fn encode_row(buffer: &mut Vec<u8>, columns: &[OutputColumn], row: &Row<'_>) -> Result<(), RunError> {
     let mut encoder = Encoder::new(buffer);
-    let written = encoder.map(names.len() as u64).is_ok();
+    let written = encoder.map(columns.len() as u64).is_ok();
     debug_assert!(written, "writing to a Vec cannot fail");
-    for (index, name) in names.iter().enumerate() {
+    for (index, column) in columns.iter().enumerate() {
         let value = row.get_ref(index)?;
-        let written = encoder.str(name).is_ok() && encode_value(&mut encoder, value).is_ok();
+        let decimal = match value {
+            ValueRef::Real(number) if column.is_decimal => Exact::from_float(number),
+            _ => None,
+        };
+        let written = encoder.str(&column.name).is_ok()
+            && match decimal {
+                Some(exact) => encode_decimal(&mut encoder, exact),
+                None => encode_value(&mut encoder, value).is_ok(),
+            };
         debug_assert!(written, "writing to a Vec cannot fail");
     }
     Ok(())
+}
+
+fn encode_decimal(encoder: &mut Encoder<&mut Vec<u8>>, exact: Exact) -> bool {
+    encoder.writer_mut().extend_from_slice(&cbor::encode(&Value::Decimal(exact.to_decimal())));
+    true
 }
 
 /// Keeps SQLite's types. A text that is not UTF-8 (`CAST(x'ff' AS TEXT)`) becomes bytes.

@@ -88,13 +88,14 @@ impl SqlStep {
 
     fn result(&self) -> Result<Bytes, Failure> {
         let _budget = Budget::for_this_thread(self.limits.memory_bytes)?;
-        let script = Script(SqlText::new(&self.bundle, &self.placeholders)?);
+        let sql = SqlText::new(&self.bundle, &self.placeholders)?;
         let guard = Guard::new(self);
         let mut connection = guard.open(&self.limits)?;
         let tables = rows::fill(&connection, &self.table, &self.inputs).map_err(|error| error.into_failure(&guard))?;
         guard.restrict(&mut connection)?;
+        let script = Script::new(&connection, &sql, &tables)?;
         let mut output = Output::new(&self.limits, self.items.clone());
-        script.execute(&connection, &mut output).map_err(|error| error.into_failure(&script, &tables, &guard))?;
+        script.execute(&mut output).map_err(|error| error.into_failure(&sql, &tables.tables, &guard))?;
         output.finish()
     }
 }

@@ -1,50 +1,75 @@
 //! Creates a table from each input.
 
+use bue_model::Value;
 use bue_model::cbor::Item;
-use bue_model::{Json, Value};
 use bytes::Bytes;
 use rusqlite::Connection;
-use rusqlite::types::{ToSqlOutput, Value as SqlValue, ValueRef};
 
+use super::column::{Column, ColumnKinds, Storage};
 use super::error::{FillError, FillProblem};
 use crate::sql::rows::{Columns, Naming, Rows};
 use crate::sql::table::{Shape, Table, quoted, table_name};
 
 /// The name of the only column of a table whose rows have none: a table in SQLite has at least one column.
-const NO_COLUMNS: &str = "(no columns)";
+pub(super) const NO_COLUMNS: &str = "(no columns)";
 
 /// SQLite compares names without regard to ASCII case.
 const NAMING: Naming = Naming { check: check_name, fold: str::to_ascii_lowercase };
 
+/// The tables of a step.
+pub(super) struct Tables {
+    pub(super) tables: Vec<Table>,
+    /// Does one of them hold a decimal?
+    pub(super) have_decimals: bool,
+}
+
 /// Creates a table from each input: the first has the step's name for it, the others are `pipe1`, `pipe2` and so on.
-pub(super) fn fill(connection: &Connection, first: &str, inputs: &[Bytes]) -> Result<Vec<Table>, FillError> {
-    let mut tables = Vec::new();
+pub(super) fn fill(connection: &Connection, first: &str, inputs: &[Bytes]) -> Result<Tables, FillError> {
+    let mut filled = Tables { tables: Vec::new(), have_decimals: false };
     for (index, bytes) in inputs.iter().enumerate() {
         let (name, input) = (table_name(first, index), index + 1);
-        let shape = fill_table(connection, &name, bytes).map_err(|problem| FillError {
+        let table = fill_table(connection, &name, bytes).map_err(|problem| FillError {
             table: name.clone(),
             input,
             problem,
         })?;
-        tables.push(Table { name, input, shape });
+        filled.have_decimals |= table.has_decimals;
+        filled.tables.push(Table { name, input, shape: table.shape });
     }
-    Ok(tables)
+    Ok(filled)
 }
 
-/// Rows usually have the same keys, so this begins with the columns of the first row. If another row has more, it starts again
-/// with the columns of all rows.
-fn fill_table(connection: &Connection, table: &str, input: &[u8]) -> Result<Shape, FillProblem> {
+struct FilledTable {
+    shape: Shape,
+    has_decimals: bool,
+}
+
+/// Rows usually have the same keys and no decimals, so this begins with the columns of the first row, without types. If another
+/// row has more columns, or if there is a decimal, it starts again with the columns and types of all rows.
+fn fill_table(connection: &Connection, table: &str, input: &[u8]) -> Result<FilledTable, FillProblem> {
     let rows = Rows::new(input)?;
     let mut columns = rows.first_columns(NAMING)?;
-    match insert(connection, table, &rows, &mut columns) {
-        Err(FillProblem::MoreColumns) => {
+    match (Insertion { connection, table, rows: &rows, kinds: None }).run(&mut columns) {
+        Err(FillProblem::StartAgain) => {
             connection.execute_batch(&format!("ROLLBACK; DROP TABLE {}", quoted(table)))?;
-            let (mut columns, shape) = rows.columns(NAMING)?;
-            insert(connection, table, &rows, &mut columns)?;
-            Ok(shape)
+            let (mut columns, kinds) = columns_and_kinds(&rows)?;
+            let count = Insertion { connection, table, rows: &rows, kinds: Some(&kinds) }.run(&mut columns)?;
+            let has_decimals = kinds.iter().any(|kinds| kinds.has_decimals());
+            Ok(FilledTable { shape: rows.shape(&columns, count), has_decimals })
         }
-        inserted => Ok(rows.shape(&columns, inserted?)),
+        inserted => Ok(FilledTable { shape: rows.shape(&columns, inserted?), has_decimals: false }),
     }
+}
+
+/// Reads all rows for their columns and for what these hold.
+fn columns_and_kinds(rows: &Rows<'_>) -> Result<(Columns, Vec<ColumnKinds>), FillProblem> {
+    let (mut columns, mut kinds) = (Columns::new(NAMING), Vec::new());
+    rows.each(&mut columns, |cells| {
+        kinds.resize(cells.len().max(kinds.len()), ColumnKinds::default());
+        kinds.iter_mut().zip(cells).for_each(|(kinds, cell)| kinds.add(cell));
+        Ok::<_, FillProblem>(())
+    })?;
+    Ok((columns, kinds))
 }
 
 fn check_name(name: &str) -> Result<(), String> {
@@ -54,69 +79,59 @@ fn check_name(name: &str) -> Result<(), String> {
     }
 }
 
-/// Creates the table and returns the number of its rows.
-fn insert(connection: &Connection, table: &str, rows: &Rows<'_>, columns: &mut Columns) -> Result<u64, FillProblem> {
-    let mut names: Vec<String> = columns.names().iter().map(|name| quoted(name)).collect();
-    let column_count = names.len();
-    if names.is_empty() {
-        names.push(quoted(NO_COLUMNS));
+/// Creates a table and inserts the rows.
+struct Insertion<'a, 'r> {
+    connection: &'a Connection,
+    table: &'a str,
+    rows: &'a Rows<'r>,
+    /// What the columns hold; `None` if that is not known yet.
+    kinds: Option<&'a [ColumnKinds]>,
+}
+
+impl Insertion<'_, '_> {
+    /// Returns the number of rows.
+    fn run(&self, columns: &mut Columns) -> Result<u64, FillProblem> {
+        let names: Vec<String> = columns.names().to_vec();
+        let mut converters: Vec<Column> = (0..names.len()).map(|index| Column::new(self.storage(index))).collect();
+        let table = quoted(self.table);
+        self.connection.execute_batch(&format!("CREATE TABLE {table} ({})", self.definitions(&names)))?;
+        let parameters = vec!["?"; names.len().max(1)].join(", ");
+        let mut statement = self.connection.prepare(&format!("INSERT INTO {table} VALUES ({parameters})"))?;
+        self.connection.execute_batch("BEGIN")?;
+        let mut row = 0;
+        let count = self.rows.each(columns, |cells| {
+            row += 1;
+            self.check_cells(cells, names.len())?;
+            for (index, (cell, column)) in cells.iter().zip(&mut converters).enumerate() {
+                let value = column.convert(cell);
+                let name = || names.get(index).cloned().unwrap_or_default();
+                let value = value.map_err(|reason| FillProblem::Value { column: name(), row, reason })?;
+                statement.raw_bind_parameter(index + 1, value)?;
+            }
+            statement.raw_execute()?;
+            Ok::<_, FillProblem>(())
+        })?;
+        self.connection.execute_batch("COMMIT")?;
+        Ok(count)
     }
-    let table = quoted(table);
-    connection.execute_batch(&format!("CREATE TABLE {table} ({})", names.join(", ")))?;
-    let parameters = vec!["?"; names.len()].join(", ");
-    let mut statement = connection.prepare(&format!("INSERT INTO {table} VALUES ({parameters})"))?;
-    connection.execute_batch("BEGIN")?;
-    let count = rows.each(columns, |cells| {
-        if cells.len() > column_count {
-            return Err(FillProblem::MoreColumns);
-        }
-        for (index, cell) in cells.iter().enumerate() {
-            statement.raw_bind_parameter(index + 1, Cell(cell))?;
-        }
-        statement.raw_execute()?;
-        Ok(())
-    })?;
-    connection.execute_batch("COMMIT")?;
-    Ok(count)
-}
 
-/// A value to insert. The columns have no type, so SQLite stores it unchanged.
-struct Cell<'c>(&'c Item<'c>);
-
-impl rusqlite::ToSql for Cell<'_> {
-    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
-        Ok(match self.0 {
-            Item::Null => ToSqlOutput::Borrowed(ValueRef::Null),
-            Item::Bool(truth) => ToSqlOutput::Borrowed(ValueRef::Integer(i64::from(*truth))),
-            Item::Int(number) => ToSqlOutput::Borrowed(ValueRef::Integer(*number)),
-            Item::Float(number) => ToSqlOutput::Borrowed(ValueRef::Real(*number)),
-            Item::Text(text) => ToSqlOutput::Borrowed(ValueRef::Text(text.as_bytes())),
-            Item::Bytes(bytes) => ToSqlOutput::Borrowed(ValueRef::Blob(bytes)),
-            Item::Other(value) => return value_to_sql(value),
-        })
+    fn storage(&self, index: usize) -> Storage {
+        self.kinds.and_then(|kinds| kinds.get(index)).map_or(Storage::Any, |kinds| kinds.storage())
     }
-}
 
-fn value_to_sql(value: &Value) -> rusqlite::Result<ToSqlOutput<'_>> {
-    Ok(match value {
-        Value::Null => ToSqlOutput::Borrowed(ValueRef::Null),
-        Value::Bool(truth) => ToSqlOutput::Borrowed(ValueRef::Integer(i64::from(*truth))),
-        Value::Int(number) => ToSqlOutput::Borrowed(ValueRef::Integer(*number)),
-        Value::Float(number) => ToSqlOutput::Borrowed(ValueRef::Real(*number)),
-        Value::Text(text) | Value::Date(text) | Value::Time(text) | Value::DateTime(text) => {
-            ToSqlOutput::Borrowed(ValueRef::Text(text.as_bytes()))
+    fn definitions(&self, names: &[String]) -> String {
+        let define = |(index, name): (usize, &String)| format!("{} {}", quoted(name), self.storage(index).sql());
+        match names {
+            [] => quoted(NO_COLUMNS),
+            names => names.iter().enumerate().map(define).collect::<Vec<_>>().join(", "),
         }
-        Value::Bytes(bytes) => ToSqlOutput::Borrowed(ValueRef::Blob(bytes)),
-        Value::BigInt(number) => text(number.to_string()),
-        Value::Uuid(uuid) => text(uuid.to_string()),
-        Value::Decimal(decimal) => text(decimal.to_string()),
-        other @ (Value::List(_) | Value::Map(_)) => {
-            let json = serde_json::to_string(&Json(other));
-            text(json.map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))?)
-        }
-    })
-}
+    }
 
-const fn text(text: String) -> ToSqlOutput<'static> {
-    ToSqlOutput::Owned(SqlValue::Text(text))
+    fn check_cells(&self, cells: &[Item<'_>], column_count: usize) -> Result<(), FillProblem> {
+        let is_decimal = |cell: &Item<'_>| matches!(cell, Item::Other(value) if matches!(**value, Value::Decimal(_)));
+        match cells.len() > column_count || (self.kinds.is_none() && cells.iter().any(is_decimal)) {
+            true => Err(FillProblem::StartAgain),
+            false => Ok(()),
+        }
+    }
 }

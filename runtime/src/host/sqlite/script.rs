@@ -1,42 +1,109 @@
 //! Executes the statements of a SQL step one after another.
 
+use bue_model::Failure;
 use rusqlite::fallible_iterator::FallibleIterator;
 use rusqlite::{Batch, Connection, Statement};
 
+use super::empty::EmptyTables;
 use super::error::ScriptError;
+use super::exact::{functions, inspect, rewrite};
 use super::output::Output;
+use super::rows::Tables;
 use crate::sql::text::SqlText;
 
 /// A step's statements.
-pub(super) struct Script(pub(super) SqlText);
+pub(super) struct Script<'a> {
+    connection: &'a Connection,
+    sql: &'a SqlText,
+    empty: EmptyTables<'a>,
+    /// The inputs contain decimals, so arithmetic must be exact.
+    is_exact: bool,
+}
 
-impl Script {
+/// A statement that is ready to be executed.
+struct Prepared<'c> {
+    statement: Statement<'c>,
+    /// The names of its columns.
+    columns: Vec<String>,
+    is_rewritten: bool,
+    /// The offset of the next statement.
+    next: usize,
+}
+
+impl<'a> Script<'a> {
+    pub(super) fn new(connection: &'a Connection, sql: &'a SqlText, tables: &'a Tables) -> Result<Self, Failure> {
+        let is_exact = tables.have_decimals;
+        if is_exact {
+            functions::register(connection)?;
+        }
+        Ok(Self { connection, sql, empty: EmptyTables::new(connection, &tables.tables), is_exact })
+    }
+
     /// Executes all statements. The rows of the last one are the result; those of the others are discarded.
-    pub(super) fn execute(&self, connection: &Connection, output: &mut Output) -> Result<(), ScriptError> {
-        let mut at = skip_blank(&self.0.text, 0);
-        while at < self.0.text.len() {
-            let (statement, next) = self.prepare(connection, at)?;
-            let is_last = next >= self.0.text.len();
-            output.execute(statement, is_last).map_err(|error| error.at(at))?;
+    pub(super) fn execute(&self, output: &mut Output) -> Result<(), ScriptError> {
+        let text = &self.sql.text;
+        let mut at = skip_blank(text, 0);
+        while at < text.len() {
+            let Prepared { statement, columns, is_rewritten, next } = self.prepare(at)?;
+            let is_last = next >= text.len();
+            output.execute(statement, &columns, is_last).map_err(|error| error.at(at))?;
+            if is_rewritten {
+                self.check_names(at)?;
+            }
             at = next;
         }
         Ok(())
     }
 
-    /// Prepares the statement that begins at `at`, and returns it with the offset of the next one.
-    fn prepare<'c>(&self, connection: &'c Connection, at: usize) -> Result<(Statement<'c>, usize), ScriptError> {
-        let rest = self.0.text.get(at..).unwrap_or_default();
-        let statement = Batch::new(connection, rest).next().map_err(|error| ScriptError::Prepare { at, error })?;
+    /// Prepares the statement that begins at `at`.
+    fn prepare(&self, at: usize) -> Result<Prepared<'a>, ScriptError> {
+        let rest = self.sql.text.get(at..).unwrap_or_default();
+        let statement = self.empty.prepare(|| Batch::new(self.connection, rest).next());
+        let statement = statement.map_err(|error| ScriptError::Prepare { at, error })?;
         let Some(statement) = statement else { return Err(ScriptError::Unreadable { at }) };
         if statement.parameter_count() > 0 {
             return Err(ScriptError::Parameters { at });
         }
         // Without parameters this is exactly the statement's text, so its length tells where the statement ends.
         let len = statement.expanded_sql().map_or(0, |text| text.len());
-        if len == 0 {
-            return Err(ScriptError::Unreadable { at });
+        let text = rest.get(..len).filter(|text| !text.is_empty()).ok_or(ScriptError::Unreadable { at })?;
+        let next = skip_blank(&self.sql.text, at + len);
+        let columns = statement.column_names().map(str::to_owned).collect();
+        let prepared = Prepared { statement, columns, is_rewritten: false, next };
+        if self.is_exact { self.make_exact(at, text, prepared) } else { Ok(prepared) }
+    }
+
+    /// Replaces the arithmetic of a statement by exact functions.
+    fn make_exact(&self, at: usize, text: &str, original: Prepared<'a>) -> Result<Prepared<'a>, ScriptError> {
+        if text.get(..7).is_some_and(|word| word.eq_ignore_ascii_case("explain")) {
+            return Ok(original);
         }
-        Ok((statement, skip_blank(&self.0.text, at + len)))
+        let rewritten = rewrite::rewrite(text);
+        let statement = rewritten.as_ref().and_then(|text| self.connection.prepare(text).ok());
+        let (executed, prepared) = match (&rewritten, statement) {
+            (Some(rewritten), Some(statement)) => {
+                (rewritten.as_str(), Prepared { statement, is_rewritten: true, ..original })
+            }
+            // SQLite does not accept what became of it, so its own arithmetic is what counts
+            _ => (text, original),
+        };
+        match inspect::has_arithmetic(self.connection, executed) {
+            Ok(false) => Ok(prepared),
+            Ok(true) => Err(ScriptError::Arithmetic { at }),
+            Err(error) => Err(ScriptError::Prepare { at, error }),
+        }
+    }
+
+    /// A column that has no name of its own is named by its text, which is not the author's any more.
+    fn check_names(&self, at: usize) -> Result<(), ScriptError> {
+        let names = "SELECT c.name FROM pragma_table_list AS t, pragma_table_xinfo(t.name, t.schema) AS c \
+                     WHERE c.name LIKE '%decimal\\____(%' ESCAPE '\\' LIMIT 1";
+        let name = self.connection.query_row(names, [], |row| row.get::<_, String>(0));
+        match name {
+            Ok(column) => Err(ScriptError::Unnamed { at, column }),
+            Err(rusqlite::Error::QueryReturnedNoRows) => Ok(()),
+            Err(error) => Err(ScriptError::Run { at, error }),
+        }
     }
 }
 

@@ -4,5 +4,6 @@ mod common;
 mod connections;
 mod names;
 mod rows;
+mod shadow;
 mod statements;
 mod stops;

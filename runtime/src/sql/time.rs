@@ -1,4 +1,4 @@
-//! Dates and times in PostgreSQL's binary form: days and microseconds since 2000-01-01.
+//! Dates and times as numbers: days and microseconds since 2000-01-01, which is PostgreSQL's binary form.
 
 /// Microseconds per day.
 const DAY_MICROS: i64 = 86_400_000_000;
@@ -7,7 +7,7 @@ const DAY_MICROS: i64 = 86_400_000_000;
 const DAYS_TO_2000: i64 = 730_425;
 
 /// Parses `2026-09-30` and returns the days since 2000-01-01. Years have four digits and begin with 0001.
-pub(super) fn parse_date(text: &str) -> Option<i32> {
+pub(crate) fn parse_date(text: &str) -> Option<i32> {
     let [year, month, day] = digits(text, ['-', '-'])?;
     let (year, month, day) = (year.parse().ok()?, month.parse().ok()?, day.parse().ok()?);
     let is_leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
@@ -28,7 +28,7 @@ const fn days_from_march(year: i64, month: i64, day: i64) -> i64 {
 }
 
 /// Parses `12:30:00.5` and returns microseconds. A time with an offset is refused.
-pub(super) fn parse_time(text: &str) -> Option<i64> {
+pub(crate) fn parse_time(text: &str) -> Option<i64> {
     let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
     let whole = if whole.len() == 5 { format!("{whole}:00") } else { whole.to_owned() };
     let [hour, minute, second] = digits(&whole, [':', ':'])?;
@@ -46,22 +46,54 @@ fn micros(fraction: &str) -> Option<i64> {
 }
 
 /// Parses `2026-09-30T12:30:00` and returns microseconds.
-pub(super) fn parse_local(text: &str) -> Option<i64> {
+pub(crate) fn parse_local(text: &str) -> Option<i64> {
     let (day, rest) = text.split_at_checked(10)?;
     let time = parse_time(rest.strip_prefix(['T', ' '])?)?;
     Some(i64::from(parse_date(day)?) * DAY_MICROS + time)
 }
 
 /// Parses `2026-09-30T12:30:00+02:00` and returns microseconds in UTC.
-pub(super) fn parse_zoned(text: &str) -> Option<i64> {
+pub(crate) fn parse_zoned(text: &str) -> Option<i64> {
     if let Some(utc) = text.strip_suffix('Z') {
         return parse_local(utc);
     }
     let sign = text.get(11..)?.find(['+', '-'])? + 11;
     let (at, offset) = text.split_at_checked(sign)?;
-    let seconds = parse_time(offset.get(1..)?)? / 1_000_000;
-    let east = if offset.starts_with('-') { -seconds } else { seconds };
-    Some(parse_local(at)? - east * 1_000_000)
+    let micros = parse_time(offset.get(1..)?)?;
+    let east = if offset.starts_with('-') { -micros } else { micros };
+    Some(parse_local(at)? - east)
+}
+
+/// Has a datetime or a time an offset?
+pub(crate) fn has_offset(text: &str) -> bool {
+    let time = text.split_once(['T', ' ']).map_or(text, |(_, time)| time);
+    time.contains(['+', '-', 'Z'])
+}
+
+/// Writes microseconds as `2026-09-30T10:30:00+00:00`, with a fraction of six digits if there is one. The order of these texts
+/// is the order of the instants, because `+` is before `.` in ASCII. `None` for years outside of 1 to 9999.
+pub(crate) fn format_utc(micros: i64) -> Option<String> {
+    let days = micros.div_euclid(DAY_MICROS) + DAYS_TO_2000;
+    let time = micros.rem_euclid(DAY_MICROS);
+    let (year, month, day) = date(days);
+    if !(1..=9999).contains(&year) {
+        return None;
+    }
+    let (seconds, fraction) = (time / 1_000_000, time % 1_000_000);
+    let (hour, minute, second) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
+    let fraction = if fraction == 0 { String::new() } else { format!(".{fraction:06}") };
+    Some(format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}{fraction}+00:00"))
+}
+
+/// The date of a number of days since 0000-03-01.
+const fn date(days: i64) -> (i64, i64, i64) {
+    let (era, day_of_era) = (days.div_euclid(146_097), days.rem_euclid(146_097));
+    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let month = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * month + 2) / 5 + 1;
+    let year = year_of_era + era * 400;
+    if month < 10 { (year, month + 3, day) } else { (year + 1, month - 9, day) }
 }
 
 /// Splits a date or a time into its three numbers, if they have the usual number of digits.
@@ -90,6 +122,33 @@ mod tests {
         {
             assert_eq!(parse_date(none), None, "{none}");
         }
+    }
+
+    #[test]
+    fn instants_are_written_in_utc() {
+        for (given, expected) in [
+            ("2026-09-30T12:00:00+02:00", "2026-09-30T10:00:00+00:00"),
+            ("2026-09-30T12:00:00.5Z", "2026-09-30T12:00:00.500000+00:00"),
+            ("2024-02-29T23:30:00-01:00", "2024-03-01T00:30:00+00:00"),
+            ("1883-11-18T12:03:58-04:56:02", "1883-11-18T17:00:00+00:00"),
+            ("0001-01-01T00:00:00+00:00", "0001-01-01T00:00:00+00:00"),
+            ("9999-12-31T23:59:59.999999Z", "9999-12-31T23:59:59.999999+00:00"),
+        ] {
+            assert_eq!(parse_zoned(given).and_then(format_utc).as_deref(), Some(expected), "{given}");
+        }
+        for out_of_range in ["0001-01-01T00:00:00+00:01", "9999-12-31T23:59:59-00:01"] {
+            assert_eq!(parse_zoned(out_of_range).and_then(format_utc), None, "{out_of_range}");
+        }
+        for days in (-730_425..2_932_896).step_by(97) {
+            let text = format_utc(days * DAY_MICROS);
+            let back = text.as_deref().map_or(Some(days * DAY_MICROS), parse_zoned);
+            assert_eq!(back, Some(days * DAY_MICROS), "{text:?}");
+        }
+        let mut ordered: Vec<String> = [-1, 0, 1, 999_999, 1_000_000].into_iter().filter_map(format_utc).collect();
+        let sorted = ordered.clone();
+        ordered.sort();
+        assert_eq!(ordered, sorted);
+        assert!(has_offset("12:00+01:00") && has_offset("2026-01-01T12:00Z") && !has_offset("2026-01-01T12:00"));
     }
 
     #[test]
