@@ -76,6 +76,20 @@ fn a_mistake_in_the_file_of_a_step_is_shown_in_that_file() {
 }
 
 #[test]
+fn a_script_on_stdin_is_refused_with_what_to_type() {
+    let project = Project::new(&[]);
+    for verb in ["check", "run"] {
+        project.bue(&[verb, "-"]).expect_code(1).expect_stderr(&["not from stdin", "`bue run FILE`"]);
+    }
+}
+
+#[test]
+fn an_unknown_function_is_reported_with_those_that_there_are() {
+    let project = Project::new(&[("x.bue", "import python (f2) s.py\nf2()\n"), ("s.py", "import os\ndef f(): pass\n")]);
+    project.bue(&["check", "x.bue"]).expect_code(1).expect_stderr(&["E0051", "the code defines `f`"]);
+}
+
+#[test]
 fn a_plan_has_three_formats() {
     let project = Project::new(&[("x.bue", GOOD)]);
     let plan = project.bue(&["plan", "x.bue", "--format", "json"]).expect_code(0).json();

@@ -147,8 +147,16 @@ impl<'a> Checker<'a> {
             self.suggester.nearest(&step.function, module.functions.iter().map(|function| function.name.as_str()));
         let hint = match nearest {
             Some(name) => format!("did you mean `{name}`?"),
-            None => format!("define it: `def {}(…):`", step.function),
+            None => format!("define it: `def {}(…):`{}", step.function, defined(module)),
         };
         self.diagnostics.add(DiagnosticBuilder::new(codes::FUNCTION_NOT_FOUND, step.function_span, message).hint(hint));
     }
+}
+
+/// The first functions of a module, as the end of a hint.
+fn defined(module: &Module) -> String {
+    const MOST: usize = 5;
+    let functions = module.functions.iter().filter(|function| function.at > 0 && !function.name.contains('.'));
+    let names: Vec<String> = functions.map(|function| format!("`{}`", function.name)).take(MOST).collect();
+    if names.is_empty() { String::new() } else { format!("; the code defines {}", names.join(", ")) }
 }

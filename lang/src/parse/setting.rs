@@ -100,9 +100,10 @@ impl Parser<'_, '_, '_> {
         let word = self.text_of(token);
         let nearest = Suggester::default().nearest(word, names::NAMES.iter().copied());
         let nearest = nearest.or_else(|| names::intended(word));
-        let hint = match nearest {
-            Some(name) => format!("did you mean `!{name}`?"),
-            None => format!("settings are !{}", names::NAMES.join(", !")),
+        let hint = match (names::instead_of_buelons(word), nearest) {
+            (Some(hint), _) => hint.to_owned(),
+            (None, Some(name)) => format!("did you mean `!{name}`?"),
+            (None, None) => format!("settings are !{}", names::NAMES.join(", !")),
         };
         let message = format!("there is no setting {}", backquoted(&format!("!{word}")));
         self.skip_value(position);

@@ -16,6 +16,17 @@ const FOREIGN_ALIASES: &[(&[&str], &str)] = &[
     (&["permissions", "permit", "secret", "net"], "allow"),
 ];
 
+/// Settings of Buelon 1.0.79 that limit how often a job is tried, and what bue has for them.
+const ONLY_IN_BUELON: &[(&str, &str)] = &[
+    ("max_handbacks", "`!for 1h` limits how long a step may answer `pending`, `!retries 3` how often it may fail"),
+    ("max_reroutes", "`!retries 3` limits how often a step may fail"),
+];
+
+/// What to write instead of a setting of Buelon that bue does not have.
+pub(crate) fn instead_of_buelons(word: &str) -> Option<&'static str> {
+    ONLY_IN_BUELON.iter().find(|(name, _)| *name == word).map(|(_, hint)| *hint)
+}
+
 /// The setting that corresponds to a word of another system.
 pub(crate) fn intended(word: &str) -> Option<&'static str> {
     FOREIGN_ALIASES.iter().find(|(words, _)| words.contains(&word)).map(|(_, name)| *name)

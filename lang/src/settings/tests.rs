@@ -17,6 +17,16 @@ fn rate(count: u32, per_ms: u64, by: Option<&str>) -> SettingValue {
 }
 
 #[test]
+fn settings_of_buelon_are_refused_with_what_bue_has() {
+    for (setting, hint) in [("!max_handbacks 5", "`!for 1h`"), ("!max_reroutes 2", "`!retries 3`")] {
+        let compiled = crate::compile(crate::Script { path: "x.bue", text: setting });
+        let [diagnostic] = compiled.diagnostics.as_slice() else { panic!("{:?}", compiled.diagnostics) };
+        assert_eq!(diagnostic.code, "E0020");
+        assert!(diagnostic.hint.as_ref().is_some_and(|text| text.contains(hint)), "{diagnostic:?}");
+    }
+}
+
+#[test]
 fn a_timeout_is_arithmetic_or_a_duration() {
     assert_eq!(value("timeout", "60**2 * 5"), SettingValue::Timeout(18_000.0));
     assert_eq!(value("timeout", "5min"), SettingValue::Timeout(300.0));
