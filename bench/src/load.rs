@@ -113,7 +113,7 @@ pub fn lease_request(worker: &str, count: u32, wait_ms: u64) -> LeaseRequest {
 /// A report of a leased job.
 #[must_use]
 pub fn report(lease: &Lease, outcome: Outcome) -> Report {
-    Report { job: lease.job, token: lease.token, outcome, log: None, run_ms: 1 }
+    Report { job: lease.job, token: lease.token, outcome, log: None, arguments: Vec::new(), run_ms: 1 }
 }
 
 /// The outcome of a step that returns nothing.

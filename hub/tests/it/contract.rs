@@ -120,6 +120,7 @@ macro_rules! keeps_every_claim {
                 the_log_of_the_last_attempt_is_kept
                 results_come_in_pages
                 failed_jobs_are_listed_with_their_reason
+                a_failure_tells_the_round_the_loop_and_the_arguments
                 unknown_ids_return_none
                 a_deleted_run_leaves_nothing_and_other_runs_intact
                 ended_runs_are_those_that_ended_before_a_time

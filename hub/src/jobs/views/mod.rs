@@ -2,3 +2,4 @@
 
 pub(crate) mod job_views;
 pub(crate) mod result_page;
+pub(crate) mod round_path;
