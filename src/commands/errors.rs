@@ -54,7 +54,7 @@ impl Errors {
             let page = hub.result_page(run, Default::default()).await.context("failed to fetch the errors")?;
             let failed: Vec<&FailedJob> = page.failed.iter().filter(|job| !self.is_excluded(job)).collect();
             let printed = match self.json {
-                true => print_entries(run, failed.into_iter().take(remaining))?,
+                true => print_entries(run, &failed, remaining)?,
                 false => print_groups(bucket, &grouped(failed), remaining).await?,
             };
             remaining -= printed;
@@ -89,14 +89,11 @@ async fn print_groups(bucket: &BucketClient, groups: &[FailureGroup<'_>], limit:
     Ok(groups.len().min(limit))
 }
 
-/// Prints a line for each job, and returns how many.
-fn print_entries<'a>(run: RunId, jobs: impl Iterator<Item = &'a FailedJob>) -> Result<usize, CommandError> {
-    let mut printed = 0;
-    for job in jobs {
-        print_entry(run, job)?;
-        printed += 1;
-    }
-    Ok(printed)
+/// Prints a line for each of at most `limit` jobs, and returns how many.
+fn print_entries(run: RunId, jobs: &[&FailedJob], limit: usize) -> Result<usize, CommandError> {
+    let jobs = jobs.get(..limit).unwrap_or(jobs);
+    jobs.iter().try_for_each(|job| print_entry(run, job))?;
+    Ok(jobs.len())
 }
 
 fn print_entry(run: RunId, job: &FailedJob) -> Result<(), CommandError> {

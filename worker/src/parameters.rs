@@ -50,7 +50,9 @@ fn end_of_parameter(text: &str) -> Option<(usize, bool)> {
             ')' if depth == 0 => return Some((position, true)),
             ')' | ']' | '}' => depth = depth.saturating_sub(1),
             ',' if depth == 0 => return Some((position, false)),
-            '#' => drop(chars.find(|(_, char)| *char == '\n')),
+            '#' => {
+                chars.find(|(_, char)| *char == '\n');
+            }
             '"' | '\'' => skip_text(&mut chars, char),
             _ => {}
         }
@@ -62,7 +64,9 @@ fn end_of_parameter(text: &str) -> Option<(usize, bool)> {
 fn skip_text(chars: &mut impl Iterator<Item = (usize, char)>, quote: char) {
     while let Some((_, char)) = chars.next() {
         match char {
-            '\\' => drop(chars.next()),
+            '\\' => {
+                chars.next();
+            }
             char if char == quote => return,
             _ => {}
         }
