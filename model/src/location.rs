@@ -5,6 +5,9 @@ use serde::{Deserialize, Serialize};
 /// The largest number of bytes of a [summary](ArgumentSummary::bounded): of all names and values together.
 pub const MAX_SUMMARY_BYTES: usize = 200;
 
+/// The largest number of arguments in a summary.
+pub const MAX_ARGUMENTS: usize = 8;
+
 /// The largest number of bytes of an argument's name.
 const MAX_NAME_BYTES: usize = 40;
 
@@ -34,15 +37,13 @@ pub struct ArgumentSummary {
 }
 
 impl ArgumentSummary {
-    /// Returns the summary of an attempt's arguments without invisible characters, and cut to [`MAX_SUMMARY_BYTES`].
+    /// Returns the summary of an attempt's arguments without invisible characters, and cut to [`MAX_ARGUMENTS`] and
+    /// [`MAX_SUMMARY_BYTES`].
     #[must_use]
     pub fn bounded(arguments: Vec<Self>) -> Vec<Self> {
         let mut remaining = MAX_SUMMARY_BYTES;
         let mut bounded = Vec::new();
-        for argument in arguments {
-            if remaining == 0 {
-                break;
-            }
+        for argument in arguments.into_iter().take(MAX_ARGUMENTS) {
             let name = argument.name.map(|name| take(&name, MAX_NAME_BYTES.min(remaining)));
             remaining -= name.as_ref().map_or(0, String::len);
             let value = take(&argument.value, remaining);

@@ -21,7 +21,8 @@ use uuid::Uuid;
 use crate::ids::{JobId, RunId, Timestamp, Token};
 use crate::job::{BlobRef, Chunk, Failure, JobState, Outcome, RunState, ValueRef};
 use crate::language::Language;
-use crate::location::{ArgumentSummary, Round};
+use crate::length_limit;
+use crate::location::{ArgumentSummary, MAX_ARGUMENTS, Round};
 use crate::nesting_limit;
 use crate::plan::{Capability, Plan};
 
@@ -188,6 +189,7 @@ pub struct Report {
     pub log: Option<ValueRef>,
     /// A summary of its arguments if the attempt failed, else empty. The hub cuts it to
     /// [`MAX_SUMMARY_BYTES`](crate::location::MAX_SUMMARY_BYTES).
+    #[serde(deserialize_with = "length_limit::bounded_list::<_, _, MAX_ARGUMENTS>")]
     pub arguments: Vec<ArgumentSummary>,
     /// The milliseconds that the step ran, including the time it waited.
     pub run_ms: u64,

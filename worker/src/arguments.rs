@@ -2,15 +2,12 @@
 
 use bue_model::ArgumentSummary;
 use bue_model::language::Engine;
-use bue_model::location::MAX_SUMMARY_BYTES;
+use bue_model::location::{MAX_ARGUMENTS, MAX_SUMMARY_BYTES};
 use bue_model::wire::{Lease, LeasedStep};
 
 use crate::fetch::Fetch;
 use crate::parameters::parameter_names;
 use crate::value_summary::{Secrets, summarize};
-
-/// The largest number of arguments in a summary.
-const MAX_ARGUMENTS: usize = 8;
 
 /// The bytes of the brackets and quotes that may follow what fits into the limit of a value.
 const CLOSING_BYTES: usize = 8;
