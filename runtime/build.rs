@@ -5,7 +5,7 @@
 //! builds, tests and clippy share that directory.
 //!
 //! Linking the guest takes minutes, so the result is cached there under a hash of everything it is built from: another
-//! clone, branch or worktree with the same sources takes it as it is.
+//! clone, branch or worktree with the same sources reuses it.
 
 use std::env;
 use std::fs::{self, OpenOptions};
@@ -16,9 +16,9 @@ use std::time::{Instant, SystemTime};
 
 const TARGET: &str = "wasm32-wasip1";
 const WASM: &str = "bue_python_guest.wasm";
-/// Packing is paid for at every change of the guest, unpacking at the first start: this packs to a fifth in seconds.
+/// Compresses to a fifth within seconds. Every change of the guest pays for compression, the first start for decompression.
 const ZSTD_LEVEL: i32 = 9;
-/// What the guest is built from, relative to the project. Build scripts of both workspaces are part of it.
+/// The sources of the guest, relative to the project, with the build scripts of both workspaces.
 const SOURCES: [&str; 10] = [
     "guest-sdk/python/src",
     "guest-sdk/python/lib",
@@ -31,12 +31,12 @@ const SOURCES: [&str; 10] = [
     "rust-toolchain.toml",
     "runtime/build.rs",
 ];
-/// Guests kept in the cache: one per branch somebody switches between, at six megabytes each.
+/// Guests kept in the cache, of six megabytes each: enough to switch between that many branches without a rebuild.
 const MAX_CACHED_GUESTS: usize = 16;
-/// Variables beginning so steer the outer build and would steer the inner one the wrong way.
-const OUTER: [&str; 4] = ["CARGO", "RUSTC", "RUSTFLAGS", "RUSTDOC"];
-/// Variables that say where things are or how the network is reached.
-const KEPT: [&str; 5] = ["CARGO_HOME", "CARGO_HTTP", "CARGO_NET", "CARGO_REGISTR", "CARGO_SOURCE"];
+/// Prefixes of environment variables that configure the outer build and must not configure the nested one.
+const OUTER_BUILD_PREFIXES: [&str; 4] = ["CARGO", "RUSTC", "RUSTFLAGS", "RUSTDOC"];
+/// Prefixes of the exceptions: where cargo's files are and how it reaches the network.
+const INHERITED_PREFIXES: [&str; 5] = ["CARGO_HOME", "CARGO_HTTP", "CARGO_NET", "CARGO_REGISTR", "CARGO_SOURCE"];
 
 type Result<T> = core::result::Result<T, String>;
 
@@ -59,30 +59,31 @@ fn build() -> Result<()> {
         println!("cargo::rerun-if-changed={}", project.join(source).display());
     }
     let target_dir = target_dir()?;
-    let packed = packed_guest(project, &target_dir)?;
+    let compressed = compressed_guest(project, &target_dir)?;
     let out = variable("OUT_DIR")?.join("python_guest.wasm.zst");
-    fs::write(&out, &packed).map_err(|error| format!("cannot write {}: {error}", out.display()))?;
-    let wasm =
-        zstd::stream::decode_all(packed.as_slice()).map_err(|error| format!("cannot unpack the guest: {error}"))?;
+    fs::write(&out, &compressed).map_err(|error| format!("cannot write {}: {error}", out.display()))?;
+    let wasm = zstd::stream::decode_all(compressed.as_slice())
+        .map_err(|error| format!("cannot decompress the guest: {error}"))?;
     println!("cargo::rustc-env=BUE_PYTHON_GUEST_HASH={}", blake3::hash(&wasm).to_hex());
     Ok(())
 }
 
-/// The compressed guest, from the cache or built now.
-fn packed_guest(project: &Path, target_dir: &Path) -> Result<Vec<u8>> {
+/// Returns the compressed guest, from the cache if it is there.
+fn compressed_guest(project: &Path, target_dir: &Path) -> Result<Vec<u8>> {
     let cache = target_dir.join("by-content");
     let cached = cache.join(format!("{}.wasm.zst", sources_hash(project)?));
-    if let Ok(packed) = fs::read(&cached) {
-        return Ok(packed);
+    if let Ok(compressed) = fs::read(&cached) {
+        return Ok(compressed);
     }
     let wasm = compile(&project.join("guest-sdk/python"), target_dir)?;
     let wasm = fs::read(&wasm).map_err(|error| format!("cannot read {}: {error}", wasm.display()))?;
-    let packed = zstd::bulk::compress(&wasm, ZSTD_LEVEL).map_err(|error| format!("cannot pack the guest: {error}"))?;
-    store(&cache, &cached, &packed).map_err(|error| format!("cannot write {}: {error}", cached.display()))?;
-    Ok(packed)
+    let compressed =
+        zstd::bulk::compress(&wasm, ZSTD_LEVEL).map_err(|error| format!("cannot compress the guest: {error}"))?;
+    store(&cache, &cached, &compressed).map_err(|error| format!("cannot write {}: {error}", cached.display()))?;
+    Ok(compressed)
 }
 
-/// A hash of the compiler's version and of the path and content of every source file.
+/// Hashes the compiler's version, and the path and content of every source file.
 fn sources_hash(project: &Path) -> Result<String> {
     let mut files = Vec::new();
     for source in SOURCES {
@@ -108,7 +109,7 @@ fn list_files(path: &Path, files: &mut Vec<PathBuf>) -> io::Result<()> {
     }
     for entry in fs::read_dir(path)? {
         let entry = entry?.path();
-        // what Python leaves beside files that somebody imported
+        // written by Python when it imports the files beside it
         if entry.file_name().is_none_or(|name| name != "__pycache__") {
             list_files(&entry, files)?;
         }
@@ -116,11 +117,11 @@ fn list_files(path: &Path, files: &mut Vec<PathBuf>) -> io::Result<()> {
     Ok(())
 }
 
-/// Writes the file in one step, because builds of other profiles may read it now, and drops the oldest ones.
-fn store(cache: &Path, cached: &Path, packed: &[u8]) -> io::Result<()> {
+/// Writes the file atomically, because builds of other profiles may be reading it, and removes the oldest files.
+fn store(cache: &Path, cached: &Path, compressed: &[u8]) -> io::Result<()> {
     fs::create_dir_all(cache)?;
     let unfinished = cache.join(format!("{}.unfinished", process::id()));
-    fs::write(&unfinished, packed)?;
+    fs::write(&unfinished, compressed)?;
     fs::rename(&unfinished, cached)?;
     let mut by_age = Vec::new();
     for entry in fs::read_dir(cache)? {
@@ -143,30 +144,33 @@ fn target_dir() -> Result<PathBuf> {
 
 fn compile(guest: &Path, target_dir: &Path) -> Result<PathBuf> {
     add_target()?;
-    say(&format!("bue: building the Python guest in {} (the first time takes minutes)", target_dir.display()));
+    print_to_terminal(&format!(
+        "bue: building the Python guest in {} (the first time takes minutes)",
+        target_dir.display()
+    ));
     let started = Instant::now();
-    let mut cargo = clean(Command::new(variable("CARGO")?));
+    let mut cargo = without_outer_build(Command::new(variable("CARGO")?));
     // RustPython's crates declare a newer Rust than they need
     cargo.args(["build", "--release", "--locked", "--ignore-rust-version", "--target", TARGET, "--target-dir"]);
     cargo.arg(target_dir).current_dir(guest);
     let status = cargo.status().map_err(|error| format!("cannot run cargo: {error}"))?;
     if !status.success() {
         return Err(format!(
-            "the Python guest does not build ({status}); what cargo said stands above. To see it alone, type\n\
+            "the Python guest does not build ({status}); cargo's error is above. To see it alone, type\n\
              cd {} && cargo build --release --locked --ignore-rust-version --target {TARGET}",
             guest.display()
         ));
     }
-    say(&format!("bue: the Python guest is built ({:.0} s)", started.elapsed().as_secs_f32()));
+    print_to_terminal(&format!("bue: the Python guest is built ({:.0} s)", started.elapsed().as_secs_f32()));
     Ok(target_dir.join(TARGET).join("release").join(WASM))
 }
 
-/// The standard library for the guest's target, installed if it is not there.
+/// Installs the standard library for the guest's target if it is missing.
 fn add_target() -> Result<()> {
     if has_target()? {
         return Ok(());
     }
-    say(&format!("bue: adding the Rust target {TARGET}"));
+    print_to_terminal(&format!("bue: adding the Rust target {TARGET}"));
     let mut rustup = Command::new("rustup");
     rustup.args(["target", "add", TARGET]);
     if let Ok(toolchain) = env::var("RUSTUP_TOOLCHAIN") {
@@ -195,12 +199,12 @@ fn rustc_output(args: &[&str]) -> Result<Vec<u8>> {
     Ok(output.map_err(|error| format!("cannot run {}: {error}", rustc.display()))?.stdout)
 }
 
-/// A command that knows nothing of the build around it.
-fn clean(mut command: Command) -> Command {
-    let begins = |name: &str, list: &[&str]| list.iter().any(|prefix| name.starts_with(prefix));
+/// Removes the outer build's settings from the command's environment.
+fn without_outer_build(mut command: Command) -> Command {
+    let has_prefix = |name: &str, list: &[&str]| list.iter().any(|prefix| name.starts_with(prefix));
     for (name, _) in env::vars_os() {
         let Some(name) = name.to_str() else { continue };
-        if begins(name, &OUTER) && !begins(name, &KEPT) {
+        if has_prefix(name, &OUTER_BUILD_PREFIXES) && !has_prefix(name, &INHERITED_PREFIXES) {
             command.env_remove(name);
         }
     }
@@ -212,8 +216,8 @@ fn variable(name: &str) -> Result<PathBuf> {
     env::var_os(name).map(PathBuf::from).ok_or_else(|| format!("cargo did not set {name}"))
 }
 
-/// To the terminal itself: cargo hides what build scripts write. Where there is none, nobody waits in front of it.
-fn say(line: &str) {
+/// Prints to the terminal itself, because cargo hides the output of build scripts. Does nothing without a terminal.
+fn print_to_terminal(line: &str) {
     if let Ok(mut terminal) = OpenOptions::new().write(true).open("/dev/tty") {
         let _ = writeln!(terminal, "{line}");
     }

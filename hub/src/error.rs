@@ -100,14 +100,14 @@ pub enum HubError {
     #[error("the database cannot be reached: {0}")]
     Unreachable(String),
     /// A hub cannot start with this PostgreSQL database.
-    #[error("the {database} cannot be used: {reason}; {advice}")]
+    #[error("the {database} cannot be used: {reason}; {hint}")]
     Unusable {
         /// The database, without its password.
         database: String,
         /// What the database reported.
         reason: String,
         /// What to do about it.
-        advice: &'static str,
+        hint: &'static str,
     },
     /// The connection broke during COMMIT, so the change may or may not have taken place.
     #[error("it is unknown whether the database committed the change: {0}")]

@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 use crate::bundle::Bundle;
 use crate::job::Failure;
 use crate::length_limit;
-use crate::net::{Ended, Operation, Ticket};
+use crate::net::{Completion, Operation, Ticket};
 
 /// A request to import the user's module.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -68,7 +68,7 @@ pub enum HostRequest {
     /// Start an asynchronous operation. The reply is its [`Ticket`]; errors are reported when it ends.
     Start(Operation),
     /// Wait until at least one of these operations has ended, or until the timeout. Meanwhile the guest uses memory but no processor.
-    /// The reply is [`Waited`]. It may omit operations that have ended; the next wait returns those at once.
+    /// The reply is [`Completions`]. It may omit operations that have ended; the next wait returns those at once.
     Wait {
         /// Tickets of operations that were started and whose end has not been reported yet, at most 4096.
         #[serde(deserialize_with = "length_limit::bounded_list::<_, _, 4096>")]
@@ -83,5 +83,5 @@ pub enum HostRequest {
     },
 }
 
-/// Operations that have ended. The end of each is reported once.
-pub type Waited = Vec<(Ticket, Ended)>;
+/// The completions of operations. Each is reported once.
+pub type Completions = Vec<(Ticket, Completion)>;

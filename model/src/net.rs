@@ -3,7 +3,7 @@
 //!
 //! ```text
 //! Request -----------> Response (with the first of its body)        a ticket each, in the order started
-//!    Write, Write ---> Wrote                                         where the body is streamed
+//!    Write, Write ---> Written                                       where the body is streamed
 //!    Read, Read -----> Data                                          until the response has ended
 //! ```
 //! An **exchange** is one request and its response. Its number is the ticket of its [`Operation::Request`].
@@ -19,9 +19,9 @@ pub type Ticket = u64;
 /// An asynchronous operation.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Operation {
-    /// Start an exchange. Ends with [`Ended::Response`].
+    /// Start an exchange. Ends with [`Completion::Response`].
     Request(Request),
-    /// Send a part of a streamed request body. Ends with [`Ended::Wrote`] when there is room for the next part. One at a time in each
+    /// Send a part of a streamed request body. Ends with [`Completion::Written`] when there is room for the next part. One at a time in each
     /// exchange; it may start as soon as the request has.
     Write {
         /// The ticket of the request.
@@ -31,7 +31,7 @@ pub enum Operation {
         /// Whether it is the last part.
         last: bool,
     },
-    /// Read from the response's body. Ends with [`Ended::Data`]. One at a time in each exchange.
+    /// Read from the response's body. Ends with [`Completion::Data`]. One at a time in each exchange.
     Read {
         /// The ticket of the request.
         exchange: Ticket,
@@ -40,7 +40,7 @@ pub enum Operation {
         /// The milliseconds without a byte after which it fails with [`NetErrorKind::ReadTimeout`].
         timeout_ms: Option<u64>,
     },
-    /// Get the value of a secret. Ends with [`Ended::Secret`].
+    /// Get the value of a secret. Ends with [`Completion::Secret`].
     Secret {
         /// Its name, as in `!allow secret NAME`.
         name: String,
@@ -78,13 +78,13 @@ pub enum Body {
     Streamed,
 }
 
-/// How an operation ended.
+/// The outcome of an operation.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Ended {
+pub enum Completion {
     /// The response began.
     Response(Response),
     /// There is room for the next part.
-    Wrote,
+    Written,
     /// Data of the response's body.
     Data {
         /// The bytes, never decompressed.

@@ -21,7 +21,7 @@
 use std::io;
 use std::path::PathBuf;
 
-use bue_model::net::{Ended, Ticket};
+use bue_model::net::{Completion, Ticket};
 use bue_model::{BlobHash, Bundle};
 use bytes::Bytes;
 use serde::de::DeserializeOwned;
@@ -52,7 +52,7 @@ pub(crate) enum ToHost {
     Run { id: u64, request: Box<RunRequest> },
     Taken { id: u64 },
     Cancel { id: u64 },
-    Net { id: u64, ticket: Ticket, ended: Ended },
+    Net { id: u64, ticket: Ticket, completion: Completion },
 }
 
 /// From a sandbox host.

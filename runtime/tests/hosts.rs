@@ -23,7 +23,7 @@ use std::time::Duration;
 
 use bue_model::{Answer, Value, cbor};
 use bue_runtime::{
-    Allowed, Egress, EgressConfig, Event, Finished, HostLost, Hosts, HostsConfig, Limits, Running, RuntimeError,
+    Egress, EgressConfig, Event, Finished, HostLost, Hosts, HostsConfig, Limits, NetPolicy, Running, RuntimeError,
     Secret, Task, serve_sandbox_host,
 };
 use bue_test_support::wait::wait_until;
@@ -336,7 +336,7 @@ fn asking(code: &str, rule: &str, secrets: &[&str]) -> Task {
 }
 
 fn anything() -> EgressConfig {
-    EgressConfig { allowed: Allowed::Anything, ..EgressConfig::default() }
+    EgressConfig { allowed: NetPolicy::Anything, ..EgressConfig::default() }
 }
 
 fn a_step_speaks_to_a_server_through_its_parent(runtime: &Runtime) {

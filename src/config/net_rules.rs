@@ -1,20 +1,20 @@
 //! Rules for the hosts that steps may connect to, as flags and settings write them.
 
 use bue_model::NetRule;
-use bue_runtime::Allowed;
+use bue_runtime::NetPolicy;
 
 use crate::process::command_error::CommandError;
 
 /// Values that allow everything a script asks for.
-const EVERYTHING: [&str; 3] = ["", "*", "true"];
+const ALLOW_ALL_VALUES: [&str; 3] = ["", "*", "true"];
 
-/// Parses lists of rules, separated by commas; one of [`EVERYTHING`] in any of them allows everything.
-pub(crate) fn parse_allowed(lists: &[String]) -> Result<Allowed, CommandError> {
-    if lists.iter().any(|list| EVERYTHING.contains(&list.trim())) {
-        return Ok(Allowed::Anything);
+/// Parses lists of rules, separated by commas; one of [`ALLOW_ALL_VALUES`] in any of them allows everything.
+pub(crate) fn parse_net_policy(lists: &[String]) -> Result<NetPolicy, CommandError> {
+    if lists.iter().any(|list| ALLOW_ALL_VALUES.contains(&list.trim())) {
+        return Ok(NetPolicy::Anything);
     }
     let rules = lists.iter().flat_map(|list| list.split(',')).map(parse_rule);
-    rules.collect::<Result<_, _>>().map(Allowed::Rules)
+    rules.collect::<Result<_, _>>().map(NetPolicy::Rules)
 }
 
 /// Parses one rule: `HOST`, `HOST:PORT` or a network.

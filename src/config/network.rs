@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use bue_runtime::{Allowed, DatabasesConfig, Egress, EgressConfig, Limits, Refusals};
+use bue_runtime::{DatabasesConfig, Egress, EgressConfig, Limits, NetPolicy, Refusals};
 use tokio::net::lookup_host;
 
 use crate::config::databases::read_databases;
@@ -25,7 +25,7 @@ pub(crate) struct Network {
 
 impl Network {
     /// Reads secrets, limits and databases from the settings; `allowed` are the rules of this worker.
-    pub(crate) fn from_settings(allowed: Allowed, settings: &Settings) -> Result<Self, CommandError> {
+    pub(crate) fn from_settings(allowed: NetPolicy, settings: &Settings) -> Result<Self, CommandError> {
         let secrets = read_secrets(settings)?;
         let config = EgressConfig { allowed, secrets, own_servers: Vec::new(), refusals: Refusals::default() };
         let ca_file = settings.text(CA_FILE).map(PathBuf::from);
@@ -33,9 +33,9 @@ impl Network {
     }
 
     /// A network in which only this server can be reached.
-    pub(crate) fn only(server: SocketAddr) -> Self {
+    pub(crate) fn restricted_to(server: SocketAddr) -> Self {
         let rules = server.to_string().parse().into_iter().collect();
-        let config = EgressConfig { allowed: Allowed::Rules(rules), ..EgressConfig::default() };
+        let config = EgressConfig { allowed: NetPolicy::Rules(rules), ..EgressConfig::default() };
         Self { config, limits: Limits::default(), databases: DatabasesConfig::default(), ca_file: None }
     }
 

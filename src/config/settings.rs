@@ -40,7 +40,7 @@ impl Settings {
 
     /// Returns the value of a setting, or `None` if it is not set.
     pub(crate) fn text(&self, setting: Setting) -> Option<String> {
-        self.variables.iter().find_map(|layer| first_set(layer, setting)).or_else(|| self.from_file(setting))
+        self.variables.iter().find_map(|layer| first_set(layer, setting)).or_else(|| self.file_value(setting))
     }
 
     /// Returns the address that is set, or else loopback and the default port.
@@ -54,7 +54,7 @@ impl Settings {
             let split = || layer.contains_key(setting.host) || layer.contains_key(setting.port);
             first_set(layer, setting.whole).or_else(|| split().then(|| self.host_and_port(setting)))
         });
-        from_variables.or_else(|| self.from_file(setting.whole))
+        from_variables.or_else(|| self.file_value(setting.whole))
     }
 
     /// Returns whether a switch is on; it is off by default.
@@ -113,7 +113,7 @@ impl Settings {
         self.variables.iter().find_map(|layer| layer.get(name)).map(String::as_str)
     }
 
-    fn from_file(&self, setting: Setting) -> Option<String> {
+    fn file_value(&self, setting: Setting) -> Option<String> {
         let (table, key) = setting.key;
         as_text(self.file.get(table)?.get(key)?)
     }

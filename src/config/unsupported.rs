@@ -30,7 +30,7 @@ pub(crate) const UNSUPPORTED: &[UnsupportedVariable] = &[
     unsupported(
         "PIPE_WORKER_SUBPROCESS_JOBS",
         Some("true"),
-        "every step runs in its own sandbox, which cannot be turned off",
+        "steps are always isolated from each other, which cannot be turned off",
     ),
     unsupported("WORKER_RESTART_INTERVAL", None, "workers do not need restarts; they run until they are stopped"),
     unsupported("WORKER_JOB_TIMEOUT", None, "write `!timeout` into the script; the default is 1200 s per step"),

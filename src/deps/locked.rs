@@ -115,13 +115,13 @@ pub(crate) fn fetch_wheels(set: &LockedSet, cache: &WheelCache) -> Result<Vec<By
 
 fn bad_list(message: String) -> PackageProblem {
     let hint = "write names and versions, such as `httpx>=0.27`, one per line".to_owned();
-    PackageProblem { kind: PackageProblemKind::BadList, message, hint }
+    PackageProblem { kind: PackageProblemKind::InvalidRequirements, message, hint }
 }
 
 fn native_by_name(wheel: &LockedWheel) -> Option<PackageProblem> {
     let is_pure = WheelName::parse(&wheel.file).is_some_and(|name| name.is_pure());
     (!is_pure).then(|| PackageProblem {
-        kind: PackageProblemKind::CannotWork,
+        kind: PackageProblemKind::CannotRun,
         message: format!("{} is native code for one platform, which cannot run in a sandbox", wheel.file),
         hint: instead::hint(&wheel.name),
     })

@@ -1,9 +1,9 @@
 //! `--allow-net`: the hosts that steps may connect to.
 
-use bue_runtime::Allowed;
+use bue_runtime::NetPolicy;
 use clap::Args;
 
-use crate::config::net_rules::parse_allowed;
+use crate::config::net_rules::parse_net_policy;
 use crate::config::network::Network;
 use crate::config::setting::ALLOW_NET;
 use crate::config::settings::Settings;
@@ -31,11 +31,11 @@ impl AllowFlags {
         Network::from_settings(self.allowed(settings)?, settings)
     }
 
-    fn allowed(&self, settings: &Settings) -> Result<Allowed, CommandError> {
+    fn allowed(&self, settings: &Settings) -> Result<NetPolicy, CommandError> {
         if !self.allow_net.is_empty() {
-            return parse_allowed(&self.allow_net);
+            return parse_net_policy(&self.allow_net);
         }
         let setting = settings.text(ALLOW_NET).filter(|text| text != "false");
-        setting.map_or(Ok(Allowed::Nothing), |text| parse_allowed(&[text]))
+        setting.map_or(Ok(NetPolicy::Nothing), |text| parse_net_policy(&[text]))
     }
 }

@@ -141,22 +141,26 @@ pub(crate) fn bucket_client_from_settings(address: &str, settings: &Settings) ->
 
 impl Credentials {
     fn hub_client(self, addresses: &[String]) -> Result<HubClient, CommandError> {
-        let client = HubClient::new(addresses).and_then(|client| client.with_trust(self.trust)).map_err(usage)?;
+        let client = HubClient::new(addresses)
+            .and_then(|client| client.with_trust(self.trust))
+            .map_err(|error| usage(&error))?;
         match self.token {
             None => Ok(client),
-            Some(token) => client.with_token(&token).map_err(usage),
+            Some(token) => client.with_token(&token).map_err(|error| usage(&error)),
         }
     }
 
     fn bucket_client(self, address: &str) -> Result<BucketClient, CommandError> {
-        let client = BucketClient::new(address).and_then(|client| client.with_trust(self.trust)).map_err(usage)?;
+        let client = BucketClient::new(address)
+            .and_then(|client| client.with_trust(self.trust))
+            .map_err(|error| usage(&error))?;
         match self.token {
             None => Ok(client),
-            Some(token) => client.with_token(&token).map_err(usage),
+            Some(token) => client.with_token(&token).map_err(|error| usage(&error)),
         }
     }
 }
 
-fn usage(error: ClientError) -> CommandError {
+fn usage(error: &ClientError) -> CommandError {
     CommandError::Usage(error.to_string())
 }

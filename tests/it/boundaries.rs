@@ -50,7 +50,7 @@ fn uses(package: &Package) -> BTreeSet<&str> {
 }
 
 #[test]
-fn crates_use_only_whom_they_may() {
+fn crate_dependencies_are_allowed() {
     let metadata = metadata();
     let found: BTreeMap<&str, BTreeSet<&str>> = metadata
         .packages
@@ -65,11 +65,11 @@ fn crates_use_only_whom_they_may() {
     }
     let known: BTreeSet<&str> = EDGES.iter().map(|(name, _)| *name).collect();
     let unknown: Vec<&&str> = found.keys().filter(|name| !known.contains(*name) && !OUTSIDE.contains(*name)).collect();
-    assert!(unknown.is_empty(), "crates without a line here: {unknown:?}");
+    assert!(unknown.is_empty(), "crates that are not listed here: {unknown:?}");
 }
 
 #[test]
-fn a_boundary_keeps_its_sentence_true() {
+fn banned_dependencies_are_absent() {
     for (name, banned) in NEVER {
         let metadata = metadata();
         let package = metadata.packages.iter().find(|package| package.name.as_str() == name).expect("the crate");
@@ -99,8 +99,8 @@ fn only_the_workspace_names_versions() {
     }
 }
 
-/// Parts of the engine that may not be in the build, whoever would switch them on: what is young, what is not promised to
-/// be safe, and what nobody here needs.
+/// Parts of the engine that may not be in the build, whichever crate enables them: what is unstable, what is not promised to
+/// be safe, and what this project does not need.
 const ENGINE_WITHOUT: [(&str, &[&str]); 2] = [
     (
         "wasmtime",
@@ -128,7 +128,7 @@ const ENGINE_WITHOUT: [(&str, &[&str]); 2] = [
 ];
 
 #[test]
-fn the_engine_is_built_without_what_is_young() {
+fn wasmtime_has_no_unstable_features() {
     let metadata = MetadataCommand::new()
         .manifest_path(concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml"))
         .other_options(["--offline", "--filter-platform=x86_64-unknown-linux-gnu"].map(str::to_owned))

@@ -113,7 +113,7 @@ impl Sources {
         let mut target = self.start(module, path)?;
         let mut remaining = path.iter().skip_while(|part| ["crate", "self", "super"].contains(&part.as_str()));
         for part in remaining.by_ref() {
-            let child = [target.as_slice(), &[part.clone()]].concat();
+            let child = [target.as_slice(), std::slice::from_ref(part)].concat();
             if self.files.contains_key(&child) {
                 target = child;
                 continue;
@@ -135,7 +135,9 @@ impl Sources {
             "crate" => Some(Vec::new()),
             "self" => Some(module.clone()),
             "super" => module.get(..module.len().checked_sub(ups)?).map(<[String]>::to_vec),
-            _ if self.files.contains_key(&[module.as_slice(), &[first.clone()]].concat()) => Some(module.clone()),
+            _ if self.files.contains_key(&[module.as_slice(), std::slice::from_ref(first)].concat()) => {
+                Some(module.clone())
+            }
             _ => None,
         }
     }
@@ -154,7 +156,7 @@ impl Imports {
         match tree {
             UseTree::Path(path) => self.add_tree(&with(&path.ident), &path.tree, exported),
             UseTree::Group(group) => group.items.iter().for_each(|tree| self.add_tree(prefix, tree, exported)),
-            UseTree::Glob(_) => self.add_path(prefix.to_vec()),
+            UseTree::Glob(_) => self.add_path(prefix),
             UseTree::Name(name) => self.add_name(&name.ident.to_string(), with(&name.ident), exported),
             UseTree::Rename(rename) => self.add_name(&rename.rename.to_string(), with(&rename.ident), exported),
         }
@@ -164,7 +166,7 @@ impl Imports {
         let path = if path.last().is_some_and(|last| last == "self") { path[..path.len() - 1].to_vec() } else { path };
         match exported {
             true => drop(self.exports.insert(name.to_owned(), path)),
-            false => self.add_path(path),
+            false => self.add_path(&path),
         }
     }
 
@@ -176,25 +178,25 @@ impl Imports {
             match token {
                 TokenTree::Ident(ident) if colons == 2 && !path.is_empty() => path.push(ident.to_string()),
                 TokenTree::Ident(ident) => {
-                    self.add_path(std::mem::replace(&mut path, vec![ident.to_string()]));
+                    self.add_path(&std::mem::replace(&mut path, vec![ident.to_string()]));
                 }
                 TokenTree::Punct(punct) if punct.as_char() == ':' => {
                     colons += 1;
                     continue;
                 }
                 TokenTree::Group(group) => {
-                    self.add_path(std::mem::take(&mut path));
+                    self.add_path(&std::mem::take(&mut path));
                     self.add_tokens(group.stream());
                 }
-                _ => self.add_path(std::mem::take(&mut path)),
+                _ => self.add_path(&std::mem::take(&mut path)),
             }
             colons = 0;
         }
-        self.add_path(path);
+        self.add_path(&path);
     }
 
     /// Inside a module with a body, `super` is this file or something in it.
-    fn add_path(&mut self, path: Vec<String>) {
+    fn add_path(&mut self, path: &[String]) {
         let ups = path.iter().take_while(|part| *part == "super").count();
         let path = path[ups.min(self.inline_depth)..].to_vec();
         if !path.is_empty() {
@@ -224,7 +226,8 @@ impl<'ast> Visit<'ast> for Imports {
     fn visit_visibility(&mut self, _: &'ast Visibility) {}
 
     fn visit_path(&mut self, path: &'ast syn::Path) {
-        self.add_path(path.segments.iter().map(|segment| segment.ident.to_string()).collect());
+        let names: Vec<String> = path.segments.iter().map(|segment| segment.ident.to_string()).collect();
+        self.add_path(&names);
         visit::visit_path(self, path);
     }
 

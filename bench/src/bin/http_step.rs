@@ -15,7 +15,7 @@ use anyhow::{Context, Result, ensure};
 use bue_bench::{Samples, table};
 use bue_model::{Answer, BlobHash, Bundle, SourceFile, Value, cbor};
 use bue_runtime::sandbox::Sandbox;
-use bue_runtime::{Allowed, Code, Egress, EgressConfig, Finished, Limits, Permissions, Prepared, Task};
+use bue_runtime::{Code, Egress, EgressConfig, Finished, Limits, NetPolicy, Permissions, Prepared, Task};
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::Response;
@@ -58,7 +58,7 @@ fn main() -> Result<()> {
     runtime.block_on(async {
         let url = serve().await?;
         let sandbox = Sandbox::open(&prepared)?;
-        let config = EgressConfig { allowed: Allowed::Anything, ..EgressConfig::default() };
+        let config = EgressConfig { allowed: NetPolicy::Anything, ..EgressConfig::default() };
         let egress = Egress::new(config, None)?;
         let last = LIBRARIES.len() - usize::from(packages.is_empty());
         for (number, (name, code)) in (1..).zip(LIBRARIES.iter().take(last)) {

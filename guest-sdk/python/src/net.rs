@@ -31,8 +31,8 @@ pub(crate) fn module(context: &Context) -> &'static PyModuleDef {
 
 #[rustpython_vm::pymodule]
 mod _bue_net {
-    use bue_model::guest::{HostRequest, Waited};
-    use bue_model::net::{Body, Ended, Operation, Request, Response};
+    use bue_model::guest::{Completions, HostRequest};
+    use bue_model::net::{Body, Completion, Operation, Request, Response};
     use bytes::Bytes;
     use rustpython_vm::builtins::{PyBaseExceptionRef, PyListRef, PyStr, PyUtf8StrRef};
     use rustpython_vm::convert::ToPyObject;
@@ -108,9 +108,9 @@ mod _bue_net {
         vm: &VirtualMachine,
     ) -> PyResult<Vec<PyObjectRef>> {
         let tickets = vm.extract_elements_with(&tickets, |ticket| u64::try_from_object(vm, ticket))?;
-        let waited: Waited = host::request(&HostRequest::Wait { tickets, timeout_ms: timeout_ms(timeout) })
+        let completions: Completions = host::request(&HostRequest::Wait { tickets, timeout_ms: timeout_ms(timeout) })
             .ok_or_else(|| bad_reply(vm))?;
-        Ok(waited.into_iter().map(|(ticket, ended)| completed_operation(ticket, ended, vm)).collect())
+        Ok(completions.into_iter().map(|(ticket, completion)| completed_operation(ticket, completion, vm)).collect())
     }
 
     #[pyfunction]
@@ -167,13 +167,13 @@ mod _bue_net {
         Some(millis.max(0.0) as u64)
     }
 
-    fn completed_operation(ticket: u64, ended: Ended, vm: &VirtualMachine) -> PyObjectRef {
-        let (what, value) = match ended {
-            Ended::Response(response) => ("response", response_tuple(response, vm)),
-            Ended::Wrote => ("wrote", vm.ctx.none()),
-            Ended::Data { bytes, last } => ("data", (vm.ctx.new_bytes(bytes.to_vec()), last).to_pyobject(vm)),
-            Ended::Secret(text) => ("secret", text.to_pyobject(vm)),
-            Ended::Failed(error) => ("failed", (error.kind.name(), error.message).to_pyobject(vm)),
+    fn completed_operation(ticket: u64, completion: Completion, vm: &VirtualMachine) -> PyObjectRef {
+        let (what, value) = match completion {
+            Completion::Response(response) => ("response", response_tuple(response, vm)),
+            Completion::Written => ("wrote", vm.ctx.none()),
+            Completion::Data { bytes, last } => ("data", (vm.ctx.new_bytes(bytes.to_vec()), last).to_pyobject(vm)),
+            Completion::Secret(text) => ("secret", text.to_pyobject(vm)),
+            Completion::Failed(error) => ("failed", (error.kind.name(), error.message).to_pyobject(vm)),
         };
         (ticket, what, value).to_pyobject(vm)
     }

@@ -1,94 +1,95 @@
-//! What `#[bue::step]` makes calls to: the functions of a package, by name, and the one export behind which they stand.
+//! The targets of the code that `#[bue::step]` generates: the registry of a package's steps, and calls by name.
 
 use std::cell::RefCell;
 
 use serde::de::DeserializeOwned;
 
 use crate::error::Error;
-use crate::outcome::{Outcome, Said};
+use crate::outcome::{IntoOutcome, Outcome};
 
-/// What became of a call.
-pub type Ended = Result<Outcome<Vec<u8>>, Failed>;
+/// The encoded outcome of a call, or its failure.
+pub type CallResult = Result<Outcome<Vec<u8>>, CallError>;
 
-/// A step's function, between bytes.
-pub type Run = fn(&Inputs) -> Ended;
+/// The generated wrapper of a step's function: it decodes the inputs and encodes the result.
+pub type StepFn = fn(&Inputs) -> CallResult;
 
 thread_local! {
-    static STEPS: RefCell<Vec<(&'static str, Run)>> = const { RefCell::new(Vec::new()) };
+    static STEPS: RefCell<Vec<(&'static str, StepFn)>> = const { RefCell::new(Vec::new()) };
 }
 
-/// Why a call gave nothing.
+/// Why a call failed.
 #[derive(Debug)]
-pub enum Failed {
-    /// The step says so.
+pub enum CallError {
+    /// The step returned an error.
     Raised(Error),
-    /// The inputs are not what the function takes.
+    /// The inputs do not fit the function's parameters.
     BadInput(String),
-    /// The result cannot be written.
+    /// The result cannot be encoded.
     BadResult(String),
-    /// There is no such function.
+    /// No step has this name.
     BadCode(String),
 }
 
-/// The arguments of a call.
+/// The encoded arguments of a call.
 pub struct Inputs(pub Vec<Vec<u8>>);
 
 impl Inputs {
-    /// Are there as many as the function takes?
-    pub fn expect(&self, function: &str, count: usize) -> Result<(), Failed> {
+    /// Fails unless there are as many inputs as the function has parameters.
+    pub fn expect_count(&self, function: &str, count: usize) -> Result<(), CallError> {
         let given = self.0.len();
         if given == count {
             return Ok(());
         }
         let inputs = if count == 1 { "input" } else { "inputs" };
-        Err(Failed::BadInput(format!("`{function}` takes {count} {inputs} and was given {given}.")))
+        Err(CallError::BadInput(format!("`{function}` takes {count} {inputs} and was given {given}.")))
     }
 
-    /// One of them.
-    pub fn get<T: DeserializeOwned>(&self, function: &str, place: usize) -> Result<T, Failed> {
-        let bytes = self.0.get(place).map(Vec::as_slice).unwrap_or_default();
+    /// Decodes one input, counted from 0.
+    pub fn get<T: DeserializeOwned>(&self, function: &str, index: usize) -> Result<T, CallError> {
+        let bytes = self.0.get(index).map(Vec::as_slice).unwrap_or_default();
         let value = bue_model::cbor::decode(bytes).map_err(|error| error.to_string());
         let value = value.and_then(|value| bue_model::from_value(value).map_err(|error| error.to_string()));
-        value.map_err(|why| Failed::BadInput(format!("Input {} of `{function}` does not fit: {why}.", place + 1)))
+        value
+            .map_err(|error| CallError::BadInput(format!("Input {} of `{function}` does not fit: {error}.", index + 1)))
     }
 }
 
-/// A function is a step.
-pub fn add(name: &'static str, run: Run) {
-    STEPS.with_borrow_mut(|steps| steps.push((name, run)));
+/// Adds a step to the registry.
+pub fn add_step(name: &'static str, step: StepFn) {
+    STEPS.with_borrow_mut(|steps| steps.push((name, step)));
 }
 
-/// What a function gave.
-pub fn ended(given: Result<impl Said, Error>) -> Ended {
-    given.map_err(Failed::Raised)?.said().map_err(|error| Failed::BadResult(error.message))
+/// Encodes what a step's function returned.
+pub fn encode_outcome(returned: Result<impl IntoOutcome, Error>) -> CallResult {
+    returned.map_err(CallError::Raised)?.into_outcome().map_err(|error| CallError::BadResult(error.message))
 }
 
-/// Runs the function of a name.
-pub fn run(function: &str, inputs: Vec<Vec<u8>>) -> Ended {
-    let found = STEPS.with_borrow(|steps| steps.iter().find(|(name, _)| *name == function).map(|(_, run)| *run));
-    match found {
-        Some(run) => run(&Inputs(inputs)),
-        None => Err(Failed::BadCode(missing(function))),
+/// Calls the step with this name.
+pub fn call_step(name: &str, inputs: Vec<Vec<u8>>) -> CallResult {
+    let step = STEPS.with_borrow(|steps| steps.iter().find(|(known, _)| *known == name).map(|(_, step)| *step));
+    match step {
+        Some(step) => step(&Inputs(inputs)),
+        None => Err(CallError::BadCode(unknown_step(name))),
     }
 }
 
-fn missing(function: &str) -> String {
+fn unknown_step(name: &str) -> String {
     let names = STEPS.with_borrow(|steps| steps.iter().map(|(name, _)| format!("`{name}`")).collect::<Vec<_>>());
     match names.is_empty() {
-        true => format!("There is no step `{function}` here: write `#[bue::step]` above a function of that name."),
-        false => format!("There is no step `{function}` here. There are {}.", names.join(", ")),
+        true => format!("There is no step `{name}` here: write `#[bue::step]` above the function `{name}`."),
+        false => format!("There is no step `{name}` here. There are {}.", names.join(", ")),
     }
 }
 
-/// Puts a function into the list before anything runs.
+/// Registers a step before any call runs.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __register {
-    ($name:literal, $run:ident) => {
+    ($name:literal, $step:ident) => {
         extern "C" fn register() {
-            $crate::__private::add($name, $run);
+            $crate::__private::add_step($name, $step);
         }
-        // what stands in this section is called when an instance is made
+        // the functions in this section are called when the module is instantiated
         #[used]
         #[cfg_attr(target_arch = "wasm32", unsafe(link_section = ".init_array"))]
         static REGISTER: extern "C" fn() = register;

@@ -1,3 +1,3 @@
-//! What `wit-bindgen` makes of the contract.
+//! The contract, `guest-sdk/wit/step.wit`, as `wit-bindgen` generates it.
 
 wit_bindgen::generate!({ path: "../wit", world: "step", pub_export_macro: true });

@@ -1,12 +1,12 @@
-//! What a step gives back when it fails.
+//! The error that a failed step returns.
 
 use core::fmt;
 use core::time::Duration;
 
-/// What a step gives, or why it failed.
+/// A step's result, or why the attempt failed.
 pub type Result<T, E = Error> = core::result::Result<T, E>;
 
-/// Why an attempt failed: a message, made of any error by `?`, and perhaps how long to wait before the next.
+/// Why an attempt failed. `?` converts any error into it.
 #[derive(Debug)]
 pub struct Error {
     pub(crate) message: String,
@@ -14,15 +14,15 @@ pub struct Error {
 }
 
 impl Error {
-    /// With a message, in sentences.
+    /// Creates an error with a message, written as sentences.
     pub fn msg(message: impl Into<String>) -> Self {
         Self { message: message.into(), retry_after: None }
     }
 
-    /// The next attempt, if there is one (`!retries`), comes no sooner than this.
+    /// Sets the shortest delay before the next attempt, if there is one (`!retries`).
     #[must_use]
-    pub fn retry_after(mut self, time: Duration) -> Self {
-        self.retry_after = Some(time);
+    pub fn retry_after(mut self, delay: Duration) -> Self {
+        self.retry_after = Some(delay);
         self
     }
 }
@@ -33,7 +33,7 @@ impl fmt::Display for Error {
     }
 }
 
-/// The error and what caused it, one behind the other.
+/// The message is the error, followed by its causes.
 impl<E: core::error::Error> From<E> for Error {
     fn from(error: E) -> Self {
         let mut message = error.to_string();

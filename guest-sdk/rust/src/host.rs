@@ -1,5 +1,4 @@
-//! What the host does for a running step. Outside bue, in tests of one's own, lines go to standard error and the rest is
-//! refused.
+//! Functions of the host. Outside bue, in your own tests, log lines go to standard error and the other functions fail.
 
 use std::cell::RefCell;
 
@@ -16,11 +15,11 @@ pub(crate) fn set_env(env: Option<Vec<u8>>) {
     ENV.set(env);
 }
 
-/// What a step before this one left for it (`Outcome::Completed { env, .. }`), as a type of one's own or as
-/// [`Value`](crate::Value); `None` where there is nothing.
+/// Returns the map that an earlier step passed on (`Outcome::Completed { env, .. }`), as a type of yours or as
+/// [`Value`](crate::Value). `None` if there is no map.
 ///
 /// # Errors
-/// It does not fit the type.
+/// The map does not fit the type.
 pub fn env<T: DeserializeOwned>() -> Result<Option<T>> {
     let env = ENV.with_borrow(|env| env.as_deref().map(bue_model::cbor::decode).transpose())?;
     Ok(env.map(bue_model::from_value).transpose()?)
@@ -34,7 +33,7 @@ pub fn log(line: &str) {
     eprintln!("{line}");
 }
 
-/// Says in the log how far the step is. Calls that follow one another quickly are one line.
+/// Reports the step's progress in its log. Calls in quick succession become one line.
 pub fn progress(done: u64, total: Option<u64>, note: &str) {
     #[cfg(target_arch = "wasm32")]
     crate::bindings::bue::step::host::progress(done, total, note);
@@ -42,10 +41,11 @@ pub fn progress(done: u64, total: Option<u64>, note: &str) {
     eprintln!("progress: {done} of {total:?} {note}");
 }
 
-/// The value of a secret. To use one in a header, write `secret:NAME` there instead: then it never comes here.
+/// Returns the value of a secret. To use one in a header, write `secret:NAME` there instead: the value then never enters the
+/// sandbox.
 ///
 /// # Errors
-/// The script or the worker does not allow it.
+/// The script or the worker does not allow the secret, or the step runs outside bue.
 pub fn secret(name: &str) -> Result<String> {
     #[cfg(target_arch = "wasm32")]
     return crate::bindings::bue::step::host::secret(name).map_err(Error::msg);

@@ -1,25 +1,25 @@
-//! Requests to servers, through wasi:http. Whom a step may speak to, its script says (`!allow net HOST`), and the worker.
+//! HTTP requests, through wasi:http. Both the script (`!allow net HOST`) and the worker must allow the server.
 
 use core::fmt;
 use core::time::Duration;
 
-/// Gets a page.
+/// Sends a GET request.
 ///
 /// # Errors
-/// Nobody allowed it, or nobody answered. A status of 404 or 500 is an answer.
+/// The server is not allowed, or did not respond. A response with status 404 or 500 is not an error.
 pub fn get(url: &str) -> Result<Response, HttpError> {
     Request::new("GET", url).send()
 }
 
-/// Posts a body.
+/// Sends a POST request with this body.
 ///
 /// # Errors
-/// As [`get`].
+/// The same as of [`get`].
 pub fn post(url: &str, body: impl Into<Vec<u8>>) -> Result<Response, HttpError> {
     Request::new("POST", url).body(body).send()
 }
 
-/// A request that is put together.
+/// A request, as a builder.
 #[derive(Clone, Debug)]
 pub struct Request {
     method: String,
@@ -29,12 +29,12 @@ pub struct Request {
     timeout: Option<Duration>,
 }
 
-/// What came back, whole.
+/// A response with its whole body.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Response {
-    /// 200 and so on.
+    /// The status code.
     pub status: u16,
-    /// Names in lower case, and values, in order.
+    /// Names, in lower case, and values, in order.
     pub headers: Vec<(String, Vec<u8>)>,
     /// The body.
     pub body: Vec<u8>,
@@ -53,12 +53,12 @@ impl fmt::Display for HttpError {
 impl core::error::Error for HttpError {}
 
 impl Request {
-    /// Of any method, to `https://host/path?query`.
+    /// Creates a request with any method to `https://host/path?query`.
     pub fn new(method: &str, url: &str) -> Self {
         Self { method: method.to_owned(), url: url.to_owned(), headers: Vec::new(), body: None, timeout: None }
     }
 
-    /// Adds a header. A value may hold `secret:NAME`, which is filled in outside the sandbox.
+    /// Adds a header. `secret:NAME` in the value is replaced outside the sandbox.
     #[must_use]
     pub fn header(mut self, name: &str, value: impl Into<Vec<u8>>) -> Self {
         self.headers.push((name.to_owned(), value.into()));
@@ -72,17 +72,17 @@ impl Request {
         self
     }
 
-    /// How long to wait for the response, and for each further part of it.
+    /// Sets the timeout for connecting, for the start of the response, and for each further part of it.
     #[must_use]
-    pub const fn timeout(mut self, time: Duration) -> Self {
-        self.timeout = Some(time);
+    pub const fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = Some(timeout);
         self
     }
 
-    /// Sends it and waits for all of the response. Redirects are not followed.
+    /// Sends the request and waits for the whole response. Does not follow redirects.
     ///
     /// # Errors
-    /// As [`get`].
+    /// The same as of [`get`].
     pub fn send(self) -> Result<Response, HttpError> {
         #[cfg(target_arch = "wasm32")]
         return wasm::send(self);
@@ -92,13 +92,13 @@ impl Request {
 }
 
 impl Response {
-    /// The body as text, with a sign for each byte that is none.
+    /// Returns the body as text; invalid UTF-8 becomes U+FFFD.
     #[must_use]
     pub fn text(&self) -> String {
         String::from_utf8_lossy(&self.body).into_owned()
     }
 
-    /// The first header of a name.
+    /// Returns the value of the first header with this name.
     #[must_use]
     pub fn header(&self, name: &str) -> Option<&[u8]> {
         self.headers.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_slice())
@@ -118,104 +118,108 @@ mod wasm {
 
     use super::{HttpError, Request, Response};
 
-    /// Bytes that are read or written at a time.
-    const PIECE: usize = 64 * 1024;
+    /// Bytes read at a time.
+    const READ_SIZE: u64 = 64 * 1024;
+    /// Bytes written at a time: the most that `blocking-write-and-flush` accepts.
+    const WRITE_SIZE: usize = 4096;
 
     pub(super) fn send(request: Request) -> Result<Response, HttpError> {
-        let made = made(&request)?;
+        let outgoing = to_outgoing(&request)?;
         let body = match request.body {
-            Some(body) => Some((made.body().map_err(|()| bad("the request has no body"))?, body)),
+            Some(body) => Some((outgoing.body().map_err(|()| to_error("the request cannot have a body"))?, body)),
             None => None,
         };
         let options = request.timeout.map(options).transpose()?;
-        let coming = handle(made, options).map_err(said)?;
+        let future = handle(outgoing, options).map_err(from_code)?;
         if let Some((sink, bytes)) = body {
-            // where this fails, the response says why
+            // if this fails, the error of the response explains why
             let _ = write(sink, &bytes);
         }
-        coming.subscribe().block();
-        let response = coming.get().and_then(Result::ok).ok_or_else(|| bad("no response came"))?;
-        read(&response.map_err(said)?)
+        future.subscribe().block();
+        let response = future.get().and_then(Result::ok).ok_or_else(|| to_error("no response arrived"))?;
+        read(&response.map_err(from_code)?)
     }
 
-    fn made(request: &Request) -> Result<OutgoingRequest, HttpError> {
+    fn to_outgoing(request: &Request) -> Result<OutgoingRequest, HttpError> {
         let length =
             request.body.as_ref().map(|body| ("content-length".to_owned(), body.len().to_string().into_bytes()));
         let headers: Vec<_> = request.headers.iter().cloned().chain(length).collect();
-        let headers = Headers::from_list(&headers).map_err(|error| bad(&format!("a header is none: {error:?}")))?;
-        let (scheme, rest) = request.url.split_once("://").ok_or_else(|| bad("the address begins with no https://"))?;
-        let rest = rest.split('#').next().unwrap_or_default();
-        let (authority, path) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
+        let headers =
+            Headers::from_list(&headers).map_err(|error| to_error(&format!("a header is invalid: {error:?}")))?;
+        let (scheme, remaining) =
+            request.url.split_once("://").ok_or_else(|| to_error("the URL does not start with https://"))?;
+        let remaining = remaining.split('#').next().unwrap_or_default();
+        let (authority, path) = remaining.split_at(remaining.find(['/', '?']).unwrap_or(remaining.len()));
         let path = if path.starts_with('/') { path.to_owned() } else { format!("/{path}") };
         let scheme = match scheme.to_ascii_lowercase().as_str() {
             "http" => Scheme::Http,
             "https" => Scheme::Https,
             other => Scheme::Other(other.to_owned()),
         };
-        let made = OutgoingRequest::new(headers);
-        let method = made.set_method(&Method::Other(request.method.clone()));
-        method.map_err(|()| bad("the method is none"))?;
-        made.set_scheme(Some(&scheme)).map_err(|()| bad("the scheme is none"))?;
-        made.set_authority(Some(authority)).map_err(|()| bad("the host is none"))?;
-        made.set_path_with_query(Some(&path)).map_err(|()| bad("the path is none"))?;
-        Ok(made)
+        let outgoing = OutgoingRequest::new(headers);
+        let method = Method::Other(request.method.clone());
+        outgoing.set_method(&method).map_err(|()| to_error("the method is invalid"))?;
+        outgoing.set_scheme(Some(&scheme)).map_err(|()| to_error("the scheme is invalid"))?;
+        outgoing.set_authority(Some(authority)).map_err(|()| to_error("the host is invalid"))?;
+        outgoing.set_path_with_query(Some(&path)).map_err(|()| to_error("the path is invalid"))?;
+        Ok(outgoing)
     }
 
-    fn options(time: Duration) -> Result<RequestOptions, HttpError> {
-        let nanos = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
+    fn options(timeout: Duration) -> Result<RequestOptions, HttpError> {
+        let nanos = u64::try_from(timeout.as_nanos()).unwrap_or(u64::MAX);
         let options = RequestOptions::new();
-        let set = [
+        let results = [
             options.set_connect_timeout(Some(nanos)),
             options.set_first_byte_timeout(Some(nanos)),
             options.set_between_bytes_timeout(Some(nanos)),
         ];
-        set.into_iter().collect::<Result<(), ()>>().map_err(|()| bad("the timeout is not supported"))?;
+        results.into_iter().collect::<Result<(), ()>>().map_err(|()| to_error("the timeout is not supported"))?;
         Ok(options)
     }
 
     fn write(body: OutgoingBody, bytes: &[u8]) -> Result<(), HttpError> {
-        let stream = body.write().map_err(|()| bad("the body cannot be written"))?;
-        for piece in bytes.chunks(4096) {
+        let stream = body.write().map_err(|()| to_error("the body cannot be written"))?;
+        for chunk in bytes.chunks(WRITE_SIZE) {
             stream
-                .blocking_write_and_flush(piece)
-                .map_err(|error| bad(&format!("the body was not taken: {error:?}")))?;
+                .blocking_write_and_flush(chunk)
+                .map_err(|error| to_error(&format!("the body cannot be sent: {error:?}")))?;
         }
         drop(stream);
-        OutgoingBody::finish(body, None).map_err(said)
+        OutgoingBody::finish(body, None).map_err(from_code)
     }
 
     fn read(response: &IncomingResponse) -> Result<Response, HttpError> {
         let (status, headers) = (response.status(), response.headers().entries());
-        let incoming = response.consume().map_err(|()| bad("the response has no body"))?;
+        let incoming = response.consume().map_err(|()| to_error("the response has no body"))?;
         let body = read_body(&incoming)?;
         Ok(Response { status, headers, body })
     }
 
     fn read_body(incoming: &IncomingBody) -> Result<Vec<u8>, HttpError> {
-        let stream = incoming.stream().map_err(|()| bad("the body cannot be read"))?;
+        let stream = incoming.stream().map_err(|()| to_error("the body cannot be read"))?;
         let mut body = Vec::new();
         loop {
-            match stream.blocking_read(PIECE as u64) {
+            match stream.blocking_read(READ_SIZE) {
                 Ok(bytes) => body.extend_from_slice(&bytes),
                 Err(StreamError::Closed) => return Ok(body),
                 Err(StreamError::LastOperationFailed(error)) => {
                     let code = wasip2::http::types::http_error_code(&error);
-                    return Err(code.map_or_else(|| bad(&error.to_debug_string()), said));
+                    return Err(code.map_or_else(|| to_error(&error.to_debug_string()), from_code));
                 }
             }
         }
     }
 
-    fn bad(message: &str) -> HttpError {
+    fn to_error(message: &str) -> HttpError {
         HttpError(message.to_owned())
     }
 
-    /// The host says in words what a person must act on.
-    fn said(code: ErrorCode) -> HttpError {
+    /// For errors that the user must act on, the host sends a message.
+    fn from_code(code: ErrorCode) -> HttpError {
         match code {
             ErrorCode::InternalError(Some(message)) => HttpError(message),
             ErrorCode::DnsError(payload) => {
-                HttpError(payload.rcode.unwrap_or_else(|| "the host's name has no address".to_owned()))
+                HttpError(payload.rcode.unwrap_or_else(|| "the host name has no address".to_owned()))
             }
             code => HttpError(format!("the request failed: {code:?}")),
         }

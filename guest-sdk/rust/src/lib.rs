@@ -1,4 +1,4 @@
-//! Steps of bue in Rust. Name the crate `bue` in `Cargo.toml`, and write functions:
+//! The SDK for bue steps in Rust. Name the crate `bue` in `Cargo.toml`, and write functions:
 //!
 //! ```ignore
 //! use bue::serde::{Deserialize, Serialize};
@@ -17,8 +17,8 @@
 //! }
 //! ```
 //!
-//! The script's function line names the function, so one package may hold many. What a step prints goes to its log. An
-//! error that it gives back is a failed attempt, and so is a panic. [`Outcome`] says the rest: wait, start again, call off.
+//! The function line of the script names the function, so one package can contain many steps. Everything a step prints goes
+//! to its log. A returned error is a failed attempt, and so is a panic. To wait, reset or cancel, return an [`Outcome`].
 
 #[cfg(target_arch = "wasm32")]
 mod bindings;
@@ -45,7 +45,7 @@ pub use http::{HttpError, Request, Response, get, post};
 pub use outcome::Outcome;
 pub use values::{Bytes, Date, DateTime, Row, Time, Uuid};
 
-/// Adds a line to the step's log, as `println!` does, which does as well.
+/// Adds a line to the step's log, with the arguments of `println!`. `println!` itself works too.
 #[macro_export]
 macro_rules! log {
     ($($text:tt)*) => {

@@ -1,4 +1,4 @@
-//! Answers that are more than a value.
+//! Outcomes other than a plain value.
 
 use core::time::Duration;
 
@@ -7,76 +7,76 @@ use serde::Serialize;
 
 use crate::error::Error;
 
-/// What a step says. A function that always has a value gives that value alone.
+/// The outcome of a step. A function that always completes can return its value alone.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Outcome<T> {
-    /// It has a result.
+    /// The step completed.
     Completed {
         /// The result.
         value: T,
-        /// Priority of the steps after this one.
+        /// The priority of the steps after this one.
         priority: Option<i64>,
-        /// A map they can read: [`env`](crate::env).
+        /// A map that those steps can read with [`env`](crate::env).
         env: Option<Value>,
     },
-    /// Run it again later with the same inputs. Waiting costs nothing.
+    /// Run the step again later with the same inputs, after this delay if there is one. Waiting occupies no worker.
     Pending(Option<Duration>),
-    /// Start its call again from the first step.
+    /// Run the pipe again from its first step, after this delay if there is one.
     Reset(Option<Duration>),
-    /// Call off its call, and what depends on it.
+    /// Cancel the call and everything that depends on it.
     Cancelled,
 }
 
 impl<T> Outcome<T> {
-    /// It has a result, and nothing else to say.
+    /// Returns [`Completed`](Self::Completed) with no priority and no env.
     pub const fn completed(value: T) -> Self {
         Self::Completed { value, priority: None, env: None }
     }
 
-    /// Run it again when the script says so (`!every`).
+    /// Returns [`Pending`](Self::Pending) with the delay that the script sets (`!every`).
     #[must_use]
     pub const fn pending() -> Self {
         Self::Pending(None)
     }
 
-    /// Run it again after this time.
+    /// Returns [`Pending`](Self::Pending) with this delay.
     #[must_use]
-    pub const fn pending_for(time: Duration) -> Self {
-        Self::Pending(Some(time))
+    pub const fn pending_for(delay: Duration) -> Self {
+        Self::Pending(Some(delay))
     }
 
-    /// Start its call again when the script says so.
+    /// Returns [`Reset`](Self::Reset) with the delay that the script sets.
     #[must_use]
     pub const fn reset() -> Self {
         Self::Reset(None)
     }
 }
 
-/// What becomes of anything a step may give. Not for others to implement.
-pub trait Said {
-    /// The same with its value encoded.
+/// The types that a step's function may return. Not for other crates to implement.
+pub trait IntoOutcome {
+    /// Returns the outcome with its value encoded.
     #[doc(hidden)]
-    fn said(self) -> Result<Outcome<Vec<u8>>, Error>;
+    fn into_outcome(self) -> Result<Outcome<Vec<u8>>, Error>;
 }
 
-impl<T: Serialize> Said for T {
-    fn said(self) -> Result<Outcome<Vec<u8>>, Error> {
-        Ok(Outcome::completed(encoded(&self)?))
+impl<T: Serialize> IntoOutcome for T {
+    fn into_outcome(self) -> Result<Outcome<Vec<u8>>, Error> {
+        Ok(Outcome::completed(encode(&self)?))
     }
 }
 
-impl<T: Serialize> Said for Outcome<T> {
-    fn said(self) -> Result<Outcome<Vec<u8>>, Error> {
+impl<T: Serialize> IntoOutcome for Outcome<T> {
+    fn into_outcome(self) -> Result<Outcome<Vec<u8>>, Error> {
         Ok(match self {
-            Self::Completed { value, priority, env } => Outcome::Completed { value: encoded(&value)?, priority, env },
-            Self::Pending(time) => Outcome::Pending(time),
-            Self::Reset(time) => Outcome::Reset(time),
+            Self::Completed { value, priority, env } => Outcome::Completed { value: encode(&value)?, priority, env },
+            Self::Pending(delay) => Outcome::Pending(delay),
+            Self::Reset(delay) => Outcome::Reset(delay),
             Self::Cancelled => Outcome::Cancelled,
         })
     }
 }
 
-fn encoded<T: Serialize>(value: &T) -> Result<Vec<u8>, Error> {
+fn encode<T: Serialize>(value: &T) -> Result<Vec<u8>, Error> {
     let value = to_value(value).map_err(|error| Error::msg(format!("The result cannot be written: {error}")))?;
     Ok(bue_model::cbor::encode(&value))
 }

@@ -1,4 +1,4 @@
-//! Kinds of values that Rust has no type of its own for, and rows of any columns.
+//! Values for which Rust has no type, and rows with any columns.
 
 use bue_model::Value;
 use serde::de::Error as _;
@@ -62,7 +62,7 @@ pub struct Uuid(pub u128);
 impl Serialize for Uuid {
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
         let bytes = self.0.to_be_bytes();
-        // the encoding knows a uuid by its tag and its 16 bytes
+        // in CBOR a UUID is a tag and 16 bytes
         let tagged = [&[0xd8, 0x25, 0x50], bytes.as_slice()].concat();
         let value = bue_model::cbor::decode(&tagged).map_err(serde::ser::Error::custom)?;
         value.serialize(to)
@@ -78,24 +78,24 @@ impl<'de> Deserialize<'de> for Uuid {
     }
 }
 
-/// A row of any columns, in their order.
+/// A row with any columns, in order.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Row(Vec<(String, Value)>);
 
 impl Row {
-    /// One without columns.
+    /// Creates a row without columns.
     #[must_use]
     pub const fn new() -> Self {
         Self(Vec::new())
     }
 
-    /// A column's value.
+    /// Returns the value of a column.
     #[must_use]
     pub fn get(&self, column: &str) -> Option<&Value> {
         self.0.iter().find(|(name, _)| name == column).map(|(_, value)| value)
     }
 
-    /// Sets a column; a new one stands behind the others.
+    /// Sets the value of a column. A new column is added at the end.
     pub fn set(&mut self, column: &str, value: Value) {
         match self.0.iter_mut().find(|(name, _)| name == column) {
             Some((_, old)) => *old = value,
@@ -103,7 +103,7 @@ impl Row {
         }
     }
 
-    /// Columns and values.
+    /// Iterates over columns and their values.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &Value)> {
         self.0.iter().map(|(name, value)| (name.as_str(), value))
     }
@@ -118,11 +118,11 @@ impl Serialize for Row {
 impl<'de> Deserialize<'de> for Row {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         let Value::Map(entries) = Value::deserialize(from)? else {
-            return Err(D::Error::custom("a row is a map of its columns"));
+            return Err(D::Error::custom("a row must be a map of columns"));
         };
         let named = entries.into_iter().map(|(key, value)| match key {
             Value::Text(name) => Ok((name, value)),
-            other => Err(D::Error::custom(format!("a column's name is text, not {}", other.kind()))),
+            other => Err(D::Error::custom(format!("a column name must be text, not {}", other.kind()))),
         });
         named.collect::<Result<_, _>>().map(Self)
     }

@@ -18,7 +18,7 @@
 //! waits for one lease period, in which living workers send a heartbeat. Several hubs on one database may all reap: the store
 //! checks each row again under a lock.
 //!
-//! The rule for a row is in `jobs/draft/complete.rs`; `docs/reliability.md` names the tests.
+//! The rule for a row is in `jobs/changes/release.rs`; `docs/reliability.md` names the tests.
 
 use std::time::Duration;
 

@@ -135,7 +135,7 @@ pub(crate) const fn run_state_from_code(code: i64) -> Option<RunState> {
 #[cfg(test)]
 mod tests {
     use std::fs;
-    use std::path::PathBuf;
+    use std::path::{Path, PathBuf};
 
     use super::*;
 
@@ -163,23 +163,30 @@ mod tests {
         assert_eq!(run_state_code!(Running).parse(), Ok(run_state_to_code(RunState::Running)));
     }
 
+    /// The files of a folder and of all folders in it.
+    fn collect_files(folder: &Path, files: &mut Vec<PathBuf>) {
+        for entry in fs::read_dir(folder).expect("a folder") {
+            let path = entry.expect("an entry").path();
+            if path.is_dir() { collect_files(&path, files) } else { files.push(path) }
+        }
+    }
+
     /// The scripts in `schema.rs` are released layouts and stay as they are.
     #[test]
     fn statements_name_states_instead_of_writing_numbers() {
+        let mut files = Vec::new();
         for folder in ["sqlite", "postgres"] {
-            let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("src").join(folder);
-            for file in fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("an entry").path()) {
-                if file.ends_with("schema.rs") || !file.is_file() {
-                    continue;
-                }
-                let text = fs::read_to_string(&file).expect("a source");
-                for operator in ["=", "<>", "<", ">="] {
-                    let bare = text
-                        .split(&format!("state {operator} "))
-                        .skip(1)
-                        .any(|rest| rest.starts_with(|c: char| c.is_ascii_digit()));
-                    assert!(!bare, "{} compares a state with a number; use `state_code!`", file.display());
-                }
+            collect_files(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src").join(folder), &mut files);
+        }
+        assert!(files.iter().any(|file| file.ends_with("views/gc_roots.rs")), "folders inside are read: {files:?}");
+        for file in files.iter().filter(|file| !file.ends_with("schema.rs")) {
+            let text = fs::read_to_string(file).expect("a source");
+            for operator in ["=", "<>", "<", ">="] {
+                let bare = text
+                    .split(&format!("state {operator} "))
+                    .skip(1)
+                    .any(|rest| rest.starts_with(|c: char| c.is_ascii_digit()));
+                assert!(!bare, "{} compares a state with a number; use `state_code!`", file.display());
             }
         }
     }

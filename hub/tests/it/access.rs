@@ -6,17 +6,17 @@ use std::sync::Arc;
 use bue_client::{BucketClient, ClientError, HubClient};
 use bue_hub::{
     Access, BlobStore, Bucket, Durability, Hub, Role, RouteView, SqliteStore, TokenEntry, TokenFile, bucket_routes,
-    hub_routes, serve_bucket, serve_hub,
+    hub_routes,
 };
 use bue_model::wire::LeaseRequest;
 use bue_model::{BlobHash, RunId, Timestamp};
 use bue_test_support::wait::within_deadline;
 use tempfile::TempDir;
-use tokio::net::TcpListener;
 use uuid::Uuid;
 
-use crate::http::{RawResponse, send_bytes};
+use crate::raw_http::{RawResponse, send_bytes};
 use crate::script::{Script, submission};
+use crate::servers::{spawn_bucket, spawn_hub};
 
 /// A server that requires tokens. The token of each role is the role's name.
 struct GuardedServer {
@@ -30,18 +30,14 @@ impl GuardedServer {
         let folder = tempfile::tempdir().expect("a folder");
         let store = SqliteStore::open(":memory:".as_ref(), Durability::Off).expect("a store");
         let hub = Hub::new(Arc::new(store)).with_access(access(folder.path())).with_bucket(Some("localhost:7".into()));
-        let (listener, address) = listen().await;
-        tokio::spawn(serve_hub(listener, hub, std::future::pending()));
-        Self { folder, address, routes: hub_routes() }
+        Self { folder, address: spawn_hub(hub).await, routes: hub_routes() }
     }
 
     async fn bucket() -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let blobs = BlobStore::open(&folder.path().join("blobs"), Durability::Off).expect("a store");
         let bucket = Bucket::new(blobs, access(folder.path()));
-        let (listener, address) = listen().await;
-        tokio::spawn(serve_bucket(listener, bucket, std::future::pending()));
-        Self { folder, address, routes: bucket_routes() }
+        Self { folder, address: spawn_bucket(bucket).await, routes: bucket_routes() }
     }
 
     /// Requests something that does not exist, with this `authorization` header, on a connection of its own.
@@ -80,12 +76,6 @@ fn access(folder: &Path) -> Access {
         file.add(TokenEntry::new(role.name(), role, role.name(), Timestamp(0)).expect("an entry")).expect("added");
     }
     Access::from_token_file(file.path().to_owned()).expect("tokens")
-}
-
-async fn listen() -> (TcpListener, String) {
-    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-    let address = listener.local_addr().expect("an address").to_string();
-    (listener, address)
 }
 
 /// Health checks need no token; everything else needs a token of the right role.
@@ -159,9 +149,10 @@ fn the_roles_are_those_of_the_documentation() {
     let documented: Vec<&str> = page.lines().filter(|line| line.starts_with("| `")).collect();
     let routes: Vec<_> = hub_routes().into_iter().chain(bucket_routes()).collect();
     for route in &routes {
-        let roles = route.roles.as_ref().map_or("everybody".to_owned(), |roles| {
-            roles.iter().map(|role| role.name()).collect::<Vec<_>>().join(", ")
-        });
+        let roles = route
+            .roles
+            .as_ref()
+            .map_or("anyone".to_owned(), |roles| roles.iter().map(|role| role.name()).collect::<Vec<_>>().join(", "));
         let line = format!("| `{} {}` | {roles} |", route.method, route.path);
         assert!(documented.contains(&line.as_str()), "docs/access.md has no line\n{line}");
     }

@@ -2,7 +2,7 @@
 //! folder, and a real S3 server that stores its objects in another folder.
 
 mod claims;
-mod collection;
+mod gc;
 mod s3_server;
 
 use std::path::{Path, PathBuf};
@@ -11,14 +11,14 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::UNIX_EPOCH;
 
 use bue_client::BucketClient;
-use bue_hub::{Access, BlobStore, Bucket, Durability, serve_bucket};
+use bue_hub::{Access, BlobStore, Bucket, Durability};
 use bue_model::wire::{Collected, Collection};
 use bue_model::{RunId, Timestamp};
 use tempfile::TempDir;
-use tokio::net::TcpListener;
 use uuid::Uuid;
 
-use crate::http::{RawResponse, raw_request};
+use crate::raw_http::{RawResponse, raw_request};
+use crate::servers::spawn_bucket;
 use s3_server::S3Server;
 
 /// A bucket on port 0, with a clock that the test moves.
@@ -50,8 +50,6 @@ impl TestBucket {
     }
 
     async fn serve(blobs: BlobStore, folder: TempDir, objects: PathBuf) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-        let address = listener.local_addr().expect("an address").to_string();
         // starts at the file system's time, by which the age of objects is measured
         let created = std::fs::metadata(folder.path()).and_then(|metadata| metadata.modified()).expect("a time");
         let created = created.duration_since(UNIX_EPOCH).expect("after 1970").as_millis();
@@ -59,7 +57,7 @@ impl TestBucket {
         let clock = now.clone();
         let bucket = Bucket::new(blobs, Access::open());
         let bucket = bucket.with_clock(Arc::new(move || Timestamp(clock.load(Ordering::Relaxed))));
-        tokio::spawn(serve_bucket(listener, bucket, std::future::pending()));
+        let address = spawn_bucket(bucket).await;
         let client = BucketClient::new(&address).expect("a client");
         Self { folder, objects, address, client, now, rounds: 20 }
     }
@@ -151,7 +149,7 @@ on_both_backends! {
         a_value_that_breaks_off_is_not_stored
         no_key_is_stored_outside_the_root
         other_methods_and_routes_are_refused;
-    collection:
+    gc:
         unreferenced_blobs_are_collected_after_the_grace_period
         a_run_that_is_not_submitted_yet_keeps_its_blobs
         a_delayed_list_of_runs_collects_nothing_of_later_runs

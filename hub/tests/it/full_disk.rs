@@ -8,15 +8,15 @@ use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
 
-use bue_hub::{Durability, Hub, JobStore, SqliteStore, serve_hub};
+use bue_hub::{Durability, Hub, JobStore, SqliteStore};
 use bue_model::wire::{ErrorBody, LeaseRequest, Report, ReportBatch, Verdict};
 use bue_model::{RunId, RunState, Timestamp};
-use tokio::net::TcpListener;
 use uuid::Uuid;
 
 use crate::disk::{ALL_FAULTS, Disk, DiskFault};
-use crate::http::{RawResponse, raw_request};
+use crate::raw_http::{RawResponse, raw_request};
 use crate::script::{Script, submission};
+use crate::servers::spawn_hub;
 use crate::world::completed;
 
 /// The environment variable with the folder of the small file system, in the process that has one.
@@ -31,9 +31,7 @@ struct TestHub {
 impl TestHub {
     async fn start(database: &Path) -> Self {
         let store = SqliteStore::open(database, Durability::Full).expect("a store");
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-        let address = listener.local_addr().expect("an address").to_string();
-        tokio::spawn(serve_hub(listener, Hub::new(Arc::new(store.clone())), std::future::pending()));
+        let address = spawn_hub(Hub::new(Arc::new(store.clone()))).await;
         Self { store, address }
     }
 

@@ -14,7 +14,6 @@ use std::time::Duration;
 
 use bue_hub::{
     Access, BlobStore, Bucket, Durability, Hub, JobStore, RouteView, SqliteStore, bucket_routes, hub_routes,
-    serve_bucket, serve_hub,
 };
 use bue_model::wire::{
     CONTENT_TYPE, ErrorBody, Heartbeat, LeaseRequest, MAX_MESSAGE, Report, ReportBatch, Submission, WIRE_VERSION,
@@ -28,10 +27,11 @@ use bue_test_support::wait::within_deadline;
 use serde::Serialize;
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpStream;
 
 use crate::counting_allocator;
 use crate::script::{Script, submission};
+use crate::servers::{spawn_bucket, spawn_hub};
 
 /// Cases by default.
 const DEFAULT_CASES: u32 = 150;
@@ -262,11 +262,9 @@ impl Servers {
         let store = SqliteStore::open(":memory:".as_ref(), Durability::Off).expect("a store").with_lease_ms(3_600_000);
         store.submit(Timestamp(1), plan()).await.expect("a run");
         let blobs = BlobStore::open(&folder.path().join("blobs"), Durability::Off).expect("a store");
-        let (hub, hub_at) = listen().await;
-        let (bucket, bucket_at) = listen().await;
-        tokio::spawn(serve_hub(hub, Hub::new(Arc::new(store.clone())), std::future::pending()));
-        tokio::spawn(serve_bucket(bucket, Bucket::new(blobs, Access::open()), std::future::pending()));
-        Self { folder, store, addresses: [hub_at, bucket_at] }
+        let hub = spawn_hub(Hub::new(Arc::new(store.clone()))).await;
+        let bucket = spawn_bucket(Bucket::new(blobs, Access::open())).await;
+        Self { folder, store, addresses: [hub, bucket] }
     }
 
     /// Everything that a refused request must not change.
@@ -281,12 +279,6 @@ impl Servers {
         files.sort();
         format!("{runs:?} {jobs:?} {files:?}")
     }
-}
-
-async fn listen() -> (TcpListener, String) {
-    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-    let address = listener.local_addr().expect("an address").to_string();
-    (listener, address)
 }
 
 fn list(folder: &Path, files: &mut Vec<String>) {
@@ -364,7 +356,7 @@ fn any_bytes_get_a_well_formed_answer_and_change_nothing_halfway() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     let servers = runtime.block_on(Servers::start());
     let (answered, refused) = (Cell::new(0), Cell::new(0));
-    let mut runner = crate::chance::runner(DEFAULT_CASES);
+    let mut runner = crate::proptest_runner::runner(DEFAULT_CASES);
     let result = runner.run(&requests(), |bytes| {
         for address in &servers.addresses {
             let (before, answer, after, peak) = runtime.block_on(run_case(&servers, address, &bytes));

@@ -10,12 +10,14 @@ use bue_model::{JobId, Outcome, RunId, RunState};
 use bue_test_support::wait::{wait_until_async, within_deadline};
 use futures_util::future::join_all;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpStream;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use uuid::Uuid;
 
+use crate::raw_http::{RawResponse, metric, raw_request, send_bytes};
 use crate::script::{Script, submission};
+use crate::servers::listen;
 use crate::world::{completed, round_text};
 
 /// A hub on port 0.
@@ -30,8 +32,7 @@ impl TestHub {
     async fn start() -> Self {
         let store = SqliteStore::open(":memory:".as_ref(), Durability::Off).expect("a store");
         let store: Arc<dyn JobStore> = Arc::new(store);
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-        let address = listener.local_addr().expect("an address").to_string();
+        let (listener, address) = listen().await;
         let (shutdown, stopped) = oneshot::channel();
         let server = tokio::spawn(serve_hub(listener, Hub::new(store), async { drop(stopped.await) }));
         let client = Arc::new(HubClient::new(std::slice::from_ref(&address)).expect("a client"));
@@ -58,52 +59,6 @@ impl TestHub {
             _ = self.client.lease(&unused_scope) => panic!("the request waits although there is something to return"),
         }
     }
-}
-
-/// A response, read without our client.
-pub(crate) struct RawResponse {
-    pub(crate) status: u16,
-    pub(crate) head: String,
-    pub(crate) body: String,
-}
-
-/// Sends one request with an arbitrary body, on a connection of its own.
-pub(crate) async fn raw_request(
-    address: &str,
-    method: &str,
-    path: &str,
-    content_type: &str,
-    body: &[u8],
-) -> RawResponse {
-    let length = body.len();
-    let head = format!(
-        "{method} {path} HTTP/1.1\r\nhost: x\r\ncontent-type: {content_type}\r\ncontent-length: {length}\r\n\
-         connection: close\r\n\r\n"
-    );
-    send_bytes(address, &[head.as_bytes(), body].concat()).await
-}
-
-/// Sends arbitrary bytes on a connection of their own, and reads the response until the server closes it.
-pub(crate) async fn send_bytes(address: &str, bytes: &[u8]) -> RawResponse {
-    let mut stream = TcpStream::connect(address).await.expect("a connection");
-    // the server may answer, and close, before it has read everything
-    let _ = stream.write_all(bytes).await;
-    let mut answer = Vec::new();
-    // a reset after the response is fine
-    let _ = within_deadline("the end of the response", stream.read_to_end(&mut answer)).await;
-    let answer = String::from_utf8_lossy(&answer).into_owned();
-    let (head, body) = answer.split_once("\r\n\r\n").unwrap_or_default();
-    let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or(0);
-    RawResponse { status, head: head.to_lowercase(), body: body.to_owned() }
-}
-
-/// The value of a line of `/metrics`, given by its name and labels.
-pub(crate) async fn metric(address: &str, name: &str) -> Option<f64> {
-    let response = raw_request(address, "GET", "/metrics", "", b"").await;
-    assert!(response.status == 200 && response.head.contains("openmetrics-text"), "{}", response.head);
-    assert!(response.body.ends_with("# EOF\n"), "{}", response.body);
-    let value = response.body.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '))?;
-    Some(value.parse().expect("a number"))
 }
 
 fn two_steps() -> Script {
@@ -402,9 +357,8 @@ async fn a_hub_that_shuts_down_answers_waiting_requests() {
 #[tokio::test]
 async fn a_client_tries_the_next_address() {
     let hub = TestHub::start().await;
-    let closed = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-    let dead = closed.local_addr().expect("an address").to_string();
-    drop(closed);
+    let (listener, dead) = listen().await;
+    drop(listener);
     let client = HubClient::new(&[dead, format!("http://{}/", hub.address)]).expect("a client");
     for _ in 0..3 {
         assert_eq!(client.runs().await.expect("runs"), []);
@@ -413,8 +367,7 @@ async fn a_client_tries_the_next_address() {
 
 #[tokio::test]
 async fn a_server_that_is_not_a_hub_is_recognised() {
-    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-    let address = listener.local_addr().expect("an address").to_string();
+    let (listener, address) = listen().await;
     let answers = [
         ("text/html", b"<html>".to_vec()),
         (CONTENT_TYPE, vec![WIRE_VERSION + 1, 0]),

@@ -3,24 +3,19 @@
 use std::sync::Arc;
 
 use bue_client::{BucketClient, HubClient};
-use bue_hub::{Access, BlobStore, Bucket, Durability, Hub, SqliteStore, serve_bucket, serve_hub};
+use bue_hub::{Access, BlobStore, Bucket, Durability, Hub, SqliteStore};
 use bue_model::wire::{LeaseRequest, Report, ReportBatch};
 use bue_model::{RunId, Token};
 use bue_test_support::wait::{wait_until_async, within_deadline};
 use bytes::Bytes;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpStream;
 use uuid::Uuid;
 
-use crate::http::{metric, raw_request};
+use crate::raw_http::{metric, raw_request};
 use crate::script::{Script, submission};
+use crate::servers::{spawn_bucket, spawn_hub};
 use crate::world::completed;
-
-async fn listen() -> (TcpListener, String) {
-    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-    let address = listener.local_addr().expect("an address").to_string();
-    (listener, address)
-}
 
 /// Asserts the values of metrics, given by their names and labels.
 async fn expect_metrics(address: &str, metrics: &[(&str, f64)]) {
@@ -32,8 +27,7 @@ async fn expect_metrics(address: &str, metrics: &[(&str, f64)]) {
 #[tokio::test]
 async fn a_hub_counts_what_it_does() {
     let store = SqliteStore::open(":memory:".as_ref(), Durability::Off).expect("a store");
-    let (listener, address) = listen().await;
-    tokio::spawn(serve_hub(listener, Hub::new(Arc::new(store)), std::future::pending()));
+    let address = spawn_hub(Hub::new(Arc::new(store))).await;
     let client = Arc::new(HubClient::new(std::slice::from_ref(&address)).expect("a client"));
     let mut script = Script::new();
     script.call(&["a", "b"], &[]);
@@ -103,8 +97,7 @@ async fn a_hub_counts_what_it_does() {
 async fn a_bucket_counts_its_requests_and_reports_whether_it_can_store() {
     let folder = tempfile::tempdir().expect("a folder");
     let blobs = BlobStore::open(folder.path(), Durability::Off).expect("a store");
-    let (listener, address) = listen().await;
-    tokio::spawn(serve_bucket(listener, Bucket::new(blobs, Access::open()), std::future::pending()));
+    let address = spawn_bucket(Bucket::new(blobs, Access::open())).await;
     let client = BucketClient::new(&address).expect("a client");
     client.put(RunId(Uuid::from_u128(1)), Bytes::from_static(b"abc")).await.expect("stored");
     let requests = "bue_requests_total{method=\"PUT\",route=\"/v1/blobs/{hash}\",status=\"200\"}";

@@ -109,9 +109,9 @@ async fn a_connection_error_says_what_to_do() {
         ("bue:right", "missing", "database \"missing\" does not exist", "createdb"),
         ("bue:right", "other", "permission denied", "GRANT CREATE ON DATABASE"),
     ];
-    for (user, database, reason, advice) in cases {
+    for (user, database, reason, hint) in cases {
         let error = server.connect(user, "127.0.0.1", database).await.expect_err(database);
-        assert!(error.contains(reason) && error.contains(advice), "{user} {database}: {error}");
+        assert!(error.contains(reason) && error.contains(hint), "{user} {database}: {error}");
         assert!(!error.contains(WRONG) && !error.contains(":right"), "{error}");
     }
     let unused = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a port");

@@ -16,7 +16,7 @@ use tokio::sync::broadcast;
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 
-use crate::http::raw_request;
+use crate::raw_http::raw_request;
 use crate::script::{Script, submission};
 use crate::world::{World, completed, list};
 

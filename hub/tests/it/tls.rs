@@ -4,17 +4,16 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bue_client::{BucketClient, ClientError, HubClient, Trust};
-use bue_hub::{
-    Access, BlobStore, Bucket, Durability, Hub, SqliteStore, Tls, TlsError, TlsFiles, serve_bucket, serve_hub,
-};
+use bue_hub::{Access, BlobStore, Bucket, Durability, Hub, SqliteStore, Tls, TlsError, TlsFiles};
 use bue_model::RunId;
 use bytes::Bytes;
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpStream;
 use uuid::Uuid;
 
-use crate::http::send_bytes;
+use crate::raw_http::send_bytes;
+use crate::servers::{spawn_bucket, spawn_hub};
 use bue_test_support::authority::{Authority, Valid};
 use bue_test_support::wait::within_deadline;
 
@@ -42,8 +41,7 @@ impl TlsHub {
         let tls = Tls::open(files(folder.path(), client_certs)).expect("certificates");
         let store = SqliteStore::open(":memory:".as_ref(), Durability::Off).expect("a store");
         let hub = Hub::new(Arc::new(store)).with_tls(Some(tls));
-        let (listener, port) = listen().await;
-        tokio::spawn(serve_hub(listener, hub, std::future::pending()));
+        let port = port_of(&spawn_hub(hub).await);
         Self { folder, authority, port }
     }
 
@@ -88,10 +86,8 @@ fn files(folder: &Path, client_certs: ClientCerts) -> TlsFiles {
     TlsFiles { certificate: folder.join("server.pem"), key: folder.join("server.key"), client_ca }
 }
 
-async fn listen() -> (TcpListener, u16) {
-    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-    let port = listener.local_addr().expect("an address").port();
-    (listener, port)
+fn port_of(address: &str) -> u16 {
+    address.rsplit_once(':').and_then(|(_, port)| port.parse().ok()).expect("a port")
 }
 
 #[tokio::test]
@@ -100,12 +96,8 @@ async fn hub_and_bucket_speak_tls_to_clients_that_trust_their_authority() {
     assert_eq!(server.client(server.trust()).runs().await.expect("runs"), []);
     let blobs = BlobStore::open(&server.path("blobs"), Durability::Off).expect("a store");
     let tls = Tls::open(files(server.folder.path(), ClientCerts::Ignored)).expect("certificates");
-    let (listener, port) = listen().await;
-    tokio::spawn(serve_bucket(
-        listener,
-        Bucket::new(blobs, Access::open()).with_tls(Some(tls)),
-        std::future::pending(),
-    ));
+    let bucket = Bucket::new(blobs, Access::open()).with_tls(Some(tls));
+    let port = port_of(&spawn_bucket(bucket).await);
     let bucket = BucketClient::new(&format!("https://localhost:{port}")).expect("a client");
     let bucket = bucket.with_trust(server.trust()).expect("trust");
     let content = Bytes::from(vec![7; 3_000_000]);
@@ -161,8 +153,7 @@ async fn mixing_up_http_and_https_gets_a_hint() {
     assert!(answer.status == 400 && answer.body.starts_with("{\"error\":{\"code\":\"tls_needed\""), "{}", answer.body);
 
     let store = SqliteStore::open(":memory:".as_ref(), Durability::Off).expect("a store");
-    let (listener, port) = listen().await;
-    tokio::spawn(serve_hub(listener, Hub::new(Arc::new(store)), std::future::pending()));
+    let port = port_of(&spawn_hub(Hub::new(Arc::new(store))).await);
     let error_text = TlsHub { port, ..server }.refusal(Trust::default()).await;
     assert!(
         error_text.contains("plain HTTP") && error_text.contains(&format!("http://localhost:{port}")),

@@ -95,7 +95,7 @@ impl<'t> Builder<'t, '_, '_> {
         if let Some(index) = self.steps.get(step)?.index {
             return Some(index);
         }
-        self.spend(at, self.steps.get(step)?.bytes())?;
+        self.charge_budget(at, self.steps.get(step)?.bytes())?;
         let entry = self.steps.get_mut(step)?;
         let index = StepIndex(u32::try_from(self.plan.steps.len()).ok()?);
         self.plan.steps.push(entry.step(&self.diagnostics.lines)?);

@@ -42,7 +42,7 @@ impl<'t> Builder<'t, '_, '_> {
         }
         // if steps above share these settings, they are copied
         let copied = if Rc::strong_count(inherited) > 1 { settings::apply::bytes(inherited) } else { 0 };
-        if self.spend(setting.span, copied).is_some() {
+        if self.charge_budget(setting.span, copied).is_some() {
             settings::apply::apply(Rc::make_mut(inherited), &setting.value);
         }
     }
@@ -108,10 +108,10 @@ impl<'t> Builder<'t, '_, '_> {
 
     /// The kind of a definition, and the span of its name.
     pub(super) fn describe(&self, definition: Definition) -> (&'static str, Span) {
-        const NOWHERE: Span = Span { start: 0, end: 0 };
+        const EMPTY_SPAN: Span = Span { start: 0, end: 0 };
         match definition {
-            Definition::Step(at) => ("step", self.steps.get(at).map_or(NOWHERE, |step| step.name.span)),
-            Definition::Pipe(at) => ("pipe", self.pipes.get(at).map_or(NOWHERE, |pipe| pipe.name.span)),
+            Definition::Step(at) => ("step", self.steps.get(at).map_or(EMPTY_SPAN, |step| step.name.span)),
+            Definition::Pipe(at) => ("pipe", self.pipes.get(at).map_or(EMPTY_SPAN, |pipe| pipe.name.span)),
         }
     }
 

@@ -29,9 +29,9 @@ pub enum PackageProblemKind {
     /// The lock lacks something that the step needs; a warning if the script is only checked.
     NotLocked,
     /// A package of the lock cannot run in a sandbox.
-    CannotWork,
+    CannotRun,
     /// The `requirements.txt` beside the step is invalid.
-    BadList,
+    InvalidRequirements,
 }
 
 /// Diagnostics about used steps that cannot have their packages. `find` returns the problems of one step. A problem
@@ -62,7 +62,7 @@ fn code(kind: PackageProblemKind, purpose: Purpose) -> &'static str {
     match kind {
         PackageProblemKind::NotLocked if purpose == Purpose::Check => codes::NOT_LOCKED_YET,
         PackageProblemKind::NotLocked => codes::NOT_LOCKED,
-        PackageProblemKind::CannotWork => codes::PACKAGE_CANNOT_WORK,
-        PackageProblemKind::BadList => codes::INVALID_REQUIREMENTS_FILE,
+        PackageProblemKind::CannotRun => codes::PACKAGE_CANNOT_RUN,
+        PackageProblemKind::InvalidRequirements => codes::INVALID_REQUIREMENTS_FILE,
     }
 }

@@ -67,7 +67,7 @@ codes! {
     INLINE_COMPILED_CODE = "E0057", "inline code in a compiled language";
     // packages
     NOT_LOCKED = "E0060", "packages not locked";
-    PACKAGE_CANNOT_WORK = "E0061", "package that cannot run in a sandbox";
+    PACKAGE_CANNOT_RUN = "E0061", "package that cannot run in a sandbox";
     INVALID_REQUIREMENTS_FILE = "E0062", "invalid requirements.txt";
     // warnings
     UNUSED_STEP = "W0001", "step never used";

@@ -20,7 +20,7 @@ impl<'a> Parser<'a, '_, '_> {
 
     /// At the opening parenthesis. A call that cannot be parsed still defines the name of its result.
     pub(super) fn call_statement(&mut self, result: Option<Name<'a>>, target: Name<'a>) -> Parsed<Statement<'a>> {
-        let start = self.at;
+        let start = self.position;
         let call = self.call(target, 0).ok();
         if call.is_none() {
             self.recover(start, self.statement_indent);

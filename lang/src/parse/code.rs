@@ -66,9 +66,9 @@ impl<'a> Parser<'a, '_, '_> {
     }
 
     fn path(&mut self) -> Parsed<Code<'a>> {
-        let first = self.at;
+        let first = self.position;
         let span = self.rest_of_line();
-        let tokens = self.tokens.get(first..self.at).unwrap_or_default();
+        let tokens = self.tokens.get(first..self.position).unwrap_or_default();
         if let Some(fence) = tokens.iter().find(|token| matches!(token.kind, TokenKind::Code | TokenKind::UnclosedCode))
         {
             let before = span.to(Span { start: span.start, end: fence.span.start });
@@ -156,8 +156,8 @@ fn curly_quotes(path: &str, span: Span) -> Option<DiagnosticBuilder> {
 
 /// Returns whether the path is SQL or Python without fences, or the sign that begins a block of text in YAML.
 fn is_code(path: &str) -> bool {
-    const BEGINNINGS: &[&str] = &["def ", "async def ", "lambda ", "return "];
-    if BEGINNINGS.iter().any(|beginning| path.starts_with(beginning)) {
+    const CODE_PREFIXES: &[&str] = &["def ", "async def ", "lambda ", "return "];
+    if CODE_PREFIXES.iter().any(|prefix| path.starts_with(prefix)) {
         return true;
     }
     const SQL: &[&str] = &["select", "insert", "with", "create", "update", "delete"];

@@ -2,7 +2,7 @@
 
 use bue_model::Language;
 
-use super::other_languages::MAX_ECHO;
+use super::other_languages::MAX_QUOTED;
 use super::parser::{Parsed, Parser, Reported};
 use crate::diagnostics::builder::DiagnosticBuilder;
 use crate::diagnostics::codes;
@@ -29,7 +29,7 @@ impl<'a> Parser<'a, '_, '_> {
     /// For an import with brackets, braces or `from`: the same import as scripts write it. At the word `import`.
     fn intended_import(&self) -> Option<String> {
         let line = self.line_text();
-        if line.len() > MAX_ECHO || line.contains('(') {
+        if line.len() > MAX_QUOTED || line.contains('(') {
             return None;
         }
         if let Some((names, path)) = line.strip_prefix("import ")?.split_once(" from ") {
@@ -62,11 +62,11 @@ impl<'a> Parser<'a, '_, '_> {
     /// Up to and including the closing parenthesis. Items that cannot be parsed are left out.
     fn items(&mut self, opening: Token, width: usize) -> Parsed<Vec<Item<'a>>> {
         let mut items = Vec::new();
-        let first = self.at;
+        let first = self.position;
         loop {
             self.skip_line_breaks();
             if let Some(closing) = self.eat(TokenKind::CloseParen) {
-                if self.at == first + 1 {
+                if self.position == first + 1 {
                     let span = opening.span.to(closing.span);
                     self.report(
                         DiagnosticBuilder::new(codes::INVALID_IMPORT, span, "this imports nothing").hint(SHAPE),
@@ -74,7 +74,7 @@ impl<'a> Parser<'a, '_, '_> {
                 }
                 return Ok(items);
             }
-            let start = self.at;
+            let start = self.position;
             match self.item(opening) {
                 Ok(item) => items.push(item),
                 Err(Reported) => self.skip_item(start, width)?,
@@ -184,7 +184,7 @@ impl<'a> Parser<'a, '_, '_> {
             );
             return None;
         }
-        let start = self.at;
+        let start = self.position;
         let code = self.code().ok();
         if !self.at_line_end() {
             self.skip_statement(start, width);

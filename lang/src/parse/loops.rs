@@ -15,7 +15,7 @@ impl<'a> Parser<'a, '_, '_> {
     /// At the word `for`. The body is parsed even if the head could not be.
     pub(super) fn for_loop(&mut self, width: usize) -> Parsed<Loop<'a>> {
         let span = self.peek().span;
-        let start = self.at;
+        let start = self.position;
         self.next();
         let (variable, source) = match self.loop_head() {
             Ok((variable, source)) => (Some(variable), Some(source)),
@@ -113,7 +113,7 @@ impl<'a> Parser<'a, '_, '_> {
 
     /// After `name =`, at the opening bracket. A gather that cannot be parsed still defines the name of its result.
     pub(super) fn gather(&mut self, result: Name<'a>) -> Parsed<Statement<'a>> {
-        let start = self.at;
+        let start = self.position;
         let parts = self.gather_parts().ok();
         if parts.is_none() {
             self.recover(start, self.statement_indent);

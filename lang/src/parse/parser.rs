@@ -22,7 +22,7 @@ pub(super) struct Parser<'a, 't, 'd> {
     /// The last one is [`TokenKind::End`]; the cursor never moves past it.
     pub(super) tokens: &'t [Token],
     /// Index of the next token.
-    pub(super) at: usize,
+    pub(super) position: usize,
     pub(super) diagnostics: &'d mut Diagnostics<'a>,
     pub(super) layout: Layout,
     /// The indentation that the last warning was about.
@@ -40,7 +40,7 @@ impl<'a, 't, 'd> Parser<'a, 't, 'd> {
         Self {
             text: diagnostics.script.text,
             tokens,
-            at: 0,
+            position: 0,
             diagnostics,
             layout: Layout { depths: Vec::new(), raw: Vec::new(), unit: DEFAULT_UNIT.to_owned() },
             last_odd_indent: None,
@@ -57,7 +57,7 @@ impl<'a, 't, 'd> Parser<'a, 't, 'd> {
     /// The token `ahead` places after the next one.
     pub(super) fn peek_nth(&self, ahead: usize) -> Token {
         let end = Token { kind: TokenKind::End, span: Span::new(self.text.len(), self.text.len()) };
-        self.tokens.get(self.at + ahead).or(self.tokens.last()).copied().unwrap_or(end)
+        self.tokens.get(self.position + ahead).or(self.tokens.last()).copied().unwrap_or(end)
     }
 
     pub(super) fn peek(&self) -> Token {
@@ -75,14 +75,14 @@ impl<'a, 't, 'd> Parser<'a, 't, 'd> {
     pub(super) fn next(&mut self) -> Token {
         let token = self.peek();
         if token.kind != TokenKind::End {
-            self.at += 1;
+            self.position += 1;
         }
         token
     }
 
     /// The token before the next one, or the next one if it is the first.
     pub(super) fn previous(&self) -> Token {
-        self.at.checked_sub(1).and_then(|at| self.tokens.get(at)).copied().unwrap_or(self.peek())
+        self.position.checked_sub(1).and_then(|previous| self.tokens.get(previous)).copied().unwrap_or(self.peek())
     }
 
     pub(super) fn text_of(&self, token: Token) -> &'a str {

@@ -9,7 +9,7 @@ use crate::syntax::tree::{Name, Pipe, Statement};
 impl<'a> Parser<'a, '_, '_> {
     /// After `name =`. A pipe that cannot be parsed to its end still defines its name.
     pub(super) fn pipe(&mut self, name: Name<'a>) -> Parsed<Statement<'a>> {
-        let start = self.at;
+        let start = self.position;
         let opening = self.eat(TokenKind::OpenParen);
         let (chain, parsed) = self.chain(opening);
         let broken = parsed.is_err() || self.chain_is_empty(&name, &chain, opening);

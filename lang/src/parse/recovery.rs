@@ -23,8 +23,12 @@ impl<'a> Parser<'a, '_, '_> {
 
     /// Marks the words since token `start` as unparsed.
     pub(super) fn mark_unparsed(&mut self, start: usize) {
-        let words =
-            self.tokens.get(start..self.at).unwrap_or_default().iter().filter(|token| token.kind == TokenKind::Word);
+        let words = self
+            .tokens
+            .get(start..self.position)
+            .unwrap_or_default()
+            .iter()
+            .filter(|token| token.kind == TokenKind::Word);
         self.unparsed_words.extend(words.map(|token| token.span.of(self.text)));
     }
 
@@ -32,8 +36,8 @@ impl<'a> Parser<'a, '_, '_> {
     /// new statement, because then a bracket was forgotten.
     pub(super) fn skip_statement(&mut self, start: usize, width: usize) {
         let mut depth = self.open_brackets(start);
-        if self.at > start && self.previous().kind == TokenKind::LineStart {
-            self.at -= 1;
+        if self.position > start && self.previous().kind == TokenKind::LineStart {
+            self.position -= 1;
         }
         loop {
             match self.kind() {
@@ -69,7 +73,7 @@ impl<'a> Parser<'a, '_, '_> {
     }
 
     fn open_brackets(&self, start: usize) -> u32 {
-        let read = self.tokens.get(start..self.at).unwrap_or_default();
+        let read = self.tokens.get(start..self.position).unwrap_or_default();
         read.iter().fold(0, |depth, token| count_bracket(depth, token.kind))
     }
 

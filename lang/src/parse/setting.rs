@@ -119,13 +119,13 @@ impl Parser<'_, '_, '_> {
         if position == SettingPosition::Item {
             self.skip_line_breaks();
         }
-        let first = self.at;
+        let first = self.position;
         let mut depth = 0_u32;
         while !self.at_line_end() && (position == SettingPosition::Line || !self.ends_item_value(name, depth)) {
             depth = count_bracket(depth, self.next().kind);
         }
-        let start = self.tokens.get(first).filter(|_| self.at > first).map_or(from, |token| token.span);
-        if self.at == first {
+        let start = self.tokens.get(first).filter(|_| self.position > first).map_or(from, |token| token.span);
+        if self.position == first {
             return start;
         }
         let span = start.to(self.previous().span);

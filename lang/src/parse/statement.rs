@@ -12,7 +12,7 @@ impl<'a> Parser<'a, '_, '_> {
         let mut block = Block::default();
         while self.at(TokenKind::LineStart) {
             if self.diagnostics.is_full() {
-                self.at = self.tokens.len().saturating_sub(1);
+                self.position = self.tokens.len().saturating_sub(1);
                 break;
             }
             let indent = self.peek().span;
@@ -35,7 +35,7 @@ impl<'a> Parser<'a, '_, '_> {
 
     /// One statement with all its lines; the next token begins a line again.
     fn statement(&mut self, width: usize) -> Option<Statement<'a>> {
-        let start = self.at;
+        let start = self.position;
         self.statement_indent = width;
         match self.any_statement(width) {
             Ok(statement) => {
@@ -98,7 +98,7 @@ impl<'a> Parser<'a, '_, '_> {
     /// A statement that begins with a name: step, pipe, call or gather.
     fn named(&mut self, width: usize) -> Parsed<Statement<'a>> {
         let name = self.expect_name(codes::NOT_UNDERSTOOD, "a name", "")?;
-        let intended = self.bad_name_as_intended(&name);
+        let intended = self.recover_name(&name);
         let reported = intended.is_some() || name.text.is_empty();
         let name = intended.unwrap_or(name);
         match self.kind() {

@@ -33,7 +33,7 @@ struct Lines<'a> {
 impl<'a> Parser<'a, '_, '_> {
     /// At the colon after a name.
     pub(super) fn step(&mut self, name: Name<'a>, width: usize) -> Parsed<StepDefinition<'a>> {
-        let start = self.at;
+        let start = self.position;
         self.next();
         let mut lines = Lines::default();
         let text_after_colon = !self.at_line_end();
@@ -67,7 +67,7 @@ impl<'a> Parser<'a, '_, '_> {
         while self.kind() == TokenKind::LineStart && self.belongs_to_step(lines, width) {
             let indent = self.start_line(self.loop_depth + 1);
             self.check_step_indent(lines, indent, width);
-            let start = self.at;
+            let start = self.position;
             self.step_line(lines);
             if !self.at_line_end() {
                 self.skip_statement(start, width);

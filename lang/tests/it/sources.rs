@@ -185,6 +185,6 @@ fn problems_with_packages_are_reported_once_at_the_first_step_that_has_them() {
     };
     assert_eq!(reported_code(PackageProblemKind::NotLocked, Purpose::Check), "W0013");
     assert_eq!(reported_code(PackageProblemKind::NotLocked, Purpose::Run), "E0060");
-    assert_eq!(reported_code(PackageProblemKind::CannotWork, Purpose::Check), "E0061");
-    assert_eq!(reported_code(PackageProblemKind::BadList, Purpose::Run), "E0062");
+    assert_eq!(reported_code(PackageProblemKind::CannotRun, Purpose::Check), "E0061");
+    assert_eq!(reported_code(PackageProblemKind::InvalidRequirements, Purpose::Run), "E0062");
 }

@@ -3,14 +3,14 @@
 use core::time::Duration;
 
 use crate::host::net::TooManyTickets;
-use crate::step::failure::TooMuchTime;
+use crate::step::failure::TimeLimitExceeded;
 use crate::step::limits::{bytes_text, time_text};
 
 /// Returned from host functions and the epoch callback; wasmtime unwinds the guest with it.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum GuestAbort {
     #[error(transparent)]
-    Time(#[from] TooMuchTime),
+    Time(#[from] TimeLimitExceeded),
     #[error("the step computed longer than its processor limit of {}; split its work into smaller steps", time_text(*.0))]
     Cpu(Duration),
     #[error("the step gave one batch of {} for its loop, more than its result limit of {}", bytes_text(*bytes), bytes_text(*limit))]

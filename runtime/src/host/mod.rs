@@ -9,6 +9,7 @@ pub mod engine;
 pub(crate) mod guest_failure;
 pub(crate) mod memory;
 pub(crate) mod net;
+pub(crate) mod output_stream;
 pub(crate) mod python;
 pub mod sandbox;
 pub(crate) mod serve;

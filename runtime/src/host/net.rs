@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! guest -- start, wait, close --> Net (one a step) -- NetRequest --> NetPort --> frames --> egress, in the parent
-//!                                                  <-- (Ticket, Ended) --
+//!                                                  <-- (Ticket, Completion) --
 //! ```
 //! There is no policy here: the parent, which has the network, decides what a guest may reach. This module limits the memory
 //! that a guest can make this process hold.
@@ -10,8 +10,8 @@
 use core::time::Duration;
 use std::collections::{HashMap, HashSet};
 
-use bue_model::guest::Waited;
-use bue_model::net::{Body, Ended, NetError, NetErrorKind, Operation, Ticket};
+use bue_model::guest::Completions;
+use bue_model::net::{Body, Completion, NetError, NetErrorKind, Operation, Ticket};
 use tokio::time::Instant;
 
 use crate::step::limits::{Limits, bytes_text};
@@ -84,7 +84,7 @@ enum OperationState {
     Pending,
     /// The guest has closed its exchange.
     Cancelled,
-    Completed(Ended),
+    Completed(Completion),
 }
 
 impl Net {
@@ -113,7 +113,7 @@ impl Net {
         let bytes = buffer_bytes(&operation);
         while self.cancelled > 0 && (self.operations.len() >= self.max_tickets || !self.fits(bytes)) {
             match self.port.next().await {
-                Some((ticket, ended)) => self.complete(ticket, ended),
+                Some((ticket, completion)) => self.complete(ticket, completion),
                 None => self.fail_all(),
             }
         }
@@ -127,10 +127,10 @@ impl Net {
         }
         let exchange = exchange_of(&operation, ticket);
         if !self.fits(bytes) {
-            let ended = Ended::Failed(too_much_buffered(self.max_buffered_bytes));
+            let completion = Completion::Failed(too_much_buffered(self.max_buffered_bytes));
             self.exchanges.remove(&ticket);
             self.operations
-                .insert(ticket, NetOperation { exchange, bytes: 0, state: OperationState::Completed(ended) });
+                .insert(ticket, NetOperation { exchange, bytes: 0, state: OperationState::Completed(completion) });
             return Ok(ticket);
         }
         self.buffered_bytes += bytes;
@@ -144,30 +144,30 @@ impl Net {
     }
 
     /// Returns the completions of these tickets, when there is at least one or on timeout.
-    pub(crate) async fn wait(&mut self, tickets: &[Ticket], timeout_ms: Option<u64>) -> Waited {
+    pub(crate) async fn wait(&mut self, tickets: &[Ticket], timeout_ms: Option<u64>) -> Completions {
         let deadline = timeout_ms.map(|millis| Instant::now() + Duration::from_millis(millis).min(MAX_WAIT));
         loop {
-            while let Ok((ticket, ended)) = self.port.ended.try_recv() {
-                self.complete(ticket, ended);
+            while let Ok((ticket, completion)) = self.port.completions.try_recv() {
+                self.complete(ticket, completion);
             }
-            let waited = self.take_completed(tickets);
-            if !waited.is_empty() || (tickets.is_empty() && deadline.is_none()) {
-                return waited;
+            let completions = self.take_completed(tickets);
+            if !completions.is_empty() || (tickets.is_empty() && deadline.is_none()) {
+                return completions;
             }
             let arrived = match deadline {
-                None => self.port.ended.recv().await,
-                Some(deadline) => match tokio::time::timeout_at(deadline, self.port.ended.recv()).await {
+                None => self.port.completions.recv().await,
+                Some(deadline) => match tokio::time::timeout_at(deadline, self.port.completions.recv()).await {
                     Ok(arrived) => arrived,
-                    Err(_) => return Waited::new(),
+                    Err(_) => return Completions::new(),
                 },
             };
             match arrived {
-                Some((ticket, ended)) => self.complete(ticket, ended),
+                Some((ticket, completion)) => self.complete(ticket, completion),
                 None => match deadline {
                     // no completion will arrive, but the wait still has to last until its deadline
                     Some(deadline) if tickets.is_empty() => {
                         tokio::time::sleep_until(deadline).await;
-                        return Waited::new();
+                        return Completions::new();
                     }
                     _ => self.fail_all(),
                 },
@@ -196,73 +196,74 @@ impl Net {
     }
 
     /// Records the completion of an operation.
-    fn complete(&mut self, ticket: Ticket, ended: Ended) {
-        if let Ended::Failed(error) = &ended
+    fn complete(&mut self, ticket: Ticket, completion: Completion) {
+        if let Completion::Failed(error) = &completion
             && error.kind == NetErrorKind::Denied
         {
             self.notes.note(&error.message);
         }
         let Some(operation) = self.operations.get_mut(&ticket) else { return };
-        if is_exchange_complete(ticket == operation.exchange, &ended) {
+        if is_exchange_complete(ticket == operation.exchange, &completion) {
             self.exchanges.remove(&operation.exchange);
         }
         match operation.state {
             OperationState::Cancelled => drop(self.remove(ticket)),
             OperationState::Pending | OperationState::Completed(_) => {
-                operation.state = OperationState::Completed(ended)
+                operation.state = OperationState::Completed(completion);
             }
         }
     }
 
     /// Removes an operation and returns its completion, if that has arrived.
-    fn remove(&mut self, ticket: Ticket) -> Option<Ended> {
+    fn remove(&mut self, ticket: Ticket) -> Option<Completion> {
         let operation = self.operations.remove(&ticket)?;
         self.buffered_bytes -= operation.bytes;
         match operation.state {
-            OperationState::Completed(ended) => return Some(ended),
+            OperationState::Completed(completion) => return Some(completion),
             OperationState::Cancelled => self.cancelled -= 1,
             OperationState::Pending => {}
         }
         None
     }
 
-    fn take_completed(&mut self, tickets: &[Ticket]) -> Waited {
-        let mut waited = Waited::new();
+    fn take_completed(&mut self, tickets: &[Ticket]) -> Completions {
+        let mut completions = Completions::new();
         let mut bytes = 0;
         for ticket in tickets {
             if bytes > MAX_WAITED_BYTES {
                 break;
             }
-            let ended = match self.operations.get(ticket).map(|operation| &operation.state) {
+            let completion = match self.operations.get(ticket).map(|operation| &operation.state) {
                 Some(OperationState::Pending) => continue,
                 Some(OperationState::Completed(_)) => self.remove(*ticket),
                 Some(OperationState::Cancelled) | None => None,
             };
-            let unknown = || Ended::Failed(NetError::new(NetErrorKind::Closed, "no such operation is in progress"));
-            let ended = ended.unwrap_or_else(unknown);
-            bytes += body_len(&ended);
-            waited.push((*ticket, ended));
+            let unknown =
+                || Completion::Failed(NetError::new(NetErrorKind::Closed, "no such operation is in progress"));
+            let completion = completion.unwrap_or_else(unknown);
+            bytes += body_len(&completion);
+            completions.push((*ticket, completion));
         }
-        waited
+        completions
     }
 
     /// Fails all operations: the network is gone.
     fn fail_all(&mut self) {
         let tickets: Vec<Ticket> = self.operations.keys().copied().collect();
         for ticket in tickets {
-            self.complete(ticket, Ended::Failed(NetError::new(NetErrorKind::Denied, NO_NETWORK)));
+            self.complete(ticket, Completion::Failed(NetError::new(NetErrorKind::Denied, NO_NETWORK)));
         }
     }
 }
 
 /// Does this completion of one of its operations (or of its request) complete the exchange?
-fn is_exchange_complete(is_request: bool, ended: &Ended) -> bool {
-    match ended {
-        Ended::Response(response) => response.last,
-        Ended::Data { last, .. } => *last,
+fn is_exchange_complete(is_request: bool, completion: &Completion) -> bool {
+    match completion {
+        Completion::Response(response) => response.last,
+        Completion::Data { last, .. } => *last,
         // an operation that was out of place does not end the exchange
-        Ended::Failed(error) => is_request || error.kind != NetErrorKind::Closed,
-        Ended::Wrote | Ended::Secret(_) => false,
+        Completion::Failed(error) => is_request || error.kind != NetErrorKind::Closed,
+        Completion::Written | Completion::Secret(_) => false,
     }
 }
 
@@ -292,11 +293,11 @@ fn buffer_bytes(operation: &Operation) -> u64 {
     }
 }
 
-fn body_len(ended: &Ended) -> usize {
-    match ended {
-        Ended::Response(response) => response.body.len(),
-        Ended::Data { bytes, .. } => bytes.len(),
-        Ended::Wrote | Ended::Secret(_) | Ended::Failed(_) => 0,
+fn body_len(completion: &Completion) -> usize {
+    match completion {
+        Completion::Response(response) => response.body.len(),
+        Completion::Data { bytes, .. } => bytes.len(),
+        Completion::Written | Completion::Secret(_) | Completion::Failed(_) => 0,
     }
 }
 

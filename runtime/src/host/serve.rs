@@ -10,7 +10,7 @@ use std::process::ExitCode;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use bue_model::net::{Ended, Ticket};
+use bue_model::net::{Completion, Ticket};
 use bue_model::{BlobHash, Bundle};
 use tokio::io::BufReader;
 use tokio::net::UnixStream;
@@ -129,7 +129,7 @@ struct RunningTask {
     /// Receives a message when the parent's consumer has taken the last batch of elements.
     taken: mpsc::Sender<()>,
     /// Receives the completions of its network operations.
-    net: mpsc::UnboundedSender<(Ticket, Ended)>,
+    net: mpsc::UnboundedSender<(Ticket, Completion)>,
 }
 
 impl Host {
@@ -146,7 +146,7 @@ impl Host {
                 ToHost::Run { id, request } => host.start(id, *request)?,
                 ToHost::Taken { id } => host.taken(id),
                 ToHost::Cancel { id } => host.cancel(id),
-                ToHost::Net { id, ticket, ended } => host.net_completed(id, ticket, ended),
+                ToHost::Net { id, ticket, completion } => host.net_completed(id, ticket, completion),
             }
         }
         Ok(())
@@ -196,20 +196,20 @@ impl Host {
     }
 
     /// A port to the network, which the parent has.
-    fn port(&self, id: u64) -> (mpsc::UnboundedSender<(Ticket, Ended)>, NetPort) {
-        let (net, ended) = mpsc::unbounded_channel();
+    fn port(&self, id: u64) -> (mpsc::UnboundedSender<(Ticket, Completion)>, NetPort) {
+        let (net, completions) = mpsc::unbounded_channel();
         let frames = self.frames.clone();
         let send_request = move |request| {
             // if the parent is gone, this process exits soon
             let _ = send(&frames, &FromHost::Net { id, request });
         };
-        (net, NetPort { send: Box::new(send_request), ended })
+        (net, NetPort { send: Box::new(send_request), completions })
     }
 
-    fn net_completed(&self, id: u64, ticket: Ticket, ended: Ended) {
+    fn net_completed(&self, id: u64, ticket: Ticket, completion: Completion) {
         if let Some(task) = self.running.borrow().get(&id) {
             // fails if the step has just ended
-            let _ = task.net.send((ticket, ended));
+            let _ = task.net.send((ticket, completion));
         }
     }
 

@@ -18,7 +18,7 @@ use crate::host::values;
 use crate::host::waiting_steps::mark_runnable;
 use crate::host::wasi::{self, MAX_HANDLES};
 use crate::packages::mount::Mount;
-use crate::step::failure::TooMuchTime;
+use crate::step::failure::TimeLimitExceeded;
 use crate::step::limits::Limits;
 use crate::step::log::Log;
 use crate::step::net_port::NetPort;
@@ -113,7 +113,7 @@ impl StepState {
         mark_runnable();
         self.epochs = self.epochs.saturating_add(1);
         if Instant::now() >= self.deadline {
-            return Err(GuestAbort::Time(TooMuchTime(self.limits.time)).into());
+            return Err(GuestAbort::Time(TimeLimitExceeded(self.limits.time)).into());
         }
         if EPOCH_INTERVAL.saturating_mul(self.epochs) > self.limits.cpu {
             return Err(GuestAbort::Cpu(self.limits.cpu).into());

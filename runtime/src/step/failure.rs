@@ -9,11 +9,11 @@ use crate::step::limits::{Limits, bytes_text, time_text};
 /// A step ran out of time.
 #[derive(Debug, thiserror::Error)]
 #[error("the step ran longer than its time limit of {}; give it more with `!timeout`, or answer `pending` instead of waiting", time_text(*.0))]
-pub(crate) struct TooMuchTime(pub(crate) Duration);
+pub(crate) struct TimeLimitExceeded(pub(crate) Duration);
 
 /// The failure of a step that ran out of time.
 pub(crate) fn timed_out(limits: &Limits) -> Failure {
-    limit(TooMuchTime(limits.time).to_string())
+    limit(TimeLimitExceeded(limits.time).to_string())
 }
 
 /// The failure of a step whose inputs are over the limit.

@@ -41,7 +41,7 @@ struct Inner {
 /// A step printed more than it may.
 #[derive(Debug, thiserror::Error)]
 #[error("the step printed more than its output limit of {}; print less, or write the data to the result", bytes_text(*.0))]
-pub(crate) struct TooMuchOutput(u64);
+pub(crate) struct OutputLimitExceeded(u64);
 
 impl Log {
     pub(crate) fn new(limits: &Limits) -> Self {
@@ -64,11 +64,11 @@ impl Log {
     ///
     /// # Errors
     /// The step has printed more than it may and must be stopped.
-    pub(crate) fn print(&self, channel: Channel, bytes: &[u8]) -> Result<(), TooMuchOutput> {
+    pub(crate) fn print(&self, channel: Channel, bytes: &[u8]) -> Result<(), OutputLimitExceeded> {
         let mut inner = self.inner();
         inner.printed = inner.printed.saturating_add(bytes.len() as u64);
         if inner.printed > inner.max_printed {
-            return Err(TooMuchOutput(inner.max_printed));
+            return Err(OutputLimitExceeded(inner.max_printed));
         }
         if channel == Channel::Err {
             inner.add_to_tail(bytes);
@@ -80,9 +80,9 @@ impl Log {
     }
 
     /// Was more printed than allowed?
-    pub(crate) fn exceeded(&self) -> Option<TooMuchOutput> {
+    pub(crate) fn exceeded(&self) -> Option<OutputLimitExceeded> {
         let inner = self.inner();
-        (inner.printed > inner.max_printed).then_some(TooMuchOutput(inner.max_printed))
+        (inner.printed > inner.max_printed).then_some(OutputLimitExceeded(inner.max_printed))
     }
 
     /// Returns the end of what was printed to standard error.

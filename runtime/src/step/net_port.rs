@@ -1,7 +1,7 @@
 //! The port between a step and its network: requests go out, results come back.
 
 use bue_model::BlobHash;
-use bue_model::net::{Ended, Operation, Ticket};
+use bue_model::net::{Completion, Operation, Ticket};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
@@ -14,9 +14,9 @@ pub(crate) const MAX_READ_BYTES: u32 = 256 * 1024;
 pub(crate) enum NetRequest {
     Start(Ticket, Operation),
     Close(Ticket),
-    /// Store bytes. Ends with [`Ended::Data`], their hash in hexadecimal digits.
+    /// Store bytes. Ends with [`Completion::Data`], their hash in hexadecimal digits.
     PutBlob(Ticket, Bytes),
-    /// Get stored bytes. Ends with [`Ended::Data`].
+    /// Get stored bytes. Ends with [`Completion::Data`].
     GetBlob(Ticket, BlobHash),
 }
 
@@ -25,7 +25,7 @@ pub struct NetPort {
     /// Sends a request. Must not block.
     pub(crate) send: Box<dyn Fn(NetRequest) + Send + Sync>,
     /// Receives the results.
-    pub(crate) ended: mpsc::UnboundedReceiver<(Ticket, Ended)>,
+    pub(crate) completions: mpsc::UnboundedReceiver<(Ticket, Completion)>,
 }
 
 impl NetPort {
@@ -40,13 +40,13 @@ impl NetPort {
     }
 
     /// Returns the next operation that ends; `None` if no more will.
-    pub async fn next(&mut self) -> Option<(Ticket, Ended)> {
-        self.ended.recv().await
+    pub async fn next(&mut self) -> Option<(Ticket, Completion)> {
+        self.completions.recv().await
     }
 
     /// A port without a network.
     pub(crate) fn closed() -> Self {
-        Self { send: Box::new(|_| ()), ended: mpsc::unbounded_channel().1 }
+        Self { send: Box::new(|_| ()), completions: mpsc::unbounded_channel().1 }
     }
 }
 

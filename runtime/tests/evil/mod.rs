@@ -12,7 +12,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use bue_model::{BlobHash, Value};
-use bue_runtime::{Allowed, Egress, EgressConfig, GuestBytes, GuestModule, Hosts, HostsConfig, Prepared};
+use bue_runtime::{Egress, EgressConfig, GuestBytes, GuestModule, Hosts, HostsConfig, NetPolicy, Prepared};
 
 use self::guest::{Guest, Language, matches};
 use crate::common::value;
@@ -73,7 +73,7 @@ async fn compile_rust(hosts: &Hosts, guests: &mut [Guest]) {
 
 /// A worker that allows everything, so that what is refused does not depend on the worker's rules.
 fn open_egress() -> Egress {
-    let config = EgressConfig { allowed: Allowed::Anything, ..EgressConfig::default() };
+    let config = EgressConfig { allowed: NetPolicy::Anything, ..EgressConfig::default() };
     Egress::new(config, None::<&Path>).expect("no file to read")
 }
 

@@ -158,7 +158,7 @@ async fn usage_reports_what_a_step_cost() {
 }
 
 #[tokio::test]
-async fn one_key_is_one_code() {
+async fn equal_hashes_share_one_image() {
     let mut first = python("def f(): return 1\n", "f", &[]);
     let mut second = python("def f(): return 2\n", "f", &[]);
     for task in [&mut first, &mut second] {

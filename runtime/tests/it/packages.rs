@@ -187,7 +187,7 @@ fn files_that_lead_out_of_a_package_are_refused() {
 }
 
 #[test]
-fn what_is_no_wheel_is_refused() {
+fn invalid_wheels_are_refused() {
     let whole = package("a", "1", &"x = 1\n".repeat(1000));
     let mut damaged = whole.clone();
     damaged[60] ^= 0xff;

@@ -59,7 +59,7 @@ async fn waiting_works_without_sockets_and_threads() {
 }
 
 #[tokio::test]
-async fn exceptions_are_told_whatever_they_do() {
+async fn exceptions_are_reported_whatever_they_do() {
     check_file("failures.py").await;
 }
 
@@ -88,8 +88,8 @@ async fn code_that_cannot_be_loaded_says_why() {
         // the file's first comment is about the file
         let cases = cases_of(&bundle);
         let [case] = &cases[..] else { panic!("{name} has {} cases", cases.len()) };
-        let complaints = case.check(&bundle).await;
-        assert!(complaints.is_empty(), "{}", complaints.join("\n"));
+        let problems = case.check(&bundle).await;
+        assert!(problems.is_empty(), "{}", problems.join("\n"));
     }
 }
 
@@ -116,7 +116,7 @@ async fn inline_code_may_import_a_file_of_its_scripts_name() {
 }
 
 #[tokio::test]
-async fn seeded_chance_repeats_and_unseeded_chance_does_not() {
+async fn seeded_random_repeats_and_unseeded_random_does_not() {
     let text = "
 import random, uuid
 seeded, unseeded, native = random.Random(42), random.Random(), random.Random()
@@ -127,9 +127,9 @@ def draw():
             [unseeded.random(), random.random(), random.Random().random(), random.gauss(0, 1), str(uuid.uuid4()), str(uuid.uuid1())]]
 ";
     let (first, second) = (drawn(text).await, drawn(text).await);
-    assert_eq!(first[0], second[0], "whoever seeds wants the same numbers");
+    assert_eq!(first[0], second[0], "the same seed gives the same numbers");
     for (one, other) in items(&first[1]).iter().zip(items(&second[1])) {
-        assert_ne!(*one, other, "an image hands its chance to every instance");
+        assert_ne!(*one, other, "every instance has the random numbers of the image");
     }
 }
 
@@ -158,11 +158,11 @@ async fn malformed_inputs_are_refused() {
         task.inputs = vec![Bytes::from_static(bytes)];
         let (items, _nobody) = mpsc::channel(1);
         let finished = with_sandbox(|sandbox| Box::pin(async move { sandbox.run(&task, items).await })).await;
-        let said = match &finished.answer {
+        let error_text = match &finished.answer {
             Answer::Failed(failure) => format!("{}: {}", failure.kind.name(), failure.message),
             _ => json(&common::value(&finished)).to_string(),
         };
-        assert!(said.contains(expected), "{bytes:02x?}: {said:?} does not say {expected:?}");
+        assert!(error_text.contains(expected), "{bytes:02x?}: {error_text:?} does not say {expected:?}");
     }
 }
 
@@ -215,11 +215,11 @@ async fn check_file(name: &str) {
 async fn check(bundle: &Arc<Bundle>) {
     let cases = cases_of(bundle);
     assert!(!cases.is_empty(), "{} has no case", bundle.entry);
-    let mut complaints = Vec::new();
+    let mut problems = Vec::new();
     for case in &cases {
-        complaints.extend(case.check(bundle).await);
+        problems.extend(case.check(bundle).await);
     }
-    assert!(complaints.is_empty(), "{}", complaints.join("\n"));
+    assert!(problems.is_empty(), "{}", problems.join("\n"));
 }
 
 /// All Python files below a folder.
@@ -249,7 +249,7 @@ struct Case {
 }
 
 /// How a case ended: its answer, and the elements it streamed with the number of their batches.
-struct Ran {
+struct CaseResult {
     finished: Finished,
     elements: Vec<JsonValue>,
     batches: usize,
@@ -280,9 +280,9 @@ fn cases_of(bundle: &Bundle) -> Vec<Case> {
     let (mut cases, mut words) = (Vec::new(), Vec::new());
     for (index, line) in text.lines().enumerate() {
         let function = line.strip_prefix("async ").unwrap_or(line).strip_prefix("def ");
-        if let Some((word, said)) = line.strip_prefix("# ").and_then(|line| line.split_once(": ")) {
-            assert!(WORDS.contains(&word), "{}:{}: nobody knows {word:?}", bundle.entry, index + 1);
-            words.push((word.to_owned(), said.to_owned()));
+        if let Some((word, text)) = line.strip_prefix("# ").and_then(|line| line.split_once(": ")) {
+            assert!(WORDS.contains(&word), "{}:{}: unknown word {word:?}", bundle.entry, index + 1);
+            words.push((word.to_owned(), text.to_owned()));
         } else if let Some((name, _)) = function.and_then(|function| function.split_once('(')) {
             let words = std::mem::take(&mut words);
             if !words.is_empty() && !bundle.entry.starts_with("broken/") {
@@ -303,13 +303,13 @@ impl Case {
         Self { function: function.to_owned(), line: 1, words: Vec::new() }
     }
 
-    fn said<'a>(&'a self, word: &str) -> impl Iterator<Item = &'a str> {
+    fn lines_with<'a>(&'a self, word: &str) -> impl Iterator<Item = &'a str> {
         let word = word.to_owned();
-        self.words.iter().filter(move |(known, _)| *known == word).map(|(_, said)| said.as_str())
+        self.words.iter().filter(move |(key, _)| *key == word).map(|(_, text)| text.as_str())
     }
 
     fn one(&self, word: &str) -> Option<&str> {
-        self.said(word).next()
+        self.lines_with(word).next()
     }
 
     fn function(&self) -> &str {
@@ -332,10 +332,10 @@ impl Case {
         }
     }
 
-    async fn run(&self, bundle: &Arc<Bundle>) -> Ran {
-        let ran = run(&self.task(bundle)).await;
-        let (Some(next), Answer::Completed { value, .. }) = (self.one("then"), &ran.finished.answer) else {
-            return ran;
+    async fn run(&self, bundle: &Arc<Bundle>) -> CaseResult {
+        let case_result = run(&self.task(bundle)).await;
+        let (Some(next), Answer::Completed { value, .. }) = (self.one("then"), &case_result.finished.answer) else {
+            return case_result;
         };
         let mut task = Self::call(next).task(bundle);
         task.inputs = vec![value.clone()];
@@ -343,17 +343,17 @@ impl Case {
     }
 
     async fn check(&self, bundle: &Arc<Bundle>) -> Vec<String> {
-        let ran = self.run(bundle).await;
-        let place = format!("{}:{} {}", bundle.entry, self.line, self.function());
-        let complaints = self.complaints(&bundle.entry, &ran);
-        complaints.into_iter().map(|complaint| format!("{place}: {complaint}\n  {:?}", ran.finished)).collect()
+        let case_result = self.run(bundle).await;
+        let location = format!("{}:{} {}", bundle.entry, self.line, self.function());
+        let problems = self.problems(&bundle.entry, &case_result);
+        problems.into_iter().map(|problem| format!("{location}: {problem}\n  {:?}", case_result.finished)).collect()
     }
 
-    fn complaints(&self, entry: &str, ran: &Ran) -> Vec<String> {
-        let answer = &ran.finished.answer;
-        let mut complaints = self.wrong_answer(ran);
+    fn problems(&self, entry: &str, case_result: &CaseResult) -> Vec<String> {
+        let answer = &case_result.finished.answer;
+        let mut problems = self.wrong_answer(case_result);
         if let Answer::Completed { hints, .. } = answer {
-            complaints.extend(self.wrong_hints(hints));
+            problems.extend(self.wrong_hints(hints));
         }
         let failure = match answer {
             Answer::Failed(failure) => Some(failure),
@@ -362,50 +362,50 @@ impl Case {
         let trace = failure.and_then(|failure| failure.trace.clone()).unwrap_or_default();
         let at = self.one("at").map(|at| self.line + at.parse::<usize>().expect("a number"));
         let line = at.map(|line| format!("  File \"{entry}\", line {line}, in {}\n", self.function()));
-        for text in self.said("trace").chain(line.as_deref()) {
+        for text in self.lines_with("trace").chain(line.as_deref()) {
             if !trace.contains(text) {
-                complaints.push(format!("the traceback does not say {text:?}:\n{trace}"));
+                problems.push(format!("the traceback does not say {text:?}:\n{trace}"));
             }
         }
         if trace.contains("<bue>") || trace.contains("importlib") {
-            complaints.push(format!("the traceback shows frames of ours:\n{trace}"));
+            problems.push(format!("the traceback shows frames of ours:\n{trace}"));
         }
         let wait = self.one("retry after").map(|wait| wait.parse().expect("milliseconds"));
         if failure.is_some_and(|failure| failure.retry_after_ms != wait) {
-            complaints.push(format!("it should be retried after {wait:?}"));
+            problems.push(format!("it should be retried after {wait:?}"));
         }
-        complaints.extend(self.missing_line(&ran.finished));
-        complaints
+        problems.extend(self.missing_line(&case_result.finished));
+        problems
     }
 
-    fn wrong_answer(&self, ran: &Ran) -> Vec<String> {
-        let mut complaints = Vec::new();
+    fn wrong_answer(&self, case_result: &CaseResult) -> Vec<String> {
+        let mut problems = Vec::new();
         let mut expect = |is: bool, what: &str| {
             if !is {
-                complaints.push(format!("it should have {what}"));
+                problems.push(format!("it should have {what}"));
             }
         };
-        let answer = &ran.finished.answer;
+        let answer = &case_result.finished.answer;
         if let Some(json_text) = self.one("gives") {
             let expected: JsonValue = serde_json::from_str(json_text).expect("JSON");
-            expect(result(ran) == Some(expected), &format!("given {json_text}"));
+            expect(result(case_result) == Some(expected), &format!("given {json_text}"));
         }
         if let Some(count) = self.one("elements") {
-            let came = ran.elements.len().to_string() == count && ran.batches > 1;
+            let came = case_result.elements.len().to_string() == count && case_result.batches > 1;
             expect(came, &format!("given {count} elements in batches"));
         }
         if let Some(words) = self.one("answers") {
             expect(answer_words(answer) == words, &format!("answered {words}"));
         }
         if let Some(words) = self.one("fails") {
-            let said = match answer {
+            let message = match answer {
                 Answer::Failed(failure) => format!("{}: {}", failure.kind.name(), failure.message),
                 _ => String::new(),
             };
-            let is = words.strip_suffix('…').map_or(said == words, |begin| said.starts_with(begin));
-            expect(is, &format!("failed with\n  {words}\n, not with\n  {said}\n"));
+            let is = words.strip_suffix('…').map_or(message == words, |begin| message.starts_with(begin));
+            expect(is, &format!("failed with\n  {words}\n, not with\n  {message}\n"));
         }
-        complaints
+        problems
     }
 
     fn wrong_hints(&self, hints: &Hints) -> Vec<String> {
@@ -422,14 +422,14 @@ impl Case {
     fn missing_line(&self, finished: &Finished) -> Option<String> {
         let log = String::from_utf8_lossy(&finished.log);
         let mut lines = log.lines();
-        let missing = self.said("prints").find(|text| !lines.any(|line| line.contains(*text)));
+        let missing = self.lines_with("prints").find(|text| !lines.any(|line| line.contains(*text)));
         missing.map(|text| format!("the log does not say {text:?} in its place:\n{log}"))
     }
 }
 
-fn result(ran: &Ran) -> Option<JsonValue> {
-    match &ran.finished.answer {
-        Answer::Completed { streamed: true, .. } => Some(JsonValue::Array(ran.elements.clone())),
+fn result(case_result: &CaseResult) -> Option<JsonValue> {
+    match &case_result.finished.answer {
+        Answer::Completed { streamed: true, .. } => Some(JsonValue::Array(case_result.elements.clone())),
         Answer::Completed { value, .. } => Some(json(&cbor::decode(value).expect("CBOR"))),
         _ => None,
     }
@@ -448,7 +448,7 @@ fn answer_words(answer: &Answer) -> String {
     }
 }
 
-async fn run(task: &Task) -> Ran {
+async fn run(task: &Task) -> CaseResult {
     let (sender, mut given) = mpsc::channel::<Items>(1);
     let collect = async {
         let (mut elements, mut batches) = (Vec::new(), 0);
@@ -460,7 +460,7 @@ async fn run(task: &Task) -> Ran {
     };
     let finished = with_sandbox(|sandbox| Box::pin(sandbox.run(task, sender)));
     let (finished, (elements, batches)) = tokio::join!(finished, collect);
-    Ran { finished, elements, batches }
+    CaseResult { finished, elements, batches }
 }
 
 fn inputs(text: &str) -> Vec<Bytes> {

@@ -122,7 +122,7 @@ async fn types_are_kept_going_in() {
 }
 
 #[tokio::test]
-async fn a_text_that_is_no_text_is_bytes() {
+async fn invalid_utf8_becomes_bytes() {
     let answer = value(&run(&sqlite("SELECT CAST(x'ff' AS TEXT) v", &[])).await);
     assert_eq!(answer, list(&[map(&[("v", Value::Bytes(vec![255]))])]));
 }
@@ -211,7 +211,7 @@ async fn what_reaches_outside_is_denied() {
 }
 
 #[tokio::test]
-async fn telling_pragmas_are_allowed() {
+async fn read_only_pragmas_are_allowed() {
     assert_eq!(
         json("SELECT name FROM pragma_table_info('rows')", &[numbers()]).await,
         r#"[{"name":"a"},{"name":"b"},{"name":"c"}]"#

@@ -56,7 +56,7 @@ fn run() -> Result<(), CommandError> {
     block_on(async {
         let (listener, address) = bind((Ipv4Addr::LOCALHOST, 0).into()).await?;
         let script = load_demo(folder.path(), address, &settings)?;
-        let options = LocalRunOptions { cache, data: None, network: Network::only(address) };
+        let options = LocalRunOptions { cache, data: None, network: Network::restricted_to(address) };
         let api = tokio::spawn(report_api::serve(listener));
         let finished = run_locally(&script, options).await?;
         api.abort();

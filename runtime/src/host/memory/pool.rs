@@ -13,7 +13,7 @@ use crate::host::memory::image::{Image, SharedImage};
 use crate::host::memory::mapping::{Reservation, page_up};
 
 /// Maximum number of memory sizes whose slots are kept. Most modules begin with one of very few sizes.
-const MAX_SIZES: usize = 64;
+const MAX_ZERO_IMAGES: usize = 64;
 
 /// Creates memories from images.
 #[derive(Default)]
@@ -56,7 +56,7 @@ pub(crate) struct ZeroPool {
 impl ZeroPool {
     fn zeros(&self, len: usize) -> SharedImage {
         let mut images = self.images.lock().unwrap_or_else(PoisonError::into_inner);
-        if images.len() >= MAX_SIZES && !images.contains_key(&len) {
+        if images.len() >= MAX_ZERO_IMAGES && !images.contains_key(&len) {
             images.clear();
         }
         Arc::clone(images.entry(len).or_insert_with(|| Arc::new(Image::zeros(len))))

@@ -19,7 +19,7 @@ use crate::host::python::split::GLOBAL_PREFIX;
 use crate::host::state::{StepState, host_call};
 use crate::host::step_context::StepContext;
 use crate::packages::mount::Mount;
-use crate::step::failure::TooMuchTime;
+use crate::step::failure::TimeLimitExceeded;
 use crate::step::limits::Limits;
 use crate::step::log::Log;
 
@@ -105,7 +105,7 @@ impl GuestCode {
         let mut instance = self.instantiate(&Arc::new(blank), state).await?;
         // epochs interrupt a guest that runs, the timer one that waits
         let started = tokio::time::timeout_at(deadline.into(), instance.start(data)).await;
-        let started = started.unwrap_or_else(|_| Err(GuestAbort::Time(TooMuchTime(limits.time)).into()));
+        let started = started.unwrap_or_else(|_| Err(GuestAbort::Time(TimeLimitExceeded(limits.time)).into()));
         started.map_err(|error| RuntimeError::Guest(format!("start it: {error:#}; it printed: {}", log.tail())))?;
         let (memory, globals) = instance.snapshot()?;
         Ok((memory.to_vec(), globals))

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bue_model::BlobHash;
-use bue_model::net::{Ended, NetError, NetErrorKind, Operation, Ticket};
+use bue_model::net::{Completion, NetError, NetErrorKind, Operation, Ticket};
 use bytes::Bytes;
 use tokio::sync::{mpsc, oneshot};
 
@@ -27,15 +27,15 @@ struct Shared {
 }
 
 /// For each ticket, the sender that its call waits for.
-type WaitingCalls = Arc<Mutex<HashMap<Ticket, oneshot::Sender<Ended>>>>;
+type WaitingCalls = Arc<Mutex<HashMap<Ticket, oneshot::Sender<Completion>>>>;
 
-fn lock(waiting: &WaitingCalls) -> MutexGuard<'_, HashMap<Ticket, oneshot::Sender<Ended>>> {
+fn lock(waiting: &WaitingCalls) -> MutexGuard<'_, HashMap<Ticket, oneshot::Sender<Completion>>> {
     waiting.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Receives completions and passes each to its call.
 pub(crate) struct Completions {
-    receiver: mpsc::UnboundedReceiver<(Ticket, Ended)>,
+    receiver: mpsc::UnboundedReceiver<(Ticket, Completion)>,
     waiting: WaitingCalls,
     closed: Arc<AtomicBool>,
     notes: RefusalNotes,
@@ -44,7 +44,7 @@ pub(crate) struct Completions {
 /// A started operation. Dropping it ignores its completion.
 pub(crate) struct PendingCall {
     pub(crate) ticket: Ticket,
-    completion: oneshot::Receiver<Ended>,
+    completion: oneshot::Receiver<Completion>,
     waiting: WaitingCalls,
 }
 
@@ -56,10 +56,10 @@ impl Drop for PendingCall {
 
 impl PendingCall {
     /// Waits for its completion.
-    pub(crate) async fn complete(mut self) -> Result<Ended, NetError> {
+    pub(crate) async fn complete(mut self) -> Result<Completion, NetError> {
         match (&mut self.completion).await {
-            Ok(Ended::Failed(error)) => Err(error),
-            Ok(ended) => Ok(ended),
+            Ok(Completion::Failed(error)) => Err(error),
+            Ok(completion) => Ok(completion),
             Err(_) => Err(NetError::new(NetErrorKind::Denied, "there is no network here")),
         }
     }
@@ -67,7 +67,7 @@ impl PendingCall {
 
 impl Calls {
     pub(crate) fn new(net: NetPort, log: &Log) -> (Self, Completions) {
-        let NetPort { send, ended: receiver } = net;
+        let NetPort { send, completions: receiver } = net;
         let waiting = WaitingCalls::default();
         let closed = Arc::new(AtomicBool::new(false));
         let notes = RefusalNotes::new(log);
@@ -88,7 +88,7 @@ impl Calls {
     /// Returns the value of a secret.
     pub(crate) async fn secret(&self, name: String) -> Result<String, String> {
         match self.start(Operation::Secret { name }).complete().await {
-            Ok(Ended::Secret(value)) => Ok(value),
+            Ok(Completion::Secret(value)) => Ok(value),
             other => Err(error_text(other)),
         }
     }
@@ -96,7 +96,7 @@ impl Calls {
     /// Stores bytes and returns their hash as hexadecimal digits.
     pub(crate) async fn put_blob(&self, bytes: Bytes) -> Result<String, String> {
         match self.start_request(|ticket| NetRequest::PutBlob(ticket, bytes)).complete().await {
-            Ok(Ended::Data { bytes, .. }) => String::from_utf8(bytes.to_vec()).map_err(|error| error.to_string()),
+            Ok(Completion::Data { bytes, .. }) => String::from_utf8(bytes.to_vec()).map_err(|error| error.to_string()),
             other => Err(error_text(other)),
         }
     }
@@ -104,7 +104,7 @@ impl Calls {
     /// Returns stored bytes.
     pub(crate) async fn get_blob(&self, hash: BlobHash) -> Result<Bytes, String> {
         match self.start_request(|ticket| NetRequest::GetBlob(ticket, hash)).complete().await {
-            Ok(Ended::Data { bytes, .. }) => Ok(bytes),
+            Ok(Completion::Data { bytes, .. }) => Ok(bytes),
             other => Err(error_text(other)),
         }
     }
@@ -121,22 +121,22 @@ impl Calls {
     }
 }
 
-fn error_text(result: Result<Ended, NetError>) -> String {
+fn error_text(result: Result<Completion, NetError>) -> String {
     result.err().map_or_else(|| "the host sent an unexpected answer".to_owned(), |error| error.message)
 }
 
 impl Completions {
     /// Passes completions to their calls. Never returns; it is dropped when the step ends.
     pub(crate) async fn deliver(mut self) -> Infallible {
-        while let Some((ticket, ended)) = self.receiver.recv().await {
-            if let Ended::Failed(error) = &ended
+        while let Some((ticket, completion)) = self.receiver.recv().await {
+            if let Completion::Failed(error) = &completion
                 && error.kind == NetErrorKind::Denied
             {
                 self.notes.note(&error.message);
             }
             if let Some(sender) = lock(&self.waiting).remove(&ticket) {
                 // fails if the call was dropped meanwhile
-                let _ = sender.send(ended);
+                let _ = sender.send(completion);
             }
         }
         // no more completions will arrive: fail the calls that wait, and those that start from now on

@@ -6,7 +6,7 @@ use core::pin::Pin;
 use core::task::{Context, Poll, ready};
 use core::time::Duration;
 
-use bue_model::net::{Body as Sent, Ended, NetError, NetErrorKind, Operation, Request, Response, Ticket};
+use bue_model::net::{Body as Sent, Completion, NetError, NetErrorKind, Operation, Request, Response, Ticket};
 use bytes::Bytes;
 use http_body::{Body, Frame};
 use http_body_util::BodyExt;
@@ -59,7 +59,7 @@ async fn send(calls: Calls, request: http::Request<WasiBody>, options: RequestOp
             },
         }
     };
-    let Ended::Response(response) = completion.map_err(to_error)? else { return Err(unexpected()) };
+    let Completion::Response(response) = completion.map_err(to_error)? else { return Err(unexpected()) };
     let rest: UploadFuture = match upload {
         Some(upload) => Box::new(upload),
         None => Box::new(core::future::ready(Ok(()))),
@@ -131,7 +131,7 @@ struct Download {
     exchange: Exchange,
     /// The bytes that came with the head.
     first: Bytes,
-    reading: Option<BoxFuture<Result<Ended, NetError>>>,
+    reading: Option<BoxFuture<Result<Completion, NetError>>>,
     timeout_ms: Option<u64>,
 }
 
@@ -153,7 +153,7 @@ impl Body for Download {
         let completion = ready!(reading.as_mut().poll(context));
         this.reading = None;
         match completion {
-            Ok(Ended::Data { bytes, last }) => {
+            Ok(Completion::Data { bytes, last }) => {
                 exchange.is_done = last;
                 if bytes.is_empty() && last { Poll::Ready(None) } else { Poll::Ready(Some(Ok(Frame::data(bytes)))) }
             }

@@ -9,7 +9,7 @@ use hyper_util::client::legacy;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 
 use crate::parent::egress::connect::{Connector, Dialer};
-use crate::parent::egress::gate::{Allowed, Gate};
+use crate::parent::egress::gate::{Gate, NetPolicy};
 use crate::parent::egress::refusals::Refusals;
 use crate::parent::egress::secrets::Secret;
 use crate::parent::egress::tls::Trust;
@@ -39,7 +39,7 @@ pub(crate) type Client = legacy::Client<Connector, Upload>;
 #[derive(Debug)]
 pub(crate) struct Clients {
     pub(crate) dialer: Arc<Dialer>,
-    pub(crate) allowed: Allowed,
+    pub(crate) allowed: NetPolicy,
     pub(crate) secrets: BTreeMap<String, Secret>,
     pub(crate) refusals: Refusals,
     pub(crate) trust: Trust,
@@ -56,7 +56,7 @@ pub(crate) struct ClientCache {
 }
 
 impl Clients {
-    pub(crate) const fn allowed(&self) -> &Allowed {
+    pub(crate) const fn allowed(&self) -> &NetPolicy {
         &self.allowed
     }
 

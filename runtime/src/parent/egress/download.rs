@@ -18,26 +18,26 @@ pub(crate) struct Download {
     authority: Authority,
     buffered: Bytes,
     /// Nothing more will arrive.
-    ended: bool,
+    is_at_end: bool,
     failed: Option<NetError>,
 }
 
 impl Download {
     pub(crate) fn new(body: Incoming, authority: Authority) -> Self {
-        let ended = body.is_end_stream();
-        Self { body, authority, buffered: Bytes::new(), ended, failed: None }
+        let is_at_end = body.is_end_stream();
+        Self { body, authority, buffered: Bytes::new(), is_at_end, failed: None }
     }
 
     /// Returns whether everything was read without an error.
     pub(crate) fn is_finished(&self) -> bool {
-        self.ended && self.buffered.is_empty() && self.failed.is_none()
+        self.is_at_end && self.buffered.is_empty() && self.failed.is_none()
     }
 
     /// Returns what has arrived, without waiting for more. The next read returns an error that follows it.
     pub(crate) fn take_available(&mut self, max: usize) -> Bytes {
         let mut taken = BytesMut::new();
         while taken.len() < max {
-            if self.buffered.is_empty() && (self.ended || self.read_frame().now_or_never().is_none()) {
+            if self.buffered.is_empty() && (self.is_at_end || self.read_frame().now_or_never().is_none()) {
                 break;
             }
             taken.extend_from_slice(&self.take(max - taken.len()));
@@ -47,7 +47,7 @@ impl Download {
 
     /// Returns the next bytes, or none at the end. Waits at most `timeout` for them.
     pub(crate) async fn read(&mut self, max: usize, timeout: Duration) -> Result<Bytes, NetError> {
-        while self.buffered.is_empty() && !self.ended {
+        while self.buffered.is_empty() && !self.is_at_end {
             if tokio::time::timeout(timeout, self.read_frame()).await.is_err() {
                 return Err(self.timed_out(timeout));
             }
@@ -67,15 +67,15 @@ impl Download {
     /// Reads the next frame into the empty buffer.
     async fn read_frame(&mut self) {
         match self.body.frame().await {
-            None => self.ended = true,
+            None => self.is_at_end = true,
             Some(Err(error)) => {
                 self.failed = Some(net_error(&error, &self.authority));
-                self.ended = true;
+                self.is_at_end = true;
             }
             Some(Ok(frame)) => {
                 // trailers are dropped: Python's libraries have no use for them
                 self.buffered = frame.into_data().unwrap_or_default();
-                self.ended = self.body.is_end_stream();
+                self.is_at_end = self.body.is_end_stream();
             }
         }
     }

@@ -4,18 +4,18 @@ use core::convert::Infallible;
 use core::time::Duration;
 use std::sync::Arc;
 
-use bue_model::net::{Body, Ended, NetError, NetErrorKind, Request, Response, Ticket};
+use bue_model::net::{Body, Completion, NetError, NetErrorKind, Request, Response, Ticket};
 use bytes::Bytes;
 use http::Version;
 use hyper::body::Incoming;
 use hyper::ext::ReasonPhrase;
 use tokio::sync::mpsc;
 
+use crate::parent::egress::commands::{Commands, ReadCommand, WriteCommand};
 use crate::parent::egress::connect::ATTEMPT;
 use crate::parent::egress::download::Download;
 use crate::parent::egress::exchange_error::ExchangeError;
 use crate::parent::egress::gate::Authority;
-use crate::parent::egress::orders::{Orders, ReadOrder, WriteOrder};
 use crate::parent::egress::request::{RequestHead, check_headers, headers};
 use crate::parent::egress::session_state::SessionState;
 use crate::parent::egress::upload::{Attempt, BodyPiece, Content, Upload};
@@ -28,14 +28,14 @@ const MAX_READ_TIMEOUT: Duration = Duration::from_secs(600);
 const READ_AHEAD_BYTES: usize = 64 * 1024;
 
 /// Runs until the response has ended or an error occurs. `exchange` is the ticket of the request.
-pub(crate) async fn run(state: Arc<SessionState>, exchange: Ticket, request: Request, orders: Orders) {
-    let Orders { reads, writes } = orders;
+pub(crate) async fn run(state: Arc<SessionState>, exchange: Ticket, request: Request, commands: Commands) {
+    let Commands { reads, writes } = commands;
     let (pieces, content) = content(&request.body);
-    let (last, ended) = tokio::select! {
+    let (last, completion) = tokio::select! {
         last = receive(&state, exchange, request, content, reads) => last,
         never = send_body(&state, exchange, pieces, writes) => match never {},
     };
-    state.finish_exchange(exchange, last, ended);
+    state.finish_exchange(exchange, last, completion);
 }
 
 /// Returns the body as it is sent, and where its pieces go if the step writes it in pieces.
@@ -55,9 +55,9 @@ async fn send_body(
     state: &SessionState,
     exchange: Ticket,
     mut pieces: Option<mpsc::Sender<BodyPiece>>,
-    mut writes: mpsc::Receiver<WriteOrder>,
+    mut writes: mpsc::Receiver<WriteCommand>,
 ) -> Infallible {
-    while let Some(WriteOrder { ticket, bytes, last }) = writes.recv().await {
+    while let Some(WriteCommand { ticket, bytes, last }) = writes.recv().await {
         let written = match &pieces {
             None => Err(closed("the request has no body to write, or all of it was written")),
             Some(pieces) => write(pieces, bytes, last).await,
@@ -65,7 +65,7 @@ async fn send_body(
         if last {
             pieces = None;
         }
-        state.finish_operation(exchange, ticket, written.map_or_else(Ended::Failed, |()| Ended::Wrote));
+        state.finish_operation(exchange, ticket, written.map_or_else(Completion::Failed, |()| Completion::Written));
     }
     core::future::pending().await
 }
@@ -92,31 +92,33 @@ async fn receive(
     exchange: Ticket,
     request: Request,
     content: Content,
-    mut reads: mpsc::Receiver<ReadOrder>,
-) -> (Ticket, Ended) {
+    mut reads: mpsc::Receiver<ReadCommand>,
+) -> (Ticket, Completion) {
     let (response, mut download) = match send_request(state, request, content).await {
         Ok(response) => response,
         Err(ExchangeError::Refused(refusal)) => return (exchange, state.refuse(refusal)),
-        Err(ExchangeError::Failed(error)) => return (exchange, Ended::Failed(error)),
+        Err(ExchangeError::Failed(error)) => return (exchange, Completion::Failed(error)),
     };
     if response.last {
-        return (exchange, Ended::Response(response));
+        return (exchange, Completion::Response(response));
     }
-    state.finish_operation(exchange, exchange, Ended::Response(response));
-    while let Some(order) = reads.recv().await {
-        match read(state, &mut download, &order).await {
-            Ok(ended @ Ended::Data { last: false, .. }) => state.finish_operation(exchange, order.ticket, ended),
-            Ok(ended) => return (order.ticket, ended),
-            Err(error) => return (order.ticket, Ended::Failed(error)),
+    state.finish_operation(exchange, exchange, Completion::Response(response));
+    while let Some(command) = reads.recv().await {
+        match read(state, &mut download, &command).await {
+            Ok(completion @ Completion::Data { last: false, .. }) => {
+                state.finish_operation(exchange, command.ticket, completion);
+            }
+            Ok(completion) => return (command.ticket, completion),
+            Err(error) => return (command.ticket, Completion::Failed(error)),
         }
     }
-    (exchange, Ended::Failed(closed("the step closed it")))
+    (exchange, Completion::Failed(closed("the step closed it")))
 }
 
-async fn read(state: &SessionState, download: &mut Download, order: &ReadOrder) -> Result<Ended, NetError> {
-    let bytes = download.read(order.max as usize, timeout(order.timeout_ms, MAX_READ_TIMEOUT)).await?;
+async fn read(state: &SessionState, download: &mut Download, command: &ReadCommand) -> Result<Completion, NetError> {
+    let bytes = download.read(command.max as usize, timeout(command.timeout_ms, MAX_READ_TIMEOUT)).await?;
     state.count_received(bytes.len())?;
-    Ok(Ended::Data { bytes, last: download.is_finished() })
+    Ok(Completion::Data { bytes, last: download.is_finished() })
 }
 
 /// Sends the request and returns the head of the response.

@@ -20,7 +20,7 @@ use crate::parent::egress::address::{network_contains, special_block};
 
 /// What one side allows.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub enum Allowed {
+pub enum NetPolicy {
     /// Nothing.
     #[default]
     Nothing,
@@ -33,13 +33,13 @@ pub enum Allowed {
 /// The rules of both sides for one method. A connection that was made under one gate is reused only under an equal one.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Gate {
-    script: Allowed,
-    worker: Allowed,
+    script: NetPolicy,
+    worker: NetPolicy,
 }
 
 /// The side whose rule is missing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Side {
+pub(crate) enum PolicySource {
     Script,
     Worker,
 }
@@ -50,7 +50,7 @@ pub(crate) enum Side {
 pub(crate) struct Refusal {
     pub(crate) message: String,
     /// What would allow it, for each side that does not.
-    pub(crate) missing: Vec<(Side, MissingPermission)>,
+    pub(crate) missing: Vec<(PolicySource, MissingPermission)>,
 }
 
 /// A permission that would allow a request.
@@ -96,7 +96,7 @@ impl core::fmt::Display for Authority {
     }
 }
 
-impl Allowed {
+impl NetPolicy {
     /// Returns the rules for a method, with names as they are looked up.
     fn for_method(&self, method: &str) -> Self {
         let Self::Rules(rules) = self else { return self.clone() };
@@ -132,13 +132,13 @@ fn normalized(rule: &NetRule) -> Option<NetRule> {
 
 impl Gate {
     /// The rules of both sides for a method.
-    pub(crate) fn new(script: &Allowed, worker: &Allowed, method: &str) -> Self {
+    pub(crate) fn new(script: &NetPolicy, worker: &NetPolicy, method: &str) -> Self {
         Self { script: script.for_method(method), worker: worker.for_method(method) }
     }
 
-    fn sides_without(&self, matches: impl Fn(&NetRule) -> bool) -> Vec<Side> {
-        let sides = [(&self.script, Side::Script), (&self.worker, Side::Worker)];
-        sides.into_iter().filter(|(allowed, _)| !allowed.any_rule(&matches)).map(|(_, side)| side).collect()
+    fn sources_without(&self, matches: impl Fn(&NetRule) -> bool) -> Vec<PolicySource> {
+        let sources = [(&self.script, PolicySource::Script), (&self.worker, PolicySource::Worker)];
+        sources.into_iter().filter(|(allowed, _)| !allowed.any_rule(&matches)).map(|(_, source)| source).collect()
     }
 
     /// Checks that a request may go to this host.
@@ -146,21 +146,21 @@ impl Gate {
         match address_of(&authority.host) {
             Some(address) => self.check_literal(address, authority.port),
             None => {
-                let sides = self.sides_without(|rule| matches_name(rule, &authority.host, authority.port));
-                refuse(sides, &authority.to_string(), || authority.rule())
+                let sources = self.sources_without(|rule| matches_name(rule, &authority.host, authority.port));
+                refuse(sources, &authority.to_string(), || authority.rule())
             }
         }
     }
 
     fn check_literal(&self, address: IpAddr, port: u16) -> Result<(), Refusal> {
         let special = special_block(address);
-        let sides = self.sides_without(|rule| match special {
+        let sources = self.sources_without(|rule| match special {
             None => covers(rule, address, port),
             Some(_) => names_address(rule, address, port),
         });
         let meaning = special.map_or_else(String::new, |block| format!(" ({})", block.meaning));
         let what = format!("{}{meaning}", SocketAddr::new(address, port));
-        refuse(sides, &what, || rule_for_address(address, port))
+        refuse(sources, &what, || rule_for_address(address, port))
     }
 
     /// Checks that a request to this authority may use this address, one that its name resolves to.
@@ -170,32 +170,32 @@ impl Gate {
         if is_localhost(&authority.host) && address.is_loopback() {
             return Ok(());
         }
-        let sides = self.sides_without(|rule| names_address(rule, address, authority.port));
+        let sources = self.sources_without(|rule| names_address(rule, address, authority.port));
         let what = format!("{authority} at {address} ({}, which must be named by its address)", block.meaning);
-        refuse(sides, &what, || rule_for_address(address, authority.port))
+        refuse(sources, &what, || rule_for_address(address, authority.port))
     }
 
     /// Checks that a request may reach a server of bue: a rule must name its address and port.
     pub(crate) fn check_own_server(&self, address: IpAddr, port: u16) -> Result<(), Refusal> {
-        let sides = self.sides_without(|rule| rule.port == Some(port) && is_exactly(rule, address));
+        let sources = self.sources_without(|rule| rule.port == Some(port) && is_exactly(rule, address));
         let what = format!("{} (a server of bue itself)", SocketAddr::new(address, port));
-        refuse(sides, &what, || rule_for_address(address, port))
+        refuse(sources, &what, || rule_for_address(address, port))
     }
 }
 
-fn refuse(sides: Vec<Side>, what: &str, rule: impl Fn() -> NetRule) -> Result<(), Refusal> {
-    if sides.is_empty() {
+fn refuse(sources: Vec<PolicySource>, what: &str, rule: impl Fn() -> NetRule) -> Result<(), Refusal> {
+    if sources.is_empty() {
         return Ok(());
     }
     let rule = rule();
-    let parts = sides.iter().map(|side| match side {
-        Side::Script => format!("the script does not allow {what}: write `!allow net {rule}` above the step"),
-        Side::Worker => format!("the worker does not allow {what}: start it with `--allow-net {rule}`"),
+    let parts = sources.iter().map(|source| match source {
+        PolicySource::Script => format!("the script does not allow {what}: write `!allow net {rule}` above the step"),
+        PolicySource::Worker => format!("the worker does not allow {what}: start it with `--allow-net {rule}`"),
     });
     let message = parts.collect::<Vec<_>>().join("; ");
     Err(Refusal {
         message,
-        missing: sides.into_iter().map(|side| (side, MissingPermission::Net(rule.clone()))).collect(),
+        missing: sources.into_iter().map(|source| (source, MissingPermission::Net(rule.clone()))).collect(),
     })
 }
 

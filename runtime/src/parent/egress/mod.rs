@@ -11,12 +11,12 @@
 
 pub(crate) mod address;
 pub(crate) mod clients;
+pub(crate) mod commands;
 pub(crate) mod connect;
 pub(crate) mod download;
 pub(crate) mod exchange;
 pub(crate) mod exchange_error;
 pub(crate) mod gate;
-pub(crate) mod orders;
 pub(crate) mod refusals;
 pub(crate) mod request;
 pub(crate) mod resolve;
@@ -35,7 +35,7 @@ use tokio::sync::mpsc;
 
 use self::clients::Clients;
 use self::connect::{Dialer, Resolve};
-use self::gate::Allowed;
+use self::gate::NetPolicy;
 use self::refusals::Refusals;
 use self::resolve::SystemResolver;
 use self::secrets::Secret;
@@ -50,7 +50,7 @@ use crate::step::permissions::Permissions;
 #[derive(Clone, Debug, Default)]
 pub struct EgressConfig {
     /// The hosts that steps may reach if their script requests it.
-    pub allowed: Allowed,
+    pub allowed: NetPolicy,
     /// Secrets by name.
     pub secrets: BTreeMap<String, Secret>,
     /// The addresses of bue's own servers: hub, bucket, databases. Only a rule that names address and port allows them.
@@ -118,9 +118,9 @@ impl Egress {
     /// Dropping the port ends its requests.
     #[must_use]
     pub fn port(&self, permissions: &Permissions, limits: &Limits) -> NetPort {
-        let (send, ended) = mpsc::unbounded_channel();
+        let (send, completions) = mpsc::unbounded_channel();
         let complete = Box::new(move |ticket, result| drop(send.send((ticket, result))));
         let session = self.session(permissions, limits, complete);
-        NetPort { send: Box::new(move |request| session.handle(request)), ended }
+        NetPort { send: Box::new(move |request| session.handle(request)), completions }
     }
 }

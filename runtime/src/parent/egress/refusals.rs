@@ -3,14 +3,14 @@
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::parent::egress::gate::{MissingPermission, Refusal, Side};
+use crate::parent::egress::gate::{MissingPermission, PolicySource, Refusal};
 
 /// Lines that are kept at most: a script may try an endless number of names.
 const MAX_LINES: usize = 200;
 
 /// Collects refusals. Clones share one collection.
 #[derive(Clone, Debug, Default)]
-pub struct Refusals(Arc<Mutex<BTreeSet<(Side, MissingPermission)>>>);
+pub struct Refusals(Arc<Mutex<BTreeSet<(PolicySource, MissingPermission)>>>);
 
 impl Refusals {
     pub(crate) fn record(&self, refusal: &Refusal) {
@@ -27,29 +27,30 @@ impl Refusals {
     #[must_use]
     pub fn lines(&self) -> (Vec<String>, Vec<String>) {
         let refused = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let lines =
-            |side| refused.iter().filter(move |(whose, _)| *whose == side).map(|(side, missing)| line(*side, missing));
-        (lines(Side::Script).collect(), lines(Side::Worker).collect())
+        let lines = |source| {
+            refused.iter().filter(move |(whose, _)| *whose == source).map(|(source, missing)| line(*source, missing))
+        };
+        (lines(PolicySource::Script).collect(), lines(PolicySource::Worker).collect())
     }
 }
 
-fn line(side: Side, missing: &MissingPermission) -> String {
-    match (side, missing) {
-        (Side::Script, MissingPermission::Net(rule)) => format!("!allow net {rule}"),
+fn line(source: PolicySource, missing: &MissingPermission) -> String {
+    match (source, missing) {
+        (PolicySource::Script, MissingPermission::Net(rule)) => format!("!allow net {rule}"),
         (
-            Side::Script,
+            PolicySource::Script,
             MissingPermission::Secret(name)
             | MissingPermission::Readable(name)
             | MissingPermission::SecretHost(name, _),
         ) => {
             format!("!allow secret {name}")
         }
-        (Side::Worker, MissingPermission::Net(rule)) => format!("--allow-net {}", quoted(&rule.to_string())),
-        (Side::Worker, MissingPermission::Secret(name)) => format!("BUE_SECRET_{name}=..."),
-        (Side::Worker, MissingPermission::Readable(name)) => {
+        (PolicySource::Worker, MissingPermission::Net(rule)) => format!("--allow-net {}", quoted(&rule.to_string())),
+        (PolicySource::Worker, MissingPermission::Secret(name)) => format!("BUE_SECRET_{name}=..."),
+        (PolicySource::Worker, MissingPermission::Readable(name)) => {
             format!("[secrets] {name} = {{ readable = true }} in bue.toml")
         }
-        (Side::Worker, MissingPermission::SecretHost(name, rule)) => {
+        (PolicySource::Worker, MissingPermission::SecretHost(name, rule)) => {
             format!("[secrets] {name} = {{ hosts = [\"{rule}\"] }} in bue.toml")
         }
     }

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use bue_model::NetRule;
 use bytes::Bytes;
 
-use crate::parent::egress::gate::{Allowed, Authority, Gate, MissingPermission, Refusal, Side};
+use crate::parent::egress::gate::{Authority, Gate, MissingPermission, NetPolicy, PolicySource, Refusal};
 
 /// The prefix of a secret's name in a header.
 const PREFIX: &[u8] = b"secret:";
@@ -46,12 +46,12 @@ impl Secrets<'_> {
         if !self.requested.iter().any(|requested| requested == name) {
             let message =
                 format!("the script does not allow the secret {name}: write `!allow secret {name}` above the step");
-            return Err(refusal(message, Side::Script, MissingPermission::Secret(name.to_owned())));
+            return Err(refusal(message, PolicySource::Script, MissingPermission::Secret(name.to_owned())));
         }
         self.available.get(name).ok_or_else(|| {
             let message =
                 format!("the worker has no secret {name}: start it with `BUE_SECRET_{name}` in its environment");
-            refusal(message, Side::Worker, MissingPermission::Secret(name.to_owned()))
+            refusal(message, PolicySource::Worker, MissingPermission::Secret(name.to_owned()))
         })
     }
 
@@ -65,7 +65,7 @@ impl Secrets<'_> {
             "the worker does not let steps read the secret {name}: put `secret:{name}` into a header, where it is filled in \
              on its way, or set `readable = true` for it in bue.toml"
         );
-        Err(refusal(message, Side::Worker, MissingPermission::Readable(name.to_owned())))
+        Err(refusal(message, PolicySource::Worker, MissingPermission::Readable(name.to_owned())))
     }
 
     /// Returns a header's value with its secrets filled in; `None` if it names none.
@@ -91,19 +91,19 @@ impl Secrets<'_> {
     /// Returns a secret's value for a request to this host.
     fn value_for(&self, name: &str, authority: &Authority) -> Result<&str, Refusal> {
         let secret = self.find(name)?;
-        let hosts = Allowed::Rules(secret.hosts.clone());
-        if secret.hosts.is_empty() || Gate::new(&hosts, &Allowed::Anything, "").check_authority(authority).is_ok() {
+        let hosts = NetPolicy::Rules(secret.hosts.clone());
+        if secret.hosts.is_empty() || Gate::new(&hosts, &NetPolicy::Anything, "").check_authority(authority).is_ok() {
             return Ok(&secret.value);
         }
         let message = format!(
             "the worker does not send the secret {name} to {authority}: name the host in bue.toml, `[secrets]`"
         );
-        Err(refusal(message, Side::Worker, MissingPermission::SecretHost(name.to_owned(), authority.rule())))
+        Err(refusal(message, PolicySource::Worker, MissingPermission::SecretHost(name.to_owned(), authority.rule())))
     }
 }
 
-fn refusal(message: String, side: Side, missing: MissingPermission) -> Refusal {
-    Refusal { message, missing: vec![(side, missing)] }
+fn refusal(message: String, source: PolicySource, missing: MissingPermission) -> Refusal {
+    Refusal { message, missing: vec![(source, missing)] }
 }
 
 /// Returns the position of the first prefix: at the beginning of a word and followed by a name.

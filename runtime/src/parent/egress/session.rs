@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use bue_model::net::{Ended, NetError, NetErrorKind, Operation, Request, Ticket};
+use bue_model::net::{Completion, NetError, NetErrorKind, Operation, Request, Ticket};
 use tokio::sync::mpsc;
 
 use crate::parent::egress::clients::Clients;
+use crate::parent::egress::commands::{Commands, ReadCommand, WriteCommand};
 use crate::parent::egress::exchange;
-use crate::parent::egress::orders::{Orders, ReadOrder, WriteOrder};
 use crate::parent::egress::session_state::{CompletionCallback, Exchange, SessionState};
 use crate::step::limits::Limits;
 use crate::step::net_port::{MAX_READ_BYTES, NetRequest};
@@ -34,7 +34,7 @@ impl Session {
             NetRequest::Close(exchange) => self.0.close(exchange),
             NetRequest::PutBlob(ticket, _) | NetRequest::GetBlob(ticket, _) => {
                 let message = "this step has no bucket";
-                self.0.complete(ticket, Ended::Failed(NetError::new(NetErrorKind::Closed, message)));
+                self.0.complete(ticket, Completion::Failed(NetError::new(NetErrorKind::Closed, message)));
             }
         }
     }
@@ -43,23 +43,23 @@ impl Session {
         match operation {
             Operation::Request(request) => self.request(ticket, request),
             Operation::Read { exchange, max, timeout_ms } => {
-                let order = ReadOrder { ticket, max: max.min(MAX_READ_BYTES), timeout_ms };
-                self.0.enqueue(exchange, ticket, |exchange| exchange.reads.try_send(order).is_ok());
+                let command = ReadCommand { ticket, max: max.min(MAX_READ_BYTES), timeout_ms };
+                self.0.enqueue(exchange, ticket, |exchange| exchange.reads.try_send(command).is_ok());
             }
             Operation::Write { exchange, bytes, last } => match self.0.count_sent(bytes.len()) {
                 Ok(()) => {
-                    let order = WriteOrder { ticket, bytes, last };
-                    self.0.enqueue(exchange, ticket, |exchange| exchange.writes.try_send(order).is_ok());
+                    let command = WriteCommand { ticket, bytes, last };
+                    self.0.enqueue(exchange, ticket, |exchange| exchange.writes.try_send(command).is_ok());
                 }
                 Err(error) => {
                     self.0.close(exchange);
-                    self.0.complete(ticket, Ended::Failed(error));
+                    self.0.complete(ticket, Completion::Failed(error));
                 }
             },
             Operation::Secret { name } => {
                 let value = self.0.secrets().read(&name);
-                let ended = value.map_or_else(|refusal| self.0.refuse(refusal), Ended::Secret);
-                self.0.complete(ticket, ended);
+                let completion = value.map_or_else(|refusal| self.0.refuse(refusal), Completion::Secret);
+                self.0.complete(ticket, completion);
             }
         }
     }
@@ -69,13 +69,13 @@ impl Session {
         let mut exchanges = self.0.exchanges();
         if exchanges.len() >= max as usize {
             drop(exchanges);
-            return self.0.complete(ticket, Ended::Failed(too_many(max)));
+            return self.0.complete(ticket, Completion::Failed(too_many(max)));
         }
-        let (reads, read_orders) = mpsc::channel(1);
-        let (writes, write_orders) = mpsc::channel(1);
-        let orders = Orders { reads: read_orders, writes: write_orders };
+        let (reads, read_commands) = mpsc::channel(1);
+        let (writes, write_commands) = mpsc::channel(1);
+        let commands = Commands { reads: read_commands, writes: write_commands };
         // the map is locked: the exchange cannot finish before it is in the map
-        let task = tokio::spawn(exchange::run(Arc::clone(&self.0), ticket, request, orders)).abort_handle();
+        let task = tokio::spawn(exchange::run(Arc::clone(&self.0), ticket, request, commands)).abort_handle();
         let replaced = exchanges.insert(ticket, Exchange { task, reads, writes, open: vec![ticket] });
         if let Some(replaced) = replaced {
             replaced.task.abort();

@@ -5,26 +5,26 @@ use core::sync::atomic::{AtomicU64, Ordering};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use bue_model::net::{Ended, NetError, NetErrorKind, Ticket};
+use bue_model::net::{Completion, NetError, NetErrorKind, Ticket};
 use http::Method;
 use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
 
 use crate::parent::egress::clients::{Client, Clients};
-use crate::parent::egress::gate::{Allowed, Gate, Refusal};
-use crate::parent::egress::orders::{ReadOrder, WriteOrder};
+use crate::parent::egress::commands::{ReadCommand, WriteCommand};
+use crate::parent::egress::gate::{Gate, NetPolicy, Refusal};
 use crate::parent::egress::secrets::Secrets;
 use crate::step::limits::{Limits, bytes_text};
 use crate::step::permissions::Permissions;
 
 /// Receives the results of operations. Must not block.
-pub(crate) type CompletionCallback = Box<dyn Fn(Ticket, Ended) + Send + Sync>;
+pub(crate) type CompletionCallback = Box<dyn Fn(Ticket, Completion) + Send + Sync>;
 
 /// The state of one step's session.
 pub(crate) struct SessionState {
     clients: Arc<Clients>,
     /// What the script requests.
-    requested: Allowed,
+    requested: NetPolicy,
     secrets: Vec<String>,
     limits: Limits,
     complete: CompletionCallback,
@@ -37,8 +37,8 @@ pub(crate) struct SessionState {
 #[derive(Debug)]
 pub(crate) struct Exchange {
     pub(crate) task: AbortHandle,
-    pub(crate) reads: mpsc::Sender<ReadOrder>,
-    pub(crate) writes: mpsc::Sender<WriteOrder>,
+    pub(crate) reads: mpsc::Sender<ReadCommand>,
+    pub(crate) writes: mpsc::Sender<WriteCommand>,
     /// Operations that have not ended.
     pub(crate) open: Vec<Ticket>,
 }
@@ -58,7 +58,7 @@ impl SessionState {
     ) -> Self {
         Self {
             clients,
-            requested: Allowed::Rules(permissions.net.clone()),
+            requested: NetPolicy::Rules(permissions.net.clone()),
             secrets: permissions.secrets.clone(),
             limits: limits.clone(),
             complete,
@@ -69,8 +69,8 @@ impl SessionState {
     }
 
     /// Reports the result of an operation to the step.
-    pub(crate) fn complete(&self, ticket: Ticket, ended: Ended) {
-        (self.complete)(ticket, ended);
+    pub(crate) fn complete(&self, ticket: Ticket, completion: Completion) {
+        (self.complete)(ticket, completion);
     }
 
     pub(crate) fn exchanges(&self) -> MutexGuard<'_, HashMap<Ticket, Exchange>> {
@@ -97,22 +97,22 @@ impl SessionState {
             }
         };
         drop(exchanges);
-        self.complete(ticket, Ended::Failed(NetError::new(NetErrorKind::Closed, reason)));
+        self.complete(ticket, Completion::Failed(NetError::new(NetErrorKind::Closed, reason)));
     }
 
     /// Ends one operation of an exchange that continues.
-    pub(crate) fn finish_operation(&self, exchange: Ticket, ticket: Ticket, ended: Ended) {
+    pub(crate) fn finish_operation(&self, exchange: Ticket, ticket: Ticket, completion: Completion) {
         if let Some(exchange) = self.exchanges().get_mut(&exchange) {
             exchange.open.retain(|open| *open != ticket);
         }
-        self.complete(ticket, ended);
+        self.complete(ticket, completion);
     }
 
     /// Ends an exchange with the result of this operation; the other operations in flight fail.
-    pub(crate) fn finish_exchange(&self, exchange: Ticket, ticket: Ticket, ended: Ended) {
+    pub(crate) fn finish_exchange(&self, exchange: Ticket, ticket: Ticket, completion: Completion) {
         let Some(exchange) = self.remove(exchange) else { return };
         self.fail_all(exchange.open.into_iter().filter(|open| *open != ticket));
-        self.complete(ticket, ended);
+        self.complete(ticket, completion);
     }
 
     /// Aborts an exchange.
@@ -127,7 +127,7 @@ impl SessionState {
     fn fail_all(&self, open: impl Iterator<Item = Ticket>) {
         for ticket in open {
             let message = "the exchange ended before this operation was done";
-            self.complete(ticket, Ended::Failed(NetError::new(NetErrorKind::Closed, message)));
+            self.complete(ticket, Completion::Failed(NetError::new(NetErrorKind::Closed, message)));
         }
     }
 
@@ -148,9 +148,9 @@ impl SessionState {
     }
 
     /// Records a refusal and returns the result that the step gets.
-    pub(crate) fn refuse(&self, refusal: Refusal) -> Ended {
+    pub(crate) fn refuse(&self, refusal: Refusal) -> Completion {
         self.clients.refusals().record(&refusal);
-        Ended::Failed(refusal.into())
+        Completion::Failed(refusal.into())
     }
 
     /// Counts bytes of request bodies.

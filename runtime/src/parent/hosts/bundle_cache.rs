@@ -14,7 +14,7 @@ pub(crate) const MAX_BUNDLE_BYTES: usize = 128 << 20;
 
 /// The child has closed its socket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct ChildGone;
+pub(crate) struct Disconnected;
 
 /// The bundles that a child was sent.
 #[derive(Debug, Default)]
@@ -33,7 +33,7 @@ struct CachedBundle {
 
 impl BundleCache {
     /// Sends the bundle that this code needs, unless the child holds it already.
-    pub(crate) fn ensure(&mut self, code: &Code, frames: &Frames) -> Result<(), ChildGone> {
+    pub(crate) fn ensure(&mut self, code: &Code, frames: &Frames) -> Result<(), Disconnected> {
         let Some((bundle, key)) = code.bundle() else { return Ok(()) };
         self.uses += 1;
         if let Some(cached) = self.bundles.get_mut(&key) {
@@ -42,20 +42,20 @@ impl BundleCache {
         }
         // `request.rs` lets no bundle through that a frame cannot hold
         let load = ToHost::Load { key, bundle: Bundle::clone(bundle) };
-        let frame = protocol::frame(&load).map_err(|_| ChildGone)?;
+        let frame = protocol::frame(&load).map_err(|_| Disconnected)?;
         let bytes = frame.len();
         self.make_room(bytes, frames)?;
-        frames.send(frame).map_err(|_| ChildGone)?;
+        frames.send(frame).map_err(|_| Disconnected)?;
         self.bundles.insert(key, CachedBundle { bytes, last_use: self.uses });
         self.bytes += bytes;
         Ok(())
     }
 
-    fn make_room(&mut self, bytes: usize, frames: &Frames) -> Result<(), ChildGone> {
+    fn make_room(&mut self, bytes: usize, frames: &Frames) -> Result<(), Disconnected> {
         while self.bundles.len() >= MAX_BUNDLES || (self.bytes + bytes > MAX_BUNDLE_BYTES && !self.bundles.is_empty()) {
             let Some(key) = self.least_recently_used() else { return Ok(()) };
-            let frame = protocol::frame(&ToHost::Forget { key }).map_err(|_| ChildGone)?;
-            frames.send(frame).map_err(|_| ChildGone)?;
+            let frame = protocol::frame(&ToHost::Forget { key }).map_err(|_| Disconnected)?;
+            frames.send(frame).map_err(|_| Disconnected)?;
             self.bytes -= self.bundles.remove(&key).map_or(0, |cached| cached.bytes);
         }
         Ok(())

@@ -3,7 +3,7 @@
 //! ```text
 //! Hosts -- HostPool -- slot -- supervisor -- child process     a slot outlives its children
 //!                       |      reads frames, delivers events to the tasks' Running
-//!                       +-- Link: the child that is alive now, its tasks, the bundles it holds
+//!                       +-- HostConnection: the child that is alive now, its tasks, the bundles it holds
 //! ```
 //! `load.rs` estimates how many steps the cores have room for, `request.rs` turns a task into a frame, `supervisor.rs`
 //! restarts children, `bundle_cache.rs` knows which code a child holds. Depends on [`child`](crate::parent::child),
@@ -11,8 +11,8 @@
 
 pub(crate) mod bundle_cache;
 pub(crate) mod config;
+pub(crate) mod host_connection;
 pub(crate) mod host_task;
-pub(crate) mod link;
 pub(crate) mod load;
 pub(crate) mod memory;
 pub(crate) mod pool;

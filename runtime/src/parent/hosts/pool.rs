@@ -5,7 +5,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use tokio::sync::futures::Notified;
 use tokio::sync::{Notify, mpsc, watch};
 
-use super::link::Link;
+use super::host_connection::HostConnection;
 use super::load::LoadEstimate;
 use super::request::Request;
 use crate::error::RuntimeError;
@@ -35,10 +35,10 @@ pub(crate) struct HostPool {
 
 /// Where a child lives; the next child takes the same slot.
 #[derive(Debug, Default)]
-struct Slot(Mutex<Option<Link>>);
+struct Slot(Mutex<Option<HostConnection>>);
 
 impl Slot {
-    fn lock(&self) -> MutexGuard<'_, Option<Link>> {
+    fn lock(&self) -> MutexGuard<'_, Option<HostConnection>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -80,27 +80,27 @@ impl HostPool {
     }
 
     /// Runs something with the child of a slot. `None` if none is alive there.
-    fn with_link<T>(&self, slot: usize, with: impl FnOnce(&mut Link) -> T) -> Option<T> {
+    fn with_connection<T>(&self, slot: usize, with: impl FnOnce(&mut HostConnection) -> T) -> Option<T> {
         self.slots.get(slot)?.lock().as_mut().map(with)
     }
 
-    fn sum(&self, count: impl Fn(&Link) -> usize) -> usize {
+    fn sum(&self, count: impl Fn(&HostConnection) -> usize) -> usize {
         self.slots.iter().map(|slot| slot.lock().as_ref().map_or(0, &count)).sum()
     }
 
     /// Returns the number of steps in all hosts.
     pub(crate) fn tasks(&self) -> usize {
-        self.sum(Link::tasks)
+        self.sum(HostConnection::tasks)
     }
 
     /// Returns how many more steps may run now.
     pub(crate) fn free_capacity(&self) -> usize {
-        self.load.max_running(self.slots.len()).saturating_sub(self.sum(Link::running))
+        self.load.max_running(self.slots.len()).saturating_sub(self.sum(HostConnection::running))
     }
 
     /// Returns the process ids of the children that are alive.
     pub(crate) fn processes(&self) -> Vec<u32> {
-        self.slots.iter().filter_map(|slot| slot.lock().as_ref().map(|link| link.process)).collect()
+        self.slots.iter().filter_map(|slot| slot.lock().as_ref().map(|connection| connection.process)).collect()
     }
 
     /// Sends a task to the child with the least to do. Gives the request back if no child is alive.
@@ -108,21 +108,21 @@ impl HostPool {
         let Some(slot) = self.least_loaded() else { return Err(request) };
         let Some(place) = self.slots.get(slot) else { return Err(request) };
         match place.lock().as_mut() {
-            Some(link) => link.start(request, &self.egress).map(|events| StartedTask { slot, events }),
+            Some(connection) => connection.start(request, &self.egress).map(|events| StartedTask { slot, events }),
             None => Err(request),
         }
     }
 
     /// Returns the slot of the child with the fewest running tasks, and of those with the fewest tasks.
     fn least_loaded(&self) -> Option<usize> {
-        let load = |slot: &Slot| slot.lock().as_ref().map(|link| (link.running(), link.tasks()));
+        let load = |slot: &Slot| slot.lock().as_ref().map(|connection| (connection.running(), connection.tasks()));
         let alive = self.slots.iter().enumerate().filter_map(|(index, slot)| Some((load(slot)?, index)));
         alive.min().map(|(_, index)| index)
     }
 
     /// Sends a message about a task to its child. A child that is gone does not need it.
     pub(crate) fn send(&self, slot: usize, message: &ToHost) {
-        let frames = self.with_link(slot, |link| link.frames.clone());
+        let frames = self.with_connection(slot, |connection| connection.frames.clone());
         if let (Some(frames), Ok(frame)) = (frames, protocol::frame(message)) {
             let _ = frames.send(frame);
         }
@@ -130,13 +130,13 @@ impl HostPool {
 
     /// Removes a task that is not awaited any more, and stops it.
     pub(crate) fn cancel(&self, slot: usize, id: u64) {
-        self.with_link(slot, |link| link.remove(id));
+        self.with_connection(slot, |connection| connection.remove(id));
         self.send(slot, &ToHost::Cancel { id });
     }
 
     /// Executes a task's request to the network or the bucket.
     pub(crate) fn handle_request(&self, slot: usize, id: u64, request: NetRequest) {
-        self.with_link(slot, |link| link.handle_request(id, request));
+        self.with_connection(slot, |connection| connection.handle_request(id, request));
     }
 
     /// Delivers an event to its task. Events of a task that was dropped are ignored.
@@ -144,7 +144,9 @@ impl HostPool {
     /// # Errors
     /// The child sent elements before those sent earlier were taken.
     pub(crate) fn deliver(&self, slot: usize, id: u64, event: Event) -> Result<(), RuntimeError> {
-        let Some(receiver) = self.with_link(slot, |link| link.receiver(id, &event)).flatten() else { return Ok(()) };
+        let Some(receiver) = self.with_connection(slot, |connection| connection.receiver(id, &event)).flatten() else {
+            return Ok(());
+        };
         if let Event::Finished(finished) = &event {
             self.load.record(finished);
             self.capacity_changed.notify_waiters();
@@ -159,14 +161,14 @@ impl HostPool {
 
     /// A child reported how many of its steps wait.
     pub(crate) fn set_waiting(&self, slot: usize, steps: u32) {
-        self.with_link(slot, |link| link.waiting = steps as usize);
+        self.with_connection(slot, |connection| connection.waiting = steps as usize);
         self.capacity_changed.notify_waiters();
     }
 
     /// Puts a child that is ready into its slot, and wakes those who wait for one. A closed pool takes none.
-    pub(crate) fn attach(&self, slot: usize, link: Link) {
+    pub(crate) fn attach(&self, slot: usize, connection: HostConnection) {
         if let Some(place) = self.slots.get(slot) {
-            *place.lock() = Some(link);
+            *place.lock() = Some(connection);
         }
         // looked at after the child is in its slot: `close` empties the slots after it closes the pool
         if self.is_closed() {

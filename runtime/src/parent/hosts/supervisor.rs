@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::config::HostsConfig;
-use super::link::Link;
+use super::host_connection::HostConnection;
 use super::pool::HostPool;
 use crate::error::RuntimeError;
 use crate::parent::child::Child;
@@ -47,7 +47,7 @@ pub(crate) async fn supervise(pool: Arc<HostPool>, slot: usize, config: Arc<Host
 
 /// Serves a child until it ends.
 async fn serve(pool: &HostPool, slot: usize, mut child: Child) -> Result<(), RuntimeError> {
-    pool.attach(slot, Link::new(child.id(), child.take_frames()));
+    pool.attach(slot, HostConnection::new(child.id(), child.take_frames()));
     let outcome = read_messages(pool, slot, &mut child).await;
     pool.detach(slot);
     child.end().await;

@@ -1,6 +1,6 @@
 //! Bodies of any length in both directions, which are never held in memory.
 
-use bue_model::net::{Body, Ended, NetErrorKind, Operation, Request};
+use bue_model::net::{Body, Completion, NetErrorKind, Operation, Request};
 use bue_runtime::Limits;
 use bytes::Bytes;
 
@@ -33,13 +33,13 @@ async fn upload(step: &mut Step, seen: &Seen, request: Request, pieces: usize, p
     let before = seen.passed();
     for index in 0..pieces {
         let last = index + 1 == pieces;
-        let ended = step.complete(Operation::Write { exchange, bytes: piece.clone(), last }).await;
-        assert_eq!(ended, Ended::Wrote);
+        let completion = step.complete(Operation::Write { exchange, bytes: piece.clone(), last }).await;
+        assert_eq!(completion, Completion::Written);
         let ahead = ((index + 1) * piece.len()).saturating_sub(seen.passed() - before);
         assert!(ahead < BETWEEN, "{ahead} bytes are held somewhere");
     }
     match step.wait(exchange).await {
-        Ended::Response(response) => String::from_utf8_lossy(&response.body).into_owned(),
+        Completion::Response(response) => String::from_utf8_lossy(&response.body).into_owned(),
         other => panic!("{other:?}"),
     }
 }
@@ -62,7 +62,7 @@ async fn a_body_that_is_given_up_does_not_look_whole() {
     let request = post(&format!("http://{server}"), "/count", Body::Streamed);
     let exchange = step.start(Operation::Request(request));
     let bytes = Bytes::from_static(b"part");
-    assert_eq!(step.complete(Operation::Write { exchange, bytes, last: false }).await, Ended::Wrote);
+    assert_eq!(step.complete(Operation::Write { exchange, bytes, last: false }).await, Completion::Written);
     step.close(exchange);
     seen.wait_for_closed(1).await;
 }
@@ -85,10 +85,11 @@ async fn a_step_that_is_dropped_ends_its_exchanges() {
 }
 
 #[tokio::test]
-async fn operations_that_mean_nothing_are_told_so() {
+async fn invalid_operations_are_reported() {
     let (server, _) = serve().await;
     let mut step = Step::to(server);
-    let closed = |ended: &Ended| matches!(ended, Ended::Failed(error) if error.kind == NetErrorKind::Closed);
+    let closed =
+        |completion: &Completion| matches!(completion, Completion::Failed(error) if error.kind == NetErrorKind::Closed);
     assert!(closed(&step.complete(Operation::Read { exchange: 99, max: 1, timeout_ms: None }).await));
     let exchange = step.start(Operation::Request(get(&format!("http://{server}"), "/hang")));
     let write = Operation::Write { exchange, bytes: Bytes::from_static(b"x"), last: true };

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bue_model::net::NetErrorKind;
-use bue_runtime::{Allowed, BoxFuture, Egress, EgressConfig, Limits, NetPort, Refusals, Resolve};
+use bue_runtime::{BoxFuture, Egress, EgressConfig, Limits, NetPolicy, NetPort, Refusals, Resolve};
 use tokio::net::TcpListener;
 
 use super::server::serve;
@@ -79,14 +79,14 @@ fn changing(turns: &[&[&str]]) -> Arc<Changing> {
     Arc::new(Changing(turns.iter().map(turn).collect(), AtomicUsize::new(0)))
 }
 
-fn port_with(resolver: Arc<Changing>, allowed: Allowed, requested: &[&str]) -> NetPort {
+fn port_with(resolver: Arc<Changing>, allowed: NetPolicy, requested: &[&str]) -> NetPort {
     let config = EgressConfig { allowed, ..EgressConfig::default() };
     let egress = Egress::with_resolver(config, None::<&Path>, resolver).expect("no file to read");
     egress.port(&permissions(requested), &Limits::default())
 }
 
 #[tokio::test]
-async fn no_spelling_of_a_place_of_ones_own_is_reached() {
+async fn private_addresses_are_refused_in_every_notation() {
     assert!(spellings().len() >= 150, "{}", spellings().len());
     let (port, came) = trap().await;
     let mut step = Step::new(egress(&BROAD).port(&permissions(&BROAD), &Limits::default()));
@@ -118,12 +118,12 @@ async fn no_redirect_leads_there_either() {
 }
 
 #[tokio::test]
-async fn a_name_that_becomes_a_place_of_ones_own_is_not_followed() {
+async fn dns_rebinding_is_refused() {
     let (port, came) = trap().await;
     // the public address refuses the connection or answers something else: only the address that is never reached counts
     let turns: [&[&str]; 3] =
         [&["192.0.2.1"], &["127.0.0.1"], &["::ffff:127.0.0.1", "::1", "10.0.0.1", "64:ff9b::7f00:1"]];
-    for allowed in [Allowed::Rules(rules(&BROAD)), Allowed::Anything] {
+    for allowed in [NetPolicy::Rules(rules(&BROAD)), NetPolicy::Anything] {
         let mut step = Step::new(port_with(changing(&turns), allowed, &BROAD));
         for _ in 0..6 {
             let error = step.failure(get(&format!("http://rebind.example:{port}"), "/")).await;
@@ -141,7 +141,7 @@ async fn every_address_of_a_name_is_looked_at() {
     let requested = ["two.example".to_owned(), format!("127.0.0.1:{port}")];
     let requested: Vec<&str> = requested.iter().map(String::as_str).collect();
     let resolver = changing(&[&["10.0.0.1", "169.254.169.254", "127.0.0.1"]]);
-    let mut step = Step::new(port_with(resolver, Allowed::Anything, &requested));
+    let mut step = Step::new(port_with(resolver, NetPolicy::Anything, &requested));
     let (response, _) = step.whole(get(&format!("http://two.example:{port}"), "/status/200")).await;
     assert_eq!((response.status, seen.connections()), (200, 1), "the one that was named is taken");
 }
@@ -191,12 +191,15 @@ async fn a_connection_is_not_used_under_other_rules() {
 }
 
 #[tokio::test]
-async fn our_own_servers_are_named_whole_or_not_reached() {
+async fn hub_and_bucket_need_a_rule_with_address_and_port() {
     let (server, seen) = serve().await;
     let request = |host: &str| get(&format!("http://{host}:{}", server.port()), "/status/200");
     let step = |rule: &str, own: SocketAddr| {
-        let config =
-            EgressConfig { allowed: Allowed::Rules(rules(&[rule])), own_servers: vec![own], ..EgressConfig::default() };
+        let config = EgressConfig {
+            allowed: NetPolicy::Rules(rules(&[rule])),
+            own_servers: vec![own],
+            ..EgressConfig::default()
+        };
         let egress = Egress::new(config, None::<&Path>).expect("no file to read");
         Step::new(egress.port(&permissions(&[rule]), &Limits::default()))
     };

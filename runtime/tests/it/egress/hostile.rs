@@ -15,8 +15,8 @@ async fn expect(pieces: Vec<Vec<u8>>, kind: NetErrorKind) {
     let mut step = Step::to(server);
     let exchange = step.start(bue_model::net::Operation::Request(get(&format!("http://{server}"), "/")));
     let error = match step.wait(exchange).await {
-        bue_model::net::Ended::Failed(error) => error,
-        bue_model::net::Ended::Response(response) => {
+        bue_model::net::Completion::Failed(error) => error,
+        bue_model::net::Completion::Response(response) => {
             assert!(!response.last, "{text}: {response:?}");
             loop {
                 match step.read(exchange).await {
@@ -83,8 +83,8 @@ async fn a_body_that_stops_is_left_in_time() {
     let error = loop {
         let read = bue_model::net::Operation::Read { exchange, max: 10, timeout_ms: Some(200) };
         match step.complete(read).await {
-            bue_model::net::Ended::Data { bytes, .. } => rest.extend_from_slice(&bytes),
-            bue_model::net::Ended::Failed(error) => break error,
+            bue_model::net::Completion::Data { bytes, .. } => rest.extend_from_slice(&bytes),
+            bue_model::net::Completion::Failed(error) => break error,
             other => panic!("{other:?}"),
         }
     };

@@ -98,8 +98,11 @@ async fn two_hundred_exchanges_go_side_by_side() {
     let request = get(&format!("http://{server}"), "/together/200");
     let tickets: Vec<_> = (0..200).map(|_| step.start(Operation::Request(request.clone()))).collect();
     for ticket in tickets {
-        let ended = step.wait(ticket).await;
-        assert!(matches!(&ended, bue_model::net::Ended::Response(response) if response.status == 200), "{ended:?}");
+        let completion = step.wait(ticket).await;
+        assert!(
+            matches!(&completion, bue_model::net::Completion::Response(response) if response.status == 200),
+            "{completion:?}"
+        );
     }
     assert_eq!(seen.connections(), 200);
 }

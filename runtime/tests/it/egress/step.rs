@@ -5,14 +5,14 @@ use std::net::SocketAddr;
 use std::path::Path;
 
 use bue_model::NetRule;
-use bue_model::net::{Body, Ended, NetError, NetErrorKind, Operation, Request, Response, Ticket};
-use bue_runtime::{Allowed, Egress, EgressConfig, Limits, NetPort, Permissions};
+use bue_model::net::{Body, Completion, NetError, NetErrorKind, Operation, Request, Response, Ticket};
+use bue_runtime::{Egress, EgressConfig, Limits, NetPolicy, NetPort, Permissions};
 use bytes::Bytes;
 
 pub(crate) struct Step {
     port: NetPort,
     last: Ticket,
-    arrived: HashMap<Ticket, Ended>,
+    arrived: HashMap<Ticket, Completion>,
 }
 
 pub(crate) fn rules(texts: &[&str]) -> Vec<NetRule> {
@@ -26,7 +26,7 @@ pub(crate) fn permissions(texts: &[&str]) -> Permissions {
 }
 
 pub(crate) fn egress(texts: &[&str]) -> Egress {
-    let config = EgressConfig { allowed: Allowed::Rules(rules(texts)), ..EgressConfig::default() };
+    let config = EgressConfig { allowed: NetPolicy::Rules(rules(texts)), ..EgressConfig::default() };
     Egress::new(config, None::<&Path>).expect("no file to read")
 }
 
@@ -76,17 +76,17 @@ impl Step {
         self.port.close(exchange);
     }
 
-    pub(crate) async fn wait(&mut self, ticket: Ticket) -> Ended {
+    pub(crate) async fn wait(&mut self, ticket: Ticket) -> Completion {
         loop {
-            if let Some(ended) = self.arrived.remove(&ticket) {
-                return ended;
+            if let Some(completion) = self.arrived.remove(&ticket) {
+                return completion;
             }
-            let (arrived, ended) = self.port.next().await.expect("an open port");
-            self.arrived.insert(arrived, ended);
+            let (arrived, completion) = self.port.next().await.expect("an open port");
+            self.arrived.insert(arrived, completion);
         }
     }
 
-    pub(crate) async fn complete(&mut self, operation: Operation) -> Ended {
+    pub(crate) async fn complete(&mut self, operation: Operation) -> Completion {
         let ticket = self.start(operation);
         self.wait(ticket).await
     }
@@ -94,22 +94,22 @@ impl Step {
     pub(crate) async fn response(&mut self, request: Request) -> (Ticket, Response) {
         let ticket = self.start(Operation::Request(request));
         match self.wait(ticket).await {
-            Ended::Response(response) => (ticket, response),
+            Completion::Response(response) => (ticket, response),
             other => panic!("{other:?}"),
         }
     }
 
     pub(crate) async fn failure(&mut self, request: Request) -> NetError {
         match self.complete(Operation::Request(request)).await {
-            Ended::Failed(error) => error,
+            Completion::Failed(error) => error,
             other => panic!("{other:?}"),
         }
     }
 
     pub(crate) async fn read(&mut self, exchange: Ticket) -> Result<(Bytes, bool), NetError> {
         match self.complete(Operation::Read { exchange, max: 64 * 1024, timeout_ms: Some(5_000) }).await {
-            Ended::Data { bytes, last } => Ok((bytes, last)),
-            Ended::Failed(error) => Err(error),
+            Completion::Data { bytes, last } => Ok((bytes, last)),
+            Completion::Failed(error) => Err(error),
             other => panic!("{other:?}"),
         }
     }

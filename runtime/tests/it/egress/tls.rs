@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use bue_model::net::{Body, NetErrorKind, Operation};
-use bue_runtime::{Allowed, Egress, EgressConfig, Limits};
+use bue_runtime::{Egress, EgressConfig, Limits, NetPolicy};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use rcgen::{CertifiedKey, generate_simple_self_signed};
@@ -57,7 +57,7 @@ async fn serve(names: &[&str], protocol: &'static str, folder: &TempDir) -> (Soc
 
 fn step(server: SocketAddr, file: Option<&Path>) -> Step {
     let rule = format!("localhost:{}", server.port());
-    let config = EgressConfig { allowed: Allowed::Anything, ..EgressConfig::default() };
+    let config = EgressConfig { allowed: NetPolicy::Anything, ..EgressConfig::default() };
     let egress = Egress::new(config, file).expect("certificates");
     Step::new(egress.port(&permissions(&[&rule]), &Limits::default()))
 }
@@ -82,8 +82,8 @@ async fn a_certificate_that_is_trusted_is_spoken_to_in_either_protocol() {
             let bytes = vec![b'z'; 500_000].into();
             step.complete(Operation::Write { exchange, bytes, last }).await;
         }
-        let ended = step.wait(exchange).await;
-        assert!(format!("{ended:?}").contains("1000000"), "{ended:?}");
+        let completion = step.wait(exchange).await;
+        assert!(format!("{completion:?}").contains("1000000"), "{completion:?}");
     }
 }
 
@@ -96,8 +96,11 @@ async fn two_hundred_exchanges_share_a_connection_of_http_2() {
     step.whole(get(&origin, "/status/200")).await;
     let tickets: Vec<_> = (0..200).map(|_| step.start(Operation::Request(get(&origin, "/together/200")))).collect();
     for ticket in tickets {
-        let ended = step.wait(ticket).await;
-        assert!(matches!(&ended, bue_model::net::Ended::Response(response) if response.status == 200), "{ended:?}");
+        let completion = step.wait(ticket).await;
+        assert!(
+            matches!(&completion, bue_model::net::Completion::Response(response) if response.status == 200),
+            "{completion:?}"
+        );
     }
     assert_eq!(seen.connections(), 1);
 }

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bue_model::{Answer, BlobHash, Bundle, Json, SourceFile, Value, cbor};
-use bue_runtime::{Allowed, Code, Egress, EgressConfig, Limits, Permissions, Task};
+use bue_runtime::{Code, Egress, EgressConfig, Limits, NetPolicy, Permissions, Task};
 use bytes::Bytes;
 use futures_util::future::join_all;
 use tempfile::TempDir;
@@ -65,7 +65,7 @@ async fn aiohttp_works_as_published() {
 async fn check(name: &str, wheels: &[(String, Vec<u8>)]) {
     let folder = TempDir::new().expect("a folder");
     let servers = Servers::start(&folder).await;
-    let config = EgressConfig { allowed: Allowed::Anything, ..EgressConfig::default() };
+    let config = EgressConfig { allowed: NetPolicy::Anything, ..EgressConfig::default() };
     let egress = Egress::new(config, Some(&servers.certificate)).expect("a way out");
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/programs/network").join(name);
     let text = fs::read_to_string(path).expect("a program");

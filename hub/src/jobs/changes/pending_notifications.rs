@@ -1,4 +1,4 @@
-//! [`Effects`]: what others must learn of a transaction once it is durable.
+//! [`PendingNotifications`]: what others must learn of a transaction once it is durable.
 
 use std::collections::BTreeSet;
 
@@ -10,7 +10,7 @@ pub(crate) const MAX_ROUND_BATCHES: usize = 2;
 
 /// What a transaction announces after its commit.
 #[derive(Debug, Default)]
-pub(crate) struct Effects {
+pub(crate) struct PendingNotifications {
     /// Jobs became ready or parked.
     pub(crate) work: bool,
     /// Leases were granted.
@@ -21,7 +21,7 @@ pub(crate) struct Effects {
     pub(crate) growing: BTreeSet<i64>,
 }
 
-impl Effects {
+impl PendingNotifications {
     /// Adds what the same transaction did later.
     pub(crate) fn merge(&mut self, later: Self) {
         self.work |= later.work;

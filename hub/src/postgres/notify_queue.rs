@@ -1,4 +1,4 @@
-//! [`Outbox`]: what is to be announced to other hubs, gathered until the next message.
+//! [`NotifyQueue`]: what is to be announced to other hubs, gathered until the next message.
 
 use std::collections::BTreeSet;
 use std::sync::{Mutex, PoisonError};
@@ -6,31 +6,31 @@ use std::sync::{Mutex, PoisonError};
 use bue_model::RunId;
 use tokio::sync::Notify;
 
-use crate::jobs::changes::effects::Effects;
+use crate::jobs::changes::pending_notifications::PendingNotifications;
 
 /// Runs in one message, which can have 8,000 bytes.
 const RUNS_PER_MESSAGE: usize = 150;
 
 /// Announcements that wait to be sent, and the wake-ups of the tasks that handle them.
 #[derive(Debug, Default)]
-pub(super) struct Outbox {
-    pending: Mutex<Effects>,
+pub(super) struct NotifyQueue {
+    pending: Mutex<PendingNotifications>,
     /// Wakes the task that sends announcements.
     pub(super) has_messages: Notify,
     /// Wakes the task that instantiates rounds.
     pub(super) has_growing: Notify,
 }
 
-impl Outbox {
+impl NotifyQueue {
     /// Adds what a transaction did.
-    pub(super) fn add(&self, effects: Effects) {
-        if !effects.growing.is_empty() {
+    pub(super) fn add(&self, pending_notifications: PendingNotifications) {
+        if !pending_notifications.growing.is_empty() {
             self.has_growing.notify_one();
         }
         self.pending
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
-            .merge(Effects { growing: BTreeSet::new(), ..effects });
+            .merge(PendingNotifications { growing: BTreeSet::new(), ..pending_notifications });
         self.has_messages.notify_one();
     }
 

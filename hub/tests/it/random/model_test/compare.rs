@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 
 use bue_model::{JobId, RunState};
 
-use super::Game;
+use super::ModelTest;
 use crate::random::model::{Key, Status, Statuses};
 use crate::random::plans::number_of;
 
-impl Game {
+impl ModelTest {
     /// Compares the run and its counts with the model, which must agree at any time.
     pub(in crate::random) async fn compare(&self) {
         let (view, statuses) = (self.world.view(self.run).await, self.model.statuses());

@@ -4,11 +4,11 @@ use bue_hub::HubError;
 use bue_model::wire::Changed;
 use bue_model::{JobId, RunState};
 
-use super::{Game, nth};
+use super::{ModelTest, nth};
 use crate::random::events::Answer;
 use crate::random::model::{Key, Status};
 
-impl Game {
+impl ModelTest {
     /// Returns a job that exists, in any state.
     async fn any_job(&self, which: usize, wanted: impl Fn(&Key) -> bool) -> Option<(JobId, Key, Status)> {
         let wanted = self.keys.iter().filter(|(_, key)| wanted(key));
@@ -81,7 +81,7 @@ impl Game {
             let held: Vec<Key> = self.holdings.keys().cloned().collect();
             held.iter().for_each(|key| self.lose(key));
             self.expect_cancelled(changed, before);
-            let late: Vec<_> = (0..self.past.len()).map(|which| (which, Answer::Again)).collect();
+            let late: Vec<_> = (0..self.reported.len()).map(|which| (which, Answer::Again)).collect();
             self.report(&late).await;
         }
     }

@@ -6,9 +6,9 @@ use tokio_postgres::error::SqlState;
 use crate::error::postgres_error_text;
 
 /// Returns what to do about an error that keeps a hub from starting.
-pub(in crate::postgres) fn advice(error: &Error) -> &'static str {
-    let Some(code) = error.code() else { return advice_without_code(&postgres_error_text(error)) };
-    let advices = [
+pub(in crate::postgres) fn startup_hint(error: &Error) -> &'static str {
+    let Some(code) = error.code() else { return hint_without_code(&postgres_error_text(error)) };
+    let hints = [
         (&SqlState::INVALID_PASSWORD, "set the right password in the address or in POSTGRES_PASSWORD"),
         (
             &SqlState::INVALID_AUTHORIZATION_SPECIFICATION,
@@ -21,11 +21,11 @@ pub(in crate::postgres) fn advice(error: &Error) -> &'static str {
         (&SqlState::TOO_MANY_CONNECTIONS, "raise max_connections, or let fewer programs connect"),
         (&SqlState::CANNOT_CONNECT_NOW, "the server is starting or stopping: start the hub again in a moment"),
     ];
-    let advice = advices.into_iter().find(|(known, _)| *known == code);
-    advice.map_or("look for the cause in the server's log", |(_, advice)| advice)
+    let hint = hints.into_iter().find(|(known, _)| *known == code);
+    hint.map_or("look for the cause in the server's log", |(_, hint)| hint)
 }
 
-fn advice_without_code(text: &str) -> &'static str {
+fn hint_without_code(text: &str) -> &'static str {
     if text.contains("does not support TLS") {
         "give the server a certificate (ssl = on), or connect without TLS: sslmode=disable"
     } else if text.contains("certificate") {

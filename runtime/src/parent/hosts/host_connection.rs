@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use bue_model::net::{Ended, NetError, NetErrorKind, Ticket};
+use bue_model::net::{Completion, NetError, NetErrorKind, Ticket};
 use bytes::Bytes;
 use tokio::sync::mpsc;
 
@@ -22,7 +22,7 @@ const MAX_EVENTS: usize = 4;
 
 /// The child that is alive now.
 #[derive(Debug)]
-pub(crate) struct Link {
+pub(crate) struct HostConnection {
     pub(crate) frames: Frames,
     /// The process id.
     pub(crate) process: u32,
@@ -42,7 +42,7 @@ struct RunningTask {
     blobs: Option<Arc<dyn Blobs>>,
 }
 
-impl Link {
+impl HostConnection {
     pub(crate) fn new(process: u32, frames: Frames) -> Self {
         Self { frames, process, tasks: HashMap::new(), waiting: 0, bundles: BundleCache::default() }
     }
@@ -110,17 +110,17 @@ impl Link {
 
 /// Sends the results of a task's operations to its child.
 fn send_completions(id: u64, frames: Frames) -> CompletionCallback {
-    Box::new(move |ticket, ended| {
+    Box::new(move |ticket, completion| {
         // a child that is gone does not need it
-        let _ = protocol::frame(&ToHost::Net { id, ticket, ended }).map(|frame| frames.send(frame));
+        let _ = protocol::frame(&ToHost::Net { id, ticket, completion }).map(|frame| frames.send(frame));
     })
 }
 
 /// Sends the result of a blob operation to the child.
 async fn send_blob(id: u64, ticket: Ticket, blob: impl Future<Output = Result<Bytes, String>> + Send, frames: Frames) {
-    let ended = match blob.await {
-        Ok(bytes) => Ended::Data { bytes, last: true },
-        Err(reason) => Ended::Failed(NetError::new(NetErrorKind::Closed, reason)),
+    let completion = match blob.await {
+        Ok(bytes) => Completion::Data { bytes, last: true },
+        Err(reason) => Completion::Failed(NetError::new(NetErrorKind::Closed, reason)),
     };
-    send_completions(id, frames)(ticket, ended);
+    send_completions(id, frames)(ticket, completion);
 }

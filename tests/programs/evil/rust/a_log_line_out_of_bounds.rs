@@ -8,7 +8,7 @@ unsafe extern "C" {
 }
 
 #[bue::step]
-fn a_log_line_from_nowhere(_canary: String, _port: u16) {
+fn a_log_line_out_of_bounds(_canary: String, _port: u16) {
     // SAFETY: none; that is the point.
     unsafe { log(0xffff_fff0_u32 as *const u8, 4_000_000) }
 }

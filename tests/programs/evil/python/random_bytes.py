@@ -1,4 +1,4 @@
-# Chance beyond what a call gives: it comes, and it is some.
+# Random bytes beyond what one call gives: they arrive, and they are random.
 # gives: 300000
 import os
 import random

@@ -1,4 +1,4 @@
-//! [`Inner`]: what the clones of a store and its background tasks share.
+//! [`PostgresState`]: what the clones of a store and its background tasks share.
 
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -14,13 +14,13 @@ use tokio::time::timeout;
 use uuid::Uuid;
 
 use super::connection::address::{Address, CONNECT_TIMEOUT};
-use super::connection::advice::advice;
+use super::connection::startup_hint::startup_hint;
 use super::leasing::leased_jobs::LeasedJobs;
-use super::outbox::Outbox;
+use super::notify_queue::NotifyQueue;
 use super::query::query;
 use super::schema;
 use crate::error::{HubError, postgres_error_text};
-use crate::jobs::changes::effects::Effects;
+use crate::jobs::changes::pending_notifications::PendingNotifications;
 use crate::jobs::columns::from_postcard;
 use crate::jobs::graph::Graph;
 use crate::jobs::instance::Run;
@@ -48,7 +48,7 @@ pub(super) struct Granted {
 }
 
 /// The state of a store.
-pub(super) struct Inner {
+pub(super) struct PostgresState {
     pool: Pool,
     pub(super) address: Address,
     pub(super) notifications: Notifications,
@@ -63,21 +63,21 @@ pub(super) struct Inner {
     now: AtomicI64,
     lease_ms: AtomicU64,
     timeout_ms: AtomicU64,
-    pub(super) outbox: Outbox,
+    pub(super) notify_queue: NotifyQueue,
 }
 
-impl std::fmt::Debug for Inner {
+impl std::fmt::Debug for PostgresState {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         // the configuration contains a password
-        f.debug_struct("Inner").field("pool", &self.pool.status()).finish_non_exhaustive()
+        f.debug_struct("PostgresState").field("pool", &self.pool.status()).finish_non_exhaustive()
     }
 }
 
-impl Inner {
+impl PostgresState {
     /// Connects, and migrates the database.
     pub(super) async fn connect(url: &str) -> Result<Self, HubError> {
         let address = Address::parse(url)?;
-        let inner = Self {
+        let state = Self {
             pool: pool(&address)?,
             notifications: Notifications::default(),
             runs: Mutex::default(),
@@ -88,11 +88,11 @@ impl Inner {
             now: AtomicI64::new(0),
             lease_ms: AtomicU64::new(LEASE_MS),
             timeout_ms: AtomicU64::new(REQUEST_TIMEOUT_MS),
-            outbox: Outbox::default(),
+            notify_queue: NotifyQueue::default(),
             address,
         };
-        inner.prepare().await.map_err(|error| inner.unusable(error))?;
-        Ok(inner)
+        state.prepare().await.map_err(|error| state.unusable(error))?;
+        Ok(state)
     }
 
     /// Checks and migrates the database.
@@ -108,12 +108,12 @@ impl Inner {
 
     /// Adds to an error of the first connection what to do about it.
     fn unusable(&self, error: HubError) -> HubError {
-        let (reason, advice) = match error {
-            HubError::Postgres(error) => (postgres_error_text(&error), advice(&error)),
+        let (reason, hint) = match error {
+            HubError::Postgres(error) => (postgres_error_text(&error), startup_hint(&error)),
             HubError::Unreachable(reason) => (reason, "check whether PostgreSQL runs there and answers"),
             error => return error,
         };
-        HubError::Unusable { database: self.address.display_text(), reason, advice }
+        HubError::Unusable { database: self.address.display_text(), reason, hint }
     }
 
     /// Returns a connection of the pool.
@@ -146,15 +146,15 @@ impl Inner {
     }
 
     /// Announces what a committed transaction did: here at once, to other hubs soon.
-    pub(super) fn announce(&self, effects: Effects) {
-        if effects.work {
+    pub(super) fn announce(&self, pending_notifications: PendingNotifications) {
+        if pending_notifications.work {
             self.notifications.notify_work();
         }
-        if effects.leases {
+        if pending_notifications.leases {
             self.notifications.notify_leases();
         }
-        effects.runs.iter().for_each(|run| self.notifications.notify_run(*run));
-        self.outbox.add(effects);
+        pending_notifications.runs.iter().for_each(|run| self.notifications.notify_run(*run));
+        self.notify_queue.add(pending_notifications);
     }
 
     /// Returns what never changes of a run, by its key.

@@ -2,12 +2,12 @@
 
 use bue_model::JobId;
 
-use super::{Game, Holding, LEASE, nth};
+use super::{Holding, LEASE, ModelTest, nth};
 use crate::random::model::{Key, Status};
 use crate::random::plans::number_of;
 use crate::world::{LeasedJob, World, completed};
 
-impl Game {
+impl ModelTest {
     /// Every leased job is open, has no other lease, and has its parents' values.
     pub(super) async fn lease(&mut self, count: u32) -> usize {
         let leased = self.world.lease(count).await;
@@ -79,7 +79,7 @@ impl Game {
     /// The lease has ended, and reports under it are stale.
     pub(super) fn lose(&mut self, key: &Key) {
         if let Some(Holding { held, .. }) = self.holdings.remove(key) {
-            self.past.push((held, completed("late"), false));
+            self.reported.push((held, completed("late"), false));
         }
     }
 

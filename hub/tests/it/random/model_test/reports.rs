@@ -4,12 +4,12 @@ use bue_model::job::Hints;
 use bue_model::wire::{Report, ReportBatch, Verdict};
 use bue_model::{Chunk, Outcome, ValueRef};
 
-use super::{Game, nth};
+use super::{ModelTest, nth};
 use crate::random::events::Answer;
-use crate::random::model::{Given, Key, PIECE};
+use crate::random::model::{Key, ModelValue, PIECE};
 use crate::world::{LeasedJob, PENDING, RESET, completed, failed, value};
 
-impl Game {
+impl ModelTest {
     /// Reports in one batch. A repeated or stale report changes nothing.
     pub(super) async fn report(&mut self, answers: &[(usize, Answer)]) {
         let before = self.world.view(self.run).await;
@@ -30,7 +30,7 @@ impl Game {
     /// when it is sent again.
     fn make_report(&mut self, which: usize, answer: Answer) -> Option<(Report, Option<Verdict>)> {
         let (held, outcome, verdict) = if answer == Answer::Again {
-            let (held, outcome, was_taken) = nth(self.past.iter(), which).cloned()?;
+            let (held, outcome, was_taken) = nth(self.reported.iter(), which).cloned()?;
             (held, outcome, (!was_taken).then_some(Verdict::LeaseLost))
         } else {
             let key = nth(self.holdings.keys(), which).cloned()?;
@@ -62,7 +62,7 @@ impl Game {
             Answer::Cancel => self.model.cancel(key),
             Answer::Release | Answer::Again => self.model.released(key),
         }
-        self.past.push((held.clone(), outcome.clone(), true));
+        self.reported.push((held.clone(), outcome.clone(), true));
         (held, outcome)
     }
 
@@ -72,7 +72,7 @@ impl Game {
         let path: Vec<String> = key.1.iter().map(u32::to_string).collect();
         let text = format!("{}/{}#{}", key.0, path.join("."), self.numbers);
         let elements = self.model.is_source(key.0).then(|| self.lists[self.numbers % self.lists.len()]);
-        self.model.completed.insert(key.clone(), Given { text: text.clone(), elements });
+        self.model.completed.insert(key.clone(), ModelValue { text: text.clone(), elements });
         match elements {
             Some(elements) => Outcome::Completed { value: list_of(elements, &text), hints: Hints::default() },
             None => completed(&text),

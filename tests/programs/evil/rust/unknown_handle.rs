@@ -8,7 +8,7 @@ unsafe extern "C" {
 }
 
 #[bue::step]
-fn a_handle_of_nobody(_canary: String, _port: u16) {
+fn unknown_handle(_canary: String, _port: u16) {
     // SAFETY: none; that is the point.
     unsafe { block(0x7fff_fff0) }
 }

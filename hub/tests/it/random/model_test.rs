@@ -1,4 +1,4 @@
-//! A hub that random events happen to, and the model beside it.
+//! [`ModelTest`]: a hub that random events happen to, and the model beside it.
 
 mod compare;
 mod leases;
@@ -24,7 +24,7 @@ pub(super) const LEASE: i64 = LEASE_MS as i64;
 const MAX_WAITS: u32 = 60_000;
 
 /// Opens the same store, any number of times.
-pub(crate) type Opener = Box<dyn Fn() -> BoxFuture<'static, Arc<dyn JobStore>>>;
+pub(crate) type StoreFactory = Box<dyn Fn() -> BoxFuture<'static, Arc<dyn JobStore>>>;
 
 /// A lease that is held.
 struct Holding {
@@ -33,15 +33,15 @@ struct Holding {
 }
 
 /// A lease that has ended: what was reported under it, and whether the report was accepted.
-type Past = (LeasedJob, Outcome, bool);
+type ReportedLease = (LeasedJob, Outcome, bool);
 
-pub(super) struct Game {
-    open: Opener,
+pub(super) struct ModelTest {
+    open: StoreFactory,
     world: World,
     run: RunId,
     pub(super) model: Model,
     holdings: BTreeMap<Key, Holding>,
-    past: Vec<Past>,
+    reported: Vec<ReportedLease>,
     keys: BTreeMap<JobId, Key>,
     /// The lengths of the lists that jobs return, one after the other.
     lists: Vec<u32>,
@@ -52,14 +52,14 @@ pub(super) struct Game {
     numbers: usize,
 }
 
-impl Game {
-    pub(super) async fn new(open: Opener, plan: Plan, lists: Vec<u32>) -> Self {
+impl ModelTest {
+    pub(super) async fn new(open: StoreFactory, plan: Plan, lists: Vec<u32>) -> Self {
         let world = World::new(open().await);
         let model = Model::new(plan.clone());
         let run = world.store.submit(world.time(), submission(1, plan)).await.expect("a run");
-        let (holdings, past, keys) = Default::default();
+        let (holdings, reported, keys) = Default::default();
         let is_long = lists.iter().any(|elements| *elements > 100);
-        Self { open, world, run, model, holdings, past, keys, lists, is_long, waits: 0, numbers: 0 }
+        Self { open, world, run, model, holdings, reported, keys, lists, is_long, waits: 0, numbers: 0 }
     }
 
     pub(super) async fn play(&mut self, event: &Event) {

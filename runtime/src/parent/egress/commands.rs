@@ -6,14 +6,14 @@ use tokio::sync::mpsc;
 
 /// The receiving ends of an exchange's queues.
 #[derive(Debug)]
-pub(crate) struct Orders {
-    pub(crate) reads: mpsc::Receiver<ReadOrder>,
-    pub(crate) writes: mpsc::Receiver<WriteOrder>,
+pub(crate) struct Commands {
+    pub(crate) reads: mpsc::Receiver<ReadCommand>,
+    pub(crate) writes: mpsc::Receiver<WriteCommand>,
 }
 
 /// Read from the response's body.
 #[derive(Debug)]
-pub(crate) struct ReadOrder {
+pub(crate) struct ReadCommand {
     pub(crate) ticket: Ticket,
     pub(crate) max: u32,
     pub(crate) timeout_ms: Option<u64>,
@@ -21,7 +21,7 @@ pub(crate) struct ReadOrder {
 
 /// Write to the request's body.
 #[derive(Debug)]
-pub(crate) struct WriteOrder {
+pub(crate) struct WriteCommand {
     pub(crate) ticket: Ticket,
     pub(crate) bytes: Bytes,
     pub(crate) last: bool,

@@ -1,0 +1,51 @@
+//! HTTP without our client: arbitrary bytes out, the response in pieces.
+
+use bue_test_support::wait::within_deadline;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+/// A response, read without our client.
+pub(crate) struct RawResponse {
+    pub(crate) status: u16,
+    pub(crate) head: String,
+    pub(crate) body: String,
+}
+
+/// Sends one request with an arbitrary body, on a separate connection.
+pub(crate) async fn raw_request(
+    address: &str,
+    method: &str,
+    path: &str,
+    content_type: &str,
+    body: &[u8],
+) -> RawResponse {
+    let length = body.len();
+    let head = format!(
+        "{method} {path} HTTP/1.1\r\nhost: x\r\ncontent-type: {content_type}\r\ncontent-length: {length}\r\n\
+         connection: close\r\n\r\n"
+    );
+    send_bytes(address, &[head.as_bytes(), body].concat()).await
+}
+
+/// Sends arbitrary bytes on a separate connection and reads the response until the server closes it.
+pub(crate) async fn send_bytes(address: &str, bytes: &[u8]) -> RawResponse {
+    let mut stream = TcpStream::connect(address).await.expect("a connection");
+    // the server may answer, and close, before it has read everything
+    let _ = stream.write_all(bytes).await;
+    let mut answer = Vec::new();
+    // a reset after the response is fine
+    let _ = within_deadline("the end of the response", stream.read_to_end(&mut answer)).await;
+    let answer = String::from_utf8_lossy(&answer).into_owned();
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap_or_default();
+    let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or(0);
+    RawResponse { status, head: head.to_lowercase(), body: body.to_owned() }
+}
+
+/// The value of a line of `/metrics`, given by its name and labels.
+pub(crate) async fn metric(address: &str, name: &str) -> Option<f64> {
+    let response = raw_request(address, "GET", "/metrics", "", b"").await;
+    assert!(response.status == 200 && response.head.contains("openmetrics-text"), "{}", response.head);
+    assert!(response.body.ends_with("# EOF\n"), "{}", response.body);
+    let value = response.body.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '))?;
+    Some(value.parse().expect("a number"))
+}
