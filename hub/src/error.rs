@@ -125,7 +125,7 @@ pub enum HubError {
     #[error("the store has stopped")]
     Stopped,
     /// Another process has the database or folder open. Two of them would overwrite each other's changes.
-    #[error("{0} is in use by another process; stop that process, or give this one a path of its own")]
+    #[error("{0} is in use by another process; stop that process, or give this one a different path")]
     InUse(PathBuf),
     /// A later release has written the database.
     #[error("the database {path} has layout {layout} and this release knows up to {supported}; use the newer release")]

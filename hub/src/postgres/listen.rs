@@ -30,7 +30,7 @@ const NOTIFY_INTERVAL: Duration = Duration::from_millis(17);
 /// The latest runs that are announced after an interruption, because they may have changed.
 const MAX_MISSED_RUNS: i64 = 500;
 
-/// Listens for ever; reconnects whenever the connection breaks.
+/// Listens forever; reconnects whenever the connection breaks.
 pub(super) async fn listen(state: Arc<PostgresState>) {
     let mut is_listening = true;
     loop {
@@ -122,7 +122,7 @@ async fn announce_missed_runs(state: &PostgresState, client: &Client) -> Result<
     Ok(())
 }
 
-/// Instantiates rounds for ever: those that a transaction had no room for, and those that a hub left behind that died.
+/// Instantiates rounds forever: those that did not fit into a transaction, and those that a crashed hub left.
 pub(super) async fn grow(state: Arc<PostgresState>) {
     loop {
         match state.with_timeout(grow_some(&state)).await {

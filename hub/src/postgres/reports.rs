@@ -25,7 +25,7 @@ pub(super) struct PendingBatch {
     answer: oneshot::Sender<Result<Vec<Verdict>, HubError>>,
 }
 
-/// Applies what is in the queue, until the store is dropped. A task of its own, because a caller may go away while others wait
+/// Applies what is in the queue, until the store is dropped. A separate task, because a caller may go away while others wait
 /// for the same transaction.
 pub(super) async fn dispatch(state: Arc<PostgresState>, mut queue: Receiver<PendingBatch>) {
     while let Some(first) = queue.recv().await {

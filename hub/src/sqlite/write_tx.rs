@@ -49,7 +49,7 @@ pub(super) struct Finished {
 }
 
 impl<'a> WriteTx<'a> {
-    /// Begins a request in a transaction that has begun.
+    /// Begins a request in an open transaction.
     pub(super) fn new(db: &'a Connection, state: &'a mut WriterState, now: Option<Timestamp>) -> Self {
         if let Some(now) = now {
             state.now = now.0;

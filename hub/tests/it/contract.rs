@@ -25,7 +25,7 @@ macro_rules! contract_tests {
 }
 pub(crate) use contract_tests;
 
-/// All claims, each on a world of its own.
+/// All claims, each in a new world.
 macro_rules! all_contract_tests {
     ($world:path) => {
         $crate::contract::contract_tests! { $world;

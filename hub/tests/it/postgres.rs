@@ -36,7 +36,7 @@ fn whatever_happens_while_rounds_are_instantiated_none_is_lost() {
     crate::random::play_long(&runtime, 1, || store_factory(&runtime));
 }
 
-/// Returns an opener of stores on a database of their own.
+/// Returns a factory of stores on a separate database.
 fn store_factory(runtime: &Runtime) -> StoreFactory {
     let database = runtime.block_on(shared().database());
     Box::new(move || {

@@ -53,7 +53,7 @@ impl Server {
         client.batch_execute(sql).await.expect(sql);
     }
 
-    /// Connects a store; `ROOT` stands for the file of the authority.
+    /// Connects a store; `ROOT` is replaced by the file of the authority.
     async fn connect(&self, user: &str, host: &str, rest: &str) -> Result<(), String> {
         let root = self.folder.path().join("root.crt");
         let rest = rest.replace("ROOT", &root.display().to_string());

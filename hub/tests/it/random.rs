@@ -42,7 +42,7 @@ async fn check_case(open: StoreFactory, (parts, lists, events, is_cancelled): Ca
     }
 }
 
-/// Plays this many cases, each on a store of its own.
+/// Plays this many cases, each on a new store.
 fn play_all(runtime: &Runtime, cases: u32, open: impl Fn() -> StoreFactory, strategy: impl Strategy<Value = Case>) {
     let mut runner = crate::proptest_runner::runner(cases);
     let played = runner.run(&strategy, |case| {

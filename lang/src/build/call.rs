@@ -10,7 +10,7 @@ use super::symbol_table::{Binding, Definition};
 use crate::source::Span;
 use crate::syntax::tree::{Argument, Call, CallStatement, Name};
 
-/// Where a call stands in the script.
+/// The location of a call in the script.
 #[derive(Clone, Copy)]
 pub(super) enum CallRole<'t> {
     /// A statement, with the name of its result, or the source of a loop.

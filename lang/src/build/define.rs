@@ -16,7 +16,7 @@ use crate::source::Span;
 use crate::syntax::tree::{Block, Import, Name, Pipe, Setting, Statement, StepDefinition};
 
 impl<'t> Builder<'t, '_, '_> {
-    /// Adds the definitions of a block. Settings apply to what stands below them. Returns, for each loop of the block in order,
+    /// Adds the definitions of a block. Settings apply to everything below them. Returns, for each loop of the block in order,
     /// the settings that its body inherits.
     pub(super) fn define(&mut self, block: &'t Block<'_>, inherited: &InheritedSettings) -> Vec<InheritedSettings> {
         let mut settings = Rc::clone(inherited);

@@ -4,6 +4,12 @@
 /// with a megabyte of known ones would take too long for a hint.
 const MAX_WORK: usize = 20_000_000;
 
+/// Returns the candidate that is most similar to a word, if it is similar enough to have been intended.
+#[must_use]
+pub fn nearest<'n>(word: &str, candidates: impl IntoIterator<Item = &'n str>) -> Option<&'n str> {
+    Suggester::default().nearest(word, candidates)
+}
+
 /// Finds names that were probably intended.
 pub(crate) struct Suggester {
     work_left: usize,

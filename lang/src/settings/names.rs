@@ -16,7 +16,7 @@ const FOREIGN_ALIASES: &[(&[&str], &str)] = &[
     (&["permissions", "permit", "secret", "net"], "allow"),
 ];
 
-/// The setting that a word of another system stands for.
+/// The setting that corresponds to a word of another system.
 pub(crate) fn intended(word: &str) -> Option<&'static str> {
     FOREIGN_ALIASES.iter().find(|(words, _)| words.contains(&word)).map(|(_, name)| *name)
 }

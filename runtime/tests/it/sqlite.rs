@@ -28,7 +28,7 @@ async fn json(sql: &str, inputs: &[Value]) -> String {
 }
 
 #[tokio::test]
-async fn rows_come_out_as_the_statements_say() {
+async fn the_result_is_the_rows_of_the_last_statement() {
     for (sql, inputs, expected) in [
         ("SELECT 1 AS x", vec![], r#"[{"x":1}]"#),
         ("SELECT * FROM rows", vec![numbers()], r#"[{"a":1,"b":"x","c":null},{"a":2,"b":null,"c":null}]"#),
@@ -128,7 +128,7 @@ async fn invalid_utf8_becomes_bytes() {
 }
 
 #[tokio::test]
-async fn inputs_that_are_no_rows_are_named() {
+async fn inputs_that_are_not_rows_are_named() {
     for (input, words) in [
         (Value::Int(3), vec!["needs rows (a list of maps) for table `rows`", "step input 1 is an int"]),
         (Value::Null, vec!["step input 1 is null"]),
@@ -160,7 +160,7 @@ async fn an_empty_table_says_why_it_has_no_columns() {
 }
 
 #[tokio::test]
-async fn errors_name_file_line_and_place() {
+async fn errors_name_file_line_and_position() {
     let sql = "SELECT 1;\n-- more\nSELECT a,\n  nonsense\nFROM rows";
     let failure = failure(&run(&sqlite(sql, &[numbers()])).await);
     assert_eq!(failure.kind, FailureKind::BadCode);

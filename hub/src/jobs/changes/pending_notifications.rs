@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use bue_model::RunId;
 
-/// Batches of rounds that one transaction instantiates. The others follow in transactions of their own, so that other
+/// Batches of rounds that one transaction instantiates. The others follow in separate transactions, so that other
 /// requests do not wait for a loop over a million elements that are all cancelled.
 pub(crate) const MAX_ROUND_BATCHES: usize = 2;
 

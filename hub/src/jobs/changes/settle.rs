@@ -7,7 +7,7 @@ use crate::error::HubError;
 use crate::jobs::instance::{FanOut, IdRange, Instance, Location, Run, ids_of};
 use crate::jobs::state::State;
 
-/// What the rows of an instance in `job` say about it.
+/// The progress of an instance, derived from its rows in `job`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Progress {
     /// Something may still happen without a reset.
@@ -19,9 +19,9 @@ enum Progress {
 }
 
 impl ChangeSet<'_> {
-    /// Carries everything that closed to its consequences. Terminates: each pass takes an instance out, and one is put in
-    /// only for a row that was open and is not any more. Fan-outs that have room for more rounds now are left to change sets
-    /// of their own: with what they need, everything here would have to start over.
+    /// Applies the consequences of everything that closed. Terminates: each pass removes an instance, and one is added only for
+    /// a row that was open and is not any more. Fan-outs that now have room for more rounds are left to separate change sets,
+    /// because this one would have to start over with the rows that they need.
     pub(super) fn settle_all(&mut self) -> ChangeResult<()> {
         let mut missing = MissingRows::default();
         while let Some(instance) = self.to_settle.pop_last() {

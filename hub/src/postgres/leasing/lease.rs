@@ -77,7 +77,7 @@ impl PostgresState {
         request.worker.retain(|letter| letter != '\0');
         request.scopes.retain(|scope| !scope.contains('\0'));
         let mut granted = self.granted.lock().await;
-        // its lock is about to be free, and looking for ready jobs before that would be in vain
+        // its lock is about to be released, and no ready job would be found before
         let mut first = granted.run.filter(|_| self.is_applying_reports());
         for _ in 0..MAX_ATTEMPTS {
             match retry_transient!(self.try_lease(now, &request, granted.jobs, first))? {

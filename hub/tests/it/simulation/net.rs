@@ -60,7 +60,7 @@ struct Wire {
     pipes: [Pipe; 2],
     delivery: Delivery,
     /// What the client has sent so far.
-    said: Vec<u8>,
+    sent: Vec<u8>,
 }
 
 #[derive(Debug)]
@@ -128,7 +128,7 @@ impl Net {
             sleep(CONNECT).await;
             return Err(io::ErrorKind::TimedOut.into());
         }
-        let wire = Wire { pipes: [Pipe::new(), Pipe::new()], delivery: Delivery::Arrives, said: Vec::new() };
+        let wire = Wire { pipes: [Pipe::new(), Pipe::new()], delivery: Delivery::Arrives, sent: Vec::new() };
         let wire = Arc::new(Mutex::new(wire));
         let end = |side| End { net: self.clone(), host, wire: wire.clone(), side, until: None };
         let mut state = self.state();
@@ -189,11 +189,11 @@ impl Net {
 
     /// Replays a conversation to the hub, and ignores the answers.
     pub(super) async fn replay(self: Arc<Self>, host: usize) {
-        let said: Vec<Vec<u8>> = self.state().wires.iter().map(|(_, wire)| lock(wire).said.clone()).collect();
-        let said: Vec<Vec<u8>> = said.into_iter().filter(|said| !said.is_empty()).collect();
-        let Some(said) = lock(&self.rng).choice(said) else { return };
+        let sent: Vec<Vec<u8>> = self.state().wires.iter().map(|(_, wire)| lock(wire).sent.clone()).collect();
+        let sent: Vec<Vec<u8>> = sent.into_iter().filter(|sent| !sent.is_empty()).collect();
+        let Some(sent) = lock(&self.rng).choice(sent) else { return };
         let Ok(mut end) = self.clone().connect(host).await else { return };
-        let _ = end.write_all(&said).await;
+        let _ = end.write_all(&sent).await;
         let _ = timeout(Duration::from_secs(40), end.read_to_end(&mut Vec::new())).await;
     }
 
@@ -271,8 +271,8 @@ impl End {
             Delivery::Vanishes => return Ok(()),
             Delivery::Arrives => {}
         }
-        if self.side == 0 && wire.said.len() < REMEMBERED {
-            wire.said.extend_from_slice(&bytes);
+        if self.side == 0 && wire.sent.len() < REMEMBERED {
+            wire.sent.extend_from_slice(&bytes);
         }
         wire.pipes[1 - self.side].send(delay, bytes);
         Ok(())

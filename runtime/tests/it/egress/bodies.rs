@@ -56,7 +56,7 @@ async fn a_body_of_64_mib_goes_out_as_it_is_taken() {
 }
 
 #[tokio::test]
-async fn a_body_that_is_given_up_does_not_look_whole() {
+async fn an_aborted_body_does_not_look_complete() {
     let (server, seen) = serve().await;
     let mut step = Step::to(server);
     let request = post(&format!("http://{server}"), "/count", Body::Streamed);

@@ -1,4 +1,4 @@
-# Ends its process with a code that no process has.
+# Exits with an invalid code.
 # fails: trap: …
 import os
 

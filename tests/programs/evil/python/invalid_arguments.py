@@ -1,4 +1,4 @@
-# Calls the network with what it cannot take.
+# Calls the network functions with invalid arguments.
 # gives: []
 import _bue_net as net
 

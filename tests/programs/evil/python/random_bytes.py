@@ -1,4 +1,4 @@
-# Random bytes beyond what one call gives: they arrive, and they are random.
+# Requests more random bytes than one host call returns: they arrive, and they are random.
 # gives: 300000
 import os
 import random

@@ -1,4 +1,4 @@
-# Colours, bells, titles, backspaces, other lines' times, half characters.
+# Prints control sequences: colours, bells, titles, backspaces, forged timestamps, incomplete characters.
 # gives: 1
 # log: …Z [31mred ]0;title 9999-12-31T23:59:59.999Z forged…
 import sys

@@ -1,4 +1,4 @@
-# Waits for what it never began; it gets an error at once, and waits again.
+# Waits for operations that it never started; the error is returned at once, and it waits again.
 # with: time_ms=250
 # fails: limit: The step ran longer than its time limit of 250 ms; give it more with `!timeout`, or answer `pending` instead of waiting
 import _bue_net as net

@@ -1,4 +1,4 @@
-//! All hostile steps in one component: `Guest` calls each by the name of its file.
+//! All hostile steps in one component; `Guest` calls each by the name of its file.
 
 mod a_blob_of_another_place;
 mod a_list_of_lies;

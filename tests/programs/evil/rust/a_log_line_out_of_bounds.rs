@@ -1,4 +1,4 @@
-//! A line that begins at the end of all memory.
+//! A log line that begins at the end of memory.
 //! fails: trap: …
 
 #[link(wasm_import_module = "bue:step/host@0.1.0")]

@@ -1,4 +1,4 @@
-//! More random bytes than there is memory.
+//! Requests more random bytes than there is memory.
 //! fails: …
 
 #[bue::step]

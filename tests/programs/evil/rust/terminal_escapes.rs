@@ -1,4 +1,4 @@
-//! Clears the screen of the person who reads its log.
+//! Prints control sequences that would clear the screen of a reader of its log.
 //! gives: null
 //! log: …clear…
 

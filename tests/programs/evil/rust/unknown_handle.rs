@@ -1,4 +1,4 @@
-//! Waits for something that it never had.
+//! Waits for a handle that it never had.
 //! fails: trap: …
 
 #[link(wasm_import_module = "wasi:io/poll@0.2.0")]

@@ -1,4 +1,4 @@
-;; HostRequest::Take, to a place outside its memory.
+;; HostRequest::Take, to an address outside its memory.
 ;; fails: trap: The guest broke its contract with the host: a buffer for a reply is outside its memory
 (data (i32.const 131072) "\00")
 (func $evil (result i32)

@@ -1,3 +1,3 @@
-;; Ends its process with a code that no process has.
+;; Exits with an invalid code.
 ;; fails: trap: …
 (func $evil (result i32) (call $proc_exit (i32.const -5)) (i32.const 0))

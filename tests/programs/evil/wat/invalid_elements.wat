@@ -1,4 +1,4 @@
-;; HostRequest::Emit of elements that are no CBOR.
+;; HostRequest::Emit of elements that are not CBOR.
 ;; fails: trap: The guest broke its contract with the host: …
 (data (i32.const 131072) "\01\01\02\9b\ff")
 (func $evil (result i32)

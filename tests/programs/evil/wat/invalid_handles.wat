@@ -1,4 +1,4 @@
-;; Closes, renumbers and writes to descriptors it never got; adds up how many of them were some.
+;; Closes, renumbers and writes to descriptors that it never opened; counts those that exist.
 ;; gives: 0
 (data (i32.const 131072) "\00\02\02\00\04\00\00\00")
 (func $evil (result i32)

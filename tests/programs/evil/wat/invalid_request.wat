@@ -1,4 +1,4 @@
-;; A request of a kind that does not exist.
+;; A request of an unknown kind.
 ;; fails: trap: The guest broke its contract with the host: a request cannot be read: …
 (data (i32.const 131072) "\ff\ff\ff\ff")
 (func $evil (result i32)

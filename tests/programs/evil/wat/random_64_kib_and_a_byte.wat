@@ -1,3 +1,3 @@
-;; One random byte more than one call may ask for.
+;; Requests one random byte more than one call returns.
 ;; fails: trap: …
 (func $evil (result i32) (call $random_get (i32.const 131072) (i32.const 65537)))

@@ -1,4 +1,4 @@
-;; HostRequest::Wait for a ticket that was never given. The answer, at once, is that no such operation exists.
+;; HostRequest::Wait for an unknown ticket. It returns at once: no such operation is in progress.
 ;; gives: …
 (data (i32.const 131072) "\03\01\ff\ff\ff\ff\ff\ff\ff\ff\ff\01\00")
 (func $evil (result i32)

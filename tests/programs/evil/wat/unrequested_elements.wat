@@ -1,4 +1,4 @@
-;; HostRequest::Emit of no elements, in a step whose result no loop runs over.
+;; HostRequest::Emit of no elements, in a step without a loop over its result.
 ;; fails: trap: The guest broke its contract with the host: it streams a result that was not to be streamed
 (data (i32.const 131072) "\01\00\01\80")
 (func $evil (result i32)

@@ -1,4 +1,4 @@
-//! Everything a step may say beside a value.
+//! All outcomes of a step, its hints, failures and log.
 
 use std::time::Duration;
 
