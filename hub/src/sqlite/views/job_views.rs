@@ -47,7 +47,7 @@ impl WriteTx<'_> {
     pub(super) fn rounds_of(&self, run: &Run, job: Location) -> Result<Vec<Round>, HubError> {
         let mut path = RoundPath::new(run, job)?;
         while let Some(id) = path.needs() {
-            path.add(&self.presume_fan_out(id)?)?;
+            path.add(&self.require_fan_out(id)?)?;
         }
         Ok(path.finish())
     }
