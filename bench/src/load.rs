@@ -123,7 +123,7 @@ pub fn lease_request(worker: &str, count: u32, wait_ms: u64) -> LeaseRequest {
 /// Returns a report of a leased job.
 #[must_use]
 pub fn report(lease: &Lease, outcome: Outcome) -> Report {
-    Report { job: lease.job, token: lease.token, outcome, log: None, run_ms: 1 }
+    Report { job: lease.job, token: lease.token, outcome, log: None, arguments: Vec::new(), run_ms: 1 }
 }
 
 /// Returns the outcome of a step that returns null.

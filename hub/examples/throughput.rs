@@ -199,6 +199,7 @@ async fn work(connection: &Connection, count: u32, elements: u32) -> AnyResult<O
             _ => bue_model::Outcome::Completed { value: value(elements), hints: Hints::default() },
         },
         log: None,
+        arguments: Vec::new(),
         run_ms: 1,
     };
     let reports: Vec<Report> = batch.leases.iter().map(report).collect();

@@ -18,6 +18,7 @@ pub mod job;
 mod json;
 pub mod language;
 mod length_limit;
+pub mod location;
 mod nesting_limit;
 pub mod net;
 mod net_rule;
@@ -31,6 +32,7 @@ pub use ids::{BlobHash, CallIndex, JobId, NodeId, RateKey, RunId, StepIndex, Tim
 pub use job::{Answer, BlobRef, Chunk, Failure, FailureKind, JobState, Outcome, RunState, ValueRef};
 pub use json::Json;
 pub use language::Language;
+pub use location::{ArgumentSummary, Round};
 pub use net_rule::{HostPattern, NetRule, ParseNetRuleError};
 pub use plan::{Call, ForEach, Input, JobNode, Node, Plan, Step};
 pub use serde_value::{ConvertError, from_value, to_value};

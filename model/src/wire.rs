@@ -21,6 +21,8 @@ use uuid::Uuid;
 use crate::ids::{JobId, RunId, Timestamp, Token};
 use crate::job::{BlobRef, Chunk, Failure, JobState, Outcome, RunState, ValueRef};
 use crate::language::Language;
+use crate::length_limit;
+use crate::location::{ArgumentSummary, MAX_ARGUMENTS, Round};
 use crate::nesting_limit;
 use crate::plan::{Capability, Plan};
 
@@ -185,6 +187,10 @@ pub struct Report {
     pub outcome: Outcome,
     /// The lines that it printed, each with its time, in UTF-8. `None` if it printed nothing.
     pub log: Option<ValueRef>,
+    /// A summary of its arguments if the attempt failed, else empty. The hub cuts it to
+    /// [`MAX_SUMMARY_BYTES`](crate::location::MAX_SUMMARY_BYTES).
+    #[serde(deserialize_with = "length_limit::bounded_list::<_, _, MAX_ARGUMENTS>")]
+    pub arguments: Vec<ArgumentSummary>,
     /// The milliseconds that the step ran, including the time it waited.
     pub run_ms: u64,
 }
@@ -278,6 +284,12 @@ pub struct FailedJob {
     pub job: JobId,
     /// The step's name.
     pub step: String,
+    /// The line of its call in the script, from 1.
+    pub line: u32,
+    /// Its rounds of the loops around it, outermost first.
+    pub rounds: Vec<Round>,
+    /// The arguments of the last attempt.
+    pub arguments: Vec<ArgumentSummary>,
     /// The number of attempts.
     pub attempts: u32,
     /// The worker of the last attempt.
@@ -345,6 +357,15 @@ pub struct JobView {
     pub run: RunId,
     /// The step's name.
     pub step: String,
+    /// The line of its call in the script, from 1.
+    #[serde(default)]
+    pub line: u32,
+    /// Its rounds of the loops around it, outermost first.
+    #[serde(default)]
+    pub rounds: Vec<Round>,
+    /// The arguments of the last attempt, if that failed.
+    #[serde(default)]
+    pub arguments: Vec<ArgumentSummary>,
     /// Its state.
     pub state: JobState,
     /// The earliest time at which it may be leased.

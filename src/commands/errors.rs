@@ -13,22 +13,26 @@ use crate::flags::target::parse_run_id;
 use crate::process::command_error::CommandError;
 use crate::process::event_loop::{block_on, interruptible};
 use crate::process::output::{print_line, print_text};
+use crate::runs::failure_groups::{FailureGroup, grouped};
 use crate::runs::failures::failure_text;
 use crate::runs::results::{FailedEntry, failed_entry};
 
 /// Prints failed jobs with their tracebacks.
+///
+/// Failures of one step with the same message are printed once, with their number and the rounds they happened in; --json prints
+/// each job.
 #[derive(Debug, Args)]
 pub(crate) struct Errors {
     /// Id of a run [default: all runs that the hub lists]
     #[arg(value_parser = parse_run_id)]
     run: Option<RunId>,
-    /// The most jobs to print
+    /// The most jobs to print; without --json, the most different failures
     #[arg(short = 'c', long, value_name = "N", default_value_t = 10)]
     count: usize,
     /// Leave out jobs whose message or traceback contains this text; several texts are separated by commas
     #[arg(short = 'e', long, value_name = "TEXT", value_delimiter = ',')]
     exclude: Vec<String>,
-    /// Print one JSON object per line: run, job, step, attempts, error
+    /// Print one JSON object per line: run, job, step, line, rounds, arguments, attempts, error
     #[arg(long)]
     json: bool,
     #[command(flatten)]
@@ -48,13 +52,12 @@ impl Errors {
         let mut remaining = self.count;
         for run in self.runs(hub).await? {
             let page = hub.result_page(run, Default::default()).await.context("failed to fetch the errors")?;
-            for job in page.failed.iter().filter(|job| !self.is_excluded(job)).take(remaining) {
-                match self.json {
-                    true => print_entry(run, job)?,
-                    false => print_text(&failure_text(bucket, job).await)?,
-                }
-                remaining -= 1;
-            }
+            let failed: Vec<&FailedJob> = page.failed.iter().filter(|job| !self.is_excluded(job)).collect();
+            let printed = match self.json {
+                true => print_entries(run, &failed, remaining)?,
+                false => print_groups(bucket, &grouped(failed), remaining).await?,
+            };
+            remaining -= printed;
         }
         Ok(())
     }
@@ -76,6 +79,21 @@ impl Errors {
         };
         self.exclude.iter().any(contains)
     }
+}
+
+/// Prints at most `limit` different failures, and returns how many.
+async fn print_groups(bucket: &BucketClient, groups: &[FailureGroup<'_>], limit: usize) -> Result<usize, CommandError> {
+    for group in groups.iter().take(limit) {
+        print_text(&failure_text(bucket, group).await)?;
+    }
+    Ok(groups.len().min(limit))
+}
+
+/// Prints a line for each of at most `limit` jobs, and returns how many.
+fn print_entries(run: RunId, jobs: &[&FailedJob], limit: usize) -> Result<usize, CommandError> {
+    let jobs = jobs.get(..limit).unwrap_or(jobs);
+    jobs.iter().try_for_each(|job| print_entry(run, job))?;
+    Ok(jobs.len())
 }
 
 fn print_entry(run: RunId, job: &FailedJob) -> Result<(), CommandError> {

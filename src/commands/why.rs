@@ -11,6 +11,7 @@ use crate::flags::target::parse_job_id;
 use crate::process::command_error::CommandError;
 use crate::process::event_loop::{block_on, interruptible};
 use crate::process::output::{counted, print_line};
+use crate::runs::job_name::job_name;
 
 /// Explains the state of a job: why it is not running yet, or how it ended.
 ///
@@ -42,7 +43,7 @@ impl Why {
 /// Explains the state in sentences, the most important first.
 fn sentences(why: &WhyView) -> Vec<String> {
     let job = &why.job;
-    let mut sentences = vec![format!("job {} (step `{}`, run {}) is {}", job.id, job.step, job.run, job.state.name())];
+    let mut sentences = vec![format!("job {} ({}, run {}) is {}", job.id, job_name(job), job.run, job.state.name())];
     match job.state {
         JobState::Completed => sentences.push(format!("it ran on {}", worker_of(why))),
         JobState::Cancelled => sentences.push("it was cancelled, by a step's answer or by a user".to_owned()),
@@ -144,6 +145,9 @@ mod tests {
             id: JobId(7),
             run: RunId(uuid::Uuid::nil()),
             step: "load".into(),
+            line: 1,
+            rounds: Vec::new(),
+            arguments: Vec::new(),
             state,
             available_at: Timestamp(0),
             attempts: 0,

@@ -8,9 +8,10 @@ use bue_model::ValueRef;
 use bue_model::wire::{FailedJob, RunView, StepView};
 
 use crate::process::output::{eprint_line, eprint_text};
+use crate::runs::failure_groups::{FailureGroup, grouped};
 
-/// The most failed jobs that are printed in full. A loop over ten thousand elements may fail ten thousand times for one reason.
-const MAX_JOBS: usize = 10;
+/// The most different failures that are printed in full.
+const MAX_GROUPS: usize = 10;
 
 /// The most lines of a failed job's log that are printed.
 const MAX_LOG_LINES: usize = 10;
@@ -20,19 +21,25 @@ const MAX_LOG_COLUMNS: usize = 300;
 
 /// Prints what failed, and the steps that are blocked by it.
 pub(crate) async fn print_failures(bucket: &BucketClient, failed: &[FailedJob], run: &RunView) {
-    for job in failed.iter().take(MAX_JOBS) {
-        eprint_text(&failure_text(bucket, job).await);
+    let groups = grouped(failed);
+    for group in groups.iter().take(MAX_GROUPS) {
+        eprint_text(&failure_text(bucket, group).await);
     }
-    if failed.len() > MAX_JOBS {
-        eprint_line(&format!("… and {} more failed jobs; `--json` lists all of them", failed.len() - MAX_JOBS));
+    let more: usize = groups.iter().skip(MAX_GROUPS).map(FailureGroup::len).sum();
+    if more > 0 {
+        eprint_line(&format!("… and {more} more failed jobs; `--json` lists all of them"));
+    }
+    let all: u64 = run.steps.iter().map(|step| step.failed).sum();
+    if all > failed.len() as u64 {
+        eprint_line(&format!("… of the {all} failed jobs, these are the first {}", failed.len()));
     }
     print_blocked(&run.steps);
 }
 
-/// Formats a failed job: its step, the error, the traceback, and the last lines of its log.
-pub(crate) async fn failure_text(bucket: &BucketClient, job: &FailedJob) -> String {
-    let attempts = if job.attempts > 1 { format!(" after {} attempts", job.attempts) } else { String::new() };
-    let mut text = format!("failed: step `{}` (job {}){attempts}: {}\n", job.step, job.job, job.failure.message);
+/// Formats a failure: which jobs, the error, and the traceback and the last lines of the log of the first of them.
+pub(crate) async fn failure_text(bucket: &BucketClient, group: &FailureGroup<'_>) -> String {
+    let job = group.first;
+    let mut text = group.header();
     if let Some(trace) = &job.failure.trace {
         text.push_str(&indented(trace.lines()));
     }

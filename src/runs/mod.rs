@@ -3,8 +3,10 @@
 //! Used by verbs that talk to a hub elsewhere and by those that run one here. May use `script` and `process`.
 
 pub(crate) mod call_state;
+pub(crate) mod failure_groups;
 pub(crate) mod failures;
 pub(crate) mod follow;
+pub(crate) mod job_name;
 pub(crate) mod outcome;
 pub(crate) mod progress;
 pub(crate) mod results;

@@ -6,7 +6,7 @@ use std::io::{BufWriter, Stdout, Write};
 use anyhow::{Context, anyhow};
 use bue_client::{BucketClient, HubClient};
 use bue_model::wire::{CallResult, FailedJob, ResultCursor, ResultPage, RoundValue};
-use bue_model::{Chunk, Json, RunId, ValueRef, cbor};
+use bue_model::{ArgumentSummary, Chunk, Json, Round, RunId, ValueRef, cbor};
 use bytes::Bytes;
 use serde::Serialize;
 
@@ -29,6 +29,9 @@ pub(crate) struct ResultWriter<'a> {
 pub(crate) struct FailedEntry<'a> {
     job: u64,
     step: &'a str,
+    line: u32,
+    rounds: &'a [Round],
+    arguments: &'a [ArgumentSummary],
     attempts: u32,
     error: String,
 }
@@ -277,7 +280,15 @@ pub(crate) fn failed_entry(failed: &FailedJob) -> FailedEntry<'_> {
         Some(trace) if trace.trim() != message => format!("{message}\n{trace}"),
         _ => message.clone(),
     };
-    FailedEntry { job: failed.job.0, step: &failed.step, attempts: failed.attempts, error }
+    FailedEntry {
+        job: failed.job.0,
+        step: &failed.step,
+        line: failed.line,
+        rounds: &failed.rounds,
+        arguments: &failed.arguments,
+        attempts: failed.attempts,
+        error,
+    }
 }
 
 fn corrupt(error: cbor::CborError) -> CommandError {

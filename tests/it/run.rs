@@ -254,6 +254,32 @@ fn a_failed_job_is_printed_with_its_last_log_lines_and_what_it_blocks() {
 }
 
 #[test]
+fn of_forty_rounds_the_twenty_that_failed_are_named() {
+    let script = [
+        step("ids", "def ids():\n    return [{'id': n, 'name': 'x' * 500} for n in range(1, 41)]"),
+        step("work", "def work(account, *, why='no'):\n    if account['id'] % 2:\n        raise ValueError('bad id')"),
+        "for account in ids():\n    work(account)\n".to_owned(),
+    ];
+    let output = Project::script(&script.concat()).run().expect_code(1);
+    output.expect_stderr(&[
+        "failed: 20 x ValueError: bad id  (rounds 1, 3, 5, 7, 9, 11, 13, 15, 17, 19, …)",
+        "step `work`, called in line",
+        "work(account={'id': 1, …}), round 1 of 40, job ",
+        "work(account={'id': 3, …}), round 3 of 40, job ",
+        "… and 17 more jobs",
+    ]);
+    assert_eq!(output.stderr.matches("Traceback").count(), 1, "{}", output.stderr);
+    let failed = output.json()["failed"].as_array().expect("a list").clone();
+    assert_eq!(failed.len(), 20);
+    let rounds: Vec<&Value> = failed.iter().map(|job| &job["rounds"][0]["round"]).collect();
+    assert_eq!(rounds, (1..=40).step_by(2).map(|round| json!(round)).collect::<Vec<_>>().iter().collect::<Vec<_>>());
+    assert_eq!(failed[3]["rounds"][0]["rounds"], 40);
+    assert_eq!(failed[3]["rounds"][0]["variable"], "account");
+    assert_eq!(failed[3]["arguments"], json!([{ "name": "account", "value": "{'id': 7, …}" }]));
+    assert!(failed[3]["line"].as_u64() > failed[3]["rounds"][0]["line"].as_u64(), "{}", failed[3]);
+}
+
+#[test]
 fn an_error_is_retried_as_often_as_the_script_says() {
     let script = format!("!retries 1\n{}", python("bad", "def bad():\n    raise ValueError('again')", "bad()"));
     let output = Project::script(&script).run().expect_code(1);

@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use bue_runtime::{DatabasesConfig, Egress, Limits, Prepared};
 
+use crate::value_summary::Secrets;
+
 /// The configuration of a worker.
 #[derive(Debug)]
 pub struct WorkerConfig {
@@ -34,4 +36,12 @@ pub struct WorkerConfig {
     pub databases: DatabasesConfig,
     /// The time that steps have to finish after a shutdown was requested. Then they are cancelled and their leases released.
     pub drain: Duration,
+}
+
+impl WorkerConfig {
+    /// Returns the values that no message may contain: the secrets of the steps, and the passwords of their databases.
+    pub(crate) fn secrets(&self) -> Secrets {
+        let secrets = self.egress.secrets().map(|secret| secret.value.clone());
+        Secrets::new(secrets.chain(self.databases.passwords()))
+    }
 }

@@ -5,18 +5,20 @@ use std::time::Instant;
 
 use bue_client::ClientError;
 use bue_model::wire::{Lease, LeasedStep, Report};
-use bue_model::{Answer, Failure, FailureKind, Outcome};
+use bue_model::{Answer, ArgumentSummary, Failure, FailureKind, Outcome};
 use bue_runtime::{BadPackages, Databases, Event, Finished, Hosts, Limits, PackageProblem, Running, RuntimeError};
 use bytes::Bytes;
 use tokio::sync::{OwnedSemaphorePermit, mpsc, watch};
 
 use crate::admission::{PendingStart, Permit};
+use crate::arguments::summarize_arguments;
 use crate::fetch::{Fetch, FetchError};
 use crate::held_leases::{CancelReason, HeldLeases};
 use crate::output::{ListWriter, Output, store_list};
 use crate::rate_key::rate_key;
 use crate::reporter::QueuedReport;
 use crate::task::{FetchedStep, StepTask};
+use crate::value_summary::Secrets;
 
 /// What running a job needs.
 #[derive(Debug)]
@@ -26,6 +28,8 @@ pub(crate) struct JobRunner {
     pub(crate) fetch: Fetch,
     pub(crate) limits: Limits,
     pub(crate) held_leases: Arc<HeldLeases>,
+    /// Left out of what is reported of failed attempts.
+    pub(crate) secrets: Secrets,
     pub(crate) reports: mpsc::UnboundedSender<QueuedReport>,
 }
 
@@ -33,11 +37,13 @@ pub(crate) struct JobRunner {
 struct Attempt {
     outcome: Outcome,
     log: Bytes,
+    /// If it failed.
+    arguments: Vec<ArgumentSummary>,
 }
 
 impl From<Outcome> for Attempt {
     fn from(outcome: Outcome) -> Self {
-        Self { outcome, log: Bytes::new() }
+        Self { outcome, log: Bytes::new(), arguments: Vec::new() }
     }
 }
 
@@ -115,7 +121,14 @@ impl JobRunner {
 
     /// Releases a lease whose job was not started.
     pub(crate) fn release(&self, lease: &Lease, slot: OwnedSemaphorePermit) {
-        let report = Report { job: lease.job, token: lease.token, outcome: shutting_down(), log: None, run_ms: 0 };
+        let report = Report {
+            job: lease.job,
+            token: lease.token,
+            outcome: shutting_down(),
+            log: None,
+            arguments: Vec::new(),
+            run_ms: 0,
+        };
         // without a reporter, the lease ends by itself
         let _ = self.reports.send(QueuedReport { report, slot });
     }
@@ -126,8 +139,25 @@ impl JobRunner {
         (attempt.outcome, attempt.log)
     }
 
-    /// Runs the step. The pending start is dropped when a sandbox host has the step; a postgres step, which no host ever has, keeps it.
+    /// Runs the step. If it fails, summarizes its arguments.
     async fn attempt(
+        &self,
+        lease: &Lease,
+        step: &LeasedStep,
+        pending_start: Option<PendingStart>,
+    ) -> Result<Attempt, AttemptError> {
+        let mut attempt = match self.execute(lease, step, pending_start).await {
+            Err(AttemptError::Failed(failure)) => Outcome::Failed(failure).into(),
+            result => result?,
+        };
+        if matches!(attempt.outcome, Outcome::Failed(_)) {
+            attempt.arguments = summarize_arguments(lease, step, &self.fetch, &self.secrets).await;
+        }
+        Ok(attempt)
+    }
+
+    /// The pending start is dropped when a sandbox host has the step; a postgres step, which no host ever has, keeps it.
+    async fn execute(
         &self,
         lease: &Lease,
         step: &LeasedStep,
@@ -186,18 +216,19 @@ impl JobRunner {
     }
 
     async fn report(&self, lease: &Lease, attempt: Attempt, started_at: Instant) -> Report {
-        let log = match attempt.log.is_empty() {
+        let Attempt { outcome, log, arguments } = attempt;
+        let log = match log.is_empty() {
             true => None,
             // If the log cannot be stored, the step does not run again for it.
             false => self
                 .output(lease)
-                .store(attempt.log)
+                .store(log)
                 .await
                 .inspect_err(|error| tracing::warn!(job = %lease.job, %error, "failed to store a log"))
                 .ok(),
         };
         let run_ms = u64::try_from(started_at.elapsed().as_millis()).unwrap_or(u64::MAX);
-        Report { job: lease.job, token: lease.token, outcome: attempt.outcome, log, run_ms }
+        Report { job: lease.job, token: lease.token, outcome, log, arguments, run_ms }
     }
 }
 
@@ -218,7 +249,7 @@ async fn finish(
         Answer::Cancelled => Outcome::Cancelled,
         Answer::Failed(failure) => Outcome::Failed(failure),
     };
-    Ok(Attempt { outcome, log: finished.log })
+    Ok(Attempt { outcome, log: finished.log, arguments: Vec::new() })
 }
 
 /// Waits until the job is cancelled.

@@ -15,6 +15,7 @@
 #![forbid(unsafe_code)]
 
 mod admission;
+mod arguments;
 mod blobs;
 mod config;
 mod error;
@@ -24,10 +25,12 @@ mod held_leases;
 mod job;
 mod lease_loop;
 mod output;
+mod parameters;
 mod rate_key;
 mod reporter;
 mod run_job;
 mod task;
+mod value_summary;
 mod worker;
 
 pub use config::WorkerConfig;

@@ -95,8 +95,14 @@ mod tests {
 
     #[test]
     fn a_verdict_belongs_to_the_report_at_its_position() {
-        let report =
-            |job| Report { job: JobId(job), token: Token(job), outcome: Outcome::Cancelled, log: None, run_ms: 0 };
+        let report = |job| Report {
+            job: JobId(job),
+            token: Token(job),
+            outcome: Outcome::Cancelled,
+            log: None,
+            arguments: Vec::new(),
+            run_ms: 0,
+        };
         let batch = ReportBatch { worker: "w".to_owned(), reports: vec![report(1), report(2), report(3)] };
         let verdicts = [Verdict::Accepted, Verdict::LeaseLost, Verdict::Accepted];
         assert_eq!(lost_leases(&batch, &verdicts).collect::<Vec<_>>(), [(JobId(2), Token(2))]);

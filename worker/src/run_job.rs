@@ -43,6 +43,7 @@ pub async fn run_job(config: &WorkerConfig, bucket: BucketClient, batch: LeaseBa
         databases: Databases::new(config.databases.clone()),
         fetch: Fetch::new(Arc::new(bucket), Sites::open(&config.prepared).map_err(WorkerError::Packages)?),
         limits: config.limits.clone(),
+        secrets: config.secrets(),
         held_leases: Arc::new(HeldLeases::default()),
         reports,
     };

@@ -56,6 +56,7 @@ async fn run_with(config: &WorkerConfig, hub: HubClient, fetch: Fetch, hosts: Ar
         databases: Databases::new(config.databases.clone()),
         fetch,
         limits: config.limits.clone(),
+        secrets: config.secrets(),
         held_leases: Arc::clone(&held_leases),
         reports,
     });

@@ -97,6 +97,10 @@ pub(crate) struct GraphLoop {
     pub(crate) over: NodeId,
     pub(crate) body: BlockIndex,
     pub(crate) gather: Option<NodeId>,
+    /// The loop variable's name.
+    pub(crate) variable: String,
+    /// The line of the `for`.
+    pub(crate) line: u32,
     /// For error messages: `for account in … (line 12)`.
     pub(crate) text: String,
 }
@@ -367,7 +371,8 @@ impl Flattener {
         }
         let body = self.add_block(Some(fan_out.id), fan_out.body, depth + 1)?;
         let text = format!("for {} in … (line {})", fan_out.variable, fan_out.line);
-        Ok(NodeKind::Loop(GraphLoop { over: fan_out.over, body, gather: fan_out.gather, text }))
+        let ForEach { over, gather, variable, line, .. } = fan_out;
+        Ok(NodeKind::Loop(GraphLoop { over, body, gather, variable, line, text }))
     }
 
     fn check_job(&mut self, id: NodeId, step: StepIndex, call: CallIndex, inputs: usize) -> Result<(), PlanError> {

@@ -11,6 +11,7 @@ pub(crate) mod changes;
 pub(crate) mod columns;
 pub(crate) mod counts;
 pub(crate) mod delay;
+pub(crate) mod failure_record;
 pub(crate) mod graph;
 pub(crate) mod initial_state;
 pub(crate) mod instance;

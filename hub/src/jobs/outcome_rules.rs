@@ -2,11 +2,12 @@
 
 use bue_model::job::{Hints, INLINE_LIMIT};
 use bue_model::plan::Settings;
-use bue_model::{Failure, FailureKind, NodeId, StepIndex, ValueRef};
+use bue_model::{ArgumentSummary, Failure, FailureKind, NodeId, StepIndex, ValueRef};
 use bytes::Bytes;
 
 use crate::error::HubError;
 use crate::jobs::columns::to_postcard;
+use crate::jobs::failure_record::FailureRecord;
 use crate::jobs::instance::Run;
 use crate::store::MAX_RESETS;
 
@@ -72,12 +73,12 @@ pub(crate) fn pending_too_long(limit_ms: u64) -> Failure {
     Failure::new(FailureKind::Limit, message)
 }
 
-/// Cuts a failure's texts to what is stored.
-pub(crate) fn truncate_failure(mut failure: Failure) -> Failure {
+/// Returns a reported failure with its texts cut to what is stored.
+pub(crate) fn failure_record(mut failure: Failure, arguments: &[ArgumentSummary]) -> FailureRecord {
     let cut = |text: &mut String| text.truncate(text.floor_char_boundary(MAX_FAILURE_TEXT));
     cut(&mut failure.message);
     failure.trace.as_mut().map(cut);
-    failure
+    FailureRecord { failure, arguments: ArgumentSummary::bounded(arguments.to_vec()) }
 }
 
 /// Encodes a reported log. One that is too long to be inline should have come by reference.

@@ -113,6 +113,10 @@ impl PostgresState {
         token: i64,
         failure: &Failure,
     ) -> Result<(), HubError> {
-        retry_transient!(self.change_jobs(now, &[id], &|changes| changes.fail_undeliverable(id, token, failure)))
+        retry_transient!(self.change_jobs(now, &[id], &|changes| changes.fail_undeliverable(
+            id,
+            token,
+            failure.clone()
+        )))
     }
 }

@@ -122,6 +122,7 @@ macro_rules! all_contract_tests {
                 a_result_says_whether_something_uses_it
                 results_come_in_pages
                 failed_jobs_are_listed_with_their_reason
+                a_failure_tells_the_round_the_loop_and_the_arguments
                 unknown_ids_return_none
                 a_deleted_run_leaves_nothing_and_other_runs_intact
                 ended_runs_are_those_that_ended_before_a_time

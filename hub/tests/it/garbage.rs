@@ -106,7 +106,8 @@ fn bodies() -> impl Strategy<Value = Vec<u8>> {
     let lease =
         LeaseRequest { worker: "w".into(), scopes: vec!["default".into()], reverse: false, count: 3, wait_ms: 0 };
     let heartbeat = Heartbeat { worker: "w".into(), leases: vec![(JobId(1), Token(1)); 3] };
-    let report = |outcome| Report { job: JobId(1), token: Token(1), outcome, log: None, run_ms: 1 };
+    let report =
+        |outcome| Report { job: JobId(1), token: Token(1), outcome, log: None, arguments: Vec::new(), run_ms: 1 };
     let reports = vec![report(Outcome::Cancelled), report(Outcome::Pending { delay_ms: Some(u64::MAX) })];
     let json = serde_json::to_string(&plan()).expect("JSON");
     let huge = json.replace(":1", ":99999999999999999999999999999999").replace(":0", ":-1e999");

@@ -43,7 +43,8 @@ async fn a_hub_counts_what_it_does() {
     let batch = client.lease(&ask(1, 0)).await.expect("leases");
     let report = |token| {
         let lease = &batch.leases[0];
-        let report = Report { job: lease.job, token, outcome: completed("1"), log: None, run_ms: 1 };
+        let report =
+            Report { job: lease.job, token, outcome: completed("1"), log: None, arguments: Vec::new(), run_ms: 1 };
         ReportBatch { worker: "w1".into(), reports: vec![report] }
     };
     client.report(&report(Token(99))).await.expect("verdicts");

@@ -120,6 +120,7 @@ async fn work(store: Arc<PostgresStore>, name: String, accepted: AcceptedReports
             token: lease.token,
             outcome: completed("1"),
             log: None,
+            arguments: Vec::new(),
             run_ms: 1,
         });
         let batch = ReportBatch { worker: request.worker.clone(), reports: reports.collect() };

@@ -67,6 +67,11 @@ impl Database {
         Ok(Self { tls, ..Self::new(config, connections) })
     }
 
+    /// Returns its password, if it has one that is UTF-8.
+    pub(super) fn password(&self) -> Option<String> {
+        self.config.get_password().and_then(|password| String::from_utf8(password.to_vec()).ok())
+    }
+
     /// A database given in parts.
     #[must_use]
     pub fn from_parts(parts: &DatabaseParts, connections: NonZeroUsize) -> Self {

@@ -30,6 +30,11 @@ impl DatabasesConfig {
     pub fn servers(&self) -> impl Iterator<Item = String> {
         self.unnamed.iter().chain(self.named.values()).flat_map(Database::servers)
     }
+
+    /// Returns the passwords for them that are UTF-8, to keep them out of messages.
+    pub fn passwords(&self) -> impl Iterator<Item = String> {
+        self.unnamed.iter().chain(self.named.values()).filter_map(Database::password)
+    }
 }
 
 /// The databases that postgres steps use, each with a pool of connections.

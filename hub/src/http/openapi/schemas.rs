@@ -59,6 +59,9 @@ pub(super) fn all() -> Value {
             "id": count(),
             "run": uuid(),
             "step": text(),
+            "line": count(),
+            "rounds": { "type": "array", "items": reference("Round") },
+            "arguments": { "type": "array", "items": reference("Argument") },
             "state": reference("JobState"),
             "available_at": time(),
             "attempts": count(),
@@ -66,6 +69,16 @@ pub(super) fn all() -> Value {
             "worker": or_null(&text()),
             "failure": or_null(&reference("Failure")),
             "blocked_by": or_null(&count()),
+        })),
+        "Round": object(&json!({
+            "variable": text(),
+            "line": count(),
+            "round": { "type": "integer", "minimum": 1, "description": "which round it is, from 1" },
+            "rounds": count(),
+        })),
+        "Argument": object(&json!({
+            "name": or_null(&text()),
+            "value": { "type": "string", "description": "in short, as Python would print it" },
         })),
         "Why": object(&json!({
             "job": reference("Job"),
@@ -158,7 +171,7 @@ fn time() -> Value {
 #[cfg(test)]
 mod tests {
     use bue_model::wire::{Changed, ErrorBody, ErrorView, HubView, JobView, ParentView, RunView, StepView, WhyView};
-    use bue_model::{Failure, FailureKind, JobId, JobState, RunId, RunState, Timestamp};
+    use bue_model::{ArgumentSummary, Failure, FailureKind, JobId, JobState, Round, RunId, RunState, Timestamp};
     use serde::Serialize;
     use uuid::Uuid;
 
@@ -179,10 +192,15 @@ mod tests {
     fn schemas_have_the_fields_that_are_serialized() {
         let run = RunId(Uuid::nil());
         let failure = Failure::new(FailureKind::Raised, "no");
+        let round = Round { variable: "x".to_owned(), line: 1, round: 1, rounds: 2 };
+        let argument = ArgumentSummary { name: None, value: "7".to_owned() };
         let job = JobView {
             id: JobId(1),
             run,
             step: String::new(),
+            line: 1,
+            rounds: vec![round.clone()],
+            arguments: vec![argument.clone()],
             state: JobState::Failed,
             available_at: Timestamp(1),
             attempts: 1,
@@ -215,6 +233,8 @@ mod tests {
         check_fields("Run", &view);
         check_fields("StepCounts", &StepView::default());
         check_fields("Job", &job);
+        check_fields("Round", &round);
+        check_fields("Argument", &argument);
         check_fields("Why", &why);
         check_fields("Failure", &failure);
         let parent = ParentView { job: JobId(1), name: String::new(), state: JobState::Blocked, rounds: Some((1, 2)) };

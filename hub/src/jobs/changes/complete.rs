@@ -2,18 +2,19 @@
 
 use bue_model::job::Hints;
 use bue_model::wire::{Report, Verdict};
-use bue_model::{Chunk, Failure, Outcome, RateKey, ValueRef};
+use bue_model::{Chunk, Outcome, RateKey, ValueRef};
 
 use super::change_set::{ChangeError, ChangeResult, ChangeSet, MissingRows};
 use super::rows::{ChunkRow, JobRow};
 use crate::error::HubError;
 use crate::jobs::columns::{job_id, row_id, signed, to_postcard};
 use crate::jobs::delay::{pending_ms, retry_ms};
+use crate::jobs::failure_record::FailureRecord;
 use crate::jobs::initial_state::Hint;
 use crate::jobs::instance::Run;
 use crate::jobs::outcome_rules::{
-    UNEXPECTED_KEY, check_value, encode_log, keyed_rate_settings, loop_text, pending_too_long, step_settings,
-    truncate_failure,
+    UNEXPECTED_KEY, check_value, encode_log, failure_record, keyed_rate_settings, loop_text, pending_too_long,
+    step_settings,
 };
 use crate::jobs::state::State;
 
@@ -41,7 +42,7 @@ impl ChangeSet<'_> {
         row.reported = token;
         row.log = Some(encode_log(report.log.clone())?);
         self.count_time(&run, &row, report.run_ms);
-        self.apply_outcome(&run, row, report.outcome.clone())?;
+        self.apply_outcome(&run, row, report)?;
         Ok(Verdict::Accepted)
     }
 
@@ -56,11 +57,12 @@ impl ChangeSet<'_> {
         }
     }
 
-    fn apply_outcome(&mut self, run: &Run, row: JobRow, outcome: Outcome) -> ChangeResult<()> {
-        match outcome {
+    fn apply_outcome(&mut self, run: &Run, row: JobRow, report: &Report) -> ChangeResult<()> {
+        let record = |failure| failure_record(failure, &report.arguments);
+        match report.outcome.clone() {
             Outcome::Completed { value, hints } => match check_value(run, row.location.node, &value, &hints) {
                 Ok(()) => self.complete(run, row, &value, hints),
-                Err(failure) => self.fail_attempt(run, row, failure),
+                Err(failure) => self.fail_attempt(run, row, record(failure)),
             },
             Outcome::Pending { delay_ms } => self.wait_pending(run, row, delay_ms),
             Outcome::Reset { delay_ms } => self.reset_call(run, row, delay_ms),
@@ -69,7 +71,7 @@ impl ChangeSet<'_> {
                 self.put(row);
                 self.cancel_rows(run, vec![location]).map(drop)
             }
-            Outcome::Failed(failure) => self.fail_attempt(run, row, failure),
+            Outcome::Failed(failure) => self.fail_attempt(run, row, record(failure)),
             Outcome::Released { reason } => self.release(run, row, &reason),
             Outcome::Keyed { key } => self.set_rate_key(run, row, key),
         }
@@ -110,7 +112,7 @@ impl ChangeSet<'_> {
         let since = *row.pending_since.get_or_insert(self.now);
         let limit = since.saturating_add(signed(settings.pending_limit_ms));
         if self.now >= limit {
-            return self.fail(run, row, &pending_too_long(settings.pending_limit_ms));
+            return self.fail(run, row, &pending_too_long(settings.pending_limit_ms).into());
         }
         let delay = pending_ms(delay_ms, settings.every_ms, row.pendings);
         // the last attempt is at the limit, not after it
@@ -121,16 +123,15 @@ impl ChangeSet<'_> {
         Ok(())
     }
 
-    fn fail_attempt(&mut self, run: &Run, mut row: JobRow, failure: Failure) -> ChangeResult<()> {
+    fn fail_attempt(&mut self, run: &Run, mut row: JobRow, record: FailureRecord) -> ChangeResult<()> {
         let (step, settings) = step_settings(run, row.location.node).ok_or_else(|| row.without_step())?;
-        let failure = truncate_failure(failure);
         row.after_failed_attempt();
         if row.attempts > settings.retries {
-            return self.fail(run, row, &failure);
+            return self.fail(run, row, &record);
         }
         self.counts.step(run.key, step).retries += 1;
-        let delay = retry_ms(job_id(row.location.id), row.attempts, failure.retry_after_ms);
-        row.failure = Some(to_postcard(&failure)?);
+        let delay = retry_ms(job_id(row.location.id), row.attempts, record.failure.retry_after_ms);
+        row.failure = Some(record.encode()?);
         let at = self.now.saturating_add(signed(delay));
         self.requeue(run, row, at);
         Ok(())

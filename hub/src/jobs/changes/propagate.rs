@@ -5,11 +5,10 @@
 //! it is instantiated.
 
 use bue_model::NodeId;
-use bue_model::job::Failure;
 
 use super::change_set::{ChangeError, ChangeResult, ChangeSet, MissingRows};
 use super::rows::JobRow;
-use crate::jobs::columns::to_postcard;
+use crate::jobs::failure_record::FailureRecord;
 use crate::jobs::initial_state::Hint;
 use crate::jobs::instance::{IdRange, Location, Run, instance_of, location_in, node_of};
 use crate::jobs::state::State;
@@ -95,9 +94,9 @@ impl ChangeSet<'_> {
     }
 
     /// Fails a job for good. Its row must be open.
-    pub(super) fn fail(&mut self, run: &Run, mut row: JobRow, failure: &Failure) -> ChangeResult<()> {
+    pub(super) fn fail(&mut self, run: &Run, mut row: JobRow, record: &FailureRecord) -> ChangeResult<()> {
         let (location, from) = (row.location, row.state);
-        row.after_last_attempt(to_postcard(failure)?);
+        row.after_last_attempt(record.encode()?);
         self.put(row);
         self.failed.insert((run.key, location.id), true);
         self.count_transition(run, location.node, from, State::Failed);

@@ -35,17 +35,17 @@ impl ChangeSet<'_> {
         row.after_release();
         if row.releases >= MAX_RELEASES {
             let failure = released_too_often(row.releases, reason);
-            return self.fail(run, row, &failure);
+            return self.fail(run, row, &failure.into());
         }
         self.requeue(run, row, self.now);
         Ok(())
     }
 
     /// Fails a job that was just leased, because its arguments cannot be sent to any worker.
-    pub(crate) fn fail_undeliverable(&mut self, id: i64, token: i64, failure: &Failure) -> ChangeResult<()> {
+    pub(crate) fn fail_undeliverable(&mut self, id: i64, token: i64, failure: Failure) -> ChangeResult<()> {
         let row = self.job(id)?.filter(|row| row.state == State::Running && row.token == token);
         let Some(row) = row else { return Ok(()) };
         let run = self.run(row.run)?;
-        self.fail(&run, row, failure)
+        self.fail(&run, row, &failure.into())
     }
 }

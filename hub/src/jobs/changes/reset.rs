@@ -26,7 +26,7 @@ impl ChangeSet<'_> {
         let first = location_in(run, instance, *chain.first().ok_or_else(|| row.without_step())?)?;
         let resets = if first == row.location { row.resets } else { self.resets_of(first)? };
         if resets >= MAX_RESETS {
-            return self.fail(run, row, &too_many_resets());
+            return self.fail(run, row, &too_many_resets().into());
         }
         self.counts.step(run.key, step).resets += 1;
         let at = self.now.saturating_add(signed(pending_ms(delay_ms, settings.every_ms, resets)));

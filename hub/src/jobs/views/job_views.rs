@@ -1,12 +1,14 @@
 //! Views of one job, built from rows of either database. Pure.
 
 use bue_model::wire::{JobView, ParentView, WhyView};
-use bue_model::{JobId, NodeId, Timestamp};
+use bue_model::{JobId, NodeId, Round, Timestamp};
 
 use crate::error::HubError;
-use crate::jobs::columns::{from_postcard, job_id, unsigned};
+use crate::jobs::columns::{job_id, unsigned};
+use crate::jobs::failure_record::FailureRecord;
 use crate::jobs::instance::{FanOut, Location, Run};
 use crate::jobs::state::State;
+use crate::jobs::views::round_path::{line_of, named};
 
 /// Where a job's row is, and what is needed to run the job outside its run.
 pub(crate) struct JobLocation {
@@ -19,6 +21,8 @@ pub(crate) struct JobLocation {
 /// The columns that make a [`JobView`].
 pub(crate) struct JobColumns {
     pub(crate) node: NodeId,
+    /// The fan-out whose round it is part of, 0 at the top level.
+    pub(crate) fanout: i64,
     pub(crate) run: i64,
     pub(crate) state: State,
     /// `ended_at` where the job has ended.
@@ -31,19 +35,29 @@ pub(crate) struct JobColumns {
 }
 
 impl JobColumns {
+    /// Returns where the row belongs.
+    pub(crate) const fn location(&self, id: i64) -> Location {
+        Location { id, node: self.node, fanout: self.fanout }
+    }
+
     /// Returns the view of a job; `None` for a fan-out, which has an id too and is no job.
-    pub(crate) fn into_view(self, id: JobId, run: &Run) -> Result<Option<JobView>, HubError> {
+    pub(crate) fn into_view(self, id: JobId, run: &Run, rounds: Vec<Round>) -> Result<Option<JobView>, HubError> {
         let Some(step) = run.graph.job(self.node).and_then(|job| run.graph.step_of(job)) else { return Ok(None) };
+        let record = self.failure.as_deref().map(FailureRecord::decode).transpose()?;
+        let (failure, arguments) = record.map(|record| (record.failure, record.arguments)).unzip();
         Ok(Some(JobView {
             id,
             run: run.id,
             step: step.name.clone(),
+            line: line_of(run, self.node),
+            rounds,
+            arguments: named(run, self.node, arguments.unwrap_or_default()),
             state: self.state.as_job_state(),
             available_at: Timestamp(self.available_at),
             attempts: self.attempts,
             waiting_for: self.waiting_for,
             worker: self.worker,
-            failure: self.failure.as_deref().map(from_postcard).transpose()?,
+            failure,
             blocked_by: self.blocked_by.map(job_id),
         }))
     }

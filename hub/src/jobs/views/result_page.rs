@@ -2,13 +2,15 @@
 
 use bue_model::plan::Call;
 use bue_model::wire::{CallResult, FailedJob, NoValue, ResultCursor, ResultPage, RoundValue};
-use bue_model::{Failure, FailureKind, NodeId, RunState, ValueRef};
+use bue_model::{Failure, FailureKind, NodeId, Round, RunState, ValueRef};
 
 use crate::error::HubError;
 use crate::jobs::columns::{from_postcard, job_id, unsigned};
+use crate::jobs::failure_record::FailureRecord;
 use crate::jobs::instance::{Location, Run};
 use crate::jobs::leasing::arguments::encoded_size;
 use crate::jobs::views::missing_value::{MissingValue, States, fill_in};
+use crate::jobs::views::round_path::{line_of, named};
 
 /// Bytes after which a page ends. The outermost loop around a call may be cut between two rounds, inner loops are not.
 const PAGE_BYTES: i64 = 4 * 1024 * 1024;
@@ -123,8 +125,7 @@ impl PageBuilder {
 
 /// The columns of a failed job.
 pub(crate) struct FailedColumns {
-    pub(crate) id: i64,
-    pub(crate) node: NodeId,
+    pub(crate) job: Location,
     pub(crate) attempts: u32,
     pub(crate) worker: Option<String>,
     pub(crate) failure: Option<Vec<u8>>,
@@ -145,17 +146,22 @@ impl FailedJobs {
     }
 
     /// Adds a job.
-    pub(crate) fn add(&mut self, run: &Run, row: FailedColumns) -> Result<(), HubError> {
-        let step = run.graph.job(row.node).and_then(|job| run.graph.step_of(job));
-        let failure: Option<Failure> = row.failure.as_deref().map(from_postcard).transpose()?;
-        let failure = failure.unwrap_or_else(|| Failure::new(FailureKind::Internal, "no reason was stored"));
+    pub(crate) fn add(&mut self, run: &Run, row: FailedColumns, rounds: Vec<Round>) -> Result<(), HubError> {
+        let node = row.job.node;
+        let step = run.graph.job(node).and_then(|job| run.graph.step_of(job));
+        let record = row.failure.as_deref().map(FailureRecord::decode).transpose()?;
+        let unknown = || Failure::new(FailureKind::Internal, "no reason was stored").into();
+        let FailureRecord { failure, arguments } = record.unwrap_or_else(unknown);
         let log: Option<ValueRef> = row.log.as_deref().map(from_postcard).transpose()?;
         let trace = failure.trace.as_ref().map_or(0, String::len);
         let bytes = failure.message.len() + trace + log.as_ref().map_or(0, encoded_size);
         self.bytes = self.bytes.saturating_add(i64::try_from(bytes).unwrap_or(i64::MAX));
         self.jobs.push(FailedJob {
-            job: job_id(row.id),
+            job: job_id(row.job.id),
             step: step.map(|step| step.name.clone()).unwrap_or_default(),
+            line: line_of(run, node),
+            rounds,
+            arguments: named(run, node, arguments),
             attempts: row.attempts,
             worker: row.worker,
             failure,

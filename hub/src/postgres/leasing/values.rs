@@ -5,15 +5,18 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use bue_model::job::Chunk;
 use bue_model::plan::Input;
 use bue_model::wire::JobInput;
-use bue_model::{Failure, NodeId, ValueRef};
+use bue_model::{Failure, NodeId, Round, ValueRef};
 use deadpool_postgres::Transaction;
 
 use crate::error::HubError;
 use crate::jobs::columns::{from_postcard, job_id, small};
 use crate::jobs::graph::{BlockIndex, GraphJob};
-use crate::jobs::instance::{FanOut, Instance, Run, enclosing_instance, location_in, missing_fan_out, node_of};
+use crate::jobs::instance::{
+    FanOut, Instance, Location, Run, enclosing_instance, location_in, missing_fan_out, node_of,
+};
 use crate::jobs::leasing::arguments::{Arguments, GatheredList};
 use crate::jobs::state::state_code;
+use crate::jobs::views::round_path::RoundPath;
 use crate::postgres::query::query;
 use crate::postgres::read::read_fan_outs;
 
@@ -256,6 +259,20 @@ impl Values {
             self.read_enclosing(tx, [id].into()).await?;
         }
         Ok(self.fan_outs.get(&id).copied().flatten())
+    }
+
+    /// Returns a job's rounds of the loops around it, outermost first.
+    pub(in crate::postgres) async fn rounds_of(
+        &mut self,
+        tx: &Transaction<'_>,
+        run: &Run,
+        job: Location,
+    ) -> Result<Vec<Round>, HubError> {
+        let mut path = RoundPath::new(run, job)?;
+        while let Some(id) = path.needs() {
+            path.add(&self.fan_out(tx, id).await?.ok_or_else(|| missing_fan_out(id))?)?;
+        }
+        Ok(path.finish())
     }
 
     /// Returns the instance of `block` that contains `from`: `from` itself, or one around it.

@@ -25,24 +25,27 @@ impl PostgresState {
     async fn try_job_view(&self, id: JobId) -> Result<Option<JobView>, HubError> {
         let mut client = self.client().await?;
         let tx = client.transaction().await?;
-        let sql = "SELECT node, run, state, available_at, attempts, waiting_for, worker, failure, blocked_by
+        let sql = "SELECT node, fanout, run, state, available_at, attempts, waiting_for, worker, failure, blocked_by
              FROM job WHERE id = $1
-             UNION ALL SELECT node, run, state, ended_at, attempts, 0, worker, NULL, NULL FROM done WHERE id = $1";
+             UNION ALL SELECT node, fanout, run, state, ended_at, attempts, 0, worker, NULL, NULL FROM done
+             WHERE id = $1";
         let rows = query(&tx, sql, &[&row_id(id)]).await?;
         let Some(row) = rows.first() else { return Ok(None) };
         let columns = JobColumns {
             node: node(row.try_get(0)?),
-            run: row.try_get(1)?,
-            state: state(row.try_get(2)?)?,
-            available_at: row.try_get(3)?,
-            attempts: small(row.try_get(4)?),
-            waiting_for: small(row.try_get(5)?),
-            worker: row.try_get(6)?,
-            failure: row.try_get(7)?,
-            blocked_by: row.try_get(8)?,
+            fanout: row.try_get(1)?,
+            run: row.try_get(2)?,
+            state: state(row.try_get(3)?)?,
+            available_at: row.try_get(4)?,
+            attempts: small(row.try_get(5)?),
+            waiting_for: small(row.try_get(6)?),
+            worker: row.try_get(7)?,
+            failure: row.try_get(8)?,
+            blocked_by: row.try_get(9)?,
         };
         let run = self.run(&tx, columns.run).await?;
-        columns.into_view(id, &run)
+        let rounds = Values::default().rounds_of(&tx, &run, columns.location(row_id(id))).await?;
+        columns.into_view(id, &run, rounds)
     }
 
     /// Returns a job's last log; the outer `None` if there is no such job.

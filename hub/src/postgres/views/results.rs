@@ -8,7 +8,7 @@ use tokio_postgres::Row;
 
 use crate::error::HubError;
 use crate::jobs::columns::small;
-use crate::jobs::instance::{Instance, Run, location_in, node_of};
+use crate::jobs::instance::{Instance, Location, Run, location_in, node_of};
 use crate::jobs::state::state_code;
 use crate::jobs::views::missing_value::{StateColumns, States};
 use crate::jobs::views::result_page::{CallValue, FailedColumns, FailedJobs, MAX_FAILED, PageBuilder};
@@ -136,19 +136,19 @@ async fn states(tx: &Transaction<'_>, ids: &[i64]) -> Result<States, HubError> {
 }
 
 async fn failed_jobs(tx: &Transaction<'_>, run: &Run) -> Result<FailedJobs, HubError> {
-    let sql = "SELECT job.id, job.node, job.attempts, job.worker, job.failure, job.log FROM failed
+    let sql = "SELECT job.id, job.node, job.fanout, job.attempts, job.worker, job.failure, job.log FROM failed
          JOIN job ON job.id = failed.job WHERE failed.run = $1 ORDER BY failed.job LIMIT $2";
-    let mut failed = FailedJobs::default();
+    let (mut failed, mut values) = (FailedJobs::default(), Values::default());
     for row in query(tx, sql, &[&run.key, &MAX_FAILED]).await? {
         let columns = FailedColumns {
-            id: row.try_get(0)?,
-            node: node(row.try_get(1)?),
-            attempts: small(row.try_get(2)?),
-            worker: row.try_get(3)?,
-            failure: row.try_get(4)?,
-            log: row.try_get(5)?,
+            job: Location { id: row.try_get(0)?, node: node(row.try_get(1)?), fanout: row.try_get(2)? },
+            attempts: small(row.try_get(3)?),
+            worker: row.try_get(4)?,
+            failure: row.try_get(5)?,
+            log: row.try_get(6)?,
         };
-        failed.add(run, columns)?;
+        let rounds = values.rounds_of(tx, run, columns.job).await?;
+        failed.add(run, columns, rounds)?;
         if failed.is_full() {
             break;
         }

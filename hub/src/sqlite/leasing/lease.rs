@@ -35,7 +35,7 @@ impl WriteTx<'_> {
         self.start_leases(&tokens, &request.worker, lease_ms)?;
         for UndeliverableJob { id, token, failure } in std::mem::take(&mut builder.undeliverable) {
             self.change(Snapshot::default(), RequiredReads::jobs([id]), |changes| {
-                changes.fail_undeliverable(id, token, &failure)
+                changes.fail_undeliverable(id, token, failure.clone())
             })?;
         }
         let batch = builder.finish(lease_ms);

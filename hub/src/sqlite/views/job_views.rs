@@ -1,7 +1,7 @@
 //! Views of jobs: their state, their log, what they wait for, and what a worker would be sent about them.
 
 use bue_model::wire::{JobView, LeaseBatch, ParentView, WhyView};
-use bue_model::{JobId, NodeId, Timestamp, ValueRef};
+use bue_model::{JobId, NodeId, Round, Timestamp, ValueRef};
 use rusqlite::OptionalExtension;
 
 use crate::error::HubError;
@@ -10,6 +10,7 @@ use crate::jobs::instance::{Location, Run, instance_of, location_in, node_of};
 use crate::jobs::leasing::lease_batch::detached_lease;
 use crate::jobs::state::State;
 use crate::jobs::views::job_views::{JobColumns, JobLocation, parent_view, why_view};
+use crate::jobs::views::round_path::RoundPath;
 use crate::sqlite::leasing::arguments::LastRead;
 use crate::sqlite::write_tx::WriteTx;
 use crate::store::MAX_PARENTS;
@@ -18,26 +19,37 @@ impl WriteTx<'_> {
     /// Returns the view of a job.
     pub(in crate::sqlite) fn job_view(&mut self, id: JobId) -> Result<Option<JobView>, HubError> {
         let mut select = self.db.prepare_cached(
-            "SELECT node, run, state, available_at, attempts, waiting_for, worker, failure, blocked_by
+            "SELECT node, fanout, run, state, available_at, attempts, waiting_for, worker, failure, blocked_by
              FROM job WHERE id = ?1
-             UNION ALL SELECT node, run, state, ended_at, attempts, 0, worker, NULL, NULL FROM done WHERE id = ?1",
+             UNION ALL SELECT node, fanout, run, state, ended_at, attempts, 0, worker, NULL, NULL FROM done WHERE id = ?1",
         )?;
         let row = select.query_row([row_id(id)], |row| {
             Ok(JobColumns {
                 node: NodeId(row.get(0)?),
-                run: row.get(1)?,
-                state: row.get(2)?,
-                available_at: row.get(3)?,
-                attempts: row.get(4)?,
-                waiting_for: row.get(5)?,
-                worker: row.get(6)?,
-                failure: row.get(7)?,
-                blocked_by: row.get(8)?,
+                fanout: row.get(1)?,
+                run: row.get(2)?,
+                state: row.get(3)?,
+                available_at: row.get(4)?,
+                attempts: row.get(5)?,
+                waiting_for: row.get(6)?,
+                worker: row.get(7)?,
+                failure: row.get(8)?,
+                blocked_by: row.get(9)?,
             })
         });
         let Some(row) = row.optional()? else { return Ok(None) };
         let run = self.run(row.run)?;
-        row.into_view(id, &run)
+        let rounds = self.rounds_of(&run, row.location(row_id(id)))?;
+        row.into_view(id, &run, rounds)
+    }
+
+    /// Returns a job's rounds of the loops around it, outermost first.
+    pub(super) fn rounds_of(&self, run: &Run, job: Location) -> Result<Vec<Round>, HubError> {
+        let mut path = RoundPath::new(run, job)?;
+        while let Some(id) = path.needs() {
+            path.add(&self.require_fan_out(id)?)?;
+        }
+        Ok(path.finish())
     }
 
     /// Returns a job's last log; the outer `None` if there is no such job.

@@ -5,7 +5,7 @@ use bue_model::{NodeId, RunId};
 use rusqlite::{OptionalExtension, Row};
 
 use crate::error::HubError;
-use crate::jobs::instance::{Instance, Run, location_in, node_of};
+use crate::jobs::instance::{Instance, Location, Run, location_in, node_of};
 use crate::jobs::state::{State, state_code};
 use crate::jobs::views::missing_value::{StateColumns, States};
 use crate::jobs::views::result_page::{CallValue, FailedColumns, FailedJobs, MAX_FAILED, PageBuilder};
@@ -109,7 +109,8 @@ impl WriteTx<'_> {
         let mut failed = FailedJobs::default();
         for id in ids {
             let Some(row) = self.failed_job(id)? else { continue };
-            failed.add(run, row)?;
+            let rounds = self.rounds_of(run, row.job)?;
+            failed.add(run, row, rounds)?;
             if failed.is_full() {
                 break;
             }
@@ -119,15 +120,14 @@ impl WriteTx<'_> {
 
     fn failed_job(&self, id: i64) -> Result<Option<FailedColumns>, HubError> {
         let mut select =
-            self.db.prepare_cached("SELECT node, attempts, worker, failure, log FROM job WHERE id = ?1")?;
+            self.db.prepare_cached("SELECT node, fanout, attempts, worker, failure, log FROM job WHERE id = ?1")?;
         let row = select.query_row([id], |row| {
             Ok(FailedColumns {
-                id,
-                node: NodeId(row.get(0)?),
-                attempts: row.get(1)?,
-                worker: row.get(2)?,
-                failure: row.get(3)?,
-                log: row.get(4)?,
+                job: Location { id, node: NodeId(row.get(0)?), fanout: row.get(1)? },
+                attempts: row.get(2)?,
+                worker: row.get(3)?,
+                failure: row.get(4)?,
+                log: row.get(5)?,
             })
         });
         Ok(row.optional()?)

@@ -40,6 +40,7 @@ pub(crate) async fn a_stale_token_changes_nothing(mut world: World) {
         token: bue_model::Token(u64::MAX),
         outcome: completed("forged"),
         log: None,
+        arguments: Vec::new(),
         run_ms: 0,
     };
     assert_eq!(world.send_report(forged).await, Verdict::LeaseLost);

@@ -3,7 +3,7 @@
 use bue_hub::{HubError, ScopeTally, Tally};
 use bue_model::job::INLINE_LIMIT;
 use bue_model::wire::{NoValue, Report, ResultCursor, RoundValue, Verdict};
-use bue_model::{Input, JobId, JobState, Outcome, RunId, RunState, Timestamp};
+use bue_model::{ArgumentSummary, Input, JobId, JobState, Outcome, Round, RunId, RunState, Timestamp};
 use uuid::Uuid;
 
 use crate::script::Script;
@@ -284,7 +284,9 @@ pub(crate) async fn the_log_of_the_last_attempt_is_kept(mut world: World) {
         let held = world.lease_one().await;
         job = held.job();
         let log = Some(value(log));
-        world.send_report(Report { job, token: held.lease.token, outcome, log, run_ms: 1 }).await;
+        world
+            .send_report(Report { job, token: held.lease.token, outcome, log, arguments: Vec::new(), run_ms: 1 })
+            .await;
         world.now += 2_000;
     }
     let log = world.store.log(job).await.expect("an answer").expect("the job").expect("a log");
@@ -294,7 +296,8 @@ pub(crate) async fn the_log_of_the_last_attempt_is_kept(mut world: World) {
     world.store.reset_run(world.time(), run).await.expect("reset");
     let held = world.lease_one().await;
     let log = Some(value(&"x".repeat(INLINE_LIMIT + 1)));
-    let report = Report { job, token: held.lease.token, outcome: completed("1"), log, run_ms: 1 };
+    let report =
+        Report { job, token: held.lease.token, outcome: completed("1"), log, arguments: Vec::new(), run_ms: 1 };
     assert_eq!(world.send_report(report).await, Verdict::Accepted);
     let log = world.store.log(job).await.expect("an answer").expect("the job").expect("a log");
     assert!(text_of(&log).contains("too long"));
@@ -397,6 +400,38 @@ pub(crate) async fn failed_jobs_are_listed_with_their_reason(mut world: World) {
     assert_eq!(page.failed[11].failure.message, "c1[1]");
     assert_eq!((page.failed[11].step.as_str(), page.failed[11].attempts), ("a", 1));
     assert!(page.failed.is_sorted_by_key(|failed| failed.job));
+}
+
+pub(crate) async fn a_failure_tells_the_round_the_loop_and_the_arguments(mut world: World) {
+    let mut script = Script::new();
+    let outer = script.call(&["outer"], &[]);
+    script.each(outer, |script, x| {
+        let inner = script.call(&["inner"], &[x]);
+        script.each(inner, |script, y| script.call(&["a"], &[y]));
+    });
+    let run = world.submit(script).await;
+    world.lease_and_report("outer", list(3)).await;
+    for held in world.lease(10).await {
+        world.report_accepted(&held, list(12)).await;
+    }
+    let held = world.lease(100).await.into_iter().find(|held| held.arguments() == ["c1[1]"]).expect("the last round");
+    let argument = |name: Option<&str>, value: &str| {
+        vec![ArgumentSummary { name: name.map(str::to_owned), value: value.to_owned() }]
+    };
+    let hostile = argument(None, &format!("\u{202e}{}", "x".repeat(10_000)));
+    let (job, token) = (held.job(), held.lease.token);
+    world.send_report(Report { job, token, outcome: failed("no"), log: None, arguments: hostile, run_ms: 1 }).await;
+
+    let failed = world.page(run).await.failed.remove(0);
+    let round = |line, round, rounds| Round { variable: "x".to_owned(), line, round, rounds };
+    assert_eq!(failed.rounds.last(), Some(&round(3, 12, 12)));
+    assert_eq!((failed.rounds.len(), failed.rounds[0].rounds, failed.line), (2, 3, 3));
+    assert_eq!(failed.arguments[0].name.as_deref(), Some("x"), "the loop variable, where the worker knows no name");
+    let value = &failed.arguments[0].value;
+    assert!(value.starts_with("xxx") && value.ends_with('…') && value.len() <= 200, "{value}");
+
+    let view = world.job(job).await;
+    assert_eq!((view.rounds, view.arguments, view.line), (failed.rounds, failed.arguments, 3));
 }
 
 pub(crate) async fn unknown_ids_return_none(world: World) {

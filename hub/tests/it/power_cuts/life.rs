@@ -137,7 +137,14 @@ impl Life<'_> {
         for _ in 0..count {
             let held = trial.held.swap_remove(trial.rng.usize(..trial.held.len()));
             let outcome = outcome(&held, &mut trial.rng, trial.padding);
-            reports.push(Report { job: held.job(), token: held.lease.token, outcome, log: None, run_ms: 1 });
+            reports.push(Report {
+                job: held.job(),
+                token: held.lease.token,
+                outcome,
+                log: None,
+                arguments: Vec::new(),
+                run_ms: 1,
+            });
         }
         self.send(reports).await
     }

@@ -72,7 +72,8 @@ impl Worker {
         let most = [50, 2_000, 2_000, 3 * LEASE_MS][roll(&self.rng, 4) as usize];
         sleep(Duration::from_millis(roll(&self.rng, most))).await;
         let outcome = self.outcome(&lease, &step);
-        let report = Report { job: lease.job, token: lease.token, outcome, log: None, run_ms: 1 };
+        let report =
+            Report { job: lease.job, token: lease.token, outcome, log: None, arguments: Vec::new(), run_ms: 1 };
         let _ = self.reports.send(report);
     }
 

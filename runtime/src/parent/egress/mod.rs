@@ -104,6 +104,11 @@ impl Egress {
         }))
     }
 
+    /// Returns the secrets, to keep their values out of messages.
+    pub fn secrets(&self) -> impl Iterator<Item = &Secret> {
+        self.0.secrets.values()
+    }
+
     /// Starts a step's session. `complete` receives the results of its operations.
     pub(crate) fn session(&self, permissions: &Permissions, limits: &Limits, complete: CompletionCallback) -> Session {
         Session::new(Arc::clone(&self.0), permissions, limits, complete)

@@ -37,7 +37,10 @@ impl ModelTest {
             let (held, outcome) = self.answer(key, answer);
             (held, outcome, Some(Verdict::Accepted))
         };
-        Some((Report { job: held.job(), token: held.lease.token, outcome, log: None, run_ms: 10 }, verdict))
+        Some((
+            Report { job: held.job(), token: held.lease.token, outcome, log: None, arguments: Vec::new(), run_ms: 10 },
+            verdict,
+        ))
     }
 
     /// Returns the outcome of a lease, and applies it to the model.
