@@ -1,6 +1,6 @@
-"""The work of ETL steps, as small kernels over a made-up report: the same file runs in a sandbox and in CPython.
+"""Small kernels with typical work of ETL steps, on a generated report. The same file runs in a sandbox and in CPython.
 
-`python3 etl.py` prints the kernels' names; `python3 etl.py NAME`, `[seconds, processor seconds, what came out]`.
+`python3 etl.py` prints the names of the kernels; `python3 etl.py NAME` prints `[wall seconds, processor seconds, result]`.
 """
 
 import csv
@@ -42,7 +42,7 @@ def as_csv(rows):
     return text.getvalue()
 
 
-# Made while the module is imported, so that no kernel's time has it.
+# Computed when the module is imported, so that no measurement includes it.
 ROWS = [row(number) for number in range(500)]
 JSON = json.dumps(ROWS)
 CSV = as_csv(ROWS)
@@ -76,11 +76,11 @@ def csv_writer():
 
 
 def regex_findall():
-    return sum(int(found[6]) for found in LINE.findall(LOG))
+    return sum(int(fields[6]) for fields in LINE.findall(LOG))
 
 
 def regex_sub():
-    return len(COUNTRY.sub(lambda found: "land=" + found["country"].upper(), LOG))
+    return len(COUNTRY.sub(lambda match: "land=" + match["country"].upper(), LOG))
 
 
 def regex_search():
@@ -88,12 +88,12 @@ def regex_search():
 
 
 def rows_transform():
-    made = [
+    rows = [
         {**one, "country": one["country"].upper(), "cpc": round(one["cost"] / (one["clicks"] or 1), 4)}
         for one in ROWS
         if one["active"]
     ]
-    return len(made), round(sum(one["cpc"] for one in made), 2)
+    return len(rows), round(sum(one["cpc"] for one in rows), 2)
 
 
 def rows_rename():
@@ -156,7 +156,7 @@ def bare_loop():
     return total
 
 
-# The kernels, and how often each runs in one measurement: some 30 ms of CPython.
+# Each kernel, with its number of repetitions per measurement: about 30 ms in CPython.
 KERNELS = {
     "json loads": (json_loads, 40),
     "json dumps": (json_dumps, 30),
@@ -182,18 +182,18 @@ KERNELS = {
 
 
 def step(name):
-    work, times = KERNELS[name]
+    kernel, repetitions = KERNELS[name]
     start = time.perf_counter()
-    for _ in range(times):
-        made = work()
-    return [time.perf_counter() - start, str(made)]
+    for _ in range(repetitions):
+        result = kernel()
+    return [time.perf_counter() - start, str(result)]
 
 
 def main(name):
-    # a sandbox has no such clock: what it computed is counted outside
+    # a sandbox has no such clock: the benchmark measures its processor time from outside
     start = time.process_time()
-    wall, made = step(name)
-    return [wall, time.process_time() - start, made]
+    wall, result = step(name)
+    return [wall, time.process_time() - start, result]
 
 
 if __name__ == "__main__":

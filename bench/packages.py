@@ -1,42 +1,45 @@
-"""A row of the table in docs/packages.md: NAME, what `bue deps check --json` printed, and what it said."""
+"""Print a row of the table in docs/packages.md.
+
+`python3 packages.py NAME STDOUT STDERR`: the package, and the files with the output of `bue deps check --json`.
+"""
 
 import json
 import re
 import sys
 
-name, found, said = sys.argv[1:]
-# They import, and speak to servers in a way that is not HTTP, which is all a step's network does.
-OTHER_NETWORKS = {"dnspython", "pymysql", "redis"}
-WORDS = {"yes": "works", "partly": "partly", "no": "cannot"}
+name, stdout_path, stderr_path = sys.argv[1:]
+# They can be imported, but their protocol is not HTTP, the only one that steps have.
+OTHER_PROTOCOLS = {"dnspython", "pymysql", "redis"}
+VERDICTS = {"yes": "works", "partly": "partly", "no": "cannot"}
 
 
-def plain(text):
-    """As a cell of a table."""
+def cell(text):
+    """Escape a text for a table cell."""
     return re.sub(r"\s+", " ", text).replace("|", "\\|")
 
 
-def shortened(why):
-    """Without tags of one machine, which say nothing to others."""
-    return re.sub(r"(\S+?-[^-\s]+)-\S+\.whl is native code for one platform", r"\1 is native code", why)
+def shorten(reason):
+    """Remove platform tags, which differ between machines."""
+    return re.sub(r"(\S+?-[^-\s]+)-\S+\.whl is native code for one platform", r"\1 is native code", reason)
 
 
 def row():
     try:
-        packages = json.load(open(found))["packages"]
+        packages = json.load(open(stdout_path))["packages"]
     except ValueError:
-        lines = open(said).read().strip().splitlines()
-        return ["", "cannot", plain(lines[-1] if lines else "nothing was found"), ""]
+        lines = open(stderr_path).read().strip().splitlines()
+        return ["", "cannot", cell(lines[-1] if lines else "the command printed nothing"), ""]
     key = re.sub(r"[-_.]+", "-", name).lower()
     own = next((package for package in packages if package["name"] == key), packages[0])
-    works, why = own["works"], [shortened(text) for text in own["why"]]
+    works, reasons = own["works"], [shorten(text) for text in own["why"]]
     others = [package for package in packages if package is not own and package["works"] != "yes"]
     if works == "yes" and others:
         works = "partly"
     for package in others:
-        why.append(f"{package['name']}: " + "; ".join(shortened(text) for text in package["why"][:1]))
-    if works == "yes" and key in OTHER_NETWORKS:
-        works, why = "partly", ["it imports, and reaches no server: its protocol is not HTTP"]
-    return [own["version"] or "", WORDS[works], plain("; ".join(why[:2])), plain(own["instead"] or "")]
+        reasons.append(f"{package['name']}: " + "; ".join(shorten(text) for text in package["why"][:1]))
+    if works == "yes" and key in OTHER_PROTOCOLS:
+        works, reasons = "partly", ["it can be imported, but cannot reach a server: its protocol is not HTTP"]
+    return [own["version"] or "", VERDICTS[works], cell("; ".join(reasons[:2])), cell(own["instead"] or "")]
 
 
 print("| " + " | ".join([f"`{name}`", *row()]) + " |")

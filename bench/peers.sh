@@ -1,6 +1,6 @@
 #!/bin/sh
-# Installs what `jobs` is measured beside, from their registries, into a folder of the build: graphile-worker (npm) and
-# Buelon (pip). Nothing of them is ours or committed.
+# Installs the systems that the benchmark `jobs` compares bue with, graphile-worker (npm) and Buelon (pip), from their registries
+# into a folder of the build.
 #
 #   bench/peers.sh "${CARGO_TARGET_DIR:-target}/peers"
 set -eu

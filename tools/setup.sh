@@ -1,7 +1,7 @@
-# What `./run` and `./check` share: making sure that the tools they need are there. Sourced, not run.
+# Shared by `./run` and `./check`: installs the tools that they need. Sourced, not executed.
 # shellcheck shell=sh
 
-# Prints a message and what to type, and ends the script with 3, as bue does where its surroundings fail.
+# Prints a message and what to type, and exits with 3, the code of bue for problems of the environment.
 fail() {
     printf 'error: %s\n' "$1" >&2
     shift
@@ -9,7 +9,7 @@ fail() {
     exit 3
 }
 
-# True if packages can be installed here without asking anybody.
+# True if packages can be installed here without a password.
 can_install() {
     command -v apt-get >/dev/null && { [ "$(id -u)" = 0 ] || sudo -n true 2>/dev/null; }
 }
@@ -41,7 +41,7 @@ require_c_compiler() {
     command -v cc >/dev/null || install "A C compiler is needed" gcc libc6-dev
 }
 
-# The programs of a PostgreSQL server; the tests start clusters of their own with them.
+# The programs of a PostgreSQL server; the tests start their own clusters with them.
 require_postgresql() {
     command -v initdb >/dev/null && return
     for folder in /usr/lib/postgresql/*/bin; do

@@ -1,8 +1,8 @@
-"""No-op jobs through Buelon 1.0.78: its hub and a worker as processes, on loopback. Such jobs need no bucket.
+"""Run no-op jobs through Buelon 1.0.78, with its hub and a worker as processes on loopback. Such jobs need no bucket.
 
-`python run_buelon.py JOBS` in an environment that has it prints {"add_s", "run_s"}: seconds to send the jobs to the hub, and from
-then until it knows none of them any more. The worker hangs now and then, when two messages come in one read; that is the end
-of a measurement, and the exit code is 2.
+`python run_buelon.py JOBS`, in an environment with Buelon, prints {"add_s", "run_s"}: the seconds to send the jobs to the hub,
+and from then until the hub has forgotten all of them. The worker hangs occasionally, when two messages arrive in one read; the
+measurement is then abandoned with exit code 2.
 """
 
 import asyncio
@@ -17,8 +17,8 @@ import sys
 import tempfile
 import time
 
-# Seconds, for all of it.
-PATIENCE = 20
+# The seconds that the whole measurement may take.
+TIMEOUT = 20
 SCOPES = "production-very-heavy,production-heavy,production-medium,production-small,testing-heavy,testing-small,default"
 STEP = """
 body:
@@ -52,7 +52,7 @@ def settings(hub):
 
 
 def wait_for(port):
-    """Looks whether somebody listens; a connection without a word would be an exception in the hub."""
+    """Wait until a process listens. A connection without a message would raise an exception in the hub."""
     while True:
         with open("/proc/net/tcp") as file:
             if any(line.split()[1].endswith(f":{port:04X}") and line.split()[3] == "0A" for line in file):
@@ -61,7 +61,10 @@ def wait_for(port):
 
 
 async def wait_until_done(ids, client):
-    """The hub forgets a job that is done. One that it never had looks the same, so some must have been there."""
+    """Wait until the hub has forgotten all jobs, as it does when they are done.
+
+    Jobs that it never received look the same, so some must have been seen before.
+    """
     seen = False
     while True:
         await asyncio.sleep(0.1)
@@ -78,14 +81,14 @@ async def measure(jobs, start):
     steps = list(generate_steps_from_code(STEP + "work()\n" * jobs))
     async with BiWorkerClient() as client:
         start("worker")
-        # until it is there; and what is sent right behind a first message may be lost
+        # until the worker is connected; messages sent right after the first one may be lost
         await asyncio.sleep(3)
-        adding = time.perf_counter()
+        started = time.perf_counter()
         for at in range(0, jobs, 500):
             await client.upload(steps[at : at + 500])
         added = time.perf_counter()
         await wait_until_done([step.id for step in steps], client)
-        return {"add_s": added - adding, "run_s": time.perf_counter() - added}
+        return {"add_s": added - started, "run_s": time.perf_counter() - added}
 
 
 def main(jobs):
@@ -99,28 +102,28 @@ def main(jobs):
         program = os.path.join(os.path.dirname(sys.executable), "bue")
 
         def start(verb):
-            quiet = subprocess.DEVNULL
-            processes.append(subprocess.Popen([program, verb], stdin=quiet, stdout=quiet, stderr=quiet))
+            null = subprocess.DEVNULL
+            processes.append(subprocess.Popen([program, verb], stdin=null, stdout=null, stderr=null))
 
-        def end():
+        def stop():
             for process in processes:
                 process.kill()
                 process.wait()
 
         def give_up(*_):
-            # its client's threads would keep this process
-            end()
+            # a normal exit would wait for the threads of its client
+            stop()
             shutil.rmtree(folder, ignore_errors=True)
             os._exit(2)
 
         signal.signal(signal.SIGALRM, give_up)
-        signal.alarm(PATIENCE)
+        signal.alarm(TIMEOUT)
         start("hub")
         wait_for(hub)
         with contextlib.redirect_stdout(sys.stderr):
             measured = asyncio.run(measure(jobs, start))
         print(json.dumps(measured), flush=True)
-        end()
+        stop()
 
 
 main(int(sys.argv[1]))

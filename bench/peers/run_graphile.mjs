@@ -1,6 +1,6 @@
-// No-op jobs through graphile-worker, with its batches on: `node run_graphile.mjs DATABASE JOBS` in the folder where it is
-// installed prints {"add_s","run_s","cpu_s"}: seconds to add the jobs, and to run them until the database has no more
-// of them, and the processor time of this process for both.
+// Runs no-op jobs through graphile-worker, with batching enabled. `node run_graphile.mjs DATABASE JOBS`, in the folder where it is
+// installed, prints {"add_s","run_s","cpu_s"}: the seconds to add the jobs, the seconds to run them until none remain in the
+// database, and the processor time of this process for both.
 import { createRequire } from "node:module";
 
 const require = createRequire(process.cwd() + "/");
@@ -28,21 +28,21 @@ await utils.migrate();
 const seconds = (from) => Number(process.hrtime.bigint() - from) / 1e9;
 
 const before = process.cpuUsage();
-const adding = process.hrtime.bigint();
+const addingSince = process.hrtime.bigint();
 for (let from = 0; from < jobs; from += 1000) {
   const count = Math.min(1000, jobs - from);
   const specs = Array.from({ length: count }, (_, at) => ({ identifier: "none", payload: { id: from + at } }));
   await utils.addJobs(specs);
 }
-const add_s = seconds(adding);
+const add_s = seconds(addingSince);
 
 let done = 0;
-const running = process.hrtime.bigint();
+const runningSince = process.hrtime.bigint();
 await runOnce({ preset, pgPool, taskList: { none: () => void done++ } });
-const run_s = seconds(running);
-const used = process.cpuUsage(before);
+const run_s = seconds(runningSince);
+const cpu = process.cpuUsage(before);
 
-const left = await pgPool.query("select count(*)::int as left from graphile_worker._private_jobs");
-if (done < jobs || left.rows[0].left > 0) throw new Error(`${done} of ${jobs} were run, ${left.rows[0].left} are left`);
-console.log(JSON.stringify({ add_s, run_s, cpu_s: (used.user + used.system) / 1e6 }));
+const { rows } = await pgPool.query("select count(*)::int as remaining from graphile_worker._private_jobs");
+if (done < jobs || rows[0].remaining > 0) throw new Error(`${done} of ${jobs} jobs ran, ${rows[0].remaining} remain`);
+console.log(JSON.stringify({ add_s, run_s, cpu_s: (cpu.user + cpu.system) / 1e6 }));
 await pgPool.end();

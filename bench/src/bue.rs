@@ -1,4 +1,4 @@
-//! Commands as a user runs them, timed, their processes' memory and processor time watched.
+//! Runs commands as a user does, and measures the time, memory and processor time of their processes.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -11,35 +11,35 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::process::{children_of, cpu, status_kib};
 
-/// Between two looks at the processes.
-const LOOK: Duration = Duration::from_millis(10);
+/// The interval at which the processes are sampled.
+const SAMPLE_INTERVAL: Duration = Duration::from_millis(10);
 
-/// The release build beside the running benchmark.
+/// The `bue` program that was built with the running benchmark.
 #[derive(Debug)]
 pub struct Bue {
     program: PathBuf,
 }
 
-/// One finished command.
+/// The measurement of a finished command.
 #[derive(Debug)]
-pub struct Finished {
+pub struct CommandRun {
     /// From start to exit.
     pub wall: Duration,
-    /// Processor time of it and its children, as last seen: up to [`LOOK`] before its end.
+    /// Processor time of the process and its children, sampled at most [`SAMPLE_INTERVAL`] before the end.
     pub cpu: Duration,
-    /// Largest resident memory of the process itself, in KiB.
+    /// Peak resident memory of the process itself, in KiB.
     pub peak_kib: u64,
-    /// Largest sum of the memory that all its processes had to themselves, in KiB.
+    /// Peak of the anonymous memory of all its processes, in KiB.
     pub peak_all_kib: u64,
-    /// What it printed.
+    /// Its standard output.
     pub stdout: String,
 }
 
 impl Bue {
-    /// Finds the command.
+    /// Finds the program.
     ///
     /// # Errors
-    /// It was not built.
+    /// It is not built.
     pub fn find() -> Result<Self> {
         let mut program = std::env::current_exe()?;
         program.set_file_name("bue");
@@ -47,25 +47,25 @@ impl Bue {
         Ok(Self { program })
     }
 
-    /// The program itself.
+    /// Returns the path of the program.
     #[must_use]
     pub fn program(&self) -> &Path {
         &self.program
     }
 
-    /// `bue run --json` of a script, in a folder of its own with these files.
+    /// Runs `bue run --json` on a script, in a new folder with these files.
     ///
     /// # Errors
     /// The run failed.
-    pub fn run(&self, script: &str, files: &[(&str, &str)]) -> Result<Finished> {
+    pub fn run(&self, script: &str, files: &[(&str, &str)]) -> Result<CommandRun> {
         self.run_with(&[], script, files)
     }
 
-    /// The same, with more arguments.
+    /// Does the same with additional arguments.
     ///
     /// # Errors
     /// The run failed.
-    pub fn run_with(&self, arguments: &[&str], script: &str, files: &[(&str, &str)]) -> Result<Finished> {
+    pub fn run_with(&self, arguments: &[&str], script: &str, files: &[(&str, &str)]) -> Result<CommandRun> {
         let folder = tempfile::tempdir()?;
         fs::write(folder.path().join("bench.bue"), script)?;
         for (name, content) in files {
@@ -80,46 +80,46 @@ impl Bue {
 /// Runs a command to its end.
 ///
 /// # Errors
-/// It failed, with what it said.
-pub fn run(mut command: Command) -> Result<Finished> {
+/// The command failed; the error contains its standard error.
+pub fn run(mut command: Command) -> Result<CommandRun> {
     let folder = tempfile::tempdir()?;
-    let (output, talk) = (folder.path().join("stdout"), folder.path().join("stderr"));
-    command.stdin(Stdio::null()).stdout(fs::File::create(&output)?).stderr(fs::File::create(&talk)?);
+    let (stdout, stderr) = (folder.path().join("stdout"), folder.path().join("stderr"));
+    command.stdin(Stdio::null()).stdout(fs::File::create(&stdout)?).stderr(fs::File::create(&stderr)?);
     let start = Instant::now();
     let mut child = command.spawn().with_context(|| format!("failed to start {command:?}"))?;
-    let seen = watch(&mut child)?;
+    let usage = sample_usage(&mut child)?;
     let wall = start.elapsed();
     let status = child.wait()?;
-    ensure!(status.success(), "{command:?} failed: {}", fs::read_to_string(talk)?);
-    let stdout = fs::read_to_string(output)?;
-    Ok(Finished { wall, cpu: seen.cpu, peak_kib: seen.own_kib, peak_all_kib: seen.all_kib, stdout })
+    ensure!(status.success(), "{command:?} failed: {}", fs::read_to_string(stderr)?);
+    let stdout = fs::read_to_string(stdout)?;
+    Ok(CommandRun { wall, cpu: usage.cpu, peak_kib: usage.own_kib, peak_all_kib: usage.all_kib, stdout })
 }
 
-/// Gives this process and its children as many files and connections as the system lets it.
+/// Raises the limit of open files and connections to the hard limit, for this process and its children.
 pub fn raise_file_limit() {
     let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
-    // with fewer, a benchmark says what failed
+    // if the limit is too low, the benchmark fails with an error
     let _ = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum });
 }
 
-/// What was seen of a process and its children.
+/// The resources of a process and its children.
 #[derive(Default)]
-struct Seen {
+struct Usage {
     own_kib: u64,
     all_kib: u64,
     cpu: Duration,
 }
 
-/// Looks at a process and its children until it ends.
-fn watch(child: &mut Child) -> Result<Seen> {
-    let mut seen = Seen::default();
+/// Samples a process and its children until it ends.
+fn sample_usage(child: &mut Child) -> Result<Usage> {
+    let mut usage = Usage::default();
     while child.try_wait()?.is_none() {
         let mut processes = children_of(child.id());
         processes.push(child.id());
-        seen.own_kib = seen.own_kib.max(status_kib(child.id(), "VmHWM:"));
-        seen.all_kib = seen.all_kib.max(processes.iter().map(|process| status_kib(*process, "RssAnon:")).sum());
-        seen.cpu = seen.cpu.max(processes.iter().map(|process| cpu(*process)).sum());
-        thread::sleep(LOOK);
+        usage.own_kib = usage.own_kib.max(status_kib(child.id(), "VmHWM:"));
+        usage.all_kib = usage.all_kib.max(processes.iter().map(|process| status_kib(*process, "RssAnon:")).sum());
+        usage.cpu = usage.cpu.max(processes.iter().map(|process| cpu(*process)).sum());
+        thread::sleep(SAMPLE_INTERVAL);
     }
-    Ok(seen)
+    Ok(usage)
 }

@@ -1,4 +1,4 @@
-//! PostgreSQL as a server that must not lose anything: its own cluster in a temporary folder, which goes with this program.
+//! A durable PostgreSQL server: a cluster in a temporary folder, which is removed with this program.
 
 use std::fs;
 
@@ -8,18 +8,18 @@ use tokio_postgres::{Client, NoTls};
 
 use crate::process::family_cpu;
 
-/// What the tests' cluster leaves out, switched on again, with memory as an installation of some size has it. Commits wait
-/// for the disk, as they do by default.
+/// Switches on what the tests' cluster switches off, and uses the memory of a server of moderate size. Commits wait for the
+/// disk, as by default.
 const SETTINGS: &str =
     "fsync = on\nsynchronous_commit = on\nshared_buffers = 1GB\nmax_wal_size = 8GB\nwal_compression = on\n";
 
-/// A cluster whose databases are measured.
+/// A running PostgreSQL cluster.
 pub struct Database {
     cluster: Cluster,
 }
 
 impl Database {
-    /// Makes and starts it.
+    /// Creates and starts a cluster.
     ///
     /// # Panics
     /// PostgreSQL is not installed.
@@ -28,26 +28,26 @@ impl Database {
         Self { cluster: Cluster::start_with(SETTINGS, &[]) }
     }
 
-    /// A new database's address, as `host=… user=… dbname=…`.
-    pub async fn fresh(&self) -> String {
+    /// Creates a database; returns its address, `host=… user=… dbname=…`.
+    pub async fn create(&self) -> String {
         self.cluster.database().await
     }
 
-    /// Processor time of all its processes.
+    /// Returns the processor time of all its processes.
     ///
     /// # Errors
-    /// It is gone.
+    /// The server has ended.
     pub fn cpu(&self) -> Result<std::time::Duration> {
         let file = self.cluster.folder().join("data/postmaster.pid");
         let text = fs::read_to_string(&file).with_context(|| format!("no {}", file.display()))?;
         Ok(family_cpu(text.lines().next().context("no process id")?.trim().parse()?))
     }
 
-    /// Times it has waited for the disk to have its log, since it started. Its processes tell at most once a second what they
-    /// counted: one must let them be idle for that long before.
+    /// Returns the number of times the server has fsynced its write-ahead log since it started. Its processes publish their
+    /// counts at most once a second: wait for a second of idleness before.
     ///
     /// # Errors
-    /// It cannot be asked.
+    /// The query fails.
     pub async fn fsyncs(&self, address: &str) -> Result<u64> {
         let client = connect(address).await?;
         let row = client.query_one("SELECT wal_sync FROM pg_stat_wal", &[]).await?;
@@ -55,10 +55,10 @@ impl Database {
     }
 }
 
-/// A connection whose other half runs by itself.
+/// Connects to a database, and spawns the task that drives the connection.
 ///
 /// # Errors
-/// Nobody is there.
+/// The server cannot be reached.
 pub async fn connect(address: &str) -> Result<Client> {
     let (client, connection) = tokio_postgres::connect(address, NoTls).await?;
     tokio::spawn(connection);

@@ -1,4 +1,4 @@
-//! Benchmarks that are sandbox hosts, or compilers of steps, of their own.
+//! Lets a benchmark start itself as a sandbox host or compiler process.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -7,19 +7,19 @@ use std::process::ExitCode;
 use anyhow::Result;
 use bue_runtime::serve_sandbox_host;
 
-/// The hidden verb.
+/// The argument with which this program starts itself.
 const SERVE: &str = "sandbox-host";
 
-/// What starts this program as its own child.
+/// Returns the command that starts this program as a sandbox host.
 ///
 /// # Errors
-/// It does not know where it is.
+/// The path of this program is unknown.
 pub fn host_command() -> Result<(PathBuf, Vec<OsString>)> {
     Ok((std::env::current_exe()?, vec![SERVE.into()]))
 }
 
-/// Measures, unless this program was started as its own child.
-#[expect(clippy::print_stderr, reason = "a benchmark says why it cannot")]
+/// Runs the benchmark, unless this process is a sandbox host.
+#[expect(clippy::print_stderr, reason = "a benchmark prints why it failed")]
 #[must_use]
 pub fn measure_or_serve(measure: fn() -> Result<()>) -> ExitCode {
     if std::env::args().nth(1).is_some_and(|first| first == SERVE) {

@@ -1,4 +1,4 @@
-//! A `bue hub` and a `bue bucket` as processes, on stores of their own.
+//! A `bue hub` and a `bue bucket` as processes, each with a new store.
 
 use std::io::{BufRead, BufReader};
 use std::path::Path;
@@ -12,81 +12,81 @@ use tempfile::TempDir;
 use crate::Bue;
 use crate::process::{children_of, cpu};
 
-/// Where a hub keeps its jobs.
+/// The store of a hub.
 #[derive(Clone, Debug)]
-pub enum Place {
+pub enum StoreKind {
     /// A new SQLite file.
     Sqlite,
     /// A PostgreSQL database, as `host=… dbname=…`.
     Postgres(String),
 }
 
-/// A running server. Ends with this value.
-struct Served {
+/// A running server, which is stopped when this value is dropped.
+struct ServerProcess {
     process: Child,
     traced: bool,
     address: String,
     folder: TempDir,
 }
 
-/// A running hub. Ends with this value.
-pub struct HubProcess(Served);
+/// A running hub, which is stopped when this value is dropped.
+pub struct HubProcess(ServerProcess);
 
-/// A running bucket on a folder. Ends with this value.
-pub struct BucketProcess(Served);
+/// A running bucket on a folder, which is stopped when this value is dropped.
+pub struct BucketProcess(ServerProcess);
 
 impl HubProcess {
-    /// Starts one and waits until it listens.
+    /// Starts a hub and waits until it listens.
     ///
     /// # Errors
-    /// It does not start.
-    pub fn start(place: &Place) -> Result<Self> {
+    /// The hub does not start.
+    pub fn start(store: &StoreKind) -> Result<Self> {
         let bue = Bue::find()?;
-        Self::spawn(Command::new(bue.program()), place, false)
+        Self::spawn(Command::new(bue.program()), store, false)
     }
 
-    /// The same under strace, which writes each fsync as a line into a file. Other calls pass without a stop.
+    /// Starts a hub under strace, which writes a line to the file for each fsync. Other system calls are not intercepted.
     ///
     /// # Errors
-    /// There is no strace, or the hub does not start.
-    pub fn start_traced(place: &Place, calls: &Path) -> Result<Self> {
+    /// strace is not installed, or the hub does not start.
+    pub fn start_traced(store: &StoreKind, trace: &Path) -> Result<Self> {
         let mut command = Command::new("strace");
         command.args(["-f", "--seccomp-bpf", "-qq", "-e", "trace=fsync,fdatasync", "-e", "signal=none", "-o"]);
-        command.arg(calls).arg(Bue::find()?.program());
-        Self::spawn(command, place, true)
+        command.arg(trace).arg(Bue::find()?.program());
+        Self::spawn(command, store, true)
     }
 
-    fn spawn(mut command: Command, place: &Place, traced: bool) -> Result<Self> {
+    fn spawn(mut command: Command, store: &StoreKind, traced: bool) -> Result<Self> {
         let folder = folder()?;
-        let store = match place {
-            Place::Sqlite => format!("sqlite:{}", folder.path().join("hub.db").display()),
-            Place::Postgres(address) => format!("postgres:{address}"),
+        let address = match store {
+            StoreKind::Sqlite => format!("sqlite:{}", folder.path().join("hub.db").display()),
+            StoreKind::Postgres(database) => format!("postgres:{database}"),
         };
-        command.args(["hub", "-b", "127.0.0.1:0", "--store", &store]);
-        Ok(Self(Served::spawn(command, folder, traced)?))
+        command.args(["hub", "-b", "127.0.0.1:0", "--store", &address]);
+        Ok(Self(ServerProcess::spawn(command, folder, traced)?))
     }
 
-    /// A client of it.
+    /// Returns a client of the hub.
     ///
     /// # Errors
-    /// None that is known of.
+    /// The client cannot be created.
     pub fn client(&self) -> Result<HubClient> {
         Ok(HubClient::new(core::slice::from_ref(&self.0.address))?)
     }
 
-    /// Where it listens.
+    /// Returns the address, `host:port`.
     #[must_use]
     pub fn address(&self) -> &str {
         &self.0.address
     }
 
-    /// Its process.
+    /// Returns the process id.
     #[must_use]
     pub fn id(&self) -> u32 {
         self.0.id()
     }
 
-    /// Its processor time.
+    /// Returns the processor time used so far.
     #[must_use]
     pub fn cpu(&self) -> Duration {
         cpu(self.id())
@@ -94,41 +94,42 @@ impl HubProcess {
 }
 
 impl BucketProcess {
-    /// Starts one and waits until it listens.
+    /// Starts a bucket and waits until it listens.
     ///
     /// # Errors
-    /// It does not start.
+    /// The bucket does not start.
     pub fn start() -> Result<Self> {
         let folder = folder()?;
         let mut command = Command::new(Bue::find()?.program());
         command.args(["bucket", "-b", "127.0.0.1:0", "--store"]);
         command.arg(format!("dir:{}", folder.path().join("blobs").display()));
-        Ok(Self(Served::spawn(command, folder, false)?))
+        Ok(Self(ServerProcess::spawn(command, folder, false)?))
     }
 
-    /// Where it listens.
+    /// Returns the address, `host:port`.
     #[must_use]
     pub fn address(&self) -> &str {
         &self.0.address
     }
 }
 
-/// In the folder of the programs: temporary folders may be in memory.
+/// Creates a folder beside the programs, because temporary folders may be in memory.
 fn folder() -> Result<TempDir> {
     let mut program = std::env::current_exe()?;
     program.pop();
     Ok(tempfile::tempdir_in(program)?)
 }
 
-impl Served {
+impl ServerProcess {
     fn spawn(mut command: Command, folder: TempDir, traced: bool) -> Result<Self> {
         command.current_dir(folder.path()).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
         let mut process = command.spawn()?;
-        let talk = process.stderr.take().context("no standard error")?;
-        let address = listens(BufReader::new(talk));
-        let mut served = Self { process, traced, address: String::new(), folder };
-        served.address = address.with_context(|| format!("in {}", served.folder.path().display()))?;
-        Ok(served)
+        let stderr = process.stderr.take().context("no standard error")?;
+        let address = read_address(BufReader::new(stderr));
+        // first, so that an error stops the process
+        let mut server = Self { process, traced, address: String::new(), folder };
+        server.address = address.with_context(|| format!("in {}", server.folder.path().display()))?;
+        Ok(server)
     }
 
     fn id(&self) -> u32 {
@@ -137,13 +138,13 @@ impl Served {
     }
 }
 
-impl Drop for Served {
+impl Drop for ServerProcess {
     fn drop(&mut self) {
         let pid = i32::try_from(self.id()).ok().and_then(rustix::process::Pid::from_raw);
-        // one that is gone already needs no signal, and one that does not listen to it none other than this
+        // fails if the process has ended; if it ignores the signal, it is killed below
         let _ = pid.map(|pid| rustix::process::kill_process(pid, rustix::process::Signal::TERM));
-        let told = Instant::now();
-        while matches!(self.process.try_wait(), Ok(None)) && told.elapsed() < Duration::from_secs(10) {
+        let signalled_at = Instant::now();
+        while matches!(self.process.try_wait(), Ok(None)) && signalled_at.elapsed() < Duration::from_secs(10) {
             std::thread::sleep(Duration::from_millis(5));
         }
         let _ = self.process.kill();
@@ -151,16 +152,16 @@ impl Drop for Served {
     }
 }
 
-/// Reads up to the line with the address; a thread reads on, so that the hub never waits for a reader.
-fn listens(mut talk: BufReader<std::process::ChildStderr>) -> Result<String> {
-    let mut said = String::new();
+/// Reads the log up to the line with the address. A thread discards the rest, so that the server never blocks on a full pipe.
+fn read_address(mut stderr: BufReader<std::process::ChildStderr>) -> Result<String> {
+    let mut log = String::new();
     loop {
-        let from = said.len();
-        ensure!(talk.read_line(&mut said)? > 0, "the server did not start: {said}");
-        let Some((_, rest)) = said.get(from..).unwrap_or_default().split_once(" listens on ") else { continue };
-        let Some((address, _)) = rest.split_once(',') else { bail!("the server says {rest}") };
+        let from = log.len();
+        ensure!(stderr.read_line(&mut log)? > 0, "the server did not start: {log}");
+        let Some((_, rest)) = log.get(from..).unwrap_or_default().split_once(" listens on ") else { continue };
+        let Some((address, _)) = rest.split_once(',') else { bail!("unexpected log line: {rest}") };
         let address = address.to_owned();
-        std::thread::spawn(move || std::io::copy(&mut talk, &mut std::io::sink()));
+        std::thread::spawn(move || std::io::copy(&mut stderr, &mut std::io::sink()));
         return Ok(address);
     }
 }

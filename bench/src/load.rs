@@ -1,4 +1,4 @@
-//! No-op jobs as a worker does them, without a sandbox: lease a batch, report it.
+//! No-op jobs, leased and reported in batches as a worker does, but without a sandbox.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -17,120 +17,131 @@ use uuid::Uuid;
 
 use crate::Samples;
 
-/// Elements of one piece of the list that a loop runs over.
-const PIECE: u32 = 1_000;
+/// Elements of one chunk of the list that a loop runs over.
+const CHUNK_LEN: u32 = 1_000;
 
-/// Milliseconds a lease may wait for jobs: some of a run's last jobs are always with somebody else.
+/// Milliseconds that a lease request may wait for jobs. Short, because near the end all remaining jobs may be leased by other
+/// connections.
 const WAIT_MS: u64 = 20;
 
-/// What is measured.
+/// The size of a load.
 #[derive(Clone, Copy, Debug)]
 pub struct Load {
-    /// Rounds of the loop, one job each.
+    /// Rounds of the loop, each with one job.
     pub jobs: u32,
-    /// Jobs of one lease and of one report.
+    /// Jobs per lease request and per report request.
     pub batch: u32,
-    /// Requests at a time.
+    /// Concurrent connections.
     pub connections: usize,
 }
 
-/// What was seen.
+/// The measurement of a load.
 #[derive(Debug, Default)]
-pub struct Moved {
-    /// From the run's submission to the last job's acknowledgement.
+pub struct LoadMeasurement {
+    /// From the submission of the run to the acknowledgement of the last job.
     pub wall: Duration,
-    /// From a report's start to its answer.
+    /// From sending a report to its response.
     pub acknowledged: Samples,
-    /// Bytes of the first full lease and of its report, by the job.
-    pub bytes_a_job: (usize, usize),
+    /// Bytes per job of the first full lease.
+    pub lease_bytes: usize,
+    /// Bytes per job of its report.
+    pub report_bytes: usize,
 }
 
 impl Load {
-    /// Hands in a loop and does all of it.
+    /// Submits a loop and completes all its jobs.
     ///
     /// # Errors
-    /// The hub refuses something, or goes.
-    pub async fn run(self, client: &HubClient) -> Result<Moved> {
+    /// The hub refuses a request or cannot be reached.
+    pub async fn run(self, client: &HubClient) -> Result<LoadMeasurement> {
         let start = Instant::now();
-        open(client, 1, self.jobs).await?;
-        let left = AtomicU64::new(self.jobs.into());
-        let all = try_join_all((0..self.connections).map(|index| self.work(client, index, &left))).await?;
-        let mut moved = Moved::default();
+        open_loop(client, 1, self.jobs).await?;
+        let remaining = AtomicU64::new(self.jobs.into());
+        let all =
+            try_join_all((0..self.connections).map(|index| self.run_connection(client, index, &remaining))).await?;
+        let mut measurement = LoadMeasurement::default();
         for (end, one) in all {
-            moved.wall = moved.wall.max(end.duration_since(start));
-            moved.acknowledged.append(one.acknowledged);
-            moved.bytes_a_job = moved.bytes_a_job.max(one.bytes_a_job);
+            measurement.wall = measurement.wall.max(end.duration_since(start));
+            measurement.acknowledged.append(one.acknowledged);
+            measurement.lease_bytes = measurement.lease_bytes.max(one.lease_bytes);
+            measurement.report_bytes = measurement.report_bytes.max(one.report_bytes);
         }
-        Ok(moved)
+        Ok(measurement)
     }
 
-    /// One connection of a worker, until nothing is left. Also when its last job was acknowledged.
-    async fn work(self, client: &HubClient, index: usize, left: &AtomicU64) -> Result<(Instant, Moved)> {
+    /// Completes jobs until none remain. Returns also when the last one was acknowledged.
+    async fn run_connection(
+        self,
+        client: &HubClient,
+        index: usize,
+        remaining: &AtomicU64,
+    ) -> Result<(Instant, LoadMeasurement)> {
         let worker = format!("w{index}");
-        let (mut moved, mut end) = (Moved::default(), Instant::now());
-        while left.load(Ordering::Relaxed) > 0 {
+        let (mut measurement, mut end) = (LoadMeasurement::default(), Instant::now());
+        while remaining.load(Ordering::Relaxed) > 0 {
             let leased = client.lease(&lease_request(&worker, self.batch, WAIT_MS)).await?;
             if leased.leases.is_empty() {
                 continue;
             }
             let reports = leased.leases.iter().map(|lease| report(lease, completed())).collect();
             let batch = ReportBatch { worker: worker.clone(), reports };
-            if moved.bytes_a_job.0 == 0 && leased.leases.len() == self.batch as usize {
+            if measurement.lease_bytes == 0 && leased.leases.len() == self.batch as usize {
                 let jobs = leased.leases.len();
-                moved.bytes_a_job =
-                    (postcard::to_allocvec(&leased)?.len() / jobs, postcard::to_allocvec(&batch)?.len() / jobs);
+                measurement.lease_bytes = postcard::to_allocvec(&leased)?.len() / jobs;
+                measurement.report_bytes = postcard::to_allocvec(&batch)?.len() / jobs;
             }
-            let asked = Instant::now();
+            let sent_at = Instant::now();
             let verdicts = client.report(&batch).await?;
             end = Instant::now();
-            moved.acknowledged.push(end.duration_since(asked));
-            let taken = verdicts.iter().filter(|verdict| **verdict == Verdict::Accepted).count();
-            left.fetch_sub(taken as u64, Ordering::Relaxed);
+            measurement.acknowledged.push(end.duration_since(sent_at));
+            let accepted = verdicts.iter().filter(|verdict| **verdict == Verdict::Accepted).count();
+            remaining.fetch_sub(accepted as u64, Ordering::Relaxed);
         }
-        Ok((end, moved))
+        Ok((end, measurement))
     }
 }
 
-/// Submits a loop and does its source, so that its rounds are there.
+/// Submits a loop and completes its source, so that its rounds exist.
 ///
 /// # Errors
-/// The hub refuses something, or goes.
-pub async fn open(client: &HubClient, number: u128, rounds: u32) -> Result<RunId> {
-    let run = client.submit(&looped(number)).await?;
+/// The hub refuses a request or cannot be reached.
+pub async fn open_loop(client: &HubClient, number: u128, rounds: u32) -> Result<RunId> {
+    let run = client.submit(&loop_submission(number)).await?;
     let leased = client.lease(&lease_request("source", 1, 10_000)).await?;
-    let lease = leased.leases.first().context("the source is not there")?;
-    let source = Outcome::Completed { value: ValueRef::List(pieces(rounds)), hints: Hints::default() };
+    let lease = leased.leases.first().context("the source was not leased")?;
+    let source = Outcome::Completed { value: ValueRef::List(chunks(rounds)), hints: Hints::default() };
     client.report(&ReportBatch { worker: "source".to_owned(), reports: vec![report(lease, source)] }).await?;
     Ok(run)
 }
 
-/// A request for jobs.
+/// Returns a request for jobs.
 #[must_use]
 pub fn lease_request(worker: &str, count: u32, wait_ms: u64) -> LeaseRequest {
     LeaseRequest { worker: worker.to_owned(), scopes: vec!["default".to_owned()], reverse: false, count, wait_ms }
 }
 
-/// A report of a leased job.
+/// Returns a report of a leased job.
 #[must_use]
 pub fn report(lease: &Lease, outcome: Outcome) -> Report {
     Report { job: lease.job, token: lease.token, outcome, log: None, run_ms: 1 }
 }
 
-/// The outcome of a step that returns nothing.
+/// Returns the outcome of a step that returns null.
 #[must_use]
 pub fn completed() -> Outcome {
     Outcome::Completed { value: ValueRef::Inline(vec![0xf6].into()), hints: Hints::default() }
 }
 
-/// A list as a worker reports it: pieces that lie in the bucket, which the hub never opens.
-fn pieces(elements: u32) -> Vec<Chunk> {
+/// Returns a list as a worker reports it: chunks in the bucket, which the hub never reads.
+fn chunks(elements: u32) -> Vec<Chunk> {
     let blob = |from: u32| BlobRef { hash: BlobHash(*blake3::hash(&from.to_le_bytes()).as_bytes()), len: 3_000 };
-    let piece = |from: u32| Chunk { count: (elements - from).min(PIECE), value: Box::new(ValueRef::Blob(blob(from))) };
-    (0..elements).step_by(PIECE as usize).map(piece).collect()
+    let chunk =
+        |from: u32| Chunk { count: (elements - from).min(CHUNK_LEN), value: Box::new(ValueRef::Blob(blob(from))) };
+    (0..elements).step_by(CHUNK_LEN as usize).map(chunk).collect()
 }
 
 /// `for x in source(): body(x)`
-fn looped(number: u128) -> Submission {
+fn loop_submission(number: u128) -> Submission {
     let body = vec![job(2, vec![Input::Loop(NodeId(1))])];
     let fan_out = ForEach { id: NodeId(1), variable: "x".to_owned(), over: NodeId(0), line: 1, body, gather: None };
     submission(number, vec![job(0, Vec::new()), Node::ForEach(fan_out)], &["source", "body"])
@@ -138,7 +149,7 @@ fn looped(number: u128) -> Submission {
 
 /// `step()`
 #[must_use]
-pub fn single(number: u128) -> Submission {
+pub fn single_job(number: u128) -> Submission {
     submission(number, vec![job(0, Vec::new())], &["step"])
 }
 

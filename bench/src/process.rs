@@ -1,17 +1,17 @@
-//! Memory and processor time of processes, as the kernel counts them.
+//! Memory and processor time of processes, from `/proc`.
 
 use std::fs;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
 
-/// A field in KiB of a process's status, such as `RssAnon:`; 0 where the process is gone.
+/// Returns a field of a process's status, such as `RssAnon:`, in KiB; 0 if the process has ended.
 #[must_use]
 pub fn status_kib(process: u32, field: &str) -> u64 {
     field_kib(&fs::read_to_string(format!("/proc/{process}/status")).unwrap_or_default(), field)
 }
 
-/// Memory of a process in KiB, what it shares divided by those who share it; 0 where the process is gone.
+/// Returns the proportional set size of a process in KiB; 0 if the process has ended.
 #[must_use]
 pub fn pss_kib(process: u32) -> u64 {
     field_kib(&fs::read_to_string(format!("/proc/{process}/smaps_rollup")).unwrap_or_default(), "Pss:")
@@ -22,47 +22,47 @@ fn field_kib(text: &str, field: &str) -> u64 {
     line.and_then(|rest| rest.split_whitespace().next()?.parse().ok()).unwrap_or(0)
 }
 
-/// Processor time of a process, in the kernel's ticks of 10 ms.
+/// Returns the processor time of a process, in the kernel's ticks of 10 ms.
 #[must_use]
 pub fn cpu(process: u32) -> Duration {
     ticks(process, 2)
 }
 
-/// Processor time of a process and of all its children, those that are gone too.
+/// Returns the processor time of a process and of all its children, including those that have ended.
 #[must_use]
 pub fn family_cpu(process: u32) -> Duration {
     children_of(process).into_iter().map(cpu).sum::<Duration>() + ticks(process, 4)
 }
 
-/// User and system time are the eleventh and twelfth field behind the name; then come those of children that are gone.
+/// After the name, fields 12 and 13 are user and system time, 14 and 15 those of children that have ended.
 fn ticks(process: u32, fields: usize) -> Duration {
     let text = fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
     let counts = text.rsplit_once(')').map_or("", |(_, rest)| rest).split_whitespace().skip(11).take(fields);
     Duration::from_millis(counts.filter_map(|field| field.parse::<u64>().ok()).sum::<u64>() * 10)
 }
 
-/// Time this thread was on a processor: the first number of the kernel's accounts of it, in nanoseconds.
+/// Returns the processor time of this thread: the first number of its `schedstat`, in nanoseconds.
 ///
 /// # Errors
-/// The kernel keeps no such accounts.
+/// The kernel has no scheduler statistics.
 pub fn thread_time() -> Result<Duration> {
-    let text = fs::read_to_string("/proc/thread-self/schedstat").context("no account of this thread's time")?;
-    let nanoseconds = text.split_whitespace().next().context("an account without numbers")?;
+    let text = fs::read_to_string("/proc/thread-self/schedstat").context("no scheduler statistics of this thread")?;
+    let nanoseconds = text.split_whitespace().next().context("a statistic without numbers")?;
     Ok(Duration::from_nanos(nanoseconds.parse()?))
 }
 
-/// Page faults of this thread so far, without those that read from a disk.
+/// Returns the minor page faults of this thread so far.
 ///
 /// # Errors
-/// The kernel keeps no such accounts.
+/// `/proc` cannot be read.
 pub fn thread_faults() -> Result<u64> {
-    let text = fs::read_to_string("/proc/thread-self/stat").context("no account of this thread's faults")?;
-    // the eighth field behind the name
+    let text = fs::read_to_string("/proc/thread-self/stat").context("no statistics of this thread")?;
+    // the eighth field after the name
     let count = text.rsplit_once(')').and_then(|(_, rest)| rest.split_whitespace().nth(7));
-    Ok(count.context("an account without numbers")?.parse()?)
+    Ok(count.context("a statistic without numbers")?.parse()?)
 }
 
-/// Children of a process's first thread.
+/// Returns the children of a process's main thread.
 #[must_use]
 pub(crate) fn children_of(process: u32) -> Vec<u32> {
     let text = fs::read_to_string(format!("/proc/{process}/task/{process}/children")).unwrap_or_default();

@@ -1,4 +1,4 @@
-//! A Python step in a sandbox of this thread: no hub, no worker, no other process.
+//! A Python step in a sandbox on this thread: no hub, no worker, no other process.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use bytes::Bytes;
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::mpsc;
 
-/// A function `step` of a module, each run of it in a fresh sandbox.
+/// The function `step` of a module; each call runs in a fresh sandbox.
 pub struct PythonStep {
     runtime: Runtime,
     sandbox: Sandbox,
@@ -18,10 +18,10 @@ pub struct PythonStep {
 }
 
 impl PythonStep {
-    /// Opens the sandbox; the module is imported when it first runs.
+    /// Opens the sandbox. The first call imports the module.
     ///
     /// # Errors
-    /// No place for what the sandbox keeps, or it cannot be made.
+    /// The sandbox cannot be prepared or opened.
     pub fn new(source: &'static str) -> Result<Self> {
         let cache = dirs::cache_dir().context("no cache directory")?.join("bue");
         let prepared = Prepared::open(&cache, &|_| ())?;
@@ -30,7 +30,7 @@ impl PythonStep {
         Ok(Self { runtime, sandbox, task: python_task(source, &Value::Null) })
     }
 
-    /// Runs it once with one argument.
+    /// Calls the function once, with one argument.
     #[must_use]
     pub fn run(&mut self, input: &Value) -> Finished {
         self.task.inputs = vec![cbor::encode(input).into()];
@@ -39,7 +39,7 @@ impl PythonStep {
     }
 }
 
-/// The function `step` of a module, called with one argument.
+/// Returns a task that calls the function `step` of a module with one argument.
 #[must_use]
 pub fn python_task(source: &'static str, input: &Value) -> Task {
     let file = SourceFile { path: "step.py".to_owned(), content: Bytes::from_static(source.as_bytes()) };

@@ -1,35 +1,35 @@
-//! Samples of one arm, and arms measured in turn.
+//! Samples of an arm, and interleaved measurement of two arms.
 
 use std::time::Duration;
 
-/// Measurements of one arm.
+/// The measured durations of one arm.
 #[derive(Clone, Debug, Default)]
 pub struct Samples(Vec<Duration>);
 
 impl Samples {
-    /// Adds one.
+    /// Adds a sample.
     pub fn push(&mut self, sample: Duration) {
         self.0.push(sample);
     }
 
-    /// Adds those of another.
+    /// Adds the samples of another.
     pub fn append(&mut self, mut other: Self) {
         self.0.append(&mut other.0);
     }
 
-    /// How many there are.
+    /// Returns the number of samples.
     #[must_use]
     pub fn len(&self) -> usize {
         self.0.len()
     }
 
-    /// None yet?
+    /// Whether there are no samples.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// The sample below which this share of all lies, 0 to 100. Zero where there are none.
+    /// Returns a percentile, 0 to 100: always one of the samples. Zero if there are none.
     #[must_use]
     pub fn percentile(&self, percent: usize) -> Duration {
         let mut sorted = self.0.clone();
@@ -38,36 +38,36 @@ impl Samples {
         sorted.get(last * percent.min(100) / 100).copied().unwrap_or_default()
     }
 
-    /// The middle one.
+    /// Returns the median.
     #[must_use]
     pub fn median(&self) -> Duration {
         self.percentile(50)
     }
 
-    /// Median, tenth and ninetieth percentile as one cell.
+    /// Formats the median with the 10th and 90th percentiles.
     #[must_use]
     pub fn cell(&self) -> String {
         format!("{:.3?} ({:.3?} to {:.3?})", self.median(), self.percentile(10), self.percentile(90))
     }
 }
 
-/// Runs two arms in the order A B B A, `rounds` times, and gives the samples of both.
+/// Runs two arms in the order A B B A, `rounds` times, and returns the samples of both.
 ///
 /// # Errors
-/// What an arm says.
+/// The first error of an arm.
 pub fn interleave<E>(
     rounds: usize,
     mut a: impl FnMut() -> Result<Duration, E>,
     mut b: impl FnMut() -> Result<Duration, E>,
 ) -> Result<(Samples, Samples), E> {
-    let (mut of_a, mut of_b) = (Samples::default(), Samples::default());
+    let (mut samples_a, mut samples_b) = (Samples::default(), Samples::default());
     for _ in 0..rounds {
-        of_a.push(a()?);
-        of_b.push(b()?);
-        of_b.push(b()?);
-        of_a.push(a()?);
+        samples_a.push(a()?);
+        samples_b.push(b()?);
+        samples_b.push(b()?);
+        samples_a.push(a()?);
     }
-    Ok((of_a, of_b))
+    Ok((samples_a, samples_b))
 }
 
 #[cfg(test)]

@@ -16,7 +16,7 @@ use crate::dial::Dial;
 use crate::download::Download;
 use crate::error::ClientError;
 use crate::reply::{Reply, decode, encode, expect_success};
-use crate::request::{Repeat, Request};
+use crate::request::{Request, RetryPolicy};
 use crate::trust::Trust;
 
 /// The time for an answer to begin. The bucket writes a large blob to its disk first.
@@ -212,8 +212,8 @@ async fn read_chunk(source: &mut (impl AsyncRead + Unpin)) -> std::io::Result<By
 
 /// Returns a request without a body.
 fn request(method: Method, path: String, max_reply: usize) -> Request {
-    let (timeout, repeat) = (REQUEST_TIMEOUT, Repeat::Always);
-    Request { method, path, content_type: "", body: Bytes::new(), repeat, timeout, max_reply }
+    let (timeout, retry_policy) = (REQUEST_TIMEOUT, RetryPolicy::Always);
+    Request { method, path, content_type: "", body: Bytes::new(), retry_policy, timeout, max_reply }
 }
 
 fn hash_of(content: &[u8]) -> BlobHash {

@@ -19,7 +19,7 @@ use crate::download::Download;
 use crate::endpoint::Endpoint;
 use crate::error::{ClientError, root_cause};
 use crate::reply::{Reply, expect_success};
-use crate::request::{Repeat, Request};
+use crate::request::{Request, RetryPolicy};
 use crate::tls_error::tls_error;
 use crate::trust::Trust;
 
@@ -97,8 +97,11 @@ impl Connection {
     pub(crate) async fn send(&self, request: &Request) -> Result<Reply, ClientError> {
         for delay in RETRY_DELAYS {
             match self.try_all(request).await {
-                Err(error) if may_repeat(request, &error) => sleep(delay).await,
-                Ok(reply) if reply.status == StatusCode::SERVICE_UNAVAILABLE && request.repeat == Repeat::Always => {
+                Err(error) if may_retry(request, &error) => sleep(delay).await,
+                Ok(reply)
+                    if reply.status == StatusCode::SERVICE_UNAVAILABLE
+                        && request.retry_policy == RetryPolicy::Always =>
+                {
                     sleep(delay).await;
                 }
                 answer => return answer,
@@ -224,10 +227,10 @@ impl Connection {
     }
 }
 
-fn may_repeat(request: &Request, error: &ClientError) -> bool {
+fn may_retry(request: &Request, error: &ClientError) -> bool {
     match error {
         ClientError::Unreachable { .. } => true,
-        ClientError::Broken { .. } | ClientError::TimedOut { .. } => request.repeat == Repeat::Always,
+        ClientError::Broken { .. } | ClientError::TimedOut { .. } => request.retry_policy == RetryPolicy::Always,
         _ => false,
     }
 }

@@ -54,7 +54,7 @@ impl std::fmt::Debug for Dial {
 }
 
 impl Dial {
-    /// Makes connections with `dial`, which must have a timeout of its own.
+    /// Makes connections with `dial`, which must have its own timeout.
     pub fn new(dial: impl Fn(Authority) -> DialFuture + Send + Sync + 'static) -> Self {
         Self { stream: Arc::new(dial), credentials: Credentials::new(Trust::default()) }
     }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use bue_model::BlobHash;
 use bue_model::wire::{ErrorView, MAX_MESSAGE, WIRE_VERSION};
 
-/// Why a request failed. Every text says what happened and what to do.
+/// Why a request failed. Every message contains what happened and what to do.
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
     /// The address is invalid.

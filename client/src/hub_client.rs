@@ -15,7 +15,7 @@ use crate::connection::Connection;
 use crate::dial::Dial;
 use crate::error::ClientError;
 use crate::reply::{Reply, decode, decode_json, encode};
-use crate::request::{Repeat, Request};
+use crate::request::{Request, RetryPolicy};
 use crate::trust::Trust;
 
 /// The timeout of a heartbeat: a lease allows for several attempts.
@@ -86,7 +86,7 @@ impl HubClient {
     /// # Errors
     /// The plan is refused, or the hub cannot be reached.
     pub async fn submit(&self, submission: &Submission) -> Result<RunId, ClientError> {
-        decode(&self.post("/v1/runs", submission, Repeat::Always, REQUEST_TIMEOUT).await?)
+        decode(&self.post("/v1/runs", submission, RetryPolicy::Always, REQUEST_TIMEOUT).await?)
     }
 
     /// Leases jobs, with a long poll of up to `request.wait_ms`.
@@ -96,7 +96,7 @@ impl HubClient {
     /// leases end.
     pub async fn lease(&self, request: &LeaseRequest) -> Result<LeaseBatch, ClientError> {
         let timeout = REQUEST_TIMEOUT.saturating_add(Duration::from_millis(request.wait_ms));
-        decode(&self.post("/v1/leases", request, Repeat::IfUnsent, timeout).await?)
+        decode(&self.post("/v1/leases", request, RetryPolicy::IfUnsent, timeout).await?)
     }
 
     /// Extends leases.
@@ -104,7 +104,7 @@ impl HubClient {
     /// # Errors
     /// The hub cannot be reached.
     pub async fn heartbeat(&self, heartbeat: &Heartbeat) -> Result<HeartbeatAnswer, ClientError> {
-        decode(&self.post("/v1/heartbeats", heartbeat, Repeat::Always, HEARTBEAT_TIMEOUT).await?)
+        decode(&self.post("/v1/heartbeats", heartbeat, RetryPolicy::Always, HEARTBEAT_TIMEOUT).await?)
     }
 
     /// Reports outcomes and returns a verdict for each, in order. Idempotent.
@@ -112,7 +112,7 @@ impl HubClient {
     /// # Errors
     /// The hub cannot be reached, or the batch is larger than the limit of a message.
     pub async fn report(&self, batch: &ReportBatch) -> Result<Vec<Verdict>, ClientError> {
-        decode(&self.post("/v1/outcomes", batch, Repeat::Always, REQUEST_TIMEOUT).await?)
+        decode(&self.post("/v1/outcomes", batch, RetryPolicy::Always, REQUEST_TIMEOUT).await?)
     }
 
     /// Returns a run. With `seen`, waits up to `wait_ms` milliseconds until its version is larger.
@@ -203,7 +203,7 @@ impl HubClient {
     /// There is no such run, it is still running, or the hub cannot be reached.
     pub async fn delete_run(&self, run: RunId) -> Result<(), ClientError> {
         let path = format!("/v1/runs/{run}");
-        let request = request(Method::DELETE, path, Repeat::IfUnsent, REQUEST_TIMEOUT);
+        let request = request(Method::DELETE, path, RetryPolicy::IfUnsent, REQUEST_TIMEOUT);
         self.connection.send_ok(&request).await.map(drop)
     }
 
@@ -232,34 +232,34 @@ impl HubClient {
     }
 
     async fn change(&self, path: String) -> Result<u64, ClientError> {
-        let request = request(Method::POST, path, Repeat::IfUnsent, REQUEST_TIMEOUT);
+        let request = request(Method::POST, path, RetryPolicy::IfUnsent, REQUEST_TIMEOUT);
         let changed: Changed = decode_json(&self.connection.send_ok(&request).await?)?;
         Ok(changed.jobs)
     }
 
     async fn get(&self, path: String, timeout: Duration) -> Result<Reply, ClientError> {
-        self.connection.send_ok(&request(Method::GET, path, Repeat::Always, timeout)).await
+        self.connection.send_ok(&request(Method::GET, path, RetryPolicy::Always, timeout)).await
     }
 
     async fn post<T: Serialize>(
         &self,
         path: &str,
         message: &T,
-        repeat: Repeat,
+        retry_policy: RetryPolicy,
         timeout: Duration,
     ) -> Result<Reply, ClientError> {
         let body = encode(message)?;
         if body.len() > MAX_MESSAGE {
             return Err(ClientError::too_large("the request"));
         }
-        let request = request(Method::POST, path.to_owned(), repeat, timeout);
+        let request = request(Method::POST, path.to_owned(), retry_policy, timeout);
         self.connection.send_ok(&Request { content_type: CONTENT_TYPE, body, ..request }).await
     }
 }
 
 /// Returns a request without a body.
-fn request(method: Method, path: String, repeat: Repeat, timeout: Duration) -> Request {
-    Request { method, path, content_type: "", body: Bytes::new(), repeat, timeout, max_reply: MAX_MESSAGE }
+fn request(method: Method, path: String, retry_policy: RetryPolicy, timeout: Duration) -> Request {
+    Request { method, path, content_type: "", body: Bytes::new(), retry_policy, timeout, max_reply: MAX_MESSAGE }
 }
 
 /// Appends the page that begins at `cursor`. If there are rounds before it, its first result continues our last one.

@@ -7,7 +7,7 @@ use http::Method;
 
 /// Whether a request may be sent again if its answer was lost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Repeat {
+pub(crate) enum RetryPolicy {
     /// Yes: it is idempotent.
     Always,
     /// Only if it never reached a server.
@@ -23,7 +23,7 @@ pub(crate) struct Request {
     /// Empty: no body.
     pub(crate) content_type: &'static str,
     pub(crate) body: Bytes,
-    pub(crate) repeat: Repeat,
+    pub(crate) retry_policy: RetryPolicy,
     /// The time until the head of the answer must have arrived.
     pub(crate) timeout: Duration,
     /// The largest answer, in bytes.

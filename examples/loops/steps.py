@@ -1,4 +1,4 @@
-"""The steps of the loops pipeline: regions have shops, shops have sales."""
+"""The steps of the loops pipeline: regions with shops, shops with sales."""
 
 SHOPS = {"north": [11, 12, 13], "east": [], "south": [31, 32]}
 
@@ -12,7 +12,7 @@ def north(*args):
 
 
 def shops(region):
-    """Yields: a loop starts its rounds from what a generator gives."""
+    """A generator: the loop starts its first rounds while the generator is still running."""
     for number in SHOPS[region]:
         yield {"region": region, "number": number}
 

@@ -1,4 +1,4 @@
-"""Rows for the database."""
+"""The rows for the database."""
 
 from decimal import Decimal
 

@@ -1,7 +1,7 @@
 """The steps of the report pipeline.
 
-The report service they talk to is made up: a report takes a moment until it is ready, and now and then the service has
-forgotten it. The rows of a report depend on the account alone, so every run ends with the same result.
+The report service is simulated: a report takes a moment until it is ready, and occasionally the service loses it. The rows of a
+report depend only on the account, so every run has the same result.
 """
 
 import logging
@@ -19,14 +19,14 @@ Row = Dict[str, Any]
 
 
 def accounts(*args) -> List[Row]:
-    """The accounts to report on."""
+    """Returns the accounts."""
     account_list = [{'id': number, 'name': f'Account {number + 1}'} for number in range(36)]
     logger.info(f'Retrieved {len(account_list)} accounts')
     return account_list
 
 
 def request_report(account: Row) -> Dict[str, Any]:
-    """Asks the service for a report. It answers with an id at once; the report itself takes a while."""
+    """Requests a report. The service returns an id at once; the report itself takes a while."""
     request = {
         'report_id': uuid.uuid4(),
         'ready_at': time.time() + random.uniform(0.8, 2.0),
@@ -36,7 +36,7 @@ def request_report(account: Row) -> Dict[str, Any]:
 
 
 def get_status(config: Dict[str, Any]) -> Union[Dict[str, Any], Result]:
-    """Asks whether the report is ready. Until it is, this job waits without holding a worker."""
+    """Checks whether the report is ready. If not, the job waits without occupying a worker."""
     if time.time() < config['request']['ready_at']:
         return Result(status=StepStatus.pending, delay=0.4)
     logger.info(f"Report {config['request']['report_id']} is ready")
@@ -44,7 +44,7 @@ def get_status(config: Dict[str, Any]) -> Union[Dict[str, Any], Result]:
 
 
 def get_report(config: Dict[str, Any]) -> Union[List[Row], Result]:
-    """Downloads the report: a list of rows, which is what the SQL step after it takes."""
+    """Downloads the report: a list of rows, the input of the SQL step."""
     account = config['account']
     if random.randint(0, 7) == 0:
         logger.warning(f"The service lost the report of {account['name']}: starting again with a new request")
@@ -55,22 +55,22 @@ def get_report(config: Dict[str, Any]) -> Union[List[Row], Result]:
 
 
 def report_rows(account: Row) -> List[Row]:
-    """What the service would send for an account."""
-    chance = random.Random(account['id'])
+    """Returns the rows that the service sends for an account."""
+    generator = random.Random(account['id'])
     return [
         {
             'account': account['name'],
             'day': day,
-            'sales': chance.randint(0, 500),
-            'spend': chance.randint(1, 100),
-            'clicks': chance.randint(5, 900),
+            'sales': generator.randint(0, 500),
+            'spend': generator.randint(1, 100),
+            'clicks': generator.randint(5, 900),
         }
-        for day in range(1, chance.randint(25, 100))
+        for day in range(1, generator.randint(25, 100))
     ]
 
 
 def transform_data(rows: List[Row]) -> List[Row]:
-    """Rounds what SQL computed and adds the cost of a click. Returns the rows for the step after it."""
+    """Rounds a column that SQL computed, and adds the cost per click."""
     for row in rows:
         row['acos'] = round(row['acos'], 4)
         row['cost_per_click'] = round(row['spend'] / row['clicks'], 4)
@@ -78,7 +78,7 @@ def transform_data(rows: List[Row]) -> List[Row]:
 
 
 def upload_to_db(rows: List[Row]) -> Row:
-    """Loads the rows, and returns what was loaded."""
+    """Loads the rows; returns a summary."""
     loaded = {
         'account': rows[0]['account'],
         'rows': len(rows),

@@ -1,4 +1,4 @@
-"""Rows for the SQL steps, and what is made of theirs."""
+"""The rows for the SQL steps, and a summary of their result."""
 
 
 def orders(*args):

@@ -2,7 +2,7 @@ from datetime import date
 
 
 def orders():
-    """The orders of a month, as an API would give them."""
+    """Returns the orders of a month, as an API would."""
     cities = ["Ghent", "Lyon", "Porto", "Turin"]
     print("reading the orders")
     return [

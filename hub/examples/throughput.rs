@@ -3,7 +3,7 @@
 //! `cargo run --release -p bue-hub --example throughput -- [JOBS] [BATCH] [WORKERS] [--http] [--park] [--store postgres:URL]`
 //!
 //! Without `--http` it measures the store alone; with it, every worker uses our client to reach a hub on loopback, which runs on
-//! a thread of its own. Concurrent reports of several workers share one transaction. The PostgreSQL database must be empty.
+//! a separate thread. Concurrent reports of several workers share one transaction. The PostgreSQL database must be empty.
 //! Prints the rate, the processor time of this process per job, and how long reports took. With `--park`, every job becomes
 //! pending for an hour, and the memory of this process is printed.
 #![expect(clippy::print_stdout, reason = "a program for people")]
@@ -160,7 +160,7 @@ async fn park_all(what: &str, connection: &Connection, load: Load) -> AnyResult<
 /// Instead of a number of elements: the job becomes pending.
 const PENDING: u32 = u32::MAX;
 
-/// Starts a hub on loopback, on a thread of its own.
+/// Starts a hub on loopback, on a separate thread.
 fn serve(store: Arc<dyn JobStore>) -> AnyResult<Connection> {
     let listener = std::net::TcpListener::bind("127.0.0.1:0")?;
     listener.set_nonblocking(true)?;

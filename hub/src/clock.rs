@@ -5,7 +5,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use bue_model::Timestamp;
 
-/// A source of the current time. Tests and simulations supply one that stands still, jumps or is wrong.
+/// A source of the current time. Tests and simulations supply one that stops, jumps or is wrong.
 pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
 
 /// The current time by this machine's clock.

@@ -100,14 +100,14 @@ pub enum HubError {
     #[error("the database cannot be reached: {0}")]
     Unreachable(String),
     /// A hub cannot start with this PostgreSQL database.
-    #[error("the {database} cannot be used: {reason}; {advice}")]
+    #[error("the {database} cannot be used: {reason}; {hint}")]
     Unusable {
         /// The database, without its password.
         database: String,
         /// What the database reported.
         reason: String,
         /// What to do about it.
-        advice: &'static str,
+        hint: &'static str,
     },
     /// The connection broke during COMMIT, so the change may or may not have taken place.
     #[error("it is unknown whether the database committed the change: {0}")]
@@ -125,7 +125,7 @@ pub enum HubError {
     #[error("the store has stopped")]
     Stopped,
     /// Another process has the database or folder open. Two of them would overwrite each other's changes.
-    #[error("{0} is in use by another process; stop that process, or give this one a path of its own")]
+    #[error("{0} is in use by another process; stop that process, or give this one a different path")]
     InUse(PathBuf),
     /// A later release has written the database.
     #[error("the database {path} has layout {layout} and this release knows up to {supported}; use the newer release")]

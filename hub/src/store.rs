@@ -7,7 +7,7 @@
 //!    +--parent cancelled--> Cancelled   +------ reset -------+--> Failed, Cancelled
 //! ```
 //! Each method is one transaction: either all of it happened and is durable, or none of it. A store never reads the clock; it
-//! is given `now`. A clock that stands still or jumps back delays work and breaks nothing.
+//! is given `now`. A clock that stops or jumps back delays work and breaks nothing.
 
 use bue_model::wire::{
     Changed, Collection, Heartbeat, HeartbeatAnswer, JobView, LeaseBatch, LeaseRequest, ReportBatch, ResultCursor,

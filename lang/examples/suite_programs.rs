@@ -1,4 +1,4 @@
-//! Writes each program of `lang/suite` to a file of its own, byte for byte: seeds for the fuzzer.
+//! Writes each program of `lang/suite` to a separate file, byte for byte: seeds for the fuzzer.
 //! `cargo run -p bue-lang --example suite_programs -- FOLDER`
 #![expect(clippy::expect_used, reason = "a tool for developers: it stops at the first thing that is wrong")]
 

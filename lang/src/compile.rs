@@ -22,7 +22,7 @@ pub struct Compiled {
     /// In the order of the text. Diagnostics about the files that steps name come from
     /// [`check_sources`](crate::check_sources).
     pub diagnostics: Vec<Diagnostic>,
-    /// Where steps and calls stand in the text.
+    /// The locations of steps and calls.
     pub(crate) source_map: SourceMap,
 }
 
@@ -55,7 +55,7 @@ pub(crate) fn analyze<'a, R>(
 fn too_large(script: Script<'_>) -> Compiled {
     let mut diagnostics = Diagnostics::new(Script { path: script.path, text: "" });
     let message = format!("this script is longer than {MAX_SCRIPT} bytes");
-    let hint = "move code into files of its own, or split the script";
+    let hint = "move code into separate files, or split the script";
     diagnostics.add(DiagnosticBuilder::new(codes::TOO_LARGE, Span { start: 0, end: 0 }, message).hint(hint));
     Compiled { plan: None, diagnostics: diagnostics.finish(), source_map: SourceMap::default() }
 }

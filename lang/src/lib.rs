@@ -27,11 +27,11 @@ mod text;
 
 pub use build::{MAX_NODES, MAX_PLAN_BYTES};
 pub use check::{
-    BuildProblem, Buildable, FileContents, PackageProblem, PackageProblemKind, Purpose, check_compiled, check_packages,
-    check_scopes, check_sources, check_sql,
+    BuildProblem, Buildable, CodeProblem, CodeProblemKind, FileContents, PackageProblem, PackageProblemKind,
+    check_code, check_compiled, check_packages, check_scopes, check_sources, check_sql,
 };
 pub use compile::{Compiled, compile};
-pub use diagnostics::{CODES, Diagnostic, Label, MAX_DIAGNOSTICS, Severity, explain, render};
+pub use diagnostics::{CODES, CodeFile, Diagnostic, Label, MAX_DIAGNOSTICS, Severity, explain, nearest, render};
 pub use format::format;
 pub use plan::{plan_json, plan_mermaid, plan_text};
 pub use source::{MAX_SCRIPT, Position, Script, Span};

@@ -93,6 +93,15 @@ impl LineIndex {
         Position { line, column: offset(before.chars().count() + 1) }
     }
 
+    /// The span of the character at a position, empty at the end of a line.
+    pub(crate) fn char_at(&self, text: &str, position: Position) -> Span {
+        let start = self.start(position.line) as usize;
+        let line = self.text(text, position.line);
+        let column = (position.column as usize).saturating_sub(1);
+        let (at, length) = line.char_indices().nth(column).map_or((line.len(), 0), |(at, char)| (at, char.len_utf8()));
+        Span::new(start + at, start + at + length)
+    }
+
     /// First byte of a line.
     pub(crate) fn start(&self, line: u32) -> u32 {
         let at = (line as usize).saturating_sub(1);

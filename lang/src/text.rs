@@ -7,7 +7,7 @@ pub(crate) fn is_word_start(char: char) -> bool {
     char == '_' || is_xid_start(char)
 }
 
-/// Returns whether the character may stand inside a word.
+/// Returns whether the character may be inside a word.
 pub(crate) fn is_word_continue(char: char) -> bool {
     char == '-' || is_xid_continue(char)
 }

@@ -1,13 +1,13 @@
-//! Sandbox hosts as processes: this program is its own child, so it has a `main` of its own.
+//! Sandbox hosts as processes. This program starts itself as a host, so it has its own `main`.
 #![expect(
     clippy::expect_used,
     clippy::panic,
     clippy::print_stdout,
-    reason = "a test says what it expects and what it does"
+    reason = "tests fail by panicking, and this `main` prints their names"
 )]
 
 #[path = "it/common.rs"]
-#[expect(dead_code, reason = "these tests use a part of what the others share")]
+#[expect(dead_code, reason = "these tests use only a part of it")]
 mod common;
 mod evil;
 #[path = "wasm/mod.rs"]
@@ -18,7 +18,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::time::Duration;
 
 use bue_model::{Answer, Value, cbor};
@@ -26,13 +26,14 @@ use bue_runtime::{
     Egress, EgressConfig, Event, Finished, HostLost, Hosts, HostsConfig, Limits, NetPolicy, Running, RuntimeError,
     Secret, Task, serve_sandbox_host,
 };
-use bue_test_support::wait::wait_until;
+use bue_test_support::wait::{wait_until, wait_until_async};
+use futures_util::FutureExt;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
 use common::{failure, prepared, python, sqlite, value};
 
-/// The hidden verb.
+/// The argument with which this program starts itself as a host.
 const SERVE: &str = "sandbox-host";
 
 type Test = (&'static str, fn(&Runtime));
@@ -45,20 +46,20 @@ struct Runtime {
 const TESTS: &[Test] = &[
     ("steps_run_in_child_processes", steps_run_in_child_processes),
     ("a_long_stream_arrives_in_order", a_long_stream_arrives_in_order),
-    ("a_stream_waits_until_it_is_taken", a_stream_waits_until_it_is_taken),
+    ("a_stream_waits_for_its_consumer", a_stream_waits_for_its_consumer),
     ("a_dropped_task_stops_in_its_host", a_dropped_task_stops_in_its_host),
     ("a_host_that_dies_loses_its_steps_and_is_replaced", a_host_that_dies_loses_its_steps_and_is_replaced),
     ("many_modules_do_not_fill_a_host", many_modules_do_not_fill_a_host),
-    ("large_values_go_through", large_values_go_through),
-    ("a_program_that_is_no_host_is_refused", a_program_that_is_no_host_is_refused),
+    ("large_values_are_passed", large_values_are_passed),
+    ("a_program_that_is_not_a_host_is_refused", a_program_that_is_not_a_host_is_refused),
     ("hosts_end_with_their_parent", hosts_end_with_their_parent),
     ("after_shutdown_nothing_runs", after_shutdown_nothing_runs),
     ("a_child_sees_no_environment", a_child_sees_no_environment),
-    ("a_step_speaks_to_a_server_through_its_parent", a_step_speaks_to_a_server_through_its_parent),
-    ("a_step_that_ends_gives_its_exchanges_up", a_step_that_ends_gives_its_exchanges_up),
-    ("secrets_are_filled_in_and_shown_to_nobody", secrets_are_filled_in_and_shown_to_nobody),
+    ("a_step_reaches_a_server_through_its_parent", a_step_reaches_a_server_through_its_parent),
+    ("the_exchanges_of_a_finished_step_are_closed", the_exchanges_of_a_finished_step_are_closed),
+    ("secrets_are_inserted_and_never_shown", secrets_are_inserted_and_never_shown),
     ("a_module_has_no_network_while_it_is_imported", a_module_has_no_network_while_it_is_imported),
-    ("hostile_guests_get_what_they_must", evil::hostile_guests_get_what_they_must),
+    ("hostile_guests_have_their_expected_outcomes", evil::hostile_guests_have_their_expected_outcomes),
 ];
 
 fn main() -> ExitCode {
@@ -109,7 +110,18 @@ async fn run(hosts: &Hosts, task: Task) -> Finished {
     finish(&mut hosts.run(task).await.expect("open")).await.expect("alive")
 }
 
-/// The ids of this process's children.
+/// Starts a step that does not end by itself, and returns after a later step was answered. If there is one host, it has then
+/// received the endless step, because messages arrive in order.
+async fn start_endless(hosts: &Hosts, task: Task) -> Running {
+    let mut running = hosts.run(task).await.expect("open");
+    let later = run(hosts, python("def f(): return 1\n", "f", &[])).await;
+    assert_eq!(value(&later), Value::Int(1));
+    let event = running.next().now_or_never();
+    assert!(event.is_none(), "{event:?}");
+    running
+}
+
+/// Returns the ids of this process's children.
 fn children() -> Vec<String> {
     let pid = std::process::id();
     let tasks = std::fs::read_dir(format!("/proc/{pid}/task")).expect("our threads");
@@ -165,13 +177,13 @@ fn a_long_stream_arrives_in_order(runtime: &Runtime) {
     });
 }
 
-fn a_stream_waits_until_it_is_taken(runtime: &Runtime) {
+fn a_stream_waits_for_its_consumer(runtime: &Runtime) {
     runtime.with_hosts(1, async |hosts| {
         let mut task = python("def rows():\n  while True: yield 'x' * 1000\n", "rows", &[]);
         task.loop_text = Some("for row in rows() (line 1)".to_owned());
         task.limits = Limits { time: Duration::from_millis(700), ..Limits::default() };
         let mut running = hosts.run(task).await.expect("open");
-        // nobody takes anything: what is under way stays bounded, and the time limit ends the step
+        // meanwhile nothing is taken: the number of buffered batches stays bounded, and the time limit stops the step
         tokio::time::sleep(Duration::from_secs(1)).await;
         let mut batches = 0;
         let finished = loop {
@@ -180,7 +192,7 @@ fn a_stream_waits_until_it_is_taken(runtime: &Runtime) {
                 Event::Finished(finished) => break finished,
             }
         };
-        assert!(batches <= 3, "{batches} batches were under way");
+        assert!(batches <= 3, "{batches} batches were buffered");
         assert!(failure(&finished).message.contains("700 ms"), "{finished:?}");
         hosts
     });
@@ -190,18 +202,14 @@ fn a_dropped_task_stops_in_its_host(runtime: &Runtime) {
     runtime.with_hosts(1, async |hosts| {
         for code in ["def f():\n  while True: pass\n", "import time\ndef f():\n  time.sleep(1000)\n"] {
             for _ in 0..3 {
-                let mut running = hosts.run(python(code, "f", &[])).await.expect("open");
-                let early = tokio::time::timeout(Duration::from_millis(100), running.next()).await;
-                assert!(early.is_err(), "{early:?}");
+                drop(start_endless(&hosts, python(code, "f", &[])).await);
             }
         }
         let endless = "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) SELECT sum(x) FROM n";
         for _ in 0..10 {
-            let mut running = hosts.run(sqlite(endless, &[])).await.expect("open");
-            let early = tokio::time::timeout(Duration::from_millis(50), running.next()).await;
-            assert!(early.is_err(), "{early:?}");
+            drop(start_endless(&hosts, sqlite(endless, &[])).await);
         }
-        // more than the host has threads for, were they not given back
+        // the host has fewer threads than that, so this step runs only if they are free again
         assert!(matches!(run(&hosts, sqlite("SELECT 1", &[])).await.answer, Answer::Completed { .. }));
         assert_eq!(value(&run(&hosts, python("def f(): return 1\n", "f", &[])).await), Value::Int(1));
         hosts
@@ -218,7 +226,7 @@ fn a_host_that_dies_loses_its_steps_and_is_replaced(runtime: &Runtime) {
             kill(child);
             assert!(matches!(finish(&mut first).await, Err(HostLost)));
             assert!(matches!(finish(&mut second).await, Err(HostLost)));
-            // waits for the next child, which must be sent the code again
+            // waits for the next child, to which the code must be sent again
             assert_eq!(value(&run(&hosts, python("def f(): return 1\n", "f", &[])).await), Value::Int(1));
         }
         hosts
@@ -237,11 +245,11 @@ fn many_modules_do_not_fill_a_host(runtime: &Runtime) {
     });
 }
 
-fn large_values_go_through(runtime: &Runtime) {
+fn large_values_are_passed(runtime: &Runtime) {
     runtime.with_hosts(1, async |hosts| {
         let bytes = Value::Bytes(vec![7; 30 << 20]);
         let finished = run(&hosts, python("def f(x): return x\n", "f", std::slice::from_ref(&bytes))).await;
-        assert!(value(&finished) == bytes, "it came back changed");
+        assert!(value(&finished) == bytes, "the value has changed");
         let mut task = python("def f(x): return 1\n", "f", &[bytes]);
         task.limits.input_bytes = 1 << 20;
         assert!(failure(&run(&hosts, task).await).message.contains("input limit of 1 MiB"));
@@ -249,7 +257,7 @@ fn large_values_go_through(runtime: &Runtime) {
     });
 }
 
-fn a_program_that_is_no_host_is_refused(runtime: &Runtime) {
+fn a_program_that_is_not_a_host_is_refused(runtime: &Runtime) {
     for (program, arguments) in [("/bin/true", vec![]), ("/bin/echo", vec!["hello"]), ("/nothing/there", vec![])] {
         let arguments = arguments.into_iter().map(OsString::from).collect();
         let config = HostsConfig { command: (program.into(), arguments), ..runtime.config(1) };
@@ -261,8 +269,7 @@ fn a_program_that_is_no_host_is_refused(runtime: &Runtime) {
 fn hosts_end_with_their_parent(runtime: &Runtime) {
     runtime.tokio.block_on(async {
         let hosts = Hosts::start(runtime.config(2)).await.expect("hosts");
-        let mut busy = hosts.run(python("def f():\n  while True: pass\n", "f", &[])).await.expect("open");
-        let _ = tokio::time::timeout(Duration::from_millis(100), busy.next()).await;
+        let mut busy = start_endless(&hosts, python("def f():\n  while True: pass\n", "f", &[])).await;
         hosts.shutdown().await;
         assert_eq!(busy.next().await.map(|_| ()), Err(HostLost));
     });
@@ -273,10 +280,11 @@ fn after_shutdown_nothing_runs(runtime: &Runtime) {
     runtime.tokio.block_on(async {
         let hosts = Hosts::start(runtime.config(1)).await.expect("hosts");
         let [child] = &children()[..] else { panic!("one child") };
-        // a step that waits for a host which will never come
+        let mut running = start_endless(&hosts, python("import time\ndef f(): time.sleep(1000)\n", "f", &[])).await;
         kill(child);
-        let waiting = async { hosts.run(python("def f(): return 1\n", "f", &[])).await.map(|_| ()) };
-        let _ = tokio::time::timeout(Duration::from_millis(1), waiting).await;
+        assert!(matches!(finish(&mut running).await, Err(HostLost)));
+        // the next step waits for a new host, which the shutdown prevents
+        let _ = hosts.run(python("def f(): return 1\n", "f", &[])).now_or_never();
         hosts.shutdown().await;
     });
     assert!(children().is_empty(), "{:?}", children());
@@ -295,66 +303,87 @@ fn a_child_sees_no_environment(runtime: &Runtime) {
     });
 }
 
-/// A server that answers each request with its head, and how many connections ended.
-async fn mirror(silent: bool) -> (SocketAddr, Arc<AtomicUsize>) {
+/// What a server does with a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Response {
+    /// Responds with the head of the request as the body.
+    Echo,
+    /// Never responds.
+    Silence,
+}
+
+/// A server, with the numbers of requests that it has received and of connections that were closed.
+struct Server {
+    address: SocketAddr,
+    requests: Arc<AtomicUsize>,
+    closed: Arc<AtomicUsize>,
+}
+
+async fn start_server(response: Response) -> Server {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let address = listener.local_addr().expect("an address");
-    let ended = Arc::new(AtomicUsize::new(0));
-    let counted = Arc::clone(&ended);
+    let server = Server { address, requests: Arc::default(), closed: Arc::default() };
+    let (all_requests, all_closed) = (Arc::clone(&server.requests), Arc::clone(&server.closed));
     tokio::spawn(async move {
         while let Ok((mut stream, _)) = listener.accept().await {
-            let ended = Arc::clone(&counted);
+            let (requests, closed) = (Arc::clone(&all_requests), Arc::clone(&all_closed));
             tokio::spawn(async move {
                 let mut head = Vec::new();
                 while let Ok(byte) = stream.read_u8().await {
                     head.push(byte);
-                    if head.ends_with(b"\r\n\r\n") && !silent {
-                        let answer = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n", head.len());
-                        stream.write_all(&[answer.as_bytes(), &head].concat()).await.expect("a client that listens");
+                    if !head.ends_with(b"\r\n\r\n") {
+                        continue;
+                    }
+                    requests.fetch_add(1, SeqCst);
+                    if response == Response::Echo {
+                        let start = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n", head.len());
+                        stream.write_all(&[start.as_bytes(), &head].concat()).await.expect("a client that reads");
                         head.clear();
                     }
                 }
-                ended.fetch_add(1, Ordering::SeqCst);
+                closed.fetch_add(1, SeqCst);
             });
         }
     });
-    (address, ended)
+    server
 }
 
-/// Hosts whose steps may speak to a server, and a task that asks for it.
 impl Runtime {
-    fn connected(&self, config: EgressConfig) -> HostsConfig {
+    /// The configuration of a host whose steps have network access.
+    fn network_config(&self, config: EgressConfig) -> HostsConfig {
         HostsConfig { egress: Egress::new(config, None::<&Path>).expect("no file"), ..self.config(1) }
     }
 }
 
-fn asking(code: &str, rule: &str, secrets: &[&str]) -> Task {
+/// A task with a Python step whose script allows a host and secrets.
+fn network_task(code: &str, rule: &str, secrets: &[&str]) -> Task {
     let mut task = python(code, "f", &[]);
     task.permissions.net = vec![rule.parse().expect("a rule")];
     task.permissions.secrets = secrets.iter().map(|name| (*name).to_owned()).collect();
     task
 }
 
-fn anything() -> EgressConfig {
+/// A worker that allows all hosts.
+fn allow_all() -> EgressConfig {
     EgressConfig { allowed: NetPolicy::Anything, ..EgressConfig::default() }
 }
 
-fn a_step_speaks_to_a_server_through_its_parent(runtime: &Runtime) {
+fn a_step_reaches_a_server_through_its_parent(runtime: &Runtime) {
     runtime.tokio.block_on(async {
-        let (server, _) = mirror(false).await;
-        let hosts = Hosts::start(runtime.connected(anything())).await.expect("hosts");
+        let server = start_server(Response::Echo).await.address;
+        let hosts = Hosts::start(runtime.network_config(allow_all())).await.expect("hosts");
         let code = format!(
             "import _bue_net as net\n\
              def f():\n  \
                tickets = [net.start('GET', 'http://{server}', f'/{{n}}', [('x-n', str(n))]) for n in range(200)]\n  \
-               found = {{}}\n  \
-               while len(found) < 200:\n    \
-                 for ticket, what, value in net.wait([t for t in tickets if t not in found], 10.0):\n      \
-                   found[ticket] = (what, value)\n  \
-               status, version, reason, headers, body, last = found[tickets[7]][1]\n  \
-               return [status, version, reason, body.split()[1].decode(), last, {{what for what, _ in found.values()}} == {{'response'}}]\n"
+               results = {{}}\n  \
+               while len(results) < 200:\n    \
+                 for ticket, what, value in net.wait([t for t in tickets if t not in results], 10.0):\n      \
+                   results[ticket] = (what, value)\n  \
+               status, version, reason, headers, body, last = results[tickets[7]][1]\n  \
+               return [status, version, reason, body.split()[1].decode(), last, {{what for what, _ in results.values()}} == {{'response'}}]\n"
         );
-        let finished = run(&hosts, asking(&code, &server.to_string(), &[])).await;
+        let finished = run(&hosts, network_task(&code, &server.to_string(), &[])).await;
         let expected = [
             Value::Int(200),
             Value::Int(11),
@@ -366,9 +395,9 @@ fn a_step_speaks_to_a_server_through_its_parent(runtime: &Runtime) {
         assert_eq!(value(&finished), Value::List(expected.to_vec()));
         let denied = "import _bue_net as net\n\
              def f():\n  \
-               [(_, what, (kind, why))] = net.wait([net.start('GET', 'http://10.0.0.1', '/', [])])\n  \
+               [(_, what, (kind, message))] = net.wait([net.start('GET', 'http://10.0.0.1', '/', [])])\n  \
                return [what, kind]\n";
-        let finished = run(&hosts, asking(denied, &server.to_string(), &[])).await;
+        let finished = run(&hosts, network_task(denied, &server.to_string(), &[])).await;
         assert_eq!(value(&finished), Value::List(vec![Value::Text("failed".into()), Value::Text("denied".into())]));
         let log = String::from_utf8_lossy(&finished.log).into_owned();
         assert!(log.contains("bue: refused:") && log.contains("`!allow net 10.0.0.1:80`"), "{log}");
@@ -376,37 +405,34 @@ fn a_step_speaks_to_a_server_through_its_parent(runtime: &Runtime) {
     });
 }
 
-fn a_step_that_ends_gives_its_exchanges_up(runtime: &Runtime) {
+fn the_exchanges_of_a_finished_step_are_closed(runtime: &Runtime) {
     runtime.tokio.block_on(async {
-        let (server, ended) = mirror(true).await;
-        let hosts = Hosts::start(runtime.connected(anything())).await.expect("hosts");
+        let Server { address: server, requests, closed } = start_server(Response::Silence).await;
+        let hosts = Hosts::start(runtime.network_config(allow_all())).await.expect("hosts");
         let start = format!(
             "import _bue_net as net\nimport time\ndef f():\n  t = net.start('GET', 'http://{server}', '/', [])\n"
         );
-        // one that ends, one that is stopped by its time, one whose consumer is gone, one that waits for ever
-        run(&hosts, asking(&format!("{start}  net.wait([t], 0.2)\n"), &server.to_string(), &[])).await;
-        let mut task = asking(&format!("{start}  net.wait([t])\n"), &server.to_string(), &[]);
+        // a step that returns, one that exceeds its time limit, and one that is dropped while it waits
+        run(&hosts, network_task(&format!("{start}  net.wait([t], 0.2)\n"), &server.to_string(), &[])).await;
+        let mut task = network_task(&format!("{start}  net.wait([t])\n"), &server.to_string(), &[]);
         task.limits.time = Duration::from_millis(500);
         assert!(failure(&run(&hosts, task).await).message.contains("500 ms"));
-        let mut dropped =
-            hosts.run(asking(&format!("{start}  net.wait([t])\n"), &server.to_string(), &[])).await.expect("open");
-        assert!(tokio::time::timeout(Duration::from_millis(500), dropped.next()).await.is_err());
+        let mut dropped = hosts
+            .run(network_task(&format!("{start}  net.wait([t])\n"), &server.to_string(), &[]))
+            .await
+            .expect("open");
+        wait_until_async("the third request has arrived", async || requests.load(SeqCst) == 3).await;
+        assert!(dropped.next().now_or_never().is_none());
         drop(dropped);
-        for _ in 0..500 {
-            if ended.load(Ordering::SeqCst) == 3 {
-                break;
-            }
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-        assert_eq!(ended.load(Ordering::SeqCst), 3);
+        wait_until_async("all connections are closed", async || closed.load(SeqCst) == 3).await;
         hosts.shutdown().await;
     });
 }
 
-fn secrets_are_filled_in_and_shown_to_nobody(runtime: &Runtime) {
+fn secrets_are_inserted_and_never_shown(runtime: &Runtime) {
     const CANARY: &str = "canary-5f1d";
     runtime.tokio.block_on(async {
-        let (server, _) = mirror(false).await;
+        let server = start_server(Response::Echo).await.address;
         let secret = |readable, hosts: &[&str]| Secret {
             value: CANARY.to_owned(),
             hosts: hosts.iter().map(|rule| rule.parse().expect("a rule")).collect(),
@@ -417,8 +443,8 @@ fn secrets_are_filled_in_and_shown_to_nobody(runtime: &Runtime) {
             ("OPEN".to_owned(), secret(true, &[])),
             ("ELSEWHERE".to_owned(), secret(false, &["api.example.com"])),
         ];
-        let config = EgressConfig { secrets: secrets.into_iter().collect(), ..anything() };
-        let hosts = Hosts::start(runtime.connected(config)).await.expect("hosts");
+        let config = EgressConfig { secrets: secrets.into_iter().collect(), ..allow_all() };
+        let hosts = Hosts::start(runtime.network_config(config)).await.expect("hosts");
         let send = |header: &str| {
             format!(
                 "import _bue_net as net\nimport bue\n\
@@ -428,23 +454,23 @@ fn secrets_are_filled_in_and_shown_to_nobody(runtime: &Runtime) {
             )
         };
         let names = ["KEY", "OPEN", "ELSEWHERE"];
-        let sent = run(&hosts, asking(&send("Bearer secret:KEY"), &server.to_string(), &names)).await;
+        let sent = run(&hosts, network_task(&send("Bearer secret:KEY"), &server.to_string(), &names)).await;
         assert!(matches!(value(&sent), Value::Text(text) if text.contains(&format!("authorization: Bearer {CANARY}"))));
         let read = "import bue\ndef f(): return bue.secret('OPEN')\n";
-        assert_eq!(value(&run(&hosts, asking(read, "a.example", &names)).await), Value::Text(CANARY.into()));
-        // whatever else is tried, the value is nowhere
+        assert_eq!(value(&run(&hosts, network_task(read, "a.example", &names)).await), Value::Text(CANARY.into()));
+        // all other attempts fail, and the value is in no result and no log
         let unread = "import bue\ndef f(): return bue.secret('KEY')\n".to_owned();
-        for (code, asked) in [
+        for (code, allowed) in [
             (send("secret:ELSEWHERE"), names.as_slice()),
             (send("secret:KEY"), &["OPEN"]),
             (send("secret:KEY\\n"), &names),
             (unread.clone(), &names),
             (unread, &[]),
         ] {
-            let finished = run(&hosts, asking(&code, &server.to_string(), asked)).await;
-            let told = format!("{finished:?} {}", String::from_utf8_lossy(&finished.log));
-            assert!(!told.contains(CANARY), "{told}");
-            assert!(told.contains("secret") || told.contains("control character"), "{told}");
+            let finished = run(&hosts, network_task(&code, &server.to_string(), allowed)).await;
+            let output = format!("{finished:?} {}", String::from_utf8_lossy(&finished.log));
+            assert!(!output.contains(CANARY), "{output}");
+            assert!(output.contains("secret") || output.contains("control character"), "{output}");
         }
         hosts.shutdown().await;
     });
@@ -452,11 +478,11 @@ fn secrets_are_filled_in_and_shown_to_nobody(runtime: &Runtime) {
 
 fn a_module_has_no_network_while_it_is_imported(runtime: &Runtime) {
     runtime.tokio.block_on(async {
-        let hosts = Hosts::start(runtime.connected(anything())).await.expect("hosts");
-        let code = "import _bue_net as net\n[(_, _, SAID)] = net.wait([net.start('GET', 'http://127.0.0.1:1', '/', [])])\ndef f(): return list(SAID)\n";
-        let Value::List(said) = value(&run(&hosts, asking(code, "127.0.0.1:1", &[])).await) else { panic!("a list") };
-        assert_eq!(said.first(), Some(&Value::Text("denied".into())), "{said:?}");
-        assert!(matches!(said.get(1), Some(Value::Text(why)) if why.contains("while a module is imported")), "{said:?}");
+        let hosts = Hosts::start(runtime.network_config(allow_all())).await.expect("hosts");
+        let code = "import _bue_net as net\n[(_, _, ERROR)] = net.wait([net.start('GET', 'http://127.0.0.1:1', '/', [])])\ndef f(): return list(ERROR)\n";
+        let Value::List(error) = value(&run(&hosts, network_task(code, "127.0.0.1:1", &[])).await) else { panic!("a list") };
+        assert_eq!(error.first(), Some(&Value::Text("denied".into())), "{error:?}");
+        assert!(matches!(error.get(1), Some(Value::Text(message)) if message.contains("while a module is imported")), "{error:?}");
         hosts.shutdown().await;
     });
 }

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use bue_lang::{Diagnostic, Purpose, Severity};
+use bue_lang::{Diagnostic, Severity};
 use clap::Args;
 use serde_json::{Value, json};
 
@@ -16,7 +16,7 @@ use crate::script::check::check_script;
 /// Checks scripts and the code that their steps name.
 ///
 /// Python and SQL are parsed, compiled languages are built. Each diagnostic has a location, an excerpt and what to type
-/// instead. The exit code is 1 if there is an error; a missing source file is a warning.
+/// instead. The exit code is 1 if there is an error: if `bue run` would refuse to run the script.
 #[derive(Debug, Args)]
 pub(crate) struct Check {
     /// The scripts
@@ -36,9 +36,10 @@ impl Check {
         let mut diagnostics = Vec::new();
         let settings = Settings::load()?;
         let served = scopes(self.scopes.as_deref(), &settings)?;
+        let cache = settings.cache_dir()?;
         let mut builder = Builder::new(&settings)?;
         for file in &self.files {
-            self.check(file, served.as_deref(), &mut builder, &mut diagnostics);
+            self.check(file, &cache, served.as_deref(), &mut builder, &mut diagnostics);
         }
         if self.json {
             print_line(&json!({ "complaints": diagnostics }).to_string())?;
@@ -49,8 +50,15 @@ impl Check {
         }
     }
 
-    fn check(&self, file: &Path, served: Option<&[String]>, builder: &mut Builder, diagnostics: &mut Vec<Value>) {
-        match check_script(file, Some(Purpose::Check), served) {
+    fn check(
+        &self,
+        file: &Path,
+        cache: &Path,
+        served: Option<&[String]>,
+        builder: &mut Builder,
+        diagnostics: &mut Vec<Value>,
+    ) {
+        match check_script(file, cache, served) {
             Ok(mut report) => {
                 report.build(file, builder);
                 if !self.json {

@@ -81,7 +81,7 @@ impl Hub {
     }
 }
 
-/// Parses how long to keep runs; `None` means for ever.
+/// Parses how long to keep runs; `None` means forever.
 fn parse_keep(text: Option<&str>) -> Result<Option<Duration>, CommandError> {
     match text.map(str::trim) {
         None => Ok(Some(DEFAULT_KEEP)),

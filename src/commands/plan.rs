@@ -7,7 +7,7 @@ use clap::{Args, ValueEnum};
 
 use crate::process::command_error::CommandError;
 use crate::process::output::{print_line, program_failed};
-use crate::script::check::check_script;
+use crate::script::check::compile_script;
 
 /// Prints what a script will do: its jobs, their inputs, its loops.
 #[derive(Debug, Args)]
@@ -31,7 +31,7 @@ enum Format {
 
 impl Plan {
     pub(crate) fn execute(self) -> Result<(), CommandError> {
-        let report = check_script(&self.file, None, None).map_err(|message| program_failed(&message))?;
+        let report = compile_script(&self.file).map_err(|message| program_failed(&message))?;
         report.print_diagnostics();
         let plan = report.into_plan()?;
         let text = match self.format {

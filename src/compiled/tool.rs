@@ -12,7 +12,7 @@ use crate::process::output::eprint_line;
 
 /// Prefixes of variables that configure builds for this machine and would break builds for WebAssembly.
 const REMOVED_VARIABLES: [&str; 4] = ["CARGO", "RUSTC", "RUSTFLAGS", "RUSTDOC"];
-/// Exceptions: variables that say where things are, or how to reach the network.
+/// Exceptions: where files are, and how to reach the network.
 const KEPT_VARIABLES: [&str; 5] = ["CARGO_HOME", "CARGO_HTTP", "CARGO_NET", "CARGO_REGISTR", "CARGO_SOURCE"];
 
 /// A tool that builds a step.

@@ -5,7 +5,7 @@ use bue_runtime::Limits;
 use crate::config::settings::Settings;
 use crate::process::command_error::CommandError;
 
-/// Returns the default limits, changed as `[limits]` says. The time limit is set per step, in the script.
+/// Returns the default limits, changed by `[limits]`. The time limit is set per step, in the script.
 pub(crate) fn read_limits(settings: &Settings) -> Result<Limits, CommandError> {
     let mut limits = Limits::default();
     for (name, value) in settings.table("limits") {

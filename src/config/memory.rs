@@ -19,7 +19,7 @@ const DEFAULT_DIVISOR: u64 = 2;
 /// The memory assumed of a machine that does not report its own, in bytes.
 const FALLBACK_MEMORY: u64 = 4 << 30;
 
-/// Returns the bytes that the flag or the setting says, or else [`default_memory`].
+/// Returns the bytes from the flag or the setting, or else [`default_memory`].
 pub(crate) fn memory_bytes(flag: Option<&str>, settings: &Settings) -> Result<u64, CommandError> {
     let Some(text) = flag.map(str::to_owned).or_else(|| settings.text(MEMORY)) else { return Ok(default_memory()) };
     let bytes = parse_size(&text).ok().filter(|bytes| *bytes > 0);

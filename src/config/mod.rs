@@ -1,6 +1,6 @@
 //! Settings: where each is read from, and how its value is written.
 //!
-//! May use `process` and the other crates, no other folder of this one. Everything the environment says is read here, except
+//! May use `process` and the other crates, no other folder of this one. Everything in the environment is read here, except
 //! `BUE_LOG` and `NO_COLOR` (`process`) and the variables of compilers (`compiled`).
 //!
 //! ```text

@@ -6,11 +6,11 @@ use bue_runtime::NetPolicy;
 use crate::process::command_error::CommandError;
 
 /// Values that allow everything a script asks for.
-const EVERYTHING: [&str; 3] = ["", "*", "true"];
+const ALLOW_ALL_VALUES: [&str; 3] = ["", "*", "true"];
 
-/// Parses lists of rules, separated by commas; one of [`EVERYTHING`] in any of them allows everything.
+/// Parses lists of rules, separated by commas; one of [`ALLOW_ALL_VALUES`] in any of them allows everything.
 pub(crate) fn parse_net_policy(lists: &[String]) -> Result<NetPolicy, CommandError> {
-    if lists.iter().any(|list| EVERYTHING.contains(&list.trim())) {
+    if lists.iter().any(|list| ALLOW_ALL_VALUES.contains(&list.trim())) {
         return Ok(NetPolicy::Anything);
     }
     let rules = lists.iter().flat_map(|list| list.split(',')).map(parse_rule);

@@ -33,7 +33,7 @@ impl Network {
     }
 
     /// A network in which only this server can be reached.
-    pub(crate) fn only(server: SocketAddr) -> Self {
+    pub(crate) fn restricted_to(server: SocketAddr) -> Self {
         let rules = server.to_string().parse().into_iter().collect();
         let config = EgressConfig { allowed: NetPolicy::Rules(rules), ..EgressConfig::default() };
         Self { config, limits: Limits::default(), databases: DatabasesConfig::default(), ca_file: None }

@@ -48,7 +48,7 @@ pub(crate) fn read_secrets(settings: &Settings) -> Result<BTreeMap<String, Secre
     Ok(secrets)
 }
 
-/// Reads the value from where the entry says; `None` if it says nothing.
+/// Reads the value from the source that the entry names; `None` if it names none.
 fn read_value(name: &str, entry: &SecretEntry, settings: &Settings) -> Result<Option<String>, CommandError> {
     match (&entry.env, &entry.file) {
         (Some(variable), None) => {

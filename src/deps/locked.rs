@@ -1,6 +1,6 @@
 //! The packages of a script's steps according to `bue.lock`, or what is wrong with them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use anyhow::anyhow;
@@ -12,13 +12,32 @@ use super::instead;
 use super::lock::{Lock, LockedSet, LockedWheel};
 use super::pip::Pip;
 use super::requirements::{Requirements, requirements};
-use super::wheel::{WheelName, inspect};
+use super::wheel::{WheelName, inspect, top_level_names};
 use super::wheel_cache::WheelCache;
 use crate::process::command_error::CommandError;
 use crate::process::output::{counted, eprint_line, program_failed};
 
 /// Wheels by their hashes in the bucket.
 pub(crate) type Wheels = BTreeMap<BlobHash, Bytes>;
+
+/// The modules of a step's packages.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum StepModules {
+    /// The names of files and folders at the top of the packages.
+    Known(BTreeSet<String>),
+    /// The packages are not locked, or not on this machine yet.
+    Unknown,
+}
+
+impl StepModules {
+    /// Returns whether a module at the top level may be in the packages.
+    pub(crate) fn may_have(&self, module: &str) -> bool {
+        match self {
+            Self::Known(names) => names.contains(module),
+            Self::Unknown => true,
+        }
+    }
+}
 
 /// A script and the lock beside it.
 pub(crate) struct LockedPackages {
@@ -32,7 +51,7 @@ impl LockedPackages {
         Self { script: script.to_owned(), lock: Lock::read(script) }
     }
 
-    /// Returns what prevents a step from having its packages, as far as file names tell.
+    /// Returns what prevents a step from having its packages, as far as file names show.
     pub(crate) fn problems(&self, step: &Step) -> Vec<PackageProblem> {
         let requirements = match requirements(step, &self.script) {
             Ok(requirements) if requirements.is_empty() => return Vec::new(),
@@ -43,6 +62,19 @@ impl LockedPackages {
             Ok(set) => set.wheels.iter().filter_map(native_by_name).collect(),
             Err(reason) => vec![self.not_locked(&step.name, &reason)],
         }
+    }
+
+    /// Returns the modules of a step's packages, as far as the cache has the wheels.
+    pub(crate) fn modules(&self, step: &Step, cache: &Path) -> StepModules {
+        let Ok(requirements) = requirements(step, &self.script) else { return StepModules::Unknown };
+        if requirements.is_empty() {
+            return StepModules::Known(BTreeSet::new());
+        }
+        let Ok(set) = self.set(&requirements) else { return StepModules::Unknown };
+        let cache = WheelCache::new(cache);
+        let names = |wheel: &LockedWheel| top_level_names(&cache.get(&wheel.sha256)?).ok();
+        let names: Option<Vec<BTreeSet<String>>> = set.wheels.iter().map(names).collect();
+        names.map_or(StepModules::Unknown, |names| StepModules::Known(names.into_iter().flatten().collect()))
     }
 
     fn set(&self, requirements: &Requirements) -> Result<&LockedSet, String> {
@@ -127,7 +159,7 @@ fn native_by_name(wheel: &LockedWheel) -> Option<PackageProblem> {
     })
 }
 
-/// Returns an error for a wheel with native code. Its file name alone does not tell: a wheel may be tagged as pure and contain
+/// Returns an error for a wheel with native code. Its file name alone does not show that: a wheel may be tagged as pure and contain
 /// native code all the same.
 pub(crate) fn expect_pure(wheel: &LockedWheel, bytes: &[u8]) -> Result<(), CommandError> {
     let contents = inspect(bytes).map_err(|problem| program_failed(&format!("{} {problem}", wheel.file)))?;

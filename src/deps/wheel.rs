@@ -1,4 +1,4 @@
-//! What the file name of a wheel says, and what is inside it.
+//! The file name of a wheel, and its content.
 
 use std::collections::BTreeSet;
 
@@ -8,7 +8,7 @@ use super::requirements::normalized_name;
 
 /// Longest `top_level.txt`, in bytes.
 const MAX_TOP_LEVEL: u64 = 64 * 1024;
-/// Top-level folders and modules that a wheel may contain but that nobody imports.
+/// Top-level folders and modules that a wheel may contain but that are not imported.
 const NOT_IMPORTED: [&str; 8] = ["test", "tests", "docs", "doc", "examples", "example", "benchmarks", "scripts"];
 /// How deep a namespace package is searched for packages: `google.api_core` has depth 2.
 const MAX_NAMESPACE_DEPTH: usize = 4;
@@ -62,6 +62,21 @@ pub(crate) fn inspect(bytes: &[u8]) -> Result<Contents, PackageProblem> {
     let top_level = top_level.and_then(|path| wheel.text(path, MAX_TOP_LEVEL).transpose()).transpose()?;
     let native = paths.iter().filter(|path| is_native(path)).cloned().collect();
     Ok(Contents { native, modules: modules(&paths, top_level.as_deref()) })
+}
+
+/// Returns the names of the files, without `.py`, and of the folders that unpacking a wheel puts where modules are imported from.
+pub(crate) fn top_level_names(bytes: &[u8]) -> Result<BTreeSet<String>, PackageProblem> {
+    let paths = Wheel::open(bytes)?.paths()?;
+    Ok(paths.iter().filter_map(|path| top_level_name(path)).map(str::to_owned).collect())
+}
+
+fn top_level_name(path: &str) -> Option<&str> {
+    let path = match path.split_once(".data/") {
+        Some((_, inner)) => inner.strip_prefix("purelib/").or_else(|| inner.strip_prefix("platlib/"))?,
+        None => path,
+    };
+    let first = path.split('/').next()?;
+    Some(first.strip_suffix(".py").unwrap_or(first))
 }
 
 /// Returns the modules of the wheel's own list, or of its files if it has no list.

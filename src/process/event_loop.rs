@@ -6,7 +6,7 @@ use tokio::runtime::Builder;
 use crate::process::command_error::CommandError;
 use crate::process::signals::interrupted;
 
-/// Runs a future to completion on this thread. Heavy work has threads and processes of its own.
+/// Runs a future to completion on this thread. Heavy work runs in other threads and processes.
 pub(crate) fn block_on<T>(future: impl Future<Output = Result<T, CommandError>>) -> Result<T, CommandError> {
     let runtime = Builder::new_current_thread().enable_all().build().context("failed to start an event loop")?;
     let output = runtime.block_on(future);

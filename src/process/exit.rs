@@ -49,7 +49,7 @@ fn error_chain(error: &anyhow::Error) -> String {
     text
 }
 
-/// Replaces Rust's panic message by one line that says the bug is bue's.
+/// Replaces Rust's panic message by one line: this is a bug of bue.
 pub(crate) fn install_panic_hook() {
     panic::set_hook(Box::new(|panic| {
         let location = panic.location().map_or_else(String::new, |location| format!(" at {location}"));

@@ -14,7 +14,7 @@ pub(crate) fn eprint_text(text: &str) {
     let _ = io::stderr().lock().write_all(text.as_bytes());
 }
 
-/// Prints the reason why the user's program is wrong, and returns the error that says so.
+/// Prints the reason why the user's program is wrong, and returns the matching error.
 pub(crate) fn program_failed(message: &str) -> CommandError {
     eprint_line(&format!("error: {message}"));
     CommandError::ProgramFailed

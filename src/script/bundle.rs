@@ -1,28 +1,21 @@
 //! Packs the code of a step: its own source and the neighbouring modules that it imports, found by following the imports in
 //! the source rather than by packing folders.
-//!
-//! An import is resolved as Python does with the step's folder and the script's folder at the front of `sys.path`. A module
-//! found in neither belongs to the standard library or to a package, and is not packed.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
+use bue_lang::python::scopes;
 use bue_model::plan::{Source, Step};
 use bue_model::{Bundle, SourceFile};
 use bytes::Bytes;
 
-use crate::script::imports::{Import, imports};
+use crate::script::neighbours::Neighbours;
 
 /// The most files in one bundle.
 const MAX_FILES: usize = 1_000;
 
 /// The most bytes in one bundle. Code is small; data belongs in the results of steps.
 const MAX_BYTES: usize = 16 * 1024 * 1024;
-
-/// Returns the name of the entry for code inside the script: the script's own, which tracebacks then show.
-fn inline_entry(script: &Path) -> String {
-    script.file_name().map_or_else(|| "script".into(), |name| name.to_string_lossy().into_owned())
-}
 
 /// Why a step cannot be packed.
 #[derive(Debug, thiserror::Error)]
@@ -44,18 +37,16 @@ pub(crate) enum PackError {
 /// # Errors
 /// See [`PackError`].
 pub(crate) fn pack(step: &Step, script: &Path) -> Result<Bundle, PackError> {
-    let folder = script.parent().unwrap_or(Path::new(""));
     let mut packer = match &step.source {
         Source::Inline { text, line } => {
-            let mut packer = Packer::new(step, folder.to_owned(), inline_entry(script), *line);
-            packer.add(packer.entry.clone(), Bytes::copy_from_slice(text.as_bytes()))?;
+            let mut packer = Packer::new(step, Neighbours::of_inline_code(script), *line);
+            packer.add(packer.neighbours.entry.clone(), Bytes::copy_from_slice(text.as_bytes()))?;
             packer
         }
         Source::File(path) => {
-            let (root, entry) = root_and_entry(folder, path);
-            let mut packer = Packer::new(step, root, entry, 1);
-            let content = packer.read(&packer.entry)?;
-            packer.add(packer.entry.clone(), content)?;
+            let mut packer = Packer::new(step, Neighbours::of_file(script, path), 1);
+            let content = packer.read(&packer.neighbours.entry)?;
+            packer.add(packer.neighbours.entry.clone(), content)?;
             packer
         }
     };
@@ -65,29 +56,9 @@ pub(crate) fn pack(step: &Step, script: &Path) -> Result<Bundle, PackError> {
     Ok(packer.into_bundle())
 }
 
-/// Splits the path of a step's file into root and entry. A file below the script's folder keeps its path; for one elsewhere its
-/// own folder is the root, because a bundle has no `..`.
-fn root_and_entry(folder: &Path, path: &str) -> (PathBuf, String) {
-    let parts: Option<Vec<&str>> = Path::new(path)
-        .components()
-        .filter(|part| !matches!(part, std::path::Component::CurDir))
-        .map(|part| match part {
-            std::path::Component::Normal(name) => name.to_str(),
-            _ => None,
-        })
-        .collect();
-    if let Some(parts) = parts {
-        return (folder.to_owned(), parts.join("/"));
-    }
-    let whole = folder.join(path);
-    let name = whole.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    (whole.parent().unwrap_or(folder).to_owned(), name)
-}
-
 struct Packer<'a> {
     step: &'a Step,
-    root: PathBuf,
-    entry: String,
+    neighbours: Neighbours,
     first_line: u32,
     files: BTreeMap<String, Bytes>,
     bytes: usize,
@@ -96,17 +67,17 @@ struct Packer<'a> {
 }
 
 impl<'a> Packer<'a> {
-    fn new(step: &'a Step, root: PathBuf, entry: String, first_line: u32) -> Self {
-        Self { step, root, entry, first_line, files: BTreeMap::new(), bytes: 0, pending: Vec::new() }
+    fn new(step: &'a Step, neighbours: Neighbours, first_line: u32) -> Self {
+        Self { step, neighbours, first_line, files: BTreeMap::new(), bytes: 0, pending: Vec::new() }
     }
 
     fn into_bundle(self) -> Bundle {
         let files = self.files.into_iter().map(|(path, content)| SourceFile { path, content }).collect();
-        Bundle { entry: self.entry, first_line: self.first_line, files, packages: Vec::new() }
+        Bundle { entry: self.neighbours.entry, first_line: self.first_line, files, packages: Vec::new() }
     }
 
     fn read(&self, path: &str) -> Result<Bytes, PackError> {
-        let path = self.root.join(path);
+        let path = self.neighbours.root.join(path);
         std::fs::read(&path).map(Bytes::from).map_err(|source| PackError::Unreadable { path, source })
     }
 
@@ -123,10 +94,7 @@ impl<'a> Packer<'a> {
     fn follow_imports(&mut self) -> Result<(), PackError> {
         while let Some(path) = self.pending.pop() {
             let imported: BTreeSet<String> = match self.files.get(&path) {
-                Some(content) => {
-                    let imports = imports(&String::from_utf8_lossy(content));
-                    imports.iter().flat_map(|import| self.imported_files(import, &path)).collect()
-                }
+                Some(content) => self.imported_files(content, &path),
                 None => BTreeSet::new(),
             };
             for path in imported {
@@ -139,66 +107,12 @@ impl<'a> Packer<'a> {
         Ok(())
     }
 
-    /// Returns the neighbouring files that an import in `importer` loads.
-    fn imported_files(&self, import: &Import, importer: &str) -> Vec<String> {
-        let mut files = Vec::new();
-        for folder in self.search_folders(import, importer) {
-            self.collect(&folder, import, &mut files);
-            if !files.is_empty() {
-                break;
-            }
-        }
-        files
+    /// Returns the neighbours that a source imports. One with a syntax error imports nothing: the check of the script reports it.
+    fn imported_files(&self, source: &[u8], path: &str) -> BTreeSet<String> {
+        let scopes = scopes(&String::from_utf8_lossy(source)).unwrap_or_default();
+        let imports = scopes.iter().flat_map(|scope| &scope.imports);
+        imports.flat_map(|import| self.neighbours.imported_files(import, path)).collect()
     }
-
-    /// Returns the folders in which to look up an import: for a relative one its package, for any other the entry's folder and
-    /// then the root.
-    fn search_folders(&self, import: &Import, importer: &str) -> Vec<String> {
-        if import.level == 0 {
-            let folder = parent(&self.entry).to_owned();
-            return if folder.is_empty() { vec![folder] } else { vec![folder, String::new()] };
-        }
-        let up = |folder: String, _| parent(&folder).to_owned();
-        vec![(1..import.level).fold(parent(importer).to_owned(), up)]
-    }
-
-    fn collect(&self, folder: &str, import: &Import, files: &mut Vec<String>) {
-        let mut folder = folder.to_owned();
-        for part in import.module.split('.').filter(|part| !part.is_empty()) {
-            folder = join(&folder, part);
-            self.collect_module(&folder, files);
-        }
-        for name in &import.names {
-            match name.as_str() {
-                "*" => self.collect_folder(&folder, files),
-                name => self.collect_module(&join(&folder, name), files),
-            }
-        }
-    }
-
-    /// Adds `path.py`, or the `__init__.py` of the package `path`.
-    fn collect_module(&self, path: &str, files: &mut Vec<String>) {
-        let candidates = [join(path, "__init__.py"), format!("{path}.py")];
-        files.extend(candidates.into_iter().find(|candidate| self.root.join(candidate).is_file()));
-    }
-
-    /// Adds every module of a package, for `from package import *`: its `__all__` may name any of them.
-    fn collect_folder(&self, folder: &str, files: &mut Vec<String>) {
-        if !self.root.join(folder).join("__init__.py").is_file() {
-            return;
-        }
-        let Ok(entries) = std::fs::read_dir(self.root.join(folder)) else { return };
-        let names = entries.flatten().filter_map(|entry| entry.file_name().into_string().ok());
-        files.extend(names.filter(|name| name.ends_with(".py")).map(|name| join(folder, &name)));
-    }
-}
-
-fn parent(path: &str) -> &str {
-    path.rsplit_once('/').map_or("", |(folder, _)| folder)
-}
-
-fn join(folder: &str, name: &str) -> String {
-    if folder.is_empty() { name.to_owned() } else { format!("{folder}/{name}") }
 }
 
 #[cfg(test)]

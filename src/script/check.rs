@@ -4,7 +4,7 @@ use std::path::Path;
 
 use bue_lang::python::SyntaxProblem;
 use bue_lang::{
-    Compiled, Diagnostic, Purpose, Script, check_compiled, check_packages, check_scopes, check_sources, check_sql,
+    Compiled, Diagnostic, Script, check_code, check_compiled, check_packages, check_scopes, check_sources, check_sql,
     compile, render,
 };
 use bue_model::plan::Step;
@@ -17,6 +17,8 @@ use crate::deps::locked::{LockedPackages, Wheels};
 use crate::process::command_error::CommandError;
 use crate::process::output::{eprint_line, program_failed, use_colour};
 use crate::script::bundle::pack;
+use crate::script::code_check::code_problems;
+use crate::script::neighbours::folder;
 use crate::script::read::{read_script, read_source};
 
 /// A script without errors, with its code: ready to be submitted.
@@ -47,7 +49,7 @@ pub(crate) struct ScriptReport {
 /// Reads and checks a script, and packs the code of its steps. Diagnostics are printed.
 pub(crate) fn load_script(path: &Path, settings: &Settings) -> Result<CheckedScript, CommandError> {
     let mut builder = Builder::new(settings)?;
-    let mut report = check_script(path, Some(Purpose::Run), None).map_err(|message| program_failed(&message))?;
+    let mut report = check_script(path, &settings.cache_dir()?, None).map_err(|message| program_failed(&message))?;
     report.build(path, &mut builder);
     report.print_diagnostics();
     let name = report.name.clone();
@@ -66,44 +68,47 @@ fn bundle(step: &Step, script: &Path, builder: &mut Builder) -> Result<Bundle, S
     }
 }
 
-/// Returns the folder that paths in a script are relative to.
-fn folder(script: &Path) -> &Path {
-    script.parent().unwrap_or(Path::new(""))
-}
-
-/// Reads and checks a script; with a `purpose`, also the files that its steps name, and with `served`, whether its scopes are
-/// among the scopes that workers serve.
+/// Reads and compiles a script, without the files that its steps name.
 ///
 /// # Errors
 /// A message: the script cannot be read.
-pub(crate) fn check_script(
-    path: &Path,
-    purpose: Option<Purpose>,
-    served: Option<&[String]>,
-) -> Result<ScriptReport, String> {
-    let name = path.display().to_string();
-    let text = read_script(path)?;
+pub(crate) fn compile_script(path: &Path) -> Result<ScriptReport, String> {
+    let (name, text) = (path.display().to_string(), read_script(path)?);
+    let compiled = compile(Script { path: &name, text: &text });
+    Ok(ScriptReport::new(name, text, compiled))
+}
+
+/// Reads and checks a script and the files that its steps name; with `served`, also whether its scopes are among the scopes
+/// that workers serve. `cache` is the user's cache, with the wheels.
+///
+/// # Errors
+/// A message: the script cannot be read.
+pub(crate) fn check_script(path: &Path, cache: &Path, served: Option<&[String]>) -> Result<ScriptReport, String> {
+    let (name, text) = (path.display().to_string(), read_script(path)?);
     let script = Script { path: &name, text: &text };
     let mut compiled = compile(script);
-    if let Some(purpose) = purpose {
-        let folder = folder(path);
-        let python = check_sources(script, &compiled, purpose, |path| read_source(&folder.join(path)));
-        let sql = check_sql(script, &compiled, purpose, |path| read_source(&folder.join(path)), parse_sql);
-        let locked = LockedPackages::of_script(path);
-        let packages = check_packages(script, &compiled, purpose, |step| locked.problems(step));
-        compiled.diagnostics.extend(python.into_iter().chain(sql).chain(packages));
-    }
+    let folder = folder(path);
+    let python = check_sources(script, &compiled, |path| read_source(&folder.join(path)));
+    let sql = check_sql(script, &compiled, |path| read_source(&folder.join(path)), parse_sql);
+    let locked = LockedPackages::of_script(path);
+    let packages = check_packages(script, &compiled, |step| locked.problems(step));
+    let code = check_code(script, &compiled, |step| code_problems(step, path, &locked.modules(step, cache)));
+    compiled.diagnostics.extend(python.into_iter().chain(sql).chain(packages).chain(code));
     if let Some(served) = served {
         let scopes = check_scopes(script, &compiled, served);
         compiled.diagnostics.extend(scopes);
     }
-    let Compiled { plan, diagnostics, .. } = &mut compiled;
-    let (plan, diagnostics) = (plan.take(), core::mem::take(diagnostics));
-    let plan = plan.filter(|_| !diagnostics.iter().any(Diagnostic::is_error));
-    Ok(ScriptReport { name, plan, diagnostics, text, compiled })
+    Ok(ScriptReport::new(name, text, compiled))
 }
 
 impl ScriptReport {
+    fn new(name: String, text: String, mut compiled: Compiled) -> Self {
+        let Compiled { plan, diagnostics, .. } = &mut compiled;
+        let (plan, diagnostics) = (plan.take(), core::mem::take(diagnostics));
+        let plan = plan.filter(|_| !diagnostics.iter().any(Diagnostic::is_error));
+        Self { name, plan, diagnostics, text, compiled }
+    }
+
     /// Builds the steps of compiled languages, unless the script has errors already.
     pub(crate) fn build(&mut self, path: &Path, builder: &mut Builder) {
         if self.plan.is_none() {
@@ -122,7 +127,7 @@ impl ScriptReport {
         print_diagnostics(&self.diagnostics, Script { path: &self.name, text: &self.text });
     }
 
-    /// Returns the plan, or the error that stands for diagnostics printed before.
+    /// Returns the plan, or the error if diagnostics were printed.
     pub(crate) fn into_plan(self) -> Result<Plan, CommandError> {
         self.plan.ok_or(CommandError::ProgramFailed)
     }

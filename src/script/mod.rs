@@ -4,5 +4,7 @@
 
 pub(crate) mod bundle;
 pub(crate) mod check;
-pub(crate) mod imports;
+pub(crate) mod code_check;
+pub(crate) mod forbidden_calls;
+pub(crate) mod neighbours;
 pub(crate) mod read;

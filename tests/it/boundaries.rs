@@ -15,25 +15,24 @@ const EDGES: [(&str, &[&str]); 7] = [
     ("bue", &["bue-client", "bue-hub", "bue-lang", "bue-model", "bue-runtime", "bue-worker"]),
 ];
 
-/// What a crate must not use, whoever made it: the reason is the sentence its boundary keeps true.
-const NEVER: [(&str, &[&str]); 6] = [
-    // builds for wasm32, is plain data
+/// What a crate must not use, directly or indirectly, with the property that this protects.
+const FORBIDDEN_CRATES: [(&str, &[&str]); 6] = [
+    // plain data, builds for wasm32
     ("bue-model", &["tokio", "hyper", "rusqlite", "wasmtime", "anyhow"]),
-    // touches no disk, network, clock or environment
+    // does not access disk, network, clock or environment
     ("bue-lang", &["tokio", "hyper", "rusqlite", "wasmtime", "anyhow", "tempfile", "rustix"]),
-    // knows no job and no hub; it speaks HTTP, because the requests of steps are made here (`runtime/src/parent/egress`), but to no
-    // server of ours
+    // independent of jobs and the hub; it sends the HTTP requests of steps (`runtime/src/parent/egress`), but none to our servers
     ("bue-runtime", &["bue-client", "anyhow"]),
-    // holds no truth and opens no value
+    // stores no state and decodes no value
     ("bue-worker", &["rusqlite", "wasmtime", "hyper", "anyhow"]),
-    // runs nothing
+    // executes no steps
     ("bue-hub", &["wasmtime", "anyhow"]),
-    // builds requests and nothing else
+    // only builds and sends requests
     ("bue-client", &["rusqlite", "wasmtime", "anyhow"]),
 ];
 
-/// Measured with or tested with; nobody depends on them outside tests.
-const OUTSIDE: [&str; 2] = ["bue-bench", "bue-test-support"];
+/// For benchmarks and tests only; no crate depends on them outside tests.
+const TEST_CRATES: [&str; 2] = ["bue-bench", "bue-test-support"];
 
 fn metadata() -> Metadata {
     MetadataCommand::new()
@@ -50,7 +49,7 @@ fn uses(package: &Package) -> BTreeSet<&str> {
 }
 
 #[test]
-fn crates_use_only_whom_they_may() {
+fn crate_dependencies_are_allowed() {
     let metadata = metadata();
     let found: BTreeMap<&str, BTreeSet<&str>> = metadata
         .packages
@@ -64,13 +63,14 @@ fn crates_use_only_whom_they_may() {
         assert!(ours.iter().all(|used| allowed.contains(used)), "{name} uses {ours:?}, allowed are {allowed:?}");
     }
     let known: BTreeSet<&str> = EDGES.iter().map(|(name, _)| *name).collect();
-    let unknown: Vec<&&str> = found.keys().filter(|name| !known.contains(*name) && !OUTSIDE.contains(*name)).collect();
-    assert!(unknown.is_empty(), "crates without a line here: {unknown:?}");
+    let unknown: Vec<&&str> =
+        found.keys().filter(|name| !known.contains(*name) && !TEST_CRATES.contains(*name)).collect();
+    assert!(unknown.is_empty(), "crates that are not listed here: {unknown:?}");
 }
 
 #[test]
-fn a_boundary_keeps_its_sentence_true() {
-    for (name, banned) in NEVER {
+fn banned_dependencies_are_absent() {
+    for (name, banned) in FORBIDDEN_CRATES {
         let metadata = metadata();
         let package = metadata.packages.iter().find(|package| package.name.as_str() == name).expect("the crate");
         let used: Vec<&str> = uses(package).into_iter().filter(|used| banned.contains(used)).collect();
@@ -87,7 +87,7 @@ fn the_sdk_uses_the_model_and_nothing_else_of_ours() {
     assert_eq!(used, BTreeSet::from(["bue-model", "bue-step-macros"]));
 }
 
-/// `bue-model` is the exception: the Python guest, a workspace of its own, uses it too.
+/// `bue-model` is the exception: the Python guest, a separate workspace, uses it too.
 #[test]
 fn only_the_workspace_names_versions() {
     let metadata = metadata();
@@ -95,13 +95,13 @@ fn only_the_workspace_names_versions() {
     for package in members {
         let manifest = std::fs::read_to_string(&package.manifest_path).expect("a manifest");
         let own = manifest.lines().filter(|line| line.contains("version = \"") || line.contains("= \"^"));
-        assert_eq!(own.collect::<Vec<_>>(), Vec::<&str>::new(), "{} names versions of its own", package.name);
+        assert_eq!(own.collect::<Vec<_>>(), Vec::<&str>::new(), "{} specifies versions itself", package.name);
     }
 }
 
-/// Parts of the engine that may not be in the build, whoever would switch them on: what is young, what is not promised to
-/// be safe, and what nobody here needs.
-const ENGINE_WITHOUT: [(&str, &[&str]); 2] = [
+/// Features of the engine that must be off, directly and through dependencies: those that are new, not guaranteed to be safe, or
+/// not needed.
+const FORBIDDEN_FEATURES: [(&str, &[&str]); 2] = [
     (
         "wasmtime",
         &[
@@ -128,7 +128,7 @@ const ENGINE_WITHOUT: [(&str, &[&str]); 2] = [
 ];
 
 #[test]
-fn the_engine_is_built_without_what_is_young() {
+fn wasmtime_has_no_unstable_features() {
     let metadata = MetadataCommand::new()
         .manifest_path(concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml"))
         .other_options(["--offline", "--filter-platform=x86_64-unknown-linux-gnu"].map(str::to_owned))
@@ -136,9 +136,9 @@ fn the_engine_is_built_without_what_is_young() {
         .expect("cargo metadata");
     let nodes = metadata.resolve.as_ref().expect("a resolved build").nodes.iter();
     let nodes: Vec<_> = nodes.map(|node| (metadata[&node.id].name.as_str(), &node.features)).collect();
-    for (name, without) in ENGINE_WITHOUT {
+    for (name, forbidden) in FORBIDDEN_FEATURES {
         let (_, features) = nodes.iter().find(|(crate_name, _)| *crate_name == name).expect("the engine");
-        let found: Vec<_> = features.iter().filter(|feature| without.contains(&feature.as_str())).collect();
+        let found: Vec<_> = features.iter().filter(|feature| forbidden.contains(&feature.as_str())).collect();
         assert!(found.is_empty(), "{name} is built with {found:?}");
     }
 }

@@ -36,10 +36,43 @@ fn diagnostics_are_printed_as_json() {
 }
 
 #[test]
-fn a_missing_source_is_a_warning_of_check_and_an_error_of_run() {
-    let project = Project::new(&[("x.bue", GOOD)]);
-    project.bue(&["check", "x.bue"]).expect_code(0).expect_stderr(&["a.py", "warning"]);
-    project.bue(&["run", "x.bue"]).expect_code(1).expect_stderr(&["a.py", "error"]);
+fn check_exits_with_the_code_of_run_and_prints_the_same() {
+    let inline = |code: &str| format!("a:\n    python\n    a\n    `\n    {code}\n    `\na()\n");
+    let (broken, sql) = (inline("def a(:"), "a:\n    sqlite3\n    a\n    `\n    selec 1\n    `\na()\n");
+    let unlocked = format!("!requires six\n{}", inline("def a(): pass"));
+    for (script, code, positions) in [
+        (GOOD, "E0050", ["x.bue:4:5", "a.py"]),
+        (&broken, "E0052", ["x.bue:5:11", "def a(:"]),
+        (sql, "E0055", ["x.bue:5:5", "selec"]),
+        (&unlocked, "E0060", ["x.bue:2:1", "bue deps lock x.bue"]),
+    ] {
+        let project = Project::script(script);
+        let check = project.bue(&["check", "x.bue"]).expect_code(1);
+        check.expect_stderr(&[&format!("error[{code}]"), positions[0], positions[1]]);
+        let run = project.bue(&["run", "x.bue"]).expect_code(1);
+        assert_eq!(check.stderr, run.stderr, "{code}");
+    }
+}
+
+#[test]
+fn a_mistake_in_the_file_of_a_step_is_shown_in_that_file() {
+    let script = "import python (f) steps/s.py\nimport sqlite3 (t as q) q.sql\nf()\nq()\n";
+    let python = "def f():\n    print \"x\"\n";
+    let files = [("jobs/x.bue", script), ("jobs/steps/s.py", python), ("jobs/q.sql", "select 1;\nselct 2")];
+    let project = Project::new(&files);
+    let output = project.bue(&["check", "jobs/x.bue"]).expect_code(1);
+    output.expect_stderr(&[
+        "jobs/steps/s.py:2:5",
+        "2 |     print \"x\"",
+        "Missing parentheses in call to 'print'",
+        "jobs/x.bue:1:19",
+        "jobs/q.sql:2:1",
+        "jobs/x.bue:2:25",
+    ]);
+    let json = project.bue(&["check", "--json", "jobs/x.bue"]).expect_code(1).json();
+    let [python, sql] = json["complaints"].as_array().expect("a list").as_slice() else { panic!("{json}") };
+    assert_eq!((&python["file"], &python["line"]), (&json!("jobs/steps/s.py"), &json!(2)));
+    assert_eq!((&sql["file"], &sql["line"]), (&json!("jobs/q.sql"), &json!(2)));
 }
 
 #[test]
@@ -89,7 +122,7 @@ fn invalid_sql_is_reported_before_anything_runs() {
     let script = "a:\n    sqlite3\n    t\n    `\n    select 1;\n    select {{priority}} form t x\n    `\na()\n";
     let project =
         Project::new(&[("x.bue", script), ("y.bue", "import sqlite3 (t as q) q.sql\nq()\n"), ("q.sql", "selct 1")]);
-    project.bue(&["check", "x.bue", "y.bue"]).expect_code(0).expect_stderr(&["W0011", "x.bue:6:", "q.sql:1:1"]);
+    project.bue(&["check", "x.bue", "y.bue"]).expect_code(1).expect_stderr(&["E0055", "x.bue:6:", "q.sql:1:1"]);
     project.bue(&["run", "x.bue"]).expect_code(1).expect_stderr(&["E0055", "x.bue:6:"]);
 }
 
@@ -101,13 +134,11 @@ fn the_pages_on_sql_and_on_building_show_what_happens() {
         let (_, rest) = page.split_once(&format!("```bue {kind}\n")).expect("an example");
         rest.split_once("\n```").expect("an end").0.to_owned()
     };
-    for code in ["E0055", "E0056", "E0057", "W0011"] {
-        let verb = if code == "E0055" { "run" } else { "check" };
+    for code in ["E0055", "E0056", "E0057"] {
         let (wrong, right) = (example(code, "wrong"), example(code, "right"));
         let steps = "def load():\n    return [1, 2, 3]\n";
         let project = Project::new(&[("wrong.bue", &wrong), ("right.bue", &right), ("steps.py", steps)]);
-        let exit = if code.starts_with('E') { 1 } else { 0 };
-        project.bue(&[verb, "wrong.bue"]).expect_code(exit).expect_stderr(&[code]);
+        project.bue(&["check", "wrong.bue"]).expect_code(1).expect_stderr(&[code]);
         let right = project.bue(&["check", "right.bue"]).expect_code(0);
         assert_eq!(right.stderr, "", "{code}");
     }

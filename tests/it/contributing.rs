@@ -1,6 +1,6 @@
 //! CONTRIBUTING's recipes name every file that a change touches, and no file that does not exist.
 //!
-//! A recipe is checked against something that was added by it: in its paths, `LANGUAGE` stands for `go` and `VERB` for
+//! Each recipe is checked against an example of its kind: in its paths, `LANGUAGE` is replaced by `go` and `VERB` by
 //! `completions`.
 
 use std::collections::BTreeSet;

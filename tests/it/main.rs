@@ -5,6 +5,8 @@
 //! run            values, loops, pending, reset, tracebacks, exit codes
 //! bad_input      errors of users, each reported once and clearly
 //! check          diagnostics before anything runs
+//! check_code     what the code of steps imports, opens and starts
+//! guest_modules  the list of modules that a step can import
 //! admission      how many jobs a worker takes
 //! compiled       steps in compiled languages, from their source to a result
 //! examples       the programs in examples/
@@ -32,11 +34,13 @@ mod bad_input;
 mod boundaries;
 mod bucket;
 mod check;
+mod check_code;
 mod cli;
 mod compiled;
 mod contributing;
 mod docs;
 mod examples;
+mod guest_modules;
 mod modules;
 mod network;
 mod packages;

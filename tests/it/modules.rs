@@ -1,4 +1,4 @@
-//! No import cycles between the files of a crate: whoever reads a file needs only the files below it.
+//! There are no import cycles between the files of a crate, so a file can be understood with only the files below it.
 //!
 //! The graph is read from the source: `use` declarations and qualified paths that begin with `crate`, `self`, `super` or the
 //! name of a child module, macros' arguments included. A path through a facade (a `mod.rs` that only declares modules and

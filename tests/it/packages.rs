@@ -94,7 +94,7 @@ fn runs_use_the_locked_packages() {
     packages.add("greet", "1.5", "import words\nV = words.W\n", &["words<2"]);
     packages.add("words", "1.0", "W = 'locked'\n", &[]);
     packages.add("words", "2.0", "W = 'too new'\n", &[]);
-    packages.bue(&["check", "x.bue"]).expect_code(0).expect_stderr(&["W0013", "`bue deps lock x.bue`"]);
+    packages.bue(&["check", "x.bue"]).expect_code(1).expect_stderr(&["E0060", "`bue deps lock x.bue`"]);
     packages.bue(&["run", "x.bue"]).expect_code(1).expect_stderr(&[
         "E0060",
         "there is no bue.lock",

@@ -25,12 +25,12 @@ pub(crate) struct Admission {
     hosts: Arc<Hosts>,
     slots: Arc<Semaphore>,
     memory_limit: u64,
-    arrivals: Arc<Arrivals>,
+    pending_starts: Arc<PendingStarts>,
 }
 
 /// The jobs that were admitted and that no sandbox host counts yet.
 #[derive(Debug, Default)]
-struct Arrivals {
+struct PendingStarts {
     jobs: AtomicUsize,
     changed: Notify,
 }
@@ -41,14 +41,14 @@ pub(crate) struct Permit {
     /// Held until the hub has the job's report.
     pub(crate) slot: OwnedSemaphorePermit,
     /// Held until a sandbox host counts the job.
-    pub(crate) arrival: Arrival,
+    pub(crate) pending_start: PendingStart,
 }
 
 /// A job that no sandbox host counts yet. Dropped when one does.
 #[derive(Debug)]
-pub(crate) struct Arrival(Arc<Arrivals>);
+pub(crate) struct PendingStart(Arc<PendingStarts>);
 
-impl Drop for Arrival {
+impl Drop for PendingStart {
     fn drop(&mut self) {
         self.0.jobs.fetch_sub(1, Ordering::Relaxed);
         self.0.changed.notify_waiters();
@@ -67,7 +67,7 @@ struct MemoryLoad {
 impl Admission {
     /// Admits at most `slots` jobs at once, and new ones only while the sandbox hosts use less than `memory_limit` bytes.
     pub(crate) fn new(hosts: Arc<Hosts>, slots: usize, memory_limit: u64) -> Self {
-        Self { hosts, slots: Arc::new(Semaphore::new(slots)), memory_limit, arrivals: Arc::default() }
+        Self { hosts, slots: Arc::new(Semaphore::new(slots)), memory_limit, pending_starts: Arc::default() }
     }
 
     /// Waits until at least one job can be admitted, and returns a permit for each that can. `None` if the worker has ended.
@@ -87,7 +87,8 @@ impl Admission {
     async fn wait_for_capacity(&self) -> usize {
         loop {
             // subscribed before the check, so that no change between it and the wait is missed
-            let (hosts_changed, arrivals_changed) = (self.hosts.capacity_changed(), self.arrivals.changed.notified());
+            let (hosts_changed, starts_changed) =
+                (self.hosts.capacity_changed(), self.pending_starts.changed.notified());
             // the memory is read from files, which is too expensive for every step that ends while all cores are busy
             let capacity = match self.core_capacity() {
                 0 => 0,
@@ -98,25 +99,25 @@ impl Admission {
             }
             tokio::select! {
                 () = hosts_changed => {}
-                () = arrivals_changed => {}
+                () = starts_changed => {}
                 () = sleep(MEMORY_POLL_INTERVAL) => {}
             }
         }
     }
 
     fn core_capacity(&self) -> usize {
-        self.hosts.free_capacity().saturating_sub(self.arrivals.jobs.load(Ordering::Relaxed))
+        self.hosts.free_capacity().saturating_sub(self.pending_starts.jobs.load(Ordering::Relaxed))
     }
 
     async fn memory_capacity(&self) -> usize {
         let Some(used) = self.hosts.memory_bytes().await else { return usize::MAX };
-        let is_idle = self.hosts.steps() == 0 && self.arrivals.jobs.load(Ordering::Relaxed) == 0;
+        let is_idle = self.hosts.steps() == 0 && self.pending_starts.jobs.load(Ordering::Relaxed) == 0;
         memory_capacity(MemoryLoad { used, limit: self.memory_limit, is_idle })
     }
 
     fn permit(&self, slot: OwnedSemaphorePermit) -> Permit {
-        self.arrivals.jobs.fetch_add(1, Ordering::Relaxed);
-        Permit { slot, arrival: Arrival(Arc::clone(&self.arrivals)) }
+        self.pending_starts.jobs.fetch_add(1, Ordering::Relaxed);
+        Permit { slot, pending_start: PendingStart(Arc::clone(&self.pending_starts)) }
     }
 }
 
@@ -153,10 +154,10 @@ mod tests {
     }
 
     #[test]
-    fn a_job_counts_as_arriving_until_its_arrival_is_dropped() {
-        let arrivals = Arc::new(Arrivals { jobs: AtomicUsize::new(1), changed: Notify::new() });
-        let arrival = Arrival(Arc::clone(&arrivals));
-        drop(arrival);
-        assert_eq!(arrivals.jobs.load(Ordering::Relaxed), 0);
+    fn a_job_counts_as_starting_until_its_pending_start_is_dropped() {
+        let pending_starts = Arc::new(PendingStarts { jobs: AtomicUsize::new(1), changed: Notify::new() });
+        let pending_start = PendingStart(Arc::clone(&pending_starts));
+        drop(pending_start);
+        assert_eq!(pending_starts.jobs.load(Ordering::Relaxed), 0);
     }
 }

@@ -45,23 +45,23 @@ pub(crate) enum FetchError {
 #[derive(Debug)]
 pub(crate) struct Fetch {
     bucket: Arc<BucketClient>,
-    values: Cache<BlobHash, Bytes, ByLength>,
+    values: Cache<BlobHash, Bytes, ByteWeighter>,
     bundles: Cache<BlobHash, Arc<Bundle>>,
     /// Unpacked packages, by their content.
-    unpacked: Cache<BlobHash, Arc<Site>, ByLength>,
+    unpacked: Cache<BlobHash, Arc<Site>, ByteWeighter>,
     sites: Sites,
 }
 
 #[derive(Clone, Debug)]
-struct ByLength;
+struct ByteWeighter;
 
-impl Weighter<BlobHash, Bytes> for ByLength {
+impl Weighter<BlobHash, Bytes> for ByteWeighter {
     fn weight(&self, _: &BlobHash, value: &Bytes) -> u64 {
         value.len() as u64 + 64
     }
 }
 
-impl Weighter<BlobHash, Arc<Site>> for ByLength {
+impl Weighter<BlobHash, Arc<Site>> for ByteWeighter {
     fn weight(&self, _: &BlobHash, site: &Arc<Site>) -> u64 {
         site.bytes() + 4096
     }
@@ -71,9 +71,9 @@ impl Fetch {
     pub(crate) fn new(bucket: Arc<BucketClient>, sites: Sites) -> Self {
         Self {
             bucket,
-            values: Cache::with_weighter(10_000, MAX_CACHED_VALUE_BYTES, ByLength),
+            values: Cache::with_weighter(10_000, MAX_CACHED_VALUE_BYTES, ByteWeighter),
             bundles: Cache::new(MAX_CACHED_BUNDLES),
-            unpacked: Cache::with_weighter(100, MAX_CACHED_SITE_BYTES, ByLength),
+            unpacked: Cache::with_weighter(100, MAX_CACHED_SITE_BYTES, ByteWeighter),
             sites,
         }
     }

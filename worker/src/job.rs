@@ -10,7 +10,7 @@ use bue_runtime::{BadPackages, Databases, Event, Finished, Hosts, Limits, Packag
 use bytes::Bytes;
 use tokio::sync::{OwnedSemaphorePermit, mpsc, watch};
 
-use crate::admission::{Arrival, Permit};
+use crate::admission::{PendingStart, Permit};
 use crate::fetch::{Fetch, FetchError};
 use crate::held_leases::{CancelReason, HeldLeases};
 use crate::output::{ListWriter, Output, store_list};
@@ -42,14 +42,14 @@ impl From<Outcome> for Attempt {
 }
 
 /// Why an attempt ended without an answer of the step.
-enum NoAnswer {
+enum AttemptError {
     /// The step or its input is at fault: the attempt failed.
     Failed(Failure),
     /// The cause is elsewhere: the lease is released, and another attempt may succeed.
     Released(String),
 }
 
-impl From<FetchError> for NoAnswer {
+impl From<FetchError> for AttemptError {
     fn from(error: FetchError) -> Self {
         match error {
             FetchError::Bucket(..) => Self::Released(error.to_string()),
@@ -60,33 +60,33 @@ impl From<FetchError> for NoAnswer {
     }
 }
 
-fn bad_packages(error: &BadPackages) -> NoAnswer {
+fn bad_packages(error: &BadPackages) -> AttemptError {
     let kind = match error.problem {
         // the disk of another worker may have space
-        PackageProblem::Io(_) => return NoAnswer::Released(error.to_string()),
+        PackageProblem::Io(_) => return AttemptError::Released(error.to_string()),
         PackageProblem::Limit { .. } => FailureKind::Limit,
         PackageProblem::NotZip(_) | PackageProblem::Unfit(..) => FailureKind::BadCode,
     };
-    NoAnswer::Failed(Failure::new(kind, error.to_string()))
+    AttemptError::Failed(Failure::new(kind, error.to_string()))
 }
 
-impl From<ClientError> for NoAnswer {
+impl From<ClientError> for AttemptError {
     fn from(error: ClientError) -> Self {
         Self::Released(format!("failed to store the step's result: {error}"))
     }
 }
 
-impl From<RuntimeError> for NoAnswer {
+impl From<RuntimeError> for AttemptError {
     fn from(error: RuntimeError) -> Self {
         Self::Released(format!("no sandbox to run the step in: {error}"))
     }
 }
 
-impl From<NoAnswer> for Attempt {
-    fn from(no_answer: NoAnswer) -> Self {
-        match no_answer {
-            NoAnswer::Failed(failure) => Outcome::Failed(failure).into(),
-            NoAnswer::Released(reason) => Outcome::Released { reason }.into(),
+impl From<AttemptError> for Attempt {
+    fn from(error: AttemptError) -> Self {
+        match error {
+            AttemptError::Failed(failure) => Outcome::Failed(failure).into(),
+            AttemptError::Released(reason) => Outcome::Released { reason }.into(),
         }
     }
 }
@@ -101,9 +101,9 @@ impl JobRunner {
         permit: Permit,
     ) {
         let started_at = Instant::now();
-        let Permit { slot, arrival } = permit;
+        let Permit { slot, pending_start } = permit;
         let attempt = tokio::select! {
-            attempt = self.attempt(&lease, &step, Some(arrival)) => Some(attempt.unwrap_or_else(Attempt::from)),
+            attempt = self.attempt(&lease, &step, Some(pending_start)) => Some(attempt.unwrap_or_else(Attempt::from)),
             reason = wait_for_cancel(&mut cancelled) => cancelled_attempt(reason),
         };
         let Some(attempt) = attempt else { return self.held_leases.remove(lease.job, lease.token) };
@@ -126,8 +126,13 @@ impl JobRunner {
         (attempt.outcome, attempt.log)
     }
 
-    /// Runs the step. The arrival is dropped when a sandbox host has the step; a postgres step, which no host ever has, keeps it.
-    async fn attempt(&self, lease: &Lease, step: &LeasedStep, arrival: Option<Arrival>) -> Result<Attempt, NoAnswer> {
+    /// Runs the step. The pending start is dropped when a sandbox host has the step; a postgres step, which no host ever has, keeps it.
+    async fn attempt(
+        &self,
+        lease: &Lease,
+        step: &LeasedStep,
+        pending_start: Option<PendingStart>,
+    ) -> Result<Attempt, AttemptError> {
         if let Some(field) = &lease.count_by {
             return self.rate_key(lease, field).await.map(Attempt::from);
         }
@@ -138,15 +143,15 @@ impl JobRunner {
             inputs.push(self.fetch.input(input).await?);
         }
         let compiled = match step.language.is_compiled() {
-            true => Some(self.hosts.compile(&bundle, step.code.hash).await.map_err(NoAnswer::Failed)?),
+            true => Some(self.hosts.compile(&bundle, step.code.hash).await.map_err(AttemptError::Failed)?),
             false => None,
         };
         let fetched = FetchedStep { bundle, packages, compiled, inputs };
-        let task = StepTask::new(lease, step, fetched, &self.limits).map_err(NoAnswer::Failed)?;
+        let task = StepTask::new(lease, step, fetched, &self.limits).map_err(AttemptError::Failed)?;
         let running = match task {
             StepTask::Sandbox(task) => {
                 let running = self.hosts.run_with(task, self.fetch.blobs(lease.run, &self.limits)).await?;
-                drop(arrival);
+                drop(pending_start);
                 running
             }
             StepTask::Query(query) => return self.follow(self.databases.run(query), lease, step).await,
@@ -155,7 +160,7 @@ impl JobRunner {
     }
 
     /// Computes the rate key of a job, without its code.
-    async fn rate_key(&self, lease: &Lease, field: &str) -> Result<Outcome, NoAnswer> {
+    async fn rate_key(&self, lease: &Lease, field: &str) -> Result<Outcome, AttemptError> {
         let input = match lease.inputs.first() {
             Some(input) => Some(self.fetch.input(input).await?),
             None => None,
@@ -164,11 +169,11 @@ impl JobRunner {
     }
 
     /// Stores the elements that the step emits, until it has finished.
-    async fn follow(&self, mut running: Running, lease: &Lease, step: &LeasedStep) -> Result<Attempt, NoAnswer> {
+    async fn follow(&self, mut running: Running, lease: &Lease, step: &LeasedStep) -> Result<Attempt, AttemptError> {
         let output = self.output(lease);
         let mut list = ListWriter::default();
         loop {
-            match running.next().await.map_err(|error| NoAnswer::Released(error.to_string()))? {
+            match running.next().await.map_err(|error| AttemptError::Released(error.to_string()))? {
                 Event::Items { count, items } => list.push(count, items, output).await?,
                 Event::Finished(finished) => return finish(finished, list, step, output).await,
             }
@@ -201,7 +206,7 @@ async fn finish(
     list: ListWriter,
     step: &LeasedStep,
     output: Output<'_>,
-) -> Result<Attempt, NoAnswer> {
+) -> Result<Attempt, AttemptError> {
     let outcome = match finished.answer {
         Answer::Completed { streamed: true, hints, .. } => Outcome::Completed { value: list.finish(), hints },
         Answer::Completed { value, hints, .. } => match &step.loop_text {

@@ -1,12 +1,13 @@
-//! Python's work inside a sandbox beside CPython: the kernels of `bench/etl.py`, the same file in both.
+//! The speed of Python in a sandbox compared with CPython: both run the kernels of `bench/etl.py`.
 //!
-//! `cargo run --release -p bue-bench --bin etl -- [ROUNDS [PYTHON]]`, 15 and `python3` where nothing is said. A kernel times
-//! itself, after its module was imported: what a sandbox or a process costs to start is not in it. `ours / CPython` is
-//! the ratio of the medians of processor time; above 1, the sandbox is slower. `bare loop` is the floor, nothing but the
-//! interpreter, and in no mean. CPythons differ: one that was built without
-//! profile-guided optimisation is a third slower than Debian's.
+//! `cargo run --release -p bue-bench --bin etl -- [ROUNDS [PYTHON]]`; the defaults are 15 and `python3`.
+//!
+//! How to read the figures: a kernel times itself after its module was imported, so starting a sandbox or process is not
+//! included. `ours / CPython` is the ratio of the median processor times; above 1, the sandbox is slower. `bare loop` measures
+//! the interpreter alone and is not part of any mean. CPython builds differ: one without profile-guided optimization is a third
+//! slower than Debian's.
 #![forbid(unsafe_code)]
-#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a benchmark prints its table")]
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a benchmark prints its figures")]
 
 use std::path::Path;
 use std::process::Command;
@@ -19,11 +20,11 @@ use comfy_table::Table;
 
 const SOURCE: &str = include_str!("../../etl.py");
 
-/// The kernel that is the interpreter alone, and no work.
+/// The kernel that measures the interpreter alone.
 const FLOOR: &str = "bare loop";
 
-/// Kernels that begin so have a goal of their own.
-const TEXT_WORK: [&str; 3] = ["json", "csv", "regex"];
+/// Prefixes of the kernels whose mean is also reported separately.
+const TEXT_KERNELS: [&str; 3] = ["json", "csv", "regex"];
 
 fn main() -> Result<()> {
     let mut arguments = std::env::args().skip(1);
@@ -36,18 +37,18 @@ fn main() -> Result<()> {
     for name in python.kernels()? {
         eprintln!("{name}");
         let arms = Arms::measure(&name, rounds, &mut ours, &python)?;
-        arms.row(&name, &mut figures);
+        arms.add_row(&name, &mut figures);
         if name != FLOOR {
             ratios.push((name, arms.ratio()));
         }
     }
     println!("{}, {rounds} rounds A B B A, median (p10 to p90)\n{figures}", python.version()?);
-    let text = |name: &str| TEXT_WORK.iter().any(|word| name.starts_with(word));
-    let mean = |wanted: &dyn Fn(&str) -> bool| {
-        geometric_mean(ratios.iter().filter(|(name, _)| wanted(name)).map(|(_, ratio)| *ratio))
+    let text = |name: &str| TEXT_KERNELS.iter().any(|prefix| name.starts_with(prefix));
+    let mean = |filter: &dyn Fn(&str) -> bool| {
+        geometric_mean(ratios.iter().filter(|(name, _)| filter(name)).map(|(_, ratio)| *ratio))
     };
     println!(
-        "geometric mean: all {:.2}, json csv regex {:.2}, the rest {:.2}",
+        "geometric mean: all {:.2}, json csv regex {:.2}, others {:.2}",
         mean(&|_| true),
         mean(&text),
         mean(&|name| !text(name))
@@ -55,14 +56,14 @@ fn main() -> Result<()> {
     Ok(())
 }
 
-/// What a kernel said of itself.
-struct Measured {
+/// One run of a kernel.
+struct KernelRun {
     wall: Duration,
     cpu: Duration,
-    made: String,
+    result: String,
 }
 
-/// One kernel on both sides; the processor's time beside the wall's.
+/// One kernel in both arms, with wall and processor time.
 struct Arms {
     ours: Samples,
     ours_cpu: Samples,
@@ -72,59 +73,61 @@ struct Arms {
 
 impl Arms {
     fn measure(name: &str, rounds: usize, ours: &mut PythonStep, python: &Python) -> Result<Self> {
-        let expected = python.run(name)?.made;
+        let expected = python.run(name)?.result;
         let (mut ours_cpu, mut python_cpu) = (Samples::default(), Samples::default());
-        // the module is imported and its memory kept
-        inside(ours, name)?;
-        let (of_ours, of_python) = interleave(
+        // imports the module, so that its memory image exists
+        run_in_sandbox(ours, name)?;
+        let (ours, python) = interleave(
             rounds,
-            || inside(ours, name).and_then(|measured| kept(&measured, &expected, &mut ours_cpu)),
-            || python.run(name).and_then(|measured| kept(&measured, &expected, &mut python_cpu)),
+            || run_in_sandbox(ours, name).and_then(|run| record(&run, &expected, &mut ours_cpu)),
+            || python.run(name).and_then(|run| record(&run, &expected, &mut python_cpu)),
         )?;
-        Ok(Self { ours: of_ours, ours_cpu, python: of_python, python_cpu })
+        Ok(Self { ours, ours_cpu, python, python_cpu })
     }
 
     fn ratio(&self) -> f64 {
         self.ours_cpu.median().as_secs_f64() / self.python_cpu.median().as_secs_f64()
     }
 
-    fn row(&self, name: &str, figures: &mut Table) {
+    fn add_row(&self, name: &str, figures: &mut Table) {
         let cells = [self.ours.cell(), self.ours_cpu.cell(), self.python.cell(), self.python_cpu.cell()];
         figures.add_row([name.to_owned()].into_iter().chain(cells).chain([format!("{:.2}", self.ratio())]));
     }
 }
 
-/// The wall's time; the processor's goes to `cpu`. Both arms must have made the same.
-fn kept(measured: &Measured, expected: &str, cpu: &mut Samples) -> Result<Duration> {
-    ensure!(measured.made == expected, "made {}, and CPython made {expected}", measured.made);
-    cpu.push(measured.cpu);
-    Ok(measured.wall)
+/// Adds the processor time to `cpu` and returns the wall time. Both arms must have the same result.
+fn record(run: &KernelRun, expected: &str, cpu: &mut Samples) -> Result<Duration> {
+    ensure!(run.result == expected, "the result is {}, but CPython's is {expected}", run.result);
+    cpu.push(run.cpu);
+    Ok(run.wall)
 }
 
-/// A kernel in a fresh sandbox. Its processor time is the whole step's: the start is a few tenths of a millisecond of it.
-fn inside(step: &mut PythonStep, name: &str) -> Result<Measured> {
+/// Runs a kernel in a fresh sandbox. Its processor time is that of the whole step, of which the start is a few tenths of a
+/// millisecond.
+fn run_in_sandbox(step: &mut PythonStep, name: &str) -> Result<KernelRun> {
     let before = thread_time()?;
     let finished = step.run(&Value::Text(name.to_owned()));
     let cpu = thread_time()?.saturating_sub(before);
     let Answer::Completed { value, .. } = &finished.answer else { bail!("{name} answered {:?}", finished.answer) };
     let answer = cbor::decode(value)?;
-    let Value::List(parts) = &answer else { bail!("{name} gave {answer:?}") };
-    let [Value::Float(wall), Value::Text(made)] = parts.as_slice() else { bail!("{name} gave {parts:?}") };
-    Ok(Measured { wall: Duration::from_secs_f64(*wall), cpu, made: made.clone() })
+    let Value::List(parts) = &answer else { bail!("{name} returned {answer:?}") };
+    let [Value::Float(wall), Value::Text(result)] = parts.as_slice() else { bail!("{name} returned {parts:?}") };
+    Ok(KernelRun { wall: Duration::from_secs_f64(*wall), cpu, result: result.clone() })
 }
 
+/// CPython.
 struct Python {
     program: String,
 }
 
 impl Python {
     fn kernels(&self) -> Result<Vec<String>> {
-        Ok(serde_json::from_str(&self.script(&[])?)?)
+        Ok(serde_json::from_str(&self.run_script(&[])?)?)
     }
 
-    fn run(&self, name: &str) -> Result<Measured> {
-        let (wall, cpu, made) = serde_json::from_str(&self.script(&[name])?)?;
-        Ok(Measured { wall: Duration::from_secs_f64(wall), cpu: Duration::from_secs_f64(cpu), made })
+    fn run(&self, name: &str) -> Result<KernelRun> {
+        let (wall, cpu, result) = serde_json::from_str(&self.run_script(&[name])?)?;
+        Ok(KernelRun { wall: Duration::from_secs_f64(wall), cpu: Duration::from_secs_f64(cpu), result })
     }
 
     fn version(&self) -> Result<String> {
@@ -132,7 +135,7 @@ impl Python {
         self.output(Command::new(&self.program).args(["-c", program]))
     }
 
-    fn script(&self, arguments: &[&str]) -> Result<String> {
+    fn run_script(&self, arguments: &[&str]) -> Result<String> {
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("etl.py");
         self.output(Command::new(&self.program).args(["-I", "-S"]).arg(script).args(arguments))
     }

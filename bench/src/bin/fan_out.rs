@@ -1,8 +1,11 @@
-//! A loop over 10,000 elements with two trivial Python steps each: steps a second, memory.
+//! The throughput and memory of a large fan-out: a loop over 10,000 elements with two trivial Python steps each.
 //!
 //! `cargo run --release -p bue-bench --bin fan_out`
+//!
+//! How to read the figures: the time is that of the whole command `bue run`, including its start, so the steps per second are a
+//! lower bound. Both memory figures are the peaks of all rounds.
 #![forbid(unsafe_code)]
-#![expect(clippy::print_stdout, reason = "a benchmark prints its table")]
+#![expect(clippy::print_stdout, reason = "a benchmark prints its figures")]
 
 use anyhow::{Result, ensure};
 use bue_bench::{Bue, Samples, table};
@@ -25,7 +28,7 @@ fn main() -> Result<()> {
     let mut figures = table(&["figure", "value"]);
     figures.add_row(["whole run, wall".to_owned(), walls.cell()]);
     figures.add_row([
-        "steps a second, start-up included".to_owned(),
+        "steps per second, start included".to_owned(),
         format!("{:.0}", steps / walls.median().as_secs_f64()),
     ]);
     figures.add_row(["peak resident memory of the bue process".to_owned(), format!("{} MiB", own / 1024)]);

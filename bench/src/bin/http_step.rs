@@ -1,9 +1,13 @@
-//! What one HTTP request costs a fresh sandbox, by the library that makes it: time on the processor and pages written to.
+//! The cost of one HTTP request in a fresh sandbox, for each Python library: processor time and dirty pages.
 //!
-//! `cargo run --release -p bue-bench --bin http_step -- [FOLDER]`, where the folder holds Python packages (`pip install --target
-//! FOLDER requests`); without, only Python's own are measured.
+//! `cargo run --release -p bue-bench --bin http_step -- [FOLDER]`. The folder contains Python packages (`pip install --target
+//! FOLDER requests`); without it, only libraries of the standard library are measured.
+//!
+//! How to read the figures: subtract `no request`, which is the cost of a step, to get the cost of a request. `the host call
+//! itself` is the lower bound: a request without any library. The server is in the same process and responds at once, so the wall
+//! time is the processor time plus the round trip.
 #![forbid(unsafe_code)]
-#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a benchmark prints its table")]
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a benchmark prints its figures")]
 
 use core::convert::Infallible;
 use std::fs;
@@ -52,7 +56,7 @@ fn main() -> Result<()> {
     let folder = std::env::args().nth(1);
     let packages = folder.as_deref().map(|folder| python_files(Path::new(folder))).transpose()?.unwrap_or_default();
     let cache = dirs::cache_dir().context("no cache directory")?.join("bue");
-    let prepared = Prepared::open(&cache, &|talk| eprintln!("{talk}"))?;
+    let prepared = Prepared::open(&cache, &|message| eprintln!("{message}"))?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let mut figures = table(&["library", "processor (p10 to p90)", "wall (p10 to p90)", "dirty pages"]);
     runtime.block_on(async {
@@ -70,7 +74,7 @@ fn main() -> Result<()> {
                 wall.push(finished.usage.wall);
                 pages = finished.usage.dirty_pages.or(pages);
             }
-            let pages = pages.map_or_else(|| "not told by this system".to_owned(), |pages| pages.to_string());
+            let pages = pages.map_or_else(|| "unknown on this system".to_owned(), |pages| pages.to_string());
             figures.add_row([(*name).to_owned(), cpu.cell(), wall.cell(), pages]);
         }
         println!("{figures}");
@@ -79,7 +83,7 @@ fn main() -> Result<()> {
 }
 
 async fn run(sandbox: &Sandbox, egress: &Egress, task: &Task) -> Result<Finished> {
-    let (items, _none) = mpsc::channel(1);
+    let (items, _receiver) = mpsc::channel(1);
     let net = egress.port(&task.permissions, &task.limits);
     let finished = sandbox.run_connected(task, items, net).await;
     ensure!(matches!(finished.answer, Answer::Completed { .. }), "the step answered {:?}", finished.answer);
@@ -108,14 +112,14 @@ fn task(number: u8, code: &'static str, packages: &[SourceFile], url: &str) -> T
     }
 }
 
-/// A server that answers at once.
+/// Starts a server that responds at once, and returns its URL.
 async fn serve() -> Result<String> {
     let listener = TcpListener::bind(SocketAddr::from(([127, 0, 0, 1], 0))).await?;
     let url = format!("http://{}", listener.local_addr()?);
     tokio::spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {
             tokio::spawn(async move {
-                let service = service_fn(|_| async { Ok::<_, Infallible>(one()) });
+                let service = service_fn(|_| async { Ok::<_, Infallible>(response()) });
                 let _ =
                     hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
             });
@@ -124,20 +128,20 @@ async fn serve() -> Result<String> {
     Ok(url)
 }
 
-fn one() -> Response<Full<Bytes>> {
+fn response() -> Response<Full<Bytes>> {
     let mut response = Response::new(Full::new(Bytes::from_static(b"1")));
     response.headers_mut().insert("content-type", HeaderValue::from_static("application/json"));
     response
 }
 
-/// All Python files below a folder.
+/// Reads all Python files in a folder and its subfolders.
 fn python_files(folder: &Path) -> Result<Vec<SourceFile>> {
-    let (mut open, mut files) = (vec![folder.to_owned()], Vec::new());
-    while let Some(next) = open.pop() {
+    let (mut folders, mut files) = (vec![folder.to_owned()], Vec::new());
+    while let Some(next) = folders.pop() {
         for entry in fs::read_dir(next)? {
             let path = entry?.path();
             if path.is_dir() {
-                open.push(path);
+                folders.push(path);
             } else if path.extension().is_some_and(|extension| extension == "py") {
                 let name = path.strip_prefix(folder)?.to_string_lossy().into_owned();
                 files.push(SourceFile { path: name, content: fs::read(&path)?.into() });

@@ -1,8 +1,12 @@
-//! A fresh sandbox and a trivial Python step, whole, beside a `python3 -I -S` process on the same input.
+//! The cost of a trivial Python step in a fresh sandbox, compared with a `python3 -I -S` process on the same input.
 //!
 //! `cargo run --release -p bue-bench --bin python_step`
+//!
+//! How to read the figures: the sandbox is created and dropped inside each measurement. The mean of 50 steps is the more
+//! precise time, because a single step is close to the resolution of the clock; the row of single steps shows their spread.
+//! `python3 / ours` is the number of sandboxed steps in the time of one process.
 #![forbid(unsafe_code)]
-#![expect(clippy::print_stdout, reason = "a benchmark prints its table")]
+#![expect(clippy::print_stdout, reason = "a benchmark prints its figures")]
 
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -15,13 +19,13 @@ use bue_runtime::Finished;
 const SOURCE: &str = "def step(number):\n    return number + 1\n";
 const INPUT: i64 = 41;
 
-/// Steps timed together as one sample of ours: one alone is near the clock's own grain.
-const STEPS_A_SAMPLE: u32 = 50;
+/// Steps per sample of ours, because the time of one is close to the resolution of the clock.
+const STEPS_PER_SAMPLE: u32 = 50;
 
 fn main() -> Result<()> {
     let mut ours = Ours { step: PythonStep::new(SOURCE)? };
     let first = ours.step()?;
-    let (of_ours, of_python) = interleave(15, || ours.sample(), python)?;
+    let (our_samples, python_samples) = interleave(15, || ours.sample(), run_python)?;
     let mut single = Samples::default();
     let mut cpu = Samples::default();
     let faults = thread_faults()?;
@@ -31,21 +35,21 @@ fn main() -> Result<()> {
         cpu.push(finished.usage.cpu);
     }
     let faults = thread_faults()?.saturating_sub(faults);
-    let ratio = of_python.median().as_secs_f64() / of_ours.median().as_secs_f64();
+    let ratio = python_samples.median().as_secs_f64() / our_samples.median().as_secs_f64();
     let mut figures = table(&["arm", "median (p10 to p90)"]);
-    figures.add_row([format!("fresh sandbox + step (mean of {STEPS_A_SAMPLE} in a row)"), of_ours.cell()]);
+    figures.add_row([format!("fresh sandbox + step (mean of {STEPS_PER_SAMPLE} in a row)"), our_samples.cell()]);
     figures.add_row(["fresh sandbox + step (each of 1,000)".to_owned(), single.cell()]);
-    figures.add_row(["its time on the processor".to_owned(), cpu.cell()]);
-    figures.add_row(["python3 -I -S, the same step".to_owned(), of_python.cell()]);
+    figures.add_row(["its processor time".to_owned(), cpu.cell()]);
+    figures.add_row(["python3 -I -S, the same step".to_owned(), python_samples.cell()]);
     figures.add_row(["python3 / ours".to_owned(), format!("{ratio:.0}")]);
     figures.add_row(["dirty pages of a step".to_owned(), pages(&first)]);
-    figures.add_row(["page faults of the 1,000".to_owned(), faults.to_string()]);
+    figures.add_row(["page faults of 1,000 steps".to_owned(), faults.to_string()]);
     println!("{figures}");
     Ok(())
 }
 
 fn pages(finished: &Finished) -> String {
-    finished.usage.dirty_pages.map_or_else(|| "not told by this system".to_owned(), |pages| pages.to_string())
+    finished.usage.dirty_pages.map_or_else(|| "unknown on this system".to_owned(), |pages| pages.to_string())
 }
 
 struct Ours {
@@ -56,21 +60,21 @@ impl Ours {
     fn step(&mut self) -> Result<Finished> {
         let finished = self.step.run(&Value::Int(INPUT));
         let expected = cbor::encode(&Value::Int(INPUT + 1));
-        let right = matches!(&finished.answer, Answer::Completed { value, .. } if *value == expected);
-        ensure!(right, "the step answered {:?}", finished.answer);
+        let is_correct = matches!(&finished.answer, Answer::Completed { value, .. } if *value == expected);
+        ensure!(is_correct, "the step answered {:?}", finished.answer);
         Ok(finished)
     }
 
     fn sample(&mut self) -> Result<Duration> {
         let start = Instant::now();
-        for _ in 0..STEPS_A_SAMPLE {
+        for _ in 0..STEPS_PER_SAMPLE {
             self.step()?;
         }
-        Ok(start.elapsed() / STEPS_A_SAMPLE)
+        Ok(start.elapsed() / STEPS_PER_SAMPLE)
     }
 }
 
-fn python() -> Result<Duration> {
+fn run_python() -> Result<Duration> {
     let start = Instant::now();
     let program = format!("{SOURCE}print(step({INPUT}))");
     let output = Command::new("python3").args(["-I", "-S", "-c", &program]).output()?;

@@ -1,12 +1,13 @@
-//! How fast rows get into an SQL step, beside the bare library doing the least it can: prepared inserts, and binary COPY.
+//! The speed at which rows are loaded into SQL steps, compared with the least work of the bare libraries: prepared inserts for
+//! SQLite, and binary COPY for PostgreSQL.
 //!
-//! `cargo run --release -p bue-bench --bin rows -- [ROWS]`, 100,000 where nothing is said. Needs PostgreSQL installed.
+//! `cargo run --release -p bue-bench --bin rows -- [ROWS]`; the default is 100,000. Needs PostgreSQL installed.
 //!
-//! Ours begins with the bytes that the step before it gave, and ends when the step has counted its rows. The floors begin with
-//! the same rows as Rust values, in tables that were declared by hand, and count them too. `floor / ours` is the share of
-//! the floor's speed that a step has.
+//! How to read the figures: ours starts with the encoded result of the previous step, and ends when the step has counted its
+//! rows. The floors start with the same rows as Rust values, in tables declared by hand, and count them too. `floor / ours` is the
+//! fraction of the floor's speed that a step reaches.
 #![forbid(unsafe_code)]
-#![expect(clippy::print_stdout, reason = "a benchmark prints its table")]
+#![expect(clippy::print_stdout, reason = "a benchmark prints its figures")]
 
 use core::num::NonZeroUsize;
 use std::collections::HashMap;
@@ -30,7 +31,7 @@ use tokio_postgres::types::Type;
 
 const ROUNDS: usize = 15;
 const COUNT: &str = "SELECT count(*) AS n FROM rows";
-/// What a report of an advertising interface has in a line.
+/// The columns of a typical report of an advertising API.
 const COLUMNS: &str = "id bigint, day text, campaign text, clicks bigint, cost double precision, active boolean";
 
 fn main() -> Result<()> {
@@ -40,14 +41,14 @@ fn main() -> Result<()> {
     let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
     let mut figures = table(&["rows into", "ours", "rows/s", "floor", "rows/s", "floor / ours"]);
     let (ours, floor) = sqlite(&runtime, &rows, &input)?;
-    line(&mut figures, "sqlite3", rows.len(), &ours, &floor);
+    add_row(&mut figures, "sqlite3", rows.len(), &ours, &floor);
     let (ours, floor) = runtime.block_on(Postgres::start())?.measure(&runtime, &rows, &input)?;
-    line(&mut figures, "postgres", rows.len(), &ours, &floor);
+    add_row(&mut figures, "postgres", rows.len(), &ours, &floor);
     println!("{} rows of 6 columns, {} bytes, {ROUNDS} rounds A B B A\n{figures}", rows.len(), input.len());
     Ok(())
 }
 
-fn line(figures: &mut Table, name: &str, rows: usize, ours: &Samples, floor: &Samples) {
+fn add_row(figures: &mut Table, name: &str, rows: usize, ours: &Samples, floor: &Samples) {
     #[expect(clippy::cast_precision_loss, reason = "no more rows than fit into memory")]
     let speed = |samples: &Samples| format!("{:.0}", rows as f64 / samples.median().as_secs_f64());
     let ratio = floor.median().as_secs_f64() / ours.median().as_secs_f64();
@@ -95,8 +96,8 @@ fn bundle() -> Arc<Bundle> {
     Arc::new(Bundle { entry: file.path.clone(), first_line: 1, files: vec![file], ..Bundle::default() })
 }
 
-/// Whether all rows were counted.
-fn counted(answer: &Answer, rows: usize) -> Result<()> {
+/// Fails unless all rows were counted.
+fn check_count(answer: &Answer, rows: usize) -> Result<()> {
     let Answer::Completed { value, .. } = answer else { bail!("{answer:?}") };
     let expected = Value::List(vec![Value::Map(vec![(Value::Text("n".into()), Value::Int(i64::try_from(rows)?))])]);
     ensure!(cbor::decode(value)? == expected, "not all rows were counted");
@@ -120,17 +121,17 @@ fn sqlite(runtime: &Runtime, rows: &[Row], input: &Bytes) -> Result<(Samples, Sa
         permissions: Permissions::default(),
     };
     let ours = || {
-        let begun = Instant::now();
-        let (items, _none) = mpsc::channel(1);
+        let started = Instant::now();
+        let (items, _receiver) = mpsc::channel(1);
         let finished = runtime.block_on(sandbox.run(&task, items));
-        counted(&finished.answer, rows.len())?;
-        Ok(begun.elapsed())
+        check_count(&finished.answer, rows.len())?;
+        Ok(started.elapsed())
     };
     interleave(ROUNDS, ours, || sqlite_floor(rows))
 }
 
 fn sqlite_floor(rows: &[Row]) -> Result<Duration> {
-    let begun = Instant::now();
+    let started = Instant::now();
     let db = rusqlite::Connection::open_in_memory()?;
     db.execute_batch(&format!("CREATE TABLE rows ({COLUMNS}); BEGIN"))?;
     let mut insert = db.prepare("INSERT INTO rows VALUES (?, ?, ?, ?, ?, ?)")?;
@@ -140,20 +141,20 @@ fn sqlite_floor(rows: &[Row]) -> Result<Duration> {
     db.execute_batch("COMMIT")?;
     let count: i64 = db.query_row(COUNT, [], |row| row.get(0))?;
     ensure!(usize::try_from(count)? == rows.len(), "not all rows were counted");
-    Ok(begun.elapsed())
+    Ok(started.elapsed())
 }
 
 struct Postgres {
     databases: Databases,
     client: Client,
-    /// Runs as long as it is kept.
+    /// Stops when it is dropped.
     _server: Database,
 }
 
 impl Postgres {
     async fn start() -> Result<Self> {
         let server = Database::start();
-        let address = server.fresh().await;
+        let address = server.create().await;
         let unnamed = bue_runtime::Database::from_url(&address, NonZeroUsize::MIN)?;
         let databases = Databases::new(DatabasesConfig { unnamed: Some(unnamed), named: HashMap::new() });
         Ok(Self { databases, client: connect(&address).await?, _server: server })
@@ -164,7 +165,7 @@ impl Postgres {
     }
 
     async fn ours(&self, rows: usize, input: &Bytes) -> Result<Duration> {
-        let begun = Instant::now();
+        let started = Instant::now();
         let mut running = self.databases.run(Query {
             bundle: bundle(),
             table: "rows".to_owned(),
@@ -174,14 +175,14 @@ impl Postgres {
             streamed: false,
             limits: Limits::default(),
         });
-        let Event::Finished(finished) = running.next().await? else { bail!("no end") };
-        counted(&finished.answer, rows)?;
-        Ok(begun.elapsed())
+        let Event::Finished(finished) = running.next().await? else { bail!("the query did not finish") };
+        check_count(&finished.answer, rows)?;
+        Ok(started.elapsed())
     }
 
     async fn floor(&self, rows: &[Row]) -> Result<Duration> {
         const TYPES: [Type; 6] = [Type::INT8, Type::TEXT, Type::TEXT, Type::INT8, Type::FLOAT8, Type::BOOL];
-        let begun = Instant::now();
+        let started = Instant::now();
         self.client.batch_execute(&format!("BEGIN; CREATE TEMP TABLE rows ({COLUMNS}) ON COMMIT DROP")).await?;
         let sink = self.client.copy_in("COPY rows FROM STDIN BINARY").await?;
         let mut writer = pin!(BinaryCopyInWriter::new(sink, &TYPES));
@@ -192,6 +193,6 @@ impl Postgres {
         let count: i64 = self.client.query_one(COUNT, &[]).await?.get(0);
         ensure!(usize::try_from(count)? == rows.len(), "not all rows were counted");
         self.client.batch_execute("COMMIT").await?;
-        Ok(begun.elapsed())
+        Ok(started.elapsed())
     }
 }

@@ -1,9 +1,13 @@
-//! A fresh sandbox and a trivial Rust step, whole, beside the floor: the same component in bare wasmtime, an `InstancePre` and
-//! a call.
+//! The cost of a trivial Rust step in a fresh sandbox, compared with the lower bound: the same component in bare wasmtime,
+//! instantiated from an `InstancePre` and called.
 //!
 //! `cargo run --release -p bue-bench --bin rust_step`
+//!
+//! How to read the figures: both arms create and drop an instance for each call. `ours / floor` is the cost of limits, clocks,
+//! host functions and usage counters. The mean of 200 steps is the more precise time, because a single step is close to the
+//! resolution of the clock.
 #![forbid(unsafe_code)]
-#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a benchmark prints its table")]
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a benchmark prints its figures")]
 
 use std::path::Path;
 use std::process::{Command, ExitCode};
@@ -27,44 +31,44 @@ mod bindings {
     wasmtime::component::bindgen!({ path: "../guest-sdk/wit", world: "step" });
 }
 
-/// Steps timed together as one sample: one alone is near the clock's own grain.
-const STEPS_A_SAMPLE: u32 = 200;
+/// Steps per sample, because the time of one is close to the resolution of the clock.
+const STEPS_PER_SAMPLE: u32 = 200;
 
 fn main() -> ExitCode {
     measure_or_serve(measure)
 }
 
 fn measure() -> Result<()> {
-    let wasm = guest()?;
+    let wasm = build_guest()?;
     let ours = Ours::new(&wasm)?;
     let floor = Floor::new(&wasm)?;
     ours.step()?;
-    let (of_ours, of_floor) = interleave(25, || ours.sample(), || floor.sample())?;
+    let (our_samples, floor_samples) = interleave(25, || ours.sample(), || floor.sample())?;
     let (mut single, mut cpu) = (Samples::default(), Samples::default());
     for _ in 0..5_000 {
         let finished = ours.step()?;
         single.push(finished.usage.wall);
         cpu.push(finished.usage.cpu);
     }
-    let ratio = of_ours.median().as_secs_f64() / of_floor.median().as_secs_f64();
+    let ratio = our_samples.median().as_secs_f64() / floor_samples.median().as_secs_f64();
     let mut figures = table(&["arm", "median (p10 to p90)"]);
-    figures.add_row([format!("fresh sandbox + step (mean of {STEPS_A_SAMPLE} in a row)"), of_ours.cell()]);
+    figures.add_row([format!("fresh sandbox + step (mean of {STEPS_PER_SAMPLE} in a row)"), our_samples.cell()]);
     figures.add_row(["fresh sandbox + step (each of 5,000)".to_owned(), single.cell()]);
-    figures.add_row(["its time on the processor".to_owned(), cpu.cell()]);
-    figures.add_row(["bare wasmtime: InstancePre + call".to_owned(), of_floor.cell()]);
+    figures.add_row(["its processor time".to_owned(), cpu.cell()]);
+    figures.add_row(["bare wasmtime: InstancePre + call".to_owned(), floor_samples.cell()]);
     figures.add_row(["ours / floor".to_owned(), format!("{ratio:.2}")]);
     println!("{figures}");
     Ok(())
 }
 
-/// The component of the tests' Rust steps; its `sum` is as trivial as a step can be.
-fn guest() -> Result<Vec<u8>> {
+/// Builds the component of the tests' Rust steps, whose `sum` is the trivial step.
+fn build_guest() -> Result<Vec<u8>> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/programs/guests");
     let target = std::env::current_exe()?.parent().context("no folder")?.join("bench-guests");
     let mut cargo = Command::new("cargo");
     cargo.args(["build", "--release", "--locked", "--quiet", "--target", "wasm32-wasip2", "--target-dir"]).arg(&target);
-    let built = cargo.current_dir(folder).status()?;
-    ensure!(built.success(), "the guest does not build");
+    let status = cargo.current_dir(folder).status()?;
+    ensure!(status.success(), "the guest does not build");
     Ok(std::fs::read(target.join("wasm32-wasip2/release/guests.wasm"))?)
 }
 
@@ -81,7 +85,7 @@ struct Ours {
 impl Ours {
     fn new(wasm: &[u8]) -> Result<Self> {
         let cache = dirs::cache_dir().context("no cache directory")?.join("bue");
-        let prepared = Prepared::open(&cache, &|talk| eprintln!("{talk}"))?;
+        let prepared = Prepared::open(&cache, &|message| eprintln!("{message}"))?;
         let command = host_command()?;
         let compiler = StepCompiler::open(&prepared, command)?;
         let runtime = Builder::new_current_thread().enable_all().build()?;
@@ -102,24 +106,24 @@ impl Ours {
     }
 
     fn step(&self) -> Result<Finished> {
-        let (items, _none) = mpsc::channel(1);
+        let (items, _receiver) = mpsc::channel(1);
         let finished = self.runtime.block_on(self.sandbox.run(&self.task, items));
         let expected = cbor::encode(&Value::Int(42));
-        let right = matches!(&finished.answer, Answer::Completed { value, .. } if *value == expected);
-        ensure!(right, "the step answered {:?}", finished.answer);
+        let is_correct = matches!(&finished.answer, Answer::Completed { value, .. } if *value == expected);
+        ensure!(is_correct, "the step answered {:?}", finished.answer);
         Ok(finished)
     }
 
     fn sample(&self) -> Result<Duration> {
         let start = Instant::now();
-        for _ in 0..STEPS_A_SAMPLE {
+        for _ in 0..STEPS_PER_SAMPLE {
             self.step()?;
         }
-        Ok(start.elapsed() / STEPS_A_SAMPLE)
+        Ok(start.elapsed() / STEPS_PER_SAMPLE)
     }
 }
 
-/// No limits, no clock, no host functions: nothing but an instance and a call.
+/// An instance and a call, without limits, clocks or host functions.
 struct Floor {
     engine: Engine,
     pre: StepPre<()>,
@@ -129,11 +133,11 @@ impl Floor {
     fn new(wasm: &[u8]) -> Result<Self> {
         let mut config = Config::new();
         config.memory_init_cow(true);
-        let engine = Engine::new(&config).map_err(said)?;
-        let component = Component::new(&engine, wasm).map_err(said)?;
+        let engine = Engine::new(&config).map_err(to_anyhow)?;
+        let component = Component::new(&engine, wasm).map_err(to_anyhow)?;
         let mut linker = Linker::new(&engine);
-        linker.define_unknown_imports_as_traps(&component).map_err(said)?;
-        let pre = linker.instantiate_pre(&component).and_then(StepPre::new).map_err(said)?;
+        linker.define_unknown_imports_as_traps(&component).map_err(to_anyhow)?;
+        let pre = linker.instantiate_pre(&component).and_then(StepPre::new).map_err(to_anyhow)?;
         Ok(Self { engine, pre })
     }
 
@@ -149,14 +153,14 @@ impl Floor {
 
     fn sample(&self) -> Result<Duration> {
         let start = Instant::now();
-        for _ in 0..STEPS_A_SAMPLE {
-            self.step().map_err(said)?;
+        for _ in 0..STEPS_PER_SAMPLE {
+            self.step().map_err(to_anyhow)?;
         }
-        Ok(start.elapsed() / STEPS_A_SAMPLE)
+        Ok(start.elapsed() / STEPS_PER_SAMPLE)
     }
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "what `map_err` wants")]
-fn said(error: wasmtime::Error) -> anyhow::Error {
+#[expect(clippy::needless_pass_by_value, reason = "the signature that `map_err` takes")]
+fn to_anyhow(error: wasmtime::Error) -> anyhow::Error {
     anyhow::anyhow!("{error:#}")
 }

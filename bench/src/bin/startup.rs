@@ -1,11 +1,13 @@
-//! What bue costs before it does anything: its file, an idle hub, the start of a command and of a worker.
+//! The fixed costs of bue: the size of the program, an idle hub, the start of `bue run` and of a worker.
 //!
 //! `cargo run --release -p bue-bench --bin startup`
 //!
-//! `bue run` is the whole process beside a bare `python3 -I -S` process that does the same. A worker's start goes from its
-//! process to the end of a Python step that waits for it in a hub; its images are there already, made by the worker before.
+//! How to read the figures: `bue run` is the time of the whole process, with one Python step; the `python3 -I -S` process calls the
+//! same function. The time of a worker is from the start of its process to the end of a Python step that was ready in the hub; an
+//! earlier worker has already filled the image cache. `first start` depends on whether the cache was filled before the
+//! benchmark.
 #![forbid(unsafe_code)]
-#![expect(clippy::print_stdout, reason = "a benchmark prints its table")]
+#![expect(clippy::print_stdout, reason = "a benchmark prints its figures")]
 
 use std::fs;
 use std::process::{Command, Stdio};
@@ -13,47 +15,50 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
-use bue_bench::{BucketProcess, Bue, HubProcess, Place, Samples, interleave, run, status_kib, table};
+use bue_bench::{BucketProcess, Bue, HubProcess, Samples, StoreKind, interleave, run, status_kib, table};
 use bue_model::{RunId, RunState};
 use tokio::runtime::{Builder, Runtime};
 
 const SCRIPT: &str = "hello:\n    python\n    hello\n    `\ndef hello():\n    return 'hello'\n`\nhello()\n";
 const ROUNDS: usize = 15;
-/// How long a hub is left alone.
+/// The time over which the idle hub is measured.
 const IDLE: Duration = Duration::from_secs(20);
 
 fn main() -> Result<()> {
     let bue = Bue::find()?;
-    println!("the command: {} MB", fs::metadata(bue.program())?.len() / 1_000_000);
-    idle_hub()?;
-    // The first start fills the cache.
+    println!("the program: {} MB", fs::metadata(bue.program())?.len() / 1_000_000);
+    measure_idle_hub()?;
+    // the first start fills the cache
     let first = bue.run(SCRIPT, &[])?.wall;
-    let (ours, peer) = interleave(ROUNDS, || bue.run(SCRIPT, &[]).map(|run| run.wall), python)?;
+    let (ours, peer) = interleave(ROUNDS, || bue.run(SCRIPT, &[]).map(|run| run.wall), run_python)?;
     let mut figures = table(&["arm", "median (p10 to p90)"]);
     figures.add_row(["bue run, one step, second start".to_owned(), ours.cell()]);
     figures.add_row(["python3 -I -S, the same function".to_owned(), peer.cell()]);
-    figures.add_row(["a worker to the end of its first step".to_owned(), Services::start(&bue)?.workers()?.cell()]);
+    figures.add_row([
+        "a worker to the end of its first step".to_owned(),
+        Services::start(&bue)?.measure_workers()?.cell(),
+    ]);
     println!("first start in this run: {first:.3?}\n{figures}");
     Ok(())
 }
 
-/// Its own memory, and its share of a processor.
-fn idle_hub() -> Result<()> {
-    let hub = HubProcess::start(&Place::Sqlite)?;
+/// Prints the memory and the processor time of an idle hub.
+fn measure_idle_hub() -> Result<()> {
+    let hub = HubProcess::start(&StoreKind::Sqlite)?;
     let before = hub.cpu();
     sleep(IDLE);
     let busy = hub.cpu().saturating_sub(before).as_secs_f64() / IDLE.as_secs_f64();
-    let (own, all) = (status_kib(hub.id(), "RssAnon:"), status_kib(hub.id(), "VmRSS:"));
+    let (anonymous, resident) = (status_kib(hub.id(), "RssAnon:"), status_kib(hub.id(), "VmRSS:"));
     println!(
-        "an idle hub: {} MiB of its own, {} MiB with its file, {:.2} % of a core",
-        own / 1024,
-        all / 1024,
+        "an idle hub: {} MiB of anonymous memory, {} MiB resident, {:.2} % of a core",
+        anonymous / 1024,
+        resident / 1024,
         busy * 100.0
     );
     Ok(())
 }
 
-fn python() -> Result<Duration> {
+fn run_python() -> Result<Duration> {
     let start = Instant::now();
     let status =
         Command::new("python3").args(["-I", "-S", "-c", "def hello():\n    return 'hello'\nhello()"]).status()?;
@@ -61,7 +66,7 @@ fn python() -> Result<Duration> {
     Ok(start.elapsed())
 }
 
-/// A hub and a bucket for workers that come and go.
+/// A hub and a bucket for the measured workers.
 struct Services<'b> {
     bue: &'b Bue,
     hub: HubProcess,
@@ -72,28 +77,29 @@ struct Services<'b> {
 impl<'b> Services<'b> {
     fn start(bue: &'b Bue) -> Result<Self> {
         let runtime = Builder::new_current_thread().enable_all().build()?;
-        Ok(Self { bue, hub: HubProcess::start(&Place::Sqlite)?, bucket: BucketProcess::start()?, runtime })
+        Ok(Self { bue, hub: HubProcess::start(&StoreKind::Sqlite)?, bucket: BucketProcess::start()?, runtime })
     }
 
-    fn workers(&self) -> Result<Samples> {
-        self.worker()?;
+    fn measure_workers(&self) -> Result<Samples> {
+        // fills the image cache
+        self.measure_worker()?;
         let mut samples = Samples::default();
         for _ in 0..2 * ROUNDS {
-            samples.push(self.worker()?);
+            samples.push(self.measure_worker()?);
         }
         Ok(samples)
     }
 
-    /// A run waits; a worker starts and does it.
-    fn worker(&self) -> Result<Duration> {
+    /// Uploads a run, and measures the time from the start of a worker to the end of the run.
+    fn measure_worker(&self) -> Result<Duration> {
         let run = self.upload()?;
-        let begun = Instant::now();
+        let started = Instant::now();
         let mut worker = self.command("worker").stderr(Stdio::null()).spawn()?;
-        let done = self.runtime.block_on(self.follow(run));
-        let taken = begun.elapsed();
+        let followed = self.runtime.block_on(self.follow(run));
+        let wall = started.elapsed();
         worker.kill()?;
         worker.wait()?;
-        done.map(|()| taken)
+        followed.map(|()| wall)
     }
 
     fn upload(&self) -> Result<RunId> {
@@ -102,7 +108,7 @@ impl<'b> Services<'b> {
         fs::write(&script, SCRIPT)?;
         let mut upload = self.command("upload");
         upload.arg("-f").arg(&script);
-        run(upload)?.stdout.trim().parse().ok().context("the id of a run")
+        run(upload)?.stdout.trim().parse().ok().context("`bue upload` printed no run id")
     }
 
     fn command(&self, verb: &str) -> Command {

@@ -1,10 +1,14 @@
-//! Steps that each wait for one HTTP answer, all at once in one worker, beside a bare aiohttp script on the same server.
+//! Many concurrent steps in one worker, each waiting for a slow HTTP response, compared with a bare aiohttp script on the same server.
 //!
-//! `cargo run --release -p bue-bench --bin waiting -- [STEPS [SECONDS [ROUNDS]]]`, 10,000, 120 and 3 where nothing is said. The
-//! script needs `python3` with a pip that finds aiohttp; without, its arm is left out. Ten thousand connections want as many
-//! open files: `ulimit -Hn` must be well above.
+//! `cargo run --release -p bue-bench --bin waiting -- [STEPS [SECONDS [ROUNDS]]]`; the defaults are 10,000 steps, 120 seconds until
+//! the server responds, and 3 rounds. The script needs `python3` and a package index from which pip can install aiohttp; otherwise
+//! its arm is left out. Each connection is an open file: `ulimit -Hn` must be well above STEPS.
+//!
+//! How to read the figures: the ideal wall time is the server's delay, so the ratio to it shows the overhead of starting and
+//! completing all steps. Memory is the peak of anonymous memory, in total and per step. The figures of each arm are those of the
+//! round with the median wall time.
 #![forbid(unsafe_code)]
-#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a benchmark prints its table")]
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a benchmark prints its figures")]
 
 use core::convert::Infallible;
 use std::io::{BufRead, BufReader};
@@ -13,7 +17,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
-use bue_bench::{Bue, Finished, raise_file_limit, table};
+use bue_bench::{Bue, CommandRun, raise_file_limit, table};
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::service::service_fn;
@@ -33,40 +37,41 @@ fn main() -> Result<()> {
 
 fn compare(steps: u32, seconds: u32, rounds: u32) -> Result<()> {
     let server = Server::start(seconds)?;
-    let aiohttp = aiohttp().inspect_err(|error| eprintln!("without the aiohttp arm: {error:#}")).ok();
+    let aiohttp = install_aiohttp().inspect_err(|error| eprintln!("the aiohttp arm is left out: {error:#}")).ok();
     let bue = Bue::find()?;
-    ours(&bue, &server, 10)?;
-    let (mut of_bue, mut of_aiohttp) = (Vec::new(), Vec::new());
+    // fills the caches
+    run_bue(&bue, &server, 10)?;
+    let (mut bue_runs, mut aiohttp_runs) = (Vec::new(), Vec::new());
     for round in 0..rounds {
         eprintln!("round {} of {rounds}", round + 1);
-        of_bue.push(ours(&bue, &server, steps)?);
+        bue_runs.push(run_bue(&bue, &server, steps)?);
         if let Some(python) = &aiohttp {
-            of_aiohttp.push(theirs(python, &server, steps)?);
+            aiohttp_runs.push(run_aiohttp(python, &server, steps)?);
         }
     }
-    print(steps, Duration::from_secs(seconds.into()), of_bue, of_aiohttp);
+    print(steps, Duration::from_secs(seconds.into()), bue_runs, aiohttp_runs);
     Ok(())
 }
 
-fn print(steps: u32, ideal: Duration, mut of_bue: Vec<Finished>, mut of_aiohttp: Vec<Finished>) {
+fn print(steps: u32, ideal: Duration, mut bue_runs: Vec<CommandRun>, mut aiohttp_runs: Vec<CommandRun>) {
     let mut figures = table(&["figure", "bue", "aiohttp"]);
-    of_bue.sort_by_key(|run| run.wall);
-    of_aiohttp.sort_by_key(|run| run.wall);
-    let middle = |runs: &[Finished], figure: &dyn Fn(&Finished) -> String| {
+    bue_runs.sort_by_key(|run| run.wall);
+    aiohttp_runs.sort_by_key(|run| run.wall);
+    let median = |runs: &[CommandRun], figure: &dyn Fn(&CommandRun) -> String| {
         runs.get(runs.len() / 2).map_or_else(|| "-".to_owned(), figure)
     };
-    let mut row = |name: &str, figure: &dyn Fn(&Finished) -> String| {
-        figures.add_row([name.to_owned(), middle(&of_bue, figure), middle(&of_aiohttp, figure)]);
+    let mut row = |name: &str, figure: &dyn Fn(&CommandRun) -> String| {
+        figures.add_row([name.to_owned(), median(&bue_runs, figure), median(&aiohttp_runs, figure)]);
     };
     row("whole command, wall", &|run| format!("{:.2?}", run.wall));
-    row("the same / the server's delay", &|run| format!("{:.3}", run.wall.as_secs_f64() / ideal.as_secs_f64()));
-    row("processor a step", &|run| format!("{:.3?}", run.cpu / steps));
-    row("peak of private memory, all processes", &|run| format!("{} MiB", run.peak_all_kib / 1024));
-    row("the same / steps", &|run| format!("{} KiB", run.peak_all_kib / u64::from(steps)));
-    println!("{steps} steps, each answered after {ideal:?}; the middle one of {} runs\n{figures}", of_bue.len());
+    row("wall / the server's delay", &|run| format!("{:.3}", run.wall.as_secs_f64() / ideal.as_secs_f64()));
+    row("processor time per step", &|run| format!("{:.3?}", run.cpu / steps));
+    row("peak anonymous memory, all processes", &|run| format!("{} MiB", run.peak_all_kib / 1024));
+    row("peak memory per step", &|run| format!("{} KiB", run.peak_all_kib / u64::from(steps)));
+    println!("{steps} steps, each with a response after {ideal:?}; the median of {} runs\n{figures}", bue_runs.len());
 }
 
-fn ours(bue: &Bue, server: &Server, steps: u32) -> Result<Finished> {
+fn run_bue(bue: &Bue, server: &Server, steps: u32) -> Result<CommandRun> {
     let (script, step) = (script(&server.address), step(&server.address, steps));
     let run = bue.run_with(&["--allow-net", &server.address], &script, &[("step.py", &step)])?;
     ensure!(run.stdout.contains(&format!("{}", 2 * (steps - 1))), "the last step's result is missing");
@@ -103,7 +108,7 @@ async def main(address, steps):
 asyncio.run(main(sys.argv[1], int(sys.argv[2])))
 ";
 
-fn theirs(python: &Path, server: &Server, steps: u32) -> Result<Finished> {
+fn run_aiohttp(python: &Path, server: &Server, steps: u32) -> Result<CommandRun> {
     let mut command = Command::new(python);
     command.args(["-c", AIOHTTP, &server.address, &steps.to_string()]);
     let run = bue_bench::run(command)?;
@@ -112,25 +117,25 @@ fn theirs(python: &Path, server: &Server, steps: u32) -> Result<Finished> {
     Ok(run)
 }
 
-/// A Python that has aiohttp, in a folder beside this program.
-fn aiohttp() -> Result<PathBuf> {
+/// Installs aiohttp in a virtual environment beside this program; returns its Python.
+fn install_aiohttp() -> Result<PathBuf> {
     let mut folder = std::env::current_exe()?;
     folder.set_file_name("aiohttp-venv");
     let python = folder.join("bin/python");
     if !python.is_file() {
-        succeed(Command::new("python3").args(["-m", "venv"]).arg(&folder))?;
+        run_checked(Command::new("python3").args(["-m", "venv"]).arg(&folder))?;
     }
-    succeed(Command::new(&python).args(["-m", "pip", "install", "--quiet", "aiohttp"]))?;
+    run_checked(Command::new(&python).args(["-m", "pip", "install", "--quiet", "aiohttp"]))?;
     Ok(python)
 }
 
-fn succeed(command: &mut Command) -> Result<()> {
+fn run_checked(command: &mut Command) -> Result<()> {
     let status = command.status().with_context(|| format!("failed to start {command:?}"))?;
     ensure!(status.success(), "{command:?} failed");
     Ok(())
 }
 
-/// This program again, as the server: what it costs is nobody's step.
+/// The server: this program in another process, so that its cost is not part of any arm.
 struct Server {
     process: Child,
     address: String,
@@ -149,7 +154,7 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // one that is gone already cannot be killed, which is fine
+        // fails if the process has already ended
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
@@ -163,8 +168,8 @@ fn serve(delay: Duration) -> Result<()> {
             let (stream, _) = listener.accept().await?;
             stream.set_nodelay(true)?;
             tokio::spawn(async move {
-                let service = service_fn(move |request| answer(request, delay));
-                // a client that goes away is nobody's loss
+                let service = service_fn(move |request| respond(request, delay));
+                // an error means that the client closed the connection
                 let _ =
                     hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
             });
@@ -172,8 +177,8 @@ fn serve(delay: Duration) -> Result<()> {
     })
 }
 
-/// The number in the path, after a while.
-async fn answer<Body>(request: Request<Body>, delay: Duration) -> Result<Response<Full<Bytes>>, Infallible> {
+/// Responds with the number in the path, after the delay.
+async fn respond<Body>(request: Request<Body>, delay: Duration) -> Result<Response<Full<Bytes>>, Infallible> {
     let started = Instant::now();
     tokio::time::sleep_until((started + delay).into()).await;
     let number = request.uri().path().trim_start_matches('/').to_owned();

@@ -37,7 +37,7 @@ impl Hub {
         Self::with_clock(store, system_clock())
     }
 
-    /// Creates a hub with a clock that may be wrong, stand still or jump.
+    /// Creates a hub with a clock that may be wrong, stop or jump.
     #[must_use]
     pub fn with_clock(store: Arc<dyn JobStore>, clock: Clock) -> Self {
         let (access, workers, closing) = (Access::open(), Workers::default(), watch::Sender::new(false));

@@ -2,16 +2,16 @@
 //! nothing about jobs.
 //!
 //! ```text
-//! bucket_server --> BlobStore (blob_store, collection, expiry) --> BlobBackend --> Folder
+//! bucket_server --> BlobStore (blob_store, gc, expiry) --> BlobBackend --> Folder
 //!                                                                            `--> S3 --> s3_http_client
 //! ```
 
 mod blob_backend;
 pub(crate) mod blob_store;
 pub(crate) mod bucket_server;
-mod collection;
 mod expiry;
 mod folder;
+mod gc;
 mod object;
 mod object_name;
 mod openapi;

@@ -17,7 +17,7 @@ const EXPIRES_S: &[QueryParameter] = &[QueryParameter {
     description: "seconds until the value expires; it does not without this",
     kind: ParameterKind::Integer(1, MAX_LIFETIME_S),
 }];
-const BEGUN: &[QueryParameter] = &[QueryParameter {
+const STARTED_AT: &[QueryParameter] = &[QueryParameter {
     name: "begun",
     description: "the time that GET returned",
     kind: ParameterKind::Integer(0, i64::MAX.cast_unsigned()),
@@ -47,7 +47,7 @@ impl Documented for Operation {
                 OperationDoc::new("returns the bucket's time, before a collection", Content::Postcard, &[])
             }
             Self::Collect => OperationDoc {
-                query: BEGUN,
+                query: STARTED_AT,
                 request: &[Content::Postcard],
                 ..OperationDoc::new(
                     "deletes what none of these runs needs",

@@ -12,7 +12,7 @@ use crate::http::request_metrics::RequestContext;
 #[derive(Debug)]
 pub(crate) struct Route<Op> {
     pub(crate) method: Method,
-    /// `{x}` stands for one segment, `{x...}` for all that follow.
+    /// `{x}` matches one segment, `{x...}` all that follow.
     pub(crate) path: &'static str,
     pub(crate) permission: Permission,
     pub(crate) operation: Op,

@@ -67,9 +67,9 @@ pub(crate) struct GraphNode {
     pub(crate) block: BlockIndex,
     /// Position in its block.
     pub(crate) offset: i64,
-    /// The nodes that must complete before it, each once, of its own block or of those around it.
+    /// The nodes that must complete before it, each once, of the same block or of those around it.
     pub(crate) parents: Vec<NodeId>,
-    /// The nodes that wait for it, each once, of its own block or of those inside it.
+    /// The nodes that wait for it, each once, of the same block or of those inside it.
     pub(crate) children: Vec<NodeId>,
     pub(crate) kind: NodeKind,
 }

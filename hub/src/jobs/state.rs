@@ -1,4 +1,4 @@
-//! States of jobs, fan-outs and runs, and the numbers that stand for them in both databases.
+//! States of jobs, fan-outs and runs, and their numbers in both databases.
 //!
 //! | state | table | shown as |
 //! | --- | --- | --- |

@@ -6,15 +6,15 @@ use bue_model::RunState;
 use deadpool_postgres::Transaction;
 use tokio_postgres::Row;
 
-use super::inner::Inner;
 use super::leasing::leased_jobs::LeasedJob;
 use super::query::{LOCK_RUNS, lock_runs, node, query, run_state};
 use super::read::{fetch, read};
+use super::state::PostgresState;
 use super::write::write;
 use crate::error::HubError;
 use crate::jobs::changes::change_set::{ChangeResult, ChangeSet, Evaluation, ReadAhead, evaluate};
-use crate::jobs::changes::effects::{Effects, MAX_ROUND_BATCHES};
-use crate::jobs::changes::snapshot::{Needs, Snapshot};
+use crate::jobs::changes::pending_notifications::{MAX_ROUND_BATCHES, PendingNotifications};
+use crate::jobs::changes::snapshot::{RequiredReads, Snapshot};
 use crate::jobs::columns::small;
 use crate::jobs::instance::{Location, ids_of, instance_of};
 
@@ -25,18 +25,18 @@ const FIRST_READ_AHEAD: i64 = 64;
 #[derive(Default)]
 pub(super) struct Start {
     pub(super) snapshot: Snapshot,
-    pub(super) needs: Needs,
+    pub(super) required: RequiredReads,
 }
 
 /// What an operation came to.
 struct Applied<T> {
     value: T,
-    effects: Effects,
+    pending_notifications: PendingNotifications,
     /// What was read, with the new states of runs.
     snapshot: Snapshot,
 }
 
-impl Inner {
+impl PostgresState {
     /// Runs an operation on as much of the database as it needs, writes what it changed, and instantiates the first of the rounds
     /// that have room now.
     pub(super) async fn apply<T: Send>(
@@ -45,39 +45,41 @@ impl Inner {
         now: i64,
         start: Start,
         operation: &(dyn Fn(&mut ChangeSet<'_>) -> ChangeResult<T> + Sync),
-    ) -> Result<(T, Effects), HubError> {
-        let Applied { value, mut effects, mut snapshot } = self.apply_once(tx, now, start, operation).await?;
+    ) -> Result<(T, PendingNotifications), HubError> {
+        let Applied { value, mut pending_notifications, mut snapshot } =
+            self.apply_once(tx, now, start, operation).await?;
         for _ in 0..MAX_ROUND_BATCHES {
-            let Some(id) = effects.growing.pop_first() else { break };
-            let start = Start { snapshot: snapshot.keep_runs_only(), needs: Needs::fan_out(id) };
+            let Some(id) = pending_notifications.growing.pop_first() else { break };
+            let start = Start { snapshot: snapshot.keep_runs_only(), required: RequiredReads::fan_out(id) };
             let grown = self.apply_once(tx, now, start, &|changes| changes.grow(id)).await?;
-            effects.merge(grown.effects);
+            pending_notifications.merge(grown.pending_notifications);
             snapshot = grown.snapshot;
         }
-        Ok((value, effects))
+        Ok((value, pending_notifications))
     }
 
     async fn apply_once<T: Send>(
         &self,
         tx: &Transaction<'_>,
         now: i64,
-        Start { mut snapshot, mut needs }: Start,
+        Start { mut snapshot, mut required }: Start,
         operation: &(dyn Fn(&mut ChangeSet<'_>) -> ChangeResult<T> + Sync),
     ) -> Result<Applied<T>, HubError> {
         let mut read_ahead = ReadAhead::starting_at(FIRST_READ_AHEAD);
         loop {
-            if !needs.is_empty() {
-                read(tx, &mut snapshot, needs, now, read_ahead.next()).await?;
+            if !required.is_empty() {
+                read(tx, &mut snapshot, required, now, read_ahead.next()).await?;
             }
             match evaluate(&snapshot, now, operation)? {
-                Evaluation::Incomplete(missing) => needs = missing,
+                Evaluation::Incomplete(missing) => required = missing,
                 Evaluation::Complete(value, changes) => {
                     write(tx, &changes).await?;
                     let runs = changes.changed_runs.iter().filter_map(|key| snapshot.runs.get(key)).map(|run| run.id);
-                    let effects = Effects { runs: runs.collect(), ..changes.effects };
+                    let pending_notifications =
+                        PendingNotifications { runs: runs.collect(), ..changes.pending_notifications };
                     let states = changes.run_states;
                     snapshot.run_states.extend(states.into_iter().map(|(key, (state, _))| (key, state)));
-                    return Ok(Applied { value, effects, snapshot });
+                    return Ok(Applied { value, pending_notifications, snapshot });
                 }
             }
         }
@@ -88,7 +90,7 @@ impl Inner {
         &self,
         now: i64,
         runs: &[i64],
-        mut needs: Needs,
+        mut required: RequiredReads,
         operation: &(dyn Fn(&mut ChangeSet<'_>) -> ChangeResult<T> + Sync),
     ) -> Result<T, HubError> {
         let mut client = self.client().await?;
@@ -96,12 +98,12 @@ impl Inner {
         let mut snapshot = Snapshot::default();
         // pipelined, the locks first, so that the server reads the rows when it has them
         let lock = tx.prepare_cached(LOCK_RUNS).await?;
-        let (rows, fetched) = tokio::try_join!(lock_runs(&tx, &lock, runs), fetch(&tx, &needs, FIRST_READ_AHEAD))?;
-        fetched.add_to(&mut snapshot, &mut needs);
+        let (rows, fetched) = tokio::try_join!(lock_runs(&tx, &lock, runs), fetch(&tx, &required, FIRST_READ_AHEAD))?;
+        fetched.add_to(&mut snapshot, &mut required);
         self.read_runs(&tx, rows, &mut snapshot).await?;
-        let (value, effects) = self.apply(&tx, now, Start { snapshot, needs }, operation).await?;
+        let (value, pending_notifications) = self.apply(&tx, now, Start { snapshot, required }, operation).await?;
         self.commit(tx).await?;
-        self.announce(effects);
+        self.announce(pending_notifications);
         Ok(value)
     }
 
@@ -112,16 +114,16 @@ impl Inner {
         jobs: &[i64],
         operation: &(dyn Fn(&mut ChangeSet<'_>) -> ChangeResult<T> + Sync),
     ) -> Result<T, HubError> {
-        let (runs, needs) = self.runs_and_needs(jobs).await?;
-        self.change(now, &runs, needs, operation).await
+        let (runs, required) = self.runs_and_required_reads(jobs).await?;
+        self.change(now, &runs, required, operation).await
     }
 
     /// Instantiates the next rounds of a fan-out. Changes nothing if it has no room for more.
     pub(super) async fn grow(&self, id: i64) -> Result<(), HubError> {
         let now = self.latest_now();
-        let (runs, mut needs) = self.runs_and_needs(&[id]).await?;
-        needs.fan_outs.insert(id);
-        self.change(now, &runs, needs, &|changes| changes.grow(id)).await
+        let (runs, mut required) = self.runs_and_required_reads(&[id]).await?;
+        required.fan_outs.insert(id);
+        self.change(now, &runs, required, &|changes| changes.grow(id)).await
     }
 
     /// Locks a run and reads it.
@@ -152,7 +154,7 @@ impl Inner {
 
     /// Returns the runs of jobs, each once, and what a change that begins with these jobs is sure to need: their instances,
     /// and the fan-outs around them. None of it ever changes, so it is looked up before anything is locked.
-    async fn runs_and_needs(&self, jobs: &[i64]) -> Result<(Vec<i64>, Needs), HubError> {
+    async fn runs_and_required_reads(&self, jobs: &[i64]) -> Result<(Vec<i64>, RequiredReads), HubError> {
         let (mut located, mut unknown) = (Vec::with_capacity(jobs.len()), Vec::new());
         {
             let leased_jobs = self.leased_jobs();
@@ -166,23 +168,23 @@ impl Inner {
         if !unknown.is_empty() {
             located.extend(self.locate(&unknown).await?);
         }
-        let (mut runs, mut needs) = (BTreeSet::new(), Needs::default());
+        let (mut runs, mut required) = (BTreeSet::new(), RequiredReads::default());
         for LeasedJob { location, run } in located {
             runs.insert(run);
             if location.fanout != 0 {
-                needs.fan_outs.insert(location.fanout);
+                required.fan_outs.insert(location.fanout);
             }
             let cached = self.runs().get(run);
             match cached.and_then(|run| Some(ids_of(&run, instance_of(&run, location).ok()?))) {
-                Some(range) if range.1 - range.0 <= FIRST_READ_AHEAD => drop(needs.job_ranges.insert(range)),
+                Some(range) if range.1 - range.0 <= FIRST_READ_AHEAD => drop(required.job_ranges.insert(range)),
                 Some(range) => {
-                    needs.jobs.insert(location.id);
-                    needs.open.insert(range);
+                    required.jobs.insert(location.id);
+                    required.open.insert(range);
                 }
-                None => drop(needs.jobs.insert(location.id)),
+                None => drop(required.jobs.insert(location.id)),
             }
         }
-        Ok((runs.into_iter().collect(), needs))
+        Ok((runs.into_iter().collect(), required))
     }
 
     async fn locate(&self, jobs: &[i64]) -> Result<Vec<LeasedJob>, HubError> {

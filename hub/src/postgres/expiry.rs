@@ -6,14 +6,14 @@ use bue_model::wire::{Heartbeat, HeartbeatAnswer};
 use bue_model::{Failure, Timestamp};
 
 use super::connection::retry::retry_transient;
-use super::inner::Inner;
+use super::state::PostgresState;
 use crate::error::HubError;
 use crate::jobs::columns::{job_id, row_id, signed};
 use crate::jobs::leasing::expiry::MAX_REAPED;
 use crate::jobs::state::state_code;
 use crate::store::ReapedJobs;
 
-impl Inner {
+impl PostgresState {
     /// Extends leases in memory. Those that gain three eighths of a lease are written too, so that other hubs see them in
     /// time: with every second heartbeat, half a lease before the end.
     pub(super) async fn heartbeat(&self, now: i64, heartbeat: Heartbeat) -> Result<HeartbeatAnswer, HubError> {

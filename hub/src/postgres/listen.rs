@@ -14,7 +14,7 @@ use tokio::sync::oneshot;
 use tokio::time::{sleep, timeout};
 use tokio_postgres::{AsyncMessage, Client};
 
-use super::inner::Inner;
+use super::state::PostgresState;
 use crate::error::HubError;
 use crate::jobs::instance::{ROUND_BATCH, ROUND_BATCH_ROWS, WINDOW, WINDOW_ROWS};
 use crate::jobs::state::state_code;
@@ -24,17 +24,17 @@ const POLL_INTERVAL: Duration = Duration::from_secs(5);
 /// Time between attempts to connect, or to instantiate rounds.
 const RETRY_BACKOFF: Duration = Duration::from_millis(500);
 /// Changes within this time share one notification, for which all hubs contend: NOTIFY takes a global lock at commit.
-const GATHER_TIME: Duration = Duration::from_millis(3);
+const COALESCE_WINDOW: Duration = Duration::from_millis(3);
 /// Time after a notification: busy hubs notify some fifty times a second, not with each of their changes.
 const NOTIFY_INTERVAL: Duration = Duration::from_millis(17);
 /// The latest runs that are announced after an interruption, because they may have changed.
 const MAX_MISSED_RUNS: i64 = 500;
 
-/// Listens for ever; reconnects whenever the connection breaks.
-pub(super) async fn listen(inner: Arc<Inner>) {
+/// Listens forever; reconnects whenever the connection breaks.
+pub(super) async fn listen(state: Arc<PostgresState>) {
     let mut is_listening = true;
     loop {
-        if let Err(error) = listen_once(&inner, &mut is_listening).await
+        if let Err(error) = listen_once(&state, &mut is_listening).await
             && std::mem::take(&mut is_listening)
         {
             tracing::warn!(%error, "lost the connection that receives the changes of other hubs; reconnecting");
@@ -44,11 +44,11 @@ pub(super) async fn listen(inner: Arc<Inner>) {
 }
 
 /// Listens until the connection breaks. `is_listening` becomes true once it is established.
-async fn listen_once(inner: &Arc<Inner>, is_listening: &mut bool) -> Result<(), HubError> {
-    let (client, mut connection) = inner.address.config.connect(inner.address.tls.clone()).await?;
+async fn listen_once(state: &Arc<PostgresState>, is_listening: &mut bool) -> Result<(), HubError> {
+    let (client, mut connection) = state.address.config.connect(state.address.tls.clone()).await?;
     let mut messages = poll_fn(move |context| connection.poll_message(context));
     let (broken, mut breaks) = oneshot::channel();
-    let receiver = inner.clone();
+    let receiver = state.clone();
     tokio::spawn(async move {
         while let Some(message) = messages.next().await {
             match message {
@@ -62,39 +62,39 @@ async fn listen_once(inner: &Arc<Inner>, is_listening: &mut bool) -> Result<(), 
             }
         }
     });
-    inner.with_timeout(async { Ok(client.batch_execute("LISTEN bue").await?) }).await?;
+    state.with_timeout(async { Ok(client.batch_execute("LISTEN bue").await?) }).await?;
     if !std::mem::replace(is_listening, true) {
         tracing::info!("receiving the changes of other hubs again");
     }
-    inner.with_timeout(poll(inner, &client)).await?;
-    inner.with_timeout(announce_missed_runs(inner, &client)).await?;
+    state.with_timeout(poll(state, &client)).await?;
+    state.with_timeout(announce_missed_runs(state, &client)).await?;
     loop {
         tokio::select! {
             error = &mut breaks => return error.map_or(Ok(()), |error| Err(error.into())),
-            () = inner.outbox.has_messages.notified() => {
-                sleep(GATHER_TIME).await;
-                for text in inner.outbox.take_messages() {
+            () = state.notify_queue.has_messages.notified() => {
+                sleep(COALESCE_WINDOW).await;
+                for text in state.notify_queue.take_messages() {
                     let notify = async { Ok(client.execute("SELECT pg_notify('bue', $1)", &[&text]).await?) };
-                    inner.with_timeout(notify).await?;
+                    state.with_timeout(notify).await?;
                 }
                 sleep(NOTIFY_INTERVAL).await;
             }
-            () = sleep(POLL_INTERVAL) => inner.with_timeout(poll(inner, &client)).await?,
+            () = sleep(POLL_INTERVAL) => state.with_timeout(poll(state, &client)).await?,
         }
     }
 }
 
 /// Announces here what another hub announced.
-fn announce_here(inner: &Inner, message: &str) {
+fn announce_here(state: &PostgresState, message: &str) {
     match message {
-        "work" => inner.notifications.notify_work(),
-        "leases" => inner.notifications.notify_leases(),
-        runs => runs.split(' ').filter_map(|run| run.parse().ok()).for_each(|run| inner.notifications.notify_run(run)),
+        "work" => state.notifications.notify_work(),
+        "leases" => state.notifications.notify_leases(),
+        runs => runs.split(' ').filter_map(|run| run.parse().ok()).for_each(|run| state.notifications.notify_run(run)),
     }
 }
 
 /// Announces work and leases that exist, in case a hub died before it announced them.
-async fn poll(inner: &Inner, client: &Client) -> Result<(), HubError> {
+async fn poll(state: &PostgresState, client: &Client) -> Result<(), HubError> {
     let sql = concat!(
         "SELECT EXISTS (SELECT 1 FROM job WHERE state IN (",
         state_code!(Parked),
@@ -106,29 +106,29 @@ async fn poll(inner: &Inner, client: &Client) -> Result<(), HubError> {
     );
     let row = client.query_one(sql, &[]).await?;
     if row.try_get(0)? {
-        inner.notifications.notify_work();
+        state.notifications.notify_work();
     }
     if row.try_get(1)? {
-        inner.notifications.notify_leases();
+        state.notifications.notify_leases();
     }
     Ok(())
 }
 
 /// Announces the latest runs, which may have changed while the connection was broken.
-async fn announce_missed_runs(inner: &Inner, client: &Client) -> Result<(), HubError> {
+async fn announce_missed_runs(state: &PostgresState, client: &Client) -> Result<(), HubError> {
     for row in client.query("SELECT id FROM run ORDER BY key DESC LIMIT $1", &[&MAX_MISSED_RUNS]).await? {
-        inner.notifications.notify_run(RunId(row.try_get(0)?));
+        state.notifications.notify_run(RunId(row.try_get(0)?));
     }
     Ok(())
 }
 
-/// Instantiates rounds for ever: those that a transaction had no room for, and those that a hub left behind that died.
-pub(super) async fn grow(inner: Arc<Inner>) {
+/// Instantiates rounds forever: those that did not fit into a transaction, and those that a crashed hub left.
+pub(super) async fn grow(state: Arc<PostgresState>) {
     loop {
-        match inner.with_timeout(grow_some(&inner)).await {
+        match state.with_timeout(grow_some(&state)).await {
             Ok(0) => {
                 // either is a reason to look
-                let _ = timeout(POLL_INTERVAL, inner.outbox.has_growing.notified()).await;
+                let _ = timeout(POLL_INTERVAL, state.notify_queue.has_growing.notified()).await;
             }
             Ok(_) => {}
             Err(error) => {
@@ -140,8 +140,8 @@ pub(super) async fn grow(inner: Arc<Inner>) {
 }
 
 /// Grows fan-outs that have room for more rounds. Returns their number.
-async fn grow_some(inner: &Inner) -> Result<usize, HubError> {
-    let client = inner.client().await?;
+async fn grow_some(state: &PostgresState) -> Result<usize, HubError> {
+    let client = state.client().await?;
     // the same condition as `FanOut::can_grow`
     let sql = concat!(
         "SELECT fanout.id FROM fanout JOIN job ON job.id = fanout.id AND job.state = ",
@@ -154,7 +154,7 @@ async fn grow_some(inner: &Inner) -> Result<usize, HubError> {
     let rows = client.query(&statement, &[&WINDOW, &WINDOW_ROWS, &ROUND_BATCH, &ROUND_BATCH_ROWS]).await?;
     drop(client);
     for row in &rows {
-        inner.grow(row.try_get(0)?).await?;
+        state.grow(row.try_get(0)?).await?;
     }
     Ok(rows.len())
 }

@@ -8,18 +8,18 @@ use deadpool_postgres::Transaction;
 
 use super::change::Start;
 use super::connection::retry::retry_transient;
-use super::inner::Inner;
 use super::query::{execute, query};
 use super::read::allocate_ids;
+use super::state::PostgresState;
 use crate::error::HubError;
 use crate::jobs::changes::change_set::ChangeSet;
-use crate::jobs::changes::snapshot::{Needs, Snapshot};
+use crate::jobs::changes::snapshot::{RequiredReads, Snapshot};
 use crate::jobs::columns::{row_id, signed, to_postcard};
 use crate::jobs::graph::{Block, Graph, MAX_NAME};
 use crate::jobs::instance::Run;
 use crate::jobs::state::run_state_code;
 
-impl Inner {
+impl PostgresState {
     /// Inserts a run and its top level. A run that exists is left as it is, so submitting is idempotent: `run.id` is unique,
     /// and the second transaction waits for the commit of the first.
     pub(super) async fn submit(&self, now: i64, mut submission: Submission) -> Result<RunId, HubError> {
@@ -63,9 +63,10 @@ impl Inner {
         snapshot.run_states.insert(key, RunState::Running);
         snapshot.new_runs.insert(key);
         let start_run = |changes: &mut ChangeSet<'_>| changes.start_run(&run);
-        let ((), effects) = self.apply(&tx, now, Start { snapshot, needs: Needs::default() }, &start_run).await?;
+        let ((), pending_notifications) =
+            self.apply(&tx, now, Start { snapshot, required: RequiredReads::default() }, &start_run).await?;
         self.commit(tx).await?;
-        self.announce(effects);
+        self.announce(pending_notifications);
         Ok(id)
     }
 
@@ -104,11 +105,11 @@ impl Inner {
         let snapshot = self.lock(&tx, key).await?;
         let rows = query(&tx, "SELECT job FROM failed WHERE run = $1 ORDER BY job", &[&key]).await?;
         let failed: Vec<i64> = rows.iter().map(|row| row.try_get(0)).collect::<Result<_, _>>()?;
-        let needs = Needs::jobs(failed.iter().copied());
+        let required = RequiredReads::jobs(failed.iter().copied());
         let reset = |changes: &mut ChangeSet<'_>| changes.reset_failed(key, &failed);
-        let (changed, effects) = self.apply(&tx, now, Start { snapshot, needs }, &reset).await?;
+        let (changed, pending_notifications) = self.apply(&tx, now, Start { snapshot, required }, &reset).await?;
         self.commit(tx).await?;
-        self.announce(effects);
+        self.announce(pending_notifications);
         Ok(changed)
     }
 }

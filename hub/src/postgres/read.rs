@@ -10,7 +10,7 @@ use super::leasing::rate::rate_for_key;
 use super::query::{fan_out_row, node, query, select_fan_outs, state};
 use crate::error::HubError;
 use crate::jobs::changes::rows::{DoneRow, JobRow};
-use crate::jobs::changes::snapshot::{Needs, Snapshot, merge_ranges};
+use crate::jobs::changes::snapshot::{RequiredReads, Snapshot, merge_ranges};
 use crate::jobs::columns::small;
 use crate::jobs::initial_state::Hint;
 use crate::jobs::instance::{FanOut, IdRange, Location, MAX_ID};
@@ -53,26 +53,30 @@ pub(super) struct Fetched {
 
 impl Fetched {
     /// Adds the rows to a snapshot, and removes them from what is needed.
-    pub(super) fn add_to(self, snapshot: &mut Snapshot, needs: &mut Needs) {
+    pub(super) fn add_to(self, snapshot: &mut Snapshot, required: &mut RequiredReads) {
         snapshot.jobs.extend(self.jobs.into_iter().map(|row| (row.location.id, row)));
         self.ranges.into_iter().for_each(|range| snapshot.mark_jobs_read(range));
         snapshot.done.extend(self.done.into_iter().map(|row| (row.location.id, row)));
-        snapshot.done_lookups.extend(std::mem::take(&mut needs.done));
+        snapshot.done_lookups.extend(std::mem::take(&mut required.done));
         snapshot.fan_outs.extend(self.fan_outs.into_iter().map(|fan_out| (fan_out.id, fan_out)));
-        snapshot.fan_out_lookups.extend(std::mem::take(&mut needs.fan_outs));
-        needs.jobs.clear();
-        needs.job_ranges.clear();
+        snapshot.fan_out_lookups.extend(std::mem::take(&mut required.fan_outs));
+        required.jobs.clear();
+        required.job_ranges.clear();
     }
 }
 
 /// Reads rows of `job`, and `read_ahead` rows from each needed one on, since dependants are behind what they wait for; of
 /// `done`; and of `fanout`.
-pub(super) async fn fetch(tx: &Transaction<'_>, needs: &Needs, read_ahead: i64) -> Result<Fetched, HubError> {
-    let ahead = needs.jobs.iter().map(|id| (*id, id.saturating_add(read_ahead)));
-    let ranges = merge_ranges(ahead.chain(needs.job_ranges.iter().copied()), 0);
+pub(super) async fn fetch(
+    tx: &Transaction<'_>,
+    required: &RequiredReads,
+    read_ahead: i64,
+) -> Result<Fetched, HubError> {
+    let ahead = required.jobs.iter().map(|id| (*id, id.saturating_add(read_ahead)));
+    let ranges = merge_ranges(ahead.chain(required.job_ranges.iter().copied()), 0);
     // pipelined: one round trip for all three
     let (jobs, done, fan_outs) =
-        tokio::try_join!(read_jobs(tx, &ranges), read_done(tx, &needs.done), read_fan_outs(tx, &needs.fan_outs))?;
+        tokio::try_join!(read_jobs(tx, &ranges), read_done(tx, &required.done), read_fan_outs(tx, &required.fan_outs))?;
     Ok(Fetched { ranges, jobs, done, fan_outs })
 }
 
@@ -80,26 +84,26 @@ pub(super) async fn fetch(tx: &Transaction<'_>, needs: &Needs, read_ahead: i64) 
 pub(super) async fn read(
     tx: &Transaction<'_>,
     snapshot: &mut Snapshot,
-    mut needs: Needs,
+    mut required: RequiredReads,
     now: i64,
     read_ahead: i64,
 ) -> Result<(), HubError> {
-    fetch(tx, &needs, read_ahead).await?.add_to(snapshot, &mut needs);
-    read_open(tx, snapshot, needs.open).await?;
-    read_first_failed(tx, snapshot, needs.first_failed).await?;
-    for (id, node) in needs.round_rows {
+    fetch(tx, &required, read_ahead).await?.add_to(snapshot, &mut required);
+    read_open(tx, snapshot, required.open).await?;
+    read_first_failed(tx, snapshot, required.first_failed).await?;
+    for (id, node) in required.round_rows {
         read_round_rows(tx, snapshot, id, node).await?;
     }
-    for source in needs.elements {
+    for source in required.elements {
         let sql = "SELECT first + count FROM chunk WHERE source = $1 ORDER BY first DESC LIMIT 1";
         let rows = query(tx, sql, &[&source]).await?;
         snapshot.elements.insert(source, rows.first().map_or(Ok(0), |row| row.try_get(0))?);
     }
-    for rate in needs.keyed_rates {
+    for rate in required.keyed_rates {
         let id = rate_for_key(tx, snapshot, rate, now).await?;
         snapshot.keyed_rates.insert(rate, id);
     }
-    for count in needs.ids {
+    for count in required.ids {
         snapshot.ids.push((allocate_ids(tx, count).await?, count));
     }
     Ok(())

@@ -8,7 +8,7 @@ use tokio::sync::mpsc::{Receiver, Sender};
 use tokio::sync::oneshot;
 
 use super::connection::retry::retry_transient;
-use super::inner::{Inner, MAX_REPORT_TRANSACTIONS};
+use super::state::{MAX_REPORT_TRANSACTIONS, PostgresState};
 use crate::error::{HubError, postgres_error_text};
 use crate::jobs::columns::{row_id, signed};
 
@@ -25,12 +25,12 @@ pub(super) struct PendingBatch {
     answer: oneshot::Sender<Result<Vec<Verdict>, HubError>>,
 }
 
-/// Applies what is in the queue, until the store is dropped. A task of its own, because a caller may go away while others wait
+/// Applies what is in the queue, until the store is dropped. A separate task, because a caller may go away while others wait
 /// for the same transaction.
-pub(super) async fn dispatch(inner: Arc<Inner>, mut queue: Receiver<PendingBatch>) {
+pub(super) async fn dispatch(state: Arc<PostgresState>, mut queue: Receiver<PendingBatch>) {
     while let Some(first) = queue.recv().await {
         // the semaphore is never closed
-        let Ok(permit) = inner.report_permits.clone().acquire_owned().await else { return };
+        let Ok(permit) = state.report_permits.clone().acquire_owned().await else { return };
         let (mut group, mut reports) = (Vec::new(), first.reports.len());
         group.push(first);
         while let Ok(next) = queue.try_recv() {
@@ -40,15 +40,15 @@ pub(super) async fn dispatch(inner: Arc<Inner>, mut queue: Receiver<PendingBatch
                 break;
             }
         }
-        let inner = inner.clone();
+        let state = state.clone();
         tokio::spawn(async move {
-            inner.apply_group(group).await;
+            state.apply_group(group).await;
             drop(permit);
         });
     }
 }
 
-impl Inner {
+impl PostgresState {
     /// Queues a batch of reports and returns its verdicts.
     pub(super) async fn complete(
         &self,

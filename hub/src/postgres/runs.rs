@@ -6,12 +6,12 @@ use deadpool_postgres::Transaction;
 
 use super::change::Start;
 use super::connection::retry::retry_transient;
-use super::inner::Inner;
 use super::query::{execute, fan_outs_of, node, query, state};
+use super::state::PostgresState;
 use crate::error::HubError;
 use crate::jobs::changes::change_set::ChangeSet;
-use crate::jobs::changes::effects::Effects;
-use crate::jobs::changes::snapshot::Needs;
+use crate::jobs::changes::pending_notifications::PendingNotifications;
+use crate::jobs::changes::snapshot::RequiredReads;
 use crate::jobs::columns::unsigned;
 use crate::jobs::instance::IdRange;
 use crate::jobs::state::{State, state_code};
@@ -23,7 +23,7 @@ struct CancelledRows {
     count: i64,
 }
 
-impl Inner {
+impl PostgresState {
     /// Cancels everything of a run that has not ended, except failed jobs, which stay readable. Safe while jobs run: their
     /// rows are gone, so their reports find nothing.
     pub(super) async fn cancel_run(&self, now: i64, run: RunId) -> Result<Changed, HubError> {
@@ -60,9 +60,10 @@ impl Inner {
             changes.mark_run_changed(key);
             Ok(Changed { jobs })
         };
-        let (changed, effects) = self.apply(&tx, now, Start { snapshot, needs: Needs::default() }, &cancel).await?;
+        let (changed, pending_notifications) =
+            self.apply(&tx, now, Start { snapshot, required: RequiredReads::default() }, &cancel).await?;
         self.commit(tx).await?;
-        self.announce(effects);
+        self.announce(pending_notifications);
         Ok(changed)
     }
 
@@ -99,7 +100,7 @@ impl Inner {
             execute(&tx, delete, &[&key]).await?;
         }
         self.commit(tx).await?;
-        self.announce(Effects { runs: [id].into(), ..Effects::default() });
+        self.announce(PendingNotifications { runs: [id].into(), ..PendingNotifications::default() });
         Ok(())
     }
 }

@@ -1,4 +1,4 @@
-//! The tables, in a schema of their own, and the migrations that make them. Forward only: a later release's are refused.
+//! The tables, in a separate schema, and the migrations that create them. Forward only: a database of a later release is refused.
 //!
 //! They are those of the SQLite store, except that `fanout.outer` is called `outside` here, because `OUTER` is a keyword;
 //! [`state`](crate::jobs::state) explains the numbers of states. A transaction that changes rows of a run holds the lock on its row

@@ -70,6 +70,54 @@ macro_rules! copy_rows {
     }};
 }
 
+/// Passes the columns of `done` on to [`arrays!`] or [`copy_rows!`], except those that a stored and a new log differ in.
+macro_rules! done_columns {
+    ($macro:ident!($($arguments:tt)*), $row:ident => { $($more:tt)* }) => {
+        $macro!($($arguments)*, $row => {
+            id: INT8 = $row.location.id,
+            run: INT8 = $row.run,
+            node: INT8 = i64::from($row.location.node.0),
+            fanout: INT8 = $row.location.fanout,
+            state: INT8 = $row.state as i64,
+            token: INT8 = $row.token,
+            worker: TEXT = $row.worker.as_deref(),
+            attempts: INT8 = i64::from($row.attempts),
+            resets: INT8 = i64::from($row.resets),
+            hint: INT8 = $row.hint.priority,
+            env: BYTEA = $row.hint.env.as_deref(),
+            value: BYTEA = $row.value.as_deref(),
+            $($more)*
+        })
+    };
+}
+
+/// Passes the columns of `job` that both an insert and an update write on to [`arrays!`] or [`copy_rows!`].
+macro_rules! job_columns {
+    ($macro:ident!($($arguments:tt)*), $row:ident => { $($more:tt)* }) => {
+        $macro!($($arguments)*, $row => {
+            id: INT8 = $row.location.id,
+            token: INT8 = $row.token,
+            state: INT8 = $row.state as i64,
+            waiting_for: INT8 = $row.waiting_for,
+            priority: INT8 = $row.priority,
+            rate: INT8 = $row.rate,
+            hinted: INT8 = $row.hinted.map(|node| i64::from(node.0)),
+            env: BYTEA = $row.env.as_deref(),
+            env_from: INT8 = $row.env_from.map(|node| i64::from(node.0)),
+            available_at: INT8 = $row.available_at,
+            lease_end: INT8 = $row.lease_end,
+            reported: INT8 = $row.reported,
+            attempts: INT8 = i64::from($row.attempts),
+            pendings: INT8 = i64::from($row.pendings),
+            pending_since: INT8 = $row.pending_since,
+            releases: INT8 = i64::from($row.releases),
+            resets: INT8 = i64::from($row.resets),
+            blocked_by: INT8 = $row.blocked_by,
+            $($more)*
+        })
+    };
+}
+
 /// Writes all changes. Safe because the runs are locked since before their rows were read. Rows of `job` are changed only
 /// under the token they were read with, so a change that was derived from an older lease would fail as a whole.
 pub(super) async fn write(tx: &Transaction<'_>, changes: &ChangeSet<'_>) -> Result<(), HubError> {
@@ -104,20 +152,7 @@ async fn move_to_done(tx: &Transaction<'_>, now: i64, rows: &[&DoneRow]) -> Resu
     if rows.is_empty() {
         return Ok(());
     }
-    let new = arrays!(rows, row => {
-        id: INT8 = row.location.id,
-        run: INT8 = row.run,
-        node: INT8 = i64::from(row.location.node.0),
-        fanout: INT8 = row.location.fanout,
-        state: INT8 = row.state as i64,
-        token: INT8 = row.token,
-        worker: TEXT = row.worker.as_deref(),
-        attempts: INT8 = i64::from(row.attempts),
-        resets: INT8 = i64::from(row.resets),
-        hint: INT8 = row.hint.priority,
-        env: BYTEA = row.hint.env.as_deref(),
-        value: BYTEA = row.value.as_deref(),
-    });
+    let new = done_columns!(arrays!(rows), row => {});
     let sql = format!(
         "INSERT INTO done ({}, log, ended_at) SELECT new.*, job.log, ${} FROM {} LEFT JOIN job ON job.id = new.id",
         new.names(),
@@ -152,19 +187,7 @@ async fn copy_done(tx: &Transaction<'_>, now: i64, rows: &[&DoneRow]) -> Result<
     if rows.is_empty() {
         return Ok(());
     }
-    copy_rows!(tx, "done", rows, row => {
-        id: INT8 = row.location.id,
-        run: INT8 = row.run,
-        node: INT8 = i64::from(row.location.node.0),
-        fanout: INT8 = row.location.fanout,
-        state: INT8 = (row.state as i64),
-        token: INT8 = row.token,
-        worker: TEXT = row.worker.as_deref(),
-        attempts: INT8 = i64::from(row.attempts),
-        resets: INT8 = i64::from(row.resets),
-        hint: INT8 = row.hint.priority,
-        env: BYTEA = row.hint.env.as_deref(),
-        value: BYTEA = row.value.as_deref(),
+    done_columns!(copy_rows!(tx, "done", rows), row => {
         log: BYTEA = row.log.as_ref().and_then(|log| log.as_deref()),
         ended_at: INT8 = now,
     });
@@ -192,30 +215,12 @@ async fn copy_jobs(tx: &Transaction<'_>, rows: &[&JobRow]) -> Result<(), HubErro
     if rows.is_empty() {
         return Ok(());
     }
-    copy_rows!(tx, "job", rows, row => {
-        id: INT8 = row.location.id,
+    job_columns!(copy_rows!(tx, "job", rows), row => {
         run: INT8 = row.run,
         node: INT8 = i64::from(row.location.node.0),
         fanout: INT8 = row.location.fanout,
-        state: INT8 = (row.state as i64),
-        waiting_for: INT8 = row.waiting_for,
         scope: TEXT = (&*row.scope),
-        priority: INT8 = row.priority,
-        rate: INT8 = row.rate,
-        hinted: INT8 = row.hinted.map(|node| i64::from(node.0)),
-        env: BYTEA = row.env.as_deref(),
-        env_from: INT8 = row.env_from.map(|node| i64::from(node.0)),
-        available_at: INT8 = row.available_at,
-        lease_end: INT8 = row.lease_end,
-        token: INT8 = row.token,
-        reported: INT8 = row.reported,
         worker: TEXT = row.worker.as_deref(),
-        attempts: INT8 = i64::from(row.attempts),
-        pendings: INT8 = i64::from(row.pendings),
-        pending_since: INT8 = row.pending_since,
-        releases: INT8 = i64::from(row.releases),
-        resets: INT8 = i64::from(row.resets),
-        blocked_by: INT8 = row.blocked_by,
     });
     Ok(())
 }
@@ -224,25 +229,7 @@ async fn update_jobs(tx: &Transaction<'_>, rows: &[&JobRow]) -> Result<(), HubEr
     if rows.is_empty() {
         return Ok(());
     }
-    let new = arrays!(rows, row => {
-        id: INT8 = row.location.id,
-        token: INT8 = row.token,
-        state: INT8 = row.state as i64,
-        waiting_for: INT8 = row.waiting_for,
-        priority: INT8 = row.priority,
-        rate: INT8 = row.rate,
-        hinted: INT8 = row.hinted.map(|node| i64::from(node.0)),
-        env: BYTEA = row.env.as_deref(),
-        env_from: INT8 = row.env_from.map(|node| i64::from(node.0)),
-        available_at: INT8 = row.available_at,
-        lease_end: INT8 = row.lease_end,
-        reported: INT8 = row.reported,
-        attempts: INT8 = i64::from(row.attempts),
-        pendings: INT8 = i64::from(row.pendings),
-        pending_since: INT8 = row.pending_since,
-        releases: INT8 = i64::from(row.releases),
-        resets: INT8 = i64::from(row.resets),
-        blocked_by: INT8 = row.blocked_by,
+    let new = job_columns!(arrays!(rows), row => {
         new_failure: BYTEA = row.failure.as_deref(),
         has_new_log: BOOL = row.log.is_some(),
         new_log: BYTEA = row.log.as_ref().and_then(|log| log.as_deref()),

@@ -9,7 +9,7 @@ use rusqlite::params;
 use super::write_tx::WriteTx;
 use crate::error::HubError;
 use crate::jobs::changes::change_set::{ChangeResult, ChangeSet};
-use crate::jobs::changes::snapshot::{Needs, Snapshot};
+use crate::jobs::changes::snapshot::{RequiredReads, Snapshot};
 use crate::jobs::columns::{row_id, signed, to_postcard};
 use crate::jobs::graph::{Block, Graph, MAX_NAME};
 use crate::jobs::instance::Run;
@@ -35,7 +35,7 @@ impl WriteTx<'_> {
         snapshot.runs.insert(key, run.clone());
         snapshot.run_states.insert(key, RunState::Running);
         snapshot.new_runs.insert(key);
-        self.change(snapshot, Needs::default(), |changes| changes.start_run(&run))?;
+        self.change(snapshot, RequiredReads::default(), |changes| changes.start_run(&run))?;
         Ok(id)
     }
 
@@ -95,7 +95,7 @@ impl WriteTx<'_> {
         let mut snapshot = Snapshot::default();
         self.read_run(&mut snapshot, key)?;
         self.read_around(&mut snapshot, &failed)?;
-        self.change(snapshot, Needs::default(), |changes| changes.reset_failed(key, &failed))
+        self.change(snapshot, RequiredReads::default(), |changes| changes.reset_failed(key, &failed))
     }
 
     /// Runs an operation that begins with these jobs.
@@ -106,6 +106,6 @@ impl WriteTx<'_> {
     ) -> Result<T, HubError> {
         let mut snapshot = Snapshot::default();
         self.read_around(&mut snapshot, ids)?;
-        self.change(snapshot, Needs::default(), operation)
+        self.change(snapshot, RequiredReads::default(), operation)
     }
 }

@@ -1,6 +1,7 @@
 //! Reading what a change set needs.
 
 use std::collections::BTreeSet;
+use std::collections::btree_map::Entry;
 use std::sync::Arc;
 
 use bue_model::NodeId;
@@ -9,7 +10,7 @@ use rusqlite::{OptionalExtension, Row, params};
 use super::write_tx::WriteTx;
 use crate::error::HubError;
 use crate::jobs::changes::rows::{DoneRow, JobRow};
-use crate::jobs::changes::snapshot::{KeyedRate, Needs, Snapshot, merge_ranges};
+use crate::jobs::changes::snapshot::{KeyedRate, RequiredReads, Snapshot, merge_ranges};
 use crate::jobs::initial_state::Hint;
 use crate::jobs::instance::{IdRange, Location, ids_of, instance_of};
 use crate::jobs::state::state_code;
@@ -78,23 +79,28 @@ impl SharedTexts {
 
 impl WriteTx<'_> {
     /// Reads what is needed, and `read_ahead` rows from each needed job on, since dependants are behind what they wait for.
-    pub(super) fn read(&mut self, snapshot: &mut Snapshot, needs: Needs, read_ahead: i64) -> Result<(), HubError> {
-        let ahead = needs.jobs.iter().map(|id| (*id, id.saturating_add(read_ahead)));
-        self.read_jobs(snapshot, merge_ranges(ahead.chain(needs.job_ranges.iter().copied()), MAX_GAP))?;
-        self.read_done(snapshot, &needs.done)?;
-        self.read_fan_outs(snapshot, &needs.fan_outs)?;
-        self.read_open(snapshot, &needs.open)?;
-        self.read_first_failed(snapshot, &needs.first_failed)?;
-        for (id, node) in needs.round_rows {
+    pub(super) fn read(
+        &mut self,
+        snapshot: &mut Snapshot,
+        required: RequiredReads,
+        read_ahead: i64,
+    ) -> Result<(), HubError> {
+        let ahead = required.jobs.iter().map(|id| (*id, id.saturating_add(read_ahead)));
+        self.read_jobs(snapshot, merge_ranges(ahead.chain(required.job_ranges.iter().copied()), MAX_GAP))?;
+        self.read_done(snapshot, &required.done)?;
+        self.read_fan_outs(snapshot, &required.fan_outs)?;
+        self.read_open(snapshot, &required.open)?;
+        self.read_first_failed(snapshot, &required.first_failed)?;
+        for (id, node) in required.round_rows {
             self.read_round_rows(snapshot, id, node)?;
         }
-        for source in needs.elements {
+        for source in required.elements {
             snapshot.elements.insert(source, self.elements(source)?);
         }
-        for rate in needs.keyed_rates {
+        for rate in required.keyed_rates {
             self.read_keyed_rate(snapshot, rate)?;
         }
-        for count in needs.ids {
+        for count in required.ids {
             snapshot.ids.push((self.allocate_ids(count)?, count));
         }
         Ok(())
@@ -104,25 +110,25 @@ impl WriteTx<'_> {
     /// fan-outs around them.
     pub(super) fn read_around(&mut self, snapshot: &mut Snapshot, ids: &[i64]) -> Result<(), HubError> {
         self.read_jobs(snapshot, merge_ranges(ids.iter().map(|id| (*id, id.saturating_add(1))), MAX_GAP))?;
-        let (mut instances, mut needs) = (Vec::new(), Needs::default());
+        let (mut instances, mut required) = (Vec::new(), RequiredReads::default());
         for id in ids {
             let Some(row) = snapshot.jobs.get(id) else {
-                needs.done.insert(*id);
+                required.done.insert(*id);
                 continue;
             };
             let run = snapshot.runs.get(&row.run).ok_or_else(|| HubError::damaged("a job without its run"))?;
             if row.location.fanout != 0 {
-                needs.fan_outs.insert(row.location.fanout);
+                required.fan_outs.insert(row.location.fanout);
             }
             let range = ids_of(run, instance_of(run, row.location)?);
             if range.1 - range.0 > SMALL_INSTANCE {
-                needs.open.insert(range);
+                required.open.insert(range);
             } else if !snapshot.has_read_jobs(range) {
                 instances.push(range);
             }
         }
         self.read_jobs(snapshot, merge_ranges(instances.into_iter(), MAX_GAP))?;
-        self.read(snapshot, needs, 1)
+        self.read(snapshot, required, 1)
     }
 
     /// Reads what never changes of a run, and its state.
@@ -187,16 +193,10 @@ impl WriteTx<'_> {
 
     /// Reads the first open row of each range that was not read yet.
     fn read_open(&self, snapshot: &mut Snapshot, ranges: &BTreeSet<IdRange>) -> Result<(), HubError> {
-        let mut select = self.db.prepare_cached(select_jobs!(
-            "id >= ?1 AND id < ?2 AND state < ",
-            state_code!(Failed),
-            " ORDER BY id"
-        ))?;
+        let sql = select_jobs!("id >= ?1 AND id < ?2 AND state < ", state_code!(Failed), " ORDER BY id");
         for range in ranges {
-            let mut rows = select.query([range.0, range.1])?;
-            match first_unread(&mut rows, snapshot)? {
-                Some(row) => drop(snapshot.jobs.insert(row.location.id, row)),
-                None => drop(snapshot.no_other_open.insert(*range)),
+            if self.read_first_unread(snapshot, sql, *range)?.is_none() {
+                snapshot.no_other_open.insert(*range);
             }
         }
         Ok(())
@@ -204,18 +204,31 @@ impl WriteTx<'_> {
 
     /// Reads the first failed or stuck row of each range that was not read before.
     fn read_first_failed(&self, snapshot: &mut Snapshot, ranges: &BTreeSet<IdRange>) -> Result<(), HubError> {
-        let mut select = self.db.prepare_cached(select_jobs!(
-            "id >= ?1 AND id < ?2 AND state >= ",
-            state_code!(Failed),
-            " ORDER BY id"
-        ))?;
+        let sql = select_jobs!("id >= ?1 AND id < ?2 AND state >= ", state_code!(Failed), " ORDER BY id");
         for range in ranges {
-            let mut rows = select.query([range.0, range.1])?;
-            let row = first_unread(&mut rows, snapshot)?;
-            snapshot.first_failed.insert(*range, row.as_ref().map(|row| row.location.id));
-            snapshot.jobs.extend(row.map(|row| (row.location.id, row)));
+            let id = self.read_first_unread(snapshot, sql, *range)?;
+            snapshot.first_failed.insert(*range, id);
         }
         Ok(())
+    }
+
+    /// Reads the first row of a range that a query selects and that was not read before. Returns its id.
+    fn read_first_unread(
+        &self,
+        snapshot: &mut Snapshot,
+        sql: &str,
+        (first, end): IdRange,
+    ) -> Result<Option<i64>, HubError> {
+        let mut select = self.db.prepare_cached(sql)?;
+        let mut rows = select.query([first, end])?;
+        while let Some(row) = rows.next()? {
+            let id: i64 = row.get(0)?;
+            if let Entry::Vacant(unread) = snapshot.jobs.entry(id) {
+                unread.insert(SharedTexts::default().job_row(row)?);
+                return Ok(Some(id));
+            }
+        }
+        Ok(None)
     }
 
     /// Reads the rows of a node in all rounds of a fan-out, as far as they may wait for something. Scans the fan-out's rows:
@@ -252,16 +265,6 @@ impl WriteTx<'_> {
         snapshot.keyed_rates.insert((run, step, key), rate);
         Ok(())
     }
-}
-
-/// Returns the first of these rows that was not read before.
-fn first_unread(rows: &mut rusqlite::Rows<'_>, snapshot: &Snapshot) -> Result<Option<JobRow>, HubError> {
-    while let Some(row) = rows.next()? {
-        if !snapshot.jobs.contains_key(&row.get(0)?) {
-            return Ok(Some(SharedTexts::default().job_row(row)?));
-        }
-    }
-    Ok(None)
 }
 
 fn done_row(row: &Row<'_>) -> rusqlite::Result<DoneRow> {

@@ -6,7 +6,7 @@ use rusqlite::params;
 
 use super::write_tx::WriteTx;
 use crate::error::HubError;
-use crate::jobs::changes::snapshot::{Needs, Snapshot};
+use crate::jobs::changes::snapshot::{RequiredReads, Snapshot};
 use crate::jobs::instance::{IdRange, Run};
 use crate::jobs::state::{State, state_code};
 
@@ -24,7 +24,7 @@ impl WriteTx<'_> {
         for fan_out in &fan_outs {
             jobs += self.cancel_rows(&run, fan_out.expanded_ids())?;
         }
-        let unexpanded = self.change(Snapshot::default(), Needs::default(), |changes| {
+        let unexpanded = self.change(Snapshot::default(), RequiredReads::default(), |changes| {
             let mut jobs = 0;
             for fan_out in &fan_outs {
                 jobs += changes.cancel_unexpanded(&run, fan_out)?;
@@ -90,7 +90,7 @@ impl WriteTx<'_> {
         // the next run may get this key
         self.state.runs.clear();
         self.grown.extend(fan_outs.iter().map(|fan_out| fan_out.id));
-        self.effects.runs.insert(id);
+        self.pending_notifications.runs.insert(id);
         Ok(())
     }
 

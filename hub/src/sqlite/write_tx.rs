@@ -11,8 +11,8 @@ use super::state::run_state;
 use super::writer_state::WriterState;
 use crate::error::HubError;
 use crate::jobs::changes::change_set::{ChangeResult, ChangeSet, Evaluation, ReadAhead, evaluate};
-use crate::jobs::changes::effects::{Effects, MAX_ROUND_BATCHES};
-use crate::jobs::changes::snapshot::{Needs, Snapshot};
+use crate::jobs::changes::pending_notifications::{MAX_ROUND_BATCHES, PendingNotifications};
+use crate::jobs::changes::snapshot::{RequiredReads, Snapshot};
 use crate::jobs::columns::{from_postcard, run_id};
 use crate::jobs::counts::step_counts::CountChanges;
 use crate::jobs::graph::{BlockIndex, Graph};
@@ -34,7 +34,7 @@ pub(super) struct WriteTx<'a> {
     pub(super) state: &'a mut WriterState,
     pub(super) now: i64,
     pub(super) counts: CountChanges,
-    pub(super) effects: Effects,
+    pub(super) pending_notifications: PendingNotifications,
     /// Fan-outs that have no room for more rounds, or are deleted.
     pub(super) grown: BTreeSet<i64>,
     /// Keys of runs that changed.
@@ -44,12 +44,12 @@ pub(super) struct WriteTx<'a> {
 /// What becomes of a request that was carried out once its transaction is durable.
 #[derive(Debug, Default)]
 pub(super) struct Finished {
-    pub(super) effects: Effects,
+    pub(super) pending_notifications: PendingNotifications,
     pub(super) grown: BTreeSet<i64>,
 }
 
 impl<'a> WriteTx<'a> {
-    /// Begins a request in a transaction that has begun.
+    /// Begins a request in an open transaction.
     pub(super) fn new(db: &'a Connection, state: &'a mut WriterState, now: Option<Timestamp>) -> Self {
         if let Some(now) = now {
             state.now = now.0;
@@ -60,7 +60,7 @@ impl<'a> WriteTx<'a> {
             state,
             now,
             counts: CountChanges::default(),
-            effects: Effects::default(),
+            pending_notifications: PendingNotifications::default(),
             grown: BTreeSet::new(),
             changed_runs: BTreeSet::new(),
         }
@@ -71,21 +71,21 @@ impl<'a> WriteTx<'a> {
     pub(super) fn change<T>(
         &mut self,
         mut snapshot: Snapshot,
-        mut needs: Needs,
+        mut required: RequiredReads,
         operation: impl Fn(&mut ChangeSet<'_>) -> ChangeResult<T>,
     ) -> Result<T, HubError> {
         let mut read_ahead = ReadAhead::starting_at(1);
         loop {
-            if !needs.is_empty() {
-                self.read(&mut snapshot, needs, read_ahead.next())?;
+            if !required.is_empty() {
+                self.read(&mut snapshot, required, read_ahead.next())?;
             }
             match evaluate(&snapshot, self.now, &operation)? {
-                Evaluation::Incomplete(missing) => needs = missing,
+                Evaluation::Incomplete(missing) => required = missing,
                 Evaluation::Complete(value, mut changes) => {
                     self.write(&changes)?;
                     self.counts.merge(std::mem::take(&mut changes.counts));
                     self.changed_runs.append(&mut changes.changed_runs);
-                    self.effects.merge(std::mem::take(&mut changes.effects));
+                    self.pending_notifications.merge(std::mem::take(&mut changes.pending_notifications));
                     return Ok(value);
                 }
             }
@@ -94,15 +94,15 @@ impl<'a> WriteTx<'a> {
 
     /// Instantiates the next rounds of a fan-out. Changes nothing if it has no room for more.
     pub(super) fn grow(&mut self, id: i64) -> Result<(), HubError> {
-        self.effects.growing.remove(&id);
+        self.pending_notifications.growing.remove(&id);
         self.grown.insert(id);
-        self.change(Snapshot::default(), Needs::fan_out(id), |changes| changes.grow(id))
+        self.change(Snapshot::default(), RequiredReads::fan_out(id), |changes| changes.grow(id))
     }
 
     /// Carries the request to its end: rounds that have room now, counts, versions.
     pub(super) fn finish(mut self) -> Result<Finished, HubError> {
         for _ in 0..MAX_ROUND_BATCHES {
-            let Some(id) = self.effects.growing.first().copied() else { break };
+            let Some(id) = self.pending_notifications.growing.first().copied() else { break };
             self.grow(id)?;
         }
         self.write_counts()?;
@@ -111,9 +111,9 @@ impl<'a> WriteTx<'a> {
             let mut update =
                 self.db.prepare_cached("UPDATE run SET version = version + 1 WHERE key = ?1 RETURNING id")?;
             let id: Option<[u8; 16]> = update.query_row([key], |row| row.get(0)).optional()?;
-            self.effects.runs.extend(id.map(run_id));
+            self.pending_notifications.runs.extend(id.map(run_id));
         }
-        Ok(Finished { effects: self.effects, grown: self.grown })
+        Ok(Finished { pending_notifications: self.pending_notifications, grown: self.grown })
     }
 
     /// Returns a run by its key.
@@ -166,7 +166,7 @@ impl<'a> WriteTx<'a> {
     }
 
     /// Returns a fan-out that must have started, because rounds of it exist.
-    pub(super) fn presume_fan_out(&self, id: i64) -> Result<FanOut, HubError> {
+    pub(super) fn require_fan_out(&self, id: i64) -> Result<FanOut, HubError> {
         self.fan_out(id)?.ok_or_else(|| missing_fan_out(id))
     }
 
@@ -178,7 +178,7 @@ impl<'a> WriteTx<'a> {
 
     /// Returns the instance of `block` that contains `from`: `from` itself, or one around it.
     pub(super) fn enclosing(&self, run: &Run, from: Instance, block: BlockIndex) -> Result<Instance, HubError> {
-        enclosing_instance(run, from, block, |id| self.presume_fan_out(id))
+        enclosing_instance(run, from, block, |id| self.require_fan_out(id))
     }
 }
 

@@ -82,7 +82,8 @@ impl Writer {
         Box::pin(async move {
             let (answer, answered) = oneshot::channel();
             let request: Request = Box::new(move |context| {
-                let result = context.map_or(Err(HubError::Stopped), |context| carry_out(context, now, request));
+                let result =
+                    context.map_or(Err(HubError::Stopped), |context| execute_in_savepoint(context, now, request));
                 let (finished, result) = split(result);
                 let reply: Reply = Box::new(move |commit_error| {
                     // the caller may have gone away
@@ -97,7 +98,7 @@ impl Writer {
 }
 
 /// Carries out one request, and everything that follows from it, behind a savepoint.
-fn carry_out<T>(
+fn execute_in_savepoint<T>(
     TxContext { db, state }: TxContext<'_>,
     now: Option<Timestamp>,
     request: impl FnOnce(&mut WriteTx<'_>) -> Result<T, HubError>,
@@ -232,7 +233,7 @@ impl WriterLoop {
     /// Instantiates rounds of a fan-out that had no room in the transaction before.
     fn grow(&mut self, id: i64) -> Finished {
         let context = TxContext { db: &self.db, state: &mut self.state };
-        match carry_out(context, None, |tx| tx.grow(id)) {
+        match execute_in_savepoint(context, None, |tx| tx.grow(id)) {
             Ok(((), finished)) => finished,
             Err(error) => {
                 // tried again when one of its rounds changes, or when the database is opened again
@@ -252,18 +253,18 @@ impl WriterLoop {
         }
     }
 
-    fn announce(&mut self, Finished { effects, grown }: Finished) {
+    fn announce(&mut self, Finished { pending_notifications, grown }: Finished) {
         for id in grown {
             self.state.growing.remove(&id);
         }
-        self.state.growing.extend(effects.growing);
-        if effects.work {
+        self.state.growing.extend(pending_notifications.growing);
+        if pending_notifications.work {
             self.notifications.notify_work();
         }
-        if effects.leases {
+        if pending_notifications.leases {
             self.notifications.notify_leases();
         }
-        for run in effects.runs {
+        for run in pending_notifications.runs {
             self.notifications.notify_run(run);
         }
     }

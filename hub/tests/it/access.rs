@@ -40,7 +40,7 @@ impl GuardedServer {
         Self { folder, address: spawn_bucket(bucket).await, routes: bucket_routes() }
     }
 
-    /// Requests something that does not exist, with this `authorization` header, on a connection of its own.
+    /// Requests something that does not exist, with this `authorization` header, on a separate connection.
     async fn request(&self, route: &RouteView, authorization: Option<&str>) -> RawResponse {
         let path = route.path.replace("{hash}", &BlobHash([1; 32]).to_string()).replace("{key...}", "a/b");
         let path = match path.starts_with("/v1/runs") {

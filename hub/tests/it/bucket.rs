@@ -2,7 +2,7 @@
 //! folder, and a real S3 server that stores its objects in another folder.
 
 mod claims;
-mod collection;
+mod gc;
 mod s3_server;
 
 use std::path::{Path, PathBuf};
@@ -149,7 +149,7 @@ on_both_backends! {
         a_value_that_breaks_off_is_not_stored
         no_key_is_stored_outside_the_root
         other_methods_and_routes_are_refused;
-    collection:
+    gc:
         unreferenced_blobs_are_collected_after_the_grace_period
         a_run_that_is_not_submitted_yet_keeps_its_blobs
         a_delayed_list_of_runs_collects_nothing_of_later_runs

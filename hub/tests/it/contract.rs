@@ -11,7 +11,7 @@ pub(crate) mod rates;
 pub(crate) mod users;
 
 /// One test for each claim.
-macro_rules! keeps {
+macro_rules! contract_tests {
     ($world:path; $($part:ident: $($claim:ident)*;)*) => {$(
         mod $part {
             $(
@@ -23,12 +23,12 @@ macro_rules! keeps {
         }
     )*};
 }
-pub(crate) use keeps;
+pub(crate) use contract_tests;
 
-/// All claims, each on a world of its own.
-macro_rules! keeps_every_claim {
+/// All claims, each in a new world.
+macro_rules! all_contract_tests {
     ($world:path) => {
-        $crate::contract::keeps! { $world;
+        $crate::contract::contract_tests! { $world;
             flow:
                 a_job_starts_when_all_its_parents_are_completed_and_only_once
                 the_same_argument_twice_is_passed_twice
@@ -133,4 +133,4 @@ macro_rules! keeps_every_claim {
         }
     };
 }
-pub(crate) use keeps_every_claim;
+pub(crate) use all_contract_tests;

@@ -77,7 +77,7 @@ struct State {
     is_off: bool,
     cut: Option<Cut>,
     fault: Option<DiskFault>,
-    chance: Rng,
+    rng: Rng,
 }
 
 /// A disk.
@@ -99,7 +99,7 @@ impl Disk {
             is_off: false,
             cut: None,
             fault: None,
-            chance: Rng::with_seed(seed),
+            rng: Rng::with_seed(seed),
         })
     }
 
@@ -296,7 +296,7 @@ impl State {
 
     /// Keeps what was synced, and a random part of the remainder.
     fn cut(&mut self) {
-        let kept = self.chance.usize(..=self.pending_names.len());
+        let kept = self.rng.usize(..=self.pending_names.len());
         for (name, file) in self.pending_names.drain(..).take(kept) {
             match file {
                 Some(file) => self.durable_names.insert(name, file),
@@ -305,7 +305,7 @@ impl State {
         }
         self.names = self.durable_names.clone();
         for file in &mut self.files {
-            file.cut(&mut self.chance);
+            file.cut(&mut self.rng);
         }
         (self.is_off, self.cut) = (true, None);
     }

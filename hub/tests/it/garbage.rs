@@ -355,7 +355,7 @@ fn any_bytes_get_a_well_formed_answer_and_change_nothing_halfway() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     let servers = runtime.block_on(Servers::start());
     let (answered, refused) = (Cell::new(0), Cell::new(0));
-    let mut runner = crate::chance::runner(DEFAULT_CASES);
+    let mut runner = crate::proptest_runner::runner(DEFAULT_CASES);
     let result = runner.run(&requests(), |bytes| {
         for address in &servers.addresses {
             let (before, answer, after, peak) = runtime.block_on(run_case(&servers, address, &bytes));

@@ -10,7 +10,6 @@ static ALLOCATOR: counting_allocator::CountingAllocator = counting_allocator::Co
 
 mod access;
 mod bucket;
-mod chance;
 mod contract;
 mod counting_allocator;
 mod disk;
@@ -26,6 +25,7 @@ mod postgres_access;
 mod postgres_faults;
 mod postgres_timeout;
 mod power_cuts;
+mod proptest_runner;
 mod random;
 mod raw_http;
 mod script;

@@ -13,7 +13,7 @@ use futures_util::future::{join, join_all};
 use tokio::runtime::Runtime;
 use tokio_postgres::NoTls;
 
-use crate::random::Opener;
+use crate::random::StoreFactory;
 use crate::script::Script;
 use crate::world::{World, completed, list};
 
@@ -22,22 +22,22 @@ async fn world() -> World {
     World::new(Arc::new(PostgresStore::connect(&database).await.expect("a store")))
 }
 
-crate::contract::keeps_every_claim!(crate::postgres::world);
+crate::contract::all_contract_tests!(crate::postgres::world);
 
 #[test]
 fn whatever_happens_no_job_is_lost_and_none_is_done_twice() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-    crate::random::play(&runtime, 15, || opener(&runtime));
+    crate::random::play(&runtime, 15, || store_factory(&runtime));
 }
 
 #[test]
 fn whatever_happens_while_rounds_are_instantiated_none_is_lost() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-    crate::random::play_long(&runtime, 1, || opener(&runtime));
+    crate::random::play_long(&runtime, 1, || store_factory(&runtime));
 }
 
-/// Returns an opener of stores on a database of their own.
-fn opener(runtime: &Runtime) -> Opener {
+/// Returns a factory of stores on a separate database.
+fn store_factory(runtime: &Runtime) -> StoreFactory {
     let database = runtime.block_on(shared().database());
     Box::new(move || {
         let database = database.clone();

@@ -53,7 +53,7 @@ impl Server {
         client.batch_execute(sql).await.expect(sql);
     }
 
-    /// Connects a store; `ROOT` stands for the file of the authority.
+    /// Connects a store; `ROOT` is replaced by the file of the authority.
     async fn connect(&self, user: &str, host: &str, rest: &str) -> Result<(), String> {
         let root = self.folder.path().join("root.crt");
         let rest = rest.replace("ROOT", &root.display().to_string());
@@ -109,9 +109,9 @@ async fn a_connection_error_says_what_to_do() {
         ("bue:right", "missing", "database \"missing\" does not exist", "createdb"),
         ("bue:right", "other", "permission denied", "GRANT CREATE ON DATABASE"),
     ];
-    for (user, database, reason, advice) in cases {
+    for (user, database, reason, hint) in cases {
         let error = server.connect(user, "127.0.0.1", database).await.expect_err(database);
-        assert!(error.contains(reason) && error.contains(advice), "{user} {database}: {error}");
+        assert!(error.contains(reason) && error.contains(hint), "{user} {database}: {error}");
         assert!(!error.contains(WRONG) && !error.contains(":right"), "{error}");
     }
     let unused = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a port");

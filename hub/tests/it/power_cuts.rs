@@ -34,7 +34,7 @@ type Checked<T = ()> = Result<T, String>;
 struct Trial {
     disk: Arc<Disk>,
     durability: Durability,
-    chance: Rng,
+    rng: Rng,
     ledger: Ledger,
     now: i64,
     /// The jobs that the worker holds.
@@ -51,16 +51,16 @@ struct Trial {
 
 impl Trial {
     fn new(seed: u64, durability: Durability, has_faults: bool) -> Self {
-        let mut chance = Rng::with_seed(seed);
-        let disk = Disk::new(chance.u64(..));
-        let (wanted, padding) = (chance.u128(1..5), if chance.u8(..6) == 0 { 60_000 } else { 0 });
+        let mut rng = Rng::with_seed(seed);
+        let disk = Disk::new(rng.u64(..));
+        let (wanted, padding) = (rng.u128(1..5), if rng.u8(..6) == 0 { 60_000 } else { 0 });
         let (ledger, held, is_broken) = Default::default();
-        Self { disk, durability, chance, ledger, now: 1_000_000, held, wanted, padding, has_faults, is_broken }
+        Self { disk, durability, rng, ledger, now: 1_000_000, held, wanted, padding, has_faults, is_broken }
     }
 
     /// Plays all lives. Returns the number of cuts.
     async fn play(&mut self) -> Checked<u64> {
-        let lives = self.chance.u64(1..=MAX_LIVES);
+        let lives = self.rng.u64(1..=MAX_LIVES);
         for _ in 0..lives {
             let cut = self.random_cut();
             self.disk.cut_at(cut);
@@ -84,14 +84,14 @@ impl Trial {
 
     /// Returns a cut, soon or late, and often during a sync, which is the most critical time.
     fn random_cut(&mut self) -> Cut {
-        let (only, most) = match self.chance.u8(..8) {
-            0..2 => (Some(Call::Sync), [4, 20, 80][self.chance.usize(..3)]),
+        let (only, most) = match self.rng.u8(..8) {
+            0..2 => (Some(Call::Sync), [4, 20, 80][self.rng.usize(..3)]),
             2 => (Some(Call::Delete), 2),
             3 => (Some(Call::Resize), 2),
             4 => (Some(Call::Create), 3),
-            _ => (None, [10, 60, 300, 3_000][self.chance.usize(..4)]),
+            _ => (None, [10, 60, 300, 3_000][self.rng.usize(..4)]),
         };
-        Cut { after: self.chance.usize(1..=most), only }
+        Cut { after: self.rng.usize(1..=most), only }
     }
 
     /// Has SQLite check the file as it is after the cut.
@@ -111,7 +111,7 @@ impl Trial {
 
     /// From power on until all runs are done, or the power goes.
     async fn live(&mut self) -> Result<(), Ended> {
-        self.mend();
+        self.heal();
         let store = match SqliteStore::open(&self.disk.path(), self.durability) {
             Ok(store) => store,
             Err(_) if self.disk.is_off() => return Err(Ended::Cut),
@@ -129,13 +129,13 @@ impl Trial {
         Err(Ended::Broken("the runs do not end".to_owned()))
     }
 
-    fn mend(&mut self) {
+    fn heal(&mut self) {
         self.disk.set_fault(None);
         self.is_broken = false;
     }
 
     fn break_disk(&mut self) {
-        self.disk.set_fault(self.chance.choice(ALL_FAULTS));
+        self.disk.set_fault(self.rng.choice(ALL_FAULTS));
         self.is_broken = true;
     }
 }
@@ -188,11 +188,11 @@ fn a_disk_fault_loses_nothing_that_was_acknowledged() {
 #[test]
 fn submissions_that_were_one_commit_are_lost_together_or_not_at_all() {
     for seed in 0..20 {
-        let mut chance = Rng::with_seed(seed);
+        let mut rng = Rng::with_seed(seed);
         let disk = Disk::new(seed);
         let open = || SqliteStore::open(&disk.path(), Durability::Full).expect("a store");
         let store = open();
-        disk.cut_at(Cut { after: chance.usize(1..40), only: None });
+        disk.cut_at(Cut { after: rng.usize(1..40), only: None });
         let submissions = (1..=30).map(|number| store.submit(Timestamp(1), submission(number, script(1).plan())));
         let answers = block_on(join_all(submissions));
         drop(store);

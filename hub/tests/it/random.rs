@@ -1,8 +1,8 @@
 //! Random requests on random plans, compared with a small model.
 
 mod events;
-mod game;
 mod model;
+mod model_test;
 mod plans;
 
 use std::path::PathBuf;
@@ -14,57 +14,57 @@ use proptest::prelude::{Strategy, any, prop};
 use tokio::runtime::Runtime;
 
 use events::{Event, events};
-use game::Game;
-pub(crate) use game::Opener;
+use model_test::ModelTest;
+pub(crate) use model_test::StoreFactory;
 use plans::{Part, parts};
 
 /// Everything random in one case: the plan, the lengths of the lists that jobs return, the events, and whether the run is
 /// cancelled then.
 type Case = (Vec<Part>, Vec<u32>, Vec<Event>, bool);
 
-async fn game(open: Opener, (parts, lists, events, is_cancelled): Case) {
-    let mut game = Game::new(open, plans::write(&parts), lists).await;
+async fn check_case(open: StoreFactory, (parts, lists, events, is_cancelled): Case) {
+    let mut test = ModelTest::new(open, plans::write(&parts), lists).await;
     for event in &events {
-        game.play(event).await;
-        if !game.is_long {
-            game.compare().await;
+        test.play(event).await;
+        if !test.is_long {
+            test.compare().await;
         }
     }
     if is_cancelled {
-        game.cancel_run().await;
+        test.cancel_run().await;
     }
-    game.finish().await;
+    test.finish().await;
     // what failed can be reset, whatever happened before
-    if !game.model.is_cancelled {
-        game.reset_run().await;
-        game.finish().await;
-        assert!(game.model.failed.is_empty());
+    if !test.model.is_cancelled {
+        test.reset_run().await;
+        test.finish().await;
+        assert!(test.model.failed.is_empty());
     }
 }
 
-/// Plays this many games, each on a store of its own.
-fn play_all(runtime: &Runtime, cases: u32, open: impl Fn() -> Opener, chance: impl Strategy<Value = Case>) {
-    let mut runner = crate::chance::runner(cases);
-    let played = runner.run(&chance, |case| {
-        runtime.block_on(game(open(), case));
+/// Plays this many cases, each on a new store.
+fn play_all(runtime: &Runtime, cases: u32, open: impl Fn() -> StoreFactory, strategy: impl Strategy<Value = Case>) {
+    let mut runner = crate::proptest_runner::runner(cases);
+    let played = runner.run(&strategy, |case| {
+        runtime.block_on(check_case(open(), case));
         Ok(())
     });
     played.unwrap_or_else(|failure| panic!("{failure}"));
 }
 
 /// Small runs with many events.
-pub(crate) fn play(runtime: &Runtime, cases: u32, open: impl Fn() -> Opener) {
+pub(crate) fn play(runtime: &Runtime, cases: u32, open: impl Fn() -> StoreFactory) {
     let lists = prop::collection::vec(0..4_u32, 1..6);
     play_all(runtime, cases, open, (parts(5, 2), lists, events(150), prop::bool::weighted(0.1)));
 }
 
 /// Lists so long that their rounds are not instantiated at once.
-pub(crate) fn play_long(runtime: &Runtime, cases: u32, open: impl Fn() -> Opener) {
+pub(crate) fn play_long(runtime: &Runtime, cases: u32, open: impl Fn() -> StoreFactory) {
     let lists = prop::collection::vec(0..3_000_u32, 1..4);
     play_all(runtime, cases, open, (parts(3, 1), lists, events(40), any::<bool>()));
 }
 
-fn sqlite() -> Opener {
+fn sqlite() -> StoreFactory {
     let folder = tempfile::tempdir().expect("a folder");
     Box::new(move || {
         let path: PathBuf = folder.path().join("hub.db");

@@ -51,11 +51,11 @@ const FAULT_PERIOD: Duration = Duration::from_secs(90);
 const RECOVERY_TIMEOUT: Duration = Duration::from_secs(4 * 3_600);
 
 /// The random numbers of a seed, shared by all.
-type Chance = Arc<Mutex<Rng>>;
+type SimRng = Arc<Mutex<Rng>>;
 
 /// Returns a random number below `end`.
-fn roll(chance: &Chance, end: u64) -> u64 {
-    chance.lock().unwrap_or_else(PoisonError::into_inner).u64(..end)
+fn roll(rng: &SimRng, end: u64) -> u64 {
+    rng.lock().unwrap_or_else(PoisonError::into_inner).u64(..end)
 }
 
 /// The events, and the first promise that was broken.
@@ -131,7 +131,7 @@ impl Machine {
 
 /// The simulation of one seed.
 struct Simulation {
-    chance: Chance,
+    rng: SimRng,
     log: Arc<Log>,
     net: Arc<Net>,
     machine: Machine,
@@ -143,10 +143,10 @@ struct Simulation {
 
 impl Simulation {
     fn new(seed: u64, bug: Bug) -> Self {
-        let chance: Chance = Arc::new(Mutex::new(Rng::with_seed(seed)));
+        let rng: SimRng = Arc::new(Mutex::new(Rng::with_seed(seed)));
         let start = Instant::now();
         let log = Arc::new(Log { start, lines: Mutex::default(), broken: Mutex::default() });
-        let net = Net::new(chance.clone());
+        let net = Net::new(rng.clone());
         let skew = Arc::new(AtomicI64::new(0));
         let jumping = skew.clone();
         let clock: Clock = Arc::new(move || {
@@ -156,11 +156,11 @@ impl Simulation {
         let disk = Disk::new(seed);
         let (ledger, life) = Default::default();
         let machine = Machine { bug, disk, ledger, log: log.clone(), net: net.clone(), clock, life };
-        Self { chance, log, net, machine, skew, workers: vec![None; WORKERS], lives: 0, tasks: JoinSet::new() }
+        Self { rng, log, net, machine, skew, workers: vec![None; WORKERS], lives: 0, tasks: JoinSet::new() }
     }
 
     fn roll(&self, most: u64) -> u64 {
-        roll(&self.chance, most)
+        roll(&self.rng, most)
     }
 
     fn client(&self, host: usize) -> HubClient {
@@ -170,7 +170,7 @@ impl Simulation {
     fn start_worker(&mut self, host: usize) {
         self.lives += 1;
         let name = format!("w{host}.{}", self.lives);
-        let worker = worker::work(name, self.client(host), self.chance.clone());
+        let worker = worker::work(name, self.client(host), self.rng.clone());
         self.workers[host] = Some(self.tasks.spawn(worker));
     }
 
@@ -180,8 +180,8 @@ impl Simulation {
         (0..WORKERS).for_each(|host| self.start_worker(host));
         let mut submitters = JoinSet::new();
         for at in 0..SUBMITTERS {
-            let (hub, chance) = (self.client(WORKERS + at), self.chance.clone());
-            submitters.spawn(submit(at as u128 + 1, hub, chance, self.log.clone()));
+            let (hub, rng) = (self.client(WORKERS + at), self.rng.clone());
+            submitters.spawn(submit(at as u128 + 1, hub, rng, self.log.clone()));
         }
         self.inject_faults().await;
         self.heal();
@@ -210,7 +210,7 @@ impl Simulation {
             self.log.note(&format!("fault {fault} at {host}"));
             match fault {
                 0..3 => self.net.cut(host),
-                3..7 => self.net.mend(host),
+                3..7 => self.net.heal(host),
                 7 => self.net.break_all(host),
                 8 => self.net.slow_down(host),
                 9 => self.machine.crash(),
@@ -231,7 +231,7 @@ impl Simulation {
 
     fn heal(&mut self) {
         self.log.note("no more faults");
-        (0..=REPLAYER).for_each(|host| self.net.mend(host));
+        (0..=REPLAYER).for_each(|host| self.net.heal(host));
         if self.machine.life.is_none() {
             self.machine.start();
         }
@@ -245,12 +245,12 @@ impl Simulation {
 
 /// Submits a run until that is acknowledged, and waits for its end. Sometimes the submitter dies after an attempt, so that it
 /// is unknown whether the run exists.
-async fn submit(number: u128, hub: HubClient, chance: Chance, log: Arc<Log>) -> Option<RunId> {
-    sleep(Duration::from_millis(roll(&chance, 60_000))).await;
+async fn submit(number: u128, hub: HubClient, rng: SimRng, log: Arc<Log>) -> Option<RunId> {
+    sleep(Duration::from_millis(roll(&rng, 60_000))).await;
     let submission = submission(number, script().plan());
     while let Err(error) = hub.submit(&submission).await {
         assert!(error.is_transient(), "{error}");
-        if roll(&chance, 4) == 0 {
+        if roll(&rng, 4) == 0 {
             return None;
         }
         sleep(Duration::from_secs(1)).await;

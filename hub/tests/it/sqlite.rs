@@ -6,4 +6,4 @@ async fn world() -> World {
     World::sqlite()
 }
 
-crate::contract::keeps_every_claim!(crate::sqlite::world);
+crate::contract::all_contract_tests!(crate::sqlite::world);

@@ -2,7 +2,7 @@
 #![no_main]
 
 use bue_lang::{
-    Diagnostic, FileContents, Purpose, Script, check_sources, compile, plan_json, plan_mermaid, plan_text, render,
+    Diagnostic, FileContents, Script, check_sources, compile, plan_json, plan_mermaid, plan_text, render,
 };
 use libfuzzer_sys::fuzz_target;
 
@@ -14,7 +14,7 @@ fuzz_target!(|bytes: &[u8]| {
         0 => FileContents::Text("def f(a): pass".into()),
         _ => FileContents::Missing,
     };
-    let file_diagnostics = check_sources(script, &compiled, Purpose::Run, files);
+    let file_diagnostics = check_sources(script, &compiled, files);
     for diagnostic in compiled.diagnostics.iter().chain(&file_diagnostics) {
         assert!(render(diagnostic, script, false).contains(diagnostic.code));
         assert!(diagnostic.labels.iter().all(|label| text.get(label.span.start as usize..label.span.end as usize).is_some()));

@@ -145,7 +145,7 @@ impl<'t> Builder<'t, '_, '_> {
     }
 
     /// Counts bytes against [`MAX_PLAN_BYTES`]; `None` if they do not fit.
-    pub(super) fn spend(&mut self, at: Span, bytes: usize) -> Option<()> {
+    pub(super) fn charge_budget(&mut self, at: Span, bytes: usize) -> Option<()> {
         let left = self.bytes_left.checked_sub(bytes);
         self.bytes_left = left.unwrap_or_default();
         if left.is_none() {

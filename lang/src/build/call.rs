@@ -10,7 +10,7 @@ use super::symbol_table::{Binding, Definition};
 use crate::source::Span;
 use crate::syntax::tree::{Argument, Call, CallStatement, Name};
 
-/// Where a call stands in the script.
+/// The location of a call in the script.
 #[derive(Clone, Copy)]
 pub(super) enum CallRole<'t> {
     /// A statement, with the name of its result, or the source of a loop.
@@ -95,7 +95,7 @@ impl<'t> Builder<'t, '_, '_> {
         if let Some(index) = self.steps.get(step)?.index {
             return Some(index);
         }
-        self.spend(at, self.steps.get(step)?.bytes())?;
+        self.charge_budget(at, self.steps.get(step)?.bytes())?;
         let entry = self.steps.get_mut(step)?;
         let index = StepIndex(u32::try_from(self.plan.steps.len()).ok()?);
         self.plan.steps.push(entry.step(&self.diagnostics.lines)?);

@@ -16,7 +16,7 @@ use crate::source::Span;
 use crate::syntax::tree::{Block, Import, Name, Pipe, Setting, Statement, StepDefinition};
 
 impl<'t> Builder<'t, '_, '_> {
-    /// Adds the definitions of a block. Settings apply to what stands below them. Returns, for each loop of the block in order,
+    /// Adds the definitions of a block. Settings apply to everything below them. Returns, for each loop of the block in order,
     /// the settings that its body inherits.
     pub(super) fn define(&mut self, block: &'t Block<'_>, inherited: &InheritedSettings) -> Vec<InheritedSettings> {
         let mut settings = Rc::clone(inherited);
@@ -42,7 +42,7 @@ impl<'t> Builder<'t, '_, '_> {
         }
         // if steps above share these settings, they are copied
         let copied = if Rc::strong_count(inherited) > 1 { settings::apply::bytes(inherited) } else { 0 };
-        if self.spend(setting.span, copied).is_some() {
+        if self.charge_budget(setting.span, copied).is_some() {
             settings::apply::apply(Rc::make_mut(inherited), &setting.value);
         }
     }
@@ -108,10 +108,10 @@ impl<'t> Builder<'t, '_, '_> {
 
     /// The kind of a definition, and the span of its name.
     pub(super) fn describe(&self, definition: Definition) -> (&'static str, Span) {
-        const NOWHERE: Span = Span { start: 0, end: 0 };
+        const EMPTY_SPAN: Span = Span { start: 0, end: 0 };
         match definition {
-            Definition::Step(at) => ("step", self.steps.get(at).map_or(NOWHERE, |step| step.name.span)),
-            Definition::Pipe(at) => ("pipe", self.pipes.get(at).map_or(NOWHERE, |pipe| pipe.name.span)),
+            Definition::Step(at) => ("step", self.steps.get(at).map_or(EMPTY_SPAN, |step| step.name.span)),
+            Definition::Pipe(at) => ("pipe", self.pipes.get(at).map_or(EMPTY_SPAN, |pipe| pipe.name.span)),
         }
     }
 

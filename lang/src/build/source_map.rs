@@ -1,4 +1,4 @@
-//! Where the steps and calls of a compiled script stand in its text. Checks of files point there.
+//! The locations of the steps and calls of a compiled script, for the diagnostics of later checks.
 
 use std::collections::HashMap;
 
@@ -21,7 +21,7 @@ pub(crate) struct SourceMap {
     pub(crate) calls: Vec<Span>,
 }
 
-/// Where a step stands.
+/// The location of a step.
 #[derive(Debug)]
 pub(crate) struct StepLocation {
     pub(crate) name: String,
@@ -35,7 +35,7 @@ pub(crate) struct StepLocation {
     pub(crate) index: Option<StepIndex>,
 }
 
-/// Where a path or code stands.
+/// The location of a path or code.
 #[derive(Debug)]
 pub(crate) struct CodeLocation {
     pub(crate) span: Span,

@@ -155,7 +155,7 @@ impl<'t> Builder<'t, '_, '_> {
         }
     }
 
-    /// Only if there is no error: a use may stand in what could not be parsed.
+    /// Only if there is no error: text that could not be parsed may contain a use.
     pub(super) fn warn_about_unused(&mut self) {
         if self.diagnostics.has_errors() {
             return;

@@ -1,22 +1,22 @@
 //! What the checks of files share: diagnostics, suggestions, and the files read so far.
 
 use std::collections::HashMap;
+use std::path::Path;
 
 use bue_model::Language;
 use bue_model::language::Engine;
 
 use super::file_contents::FileContents;
-use super::purpose::Purpose;
 use crate::build::source_map::{CodeLocation, CodeLocationKind, StepLocation};
 use crate::compile::Compiled;
-use crate::diagnostics::builder::DiagnosticBuilder;
+use crate::diagnostics::builder::{CodeFile, DiagnosticBuilder};
 use crate::diagnostics::codes;
 use crate::diagnostics::list::Diagnostics;
 use crate::diagnostics::suggest::Suggester;
 use crate::language;
 use crate::python;
 use crate::python::module::{Lookup, Module, SyntaxProblem};
-use crate::source::{Script, Span};
+use crate::source::{LineIndex, Position, Script, Span};
 
 /// The language of the steps that use each code. It is one language, because an import has one.
 pub(super) fn languages(compiled: &Compiled) -> Vec<Option<Language>> {
@@ -36,16 +36,15 @@ fn has_python(language: Option<Language>) -> bool {
 
 pub(super) struct Checker<'a> {
     pub(super) diagnostics: Diagnostics<'a>,
-    pub(super) purpose: Purpose,
     suggester: Suggester,
     /// The module at each path, so that a file that many steps name is read and reported once.
     paths: HashMap<String, Option<Module>>,
 }
 
 impl<'a> Checker<'a> {
-    pub(super) fn new(script: Script<'a>, purpose: Purpose) -> Self {
+    pub(super) fn new(script: Script<'a>) -> Self {
         let (diagnostics, suggester) = (Diagnostics::new(script), Suggester::default());
-        Self { diagnostics, purpose, suggester, paths: HashMap::new() }
+        Self { diagnostics, suggester, paths: HashMap::new() }
     }
 
     /// The names that a code defines; `None` if they are unknown.
@@ -83,7 +82,7 @@ impl<'a> Checker<'a> {
                 );
             }
             FileContents::Text(text) if has_python(language) => {
-                return python::functions(&text).map_err(|problem| self.file_syntax(path, span, &problem)).ok();
+                return python::functions(&text).map_err(|problem| self.file_syntax(path, &text, span, problem)).ok();
             }
             FileContents::Opaque | FileContents::Text(_) => {}
         }
@@ -91,27 +90,36 @@ impl<'a> Checker<'a> {
     }
 
     fn missing(&mut self, path: &str, span: Span) {
-        let code = if self.purpose == Purpose::Check { codes::FILE_NOT_FOUND_YET } else { codes::FILE_NOT_FOUND };
         let message = format!("there is no file `{path}`");
-        self.diagnostics
-            .add(DiagnosticBuilder::new(code, span, message).hint("paths are relative to the folder of the script"));
+        self.diagnostics.add(
+            DiagnosticBuilder::new(codes::FILE_NOT_FOUND, span, message)
+                .hint("paths are relative to the folder of the script"),
+        );
     }
 
-    /// A script that is only checked is valid even if the code of its steps is unfinished.
-    fn syntax_code(&self) -> &'static str {
-        if self.purpose == Purpose::Check { codes::INVALID_PYTHON_YET } else { codes::INVALID_PYTHON }
+    fn file_syntax(&mut self, path: &str, text: &str, used_at: Span, problem: SyntaxProblem) {
+        let diagnostic = self.in_file(codes::INVALID_PYTHON, path, text, used_at, problem);
+        self.diagnostics.add(diagnostic.label("this file is not valid Python"));
     }
 
-    fn file_syntax(&mut self, path: &str, span: Span, problem: &SyntaxProblem) {
-        let message = format!("{path}:{}:{}: {}", problem.line, problem.column, problem.message);
-        self.diagnostics
-            .add(DiagnosticBuilder::new(self.syntax_code(), span, message).label("this file is not valid Python"));
+    /// A mistake in a file that the script names at `used_at`.
+    pub(super) fn in_file(
+        &self,
+        code: &'static str,
+        path: &str,
+        text: &str,
+        used_at: Span,
+        problem: SyntaxProblem,
+    ) -> DiagnosticBuilder {
+        let span = LineIndex::new(text).char_at(text, Position { line: problem.line, column: problem.column });
+        let path = Path::new(self.diagnostics.script.path).with_file_name(path).display().to_string();
+        DiagnosticBuilder::in_file(code, CodeFile { path, text: text.into() }, span, used_at, problem.message)
     }
 
     fn inline_syntax(&mut self, first_line: u32, margin: usize, problem: SyntaxProblem) {
         let span = self.span_in_code(first_line, margin, &problem);
         self.diagnostics.add(
-            DiagnosticBuilder::new(self.syntax_code(), span, problem.message).label("this code is not valid Python"),
+            DiagnosticBuilder::new(codes::INVALID_PYTHON, span, problem.message).label("this code is not valid Python"),
         );
     }
 

@@ -3,7 +3,6 @@
 use bue_model::Language;
 
 use super::checker::Checker;
-use super::purpose::Purpose;
 use crate::build::source_map::{CodeLocation, CodeLocationKind, StepLocation};
 use crate::compile::Compiled;
 use crate::diagnostics::builder::DiagnosticBuilder;
@@ -40,7 +39,7 @@ pub fn check_compiled(
     compiled: &Compiled,
     mut build: impl FnMut(Buildable<'_>) -> Result<(), BuildProblem>,
 ) -> Vec<Diagnostic> {
-    let mut check = Checker::new(script, Purpose::Run);
+    let mut check = Checker::new(script);
     for step in compiled.source_map.steps.iter().filter(|step| step.language.is_compiled()) {
         if let Some(code) = compiled.source_map.codes.get(step.code) {
             check.built(step, code, &mut build);

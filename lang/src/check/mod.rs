@@ -3,19 +3,19 @@
 //! Pure: the caller reads the files and runs the compilers, and passes functions that do so.
 
 mod checker;
+mod code;
 mod compiled;
 mod file_contents;
 mod inputs;
 mod packages;
-mod purpose;
 mod scopes;
 mod sources;
 mod sql;
 
+pub use code::{CodeProblem, CodeProblemKind, check_code};
 pub use compiled::{BuildProblem, Buildable, check_compiled};
 pub use file_contents::FileContents;
 pub use packages::{PackageProblem, PackageProblemKind, check_packages};
-pub use purpose::Purpose;
 pub use scopes::check_scopes;
 pub use sources::check_sources;
 pub use sql::check_sql;

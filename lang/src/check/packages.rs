@@ -4,7 +4,6 @@ use std::collections::HashSet;
 
 use bue_model::Step;
 
-use super::purpose::Purpose;
 use crate::compile::Compiled;
 use crate::diagnostics::builder::DiagnosticBuilder;
 use crate::diagnostics::codes;
@@ -26,7 +25,7 @@ pub struct PackageProblem {
 /// Kinds of [`PackageProblem`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum PackageProblemKind {
-    /// The lock lacks something that the step needs; a warning if the script is only checked.
+    /// The lock lacks something that the step needs.
     NotLocked,
     /// A package of the lock cannot run in a sandbox.
     CannotRun,
@@ -39,7 +38,6 @@ pub enum PackageProblemKind {
 pub fn check_packages(
     script: Script<'_>,
     compiled: &Compiled,
-    purpose: Purpose,
     find: impl Fn(&Step) -> Vec<PackageProblem>,
 ) -> Vec<Diagnostic> {
     let mut diagnostics = Diagnostics::new(script);
@@ -49,8 +47,7 @@ pub fn check_packages(
         let Some(step) = location.index.and_then(|index| plan.steps.get(index.get())) else { continue };
         for problem in find(step) {
             if reported.insert(problem.clone()) {
-                let diagnostic =
-                    DiagnosticBuilder::new(code(problem.kind, purpose), location.name_span, problem.message);
+                let diagnostic = DiagnosticBuilder::new(code(problem.kind), location.name_span, problem.message);
                 diagnostics.add(diagnostic.hint(problem.hint));
             }
         }
@@ -58,9 +55,8 @@ pub fn check_packages(
     diagnostics.finish()
 }
 
-fn code(kind: PackageProblemKind, purpose: Purpose) -> &'static str {
+fn code(kind: PackageProblemKind) -> &'static str {
     match kind {
-        PackageProblemKind::NotLocked if purpose == Purpose::Check => codes::NOT_LOCKED_YET,
         PackageProblemKind::NotLocked => codes::NOT_LOCKED,
         PackageProblemKind::CannotRun => codes::PACKAGE_CANNOT_RUN,
         PackageProblemKind::InvalidRequirements => codes::INVALID_REQUIREMENTS_FILE,

@@ -3,7 +3,6 @@
 use super::checker::{Checker, languages};
 use super::file_contents::FileContents;
 use super::inputs;
-use super::purpose::Purpose;
 use crate::compile::Compiled;
 use crate::diagnostics::diagnostic::Diagnostic;
 use crate::python::module::Module;
@@ -14,10 +13,9 @@ use crate::source::Script;
 pub fn check_sources<'f>(
     script: Script<'_>,
     compiled: &Compiled,
-    purpose: Purpose,
     get: impl Fn(&str) -> FileContents<'f>,
 ) -> Vec<Diagnostic> {
-    let mut check = Checker::new(script, purpose);
+    let mut check = Checker::new(script);
     let source_map = &compiled.source_map;
     let modules: Vec<Option<Module>> = source_map
         .codes

@@ -6,7 +6,6 @@ use bue_model::language::Engine;
 
 use super::checker::{Checker, languages};
 use super::file_contents::FileContents;
-use super::purpose::Purpose;
 use crate::build::source_map::{CodeLocation, CodeLocationKind};
 use crate::compile::Compiled;
 use crate::diagnostics::builder::DiagnosticBuilder;
@@ -20,11 +19,10 @@ use crate::source::Script;
 pub fn check_sql<'f>(
     script: Script<'_>,
     compiled: &Compiled,
-    purpose: Purpose,
     get: impl Fn(&str) -> FileContents<'f>,
     parse: impl Fn(&str) -> Result<(), SyntaxProblem>,
 ) -> Vec<Diagnostic> {
-    let mut check = Checker::new(script, purpose);
+    let mut check = Checker::new(script);
     let mut known = HashSet::new();
     for (code, language) in compiled.source_map.codes.iter().zip(languages(compiled)) {
         if language.is_some_and(|language| language.engine() == Engine::Sqlite) {
@@ -42,13 +40,12 @@ impl Checker<'_> {
         get: &impl Fn(&str) -> FileContents<'f>,
         parse: &impl Fn(&str) -> Result<(), SyntaxProblem>,
     ) {
-        let diagnostic_code = if self.purpose == Purpose::Check { codes::INVALID_SQL_YET } else { codes::INVALID_SQL };
         match &code.kind {
             CodeLocationKind::Inline { text, line, margin } => {
                 if let Err(problem) = parse(text) {
                     let span = self.span_in_code(*line, *margin, &problem);
                     self.diagnostics.add(
-                        DiagnosticBuilder::new(diagnostic_code, span, problem.message)
+                        DiagnosticBuilder::new(codes::INVALID_SQL, span, problem.message)
                             .label("this code is not valid SQL for SQLite"),
                     );
                 }
@@ -56,11 +53,8 @@ impl Checker<'_> {
             CodeLocationKind::Path(path) if known.insert(path) => {
                 let FileContents::Text(text) = get(path) else { return };
                 if let Err(problem) = parse(&text) {
-                    let message = format!("{path}:{}:{}: {}", problem.line, problem.column, problem.message);
-                    self.diagnostics.add(
-                        DiagnosticBuilder::new(diagnostic_code, code.span, message)
-                            .label("this file is not valid SQL for SQLite"),
-                    );
+                    let diagnostic = self.in_file(codes::INVALID_SQL, path, &text, code.span, problem);
+                    self.diagnostics.add(diagnostic.label("this file is not valid SQL for SQLite"));
                 }
             }
             CodeLocationKind::Path(_) => {}

@@ -69,6 +69,10 @@ codes! {
     NOT_LOCKED = "E0060", "packages not locked";
     PACKAGE_CANNOT_RUN = "E0061", "package that cannot run in a sandbox";
     INVALID_REQUIREMENTS_FILE = "E0062", "invalid requirements.txt";
+    // what code imports and opens
+    UNUSABLE_IMPORT = "E0063", "import that cannot work";
+    NO_FILES = "E0064", "file that a step cannot open";
+    NO_PROCESSES = "E0065", "process that a step cannot start";
     // warnings
     UNUSED_STEP = "W0001", "step never used";
     UNUSED_PIPE = "W0002", "pipe never called";
@@ -78,9 +82,6 @@ codes! {
     SPACES_IN_NAME = "W0006", "several spaces in a name";
     COMMENT_IN_PATH = "W0007", "comment directly after a path";
     TAG_WITHOUT_EFFECT = "W0008", "tag without effect";
-    FILE_NOT_FOUND_YET = "W0009", "file not found yet";
-    INVALID_PYTHON_YET = "W0010", "code that is not valid Python yet";
-    INVALID_SQL_YET = "W0011", "code that is not valid SQL yet";
+    // W0009, W0010, W0011 and W0013 were the warnings of `bue check` where `bue run` had E0050, E0052, E0055 and E0060
     UNSERVED_SCOPE = "W0012", "scope that no worker serves";
-    NOT_LOCKED_YET = "W0013", "packages not locked yet";
 }

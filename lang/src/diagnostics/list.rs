@@ -1,6 +1,6 @@
 //! The diagnostics of one script, while it is read.
 
-use super::builder::DiagnosticBuilder;
+use super::builder::{CodeFile, DiagnosticBuilder};
 use super::codes;
 use super::diagnostic::{Diagnostic, Label, Severity};
 use crate::source::{LineIndex, Script, Span};
@@ -43,7 +43,7 @@ impl<'a> Diagnostics<'a> {
         if self.list.len() == MAX_DIAGNOSTICS {
             self.add_truncation_notice();
         }
-        self.list.sort_by_key(|diagnostic| diagnostic.labels.first().map(|label| label.span.start));
+        self.list.sort_by_key(Diagnostic::script_offset);
         self.list
     }
 
@@ -57,13 +57,24 @@ impl<'a> Diagnostics<'a> {
 
     fn build(&self, builder: DiagnosticBuilder) -> Diagnostic {
         let severity = if builder.is_error() { Severity::Error } else { Severity::Warning };
-        let labels = builder.labels.into_iter().map(|(span, text)| self.label(span, text)).collect();
-        let file = self.script.path.to_owned();
-        Diagnostic { code: builder.code, severity, message: builder.message, file, labels, hint: builder.hint }
+        let DiagnosticBuilder { code, message, labels, hint, place } = builder;
+        let (labels, file, file_text, used_at) = match place {
+            None => (self.labels(labels), self.script.path.to_owned(), None, None),
+            Some((CodeFile { path, text }, used_at)) => {
+                let lines = LineIndex::new(&text);
+                let labels = labels.into_iter().map(|(span, note)| label(&lines, &text, span, note)).collect();
+                let used_at = label(&self.lines, self.script.text, used_at, "used here".to_owned());
+                (labels, path, Some(text), Some(used_at))
+            }
+        };
+        Diagnostic { code, severity, message, file, labels, file_text, used_at, hint }
     }
 
-    fn label(&self, span: Span, text: String) -> Label {
-        let position = |byte| self.lines.position(self.script.text, byte);
-        Label { span, start: position(span.start), end: position(span.end), text }
+    fn labels(&self, labels: Vec<(Span, String)>) -> Vec<Label> {
+        labels.into_iter().map(|(span, text)| label(&self.lines, self.script.text, span, text)).collect()
     }
+}
+
+fn label(lines: &LineIndex, file: &str, span: Span, text: String) -> Label {
+    Label { span, start: lines.position(file, span.start), end: lines.position(file, span.end), text }
 }

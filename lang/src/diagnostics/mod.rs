@@ -1,4 +1,4 @@
-//! What is wrong with a script, and how it is shown: a message, labelled spans, and a hint that says what to type.
+//! Diagnostics of a script and their rendering: a message, labelled spans, and a hint with what to type.
 //!
 //! Depends on `source` only. `codes.rs` lists all codes, `explain.rs` has a page on each, `list.rs` collects the diagnostics of
 //! one script.
@@ -11,8 +11,10 @@ pub(crate) mod list;
 mod render;
 pub(crate) mod suggest;
 
+pub use builder::CodeFile;
 pub use codes::CODES;
 pub use diagnostic::{Diagnostic, Label, Severity};
 pub use explain::explain;
 pub use list::MAX_DIAGNOSTICS;
 pub use render::render;
+pub use suggest::nearest;

@@ -12,17 +12,21 @@ const LONGEST_LINE: usize = 16 * 1024;
 /// Bytes on each side of the mistake that are kept of longer lines.
 const WINDOW: usize = 400;
 
-/// The diagnostic with an excerpt of the script.
+/// The diagnostic with an excerpt of its file, and of the line of the script that names the file.
 #[must_use]
 pub fn render(diagnostic: &Diagnostic, script: Script<'_>, color: bool) -> String {
     let level = if diagnostic.is_error() { Level::ERROR } else { Level::WARNING };
     let mut group = Group::with_title(level.primary_title(diagnostic.message.as_str()).id(diagnostic.code));
+    let file = Script { path: &diagnostic.file, text: diagnostic.file_text.as_deref().unwrap_or(script.text) };
     for (at, label) in diagnostic.labels.iter().enumerate() {
         let same_line = |other: &&Label| other.start.line == label.start.line;
         let earlier = diagnostic.labels.iter().take(at);
         if earlier.filter(same_line).count() == 0 {
-            group = excerpt(group, at == 0, diagnostic.labels.iter().skip(at).filter(same_line), diagnostic, script);
+            group = excerpt(group, at == 0, diagnostic.labels.iter().skip(at).filter(same_line), file);
         }
+    }
+    if let Some(used_at) = &diagnostic.used_at {
+        group = excerpt(group, false, core::iter::once(used_at), script);
     }
     if let Some(hint) = &diagnostic.hint {
         group = group.element(Level::HELP.message(hint.as_str()));
@@ -31,24 +35,23 @@ pub fn render(diagnostic: &Diagnostic, script: Script<'_>, color: bool) -> Strin
     renderer.render(&[group])
 }
 
-/// One line of the script with its labels below it; a label of several lines is shown on its first.
+/// One line of a file with its labels below it; a label of several lines is shown on its first.
 fn excerpt<'a>(
     group: Group<'a>,
     primary: bool,
     labels: impl Iterator<Item = &'a Label>,
-    diagnostic: &'a Diagnostic,
-    script: Script<'a>,
+    file: Script<'a>,
 ) -> Group<'a> {
     let mut labels = labels.peekable();
     let Some(first) = labels.peek().copied() else { return group };
-    let line = Line::around(script.text, first.span);
+    let line = Line::around(file.text, first.span);
     let annotations = labels.enumerate().map(|(at, label)| annotation(&line, label, primary && at == 0));
     let snippet =
         Snippet::source(line.text).line_start(first.start.line as usize).annotations(annotations.collect::<Vec<_>>());
     if !line.cut {
-        return group.element(snippet.path(diagnostic.file.as_str()));
+        return group.element(snippet.path(file.path));
     }
-    let origin = Origin::path(diagnostic.file.as_str()).line(first.start.line as usize);
+    let origin = Origin::path(file.path).line(first.start.line as usize);
     group.element(origin.char_column(first.start.column as usize)).element(snippet)
 }
 

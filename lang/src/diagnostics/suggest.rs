@@ -4,6 +4,12 @@
 /// with a megabyte of known ones would take too long for a hint.
 const MAX_WORK: usize = 20_000_000;
 
+/// Returns the candidate that is most similar to a word, if it is similar enough to have been intended.
+#[must_use]
+pub fn nearest<'n>(word: &str, candidates: impl IntoIterator<Item = &'n str>) -> Option<&'n str> {
+    Suggester::default().nearest(word, candidates)
+}
+
 /// Finds names that were probably intended.
 pub(crate) struct Suggester {
     work_left: usize,
@@ -25,7 +31,7 @@ impl Suggester {
         for candidate in candidates {
             let other: Vec<char> = candidate.chars().flat_map(char::to_lowercase).collect();
             let too_different = other.len().abs_diff(word.len()) > allowed;
-            self.spend(if too_different { other.len() } else { word.len() * other.len() } + 1)?;
+            self.charge_budget(if too_different { other.len() } else { word.len() * other.len() } + 1)?;
             if too_different {
                 continue;
             }
@@ -46,7 +52,7 @@ impl Suggester {
         let last = |name: &str| name.rsplit(' ').next().map(str::len).unwrap_or_default();
         let mut best = None;
         for candidate in candidates {
-            self.spend(candidate.len() + 1)?;
+            self.charge_budget(candidate.len() + 1)?;
             let (short, long) = if candidate.len() < word.len() { (candidate, word) } else { (word, candidate) };
             if long.ends_with(short) && last(long) == short.len() {
                 best = best.max(Some(candidate));
@@ -55,7 +61,7 @@ impl Suggester {
         best
     }
 
-    fn spend(&mut self, work: usize) -> Option<()> {
+    fn charge_budget(&mut self, work: usize) -> Option<()> {
         let left = self.work_left.checked_sub(work);
         self.work_left = left.unwrap_or_default();
         left.map(drop)

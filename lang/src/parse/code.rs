@@ -72,7 +72,7 @@ impl<'a> Parser<'a, '_, '_> {
         if let Some(fence) = tokens.iter().find(|token| matches!(token.kind, TokenKind::Code | TokenKind::UnclosedCode))
         {
             let before = span.to(Span { start: span.start, end: fence.span.start });
-            let message = format!("{} stands before the opening fence", backquoted(before.of(self.text).trim()));
+            let message = format!("{} before the opening fence", backquoted(before.of(self.text).trim()));
             return self.fail(
                 DiagnosticBuilder::new(codes::TEXT_AFTER_CODE, before, message).hint("begin the line with the fence"),
             );
@@ -110,7 +110,7 @@ impl<'a> Parser<'a, '_, '_> {
         let second = Span::new(path.start as usize + at + 1, path.end as usize);
         let diagnostic =
             DiagnosticBuilder::new(codes::TEXT_AFTER_STATEMENT, second, "a second import begins on this line");
-        Some(diagnostic.hint(format!("put it on a line of its own: {}", backquoted(second.of(self.text)))))
+        Some(diagnostic.hint(format!("put it on a separate line: {}", backquoted(second.of(self.text)))))
     }
 
     /// Skips a text between triple quotes, if one begins at this path, so that its lines are not taken for statements.
@@ -156,8 +156,8 @@ fn curly_quotes(path: &str, span: Span) -> Option<DiagnosticBuilder> {
 
 /// Returns whether the path is SQL or Python without fences, or the sign that begins a block of text in YAML.
 fn is_code(path: &str) -> bool {
-    const BEGINNINGS: &[&str] = &["def ", "async def ", "lambda ", "return "];
-    if BEGINNINGS.iter().any(|beginning| path.starts_with(beginning)) {
+    const CODE_PREFIXES: &[&str] = &["def ", "async def ", "lambda ", "return "];
+    if CODE_PREFIXES.iter().any(|prefix| path.starts_with(prefix)) {
         return true;
     }
     const SQL: &[&str] = &["select", "insert", "with", "create", "update", "delete"];

@@ -2,7 +2,7 @@
 
 use bue_model::Language;
 
-use super::other_languages::MAX_ECHO;
+use super::other_languages::MAX_QUOTED;
 use super::parser::{Parsed, Parser, Reported};
 use crate::diagnostics::builder::DiagnosticBuilder;
 use crate::diagnostics::codes;
@@ -29,7 +29,7 @@ impl<'a> Parser<'a, '_, '_> {
     /// For an import with brackets, braces or `from`: the same import as scripts write it. At the word `import`.
     fn intended_import(&self) -> Option<String> {
         let line = self.line_text();
-        if line.len() > MAX_ECHO || line.contains('(') {
+        if line.len() > MAX_QUOTED || line.contains('(') {
             return None;
         }
         if let Some((names, path)) = line.strip_prefix("import ")?.split_once(" from ") {

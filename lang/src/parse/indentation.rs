@@ -33,7 +33,7 @@ impl<'a> Parser<'a, '_, '_> {
         Ok(Statement::Tab)
     }
 
-    /// Whether `tab = '  '` or `TAB '  '` stands here instead of `TAB = '  '`.
+    /// Whether `tab = '  '` or `TAB '  '` is written here instead of `TAB = '  '`.
     pub(super) fn is_misspelt_tab(&self) -> bool {
         let word = self.text_of(self.peek());
         let has_equals = self.kind_nth(1) == TokenKind::Equals;

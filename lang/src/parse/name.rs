@@ -109,7 +109,7 @@ impl<'a> Parser<'a, '_, '_> {
 
     /// After a name at the start of a line: if the next sign was meant to be part of the name, the intended name, so that
     /// its step is still parsed.
-    pub(super) fn bad_name_as_intended(&mut self, name: &Name<'a>) -> Option<Name<'a>> {
+    pub(super) fn recover_name(&mut self, name: &Name<'a>) -> Option<Name<'a>> {
         let adjacent = self.peek().span.start == name.span.end;
         let fits = match self.kind() {
             TokenKind::Equals

@@ -24,8 +24,8 @@ const INSTEAD: &[(&[&str], &str)] = &[
     (&["while"], "a step that returns `Result(status=StepStatus.pending)` runs again; `!every 10s` sets the interval"),
 ];
 
-/// Longest line, in bytes, that a hint repeats.
-pub(super) const MAX_ECHO: usize = 120;
+/// Longest line, in bytes, that a hint quotes.
+pub(super) const MAX_QUOTED: usize = 120;
 
 /// What begins a comment in other languages.
 const COMMENTS: &[&str] = &["//", "/*", "--", ";", "%", "\"\"\"", "'''"];
@@ -73,7 +73,7 @@ impl Parser<'_, '_, '_> {
     fn python_import(&self) -> Option<String> {
         let line = self.line_text();
         let (module, names) = line.strip_prefix("from ")?.split_once(" import ")?;
-        let plain = line.len() <= MAX_ECHO && !line.contains('(') && !module.ends_with(".py");
+        let plain = line.len() <= MAX_QUOTED && !line.contains('(') && !module.ends_with(".py");
         plain.then(|| format!("`import python ({}) {}.py`", names.trim(), module.trim().replace('.', "/")))
     }
 

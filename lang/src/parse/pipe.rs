@@ -81,7 +81,7 @@ impl<'a> Parser<'a, '_, '_> {
         Some(format!("separate steps with a bar: `{before} | {after}`"))
     }
 
-    /// The word after an arrow or other one or two signs that stand here.
+    /// The word after an arrow or another operator of one or two characters at the cursor.
     pub(super) fn name_after_sign(&self) -> Option<&'a str> {
         let word = |ahead| Some(self.peek_nth(ahead)).filter(|token| token.kind == TokenKind::Word);
         let sign = |ahead| ["-", ">", "=", "&", ",", "."].contains(&self.text_of(self.peek_nth(ahead)));

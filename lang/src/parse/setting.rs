@@ -1,4 +1,4 @@
-//! Settings, on a line of their own or in an import item: which setting, and which text is its value.
+//! Settings, on separate lines or in import items: which setting, and which text is its value.
 
 use super::parser::{Parsed, Parser};
 use super::recovery::count_bracket;
@@ -12,10 +12,10 @@ use crate::syntax::token::{Token, TokenKind};
 use crate::syntax::tree::Setting;
 use crate::text::backquoted;
 
-/// Where a setting stands, which decides where its value ends.
+/// The context of a setting, which decides where its value ends.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum SettingPosition {
-    /// On a line of its own.
+    /// On a separate line.
     Line,
     /// In an import item, where `,`, `)` and the next setting end it.
     Item,

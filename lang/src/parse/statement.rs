@@ -98,7 +98,7 @@ impl<'a> Parser<'a, '_, '_> {
     /// A statement that begins with a name: step, pipe, call or gather.
     fn named(&mut self, width: usize) -> Parsed<Statement<'a>> {
         let name = self.expect_name(codes::NOT_UNDERSTOOD, "a name", "")?;
-        let intended = self.bad_name_as_intended(&name);
+        let intended = self.recover_name(&name);
         let reported = intended.is_some() || name.text.is_empty();
         let name = intended.unwrap_or(name);
         match self.kind() {

@@ -133,7 +133,7 @@ impl Collector {
         }
     }
 
-    /// A name that may stand for anything.
+    /// A name that may refer to anything.
     fn unknown(&mut self, name: &str, prefix: &str) {
         let name = format!("{prefix}{name}");
         self.add(Function { name: name.clone(), min_inputs: 0, max_inputs: None, at: 0 });

@@ -27,7 +27,7 @@ pub(super) fn is_too_deep(source: &str) -> bool {
     }
 }
 
-/// The weight of every open bracket and indented block, and their sum.
+/// The depth cost of every open bracket and indented block, and their sum.
 struct Depth {
     levels: Vec<usize>,
     sum: usize,
@@ -43,12 +43,12 @@ impl Depth {
                 self.close();
             }
             TokenKind::Comma | TokenKind::Newline | TokenKind::Semi => self.reset(),
-            kind => self.deepen(weight(kind)),
+            kind => self.add_depth(depth_cost(kind)),
         }
     }
 
     fn open(&mut self) {
-        self.deepen(BRACKET);
+        self.add_depth(BRACKET);
         self.levels.push(0);
     }
 
@@ -70,7 +70,7 @@ impl Depth {
         }
     }
 
-    fn deepen(&mut self, by: usize) {
+    fn add_depth(&mut self, by: usize) {
         self.sum += by;
         if let Some(level) = self.levels.last_mut() {
             *level += by;
@@ -78,7 +78,7 @@ impl Depth {
     }
 }
 
-fn weight(kind: TokenKind) -> usize {
+fn depth_cost(kind: TokenKind) -> usize {
     match kind {
         TokenKind::Name
         | TokenKind::Int

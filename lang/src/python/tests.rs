@@ -63,6 +63,23 @@ fn a_syntax_problem_has_its_position() {
 }
 
 #[test]
+fn statements_of_python_2_are_named_as_cpython_names_them() {
+    for (source, expected) in [
+        ("x = 1\nprint \"x\"\n", (2, 1, "Missing parentheses in call to 'print'. Did you mean print(...)?")),
+        ("def f(a):\n    print a, 1\n", (2, 5, "Missing parentheses in call to 'print'. Did you mean print(...)?")),
+        ("exec code", (1, 1, "Missing parentheses in call to 'exec'. Did you mean exec(...)?")),
+    ] {
+        let problem = functions(source).expect_err("no Python");
+        assert_eq!((problem.line, problem.column, problem.message.as_str()), expected, "{source}");
+    }
+    for source in ["print (1) 2", "printer 1", "print = = 1"] {
+        let message = functions(source).expect_err("no Python").message;
+        assert!(!message.contains("Missing parentheses"), "{source}: {message}");
+    }
+    assert!(functions("print\nexec\nprint (1), 2").is_ok());
+}
+
+#[test]
 fn hostile_nesting_ends_in_an_answer() {
     let deep: String = (0..5_000).map(|depth| format!("{}if 1:\n", " ".repeat(depth))).collect();
     assert!(module(&deep).open);

@@ -61,7 +61,7 @@ impl Reader<'_> {
         self.at += rest.len() - rest.trim_start().len();
     }
 
-    /// Consumes the first of the signs that stands here; longer signs come first in the list.
+    /// Consumes the first of these operators that is next; longer operators come first in the list.
     fn sign(&mut self, signs: &[&'static str]) -> Option<&'static str> {
         self.skip_blanks();
         let sign = signs.iter().find(|sign| self.rest().starts_with(**sign))?;

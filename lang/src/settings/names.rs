@@ -5,7 +5,7 @@ pub(crate) const NAMES: &[&str] =
     &["scope", "priority", "timeout", "retries", "every", "for", "rate", "allow", "requires"];
 
 /// What other systems call these settings.
-const ELSEWHERE: &[(&[&str], &str)] = &[
+const FOREIGN_ALIASES: &[(&[&str], &str)] = &[
     (&["retry", "tries", "attempts", "max_retries"], "retries"),
     (&["timeout_s", "time_limit", "deadline"], "timeout"),
     (&["interval", "poll", "sleep", "delay", "wait", "retry_delay"], "every"),
@@ -16,7 +16,7 @@ const ELSEWHERE: &[(&[&str], &str)] = &[
     (&["permissions", "permit", "secret", "net"], "allow"),
 ];
 
-/// The setting that a word of another system stands for.
+/// The setting that corresponds to a word of another system.
 pub(crate) fn intended(word: &str) -> Option<&'static str> {
-    ELSEWHERE.iter().find(|(words, _)| words.contains(&word)).map(|(_, name)| *name)
+    FOREIGN_ALIASES.iter().find(|(words, _)| words.contains(&word)).map(|(_, name)| *name)
 }

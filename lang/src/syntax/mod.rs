@@ -1,4 +1,4 @@
-//! Tokens, and the tree that the parser makes of them. Depends on `source`, `text`, `settings` and `diagnostics`.
+//! Tokens, and the tree that the parser builds from them. Depends on `source`, `text`, `settings` and `diagnostics`.
 
 pub(crate) mod lexer;
 pub(crate) mod token;

@@ -3,12 +3,12 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 
-use bue_lang::{CODES, FileContents, Purpose, Script, check_scopes, check_sources, compile, explain};
+use bue_lang::{CODES, FileContents, Script, check_scopes, check_sources, compile, explain};
 
 /// Codes without a tested example here. A script that reaches a limit is too long to read; `limits.rs` tests these. SQL needs a
 /// database, a compiled step a compiler, and packages need files; the tests of the command check these examples.
 const WITHOUT_EXAMPLE: &[&str] =
-    &["E0001", "E0002", "E0041", "E0055", "E0056", "E0057", "E0060", "E0061", "E0062", "W0011", "W0013"];
+    &["E0001", "E0002", "E0041", "E0055", "E0056", "E0057", "E0060", "E0061", "E0062", "E0063", "E0064", "E0065"];
 
 #[test]
 fn every_code_has_a_page_under_its_title() {
@@ -33,9 +33,8 @@ fn wrong_examples_get_their_code_and_right_examples_no_error() {
         let page = explain(code).expect("a page");
         let wrong = example(page, "bue wrong").unwrap_or_else(|| panic!("{code} has no wrong example"));
         let right = example(page, "bue right").unwrap_or_else(|| panic!("{code} has no right example"));
-        let purpose = purpose(code);
-        assert!(codes(&wrong, purpose).contains(code), "{code}: {:?}", codes(&wrong, purpose));
-        let remaining = codes(&right, purpose);
+        assert!(codes(&wrong).contains(code), "{code}: {:?}", codes(&wrong));
+        let remaining = codes(&right);
         assert!(!remaining.iter().any(|one| one == code || one.starts_with('E')), "{code}: {remaining:?}");
     }
 }
@@ -44,25 +43,18 @@ fn wrong_examples_get_their_code_and_right_examples_no_error() {
 fn wrong_examples_get_no_other_error() {
     for (code, _) in CODES.iter().filter(|(code, _)| !WITHOUT_EXAMPLE.contains(code)) {
         let wrong = example(explain(code).expect("a page"), "bue wrong").expect("an example");
-        let purpose = purpose(code);
-        let errors: Vec<_> = codes(&wrong, purpose).into_iter().filter(|one| one.starts_with('E')).collect();
+        let errors: Vec<_> = codes(&wrong).into_iter().filter(|one| one.starts_with('E')).collect();
         let expected: &[&str] = if code.starts_with('E') { &[code] } else { &[] };
         assert_eq!(errors, expected, "one mistake gives one diagnostic: {code}");
     }
 }
 
-/// Codes for files that may be created or corrected later are reported only by a check.
-fn purpose(code: &str) -> Purpose {
-    if ["W0009", "W0010"].contains(&code) { Purpose::Check } else { Purpose::Run }
-}
-
-fn codes(text: &str, purpose: Purpose) -> Vec<&'static str> {
+fn codes(text: &str) -> Vec<&'static str> {
     let script = Script { path: "example.bue", text };
     let compiled = compile(script);
     let files: HashMap<&str, FileContents<'_>> =
         [("steps.py", FileContents::Text(Cow::Owned(steps()))), ("folder", FileContents::Opaque)].into();
-    let sources =
-        check_sources(script, &compiled, purpose, |path| files.get(path).cloned().unwrap_or(FileContents::Missing));
+    let sources = check_sources(script, &compiled, |path| files.get(path).cloned().unwrap_or(FileContents::Missing));
     let served = ["production".to_owned(), "default".to_owned()];
     let scopes = check_scopes(script, &compiled, &served);
     compiled.diagnostics.iter().chain(&sources).chain(&scopes).map(|diagnostic| diagnostic.code).collect()

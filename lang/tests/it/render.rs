@@ -7,7 +7,7 @@ fn rendered(text: &str) -> String {
     compile(script).diagnostics.iter().map(|diagnostic| render(diagnostic, script, false) + "\n").collect()
 }
 
-/// Asserts that the marks stand under the text that they are about.
+/// Asserts that the marks are under the text that they refer to.
 fn marked(text: &str, wrong: &str) {
     let shown = rendered(text);
     let lines: Vec<&str> = shown.lines().collect();

@@ -3,8 +3,8 @@
 use std::sync::LazyLock;
 
 use bue_lang::{
-    Diagnostic, FileContents, Purpose, Script, check_sources, compile, format, plan_json, plan_mermaid, plan_text,
-    python, render,
+    Diagnostic, FileContents, Script, check_sources, compile, format, plan_json, plan_mermaid, plan_text, python,
+    render,
 };
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
@@ -158,7 +158,7 @@ fn assert_answers(text: &str) {
     let files = |path: &str| {
         if path.len().is_multiple_of(2) { FileContents::Text("def f(a): pass".into()) } else { FileContents::Missing }
     };
-    let file_diagnostics = check_sources(script, &compiled, Purpose::Run, files);
+    let file_diagnostics = check_sources(script, &compiled, files);
     for diagnostic in compiled.diagnostics.iter().chain(&file_diagnostics) {
         assert!(!diagnostic.labels.is_empty(), "{text:?}");
         for label in &diagnostic.labels {

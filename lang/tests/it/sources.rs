@@ -4,8 +4,8 @@ use std::cell::RefCell;
 
 use bue_lang::python::SyntaxProblem;
 use bue_lang::{
-    Diagnostic, FileContents, PackageProblem, PackageProblemKind, Purpose, Script, check_packages, check_scopes,
-    check_sources, check_sql, compile,
+    Diagnostic, FileContents, PackageProblem, PackageProblemKind, Position, Script, check_packages, check_scopes,
+    check_sources, check_sql, compile, render,
 };
 
 const FILE: &str = "\
@@ -31,10 +31,9 @@ fn functions_are_looked_up_in_their_file() {
 }
 
 #[test]
-fn a_missing_file_is_a_warning_for_check_and_an_error_for_run() {
+fn a_missing_file_is_reported_once() {
     let text = "import python (f, g) missing.py\nf()\ng()";
-    assert_eq!(codes(text, Purpose::Check), ["W0009"]);
-    assert_eq!(codes(text, Purpose::Run), ["E0050"]);
+    assert_eq!(messages(text), ["E0050 1:22 there is no file `missing.py`"]);
 }
 
 #[test]
@@ -46,9 +45,17 @@ fn a_folder_cannot_be_the_source_of_python_or_sql() {
 
 #[test]
 fn mistakes_in_a_python_file_give_its_line() {
-    assert_eq!(messages("import python (f) broken.py").len(), 1);
-    let message = &messages("import python (f) broken.py")[0];
-    assert!(message.starts_with("E0052 1:19 broken.py:2:7: "), "{message}");
+    let script = Script { path: "jobs/x.bue", text: "import python (f) broken.py" };
+    let diagnostics = check(script.text);
+    let [diagnostic] = diagnostics.as_slice() else { panic!("{diagnostics:?}") };
+    assert_eq!((diagnostic.code, diagnostic.file.as_str()), ("E0052", "jobs/broken.py"));
+    assert_eq!(diagnostic.position(), Position { line: 2, column: 7 });
+    assert_eq!(diagnostic.used_at.as_ref().map(|label| label.start), Some(Position { line: 1, column: 19 }));
+    let text = render(diagnostic, script, false);
+    for part in ["jobs/broken.py:2:7", "2 | def f(:", "jobs/x.bue:1:19", "1 | import python (f) broken.py", "used here"]
+    {
+        assert!(text.contains(part), "{part}: {text}");
+    }
 }
 
 #[test]
@@ -95,7 +102,7 @@ fn every_path_is_read_once() {
         "import python (one, two) steps.py\nimport python (any) steps.py\na:\n    python\n    none\n    steps.py\n";
     let paths = RefCell::new(Vec::new());
     let script = Script { path: "x.bue", text };
-    let diagnostics = check_sources(script, &compile(script), Purpose::Run, |path| {
+    let diagnostics = check_sources(script, &compile(script), |path| {
         paths.borrow_mut().push(path.to_owned());
         FileContents::Missing
     });
@@ -116,22 +123,19 @@ fn mistakes_in_sql_are_shown_where_they_stand() {
             message: "near \"selct\"".into(),
         }),
     };
-    let script = Script { path: "x.bue", text };
+    let script = Script { path: "jobs/x.bue", text };
     let files = |path: &str| if path == "x.sql" { FileContents::Text("selct 1".into()) } else { FileContents::Missing };
-    let positions = |purpose| -> Vec<String> {
-        let diagnostics = check_sql(script, &compile(script), purpose, files, parse);
-        diagnostics
-            .iter()
-            .map(|one| format!("{} {}:{}", one.code, one.position().line, one.position().column))
-            .collect()
-    };
-    assert_eq!(positions(Purpose::Run), ["E0055 1:33", "E0055 7:5"]);
-    assert_eq!(positions(Purpose::Check), ["W0011 1:33", "W0011 7:5"]);
+    let diagnostics = check_sql(script, &compile(script), files, parse);
+    let positions: Vec<String> = diagnostics
+        .iter()
+        .map(|one| format!("{} {}:{}:{}", one.code, one.file, one.position().line, one.position().column))
+        .collect();
+    assert_eq!(positions, ["E0055 jobs/x.sql:1:1", "E0055 jobs/x.bue:7:5"]);
 }
 
-fn check(text: &str, purpose: Purpose) -> Vec<Diagnostic> {
-    let script = Script { path: "x.bue", text };
-    check_sources(script, &compile(script), purpose, |path| match path {
+fn check(text: &str) -> Vec<Diagnostic> {
+    let script = Script { path: "jobs/x.bue", text };
+    check_sources(script, &compile(script), |path| match path {
         "steps.py" => FileContents::Text(FILE.into()),
         "broken.py" => FileContents::Text("x = 1\ndef f(:\n".into()),
         "folder" => FileContents::Opaque,
@@ -139,14 +143,10 @@ fn check(text: &str, purpose: Purpose) -> Vec<Diagnostic> {
     })
 }
 
-fn codes(text: &str, purpose: Purpose) -> Vec<&'static str> {
-    check(text, purpose).iter().map(|diagnostic| diagnostic.code).collect()
-}
-
 fn messages(text: &str) -> Vec<String> {
     let line =
         |one: &Diagnostic| format!("{} {}:{} {}", one.code, one.position().line, one.position().column, one.message);
-    check(text, Purpose::Run).iter().map(line).collect()
+    check(text).iter().map(line).collect()
 }
 
 #[test]
@@ -172,9 +172,9 @@ fn problems_with_packages_are_reported_once_at_the_first_step_that_has_them() {
     let text = "import python (f, g) a.py\nimport sqlite3 (q) b.sql\nimport python (unused) a.py\nf()\ng()\nq()";
     let script = Script { path: "x.bue", text };
     let compiled = compile(script);
-    let reported_code = |kind: PackageProblemKind, purpose: Purpose| {
+    let reported_code = |kind: PackageProblemKind| {
         let problem = PackageProblem { kind, message: "problem".to_owned(), hint: "type this".to_owned() };
-        let diagnostics = check_packages(script, &compiled, purpose, |step| {
+        let diagnostics = check_packages(script, &compiled, |step| {
             assert!(["f", "g"].contains(&step.name.as_str()), "{}", step.name);
             vec![problem.clone()]
         });
@@ -183,8 +183,7 @@ fn problems_with_packages_are_reported_once_at_the_first_step_that_has_them() {
         assert_eq!((position.line, position.column, diagnostic.hint.as_deref()), (1, 16, Some("type this")));
         diagnostic.code
     };
-    assert_eq!(reported_code(PackageProblemKind::NotLocked, Purpose::Check), "W0013");
-    assert_eq!(reported_code(PackageProblemKind::NotLocked, Purpose::Run), "E0060");
-    assert_eq!(reported_code(PackageProblemKind::CannotRun, Purpose::Check), "E0061");
-    assert_eq!(reported_code(PackageProblemKind::InvalidRequirements, Purpose::Run), "E0062");
+    assert_eq!(reported_code(PackageProblemKind::NotLocked), "E0060");
+    assert_eq!(reported_code(PackageProblemKind::CannotRun), "E0061");
+    assert_eq!(reported_code(PackageProblemKind::InvalidRequirements), "E0062");
 }

@@ -119,7 +119,7 @@ fn send(frames: &Frames, message: &FromHost) -> io::Result<()> {
 struct Host {
     sandbox: Sandbox,
     frames: Frames,
-    /// Bundles that the parent loaded and has not told this process to forget.
+    /// Bundles that the parent has loaded and not yet dropped.
     bundles: RefCell<HashMap<BlobHash, Arc<Bundle>>>,
     running: RefCell<HashMap<u64, RunningTask>>,
 }

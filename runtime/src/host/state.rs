@@ -80,7 +80,7 @@ impl StepState {
         Self { items, net, ..Self::with_wasi(context, wasi::context(context.log, packages)) }
     }
 
-    /// A guest without requests of its own, with this WASI context.
+    /// A guest without requests to the host, with this WASI context.
     pub(crate) fn with_wasi(context: StepContext<'_>, wasi: WasiP1Ctx) -> Self {
         let StepContext { limits, log, deadline } = context;
         Self {

@@ -194,7 +194,7 @@ impl Unpacking<'_> {
     }
 }
 
-/// Tells a damaged zip file from an error of this machine.
+/// Distinguishes a damaged zip file from an error of this machine.
 fn copy_problem(error: io::Error) -> PackageProblem {
     match error.kind() {
         io::ErrorKind::InvalidData

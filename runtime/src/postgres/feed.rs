@@ -34,7 +34,7 @@ pub(super) enum TablePart {
 }
 
 impl InputTable {
-    /// Sends the columns, then all rows. Blocks until they are received: call it on a thread of its own.
+    /// Sends the columns, then all rows. Blocks until they are received: call it on a separate thread.
     pub(super) fn send(&self, to: &mpsc::Sender<TablePart>) -> Result<Shape, Failure> {
         check_name(&self.table, "table's name").map_err(|reason| self.not_a_table(&reason))?;
         self.try_send(to).map_err(|error| error.failure(&self.table, self.input, "return a list of maps"))

@@ -207,7 +207,7 @@ fn comment_len(bytes: &[u8]) -> usize {
     bytes.len()
 }
 
-/// Returns the length of a quoted token. A doubled quote stands for one; with `backslashes`, a backslash escapes the next
+/// Returns the length of a quoted token. A doubled quote is one quote; with `backslashes`, a backslash escapes the next
 /// character.
 fn quoted_len(bytes: &[u8], quote: u8, backslashes: bool) -> usize {
     let mut at = 1;

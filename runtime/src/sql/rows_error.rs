@@ -22,7 +22,7 @@ impl From<CborError> for RowsError {
 }
 
 impl RowsError {
-    /// Returns the failure for this input. `instead` says what to do.
+    /// Returns the failure for this input. `instead` is the advice.
     pub(crate) fn failure(&self, table: &str, input: usize, instead: &str) -> Failure {
         let message = match self {
             Self::Unreadable(error) => format!("Step input {input} cannot be read: {error}"),

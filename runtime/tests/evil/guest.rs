@@ -27,7 +27,7 @@ use super::CANARY;
 const WORDS: [&str; 8] = ["with", "gives", "fails", "log", "refused", "loop", "at", "replace"];
 /// The hosts that the script of a guest allows.
 const ALLOWED_HOSTS: [&str; 4] = ["*.com", "*.example", "0.0.0.0/0", "::/0"];
-/// A harmless Python step, in the guest's module or in one of its own.
+/// A harmless Python step, in the guest's module or in a separate one.
 const INNOCENT: &str = "\n\ndef innocent(*_):\n    return 7\n";
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,7 +51,7 @@ pub(crate) struct Guest {
 }
 
 impl Guest {
-    /// All guests below a folder. In their texts `CANARY_PATH` and `TRAP_PORT` are filled in.
+    /// Reads all guests in a folder. `CANARY_PATH` and `TRAP_PORT` are replaced in their texts.
     pub(crate) fn all(root: &Path, canary: &Path, port: u16) -> Vec<Self> {
         let mut guests = Vec::new();
         for (folder, language) in
@@ -133,7 +133,7 @@ impl Guest {
         }
     }
 
-    /// The claims that do not hold.
+    /// Returns the claims that do not hold.
     pub(crate) fn problems(&self, finished: &Finished) -> Vec<String> {
         let mut problems = Vec::new();
         let answer = answer_text(&finished.answer);
@@ -160,28 +160,28 @@ impl Guest {
     }
 }
 
-/// Is this a source file, without a part of its path that begins with `_`?
+/// Whether this is a source file without a part of its path that begins with `_`.
 fn is_guest(path: &Path) -> bool {
     let is_source = path.extension().is_some_and(|kind| ["py", "sql", "wat", "rs"].iter().any(|known| kind == *known));
     is_source && !path.to_string_lossy().contains("/_")
 }
 
-/// Does a text match this pattern, in which `…` matches anything?
+/// Whether a text matches this pattern, in which `…` matches anything.
 pub(crate) fn matches(pattern: &str, text: &str) -> bool {
     let mut parts = pattern.split('…');
-    let Some(mut rest) = parts.next().and_then(|first| text.strip_prefix(first)) else { return false };
+    let Some(mut remaining) = parts.next().and_then(|first| text.strip_prefix(first)) else { return false };
     let parts: Vec<&str> = parts.collect();
-    let Some((last, middle)) = parts.split_last() else { return rest.is_empty() };
+    let Some((last, middle)) = parts.split_last() else { return remaining.is_empty() };
     for part in middle {
-        match rest.split_once(part) {
-            Some((_, after)) => rest = after,
+        match remaining.split_once(part) {
+            Some((_, after)) => remaining = after,
             None => return false,
         }
     }
-    rest.ends_with(last)
+    remaining.ends_with(last)
 }
 
-/// The claims in the comments before the first line of code.
+/// Reads the claims in the comments before the first line of code.
 fn claims(text: &str, language: Language, name: &str) -> Vec<(String, String)> {
     let comment = match language {
         Language::Python => "# ",
@@ -196,7 +196,7 @@ fn claims(text: &str, language: Language, name: &str) -> Vec<(String, String)> {
     claims
 }
 
-/// A complete module: the common frame with the text of the guest inserted.
+/// Returns a complete module: the common frame with the text of the guest inserted.
 fn module(path: &Path, text: &str, claims: &[(String, String)]) -> String {
     let frame = fs::read_to_string(path.with_file_name("_guest.wat")).expect("the frame");
     let mut module = frame.replace(";; GUEST", text);

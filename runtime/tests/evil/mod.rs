@@ -25,7 +25,7 @@ const GUEST_TIMEOUT: Duration = Duration::from_secs(60);
 /// The content of a file of this machine, which no guest may read.
 const CANARY: &str = "canary-5fd1c7a0b2";
 
-pub(crate) fn hostile_guests_get_what_they_must(runtime: &Runtime) {
+pub(crate) fn hostile_guests_have_their_expected_outcomes(runtime: &Runtime) {
     let mut canary = tempfile::NamedTempFile::new().expect("a file");
     canary.write_all(CANARY.as_bytes()).expect("written");
     let trap = TcpListener::bind("127.0.0.1:0").expect("a port");
@@ -50,14 +50,14 @@ async fn check_all(runtime: &Runtime, mut guests: Vec<Guest>) -> Vec<String> {
     let mut problems = Vec::new();
     for guest in &guests {
         let start = Instant::now();
-        let found = match guest.language {
+        let new_problems = match guest.language {
             Language::Wat => check_module(runtime, guest).await,
             Language::Python | Language::Sql | Language::Rust => check(&shared, guest).await,
         };
         if std::env::var_os("BUE_EVIL").is_some() {
             println!("{:>7.0?} {}", start.elapsed(), guest.name);
         }
-        problems.extend(found.into_iter().map(|problem| format!("{}: {problem}", guest.name)));
+        problems.extend(new_problems.into_iter().map(|problem| format!("{}: {problem}", guest.name)));
     }
     shared.shutdown().await;
     problems
@@ -71,13 +71,13 @@ async fn compile_rust(hosts: &Hosts, guests: &mut [Guest]) {
     }
 }
 
-/// A worker that allows everything, so that what is refused does not depend on the worker's rules.
+/// A worker that allows everything, so that refusals do not depend on the worker's rules.
 fn open_egress() -> Egress {
     let config = EgressConfig { allowed: NetPolicy::Anything, ..EgressConfig::default() };
     Egress::new(config, None::<&Path>).expect("no file to read")
 }
 
-/// Runs a guest that is a module itself, in a host of its own.
+/// Runs a guest that replaces the Python guest's module, in a separate host.
 async fn check_module(runtime: &Runtime, guest: &Guest) -> Vec<String> {
     let cache = tempfile::tempdir().expect("a directory");
     let bytes = wat::parse_str(&guest.text).unwrap_or_else(|error| panic!("{}: {error}", guest.name));
@@ -102,7 +102,7 @@ async fn check_module(runtime: &Runtime, guest: &Guest) -> Vec<String> {
 async fn check(hosts: &Hosts, guest: &Guest) -> Vec<String> {
     // loads the module, so that its image does not count as growth
     let mut problems = innocent(hosts, guest, "before").await;
-    let (held, processes) = (held(), children());
+    let (memory, processes) = (private_memory(), children());
     let mut running = hosts.run(guest.task("evil")).await.expect("open");
     let Ok(finished) = tokio::time::timeout(GUEST_TIMEOUT, finish(&mut running)).await else {
         return vec!["it did not end within a minute".to_owned()];
@@ -115,9 +115,9 @@ async fn check(hosts: &Hosts, guest: &Guest) -> Vec<String> {
     if children() != processes {
         problems.push("its host died".to_owned());
     }
-    let growth = self::held().saturating_sub(held);
+    let growth = private_memory().saturating_sub(memory);
     if growth > MAX_GROWTH {
-        problems.push(format!("the worker holds {} MiB more", growth >> 20));
+        problems.push(format!("the worker uses {} MiB more", growth >> 20));
     }
     problems
 }
@@ -135,13 +135,13 @@ async fn innocent(hosts: &Hosts, guest: &Guest, when: &str) -> Vec<String> {
     }
 }
 
-/// Bytes of private memory of this process and its children.
-fn held() -> u64 {
+/// Returns the bytes of private memory of this process and its children.
+fn private_memory() -> u64 {
     let own = std::process::id().to_string();
-    children().iter().chain([&own]).map(|pid| anonymous(pid)).sum()
+    children().iter().chain([&own]).map(|pid| private_memory_of(pid)).sum()
 }
 
-fn anonymous(pid: &str) -> u64 {
+fn private_memory_of(pid: &str) -> u64 {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
     let lines = status.lines().filter(|line| line.starts_with("RssAnon:") || line.starts_with("RssShmem:"));
     lines.filter_map(|line| line.split_whitespace().nth(1)?.parse::<u64>().ok()).sum::<u64>() << 10

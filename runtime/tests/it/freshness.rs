@@ -60,7 +60,7 @@ const SEEKER: &str = r#"(module
       (call $other (i32.const 8192) (i32.const 196608) (i64.const 0))))
     (local.set $found (i32.add (local.get $found)
       (call $other (i32.const 196608) (i32.const 262144) (i64.const 0xabababababababab))))
-    ;; one to eight pages more, or 65 to 72, which must be zeros: some slots keep what was written to, others have too much of it
+    ;; one to eight pages more, or 65 to 72, which must be zeros: some slots reset the written pages, others drop them because there are too many
     (drop (memory.grow (i32.add (i32.const 1) (i32.wrap_i64 (i64.and (local.get $pattern) (i64.const 71))))))
     (local.set $grown (i32.mul (memory.size) (i32.const 65536)))
     (local.set $found (i32.add (local.get $found)
@@ -72,7 +72,7 @@ const SEEKER: &str = r#"(module
     (i32.store8 (i32.const 36) (i32.shr_u (local.get $found) (i32.const 16)))
     (i32.store8 (i32.const 37) (i32.shr_u (local.get $found) (i32.const 8)))
     (i32.store8 (i32.const 38) (local.get $found))
-    ;; every fifth breaks off, if it found nothing that must be told
+    ;; every fifth call traps, if there is nothing to report
     (if (i32.and (i64.eqz (i64.rem_u (local.get $pattern) (i64.const 5))) (i32.eqz (local.get $found))) (then unreachable))
     (i64.const 0x200000000a)))"#;
 
@@ -89,7 +89,7 @@ fn task(number: u64) -> Task {
 }
 
 async fn seek(sandbox: &Sandbox, number: u64) {
-    let (items, _nobody) = mpsc::channel(1);
+    let (items, _receiver) = mpsc::channel(1);
     let task = task(number);
     let seeking = sandbox.run(&task, items);
     if number.is_multiple_of(7) {

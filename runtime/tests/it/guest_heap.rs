@@ -34,7 +34,7 @@ fn uses() -> impl Strategy<Value = Vec<Use>> {
     proptest::collection::vec(one, 0..2_000)
 }
 
-/// A block in use, filled with a number of its own.
+/// A block in use, filled with a unique number.
 struct Block {
     at: *mut u8,
     layout: Layout,

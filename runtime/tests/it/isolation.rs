@@ -69,7 +69,7 @@ async fn a_thousand_sleeping_steps_end_together() {
 }
 
 #[tokio::test]
-async fn a_computing_step_lets_others_through() {
+async fn a_computing_step_does_not_block_others() {
     let hog = python("def f():\n  while True: pass\n", "f", &[]);
     let quick = async {
         for _ in 0..10 {
@@ -158,7 +158,7 @@ async fn usage_reports_what_a_step_cost() {
 }
 
 #[tokio::test]
-async fn one_key_is_one_code() {
+async fn equal_hashes_share_one_image() {
     let mut first = python("def f(): return 1\n", "f", &[]);
     let mut second = python("def f(): return 2\n", "f", &[]);
     for task in [&mut first, &mut second] {

@@ -26,7 +26,7 @@ fn expect_limit(finished: &Finished, words: &[&str]) -> Failure {
 }
 
 #[tokio::test]
-async fn a_step_that_computes_for_ever_is_stopped() {
+async fn a_step_that_computes_forever_is_stopped() {
     let limits = Limits { time: Duration::from_millis(300), ..Limits::default() };
     let step = limited("def f():\n  while True: pass\n", limits);
     let finished = within_deadline("the end of a step that computes", step).await;
@@ -34,7 +34,7 @@ async fn a_step_that_computes_for_ever_is_stopped() {
 }
 
 #[tokio::test]
-async fn a_step_that_waits_for_ever_is_stopped() {
+async fn a_step_that_waits_forever_is_stopped() {
     let time = Duration::from_millis(300);
     for sleep in ["1e6", "1e9", "3e9"] {
         let code = format!("import time\ndef f():\n  time.sleep({sleep})\n");
@@ -55,7 +55,7 @@ async fn a_step_that_outlasts_the_tickers_idle_time_is_stopped() {
 }
 
 #[tokio::test]
-async fn a_step_that_computes_for_ever_after_a_long_wait_is_stopped() {
+async fn a_step_that_computes_forever_after_a_long_wait_is_stopped() {
     // longer than the ticker that interrupts guests stays awake without one
     let code = "import time\ndef f():\n  time.sleep(2)\n  while True: pass\n";
     let finished = limited(code, Limits { time: Duration::from_millis(2500), ..Limits::default() }).await;
@@ -114,7 +114,7 @@ async fn an_import_that_eats_memory_names_the_limit() {
 }
 
 #[tokio::test]
-async fn a_memory_limit_below_the_interpreter_says_so() {
+async fn a_memory_limit_below_the_interpreters_need_is_reported() {
     let finished = limited("def f(): pass\n", Limits { memory_bytes: 1 << 20, ..Limits::default() }).await;
     expect_limit(&finished, &["memory limit", "1 MiB"]);
 }
@@ -160,7 +160,7 @@ async fn inputs_that_are_too_large_are_refused() {
 }
 
 #[tokio::test]
-async fn the_neighbours_of_a_hog_do_not_notice() {
+async fn other_steps_are_not_affected_by_an_expensive_one() {
     let hog = async {
         let code = "def f():\n  parts = []\n  while True: parts.append(bytearray(1 << 20))\n";
         expect_limit(&limited(code, Limits { memory_bytes: 128 << 20, ..Limits::default() }).await, &["memory"]);

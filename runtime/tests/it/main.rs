@@ -3,7 +3,7 @@
     clippy::expect_used,
     clippy::panic,
     clippy::print_stdout,
-    reason = "a test says what it expects and what it does"
+    reason = "tests fail by panicking, and some print what they do"
 )]
 
 mod common;

@@ -84,11 +84,11 @@ def files():
 
 #[tokio::test]
 async fn two_steps_have_two_versions_of_one_package() {
-    let code = "import greet\ndef say():\n    import importlib.metadata\n    return [greet.V, importlib.metadata.version('greet')]";
+    let code = "import greet\ndef versions():\n    import importlib.metadata\n    return [greet.V, importlib.metadata.version('greet')]";
     let steps = ["1", "2"].map(|version| {
         let file = format!("greet-{version}-py3-none-any.whl");
         let module = package("greet", version, &format!("V = 'v{version}'\n"));
-        step(code, "say", &[(file.as_str(), module)])
+        step(code, "versions", &[(file.as_str(), module)])
     });
     for _ in 0..2 {
         for (step, version) in steps.iter().zip(["1", "2"]) {
@@ -99,11 +99,11 @@ async fn two_steps_have_two_versions_of_one_package() {
 }
 
 #[tokio::test]
-async fn the_same_packages_may_be_unpacked_anew() {
+async fn the_same_packages_can_be_unpacked_again() {
     let code = "import greet\ndef read():\n    return open(greet.__file__).read()";
     let wheels = [("greet-1-py3-none-any.whl", package("greet", "1", "V = 1\n"))];
     for _ in 0..3 {
-        // the folder of the one before is gone by now
+        // the folder of the previous round was removed
         assert_eq!(value(&run(&step(code, "read", &wheels)).await), text("V = 1\n"));
     }
 }
@@ -114,11 +114,11 @@ async fn packages_are_read_and_nothing_else_is() {
 import greet, os
 
 def try_all():
-    said = []
+    worked = []
     def trying(what, *arguments):
         try:
             what(*arguments)
-            said.append(f"{what.__name__}{arguments} worked")
+            worked.append(f"{what.__name__}{arguments} worked")
         except OSError:
             pass
     for path in ("/etc/passwd", "/packages/../../../etc/passwd", "../lock", "/packages/../lock", "/", "/packages/.."):
@@ -131,7 +131,7 @@ def try_all():
     trying(os.mkdir, "/packages/folder")
     trying(os.rename, "/packages/greet", "/packages/other")
     trying(os.rmdir, "/packages/greet/data")
-    return said
+    return worked
 
 def many():
     return [open("/packages/greet/__init__.py") for number in range(5000)]
@@ -148,17 +148,17 @@ async fn a_step_without_packages_finds_no_folder() {
     let code = r#"
 import os
 def look():
-    said = []
+    errors = []
     for path in ("/packages", "/packages/greet/__init__.py", "x"):
         try:
             os.stat(path)
         except OSError as error:
-            said.append(type(error).__name__)
+            errors.append(type(error).__name__)
     try:
         import greet
     except ModuleNotFoundError as error:
-        said.append(error.name)
-    return len(said)
+        errors.append(error.name)
+    return len(errors)
 "#;
     assert_eq!(value(&run(&python(code, "look", &[])).await), Value::Int(4));
 }
@@ -187,7 +187,7 @@ fn files_that_lead_out_of_a_package_are_refused() {
 }
 
 #[test]
-fn what_is_no_wheel_is_refused() {
+fn invalid_wheels_are_refused() {
     let whole = package("a", "1", &"x = 1\n".repeat(1000));
     let mut damaged = whole.clone();
     damaged[60] ^= 0xff;
@@ -237,7 +237,7 @@ fn what_a_killed_process_left_is_removed_by_the_next() {
     let left = cache.path().join("sandbox/packages/process-killed");
     fs::create_dir_all(left.join("0/a")).expect("left behind");
     let second = Sites::open(&prepared).expect("a folder");
-    assert!(!left.exists(), "nobody holds its lock");
+    assert!(!left.exists(), "no process holds its lock");
     assert_eq!(folders(cache.path()).len(), 2, "those of processes that live stay");
     drop((first, second));
     assert_eq!(folders(cache.path()).len(), 1, "a site keeps its folder");

@@ -68,7 +68,7 @@ fn files(cache: &Path, suffix: &str) -> Vec<PathBuf> {
 }
 
 #[tokio::test]
-async fn what_was_made_once_is_found_again() {
+async fn a_prepared_sandbox_is_reused() {
     let cache = tempfile::tempdir().expect("a directory");
     let (first, progress) = prepare(cache.path(), COUNTER);
     assert_eq!(progress.len(), 2, "{progress:?}");
@@ -80,7 +80,7 @@ async fn what_was_made_once_is_found_again() {
 }
 
 #[tokio::test]
-async fn files_that_were_changed_are_made_again() {
+async fn modified_files_are_prepared_again() {
     for suffix in [".cwasm", ".image", ".seal", "key"] {
         for change in ["flip", "cut", "empty", "remove"] {
             let cache = tempfile::tempdir().expect("a directory");

@@ -1,22 +1,22 @@
-//! What Python steps may do and give: programs with their answers beside them, in `tests/programs/python`.
+//! What Python steps can do and return: programs with their expectations, in `tests/programs/python`.
 //!
-//! A comment above a function says what a call of it must come to. The words:
+//! The comments above a function state the expected outcome of a call. The words:
 //!
 //! | word | what follows it |
 //! | --- | --- |
-//! | `calls` | a function's name, where it is not the one below |
-//! | `given` | inputs: JSON with commas between |
-//! | `reads` | JSON: what earlier steps passed on, `bue.env` |
+//! | `calls` | the name of the function, if it is not the one below |
+//! | `given` | the inputs: JSON, separated by commas |
+//! | `reads` | JSON: the `env` that earlier steps passed on, `bue.env` |
 //! | `loop` | the text of the loop that runs over the result: it is streamed |
-//! | `limit` | bytes a result may have |
-//! | `then` | a function of the same file that is given the result; what it gives is looked at |
-//! | `gives` | JSON: the result, of a stream the list of its elements |
-//! | `elements` | how many elements come, in several batches |
+//! | `limit` | the largest result in bytes |
+//! | `then` | a function of the same file that is called with the result; its outcome is checked |
+//! | `gives` | JSON: the result; for a stream, the list of its elements |
+//! | `elements` | the number of elements, which arrive in several batches |
 //! | `answers` | `pending 1500`, `reset`, `cancelled` |
-//! | `priority`, `env` | what the dependants inherit |
-//! | `fails` | `kind: message`; `…` at its end stands for the rest |
+//! | `priority`, `env` | the hints for dependent steps |
+//! | `fails` | `kind: message`; `…` at its end matches anything |
 //! | `trace` | text in the traceback |
-//! | `at` | the line in the traceback, counted from the function's first |
+//! | `at` | the line in the traceback, relative to the function's first |
 //! | `retry after` | milliseconds |
 //! | `prints` | text of a line in the log, in this order |
 
@@ -34,22 +34,22 @@ use tokio::sync::mpsc;
 use crate::common::{self, with_sandbox};
 
 #[tokio::test]
-async fn values_travel_or_are_refused_by_their_path() {
+async fn values_are_passed_or_refused_with_their_path() {
     check_file("values.py").await;
 }
 
 #[tokio::test]
-async fn answers_mean_what_the_language_says() {
+async fn answers_have_their_documented_meaning() {
     check_file("answers.py").await;
 }
 
 #[tokio::test]
-async fn functions_are_called_with_what_they_want() {
+async fn functions_are_called_with_the_inputs_they_accept() {
     check_file("calling.py").await;
 }
 
 #[tokio::test]
-async fn streams_give_their_elements_in_order() {
+async fn streams_return_their_elements_in_order() {
     check_file("streams.py").await;
 }
 
@@ -59,12 +59,12 @@ async fn waiting_works_without_sockets_and_threads() {
 }
 
 #[tokio::test]
-async fn exceptions_are_told_whatever_they_do() {
+async fn exceptions_are_reported_whatever_they_do() {
     check_file("failures.py").await;
 }
 
 #[tokio::test]
-async fn values_that_fight_back_break_nothing() {
+async fn hostile_values_break_nothing() {
     check_file("hostile.py").await;
 }
 
@@ -74,12 +74,12 @@ async fn printed_lines_reach_the_log_in_order() {
 }
 
 #[tokio::test]
-async fn neighbours_are_imported_from_where_they_stand() {
+async fn neighbours_are_imported_relative_to_the_step() {
     check(&bundle(&programs().join("neighbours"), "jobs/steps.py", 1)).await;
 }
 
 #[tokio::test]
-async fn code_that_cannot_be_loaded_says_why() {
+async fn code_that_cannot_be_loaded_is_reported_with_the_reason() {
     let mut names: Vec<_> = fs::read_dir(programs().join("broken")).expect("programs").collect();
     names.sort_by_key(|entry| entry.as_ref().expect("an entry").file_name());
     for entry in names {
@@ -88,8 +88,8 @@ async fn code_that_cannot_be_loaded_says_why() {
         // the file's first comment is about the file
         let cases = cases_of(&bundle);
         let [case] = &cases[..] else { panic!("{name} has {} cases", cases.len()) };
-        let complaints = case.check(&bundle).await;
-        assert!(complaints.is_empty(), "{}", complaints.join("\n"));
+        let problems = case.check(&bundle).await;
+        assert!(problems.is_empty(), "{}", problems.join("\n"));
     }
 }
 
@@ -105,7 +105,7 @@ async fn inline_code_is_at_the_lines_of_its_script() {
 }
 
 #[tokio::test]
-async fn inline_code_may_import_a_file_of_its_scripts_name() {
+async fn inline_code_can_import_a_file_with_the_name_of_its_script() {
     let files = vec![
         SourceFile { path: "report.bue".to_owned(), content: "import report\ndef name(): return report.NAME\n".into() },
         SourceFile { path: "report.py".to_owned(), content: "NAME = 'the file'\n".into() },
@@ -116,7 +116,7 @@ async fn inline_code_may_import_a_file_of_its_scripts_name() {
 }
 
 #[tokio::test]
-async fn seeded_chance_repeats_and_unseeded_chance_does_not() {
+async fn seeded_generators_repeat_and_unseeded_ones_do_not() {
     let text = "
 import random, uuid
 seeded, unseeded, native = random.Random(42), random.Random(), random.Random()
@@ -126,17 +126,17 @@ def draw():
     return [[seeded.random(), native.random()],
             [unseeded.random(), random.random(), random.Random().random(), random.gauss(0, 1), str(uuid.uuid4()), str(uuid.uuid1())]]
 ";
-    let (first, second) = (drawn(text).await, drawn(text).await);
-    assert_eq!(first[0], second[0], "whoever seeds wants the same numbers");
+    let (first, second) = (draw(text).await, draw(text).await);
+    assert_eq!(first[0], second[0], "a seeded generator returns the same numbers");
     for (one, other) in items(&first[1]).iter().zip(items(&second[1])) {
-        assert_ne!(*one, other, "an image hands its chance to every instance");
+        assert_ne!(*one, other, "instances of the same image return the same numbers");
     }
 }
 
 #[tokio::test]
 async fn a_generator_seeded_as_a_whole_module_repeats() {
     let text = "import random\nrandom.seed(1)\ndef draw():\n    return [random.random(), random.randrange(10**9)]\n";
-    assert_eq!(drawn(text).await, drawn(text).await);
+    assert_eq!(draw(text).await, draw(text).await);
 }
 
 #[tokio::test]
@@ -144,7 +144,7 @@ async fn an_empty_step_writes_to_few_pages() {
     const MOST: u32 = 64;
     let finished = common::run(&common::python("def f(*inputs): return None\n", "f", &[])).await;
     let pages = finished.usage.dirty_pages;
-    assert!(pages.is_none_or(|pages| pages <= MOST), "{pages:?} pages: each costs a page fault or a copy a run");
+    assert!(pages.is_none_or(|pages| pages <= MOST), "{pages:?} pages: each costs a page fault or a copy per run");
 }
 
 #[tokio::test]
@@ -156,17 +156,17 @@ async fn malformed_inputs_are_refused() {
     for (bytes, expected) in MALFORMED {
         let mut task = Case::call("take").task(&bundle);
         task.inputs = vec![Bytes::from_static(bytes)];
-        let (items, _nobody) = mpsc::channel(1);
+        let (items, _receiver) = mpsc::channel(1);
         let finished = with_sandbox(|sandbox| Box::pin(async move { sandbox.run(&task, items).await })).await;
-        let said = match &finished.answer {
+        let outcome = match &finished.answer {
             Answer::Failed(failure) => format!("{}: {}", failure.kind.name(), failure.message),
             _ => json(&common::value(&finished)).to_string(),
         };
-        assert!(said.contains(expected), "{bytes:02x?}: {said:?} does not say {expected:?}");
+        assert!(outcome.contains(expected), "{bytes:02x?}: {outcome:?} does not contain {expected:?}");
     }
 }
 
-/// CBOR that no step of ours wrote, and what must be made of it.
+/// CBOR that bue does not write, with the expected outcome.
 const MALFORMED: &[(&[u8], &str)] = &[
     (&[], "bad_input: input 1 of `take` cannot be read"),
     (&[0xff], "bad_input"),
@@ -188,7 +188,7 @@ const MALFORMED: &[(&[u8], &str)] = &[
     (&[0xf7], "None"),
 ];
 
-async fn drawn(text: &str) -> Vec<JsonValue> {
+async fn draw(text: &str) -> Vec<JsonValue> {
     let finished = common::run(&common::python(text, "draw", &[])).await;
     items(&json(&common::value(&finished)))
 }
@@ -215,14 +215,14 @@ async fn check_file(name: &str) {
 async fn check(bundle: &Arc<Bundle>) {
     let cases = cases_of(bundle);
     assert!(!cases.is_empty(), "{} has no case", bundle.entry);
-    let mut complaints = Vec::new();
+    let mut problems = Vec::new();
     for case in &cases {
-        complaints.extend(case.check(bundle).await);
+        problems.extend(case.check(bundle).await);
     }
-    assert!(complaints.is_empty(), "{}", complaints.join("\n"));
+    assert!(problems.is_empty(), "{}", problems.join("\n"));
 }
 
-/// All Python files below a folder.
+/// Bundles all Python files of a folder.
 fn bundle(root: &Path, entry: &str, first_line: u32) -> Arc<Bundle> {
     let mut files = Vec::new();
     let mut folders = vec![root.to_owned()];
@@ -248,8 +248,8 @@ struct Case {
     words: Vec<(String, String)>,
 }
 
-/// How a case ended: its answer, and the elements it streamed with the number of their batches.
-struct Ran {
+/// The outcome of a case: its answer, the streamed elements, and the number of their batches.
+struct CaseRun {
     finished: Finished,
     elements: Vec<JsonValue>,
     batches: usize,
@@ -274,15 +274,15 @@ const WORDS: [&str; 16] = [
     "prints",
 ];
 
-/// The cases of an entry. A file that ends with words and no function below them is about itself: `step` is called.
+/// Reads the cases of an entry. If no function follows the words, they describe the file itself, and `step` is called.
 fn cases_of(bundle: &Bundle) -> Vec<Case> {
     let text = String::from_utf8(bundle.entry_content().expect("the entry").to_vec()).expect("UTF-8");
     let (mut cases, mut words) = (Vec::new(), Vec::new());
     for (index, line) in text.lines().enumerate() {
         let function = line.strip_prefix("async ").unwrap_or(line).strip_prefix("def ");
-        if let Some((word, said)) = line.strip_prefix("# ").and_then(|line| line.split_once(": ")) {
-            assert!(WORDS.contains(&word), "{}:{}: nobody knows {word:?}", bundle.entry, index + 1);
-            words.push((word.to_owned(), said.to_owned()));
+        if let Some((word, text)) = line.strip_prefix("# ").and_then(|line| line.split_once(": ")) {
+            assert!(WORDS.contains(&word), "{}:{}: unknown word {word:?}", bundle.entry, index + 1);
+            words.push((word.to_owned(), text.to_owned()));
         } else if let Some((name, _)) = function.and_then(|function| function.split_once('(')) {
             let words = std::mem::take(&mut words);
             if !words.is_empty() && !bundle.entry.starts_with("broken/") {
@@ -303,13 +303,13 @@ impl Case {
         Self { function: function.to_owned(), line: 1, words: Vec::new() }
     }
 
-    fn said<'a>(&'a self, word: &str) -> impl Iterator<Item = &'a str> {
+    fn all<'a>(&'a self, word: &str) -> impl Iterator<Item = &'a str> {
         let word = word.to_owned();
-        self.words.iter().filter(move |(known, _)| *known == word).map(|(_, said)| said.as_str())
+        self.words.iter().filter(move |(known, _)| *known == word).map(|(_, text)| text.as_str())
     }
 
     fn one(&self, word: &str) -> Option<&str> {
-        self.said(word).next()
+        self.all(word).next()
     }
 
     fn function(&self) -> &str {
@@ -332,10 +332,10 @@ impl Case {
         }
     }
 
-    async fn run(&self, bundle: &Arc<Bundle>) -> Ran {
-        let ran = run(&self.task(bundle)).await;
-        let (Some(next), Answer::Completed { value, .. }) = (self.one("then"), &ran.finished.answer) else {
-            return ran;
+    async fn run(&self, bundle: &Arc<Bundle>) -> CaseRun {
+        let case_run = run(&self.task(bundle)).await;
+        let (Some(next), Answer::Completed { value, .. }) = (self.one("then"), &case_run.finished.answer) else {
+            return case_run;
         };
         let mut task = Self::call(next).task(bundle);
         task.inputs = vec![value.clone()];
@@ -343,17 +343,17 @@ impl Case {
     }
 
     async fn check(&self, bundle: &Arc<Bundle>) -> Vec<String> {
-        let ran = self.run(bundle).await;
-        let place = format!("{}:{} {}", bundle.entry, self.line, self.function());
-        let complaints = self.complaints(&bundle.entry, &ran);
-        complaints.into_iter().map(|complaint| format!("{place}: {complaint}\n  {:?}", ran.finished)).collect()
+        let case_run = self.run(bundle).await;
+        let location = format!("{}:{} {}", bundle.entry, self.line, self.function());
+        let problems = self.problems(&bundle.entry, &case_run);
+        problems.into_iter().map(|problem| format!("{location}: {problem}\n  {:?}", case_run.finished)).collect()
     }
 
-    fn complaints(&self, entry: &str, ran: &Ran) -> Vec<String> {
-        let answer = &ran.finished.answer;
-        let mut complaints = self.wrong_answer(ran);
+    fn problems(&self, entry: &str, case_run: &CaseRun) -> Vec<String> {
+        let answer = &case_run.finished.answer;
+        let mut problems = self.wrong_answer(case_run);
         if let Answer::Completed { hints, .. } = answer {
-            complaints.extend(self.wrong_hints(hints));
+            problems.extend(self.wrong_hints(hints));
         }
         let failure = match answer {
             Answer::Failed(failure) => Some(failure),
@@ -362,74 +362,74 @@ impl Case {
         let trace = failure.and_then(|failure| failure.trace.clone()).unwrap_or_default();
         let at = self.one("at").map(|at| self.line + at.parse::<usize>().expect("a number"));
         let line = at.map(|line| format!("  File \"{entry}\", line {line}, in {}\n", self.function()));
-        for text in self.said("trace").chain(line.as_deref()) {
+        for text in self.all("trace").chain(line.as_deref()) {
             if !trace.contains(text) {
-                complaints.push(format!("the traceback does not say {text:?}:\n{trace}"));
+                problems.push(format!("the traceback does not contain {text:?}:\n{trace}"));
             }
         }
         if trace.contains("<bue>") || trace.contains("importlib") {
-            complaints.push(format!("the traceback shows frames of ours:\n{trace}"));
+            problems.push(format!("the traceback shows internal frames:\n{trace}"));
         }
         let wait = self.one("retry after").map(|wait| wait.parse().expect("milliseconds"));
         if failure.is_some_and(|failure| failure.retry_after_ms != wait) {
-            complaints.push(format!("it should be retried after {wait:?}"));
+            problems.push(format!("it should be retried after {wait:?}"));
         }
-        complaints.extend(self.missing_line(&ran.finished));
-        complaints
+        problems.extend(self.missing_line(&case_run.finished));
+        problems
     }
 
-    fn wrong_answer(&self, ran: &Ran) -> Vec<String> {
-        let mut complaints = Vec::new();
-        let mut expect = |is: bool, what: &str| {
-            if !is {
-                complaints.push(format!("it should have {what}"));
+    fn wrong_answer(&self, case_run: &CaseRun) -> Vec<String> {
+        let mut problems = Vec::new();
+        let mut expect = |holds: bool, what: &str| {
+            if !holds {
+                problems.push(format!("it should have {what}"));
             }
         };
-        let answer = &ran.finished.answer;
+        let answer = &case_run.finished.answer;
         if let Some(json_text) = self.one("gives") {
             let expected: JsonValue = serde_json::from_str(json_text).expect("JSON");
-            expect(result(ran) == Some(expected), &format!("given {json_text}"));
+            expect(result(case_run) == Some(expected), &format!("returned {json_text}"));
         }
         if let Some(count) = self.one("elements") {
-            let came = ran.elements.len().to_string() == count && ran.batches > 1;
-            expect(came, &format!("given {count} elements in batches"));
+            let holds = case_run.elements.len().to_string() == count && case_run.batches > 1;
+            expect(holds, &format!("returned {count} elements in batches"));
         }
         if let Some(words) = self.one("answers") {
             expect(answer_words(answer) == words, &format!("answered {words}"));
         }
         if let Some(words) = self.one("fails") {
-            let said = match answer {
+            let failure = match answer {
                 Answer::Failed(failure) => format!("{}: {}", failure.kind.name(), failure.message),
                 _ => String::new(),
             };
-            let is = words.strip_suffix('…').map_or(said == words, |begin| said.starts_with(begin));
-            expect(is, &format!("failed with\n  {words}\n, not with\n  {said}\n"));
+            let holds = words.strip_suffix('…').map_or(failure == words, |start| failure.starts_with(start));
+            expect(holds, &format!("failed with\n  {words}\n, not with\n  {failure}\n"));
         }
-        complaints
+        problems
     }
 
     fn wrong_hints(&self, hints: &Hints) -> Vec<String> {
         let priority = self.one("priority").map(|priority| priority.parse().expect("a number"));
         let env = self.one("env").map(|env| serde_json::from_str::<JsonValue>(env).expect("JSON"));
-        let given = hints.env.as_ref().map(|env| json(&cbor::decode(env).expect("CBOR")));
-        match hints.priority == priority && given == env {
+        let actual = hints.env.as_ref().map(|env| json(&cbor::decode(env).expect("CBOR")));
+        match hints.priority == priority && actual == env {
             true => Vec::new(),
-            false => vec![format!("it passed on {:?} and {given:?}", hints.priority)],
+            false => vec![format!("it passed on {:?} and {actual:?}", hints.priority)],
         }
     }
 
-    /// The first line that is not in the log behind the ones before it.
+    /// Returns the first expected line that is not in the log after the previous ones.
     fn missing_line(&self, finished: &Finished) -> Option<String> {
         let log = String::from_utf8_lossy(&finished.log);
         let mut lines = log.lines();
-        let missing = self.said("prints").find(|text| !lines.any(|line| line.contains(*text)));
-        missing.map(|text| format!("the log does not say {text:?} in its place:\n{log}"))
+        let missing = self.all("prints").find(|text| !lines.any(|line| line.contains(*text)));
+        missing.map(|text| format!("the log does not contain {text:?} in the expected order:\n{log}"))
     }
 }
 
-fn result(ran: &Ran) -> Option<JsonValue> {
-    match &ran.finished.answer {
-        Answer::Completed { streamed: true, .. } => Some(JsonValue::Array(ran.elements.clone())),
+fn result(case_run: &CaseRun) -> Option<JsonValue> {
+    match &case_run.finished.answer {
+        Answer::Completed { streamed: true, .. } => Some(JsonValue::Array(case_run.elements.clone())),
         Answer::Completed { value, .. } => Some(json(&cbor::decode(value).expect("CBOR"))),
         _ => None,
     }
@@ -448,11 +448,11 @@ fn answer_words(answer: &Answer) -> String {
     }
 }
 
-async fn run(task: &Task) -> Ran {
-    let (sender, mut given) = mpsc::channel::<Items>(1);
+async fn run(task: &Task) -> CaseRun {
+    let (sender, mut receiver) = mpsc::channel::<Items>(1);
     let collect = async {
         let (mut elements, mut batches) = (Vec::new(), 0);
-        while let Some(batch) = given.recv().await {
+        while let Some(batch) = receiver.recv().await {
             batches += 1;
             elements.extend(items(&json(&cbor::decode(&batch.items).expect("CBOR"))));
         }
@@ -460,7 +460,7 @@ async fn run(task: &Task) -> Ran {
     };
     let finished = with_sandbox(|sandbox| Box::pin(sandbox.run(task, sender)));
     let (finished, (elements, batches)) = tokio::join!(finished, collect);
-    Ran { finished, elements, batches }
+    CaseRun { finished, elements, batches }
 }
 
 fn inputs(text: &str) -> Vec<Bytes> {

@@ -28,7 +28,7 @@ async fn json(sql: &str, inputs: &[Value]) -> String {
 }
 
 #[tokio::test]
-async fn rows_come_out_as_the_statements_say() {
+async fn the_result_is_the_rows_of_the_last_statement() {
     for (sql, inputs, expected) in [
         ("SELECT 1 AS x", vec![], r#"[{"x":1}]"#),
         ("SELECT * FROM rows", vec![numbers()], r#"[{"a":1,"b":"x","c":null},{"a":2,"b":null,"c":null}]"#),
@@ -163,13 +163,13 @@ async fn times_that_cannot_be_compared_are_refused() {
 }
 
 #[tokio::test]
-async fn a_text_that_is_no_text_is_bytes() {
+async fn invalid_utf8_becomes_bytes() {
     let answer = value(&run(&sqlite("SELECT CAST(x'ff' AS TEXT) v", &[])).await);
     assert_eq!(answer, list(&[map(&[("v", Value::Bytes(vec![255]))])]));
 }
 
 #[tokio::test]
-async fn inputs_that_are_no_rows_are_named() {
+async fn inputs_that_are_not_rows_are_named() {
     for (input, words) in [
         (Value::Int(3), vec!["needs rows (a list of maps) for table `rows`", "step input 1 is an int"]),
         (Value::Null, vec!["step input 1 is null"]),
@@ -230,7 +230,7 @@ async fn a_missing_column_of_another_table_is_missed() {
 }
 
 #[tokio::test]
-async fn errors_name_file_line_and_place() {
+async fn errors_name_file_line_and_position() {
     let sql = "SELECT 1;\n-- more\nSELECT a,\n  nonsense\nFROM rows";
     let failure = failure(&run(&sqlite(sql, &[numbers()])).await);
     assert_eq!(failure.kind, FailureKind::BadCode);
@@ -281,7 +281,7 @@ async fn what_reaches_outside_is_denied() {
 }
 
 #[tokio::test]
-async fn telling_pragmas_are_allowed() {
+async fn read_only_pragmas_are_allowed() {
     assert_eq!(
         json("SELECT name FROM pragma_table_info('rows')", &[numbers()]).await,
         r#"[{"name":"a"},{"name":"b"},{"name":"c"}]"#

@@ -10,13 +10,13 @@ use crate::common::{failure, value};
 use crate::{Runtime, Test, run};
 
 pub(super) const TESTS: &[Test] = &[
-    ("wasm_a_command_gets_json_and_gives_json", a_command_gets_json_and_gives_json),
-    ("wasm_a_command_that_fails_says_why", a_command_that_fails_says_why),
+    ("wasm_a_command_reads_json_and_writes_json", a_command_reads_json_and_writes_json),
+    ("wasm_a_failed_command_reports_its_error", a_failed_command_reports_its_error),
     ("wasm_a_command_has_the_same_limits", a_command_has_the_same_limits),
-    ("wasm_a_command_sees_nothing_of_the_world", a_command_sees_nothing_of_the_world),
+    ("wasm_a_command_has_no_arguments_environment_or_files", a_command_has_no_arguments_environment_or_files),
 ];
 
-fn a_command_gets_json_and_gives_json(runtime: &Runtime) {
+fn a_command_reads_json_and_writes_json(runtime: &Runtime) {
     runtime.with_hosts(1, async |hosts| {
         let step = compiled(&hosts, &guests::command("echo")).await;
         let row = Value::Map(vec![(text("n"), Value::Int(i64::MIN)), (text("x"), Value::Float(0.5))]);
@@ -24,13 +24,13 @@ fn a_command_gets_json_and_gives_json(runtime: &Runtime) {
         assert_eq!(value(&call(&hosts, &step, "any", &inputs).await), Value::List(inputs.to_vec()));
         assert_eq!(value(&call(&hosts, &step, "any", &[]).await), Value::List(vec![]));
         let as_text = [Value::Date("2026-09-30".into()), Value::Bytes(vec![1, 2])];
-        let given = value(&call(&hosts, &step, "any", &as_text).await);
-        assert_eq!(given, Value::List(vec![text("2026-09-30"), text("AQI=")]));
+        let output = value(&call(&hosts, &step, "any", &as_text).await);
+        assert_eq!(output, Value::List(vec![text("2026-09-30"), text("AQI=")]));
         hosts
     });
 }
 
-fn a_command_that_fails_says_why(runtime: &Runtime) {
+fn a_failed_command_reports_its_error(runtime: &Runtime) {
     runtime.with_hosts(1, async |hosts| {
         let step = compiled(&hosts, &guests::command("misbehave")).await;
         for (what, kind, words) in [
@@ -42,8 +42,8 @@ fn a_command_that_fails_says_why(runtime: &Runtime) {
             let failure = failure(&call(&hosts, &step, "any", &[text(what)]).await);
             assert!(failure.kind == kind && failure.message.contains(words), "{what}: {failure:?}");
         }
-        let exited = call(&hosts, &step, "any", &[text("exit")]).await;
-        assert_eq!(value(&exited), Value::Null);
+        let after_exit = call(&hosts, &step, "any", &[text("exit")]).await;
+        assert_eq!(value(&after_exit), Value::Null);
         let failed = call(&hosts, &step, "any", &[text("fail")]).await;
         assert_eq!(lines(&failed), ["the file has no rows"]);
         hosts
@@ -69,11 +69,11 @@ fn a_command_has_the_same_limits(runtime: &Runtime) {
     });
 }
 
-fn a_command_sees_nothing_of_the_world(runtime: &Runtime) {
+fn a_command_has_no_arguments_environment_or_files(runtime: &Runtime) {
     runtime.with_hosts(1, async |hosts| {
         let step = compiled(&hosts, &guests::command("misbehave")).await;
-        let seen = value(&call(&hosts, &step, "any", &[text("world")]).await);
-        assert_eq!(seen, Value::List(vec![Value::Int(0), Value::Int(0), Value::Bool(false)]));
+        let counts = value(&call(&hosts, &step, "any", &[text("world")]).await);
+        assert_eq!(counts, Value::List(vec![Value::Int(0), Value::Int(0), Value::Bool(false)]));
         hosts
     });
 }

@@ -10,15 +10,15 @@ use crate::common::{failure, value};
 use crate::{Runtime, Test, run};
 
 pub(super) const TESTS: &[Test] = &[
-    ("wasm_values_of_all_kinds_go_there_and_back", values_of_all_kinds_go_there_and_back),
-    ("wasm_a_component_says_everything_a_step_may_say", a_component_says_everything_a_step_may_say),
-    ("wasm_what_goes_wrong_is_told_in_words", what_goes_wrong_is_told_in_words),
+    ("wasm_values_of_all_kinds_round_trip", values_of_all_kinds_round_trip),
+    ("wasm_a_component_can_return_every_outcome", a_component_can_return_every_outcome),
+    ("wasm_failures_have_clear_messages", failures_have_clear_messages),
     ("wasm_every_limit_holds", every_limit_holds),
-    ("wasm_a_component_sees_nothing_of_the_world", a_component_sees_nothing_of_the_world),
+    ("wasm_a_component_has_no_arguments_environment_or_files", a_component_has_no_arguments_environment_or_files),
     ("wasm_every_instance_is_fresh", every_instance_is_fresh),
 ];
 
-fn everything() -> Value {
+fn value_of_all_kinds() -> Value {
     let entries = [
         ("nothing", Value::Null),
         ("truth", Value::Bool(true)),
@@ -38,12 +38,12 @@ fn everything() -> Value {
     Value::Map(entries.into_iter().map(|(key, value)| (text(key), value)).collect())
 }
 
-fn values_of_all_kinds_go_there_and_back(runtime: &Runtime) {
+fn values_of_all_kinds_round_trip(runtime: &Runtime) {
     runtime.with_hosts(1, async |hosts| {
         let step = compiled(&hosts, guests::component()).await;
         for function in ["echo", "typed"] {
-            let finished = call(&hosts, &step, function, &[everything()]).await;
-            assert_eq!(value(&finished), everything(), "{function}");
+            let finished = call(&hosts, &step, function, &[value_of_all_kinds()]).await;
+            assert_eq!(value(&finished), value_of_all_kinds(), "{function}");
         }
         let row = |amount| {
             let entries = [(text("city"), text("Ghent")), (text("amount"), Value::Int(amount))];
@@ -55,28 +55,28 @@ fn values_of_all_kinds_go_there_and_back(runtime: &Runtime) {
     });
 }
 
-fn a_component_says_everything_a_step_may_say(runtime: &Runtime) {
+fn a_component_can_return_every_outcome(runtime: &Runtime) {
     runtime.with_hosts(1, async |hosts| {
         let step = compiled(&hosts, guests::component()).await;
-        let said = async |function: &str, inputs: &[Value]| call(&hosts, &step, function, inputs).await.answer;
-        assert_eq!(said("pending", &[Value::Null]).await, Answer::Pending { delay_ms: None });
-        assert_eq!(said("pending", &[Value::Int(90)]).await, Answer::Pending { delay_ms: Some(90) });
-        assert_eq!(said("reset", &[]).await, Answer::Reset { delay_ms: None });
-        assert_eq!(said("cancel", &[]).await, Answer::Cancelled);
-        let Answer::Completed { hints, .. } = said("hints", &[]).await else { panic!("completed") };
+        let answer = async |function: &str, inputs: &[Value]| call(&hosts, &step, function, inputs).await.answer;
+        assert_eq!(answer("pending", &[Value::Null]).await, Answer::Pending { delay_ms: None });
+        assert_eq!(answer("pending", &[Value::Int(90)]).await, Answer::Pending { delay_ms: Some(90) });
+        assert_eq!(answer("reset", &[]).await, Answer::Reset { delay_ms: None });
+        assert_eq!(answer("cancel", &[]).await, Answer::Cancelled);
+        let Answer::Completed { hints, .. } = answer("hints", &[]).await else { panic!("completed") };
         assert_eq!(hints.priority, Some(7));
         let env = hints.env.expect("an environment");
         let reads = Task { env: Some(env.clone()), ..task(&step, "city", &[]) };
         assert_eq!(cbor::encode(&value(&run(&hosts, reads).await)), env);
         assert_eq!(value(&call(&hosts, &step, "city", &[]).await), Value::Null);
-        let talked = call(&hosts, &step, "talks", &[]).await;
+        let finished = call(&hosts, &step, "talks", &[]).await;
         let expected = ["to standard output", "to standard error", "to the log", "progress: 1 of 3 rows"];
-        assert_eq!(lines(&talked), expected);
+        assert_eq!(lines(&finished), expected);
         hosts
     });
 }
 
-fn what_goes_wrong_is_told_in_words(runtime: &Runtime) {
+fn failures_have_clear_messages(runtime: &Runtime) {
     runtime.with_hosts(1, async |hosts| {
         let step = compiled(&hosts, guests::component()).await;
         let failed = async |function: &str, inputs: &[Value]| failure(&call(&hosts, &step, function, inputs).await);
@@ -115,17 +115,17 @@ fn every_limit_holds(runtime: &Runtime) {
         }
         let deep = failure(&call(&hosts, &step, "recurse", &[Value::Int(0)]).await);
         assert!(matches!(deep.kind, FailureKind::Limit | FailureKind::Trap), "{deep:?}");
-        // and the host is as it was
+        // the host still works
         assert_eq!(value(&call(&hosts, &step, "sum", &[Value::Int(2), Value::Int(3)]).await), Value::Int(5));
         hosts
     });
 }
 
-fn a_component_sees_nothing_of_the_world(runtime: &Runtime) {
+fn a_component_has_no_arguments_environment_or_files(runtime: &Runtime) {
     runtime.with_hosts(1, async |hosts| {
         let step = compiled(&hosts, guests::component()).await;
-        let seen = value(&call(&hosts, &step, "world", &[]).await);
-        assert_eq!(seen, Value::List(vec![Value::Int(0), Value::Int(0), Value::Bool(false), Value::Bool(false)]));
+        let counts = value(&call(&hosts, &step, "world", &[]).await);
+        assert_eq!(counts, Value::List(vec![Value::Int(0), Value::Int(0), Value::Bool(false), Value::Bool(false)]));
         hosts
     });
 }
@@ -136,7 +136,7 @@ fn every_instance_is_fresh(runtime: &Runtime) {
         for _ in 0..100 {
             assert_eq!(value(&call(&hosts, &step, "calls_so_far", &[]).await), Value::Int(1));
         }
-        // slots that keep what was written to, and slots that had too much of it
+        // slots that reset the written pages, and slots that drop them because there are too many
         for kib in [4, 400, 900, 1_100, 8_000, 500] {
             for _ in 0..5 {
                 assert_eq!(value(&call(&hosts, &step, "leave_a_pattern", &[Value::Int(kib)]).await), Value::Int(kib));

@@ -1,11 +1,11 @@
-//! The guests of `tests/programs`, built once: by a cargo of its own, in the folder below the target directory that the tests
-//! of the command use too.
+//! Builds the guests of `tests/programs` once, with a separate cargo, in a folder of the target directory that the tests of the
+//! command use too.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
-/// The component with all cases.
+/// Returns the component with the guests of the tests.
 pub(crate) fn component() -> &'static [u8] {
     static BUILT: OnceLock<Vec<u8>> = OnceLock::new();
     BUILT.get_or_init(|| {
@@ -14,7 +14,7 @@ pub(crate) fn component() -> &'static [u8] {
     })
 }
 
-/// The component with all hostile guests.
+/// Returns the component with all hostile guests.
 pub(crate) fn evil() -> &'static [u8] {
     static BUILT: OnceLock<Vec<u8>> = OnceLock::new();
     BUILT.get_or_init(|| {
@@ -23,7 +23,7 @@ pub(crate) fn evil() -> &'static [u8] {
     })
 }
 
-/// A plain command.
+/// Returns a plain command.
 pub(crate) fn command(name: &str) -> Vec<u8> {
     static BUILT: OnceLock<()> = OnceLock::new();
     BUILT.get_or_init(|| build("commands", "wasm32-wasip1"));
@@ -39,19 +39,20 @@ fn build(package: &str, target: &str) {
     add_target(target);
     let mut cargo = Command::new("cargo");
     for (name, _) in std::env::vars_os() {
-        let outer = name.to_str().is_some_and(|name| name.starts_with("CARGO") || name.starts_with("RUSTFLAGS"));
-        if outer && name != "CARGO_HOME" {
+        let is_of_outer_build =
+            name.to_str().is_some_and(|name| name.starts_with("CARGO") || name.starts_with("RUSTFLAGS"));
+        if is_of_outer_build && name != "CARGO_HOME" {
             cargo.env_remove(name);
         }
     }
     let cargo = cargo.args(["build", "--release", "--locked", "--quiet", "--target", target, "--target-dir"]);
-    let built = cargo.arg(target_dir()).current_dir(&folder).status().expect("cargo");
-    assert!(built.success(), "{} does not build", folder.display());
+    let status = cargo.arg(target_dir()).current_dir(&folder).status().expect("cargo");
+    assert!(status.success(), "{} does not build", folder.display());
 }
 
 fn add_target(target: &str) {
-    let added = Command::new("rustup").args(["target", "add", target]).output();
-    assert!(added.is_ok_and(|added| added.status.success()), "type `rustup target add {target}`");
+    let output = Command::new("rustup").args(["target", "add", target]).output();
+    assert!(output.is_ok_and(|output| output.status.success()), "type `rustup target add {target}`");
 }
 
 fn read(target: &str, name: &str) -> Vec<u8> {

@@ -1,5 +1,5 @@
-//! Compiled steps as jobs have them: compiled by a child, run in a sandbox host, Rust components and plain commands. Their
-//! sources are in `tests/programs`.
+//! Rust components and plain commands, compiled by a child process and run in a sandbox host, as in jobs. Their sources are in
+//! `tests/programs`.
 
 mod commands;
 mod components;
@@ -18,7 +18,7 @@ pub(crate) fn tests() -> Vec<Test> {
     [components::TESTS, commands::TESTS, network::TESTS, refused::TESTS].concat()
 }
 
-/// A module as it travels.
+/// Bundles a module as a step; returns its key too.
 fn bundle(wasm: &[u8]) -> (Bundle, BlobHash) {
     let file = SourceFile { path: "step.wasm".to_owned(), content: Bytes::copy_from_slice(wasm) };
     let key = BlobHash(*blake3::hash(wasm).as_bytes());
@@ -30,7 +30,7 @@ pub(crate) async fn compiled(hosts: &Hosts, wasm: &[u8]) -> CompiledStep {
     hosts.compile(&bundle, key).await.expect("a step")
 }
 
-/// A task of the test guests' component.
+/// A task that calls a function of a compiled step.
 fn task(step: &CompiledStep, function: &str, inputs: &[Value]) -> Task {
     Task {
         code: Code::Wasm { step: step.clone(), function: function.to_owned() },
@@ -50,7 +50,7 @@ fn text(text: &str) -> Value {
     Value::Text(text.to_owned())
 }
 
-/// The lines of a log without their times.
+/// Returns the lines of a log without their timestamps.
 fn lines(finished: &Finished) -> Vec<String> {
     let log = String::from_utf8_lossy(&finished.log);
     log.lines().map(|line| line.get(25..).unwrap_or(line).to_owned()).collect()

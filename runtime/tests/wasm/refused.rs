@@ -1,5 +1,5 @@
-//! What is no step is refused before anything of it runs, where it is handed in and at the worker; and code that somebody
-//! changed in the cache is made anew.
+//! Invalid modules are refused before any of their code runs, when they are uploaded and again by the worker. Modified code in
+//! the cache is compiled again.
 
 use bue_model::{FailureKind, Value};
 use bue_runtime::{Hosts, WasmKind, check_wasm};
@@ -9,9 +9,9 @@ use crate::common::{cache, value};
 use crate::{Runtime, Test};
 
 pub(super) const TESTS: &[Test] = &[
-    ("wasm_what_is_no_step_is_refused_with_the_reason", what_is_no_step_is_refused_with_the_reason),
-    ("wasm_names_that_lie_are_found_when_linking", names_that_lie_are_found_when_linking),
-    ("wasm_changed_code_is_not_run", changed_code_is_not_run),
+    ("wasm_invalid_modules_are_refused_with_the_reason", invalid_modules_are_refused_with_the_reason),
+    ("wasm_imports_of_the_wrong_type_are_found_when_linking", imports_of_the_wrong_type_are_found_when_linking),
+    ("wasm_modified_code_is_not_run", modified_code_is_not_run),
 ];
 
 const COMMAND: &str = r#"(memory (export "memory") 1) (func (export "_start"))"#;
@@ -24,7 +24,7 @@ fn component(body: &str) -> Vec<u8> {
     wat::parse_str(format!("(component {body})")).expect("wat")
 }
 
-fn bad() -> Vec<(&'static str, Vec<u8>, &'static str)> {
+fn invalid_modules() -> Vec<(&'static str, Vec<u8>, &'static str)> {
     let whole = guests::component();
     let cut = whole.get(..whole.len() / 2).expect("half").to_vec();
     let functions = format!("{COMMAND} {}", "(func)".repeat(100_001));
@@ -61,9 +61,9 @@ fn bad() -> Vec<(&'static str, Vec<u8>, &'static str)> {
     ]
 }
 
-fn what_is_no_step_is_refused_with_the_reason(runtime: &Runtime) {
+fn invalid_modules_are_refused_with_the_reason(runtime: &Runtime) {
     runtime.with_hosts(1, async |hosts| {
-        for (what, wasm, words) in bad() {
+        for (what, wasm, words) in invalid_modules() {
             let problem = check_wasm(&wasm).expect_err(what);
             assert!(problem.message.contains(words), "{what}: {problem:?}");
             let (bundle, key) = bundle(&wasm);
@@ -76,7 +76,7 @@ fn what_is_no_step_is_refused_with_the_reason(runtime: &Runtime) {
     });
 }
 
-fn names_that_lie_are_found_when_linking(runtime: &Runtime) {
+fn imports_of_the_wrong_type_are_found_when_linking(runtime: &Runtime) {
     runtime.with_hosts(1, async |hosts| {
         let body = format!(r#"(import "wasi_snapshot_preview1" "fd_read" (func (param f64))) {COMMAND}"#);
         let step = compiled(&hosts, &module(&body)).await;
@@ -86,40 +86,40 @@ fn names_that_lie_are_found_when_linking(runtime: &Runtime) {
     });
 }
 
-fn changed_code_is_not_run(runtime: &Runtime) {
-    // a module of its own, so that no other test waits for it
+fn modified_code_is_not_run(runtime: &Runtime) {
+    // a unique module, so that no other test uses its cached code
     let body = format!(
         r#"(memory (export "memory") 1) (data (i32.const 0) "{}") (func (export "_start"))"#,
         std::process::id()
     );
     let wasm = module(&body);
-    let started = || Hosts::start(runtime.config(1));
+    let start = || Hosts::start(runtime.config(1));
     runtime.tokio.block_on(async {
         let before = files();
-        let hosts = started().await.expect("hosts");
+        let hosts = start().await.expect("hosts");
         let step = compiled(&hosts, &wasm).await;
         assert_eq!(value(&call(&hosts, &step, "any", &[]).await), Value::Null);
         hosts.shutdown().await;
-        let made: Vec<_> = files().into_iter().filter(|path| !before.contains(path)).collect();
-        assert_eq!(made.len(), 1, "one step was compiled");
-        for path in &made {
-            // one byte, wherever it is
+        let compiled_files: Vec<_> = files().into_iter().filter(|path| !before.contains(path)).collect();
+        assert_eq!(compiled_files.len(), 1, "one step was compiled");
+        for path in &compiled_files {
+            // changes one byte in the middle
             let mut code = std::fs::read(path).expect("code");
             let middle = code.len() / 2;
             code[middle] ^= 1;
             std::fs::write(path, &code).expect("changed");
         }
-        let hosts = started().await.expect("hosts");
+        let hosts = start().await.expect("hosts");
         let step = compiled(&hosts, &wasm).await;
         assert_eq!(value(&call(&hosts, &step, "any", &[]).await), Value::Null);
         hosts.shutdown().await;
-        for path in made {
+        for path in compiled_files {
             std::fs::remove_file(path).expect("ours");
         }
     });
 }
 
-/// Compiled steps in the cache.
+/// The compiled steps in the cache.
 fn files() -> Vec<std::path::PathBuf> {
     let entries = std::fs::read_dir(cache().join("sandbox")).expect("a cache").flatten().map(|entry| entry.path());
     entries.filter(|path| path.extension().is_some_and(|kind| kind == "step")).collect()

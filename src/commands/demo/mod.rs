@@ -31,7 +31,7 @@ const STEPS: &str = include_str!("steps.py");
 ///
 /// For each of 300 accounts of an API, the script requests a report, polls until it is ready, downloads it, starts again if it
 /// was lost, transforms it in SQL and in Python, and loads it. The API is slow, limits its requests, and fails now and then. It
-/// runs inside this process, together with bucket, hub and worker; every step runs in its own sandbox.
+/// runs inside this process, together with bucket, hub and worker; the steps run isolated from each other, in sandbox hosts.
 #[derive(Debug, Args)]
 pub(crate) struct Demo {
     /// Only serve the API at this address, for your own scripts, until Ctrl-C
@@ -56,7 +56,7 @@ fn run() -> Result<(), CommandError> {
     block_on(async {
         let (listener, address) = bind((Ipv4Addr::LOCALHOST, 0).into()).await?;
         let script = load_demo(folder.path(), address, &settings)?;
-        let options = LocalRunOptions { cache, data: None, network: Network::only(address) };
+        let options = LocalRunOptions { cache, data: None, network: Network::restricted_to(address) };
         let api = tokio::spawn(report_api::serve(listener));
         let finished = run_locally(&script, options).await?;
         api.abort();

@@ -19,13 +19,13 @@ use crate::deps::requirements::{Requirements, package_name, requirements};
 use crate::deps::wheel_cache::WheelCache;
 use crate::process::command_error::CommandError;
 use crate::process::output::{counted, eprint_line, program_failed};
-use crate::script::check::check_script;
+use crate::script::check::compile_script;
 
 /// Finds the packages that a script's steps require, and writes `bue.lock` beside the script.
 ///
 /// The lock has names, versions and hashes of the newest matching versions that are pure Python, as pip finds them with your own
 /// configuration (uv provides pip if you have no other). Each list of requirements is resolved by itself, so two steps may use two
-/// versions of a package. Commit the file: runs use what it says until you lock again.
+/// versions of a package. Commit the file: runs use these versions until you lock again.
 #[derive(Debug, Args)]
 pub(crate) struct Lock {
     /// The script
@@ -105,7 +105,7 @@ fn requirements_of_other_scripts(script: &Path) -> BTreeSet<Requirements> {
     let entries = fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
     let scripts = entries.filter(|path| path.extension().is_some_and(|extension| extension == "bue"));
     let others = scripts.filter(|path| path.file_name() != script.file_name());
-    let plans = others.filter_map(|path| Some((check_script(&path, None, None).ok()?.plan?, path)));
+    let plans = others.filter_map(|path| Some((compile_script(&path).ok()?.plan?, path)));
     plans
         .flat_map(|(plan, path)| {
             plan.steps.iter().filter_map(|step| requirements(step, &path).ok()).collect::<Vec<_>>()

@@ -6,11 +6,11 @@ use std::path::Path;
 use crate::deps::requirements::{Requirements, requirements};
 use crate::process::command_error::CommandError;
 use crate::process::output::program_failed;
-use crate::script::check::check_script;
+use crate::script::check::compile_script;
 
 /// Returns each list of requirements that steps of a script have, once. Problems of the script are printed.
 pub(super) fn script_requirements(script: &Path) -> Result<BTreeSet<Requirements>, CommandError> {
-    let report = check_script(script, None, None).map_err(|message| program_failed(&message))?;
+    let report = compile_script(script).map_err(|message| program_failed(&message))?;
     report.print_diagnostics();
     let plan = report.into_plan()?;
     let lists: Result<BTreeSet<Requirements>, String> =

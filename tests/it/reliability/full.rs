@@ -90,7 +90,7 @@ fn id(run: &serde_json::Value) -> RunId {
 }
 
 #[test]
-fn a_process_that_may_write_no_more_is_no_end_of_service() {
+fn service_survives_a_write_limit() {
     let folder = TempDir::new().expect("a folder");
     FullDisk::new(folder.path()).check(|hub| limit(hub.pid(), "1"), |hub| limit(hub.pid(), "unlimited"));
 }
@@ -103,7 +103,7 @@ fn limit(process: u32, bytes: &str) {
 
 /// The log is a file too, and usually on the same disk.
 #[test]
-fn a_log_without_room_is_no_end_of_service() {
+fn service_survives_a_full_log() {
     let folder = TempDir::new().expect("a folder");
     let (disk, address) = (FullDisk::new(folder.path()), free_address());
     let log = File::options().write(true).open("/dev/full").expect("a full device");
@@ -122,7 +122,7 @@ fn a_log_without_room_is_no_end_of_service() {
 /// On a file system of two megabytes, which can be mounted in a new namespace: this test runs itself again in one. Where that is
 /// not permitted, the test is skipped.
 #[test]
-fn a_file_system_that_is_full_is_no_end_of_service() {
+fn service_survives_a_full_file_system() {
     match env::var_os(SMALL_DISK) {
         Some(folder) => check_on_small_disk(Path::new(&folder)),
         None if run_in_a_namespace() => {}
@@ -142,7 +142,7 @@ fn check_on_small_disk(folder: &Path) {
 /// Runs this test in a new namespace; returns whether that is possible.
 fn run_in_a_namespace() -> bool {
     let folder = TempDir::new().expect("a folder");
-    let this = "reliability::full::a_file_system_that_is_full_is_no_end_of_service";
+    let this = "reliability::full::service_survives_a_full_file_system";
     let script = format!("mount -t tmpfs -o size=2m none \"$0\" || exit 77; exec \"$1\" {this} --exact --nocapture");
     let mut command = Command::new("unshare");
     command.args(["-rm", "sh", "-c", &script]).arg(folder.path()).arg(env::current_exe().expect("this program"));

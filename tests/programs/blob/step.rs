@@ -1,4 +1,4 @@
-//! Bytes in the bucket.
+//! Steps that store and read blobs.
 
 #[bue::step]
 fn stored(size: usize) -> bue::Result<String> {

@@ -1,4 +1,4 @@
-//! Requests and secrets.
+//! Steps that send requests and read secrets.
 
 use std::time::Duration;
 

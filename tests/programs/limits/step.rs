@@ -1,4 +1,4 @@
-//! Steps that use more than they may.
+//! Steps that exceed their limits, and steps that search for traces of others.
 
 #[bue::step]
 fn fill_memory() -> usize {
@@ -52,7 +52,7 @@ fn world() -> (usize, usize, bool, bool) {
     (std::env::vars().count(), std::env::args().count(), file, socket)
 }
 
-/// How often this instance was called: it is a fresh one every time.
+/// Returns the number of calls of this instance: always 1, because each call has a fresh one.
 #[bue::step]
 fn calls_so_far() -> u64 {
     use std::sync::atomic::{AtomicU64, Ordering};
@@ -60,7 +60,7 @@ fn calls_so_far() -> u64 {
     CALLS.fetch_add(1, Ordering::Relaxed) + 1
 }
 
-/// Fills so many kibibytes with what [`patterns_left`] looks for.
+/// Fills this many kibibytes with the pattern that [`patterns_left`] searches for.
 #[bue::step]
 fn leave_a_pattern(kib: usize) -> usize {
     let mut all = vec![0_u32; kib * 256];
@@ -68,7 +68,7 @@ fn leave_a_pattern(kib: usize) -> usize {
     std::hint::black_box(&all).len() / 256
 }
 
-/// Words in all the memory it can have that another instance left.
+/// Counts the words of the pattern in all memory that it can allocate.
 #[bue::step]
 fn patterns_left() -> usize {
     core::arch::wasm32::memory_grow::<0>(200);
@@ -78,7 +78,7 @@ fn patterns_left() -> usize {
     (1..words).filter(|word| unsafe { ((word * 4) as *const u32).read_volatile() } == pattern).count()
 }
 
-/// Made when it is needed: it stands nowhere in the code.
+/// Computed, so that the pattern is not part of the code.
 fn pattern() -> u32 {
     std::hint::black_box(0x53D3_53D3_u32) << 1 | 1
 }

@@ -1,4 +1,4 @@
-"""`http.client` and `urllib.request`, as anybody writes them."""
+"""Ordinary uses of `http.client` and `urllib.request`."""
 
 import gzip
 import http.client
@@ -20,7 +20,7 @@ def connection(at, **options):
     return http.client.HTTPConnection(at["http"].removeprefix("http://"), **options)
 
 
-def asked(at, *arguments, **named):
+def fetch_json(at, *arguments, **named):
     client = connection(at)
     client.request(*arguments, **named)
     return json.loads(client.getresponse().read())
@@ -35,8 +35,8 @@ def error_of(work):
 
 # gives: ["GET", "/echo?a=1&b=%20", ""]
 def a_client_gets(at):
-    said = asked(at, "GET", "/echo?a=1&b=%20")
-    return [said["method"], said["path"], said["body"]]
+    answer = fetch_json(at, "GET", "/echo?a=1&b=%20")
+    return [answer["method"], answer["path"], answer["body"]]
 
 
 # gives: [200, "OK", "application/json", 11]
@@ -49,25 +49,25 @@ def a_response_has_its_head(at):
 
 # gives: ["POST", "payload", "7"]
 def a_body_is_sent(at):
-    said = asked(at, "POST", "/echo", body="payload")
-    return [said["method"], said["body"], said["headers"]["content-length"]]
+    answer = fetch_json(at, "POST", "/echo", body="payload")
+    return [answer["method"], answer["body"], answer["headers"]["content-length"]]
 
 
 # gives: ["PUT", "from a file"]
 def a_file_is_sent_in_chunks(at):
-    said = asked(at, "PUT", "/echo", body=io.BytesIO(b"from a file"))
-    return [said["method"], said["body"]]
+    answer = fetch_json(at, "PUT", "/echo", body=io.BytesIO(b"from a file"))
+    return [answer["method"], answer["body"]]
 
 
 # gives: "one two three"
 def an_iterable_is_sent_in_chunks(at):
-    return asked(at, "POST", "/echo", body=(part for part in (b"one ", b"two ", b"three")))["body"]
+    return fetch_json(at, "POST", "/echo", body=(part for part in (b"one ", b"two ", b"three")))["body"]
 
 
 # gives: [["PATCH", ""], ["DELETE", ""], ["OPTIONS", ""], ["PURGE", ""]]
 def any_method_is_sent(at):
-    said = [asked(at, method, "/echo") for method in ("PATCH", "DELETE", "OPTIONS", "PURGE")]
-    return [[one["method"], one["body"]] for one in said]
+    answer = [fetch_json(at, method, "/echo") for method in ("PATCH", "DELETE", "OPTIONS", "PURGE")]
+    return [[one["method"], one["body"]] for one in answer]
 
 
 # gives: ["one", "two, three", "caf\u00e9"]
@@ -152,8 +152,8 @@ def gzip_is_left_to_the_caller(at):
 # gives: ["POST", "a=1&b=x+y", "application/x-www-form-urlencoded"]
 def a_form_is_posted(at):
     data = urllib.parse.urlencode({"a": 1, "b": "x y"}).encode()
-    said = json.load(urlopen(at["http"] + "/echo", data=data))
-    return [said["method"], said["body"], said["headers"]["content-type"]]
+    answer = json.load(urlopen(at["http"] + "/echo", data=data))
+    return [answer["method"], answer["body"], answer["headers"]["content-type"]]
 
 
 # gives: ["secret", "Python-urllib/3.14", true]
@@ -165,8 +165,8 @@ def a_request_has_its_headers(at):
 
 # gives: [["GET", "/echo"], ["GET", "/echo"], ["GET", "/echo"], ["GET", "/echo"], ["GET", "/echo"]]
 def redirects_are_followed(at):
-    said = [json.load(urlopen(f"{at['http']}/redirect/{status}")) for status in (301, 302, 303, 307, 308)]
-    return [[one["method"], one["path"]] for one in said]
+    answer = [json.load(urlopen(f"{at['http']}/redirect/{status}")) for status in (301, 302, 303, 307, 308)]
+    return [[one["method"], one["path"]] for one in answer]
 
 
 # gives: "/echo?elsewhere"
@@ -182,7 +182,7 @@ def a_loop_of_redirects_ends(at):
 
 
 # gives: ["URLError", true]
-def a_redirect_to_where_nobody_may_go_is_refused(at):
+def a_redirect_to_a_denied_host_is_refused(at):
     try:
         urlopen(f"{at['http']}/redirect/302?http://169.254.169.254/latest")
     except urllib.error.URLError as error:
@@ -228,8 +228,8 @@ def https_is_spoken_in_both_protocols(at):
 
 # gives: ["x", 2048000, "one,two,three"]
 def http_2_carries_bodies(at):
-    said = json.load(urlopen(at["h2"] + "/echo", data=b"x"))
-    return [said["body"], len(urlopen(at["h2"] + "/bytes/2000").read()), urlopen(at["h2"] + "/chunked").read().decode()]
+    answer = json.load(urlopen(at["h2"] + "/echo", data=b"x"))
+    return [answer["body"], len(urlopen(at["h2"] + "/bytes/2000").read()), urlopen(at["h2"] + "/chunked").read().decode()]
 
 
 # gives: [200, "h2"]
@@ -242,7 +242,7 @@ def a_client_of_https_takes_a_context(at):
 
 
 # gives: ["URLError", "SSLError", true]
-def a_certificate_of_nobody_is_not_trusted(at):
+def an_untrusted_certificate_is_refused(at):
     try:
         urlopen(at["untrusted"] + "/echo")
     except urllib.error.URLError as error:
@@ -258,11 +258,11 @@ def verification_cannot_be_switched_off(at):
 
 
 # gives: ["ConnectionRefusedError", "URLError", "ConnectionRefusedError"]
-def where_nobody_listens_is_an_error(at):
-    client = http.client.HTTPConnection(at["nobody"].removeprefix("http://"))
+def a_closed_port_is_an_error(at):
+    client = http.client.HTTPConnection(at["closed"].removeprefix("http://"))
     first = error_of(lambda: client.request("GET", "/"))
     try:
-        urlopen(at["nobody"])
+        urlopen(at["closed"])
     except OSError as error:
         return [first, type(error).__name__, type(error.reason).__name__]
 
@@ -276,7 +276,7 @@ def a_name_that_means_nothing_is_an_error(at):
 
 
 # gives: ["PermissionError", true]
-def what_nobody_allowed_says_what_would(at):
+def a_denied_host_is_reported_with_the_missing_rule(at):
     client = http.client.HTTPConnection(at["denied"].removeprefix("http://"))
     try:
         client.request("GET", "/")
@@ -287,8 +287,8 @@ def what_nobody_allowed_says_what_would(at):
 # gives: ["TimeoutError", true]
 def a_silent_server_is_left_in_time(at):
     started = time.monotonic()
-    said = error_of(lambda: urlopen(at["http"] + "/slow/20000", timeout=0.2))
-    return [said, time.monotonic() - started < 10]
+    answer = error_of(lambda: urlopen(at["http"] + "/slow/20000", timeout=0.2))
+    return [answer, time.monotonic() - started < 10]
 
 
 # gives: ["TimeoutError", "TimeoutError"]
@@ -321,7 +321,7 @@ def what_is_no_request_is_refused(at):
     client = connection(at)
     first = error_of(lambda: client.request("GET", "/a b"))
     second = error_of(lambda: connection(at).request("GET", "/", headers={"X": "a\nb"}))
-    return [first, second, error_of(lambda: asked(at, "CONNECT", "/"))]
+    return [first, second, error_of(lambda: fetch_json(at, "CONNECT", "/"))]
 
 
 # gives: ["OSError", "OSError"]

@@ -1,4 +1,4 @@
-"""asyncio on the network, with nothing but the standard library and a blocking client beside it."""
+"""asyncio on the network, with only the standard library, and a blocking client at the same time."""
 
 import asyncio
 import json
@@ -7,7 +7,7 @@ import urllib.request
 
 
 async def fetch(address):
-    """As little of a client as works: a request written by hand."""
+    """A minimal client: a request written by hand."""
     host, _, port = address.removeprefix("http://").partition("/")[0].partition(":")
     reader, writer = await asyncio.open_connection(host, int(port))
     path = "/" + address.removeprefix("http://").partition("/")[2]
@@ -23,8 +23,8 @@ async def fetch(address):
 
 # gives: ["GET", "/echo?x"]
 async def a_connection_is_opened(at):
-    said = json.loads(await fetch(at["http"] + "/echo?x"))
-    return [said["method"], said["path"]]
+    answer = json.loads(await fetch(at["http"] + "/echo?x"))
+    return [answer["method"], answer["path"]]
 
 
 # gives: 200
@@ -60,8 +60,8 @@ async def workers_take_from_a_queue(at):
     async def work():
         while not queue.empty():
             number = queue.get_nowait()
-            said = json.loads(await fetch(f"{at['http']}/echo?{number}"))
-            done.append(int(said["path"].partition("?")[2]))
+            answer = json.loads(await fetch(f"{at['http']}/echo?{number}"))
+            done.append(int(answer["path"].partition("?")[2]))
 
     await asyncio.gather(*[work() for _ in range(3)])
     return [len(done), sorted(done)]
@@ -81,16 +81,16 @@ async def one_that_fails_fails_alone(at):
         await fetch(address)
         return "ok"
 
-    tasks = [one(at["http"] + "/echo"), one(at["http"] + "/echo"), one(at["nobody"] + "/")]
-    said = await asyncio.gather(*tasks, return_exceptions=True)
-    return [one if isinstance(one, str) else type(one).__name__ for one in said]
+    tasks = [one(at["http"] + "/echo"), one(at["http"] + "/echo"), one(at["closed"] + "/")]
+    answer = await asyncio.gather(*tasks, return_exceptions=True)
+    return [one if isinstance(one, str) else type(one).__name__ for one in answer]
 
 
 # gives: true
 def run_by_hand_works_too(at):
     started = time.monotonic()
-    said = asyncio.run(two_slow_ones(at))
-    return said == ["at last", "at last"] and time.monotonic() - started < 30
+    answer = asyncio.run(two_slow_ones(at))
+    return answer == ["at last", "at last"] and time.monotonic() - started < 30
 
 
 async def two_slow_ones(at):

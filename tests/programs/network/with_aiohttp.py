@@ -23,18 +23,18 @@ async def error_of(waiting):
 async def a_get_has_its_parameters(at):
     async with aiohttp.ClientSession() as session:
         async with session.get(at["http"] + "/echo", params={"a": "1"}) as response:
-            said = await response.json()
-            return [response.status, said["method"], said["path"]]
+            answer = await response.json()
+            return [response.status, answer["method"], answer["path"]]
 
 
 # gives: ["{\"a\": 1}", "b=2", "raw"]
 async def bodies_are_sent(at):
-    said = []
+    answer = []
     async with aiohttp.ClientSession() as session:
         for options in ({"json": {"a": 1}}, {"data": {"b": "2"}}, {"data": b"raw"}):
             async with session.post(at["http"] + "/echo", **options) as response:
-                said.append((await response.json())["body"])
-    return said
+                answer.append((await response.json())["body"])
+    return answer
 
 
 # gives: ["zipped text", "deflated text"]
@@ -44,9 +44,9 @@ async def bodies_are_decoded(at):
 
 # gives: [[200, "at last"], true]
 async def many_go_side_by_side(at):
-    begun = time.monotonic()
-    said = await asyncio.gather(*(get(at["http"] + "/slow/500") for number in range(20)))
-    return [list(said[0]), time.monotonic() - begun < 9]
+    started = time.monotonic()
+    answer = await asyncio.gather(*(get(at["http"] + "/slow/500") for number in range(20)))
+    return [list(answer[0]), time.monotonic() - started < 9]
 
 
 # gives: "GET /echo"
@@ -54,17 +54,17 @@ async def redirects_are_followed(at):
     status, text = await get(at["http"] + "/redirect/302?/echo")
     import json
 
-    said = json.loads(text)
-    return f"{said['method']} {said['path']}"
+    answer = json.loads(text)
+    return f"{answer['method']} {answer['path']}"
 
 
-# A connection is made when a request is sent, so that no connector has an error.
+# Connections are made when requests are sent, so the connector has no errors.
 # gives: ["ClientResponseError", "TimeoutError", "ClientOSError"]
 async def errors_are_its_own(at):
     return [
         await error_of(get(at["http"] + "/status/500", raise_for_status=True)),
         await error_of(get(at["http"] + "/slow/20000", timeout=aiohttp.ClientTimeout(total=0.3))),
-        await error_of(get(at["nobody"] + "/")),
+        await error_of(get(at["closed"] + "/")),
     ]
 
 

@@ -3,7 +3,7 @@
 import asyncio
 import time
 
-# what httpx imports with its first client; here it is imported once, with this module
+# httpx imports these with its first client; here they are imported once, with this module
 import anyio._backends._asyncio
 import certifi
 import httpcore
@@ -35,8 +35,8 @@ def a_get_has_its_parameters(at):
 # gives: ["{\"a\":1}", "b=2", "raw"]
 def bodies_are_sent(at):
     with httpx.Client(base_url=at["http"]) as client:
-        said = [client.post("/echo", json={"a": 1}), client.post("/echo", data={"b": "2"}), client.put("/echo", content=b"raw")]
-    return [response.json()["body"] for response in said]
+        answer = [client.post("/echo", json={"a": 1}), client.post("/echo", data={"b": "2"}), client.put("/echo", content=b"raw")]
+    return [response.json()["body"] for response in answer]
 
 
 # gives: ["zipped text", "deflated text"]
@@ -52,8 +52,8 @@ def lines_are_streamed(at):
 
 # gives: ["one two", "2000000"]
 def generators_and_long_bodies_are_uploaded(at):
-    said = httpx.post(at["http"] + "/echo", content=(part for part in (b"one ", b"two"))).json()["body"]
-    return [said, httpx.post(at["http"] + "/length", content=b"z" * 2_000_000).text]
+    answer = httpx.post(at["http"] + "/echo", content=(part for part in (b"one ", b"two"))).json()["body"]
+    return [answer, httpx.post(at["http"] + "/length", content=b"z" * 2_000_000).text]
 
 
 # gives: [302, "GET", 1]
@@ -78,8 +78,8 @@ def https_is_spoken_in_both_protocols(at):
 
 # gives: ["ConnectError", "ConnectError", "ConnectError", "ConnectError"]
 def where_there_is_no_connection_is_a_connect_error(at):
-    places = [at["nobody"], "http://no-such-name.invalid/", at["denied"], at["untrusted"]]
-    return [error_of(lambda place=place: httpx.get(place)) for place in places]
+    urls = [at["closed"], "http://no-such-name.invalid/", at["denied"], at["untrusted"]]
+    return [error_of(lambda url=url: httpx.get(url)) for url in urls]
 
 
 # gives: ["ReadTimeout", "ReadTimeout"]
@@ -95,17 +95,17 @@ def what_breaks_off_is_noticed(at):
 # gives: [["POST", "x"], "HTTP/2.0"]
 async def an_async_client_posts(at):
     async with httpx.AsyncClient() as client:
-        said = (await client.post(at["http"] + "/echo", content="x")).json()
+        answer = (await client.post(at["http"] + "/echo", content="x")).json()
         version = (await client.get(at["h2"] + "/echo")).json()["version"]
-    return [[said["method"], said["body"]], version]
+    return [[answer["method"], answer["body"]], version]
 
 
 # gives: 200
 async def two_hundred_go_side_by_side(at):
     limits = httpx.Limits(max_connections=None)
     async with httpx.AsyncClient(limits=limits, timeout=60) as client:
-        said = await asyncio.gather(*[client.get(at["http"] + "/together/200") for _ in range(200)])
-    return [response.text for response in said].count("together")
+        answer = await asyncio.gather(*[client.get(at["http"] + "/together/200") for _ in range(200)])
+    return [response.text for response in answer].count("together")
 
 
 # gives: ["first", "second", "third"]
@@ -118,8 +118,8 @@ async def lines_are_streamed_to_a_task(at):
 # gives: ["ConnectError", "ReadTimeout", "ConnectError", "ReadTimeout"]
 async def errors_are_its_own(at):
     async with httpx.AsyncClient(timeout=0.3) as client:
-        places = [at["nobody"], at["http"] + "/slow/20000", at["denied"], at["http"] + "/stuck"]
-        return list(await asyncio.gather(*[error_while(client.get(place)) for place in places]))
+        urls = [at["closed"], at["http"] + "/slow/20000", at["denied"], at["http"] + "/stuck"]
+        return list(await asyncio.gather(*[error_while(client.get(url)) for url in urls]))
 
 
 # gives: ["timeout", 200]
@@ -140,5 +140,5 @@ async def a_body_is_made_while_it_is_sent(at):
 
     started = time.monotonic()
     async with httpx.AsyncClient() as client:
-        said = (await client.post(at["http"] + "/echo", content=parts())).json()["body"]
-    return [said, time.monotonic() - started < 30]
+        answer = (await client.post(at["http"] + "/echo", content=parts())).json()["body"]
+    return [answer, time.monotonic() - started < 30]

@@ -15,8 +15,8 @@ def error_of(work):
 # gives: [200, "POST", "{\"a\": 1}"]
 def a_pool_posts(at):
     response = urllib3.PoolManager().request("POST", at["http"] + "/echo", body=json.dumps({"a": 1}))
-    said = json.loads(response.data)
-    return [response.status, said["method"], said["body"]]
+    answer = json.loads(response.data)
+    return [response.status, answer["method"], answer["body"]]
 
 
 # gives: ["zipped text", "one,two,three"]
@@ -35,7 +35,7 @@ def https_is_spoken_in_both_protocols(at):
 def errors_are_its_own(at):
     pool = urllib3.PoolManager(retries=False)
     return [
-        error_of(lambda: pool.request("GET", at["nobody"])),
-        error_of(lambda: urllib3.PoolManager(retries=1).request("GET", at["nobody"])),
+        error_of(lambda: pool.request("GET", at["closed"])),
+        error_of(lambda: urllib3.PoolManager(retries=1).request("GET", at["closed"])),
         error_of(lambda: pool.request("GET", at["http"] + "/slow/20000", timeout=0.3)),
     ]

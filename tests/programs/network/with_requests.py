@@ -25,8 +25,8 @@ def a_get_has_its_parameters(at):
 
 # gives: ["POST", {"a": [1, 2]}, "application/json"]
 def json_is_posted(at):
-    said = requests.post(at["http"] + "/echo", json={"a": [1, 2]}).json()
-    return [said["method"], json.loads(said["body"]), said["headers"]["content-type"]]
+    answer = requests.post(at["http"] + "/echo", json={"a": [1, 2]}).json()
+    return [answer["method"], json.loads(answer["body"]), answer["headers"]["content-type"]]
 
 
 # gives: ["a=1&b=2", "raw"]
@@ -38,10 +38,10 @@ def forms_and_bytes_are_posted(at):
 # gives: [true, true, true]
 def a_file_is_posted_as_multipart(at):
     files = {"upload": ("report.csv", io.BytesIO(b"day,sales\n"), "text/csv")}
-    said = requests.post(at["http"] + "/echo", data={"name": "x"}, files=files).json()
+    answer = requests.post(at["http"] + "/echo", data={"name": "x"}, files=files).json()
     parts = ['filename="report.csv"', "day,sales", 'name="name"']
-    assert said["headers"]["content-type"].startswith("multipart/form-data; boundary=")
-    return [part in said["body"] for part in parts]
+    assert answer["headers"]["content-type"].startswith("multipart/form-data; boundary=")
+    return [part in answer["body"] for part in parts]
 
 
 # gives: "one two three"
@@ -130,7 +130,7 @@ def https_is_spoken_in_both_protocols(at):
 
 
 # gives: ["SSLError", true]
-def a_certificate_of_nobody_is_not_trusted(at):
+def an_untrusted_certificate_is_refused(at):
     try:
         requests.get(at["untrusted"] + "/echo")
     except requests.exceptions.SSLError as error:
@@ -146,12 +146,12 @@ def verification_cannot_be_switched_off(at):
 
 
 # gives: ["ConnectionError", "ConnectionError"]
-def where_nobody_is_there_is_no_connection(at):
-    return [error_of(lambda: requests.get(at["nobody"])), error_of(lambda: requests.get("http://no-such-name.invalid/"))]
+def unreachable_servers_are_errors(at):
+    return [error_of(lambda: requests.get(at["closed"])), error_of(lambda: requests.get("http://no-such-name.invalid/"))]
 
 
 # gives: ["ConnectionError", true]
-def what_nobody_allowed_says_what_would(at):
+def a_denied_host_is_reported_with_the_missing_rule(at):
     try:
         requests.get(at["denied"])
     except requests.exceptions.ConnectionError as error:
@@ -161,8 +161,8 @@ def what_nobody_allowed_says_what_would(at):
 # gives: ["ReadTimeout", true]
 def a_silent_server_is_a_read_timeout(at):
     started = time.monotonic()
-    said = error_of(lambda: requests.get(at["http"] + "/slow/20000", timeout=(0.5, 0.3)))
-    return [said, time.monotonic() - started < 10]
+    answer = error_of(lambda: requests.get(at["http"] + "/slow/20000", timeout=(0.5, 0.3)))
+    return [answer, time.monotonic() - started < 10]
 
 
 # gives: "ConnectionError"
@@ -184,8 +184,8 @@ def what_is_no_http_is_an_error(at):
 def urllib3_works_by_itself(at):
     pool = urllib3.PoolManager(retries=False)
     response = pool.request("GET", at["http"] + "/status/200")
-    refused = error_of(lambda: urllib3.PoolManager(retries=1).request("GET", at["nobody"]))
-    return [response.status, response.data.decode(), refused, error_of(lambda: pool.request("GET", at["nobody"]))]
+    refused = error_of(lambda: urllib3.PoolManager(retries=1).request("GET", at["closed"]))
+    return [response.status, response.data.decode(), refused, error_of(lambda: pool.request("GET", at["closed"]))]
 
 
 # gives: ["on", "e,t", "wo,three"]

@@ -1,4 +1,4 @@
-"""Every answer a step can give."""
+"""All outcomes of a step."""
 
 import datetime
 
@@ -138,7 +138,7 @@ def a_delay_that_is_a_text():
 
 
 # fails: bad_result: 'nope' is not a status; use one of bue.StepStatus
-def a_status_nobody_knows():
+def an_unknown_status():
     return Result(status="nope")
 
 

@@ -52,7 +52,7 @@ def env_is_what_earlier_steps_passed_on():
 
 
 # gives: {}
-def env_is_empty_where_nobody_passed_anything_on():
+def env_is_empty_if_no_step_passed_it_on():
     return bue.env
 
 

@@ -1,4 +1,4 @@
-"""Exceptions: their messages, their tracebacks, and those that would break whoever describes them."""
+"""Exceptions: their messages, their tracebacks, and those whose description fails."""
 
 import json
 import sys

@@ -1,4 +1,4 @@
-"""Values that fight back while they are read."""
+"""Values that misbehave while they are encoded."""
 
 import sys
 import uuid
@@ -115,13 +115,13 @@ def deleting_the_streams():
     return 3
 
 
-# fails: raised: ValueError: told all the same
+# fails: raised: ValueError: reported anyway
 def breaking_the_traceback_module():
     import linecache
     import traceback
 
     traceback.StackSummary = linecache.getline = None
-    raise ValueError("told all the same")
+    raise ValueError("reported anyway")
 
 
 # gives: 4

@@ -1,4 +1,4 @@
-"""What a step prints goes into its log, line by line."""
+"""Everything that a step prints is in its log, line by line."""
 
 import logging
 import sys

@@ -1,4 +1,4 @@
-"""Results whose elements come one after the other: generators, and whatever a loop runs over."""
+"""Streamed results: generators, and other iterables that a loop runs over."""
 
 import asyncio
 

@@ -1,4 +1,4 @@
-"""What travels between steps, and what is refused. `then` hands a result on to a function of this file."""
+"""Values that are passed between steps, and values that are refused. `then` passes a result to a function of this file."""
 
 import array
 import collections

@@ -1,4 +1,4 @@
-"""asyncio, pools and threads, where there is one thread and no socket."""
+"""asyncio, pools and threads, with a single thread and without sockets."""
 
 import asyncio
 import queue
@@ -62,7 +62,7 @@ def asyncio_run_works_in_a_plain_function():
 
 
 # fails: raised: RuntimeError: every task waits for another one, and nothing is left that could wake any of them
-async def waiting_for_nobody_ends():
+async def waiting_for_nothing_ends():
     await asyncio.Event().wait()
 
 

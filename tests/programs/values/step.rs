@@ -1,4 +1,4 @@
-//! Values of all kinds, there and back.
+//! Steps that return values of all kinds.
 
 use std::collections::BTreeMap;
 
@@ -32,7 +32,7 @@ struct Everything {
 #[bue::step]
 fn typed(all: Everything) -> bue::Result<Everything> {
     if !matches!(all.price, Value::Decimal(Decimal { exponent: -2, .. })) {
-        return Err(bue::Error::msg("the price is no decimal"));
+        return Err(bue::Error::msg("the price is not a decimal"));
     }
     Ok(all)
 }

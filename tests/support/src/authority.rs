@@ -36,7 +36,7 @@ impl Authority {
     /// A certificate for a host name, and its private key, both as PEM.
     ///
     /// # Panics
-    /// The name cannot stand in a certificate.
+    /// The name is not valid in a certificate.
     #[must_use]
     pub fn sign(&self, name: &str, valid: Valid) -> (String, String) {
         let key = KeyPair::generate().expect("a key");

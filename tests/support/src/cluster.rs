@@ -44,7 +44,7 @@ pub fn shared() -> &'static Cluster {
 }
 
 impl Cluster {
-    /// Makes a cluster of its own, for a test that stops it.
+    /// Creates a separate cluster, for a test that stops it.
     ///
     /// # Panics
     /// PostgreSQL is not installed, or does not start.
@@ -94,7 +94,7 @@ impl Cluster {
         );
     }
 
-    /// Stops the server: `immediate` as a crash would, `fast` in order, but without waiting for anybody.
+    /// Stops the server: `immediate` as a crash would, `fast` orderly, but without waiting for clients.
     ///
     /// # Panics
     /// It does not stop.

@@ -16,12 +16,12 @@ const INTERVAL: Duration = Duration::from_millis(10);
 /// Blocks until the condition holds.
 ///
 /// # Panics
-/// The condition does not hold within [`DEADLINE`]; the message says `what` was expected.
+/// The condition does not hold within [`DEADLINE`]; the message contains `what`.
 #[track_caller]
 pub fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
     let deadline = Instant::now() + DEADLINE;
     while !condition() {
-        assert!(Instant::now() < deadline, "waited {DEADLINE:?} in vain until {what}");
+        assert!(Instant::now() < deadline, "not within {DEADLINE:?}: {what}");
         thread::sleep(INTERVAL);
     }
 }
@@ -29,11 +29,11 @@ pub fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
 /// Waits until the condition holds, without blocking the thread.
 ///
 /// # Panics
-/// The condition does not hold within [`DEADLINE`]; the message says `what` was expected.
+/// The condition does not hold within [`DEADLINE`]; the message contains `what`.
 pub async fn wait_until_async(what: &str, mut condition: impl AsyncFnMut() -> bool) {
     let deadline = Instant::now() + DEADLINE;
     while !condition().await {
-        assert!(Instant::now() < deadline, "waited {DEADLINE:?} in vain until {what}");
+        assert!(Instant::now() < deadline, "not within {DEADLINE:?}: {what}");
         time::sleep(INTERVAL).await;
     }
 }
@@ -41,10 +41,10 @@ pub async fn wait_until_async(what: &str, mut condition: impl AsyncFnMut() -> bo
 /// Awaits a future that must complete.
 ///
 /// # Panics
-/// It does not complete within [`DEADLINE`]; the message says `what` was awaited.
+/// It does not complete within [`DEADLINE`]; the message contains `what`.
 pub async fn within_deadline<F: Future>(what: &str, future: F) -> F::Output {
     match time::timeout(DEADLINE, future).await {
         Ok(output) => output,
-        Err(_) => panic!("waited {DEADLINE:?} in vain for {what}"),
+        Err(_) => panic!("waited more than {DEADLINE:?} for {what}"),
     }
 }

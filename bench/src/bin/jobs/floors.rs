@@ -1,5 +1,4 @@
-//! What the databases themselves take for such jobs: a batch inserted, claimed and completed, a transaction each, and
-//! nothing else.
+//! The lower bounds: the databases without bue. Each batch is inserted, claimed and completed in a transaction each.
 
 use std::time::Instant;
 
@@ -17,7 +16,7 @@ const SQLITE: &str = "
     CREATE INDEX ready ON job (id) WHERE state = 0;
     CREATE TABLE done (id INTEGER PRIMARY KEY, value BLOB NOT NULL);";
 
-/// Bare SQLite: one connection, prepared statements, a commit on disk for each batch.
+/// Measures bare SQLite: one connection, prepared statements, a durable commit for each batch.
 pub(crate) fn sqlite(load: Load) -> Result<Sample> {
     let mut program = std::env::current_exe()?;
     program.pop();
@@ -34,14 +33,12 @@ pub(crate) fn sqlite(load: Load) -> Result<Sample> {
         drop(insert);
         transaction.commit()?;
     }
-    while let claimed @ 1.. = work_sqlite(&mut database, load.batch)? {
-        debug_assert!(claimed <= load.batch as usize, "no more than asked for");
-    }
+    while complete_batch(&mut database, load.batch)? > 0 {}
     Ok(Sample { wall: start.elapsed(), client: thread_time()?.saturating_sub(cpu), ..Sample::default() })
 }
 
-/// Claims a batch and completes it; its size.
-fn work_sqlite(database: &mut Connection, batch: u32) -> Result<usize> {
+/// Claims a batch and completes it; returns its size.
+fn complete_batch(database: &mut Connection, batch: u32) -> Result<usize> {
     let claim = "UPDATE job SET state = 1, token = token + 1, worker = 'w', until = 1 WHERE id IN
         (SELECT id FROM job WHERE state = 0 ORDER BY id LIMIT ?1) RETURNING id, token";
     let transaction = database.transaction()?;
@@ -77,9 +74,9 @@ const COMPLETE: &str = "WITH gone AS (DELETE FROM job USING unnest($1::bigint[],
     WHERE job.id = one.id AND job.token = one.token RETURNING job.id)
     INSERT INTO done SELECT id, '\\xf6' FROM gone";
 
-/// Bare PostgreSQL: as many connections as the hub is asked over, prepared statements, a commit on disk for each batch.
+/// Measures bare PostgreSQL: as many connections as the hub's clients have, prepared statements, a durable commit for each batch.
 pub(crate) async fn postgres(load: Load, database: &Database) -> Result<Sample> {
-    let address = database.fresh().await;
+    let address = database.create().await;
     let mut clients = Vec::new();
     for _ in 0..load.connections {
         clients.push(connect(&address).await?);
@@ -88,10 +85,9 @@ pub(crate) async fn postgres(load: Load, database: &Database) -> Result<Sample> 
         first.batch_execute(POSTGRES).await?;
     }
     let (start, cpu, server) = (Instant::now(), thread_time()?, database.cpu()?);
-    let every = load.connections;
-    let added = clients.iter().enumerate().map(|(index, client)| add_postgres(client, load, index, every));
-    try_join_all(added).await?;
-    try_join_all(clients.iter().map(|client| work_postgres(client, load.batch))).await?;
+    let inserts = clients.iter().enumerate().map(|(index, client)| insert_share(client, load, index));
+    try_join_all(inserts).await?;
+    try_join_all(clients.iter().map(|client| complete_batches(client, load.batch))).await?;
     Ok(Sample {
         wall: start.elapsed(),
         client: thread_time()?.saturating_sub(cpu),
@@ -100,17 +96,18 @@ pub(crate) async fn postgres(load: Load, database: &Database) -> Result<Sample> 
     })
 }
 
-/// Adds every so manyeth batch.
-async fn add_postgres(client: &Client, load: Load, index: usize, every: usize) -> Result<()> {
+/// Inserts the batches of one connection: every `load.connections`-th, starting with `index`.
+async fn insert_share(client: &Client, load: Load, index: usize) -> Result<()> {
     let insert = client.prepare(INSERT).await?;
-    for from in (0..load.jobs).step_by(load.batch as usize).skip(index).step_by(every) {
+    for from in (0..load.jobs).step_by(load.batch as usize).skip(index).step_by(load.connections) {
         let ids: Vec<i64> = (from..load.jobs.min(from + load.batch)).map(i64::from).collect();
         client.execute(&insert, &[&ids]).await?;
     }
     Ok(())
 }
 
-async fn work_postgres(client: &Client, batch: u32) -> Result<()> {
+/// Claims and completes batches until no jobs remain.
+async fn complete_batches(client: &Client, batch: u32) -> Result<()> {
     let (claim, complete) = (client.prepare(CLAIM).await?, client.prepare(COMPLETE).await?);
     loop {
         let claimed = client.query(&claim, &[&i64::from(batch)]).await?;

@@ -1,17 +1,21 @@
-//! Durable no-op jobs a second, end to end through a `bue hub` process: a loop is submitted, and its jobs are leased and
-//! reported in batches over HTTP, as a worker does, without a sandbox. Beside it, in turn, what the databases alone take for
-//! the same (the floors), and what others make of it on the same PostgreSQL (graphile-worker) and in memory (Buelon).
+//! The throughput of durable no-op jobs, end to end through a `bue hub` process: a loop is submitted, and its jobs are leased and
+//! reported in batches over HTTP, as a worker does, but without a sandbox. Compared with the bare databases (the lower bounds),
+//! with graphile-worker on the same PostgreSQL, and with Buelon, which keeps its jobs in memory.
 //!
-//! `cargo run --release -p bue-bench --bin jobs -- [JOBS [ROUNDS [BATCH [CONNECTIONS]]]]`, 30,000, 15, 1,000 and 4 where
-//! nothing is said. The peers come from `bench/peers.sh`; those that are missing are left out. Every arm has a new database
-//! each time; all are on disk and wait for it, Buelon apart, which keeps nothing. Its jobs are few.
+//! `cargo run --release -p bue-bench --bin jobs -- [JOBS [ROUNDS [BATCH [CONNECTIONS]]]]`; the defaults are 30,000, 15, 1,000 and
+//! 4. `bench/peers.sh` installs the other systems; those that are missing are left out. Each measurement has a new database. All
+//! arms but Buelon are durable: they wait for the disk. Buelon gets only a few hundred jobs, because it is slow.
 //!
-//! `jobs/s` is from the submission to the last acknowledgement: adding, running and completing. Times on the processor are by
-//! the job: of the hub, of PostgreSQL's processes, of whoever does the jobs (bare SQLite is in its process). Bytes a job are
-//! those of a lease and of a report, bodies alone. fsyncs are counted in a run of their own: of the hub by strace, of PostgreSQL by itself (its log only, not its
-//! checkpoints).
+//! How to read the figures:
+//! - `jobs/s` covers everything from the submission to the last acknowledgement: adding, running and completing.
+//! - `hub`, `PostgreSQL` and `client` are the processor time per job of the hub, of PostgreSQL's processes, and of the process
+//!   that completes the jobs (which contains SQLite in the arm `bare SQLite`); `all` is their sum.
+//! - `bytes per job` are the bodies of a lease and of a report.
+//! - `fsyncs per 1,000 jobs` come from a separate run: of the hub from strace, of PostgreSQL from its own statistics, which count
+//!   its write-ahead log but not its checkpoints.
+//! - A ratio above 1 means that the first arm has the higher throughput, or uses more processor time.
 #![forbid(unsafe_code)]
-#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a benchmark prints its table")]
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a benchmark prints its figures")]
 
 mod floors;
 mod peers;
@@ -19,28 +23,28 @@ mod peers;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use bue_bench::{Database, HubProcess, Load, Moved, Place, Samples, table, thread_time};
+use bue_bench::{Database, HubProcess, Load, LoadMeasurement, Samples, StoreKind, table, thread_time};
 use tokio::time::sleep;
 
 use crate::peers::Peers;
 
-/// Buelon's, of which there are some two hundred a second.
-const FEW: u32 = 300;
+/// Jobs for Buelon, which completes about two hundred per second.
+const BUELON_JOBS: u32 = 300;
 
-/// PostgreSQL's processes tell what they counted when they were idle for a second.
-const TOLD: Duration = Duration::from_secs(2);
+/// PostgreSQL's processes publish their counts after a second of idleness.
+const STATISTICS_DELAY: Duration = Duration::from_secs(2);
 
-/// One measurement of an arm.
+/// One measurement of an arm: wall time, and processor time by process.
 #[derive(Default)]
 struct Sample {
     wall: Duration,
     server: Duration,
     database: Duration,
     client: Duration,
-    moved: Moved,
+    load: LoadMeasurement,
 }
 
-/// One arm.
+/// The measurements of one arm.
 struct Arm {
     name: &'static str,
     jobs: u32,
@@ -49,14 +53,15 @@ struct Arm {
     database: Samples,
     client: Samples,
     acknowledged: Samples,
-    bytes: (usize, usize),
+    lease_bytes: usize,
+    report_bytes: usize,
 }
 
 impl Arm {
     fn new(name: &'static str, jobs: u32) -> Self {
-        let none = Samples::default;
-        let (walls, server, database, client, acknowledged) = (none(), none(), none(), none(), none());
-        Self { name, jobs, walls, server, database, client, acknowledged, bytes: (0, 0) }
+        let samples = Samples::default;
+        let (walls, server, database, client) = (samples(), samples(), samples(), samples());
+        Self { name, jobs, walls, server, database, client, acknowledged: samples(), lease_bytes: 0, report_bytes: 0 }
     }
 
     fn push(&mut self, sample: Sample) {
@@ -64,39 +69,40 @@ impl Arm {
         self.server.push(sample.server);
         self.database.push(sample.database);
         self.client.push(sample.client);
-        self.acknowledged.append(sample.moved.acknowledged);
-        self.bytes = self.bytes.max(sample.moved.bytes_a_job);
+        self.acknowledged.append(sample.load.acknowledged);
+        self.lease_bytes = self.lease_bytes.max(sample.load.lease_bytes);
+        self.report_bytes = self.report_bytes.max(sample.load.report_bytes);
     }
 
-    /// Jobs a second at this percentile of the times.
+    /// Jobs per second at this percentile of the wall times.
     fn rate(&self, percent: usize) -> f64 {
         f64::from(self.jobs) / self.walls.percentile(percent).as_secs_f64()
     }
 
-    /// Time on the processor by the job, of all processes.
+    /// Processor time per job of all processes.
     fn cpu(&self) -> Duration {
         (self.server.median() + self.database.median() + self.client.median()) / self.jobs
     }
 
     fn row(&self) -> Vec<String> {
         let cell = |time: Duration| if time.is_zero() { "-".to_owned() } else { format!("{time:.1?}") };
-        let a_job = |samples: &Samples| cell(samples.median() / self.jobs);
-        let seen = !self.acknowledged.is_empty();
+        let per_job = |samples: &Samples| cell(samples.median() / self.jobs);
+        let is_ours = !self.acknowledged.is_empty();
         let ack = |percent| format!("{:.1?}", self.acknowledged.percentile(percent));
         vec![
             self.name.to_owned(),
             format!("{:.0} ({:.0} to {:.0})", self.rate(50), self.rate(90), self.rate(10)),
-            a_job(&self.server),
-            a_job(&self.database),
-            a_job(&self.client),
+            per_job(&self.server),
+            per_job(&self.database),
+            per_job(&self.client),
             cell(self.cpu()),
-            if seen { format!("{} {}", ack(50), ack(99)) } else { "-".to_owned() },
-            if seen { format!("{} + {}", self.bytes.0, self.bytes.1) } else { "-".to_owned() },
+            if is_ours { format!("{} {}", ack(50), ack(99)) } else { "-".to_owned() },
+            if is_ours { format!("{} + {}", self.lease_bytes, self.report_bytes) } else { "-".to_owned() },
         ]
     }
 }
 
-/// The arms, in the order they are measured in, and every other round the other way round.
+/// All arms. They are measured in this order, in every other round in reverse.
 struct Arms {
     load: Load,
     database: Database,
@@ -110,18 +116,25 @@ struct Arms {
     buelon: Arm,
 }
 
+/// The order of the arms in a round.
+#[derive(Clone, Copy)]
+enum Order {
+    Forward,
+    Backward,
+}
+
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<()> {
-    let numbers: Vec<u32> = std::env::args().skip(1).map(|text| text.parse()).collect::<Result<_, _>>()?;
-    let number = |index: usize, default| numbers.get(index).copied().unwrap_or(default);
+    let arguments: Vec<u32> = std::env::args().skip(1).map(|text| text.parse()).collect::<Result<_, _>>()?;
+    let number = |index: usize, default| arguments.get(index).copied().unwrap_or(default);
     let load = Load { jobs: number(0, 30_000), batch: number(2, 1_000), connections: number(3, 4) as usize };
     let mut arms = Arms::new(load)?;
     for round in 0..number(1, 15) {
         eprintln!("round {}", round + 1);
-        arms.round(round % 2 == 1).await?;
+        arms.measure(if round % 2 == 0 { Order::Forward } else { Order::Backward }).await?;
     }
     arms.print();
-    println!("fsyncs by 1,000 jobs: SQLite {}, PostgreSQL {:.2}", fsyncs_of_sqlite(load).await, arms.fsyncs().await?);
+    println!("fsyncs per 1,000 jobs: SQLite {}, PostgreSQL {:.2}", fsyncs_of_sqlite(load).await, arms.fsyncs().await?);
     Ok(())
 }
 
@@ -138,20 +151,20 @@ impl Arms {
             postgres_floor: arm("bare PostgreSQL"),
             graphile: arm("graphile-worker, adding and running"),
             graphile_running: arm("graphile-worker, running alone"),
-            buelon: Arm::new("Buelon 1.0.78", FEW),
+            buelon: Arm::new("Buelon 1.0.78", BUELON_JOBS),
         })
     }
 
-    async fn round(&mut self, backward: bool) -> Result<()> {
-        let mut order = [0, 1, 2, 3, 4, 5];
-        if backward {
-            order.reverse();
+    async fn measure(&mut self, order: Order) -> Result<()> {
+        let mut arms = [0, 1, 2, 3, 4, 5];
+        if matches!(order, Order::Backward) {
+            arms.reverse();
         }
-        for arm in order {
+        for arm in arms {
             match arm {
-                0 => self.sqlite.push(self.through_hub(&Place::Sqlite).await?),
+                0 => self.sqlite.push(self.measure_hub(&StoreKind::Sqlite).await?),
                 1 => self.sqlite_floor.push(floors::sqlite(self.load)?),
-                2 => self.postgres.push(self.through_hub(&Place::Postgres(self.database.fresh().await)).await?),
+                2 => self.postgres.push(self.measure_hub(&StoreKind::Postgres(self.database.create().await)).await?),
                 3 => self.postgres_floor.push(floors::postgres(self.load, &self.database).await?),
                 4 => self.graphile().await?,
                 _ => self.buelon(),
@@ -160,22 +173,22 @@ impl Arms {
         Ok(())
     }
 
-    async fn through_hub(&self, place: &Place) -> Result<Sample> {
-        let hub = HubProcess::start(place)?;
+    async fn measure_hub(&self, store: &StoreKind) -> Result<Sample> {
+        let hub = HubProcess::start(store)?;
         let client = hub.client()?;
-        let before = (hub.cpu(), self.database.cpu()?, thread_time()?);
-        let moved = self.load.run(&client).await?;
+        let (hub_before, database_before, client_before) = (hub.cpu(), self.database.cpu()?, thread_time()?);
+        let load = self.load.run(&client).await?;
         Ok(Sample {
-            wall: moved.wall,
-            server: hub.cpu().saturating_sub(before.0),
-            database: self.database.cpu()?.saturating_sub(before.1),
-            client: thread_time()?.saturating_sub(before.2),
-            moved,
+            wall: load.wall,
+            server: hub.cpu().saturating_sub(hub_before),
+            database: self.database.cpu()?.saturating_sub(database_before),
+            client: thread_time()?.saturating_sub(client_before),
+            load,
         })
     }
 
     async fn graphile(&mut self) -> Result<()> {
-        if let Err(missing) = self.peers.has("graphile") {
+        if let Err(missing) = self.peers.check_installed("graphile") {
             eprintln!("{missing}");
             return Ok(());
         }
@@ -185,11 +198,11 @@ impl Arms {
         Ok(())
     }
 
-    /// A run that hung is left out.
+    /// Leaves out a run that hangs.
     fn buelon(&mut self) {
-        match self.peers.has("buelon").and_then(|()| self.peers.buelon(FEW)) {
+        match self.peers.check_installed("buelon").and_then(|()| self.peers.buelon(BUELON_JOBS)) {
             Ok(sample) => self.buelon.push(sample),
-            Err(error) => eprintln!("without Buelon this time: {error}"),
+            Err(error) => eprintln!("this round is without Buelon: {error}"),
         }
     }
 
@@ -202,7 +215,7 @@ impl Arms {
             "client",
             "all",
             "acknowledgement p50 p99",
-            "bytes a job",
+            "bytes per job",
         ]);
         let all = [
             &self.sqlite,
@@ -230,37 +243,37 @@ impl Arms {
     }
 
     async fn fsyncs(&self) -> Result<f64> {
-        let address = self.database.fresh().await;
-        let hub = HubProcess::start(&Place::Postgres(address.clone()))?;
-        sleep(TOLD).await;
+        let address = self.database.create().await;
+        let hub = HubProcess::start(&StoreKind::Postgres(address.clone()))?;
+        sleep(STATISTICS_DELAY).await;
         let before = self.database.fsyncs(&address).await?;
         self.load.run(&hub.client()?).await?;
-        sleep(TOLD).await;
+        sleep(STATISTICS_DELAY).await;
         let after = self.database.fsyncs(&address).await?;
-        Ok(thousandth(after - before, self.load))
+        Ok(per_thousand(after - before, self.load))
     }
 }
 
-/// As a cell: without strace there is no figure.
+/// Counts the fsyncs with SQLite and formats them. Without strace there is no figure.
 async fn fsyncs_of_sqlite(load: Load) -> String {
-    match count(load).await {
+    match count_fsyncs(load).await {
         Ok(count) => format!("{count:.2}"),
         Err(error) => format!("not counted ({error:#})"),
     }
 }
 
-async fn count(load: Load) -> Result<f64> {
+async fn count_fsyncs(load: Load) -> Result<f64> {
     let folder = tempfile::tempdir()?;
-    let calls = folder.path().join("calls");
-    let hub = HubProcess::start_traced(&Place::Sqlite, &calls).context("strace")?;
+    let trace = folder.path().join("trace");
+    let hub = HubProcess::start_traced(&StoreKind::Sqlite, &trace).context("strace")?;
     load.run(&hub.client()?).await?;
-    // strace ends with the hub, and then all its lines are there: those of starting and ending too
+    // strace ends with the hub and has then written all lines, including those of the hub's start and end
     drop(hub);
-    let text = std::fs::read_to_string(calls)?;
+    let text = std::fs::read_to_string(trace)?;
     let lines = text.lines().filter(|line| line.contains("sync("));
-    Ok(thousandth(lines.count() as u64, load))
+    Ok(per_thousand(lines.count() as u64, load))
 }
 
-fn thousandth(count: u64, load: Load) -> f64 {
+fn per_thousand(count: u64, load: Load) -> f64 {
     Duration::from_secs(count).as_secs_f64() * 1_000.0 / f64::from(load.jobs)
 }

@@ -1,4 +1,4 @@
-//! Puts cities in order and says how they did against the average.
+//! Ranks cities by their sales and compares them with the average.
 
 use bue::serde::{Deserialize, Serialize};
 
@@ -28,8 +28,8 @@ fn rank(mut cities: Vec<City>) -> bue::Result<Vec<Ranked>> {
     bue::log!("{orders} orders in {} cities", cities.len());
     let average = cities.iter().map(|city| city.sales).sum::<f64>() / cities.len() as f64;
     cities.sort_by(|one, other| other.sales.total_cmp(&one.sales));
-    let ranked = cities.into_iter().enumerate().map(|(place, city)| Ranked {
-        rank: place + 1,
+    let ranked = cities.into_iter().enumerate().map(|(index, city)| Ranked {
+        rank: index + 1,
         against_average: (city.sales - average).round(),
         city: city.city,
         sales: city.sales,

@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use bue_model::{JobId, NodeId, RunState};
 
-use super::effects::Effects;
+use super::pending_notifications::PendingNotifications;
 use super::rows::{ChunkRow, DoneRow, JobRow};
-use super::snapshot::{Needs, Snapshot};
+use super::snapshot::{RequiredReads, Snapshot};
 use crate::error::HubError;
 use crate::jobs::columns::row_id;
 use crate::jobs::counts::step_counts::CountChanges;
@@ -19,7 +19,7 @@ use crate::jobs::state::State;
 /// Why an operation stopped.
 #[derive(Debug)]
 pub(crate) enum ChangeError {
-    /// Something must be read first; [`ChangeSet::needs`] contains what.
+    /// Something must be read first; [`ChangeSet::required`] contains what.
     MissingRows,
     /// The request cannot be carried out.
     Failed(HubError),
@@ -62,7 +62,7 @@ pub(crate) enum Evaluation<'a, T> {
     /// Its result, and the changes to write.
     Complete(T, ChangeSet<'a>),
     /// It must start over once this is read too.
-    Incomplete(Needs),
+    Incomplete(RequiredReads),
 }
 
 /// Runs an operation on a snapshot, and everything that follows from it.
@@ -77,9 +77,9 @@ pub(crate) fn evaluate<T>(
 ) -> Result<Evaluation<'_, T>, HubError> {
     let mut changes = ChangeSet::new(snapshot, now);
     let result = operation(&mut changes).and_then(|value| changes.settle_all().map(|()| value));
-    let needs = std::mem::take(&mut changes.needs);
-    if !needs.is_empty() {
-        return Ok(Evaluation::Incomplete(needs));
+    let required = std::mem::take(&mut changes.required);
+    if !required.is_empty() {
+        return Ok(Evaluation::Incomplete(required));
     }
     match result {
         Ok(value) => Ok(Evaluation::Complete(value, changes)),
@@ -116,7 +116,7 @@ impl MissingRows {
 #[derive(Debug)]
 pub(crate) struct ChangeSet<'a> {
     pub(crate) snapshot: &'a Snapshot,
-    pub(crate) needs: Needs,
+    pub(crate) required: RequiredReads,
     pub(crate) now: i64,
     /// Rows of `job` to write, `None` for those to delete.
     pub(crate) jobs: BTreeMap<i64, Option<JobRow>>,
@@ -130,7 +130,7 @@ pub(crate) struct ChangeSet<'a> {
     pub(crate) run_states: BTreeMap<i64, (RunState, Option<i64>)>,
     pub(crate) counts: CountChanges,
     /// What to announce, apart from runs, which are in `changed_runs`.
-    pub(crate) effects: Effects,
+    pub(crate) pending_notifications: PendingNotifications,
     /// Keys of runs that changed.
     pub(crate) changed_runs: BTreeSet<i64>,
     /// Instances in which a row stopped being open.
@@ -143,7 +143,7 @@ impl<'a> ChangeSet<'a> {
     fn new(snapshot: &'a Snapshot, now: i64) -> Self {
         Self {
             snapshot,
-            needs: Needs::default(),
+            required: RequiredReads::default(),
             now,
             jobs: BTreeMap::new(),
             done: BTreeMap::new(),
@@ -152,7 +152,7 @@ impl<'a> ChangeSet<'a> {
             failed: BTreeMap::new(),
             run_states: BTreeMap::new(),
             counts: CountChanges::default(),
-            effects: Effects::default(),
+            pending_notifications: PendingNotifications::default(),
             changed_runs: BTreeSet::new(),
             to_settle: BTreeSet::new(),
             used_ids: BTreeSet::new(),
@@ -189,7 +189,7 @@ impl<'a> ChangeSet<'a> {
         if self.jobs.contains_key(&id) || snapshot.jobs.contains_key(&id) || snapshot.has_looked_up_job(id) {
             return Ok(());
         }
-        self.needs.jobs.insert(id);
+        self.required.jobs.insert(id);
         Err(ChangeError::MissingRows)
     }
 
@@ -218,7 +218,7 @@ impl<'a> ChangeSet<'a> {
         if self.snapshot.done_lookups.contains(&id) {
             return Ok(None);
         }
-        self.needs.done.insert(id);
+        self.required.done.insert(id);
         Err(ChangeError::MissingRows)
     }
 
@@ -230,12 +230,12 @@ impl<'a> ChangeSet<'a> {
         if self.snapshot.fan_out_lookups.contains(&id) {
             return Ok(None);
         }
-        self.needs.fan_outs.insert(id);
+        self.required.fan_outs.insert(id);
         Err(ChangeError::MissingRows)
     }
 
     /// Returns a fan-out that must have started, because rounds of it exist.
-    pub(super) fn presume_fan_out(&mut self, id: i64) -> ChangeResult<FanOut> {
+    pub(super) fn require_fan_out(&mut self, id: i64) -> ChangeResult<FanOut> {
         Ok(self.fan_out(id)?.ok_or_else(|| missing_fan_out(id))?)
     }
 
@@ -265,13 +265,13 @@ impl<'a> ChangeSet<'a> {
             self.used_ids.insert(at);
             return Ok(*first);
         }
-        self.needs.ids.push(count);
+        self.required.ids.push(count);
         Err(ChangeError::MissingRows)
     }
 
     /// Returns the instance of `block` that contains `from`: `from` itself, or one around it.
     pub(super) fn enclosing(&mut self, run: &Run, from: Instance, block: BlockIndex) -> ChangeResult<Instance> {
-        enclosing_instance(run, from, block, |id| self.presume_fan_out(id))
+        enclosing_instance(run, from, block, |id| self.require_fan_out(id))
     }
 
     /// Records that a run changed.

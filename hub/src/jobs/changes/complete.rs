@@ -143,7 +143,7 @@ impl ChangeSet<'_> {
         };
         let keyed_rate = (run.key, step, key);
         let Some(rate) = self.snapshot.keyed_rates.get(&keyed_rate) else {
-            self.needs.keyed_rates.insert(keyed_rate);
+            self.required.keyed_rates.insert(keyed_rate);
             return Err(ChangeError::MissingRows);
         };
         row.after_key(*rate);
@@ -156,7 +156,7 @@ impl ChangeSet<'_> {
         let from = row.state;
         row.requeue(self.now, available_at);
         self.count_transition(run, row.location.node, from, row.state);
-        self.effects.work = true;
+        self.pending_notifications.work = true;
         self.put(row);
     }
 }

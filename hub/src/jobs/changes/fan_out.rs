@@ -55,14 +55,14 @@ impl ChangeSet<'_> {
         if let Some(elements) = self.snapshot.elements.get(&source) {
             return Ok(*elements);
         }
-        self.needs.elements.insert(source);
+        self.required.elements.insert(source);
         Err(ChangeError::MissingRows)
     }
 
     /// Instantiates the next batch of rounds, if the window has room for one. Safe to call at any time: rounds below
     /// `expanded` are never instantiated again, and a fan-out that was cancelled is not Expanding any more.
     pub(crate) fn grow(&mut self, id: i64) -> ChangeResult<()> {
-        self.effects.growing.remove(&id);
+        self.pending_notifications.growing.remove(&id);
         let Some(mut fan_out) = self.fan_out(id)?.filter(FanOut::can_grow) else { return Ok(()) };
         if self.job(id)?.is_none_or(|row| row.state != State::Expanding) {
             return Ok(());
@@ -76,7 +76,7 @@ impl ChangeSet<'_> {
         }
         fan_out.expanded = end;
         if fan_out.can_grow() {
-            self.effects.growing.insert(id);
+            self.pending_notifications.growing.insert(id);
         }
         self.fan_outs.insert(id, fan_out);
         Ok(())

@@ -90,7 +90,7 @@ impl ChangeSet<'_> {
         } else {
             self.counts.add(run.key, job.step, state, 1);
         }
-        self.effects.work |= state == State::Ready;
+        self.pending_notifications.work |= state == State::Ready;
     }
 
     /// Inserts a row as if it had never run.

@@ -22,9 +22,9 @@
 mod cancel;
 pub(crate) mod change_set;
 mod complete;
-pub(crate) mod effects;
 mod fan_out;
 mod instantiate;
+pub(crate) mod pending_notifications;
 mod propagate;
 mod release;
 mod reset;

@@ -58,7 +58,7 @@ impl ChangeSet<'_> {
         // rounds made by this change set were never stored
         let is_stored = self.snapshot.fan_outs.contains_key(&fan_out.id);
         if is_stored && !self.snapshot.round_rows.contains(&(fan_out.id, node.0)) {
-            self.needs.round_rows.insert((fan_out.id, node.0));
+            self.required.round_rows.insert((fan_out.id, node.0));
             return Err(ChangeError::MissingRows);
         }
         let rows = self.rows_between(fan_out.expanded_ids());
@@ -85,7 +85,7 @@ impl ChangeSet<'_> {
             let is_free = row.after_parent_completed(self.now, next);
             self.put(row);
             if is_free && is_job {
-                self.effects.work = true;
+                self.pending_notifications.work = true;
                 self.count_transition(run, child.node, State::Blocked, State::Ready);
             } else if is_free {
                 self.start_fan_out(run, child)?;
@@ -112,7 +112,7 @@ impl ChangeSet<'_> {
             let dependants = self.dependants(run, location);
             for child in missing.allow(dependants)?.unwrap_or_default() {
                 if let Some(row) = self.job(child.id)?.filter(|row| row.state == State::Blocked) {
-                    self.put(row.stuck_behind(failed_job));
+                    self.put(row.blocked_by_failure(failed_job));
                     self.mark_closed(run, child)?;
                     walk.push(child);
                 }

@@ -150,7 +150,7 @@ impl ChangeSet<'_> {
             }
             return Ok(());
         }
-        let mut fan_out = self.presume_fan_out(instance.fanout)?;
+        let mut fan_out = self.require_fan_out(instance.fanout)?;
         fan_out.settled -= 1;
         fan_out.failed -= 1;
         self.fan_outs.insert(fan_out.id, fan_out);
@@ -158,7 +158,7 @@ impl ChangeSet<'_> {
         if self.job(location.id)?.is_some_and(|row| row.state == State::Stuck) {
             self.reopen(run, instance_of(run, location)?)?;
             if let Some(row) = self.job(location.id)? {
-                self.put(row.unstuck(State::Expanding));
+                self.put(row.unblocked(State::Expanding));
             }
             self.recheck_dependants(run, location)?;
         }
@@ -186,14 +186,14 @@ impl ChangeSet<'_> {
         match InitialState::from_parents(parents.iter().map(|(_, state)| state)) {
             InitialState::Stuck { failed_job, .. } if row.blocked_by == Some(failed_job) => Ok(false),
             InitialState::Stuck { failed_job, .. } => {
-                self.put(row.stuck_behind(failed_job));
+                self.put(row.blocked_by_failure(failed_job));
                 Ok(true)
             }
             // and with it everything behind it
             InitialState::Cancelled => self.cancel_rows(run, vec![location]).map(|_| false),
             InitialState::Blocked { .. } | InitialState::Ready => {
                 self.reopen(run, instance_of(run, location)?)?;
-                self.put(row.unstuck(State::Blocked));
+                self.put(row.unblocked(State::Blocked));
                 Ok(true)
             }
         }

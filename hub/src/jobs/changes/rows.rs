@@ -125,12 +125,12 @@ impl JobRow {
     }
 
     /// It waits behind a failed job.
-    pub(crate) fn stuck_behind(self, failed_job: i64) -> Self {
+    pub(crate) fn blocked_by_failure(self, failed_job: i64) -> Self {
         Self { state: State::Stuck, blocked_by: Some(failed_job), ..self }
     }
 
     /// It is not stuck any more.
-    pub(crate) fn unstuck(self, state: State) -> Self {
+    pub(crate) fn unblocked(self, state: State) -> Self {
         Self { state, blocked_by: None, ..self }
     }
 

@@ -7,7 +7,7 @@ use crate::error::HubError;
 use crate::jobs::instance::{FanOut, IdRange, Instance, Location, Run, ids_of};
 use crate::jobs::state::State;
 
-/// What the rows of an instance in `job` say about it.
+/// The progress of an instance, derived from its rows in `job`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Progress {
     /// Something may still happen without a reset.
@@ -19,9 +19,9 @@ enum Progress {
 }
 
 impl ChangeSet<'_> {
-    /// Carries everything that closed to its consequences. Terminates: each pass takes an instance out, and one is put in
-    /// only for a row that was open and is not any more. Fan-outs that have room for more rounds now are left to change sets
-    /// of their own: with what they need, everything here would have to start over.
+    /// Applies the consequences of everything that closed. Terminates: each pass removes an instance, and one is added only for
+    /// a row that was open and is not any more. Fan-outs that now have room for more rounds are left to separate change sets,
+    /// because this one would have to start over with the rows that they need.
     pub(super) fn settle_all(&mut self) -> ChangeResult<()> {
         let mut missing = MissingRows::default();
         while let Some(instance) = self.to_settle.pop_last() {
@@ -65,7 +65,7 @@ impl ChangeSet<'_> {
         }
         let is_read = self.snapshot.has_read_jobs(ids) || self.snapshot.no_other_open.contains(&ids);
         if !is_read && self.is_stored(instance) {
-            self.needs.open.insert(ids);
+            self.required.open.insert(ids);
             return Err(ChangeError::MissingRows);
         }
         Ok(false)
@@ -89,7 +89,7 @@ impl ChangeSet<'_> {
             None => false,
         };
         if !is_read {
-            self.needs.first_failed.insert(ids);
+            self.required.first_failed.insert(ids);
             return Err(ChangeError::MissingRows);
         }
         Ok(self.first_failed_in_memory(ids))
@@ -102,7 +102,7 @@ impl ChangeSet<'_> {
 
     /// Settles a round: when its last open row closes, or when it is instantiated without one.
     fn settle_round(&mut self, fanout: i64, progress: Progress) -> ChangeResult<()> {
-        let mut fan_out = self.presume_fan_out(fanout)?;
+        let mut fan_out = self.require_fan_out(fanout)?;
         fan_out.settled += 1;
         fan_out.failed += i64::from(matches!(progress, Progress::Failed(_)));
         self.fan_outs.insert(fanout, fan_out);
@@ -111,7 +111,7 @@ impl ChangeSet<'_> {
             return self.close_fan_out(&run, &fan_out);
         }
         if fan_out.can_grow() {
-            self.effects.growing.insert(fanout);
+            self.pending_notifications.growing.insert(fanout);
         }
         Ok(())
     }
@@ -129,7 +129,7 @@ impl ChangeSet<'_> {
     /// A fan-out with failed rounds is stuck, like a job behind a failed one.
     fn block_fan_out(&mut self, run: &Run, location: Location, failed_job: i64) -> ChangeResult<()> {
         if let Some(row) = self.job(location.id)?.filter(|row| row.state == State::Expanding) {
-            self.put(row.stuck_behind(failed_job));
+            self.put(row.blocked_by_failure(failed_job));
             self.mark_closed(run, location)?;
             self.block_dependants(run, location, failed_job)?;
         }

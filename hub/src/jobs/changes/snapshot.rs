@@ -1,4 +1,4 @@
-//! [`Snapshot`]: what was read of the database. [`Needs`]: what must be read before an operation can go on.
+//! [`Snapshot`]: what was read of the database. [`RequiredReads`]: what must be read before an operation can go on.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
@@ -73,7 +73,7 @@ impl Snapshot {
 
 /// What must be read before an operation can go on.
 #[derive(Debug, Default)]
-pub(crate) struct Needs {
+pub(crate) struct RequiredReads {
     /// Rows of `job`; those behind them are likely to be needed next.
     pub(crate) jobs: BTreeSet<i64>,
     /// All rows of `job` in these ranges.
@@ -94,7 +94,7 @@ pub(crate) struct Needs {
     pub(crate) ids: Vec<i64>,
 }
 
-impl Needs {
+impl RequiredReads {
     /// Needs these rows of `job`.
     pub(crate) fn jobs(ids: impl IntoIterator<Item = i64>) -> Self {
         Self { jobs: ids.into_iter().collect(), ..Self::default() }

@@ -24,7 +24,7 @@ const BATCH_BYTES: usize = 8 * 1024 * 1024;
 /// Bytes of a worker's name that are stored.
 const MAX_WORKER: usize = 256;
 /// Parked jobs that one transaction makes ready; the caller comes back for the others at once.
-pub(crate) const MAX_WOKEN: i64 = 10_000;
+pub(crate) const MAX_DUE_JOBS: i64 = 10_000;
 
 /// Cuts a request to what one answer may contain.
 pub(crate) fn clamp_request(request: &mut LeaseRequest) -> Result<(), HubError> {

@@ -11,16 +11,32 @@ use crate::store::BACK_OF_QUEUE_INTERVAL;
 
 /// Columns of `job` that make a [`ReadyJob`], in the order of its fields, of rows that are ready.
 macro_rules! select_ready {
-    ($condition:literal) => {
+    ($($condition:expr),+) => {
         concat!(
             "SELECT priority, id, node, fanout, run, token, attempts, env, rate FROM job WHERE state = ",
             $crate::jobs::state::state_code!(Ready),
             " AND ",
-            $condition
+            $($condition),+
         )
     };
 }
 pub(crate) use select_ready;
+
+/// Selects the ready jobs of a scope that are under no rate, in an [`Order`]. Its parameters, which a store begins with
+/// `$mark`, are the scope and the maximum number of rows.
+macro_rules! select_ready_in_order {
+    ($order:expr, $mark:literal) => {
+        match $order {
+            Order::BestFirst => {
+                select_ready!("rate = 0 AND scope = ", $mark, "1 ORDER BY priority DESC, id LIMIT ", $mark, "2")
+            }
+            Order::LastFirst => {
+                select_ready!("rate = 0 AND scope = ", $mark, "1 ORDER BY priority, id DESC LIMIT ", $mark, "2")
+            }
+        }
+    };
+}
+pub(crate) use select_ready_in_order;
 
 /// Selects from `waiting`, the rates that ready jobs wait for, each found by one step in an index.
 macro_rules! with_waiting_rates {
@@ -118,6 +134,12 @@ impl Picked {
         self.count - self.jobs.len()
     }
 
+    /// Returns how many places are for the jobs that would be served last: a share of them if all places are taken, none
+    /// otherwise, because then every ready job was picked.
+    pub(crate) fn places_for_last(&self, share: usize) -> usize {
+        if self.room() == 0 { share } else { 0 }
+    }
+
     /// Adds the best jobs of the next scope, given its ready jobs with and without rates.
     pub(crate) fn add_scope(&mut self, mut jobs: Vec<ReadyJob>, rated: Vec<ReadyJob>) {
         jobs.extend(rated);
@@ -126,12 +148,13 @@ impl Picked {
         self.jobs.extend(jobs.into_iter().take(room));
     }
 
-    /// Puts the jobs that would be served last in place of the last ones picked, if all places are taken. A job that is
-    /// among the best anyway keeps its place there.
-    pub(crate) fn with_back_of_queue(mut self, last: Vec<ReadyJob>) -> Vec<ReadyJob> {
-        if self.jobs.len() == self.count && !last.is_empty() {
+    /// Puts the jobs that would be served last in place of the last ones picked, as far as there are
+    /// [places for them](Self::places_for_last). A job that is among the best anyway keeps its place there.
+    pub(crate) fn with_back_of_queue(mut self, mut last: Vec<ReadyJob>) -> Vec<ReadyJob> {
+        last.truncate(self.places_for_last(last.len()));
+        if !last.is_empty() {
             let best: HashSet<i64> = self.jobs.iter().map(|job| job.location.id).collect();
-            let last: Vec<ReadyJob> = last.into_iter().filter(|job| !best.contains(&job.location.id)).collect();
+            last.retain(|job| !best.contains(&job.location.id));
             self.jobs.truncate(self.count.saturating_sub(last.len()));
             self.jobs.extend(last);
         }
@@ -140,7 +163,7 @@ impl Picked {
 }
 
 /// Returns how many of the next `count` leases go to the jobs that would be served last, when `granted` were given before.
-pub(crate) fn back_of_queue_share(granted: u64, count: u32) -> usize {
+pub(crate) fn anti_starvation_share(granted: u64, count: u32) -> usize {
     usize::try_from((granted % BACK_OF_QUEUE_INTERVAL + u64::from(count)) / BACK_OF_QUEUE_INTERVAL).unwrap_or(0)
 }
 
@@ -193,7 +216,10 @@ mod tests {
 
     #[test]
     fn one_lease_in_sixteen_is_shared() {
-        assert_eq!((0..64).map(|granted| back_of_queue_share(granted, 1)).sum::<usize>(), 4);
-        assert_eq!((back_of_queue_share(0, 64), back_of_queue_share(15, 1), back_of_queue_share(0, 15)), (4, 1, 0));
+        assert_eq!((0..64).map(|granted| anti_starvation_share(granted, 1)).sum::<usize>(), 4);
+        assert_eq!(
+            (anti_starvation_share(0, 64), anti_starvation_share(15, 1), anti_starvation_share(0, 15)),
+            (4, 1, 0)
+        );
     }
 }

@@ -15,16 +15,16 @@ use super::pick::pick;
 use super::rate::count_start;
 use super::values::{JobToLease, Values};
 use crate::error::HubError;
-use crate::jobs::changes::effects::Effects;
+use crate::jobs::changes::pending_notifications::PendingNotifications;
 use crate::jobs::columns::signed;
 use crate::jobs::counts::step_counts::CountChanges;
 use crate::jobs::instance::instance_of;
-use crate::jobs::leasing::lease_batch::{LeaseBuilder, MAX_WOKEN, UndeliverableJob, clamp_request, count_lease};
+use crate::jobs::leasing::lease_batch::{LeaseBuilder, MAX_DUE_JOBS, UndeliverableJob, clamp_request, count_lease};
 use crate::jobs::leasing::pick::{ReadyJob, with_waiting_rates};
 use crate::jobs::state::state_code;
 use crate::postgres::connection::retry::retry_transient;
-use crate::postgres::inner::{Granted, Inner};
 use crate::postgres::query::{LOCK_RUNS, execute, lock_runs, query};
+use crate::postgres::state::{Granted, PostgresState};
 use crate::postgres::write::{count_versions, write_counts};
 use crate::store::LeaseAnswer;
 
@@ -33,8 +33,8 @@ const READ_AHEAD: usize = 512;
 /// Attempts while the runs of all ready jobs are locked by others.
 const MAX_ATTEMPTS: usize = 10;
 
-/// Makes parked jobs ready whose time has come. Those that are locked are woken the next time.
-const WAKE_PARKED: &str = concat!(
+/// Makes parked jobs ready whose time has come. Those that are locked become ready the next time.
+const PROMOTE_DUE_JOBS: &str = concat!(
     "UPDATE job SET state = ",
     state_code!(Ready),
     " WHERE id = ANY(ARRAY(SELECT id FROM job WHERE state = ",
@@ -66,7 +66,7 @@ struct LeaseChanges {
     runs: BTreeSet<RunId>,
 }
 
-impl Inner {
+impl PostgresState {
     pub(in crate::postgres) async fn lease(
         &self,
         now: i64,
@@ -77,7 +77,7 @@ impl Inner {
         request.worker.retain(|letter| letter != '\0');
         request.scopes.retain(|scope| !scope.contains('\0'));
         let mut granted = self.granted.lock().await;
-        // its lock is about to be free, and looking for ready jobs before that would be in vain
+        // its lock is about to be released, and no ready job would be found before
         let mut first = granted.run.filter(|_| self.is_applying_reports());
         for _ in 0..MAX_ATTEMPTS {
             match retry_transient!(self.try_lease(now, &request, granted.jobs, first))? {
@@ -110,11 +110,11 @@ impl Inner {
         let mut client = self.client().await?;
         let tx = client.transaction().await?;
         let first: Vec<i64> = first.into_iter().collect();
-        // pipelined, the lock first: the rows are read when it is held, and after parked jobs were woken
-        let (lock, wake) = (tx.prepare_cached(LOCK_RUNS).await?, tx.prepare_cached(WAKE_PARKED).await?);
-        let (_, woken, picked) = tokio::try_join!(
+        // pipelined, the lock first: the rows are read when it is held, and after due jobs became ready
+        let (lock, promote) = (tx.prepare_cached(LOCK_RUNS).await?, tx.prepare_cached(PROMOTE_DUE_JOBS).await?);
+        let (_, promoted, picked) = tokio::try_join!(
             lock_runs(&tx, &lock, &first),
-            wake_parked(&tx, &wake, now),
+            promote_due_jobs(&tx, &promote, now),
             pick(&tx, now, request, granted)
         )?;
         let runs: BTreeSet<i64> = picked.iter().map(|job| job.run).collect();
@@ -144,7 +144,12 @@ impl Inner {
         let undeliverable = std::mem::take(&mut changes.builder.undeliverable);
         let batch = changes.builder.finish(self.lease_ms());
         let leases = !batch.leases.is_empty();
-        self.announce(Effects { work: woken > 0, leases, runs: changes.runs, ..Effects::default() });
+        self.announce(PendingNotifications {
+            work: promoted > 0,
+            leases,
+            runs: changes.runs,
+            ..PendingNotifications::default()
+        });
         Ok(LeaseAttempt::Done { leased: LeaseAnswer { batch, next_at }, run: keys.last().copied(), undeliverable })
     }
 
@@ -204,9 +209,9 @@ impl Inner {
     }
 }
 
-/// Executes [`WAKE_PARKED`]. Returns the number of jobs.
-async fn wake_parked(tx: &Transaction<'_>, statement: &Statement, now: i64) -> Result<u64, HubError> {
-    Ok(tx.execute(statement, &[&now, &MAX_WOKEN]).await?)
+/// Executes [`PROMOTE_DUE_JOBS`]. Returns the number of jobs.
+async fn promote_due_jobs(tx: &Transaction<'_>, statement: &Statement, now: i64) -> Result<u64, HubError> {
+    Ok(tx.execute(statement, &[&now, &MAX_DUE_JOBS]).await?)
 }
 
 /// Returns when the next parked job is due, or the next start under a rate.

@@ -8,7 +8,7 @@ use super::rate::ready_under_rates;
 use super::ready_jobs::ready_jobs;
 use crate::error::HubError;
 use crate::jobs::columns::signed;
-use crate::jobs::leasing::pick::{Order, Picked, ReadyJob, back_of_queue_share, select_ready};
+use crate::jobs::leasing::pick::{Order, Picked, ReadyJob, anti_starvation_share, select_ready, select_ready_in_order};
 use crate::jobs::state::state_code;
 
 /// The oldest ready jobs of the priority that comes first in an order.
@@ -33,8 +33,8 @@ pub(super) async fn pick(
     request: &LeaseRequest,
     granted: u64,
 ) -> Result<Vec<ReadyJob>, HubError> {
-    let share = back_of_queue_share(granted, request.count);
-    // pipelined: one round trip for both
+    let share = anti_starvation_share(granted, request.count);
+    // pipelined, one round trip for both: before the best jobs are known, so the last ones may have no place
     let (picked, last) = tokio::try_join!(best(tx, now, request), last(tx, request, share))?;
     Ok(picked.with_back_of_queue(last))
 }
@@ -56,11 +56,7 @@ async fn best(tx: &Transaction<'_>, now: i64, request: &LeaseRequest) -> Result<
 
 /// Returns the ready jobs of a scope that are under no rate.
 async fn ready(tx: &Transaction<'_>, scope: &str, order: Order, limit: usize) -> Result<Vec<ReadyJob>, HubError> {
-    let sql = match order {
-        Order::BestFirst => select_ready!("rate = 0 AND scope = $1 ORDER BY priority DESC, id LIMIT $2"),
-        Order::LastFirst => select_ready!("rate = 0 AND scope = $1 ORDER BY priority, id DESC LIMIT $2"),
-    };
-    ready_jobs(tx, sql, &[&scope, &signed(limit as u64)]).await
+    ready_jobs(tx, select_ready_in_order!(order, "$"), &[&scope, &signed(limit as u64)]).await
 }
 
 /// Returns the oldest jobs of the priority that would be served last, in the scope that would be served last.

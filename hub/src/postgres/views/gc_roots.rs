@@ -6,13 +6,13 @@ use bue_model::{RunId, Timestamp};
 use crate::error::HubError;
 use crate::jobs::state::run_state_code;
 use crate::postgres::connection::retry::retry_transient;
-use crate::postgres::inner::Inner;
 use crate::postgres::query::{execute, query};
+use crate::postgres::state::PostgresState;
 
 /// The advisory lock that is held while the identity is created.
 const IDENTITY_LOCK: i64 = 0x6275_6501;
 
-impl Inner {
+impl PostgresState {
     /// Returns runs that ended before a time, the first ones first.
     pub(in crate::postgres) async fn ended_runs(&self, before: Timestamp, limit: u32) -> Result<Vec<RunId>, HubError> {
         retry_transient!(self.try_ended_runs(before, limit))

@@ -11,12 +11,12 @@ use crate::jobs::leasing::lease_batch::detached_lease;
 use crate::jobs::state::State;
 use crate::jobs::views::job_views::{JobColumns, JobLocation, parent_view, why_view};
 use crate::postgres::connection::retry::retry_transient;
-use crate::postgres::inner::Inner;
 use crate::postgres::leasing::values::Values;
 use crate::postgres::query::{node, query, state};
+use crate::postgres::state::PostgresState;
 use crate::store::MAX_PARENTS;
 
-impl Inner {
+impl PostgresState {
     /// Returns the view of a job.
     pub(in crate::postgres) async fn job_view(&self, id: JobId) -> Result<Option<JobView>, HubError> {
         retry_transient!(self.try_job_view(id))

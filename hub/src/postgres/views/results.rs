@@ -11,11 +11,11 @@ use crate::jobs::instance::{Instance, Run, location_in, node_of};
 use crate::jobs::state::state_code;
 use crate::jobs::views::result_page::{CallValue, FailedColumns, FailedJobs, MAX_FAILED, PageBuilder};
 use crate::postgres::connection::retry::retry_transient;
-use crate::postgres::inner::Inner;
 use crate::postgres::leasing::values::{ROUNDS_READ_AHEAD, Values};
 use crate::postgres::query::{node, query, run_state};
+use crate::postgres::state::PostgresState;
 
-impl Inner {
+impl PostgresState {
     /// Returns a page of a run's results.
     pub(in crate::postgres) async fn results(
         &self,

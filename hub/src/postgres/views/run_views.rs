@@ -11,17 +11,17 @@ use crate::jobs::counts::step_counts::StepCounts;
 use crate::jobs::counts::tally::{MAX_RUNS, Tally};
 use crate::jobs::state::run_state_to_code;
 use crate::postgres::connection::retry::retry_transient;
-use crate::postgres::inner::Inner;
 use crate::postgres::query::{query, run_state};
+use crate::postgres::state::PostgresState;
 
-/// Columns of `run`, in the order of [`Inner::try_run_views`].
+/// Columns of `run`, in the order of [`PostgresState::try_run_views`].
 macro_rules! select_runs {
     ($rest:literal) => {
         concat!("SELECT key, id, name, state, created_at, finished_at, version FROM run ", $rest)
     };
 }
 
-impl Inner {
+impl PostgresState {
     /// Returns the view of a run.
     pub(in crate::postgres) async fn run_view(&self, id: RunId) -> Result<Option<RunView>, HubError> {
         Ok(retry_transient!(self.try_run_views(select_runs!("WHERE id = $1"), &id.0))?.pop())

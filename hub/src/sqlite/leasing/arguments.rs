@@ -74,7 +74,7 @@ impl WriteTx<'_> {
         let round = self.enclosing(run, from, block)?;
         let fan_out = match last_read.fan_out.filter(|fan_out| fan_out.id == round.fanout) {
             Some(fan_out) => fan_out,
-            None => self.presume_fan_out(round.fanout)?,
+            None => self.require_fan_out(round.fanout)?,
         };
         last_read.fan_out = Some(fan_out);
         let element = fan_out.round_index(round);

@@ -6,10 +6,10 @@ use rusqlite::{OptionalExtension, params};
 
 use super::arguments::LastRead;
 use crate::error::HubError;
-use crate::jobs::changes::snapshot::{Needs, Snapshot};
+use crate::jobs::changes::snapshot::{RequiredReads, Snapshot};
 use crate::jobs::columns::signed;
 use crate::jobs::instance::instance_of;
-use crate::jobs::leasing::lease_batch::{LeaseBuilder, MAX_WOKEN, UndeliverableJob, clamp_request, count_lease};
+use crate::jobs::leasing::lease_batch::{LeaseBuilder, MAX_DUE_JOBS, UndeliverableJob, clamp_request, count_lease};
 use crate::jobs::leasing::pick::ReadyJob;
 use crate::jobs::state::state_code;
 use crate::sqlite::write_tx::WriteTx;
@@ -23,7 +23,7 @@ impl WriteTx<'_> {
         lease_ms: u64,
     ) -> Result<LeaseAnswer, HubError> {
         clamp_request(&mut request)?;
-        self.wake_parked()?;
+        self.promote_due_jobs()?;
         let (mut builder, mut tokens, mut last_read) = (LeaseBuilder::default(), Vec::new(), LastRead::default());
         for job in self.pick(&request)? {
             if builder.is_full() {
@@ -34,17 +34,17 @@ impl WriteTx<'_> {
         }
         self.start_leases(&tokens, &request.worker, lease_ms)?;
         for UndeliverableJob { id, token, failure } in std::mem::take(&mut builder.undeliverable) {
-            self.change(Snapshot::default(), Needs::jobs([id]), |changes| {
+            self.change(Snapshot::default(), RequiredReads::jobs([id]), |changes| {
                 changes.fail_undeliverable(id, token, &failure)
             })?;
         }
         let batch = builder.finish(lease_ms);
-        self.effects.leases |= !batch.leases.is_empty();
+        self.pending_notifications.leases |= !batch.leases.is_empty();
         Ok(LeaseAnswer { batch, next_at: self.next_ready()? })
     }
 
     /// Makes parked jobs ready whose time has come.
-    fn wake_parked(&mut self) -> Result<(), HubError> {
+    fn promote_due_jobs(&mut self) -> Result<(), HubError> {
         let mut update = self.db.prepare_cached(concat!(
             "UPDATE job SET state = ",
             state_code!(Ready),
@@ -52,7 +52,7 @@ impl WriteTx<'_> {
             state_code!(Parked),
             " AND available_at <= ?1 ORDER BY available_at LIMIT ?2)"
         ))?;
-        self.effects.work |= update.execute(params![self.now, MAX_WOKEN])? > 0;
+        self.pending_notifications.work |= update.execute(params![self.now, MAX_DUE_JOBS])? > 0;
         Ok(())
     }
 

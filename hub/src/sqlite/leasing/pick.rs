@@ -8,7 +8,7 @@ use rusqlite::{Params, Row, params};
 use crate::error::HubError;
 use crate::jobs::columns::signed;
 use crate::jobs::instance::Location;
-use crate::jobs::leasing::pick::{Order, Picked, ReadyJob, back_of_queue_share, select_ready};
+use crate::jobs::leasing::pick::{Order, Picked, ReadyJob, anti_starvation_share, select_ready, select_ready_in_order};
 use crate::sqlite::write_tx::WriteTx;
 
 impl WriteTx<'_> {
@@ -23,22 +23,21 @@ impl WriteTx<'_> {
             }
             picked.add_scope(self.ready(scope, order, room)?, self.ready_under_rates(scope, order, room)?);
         }
-        let share = back_of_queue_share(self.state.granted, request.count);
-        let last = if picked.room() == 0 && share > 0 { self.last(request, share)? } else { Vec::new() };
+        let share = anti_starvation_share(self.state.granted, request.count);
+        let last = self.last(request, picked.places_for_last(share))?;
         Ok(picked.with_back_of_queue(last))
     }
 
     /// Returns the ready jobs of a scope that are under no rate.
     fn ready(&self, scope: &str, order: Order, limit: usize) -> Result<Vec<ReadyJob>, HubError> {
-        let sql = match order {
-            Order::BestFirst => select_ready!("rate = 0 AND scope = ?1 ORDER BY priority DESC, id LIMIT ?2"),
-            Order::LastFirst => select_ready!("rate = 0 AND scope = ?1 ORDER BY priority, id DESC LIMIT ?2"),
-        };
-        self.ready_jobs(sql, params![scope, signed(limit as u64)])
+        self.ready_jobs(select_ready_in_order!(order, "?"), params![scope, signed(limit as u64)])
     }
 
     /// Returns the oldest jobs of the priority that would be served last, in the scope that would be served last.
     fn last(&self, request: &LeaseRequest, count: usize) -> Result<Vec<ReadyJob>, HubError> {
+        if count == 0 {
+            return Ok(Vec::new());
+        }
         let order = Order::from_request(request).reversed();
         for scope in order.scopes(request) {
             let Some(job) = self.ready(scope, order, 1)?.pop() else { continue };

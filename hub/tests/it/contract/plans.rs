@@ -8,7 +8,7 @@ use crate::script::{Script, submission};
 use crate::world::World;
 
 /// Turns a good plan into a bad one.
-type Spoil = fn(&mut Plan);
+type Corrupt = fn(&mut Plan);
 
 /// Two calls, and a loop with a call in it.
 fn good() -> Plan {
@@ -41,7 +41,7 @@ fn inner(plan: &mut Plan) -> &mut bue_model::JobNode {
 }
 
 pub(crate) async fn a_bad_plan_is_refused_and_leaves_nothing(world: World) {
-    let spoilt: Vec<(&str, Spoil)> = vec![
+    let corrupted: Vec<(&str, Corrupt)> = vec![
         ("another version", |plan| plan.version = 2),
         ("no such step", |plan| job(plan, 0).step = StepIndex(99)),
         ("no such call", |plan| job(plan, 0).call = CallIndex(99)),
@@ -95,9 +95,9 @@ pub(crate) async fn a_bad_plan_is_refused_and_leaves_nothing(world: World) {
         }),
     ];
     world.store.submit(world.time(), submission(1, good())).await.expect("the good plan");
-    for (number, (what, spoil)) in (2..).zip(spoilt) {
+    for (number, (what, corrupt)) in (2..).zip(corrupted) {
         let mut plan = good();
-        spoil(&mut plan);
+        corrupt(&mut plan);
         let refused = world.store.submit(world.time(), submission(number, plan)).await;
         assert!(matches!(refused, Err(HubError::Plan(_))), "{what}: {refused:?}");
     }

@@ -41,24 +41,24 @@ impl File {
     }
 
     /// Keeps a random part of what was not synced.
-    pub(super) fn cut(&mut self, chance: &mut Rng) {
+    pub(super) fn cut(&mut self, rng: &mut Rng) {
         // all, nothing, or any part: some disk does each of these
-        let share = [0.0, 0.1, 0.5, 0.9, 1.0][chance.usize(..5)];
+        let share = [0.0, 0.1, 0.5, 0.9, 1.0][rng.usize(..5)];
         for change in std::mem::take(&mut self.pending) {
             match change {
                 Change::Resize(size) => {
-                    if chance.f64() < share {
+                    if rng.f64() < share {
                         self.durable.resize(size, 0);
                     }
                 }
                 Change::Write { at, bytes } => {
                     // the larger size may be durable and the bytes not
-                    if chance.f64() < share && at + bytes.len() > self.durable.len() {
+                    if rng.f64() < share && at + bytes.len() > self.durable.len() {
                         self.durable.resize(at + bytes.len(), 0);
                     }
                     for (at, sector) in sectors(at, &bytes) {
-                        if chance.f64() < share {
-                            put(&mut self.durable, at, &torn(sector, chance));
+                        if rng.f64() < share {
+                            put(&mut self.durable, at, &torn(sector, rng));
                         }
                     }
                 }
@@ -80,12 +80,12 @@ fn sectors(at: usize, bytes: &[u8]) -> Vec<(usize, &[u8])> {
 }
 
 /// Mostly all of it; sometimes its beginning, or its beginning and garbage.
-fn torn(sector: &[u8], chance: &mut Rng) -> Vec<u8> {
+fn torn(sector: &[u8], rng: &mut Rng) -> Vec<u8> {
     let mut kept = sector.to_vec();
-    let end = chance.usize(..=kept.len());
-    match chance.u8(..32) {
+    let end = rng.usize(..=kept.len());
+    match rng.u8(..32) {
         0 => kept.truncate(end),
-        1 => kept[end..].iter_mut().for_each(|byte| *byte = chance.u8(..)),
+        1 => kept[end..].iter_mut().for_each(|byte| *byte = rng.u8(..)),
         _ => {}
     }
     kept

@@ -56,7 +56,7 @@ fn register() {
         xGetSystemCall: None,
         xNextSystemCall: None,
     }));
-    // SAFETY: the structure is complete and lives for ever, and so does the name in it.
+    // SAFETY: the structure is complete and `'static`, and so is the name in it.
     let code = unsafe { ffi::sqlite3_vfs_register(vfs, 0) };
     assert_eq!(code, ffi::SQLITE_OK, "SQLite takes another file system");
 }

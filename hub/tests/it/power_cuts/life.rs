@@ -75,7 +75,7 @@ impl Life<'_> {
     /// Sends reports without an answer again, except for those whose worker died as well.
     async fn catch_up(&mut self) -> Result<(), Ended> {
         for report in std::mem::take(&mut self.trial.ledger.unanswered) {
-            if self.trial.chance.u8(..4) > 0 {
+            if self.trial.rng.u8(..4) > 0 {
                 self.send(vec![report]).await?;
             }
         }
@@ -84,17 +84,17 @@ impl Life<'_> {
 
     /// Does something. Returns whether all runs have completed.
     pub(super) async fn step(&mut self) -> Result<bool, Ended> {
-        if self.trial.is_broken && self.trial.chance.u8(..6) == 0 {
-            self.trial.mend();
+        if self.trial.is_broken && self.trial.rng.u8(..6) == 0 {
+            self.trial.heal();
             self.catch_up().await?;
-        } else if self.trial.has_faults && self.trial.chance.u8(..12) == 0 {
+        } else if self.trial.has_faults && self.trial.rng.u8(..12) == 0 {
             self.trial.break_disk();
         }
         let open = self.trial.ledger.runs.values().filter(|acknowledged| !**acknowledged).count();
-        if open > 0 || (self.trial.ledger.runs.len() as u128) < self.trial.wanted && self.trial.chance.u8(..6) == 0 {
+        if open > 0 || (self.trial.ledger.runs.len() as u128) < self.trial.wanted && self.trial.rng.u8(..6) == 0 {
             self.submit().await?;
         }
-        match self.trial.chance.u8(..10) {
+        match self.trial.rng.u8(..10) {
             0..3 if self.trial.held.len() < SLOTS => self.lease().await?,
             0..8 => self.complete_some().await?,
             8 => self.pass_time().await?,
@@ -118,7 +118,7 @@ impl Life<'_> {
 
     async fn lease(&mut self) -> Result<(), Ended> {
         let scopes = vec!["default".to_owned()];
-        let count = self.trial.chance.u32(1..6);
+        let count = self.trial.rng.u32(1..6);
         let request = LeaseRequest { worker: "w".into(), scopes, reverse: false, count, wait_ms: 0 };
         let batch = self.known(self.store.lease(self.now(), request).await)?.batch;
         for lease in batch.leases {
@@ -132,11 +132,11 @@ impl Life<'_> {
     /// Reports outcomes of some jobs that are held.
     async fn complete_some(&mut self) -> Result<(), Ended> {
         let trial = &mut *self.trial;
-        let count = trial.chance.usize(..4).min(trial.held.len());
+        let count = trial.rng.usize(..4).min(trial.held.len());
         let mut reports = Vec::new();
         for _ in 0..count {
-            let held = trial.held.swap_remove(trial.chance.usize(..trial.held.len()));
-            let outcome = outcome(&held, &mut trial.chance, trial.padding);
+            let held = trial.held.swap_remove(trial.rng.usize(..trial.held.len()));
+            let outcome = outcome(&held, &mut trial.rng, trial.padding);
             reports.push(Report { job: held.job(), token: held.lease.token, outcome, log: None, run_ms: 1 });
         }
         self.send(reports).await
@@ -165,7 +165,7 @@ impl Life<'_> {
 
     /// Lets time pass, and reaps expired leases.
     async fn pass_time(&mut self) -> Result<(), Ended> {
-        self.trial.now += self.trial.chance.i64(0..2 * LEASE_MS as i64);
+        self.trial.now += self.trial.rng.i64(0..2 * LEASE_MS as i64);
         self.known(self.store.reap(self.now()).await).map(drop)
     }
 
@@ -206,9 +206,9 @@ pub(super) fn script(number: u128) -> Script {
     script
 }
 
-fn outcome(held: &LeasedJob, chance: &mut Rng, padding: usize) -> Outcome {
+fn outcome(held: &LeasedJob, rng: &mut Rng, padding: usize) -> Outcome {
     let starts_a_call = held.name().ends_with('1');
-    match chance.u8(..20) {
+    match rng.u8(..20) {
         0 => PENDING,
         1 => failed("no"),
         2 if starts_a_call => RESET,

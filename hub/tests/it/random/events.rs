@@ -2,7 +2,7 @@
 
 use proptest::prelude::{Just, Strategy, any, prop, prop_oneof};
 
-use super::game::LEASE;
+use super::model_test::LEASE;
 
 /// An event. Numbers choose among the jobs, leases or reports that exist.
 #[derive(Clone, Debug)]

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use bue_model::{ForEach, Input, JobNode, JobState, Node, Plan, RunState};
 
-pub(super) use values::{Given, PIECE};
+pub(super) use values::{ModelValue, PIECE};
 
 /// A node, and its rounds of the loops around it, outermost first.
 pub(super) type Key = (u32, Vec<u32>);
@@ -51,7 +51,7 @@ pub(super) struct Model {
     loops: BTreeMap<u32, ForEach>,
     /// The loops around each node, outermost first.
     around: BTreeMap<u32, Vec<u32>>,
-    pub(super) completed: BTreeMap<Key, Given>,
+    pub(super) completed: BTreeMap<Key, ModelValue>,
     pub(super) failed: BTreeSet<Key>,
     cancelled: BTreeSet<Key>,
     pub(super) is_cancelled: bool,

@@ -18,7 +18,7 @@ const LONG: usize = 70;
 pub(super) enum Part {
     /// A call of this many steps.
     Call { len: usize, uses: Vec<usize> },
-    /// Over the list of an earlier loop, or of a call of its own.
+    /// Over the list of an earlier loop, or of a separate call.
     Loop { over: usize, uses: Vec<usize>, body: Vec<Part>, gathers: bool },
 }
 

@@ -15,7 +15,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::time::{Instant, Sleep, sleep, sleep_until, timeout};
 
-use super::Chance;
+use super::SimRng;
 
 /// Time after which a connection attempt without an answer fails.
 const CONNECT: Duration = Duration::from_secs(5);
@@ -29,14 +29,14 @@ const BREAKS: u32 = 400;
 /// The network between the hub and all other hosts.
 #[derive(Debug)]
 pub(super) struct Net {
-    chance: Chance,
+    rng: SimRng,
     state: Mutex<State>,
 }
 
 #[derive(Debug, Default)]
 struct State {
     /// Where the hub listens; `None` while it is down.
-    door: Option<UnboundedSender<End>>,
+    listener: Option<UnboundedSender<End>>,
     cut: BTreeSet<usize>,
     slow: BTreeSet<usize>,
     /// The latest conversations, and their hosts.
@@ -45,7 +45,7 @@ struct State {
 
 /// What becomes of bytes that are sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Fate {
+enum Delivery {
     Arrives,
     /// They vanish without an error.
     Vanishes,
@@ -58,9 +58,9 @@ enum Fate {
 struct Wire {
     /// Towards the client, towards the hub.
     pipes: [Pipe; 2],
-    fate: Fate,
+    delivery: Delivery,
     /// What the client has sent so far.
-    said: Vec<u8>,
+    sent: Vec<u8>,
 }
 
 #[derive(Debug)]
@@ -72,8 +72,8 @@ struct Pipe {
 }
 
 impl Wire {
-    fn end(&mut self, fate: Fate) {
-        self.fate = fate;
+    fn end(&mut self, delivery: Delivery) {
+        self.delivery = delivery;
         for pipe in &mut self.pipes {
             pipe.queue.clear();
             pipe.wake();
@@ -105,8 +105,8 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Net {
-    pub(super) fn new(chance: Chance) -> Arc<Self> {
-        Arc::new(Self { chance, state: Mutex::default() })
+    pub(super) fn new(rng: SimRng) -> Arc<Self> {
+        Arc::new(Self { rng, state: Mutex::default() })
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -128,12 +128,12 @@ impl Net {
             sleep(CONNECT).await;
             return Err(io::ErrorKind::TimedOut.into());
         }
-        let wire = Wire { pipes: [Pipe::new(), Pipe::new()], fate: Fate::Arrives, said: Vec::new() };
+        let wire = Wire { pipes: [Pipe::new(), Pipe::new()], delivery: Delivery::Arrives, sent: Vec::new() };
         let wire = Arc::new(Mutex::new(wire));
         let end = |side| End { net: self.clone(), host, wire: wire.clone(), side, until: None };
         let mut state = self.state();
-        let door = state.door.as_ref().ok_or(io::ErrorKind::ConnectionRefused)?;
-        door.send(end(1)).map_err(|_| io::ErrorKind::ConnectionRefused)?;
+        let listener = state.listener.as_ref().ok_or(io::ErrorKind::ConnectionRefused)?;
+        listener.send(end(1)).map_err(|_| io::ErrorKind::ConnectionRefused)?;
         state.wires.push_back((host, wire.clone()));
         if state.wires.len() > CONVERSATIONS {
             state.wires.pop_front();
@@ -142,32 +142,32 @@ impl Net {
     }
 
     /// Starts to listen for the hub.
-    pub(super) fn listen(&self) -> Door {
-        let (door, connections) = unbounded_channel();
-        self.state().door = Some(door);
-        Door(connections)
+    pub(super) fn listen(&self) -> SimListener {
+        let (listener, connections) = unbounded_channel();
+        self.state().listener = Some(listener);
+        SimListener(connections)
     }
 
     /// Closes the hub's listener and every connection.
     pub(super) fn close(&self) {
         let mut state = self.state();
-        state.door = None;
-        state.wires.iter().for_each(|(_, wire)| lock(wire).end(Fate::Broken));
+        state.listener = None;
+        state.wires.iter().for_each(|(_, wire)| lock(wire).end(Delivery::Broken));
     }
 
     /// Breaks every connection of a host.
     pub(super) fn break_all(&self, host: usize) {
-        self.end_all(host, Fate::Broken);
+        self.end_all(host, Delivery::Broken);
     }
 
-    fn end_all(&self, host: usize, fate: Fate) {
+    fn end_all(&self, host: usize, delivery: Delivery) {
         let state = self.state();
-        state.wires.iter().filter(|(of, _)| *of == host).for_each(|(_, wire)| lock(wire).end(fate));
+        state.wires.iter().filter(|(of, _)| *of == host).for_each(|(_, wire)| lock(wire).end(delivery));
     }
 
     /// Isolates a host: nothing gets through any more.
     pub(super) fn cut(&self, host: usize) {
-        self.end_all(host, Fate::Vanishes);
+        self.end_all(host, Delivery::Vanishes);
         self.state().cut.insert(host);
     }
 
@@ -177,7 +177,7 @@ impl Net {
     }
 
     /// Ends a host's faults for new connections; those that were isolated break.
-    pub(super) fn mend(&self, host: usize) {
+    pub(super) fn heal(&self, host: usize) {
         let mut state = self.state();
         state.slow.remove(&host);
         let was_cut = state.cut.remove(&host);
@@ -189,31 +189,31 @@ impl Net {
 
     /// Replays a conversation to the hub, and ignores the answers.
     pub(super) async fn replay(self: Arc<Self>, host: usize) {
-        let said: Vec<Vec<u8>> = self.state().wires.iter().map(|(_, wire)| lock(wire).said.clone()).collect();
-        let said: Vec<Vec<u8>> = said.into_iter().filter(|said| !said.is_empty()).collect();
-        let Some(said) = lock(&self.chance).choice(said) else { return };
+        let sent: Vec<Vec<u8>> = self.state().wires.iter().map(|(_, wire)| lock(wire).sent.clone()).collect();
+        let sent: Vec<Vec<u8>> = sent.into_iter().filter(|sent| !sent.is_empty()).collect();
+        let Some(sent) = lock(&self.rng).choice(sent) else { return };
         let Ok(mut end) = self.clone().connect(host).await else { return };
-        let _ = end.write_all(&said).await;
+        let _ = end.write_all(&sent).await;
         let _ = timeout(Duration::from_secs(40), end.read_to_end(&mut Vec::new())).await;
     }
 
     fn delay(&self, host: usize) -> Duration {
         let is_slow = self.state().slow.contains(&host);
-        let mut chance = lock(&self.chance);
-        let most = if is_slow { 6_000 } else { [2, 20, 200][chance.usize(..3)] };
-        Duration::from_millis(chance.u64(..most))
+        let mut rng = lock(&self.rng);
+        let most = if is_slow { 6_000 } else { [2, 20, 200][rng.usize(..3)] };
+        Duration::from_millis(rng.u64(..most))
     }
 
     fn breaks(&self) -> bool {
-        lock(&self.chance).u32(..BREAKS) == 0
+        lock(&self.rng).u32(..BREAKS) == 0
     }
 }
 
 /// The hub's listener.
 #[derive(Debug)]
-pub(super) struct Door(UnboundedReceiver<End>);
+pub(super) struct SimListener(UnboundedReceiver<End>);
 
-impl Listener for Door {
+impl Listener for SimListener {
     type Stream = End;
 
     async fn accept(&mut self) -> io::Result<End> {
@@ -239,7 +239,7 @@ impl End {
     /// Reads what has arrived by now, or returns when something will.
     fn arrived(&self, cx: &Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<Result<Option<Instant>, io::Error>> {
         let mut wire = lock(&self.wire);
-        if wire.fate == Fate::Broken {
+        if wire.delivery == Delivery::Broken {
             return Poll::Ready(Err(io::ErrorKind::ConnectionReset.into()));
         }
         let pipe = &mut wire.pipes[self.side];
@@ -264,15 +264,15 @@ impl End {
         let (delay, breaks) = (self.net.delay(self.host), self.net.breaks());
         let mut wire = lock(&self.wire);
         if breaks {
-            wire.end(Fate::Broken);
+            wire.end(Delivery::Broken);
         }
-        match wire.fate {
-            Fate::Broken => return Err(io::ErrorKind::BrokenPipe.into()),
-            Fate::Vanishes => return Ok(()),
-            Fate::Arrives => {}
+        match wire.delivery {
+            Delivery::Broken => return Err(io::ErrorKind::BrokenPipe.into()),
+            Delivery::Vanishes => return Ok(()),
+            Delivery::Arrives => {}
         }
-        if self.side == 0 && wire.said.len() < REMEMBERED {
-            wire.said.extend_from_slice(&bytes);
+        if self.side == 0 && wire.sent.len() < REMEMBERED {
+            wire.sent.extend_from_slice(&bytes);
         }
         wire.pipes[1 - self.side].send(delay, bytes);
         Ok(())

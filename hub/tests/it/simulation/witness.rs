@@ -1,6 +1,6 @@
 //! [`Witness`]: a [`JobStore`] between the hub and SQLite that checks every answer against the promises.
 //!
-//! The store works on a thread of its own. Every call blocks until it answers, so that the simulation's time stands still
+//! The store works on a separate thread. Every call blocks until it answers, so that the simulation's time stops
 //! meanwhile and calls never overlap: the same seed gives the same events.
 
 use std::future::ready;

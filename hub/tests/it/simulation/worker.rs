@@ -13,7 +13,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::sleep;
 
-use super::{Chance, roll};
+use super::{SimRng, roll};
 use crate::world::{PENDING, RESET, completed, failed, list};
 
 /// Jobs that it holds at one time.
@@ -25,15 +25,15 @@ const HUB_RETRY_BACKOFF: Duration = Duration::from_secs(1);
 struct Worker {
     name: String,
     hub: HubClient,
-    chance: Chance,
+    rng: SimRng,
     held: Mutex<BTreeMap<JobId, (Token, AbortHandle)>>,
     reports: UnboundedSender<Report>,
 }
 
 /// Works until it is dropped.
-pub(super) async fn work(name: String, hub: HubClient, chance: Chance) {
+pub(super) async fn work(name: String, hub: HubClient, rng: SimRng) {
     let (reports, ready) = unbounded_channel();
-    let worker = Arc::new(Worker { name, hub, chance, held: Mutex::default(), reports });
+    let worker = Arc::new(Worker { name, hub, rng, held: Mutex::default(), reports });
     // polled in this order whenever one of them wakes, so that the runtime chooses nothing
     tokio::join!(worker.clone().lease_jobs(), worker.clone().send_heartbeats(), worker.report(ready));
 }
@@ -69,15 +69,15 @@ impl Worker {
 
     /// Runs a step: takes a random time, and reports a random outcome.
     async fn run(self: Arc<Self>, lease: Lease, step: String) {
-        let most = [50, 2_000, 2_000, 3 * LEASE_MS][roll(&self.chance, 4) as usize];
-        sleep(Duration::from_millis(roll(&self.chance, most))).await;
+        let most = [50, 2_000, 2_000, 3 * LEASE_MS][roll(&self.rng, 4) as usize];
+        sleep(Duration::from_millis(roll(&self.rng, most))).await;
         let outcome = self.outcome(&lease, &step);
         let report = Report { job: lease.job, token: lease.token, outcome, log: None, run_ms: 1 };
         let _ = self.reports.send(report);
     }
 
     fn outcome(&self, lease: &Lease, step: &str) -> Outcome {
-        match roll(&self.chance, 30) {
+        match roll(&self.rng, 30) {
             0 | 1 => PENDING,
             2 | 3 => failed("no"),
             4 => RESET,

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-/// Begins a line that says what is expected of the program's line above it.
+/// The prefix of an expectation for the program's line above it.
 pub(crate) const ANNOTATION: &str = "#~";
 
 /// Begins the expected plan.
@@ -19,7 +19,7 @@ pub(crate) struct SuiteFile {
 pub(crate) struct Case {
     /// Unique in the suite.
     pub(crate) name: String,
-    /// Its header, its lines and its expectations, as they stand in the file.
+    /// Its header, its lines and its expectations, as in the file.
     pub(crate) text: String,
     /// The lines of the program, without line breaks.
     pub(crate) lines: Vec<String>,

@@ -154,7 +154,7 @@ fn find_stack_pointer(module: &Module) -> Result<Option<ModuleExport>, RuntimeEr
     }
 }
 
-/// A guest with memory of its own.
+/// A guest with its own memory.
 pub(crate) struct Instance<'a> {
     code: &'a GuestCode,
     store: Store<StepState>,

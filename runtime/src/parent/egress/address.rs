@@ -21,7 +21,7 @@ const fn v6(first: u128, bits: u8, meaning: &'static str) -> Block {
     Block { meaning, first: IpAddr::V6(Ipv6Addr::from_bits(first)), bits }
 }
 
-/// All blocks. A block stands before those that contain it.
+/// All blocks. A block comes before those that contain it.
 const BLOCKS: &[Block] = &[
     v4(0, 0, 0, 0, 8, "this machine or network"),
     v4(10, 0, 0, 0, 8, "private"),

@@ -96,7 +96,7 @@ pub(crate) struct Attempt {
 
 #[derive(Debug)]
 struct Progress {
-    /// A connection is being made, which has a timeout of its own.
+    /// A connection is being made, which has its own timeout.
     connecting: bool,
     /// The time of the last progress.
     last: Instant,

@@ -106,7 +106,7 @@ impl Hosts {
         }
     }
 
-    /// Returns the code of a compiled step for this machine, from the cache or compiled in a process of its own. The module
+    /// Returns the code of a compiled step for this machine, from the cache or compiled in a separate process. The module
     /// is the bundle's entry.
     ///
     /// # Errors

@@ -170,7 +170,7 @@ impl HostPool {
         if let Some(place) = self.slots.get(slot) {
             *place.lock() = Some(connection);
         }
-        // looked at after the child is in its slot: `close` empties the slots after it closes the pool
+        // checked after the child is in its slot: `close` empties the slots after it closes the pool
         if self.is_closed() {
             self.detach(slot);
         }

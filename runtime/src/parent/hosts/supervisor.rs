@@ -16,7 +16,7 @@ use crate::step::task::Event;
 const MIN_RESTART_BACKOFF: Duration = Duration::from_millis(50);
 /// Longest pause before a child is replaced that keeps dying early.
 const MAX_RESTART_BACKOFF: Duration = Duration::from_secs(5);
-/// A child that lived this long did not die of its start: the backoff begins anew.
+/// A child that lived this long started successfully, so its end resets the backoff.
 const MIN_UPTIME: Duration = Duration::from_secs(10);
 
 /// Keeps a child alive in a slot until the pool is closed.

@@ -27,11 +27,11 @@ impl Expected {
                 None => assert!(known.insert(line.to_owned(), why.clone()).is_none(), "{line} is listed twice"),
             }
         }
-        assert!(!known.values().any(String::is_empty), "every name stands below a reason");
+        assert!(!known.values().any(String::is_empty), "every name is below a reason");
         Ok(Self(known))
     }
 
-    /// Tests that fail and are not listed, each with what it said.
+    /// Tests that fail and are not listed, each with its error.
     pub(crate) fn surprises(&self, outcomes: &Outcomes) -> Vec<String> {
         let unlisted = outcomes.iter().filter(|(name, _)| !self.0.contains_key(*name));
         unlisted

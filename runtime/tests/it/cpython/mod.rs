@@ -107,7 +107,7 @@ fn python_passes_the_tests_of_cpython_but_for_those_that_are_listed() {
     assert!(failures.is_empty(), "{} tests fail that are not listed:\n{}", failures.len(), failures.join("\n"));
 }
 
-/// Every file is a step of its own; as many at once as there are cores.
+/// Runs every file as a separate step, as many concurrently as there are cores.
 fn run_all(installed: &Installed) -> Outcomes {
     let chosen = std::env::var("BUE_CPYTHON").unwrap_or_default();
     let is_chosen = |name: &str| match chosen.as_str() {
@@ -137,7 +137,7 @@ fn next<T>(waiting: &Mutex<Vec<T>>) -> Option<T> {
     waiting.lock().expect("no panic").pop()
 }
 
-/// Runs a file's tests. A test that ends the whole step has failed, and the next step goes on behind it.
+/// Runs the tests of a file. A test that ends the whole step has failed; another step continues with the tests after it.
 async fn run_file(installed: &Installed, name: &str, parts: &[&str]) -> Outcomes {
     let modules = match parts {
         [] => installed.modules(name),
@@ -147,18 +147,18 @@ async fn run_file(installed: &Installed, name: &str, parts: &[&str]) -> Outcomes
     let mut outcomes = Outcomes::new();
     loop {
         let task = task(&bundle, name, &modules, &outcomes);
-        let (items, _nobody) = mpsc::channel(1);
+        let (items, _receiver) = mpsc::channel(1);
         let finished = with_sandbox(|sandbox| Box::pin(async move { sandbox.run(&task, items).await })).await;
         let known = outcomes.len();
-        let begun = read(&finished, &mut outcomes);
+        let running = record_outcomes(&finished, &mut outcomes);
         let Answer::Failed(failure) = finished.answer else { return outcomes };
-        let why = format!("the step ends: {}", failure.message);
-        match begun {
-            Some(test) => drop(outcomes.insert(test, Outcome::Failed(why))),
-            // one of them raised what ends everything, and has said so
+        let reason = format!("the step ends: {}", failure.message);
+        match running {
+            Some(test) => drop(outcomes.insert(test, Outcome::Failed(reason))),
+            // a test raised an exception that ends the step, and was recorded as failed
             None if outcomes.len() > known => {}
             None => {
-                outcomes.insert(format!("test.{name}"), Outcome::Failed(why));
+                outcomes.insert(format!("test.{name}"), Outcome::Failed(reason));
                 return outcomes;
             }
         }
@@ -186,29 +186,29 @@ fn task(bundle: &Arc<Bundle>, name: &str, modules: &[String], done: &Outcomes) -
     }
 }
 
-/// Notes what a step says of its tests; gives the one that it was at when it ended.
-fn read(finished: &Finished, outcomes: &mut Outcomes) -> Option<String> {
-    let mut begun = None;
+/// Records the outcomes in the log of a step; returns the test that was running when the step ended.
+fn record_outcomes(finished: &Finished, outcomes: &mut Outcomes) -> Option<String> {
+    let mut running = None;
     let log = String::from_utf8_lossy(&finished.log).into_owned();
-    for line in log.lines().filter_map(|line| line.split_once(" @@ ").map(|(_, said)| said)) {
+    for line in log.lines().filter_map(|line| line.split_once(" @@ ").map(|(_, text)| text)) {
         let (word, rest) = line.split_once(' ').unwrap_or((line, ""));
-        let (name, why) = rest.split_once(": ").unwrap_or((rest, ""));
+        let (name, reason) = rest.split_once(": ").unwrap_or((rest, ""));
         let outcome = match word {
             "begins" => {
-                begun = Some(name.to_owned());
+                running = Some(name.to_owned());
                 continue;
             }
             "passed" => Outcome::Passed,
             "skipped" => Outcome::Skipped,
-            _ => Outcome::Failed(why.to_owned()),
+            _ => Outcome::Failed(reason.to_owned()),
         };
-        begun = None;
+        running = None;
         outcomes.insert(name.to_owned(), outcome);
     }
-    begun
+    running
 }
 
-/// All outcomes, a line each, for whoever writes the list.
+/// Formats all outcomes, one per line, to update the list of expected failures.
 fn table(outcomes: &Outcomes) -> String {
     outcomes.iter().map(|(name, outcome)| format!("{name}\t{outcome:?}\n")).collect()
 }

@@ -56,7 +56,7 @@ async fn a_body_of_64_mib_goes_out_as_it_is_taken() {
 }
 
 #[tokio::test]
-async fn a_body_that_is_given_up_does_not_look_whole() {
+async fn an_aborted_body_does_not_look_complete() {
     let (server, seen) = serve().await;
     let mut step = Step::to(server);
     let request = post(&format!("http://{server}"), "/count", Body::Streamed);
@@ -85,7 +85,7 @@ async fn a_step_that_is_dropped_ends_its_exchanges() {
 }
 
 #[tokio::test]
-async fn operations_that_mean_nothing_are_told_so() {
+async fn invalid_operations_are_reported() {
     let (server, _) = serve().await;
     let mut step = Step::to(server);
     let closed =

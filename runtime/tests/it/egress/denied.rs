@@ -86,7 +86,7 @@ fn port_with(resolver: Arc<Changing>, allowed: NetPolicy, requested: &[&str]) ->
 }
 
 #[tokio::test]
-async fn no_spelling_of_a_place_of_ones_own_is_reached() {
+async fn private_addresses_are_refused_in_every_notation() {
     assert!(spellings().len() >= 150, "{}", spellings().len());
     let (port, came) = trap().await;
     let mut step = Step::new(egress(&BROAD).port(&permissions(&BROAD), &Limits::default()));
@@ -118,7 +118,7 @@ async fn no_redirect_leads_there_either() {
 }
 
 #[tokio::test]
-async fn a_name_that_becomes_a_place_of_ones_own_is_not_followed() {
+async fn dns_rebinding_is_refused() {
     let (port, came) = trap().await;
     // the public address refuses the connection or answers something else: only the address that is never reached counts
     let turns: [&[&str]; 3] =
@@ -135,7 +135,7 @@ async fn a_name_that_becomes_a_place_of_ones_own_is_not_followed() {
 }
 
 #[tokio::test]
-async fn every_address_of_a_name_is_looked_at() {
+async fn every_address_of_a_name_is_checked() {
     let (server, seen) = serve().await;
     let port = server.port();
     let requested = ["two.example".to_owned(), format!("127.0.0.1:{port}")];
@@ -168,7 +168,7 @@ async fn both_sides_must_allow_it() {
 }
 
 #[tokio::test]
-async fn a_rule_for_one_method_is_for_that_method() {
+async fn a_rule_for_one_method_allows_only_that_method() {
     let (server, _) = serve().await;
     let rule = format!("GET|HEAD {server}");
     let mut step = Step::new(egress(&[&server.to_string()]).port(&permissions(&[&rule]), &Limits::default()));
@@ -179,7 +179,7 @@ async fn a_rule_for_one_method_is_for_that_method() {
 }
 
 #[tokio::test]
-async fn a_connection_is_not_used_under_other_rules() {
+async fn a_connection_is_not_reused_under_other_rules() {
     let (server, seen) = serve().await;
     let (exact, network) = (server.to_string(), "127.0.0.0/8".to_owned());
     let egress = egress(&[&network]);
@@ -191,7 +191,7 @@ async fn a_connection_is_not_used_under_other_rules() {
 }
 
 #[tokio::test]
-async fn our_own_servers_are_named_whole_or_not_reached() {
+async fn hub_and_bucket_need_a_rule_with_address_and_port() {
     let (server, seen) = serve().await;
     let request = |host: &str| get(&format!("http://{host}:{}", server.port()), "/status/200");
     let step = |rule: &str, own: SocketAddr| {
@@ -223,7 +223,7 @@ async fn localhost_may_be_named_by_its_name() {
 }
 
 #[tokio::test]
-async fn refusals_say_what_would_allow_them() {
+async fn refusals_name_the_missing_rule() {
     let refusals = Refusals::default();
     let config = EgressConfig { refusals: refusals.clone(), ..EgressConfig::default() };
     let egress = Egress::new(config, None::<&Path>).expect("no file to read");

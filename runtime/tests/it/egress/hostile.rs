@@ -31,7 +31,7 @@ async fn expect(pieces: Vec<Vec<u8>>, kind: NetErrorKind) {
 }
 
 #[tokio::test]
-async fn what_is_no_response_is_an_error() {
+async fn an_invalid_response_is_an_error() {
     let head = b"HTTP/1.1 200 OK\r\n".to_vec();
     let with = |rest: &str| vec![[head.clone(), rest.as_bytes().to_vec()].concat()];
     for (pieces, kind) in [
@@ -54,7 +54,7 @@ async fn what_is_no_response_is_an_error() {
 }
 
 #[tokio::test]
-async fn a_server_that_says_nothing_is_left_in_time() {
+async fn a_silent_server_times_out() {
     let (server, seen) = serve().await;
     let mut step = Step::to(server);
     let request = Request { read_timeout_ms: Some(200), ..get(&format!("http://{server}"), "/hang") };
@@ -64,7 +64,7 @@ async fn a_server_that_says_nothing_is_left_in_time() {
 }
 
 #[tokio::test]
-async fn a_server_that_drips_its_head_is_left_in_time() {
+async fn a_server_that_drips_its_head_times_out() {
     let pieces = b"HTTP/1.1 200 OK\r\nx: yyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyy\r\n\r\n";
     let (server, seen) = serve_bytes(pieces.iter().map(|byte| vec![*byte]).collect(), Duration::from_millis(50)).await;
     let request = Request { read_timeout_ms: Some(300), ..get(&format!("http://{server}"), "/") };
@@ -92,7 +92,7 @@ async fn a_body_that_stops_is_left_in_time() {
 }
 
 #[tokio::test]
-async fn nobody_there_is_refused() {
+async fn a_closed_port_is_refused() {
     let (listener, server) = listen().await;
     drop(listener);
     let error = Step::to(server).failure(get(&format!("http://{server}"), "/")).await;
@@ -101,7 +101,7 @@ async fn nobody_there_is_refused() {
 }
 
 #[tokio::test]
-async fn a_server_that_does_not_speak_tls_is_no_server_for_https() {
+async fn a_server_without_tls_is_refused_for_https() {
     let (server, _) = serve_bytes(vec![b"hello".to_vec()], Duration::ZERO).await;
     let request = Request { connect_timeout_ms: Some(500), ..get(&format!("https://{server}"), "/") };
     let kind = Step::to(server).kind(request).await;
@@ -109,7 +109,7 @@ async fn a_server_that_does_not_speak_tls_is_no_server_for_https() {
 }
 
 #[tokio::test]
-async fn others_do_not_notice() {
+async fn other_exchanges_are_not_affected() {
     let flood = vec![b"HTTP/1.1 200 OK\r\n\r\n".to_vec(), vec![b'z'; 50 << 20]];
     let (flooding, _) = serve_bytes(flood, Duration::ZERO).await;
     let (server, _) = serve().await;

@@ -9,7 +9,7 @@ use super::server::{serve, serve_bytes};
 use super::step::{Step, get, header, post};
 
 #[tokio::test]
-async fn a_request_arrives_as_it_was_made() {
+async fn a_request_arrives_unchanged() {
     let (server, _) = serve().await;
     let mut step = Step::to(server);
     let origin = format!("http://{server}");
@@ -92,7 +92,7 @@ async fn interim_responses_are_skipped() {
 }
 
 #[tokio::test]
-async fn two_hundred_exchanges_go_side_by_side() {
+async fn two_hundred_exchanges_run_concurrently() {
     let (server, seen) = serve().await;
     let mut step = Step::to(server);
     let request = get(&format!("http://{server}"), "/together/200");
@@ -108,7 +108,7 @@ async fn two_hundred_exchanges_go_side_by_side() {
 }
 
 #[tokio::test]
-async fn what_is_no_request_is_refused_before_it_is_sent() {
+async fn an_invalid_request_is_refused_before_it_is_sent() {
     let (server, seen) = serve().await;
     let mut step = Step::to(server);
     let origin = format!("http://{server}");

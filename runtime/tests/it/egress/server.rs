@@ -20,12 +20,12 @@ use tokio::net::{TcpListener, TcpStream};
 
 pub(crate) type Reply = Response<UnsyncBoxBody<Bytes, io::Error>>;
 
-/// What a server has seen.
+/// The counters of a server.
 #[derive(Debug, Default)]
 pub(crate) struct Seen {
     pub(crate) connections: AtomicUsize,
     /// Connections that were closed.
-    pub(crate) ended: AtomicUsize,
+    pub(crate) closed: AtomicUsize,
     /// The largest number of requests at once.
     pub(crate) most: AtomicUsize,
     now: AtomicUsize,
@@ -45,7 +45,7 @@ impl Seen {
     /// Waits until this many connections are closed.
     pub(crate) async fn wait_for_closed(&self, count: usize) {
         let what = format!("{count} connections are closed");
-        wait_until_async(&what, async || self.ended.load(Ordering::SeqCst) >= count).await;
+        wait_until_async(&what, async || self.closed.load(Ordering::SeqCst) >= count).await;
     }
 }
 
@@ -59,17 +59,17 @@ pub(crate) async fn listen() -> (TcpListener, SocketAddr) {
 pub(crate) async fn serve() -> (SocketAddr, Arc<Seen>) {
     let (listener, address) = listen().await;
     let seen = Arc::new(Seen::default());
-    let of_server = Arc::clone(&seen);
+    let server_seen = Arc::clone(&seen);
     tokio::spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {
-            let seen = Arc::clone(&of_server);
+            let seen = Arc::clone(&server_seen);
             tokio::spawn(async move {
                 seen.connections.fetch_add(1, Ordering::SeqCst);
-                let of_requests = Arc::clone(&seen);
-                let service = service_fn(move |request| answer(request, Arc::clone(&of_requests)));
+                let request_seen = Arc::clone(&seen);
+                let service = service_fn(move |request| answer(request, Arc::clone(&request_seen)));
                 let _ =
                     hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
-                seen.ended.fetch_add(1, Ordering::SeqCst);
+                seen.closed.fetch_add(1, Ordering::SeqCst);
             });
         }
     });
@@ -93,14 +93,14 @@ async fn by_path(request: Request<Incoming>, seen: &Seen) -> Reply {
         "bytes" => flow(number, seen),
         "status" => reply(u16::try_from(number).expect("a status"), ""),
         "gzip" => {
-            let mut zipped = reply(200, "not really zipped");
-            zipped.headers_mut().insert("content-encoding", "gzip".parse().expect("a value"));
-            zipped
+            let mut compressed = reply(200, "not really zipped");
+            compressed.headers_mut().insert("content-encoding", "gzip".parse().expect("a value"));
+            compressed
         }
         "redirect" => {
-            let mut away = reply(302, "");
-            away.headers_mut().insert("location", "http://169.254.169.254/".parse().expect("a value"));
-            away
+            let mut redirect = reply(302, "");
+            redirect.headers_mut().insert("location", "http://169.254.169.254/".parse().expect("a value"));
+            redirect
         }
         // answered when this many requests have arrived
         "together" => {
@@ -175,14 +175,14 @@ fn flow(len: usize, seen: &Seen) -> Reply {
 pub(crate) async fn serve_bytes(pieces: Vec<Vec<u8>>, pause: Duration) -> (SocketAddr, Arc<Seen>) {
     let (listener, address) = listen().await;
     let seen = Arc::new(Seen::default());
-    let of_server = Arc::clone(&seen);
+    let server_seen = Arc::clone(&seen);
     tokio::spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {
-            let (seen, pieces) = (Arc::clone(&of_server), pieces.clone());
+            let (seen, pieces) = (Arc::clone(&server_seen), pieces.clone());
             tokio::spawn(async move {
                 seen.connections.fetch_add(1, Ordering::SeqCst);
                 let _ = write_pieces(stream, pieces, pause).await;
-                seen.ended.fetch_add(1, Ordering::SeqCst);
+                seen.closed.fetch_add(1, Ordering::SeqCst);
             });
         }
     });

@@ -63,7 +63,7 @@ fn step(server: SocketAddr, file: Option<&Path>) -> Step {
 }
 
 #[tokio::test]
-async fn a_certificate_that_is_trusted_is_spoken_to_in_either_protocol() {
+async fn a_trusted_server_works_with_both_protocols() {
     let folder = TempDir::new().expect("a folder");
     for (protocol, version) in [("http/1.1", 11), ("h2", 20)] {
         let (server, seen, file) = serve(&["localhost"], protocol, &folder).await;
@@ -106,7 +106,7 @@ async fn two_hundred_exchanges_share_a_connection_of_http_2() {
 }
 
 #[tokio::test]
-async fn nobody_else_is_trusted() {
+async fn no_other_certificate_is_trusted() {
     let folder = TempDir::new().expect("a folder");
     let (server, seen, file) = serve(&["elsewhere.example"], "h2", &folder).await;
     let origin = format!("https://localhost:{}", server.port());

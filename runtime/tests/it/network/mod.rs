@@ -1,7 +1,7 @@
 //! Python's HTTP libraries in steps, against a server on this machine: programs in `tests/programs/network`.
 //!
-//! A comment above a function, `# gives: JSON`, says what it returns. It is called with a dict of addresses: `http`,
-//! `https` (HTTP/1.1), `h2`, `nobody` (nothing listens there), `denied` (no rule allows it), `garbage` (it does not speak HTTP),
+//! A comment above a function, `# gives: JSON`, is its expected result. The function is called with a dict of addresses: `http`,
+//! `https` (HTTP/1.1), `h2`, `closed` (nothing listens there), `denied` (no rule allows it), `garbage` (it does not speak HTTP),
 //! `untrusted` (its certificate is signed by an unknown authority).
 
 mod server;
@@ -24,12 +24,12 @@ use crate::common::{with_packages, with_sandbox};
 use self::server::Servers;
 
 #[tokio::test]
-async fn the_standard_library_speaks_http() {
+async fn the_standard_library_sends_http_requests() {
     check("standard.py", &[]).await;
 }
 
 #[tokio::test]
-async fn tasks_of_asyncio_go_side_by_side() {
+async fn tasks_of_asyncio_run_concurrently() {
     check("tasks.py", &[]).await;
 }
 
@@ -66,7 +66,7 @@ async fn check(name: &str, wheels: &[(String, Vec<u8>)]) {
     let folder = TempDir::new().expect("a folder");
     let servers = Servers::start(&folder).await;
     let config = EgressConfig { allowed: NetPolicy::Anything, ..EgressConfig::default() };
-    let egress = Egress::new(config, Some(&servers.certificate)).expect("a way out");
+    let egress = Egress::new(config, Some(&servers.certificate)).expect("an egress");
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/programs/network").join(name);
     let text = fs::read_to_string(path).expect("a program");
     let files = vec![SourceFile { path: name.to_owned(), content: Bytes::from(text.clone()) }];
@@ -82,8 +82,8 @@ async fn check(name: &str, wheels: &[(String, Vec<u8>)]) {
         let egress = egress.clone();
         async move { compare(function, expected, run(task, egress).await) }
     });
-    let complaints: Vec<String> = join_all(runs).await.into_iter().flatten().collect();
-    assert!(complaints.is_empty(), "{} of {}:\n{}", complaints.len(), cases.len(), complaints.join("\n"));
+    let problems: Vec<String> = join_all(runs).await.into_iter().flatten().collect();
+    assert!(problems.is_empty(), "{} of {}:\n{}", problems.len(), cases.len(), problems.join("\n"));
 }
 
 /// Functions and their expected results.
@@ -120,7 +120,7 @@ fn task(code: &Code, called: &str, addresses: &Value) -> Task {
 }
 
 async fn run(task: Task, egress: Egress) -> Result<String, String> {
-    let (items, _nobody) = mpsc::channel(1);
+    let (items, _receiver) = mpsc::channel(1);
     let net = egress.port(&task.permissions, &task.limits);
     let finished =
         with_sandbox(|sandbox| Box::pin(async move { sandbox.run_connected(&task, items, net).await })).await;

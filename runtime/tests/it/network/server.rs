@@ -69,7 +69,7 @@ impl Servers {
             ("h2", https(secure(trusted, "h2").await)),
             ("untrusted", https(secure(untrusted, "http/1.1").await)),
             ("garbage", format!("http://{}", garbage().await)),
-            ("nobody", format!("http://{}", nobody().await)),
+            ("closed", format!("http://{}", closed_port().await)),
             ("denied", "http://127.0.0.9:80".to_owned()),
         ];
         Self { addresses, certificate }
@@ -165,7 +165,7 @@ async fn garbage() -> SocketAddr {
 }
 
 /// A port that was free a moment ago.
-async fn nobody() -> SocketAddr {
+async fn closed_port() -> SocketAddr {
     listen().await.1
 }
 
@@ -210,11 +210,11 @@ async fn echo(request: Request<Incoming>) -> Reply {
     }
     let body = body.collect().await.map(Collected::to_bytes).unwrap_or_default();
     let path = head.uri.path_and_query().map(ToString::to_string);
-    let said = json!({
+    let body = json!({
         "method": head.method.as_str(), "path": path, "headers": headers, "body": String::from_utf8_lossy(&body),
         "version": format!("{:?}", head.version),
     });
-    reply(200, &[("content-type", "application/json")], &said.to_string())
+    reply(200, &[("content-type", "application/json")], &body.to_string())
 }
 
 async fn length(request: Request<Incoming>) -> Reply {

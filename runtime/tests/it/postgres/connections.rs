@@ -12,7 +12,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use super::common::{Fixture, databases, end, failure, json, query, value};
 
 #[tokio::test]
-async fn steps_wait_for_a_connection_and_waiting_is_not_their_time() {
+async fn steps_wait_for_a_connection_outside_their_time_limit() {
     let fixture = Fixture::with_connections(2).await;
     let limits = bue_runtime::Limits { time: Duration::from_secs(5), ..Default::default() };
     let running: Vec<_> = (0..300)
@@ -49,7 +49,7 @@ async fn nothing_of_a_step_stays_on_its_connection() {
 }
 
 #[tokio::test]
-async fn types_of_the_database_are_known_again_and_again() {
+async fn types_of_the_database_are_looked_up_again() {
     let fixture = Fixture::with_connections(1).await;
     fixture.client.batch_execute("CREATE TYPE mood AS ENUM ('sad')").await.expect("a type");
     for _ in 0..3 {
@@ -59,7 +59,7 @@ async fn types_of_the_database_are_known_again_and_again() {
 }
 
 #[tokio::test]
-async fn a_worker_without_the_connection_says_what_to_set() {
+async fn a_worker_without_the_connection_names_the_missing_setting() {
     let none = Databases::new(DatabasesConfig::default());
     let unset = failure(&end(none.run(query("SELECT 1", &[]))).await);
     assert_eq!(unset.kind, FailureKind::Denied);
@@ -86,7 +86,7 @@ async fn a_step_works_on_the_connection_it_names() {
 }
 
 #[tokio::test]
-async fn a_server_that_is_not_there_is_named_without_the_password() {
+async fn an_unreachable_server_is_named_without_the_password() {
     let url = "postgres://ann:s3cret@127.0.0.1:1/sales";
     let parts = DatabaseParts {
         host: Some("127.0.0.1".into()),
@@ -133,9 +133,9 @@ async fn a_restarted_server_is_connected_to_again() {
     .await;
 }
 
-/// A server that has no TLS says `N`, and no password goes to it.
+/// A server without TLS responds `N`, and receives no password.
 #[tokio::test]
-async fn where_tls_is_asked_for_a_plain_server_is_refused() {
+async fn a_server_without_tls_is_refused_if_tls_is_required() {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let port = listener.local_addr().expect("an address").port();
     let server = tokio::spawn(async move {

@@ -26,7 +26,7 @@ fn name() -> impl Strategy<Value = String> {
     ]
 }
 
-/// PostgreSQL can name it, and none of its own columns is named so.
+/// PostgreSQL can name it, and no column of PostgreSQL has this name.
 fn is_possible(name: &str) -> bool {
     let own = ["tableoid", "cmax", "xmax", "cmin", "xmin", "ctid"];
     !name.is_empty() && name.len() <= 63 && !name.contains('\0') && !own.contains(&name)

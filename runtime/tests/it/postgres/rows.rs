@@ -6,7 +6,7 @@ use bue_runtime::{Event, Limits};
 use super::common::{Fixture, column, failure, json, list, map, numbers, query, text};
 
 #[tokio::test]
-async fn rows_come_out_as_the_statements_say() {
+async fn the_result_is_the_rows_of_the_last_statement() {
     let fixture = Fixture::new().await;
     for (sql, inputs, expected) in [
         ("SELECT 1 AS x", vec![], r#"[{"x":1}]"#),
@@ -178,7 +178,7 @@ async fn every_type_comes_out() {
 }
 
 #[tokio::test]
-async fn inputs_that_are_no_rows_are_refused_in_words() {
+async fn inputs_that_are_not_rows_are_refused_with_the_reason() {
     let fixture = Fixture::new().await;
     for (input, expected) in [
         (Value::Int(1), "needs rows (a list of maps) for table `rows`, but step input 1 is an int"),
@@ -200,7 +200,7 @@ async fn inputs_that_are_no_rows_are_refused_in_words() {
 
 /// Only rows in transit are held: the batches are small, and the whole result is never buffered.
 #[tokio::test]
-async fn many_rows_go_through_in_small_batches() {
+async fn many_rows_are_passed_in_small_batches() {
     let fixture = Fixture::new().await;
     const ROWS: i64 = 200_000;
     let rows: Vec<Value> =

@@ -6,7 +6,7 @@ use bue_runtime::{Limits, Query};
 use super::common::{Fixture, failure, log, numbers, query};
 
 #[tokio::test]
-async fn a_failure_undoes_all_and_says_where() {
+async fn a_failure_rolls_back_and_names_the_line() {
     let fixture = Fixture::new().await;
     fixture.client.batch_execute("CREATE TABLE kept(x int PRIMARY KEY)").await.expect("a table");
     for (sql, kind, expected) in [

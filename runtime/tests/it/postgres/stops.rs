@@ -29,7 +29,7 @@ async fn a_timeout_ends_the_step_and_the_statement() {
 }
 
 #[tokio::test]
-async fn a_step_that_nobody_waits_for_is_cancelled() {
+async fn a_dropped_step_is_cancelled() {
     let fixture = Fixture::with_connections(1).await;
     for sql in ["SELECT pg_sleep(600)", "SELECT repeat('x', 1000), generate_series(1, 1000000000)"] {
         let running = fixture.databases.run(Query { streamed: true, ..query(sql, &[]) });

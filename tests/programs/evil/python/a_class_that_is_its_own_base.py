@@ -1,4 +1,4 @@
-# Classes with bases, orders and slots that cannot be.
+# Classes with impossible bases, method resolution orders and slots.
 # gives: []
 def evil(canary):
     doors = [

@@ -1,4 +1,4 @@
-# A generator that goes on when it is told to stop.
+# A generator that ignores GeneratorExit.
 # loop: for row in rows() (line 3)
 # with: stream_bytes=1048576
 # fails: limit: The step gave more than its stream limit of 1 MiB for its loop…

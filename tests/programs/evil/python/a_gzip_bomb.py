@@ -1,4 +1,4 @@
-# The same in gzip, read as a file.
+# A gzip bomb, read as a file.
 # with: memory_bytes=67108864
 # fails: limit: The step went over its memory limit of 64 MiB; give rows piece by piece (`yield`), or run it on a worker with a higher limit…
 import gzip

@@ -1,4 +1,4 @@
-# A result that is none, and whose description never comes.
+# A result of an unsupported type, whose `repr` never returns.
 # with: time_ms=250
 # fails: bad_result: result is an instance of a_repr_that_never_ends.Endless, which cannot travel between steps; return vars(it), or a dict of what you need
 class Endless:

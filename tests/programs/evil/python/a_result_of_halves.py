@@ -1,4 +1,4 @@
-# Texts that are half characters, and a number that is none.
+# Texts with lone surrogates, and a number that is NaN.
 # fails: bad_result: …
 def evil(canary):
     return {"\ud800": "\udfff", "x": float("nan")}

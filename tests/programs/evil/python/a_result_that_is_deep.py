@@ -1,4 +1,4 @@
-# A result of a thousand levels.
+# A result with a thousand levels.
 # fails: bad_result: …
 def evil(canary):
     value = []

@@ -1,4 +1,4 @@
-# A result of three megabytes, where one is allowed.
+# A result of three megabytes, with a limit of one.
 # with: result_bytes=1048576
 # fails: limit: …1048576 bytes…
 def evil(canary):

@@ -1,4 +1,4 @@
-# An exception whose text is all of memory.
+# An exception whose text fills the memory.
 # with: memory_bytes=134217728
 # fails: raised: Huge: <its __str__ raised MemoryError>
 class Huge(Exception):

@@ -1,4 +1,4 @@
-# All of memory in zeros, packed into some kilobytes.
+# A zip bomb: more zeros than memory, in some kilobytes.
 # with: memory_bytes=67108864
 # fails: limit: The step went over its memory limit of 64 MiB; give rows piece by piece (`yield`), or run it on a worker with a higher limit…
 import zlib

@@ -1,4 +1,4 @@
-# Breaks off.
+# Aborts.
 # fails: trap: …
 import os
 

@@ -1,4 +1,4 @@
-# A place of this machine's own in forty spellings, asked for by a script that allows all names and all public addresses on
+# Loopback addresses in forty spellings, requested by a script that allows all names and all public addresses, on
 # a worker that allows anything.
 # gives: ["bad_request","denied"]
 import _bue_net as net
@@ -11,10 +11,10 @@ a.localhost [::1] [::] [::ffff:127.0.0.1] [::ffff:7f00:1] [::127.0.0.1] [64:ff9b
 
 
 def evil(canary):
-    said = set()
+    results = set()
     for host in HOSTS:
         for scheme in ("http", "https"):
             ticket = net.start("GET", f"{scheme}://{host}:TRAP_PORT", "/", [])
             [(_, what, value)] = net.wait([ticket], 10)
-            said.add(value[0] if what == "failed" else what)
-    return sorted(said)
+            results.add(value[0] if what == "failed" else what)
+    return sorted(results)

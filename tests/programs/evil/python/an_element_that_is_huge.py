@@ -1,4 +1,4 @@
-# One element of a stream that is larger than a batch may be.
+# A stream with one element that is larger than a batch.
 # loop: for row in rows() (line 3)
 # with: result_bytes=1048576
 # fails: limit: …

@@ -1,4 +1,4 @@
-# An exception that was caused by one that was caused by one, a hundred thousand times, and in the end by itself.
+# A chain of a hundred thousand causes of an exception, which ends in a cycle.
 # fails: raised: ValueError: last
 def evil(canary):
     error = first = ValueError("first")

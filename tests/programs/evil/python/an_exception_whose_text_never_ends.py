@@ -1,4 +1,4 @@
-# An exception whose text never comes.
+# An exception whose `__str__` never returns.
 # with: time_ms=250
 # fails: limit: The step ran longer than its time limit of 250 ms; give it more with `!timeout`, or answer `pending` instead of waiting
 class Endless(Exception):

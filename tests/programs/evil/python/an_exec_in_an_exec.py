@@ -1,4 +1,4 @@
-# Source that runs itself.
+# Source that executes itself.
 # fails: raised: RecursionError: …
 SOURCE = "exec(SOURCE)"
 

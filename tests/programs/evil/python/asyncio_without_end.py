@@ -1,4 +1,4 @@
-# Tasks that make tasks.
+# Tasks that start tasks.
 # with: time_ms=250
 # fails: limit: The step ran longer than its time limit of 250 ms; give it more with `!timeout`, or answer `pending` instead of waiting
 import asyncio

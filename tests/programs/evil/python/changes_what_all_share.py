@@ -1,4 +1,4 @@
-# Changes everything that a later step of the same module would use. The next one begins from the image.
+# Modifies everything that a later step of the same module uses. The next step starts from the image.
 # gives: 1
 import builtins
 import json

@@ -1,5 +1,5 @@
-# The way out of many sandboxes: from an empty tuple to every class there is, and among them one that opens files or starts
-# processes. They are there, and there is nothing behind them.
+# A common escape from sandboxes: from an empty tuple to all classes, and among them those that open files or start
+# processes. The classes exist, but their system calls fail.
 # gives: []
 def evil(canary):
     found, seen = [], [object]
@@ -27,9 +27,9 @@ NAMES = {"FileIO", "Popen", "_wrap_close", "FileLoader", "SourceFileLoader", "ca
 
 def outcome(one, arguments):
     try:
-        made = one(*arguments)
-        said = made.read() if hasattr(made, "read") else None
-        # what stands for standard input is at its end
-        return [f"{one.__name__}: {said!r}"] if said else []
+        instance = one(*arguments)
+        content = instance.read() if hasattr(instance, "read") else None
+        # standard input is empty
+        return [f"{one.__name__}: {content!r}"] if content else []
     except BaseException:
         return []

@@ -1,4 +1,4 @@
-# Measures as finely as it can: every clock goes in steps of a millisecond.
+# Measures as precisely as possible: every clock has a resolution of a millisecond.
 # gives: []
 import time
 

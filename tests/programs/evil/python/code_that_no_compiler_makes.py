@@ -1,5 +1,5 @@
-# Instructions that no compiler makes, run a few thousand times in different shapes. The interpreter refuses them or stops, and
-# takes nobody with it.
+# Bytecode that no compiler generates, executed a few thousand times in different forms. The interpreter refuses it or traps, and
+# nothing else is affected.
 # fails: …
 import types
 

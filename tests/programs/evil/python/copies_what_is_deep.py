@@ -1,4 +1,4 @@
-# A copy of what is a hundred thousand levels deep.
+# A deep copy of a hundred thousand levels.
 # fails: raised: RecursionError: …
 import copy
 

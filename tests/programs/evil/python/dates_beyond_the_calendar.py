@@ -1,4 +1,4 @@
-# Dates before the first and after the last.
+# Dates outside the supported range.
 # gives: []
 import datetime
 import time

@@ -1,4 +1,4 @@
-# The square root of two, to a million places, in the decimal module.
+# The square root of two to a million places, with the decimal module.
 # with: time_ms=250
 # fails: limit: The step ran longer than its time limit of 250 ms; give it more with `!timeout`, or answer `pending` instead of waiting
 from decimal import Context, Decimal

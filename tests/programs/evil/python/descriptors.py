@@ -1,4 +1,4 @@
-# Takes descriptors by number, doubles them, makes pipes of them. Standard input is at its end, the log cannot be read.
+# Uses descriptors by number, duplicates them, and creates pipes. Standard input is at its end, the log cannot be read.
 # gives: []
 import os
 

@@ -1,4 +1,4 @@
-# Something a million levels deep, which dies when the step ends.
+# An object with a million levels, which is deallocated when the step ends.
 # fails: limit: The step went over its stack limit of 512 KiB: it calls itself too deeply; use a loop
 def evil(canary):
     value = None

@@ -1,4 +1,4 @@
-# An object that takes for ever to die.
+# An object whose finalizer never returns.
 # with: time_ms=250
 # fails: limit: The step ran longer than its time limit of 250 ms; give it more with `!timeout`, or answer `pending` instead of waiting
 class Dying:

@@ -1,4 +1,4 @@
-# Durations that are none, on every call that takes one. What is too long ends with the step, so it is not here.
+# Invalid durations, for every function that takes one. Durations that are too long end with the step, so they are not here.
 # gives: []
 import asyncio
 import math

@@ -1,4 +1,4 @@
-# Looks around for whose machine this is.
+# Searches for information about the machine.
 # gives: {"environ":0,"argv":0,"found":[]}
 import os
 import sys

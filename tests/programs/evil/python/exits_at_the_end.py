@@ -1,4 +1,4 @@
-# Leaves something behind that is to run when all is over, and never ends.
+# Registers an exit handler that never returns.
 # gives: 1
 import atexit
 import weakref

@@ -1,4 +1,4 @@
-# Reads files through every door that Python has; gives back what it got.
+# Reads files with every function that Python has; returns what it read.
 # gives: []
 import glob
 import io

@@ -1,4 +1,4 @@
-# The same file under other names: relative, with dots, as bytes, through /proc, by descriptor, with a zero byte.
+# The same file by other names: relative, with dots, as bytes, through /proc, by descriptor, with a zero byte.
 # gives: []
 import os
 

@@ -1,4 +1,4 @@
-# Makes files and folders through every door that Python has; gives back which door was open.
+# Creates files and folders with every function that Python has; returns those that worked.
 # gives: []
 import os
 import pathlib

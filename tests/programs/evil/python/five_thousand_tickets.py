@@ -1,4 +1,4 @@
-# Waits for more tickets than a list of them may have.
+# Waits for more tickets than the list of a request may contain.
 # fails: trap: The guest broke its contract with the host: a request cannot be read: …
 import _bue_net as net
 

@@ -1,4 +1,4 @@
-# Memory and functions of the machine, by name and by address.
+# Memory and functions of the machine, by name and by address, with ctypes.
 # fails: raised: ModuleNotFoundError: …
 import importlib
 

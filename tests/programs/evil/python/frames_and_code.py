@@ -1,4 +1,4 @@
-# Climbs the frames to whoever called it, and changes code that runs. What it finds is its own copy.
+# Walks the stack frames to its callers and modifies running code. Everything it finds is its own copy.
 # gives: []
 import gc
 import sys

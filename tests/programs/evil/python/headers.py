@@ -1,4 +1,4 @@
-# Headers that would be more than headers: line breaks, requests inside, thousands, megabytes. None is sent.
+# Invalid headers: line breaks, embedded requests, thousands of them, megabytes of them. None is sent.
 # gives: ["bad_request","limit"]
 import _bue_net as net
 
@@ -15,10 +15,10 @@ def evil(canary):
     started = [net.start("GET", "http://a.example", "/", headers) for headers in cases]
     started += [net.start("GET", "http://a.example", target, []) for target in targets]
     started += [net.start(method, "http://a.example", "/", []) for method in methods]
-    said = set()
+    results = set()
     while started:
         for ticket, what, value in net.wait(started, 10):
             started.remove(ticket)
-            said.add(value[0] if what == "failed" else what)
-    # what is no mistake at all meets a name that has no address
-    return sorted(said - {"name", "unreachable", "refused", "denied", "connect_timeout"})
+            results.add(value[0] if what == "failed" else what)
+    # a valid request fails because the name cannot be resolved
+    return sorted(results - {"name", "unreachable", "refused", "denied", "connect_timeout"})

@@ -1,4 +1,4 @@
-# Ends its process while the module is imported.
+# Exits while the module is imported.
 # at: import
 # fails: trap: The step ended its own process with code 7; return a value instead
 import os

@@ -1,4 +1,4 @@
-# Puts its own in the place of what calls it, while the module is imported. It fools itself, and nobody else.
+# Replaces the functions that call it, while the module is imported. This affects only itself.
 # at: import
 # fails: bad_code: imports_and_replaces_us.py cannot be imported: TypeError: …
 import builtins

@@ -1,4 +1,4 @@
-# Imports code from files, archives, the network and memory of others.
+# Imports code from files, archives, the network and foreign memory.
 # gives: []
 import importlib
 import importlib.util

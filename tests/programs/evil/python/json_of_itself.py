@@ -1,4 +1,4 @@
-# A list that holds itself, a hundred thousand times over.
+# A list that contains itself a hundred thousand times.
 # fails: raised: RecursionError: maximum recursion depth exceeded while encoding a JSON object
 import json
 

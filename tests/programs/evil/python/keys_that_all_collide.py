@@ -1,4 +1,4 @@
-# A hundred thousand keys that all look alike.
+# A hundred thousand keys with the same hash.
 # with: time_ms=250
 # fails: limit: The step ran longer than its time limit of 250 ms; give it more with `!timeout`, or answer `pending` instead of waiting
 class Key:

@@ -1,4 +1,4 @@
-# Computes for ever without a line of Python: the loop is the interpreter's.
+# Computes forever inside the interpreter, without executing a line of Python.
 # with: time_ms=250
 # fails: limit: The step ran longer than its time limit of 250 ms; give it more with `!timeout`, or answer `pending` instead of waiting
 import itertools

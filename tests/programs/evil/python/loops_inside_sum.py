@@ -1,4 +1,4 @@
-# Adds up for longer than anybody lives.
+# A sum that would take centuries.
 # with: time_ms=250
 # fails: limit: The step ran longer than its time limit of 250 ms; give it more with `!timeout`, or answer `pending` instead of waiting
 def evil(canary):

@@ -1,4 +1,4 @@
-# Marshalled code objects and lists that are not what they say.
+# Malformed marshalled code objects and lists.
 # gives: []
 import marshal
 

@@ -1,4 +1,4 @@
-# Marshalled lists in lists, ten thousand of them.
+# Ten thousand nested marshalled lists.
 # fails: limit: The step went over its stack limit of 512 KiB: it calls itself too deeply; use a loop
 import marshal
 

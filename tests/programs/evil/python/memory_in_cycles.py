@@ -1,4 +1,4 @@
-# Cycles that nobody holds, and some that somebody does.
+# Reference cycles, unreachable and reachable ones.
 # with: memory_bytes=134217728
 # fails: limit: The step went over its memory limit of 128 MiB; give rows piece by piece (`yield`), or run it on a worker with a higher limit…
 HELD = []

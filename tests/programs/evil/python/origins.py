@@ -1,4 +1,4 @@
-# Origins that are none. Each is refused, and none is looked up.
+# Invalid origins. Each is refused, and none is resolved.
 # gives: ["bad_request","denied"]
 import _bue_net as net
 
@@ -10,8 +10,8 @@ def evil(canary):
         "http://a b.example", "http://a.example\r\nx: y", "javascript:alert(1)", "http://[::1", "http://[::g]", "\0", "http://\0",
         "http://user:password@a.example", "http://" + "a" * 100_000, "data:text/plain,x",
     ]
-    said = set()
+    results = set()
     for origin in origins:
         [(_, what, value)] = net.wait([net.start("GET", origin, "/", [])], 10)
-        said.add(value[0] if what == "failed" else what)
-    return sorted(said)
+        results.add(value[0] if what == "failed" else what)
+    return sorted(results)

@@ -1,4 +1,4 @@
-# Pickles that call what they like. What they like does nothing here.
+# Pickles that call arbitrary functions. These have no effect here.
 # gives: []
 import pickle
 

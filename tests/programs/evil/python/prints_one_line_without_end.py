@@ -1,4 +1,4 @@
-# Prints one line for ever, past every stream there is.
+# Prints an endless line, on every stream.
 # with: output_bytes=1048576 log_bytes=4096
 # fails: limit: The step printed more than its output limit of 1 MiB; print less, or write the data to the result
 import os

@@ -1,4 +1,4 @@
-# Starts a process through every door that Python has; gives back which of them was open.
+# Starts a process with every function that Python has; returns those that worked.
 # gives: []
 import os
 

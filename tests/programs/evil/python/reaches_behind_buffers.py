@@ -1,4 +1,4 @@
-# Reads and writes behind the ends of buffers, in every module that knows of them.
+# Reads and writes beyond the ends of buffers, in every module that uses them.
 # gives: []
 import array
 import io

@@ -1,4 +1,4 @@
-# Calls itself for ever.
+# Calls itself forever.
 # fails: raised: RecursionError: …
 def evil(canary):
     return evil(canary)

@@ -1,4 +1,4 @@
-# A class that is asked what it is, and asks.
+# A metaclass whose `__instancecheck__` checks itself.
 # fails: raised: RecursionError: …
 class Meta(type):
     def __instancecheck__(self, other):

@@ -1,4 +1,4 @@
-# A comparison that compares itself.
+# A comparison that calls itself.
 # fails: raised: RecursionError: maximum recursion depth exceeded…
 class Mirror:
     def __eq__(self, other):

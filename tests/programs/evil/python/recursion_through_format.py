@@ -1,4 +1,4 @@
-# A format that formats itself.
+# A `__format__` that calls itself.
 # fails: raised: RecursionError: maximum recursion depth exceeded…
 class Mirror:
     def __format__(self, how):

@@ -1,4 +1,4 @@
-# A key whose hash is that of a tuple it is in.
+# A key whose hash is that of a tuple that contains it.
 # fails: raised: RecursionError: maximum recursion depth exceeded…
 class Mirror:
     def __hash__(self):

@@ -1,4 +1,4 @@
-# A function mapped over what it maps.
+# A function mapped over its own mapping.
 # fails: raised: RecursionError: …
 def again(value):
     return [*map(again, [value])]

@@ -1,4 +1,4 @@
-# A description that describes itself.
+# A `__repr__` that calls itself.
 # fails: raised: RecursionError: …
 class Mirror:
     def __repr__(self):

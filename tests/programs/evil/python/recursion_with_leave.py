@@ -1,4 +1,4 @@
-# Raises the limit of recursion to what a number can say, and calls itself.
+# Raises the recursion limit to the largest number and calls itself.
 # fails: raised: RecursionError: …
 import sys
 

@@ -1,4 +1,4 @@
-# The description of what is a million levels deep.
+# The `repr` of an object with a million levels.
 # fails: limit: The step went over its stack limit of 512 KiB: it calls itself too deeply; use a loop
 def evil(canary):
     value = []

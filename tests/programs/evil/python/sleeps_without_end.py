@@ -1,4 +1,4 @@
-# Sleeps no time at all, for ever: others have their turns.
+# Sleeps for zero seconds, forever: other steps still run.
 # with: time_ms=250
 # fails: limit: The step ran longer than its time limit of 250 ms; give it more with `!timeout`, or answer `pending` instead of waiting
 import time

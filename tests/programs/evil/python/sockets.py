@@ -1,4 +1,4 @@
-# Opens sockets of every kind to a port of this machine where somebody listens; gives back which of them worked.
+# Opens sockets of every kind to a listening port of this machine; returns those that worked.
 # gives: []
 import socket
 

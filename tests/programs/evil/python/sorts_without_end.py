@@ -1,4 +1,4 @@
-# Sorts by a key that never comes.
+# Sorts by a key function that never returns.
 # with: time_ms=250
 # fails: limit: The step ran longer than its time limit of 250 ms; give it more with `!timeout`, or answer `pending` instead of waiting
 import itertools

@@ -1,4 +1,4 @@
-# Source of a hundred thousand brackets, operators, lambdas, statements in each other.
+# Source with a hundred thousand nested brackets, operators, lambdas and statements.
 # fails: limit: The step went over its stack limit of 512 KiB: it calls itself too deeply; use a loop
 import ast
 

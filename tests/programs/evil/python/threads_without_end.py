@@ -1,4 +1,4 @@
-# Threads that start threads: each runs where it is started, so that this is a recursion.
+# Threads that start threads: each runs inside the call that starts it, so this is a recursion.
 # fails: …
 import threading
 

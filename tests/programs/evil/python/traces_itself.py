@@ -1,4 +1,4 @@
-# Has every line it runs call something that never ends. What is not there cannot be called.
+# Installs a trace function that never returns. The functions to install one are missing.
 # with: time_ms=250
 # fails: …
 import sys

@@ -1,4 +1,4 @@
-# Waits for a lock that it holds itself. There is no other thread, and it is not held up.
+# Waits for a lock that it holds itself. There is no other thread, so the lock does not block.
 # gives: null
 import threading
 

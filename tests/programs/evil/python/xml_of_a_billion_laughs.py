@@ -1,4 +1,4 @@
-# Entities that double thirty-nine times. They stand for nothing here.
+# Entities that double thirty-nine times. They are not expanded.
 # with: memory_bytes=134217728
 # gives: 26
 import xml.dom.minidom

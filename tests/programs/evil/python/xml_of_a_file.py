@@ -1,4 +1,4 @@
-# An entity that is a file of this machine. What it says is nowhere.
+# An entity that refers to a file of this machine. Its content appears nowhere.
 # gives: …
 import xml.dom.minidom
 

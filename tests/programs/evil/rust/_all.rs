@@ -1,12 +1,10 @@
-//! All hostile steps in one component: `Guest` calls each by the name of its file.
+//! All hostile steps in one component; `Guest` calls each by the name of its file.
 
 mod a_blob_of_another_place;
-mod a_handle_of_nobody;
 mod a_list_of_lies;
-mod a_log_line_from_nowhere;
+mod a_log_line_out_of_bounds;
 mod a_log_line_that_is_no_text;
 mod aborts;
-mod chance_of_four_gigabytes;
 mod clocks_are_coarse;
 mod dropped_twice;
 mod environment;
@@ -21,15 +19,17 @@ mod memory_by_doubling;
 mod origins;
 mod panics_without_end;
 mod pollables_without_end;
-mod prints_what_steers_terminals;
 mod prints_without_end;
 mod processes;
+mod random_four_gigabytes;
 mod recursion;
 mod results_that_are_huge;
 mod secrets;
 mod sleeps_for_ever;
 mod sleeps_without_end;
 mod sockets;
+mod terminal_escapes;
+mod unknown_handle;
 mod writes_before_it_may;
 
 /// What means no harm, where the others are.

@@ -1,4 +1,4 @@
-//! Names of blobs that are paths, and the name of one that nobody stored.
+//! Names of blobs that are paths, and the name of a blob that was never stored.
 //! gives: [false,false,false,false]
 
 #[bue::step]

@@ -1,4 +1,4 @@
-//! Waits for four billion things that would not fit into its memory.
+//! Polls a list of four billion handles, which would not fit into its memory.
 //! fails: trap: …
 
 #[link(wasm_import_module = "wasi:io/poll@0.2.0")]

@@ -1,4 +1,4 @@
-//! A line that is not UTF-8.
+//! A log line that is not UTF-8.
 //! fails: trap: …
 
 #[link(wasm_import_module = "bue:step/host@0.1.0")]

@@ -1,4 +1,4 @@
-//! Ends in the middle.
+//! Aborts.
 //! fails: trap: …
 
 #[bue::step]

@@ -1,4 +1,4 @@
-//! Gives a handle back that it has given back.
+//! Drops a handle twice.
 //! fails: trap: …
 
 use wasip2::clocks::monotonic_clock;

@@ -1,4 +1,4 @@
-//! Looks for whoever started it.
+//! Reads its arguments and environment.
 //! gives: [0,0,false,true,0]
 
 use std::io::Read;

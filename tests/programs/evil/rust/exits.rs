@@ -1,4 +1,4 @@
-//! Leaves without an answer.
+//! Exits without an answer.
 //! fails: …
 
 #[bue::step]

@@ -1,4 +1,4 @@
-//! Reads, writes, lists, links.
+//! Reads, writes, lists and links files.
 //! gives: [false,false,false,false,false,false,false,false]
 
 use std::fs;

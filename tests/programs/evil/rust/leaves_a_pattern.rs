@@ -1,4 +1,4 @@
-//! Fills a hundred megabytes with what the next one looks for.
+//! Fills a hundred megabytes with the pattern that the next guest searches for.
 //! gives: 100
 
 #[bue::step]

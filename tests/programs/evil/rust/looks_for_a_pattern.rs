@@ -1,4 +1,4 @@
-//! Looks through all memory it can have for what another instance left.
+//! Searches all memory that it can allocate for the pattern of another instance.
 //! gives: 0
 
 #[bue::step]

@@ -1,4 +1,4 @@
-//! Never ends.
+//! Loops forever.
 //! with: cpu_ms=200
 //! fails: limit: …processor limit of 200 ms…
 

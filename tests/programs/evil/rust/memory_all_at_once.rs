@@ -1,4 +1,4 @@
-//! All that 32 bits can name, in one call and piece by piece.
+//! Allocates the whole 32-bit address space, in one call and piece by piece.
 //! gives: true
 
 use core::arch::wasm32::{memory_grow, memory_size};

@@ -1,4 +1,4 @@
-//! Twice as much, and again.
+//! Allocates twice as much memory, again and again.
 //! fails: limit: …memory limit of 256 MiB…
 
 #[bue::step]

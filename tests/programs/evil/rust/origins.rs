@@ -1,4 +1,4 @@
-//! Addresses of this machine and its neighbours, in all the ways they can be written.
+//! Addresses of this machine and its neighbours, in all spellings.
 //! gives: 0
 
 #[bue::step]

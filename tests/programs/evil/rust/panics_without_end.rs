@@ -1,4 +1,4 @@
-//! A panic whose message is too long for anybody.
+//! A panic with an endless message.
 //! fails: trap: …
 
 #[bue::step]

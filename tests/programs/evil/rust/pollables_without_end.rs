@@ -1,4 +1,4 @@
-//! Alarms that nobody waits for, as many as it can have.
+//! Creates timers without waiting for them, as many as possible.
 //! fails: …
 
 use wasip2::clocks::monotonic_clock;

@@ -1,4 +1,4 @@
-//! More words than anybody reads.
+//! Prints without end.
 //! with: output_bytes=1048576
 //! fails: limit: …output limit of 1 MiB…
 

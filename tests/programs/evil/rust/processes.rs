@@ -1,4 +1,4 @@
-//! Others that run for it.
+//! Starts processes.
 //! gives: [false,false]
 
 #[bue::step]

@@ -1,4 +1,4 @@
-//! Deeper than any stack.
+//! Recurses deeper than any stack.
 //! fails: …
 
 #[bue::step]

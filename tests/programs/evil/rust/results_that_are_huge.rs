@@ -1,4 +1,4 @@
-//! An answer of more bytes than a result may have.
+//! A result larger than its limit.
 //! with: result_bytes=1048576
 //! fails: limit: …result limit of 1 MiB…
 

@@ -1,4 +1,4 @@
-//! Secrets that its script does not name.
+//! Requests secrets that its script does not allow.
 //! gives: [false,false,false]
 
 #[bue::step]

@@ -1,4 +1,4 @@
-//! Waits longer than there is time.
+//! Waits for the longest possible time.
 //! with: time_ms=300
 //! fails: limit: …time limit of 300 ms…
 

@@ -1,4 +1,4 @@
-//! Waits for no time at all, again and again.
+//! Waits for zero time, again and again.
 //! with: cpu_ms=200
 //! fails: limit: …
 

@@ -1,4 +1,4 @@
-//! Connections without asking.
+//! Opens sockets.
 //! gives: [false,false,false,false]
 
 use std::net::{TcpListener, TcpStream, ToSocketAddrs, UdpSocket};

@@ -1,4 +1,4 @@
-//! Writes more to its output than it was told there is room for.
+//! Writes more to its output than `check-write` permitted.
 //! fails: …
 
 #[bue::step]

@@ -1,3 +1,3 @@
--- Another database, in memory, which would have no limit.
+-- Another database in memory, which would have no limit.
 -- fails: denied: …a SQL step may not ATTACH, DETACH or VACUUM a database…
 ATTACH DATABASE ':memory:' AS other

@@ -1,3 +1,3 @@
--- Takes its own database away.
+-- Detaches its own database.
 -- fails: denied: …
 DETACH DATABASE main

@@ -1,3 +1,3 @@
--- An editor, started by the command line's.
+-- The function of the SQLite shell that starts an editor.
 -- fails: …
 SELECT edit('x', 'sh -c id')

@@ -1,3 +1,3 @@
--- The database's pages, to be written to.
+-- The pages of the database, as a writable table.
 -- fails: …
 SELECT * FROM sqlite_dbpage

@@ -1,3 +1,3 @@
--- A parameter of a number that is none.
+-- A parameter with an invalid number.
 -- fails: bad_code: …
 SELECT ?999999999

@@ -1,3 +1,3 @@
--- A setting of the database's.
+-- A setting of the database.
 -- fails: denied: …a SQL step may not use `PRAGMA writable_schema`…
 PRAGMA writable_schema = ON

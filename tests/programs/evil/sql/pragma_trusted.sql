@@ -1,3 +1,3 @@
--- A setting of the database's.
+-- A setting of the database.
 -- fails: denied: …a SQL step may not use `PRAGMA trusted_schema`…
 PRAGMA trusted_schema = ON

@@ -1,3 +1,3 @@
--- A number with two billion places behind the point.
+-- A number with two billion decimal places.
 -- fails: limit: The SQL made a text or blob larger than its limit of 64 MiB
 SELECT printf('%.2147483647f', 1)

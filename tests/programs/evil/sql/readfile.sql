@@ -1,3 +1,3 @@
--- A function of the command line's.
+-- A function of the SQLite shell.
 -- fails: …
 SELECT readfile('CANARY_PATH')

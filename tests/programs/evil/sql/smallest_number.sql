@@ -1,3 +1,3 @@
--- What has no opposite.
+-- The smallest integer, which has no negation.
 -- fails: raised: …integer overflow…
 SELECT abs(-9223372036854775808)

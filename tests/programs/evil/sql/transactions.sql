@@ -1,3 +1,3 @@
--- Begins and never ends, begins again, undoes what was never done.
+-- Transactions that are nested, never committed, or never started.
 -- fails: …
 BEGIN; BEGIN; ROLLBACK; ROLLBACK

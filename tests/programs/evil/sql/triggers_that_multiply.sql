@@ -1,4 +1,4 @@
--- A trigger that writes all rows again, for each of them.
+-- A trigger that inserts all rows again for each row.
 -- with: memory_bytes=33554432
 -- with: time_ms=2500
 -- fails: limit: …

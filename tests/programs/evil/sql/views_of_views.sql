@@ -1,4 +1,4 @@
--- Views that double: what they stand for is a billion terms.
+-- Views that double: they expand to a billion terms.
 -- with: time_ms=2500
 -- fails: …
 CREATE VIEW v0 AS SELECT 1 x;

@@ -1,3 +1,3 @@
--- A table that is code.
+-- A virtual table.
 -- fails: denied: …a SQL step may not make virtual tables…
 CREATE VIRTUAL TABLE t USING fts5(x)

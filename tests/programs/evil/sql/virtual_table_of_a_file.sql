@@ -1,3 +1,3 @@
--- A table that is a file.
+-- A virtual table over a file.
 -- fails: …
 CREATE VIRTUAL TABLE t USING csv(filename='CANARY_PATH')

@@ -1,5 +1,5 @@
-;; What every hostile module is put into: the contract of the Python guest, kept, with all that a module may import. A guest
-;; is a function `$evil`, whose number is the answer, and what it needs beside it. Called as `innocent` it answers 7.
+;; The frame of all hostile modules: it fulfils the contract of the Python guest and imports everything that a module may. A guest
+;; is a function `$evil`, which returns the answer, with everything it needs. The call `innocent` returns 7.
 (module
   (import "bue" "host" (func $host (param i32 i32 i32 i32) (result i64)))
   (import "wasi_snapshot_preview1" "args_sizes_get" (func $args_sizes_get (param i32 i32) (result i32)))

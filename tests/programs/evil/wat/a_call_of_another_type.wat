@@ -1,4 +1,4 @@
-;; Calls a function as something that it is not.
+;; Calls a function with the wrong type.
 ;; fails: trap: …
 (type $t (func (param i64 i64) (result i32)))
 (table 1 funcref)

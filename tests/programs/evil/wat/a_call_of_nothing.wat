@@ -1,4 +1,4 @@
-;; Calls what is in no table.
+;; Calls an empty entry of a table.
 ;; fails: trap: …
 (type $t (func (result i32)))
 (table 4 funcref)

@@ -1,3 +1,3 @@
-;; Makes an integer of a number that is none.
+;; Converts NaN to an integer.
 ;; fails: trap: …
 (func $evil (result i32) (i32.trunc_f64_s (f64.div (f64.const 0) (f64.const 0))))

@@ -1,4 +1,4 @@
-;; A number that goes on and on.
+;; A request with an endless variable-length number.
 ;; fails: trap: The guest broke its contract with the host: a request cannot be read: …
 (data (i32.const 131072) "\01\ff\ff\ff\ff\ff\ff\ff\ff\ff\ff\ff\ff\ff\ff\ff\ff\ff\ff\ff\ff\ff\ff\ff\ff\ff\ff\ff\ff\ff\ff\ff\ff")
 (func $evil (result i32)

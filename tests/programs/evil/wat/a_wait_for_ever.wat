@@ -1,4 +1,4 @@
-;; HostRequest::Wait for no ticket, for 584 million years.
+;; HostRequest::Wait without tickets, for 584 million years.
 ;; with: time_ms=250
 ;; fails: limit: The step ran longer than its time limit of 250 ms; give it more with `!timeout`, or answer `pending` instead of waiting
 (data (i32.const 131072) "\03\00\01\ff\ff\ff\ff\ff\ff\ff\ff\ff\01")

@@ -1,4 +1,4 @@
-;; Counts arguments and variables of the environment.
+;; Counts its arguments and environment variables.
 ;; gives: 0
 (func $evil (result i32)
   (if (call $args_sizes_get (i32.const 131072) (i32.const 131076)) (then (return (i32.const 1001))))

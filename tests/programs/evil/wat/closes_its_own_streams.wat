@@ -1,4 +1,4 @@
-;; Closes its streams, puts one in the place of another, and prints all the same.
+;; Closes its streams, replaces one by another, and prints anyway.
 ;; gives: 8
 (data (i32.const 131072) "\00\02\02\00\04\00\00\00")
 (func $evil (result i32)

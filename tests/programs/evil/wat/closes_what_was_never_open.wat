@@ -1,4 +1,4 @@
-;; HostRequest::Close of the last exchange there could be.
+;; HostRequest::Close of the exchange with the largest number.
 ;; gives: 0
 (data (i32.const 131072) "\04\ff\ff\ff\ff\ff\ff\ff\ff\ff\01")
 (func $evil (result i32)

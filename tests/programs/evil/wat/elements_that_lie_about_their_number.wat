@@ -1,4 +1,4 @@
-;; HostRequest::Emit of one element, said to be four billion.
+;; HostRequest::Emit of one element, with a count of four billion.
 ;; fails: trap: The guest broke its contract with the host: …
 (data (i32.const 131072) "\01\ff\ff\ff\ff\0f\02\81\00")
 (func $evil (result i32)

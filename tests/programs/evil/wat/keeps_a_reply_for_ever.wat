@@ -1,4 +1,4 @@
-;; Leaves the reply of a wait where it is and asks for other things, again and again: only the last one is kept.
+;; Never takes the reply of a wait and sends other requests, again and again: the host keeps only the last reply.
 ;; gives: 0
 (data (i32.const 131072) "\03\01\ff\ff\ff\ff\ff\ff\ff\ff\ff\01\00")
 (func $evil (result i32)

@@ -1,4 +1,4 @@
-;; Opens a file below descriptors it has and has not; adds up how many of them worked.
+;; Opens a file relative to valid and invalid descriptors; counts those that worked.
 ;; gives: 0
 (data (i32.const 131072) "/etc/passwd")
 (func $evil (result i32)

@@ -1,4 +1,4 @@
-;; Hands over a million buffers at once, more than the host reads. 48 is "no memory".
+;; Writes a million buffers in one call, more than the host reads. 48 is "no memory".
 ;; gives: 48
 (func $evil (result i32)
   (drop (memory.grow (i32.const 160)))

@@ -1,4 +1,4 @@
-;; Asks for the clocks of process and thread, and for some that nobody knows; adds up how many there were.
+;; Reads the clocks of process and thread, and unknown ones; counts those that exist.
 ;; gives: 0
 (func $evil (result i32)
   (local $clock i32) (local $worked i32)

@@ -1,3 +1,3 @@
-;; Writes to where an offset leads that was meant to be negative.
+;; Writes to an address with an offset that is intended as negative.
 ;; fails: trap: …
 (func $evil (result i32) (i64.store offset=16 (i32.const -8) (i64.const 1)) (i32.const 0))

@@ -1,3 +1,3 @@
-;; Reads as far away as an instruction can reach: 8 GiB from the start of its memory.
+;; Reads at the largest address that an instruction can express: 8 GiB from the start of its memory.
 ;; fails: trap: …
 (func $evil (result i32) (i32.load offset=4294967295 (i32.const -1)))

@@ -1,3 +1,3 @@
-;; Reads the byte behind its memory.
+;; Reads the byte after its memory.
 ;; fails: trap: …
 (func $evil (result i32) (i32.load8_u (i32.const 262144)))

@@ -1,4 +1,4 @@
-;; HostRequest::Start of Operation::Read, of four gigabytes, from an exchange that was never begun. It gets a ticket, and later its answer.
+;; HostRequest::Start of Operation::Read, of four gigabytes, from an exchange that was never started. It receives a ticket, and later an error.
 ;; gives: …
 (data (i32.const 131072) "\02\02\ff\ff\ff\ff\ff\ff\ff\ff\ff\01\ff\ff\ff\ff\0f\00")
 (func $evil (result i32)

@@ -1,4 +1,4 @@
-;; Reads from standard input, which is at its end at once.
+;; Reads from standard input, which is empty.
 ;; gives: 0
 (data (i32.const 131072) "\00\02\02\00\00\10\00\00") ;; one buffer of 4096 bytes
 (func $evil (result i32)

@@ -1,4 +1,4 @@
-;; Calls itself 40,000 times. A call takes sixteen bytes of stack at least, so that this is more than 512 KiB.
+;; Calls itself 40,000 times. A call takes at least sixteen bytes of stack, so this exceeds 512 KiB.
 ;; fails: limit: The step went over its stack limit of 512 KiB: it calls itself too deeply; use a loop
 (func $evil (result i32) (call $deep (i32.const 40000)))
 (func $deep (param i32) (result i32)

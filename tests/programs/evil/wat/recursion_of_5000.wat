@@ -1,4 +1,4 @@
-;; Calls itself 5,000 times, which there is room for.
+;; Calls itself 5,000 times, which fits on the stack.
 ;; gives: 5000
 (func $evil (result i32) (call $deep (i32.const 5000)))
 (func $deep (param i32) (result i32)

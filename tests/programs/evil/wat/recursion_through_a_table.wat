@@ -1,4 +1,4 @@
-;; Calls itself for ever, through a table.
+;; Calls itself forever, through a table.
 ;; fails: limit: The step went over its stack limit of 512 KiB: it calls itself too deeply; use a loop
 (type $t (func (result i32)))
 (table 1 funcref)

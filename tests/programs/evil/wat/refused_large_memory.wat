@@ -1,4 +1,4 @@
-;; More memory from the start than a step may have.
+;; Declares more initial memory than a step may have.
 ;; refused: …
 ;; replace: (memory (export "memory") 4) -> (memory (export "memory") 60000)
 (func $evil (result i32) (i32.const 0))

@@ -1,4 +1,4 @@
-;; A function that runs by itself.
+;; A start function.
 ;; refused: prepare the guest: image its state: it has a start function
 (func $begin)
 (start $begin)

@@ -1,4 +1,4 @@
-;; Uses its descriptors as sockets; adds up how many of them were some.
+;; Uses its descriptors as sockets; counts those that are sockets.
 ;; gives: 0
 (func $evil (result i32)
   (local $fd i32) (local $worked i32)

@@ -1,4 +1,4 @@
-;; HostRequest::Start of Operation::Secret, again and again, never waiting for an answer.
+;; HostRequest::Start of Operation::Secret, again and again, without waiting.
 ;; fails: limit: The step started more than 2048 network operations without waiting for any; wait for some of them before the next, or run it on a worker with a higher limit `net_exchanges`
 (data (i32.const 131072) "\02\03\01x")
 (func $evil (result i32)

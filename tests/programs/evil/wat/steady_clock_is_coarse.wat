@@ -1,4 +1,4 @@
-;; Reads a clock 10,000 times; adds up what lies below a millisecond, and asks how fine it is (in milliseconds).
+;; Reads a clock 10,000 times; adds up the parts below a millisecond and the clock's resolution in milliseconds.
 ;; gives: 1
 (func $evil (result i32)
   (local $count i32) (local $below i64)

@@ -1,4 +1,4 @@
-;; HostRequest::Wait for 5,000 tickets, more than a list of them may have.
+;; HostRequest::Wait for 5,000 tickets, more than the list may contain.
 ;; fails: trap: The guest broke its contract with the host: a request cannot be read: …
 (data (i32.const 131072) "\03\88\27")
 (func $evil (result i32)

@@ -1,4 +1,4 @@
-;; Waits no time at all, again and again: it gives way to others all the same.
+;; Waits for zero time, again and again: other steps still run.
 ;; with: time_ms=250
 ;; fails: limit: The step ran longer than its time limit of 250 ms; give it more with `!timeout`, or answer `pending` instead of waiting
 (data (i32.const 131072) "\01\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\01\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00")

@@ -1,4 +1,4 @@
-;; Waits for 2,000 things at once: a step has 128 handles.
+;; Polls a list of 2,000 entries: a step has 128 handles.
 ;; fails: limit: …
 (func $evil (result i32)
   (drop (memory.grow (i32.const 8)))

@@ -1,4 +1,4 @@
-//! Every case of `tests/programs` in one component: the script's function names pick.
+//! All Rust steps of `tests/programs` in one component; calls select them by name.
 
 #[path = "../../blob/step.rs"]
 mod blob;
@@ -6,7 +6,7 @@ mod blob;
 mod http;
 #[path = "../../limits/step.rs"]
 mod limits;
-#[path = "../../said/step.rs"]
-mod said;
+#[path = "../../outcomes/step.rs"]
+mod outcomes;
 #[path = "../../values/step.rs"]
 mod values;

@@ -19,7 +19,7 @@ impl Model {
         }
     }
 
-    /// It reported an outcome, so its releases are counted anew.
+    /// It reported an outcome, so its releases are counted from 0 again.
     pub(in crate::random) fn pending(&mut self, key: &Key) {
         self.releases.remove(key);
     }

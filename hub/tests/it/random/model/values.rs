@@ -9,13 +9,13 @@ pub(in crate::random) const PIECE: u32 = 3;
 
 /// The result of a job.
 #[derive(Clone, Debug)]
-pub(in crate::random) struct Given {
+pub(in crate::random) struct ModelValue {
     pub(in crate::random) text: String,
     /// The number of elements, if a loop runs over it.
     pub(in crate::random) elements: Option<u32>,
 }
 
-impl Given {
+impl ModelValue {
     /// Returns it as an argument or a result.
     fn as_text(&self) -> String {
         self.elements.map_or_else(|| self.text.clone(), |elements| format!("list of {elements}"))
@@ -49,7 +49,7 @@ impl Model {
     }
 
     fn value(&self, key: &Key) -> String {
-        self.completed.get(key).map_or_else(|| "-".to_owned(), Given::as_text)
+        self.completed.get(key).map_or_else(|| "-".to_owned(), ModelValue::as_text)
     }
 
     /// Returns all rounds in brackets.

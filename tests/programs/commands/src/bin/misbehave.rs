@@ -1,4 +1,4 @@
-//! Does what its first input says.
+//! Misbehaves in the way that its first input names.
 
 use std::io::Read;
 use std::process::exit;

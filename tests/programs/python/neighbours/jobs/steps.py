@@ -1,4 +1,4 @@
-"""A step that imports in every way there is."""
+"""Steps that use all forms of imports."""
 
 import calendar
 

@@ -1,0 +1,88 @@
+//! Users cancel and reset jobs.
+
+use bue_hub::HubError;
+use bue_model::wire::Changed;
+use bue_model::{JobId, RunState};
+
+use super::{ModelTest, nth};
+use crate::random::events::Answer;
+use crate::random::model::{Key, Status};
+
+impl ModelTest {
+    /// Returns a job that exists, in any state.
+    async fn any_job(&self, which: usize, wanted: impl Fn(&Key) -> bool) -> Option<(JobId, Key, Status)> {
+        let wanted = self.keys.iter().filter(|(_, key)| wanted(key));
+        let (job, key) = nth(wanted, which).or_else(|| nth(self.keys.iter(), which))?;
+        let statuses = self.model.statuses();
+        self.compare_job(*job, key, &statuses).await;
+        Some((*job, key.clone(), statuses[key]))
+    }
+
+    /// Cancels the remaining jobs of a call, and all that depends on them.
+    pub(super) async fn cancel_job(&mut self, which: usize) {
+        let Some((job, key, status)) = self.any_job(which, |_| true).await else { return };
+        let changed = self.world.store.cancel_job(self.world.time(), job).await;
+        if matches!(status, Status::Completed | Status::Failed) {
+            let state = status.as_job_state(false);
+            assert!(
+                matches!(changed, Err(HubError::JobEnded { state: reported, .. }) if reported == state),
+                "{changed:?}"
+            );
+            return;
+        }
+        let before = self.cancelled_jobs();
+        if status != Status::Cancelled {
+            let front = self.model.front(&key);
+            self.lose(&front);
+            self.model.cancel(front);
+        }
+        self.expect_cancelled(changed, before);
+    }
+
+    /// Checks the number of jobs that were not cancelled before. Those that do not exist yet may not be counted.
+    fn expect_cancelled(&self, changed: Result<Changed, HubError>, before: u64) {
+        let (changed, jobs) = (changed.expect("cancelled").jobs, self.cancelled_jobs() - before);
+        assert!(changed == jobs || self.is_long && changed < jobs, "{changed} of {jobs}");
+    }
+
+    fn cancelled_jobs(&self) -> u64 {
+        let statuses = self.model.statuses();
+        let jobs = statuses.iter().filter(|((node, _), _)| self.model.is_job(*node));
+        jobs.filter(|(_, status)| **status == Status::Cancelled).count() as u64
+    }
+
+    pub(super) async fn reset_job(&mut self, which: usize) {
+        let Some((job, key, status)) = self.any_job(which, |key| self.model.failed.contains(key)).await else { return };
+        let changed = self.world.store.reset_job(self.world.time(), job).await;
+        if status == Status::Failed {
+            assert_eq!(changed.expect("reset"), Changed { jobs: 1 });
+            self.model.requeue(&key);
+        } else {
+            assert!(matches!(changed, Err(HubError::JobNotFailed { .. })), "{changed:?}");
+        }
+    }
+
+    pub(in crate::random) async fn reset_run(&mut self) {
+        let changed = self.world.store.reset_run(self.world.time(), self.run).await.expect("reset");
+        let failed = self.model.failed.clone();
+        assert_eq!(changed.jobs, failed.len() as u64);
+        failed.iter().for_each(|key| self.model.requeue(key));
+    }
+
+    /// Cancels all that has not ended. What has stays as it is.
+    pub(in crate::random) async fn cancel_run(&mut self) {
+        let (before, state) = (self.cancelled_jobs(), self.model.run_state(&self.model.statuses()));
+        let changed = self.world.store.cancel_run(self.world.time(), self.run).await;
+        self.model.is_cancelled = self.world.state(self.run).await == RunState::Cancelled;
+        assert!(self.model.is_cancelled || state != RunState::Running);
+        if self.model.is_cancelled {
+            let refused = self.world.store.reset_run(self.world.time(), self.run).await;
+            assert!(matches!(refused, Err(HubError::RunCancelled(_))), "{refused:?}");
+            let held: Vec<Key> = self.holdings.keys().cloned().collect();
+            held.iter().for_each(|key| self.lose(key));
+            self.expect_cancelled(changed, before);
+            let late: Vec<_> = (0..self.reported.len()).map(|which| (which, Answer::Again)).collect();
+            self.report(&late).await;
+        }
+    }
+}

@@ -1,0 +1,7 @@
+# Exits with an invalid code.
+# fails: trap: …
+import os
+
+
+def evil(canary):
+    os._exit(-1000)

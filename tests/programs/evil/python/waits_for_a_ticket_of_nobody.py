@@ -1,9 +1,0 @@
-# Waits for what it never began; it is told at once, and asks again.
-# with: time_ms=250
-# fails: limit: The step ran longer than its time limit of 250 ms; give it more with `!timeout`, or answer `pending` instead of waiting
-import _bue_net as net
-
-
-def evil(canary):
-    while True:
-        net.wait([1, 2, 3, 2**63, 2**64 - 1], 1e12)

@@ -1,8 +1,0 @@
-//! Clears the screen of whoever reads its log.
-//! gives: null
-//! log: …clear…
-
-#[bue::step]
-fn prints_what_steers_terminals(_canary: String, _port: u16) {
-    println!("\u{1b}[2J\u{1b}]0;title\u{7}clear\u{9b}2J\r\u{8}");
-}

@@ -1,0 +1,3 @@
+;; Has the time written outside its memory.
+;; fails: trap: …
+(func $evil (result i32) (call $clock_time_get (i32.const 0) (i64.const 0) (i32.const -4)))

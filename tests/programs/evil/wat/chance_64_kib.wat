@@ -1,3 +1,0 @@
-;; As much chance as there is in one call.
-;; gives: 0
-(func $evil (result i32) (call $random_get (i32.const 131072) (i32.const 65536)))

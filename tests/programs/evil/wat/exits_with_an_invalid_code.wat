@@ -1,0 +1,3 @@
+;; Exits with an invalid code.
+;; fails: trap: …
+(func $evil (result i32) (call $proc_exit (i32.const -5)) (i32.const 0))

@@ -1,0 +1,3 @@
+;; An unknown clock.
+;; fails: trap: …
+(func $evil (result i32) (call $clock_time_get (i32.const 77) (i64.const 0) (i32.const 131072)))

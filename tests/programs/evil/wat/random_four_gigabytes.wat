@@ -1,0 +1,3 @@
+;; Requests four gigabytes of random bytes.
+;; fails: trap: …
+(func $evil (result i32) (call $random_get (i32.const 0) (i32.const -1)))

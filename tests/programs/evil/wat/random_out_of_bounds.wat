@@ -1,0 +1,3 @@
+;; Has random bytes written outside its memory.
+;; fails: trap: …
+(func $evil (result i32) (call $random_get (i32.const -16) (i32.const 64)))
