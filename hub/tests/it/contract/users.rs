@@ -361,7 +361,7 @@ pub(crate) async fn a_call_without_a_value_says_why(mut world: World) {
     let empty = script.call(&["empty"], &[]);
     script.each(empty, |script, x| script.call(&["no_round"], &[x]));
     let run = world.submit(script).await;
-    assert_eq!(world.missing(run).await, vec!["running"; 11].join(" "));
+    assert_eq!(world.missing(run).await, ["running"; 11].join(" "));
     world
         .run_all(|held| match (held.name(), held.arguments().first().map(String::as_str)) {
             ("fails", _) | ("inner", Some("c0[0]")) => failed("no"),
