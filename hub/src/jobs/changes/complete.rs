@@ -62,7 +62,7 @@ impl ChangeSet<'_> {
         match report.outcome.clone() {
             Outcome::Completed { value, hints } => match check_value(run, row.location.node, &value, &hints) {
                 Ok(()) => self.complete(run, row, &value, hints),
-                Err(failure) => self.fail_attempt(run, row, record(failure)),
+                Err(failure) => self.fail_attempt(run, row, &record(failure)),
             },
             Outcome::Pending { delay_ms } => self.wait_pending(run, row, delay_ms),
             Outcome::Reset { delay_ms } => self.reset_call(run, row, delay_ms),
@@ -71,7 +71,7 @@ impl ChangeSet<'_> {
                 self.put(row);
                 self.cancel_rows(run, vec![location]).map(drop)
             }
-            Outcome::Failed(failure) => self.fail_attempt(run, row, record(failure)),
+            Outcome::Failed(failure) => self.fail_attempt(run, row, &record(failure)),
             Outcome::Released { reason } => self.release(run, row, &reason),
             Outcome::Keyed { key } => self.set_rate_key(run, row, key),
         }
@@ -123,11 +123,11 @@ impl ChangeSet<'_> {
         Ok(())
     }
 
-    fn fail_attempt(&mut self, run: &Run, mut row: JobRow, record: FailureRecord) -> ChangeResult<()> {
+    fn fail_attempt(&mut self, run: &Run, mut row: JobRow, record: &FailureRecord) -> ChangeResult<()> {
         let (step, settings) = step_settings(run, row.location.node).ok_or_else(|| row.without_step())?;
         row.after_failed_attempt();
         if row.attempts > settings.retries {
-            return self.fail(run, row, &record);
+            return self.fail(run, row, record);
         }
         self.counts.step(run.key, step).retries += 1;
         let delay = retry_ms(job_id(row.location.id), row.attempts, record.failure.retry_after_ms);

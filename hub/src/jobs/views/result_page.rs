@@ -2,7 +2,7 @@
 
 use bue_model::plan::Call;
 use bue_model::wire::{CallResult, FailedJob, NoValue, ResultCursor, ResultPage, RoundValue};
-use bue_model::{Failure, FailureKind, NodeId, Round, RunState, ValueRef};
+use bue_model::{Failure, FailureKind, Round, RunState, ValueRef};
 
 use crate::error::HubError;
 use crate::jobs::columns::{from_postcard, job_id, unsigned};
