@@ -25,7 +25,7 @@ const SLOTS: [usize; 2] = [30, 60];
 const REAP_TIMEOUT: Duration = Duration::from_secs(20);
 /// What the hub logs when it requeues jobs, and a worker when its outcome was refused.
 const REAPED: &str = "requeued jobs whose leases expired";
-const REFUSED: &str = "the lease had ended before the report";
+const REFUSED: &str = "the lease ended before the report arrived";
 /// Seconds by which two readings of a machine's clock may differ when they are rounded to milliseconds.
 const CLOCK_ERROR: f64 = 0.002;
 
