@@ -2,7 +2,8 @@
 
 use bue_model::FailureKind;
 use rustpython_vm::builtins::{
-    PyAsyncGen, PyByteArray, PyBytes, PyDict, PyFloat, PyFrozenSet, PyGenerator, PyInt, PyList, PyMemoryView, PySet, PyStr, PyTuple,
+    PyAsyncGen, PyByteArray, PyBytes, PyDict, PyFloat, PyFrozenSet, PyGenerator, PyInt, PyList, PyMemoryView, PySet,
+    PyStr, PyTuple,
 };
 use rustpython_vm::protocol::{PyIter, PyIterReturn};
 use rustpython_vm::{AsObject, PyObject, PyObjectRef, PyResult, VirtualMachine};
