@@ -18,6 +18,7 @@ use futures_util::future::BoxFuture;
 
 use crate::error::HubError;
 use crate::jobs::counts::tally::Tally;
+use crate::lease_key::LeaseKey;
 use crate::notifications::Notifications;
 
 pub use bue_model::wire::LEASE_MS;
@@ -109,6 +110,9 @@ pub trait JobStore: Send + Sync {
 
     /// Counts the jobs in each state.
     fn tally(&self) -> StoreFuture<'_, Tally>;
+
+    /// Returns the secret that seals leases: random, created with the database, and the same for all its hubs.
+    fn lease_key(&self) -> StoreFuture<'_, LeaseKey>;
 
     /// Returns the store's notifications, each sent after its change is durable. Subscribe before you read.
     fn notifications(&self) -> &Notifications;

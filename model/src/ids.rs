@@ -69,9 +69,31 @@ impl CallIndex {
     }
 }
 
-/// The fencing token of a lease. It grows with every lease of the same job, so a report under an older lease is recognised.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct Token(pub u64);
+/// The token of a lease. Heartbeats and reports carry it: the number tells the hub which lease of the job is meant, the seal that
+/// it granted that lease to the sender.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Token {
+    /// The fencing number. It grows with every lease of the same job, so a report under an older lease is recognised.
+    pub number: u64,
+    /// A message authentication code of the hub over the job, the number and the worker. Zeros inside the hub, which checks the
+    /// seal when a request arrives.
+    pub seal: [u8; 16],
+}
+
+impl Token {
+    /// Returns a token without a seal, which a hub accepts from no worker.
+    #[must_use]
+    pub const fn unsealed(number: u64) -> Self {
+        Self { number, seal: [0; 16] }
+    }
+}
+
+impl fmt::Debug for Token {
+    /// Omits the seal, which is a secret of the worker.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Token({})", self.number)
+    }
+}
 
 /// A hash of the field that a `!rate … by FIELD` counts by: inputs with the same value in it have the same key. Computed by workers,
 /// because the hub never reads values.

@@ -96,18 +96,18 @@ mod tests {
     #[test]
     fn an_old_lease_does_not_remove_a_new_one() {
         let leases = HeldLeases::default();
-        let _first = leases.add(JobId(1), Token(1));
-        let _second = leases.add(JobId(1), Token(2));
-        leases.remove(JobId(1), Token(1));
-        assert_eq!(leases.leases(), [(JobId(1), Token(2))]);
-        leases.remove(JobId(1), Token(2));
+        let _first = leases.add(JobId(1), Token::unsealed(1));
+        let _second = leases.add(JobId(1), Token::unsealed(2));
+        leases.remove(JobId(1), Token::unsealed(1));
+        assert_eq!(leases.leases(), [(JobId(1), Token::unsealed(2))]);
+        leases.remove(JobId(1), Token::unsealed(2));
         assert!(leases.leases().is_empty());
     }
 
     #[tokio::test]
     async fn a_cancelled_job_gets_the_reason() {
         let leases = HeldLeases::default();
-        let mut cancelled = leases.add(JobId(1), Token(1));
+        let mut cancelled = leases.add(JobId(1), Token::unsealed(1));
         leases.cancel(JobId(1), CancelReason::LeaseLost);
         cancelled.changed().await.expect("the sender lives");
         assert_eq!(*cancelled.borrow(), Some(CancelReason::LeaseLost));

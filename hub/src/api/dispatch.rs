@@ -1,8 +1,6 @@
 //! Carries out a request: finds its route, reads its body, calls the store, encodes the reply.
 
-use bue_model::wire::{
-    CONTENT_TYPE, Heartbeat, HubView, LeaseRequest, MAX_MESSAGE, ReportBatch, ResultCursor, Submission, WhyView,
-};
+use bue_model::wire::{CONTENT_TYPE, HubView, ResultCursor, Submission, WhyView};
 use bue_model::{JobId, RunId};
 use http::Response;
 use http::request::Parts;
@@ -10,8 +8,8 @@ use hyper::body::Incoming;
 
 use crate::api::events::event_stream;
 use crate::api::hub::Hub;
-use crate::api::hub_metrics::outcome_labels;
-use crate::api::long_poll::{wait_for_leases, wait_for_run};
+use crate::api::leases;
+use crate::api::long_poll::wait_for_run;
 use crate::api::routes::{Operation, ROUTES};
 use crate::error::HubError;
 use crate::http::openapi::document::document;
@@ -25,10 +23,6 @@ use crate::store::JobStore;
 
 /// Bytes of a submission. Plans seldom have more than some thousand nodes of ten bytes each.
 const MAX_SUBMISSION: usize = 16 * 1024 * 1024;
-/// Bytes of a lease request, which holds names of scopes.
-const MAX_LEASE_REQUEST: usize = 512 * 1024;
-/// Bytes of a heartbeat: some ten per job.
-const MAX_HEARTBEAT: usize = 4 * 1024 * 1024;
 /// Runs in a list.
 const MAX_RUNS: u32 = 100;
 
@@ -57,9 +51,9 @@ pub(super) async fn dispatch(
         Operation::GetLog => postcard(&expect_job(job()?, store.log(job()?).await?)?),
         Operation::CancelJob => json(&store.cancel_job(hub.now(), job()?).await?),
         Operation::ResetJob => json(&store.reset_job(hub.now(), job()?).await?),
-        Operation::Lease => lease(hub, head, body, context).await,
-        Operation::Heartbeat => heartbeat(hub, head, body).await,
-        Operation::ReportOutcomes => report_outcomes(hub, head, body).await,
+        Operation::Lease => leases::lease(hub, head, body, context).await,
+        Operation::Heartbeat => leases::heartbeat(hub, head, body, context).await,
+        Operation::ReportOutcomes => leases::report_outcomes(hub, head, body, context).await,
         Operation::StreamEvents => {
             let changes = store.notifications().subscribe_runs();
             Ok(event_stream(changes, hub.closing.subscribe(), hub.metrics.event_listener()))
@@ -73,8 +67,10 @@ pub(super) async fn dispatch(
         }
         Operation::GetOpenApi => json(&document("bue hub", ROUTES)),
         Operation::CheckHealth => Ok(typed("text/plain", "ok\n")),
-        // reads from the store, so that a broken one is noticed
-        Operation::CheckReady => store.runs(1).await.map(|_| typed("text/plain", "ready\n")).map_err(ErrorReply::from),
+        // reads one row from the store, so that a broken one is noticed
+        Operation::CheckReady => {
+            store.lease_key().await.map(|_| typed("text/plain", "ready\n")).map_err(ErrorReply::from)
+        }
     }
 }
 
@@ -115,31 +111,4 @@ async fn explain_job(hub: &Hub, job: JobId) -> Result<Response<Body>, ErrorReply
     let view = expect_job(job, hub.store.why(job).await?)?;
     let served_by = hub.workers.serving(&view.scope);
     json(&WhyView { now: hub.now(), served_by, ..view })
-}
-
-async fn lease(
-    hub: &Hub,
-    head: &Parts,
-    body: Incoming,
-    context: &RequestContext<'_>,
-) -> Result<Response<Body>, ErrorReply> {
-    let request: LeaseRequest = decode_postcard(&head.headers, &read_body(body, MAX_LEASE_REQUEST).await?)?;
-    if let Some(principal) = &context.principal {
-        principal.expect_scopes(&request.scopes)?;
-    }
-    postcard(&wait_for_leases(hub, request).await?)
-}
-
-async fn heartbeat(hub: &Hub, head: &Parts, body: Incoming) -> Result<Response<Body>, ErrorReply> {
-    let heartbeat: Heartbeat = decode_postcard(&head.headers, &read_body(body, MAX_HEARTBEAT).await?)?;
-    hub.workers.record_heartbeat(&heartbeat.worker);
-    postcard(&hub.store.heartbeat(hub.now(), heartbeat).await?)
-}
-
-async fn report_outcomes(hub: &Hub, head: &Parts, body: Incoming) -> Result<Response<Body>, ErrorReply> {
-    let batch: ReportBatch = decode_postcard(&head.headers, &read_body(body, MAX_MESSAGE).await?)?;
-    let outcomes = outcome_labels(&batch);
-    let verdicts = hub.store.complete(hub.now(), batch).await?;
-    hub.metrics.record_outcomes(&outcomes, &verdicts);
-    postcard(&verdicts)
 }

@@ -4,13 +4,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bue_model::Timestamp;
-use tokio::sync::watch;
+use tokio::sync::{OnceCell, watch};
 use tokio::time::Instant;
 
 use crate::api::hub_metrics::HubMetrics;
 use crate::api::workers::Workers;
 use crate::auth::access::Access;
+use crate::auth::lease_seal::LeaseSealer;
 use crate::clock::{Clock, system_clock};
+use crate::error::HubError;
+use crate::http::log_rate_limiter::LogRateLimiter;
 use crate::http::request_metrics::RequestMetrics;
 use crate::http::tls::Tls;
 use crate::store::JobStore;
@@ -28,6 +31,9 @@ pub struct Hub {
     /// Becomes true when the server shuts down: long polls then return at once.
     pub(super) closing: watch::Sender<bool>,
     clock: Clock,
+    /// Read from the store when the first lease or report arrives.
+    sealer: Arc<OnceCell<LeaseSealer>>,
+    forgeries: Arc<LogRateLimiter>,
 }
 
 impl Hub {
@@ -43,7 +49,19 @@ impl Hub {
         let (access, workers, closing) = (Access::open(), Workers::default(), watch::Sender::new(false));
         let (metrics, registry) = HubMetrics::new(store.notifications().commit_metrics());
         let request_metrics = RequestMetrics::new("hub", registry);
-        Self { store, access, bucket: None, tls: None, workers, metrics, request_metrics, closing, clock }
+        Self {
+            store,
+            access,
+            bucket: None,
+            tls: None,
+            workers,
+            metrics,
+            request_metrics,
+            closing,
+            clock,
+            sealer: Arc::default(),
+            forgeries: Arc::default(),
+        }
     }
 
     /// Sets who may use the hub.
@@ -62,6 +80,21 @@ impl Hub {
     #[must_use]
     pub fn with_tls(self, tls: Option<Tls>) -> Self {
         Self { tls, ..self }
+    }
+
+    /// Returns what seals the tokens of leases.
+    pub(super) async fn sealer(&self) -> Result<&LeaseSealer, HubError> {
+        let read = async || self.store.lease_key().await.map(LeaseSealer::new);
+        self.sealer.get_or_try_init(read).await
+    }
+
+    /// Logs that a worker sent seals that this hub did not make for it.
+    pub(super) fn log_forged(&self, worker: &str, leases: usize) {
+        if leases > 0
+            && let Some(suppressed) = self.forgeries.try_acquire()
+        {
+            tracing::warn!(worker, leases, suppressed, "refused leases that were not granted to this sender's token");
+        }
     }
 
     pub(super) fn now(&self) -> Timestamp {

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use blake3::Hash;
+use blake3::{Hash, Hasher};
 use http::{HeaderMap, header};
 
 use crate::auth::role::{Permission, Role};
@@ -47,6 +47,14 @@ pub(crate) enum AccessError {
     /// A worker asks for jobs of a scope that its token is not for.
     #[error("the token is for workers of {}, and this one requests jobs of `{scope}`", scopes.join(","))]
     WrongScope { scope: String, scopes: Vec<String> },
+    /// A server without tokens was called by a name that could lead anywhere.
+    #[error("this server requires no token, so it answers only on addresses and `localhost`, not on `{host}`")]
+    ForeignHost { host: String },
+    /// A web page sends requests to a server without tokens.
+    #[error(
+        "this server requires no token, so it answers no web pages of other sites; this request is from `{origin}`"
+    )]
+    ForeignOrigin { origin: String },
     /// The tokens file cannot be used.
     #[error("{0}")]
     TokenFile(TokenError),
@@ -56,6 +64,8 @@ pub(crate) enum AccessError {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Principal {
     pub(crate) token_name: String,
+    /// A hash of the token and of what it permits. Differs between two tokens of the same name.
+    pub(crate) identity: [u8; 32],
     role: Role,
     /// The scopes whose jobs a worker may lease; all if empty.
     scopes: Vec<String>,
@@ -100,7 +110,7 @@ impl Access {
     pub(crate) fn authenticate(&self, headers: &HeaderMap) -> Result<Option<Principal>, AccessError> {
         let principal = match &*self.0 {
             Policy::Open => return Ok(None),
-            Policy::SingleToken(hash) => (*hash == hash_token(bearer_token(headers)?)).then(Principal::owner),
+            Policy::SingleToken(hash) => (*hash == hash_token(bearer_token(headers)?)).then(|| Principal::owner(hash)),
             Policy::TokenFile(file, cache) => {
                 let Some(tokens) = current_tokens(file, cache)? else { return Ok(None) };
                 find_principal(&tokens, bearer_token(headers)?)
@@ -112,8 +122,26 @@ impl Access {
 
 impl Principal {
     /// The holder of a server's single token.
-    fn owner() -> Self {
-        Self { token_name: "owner".to_owned(), role: Role::Admin, scopes: Vec::new() }
+    fn owner(token: &Hash) -> Self {
+        Self::new("owner", token, Role::Admin, &[])
+    }
+
+    fn new(name: &str, token: &Hash, role: Role, scopes: &[String]) -> Self {
+        let mut hasher = Hasher::new();
+        hasher.update(token.as_bytes());
+        hasher.update(role.name().as_bytes());
+        for scope in scopes {
+            hasher.update(b",").update(scope.as_bytes());
+        }
+        let identity = *hasher.finalize().as_bytes();
+        Self { token_name: name.to_owned(), identity, role, scopes: scopes.to_vec() }
+    }
+
+    /// Returns a worker with a token of this text.
+    #[cfg(test)]
+    pub(crate) fn for_tests(token: &str, scopes: &[&str]) -> Self {
+        let scopes: Vec<_> = scopes.iter().copied().map(str::to_owned).collect();
+        Self::new("worker", &hash_token(token), Role::Worker, &scopes)
     }
 
     /// Refuses what the role does not allow.
@@ -161,7 +189,7 @@ fn current_tokens(file: &TokenFile, cache: &Mutex<CachedTokens>) -> Result<Optio
 fn find_principal(tokens: &[TokenEntry], token: &str) -> Option<Principal> {
     let hash = hash_token(token);
     let entry = tokens.iter().fold(None, |found, entry| if entry.matches(&hash) { Some(entry) } else { found })?;
-    Some(Principal { token_name: entry.name.clone(), role: entry.role, scopes: entry.scopes.clone() })
+    Some(Principal::new(&entry.name, entry.hash(), entry.role, &entry.scopes))
 }
 
 fn bearer_token(headers: &HeaderMap) -> Result<&str, AccessError> {

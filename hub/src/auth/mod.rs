@@ -1,6 +1,8 @@
-//! Who may do what: roles and their permissions, the tokens file, and the authentication of a request. Knows no routes, replies
-//! or stores.
+//! Who may do what: roles and their permissions, the tokens file, the authentication of a request, and the seals of leases. Knows
+//! no routes, replies or stores.
 
 pub(crate) mod access;
+pub(crate) mod browser;
+pub(crate) mod lease_seal;
 pub(crate) mod role;
 pub(crate) mod token_file;

@@ -113,6 +113,11 @@ impl TokenEntry {
         }
     }
 
+    /// The hash of the token.
+    pub(crate) fn hash(&self) -> &Hash {
+        &self.hash
+    }
+
     /// Whether this is the entry of the token with this hash. Takes the same time whatever differs.
     pub(crate) fn matches(&self, hash: &Hash) -> bool {
         // blake3 compares its hashes in constant time

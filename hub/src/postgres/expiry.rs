@@ -11,15 +11,29 @@ use crate::error::HubError;
 use crate::jobs::columns::{job_id, row_id, signed};
 use crate::jobs::leasing::expiry::MAX_REAPED;
 use crate::jobs::state::state_code;
+use crate::lease_key::LeaseKey;
 use crate::store::ReapedJobs;
 
 impl PostgresState {
+    /// Returns the secret that seals leases.
+    pub(super) async fn lease_key(&self) -> Result<LeaseKey, HubError> {
+        retry_transient!(self.try_lease_key())
+    }
+
+    async fn try_lease_key(&self) -> Result<LeaseKey, HubError> {
+        let client = self.client().await?;
+        let statement = client.prepare_cached("SELECT key FROM lease_key").await?;
+        let row = client.query_one(&statement, &[]).await?;
+        let key: &[u8] = row.try_get(0)?;
+        key.try_into().map_err(|_| HubError::damaged("the key of leases has not 32 bytes"))
+    }
+
     /// Extends leases in memory. Those that gain three eighths of a lease are written too, so that other hubs see them in
     /// time: with every second heartbeat, half a lease before the end.
     pub(super) async fn heartbeat(&self, now: i64, heartbeat: Heartbeat) -> Result<HeartbeatAnswer, HubError> {
         let end = now.saturating_add(signed(self.lease_ms()));
         let (ids, tokens): (Vec<i64>, Vec<i64>) =
-            heartbeat.leases.iter().map(|(job, token)| (row_id(*job), signed(token.0))).unzip();
+            heartbeat.leases.iter().map(|(job, token)| (row_id(*job), signed(token.number))).unzip();
         let held = retry_transient!(self.extend(&ids, &tokens, end))?;
         let mut lost = Vec::new();
         let mut extensions = self.extensions();

@@ -35,6 +35,7 @@ use tokio::task::JoinHandle;
 
 use crate::error::HubError;
 use crate::jobs::counts::tally::Tally;
+use crate::lease_key::LeaseKey;
 use crate::notifications::Notifications;
 use crate::store::{JobStore, LeaseAnswer, ReapedJobs, StoreFuture};
 use reports::{PendingBatch, QUEUE_CAPACITY};
@@ -193,6 +194,10 @@ impl JobStore for PostgresStore {
 
     fn tally(&self) -> StoreFuture<'_, Tally> {
         self.answer(self.state.tally())
+    }
+
+    fn lease_key(&self) -> StoreFuture<'_, LeaseKey> {
+        self.answer(self.state.lease_key())
     }
 
     fn notifications(&self) -> &Notifications {

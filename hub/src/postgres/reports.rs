@@ -103,7 +103,7 @@ impl PostgresState {
         for report in reports {
             let id = row_id(report.job);
             leased_jobs.remove(id);
-            extensions.forget(id, signed(report.token.0));
+            extensions.forget(id, signed(report.token.number));
         }
         Ok(verdicts)
     }

@@ -9,9 +9,15 @@ use crate::error::HubError;
 use crate::jobs::columns::{job_id, row_id, signed};
 use crate::jobs::leasing::expiry::MAX_REAPED;
 use crate::jobs::state::state_code;
+use crate::lease_key::LeaseKey;
 use crate::store::ReapedJobs;
 
 impl WriteTx<'_> {
+    /// Returns the secret that seals leases.
+    pub(super) fn lease_key(&self) -> Result<LeaseKey, HubError> {
+        Ok(self.db.query_row("SELECT key FROM lease_key", [], |row| row.get(0))?)
+    }
+
     /// Extends leases in memory. They are written when they are about to expire in the database.
     pub(super) fn heartbeat(&mut self, heartbeat: &Heartbeat, lease_ms: u64) -> Result<HeartbeatAnswer, HubError> {
         let mut select = self.db.prepare_cached(concat!(
@@ -21,7 +27,7 @@ impl WriteTx<'_> {
         let end = self.now.saturating_add(signed(lease_ms));
         let mut lost = Vec::new();
         for (job, token) in &heartbeat.leases {
-            let (id, token) = (row_id(*job), signed(token.0));
+            let (id, token) = (row_id(*job), signed(token.number));
             if select.exists(params![id, token])? {
                 self.state.extensions.extend(id, token, end);
             } else {

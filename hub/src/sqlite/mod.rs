@@ -38,6 +38,7 @@ use rusqlite::{Connection, ErrorCode};
 use crate::durability::Durability;
 use crate::error::HubError;
 use crate::jobs::counts::tally::Tally;
+use crate::lease_key::LeaseKey;
 use crate::notifications::Notifications;
 use crate::store::{JobStore, LEASE_MS, LeaseAnswer, ReapedJobs, StoreFuture};
 use writer::Writer;
@@ -200,6 +201,10 @@ impl JobStore for SqliteStore {
     )]
     fn tally(&self) -> StoreFuture<'_, Tally> {
         self.writer.transact(None, |tx| tx.tally())
+    }
+
+    fn lease_key(&self) -> StoreFuture<'_, LeaseKey> {
+        self.writer.transact(None, |tx| tx.lease_key())
     }
 
     fn notifications(&self) -> &Notifications {

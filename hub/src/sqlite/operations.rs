@@ -72,7 +72,7 @@ impl WriteTx<'_> {
         let ids: Vec<i64> = reports.iter().map(|report| row_id(report.job)).collect();
         let verdicts = self.change_jobs(&ids, |changes| changes.apply_reports(reports))?;
         for report in reports {
-            self.state.extensions.forget(row_id(report.job), signed(report.token.0));
+            self.state.extensions.forget(row_id(report.job), signed(report.token.number));
         }
         Ok(verdicts)
     }

@@ -8,8 +8,8 @@ use bue_hub::{
     Access, BlobStore, Bucket, Durability, Hub, Role, RouteView, SqliteStore, TokenEntry, TokenFile, bucket_routes,
     hub_routes,
 };
-use bue_model::wire::LeaseRequest;
-use bue_model::{BlobHash, RunId, Timestamp};
+use bue_model::wire::{Heartbeat, LeaseRequest, Report, ReportBatch, Verdict};
+use bue_model::{BlobHash, RunId, RunState, Timestamp, Token};
 use bue_test_support::wait::within_deadline;
 use tempfile::TempDir;
 use uuid::Uuid;
@@ -17,6 +17,7 @@ use uuid::Uuid;
 use crate::raw_http::{RawResponse, send_bytes};
 use crate::script::{Script, submission};
 use crate::servers::{spawn_bucket, spawn_hub};
+use crate::world::completed;
 
 /// A server that requires tokens. The token of each role is the role's name.
 struct GuardedServer {
@@ -49,7 +50,7 @@ impl GuardedServer {
         };
         let authorization = authorization.map_or(String::new(), |text| format!("authorization: {text}\r\n"));
         let method = &route.method;
-        let head = format!("{method} {path} HTTP/1.1\r\nhost: x\r\n{authorization}connection: close\r\n\r\n");
+        let head = format!("{method} {path} HTTP/1.1\r\nhost: localhost\r\n{authorization}connection: close\r\n\r\n");
         if route.path == "/v1/events" && authorization.contains("Bearer") {
             // the response never ends, but its first line has the status
             return first_line(&self.address, &head).await;
@@ -135,7 +136,7 @@ async fn a_viewer_cannot_reference_blobs_for_a_run() {
     for (query, role, status) in [("", "viewer", 404), ("?run=RUN", "viewer", 403), ("?run=RUN", "submitter", 404)] {
         let query = query.replace("RUN", &Uuid::nil().to_string());
         let head = format!(
-            "HEAD /v1/blobs/{hash}{query} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {role}\r\nconnection: close\r\n\r\n"
+            "HEAD /v1/blobs/{hash}{query} HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {role}\r\nconnection: close\r\n\r\n"
         );
         assert_eq!(send_bytes(&bucket.address, head.as_bytes()).await.status, status, "{query} as {role}");
     }
@@ -224,6 +225,56 @@ async fn a_worker_leases_only_jobs_of_its_tokens_scopes() {
     assert!(lease("worker", &["c"]).await.is_ok());
 }
 
+/// A worker whose token is for other scopes, the same worker under a new token of the same name, and a guess: none can report or
+/// extend a lease that was granted to another.
+#[tokio::test]
+async fn a_lease_can_be_used_only_with_the_access_token_it_was_granted_to() {
+    let hub = GuardedServer::hub().await;
+    let file = TokenFile::new(hub.folder.path().join("bue.tokens"));
+    let add_worker = |token: &str, scope: &str| {
+        let entry = TokenEntry::new(token, Role::Worker, token, Timestamp(0));
+        file.add(entry.and_then(|entry| entry.with_scopes(vec![scope.to_owned()])).expect("an entry")).expect("added");
+    };
+    add_worker("holder", "default");
+    add_worker("forger", "other");
+    let client = |token: &str| {
+        let client = HubClient::new(std::slice::from_ref(&hub.address)).and_then(|client| client.with_token(token));
+        client.expect("a client")
+    };
+    let mut script = Script::new();
+    script.call(&["a"], &[]);
+    let run = client("submitter").submit(&submission(7, script.plan())).await.expect("a run");
+    let (scopes, worker) = (vec!["default".to_owned()], "w".to_owned());
+    let request = LeaseRequest { worker: worker.clone(), scopes, reverse: false, count: 1, wait_ms: 0 };
+    let lease = client("holder").lease(&request).await.expect("leases").leases.remove(0);
+    assert_ne!(lease.token.seal, [0; 16], "a lease is sealed");
+
+    let report = |token: Token| {
+        let outcome = completed("7");
+        let report = Report { job: lease.job, token, outcome, log: None, arguments: Vec::new(), run_ms: 1 };
+        ReportBatch { worker: worker.clone(), reports: vec![report] }
+    };
+    let heartbeat = |token: Token| Heartbeat { worker: worker.clone(), leases: vec![(lease.job, token)] };
+    let guess = Token::unsealed(lease.token.number);
+    for (sender, token) in [("forger", guess), ("forger", lease.token), ("worker", lease.token), ("holder", guess)] {
+        let verdicts = client(sender).report(&report(token)).await.expect("verdicts");
+        assert_eq!(verdicts, [Verdict::LeaseLost], "{sender} with {token:?}");
+        let answer = client(sender).heartbeat(&heartbeat(token)).await.expect("an answer");
+        assert_eq!(answer.lost, [lease.job], "{sender} with {token:?}");
+    }
+    let state = async || client("viewer").run(run, None, 0).await.expect("a view").state;
+    assert_eq!(state().await, RunState::Running, "nothing of it counted");
+
+    let holder = client("holder");
+    assert_eq!(holder.heartbeat(&heartbeat(lease.token)).await.expect("an answer").lost, []);
+    // one batch with a forged report between genuine ones: each gets its own verdict
+    let mut batch = report(lease.token);
+    batch.reports = [report(guess).reports, batch.reports, report(guess).reports].concat();
+    let verdicts = holder.report(&batch).await.expect("verdicts");
+    assert_eq!(verdicts, [Verdict::LeaseLost, Verdict::Accepted, Verdict::LeaseLost]);
+    assert_eq!(state().await, RunState::Completed);
+}
+
 /// Bodies, ids and queries that make no sense: each is an error of the client, in the usual form, and changes nothing.
 #[tokio::test]
 async fn every_route_survives_arbitrary_bytes() {
@@ -236,7 +287,7 @@ async fn every_route_survives_arbitrary_bytes() {
                 for kind in ["", "application/json", "application/vnd.bue.postcard", "text/html"] {
                     let path = route.path.replace("{id}", id).replace("{hash}", id).replace("{key...}", id);
                     let head = format!(
-                        "{} {path}?seen=-1&wait_ms=x&call=9999999999&round=-7 HTTP/1.1\r\nhost: x\r\nauthorization: Bearer admin\r\n\
+                        "{} {path}?seen=-1&wait_ms=x&call=9999999999&round=-7 HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer admin\r\n\
                          content-type: {kind}\r\ncontent-length: {}\r\nconnection: close\r\n\r\n",
                         route.method,
                         garbage.len()
@@ -274,7 +325,7 @@ async fn a_giant_body_is_refused_on_every_route_that_reads_one() {
     ] {
         for (authorization, status) in [("authorization: Bearer admin\r\n", 413), ("", 401)] {
             let head = format!(
-                "{method} {path} HTTP/1.1\r\nhost: x\r\n{authorization}content-type: application/vnd.bue.postcard\r\n\
+                "{method} {path} HTTP/1.1\r\nhost: localhost\r\n{authorization}content-type: application/vnd.bue.postcard\r\n\
                  content-length: {}\r\nconnection: close\r\n\r\n",
                 u64::MAX / 4
             );
@@ -289,7 +340,7 @@ async fn a_giant_body_is_refused_on_every_route_that_reads_one() {
 #[tokio::test]
 async fn the_openapi_document_has_every_route() {
     for server in [GuardedServer::hub().await, GuardedServer::bucket().await] {
-        let head = "GET /openapi.json HTTP/1.1\r\nhost: x\r\nauthorization: Bearer worker\r\nconnection: close\r\n\r\n";
+        let head = "GET /openapi.json HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer worker\r\nconnection: close\r\n\r\n";
         let answer = send_bytes(&server.address, head.as_bytes()).await;
         assert_eq!(answer.status, 200, "{}", answer.body);
         let document: serde_json::Value = serde_json::from_str(&answer.body).expect("JSON");

@@ -1,5 +1,5 @@
 //! A hub, three workers and some submitters on a faulty network, with power cuts at the hub and a clock that jumps: whatever
-//! the seed, no acknowledged run is lost, every job has one result, no stale report is accepted, and once the network works
+//! the seed, no acknowledged run is lost, every job has one result, no stale or forged report is accepted, and once the network works
 //! again all runs end.
 //!
 //! ```text
@@ -14,6 +14,7 @@
 //!
 //! `BUE_SEEDS=1000` runs that many seeds, `BUE_SEED=n` replays one.
 
+mod forger;
 mod ledger;
 mod net;
 mod witness;
@@ -41,7 +42,7 @@ use witness::Witness;
 
 /// Seeds that have found bugs.
 const REGRESSIONS: &[u64] = &[];
-/// Hosts of the network: workers, then submitters, then the one that replays the requests of others.
+/// Hosts of the network: workers, then submitters, then one that replays the requests of others and guesses leases.
 const WORKERS: usize = 3;
 const SUBMITTERS: usize = 4;
 const REPLAYER: usize = WORKERS + SUBMITTERS;
@@ -164,7 +165,7 @@ impl Simulation {
     }
 
     fn client(&self, host: usize) -> HubClient {
-        HubClient::with_dial(&["hub:1".to_owned()], self.net.dial(host)).expect("a client")
+        HubClient::with_dial(&["localhost:1".to_owned()], self.net.dial(host)).expect("a client")
     }
 
     fn start_worker(&mut self, host: usize) {
@@ -183,6 +184,7 @@ impl Simulation {
             let (hub, rng) = (self.client(WORKERS + at), self.rng.clone());
             submitters.spawn(submit(at as u128 + 1, hub, rng, self.log.clone()));
         }
+        self.tasks.spawn(forger::forge(self.client(REPLAYER), self.rng.clone(), self.log.clone()));
         self.inject_faults().await;
         self.heal();
         if self.log.is_broken() {

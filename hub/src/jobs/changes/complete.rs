@@ -33,7 +33,7 @@ impl ChangeSet<'_> {
     /// Applies one report. A report with a stale or already used token changes nothing: check and update happen under one
     /// lock, and every lease has a larger token than the one before.
     fn apply_report(&mut self, report: &Report) -> ChangeResult<Verdict> {
-        let (id, token) = (row_id(report.job), signed(report.token.0));
+        let (id, token) = (row_id(report.job), signed(report.token.number));
         let Some(mut row) = self.job(id)? else { return self.verdict_on_done(id, token) };
         if row.token != token || row.state != State::Running {
             return Ok(if row.reported == token { Verdict::Accepted } else { Verdict::LeaseLost });

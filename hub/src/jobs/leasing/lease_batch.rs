@@ -90,7 +90,7 @@ impl LeaseBuilder {
         let lease = Lease {
             job: job_id(id),
             run: run.id,
-            token: Token(unsigned(token)),
+            token: Token::unsealed(unsigned(token)),
             attempt: ready.attempts.saturating_add(1),
             step: self.step(run, job)?,
             inputs: arguments.inputs,
@@ -139,7 +139,7 @@ pub(crate) fn detached_lease(
     let lease = Lease {
         job: id,
         run: run.id,
-        token: Token(0),
+        token: Token::unsealed(0),
         attempt: attempts.saturating_add(1),
         step: builder.step(run, job)?,
         inputs: arguments.inputs,

@@ -37,7 +37,7 @@ pub(crate) async fn a_stale_token_changes_nothing(mut world: World) {
     // a token of no lease, and a job that does not exist
     let forged = Report {
         job: bue_model::JobId(u64::MAX),
-        token: bue_model::Token(u64::MAX),
+        token: bue_model::Token::unsealed(u64::MAX),
         outcome: completed("forged"),
         log: None,
         arguments: Vec::new(),
@@ -144,7 +144,7 @@ pub(crate) async fn tokens_grow_across_a_reset(mut world: World) {
     let mut script = Script::new();
     script.call(&["a", "b"], &[]);
     world.submit(script).await;
-    let mut last = bue_model::Token(0);
+    let mut last = bue_model::Token::unsealed(0);
     let mut stale = Vec::new();
     for _ in 0..3 {
         let a = world.lease_and_report("a", completed("1")).await;

@@ -614,7 +614,7 @@ pub(crate) async fn a_task_contains_what_a_worker_would_receive(mut world: World
         let lease = &task.leases[0];
         assert_eq!((lease.job, &lease.inputs, lease.attempt), (held.job(), &held.lease.inputs, held.lease.attempt));
         assert_eq!(task.steps, std::slice::from_ref(&held.step));
-        assert_eq!(lease.token, bue_model::Token(0), "no lease has this token");
+        assert_eq!(lease.token, bue_model::Token::unsealed(0), "no lease has this token");
     }
     world.report_accepted(&held[0], failed("no")).await;
     let again =

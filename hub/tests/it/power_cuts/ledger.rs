@@ -30,7 +30,7 @@ impl Ledger {
             return Err(format!("job {job} was leased after its result was accepted"));
         }
         if self.tokens.insert(job, token).is_some_and(|before| before >= token) {
-            return Err(format!("job {job} was leased twice under token {}", token.0));
+            return Err(format!("job {job} was leased twice under token {}", token.number));
         }
         for input in &held.lease.inputs {
             let JobInput::Value(value) = input else { continue };
@@ -65,5 +65,5 @@ impl Ledger {
 /// Returns the job that returned a value, and the token under which it was reported.
 pub(crate) fn origin(text: &str) -> Option<(JobId, Token)> {
     let (job, token) = text.split(' ').next()?.split_once(':')?;
-    Some((JobId(job.parse().ok()?), Token(token.parse().ok()?)))
+    Some((JobId(job.parse().ok()?), Token::unsealed(token.parse().ok()?)))
 }

@@ -221,7 +221,7 @@ fn outcome(held: &LeasedJob, rng: &mut Rng, padding: usize) -> Outcome {
         2 if starts_a_call => RESET,
         _ if held.name() == "source" => list(if padding > 0 { 30 } else { 4 }),
         _ => {
-            let text = format!("{}:{} ", held.job(), held.lease.token.0);
+            let text = format!("{}:{} ", held.job(), held.lease.token.number);
             completed(&format!("{text}{}", "x".repeat(padding)))
         }
     }

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::Thread;
 
-use bue_hub::{HubError, JobStore, LeaseAnswer, Notifications, ReapedJobs, SqliteStore, StoreFuture, Tally};
+use bue_hub::{HubError, JobStore, LeaseAnswer, LeaseKey, Notifications, ReapedJobs, SqliteStore, StoreFuture, Tally};
 use bue_model::wire::{
     Changed, Collection, Heartbeat, HeartbeatAnswer, JobView, Lease, LeaseBatch, LeaseRequest, ReportBatch,
     ResultCursor, ResultPage, RunView, Submission, Verdict, WhyView,
@@ -202,6 +202,10 @@ impl JobStore for Witness {
 
     fn tally(&self) -> StoreFuture<'_, Tally> {
         self.look(JobStore::tally)
+    }
+
+    fn lease_key(&self) -> StoreFuture<'_, LeaseKey> {
+        self.look(JobStore::lease_key)
     }
 
     fn notifications(&self) -> &Notifications {

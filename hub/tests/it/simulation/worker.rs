@@ -84,7 +84,7 @@ impl Worker {
             4 => RESET,
             5 => Outcome::Released { reason: "the sandbox died".into() },
             _ if step == "source1" => list(4),
-            _ => completed(&format!("{}:{}", lease.job, lease.token.0)),
+            _ => completed(&format!("{}:{}", lease.job, lease.token.number)),
         }
     }
 

@@ -1,0 +1,96 @@
+//! What workers request: leases, heartbeats and reports. Tokens leave the hub sealed for their worker. A heartbeat or report whose
+//! seal is wrong is answered as one of a lost lease, and does not reach the store.
+
+use bue_model::wire::{Heartbeat, HeartbeatAnswer, LeaseRequest, MAX_MESSAGE, ReportBatch, Verdict};
+use http::Response;
+use http::request::Parts;
+use hyper::body::Incoming;
+
+use crate::api::hub::Hub;
+use crate::api::hub_metrics::outcome_labels;
+use crate::api::long_poll::wait_for_leases;
+use crate::auth::access::Principal;
+use crate::auth::lease_seal::LeaseSealer;
+use crate::http::reply::{Body, ErrorReply, postcard};
+use crate::http::request::{decode_postcard, read_body};
+use crate::http::request_metrics::RequestContext;
+
+/// Bytes of a lease request, which holds names of scopes.
+const MAX_LEASE_REQUEST: usize = 512 * 1024;
+/// Bytes of a heartbeat: some thirty per job.
+const MAX_HEARTBEAT: usize = 4 * 1024 * 1024;
+
+/// Leases jobs of scopes that the sender's access token is for.
+pub(super) async fn lease(
+    hub: &Hub,
+    head: &Parts,
+    body: Incoming,
+    context: &RequestContext<'_>,
+) -> Result<Response<Body>, ErrorReply> {
+    let request: LeaseRequest = decode_postcard(&head.headers, &read_body(body, MAX_LEASE_REQUEST).await?)?;
+    if let Some(principal) = &context.principal {
+        principal.expect_scopes(&request.scopes)?;
+    }
+    let sealer = hub.sealer().await?;
+    let mut batch = wait_for_leases(hub, request).await?;
+    for lease in &mut batch.leases {
+        lease.token = sealer.seal(context.principal.as_ref(), lease.job, lease.token);
+    }
+    postcard(&batch)
+}
+
+/// Extends the leases that were granted to the sender. The answer names all others as lost.
+pub(super) async fn heartbeat(
+    hub: &Hub,
+    head: &Parts,
+    body: Incoming,
+    context: &RequestContext<'_>,
+) -> Result<Response<Body>, ErrorReply> {
+    let mut heartbeat: Heartbeat = decode_postcard(&head.headers, &read_body(body, MAX_HEARTBEAT).await?)?;
+    hub.workers.record_heartbeat(&heartbeat.worker);
+    let (sealer, holder) = (hub.sealer().await?, context.principal.as_ref());
+    let mut forged = Vec::new();
+    heartbeat.leases.retain_mut(|(job, token)| match sealer.open(holder, *job, *token) {
+        Some(opened) => {
+            *token = opened;
+            true
+        }
+        None => {
+            forged.push(*job);
+            false
+        }
+    });
+    hub.log_forged(&heartbeat.worker, forged.len());
+    let mut answer: HeartbeatAnswer = hub.store.heartbeat(hub.now(), heartbeat).await?;
+    answer.lost.append(&mut forged);
+    postcard(&answer)
+}
+
+/// Records the reports under leases that were granted to the sender.
+pub(super) async fn report_outcomes(
+    hub: &Hub,
+    head: &Parts,
+    body: Incoming,
+    context: &RequestContext<'_>,
+) -> Result<Response<Body>, ErrorReply> {
+    let mut batch: ReportBatch = decode_postcard(&head.headers, &read_body(body, MAX_MESSAGE).await?)?;
+    let outcomes = outcome_labels(&batch);
+    let is_genuine = open_reports(hub.sealer().await?, context.principal.as_ref(), &mut batch);
+    hub.log_forged(&batch.worker, is_genuine.iter().filter(|is_genuine| !**is_genuine).count());
+    let mut stored = hub.store.complete(hub.now(), batch).await?.into_iter();
+    let verdict = |is_genuine: bool| if is_genuine { stored.next() } else { Some(Verdict::LeaseLost) };
+    let verdicts: Vec<Verdict> = is_genuine.into_iter().filter_map(verdict).collect();
+    hub.metrics.record_outcomes(&outcomes, &verdicts);
+    postcard(&verdicts)
+}
+
+/// Removes the reports whose seals are wrong, and the seals of the others. Returns for each report whether it was kept.
+fn open_reports(sealer: &LeaseSealer, holder: Option<&Principal>, batch: &mut ReportBatch) -> Vec<bool> {
+    let mut is_genuine = Vec::with_capacity(batch.reports.len());
+    batch.reports.retain_mut(|report| {
+        let opened = sealer.open(holder, report.job, report.token);
+        is_genuine.push(opened.is_some());
+        opened.map(|opened| report.token = opened).is_some()
+    });
+    is_genuine
+}
