@@ -1,6 +1,8 @@
 //! [`serve_bucket`]: the bucket's HTTP server. Blobs and values are streamed in both directions, a piece at a time.
 
 use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
 
 use bue_model::wire::{Collection, MAX_MESSAGE};
 use bue_model::{BlobHash, RunId, Timestamp};
@@ -11,7 +13,8 @@ use http::{HeaderValue, Request, Response, StatusCode, header};
 use http_body_util::{BodyExt, StreamBody};
 use hyper::body::{Frame, Incoming};
 use prometheus_client::registry::Registry;
-use tokio::sync::watch;
+use tokio::sync::{Mutex, watch};
+use tokio::time::Instant;
 
 use super::blob_backend::Upload;
 use super::blob_store::BlobStore;
@@ -34,6 +37,8 @@ use crate::http::tls::Tls;
 const MAX_BLOB: u64 = 64 * 1024 * 1024 * 1024;
 /// The longest time until a key expires, in seconds: a hundred years.
 pub(super) const MAX_LIFETIME_S: u64 = 100 * 366 * 24 * 60 * 60;
+/// How long a bucket that was found ready counts as ready.
+const READY_INTERVAL: Duration = Duration::from_secs(1);
 /// The media type of blobs and values.
 const OCTETS: &str = "application/octet-stream";
 
@@ -45,6 +50,8 @@ pub struct Bucket {
     clock: Clock,
     tls: Option<Tls>,
     request_metrics: RequestMetrics,
+    /// When the backend was last found ready. Locked during the check, so that concurrent requests share one.
+    ready_at: Arc<Mutex<Option<Instant>>>,
 }
 
 impl From<BlobStore> for Bucket {
@@ -59,7 +66,7 @@ impl Bucket {
     #[must_use]
     pub fn new(blobs: BlobStore, access: Access) -> Self {
         let request_metrics = RequestMetrics::new("bucket", Registry::default());
-        Self { blobs, access, clock: system_clock(), tls: None, request_metrics }
+        Self { blobs, access, clock: system_clock(), tls: None, request_metrics, ready_at: Arc::default() }
     }
 
     /// Serves over TLS if `tls` is set.
@@ -76,6 +83,18 @@ impl Bucket {
 
     fn now(&self) -> Timestamp {
         (self.clock)()
+    }
+
+    /// Checks that the backend can store bytes. That costs an fsync or a request to S3 and needs no token, so it is done at most
+    /// once in [`READY_INTERVAL`].
+    async fn check_ready(&self) -> Result<(), ErrorReply> {
+        let mut ready_at = self.ready_at.lock().await;
+        if ready_at.is_none_or(|at| at.elapsed() >= READY_INTERVAL) {
+            *ready_at = None;
+            self.blobs.check().await?;
+            *ready_at = Some(Instant::now());
+        }
+        Ok(())
     }
 }
 
@@ -133,7 +152,7 @@ async fn dispatch(
         Operation::GetMetrics => bucket.request_metrics.reply(),
         Operation::GetOpenApi => json(&document("bue bucket", ROUTES)),
         Operation::CheckHealth => Ok(typed("text/plain", "ok\n")),
-        Operation::CheckReady => blobs.check().await.map(|()| typed("text/plain", "ready\n")).map_err(ErrorReply::from),
+        Operation::CheckReady => bucket.check_ready().await.map(|()| typed("text/plain", "ready\n")),
     }
 }
 

@@ -155,6 +155,11 @@ impl From<AccessError> for ErrorReply {
                 "scope",
                 "start the worker with -s and these scopes, or give it a token of `bue token new --role worker --scopes …`",
             ),
+            AccessError::ForeignHost { .. } | AccessError::ForeignOrigin { .. } => (
+                StatusCode::FORBIDDEN,
+                "foreign",
+                "use the server's address, such as http://127.0.0.1:65432, or create a token with `bue token new`",
+            ),
             AccessError::TokenFile(_) => {
                 (StatusCode::SERVICE_UNAVAILABLE, "tokens", "repair the tokens file on the server's machine")
             }

@@ -4,6 +4,7 @@ use http::Method;
 use http::request::Parts;
 
 use crate::auth::access::Access;
+use crate::auth::browser::refuse_foreign_pages;
 use crate::auth::role::{Permission, Role};
 use crate::http::reply::ErrorReply;
 use crate::http::request_metrics::RequestContext;
@@ -56,10 +57,11 @@ pub(crate) fn match_route<'p, Op: Copy>(
     let allowed = candidates.iter().map(|(route, _)| route.method.clone()).collect();
     let matching = candidates.into_iter().find(|(route, _)| route.method == head.method);
     let (route, parameters) = matching.ok_or_else(|| ErrorReply::method_not_allowed(&head.method, allowed))?;
-    if route.permission != Permission::Public
-        && let Some(principal) = access.authenticate(&head.headers)?
-    {
-        context.principal.insert(principal).expect_permission(route.permission)?;
+    if route.permission != Permission::Public {
+        match access.authenticate(&head.headers)? {
+            Some(principal) => context.principal.insert(principal).expect_permission(route.permission)?,
+            None => refuse_foreign_pages(&head.headers)?,
+        }
     }
     Ok(RouteMatch { operation: route.operation, parameters })
 }

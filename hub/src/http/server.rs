@@ -20,13 +20,14 @@ use tokio::sync::{Semaphore, watch};
 use tokio::time::{sleep, timeout};
 
 use crate::http::accept::{HEADER_TIMEOUT, accept};
-use crate::http::connection_limit::{ConnectionLimit, MAX_PER_ADDRESS};
+use crate::http::connection_limit::{ConnectionLimit, MAX_PER_ADDRESS, RequestCounter};
+use crate::http::held_body::hold_until_sent;
 use crate::http::log_rate_limiter::LogRateLimiter;
 use crate::http::reply::Body;
 use crate::http::timeout_stream::TimeoutStream;
 use crate::http::tls::Tls;
 
-/// Open connections; further ones wait in the system's accept queue. A worker keeps a handful.
+/// Open connections. A further one closes the oldest that is idle, or waits. A worker keeps a handful.
 const MAX_CONNECTIONS: usize = 4_096;
 /// Bytes of a request's head. Also the size of the read buffer.
 const MAX_HEAD: usize = 64 * 1024;
@@ -87,40 +88,51 @@ where
     H: Fn(Request<Incoming>) -> F + Clone + Send + 'static,
     F: Future<Output = Response<Body>> + Send + 'static,
 {
-    let (graceful, per_address) = (GracefulShutdown::new(), ConnectionLimit::default());
+    let (graceful, open) = (GracefulShutdown::new(), ConnectionLimit::default());
     let (close, closing) = watch::channel(false);
     let connection_handler = ConnectionHandler { handler, tls, log_limiter: Arc::default(), closing };
     let connections = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     let mut shutdown = pin!(shutdown);
     loop {
-        let accepted = async {
-            // the semaphore is never closed
-            let permit = connections.clone().acquire_owned().await.ok();
-            (listener.accept().await, permit)
-        };
-        let (stream, permit) = tokio::select! {
+        let accepted = tokio::select! {
             // polled in this order, so that a simulation is reproducible
             biased;
             () = &mut shutdown => break,
-            (accepted, permit) = accepted => match accepted {
-                Ok(stream) => (stream, permit),
-                Err(error) => {
-                    tracing::warn!(%error, "failed to accept a connection");
-                    sleep(ACCEPT_BACKOFF).await;
-                    continue;
-                }
-            },
+            accepted = listener.accept() => accepted,
+        };
+        let stream = match accepted {
+            Ok(stream) => stream,
+            Err(error) => {
+                tracing::warn!(%error, "failed to accept a connection");
+                sleep(ACCEPT_BACKOFF).await;
+                continue;
+            }
+        };
+        if connections.available_permits() == 0 {
+            open.close_idle();
+        }
+        let permit = tokio::select! {
+            biased;
+            () = &mut shutdown => break,
+            // the semaphore is never closed
+            permit = connections.clone().acquire_owned() => permit.ok(),
         };
         let peer = Peer(listener.peer(&stream));
-        let Some(address_permit) = per_address.try_acquire(peer.0) else {
-            let reason = format!("its address has {MAX_PER_ADDRESS} connections, the maximum for one address");
+        let Some(connection_permit) = open.try_acquire(peer.0) else {
+            let reason =
+                format!("its address has {MAX_PER_ADDRESS} connections with requests, the maximum for one address");
             connection_handler.log_refusal(peer, &reason);
             continue;
         };
-        let connection = connection_handler.clone().serve(stream, peer, graceful.watcher());
+        let requests = connection_permit.request_counter();
+        let connection = connection_handler.clone().serve(stream, peer, requests, graceful.watcher());
         tokio::spawn(async move {
-            connection.await;
-            drop((permit, address_permit));
+            tokio::select! {
+                biased;
+                () = connection => {}
+                () = connection_permit.closing() => {}
+            }
+            drop((permit, connection_permit));
         });
     }
     drop(listener);
@@ -136,7 +148,7 @@ where
     F: Future<Output = Response<Body>> + Send + 'static,
 {
     /// Serves one connection, from its first byte to its end.
-    async fn serve<S>(mut self, stream: S, peer: Peer, watcher: Watcher)
+    async fn serve<S>(mut self, stream: S, peer: Peer, requests: RequestCounter, watcher: Watcher)
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
@@ -146,22 +158,22 @@ where
             accepted = accept(TimeoutStream::new(stream), self.tls.as_ref()) => accepted,
         };
         match accepted {
-            Ok(Some(stream)) => self.serve_http(stream, peer, watcher).await,
+            Ok(Some(stream)) => self.serve_http(stream, peer, requests, watcher).await,
             // the client sent nothing
             Ok(None) => {}
             Err(reason) => self.log_refusal(peer, &reason),
         }
     }
 
-    async fn serve_http<S>(self, stream: S, peer: Peer, watcher: Watcher)
+    async fn serve_http<S>(self, stream: S, peer: Peer, requests: RequestCounter, watcher: Watcher)
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let handler = self.handler.clone();
         let service = service_fn(move |mut request: Request<Incoming>| {
             request.extensions_mut().insert(peer);
-            let response = handler(request);
-            async move { Ok::<_, Infallible>(response.await) }
+            let (guard, response) = (requests.start(), handler(request));
+            async move { Ok::<_, Infallible>(hold_until_sent(response.await, guard)) }
         });
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())

@@ -105,9 +105,15 @@ fn plan() -> Submission {
 fn bodies() -> impl Strategy<Value = Vec<u8>> {
     let lease =
         LeaseRequest { worker: "w".into(), scopes: vec!["default".into()], reverse: false, count: 3, wait_ms: 0 };
-    let heartbeat = Heartbeat { worker: "w".into(), leases: vec![(JobId(1), Token(1)); 3] };
-    let report =
-        |outcome| Report { job: JobId(1), token: Token(1), outcome, log: None, arguments: Vec::new(), run_ms: 1 };
+    let heartbeat = Heartbeat { worker: "w".into(), leases: vec![(JobId(1), Token::unsealed(1)); 3] };
+    let report = |outcome| Report {
+        job: JobId(1),
+        token: Token::unsealed(1),
+        outcome,
+        log: None,
+        arguments: Vec::new(),
+        run_ms: 1,
+    };
     let reports = vec![report(Outcome::Cancelled), report(Outcome::Pending { delay_ms: Some(u64::MAX) })];
     let json = serde_json::to_string(&plan()).expect("JSON");
     let huge = json.replace(":1", ":99999999999999999999999999999999").replace(":0", ":-1e999");
@@ -241,7 +247,8 @@ fn requests() -> impl Strategy<Value = Vec<u8>> {
     let whole = parts.prop_map(|((method, path), kind, fields, body, framing)| {
         let (length, body) = framed(&body, framing);
         let fields: String = fields.iter().map(|field| format!("{field}\r\n")).collect();
-        let head = format!("{method} {path} HTTP/1.1\r\nhost: x\r\ncontent-type: {kind}\r\n{fields}{length}\r\n");
+        let head =
+            format!("{method} {path} HTTP/1.1\r\nhost: localhost\r\ncontent-type: {kind}\r\n{fields}{length}\r\n");
         [head.as_bytes(), &body].concat()
     });
     let whole = whole.boxed();
@@ -395,7 +402,7 @@ fn a_giant_body_takes_no_more_memory_than_twice_its_limit() {
 async fn send_giant_body() {
     let servers = Servers::start().await;
     let head = format!(
-        "POST /v1/outcomes HTTP/1.1\r\nhost: x\r\ncontent-type: {CONTENT_TYPE}\r\ntransfer-encoding: chunked\r\n\r\n"
+        "POST /v1/outcomes HTTP/1.1\r\nhost: localhost\r\ncontent-type: {CONTENT_TYPE}\r\ntransfer-encoding: chunked\r\n\r\n"
     );
     let mut stream = TcpStream::connect(&servers.addresses[0]).await.expect("a connection");
     stream.write_all(head.as_bytes()).await.expect("sent");

@@ -263,7 +263,7 @@ async fn a_body_too_large_is_refused_before_it_is_read() {
     let hub = TestHub::start().await;
     for (path, length) in [("/v1/outcomes", MAX_MESSAGE + 1), ("/v1/leases", 600_000), ("/v1/runs", usize::MAX / 4)] {
         let head = format!(
-            "POST {path} HTTP/1.1\r\nhost: x\r\ncontent-type: {CONTENT_TYPE}\r\ncontent-length: {length}\r\n\r\n"
+            "POST {path} HTTP/1.1\r\nhost: localhost\r\ncontent-type: {CONTENT_TYPE}\r\ncontent-length: {length}\r\n\r\n"
         );
         let answer = send_bytes(&hub.address, head.as_bytes()).await;
         assert_eq!(answer.status, 413, "{path}");
@@ -272,7 +272,7 @@ async fn a_body_too_large_is_refused_before_it_is_read() {
     // a body that does not declare its length is refused too
     let chunk = format!("{:x}\r\n{}\r\n", 100_000, "x".repeat(100_000));
     let head = format!(
-        "POST /v1/leases HTTP/1.1\r\nhost: x\r\ncontent-type: {CONTENT_TYPE}\r\ntransfer-encoding: chunked\r\n\r\n"
+        "POST /v1/leases HTTP/1.1\r\nhost: localhost\r\ncontent-type: {CONTENT_TYPE}\r\ntransfer-encoding: chunked\r\n\r\n"
     );
     let answer = send_bytes(&hub.address, [head, chunk.repeat(8)].concat().as_bytes()).await;
     assert_eq!(answer.status, 413);
@@ -319,7 +319,7 @@ async fn a_run_can_be_submitted_as_json() {
 async fn changes_of_runs_are_sent_as_events() {
     let hub = TestHub::start().await;
     let mut stream = TcpStream::connect(&hub.address).await.expect("a connection");
-    stream.write_all(b"GET /v1/events HTTP/1.1\r\nhost: x\r\n\r\n").await.expect("sent");
+    stream.write_all(b"GET /v1/events HTTP/1.1\r\nhost: localhost\r\n\r\n").await.expect("sent");
     let mut text = String::new();
     read_until(&mut stream, &mut text, "text/event-stream").await;
     let run = hub.client.submit(&submission(7, two_steps().plan())).await.expect("a run");
@@ -341,7 +341,8 @@ async fn a_hub_that_shuts_down_answers_waiting_requests() {
     let client = hub.client.clone();
     let worker = tokio::spawn(async move { client.lease(&lease_request(1, 60_000)).await });
     let events = hub.address.clone();
-    let events = tokio::spawn(async move { send_bytes(&events, b"GET /v1/events HTTP/1.1\r\nhost: x\r\n\r\n").await });
+    let events =
+        tokio::spawn(async move { send_bytes(&events, b"GET /v1/events HTTP/1.1\r\nhost: localhost\r\n\r\n").await });
     hub.wait_for_long_polls(1.0).await;
     let is_listening = async || metric(&hub.address, "bue_event_listeners").await == Some(1.0);
     wait_until_async("the event stream is open", is_listening).await;

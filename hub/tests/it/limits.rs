@@ -10,7 +10,7 @@ use bue_hub::{BlobStore, Bucket, Durability, Hub, Listener, SqliteStore, Tls, Tl
 use bue_model::BlobHash;
 use bue_model::wire::{CONTENT_TYPE, ErrorBody};
 use tempfile::TempDir;
-use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream, duplex};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::time::{Instant, sleep};
 
@@ -76,7 +76,7 @@ impl TestServer {
     /// Asserts that a request from an address is answered at once, in simulated time.
     async fn expect_served(&self, from: u32) {
         let (started_at, mut stream) = (Instant::now(), self.connect(from));
-        stream.write_all(b"GET /v1/info HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").await.expect("sent");
+        stream.write_all(b"GET /v1/info HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n").await.expect("sent");
         let answer = read_to_end(&mut stream).await;
         assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
         assert_eq!(started_at.elapsed(), Duration::ZERO, "it had to wait");
@@ -120,7 +120,7 @@ async fn an_idle_connection_is_closed() {
     expect_seconds(started_at.elapsed(), 30..=30);
     // and so is one that had a response and sends no further request
     let mut stream = server.connect(1);
-    stream.write_all(b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n").await.expect("sent");
+    stream.write_all(b"GET /healthz HTTP/1.1\r\nhost: localhost\r\n\r\n").await.expect("sent");
     let started_at = Instant::now();
     assert!(read_to_end(&mut stream).await.starts_with("HTTP/1.1 200"));
     expect_seconds(started_at.elapsed(), 30..=30);
@@ -167,7 +167,7 @@ async fn a_body_that_trickles_is_refused_and_a_slow_steady_one_is_not() {
         (&bucket, format!("PUT /v1/blobs/{} HTTP/1.1\r\n", BlobHash([1; 32]))),
     ] {
         let mut stream = server.connect(1);
-        let head = format!("{head}host: x\r\nconnection: close\r\ncontent-length: 1000000\r\n\r\n");
+        let head = format!("{head}host: localhost\r\nconnection: close\r\ncontent-length: 1000000\r\n\r\n");
         stream.write_all(head.as_bytes()).await.expect("sent");
         let (took, answer) = trickle(stream, b"x", Duration::from_millis(900)).await;
         expect_seconds(took, 30..=31);
@@ -178,7 +178,7 @@ async fn a_body_that_trickles_is_refused_and_a_slow_steady_one_is_not() {
     }
     assert_eq!(std::fs::read_dir(folder.path().join("part")).expect("a folder").count(), 0, "no file is left");
     let mut stream = bucket.connect(1);
-    let head = "PUT /v1/keys/a HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: 400000\r\n\r\n";
+    let head = "PUT /v1/keys/a HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ncontent-length: 400000\r\n\r\n";
     stream.write_all(head.as_bytes()).await.expect("sent");
     let started_at = Instant::now();
     for _ in 0..400 {
@@ -194,9 +194,9 @@ async fn a_body_that_trickles_is_refused_and_a_slow_steady_one_is_not() {
 async fn a_reply_that_is_not_read_is_given_up() {
     let (bucket, _folder) = TestServer::bucket();
     let mut stream = bucket.connect(1);
-    let head = "PUT /v1/keys/a HTTP/1.1\r\nhost: x\r\ncontent-length: 4000000\r\n\r\n";
+    let head = "PUT /v1/keys/a HTTP/1.1\r\nhost: localhost\r\ncontent-length: 4000000\r\n\r\n";
     stream.write_all(&[head.as_bytes(), &vec![7; 4_000_000]].concat()).await.expect("sent");
-    stream.write_all(b"GET /v1/keys/a HTTP/1.1\r\nhost: x\r\n\r\n").await.expect("sent");
+    stream.write_all(b"GET /v1/keys/a HTTP/1.1\r\nhost: localhost\r\n\r\n").await.expect("sent");
     let started_at = Instant::now();
     sleep(Duration::from_secs(60)).await;
     let taken = read_to_end(&mut stream).await;
@@ -213,7 +213,7 @@ async fn many_slow_clients_do_not_stop_the_others() {
         stream.write_all(b"POST /v1/leases HTTP/1.1\r\ncontent-length: 9\r\n").await.expect("sent");
         if from % 2 == 0 {
             stream
-                .write_all(format!("content-type: {CONTENT_TYPE}\r\nhost: x\r\n\r\n").as_bytes())
+                .write_all(format!("content-type: {CONTENT_TYPE}\r\nhost: localhost\r\n\r\n").as_bytes())
                 .await
                 .expect("sent");
         }
@@ -229,11 +229,20 @@ async fn many_slow_clients_do_not_stop_the_others() {
     server.expect_served(77).await;
 }
 
+/// Sends a request whose reply never ends, so that the connection is never idle.
+async fn stay_busy(connection: &mut (impl AsyncRead + AsyncWrite + Unpin)) {
+    connection.write_all(b"GET /v1/events HTTP/1.1\r\nhost: localhost\r\n\r\n").await.expect("sent");
+    connection.read_exact(&mut [0; 12]).await.expect("a reply");
+}
+
 /// One address takes all connections it can get; others are still served. Closed connections are free again.
 #[tokio::test(start_paused = true)]
 async fn an_address_has_its_share_of_connections_and_no_more() {
     let server = TestServer::hub(None);
     let mut kept: Vec<_> = (0..MAX_PER_ADDRESS).map(|_| server.connect(1)).collect();
+    for connection in &mut kept {
+        stay_busy(connection).await;
+    }
     assert_eq!(read_to_end(&mut server.connect(1)).await, "", "closed at once");
     server.expect_served(2).await;
     kept.pop();
@@ -244,13 +253,28 @@ async fn an_address_has_its_share_of_connections_and_no_more() {
     server.expect_served(1).await;
 }
 
-/// A connection above the limit waits until another one is closed.
+/// Connections that do nothing cannot lock others out: the oldest of them gives way.
+#[tokio::test(start_paused = true)]
+async fn an_idle_connection_gives_way_when_all_are_taken() {
+    let server = TestServer::hub(None);
+    let mut kept: Vec<_> = (0..MAX_CONNECTIONS as u32).map(|at| server.connect(at / 500)).collect();
+    let mut late = server.connect(99);
+    late.write_all(b"GET /healthz HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n").await.expect("sent");
+    assert!(read_to_end(&mut late).await.starts_with("HTTP/1.1 200"));
+    assert_eq!(read_to_end(&mut kept[0]).await, "", "the oldest was closed");
+    kept[1].write_all(b"GET /healthz HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n").await.expect("sent");
+    assert!(read_to_end(&mut kept[1]).await.starts_with("HTTP/1.1 200"), "no other was");
+}
+
 #[tokio::test(start_paused = true)]
 async fn the_total_number_of_connections_is_limited_too() {
     let server = TestServer::hub(None);
     let mut kept: Vec<_> = (0..MAX_CONNECTIONS as u32).map(|at| server.connect(at / 500)).collect();
+    for connection in &mut kept {
+        stay_busy(connection).await;
+    }
     let mut late = server.connect(99);
-    late.write_all(b"GET /healthz HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").await.expect("sent");
+    late.write_all(b"GET /healthz HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n").await.expect("sent");
     let mut start = [0; 12];
     // in simulated time this returns when every task is idle, so it depends on no machine
     let early = tokio::time::timeout(Duration::from_secs(5), late.read_exact(&mut start)).await;

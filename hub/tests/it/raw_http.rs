@@ -21,7 +21,7 @@ pub(crate) async fn raw_request(
 ) -> RawResponse {
     let length = body.len();
     let head = format!(
-        "{method} {path} HTTP/1.1\r\nhost: x\r\ncontent-type: {content_type}\r\ncontent-length: {length}\r\n\
+        "{method} {path} HTTP/1.1\r\nhost: localhost\r\ncontent-type: {content_type}\r\ncontent-length: {length}\r\n\
          connection: close\r\n\r\n"
     );
     send_bytes(address, &[head.as_bytes(), body].concat()).await

@@ -73,7 +73,7 @@ pub(super) async fn an_interrupted_upload_leaves_nothing(bucket: TestBucket) {
     let content = content(LARGE);
     let hash = hash_of(&content);
     let mut stream = TcpStream::connect(&bucket.address).await.expect("a connection");
-    let head = format!("PUT /v1/blobs/{hash} HTTP/1.1\r\nhost: x\r\ncontent-length: {LARGE}\r\n\r\n");
+    let head = format!("PUT /v1/blobs/{hash} HTTP/1.1\r\nhost: localhost\r\ncontent-length: {LARGE}\r\n\r\n");
     stream.write_all(head.as_bytes()).await.expect("sent");
     stream.write_all(&content[..10_000_000]).await.expect("sent");
     wait_until_async("the upload has started", async || bucket.unfinished_uploads() > 0).await;

@@ -1,0 +1,88 @@
+//! [`refuse_foreign_pages`]: keeps web pages of others away from a server that requires no token.
+//!
+//! A browser runs the scripts of every page its user visits, on the user's machine, and so within reach of a server that listens
+//! on loopback only. Such a script can send simple requests (cross-site request forgery), and with a name that resolves to
+//! 127.0.0.1 it can read the answers too (DNS rebinding). Its requests carry the page's origin or that name, which gives them away.
+
+use std::net::IpAddr;
+
+use http::header::{HOST, ORIGIN};
+use http::{HeaderMap, HeaderName};
+
+use crate::auth::access::AccessError;
+
+/// What a browser says about the page that sends a request.
+const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
+
+/// Refuses requests under a name that anyone could have registered, and requests of pages from elsewhere.
+pub(crate) fn refuse_foreign_pages(headers: &HeaderMap) -> Result<(), AccessError> {
+    let text = |name: &HeaderName| headers.get(name).map(|value| String::from_utf8_lossy(value.as_bytes()));
+    let host = text(&HOST).unwrap_or_default();
+    if !is_local_name(&host) {
+        return Err(AccessError::ForeignHost { host: shorten(&host) });
+    }
+    if let Some(origin) = text(&ORIGIN)
+        && origin.split_once("://").is_none_or(|(_, authority)| authority != host)
+    {
+        return Err(AccessError::ForeignOrigin { origin: shorten(&origin) });
+    }
+    match text(&SEC_FETCH_SITE) {
+        Some(site) if site != "same-origin" && site != "none" => {
+            Err(AccessError::ForeignOrigin { origin: shorten(&site) })
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Whether no domain of others can have this name: an address, or `localhost`.
+fn is_local_name(host: &str) -> bool {
+    let name = match host.rsplit_once(':') {
+        Some((name, port)) if port.bytes().all(|digit| digit.is_ascii_digit()) => name,
+        _ => host,
+    };
+    let address = name.strip_prefix('[').and_then(|name| name.strip_suffix(']')).unwrap_or(name);
+    address.parse::<IpAddr>().is_ok() || name.eq_ignore_ascii_case("localhost")
+}
+
+fn shorten(text: &str) -> String {
+    text.chars().filter(|letter| !letter.is_control()).take(100).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderValue;
+
+    use super::*;
+
+    fn check(headers: &[(&HeaderName, &'static str)]) -> bool {
+        let headers = headers.iter().map(|(name, value)| ((*name).clone(), HeaderValue::from_static(value)));
+        refuse_foreign_pages(&headers.collect()).is_ok()
+    }
+
+    #[test]
+    fn only_addresses_and_localhost_are_hosts() {
+        for host in ["127.0.0.1:65432", "127.0.0.1", "[::1]:65432", "[::1]", "localhost:1", "LOCALHOST", "192.0.2.1:80"]
+        {
+            assert!(check(&[(&HOST, host)]), "{host}");
+        }
+        for host in
+            ["evil.example:65432", "localhost.evil.example", "127.0.0.1.nip.io", "x", "", "[::1].evil", "127.0.0.1:x"]
+        {
+            assert!(!check(&[(&HOST, host)]), "{host}");
+        }
+        assert!(!check(&[]));
+    }
+
+    #[test]
+    fn a_page_of_another_site_is_refused_and_the_servers_own_is_not() {
+        let host = (&HOST, "127.0.0.1:7");
+        assert!(check(&[host, (&ORIGIN, "http://127.0.0.1:7"), (&SEC_FETCH_SITE, "same-origin")]));
+        assert!(check(&[host, (&SEC_FETCH_SITE, "none")]));
+        for origin in ["http://evil.example", "null", "", "http://127.0.0.1:8", "http://127.0.0.1"] {
+            assert!(!check(&[host, (&ORIGIN, origin)]), "{origin}");
+        }
+        for site in ["cross-site", "same-site", ""] {
+            assert!(!check(&[host, (&SEC_FETCH_SITE, site)]), "{site}");
+        }
+    }
+}
