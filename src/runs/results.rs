@@ -188,9 +188,9 @@ impl<'a> ResultWriter<'a> {
         self.write_text("[")?;
         for chunk in chunks {
             let bytes = self.fetch(&chunk.value).await?;
-            for item in cbor::array_items(&bytes).map_err(corrupt)?.unwrap_or_default() {
+            for item in cbor::array_items(&bytes).map_err(corrupt)?.into_iter().flatten() {
                 self.write_text(comma)?;
-                self.write_cbor(item)?;
+                self.write_cbor(item.map_err(corrupt)?)?;
                 comma = ",";
             }
         }

@@ -21,6 +21,9 @@ const MAX_CACHED_BUNDLES: usize = 1_000;
 /// The size in bytes of unpacked packages on the disk that no step uses. A set may have 512 MiB.
 const MAX_CACHED_SITE_BYTES: u64 = 2 * 1024 * 1024 * 1024;
 
+const NO_ARRAY: FetchError = FetchError::Malformed("a chunk of a list", "a CBOR array");
+const WRONG_LENGTH: FetchError = FetchError::Malformed("a chunk of a list", "as long as it should be");
+
 /// CBOR null, for rounds without a result.
 const NULL: &[u8] = &[0xf6];
 
@@ -157,16 +160,14 @@ impl Fetch {
         match &*chunk.value {
             ValueRef::Inline(bytes) => Ok(bytes.clone()),
             ValueRef::Blob(blob) => self.blob(blob).await,
-            ValueRef::List(_) => Err(FetchError::Malformed("a chunk of a list", "a CBOR array")),
+            ValueRef::List(_) => Err(NO_ARRAY),
         }
     }
 
     async fn element(&self, chunk: &Chunk, index: u32) -> Result<Bytes, FetchError> {
         let bytes = self.chunk(chunk).await?;
-        let items = items_of(&bytes)?;
-        let item =
-            items.get(index as usize).ok_or(FetchError::Malformed("a chunk of a list", "as long as it should be"))?;
-        Ok(bytes.slice_ref(item))
+        let item = items_of(&bytes)?.nth(index as usize).ok_or(WRONG_LENGTH)?;
+        Ok(bytes.slice_ref(item?))
     }
 
     async fn list(&self, chunks: &[Chunk]) -> Result<Bytes, FetchError> {
@@ -174,11 +175,14 @@ impl Fetch {
         let mut list = cbor::array_head(count);
         for chunk in chunks {
             let bytes = self.chunk(chunk).await?;
-            let items = items_of(&bytes)?;
-            if items.len() != chunk.count as usize {
-                return Err(FetchError::Malformed("a chunk of a list", "as long as it should be"));
+            let mut count = 0_u64;
+            for item in items_of(&bytes)? {
+                list.extend_from_slice(item?);
+                count += 1;
             }
-            items.iter().for_each(|item| list.extend_from_slice(item));
+            if count != u64::from(chunk.count) {
+                return Err(WRONG_LENGTH);
+            }
         }
         Ok(list.into())
     }
@@ -213,6 +217,7 @@ fn content_key(packages: &[Package]) -> BlobHash {
     BlobHash(*key.finalize().as_bytes())
 }
 
-fn items_of(chunk: &Bytes) -> Result<Vec<&[u8]>, FetchError> {
-    cbor::array_items(chunk).ok().flatten().ok_or(FetchError::Malformed("a chunk of a list", "a CBOR array"))
+fn items_of(chunk: &Bytes) -> Result<impl Iterator<Item = Result<&[u8], FetchError>>, FetchError> {
+    let items = cbor::array_items(chunk).ok().flatten().ok_or(NO_ARRAY)?;
+    Ok(items.map(|item| item.map_err(|_| NO_ARRAY)))
 }

@@ -14,6 +14,7 @@ use crate::admission::{PendingStart, Permit};
 use crate::arguments::summarize_arguments;
 use crate::fetch::{Fetch, FetchError};
 use crate::held_leases::{CancelReason, HeldLeases};
+use crate::input_budget::{InputBudget, check_code_size};
 use crate::output::{ListWriter, Output, store_list};
 use crate::rate_key::rate_key;
 use crate::reporter::QueuedReport;
@@ -26,6 +27,7 @@ pub(crate) struct JobRunner {
     pub(crate) hosts: Arc<Hosts>,
     pub(crate) databases: Databases,
     pub(crate) fetch: Fetch,
+    pub(crate) input_budget: InputBudget,
     pub(crate) limits: Limits,
     pub(crate) held_leases: Arc<HeldLeases>,
     /// Left out of what is reported of failed attempts.
@@ -163,6 +165,9 @@ impl JobRunner {
         step: &LeasedStep,
         pending_start: Option<PendingStart>,
     ) -> Result<Attempt, AttemptError> {
+        check_code_size(&step.code).map_err(AttemptError::Failed)?;
+        // kept until the host has the inputs
+        let reserved = self.input_budget.reserve(lease, &self.limits).await.map_err(AttemptError::Failed)?;
         if let Some(field) = &lease.count_by {
             return self.rate_key(lease, field).await.map(Attempt::from);
         }
@@ -181,7 +186,7 @@ impl JobRunner {
         let running = match task {
             StepTask::Sandbox(task) => {
                 let running = self.hosts.run_with(task, self.fetch.blobs(lease.run, &self.limits)).await?;
-                drop(pending_start);
+                drop((pending_start, reserved));
                 running
             }
             StepTask::Query(query) => return self.follow(self.databases.run(query), lease, step).await,

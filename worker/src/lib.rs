@@ -22,6 +22,7 @@ mod error;
 mod fetch;
 mod heartbeat;
 mod held_leases;
+mod input_budget;
 mod job;
 mod lease_loop;
 mod output;

@@ -11,7 +11,7 @@ use crate::fetch::Fetch;
 const INLINE_LIST_LIMIT: usize = 4 * 1024;
 
 /// The largest number of elements in a chunk of a list that is split here.
-const MAX_CHUNK_ITEMS: usize = 1_000;
+const MAX_CHUNK_ITEMS: u32 = 1_000;
 
 /// The size in bytes up to which a chunk of a list that is split here may grow.
 const MAX_CHUNK_BYTES: usize = 64 * 1024;
@@ -77,25 +77,48 @@ pub(crate) async fn store_list(
         let message = format!("{loop_text} needs a list to run over, and got {}. Return a list.", describe(value));
         return Ok(Outcome::Failed(Failure::new(FailureKind::BadResult, message)));
     };
-    let mut list = ListWriter::default();
-    let mut remaining = items.as_slice();
-    while !remaining.is_empty() {
-        let (chunk, others) = remaining.split_at(chunk_len(remaining));
-        let count = u32::try_from(chunk.len()).unwrap_or(u32::MAX);
-        list.push(count, cbor::join_items(chunk.iter().copied()).into(), output).await?;
-        remaining = others;
+    let (mut list, mut chunk) = (ListWriter::default(), ChunkBuilder::default());
+    for item in items {
+        let Ok(item) = item else {
+            let message = format!("{loop_text} needs a list to run over, and got a damaged one");
+            return Ok(Outcome::Failed(Failure::new(FailureKind::BadResult, message)));
+        };
+        if !chunk.has_room(item) {
+            let (count, items) = std::mem::take(&mut chunk).finish();
+            list.push(count, items, output).await?;
+        }
+        chunk.push(item);
+    }
+    if chunk.count > 0 {
+        let (count, items) = chunk.finish();
+        list.push(count, items, output).await?;
     }
     Ok(Outcome::Completed { value: list.finish(), hints })
 }
 
-/// Returns how many of these elements make one chunk: at least one, whatever its size.
-fn chunk_len(items: &[&[u8]]) -> usize {
-    let mut bytes = 0;
-    let fit = items.iter().take(MAX_CHUNK_ITEMS).take_while(|item| {
-        bytes += item.len();
-        bytes <= MAX_CHUNK_BYTES
-    });
-    fit.count().max(1)
+/// The elements of the next chunk.
+#[derive(Debug, Default)]
+struct ChunkBuilder {
+    count: u32,
+    bytes: Vec<u8>,
+}
+
+impl ChunkBuilder {
+    /// Whether the element belongs to this chunk. The first one does, whatever its size.
+    fn has_room(&self, item: &[u8]) -> bool {
+        self.count == 0 || (self.count < MAX_CHUNK_ITEMS && self.bytes.len() + item.len() <= MAX_CHUNK_BYTES)
+    }
+
+    fn push(&mut self, item: &[u8]) {
+        self.count += 1;
+        self.bytes.extend_from_slice(item);
+    }
+
+    /// Returns the number of elements, and the array of them.
+    fn finish(self) -> (u32, Bytes) {
+        let head = cbor::array_head(self.count.into());
+        (self.count, [head, self.bytes].concat().into())
+    }
 }
 
 fn describe(value: &[u8]) -> &'static str {
@@ -106,13 +129,34 @@ fn describe(value: &[u8]) -> &'static str {
 mod tests {
     use super::*;
 
+    /// Returns the numbers of elements of the chunks.
+    fn counts(items: &[&[u8]]) -> Vec<u32> {
+        let (mut chunk, mut counts) = (ChunkBuilder::default(), Vec::new());
+        for item in items {
+            if !chunk.has_room(item) {
+                counts.push(std::mem::take(&mut chunk).finish().0);
+            }
+            chunk.push(item);
+        }
+        counts.push(chunk.finish().0);
+        counts
+    }
+
     #[test]
     fn a_chunk_is_bounded_in_elements_and_bytes_but_never_empty() {
         let small: Vec<&[u8]> = vec![&[1]; 2_500];
-        assert_eq!(chunk_len(&small), MAX_CHUNK_ITEMS);
+        assert_eq!(counts(&small), [MAX_CHUNK_ITEMS, MAX_CHUNK_ITEMS, 500]);
         let big = vec![0_u8; MAX_CHUNK_BYTES - 1];
-        assert_eq!(chunk_len(&[&big, &big]), 1);
+        assert_eq!(counts(&[&big, &big]), [1, 1]);
         let huge = vec![0_u8; MAX_CHUNK_BYTES * 2];
-        assert_eq!(chunk_len(&[&huge, &[1]]), 1);
+        assert_eq!(counts(&[&huge, &[1], &[1], &huge]), [1, 2, 1]);
+    }
+
+    #[test]
+    fn a_chunk_is_an_array_of_its_elements() {
+        let mut chunk = ChunkBuilder::default();
+        chunk.push(&[1]);
+        chunk.push(&[0x61, b'x']);
+        assert_eq!(chunk.finish(), (2, Bytes::from_static(&[0x82, 1, 0x61, b'x'])));
     }
 }

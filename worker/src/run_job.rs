@@ -13,6 +13,7 @@ use crate::config::WorkerConfig;
 use crate::error::WorkerError;
 use crate::fetch::Fetch;
 use crate::held_leases::HeldLeases;
+use crate::input_budget::InputBudget;
 use crate::job::JobRunner;
 
 /// The result of [`run_job`].
@@ -42,6 +43,7 @@ pub async fn run_job(config: &WorkerConfig, bucket: BucketClient, batch: LeaseBa
         hosts: Arc::clone(&hosts),
         databases: Databases::new(config.databases.clone()),
         fetch: Fetch::new(Arc::new(bucket), Sites::open(&config.prepared).map_err(WorkerError::Packages)?),
+        input_budget: InputBudget::default(),
         limits: config.limits.clone(),
         secrets: config.secrets(),
         held_leases: Arc::new(HeldLeases::default()),

@@ -14,6 +14,7 @@ use crate::config::WorkerConfig;
 use crate::error::WorkerError;
 use crate::fetch::Fetch;
 use crate::held_leases::{CancelReason, HeldLeases};
+use crate::input_budget::InputBudget;
 use crate::job::JobRunner;
 use crate::lease_loop::LeaseLoop;
 use crate::{heartbeat, reporter};
@@ -55,6 +56,7 @@ async fn run_with(config: &WorkerConfig, hub: HubClient, fetch: Fetch, hosts: Ar
         hosts: Arc::clone(&hosts),
         databases: Databases::new(config.databases.clone()),
         fetch,
+        input_budget: InputBudget::default(),
         limits: config.limits.clone(),
         secrets: config.secrets(),
         held_leases: Arc::clone(&held_leases),

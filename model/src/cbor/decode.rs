@@ -6,9 +6,9 @@ use num_bigint::{BigInt, Sign};
 use uuid::Uuid;
 
 use super::error::{CborError, MAX_DEPTH};
+use super::items::{has_more, skip};
 use super::tags::{
-    TAG_DATE, TAG_DATETIME, TAG_DECIMAL, TAG_LOCAL_DATETIME, TAG_NEGATIVE, TAG_POSITIVE, TAG_SET, TAG_TIME, TAG_TUPLE,
-    TAG_UUID,
+    TAG_DATE, TAG_DATETIME, TAG_DECIMAL, TAG_LOCAL_DATETIME, TAG_NEGATIVE, TAG_POSITIVE, TAG_TIME, TAG_UUID,
 };
 use crate::value::{Decimal, Value};
 
@@ -25,31 +25,6 @@ pub fn decode(bytes: &[u8]) -> Result<Value, CborError> {
     }
 }
 
-/// Returns the encoded elements of an encoded array (or tuple, or set), or `None` if it is not an array.
-///
-/// # Errors
-/// Bytes that are not well-formed CBOR.
-pub fn array_items(bytes: &[u8]) -> Result<Option<Vec<&[u8]>>, CborError> {
-    let mut decoder = Decoder::new(bytes);
-    while decoder.datatype()? == Type::Tag {
-        let tag = decoder.tag()?.as_u64();
-        if !matches!(tag, TAG_TUPLE | TAG_SET) {
-            return Ok(None);
-        }
-    }
-    if !matches!(decoder.datatype()?, Type::Array | Type::ArrayIndef) {
-        return Ok(None);
-    }
-    let count = decoder.array()?;
-    let mut items = Vec::new();
-    while has_more(&mut decoder, count, items.len())? {
-        let start = decoder.position();
-        decoder.skip()?;
-        items.push(bytes.get(start..decoder.position()).ok_or(CborError::Unsupported("an element out of bounds"))?);
-    }
-    Ok(Some(items))
-}
-
 /// Returns the encoded value of the entry of an encoded map whose key is this text, or `None` if there is no such entry or the
 /// value is not a map.
 ///
@@ -64,9 +39,10 @@ pub fn map_entry<'a>(bytes: &'a [u8], key: &str) -> Result<Option<&'a [u8]>, Cbo
     let mut seen = 0;
     while has_more(&mut decoder, count, seen)? {
         let is_text = matches!(decoder.datatype()?, Type::String | Type::StringIndef);
-        let is_match = if is_text { read_text(&mut decoder)? == key } else { decoder.skip().map(|()| false)? };
+        let is_match =
+            if is_text { read_text(&mut decoder)? == key } else { skip(&mut decoder, MAX_DEPTH).map(|()| false)? };
         let start = decoder.position();
-        decoder.skip()?;
+        skip(&mut decoder, MAX_DEPTH)?;
         if is_match {
             return Ok(bytes.get(start..decoder.position()));
         }
@@ -155,16 +131,4 @@ fn read_map(from: &mut Decoder<'_>, depth: usize) -> Result<Vec<(Value, Value)>,
         entries.push((read_value(from, depth)?, read_value(from, depth)?));
     }
     Ok(entries)
-}
-
-/// Whether another element follows. Consumes the break code at the end of an indefinite-length container.
-fn has_more(from: &mut Decoder<'_>, count: Option<u64>, seen: usize) -> Result<bool, CborError> {
-    let Some(count) = count else {
-        let is_end = from.datatype()? == Type::Break;
-        if is_end {
-            from.skip()?;
-        }
-        return Ok(!is_end);
-    };
-    Ok((seen as u64) < count)
 }

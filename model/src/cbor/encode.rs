@@ -16,16 +16,6 @@ pub fn encode(value: &Value) -> Vec<u8> {
     bytes
 }
 
-/// Returns an encoded array of elements that are already encoded.
-#[must_use]
-pub fn join_items<'a>(items: impl ExactSizeIterator<Item = &'a [u8]>) -> Vec<u8> {
-    let mut bytes = array_head(items.len() as u64);
-    for item in items {
-        bytes.extend_from_slice(item);
-    }
-    bytes
-}
-
 /// Returns the bytes that begin an array of `count` elements.
 #[must_use]
 pub fn array_head(count: u64) -> Vec<u8> {

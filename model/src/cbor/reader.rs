@@ -5,6 +5,7 @@ use minicbor::decode::Decoder;
 
 use super::decode::read_value;
 use super::error::{CborError, MAX_DEPTH};
+use super::items::skip;
 use super::tags::is_value_tag;
 use crate::value::Value;
 
@@ -124,7 +125,7 @@ impl<'a> Reader<'a> {
     /// Bytes that are not well-formed CBOR.
     pub fn raw(&mut self) -> Result<&'a [u8], CborError> {
         let begin = self.decoder.position();
-        self.decoder.skip()?;
+        skip(&mut self.decoder, MAX_DEPTH)?;
         self.bytes.get(begin..self.decoder.position()).ok_or(CborError::Unsupported("a value out of bounds"))
     }
 

@@ -5,6 +5,7 @@ use core::pin::pin;
 use core::time::Duration;
 use std::time::Instant;
 
+use bue_model::Answer;
 use tokio::sync::mpsc;
 
 use crate::error::RuntimeError;
@@ -103,7 +104,7 @@ impl Sandbox {
     ) -> StepRun {
         let len: u64 = task.inputs.iter().map(|input| input.len() as u64).sum();
         if len > task.limits.input_bytes {
-            let answer = failure::too_much_input(len, task.limits.input_bytes);
+            let answer = Answer::Failed(failure::too_much_input(len, task.limits.input_bytes));
             return StepRun::without_memory(answer);
         }
         let limits = &task.limits;

@@ -1,16 +1,20 @@
 //! Checks encoded values from guests, which are not trusted to be well-formed.
 
 use bue_model::{Answer, cbor};
-use minicbor::decode::Decoder;
 
 use crate::step::task::Items;
 
 /// Checks that this is an array of the claimed number of elements.
 pub(crate) fn check_items(items: &Items) -> Result<(), String> {
-    let elements = cbor::array_items(&items.items).map_err(|error| format!("elements that are {error}"))?;
-    match elements {
-        Some(elements) if elements.len() == items.count as usize => Ok(()),
-        _ => Err(format!("elements that are not an array of {}", items.count)),
+    let wrong = |error| format!("elements that are {error}");
+    let mut count = 0_u64;
+    for element in cbor::array_items(&items.items).map_err(wrong)?.into_iter().flatten() {
+        element.map_err(wrong)?;
+        count += 1;
+    }
+    match count == u64::from(items.count) {
+        true => Ok(()),
+        false => Err(format!("elements that are not an array of {}", items.count)),
     }
 }
 
@@ -24,12 +28,7 @@ pub(crate) fn check_answer(answer: &Answer) -> Result<(), String> {
 }
 
 fn check_value(bytes: &[u8]) -> Result<(), String> {
-    let mut decoder = Decoder::new(bytes);
-    decoder.skip().map_err(|error| format!("a value that is not CBOR: {error}"))?;
-    match decoder.position() == bytes.len() {
-        true => Ok(()),
-        false => Err("bytes after a value".to_owned()),
-    }
+    cbor::check(bytes).map_err(|error| format!("a value that is {error}"))
 }
 
 #[cfg(test)]

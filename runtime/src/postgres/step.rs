@@ -191,7 +191,7 @@ impl Step<'_> {
 pub(super) fn check_inputs(query: &Query) -> Result<(), Answer> {
     let len: u64 = query.inputs.iter().map(|input| input.len() as u64).sum();
     let allowed = query.limits.input_bytes;
-    if len > allowed { Err(too_much_input(len, allowed)) } else { Ok(()) }
+    if len > allowed { Err(Answer::Failed(too_much_input(len, allowed))) } else { Ok(()) }
 }
 
 /// Creates a temporary table from an input. It is dropped with the transaction.

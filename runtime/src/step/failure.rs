@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use bue_model::{Answer, Failure, FailureKind};
+use bue_model::{Failure, FailureKind};
 
 use crate::step::limits::{Limits, bytes_text, time_text};
 
@@ -17,11 +17,10 @@ pub(crate) fn timed_out(limits: &Limits) -> Failure {
 }
 
 /// The failure of a step whose inputs are over the limit.
-pub(crate) fn too_much_input(bytes: u64, allowed: u64) -> Answer {
+#[must_use]
+pub fn too_much_input(bytes: u64, allowed: u64) -> Failure {
     let (bytes, allowed) = (bytes_text(bytes), bytes_text(allowed));
-    Answer::Failed(limit(format!(
-        "the step's inputs are {bytes}, more than the input limit of {allowed}; pass less, or loop over it"
-    )))
+    limit(format!("the step's inputs are {bytes}, more than the input limit of {allowed}; pass less, or loop over it"))
 }
 
 /// The failure of a step whose result is over the limit.
@@ -33,9 +32,10 @@ pub(crate) fn too_much_result(bytes: u64, allowed: u64) -> Failure {
 }
 
 /// The failure of a step whose code is over the limit.
-pub(crate) fn too_much_code(bytes: u64, allowed: u64) -> Answer {
+#[must_use]
+pub fn too_much_code(bytes: u64, allowed: u64) -> Failure {
     let (bytes, allowed) = (bytes_text(bytes), bytes_text(allowed));
-    Answer::Failed(limit(format!("the step's code and neighbours are {bytes}, more than the limit of {allowed}")))
+    limit(format!("the step's code and neighbours are {bytes}, more than the limit of {allowed}"))
 }
 
 /// The failure of a step that exceeded a limit.

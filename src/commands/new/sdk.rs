@@ -35,6 +35,7 @@ const FILES: &[(&str, &str)] = &[
     sdk_file!("model/src/cbor/decode.rs"),
     sdk_file!("model/src/cbor/encode.rs"),
     sdk_file!("model/src/cbor/error.rs"),
+    sdk_file!("model/src/cbor/items.rs"),
     sdk_file!("model/src/cbor/mod.rs"),
     sdk_file!("model/src/cbor/reader.rs"),
     sdk_file!("model/src/cbor/tags.rs"),

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use bue_model::job::Hints;
+use bue_model::job::{Hints, INLINE_LIMIT};
 use bue_model::{Answer, Failure, FailureKind};
 use wasmtime::component::{Component as Code, HasSelf, Linker};
 use wasmtime::{Engine, Store};
@@ -103,19 +103,36 @@ impl Component {
         };
         let instance = self.pre.instantiate_async(&mut *store).await?;
         let result = instance.bue_step_guest().call_run(&mut *store, &call).await?;
-        Ok(result.map(to_answer).map_err(to_failure))
+        Ok(result.map_err(to_failure).and_then(to_answer))
     }
 }
 
-fn to_answer(outcome: Outcome) -> Answer {
-    match outcome {
+fn to_answer(outcome: Outcome) -> Result<Answer, Failure> {
+    let answer = match outcome {
         Outcome::Completed(completed) => {
+            check_env(completed.env.as_deref())?;
             let hints = Hints { priority: completed.priority, env: completed.env.map(Into::into) };
             Answer::Completed { value: completed.value.into(), streamed: false, hints }
         }
         Outcome::Pending(delay_ms) => Answer::Pending { delay_ms },
         Outcome::Reset(delay_ms) => Answer::Reset { delay_ms },
         Outcome::Cancelled => Answer::Cancelled,
+    };
+    Ok(answer)
+}
+
+/// Refuses an environment that is too large to travel with the jobs that get it.
+fn check_env(env: Option<&[u8]>) -> Result<(), Failure> {
+    match env {
+        Some(env) if env.len() > INLINE_LIMIT => {
+            let message = format!(
+                "the step set an `env` of {} bytes, and at most {INLINE_LIMIT} can pass to the steps after it; put large \
+                 values into the result instead",
+                env.len()
+            );
+            Err(Failure::new(FailureKind::BadResult, message))
+        }
+        _ => Ok(()),
     }
 }
 

@@ -10,7 +10,7 @@ use crate::step::task::Code;
 /// Bundles that a child holds at most.
 const MAX_BUNDLES: usize = 256;
 /// Bytes of the bundles that a child holds at most, and of a single one.
-pub(crate) const MAX_BUNDLE_BYTES: usize = 128 << 20;
+pub const MAX_BUNDLE_BYTES: usize = 128 << 20;
 
 /// The child has closed its socket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -45,7 +45,7 @@ impl Request {
         };
         match protocol::frame(&ToHost::Run { id, request: Box::new(request) }) {
             Ok(frame) => Ok(Box::new(Self { id, code, frame, permissions, limits, blobs })),
-            Err(_) => Err(too_much_input(input_bytes, MAX_FRAME as u64)),
+            Err(_) => Err(Answer::Failed(too_much_input(input_bytes, MAX_FRAME as u64))),
         }
     }
 }
@@ -53,7 +53,7 @@ impl Request {
 fn check_inputs(task: &Task) -> Result<u64, Answer> {
     let bytes: u64 = task.inputs.iter().map(|input| input.len() as u64).sum();
     match bytes > task.limits.input_bytes {
-        true => Err(too_much_input(bytes, task.limits.input_bytes)),
+        true => Err(Answer::Failed(too_much_input(bytes, task.limits.input_bytes))),
         false => Ok(bytes),
     }
 }
@@ -62,7 +62,7 @@ fn check_code(code: &Code) -> Result<(), Answer> {
     let files = code.bundle().map(|(bundle, _)| bundle.files.as_slice()).unwrap_or_default();
     let bytes: usize = files.iter().map(|file| file.path.len() + file.content.len()).sum();
     match bytes > MAX_BUNDLE_BYTES {
-        true => Err(too_much_code(bytes as u64, MAX_BUNDLE_BYTES as u64)),
+        true => Err(Answer::Failed(too_much_code(bytes as u64, MAX_BUNDLE_BYTES as u64))),
         false => Ok(()),
     }
 }
