@@ -1,9 +1,9 @@
 //! [`summarize_arguments`]: the arguments of a failed attempt, in short: they tell the rounds of a loop apart.
 
-use bue_model::ArgumentSummary;
 use bue_model::language::Engine;
 use bue_model::location::{MAX_ARGUMENTS, MAX_SUMMARY_BYTES};
 use bue_model::wire::{Lease, LeasedStep};
+use bue_model::{ArgumentSummary, SqlTable};
 
 use crate::fetch::Fetch;
 use crate::parameters::parameter_names;
@@ -43,7 +43,9 @@ async fn names(step: &LeasedStep, fetch: &Fetch) -> Vec<String> {
             parameter_names(&source, &step.function).into_iter().map(str::to_owned).collect()
         }
         // the table that the first input becomes
-        Engine::Sqlite | Engine::Postgres if !step.function.is_empty() => vec![step.function.clone()],
+        Engine::Sqlite | Engine::Postgres if !step.function.is_empty() => {
+            vec![SqlTable::from_text(&step.function).name]
+        }
         Engine::Sqlite | Engine::Postgres | Engine::WebAssembly => Vec::new(),
     }
 }

@@ -16,6 +16,7 @@ mod connection;
 mod copy;
 pub(crate) mod database;
 pub(crate) mod databases;
+mod empty;
 mod failure;
 mod feed;
 mod numeric;

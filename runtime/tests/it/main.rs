@@ -20,5 +20,6 @@ mod packages;
 mod postgres;
 mod prepare;
 mod python;
+mod sql_columns;
 mod sqlite;
 mod wheel;

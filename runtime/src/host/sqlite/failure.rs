@@ -6,6 +6,7 @@ use rusqlite::{Error, ErrorCode};
 use super::error::{FillError, FillProblem, ScriptError};
 use super::guard::Guard;
 use super::heap::Budget;
+use crate::sql::rows_error::at_cell;
 use crate::sql::table::{Table, explain_missing_column, not_a_table};
 use crate::sql::text::SqlText;
 use crate::step::failure::{limit, timed_out};
@@ -18,9 +19,7 @@ impl FillError {
             FillProblem::Rows(error) => error.failure(&table, input, "return a list of maps"),
             // `fill` starts again with the columns of all rows, so this is not reported
             FillProblem::StartAgain => not_a_table(&table, input, "its rows have more columns than it"),
-            FillProblem::Value { column, row, reason } => {
-                not_a_table(&table, input, &format!("column `{column}`, row {row} (the first is row 1): {reason}"))
-            }
+            FillProblem::Value { column, row, reason } => not_a_table(&table, input, &at_cell(&column, row, &reason)),
             FillProblem::Sqlite(error) => {
                 limit_failure(&error, guard).unwrap_or_else(|| not_a_table(&table, input, &message(&error)))
             }

@@ -17,4 +17,4 @@ pub(super) mod inspect;
 pub(super) mod number;
 pub(super) mod rewrite;
 mod sum;
-mod token;
+pub(super) mod token;
