@@ -21,5 +21,6 @@ mod postgres;
 mod prepare;
 mod python;
 mod sql_columns;
+mod sql_values;
 mod sqlite;
 mod wheel;

@@ -41,6 +41,12 @@ impl ScriptError {
                     format!("the column `{column}` needs a name, because it is computed: write AS and a name");
                 sql.located(FailureKind::BadCode, &message, at)
             }
+            Self::Literal { at, reason } => {
+                let message = format!(
+                    "{reason}; write fewer digits, write it as text, or use a postgres step, whose `numeric` holds it"
+                );
+                sql.located(FailureKind::BadCode, &message, at)
+            }
             Self::Unreadable { at } => sql.located(FailureKind::BadCode, "a statement that cannot be read", at),
             Self::Parameters { at } => {
                 let message =

@@ -6,6 +6,7 @@ use rusqlite::{Batch, Connection, Statement};
 
 use super::empty::EmptyTables;
 use super::error::ScriptError;
+use super::exact::literal::{RoundedLiteral, rounded_literal};
 use super::exact::token::tokens;
 use super::exact::{functions, inspect, rewrite};
 use super::output::{Output, output_columns};
@@ -47,6 +48,9 @@ impl<'a> Script<'a> {
     /// Executes all statements. The rows of the last one are the result; those of the others are discarded.
     pub(super) fn execute(&self, output: &mut Output) -> Result<(), ScriptError> {
         let text = &self.sql.text;
+        if let Some(RoundedLiteral { at, reason }) = rounded_literal(text, self.is_exact) {
+            return Err(ScriptError::Literal { at, reason });
+        }
         let mut at = skip_blank(text, 0);
         while at < text.len() {
             let Prepared { statement, columns, is_rewritten, next } = self.prepare(at)?;
