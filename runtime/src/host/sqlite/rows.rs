@@ -6,7 +6,7 @@ use bytes::Bytes;
 use rusqlite::Connection;
 
 use super::column::Column;
-use super::error::{FillError, FillProblem};
+use super::error::{InputError, InputProblem};
 use super::storage::{ColumnKinds, Storage};
 use crate::sql::rows::{Columns, Naming, Rows};
 use crate::sql::table::{Shape, Table, quoted, table_name};
@@ -25,7 +25,7 @@ pub(super) struct Tables {
 }
 
 /// Creates a table from each input: the first has the step's name for it, the others are `pipe1`, `pipe2` and so on.
-pub(super) fn fill(connection: &Connection, first: &SqlTable, inputs: &[Bytes]) -> Result<Tables, FillError> {
+pub(super) fn fill(connection: &Connection, first: &SqlTable, inputs: &[Bytes]) -> Result<Tables, InputError> {
     let mut filled = Tables { tables: Vec::new(), have_decimals: false };
     for (index, bytes) in inputs.iter().enumerate() {
         let (name, input) = (table_name(&first.name, index), index + 1);
@@ -34,7 +34,7 @@ pub(super) fn fill(connection: &Connection, first: &SqlTable, inputs: &[Bytes]) 
             Some(columns) => fill_declared(connection, &name, bytes, columns),
             None => fill_table(connection, &name, bytes),
         };
-        let table = table.map_err(|problem| FillError { table: name.clone(), input, problem })?;
+        let table = table.map_err(|problem| InputError { table: name.clone(), input, problem })?;
         filled.have_decimals |= table.has_decimals;
         filled.tables.push(Table { name, input, shape: table.shape });
     }
@@ -52,7 +52,7 @@ fn fill_declared(
     table: &str,
     input: &[u8],
     declared: &[SqlColumn],
-) -> Result<FilledTable, FillProblem> {
+) -> Result<FilledTable, InputProblem> {
     let rows = Rows::new(input)?;
     let mut columns = Columns::declared(NAMING, declared.iter().map(|column| column.name.as_str()))?;
     Insertion { connection, table, rows: &rows, types: Types::Declared(declared) }.run(&mut columns)?;
@@ -64,11 +64,11 @@ fn fill_declared(
 /// Rows usually have the same keys and only values that SQLite has, so this begins with the columns of the first row, without
 /// types. If another row has more columns, or if a value may need a type, it starts again with the columns and types of all
 /// rows.
-fn fill_table(connection: &Connection, table: &str, input: &[u8]) -> Result<FilledTable, FillProblem> {
+fn fill_table(connection: &Connection, table: &str, input: &[u8]) -> Result<FilledTable, InputProblem> {
     let rows = Rows::new(input)?;
     let mut columns = rows.first_columns(NAMING)?;
     match (Insertion { connection, table, rows: &rows, types: Types::Unknown }).run(&mut columns) {
-        Err(FillProblem::StartAgain) => {
+        Err(InputProblem::StartAgain) => {
             connection.execute_batch(&format!("ROLLBACK; DROP TABLE {}", quoted(table)))?;
             let (mut columns, kinds) = columns_and_kinds(&rows)?;
             let count = Insertion { connection, table, rows: &rows, types: Types::Known(&kinds) }.run(&mut columns)?;
@@ -80,12 +80,12 @@ fn fill_table(connection: &Connection, table: &str, input: &[u8]) -> Result<Fill
 }
 
 /// Reads all rows for their columns and for what these hold.
-fn columns_and_kinds(rows: &Rows<'_>) -> Result<(Columns, Vec<ColumnKinds>), FillProblem> {
+fn columns_and_kinds(rows: &Rows<'_>) -> Result<(Columns, Vec<ColumnKinds>), InputProblem> {
     let (mut columns, mut kinds) = (Columns::new(NAMING), Vec::new());
     rows.each(&mut columns, |cells| {
         kinds.resize(cells.len().max(kinds.len()), ColumnKinds::default());
         kinds.iter_mut().zip(cells).for_each(|(kinds, cell)| kinds.add(cell));
-        Ok::<_, FillProblem>(())
+        Ok::<_, InputProblem>(())
     })?;
     Ok((columns, kinds))
 }
@@ -129,7 +129,7 @@ impl Types<'_> {
 
 impl Insertion<'_, '_> {
     /// Returns the number of rows.
-    fn run(&self, columns: &mut Columns) -> Result<u64, FillProblem> {
+    fn run(&self, columns: &mut Columns) -> Result<u64, InputProblem> {
         let names: Vec<String> = columns.names().to_vec();
         let mut converters: Vec<Column> = (0..names.len()).map(|index| self.types.column(index)).collect();
         let table = quoted(self.table);
@@ -144,20 +144,20 @@ impl Insertion<'_, '_> {
             for (index, (cell, column)) in cells.iter().zip(&mut converters).enumerate() {
                 let value = column.convert(cell);
                 let name = || names.get(index).cloned().unwrap_or_default();
-                let value = value.map_err(|reason| FillProblem::Value { column: name(), row, reason })?;
+                let value = value.map_err(|reason| InputProblem::Value { column: name(), row, reason })?;
                 statement.raw_bind_parameter(index + 1, value)?;
             }
             statement.raw_execute()?;
-            Ok::<_, FillProblem>(())
+            Ok::<_, InputProblem>(())
         })?;
         self.connection.execute_batch("COMMIT")?;
         Ok(count)
     }
 
-    fn check_cells(&self, cells: &[Item<'_>], column_count: usize) -> Result<(), FillProblem> {
+    fn check_cells(&self, cells: &[Item<'_>], column_count: usize) -> Result<(), InputProblem> {
         let is_typed = |cells: &[Item<'_>]| cells.iter().any(ColumnKinds::needs_type);
         match cells.len() > column_count || (matches!(self.types, Types::Unknown) && is_typed(cells)) {
-            true => Err(FillProblem::StartAgain),
+            true => Err(InputProblem::StartAgain),
             false => Ok(()),
         }
     }
