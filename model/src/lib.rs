@@ -24,6 +24,7 @@ pub mod net;
 mod net_rule;
 pub mod plan;
 mod serde_value;
+pub mod sql_table;
 pub mod value;
 pub mod wire;
 
@@ -36,4 +37,5 @@ pub use location::{ArgumentSummary, Round};
 pub use net_rule::{HostPattern, NetRule, ParseNetRuleError};
 pub use plan::{Call, ForEach, Input, JobNode, Node, Plan, Step};
 pub use serde_value::{ConvertError, from_value, to_value};
+pub use sql_table::{SqlColumn, SqlTable, SqlType};
 pub use value::{Decimal, Value};

@@ -32,7 +32,8 @@ pub struct Step {
     pub name: String,
     /// Its language.
     pub language: Language,
-    /// The function to call (Python and compiled languages), or the table that the first input becomes (SQL).
+    /// The function to call (Python and compiled languages), or the table that the first input becomes (SQL), as the text of
+    /// an [`SqlTable`](crate::SqlTable).
     pub function: String,
     /// Its code, or the path of it.
     pub source: Source,

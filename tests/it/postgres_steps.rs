@@ -119,3 +119,41 @@ fn the_postgres_example_gives_the_documented_result() {
         assert_eq!(output.last(), json!([{"customer": "Ada", "spent": 130.75}]));
     }
 }
+
+/// The day without sales: both databases know the columns, because the script declares them.
+#[test]
+fn declared_columns_of_an_empty_input() {
+    let address = database();
+    let script = "
+none:
+    python
+    none
+    `
+def none():
+    return []
+    `
+lite:
+    sqlite3
+    sales(id int, day date, amount decimal)
+    `SELECT count(*) AS n, sum(amount) AS sum, max(day) AS day FROM sales`
+server:
+    postgres
+    sales(id int, day date, amount decimal)
+    `SELECT count(*) AS n, sum(amount) AS sum, max(day) AS day FROM sales`
+wrong:
+    sqlite3
+    sales(n int, day date)
+    `SELECT * FROM sales`
+a = none | lite
+b = none | server
+c = none | lite | wrong
+a()
+b()
+c()
+";
+    let project = Project::script(script);
+    let output = run(&project, "x.bue", &[("BUE_POSTGRES_URL", &address.whole)]).expect_code(1);
+    let row = json!([{"n": 0, "sum": null, "day": null}]);
+    assert_eq!(output.values().iter().filter(|value| **value == row).count(), 2, "{}", output.stdout);
+    output.expect_stderr(&["column `sum`, row 1 (the first is row 1): the script does not declare this column"]);
+}

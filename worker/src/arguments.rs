@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bue_model::language::Engine;
 use bue_model::location::{MAX_ARGUMENTS, MAX_SUMMARY_BYTES};
 use bue_model::wire::{Lease, LeasedStep};
-use bue_model::{ArgumentSummary, Bundle};
+use bue_model::{ArgumentSummary, Bundle, SqlTable};
 
 use crate::fetch::Fetch;
 use crate::input_budget::{check_code_size, input_bytes};
@@ -57,7 +57,9 @@ async fn names(step: &LeasedStep, fetch: &Fetch) -> Vec<String> {
             parameter_names(&source, &step.function).into_iter().map(str::to_owned).collect()
         }
         // the table that the first input becomes
-        Engine::Sqlite | Engine::Postgres if !step.function.is_empty() => vec![step.function.clone()],
+        Engine::Sqlite | Engine::Postgres if !step.function.is_empty() => {
+            vec![SqlTable::from_text(&step.function).name]
+        }
         Engine::Sqlite | Engine::Postgres | Engine::WebAssembly => Vec::new(),
     }
 }

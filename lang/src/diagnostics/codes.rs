@@ -32,6 +32,7 @@ codes! {
     EMPTY_CODE = "E0016", "empty code or path";
     INVALID_IMPORT = "E0017", "invalid import";
     INVALID_PIPE = "E0018", "invalid pipe";
+    INVALID_COLUMNS = "E0019", "invalid columns of a table";
     // settings
     UNKNOWN_SETTING = "E0020", "unknown setting";
     MISSPELT_SETTING = "E0021", "misspelt setting";
@@ -56,6 +57,9 @@ codes! {
     INVALID_GATHER = "E0039", "invalid gather";
     TOO_DEEP = "E0040", "nested too deep";
     PLAN_TOO_LARGE = "E0041", "plan too large";
+    // columns of tables
+    UNKNOWN_TYPE = "E0042", "unknown type of a column";
+    COLUMN_DECLARED_TWICE = "E0043", "column declared twice";
     // files and functions
     FILE_NOT_FOUND = "E0050", "file not found";
     FUNCTION_NOT_FOUND = "E0051", "function not found";

@@ -4,6 +4,7 @@ use bue_model::Language;
 
 use super::other_languages::MAX_QUOTED;
 use super::parser::{Parsed, Parser, Reported};
+use super::table::has_table;
 use crate::diagnostics::builder::DiagnosticBuilder;
 use crate::diagnostics::codes;
 use crate::syntax::token::{Token, TokenKind};
@@ -18,7 +19,7 @@ impl<'a> Parser<'a, '_, '_> {
         let intended = self.intended_import();
         self.next();
         let (language, opening) = self.import_language(intended)?;
-        let items = self.items(opening, width)?;
+        let items = self.items(language, opening, width)?;
         if let Some(language) = language {
             items.iter().for_each(|item| self.check_function(language, &item.function));
         }
@@ -60,7 +61,7 @@ impl<'a> Parser<'a, '_, '_> {
     }
 
     /// Up to and including the closing parenthesis. Items that cannot be parsed are left out.
-    fn items(&mut self, opening: Token, width: usize) -> Parsed<Vec<Item<'a>>> {
+    fn items(&mut self, language: Option<Language>, opening: Token, width: usize) -> Parsed<Vec<Item<'a>>> {
         let mut items = Vec::new();
         let first = self.position;
         loop {
@@ -75,7 +76,7 @@ impl<'a> Parser<'a, '_, '_> {
                 return Ok(items);
             }
             let start = self.position;
-            match self.item(opening) {
+            match self.item(language, opening) {
                 Ok(item) => items.push(item),
                 Err(Reported) => self.skip_item(start, width)?,
             }
@@ -86,14 +87,18 @@ impl<'a> Parser<'a, '_, '_> {
         }
     }
 
-    fn item(&mut self, opening: Token) -> Parsed<Item<'a>> {
-        let function = self.item_function()?;
+    fn item(&mut self, language: Option<Language>, opening: Token) -> Parsed<Item<'a>> {
+        let own_name = self.item_function()?;
+        let function = match language.filter(|language| has_table(*language) && self.at(TokenKind::OpenParen)) {
+            Some(language) => self.item_columns(language, &own_name)?,
+            None => own_name.clone(),
+        };
         self.skip_line_breaks();
         let name = if self.at_word("as") { Some(self.alias()?) } else { None };
         let settings = self.item_settings(opening)?;
         let name = match name {
             Some(name) => name,
-            None => self.name_of_function(&function)?,
+            None => self.name_of_function(&own_name)?,
         };
         Ok(Item { function, name, settings })
     }
@@ -110,6 +115,29 @@ impl<'a> Parser<'a, '_, '_> {
             return self.fail(self.unexpected(codes::INVALID_IMPORT, "`,`, `as` or a setting"));
         }
         Ok(name)
+    }
+
+    /// The columns of a table, up to the closing parenthesis.
+    fn item_columns(&mut self, language: Language, table: &Name<'a>) -> Parsed<Name<'a>> {
+        let first = self.peek().span;
+        let mut depth = 0_u32;
+        loop {
+            match self.kind() {
+                TokenKind::OpenParen => depth += 1,
+                TokenKind::CloseParen => depth -= 1,
+                TokenKind::LineStart if !self.looks_like_statement(self.statement_indent) => {
+                    self.skip_line_breaks();
+                    continue;
+                }
+                TokenKind::LineStart | TokenKind::End => break,
+                _ => {}
+            }
+            self.next();
+            if depth == 0 {
+                break;
+            }
+        }
+        self.declared_table(language, table, first.to(self.previous().span)).ok_or(Reported)
     }
 
     fn alias(&mut self) -> Parsed<Name<'a>> {

@@ -17,6 +17,7 @@ mod recovery;
 mod setting;
 mod statement;
 mod step;
+mod table;
 
 use self::parser::Parser;
 use crate::diagnostics::list::Diagnostics;

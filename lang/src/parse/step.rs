@@ -1,8 +1,9 @@
 //! `name:` and its lines: language, function, code, in this order, with settings anywhere between.
 
-use bue_model::Language;
+use bue_model::{Language, SqlTable};
 
 use super::parser::{Parsed, Parser};
+use super::table::{has_table, split_columns};
 use crate::diagnostics::builder::DiagnosticBuilder;
 use crate::diagnostics::codes;
 use crate::language;
@@ -10,7 +11,7 @@ use crate::settings;
 use crate::source::Span;
 use crate::syntax::token::TokenKind;
 use crate::syntax::tree::{Code, CodeKind, Name, Setting, StepDefinition};
-use crate::text::{backquoted, unquoted};
+use crate::text::{backquoted, strip_quotes, unquoted};
 
 /// Longest name of a function or table, in bytes.
 const MAX_FUNCTION: usize = 255;
@@ -174,7 +175,10 @@ impl<'a> Parser<'a, '_, '_> {
         }
         self.check_complete(&name, &lines);
         let language = lines.language.and_then(|span| self.language(span));
-        let function = lines.function.and_then(|span| self.function(span));
+        let function = lines.function.and_then(|span| match language.filter(|language| has_table(*language)) {
+            Some(language) => self.table(language, span),
+            None => self.function(span),
+        });
         if let (Some(language), Some(function)) = (language, &function) {
             self.check_function(language, function);
         }
@@ -274,6 +278,14 @@ impl<'a> Parser<'a, '_, '_> {
     }
 
     pub(super) fn check_function(&mut self, language: Language, function: &Name<'_>) {
+        let is_quoted = strip_quotes(function.span.of(self.text)).is_some();
+        if has_table(language) && is_quoted && SqlTable::from_text(&function.text).columns.is_some() {
+            let message = "a table cannot have this name, which looks like a declaration of columns";
+            self.report(
+                DiagnosticBuilder::new(codes::INVALID_FUNCTION, function.span, message)
+                    .hint("write the columns outside of the quotes: `sales(id int, day date)`"),
+            );
+        }
         if !language::may_name(language, &function.text) {
             let message = format!("{} cannot be a function in {}", backquoted(&function.text), language.name());
             let diagnostic = DiagnosticBuilder::new(codes::INVALID_FUNCTION, function.span, message);
@@ -283,6 +295,13 @@ impl<'a> Parser<'a, '_, '_> {
             };
             self.report(diagnostic.hint(hint));
         }
+    }
+
+    /// The table of a SQL step, which may have columns.
+    fn table(&mut self, language: Language, span: Span) -> Option<Name<'a>> {
+        let Some((name, columns)) = split_columns(self.text, span) else { return self.function(span) };
+        let name = self.function(name)?;
+        self.declared_table(language, &name, columns)
     }
 
     fn function(&mut self, span: Span) -> Option<Name<'a>> {

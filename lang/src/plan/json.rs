@@ -1,10 +1,11 @@
 //! The public form of a plan: what `bue plan --format json` prints.
 
 use bue_model::plan::{Settings, Source};
-use bue_model::{ForEach, Input, JobNode, Node, Plan, Step};
+use bue_model::{ForEach, Input, JobNode, Node, Plan, SqlColumn, Step};
 use serde_json::{Map, Value, json};
 
 use super::capability::capability_text;
+use super::table::table;
 
 /// `{"version":1,"nodes":[…]}`. Times are in seconds; settings without a default value appear only where they are set.
 #[must_use]
@@ -35,9 +36,17 @@ fn job_json(plan: &Plan, job: &JobNode) -> Value {
 fn insert_step(object: &mut Map<String, Value>, step: &Step) {
     object.insert("step".into(), step.name.as_str().into());
     object.insert("language".into(), step.language.name().into());
-    object.insert("function".into(), step.function.as_str().into());
+    let table = table(step);
+    object.insert("function".into(), table.as_ref().map_or(step.function.as_str(), |table| &table.name).into());
+    if let Some(columns) = table.and_then(|table| table.columns) {
+        object.insert("columns".into(), columns.iter().map(column_json).collect());
+    }
     object.insert("source".into(), source_json(&step.source));
     insert_settings(object, &step.settings);
+}
+
+fn column_json(column: &SqlColumn) -> Value {
+    json!({ "name": column.name, "type": column.column_type.name() })
 }
 
 fn source_json(source: &Source) -> Value {

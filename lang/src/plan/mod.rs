@@ -1,8 +1,9 @@
-//! Printed forms of a plan. Depends on `model` only.
+//! Printed forms of a plan. Depends on `model` and `text.rs` only.
 
 mod capability;
 mod json;
 mod mermaid;
+mod table;
 mod text;
 
 pub use json::plan_json;

@@ -6,6 +6,7 @@ use bue_model::plan::{Settings, Source};
 use bue_model::{ForEach, Input, JobNode, Node, Plan, Step};
 
 use super::capability::capability_text;
+use super::table::function_text;
 
 /// Number of steps whose names decide the width of the column: a plan may have a million.
 const MAX_ALIGNED: usize = 100;
@@ -49,7 +50,7 @@ fn step_lines(text: &mut String, plan: &Plan, step: &Step) {
         &format!(
             "{:width$}  {language:<8}  {} in {location}{}",
             step.name,
-            step.function,
+            function_text(step),
             settings_text(&step.settings)
         ),
     );

@@ -1,19 +1,17 @@
 //! The columns of a table and their types: for each column the smallest type that holds all of its values.
 
 use bue_model::cbor::Item;
-use bue_model::{Decimal, Value};
+use bue_model::{Decimal, SqlColumn, SqlType, Value};
 
 use super::numeric;
+use crate::sql::declared;
 use crate::sql::rows::{Columns as RowColumns, Naming, Rows};
-use crate::sql::rows_error::RowsError;
+use crate::sql::rows_error::{RowsError, at_cell};
 use crate::sql::table::Shape;
 use crate::sql::time;
 
 /// Bytes of a name at most. PostgreSQL truncates longer names, so that two names could become one.
 const MAX_NAME_BYTES: usize = 63;
-
-/// Integers up to this one are represented exactly by a float.
-const MAX_EXACT_FLOAT: u64 = 1 << 53;
 
 /// Names that differ in case are different names.
 const NAMING: Naming = Naming { check: |name| check_name(name, "key"), fold: str::to_owned };
@@ -27,6 +25,7 @@ pub(super) enum ColumnType {
     Double,
     Date,
     Time,
+    Timetz,
     Timestamp,
     Timestamptz,
     Uuid,
@@ -44,12 +43,31 @@ impl ColumnType {
             Self::Double => "double precision",
             Self::Date => "date",
             Self::Time => "time",
+            Self::Timetz => "timetz",
             Self::Timestamp => "timestamp",
             Self::Timestamptz => "timestamptz",
             Self::Uuid => "uuid",
             Self::Bytea => "bytea",
             Self::Jsonb => "jsonb",
             Self::Text => "text",
+        }
+    }
+
+    /// The type of a declared column.
+    pub(super) const fn declared(column_type: SqlType) -> Self {
+        match column_type {
+            SqlType::Bool => Self::Boolean,
+            SqlType::Int => Self::Bigint,
+            SqlType::Float => Self::Double,
+            SqlType::Decimal => Self::Numeric,
+            SqlType::Text => Self::Text,
+            SqlType::Bytes => Self::Bytea,
+            SqlType::Date => Self::Date,
+            SqlType::Time => Self::Time,
+            SqlType::Timestamp => Self::Timestamp,
+            SqlType::Timestamptz => Self::Timestamptz,
+            SqlType::Uuid => Self::Uuid,
+            SqlType::Json => Self::Jsonb,
         }
     }
 }
@@ -74,8 +92,10 @@ impl Kinds {
     const TEXT: Self = Self(1 << 11);
     /// A list or a map.
     const NESTED: Self = Self(1 << 12);
-    /// Fits no type but text: an invalid date, a decimal out of range.
-    const OTHER: Self = Self(1 << 13);
+    /// A time with an offset.
+    const ZONED_TIME: Self = Self(1 << 13);
+    /// Fits no type: an invalid date, a decimal out of range.
+    const OTHER: Self = Self(1 << 14);
 
     const fn with(self, other: Self) -> Self {
         Self(self.0 | other.0)
@@ -83,6 +103,29 @@ impl Kinds {
 
     const fn within(self, others: Self) -> bool {
         self.0 & !others.0 == 0
+    }
+
+    /// Adds a value.
+    ///
+    /// # Errors
+    /// No type holds it, or none holds it together with the values before it so that they compare as what they are.
+    fn add(&mut self, item: &Item<'_>) -> Result<(), String> {
+        let kind = Self::from_item(item);
+        if kind == Self::OTHER {
+            return Err(unfit(item));
+        }
+        let together = self.with(kind);
+        let is_mixed = together.has(Self::ZONED) && together.has(Self::LOCAL.with(Self::DATE))
+            || together.has(Self::TIME) && together.has(Self::ZONED_TIME);
+        if is_mixed {
+            return Err(
+                "some values of this column have an offset and some have none, so they cannot be compared; give all \
+                        of them an offset, or none"
+                    .to_owned(),
+            );
+        }
+        *self = together;
+        Ok(())
     }
 
     const fn has(self, other: Self) -> bool {
@@ -102,7 +145,7 @@ impl Kinds {
     }
 
     const fn from_int(number: i64) -> Self {
-        if number.unsigned_abs() > MAX_EXACT_FLOAT { Self::LONG_INT } else { Self::INT }
+        if number.unsigned_abs() > declared::MAX_EXACT_FLOAT { Self::LONG_INT } else { Self::INT }
     }
 
     fn from_value(value: &Value) -> Self {
@@ -119,7 +162,8 @@ impl Kinds {
             Value::Bytes(_) => Self::BYTES,
             Value::Uuid(_) => Self::UUID,
             Value::Date(text) => Self::if_fits(time::parse_date(text).is_some(), Self::DATE),
-            Value::Time(text) => Self::if_fits(time::parse_time(text).is_some(), Self::TIME),
+            Value::Time(text) if time::parse_time(text).is_some() => Self::TIME,
+            Value::Time(text) => Self::if_fits(time::parse_zoned_time(text).is_some(), Self::ZONED_TIME),
             Value::DateTime(text) if time::parse_local(text).is_some() => Self::LOCAL,
             Value::DateTime(text) => Self::if_fits(time::parse_zoned(text).is_some(), Self::ZONED),
             Value::List(_) | Value::Map(_) => Self::NESTED,
@@ -143,6 +187,7 @@ impl Kinds {
             kinds if kinds.within(numeric) => ColumnType::Numeric,
             kinds if kinds.within(Self::DATE) => ColumnType::Date,
             kinds if kinds.within(Self::TIME) => ColumnType::Time,
+            kinds if kinds.within(Self::ZONED_TIME) => ColumnType::Timetz,
             kinds if kinds.within(Self::DATE.with(Self::LOCAL)) => ColumnType::Timestamp,
             kinds if kinds.within(Self::ZONED) => ColumnType::Timestamptz,
             kinds if kinds.within(Self::UUID) => ColumnType::Uuid,
@@ -153,42 +198,89 @@ impl Kinds {
     }
 }
 
+fn unfit(item: &Item<'_>) -> String {
+    let range = match item {
+        Item::Other(value) => match &**value {
+            Value::BigInt(_) | Value::Decimal(_) => "is out of the range of PostgreSQL's `numeric`",
+            _ => "is none of the years 1 to 9999, to the microsecond",
+        },
+        _ => "does not fit",
+    };
+    format!("the value, {}, {range}; send it as text", item.kind())
+}
+
 /// Columns and their types.
 pub(super) struct Columns {
     pub(super) keys: RowColumns,
-    kinds: Vec<Kinds>,
+    types: Vec<ColumnType>,
 }
 
 impl Columns {
     /// Reads all rows and determines their columns.
     pub(super) fn from_rows(rows: &Rows<'_>) -> Result<(Self, Shape), RowsError> {
-        let mut columns = Self { keys: RowColumns::new(NAMING), kinds: Vec::new() };
-        let kinds = &mut columns.kinds;
-        let count = rows.each(&mut columns.keys, |cells| add_kinds(kinds, cells))?;
-        let shape = rows.shape(&columns.keys, count);
-        Ok((columns, shape))
+        let (mut keys, mut kinds) = (RowColumns::new(NAMING), Vec::new());
+        let count = each_cell(rows, &mut keys, |position, cell| {
+            if position >= kinds.len() {
+                kinds.resize(position + 1, Kinds::default());
+            }
+            kinds.get_mut(position).map_or(Ok(()), |kinds: &mut Kinds| kinds.add(cell))
+        })?;
+        kinds.resize(keys.names().len(), Kinds::default());
+        let shape = rows.shape(&keys, count);
+        Ok((Self { keys, types: kinds.iter().map(|kinds| kinds.column_type()).collect() }, shape))
+    }
+
+    /// The columns that the script declares, after all rows were checked.
+    pub(super) fn declared(rows: &Rows<'_>, declared: &[SqlColumn]) -> Result<(Self, Shape), RowsError> {
+        let mut keys = RowColumns::declared(NAMING, declared.iter().map(|column| column.name.as_str()))?;
+        each_cell(rows, &mut keys, |position, cell| {
+            let column = declared.get(position);
+            column.map_or(Ok(()), |column| declared::check(cell, column.column_type))?;
+            if Kinds::from_item(cell) == Kinds::OTHER { Err(unfit(cell)) } else { Ok(()) }
+        })?;
+        let types = declared.iter().map(|column| ColumnType::declared(column.column_type)).collect();
+        // it has its columns, whatever the input was
+        Ok((Self { keys, types }, Shape::Rows))
     }
 
     /// Returns names and types, in order.
     pub(super) fn iter(&self) -> impl Iterator<Item = (&str, ColumnType)> {
-        self.keys.names().iter().map(String::as_str).zip(self.kinds.iter().map(|kinds| kinds.column_type()))
+        self.keys.names().iter().map(String::as_str).zip(self.types.iter().copied())
     }
 
     pub(super) fn types(&self) -> Vec<ColumnType> {
-        self.kinds.iter().map(|kinds| kinds.column_type()).collect()
+        self.types.clone()
     }
 }
 
-/// Adds the kinds of a row's values to those of its columns.
-fn add_kinds(kinds: &mut Vec<Kinds>, cells: &[Item<'_>]) -> Result<(), RowsError> {
-    kinds.resize(cells.len().max(kinds.len()), Kinds::default());
-    for (kinds, cell) in kinds.iter_mut().zip(cells) {
-        if let Item::Other(value) = cell {
-            check_integers(value).map_err(RowsError::Unfit)?;
+/// Calls `take` with every cell and the position of its column. Returns the number of rows.
+fn each_cell(
+    rows: &Rows<'_>,
+    keys: &mut RowColumns,
+    mut take: impl FnMut(usize, &Item<'_>) -> Result<(), String>,
+) -> Result<u64, RowsError> {
+    let (mut row, mut unfit) = (0, None);
+    let count = rows.each(keys, |cells| {
+        row += 1;
+        for (position, cell) in cells.iter().enumerate() {
+            let checked = match cell {
+                Item::Other(value) => check_integers(value).and_then(|()| take(position, cell)),
+                cell => take(position, cell),
+            };
+            if let Err(reason) = checked {
+                unfit = Some((position, reason.clone()));
+                return Err(RowsError::Unfit(reason));
+            }
         }
-        *kinds = kinds.with(Kinds::from_item(cell));
+        Ok(())
+    });
+    match unfit {
+        Some((position, reason)) => {
+            let name = keys.names().get(position).map_or("", String::as_str);
+            Err(RowsError::Unfit(at_cell(name, row, &reason)))
+        }
+        None => count,
     }
-    Ok(())
 }
 
 /// Checks that PostgreSQL neither refuses nor truncates a name.
@@ -271,14 +363,11 @@ mod tests {
             (vec![int((1 << 53) + 1), Value::Float(0.5)], T::Numeric),
             (vec![int(1), huge()], T::Numeric),
             (vec![decimal(-1), Value::Float(0.5)], T::Numeric),
-            (vec![decimal(i64::MAX)], T::Text),
             (vec![date()], T::Date),
             (vec![date(), local()], T::Timestamp),
             (vec![zoned()], T::Timestamptz),
-            (vec![local(), zoned()], T::Text),
-            (vec![Value::Date("soon".into())], T::Text),
             (vec![Value::Time("12:00:00".into())], T::Time),
-            (vec![Value::Time("12:00:00+01:00".into())], T::Text),
+            (vec![Value::Time("12:00:00+01:00".into())], T::Timetz),
             (vec![Value::Uuid(uuid::Uuid::nil())], T::Uuid),
             (vec![Value::Bytes(vec![0])], T::Bytea),
             (vec![Value::List(vec![])], T::Jsonb),
@@ -289,6 +378,32 @@ mod tests {
             (vec![Value::Bytes(vec![0]), text("x")], T::Text),
         ] {
             assert_eq!(type_of(&values), expected, "{values:?}");
+        }
+    }
+
+    #[test]
+    fn values_that_no_type_holds_are_refused() {
+        let local = || Value::DateTime("2026-09-30T12:00:00".into());
+        let zoned = || Value::DateTime("2026-09-30T12:00:00Z".into());
+        for (values, expected) in [
+            (vec![Value::Decimal(Decimal { mantissa: 15.into(), exponent: i64::MAX })], "`numeric`"),
+            (vec![Value::Date("soon".into())], "years 1 to 9999"),
+            (vec![Value::Null, Value::DateTime("2026-09-30T12:00:00.1234567".into())], "row 2"),
+            (vec![local(), zoned()], "some values of this column have an offset"),
+            (vec![Value::Date("2026-09-30".into()), zoned()], "some values of this column have an offset"),
+            (
+                vec![Value::Time("12:00".into()), Value::Time("12:00Z".into())],
+                "some values of this column have an offset",
+            ),
+        ] {
+            let rows = values.iter().map(|value| Value::Map(vec![(text("x"), value.clone())]));
+            let input = cbor::encode(&Value::List(rows.collect()));
+            match Columns::from_rows(&Rows::new(&input).expect("rows")) {
+                Err(RowsError::Unfit(reason)) => {
+                    assert!(reason.contains("column `x`, row ") && reason.contains(expected), "{reason}");
+                }
+                other => panic!("{values:?}: {:?}", other.map(|_| "columns")),
+            }
         }
     }
 

@@ -5,6 +5,8 @@ use bue_model::{Json, Value};
 
 use super::columns::ColumnType;
 use super::numeric;
+use crate::sql::item::to_value;
+use crate::sql::json::json_text;
 use crate::sql::time;
 
 /// The header: a signature, flags, and no extension.
@@ -15,11 +17,21 @@ pub(super) const TRAILER: &[u8] = &[0xff, 0xff];
 /// The version of jsonb's binary form.
 const JSONB_VERSION: u8 = 1;
 
+/// A value that its column cannot hold.
+pub(super) struct CellError {
+    /// The column's position.
+    pub(super) column: usize,
+    pub(super) reason: String,
+}
+
 /// Appends a row with one cell per column.
-pub(super) fn encode_row(to: &mut Vec<u8>, cells: &[Item<'_>], types: &[ColumnType]) -> Result<(), String> {
-    let count = i16::try_from(types.len()).map_err(|_| "it has more columns than PostgreSQL allows".to_owned())?;
+pub(super) fn encode_row(to: &mut Vec<u8>, cells: &[Item<'_>], types: &[ColumnType]) -> Result<(), CellError> {
+    let too_many = |_| CellError { column: types.len(), reason: "PostgreSQL allows fewer columns".to_owned() };
+    let count = i16::try_from(types.len()).map_err(too_many)?;
     to.extend_from_slice(&count.to_be_bytes());
-    cells.iter().zip(types).try_for_each(|(cell, column)| encode_cell(to, cell, *column))
+    cells.iter().zip(types).enumerate().try_for_each(|(column, (cell, column_type))| {
+        encode_cell(to, cell, *column_type).map_err(|reason| CellError { column, reason })
+    })
 }
 
 /// Appends a length and as many bytes; the length is -1 for null.
@@ -46,21 +58,9 @@ fn encode_item(to: &mut Vec<u8>, item: &Item<'_>, column: ColumnType) -> Result<
         (ColumnType::Text, Item::Text(text)) => to.extend_from_slice(without_nul(text)?.as_bytes()),
         (ColumnType::Bytea, Item::Bytes(bytes)) => to.extend_from_slice(bytes),
         (_, Item::Other(value)) => return encode_value(to, value, column),
-        (_, item) => return encode_value(to, &value(item), column),
+        (_, item) => return encode_value(to, &to_value(item), column),
     }
     Ok(())
-}
-
-fn value(item: &Item<'_>) -> Value {
-    match item {
-        Item::Null => Value::Null,
-        Item::Bool(truth) => Value::Bool(*truth),
-        Item::Int(number) => Value::Int(*number),
-        Item::Float(number) => Value::Float(*number),
-        Item::Text(text) => Value::Text((*text).to_owned()),
-        Item::Bytes(bytes) => Value::Bytes(bytes.to_vec()),
-        Item::Other(value) => Value::clone(value),
-    }
 }
 
 /// Appends a value. The column's type was chosen so that it fits.
@@ -73,6 +73,11 @@ fn encode_value(to: &mut Vec<u8>, value: &Value, column: ColumnType) -> Result<(
         (ColumnType::Numeric, value) => to.extend_from_slice(&numeric(value)?),
         (ColumnType::Date, Value::Date(text)) => to.extend_from_slice(&valid(time::parse_date(text))?.to_be_bytes()),
         (ColumnType::Time, Value::Time(text)) => to.extend_from_slice(&valid(time::parse_time(text))?.to_be_bytes()),
+        (ColumnType::Timetz, Value::Time(text)) => {
+            let (micros, seconds_west) = valid(time::parse_zoned_time(text))?;
+            to.extend_from_slice(&micros.to_be_bytes());
+            to.extend_from_slice(&seconds_west.to_be_bytes());
+        }
         (ColumnType::Timestamp, Value::DateTime(text)) => {
             to.extend_from_slice(&valid(time::parse_local(text))?.to_be_bytes());
         }
@@ -86,8 +91,7 @@ fn encode_value(to: &mut Vec<u8>, value: &Value, column: ColumnType) -> Result<(
         (ColumnType::Bytea, Value::Bytes(bytes)) => to.extend_from_slice(bytes),
         (ColumnType::Jsonb, value) => {
             to.push(JSONB_VERSION);
-            serde_json::to_writer(to, &Json(value))
-                .map_err(|error| format!("a value cannot be written as JSON: {error}"))?;
+            to.extend_from_slice(json_text(value)?.as_bytes());
         }
         (ColumnType::Text, value) => to.extend_from_slice(text(value)?.as_bytes()),
         (column, value) => return Err(format!("{} is not a {}", value.kind(), column.sql())),
@@ -144,7 +148,7 @@ fn text(value: &Value) -> Result<String, String> {
 
 fn without_nul(text: &str) -> Result<&str, String> {
     match text.contains('\0') {
-        true => Err("a text contains a NUL character, which PostgreSQL's text cannot hold; pass bytes".to_owned()),
+        true => Err("the text contains a NUL character, which PostgreSQL's text cannot hold; send bytes".to_owned()),
         false => Ok(text),
     }
 }

@@ -2,14 +2,14 @@
 //!
 //! The rows are read twice and never held all at once: first for the columns and their types, then to be sent.
 
-use bue_model::Failure;
+use bue_model::{Failure, SqlColumn};
 use bytes::Bytes;
 use tokio::sync::mpsc;
 
 use super::columns::{Columns, check_name};
 use super::copy::{HEADER, TRAILER, encode_row};
 use crate::sql::rows::Rows;
-use crate::sql::rows_error::RowsError;
+use crate::sql::rows_error::{RowsError, at_cell};
 use crate::sql::table::{Shape, not_a_table, quoted};
 
 /// Bytes of rows that are sent in one chunk.
@@ -23,6 +23,8 @@ pub(super) struct InputTable {
     pub(super) input: usize,
     /// CBOR.
     pub(super) bytes: Bytes,
+    /// The columns that the script declares.
+    pub(super) declared: Option<Vec<SqlColumn>>,
 }
 
 /// A part of a table.
@@ -42,7 +44,10 @@ impl InputTable {
 
     fn try_send(&self, to: &mpsc::Sender<TablePart>) -> Result<Shape, RowsError> {
         let rows = Rows::new(&self.bytes)?;
-        let (mut columns, shape) = Columns::from_rows(&rows)?;
+        let (mut columns, shape) = match &self.declared {
+            Some(declared) => Columns::declared(&rows, declared)?,
+            None => Columns::from_rows(&rows)?,
+        };
         if to.blocking_send(TablePart::Columns(definition(&columns))).is_ok() {
             match send_rows(&rows, &mut columns, to) {
                 // the receiver was dropped because the server failed, which it reports itself
@@ -70,12 +75,15 @@ impl From<RowsError> for SendError {
 }
 
 fn send_rows(rows: &Rows<'_>, columns: &mut Columns, to: &mpsc::Sender<TablePart>) -> Result<(), SendError> {
-    let types = columns.types();
+    let (types, names) = (columns.types(), columns.keys.names().to_vec());
     let mut chunk = HEADER.to_vec();
     let mut index = 0_u64;
     rows.each(&mut columns.keys, |cells| {
-        encode_row(&mut chunk, cells, &types).map_err(|reason| RowsError::Unfit(format!("row {index}: {reason}")))?;
         index += 1;
+        encode_row(&mut chunk, cells, &types).map_err(|error| {
+            let name = names.get(error.column).map_or("", String::as_str);
+            RowsError::Unfit(at_cell(name, index, &error.reason))
+        })?;
         if chunk.len() >= CHUNK_BYTES {
             let full = core::mem::replace(&mut chunk, Vec::with_capacity(CHUNK_BYTES + CHUNK_BYTES / 8));
             to.blocking_send(TablePart::Rows(full.into())).map_err(|_| SendError::ReceiverGone)?;

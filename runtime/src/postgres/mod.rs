@@ -17,6 +17,7 @@ mod copy;
 mod copy_source;
 pub(crate) mod database;
 pub(crate) mod databases;
+mod empty;
 mod failure;
 mod numeric;
 mod output;

@@ -3,20 +3,18 @@
 //! PostgreSQL sends every value as text, written by the type's output function, so every type is supported, alone or in an
 //! array. Types that correspond to a kind of value are parsed; all others stay texts.
 
-use bue_model::cbor::{self, MAX_DEPTH};
+use bue_model::cbor;
 use bue_model::{Decimal, Value};
 use minicbor::Encoder;
 use tokio_postgres::types::{Kind as TypeKind, Type};
 
 use super::array;
+use crate::sql::json::parse_json;
 
 /// Executed before the last statement, so that its values have one known form. The order of day and month in a date's
 /// *input* stays as the script set it.
 pub(super) const OUTPUT_SETTINGS: &str =
     "SET LOCAL datestyle = 'ISO'; SET LOCAL bytea_output = 'hex'; SET LOCAL extra_float_digits = 1";
-
-/// Nesting levels around a value of a row: the list of rows, and the row.
-const ROW_DEPTH: usize = 2;
 
 /// The kind of value that a column's texts become.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -74,7 +72,7 @@ impl ColumnKind {
             Self::Date => is_date(text).then(|| Value::Date(text.to_owned())),
             Self::Time => Some(Value::Time(with_offset_minutes(text, 0))),
             Self::DateTime => datetime(text).map(Value::DateTime),
-            Self::Json => json(text),
+            Self::Json => parse_json(text),
             Self::List(element) => array::parse(text, &|item| element.value(item)),
             Self::Text => None,
         }
@@ -141,31 +139,6 @@ fn datetime(text: &str) -> Option<String> {
 fn with_offset_minutes(text: &str, day: usize) -> String {
     let offset = text.get(day..).and_then(|time| time.find(['+', '-'])).map(|sign| text.len() - day - sign);
     if offset == Some(3) { format!("{text}:00") } else { text.to_owned() }
-}
-
-/// Parses JSON. `None` if a number is out of range or the nesting is too deep for the next step.
-fn json(text: &str) -> Option<Value> {
-    json_value(serde_json::from_str(text).ok()?, MAX_DEPTH - ROW_DEPTH)
-}
-
-fn json_value(json: serde_json::Value, depth: usize) -> Option<Value> {
-    use serde_json::Value as J;
-    let depth = depth.checked_sub(1)?;
-    Some(match json {
-        J::Null => Value::Null,
-        J::Bool(truth) => Value::Bool(truth),
-        J::Number(number) => match (number.as_i64(), number.as_u64()) {
-            (Some(number), _) => Value::Int(number),
-            (None, Some(number)) => Value::BigInt(number.into()),
-            (None, None) => Value::Float(number.as_f64()?),
-        },
-        J::String(text) => Value::Text(text),
-        J::Array(items) => Value::List(items.into_iter().map(|item| json_value(item, depth)).collect::<Option<_>>()?),
-        J::Object(entries) => {
-            let entries = entries.into_iter().map(|(key, value)| Some((Value::Text(key), json_value(value, depth)?)));
-            Value::Map(entries.collect::<Option<_>>()?)
-        }
-    })
 }
 
 #[cfg(test)]

@@ -13,7 +13,7 @@ use crate::step::task::Placeholders;
 pub struct Query {
     /// The statements are the text of its entry.
     pub bundle: Arc<Bundle>,
-    /// The table that the first input becomes.
+    /// The table that the first input becomes: the text of an [`SqlTable`](bue_model::SqlTable).
     pub table: String,
     /// Values for `{{scope}}` and so on.
     pub placeholders: Placeholders,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use bue_model::job::Hints;
-use bue_model::{Answer, Failure, FailureKind};
+use bue_model::{Answer, Failure, FailureKind, SqlTable};
 use bytes::Bytes;
 use futures_util::{SinkExt, StreamExt};
 use tokio::sync::mpsc;
@@ -13,6 +13,7 @@ use tokio_postgres::{Client, CopyInSink, SimpleQueryMessage};
 
 use super::connection::Connection;
 use super::copy_source::{InputTable, TablePart};
+use super::empty::EmptyTables;
 use super::failure::{from_server_error, from_statement_error};
 use super::output::{ColumnKind, OUTPUT_SETTINGS, encode_row};
 use super::pool::Pool;
@@ -100,22 +101,28 @@ impl Step<'_> {
         connection.log_to(self.log);
         let started = client.batch_execute(&self.begin_sql()).await;
         started.map_err(|error| from_server_error(&error, "The step's transaction could not be started"))?;
-        let inputs = InputNames::new((0..self.query.inputs.len()).map(|index| table_name(&self.query.table, index)));
+        let first = SqlTable::from_text(&self.query.table);
+        let inputs = InputNames::new((0..self.query.inputs.len()).map(|index| table_name(&first.name, index)));
         inputs.check_names(client, &sql).await?;
-        let tables = self.create_tables(client).await?;
+        let tables = self.create_tables(client, &first).await?;
+        let mut empty = EmptyTables::new(&tables);
         let unchanged = inputs.changes(client).await?;
         let mut output = StepOutput { value: RowBuffer::new(&self.query.limits).into_list(), is_reusable: true };
         if let Some((last, others)) = statements.split_last() {
             for statement in others {
+                empty.add_columns(client, statement.text).await?;
                 let result = client.batch_execute(statement.text).await;
                 result.map_err(|error| from_statement_error(&error, statement, &sql, &tables))?;
                 self.check_log()?;
                 // it may have created a table, or changed the search path
                 inputs.check_names(client, &sql).await?;
             }
+            empty.add_columns(client, last.text).await?;
             output = self.run_last(client, last, &|error| from_statement_error(&error, last, &sql, &tables)).await?;
             self.check_log()?;
         }
+        // to look up a type, the client caches prepared statements, which DISCARD ALL would remove behind its back
+        output.is_reusable &= !empty.has_prepared();
         inputs.check_names(client, &sql).await?;
         inputs.check_changes(client, &unchanged).await?;
         let committed = client.batch_execute("COMMIT").await;
@@ -136,11 +143,13 @@ impl Step<'_> {
         format!("BEGIN; SET LOCAL statement_timeout = {time}; SET LOCAL standard_conforming_strings = on")
     }
 
-    async fn create_tables(&self, client: &Client) -> Result<Vec<Table>, Failure> {
+    async fn create_tables(&self, client: &Client, first: &SqlTable) -> Result<Vec<Table>, Failure> {
         let mut tables = Vec::new();
         for (index, bytes) in self.query.inputs.iter().enumerate() {
-            let table = table_name(&self.query.table, index);
-            tables.push(create_table(client, InputTable { table, input: index + 1, bytes: bytes.clone() }).await?);
+            let table = table_name(&first.name, index);
+            let declared = first.columns.clone().filter(|_| index == 0);
+            let input = InputTable { table, input: index + 1, bytes: bytes.clone(), declared };
+            tables.push(create_table(client, input).await?);
         }
         Ok(tables)
     }

@@ -2,6 +2,9 @@
 //!
 //! Depends on [`step`](crate::step) and on no database's client.
 
+pub(crate) mod declared;
+pub(crate) mod item;
+pub(crate) mod json;
 pub(crate) mod placeholders;
 pub(crate) mod result;
 pub(crate) mod rows;

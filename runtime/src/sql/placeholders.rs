@@ -7,6 +7,9 @@ use uuid::Builder;
 
 use crate::step::task::Placeholders;
 
+/// Bytes of a placeholder's name at most. Without a limit, each `{{` without `}}` would read the whole text behind it.
+const MAX_NAME_BYTES: usize = 250;
+
 /// Replaces `{{scope}} {{priority}} {{timeout}} {{retries}}`, and `{{uuid:x}}` or `{{uuid|x}}` with a fresh UUID for each `x`
 /// (32 hexadecimal digits, so that it can be part of a name). Unknown placeholders stay.
 pub(super) fn fill_placeholders(text: &str, placeholders: &Placeholders) -> Result<String, Failure> {
@@ -16,7 +19,7 @@ pub(super) fn fill_placeholders(text: &str, placeholders: &Placeholders) -> Resu
     while let Some((before, after_braces)) = rest.split_once("{{") {
         filled.push_str(before);
         let replaced =
-            after_braces.split_once("}}").map(|(name, after)| Ok((value_of(name, placeholders, &mut ids)?, after)));
+            split_name(after_braces).map(|(name, after)| Ok((value_of(name, placeholders, &mut ids)?, after)));
         match replaced.transpose()? {
             Some((Some(value), after)) => {
                 filled.push_str(&value);
@@ -38,7 +41,7 @@ pub(crate) fn mask_placeholders(text: &str) -> String {
     let mut rest = text;
     while let Some((before, after_braces)) = rest.split_once("{{") {
         masked.push_str(before);
-        let replaced = after_braces.split_once("}}").and_then(|(name, after)| Some((mask_char(name)?, name, after)));
+        let replaced = split_name(after_braces).and_then(|(name, after)| Some((mask_char(name)?, name, after)));
         match replaced {
             Some((character, name, after)) => {
                 masked.extend(core::iter::repeat_n(character, name.chars().count() + 4));
@@ -52,6 +55,13 @@ pub(crate) fn mask_placeholders(text: &str) -> String {
     }
     masked.push_str(rest);
     masked
+}
+
+/// The name of a placeholder, up to `}}`, and the text behind it.
+fn split_name(text: &str) -> Option<(&str, &str)> {
+    let window = text.get(..text.floor_char_boundary(MAX_NAME_BYTES + 2))?;
+    let end = window.find("}}")?;
+    Some((text.get(..end)?, text.get(end + 2..)?))
 }
 
 /// Returns a character that the value of a placeholder may consist of; `None` if there is no such placeholder.
@@ -110,6 +120,19 @@ mod tests {
             assert_eq!(filled(unknown), unknown);
         }
         assert_eq!(filled("{{x}}{{scope}}{{{scope}}"), "{{x}}eu{{{scope}}");
+    }
+
+    /// If each pair of braces read all that follow, this test would take minutes.
+    #[test]
+    fn braces_without_an_end_are_read_once() {
+        let text = "{{".repeat(400_000);
+        assert_eq!(filled(&text), text);
+        assert_eq!(mask_placeholders(&text), text);
+        let closed = format!("{text}}}}}");
+        assert_eq!(filled(&closed), closed);
+        let (longest, longer) = ("x".repeat(MAX_NAME_BYTES - 5), "x".repeat(MAX_NAME_BYTES - 4));
+        assert_eq!(filled(&format!("{{{{uuid:{longest}}}}}")).len(), 32);
+        assert_eq!(filled(&format!("{{{{uuid:{longer}}}}}")), format!("{{{{uuid:{longer}}}}}"));
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use bue_model::Value;
 use bue_model::cbor::{self, Item, Kind, Reader, Remaining};
 
-use super::rows_error::RowsError;
+use super::rows_error::{RowsError, at_cell};
 use super::table::{Shape, key_text};
 
 /// The rows of an input: a list of maps, or a single map.
@@ -109,12 +109,14 @@ fn read_row<'a>(
         Kind::Other => return Err(not_a_map(reader.item()?.kind())),
     };
     let mut at = 0;
+    columns.begin_row(index);
     while reader.has_more(&mut left)? {
         let position = columns.position(reader, at)?;
+        columns.mark(position)?;
         entry(position, reader)?;
         at += 1;
     }
-    Ok(())
+    columns.end_row(at)
 }
 
 /// A database's rules for names.
@@ -137,13 +139,33 @@ pub(crate) struct Columns {
     /// The numbers of the last row's keys. Most rows have the keys of the previous row in the same order, so comparing bytes
     /// is enough.
     expected: Vec<usize>,
+    /// The script declares the columns, so each row has exactly these.
+    is_declared: bool,
+    /// The row that is read: how many were read before, so that it is read only once, and its index in the input.
+    row: (u64, u64),
+    /// For each column, the last row that had it, counted like the first part of `row`.
+    last_row: Vec<u64>,
 }
 
 impl Columns {
     /// No columns yet; [`Rows::each`] adds them.
     pub(crate) fn new(naming: Naming) -> Self {
-        let (names, keys, expected) = Default::default();
-        Self { naming, names, by_name: HashMap::new(), keys, by_key: HashMap::new(), expected }
+        let (names, keys, expected, last_row) = Default::default();
+        let (by_name, by_key, is_declared, row) = Default::default();
+        Self { naming, names, by_name, keys, by_key, expected, is_declared, row, last_row }
+    }
+
+    /// The columns that the script declares.
+    ///
+    /// # Errors
+    /// The database does not allow a name.
+    pub(crate) fn declared<'n>(naming: Naming, names: impl IntoIterator<Item = &'n str>) -> Result<Self, RowsError> {
+        let mut columns = Self::new(naming);
+        for name in names {
+            columns.add_name(name.to_owned(), (naming.fold)(name))?;
+        }
+        columns.is_declared = true;
+        Ok(columns)
     }
 
     pub(crate) fn names(&self) -> &[String] {
@@ -174,16 +196,58 @@ impl Columns {
         let folded = (self.naming.fold)(&name);
         let position = match self.by_name.get(&folded) {
             Some(position) => *position,
-            None => {
-                (self.naming.check)(&name).map_err(RowsError::Unfit)?;
-                self.names.push(name);
-                self.by_name.insert(folded, self.names.len() - 1);
-                self.names.len() - 1
+            None if self.is_declared => {
+                return Err(self.unfit(&name, "the script does not declare this column; declare it, or remove the key"));
             }
+            None => self.add_name(name, folded)?,
         };
         self.keys.push((key.into(), position));
         self.by_key.insert(key.into(), self.keys.len() - 1);
         Ok(self.keys.len() - 1)
+    }
+
+    /// Adds a column and returns its position.
+    fn add_name(&mut self, name: String, folded: String) -> Result<usize, RowsError> {
+        (self.naming.check)(&name).map_err(RowsError::Unfit)?;
+        self.names.push(name);
+        self.by_name.insert(folded, self.names.len() - 1);
+        Ok(self.names.len() - 1)
+    }
+
+    fn begin_row(&mut self, index: u64) {
+        self.row = (self.row.0 + 1, index);
+    }
+
+    /// Notes that the row has this column.
+    fn mark(&mut self, position: usize) -> Result<(), RowsError> {
+        if self.last_row.len() <= position {
+            self.last_row.resize(self.names.len(), 0);
+        }
+        let Some(last) = self.last_row.get_mut(position) else { return Ok(()) };
+        if core::mem::replace(last, self.row.0) != self.row.0 {
+            return Ok(());
+        }
+        let name = self.names.get(position).cloned().unwrap_or_default();
+        Err(self.unfit(
+            &name,
+            "the row has several keys for this column, such as `a` and `A`, or 7 and \"7\"; rename all but one",
+        ))
+    }
+
+    /// Checks that the row, which has `count` columns, has all that are declared.
+    fn end_row(&self, count: usize) -> Result<(), RowsError> {
+        if !self.is_declared || count == self.names.len() {
+            return Ok(());
+        }
+        let is_missing = |position: usize| self.last_row.get(position).is_none_or(|row| *row != self.row.0);
+        let missing = self.names.iter().enumerate().find(|(position, _)| is_missing(*position));
+        missing.map_or(Ok(()), |(_, name)| {
+            Err(self.unfit(name, "the script declares this column, but the row does not have it; null is None"))
+        })
+    }
+
+    fn unfit(&self, column: &str, reason: &str) -> RowsError {
+        RowsError::Unfit(at_cell(column, self.row.1 + 1, reason))
     }
 }
 
@@ -224,7 +288,6 @@ mod tests {
             &[],
             &[("B", 4), ("c", 5), ("a", 6)],
             &[("a", 7), ("b", 8), ("c", 9)],
-            &[("a", 1), ("a", 2)],
         ]);
         let (names, lines) = table(&input).expect("rows");
         assert_eq!(names, ["a", "b", "c"]);
@@ -234,7 +297,6 @@ mod tests {
             "[Null, Null, Null]",
             "[Int(6), Int(4), Int(5)]",
             "[Int(7), Int(8), Int(9)]",
-            "[Int(2), Null, Null]",
         ];
         assert_eq!(lines, expected);
     }
@@ -268,9 +330,54 @@ mod tests {
         assert!(matches!(table(&[0x81, 0xa0, 0]), Err(RowsError::Unreadable(_))), "more than a value");
     }
 
+    /// The value of one of the keys would be lost.
+    #[test]
+    fn a_row_with_two_keys_for_a_column_is_refused() {
+        let both = Value::Map(vec![(Value::Int(7), Value::Int(1)), (text("7"), Value::Int(2))]);
+        for input in [
+            rows(&[&[("b", 1)], &[("a", 1), ("A", 2)]]),
+            rows(&[&[("a", 1)], &[("A", 1), ("b", 2), ("a", 3)]]),
+            cbor::encode(&Value::List(vec![Value::Map(vec![]), both])),
+        ] {
+            let refused = table(&input);
+            let Err(RowsError::Unfit(reason)) = &refused else { panic!("{refused:?}") };
+            assert!(reason.contains("row 2 (the first is row 1): the row has several keys"), "{reason}");
+        }
+    }
+
+    #[test]
+    fn rows_have_exactly_the_declared_columns() {
+        let read = |input: &[u8]| {
+            let mut columns = Columns::declared(NAMING, ["a", "b"])?;
+            let mut lines = Vec::new();
+            Rows::new(input)?.each(&mut columns, |cells| {
+                lines.push(format!("{cells:?}"));
+                Ok::<_, RowsError>(())
+            })?;
+            Ok::<_, RowsError>(lines)
+        };
+        let lines = read(&rows(&[&[("b", 1), ("A", 2)], &[("a", 3), ("b", 4)]])).expect("rows");
+        assert_eq!(lines, ["[Int(2), Int(1)]", "[Int(3), Int(4)]"]);
+        assert!(read(&rows(&[])).expect("no rows").is_empty());
+        for (input, expected) in [
+            (
+                rows(&[&[("a", 1), ("b", 2)], &[("b", 1)]]),
+                "column `a`, row 2 (the first is row 1): the script declares",
+            ),
+            (rows(&[&[]]), "column `a`, row 1"),
+            (
+                rows(&[&[("a", 1), ("c", 3), ("b", 2)]]),
+                "column `c`, row 1 (the first is row 1): the script does not declare",
+            ),
+        ] {
+            let refused = read(&input);
+            assert!(matches!(&refused, Err(RowsError::Unfit(reason)) if reason.contains(expected)), "{refused:?}");
+        }
+    }
+
     #[test]
     fn one_map_is_one_row_and_a_tuple_a_list() {
-        let map = cbor::encode(&Value::Map(vec![(Value::Int(7), Value::Int(1)), (text("7"), Value::Int(2))]));
+        let map = cbor::encode(&Value::Map(vec![(Value::Int(7), Value::Int(2))]));
         assert_eq!(table(&map).expect("a row"), (vec!["7".to_owned()], vec!["[Int(2)]".to_owned()]));
         let mut tuple = vec![0xda, 0, 0x62, 0x75, 0x65, 0x81];
         tuple.extend_from_slice(&map);

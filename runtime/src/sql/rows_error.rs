@@ -5,6 +5,11 @@ use bue_model::{Failure, FailureKind};
 
 use super::table::{needs_rows, not_a_table};
 
+/// Says which cell a reason is about; rows are counted from 1.
+pub(crate) fn at_cell(column: &str, row: u64, reason: &str) -> String {
+    format!("column `{column}`, row {row} (the first is row 1): {reason}")
+}
+
 /// Why the rows of an input cannot be used.
 #[derive(Debug)]
 pub(crate) enum RowsError {

@@ -48,7 +48,8 @@ pub(crate) fn explain_missing_column(tables: &[Table]) -> Option<String> {
     tables.iter().find_map(|table| match &table.shape {
         Shape::Rows => None,
         Shape::Empty => Some(format!(
-            "Table `{}` has no columns, because step input {} is an empty list, and only rows define columns",
+            "Table `{0}` has no columns of its own, because step input {1} is an empty list; declare them next to the table's \
+             name, as in `{0}(id int, day date)`",
             table.name, table.input
         )),
         Shape::OneMap(keys) => {

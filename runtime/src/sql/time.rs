@@ -64,6 +64,17 @@ pub(crate) fn parse_zoned(text: &str) -> Option<i64> {
     Some(parse_local(at)? - east)
 }
 
+/// Parses `12:30:00+02:00` and returns microseconds and the seconds by which the offset is west of UTC.
+pub(crate) fn parse_zoned_time(text: &str) -> Option<(i64, i32)> {
+    if let Some(utc) = text.strip_suffix('Z') {
+        return Some((parse_time(utc)?, 0));
+    }
+    let (at, offset) = text.split_at_checked(text.find(['+', '-'])?)?;
+    let micros = parse_time(offset.get(1..)?)?;
+    let seconds = i32::try_from(micros / 1_000_000).ok().filter(|_| micros % 1_000_000 == 0)?;
+    Some((parse_time(at)?, if offset.starts_with('-') { seconds } else { -seconds }))
+}
+
 /// Has a datetime or a time an offset?
 pub(crate) fn has_offset(text: &str) -> bool {
     let time = text.split_once(['T', ' ']).map_or(text, |(_, time)| time);
@@ -160,6 +171,9 @@ mod tests {
         assert_eq!(parse_zoned("2000-01-01T02:00:00+02:00"), Some(0));
         assert_eq!(parse_zoned("2000-01-01T00:00:00Z"), Some(0));
         assert_eq!(parse_zoned("1999-12-31 19:00:00.000001-05:00"), Some(1));
+        assert_eq!(parse_zoned_time("12:30+02:00"), Some((45_000_000_000, -7200)));
+        assert_eq!(parse_zoned_time("00:00:00-00:00:01"), Some((0, 1)));
+        assert_eq!((parse_zoned_time("12:30"), parse_zoned_time("12:30Z")), (None, Some((45_000_000_000, 0))));
         for none in ["24:00:00", "12:60", "12", "12:00:00+02:00", "12:00:00.1234567", "", "12:00:00.x"] {
             assert_eq!(parse_time(none), None, "{none}");
         }

@@ -50,7 +50,7 @@ pub enum Code {
         bundle: Arc<Bundle>,
         /// The bundle's key.
         key: BlobHash,
-        /// The table that the first input becomes.
+        /// The table that the first input becomes: the text of an [`SqlTable`](bue_model::SqlTable).
         table: String,
         /// Values for `{{scope}}` and so on.
         placeholders: Placeholders,

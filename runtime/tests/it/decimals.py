@@ -1,6 +1,6 @@
 """Checks what sqlite3 steps returned: one line per query, `name|given cells|returned cells`."""
 import sys
-from decimal import Context, Decimal, setcontext
+from decimal import ROUND_HALF_UP, Context, Decimal, setcontext
 
 setcontext(Context(prec=100))
 
@@ -26,6 +26,11 @@ def add(numbers):
 def combined(rows, function):
     rows = [(v, w) for v, w in rows if v is not None and -1000 < v < 1000]
     return [[None if w is None else function(v, w)] for v, w in rows]
+
+
+def rounded(number, places):
+    # format shows null as 0
+    return (number or Decimal(0)).quantize(Decimal(1).scaleb(-places), ROUND_HALF_UP)
 
 
 def compare(v, w):
@@ -59,6 +64,13 @@ def expected(name, rows):
         return combined(rows, lambda v, w: v - w)
     if name == "multiply":
         return combined(rows, lambda v, w: v * w * 2)
+    if name == "literals":
+        return [[v] for v in column]
+    if name in ("round", "format"):
+        rows = [(v, w) for v, w in rows if v is not None and -100000 < v < 100000]
+        if name == "round":
+            return [[rounded(v, 1)] for v, _ in rows]
+        return [[rounded(v, 2), rounded(w, 0)] for v, w in rows]
     if name == "window":
         return [[add(column[max(0, at - 2): at + 1])] for at in range(len(column))]
     raise ValueError(name)

@@ -149,6 +149,12 @@ async fn arithmetic_that_would_round_is_refused() {
         ("SELECT v * v FROM rows", "123456789012345 * 123456789012345"),
         ("SELECT w + 1 FROM rows", "the text \"0.12345678901234567\" is a number of more than 15"),
         ("SELECT 9223372036854775807 + 1 FROM rows", "integer overflow"),
+        (
+            "SELECT v FROM rows WHERE v > 0.1234567890123456",
+            "the number 0.1234567890123456 has more than 15 significant",
+        ),
+        ("SELECT v, 9223372036854775808 FROM rows", "the integer 9223372036854775808 needs more than 64 bits"),
+        ("SELECT format('%.3e', v) FROM rows", "format would round the binary form of 123456789012345"),
         // no call of a function can replace these
         ("SELECT sum(v) OVER (ORDER BY v RANGE BETWEEN 0.1 PRECEDING AND CURRENT ROW) FROM rows", "decimal_add"),
         ("SELECT v FROM rows LIMIT 1 OFFSET offset - 1", "no such column"),
@@ -166,9 +172,13 @@ async fn floats_are_floats() {
     for (sql, expected) in [
         ("SELECT 0.1 + 0.2 a, v FROM rows LIMIT 1", vec!["float 0.30000000000000004", "float 0.1"]),
         ("SELECT v FROM rows WHERE v = 1", vec!["int 1"]),
+        ("SELECT 0.1234567890123456789 a, format('%.2f', 2.675) b", vec!["float 0.12345678901234568", "text 2.67"]),
     ] {
         assert_eq!(cells(sql, &rows).await, Ok(expected.into_iter().map(str::to_owned).collect()), "{sql}");
     }
+    // an integer would become a float
+    let refused = cells("SELECT 1, 18446744073709551616", &rows).await;
+    assert!(refused.is_err_and(|reason| reason.contains("the integer 18446744073709551616 needs more than 64 bits")));
     let refused = run(&sqlite("SELECT decimal_add(1, 2)", &[])).await;
     assert!(failure(&refused).message.contains("no such function"), "{refused:?}");
     // with a decimal in another column, quotients and measurements stay floats
@@ -191,7 +201,7 @@ fn number() -> impl Strategy<Value = Value> {
     prop_oneof![any, money, tenths, Just(Value::Null), (-50..50_i64).prop_map(Value::Int)]
 }
 
-const QUERIES: [(&str, &str); 10] = [
+const QUERIES: [(&str, &str); 13] = [
     ("all", "SELECT v, w FROM rows"),
     ("order", "SELECT v FROM rows ORDER BY v"),
     ("ends", "SELECT min(v) a, max(v) b FROM rows"),
@@ -201,6 +211,9 @@ const QUERIES: [(&str, &str); 10] = [
     ("add", "SELECT v + w FROM rows WHERE v > -1000 AND v < 1000"),
     ("subtract", "SELECT v - w FROM rows WHERE v > -1000 AND v < 1000"),
     ("multiply", "SELECT v * w * 2 FROM rows WHERE v > -1000 AND v < 1000"),
+    ("format", "SELECT format('%.2f', v) a, printf('%.0f', w) b FROM rows WHERE v > -100000 AND v < 100000"),
+    ("literals", "LITERALS"),
+    ("round", "SELECT round(v, 1) FROM rows WHERE v > -100000 AND v < 100000"),
     ("window", "SELECT sum(v) OVER (ORDER BY rowid ROWS BETWEEN 2 PRECEDING AND CURRENT ROW) FROM rows"),
 ];
 
@@ -224,6 +237,10 @@ async fn random_columns_are_what_python_says() {
         let rows = table(&[&v, &w]);
         let given: Vec<String> = v.iter().zip(&w).flat_map(|(v, w)| [shown(v), shown(w)]).collect();
         for (name, sql) in QUERIES {
+            // the values of the first column, as numbers in the SQL
+            let literals = v.iter().map(|value| shown(value).rsplit(' ').next().unwrap_or_default().to_owned());
+            let literals = format!("VALUES ({})", literals.collect::<Vec<_>>().join("), ("));
+            let sql = if sql == "LITERALS" { literals.as_str() } else { sql };
             let answer = match cells(sql, &rows).await {
                 Ok(cells) => cells,
                 Err(reason) if reason.contains("15 significant digits") => vec!["refused".to_owned()],

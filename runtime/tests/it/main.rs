@@ -20,5 +20,7 @@ mod packages;
 mod postgres;
 mod prepare;
 mod python;
+mod sql_columns;
+mod sql_values;
 mod sqlite;
 mod wheel;

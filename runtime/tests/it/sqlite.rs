@@ -102,24 +102,45 @@ async fn types_are_kept_going_in() {
         (text("1"), "text", text("1")),
         (Value::Bytes(vec![0, 255]), "blob", Value::Bytes(vec![0, 255])),
         (Value::Null, "null", Value::Null),
-        (Value::Bool(true), "integer", Value::Int(1)),
+        (Value::Bool(true), "integer", Value::Bool(true)),
         (decimal, "real", Value::Decimal(Decimal { mantissa: 15.into(), exponent: -1 })),
         (
             Value::Uuid("01234567-89ab-cdef-0123-456789abcdef".parse().expect("a uuid")),
             "text",
-            text("01234567-89ab-cdef-0123-456789abcdef"),
+            Value::Uuid("01234567-89ab-cdef-0123-456789abcdef".parse().expect("a uuid")),
         ),
-        (Value::DateTime("2026-09-30T12:00:00+02:00".into()), "text", text("2026-09-30T10:00:00+00:00")),
-        (Value::DateTime("2026-09-30T12:00:00".into()), "text", text("2026-09-30T12:00:00")),
-        (Value::Time("12:00:00".into()), "text", text("12:00:00")),
-        (Value::Date("2026-09-30".into()), "text", text("2026-09-30")),
-        (list(&[Value::Int(1), text("x")]), "text", text(r#"[1,"x"]"#)),
-        (map(&[("k", Value::Null)]), "text", text(r#"{"k":null}"#)),
+        (
+            Value::DateTime("2026-09-30T12:00:00+02:00".into()),
+            "text",
+            Value::DateTime("2026-09-30T10:00:00+00:00".into()),
+        ),
+        (Value::DateTime("2026-09-30T12:00:00".into()), "text", Value::DateTime("2026-09-30T12:00:00".into())),
+        (Value::Time("12:00:00".into()), "text", Value::Time("12:00:00".into())),
+        (Value::Date("2026-09-30".into()), "text", Value::Date("2026-09-30".into())),
+        (list(&[Value::Int(1), text("x")]), "text", list(&[Value::Int(1), text("x")])),
+        (map(&[("k", Value::Null)]), "text", map(&[("k", Value::Null)])),
     ] {
         let rows = list(&[map(&[("v", given.clone())])]);
         let answer = value(&run(&sqlite("SELECT typeof(v) t, v FROM rows", &[rows])).await);
         assert_eq!(answer, list(&[map(&[("t", text(kind)), ("v", seen)])]), "{given:?}");
     }
+}
+
+/// SQLite names one column of a union only, so the values of the others must not be taken for its kind.
+#[tokio::test]
+async fn a_union_has_the_types_of_sqlite() {
+    let flags = list(&[map(&[("f", Value::Bool(true))])]);
+    let counts = list(&[map(&[("n", Value::Int(0))])]);
+    let sql = "SELECT f FROM rows UNION ALL SELECT n FROM pipe1";
+    assert_eq!(json(sql, &[flags.clone(), counts.clone()]).await, r#"[{"f":1},{"f":0}]"#);
+    let view = "CREATE VIEW v AS SELECT f FROM rows UNION SELECT n FROM pipe1; SELECT f FROM v ORDER BY f";
+    assert_eq!(json(view, &[flags.clone(), counts]).await, r#"[{"f":0},{"f":1}]"#);
+    // a computed value has no kind of its own, a value that a statement wrote may have another one
+    assert_eq!(
+        json("SELECT max(f) m, f, 'union' u FROM rows", &[flags.clone()]).await,
+        r#"[{"m":1,"f":true,"u":"union"}]"#
+    );
+    assert_eq!(json("UPDATE rows SET f = 2; SELECT f FROM rows", &[flags]).await, r#"[{"f":2}]"#);
 }
 
 /// Datetimes with an offset are instants, so they compare and sort as such.

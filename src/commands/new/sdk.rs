@@ -56,6 +56,7 @@ const FILES: &[(&str, &str)] = &[
     sdk_file!("model/src/serde_value/error.rs"),
     sdk_file!("model/src/serde_value/mod.rs"),
     sdk_file!("model/src/serde_value/serializer.rs"),
+    sdk_file!("model/src/sql_table.rs"),
     sdk_file!("model/src/value.rs"),
     sdk_file!("model/src/wire.rs"),
 ];

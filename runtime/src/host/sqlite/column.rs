@@ -1,15 +1,15 @@
 //! How the values of an input become values of SQLite, and which ones it cannot hold.
 
 use bue_model::cbor::Item;
-use bue_model::{Decimal, Json, Value};
+use bue_model::{Decimal, SqlType, Value};
 use rusqlite::types::{ToSqlOutput, Value as SqlValue, ValueRef};
 
 use super::exact::number::{Exact, MAX_DIGITS};
+use super::storage::Storage;
+use crate::sql::declared;
+use crate::sql::item::to_value;
+use crate::sql::json::json_text;
 use crate::sql::time::{format_utc, has_offset, parse_zoned};
-
-/// The declared type of a column of decimals. It contains `REAL`, so SQLite stores floats; result columns that come straight
-/// from such a column are recognised by it.
-pub(super) const DECIMAL_TYPE: &str = "DECIMAL REAL";
 
 /// Characters of a value that a message shows.
 const SHOWN_CHARS: usize = 60;
@@ -18,76 +18,43 @@ const SHOWN_CHARS: usize = 60;
 const OTHER_WAYS: &str = "send it as text with str(), as float(), as an integer number of cents, or use a postgres step, \
                           whose `numeric` holds it";
 
-/// What the cells of a column are, so far.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct ColumnKinds {
-    decimals: bool,
-    /// Something else than a decimal, an integer or null.
-    others: bool,
-}
-
-impl ColumnKinds {
-    pub(super) fn add(&mut self, cell: &Item<'_>) {
-        match cell {
-            Item::Null | Item::Int(_) => {}
-            Item::Other(value) => match &**value {
-                Value::Decimal(_) => self.decimals = true,
-                Value::Null | Value::Int(_) | Value::BigInt(_) => {}
-                _ => self.others = true,
-            },
-            _ => self.others = true,
-        }
-    }
-
-    pub(super) const fn has_decimals(self) -> bool {
-        self.decimals
-    }
-
-    pub(super) const fn storage(self) -> Storage {
-        if self.decimals && !self.others { Storage::Decimal } else { Storage::Any }
-    }
-}
-
-/// How a column stores its values.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Storage {
-    /// Each value as it is.
-    Any,
-    /// Decimals and integers, as the floats that stand for them.
-    Decimal,
-}
-
-impl Storage {
-    /// The declared type; empty if there is none.
-    pub(super) const fn sql(self) -> &'static str {
-        match self {
-            Self::Any => "",
-            Self::Decimal => DECIMAL_TYPE,
-        }
-    }
-}
-
 /// Converts the cells of one column.
 pub(super) struct Column {
     storage: Storage,
+    declared: Option<SqlType>,
     /// Have its datetimes an offset?
     has_offsets: Option<bool>,
 }
 
 impl Column {
     pub(super) const fn new(storage: Storage) -> Self {
-        Self { storage, has_offsets: None }
+        Self { storage, declared: None, has_offsets: None }
+    }
+
+    /// A column that the script declares.
+    pub(super) const fn declared(column_type: SqlType) -> Self {
+        Self { storage: Storage::declared(column_type), declared: Some(column_type), has_offsets: None }
+    }
+
+    pub(super) const fn storage(&self) -> Storage {
+        self.storage
     }
 
     /// # Errors
-    /// The reason why SQLite cannot hold the value.
+    /// The reason why SQLite cannot hold the value, or why it is not what the script declares.
     pub(super) fn convert<'c>(&mut self, cell: &'c Item<'_>) -> Result<ToSqlOutput<'c>, String> {
+        if let Some(column_type) = self.declared {
+            declared::check(cell, column_type)?;
+            if column_type == SqlType::Json {
+                return declared_json(cell);
+            }
+        }
         Ok(ToSqlOutput::Borrowed(match cell {
             Item::Null => ValueRef::Null,
             Item::Bool(truth) => ValueRef::Integer(i64::from(*truth)),
             Item::Int(number) => return self.integer(*number),
             Item::Float(number) => ValueRef::Real(not_nan(*number)?),
-            Item::Text(text) => ValueRef::Text(text.as_bytes()),
+            Item::Text(text) => return without_nul(text),
             Item::Bytes(bytes) => ValueRef::Blob(bytes),
             Item::Other(value) => return self.value(value),
         }))
@@ -95,8 +62,10 @@ impl Column {
 
     fn integer(&self, number: i64) -> Result<ToSqlOutput<'static>, String> {
         match self.storage {
-            Storage::Any => Ok(ToSqlOutput::Owned(SqlValue::Integer(number))),
             Storage::Decimal => decimal(&Decimal { mantissa: number.into(), exponent: 0 }),
+            #[expect(clippy::cast_precision_loss, reason = "the declared type has been checked: it is exact")]
+            Storage::Float => Ok(ToSqlOutput::Owned(SqlValue::Real(number as f64))),
+            _ => Ok(ToSqlOutput::Owned(SqlValue::Integer(number))),
         }
     }
 
@@ -120,11 +89,12 @@ impl Column {
                     shortened(text)
                 ));
             }
-            Value::Text(text) | Value::Date(text) | Value::Time(text) => borrowed(text),
+            Value::Text(text) => return without_nul(text),
+            Value::Date(text) | Value::Time(text) => borrowed(text),
             Value::DateTime(text) => return self.datetime(text),
             Value::Bytes(bytes) => ToSqlOutput::Borrowed(ValueRef::Blob(bytes)),
             Value::Uuid(uuid) => owned(uuid.to_string()),
-            nested @ (Value::List(_) | Value::Map(_)) => owned(json(nested)?),
+            nested @ (Value::List(_) | Value::Map(_)) => owned(json_text(nested)?),
         })
     }
 
@@ -150,6 +120,22 @@ impl Column {
                 shortened(text)
             )
         })
+    }
+}
+
+/// SQLite's functions take a NUL character for the end of the text.
+fn without_nul(text: &str) -> Result<ToSqlOutput<'_>, String> {
+    match text.contains('\0') {
+        true => Err("the text contains a NUL character, which ends a text in SQLite; send bytes".to_owned()),
+        false => Ok(borrowed(text)),
+    }
+}
+
+/// In a column of JSON, every value but null is JSON text, also a number or a text.
+fn declared_json(cell: &Item<'_>) -> Result<ToSqlOutput<'static>, String> {
+    match to_value(cell) {
+        Value::Null => Ok(ToSqlOutput::Owned(SqlValue::Null)),
+        value => Ok(owned(json_text(&value)?)),
     }
 }
 
@@ -186,23 +172,6 @@ fn shown(number: &Decimal) -> String {
     match number.mantissa.bits() {
         bits if bits > 100_000 => format!("of {bits} bits"),
         _ => number.to_string(),
-    }
-}
-
-fn json(value: &Value) -> Result<String, String> {
-    check_json(value)?;
-    serde_json::to_string(&Json(value)).map_err(|error| format!("it cannot be written as JSON: {error}"))
-}
-
-/// JSON has no NaN and no infinities; they would become null.
-fn check_json(value: &Value) -> Result<(), String> {
-    match value {
-        Value::Float(number) if !number.is_finite() => {
-            Err(format!("a list or map becomes JSON text, and JSON has no {number}; replace it"))
-        }
-        Value::List(items) => items.iter().try_for_each(check_json),
-        Value::Map(entries) => entries.iter().try_for_each(|(_, value)| check_json(value)),
-        _ => Ok(()),
     }
 }
 

@@ -63,6 +63,11 @@ pub(super) enum ScriptError {
         at: usize,
         column: String,
     },
+    /// A number in the SQL would be rounded.
+    Literal {
+        at: usize,
+        reason: String,
+    },
     /// The statement cannot be read.
     Unreadable {
         at: usize,

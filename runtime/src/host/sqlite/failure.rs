@@ -6,6 +6,7 @@ use rusqlite::{Error, ErrorCode};
 use super::authorizer::Authorizer;
 use super::error::{InputError, InputProblem, ScriptError};
 use super::heap::Budget;
+use crate::sql::rows_error::at_cell;
 use crate::sql::table::{Table, explain_missing_column, not_a_table};
 use crate::sql::text::SqlText;
 use crate::step::failure::{limit, timed_out};
@@ -18,9 +19,7 @@ impl InputError {
             InputProblem::Rows(error) => error.failure(&table, input, "return a list of maps"),
             // `fill` starts again with the columns of all rows, so this is not reported
             InputProblem::StartAgain => not_a_table(&table, input, "its rows have more columns than it"),
-            InputProblem::Value { column, row, reason } => {
-                not_a_table(&table, input, &format!("column `{column}`, row {row} (the first is row 1): {reason}"))
-            }
+            InputProblem::Value { column, row, reason } => not_a_table(&table, input, &at_cell(&column, row, &reason)),
             InputProblem::Sqlite(error) => {
                 limit_failure(&error, authorizer).unwrap_or_else(|| not_a_table(&table, input, &message(&error)))
             }
@@ -40,6 +39,12 @@ impl ScriptError {
             Self::Unnamed { at, column } => {
                 let message =
                     format!("the column `{column}` needs a name, because it is computed: write AS and a name");
+                sql.located(FailureKind::BadCode, &message, at)
+            }
+            Self::Literal { at, reason } => {
+                let message = format!(
+                    "{reason}; write fewer digits, write it as text, or use a postgres step, whose `numeric` holds it"
+                );
                 sql.located(FailureKind::BadCode, &message, at)
             }
             Self::Unreadable { at } => sql.located(FailureKind::BadCode, "a statement that cannot be read", at),

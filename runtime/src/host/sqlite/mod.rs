@@ -19,4 +19,5 @@ pub(crate) mod pool;
 mod rows;
 mod script;
 mod step;
+mod storage;
 pub(crate) mod syntax;

@@ -7,9 +7,8 @@ use rusqlite::types::ValueRef;
 use rusqlite::{Row, Statement};
 use tokio::sync::mpsc;
 
-use super::column::DECIMAL_TYPE;
 use super::error::RunError;
-use super::exact::number::Exact;
+use super::storage::Storage;
 use crate::sql::result::{RowBuffer, unique_names};
 use crate::step::limits::Limits;
 use crate::step::task::Items;
@@ -29,14 +28,13 @@ impl Output {
     pub(super) fn execute(
         &mut self,
         mut statement: Statement<'_>,
-        names: &[String],
+        columns: &[OutputColumn],
         is_last: bool,
     ) -> Result<(), RunError> {
-        let columns = output_columns(&statement, names);
         let mut rows = statement.raw_query();
         while let Some(row) = rows.next()? {
             if is_last {
-                self.add_row(&columns, row)?;
+                self.add_row(columns, row)?;
             }
         }
         Ok(())
@@ -71,16 +69,22 @@ impl Output {
 }
 
 /// A column of the result.
-struct OutputColumn {
+pub(super) struct OutputColumn {
     name: String,
-    /// It comes straight from a column of decimals.
-    is_decimal: bool,
+    /// That of the input's column from which it comes straight.
+    storage: Storage,
 }
 
-fn output_columns(statement: &Statement<'_>, names: &[String]) -> Vec<OutputColumn> {
+/// The columns of a statement. If not `is_typed`, a column may have values of other tables than the one from which it seems to
+/// come; a decimal is the same number as the float that it would be otherwise, so only decimals keep their kind.
+pub(super) fn output_columns(statement: &Statement<'_>, names: &[String], is_typed: bool) -> Vec<OutputColumn> {
     let names = unique_names(names.iter().map(String::as_str));
     let columns = names.into_iter().zip(statement.columns());
-    columns.map(|(name, column)| OutputColumn { name, is_decimal: column.decl_type() == Some(DECIMAL_TYPE) }).collect()
+    let storage = |declared_type: Option<&str>| match Storage::of_result(declared_type) {
+        storage if is_typed || storage == Storage::Decimal => storage,
+        _ => Storage::Any,
+    };
+    columns.map(|(name, column)| OutputColumn { name, storage: storage(column.decl_type()) }).collect()
 }
 
 fn encode_row(buffer: &mut Vec<u8>, columns: &[OutputColumn], row: &Row<'_>) -> Result<(), RunError> {
@@ -89,13 +93,10 @@ fn encode_row(buffer: &mut Vec<u8>, columns: &[OutputColumn], row: &Row<'_>) -> 
     debug_assert!(written, "writing to a Vec cannot fail");
     for (index, column) in columns.iter().enumerate() {
         let value = row.get_ref(index)?;
-        let decimal = match value {
-            ValueRef::Real(number) if column.is_decimal => Exact::from_float(number),
-            _ => None,
-        };
+        let original = if column.storage == Storage::Any { None } else { column.storage.value(value) };
         let written = encoder.str(&column.name).is_ok()
-            && match decimal {
-                Some(exact) => encode_decimal(&mut encoder, exact),
+            && match original {
+                Some(original) => encode_original(&mut encoder, &original),
                 None => encode_value(&mut encoder, value).is_ok(),
             };
         debug_assert!(written, "writing to a Vec cannot fail");
@@ -103,8 +104,8 @@ fn encode_row(buffer: &mut Vec<u8>, columns: &[OutputColumn], row: &Row<'_>) -> 
     Ok(())
 }
 
-fn encode_decimal(encoder: &mut Encoder<&mut Vec<u8>>, exact: Exact) -> bool {
-    encoder.writer_mut().extend_from_slice(&cbor::encode(&Value::Decimal(exact.to_decimal())));
+fn encode_original(encoder: &mut Encoder<&mut Vec<u8>>, value: &Value) -> bool {
+    encoder.writer_mut().extend_from_slice(&cbor::encode(value));
     true
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use bue_model::job::Hints;
-use bue_model::{Answer, Bundle, Failure, FailureKind};
+use bue_model::{Answer, Bundle, Failure, FailureKind, SqlTable};
 use bytes::Bytes;
 use tokio::sync::{Semaphore, mpsc};
 
@@ -48,7 +48,7 @@ impl Pool {
         let cancel = CancelOnDrop::default();
         let step = SqlStep {
             bundle: Arc::clone(bundle),
-            table: table.to_owned(),
+            table: SqlTable::from_text(table),
             placeholders: placeholders.clone(),
             inputs: task.inputs.clone(),
             limits: task.limits.clone(),

@@ -1,12 +1,13 @@
 //! Creates a table from each input.
 
-use bue_model::Value;
 use bue_model::cbor::Item;
+use bue_model::{SqlColumn, SqlTable, SqlType};
 use bytes::Bytes;
 use rusqlite::Connection;
 
-use super::column::{Column, ColumnKinds, Storage};
+use super::column::Column;
 use super::error::{InputError, InputProblem};
+use super::storage::{ColumnKinds, Storage};
 use crate::sql::rows::{Columns, Naming, Rows};
 use crate::sql::table::{Shape, Table, quoted, table_name};
 
@@ -24,15 +25,16 @@ pub(super) struct Tables {
 }
 
 /// Creates a table from each input: the first has the step's name for it, the others are `pipe1`, `pipe2` and so on.
-pub(super) fn fill(connection: &Connection, first: &str, inputs: &[Bytes]) -> Result<Tables, InputError> {
+pub(super) fn fill(connection: &Connection, first: &SqlTable, inputs: &[Bytes]) -> Result<Tables, InputError> {
     let mut filled = Tables { tables: Vec::new(), have_decimals: false };
     for (index, bytes) in inputs.iter().enumerate() {
-        let (name, input) = (table_name(first, index), index + 1);
-        let table = fill_table(connection, &name, bytes).map_err(|problem| InputError {
-            table: name.clone(),
-            input,
-            problem,
-        })?;
+        let (name, input) = (table_name(&first.name, index), index + 1);
+        let declared = first.columns.as_deref().filter(|_| index == 0);
+        let table = match declared {
+            Some(columns) => fill_declared(connection, &name, bytes, columns),
+            None => fill_table(connection, &name, bytes),
+        };
+        let table = table.map_err(|problem| InputError { table: name.clone(), input, problem })?;
         filled.have_decimals |= table.has_decimals;
         filled.tables.push(Table { name, input, shape: table.shape });
     }
@@ -44,16 +46,32 @@ struct FilledTable {
     has_decimals: bool,
 }
 
-/// Rows usually have the same keys and no decimals, so this begins with the columns of the first row, without types. If another
-/// row has more columns, or if there is a decimal, it starts again with the columns and types of all rows.
+/// Creates a table with the columns that the script declares, and checks the rows against them.
+fn fill_declared(
+    connection: &Connection,
+    table: &str,
+    input: &[u8],
+    declared: &[SqlColumn],
+) -> Result<FilledTable, InputProblem> {
+    let rows = Rows::new(input)?;
+    let mut columns = Columns::declared(NAMING, declared.iter().map(|column| column.name.as_str()))?;
+    Insertion { connection, table, rows: &rows, types: Types::Declared(declared) }.run(&mut columns)?;
+    // it has its columns, whatever the input was
+    let has_decimals = declared.iter().any(|column| column.column_type == SqlType::Decimal);
+    Ok(FilledTable { shape: Shape::Rows, has_decimals })
+}
+
+/// Rows usually have the same keys and only values that SQLite has, so this begins with the columns of the first row, without
+/// types. If another row has more columns, or if a value may need a type, it starts again with the columns and types of all
+/// rows.
 fn fill_table(connection: &Connection, table: &str, input: &[u8]) -> Result<FilledTable, InputProblem> {
     let rows = Rows::new(input)?;
     let mut columns = rows.first_columns(NAMING)?;
-    match (Insertion { connection, table, rows: &rows, kinds: None }).run(&mut columns) {
+    match (Insertion { connection, table, rows: &rows, types: Types::Unknown }).run(&mut columns) {
         Err(InputProblem::StartAgain) => {
             connection.execute_batch(&format!("ROLLBACK; DROP TABLE {}", quoted(table)))?;
             let (mut columns, kinds) = columns_and_kinds(&rows)?;
-            let count = Insertion { connection, table, rows: &rows, kinds: Some(&kinds) }.run(&mut columns)?;
+            let count = Insertion { connection, table, rows: &rows, types: Types::Known(&kinds) }.run(&mut columns)?;
             let has_decimals = kinds.iter().any(|kinds| kinds.has_decimals());
             Ok(FilledTable { shape: rows.shape(&columns, count), has_decimals })
         }
@@ -84,17 +102,38 @@ struct Insertion<'a, 'r> {
     connection: &'a Connection,
     table: &'a str,
     rows: &'a Rows<'r>,
-    /// What the columns hold; `None` if that is not known yet.
-    kinds: Option<&'a [ColumnKinds]>,
+    types: Types<'a>,
+}
+
+/// The types of the columns.
+#[derive(Clone, Copy)]
+enum Types<'a> {
+    /// Not known yet.
+    Unknown,
+    /// What the columns hold.
+    Known(&'a [ColumnKinds]),
+    /// What the script declares.
+    Declared(&'a [SqlColumn]),
+}
+
+impl Types<'_> {
+    fn column(self, index: usize) -> Column {
+        let column = match self {
+            Self::Unknown => None,
+            Self::Known(kinds) => kinds.get(index).map(|kinds| Column::new(kinds.storage())),
+            Self::Declared(columns) => columns.get(index).map(|column| Column::declared(column.column_type)),
+        };
+        column.unwrap_or(Column::new(Storage::Any))
+    }
 }
 
 impl Insertion<'_, '_> {
     /// Returns the number of rows.
     fn run(&self, columns: &mut Columns) -> Result<u64, InputProblem> {
         let names: Vec<String> = columns.names().to_vec();
-        let mut converters: Vec<Column> = (0..names.len()).map(|index| Column::new(self.storage(index))).collect();
+        let mut converters: Vec<Column> = (0..names.len()).map(|index| self.types.column(index)).collect();
         let table = quoted(self.table);
-        self.connection.execute_batch(&format!("CREATE TABLE {table} ({})", self.definitions(&names)))?;
+        self.connection.execute_batch(&format!("CREATE TABLE {table} ({})", definitions(&names, &converters)))?;
         let parameters = vec!["?"; names.len().max(1)].join(", ");
         let mut statement = self.connection.prepare(&format!("INSERT INTO {table} VALUES ({parameters})"))?;
         self.connection.execute_batch("BEGIN")?;
@@ -115,23 +154,19 @@ impl Insertion<'_, '_> {
         Ok(count)
     }
 
-    fn storage(&self, index: usize) -> Storage {
-        self.kinds.and_then(|kinds| kinds.get(index)).map_or(Storage::Any, |kinds| kinds.storage())
-    }
-
-    fn definitions(&self, names: &[String]) -> String {
-        let define = |(index, name): (usize, &String)| format!("{} {}", quoted(name), self.storage(index).sql());
-        match names {
-            [] => quoted(NO_COLUMNS),
-            names => names.iter().enumerate().map(define).collect::<Vec<_>>().join(", "),
-        }
-    }
-
     fn check_cells(&self, cells: &[Item<'_>], column_count: usize) -> Result<(), InputProblem> {
-        let is_decimal = |cell: &Item<'_>| matches!(cell, Item::Other(value) if matches!(**value, Value::Decimal(_)));
-        match cells.len() > column_count || (self.kinds.is_none() && cells.iter().any(is_decimal)) {
+        let is_typed = |cells: &[Item<'_>]| cells.iter().any(ColumnKinds::needs_type);
+        match cells.len() > column_count || (matches!(self.types, Types::Unknown) && is_typed(cells)) {
             true => Err(InputProblem::StartAgain),
             false => Ok(()),
         }
+    }
+}
+
+fn definitions(names: &[String], columns: &[Column]) -> String {
+    let define = |(name, column): (&String, &Column)| format!("{} {}", quoted(name), column.storage().sql());
+    match names {
+        [] => quoted(NO_COLUMNS),
+        names => names.iter().zip(columns).map(define).collect::<Vec<_>>().join(", "),
     }
 }

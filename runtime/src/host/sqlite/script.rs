@@ -6,8 +6,10 @@ use rusqlite::{Batch, Connection, Statement};
 
 use super::empty::EmptyTables;
 use super::error::ScriptError;
+use super::exact::literal::{RoundedLiteral, rounded_literal};
+use super::exact::token::tokens;
 use super::exact::{functions, inspect, rewrite};
-use super::output::Output;
+use super::output::{Output, output_columns};
 use super::rows::Tables;
 use crate::sql::text::SqlText;
 
@@ -18,6 +20,9 @@ pub(super) struct Script<'a> {
     empty: EmptyTables<'a>,
     /// The inputs contain decimals, so arithmetic must be exact.
     is_exact: bool,
+    /// A statement may put the rows of several tables together, and SQLite says only which column of the first one they come
+    /// from.
+    has_union: bool,
 }
 
 /// A statement that is ready to be executed.
@@ -36,16 +41,21 @@ impl<'a> Script<'a> {
         if is_exact {
             functions::register(connection)?;
         }
-        Ok(Self { connection, sql, empty: EmptyTables::new(connection, &tables.tables), is_exact })
+        let has_union = tokens(&sql.text).iter().any(|token| token.is("union"));
+        Ok(Self { connection, sql, empty: EmptyTables::new(connection, &tables.tables), is_exact, has_union })
     }
 
     /// Executes all statements. The rows of the last one are the result; those of the others are discarded.
     pub(super) fn execute(&self, output: &mut Output) -> Result<(), ScriptError> {
         let text = &self.sql.text;
+        if let Some(RoundedLiteral { at, reason }) = rounded_literal(text, self.is_exact) {
+            return Err(ScriptError::Literal { at, reason });
+        }
         let mut at = skip_blank(text, 0);
         while at < text.len() {
             let Prepared { statement, columns, is_rewritten, next } = self.prepare(at)?;
             let is_last = next >= text.len();
+            let columns = output_columns(&statement, &columns, !self.has_union);
             output.execute(statement, &columns, is_last).map_err(|error| error.at(at))?;
             if is_rewritten {
                 self.check_names(at)?;

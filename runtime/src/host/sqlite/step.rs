@@ -4,7 +4,7 @@ use core::sync::atomic::{AtomicBool, Ordering};
 use std::sync::Arc;
 use std::time::Instant;
 
-use bue_model::Bundle;
+use bue_model::{Bundle, SqlTable};
 use bytes::Bytes;
 use tokio::sync::mpsc;
 
@@ -14,7 +14,7 @@ use crate::step::task::{Items, Placeholders};
 /// One SQL step.
 pub(super) struct SqlStep {
     pub(super) bundle: Arc<Bundle>,
-    pub(super) table: String,
+    pub(super) table: SqlTable,
     pub(super) placeholders: Placeholders,
     pub(super) inputs: Vec<Bytes>,
     pub(super) limits: Limits,

@@ -1,6 +1,6 @@
 //! Postgres steps on a real server: their results, and the failures of hostile or unlucky ones.
 
-mod common;
+pub(crate) mod common;
 mod connections;
 mod names;
 mod rows;

@@ -6,6 +6,7 @@ use rusqlite::functions::{Aggregate, Context, FunctionFlags, WindowAggregate};
 use rusqlite::types::Value as SqlValue;
 use rusqlite::{Connection, Error, Result};
 
+use super::format;
 use super::number::{Exact, Number, Operator, calculate, too_many_digits};
 use super::sum::{Sum, Total};
 use crate::host::sqlite::authorizer::internal;
@@ -17,7 +18,7 @@ const MAX_PLACES: i64 = 30;
 pub(super) const OPERATORS: [(&str, Operator); 3] =
     [("decimal_add", Operator::Add), ("decimal_sub", Operator::Sub), ("decimal_mul", Operator::Mul)];
 
-/// Registers the functions. They replace SQLite's `sum`, `total`, `avg` and `round`.
+/// Registers the functions. They replace SQLite's `sum`, `total`, `avg`, `round`, `format` and `printf`.
 pub(in crate::host::sqlite) fn register(connection: &Connection) -> core::result::Result<(), Failure> {
     try_register(connection).map_err(|error| internal(&error))
 }
@@ -30,6 +31,7 @@ fn try_register(connection: &Connection) -> Result<()> {
             Ok(to_sql(calculate(left, operator, right).map_err(user_error)?))
         })?;
     }
+    format::register(connection, flags)?;
     connection.create_scalar_function("round", 1, flags, round)?;
     connection.create_scalar_function("round", 2, flags, round)?;
     for function in [SumFunction::Sum, SumFunction::Total, SumFunction::Avg] {

@@ -7,14 +7,18 @@
 //! ```text
 //! number.rs     a value as an exact number, and arithmetic on two
 //! functions.rs  decimal_add, decimal_sub, decimal_mul, and exact versions of sum, total, avg and round
+//! format.rs     format and printf that round the decimal digits
+//! literal.rs    refuses numbers in the SQL that would be rounded
 //! rewrite.rs    replaces the operators + - * of a statement by calls of these functions
 //! inspect.rs    proves, on the program that SQLite compiled, that no other arithmetic is left
 //! ```
 //! `inspect.rs` makes this sound: a statement that `rewrite.rs` does not understand fails instead of returning rounded numbers.
 
+mod format;
 pub(super) mod functions;
 pub(super) mod inspect;
+pub(super) mod literal;
 pub(super) mod number;
 pub(super) mod rewrite;
 mod sum;
-mod token;
+pub(super) mod token;

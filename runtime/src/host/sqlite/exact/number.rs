@@ -286,7 +286,7 @@ fn number_len(text: &[u8]) -> usize {
 }
 
 /// The significant digits of a number's text, without zeros at either end.
-fn significant_digits(text: &str) -> usize {
+pub(super) fn significant_digits(text: &str) -> usize {
     let mantissa = text.split(['e', 'E']).next().unwrap_or_default();
     let digits: String = mantissa.chars().filter(char::is_ascii_digit).collect();
     digits.trim_matches('0').len()

@@ -10,7 +10,7 @@ use super::token::{Kind, Token, tokens};
 const MAX_DEPTH: usize = 100;
 
 /// Words that are not operands: the keywords that SQLite never reads as a name, and those before which an operator is a sign.
-const KEYWORDS: &[&str] = &[
+pub(super) const KEYWORDS: &[&str] = &[
     "add",
     "all",
     "alter",

@@ -2,7 +2,7 @@
 
 /// What a token is, as far as expressions are concerned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(in crate::host::sqlite) enum Kind {
     /// A string, a blob, a parameter.
     Literal,
     Number,
@@ -17,14 +17,14 @@ pub(super) enum Kind {
 
 /// A token, and the spaces and comments before it.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Token<'t> {
+pub(in crate::host::sqlite) struct Token<'t> {
     pub(super) kind: Kind,
     pub(super) before: &'t str,
     pub(super) text: &'t str,
 }
 
 impl Token<'_> {
-    pub(super) fn is(&self, word: &str) -> bool {
+    pub(in crate::host::sqlite) fn is(&self, word: &str) -> bool {
         matches!(self.kind, Kind::Word | Kind::Symbol) && self.text.eq_ignore_ascii_case(word)
     }
 
@@ -34,7 +34,7 @@ impl Token<'_> {
 }
 
 /// Splits a statement into its tokens; the last one is [`Kind::End`].
-pub(super) fn tokens(text: &str) -> Vec<Token<'_>> {
+pub(in crate::host::sqlite) fn tokens(text: &str) -> Vec<Token<'_>> {
     let mut tokens = Vec::new();
     let mut at = 0;
     loop {

@@ -1,0 +1,71 @@
+//! Values in a column of JSON.
+
+use std::collections::HashSet;
+
+use bue_model::cbor::MAX_DEPTH;
+use bue_model::{Json, Value};
+
+use super::table::key_text;
+
+/// Nesting levels around a value of a row: the list of rows, and the row.
+const ROW_DEPTH: usize = 2;
+
+/// Returns the JSON text of a value.
+///
+/// # Errors
+/// It has a number that JSON does not have, or two keys that are the same in JSON.
+pub(crate) fn json_text(value: &Value) -> Result<String, String> {
+    check_json(value)?;
+    serde_json::to_string(&Json(value)).map_err(|error| format!("it cannot be written as JSON: {error}"))
+}
+
+/// Checks that JSON has the numbers of a value, and that the keys of its maps stay different.
+pub(crate) fn check_json(value: &Value) -> Result<(), String> {
+    match value {
+        Value::Float(number) if !number.is_finite() => {
+            Err(format!("a list or map becomes JSON, and JSON has no {number}; replace it"))
+        }
+        Value::BigInt(number) if u64::try_from(number).is_err() => {
+            Err("a list or map becomes JSON, and readers of JSON round integers of more than 64 bits; send it as text"
+                .to_owned())
+        }
+        Value::List(items) => items.iter().try_for_each(check_json),
+        Value::Map(entries) => {
+            let mut keys = HashSet::new();
+            entries.iter().try_for_each(|(key, value)| {
+                let key = key_text(key);
+                if keys.contains(&key) {
+                    return Err(format!("two keys of a map are both {key:?} in JSON; rename one"));
+                }
+                keys.insert(key);
+                check_json(value)
+            })
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Parses JSON. `None` if a number is out of range or the nesting is too deep for the next step.
+pub(crate) fn parse_json(text: &str) -> Option<Value> {
+    from_json(serde_json::from_str(text).ok()?, MAX_DEPTH - ROW_DEPTH)
+}
+
+fn from_json(json: serde_json::Value, depth: usize) -> Option<Value> {
+    use serde_json::Value as J;
+    let depth = depth.checked_sub(1)?;
+    Some(match json {
+        J::Null => Value::Null,
+        J::Bool(truth) => Value::Bool(truth),
+        J::Number(number) => match (number.as_i64(), number.as_u64()) {
+            (Some(number), _) => Value::Int(number),
+            (None, Some(number)) => Value::BigInt(number.into()),
+            (None, None) => Value::Float(number.as_f64()?),
+        },
+        J::String(text) => Value::Text(text),
+        J::Array(items) => Value::List(items.into_iter().map(|item| from_json(item, depth)).collect::<Option<_>>()?),
+        J::Object(entries) => {
+            let entries = entries.into_iter().map(|(key, value)| Some((Value::Text(key), from_json(value, depth)?)));
+            Value::Map(entries.collect::<Option<_>>()?)
+        }
+    })
+}
