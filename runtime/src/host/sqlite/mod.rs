@@ -20,3 +20,4 @@ mod rows;
 mod script;
 mod step;
 pub(crate) mod syntax;
+pub(crate) mod warm_up;
