@@ -13,6 +13,7 @@ use crate::api::hub::Hub;
 use crate::api::hub_metrics::outcome_labels;
 use crate::api::long_poll::{wait_for_leases, wait_for_run};
 use crate::api::routes::{Operation, ROUTES};
+use crate::api::workers::wall_parts;
 use crate::error::HubError;
 use crate::http::openapi::document::document;
 use crate::http::reply::{Body, ErrorReply, json, postcard, typed};
@@ -127,7 +128,7 @@ async fn lease(
     if let Some(principal) = &context.principal {
         principal.expect_scopes(&request.scopes)?;
     }
-    postcard(&wait_for_leases(hub, request).await?)
+    postcard(&wait_for_leases(hub, request, wall_parts(&head.headers)).await?)
 }
 
 async fn heartbeat(hub: &Hub, head: &Parts, body: Incoming) -> Result<Response<Body>, ErrorReply> {
