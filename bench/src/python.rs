@@ -24,7 +24,8 @@ impl PythonStep {
     /// The sandbox cannot be prepared or opened.
     pub fn new(source: &'static str) -> Result<Self> {
         let cache = dirs::cache_dir().context("no cache directory")?.join("bue");
-        let prepared = Prepared::open(&cache, &|_| ())?;
+        let keys = dirs::state_dir().context("no state directory")?.join("bue");
+        let prepared = Prepared::open(&cache, &keys, &|_| ())?;
         let runtime = Builder::new_current_thread().enable_all().build()?;
         let sandbox = runtime.block_on(async { Sandbox::open(&prepared) })?;
         Ok(Self { runtime, sandbox, task: python_task(source, &Value::Null) })

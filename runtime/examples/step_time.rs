@@ -11,7 +11,8 @@ use std::time::{Duration, Instant};
 use bue_model::{Answer, BlobHash, Bundle, SourceFile, Value, cbor};
 use bue_runtime::sandbox::Sandbox;
 use bue_runtime::{
-    Code, Egress, Event, Finished, Hosts, HostsConfig, Limits, Permissions, Prepared, Task, serve_sandbox_host,
+    Code, Egress, Event, Finished, Hosts, HostsConfig, Limits, Permissions, Prepared, Task, WallMode,
+    serve_sandbox_host,
 };
 use tokio::sync::mpsc;
 
@@ -25,14 +26,16 @@ fn main() -> ExitCode {
         return serve_sandbox_host();
     }
     let cache = std::env::current_exe().expect("our path").with_file_name("step_time_cache");
-    let (prepared, made) = timed(|| Prepared::open(&cache, &|line| println!("{line}")).expect("prepared"));
-    let (prepared, found) = timed(|| Prepared::open(&cache, &|line| println!("{line}")).unwrap_or(prepared));
+    let keys = cache.with_file_name("step_time_keys");
+    let (prepared, made) = timed(|| Prepared::open(&cache, &keys, &|line| println!("{line}")).expect("prepared"));
+    let (prepared, found) = timed(|| Prepared::open(&cache, &keys, &|line| println!("{line}")).unwrap_or(prepared));
     println!("prepare: {made:.1?}, again {found:.1?}");
     let (sandbox, opened) = timed(|| Sandbox::open(&prepared).expect("a sandbox"));
     println!("open a sandbox: {opened:.1?}");
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     runtime.block_on(in_process(&sandbox));
     drop(sandbox);
+    runtime.block_on(behind_walls(&prepared));
     runtime.block_on(in_hosts(prepared));
     ExitCode::SUCCESS
 }
@@ -89,6 +92,34 @@ fn report(what: &str, mut times: Vec<Duration>) {
     println!("{what}: p50 {:.1?}, p90 {:.1?}, p99 {:.1?}", at(50), at(90), at(99));
 }
 
+/// The same step in two hosts, one behind its wall and one without, by turns.
+async fn behind_walls(prepared: &Prepared) {
+    let program = std::env::current_exe().expect("our path");
+    let config = |wall| HostsConfig {
+        command: (program.clone(), vec![OsString::from(SERVE)]),
+        hosts: 1,
+        prepared: prepared.clone(),
+        egress: Egress::closed(),
+        packages: None,
+        wall,
+    };
+    let mut arms = Vec::new();
+    for wall in [WallMode::Best, WallMode::Off] {
+        let (start, hosts) = (Instant::now(), Hosts::start(config(wall)).await.expect("hosts"));
+        println!("start with {wall:?}: {:.1?}; {}", start.elapsed(), hosts.wall());
+        arms.push((format!("{wall:?}"), hosts, Vec::new()));
+    }
+    for _ in 0..RUNS {
+        for (_, hosts, times) in &mut arms {
+            times.push(one(hosts, "f").await);
+        }
+    }
+    for (name, hosts, times) in arms {
+        report(&format!("in a host, wall {name}"), times);
+        hosts.shutdown().await;
+    }
+}
+
 async fn in_hosts(prepared: Prepared) {
     let program = std::env::current_exe().expect("our path");
     for hosts in [1, 2] {
@@ -97,6 +128,8 @@ async fn in_hosts(prepared: Prepared) {
             hosts,
             prepared: prepared.clone(),
             egress: Egress::closed(),
+            packages: None,
+            wall: WallMode::Best,
         };
         let start = Instant::now();
         let hosts = Hosts::start(config).await.expect("hosts");
@@ -116,13 +149,16 @@ async fn in_hosts(prepared: Prepared) {
     }
 }
 
-async fn one(hosts: &Hosts, function: &str) {
+/// Runs a step, and returns the time that the host reports for it.
+async fn one(hosts: &Hosts, function: &str) -> Duration {
     let mut running = hosts.run(task(function)).await.expect("open");
     while let Ok(event) = running.next().await {
         if let Event::Finished(finished) = event {
             check(&finished);
+            return finished.usage.wall;
         }
     }
+    Duration::ZERO
 }
 
 async fn many(hosts: &Hosts, function: &str, count: usize) -> u32 {

@@ -15,9 +15,18 @@ pub enum RuntimeError {
         #[source]
         source: io::Error,
     },
-    /// Other users can access the cache directory.
+    /// The key of the cache cannot be used.
+    #[error("use {path}, the key of the compiled sandbox; make its folder writable, or set BUE_STATE_DIR to another")]
+    Key {
+        /// The file or directory.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// Other users can access the directory of the cache or of its key.
     #[error(
-        "trust {path}: it belongs to another user, or others can access it; type `chmod 700 {path}`, or choose another cache directory"
+        "trust {path}: it belongs to another user, or others can access it; type `chmod 700 {path}`, or choose another directory"
     )]
     OpenCache {
         /// The directory.

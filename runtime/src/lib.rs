@@ -10,16 +10,20 @@
 //! postgres/     postgres steps, on its connections      sqlite/    a fresh in-memory database per task
 //! packages/     unpacks wheels                          packages/  a read-only folder in the guest
 //!
-//! both: step/ (tasks, limits, permissions), protocol.rs (frames between them), sql/ (rows of either database)
+//! both: step/ (tasks, limits, permissions), protocol.rs (frames between them), descriptors.rs (open files beside frames),
+//! sql/ (rows of either database), wall/ (what a host gives up before it touches a guest)
 //! ```
 //! A step can do only what [`Permissions`] allows, and uses at most what [`Limits`] allows.
 //!
 //! `unsafe` is in these files only:
 //! - `host/memory/{mapping,pagemap}.rs`: calls to the kernel; `host/memory/{pool,stacks}.rs`: wasmtime's memories and stacks;
 //!   the tests of `host/memory/image.rs` and `mapping.rs`, which touch mapped memory;
+//! - `wall/{privileges,probe}.rs`: user ids, inherited descriptors, and a system call that must be refused;
+//! - `wall/escape/attempt.rs`: the system calls of the tests of the wall;
 //! - `host/sqlite/heap.rs`: SQLite's allocator;
 //! - `host/python/{guest,steps}.rs`, `host/wasm/{command,component,steps}.rs`, `parent/prepare.rs`: loading compiled code.
 
+mod descriptors;
 mod error;
 mod host;
 mod packages;
@@ -29,9 +33,10 @@ mod prepared;
 mod protocol;
 mod sql;
 mod step;
+mod wall;
 
 pub use error::{HostLost, RuntimeError};
-pub use host::serve::serve_sandbox_host;
+pub use host::serve::{serve_as_if_escaped, serve_sandbox_host, serve_sandbox_host_after};
 pub use host::sqlite::syntax::{SqlProblem, check_sql};
 pub use host::wasm::contract::{WasmProblem, check_wasm};
 pub use host::{engine, sandbox};
@@ -52,6 +57,7 @@ pub use parent::hosts::config::HostsConfig;
 pub use parent::prepare::{GuestBytes, GuestModule};
 pub use parent::running::Running;
 pub use parent::step_compiler::StepCompiler;
+pub use parent::wall::try_wall;
 pub use postgres::database::{BadDatabaseUrl, Database, DatabaseParts};
 pub use postgres::databases::{Databases, DatabasesConfig};
 pub use postgres::query::Query;
@@ -63,3 +69,6 @@ pub use step::limits::Limits;
 pub use step::net_port::NetPort;
 pub use step::permissions::Permissions;
 pub use step::task::{Code, Event, Finished, Items, Placeholders, Task, Usage};
+pub use wall::escape::attempt::EscapeTarget;
+pub use wall::report::{MissingPart, Wall, WallPart};
+pub use wall::spec::WallMode;

@@ -1,24 +1,26 @@
-//! The files that every sandbox host maps: the compiled guest and its base image.
+//! The memory that every sandbox host maps: the compiled guest and its base image.
 
-use std::path::PathBuf;
+use std::fs::File;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-/// Compiled code and a memory image, ready to be mapped. A value of this type proves that this installation made the files.
+use crate::parent::cache::Cache;
+
+/// Compiled code and a memory image, ready to be mapped. A value of this type proves that this installation made them.
 #[derive(Clone, Debug)]
 pub struct Prepared {
     pub(crate) files: PreparedFiles,
-    /// The cache directory.
-    pub(crate) cache: PathBuf,
+    pub(crate) cache: Arc<Cache>,
 }
 
-/// The paths of the files.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+/// Sealed memory with code and image.
+#[derive(Clone, Debug)]
 pub(crate) struct PreparedFiles {
     /// Compiled code.
-    pub(crate) code: PathBuf,
+    pub(crate) code: Arc<File>,
     /// The base image: a memory.
-    pub(crate) image: PathBuf,
+    pub(crate) image: Arc<File>,
     /// What is known of both.
     pub(crate) seal: Seal,
 }
@@ -34,11 +36,4 @@ pub(crate) struct Seal {
     pub(crate) len: u64,
     /// Values of the guest's globals.
     pub(crate) globals: Vec<u64>,
-}
-
-impl Prepared {
-    /// From the parent's message to a sandbox host, which creates no files.
-    pub(crate) fn from_parent(files: PreparedFiles) -> Self {
-        Self { files, cache: PathBuf::new() }
-    }
 }

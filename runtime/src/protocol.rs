@@ -6,7 +6,10 @@
 //!              <-   Ready, or Refused and the end
 //! Compile      ->   instead of Setup: a child that compiles one step
 //!              <-   Compiled, or Refused, and the end
+//! RaiseWall    ->   instead of Setup: a child that only raises its wall
+//!              <-   Ready, or Refused, and the end
 //! Load         ->   once per bundle, before the first task that runs it; Forget drops it
+//! LoadCode     ->   the same with a compiled step
 //! Run          ->
 //!              <-   Items, then no more until Taken arrives
 //! Taken        ->
@@ -16,49 +19,81 @@
 //!              <-   Finished
 //! Cancel       ->   stops a running task; there is no reply
 //! ```
-//! A frame is its length (32 bits, little endian) and its bytes.
+//! A frame is its length (32 bits, little endian) and its bytes. Frames of the parent may carry open files, see
+//! [`descriptors`](crate::descriptors): a sandbox host opens none itself.
 
+use std::fs::File;
 use std::io;
-use std::path::PathBuf;
+use std::sync::Arc;
 
 use bue_model::net::{Completion, Ticket};
 use bue_model::{BlobHash, Bundle};
 use bytes::Bytes;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufWriter};
+use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::sync::mpsc;
 
-use crate::prepared::PreparedFiles;
-use crate::step::compiled_step::{CompiledStep, WasmKind};
+use crate::prepared::Seal;
+use crate::step::compiled_step::WasmKind;
 use crate::step::limits::Limits;
 use crate::step::net_port::NetRequest;
 use crate::step::permissions::Permissions;
 use crate::step::task::{Finished, Placeholders};
+use crate::wall::report::Wall;
+use crate::wall::spec::WallSpec;
 
 /// Bytes of a frame at most: the largest inputs or result, and some more.
 pub(crate) const MAX_FRAME: usize = 256 << 20;
 
-/// Frames that are written at once at most.
-const MAX_BATCH: usize = 64;
-
 /// To a sandbox host.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum ToHost {
-    Setup(PreparedFiles),
-    Compile { kind: WasmKind, wasm: Bytes },
-    Load { key: BlobHash, bundle: Bundle },
-    Forget { key: BlobHash },
-    Run { id: u64, request: Box<RunRequest> },
-    Taken { id: u64 },
-    Cancel { id: u64 },
-    Net { id: u64, ticket: Ticket, completion: Completion },
+    /// With the guest's code, its image and, if there are any, the folder of packages.
+    Setup {
+        seal: Seal,
+        wall: WallSpec,
+    },
+    Compile {
+        kind: WasmKind,
+        wasm: Bytes,
+        wall: WallSpec,
+    },
+    /// With the folder of packages.
+    RaiseWall(WallSpec),
+    Load {
+        key: BlobHash,
+        bundle: Bundle,
+    },
+    /// With the code.
+    LoadCode {
+        key: BlobHash,
+        kind: WasmKind,
+    },
+    Forget {
+        key: BlobHash,
+    },
+    Run {
+        id: u64,
+        request: Box<RunRequest>,
+    },
+    Taken {
+        id: u64,
+    },
+    Cancel {
+        id: u64,
+    },
+    Net {
+        id: u64,
+        ticket: Ticket,
+        completion: Completion,
+    },
 }
 
 /// From a sandbox host.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum FromHost {
-    Ready,
+    Ready(Wall),
     Refused(String),
     Compiled(Bytes),
     Items { id: u64, count: u32, items: Bytes },
@@ -70,8 +105,8 @@ pub(crate) enum FromHost {
 /// A [`Task`](crate::Task) whose bundle was sent before.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct RunRequest {
-    /// The key of the bundle, if the program needs one.
-    pub(crate) key: Option<BlobHash>,
+    /// The key of the bundle or of the compiled code.
+    pub(crate) key: BlobHash,
     pub(crate) program: Program,
     pub(crate) inputs: Vec<Bytes>,
     pub(crate) env: Option<Bytes>,
@@ -85,25 +120,41 @@ pub(crate) struct RunRequest {
 pub(crate) enum Program {
     Python {
         function: String,
-        packages: Option<PathBuf>,
+        /// The name of a folder in the folder of packages.
+        packages: Option<String>,
     },
     Sqlite {
         table: String,
         placeholders: Placeholders,
     },
-    /// Compiled code, which needs no bundle.
+    /// Compiled code.
     Wasm {
-        step: CompiledStep,
         function: String,
     },
 }
 
 /// The queue of frames to the socket. It is unbounded: every frame belongs to a task or is a few bytes long, and the number
 /// of tasks is limited elsewhere.
-pub(crate) type Frames = mpsc::UnboundedSender<Vec<u8>>;
+pub(crate) type Frames = mpsc::UnboundedSender<Frame>;
 
-/// Encodes a message as a frame.
-pub(crate) fn frame<T: Serialize>(message: &T) -> io::Result<Vec<u8>> {
+/// A message to send.
+#[derive(Debug, Default)]
+pub(crate) struct Frame {
+    pub(crate) bytes: Vec<u8>,
+    /// Open files that the receiver gets with it, at most [`MAX_FILES`](crate::descriptors::MAX_FILES).
+    pub(crate) files: Vec<Arc<File>>,
+}
+
+impl Frame {
+    /// Adds a file.
+    pub(crate) fn with_file(mut self, file: &Arc<File>) -> Self {
+        self.files.push(Arc::clone(file));
+        self
+    }
+}
+
+/// Encodes a message as a frame without files.
+pub(crate) fn frame<T: Serialize>(message: &T) -> io::Result<Frame> {
     let mut bytes = postcard::to_extend(message, vec![0; 4]).map_err(io::Error::other)?;
     let len = bytes.len().saturating_sub(4);
     let length = u32::try_from(len).ok().filter(|_| len <= MAX_FRAME);
@@ -111,7 +162,7 @@ pub(crate) fn frame<T: Serialize>(message: &T) -> io::Result<Vec<u8>> {
     if let Some(head) = bytes.first_chunk_mut() {
         *head = length.to_le_bytes();
     }
-    Ok(bytes)
+    Ok(Frame { bytes, files: Vec::new() })
 }
 
 /// Reads the next message; `None` if the other side has closed the socket.
@@ -134,42 +185,9 @@ pub(crate) async fn read<T: DeserializeOwned>(from: &mut (impl AsyncRead + Unpin
     postcard::from_bytes(&bytes).map(Some).map_err(io::Error::other)
 }
 
-/// Writes frames until all senders are dropped, then closes the socket for writing.
-pub(crate) async fn write_all(
-    to: impl AsyncWrite + Unpin,
-    mut frames: mpsc::UnboundedReceiver<Vec<u8>>,
-) -> io::Result<()> {
-    let mut to = BufWriter::new(to);
-    let mut batch = Vec::with_capacity(MAX_BATCH);
-    while frames.recv_many(&mut batch, MAX_BATCH).await > 0 {
-        for frame in batch.drain(..) {
-            to.write_all(&frame).await?;
-        }
-        to.flush().await?;
-    }
-    to.shutdown().await
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[tokio::test]
-    async fn messages_arrive_whole_and_in_order() {
-        let (mut here, there) = tokio::io::duplex(100);
-        let (send, frames) = mpsc::unbounded_channel();
-        for id in 0..200 {
-            send.send(frame(&ToHost::Taken { id }).expect("small")).expect("open");
-        }
-        drop(send);
-        let writer = tokio::spawn(write_all(there, frames));
-        for expected in 0..200 {
-            let message = read(&mut here).await.expect("readable");
-            assert!(matches!(message, Some(ToHost::Taken { id }) if id == expected));
-        }
-        assert!(read::<ToHost>(&mut here).await.expect("closed in order").is_none());
-        writer.await.expect("no panic").expect("written");
-    }
 
     #[tokio::test]
     async fn hostile_frames_are_refused() {

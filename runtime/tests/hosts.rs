@@ -10,8 +10,11 @@
 #[expect(dead_code, reason = "these tests use only a part of it")]
 mod common;
 mod evil;
+mod wall;
 #[path = "wasm/mod.rs"]
 mod wasm;
+#[path = "it/wheel.rs"]
+mod wheel;
 
 use std::ffi::OsString;
 use std::net::SocketAddr;
@@ -24,7 +27,7 @@ use std::time::Duration;
 use bue_model::{Answer, Value, cbor};
 use bue_runtime::{
     Egress, EgressConfig, Event, Finished, HostLost, Hosts, HostsConfig, Limits, NetPolicy, Running, RuntimeError,
-    Secret, Task, serve_sandbox_host,
+    Secret, Task, WallMode,
 };
 use bue_test_support::wait::{wait_until, wait_until_async};
 use futures_util::FutureExt;
@@ -65,12 +68,12 @@ const TESTS: &[Test] = &[
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     if arguments.first().is_some_and(|first| first == SERVE) {
-        return serve_sandbox_host();
+        return wall::serve(arguments.get(1..).unwrap_or_default());
     }
     let filter = arguments.iter().find(|argument| !argument.starts_with('-'));
     let tokio = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime");
     let runtime = Runtime { tokio, prepared: prepared() };
-    let tests = TESTS.iter().copied().chain(wasm::tests());
+    let tests = TESTS.iter().copied().chain(wasm::tests()).chain(wall::tests());
     for (name, test) in tests.filter(|(name, _)| filter.is_none_or(|filter| name.contains(filter.as_str()))) {
         println!("test {name}");
         test(&runtime);
@@ -80,12 +83,14 @@ fn main() -> ExitCode {
 
 impl Runtime {
     fn config(&self, hosts: usize) -> HostsConfig {
-        let program = std::env::current_exe().expect("our path");
         HostsConfig {
-            command: (program, vec![OsString::from(SERVE)]),
+            // not the path, which another user may be unable to reach
+            command: ("/proc/self/exe".into(), vec![OsString::from(SERVE)]),
             hosts,
             prepared: self.prepared.clone(),
             egress: Egress::closed(),
+            packages: None,
+            wall: WallMode::Best,
         }
     }
 

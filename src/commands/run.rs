@@ -8,6 +8,7 @@ use clap::Args;
 
 use crate::config::settings::Settings;
 use crate::flags::allow::AllowFlags;
+use crate::flags::wall::WallFlag;
 use crate::local::run::{FinishedRun, LocalRunOptions, run_locally};
 use crate::process::command_error::CommandError;
 use crate::process::event_loop::block_on;
@@ -34,6 +35,8 @@ pub(crate) struct Run {
     data: Option<PathBuf>,
     #[command(flatten)]
     allow: AllowFlags,
+    #[command(flatten)]
+    wall: WallFlag,
     /// At the end, print the rules that would allow what was refused
     #[arg(long)]
     explain_deny: bool,
@@ -45,7 +48,8 @@ impl Run {
         let script = load_script(&self.file()?, &settings)?;
         let network = self.allow.network(&settings)?;
         let refusals = network.config.refusals.clone();
-        let options = LocalRunOptions { cache: settings.cache_dir()?, data: self.data.clone(), network };
+        let (cache, wall) = (settings.cache_dir()?, self.wall.mode(&settings)?);
+        let options = LocalRunOptions { cache, data: self.data.clone(), network, wall };
         let outcome = self.run(&script, options);
         if self.explain_deny {
             print_refusals(&refusals);

@@ -10,6 +10,7 @@ use crate::config::settings::Settings;
 use crate::flags::allow::AllowFlags;
 use crate::flags::client::{ClientFlags, Clients};
 use crate::flags::target::parse_job_id;
+use crate::flags::wall::WallFlag;
 use crate::local::worker::worker_config;
 use crate::process::command_error::CommandError;
 use crate::process::event_loop::{block_on, interruptible};
@@ -34,6 +35,8 @@ pub(crate) struct RunJob {
     servers: ClientFlags,
     #[command(flatten)]
     allow: AllowFlags,
+    #[command(flatten)]
+    wall: WallFlag,
 }
 
 impl RunJob {
@@ -41,12 +44,13 @@ impl RunJob {
         let settings = Settings::load()?;
         let cache = settings.cache_dir()?;
         let network = self.allow.network(&settings)?;
+        let wall = self.wall.mode(&settings)?;
         block_on(interruptible(async {
             let Clients { hub, bucket } = self.servers.connect(&settings).await?;
             let task = hub.task(self.job).await.context("failed to fetch the job")?;
             let step = task.steps.first().map(|step| step.name.clone()).unwrap_or_default();
             let run = task.leases.first().map(|lease| lease.run).context("the hub's answer has no job")?;
-            let config = worker_config(prepare_sandbox(cache).await?, Vec::new(), network, &hub, &bucket).await?;
+            let config = worker_config(prepare_sandbox(cache).await?, Vec::new(), network, wall, &hub, &bucket).await?;
             let worker_bucket = self.servers.connect(&settings).await?.bucket;
             let attempt = run_job(&config, worker_bucket, task).await.context("failed to run the job")?;
             let writer = ResultWriter::new(&hub, &bucket, run);

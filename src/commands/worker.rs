@@ -14,6 +14,8 @@ use crate::flags::allow::AllowFlags;
 use crate::flags::client::{ClientFlags, Clients};
 use crate::flags::scopes::scopes;
 use crate::flags::server::LogFlag;
+use crate::flags::wall::WallFlag;
+use crate::local::explain_wall::explain_wall;
 use crate::local::worker::{DEFAULT_SLOTS, worker_config};
 use crate::process::command_error::CommandError;
 use crate::process::event_loop::{block_on, interruptible};
@@ -52,12 +54,21 @@ pub(crate) struct Worker {
     #[command(flatten)]
     allow: AllowFlags,
     #[command(flatten)]
+    wall: WallFlag,
+    /// Print which parts of the wall around sandboxes this machine offers, and how to get the others, and exit
+    #[arg(long)]
+    explain_wall: bool,
+    #[command(flatten)]
     log: LogFlag,
 }
 
 impl Worker {
     pub(crate) fn execute(self) -> Result<(), CommandError> {
         let settings = Settings::load()?;
+        let wall = self.wall.mode(&settings)?;
+        if self.explain_wall {
+            return explain_wall(wall);
+        }
         let scopes = self.scopes(&settings)?;
         let slots = self.slots(&settings)?;
         let memory_bytes = memory_bytes(self.memory.as_deref(), &settings)?;
@@ -71,7 +82,7 @@ impl Worker {
         block_on(async {
             let Clients { hub, bucket } = interruptible(self.connect(&settings)).await?;
             let prepared = interruptible(prepare_sandbox(cache)).await?;
-            let config = interruptible(worker_config(prepared, scopes, network, &hub, &bucket)).await?;
+            let config = interruptible(worker_config(prepared, scopes, network, wall, &hub, &bucket)).await?;
             let config = WorkerConfig { slots, memory_bytes, reverse, ..config };
             let stop = CancellationToken::new();
             tokio::spawn(cancel_on(shutdown_signal(), stop.clone()));

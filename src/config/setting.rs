@@ -178,6 +178,12 @@ pub(crate) const CACHE_DIR: Setting = setting(
     "the cache of prepared sandboxes and packages; `bue` in the user's cache directory",
 );
 
+/// What to do without a part of the wall around sandboxes.
+pub(crate) const WALL: Setting = setting(
+    &["BUE_WALL"],
+    ("worker", "wall"),
+    "what to do if the machine lacks a part of the wall around sandboxes: `best` warns, `require` refuses to start; best; see sandbox.md",
+);
 /// The hosts that steps may connect to.
 pub(crate) const ALLOW_NET: Setting = setting(
     &["BUE_ALLOW_NET"],
@@ -244,6 +250,7 @@ pub(crate) const TEXTS: &[Setting] = &[
     LOG_FORMAT,
     GRACE,
     CACHE_DIR,
+    WALL,
     ALLOW_NET,
     CA_FILE,
     POSTGRES_URL,

@@ -7,8 +7,8 @@ use std::time::Duration;
 use anyhow::{Context, anyhow};
 use bue_model::{Answer, BlobHash, BlobRef, Bundle, Package, SourceFile, Value, cbor};
 use bue_runtime::{
-    BadPackages, Code, Egress, EgressConfig, Event, Finished, Hosts, HostsConfig, Limits, Permissions, Prepared, Site,
-    Sites, Task,
+    BadPackages, Code, Egress, EgressConfig, Event, Finished, Hosts, HostsConfig, Limits, Permissions, Site, Sites,
+    Task, WallMode,
 };
 use bytes::Bytes;
 
@@ -29,7 +29,7 @@ pub(crate) struct ModuleImport {
 
 /// A sandbox to try packages in.
 pub(crate) struct Probe {
-    prepared: Prepared,
+    sites: Sites,
     hosts: Hosts,
 }
 
@@ -37,8 +37,10 @@ impl Probe {
     pub(crate) async fn start(cache: PathBuf) -> Result<Self, CommandError> {
         let prepared = prepare_sandbox(cache).await?;
         let egress = Egress::new(EgressConfig::default(), None).map_err(|error| anyhow!("failed to {error}"))?;
-        let config = HostsConfig { command: sandbox_host_command()?, hosts: 1, prepared: prepared.clone(), egress };
-        Ok(Self { prepared, hosts: Hosts::start(config).await.context("failed to start a sandbox")? })
+        let sites = Sites::open(&prepared).context("failed to create a folder for packages")?;
+        let (command, packages) = (sandbox_host_command()?, Some(sites.clone()));
+        let config = HostsConfig { command, hosts: 1, prepared, egress, packages, wall: WallMode::Best };
+        Ok(Self { sites, hosts: Hosts::start(config).await.context("failed to start a sandbox")? })
     }
 
     /// Imports the modules of one package after the other, with all packages of a set installed. The inner error: the packages
@@ -48,7 +50,7 @@ impl Probe {
         wheels: &[(&str, Bytes)],
         modules: &[Vec<String>],
     ) -> Result<Result<Vec<Vec<ModuleImport>>, BadPackages>, CommandError> {
-        let site = match self.unpack(wheels)? {
+        let site = match self.unpack(wheels) {
             Ok(site) => Arc::new(site),
             Err(error) => return Ok(Err(error)),
         };
@@ -68,10 +70,9 @@ impl Probe {
         self.hosts.shutdown().await;
     }
 
-    fn unpack(&self, wheels: &[(&str, Bytes)]) -> Result<Result<Site, BadPackages>, CommandError> {
-        let sites = Sites::open(&self.prepared).context("failed to create a folder for packages")?;
+    fn unpack(&self, wheels: &[(&str, Bytes)]) -> Result<Site, BadPackages> {
         let wheels: Vec<(&str, &[u8])> = wheels.iter().map(|(file, bytes)| (*file, bytes.as_ref())).collect();
-        Ok(sites.unpack(&wheels, &Limits::default()))
+        self.sites.unpack(&wheels, &Limits::default())
     }
 
     async fn import(&self, code: Code, modules: &[String]) -> Result<Vec<ModuleImport>, CommandError> {

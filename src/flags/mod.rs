@@ -7,3 +7,4 @@ pub(crate) mod client;
 pub(crate) mod scopes;
 pub(crate) mod server;
 pub(crate) mod target;
+pub(crate) mod wall;

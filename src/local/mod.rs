@@ -2,6 +2,7 @@
 //!
 //! May use `runs`, `script`, `sandbox`, `config` and `process`.
 
+pub(crate) mod explain_wall;
 pub(crate) mod run;
 pub(crate) mod services;
 pub(crate) mod worker;

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use bue_model::RunId;
 use bue_model::wire::RunView;
+use bue_runtime::WallMode;
 use tokio::time::timeout;
 
 use crate::config::network::Network;
@@ -36,6 +37,8 @@ pub(crate) struct LocalRunOptions {
     pub(crate) data: Option<PathBuf>,
     /// What steps may reach.
     pub(crate) network: Network,
+    /// The wall around their sandboxes.
+    pub(crate) wall: WallMode,
 }
 
 /// Runs a script to its end. Everything starts as early as it can: from the second start on, the sandbox is loaded while the
@@ -48,7 +51,7 @@ pub(crate) async fn run_locally(script: &CheckedScript, options: LocalRunOptions
     let scopes = scopes(script);
     // a script without calls needs no worker
     if !scopes.is_empty() {
-        interruptible(services.start_worker(prepared, scopes, options.network)).await?;
+        interruptible(services.start_worker(prepared, scopes, options.network, options.wall)).await?;
     }
     let mut progress = Progress::new();
     let view = tokio::select! {

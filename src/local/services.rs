@@ -9,7 +9,7 @@ use std::time::Duration;
 use anyhow::{Context, anyhow};
 use bue_client::{BucketClient, HubClient};
 use bue_hub::{Access, BlobStore, Bucket, Durability, Hub, SqliteStore, serve_bucket, serve_hub};
-use bue_runtime::Prepared;
+use bue_runtime::{Prepared, WallMode};
 use bue_worker::WorkerConfig;
 use tempfile::TempDir;
 use tokio::net::TcpListener;
@@ -85,10 +85,11 @@ impl Services {
         prepared: Prepared,
         scopes: Vec<String>,
         network: Network,
+        wall: WallMode,
     ) -> Result<(), CommandError> {
         let hub = hub_client(self.hub_address, &self.token)?;
         let bucket = bucket_client(self.bucket_address, &self.token)?;
-        let config = worker_config(prepared, scopes, network, &hub, &bucket).await?;
+        let config = worker_config(prepared, scopes, network, wall, &hub, &bucket).await?;
         let config = WorkerConfig { drain: Duration::ZERO, ..config };
         let stop = self.stop_worker.clone();
         self.tasks

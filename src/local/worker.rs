@@ -4,7 +4,7 @@ use std::thread::available_parallelism;
 use std::time::Duration;
 
 use bue_client::{BucketClient, HubClient};
-use bue_runtime::Prepared;
+use bue_runtime::{Prepared, WallMode};
 use bue_worker::WorkerConfig;
 
 use crate::config::memory::default_memory;
@@ -25,6 +25,7 @@ pub(crate) async fn worker_config(
     prepared: Prepared,
     scopes: Vec<String>,
     mut network: Network,
+    wall: WallMode,
     hub: &HubClient,
     bucket: &BucketClient,
 ) -> Result<WorkerConfig, CommandError> {
@@ -42,6 +43,7 @@ pub(crate) async fn worker_config(
         limits: network.limits,
         egress,
         databases: network.databases,
+        wall,
         drain: DRAIN_TIMEOUT,
     })
 }

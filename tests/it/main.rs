@@ -19,6 +19,7 @@
 //! verbs          the verbs that use running services
 //! postgres       several hubs on one database, and one of them is killed
 //! postgres_steps steps on a real server, from the settings to the result
+//! wall           what sandboxes give up before they run steps
 //! network        what steps can and cannot reach
 //! packages       Python packages, from `!requires` to a worker
 //! reliability    services that are killed, paused, stopped and disconnected
@@ -56,3 +57,4 @@ mod services;
 mod tls;
 mod tokens;
 mod verbs;
+mod wall;

@@ -136,7 +136,8 @@ pub(crate) fn bue() -> Command {
             command.env_remove(name);
         }
     }
-    command.env("BUE_CACHE_DIR", cache_dir()).env_remove("ENV_PATH").stdin(Stdio::null());
+    command.env("BUE_CACHE_DIR", cache_dir()).env("BUE_STATE_DIR", state_dir());
+    command.env_remove("ENV_PATH").stdin(Stdio::null());
     command
 }
 
@@ -157,6 +158,11 @@ pub(crate) fn python(name: &str, code: &str, calls: &str) -> String {
 /// An inline Python step whose function has the step's name.
 pub(crate) fn step(name: &str, code: &str) -> String {
     format!("{name}:\n    python\n    {name}\n    `\n{code}\n`\n")
+}
+
+/// The folder of the key of that cache.
+pub(crate) fn state_dir() -> PathBuf {
+    cache_dir().with_file_name("state")
 }
 
 /// The cache of prepared sandboxes and packages.

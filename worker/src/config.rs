@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use bue_runtime::{DatabasesConfig, Egress, Limits, Prepared};
+use bue_runtime::{DatabasesConfig, Egress, Limits, Prepared, WallMode};
 
 use crate::value_summary::Secrets;
 
@@ -28,6 +28,8 @@ pub struct WorkerConfig {
     pub sandbox_command: (PathBuf, Vec<OsString>),
     /// The compiled Python guest and its base image.
     pub prepared: Prepared,
+    /// The wall around the sandbox hosts.
+    pub wall: WallMode,
     /// The limits of a step. Its time limit is its own `!timeout`.
     pub limits: Limits,
     /// The network of the steps: which of the hosts that scripts request they may reach.

@@ -34,15 +34,17 @@ pub async fn run_job(config: &WorkerConfig, bucket: BucketClient, batch: LeaseBa
     let lease = batch.leases.first().ok_or(WorkerError::Nothing)?;
     let step = batch.steps.get(lease.step as usize).ok_or(WorkerError::Nothing)?;
     let command = config.sandbox_command.clone();
-    let (prepared, egress) = (config.prepared.clone(), config.egress.clone());
-    let hosts = Hosts::start(HostsConfig { command, hosts: 1, prepared, egress });
+    let (prepared, egress, wall) = (config.prepared.clone(), config.egress.clone(), config.wall);
+    let sites = Sites::open(&prepared).map_err(WorkerError::Packages)?;
+    let packages = Some(sites.clone());
+    let hosts = Hosts::start(HostsConfig { command, hosts: 1, prepared, egress, packages, wall });
     let hosts = Arc::new(hosts.await.map_err(WorkerError::Hosts)?);
     // the receiver is dropped at once: nothing is reported
     let (reports, _) = mpsc::unbounded_channel();
     let runner = JobRunner {
         hosts: Arc::clone(&hosts),
         databases: Databases::new(config.databases.clone()),
-        fetch: Fetch::new(Arc::new(bucket), Sites::open(&config.prepared).map_err(WorkerError::Packages)?),
+        fetch: Fetch::new(Arc::new(bucket), sites),
         input_budget: InputBudget::default(),
         limits: config.limits.clone(),
         secrets: config.secrets(),

@@ -35,15 +35,19 @@ pub async fn run(
     if config.slots == 0 || config.hosts == 0 || config.scopes.is_empty() {
         return Err(WorkerError::Nothing);
     }
+    let packages = Sites::open(&config.prepared).map_err(WorkerError::Packages)?;
     let hosts = Hosts::start(HostsConfig {
         command: config.sandbox_command.clone(),
         hosts: config.hosts,
         prepared: config.prepared.clone(),
         egress: config.egress.clone(),
+        packages: Some(packages.clone()),
+        wall: config.wall,
     })
     .await
     .map_err(WorkerError::Hosts)?;
-    let fetch = Fetch::new(Arc::new(bucket), Sites::open(&config.prepared).map_err(WorkerError::Packages)?);
+    let fetch = Fetch::new(Arc::new(bucket), packages);
+    let hub = hub.with_wall(&hosts.wall().parts());
     run_with(&config, hub, fetch, Arc::new(hosts), shutdown).await;
     Ok(())
 }

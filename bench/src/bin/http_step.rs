@@ -56,7 +56,8 @@ fn main() -> Result<()> {
     let folder = std::env::args().nth(1);
     let packages = folder.as_deref().map(|folder| python_files(Path::new(folder))).transpose()?.unwrap_or_default();
     let cache = dirs::cache_dir().context("no cache directory")?.join("bue");
-    let prepared = Prepared::open(&cache, &|message| eprintln!("{message}"))?;
+    let keys = dirs::state_dir().context("no state directory")?.join("bue");
+    let prepared = Prepared::open(&cache, &keys, &|message| eprintln!("{message}"))?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let mut figures = table(&["library", "processor (p10 to p90)", "wall (p10 to p90)", "dirty pages"]);
     runtime.block_on(async {

@@ -106,7 +106,8 @@ fn check_count(answer: &Answer, rows: usize) -> Result<()> {
 
 fn sqlite(runtime: &Runtime, rows: &[Row], input: &Bytes) -> Result<(Samples, Samples)> {
     let cache = dirs::cache_dir().context("no cache directory")?.join("bue");
-    let sandbox = runtime.block_on(async { Sandbox::open(&Prepared::open(&cache, &|_| ())?) })?;
+    let keys = dirs::state_dir().context("no state directory")?.join("bue");
+    let sandbox = runtime.block_on(async { Sandbox::open(&Prepared::open(&cache, &keys, &|_| ())?) })?;
     let task = Task {
         code: Code::Sqlite {
             bundle: bundle(),

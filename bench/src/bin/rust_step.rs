@@ -17,7 +17,7 @@ use anyhow::{Context, Result, ensure};
 use bue_bench::{Samples, host_command, interleave, measure_or_serve, table};
 use bue_model::{Answer, BlobHash, Bundle, SourceFile, Value, cbor};
 use bue_runtime::sandbox::Sandbox;
-use bue_runtime::{Code, Finished, Limits, Permissions, Prepared, StepCompiler, Task};
+use bue_runtime::{Code, Finished, Limits, Permissions, Prepared, StepCompiler, Task, WallMode};
 use bytes::Bytes;
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::mpsc;
@@ -85,9 +85,10 @@ struct Ours {
 impl Ours {
     fn new(wasm: &[u8]) -> Result<Self> {
         let cache = dirs::cache_dir().context("no cache directory")?.join("bue");
-        let prepared = Prepared::open(&cache, &|message| eprintln!("{message}"))?;
+        let keys = dirs::state_dir().context("no state directory")?.join("bue");
+        let prepared = Prepared::open(&cache, &keys, &|message| eprintln!("{message}"))?;
         let command = host_command()?;
-        let compiler = StepCompiler::open(&prepared, command)?;
+        let compiler = StepCompiler::open(&prepared, command, WallMode::Best)?;
         let runtime = Builder::new_current_thread().enable_all().build()?;
         let file = SourceFile { path: "step.wasm".to_owned(), content: Bytes::copy_from_slice(wasm) };
         let bundle = Bundle { entry: file.path.clone(), first_line: 1, files: vec![file], packages: Vec::new() };

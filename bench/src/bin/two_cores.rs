@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail, ensure};
 use bue_bench::{host_command, interleave, measure_or_serve, python_task, table};
 use bue_model::{Answer, Value, cbor};
-use bue_runtime::{Egress, EgressConfig, Event, Hosts, HostsConfig, Prepared};
+use bue_runtime::{Egress, EgressConfig, Event, Hosts, HostsConfig, Prepared, WallMode};
 use futures_util::stream::{StreamExt, TryStreamExt, iter};
 use tokio::runtime::{Builder, Runtime};
 
@@ -51,13 +51,17 @@ struct Arm {
 impl Arm {
     fn start(hosts: usize) -> Result<Self> {
         let cache = dirs::cache_dir().context("no cache directory")?.join("bue");
-        let prepared = Prepared::open(&cache, &|message| eprintln!("{message}"))?;
+        let keys = dirs::state_dir().context("no state directory")?.join("bue");
+        let prepared = Prepared::open(&cache, &keys, &|message| eprintln!("{message}"))?;
         let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
         let command = host_command()?;
         let concurrency = hosts * CONCURRENCY;
         let hosts = runtime.block_on(async {
             let egress = Egress::new(EgressConfig::default(), None)?;
-            anyhow::Ok(Hosts::start(HostsConfig { command, hosts, prepared, egress }).await?)
+            anyhow::Ok(
+                Hosts::start(HostsConfig { command, hosts, prepared, egress, packages: None, wall: WallMode::Best })
+                    .await?,
+            )
         })?;
         Ok(Self { runtime, hosts, concurrency })
     }

@@ -13,7 +13,7 @@ use prometheus_client::registry::Registry;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
-use crate::api::workers::Workers;
+use crate::api::workers::{WALL_PARTS, Workers};
 use crate::commit_metrics::CommitMetrics;
 use crate::error::HubError;
 use crate::store::JobStore;
@@ -31,6 +31,7 @@ pub(crate) struct HubMetrics {
     long_polls: Gauge,
     event_listeners: Gauge,
     workers: Gauge,
+    worker_walls: Family<WallLabels, Gauge>,
     open_runs: Gauge,
     jobs: Family<JobLabels, Gauge>,
     /// When the store last counted the jobs. Locked during the count, so that concurrent requests share one.
@@ -40,6 +41,11 @@ pub(crate) struct HubMetrics {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct OutcomeLabels {
     outcome: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct WallLabels {
+    part: &'static str,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -76,6 +82,7 @@ impl HubMetrics {
             long_polls: Gauge::default(),
             event_listeners: Gauge::default(),
             workers: Gauge::default(),
+            worker_walls: Family::default(),
             open_runs: Gauge::default(),
             jobs: Family::default(),
             counted_at: Arc::default(),
@@ -93,6 +100,11 @@ impl HubMetrics {
             "bue_workers",
             "Workers that this hub heard from in the last minute",
             metrics.workers.clone(),
+        );
+        registry.register(
+            "bue_worker_walls",
+            "Workers of the last minute with this part of the wall around sandboxes",
+            metrics.worker_walls.clone(),
         );
         registry.register("bue_open_runs", "Runs that have not ended", metrics.open_runs.clone());
         registry.register(
@@ -139,6 +151,10 @@ impl HubMetrics {
         }
         let tally = store.tally().await?;
         self.workers.set(gauge_value(workers.count_alive() as u64));
+        for part in WALL_PARTS {
+            let workers = gauge_value(workers.count_with_wall(part) as u64);
+            self.worker_walls.get_or_create(&WallLabels { part }).set(workers);
+        }
         self.open_runs.set(gauge_value(tally.open_runs));
         self.jobs.clear();
         for (scope, counts) in tally.scopes {

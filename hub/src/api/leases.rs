@@ -9,6 +9,7 @@ use hyper::body::Incoming;
 use crate::api::hub::Hub;
 use crate::api::hub_metrics::outcome_labels;
 use crate::api::long_poll::wait_for_leases;
+use crate::api::workers::wall_parts;
 use crate::auth::access::Principal;
 use crate::auth::lease_seal::LeaseSealer;
 use crate::http::reply::{Body, ErrorReply, postcard};
@@ -32,7 +33,7 @@ pub(super) async fn lease(
         principal.expect_scopes(&request.scopes)?;
     }
     let sealer = hub.sealer().await?;
-    let mut batch = wait_for_leases(hub, request).await?;
+    let mut batch = wait_for_leases(hub, request, wall_parts(&head.headers)).await?;
     for lease in &mut batch.leases {
         lease.token = sealer.seal(context.principal.as_ref(), lease.job, lease.token);
     }

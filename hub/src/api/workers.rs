@@ -1,11 +1,12 @@
-//! [`Workers`]: the workers that this hub has heard from recently, and their scopes. Kept in memory, only to explain why jobs
-//! wait.
+//! [`Workers`]: the workers that this hub has heard from recently, their scopes, and the walls around their sandboxes. Kept in
+//! memory, only to explain why jobs wait, and for metrics.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bue_model::wire::LeaseRequest;
+use http::HeaderMap;
 use tokio::time::Instant;
 
 /// After this silence a worker counts as gone. A living one sends lease requests or heartbeats more often.
@@ -15,6 +16,17 @@ const MAX_WORKERS: usize = 4_096;
 /// Workers that [`Workers::serving`] names.
 const MAX_NAMED: usize = 10;
 
+/// The header in which a worker names the parts of the wall around its sandboxes that are up, separated by commas.
+const WALL_HEADER: &str = "bue-wall";
+/// The parts that it may name.
+pub(super) const WALL_PARTS: [&str; 4] = ["seccomp", "landlock", "no-dumps", "own-user"];
+
+/// Returns the known parts of the wall that a worker reports.
+pub(super) fn wall_parts(headers: &HeaderMap) -> Vec<&'static str> {
+    let reported = headers.get(WALL_HEADER).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    WALL_PARTS.into_iter().filter(|part| reported.split(',').any(|name| name == *part)).collect()
+}
+
 /// Workers by name. Cheap to clone.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Workers(Arc<Mutex<HashMap<String, WorkerEntry>>>);
@@ -22,6 +34,8 @@ pub(crate) struct Workers(Arc<Mutex<HashMap<String, WorkerEntry>>>);
 #[derive(Debug)]
 struct WorkerEntry {
     scopes: Vec<String>,
+    /// The parts of the wall around its sandboxes that are up.
+    wall: Vec<&'static str>,
     last_seen: Instant,
 }
 
@@ -32,14 +46,14 @@ impl WorkerEntry {
 }
 
 impl Workers {
-    /// Records that a worker asked for leases.
-    pub(super) fn record_request(&self, request: &LeaseRequest) {
+    /// Records that a worker asked for leases, and which parts of its wall it reported.
+    pub(super) fn record_request(&self, request: &LeaseRequest, wall: Vec<&'static str>) {
         let mut workers = self.lock();
         if workers.len() >= MAX_WORKERS && !workers.contains_key(&request.worker) {
             workers.retain(|_, entry| entry.is_alive());
         }
         if workers.len() < MAX_WORKERS || workers.contains_key(&request.worker) {
-            let entry = WorkerEntry { scopes: request.scopes.clone(), last_seen: Instant::now() };
+            let entry = WorkerEntry { scopes: request.scopes.clone(), wall, last_seen: Instant::now() };
             workers.insert(request.worker.clone(), entry);
         }
     }
@@ -65,6 +79,11 @@ impl Workers {
     /// Returns the number of workers that are alive.
     pub(super) fn count_alive(&self) -> usize {
         self.lock().values().filter(|entry| entry.is_alive()).count()
+    }
+
+    /// Returns the number of living workers that have this part of the wall.
+    pub(super) fn count_with_wall(&self, part: &str) -> usize {
+        self.lock().values().filter(|entry| entry.is_alive() && entry.wall.contains(&part)).count()
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<String, WorkerEntry>> {

@@ -29,7 +29,8 @@ async fn expect_metrics(address: &str, metrics: &[(&str, f64)]) {
 async fn a_hub_counts_what_it_does() {
     let store = SqliteStore::open(":memory:".as_ref(), Durability::Off).expect("a store");
     let address = spawn_hub(Hub::new(Arc::new(store))).await;
-    let client = Arc::new(HubClient::new(std::slice::from_ref(&address)).expect("a client"));
+    let client = HubClient::new(std::slice::from_ref(&address)).expect("a client");
+    let client = Arc::new(client.with_wall(&["seccomp", "no-dumps", "a-moat"]));
     let mut script = Script::new();
     script.call(&["a", "b"], &[]);
     script.call(&["c"], &[]);
@@ -61,6 +62,8 @@ async fn a_hub_counts_what_it_does() {
         ("bue_jobs{scope=\"default\",state=\"running\"}", 0.0),
         ("bue_open_runs", 1.0),
         ("bue_workers", 1.0),
+        ("bue_worker_walls{part=\"seccomp\"}", 1.0),
+        ("bue_worker_walls{part=\"landlock\"}", 0.0),
         ("bue_requests_total{method=\"POST\",route=\"/v1/runs\",status=\"200\"}", 1.0),
         ("bue_requests_total{method=\"GET\",route=\"/v1/runs/{id}\",status=\"404\"}", 1.0),
         ("bue_requests_total{method=\"GET\",route=\"other\",status=\"404\"}", 1.0),

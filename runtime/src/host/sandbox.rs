@@ -16,7 +16,7 @@ use crate::host::step_run::StepRun;
 use crate::host::waiting_steps::{StepActivity, WaitingSteps};
 use crate::host::wasm::step::WasmStep;
 use crate::host::wasm::steps::WasmSteps;
-use crate::prepared::Prepared;
+use crate::prepared::{Prepared, PreparedFiles};
 use crate::step::failure;
 use crate::step::log::Log;
 use crate::step::net_port::NetPort;
@@ -41,8 +41,13 @@ impl Sandbox {
     /// # Errors
     /// Files that are missing, or an engine that cannot be created.
     pub fn open(prepared: &Prepared) -> Result<Self, RuntimeError> {
+        Self::from_files(&prepared.files)
+    }
+
+    /// The same in a sandbox host, which gets the files from its parent.
+    pub(crate) fn from_files(files: &PreparedFiles) -> Result<Self, RuntimeError> {
         Ok(Self {
-            python: Python::open(prepared)?,
+            python: Python::open(files)?,
             sqlite: SqlitePool::default(),
             wasm: WasmSteps::new()?,
             waiting_steps: WaitingSteps::default(),

@@ -3,6 +3,7 @@
 
 use std::cell::RefCell;
 use std::collections::HashMap;
+use std::fs::File;
 use std::io;
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream as StdUnixStream;
@@ -14,17 +15,24 @@ use bue_model::net::{Completion, Ticket};
 use bue_model::{BlobHash, Bundle};
 use tokio::io::BufReader;
 use tokio::net::UnixStream;
-use tokio::net::unix::OwnedReadHalf;
 use tokio::sync::mpsc;
 use tokio::task::{AbortHandle, LocalSet, spawn_local};
 
+use crate::descriptors::{self, DescriptorReader};
 use crate::host::sandbox::Sandbox;
 use crate::host::wasm::compile::compile;
 use crate::packages::sites::Site;
-use crate::prepared::{Prepared, PreparedFiles};
+use crate::prepared::{PreparedFiles, Seal};
 use crate::protocol::{self, Frames, FromHost, Program, RunRequest, ToHost};
+use crate::step::compiled_step::CompiledStep;
 use crate::step::net_port::NetPort;
 use crate::step::task::{Code, Items, Task};
+use crate::wall::escape::attempt::EscapeTarget;
+use crate::wall::escape::report::try_everything;
+use crate::wall::privileges::close_inherited;
+use crate::wall::raise::raise;
+use crate::wall::report::Wall;
+use crate::wall::spec::WallSpec;
 
 /// Maximum number of threads for SQL steps.
 const MAX_SQL_THREADS: usize = 8;
@@ -33,8 +41,22 @@ const MAX_SQL_THREADS: usize = 8;
 /// the hidden verb `sandbox-host`.
 #[must_use]
 pub fn serve_sandbox_host() -> ExitCode {
+    serve_sandbox_host_after(&|| Ok(()))
+}
+
+/// A sandbox host that behaves as if a guest had escaped into it: it tries what an attacker would, and refuses to serve with a
+/// report of what was possible. For tests of the wall.
+#[must_use]
+pub fn serve_as_if_escaped(target: &EscapeTarget) -> ExitCode {
+    serve_sandbox_host_after(&|| Err(try_everything(target)))
+}
+
+/// A sandbox host that first executes `behind_wall` when the wall is up, and refuses to serve with its error.
+#[must_use]
+pub fn serve_sandbox_host_after(behind_wall: &dyn Fn() -> Result<(), String>) -> ExitCode {
+    close_inherited();
     abort_on_panic();
-    match serve() {
+    match serve(behind_wall) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             print_error(&error);
@@ -57,7 +79,7 @@ fn abort_on_panic() {
     }));
 }
 
-fn serve() -> io::Result<()> {
+fn serve(behind_wall: &dyn Fn() -> Result<(), String>) -> io::Result<()> {
     let socket = StdUnixStream::from(io::stdin().as_fd().try_clone_to_owned()?);
     socket.set_nonblocking(true)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -65,50 +87,68 @@ fn serve() -> io::Result<()> {
         .enable_time()
         .max_blocking_threads(MAX_SQL_THREADS)
         .build()?;
-    let result = LocalSet::new()
-        .block_on(&runtime, async { serve_socket(UnixStream::from_std(socket).map_err(|_| not_the_parent())?).await });
+    let result = LocalSet::new().block_on(&runtime, async {
+        serve_socket(UnixStream::from_std(socket).map_err(|_| not_the_parent())?, behind_wall).await
+    });
     // do not wait for a SQL step that computes: the process exits
     runtime.shutdown_background();
     result
 }
 
-async fn serve_socket(socket: UnixStream) -> io::Result<()> {
+async fn serve_socket(socket: UnixStream, behind_wall: &dyn Fn() -> Result<(), String>) -> io::Result<()> {
     let (read, write) = socket.into_split();
-    let mut read = BufReader::new(read);
+    let mut read = BufReader::new(DescriptorReader::new(read));
     let (frames, queue) = mpsc::unbounded_channel();
-    let writer = spawn_local(protocol::write_all(write, queue));
-    let setup = match protocol::read(&mut read).await {
-        Ok(Some(ToHost::Setup(files))) => files,
-        Ok(Some(ToHost::Compile { kind, wasm })) => {
-            let result = compile(kind, &wasm).map_or_else(FromHost::Refused, |code| FromHost::Compiled(code.into()));
-            send(&frames, &result)?;
-            drop(frames);
-            return writer.await?;
+    let writer = spawn_local(descriptors::write_all(write, queue));
+    let reply = match protocol::read(&mut read).await {
+        Ok(Some(ToHost::Setup { seal, wall })) => match set_up(read.get_mut(), seal, wall, behind_wall)? {
+            Ok((sandbox, wall)) => {
+                send(&frames, &FromHost::Ready(wall))?;
+                return Host::new(sandbox, frames).run(read).await;
+            }
+            Err(reason) => FromHost::Refused(reason),
+        },
+        Ok(Some(ToHost::Compile { kind, wasm, wall })) => {
+            compile(kind, &wasm, wall).map_or_else(FromHost::Refused, |code| FromHost::Compiled(code.into()))
+        }
+        Ok(Some(ToHost::RaiseWall(wall))) => {
+            let packages = packages_folder(read.get_mut(), wall)?;
+            raise(wall, packages.as_ref()).map_or_else(FromHost::Refused, FromHost::Ready)
         }
         Ok(None) => return Ok(()),
         Ok(Some(_)) => return Err(io::Error::other("the first frame of the parent is not the setup")),
         // the first frame is malformed, so this is not the parent
         Err(_) => return Err(not_the_parent()),
     };
-    match open_sandbox(setup) {
-        Ok(sandbox) => {
-            send(&frames, &FromHost::Ready)?;
-            Host { sandbox, frames, bundles: RefCell::default(), running: RefCell::default() }.run(read).await
-        }
-        Err(message) => {
-            send(&frames, &FromHost::Refused(message))?;
-            drop(frames);
-            writer.await?
-        }
-    }
+    send(&frames, &reply)?;
+    drop(frames);
+    writer.await?
 }
 
 fn not_the_parent() -> io::Error {
     io::Error::other("this verb is for bue itself, which connects it to a socket; type `bue --help` for the others")
 }
 
-fn open_sandbox(files: PreparedFiles) -> Result<Sandbox, String> {
-    Sandbox::open(&Prepared::from_parent(files)).map_err(|error| error.to_string())
+/// Raises the wall, then maps the guest. The inner error is why this host cannot serve.
+fn set_up(
+    read: &mut DescriptorReader,
+    seal: Seal,
+    wall: WallSpec,
+    behind_wall: &dyn Fn() -> Result<(), String>,
+) -> io::Result<Result<(Sandbox, Wall), String>> {
+    let files = PreparedFiles { code: Arc::new(read.take_file()?), image: Arc::new(read.take_file()?), seal };
+    let packages = packages_folder(read, wall)?;
+    let set_up = || {
+        let wall = raise(wall, packages.as_ref())?;
+        behind_wall()?;
+        let sandbox = Sandbox::from_files(&files).map_err(|error| error.to_string())?;
+        Ok((sandbox, wall))
+    };
+    Ok(set_up())
+}
+
+fn packages_folder(read: &mut DescriptorReader, wall: WallSpec) -> io::Result<Option<File>> {
+    wall.packages.then(|| read.take_file()).transpose()
 }
 
 fn send(frames: &Frames, message: &FromHost) -> io::Result<()> {
@@ -121,6 +161,8 @@ struct Host {
     frames: Frames,
     /// Bundles that the parent has loaded and not yet dropped.
     bundles: RefCell<HashMap<BlobHash, Arc<Bundle>>>,
+    /// The same of compiled steps.
+    compiled: RefCell<HashMap<BlobHash, CompiledStep>>,
     running: RefCell<HashMap<u64, RunningTask>>,
 }
 
@@ -133,16 +175,25 @@ struct RunningTask {
 }
 
 impl Host {
-    async fn run(self, mut read: BufReader<OwnedReadHalf>) -> io::Result<()> {
+    fn new(sandbox: Sandbox, frames: Frames) -> Self {
+        let (bundles, compiled, running) = (RefCell::default(), RefCell::default(), RefCell::default());
+        Self { sandbox, frames, bundles, compiled, running }
+    }
+
+    async fn run(self, mut read: BufReader<DescriptorReader>) -> io::Result<()> {
         let host = Rc::new(self);
         spawn_local(Rc::clone(&host).report_waiting_steps());
         while let Some(message) = protocol::read(&mut read).await? {
             match message {
-                ToHost::Setup(_) | ToHost::Compile { .. } => {
+                ToHost::Setup { .. } | ToHost::Compile { .. } | ToHost::RaiseWall(_) => {
                     return Err(io::Error::other("the parent sent a second setup"));
                 }
                 ToHost::Load { key, bundle } => drop(host.bundles.borrow_mut().insert(key, Arc::new(bundle))),
-                ToHost::Forget { key } => drop(host.bundles.borrow_mut().remove(&key)),
+                ToHost::LoadCode { key, kind } => {
+                    let step = CompiledStep { kind, key, code: Arc::new(read.get_mut().take_file()?) };
+                    host.compiled.borrow_mut().insert(key, step);
+                }
+                ToHost::Forget { key } => host.forget(key),
                 ToHost::Run { id, request } => host.start(id, *request)?,
                 ToHost::Taken { id } => host.taken(id),
                 ToHost::Cancel { id } => host.cancel(id),
@@ -150,6 +201,11 @@ impl Host {
             }
         }
         Ok(())
+    }
+
+    fn forget(&self, key: BlobHash) {
+        self.bundles.borrow_mut().remove(&key);
+        self.compiled.borrow_mut().remove(&key);
     }
 
     /// Reports the number of waiting steps, because the parent hands out more steps for them.
@@ -177,22 +233,28 @@ impl Host {
         let code = match request.program {
             Program::Python { function, packages } => {
                 let (bundle, key) = self.bundle(request.key)?;
-                let packages = packages.map(|path| Arc::new(Site::read_only(path)));
+                // relative to the folder of packages, which is the current folder
+                let packages = packages.map(|name| Arc::new(Site::read_only(name.into())));
                 Code::Python { bundle, key, function, packages }
             }
             Program::Sqlite { table, placeholders } => {
                 let (bundle, key) = self.bundle(request.key)?;
                 Code::Sqlite { bundle, key, table, placeholders }
             }
-            Program::Wasm { step, function } => Code::Wasm { step, function },
+            Program::Wasm { function } => Code::Wasm { step: self.compiled_step(request.key)?, function },
         };
         let RunRequest { inputs, env, loop_text, limits, permissions, .. } = request;
         Ok(Task { code, inputs, env, loop_text, limits, permissions })
     }
 
-    fn bundle(&self, key: Option<BlobHash>) -> io::Result<(Arc<Bundle>, BlobHash)> {
-        let bundle = key.and_then(|key| Some((self.bundles.borrow().get(&key).cloned()?, key)));
+    fn bundle(&self, key: BlobHash) -> io::Result<(Arc<Bundle>, BlobHash)> {
+        let bundle = self.bundles.borrow().get(&key).map(|bundle| (Arc::clone(bundle), key));
         bundle.ok_or_else(|| io::Error::other("the parent named a bundle that it has not loaded"))
+    }
+
+    fn compiled_step(&self, key: BlobHash) -> io::Result<CompiledStep> {
+        let step = self.compiled.borrow().get(&key).cloned();
+        step.ok_or_else(|| io::Error::other("the parent named a compiled step that it has not loaded"))
     }
 
     /// A port to the network, which the parent has.

@@ -3,9 +3,9 @@
 //! They are in a folder of this process, which is locked while the process is alive: the next process removes what a killed
 //! one left behind.
 
-use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -21,6 +21,9 @@ use crate::step::limits::Limits;
 
 /// The file in a process's folder that the process keeps locked.
 const LOCK: &str = "lock";
+/// Sandbox hosts may run as another user. The folder around all of them is closed to other users, who cannot get here.
+const FOLDER_MODE: u32 = 0o755;
+const FILE_MODE: u32 = 0o644;
 /// The subfolders of a wheel's `NAME.data` folder that are unpacked beside the modules.
 const MODULE_FOLDERS: [&str; 2] = ["purelib/", "platlib/"];
 
@@ -33,6 +36,8 @@ pub struct Sites {
 #[derive(Debug)]
 struct ProcessFolder {
     folder: TempDir,
+    /// The open folder, which sandbox hosts get.
+    descriptor: Arc<File>,
     _lock: File,
     next: AtomicU64,
 }
@@ -70,9 +75,20 @@ impl Sites {
     /// # Errors
     /// A cache that cannot be written.
     pub fn open(prepared: &Prepared) -> Result<Self, RuntimeError> {
-        let parent = prepared.files.code.with_file_name("packages");
+        let parent = prepared.cache.path("packages");
         let cache_error = |source| RuntimeError::Cache { path: parent.clone(), source };
         Ok(Self { process_folder: Arc::new(process_folder(&parent).map_err(cache_error)?) })
+    }
+
+    /// Returns the open folder with all sites.
+    pub(crate) fn folder(&self) -> &Arc<File> {
+        &self.process_folder.descriptor
+    }
+
+    /// Returns the name of a site in this folder; `None` if it is in another.
+    pub(crate) fn name_of(&self, site: &Site) -> Option<String> {
+        let name = site.path.strip_prefix(self.process_folder.folder.path()).ok()?;
+        Some(name.to_str()?.to_owned())
     }
 
     /// Unpacks a set of wheels, each with its file name. Blocks while it writes the files.
@@ -85,13 +101,14 @@ impl Sites {
         let path = self.process_folder.folder.path().join(number.to_string());
         // removed with its content when an error drops it
         let mut site = Site { path, bytes: 0, process_folder: Some(Arc::clone(&self.process_folder)) };
-        let created = DirBuilder::new().mode(0o700).create(&site.path);
+        let created = DirBuilder::new().mode(FOLDER_MODE).create(&site.path);
         created.map_err(|error| BadPackages::new(ALL, error.into()))?;
         let mut unpacking = Unpacking { folder: &site.path, limits, files: 0, bytes: 0 };
         for (file, bytes) in wheels {
             unpacking.wheel(bytes).map_err(|problem| BadPackages::new(&format!("package `{file}`"), problem))?;
         }
         site.bytes = unpacking.bytes;
+        make_readable(&site.path).map_err(|error| BadPackages::new(ALL, error.into()))?;
         Ok(site)
     }
 }
@@ -118,9 +135,11 @@ fn process_folder(parent: &Path) -> io::Result<ProcessFolder> {
     let all = open_locked(&parent.join(LOCK), FlockOperation::LockExclusive)?;
     remove_abandoned(parent)?;
     let folder = tempfile::Builder::new().prefix("process-").tempdir_in(parent)?;
+    fs::set_permissions(folder.path(), Permissions::from_mode(FOLDER_MODE))?;
     let lock = open_locked(&folder.path().join(LOCK), FlockOperation::LockExclusive)?;
     drop(all);
-    Ok(ProcessFolder { folder, _lock: lock, next: AtomicU64::new(0) })
+    let descriptor = Arc::new(File::open(folder.path())?);
+    Ok(ProcessFolder { folder, descriptor, _lock: lock, next: AtomicU64::new(0) })
 }
 
 fn open_locked(path: &Path, operation: FlockOperation) -> io::Result<File> {
@@ -136,6 +155,22 @@ fn remove_abandoned(parent: &Path) -> io::Result<()> {
         if path.is_dir() && open_locked(&path.join(LOCK), FlockOperation::NonBlockingLockExclusive).is_ok() {
             // the next process tries again to remove what is left
             let _ = fs::remove_dir_all(&path);
+        }
+    }
+    Ok(())
+}
+
+/// Gives a folder and all in it the modes that they were created with, if the process's umask has removed some.
+fn make_readable(folder: &Path) -> io::Result<()> {
+    if fs::metadata(folder)?.permissions().mode() & 0o777 == FOLDER_MODE {
+        return Ok(());
+    }
+    fs::set_permissions(folder, Permissions::from_mode(FOLDER_MODE))?;
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        match path.is_dir() {
+            true => make_readable(&path)?,
+            false => fs::set_permissions(&path, Permissions::from_mode(FILE_MODE))?,
         }
     }
     Ok(())
@@ -180,9 +215,9 @@ impl Unpacking<'_> {
     /// Writes a file. Counts the bytes that are extracted: the length in the zip file is not trusted.
     fn write(&mut self, path: &Path, file: impl Read) -> Result<(), PackageProblem> {
         if let Some(folder) = path.parent() {
-            DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+            DirBuilder::new().recursive(true).mode(FOLDER_MODE).create(folder)?;
         }
-        let mut target = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?;
+        let mut target = OpenOptions::new().write(true).create(true).truncate(true).mode(FILE_MODE).open(path)?;
         let room = self.limits.packages_bytes.saturating_sub(self.bytes);
         let written = io::copy(&mut file.take(room.saturating_add(1)), &mut target).map_err(copy_problem)?;
         target.flush()?;

@@ -2,6 +2,7 @@
 
 use core::time::Duration;
 use std::ffi::OsString;
+use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream as StdUnixStream;
 use std::path::PathBuf;
@@ -13,9 +14,10 @@ use tokio::net::unix::OwnedReadHalf;
 use tokio::process::{ChildStderr, Command};
 use tokio::sync::mpsc;
 
+use crate::descriptors;
 use crate::error::RuntimeError;
-use crate::prepared::PreparedFiles;
-use crate::protocol::{self, Frames, FromHost, ToHost};
+use crate::protocol::{self, Frame, Frames, FromHost};
+use crate::wall::report::Wall;
 
 /// A child that is not ready after this time hangs. Mapping its files takes milliseconds.
 const START_TIMEOUT: Duration = Duration::from_secs(30);
@@ -32,16 +34,15 @@ pub(crate) struct Child {
 }
 
 impl Child {
-    /// Starts a sandbox host and waits until it is ready.
+    /// Starts a child with its first message, and waits until it is ready behind its wall.
     pub(crate) async fn start(
         command: &(PathBuf, Vec<OsString>),
-        prepared: &PreparedFiles,
-    ) -> Result<Self, RuntimeError> {
+        setup: io::Result<Frame>,
+    ) -> Result<(Self, Wall), RuntimeError> {
         let mut child = Self::spawn(command)?;
-        let setup = protocol::frame(&ToHost::Setup(prepared.clone()));
         child.send(setup.map_err(|source| RuntimeError::Spawn { command: command.0.clone(), source })?);
-        child.wait_until_ready().await?;
-        Ok(child)
+        let wall = child.wait_until_ready().await?;
+        Ok((child, wall))
     }
 
     /// Starts a child, which does what its first frame says.
@@ -62,23 +63,23 @@ impl Child {
         }
         let (read, write) = UnixStream::from_std(ours).map_err(spawn_error)?.into_split();
         let (frames, queue) = mpsc::unbounded_channel();
-        tokio::spawn(protocol::write_all(write, queue));
+        tokio::spawn(descriptors::write_all(write, queue));
         Ok(Self { process, read: BufReader::new(read), frames: Some(frames) })
     }
 
-    pub(crate) fn send(&self, frame: Vec<u8>) {
+    pub(crate) fn send(&self, frame: Frame) {
         if let Some(frames) = &self.frames {
             // `next` notices a child that is gone
             let _ = frames.send(frame);
         }
     }
 
-    async fn wait_until_ready(&mut self) -> Result<(), RuntimeError> {
+    async fn wait_until_ready(&mut self) -> Result<Wall, RuntimeError> {
         let refused = |reason: &str| RuntimeError::Refused(reason.to_owned());
         match tokio::time::timeout(START_TIMEOUT, self.next()).await {
             Err(_) => Err(refused("it was not ready after 30 s")),
             Ok(message) => match message? {
-                Some(FromHost::Ready) => Ok(()),
+                Some(FromHost::Ready(wall)) => Ok(wall),
                 Some(FromHost::Refused(reason)) => Err(RuntimeError::Refused(reason)),
                 Some(_) => Err(refused("its first message was not that it is ready")),
                 None => Err(refused("it ended at once; the log above says why")),

@@ -11,4 +11,6 @@ pub(crate) mod egress;
 pub(crate) mod hosts;
 pub(crate) mod prepare;
 pub(crate) mod running;
+pub(crate) mod sealed;
 pub(crate) mod step_compiler;
+pub(crate) mod wall;

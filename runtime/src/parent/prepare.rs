@@ -1,9 +1,10 @@
 //! Compiles the guest and creates its base image, once: later starts find both in the cache.
 
-use std::fs;
+use std::fs::{self, File};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::Write;
 use std::path::Path;
+use std::sync::Arc;
 use std::thread;
 
 use bue_model::BlobHash;
@@ -16,6 +17,7 @@ use crate::host::python::guest::GuestCode;
 use crate::host::python::split::split;
 use crate::packages::mount::Mount;
 use crate::parent::cache::Cache;
+use crate::parent::sealed;
 use crate::prepared::{Prepared, PreparedFiles, Seal};
 
 /// Increment this when files of an older bue cannot be used although guest and engine are the same.
@@ -57,24 +59,30 @@ impl GuestModule {
 
 impl Prepared {
     /// Compiles the Python guest and creates its base image, or finds both in the directory `cache`. The first time takes
-    /// about ten seconds; later, the files are only checked. `progress` receives a line about each slow part.
+    /// about ten seconds; later, the files are only checked. `progress` receives a line about each slow part. The key of the
+    /// files' MACs is in the directory `keys`, which should not be in the cache.
     ///
     /// # Errors
     /// A cache that cannot be used.
-    pub fn open(cache: &Path, progress: &dyn Fn(&str)) -> Result<Self, RuntimeError> {
-        Self::open_guest(cache, &GuestModule::python()?, progress)
+    pub fn open(cache: &Path, keys: &Path, progress: &dyn Fn(&str)) -> Result<Self, RuntimeError> {
+        Self::open_guest(cache, keys, &GuestModule::python()?, progress)
     }
 
     /// The same with another guest that implements the contract of [`bue_model::guest`]. For tests with small hostile guests.
     ///
     /// # Errors
     /// A cache that cannot be used, or a guest that cannot be compiled or started.
-    pub fn open_guest(dir: &Path, guest: &GuestModule, progress: &dyn Fn(&str)) -> Result<Self, RuntimeError> {
-        let cache = Cache::open(dir)?;
+    pub fn open_guest(
+        dir: &Path,
+        keys: &Path,
+        guest: &GuestModule,
+        progress: &dyn Fn(&str),
+    ) -> Result<Self, RuntimeError> {
+        let cache = Arc::new(Cache::open(dir, keys)?);
         let engine = GuestEngine::new()?;
         let names = FileNames::new(guest, &engine.engine);
         if let Some(files) = names.find(&cache) {
-            return Ok(Self { files, cache: dir.to_owned() });
+            return Ok(Self { files, cache });
         }
         let _lock = cache.lock(progress)?;
         // the previous holder of the lock may have created them
@@ -83,7 +91,7 @@ impl Prepared {
             None => names.make(&cache, engine, guest, progress)?,
         };
         names.prune(&cache);
-        Ok(Self { files, cache: dir.to_owned() })
+        Ok(Self { files, cache })
     }
 }
 
@@ -114,14 +122,14 @@ impl FileNames {
             return None;
         }
         let seal: Seal = postcard::from_bytes(seal).ok()?;
-        let (code, image) = (cache.path(&self.code), cache.path(&self.image));
         // some 70 MB, which every start waits for: on two cores it takes half the time
-        let (image_tag, code_tag) = thread::scope(|scope| {
-            let tag = scope.spawn(|| cache.file_tag(&code));
-            (cache.file_tag(&image), tag.join())
+        let (image, code) = thread::scope(|scope| {
+            let code = scope.spawn(|| cache.read_sealed(&self.code));
+            (cache.read_sealed(&self.image), code.join())
         });
-        let is_intact = image_tag.ok()? == seal.image && code_tag.ok()?.ok()? == seal.code;
-        is_intact.then_some(PreparedFiles { code, image, seal })
+        let ((image, image_tag), (code, code_tag)) = (image.ok()?, code.ok()?.ok()?);
+        let is_intact = image_tag == seal.image && code_tag == seal.code;
+        is_intact.then(|| PreparedFiles { code: Arc::new(code), image: Arc::new(image), seal })
     }
 
     fn make(
@@ -135,17 +143,17 @@ impl FileNames {
         let parts = split(&unpack(guest)?)?;
         let code = engine.engine.precompile_module(&parts.code)?;
         cache.write(&self.code, |mut file| file.write_all(&code))?;
-        drop(code);
+        let code_tag = cache.tag(&code);
+        let code = Arc::new(sealed::from_bytes(&code).map_err(RuntimeError::Memory)?);
         progress("starting Python for the memory image, about three seconds; this is done once");
-        let (memory, globals) = base_image(engine, &cache.path(&self.code), parts.data)?;
+        let (memory, globals) = base_image(engine, &code, parts.data)?;
         cache.write(&self.image, |file| {
             file.set_len(memory.len() as u64)?;
             write_sparse(file, 0, &memory)
         })?;
-        let (code, image) = (cache.path(&self.code), cache.path(&self.image));
-        let tag =
-            |path: &Path| cache.file_tag(path).map_err(|source| RuntimeError::Cache { path: path.to_owned(), source });
-        let seal = Seal { code: tag(&code)?, image: tag(&image)?, len: memory.len() as u64, globals };
+        let image_tag = cache.tag(&memory);
+        let image = Arc::new(sealed::from_bytes(&memory).map_err(RuntimeError::Memory)?);
+        let seal = Seal { code: code_tag, image: image_tag, len: memory.len() as u64, globals };
         let bytes = postcard::to_allocvec(&seal).map_err(|error| RuntimeError::Engine(error.to_string()))?;
         cache.write(&self.seal, |mut file| {
             file.write_all(&cache.tag(&bytes))?;
@@ -177,12 +185,13 @@ fn unpack(guest: &GuestModule) -> Result<Vec<u8>, RuntimeError> {
 /// Starts the guest once and returns its memory and globals. Uses a new thread, because the caller may be inside a runtime.
 fn base_image(
     engine: GuestEngine,
-    code: &Path,
+    code: &File,
     data: Vec<(u32, Vec<u8>)>,
 ) -> Result<(Vec<u8>, Vec<u64>), RuntimeError> {
     thread::scope(|scope| {
         let start = move || {
-            // SAFETY: this process has just written the file, in a directory that only its user can access.
+            let code = code.try_clone().map_err(RuntimeError::Memory)?;
+            // SAFETY: this process has just compiled the code, and the memory is sealed.
             let code = unsafe { GuestCode::load(engine, code)? };
             let runtime = tokio::runtime::Builder::new_current_thread()
                 .enable_time()

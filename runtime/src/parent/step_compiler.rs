@@ -4,10 +4,10 @@
 use core::time::Duration;
 use std::collections::HashMap;
 use std::ffi::OsString;
-use std::fs;
+use std::fs::{self, File};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bue_model::{BlobHash, Bundle, Failure, FailureKind};
@@ -20,27 +20,43 @@ use crate::host::wasm::contract::check_wasm;
 use crate::host::wasm::engine::config;
 use crate::parent::cache::{Cache, Tag};
 use crate::parent::child::Child;
+use crate::parent::sealed;
 use crate::prepared::Prepared;
 use crate::protocol::{self, FromHost, ToHost};
 use crate::step::compiled_step::{CompiledStep, WasmKind};
+use crate::wall::parent::user_of_child;
+use crate::wall::spec::{WallMode, WallSpec};
 
 /// A compiler that takes longer than this is killed. The largest steps take a quarter of it.
 const COMPILE_TIMEOUT: Duration = Duration::from_secs(120);
 /// Outcomes that are cached in this process at most.
 const MAX_CACHED_OUTCOMES: usize = 1_000;
+/// Bytes of their code at most; more is read from the disk again.
+const MAX_CACHED_BYTES: u64 = 256 << 20;
+/// The number of the compiler among the children, of which the others are sandbox hosts: a user id that no host has.
+const COMPILER_NUMBER: usize = 399;
 /// Compiled steps that are kept on disk: the last modified ones.
 const MAX_CACHED_FILES: usize = 500;
 
 /// Compiles steps, each once.
 pub struct StepCompiler {
-    cache: Cache,
+    cache: Arc<Cache>,
     /// The command that starts the child.
     command: (PathBuf, Vec<OsString>),
+    wall: WallMode,
     /// A hash of the engine, which compiled files must match.
     engine: u64,
-    outcomes: Mutex<HashMap<BlobHash, CachedOutcome>>,
+    outcomes: Mutex<Outcomes>,
     /// One compiler at a time: it uses every core.
     permit: Semaphore,
+}
+
+/// Outcomes by the key of their bundle.
+#[derive(Default)]
+struct Outcomes {
+    cached: HashMap<BlobHash, CachedOutcome>,
+    /// Bytes of code that were added since the last time it was emptied.
+    bytes: u64,
 }
 
 type CachedOutcome = Arc<OnceCell<Result<CompiledStep, Failure>>>;
@@ -55,13 +71,13 @@ impl StepCompiler {
     /// Uses the cache of the prepared sandbox, and the command that starts sandbox hosts.
     ///
     /// # Errors
-    /// A cache that cannot be used.
-    pub fn open(prepared: &Prepared, command: (PathBuf, Vec<OsString>)) -> Result<Self, RuntimeError> {
+    /// An engine that cannot be created.
+    pub fn open(prepared: &Prepared, command: (PathBuf, Vec<OsString>), wall: WallMode) -> Result<Self, RuntimeError> {
         let mut compatible = DefaultHasher::new();
         Engine::new(&config())?.precompile_compatibility_hash().hash(&mut compatible);
-        let cache = Cache::open(&prepared.cache)?;
+        let cache = Arc::clone(&prepared.cache);
         let engine = compatible.finish();
-        Ok(Self { cache, command, engine, outcomes: Mutex::default(), permit: Semaphore::new(1) })
+        Ok(Self { cache, command, wall, engine, outcomes: Mutex::default(), permit: Semaphore::new(1) })
     }
 
     /// Returns the code of the step that is the bundle's entry.
@@ -69,16 +85,6 @@ impl StepCompiler {
     /// # Errors
     /// A failure of the step. One that the step itself causes is cached.
     pub async fn compile(&self, bundle: &Bundle, key: BlobHash) -> Result<CompiledStep, Failure> {
-        let compiled = self.outcome(bundle, key).await?;
-        if compiled.code.exists() {
-            return Ok(compiled);
-        }
-        // another process removed the file to make room for newer ones
-        self.forget(key);
-        self.outcome(bundle, key).await
-    }
-
-    async fn outcome(&self, bundle: &Bundle, key: BlobHash) -> Result<CompiledStep, Failure> {
         let outcomes = self.cached(key);
         let outcome = outcomes.get_or_try_init(|| async {
             match self.find_or_compile(bundle).await {
@@ -89,67 +95,73 @@ impl StepCompiler {
         outcome.await?.clone()
     }
 
-    fn forget(&self, key: BlobHash) {
-        self.outcomes.lock().unwrap_or_else(PoisonError::into_inner).remove(&key);
-    }
-
     fn cached(&self, key: BlobHash) -> CachedOutcome {
         let mut outcomes = self.outcomes.lock().unwrap_or_else(PoisonError::into_inner);
-        if outcomes.len() >= MAX_CACHED_OUTCOMES && !outcomes.contains_key(&key) {
-            outcomes.clear();
+        let is_full = outcomes.cached.len() >= MAX_CACHED_OUTCOMES || outcomes.bytes >= MAX_CACHED_BYTES;
+        if is_full && !outcomes.cached.contains_key(&key) {
+            *outcomes = Outcomes::default();
         }
-        Arc::clone(outcomes.entry(key).or_default())
+        Arc::clone(outcomes.cached.entry(key).or_default())
+    }
+
+    fn count_bytes(&self, code: &File) {
+        // sealed memory always has a length
+        let bytes = code.metadata().map_or(0, |metadata| metadata.len());
+        self.outcomes.lock().unwrap_or_else(PoisonError::into_inner).bytes += bytes;
     }
 
     async fn find_or_compile(&self, bundle: &Bundle) -> Result<CompiledStep, Failure> {
         let wasm = bundle.entry_content().ok_or_else(|| bad_code(&bundle.entry, "it is not in its bundle"))?;
         let kind =
             check_wasm(wasm).map_err(|problem| bad_code(&bundle.entry, &format!("{problem}; {}", problem.hint)))?;
-        let name = self.name(wasm);
-        if let Some(code) = self.find(&name) {
-            return Ok(CompiledStep { kind, code });
-        }
-        let code = self.compile_in_child(kind, wasm.clone(), &bundle.entry).await?;
-        let code = self.store(&name, &code).map_err(|error| internal(&error.to_string()))?;
-        Ok(CompiledStep { kind, code })
+        let key = self.key(wasm);
+        let name = key.to_string();
+        let code = match self.find(&name) {
+            Some(code) => code,
+            None => {
+                let code = self.compile_in_child(kind, wasm.clone(), &bundle.entry).await?;
+                self.store(&name, &code).map_err(|error| internal(&error.to_string()))?
+            }
+        };
+        self.count_bytes(&code);
+        Ok(CompiledStep { kind, key, code: Arc::new(code) })
     }
 
-    /// Returns the name of a module's code: a hash of the module and of what compiles it.
-    fn name(&self, wasm: &[u8]) -> String {
+    /// Returns the key of a module's code: a hash of the module and of what compiles it.
+    fn key(&self, wasm: &[u8]) -> BlobHash {
         let mut id = blake3::Hasher::new();
         id.update(&self.engine.to_le_bytes()).update(env!("CARGO_PKG_VERSION").as_bytes()).update(wasm);
-        id.finalize().to_hex().to_string()
+        BlobHash(*id.finalize().as_bytes())
     }
 
-    fn find(&self, name: &str) -> Option<PathBuf> {
+    fn find(&self, name: &str) -> Option<File> {
         let tag = fs::read(self.cache.path(&format!("{name}.step-tag"))).ok()?;
-        let code = self.cache.path(&format!("{name}.step"));
-        (tag == self.tag(name, &code)?).then_some(code)
+        let (code, content) = self.cache.read_sealed(&format!("{name}.step")).ok()?;
+        (tag == self.tag(name, &content)).then_some(code)
     }
 
-    /// Returns the MAC of a file and its name, so that another valid file in its place is refused.
-    fn tag(&self, name: &str, code: &Path) -> Option<Tag> {
-        let content = self.cache.file_tag(code).ok()?;
-        Some(self.cache.tag(&[name.as_bytes(), &content].concat()))
+    /// Returns the MAC of a file's name and the MAC of its content, so that another valid file in its place is refused.
+    fn tag(&self, name: &str, content: &Tag) -> Tag {
+        self.cache.tag(&[name.as_bytes(), content].concat())
     }
 
-    fn store(&self, name: &str, code: &[u8]) -> Result<PathBuf, RuntimeError> {
-        let file = format!("{name}.step");
-        self.cache.write(&file, |mut file| file.write_all(code))?;
-        let path = self.cache.path(&file);
-        let tag = self.tag(name, &path).ok_or_else(|| RuntimeError::Engine(format!("read {}", path.display())))?;
+    fn store(&self, name: &str, code: &[u8]) -> Result<File, RuntimeError> {
+        self.cache.write(&format!("{name}.step"), |mut file| file.write_all(code))?;
+        let tag = self.tag(name, &self.cache.tag(code));
         self.cache.write(&format!("{name}.step-tag"), |mut file| file.write_all(&tag))?;
         for old in self.cache.newest(".step").into_iter().skip(MAX_CACHED_FILES) {
             // a file that cannot be removed only takes space
             let _ = fs::remove_file(self.cache.path(&format!("{old}-tag")));
             let _ = fs::remove_file(self.cache.path(&old));
         }
-        Ok(path)
+        sealed::from_bytes(code).map_err(RuntimeError::Memory)
     }
 
     async fn compile_in_child(&self, kind: WasmKind, wasm: Bytes, entry: &str) -> Result<Bytes, Failure> {
         let _permit = self.permit.acquire().await;
-        let frame = protocol::frame(&ToHost::Compile { kind, wasm }).map_err(|error| internal(&error.to_string()))?;
+        let wall = WallSpec { mode: self.wall, user: user_of_child(COMPILER_NUMBER), packages: false };
+        let frame =
+            protocol::frame(&ToHost::Compile { kind, wasm, wall }).map_err(|error| internal(&error.to_string()))?;
         let mut child = Child::spawn(&self.command).map_err(|error| internal(&error.to_string()))?;
         child.send(frame);
         let reply = tokio::time::timeout(COMPILE_TIMEOUT, child.next()).await;

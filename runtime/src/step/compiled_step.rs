@@ -1,14 +1,19 @@
 //! A step that was compiled to WebAssembly by its author, and to machine code by this machine.
 
-use std::path::PathBuf;
+use std::fs::File;
+use std::sync::Arc;
 
+use bue_model::BlobHash;
 use serde::{Deserialize, Serialize};
 
 /// The machine code of a step. A value of this type proves that this installation compiled it.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug)]
 pub struct CompiledStep {
     pub(crate) kind: WasmKind,
-    pub(crate) code: PathBuf,
+    /// A hash of the module and of what compiled it.
+    pub(crate) key: BlobHash,
+    /// Sealed memory.
+    pub(crate) code: Arc<File>,
 }
 
 /// The kind of a compiled step's module.

@@ -65,6 +65,15 @@ pub enum Code {
 }
 
 impl Code {
+    /// Returns the key of the bundle or of the compiled step.
+    #[must_use]
+    pub const fn key(&self) -> BlobHash {
+        match self {
+            Self::Python { key, .. } | Self::Sqlite { key, .. } => *key,
+            Self::Wasm { step, .. } => step.key,
+        }
+    }
+
     /// Returns the bundle that a sandbox host needs, and its key; `None` if it needs none.
     #[must_use]
     pub const fn bundle(&self) -> Option<(&Arc<Bundle>, BlobHash)> {

@@ -82,7 +82,10 @@ async fn check_module(runtime: &Runtime, guest: &Guest) -> Vec<String> {
     let cache = tempfile::tempdir().expect("a directory");
     let bytes = wat::parse_str(&guest.text).unwrap_or_else(|error| panic!("{}: {error}", guest.name));
     let module = GuestModule { hash: BlobHash(*blake3::hash(&bytes).as_bytes()), bytes: GuestBytes::Plain(bytes) };
-    let prepared = match (Prepared::open_guest(cache.path(), &module, &|_| ()), guest.one("refused")) {
+    let prepared = match (
+        Prepared::open_guest(cache.path(), &cache.path().join("keys"), &module, &|_| ()),
+        guest.one("refused"),
+    ) {
         (Ok(prepared), None) => prepared,
         (Err(error), Some(words)) if matches(words, &error.to_string()) => return Vec::new(),
         (other, _) => {

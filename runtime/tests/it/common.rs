@@ -5,18 +5,24 @@ use std::sync::Arc;
 
 use bue_model::{Answer, BlobHash, BlobRef, Bundle, Failure, Package, SourceFile, Value, cbor};
 use bue_runtime::sandbox::Sandbox;
-use bue_runtime::{Code, Finished, Items, Limits, Permissions, Placeholders, Prepared, Sites, Task};
+use bue_runtime::{Code, Finished, Items, Limits, Permissions, Placeholders, Prepared, Site, Sites, Task};
 use bue_test_support::wait::within_deadline;
 use bytes::Bytes;
 use tokio::sync::mpsc;
 
-/// The cache that tests share: compiling the interpreter takes seconds.
+/// The cache that tests share: compiling the interpreter takes seconds. A test that runs as another user names a copy.
 pub(crate) fn cache() -> PathBuf {
-    Path::new(env!("CARGO_TARGET_TMPDIR")).join("cache")
+    let copy = std::env::var_os("BUE_TEST_CACHE").map(PathBuf::from);
+    copy.unwrap_or_else(|| Path::new(env!("CARGO_TARGET_TMPDIR")).join("cache"))
+}
+
+/// The folder of its key.
+pub(crate) fn keys() -> PathBuf {
+    cache().with_file_name("keys")
 }
 
 pub(crate) fn prepared() -> Prepared {
-    Prepared::open(&cache(), &|line| println!("{line}")).expect("prepared")
+    Prepared::open(&cache(), &keys(), &|line| println!("{line}")).expect("prepared")
 }
 
 pub(crate) fn bundle(entry: &str, text: &str) -> (Arc<Bundle>, BlobHash) {
@@ -44,11 +50,17 @@ pub(crate) fn python(text: &str, function: &str, inputs: &[Value]) -> Task {
 }
 
 /// The same step with packages, which are unpacked.
-pub(crate) fn with_packages(mut task: Task, wheels: &[(&str, &[u8])]) -> Task {
-    let Code::Python { bundle, key, packages, .. } = &mut task.code else { panic!("a Python step") };
+pub(crate) fn with_packages(task: Task, wheels: &[(&str, &[u8])]) -> Task {
     if wheels.is_empty() {
         return task;
     }
+    let sites = Sites::open(&prepared()).expect("a folder");
+    with_site(task, wheels, sites.unpack(wheels, &Limits::default()).expect("unpacked"))
+}
+
+/// The same step with packages that were unpacked.
+pub(crate) fn with_site(mut task: Task, wheels: &[(&str, &[u8])], site: Site) -> Task {
+    let Code::Python { bundle, key, packages, .. } = &mut task.code else { panic!("a Python step") };
     let named = |(file, bytes): &(&str, &[u8])| Package {
         file: (*file).to_owned(),
         wheel: BlobRef { hash: BlobHash(*blake3::hash(bytes).as_bytes()), len: bytes.len() as u64 },
@@ -56,8 +68,7 @@ pub(crate) fn with_packages(mut task: Task, wheels: &[(&str, &[u8])]) -> Task {
     *bundle = Arc::new(Bundle { packages: wheels.iter().map(named).collect(), ..Bundle::clone(bundle) });
     let hashes: Vec<u8> = bundle.packages.iter().flat_map(|package| package.wheel.hash.0).collect();
     *key = BlobHash(*blake3::hash(&[&key.0[..], &hashes].concat()).as_bytes());
-    let sites = Sites::open(&prepared()).expect("a folder");
-    *packages = Some(Arc::new(sites.unpack(wheels, &Limits::default()).expect("unpacked")));
+    *packages = Some(Arc::new(site));
     task
 }
 

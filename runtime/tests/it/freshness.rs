@@ -116,7 +116,10 @@ async fn no_word_of_another_instance_is_found() {
     let cache = tempfile::tempdir().expect("a directory");
     let bytes = wat::parse_str(SEEKER).expect("WAT");
     let guest = GuestModule { hash: BlobHash(*blake3::hash(&bytes).as_bytes()), bytes: GuestBytes::Plain(bytes) };
-    let sandbox = Sandbox::open(&Prepared::open_guest(cache.path(), &guest, &|_| ()).expect("prepared")).expect("open");
+    let sandbox = Sandbox::open(
+        &Prepared::open_guest(cache.path(), &cache.path().join("keys"), &guest, &|_| ()).expect("prepared"),
+    )
+    .expect("open");
     // several at once, so that slots are used in every order
     const AT_ONCE: u64 = 6;
     for round in 0..reuses() / AT_ONCE {

@@ -231,7 +231,8 @@ fn folders(cache: &Path) -> Vec<PathBuf> {
 #[test]
 fn what_a_killed_process_left_is_removed_by_the_next() {
     let cache = tempfile::tempdir().expect("a directory");
-    let prepared = Prepared::open_guest(cache.path(), &crate::prepare::counter(), &|_| {}).expect("prepared");
+    let prepared = Prepared::open_guest(cache.path(), &cache.path().join("keys"), &crate::prepare::counter(), &|_| {})
+        .expect("prepared");
     let first = Sites::open(&prepared).expect("a folder");
     let site = first.unpack(&[("a-1-py3-none-any.whl", &package("a", "1", ""))], &Limits::default()).expect("unpacked");
     let left = cache.path().join("sandbox/packages/process-killed");

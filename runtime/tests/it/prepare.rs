@@ -45,8 +45,9 @@ pub(crate) fn counter() -> GuestModule {
 /// Prepares a guest and returns the lines of its progress.
 fn prepare(cache: &Path, text: &str) -> (Result<Prepared, RuntimeError>, Vec<String>) {
     let progress = Mutex::new(Vec::new());
-    let prepared =
-        Prepared::open_guest(cache, &guest(text), &|line| progress.lock().expect("no panic").push(line.to_owned()));
+    let prepared = Prepared::open_guest(cache, &cache.join("keys"), &guest(text), &|line| {
+        progress.lock().expect("no panic").push(line.to_owned())
+    });
     (prepared, progress.into_inner().expect("no panic"))
 }
 
@@ -63,7 +64,7 @@ async fn expect_answer(prepared: &Prepared) {
 }
 
 fn files(cache: &Path, suffix: &str) -> Vec<PathBuf> {
-    let all = fs::read_dir(cache.join("sandbox")).expect("the cache");
+    let all = ["sandbox", "keys"].into_iter().flat_map(|name| fs::read_dir(cache.join(name)).expect("the cache"));
     all.map(|entry| entry.expect("an entry").path()).filter(|path| path.to_string_lossy().ends_with(suffix)).collect()
 }
 
@@ -81,7 +82,7 @@ async fn a_prepared_sandbox_is_reused() {
 
 #[tokio::test]
 async fn modified_files_are_prepared_again() {
-    for suffix in [".cwasm", ".image", ".seal", "key"] {
+    for suffix in [".cwasm", ".image", ".seal", ".key"] {
         for change in ["flip", "cut", "empty", "remove"] {
             let cache = tempfile::tempdir().expect("a directory");
             prepare(cache.path(), COUNTER).0.expect("made");

@@ -8,6 +8,7 @@ use std::path::Path;
 
 use anyhow::Context;
 use bue_model::wire::{RunView, StepView};
+use bue_runtime::WallMode;
 use clap::Args;
 use comfy_table::{CellAlignment, Table};
 use tokio::net::TcpListener;
@@ -56,7 +57,8 @@ fn run() -> Result<(), CommandError> {
     block_on(async {
         let (listener, address) = bind((Ipv4Addr::LOCALHOST, 0).into()).await?;
         let script = load_demo(folder.path(), address, &settings)?;
-        let options = LocalRunOptions { cache, data: None, network: Network::restricted_to(address) };
+        let options =
+            LocalRunOptions { cache, data: None, network: Network::restricted_to(address), wall: WallMode::Best };
         let api = tokio::spawn(report_api::serve(listener));
         let finished = run_locally(&script, options).await?;
         api.abort();

@@ -78,6 +78,11 @@ pub(crate) fn page_count(ranges: &[Range<usize>]) -> usize {
     ranges.iter().map(|range| range.len() / PAGE).sum()
 }
 
+/// Opens the pagemap of this process now, because later it may not open files.
+pub(crate) fn open() {
+    pagemap();
+}
+
 /// The pagemap of this process, opened once.
 fn pagemap() -> Option<&'static File> {
     static PAGEMAP: OnceLock<io::Result<File>> = OnceLock::new();

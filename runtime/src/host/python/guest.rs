@@ -1,7 +1,7 @@
 //! The guest's code and its instances: the host's side of the contract in [`bue_model::guest`].
 
 use core::time::Duration;
-use std::path::Path;
+use std::fs::File;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -64,10 +64,10 @@ impl GuestCode {
     /// Maps compiled code.
     ///
     /// # Safety
-    /// This installation must have compiled the file, and it must be unchanged: the file's content is executed.
-    pub(crate) unsafe fn load(engine: GuestEngine, path: &Path) -> Result<Self, RuntimeError> {
+    /// This installation must have compiled it, and nothing may change the file: its content is executed.
+    pub(crate) unsafe fn load(engine: GuestEngine, code: File) -> Result<Self, RuntimeError> {
         // SAFETY: the caller vouches for the file.
-        let module = unsafe { Module::deserialize_file(&engine.engine, path)? };
+        let module = unsafe { Module::deserialize_open_file(&engine.engine, code)? };
         let mut linker = Linker::new(&engine.engine);
         p1::add_to_linker_async(&mut linker, |state: &mut StepState| &mut state.wasi)?;
         linker.func_wrap_async("bue", "host", |caller, request| Box::new(host_call(caller, request)))?;

@@ -24,7 +24,7 @@ use crate::host::step_run::StepRun;
 use crate::host::values;
 use crate::host::waiting_steps::count_as_running;
 use crate::packages::mount::Mount;
-use crate::prepared::Prepared;
+use crate::prepared::PreparedFiles;
 use crate::step::limits::Limits;
 use crate::step::net_port::NetPort;
 use crate::step::task::{Items, Task};
@@ -57,16 +57,14 @@ pub(crate) struct PythonStep<'a> {
 }
 
 impl Python {
-    pub(crate) fn open(prepared: &Prepared) -> Result<Self, RuntimeError> {
-        let files = &prepared.files;
+    pub(crate) fn open(files: &PreparedFiles) -> Result<Self, RuntimeError> {
         let engine = GuestEngine::new()?;
-        // SAFETY: a `Prepared` exists only where the files' MACs were checked, by this process or its parent.
-        let code = unsafe { GuestCode::load(engine, &files.code)? };
-        let cache_error = |source| RuntimeError::Cache { path: files.image.clone(), source };
-        let file = File::open(&files.image).map_err(cache_error)?;
+        let clone = |file: &File| file.try_clone().map_err(RuntimeError::Memory);
+        // SAFETY: `PreparedFiles` are sealed memory whose MACs were checked, by this process or its parent.
+        let code = unsafe { GuestCode::load(engine, clone(&files.code)?)? };
         let len =
             usize::try_from(files.seal.len).map_err(|_| RuntimeError::Guest("map an image that large".to_owned()))?;
-        let base = Arc::new(Image::from_file(file, len, files.seal.globals.clone()));
+        let base = Arc::new(Image::from_file(clone(&files.image)?, len, files.seal.globals.clone()));
         Ok(Self { code, base, modules: RefCell::default() })
     }
 

@@ -21,3 +21,4 @@ mod script;
 mod step;
 mod storage;
 pub(crate) mod syntax;
+pub(crate) mod warm_up;

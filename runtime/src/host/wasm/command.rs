@@ -1,7 +1,7 @@
 //! Plain WASI commands: a JSON array of the inputs on standard input, the result as JSON on standard output. Exit code 0 is
 //! success; any other is a failure whose message is what was written to standard error.
 
-use std::path::Path;
+use std::fs::File;
 
 use bue_model::job::Hints;
 use bue_model::{Answer, Failure, FailureKind, Json, Value, cbor};
@@ -26,10 +26,11 @@ impl Command {
     /// Maps compiled code.
     ///
     /// # Safety
-    /// This installation must have compiled the file, and it must be unchanged: the file's content is executed.
-    pub(crate) unsafe fn load(engine: &Engine, path: &Path) -> Result<Self, RuntimeError> {
+    /// This installation must have compiled it, and nothing may change the file: its content is executed.
+    pub(crate) unsafe fn load(engine: &Engine, code: &File) -> Result<Self, RuntimeError> {
+        let code = code.try_clone().map_err(RuntimeError::Memory)?;
         // SAFETY: the caller vouches for the file.
-        let module = unsafe { Module::deserialize_file(engine, path)? };
+        let module = unsafe { Module::deserialize_open_file(engine, code)? };
         let mut linker = Linker::new(engine);
         p1::add_to_linker_async(&mut linker, |state: &mut StepState| &mut state.wasi)?;
         Ok(Self { pre: linker.instantiate_pre(&module)? })

@@ -6,18 +6,21 @@ use wasmtime::Engine;
 
 use super::engine::config;
 use crate::step::compiled_step::WasmKind;
+use crate::wall::raise::raise;
+use crate::wall::spec::WallSpec;
 
 /// Limit of address space in bytes. Compiling the largest accepted module needs about half of it.
 const MAX_ADDRESS_SPACE: u64 = 4 << 30;
 /// Limit of CPU time in seconds, for all threads together.
 const MAX_CPU_SECONDS: u64 = 120;
 
-/// Sets limits on this process, and compiles a module.
+/// Sets limits on this process, raises its wall, and compiles a module.
 ///
 /// # Errors
-/// What is wrong with the module, or which resource could not be limited.
-pub(crate) fn compile(kind: WasmKind, wasm: &[u8]) -> Result<Vec<u8>, String> {
+/// What is wrong with the module, which resource could not be limited, or what the wall lacks.
+pub(crate) fn compile(kind: WasmKind, wasm: &[u8], wall: WallSpec) -> Result<Vec<u8>, String> {
     limit_resources().map_err(|error| format!("the compiler's resources could not be limited: {error}"))?;
+    raise(wall, None)?;
     let engine = Engine::new(&config()).map_err(|error| format!("{error:#}"))?;
     let compiled = match kind {
         WasmKind::Component => engine.precompile_component(wasm),

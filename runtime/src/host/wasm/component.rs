@@ -1,6 +1,8 @@
 //! Components: the host's side of `guest-sdk/wit/step.wit`.
 
-use std::path::Path;
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt;
 use std::time::{Duration, Instant};
 
 use bue_model::job::{Hints, INLINE_LIMIT};
@@ -60,13 +62,14 @@ struct State {
 }
 
 impl Component {
-    /// Maps compiled code.
+    /// Links compiled code.
     ///
     /// # Safety
-    /// This installation must have compiled the file, and it must be unchanged: the file's content is executed.
-    pub(crate) unsafe fn load(engine: &Engine, path: &Path) -> Result<Self, RuntimeError> {
-        // SAFETY: the caller vouches for the file.
-        let code = unsafe { Code::deserialize_file(engine, path)? };
+    /// This installation must have compiled it, and nothing may change the file: its content is executed.
+    pub(crate) unsafe fn load(engine: &Engine, code: &File) -> Result<Self, RuntimeError> {
+        let code = read(code).map_err(RuntimeError::Memory)?;
+        // SAFETY: the caller vouches for the file, of which this is a copy.
+        let code = unsafe { Code::deserialize(engine, code)? };
         let mut linker = Linker::new(engine);
         add_to_linker_async(&mut linker)?;
         add_only_http_to_linker_async(&mut linker)?;
@@ -105,6 +108,14 @@ impl Component {
         let result = instance.bue_step_guest().call_run(&mut *store, &call).await?;
         Ok(result.map_err(to_failure).and_then(to_answer))
     }
+}
+
+/// Reads a whole file. wasmtime maps the open files of modules, but not those of components.
+fn read(file: &File) -> io::Result<Vec<u8>> {
+    let len = usize::try_from(file.metadata()?.len()).map_err(io::Error::other)?;
+    let mut bytes = vec![0; len];
+    file.read_exact_at(&mut bytes, 0)?;
+    Ok(bytes)
 }
 
 fn to_answer(outcome: Outcome) -> Result<Answer, Failure> {

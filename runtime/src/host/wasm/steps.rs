@@ -2,10 +2,9 @@
 
 use std::cell::RefCell;
 use std::collections::HashMap;
-use std::path::PathBuf;
 use std::rc::Rc;
 
-use bue_model::{Answer, Failure, FailureKind};
+use bue_model::{Answer, BlobHash, Failure, FailureKind};
 
 use super::command::Command;
 use super::component::Component;
@@ -63,19 +62,19 @@ impl WasmSteps {
     }
 
     fn program(&self, code: &CompiledStep) -> Result<Rc<Program>, RuntimeError> {
-        if let Some(program) = self.programs.borrow_mut().get(&code.code) {
+        if let Some(program) = self.programs.borrow_mut().get(code.key) {
             return Ok(program);
         }
-        // SAFETY: a `CompiledStep` exists only where the file's MAC was checked, by this process or its parent.
+        // SAFETY: a `CompiledStep` is sealed memory whose MAC was checked, by this process or its parent.
         let program = Rc::new(unsafe { Program::load(&self.engine, code)? });
-        self.programs.borrow_mut().insert(code.code.clone(), Rc::clone(&program));
+        self.programs.borrow_mut().insert(code.key, Rc::clone(&program));
         Ok(program)
     }
 }
 
 impl Program {
     /// # Safety
-    /// This installation must have compiled the file, and it must be unchanged: the file's content is executed.
+    /// This installation must have compiled it, and nothing may change the file: its content is executed.
     unsafe fn load(engine: &WasmEngine, step: &CompiledStep) -> Result<Self, RuntimeError> {
         // SAFETY: the caller vouches for the file.
         unsafe {
@@ -105,25 +104,25 @@ fn check_answer(answer: Answer, task: &Task) -> Result<Answer, Failure> {
     }
 }
 
-/// An LRU cache of programs, by file.
+/// An LRU cache of programs.
 #[derive(Default)]
 struct ProgramCache {
     /// Each with the value of `uses` at its last use.
-    programs: HashMap<PathBuf, (Rc<Program>, u64)>,
+    programs: HashMap<BlobHash, (Rc<Program>, u64)>,
     uses: u64,
 }
 
 impl ProgramCache {
-    fn get(&mut self, code: &PathBuf) -> Option<Rc<Program>> {
+    fn get(&mut self, code: BlobHash) -> Option<Rc<Program>> {
         self.uses += 1;
-        let (program, last_use) = self.programs.get_mut(code)?;
+        let (program, last_use) = self.programs.get_mut(&code)?;
         *last_use = self.uses;
         Some(Rc::clone(program))
     }
 
-    fn insert(&mut self, code: PathBuf, program: Rc<Program>) {
+    fn insert(&mut self, code: BlobHash, program: Rc<Program>) {
         if self.programs.len() >= MAX_MAPPED {
-            let oldest = self.programs.iter().min_by_key(|(_, (_, last_use))| *last_use).map(|(code, _)| code.clone());
+            let oldest = self.programs.iter().min_by_key(|(_, (_, last_use))| *last_use).map(|(code, _)| *code);
             oldest.and_then(|code| self.programs.remove(&code));
         }
         self.programs.insert(code, (program, self.uses));

@@ -1,10 +1,12 @@
-//! Which bundles a child holds. The parent decides: it sends them, and has the least recently used ones dropped.
+//! Which code a child holds: bundles and compiled steps. The parent decides: it sends them, and has the least recently used
+//! ones dropped.
 
 use std::collections::HashMap;
+use std::io;
 
 use bue_model::{BlobHash, Bundle};
 
-use crate::protocol::{self, Frames, ToHost};
+use crate::protocol::{self, Frame, Frames, ToHost};
 use crate::step::task::Code;
 
 /// Bundles that a child holds at most.
@@ -32,18 +34,17 @@ struct CachedBundle {
 }
 
 impl BundleCache {
-    /// Sends the bundle that this code needs, unless the child holds it already.
+    /// Sends the bundle or the compiled step that a task runs, unless the child holds it already.
     pub(crate) fn ensure(&mut self, code: &Code, frames: &Frames) -> Result<(), Disconnected> {
-        let Some((bundle, key)) = code.bundle() else { return Ok(()) };
+        let key = code.key();
         self.uses += 1;
         if let Some(cached) = self.bundles.get_mut(&key) {
             cached.last_use = self.uses;
             return Ok(());
         }
         // `request.rs` lets no bundle through that a frame cannot hold
-        let load = ToHost::Load { key, bundle: Bundle::clone(bundle) };
-        let frame = protocol::frame(&load).map_err(|_| Disconnected)?;
-        let bytes = frame.len();
+        let frame = load(code).map_err(|_| Disconnected)?;
+        let bytes = frame.bytes.len();
         self.make_room(bytes, frames)?;
         frames.send(frame).map_err(|_| Disconnected)?;
         self.bundles.insert(key, CachedBundle { bytes, last_use: self.uses });
@@ -63,5 +64,18 @@ impl BundleCache {
 
     fn least_recently_used(&self) -> Option<BlobHash> {
         self.bundles.iter().min_by_key(|(_, cached)| cached.last_use).map(|(key, _)| *key)
+    }
+}
+
+/// The message that gives a child the code of a task.
+fn load(code: &Code) -> io::Result<Frame> {
+    match code {
+        Code::Python { bundle, key, .. } | Code::Sqlite { bundle, key, .. } => {
+            protocol::frame(&ToHost::Load { key: *key, bundle: Bundle::clone(bundle) })
+        }
+        Code::Wasm { step, .. } => {
+            let frame = protocol::frame(&ToHost::LoadCode { key: step.key, kind: step.kind })?;
+            Ok(frame.with_file(&step.code))
+        }
     }
 }

@@ -3,8 +3,10 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
+use crate::packages::sites::Sites;
 use crate::parent::egress::Egress;
 use crate::prepared::Prepared;
+use crate::wall::spec::WallMode;
 
 /// How to start sandbox hosts.
 #[derive(Clone, Debug)]
@@ -17,4 +19,8 @@ pub struct HostsConfig {
     pub prepared: Prepared,
     /// The network of their steps.
     pub egress: Egress,
+    /// The packages of their steps; `None` if no step has packages.
+    pub packages: Option<Sites>,
+    /// The wall around the hosts.
+    pub wall: WallMode,
 }

@@ -5,8 +5,8 @@
 //!                       |      reads frames, delivers events to the tasks' Running
 //!                       +-- HostConnection: the child that is alive now, its tasks, the bundles it holds
 //! ```
-//! `load.rs` estimates how many steps the cores have room for, `request.rs` turns a task into a frame, `supervisor.rs`
-//! restarts children, `bundle_cache.rs` knows which code a child holds. Depends on [`child`](crate::parent::child),
+//! `load.rs` estimates how many steps the cores have room for, `setup.rs` and `request.rs` make the frames that set up a child
+//! and start a task, `supervisor.rs` restarts children, `bundle_cache.rs` knows which code a child holds. Depends on [`child`](crate::parent::child),
 //! [`egress`](crate::parent::egress) and [`step_compiler`](crate::parent::step_compiler).
 
 pub(crate) mod bundle_cache;
@@ -15,8 +15,10 @@ pub(crate) mod host_connection;
 pub(crate) mod host_task;
 pub(crate) mod load;
 pub(crate) mod memory;
+pub(crate) mod packages;
 pub(crate) mod pool;
 pub(crate) mod request;
+pub(crate) mod setup;
 pub(crate) mod supervisor;
 
 use core::sync::atomic::{AtomicU64, Ordering};
@@ -31,8 +33,10 @@ use tokio::task::JoinSet;
 use self::config::HostsConfig;
 use self::host_task::HostTask;
 use self::memory::private_bytes;
+use self::packages::HostPackages;
 use self::pool::HostPool;
 use self::request::Request;
+use self::setup::setup;
 use self::supervisor::supervise;
 use crate::error::RuntimeError;
 use crate::parent::blobs::Blobs;
@@ -41,6 +45,9 @@ use crate::parent::running::Running;
 use crate::parent::step_compiler::StepCompiler;
 use crate::step::compiled_step::CompiledStep;
 use crate::step::task::Task;
+use crate::wall::parent::protect;
+use crate::wall::report::Wall;
+use crate::wall::spec::WallMode;
 
 /// Running sandbox hosts. Dropping it kills them.
 #[derive(Debug)]
@@ -50,6 +57,8 @@ pub struct Hosts {
     next_id: AtomicU64,
     supervisors: JoinSet<()>,
     close: watch::Sender<bool>,
+    wall: Wall,
+    packages: HostPackages,
 }
 
 impl Hosts {
@@ -59,11 +68,23 @@ impl Hosts {
     /// A host that cannot be started or refuses to serve.
     pub async fn start(config: HostsConfig) -> Result<Self, RuntimeError> {
         raise_file_limit();
+        if config.wall != WallMode::Off {
+            protect();
+        }
         let (close, closed) = watch::channel(false);
         let pool = Arc::new(HostPool::new(config.hosts.max(1), closed, config.egress.clone()));
-        let compiler = StepCompiler::open(&config.prepared, config.command.clone())?;
-        let supervisors = start_children(&pool, Arc::new(config)).await?;
-        Ok(Self { pool, compiler, next_id: AtomicU64::new(1), supervisors, close })
+        let compiler = StepCompiler::open(&config.prepared, config.command.clone(), config.wall)?;
+        let folder = config.packages.clone();
+        let (supervisors, wall) = start_children(&pool, Arc::new(config)).await?;
+        log_wall(&wall);
+        let packages = HostPackages::new(folder, &wall);
+        Ok(Self { pool, compiler, next_id: AtomicU64::new(1), supervisors, close, wall, packages })
+    }
+
+    /// Returns the wall around the hosts: that of one of them, which differs from the others by its user id only.
+    #[must_use]
+    pub const fn wall(&self) -> &Wall {
+        &self.wall
     }
 
     /// Starts a task that cannot store blobs: if its code requests that, it is refused. See [`Self::run_with`].
@@ -85,7 +106,7 @@ impl Hosts {
 
     async fn start_task(&self, task: Task, blobs: Option<Arc<dyn Blobs>>) -> Result<Running, RuntimeError> {
         let id = self.next_id.fetch_add(1, Ordering::Relaxed);
-        let mut request = match Request::new(id, task, blobs) {
+        let mut request = match Request::new(id, task, blobs, &self.packages) {
             Ok(request) => request,
             Err(answer) => return Ok(Running::finished(answer)),
         };
@@ -151,18 +172,28 @@ impl Hosts {
 }
 
 /// Starts all children at once, and a supervisor for each.
-async fn start_children(pool: &Arc<HostPool>, config: Arc<HostsConfig>) -> Result<JoinSet<()>, RuntimeError> {
+async fn start_children(pool: &Arc<HostPool>, config: Arc<HostsConfig>) -> Result<(JoinSet<()>, Wall), RuntimeError> {
     let mut starting = JoinSet::new();
     for slot in 0..pool.slots() {
         let config = Arc::clone(&config);
-        starting.spawn(async move { (slot, Child::start(&config.command, &config.prepared.files).await) });
+        starting.spawn(async move { (slot, Child::start(&config.command, setup(&config, slot)).await) });
     }
-    let mut supervisors = JoinSet::new();
+    let (mut supervisors, mut wall) = (JoinSet::new(), Wall::default());
     while let Some(started) = starting.join_next().await {
         let (slot, child) = started.map_err(|error| RuntimeError::Refused(error.to_string()))?;
-        supervisors.spawn(supervise(Arc::clone(pool), slot, Arc::clone(&config), child?));
+        let (child, raised) = child?;
+        wall = raised;
+        supervisors.spawn(supervise(Arc::clone(pool), slot, Arc::clone(&config), child));
     }
-    Ok(supervisors)
+    Ok((supervisors, wall))
+}
+
+/// Logs which parts of the wall are up, as the operator must know.
+fn log_wall(wall: &Wall) {
+    match wall.missing.is_empty() {
+        true => tracing::info!(%wall, "the wall around sandboxes is up"),
+        false => tracing::warn!(%wall, missing = wall.missing_text(), "the wall around sandboxes is incomplete"),
+    }
 }
 
 /// Thousands of steps wait on as many connections, while systems start a process with room for about a thousand. If the

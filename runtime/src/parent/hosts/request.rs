@@ -5,8 +5,9 @@ use std::sync::Arc;
 use bue_model::Answer;
 
 use super::bundle_cache::MAX_BUNDLE_BYTES;
+use super::packages::HostPackages;
 use crate::parent::blobs::Blobs;
-use crate::protocol::{self, MAX_FRAME, Program, RunRequest, ToHost};
+use crate::protocol::{self, Frame, MAX_FRAME, Program, RunRequest, ToHost};
 use crate::step::failure::{too_much_code, too_much_input};
 use crate::step::limits::Limits;
 use crate::step::permissions::Permissions;
@@ -18,7 +19,7 @@ pub(crate) struct Request {
     /// Names the bundle, which the host needs first.
     pub(crate) code: Code,
     /// The message that starts the task.
-    pub(crate) frame: Vec<u8>,
+    pub(crate) frame: Frame,
     pub(crate) permissions: Permissions,
     pub(crate) limits: Limits,
     /// Where its blobs are stored; `None` if it may store none.
@@ -29,14 +30,19 @@ impl Request {
     /// Encodes a task.
     ///
     /// # Errors
-    /// The failure of a step whose inputs or code are over a limit.
-    pub(crate) fn new(id: u64, task: Task, blobs: Option<Arc<dyn Blobs>>) -> Result<Box<Self>, Answer> {
+    /// The failure of a step whose inputs or code are over a limit, or whose packages the hosts cannot open.
+    pub(crate) fn new(
+        id: u64,
+        task: Task,
+        blobs: Option<Arc<dyn Blobs>>,
+        packages: &HostPackages,
+    ) -> Result<Box<Self>, Answer> {
         let input_bytes = check_inputs(&task)?;
         check_code(&task.code)?;
         let Task { code, inputs, env, loop_text, limits, permissions } = task;
         let request = RunRequest {
-            key: code.bundle().map(|(_, key)| key),
-            program: program(&code),
+            key: code.key(),
+            program: program(&code, packages)?,
             inputs,
             env,
             loop_text,
@@ -67,16 +73,16 @@ fn check_code(code: &Code) -> Result<(), Answer> {
     }
 }
 
-/// The code as the host gets it: the bundle travels separately.
-fn program(code: &Code) -> Program {
-    match code {
-        Code::Python { function, packages, .. } => {
-            let packages = packages.as_ref().map(|site| site.path().to_owned());
-            Program::Python { function: function.clone(), packages }
+/// The code as the host gets it: bundles and compiled code travel separately.
+fn program(code: &Code, packages: &HostPackages) -> Result<Program, Answer> {
+    Ok(match code {
+        Code::Python { function, packages: site, .. } => {
+            let name = site.as_ref().map(|site| packages.name_of(site)).transpose()?;
+            Program::Python { function: function.clone(), packages: name }
         }
         Code::Sqlite { table, placeholders, .. } => {
             Program::Sqlite { table: table.clone(), placeholders: placeholders.clone() }
         }
-        Code::Wasm { step, function } => Program::Wasm { step: step.clone(), function: function.clone() },
-    }
+        Code::Wasm { function, .. } => Program::Wasm { function: function.clone() },
+    })
 }

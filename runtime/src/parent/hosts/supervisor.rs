@@ -7,6 +7,7 @@ use std::time::Instant;
 use super::config::HostsConfig;
 use super::host_connection::HostConnection;
 use super::pool::HostPool;
+use super::setup::setup;
 use crate::error::RuntimeError;
 use crate::parent::child::Child;
 use crate::protocol::FromHost;
@@ -41,7 +42,7 @@ pub(crate) async fn supervise(pool: Arc<HostPool>, slot: usize, config: Arc<Host
             () = tokio::time::sleep(backoff) => {}
             _ = closed.wait_for(|closed| *closed) => return,
         }
-        child = Child::start(&config.command, &config.prepared.files).await;
+        child = Child::start(&config.command, setup(&config, slot)).await.map(|(child, _)| child);
     }
 }
 
@@ -61,7 +62,7 @@ async fn read_messages(pool: &HostPool, slot: usize, child: &mut Child) -> Resul
             FromHost::Finished { id, finished } => pool.deliver(slot, id, Event::Finished(finished))?,
             FromHost::Net { id, request } => pool.handle_request(slot, id, request),
             FromHost::Waiting { steps } => pool.set_waiting(slot, steps),
-            FromHost::Ready | FromHost::Refused(_) | FromHost::Compiled(_) => {
+            FromHost::Ready(_) | FromHost::Refused(_) | FromHost::Compiled(_) => {
                 return Err(RuntimeError::Refused("it was set up twice".to_owned()));
             }
         }

@@ -1,0 +1,154 @@
+//! Which parts of a wall are up.
+
+use core::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// The wall of a sandbox host, as it was tested after it was raised.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Wall {
+    /// Only the system calls of `runtime/src/wall/syscalls.rs` are allowed.
+    pub seccomp: bool,
+    /// The version of Landlock's interface; `None` if Landlock does not restrict the process.
+    pub landlock: Option<u32>,
+    /// The process cannot be traced or read by others, writes no core dumps, and gains no privileges.
+    pub no_dumps: bool,
+    /// The user id of its own; `None` if it has that of its parent.
+    pub uid: Option<u32>,
+    /// The files of packages can be opened.
+    pub packages: bool,
+    /// The parts that are not up.
+    pub missing: Vec<MissingPart>,
+}
+
+/// A part of the wall that is not up.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MissingPart {
+    /// The part.
+    pub part: WallPart,
+    /// Why it is not up.
+    pub reason: String,
+}
+
+/// A part of the wall.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum WallPart {
+    /// A list of allowed system calls.
+    Seccomp,
+    /// No files, TCP connections, signals and abstract sockets.
+    Landlock,
+    /// No core dumps, no tracing, no new privileges.
+    NoDumps,
+    /// A user of its own, if the worker runs as root.
+    OwnUser,
+}
+
+impl WallPart {
+    /// All parts.
+    pub const ALL: [Self; 4] = [Self::Seccomp, Self::Landlock, Self::NoDumps, Self::OwnUser];
+
+    /// Returns its name in output and metrics.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Seccomp => "seccomp",
+            Self::Landlock => "landlock",
+            Self::NoDumps => "no-dumps",
+            Self::OwnUser => "own-user",
+        }
+    }
+
+    /// Returns what it takes away from a process.
+    #[must_use]
+    pub const fn effect(self) -> &'static str {
+        match self {
+            Self::Seccomp => "only the system calls that sandboxes need: no sockets, programs, processes or tracing",
+            Self::Landlock => "no files, TCP connections, signals and abstract sockets of others",
+            Self::NoDumps => "no core dumps, no reading of its memory, no new privileges",
+            Self::OwnUser => "a user that owns nothing, in place of root",
+        }
+    }
+
+    /// Returns how to get it.
+    #[must_use]
+    pub const fn remedy(self) -> &'static str {
+        match self {
+            Self::Seccomp => "use a kernel with CONFIG_SECCOMP_FILTER, and let the container's profile allow `seccomp`",
+            Self::Landlock => {
+                "use Linux 5.13 or later with `landlock` in its boot parameter `lsm=`, and let the container's profile \
+                 allow the `landlock_*` calls"
+            }
+            Self::NoDumps => "let the container's profile allow `prctl` and `setrlimit`",
+            Self::OwnUser => {
+                "give the worker CAP_SETUID, CAP_SETGID, CAP_KILL and CAP_SYS_CHROOT, or start it as an ordinary user"
+            }
+        }
+    }
+}
+
+impl Wall {
+    pub(crate) fn add_missing(&mut self, part: WallPart, reason: impl fmt::Display) {
+        self.missing.push(MissingPart { part, reason: reason.to_string() });
+    }
+
+    /// Returns whether a part is up. That of an ordinary user counts as up, because there is nothing to give away.
+    #[must_use]
+    pub fn is_up(&self, part: WallPart) -> bool {
+        match part {
+            WallPart::Seccomp => self.seccomp,
+            WallPart::Landlock => self.landlock.is_some(),
+            WallPart::NoDumps => self.no_dumps,
+            WallPart::OwnUser => !self.missing.iter().any(|missing| missing.part == part),
+        }
+    }
+
+    /// Returns the names of the parts that are up.
+    #[must_use]
+    pub fn parts(&self) -> Vec<&'static str> {
+        WallPart::ALL.into_iter().filter(|part| self.is_up(*part)).map(WallPart::name).collect()
+    }
+
+    /// Returns a sentence for each part that is missing: why, and how to get it.
+    #[must_use]
+    pub fn missing_text(&self) -> String {
+        let texts = self.missing.iter().map(|missing| {
+            format!("{} is missing ({}); {}", missing.part.name(), missing.reason, missing.part.remedy())
+        });
+        texts.collect::<Vec<_>>().join(". ")
+    }
+}
+
+/// The parts that are up: `seccomp, landlock 7, no dumps, uid 60706`.
+impl fmt::Display for Wall {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let parts = [
+            self.seccomp.then(|| "seccomp".to_owned()),
+            self.landlock.map(|version| format!("landlock {version}")),
+            self.no_dumps.then(|| "no dumps".to_owned()),
+            self.uid.map(|uid| format!("uid {uid}")),
+        ];
+        let parts: Vec<String> = parts.into_iter().flatten().collect();
+        formatter.write_str(if parts.is_empty() { "none" } else { "" })?;
+        formatter.write_str(&parts.join(", "))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_report_names_what_is_up_and_how_to_get_the_rest() {
+        let mut wall = Wall { seccomp: true, no_dumps: true, uid: Some(60706), ..Wall::default() };
+        wall.add_missing(WallPart::Landlock, "the kernel does not offer it");
+        assert_eq!(wall.to_string(), "seccomp, no dumps, uid 60706");
+        assert!(wall.is_up(WallPart::OwnUser) && !wall.is_up(WallPart::Landlock));
+        let text = wall.missing_text();
+        assert!(
+            text.starts_with("landlock is missing (the kernel does not offer it)") && text.contains("lsm="),
+            "{text}"
+        );
+        assert_eq!(Wall::default().to_string(), "none");
+        assert_eq!(wall.parts(), ["seccomp", "no-dumps", "own-user"]);
+    }
+}
