@@ -2,8 +2,8 @@
 //! [`JobStore`](crate::store::JobStore); may use `http` and `auth`, never `sqlite`, `postgres` or `bucket`.
 //!
 //! ```text
-//! hub_server --> dispatch --> routes, long_poll, events --> Hub --> JobStore
-//!           `--> reaper ------------------------------------^
+//! hub_server --> dispatch --> routes, long_poll, views, events --> Hub --> JobStore
+//!           `--> reaper, sampler ----------------------------------^
 //! ```
 
 mod dispatch;
@@ -13,6 +13,9 @@ mod hub_metrics;
 pub(crate) mod hub_server;
 mod long_poll;
 mod openapi;
+mod progress;
 mod reaper;
 pub(crate) mod routes;
+mod sampler;
+mod views;
 mod workers;

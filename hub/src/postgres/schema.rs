@@ -10,7 +10,7 @@ use tokio_postgres::error::SqlState;
 use crate::error::HubError;
 
 /// One script per layout, from an empty database to the newest.
-const MIGRATIONS: &[&str] = &[V1, V2];
+const MIGRATIONS: &[&str] = &[V1, V2, V3];
 
 /// The advisory lock that is held while the layout is checked and changed, so that hubs that start together migrate once.
 const LAYOUT_LOCK: i64 = 0x6275_6500;
@@ -152,6 +152,12 @@ CREATE UNIQUE INDEX rate_step ON rate (run, step, key);
 CREATE INDEX rate_idle ON rate (run, step, idle_at) WHERE key <> '';
 DROP INDEX rate_scope;
 CREATE INDEX job_of_rate ON job (rate) WHERE rate > 0;
+";
+
+/// The fan-outs of a run in the order of their rounds' ids, to list jobs.
+const V3: &str = "
+CREATE INDEX fanout_first ON fanout (run, first);
+DROP INDEX fanout_run;
 ";
 
 /// Brings a database to the newest layout, in one transaction under a lock.

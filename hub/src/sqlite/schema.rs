@@ -11,7 +11,7 @@ use rusqlite::Connection;
 use crate::error::HubError;
 
 /// One script per layout, from an empty file to the newest.
-const MIGRATIONS: &[&str] = &[V1, V2];
+const MIGRATIONS: &[&str] = &[V1, V2, V3];
 
 const V1: &str = "
 -- the next free id of a job or fan-out
@@ -155,6 +155,12 @@ CREATE UNIQUE INDEX rate_step ON rate (run, step, key);
 CREATE INDEX rate_idle ON rate (run, step, idle_at) WHERE key <> x'';
 DROP INDEX rate_scope;
 CREATE INDEX job_of_rate ON job (rate) WHERE rate > 0;
+";
+
+/// The fan-outs of a run in the order of their rounds' ids, to list jobs.
+const V3: &str = "
+CREATE INDEX fanout_first ON fanout (run, first);
+DROP INDEX fanout_run;
 ";
 
 /// Brings a database to the newest layout. Each script and its number are one transaction, so a crash leaves a complete layout.

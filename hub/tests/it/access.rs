@@ -213,7 +213,14 @@ async fn a_worker_leases_only_jobs_of_its_tokens_scopes() {
     let lease = async |token: &str, scopes: &[&str]| {
         let worker = HubClient::new(std::slice::from_ref(&hub.address)).and_then(|hub| hub.with_token(token));
         let scopes = scopes.iter().map(|scope| (*scope).to_owned()).collect();
-        let request = LeaseRequest { worker: "w".into(), scopes, reverse: false, count: 1, wait_ms: 0 };
+        let request = LeaseRequest {
+            worker: "w".into(),
+            scopes,
+            reverse: false,
+            count: 1,
+            wait_ms: 0,
+            ..LeaseRequest::default()
+        };
         worker.expect("a client").lease(&request).await.map_err(|error| error.to_string())
     };
     for scopes in [&["a"][..], &["b", "a"]] {
