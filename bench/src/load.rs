@@ -117,7 +117,14 @@ pub async fn open_loop(client: &HubClient, number: u128, rounds: u32) -> Result<
 /// Returns a request for jobs.
 #[must_use]
 pub fn lease_request(worker: &str, count: u32, wait_ms: u64) -> LeaseRequest {
-    LeaseRequest { worker: worker.to_owned(), scopes: vec!["default".to_owned()], reverse: false, count, wait_ms }
+    LeaseRequest {
+        worker: worker.to_owned(),
+        scopes: vec!["default".to_owned()],
+        reverse: false,
+        count,
+        wait_ms,
+        ..LeaseRequest::default()
+    }
 }
 
 /// Returns a report of a leased job.

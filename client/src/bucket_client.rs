@@ -16,7 +16,7 @@ use crate::dial::Dial;
 use crate::download::Download;
 use crate::error::ClientError;
 use crate::reply::{Reply, decode, encode, expect_success};
-use crate::request::{Request, RetryPolicy};
+use crate::request::{Request, RetryPolicy, encoded};
 use crate::trust::Trust;
 
 /// The time for an answer to begin. The bucket writes a large blob to its disk first.
@@ -224,17 +224,9 @@ fn blob_path(hash: &BlobHash) -> String {
     format!("/v1/blobs/{hash}")
 }
 
-/// Returns the path of a key. Everything except letters, digits, `-`, `_`, `.` and `/` is percent-encoded, so any text is one path and
-/// the bucket decides whether it is a valid key.
+/// Returns the path of a key. Any text is one path, and the bucket decides whether it is a valid key.
 fn key_path(key: &str) -> String {
-    let mut path = String::from("/v1/keys/");
-    for byte in key.bytes() {
-        match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'/' => path.push(char::from(byte)),
-            _ => path.push_str(&format!("%{byte:02X}")),
-        }
-    }
-    path
+    format!("/v1/keys/{}", encoded(key))
 }
 
 #[cfg(test)]

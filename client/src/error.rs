@@ -143,6 +143,12 @@ impl ClientError {
         Self::TooLarge { what, limit: MAX_MESSAGE }
     }
 
+    /// Returns whether the run, job or key of the request does not exist.
+    #[must_use]
+    pub fn is_not_found(&self) -> bool {
+        matches!(self, Self::Refused { status: 404, code, .. } if code.ends_with("_not_found"))
+    }
+
     pub(crate) fn refused(status: u16, error: ErrorView) -> Self {
         Self::Refused { status, code: error.code, message: error.message, hint: error.hint }
     }

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use bue_model::wire::{
-    CONTENT_TYPE, Changed, Heartbeat, HeartbeatAnswer, HubView, JobView, LeaseBatch, LeaseRequest, MAX_MESSAGE,
-    ReportBatch, ResultCursor, ResultPage, RoundValue, RunView, Submission, Verdict, WhyView,
+    CONTENT_TYPE, Changed, Heartbeat, HeartbeatAnswer, HubView, JobPage, JobQuery, JobView, LeaseBatch, LeaseRequest,
+    MAX_MESSAGE, ReportBatch, ResultCursor, ResultPage, RoundValue, RunView, Submission, Verdict, WhyView, WorkerView,
 };
 use bue_model::{JobId, RunId, ValueRef};
 use bytes::Bytes;
@@ -15,7 +15,7 @@ use crate::connection::Connection;
 use crate::dial::Dial;
 use crate::error::ClientError;
 use crate::reply::{Reply, decode, decode_json, encode};
-use crate::request::{Request, RetryPolicy};
+use crate::request::{Request, RetryPolicy, encoded};
 use crate::trust::Trust;
 
 /// The timeout of a heartbeat: a lease allows for several attempts.
@@ -83,8 +83,7 @@ impl HubClient {
     /// # Errors
     /// The hub cannot be reached.
     pub async fn bucket(&self) -> Result<Option<String>, ClientError> {
-        let info: HubView = decode_json(&self.get("/v1/info".to_owned(), REQUEST_TIMEOUT).await?)?;
-        Ok(info.bucket.map(|bucket| resolve_bucket(&bucket, self.connection.host())))
+        Ok(self.info().await?.bucket.map(|bucket| resolve_bucket(&bucket, self.connection.host())))
     }
 
     /// Submits a run. Idempotent.
@@ -140,6 +139,58 @@ impl HubClient {
     /// The hub cannot be reached.
     pub async fn runs(&self) -> Result<Vec<RunView>, ClientError> {
         decode_json(&self.get("/v1/runs".to_owned(), REQUEST_TIMEOUT).await?)
+    }
+
+    /// Returns the latest run; `None` if the hub has no runs.
+    ///
+    /// # Errors
+    /// The hub cannot be reached.
+    pub async fn latest_run(&self) -> Result<Option<RunView>, ClientError> {
+        let runs: Vec<RunView> = decode_json(&self.get("/v1/runs?limit=1".to_owned(), REQUEST_TIMEOUT).await?)?;
+        Ok(runs.into_iter().next())
+    }
+
+    /// Returns the runs whose ids begin with these hexadecimal digits, at most `limit`.
+    ///
+    /// # Errors
+    /// These are no such digits, there are fewer than four, or the hub cannot be reached.
+    pub async fn runs_by_prefix(&self, prefix: &str, limit: u32) -> Result<Vec<RunView>, ClientError> {
+        let prefix = encoded(prefix);
+        decode_json(&self.get(format!("/v1/runs?id={prefix}&limit={limit}"), REQUEST_TIMEOUT).await?)
+    }
+
+    /// Returns a page of a run's jobs, in the order of their numbers.
+    ///
+    /// # Errors
+    /// There is no such run, it has no such step, or the hub cannot be reached.
+    pub async fn jobs(&self, run: RunId, query: &JobQuery) -> Result<JobPage, ClientError> {
+        let mut path = format!("/v1/runs/{run}/jobs?limit={}", query.limit);
+        if let Some(step) = &query.step {
+            path.push_str(&format!("&step={}", encoded(step)));
+        }
+        if let Some(state) = query.state {
+            path.push_str(&format!("&state={}", state.name()));
+        }
+        if let Some(after) = query.after {
+            path.push_str(&format!("&after={after}"));
+        }
+        decode_json(&self.get(path, REQUEST_TIMEOUT).await?)
+    }
+
+    /// Returns the workers that the hub has heard of in the last minute.
+    ///
+    /// # Errors
+    /// The hub cannot be reached.
+    pub async fn workers(&self) -> Result<Vec<WorkerView>, ClientError> {
+        decode_json(&self.get("/v1/workers".to_owned(), REQUEST_TIMEOUT).await?)
+    }
+
+    /// Returns what the hub says about itself and about the token.
+    ///
+    /// # Errors
+    /// The hub cannot be reached.
+    pub async fn info(&self) -> Result<HubView, ClientError> {
+        decode_json(&self.get("/v1/info".to_owned(), REQUEST_TIMEOUT).await?)
     }
 
     /// Returns all results of a run, from all pages. They are all in memory.

@@ -188,8 +188,14 @@ fn cpu_seconds() -> f64 {
 /// Leases a batch, reports it as completed, and returns how long the report took. The source returns a list of `elements`.
 async fn work(connection: &Connection, count: u32, elements: u32) -> AnyResult<Option<Duration>> {
     let worker = "w1".to_owned();
-    let request =
-        LeaseRequest { worker: worker.clone(), scopes: vec!["default".into()], reverse: false, count, wait_ms: 0 };
+    let request = LeaseRequest {
+        worker: worker.clone(),
+        scopes: vec!["default".into()],
+        reverse: false,
+        count,
+        wait_ms: 0,
+        ..LeaseRequest::default()
+    };
     let batch = connection.lease(request).await?;
     let report = |lease: &Lease| Report {
         job: lease.job,

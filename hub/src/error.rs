@@ -22,6 +22,14 @@ pub enum HubError {
     /// No job has this id.
     #[error("there is no job {0}")]
     JobNotFound(JobId),
+    /// The run has no step of this name.
+    #[error("the run has no step `{step}`; its steps are `{steps}`")]
+    StepNotFound {
+        /// The name in the request.
+        step: String,
+        /// The names of the run's steps.
+        steps: String,
+    },
     /// Only failed jobs can be reset.
     #[error("job {job} cannot be reset: it is {}", state.name())]
     JobNotFailed {

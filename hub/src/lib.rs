@@ -52,6 +52,4 @@ pub use notifications::Notifications;
 pub use plan_error::PlanError;
 pub use postgres::PostgresStore;
 pub use sqlite::SqliteStore;
-pub use store::{
-    ANTI_STARVATION_INTERVAL, JobStore, LEASE_MS, LeaseAnswer, MAX_RELEASES, MAX_RESETS, ReapedJobs, StoreFuture,
-};
+pub use store::{JobStore, LEASE_MS, LeaseAnswer, MAX_RELEASES, MAX_RESETS, ReapedJobs, StoreFuture};

@@ -9,9 +9,11 @@
 //! Each method is one transaction: either all of it happened and is durable, or none of it. A store never reads the clock; it
 //! is given `now`. A clock that stops or jumps back delays work and breaks nothing.
 
+use std::ops::RangeInclusive;
+
 use bue_model::wire::{
-    Changed, Collection, Heartbeat, HeartbeatAnswer, JobView, LeaseBatch, LeaseRequest, ReportBatch, ResultCursor,
-    ResultPage, RunView, Submission, Verdict, WhyView,
+    Changed, Collection, Heartbeat, HeartbeatAnswer, JobPage, JobQuery, JobView, LeaseBatch, LeaseRequest, ReportBatch,
+    ResultCursor, ResultPage, RunView, Submission, Verdict, WhyView,
 };
 use bue_model::{JobId, RunId, Timestamp, ValueRef};
 use futures_util::future::BoxFuture;
@@ -29,9 +31,6 @@ pub const MAX_RELEASES: u32 = 5;
 /// Resets of one call, after which a job that requests another reset fails.
 pub const MAX_RESETS: u32 = 25;
 
-/// Of this many leases, one goes to the job that would be leased last, so that low scopes and priorities do not starve.
-pub const ANTI_STARVATION_INTERVAL: u64 = 16;
-
 /// Rates under which one lease request looks for jobs: those that have been open the longest.
 pub(crate) const MAX_OPEN_RATES: i64 = 1_000;
 
@@ -47,8 +46,7 @@ pub trait JobStore: Send + Sync {
     fn submit(&self, now: Timestamp, submission: Submission) -> StoreFuture<'_, RunId>;
 
     /// Leases jobs that are ready, in the order of the scope's position in the request, then priority, then age; in the
-    /// opposite order for `reverse`; every [`ANTI_STARVATION_INTERVAL`]th job from the other end. Ignores `wait_ms`: the caller
-    /// waits.
+    /// opposite order for `reverse`; every `anti_starvation_interval`th job from the other end. Ignores `wait_ms`: the caller waits.
     fn lease(&self, now: Timestamp, request: LeaseRequest) -> StoreFuture<'_, LeaseAnswer>;
 
     /// Milliseconds a lease of this store lasts. Each batch of leases carries it to the worker.
@@ -86,7 +84,7 @@ pub trait JobStore: Send + Sync {
     /// Returns all runs and the id of this database: the roots by which the bucket decides which blobs are garbage.
     fn gc_roots(&self) -> StoreFuture<'_, Collection>;
 
-    /// Returns a run.
+    /// Returns a run. The caller fills in the time, the estimated end and the scopes without a worker.
     fn run(&self, run: RunId) -> StoreFuture<'_, Option<RunView>>;
 
     /// Returns the latest runs, newest first, at most `limit`.
@@ -94,6 +92,12 @@ pub trait JobStore: Send + Sync {
 
     /// Returns a page of a run's results.
     fn results(&self, run: RunId, cursor: ResultCursor) -> StoreFuture<'_, Option<ResultPage>>;
+
+    /// Returns the runs whose ids are in a range, in the order of their ids, at most `limit`.
+    fn runs_in(&self, ids: RangeInclusive<RunId>, limit: u32) -> StoreFuture<'_, Vec<RunView>>;
+
+    /// Returns a page of a run's jobs, at most 200.
+    fn jobs(&self, run: RunId, query: JobQuery) -> StoreFuture<'_, Option<JobPage>>;
 
     /// Returns a job. Fan-outs have ids too, but are not jobs.
     fn job(&self, job: JobId) -> StoreFuture<'_, Option<JobView>>;

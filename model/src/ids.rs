@@ -6,8 +6,8 @@ use core::str::FromStr;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-/// The id of a run: one submission of a plan. The client generates it (UUID version 7, which sorts by time), so that submitting is
-/// idempotent.
+/// The id of a run: one submission of a plan. The client generates it, so that submitting is idempotent: a random UUID, so that its
+/// first characters suffice to name it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct RunId(pub Uuid);
 

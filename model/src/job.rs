@@ -29,6 +29,10 @@ pub enum JobState {
 }
 
 impl JobState {
+    /// All states, from the first to the final ones.
+    pub const ALL: [Self; 6] =
+        [Self::Blocked, Self::Available, Self::Running, Self::Completed, Self::Failed, Self::Cancelled];
+
     /// Returns its name in JSON and tables.
     #[must_use]
     pub const fn name(self) -> &'static str {

@@ -11,8 +11,8 @@
 //! | `GET /v1/jobs/{id}/task` | | [`LeaseBatch`] of that job, under no lease |
 //! | `POST /v1/collections` of the bucket | [`Collection`] | [`Collected`] |
 //!
-//! What people and scripts read (`GET /v1/runs/{id}`, `GET /v1/jobs/{id}`, `GET /v1/jobs/{id}/why`, `GET /v1/info`) is
-//! JSON of the views below.
+//! What people and scripts read (`GET /v1/runs/{id}`, `GET /v1/runs/{id}/jobs`, `GET /v1/jobs/{id}`, `GET /v1/jobs/{id}/why`,
+//! `GET /v1/workers`, `GET /v1/info`) is JSON of the views below.
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
@@ -66,6 +66,57 @@ pub struct LeaseRequest {
     pub count: u32,
     /// The milliseconds that the hub may wait for jobs before it answers with none: a long poll.
     pub wait_ms: u64,
+    /// Of this many leases, one goes to the job that would be served last, so that low scopes and priorities do not starve. 0 for
+    /// none.
+    pub anti_starvation_interval: u32,
+    /// What its steps may use, for people.
+    pub abilities: WorkerAbilities,
+}
+
+/// [`LeaseRequest::anti_starvation_interval`] unless the worker's user sets it.
+pub const ANTI_STARVATION_INTERVAL: u32 = 16;
+
+/// A request without a worker, scopes and room for jobs.
+impl Default for LeaseRequest {
+    fn default() -> Self {
+        Self {
+            worker: String::new(),
+            scopes: Vec::new(),
+            reverse: false,
+            count: 0,
+            wait_ms: 0,
+            anti_starvation_interval: ANTI_STARVATION_INTERVAL,
+            abilities: WorkerAbilities::default(),
+        }
+    }
+}
+
+/// What the steps on a worker may use. The hub only shows it: which jobs a worker gets depends on its scopes alone.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WorkerAbilities {
+    /// The worker's version of bue.
+    pub version: String,
+    /// The names of the languages of steps that it runs.
+    pub languages: Vec<String>,
+    /// The rules for hosts that its steps may connect to if their script requests it; `*` for all hosts.
+    pub net: Vec<String>,
+    /// The names of its secrets.
+    pub secrets: Vec<String>,
+    /// The names of its databases for postgres steps; empty for the one without a name.
+    pub databases: Vec<String>,
+}
+
+/// A worker that a hub has heard of in the last minute.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WorkerView {
+    /// Its name.
+    pub name: String,
+    /// The scopes that it serves, first ones first.
+    pub scopes: Vec<String>,
+    /// The milliseconds since its last request.
+    pub silent_ms: u64,
+    /// What its steps may use.
+    pub abilities: WorkerAbilities,
 }
 
 /// Leased jobs.
@@ -317,6 +368,23 @@ pub struct RunView {
     pub version: u64,
     /// The counts of its jobs, by step.
     pub steps: Vec<StepView>,
+    /// The hub's time of this answer, for comparison with the other times in it. For a run that has ended, when it ended.
+    pub now: Timestamp,
+    /// When the run will have ended at the rate of the last minutes. `None` if that cannot be estimated.
+    pub eta: Option<Timestamp>,
+    /// The scopes of waiting jobs that no worker has requested from this hub in the last minute.
+    pub unserved: Vec<UnservedScope>,
+}
+
+/// A scope that has waiting jobs and no worker.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UnservedScope {
+    /// The scope.
+    pub scope: String,
+    /// The steps with waiting jobs in it.
+    pub steps: Vec<String>,
+    /// The number of waiting jobs.
+    pub jobs: u64,
 }
 
 /// Counts of the jobs of one step of a run.
@@ -324,6 +392,8 @@ pub struct RunView {
 pub struct StepView {
     /// The step's name.
     pub name: String,
+    /// The scope of its jobs.
+    pub scope: String,
     /// Jobs with parents that have not completed.
     pub blocked: u64,
     /// Jobs that are ready, now or at a later time.
@@ -382,6 +452,29 @@ pub struct JobView {
     pub blocked_by: Option<JobId>,
 }
 
+/// Which jobs of a run to list.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct JobQuery {
+    /// Only jobs of this step.
+    pub step: Option<String>,
+    /// Only jobs in this state.
+    pub state: Option<JobState>,
+    /// Only jobs with a larger number.
+    pub after: Option<JobId>,
+    /// The largest number of jobs in the answer.
+    pub limit: u32,
+}
+
+/// A page of the jobs of a run, in the order of their numbers.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct JobPage {
+    /// The jobs. There may be fewer than the limit, even none, although there is a next page: the hub looks at a limited number of
+    /// jobs for one page.
+    pub jobs: Vec<JobView>,
+    /// [`JobQuery::after`] of the next page. `None` on the last page.
+    pub next: Option<JobId>,
+}
+
 /// Why a job is in its state: what it waits for, or how it ended.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct WhyView {
@@ -425,6 +518,9 @@ pub struct HubView {
     pub version: String,
     /// The address of its bucket, `host:port`, as seen from the hub's machine. `None` if it is not configured.
     pub bucket: Option<String>,
+    /// The scopes that the token of the request is for. Empty if it is for all scopes, or if there is no token.
+    #[serde(default)]
+    pub scopes: Vec<String>,
 }
 
 /// The effect of a cancel or a reset.

@@ -1,6 +1,6 @@
 //! `bue bucket-delete KEY`.
 
-use anyhow::{Context, anyhow};
+use anyhow::Context;
 use clap::Args;
 
 use crate::config::settings::Settings;
@@ -24,7 +24,7 @@ impl BucketDelete {
             let bucket = self.servers.connect(&settings).await?.bucket;
             match bucket.delete_key(&self.key).await.context("failed to delete the value")? {
                 true => Ok(()),
-                false => Err(CommandError::Environment(anyhow!("the bucket has no value called `{}`", self.key))),
+                false => Err(CommandError::NotFound(format!("the bucket has no value called `{}`", self.key))),
             }
         }))
     }

@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use anyhow::{Context, anyhow};
+use anyhow::Context;
 use clap::Args;
 
 use crate::config::settings::Settings;
@@ -26,7 +26,7 @@ impl BucketGet {
             let bucket = self.servers.connect(&settings).await?.bucket;
             let value = bucket.get_key(&self.key).await.context("failed to read the value")?;
             let Some(mut value) = value else {
-                return Err(CommandError::Environment(anyhow!("the bucket has no value called `{}`", self.key)));
+                return Err(CommandError::NotFound(format!("the bucket has no value called `{}`", self.key)));
             };
             let mut out = std::io::stdout().lock();
             while let Some(chunk) = value.next().await.context("failed to read the value")? {

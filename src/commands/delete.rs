@@ -1,12 +1,11 @@
 //! `bue delete RUN`.
 
 use anyhow::Context;
-use bue_model::RunId;
 use clap::Args;
 
 use crate::config::settings::Settings;
 use crate::flags::client::HubFlags;
-use crate::flags::target::parse_run_id;
+use crate::flags::target::RunName;
 use crate::process::command_error::CommandError;
 use crate::process::event_loop::{block_on, interruptible};
 use crate::process::output::eprint_line;
@@ -16,9 +15,8 @@ use crate::process::output::eprint_line;
 /// Values that its steps put into the bucket stay there, because other runs may share them.
 #[derive(Debug, Args)]
 pub(crate) struct Delete {
-    /// Id of the run
-    #[arg(value_parser = parse_run_id)]
-    run: RunId,
+    /// The run: its id, the first digits of it, or `last`
+    run: RunName,
     /// Cancel the run first if it is still running
     #[arg(long)]
     force: bool,
@@ -29,13 +27,15 @@ pub(crate) struct Delete {
 impl Delete {
     pub(crate) fn execute(self) -> Result<(), CommandError> {
         let hub = self.hub.client(&Settings::load()?)?;
-        block_on(interruptible(async {
+        let run = block_on(interruptible(async {
+            let run = self.run.resolve(&hub).await?;
             if self.force {
-                hub.cancel_run(self.run).await.context("failed to cancel")?;
+                hub.cancel_run(run).await.context("failed to cancel")?;
             }
-            Ok(hub.delete_run(self.run).await.context("failed to delete")?)
+            hub.delete_run(run).await.context("failed to delete")?;
+            Ok(run)
         }))?;
-        eprint_line(&format!("deleted run {}", self.run));
+        eprint_line(&format!("deleted run {run}"));
         Ok(())
     }
 }

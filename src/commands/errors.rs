@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use crate::config::settings::Settings;
 use crate::flags::client::ClientFlags;
-use crate::flags::target::parse_run_id;
+use crate::flags::target::RunName;
 use crate::process::command_error::CommandError;
 use crate::process::event_loop::{block_on, interruptible};
 use crate::process::output::{print_line, print_text};
@@ -23,9 +23,8 @@ use crate::runs::results::{FailedEntry, failed_entry};
 /// each job.
 #[derive(Debug, Args)]
 pub(crate) struct Errors {
-    /// Id of a run [default: all runs that the hub lists]
-    #[arg(value_parser = parse_run_id)]
-    run: Option<RunId>,
+    /// A run: its id, the first digits of it, or `last` [default: all runs that the hub lists]
+    run: Option<RunName>,
     /// The most jobs to print; without --json, the most different failures
     #[arg(short = 'c', long, value_name = "N", default_value_t = 10)]
     count: usize,
@@ -63,8 +62,8 @@ impl Errors {
     }
 
     async fn runs(&self, hub: &HubClient) -> Result<Vec<RunId>, CommandError> {
-        match self.run {
-            Some(run) => Ok(vec![run]),
+        match &self.run {
+            Some(run) => Ok(vec![run.resolve(hub).await?]),
             None => {
                 let runs = hub.runs().await.context("failed to list the runs")?;
                 let failed = |step: &bue_model::wire::StepView| step.failed > 0;

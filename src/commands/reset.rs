@@ -6,7 +6,7 @@ use clap::Args;
 
 use crate::config::settings::Settings;
 use crate::flags::client::HubFlags;
-use crate::flags::target::Target;
+use crate::flags::target::{Target, TargetName};
 use crate::process::command_error::CommandError;
 use crate::process::event_loop::{block_on, interruptible};
 use crate::process::output::eprint_line;
@@ -16,8 +16,8 @@ use crate::process::output::eprint_line;
 /// Without a target, resets the failed jobs of all runs that the hub lists.
 #[derive(Debug, Args)]
 pub(crate) struct Reset {
-    /// Id of a run, or number of a job
-    target: Option<Target>,
+    /// A run (its id, the first digits of it, or `last`) or the number of a job
+    target: Option<TargetName>,
     #[command(flatten)]
     hub: HubFlags,
 }
@@ -26,10 +26,10 @@ impl Reset {
     pub(crate) fn execute(self) -> Result<(), CommandError> {
         let hub = self.hub.client(&Settings::load()?)?;
         let jobs = block_on(interruptible(async {
-            let jobs = match self.target {
-                Some(Target::Run(run)) => hub.reset_run(run).await,
-                Some(Target::Job(job)) => hub.reset_job(job).await,
-                None => return reset_all(&hub).await,
+            let Some(target) = &self.target else { return reset_all(&hub).await };
+            let jobs = match target.resolve(&hub).await? {
+                Target::Run(run) => hub.reset_run(run).await,
+                Target::Job(job) => hub.reset_job(job).await,
             };
             Ok(jobs.context("failed to reset")?)
         }))?;

@@ -1,12 +1,12 @@
 //! `bue result RUN`.
 
 use anyhow::Context;
-use bue_model::{RunId, RunState};
+use bue_model::RunState;
 use clap::Args;
 
 use crate::config::settings::Settings;
 use crate::flags::client::{ClientFlags, Clients};
-use crate::flags::target::parse_run_id;
+use crate::flags::target::RunName;
 use crate::process::command_error::CommandError;
 use crate::process::event_loop::{block_on, interruptible};
 use crate::process::output::eprint_line;
@@ -20,9 +20,8 @@ use crate::runs::results::ResultWriter;
 /// run failed or was cancelled.
 #[derive(Debug, Args)]
 pub(crate) struct Results {
-    /// Id of the run
-    #[arg(value_parser = parse_run_id)]
-    run: RunId,
+    /// The run: its id, the first digits of it, or `last`
+    run: RunName,
     /// Print one JSON object: run, state, results, failed
     #[arg(long)]
     json: bool,
@@ -35,9 +34,10 @@ impl Results {
         let settings = Settings::load()?;
         block_on(interruptible(async {
             let Clients { hub, bucket } = self.servers.connect(&settings).await?;
-            let page = hub.result_page(self.run, Default::default()).await.context("failed to read the results")?;
+            let run = self.run.resolve(&hub).await?;
+            let page = hub.result_page(run, Default::default()).await.context("failed to read the results")?;
             let state = page.state;
-            let writer = ResultWriter::new(&hub, &bucket, self.run);
+            let writer = ResultWriter::new(&hub, &bucket, run);
             match self.json {
                 true => writer.write_object(page).await?,
                 false => writer.write_lines(page).await?,

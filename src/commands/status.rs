@@ -1,21 +1,26 @@
 //! `bue status [RUN]`.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::IsTerminal;
 use std::time::Duration;
 
 use anyhow::Context;
 use bue_client::HubClient;
-use bue_model::wire::{RunView, StepView};
-use bue_model::{RunId, RunState};
+use bue_model::wire::{JobQuery, RunView, UnservedScope};
+use bue_model::{JobId, JobState, RunState};
 use clap::Args;
-use comfy_table::Table;
 
 use crate::config::settings::Settings;
 use crate::flags::client::HubFlags;
-use crate::flags::target::parse_run_id;
+use crate::flags::target::{RunName, parse_job_id};
+use crate::process::clock::now;
 use crate::process::command_error::CommandError;
 use crate::process::event_loop::{block_on, interruptible};
-use crate::process::output::{plain_table, print_line};
+use crate::process::output::{eprint_line, print_line};
+use crate::process::terminal::stdout_width;
+use crate::runs::job_list::read_jobs;
+use crate::runs::tables::{job_table, run_table, run_text};
+use crate::runs::unserved::unserved_text;
 
 /// Time between two updates of `-s`, as in Buelon.
 const UPDATE_INTERVAL: Duration = Duration::from_secs(3);
@@ -23,16 +28,32 @@ const UPDATE_INTERVAL: Duration = Duration::from_secs(3);
 /// The escape sequence that clears a terminal and moves the cursor to the top left.
 const CLEAR_SCREEN: &str = "\u{1b}[H\u{1b}[2J";
 
-/// Shows the state of the latest runs, or of the steps of one run.
+/// Shows the state of the latest runs, of the steps of one run, or its jobs.
+///
+/// On a terminal, and if COLUMNS is set, tables leave out columns that do not fit.
 #[derive(Debug, Args)]
 pub(crate) struct Status {
-    /// Id of a run
-    #[arg(value_parser = parse_run_id)]
-    run: Option<RunId>,
+    /// A run: its id, the first digits of it, or `last`
+    run: Option<RunName>,
+    /// List the jobs of the run
+    #[arg(long, requires = "run")]
+    jobs: bool,
+    /// List only jobs in this state
+    #[arg(long, value_name = "STATE", requires = "run", value_parser = parse_state)]
+    state: Option<JobState>,
+    /// List only jobs of this step
+    #[arg(long, value_name = "STEP", requires = "run")]
+    step: Option<String>,
+    /// List only jobs with numbers above this one
+    #[arg(long, value_name = "JOB", requires = "run", value_parser = parse_job_id)]
+    after: Option<JobId>,
+    /// The most jobs to list
+    #[arg(long, value_name = "N", requires = "run", default_value_t = 100)]
+    limit: usize,
     /// Update every three seconds, until Ctrl-C or until the run has ended
     #[arg(short = 's', long)]
     subscribe: bool,
-    /// Print JSON as the hub returns it: one run, or a list of runs; with -s, one line per update
+    /// Print JSON as the hub returns it: one run, a list of runs, or {"jobs", "next"}; with -s, one line per update
     #[arg(long)]
     json: bool,
     #[command(flatten)]
@@ -42,6 +63,7 @@ pub(crate) struct Status {
 /// What is printed.
 struct StatusText {
     text: String,
+    warnings: Vec<String>,
     /// It will not change any more.
     is_final: bool,
 }
@@ -51,14 +73,12 @@ impl Status {
         let hub = self.hub.client(&Settings::load()?)?;
         block_on(interruptible(async {
             loop {
-                let StatusText { text, is_final } = match self.run {
-                    Some(run) => self.run_status(&hub, run).await?,
-                    None => self.latest(&hub).await?,
-                };
+                let StatusText { text, warnings, is_final } = self.current(&hub).await?;
                 match self.subscribe && !self.json && std::io::stdout().is_terminal() {
                     true => print_line(&format!("{CLEAR_SCREEN}{text}"))?,
                     false => print_line(&text)?,
                 }
+                warnings.iter().for_each(|warning| eprint_line(warning));
                 if !self.subscribe || is_final {
                     return Ok(());
                 }
@@ -67,55 +87,73 @@ impl Status {
         }))
     }
 
+    async fn current(&self, hub: &HubClient) -> Result<StatusText, CommandError> {
+        match &self.run {
+            Some(run) => self.run_status(hub, run).await,
+            None => self.latest(hub).await,
+        }
+    }
+
     /// Fetches the state of one run.
-    async fn run_status(&self, hub: &HubClient, run: RunId) -> Result<StatusText, CommandError> {
+    async fn run_status(&self, hub: &HubClient, run: &RunName) -> Result<StatusText, CommandError> {
+        let run = run.resolve(hub).await?;
         let view = hub.run(run, None, 0).await.context("failed to fetch the run")?;
-        let text = match self.json {
-            true => serde_json::to_string(&view).context("failed to write JSON")?,
-            false => format!("run {} ({}) {}\n{}", view.id, view.name, view.state.name(), step_table(&view)),
+        let text = match (self.lists_jobs(), self.json) {
+            (true, _) => self.jobs(hub, &view).await?,
+            (false, true) => to_json(&view)?,
+            (false, false) => run_text(&view, now(), stdout_width()),
         };
-        Ok(StatusText { text, is_final: view.state != RunState::Running })
+        let warnings = view.unserved.iter().map(unserved_text).collect();
+        Ok(StatusText { text, warnings, is_final: view.state != RunState::Running })
+    }
+
+    const fn lists_jobs(&self) -> bool {
+        self.jobs || self.state.is_some() || self.step.is_some() || self.after.is_some()
+    }
+
+    /// Lists jobs of a run.
+    async fn jobs(&self, hub: &HubClient, view: &RunView) -> Result<String, CommandError> {
+        let query = JobQuery { step: self.step.clone(), state: self.state, after: self.after, limit: 0 };
+        let page = read_jobs(hub, view.id, query, self.limit).await?;
+        match self.json {
+            true => to_json(&page),
+            false => Ok(job_table(&page, stdout_width())),
+        }
     }
 
     /// Fetches the state of the latest runs. It is never final, because new runs may be submitted.
     async fn latest(&self, hub: &HubClient) -> Result<StatusText, CommandError> {
         let views = hub.runs().await.context("failed to fetch the runs")?;
         let text = match self.json {
-            true => serde_json::to_string(&views).context("failed to write JSON")?,
-            false => run_table(&views).to_string(),
+            true => to_json(&views)?,
+            false => run_table(&views, now(), stdout_width()),
         };
-        Ok(StatusText { text, is_final: false })
+        Ok(StatusText { text, warnings: merged_warnings(&views), is_final: false })
     }
 }
 
-fn step_table(view: &RunView) -> Table {
-    let mut table = plain_table(["step", "blocked", "available", "running", "completed", "failed", "cancelled"]);
-    for step in &view.steps {
-        table.add_row([
-            step.name.clone(),
-            step.blocked.to_string(),
-            step.available.to_string(),
-            step.running.to_string(),
-            step.completed.to_string(),
-            step.failed.to_string(),
-            step.cancelled.to_string(),
-        ]);
+/// Warns once of each scope, for all runs.
+fn merged_warnings(views: &[RunView]) -> Vec<String> {
+    let mut scopes: BTreeMap<&str, (BTreeSet<&str>, u64)> = BTreeMap::new();
+    for unserved in views.iter().flat_map(|view| &view.unserved) {
+        let (steps, jobs) = scopes.entry(&unserved.scope).or_default();
+        steps.extend(unserved.steps.iter().map(String::as_str));
+        *jobs += unserved.jobs;
     }
-    table
+    let merged = scopes.into_iter().map(|(scope, (steps, jobs))| UnservedScope {
+        scope: scope.to_owned(),
+        steps: steps.into_iter().map(str::to_owned).collect(),
+        jobs,
+    });
+    merged.map(|unserved| unserved_text(&unserved)).collect()
 }
 
-fn run_table(views: &[RunView]) -> Table {
-    let mut table = plain_table(["run", "script", "state", "open", "completed", "failed"]);
-    for view in views {
-        let sum = |count: fn(&StepView) -> u64| view.steps.iter().map(count).sum::<u64>().to_string();
-        table.add_row([
-            view.id.to_string(),
-            view.name.clone(),
-            view.state.name().to_owned(),
-            sum(|step| step.blocked + step.available + step.running),
-            sum(|step| step.completed),
-            sum(|step| step.failed),
-        ]);
-    }
-    table
+fn to_json(value: &impl serde::Serialize) -> Result<String, CommandError> {
+    Ok(serde_json::to_string(value).context("failed to write JSON")?)
+}
+
+fn parse_state(text: &str) -> Result<JobState, String> {
+    let states = JobState::ALL;
+    let names = states.map(JobState::name).join(", ");
+    states.into_iter().find(|state| state.name() == text).ok_or_else(|| format!("the states of jobs are {names}"))
 }

@@ -15,6 +15,7 @@ use crate::runs::follow::wait_for_run;
 use crate::runs::outcome::expect_success;
 use crate::runs::results::ResultWriter;
 use crate::runs::submit::submit;
+use crate::runs::unserved::warn_unserved;
 use crate::script::check::{CheckedScript, load_script};
 
 /// Submits a script to a hub and prints the id of its run.
@@ -53,6 +54,10 @@ impl Upload {
             (false, _) => print_line(&run.to_string())?,
         }
         if !self.wait {
+            // the run is submitted, whether or not the hub still answers
+            if let Ok(view) = hub.run(run, None, 0).await {
+                warn_unserved(&view);
+            }
             return Ok(());
         }
         let state = wait_for_run(hub, bucket, run).await?;

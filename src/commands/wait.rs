@@ -1,11 +1,10 @@
 //! `bue wait RUN`.
 
-use bue_model::RunId;
 use clap::Args;
 
 use crate::config::settings::Settings;
 use crate::flags::client::ClientFlags;
-use crate::flags::target::parse_run_id;
+use crate::flags::target::RunName;
 use crate::process::command_error::CommandError;
 use crate::process::event_loop::{block_on, interruptible};
 use crate::process::output::eprint_line;
@@ -17,9 +16,8 @@ use crate::runs::outcome::expect_success;
 /// The exit code is 0 if it completed, 1 if it failed or was cancelled. Ctrl-C stops the waiting, not the run.
 #[derive(Debug, Args)]
 pub(crate) struct Wait {
-    /// Id of the run
-    #[arg(value_parser = parse_run_id)]
-    run: RunId,
+    /// The run: its id, the first digits of it, or `last`
+    run: RunName,
     #[command(flatten)]
     servers: ClientFlags,
 }
@@ -27,11 +25,12 @@ pub(crate) struct Wait {
 impl Wait {
     pub(crate) fn execute(self) -> Result<(), CommandError> {
         let settings = Settings::load()?;
-        let state = block_on(interruptible(async {
+        let (run, state) = block_on(interruptible(async {
             let clients = self.servers.connect(&settings).await?;
-            wait_for_run(&clients.hub, &clients.bucket, self.run).await
+            let run = self.run.resolve(&clients.hub).await?;
+            Ok((run, wait_for_run(&clients.hub, &clients.bucket, run).await?))
         }))?;
-        eprint_line(&format!("run {} {}", self.run, state.name()));
+        eprint_line(&format!("run {run} {}", state.name()));
         expect_success(state)
     }
 }

@@ -1,14 +1,14 @@
 //! `bue worker`.
 
 use anyhow::Context;
-use bue_client::{Backoff, HubClient};
-use bue_model::wire::Heartbeat;
+use bue_client::{Backoff, ClientError, HubClient};
+use bue_model::wire::{ANTI_STARVATION_INTERVAL, Heartbeat};
 use bue_worker::WorkerConfig;
 use clap::Args;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::memory::memory_bytes;
-use crate::config::setting::{REVERSE, SLOTS};
+use crate::config::setting::{ANTI_STARVATION, REVERSE, SLOTS};
 use crate::config::settings::Settings;
 use crate::flags::allow::AllowFlags;
 use crate::flags::client::{ClientFlags, Clients};
@@ -39,12 +39,17 @@ pub(crate) struct Worker {
     /// Run every step in a sandbox. This is always so; the flag only makes it explicit
     #[arg(long)]
     sandbox: bool,
-    /// Scopes to serve, in order of preference, separated by commas [default: PIPE_WORKER_SCOPES]
+    /// Scopes to serve, in order of preference, separated by commas [default: PIPE_WORKER_SCOPES, else the scopes of the token,
+    /// else those of Buelon and `default`]
     #[arg(short = 's', long, value_name = "SCOPE,...")]
     scopes: Option<String>,
     /// Prefer the last scope, the lowest priority and the youngest job
     #[arg(long)]
     reverse: bool,
+    /// Of N jobs, take one that would be taken last, so that low scopes and priorities do not starve; `off` to never do so
+    /// [default: BUE_ANTI_STARVATION, else 16]
+    #[arg(long, value_name = "N|off")]
+    anti_starvation: Option<String>,
     /// The most jobs to hold at a time, including jobs that wait [default: 10000]
     #[arg(long, value_name = "N")]
     slots: Option<usize>,
@@ -69,7 +74,8 @@ impl Worker {
         if self.explain_wall {
             return explain_wall(wall);
         }
-        let scopes = self.scopes(&settings)?;
+        let scopes = scopes(self.scopes.as_deref(), &settings)?;
+        let anti_starvation_interval = self.anti_starvation_interval(&settings)?;
         let slots = self.slots(&settings)?;
         let memory_bytes = memory_bytes(self.memory.as_deref(), &settings)?;
         let reverse = self.reverse || settings.switch(REVERSE)?;
@@ -81,9 +87,13 @@ impl Worker {
         start_logging("info", self.log.format(&settings)?);
         block_on(async {
             let Clients { hub, bucket } = interruptible(self.connect(&settings)).await?;
+            let scopes = match scopes {
+                Some(scopes) => scopes,
+                None => interruptible(default_scopes(&hub)).await?,
+            };
             let prepared = interruptible(prepare_sandbox(cache)).await?;
             let config = interruptible(worker_config(prepared, scopes, network, wall, &hub, &bucket)).await?;
-            let config = WorkerConfig { slots, memory_bytes, reverse, ..config };
+            let config = WorkerConfig { slots, memory_bytes, reverse, anti_starvation_interval, ..config };
             let stop = CancellationToken::new();
             tokio::spawn(cancel_on(shutdown_signal(), stop.clone()));
             eprint_line(&format!("bue: worker {} serves {}", config.name, config.scopes.join(", ")));
@@ -97,14 +107,21 @@ impl Worker {
         expect_admission(&hub).await?;
         let address = match self.servers.bucket.address(settings)? {
             Some(address) => Some(address),
-            None => request_bucket_address(&hub).await?,
+            None => until_answered(|| hub.bucket()).await?,
         };
         Ok(Clients { bucket: self.servers.bucket_client(address, settings)?, hub })
     }
 
-    fn scopes(&self, settings: &Settings) -> Result<Vec<String>, CommandError> {
-        let scopes = scopes(self.scopes.as_deref(), settings)?;
-        Ok(scopes.unwrap_or_else(|| DEFAULT_SCOPES.split(',').map(str::to_owned).collect()))
+    fn anti_starvation_interval(&self, settings: &Settings) -> Result<u32, CommandError> {
+        let Some(text) = self.anti_starvation.clone().or_else(|| settings.text(ANTI_STARVATION)) else {
+            return Ok(ANTI_STARVATION_INTERVAL);
+        };
+        let number = if text == "off" { Some(0) } else { text.parse().ok().filter(|number| *number > 0) };
+        number.ok_or_else(|| {
+            CommandError::Usage(format!(
+                "`{text}` is not a share; set --anti-starvation to a number of at least 1, or to `off`"
+            ))
+        })
     }
 
     fn slots(&self, settings: &Settings) -> Result<usize, CommandError> {
@@ -122,6 +139,16 @@ impl Worker {
     }
 }
 
+/// Returns the scopes of the token, and reports them; those of Buelon if the token is for all scopes, or if there is none.
+async fn default_scopes(hub: &HubClient) -> Result<Vec<String>, CommandError> {
+    let scopes = until_answered(|| hub.info()).await?.scopes;
+    if scopes.is_empty() {
+        return Ok(DEFAULT_SCOPES.split(',').map(str::to_owned).collect());
+    }
+    eprint_line("bue: no scopes are set; using those of the token");
+    Ok(scopes)
+}
+
 /// Fails if the hub refuses this worker: a wrong token, a token of another role, or a hub of another release will not change,
 /// so this is reported once instead of with every request for jobs. A hub that is unreachable may come back.
 ///
@@ -136,15 +163,19 @@ async fn expect_admission(hub: &HubClient) -> Result<(), CommandError> {
     }
 }
 
-async fn request_bucket_address(hub: &HubClient) -> Result<Option<String>, CommandError> {
+/// Sends a request until the hub can be reached.
+async fn until_answered<T, F>(request: impl Fn() -> F) -> Result<T, CommandError>
+where
+    F: Future<Output = Result<T, ClientError>>,
+{
     let mut backoff = Backoff::default();
     loop {
-        match hub.bucket().await {
+        match request().await {
             Err(error) if error.is_transient() => {
                 eprint_line(&format!("bue: {error}; trying again"));
                 backoff.wait().await;
             }
-            address => return Ok(address.context("failed to ask the hub for the bucket's address")?),
+            answer => return Ok(answer.context("failed to ask the hub for its settings")?),
         }
     }
 }

@@ -3,6 +3,8 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use bue_model::Language;
+use bue_model::wire::WorkerAbilities;
 use bue_runtime::{DatabasesConfig, Egress, EgressConfig, Limits, NetPolicy, Refusals};
 use tokio::net::lookup_host;
 
@@ -12,6 +14,9 @@ use crate::config::secrets::read_secrets;
 use crate::config::setting::CA_FILE;
 use crate::config::settings::Settings;
 use crate::process::command_error::CommandError;
+
+/// The rule that allows all hosts.
+pub(crate) const ANY_HOST: &str = "*";
 
 /// What the steps of a worker may reach.
 pub(crate) struct Network {
@@ -46,6 +51,26 @@ impl Network {
             if let Ok(addresses) = lookup_host(server).await {
                 self.config.own_servers.extend(addresses);
             }
+        }
+    }
+
+    /// Returns what steps may use, for people who ask the hub. Contains names only, no values of secrets and no addresses of
+    /// databases.
+    pub(crate) fn abilities(&self) -> WorkerAbilities {
+        let net = match &self.config.allowed {
+            NetPolicy::Nothing => Vec::new(),
+            NetPolicy::Anything => vec![ANY_HOST.to_owned()],
+            NetPolicy::Rules(rules) => rules.iter().map(ToString::to_string).collect(),
+        };
+        let unnamed = self.databases.unnamed.iter().map(|_| String::new());
+        let mut databases: Vec<String> = unnamed.chain(self.databases.named.keys().cloned()).collect();
+        databases.sort();
+        WorkerAbilities {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            languages: Language::ALL.map(|language| language.name().to_owned()).to_vec(),
+            net,
+            secrets: self.config.secrets.keys().cloned().collect(),
+            databases,
         }
     }
 

@@ -126,6 +126,12 @@ pub(crate) const REVERSE: Setting = setting(
     ("worker", "reverse"),
     "a worker prefers the last scope and the lowest priority; false",
 );
+/// The share of jobs that would be served last.
+pub(crate) const ANTI_STARVATION: Setting = setting(
+    &["BUE_ANTI_STARVATION"],
+    ("worker", "anti_starvation"),
+    "of this many jobs that a worker takes, one is the job that would be served last; `off` for none; 16; see operations.md",
+);
 /// The most jobs a worker holds at a time.
 pub(crate) const SLOTS: Setting = setting(
     &["BUE_SLOTS", "N_WORKER_PROCESSES"],
@@ -241,6 +247,7 @@ pub(crate) const TEXTS: &[Setting] = &[
     CLIENT_KEY,
     SCOPES,
     REVERSE,
+    ANTI_STARVATION,
     SLOTS,
     MEMORY,
     HUB_STORE,

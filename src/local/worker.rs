@@ -4,6 +4,7 @@ use std::thread::available_parallelism;
 use std::time::Duration;
 
 use bue_client::{BucketClient, HubClient};
+use bue_model::wire::ANTI_STARVATION_INTERVAL;
 use bue_runtime::{Prepared, WallMode};
 use bue_worker::WorkerConfig;
 
@@ -32,9 +33,11 @@ pub(crate) async fn worker_config(
     network.protect(hub.addresses().chain(bucket.addresses())).await;
     let egress = network.egress()?;
     Ok(WorkerConfig {
-        name: new_worker_name(),
+        name: new_worker_name()?,
         scopes,
         reverse: false,
+        anti_starvation_interval: ANTI_STARVATION_INTERVAL,
+        abilities: network.abilities(),
         slots: DEFAULT_SLOTS,
         memory_bytes: default_memory(),
         hosts: available_parallelism().map_or(1, usize::from),

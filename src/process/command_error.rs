@@ -1,6 +1,9 @@
 //! Why a command failed.
 
+use std::error::Error;
 use std::io;
+
+use bue_client::ClientError;
 
 /// Why a command failed. `exit.rs` maps each variant to an exit code.
 #[derive(Debug)]
@@ -9,6 +12,8 @@ pub(crate) enum CommandError {
     ProgramFailed,
     /// The command line or the settings are invalid.
     Usage(String),
+    /// What the command line names does not exist, or is ambiguous.
+    NotFound(String),
     /// bue or its environment failed: the hub is unreachable, the disk is full.
     Environment(anyhow::Error),
     /// Ctrl-C or SIGTERM.
@@ -19,7 +24,12 @@ pub(crate) enum CommandError {
 
 impl From<anyhow::Error> for CommandError {
     fn from(error: anyhow::Error) -> Self {
-        Self::Environment(error)
+        let is_not_found =
+            |cause: &(dyn Error + 'static)| cause.downcast_ref::<ClientError>().is_some_and(ClientError::is_not_found);
+        match error.chain().find(|cause| is_not_found(*cause)) {
+            Some(cause) => Self::NotFound(cause.to_string()),
+            None => Self::Environment(error),
+        }
     }
 }
 

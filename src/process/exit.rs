@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use crate::process::command_error::CommandError;
 use crate::process::output::eprint_line;
 
-/// Exit code of a wrong program or a failed run.
+/// Exit code of a wrong program, a failed run, or a run, job or key that does not exist.
 const PROGRAM_FAILED: u8 = 1;
 /// Exit code of wrong usage; clap uses the same.
 const USAGE: u8 = 2;
@@ -24,6 +24,10 @@ pub(crate) fn exit_code(command: impl FnOnce() -> Result<(), CommandError> + pan
         Err(CommandError::Usage(message)) => {
             eprint_line(&format!("bue: {message}"));
             ExitCode::from(USAGE)
+        }
+        Err(CommandError::NotFound(message)) => {
+            eprint_line(&format!("bue: {message}"));
+            ExitCode::from(PROGRAM_FAILED)
         }
         Err(CommandError::Environment(error)) => {
             eprint_line(&format!("bue: {}", error_chain(&error)));

@@ -7,6 +7,8 @@
 //! command_error  why a command failed
 //! exit           the exit code of each outcome; panics
 //! output         stdout is for data, stderr for messages
+//! table          tables that fit into a terminal
+//! terminal       its width
 //! logging        the log of hub, bucket and worker
 //! event_loop     runs async code until it is done or interrupted
 //! signals        Ctrl-C and SIGTERM
@@ -21,3 +23,5 @@ pub(crate) mod logging;
 pub(crate) mod output;
 pub(crate) mod random;
 pub(crate) mod signals;
+pub(crate) mod table;
+pub(crate) mod terminal;

@@ -2,7 +2,7 @@
 
 use anyhow::anyhow;
 use bue_model::RunId;
-use uuid::Uuid;
+use uuid::Builder;
 
 use crate::process::command_error::CommandError;
 
@@ -14,25 +14,24 @@ pub(crate) fn new_token() -> Result<String, CommandError> {
 
 /// Generates `BYTES` random bytes, as hexadecimal digits.
 pub(crate) fn random_hex<const BYTES: usize>() -> Result<String, CommandError> {
-    let mut bytes = [0; BYTES];
-    getrandom::fill(&mut bytes).map_err(|error| anyhow!("the system provides no random bytes: {error}"))?;
+    let bytes = random_bytes::<BYTES>()?;
     Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
-/// Generates the id of a run.
-pub(crate) fn new_run_id() -> RunId {
-    RunId(new_uuid())
+/// Generates the id of a run. It is random from its first digit on, so that a few digits name a run.
+pub(crate) fn new_run_id() -> Result<RunId, CommandError> {
+    random_bytes().map(|bytes| RunId(Builder::from_random_bytes(bytes).into_uuid()))
 }
 
 /// Generates the name of this process as a worker. It distinguishes workers in logs, including those of one machine and those
 /// that have the same process id one after the other.
-pub(crate) fn new_worker_name() -> String {
+pub(crate) fn new_worker_name() -> Result<String, CommandError> {
     let machine = std::env::var("HOSTNAME").unwrap_or_else(|_| "worker".to_owned());
-    let suffix = new_uuid().as_u128() & 0xffff;
-    format!("{machine}-{}-{suffix:04x}", std::process::id())
+    Ok(format!("{machine}-{}-{}", std::process::id(), random_hex::<2>()?))
 }
 
-#[expect(clippy::disallowed_methods, reason = "the edge of the process makes ids")]
-fn new_uuid() -> Uuid {
-    Uuid::now_v7()
+fn random_bytes<const BYTES: usize>() -> Result<[u8; BYTES], CommandError> {
+    let mut bytes = [0; BYTES];
+    getrandom::fill(&mut bytes).map_err(|error| anyhow!("the system provides no random bytes: {error}"))?;
+    Ok(bytes)
 }

@@ -27,7 +27,7 @@ const MAX_PAUSE: Duration = Duration::from_millis(200);
 
 /// Waits until a run has ended, prints what failed in it, and returns its final state.
 pub(crate) async fn wait_for_run(hub: &HubClient, bucket: &BucketClient, run: RunId) -> Result<RunState, CommandError> {
-    let mut progress = Progress::new();
+    let mut progress = Progress::with_warnings();
     let view = follow(hub, run, &mut progress).await?;
     progress.finish();
     if view.state == RunState::Failed {

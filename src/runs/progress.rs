@@ -6,12 +6,31 @@ use bue_model::wire::{RunView, StepView};
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
 use crate::process::output::{eprint_line, stderr_is_terminal, use_colour};
+use crate::process::table::cut;
+use crate::process::terminal::stderr_width;
+use crate::runs::times::duration_text;
+use crate::runs::unserved::UnservedWarnings;
 
 /// Shortest time between two lines. A reader of a log file wants to know that the run progresses, not each detail.
 const LINE_INTERVAL: Duration = Duration::from_secs(2);
 
+/// The columns of a terminal from which on there is room for bars.
+const MIN_BAR_WIDTH: usize = 72;
+
+/// The most columns of a step's name, if there is no room for bars.
+const NARROW_NAME: usize = 14;
+
+/// The columns assumed for a terminal that does not report its width.
+const DEFAULT_WIDTH: usize = 80;
+
 /// Shows the progress of one run on stderr.
-pub(crate) enum Progress {
+pub(crate) struct Progress {
+    display: Display,
+    /// `None`: scopes without a worker are not reported, because a worker of this process starts.
+    warnings: Option<UnservedWarnings>,
+}
+
+enum Display {
     /// On a terminal: one bar per step.
     Bars(Bars),
     /// Elsewhere.
@@ -21,64 +40,121 @@ pub(crate) enum Progress {
 impl Progress {
     /// Shows bars if stderr is a terminal, lines otherwise.
     pub(crate) fn new() -> Self {
-        match stderr_is_terminal() {
-            true => Self::Bars(Bars { all: MultiProgress::new(), steps: Vec::new() }),
-            false => Self::Lines(Lines::new()),
-        }
+        let display = match stderr_is_terminal() {
+            true => Display::Bars(Bars::new()),
+            false => Display::Lines(Lines::new()),
+        };
+        Self { display, warnings: None }
+    }
+
+    /// The same, and warns of scopes that no worker serves.
+    pub(crate) fn with_warnings() -> Self {
+        Self { warnings: Some(UnservedWarnings::default()), ..Self::new() }
     }
 
     /// Shows the state of the run.
     pub(crate) fn show(&mut self, view: &RunView) {
-        match self {
-            Self::Bars(bars) => bars.show(view),
-            Self::Lines(lines) => lines.show(view),
+        let warnings = self.warnings.as_mut().map(|warnings| warnings.new_ones(view)).unwrap_or_default();
+        warnings.iter().for_each(|text| self.print(text));
+        match &mut self.display {
+            Display::Bars(bars) => bars.show(view),
+            Display::Lines(lines) => lines.show(view),
         }
     }
 
-    /// Prints a line that is due. Call this about once per second.
+    /// Moves the clock, and prints a line that is due. Call this about once per second.
     pub(crate) fn tick(&mut self) {
-        if let Self::Lines(lines) = self {
-            lines.tick();
+        match &mut self.display {
+            Display::Bars(bars) => bars.tick(),
+            Display::Lines(lines) => lines.tick(),
         }
     }
 
     /// Leaves the last state on the terminal; messages follow below it.
     pub(crate) fn finish(self) {
-        if let Self::Bars(bars) = self {
-            bars.steps.iter().for_each(ProgressBar::abandon);
+        if let Display::Bars(bars) = self.display {
+            bars.finish();
+        }
+    }
+
+    fn print(&self, text: &str) {
+        match &self.display {
+            Display::Bars(bars) => bars.all.suspend(|| eprint_line(text)),
+            Display::Lines(_) => eprint_line(text),
         }
     }
 }
 
-/// One bar per step.
-pub(crate) struct Bars {
+/// One bar per step, and a line with the times.
+struct Bars {
     all: MultiProgress,
     steps: Vec<ProgressBar>,
+    times: ProgressBar,
+    started_at: Instant,
+    remaining: Option<String>,
 }
 
 impl Bars {
+    fn new() -> Self {
+        let all = MultiProgress::new();
+        let times = all.add(ProgressBar::new(0).with_style(template("  {wide_msg}")));
+        Self { all, steps: Vec::new(), times, started_at: Instant::now(), remaining: None }
+    }
+
     fn show(&mut self, view: &RunView) {
         let width = view.steps.iter().map(|step| step.name.chars().count()).max().unwrap_or(0);
         while self.steps.len() < view.steps.len() {
-            self.steps.push(self.all.add(ProgressBar::new(0).with_style(style(width))));
+            self.steps.push(self.all.insert_before(&self.times, ProgressBar::new(0)));
         }
+        let columns = stderr_width().unwrap_or(DEFAULT_WIDTH);
         for (bar, step) in self.steps.iter().zip(&view.steps) {
+            bar.set_style(style(columns, width, step.failed > 0, use_colour()));
             bar.set_length(total(step));
             bar.set_position(finished(step));
-            bar.set_prefix(step.name.clone());
+            bar.set_prefix(prefix(&step.name, columns));
             bar.set_message(counts_text(step));
         }
+        self.remaining = remaining_text(view);
+        self.tick();
+    }
+
+    fn tick(&self) {
+        let elapsed = self.started_at.elapsed().as_secs().saturating_mul(1_000);
+        let remaining = self.remaining.as_ref().map_or_else(String::new, |text| format!(", {text}"));
+        self.times.set_message(format!("{}{remaining}", duration_text(elapsed)));
+    }
+
+    fn finish(self) {
+        self.steps.iter().for_each(ProgressBar::abandon);
+        self.times.finish_and_clear();
     }
 }
 
-fn style(width: usize) -> ProgressStyle {
-    let bar = if use_colour() { "{bar:24.green/dim}" } else { "{bar:24}" };
-    let template = format!("  {{prefix:{width}}} {bar} {{pos:>6}}/{{len:<6}} {{msg}}");
-    ProgressStyle::with_template(&template).unwrap_or_else(|_| ProgressStyle::default_bar()).progress_chars("━━─")
+fn prefix(name: &str, columns: usize) -> String {
+    if columns < MIN_BAR_WIDTH { cut(name, NARROW_NAME) } else { name.to_owned() }
+}
+
+fn style(columns: usize, name_width: usize, has_failed: bool, is_coloured: bool) -> ProgressStyle {
+    template(&style_template(columns, name_width, has_failed, is_coloured)).progress_chars("━━─")
+}
+
+/// The message comes last and is cut at the edge of the terminal. A step with failures is red.
+fn style_template(columns: usize, name_width: usize, has_failed: bool, is_coloured: bool) -> String {
+    let colour = if has_failed { "red" } else { "green" };
+    if columns < MIN_BAR_WIDTH {
+        let position = if is_coloured { format!("{{pos:.{colour}}}") } else { "{pos}".to_owned() };
+        return format!("  {{prefix:{}}} {position}/{{len}} {{wide_msg}}", name_width.min(NARROW_NAME));
+    }
+    let bar = if is_coloured { format!("{{bar:24.{colour}/dim}}") } else { "{bar:24}".to_owned() };
+    format!("  {{prefix:{name_width}}} {bar} {{pos:>6}}/{{len:<6}} {{wide_msg}}")
+}
+
+fn template(text: &str) -> ProgressStyle {
+    ProgressStyle::with_template(text).unwrap_or_else(|_| ProgressStyle::default_bar())
 }
 
 /// One line for all steps, now and then.
-pub(crate) struct Lines {
+struct Lines {
     started_at: Instant,
     printed_at: Instant,
     printed: String,
@@ -108,8 +184,14 @@ impl Lines {
 
 fn line(view: &RunView) -> String {
     let steps = view.steps.iter().filter(|step| total(step) > 0);
-    let parts: Vec<String> = steps.map(step_text).collect();
+    let parts: Vec<String> = steps.map(step_text).chain(remaining_text(view)).collect();
     parts.join(" · ")
+}
+
+/// `about 3 m 20 s left`
+pub(crate) fn remaining_text(view: &RunView) -> Option<String> {
+    let seconds = view.eta?.since_ms(view.now).div_ceil(1_000);
+    Some(format!("about {} left", duration_text(seconds.saturating_mul(1_000))))
 }
 
 fn step_text(step: &StepView) -> String {
@@ -118,12 +200,12 @@ fn step_text(step: &StepView) -> String {
     if counts.is_empty() { text } else { format!("{text} ({counts})") }
 }
 
-/// Lists the counts that are not zero: `1 running, 3 waiting`.
+/// Lists the counts that are not zero, failures first: `2 failed, 1 running, 3 waiting`.
 fn counts_text(step: &StepView) -> String {
     let counts = [
+        (step.failed, "failed"),
         (step.running, "running"),
         (step.available, "waiting"),
-        (step.failed, "failed"),
         (step.cancelled, "cancelled"),
     ];
     let parts: Vec<String> =
@@ -147,7 +229,27 @@ mod tests {
     fn a_line_shows_the_counts_that_are_not_zero() {
         let step = StepView { name: "status".into(), available: 3, running: 1, completed: 4, ..StepView::default() };
         assert_eq!(step_text(&step), "status 4/8 (1 running, 3 waiting)");
-        let step = StepView { name: "upload".into(), completed: 4, ..StepView::default() };
-        assert_eq!(step_text(&step), "upload 4/4");
+        let step = StepView { name: "upload".into(), completed: 4, failed: 1, running: 2, ..StepView::default() };
+        assert_eq!(step_text(&step), "upload 5/7 (1 failed, 2 running)");
+    }
+
+    #[test]
+    fn only_a_step_without_failures_is_green() {
+        for columns in [50, 80] {
+            assert!(style_template(columns, 5, false, true).contains(".green"));
+            let failed = style_template(columns, 5, true, true);
+            assert!(failed.contains(".red") && !failed.contains("green"), "{failed}");
+            for has_failed in [false, true] {
+                let plain = style_template(columns, 5, has_failed, false);
+                assert!(!plain.contains("red") && !plain.contains("green"), "{plain}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_not_cut_fits_into_fifty_columns() {
+        let template = style_template(50, 40, false, false);
+        assert_eq!(template, "  {prefix:14} {pos}/{len} {wide_msg}");
+        assert_eq!(prefix("a_step_with_a_long_name", 50), "a_step_with_a…");
     }
 }

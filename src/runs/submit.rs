@@ -17,7 +17,7 @@ pub(crate) async fn submit(
     bucket: &BucketClient,
 ) -> Result<RunId, CommandError> {
     // Everything is uploaded on behalf of this run, so that the bucket keeps it until the hub knows the run.
-    let run = new_run_id();
+    let run = new_run_id()?;
     for (hash, wheel) in &script.wheels {
         upload_wheel(run, hash, wheel, bucket).await?;
     }

@@ -8,3 +8,4 @@ pub(crate) mod code_check;
 pub(crate) mod forbidden_calls;
 pub(crate) mod neighbours;
 pub(crate) mod read;
+pub(crate) mod worker_check;

@@ -134,7 +134,7 @@ fn a_value_expires() {
     set("long", &["--expires", "1h 30m"]).expect_code(0);
     set("short", &["--expires", "1s"]).expect_code(0);
     wait_until("the value expires", || get("short").code != 0);
-    get("short").expect_code(3).expect_stderr(&["no value called `short`"]);
+    get("short").expect_code(1).expect_stderr(&["no value called `short`"]);
     for key in ["stays", "long"] {
         assert_eq!(get(key).expect_code(0).stdout, "value");
     }
@@ -185,7 +185,7 @@ fn old_runs_and_their_blobs_are_deleted() {
     let left = || files(&blobs.join("blobs")) + files(&blobs.join("refs"));
     wait_until("the blobs are deleted", || left() == 0);
     project.write("bue.toml", &client(&hub, &bucket));
-    project.bue(&["status", &run]).expect_code(3).expect_stderr(&["there is no run"]);
+    project.bue(&["status", &run]).expect_code(1).expect_stderr(&["there is no run"]);
     assert!(project.bue(&["bucket-get", "kept"]).expect_code(0).stdout.contains("long()"));
     for server in [hub, bucket] {
         server.stop();

@@ -17,6 +17,7 @@
 //! tokens         the production recipe, and refused requests
 //! tls            the same over TLS, with client certificates
 //! verbs          the verbs that use running services
+//! visibility     lists of jobs, short ids, scopes without a worker, narrow terminals
 //! postgres       several hubs on one database, and one of them is killed
 //! postgres_steps steps on a real server, from the settings to the result
 //! wall           what sandboxes give up before they run steps
@@ -57,4 +58,5 @@ mod services;
 mod tls;
 mod tokens;
 mod verbs;
+mod visibility;
 mod wall;

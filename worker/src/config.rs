@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use bue_model::wire::WorkerAbilities;
 use bue_runtime::{DatabasesConfig, Egress, Limits, Prepared, WallMode};
 
 use crate::value_summary::Secrets;
@@ -17,6 +18,10 @@ pub struct WorkerConfig {
     pub scopes: Vec<String>,
     /// Whether the last scope, the lowest priority and the youngest job come first.
     pub reverse: bool,
+    /// Of this many jobs, one is the job that would be served last, so that low scopes and priorities do not starve. 0 for none.
+    pub anti_starvation_interval: u32,
+    /// What its steps may use, for people who ask the hub.
+    pub abilities: WorkerAbilities,
     /// The largest number of jobs that it holds at once, including those that wait.
     pub slots: usize,
     /// The memory in bytes that its steps may use; above that, it leases no more jobs. A Python step that waits for the answer to an HTTP

@@ -60,6 +60,8 @@ impl LeaseLoop<'_> {
             reverse: self.config.reverse,
             count: u32::try_from(count).unwrap_or(u32::MAX),
             wait_ms: LONG_POLL_MS,
+            anti_starvation_interval: self.config.anti_starvation_interval,
+            abilities: self.config.abilities.clone(),
         }
     }
 

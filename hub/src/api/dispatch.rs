@@ -11,11 +11,14 @@ use crate::api::hub::Hub;
 use crate::api::leases;
 use crate::api::long_poll::wait_for_run;
 use crate::api::routes::{Operation, ROUTES};
+use crate::api::views::{job_query, list_runs};
 use crate::error::HubError;
 use crate::http::openapi::document::document;
+use crate::http::openapi::operation_doc::Documented;
 use crate::http::reply::{Body, ErrorReply, json, postcard, typed};
 use crate::http::request::{
-    content_type, decode_json, decode_postcard, parse_parameter, query_parameter, read_body, unsupported_type,
+    content_type, decode_json, decode_postcard, expect_known_parameters, parse_parameter, query_parameter, read_body,
+    unsupported_type,
 };
 use crate::http::request_metrics::RequestContext;
 use crate::http::routes::match_route;
@@ -23,8 +26,6 @@ use crate::store::JobStore;
 
 /// Bytes of a submission. Plans seldom have more than some thousand nodes of ten bytes each.
 const MAX_SUBMISSION: usize = 16 * 1024 * 1024;
-/// Runs in a list.
-const MAX_RUNS: u32 = 100;
 
 /// Carries out a request. Records what is known about it in `context`.
 pub(super) async fn dispatch(
@@ -34,14 +35,19 @@ pub(super) async fn dispatch(
     context: &mut RequestContext<'_>,
 ) -> Result<Response<Body>, ErrorReply> {
     let route = match_route(ROUTES, &hub.access, head, context)?;
+    expect_known_parameters(head.uri.query(), route.operation.doc().query)?;
     let run = || parse_parameter::<RunId>(route.parameter(), "run id");
     let job = || parse_parameter(route.parameter(), "job id").map(JobId);
     let store = &*hub.store;
     match route.operation {
-        Operation::ListRuns => json(&store.runs(MAX_RUNS).await?),
+        Operation::ListRuns => json(&list_runs(hub, head.uri.query()).await?),
         Operation::SubmitRun => submit(hub, head, body).await,
         Operation::GetRun => json(&wait_for_run(hub, head.uri.query(), run()?).await?),
         Operation::DeleteRun => json(&store.delete_run(run()?).await?),
+        Operation::ListJobs => {
+            let (run, query) = (run()?, job_query(head.uri.query())?);
+            json(&store.jobs(run, query).await?.ok_or(HubError::RunNotFound(run))?)
+        }
         Operation::GetResults => results(store, head.uri.query(), run()?).await,
         Operation::CancelRun => json(&store.cancel_run(hub.now(), run()?).await?),
         Operation::ResetRun => json(&store.reset_run(hub.now(), run()?).await?),
@@ -51,6 +57,7 @@ pub(super) async fn dispatch(
         Operation::GetLog => postcard(&expect_job(job()?, store.log(job()?).await?)?),
         Operation::CancelJob => json(&store.cancel_job(hub.now(), job()?).await?),
         Operation::ResetJob => json(&store.reset_job(hub.now(), job()?).await?),
+        Operation::ListWorkers => json(&hub.workers.views()),
         Operation::Lease => leases::lease(hub, head, body, context).await,
         Operation::Heartbeat => leases::heartbeat(hub, head, body, context).await,
         Operation::ReportOutcomes => leases::report_outcomes(hub, head, body, context).await,
@@ -59,7 +66,8 @@ pub(super) async fn dispatch(
             Ok(event_stream(changes, hub.closing.subscribe(), hub.metrics.event_listener()))
         }
         Operation::GetInfo => {
-            json(&HubView { version: env!("CARGO_PKG_VERSION").to_owned(), bucket: hub.bucket.clone() })
+            let scopes = context.principal.as_ref().map(|principal| principal.scopes().to_vec()).unwrap_or_default();
+            json(&HubView { version: env!("CARGO_PKG_VERSION").to_owned(), bucket: hub.bucket.clone(), scopes })
         }
         Operation::GetMetrics => {
             hub.metrics.refresh(store, &hub.workers).await?;

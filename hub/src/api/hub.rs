@@ -8,6 +8,7 @@ use tokio::sync::{OnceCell, watch};
 use tokio::time::Instant;
 
 use crate::api::hub_metrics::HubMetrics;
+use crate::api::progress::RunProgress;
 use crate::api::workers::Workers;
 use crate::auth::access::Access;
 use crate::auth::lease_seal::LeaseSealer;
@@ -26,6 +27,7 @@ pub struct Hub {
     pub(super) bucket: Option<String>,
     pub(super) tls: Option<Tls>,
     pub(super) workers: Workers,
+    pub(super) progress: RunProgress,
     pub(super) metrics: HubMetrics,
     pub(super) request_metrics: RequestMetrics,
     /// Becomes true when the server shuts down: long polls then return at once.
@@ -49,12 +51,14 @@ impl Hub {
         let (access, workers, closing) = (Access::open(), Workers::default(), watch::Sender::new(false));
         let (metrics, registry) = HubMetrics::new(store.notifications().commit_metrics());
         let request_metrics = RequestMetrics::new("hub", registry);
+        let progress = RunProgress::default();
         Self {
             store,
             access,
             bucket: None,
             tls: None,
             workers,
+            progress,
             metrics,
             request_metrics,
             closing,

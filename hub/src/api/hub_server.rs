@@ -8,6 +8,7 @@ use hyper::body::Incoming;
 use crate::api::dispatch::dispatch;
 use crate::api::hub::Hub;
 use crate::api::reaper::reap_expired_leases;
+use crate::api::sampler::sample_progress;
 use crate::http::reply::Body;
 use crate::http::request_metrics::RequestContext;
 use crate::http::server::{Listener, serve};
@@ -20,9 +21,9 @@ pub async fn serve_hub(listener: impl Listener, hub: Hub, shutdown: impl Future<
         shutdown.await;
         closing.send_replace(true);
     };
-    let (reaper, tls) = (reap_expired_leases(hub.clone()), hub.tls.clone());
+    let (reaper, sampler, tls) = (reap_expired_leases(hub.clone()), sample_progress(hub.clone()), hub.tls.clone());
     let handler = move |request| handle(hub.clone(), request);
-    tokio::join!(serve(listener, tls, handler, shutdown), reaper);
+    tokio::join!(serve(listener, tls, handler, shutdown), reaper, sampler);
 }
 
 async fn handle(hub: Hub, request: Request<Incoming>) -> Response<Body> {

@@ -9,6 +9,7 @@ use tokio::sync::broadcast::Receiver;
 use tokio::time::{Instant, sleep_until};
 
 use crate::api::hub::Hub;
+use crate::api::views::complete_view;
 use crate::error::HubError;
 use crate::http::reply::ErrorReply;
 use crate::http::request::query_parameter;
@@ -26,7 +27,7 @@ pub(super) async fn wait_for_run(hub: &Hub, query: Option<&str>, run: RunId) -> 
         let view = hub.store.run(run).await?.ok_or(HubError::RunNotFound(run))?;
         let is_new = seen.is_none_or(|seen| view.version > seen) || view.state != RunState::Running;
         if is_new || Instant::now() >= deadline || *closing.borrow() {
-            return Ok(view);
+            return Ok(complete_view(hub, view));
         }
         let _poll = hub.metrics.long_poll();
         tokio::select! {

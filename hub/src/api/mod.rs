@@ -2,8 +2,8 @@
 //! [`JobStore`](crate::store::JobStore); may use `http` and `auth`, never `sqlite`, `postgres` or `bucket`.
 //!
 //! ```text
-//! hub_server --> dispatch --> routes, leases, long_poll, events --> Hub --> JobStore
-//!           `--> reaper ------------------------------------^
+//! hub_server --> dispatch --> routes, leases, long_poll, views, events --> Hub --> JobStore
+//!           `--> reaper, sampler ------------------------------------------^
 //! ```
 
 mod dispatch;
@@ -14,6 +14,9 @@ pub(crate) mod hub_server;
 mod leases;
 mod long_poll;
 mod openapi;
+mod progress;
 mod reaper;
 pub(crate) mod routes;
+mod sampler;
+mod views;
 mod workers;

@@ -19,13 +19,23 @@ const fn integer(name: &'static str, description: &'static str, maximum: u64) ->
     QueryParameter { name, description, kind: ParameterKind::Integer(0, maximum) }
 }
 
+const fn parameter(name: &'static str, description: &'static str, kind: ParameterKind) -> QueryParameter {
+    QueryParameter { name, description, kind }
+}
+
 impl Documented for Operation {
     fn doc(self) -> OperationDoc {
         let changed = |summary| OperationDoc::new(summary, Content::Json("Changed"), CHANGE_ERRORS);
         match self {
-            Self::ListRuns => {
-                OperationDoc::new("lists the latest hundred runs, newest first", Content::JsonArray("Run"), &[503])
-            }
+            Self::ListRuns => OperationDoc {
+                query: const {
+                    &[
+                        parameter("id", "only runs whose ids begin with these digits, by id", ParameterKind::RunPrefix),
+                        integer("limit", "the largest number of runs; at most 100", u32::MAX as u64),
+                    ]
+                },
+                ..OperationDoc::new("lists the latest runs, newest first", Content::JsonArray("Run"), &[400, 503])
+            },
             Self::SubmitRun => OperationDoc {
                 request: &[Content::Json("Submission"), Content::Postcard],
                 ..OperationDoc::new(
@@ -46,6 +56,26 @@ impl Documented for Operation {
             Self::DeleteRun => {
                 OperationDoc::new("deletes a run that has ended", Content::Json("Nothing"), CHANGE_ERRORS)
             }
+            Self::ListJobs => OperationDoc {
+                query: const {
+                    &[
+                        parameter("step", "only jobs of this step", ParameterKind::Text),
+                        parameter("state", "only jobs in this state", ParameterKind::JobState),
+                        integer("after", "only jobs with larger numbers: `next` of the page before", u64::MAX),
+                        QueryParameter {
+                            name: "limit",
+                            description: "the largest number of jobs; 100 by default, at most 200",
+                            kind: ParameterKind::Integer(1, u32::MAX as u64),
+                        },
+                    ]
+                },
+                ..OperationDoc::new("lists the jobs of a run, page by page", Content::Json("JobPage"), READ_ERRORS)
+            },
+            Self::ListWorkers => OperationDoc::new(
+                "lists the workers that this hub has heard of in the last minute",
+                Content::JsonArray("Worker"),
+                &[],
+            ),
             Self::GetResults => OperationDoc {
                 query: const {
                     &[

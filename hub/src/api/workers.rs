@@ -1,11 +1,11 @@
-//! [`Workers`]: the workers that this hub has heard from recently, their scopes, and the walls around their sandboxes. Kept in
-//! memory, only to explain why jobs wait, and for metrics.
+//! [`Workers`]: the workers that this hub has heard from recently, their scopes, what their steps may use, and the walls around their
+//! sandboxes. Kept in memory, only to explain why jobs wait, and for metrics.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use bue_model::wire::LeaseRequest;
+use bue_model::wire::{LeaseRequest, WorkerAbilities, WorkerView};
 use http::HeaderMap;
 use tokio::time::Instant;
 
@@ -34,6 +34,7 @@ pub(crate) struct Workers(Arc<Mutex<HashMap<String, WorkerEntry>>>);
 #[derive(Debug)]
 struct WorkerEntry {
     scopes: Vec<String>,
+    abilities: WorkerAbilities,
     /// The parts of the wall around its sandboxes that are up.
     wall: Vec<&'static str>,
     last_seen: Instant,
@@ -42,6 +43,10 @@ struct WorkerEntry {
 impl WorkerEntry {
     fn is_alive(&self) -> bool {
         self.last_seen.elapsed() < WORKER_TIMEOUT
+    }
+
+    fn serves(&self, scope: &str) -> bool {
+        self.is_alive() && self.scopes.iter().any(|served| served == scope)
     }
 }
 
@@ -53,7 +58,8 @@ impl Workers {
             workers.retain(|_, entry| entry.is_alive());
         }
         if workers.len() < MAX_WORKERS || workers.contains_key(&request.worker) {
-            let entry = WorkerEntry { scopes: request.scopes.clone(), wall, last_seen: Instant::now() };
+            let (scopes, abilities) = (request.scopes.clone(), request.abilities.clone());
+            let entry = WorkerEntry { scopes, abilities, wall, last_seen: Instant::now() };
             workers.insert(request.worker.clone(), entry);
         }
     }
@@ -68,12 +74,30 @@ impl Workers {
     /// Returns the names of workers that serve a scope, sorted.
     pub(super) fn serving(&self, scope: &str) -> Vec<String> {
         let workers = self.lock();
-        let serves = |entry: &WorkerEntry| entry.is_alive() && entry.scopes.iter().any(|served| served == scope);
         let mut names: Vec<_> =
-            workers.iter().filter(|(_, entry)| serves(entry)).map(|(name, _)| name.clone()).collect();
+            workers.iter().filter(|(_, entry)| entry.serves(scope)).map(|(name, _)| name.clone()).collect();
         names.sort();
         names.truncate(MAX_NAMED);
         names
+    }
+
+    /// Returns whether a worker serves a scope.
+    pub(super) fn is_served(&self, scope: &str) -> bool {
+        self.lock().values().any(|entry| entry.serves(scope))
+    }
+
+    /// Returns all workers that are alive, by name.
+    pub(super) fn views(&self) -> Vec<WorkerView> {
+        let workers = self.lock();
+        let view = |(name, entry): (&String, &WorkerEntry)| WorkerView {
+            name: name.clone(),
+            scopes: entry.scopes.clone(),
+            silent_ms: u64::try_from(entry.last_seen.elapsed().as_millis()).unwrap_or(u64::MAX),
+            abilities: entry.abilities.clone(),
+        };
+        let mut views: Vec<_> = workers.iter().filter(|(_, entry)| entry.is_alive()).map(view).collect();
+        views.sort_by(|left, right| left.name.cmp(&right.name));
+        views
     }
 
     /// Returns the number of workers that are alive.

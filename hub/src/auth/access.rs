@@ -144,6 +144,11 @@ impl Principal {
         Self::new("worker", &hash_token(token), Role::Worker, &scopes)
     }
 
+    /// The scopes whose jobs a worker with this token may lease; all if empty.
+    pub(crate) fn scopes(&self) -> &[String] {
+        &self.scopes
+    }
+
     /// Refuses what the role does not allow.
     pub(crate) fn expect_permission(&self, permission: Permission) -> Result<(), AccessError> {
         if self.role.allows(permission) { Ok(()) } else { Err(AccessError::WrongRole { role: self.role, permission }) }

@@ -26,8 +26,11 @@ use crate::auth::access::Access;
 use crate::auth::role::Permission;
 use crate::clock::{Clock, system_clock};
 use crate::http::openapi::document::document;
+use crate::http::openapi::operation_doc::Documented;
 use crate::http::reply::{Body, ErrorReply, empty, json, postcard, typed};
-use crate::http::request::{BodyReader, check_length, decode_postcard, parse_parameter, query_parameter, read_body};
+use crate::http::request::{
+    BodyReader, check_length, decode_postcard, expect_known_parameters, parse_parameter, query_parameter, read_body,
+};
 use crate::http::request_metrics::{RequestContext, RequestMetrics};
 use crate::http::routes::match_route;
 use crate::http::server::{Listener, serve};
@@ -127,6 +130,7 @@ async fn dispatch(
     context: &mut RequestContext<'_>,
 ) -> Result<Response<Body>, ErrorReply> {
     let route = match_route(ROUTES, &bucket.access, head, context)?;
+    expect_known_parameters(head.uri.query(), route.operation.doc().query)?;
     let blobs = &bucket.blobs;
     let hash = || parse_parameter::<BlobHash>(route.parameter(), "hash of a blob");
     let key = || Ok::<_, ErrorReply>(Key::new(&percent_decode(route.parameter())?)?);

@@ -82,7 +82,12 @@ impl From<HubError> for ErrorReply {
             }
             HubError::BadRequest(_) => (StatusCode::BAD_REQUEST, "bad_request", ""),
             HubError::RunNotFound(_) => (StatusCode::NOT_FOUND, "run_not_found", "`bue status` lists the runs"),
-            HubError::JobNotFound(_) => (StatusCode::NOT_FOUND, "job_not_found", "`bue errors` lists failed jobs"),
+            HubError::JobNotFound(_) => {
+                (StatusCode::NOT_FOUND, "job_not_found", "`bue status RUN --jobs` lists the jobs of a run")
+            }
+            HubError::StepNotFound { .. } => {
+                (StatusCode::NOT_FOUND, "step_not_found", "`bue status RUN` lists the steps")
+            }
             HubError::JobNotFailed { .. } => (StatusCode::CONFLICT, "job_not_failed", "only failed jobs can be reset"),
             HubError::JobEnded { .. } => (StatusCode::CONFLICT, "job_ended", "only open jobs can be cancelled"),
             HubError::RunStillRunning(_) => {

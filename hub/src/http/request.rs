@@ -8,10 +8,12 @@ use bytes::Bytes;
 use http::{HeaderMap, StatusCode, header};
 use http_body_util::BodyExt;
 use hyper::body::{Body as _, Incoming};
+use percent_encoding::percent_decode_str;
 use serde::de::DeserializeOwned;
 use tokio::time::{Instant, timeout};
 
 use crate::error::HubError;
+use crate::http::openapi::operation_doc::QueryParameter;
 use crate::http::reply::ErrorReply;
 
 /// Time in which [`MIN_PROGRESS`] bytes of a body must arrive.
@@ -126,11 +128,32 @@ pub(crate) fn decode_json<T: DeserializeOwned>(body: &[u8]) -> Result<T, ErrorRe
         .map_err(|error| ErrorReply::bad_request(format!("the body cannot be read: {error}"), ""))
 }
 
-/// Returns a parameter of the query; `None` if it is absent.
+/// Returns the keys and values of a query.
+fn query_pairs(query: Option<&str>) -> impl Iterator<Item = (&str, &str)> {
+    let pairs = query.unwrap_or_default().split('&').filter(|pair| !pair.is_empty());
+    pairs.map(|pair| pair.split_once('=').unwrap_or((pair, "")))
+}
+
+/// Refuses a query with a parameter that the route does not have: a filter that is misspelt must not return everything.
+pub(crate) fn expect_known_parameters(query: Option<&str>, known: &[QueryParameter]) -> Result<(), ErrorReply> {
+    let is_known = |key: &str| known.iter().any(|parameter| parameter.name == key);
+    let Some((unknown, _)) = query_pairs(query).find(|(key, _)| !is_known(key)) else { return Ok(()) };
+    let names: Vec<String> = known.iter().map(|parameter| format!("`{}`", parameter.name)).collect();
+    let known = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
+    let message = format!("this route has no parameter `{unknown}`; its parameters: {known}");
+    Err(ErrorReply::new(StatusCode::BAD_REQUEST, "unknown_parameter", message, "leave it out, or correct its name"))
+}
+
+/// Returns a parameter of the query, percent-decoded; `None` if it is absent.
 pub(crate) fn query_parameter<T: FromStr>(query: Option<&str>, name: &str) -> Result<Option<T>, ErrorReply> {
-    let pairs = query.unwrap_or_default().split('&').filter_map(|pair| pair.split_once('='));
-    let mut values = pairs.filter(|(key, _)| *key == name).map(|(_, value)| value);
-    values.next().map(|value| parse_parameter(value, name)).transpose()
+    let Some((_, value)) = query_pairs(query).find(|(key, _)| *key == name) else { return Ok(None) };
+    let value = percent_decode_str(value).decode_utf8().map_err(|_| {
+        ErrorReply::bad_request(
+            format!("`{name}` cannot be decoded"),
+            "write it in UTF-8, percent-encoded where needed",
+        )
+    })?;
+    parse_parameter(&value, name).map(Some)
 }
 
 /// Parses an id or a number in the path or the query.

@@ -23,11 +23,12 @@ mod state;
 mod views;
 mod write;
 
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use bue_model::wire::{
-    Changed, Collection, Heartbeat, HeartbeatAnswer, JobView, LeaseBatch, LeaseRequest, ReportBatch, ResultCursor,
-    ResultPage, RunView, Submission, Verdict, WhyView,
+    Changed, Collection, Heartbeat, HeartbeatAnswer, JobPage, JobQuery, JobView, LeaseBatch, LeaseRequest, ReportBatch,
+    ResultCursor, ResultPage, RunView, Submission, Verdict, WhyView,
 };
 use bue_model::{JobId, RunId, Timestamp, ValueRef};
 use tokio::sync::mpsc::{Sender, channel};
@@ -170,6 +171,14 @@ impl JobStore for PostgresStore {
 
     fn runs(&self, limit: u32) -> StoreFuture<'_, Vec<RunView>> {
         self.answer(self.state.run_views(limit))
+    }
+
+    fn runs_in(&self, ids: RangeInclusive<RunId>, limit: u32) -> StoreFuture<'_, Vec<RunView>> {
+        self.answer(self.state.runs_in(ids, limit))
+    }
+
+    fn jobs(&self, run: RunId, query: JobQuery) -> StoreFuture<'_, Option<JobPage>> {
+        self.answer(self.state.jobs(run, query))
     }
 
     fn results(&self, run: RunId, cursor: ResultCursor) -> StoreFuture<'_, Option<ResultPage>> {

@@ -10,7 +10,7 @@ use tokio_postgres::error::SqlState;
 use crate::error::HubError;
 
 /// One script per layout, from an empty database to the newest.
-const MIGRATIONS: &[&str] = &[V1, V2, V3];
+const MIGRATIONS: &[&str] = &[V1, V2, V3, V4];
 
 /// The advisory lock that is held while the layout is checked and changed, so that hubs that start together migrate once.
 const LAYOUT_LOCK: i64 = 0x6275_6500;
@@ -154,8 +154,14 @@ DROP INDEX rate_scope;
 CREATE INDEX job_of_rate ON job (rate) WHERE rate > 0;
 ";
 
-/// The secret that seals leases, of 366 random bits: a version 4 UUID has 122.
+/// The fan-outs of a run in the order of their rounds' ids, to list jobs.
 const V3: &str = "
+CREATE INDEX fanout_first ON fanout (run, first);
+DROP INDEX fanout_run;
+";
+
+/// The secret that seals leases, of 366 random bits: a version 4 UUID has 122.
+const V4: &str = "
 CREATE TABLE lease_key (key BYTEA NOT NULL);
 INSERT INTO lease_key
 SELECT sha256(uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid()));

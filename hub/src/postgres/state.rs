@@ -38,7 +38,7 @@ const REQUEST_TIMEOUT_MS: u64 = 60_000;
 /// proceeds as soon as they are free, without a round trip to the hub.
 pub(super) const MAX_REPORT_TRANSACTIONS: usize = 2;
 
-/// The leases granted so far.
+/// The leases granted so far to workers that ask for a share of the last jobs.
 #[derive(Debug, Default)]
 pub(super) struct Granted {
     /// Their number; decides which ones go to the jobs that would be served last.

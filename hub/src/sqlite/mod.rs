@@ -23,13 +23,14 @@ mod write_tx;
 mod writer;
 mod writer_state;
 
+use std::ops::RangeInclusive;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bue_model::wire::{
-    Changed, Collection, Heartbeat, HeartbeatAnswer, JobView, LeaseBatch, LeaseRequest, ReportBatch, ResultCursor,
-    ResultPage, RunView, Submission, Verdict, WhyView,
+    Changed, Collection, Heartbeat, HeartbeatAnswer, JobPage, JobQuery, JobView, LeaseBatch, LeaseRequest, ReportBatch,
+    ResultCursor, ResultPage, RunView, Submission, Verdict, WhyView,
 };
 use bue_model::{JobId, RunId, Timestamp, ValueRef};
 use rusqlite::config::DbConfig;
@@ -173,6 +174,14 @@ impl JobStore for SqliteStore {
 
     fn runs(&self, limit: u32) -> StoreFuture<'_, Vec<RunView>> {
         self.writer.transact(None, move |tx| tx.run_views(limit))
+    }
+
+    fn runs_in(&self, ids: RangeInclusive<RunId>, limit: u32) -> StoreFuture<'_, Vec<RunView>> {
+        self.writer.transact(None, move |tx| tx.runs_in(&ids, limit))
+    }
+
+    fn jobs(&self, run: RunId, query: JobQuery) -> StoreFuture<'_, Option<JobPage>> {
+        self.writer.transact(None, move |tx| tx.jobs(run, &query))
     }
 
     fn results(&self, run: RunId, cursor: ResultCursor) -> StoreFuture<'_, Option<ResultPage>> {

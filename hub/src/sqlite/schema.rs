@@ -11,7 +11,7 @@ use rusqlite::Connection;
 use crate::error::HubError;
 
 /// One script per layout, from an empty file to the newest.
-const MIGRATIONS: &[&str] = &[V1, V2, V3];
+const MIGRATIONS: &[&str] = &[V1, V2, V3, V4];
 
 const V1: &str = "
 -- the next free id of a job or fan-out
@@ -157,8 +157,14 @@ DROP INDEX rate_scope;
 CREATE INDEX job_of_rate ON job (rate) WHERE rate > 0;
 ";
 
-/// The secret that seals leases. SQLite seeds `randomblob` from the system.
+/// The fan-outs of a run in the order of their rounds' ids, to list jobs.
 const V3: &str = "
+CREATE INDEX fanout_first ON fanout (run, first);
+DROP INDEX fanout_run;
+";
+
+/// The secret that seals leases. SQLite seeds `randomblob` from the system.
+const V4: &str = "
 CREATE TABLE lease_key (key BLOB NOT NULL);
 INSERT INTO lease_key VALUES (randomblob(32));
 ";

@@ -27,6 +27,7 @@ macro_rules! select_fan_outs {
         )
     };
 }
+pub(super) use select_fan_outs;
 
 /// One request at work: the database, what is cached of it, the time, and what is to be done before the transaction ends.
 pub(super) struct WriteTx<'a> {
@@ -182,7 +183,8 @@ impl<'a> WriteTx<'a> {
     }
 }
 
-fn read_fan_out(row: &Row<'_>) -> rusqlite::Result<FanOut> {
+/// Reads a row of [`select_fan_outs!`].
+pub(super) fn read_fan_out(row: &Row<'_>) -> rusqlite::Result<FanOut> {
     Ok(FanOut {
         id: row.get(0)?,
         run: row.get(1)?,

@@ -12,7 +12,7 @@ pub(super) struct WriterState {
     pub(super) runs: RunCache,
     /// Extended leases that are not written.
     pub(super) extensions: LeaseExtensions,
-    /// Leases granted so far; decides which ones go to the jobs that would be served last.
+    /// Leases granted so far to workers that ask for a share of the last jobs; decides which ones go to the jobs that would be served last.
     pub(super) granted: u64,
     /// Fan-outs with fewer live rounds than they may have. They grow between the requests.
     pub(super) growing: BTreeSet<i64>,

@@ -117,7 +117,7 @@ fn expect_error(answer: &RawResponse, code: &str, hint: &str) {
 #[tokio::test]
 async fn every_route_of_the_hub_requires_a_token_of_the_right_role() {
     let hub = GuardedServer::hub().await;
-    assert_eq!(hub.routes.len(), 22);
+    assert_eq!(hub.routes.len(), 24);
     check_every_route(&hub).await;
 }
 
@@ -214,7 +214,14 @@ async fn a_worker_leases_only_jobs_of_its_tokens_scopes() {
     let lease = async |token: &str, scopes: &[&str]| {
         let worker = HubClient::new(std::slice::from_ref(&hub.address)).and_then(|hub| hub.with_token(token));
         let scopes = scopes.iter().map(|scope| (*scope).to_owned()).collect();
-        let request = LeaseRequest { worker: "w".into(), scopes, reverse: false, count: 1, wait_ms: 0 };
+        let request = LeaseRequest {
+            worker: "w".into(),
+            scopes,
+            reverse: false,
+            count: 1,
+            wait_ms: 0,
+            ..LeaseRequest::default()
+        };
         worker.expect("a client").lease(&request).await.map_err(|error| error.to_string())
     };
     for scopes in [&["a"][..], &["b", "a"]] {

@@ -3,6 +3,7 @@
 pub(crate) mod flow;
 pub(crate) mod gathers;
 pub(crate) mod leases;
+pub(crate) mod listing;
 pub(crate) mod loops;
 pub(crate) mod order;
 pub(crate) mod outcomes;
@@ -93,6 +94,7 @@ macro_rules! all_contract_tests {
                 reverse_reverses_scope_priority_and_age
                 other_scopes_are_left_alone
                 one_lease_in_sixteen_goes_to_the_back_of_the_queue
+                a_worker_chooses_the_anti_starvation_share
                 a_worker_gets_as_many_jobs_as_it_asks_for;
             rates:
                 a_rate_by_key_counts_the_starts_of_each_key_apart
@@ -131,6 +133,13 @@ macro_rules! all_contract_tests {
                 why_shows_the_state_of_a_job
                 a_task_contains_what_a_worker_would_receive
                 a_task_needs_its_parents;
+            listing:
+                jobs_are_listed_by_step_and_state
+                pages_join_to_the_whole_list
+                a_page_that_finds_little_ends_early_and_is_continued
+                jobs_of_other_runs_are_not_listed
+                an_unknown_step_is_named_and_an_unknown_run_is_none
+                runs_are_found_by_a_range_of_ids;
             plans:
                 a_bad_plan_is_refused_and_leaves_nothing;
         }

@@ -180,6 +180,7 @@ async fn a_file_of_the_first_layout_is_migrated_and_continues() {
         "DROP TABLE lease_key; DROP INDEX rate_step; DROP INDEX rate_idle; DROP INDEX job_of_rate;
          ALTER TABLE rate DROP COLUMN key; ALTER TABLE rate DROP COLUMN idle_at;
          CREATE UNIQUE INDEX rate_step ON rate (run, step); CREATE INDEX rate_scope ON rate (scope, open_at);
+         DROP INDEX fanout_first; CREATE INDEX fanout_run ON fanout (run);
          PRAGMA user_version = 1",
     )
     .expect("the layout before rates had keys");

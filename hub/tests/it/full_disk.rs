@@ -92,7 +92,14 @@ async fn an_outcome_refused_by_a_full_disk_can_be_reported_again() {
         assert_eq!(hub.submit(1).await.status, 200);
         for _ in 0..2 {
             let scopes = vec!["default".to_owned()];
-            let request = LeaseRequest { worker: "w".into(), scopes, reverse: false, count: 1, wait_ms: 0 };
+            let request = LeaseRequest {
+                worker: "w".into(),
+                scopes,
+                reverse: false,
+                count: 1,
+                wait_ms: 0,
+                ..LeaseRequest::default()
+            };
             let leased = hub.store.lease(Timestamp(1), request).await.expect("leases").batch;
             let lease = &leased.leases[0];
             let outcome = completed("1");

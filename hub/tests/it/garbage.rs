@@ -103,8 +103,14 @@ fn plan() -> Submission {
 
 /// Valid bodies, and bodies that resemble them.
 fn bodies() -> impl Strategy<Value = Vec<u8>> {
-    let lease =
-        LeaseRequest { worker: "w".into(), scopes: vec!["default".into()], reverse: false, count: 3, wait_ms: 0 };
+    let lease = LeaseRequest {
+        worker: "w".into(),
+        scopes: vec!["default".into()],
+        reverse: false,
+        count: 3,
+        wait_ms: 0,
+        ..LeaseRequest::default()
+    };
     let heartbeat = Heartbeat { worker: "w".into(), leases: vec![(JobId(1), Token::unsealed(1)); 3] };
     let report = |outcome| Report {
         job: JobId(1),

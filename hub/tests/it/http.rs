@@ -1,12 +1,16 @@
 //! The hub over HTTP: with the real client, and with bytes that our client would never send.
 
-use std::future::Future;
+use std::future::{Future, pending};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 
 use bue_client::{ClientError, HubClient};
 use bue_hub::{Durability, Hub, JobStore, SqliteStore, serve_hub};
-use bue_model::wire::{CONTENT_TYPE, Heartbeat, LeaseRequest, MAX_MESSAGE, Report, ReportBatch, Verdict, WIRE_VERSION};
-use bue_model::{JobId, Outcome, RunId, RunState};
+use bue_model::wire::{
+    CONTENT_TYPE, Heartbeat, JobPage, JobQuery, LeaseRequest, MAX_MESSAGE, Report, ReportBatch, Verdict, WIRE_VERSION,
+    WorkerAbilities,
+};
+use bue_model::{JobId, Outcome, RunId, RunState, Timestamp};
 use bue_test_support::wait::{wait_until_async, within_deadline};
 use futures_util::future::join_all;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -68,7 +72,14 @@ fn two_steps() -> Script {
 }
 
 fn lease_request(count: u32, wait_ms: u64) -> LeaseRequest {
-    LeaseRequest { worker: "w1".into(), scopes: vec!["default".into()], reverse: false, count, wait_ms }
+    LeaseRequest {
+        worker: "w1".into(),
+        scopes: vec!["default".into()],
+        reverse: false,
+        count,
+        wait_ms,
+        ..LeaseRequest::default()
+    }
 }
 
 fn report_of(lease: &bue_model::wire::Lease, outcome: Outcome) -> ReportBatch {
@@ -293,6 +304,17 @@ async fn routes_methods_and_ids_are_checked() {
         ("GET", "/v1/jobs/1/log", 404),
         ("POST", "/v1/runs/x/cancel", 400),
         ("GET", "/v1/runs/00000000-0000-0000-0000-000000000001?seen=x", 400),
+        ("GET", "/v1/runs?limit=2", 200),
+        ("GET", "/v1/runs?limits=2", 400),
+        ("GET", "/v1/runs?id=abc", 400),
+        ("GET", "/v1/runs?id=abcd", 200),
+        ("GET", "/healthz?verbose", 400),
+        ("GET", "/v1/runs/00000000-0000-0000-0000-000000000001/jobs", 404),
+        ("GET", "/v1/runs/00000000-0000-0000-0000-000000000001/jobs?round=1", 400),
+        ("GET", "/v1/runs/00000000-0000-0000-0000-000000000001/jobs?state=done", 400),
+        ("GET", "/v1/runs/00000000-0000-0000-0000-000000000001/jobs?limit=0", 400),
+        ("GET", "/v1/runs/00000000-0000-0000-0000-000000000001/jobs?after=x", 400),
+        ("GET", "/v1/workers", 200),
         ("GET", "/healthz", 200),
         ("GET", "/readyz", 200),
     ] {
@@ -302,6 +324,83 @@ async fn routes_methods_and_ids_are_checked() {
     }
     let answer = send_bytes(&hub.address, b"not http at all\r\n\r\n").await;
     assert_eq!(answer.status, 400);
+}
+
+#[tokio::test]
+async fn jobs_are_listed_page_by_page_over_http() {
+    let hub = TestHub::start().await;
+    let mut script = Script::new();
+    for _ in 0..300 {
+        script.call(&["é & b"], &[]);
+    }
+    script.call(&["other"], &[]);
+    let run = hub.client.submit(&submission(7, script.plan())).await.expect("a run");
+    let get = async |query: &str| {
+        let answer = hub.request("GET", &format!("/v1/runs/{run}/jobs{query}"), "", b"").await;
+        assert_eq!(answer.status, 200, "{}", answer.body);
+        serde_json::from_str::<JobPage>(&answer.body).expect("a page")
+    };
+    assert_eq!(get("").await.jobs.len(), 100, "the default");
+    assert_eq!(get("?limit=100000").await.jobs.len(), 200, "the most");
+    let query = JobQuery { step: Some("é & b".into()), limit: 200, ..JobQuery::default() };
+    let first = hub.client.jobs(run, &query).await.expect("a page");
+    let second = hub.client.jobs(run, &JobQuery { after: first.next, ..query }).await.expect("a page");
+    assert_eq!((first.jobs.len(), second.jobs.len(), second.next), (200, 100, None));
+    assert_eq!(get(&format!("?after={}&limit=3", first.jobs[1].id)).await.jobs[0], first.jobs[2]);
+    let other = get("?step=other&state=available").await;
+    assert_eq!((other.jobs.len(), other.next), (1, None));
+    let answer = hub.request("GET", &format!("/v1/runs/{run}/jobs?step=b"), "", b"").await;
+    assert!(answer.status == 404 && answer.body.contains("step_not_found"), "{}", answer.body);
+}
+
+#[tokio::test]
+async fn a_view_shows_the_scopes_without_a_worker_and_the_workers() {
+    let hub = TestHub::start().await;
+    let run = hub.client.submit(&submission(7, two_steps().plan())).await.expect("a run");
+    let view = hub.client.run(run, None, 0).await.expect("a view");
+    let unserved: Vec<_> = view.unserved.iter().map(|one| (one.scope.as_str(), one.jobs)).collect();
+    assert_eq!((unserved, view.steps[0].scope.as_str()), (vec![("default", 1)], "default"));
+    let abilities = WorkerAbilities { net: vec!["*".into()], ..WorkerAbilities::default() };
+    let other = LeaseRequest { abilities: abilities.clone(), scopes: vec!["other".into()], ..lease_request(0, 0) };
+    hub.client.lease(&other).await.expect("no leases");
+    assert_eq!(hub.client.run(run, None, 0).await.expect("a view").unserved, view.unserved);
+    let workers = hub.client.workers().await.expect("workers");
+    assert_eq!((workers.len(), &workers[0].scopes[0], &workers[0].abilities), (1, &"other".to_owned(), &abilities));
+    hub.client.lease(&lease_request(0, 0)).await.expect("no leases");
+    assert_eq!(hub.client.run(run, None, 0).await.expect("a view").unserved, []);
+}
+
+#[tokio::test]
+async fn a_view_estimates_when_the_run_will_have_ended() {
+    let store = Arc::new(SqliteStore::open(":memory:".as_ref(), Durability::Off).expect("a store"));
+    let time = Arc::new(AtomicI64::new(1_000_000));
+    let clock = time.clone();
+    let hub = Hub::with_clock(store.clone(), Arc::new(move || Timestamp(clock.load(Ordering::Relaxed))));
+    let (listener, address) = listen().await;
+    tokio::spawn(serve_hub(listener, hub, pending()));
+    let client = HubClient::new(&[address]).expect("a client");
+    let mut script = Script::new();
+    for _ in 0..60 {
+        script.call(&["a"], &[]);
+    }
+    let run = client.submit(&submission(7, script.plan())).await.expect("a run");
+    let view = client.run(run, None, 0).await.expect("a view");
+    assert_eq!((view.now, view.eta), (Timestamp(1_000_000), None), "nothing has happened");
+    for lease in client.lease(&lease_request(20, 0)).await.expect("leases").leases {
+        client.report(&report_of(&lease, completed("1"))).await.expect("verdicts");
+    }
+    time.store(1_010_000, Ordering::Relaxed);
+    let view = client.run(run, None, 0).await.expect("a view");
+    assert_eq!(
+        (view.now, view.eta),
+        (Timestamp(1_010_000), Some(Timestamp(1_030_000))),
+        "20 jobs in 10 s, 40 are left"
+    );
+    time.store(1_011_000, Ordering::Relaxed);
+    client.cancel_run(run).await.expect("cancelled");
+    time.store(1_050_000, Ordering::Relaxed);
+    let view = client.run(run, None, 0).await.expect("a view");
+    assert_eq!((view.now, view.eta), (Timestamp(1_011_000), None), "it has ended");
 }
 
 #[tokio::test]

@@ -41,6 +41,7 @@ async fn a_hub_counts_what_it_does() {
         reverse: false,
         count,
         wait_ms,
+        ..LeaseRequest::default()
     };
     let batch = client.lease(&ask(1, 0)).await.expect("leases");
     let report = |token| {

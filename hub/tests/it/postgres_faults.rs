@@ -107,7 +107,14 @@ async fn reap(store: Arc<PostgresStore>, accepted: AcceptedReports) {
 /// Leases and completes until the run has ended. Retries while the database is down.
 async fn work(store: Arc<PostgresStore>, name: String, accepted: AcceptedReports) {
     let (now, run) = (Timestamp(NOW), submission(1, Script::new().plan()).run);
-    let request = LeaseRequest { worker: name, scopes: vec!["default".into()], reverse: false, count: 20, wait_ms: 0 };
+    let request = LeaseRequest {
+        worker: name,
+        scopes: vec!["default".into()],
+        reverse: false,
+        count: 20,
+        wait_ms: 0,
+        ..LeaseRequest::default()
+    };
     loop {
         match store.run(run).await {
             Ok(Some(view)) if view.state == RunState::Running => {}

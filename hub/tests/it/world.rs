@@ -120,7 +120,7 @@ impl World {
 
     pub(crate) fn request(&self, count: u32) -> LeaseRequest {
         let (scopes, reverse) = (self.scopes.clone(), self.reverse);
-        LeaseRequest { worker: "w1".into(), scopes, reverse, count, wait_ms: 0 }
+        LeaseRequest { worker: "w1".into(), scopes, reverse, count, wait_ms: 0, ..LeaseRequest::default() }
     }
 
     /// Leases up to `count` jobs.

@@ -84,6 +84,9 @@ fn schema_of(kind: ParameterKind) -> Value {
             json!({ "type": "integer", "minimum": minimum, "maximum": maximum })
         }
         ParameterKind::RunId => json!({ "type": "string", "format": "uuid" }),
+        ParameterKind::Text => json!({ "type": "string" }),
+        ParameterKind::JobState => schemas::reference("JobState"),
+        ParameterKind::RunPrefix => json!({ "type": "string", "pattern": "^[0-9a-fA-F-]{4,36}$" }),
     }
 }
 

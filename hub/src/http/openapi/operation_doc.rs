@@ -27,6 +27,12 @@ pub(crate) enum ParameterKind {
     Integer(u64, u64),
     /// The id of a run.
     RunId,
+    /// Any text.
+    Text,
+    /// The name of a job's state.
+    JobState,
+    /// The first digits of a run's id.
+    RunPrefix,
 }
 
 /// The content of a body.

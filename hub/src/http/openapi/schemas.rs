@@ -35,7 +35,7 @@ pub(super) fn all() -> Value {
         "Nothing": { "type": "null" },
         "Changed": object(&json!({ "jobs": count() })),
         "Submitted": object(&json!({ "run": uuid() })),
-        "Info": object(&json!({ "version": text(), "bucket": or_null(&text()) })),
+        "Info": object(&json!({ "version": text(), "bucket": or_null(&text()), "scopes": texts() })),
         "Run": object(&json!({
             "id": uuid(),
             "name": text(),
@@ -44,6 +44,23 @@ pub(super) fn all() -> Value {
             "finished_at": or_null(&time()),
             "version": count(),
             "steps": { "type": "array", "items": reference("StepCounts") },
+            "now": time(),
+            "eta": or_null(&time()),
+            "unserved": { "type": "array", "items": reference("UnservedScope") },
+        })),
+        "UnservedScope": object(&json!({ "scope": text(), "steps": texts(), "jobs": count() })),
+        "Worker": object(&json!({
+            "name": text(),
+            "scopes": texts(),
+            "silent_ms": count(),
+            "abilities": reference("WorkerAbilities"),
+        })),
+        "WorkerAbilities": object(&json!({
+            "version": text(),
+            "languages": texts(),
+            "net": texts(),
+            "secrets": texts(),
+            "databases": texts(),
         })),
         "StepCounts": step_counts(),
         "JobState": { "enum": ["blocked", "available", "running", "completed", "failed", "cancelled"] },
@@ -70,6 +87,10 @@ pub(super) fn all() -> Value {
             "failure": or_null(&reference("Failure")),
             "blocked_by": or_null(&count()),
         })),
+        "JobPage": object(&json!({
+            "jobs": { "type": "array", "items": reference("Job") },
+            "next": or_null(&count()),
+        })),
         "Round": object(&json!({
             "variable": text(),
             "line": count(),
@@ -89,7 +110,7 @@ pub(super) fn all() -> Value {
             "releases": count(),
             "lease_ends_at": or_null(&time()),
             "rate_opens_at": or_null(&time()),
-            "served_by": { "type": "array", "items": text() },
+            "served_by": texts(),
         })),
         "Parent": object(&json!({
             "job": count(),
@@ -117,7 +138,7 @@ fn step_counts() -> Value {
         "resets",
         "run_ms",
     ];
-    let mut fields = json!({ "name": text() });
+    let mut fields = json!({ "name": text(), "scope": text() });
     for name in names {
         fields[name] = count();
     }
@@ -156,6 +177,10 @@ fn text() -> Value {
     json!({ "type": "string" })
 }
 
+fn texts() -> Value {
+    json!({ "type": "array", "items": text() })
+}
+
 fn uuid() -> Value {
     json!({ "type": "string", "format": "uuid" })
 }
@@ -170,7 +195,10 @@ fn time() -> Value {
 
 #[cfg(test)]
 mod tests {
-    use bue_model::wire::{Changed, ErrorBody, ErrorView, HubView, JobView, ParentView, RunView, StepView, WhyView};
+    use bue_model::wire::{
+        Changed, ErrorBody, ErrorView, HubView, JobPage, JobView, ParentView, RunView, StepView, UnservedScope,
+        WhyView, WorkerAbilities, WorkerView,
+    };
     use bue_model::{ArgumentSummary, Failure, FailureKind, JobId, JobState, Round, RunId, RunState, Timestamp};
     use serde::Serialize;
     use uuid::Uuid;
@@ -228,6 +256,9 @@ mod tests {
             finished_at: None,
             version: 1,
             steps: Vec::new(),
+            now: Timestamp(1),
+            eta: None,
+            unserved: Vec::new(),
         };
         let error = ErrorView { code: String::new(), message: String::new(), hint: String::new() };
         check_fields("Run", &view);
@@ -239,7 +270,12 @@ mod tests {
         check_fields("Failure", &failure);
         let parent = ParentView { job: JobId(1), name: String::new(), state: JobState::Blocked, rounds: Some((1, 2)) };
         check_fields("Parent", &parent);
-        check_fields("Info", &HubView { version: String::new(), bucket: None });
+        check_fields("Info", &HubView { version: String::new(), bucket: None, scopes: Vec::new() });
+        check_fields("JobPage", &JobPage::default());
+        check_fields("UnservedScope", &UnservedScope { scope: String::new(), steps: Vec::new(), jobs: 1 });
+        let abilities = WorkerAbilities::default();
+        check_fields("WorkerAbilities", &abilities);
+        check_fields("Worker", &WorkerView { name: String::new(), scopes: Vec::new(), silent_ms: 0, abilities });
         check_fields("Changed", &Changed { jobs: 1 });
         check_fields("Error", &ErrorBody { error });
     }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use bue_model::StepIndex;
+use bue_model::plan::Step;
 use bue_model::wire::StepView;
 
 use crate::jobs::columns::unsigned;
@@ -34,8 +35,9 @@ macro_rules! step_counts {
             }
 
             /// Returns the counters as users see them.
-            pub(crate) fn into_view(self, name: &str) -> StepView {
-                StepView { name: name.to_owned(), $($counter: unsigned(self.$counter)),+ }
+            pub(crate) fn into_view(self, step: &Step) -> StepView {
+                let (name, scope) = (step.name.clone(), step.settings.scope.clone());
+                StepView { name, scope, $($counter: unsigned(self.$counter)),+ }
             }
 
             fn add(&mut self, other: Self) {

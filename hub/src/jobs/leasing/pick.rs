@@ -7,7 +7,6 @@ use std::collections::HashSet;
 use bue_model::wire::LeaseRequest;
 
 use crate::jobs::instance::Location;
-use crate::store::ANTI_STARVATION_INTERVAL;
 
 /// Columns of `job` that make a [`ReadyJob`], in the order of its fields, of rows that are ready.
 macro_rules! select_ready {
@@ -162,9 +161,19 @@ impl Picked {
     }
 }
 
-/// Returns how many of the next `count` leases go to the jobs that would be served last, when `granted` were given before.
-pub(crate) fn anti_starvation_share(granted: u64, count: u32) -> usize {
-    usize::try_from((granted % ANTI_STARVATION_INTERVAL + u64::from(count)) / ANTI_STARVATION_INTERVAL).unwrap_or(0)
+/// Returns how many leases of a request go to the jobs that would be served last, when `granted` were given before.
+pub(crate) fn anti_starvation_share(granted: u64, request: &LeaseRequest) -> usize {
+    let interval = u64::from(request.anti_starvation_interval);
+    let position = granted.checked_rem(interval).unwrap_or(0);
+    (position + u64::from(request.count))
+        .checked_div(interval)
+        .and_then(|share| usize::try_from(share).ok())
+        .unwrap_or(0)
+}
+
+/// Returns how many leases of a request count towards the next one for the jobs that would be served last.
+pub(crate) fn counted_leases(request: &LeaseRequest, leased: usize) -> u64 {
+    if request.anti_starvation_interval == 0 { 0 } else { leased as u64 }
 }
 
 #[cfg(test)]
@@ -180,7 +189,7 @@ mod tests {
 
     fn request(count: u32, reverse: bool) -> LeaseRequest {
         let scopes = ["a", "b", "a"].map(str::to_owned).to_vec();
-        LeaseRequest { worker: String::new(), scopes, reverse, count, wait_ms: 0 }
+        LeaseRequest { scopes, reverse, count, ..LeaseRequest::default() }
     }
 
     fn ids(jobs: &[ReadyJob]) -> Vec<i64> {
@@ -216,10 +225,17 @@ mod tests {
 
     #[test]
     fn one_lease_in_sixteen_is_shared() {
-        assert_eq!((0..64).map(|granted| anti_starvation_share(granted, 1)).sum::<usize>(), 4);
-        assert_eq!(
-            (anti_starvation_share(0, 64), anti_starvation_share(15, 1), anti_starvation_share(0, 15)),
-            (4, 1, 0)
-        );
+        let share = |granted, count| anti_starvation_share(granted, &request(count, false));
+        assert_eq!((0..64).map(|granted| share(granted, 1)).sum::<usize>(), 4);
+        assert_eq!((share(0, 64), share(15, 1), share(0, 15)), (4, 1, 0));
+    }
+
+    #[test]
+    fn the_share_is_what_the_worker_asks_for() {
+        let share = |anti_starvation_interval, granted, count| {
+            anti_starvation_share(granted, &LeaseRequest { anti_starvation_interval, ..request(count, false) })
+        };
+        assert_eq!((0..64).map(|granted| share(4, granted, 1)).sum::<usize>(), 16);
+        assert_eq!((share(0, 15, 1), share(0, 0, 1_000), share(1, 0, 3)), (0, 0, 3));
     }
 }

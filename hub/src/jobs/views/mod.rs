@@ -1,5 +1,6 @@
 //! What people, scripts and workers read of runs and jobs, built from rows of either database. Pure.
 
+pub(crate) mod job_list;
 pub(crate) mod job_views;
 pub(crate) mod missing_value;
 pub(crate) mod result_page;

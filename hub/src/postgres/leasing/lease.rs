@@ -20,7 +20,7 @@ use crate::jobs::columns::signed;
 use crate::jobs::counts::step_counts::CountChanges;
 use crate::jobs::instance::instance_of;
 use crate::jobs::leasing::lease_batch::{LeaseBuilder, MAX_DUE_JOBS, UndeliverableJob, clamp_request, count_lease};
-use crate::jobs::leasing::pick::{ReadyJob, with_waiting_rates};
+use crate::jobs::leasing::pick::{ReadyJob, counted_leases, with_waiting_rates};
 use crate::jobs::state::state_code;
 use crate::postgres::connection::retry::retry_transient;
 use crate::postgres::query::{LOCK_RUNS, execute, lock_runs, query};
@@ -83,8 +83,8 @@ impl PostgresState {
             match retry_transient!(self.try_lease(now, &request, granted.jobs, first))? {
                 LeaseAttempt::Locked(run) => first = Some(run),
                 LeaseAttempt::Done { leased, run, undeliverable } => {
-                    let jobs = leased.batch.leases.len() + undeliverable.len();
-                    *granted = Granted { jobs: granted.jobs.wrapping_add(jobs as u64), run };
+                    let jobs = counted_leases(&request, leased.batch.leases.len() + undeliverable.len());
+                    *granted = Granted { jobs: granted.jobs.wrapping_add(jobs), run };
                     drop(granted);
                     for UndeliverableJob { id, token, failure } in undeliverable {
                         self.fail_undeliverable(now, id, token, &failure).await?;

@@ -33,7 +33,7 @@ pub(super) async fn pick(
     request: &LeaseRequest,
     granted: u64,
 ) -> Result<Vec<ReadyJob>, HubError> {
-    let share = anti_starvation_share(granted, request.count);
+    let share = anti_starvation_share(granted, request);
     // pipelined, one round trip for both: before the best jobs are known, so the last ones may have no place
     let (picked, last) = tokio::try_join!(best(tx, now, request), last(tx, request, share))?;
     Ok(picked.with_anti_starvation_share(last))

@@ -3,9 +3,10 @@
 use bue_model::wire::{JobView, LeaseBatch, ParentView, WhyView};
 use bue_model::{JobId, Timestamp, ValueRef};
 use deadpool_postgres::Transaction;
+use tokio_postgres::Row;
 
 use crate::error::HubError;
-use crate::jobs::columns::{from_postcard, row_id, small};
+use crate::jobs::columns::{from_postcard, job_id, row_id, small};
 use crate::jobs::instance::{Location, Run, instance_of, location_in, node_of};
 use crate::jobs::leasing::lease_batch::detached_lease;
 use crate::jobs::state::State;
@@ -25,27 +26,24 @@ impl PostgresState {
     async fn try_job_view(&self, id: JobId) -> Result<Option<JobView>, HubError> {
         let mut client = self.client().await?;
         let tx = client.transaction().await?;
-        let sql = "SELECT node, fanout, run, state, available_at, attempts, waiting_for, worker, failure, blocked_by
-             FROM job WHERE id = $1
-             UNION ALL SELECT node, fanout, run, state, ended_at, attempts, 0, worker, NULL, NULL FROM done
-             WHERE id = $1";
-        let rows = query(&tx, sql, &[&row_id(id)]).await?;
-        let Some(row) = rows.first() else { return Ok(None) };
-        let columns = JobColumns {
-            node: node(row.try_get(0)?),
-            fanout: row.try_get(1)?,
-            run: row.try_get(2)?,
-            state: state(row.try_get(3)?)?,
-            available_at: row.try_get(4)?,
-            attempts: small(row.try_get(5)?),
-            waiting_for: small(row.try_get(6)?),
-            worker: row.try_get(7)?,
-            failure: row.try_get(8)?,
-            blocked_by: row.try_get(9)?,
-        };
-        let run = self.run(&tx, columns.run).await?;
-        let rounds = Values::default().rounds_of(&tx, &run, columns.location(row_id(id))).await?;
-        columns.into_view(id, &run, rounds)
+        Ok(self.job_views(&tx, &[row_id(id)]).await?.pop())
+    }
+
+    /// Returns the views of those of these rows that are jobs, in the order of their ids.
+    pub(super) async fn job_views(&self, tx: &Transaction<'_>, ids: &[i64]) -> Result<Vec<JobView>, HubError> {
+        let sql =
+            "SELECT id, node, fanout, run, state, available_at, attempts, waiting_for, worker, failure, blocked_by
+             FROM job WHERE id = ANY($1)
+             UNION ALL SELECT id, node, fanout, run, state, ended_at, attempts, 0, worker, NULL, NULL FROM done
+             WHERE id = ANY($1) ORDER BY id";
+        let (mut views, mut values) = (Vec::with_capacity(ids.len()), Values::default());
+        for row in query(tx, sql, &[&ids]).await? {
+            let (id, columns) = (row.try_get(0)?, job_columns(&row)?);
+            let run = self.run(tx, columns.run).await?;
+            let rounds = values.rounds_of(tx, &run, columns.location(id)).await?;
+            views.extend(columns.into_view(job_id(id), &run, rounds)?);
+        }
+        Ok(views)
     }
 
     /// Returns a job's last log; the outer `None` if there is no such job.
@@ -106,6 +104,22 @@ impl PostgresState {
         let arguments = arguments.map_err(|failure| HubError::BadRequest(failure.message))?;
         detached_lease(&run, job, id, row.attempts, arguments, row.env).map(Some)
     }
+}
+
+/// Reads the columns after the id.
+fn job_columns(row: &Row) -> Result<JobColumns, HubError> {
+    Ok(JobColumns {
+        node: node(row.try_get(1)?),
+        fanout: row.try_get(2)?,
+        run: row.try_get(3)?,
+        state: state(row.try_get(4)?)?,
+        available_at: row.try_get(5)?,
+        attempts: small(row.try_get(6)?),
+        waiting_for: small(row.try_get(7)?),
+        worker: row.try_get(8)?,
+        failure: row.try_get(9)?,
+        blocked_by: row.try_get(10)?,
+    })
 }
 
 /// Returns where a job's row is, whichever table has it.

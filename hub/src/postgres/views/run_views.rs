@@ -1,5 +1,7 @@
 //! Views of runs, and the jobs of all open runs for metrics.
 
+use std::ops::RangeInclusive;
+
 use bue_model::wire::{RunView, StepView};
 use bue_model::{RunId, RunState, Timestamp};
 use deadpool_postgres::Transaction;
@@ -24,20 +26,30 @@ macro_rules! select_runs {
 impl PostgresState {
     /// Returns the view of a run.
     pub(in crate::postgres) async fn run_view(&self, id: RunId) -> Result<Option<RunView>, HubError> {
-        Ok(retry_transient!(self.try_run_views(select_runs!("WHERE id = $1"), &id.0))?.pop())
+        Ok(retry_transient!(self.try_run_views(select_runs!("WHERE id = $1"), &[&id.0]))?.pop())
     }
 
     /// Returns the views of the latest runs, newest first.
     pub(in crate::postgres) async fn run_views(&self, limit: u32) -> Result<Vec<RunView>, HubError> {
         let sql = select_runs!("ORDER BY key DESC LIMIT $1");
-        retry_transient!(self.try_run_views(sql, &i64::from(limit)))
+        retry_transient!(self.try_run_views(sql, &[&i64::from(limit)]))
     }
 
-    async fn try_run_views(&self, sql: &str, param: &(dyn ToSql + Sync)) -> Result<Vec<RunView>, HubError> {
+    /// Returns the views of the runs whose ids are in a range, in the order of their ids.
+    pub(in crate::postgres) async fn runs_in(
+        &self,
+        ids: RangeInclusive<RunId>,
+        limit: u32,
+    ) -> Result<Vec<RunView>, HubError> {
+        let sql = select_runs!("WHERE id >= $1 AND id <= $2 ORDER BY id LIMIT $3");
+        retry_transient!(self.try_run_views(sql, &[&ids.start().0, &ids.end().0, &i64::from(limit)]))
+    }
+
+    async fn try_run_views(&self, sql: &str, params: &[&(dyn ToSql + Sync)]) -> Result<Vec<RunView>, HubError> {
         let mut client = self.client().await?;
         let tx = client.transaction().await?;
         let mut views = Vec::new();
-        for row in query(&tx, sql, &[param]).await? {
+        for row in query(&tx, sql, params).await? {
             let key: i64 = row.try_get(0)?;
             views.push(RunView {
                 id: RunId(row.try_get(1)?),
@@ -47,6 +59,9 @@ impl PostgresState {
                 finished_at: row.try_get::<_, Option<i64>>(5)?.map(Timestamp),
                 version: unsigned(row.try_get(6)?),
                 steps: self.step_views(&tx, key).await?,
+                now: Timestamp(0),
+                eta: None,
+                unserved: Vec::new(),
             });
         }
         Ok(views)
@@ -58,7 +73,7 @@ impl PostgresState {
         let mut views = Vec::new();
         for (row, step) in query(tx, &sql, &[&key]).await?.iter().zip(&run.graph.steps) {
             let counts = StepCounts::read(|column| row.try_get(column))?;
-            views.push(counts.into_view(&step.name));
+            views.push(counts.into_view(step));
         }
         Ok(views)
     }
@@ -86,7 +101,7 @@ impl PostgresState {
             let step = usize::try_from(step).ok().and_then(|step| run.graph.steps.get(step));
             let step = step.ok_or_else(|| HubError::damaged(format!("run {key} counts a step that it lacks")))?;
             let counts = StepCounts::read(|column| row.try_get(column + 2))?;
-            tally.add(&step.settings.scope, &counts.into_view(&step.name));
+            tally.add(&step.settings.scope, &counts.into_view(step));
         }
         Ok(tally)
     }

@@ -10,7 +10,7 @@ use crate::jobs::changes::snapshot::{RequiredReads, Snapshot};
 use crate::jobs::columns::signed;
 use crate::jobs::instance::instance_of;
 use crate::jobs::leasing::lease_batch::{LeaseBuilder, MAX_DUE_JOBS, UndeliverableJob, clamp_request, count_lease};
-use crate::jobs::leasing::pick::ReadyJob;
+use crate::jobs::leasing::pick::{ReadyJob, counted_leases};
 use crate::jobs::state::state_code;
 use crate::sqlite::write_tx::WriteTx;
 use crate::store::LeaseAnswer;
@@ -33,6 +33,7 @@ impl WriteTx<'_> {
             self.add_job(&mut builder, job, &mut last_read)?;
         }
         self.start_leases(&tokens, &request.worker, lease_ms)?;
+        self.state.granted = self.state.granted.wrapping_add(counted_leases(&request, tokens.len()));
         for UndeliverableJob { id, token, failure } in std::mem::take(&mut builder.undeliverable) {
             self.change(Snapshot::default(), RequiredReads::jobs([id]), |changes| {
                 changes.fail_undeliverable(id, token, failure.clone())
@@ -97,7 +98,6 @@ impl WriteTx<'_> {
         }
         count_lease(&mut self.counts, &run, job, &ready);
         self.changed_runs.insert(run.key);
-        self.state.granted = self.state.granted.wrapping_add(1);
         let arguments = self.arguments(&run, instance_of(&run, ready.location)?, job, last_read);
         builder.add(&run, job, ready, arguments)
     }

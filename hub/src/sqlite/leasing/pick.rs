@@ -23,7 +23,7 @@ impl WriteTx<'_> {
             }
             picked.add_scope(self.ready(scope, order, room)?, self.ready_under_rates(scope, order, room)?);
         }
-        let share = anti_starvation_share(self.state.granted, request.count);
+        let share = anti_starvation_share(self.state.granted, request);
         let last = self.last(request, picked.places_for_last(share))?;
         Ok(picked.with_anti_starvation_share(last))
     }

@@ -1,10 +1,11 @@
 //! Views of runs, and the jobs of all open runs for metrics.
 
+use std::ops::RangeInclusive;
 use std::sync::LazyLock;
 
 use bue_model::wire::{RunView, StepView};
 use bue_model::{RunId, RunState, Timestamp};
-use rusqlite::{OptionalExtension, Row, params};
+use rusqlite::{OptionalExtension, Params, Row, params};
 
 use crate::error::HubError;
 use crate::jobs::columns::{run_id, unsigned};
@@ -35,8 +36,23 @@ impl WriteTx<'_> {
 
     /// Returns the views of the latest runs, newest first.
     pub(in crate::sqlite) fn run_views(&mut self, limit: u32) -> Result<Vec<RunView>, HubError> {
-        let mut select = self.db.prepare_cached(select_runs!("ORDER BY key DESC LIMIT ?1"))?;
-        let runs: Vec<_> = select.query_map([limit], read_run)?.collect::<Result<_, _>>()?;
+        self.select_runs(select_runs!("ORDER BY key DESC LIMIT ?1"), [limit])
+    }
+
+    /// Returns the views of the runs whose ids are in a range, in the order of their ids.
+    pub(in crate::sqlite) fn runs_in(
+        &mut self,
+        ids: &RangeInclusive<RunId>,
+        limit: u32,
+    ) -> Result<Vec<RunView>, HubError> {
+        let (first, last) = (ids.start().0.as_bytes(), ids.end().0.as_bytes());
+        let sql = select_runs!("WHERE id >= ?1 AND id <= ?2 ORDER BY id LIMIT ?3");
+        self.select_runs(sql, params![first, last, limit])
+    }
+
+    fn select_runs(&mut self, sql: &str, params: impl Params) -> Result<Vec<RunView>, HubError> {
+        let mut select = self.db.prepare_cached(sql)?;
+        let runs: Vec<_> = select.query_map(params, read_run)?.collect::<Result<_, _>>()?;
         runs.into_iter().map(|(key, view)| Ok(RunView { steps: self.step_views(key)?, ..view })).collect()
     }
 
@@ -45,7 +61,7 @@ impl WriteTx<'_> {
         let mut select = self.db.prepare_cached(&SELECT_COUNTS)?;
         let counts: Vec<StepCounts> =
             select.query_map([key], |row| StepCounts::read(|column| row.get(column)))?.collect::<Result<_, _>>()?;
-        Ok(counts.into_iter().zip(&run.graph.steps).map(|(counts, step)| counts.into_view(&step.name)).collect())
+        Ok(counts.into_iter().zip(&run.graph.steps).map(|(counts, step)| counts.into_view(step)).collect())
     }
 
     /// Counts the jobs of open runs. Adds up the counts of their steps instead of counting rows.
@@ -75,6 +91,9 @@ fn read_run(row: &Row<'_>) -> rusqlite::Result<(i64, RunView)> {
         finished_at: row.get::<_, Option<i64>>(5)?.map(Timestamp),
         version: unsigned(row.get(6)?),
         steps: Vec::new(),
+        now: Timestamp(0),
+        eta: None,
+        unserved: Vec::new(),
     };
     Ok((row.get(0)?, view))
 }

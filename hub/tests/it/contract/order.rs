@@ -1,6 +1,6 @@
 //! Which ready job is leased next.
 
-use bue_hub::ANTI_STARVATION_INTERVAL;
+use bue_model::wire::{ANTI_STARVATION_INTERVAL, LeaseRequest};
 
 use crate::script::Script;
 use crate::world::{World, completed};
@@ -70,15 +70,42 @@ pub(crate) async fn one_lease_in_sixteen_goes_to_the_back_of_the_queue(mut world
         low += u64::from(held.name() == "low");
         world.report_accepted(&held, completed("1")).await;
     }
-    assert_eq!(low, 64 / ANTI_STARVATION_INTERVAL);
+    assert_eq!(low, 64 / u64::from(ANTI_STARVATION_INTERVAL));
     // the same share of a batch
     let batch = world.lease(64).await;
-    assert_eq!(batch.iter().filter(|held| held.name() == "low").count() as u64, 64 / ANTI_STARVATION_INTERVAL);
+    assert_eq!(
+        batch.iter().filter(|held| held.name() == "low").count() as u64,
+        64 / u64::from(ANTI_STARVATION_INTERVAL)
+    );
     assert_eq!((batch.len(), batch[0].name()), (64, "high"));
     // the other way round
     world.reverse = true;
     let batch = world.lease(32).await;
-    assert_eq!(batch.iter().filter(|held| held.name() == "high").count() as u64, 32 / ANTI_STARVATION_INTERVAL);
+    assert_eq!(
+        batch.iter().filter(|held| held.name() == "high").count() as u64,
+        32 / u64::from(ANTI_STARVATION_INTERVAL)
+    );
+}
+
+pub(crate) async fn a_worker_chooses_the_anti_starvation_share(mut world: World) {
+    world.scopes = vec!["first".into(), "second".into()];
+    let mut script = Script::new();
+    for _ in 0..100 {
+        script.call(&["high"], &[]);
+        script.call(&["low"], &[]);
+    }
+    script.set("high", |settings| settings.scope = "first".into());
+    script.set("low", |settings| settings.scope = "second".into());
+    world.submit(script).await;
+    for (anti_starvation_interval, expected) in [(4, 8), (0, 0), (32, 1)] {
+        let mut low = 0;
+        for _ in 0..32 {
+            let request = LeaseRequest { anti_starvation_interval, ..world.request(1) };
+            let leased = world.store.lease(world.time(), request).await.expect("leases");
+            low += leased.batch.steps.iter().filter(|step| step.name == "low").count();
+        }
+        assert_eq!(low, expected, "one in {anti_starvation_interval}");
+    }
 }
 
 pub(crate) async fn a_worker_gets_as_many_jobs_as_it_asks_for(mut world: World) {

@@ -119,7 +119,8 @@ impl Life<'_> {
     async fn lease(&mut self) -> Result<(), Ended> {
         let scopes = vec!["default".to_owned()];
         let count = self.trial.rng.u32(1..6);
-        let request = LeaseRequest { worker: "w".into(), scopes, reverse: false, count, wait_ms: 0 };
+        let request =
+            LeaseRequest { worker: "w".into(), scopes, reverse: false, count, wait_ms: 0, ..LeaseRequest::default() };
         let batch = self.known(self.store.lease(self.now(), request).await)?.batch;
         for lease in batch.leases {
             let held = LeasedJob { step: batch.steps[lease.step as usize].clone(), lease };

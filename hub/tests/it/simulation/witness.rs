@@ -4,6 +4,7 @@
 //! meanwhile and calls never overlap: the same seed gives the same events.
 
 use std::future::ready;
+use std::ops::RangeInclusive;
 use std::pin::pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -12,8 +13,8 @@ use std::thread::Thread;
 
 use bue_hub::{HubError, JobStore, LeaseAnswer, LeaseKey, Notifications, ReapedJobs, SqliteStore, StoreFuture, Tally};
 use bue_model::wire::{
-    Changed, Collection, Heartbeat, HeartbeatAnswer, JobView, Lease, LeaseBatch, LeaseRequest, ReportBatch,
-    ResultCursor, ResultPage, RunView, Submission, Verdict, WhyView,
+    Changed, Collection, Heartbeat, HeartbeatAnswer, JobPage, JobQuery, JobView, Lease, LeaseBatch, LeaseRequest,
+    ReportBatch, ResultCursor, ResultPage, RunView, Submission, Verdict, WhyView,
 };
 use bue_model::{JobId, RunId, Timestamp, ValueRef};
 
@@ -178,6 +179,14 @@ impl JobStore for Witness {
 
     fn runs(&self, limit: u32) -> StoreFuture<'_, Vec<RunView>> {
         self.look(|store| store.runs(limit))
+    }
+
+    fn runs_in(&self, ids: RangeInclusive<RunId>, limit: u32) -> StoreFuture<'_, Vec<RunView>> {
+        self.look(|store| store.runs_in(ids, limit))
+    }
+
+    fn jobs(&self, run: RunId, query: JobQuery) -> StoreFuture<'_, Option<JobPage>> {
+        self.look(|store| store.jobs(run, query))
     }
 
     fn results(&self, run: RunId, cursor: ResultCursor) -> StoreFuture<'_, Option<ResultPage>> {

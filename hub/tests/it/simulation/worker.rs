@@ -53,7 +53,14 @@ impl Worker {
                 continue;
             }
             let (worker, scopes) = (self.name.clone(), vec!["default".to_owned()]);
-            let request = LeaseRequest { worker, scopes, reverse: false, count: free as u32, wait_ms: 30_000 };
+            let request = LeaseRequest {
+                worker,
+                scopes,
+                reverse: false,
+                count: free as u32,
+                wait_ms: 30_000,
+                ..LeaseRequest::default()
+            };
             let Ok(batch) = self.hub.lease(&request).await else {
                 sleep(HUB_RETRY_BACKOFF).await;
                 continue;
