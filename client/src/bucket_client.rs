@@ -15,7 +15,8 @@ use crate::connection::Connection;
 use crate::dial::Dial;
 use crate::download::Download;
 use crate::error::ClientError;
-use crate::reply::{Reply, decode, encode, expect_success};
+use crate::percent::percent_encoded;
+use crate::reply::{Reply, decode, encode, expect_success, is_no_such_route};
 use crate::request::{Request, RetryPolicy};
 use crate::trust::Trust;
 
@@ -195,8 +196,9 @@ impl BucketClient {
     }
 }
 
+/// Whether the bucket has no such value. A server without the route is no bucket.
 fn is_not_found(reply: &Reply) -> bool {
-    reply.status == StatusCode::NOT_FOUND
+    reply.status == StatusCode::NOT_FOUND && !is_no_such_route(reply)
 }
 
 /// Returns a request that finds an address that answers, before something is sent that can be sent only once.
@@ -227,14 +229,7 @@ fn blob_path(hash: &BlobHash) -> String {
 /// Returns the path of a key. Everything except letters, digits, `-`, `_`, `.` and `/` is percent-encoded, so any text is one path and
 /// the bucket decides whether it is a valid key.
 fn key_path(key: &str) -> String {
-    let mut path = String::from("/v1/keys/");
-    for byte in key.bytes() {
-        match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'/' => path.push(char::from(byte)),
-            _ => path.push_str(&format!("%{byte:02X}")),
-        }
-    }
-    path
+    format!("/v1/keys/{}", percent_encoded(key, b"/"))
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use bue_model::log::{LogBatch, LogSelection, LogWatch};
 use bue_model::wire::{
     CONTENT_TYPE, Changed, Heartbeat, HeartbeatAnswer, HubView, JobView, LeaseBatch, LeaseRequest, MAX_MESSAGE,
     ReportBatch, ResultCursor, ResultPage, RoundValue, RunView, Submission, Verdict, WhyView,
@@ -14,7 +15,9 @@ use serde::Serialize;
 use crate::connection::Connection;
 use crate::dial::Dial;
 use crate::error::ClientError;
-use crate::reply::{Reply, decode, decode_json, encode};
+use crate::log_follower::LogFollower;
+use crate::percent::percent_encoded;
+use crate::reply::{Reply, decode, decode_json, encode, expect_success};
 use crate::request::{Request, RetryPolicy};
 use crate::trust::Trust;
 
@@ -187,6 +190,34 @@ impl HubClient {
     /// There is no such job, or the hub cannot be reached.
     pub async fn logs(&self, job: JobId) -> Result<Option<ValueRef>, ClientError> {
         decode(&self.get(format!("/v1/jobs/{job}/log"), REQUEST_TIMEOUT).await?)
+    }
+
+    /// Follows what the jobs of a selection print while they run.
+    ///
+    /// # Errors
+    /// There is no such run or job, too many logs are followed, or the hub cannot be reached.
+    pub async fn follow_log(&self, selection: &LogSelection) -> Result<LogFollower, ClientError> {
+        let path = match selection {
+            LogSelection::Job(job) => format!("/v1/jobs/{job}/log?follow=1"),
+            LogSelection::Run { run, step: None } => format!("/v1/runs/{run}/log"),
+            LogSelection::Run { run, step: Some(step) } => {
+                format!("/v1/runs/{run}/log?step={}", percent_encoded(step, b""))
+            }
+        };
+        let probe = request(Method::GET, "/healthz".to_owned(), RetryPolicy::Always, REQUEST_TIMEOUT);
+        let request = request(Method::GET, path, RetryPolicy::Always, REQUEST_TIMEOUT);
+        match self.connection.open(&probe, &request).await? {
+            Ok(download) => Ok(LogFollower::new(download)),
+            Err(reply) => Err(expect_success(reply).err().unwrap_or(ClientError::Token)),
+        }
+    }
+
+    /// Sends what watched jobs have printed, and returns what is watched now. Idempotent.
+    ///
+    /// # Errors
+    /// The hub cannot be reached.
+    pub async fn send_logs(&self, batch: &LogBatch) -> Result<Vec<LogWatch>, ClientError> {
+        decode(&self.post("/v1/logs", batch, RetryPolicy::Always, REQUEST_TIMEOUT).await?)
     }
 
     /// Cancels a run. Returns the number of jobs that were cancelled.

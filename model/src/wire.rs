@@ -23,11 +23,12 @@ use crate::job::{BlobRef, Chunk, Failure, JobState, Outcome, RunState, ValueRef}
 use crate::language::Language;
 use crate::length_limit;
 use crate::location::{ArgumentSummary, MAX_ARGUMENTS, Round};
+use crate::log::{LogWatch, MAX_LOG_WATCHES};
 use crate::nesting_limit;
 use crate::plan::{Capability, Plan};
 
 /// The version of the messages in this module. It is the first byte of every postcard body; servers and clients refuse any other.
-pub const WIRE_VERSION: u8 = 3;
+pub const WIRE_VERSION: u8 = 4;
 
 /// The size in bytes of the largest request body that the hub accepts and of the largest answer that a client accepts, except for
 /// blobs.
@@ -77,6 +78,9 @@ pub struct LeaseBatch {
     pub steps: Vec<LeasedStep>,
     /// The leases.
     pub leases: Vec<Lease>,
+    /// The logs that somebody follows at this hub.
+    #[serde(deserialize_with = "length_limit::bounded_list::<_, _, MAX_LOG_WATCHES>")]
+    pub log_watches: Vec<LogWatch>,
 }
 
 /// What a worker needs to know about a step.
@@ -165,6 +169,9 @@ pub struct Heartbeat {
 pub struct HeartbeatAnswer {
     /// The jobs that the worker no longer holds a lease of: reaped, cancelled or reset. It must stop them and report nothing.
     pub lost: Vec<JobId>,
+    /// The logs that somebody follows at this hub.
+    #[serde(deserialize_with = "length_limit::bounded_list::<_, _, MAX_LOG_WATCHES>")]
+    pub log_watches: Vec<LogWatch>,
 }
 
 /// A batch of reports.

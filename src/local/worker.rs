@@ -1,5 +1,6 @@
 //! The configuration of a worker on this machine.
 
+use std::sync::Arc;
 use std::thread::available_parallelism;
 use std::time::Duration;
 
@@ -42,6 +43,7 @@ pub(crate) async fn worker_config(
         limits: network.limits,
         egress,
         databases: network.databases,
+        printed: Arc::default(),
         drain: DRAIN_TIMEOUT,
     })
 }

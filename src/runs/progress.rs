@@ -42,10 +42,31 @@ impl Progress {
         }
     }
 
+    /// Returns what prints lines above the bars.
+    pub(crate) fn line_printer(&self) -> LinePrinter {
+        match self {
+            Self::Bars(bars) => LinePrinter(Some(bars.all.clone())),
+            Self::Lines(_) => LinePrinter(None),
+        }
+    }
+
     /// Leaves the last state on the terminal; messages follow below it.
     pub(crate) fn finish(self) {
         if let Self::Bars(bars) = self {
             bars.steps.iter().for_each(ProgressBar::abandon);
+        }
+    }
+}
+
+/// Prints lines to stderr while a run's progress is shown there.
+pub(crate) struct LinePrinter(Option<MultiProgress>);
+
+impl LinePrinter {
+    /// Prints a line. A failed write is ignored, as in [`eprint_line`].
+    pub(crate) fn print(&self, line: &str) {
+        match &self.0 {
+            Some(bars) => drop(bars.println(line)),
+            None => eprint_line(line),
         }
     }
 }

@@ -1,7 +1,9 @@
 //! Carries out a request: finds its route, reads its body, calls the store, encodes the reply.
 
+use bue_model::log::LogBatch;
 use bue_model::wire::{
-    CONTENT_TYPE, Heartbeat, HubView, LeaseRequest, MAX_MESSAGE, ReportBatch, ResultCursor, Submission, WhyView,
+    CONTENT_TYPE, Heartbeat, HeartbeatAnswer, HubView, LeaseBatch, LeaseRequest, MAX_MESSAGE, ReportBatch,
+    ResultCursor, Submission, WhyView,
 };
 use bue_model::{JobId, RunId};
 use http::Response;
@@ -11,13 +13,15 @@ use hyper::body::Incoming;
 use crate::api::events::event_stream;
 use crate::api::hub::Hub;
 use crate::api::hub_metrics::outcome_labels;
+use crate::api::log_stream::{follow_job, follow_run};
 use crate::api::long_poll::{wait_for_leases, wait_for_run};
 use crate::api::routes::{Operation, ROUTES};
 use crate::error::HubError;
 use crate::http::openapi::document::document;
 use crate::http::reply::{Body, ErrorReply, json, postcard, typed};
 use crate::http::request::{
-    content_type, decode_json, decode_postcard, parse_parameter, query_parameter, read_body, unsupported_type,
+    content_type, decode_json, decode_postcard, parse_parameter, query_parameter, query_text, read_body,
+    unsupported_type,
 };
 use crate::http::request_metrics::RequestContext;
 use crate::http::routes::match_route;
@@ -29,6 +33,8 @@ const MAX_SUBMISSION: usize = 16 * 1024 * 1024;
 const MAX_LEASE_REQUEST: usize = 512 * 1024;
 /// Bytes of a heartbeat: some ten per job.
 const MAX_HEARTBEAT: usize = 4 * 1024 * 1024;
+/// Bytes of lines that a worker sends at once.
+const MAX_LOG_BATCH: usize = 8 * 1024 * 1024;
 /// Runs in a list.
 const MAX_RUNS: u32 = 100;
 
@@ -49,17 +55,19 @@ pub(super) async fn dispatch(
         Operation::GetRun => json(&wait_for_run(hub, head.uri.query(), run()?).await?),
         Operation::DeleteRun => json(&store.delete_run(run()?).await?),
         Operation::GetResults => results(store, head.uri.query(), run()?).await,
+        Operation::FollowRunLog => follow_run(hub, run()?, query_text(head.uri.query(), "step")?).await,
         Operation::CancelRun => json(&store.cancel_run(hub.now(), run()?).await?),
         Operation::ResetRun => json(&store.reset_run(hub.now(), run()?).await?),
         Operation::GetJob => json(&expect_job(job()?, store.job(job()?).await?)?),
         Operation::ExplainJob => explain_job(hub, job()?).await,
         Operation::GetTask => postcard(&expect_job(job()?, store.task(job()?).await?)?),
-        Operation::GetLog => postcard(&expect_job(job()?, store.log(job()?).await?)?),
+        Operation::GetLog => log(hub, head.uri.query(), job()?).await,
         Operation::CancelJob => json(&store.cancel_job(hub.now(), job()?).await?),
         Operation::ResetJob => json(&store.reset_job(hub.now(), job()?).await?),
         Operation::Lease => lease(hub, head, body, context).await,
         Operation::Heartbeat => heartbeat(hub, head, body).await,
         Operation::ReportOutcomes => report_outcomes(hub, head, body).await,
+        Operation::ReceiveLogs => receive_logs(hub, head, body).await,
         Operation::StreamEvents => {
             let changes = store.notifications().subscribe_runs();
             Ok(event_stream(changes, hub.closing.subscribe(), hub.metrics.event_listener()))
@@ -127,18 +135,36 @@ async fn lease(
     if let Some(principal) = &context.principal {
         principal.expect_scopes(&request.scopes)?;
     }
-    postcard(&wait_for_leases(hub, request).await?)
+    let batch = wait_for_leases(hub, request).await?;
+    postcard(&LeaseBatch { log_watches: hub.log_watches.current(), ..batch })
 }
 
 async fn heartbeat(hub: &Hub, head: &Parts, body: Incoming) -> Result<Response<Body>, ErrorReply> {
     let heartbeat: Heartbeat = decode_postcard(&head.headers, &read_body(body, MAX_HEARTBEAT).await?)?;
     hub.workers.record_heartbeat(&heartbeat.worker);
-    postcard(&hub.store.heartbeat(hub.now(), heartbeat).await?)
+    let answer = hub.store.heartbeat(hub.now(), heartbeat).await?;
+    postcard(&HeartbeatAnswer { log_watches: hub.log_watches.current(), ..answer })
+}
+
+/// Returns the log of a job's last attempt, or follows the job.
+async fn log(hub: &Hub, query: Option<&str>, job: JobId) -> Result<Response<Body>, ErrorReply> {
+    match query_parameter::<u8>(query, "follow")? {
+        None | Some(0) => postcard(&expect_job(job, hub.store.log(job).await?)?),
+        Some(_) => follow_job(hub, job).await,
+    }
+}
+
+/// Passes on what jobs print. The answer says what is followed, as that of a heartbeat does.
+async fn receive_logs(hub: &Hub, head: &Parts, body: Incoming) -> Result<Response<Body>, ErrorReply> {
+    let batch: LogBatch = decode_postcard(&head.headers, &read_body(body, MAX_LOG_BATCH).await?)?;
+    hub.log_watches.publish(&*hub.store, batch).await;
+    postcard(&hub.log_watches.current())
 }
 
 async fn report_outcomes(hub: &Hub, head: &Parts, body: Incoming) -> Result<Response<Body>, ErrorReply> {
     let batch: ReportBatch = decode_postcard(&head.headers, &read_body(body, MAX_MESSAGE).await?)?;
     let outcomes = outcome_labels(&batch);
+    batch.reports.iter().for_each(|report| hub.log_watches.forget(report.job, report.token));
     let verdicts = hub.store.complete(hub.now(), batch).await?;
     hub.metrics.record_outcomes(&outcomes, &verdicts);
     postcard(&verdicts)

@@ -8,6 +8,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::api::hub_metrics::HubMetrics;
+use crate::api::log_watches::LogWatches;
 use crate::api::workers::Workers;
 use crate::auth::access::Access;
 use crate::clock::{Clock, system_clock};
@@ -23,6 +24,7 @@ pub struct Hub {
     pub(super) bucket: Option<String>,
     pub(super) tls: Option<Tls>,
     pub(super) workers: Workers,
+    pub(super) log_watches: LogWatches,
     pub(super) metrics: HubMetrics,
     pub(super) request_metrics: RequestMetrics,
     /// Becomes true when the server shuts down: long polls then return at once.
@@ -43,7 +45,8 @@ impl Hub {
         let (access, workers, closing) = (Access::open(), Workers::default(), watch::Sender::new(false));
         let (metrics, registry) = HubMetrics::new(store.notifications().commit_metrics());
         let request_metrics = RequestMetrics::new("hub", registry);
-        Self { store, access, bucket: None, tls: None, workers, metrics, request_metrics, closing, clock }
+        let log_watches = LogWatches::default();
+        Self { store, access, bucket: None, tls: None, workers, log_watches, metrics, request_metrics, closing, clock }
     }
 
     /// Sets who may use the hub.

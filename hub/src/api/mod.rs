@@ -2,7 +2,7 @@
 //! [`JobStore`](crate::store::JobStore); may use `http` and `auth`, never `sqlite`, `postgres` or `bucket`.
 //!
 //! ```text
-//! hub_server --> dispatch --> routes, long_poll, events --> Hub --> JobStore
+//! hub_server --> dispatch --> routes, long_poll, events, log_stream --> Hub --> JobStore
 //!           `--> reaper ------------------------------------^
 //! ```
 
@@ -11,6 +11,8 @@ mod events;
 pub(crate) mod hub;
 mod hub_metrics;
 pub(crate) mod hub_server;
+mod log_stream;
+mod log_watches;
 mod long_poll;
 mod openapi;
 mod reaper;

@@ -8,6 +8,7 @@ use bytes::Bytes;
 use http::{HeaderMap, StatusCode, header};
 use http_body_util::BodyExt;
 use hyper::body::{Body as _, Incoming};
+use percent_encoding::percent_decode_str;
 use serde::de::DeserializeOwned;
 use tokio::time::{Instant, timeout};
 
@@ -131,6 +132,18 @@ pub(crate) fn query_parameter<T: FromStr>(query: Option<&str>, name: &str) -> Re
     let pairs = query.unwrap_or_default().split('&').filter_map(|pair| pair.split_once('='));
     let mut values = pairs.filter(|(key, _)| *key == name).map(|(_, value)| value);
     values.next().map(|value| parse_parameter(value, name)).transpose()
+}
+
+/// Returns a percent-encoded text of the query; `None` if it is absent.
+pub(crate) fn query_text(query: Option<&str>, name: &str) -> Result<Option<String>, ErrorReply> {
+    let Some(encoded) = query_parameter::<String>(query, name)? else { return Ok(None) };
+    let text = percent_decode_str(&encoded).decode_utf8();
+    text.map(|text| Some(text.into_owned())).map_err(|_| {
+        ErrorReply::bad_request(
+            format!("`{encoded}` is not a valid {name}"),
+            "write it in UTF-8, percent-encoded where needed",
+        )
+    })
 }
 
 /// Parses an id or a number in the path or the query.

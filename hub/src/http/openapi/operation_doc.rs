@@ -27,6 +27,8 @@ pub(crate) enum ParameterKind {
     Integer(u64, u64),
     /// The id of a run.
     RunId,
+    /// Any text.
+    Text,
 }
 
 /// The content of a body.
@@ -39,6 +41,8 @@ pub(crate) enum Content {
     JsonArray(&'static str),
     /// A message between programs of one release.
     Postcard,
+    /// A message, or server-sent events.
+    PostcardOrEvents,
     /// Bytes of this media type.
     Bytes(&'static str),
 }
