@@ -60,7 +60,13 @@ impl<'a> LiveLog<'a> {
                 return Err(anyhow::Error::new(error).context("failed to follow the log").into());
             }
             match hub.follow_log(&selection).await {
-                Ok(follower) => return Ok(Self { hub, selection, follower: follower.after(earlier) }),
+                Ok(follower) => {
+                    eprint_line(
+                        "bue: warning: the connection to the hub broke and is back; what ended meanwhile is missing here, \
+                         `bue logs JOB` prints it",
+                    );
+                    return Ok(Self { hub, selection, follower: follower.after(earlier) });
+                }
                 Err(new_error) if started_at.elapsed() < HUB_RESTART_TIMEOUT => error = Some(new_error),
                 Err(error) => return Err(anyhow::Error::new(error).context("failed to follow the log").into()),
             }

@@ -3,7 +3,7 @@
 //! In each test a step prints a line and then waits for a server that answers only after the test has seen the line.
 
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{SocketAddr, TcpListener};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::process::{Child, ChildStderr, ChildStdout, Command, Stdio};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
@@ -227,6 +227,15 @@ fn logs_follows_a_job_and_a_run() {
     services.project.bue(&["logs", "-f", "77"]).expect_stderr(&["77"]);
 }
 
+/// Returns the metrics of a hub.
+fn metrics(address: &str) -> String {
+    let mut stream = TcpStream::connect(address).expect("a connection");
+    stream.write_all(b"GET /metrics HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").expect("sent");
+    let mut text = String::new();
+    stream.read_to_string(&mut text).expect("metrics");
+    text
+}
+
 /// The reader reconnects, the worker sends the log again, and no line comes twice.
 #[test]
 fn following_continues_after_the_hub_restarts() {
@@ -239,6 +248,7 @@ fn following_continues_after_the_hub_restarts() {
     let address = services.hub.address.clone();
     let folder = &services._folder;
     services.hub = Server::start(folder, &["hub", "-b", &address]);
+    wait_until("the reader is back", || metrics(&address).contains("bue_event_listeners 1"));
     gate.open();
     let (code, rest) = follow.end();
     assert_eq!(code, Some(0));
