@@ -51,5 +51,5 @@ pub use plan_error::PlanError;
 pub use postgres::PostgresStore;
 pub use sqlite::SqliteStore;
 pub use store::{
-    BACK_OF_QUEUE_INTERVAL, JobStore, LEASE_MS, LeaseAnswer, MAX_RELEASES, MAX_RESETS, ReapedJobs, StoreFuture,
+    ANTI_STARVATION_INTERVAL, JobStore, LEASE_MS, LeaseAnswer, MAX_RELEASES, MAX_RESETS, ReapedJobs, StoreFuture,
 };

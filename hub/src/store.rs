@@ -28,8 +28,8 @@ pub const MAX_RELEASES: u32 = 5;
 /// Resets of one call, after which a job that requests another reset fails.
 pub const MAX_RESETS: u32 = 25;
 
-/// Of this many leases, one goes to the job at the back of the queue, so that low scopes and priorities do not starve.
-pub const BACK_OF_QUEUE_INTERVAL: u64 = 16;
+/// Of this many leases, one goes to the job that would be leased last, so that low scopes and priorities do not starve.
+pub const ANTI_STARVATION_INTERVAL: u64 = 16;
 
 /// Rates under which one lease request looks for jobs: those that have been open the longest.
 pub(crate) const MAX_OPEN_RATES: i64 = 1_000;
@@ -46,7 +46,7 @@ pub trait JobStore: Send + Sync {
     fn submit(&self, now: Timestamp, submission: Submission) -> StoreFuture<'_, RunId>;
 
     /// Leases jobs that are ready, in the order of the scope's position in the request, then priority, then age; in the
-    /// opposite order for `reverse`; every [`BACK_OF_QUEUE_INTERVAL`]th job from the other end. Ignores `wait_ms`: the caller
+    /// opposite order for `reverse`; every [`ANTI_STARVATION_INTERVAL`]th job from the other end. Ignores `wait_ms`: the caller
     /// waits.
     fn lease(&self, now: Timestamp, request: LeaseRequest) -> StoreFuture<'_, LeaseAnswer>;
 

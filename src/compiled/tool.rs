@@ -11,9 +11,9 @@ use super::problem::{problem, problem_with_hint};
 use crate::process::output::eprint_line;
 
 /// Prefixes of variables that configure builds for this machine and would break builds for WebAssembly.
-const REMOVED_VARIABLES: [&str; 4] = ["CARGO", "RUSTC", "RUSTFLAGS", "RUSTDOC"];
-/// Exceptions: where files are, and how to reach the network.
-const KEPT_VARIABLES: [&str; 5] = ["CARGO_HOME", "CARGO_HTTP", "CARGO_NET", "CARGO_REGISTR", "CARGO_SOURCE"];
+const OUTER_BUILD_PREFIXES: [&str; 4] = ["CARGO", "RUSTC", "RUSTFLAGS", "RUSTDOC"];
+/// Prefixes of the exceptions: where files are, and how to reach the network. `runtime/build.rs` has the same two lists.
+const INHERITED_PREFIXES: [&str; 5] = ["CARGO_HOME", "CARGO_HTTP", "CARGO_NET", "CARGO_REGISTR", "CARGO_SOURCE"];
 
 /// A tool that builds a step.
 pub(super) struct Tool<'a> {
@@ -33,8 +33,8 @@ pub(super) fn command(program: impl AsRef<OsStr>) -> Command {
     let has_prefix = |name: &str, prefixes: &[&str]| prefixes.iter().any(|prefix| name.starts_with(prefix));
     for (name, _) in std::env::vars_os() {
         if let Some(name) = name.to_str()
-            && has_prefix(name, &REMOVED_VARIABLES)
-            && !has_prefix(name, &KEPT_VARIABLES)
+            && has_prefix(name, &OUTER_BUILD_PREFIXES)
+            && !has_prefix(name, &INHERITED_PREFIXES)
         {
             command.env_remove(name);
         }

@@ -54,16 +54,16 @@ impl<'a> ResultWriter<'a> {
 
     /// Writes the object of `--json`, on one line.
     pub(crate) async fn write_object(mut self, first: ResultPage) -> Result<(), CommandError> {
-        self.text(&format!(r#"{{"run":"{}","state":"{}","results":["#, self.run, first.state.name()))?;
+        self.write_text(&format!(r#"{{"run":"{}","state":"{}","results":["#, self.run, first.state.name()))?;
         let failed = serde_json::to_string(&first.failed.iter().map(failed_entry).collect::<Vec<_>>());
         let mut page = Some((ResultCursor::default(), first));
         while let Some((cursor, current)) = page.take() {
             page = self.page_after(&current).await?;
             for part in parts(cursor, current) {
-                self.entry(&part).await?;
+                self.write_entry(&part).await?;
             }
         }
-        self.text(&format!(r#"],"failed":{}}}"#, failed.context("failed to write JSON")?))?;
+        self.write_text(&format!(r#"],"failed":{}}}"#, failed.context("failed to write JSON")?))?;
         self.end_line()
     }
 
@@ -75,7 +75,7 @@ impl<'a> ResultWriter<'a> {
         while let Some((cursor, current)) = page.take() {
             page = self.page_after(&current).await?;
             for part in parts(cursor, current) {
-                missing.extend(self.line(&part).await?);
+                missing.extend(self.write_line(&part).await?);
             }
         }
         print_missing(&missing);
@@ -84,7 +84,7 @@ impl<'a> ResultWriter<'a> {
 
     /// Writes one value on one line.
     pub(crate) async fn write_value(mut self, value: &ValueRef) -> Result<(), CommandError> {
-        self.stored(value).await?;
+        self.write_stored(value).await?;
         self.end_line()
     }
 
@@ -95,13 +95,13 @@ impl<'a> ResultWriter<'a> {
         value: Option<&ValueRef>,
     ) -> Result<(), CommandError> {
         let text = object.to_string();
-        self.text(text.strip_suffix('}').unwrap_or(&text))?;
-        self.text(r#","value":"#)?;
+        self.write_text(text.strip_suffix('}').unwrap_or(&text))?;
+        self.write_text(r#","value":"#)?;
         match value {
-            Some(value) => self.stored(value).await?,
-            None => self.text("null")?,
+            Some(value) => self.write_stored(value).await?,
+            None => self.write_text("null")?,
         }
-        self.text("}")?;
+        self.write_text("}")?;
         self.end_line()
     }
 
@@ -112,10 +112,10 @@ impl<'a> ResultWriter<'a> {
     }
 
     /// Writes the part of a line, and returns the message of what the call lacks.
-    async fn line(&mut self, part: &Part) -> Result<Option<String>, CommandError> {
-        self.state(part);
+    async fn write_line(&mut self, part: &Part) -> Result<Option<String>, CommandError> {
+        self.update_state(part);
         if self.state.has_value() && !part.result.is_used {
-            self.value_of(part).await?;
+            self.write_result(part).await?;
             if !part.continues_on_next {
                 self.end_line()?;
             }
@@ -124,80 +124,80 @@ impl<'a> ResultWriter<'a> {
     }
 
     /// Brings the state of the call up to this part.
-    fn state(&mut self, part: &Part) {
+    fn update_state(&mut self, part: &Part) {
         if !part.continues_previous {
             self.state = CallState::default();
         }
         self.state.add(&part.result.value);
     }
 
-    async fn entry(&mut self, part: &Part) -> Result<(), CommandError> {
+    async fn write_entry(&mut self, part: &Part) -> Result<(), CommandError> {
         if !part.continues_previous {
             let comma = if part.call > 0 { "," } else { "" };
-            self.text(&format!(r#"{comma}{{"line":{},"name":"#, part.result.line))?;
-            self.json(&part.result.name)?;
-            self.text(r#","value":"#)?;
+            self.write_text(&format!(r#"{comma}{{"line":{},"name":"#, part.result.line))?;
+            self.write_json(&part.result.name)?;
+            self.write_text(r#","value":"#)?;
         }
-        self.state(part);
-        self.value_of(part).await?;
+        self.update_state(part);
+        self.write_result(part).await?;
         if part.continues_on_next {
             return Ok(());
         }
-        self.text(&format!(r#","state":"{}""#, self.state.name()))?;
+        self.write_text(&format!(r#","state":"{}""#, self.state.name()))?;
         if let Some(rounds) = self.state.rounds() {
-            self.text(r#","rounds":"#)?;
-            self.json(&rounds)?;
+            self.write_text(r#","rounds":"#)?;
+            self.write_json(&rounds)?;
         }
-        self.text("}")
+        self.write_text("}")
     }
 
-    async fn value_of(&mut self, part: &Part) -> Result<(), CommandError> {
-        let RoundValue::Rounds(rounds) = &part.result.value else { return self.rounds(&part.result.value).await };
+    async fn write_result(&mut self, part: &Part) -> Result<(), CommandError> {
+        let RoundValue::Rounds(rounds) = &part.result.value else { return self.write_rounds(&part.result.value).await };
         if !part.continues_previous {
-            self.text("[")?;
+            self.write_text("[")?;
         }
         for (position, round) in rounds.iter().enumerate() {
-            self.text(if position > 0 || part.continues_previous { "," } else { "" })?;
-            self.rounds(round).await?;
+            self.write_text(if position > 0 || part.continues_previous { "," } else { "" })?;
+            self.write_rounds(round).await?;
         }
-        if part.continues_on_next { Ok(()) } else { self.text("]") }
+        if part.continues_on_next { Ok(()) } else { self.write_text("]") }
     }
 
-    async fn rounds(&mut self, rounds: &RoundValue) -> Result<(), CommandError> {
+    async fn write_rounds(&mut self, rounds: &RoundValue) -> Result<(), CommandError> {
         let mut pieces = Vec::new();
         collect_pieces(rounds, &mut pieces);
         for piece in pieces {
             match piece {
-                Piece::Text(text) => self.text(text)?,
-                Piece::Value(value) => self.stored(value).await?,
+                Piece::Text(text) => self.write_text(text)?,
+                Piece::Value(value) => self.write_stored(value).await?,
             }
         }
         Ok(())
     }
 
-    async fn stored(&mut self, value: &ValueRef) -> Result<(), CommandError> {
+    async fn write_stored(&mut self, value: &ValueRef) -> Result<(), CommandError> {
         if let ValueRef::List(chunks) = value {
-            return self.list(chunks).await;
+            return self.write_list(chunks).await;
         }
-        let bytes = self.bytes(value).await?;
-        self.value(&bytes)
+        let bytes = self.fetch(value).await?;
+        self.write_cbor(&bytes)
     }
 
-    async fn list(&mut self, chunks: &[Chunk]) -> Result<(), CommandError> {
+    async fn write_list(&mut self, chunks: &[Chunk]) -> Result<(), CommandError> {
         let mut comma = "";
-        self.text("[")?;
+        self.write_text("[")?;
         for chunk in chunks {
-            let bytes = self.bytes(&chunk.value).await?;
+            let bytes = self.fetch(&chunk.value).await?;
             for item in cbor::array_items(&bytes).map_err(corrupt)?.unwrap_or_default() {
-                self.text(comma)?;
-                self.value(item)?;
+                self.write_text(comma)?;
+                self.write_cbor(item)?;
                 comma = ",";
             }
         }
-        self.text("]")
+        self.write_text("]")
     }
 
-    async fn bytes(&self, value: &ValueRef) -> Result<Bytes, CommandError> {
+    async fn fetch(&self, value: &ValueRef) -> Result<Bytes, CommandError> {
         match value {
             ValueRef::Inline(bytes) => Ok(bytes.clone()),
             ValueRef::Blob(blob) => Ok(self.bucket.get(blob).await.context("failed to fetch a result")?),
@@ -205,21 +205,21 @@ impl<'a> ResultWriter<'a> {
         }
     }
 
-    fn value(&mut self, bytes: &[u8]) -> Result<(), CommandError> {
+    fn write_cbor(&mut self, bytes: &[u8]) -> Result<(), CommandError> {
         let value = cbor::decode(bytes).map_err(corrupt)?;
-        self.json(&Json(&value))
+        self.write_json(&Json(&value))
     }
 
-    fn json(&mut self, value: &impl Serialize) -> Result<(), CommandError> {
+    fn write_json(&mut self, value: &impl Serialize) -> Result<(), CommandError> {
         serde_json::to_writer(&mut self.out, value).map_err(|error| CommandError::from_stdout(error.into()))
     }
 
-    fn text(&mut self, text: &str) -> Result<(), CommandError> {
+    fn write_text(&mut self, text: &str) -> Result<(), CommandError> {
         self.out.write_all(text.as_bytes()).map_err(CommandError::from_stdout)
     }
 
     fn end_line(&mut self) -> Result<(), CommandError> {
-        self.text("\n")?;
+        self.write_text("\n")?;
         self.out.flush().map_err(CommandError::from_stdout)
     }
 }

@@ -4,11 +4,9 @@ use bue_model::NetRule;
 use bue_model::plan::Capability;
 
 use super::error::SettingError;
+use super::list::bounded;
 use crate::diagnostics::codes;
 use crate::text::{shortened, unquoted};
-
-/// Most permissions in one setting. The plan repeats them for every step below.
-const MAX_LIST: usize = 64;
 
 /// Longest permission, in bytes.
 const MAX_NAME: usize = 255;
@@ -24,10 +22,7 @@ pub(super) fn parse(text: &str) -> Result<Vec<Capability>, SettingError> {
         return Err(error("the permissions are missing".into()));
     }
     let list: Result<Vec<_>, _> = text.split(',').map(|part| capability(part.trim())).collect();
-    match list.map_err(error)? {
-        list if list.len() > MAX_LIST => Err(error(format!("more than {MAX_LIST} permissions in one setting"))),
-        list => Ok(list),
-    }
+    list.and_then(|list| bounded(list, "permissions")).map_err(error)
 }
 
 fn capability(text: &str) -> Result<Capability, String> {

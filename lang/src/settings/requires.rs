@@ -1,11 +1,9 @@
 //! Python packages, each as pip writes it: `httpx>=0.27,<1`, `pandas[excel]==2.2 ; python_version > "3.11"`.
 
 use super::error::SettingError;
+use super::list::bounded;
 use crate::diagnostics::codes;
 use crate::text::shortened;
-
-/// Most requirements in one setting. The plan repeats them for every step below.
-const MAX_LIST: usize = 64;
 
 /// Longest requirement, in bytes.
 const MAX_LENGTH: usize = 255;
@@ -20,10 +18,7 @@ pub(super) fn parse(text: &str) -> Result<Vec<String>, SettingError> {
     if text.is_empty() {
         return Err(error("the packages are missing".into()));
     }
-    let list = split(text);
-    if list.len() > MAX_LIST {
-        return Err(error(format!("more than {MAX_LIST} packages in one setting")));
-    }
+    let list = bounded(split(text), "packages").map_err(error)?;
     match list.iter().find(|requirement| !is_requirement(requirement)) {
         Some(wrong) if wrong.is_empty() => Err(error("a package is missing between two commas".into())),
         Some(wrong) => Err(error(format!("`{}` is not a requirement", shortened(wrong, MAX_SHOWN)))),

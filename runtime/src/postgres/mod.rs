@@ -1,7 +1,7 @@
 //! Postgres steps: SQL on a database that the worker is configured with.
 //!
 //! ```text
-//! inputs --feed.rs--> COPY --> temporary tables     text --statements.rs--> statements     last one's rows --output.rs--> CBOR
+//! inputs --copy_source.rs--> COPY --> temporary tables     text --statements.rs--> statements     last one's rows --output.rs--> CBOR
 //!          columns.rs: which types     step.rs: all in one transaction     pool.rs: on one of a few connections
 //! ```
 //! They run in the parent and not in a sandbox host. A host runs hostile code and so may hold no credentials, while a postgres
@@ -14,10 +14,10 @@ mod array;
 mod columns;
 mod connection;
 mod copy;
+mod copy_source;
 pub(crate) mod database;
 pub(crate) mod databases;
 mod failure;
-mod feed;
 mod numeric;
 mod output;
 mod pool;

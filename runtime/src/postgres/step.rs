@@ -12,8 +12,8 @@ use tokio_postgres::types::Type;
 use tokio_postgres::{Client, CopyInSink, SimpleQueryMessage};
 
 use super::connection::Connection;
+use super::copy_source::{InputTable, TablePart};
 use super::failure::{from_server_error, from_statement_error};
-use super::feed::{InputTable, TablePart};
 use super::output::{ColumnKind, OUTPUT_SETTINGS, encode_row};
 use super::pool::Pool;
 use super::query::Query;

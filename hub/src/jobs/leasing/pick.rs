@@ -7,7 +7,7 @@ use std::collections::HashSet;
 use bue_model::wire::LeaseRequest;
 
 use crate::jobs::instance::Location;
-use crate::store::BACK_OF_QUEUE_INTERVAL;
+use crate::store::ANTI_STARVATION_INTERVAL;
 
 /// Columns of `job` that make a [`ReadyJob`], in the order of its fields, of rows that are ready.
 macro_rules! select_ready {
@@ -150,7 +150,7 @@ impl Picked {
 
     /// Puts the jobs that would be served last in place of the last ones picked, as far as there are
     /// [places for them](Self::places_for_last). A job that is among the best anyway keeps its place there.
-    pub(crate) fn with_back_of_queue(mut self, mut last: Vec<ReadyJob>) -> Vec<ReadyJob> {
+    pub(crate) fn with_anti_starvation_share(mut self, mut last: Vec<ReadyJob>) -> Vec<ReadyJob> {
         last.truncate(self.places_for_last(last.len()));
         if !last.is_empty() {
             let best: HashSet<i64> = self.jobs.iter().map(|job| job.location.id).collect();
@@ -164,7 +164,7 @@ impl Picked {
 
 /// Returns how many of the next `count` leases go to the jobs that would be served last, when `granted` were given before.
 pub(crate) fn anti_starvation_share(granted: u64, count: u32) -> usize {
-    usize::try_from((granted % BACK_OF_QUEUE_INTERVAL + u64::from(count)) / BACK_OF_QUEUE_INTERVAL).unwrap_or(0)
+    usize::try_from((granted % ANTI_STARVATION_INTERVAL + u64::from(count)) / ANTI_STARVATION_INTERVAL).unwrap_or(0)
 }
 
 #[cfg(test)]
@@ -198,7 +198,7 @@ mod tests {
         for (reverse, expected) in [(false, [3, 1, 2]), (true, [4, 2, 1])] {
             let mut picked = Picked::new(&request(3, reverse));
             picked.add_scope(vec![job(1, 0), job(2, 0)], vec![job(4, -1), job(3, 5)]);
-            assert_eq!(ids(&picked.with_back_of_queue(Vec::new())), expected);
+            assert_eq!(ids(&picked.with_anti_starvation_share(Vec::new())), expected);
         }
     }
 
@@ -209,9 +209,9 @@ mod tests {
             picked.add_scope(vec![job(1, 2), job(2, 1)], Vec::new());
             picked
         };
-        assert_eq!(ids(&picked(2).with_back_of_queue(vec![job(9, 0)])), [1, 9]);
-        assert_eq!(ids(&picked(2).with_back_of_queue(vec![job(1, 2)])), [1, 2]);
-        assert_eq!(ids(&picked(3).with_back_of_queue(vec![job(9, 0)])), [1, 2]);
+        assert_eq!(ids(&picked(2).with_anti_starvation_share(vec![job(9, 0)])), [1, 9]);
+        assert_eq!(ids(&picked(2).with_anti_starvation_share(vec![job(1, 2)])), [1, 2]);
+        assert_eq!(ids(&picked(3).with_anti_starvation_share(vec![job(9, 0)])), [1, 2]);
     }
 
     #[test]

@@ -36,7 +36,7 @@ pub(super) async fn pick(
     let share = anti_starvation_share(granted, request.count);
     // pipelined, one round trip for both: before the best jobs are known, so the last ones may have no place
     let (picked, last) = tokio::try_join!(best(tx, now, request), last(tx, request, share))?;
-    Ok(picked.with_back_of_queue(last))
+    Ok(picked.with_anti_starvation_share(last))
 }
 
 async fn best(tx: &Transaction<'_>, now: i64, request: &LeaseRequest) -> Result<Picked, HubError> {

@@ -25,7 +25,7 @@ impl WriteTx<'_> {
         }
         let share = anti_starvation_share(self.state.granted, request.count);
         let last = self.last(request, picked.places_for_last(share))?;
-        Ok(picked.with_back_of_queue(last))
+        Ok(picked.with_anti_starvation_share(last))
     }
 
     /// Returns the ready jobs of a scope that are under no rate.

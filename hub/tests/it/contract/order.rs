@@ -1,6 +1,6 @@
 //! Which ready job is leased next.
 
-use bue_hub::BACK_OF_QUEUE_INTERVAL;
+use bue_hub::ANTI_STARVATION_INTERVAL;
 
 use crate::script::Script;
 use crate::world::{World, completed};
@@ -70,15 +70,15 @@ pub(crate) async fn one_lease_in_sixteen_goes_to_the_back_of_the_queue(mut world
         low += u64::from(held.name() == "low");
         world.report_accepted(&held, completed("1")).await;
     }
-    assert_eq!(low, 64 / BACK_OF_QUEUE_INTERVAL);
+    assert_eq!(low, 64 / ANTI_STARVATION_INTERVAL);
     // the same share of a batch
     let batch = world.lease(64).await;
-    assert_eq!(batch.iter().filter(|held| held.name() == "low").count() as u64, 64 / BACK_OF_QUEUE_INTERVAL);
+    assert_eq!(batch.iter().filter(|held| held.name() == "low").count() as u64, 64 / ANTI_STARVATION_INTERVAL);
     assert_eq!((batch.len(), batch[0].name()), (64, "high"));
     // the other way round
     world.reverse = true;
     let batch = world.lease(32).await;
-    assert_eq!(batch.iter().filter(|held| held.name() == "high").count() as u64, 32 / BACK_OF_QUEUE_INTERVAL);
+    assert_eq!(batch.iter().filter(|held| held.name() == "high").count() as u64, 32 / ANTI_STARVATION_INTERVAL);
 }
 
 pub(crate) async fn a_worker_gets_as_many_jobs_as_it_asks_for(mut world: World) {

@@ -6,15 +6,15 @@ use rusqlite::Error;
 use crate::sql::rows_error::RowsError;
 
 /// An input could not become a table.
-pub(super) struct FillError {
+pub(super) struct InputError {
     pub(super) table: String,
     /// The position of the input, from 1.
     pub(super) input: usize,
-    pub(super) problem: FillProblem,
+    pub(super) problem: InputProblem,
 }
 
 /// Why an input could not become a table.
-pub(super) enum FillProblem {
+pub(super) enum InputProblem {
     Rows(RowsError),
     /// A row does not fit the columns so far; with those of all rows it does.
     StartAgain,
@@ -28,13 +28,13 @@ pub(super) enum FillProblem {
     Sqlite(Error),
 }
 
-impl From<RowsError> for FillProblem {
+impl From<RowsError> for InputProblem {
     fn from(error: RowsError) -> Self {
         Self::Rows(error)
     }
 }
 
-impl From<Error> for FillProblem {
+impl From<Error> for InputProblem {
     fn from(error: Error) -> Self {
         Self::Sqlite(error)
     }

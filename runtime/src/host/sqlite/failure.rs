@@ -3,33 +3,33 @@
 use bue_model::{Failure, FailureKind};
 use rusqlite::{Error, ErrorCode};
 
-use super::error::{FillError, FillProblem, ScriptError};
-use super::guard::Guard;
+use super::authorizer::Authorizer;
+use super::error::{InputError, InputProblem, ScriptError};
 use super::heap::Budget;
 use crate::sql::table::{Table, explain_missing_column, not_a_table};
 use crate::sql::text::SqlText;
 use crate::step::failure::{limit, timed_out};
 use crate::step::limits::bytes_text;
 
-impl FillError {
-    pub(super) fn into_failure(self, guard: &Guard<'_>) -> Failure {
+impl InputError {
+    pub(super) fn into_failure(self, authorizer: &Authorizer<'_>) -> Failure {
         let Self { table, input, problem } = self;
         match problem {
-            FillProblem::Rows(error) => error.failure(&table, input, "return a list of maps"),
+            InputProblem::Rows(error) => error.failure(&table, input, "return a list of maps"),
             // `fill` starts again with the columns of all rows, so this is not reported
-            FillProblem::StartAgain => not_a_table(&table, input, "its rows have more columns than it"),
-            FillProblem::Value { column, row, reason } => {
+            InputProblem::StartAgain => not_a_table(&table, input, "its rows have more columns than it"),
+            InputProblem::Value { column, row, reason } => {
                 not_a_table(&table, input, &format!("column `{column}`, row {row} (the first is row 1): {reason}"))
             }
-            FillProblem::Sqlite(error) => {
-                limit_failure(&error, guard).unwrap_or_else(|| not_a_table(&table, input, &message(&error)))
+            InputProblem::Sqlite(error) => {
+                limit_failure(&error, authorizer).unwrap_or_else(|| not_a_table(&table, input, &message(&error)))
             }
         }
     }
 }
 
 impl ScriptError {
-    pub(super) fn into_failure(self, sql: &SqlText, tables: &[Table], guard: &Guard<'_>) -> Failure {
+    pub(super) fn into_failure(self, sql: &SqlText, tables: &[Table], authorizer: &Authorizer<'_>) -> Failure {
         match self {
             Self::Limit(failure) => failure,
             Self::Arithmetic { at } => {
@@ -53,9 +53,9 @@ impl ScriptError {
                     Error::SqlInputError { offset, .. } => usize::try_from(*offset).unwrap_or(0),
                     _ => 0,
                 };
-                sqlite_failure(FailureKind::BadCode, &error, (sql, at + offset_inside), tables, guard)
+                sqlite_failure(FailureKind::BadCode, &error, (sql, at + offset_inside), tables, authorizer)
             }
-            Self::Run { at, error } => sqlite_failure(FailureKind::Raised, &error, (sql, at), tables, guard),
+            Self::Run { at, error } => sqlite_failure(FailureKind::Raised, &error, (sql, at), tables, authorizer),
         }
     }
 }
@@ -65,16 +65,16 @@ fn sqlite_failure(
     error: &Error,
     (sql, at): (&SqlText, usize),
     tables: &[Table],
-    guard: &Guard<'_>,
+    authorizer: &Authorizer<'_>,
 ) -> Failure {
-    if let Some(failure) = limit_failure(error, guard) {
+    if let Some(failure) = limit_failure(error, authorizer) {
         return failure;
     }
     // for functions, SQLite reports this only in the message
     let is_denied = error.sqlite_error_code() == Some(ErrorCode::AuthorizationForStatementDenied)
         || message(error).starts_with("not authorized");
     if is_denied {
-        let action = guard.denied().unwrap_or_else(|| "do that".to_owned());
+        let action = authorizer.denied().unwrap_or_else(|| "do that".to_owned());
         return sql.located(FailureKind::Denied, &format!("a SQL step may not {action}"), at);
     }
     let reason = message(error);
@@ -86,8 +86,8 @@ fn sqlite_failure(
 }
 
 /// The failure of a limit, if a limit caused the error.
-fn limit_failure(error: &Error, guard: &Guard<'_>) -> Option<Failure> {
-    let limits = guard.limits();
+fn limit_failure(error: &Error, authorizer: &Authorizer<'_>) -> Option<Failure> {
+    let limits = authorizer.limits();
     if Budget::was_exceeded() {
         let allowed = bytes_text(limits.memory_bytes);
         return Some(limit(format!(
@@ -95,7 +95,7 @@ fn limit_failure(error: &Error, guard: &Guard<'_>) -> Option<Failure> {
         )));
     }
     match error.sqlite_error_code()? {
-        ErrorCode::OperationInterrupted if guard.must_stop() => Some(timed_out(limits)),
+        ErrorCode::OperationInterrupted if authorizer.must_stop() => Some(timed_out(limits)),
         ErrorCode::TooBig => {
             let allowed = bytes_text(limits.result_bytes);
             Some(limit(format!("the SQL made a text or blob larger than its limit of {allowed}")))

@@ -2,17 +2,17 @@
 //!
 //! ```text
 //! inputs --rows.rs--> tables     text --script.rs--> statements     last one's rows --output.rs--> CBOR
-//!                     guard.rs: what the statements may do      heap.rs: how much memory they may use
+//!                     authorizer.rs: what the statements may do      heap.rs: how much memory they may use
 //! ```
 //! SQLite cannot suspend a statement, so each step runs on a thread of a small pool. It is interrupted within a thousand
 //! instructions of SQLite's virtual machine when its time limit is over or its future was dropped.
 
+mod authorizer;
 mod column;
 mod empty;
 mod error;
 mod exact;
 mod failure;
-mod guard;
 mod heap;
 mod output;
 pub(crate) mod pool;

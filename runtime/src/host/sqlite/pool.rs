@@ -9,7 +9,7 @@ use bue_model::{Answer, Bundle, Failure, FailureKind};
 use bytes::Bytes;
 use tokio::sync::{Semaphore, mpsc};
 
-use super::guard::Guard;
+use super::authorizer::Authorizer;
 use super::heap::Budget;
 use super::output::Output;
 use super::rows;
@@ -89,13 +89,14 @@ impl SqlStep {
     fn result(&self) -> Result<Bytes, Failure> {
         let _budget = Budget::for_this_thread(self.limits.memory_bytes)?;
         let sql = SqlText::new(&self.bundle, &self.placeholders)?;
-        let guard = Guard::new(self);
-        let mut connection = guard.open(&self.limits)?;
-        let tables = rows::fill(&connection, &self.table, &self.inputs).map_err(|error| error.into_failure(&guard))?;
-        guard.restrict(&mut connection)?;
+        let authorizer = Authorizer::new(self);
+        let mut connection = authorizer.open(&self.limits)?;
+        let tables =
+            rows::fill(&connection, &self.table, &self.inputs).map_err(|error| error.into_failure(&authorizer))?;
+        authorizer.restrict(&mut connection)?;
         let script = Script::new(&connection, &sql, &tables)?;
         let mut output = Output::new(&self.limits, self.items.clone());
-        script.execute(&mut output).map_err(|error| error.into_failure(&sql, &tables.tables, &guard))?;
+        script.execute(&mut output).map_err(|error| error.into_failure(&sql, &tables.tables, &authorizer))?;
         output.finish()
     }
 }

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use rusqlite::Connection;
 
 use super::column::{Column, ColumnKinds, Storage};
-use super::error::{FillError, FillProblem};
+use super::error::{InputError, InputProblem};
 use crate::sql::rows::{Columns, Naming, Rows};
 use crate::sql::table::{Shape, Table, quoted, table_name};
 
@@ -24,11 +24,11 @@ pub(super) struct Tables {
 }
 
 /// Creates a table from each input: the first has the step's name for it, the others are `pipe1`, `pipe2` and so on.
-pub(super) fn fill(connection: &Connection, first: &str, inputs: &[Bytes]) -> Result<Tables, FillError> {
+pub(super) fn fill(connection: &Connection, first: &str, inputs: &[Bytes]) -> Result<Tables, InputError> {
     let mut filled = Tables { tables: Vec::new(), have_decimals: false };
     for (index, bytes) in inputs.iter().enumerate() {
         let (name, input) = (table_name(first, index), index + 1);
-        let table = fill_table(connection, &name, bytes).map_err(|problem| FillError {
+        let table = fill_table(connection, &name, bytes).map_err(|problem| InputError {
             table: name.clone(),
             input,
             problem,
@@ -46,11 +46,11 @@ struct FilledTable {
 
 /// Rows usually have the same keys and no decimals, so this begins with the columns of the first row, without types. If another
 /// row has more columns, or if there is a decimal, it starts again with the columns and types of all rows.
-fn fill_table(connection: &Connection, table: &str, input: &[u8]) -> Result<FilledTable, FillProblem> {
+fn fill_table(connection: &Connection, table: &str, input: &[u8]) -> Result<FilledTable, InputProblem> {
     let rows = Rows::new(input)?;
     let mut columns = rows.first_columns(NAMING)?;
     match (Insertion { connection, table, rows: &rows, kinds: None }).run(&mut columns) {
-        Err(FillProblem::StartAgain) => {
+        Err(InputProblem::StartAgain) => {
             connection.execute_batch(&format!("ROLLBACK; DROP TABLE {}", quoted(table)))?;
             let (mut columns, kinds) = columns_and_kinds(&rows)?;
             let count = Insertion { connection, table, rows: &rows, kinds: Some(&kinds) }.run(&mut columns)?;
@@ -62,12 +62,12 @@ fn fill_table(connection: &Connection, table: &str, input: &[u8]) -> Result<Fill
 }
 
 /// Reads all rows for their columns and for what these hold.
-fn columns_and_kinds(rows: &Rows<'_>) -> Result<(Columns, Vec<ColumnKinds>), FillProblem> {
+fn columns_and_kinds(rows: &Rows<'_>) -> Result<(Columns, Vec<ColumnKinds>), InputProblem> {
     let (mut columns, mut kinds) = (Columns::new(NAMING), Vec::new());
     rows.each(&mut columns, |cells| {
         kinds.resize(cells.len().max(kinds.len()), ColumnKinds::default());
         kinds.iter_mut().zip(cells).for_each(|(kinds, cell)| kinds.add(cell));
-        Ok::<_, FillProblem>(())
+        Ok::<_, InputProblem>(())
     })?;
     Ok((columns, kinds))
 }
@@ -90,7 +90,7 @@ struct Insertion<'a, 'r> {
 
 impl Insertion<'_, '_> {
     /// Returns the number of rows.
-    fn run(&self, columns: &mut Columns) -> Result<u64, FillProblem> {
+    fn run(&self, columns: &mut Columns) -> Result<u64, InputProblem> {
         let names: Vec<String> = columns.names().to_vec();
         let mut converters: Vec<Column> = (0..names.len()).map(|index| Column::new(self.storage(index))).collect();
         let table = quoted(self.table);
@@ -105,11 +105,11 @@ impl Insertion<'_, '_> {
             for (index, (cell, column)) in cells.iter().zip(&mut converters).enumerate() {
                 let value = column.convert(cell);
                 let name = || names.get(index).cloned().unwrap_or_default();
-                let value = value.map_err(|reason| FillProblem::Value { column: name(), row, reason })?;
+                let value = value.map_err(|reason| InputProblem::Value { column: name(), row, reason })?;
                 statement.raw_bind_parameter(index + 1, value)?;
             }
             statement.raw_execute()?;
-            Ok::<_, FillProblem>(())
+            Ok::<_, InputProblem>(())
         })?;
         self.connection.execute_batch("COMMIT")?;
         Ok(count)
@@ -127,10 +127,10 @@ impl Insertion<'_, '_> {
         }
     }
 
-    fn check_cells(&self, cells: &[Item<'_>], column_count: usize) -> Result<(), FillProblem> {
+    fn check_cells(&self, cells: &[Item<'_>], column_count: usize) -> Result<(), InputProblem> {
         let is_decimal = |cell: &Item<'_>| matches!(cell, Item::Other(value) if matches!(**value, Value::Decimal(_)));
         match cells.len() > column_count || (self.kinds.is_none() && cells.iter().any(is_decimal)) {
-            true => Err(FillProblem::StartAgain),
+            true => Err(InputProblem::StartAgain),
             false => Ok(()),
         }
     }

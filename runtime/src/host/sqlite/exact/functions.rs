@@ -8,7 +8,7 @@ use rusqlite::{Connection, Error, Result};
 
 use super::number::{Exact, Number, Operator, calculate, too_many_digits};
 use super::sum::{Sum, Total};
-use crate::host::sqlite::guard::internal;
+use crate::host::sqlite::authorizer::internal;
 
 /// Digits after the point that `round` keeps at most, as in SQLite.
 const MAX_PLACES: i64 = 30;

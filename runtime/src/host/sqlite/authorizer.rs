@@ -32,13 +32,13 @@ const ALLOWED_PRAGMAS: [&str; 9] = [
 const DENIED_FUNCTIONS: [&str; 4] = ["load_extension", "fts3_tokenizer", "writefile", "readfile"];
 
 /// Restricts and interrupts one step.
-pub(super) struct Guard<'a> {
+pub(super) struct Authorizer<'a> {
     step: &'a SqlStep,
     /// The last action that was denied.
     denied: Arc<Mutex<Option<String>>>,
 }
 
-impl<'a> Guard<'a> {
+impl<'a> Authorizer<'a> {
     pub(super) fn new(step: &'a SqlStep) -> Self {
         Self { step, denied: Arc::default() }
     }
