@@ -15,8 +15,9 @@ use crate::connection::Connection;
 use crate::dial::Dial;
 use crate::download::Download;
 use crate::error::ClientError;
-use crate::reply::{Reply, decode, encode, expect_success};
-use crate::request::{Request, RetryPolicy, encoded};
+use crate::percent::percent_encoded;
+use crate::reply::{Reply, decode, encode, expect_success, is_no_such_route};
+use crate::request::{Request, RetryPolicy};
 use crate::trust::Trust;
 
 /// The time for an answer to begin. The bucket writes a large blob to its disk first.
@@ -195,8 +196,9 @@ impl BucketClient {
     }
 }
 
+/// Whether the bucket has no such value. A server without the route is no bucket.
 fn is_not_found(reply: &Reply) -> bool {
-    reply.status == StatusCode::NOT_FOUND
+    reply.status == StatusCode::NOT_FOUND && !is_no_such_route(reply)
 }
 
 /// Returns a request that finds an address that answers, before something is sent that can be sent only once.
@@ -226,7 +228,7 @@ fn blob_path(hash: &BlobHash) -> String {
 
 /// Returns the path of a key. Any text is one path, and the bucket decides whether it is a valid key.
 fn key_path(key: &str) -> String {
-    format!("/v1/keys/{}", encoded(key))
+    format!("/v1/keys/{}", percent_encoded(key, b"/"))
 }
 
 #[cfg(test)]

@@ -25,6 +25,10 @@ impl Download {
         Self { endpoint, body }
     }
 
+    pub(crate) const fn endpoint(&self) -> &Endpoint {
+        &self.endpoint
+    }
+
     /// Reads the next chunk. `None` at the end.
     ///
     /// # Errors

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use bue_model::BlobHash;
-use bue_model::wire::{ErrorView, MAX_MESSAGE, WIRE_VERSION};
+use bue_model::wire::{MAX_MESSAGE, WIRE_VERSION};
 
 /// Why a request failed. Every message contains what happened and what to do.
 #[derive(Debug, thiserror::Error)]
@@ -107,7 +107,7 @@ pub enum ClientError {
         reason: String,
     },
     /// The request or the answer is too large.
-    #[error("{what} is larger than {limit} bytes, the limit of a message; send less at once")]
+    #[error("{what} is larger than {}, the limit of a message; send less at once", size_text(*limit))]
     TooLarge {
         /// Which of them.
         what: &'static str,
@@ -148,10 +148,6 @@ impl ClientError {
     pub fn is_not_found(&self) -> bool {
         matches!(self, Self::Refused { status: 404, code, .. } if code.ends_with("_not_found"))
     }
-
-    pub(crate) fn refused(status: u16, error: ErrorView) -> Self {
-        Self::Refused { status, code: error.code, message: error.message, hint: error.hint }
-    }
 }
 
 /// Returns the innermost error: the one that names the operating system's reason.
@@ -161,6 +157,15 @@ pub(crate) fn root_cause(error: &dyn std::error::Error) -> String {
         cause = inner;
     }
     cause.to_string()
+}
+
+/// `64 MiB`, `512 bytes`
+fn size_text(bytes: usize) -> String {
+    match bytes {
+        0..1024 => format!("{bytes} bytes"),
+        1024..1_048_576 => format!("{} KiB", bytes / 1024),
+        _ => format!("{} MiB", bytes / 1_048_576),
+    }
 }
 
 fn hint_text(hint: &str) -> String {

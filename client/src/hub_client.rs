@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use bue_model::log::{LogBatch, LogSelection, LogWatch};
 use bue_model::wire::{
     CONTENT_TYPE, Changed, Heartbeat, HeartbeatAnswer, HubView, JobPage, JobQuery, JobView, LeaseBatch, LeaseRequest,
     MAX_MESSAGE, ReportBatch, ResultCursor, ResultPage, RoundValue, RunView, Submission, Verdict, WhyView, WorkerView,
@@ -14,8 +15,10 @@ use serde::Serialize;
 use crate::connection::Connection;
 use crate::dial::Dial;
 use crate::error::ClientError;
-use crate::reply::{Reply, decode, decode_json, encode};
-use crate::request::{Request, RetryPolicy, encoded};
+use crate::log_follower::LogFollower;
+use crate::percent::percent_encoded;
+use crate::reply::{Reply, decode, decode_json, encode, expect_success};
+use crate::request::{Request, RetryPolicy};
 use crate::trust::Trust;
 
 /// The timeout of a heartbeat: a lease allows for several attempts.
@@ -155,7 +158,7 @@ impl HubClient {
     /// # Errors
     /// These are no such digits, there are fewer than four, or the hub cannot be reached.
     pub async fn runs_by_prefix(&self, prefix: &str, limit: u32) -> Result<Vec<RunView>, ClientError> {
-        let prefix = encoded(prefix);
+        let prefix = percent_encoded(prefix, b"");
         decode_json(&self.get(format!("/v1/runs?id={prefix}&limit={limit}"), REQUEST_TIMEOUT).await?)
     }
 
@@ -166,7 +169,7 @@ impl HubClient {
     pub async fn jobs(&self, run: RunId, query: &JobQuery) -> Result<JobPage, ClientError> {
         let mut path = format!("/v1/runs/{run}/jobs?limit={}", query.limit);
         if let Some(step) = &query.step {
-            path.push_str(&format!("&step={}", encoded(step)));
+            path.push_str(&format!("&step={}", percent_encoded(step, b"")));
         }
         if let Some(state) = query.state {
             path.push_str(&format!("&state={}", state.name()));
@@ -244,6 +247,34 @@ impl HubClient {
     /// There is no such job, or the hub cannot be reached.
     pub async fn logs(&self, job: JobId) -> Result<Option<ValueRef>, ClientError> {
         decode(&self.get(format!("/v1/jobs/{job}/log"), REQUEST_TIMEOUT).await?)
+    }
+
+    /// Follows what the jobs of a selection print while they run.
+    ///
+    /// # Errors
+    /// There is no such run or job, too many logs are followed, or the hub cannot be reached.
+    pub async fn follow_log(&self, selection: &LogSelection) -> Result<LogFollower, ClientError> {
+        let path = match selection {
+            LogSelection::Job(job) => format!("/v1/jobs/{job}/log?follow=1"),
+            LogSelection::Run { run, step: None } => format!("/v1/runs/{run}/log"),
+            LogSelection::Run { run, step: Some(step) } => {
+                format!("/v1/runs/{run}/log?step={}", percent_encoded(step, b""))
+            }
+        };
+        let probe = request(Method::GET, "/healthz".to_owned(), RetryPolicy::Always, REQUEST_TIMEOUT);
+        let request = request(Method::GET, path, RetryPolicy::Always, REQUEST_TIMEOUT);
+        match self.connection.open(&probe, &request).await? {
+            Ok(download) => Ok(LogFollower::new(download)),
+            Err(reply) => Err(expect_success(reply).err().unwrap_or(ClientError::Token)),
+        }
+    }
+
+    /// Sends what watched jobs have printed, and returns what is watched now. Idempotent.
+    ///
+    /// # Errors
+    /// The hub cannot be reached.
+    pub async fn send_logs(&self, batch: &LogBatch) -> Result<Vec<LogWatch>, ClientError> {
+        decode(&self.post("/v1/logs", batch, RetryPolicy::Always, REQUEST_TIMEOUT).await?)
     }
 
     /// Cancels a run. Returns the number of jobs that were cancelled.

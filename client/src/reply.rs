@@ -1,6 +1,6 @@
 //! [`Reply`]: the answer to a request. Bodies are postcard after one version byte, or JSON; all errors have one form.
 
-use bue_model::wire::{CONTENT_TYPE, ErrorBody, WIRE_VERSION};
+use bue_model::wire::{CONTENT_TYPE, ErrorBody, ErrorView, WIRE_VERSION};
 use bytes::Bytes;
 use http::StatusCode;
 use serde::Serialize;
@@ -8,6 +8,9 @@ use serde::de::DeserializeOwned;
 
 use crate::endpoint::Endpoint;
 use crate::error::ClientError;
+
+/// The code of the error that a server of bue sends for a path without a route.
+const NO_SUCH_ROUTE: &str = "no_such_route";
 
 /// An answer with any status.
 #[derive(Debug)]
@@ -55,13 +58,37 @@ pub(crate) fn expect_success(reply: Reply) -> Result<Reply, ClientError> {
         return Ok(reply);
     }
     match serde_json::from_slice::<ErrorBody>(&reply.body) {
-        Ok(body) => Err(ClientError::refused(reply.status.as_u16(), body.error)),
+        Ok(body) => Err(refused(&reply, body.error)),
         // the answer to a HEAD has no body with an error
-        Err(_) if matches!(reply.status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) => {
-            Err(access_denied(&reply))
-        }
+        Err(_) if is_access_denied(reply.status) && reply.body.is_empty() => Err(access_denied(&reply)),
         Err(_) => Err(reply.endpoint.unexpected_server(format!("it answers with status {}", reply.status))),
     }
+}
+
+/// Whether a server of bue has answered that it has no such route.
+pub(crate) fn is_no_such_route(reply: &Reply) -> bool {
+    serde_json::from_slice::<ErrorBody>(&reply.body).is_ok_and(|body| body.error.code == NO_SUCH_ROUTE)
+}
+
+/// Returns the error that a server of bue sent. Where the cause is the server or the address, and not what was requested, the
+/// message names the server.
+fn refused(reply: &Reply, error: ErrorView) -> ClientError {
+    let Endpoint { server, address } = &reply.endpoint;
+    if error.code == NO_SUCH_ROUTE {
+        let other = if *server == "hub" { "bucket" } else { "hub" };
+        let reason = format!("{}, so it is a {other} or another release", error.message);
+        return reply.endpoint.unexpected_server(reason);
+    }
+    let status = reply.status.as_u16();
+    let message = match is_access_denied(reply.status) || reply.status.is_server_error() {
+        true => format!("the {server} at {address}: {}", error.message),
+        false => error.message,
+    };
+    ClientError::Refused { status, code: error.code, message, hint: error.hint }
+}
+
+fn is_access_denied(status: StatusCode) -> bool {
+    matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN)
 }
 
 fn access_denied(reply: &Reply) -> ClientError {

@@ -29,15 +29,3 @@ pub(crate) struct Request {
     /// The largest answer, in bytes.
     pub(crate) max_reply: usize,
 }
-
-/// Returns a text as a part of a path or a query. Everything except letters, digits, `-`, `_`, `.` and `/` is percent-encoded.
-pub(crate) fn encoded(text: &str) -> String {
-    let mut encoded = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'/' => encoded.push(char::from(byte)),
-            _ => encoded.push_str(&format!("%{byte:02X}")),
-        }
-    }
-    encoded
-}

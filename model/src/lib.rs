@@ -19,6 +19,7 @@ mod json;
 pub mod language;
 mod length_limit;
 pub mod location;
+pub mod log;
 mod nesting_limit;
 pub mod net;
 mod net_rule;

@@ -23,6 +23,7 @@ use crate::job::{BlobRef, Chunk, Failure, JobState, Outcome, RunState, ValueRef}
 use crate::language::Language;
 use crate::length_limit;
 use crate::location::{ArgumentSummary, MAX_ARGUMENTS, Round};
+use crate::log::{LogWatch, MAX_LOG_WATCHES};
 use crate::nesting_limit;
 use crate::plan::{Capability, Plan};
 
@@ -128,6 +129,9 @@ pub struct LeaseBatch {
     pub steps: Vec<LeasedStep>,
     /// The leases.
     pub leases: Vec<Lease>,
+    /// The logs that somebody follows at this hub.
+    #[serde(deserialize_with = "length_limit::bounded_list::<_, _, MAX_LOG_WATCHES>")]
+    pub log_watches: Vec<LogWatch>,
 }
 
 /// What a worker needs to know about a step.
@@ -216,6 +220,9 @@ pub struct Heartbeat {
 pub struct HeartbeatAnswer {
     /// The jobs that the worker no longer holds a lease of: reaped, cancelled or reset. It must stop them and report nothing.
     pub lost: Vec<JobId>,
+    /// The logs that somebody follows at this hub.
+    #[serde(deserialize_with = "length_limit::bounded_list::<_, _, MAX_LOG_WATCHES>")]
+    pub log_watches: Vec<LogWatch>,
 }
 
 /// A batch of reports.

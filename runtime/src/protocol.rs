@@ -17,6 +17,8 @@
 //! Net          ->   the result of an operation
 //!              <-   Waiting, the number of its steps that wait, when it changes
 //!              <-   Finished
+//! SendLines    ->   requests what a task prints, from a position in its log on
+//!              <-   Lines, once for each request, when there are some
 //! Cancel       ->   stops a running task; there is no reply
 //! ```
 //! A frame is its length (32 bits, little endian) and its bytes. Frames of the parent may carry open files, see
@@ -80,6 +82,10 @@ pub(crate) enum ToHost {
     Taken {
         id: u64,
     },
+    SendLines {
+        id: u64,
+        position: u64,
+    },
     Cancel {
         id: u64,
     },
@@ -97,6 +103,7 @@ pub(crate) enum FromHost {
     Refused(String),
     Compiled(Bytes),
     Items { id: u64, count: u32, items: Bytes },
+    Lines { id: u64, position: u64, text: String, next: u64 },
     Finished { id: u64, finished: Finished },
     Net { id: u64, request: NetRequest },
     Waiting { steps: u32 },

@@ -174,6 +174,7 @@ fn a_long_stream_arrives_in_order(runtime: &Runtime) {
                     assert!(matches!(finished.answer, Answer::Completed { streamed: true, .. }), "{finished:?}");
                     break;
                 }
+                Event::Lines { .. } => panic!("lines that were not requested"),
             }
         }
         assert_eq!(next, 300_000);
@@ -197,6 +198,7 @@ fn a_stream_waits_for_its_consumer(runtime: &Runtime) {
         let finished = loop {
             match running.next().await.expect("alive") {
                 Event::Items { .. } => batches += 1,
+                Event::Lines { .. } => panic!("lines that were not requested"),
                 Event::Finished(finished) => break finished,
             }
         };

@@ -12,7 +12,8 @@ use crate::process::output::eprint_line;
 
 /// Deletes a finished run from the hub: its jobs, results and counts.
 ///
-/// Values that its steps put into the bucket stay there, because other runs may share them.
+/// The bucket deletes the code and values that no other run uses after its --grace. Named values stay until they expire or
+/// `bue bucket-delete` deletes them.
 #[derive(Debug, Args)]
 pub(crate) struct Delete {
     /// The run: its id, the first digits of it, or `last`

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::Context;
 use bue_runtime::Refusals;
+use bue_worker::PrintedOutput;
 use clap::Args;
 
 use crate::config::settings::Settings;
@@ -12,7 +13,7 @@ use crate::flags::wall::WallFlag;
 use crate::local::run::{FinishedRun, LocalRunOptions, run_locally};
 use crate::process::command_error::CommandError;
 use crate::process::event_loop::block_on;
-use crate::process::output::eprint_line;
+use crate::process::output::{bytes_text, counted, eprint_line};
 use crate::runs::failures::print_failures;
 use crate::runs::outcome::expect_success;
 use crate::runs::results::ResultWriter;
@@ -23,6 +24,7 @@ use crate::script::check::{CheckedScript, load_script};
 /// Prints one line of JSON for each call whose result nothing else in the script uses; with --json, one object with all
 /// results and the failed jobs. Leaves no data behind, unless --data names a folder to keep it.
 #[derive(Debug, Args)]
+#[command(override_usage = "bue run [OPTIONS] <FILE>")]
 pub(crate) struct Run {
     /// The script
     #[arg(required_unless_present = "allow_net")]
@@ -30,13 +32,17 @@ pub(crate) struct Run {
     /// Print one JSON object: run, state, results, failed
     #[arg(long)]
     json: bool,
-    /// Keep the state of hub and bucket in this folder
+    /// Keep the state of hub and bucket in this folder; `bue hub --store sqlite:DIR/hub.db` and `bue bucket --store
+    /// dir:DIR/blobs` serve it later
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
     #[command(flatten)]
     allow: AllowFlags,
     #[command(flatten)]
     wall: WallFlag,
+    /// Print what the steps print, while they run, to stderr
+    #[arg(long)]
+    logs: bool,
     /// At the end, print the rules that would allow what was refused
     #[arg(long)]
     explain_deny: bool,
@@ -49,7 +55,7 @@ impl Run {
         let network = self.allow.network(&settings)?;
         let refusals = network.config.refusals.clone();
         let (cache, wall) = (settings.cache_dir()?, self.wall.mode(&settings)?);
-        let options = LocalRunOptions { cache, data: self.data.clone(), network, wall };
+        let options = LocalRunOptions { cache, data: self.data.clone(), network, wall, logs: self.logs };
         let outcome = self.run(&script, options);
         if self.explain_deny {
             print_refusals(&refusals);
@@ -77,11 +83,23 @@ impl Run {
         let FinishedRun { services, run, view } = finished;
         let page = services.hub.result_page(*run, Default::default()).await.context("failed to read the results")?;
         print_failures(&services.bucket, &page.failed, view).await;
+        if !self.logs {
+            print_amount(&services.printed);
+        }
         let writer = ResultWriter::new(&services.hub, &services.bucket, *run);
         if self.json {
             return writer.write_object(page).await;
         }
         writer.write_lines(page).await
+    }
+}
+
+/// Prints how much the steps have printed, if anything, and how to see it.
+fn print_amount(printed: &PrintedOutput) {
+    let lines = usize::try_from(printed.lines()).unwrap_or(usize::MAX);
+    if lines > 0 {
+        let (lines, bytes) = (counted(lines, "line"), bytes_text(printed.bytes()));
+        eprint_line(&format!("bue: the steps printed {lines} ({bytes}); `bue run --logs` shows them"));
     }
 }
 

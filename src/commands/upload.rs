@@ -10,7 +10,7 @@ use crate::config::settings::Settings;
 use crate::flags::client::ClientFlags;
 use crate::process::command_error::CommandError;
 use crate::process::event_loop::{block_on, interruptible};
-use crate::process::output::print_line;
+use crate::process::output::{eprint_line, print_line};
 use crate::runs::follow::wait_for_run;
 use crate::runs::outcome::expect_success;
 use crate::runs::results::ResultWriter;
@@ -20,7 +20,8 @@ use crate::script::check::{CheckedScript, load_script};
 
 /// Submits a script to a hub and prints the id of its run.
 ///
-/// All problems of the script are reported before anything is submitted. `submit` is an alias.
+/// All problems of the script are reported before anything is submitted. With --wait, prints what `bue run` prints: the results
+/// on stdout, the id of the run on stderr. `submit` is an alias.
 #[derive(Debug, Args)]
 pub(crate) struct Upload {
     /// The script
@@ -48,22 +49,21 @@ impl Upload {
 
     async fn upload(&self, script: &CheckedScript, hub: &HubClient, bucket: &BucketClient) -> Result<(), CommandError> {
         let run = submit(script, hub, bucket).await?;
-        match (self.json, self.wait) {
-            (true, true) => {}
-            (true, false) => print_line(&format!(r#"{{"run":"{run}"}}"#))?,
-            (false, _) => print_line(&run.to_string())?,
-        }
         if !self.wait {
+            print_line(&if self.json { format!(r#"{{"run":"{run}"}}"#) } else { run.to_string() })?;
             // the run is submitted, whether or not the hub still answers
             if let Ok(view) = hub.run(run, None, 0).await {
                 warn_unserved(&view);
             }
             return Ok(());
         }
+        eprint_line(&format!("bue: run {run}"));
         let state = wait_for_run(hub, bucket, run).await?;
-        if self.json {
-            let page = hub.result_page(run, Default::default()).await.context("failed to read the results")?;
-            ResultWriter::new(hub, bucket, run).write_object(page).await?;
+        let page = hub.result_page(run, Default::default()).await.context("failed to read the results")?;
+        let writer = ResultWriter::new(hub, bucket, run);
+        match self.json {
+            true => writer.write_object(page).await?,
+            false => writer.write_lines(page).await?,
         }
         expect_success(state)
     }

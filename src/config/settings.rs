@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::{self, Path, PathBuf};
 
 use anyhow::Context;
 
@@ -74,10 +74,11 @@ impl Settings {
     /// directory.
     pub(crate) fn cache_dir(&self) -> Result<PathBuf, CommandError> {
         let folder = self.text(CACHE_DIR).map(PathBuf::from);
-        let folder = folder.or_else(|| dirs::cache_dir().map(|cache| cache.join("bue")));
-        folder.ok_or_else(|| {
+        let folder = folder.or_else(|| dirs::cache_dir().map(|cache| cache.join("bue"))).ok_or_else(|| {
             CommandError::Usage("this user has no cache directory; set BUE_CACHE_DIR to a folder".to_owned())
-        })
+        })?;
+        // sandbox hosts have another working directory
+        Ok(path::absolute(&folder).with_context(|| format!("failed to find the cache {}", folder.display()))?)
     }
 
     /// Returns the path of a flag, or else of a setting.
@@ -140,7 +141,25 @@ fn read_dotenv(path: &Path) -> Result<HashMap<String, String>, CommandError> {
         lines => lines.with_context(|| format!("failed to read {}", path.display()))?,
     };
     let pairs: Result<HashMap<_, _>, _> = lines.collect();
-    pairs.map_err(|error| CommandError::Usage(format!("failed to parse {}: {error}", path.display())))
+    pairs.map_err(|error| {
+        CommandError::Usage(format!("failed to parse {}: {}", path.display(), dotenv_error(path, &error)))
+    })
+}
+
+/// Returns where the mistake is. The line itself is not printed: it may contain a secret.
+fn dotenv_error(path: &Path, error: &dotenvy::Error) -> String {
+    let dotenvy::Error::LineParse(wrong, index) = error else { return error.to_string() };
+    let text = std::fs::read_to_string(path).unwrap_or_default();
+    // a value in quotes that are not closed extends to the end of the file
+    let first = wrong.lines().next().unwrap_or_default();
+    let line = text
+        .lines()
+        .position(|line| line == first)
+        .map_or_else(|| "a line".to_owned(), |at| format!("line {}", at + 1));
+    format!(
+        "{line}, from character {}: it should be NAME=VALUE, with quotes around a value that has blanks or a `#`",
+        index + 1
+    )
 }
 
 fn read_toml(path: &Path) -> Result<toml::Table, CommandError> {

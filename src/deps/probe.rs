@@ -89,7 +89,7 @@ impl Probe {
         loop {
             match running.next().await {
                 Ok(Event::Finished(finished)) => return Ok(imports(&finished, modules)),
-                Ok(Event::Items { .. }) => {}
+                Ok(Event::Items { .. } | Event::Lines { .. }) => {}
                 Err(error) => return Ok(all_failed(modules, &error.to_string())),
             }
         }

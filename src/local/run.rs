@@ -1,9 +1,13 @@
 //! Runs a script to its end on services inside this process.
 
 use std::path::PathBuf;
+use std::pin::pin;
+use std::sync::Arc;
 use std::time::Duration;
 
+use bue_client::HubClient;
 use bue_model::RunId;
+use bue_model::log::{LogSelection, LogView};
 use bue_model::wire::RunView;
 use bue_runtime::WallMode;
 use tokio::time::timeout;
@@ -12,15 +16,20 @@ use crate::config::network::Network;
 use crate::local::services::{Services, first_failure};
 use crate::process::command_error::CommandError;
 use crate::process::event_loop::interruptible;
+use crate::process::output::eprint_line;
 use crate::process::signals::interrupted;
 use crate::runs::follow::follow;
-use crate::runs::progress::Progress;
+use crate::runs::live_log::{LiveLog, labelled_lines};
+use crate::runs::progress::{LinePrinter, Progress};
 use crate::runs::submit::submit;
 use crate::sandbox::prepare_sandbox;
 use crate::script::check::CheckedScript;
 
 /// How long the hub may take to cancel a run after Ctrl-C.
 const CANCEL_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// How long the end of the log may come after the end of the run.
+const LOG_END_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A run that has ended, and the services that still have its results.
 pub(crate) struct FinishedRun {
@@ -39,23 +48,31 @@ pub(crate) struct LocalRunOptions {
     pub(crate) network: Network,
     /// The wall around their sandboxes.
     pub(crate) wall: WallMode,
+    /// Print what steps print, to stderr.
+    pub(crate) logs: bool,
 }
 
 /// Runs a script to its end. Everything starts as early as it can: from the second start on, the sandbox is loaded while the
 /// code is uploaded.
 pub(crate) async fn run_locally(script: &CheckedScript, options: LocalRunOptions) -> Result<FinishedRun, CommandError> {
     let mut services = Services::start(options.data.as_deref()).await?;
+    let hub = Arc::clone(&services.hub);
     let ready =
         async { tokio::try_join!(prepare_sandbox(options.cache), submit(script, &services.hub, &services.bucket)) };
     let (prepared, run) = interruptible(ready).await?;
     let scopes = scopes(script);
+    // before any job starts, so that nothing is missed
+    let logs = match options.logs {
+        true => Some(LiveLog::start(&hub, LogSelection::Run { run, step: None }).await?),
+        false => None,
+    };
     // a script without calls needs no worker
     if !scopes.is_empty() {
         interruptible(services.start_worker(prepared, scopes, options.network, options.wall)).await?;
     }
     let mut progress = Progress::new();
     let view = tokio::select! {
-        view = follow(&services.hub, run, &mut progress) => view?,
+        view = follow_with_logs(&hub, run, &mut progress, logs) => view?,
         error = first_failure(&mut services.tasks) => return Err(error),
         () = interrupted() => {
             // So that the run is stored as cancelled if `--data` keeps it. The command ends even if this fails.
@@ -65,6 +82,38 @@ pub(crate) async fn run_locally(script: &CheckedScript, options: LocalRunOptions
     };
     progress.finish();
     Ok(FinishedRun { services, run, view })
+}
+
+/// Follows a run, and prints what its steps print.
+async fn follow_with_logs(
+    hub: &HubClient,
+    run: RunId,
+    progress: &mut Progress,
+    logs: Option<LiveLog<'_>>,
+) -> Result<RunView, CommandError> {
+    let Some(logs) = logs else { return follow(hub, run, progress).await };
+    let mut print_logs = pin!(print_logs(logs, progress.line_printer()));
+    tokio::select! {
+        view = follow(hub, run, progress) => {
+            let view = view?;
+            if timeout(LOG_END_TIMEOUT, print_logs).await.is_err() {
+                eprint_line("bue: warning: the last lines that the steps printed did not arrive");
+            }
+            Ok(view)
+        }
+        () = &mut print_logs => follow(hub, run, progress).await,
+    }
+}
+
+/// Prints what steps print, until the run has ended. The run continues if its log breaks.
+async fn print_logs(logs: LiveLog<'_>, printer: LinePrinter) {
+    let print = |log: &LogView, missed: u64| {
+        labelled_lines(log, missed, false).iter().for_each(|line| printer.print(line));
+        Ok(())
+    };
+    if let Err(CommandError::Environment(error)) = logs.follow(print).await {
+        printer.print(&format!("bue: warning: {error:#}"));
+    }
 }
 
 /// Returns the scopes of the script's steps, in order of appearance.

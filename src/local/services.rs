@@ -10,7 +10,7 @@ use anyhow::{Context, anyhow};
 use bue_client::{BucketClient, HubClient};
 use bue_hub::{Access, BlobStore, Bucket, Durability, Hub, SqliteStore, serve_bucket, serve_hub};
 use bue_runtime::{Prepared, WallMode};
-use bue_worker::WorkerConfig;
+use bue_worker::{PrintedOutput, WorkerConfig};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
@@ -23,7 +23,7 @@ use crate::process::random::new_token;
 
 /// The services of a local run. None of them is left after [`Services::stop`].
 pub(crate) struct Services {
-    pub(crate) hub: HubClient,
+    pub(crate) hub: Arc<HubClient>,
     pub(crate) bucket: BucketClient,
     hub_address: SocketAddr,
     bucket_address: SocketAddr,
@@ -33,6 +33,8 @@ pub(crate) struct Services {
     stop_worker: CancellationToken,
     stop_servers: CancellationToken,
     pub(crate) tasks: JoinSet<Result<(), CommandError>>,
+    /// Counts what the steps print.
+    pub(crate) printed: Arc<PrintedOutput>,
     /// Deleted when this is dropped. `None`: the user keeps the folder.
     _folder: Option<TempDir>,
 }
@@ -67,7 +69,7 @@ impl Services {
             stop_servers.clone().cancelled_owned(),
         )));
         Ok(Self {
-            hub: hub_client(hub_address, &token)?,
+            hub: Arc::new(hub_client(hub_address, &token)?),
             bucket: bucket_client(bucket_address, &token)?,
             token,
             hub_address,
@@ -75,6 +77,7 @@ impl Services {
             stop_worker: CancellationToken::new(),
             stop_servers,
             tasks,
+            printed: Arc::default(),
             _folder: temporary,
         })
     }
@@ -90,7 +93,7 @@ impl Services {
         let hub = hub_client(self.hub_address, &self.token)?;
         let bucket = bucket_client(self.bucket_address, &self.token)?;
         let config = worker_config(prepared, scopes, network, wall, &hub, &bucket).await?;
-        let config = WorkerConfig { drain: Duration::ZERO, ..config };
+        let config = WorkerConfig { drain: Duration::ZERO, printed: Arc::clone(&self.printed), ..config };
         let stop = self.stop_worker.clone();
         self.tasks
             .spawn(async move { Ok(bue_worker::run(config, hub, bucket, stop).await.context("the worker failed")?) });

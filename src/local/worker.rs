@@ -1,5 +1,6 @@
 //! The configuration of a worker on this machine.
 
+use std::sync::Arc;
 use std::thread::available_parallelism;
 use std::time::Duration;
 
@@ -47,6 +48,7 @@ pub(crate) async fn worker_config(
         egress,
         databases: network.databases,
         wall,
+        printed: Arc::default(),
         drain: DRAIN_TIMEOUT,
     })
 }

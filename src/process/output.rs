@@ -49,6 +49,23 @@ pub(crate) fn plain_table<const N: usize>(header: [&str; N]) -> comfy_table::Tab
     table
 }
 
+/// Returns the text without characters that would control the terminal or reorder the text around them. Tabs and line breaks stay.
+pub(crate) fn without_control_characters(text: &str) -> String {
+    let is_bidirectional = |char| matches!(char, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    text.chars().filter(|char| matches!(char, '\n' | '\t') || !(char.is_control() || is_bidirectional(*char))).collect()
+}
+
+/// Formats a number of bytes: `340 bytes`, `1.2 KiB`.
+pub(crate) fn bytes_text(bytes: u64) -> String {
+    #[expect(clippy::cast_precision_loss, reason = "one decimal place is shown")]
+    let scaled = |unit: u64| bytes as f64 / unit as f64;
+    match bytes {
+        0..1024 => counted(usize::try_from(bytes).unwrap_or(usize::MAX), "byte"),
+        1024..1_048_576 => format!("{:.1} KiB", scaled(1024)),
+        _ => format!("{:.1} MiB", scaled(1_048_576)),
+    }
+}
+
 /// Formats a number with its noun: `1 package`, `2 packages`.
 pub(crate) fn counted(number: usize, noun: &str) -> String {
     format!("{number} {noun}{}", if number == 1 { "" } else { "s" })

@@ -8,6 +8,7 @@ pub(crate) mod failures;
 pub(crate) mod follow;
 pub(crate) mod job_list;
 pub(crate) mod job_name;
+pub(crate) mod live_log;
 pub(crate) mod outcome;
 pub(crate) mod progress;
 pub(crate) mod results;

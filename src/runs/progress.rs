@@ -70,6 +70,14 @@ impl Progress {
         }
     }
 
+    /// Returns what prints lines above the bars.
+    pub(crate) fn line_printer(&self) -> LinePrinter {
+        match &self.display {
+            Display::Bars(bars) => LinePrinter(Some(bars.all.clone())),
+            Display::Lines(_) => LinePrinter(None),
+        }
+    }
+
     /// Leaves the last state on the terminal; messages follow below it.
     pub(crate) fn finish(self) {
         if let Display::Bars(bars) = self.display {
@@ -81,6 +89,19 @@ impl Progress {
         match &self.display {
             Display::Bars(bars) => bars.all.suspend(|| eprint_line(text)),
             Display::Lines(_) => eprint_line(text),
+        }
+    }
+}
+
+/// Prints lines to stderr while a run's progress is shown there.
+pub(crate) struct LinePrinter(Option<MultiProgress>);
+
+impl LinePrinter {
+    /// Prints a line. A failed write is ignored, as in [`eprint_line`].
+    pub(crate) fn print(&self, line: &str) {
+        match &self.0 {
+            Some(bars) => drop(bars.println(line)),
+            None => eprint_line(line),
         }
     }
 }

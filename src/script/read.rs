@@ -22,7 +22,12 @@ pub(crate) fn read_source(path: &Path) -> FileContents<'static> {
     match read_text(path) {
         Ok(text) => FileContents::Text(Cow::Owned(text)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => FileContents::Missing,
-        Err(_) => FileContents::Opaque,
+        Err(error) => match error.kind() {
+            io::ErrorKind::InvalidData | io::ErrorKind::FileTooLarge | io::ErrorKind::IsADirectory => {
+                FileContents::Opaque
+            }
+            _ => FileContents::Unreadable(error.to_string()),
+        },
     }
 }
 

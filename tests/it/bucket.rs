@@ -166,7 +166,7 @@ fn old_runs_and_their_blobs_are_deleted() {
     let worker = Server::start(&folder, &["worker", "-b", &hub.address, "-k", &bucket.address]);
     let long = step("long", "def long():\n    print('said' * 50000)\n    return 'x' * 100000");
     let project = Project::new(&[("x.bue", &format!("{long}long()\n")), ("bue.toml", &client(&hub, &bucket))]);
-    let run = project.bue(&["upload", "-f", "x.bue", "--wait"]).expect_code(0).stdout.trim().to_owned();
+    let run = project.bue(&["upload", "-f", "x.bue", "--wait"]).expect_code(0).run_id();
     project.bue(&["bucket-set", "kept", "x.bue"]).expect_code(0);
     let blobs = folder.path().join("blobs");
     assert!(files(&blobs.join("blobs")) >= 3, "code, value and log");

@@ -1,12 +1,13 @@
 //! The programs in examples/ give the results that their READMEs show.
 
-use std::path::Path;
+use std::fs;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
 
 use bue_test_support::process::Lines;
 use serde_json::{Value, json};
 
-use crate::project::{CommandOutput, Project, prepare};
+use crate::project::{CommandOutput, Project, finish, prepare};
 
 /// Runs the script of an example in place. It must not leave files behind.
 fn example(folder: &str, script: &str) -> CommandOutput {
@@ -72,9 +73,9 @@ fn what_bue_example_writes_runs() {
 fn bue_example_overwrites_only_with_force() {
     let project = Project::new(&[("example.py", "mine")]);
     project.bue(&["example"]).expect_code(1).expect_stderr(&["example.py", "--force"]);
-    assert_eq!(std::fs::read_to_string(project.path("example.py")).expect("a file"), "mine");
+    assert_eq!(fs::read_to_string(project.path("example.py")).expect("a file"), "mine");
     project.bue_writes(&["example", "--force"]).expect_code(0);
-    assert_ne!(std::fs::read_to_string(project.path("example.py")).expect("a file"), "mine");
+    assert_ne!(fs::read_to_string(project.path("example.py")).expect("a file"), "mine");
 }
 
 #[test]
@@ -114,12 +115,12 @@ fn the_report_api_works_with_requests() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/report_api");
     let project = Project::new(&[]);
     for name in ["pipeline.bue", "steps.py"] {
-        let text = std::fs::read_to_string(folder.join(name)).expect("a file");
+        let text = fs::read_to_string(folder.join(name)).expect("a file");
         assert!(text.contains("127.0.0.1:8700"), "{name} names the API");
         project.write(name, &text.replace("127.0.0.1:8700", &address));
     }
     for name in ["requirements.txt", "bue.lock"] {
-        project.write(name, &std::fs::read_to_string(folder.join(name)).expect("a file"));
+        project.write(name, &fs::read_to_string(folder.join(name)).expect("a file"));
     }
     // the packages are downloaded once; without a network the test is skipped, unless BUE_TEST_WHEELS is set
     let fetched = project.bue(&["deps", "check", "pipeline.bue"]);
@@ -133,4 +134,20 @@ fn the_report_api_works_with_requests() {
     assert_eq!(accounts.len(), 300);
     assert_eq!(accounts[299][0]["account"], "Account 300");
     assert!(accounts.iter().all(|rows| rows[0]["days"].as_u64().is_some_and(|days| days >= 25)));
+}
+
+#[test]
+fn the_examples_are_formatted() {
+    let examples = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/examples"));
+    let scripts: Vec<PathBuf> = fs::read_dir(examples)
+        .expect("examples")
+        .flat_map(|folder| fs::read_dir(folder.expect("a folder").path()).expect("files"))
+        .map(|file| file.expect("a file").path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "bue"))
+        .collect();
+    assert!(scripts.len() >= 7, "{scripts:?}");
+    let project = Project::new(&[]);
+    let mut command = project.command(&["fmt", "--check"]);
+    command.args(scripts);
+    finish(command).expect_code(0);
 }

@@ -14,8 +14,10 @@
 //! cli            usage, help, settings, pipes, Ctrl-C
 //! bucket         large values, values that expire, blobs of old runs
 //! services       hub, bucket and worker as separate processes
+//! server_errors  errors that name the server, the line, the file
 //! tokens         the production recipe, and refused requests
 //! tls            the same over TLS, with client certificates
+//! live_logs      what steps print, seen while they run
 //! verbs          the verbs that use running services
 //! visibility     lists of jobs, short ids, scopes without a worker, narrow terminals
 //! postgres       several hubs on one database, and one of them is killed
@@ -45,6 +47,7 @@ mod contributing;
 mod docs;
 mod examples;
 mod guest_modules;
+mod live_logs;
 mod modules;
 mod network;
 mod packages;
@@ -54,6 +57,7 @@ mod project;
 mod reliability;
 mod results;
 mod run;
+mod server_errors;
 mod services;
 mod tls;
 mod tokens;

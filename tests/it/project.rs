@@ -114,6 +114,13 @@ impl CommandOutput {
         self.values().pop().expect("a result")
     }
 
+    /// Returns the id of the run that `bue upload --wait` has printed.
+    #[track_caller]
+    pub(crate) fn run_id(&self) -> String {
+        let id = self.stderr.lines().find_map(|line| line.strip_prefix("bue: run "));
+        id.unwrap_or_else(|| panic!("no id of a run:\n{}", self.stderr)).to_owned()
+    }
+
     /// Checks that stderr contains all of these.
     #[track_caller]
     pub(crate) fn expect_stderr(&self, parts: &[&str]) {

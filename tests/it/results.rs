@@ -122,24 +122,71 @@ def numbers():
     assert_eq!(values, [json!([0, 1, 2]), json!([0, 1, 2])]);
 }
 
+/// Scripts, and the exit code of each.
+fn scripts() -> Vec<(String, i32)> {
+    let value = |code: &str| python("value", &format!("def value():\n    return {code}"), "value()");
+    let add = step("add", "def add(*numbers):\n    return sum(numbers)");
+    let rows = step("rows", "def rows():\n    yield from range(100)");
+    let few = step("few", "def few():\n    return range(3)");
+    let talk = step("talk", "def talk():\n    print('said')\n    return 'x' * 100000");
+    vec![
+        (mixed(), 1),
+        (value("{'a': [1, 2.5, None, True, 'é'], 'b': b'x'}"), 0),
+        (value("float('nan')"), 0),
+        (format!("{add}a = add()\nb = add(a, a)\nadd(b)\nadd()\n"), 0),
+        (format!("{add}{few}for a in few():\n    x = add(a, a)\n    for b in few():\n        add(x, b)\n"), 0),
+        (format!("{add}{rows}all = [add(row, row) for row in rows()]\ny = add(all)\n"), 1),
+        (format!("{add}{rows}for row in rows():\n    add(row, row)\n"), 0),
+        (format!("{talk}talk()\n"), 0),
+        ("# nothing\n".to_owned(), 0),
+    ]
+}
+
+/// Everything but what differs from run to run: their ids, the numbers of jobs, progress, and how much was printed.
+fn comparable(output: &CommandOutput) -> (i32, String, Vec<String>) {
+    let differs =
+        |line: &&str| !line.starts_with("bue: ") && !line.trim_start().starts_with(|char: char| char.is_ascii_digit());
+    let stderr = output.stderr.lines().filter(differs).map(without_numbers).collect();
+    (output.code, output.stdout.clone(), stderr)
+}
+
+/// A line without the number of a job, and without times.
+fn without_numbers(line: &str) -> String {
+    let line = line.split(", job ").next().unwrap_or(line);
+    line.split_whitespace().filter(|word| !word.ends_with('Z')).collect::<Vec<_>>().join(" ")
+}
+
 #[test]
-fn run_and_result_print_the_same() {
-    let script = mixed();
+fn run_upload_and_result_print_the_same() {
     prepare();
     let folder = TempDir::new().expect("a folder");
     let bucket = Server::start(&folder, &["bucket", "-b", "127.0.0.1:0"]);
     let hub = Server::start(&folder, &["hub", "-b", "127.0.0.1:0", "-k", &bucket.address]);
     let worker = Server::start(&folder, &["worker", "-b", &hub.address, "-k", &bucket.address, "-s", "default"]);
-    let project = Project::new(&[("x.bue", &script), ("bue.toml", &client(&hub, &bucket))]);
-    let run = project.bue(&["upload", "-f", "x.bue", "--wait"]).expect_code(1).stdout.trim().to_owned();
-    let result = project.bue(&["result", &run]).expect_code(1);
-    let local = project.bue(&["run", "x.bue"]).expect_code(1);
-    assert_eq!(result.stdout, local.stdout);
-    let missing = |output: &CommandOutput| {
-        output.stderr.lines().filter(|line| line.starts_with("no result: ")).map(str::to_owned).collect::<Vec<_>>()
-    };
-    assert_eq!(missing(&result), missing(&local));
-    assert_eq!(missing(&result).len(), 7);
+    let project = Project::new(&[("bue.toml", &client(&hub, &bucket))]);
+    for (script, code) in scripts() {
+        project.write("x.bue", &script);
+        let local = project.bue(&["run", "x.bue"]).expect_code(code);
+        let upload = project.bue(&["upload", "-f", "x.bue", "--wait"]).expect_code(code);
+        assert_eq!(comparable(&upload), comparable(&local), "{script}");
+        let run = upload.run_id();
+        let result = project.bue(&["result", &run]).expect_code(code);
+        assert_eq!(result.stdout, local.stdout, "{script}");
+        let missing = |output: &CommandOutput| {
+            output.stderr.lines().filter(|line| line.starts_with("no result: ")).map(str::to_owned).collect::<Vec<_>>()
+        };
+        assert_eq!(missing(&result), missing(&local), "{script}");
+
+        let json = |arguments: &[&str]| {
+            let mut json = project.bue(arguments).expect_code(code).json();
+            json["run"] = Value::Null;
+            json["failed"].as_array_mut().expect("a list").iter_mut().for_each(|failed| failed["job"] = Value::Null);
+            json
+        };
+        let local = json(&["run", "x.bue", "--json"]);
+        assert_eq!(json(&["upload", "-f", "x.bue", "--wait", "--json"]), local, "{script}");
+        assert_eq!(json(&["result", &run, "--json"]), local, "{script}");
+    }
     for server in [worker, hub, bucket] {
         server.stop();
     }

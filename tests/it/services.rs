@@ -151,7 +151,7 @@ pub(crate) fn runs_on_services(store: &str) {
     let project = Project::new(&[("x.bue", &script.concat()), ("bue.toml", &client(&hub, &bucket))]);
     let output = project.bue(&["upload", "-f", "x.bue", "--wait"]).expect_code(1);
     output.expect_stderr(&["step `bad`", "ValueError: 100000", "said by bad"]);
-    let run = output.stdout.trim().to_owned();
+    let run = output.run_id();
 
     let result = project.bue(&["result", &run, "--json"]).expect_code(1).json();
     assert_eq!(result["state"], "failed");
@@ -200,7 +200,7 @@ fn steps_reach_allowed_servers_but_not_the_workers_own_hub() {
     let steps = [fetch("out", &other_server.to_string()), fetch("hub", &hub.address), fetch("bucket", &bucket.address)];
     let script = format!("!allow net 127.0.0.1\n{}\nout()\nhub()\nbucket()\n", steps.concat());
     let project = Project::new(&[("x.bue", &script), ("bue.toml", &client(&hub, &bucket))]);
-    let run = project.bue(&["upload", "-f", "x.bue", "--wait"]).expect_code(0).stdout.trim().to_owned();
+    let run = project.bue(&["upload", "-f", "x.bue", "--wait"]).expect_code(0).run_id();
     let values = project.bue(&["result", &run, "--json"]).expect_code(0).values();
     assert_eq!(values[0], json!(200));
     for refused in &values[1..] {

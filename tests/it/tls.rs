@@ -34,7 +34,7 @@ fn hub_bucket_worker_and_client_work_over_tls() {
     assert!(!hub.stderr().contains("warning"), "it reaches the bucket: {}", hub.stderr());
     let worker = Server::start(project.folder(), &["worker", "-b", &hub.address]);
     let run = project.bue_writes(&["upload", "-b", &hub.address, "-f", "example.bue", "--wait"]).expect_code(0);
-    let run = run.stdout.trim().to_owned();
+    let run = run.run_id();
     assert_eq!(project.bue_writes(&["result", "-b", &hub.address, &run]).expect_code(0).stdout.len(), 100_003);
 
     // from another folder, with flags

@@ -2,11 +2,13 @@
 
 use std::ffi::OsString;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bue_model::wire::WorkerAbilities;
 use bue_runtime::{DatabasesConfig, Egress, Limits, Prepared, WallMode};
 
+use crate::printed::PrintedOutput;
 use crate::value_summary::Secrets;
 
 /// The configuration of a worker.
@@ -41,6 +43,8 @@ pub struct WorkerConfig {
     pub egress: Egress,
     /// The databases of postgres steps. Those run in this process, because a sandbox host holds no credentials.
     pub databases: DatabasesConfig,
+    /// Counts what the steps print.
+    pub printed: Arc<PrintedOutput>,
     /// The time that steps have to finish after a shutdown was requested. Then they are cancelled and their leases released.
     pub drain: Duration,
 }

@@ -15,7 +15,10 @@ use crate::arguments::summarize_arguments;
 use crate::fetch::{Fetch, FetchError};
 use crate::held_leases::{CancelReason, HeldLeases};
 use crate::input_budget::{InputBudget, check_code_size};
+use crate::job_log::JobLog;
+use crate::live_log::LiveLogs;
 use crate::output::{ListWriter, Output, store_list};
+use crate::printed::PrintedOutput;
 use crate::rate_key::rate_key;
 use crate::reporter::QueuedReport;
 use crate::task::{FetchedStep, StepTask};
@@ -33,6 +36,8 @@ pub(crate) struct JobRunner {
     /// Left out of what is reported of failed attempts.
     pub(crate) secrets: Secrets,
     pub(crate) reports: mpsc::UnboundedSender<QueuedReport>,
+    pub(crate) live_logs: LiveLogs,
+    pub(crate) printed: Arc<PrintedOutput>,
 }
 
 /// The result of an attempt, before its log is stored.
@@ -203,14 +208,26 @@ impl JobRunner {
         Ok(Outcome::Keyed { key: rate_key(input.as_deref(), field) })
     }
 
-    /// Stores the elements that the step emits, until it has finished.
+    /// Stores the elements that the step emits, and sends what it prints while somebody follows it, until it has finished.
     async fn follow(&self, mut running: Running, lease: &Lease, step: &LeasedStep) -> Result<Attempt, AttemptError> {
         let output = self.output(lease);
         let mut list = ListWriter::default();
+        let mut log = JobLog::new(&self.live_logs, lease, step);
         loop {
-            match running.next().await.map_err(|error| AttemptError::Released(error.to_string()))? {
+            let event = tokio::select! {
+                event = running.next() => event,
+                position = log.request() => {
+                    running.request_lines(position);
+                    continue;
+                }
+            };
+            match event.map_err(|error| AttemptError::Released(error.to_string()))? {
                 Event::Items { count, items } => list.push(count, items, output).await?,
-                Event::Finished(finished) => return finish(finished, list, step, output).await,
+                Event::Lines { position, text, next } => log.send(position, text, next).await,
+                Event::Finished(finished) => {
+                    log.finish(&finished.log).await;
+                    return finish(finished, list, step, output).await;
+                }
             }
         }
     }
@@ -222,6 +239,7 @@ impl JobRunner {
 
     async fn report(&self, lease: &Lease, attempt: Attempt, started_at: Instant) -> Report {
         let Attempt { outcome, log, arguments } = attempt;
+        self.printed.add(&log);
         let log = match log.is_empty() {
             true => None,
             // If the log cannot be stored, the step does not run again for it.

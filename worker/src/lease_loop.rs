@@ -67,6 +67,7 @@ impl LeaseLoop<'_> {
 
     fn start(&self, batch: LeaseBatch, permits: Vec<Permit>) {
         self.runner.held_leases.set_lease_ms(batch.lease_ms);
+        self.runner.live_logs.set_watches(batch.log_watches);
         let steps: Vec<_> = batch.steps.into_iter().map(Arc::new).collect();
         for (lease, permit) in batch.leases.into_iter().zip(permits) {
             let Some(step) = steps.get(lease.step as usize).map(Arc::clone) else {

@@ -11,6 +11,8 @@
 //!  hub <------------------- heartbeat: all held leases ----+
 //! ```
 //!
+//! While somebody follows the log of a job, `job_log` gets what the step prints from its sandbox host, and `live_log` sends it to the hub.
+//!
 //! Requests to the hub are batched: what arrives while a request is in flight goes into the next one.
 #![forbid(unsafe_code)]
 
@@ -24,9 +26,12 @@ mod heartbeat;
 mod held_leases;
 mod input_budget;
 mod job;
+mod job_log;
 mod lease_loop;
+mod live_log;
 mod output;
 mod parameters;
+mod printed;
 mod rate_key;
 mod reporter;
 mod run_job;
@@ -36,5 +41,6 @@ mod worker;
 
 pub use config::WorkerConfig;
 pub use error::WorkerError;
+pub use printed::PrintedOutput;
 pub use run_job::{JobRun, run_job};
 pub use worker::run;

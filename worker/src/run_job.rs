@@ -15,6 +15,7 @@ use crate::fetch::Fetch;
 use crate::held_leases::HeldLeases;
 use crate::input_budget::InputBudget;
 use crate::job::JobRunner;
+use crate::live_log::LiveLogs;
 
 /// The result of [`run_job`].
 #[derive(Clone, Debug, PartialEq)]
@@ -50,6 +51,8 @@ pub async fn run_job(config: &WorkerConfig, bucket: BucketClient, batch: LeaseBa
         secrets: config.secrets(),
         held_leases: Arc::new(HeldLeases::default()),
         reports,
+        live_logs: LiveLogs::new().0,
+        printed: Arc::clone(&config.printed),
     };
     let (outcome, log) = runner.run_unreported(lease, step).await;
     runner.databases.shutdown().await;

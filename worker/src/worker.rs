@@ -17,6 +17,7 @@ use crate::held_leases::{CancelReason, HeldLeases};
 use crate::input_budget::InputBudget;
 use crate::job::JobRunner;
 use crate::lease_loop::LeaseLoop;
+use crate::live_log::LiveLogs;
 use crate::{heartbeat, reporter};
 
 /// Runs a worker until `shutdown`, then drains it: it leases no more jobs, lets steps continue for [`WorkerConfig::drain`], releases the
@@ -56,6 +57,7 @@ async fn run_with(config: &WorkerConfig, hub: HubClient, fetch: Fetch, hosts: Ar
     let hub = Arc::new(hub);
     let held_leases = Arc::new(HeldLeases::default());
     let (reports, queue) = mpsc::unbounded_channel();
+    let (live_logs, live_log_sender) = LiveLogs::new();
     let runner = Arc::new(JobRunner {
         hosts: Arc::clone(&hosts),
         databases: Databases::new(config.databases.clone()),
@@ -65,9 +67,13 @@ async fn run_with(config: &WorkerConfig, hub: HubClient, fetch: Fetch, hosts: Ar
         secrets: config.secrets(),
         held_leases: Arc::clone(&held_leases),
         reports,
+        live_logs: live_logs.clone(),
+        printed: Arc::clone(&config.printed),
     });
     let reporter = tokio::spawn(reporter::run(config.name.clone(), Arc::clone(&hub), Arc::clone(&held_leases), queue));
-    let heartbeat = tokio::spawn(heartbeat::run(config.name.clone(), Arc::clone(&hub), Arc::clone(&held_leases)));
+    let live_log_sender = tokio::spawn(live_log_sender.run(config.name.clone(), Arc::clone(&hub)));
+    let heartbeat = heartbeat::run(config.name.clone(), Arc::clone(&hub), Arc::clone(&held_leases), live_logs);
+    let heartbeat = tokio::spawn(heartbeat);
 
     let jobs = TaskTracker::new();
     let admission = Admission::new(Arc::clone(&hosts), config.slots, config.memory_bytes);
@@ -85,6 +91,7 @@ async fn run_with(config: &WorkerConfig, hub: HubClient, fetch: Fetch, hosts: Ar
         tracing::error!(%error, "the reporter ended early; the leases of its jobs will end");
     }
     heartbeat.abort();
+    live_log_sender.abort();
     // The tasks that shared the hosts have ended, so this is the last owner; if not, dropping it ends the processes too.
     if let Some(hosts) = Arc::into_inner(hosts) {
         hosts.shutdown().await;

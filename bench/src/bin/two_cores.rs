@@ -83,7 +83,7 @@ impl Arm {
                 ensure!(is_correct, "the step answered {:?}", finished.answer);
                 Ok(())
             }
-            Event::Items { .. } => bail!("the step streamed elements"),
+            Event::Items { .. } | Event::Lines { .. } => bail!("the step sent what was not requested"),
         }
     }
 }

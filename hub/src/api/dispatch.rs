@@ -9,6 +9,7 @@ use hyper::body::Incoming;
 use crate::api::events::event_stream;
 use crate::api::hub::Hub;
 use crate::api::leases;
+use crate::api::log_stream::{follow_job, follow_run};
 use crate::api::long_poll::wait_for_run;
 use crate::api::routes::{Operation, ROUTES};
 use crate::api::views::{job_query, list_runs};
@@ -49,18 +50,20 @@ pub(super) async fn dispatch(
             json(&store.jobs(run, query).await?.ok_or(HubError::RunNotFound(run))?)
         }
         Operation::GetResults => results(store, head.uri.query(), run()?).await,
+        Operation::FollowRunLog => follow_run(hub, run()?, query_parameter(head.uri.query(), "step")?).await,
         Operation::CancelRun => json(&store.cancel_run(hub.now(), run()?).await?),
         Operation::ResetRun => json(&store.reset_run(hub.now(), run()?).await?),
         Operation::GetJob => json(&expect_job(job()?, store.job(job()?).await?)?),
         Operation::ExplainJob => explain_job(hub, job()?).await,
         Operation::GetTask => postcard(&expect_job(job()?, store.task(job()?).await?)?),
-        Operation::GetLog => postcard(&expect_job(job()?, store.log(job()?).await?)?),
+        Operation::GetLog => log(hub, head.uri.query(), job()?).await,
         Operation::CancelJob => json(&store.cancel_job(hub.now(), job()?).await?),
         Operation::ResetJob => json(&store.reset_job(hub.now(), job()?).await?),
         Operation::ListWorkers => json(&hub.workers.views()),
         Operation::Lease => leases::lease(hub, head, body, context).await,
         Operation::Heartbeat => leases::heartbeat(hub, head, body, context).await,
         Operation::ReportOutcomes => leases::report_outcomes(hub, head, body, context).await,
+        Operation::ReceiveLogs => leases::receive_logs(hub, head, body, context).await,
         Operation::StreamEvents => {
             let changes = store.notifications().subscribe_runs();
             Ok(event_stream(changes, hub.closing.subscribe(), hub.metrics.event_listener()))
@@ -119,4 +122,12 @@ async fn explain_job(hub: &Hub, job: JobId) -> Result<Response<Body>, ErrorReply
     let view = expect_job(job, hub.store.why(job).await?)?;
     let served_by = hub.workers.serving(&view.scope);
     json(&WhyView { now: hub.now(), served_by, ..view })
+}
+
+/// Returns the log of a job's last attempt, or follows the job.
+async fn log(hub: &Hub, query: Option<&str>, job: JobId) -> Result<Response<Body>, ErrorReply> {
+    match query_parameter::<u8>(query, "follow")? {
+        None | Some(0) => postcard(&expect_job(job, hub.store.log(job).await?)?),
+        Some(_) => follow_job(hub, job).await,
+    }
 }

@@ -8,6 +8,7 @@ use tokio::sync::{OnceCell, watch};
 use tokio::time::Instant;
 
 use crate::api::hub_metrics::HubMetrics;
+use crate::api::log_watches::LogWatches;
 use crate::api::progress::RunProgress;
 use crate::api::workers::Workers;
 use crate::auth::access::Access;
@@ -27,6 +28,7 @@ pub struct Hub {
     pub(super) bucket: Option<String>,
     pub(super) tls: Option<Tls>,
     pub(super) workers: Workers,
+    pub(super) log_watches: LogWatches,
     pub(super) progress: RunProgress,
     pub(super) metrics: HubMetrics,
     pub(super) request_metrics: RequestMetrics,
@@ -51,6 +53,7 @@ impl Hub {
         let (access, workers, closing) = (Access::open(), Workers::default(), watch::Sender::new(false));
         let (metrics, registry) = HubMetrics::new(store.notifications().commit_metrics());
         let request_metrics = RequestMetrics::new("hub", registry);
+        let log_watches = LogWatches::default();
         let progress = RunProgress::default();
         Self {
             store,
@@ -58,6 +61,7 @@ impl Hub {
             bucket: None,
             tls: None,
             workers,
+            log_watches,
             progress,
             metrics,
             request_metrics,

@@ -1,6 +1,7 @@
-//! What workers request: leases, heartbeats and reports. Tokens leave the hub sealed for their worker. A heartbeat or report whose
-//! seal is wrong is answered as one of a lost lease, and does not reach the store.
+//! What workers request and send: leases, heartbeats, reports, and lines that are followed. Tokens leave the hub sealed for their worker. A heartbeat or report whose
+//! seal is wrong is answered as one of a lost lease, and does not reach the store. Answers say whose lines are followed.
 
+use bue_model::log::LogBatch;
 use bue_model::wire::{Heartbeat, HeartbeatAnswer, LeaseRequest, MAX_MESSAGE, ReportBatch, Verdict};
 use http::Response;
 use http::request::Parts;
@@ -20,6 +21,8 @@ use crate::http::request_metrics::RequestContext;
 const MAX_LEASE_REQUEST: usize = 512 * 1024;
 /// Bytes of a heartbeat: some thirty per job.
 const MAX_HEARTBEAT: usize = 4 * 1024 * 1024;
+/// Bytes of lines that a worker sends at once.
+const MAX_LOG_BATCH: usize = 8 * 1024 * 1024;
 
 /// Leases jobs of scopes that the sender's access token is for.
 pub(super) async fn lease(
@@ -37,6 +40,7 @@ pub(super) async fn lease(
     for lease in &mut batch.leases {
         lease.token = sealer.seal(context.principal.as_ref(), lease.job, lease.token);
     }
+    batch.log_watches = hub.log_watches.current();
     postcard(&batch)
 }
 
@@ -64,6 +68,7 @@ pub(super) async fn heartbeat(
     hub.log_forged(&heartbeat.worker, forged.len());
     let mut answer: HeartbeatAnswer = hub.store.heartbeat(hub.now(), heartbeat).await?;
     answer.lost.append(&mut forged);
+    answer.log_watches = hub.log_watches.current();
     postcard(&answer)
 }
 
@@ -78,11 +83,29 @@ pub(super) async fn report_outcomes(
     let outcomes = outcome_labels(&batch);
     let is_genuine = open_reports(hub.sealer().await?, context.principal.as_ref(), &mut batch);
     hub.log_forged(&batch.worker, is_genuine.iter().filter(|is_genuine| !**is_genuine).count());
+    batch.reports.iter().for_each(|report| hub.log_watches.forget(report.job, report.token));
     let mut stored = hub.store.complete(hub.now(), batch).await?.into_iter();
     let verdict = |is_genuine: bool| if is_genuine { stored.next() } else { Some(Verdict::LeaseLost) };
     let verdicts: Vec<Verdict> = is_genuine.into_iter().filter_map(verdict).collect();
     hub.metrics.record_outcomes(&outcomes, &verdicts);
     postcard(&verdicts)
+}
+
+/// Passes on what jobs print that the sender has leases of. The answer says what is followed, as that of a heartbeat does.
+pub(super) async fn receive_logs(
+    hub: &Hub,
+    head: &Parts,
+    body: Incoming,
+    context: &RequestContext<'_>,
+) -> Result<Response<Body>, ErrorReply> {
+    let mut batch: LogBatch = decode_postcard(&head.headers, &read_body(body, MAX_LOG_BATCH).await?)?;
+    let (sealer, holder) = (hub.sealer().await?, context.principal.as_ref());
+    batch.entries.retain_mut(|entry| {
+        let opened = sealer.open(holder, entry.job, entry.token);
+        opened.map(|opened| entry.token = opened).is_some()
+    });
+    hub.log_watches.publish(&*hub.store, batch).await;
+    postcard(&hub.log_watches.current())
 }
 
 /// Removes the reports whose seals are wrong, and the seals of the others. Returns for each report whether it was kept.

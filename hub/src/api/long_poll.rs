@@ -74,7 +74,7 @@ fn deadline_in(wait_ms: u64) -> Instant {
 }
 
 /// Returns when the run has changed, or may have.
-async fn next_change(changes: &mut Receiver<RunId>, run: RunId) {
+pub(super) async fn next_change(changes: &mut Receiver<RunId>, run: RunId) {
     while let Ok(changed) = changes.recv().await {
         if changed == run {
             return;

@@ -2,8 +2,8 @@
 //! [`JobStore`](crate::store::JobStore); may use `http` and `auth`, never `sqlite`, `postgres` or `bucket`.
 //!
 //! ```text
-//! hub_server --> dispatch --> routes, leases, long_poll, views, events --> Hub --> JobStore
-//!           `--> reaper, sampler ------------------------------------------^
+//! hub_server --> dispatch --> routes, leases, long_poll, log_stream, views, events --> Hub --> JobStore
+//!           `--> reaper, sampler ------------------------------------------------------^
 //! ```
 
 mod dispatch;
@@ -12,6 +12,8 @@ pub(crate) mod hub;
 mod hub_metrics;
 pub(crate) mod hub_server;
 mod leases;
+mod log_stream;
+mod log_watches;
 mod long_poll;
 mod openapi;
 mod progress;

@@ -5,6 +5,8 @@ use crate::http::openapi::operation_doc::{Content, Documented, OperationDoc, Par
 
 /// Errors of operations that read something by its id.
 const READ_ERRORS: &[u16] = &[400, 404, 503];
+/// Errors of operations that follow a log.
+const FOLLOW_ERRORS: &[u16] = &[400, 404, 429, 503];
 /// Errors of operations that change something by its id.
 const CHANGE_ERRORS: &[u16] = &[400, 404, 409, 503];
 /// Errors of operations that read a body.
@@ -85,6 +87,20 @@ impl Documented for Operation {
                 },
                 ..OperationDoc::new("returns a page of a run's results", Content::Postcard, READ_ERRORS)
             },
+            Self::FollowRunLog => OperationDoc {
+                query: const {
+                    &[QueryParameter {
+                        name: "step",
+                        description: "only the jobs of this step",
+                        kind: ParameterKind::Text,
+                    }]
+                },
+                ..OperationDoc::new(
+                    "streams what the running jobs of a run print, until it has ended",
+                    Content::Bytes("text/event-stream"),
+                    FOLLOW_ERRORS,
+                )
+            },
             Self::CancelRun => changed("cancels a run"),
             Self::ResetRun => changed("makes a run's failed jobs available again"),
             Self::GetJob => OperationDoc::new("returns a job", Content::Json("Job"), READ_ERRORS),
@@ -94,11 +110,15 @@ impl Documented for Operation {
             Self::GetTask => {
                 OperationDoc::new("returns what a worker would receive for a job", Content::Postcard, CHANGE_ERRORS)
             }
-            Self::GetLog => OperationDoc::new("returns a job's latest log", Content::Postcard, READ_ERRORS),
+            Self::GetLog => OperationDoc {
+                query: const { &[integer("follow", "1: stream what the job prints, until it has ended", 1)] },
+                ..OperationDoc::new("returns a job's latest log", Content::PostcardOrEvents, FOLLOW_ERRORS)
+            },
             Self::CancelJob => changed("cancels the call that a job belongs to"),
             Self::ResetJob => changed("makes a failed job available again"),
             Self::Lease => message("leases jobs; waits until some are ready"),
             Self::Heartbeat => message("extends leases"),
+            Self::ReceiveLogs => message("receives what jobs print that somebody follows"),
             Self::ReportOutcomes => message("reports the outcomes of jobs"),
             Self::StreamEvents => {
                 OperationDoc::new("streams the ids of runs that change", Content::Bytes("text/event-stream"), &[])

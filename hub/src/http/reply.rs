@@ -117,7 +117,7 @@ impl From<HubError> for ErrorReply {
             HubError::OtherDatabase => (
                 StatusCode::CONFLICT,
                 "other_database",
-                "give each database its own bucket; if the other database is gone, delete the object `owner` in the bucket's store",
+                "give each database its own bucket; if the other database is gone, delete `owner` in the bucket's folder or S3 store",
             ),
             HubError::Postgres(_) | HubError::Unreachable(_) | HubError::Unusable { .. } | HubError::Unsure(_) => (
                 StatusCode::SERVICE_UNAVAILABLE,

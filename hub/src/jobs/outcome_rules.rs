@@ -67,10 +67,19 @@ pub(crate) const UNEXPECTED_KEY: &str = "its worker was to run it, but reported 
 /// The failure of a job that has been pending for too long.
 pub(crate) fn pending_too_long(limit_ms: u64) -> Failure {
     let message = format!(
-        "it has answered `pending` for {} s, which is the limit; raise the limit with `!for`, for example `!for 48h`",
-        limit_ms / 1000
+        "it has answered `pending` for {}, which is the limit; raise the limit with `!for`, for example `!for 48h`",
+        duration_text(limit_ms)
     );
     Failure::new(FailureKind::Limit, message)
+}
+
+/// Formats a duration exactly: `500 ms`, `1.2 s`, `48 s`.
+fn duration_text(ms: u64) -> String {
+    match (ms / 1000, ms % 1000) {
+        (0, ms) => format!("{ms} ms"),
+        (seconds, 0) => format!("{seconds} s"),
+        (seconds, ms) => format!("{seconds}.{} s", format!("{ms:03}").trim_end_matches('0')),
+    }
 }
 
 /// Returns a reported failure with its texts cut to what is stored.

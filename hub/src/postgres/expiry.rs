@@ -44,7 +44,7 @@ impl PostgresState {
                 lost.push(*job);
             }
         }
-        Ok(HeartbeatAnswer { lost })
+        Ok(HeartbeatAnswer { lost, log_watches: Vec::new() })
     }
 
     /// Returns the leases that are still held. Skips rows that are locked: the next heartbeat extends them.

@@ -34,7 +34,7 @@ impl WriteTx<'_> {
                 lost.push(*job);
             }
         }
-        Ok(HeartbeatAnswer { lost })
+        Ok(HeartbeatAnswer { lost, log_watches: Vec::new() })
     }
 
     /// Releases jobs whose leases have expired, or writes how long heartbeats extended them.

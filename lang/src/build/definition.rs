@@ -35,7 +35,7 @@ impl StepEntry<'_> {
             name: self.name.text.to_string(),
             language: self.language?,
             function: self.function?.text.to_string(),
-            source: source(self.code?, lines),
+            source: source(self.code?, self.language?, lines),
             line: lines.line(self.name.span.start),
             settings: self.all_settings(),
         })
@@ -58,11 +58,11 @@ impl StepEntry<'_> {
     }
 }
 
-fn source(code: &Code<'_>, lines: &LineIndex) -> Source {
+fn source(code: &Code<'_>, language: Language, lines: &LineIndex) -> Source {
     match code.kind {
         CodeKind::Path(path) => Source::File(path.to_owned()),
         CodeKind::Inline(raw) => {
-            let inline = inline_code::dedent(raw);
+            let inline = inline_code::dedent(raw, language);
             Source::Inline { text: inline.text, line: lines.line(code.span.start) + inline.lines_removed }
         }
     }

@@ -63,7 +63,7 @@ impl SourceMap {
             let (Some(language), Some(function), Some(code)) = (entry.language, entry.function, entry.code) else {
                 continue;
             };
-            let code = *seen.entry(code.span).or_insert_with(|| source_map.add_code(code, lines));
+            let code = *seen.entry(code.span).or_insert_with(|| source_map.add_code(code, language, lines));
             source_map.steps.push(StepLocation {
                 name: entry.name.text.to_string(),
                 name_span: entry.name.span,
@@ -77,11 +77,11 @@ impl SourceMap {
         source_map
     }
 
-    fn add_code(&mut self, code: &Code<'_>, lines: &LineIndex) -> usize {
+    fn add_code(&mut self, code: &Code<'_>, language: Language, lines: &LineIndex) -> usize {
         let kind = match code.kind {
             CodeKind::Path(path) => CodeLocationKind::Path(path.to_owned()),
             CodeKind::Inline(raw) => {
-                let inline = inline_code::dedent(raw);
+                let inline = inline_code::dedent(raw, language);
                 let line = lines.line(code.span.start) + inline.lines_removed;
                 CodeLocationKind::Inline { text: inline.text, line, margin: inline.margin }
             }

@@ -84,6 +84,13 @@ impl<'a> Checker<'a> {
             FileContents::Text(text) if has_python(language) => {
                 return python::functions(&text).map_err(|problem| self.file_syntax(path, &text, span, problem)).ok();
             }
+            FileContents::Unreadable(reason) => {
+                let message = format!("failed to read `{path}`: {reason}");
+                self.diagnostics.add(
+                    DiagnosticBuilder::new(codes::NOT_TEXT, span, message)
+                        .hint("check that the file can be read by this user"),
+                );
+            }
             FileContents::Opaque | FileContents::Text(_) => {}
         }
         None

@@ -11,4 +11,6 @@ pub enum FileContents<'a> {
     Text(Cow<'a, str>),
     /// A folder, or a file that is not UTF-8. Steps in compiled languages name these; Python and SQL cannot use them.
     Opaque,
+    /// Something that cannot be read, for this reason.
+    Unreadable(String),
 }

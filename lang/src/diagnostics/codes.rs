@@ -65,7 +65,7 @@ codes! {
     FUNCTION_NOT_FOUND = "E0051", "function not found";
     INVALID_PYTHON = "E0052", "invalid Python";
     WRONG_INPUTS = "E0053", "wrong number of inputs";
-    NOT_TEXT = "E0054", "not a text file";
+    NOT_TEXT = "E0054", "not a readable text file";
     INVALID_SQL = "E0055", "invalid SQL";
     NOT_BUILT = "E0056", "unusable compiled step";
     INLINE_COMPILED_CODE = "E0057", "inline code in a compiled language";

@@ -64,8 +64,12 @@ impl Sandbox {
 
     /// The same, with a network. The receiver of `net`'s requests decides what the step may reach.
     pub async fn run_connected(&self, task: &Task, items: mpsc::Sender<Items>, net: NetPort) -> Finished {
+        self.run_logged(task, items, net, Log::new(&task.limits)).await
+    }
+
+    /// The same, with a log that others can read meanwhile.
+    pub(crate) async fn run_logged(&self, task: &Task, items: mpsc::Sender<Items>, net: NetPort, log: Log) -> Finished {
         let start = Instant::now();
-        let log = Log::new(&task.limits);
         let mut usage = Usage::default();
         let mut activity = StepActivity::new(&self.waiting_steps);
         // a SQL step that is pending here computes in another thread

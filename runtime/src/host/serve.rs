@@ -25,6 +25,7 @@ use crate::packages::sites::Site;
 use crate::prepared::{PreparedFiles, Seal};
 use crate::protocol::{self, Frames, FromHost, Program, RunRequest, ToHost};
 use crate::step::compiled_step::CompiledStep;
+use crate::step::log::{Lines, Log};
 use crate::step::net_port::NetPort;
 use crate::step::task::{Code, Items, Task};
 use crate::wall::escape::attempt::EscapeTarget;
@@ -33,6 +34,9 @@ use crate::wall::privileges::close_inherited;
 use crate::wall::raise::raise;
 use crate::wall::report::Wall;
 use crate::wall::spec::WallSpec;
+
+/// Requests for lines that a task may have open.
+const MAX_LINE_REQUESTS: usize = 2;
 
 /// Maximum number of threads for SQL steps.
 const MAX_SQL_THREADS: usize = 8;
@@ -170,6 +174,8 @@ struct RunningTask {
     abort: AbortHandle,
     /// Receives a message when the parent's consumer has taken the last batch of elements.
     taken: mpsc::Sender<()>,
+    /// Receives the position from which lines of its log are requested.
+    lines: mpsc::Sender<u64>,
     /// Receives the completions of its network operations.
     net: mpsc::UnboundedSender<(Ticket, Completion)>,
 }
@@ -196,6 +202,7 @@ impl Host {
                 ToHost::Forget { key } => host.forget(key),
                 ToHost::Run { id, request } => host.start(id, *request)?,
                 ToHost::Taken { id } => host.taken(id),
+                ToHost::SendLines { id, position } => host.lines_requested(id, position),
                 ToHost::Cancel { id } => host.cancel(id),
                 ToHost::Net { id, ticket, completion } => host.net_completed(id, ticket, completion),
             }
@@ -221,10 +228,11 @@ impl Host {
     fn start(self: &Rc<Self>, id: u64, request: RunRequest) -> io::Result<()> {
         let task = self.task(request)?;
         let (taken, acknowledged) = mpsc::channel(1);
+        let (lines, requests) = mpsc::channel(MAX_LINE_REQUESTS);
         let host = Rc::clone(self);
         let (net, port) = self.port(id);
-        let task = spawn_local(async move { host.run_task(id, task, acknowledged, port).await });
-        self.running.borrow_mut().insert(id, RunningTask { abort: task.abort_handle(), taken, net });
+        let task = spawn_local(async move { host.run_task(id, task, acknowledged, requests, port).await });
+        self.running.borrow_mut().insert(id, RunningTask { abort: task.abort_handle(), taken, lines, net });
         Ok(())
     }
 
@@ -282,20 +290,38 @@ impl Host {
         }
     }
 
+    fn lines_requested(&self, id: u64, position: u64) {
+        if let Some(task) = self.running.borrow().get(&id) {
+            // fails if more requests are open than the parent may make
+            let _ = task.lines.try_send(position);
+        }
+    }
+
     fn cancel(&self, id: u64) {
         if let Some(task) = self.running.borrow_mut().remove(&id) {
             task.abort.abort();
         }
     }
 
-    async fn run_task(&self, id: u64, task: Task, mut acknowledged: mpsc::Receiver<()>, net: NetPort) {
+    async fn run_task(
+        &self,
+        id: u64,
+        task: Task,
+        mut acknowledged: mpsc::Receiver<()>,
+        requests: mpsc::Receiver<u64>,
+        net: NetPort,
+    ) {
         let (items, mut received) = mpsc::channel(1);
-        let mut running = core::pin::pin!(self.sandbox.run_connected(&task, items, net));
+        let log = Log::new(&task.limits);
+        let mut running = core::pin::pin!(self.sandbox.run_logged(&task, items, net, log.clone()));
+        let forward = async {
+            tokio::join!(self.forward(id, &mut received, &mut acknowledged), self.forward_lines(id, &log, requests))
+        };
         let finished = tokio::select! {
             biased;
             finished = &mut running => finished,
-            // returns when the step drops its sender, just before the step ends
-            () = self.forward(id, &mut received, &mut acknowledged) => running.await,
+            // returns when nobody can request anything any more
+            _ = forward => running.await,
         };
         while let Ok(items) = received.try_recv() {
             self.send_items(id, items);
@@ -312,6 +338,23 @@ impl Host {
             if acknowledged.recv().await.is_none() {
                 return;
             }
+        }
+    }
+
+    /// Answers each request for lines of the log, when there are some or another request comes. The last ones come with the end of the step.
+    async fn forward_lines(&self, id: u64, log: &Log, mut requests: mpsc::Receiver<u64>) {
+        let mut request = requests.recv().await;
+        while let Some(position) = request {
+            let (lines, newer) = tokio::select! {
+                biased;
+                lines = log.lines_from(position) => (lines, None),
+                newer = requests.recv() => (Lines { text: String::new(), next: position }, newer),
+            };
+            let _ = send(&self.frames, &FromHost::Lines { id, position, text: lines.text, next: lines.next });
+            request = match newer {
+                Some(newer) => Some(newer),
+                None => requests.recv().await,
+            };
         }
     }
 

@@ -50,10 +50,19 @@ impl Running {
         let event = self.events.as_mut().ok_or(HostLost)?.recv().await;
         match (&event, &self.host) {
             (Some(Event::Items { .. }), Some(host)) => host.acknowledge_items(),
-            (Some(Event::Items { .. }), None) => {}
+            (Some(Event::Items { .. }), None) | (Some(Event::Lines { .. }), _) => {}
             (Some(Event::Finished(_)) | None, _) => self.events = None,
         }
         event.ok_or(HostLost)
+    }
+
+    /// Requests the lines that the step prints, from a position on: 0, or the `next` of the last [`Event::Lines`]. One such event
+    /// follows each request; it is empty if another request comes before there are lines. At most two may be open. A task in this
+    /// process ignores it.
+    pub fn request_lines(&self, position: u64) {
+        if let (Some(_), Some(host)) = (&self.events, &self.host) {
+            host.request_lines(position);
+        }
     }
 }
 

@@ -3,12 +3,16 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
+use tokio::sync::Notify;
 
 use crate::step::limits::{Limits, bytes_text};
 use crate::step::timestamp::{now, timestamp};
 
 /// Bytes of standard error that are kept for the message of a guest that aborts.
 const MAX_TAIL_BYTES: usize = 4096;
+
+/// Bytes of the lines that [`Log::lines_from`] returns at once, about.
+const MAX_LINES_BYTES: usize = 8 * 1024;
 
 /// An output stream of the guest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,7 +23,20 @@ pub(crate) enum Channel {
 
 /// The log of a running step, shared by its output streams.
 #[derive(Clone)]
-pub(crate) struct Log(Arc<Mutex<Inner>>);
+pub(crate) struct Log(Arc<Shared>);
+
+struct Shared {
+    inner: Mutex<Inner>,
+    /// Something was printed.
+    printed: Notify,
+}
+
+/// Lines of the log of a step that still runs.
+pub(crate) struct Lines {
+    pub(crate) text: String,
+    /// Where the lines after these begin, as [`Log::lines_from`] takes it.
+    pub(crate) next: u64,
+}
 
 struct Inner {
     /// Complete lines and the current one.
@@ -45,7 +62,7 @@ pub(crate) struct OutputLimitExceeded(u64);
 
 impl Log {
     pub(crate) fn new(limits: &Limits) -> Self {
-        Self(Arc::new(Mutex::new(Inner {
+        let inner = Inner {
             text: Vec::new(),
             open_line: None,
             max_kept: limits.log_bytes,
@@ -53,11 +70,12 @@ impl Log {
             printed: 0,
             cut: 0,
             tail: Vec::new(),
-        })))
+        };
+        Self(Arc::new(Shared { inner: Mutex::new(inner), printed: Notify::new() }))
     }
 
     fn inner(&self) -> MutexGuard<'_, Inner> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Adds what the guest printed.
@@ -76,7 +94,21 @@ impl Log {
         for line in bytes.split_inclusive(|byte| *byte == b'\n') {
             inner.add(channel, line);
         }
+        drop(inner);
+        self.0.printed.notify_one();
         Ok(())
+    }
+
+    /// Returns the lines from a position on, 0 or a [`Lines::next`], as soon as there are some. They are whole lines, except that a
+    /// line that is longer than [`MAX_LINES_BYTES`] comes in parts. All of them together are the beginning of what
+    /// [`Self::finish`] returns. For one reader at a time.
+    pub(crate) async fn lines_from(&self, position: u64) -> Lines {
+        loop {
+            if let Some(lines) = self.inner().lines_from(position) {
+                return lines;
+            }
+            self.0.printed.notified().await;
+        }
     }
 
     /// Was more printed than allowed?
@@ -97,9 +129,7 @@ impl Log {
         if text.is_empty() && inner.cut == 0 {
             return Bytes::new();
         }
-        // ASCII control characters were removed when they were printed; this removes the others, and incomplete characters
-        let mut text: String =
-            String::from_utf8_lossy(&text).chars().filter(|c| matches!(c, '\n' | '\t') || !c.is_control()).collect();
+        let mut text = printable(&text);
         if !text.ends_with('\n') {
             text.push('\n');
         }
@@ -134,11 +164,36 @@ impl Inner {
         self.open_line = (!line.ends_with(b"\n")).then_some(channel);
     }
 
+    fn lines_from(&self, position: u64) -> Option<Lines> {
+        let unread = self.text.get(usize::try_from(position).ok()?..)?;
+        let window = unread.get(..MAX_LINES_BYTES).unwrap_or(unread);
+        let len = match window.iter().rposition(|byte| *byte == b'\n') {
+            Some(newline) => newline + 1,
+            None if unread.len() > MAX_LINES_BYTES => character_boundary(unread, MAX_LINES_BYTES),
+            None => return None,
+        };
+        let text = printable(unread.get(..len)?);
+        Some(Lines { text, next: position.saturating_add(len as u64) })
+    }
+
     fn add_to_tail(&mut self, bytes: &[u8]) {
         self.tail.extend_from_slice(bytes.get(bytes.len().saturating_sub(MAX_TAIL_BYTES)..).unwrap_or(bytes));
         let excess = self.tail.len().saturating_sub(MAX_TAIL_BYTES);
         self.tail.drain(..excess);
     }
+}
+
+/// Converts stored bytes to text. ASCII control characters were removed when they were printed; this removes the others, and
+/// replaces incomplete characters.
+fn printable(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).chars().filter(|c| matches!(c, '\n' | '\t') || !c.is_control()).collect()
+}
+
+/// Returns the last position up to `end` where no character is split.
+fn character_boundary(bytes: &[u8], end: usize) -> usize {
+    let continues = |at: &usize| bytes.get(*at).is_some_and(|byte| byte & 0b1100_0000 == 0b1000_0000);
+    // the first byte of a character is at most three bytes before its last one; bytes that are none of a character may be split
+    (end.saturating_sub(3)..=end).rev().find(|at| !continues(at)).unwrap_or(end)
 }
 
 #[cfg(test)]
@@ -206,5 +261,36 @@ mod tests {
         log.print(Channel::Err, &[b'a'; 10_000]).expect("below the limit");
         log.print(Channel::Err, b"panicked at x").expect("below the limit");
         assert!(log.tail().ends_with("panicked at x") && log.tail().len() == MAX_TAIL_BYTES);
+    }
+
+    #[tokio::test]
+    async fn lines_are_read_while_the_step_runs() {
+        let log = Log::new(&Limits::default());
+        log.print(Channel::Out, b"first\nsec").expect("below the limit");
+        let first = log.lines_from(0).await;
+        assert_eq!(lines(&first.text), ["first"]);
+        let reader = tokio::spawn({
+            let log = log.clone();
+            async move { log.lines_from(first.next).await.text }
+        });
+        log.print(Channel::Out, b"ond\n").expect("below the limit");
+        assert_eq!(lines(&reader.await.expect("a reader")), ["second"]);
+    }
+
+    #[tokio::test]
+    async fn what_was_read_is_the_beginning_of_the_log() {
+        let log = Log::new(&Limits::default());
+        let long = ["é€😀".repeat(5000).as_bytes(), &[0x80; 9000], b"\xe2\x82 \xc2\x9b[31m\n"].concat();
+        log.print(Channel::Out, &long).expect("below the limit");
+        log.print(Channel::Err, b"no newline").expect("below the limit");
+        let (mut text, mut position) = (String::new(), 0);
+        while position < log.inner().text.len() as u64 - 35 {
+            let lines = log.lines_from(position).await;
+            assert!(lines.next > position && lines.text.len() <= 3 * MAX_LINES_BYTES);
+            text.push_str(&lines.text);
+            position = lines.next;
+        }
+        let whole = String::from_utf8(log.finish().to_vec()).expect("UTF-8");
+        assert!(whole.starts_with(&text) && whole.len() - text.len() == 36, "{} {}", whole.len(), text.len());
     }
 }

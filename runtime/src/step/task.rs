@@ -107,6 +107,15 @@ pub enum Event {
         /// A CBOR array of them.
         items: Bytes,
     },
+    /// Lines that the step has printed, after a request for them. Empty if another request came before there were any.
+    Lines {
+        /// The position of the request.
+        position: u64,
+        /// The lines, as they will be in [`Finished::log`].
+        text: String,
+        /// The position of the lines after them.
+        next: u64,
+    },
     /// The step has ended. This is the last event.
     Finished(Finished),
 }

@@ -23,6 +23,7 @@ use crate::process::output::{eprint_line, plain_table, print_line};
 use crate::process::signals::interrupted;
 use crate::runs::failures::print_failures;
 use crate::runs::outcome::expect_success;
+use crate::sandbox::prepare_sandbox;
 use crate::script::check::{CheckedScript, load_script};
 
 const SCRIPT: &str = include_str!("pipeline.bue");
@@ -57,8 +58,10 @@ fn run() -> Result<(), CommandError> {
     block_on(async {
         let (listener, address) = bind((Ipv4Addr::LOCALHOST, 0).into()).await?;
         let script = load_demo(folder.path(), address, &settings)?;
-        let options =
-            LocalRunOptions { cache, data: None, network: Network::restricted_to(address), wall: WallMode::Best };
+        // once per machine; its time is not the demo's
+        prepare_sandbox(cache.clone()).await?;
+        let network = Network::restricted_to(address);
+        let options = LocalRunOptions { cache, data: None, network, wall: WallMode::Best, logs: false };
         let api = tokio::spawn(report_api::serve(listener));
         let finished = run_locally(&script, options).await?;
         api.abort();

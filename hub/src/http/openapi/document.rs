@@ -83,6 +83,7 @@ fn schema_of(kind: ParameterKind) -> Value {
         ParameterKind::Integer(minimum, maximum) => {
             json!({ "type": "integer", "minimum": minimum, "maximum": maximum })
         }
+        ParameterKind::Text => json!({ "type": "string" }),
         ParameterKind::RunId => json!({ "type": "string", "format": "uuid" }),
         ParameterKind::Text => json!({ "type": "string" }),
         ParameterKind::JobState => schemas::reference("JobState"),
@@ -91,19 +92,8 @@ fn schema_of(kind: ParameterKind) -> Value {
 }
 
 fn with_content(description: &str, contents: &[Content]) -> Value {
-    let mut media = Map::new();
-    for content in contents {
-        let (media_type, schema) = match content {
-            Content::Empty => continue,
-            Content::Json(name) => ("application/json", schemas::reference(name)),
-            Content::JsonArray(name) => {
-                ("application/json", json!({ "type": "array", "items": schemas::reference(name) }))
-            }
-            Content::Postcard => (bue_model::wire::CONTENT_TYPE, json!({ "type": "string", "format": "binary" })),
-            Content::Bytes(media_type) => (*media_type, json!({ "type": "string", "format": "binary" })),
-        };
-        media.insert(media_type.to_owned(), json!({ "schema": schema }));
-    }
+    let types = contents.iter().copied().flat_map(media_types);
+    let media: Map<_, _> = types.map(|(name, schema)| (name.to_owned(), json!({ "schema": schema }))).collect();
     let mut value = json!({});
     if !description.is_empty() {
         value["description"] = json!(description);
@@ -112,6 +102,23 @@ fn with_content(description: &str, contents: &[Content]) -> Value {
         value["content"] = Value::Object(media);
     }
     value
+}
+
+/// Returns the media types of a body, and their schemas.
+fn media_types(content: Content) -> Vec<(&'static str, Value)> {
+    let binary = || json!({ "type": "string", "format": "binary" });
+    match content {
+        Content::Empty => Vec::new(),
+        Content::Json(name) => vec![("application/json", schemas::reference(name))],
+        Content::JsonArray(name) => {
+            vec![("application/json", json!({ "type": "array", "items": schemas::reference(name) }))]
+        }
+        Content::Postcard => vec![(bue_model::wire::CONTENT_TYPE, binary())],
+        Content::PostcardOrEvents => {
+            vec![(bue_model::wire::CONTENT_TYPE, binary()), ("text/event-stream", binary())]
+        }
+        Content::Bytes(media_type) => vec![(media_type, binary())],
+    }
 }
 
 fn error(description: &str) -> Value {
@@ -128,6 +135,7 @@ fn status_description(status: u16) -> &'static str {
         409 => "its state does not allow this",
         413 => "the body is too large",
         415 => "the route does not read bodies of this type",
+        429 => "too many do this at the same time",
         503 => "the disk or the database failed; try again",
         _ => "any other error",
     }

@@ -45,6 +45,8 @@ pub(crate) enum Content {
     JsonArray(&'static str),
     /// A message between programs of one release.
     Postcard,
+    /// A message, or server-sent events.
+    PostcardOrEvents,
     /// Bytes of this media type.
     Bytes(&'static str),
 }

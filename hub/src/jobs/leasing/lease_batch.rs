@@ -115,7 +115,7 @@ impl LeaseBuilder {
 
     /// Returns the answer.
     pub(crate) fn finish(self, lease_ms: u64) -> LeaseBatch {
-        LeaseBatch { lease_ms, steps: self.steps, leases: self.leases }
+        LeaseBatch { lease_ms, steps: self.steps, leases: self.leases, log_watches: Vec::new() }
     }
 }
 

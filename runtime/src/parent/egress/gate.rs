@@ -190,7 +190,9 @@ fn refuse(sources: Vec<PolicySource>, what: &str, rule: impl Fn() -> NetRule) ->
     let rule = rule();
     let parts = sources.iter().map(|source| match source {
         PolicySource::Script => format!("the script does not allow {what}: write `!allow net {rule}` above the step"),
-        PolicySource::Worker => format!("the worker does not allow {what}: start it with `--allow-net {rule}`"),
+        PolicySource::Worker => {
+            format!("the worker does not allow {what}: start `bue worker`, or `bue run`, with `--allow-net {rule}`")
+        }
     });
     let message = parts.collect::<Vec<_>>().join("; ");
     Err(Refusal {

@@ -17,8 +17,8 @@ use crate::protocol::{self, Frames, ToHost};
 use crate::step::net_port::NetRequest;
 use crate::step::task::{Code, Event};
 
-/// Events of a task that may be in flight: the elements sent last, those left at the end, and the end itself.
-const MAX_EVENTS: usize = 4;
+/// Events of a task that may be in flight: the elements sent last, those left at the end, lines twice, and the end itself.
+const MAX_EVENTS: usize = 6;
 
 /// The child that is alive now.
 #[derive(Debug)]
@@ -87,7 +87,7 @@ impl HostConnection {
     pub(crate) fn receiver(&mut self, id: u64, event: &Event) -> Option<mpsc::Sender<Event>> {
         match event {
             Event::Finished(_) => self.tasks.remove(&id).map(|task| task.events),
-            Event::Items { .. } => self.tasks.get(&id).map(|task| task.events.clone()),
+            Event::Items { .. } | Event::Lines { .. } => self.tasks.get(&id).map(|task| task.events.clone()),
         }
     }
 

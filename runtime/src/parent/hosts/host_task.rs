@@ -19,6 +19,11 @@ impl HostTask {
         self.pool.send(self.slot, &ToHost::Taken { id: self.id });
     }
 
+    /// Requests what it prints, from a position in its log on.
+    pub(crate) fn request_lines(&self, position: u64) {
+        self.pool.send(self.slot, &ToHost::SendLines { id: self.id, position });
+    }
+
     /// Stops it.
     pub(crate) fn cancel(&self) {
         self.pool.cancel(self.slot, self.id);

@@ -59,6 +59,9 @@ async fn read_messages(pool: &HostPool, slot: usize, child: &mut Child) -> Resul
     while let Some(message) = child.next().await? {
         match message {
             FromHost::Items { id, count, items } => pool.deliver(slot, id, Event::Items { count, items })?,
+            FromHost::Lines { id, position, text, next } => {
+                pool.deliver(slot, id, Event::Lines { position, text, next })?;
+            }
             FromHost::Finished { id, finished } => pool.deliver(slot, id, Event::Finished(finished))?,
             FromHost::Net { id, request } => pool.handle_request(slot, id, request),
             FromHost::Waiting { steps } => pool.set_waiting(slot, steps),

@@ -89,7 +89,7 @@ pub(crate) fn query(sql: &str, inputs: &[Value]) -> Query {
 pub(crate) async fn end(mut running: Running) -> Finished {
     match running.next().await.expect("an end") {
         Event::Finished(finished) => finished,
-        Event::Items { .. } => panic!("elements that were not requested"),
+        Event::Items { .. } | Event::Lines { .. } => panic!("an event that was not requested"),
     }
 }
 

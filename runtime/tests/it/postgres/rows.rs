@@ -220,6 +220,7 @@ async fn many_rows_are_passed_in_small_batches() {
                 assert!(matches!(finished.answer, Answer::Completed { streamed: true, .. }), "{finished:?}");
                 break;
             }
+            Event::Lines { .. } => panic!("lines that were not requested"),
         }
     }
     assert_eq!(expected, 0);
