@@ -82,11 +82,7 @@ pub(crate) const UNSUPPORTED: &[UnsupportedVariable] = &[
         None,
         "nothing is stored in `.bue`; `--store` says where hub and bucket store their data",
     ),
-    unsupported(
-        "BISOCKET_ENCRYPTION",
-        None,
-        "hub and workers speak HTTP; `--tls-cert` and `--tls-key` encrypt it",
-    ),
+    unsupported("BISOCKET_ENCRYPTION", None, "hub and workers speak HTTP; `--tls-cert` and `--tls-key` encrypt it"),
     unsupported("BUELON_AUTO_SAVE", None, "the hub stores every change at once; `--store` says where"),
     unsupported("BUELON_AUTO_SAVE_PATH", None, "the hub stores every change at once; `--store` says where"),
     unsupported("BUELON_AUTO_SAVE_INTERVAL", None, "the hub stores every change at once; `--store` says where"),

@@ -179,11 +179,15 @@ fn every_setting_of_the_newest_version_is_known() {
     let interpreter = V79.read("buelon/core/pipe_interpreter.py");
     let (_, rest) = interpreter.split_once("'job args': {").expect("the settings");
     let (settings, _) = rest.split_once("\n    }").expect("an end");
-    let names: Vec<&str> = settings.lines().filter_map(|line| line.trim().strip_prefix('\'')?.split('\'').next()).collect();
+    let names: Vec<&str> =
+        settings.lines().filter_map(|line| line.trim().strip_prefix('\'')?.split('\'').next()).collect();
     assert!(names.contains(&"timeout") && names.contains(&"max_reroutes"), "{names:?}");
     for name in names {
         let value = if name == "scope" { "default" } else { "5" };
-        let project = Project::new(&[("x.bue", &format!("!{name} {value}\nimport python (f) s.py\nf()\n")), ("s.py", "def f(): pass\n")]);
+        let project = Project::new(&[
+            ("x.bue", &format!("!{name} {value}\nimport python (f) s.py\nf()\n")),
+            ("s.py", "def f(): pass\n"),
+        ]);
         let output = project.bue(&["check", "x.bue"]);
         if output.code != 0 {
             output.expect_stderr(&[&format!("`!{name}`"), "help: "]);

@@ -54,7 +54,10 @@ fn modules_of_buelon_are_found_and_names_that_they_do_not_have_are_errors() {
     let f = "\ndef f():\n    return 1\n";
     for (import, words) in [
         ("import buelon.jokes", ["`buelon.jokes`", "remove the import"]),
-        ("from buelon.helpers import sqlite_helper", ["`buelon.helpers.sqlite_helper`", "`buelon.helpers.sqlite3_helper`"]),
+        (
+            "from buelon.helpers import sqlite_helper",
+            ["`buelon.helpers.sqlite_helper`", "`buelon.helpers.sqlite3_helper`"],
+        ),
     ] {
         expect_problem(&format!("{import}{f}"), "E0063 s.py:1 ", &words);
     }

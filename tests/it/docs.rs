@@ -134,10 +134,8 @@ fn is_on_python(page: &Path) -> bool {
 /// The pages promise it.
 #[test]
 fn the_scripts_of_the_pages_on_python_run() {
-    let scripts: Vec<Block> = blocks()
-        .into_iter()
-        .filter(|block| is_on_python(&block.page) && block.language == "bue")
-        .collect();
+    let scripts: Vec<Block> =
+        blocks().into_iter().filter(|block| is_on_python(&block.page) && block.language == "bue").collect();
     assert!(scripts.len() >= 3, "only {} scripts", scripts.len());
     for block in scripts {
         let output = Project::script(&block.text).bue(&["run", "x.bue"]);
