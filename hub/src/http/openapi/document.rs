@@ -85,7 +85,6 @@ fn schema_of(kind: ParameterKind) -> Value {
         }
         ParameterKind::Text => json!({ "type": "string" }),
         ParameterKind::RunId => json!({ "type": "string", "format": "uuid" }),
-        ParameterKind::Text => json!({ "type": "string" }),
         ParameterKind::JobState => schemas::reference("JobState"),
         ParameterKind::RunPrefix => json!({ "type": "string", "pattern": "^[0-9a-fA-F-]{4,36}$" }),
     }
