@@ -25,6 +25,7 @@
 //! boundaries     which crate may use which
 //! modules        no import cycles between the files of a crate
 //! contributing   the recipes in CONTRIBUTING name every file
+//! documented_scripts  scripts in README and docs run as they are printed
 //! docs           commands, scripts, links and names in the documentation
 //! ```
 #![expect(clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
@@ -40,6 +41,7 @@ mod cli;
 mod compiled;
 mod contributing;
 mod docs;
+mod documented_scripts;
 mod examples;
 mod guest_modules;
 mod modules;
