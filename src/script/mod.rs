@@ -7,4 +7,5 @@ pub(crate) mod check;
 pub(crate) mod code_check;
 pub(crate) mod forbidden_calls;
 pub(crate) mod neighbours;
+mod not_a_script;
 pub(crate) mod read;

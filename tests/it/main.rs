@@ -23,6 +23,7 @@
 //! packages       Python packages, from `!requires` to a worker
 //! reliability    services that are killed, paused, stopped and disconnected
 //! boundaries     which crate may use which
+//! mistakes       what users do wrong: command, exit code and message
 //! modules        no import cycles between the files of a crate
 //! contributing   the recipes in CONTRIBUTING name every file
 //! documented_scripts  scripts in README and docs run as they are printed
@@ -44,6 +45,7 @@ mod docs;
 mod documented_scripts;
 mod examples;
 mod guest_modules;
+mod mistakes;
 mod modules;
 mod network;
 mod packages;
