@@ -7,5 +7,6 @@ pub(crate) mod check;
 pub(crate) mod code_check;
 pub(crate) mod forbidden_calls;
 pub(crate) mod neighbours;
+mod not_a_script;
 pub(crate) mod read;
 pub(crate) mod worker_check;

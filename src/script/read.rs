@@ -7,12 +7,12 @@ use std::path::Path;
 
 use bue_lang::{FileContents, MAX_SCRIPT};
 
+use crate::script::not_a_script::explain;
+
 /// Returns the text of a script, or a message that names the file.
 pub(crate) fn read_script(path: &Path) -> Result<String, String> {
-    if path == Path::new("-") {
-        return Err("a script is read from a file, not from stdin, because the paths in it are relative to the file; \
-                    write it to a file and type `bue run FILE`"
-            .to_owned());
+    if let Some(message) = explain(path) {
+        return Err(message);
     }
     read_text(path).map_err(|error| format!("failed to read {}: {error}", path.display()))
 }

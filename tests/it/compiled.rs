@@ -1,7 +1,6 @@
 //! Steps of compiled languages, from their source or module to a result, with the real compilers.
 
 use std::fs;
-use std::path::Path;
 
 use serde_json::json;
 
@@ -94,11 +93,31 @@ fn an_invalid_module_is_refused_before_anything_runs() {
     }
 }
 
+/// The SDK is compiled once for all of these, because they are in one folder; compiling it takes longer than the rest.
 #[test]
-fn the_team_of_several_languages_works_together() {
+fn steps_that_use_the_sdk_work_as_the_documentation_says() {
     prepare();
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/team/pipeline.bue");
-    let output = Project::new(&[]).bue(&["run", script.to_str().expect("UTF-8"), "--json"]).expect_code(0);
+    let project = Project::new(&[]);
+    the_page_on_compiled_steps_works_as_written(&project);
+    new_steps_filter_rows_as_they_are_printed_and_overwrite_nothing(&project);
+    project.add_example("team");
+    the_team_of_several_languages_works_together(&project);
+}
+
+#[test]
+fn the_sdk_is_written_where_the_team_names_it_and_never_overwritten() {
+    let project = Project::example("team");
+    project.bue_writes(&["new", "sdk"]).expect_code(0);
+    let manifest = "bue-sdk/guest-sdk/rust/Cargo.toml";
+    assert!(project.path("rank").join("..").join(manifest).is_file());
+    project.write(manifest, "mine");
+    project.bue(&["new", "sdk"]).expect_code(0);
+    assert_eq!(fs::read_to_string(project.path(manifest)).expect("a file"), "mine");
+}
+
+fn the_team_of_several_languages_works_together(project: &Project) {
+    project.bue(&["new", "sdk"]).expect_code(0);
+    let output = project.bue_writes(&["run", "pipeline.bue", "--json"]).expect_code(0);
     let letter = output.last();
     assert_eq!(letter["subject"], "Porto leads by 7.0");
     assert_eq!(letter["lines"][0], "1. Porto: 198.0");
@@ -117,25 +136,19 @@ fn typed(project: &Project, command: &str) -> CommandOutput {
     project.bue_writes(&words)
 }
 
-#[test]
-fn the_page_on_compiled_steps_works_as_written() {
-    prepare();
-    let project = Project::new(&[]);
+fn the_page_on_compiled_steps_works_as_written(project: &Project) {
     let commands = blocks("sh");
     let [new, run] = commands[..] else { panic!("{commands:?}") };
-    let printed = typed(&project, new).expect_code(0).stdout;
+    let printed = typed(project, new).expect_code(0).stdout;
     let script = blocks("bue pipeline.bue");
     assert!(script[0].contains(printed.trim_end()), "{printed}");
     project.write("pipeline.bue", script[0]);
-    assert_eq!(typed(&project, run).expect_code(0).stdout.trim(), r#"[{"city":"Ghent","amount":12.5}]"#);
+    assert_eq!(typed(project, run).expect_code(0).stdout.trim(), r#"[{"city":"Ghent","amount":12.5}]"#);
     project.write("large/src/lib.rs", blocks("rust")[0]);
-    typed(&project, "bue check pipeline.bue").expect_code(0);
+    typed(project, "bue check pipeline.bue").expect_code(0);
 }
 
-#[test]
-fn new_steps_filter_rows_as_they_are_printed_and_overwrite_nothing() {
-    prepare();
-    let project = Project::new(&[]);
+fn new_steps_filter_rows_as_they_are_printed_and_overwrite_nothing(project: &Project) {
     let rows =
         json!([{"amount": 1, "city": "Ghent"}, {"city": "Lyon", "amount": -1}, {"amount": 0.5, "tags": ["]", "\""]}]);
     let source = format!("rows:\n    python\n    rows\n    `\n    def rows():\n        return {rows}\n    `\n");

@@ -9,12 +9,10 @@ use serde_json::{Value, json};
 
 use crate::project::{CommandOutput, Project, finish, prepare};
 
-/// Runs the script of an example in place. It must not leave files behind.
+/// Runs the script of an example in a copy of its folder. It must not leave files behind.
 fn example(folder: &str, script: &str) -> CommandOutput {
     prepare();
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples").join(folder);
-    let script = folder.join(script);
-    Project::new(&[]).bue(&["run", script.to_str().expect("UTF-8"), "--json"]).expect_code(0)
+    Project::example(folder).bue(&["run", script, "--json"]).expect_code(0)
 }
 
 #[test]

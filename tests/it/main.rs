@@ -27,8 +27,10 @@
 //! packages       Python packages, from `!requires` to a worker
 //! reliability    services that are killed, paused, stopped and disconnected
 //! boundaries     which crate may use which
+//! mistakes       what users do wrong: command, exit code and message
 //! modules        no import cycles between the files of a crate
 //! contributing   the recipes in CONTRIBUTING name every file
+//! documented_scripts  scripts in README and docs run as they are printed
 //! docs           commands, scripts, links and names in the documentation
 //! ```
 #![expect(clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
@@ -45,9 +47,11 @@ mod cli;
 mod compiled;
 mod contributing;
 mod docs;
+mod documented_scripts;
 mod examples;
 mod guest_modules;
 mod live_logs;
+mod mistakes;
 mod modules;
 mod network;
 mod packages;

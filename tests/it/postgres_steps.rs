@@ -1,7 +1,5 @@
 //! postgres steps from the outside: settings, pipes through several languages, the example.
 
-use std::path::Path;
-
 use bue_test_support::cluster::shared;
 use serde_json::json;
 
@@ -112,10 +110,9 @@ fn without_a_connection_the_failure_names_the_settings() {
 #[test]
 fn the_postgres_example_gives_the_documented_result() {
     let address = database();
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/postgres/pipeline.bue");
     for _ in 0..2 {
         let variables = [("BUE_POSTGRES_URL", address.whole.as_str())];
-        let output = run(&Project::new(&[]), script.to_str().expect("UTF-8"), &variables).expect_code(0);
+        let output = run(&Project::example("postgres"), "pipeline.bue", &variables).expect_code(0);
         assert_eq!(output.last(), json!([{"customer": "Ada", "spent": 130.75}]));
     }
 }

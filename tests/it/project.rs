@@ -38,6 +38,22 @@ impl Project {
         Self::new(&[("x.bue", text)])
     }
 
+    /// Copies a folder of examples/ to a place outside the project.
+    pub(crate) fn example(name: &str) -> Self {
+        let project = Self::new(&[]);
+        project.add_example(name);
+        project
+    }
+
+    /// Copies a folder of examples/ to here.
+    pub(crate) fn add_example(&self, name: &str) {
+        let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples").join(name);
+        for path in files_of_example(&example) {
+            let text = fs::read_to_string(example.join(&path)).expect("a text file");
+            self.write(path.to_str().expect("UTF-8"), &text);
+        }
+    }
+
     pub(crate) fn folder(&self) -> &TempDir {
         &self.folder
     }
@@ -192,6 +208,15 @@ pub(crate) fn finish_command(command: &mut Command) -> CommandOutput {
         assert!(!result.stderr.contains(word), "a panic reached the user:\n{}", result.stderr);
     }
     result
+}
+
+/// Returns the paths of an example's files, relative to its folder, without what was built there.
+fn files_of_example(example: &Path) -> Vec<PathBuf> {
+    let mut files = BTreeSet::new();
+    collect_files(example, &mut files);
+    let relative = files.iter().filter(|path| path.is_file()).filter_map(|path| path.strip_prefix(example).ok());
+    let is_built = |path: &Path| path.iter().any(|part| part == "target" || part == "bue-sdk" || part == "__pycache__");
+    relative.filter(|path| !is_built(path)).map(Path::to_owned).collect()
 }
 
 fn collect_files(folder: &Path, files: &mut BTreeSet<PathBuf>) {

@@ -1,4 +1,4 @@
-//! `bue new step`.
+//! `bue new step` and `bue new sdk`.
 
 mod sdk;
 
@@ -21,7 +21,14 @@ pub(crate) struct New {
 #[derive(Debug, Subcommand)]
 enum TemplateKind {
     Step(NewStep),
+    /// Writes the SDK for steps in Rust into the folder `bue-sdk`, unless that exists.
+    ///
+    /// `bue new step --lang rust` does so too. Use this in a copy of a project whose steps name the SDK.
+    Sdk,
 }
+
+/// Where the SDK is written, and where the template for Rust names it.
+const SDK_FOLDER: &str = "bue-sdk";
 
 /// Writes a step that filters rows, and prints the lines that a script needs for it.
 ///
@@ -57,8 +64,10 @@ struct Template {
 
 impl New {
     pub(crate) fn execute(self) -> Result<(), CommandError> {
-        let TemplateKind::Step(step) = self.template;
-        step.execute()
+        match self.template {
+            TemplateKind::Step(step) => step.execute(),
+            TemplateKind::Sdk => sdk::write_sdk(Path::new(SDK_FOLDER)),
+        }
     }
 }
 
@@ -76,7 +85,7 @@ impl NewStep {
             write(Path::new(path), text)?;
         }
         if matches!(self.language, Language::Rust) {
-            sdk::write_sdk(Path::new("bue-sdk"))?;
+            sdk::write_sdk(Path::new(SDK_FOLDER))?;
         }
         eprint_line(&format!("wrote {}; copy the lines below into a script", template.path));
         let (name, language) = (&self.name, self.language.name());
