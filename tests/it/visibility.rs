@@ -2,8 +2,10 @@
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
+use std::process::Stdio;
 
-use bue_test_support::wait::wait_until;
+use bue_test_support::process::{Lines, exit_status};
+use bue_test_support::wait::{DEADLINE, wait_until};
 use serde_json::{Value, json};
 
 use crate::project::{Project, finish, prepare, step};
@@ -112,6 +114,7 @@ fn submit_as(services: &Services, id: &str) {
     let mut stream = TcpStream::connect(&services.hub.address).expect("the hub");
     let head = "POST /v1/runs HTTP/1.1\r\nhost: hub\r\nconnection: close\r\ncontent-type: application/json";
     write!(stream, "{head}\r\ncontent-length: {}\r\n\r\n{body}", body.len()).expect("sent");
+    stream.set_read_timeout(Some(DEADLINE)).expect("a timeout");
     let mut answer = String::new();
     stream.read_to_string(&mut answer).expect("an answer");
     assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
@@ -156,14 +159,13 @@ fn a_scope_without_a_worker_is_reported_at_once() {
     let other = services.worker("default");
     services.bue(&["status", run]).expect_code(0).expect_stderr(&expected);
     services.bue(&["status"]).expect_code(0).expect_stderr(&expected);
-    let mut command = services.project.command(&["wait", run]);
-    let wait = std::thread::spawn(move || command.output().expect("bue"));
+    let mut wait = services.project.command(&["wait", run]).stderr(Stdio::piped()).spawn().expect("bue");
+    let lines = Lines::new(wait.stderr.take().expect("stderr"));
+    expected.iter().for_each(|part| drop(lines.find(part)));
     let view = || services.bue(&["status", run, "--json"]).expect_code(0).json();
     assert_eq!(view()["unserved"], json!([{ "scope": "heavy", "steps": ["heavy", "other"], "jobs": 2 }]));
-    // `wait` has no sleep before its first line; the run ends only when the worker has started
     let worker = services.worker("heavy");
-    let output = wait.join().expect("the thread");
-    assert!(output.status.success());
+    assert!(exit_status("bue wait exits", &mut wait).success());
     wait_until("the run has ended", || view()["state"] == "completed");
     assert_eq!(view()["unserved"], json!([]));
     assert_eq!(services.bue(&["status", run]).expect_code(0).stderr, "");
@@ -219,10 +221,7 @@ fn tables_fit_into_fifty_columns() {
         assert_eq!(output.contains('…'), arguments.len() > 1, "long names are cut: {output}");
     }
     let text = services.bue(&["status", &run]).expect_code(0).stdout;
-    assert!(
-        text.contains(&run) && text.contains("started ") && text.contains(" ago") && text.contains("took "),
-        "{text}"
-    );
+    assert!(text.contains(&run) && text.contains("started ") && text.contains("took "), "{text}");
     let list = services.bue(&["status"]).expect_code(0).stdout;
     assert!(list.contains(&run) && list.contains("took"), "without a terminal, ids are whole: {list}");
     drop(worker);
@@ -248,13 +247,14 @@ fn a_worker_serves_the_scopes_of_its_token() {
     };
     let worker = start(&scoped);
     assert!(worker.stderr().contains("using those of the token"), "{}", worker.stderr());
-    assert!(worker.stderr().contains(" serves eu, eu-slow"), "{}", worker.stderr());
+    wait_until("the worker names its scopes", || worker.stderr().contains(" serves eu, eu-slow"));
     let mut command = project.command(&["upload", "-b", &hub.address, "-f", "x.bue", "--wait"]);
     command.env("BUE_TOKEN", &admin);
     finish(command).expect_code(0);
     assert!(!worker.stderr().contains("failed to lease"), "{}", worker.stderr());
     let unscoped = start(&admin);
-    assert!(unscoped.stderr().contains("production-heavy") && !unscoped.stderr().contains("those of the token"));
+    wait_until("the worker names its scopes", || unscoped.stderr().contains("production-heavy"));
+    assert!(!unscoped.stderr().contains("those of the token"), "{}", unscoped.stderr());
     drop((worker, unscoped));
 }
 

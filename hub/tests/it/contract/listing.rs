@@ -6,7 +6,7 @@ use bue_test_support::wait::wait_until_async;
 use uuid::Uuid;
 
 use crate::script::Script;
-use crate::world::{World, completed, failed, list};
+use crate::world::{LeasedJob, World, completed, failed, list};
 
 /// `for x in source(): for y in a(x): b(y)`, and `tail()` after it.
 fn nested() -> Script {
@@ -130,7 +130,7 @@ pub(crate) async fn a_page_that_finds_little_ends_early_and_is_continued(mut wor
     // the few running ones are found at once
     let held = world.lease(2).await;
     let running = page(&world, run, JobQuery { state: Some(JobState::Running), ..limit(10) }).await;
-    let mut ids: Vec<_> = held.iter().map(|held| held.job()).collect();
+    let mut ids: Vec<_> = held.iter().map(LeasedJob::job).collect();
     ids.sort();
     assert_eq!((running.jobs.iter().map(|job| job.id).collect::<Vec<_>>(), running.next), (ids, None));
 }
