@@ -137,7 +137,7 @@ async fn a_union_has_the_types_of_sqlite() {
     assert_eq!(json(view, &[flags.clone(), counts]).await, r#"[{"f":0},{"f":1}]"#);
     // a computed value has no kind of its own, a value that a statement wrote may have another one
     assert_eq!(
-        json("SELECT max(f) m, f, 'union' u FROM rows", &[flags.clone()]).await,
+        json("SELECT max(f) m, f, 'union' u FROM rows", std::slice::from_ref(&flags)).await,
         r#"[{"m":1,"f":true,"u":"union"}]"#
     );
     assert_eq!(json("UPDATE rows SET f = 2; SELECT f FROM rows", &[flags]).await, r#"[{"f":2}]"#);
