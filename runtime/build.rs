@@ -15,13 +15,16 @@ use std::process::{self, Command, ExitCode};
 use std::time::{Instant, SystemTime};
 
 const TARGET: &str = "wasm32-wasip1";
+/// The variable that names the clang to use.
+const CLANG: &str = "BUE_CLANG";
 const WASM: &str = "bue_python_guest.wasm";
 /// Compresses to a fifth within seconds. Every change of the guest pays for compression, the first start for decompression.
 const ZSTD_LEVEL: i32 = 9;
 /// The sources of the guest, relative to the project, with the build scripts of both workspaces.
-const SOURCES: [&str; 10] = [
+const SOURCES: [&str; 11] = [
     "guest-sdk/python/src",
     "guest-sdk/python/lib",
+    "guest-sdk/python/sqlite3",
     "guest-sdk/python/build.rs",
     "guest-sdk/python/Cargo.toml",
     "guest-sdk/python/Cargo.lock",
@@ -83,7 +86,7 @@ fn compressed_guest(project: &Path, target_dir: &Path) -> Result<Vec<u8>> {
     Ok(compressed)
 }
 
-/// Hashes the compiler's version, and the path and content of every source file.
+/// Hashes the compilers' versions, and the path and content of every source file.
 fn sources_hash(project: &Path) -> Result<String> {
     let mut files = Vec::new();
     for source in SOURCES {
@@ -91,7 +94,7 @@ fn sources_hash(project: &Path) -> Result<String> {
     }
     files.sort();
     let mut hasher = blake3::Hasher::new();
-    hasher.update(&rustc_output(&["-vV"])?);
+    hasher.update(&rustc_output(&["-vV"])?).update(&clang_version()?);
     for file in files {
         let content = fs::read(&file).map_err(|error| format!("cannot read {}: {error}", file.display()))?;
         let name = file.strip_prefix(project).unwrap_or(&file).to_string_lossy().into_owned();
@@ -191,6 +194,21 @@ fn has_target() -> Result<bool> {
     let sysroot = rustc_output(&["--print", "sysroot"])?;
     let sysroot = String::from_utf8_lossy(&sysroot);
     Ok(Path::new(sysroot.trim()).join("lib/rustlib").join(TARGET).join("lib").is_dir())
+}
+
+/// Returns what clang says about itself. It compiles SQLite, which is part of the guest.
+fn clang_version() -> Result<Vec<u8>> {
+    println!("cargo::rerun-if-env-changed={CLANG}");
+    let clang = env::var(CLANG).unwrap_or_else(|_| "clang".to_owned());
+    let output = Command::new(&clang).arg("--version").output();
+    let output = output.ok().filter(|output| output.status.success()).ok_or_else(|| {
+        format!(
+            "the Python guest contains SQLite, which clang compiles, and `{clang}` cannot be run. Type\n\
+             sudo apt-get install -y clang\n\
+             and build again. ({CLANG}=clang-19 names another clang; version 14 or later works.)"
+        )
+    })?;
+    Ok(output.stdout)
 }
 
 fn rustc_output(args: &[&str]) -> Result<Vec<u8>> {

@@ -41,6 +41,11 @@ require_c_compiler() {
     command -v cc >/dev/null || install "A C compiler is needed" gcc libc6-dev
 }
 
+# clang compiles the SQLite in the Python guest. It needs no libraries for that.
+require_clang() {
+    command -v "${BUE_CLANG:-clang}" >/dev/null || install "SQLite in the Python guest is compiled by clang" clang
+}
+
 # The programs of a PostgreSQL server; the tests start their own clusters with them.
 require_postgresql() {
     command -v initdb >/dev/null && return

@@ -13,7 +13,7 @@ use syn::visit::{self, Visit};
 use syn::{Attribute, Item, ItemMod, ItemUse, Macro, UseTree, Visibility};
 
 /// The root file of every crate, from the project's root.
-const CRATES: [&str; 9] = [
+const CRATES: [&str; 10] = [
     "model/src/lib.rs",
     "lang/src/lib.rs",
     "client/src/lib.rs",
@@ -22,6 +22,7 @@ const CRATES: [&str; 9] = [
     "worker/src/lib.rs",
     "src/main.rs",
     "guest-sdk/python/src/lib.rs",
+    "guest-sdk/python/sqlite3/src/lib.rs",
     "guest-sdk/rust/src/lib.rs",
 ];
 

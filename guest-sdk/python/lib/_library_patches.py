@@ -1,11 +1,12 @@
-"""Patches for individual HTTP libraries, applied when they are imported. `bue._sockets` is independent of libraries.
+"""Patches for individual libraries, applied when they are imported. `bue._sockets` is independent of libraries.
 
-Libraries recognize connection errors by where they occur. Here a connection is only made when a request is sent, so
+HTTP libraries recognize connection errors by where they occur. Here a connection is only made when a request is sent, so
 connection errors occur there, marked with `is_connecting`; the patches raise the library's own exception for them.
 """
 
 import asyncio
-import os.path
+import functools
+import os
 import sys
 
 from bue import _connection, _sockets
@@ -137,6 +138,29 @@ def _patch_certifi(module):
         module.where = lambda: _sockets.CERTIFICATES
 
 
+def _patch_sqlite3(module):
+    connect = module.connect
+
+    def connect_in_memory(database, *args, **kwargs):
+        try:
+            return connect(database, *args, **kwargs)
+        except module.OperationalError as error:
+            if getattr(error, "sqlite_errorcode", None) != module.SQLITE_CANTOPEN:
+                raise
+            raise _cannot_open(module, database) from None
+
+    module.connect = functools.wraps(connect)(connect_in_memory)
+
+
+def _cannot_open(module, database):
+    error = module.OperationalError(
+        f"unable to open database file {os.fsdecode(database)!r}: a step has no files. `:memory:` opens a database in memory, "
+        "which ends with the step; to keep rows, return them, or store them with a step in postgres"
+    )
+    error.sqlite_errorcode, error.sqlite_errorname = module.SQLITE_CANTOPEN, "SQLITE_CANTOPEN"
+    return error
+
+
 def rehearse():
     """Make requests against a fake host, if the user's module imported an HTTP library. What the first requests set up
     (openers, compiled patterns, caches, specialized bytecode) is then in the module's image, instead of being set up in every
@@ -226,5 +250,6 @@ _PATCHES = {
     "certifi.core": _patch_certifi,
     "httpcore._backends.auto": _patch_httpcore_async,
     "httpcore._backends.sync": _patch_httpcore_sync,
+    "sqlite3.dbapi2": _patch_sqlite3,
     "urllib3.connection": _patch_urllib3,
 }

@@ -7,6 +7,7 @@ import sys
 import types
 
 from bue import _explain
+from bue._buelon import OldNamesFinder
 from bue._library_patches import PatchFinder, rehearse
 from bue._randomness import RandomImportHook
 
@@ -105,24 +106,6 @@ class Bundle:
             for loaded in [module for module in sys.modules if module == name or module.startswith(name + ".")]:
                 if self.find_spec(name) is not None:
                     del sys.modules[loaded]
-
-
-class OldNamesFinder:
-    """Supports `import step` of the oldest scripts, unless the user has such a file."""
-
-    @staticmethod
-    def find_spec(name, path=None, target=None):
-        if name != "step":
-            return None
-        return importlib.machinery.ModuleSpec(name, OldNamesFinder)
-
-    @staticmethod
-    def create_module(spec):
-        return sys.modules["buelon.core.step"]
-
-    @staticmethod
-    def exec_module(module):
-        pass
 
 
 bundle = None

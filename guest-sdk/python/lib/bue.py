@@ -1,8 +1,6 @@
 """What a step may return besides a value, and what it may ask for: `from bue import Result, StepStatus, env, secret`."""
 
 import enum
-import sys
-import types
 
 import _bue_net
 
@@ -59,15 +57,3 @@ def secret(name):
     if what == "failed":
         raise PermissionError(value[1])
     return value
-
-
-def _add_old_name(name, **attributes):
-    module = types.ModuleType(name, "An older name of bue.")
-    module.__path__ = []
-    module.__all__ = ["Result", "StepStatus"]
-    module.__dict__.update(attributes, Result=Result, StepStatus=StepStatus)
-    sys.modules[name] = module
-    return module
-
-
-_add_old_name("buelon", core=_add_old_name("buelon.core", step=_add_old_name("buelon.core.step")))

@@ -20,8 +20,11 @@ const GC_THRESHOLD: u32 = 20_000;
 
 const PRELUDE: &str = include_str!("../lib/_prelude.py");
 /// Our Python modules in import order: name, path in tracebacks, source.
-const MODULES: [(&str, &str, &str); 13] = [
+const MODULES: [(&str, &str, &str); 16] = [
     ("bue", "<bue>/bue.py", include_str!("../lib/bue.py")),
+    ("bue._buelon_tables", "<bue>/_buelon_tables.py", include_str!("../lib/_buelon_tables.py")),
+    ("bue._buelon_helpers", "<bue>/_buelon_helpers.py", include_str!("../lib/_buelon_helpers.py")),
+    ("bue._buelon", "<bue>/_buelon.py", include_str!("../lib/_buelon.py")),
     ("bue._threads", "<bue>/_threads.py", include_str!("../lib/_threads.py")),
     ("bue._randomness", "<bue>/_randomness.py", include_str!("../lib/_randomness.py")),
     ("bue._explain", "<bue>/_explain.py", include_str!("../lib/_explain.py")),
@@ -48,7 +51,8 @@ thread_local! {
 pub(crate) fn start() {
     let builder = InterpreterBuilder::new().settings(settings()).init_stdlib();
     let net = net::module(&builder.ctx);
-    let interpreter = builder.add_native_module(net).interpreter();
+    let sqlite3 = bue_python_sqlite3::module(&builder.ctx);
+    let interpreter = builder.add_native_module(net).add_native_module(sqlite3).interpreter();
     let guest = interpreter.enter(|vm| {
         initialize(vm).unwrap_or_else(|error| {
             vm.print_exception(&error);

@@ -47,6 +47,9 @@ fn try_import(guest: &Guest, bundle: &Bundle, vm: &VirtualMachine) -> PyResult<L
     let has_packages = !bundle.packages.is_empty();
     let module = guest.helpers.load.call((bundle.entry.clone(), bundle.first_line, files, has_packages), vm)?;
     let unseeded = guest.helpers.reset_randomness.call((), vm)?;
+    if vm.sys_module.get_attr("modules", vm)?.get_item("_sqlite3", vm).is_ok() {
+        bue_python_sqlite3::reset_randomness();
+    }
     let unseeded = unseeded.downcast_ref::<PyList>().map(|list| list.borrow_vec().to_vec());
     Ok(LoadedModule { module, unseeded })
 }

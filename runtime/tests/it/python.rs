@@ -44,6 +44,16 @@ async fn answers_have_their_documented_meaning() {
 }
 
 #[tokio::test]
+async fn sqlite3_is_a_database_in_memory() {
+    check_file("sqlite.py").await;
+}
+
+#[tokio::test]
+async fn modules_of_buelon_work_or_say_what_to_use() {
+    check_file("of_buelon.py").await;
+}
+
+#[tokio::test]
 async fn functions_are_called_with_the_inputs_they_accept() {
     check_file("calling.py").await;
 }
@@ -130,6 +140,21 @@ def draw():
     assert_eq!(first[0], second[0], "a seeded generator returns the same numbers");
     for (one, other) in items(&first[1]).iter().zip(items(&second[1])) {
         assert_ne!(*one, other, "instances of the same image return the same numbers");
+    }
+}
+
+#[tokio::test]
+async fn sqlite_draws_other_numbers_in_each_instance() {
+    let text = "
+import sqlite3
+db = sqlite3.connect(':memory:')
+db.execute('SELECT random()').fetchone()
+def draw():
+    return list(db.execute('SELECT random(), hex(randomblob(16))').fetchone())
+";
+    let (first, second) = (draw(text).await, draw(text).await);
+    for (one, other) in first.iter().zip(&second) {
+        assert_ne!(one, other, "instances of the same image return the same numbers");
     }
 }
 

@@ -33,6 +33,7 @@ const FILES: &[(&str, &[&str])] = &[
     ("test_urlparse", &[]),
     ("test_base64", &[]),
     ("test_struct", &[]),
+    ("test_sqlite3", &[]),
 ];
 
 /// The others, some minutes, run where `BUE_CPYTHON=all` asks for it.

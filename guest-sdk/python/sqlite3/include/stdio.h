@@ -1,0 +1,4 @@
+#ifndef BUE_STDIO_H
+#define BUE_STDIO_H
+#include <stddef.h>
+#endif
