@@ -6,8 +6,8 @@ use toml::Value;
 
 use crate::config::setting::is_known_key;
 
-/// The settings file of Buelon 1.0.78.
-const SETTINGS_YAML: &str = ".bue/settings.yaml";
+/// The settings files of Buelon 1.0.78 and 1.0.79.
+const SETTINGS_YAML: [&str; 2] = [".bue/settings.yaml", ".boo/settings.yaml"];
 
 /// A variable of an older system that has no effect.
 pub(crate) struct UnsupportedVariable {
@@ -82,6 +82,37 @@ pub(crate) const UNSUPPORTED: &[UnsupportedVariable] = &[
         None,
         "nothing is stored in `.bue`; `--store` says where hub and bucket store their data",
     ),
+    unsupported("BISOCKET_ENCRYPTION", None, "hub and workers speak HTTP; `--tls-cert` and `--tls-key` encrypt it"),
+    unsupported("BUELON_AUTO_SAVE", None, "the hub stores every change at once; `--store` says where"),
+    unsupported("BUELON_AUTO_SAVE_PATH", None, "the hub stores every change at once; `--store` says where"),
+    unsupported("BUELON_AUTO_SAVE_INTERVAL", None, "the hub stores every change at once; `--store` says where"),
+    unsupported(
+        "BUELON_RETRY_BACKOFF_BASE",
+        None,
+        "retries wait 1 s, 2 s, 4 s and so on; a `Retry-After` of a server is obeyed",
+    ),
+    unsupported(
+        "BUELON_RETRY_BACKOFF_MAX",
+        None,
+        "retries wait 1 s, 2 s, 4 s and so on; a `Retry-After` of a server is obeyed",
+    ),
+    unsupported(
+        "BUELON_HANDBACK_DELAY",
+        None,
+        "write `!every 5s` into the script, or return `Result(status=StepStatus.pending, delay=5)`",
+    ),
+    unsupported(
+        "BUELON_MAX_REROUTES",
+        None,
+        "a step cannot change its scope while it runs; `!retries` limits the attempts",
+    ),
+    unsupported(
+        "BUELON_MAX_JOB_AGE",
+        None,
+        "write `!for` into the script: it limits how long a step may answer `pending`",
+    ),
+    unsupported("BUELON_MAX_SNAPSHOT_AGE", None, "the hub has no snapshots: it stores every change at once"),
+    unsupported("BUELON_JOB_THREADS", None, "`bue worker --slots` says how many steps run at the same time"),
     unsupported("BOO_WEB_HOST", None, "there is no web server besides the hub"),
     unsupported("BOO_WEB_PORT", None, "there is no web server besides the hub"),
     unsupported("CRYPTO_KEY", None, "access is controlled by tokens; type `bue token new`"),
@@ -97,8 +128,8 @@ pub(crate) fn warnings<'a>(variable: impl Fn(&str) -> Option<&'a str>, file: &to
     let mut warnings: Vec<String> = UNSUPPORTED.iter().filter_map(warning).collect();
     let unknown = unknown_keys(file).into_iter();
     warnings.extend(unknown.map(|key| format!("`{key}` in bue.toml is not a setting; docs/settings.md lists them")));
-    if Path::new(SETTINGS_YAML).exists() {
-        warnings.push(format!("{SETTINGS_YAML} is not read; move its settings to `bue.toml` or `.env`"));
+    for file in SETTINGS_YAML.into_iter().filter(|file| Path::new(file).exists()) {
+        warnings.push(format!("{file} is not read; move its settings to `bue.toml` or `.env`"));
     }
     warnings
 }

@@ -1,6 +1,8 @@
-//! The standard library of the sandbox. The data is in `guest_modules.txt`, which a test compares with the guest.
+//! The standard library of the sandbox, and its modules of Buelon. The data is in `guest_modules.txt` and `guest_buelon.txt`,
+//! which a test compares with the guest.
 
 const LIST: &str = include_str!("guest_modules.txt");
+const BUELON: &str = include_str!("guest_buelon.txt");
 
 /// Whether a step can import a module of the standard library.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,6 +32,16 @@ pub(crate) fn importable() -> impl Iterator<Item = &'static str> {
 
 fn lines() -> impl Iterator<Item = &'static str> {
     LIST.lines().filter(|line| !line.starts_with('#'))
+}
+
+/// The modules of Buelon and of its predecessor that a step can import, by their whole names.
+pub(crate) fn buelon_modules() -> impl Iterator<Item = &'static str> {
+    BUELON.lines().filter(|line| !line.starts_with('#'))
+}
+
+/// Whether a step can import a module of Buelon or of its predecessor.
+pub(crate) fn has_buelon_module(name: &str) -> bool {
+    buelon_modules().any(|module| module == name)
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde::Deserialize;
 
-use super::guest_modules::importable;
+use super::guest_modules::{buelon_modules, importable};
 use super::instead::instead;
 use super::requirements::normalized_name;
 
@@ -17,7 +17,6 @@ struct Tables {
     known: Vec<String>,
     packages: BTreeMap<String, String>,
     library: BTreeMap<String, String>,
-    buelon: BTreeMap<String, String>,
 }
 
 impl Tables {
@@ -69,18 +68,14 @@ pub(crate) fn missing_in_library(module: &str) -> MissingModule {
     MissingModule { message: format!("a step cannot import `{module}`: the sandbox's Python does not have it"), hint }
 }
 
-/// Describes a module of Buelon.
+/// Describes a module or name that the sandbox's modules of Buelon do not have.
 pub(crate) fn missing_in_buelon(module: &str) -> MissingModule {
-    let tables = tables();
-    let instead = with_parents(module).find_map(|name| tables.buelon.get(name));
-    let hint = instead.map_or_else(
-        || "steps have `Result` and `StepStatus` from `buelon.core.step`; remove the import".to_owned(),
-        |instead| format!("instead: {instead}"),
+    let meant = bue_lang::nearest(module, buelon_modules());
+    let hint = meant.map_or_else(
+        || "docs/buelon.md lists the modules of Buelon that a step can import; remove the import".to_owned(),
+        |name| format!("did you mean `{name}`? Otherwise remove the import"),
     );
-    MissingModule {
-        message: format!("a step cannot import `{module}`: of Buelon, it has `buelon.core.step` only"),
-        hint,
-    }
+    MissingModule { message: format!("a step cannot import `{module}`: the sandbox's Buelon does not have it"), hint }
 }
 
 /// The name, then its packages from the innermost to the outermost.
@@ -101,13 +96,10 @@ mod tests {
     #[test]
     fn the_tables_are_valid() {
         let tables: Tables = toml::from_str(TABLE).expect("tables");
-        assert!(tables.packages.len() > 10 && tables.buelon.len() > 5);
+        assert!(tables.packages.len() > 10);
         for (module, text) in &tables.library {
             assert_eq!(library_module(module), Some(LibraryModule::CannotWork), "{module}");
             assert!(!text.is_empty() && !text.ends_with('.'), "{module}");
-        }
-        for module in tables.buelon.keys() {
-            assert!(module.starts_with("buelon."), "{module}");
         }
     }
 
@@ -122,6 +114,7 @@ mod tests {
         assert!(hint("custmers").starts_with("did you mean `customers`? "), "{}", hint("custmers"));
         assert!(hint("statistic").starts_with("did you mean `statistics`? "), "{}", hint("statistic"));
         assert_eq!(missing_in_library("ctypes.util").hint, "instead: a step in rust, go or c");
-        assert!(missing_in_buelon("buelon.hub").hint.contains("bue upload"));
+        assert!(missing_in_buelon("buelon.hubb").hint.contains("`buelon.hub`"));
+        assert!(missing_in_buelon("buelon.jokes").hint.contains("remove the import"));
     }
 }

@@ -11,7 +11,7 @@ use bue_lang::{CodeFile, CodeProblem, CodeProblemKind, FileContents, Span};
 use bue_model::Step;
 use bue_model::plan::Source;
 
-use crate::deps::guest_modules::{LibraryModule, library_module};
+use crate::deps::guest_modules::{LibraryModule, has_buelon_module, library_module};
 use crate::deps::locked::StepModules;
 use crate::deps::missing_module::{MissingModule, missing_in_buelon, missing_in_library, missing_module};
 use crate::script::forbidden_calls::forbidden_call;
@@ -159,8 +159,8 @@ impl<'a> Walk<'a> {
             return library_module(top).is_none().then(missing);
         }
         match top {
-            "bue" | "step" | "__main__" => return None,
-            "buelon" => return buelon_module(import).map(|module| missing_in_buelon(&module)),
+            "bue" | "__main__" => return None,
+            "buelon" => return missing_buelon_module(import).map(|module| missing_in_buelon(&module)),
             _ => {}
         }
         if let Some(name) =
@@ -168,7 +168,7 @@ impl<'a> Walk<'a> {
         {
             return (!packages.may_have(top)).then(|| missing_in_library(&name));
         }
-        let is_found = library_module(top).is_some() || packages.may_have(top);
+        let is_found = library_module(top).is_some() || packages.may_have(top) || has_buelon_module(module);
         (!is_found).then(missing)
     }
 
@@ -197,16 +197,20 @@ fn names_of(import: &Import) -> Vec<String> {
     core::iter::once(import.module.clone()).chain(inner).collect()
 }
 
-/// Returns the module of Buelon that an import loads and a step does not have.
-fn buelon_module(import: &Import) -> Option<String> {
-    const MODULES: [&str; 3] = ["buelon", "buelon.core", "buelon.core.step"];
-    const NAMES: [&str; 4] = ["Result", "StepStatus", "step", "core"];
+/// Returns what an import wants of Buelon and a step does not have. Only packages have names that are modules; of the others,
+/// the sandbox has every name, but for those of `buelon.core.step`.
+fn missing_buelon_module(import: &Import) -> Option<String> {
+    const PACKAGES: [&str; 3] = ["buelon", "buelon.core", "buelon.helpers"];
+    const ANSWERS: [&str; 3] = ["Result", "StepStatus", "*"];
     let module = import.module.as_str();
-    if !MODULES.contains(&module) {
+    if !has_buelon_module(module) {
         return Some(module.to_owned());
     }
-    let is_missing = |name: &&String| module != "buelon.core.step" && !NAMES.contains(&name.as_str()) && *name != "*";
-    import.names.iter().find(is_missing).map(|name| format!("{module}.{name}"))
+    if !PACKAGES.contains(&module) {
+        return None;
+    }
+    let names = import.names.iter().filter(|name| !ANSWERS.contains(&name.as_str()));
+    names.map(|name| format!("{module}.{name}")).find(|name| !has_buelon_module(name))
 }
 
 /// Returns the byte of a position.

@@ -56,6 +56,9 @@ const WORKERS: [&str; 8] = [
     "concurrent.futures.ProcessPoolExecutor",
 ];
 
+/// Names of databases in memory. Some URIs are such names too.
+const IN_MEMORY: [&str; 2] = [":memory:", ""];
+
 /// The folder in which a step sees the files of its packages.
 const PACKAGES: &str = "/packages";
 
@@ -67,6 +70,13 @@ pub(crate) fn forbidden_call(call: &Call) -> Option<(CodeProblemKind, MissingMod
         let path = call.argument.as_deref().filter(|path| !path.starts_with(PACKAGES))?;
         let message = format!("a step cannot open the file `{path}`: steps have no files");
         return Some((CodeProblemKind::File, describe(message, file_hint(call))));
+    }
+    if function == "sqlite3.connect" {
+        let path = call.argument.as_deref().filter(|path| !is_in_memory(path))?;
+        let message = format!("a step cannot open the database `{path}`: steps have no files");
+        let hint = "`:memory:` opens a database in memory, which ends with the step; to keep rows, return them, or store them \
+                    with a step in postgres";
+        return Some((CodeProblemKind::File, describe(message, hint)));
     }
     if TEMPORARY.contains(&function) {
         let message = format!("`{function}` cannot work in a step: steps have no files");
@@ -81,6 +91,10 @@ pub(crate) fn forbidden_call(call: &Call) -> Option<(CodeProblemKind, MissingMod
     };
     let message = format!("`{function}` cannot work in a step: steps have no processes");
     Some((CodeProblemKind::Process, describe(message, hint)))
+}
+
+fn is_in_memory(database: &str) -> bool {
+    IN_MEMORY.contains(&database) || database.starts_with("file:")
 }
 
 fn file_hint(call: &Call) -> &'static str {

@@ -127,13 +127,15 @@ fn every_link_into_the_project_resolves() {
     }
 }
 
-/// The page promises it.
+fn is_on_python(page: &Path) -> bool {
+    page.ends_with("docs/python.md") || page.ends_with("docs/buelon.md")
+}
+
+/// The pages promise it.
 #[test]
-fn the_scripts_of_the_python_page_run() {
-    let scripts: Vec<Block> = blocks()
-        .into_iter()
-        .filter(|block| block.page.ends_with("docs/python.md") && block.language == "bue")
-        .collect();
+fn the_scripts_of_the_pages_on_python_run() {
+    let scripts: Vec<Block> =
+        blocks().into_iter().filter(|block| is_on_python(&block.page) && block.language == "bue").collect();
     assert!(scripts.len() >= 3, "only {} scripts", scripts.len());
     for block in scripts {
         let output = Project::script(&block.text).bue(&["run", "x.bue"]);

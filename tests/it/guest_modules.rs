@@ -1,6 +1,7 @@
-//! `src/deps/guest_modules.txt` lists what a step can import from the standard library. The guest itself says whether it is true.
+//! `src/deps/guest_modules.txt` lists what a step can import from the standard library, and `src/deps/guest_buelon.txt` which
+//! modules of Buelon it can import. The guest itself says whether it is true.
 //!
-//! `BUE_BLESS=1 cargo test -p bue --test it guest_modules` rewrites the list; read the difference before you commit it.
+//! `BUE_BLESS=1 cargo test -p bue --test it guest_modules` rewrites the lists; read the difference before you commit it.
 
 use std::fs;
 use std::path::Path;
@@ -15,6 +16,8 @@ import python (modules, line, collect) probe.py
 lines = [line(name) for name in modules()]
 collect(lines)
 ";
+
+const BUELON_SCRIPT: &str = "import python (buelon) probe.py\nbuelon()\n";
 
 const PROBE: &str = r#"
 import _imp
@@ -37,11 +40,23 @@ def line(name):
 
 def collect(lines):
     return lines
+
+def buelon():
+    from bue import _buelon
+    names = {name for name in sys.modules if name.startswith("buelon")} | set(_buelon._OLD_NAMES)
+    for name in names:
+        importlib.import_module(name)
+    return sorted(names)
 "#;
 
 const HEADER: &str = "\
 # The modules of Python's standard library, as the guest has them. A step cannot import those behind a `-`.
 # Of modules inside packages only these are listed. `BUE_BLESS=1 cargo test -p bue --test it guest_modules` rewrites the file.
+";
+
+const BUELON_HEADER: &str = "\
+# The modules of Buelon and, without a package, of its predecessor, as the guest has them.
+# `BUE_BLESS=1 cargo test -p bue --test it guest_modules` rewrites the file.
 ";
 
 #[test]
@@ -50,10 +65,22 @@ fn the_list_of_modules_is_that_of_the_guest() {
     let output = project.run().expect_code(0);
     let lines = output.last();
     let lines: Vec<&str> = lines.as_array().expect("a list").iter().filter_map(Value::as_str).collect();
-    let text = format!("{HEADER}{}\n", listed(&lines).join("\n"));
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/deps/guest_modules.txt");
+    expect_list("guest_modules.txt", &format!("{HEADER}{}\n", listed(&lines).join("\n")));
+}
+
+#[test]
+fn the_list_of_buelons_modules_is_that_of_the_guest() {
+    let project = Project::new(&[("x.bue", BUELON_SCRIPT), ("probe.py", PROBE)]);
+    let names = project.run().expect_code(0).last();
+    let names: Vec<&str> = names.as_array().expect("a list").iter().filter_map(Value::as_str).collect();
+    expect_list("guest_buelon.txt", &format!("{BUELON_HEADER}{}\n", names.join("\n")));
+}
+
+#[track_caller]
+fn expect_list(file: &str, text: &str) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/deps").join(file);
     if std::env::var_os("BUE_BLESS").is_some() {
-        fs::write(&path, &text).expect("to write");
+        fs::write(&path, text).expect("to write");
     }
     assert_eq!(fs::read_to_string(&path).expect("the list"), text);
 }

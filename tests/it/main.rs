@@ -34,6 +34,7 @@ mod admission;
 mod bad_input;
 mod boundaries;
 mod bucket;
+mod buelon;
 mod check;
 mod check_code;
 mod cli;

@@ -267,9 +267,17 @@ fn settings_without_effect_cause_warnings() {
         (".env", "USING_REDIS=true\nUSING_ZOOKEEPER=false\n"),
         ("bue.toml", "[worker]\nslot = 7\n"),
         (".bue/settings.yaml", "hub:\n  port: 1\n"),
+        (".boo/settings.yaml", "hub:\n  port: 1\n"),
     ]);
     let output = project.bue(&["token", "list"]).expect_code(0);
-    output.expect_stderr(&["USING_REDIS", "dir:PATH", "`worker.slot`", ".bue/settings.yaml", "bue.toml"]);
+    output.expect_stderr(&[
+        "USING_REDIS",
+        "dir:PATH",
+        "`worker.slot`",
+        ".bue/settings.yaml",
+        ".boo/settings.yaml",
+        "bue.toml",
+    ]);
     assert!(!output.stderr.contains("ZOOKEEPER"), "{}", output.stderr);
     project.write(".env", "REVERSE_PRIORITY=perhaps\n");
     project.bue(&["worker", "-b", "127.0.0.1:1"]).expect_code(2).expect_stderr(&["perhaps", "BUE_REVERSE"]);
