@@ -70,7 +70,9 @@ fn compile(source: &Path, out: &Path) -> Result<()> {
 fn run(command: &mut Command) -> Result<()> {
     let program = command.get_program().to_string_lossy().into_owned();
     let output = command.output().map_err(|error| {
-        format!("`{program}` cannot be run ({error}); it builds SQLite for the Python guest. Debian: apt-get install clang")
+        format!(
+            "`{program}` cannot be run ({error}); it builds SQLite for the Python guest. Debian: apt-get install clang"
+        )
     })?;
     let text = String::from_utf8_lossy(&output.stderr).replace('\n', " ");
     if output.status.success() { Ok(()) } else { Err(format!("{program} failed ({}): {text}", output.status)) }

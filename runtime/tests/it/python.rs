@@ -50,7 +50,7 @@ async fn sqlite3_is_a_database_in_memory() {
 
 #[tokio::test]
 async fn modules_of_buelon_work_or_say_what_to_use() {
-    check_file("buelon.py").await;
+    check_file("of_buelon.py").await;
 }
 
 #[tokio::test]

@@ -14,12 +14,14 @@ import gc
 import hashlib
 import os
 import sys
+import types
 import unittest
 import warnings
 
 _MOST_WHY = 300
 # Of the tests of asyncio those are run that need no socket and no file, which the package itself does not tell apart.
 _ASYNCIO = "test.test_asyncio"
+_SQLITE3 = "test.test_sqlite3"
 
 
 def run(modules, done):
@@ -36,6 +38,13 @@ def run(modules, done):
         support.has_socket_support = True
         os.path.isfile = lambda path: True
         asyncio.DefaultEventLoopPolicy.get_child_watcher = without_watcher
+    if modules[0].startswith(_SQLITE3):
+        import sqlite3
+
+        # removed in 3.14; the package of the tests prints it
+        sqlite3.version = "2.6.0"
+        # limits of C, which the tests ask CPython for
+        sys.modules["_testcapi"] = types.SimpleNamespace(INT_MAX=2**31 - 1, ULLONG_MAX=2**64 - 1)
     # there is one implementation of each hash, and it is not asked for by the name of its module
     setattr(hashlib, "__get_builtin_constructor", functools.partial(getattr, hashlib))
     # modules had one in 3.11
