@@ -188,8 +188,11 @@ fn a_stream_waits_for_its_consumer(runtime: &Runtime) {
         task.loop_text = Some("for row in rows() (line 1)".to_owned());
         task.limits = Limits { time: Duration::from_millis(700), ..Limits::default() };
         let mut running = hosts.run(task).await.expect("open");
-        // meanwhile nothing is taken: the number of buffered batches stays bounded, and the time limit stops the step
-        tokio::time::sleep(Duration::from_secs(1)).await;
+        // meanwhile nothing is taken: the number of buffered batches stays bounded, and the time limit stops the step, earlier
+        // than the limit of a step that begins later and has more time
+        let mut later = python("import time\ndef f():\n  time.sleep(1000)\n", "f", &[]);
+        later.limits = Limits { time: Duration::from_secs(1), ..Limits::default() };
+        assert!(failure(&run(&hosts, later).await).message.contains("1 s"));
         let mut batches = 0;
         let finished = loop {
             match running.next().await.expect("alive") {

@@ -1,5 +1,6 @@
 //! Diagnostics before anything runs: `bue check`, `bue plan`, `bue fmt` and `bue explain`.
 
+use bue_test_support::process;
 use serde_json::{Value, json};
 
 use crate::project::Project;
@@ -168,6 +169,6 @@ fn a_scope_no_worker_serves_is_a_warning() {
     assert_eq!(project.bue(&["check", "--scopes", "prodution", "x.bue"]).expect_code(0).stderr, "");
     project.bue(&["check", "--scopes", "a,,b", "x.bue"]).expect_code(2);
     let mut command = project.command(&["check", "--json", "x.bue"]);
-    let stdout = command.env("PIPE_WORKER_SCOPES", "testing").output().expect("bue runs").stdout;
+    let stdout = process::output(command.env("PIPE_WORKER_SCOPES", "testing")).expect("bue runs").stdout;
     assert!(String::from_utf8_lossy(&stdout).contains("W0012"), "the setting has the same effect");
 }

@@ -1,7 +1,9 @@
 //! Usage, help, settings, pipes, Ctrl-C.
 
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{Read, Write};
 use std::process::{Command, Stdio};
+
+use bue_test_support::process::{self, Lines, exit_status};
 
 use crate::project::{Project, bue, prepare, python, step};
 
@@ -109,7 +111,7 @@ fn settings_come_from_the_environment_and_from_files() {
     project.bue(&["status"]).expect_code(3).expect_stderr(&["127.0.0.1:2"]);
     let mut command = project.command(&["status"]);
     command.env("BUE_HUB", "127.0.0.1:3");
-    let output = command.output().expect("bue");
+    let output = process::output(&mut command).expect("bue");
     assert!(String::from_utf8_lossy(&output.stderr).contains("127.0.0.1:3"));
     project.bue(&["status", "-b", "127.0.0.1:4"]).expect_code(3).expect_stderr(&["127.0.0.1:4"]);
 
@@ -129,7 +131,7 @@ fn a_failing_environment_is_code_3_with_a_reason() {
         .expect_code(3)
         .expect_stderr(&["hub's database", "not a database"]);
     project.bue(&["run", "x.bue", "--data", "x.bue"]).expect_code(3).expect_stderr(&["x.bue"]);
-    let output = project.command(&["run", "x.bue"]).env("BUE_CACHE_DIR", "/proc/none").output().expect("bue");
+    let output = process::output(project.command(&["run", "x.bue"]).env("BUE_CACHE_DIR", "/proc/none")).expect("bue");
     assert_eq!(output.status.code(), Some(3));
     assert!(String::from_utf8_lossy(&output.stderr).contains("/proc/none"));
 }
@@ -141,9 +143,9 @@ fn a_closed_pipe_is_no_error() {
     let mut command = project.command(&["run", "x.bue"]);
     let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("bue");
     drop(child.stdout.take());
-    let mut stderr = String::new();
-    child.stderr.take().expect("stderr").read_to_string(&mut stderr).expect("UTF-8");
-    assert_eq!(child.wait().expect("an end").code(), Some(0), "{stderr}");
+    let output = process::child_output("bue run", child);
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(0), "{stderr}");
     assert!(!stderr.contains("panic"), "{stderr}");
 }
 
@@ -154,16 +156,13 @@ fn ctrl_c_stops_a_run_with_code_130() {
     let project = Project::script(&[step("f", code), "f()\n".to_owned()].concat());
     let mut child =
         project.command(&["run", "x.bue"]).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("bue");
-    let mut lines = BufReader::new(child.stderr.take().expect("stderr")).lines();
+    let lines = Lines::new(child.stderr.take().expect("stderr"));
     // when the progress is printed, the step sleeps
-    lines
-        .find(|line| line.as_ref().is_ok_and(|line| line.contains("1 running")))
-        .expect("a running step")
-        .expect("UTF-8");
+    lines.find("1 running");
     let kill = Command::new("kill").args(["-INT", &child.id().to_string()]).status().expect("kill");
     assert!(kill.success());
-    let remaining: Vec<String> = lines.map_while(Result::ok).collect();
-    assert_eq!(child.wait().expect("an end").code(), Some(130), "{remaining:?}");
+    let remaining = lines.remaining();
+    assert_eq!(exit_status("bue run exits", &mut child).code(), Some(130), "{remaining:?}");
     assert!(remaining.iter().any(|line| line.contains("interrupted")), "{remaining:?}");
 }
 
@@ -179,6 +178,6 @@ fn completions_are_scripts() {
 fn no_colour_reaches_a_file() {
     let output = Project::script("b()\n").bue(&["check", "x.bue"]).expect_code(1);
     assert!(!output.stderr.contains('\u{1b}'), "{}", output.stderr);
-    let output = bue().args(["check", "--help"]).output().expect("bue");
+    let output = process::output(bue().args(["check", "--help"])).expect("bue");
     assert!(!output.stdout.contains(&0x1b));
 }

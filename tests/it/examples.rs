@@ -1,9 +1,9 @@
 //! The programs in examples/ give the results that their READMEs show.
 
-use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, Stdio};
 
+use bue_test_support::process::Lines;
 use serde_json::{Value, json};
 
 use crate::project::{CommandOutput, Project, prepare};
@@ -101,8 +101,8 @@ fn api() -> (Api, String) {
     let mut command = crate::project::bue();
     command.args(["demo", "--api-only", "127.0.0.1:0"]).stderr(Stdio::piped());
     let mut api = Api(command.spawn().expect("bue starts"));
-    let mut line = String::new();
-    BufReader::new(api.0.stderr.take().expect("a pipe")).read_line(&mut line).expect("a line");
+    let lines = Lines::new(api.0.stderr.take().expect("a pipe"));
+    let line = lines.next("the address of the API").expect("a line");
     let address = line.trim().rsplit("http://").next().expect("an address").to_owned();
     (api, address)
 }

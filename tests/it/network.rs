@@ -6,6 +6,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
+use bue_test_support::process;
+
 use crate::project::{Project, prepare, python};
 
 /// Starts a server that answers with the head of the request. Returns its address and the count of its requests.
@@ -101,7 +103,7 @@ fn a_secret_reaches_only_its_server() {
     let settings = format!("{}\n!allow secret KEY", allowing(server));
     let project = script(&settings, server, "Bearer secret:KEY");
     let mut command = project.command(&["run", "x.bue", "--json", "--allow-net"]);
-    let output = command.env("BUE_SECRET_KEY", CANARY).output().expect("bue starts");
+    let output = process::output(command.env("BUE_SECRET_KEY", CANARY)).expect("bue starts");
     let text = String::from_utf8_lossy(&output.stdout);
     assert!(text.contains(&format!("authorization: Bearer {CANARY}")), "{text}");
     // it is not sent to a host that `hosts` does not allow, not returned by `bue.secret`, and not used without `!allow secret`
@@ -111,7 +113,8 @@ fn a_secret_reaches_only_its_server() {
     let reader = Project::script(&format!("!allow secret KEY\n{reading}"));
     for project in [&project, &reader, &unasked] {
         let mut command = project.command(&["run", "x.bue", "--json", "--allow-net"]);
-        let output = command.env("BUE_SECRET_KEY", CANARY).env("ELSEWHERE", CANARY).output().expect("bue starts");
+        let output =
+            process::output(command.env("BUE_SECRET_KEY", CANARY).env("ELSEWHERE", CANARY)).expect("bue starts");
         let text = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
         assert_eq!(output.status.code(), Some(1), "{text}");
         assert!(text.contains("secret KEY") && !text.contains(CANARY), "{text}");

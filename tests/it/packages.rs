@@ -5,6 +5,7 @@ use std::fs;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
+use bue_test_support::process;
 use serde_json::{Value, json};
 
 #[path = "../../runtime/tests/it/wheel.rs"]
@@ -219,7 +220,7 @@ def markers():
 /// Returns the tags of a wheel for this machine, according to its pip.
 fn machine_tags() -> Option<String> {
     let program = "from pip._vendor.packaging import tags; print(next(tags.sys_tags()))";
-    let output = Command::new("python3").args(["-c", program]).output().ok()?;
+    let output = process::output(Command::new("python3").args(["-c", program])).ok()?;
     Some(String::from_utf8_lossy(&output.stdout).trim().to_owned()).filter(|tags| !tags.is_empty())
 }
 

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Once;
 
+use bue_test_support::process;
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -174,7 +175,7 @@ pub(crate) fn finish(mut command: Command) -> CommandOutput {
 }
 
 pub(crate) fn finish_command(command: &mut Command) -> CommandOutput {
-    let output = command.output().expect("bue starts");
+    let output = process::output(command).expect("bue starts");
     let result = CommandOutput {
         code: output.status.code().expect("an exit code, not a signal"),
         stdout: String::from_utf8(output.stdout).expect("UTF-8"),

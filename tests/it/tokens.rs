@@ -1,7 +1,6 @@
 //! Tokens from the outside: the production recipe as documented, and refused requests.
 
-use std::process::Stdio;
-
+use bue_test_support::process;
 use bue_test_support::wait::wait_until;
 use serde_json::Value;
 use tempfile::TempDir;
@@ -73,7 +72,7 @@ fn a_token_permits_what_its_role_permits() {
     let bucket = Server::start(project.folder(), &["bucket", "-b", "127.0.0.1:0"]);
     let hub = Server::start(project.folder(), &["hub", "-b", "127.0.0.1:0", "-k", &bucket.address]);
     let run = |token: &str, arguments: &[&str]| {
-        let output = project.command(arguments).env("BUE_HUB", &hub.address).env("BUE_TOKEN", token).output();
+        let output = process::output(project.command(arguments).env("BUE_HUB", &hub.address).env("BUE_TOKEN", token));
         let output = output.expect("bue");
         (output.status.code().expect("a code"), format!("{}{}", text(&output.stdout), text(&output.stderr)))
     };
@@ -133,7 +132,7 @@ fn tokens_are_created_listed_and_deleted() {
 fn without_tokens_a_server_listens_on_loopback_only() {
     let folder = TempDir::new().expect("a folder");
     for verb in ["hub", "bucket"] {
-        let output = bue().args([verb, "-b", "0.0.0.0:0"]).current_dir(folder.path()).stdin(Stdio::null()).output();
+        let output = process::output(bue().args([verb, "-b", "0.0.0.0:0"]).current_dir(folder.path()));
         let output = output.expect("bue");
         assert_eq!(output.status.code(), Some(2));
         let output = text(&output.stderr);
@@ -148,7 +147,7 @@ fn each_refused_request_is_one_log_line() {
     let viewer = token(&project, "viewer");
     let hub = Server::start(project.folder(), &["hub", "-b", "127.0.0.1:0", "--log-format", "json"]);
     let run = |token: &str, arguments: &[&str]| {
-        let output = project.command(arguments).env("BUE_HUB", &hub.address).env("BUE_TOKEN", token).output();
+        let output = process::output(project.command(arguments).env("BUE_HUB", &hub.address).env("BUE_TOKEN", token));
         assert_eq!(output.expect("bue").status.code(), Some(3));
     };
     run("bue_canary4711", &["status"]);

@@ -1,9 +1,10 @@
 //! The verbs that use running services: why, delete, run-job, keys of the bucket, status -s, several hubs.
 
-use std::io::{BufRead, BufReader, Write};
+use std::io::Write;
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
+use bue_test_support::process::{self, Lines, child_output, exit_status};
 use bue_test_support::wait::wait_until;
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -121,7 +122,7 @@ fn values_are_set_read_and_deleted_in_the_bucket() {
     let mut command = services.project.command(&["bucket-set", "reports/today", "-"]);
     let mut child = command.stdin(Stdio::piped()).spawn().expect("bue");
     child.stdin.take().expect("stdin").write_all(b"typed").expect("written");
-    assert!(child.wait().expect("an end").success());
+    assert!(exit_status("bucket-set exits", &mut child).success());
     assert_eq!(services.bue(&["bucket-get", "reports/today"]).expect_code(0).stdout, "typed");
     services.bue(&["bucket-delete", "reports/today"]).expect_code(0);
     services.bue(&["bucket-delete", "reports/today"]).expect_code(3).expect_stderr(&["reports/today"]);
@@ -140,9 +141,9 @@ fn a_subscribed_status_updates_until_the_run_has_ended() {
     let run = services.upload();
     let mut command = services.project.command(&["status", &run, "-s", "--json"]);
     let mut child = command.stdout(Stdio::piped()).spawn().expect("bue");
-    let mut lines = BufReader::new(child.stdout.take().expect("stdout")).lines();
-    let mut state = || {
-        let line = lines.next()?.expect("a line");
+    let lines = Lines::new(child.stdout.take().expect("stdout"));
+    let state = || {
+        let line = lines.next("the next state of the run")?;
         Some(serde_json::from_str::<Value>(&line).expect("JSON")["state"].as_str().expect("a state").to_owned())
     };
     assert_eq!(state().as_deref(), Some("running"));
@@ -152,15 +153,14 @@ fn a_subscribed_status_updates_until_the_run_has_ended() {
         last = state;
     }
     assert_eq!(last, "completed");
-    assert!(child.wait().expect("an end").success());
+    assert!(exit_status("bue status exits", &mut child).success());
     drop(worker);
     let mut child = services.project.command(&["status", "-s"]).stdout(Stdio::piped()).spawn().expect("bue");
-    let mut out = BufReader::new(child.stdout.take().expect("stdout"));
-    let mut line = String::new();
-    out.read_line(&mut line).expect("a line");
+    let lines = Lines::new(child.stdout.take().expect("stdout"));
+    let line = lines.next("the first line of bue status").expect("a line");
     assert!(line.contains("run") && !line.contains('\u{1b}'), "no terminal, no drawing: {line:?}");
     assert!(Command::new("kill").args(["-INT", &child.id().to_string()]).status().expect("kill").success());
-    assert_eq!(child.wait().expect("an end").code(), Some(130));
+    assert_eq!(exit_status("bue status exits", &mut child).code(), Some(130));
 }
 
 /// No server listens on port 1; every verb falls back to the hub that is reachable.
@@ -241,12 +241,12 @@ fn a_state_folder_is_used_by_one_process_only() {
     });
     let [first, second] = both;
     let (loser, winner) = if exited == Some(0) { (first, second) } else { (second, first) };
-    let output = loser.wait_with_output().expect("an end");
+    let output = child_output("the process that lost", loser);
     let text = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(3), "{text}");
     assert!(text.contains("in use by another process") && text.contains("data"), "{text}");
     assert!(Command::new("kill").args(["-INT", &winner.id().to_string()]).status().expect("kill").success());
-    assert_eq!(winner.wait_with_output().expect("an end").status.code(), Some(130));
+    assert_eq!(child_output("the process that won", winner).status.code(), Some(130));
     let folder = TempDir::new().expect("a folder");
     let _bucket = Server::start(&folder, &["bucket", "-b", "127.0.0.1:0", "--store", "dir:blobs"]);
     let _hub = Server::start(&folder, &["hub", "-b", "127.0.0.1:0", "--store", "sqlite:hub.db"]);
@@ -254,7 +254,7 @@ fn a_state_folder_is_used_by_one_process_only() {
         ["bucket", "-b", "127.0.0.1:0", "--store", "dir:blobs"],
         ["hub", "-b", "127.0.0.1:0", "--store", "sqlite:hub.db"],
     ] {
-        let output = crate::project::bue().args(arguments).current_dir(folder.path()).output().expect("bue");
+        let output = process::output(crate::project::bue().args(arguments).current_dir(folder.path())).expect("bue");
         assert_eq!(output.status.code(), Some(3));
         let text = String::from_utf8_lossy(&output.stderr);
         assert!(text.contains("in use by another process"), "{text}");

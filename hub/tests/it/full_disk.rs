@@ -11,6 +11,7 @@ use std::sync::Arc;
 use bue_hub::{Durability, Hub, JobStore, SqliteStore};
 use bue_model::wire::{ErrorBody, LeaseRequest, Report, ReportBatch, Verdict};
 use bue_model::{RunId, RunState, Timestamp};
+use bue_test_support::process;
 use uuid::Uuid;
 
 use crate::disk::{ALL_FAULTS, Disk, DiskFault};
@@ -139,7 +140,7 @@ fn run_in_a_namespace() -> bool {
     let script = format!("mount -t tmpfs -o size=2m none \"$0\" || exit 77; exec \"$1\" {this} --exact --nocapture");
     let mut command = Command::new("unshare");
     command.args(["-rm", "sh", "-c", &script]).arg(folder.path()).arg(env::current_exe().expect("this program"));
-    let output = command.env(SMALL_DISK, folder.path()).output();
+    let output = process::output(command.env(SMALL_DISK, folder.path()));
     match output.as_ref().map(|output| output.status.code()) {
         Ok(Some(0)) => true,
         // the exit code of a failed test

@@ -4,6 +4,7 @@ use std::io::Write as _;
 use std::process::{Command, Stdio};
 
 use bue_model::{Answer, Decimal, FailureKind, Value};
+use bue_test_support::process::child_output;
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
@@ -247,7 +248,7 @@ fn python(program: &str, input: String) -> String {
     let mut python = python.expect("python3");
     let mut stdin = python.stdin.take().expect("its input");
     let writer = std::thread::spawn(move || stdin.write_all(input.as_bytes()));
-    let output = python.wait_with_output().expect("its output");
+    let output = child_output("python3", python);
     writer.join().expect("a thread").expect("it reads all");
     String::from_utf8(output.stdout).expect("UTF-8")
 }

@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
+use bue_test_support::process;
+
 /// Returns the component with the guests of the tests.
 pub(crate) fn component() -> &'static [u8] {
     static BUILT: OnceLock<Vec<u8>> = OnceLock::new();
@@ -51,7 +53,7 @@ fn build(package: &str, target: &str) {
 }
 
 fn add_target(target: &str) {
-    let output = Command::new("rustup").args(["target", "add", target]).output();
+    let output = process::output(Command::new("rustup").args(["target", "add", target]));
     assert!(output.is_ok_and(|output| output.status.success()), "type `rustup target add {target}`");
 }
 

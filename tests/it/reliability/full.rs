@@ -9,6 +9,7 @@ use std::path::Path;
 use std::process::Command;
 
 use bue_model::RunId;
+use bue_test_support::process;
 use bue_test_support::wait::wait_until;
 use tempfile::TempDir;
 
@@ -97,8 +98,8 @@ fn service_survives_a_write_limit() {
 
 /// Limits the size of a process's files, in bytes. Ignores a process that has been killed.
 fn limit(process: u32, bytes: &str) {
-    let (process, most) = (process.to_string(), format!("--fsize={bytes}:unlimited"));
-    let _ = Command::new("prlimit").args(["--pid", &process, &most]).output().expect("prlimit");
+    let (pid, most) = (process.to_string(), format!("--fsize={bytes}:unlimited"));
+    let _ = process::output(Command::new("prlimit").args(["--pid", &pid, &most])).expect("prlimit");
 }
 
 /// The log is a file too, and usually on the same disk.
@@ -146,7 +147,7 @@ fn run_in_a_namespace() -> bool {
     let script = format!("mount -t tmpfs -o size=2m none \"$0\" || exit 77; exec \"$1\" {this} --exact --nocapture");
     let mut command = Command::new("unshare");
     command.args(["-rm", "sh", "-c", &script]).arg(folder.path()).arg(env::current_exe().expect("this program"));
-    let output = command.env(SMALL_DISK, folder.path()).output();
+    let output = process::output(command.env(SMALL_DISK, folder.path()));
     match output.as_ref().map(|output| output.status.code()) {
         Ok(Some(0)) => true,
         // the exit code of a failed test

@@ -1,7 +1,7 @@
 //! kill -9 of the hub and of workers at any time, while clients submit runs and wait for them.
 
 use std::fs;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -11,7 +11,7 @@ use tempfile::TempDir;
 
 use super::ledger::Ledger;
 use super::seeds::{replay, replayed, tries};
-use super::test_bed::{TestBed, count, keep_busy, rounds, upload, value, wait};
+use super::test_bed::{EnoughOnDrop, TestBed, count, keep_busy, rounds, upload, value, wait};
 use crate::services::{Server, wait_for_count};
 
 /// Clients that submit runs.
@@ -45,8 +45,9 @@ fn hubs_and_workers_may_be_killed_at_any_time() {
     let mut services = Services::start(&test_bed);
     let (runs, killed) = thread::scope(|scope| {
         let clients = scope.spawn(|| keep_busy(&test_bed, &script, CLIENTS, &is_enough));
+        let enough = EnoughOnDrop(&is_enough);
         let killed = services.kill_repeatedly(&mut Rng::with_seed(seed), kills, longest_gap);
-        is_enough.store(true, Ordering::Relaxed);
+        drop(enough);
         (clients.join().expect("clients that succeed"), killed)
     });
     services.stop();

@@ -1,7 +1,7 @@
 //! A worker that is paused for longer than its leases last: its jobs are leased to another worker meanwhile, and its late outcomes
 //! change nothing.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use super::ledger::Ledger;
 use super::seeds::{replay, replayed, tries};
-use super::test_bed::{TestBed, keep_busy, rounds, upload, value, wait};
+use super::test_bed::{EnoughOnDrop, TestBed, keep_busy, rounds, upload, value, wait};
 use crate::services::Server;
 
 /// Returns its start time, which distinguishes the attempts of a job. Takes as long as a lease lasts, so that the lease ends while
@@ -67,6 +67,7 @@ fn pause(seed: u64, pauses: u64) -> Counts {
     let is_enough = AtomicBool::new(false);
     let runs = thread::scope(|scope| {
         let clients = scope.spawn(|| keep_busy(&test_bed, &rounds(ROUNDS, STEP), 2, &is_enough));
+        let enough = EnoughOnDrop(&is_enough);
         for _ in 0..pauses {
             // requeued jobs complete before the next pause, so that no job is requeued so often that it fails
             thread::sleep(Duration::from_millis(random.u64(1_300..2_300)));
@@ -79,7 +80,7 @@ fn pause(seed: u64, pauses: u64) -> Counts {
             thread::sleep(Duration::from_millis(random.u64(0..600)));
             paused.send_signal("CONT");
         }
-        is_enough.store(true, Ordering::Relaxed);
+        drop(enough);
         clients.join().expect("clients that succeed")
     });
     steady.stop();

@@ -7,7 +7,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use bue_model::RunId;
-use bue_test_support::wait::wait_until;
+use bue_test_support::process;
+use bue_test_support::wait::{DEADLINE, wait_until};
 
 use super::test_bed::{TestBed, count, rounds, upload, wait};
 use crate::project::Project;
@@ -81,6 +82,7 @@ fn a_hub_that_is_stopped_answers_what_is_under_way() {
     wait_until("a round completes", || count(&busy, run, 1, "completed") > 0);
     hub.stop();
     for poll in &mut polls {
+        poll.set_read_timeout(Some(DEADLINE)).expect("a timeout");
         let mut answer = String::new();
         poll.read_to_string(&mut answer).expect("an answer");
         assert!(answer.starts_with("HTTP/1.1 200"), "{answer:?}");
@@ -120,7 +122,7 @@ fn ctrl_c_twice_ends_a_worker_at_once() {
     });
     assert_eq!(worker.exit_code(), Some(130), "{}", worker.stderr());
     let group = format!("-{}", worker.pid());
-    let exists = || Command::new("kill").args(["-0", "--", &group]).output().expect("kill").status.success();
+    let exists = || process::output(Command::new("kill").args(["-0", "--", &group])).expect("kill").status.success();
     // sandbox hosts notice on their own that their worker has exited
     wait_until("the sandbox hosts exit", || !exists());
     hub.stop();

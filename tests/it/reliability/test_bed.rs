@@ -139,6 +139,15 @@ pub(crate) fn keep_busy(
     })
 }
 
+/// Ends [`keep_busy`] when it is dropped, also by a failed assertion: a scope of threads waits for its clients.
+pub(crate) struct EnoughOnDrop<'a>(pub(crate) &'a AtomicBool);
+
+impl Drop for EnoughOnDrop<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
 /// A script with a loop of so many rounds of a Python step called `round`.
 pub(crate) fn rounds(count: u64, step_code: &str) -> String {
     let source = step("numbers", &format!("def numbers():\n    return list(range({count}))"));

@@ -10,6 +10,8 @@ use std::process::{Child, Command, Output, Stdio};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use crate::process;
+
 /// `nobody`: PostgreSQL refuses to run as root.
 const NOBODY: u32 = 65_534;
 /// No fsync: what these tests show is not what a power cut leaves. More connections than tests take.
@@ -66,11 +68,9 @@ impl Cluster {
             chown(&folder, Some(NOBODY), Some(NOBODY)).expect("the folder's owner");
         }
         let data = folder.join("data");
-        let made = as_user(&bin.join("initdb"), &folder)
-            .args(["--no-sync", "--username=postgres", "--auth=trust", "--encoding=UTF8", "--locale=C", "-D"])
-            .arg(&data)
-            .output();
-        expect_success("initdb", &made.expect("initdb"));
+        let mut initdb = as_user(&bin.join("initdb"), &folder);
+        initdb.args(["--no-sync", "--username=postgres", "--auth=trust", "--encoding=UTF8", "--locale=C", "-D"]);
+        expect_success("initdb", &process::output(initdb.arg(&data)).expect("initdb"));
         let mut settings = fs::OpenOptions::new().append(true).open(data.join("postgresql.conf")).expect("settings");
         let socket = format!("unix_socket_directories = '{}'\n", folder.display());
         settings.write_all([SETTINGS, &socket, more].concat().as_bytes()).expect("settings");

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use bue_model::SourceFile;
+use bue_test_support::process;
 use bytes::Bytes;
 
 /// Folders that several tests use.
@@ -30,7 +31,8 @@ impl Installed {
             "`{python}` has no package `test`: install it (Debian: `apt-get install libpython3-testsuite`), or name another \
              CPython with BUE_TEST_PYTHON"
         );
-        let output = Command::new(&python).args(["-I", "-c", script]).output().map_err(|_| install.clone())?;
+        let mut command = Command::new(&python);
+        let output = process::output(command.args(["-I", "-c", script])).map_err(|_| install.clone())?;
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
         let mut lines = text.lines();
         match (lines.next(), lines.next()) {

@@ -4,6 +4,8 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
+use bue_test_support::process;
+
 /// Packages with their versions, and the folder that keeps them.
 #[derive(Debug)]
 pub(crate) struct Wheels {
@@ -74,7 +76,7 @@ fn download(wheels: &Wheels, folder: &Path) -> Result<(), String> {
     let mut pip = Command::new("python3");
     pip.args(["-m", "pip", "download", "--quiet", "--no-deps", "--only-binary=:all:", "--platform=any"]);
     pip.args(["--implementation=py", "--abi=none", "--python-version=3.14", "--dest"]).arg(half.path());
-    let output = pip.args(wheels.packages).output().map_err(|error| error.to_string())?;
+    let output = process::output(pip.args(wheels.packages)).map_err(|error| error.to_string())?;
     if !output.status.success() {
         return Err(String::from_utf8_lossy(&output.stderr).into_owned());
     }
