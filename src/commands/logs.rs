@@ -8,7 +8,7 @@ use clap::Args;
 
 use crate::config::settings::Settings;
 use crate::flags::client::{ClientFlags, Clients};
-use crate::flags::target::Target;
+use crate::flags::target::{Target, TargetName};
 use crate::process::command_error::CommandError;
 use crate::process::event_loop::{block_on, interruptible};
 use crate::process::output::{eprint_line, print_text, without_control_characters};
@@ -20,8 +20,8 @@ use crate::runs::live_log::{LiveLog, labelled_lines};
 /// terminal are left out. A log keeps the first megabyte of an attempt ([limits] log_bytes).
 #[derive(Debug, Args)]
 pub(crate) struct Logs {
-    /// Number of a job; with -f also the id of a run
-    target: Target,
+    /// The number of a job; with -f also a run: its id, the first digits of it, or `last`
+    target: TargetName,
     /// Follow the running job, or all running jobs of the run, until it has ended
     #[arg(short = 'f', long)]
     follow: bool,
@@ -35,25 +35,27 @@ pub(crate) struct Logs {
 impl Logs {
     pub(crate) fn execute(self) -> Result<(), CommandError> {
         let settings = Settings::load()?;
-        let selection = match (self.target, &self.step, self.follow) {
-            (Target::Job(job), None, _) => LogSelection::Job(job),
-            (Target::Run(run), step, true) => LogSelection::Run { run, step: step.clone() },
-            (Target::Job(_), Some(_), _) => {
-                return Err(CommandError::Usage("--step needs a run, and this is a job; leave it out".to_owned()));
-            }
-            (Target::Run(run), _, false) => {
-                return Err(CommandError::Usage(format!(
-                    "`bue logs -f {run}` follows a run; without -f, name a job: `bue logs JOB`"
-                )));
-            }
-        };
         block_on(interruptible(async {
             let Clients { hub, bucket } = self.servers.connect(&settings).await?;
+            let selection = self.selection(self.target.resolve(&hub).await?)?;
             match (self.follow, &selection) {
                 (false, LogSelection::Job(job)) => print_log(&hub, &bucket, *job).await,
                 _ => follow(&hub, &bucket, selection).await,
             }
         }))
+    }
+
+    fn selection(&self, target: Target) -> Result<LogSelection, CommandError> {
+        match (target, &self.step, self.follow) {
+            (Target::Job(job), None, _) => Ok(LogSelection::Job(job)),
+            (Target::Run(run), step, true) => Ok(LogSelection::Run { run, step: step.clone() }),
+            (Target::Job(_), Some(_), _) => {
+                Err(CommandError::Usage("--step needs a run, and this is a job; leave it out".to_owned()))
+            }
+            (Target::Run(run), _, false) => Err(CommandError::Usage(format!(
+                "`bue logs -f {run}` follows a run; without -f, name a job: `bue logs JOB`"
+            ))),
+        }
     }
 }
 
