@@ -252,7 +252,7 @@ async fn a_lease_can_be_used_only_with_the_access_token_it_was_granted_to() {
     script.call(&["a"], &[]);
     let run = client("submitter").submit(&submission(7, script.plan())).await.expect("a run");
     let (scopes, worker) = (vec!["default".to_owned()], "w".to_owned());
-    let request = LeaseRequest { worker: worker.clone(), scopes, reverse: false, count: 1, wait_ms: 0 };
+    let request = LeaseRequest { worker: worker.clone(), scopes, count: 1, ..LeaseRequest::default() };
     let lease = client("holder").lease(&request).await.expect("leases").leases.remove(0);
     assert_ne!(lease.token.seal, [0; 16], "a lease is sealed");
 
