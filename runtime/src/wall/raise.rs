@@ -45,7 +45,7 @@ fn give_up_privileges(wall: &mut Wall, user: UserId, packages: bool) {
     match user {
         UserId::Inherited => {}
         UserId::Root => {
-            wall.add_missing(WallPart::OwnUser, "the worker is root without the capabilities to be another")
+            wall.add_missing(WallPart::OwnUser, "the worker is root without the capabilities to be another");
         }
         UserId::Own(uid) => match privileges::become_user(uid, packages) {
             Ok(()) => wall.uid = Some(uid),
