@@ -3,6 +3,7 @@
 use std::io;
 
 use super::config::HostsConfig;
+use crate::packages::sites::Sites;
 use crate::protocol::{self, Frame, ToHost};
 use crate::wall::parent::user_of_child;
 use crate::wall::spec::WallSpec;
