@@ -46,7 +46,7 @@ pub(crate) fn counter() -> GuestModule {
 fn prepare(cache: &Path, text: &str) -> (Result<Prepared, RuntimeError>, Vec<String>) {
     let progress = Mutex::new(Vec::new());
     let prepared = Prepared::open_guest(cache, &cache.join("keys"), &guest(text), &|line| {
-        progress.lock().expect("no panic").push(line.to_owned())
+        progress.lock().expect("no panic").push(line.to_owned());
     });
     (prepared, progress.into_inner().expect("no panic"))
 }
