@@ -230,7 +230,7 @@ fn logs_follows_a_job_and_a_run() {
 /// Returns the metrics of a hub.
 fn metrics(address: &str) -> String {
     let mut stream = TcpStream::connect(address).expect("a connection");
-    stream.write_all(b"GET /metrics HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").expect("sent");
+    stream.write_all(b"GET /metrics HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n").expect("sent");
     let mut text = String::new();
     stream.read_to_string(&mut text).expect("metrics");
     text

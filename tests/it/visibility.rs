@@ -112,7 +112,7 @@ fn submit_as(services: &Services, id: &str) {
     let plan = json!({ "version": 1, "steps": [], "nodes": [], "calls": [] });
     let body = json!({ "run": id, "name": "empty.bue", "plan": plan, "code": [] }).to_string();
     let mut stream = TcpStream::connect(&services.hub.address).expect("the hub");
-    let head = "POST /v1/runs HTTP/1.1\r\nhost: hub\r\nconnection: close\r\ncontent-type: application/json";
+    let head = "POST /v1/runs HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ncontent-type: application/json";
     write!(stream, "{head}\r\ncontent-length: {}\r\n\r\n{body}", body.len()).expect("sent");
     stream.set_read_timeout(Some(DEADLINE)).expect("a timeout");
     let mut answer = String::new();

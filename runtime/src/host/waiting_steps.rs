@@ -24,7 +24,10 @@ pub(crate) async fn count_as_running<T>(future: impl Future<Output = T>) -> T {
     let mut future = pin!(future);
     poll_fn(|context| {
         let polled = future.as_mut().poll(context);
-        mark_runnable();
+        // once it is ready, the step goes on in the same poll, and may then wait for something outside
+        if polled.is_pending() {
+            mark_runnable();
+        }
         polled
     })
     .await
@@ -111,5 +114,21 @@ mod tests {
         assert_eq!(steps.count(), 1);
         drop((first, second));
         assert_eq!(steps.count(), 0);
+    }
+
+    /// The module of most steps is loaded already: what they wait for afterwards is outside.
+    #[test]
+    fn a_step_that_waits_after_a_computation_of_others_counts_as_waiting() {
+        let steps = WaitingSteps::default();
+        let mut activity = StepActivity::new(&steps);
+        let mut context = core::task::Context::from_waker(core::task::Waker::noop());
+        activity.resume();
+        assert!(pin!(count_as_running(core::future::pending::<()>())).poll(&mut context).is_pending());
+        activity.suspend();
+        assert_eq!(steps.count(), 0, "it waits for a core");
+        activity.resume();
+        assert!(pin!(count_as_running(core::future::ready(()))).poll(&mut context).is_ready());
+        activity.suspend();
+        assert_eq!(steps.count(), 1);
     }
 }

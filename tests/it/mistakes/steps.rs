@@ -189,7 +189,7 @@ fn a_host_must_be_allowed_by_the_one_who_runs_the_script() {
     prepare();
     let code = "import urllib.request\ndef get():\n    urllib.request.urlopen('http://127.0.0.1:1')";
     let project = Project::script(&format!("!allow net 127.0.0.1:1\n{}get()\n", step("get", code)));
-    let refused = "the worker does not allow 127.0.0.1:1 (loopback): start it with `--allow-net 127.0.0.1:1`";
+    let refused = "the worker does not allow 127.0.0.1:1 (loopback): start `bue worker`, or `bue run`, with `--allow-net 127.0.0.1:1`";
     let error = |arguments: &[&str]| {
         let json = project.bue(arguments).expect_code(1).json();
         json["failed"][0]["error"].as_str().map(str::to_owned).unwrap_or_else(|| panic!("{json}"))

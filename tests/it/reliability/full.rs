@@ -83,6 +83,8 @@ fn expect_runs(project: &Project, expected: &[RunId]) {
     let runs = project.bue(&["status", "--json"]).expect_code(0).json();
     let mut runs: Vec<RunId> = runs.as_array().expect("a list").iter().map(id).collect();
     runs.sort_unstable();
+    let mut expected = expected.to_vec();
+    expected.sort_unstable();
     assert_eq!(runs, expected);
 }
 
