@@ -23,8 +23,6 @@ use crate::request::{Request, RetryPolicy};
 use crate::tls_error::tls_error;
 use crate::trust::Trust;
 
-/// The header that names the parts of a worker's wall; the hub's `workers.rs` reads it.
-const WALL_HEADER: &str = "bue-wall";
 /// The time after which an idle connection is closed. Our servers close theirs after 30 s; closing first avoids sending a request on
 /// a connection that the server is closing.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(20);
@@ -47,8 +45,6 @@ pub(crate) struct Connection {
     addresses: Vec<Address>,
     /// The token that every request carries.
     authorization: Option<HeaderValue>,
-    /// What every request says of the worker's wall around sandboxes.
-    wall: Option<HeaderValue>,
     /// The index of the address that answered last, modulo their number.
     current: AtomicUsize,
     in_flight: Semaphore,
@@ -63,7 +59,7 @@ impl Connection {
         }
         let client = pool(dial.clone());
         let (current, in_flight) = (AtomicUsize::new(0), Semaphore::new(MAX_IN_FLIGHT));
-        Ok(Self { server, dial, client, addresses, authorization: None, wall: None, current, in_flight })
+        Ok(Self { server, dial, client, addresses, authorization: None, current, in_flight })
     }
 
     /// Uses these certificates for TLS.
@@ -77,12 +73,6 @@ impl Connection {
         let mut value = HeaderValue::from_str(&format!("Bearer {token}")).map_err(|_| ClientError::Token)?;
         value.set_sensitive(true);
         Ok(Self { authorization: Some(value), ..self })
-    }
-
-    /// Names these parts of a worker's wall with every request.
-    pub(crate) fn with_wall(self, parts: &[&'static str]) -> Self {
-        // the names are ASCII
-        Self { wall: HeaderValue::from_str(&parts.join(",")).ok(), ..self }
     }
 
     /// Returns all addresses, as `host:port`.
@@ -232,9 +222,6 @@ impl Connection {
         }
         if let Some(authorization) = &self.authorization {
             builder = builder.header(header::AUTHORIZATION, authorization);
-        }
-        if let Some(wall) = &self.wall {
-            builder = builder.header(WALL_HEADER, wall);
         }
         builder.body(body).map_err(invalid)
     }

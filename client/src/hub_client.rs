@@ -69,12 +69,6 @@ impl HubClient {
         Ok(Self { connection: self.connection.with_trust(trust)? })
     }
 
-    /// Reports these parts of the wall around a worker's sandboxes to the hub, for its metrics.
-    #[must_use]
-    pub fn with_wall(self, parts: &[&'static str]) -> Self {
-        Self { connection: self.connection.with_wall(parts) }
-    }
-
     /// Returns the addresses of the hubs, as `host:port`.
     pub fn addresses(&self) -> impl Iterator<Item = String> {
         self.connection.addresses()

@@ -105,6 +105,8 @@ pub struct WorkerAbilities {
     pub secrets: Vec<String>,
     /// The names of its databases for postgres steps; empty for the one without a name.
     pub databases: Vec<String>,
+    /// The parts of the wall around its sandboxes that are up: `seccomp`, `landlock`, `no-dumps`, `own-user`.
+    pub wall: Vec<String>,
 }
 
 /// A worker that a hub has heard of in the last minute.

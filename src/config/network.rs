@@ -71,6 +71,8 @@ impl Network {
             net,
             secrets: self.config.secrets.keys().cloned().collect(),
             databases,
+            // known once its hosts have started
+            wall: Vec::new(),
         }
     }
 

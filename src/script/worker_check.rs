@@ -164,6 +164,7 @@ mod tests {
             net: net.iter().map(|rule| (*rule).to_owned()).collect(),
             secrets: vec!["KEY".to_owned()],
             databases: vec!["stock".to_owned()],
+            wall: Vec::new(),
         };
         WorkerView { name: name.to_owned(), scopes: vec!["default".to_owned()], silent_ms: 0, abilities }
     }

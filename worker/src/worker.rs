@@ -28,7 +28,7 @@ use crate::{heartbeat, reporter};
 /// # Errors
 /// See [`WorkerError`].
 pub async fn run(
-    config: WorkerConfig,
+    mut config: WorkerConfig,
     hub: HubClient,
     bucket: BucketClient,
     shutdown: CancellationToken,
@@ -48,7 +48,7 @@ pub async fn run(
     .await
     .map_err(WorkerError::Hosts)?;
     let fetch = Fetch::new(Arc::new(bucket), packages);
-    let hub = hub.with_wall(&hosts.wall().parts());
+    config.abilities.wall = hosts.wall().parts().into_iter().map(str::to_owned).collect();
     run_with(&config, hub, fetch, Arc::new(hosts), shutdown).await;
     Ok(())
 }

@@ -150,6 +150,10 @@ def _patch_sqlite3(module):
             raise _cannot_open(module, database) from None
 
     module.connect = functools.wraps(connect)(connect_in_memory)
+    for error in vars(module).values():
+        # CPython names them by the public module
+        if isinstance(error, type) and issubclass(error, Exception) and error.__module__ == "_sqlite3":
+            error.__module__ = "sqlite3"
 
 
 def _cannot_open(module, database):

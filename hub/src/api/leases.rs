@@ -10,15 +10,14 @@ use hyper::body::Incoming;
 use crate::api::hub::Hub;
 use crate::api::hub_metrics::outcome_labels;
 use crate::api::long_poll::wait_for_leases;
-use crate::api::workers::wall_parts;
 use crate::auth::access::Principal;
 use crate::auth::lease_seal::LeaseSealer;
 use crate::http::reply::{Body, ErrorReply, postcard};
 use crate::http::request::{decode_postcard, read_body};
 use crate::http::request_metrics::RequestContext;
 
-/// Bytes of a lease request, which holds names of scopes.
-const MAX_LEASE_REQUEST: usize = 512 * 1024;
+/// Bytes of a lease request, which holds names of scopes and what the worker can do. The hub remembers some of it of every worker.
+const MAX_LEASE_REQUEST: usize = 64 * 1024;
 /// Bytes of a heartbeat: some thirty per job.
 const MAX_HEARTBEAT: usize = 4 * 1024 * 1024;
 /// Bytes of lines that a worker sends at once.
@@ -36,7 +35,7 @@ pub(super) async fn lease(
         principal.expect_scopes(&request.scopes)?;
     }
     let sealer = hub.sealer().await?;
-    let mut batch = wait_for_leases(hub, request, wall_parts(&head.headers)).await?;
+    let mut batch = wait_for_leases(hub, request).await?;
     for lease in &mut batch.leases {
         lease.token = sealer.seal(context.principal.as_ref(), lease.job, lease.token);
     }

@@ -41,13 +41,9 @@ pub(super) async fn wait_for_run(hub: &Hub, query: Option<&str>, run: RunId) -> 
 
 /// Returns leases as soon as jobs are ready; an empty batch when `wait_ms` have passed. Wakes on the store's notification, and
 /// at the time when a parked job becomes ready by itself.
-pub(super) async fn wait_for_leases(
-    hub: &Hub,
-    request: LeaseRequest,
-    wall: Vec<&'static str>,
-) -> Result<LeaseBatch, ErrorReply> {
+pub(super) async fn wait_for_leases(hub: &Hub, request: LeaseRequest) -> Result<LeaseBatch, ErrorReply> {
     let deadline = deadline_in(request.wait_ms);
-    hub.workers.record_request(&request, wall);
+    hub.workers.record_request(&request);
     let mut closing = hub.closing.subscribe();
     loop {
         let mut work = hub.store.notifications().subscribe_work();

@@ -123,8 +123,7 @@ mod tests {
             step("e", "idle", 0, 0),
         ];
         let workers = Workers::default();
-        workers
-            .record_request(&LeaseRequest { scopes: vec!["served".to_owned()], ..LeaseRequest::default() }, Vec::new());
+        workers.record_request(&LeaseRequest { scopes: vec!["served".to_owned()], ..LeaseRequest::default() });
         let heavy = UnservedScope { scope: "heavy".to_owned(), steps: vec!["a".to_owned(), "b".to_owned()], jobs: 7 };
         assert_eq!(unserved(&steps, &workers), [heavy]);
         let abilities = WorkerAbilities { version: "1".to_owned(), ..WorkerAbilities::default() };

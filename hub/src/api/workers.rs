@@ -1,12 +1,10 @@
-//! [`Workers`]: the workers that this hub has heard from recently, their scopes, what their steps may use, and the walls around their
-//! sandboxes. Kept in memory, only to explain why jobs wait, and for metrics.
+//! [`Workers`]: the workers that this hub has heard from recently, their scopes, and what they can do. Kept in memory, only to explain why jobs wait, and for metrics.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bue_model::wire::{LeaseRequest, WorkerAbilities, WorkerView};
-use http::HeaderMap;
 use tokio::time::Instant;
 
 /// After this silence a worker counts as gone. A living one sends lease requests or heartbeats more often.
@@ -16,16 +14,8 @@ const MAX_WORKERS: usize = 4_096;
 /// Workers that [`Workers::serving`] names.
 const MAX_NAMED: usize = 10;
 
-/// The header in which a worker names the parts of the wall around its sandboxes that are up, separated by commas.
-const WALL_HEADER: &str = "bue-wall";
-/// The parts that it may name.
+/// The parts of a wall that are counted.
 pub(super) const WALL_PARTS: [&str; 4] = ["seccomp", "landlock", "no-dumps", "own-user"];
-
-/// Returns the known parts of the wall that a worker reports.
-pub(super) fn wall_parts(headers: &HeaderMap) -> Vec<&'static str> {
-    let reported = headers.get(WALL_HEADER).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    WALL_PARTS.into_iter().filter(|part| reported.split(',').any(|name| name == *part)).collect()
-}
 
 /// Workers by name. Cheap to clone.
 #[derive(Clone, Debug, Default)]
@@ -35,8 +25,6 @@ pub(crate) struct Workers(Arc<Mutex<HashMap<String, WorkerEntry>>>);
 struct WorkerEntry {
     scopes: Vec<String>,
     abilities: WorkerAbilities,
-    /// The parts of the wall around its sandboxes that are up.
-    wall: Vec<&'static str>,
     last_seen: Instant,
 }
 
@@ -51,15 +39,15 @@ impl WorkerEntry {
 }
 
 impl Workers {
-    /// Records that a worker asked for leases, and which parts of its wall it reported.
-    pub(super) fn record_request(&self, request: &LeaseRequest, wall: Vec<&'static str>) {
+    /// Records that a worker asked for leases.
+    pub(super) fn record_request(&self, request: &LeaseRequest) {
         let mut workers = self.lock();
         if workers.len() >= MAX_WORKERS && !workers.contains_key(&request.worker) {
             workers.retain(|_, entry| entry.is_alive());
         }
         if workers.len() < MAX_WORKERS || workers.contains_key(&request.worker) {
             let (scopes, abilities) = (request.scopes.clone(), request.abilities.clone());
-            let entry = WorkerEntry { scopes, abilities, wall, last_seen: Instant::now() };
+            let entry = WorkerEntry { scopes, abilities, last_seen: Instant::now() };
             workers.insert(request.worker.clone(), entry);
         }
     }
@@ -107,7 +95,8 @@ impl Workers {
 
     /// Returns the number of living workers that have this part of the wall.
     pub(super) fn count_with_wall(&self, part: &str) -> usize {
-        self.lock().values().filter(|entry| entry.is_alive() && entry.wall.contains(&part)).count()
+        let has_part = |entry: &&WorkerEntry| entry.abilities.wall.iter().any(|known| known == part);
+        self.lock().values().filter(|entry| entry.is_alive()).filter(has_part).count()
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<String, WorkerEntry>> {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bue_client::{BucketClient, HubClient};
 use bue_hub::{Access, BlobStore, Bucket, Durability, Hub, SqliteStore};
-use bue_model::wire::{LeaseRequest, Report, ReportBatch};
+use bue_model::wire::{LeaseRequest, Report, ReportBatch, WorkerAbilities};
 use bue_model::{RunId, Token};
 use bue_test_support::wait::{wait_until_async, within_deadline};
 use bytes::Bytes;
@@ -29,8 +29,9 @@ async fn expect_metrics(address: &str, metrics: &[(&str, f64)]) {
 async fn a_hub_counts_what_it_does() {
     let store = SqliteStore::open(":memory:".as_ref(), Durability::Off).expect("a store");
     let address = spawn_hub(Hub::new(Arc::new(store))).await;
-    let client = HubClient::new(std::slice::from_ref(&address)).expect("a client");
-    let client = Arc::new(client.with_wall(&["seccomp", "no-dumps", "a-moat"]));
+    let client = Arc::new(HubClient::new(std::slice::from_ref(&address)).expect("a client"));
+    let wall = ["seccomp", "no-dumps", "a-moat"].map(str::to_owned).to_vec();
+    let abilities = WorkerAbilities { wall, ..WorkerAbilities::default() };
     let mut script = Script::new();
     script.call(&["a", "b"], &[]);
     script.call(&["c"], &[]);
@@ -41,6 +42,7 @@ async fn a_hub_counts_what_it_does() {
         reverse: false,
         count,
         wait_ms,
+        abilities: abilities.clone(),
         ..LeaseRequest::default()
     };
     let batch = client.lease(&ask(1, 0)).await.expect("leases");

@@ -143,12 +143,12 @@ def several_connections_and_many_rows_work():
     return [list(shared[1].execute("SELECT a FROM t").fetchone()), db.execute("SELECT count(*) FROM t").fetchone()[0]]
 
 
-# fails: raised: _sqlite3.OperationalError: unable to open database file 'sales.db': a step has no files. `:memory:` opens a database…
+# fails: raised: sqlite3.OperationalError: unable to open database file 'sales.db': a step has no files. `:memory:` opens a database…
 def files_are_refused_with_what_to_use():
     sqlite3.connect("sales.db")
 
 
-# fails: raised: _sqlite3.OperationalError: unable to open database: sales.db
+# fails: raised: sqlite3.OperationalError: unable to open database: sales.db
 def files_cannot_be_attached():
     memory().execute("ATTACH 'sales.db' AS sales")
 
@@ -158,12 +158,12 @@ def nested_expressions_work():
     return memory().execute("SELECT " + "abs(" * 40 + "1" + ")" * 40).fetchone()[0]
 
 
-# fails: raised: _sqlite3.OperationalError: …
+# fails: raised: sqlite3.OperationalError: …
 def deeply_nested_expressions_are_an_error():
     memory().execute("SELECT " + "abs(" * 5000 + "1" + ")" * 5000)
 
 
-# fails: raised: _sqlite3.OperationalError: …
+# fails: raised: sqlite3.OperationalError: …
 def long_chains_are_an_error():
     memory().execute("SELECT 1" + "+1" * 100_000)
 
