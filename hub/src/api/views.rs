@@ -128,10 +128,7 @@ mod tests {
         assert_eq!(unserved(&steps, &workers), [heavy]);
         let abilities = WorkerAbilities { version: "1".to_owned(), ..WorkerAbilities::default() };
         let scopes = vec!["heavy".to_owned()];
-        workers.record_request(
-            &LeaseRequest { scopes, abilities, worker: "w".to_owned(), ..LeaseRequest::default() },
-            Vec::new(),
-        );
+        workers.record_request(&LeaseRequest { scopes, abilities, worker: "w".to_owned(), ..LeaseRequest::default() });
         assert_eq!(unserved(&steps, &workers), []);
     }
 }
