@@ -61,6 +61,7 @@ pub(super) fn all() -> Value {
             "net": texts(),
             "secrets": texts(),
             "databases": texts(),
+            "wall": texts(),
         })),
         "StepCounts": step_counts(),
         "JobState": { "enum": ["blocked", "available", "running", "completed", "failed", "cancelled"] },
