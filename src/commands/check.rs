@@ -15,7 +15,7 @@ use crate::flags::client::HubFlags;
 use crate::flags::scopes::scopes;
 use crate::process::command_error::CommandError;
 use crate::process::event_loop::{block_on, interruptible};
-use crate::process::output::{eprint_line, print_line};
+use crate::process::output::{eprint_line, print_json};
 use crate::script::check::check_script;
 use crate::script::worker_check::{WorkerProblem, worker_problems};
 
@@ -59,7 +59,7 @@ impl Check {
             }
         }
         if self.json {
-            print_line(&json!({ "complaints": diagnostics }).to_string())?;
+            print_json(&json!({ "complaints": diagnostics }))?;
         }
         match diagnostics.iter().any(|diagnostic| diagnostic["severity"] == "error") {
             true => Err(CommandError::ProgramFailed),

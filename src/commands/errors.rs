@@ -12,7 +12,7 @@ use crate::flags::client::ClientFlags;
 use crate::flags::target::RunName;
 use crate::process::command_error::CommandError;
 use crate::process::event_loop::{block_on, interruptible};
-use crate::process::output::{print_line, print_text};
+use crate::process::output::{print_json, print_text};
 use crate::runs::failure_groups::{FailureGroup, grouped};
 use crate::runs::failures::failure_text;
 use crate::runs::results::{FailedEntry, failed_entry};
@@ -103,5 +103,5 @@ fn print_entry(run: RunId, job: &FailedJob) -> Result<(), CommandError> {
         failed: FailedEntry<'a>,
     }
     let entry = Entry { run, failed: failed_entry(job) };
-    print_line(&serde_json::to_string(&entry).context("failed to write JSON")?)
+    print_json(&entry)
 }

@@ -11,7 +11,7 @@ use crate::flags::client::{ClientFlags, Clients};
 use crate::flags::target::{Target, TargetName};
 use crate::process::command_error::CommandError;
 use crate::process::event_loop::{block_on, interruptible};
-use crate::process::output::{eprint_line, print_text, without_control_characters};
+use crate::process::output::{eprint_line, print_text};
 use crate::runs::live_log::{LiveLog, labelled_lines};
 
 /// Prints what a step prints: the log of a job's last attempt, or with -f what running jobs print, as they print it.
@@ -70,7 +70,7 @@ async fn print_log(hub: &HubClient, bucket: &BucketClient, job: JobId) -> Result
     if hub.job(job).await.context("failed to look up the job")?.state == JobState::Running {
         eprint_line(&format!("bue: job {job} is running; `bue logs -f {job}` shows what it prints"));
     }
-    print_text(&without_control_characters(&String::from_utf8_lossy(&log)))
+    print_text(&String::from_utf8_lossy(&log))
 }
 
 /// Prints what jobs print until they have ended. The log of a job that ended before is printed whole.
@@ -96,5 +96,5 @@ fn print_lines(log: &LogView, missed: u64, has_label: bool) -> Result<(), Comman
     if missed > 0 {
         eprint_line(&format!("bue: {missed} bytes did not arrive; `bue logs {}` prints the whole log", log.job));
     }
-    print_text(&without_control_characters(&log.lines))
+    print_text(&log.lines)
 }

@@ -6,7 +6,7 @@ use bue_lang::{plan_json, plan_mermaid, plan_text};
 use clap::{Args, ValueEnum};
 
 use crate::process::command_error::CommandError;
-use crate::process::output::{print_line, program_failed};
+use crate::process::output::{json_text, print_line, program_failed};
 use crate::script::check::compile_script;
 
 /// Prints what a script will do: its jobs, their inputs, its loops.
@@ -36,7 +36,7 @@ impl Plan {
         let plan = report.into_plan()?;
         let text = match self.format {
             Format::Text => plan_text(&plan),
-            Format::Json => plan_json(&plan).to_string(),
+            Format::Json => json_text(&plan_json(&plan))?,
             Format::Mermaid => plan_mermaid(&plan),
         };
         print_line(text.trim_end())

@@ -16,7 +16,7 @@ use crate::flags::target::{RunName, parse_job_id};
 use crate::process::clock::now;
 use crate::process::command_error::CommandError;
 use crate::process::event_loop::{block_on, interruptible};
-use crate::process::output::{eprint_line, print_line};
+use crate::process::output::{clear_screen, eprint_line, json_text, print_line};
 use crate::process::terminal::stdout_width;
 use crate::runs::job_list::read_jobs;
 use crate::runs::tables::{job_table, run_table, run_text};
@@ -24,9 +24,6 @@ use crate::runs::unserved::unserved_text;
 
 /// Time between two updates of `-s`, as in Buelon.
 const UPDATE_INTERVAL: Duration = Duration::from_secs(3);
-
-/// The escape sequence that clears a terminal and moves the cursor to the top left.
-const CLEAR_SCREEN: &str = "\u{1b}[H\u{1b}[2J";
 
 /// Shows the state of the latest runs, of the steps of one run, or its jobs.
 ///
@@ -74,10 +71,10 @@ impl Status {
         block_on(interruptible(async {
             loop {
                 let StatusText { text, warnings, is_final } = self.current(&hub).await?;
-                match self.subscribe && !self.json && std::io::stdout().is_terminal() {
-                    true => print_line(&format!("{CLEAR_SCREEN}{text}"))?,
-                    false => print_line(&text)?,
+                if self.subscribe && !self.json && std::io::stdout().is_terminal() {
+                    clear_screen()?;
                 }
+                print_line(&text)?;
                 warnings.iter().for_each(|warning| eprint_line(warning));
                 if !self.subscribe || is_final {
                     return Ok(());
@@ -149,7 +146,7 @@ fn merged_warnings(views: &[RunView]) -> Vec<String> {
 }
 
 fn to_json(value: &impl serde::Serialize) -> Result<String, CommandError> {
-    Ok(serde_json::to_string(value).context("failed to write JSON")?)
+    Ok(json_text(value)?)
 }
 
 fn parse_state(text: &str) -> Result<JobState, String> {

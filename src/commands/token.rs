@@ -12,7 +12,7 @@ use crate::config::settings::Settings;
 use crate::flags::server::TokensFlag;
 use crate::process::clock::now;
 use crate::process::command_error::CommandError;
-use crate::process::output::{eprint_line, plain_table, print_line};
+use crate::process::output::{eprint_line, plain_table, print_json, print_line};
 use crate::process::random::{new_token, random_hex};
 
 /// Creates, lists and deletes the tokens that hub and bucket accept.
@@ -109,7 +109,7 @@ impl List {
         let entries = entries.unwrap_or_default();
         if self.json {
             let entry = |entry: &TokenEntry| json!({"name": entry.name, "role": entry.role.name(), "scopes": entry.scopes, "created_at": entry.created_at.0});
-            return print_line(&json!(entries.iter().map(entry).collect::<Vec<_>>()).to_string());
+            return print_json(&json!(entries.iter().map(entry).collect::<Vec<_>>()));
         }
         let mut table = plain_table(["name", "role", "scopes", "created"]);
         for entry in &entries {

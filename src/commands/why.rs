@@ -10,7 +10,7 @@ use crate::flags::client::HubFlags;
 use crate::flags::target::parse_job_id;
 use crate::process::command_error::CommandError;
 use crate::process::event_loop::{block_on, interruptible};
-use crate::process::output::{counted, print_line};
+use crate::process::output::{counted, print_json, print_line};
 use crate::runs::job_name::job_name;
 
 /// Explains the state of a job: why it is not running yet, or how it ended.
@@ -34,7 +34,7 @@ impl Why {
         let hub = self.hub.client(&Settings::load()?)?;
         let why = block_on(interruptible(async { Ok(hub.why(self.job).await.context("failed to fetch the job")?) }))?;
         match self.json {
-            true => print_line(&serde_json::to_string(&why).context("failed to write JSON")?),
+            true => print_json(&why),
             false => print_line(&sentences(&why).join("\n")),
         }
     }

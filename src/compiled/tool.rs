@@ -8,7 +8,7 @@ use std::process::Command;
 use bue_lang::BuildProblem;
 
 use super::problem::{problem, problem_with_hint};
-use crate::process::output::eprint_line;
+use crate::process::output::{eprint_coloured, eprint_line};
 
 /// Prefixes of variables that configure builds for this machine and would break builds for WebAssembly.
 const OUTER_BUILD_PREFIXES: [&str; 4] = ["CARGO", "RUSTC", "RUSTFLAGS", "RUSTDOC"];
@@ -44,7 +44,7 @@ pub(super) fn command(program: impl AsRef<OsStr>) -> Command {
 }
 
 impl Tool<'_> {
-    /// Runs a command and returns its stdout. If it fails, prints its stderr as it is.
+    /// Runs a command and returns its stdout. If it fails, prints its stderr, with its colours.
     pub(super) fn run(&self, command: &mut Command) -> Result<Vec<u8>, BuildProblem> {
         let output = match command.output() {
             Ok(output) => output,
@@ -54,7 +54,7 @@ impl Tool<'_> {
         if output.status.success() {
             return Ok(output.stdout);
         }
-        eprint_line(String::from_utf8_lossy(&output.stderr).trim_end());
+        eprint_coloured(String::from_utf8_lossy(&output.stderr).trim_end());
         Err(problem(format!("failed to build `{}`; the output of {} is above", self.source.display(), self.name())))
     }
 

@@ -5,6 +5,7 @@
 //!
 //! ```text
 //! setting      the table of all settings; unsupported: settings of older systems that have no effect
+//! value_type   what a value in `bue.toml` may be
 //! settings     flag > environment > .env > bue.toml > default
 //! address, duration, memory       how addresses, durations and amounts of memory are written
 //! network, net_rules, secrets     what steps may reach
@@ -25,3 +26,4 @@ pub(crate) mod setting;
 pub(crate) mod settings;
 pub(crate) mod token;
 pub(crate) mod unsupported;
+pub(crate) mod value_type;

@@ -3,6 +3,8 @@
 //! Each has a name that begins with `BUE_` and, if an older system had the setting, that system's name too. `docs/settings.md`
 //! shows the table; a test compares the two.
 
+use crate::config::value_type::ValueType;
+
 /// A setting with one value.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Setting {
@@ -10,6 +12,8 @@ pub(crate) struct Setting {
     pub(crate) names: &'static [&'static str],
     /// Table and key in `bue.toml`.
     pub(crate) key: (&'static str, &'static str),
+    /// The type of its value in `bue.toml`.
+    pub(crate) value_type: ValueType,
     /// What it means, and after the last semicolon its default.
     #[cfg_attr(not(test), expect(dead_code, reason = "a test compares it with docs/settings.md"))]
     pub(crate) about: &'static str,
@@ -29,6 +33,10 @@ pub(crate) struct AddressSetting {
 }
 
 impl Setting {
+    const fn of_type(self, value_type: ValueType) -> Self {
+        Self { value_type, ..self }
+    }
+
     /// Returns the name to use in messages.
     pub(crate) fn name(&self) -> &'static str {
         self.names.first().copied().unwrap_or(self.key.1)
@@ -36,7 +44,7 @@ impl Setting {
 }
 
 const fn setting(names: &'static [&'static str], key: (&'static str, &'static str), about: &'static str) -> Setting {
-    Setting { names, key, about }
+    Setting { names, key, value_type: ValueType::Text, about }
 }
 
 /// The address the hub listens on.
@@ -119,31 +127,35 @@ pub(crate) const SCOPES: Setting = setting(
     &["BUE_SCOPES", "PIPE_WORKER_SCOPES"],
     ("worker", "scopes"),
     "the scopes a worker serves, in order of preference",
-);
+)
+.of_type(ValueType::List);
 /// Prefer the last scope and the lowest priority.
 pub(crate) const REVERSE: Setting = setting(
     &["BUE_REVERSE", "REVERSE_PRIORITY", "PIPE_WORKER_REVERSE"],
     ("worker", "reverse"),
     "a worker prefers the last scope and the lowest priority; false",
-);
+)
+.of_type(ValueType::Switch);
 /// The share of jobs that would be served last.
 pub(crate) const ANTI_STARVATION: Setting = setting(
     &["BUE_ANTI_STARVATION"],
     ("worker", "anti_starvation"),
     "of this many jobs that a worker takes, one is the job that would be served last; `off` for none; 16; see operations.md",
-);
+).of_type(ValueType::Number);
 /// The most jobs a worker holds at a time.
 pub(crate) const SLOTS: Setting = setting(
     &["BUE_SLOTS", "N_WORKER_PROCESSES"],
     ("worker", "slots"),
     "the most jobs a worker holds at a time, including jobs that wait; 10000",
-);
+)
+.of_type(ValueType::Number);
 /// The memory of a worker's steps.
 pub(crate) const MEMORY: Setting = setting(
     &["BUE_MEMORY"],
     ("worker", "memory"),
     "memory that a worker's steps may use before it stops taking jobs, such as `8GiB`; half of the machine's",
-);
+)
+.of_type(ValueType::Number);
 /// The hub's database.
 pub(crate) const HUB_STORE: Setting =
     setting(&["BUE_HUB_STORE"], ("hub", "store"), "the hub's database, sqlite:PATH or postgres:URL; sqlite:bue.db");
@@ -152,7 +164,7 @@ pub(crate) const LEASE: Setting = setting(
     &["BUE_LEASE"],
     ("hub", "lease"),
     "seconds without a heartbeat after which a worker's jobs run elsewhere, 1 to 3600; the same on all hubs of a database; 8",
-);
+).of_type(ValueType::Number);
 /// The format of logs.
 pub(crate) const LOG_FORMAT: Setting = setting(
     &["BUE_LOG_FORMAT"],
@@ -164,7 +176,8 @@ pub(crate) const KEEP: Setting = setting(
     &["BUE_KEEP"],
     ("hub", "keep"),
     "how long finished runs are kept: `12h`, `30d`, `forever`; 7 days; see bucket.md",
-);
+)
+.of_type(ValueType::Number);
 /// Where the bucket stores its data.
 pub(crate) const BUCKET_STORE: Setting = setting(
     &["BUE_BUCKET_STORE"],
@@ -176,7 +189,8 @@ pub(crate) const GRACE: Setting = setting(
     &["BUE_GRACE"],
     ("bucket", "grace"),
     "how long the bucket keeps blobs that no run needs; longer than any upload takes; 1 day",
-);
+)
+.of_type(ValueType::Number);
 /// Where the prepared sandbox is cached.
 pub(crate) const CACHE_DIR: Setting = setting(
     &["BUE_CACHE_DIR"],
@@ -195,7 +209,8 @@ pub(crate) const ALLOW_NET: Setting = setting(
     &["BUE_ALLOW_NET"],
     ("allow", "net"),
     "hosts that steps may connect to, if their script asks for them; `*` for all it asks for; none; see network.md",
-);
+)
+.of_type(ValueType::ListOrFalse);
 /// Certificate authorities that steps trust in addition to the system's.
 pub(crate) const CA_FILE: Setting = setting(
     &["BUE_CA_FILE"],
@@ -215,7 +230,8 @@ pub(crate) const POSTGRES_URL: Setting = setting(
 pub(crate) const POSTGRES_HOST: Setting =
     setting(&["POSTGRES_HOST"], ("postgres", "host"), "the database's host, if there is no URL; localhost");
 /// Its port.
-pub(crate) const POSTGRES_PORT: Setting = setting(&["POSTGRES_PORT"], ("postgres", "port"), "its port; 5432");
+pub(crate) const POSTGRES_PORT: Setting =
+    setting(&["POSTGRES_PORT"], ("postgres", "port"), "its port; 5432").of_type(ValueType::Number);
 /// Its role.
 pub(crate) const POSTGRES_USER: Setting =
     setting(&["POSTGRES_USER"], ("postgres", "user"), "the role; the user that runs the worker");
@@ -230,7 +246,8 @@ pub(crate) const POSTGRES_CONNECTIONS: Setting = setting(
     &["BUE_POSTGRES_CONNECTIONS"],
     ("postgres", "connections"),
     "the most connections of a worker to each database; further postgres steps wait; 8",
-);
+)
+.of_type(ValueType::Number);
 
 /// All settings whose value is an address.
 pub(crate) const ADDRESSES: &[AddressSetting] = &[HUB_LISTEN, BUCKET_LISTEN, HUB, BUCKET];
@@ -269,10 +286,14 @@ pub(crate) const TEXTS: &[Setting] = &[
     POSTGRES_CONNECTIONS,
 ];
 
+/// Iterates over all settings.
+pub(crate) fn all_settings() -> impl Iterator<Item = &'static Setting> {
+    ADDRESSES.iter().map(|address| &address.whole).chain(TEXTS)
+}
+
 /// Returns whether `bue.toml` may have this key.
 pub(crate) fn is_known_key(table: &str, key: &str) -> bool {
-    let wholes = ADDRESSES.iter().map(|address| &address.whole);
-    wholes.chain(TEXTS).any(|setting| setting.key == (table, key))
+    all_settings().any(|setting| setting.key == (table, key))
 }
 
 #[cfg(test)]

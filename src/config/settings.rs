@@ -9,10 +9,13 @@ use std::path::{self, Path, PathBuf};
 
 use anyhow::Context;
 
-use crate::config::setting::{AddressSetting, CACHE_DIR, Setting};
+use crate::config::setting::{AddressSetting, CACHE_DIR, Setting, all_settings};
 use crate::config::unsupported;
 use crate::process::command_error::CommandError;
 use crate::process::output::eprint_line;
+
+/// Tables of `bue.toml` whose keys are no settings.
+const OTHER_TABLES: [&str; 2] = ["limits", "secrets"];
 
 /// Everything that is set, by layer.
 #[derive(Debug, Default)]
@@ -167,7 +170,22 @@ fn read_toml(path: &Path) -> Result<toml::Table, CommandError> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(toml::Table::new()),
         text => text.with_context(|| format!("failed to read {}", path.display()))?,
     };
-    text.parse().map_err(|error| CommandError::Usage(format!("failed to parse {}: {error}", path.display())))
+    let file: toml::Table =
+        text.parse().map_err(|error| CommandError::Usage(format!("failed to parse {}: {error}", path.display())))?;
+    wrong_type(&file, &path.display().to_string()).map_or(Ok(file), |message| Err(CommandError::Usage(message)))
+}
+
+/// Returns what has the wrong type, and which one it must have. The value is not printed: it may be a secret.
+fn wrong_type(file: &toml::Table, path: &str) -> Option<String> {
+    let tables = all_settings().map(|setting| setting.key.0).chain(OTHER_TABLES);
+    let mut tables = tables.filter_map(|name| Some((name, file.get(name)?)));
+    if let Some((name, value)) = tables.find(|(_, value)| !value.is_table()) {
+        return Some(format!("`{name}` in {path} is of type {}; it must be a table, `[{name}]`", value.type_str()));
+    }
+    let mut values = all_settings().filter_map(|setting| Some((setting, file.get(setting.key.0)?.get(setting.key.1)?)));
+    let (setting, value) = values.find(|(setting, value)| !setting.value_type.accepts(value))?;
+    let ((table, key), expected) = (setting.key, setting.value_type.description());
+    Some(format!("`{table}.{key}` in {path} is of type {}; it must be {expected}", value.type_str()))
 }
 
 #[cfg(test)]

@@ -1,11 +1,9 @@
 //! The log of hub, bucket and worker, written to stderr.
 
-use std::io;
-
 use clap::ValueEnum;
 use tracing_subscriber::EnvFilter;
 
-use crate::process::output::use_colour;
+use crate::process::output::{LogOutput, use_colour};
 
 /// The format of a log line.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -21,7 +19,8 @@ pub(crate) enum LogFormat {
 /// `bue_hub=trace`).
 pub(crate) fn start_logging(level: &str, format: LogFormat) {
     let filter = EnvFilter::try_from_env("BUE_LOG").unwrap_or_else(|_| EnvFilter::new(level));
-    let subscriber = tracing_subscriber::fmt().with_writer(io::stderr).with_ansi(use_colour()).with_env_filter(filter);
+    let subscriber =
+        tracing_subscriber::fmt().with_writer(|| LogOutput).with_ansi(use_colour()).with_env_filter(filter);
     // A line that cannot be written, usually because the disk is full, must not end the process: by default the subscriber
     // reports the failure on stderr too, and panics where stderr is that full file.
     let subscriber = subscriber.log_internal_errors(false);

@@ -7,6 +7,7 @@
 //! command_error  why a command failed
 //! exit           the exit code of each outcome; panics
 //! output         stdout is for data, stderr for messages
+//! control_characters  what others wrote cannot control the terminal
 //! table          tables that fit into a terminal
 //! terminal       its width
 //! logging        the log of hub, bucket and worker
@@ -17,6 +18,7 @@
 
 pub(crate) mod clock;
 pub(crate) mod command_error;
+pub(crate) mod control_characters;
 pub(crate) mod event_loop;
 pub(crate) mod exit;
 pub(crate) mod logging;

@@ -1,17 +1,47 @@
-//! Output: data goes to stdout, messages for people go to stderr.
+//! Output: data goes to stdout, messages for people go to stderr. None of these functions prints control characters that came
+//! from others, see `control_characters.rs`.
 
 use std::io::{self, IsTerminal, Write};
 
+use anyhow::Context;
+use serde::Serialize;
+
 use crate::process::command_error::CommandError;
+use crate::process::control_characters::{with_colours_only, without_control_characters, write_json};
+
+/// Moves to the upper left corner of the terminal and clears it.
+const CLEAR_SCREEN: &str = "\u{1b}[H\u{1b}[2J";
 
 /// Prints a message and a newline to stderr. A failed write is ignored: there is nowhere to report it.
 pub(crate) fn eprint_line(line: &str) {
-    let _ = writeln!(io::stderr().lock(), "{line}");
+    eprint_text(&format!("{line}\n"));
 }
 
 /// Prints text that has its own newlines to stderr, as [`eprint_line`] does.
 pub(crate) fn eprint_text(text: &str) {
-    let _ = io::stderr().lock().write_all(text.as_bytes());
+    let _ = io::stderr().lock().write_all(without_control_characters(text).as_bytes());
+}
+
+/// Prints text with colours and a newline to stderr, without the colours if they are not wanted.
+pub(crate) fn eprint_coloured(text: &str) {
+    let _ = LogOutput.write_all(format!("{text}\n").as_bytes());
+}
+
+/// Writes lines that may have colours to stderr. Each write must be whole lines.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct LogOutput;
+
+impl Write for LogOutput {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let text = String::from_utf8_lossy(bytes);
+        let text = if use_colour() { with_colours_only(&text) } else { without_control_characters(&text) };
+        io::stderr().lock().write_all(text.as_bytes())?;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        io::stderr().lock().flush()
+    }
 }
 
 /// Prints the reason why the user's program is wrong, and returns the matching error.
@@ -36,8 +66,29 @@ pub(crate) fn print_line(line: &str) -> Result<(), CommandError> {
     print_text(&format!("{line}\n"))
 }
 
-/// Prints data to stdout as it is.
+/// Prints data that has its own newlines to stdout.
 pub(crate) fn print_text(text: &str) -> Result<(), CommandError> {
+    print_raw(&without_control_characters(text))
+}
+
+/// Prints a value as JSON, on one line.
+pub(crate) fn print_json(value: &impl Serialize) -> Result<(), CommandError> {
+    print_line(&json_text(value)?)
+}
+
+/// Formats a value as JSON of printable characters, on one line.
+pub(crate) fn json_text(value: &impl Serialize) -> anyhow::Result<String> {
+    let mut bytes = Vec::new();
+    write_json(&mut bytes, value).context("failed to write JSON")?;
+    String::from_utf8(bytes).context("failed to write JSON")
+}
+
+/// Clears the terminal.
+pub(crate) fn clear_screen() -> Result<(), CommandError> {
+    print_raw(CLEAR_SCREEN)
+}
+
+fn print_raw(text: &str) -> Result<(), CommandError> {
     let mut out = io::stdout().lock();
     out.write_all(text.as_bytes()).and_then(|()| out.flush()).map_err(CommandError::from_stdout)
 }
@@ -47,12 +98,6 @@ pub(crate) fn plain_table<const N: usize>(header: [&str; N]) -> comfy_table::Tab
     let mut table = comfy_table::Table::new();
     table.load_style(comfy_table::presets::NOTHING).set_header(header);
     table
-}
-
-/// Returns the text without characters that would control the terminal or reorder the text around them. Tabs and line breaks stay.
-pub(crate) fn without_control_characters(text: &str) -> String {
-    let is_bidirectional = |char| matches!(char, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-    text.chars().filter(|char| matches!(char, '\n' | '\t') || !(char.is_control() || is_bidirectional(*char))).collect()
 }
 
 /// Formats a number of bytes: `340 bytes`, `1.2 KiB`.

@@ -7,7 +7,8 @@ use bue_client::{Backoff, ClientError, HubClient, LogEvent, LogFollower};
 use bue_model::log::{LogSelection, LogView};
 
 use crate::process::command_error::CommandError;
-use crate::process::output::{eprint_line, without_control_characters};
+use crate::process::control_characters::without_control_characters;
+use crate::process::output::eprint_line;
 
 /// How long a hub may be unreachable before following ends: it may be restarting.
 const HUB_RESTART_TIMEOUT: Duration = Duration::from_secs(90);

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use bue_model::wire::{RunView, StepView};
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
+use crate::process::control_characters::without_control_characters;
 use crate::process::output::{eprint_line, stderr_is_terminal, use_colour};
 use crate::process::table::cut;
 use crate::process::terminal::stderr_width;
@@ -100,7 +101,7 @@ impl LinePrinter {
     /// Prints a line. A failed write is ignored, as in [`eprint_line`].
     pub(crate) fn print(&self, line: &str) {
         match &self.0 {
-            Some(bars) => drop(bars.println(line)),
+            Some(bars) => drop(bars.println(without_control_characters(line))),
             None => eprint_line(line),
         }
     }
@@ -152,7 +153,8 @@ impl Bars {
 }
 
 fn prefix(name: &str, columns: usize) -> String {
-    if columns < MIN_BAR_WIDTH { cut(name, NARROW_NAME) } else { name.to_owned() }
+    let name = without_control_characters(name);
+    if columns < MIN_BAR_WIDTH { cut(&name, NARROW_NAME) } else { name }
 }
 
 fn style(columns: usize, name_width: usize, has_failed: bool, is_coloured: bool) -> ProgressStyle {

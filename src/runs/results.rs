@@ -11,7 +11,8 @@ use bytes::Bytes;
 use serde::Serialize;
 
 use crate::process::command_error::CommandError;
-use crate::process::output::eprint_line;
+use crate::process::control_characters::write_json;
+use crate::process::output::{eprint_line, json_text};
 use crate::runs::call_state::CallState;
 
 /// Writes the results of a run, and fetches values that are not inside the pages from the bucket.
@@ -55,7 +56,7 @@ impl<'a> ResultWriter<'a> {
     /// Writes the object of `--json`, on one line.
     pub(crate) async fn write_object(mut self, first: ResultPage) -> Result<(), CommandError> {
         self.write_text(&format!(r#"{{"run":"{}","state":"{}","results":["#, self.run, first.state.name()))?;
-        let failed = serde_json::to_string(&first.failed.iter().map(failed_entry).collect::<Vec<_>>());
+        let failed = json_text(&first.failed.iter().map(failed_entry).collect::<Vec<_>>());
         let mut page = Some((ResultCursor::default(), first));
         while let Some((cursor, current)) = page.take() {
             page = self.page_after(&current).await?;
@@ -63,7 +64,7 @@ impl<'a> ResultWriter<'a> {
                 self.write_entry(&part).await?;
             }
         }
-        self.write_text(&format!(r#"],"failed":{}}}"#, failed.context("failed to write JSON")?))?;
+        self.write_text(&format!(r#"],"failed":{}}}"#, failed?))?;
         self.end_line()
     }
 
@@ -94,7 +95,7 @@ impl<'a> ResultWriter<'a> {
         object: &serde_json::Value,
         value: Option<&ValueRef>,
     ) -> Result<(), CommandError> {
-        let text = object.to_string();
+        let text = json_text(object)?;
         self.write_text(text.strip_suffix('}').unwrap_or(&text))?;
         self.write_text(r#","value":"#)?;
         match value {
@@ -211,7 +212,7 @@ impl<'a> ResultWriter<'a> {
     }
 
     fn write_json(&mut self, value: &impl Serialize) -> Result<(), CommandError> {
-        serde_json::to_writer(&mut self.out, value).map_err(|error| CommandError::from_stdout(error.into()))
+        write_json(&mut self.out, value).map_err(|error| CommandError::from_stdout(error.into()))
     }
 
     fn write_text(&mut self, text: &str) -> Result<(), CommandError> {

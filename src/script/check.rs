@@ -15,7 +15,7 @@ use crate::compiled::builder::Builder;
 use crate::config::settings::Settings;
 use crate::deps::locked::{LockedPackages, Wheels};
 use crate::process::command_error::CommandError;
-use crate::process::output::{eprint_line, program_failed, use_colour};
+use crate::process::output::{eprint_coloured, program_failed, use_colour};
 use crate::script::bundle::pack;
 use crate::script::code_check::code_problems;
 use crate::script::neighbours::folder;
@@ -136,7 +136,7 @@ impl ScriptReport {
 /// Prints diagnostics of a script to stderr, each with its excerpt and followed by an empty line.
 pub(crate) fn print_diagnostics(diagnostics: &[Diagnostic], script: Script<'_>) {
     for diagnostic in diagnostics {
-        eprint_line(&format!("{}\n", render(diagnostic, script, use_colour()).trim_end()));
+        eprint_coloured(&format!("{}\n", render(diagnostic, script, use_colour()).trim_end()));
     }
 }
 

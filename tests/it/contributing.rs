@@ -7,6 +7,8 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use crate::project::{bue, finish};
+
 #[test]
 fn the_recipe_for_a_language_names_every_file_that_decides_something_for_each() {
     let files = recipe("## Add a step language", ("LANGUAGE", "go"));
@@ -17,6 +19,41 @@ fn the_recipe_for_a_language_names_every_file_that_decides_something_for_each() 
 fn the_recipe_for_a_verb_names_every_file_that_lists_verbs() {
     let files = recipe("## Add a verb", ("VERB", "completions"));
     assert_names_all(&files, &mentioning("completions::Completions"));
+}
+
+/// The number in CONTRIBUTING, the list in `mod.rs` and the list in the README are those of the folder.
+#[test]
+fn every_verb_is_a_file_and_is_listed() {
+    let read = |path: &str| fs::read_to_string(project().join(path)).expect("a file of ours");
+    let entries: BTreeSet<String> = fs::read_dir(project().join("src/commands"))
+        .expect("the verbs")
+        .map(|entry| entry.expect("an entry").path().file_stem().expect("a name").to_string_lossy().into_owned())
+        .collect();
+    let count = format!("(`src/commands` has {}, because each verb is a file)", entries.len());
+    assert!(read("CONTRIBUTING.md").contains(&count), "CONTRIBUTING does not say {count:?}");
+
+    let source = read("src/commands/mod.rs");
+    let (_, list) = source.split_once("\nverbs! {").expect("the list of verbs");
+    let listed = list.lines().filter_map(|line| line.trim().split_once("::").map(|(module, _)| module.to_owned()));
+    let listed: BTreeSet<String> = listed.chain(["mod".to_owned()]).collect();
+    assert_eq!(listed, entries);
+
+    let help = finish({
+        let mut command = bue();
+        command.arg("--help");
+        command
+    });
+    let (_, commands) = help.stdout.split_once("Commands:\n").expect("a list of commands");
+    let commands = commands.lines().take_while(|line| !line.is_empty()).filter_map(|line| line.strip_prefix("  "));
+    // a description that is continued on the next line is indented further
+    let commands = commands.filter(|line| !line.starts_with(' ')).filter_map(|line| line.split_whitespace().next());
+    let commands = commands.filter(|verb| *verb != "help");
+    let (readme, mut number) = (read("README.md"), 0);
+    for verb in commands {
+        assert!(readme.contains(&format!("bue {verb}")), "the README does not list `bue {verb}`");
+        number += 1;
+    }
+    assert_eq!(number + 2, entries.len(), "all but mod.rs and the hidden `sandbox-host`");
 }
 
 /// The paths in backticks of one section.

@@ -22,6 +22,7 @@
 //! visibility     lists of jobs, short ids, scopes without a worker, narrow terminals
 //! postgres       several hubs on one database, and one of them is killed
 //! postgres_steps steps on a real server, from the settings to the result
+//! terminal       what others wrote cannot control the terminal
 //! wall           what sandboxes give up before they run steps
 //! network        what steps can and cannot reach
 //! packages       Python packages, from `!requires` to a worker
@@ -63,6 +64,7 @@ mod results;
 mod run;
 mod server_errors;
 mod services;
+mod terminal;
 mod tls;
 mod tokens;
 mod verbs;

@@ -19,7 +19,7 @@ use crate::deps::wheel::{Contents, WheelName, inspect};
 use crate::deps::wheel_cache::WheelCache;
 use crate::process::command_error::CommandError;
 use crate::process::event_loop::{block_on, interruptible};
-use crate::process::output::{eprint_line, print_line};
+use crate::process::output::{eprint_line, print_json, print_line};
 
 /// Checks whether the packages that a script's steps require work in a step.
 ///
@@ -83,7 +83,7 @@ impl Check {
     fn print(&self, verdicts: &[Verdict]) -> Result<(), CommandError> {
         if self.json {
             let packages: Vec<Value> = verdicts.iter().map(verdict_json).collect();
-            print_line(&json!({ "packages": packages }).to_string())?;
+            print_json(&json!({ "packages": packages }))?;
         } else if verdicts.is_empty() {
             eprint_line(&format!("bue: no step of {} requires a package", self.file.display()));
         } else {

@@ -22,15 +22,25 @@ impl Mistake {
     pub(super) fn check(&self) {
         let project = Project::new(self.files);
         let arguments: Vec<&str> = self.command.split_whitespace().collect();
-        self.check_output(&project.bue(&arguments));
+        self.check_output(&project.bue(&arguments), self.message);
     }
 
-    /// Checks what was printed.
+    /// The same, with the names of servers and folders in command and message replaced.
     #[track_caller]
-    pub(super) fn check_output(&self, output: &CommandOutput) {
+    pub(super) fn check_at(&self, places: &[(&str, &str)]) {
+        let placed = |text: &str| places.iter().fold(text.to_owned(), |text, (name, place)| text.replace(name, place));
+        let (command, message) = (placed(self.command), self.message.iter().map(|part| placed(part)));
+        let arguments: Vec<&str> = command.split_whitespace().collect();
+        let message: Vec<String> = message.collect();
+        let message: Vec<&str> = message.iter().map(String::as_str).collect();
+        self.check_output(&Project::new(self.files).bue(&arguments), &message);
+    }
+
+    #[track_caller]
+    fn check_output(&self, output: &CommandOutput, message: &[&str]) {
         let (what, command) = (self.what, self.command);
         assert_eq!(output.code, self.code, "{what}: bue {command}\n{}", output.stderr);
-        expect_in_order(what, self.message, &output.stderr);
+        expect_in_order(what, message, &output.stderr);
         assert!(!self.message.is_empty() || output.stderr.is_empty(), "{what}: bue {command}\n{}", output.stderr);
     }
 }

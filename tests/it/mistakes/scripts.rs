@@ -207,6 +207,13 @@ const SCRIPTS: &[Mistake] = &[
         message: &["error[E0053]: step `f` gets no input but takes 1", "x.bue:2:1", "x.bue:1:16"],
     },
     Mistake {
+        what: "a folder instead of the file of a step",
+        files: &[("x.bue", "import python (f) s.py\nf()\n"), ("s.py/x", "")],
+        command: "run x.bue",
+        code: 1,
+        message: &["error[E0054]: `s.py` is not a text file", "x.bue:1:19"],
+    },
+    Mistake {
         what: "a script on stdin",
         files: &[],
         command: "run -",
