@@ -128,6 +128,16 @@ impl Kinds {
         Ok(())
     }
 
+    /// Why a value does not fit those before it, which are of these kinds.
+    fn misfit(self, item: &Item<'_>) -> String {
+        format!(
+            "the value is {}, but those before it are {}, and no type holds both; convert them to one kind, or declare \
+             the columns",
+            item.kind(),
+            self.column_type().map_or("of several kinds", ColumnType::sql)
+        )
+    }
+
     const fn has(self, other: Self) -> bool {
         self.0 & other.0 != 0
     }
@@ -174,13 +184,13 @@ impl Kinds {
         if fits { kind } else { Self::OTHER }
     }
 
-    /// Returns the smallest type that holds them all. Among numbers, a boolean is a number; among timestamps, a date is its
+    /// Returns the smallest type that holds them all; `None` if there is none. Among numbers, a boolean is a number; among timestamps, a date is its
     /// midnight.
-    pub(super) const fn column_type(self) -> ColumnType {
+    pub(super) const fn column_type(self) -> Option<ColumnType> {
         let small = Self::BOOL.with(Self::INT);
         let json = small.with(Self::LONG_INT).with(Self::FLOAT).with(Self::TEXT).with(Self::NESTED);
         let numeric = small.with(Self::LONG_INT).with(Self::NUMERIC).with(Self::FLOAT);
-        match self {
+        Some(match self {
             kinds if kinds.within(Self::BOOL) => ColumnType::Boolean,
             kinds if kinds.within(small.with(Self::LONG_INT)) => ColumnType::Bigint,
             kinds if kinds.within(small.with(Self::FLOAT)) => ColumnType::Double,
@@ -193,8 +203,35 @@ impl Kinds {
             kinds if kinds.within(Self::UUID) => ColumnType::Uuid,
             kinds if kinds.within(Self::BYTES) => ColumnType::Bytea,
             kinds if kinds.has(Self::NESTED) && kinds.within(json) => ColumnType::Jsonb,
-            _ => ColumnType::Text,
+            kinds if kinds.within(Self::TEXT) => ColumnType::Text,
+            _ => return None,
+        })
+    }
+}
+
+/// What a column holds so far.
+#[derive(Clone, Default)]
+struct ColumnKinds {
+    kinds: Kinds,
+    /// The row of the first value that did not fit those before it, and why. A list behind it could still make it fit.
+    misfit: Option<(u64, String)>,
+}
+
+impl ColumnKinds {
+    fn add(&mut self, row: u64, item: &Item<'_>) -> Result<(), String> {
+        let before = self.kinds;
+        self.kinds.add(item)?;
+        if self.misfit.is_none() && self.kinds.column_type().is_none() {
+            self.misfit = Some((row, before.misfit(item)));
         }
+        Ok(())
+    }
+
+    fn column_type(&self, name: &str) -> Result<ColumnType, RowsError> {
+        self.kinds.column_type().ok_or_else(|| {
+            let (row, reason) = self.misfit.clone().unwrap_or_default();
+            RowsError::Unfit(at_cell(name, row, &reason))
+        })
     }
 }
 
@@ -219,21 +256,23 @@ impl Columns {
     /// Reads all rows and determines their columns.
     pub(super) fn from_rows(rows: &Rows<'_>) -> Result<(Self, Shape), RowsError> {
         let (mut keys, mut kinds) = (RowColumns::new(NAMING), Vec::new());
-        let count = each_cell(rows, &mut keys, |position, cell| {
+        let count = each_cell(rows, &mut keys, |row, position, cell| {
             if position >= kinds.len() {
-                kinds.resize(position + 1, Kinds::default());
+                kinds.resize(position + 1, ColumnKinds::default());
             }
-            kinds.get_mut(position).map_or(Ok(()), |kinds: &mut Kinds| kinds.add(cell))
+            kinds.get_mut(position).map_or(Ok(()), |kinds: &mut ColumnKinds| kinds.add(row, cell))
         })?;
-        kinds.resize(keys.names().len(), Kinds::default());
+        kinds.resize(keys.names().len(), ColumnKinds::default());
         let shape = rows.shape(&keys, count);
-        Ok((Self { keys, types: kinds.iter().map(|kinds| kinds.column_type()).collect() }, shape))
+        let types = keys.names().iter().zip(&kinds).map(|(name, kinds)| kinds.column_type(name));
+        let types = types.collect::<Result<_, _>>()?;
+        Ok((Self { keys, types }, shape))
     }
 
     /// The columns that the script declares, after all rows were checked.
     pub(super) fn declared(rows: &Rows<'_>, declared: &[SqlColumn]) -> Result<(Self, Shape), RowsError> {
         let mut keys = RowColumns::declared(NAMING, declared.iter().map(|column| column.name.as_str()))?;
-        each_cell(rows, &mut keys, |position, cell| {
+        each_cell(rows, &mut keys, |_, position, cell| {
             let column = declared.get(position);
             column.map_or(Ok(()), |column| declared::check(cell, column.column_type))?;
             if Kinds::from_item(cell) == Kinds::OTHER { Err(unfit(cell)) } else { Ok(()) }
@@ -253,19 +292,19 @@ impl Columns {
     }
 }
 
-/// Calls `take` with every cell and the position of its column. Returns the number of rows.
+/// Calls `take` with every cell, its row, from 1, and the position of its column. Returns the number of rows.
 fn each_cell(
     rows: &Rows<'_>,
     keys: &mut RowColumns,
-    mut take: impl FnMut(usize, &Item<'_>) -> Result<(), String>,
+    mut take: impl FnMut(u64, usize, &Item<'_>) -> Result<(), String>,
 ) -> Result<u64, RowsError> {
     let (mut row, mut unfit) = (0, None);
     let count = rows.each(keys, |cells| {
         row += 1;
         for (position, cell) in cells.iter().enumerate() {
             let checked = match cell {
-                Item::Other(value) => check_integers(value).and_then(|()| take(position, cell)),
-                cell => take(position, cell),
+                Item::Other(value) => check_integers(value).and_then(|()| take(row, position, cell)),
+                cell => take(row, position, cell),
             };
             if let Err(reason) = checked {
                 unfit = Some((position, reason.clone()));
@@ -372,10 +411,8 @@ mod tests {
             (vec![Value::Bytes(vec![0])], T::Bytea),
             (vec![Value::List(vec![])], T::Jsonb),
             (vec![Value::Map(vec![]), text("x"), int(1)], T::Jsonb),
-            (vec![Value::List(vec![]), date()], T::Text),
             (vec![text("x")], T::Text),
-            (vec![text("x"), int(1)], T::Text),
-            (vec![Value::Bytes(vec![0]), text("x")], T::Text),
+            (vec![text("x"), int(1), Value::Null, Value::List(vec![])], T::Jsonb),
         ] {
             assert_eq!(type_of(&values), expected, "{values:?}");
         }
@@ -389,6 +426,13 @@ mod tests {
             (vec![Value::Decimal(Decimal { mantissa: 15.into(), exponent: i64::MAX })], "`numeric`"),
             (vec![Value::Date("soon".into())], "years 1 to 9999"),
             (vec![Value::Null, Value::DateTime("2026-09-30T12:00:00.1234567".into())], "row 2"),
+            (
+                vec![Value::Null, text("x"), int(1)],
+                "row 3 (the first is row 1): the value is an int, but those before it are text",
+            ),
+            (vec![text("x"), Value::Bytes(vec![0])], "the value is bytes"),
+            (vec![Value::Float(0.5), Value::Date("2026-09-30".into())], "the value is a date"),
+            (vec![Value::Date("2026-09-30".into()), Value::List(vec![]), text("x")], "row 2"),
             (vec![local(), zoned()], "some values of this column have an offset"),
             (vec![Value::Date("2026-09-30".into()), zoned()], "some values of this column have an offset"),
             (

@@ -1,7 +1,7 @@
 //! Rows in the binary format of COPY.
 
+use bue_model::Value;
 use bue_model::cbor::Item;
-use bue_model::{Json, Value};
 
 use super::columns::ColumnType;
 use super::numeric;
@@ -93,7 +93,7 @@ fn encode_value(to: &mut Vec<u8>, value: &Value, column: ColumnType) -> Result<(
             to.push(JSONB_VERSION);
             to.extend_from_slice(json_text(value)?.as_bytes());
         }
-        (ColumnType::Text, value) => to.extend_from_slice(text(value)?.as_bytes()),
+        (ColumnType::Text, Value::Text(text)) => to.extend_from_slice(without_nul(text)?.as_bytes()),
         (column, value) => return Err(format!("{} is not a {}", value.kind(), column.sql())),
     }
     Ok(())
@@ -124,26 +124,6 @@ fn numeric(value: &Value) -> Result<Vec<u8>, String> {
         other => return Err(format!("{} is not a numeric", other.kind())),
     };
     numeric::to_binary(&digits).ok_or_else(|| format!("{} is not a numeric", value.kind()))
-}
-
-/// Returns a value of a text column as text.
-fn text(value: &Value) -> Result<String, String> {
-    let text = match value {
-        Value::Text(text) | Value::Date(text) | Value::Time(text) | Value::DateTime(text) => text.clone(),
-        Value::Bool(truth) => truth.to_string(),
-        Value::Int(number) => number.to_string(),
-        Value::BigInt(number) => number.to_string(),
-        Value::Float(number) => number.to_string(),
-        Value::Decimal(decimal) => decimal.to_string(),
-        Value::Uuid(uuid) => uuid.to_string(),
-        other => {
-            let json = serde_json::to_string(&Json(other))
-                .map_err(|error| format!("a value cannot be written as JSON: {error}"))?;
-            json.trim_matches('"').to_owned()
-        }
-    };
-    without_nul(&text)?;
-    Ok(text)
 }
 
 fn without_nul(text: &str) -> Result<&str, String> {

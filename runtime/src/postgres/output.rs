@@ -153,7 +153,7 @@ mod tests {
             (ColumnKind::DateTime, "infinity"),
             (ColumnKind::DateTime, "0044-03-15 12:00:00+00 BC"),
             (ColumnKind::DateTime, "10000-01-01 00:00:00"),
-            (ColumnKind::Json, "1e999"),
+            (ColumnKind::Json, "1e99999999999999999999"),
             (ColumnKind::Bytes, "\\x1"),
             (ColumnKind::Bytes, "\\xgg"),
             (ColumnKind::List(Box::new(ColumnKind::Int)), "1 2"),

@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use bue_model::cbor::MAX_DEPTH;
 use bue_model::{Json, Value};
 
+use super::json_reader::JsonReader;
 use super::table::key_text;
 
 /// Nesting levels around a value of a row: the list of rows, and the row.
@@ -45,27 +46,8 @@ pub(crate) fn check_json(value: &Value) -> Result<(), String> {
     }
 }
 
-/// Parses JSON. `None` if a number is out of range or the nesting is too deep for the next step.
+/// Parses JSON, without rounding a number. `None` if it is none, or if the nesting is too deep for the next step.
 pub(crate) fn parse_json(text: &str) -> Option<Value> {
-    from_json(serde_json::from_str(text).ok()?, MAX_DEPTH - ROW_DEPTH)
-}
-
-fn from_json(json: serde_json::Value, depth: usize) -> Option<Value> {
-    use serde_json::Value as J;
-    let depth = depth.checked_sub(1)?;
-    Some(match json {
-        J::Null => Value::Null,
-        J::Bool(truth) => Value::Bool(truth),
-        J::Number(number) => match (number.as_i64(), number.as_u64()) {
-            (Some(number), _) => Value::Int(number),
-            (None, Some(number)) => Value::BigInt(number.into()),
-            (None, None) => Value::Float(number.as_f64()?),
-        },
-        J::String(text) => Value::Text(text),
-        J::Array(items) => Value::List(items.into_iter().map(|item| from_json(item, depth)).collect::<Option<_>>()?),
-        J::Object(entries) => {
-            let entries = entries.into_iter().map(|(key, value)| Some((Value::Text(key), from_json(value, depth)?)));
-            Value::Map(entries.collect::<Option<_>>()?)
-        }
-    })
+    let is_json = serde_json::from_str::<serde::de::IgnoredAny>(text).is_ok();
+    is_json.then(|| JsonReader::new(text).value(MAX_DEPTH - ROW_DEPTH)).flatten()
 }

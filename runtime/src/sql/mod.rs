@@ -5,6 +5,7 @@
 pub(crate) mod declared;
 pub(crate) mod item;
 pub(crate) mod json;
+mod json_reader;
 pub(crate) mod placeholders;
 pub(crate) mod result;
 pub(crate) mod rows;

@@ -62,6 +62,9 @@ def expected(name, rows):
         return combined(rows, lambda v, w: v + w)
     if name == "subtract":
         return combined(rows, lambda v, w: v - w)
+    if name == "remainder":
+        rows = [(v, w) for v, w in rows if w is not None and abs(w) > Decimal("0.001")]
+        return combined(rows, lambda v, w: v % w)
     if name == "multiply":
         return combined(rows, lambda v, w: v * w * 2)
     if name == "literals":

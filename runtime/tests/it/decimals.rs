@@ -74,8 +74,13 @@ async fn decimals_compare_sort_and_add_as_numbers() {
         ("SELECT a.v FROM rows a JOIN rows b ON b.v = a.v WHERE a.v > 80", vec!["decimal 100.25"]),
         ("SELECT v / 2 FROM rows LIMIT 1", vec!["float 4.75"]),
         ("SELECT 0.1 + 0.2 = 0.3", vec!["int 1"]),
+        (
+            "SELECT CAST('9.50' AS REAL) a, CAST('0.12345678901234567' AS TEXT) b",
+            vec!["float 9.5", "text 0.12345678901234567"],
+        ),
         ("SELECT sum(v * 3) - 0.12 FROM rows", vec!["float 555.0"]),
         ("SELECT -v FROM rows LIMIT 1", vec!["float -9.5"]),
+        ("SELECT v % 2 a, 7 % 4 b, v % 0 c FROM rows LIMIT 1", vec!["float 1.5", "int 3", "null"]),
         ("SELECT round(v - 1.25, 1) FROM rows WHERE v > 80", vec!["float 99.0"]),
         ("SELECT sum(v) OVER (ORDER BY v) FROM rows WHERE v > 0", vec!["float 9.5", "float 84.79", "float 185.04"]),
         ("SELECT lag(v, 1) OVER (ORDER BY v) FROM rows WHERE v > 0", vec!["null", "float 9.5", "float 75.29"]),
@@ -86,6 +91,7 @@ async fn decimals_compare_sort_and_add_as_numbers() {
         ("CREATE VIEW t AS SELECT v + 0.1 AS d FROM rows; SELECT d FROM t LIMIT 1", vec!["float 9.6"]),
         ("SELECT d FROM (SELECT v - 0.1 AS d FROM rows) LIMIT 1", vec!["float 9.4"]),
         ("UPDATE rows SET v = v + 0.1; SELECT v FROM rows LIMIT 1", vec!["decimal 9.6"]),
+        ("SELECT v || '' FROM rows WHERE v = 0", vec!["text 0.0"]),
         (
             "SELECT v || '' a, CAST(v AS TEXT) b, CAST(v * 100 AS INTEGER) c FROM rows LIMIT 1",
             vec!["text 9.5", "text 9.5", "int 950"],
@@ -149,6 +155,8 @@ async fn arithmetic_that_would_round_is_refused() {
         ("SELECT v * v FROM rows", "123456789012345 * 123456789012345"),
         ("SELECT w + 1 FROM rows", "the text \"0.12345678901234567\" is a number of more than 15"),
         ("SELECT 9223372036854775807 + 1 FROM rows", "integer overflow"),
+        ("SELECT CAST(w AS REAL) FROM rows", "the text \"0.12345678901234567\" is a number of more than 15"),
+        ("SELECT CAST('0.12345678901234567' AS NUMERIC) x", "the text \"0.12345678901234567\""),
         (
             "SELECT v FROM rows WHERE v > 0.1234567890123456",
             "the number 0.1234567890123456 has more than 15 significant",
@@ -165,7 +173,44 @@ async fn arithmetic_that_would_round_is_refused() {
     }
 }
 
-/// A step without decimals is SQLite as everyone knows it.
+/// SQLite goes on with a float where an integer overflows.
+#[tokio::test]
+async fn integers_that_overflow_are_refused() {
+    let rows = table(&[&[Value::Int(i64::MAX), Value::Int(1)], &[Value::Int(i64::MIN), Value::Int(-3)]]);
+    for (sql, reason) in [
+        ("SELECT v + 1 FROM rows", "9223372036854775807 + 1 needs more than 64 bits"),
+        ("SELECT w - v FROM rows", "-9223372036854775808 - 9223372036854775807"),
+        ("SELECT v * 2 AS x FROM rows ORDER BY x", "9223372036854775807 * 2"),
+        ("SELECT -w FROM rows", "0 - -9223372036854775808"),
+        ("CREATE TABLE t AS SELECT v + '1' AS x FROM rows; SELECT x FROM t", "9223372036854775807 + 1"),
+        ("UPDATE rows SET v = v + 1; SELECT v FROM rows", "9223372036854775807 + 1"),
+        ("CREATE VIEW t AS SELECT v * v AS x FROM rows; SELECT x FROM t", "9223372036854775807 * 9223372036854775807"),
+        ("SELECT sum(v) FROM rows", "integer overflow"),
+    ] {
+        let refused = cells(sql, &rows).await.expect_err(sql);
+        assert!(refused.contains("integer overflow") && refused.contains(reason), "{sql}: {refused}");
+    }
+    for (sql, expected) in [
+        (
+            "SELECT v - 1 a, w + 1 b, v + 1.0 c, v+NULL d FROM rows LIMIT 1",
+            vec!["int 9223372036854775806", "int -9223372036854775807", "float 9.223372036854776e18", "null"],
+        ),
+        (
+            "SELECT 7 / 2 a, 7 / 2.0 b, 7 % 4 c, '3x' * 2 d, '1.5' + 1 e, x'31' + 1 f, 0.1 * 3 g",
+            vec!["int 3", "float 3.5", "int 3", "int 6", "float 2.5", "int 2", "float 0.30000000000000004"],
+        ),
+        (
+            "SELECT sum(w) OVER (ORDER BY v RANGE BETWEEN 1 PRECEDING AND CURRENT ROW) a FROM rows WHERE w > -9",
+            vec!["int -3"],
+        ),
+        ("SELECT v FROM rows LIMIT 2 - 1 OFFSET 0 + 1", vec!["int 1"]),
+        ("SELECT 1e308 * 10 a, 1e308 * 10 - 1e308 * 10 b", vec!["float inf", "null"]),
+    ] {
+        assert_eq!(cells(sql, &rows).await, Ok(expected.into_iter().map(str::to_owned).collect()), "{sql}");
+    }
+}
+
+/// A step without decimals is SQLite as everyone knows it, but for integers that overflow.
 #[tokio::test]
 async fn floats_are_floats() {
     let rows = table(&[&[Value::Float(0.1), Value::Float(0.2), Value::Int(1)]]);
@@ -201,7 +246,7 @@ fn number() -> impl Strategy<Value = Value> {
     prop_oneof![any, money, tenths, Just(Value::Null), (-50..50_i64).prop_map(Value::Int)]
 }
 
-const QUERIES: [(&str, &str); 13] = [
+const QUERIES: [(&str, &str); 14] = [
     ("all", "SELECT v, w FROM rows"),
     ("order", "SELECT v FROM rows ORDER BY v"),
     ("ends", "SELECT min(v) a, max(v) b FROM rows"),
@@ -212,6 +257,7 @@ const QUERIES: [(&str, &str); 13] = [
     ("subtract", "SELECT v - w FROM rows WHERE v > -1000 AND v < 1000"),
     ("multiply", "SELECT v * w * 2 FROM rows WHERE v > -1000 AND v < 1000"),
     ("format", "SELECT format('%.2f', v) a, printf('%.0f', w) b FROM rows WHERE v > -100000 AND v < 100000"),
+    ("remainder", "SELECT v % w FROM rows WHERE v > -1000 AND v < 1000 AND abs(w) > 0.001"),
     ("literals", "LITERALS"),
     ("round", "SELECT round(v, 1) FROM rows WHERE v > -100000 AND v < 100000"),
     ("window", "SELECT sum(v) OVER (ORDER BY rowid ROWS BETWEEN 2 PRECEDING AND CURRENT ROW) FROM rows"),

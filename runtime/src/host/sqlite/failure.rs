@@ -33,7 +33,8 @@ impl ScriptError {
             Self::Limit(failure) => failure,
             Self::Arithmetic { at } => {
                 let message = "this arithmetic would round the decimals of the inputs, and it cannot be replaced by exact \
-                               functions here; write it with decimal_add(a, b), decimal_sub(a, b) and decimal_mul(a, b)";
+                               functions here; write it with decimal_add(a, b), decimal_sub(a, b), decimal_mul(a, b) \
+                               and decimal_mod(a, b)";
                 sql.located(FailureKind::BadCode, message, at)
             }
             Self::Unnamed { at, column } => {

@@ -7,8 +7,9 @@ use rusqlite::{Batch, Connection, Statement};
 use super::empty::EmptyTables;
 use super::error::ScriptError;
 use super::exact::literal::{RoundedLiteral, rounded_literal};
+use super::exact::rewrite::{Arithmetic, rewrite};
 use super::exact::token::tokens;
-use super::exact::{functions, inspect, rewrite};
+use super::exact::{functions, inspect};
 use super::output::{Output, output_columns};
 use super::rows::Tables;
 use crate::sql::text::SqlText;
@@ -18,8 +19,8 @@ pub(super) struct Script<'a> {
     connection: &'a Connection,
     sql: &'a SqlText,
     empty: EmptyTables<'a>,
-    /// The inputs contain decimals, so arithmetic must be exact.
-    is_exact: bool,
+    /// Exact if the inputs contain decimals.
+    arithmetic: Arithmetic,
     /// A statement may put the rows of several tables together, and SQLite says only which column of the first one they come
     /// from.
     has_union: bool,
@@ -37,18 +38,19 @@ struct Prepared<'c> {
 
 impl<'a> Script<'a> {
     pub(super) fn new(connection: &'a Connection, sql: &'a SqlText, tables: &'a Tables) -> Result<Self, Failure> {
-        let is_exact = tables.have_decimals;
-        if is_exact {
-            functions::register(connection)?;
+        let arithmetic = if tables.have_decimals { Arithmetic::Exact } else { Arithmetic::Checked };
+        match arithmetic {
+            Arithmetic::Exact => functions::register(connection)?,
+            Arithmetic::Checked => functions::register_checked(connection)?,
         }
         let has_union = tokens(&sql.text).iter().any(|token| token.is("union"));
-        Ok(Self { connection, sql, empty: EmptyTables::new(connection, &tables.tables), is_exact, has_union })
+        Ok(Self { connection, sql, empty: EmptyTables::new(connection, &tables.tables), arithmetic, has_union })
     }
 
     /// Executes all statements. The rows of the last one are the result; those of the others are discarded.
     pub(super) fn execute(&self, output: &mut Output) -> Result<(), ScriptError> {
         let text = &self.sql.text;
-        if let Some(RoundedLiteral { at, reason }) = rounded_literal(text, self.is_exact) {
+        if let Some(RoundedLiteral { at, reason }) = rounded_literal(text, self.arithmetic == Arithmetic::Exact) {
             return Err(ScriptError::Literal { at, reason });
         }
         let mut at = skip_blank(text, 0);
@@ -80,15 +82,15 @@ impl<'a> Script<'a> {
         let next = skip_blank(&self.sql.text, at + len);
         let columns = statement.column_names().map(str::to_owned).collect();
         let prepared = Prepared { statement, columns, is_rewritten: false, next };
-        if self.is_exact { self.make_exact(at, text, prepared) } else { Ok(prepared) }
+        self.replace_arithmetic(at, text, prepared)
     }
 
-    /// Replaces the arithmetic of a statement by exact functions.
-    fn make_exact(&self, at: usize, text: &str, original: Prepared<'a>) -> Result<Prepared<'a>, ScriptError> {
+    /// Replaces the arithmetic of a statement by functions that do not round.
+    fn replace_arithmetic(&self, at: usize, text: &str, original: Prepared<'a>) -> Result<Prepared<'a>, ScriptError> {
         if text.get(..7).is_some_and(|word| word.eq_ignore_ascii_case("explain")) {
             return Ok(original);
         }
-        let rewritten = rewrite::rewrite(text);
+        let rewritten = rewrite(text, self.arithmetic);
         let statement = rewritten.as_ref().and_then(|text| self.connection.prepare(text).ok());
         let (executed, prepared) = match (&rewritten, statement) {
             (Some(rewritten), Some(statement)) => {
@@ -97,6 +99,9 @@ impl<'a> Script<'a> {
             // SQLite does not accept what became of it, so its own arithmetic is what counts
             _ => (text, original),
         };
+        if self.arithmetic == Arithmetic::Checked {
+            return Ok(prepared);
+        }
         match inspect::has_arithmetic(self.connection, executed) {
             Ok(false) => Ok(prepared),
             Ok(true) => Err(ScriptError::Arithmetic { at }),
@@ -107,7 +112,8 @@ impl<'a> Script<'a> {
     /// A column that has no name of its own is named by its text, which is not the author's any more.
     fn check_names(&self, at: usize) -> Result<(), ScriptError> {
         let names = "SELECT c.name FROM pragma_table_list AS t, pragma_table_xinfo(t.name, t.schema) AS c \
-                     WHERE c.name LIKE '%decimal\\____(%' ESCAPE '\\' LIMIT 1";
+                     WHERE c.name LIKE '%decimal\\____(%' ESCAPE '\\' \
+                     OR c.name LIKE '%checked\\____(%' ESCAPE '\\' LIMIT 1";
         let name = self.connection.query_row(names, [], |row| row.get::<_, String>(0));
         match name {
             Ok(column) => Err(ScriptError::Unnamed { at, column }),

@@ -15,22 +15,52 @@ use crate::host::sqlite::authorizer::internal;
 const MAX_PLACES: i64 = 30;
 
 /// The functions that compute what the operators compute, exactly.
-pub(super) const OPERATORS: [(&str, Operator); 3] =
-    [("decimal_add", Operator::Add), ("decimal_sub", Operator::Sub), ("decimal_mul", Operator::Mul)];
+pub(super) const OPERATORS: [(&str, Operator); 4] = [
+    ("decimal_add", Operator::Add),
+    ("decimal_sub", Operator::Sub),
+    ("decimal_mul", Operator::Mul),
+    ("decimal_mod", Operator::Rem),
+];
 
-/// Registers the functions. They replace SQLite's `sum`, `total`, `avg`, `round`, `format` and `printf`.
+/// The functions that compute what SQLite's operators compute, and fail where an integer overflows.
+const CHECKED: [(&str, Operator); 3] =
+    [("checked_add", Operator::Add), ("checked_sub", Operator::Sub), ("checked_mul", Operator::Mul)];
+
+/// Returns its argument, and fails if that is a text that would be rounded as a number.
+const CHECKED_NUMBER: &str = "decimal_num";
+
+/// Registers the functions of a step without decimals.
+pub(in crate::host::sqlite) fn register_checked(connection: &Connection) -> core::result::Result<(), Failure> {
+    CHECKED.into_iter().try_for_each(|(name, operator)| {
+        let registered = connection.create_scalar_function(name, 2, flags(), move |context| {
+            let (left, right) = (Number::plain(context.get_raw(0)), Number::plain(context.get_raw(1)));
+            Ok(to_sql(calculate(left, operator, right).map_err(user_error)?))
+        });
+        registered.map_err(|error| internal(&error))
+    })
+}
+
+const fn flags() -> FunctionFlags {
+    FunctionFlags::SQLITE_UTF8.union(FunctionFlags::SQLITE_DETERMINISTIC).union(FunctionFlags::SQLITE_INNOCUOUS)
+}
+
+/// Registers the functions of a step with decimals. They replace SQLite's `sum`, `total`, `avg`, `round`, `format` and `printf`.
 pub(in crate::host::sqlite) fn register(connection: &Connection) -> core::result::Result<(), Failure> {
     try_register(connection).map_err(|error| internal(&error))
 }
 
 fn try_register(connection: &Connection) -> Result<()> {
-    let flags = FunctionFlags::SQLITE_UTF8 | FunctionFlags::SQLITE_DETERMINISTIC | FunctionFlags::SQLITE_INNOCUOUS;
+    let flags = flags();
     for (name, operator) in OPERATORS {
         connection.create_scalar_function(name, 2, flags, move |context| {
             let (left, right) = (argument(context, 0)?, argument(context, 1)?);
             Ok(to_sql(calculate(left, operator, right).map_err(user_error)?))
         })?;
     }
+    connection.create_scalar_function(CHECKED_NUMBER, 1, flags, |context| {
+        argument(context, 0)?;
+        context.get::<SqlValue>(0)
+    })?;
     format::register(connection, flags)?;
     connection.create_scalar_function("round", 1, flags, round)?;
     connection.create_scalar_function("round", 2, flags, round)?;

@@ -10,7 +10,8 @@ struct Instruction {
     p3: i64,
 }
 
-/// Returns whether a statement adds, subtracts or multiplies with SQLite's own operators, which round.
+/// Returns whether a statement adds, subtracts or multiplies with SQLite's own operators, which round, or takes a remainder
+/// with `%`, which ignores what is behind the point.
 pub(in crate::host::sqlite) fn has_arithmetic(connection: &Connection, statement: &str) -> Result<bool> {
     let program = program(connection, statement)?;
     Ok((0..program.len()).any(|at| is_arithmetic(&program, at)))
@@ -27,7 +28,7 @@ fn program(connection: &Connection, statement: &str) -> Result<Vec<Instruction>>
 fn is_arithmetic(program: &[Instruction], at: usize) -> bool {
     let Some(Instruction { opcode, p1, p2, p3 }) = program.get(at) else { return false };
     match opcode.as_str() {
-        "Multiply" => true,
+        "Multiply" | "Remainder" => true,
         "Add" | "Subtract" => {
             // lag, lead, first_value and nth_value compute the number of a row, which the next instructions look up
             let is_row_number =
@@ -55,6 +56,7 @@ mod tests {
             "SELECT a + b FROM t",
             "SELECT 1 WHERE 0.1 + 0.2 = 0.3",
             "SELECT -a FROM t",
+            "SELECT a % b FROM t",
             "SELECT * FROM v",
             "SELECT * FROM g",
             "INSERT INTO r VALUES (1)",

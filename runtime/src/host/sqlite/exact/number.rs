@@ -36,6 +36,7 @@ pub(super) enum Operator {
     Add,
     Sub,
     Mul,
+    Rem,
 }
 
 impl Operator {
@@ -44,6 +45,7 @@ impl Operator {
             Self::Add => '+',
             Self::Sub => '-',
             Self::Mul => '*',
+            Self::Rem => '%',
         }
     }
 }
@@ -131,6 +133,10 @@ impl Exact {
                 let mantissa = self.mantissa.checked_mul(other.mantissa)?;
                 Some(Self::new(mantissa, self.exponent.checked_add(other.exponent)?))
             }
+            Operator::Rem => {
+                let exponent = self.exponent.min(other.exponent);
+                Some(Self::new(self.scaled(exponent)?.checked_rem(other.scaled(exponent)?)?, exponent))
+            }
             Operator::Sub => self.checked(Operator::Add, Self { mantissa: other.mantissa.checked_neg()?, ..other }),
             Operator::Add if self.mantissa == 0 => Some(other),
             Operator::Add if other.mantissa == 0 => Some(self),
@@ -173,6 +179,21 @@ impl Number {
         }
     }
 
+    /// The value as SQLite's own operators treat it: its floats stand for no decimals.
+    pub(super) fn plain(value: ValueRef<'_>) -> Self {
+        match value {
+            ValueRef::Null => Self::Null,
+            ValueRef::Integer(number) => Self::Int(number),
+            ValueRef::Real(number) => Self::Float(number),
+            ValueRef::Text(bytes) | ValueRef::Blob(bytes) => {
+                let text = String::from_utf8_lossy(bytes);
+                let digits = leading_number(&text);
+                let float = || Self::Float(digits.parse().unwrap_or_default());
+                if digits.is_empty() { Self::Int(0) } else { digits.parse().map_or_else(|_| float(), Self::Int) }
+            }
+        }
+    }
+
     pub(super) fn from_float(number: f64) -> Self {
         Exact::from_float(number).map_or(Self::Float(number), Self::Decimal)
     }
@@ -180,8 +201,7 @@ impl Number {
     /// The number that a text begins with, as SQLite reads it; 0 if it begins with none.
     fn from_text(bytes: &[u8]) -> Result<Self, String> {
         let text = String::from_utf8_lossy(bytes);
-        let text = text.trim_start_matches([' ', '\t', '\n', '\x0b', '\x0c', '\r']);
-        let text = text.get(..number_len(text.as_bytes())).unwrap_or_default();
+        let text = leading_number(&text);
         if text.is_empty() {
             return Ok(Self::Int(0));
         }
@@ -223,11 +243,14 @@ impl Number {
 pub(super) fn calculate(left: Number, operator: Operator, right: Number) -> Result<Number, String> {
     match (left, right) {
         (Number::Null, _) | (_, Number::Null) => Ok(Number::Null),
+        // as in SQLite
+        (_, right) if operator == Operator::Rem && right.as_float() == 0.0 => Ok(Number::Null),
         (Number::Int(left), Number::Int(right)) => {
             let result = match operator {
                 Operator::Add => left.checked_add(right),
                 Operator::Sub => left.checked_sub(right),
                 Operator::Mul => left.checked_mul(right),
+                Operator::Rem => Some(left.wrapping_rem(right)),
             };
             let overflow = || format!("integer overflow: {left} {} {right} needs more than 64 bits", operator.symbol());
             result.map(Number::Int).ok_or_else(overflow)
@@ -247,6 +270,7 @@ fn float_result(left: f64, operator: Operator, right: f64) -> f64 {
         Operator::Add => left + right,
         Operator::Sub => left - right,
         Operator::Mul => left * right,
+        Operator::Rem => left % right,
     }
 }
 
@@ -261,6 +285,12 @@ pub(super) fn too_many_digits(what: &str) -> String {
         "{what} has more than {MAX_DIGITS} significant digits, and SQLite would round it; round the values first, as in \
          round(x, 2), or use a postgres step, whose `numeric` holds it"
     )
+}
+
+/// The number at the beginning of a text; empty if there is none.
+fn leading_number(text: &str) -> &str {
+    let text = text.trim_start_matches([' ', '\t', '\n', '\x0b', '\x0c', '\r']);
+    text.get(..number_len(text.as_bytes())).unwrap_or_default()
 }
 
 /// The length of the number at the beginning of a text.
@@ -336,6 +366,8 @@ mod tests {
             ("1.1", O::Mul, "1.1", "1.21"),
             ("0", O::Add, "1e-200", "1e-200"),
             ("1e20", O::Sub, "1e20", "0"),
+            ("9.5", O::Rem, "2", "1.5"),
+            ("-9.5", O::Rem, "0.3", "-0.2"),
         ] {
             let got = calculate(number(left), operator, number(right));
             assert_eq!(got, Ok(number(result)), "{left} {operator:?} {right}");
@@ -347,6 +379,8 @@ mod tests {
             assert!(got.is_err_and(|reason| reason.contains("15 significant digits")), "{left} {operator:?} {right}");
         }
         assert!(calculate(Number::Int(i64::MAX), O::Add, Number::Int(1)).is_err());
+        assert_eq!(calculate(Number::Int(7), O::Rem, Number::Int(0)), Ok(Number::Null));
+        assert_eq!(calculate(Number::Int(i64::MIN), O::Rem, Number::Int(-1)), Ok(Number::Int(0)));
         assert_eq!(calculate(Number::Null, O::Mul, Number::Int(1)), Ok(Number::Null));
     }
 

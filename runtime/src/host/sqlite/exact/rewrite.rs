@@ -1,4 +1,5 @@
-//! Replaces the operators `+`, `-` and `*` of a statement by calls of the exact functions.
+//! Replaces the operators `+`, `-`, `*` and `%` of a statement by calls of functions: the exact ones in a step with decimals,
+//! and those that notice an overflow in another one.
 //!
 //! This reads expressions only as far as operators bind: `~ + -` before an operand, then COLLATE, then `|| -> ->>`, then
 //! `* / %`, then `+ -`. Everything else is copied. What it does not understand stays as it is, and `inspect.rs` refuses the
@@ -77,9 +78,34 @@ pub(super) const KEYWORDS: &[&str] = &[
     "where",
 ];
 
+/// What the functions compute.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::host::sqlite) enum Arithmetic {
+    /// Exact decimals.
+    Exact,
+    /// What SQLite computes, but an integer that overflows fails.
+    Checked,
+}
+
+impl Arithmetic {
+    fn function(self, operator: &str) -> Option<&'static str> {
+        match (self, operator) {
+            (Self::Exact, "+") => Some("decimal_add"),
+            (Self::Exact, "-") => Some("decimal_sub"),
+            (Self::Exact, "*") => Some("decimal_mul"),
+            (Self::Exact, "%") => Some("decimal_mod"),
+            (Self::Checked, "+") => Some("checked_add"),
+            (Self::Checked, "-") => Some("checked_sub"),
+            (Self::Checked, "*") => Some("checked_mul"),
+            _ => None,
+        }
+    }
+}
+
 /// Returns the statement with its operators replaced; `None` if it has none.
-pub(in crate::host::sqlite) fn rewrite(statement: &str) -> Option<String> {
-    let mut rewriter = Rewriter { tokens: tokens(statement), at: 0, depth: 0, in_case: false, is_changed: false };
+pub(in crate::host::sqlite) fn rewrite(statement: &str, arithmetic: Arithmetic) -> Option<String> {
+    let tokens = tokens(statement);
+    let mut rewriter = Rewriter { arithmetic, tokens, at: 0, depth: 0, end: None, is_changed: false };
     let mut text = String::with_capacity(statement.len() * 2);
     while rewriter.peek().kind != Kind::End {
         rewriter.sequence(&mut text);
@@ -93,12 +119,13 @@ pub(in crate::host::sqlite) fn rewrite(statement: &str) -> Option<String> {
 }
 
 struct Rewriter<'t> {
+    arithmetic: Arithmetic,
     tokens: Vec<Token<'t>>,
     at: usize,
     /// Of parentheses and CASEs. Beyond [`MAX_DEPTH`] everything is given up.
     depth: usize,
-    /// An END ends this sequence.
-    in_case: bool,
+    /// The word that ends this sequence, beside a closing parenthesis.
+    end: Option<&'static str>,
     is_changed: bool,
 }
 
@@ -138,11 +165,11 @@ impl<'t> Rewriter<'t> {
         text.push_str(token.text);
     }
 
-    /// Copies up to a closing parenthesis, or the end of a CASE or the text, which it does not take.
+    /// Copies up to a closing parenthesis, the word that ends the sequence or the end of the text, which it does not take.
     fn sequence(&mut self, text: &mut String) {
         loop {
             let token = self.peek();
-            if token.kind == Kind::End || token.is(")") || (self.in_case && token.is("end")) {
+            if token.kind == Kind::End || token.is(")") || self.end.is_some_and(|end| token.is(end)) {
                 return;
             }
             if self.is_operand() {
@@ -194,7 +221,7 @@ impl<'t> Rewriter<'t> {
 
     fn join(&mut self, left: &str, operator: Token<'_>, right: &Part<'_>) -> String {
         let Token { before, text, .. } = operator;
-        let Some(function) = function(text) else {
+        let Some(function) = self.arithmetic.function(text) else {
             return format!("{left}{before}{text}{}{}", right.before, right.text);
         };
         self.is_changed = true;
@@ -222,11 +249,13 @@ impl<'t> Rewriter<'t> {
             let inner = format!("{}{}", part.before, part.text);
             let text = match sign.text {
                 "-" if is_number && position == 0 => format!("-{inner}"),
-                "-" => {
-                    self.is_changed = true;
-                    format!("decimal_sub(0,{inner})")
-                }
-                text => format!("{text}{inner}"),
+                text => match self.arithmetic.function(text).filter(|_| text == "-") {
+                    Some(function) => {
+                        self.is_changed = true;
+                        format!("{function}(0,{inner})")
+                    }
+                    None => format!("{text}{inner}"),
+                },
             };
             part = Part { before: sign.before, text };
         }
@@ -238,7 +267,8 @@ impl<'t> Rewriter<'t> {
         let mut text = first.text.to_owned();
         match first.kind {
             Kind::Symbol if first.is("(") => self.group(&mut text),
-            Kind::Word if first.is("case") => self.nested(true, &mut text),
+            Kind::Word if first.is("case") => self.nested(Some("end"), &mut text),
+            Kind::Word if first.is("cast") && self.peek().is("(") => self.cast(&mut text),
             Kind::Word | Kind::Quoted => self.name(&mut text),
             _ => {}
         }
@@ -277,34 +307,50 @@ impl<'t> Rewriter<'t> {
 
     /// Everything up to the closing parenthesis, with it.
     fn group(&mut self, text: &mut String) {
-        self.nested(false, text);
+        self.nested(None, text);
     }
 
-    fn nested(&mut self, in_case: bool, text: &mut String) {
+    /// `(x AS REAL)` behind CAST: SQLite would round a text of many digits.
+    fn cast(&mut self, text: &mut String) {
+        self.copy(text);
+        let mut operand = String::new();
+        self.inside(Some("as"), &mut operand);
+        if self.arithmetic == Arithmetic::Exact && self.is_fractional_type() {
+            self.is_changed = true;
+            operand = format!("decimal_num({operand})");
+        }
+        text.push_str(&operand);
+        self.group(text);
+    }
+
+    /// Is the type at `AS REAL)` one of numbers with a fraction, by SQLite's rules?
+    fn is_fractional_type(&self) -> bool {
+        let name = self.tokens.iter().skip(self.at).take_while(|token| !token.is(")") && token.kind != Kind::End);
+        let name: String = name.map(|token| token.text.to_ascii_uppercase()).collect();
+        !["INT", "CHAR", "CLOB", "TEXT", "BLOB"].iter().any(|other| name.contains(other))
+    }
+
+    /// A sequence and what ends it.
+    fn nested(&mut self, end: Option<&'static str>, text: &mut String) {
+        self.inside(end, text);
+        if self.peek().kind != Kind::End {
+            self.copy(text);
+        }
+    }
+
+    fn inside(&mut self, end: Option<&'static str>, text: &mut String) {
         self.depth += 1;
         if self.depth > MAX_DEPTH {
             self.at = self.tokens.len();
             return;
         }
-        let outer = core::mem::replace(&mut self.in_case, in_case);
+        let outer = core::mem::replace(&mut self.end, end);
         self.sequence(text);
-        self.in_case = outer;
-        if self.peek().kind != Kind::End {
-            self.copy(text);
-        }
+        self.end = outer;
         // too deep stays too deep
         if self.depth <= MAX_DEPTH {
             self.depth -= 1;
         }
-    }
-}
-
-fn function(operator: &str) -> Option<&'static str> {
-    match operator {
-        "+" => Some("decimal_add"),
-        "-" => Some("decimal_sub"),
-        "*" => Some("decimal_mul"),
-        _ => None,
     }
 }
 
@@ -321,7 +367,7 @@ mod tests {
         for (statement, expected) in [
             ("SELECT a+b", "SELECT decimal_add(a,b)"),
             ("SELECT a - b * c - d", "SELECT decimal_sub(decimal_sub(a , decimal_mul(b , c)) , d)"),
-            ("SELECT t.a*2/b%3", "SELECT decimal_mul(t.a,2)/b%3"),
+            ("SELECT t.a*2/b%3", "SELECT decimal_mod(decimal_mul(t.a,2)/b,3)"),
             ("SELECT -a, - 5, -5-x", "SELECT decimal_sub(0,a), - 5, decimal_sub(-5,x)"),
             ("SELECT a||b*c", "SELECT decimal_mul(a||b,c)"),
             ("SELECT a -- minus\n - b", "SELECT decimal_sub(a -- minus\n , b)"),
@@ -333,14 +379,22 @@ mod tests {
                 "SELECT sum(a*b) FILTER (WHERE a>1) OVER (ORDER BY -a)+1",
                 "SELECT decimal_add(sum(decimal_mul(a,b)) FILTER (WHERE a>1) OVER (ORDER BY decimal_sub(0,a)),1)",
             ),
+            (
+                "SELECT CAST(a AS REAL), CAST(b AS DECIMAL(10, 2)), CAST(c AS INTEGER), CAST((SELECT d AS e) AS TEXT)",
+                "SELECT CAST(decimal_num(a) AS REAL), CAST(decimal_num(b) AS DECIMAL(10, 2)), CAST(c AS INTEGER), \
+                 CAST((SELECT d AS e) AS TEXT)",
+            ),
             ("SELECT (a+b)*c COLLATE x", "SELECT decimal_mul((decimal_add(a,b)),c COLLATE x)"),
             (
                 "UPDATE t SET a=a+1 WHERE b BETWEEN c-1 AND d",
                 "UPDATE t SET a=decimal_add(a,1) WHERE b BETWEEN decimal_sub(c,1) AND d",
             ),
         ] {
-            assert_eq!(rewrite(statement).as_deref(), Some(expected), "{statement}");
+            assert_eq!(rewrite(statement, Arithmetic::Exact).as_deref(), Some(expected), "{statement}");
         }
+        let checked = rewrite("SELECT -a+b%2*c, CAST(d AS REAL)", Arithmetic::Checked);
+        let expected = "SELECT checked_add(checked_sub(0,a),checked_mul(b%2,c)), CAST(d AS REAL)";
+        assert_eq!(checked.as_deref(), Some(expected));
     }
 
     #[test]
@@ -349,10 +403,10 @@ mod tests {
             "SELECT *, t.*, count(*) FROM t LIMIT -1 OFFSET -2",
             "SELECT 'a+b', \"a-b\", [a*b] /* a+b */ FROM t -- a-b",
             "CREATE TABLE t(a DECIMAL(10,-2) DEFAULT -1)",
-            "SELECT a->'$.b'->>'c', a/b, a%b, ~a, +a",
+            "SELECT a->'$.b'->>'c', a/b, ~a, +a",
             "INSERT INTO t VALUES (-1, +2) RETURNING *",
         ] {
-            assert_eq!(rewrite(statement), None, "{statement}");
+            assert_eq!(rewrite(statement, Arithmetic::Exact), None, "{statement}");
         }
     }
 
@@ -419,11 +473,21 @@ mod tests {
         })
     }
 
-    /// With integers, a call returns what the operator returns, so every difference would be a wrong reading of the text.
     #[test]
     fn the_rewritten_expression_means_the_same() {
+        means_the_same(Arithmetic::Exact);
+    }
+
+    #[test]
+    fn the_checked_expression_means_the_same() {
+        means_the_same(Arithmetic::Checked);
+    }
+
+    /// With integers, a call returns what the operator returns, so every difference would be a wrong reading of the text.
+    fn means_the_same(arithmetic: Arithmetic) {
         let connection = rusqlite::Connection::open_in_memory().expect("a database");
         functions::register(&connection).expect("functions");
+        functions::register_checked(&connection).expect("functions");
         let table =
             "CREATE TABLE t(a, b, c, d); INSERT INTO t VALUES (1, 2, 3, 4), (-7, 5, NULL, '6'), (0, 11, -2, 'z')";
         connection.execute_batch(table).expect("a table");
@@ -436,7 +500,7 @@ mod tests {
             .run(&expression(), |text| {
                 let statement = format!("SELECT {text} AS x FROM t GROUP BY a, b");
                 let Ok(expected) = rows(&statement) else { return Ok(()) };
-                let rewritten = rewrite(&statement).unwrap_or_else(|| statement.clone());
+                let rewritten = rewrite(&statement, arithmetic).unwrap_or_else(|| statement.clone());
                 // such a statement fails with what `inspect` finds in the original: `a IN (1) + 2`
                 if connection.prepare(&rewritten).is_err() {
                     return Ok(());
@@ -446,7 +510,8 @@ mod tests {
                     // an error is no wrong result; SQLite goes on with a float where an integer overflows
                     Err(error) => prop_assert!(error.to_string().contains("overflow"), "{}: {}", rewritten, error),
                 }
-                let left = inspect::has_arithmetic(&connection, &rewritten).expect("a program");
+                let left = arithmetic == Arithmetic::Exact
+                    && inspect::has_arithmetic(&connection, &rewritten).expect("a program");
                 // `a + NOT b` is not replaced; the step would fail
                 prop_assert!(!left || rewritten.contains("NOT"), "arithmetic is left in {}", rewritten);
                 compared.set(compared.get() + 1);
@@ -460,8 +525,8 @@ mod tests {
     #[test]
     fn depth_is_limited() {
         let nested = |depth: usize| format!("SELECT {}a+b{}", "(".repeat(depth), ")".repeat(depth));
-        assert!(rewrite(&nested(MAX_DEPTH)).is_some());
-        assert_eq!(rewrite(&nested(MAX_DEPTH + 1)), None);
-        assert_eq!(rewrite(&nested(100_000)), None);
+        assert!(rewrite(&nested(MAX_DEPTH), Arithmetic::Exact).is_some());
+        assert_eq!(rewrite(&nested(MAX_DEPTH + 1), Arithmetic::Exact), None);
+        assert_eq!(rewrite(&nested(100_000), Arithmetic::Exact), None);
     }
 }
