@@ -97,7 +97,11 @@ pub(super) fn skip(decoder: &mut Decoder<'_>, depth: usize) -> Result<(), CborEr
             decoder.tag()?;
             skip(decoder, depth)
         }
-        // everything else has no levels: numbers, texts, bytes, and texts and bytes in pieces
+        // the pieces are bytes or text of a known length
+        Type::BytesIndef => decoder.bytes_iter()?.try_for_each(|piece| piece.map(drop)).map_err(CborError::from),
+        Type::StringIndef => decoder.str_iter()?.try_for_each(|piece| piece.map(drop)).map_err(CborError::from),
+        Type::Break => Err(CborError::Unsupported("a break code that ends nothing")),
+        // everything else has no levels
         _ => Ok(decoder.skip()?),
     }
 }
@@ -136,6 +140,9 @@ mod tests {
             let list = [&[0x81], &bytes[..]].concat();
             let items = array_items(&list).expect("a head").expect("an array");
             assert_eq!(items.filter(Result::is_ok).count(), 0, "{level:x?}");
+        }
+        for level in [0x5f, 0x7f] {
+            assert!(check(&[level; 100_000]).is_err(), "{level:x}: pieces have no pieces");
         }
         let deepest = [vec![0x81; MAX_DEPTH - 1], vec![0x00]].concat();
         assert!(check(&deepest).is_ok());
