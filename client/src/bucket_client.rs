@@ -15,7 +15,7 @@ use crate::connection::Connection;
 use crate::dial::Dial;
 use crate::download::Download;
 use crate::error::ClientError;
-use crate::percent::percent_encoded;
+use crate::percent::{PATH, percent_encoded};
 use crate::reply::{Reply, decode, encode, expect_success, is_no_such_route};
 use crate::request::{Request, RetryPolicy};
 use crate::trust::Trust;
@@ -228,7 +228,7 @@ fn blob_path(hash: &BlobHash) -> String {
 
 /// Returns the path of a key. Any text is one path, and the bucket decides whether it is a valid key.
 fn key_path(key: &str) -> String {
-    format!("/v1/keys/{}", percent_encoded(key, b"/"))
+    format!("/v1/keys/{}", percent_encoded(key, PATH))
 }
 
 #[cfg(test)]

@@ -16,7 +16,7 @@ use crate::connection::Connection;
 use crate::dial::Dial;
 use crate::error::ClientError;
 use crate::log_follower::LogFollower;
-use crate::percent::percent_encoded;
+use crate::percent::{QUERY, percent_encoded};
 use crate::reply::{Reply, decode, decode_json, encode, expect_success};
 use crate::request::{Request, RetryPolicy};
 use crate::trust::Trust;
@@ -152,7 +152,7 @@ impl HubClient {
     /// # Errors
     /// These are no such digits, there are fewer than four, or the hub cannot be reached.
     pub async fn runs_by_prefix(&self, prefix: &str, limit: u32) -> Result<Vec<RunView>, ClientError> {
-        let prefix = percent_encoded(prefix, b"");
+        let prefix = percent_encoded(prefix, QUERY);
         decode_json(&self.get(format!("/v1/runs?id={prefix}&limit={limit}"), REQUEST_TIMEOUT).await?)
     }
 
@@ -163,7 +163,7 @@ impl HubClient {
     pub async fn jobs(&self, run: RunId, query: &JobQuery) -> Result<JobPage, ClientError> {
         let mut path = format!("/v1/runs/{run}/jobs?limit={}", query.limit);
         if let Some(step) = &query.step {
-            path.push_str(&format!("&step={}", percent_encoded(step, b"")));
+            path.push_str(&format!("&step={}", percent_encoded(step, QUERY)));
         }
         if let Some(state) = query.state {
             path.push_str(&format!("&state={}", state.name()));
@@ -252,7 +252,7 @@ impl HubClient {
             LogSelection::Job(job) => format!("/v1/jobs/{job}/log?follow=1"),
             LogSelection::Run { run, step: None } => format!("/v1/runs/{run}/log"),
             LogSelection::Run { run, step: Some(step) } => {
-                format!("/v1/runs/{run}/log?step={}", percent_encoded(step, b""))
+                format!("/v1/runs/{run}/log?step={}", percent_encoded(step, QUERY))
             }
         };
         let probe = request(Method::GET, "/healthz".to_owned(), RetryPolicy::Always, REQUEST_TIMEOUT);

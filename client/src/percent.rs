@@ -1,14 +1,13 @@
 //! Percent-encoding of paths and queries.
 
-/// Encodes everything except letters, digits, `-`, `_`, `.` and the characters of `also`.
-pub(crate) fn percent_encoded(text: &str, also: &[u8]) -> String {
-    let mut encoded = String::new();
-    for byte in text.bytes() {
-        match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' => encoded.push(char::from(byte)),
-            _ if also.contains(&byte) => encoded.push(char::from(byte)),
-            _ => encoded.push_str(&format!("%{byte:02X}")),
-        }
-    }
-    encoded
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+
+/// What is encoded in the value of a query: everything except letters, digits, `-`, `_` and `.`.
+pub(crate) const QUERY: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.');
+/// The same in a path, where `/` separates.
+pub(crate) const PATH: &AsciiSet = &QUERY.remove(b'/');
+
+/// Returns a text as a part of a path or a query.
+pub(crate) fn percent_encoded(text: &str, set: &'static AsciiSet) -> String {
+    utf8_percent_encode(text, set).to_string()
 }
