@@ -48,7 +48,7 @@ pub use durability::Durability;
 pub use error::HubError;
 pub use jobs::counts::tally::{ScopeTally, Tally};
 pub use lease_key::LeaseKey;
-pub use notifications::Notifications;
+pub use notifications::{Notifications, WorkerNews};
 pub use plan_error::PlanError;
 pub use postgres::PostgresStore;
 pub use sqlite::SqliteStore;

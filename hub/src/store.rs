@@ -13,7 +13,7 @@ use std::ops::RangeInclusive;
 
 use bue_model::wire::{
     Changed, Collection, Heartbeat, HeartbeatAnswer, JobPage, JobQuery, JobView, LeaseBatch, LeaseRequest, ReportBatch,
-    ResultCursor, ResultPage, RunView, Submission, Verdict, WhyView,
+    ResultCursor, ResultPage, RunView, Submission, Verdict, WhyView, WorkerView,
 };
 use bue_model::{JobId, RunId, Timestamp, ValueRef};
 use futures_util::future::BoxFuture;
@@ -117,6 +117,10 @@ pub trait JobStore: Send + Sync {
 
     /// Returns the secret that seals leases: random, created with the database, and the same for all its hubs.
     fn lease_key(&self) -> StoreFuture<'_, LeaseKey>;
+
+    /// Tells the other hubs of this database which workers have sent requests to this hub. May be lost. A store that serves one
+    /// hub does nothing.
+    fn announce_workers(&self, _workers: &[WorkerView]) {}
 
     /// Returns the store's notifications, each sent after its change is durable. Subscribe before you read.
     fn notifications(&self) -> &Notifications;

@@ -150,7 +150,7 @@ impl HubMetrics {
             return Ok(());
         }
         let tally = store.tally().await?;
-        self.workers.set(gauge_value(workers.count_alive() as u64));
+        self.workers.set(gauge_value(workers.count_here() as u64));
         for part in WALL_PARTS {
             let workers = gauge_value(workers.count_with_wall(part) as u64);
             self.worker_walls.get_or_create(&WallLabels { part }).set(workers);

@@ -3,7 +3,7 @@
 //!
 //! ```text
 //! hub_server --> dispatch --> routes, leases, long_poll, log_stream, views, events --> Hub --> JobStore
-//!           `--> reaper, sampler ------------------------------------------------------^
+//!           `--> reaper, sampler, worker_sharing ------------------------------------------^
 //! ```
 
 mod dispatch;
@@ -21,4 +21,5 @@ mod reaper;
 pub(crate) mod routes;
 mod sampler;
 mod views;
+mod worker_sharing;
 mod workers;

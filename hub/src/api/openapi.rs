@@ -74,7 +74,7 @@ impl Documented for Operation {
                 ..OperationDoc::new("lists the jobs of a run, page by page", Content::Json("JobPage"), READ_ERRORS)
             },
             Self::ListWorkers => OperationDoc::new(
-                "lists the workers that this hub has heard of in the last minute",
+                "lists the workers that the hubs of this database have heard of in the last minute",
                 Content::JsonArray("Worker"),
                 &[],
             ),

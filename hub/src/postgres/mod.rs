@@ -28,7 +28,7 @@ use std::sync::Arc;
 
 use bue_model::wire::{
     Changed, Collection, Heartbeat, HeartbeatAnswer, JobPage, JobQuery, JobView, LeaseBatch, LeaseRequest, ReportBatch,
-    ResultCursor, ResultPage, RunView, Submission, Verdict, WhyView,
+    ResultCursor, ResultPage, RunView, Submission, Verdict, WhyView, WorkerView,
 };
 use bue_model::{JobId, RunId, Timestamp, ValueRef};
 use tokio::sync::mpsc::{Sender, channel};
@@ -207,6 +207,10 @@ impl JobStore for PostgresStore {
 
     fn lease_key(&self) -> StoreFuture<'_, LeaseKey> {
         self.answer(self.state.lease_key())
+    }
+
+    fn announce_workers(&self, workers: &[WorkerView]) {
+        self.state.notify_queue.add_workers(workers);
     }
 
     fn notifications(&self) -> &Notifications {

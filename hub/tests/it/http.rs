@@ -82,7 +82,8 @@ fn lease_request(count: u32, wait_ms: u64) -> LeaseRequest {
     }
 }
 
-fn report_of(lease: &bue_model::wire::Lease, outcome: Outcome) -> ReportBatch {
+/// A report of the worker `w1`.
+pub(crate) fn report_of(lease: &bue_model::wire::Lease, outcome: Outcome) -> ReportBatch {
     let report = Report { job: lease.job, token: lease.token, outcome, log: None, arguments: Vec::new(), run_ms: 1 };
     ReportBatch { worker: "w1".into(), reports: vec![report] }
 }
