@@ -52,8 +52,8 @@ impl Reset {
             runs.iter().map(|run| (run.id, failed_jobs(run))).filter(|(_, jobs)| *jobs > 0).collect();
         let all: u64 = failed.iter().map(|(_, jobs)| jobs).sum();
         if all > 0 && !self.yes {
-            let runs = counted(failed.len(), "run");
-            confirm(&format!("reset {all} failed jobs of {runs}?")).await?;
+            let jobs = counted(usize::try_from(all).unwrap_or(usize::MAX), "failed job");
+            confirm(&format!("reset {jobs} of {}?", counted(failed.len(), "run"))).await?;
         }
         let mut jobs = 0;
         for (run, _) in failed {

@@ -82,7 +82,7 @@ impl Run {
     async fn print(&self, finished: &FinishedRun) -> Result<(), CommandError> {
         let FinishedRun { services, run, view } = finished;
         let page = services.hub.result_page(*run, Default::default()).await.context("failed to read the results")?;
-        print_failures(&services.bucket, &page.failed, view).await;
+        print_failures(&services.hub, &services.bucket, &page.failed, view).await?;
         if !self.logs {
             print_amount(&services.printed);
         }

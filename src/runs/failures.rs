@@ -3,11 +3,13 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use bue_client::BucketClient;
-use bue_model::ValueRef;
-use bue_model::wire::{FailedJob, RunView, StepView};
+use bue_client::{BucketClient, HubClient};
+use bue_model::wire::{FailedJob, RunView};
+use bue_model::{RunState, ValueRef};
 
+use crate::process::command_error::CommandError;
 use crate::process::output::{eprint_line, eprint_text};
+use crate::runs::blocked_jobs::print_blocked;
 use crate::runs::failure_groups::{FailureGroup, grouped};
 
 /// The most different failures that are printed in full.
@@ -19,8 +21,16 @@ const MAX_LOG_LINES: usize = 10;
 /// The most characters of such a line that are printed; `bue logs` prints it whole.
 const MAX_LOG_COLUMNS: usize = 300;
 
-/// Prints what failed, and the steps that are blocked by it.
-pub(crate) async fn print_failures(bucket: &BucketClient, failed: &[FailedJob], run: &RunView) {
+/// Prints what failed in a run, and the jobs that are blocked by it. Nothing if it did not fail.
+pub(crate) async fn print_failures(
+    hub: &HubClient,
+    bucket: &BucketClient,
+    failed: &[FailedJob],
+    run: &RunView,
+) -> Result<(), CommandError> {
+    if run.state != RunState::Failed {
+        return Ok(());
+    }
     let groups = grouped(failed);
     for group in groups.iter().take(MAX_GROUPS) {
         eprint_text(&failure_text(bucket, group).await);
@@ -33,7 +43,7 @@ pub(crate) async fn print_failures(bucket: &BucketClient, failed: &[FailedJob], 
     if all > failed.len() as u64 {
         eprint_line(&format!("… of the {all} failed jobs, these are the first {}", failed.len()));
     }
-    print_blocked(&run.steps);
+    print_blocked(hub, run).await
 }
 
 /// Formats a failure: which jobs, the error, and the traceback and the last lines of the log of the first of them.
@@ -71,14 +81,6 @@ fn truncated(line: &str) -> Cow<'_, str> {
     match line.char_indices().nth(MAX_LOG_COLUMNS) {
         Some((end, _)) => Cow::Owned(format!("{}…", line.get(..end).unwrap_or_default())),
         None => Cow::Borrowed(line),
-    }
-}
-
-fn print_blocked(steps: &[StepView]) {
-    let blocked = steps.iter().filter(|step| step.blocked > 0);
-    let blocked: Vec<String> = blocked.map(|step| format!("{} ({})", step.name, step.blocked)).collect();
-    if !blocked.is_empty() {
-        eprint_line(&format!("blocked by failed jobs, never started: {}", blocked.join(", ")));
     }
 }
 

@@ -59,6 +59,7 @@ mod packages;
 mod postgres;
 mod postgres_steps;
 mod project;
+mod pty;
 mod reliability;
 mod results;
 mod run;

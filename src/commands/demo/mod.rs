@@ -106,7 +106,7 @@ fn load_demo(folder: &Path, api: SocketAddr, settings: &Settings) -> Result<Chec
 async fn print_summary(finished: &FinishedRun) -> Result<(), CommandError> {
     let FinishedRun { services, run, view } = finished;
     let page = services.hub.result_page(*run, Default::default()).await.context("failed to read the results")?;
-    print_failures(&services.bucket, &page.failed, view).await;
+    print_failures(&services.hub, &services.bucket, &page.failed, view).await?;
     print_line(&format!("\n{}\n", table(view)))?;
     let jobs: u64 = view.steps.iter().map(|step| step.completed).sum();
     let attempts: u64 = view.steps.iter().map(|step| step.attempts).sum();

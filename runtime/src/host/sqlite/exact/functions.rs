@@ -29,6 +29,9 @@ const CHECKED: [(&str, Operator); 3] =
 /// Returns its argument, and fails if that is a text that would be rounded as a number.
 const CHECKED_NUMBER: &str = "decimal_num";
 
+/// The same for a number that becomes a float: also fails for an integer that no float represents.
+const CHECKED_FLOAT: &str = "decimal_real";
+
 /// Registers the functions of a step without decimals.
 pub(in crate::host::sqlite) fn register_checked(connection: &Connection) -> core::result::Result<(), Failure> {
     CHECKED.into_iter().try_for_each(|(name, operator)| {
@@ -61,6 +64,14 @@ fn try_register(connection: &Connection) -> Result<()> {
         argument(context, 0)?;
         context.get::<SqlValue>(0)
     })?;
+    connection.create_scalar_function(CHECKED_FLOAT, 1, flags, |context| {
+        if let Number::Int(number) = argument(context, 0)?
+            && !is_float(number)
+        {
+            return Err(user_error(format!("the integer {number} is not exact as a float")));
+        }
+        context.get::<SqlValue>(0)
+    })?;
     format::register(connection, flags)?;
     connection.create_scalar_function("round", 1, flags, round)?;
     connection.create_scalar_function("round", 2, flags, round)?;
@@ -76,6 +87,12 @@ fn user_error(reason: String) -> Error {
 
 fn argument(context: &Context<'_>, index: usize) -> Result<Number> {
     Number::from_value(context.get_raw(index)).map_err(user_error)
+}
+
+/// Does a float represent this integer exactly?
+#[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, reason = "the loss is what is looked for")]
+fn is_float(number: i64) -> bool {
+    number as f64 as i128 == i128::from(number)
 }
 
 fn to_sql(number: Number) -> SqlValue {

@@ -315,19 +315,25 @@ impl<'t> Rewriter<'t> {
         self.copy(text);
         let mut operand = String::new();
         self.inside(Some("as"), &mut operand);
-        if self.arithmetic == Arithmetic::Exact && self.is_fractional_type() {
+        if let Some(check) = self.cast_check().filter(|_| self.arithmetic == Arithmetic::Exact) {
             self.is_changed = true;
-            operand = format!("decimal_num({operand})");
+            operand = format!("{check}({operand})");
         }
         text.push_str(&operand);
         self.group(text);
     }
 
-    /// Is the type at `AS REAL)` one of numbers with a fraction, by SQLite's rules?
-    fn is_fractional_type(&self) -> bool {
+    /// What checks the operand of a cast to the type at `AS REAL)`, if that is one of floats or of numbers with a fraction, by
+    /// SQLite's rules.
+    fn cast_check(&self) -> Option<&'static str> {
         let name = self.tokens.iter().skip(self.at).take_while(|token| !token.is(")") && token.kind != Kind::End);
-        let name: String = name.map(|token| token.text.to_ascii_uppercase()).collect();
-        !["INT", "CHAR", "CLOB", "TEXT", "BLOB"].iter().any(|other| name.contains(other))
+        let name: String = name.skip(1).map(|token| token.text.to_ascii_uppercase()).collect();
+        let contains = |words: &[&str]| words.iter().any(|word| name.contains(word));
+        match () {
+            () if contains(&["INT", "CHAR", "CLOB", "TEXT", "BLOB"]) => None,
+            () if contains(&["REAL", "FLOA", "DOUB"]) => Some("decimal_real"),
+            () => Some("decimal_num"),
+        }
     }
 
     /// A sequence and what ends it.
@@ -381,7 +387,7 @@ mod tests {
             ),
             (
                 "SELECT CAST(a AS REAL), CAST(b AS DECIMAL(10, 2)), CAST(c AS INTEGER), CAST((SELECT d AS e) AS TEXT)",
-                "SELECT CAST(decimal_num(a) AS REAL), CAST(decimal_num(b) AS DECIMAL(10, 2)), CAST(c AS INTEGER), \
+                "SELECT CAST(decimal_real(a) AS REAL), CAST(decimal_num(b) AS DECIMAL(10, 2)), CAST(c AS INTEGER), \
                  CAST((SELECT d AS e) AS TEXT)",
             ),
             ("SELECT (a+b)*c COLLATE x", "SELECT decimal_mul((decimal_add(a,b)),c COLLATE x)"),
