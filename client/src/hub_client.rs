@@ -13,13 +13,12 @@ use http::Method;
 use serde::Serialize;
 
 use crate::connection::Connection;
-use crate::dial::Dial;
 use crate::error::ClientError;
 use crate::log_follower::LogFollower;
+use crate::options::ClientOptions;
 use crate::percent::{QUERY, percent_encoded};
 use crate::reply::{Reply, decode, decode_json, encode, expect_success};
 use crate::request::{Request, RetryPolicy};
-use crate::trust::Trust;
 
 /// The timeout of a heartbeat: a lease allows for several attempts.
 const HEARTBEAT_TIMEOUT: Duration = Duration::from_secs(3);
@@ -42,31 +41,15 @@ impl HubClient {
     /// # Errors
     /// An address is invalid.
     pub fn new(addresses: &[String]) -> Result<Self, ClientError> {
-        Self::with_dial(addresses, Dial::tcp())
+        Self::with_options(addresses, ClientOptions::default())
     }
 
-    /// Creates a client whose connections `dial` makes.
+    /// Creates a client with these options, without connecting.
     ///
     /// # Errors
-    /// An address is invalid.
-    pub fn with_dial(addresses: &[String], dial: Dial) -> Result<Self, ClientError> {
-        Ok(Self { connection: Connection::new("hub", addresses, dial)? })
-    }
-
-    /// Sends this token with every request.
-    ///
-    /// # Errors
-    /// The token has characters that a header cannot contain.
-    pub fn with_token(self, token: &str) -> Result<Self, ClientError> {
-        Ok(Self { connection: self.connection.with_token(token)? })
-    }
-
-    /// Uses these certificates for TLS.
-    ///
-    /// # Errors
-    /// A file cannot be used.
-    pub fn with_trust(self, trust: Trust) -> Result<Self, ClientError> {
-        Ok(Self { connection: self.connection.with_trust(trust)? })
+    /// An address is invalid, the token has characters that a header cannot contain, or a file of certificates cannot be used.
+    pub fn with_options(addresses: &[String], options: ClientOptions) -> Result<Self, ClientError> {
+        Ok(Self { connection: Connection::new("hub", addresses, options)? })
     }
 
     /// Returns the addresses of the hubs, as `host:port`.

@@ -46,7 +46,7 @@ pub use clock::Clock;
 pub use commit_metrics::CommitMetrics;
 pub use durability::Durability;
 pub use error::HubError;
-pub use jobs::counts::tally::{ScopeTally, Tally};
+pub use jobs::counts::tally::Tally;
 pub use lease_key::LeaseKey;
 pub use notifications::{Notifications, WorkerNews};
 pub use plan_error::PlanError;

@@ -1,4 +1,4 @@
-//! Ids, each a type of its own, so that a job's id cannot be passed for a node's.
+//! Ids. Each is a distinct type, so that a job's id cannot be passed where a node's is expected.
 
 use core::fmt;
 use core::str::FromStr;
@@ -81,7 +81,7 @@ pub struct Token {
 }
 
 impl Token {
-    /// Returns a token without a seal, which a hub accepts from no worker.
+    /// Returns a token without a seal, which hubs reject.
     #[must_use]
     pub const fn unsealed(number: u64) -> Self {
         Self { number, seal: [0; 16] }

@@ -26,7 +26,9 @@ mod net_rule;
 pub mod plan;
 mod serde_value;
 pub mod sql_table;
+pub mod text;
 pub mod value;
+mod wall_part;
 pub mod wire;
 
 pub use bundle::{Bundle, Package, SourceFile};
@@ -40,3 +42,4 @@ pub use plan::{Call, ForEach, Input, JobNode, Node, Plan, Step};
 pub use serde_value::{ConvertError, from_value, to_value};
 pub use sql_table::{SqlColumn, SqlTable, SqlType};
 pub use value::{Decimal, Value};
+pub use wall_part::WallPart;

@@ -1,7 +1,7 @@
 //! [`Plan`]: a compiled script. Its steps, and the graph of jobs and loops that its calls create.
 //!
 //! `lang` creates it, the hub stores it, and nothing changes it. The graph is a tree of blocks: the top level, and a body for each
-//! loop. A node may use earlier nodes of its own block and of the blocks around it.
+//! loop. A node may use earlier nodes of its block and of the blocks around it.
 
 use serde::{Deserialize, Serialize};
 
@@ -39,7 +39,7 @@ pub struct Step {
     pub source: Source,
     /// The line of its definition, from 1.
     pub line: u32,
-    /// Its settings, those of the script and its own.
+    /// Its settings: its own, and those of the script for the others.
     pub settings: Settings,
 }
 
@@ -120,7 +120,7 @@ pub struct Rate {
     pub count: u32,
     /// The period in milliseconds.
     pub per_ms: u64,
-    /// A field of the first input; each of its values has a rate of its own.
+    /// A field of the first input: each of its values has a separate rate.
     pub by: Option<String>,
 }
 

@@ -105,11 +105,11 @@ pub struct WorkerAbilities {
     pub secrets: Vec<String>,
     /// The names of its databases for postgres steps; empty for the one without a name.
     pub databases: Vec<String>,
-    /// The parts of the wall around its sandboxes that are up: `seccomp`, `landlock`, `no-dumps`, `own-user`.
+    /// The names of the parts of the wall around its sandboxes that are up, see [`WallPart`](crate::WallPart).
     pub wall: Vec<String>,
 }
 
-/// A worker that a hub has heard of in the last minute.
+/// A worker from which a hub of the database received a request in the last minute.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WorkerView {
     /// Its name.
@@ -381,7 +381,7 @@ pub struct RunView {
     pub now: Timestamp,
     /// When the run will have ended at the rate of the last minutes. `None` if that cannot be estimated.
     pub eta: Option<Timestamp>,
-    /// The scopes of waiting jobs that no worker has requested from this hub in the last minute.
+    /// The scopes of waiting jobs that no worker has requested in the last minute, from any hub of the database.
     pub unserved: Vec<UnservedScope>,
 }
 
@@ -425,6 +425,33 @@ pub struct StepView {
     pub resets: u64,
     /// The total milliseconds that its attempts ran.
     pub run_ms: u64,
+}
+
+impl StepView {
+    /// Returns the number of its jobs in each state.
+    #[must_use]
+    pub const fn by_state(&self) -> [(JobState, u64); 6] {
+        [
+            (JobState::Blocked, self.blocked),
+            (JobState::Available, self.available),
+            (JobState::Running, self.running),
+            (JobState::Completed, self.completed),
+            (JobState::Failed, self.failed),
+            (JobState::Cancelled, self.cancelled),
+        ]
+    }
+
+    /// Returns the number of jobs that are final.
+    #[must_use]
+    pub const fn finished(&self) -> u64 {
+        self.completed + self.failed + self.cancelled
+    }
+
+    /// Returns the number of jobs that are not final.
+    #[must_use]
+    pub const fn open(&self) -> u64 {
+        self.blocked + self.available + self.running
+    }
 }
 
 /// A job, as people and scripts see it.
@@ -503,7 +530,7 @@ pub struct WhyView {
     pub lease_ends_at: Option<Timestamp>,
     /// When its `!rate` allows the next job to start.
     pub rate_opens_at: Option<Timestamp>,
-    /// The workers that requested jobs of its scope from this hub in the last minute.
+    /// The workers that requested jobs of its scope in the last minute, from any hub of the database.
     pub served_by: Vec<String>,
 }
 

@@ -70,5 +70,5 @@ pub use step::net_port::NetPort;
 pub use step::permissions::Permissions;
 pub use step::task::{Code, Event, Finished, Items, Placeholders, Task, Usage};
 pub use wall::escape::attempt::EscapeTarget;
-pub use wall::report::{MissingPart, Wall, WallPart};
+pub use wall::report::{MissingPart, Wall};
 pub use wall::spec::WallMode;

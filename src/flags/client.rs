@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use anyhow::Context;
-use bue_client::{BucketClient, ClientError, HubClient, Trust};
+use bue_client::{BucketClient, ClientError, ClientOptions, HubClient, Trust};
 use clap::Args;
 
 use crate::config::address::server_addresses;
@@ -63,26 +63,21 @@ pub(crate) struct Clients {
     pub(crate) bucket: BucketClient,
 }
 
-/// How a client identifies itself, and which servers it trusts.
-struct Credentials {
-    trust: Trust,
-    token: Option<String>,
-}
-
 impl HubFlags {
     /// Makes a client of the hub. Does not connect yet.
     pub(crate) fn client(&self, settings: &Settings) -> Result<HubClient, CommandError> {
         let addresses = self.hub.clone().unwrap_or_else(|| settings.address(HUB));
         let addresses = server_addresses(&addresses, "-b")?;
-        self.credentials(settings)?.hub_client(&addresses)
+        HubClient::with_options(&addresses, self.options(settings)?).map_err(|error| usage(&error))
     }
 
-    fn credentials(&self, settings: &Settings) -> Result<Credentials, CommandError> {
+    /// Returns how clients connect: the certificates that they trust, and the token that they send.
+    fn options(&self, settings: &Settings) -> Result<ClientOptions, CommandError> {
         let token = match &self.token_file {
             Some(file) => Some(read_token(file)?),
             None => token_from_settings(settings)?,
         };
-        Ok(Credentials { trust: self.tls.trust(settings)?, token })
+        Ok(ClientOptions { trust: self.tls.trust(settings)?, token, dial: None })
     }
 }
 
@@ -129,36 +124,15 @@ impl ClientFlags {
         settings: &Settings,
     ) -> Result<BucketClient, CommandError> {
         let address = address.unwrap_or_else(|| settings.address(BUCKET));
-        self.hub.credentials(settings)?.bucket_client(&address)
+        BucketClient::with_options(&address, self.hub.options(settings)?).map_err(|error| usage(&error))
     }
 }
 
 /// Makes a client of a bucket with the credentials of the settings.
 pub(crate) fn bucket_client_from_settings(address: &str, settings: &Settings) -> Result<BucketClient, CommandError> {
     let trust = ClientTlsFlags::default().trust(settings)?;
-    Credentials { trust, token: token_from_settings(settings)? }.bucket_client(address)
-}
-
-impl Credentials {
-    fn hub_client(self, addresses: &[String]) -> Result<HubClient, CommandError> {
-        let client = HubClient::new(addresses)
-            .and_then(|client| client.with_trust(self.trust))
-            .map_err(|error| usage(&error))?;
-        match self.token {
-            None => Ok(client),
-            Some(token) => client.with_token(&token).map_err(|error| usage(&error)),
-        }
-    }
-
-    fn bucket_client(self, address: &str) -> Result<BucketClient, CommandError> {
-        let client = BucketClient::new(address)
-            .and_then(|client| client.with_trust(self.trust))
-            .map_err(|error| usage(&error))?;
-        match self.token {
-            None => Ok(client),
-            Some(token) => client.with_token(&token).map_err(|error| usage(&error)),
-        }
-    }
+    let options = ClientOptions { trust, token: token_from_settings(settings)?, dial: None };
+    BucketClient::with_options(address, options).map_err(|error| usage(&error))
 }
 
 fn usage(error: &ClientError) -> CommandError {

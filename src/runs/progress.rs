@@ -2,12 +2,12 @@
 
 use std::time::{Duration, Instant};
 
+use bue_model::text::shortened;
 use bue_model::wire::{RunView, StepView};
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
 use crate::process::control_characters::without_control_characters;
 use crate::process::output::{eprint_line, stderr_is_terminal, use_colour};
-use crate::process::table::cut;
 use crate::process::terminal::stderr_width;
 use crate::runs::times::duration_text;
 use crate::runs::unserved::UnservedWarnings;
@@ -132,7 +132,7 @@ impl Bars {
         for (bar, step) in self.steps.iter().zip(&view.steps) {
             bar.set_style(style(columns, width, step.failed > 0, use_colour()));
             bar.set_length(total(step));
-            bar.set_position(finished(step));
+            bar.set_position(step.finished());
             bar.set_prefix(prefix(&step.name, columns));
             bar.set_message(counts_text(step));
         }
@@ -154,7 +154,7 @@ impl Bars {
 
 fn prefix(name: &str, columns: usize) -> String {
     let name = without_control_characters(name);
-    if columns < MIN_BAR_WIDTH { cut(&name, NARROW_NAME) } else { name }
+    if columns < MIN_BAR_WIDTH { shortened(&name, NARROW_NAME) } else { name }
 }
 
 fn style(columns: usize, name_width: usize, has_failed: bool, is_coloured: bool) -> ProgressStyle {
@@ -219,7 +219,7 @@ pub(crate) fn remaining_text(view: &RunView) -> Option<String> {
 
 fn step_text(step: &StepView) -> String {
     let counts = counts_text(step);
-    let text = format!("{} {}/{}", step.name, finished(step), total(step));
+    let text = format!("{} {}/{}", step.name, step.finished(), total(step));
     if counts.is_empty() { text } else { format!("{text} ({counts})") }
 }
 
@@ -236,12 +236,8 @@ fn counts_text(step: &StepView) -> String {
     parts.join(", ")
 }
 
-fn finished(step: &StepView) -> u64 {
-    step.completed + step.failed + step.cancelled
-}
-
-fn total(step: &StepView) -> u64 {
-    finished(step) + step.blocked + step.available + step.running
+const fn total(step: &StepView) -> u64 {
+    step.finished() + step.open()
 }
 
 #[cfg(test)]

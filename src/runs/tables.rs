@@ -1,10 +1,11 @@
 //! Tables of runs, steps and jobs, which fit into a terminal.
 
 use bue_model::Timestamp;
+use bue_model::text::shortened;
 use bue_model::wire::{JobPage, JobView, RunView, StepView};
 
 use crate::process::output::counted;
-use crate::process::table::{Column, TextTable, cut};
+use crate::process::table::{Column, TextTable};
 use crate::runs::job_name::round_number;
 use crate::runs::progress::remaining_text;
 use crate::runs::times::{ago_text, duration_text};
@@ -33,7 +34,7 @@ pub(crate) fn run_table(views: &[RunView], now: Timestamp, width: Option<usize>)
         table.add_row([
             view.id.to_string().chars().take(digits).collect(),
             view.state.name().to_owned(),
-            sum(|step| step.blocked + step.available + step.running),
+            sum(StepView::open),
             sum(|step| step.completed),
             sum(|step| step.failed),
             ago_text(view.created_at, now),
@@ -60,7 +61,7 @@ pub(crate) fn run_text(view: &RunView, now: Timestamp, width: Option<usize>) -> 
     let head = match width {
         Some(width) if head.chars().count() > width => {
             let lines = [format!("run {}", view.id), format!("{}: {}", view.state.name(), view.name)];
-            lines.map(|line| cut(&line, width)).join("\n")
+            lines.map(|line| shortened(&line, width)).join("\n")
         }
         _ => head,
     };
@@ -93,8 +94,8 @@ fn step_table(view: &RunView, width: Option<usize>) -> String {
         Column::number("cancelled", 3),
     ]);
     for step in &view.steps {
-        let counts = [step.blocked, step.available, step.running, step.completed, step.failed, step.cancelled];
-        let [blocked, available, running, completed, failed, cancelled] = counts.map(|count| count.to_string());
+        let counts = step.by_state().map(|(_, count)| count.to_string());
+        let [blocked, available, running, completed, failed, cancelled] = counts;
         table.add_row([step.name.clone(), blocked, available, running, completed, failed, cancelled]);
     }
     table.format(width)

@@ -56,25 +56,17 @@ impl RunProgress {
 /// Returns when a run will have ended; `None` if it has ended, if too little has happened since the sample, or if there are steps
 /// whose number of jobs is not known, because the loop around them has not started.
 fn estimate(now: Timestamp, since: Sample, view: &RunView) -> Option<Timestamp> {
-    let is_known = view.state == RunState::Running && view.steps.iter().all(|step| finished_of(step) + open(step) > 0);
+    let is_known = view.state == RunState::Running && view.steps.iter().all(|step| step.finished() + step.open() > 0);
     let (span, done) = (now.since_ms(since.at), finished(&view.steps).saturating_sub(since.finished));
     if !is_known || span < MIN_SPAN_MS || done < MIN_FINISHED {
         return None;
     }
-    let remaining = view.steps.iter().map(open).sum::<u64>();
+    let remaining = view.steps.iter().map(StepView::open).sum::<u64>();
     Some(now.plus_ms(remaining.saturating_mul(span) / done))
 }
 
 fn finished(steps: &[StepView]) -> u64 {
-    steps.iter().map(finished_of).sum()
-}
-
-const fn finished_of(step: &StepView) -> u64 {
-    step.completed + step.failed + step.cancelled
-}
-
-const fn open(step: &StepView) -> u64 {
-    step.blocked + step.available + step.running
+    steps.iter().map(StepView::finished).sum()
 }
 
 #[cfg(test)]

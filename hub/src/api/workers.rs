@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use bue_model::WallPart;
 use bue_model::wire::{LeaseRequest, WorkerAbilities, WorkerView};
 use tokio::sync::Notify;
 use tokio::time::Instant;
@@ -15,9 +16,6 @@ const WORKER_TIMEOUT: Duration = Duration::from_secs(60);
 const MAX_WORKERS: usize = 4_096;
 /// Workers that [`Workers::serving`] names.
 const MAX_NAMED: usize = 10;
-
-/// The parts of a wall that are counted.
-pub(super) const WALL_PARTS: [&str; 4] = ["seccomp", "landlock", "no-dumps", "own-user"];
 
 /// Workers by name. Cheap to clone.
 #[derive(Clone, Debug, Default)]
@@ -145,8 +143,8 @@ impl Workers {
     }
 
     /// Returns the number of those that have this part of the wall.
-    pub(super) fn count_with_wall(&self, part: &str) -> usize {
-        let has_part = |entry: &&WorkerEntry| entry.abilities.wall.iter().any(|known| known == part);
+    pub(super) fn count_with_wall(&self, part: WallPart) -> usize {
+        let has_part = |entry: &&WorkerEntry| entry.abilities.wall.iter().any(|known| known == part.name());
         self.lock().values().filter(|entry| entry.is_alive_here()).filter(has_part).count()
     }
 

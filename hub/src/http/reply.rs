@@ -1,6 +1,6 @@
 //! Replies: JSON, postcard after its version byte, streams, and errors, which all have the same shape.
 
-use bue_model::location::is_printable;
+use bue_model::text::is_printable;
 use bue_model::wire::{CONTENT_TYPE, ErrorBody, ErrorView, WIRE_VERSION};
 use bytes::Bytes;
 use http::{HeaderValue, Method, Response, StatusCode, header};
@@ -204,7 +204,9 @@ pub(crate) fn printable_json<T: Serialize>(value: &T) -> serde_json::Result<Stri
     for char in text.chars() {
         match is_printable(char) {
             true => printable.push(char),
-            false => char.encode_utf16(&mut [0; 2]).iter().for_each(|unit| printable.push_str(&format!("\\u{unit:04x}"))),
+            false => {
+                char.encode_utf16(&mut [0; 2]).iter().for_each(|unit| printable.push_str(&format!("\\u{unit:04x}")))
+            }
         }
     }
     Ok(printable)

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use bue_model::text::truncate_bytes;
 use bue_model::wire::{Changed, Submission};
 use bue_model::{JobId, RunId, RunState, StepIndex};
 use deadpool_postgres::Transaction;
@@ -24,7 +25,7 @@ impl PostgresState {
     /// and the second transaction waits for the commit of the first.
     pub(super) async fn submit(&self, now: i64, mut submission: Submission) -> Result<RunId, HubError> {
         let id = submission.run;
-        submission.name.truncate(submission.name.floor_char_boundary(MAX_NAME));
+        truncate_bytes(&mut submission.name, MAX_NAME);
         // a text column takes no NUL
         let name = submission.name.replace('\0', "");
         if retry_transient!(self.run_key(id))?.is_some() {

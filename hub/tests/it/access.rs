@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use bue_client::{BucketClient, ClientError, HubClient};
+use bue_client::{BucketClient, ClientError, ClientOptions, HubClient};
 use bue_hub::{
     Access, BlobStore, Bucket, Durability, Hub, Role, RouteView, SqliteStore, TokenEntry, TokenFile, bucket_routes,
     hub_routes,
@@ -163,17 +163,18 @@ fn the_roles_are_those_of_the_documentation() {
 #[tokio::test]
 async fn clients_send_their_token_and_report_what_is_wrong_with_it() {
     let (hub, bucket) = (GuardedServer::hub().await, GuardedServer::bucket().await);
-    let client = || HubClient::new(std::slice::from_ref(&hub.address)).expect("a client");
-    let submitter = client().with_token("submitter").expect("a token");
+    let client = |options| HubClient::with_options(std::slice::from_ref(&hub.address), options);
+    let with = |token: &str| client(ClientOptions::with_token(token)).expect("a client");
+    let submitter = with("submitter");
     assert_eq!(submitter.bucket().await.expect("info").as_deref(), Some("127.0.0.1:7"), "as seen from here");
     let mut script = Script::new();
     script.call(&["a"], &[]);
     let run = submitter.submit(&submission(7, script.plan())).await.expect("a run");
     let refusals = [
-        (client().runs().await.map(drop), 401),
-        (client().with_token("wrong").expect("a token").runs().await.map(drop), 401),
+        (client(ClientOptions::default()).expect("a client").runs().await.map(drop), 401),
+        (with("wrong").runs().await.map(drop), 401),
         (submitter.cancel_run(run).await.map(drop), 403),
-        (client().with_token("worker").expect("a token").runs().await.map(drop), 403),
+        (with("worker").runs().await.map(drop), 403),
     ];
     for (refusal, expected) in refusals {
         let refusal = refusal.expect_err("a refusal");
@@ -181,7 +182,7 @@ async fn clients_send_their_token_and_report_what_is_wrong_with_it() {
         assert_eq!(*status, expected);
         assert!(refusal.to_string().contains("BUE_TOKEN"), "{refusal}");
     }
-    assert!(matches!(client().with_token("a\nb"), Err(ClientError::Token)));
+    assert!(matches!(client(ClientOptions::with_token("a\nb")), Err(ClientError::Token)));
     // the response to a HEAD request has no body
     let bare = BucketClient::new(&bucket.address).expect("a client");
     let refusal = bare.has(RunId(Uuid::nil()), &BlobHash([1; 32])).await.expect_err("a refusal").to_string();
@@ -193,7 +194,8 @@ async fn clients_send_their_token_and_report_what_is_wrong_with_it() {
 async fn tokens_are_rotated_while_the_servers_run() {
     let hub = GuardedServer::hub().await;
     let file = TokenFile::new(hub.folder.path().join("bue.tokens"));
-    let with = |token: &str| HubClient::new(std::slice::from_ref(&hub.address)).and_then(|hub| hub.with_token(token));
+    let with =
+        |token: &str| HubClient::with_options(std::slice::from_ref(&hub.address), ClientOptions::with_token(token));
     let new = with("new").expect("a client");
     assert!(new.runs().await.is_err());
     file.add(TokenEntry::new("new", Role::Viewer, "new", Timestamp(0)).expect("an entry")).expect("added");
@@ -212,7 +214,7 @@ async fn a_worker_leases_only_jobs_of_its_tokens_scopes() {
     file.add(entry.clone()).expect("added");
     assert_eq!(file.read().expect("a file").expect("tokens").last(), Some(&entry), "the entry is read back unchanged");
     let lease = async |token: &str, scopes: &[&str]| {
-        let worker = HubClient::new(std::slice::from_ref(&hub.address)).and_then(|hub| hub.with_token(token));
+        let worker = HubClient::with_options(std::slice::from_ref(&hub.address), ClientOptions::with_token(token));
         let scopes = scopes.iter().map(|scope| (*scope).to_owned()).collect();
         let request = LeaseRequest {
             worker: "w".into(),
@@ -245,7 +247,7 @@ async fn a_lease_can_be_used_only_with_the_access_token_it_was_granted_to() {
     add_worker("holder", "default");
     add_worker("forger", "other");
     let client = |token: &str| {
-        let client = HubClient::new(std::slice::from_ref(&hub.address)).and_then(|client| client.with_token(token));
+        let client = HubClient::with_options(std::slice::from_ref(&hub.address), ClientOptions::with_token(token));
         client.expect("a client")
     };
     let mut script = Script::new();
@@ -312,9 +314,10 @@ async fn every_route_survives_arbitrary_bytes() {
             }
         }
     }
-    let client = HubClient::new(std::slice::from_ref(&hub.address)).and_then(|client| client.with_token("viewer"));
+    let viewer = ClientOptions::with_token("viewer");
+    let client = HubClient::with_options(std::slice::from_ref(&hub.address), viewer.clone());
     assert_eq!(client.expect("a client").runs().await.expect("the server is alive"), []);
-    let client = BucketClient::new(&bucket.address).and_then(|client| client.with_token("viewer")).expect("a client");
+    let client = BucketClient::with_options(&bucket.address, viewer).expect("a client");
     client.ping().await.expect("the server is alive");
 }
 

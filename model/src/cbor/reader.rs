@@ -132,7 +132,7 @@ impl<'a> Reader<'a> {
     /// Reads the next value.
     ///
     /// # Errors
-    /// Bytes that are no value.
+    /// Bytes that are not a value.
     #[inline]
     pub fn item(&mut self) -> Result<Item<'a>, CborError> {
         match self.short_text() {

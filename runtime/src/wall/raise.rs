@@ -2,7 +2,9 @@
 
 use std::fs::File;
 
-use super::report::{Wall, WallPart};
+use bue_model::WallPart;
+
+use super::report::Wall;
 use super::spec::{UserId, WallMode, WallSpec};
 use super::syscalls::PackageFiles;
 use super::{landlock, privileges, probe, syscalls};

@@ -228,9 +228,17 @@ async fn conversions_are_those_of_sqlite() {
         ("SELECT w / -1 FROM rows", &plain, vec!["float 9.223372036854776e18"]),
         ("SELECT w / 1 a, v / 2.0 b FROM rows", &plain, vec!["int -9223372036854775808", "float 4503599627370496.5"]),
         // a text that is compared with a column of numbers becomes a number, and may be rounded
-        ("SELECT v = x a, v = '0.50000000000000000001' b, v = '0.51' c FROM rows", &exact, vec!["int 1", "int 1", "int 0"]),
+        (
+            "SELECT v = x a, v = '0.50000000000000000001' b, v = '0.51' c FROM rows",
+            &exact,
+            vec!["int 1", "int 1", "int 0"],
+        ),
         ("SELECT CAST(w AS NUMERIC) a, CAST(4 AS REAL) b FROM rows", &exact, vec!["int 9007199254740993", "float 4.0"]),
-        ("SELECT CAST(9007199254740992 AS REAL) a, CAST(NULL AS REAL) b", &exact, vec!["float 9007199254740992.0", "null"]),
+        (
+            "SELECT CAST(9007199254740992 AS REAL) a, CAST(NULL AS REAL) b",
+            &exact,
+            vec!["float 9007199254740992.0", "null"],
+        ),
     ] {
         assert_eq!(cells(sql, rows).await, Ok(expected.into_iter().map(str::to_owned).collect()), "{sql}");
     }

@@ -58,7 +58,9 @@ const FILES: &[(&str, &str)] = &[
     sdk_file!("model/src/serde_value/mod.rs"),
     sdk_file!("model/src/serde_value/serializer.rs"),
     sdk_file!("model/src/sql_table.rs"),
+    sdk_file!("model/src/text.rs"),
     sdk_file!("model/src/value.rs"),
+    sdk_file!("model/src/wall_part.rs"),
     sdk_file!("model/src/wire.rs"),
 ];
 

@@ -1,6 +1,8 @@
 //! What users request, and what they see.
 
-use bue_hub::{HubError, ScopeTally, Tally};
+use std::collections::BTreeMap;
+
+use bue_hub::{HubError, Tally};
 use bue_model::job::INLINE_LIMIT;
 use bue_model::wire::{NoValue, Report, ResultCursor, RoundValue, Verdict};
 use bue_model::{ArgumentSummary, Input, JobId, JobState, Outcome, Round, RunId, RunState, Timestamp};
@@ -647,12 +649,17 @@ pub(crate) async fn jobs_of_open_runs_are_counted_by_scope(mut world: World) {
     let held = world.lease(1).await.remove(0);
     world.report(&held, completed("1")).await;
     let tally = world.store.tally().await.expect("a tally");
-    let all = ScopeTally { blocked: 1, available: 2, completed: 1, ..ScopeTally::default() };
-    let small = ScopeTally { available: 2, ..ScopeTally::default() };
-    assert_eq!(tally.scopes, [("default".to_owned(), all), ("small".to_owned(), small)].into());
+    let scope = |name: &str, counts: &[(JobState, u64)]| {
+        let mut all: BTreeMap<JobState, u64> = JobState::ALL.into_iter().map(|state| (state, 0)).collect();
+        all.extend(counts.iter().copied());
+        (name.to_owned(), all)
+    };
+    let all = [(JobState::Blocked, 1), (JobState::Available, 2), (JobState::Completed, 1)];
+    let scopes = [scope("default", &all), scope("small", &[(JobState::Available, 2)])];
+    assert_eq!(tally.scopes, scopes.into());
     assert_eq!(tally.open_runs, 2);
     world.store.cancel_run(world.time(), held.lease.run).await.expect("cancelled");
     let tally = world.store.tally().await.expect("a tally");
-    let rest = ScopeTally { blocked: 1, available: 1, ..ScopeTally::default() };
+    let (_, rest) = scope("default", &[(JobState::Blocked, 1), (JobState::Available, 1)]);
     assert_eq!((tally.open_runs, tally.scopes.get("default")), (1, Some(&rest)));
 }

@@ -3,7 +3,7 @@
 use bue_model::{Answer, Failure, FailureKind};
 
 use crate::packages::sites::{Site, Sites};
-use crate::wall::report::{Wall, WallPart};
+use crate::wall::report::Wall;
 
 /// The folder of packages of some hosts.
 #[derive(Debug)]
