@@ -33,7 +33,7 @@ pub(crate) struct AddressSetting {
 }
 
 impl Setting {
-    const fn of_type(self, value_type: ValueType) -> Self {
+    const fn with_type(self, value_type: ValueType) -> Self {
         Self { value_type, ..self }
     }
 
@@ -128,34 +128,34 @@ pub(crate) const SCOPES: Setting = setting(
     ("worker", "scopes"),
     "the scopes a worker serves, in order of preference",
 )
-.of_type(ValueType::List);
+.with_type(ValueType::List);
 /// Prefer the last scope and the lowest priority.
 pub(crate) const REVERSE: Setting = setting(
     &["BUE_REVERSE", "REVERSE_PRIORITY", "PIPE_WORKER_REVERSE"],
     ("worker", "reverse"),
     "a worker prefers the last scope and the lowest priority; false",
 )
-.of_type(ValueType::Switch);
+.with_type(ValueType::Switch);
 /// The share of jobs that would be served last.
 pub(crate) const ANTI_STARVATION: Setting = setting(
     &["BUE_ANTI_STARVATION"],
     ("worker", "anti_starvation"),
     "of this many jobs that a worker takes, one is the job that would be served last; `off` for none; 16; see operations.md",
-).of_type(ValueType::Number);
+).with_type(ValueType::Number);
 /// The most jobs a worker holds at a time.
 pub(crate) const SLOTS: Setting = setting(
     &["BUE_SLOTS", "N_WORKER_PROCESSES"],
     ("worker", "slots"),
     "the most jobs a worker holds at a time, including jobs that wait; 10000",
 )
-.of_type(ValueType::Number);
+.with_type(ValueType::Number);
 /// The memory of a worker's steps.
 pub(crate) const MEMORY: Setting = setting(
     &["BUE_MEMORY"],
     ("worker", "memory"),
     "memory that a worker's steps may use before it stops taking jobs, such as `8GiB`; half of the machine's",
 )
-.of_type(ValueType::Number);
+.with_type(ValueType::Number);
 /// The hub's database.
 pub(crate) const HUB_STORE: Setting =
     setting(&["BUE_HUB_STORE"], ("hub", "store"), "the hub's database, sqlite:PATH or postgres:URL; sqlite:bue.db");
@@ -164,7 +164,7 @@ pub(crate) const LEASE: Setting = setting(
     &["BUE_LEASE"],
     ("hub", "lease"),
     "seconds without a heartbeat after which a worker's jobs run elsewhere, 1 to 3600; the same on all hubs of a database; 8",
-).of_type(ValueType::Number);
+).with_type(ValueType::Number);
 /// The format of logs.
 pub(crate) const LOG_FORMAT: Setting = setting(
     &["BUE_LOG_FORMAT"],
@@ -177,7 +177,7 @@ pub(crate) const KEEP: Setting = setting(
     ("hub", "keep"),
     "how long finished runs are kept: `12h`, `30d`, `forever`; 7 days; see bucket.md",
 )
-.of_type(ValueType::Number);
+.with_type(ValueType::Number);
 /// Where the bucket stores its data.
 pub(crate) const BUCKET_STORE: Setting = setting(
     &["BUE_BUCKET_STORE"],
@@ -190,7 +190,7 @@ pub(crate) const GRACE: Setting = setting(
     ("bucket", "grace"),
     "how long the bucket keeps blobs that no run needs; longer than any upload takes; 1 day",
 )
-.of_type(ValueType::Number);
+.with_type(ValueType::Number);
 /// Where the prepared sandbox is cached.
 pub(crate) const CACHE_DIR: Setting = setting(
     &["BUE_CACHE_DIR"],
@@ -210,7 +210,7 @@ pub(crate) const ALLOW_NET: Setting = setting(
     ("allow", "net"),
     "hosts that steps may connect to, if their script asks for them; `*` for all it asks for; none; see network.md",
 )
-.of_type(ValueType::ListOrFalse);
+.with_type(ValueType::ListOrFalse);
 /// Certificate authorities that steps trust in addition to the system's.
 pub(crate) const CA_FILE: Setting = setting(
     &["BUE_CA_FILE"],
@@ -231,7 +231,7 @@ pub(crate) const POSTGRES_HOST: Setting =
     setting(&["POSTGRES_HOST"], ("postgres", "host"), "the database's host, if there is no URL; localhost");
 /// Its port.
 pub(crate) const POSTGRES_PORT: Setting =
-    setting(&["POSTGRES_PORT"], ("postgres", "port"), "its port; 5432").of_type(ValueType::Number);
+    setting(&["POSTGRES_PORT"], ("postgres", "port"), "its port; 5432").with_type(ValueType::Number);
 /// Its role.
 pub(crate) const POSTGRES_USER: Setting =
     setting(&["POSTGRES_USER"], ("postgres", "user"), "the role; the user that runs the worker");
@@ -247,7 +247,7 @@ pub(crate) const POSTGRES_CONNECTIONS: Setting = setting(
     ("postgres", "connections"),
     "the most connections of a worker to each database; further postgres steps wait; 8",
 )
-.of_type(ValueType::Number);
+.with_type(ValueType::Number);
 
 /// All settings whose value is an address.
 pub(crate) const ADDRESSES: &[AddressSetting] = &[HUB_LISTEN, BUCKET_LISTEN, HUB, BUCKET];

@@ -39,12 +39,12 @@ pub(crate) enum PackError {
 pub(crate) fn pack(step: &Step, script: &Path) -> Result<Bundle, PackError> {
     let mut packer = match &step.source {
         Source::Inline { text, line } => {
-            let mut packer = Packer::new(step, Neighbours::of_inline_code(script), *line);
+            let mut packer = Packer::new(step, Neighbours::for_inline_code(script), *line);
             packer.add(packer.neighbours.entry.clone(), Bytes::copy_from_slice(text.as_bytes()))?;
             packer
         }
         Source::File(path) => {
-            let mut packer = Packer::new(step, Neighbours::of_file(script, path), 1);
+            let mut packer = Packer::new(step, Neighbours::for_file(script, path), 1);
             let content = packer.read(&packer.neighbours.entry)?;
             packer.add(packer.neighbours.entry.clone(), content)?;
             packer

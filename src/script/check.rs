@@ -56,7 +56,7 @@ pub(crate) fn load_script(path: &Path, settings: &Settings) -> Result<CheckedScr
     let plan = report.into_plan()?;
     let bundles: Result<Vec<Bundle>, _> = plan.steps.iter().map(|step| bundle(step, path, &mut builder)).collect();
     let mut bundles = bundles.map_err(|message| program_failed(&message))?;
-    let (packages, wheels) = LockedPackages::of_script(path).for_plan(&plan, &settings.cache_dir()?)?;
+    let (packages, wheels) = LockedPackages::for_script(path).for_plan(&plan, &settings.cache_dir()?)?;
     bundles.iter_mut().zip(packages).for_each(|(bundle, packages)| bundle.packages = packages);
     Ok(CheckedScript { name, plan, bundles, wheels })
 }
@@ -90,7 +90,7 @@ pub(crate) fn check_script(path: &Path, cache: &Path, served: Option<&[String]>)
     let folder = folder(path);
     let python = check_sources(script, &compiled, |path| read_source(&folder.join(path)));
     let sql = check_sql(script, &compiled, |path| read_source(&folder.join(path)), parse_sql);
-    let locked = LockedPackages::of_script(path);
+    let locked = LockedPackages::for_script(path);
     let packages = check_packages(script, &compiled, |step| locked.problems(step));
     let code = check_code(script, &compiled, |step| code_problems(step, path, &locked.modules(step, cache)));
     compiled.diagnostics.extend(python.into_iter().chain(sql).chain(packages).chain(code));

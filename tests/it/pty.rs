@@ -1,5 +1,6 @@
 //! `bue` on a terminal: `script` (Debian: bsdutils, which is always installed) makes one.
 
+use std::collections::BTreeSet;
 use std::io::Write as _;
 use std::process::{Command, Stdio};
 
@@ -16,7 +17,7 @@ struct Session {
 }
 
 /// Runs a command on a terminal of so many columns, on which `input` is typed.
-fn in_terminal(command: &Command, columns: u32, input: &str) -> Session {
+fn in_terminal(command: &Command, columns: usize, input: &str) -> Session {
     let words = [command.get_program()].into_iter().chain(command.get_args());
     let words: Vec<&str> = words.map(|word| word.to_str().expect("UTF-8")).collect();
     let shell = format!("stty cols {columns} rows 24 -echo; exec {}", words.join(" "));
@@ -38,19 +39,46 @@ fn in_terminal(command: &Command, columns: u32, input: &str) -> Session {
     Session { code: output.status.code().expect("an exit code"), screen }
 }
 
+/// A row of the terminal as it was drawn, perhaps not for the last time.
+struct DrawnRow {
+    text: String,
+    /// The escape sequences that coloured its characters.
+    colours: BTreeSet<String>,
+}
+
 impl Session {
-    /// The lines as they were written, also those that were overwritten later, with their colours.
-    fn lines(&self) -> impl Iterator<Item = &str> {
-        self.screen.split(['\r', '\n']).filter(|line| !line.is_empty())
+    /// Everything that was drawn, row by row. What is longer than a row continues in the next one, as on a terminal.
+    fn rows(&self, columns: usize) -> Vec<DrawnRow> {
+        let (mut rows, mut cells, mut colour) = (Vec::new(), Vec::new(), String::new());
+        let mut remaining = self.screen.as_str();
+        while let Some(char) = remaining.chars().next() {
+            let (symbol, after) = remaining.split_at(sequence_length(remaining));
+            remaining = after;
+            match char {
+                '\u{1b}' if symbol.ends_with('m') => symbol.clone_into(&mut colour),
+                '\u{1b}' | '\r' | '\n' => rows.append(&mut drawn_rows(&std::mem::take(&mut cells), columns)),
+                char => cells.push((char, colour.clone())),
+            }
+        }
+        rows.append(&mut drawn_rows(&cells, columns));
+        rows
     }
 }
 
-/// The text of a line, without escape sequences.
-fn plain(line: &str) -> String {
-    let mut pieces = line.split("\u{1b}[");
-    let first = pieces.next().unwrap_or_default().to_owned();
-    let is_end = |char: char| char.is_ascii_alphabetic();
-    pieces.fold(first, |text, piece| text + piece.split_once(is_end).map_or("", |(_, after)| after))
+/// The bytes of the character or the escape sequence at the beginning of a text.
+fn sequence_length(text: &str) -> usize {
+    match text.strip_prefix("\u{1b}[").and_then(|rest| rest.find(|char: char| char.is_ascii_alphabetic())) {
+        Some(end) => "\u{1b}[".len() + end + 1,
+        None => text.chars().next().map_or(0, char::len_utf8),
+    }
+}
+
+fn drawn_rows(cells: &[(char, String)], columns: usize) -> Vec<DrawnRow> {
+    let row = |cells: &[(char, String)]| DrawnRow {
+        text: cells.iter().map(|(char, _)| char).collect::<String>().trim_end().to_owned(),
+        colours: cells.iter().map(|(_, colour)| colour.clone()).collect(),
+    };
+    cells.chunks(columns).map(row).filter(|row| !row.text.is_empty()).collect()
 }
 
 const GREEN: &str = "\u{1b}[32m";
@@ -73,18 +101,21 @@ fn progress_fits_into_the_terminal_and_a_row_with_failures_is_not_green() {
     for columns in [50, 100] {
         let session = in_terminal(&project.command(&["run", "x.bue"]), columns, "");
         assert_eq!(session.code, 1, "{:?}", session.screen);
-        let is_row = |line: &&str| {
-            let plain = plain(line);
-            ["  numbers", "  a_step_with_a"].iter().any(|name| plain.starts_with(name)) && plain.contains('/')
+        let rows = session.rows(columns);
+        // the failures follow below the progress
+        let end = rows.iter().position(|row| row.text.starts_with("failed:")).expect("failures");
+        let progress = &rows[..end];
+        // a row that is too long would continue in the next one, which then begins with something else
+        let is_row = |row: &DrawnRow| row.text.starts_with("  ") && row.text.chars().count() <= columns;
+        assert!(progress.iter().all(is_row), "{:?}", progress.iter().map(|row| &row.text).collect::<Vec<_>>());
+        let colours = |name: &str, word: &str| -> BTreeSet<&str> {
+            let named = progress.iter().filter(|row| row.text.contains(name) && row.text.contains(word));
+            named.flat_map(|row| &row.colours).map(String::as_str).collect()
         };
-        let rows: Vec<&str> = session.lines().filter(is_row).collect();
-        let width = |line: &&str| plain(line).chars().count();
-        let widest = rows.iter().map(width).max().expect("rows");
-        assert!(widest <= columns as usize, "{widest} columns of {columns}: {:?}", session.screen);
-        let failed: Vec<&&str> = rows.iter().filter(|row| row.contains("failed")).collect();
-        assert!(!failed.is_empty(), "{:?}", session.screen);
-        assert!(failed.iter().all(|row| row.contains(RED) && !row.contains(GREEN)), "{failed:?}");
-        assert!(rows.iter().any(|row| row.contains("numbers") && row.contains(GREEN)), "{rows:?}");
+        let failed = colours("a_step_with_a", " failed");
+        assert!(failed.contains(RED) && !failed.contains(GREEN), "{failed:?}: {:?}", session.screen);
+        let others = colours("numbers", "1/1");
+        assert!(others.contains(GREEN) && !others.contains(RED), "{others:?}: {:?}", session.screen);
     }
 }
 
@@ -97,13 +128,13 @@ fn tables_fit_into_the_terminal_that_shows_them() {
     for arguments in [&["status"][..], &["status", &run], &["status", &run, "--jobs"]] {
         let session = in_terminal(&services.project.command(arguments), 50, "");
         assert_eq!(session.code, 0, "{}", session.screen);
-        let lines: Vec<String> = session.lines().map(plain).collect();
-        assert!(lines.iter().all(|line| line.chars().count() <= 50), "{lines:#?}");
+        let lines: Vec<&str> = session.screen.lines().collect();
+        assert!(lines.iter().all(|line| line.chars().count() <= 50 && !line.contains('\u{1b}')), "{lines:#?}");
         assert!(lines.iter().any(|line| line.contains("failed")), "{lines:#?}");
     }
     // the ids of the list are shortened on a terminal, and name the run
     let list = in_terminal(&services.project.command(&["status"]), 50, "");
-    let id = list.lines().nth(1).and_then(|line| line.split_whitespace().next()).expect("an id").to_owned();
+    let id = list.screen.lines().nth(1).and_then(|line| line.split_whitespace().next()).expect("an id").to_owned();
     assert!(id.len() < run.len() && run.starts_with(&id), "{}", list.screen);
 }
 

@@ -287,7 +287,7 @@ fn the_rounds_that_never_started_are_named_with_the_job_that_blocks_them() {
         step("work", "def work(n):\n    if n % 2:\n        raise ValueError('odd')\n    return n"),
         step("store", "def store(n):\n    return n"),
         step("sum_up", "def sum_up(ns):\n    return sum(ns)"),
-        "p = work | store\nfor n in numbers():\n    r = p(n)\nsum_up(r)\n".to_owned(),
+        "p = work | store\nr = [p(n) for n in numbers()]\nsum_up(r)\n".to_owned(),
     ];
     let output = Project::script(&script.concat()).run().expect_code(1);
     let line = |step: &str| {

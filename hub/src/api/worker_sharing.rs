@@ -13,7 +13,7 @@ const ANNOUNCE_INTERVAL: Duration = Duration::from_secs(15);
 /// Workers that appear within this time are announced together.
 const COALESCE_WINDOW: Duration = Duration::from_millis(50);
 
-/// Exchanges workers with other hubs until the hub shuts down. A store of one hub has nobody to tell.
+/// Exchanges workers with other hubs until the hub shuts down. The store of a single hub ignores the announcements.
 pub(super) async fn share_workers(hub: Hub) {
     let mut news = hub.store.notifications().subscribe_workers();
     let mut closing = hub.closing.subscribe();

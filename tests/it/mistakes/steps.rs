@@ -66,6 +66,13 @@ const STEPS: &[BadStep] = &[
         message: &["result.x[1] is an instance of x_bue.C", "return vars(it), or a dict"],
     },
     BadStep {
+        what: "a function as a result",
+        name: "function",
+        code: "def function():\n    return {'cb': print}",
+        call: "function()",
+        message: &["result.cb is a function, which cannot travel between steps", "call it, and return its result"],
+    },
+    BadStep {
         what: "a loop over a number",
         name: "number",
         code: "def number():\n    return 7",

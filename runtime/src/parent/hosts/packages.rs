@@ -1,6 +1,6 @@
 //! The packages that sandbox hosts can open.
 
-use bue_model::{Answer, Failure, FailureKind};
+use bue_model::{Answer, Failure, FailureKind, WallPart};
 
 use crate::packages::sites::{Site, Sites};
 use crate::wall::report::Wall;

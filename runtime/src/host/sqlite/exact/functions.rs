@@ -29,8 +29,8 @@ const CHECKED: [(&str, Operator); 3] =
 /// Returns its argument, and fails if that is a text that would be rounded as a number.
 const CHECKED_NUMBER: &str = "decimal_num";
 
-/// The same for a number that becomes a float: also fails for an integer that no float represents.
-const CHECKED_FLOAT: &str = "decimal_real";
+/// The same for a number that becomes a float (three letters, as `Script::check_names` expects): also fails for an integer that no float represents.
+const CHECKED_FLOAT: &str = "decimal_flt";
 
 /// Registers the functions of a step without decimals.
 pub(in crate::host::sqlite) fn register_checked(connection: &Connection) -> core::result::Result<(), Failure> {

@@ -331,7 +331,7 @@ impl<'t> Rewriter<'t> {
         let contains = |words: &[&str]| words.iter().any(|word| name.contains(word));
         match () {
             () if contains(&["INT", "CHAR", "CLOB", "TEXT", "BLOB"]) => None,
-            () if contains(&["REAL", "FLOA", "DOUB"]) => Some("decimal_real"),
+            () if contains(&["REAL", "FLOA", "DOUB"]) => Some("decimal_flt"),
             () => Some("decimal_num"),
         }
     }
@@ -387,7 +387,7 @@ mod tests {
             ),
             (
                 "SELECT CAST(a AS REAL), CAST(b AS DECIMAL(10, 2)), CAST(c AS INTEGER), CAST((SELECT d AS e) AS TEXT)",
-                "SELECT CAST(decimal_real(a) AS REAL), CAST(decimal_num(b) AS DECIMAL(10, 2)), CAST(c AS INTEGER), \
+                "SELECT CAST(decimal_flt(a) AS REAL), CAST(decimal_num(b) AS DECIMAL(10, 2)), CAST(c AS INTEGER), \
                  CAST((SELECT d AS e) AS TEXT)",
             ),
             ("SELECT (a+b)*c COLLATE x", "SELECT decimal_mul((decimal_add(a,b)),c COLLATE x)"),
