@@ -98,7 +98,7 @@ fn failing_loop() -> String {
 fn progress_fits_into_the_terminal_and_a_row_with_failures_is_not_green() {
     prepare();
     let project = Project::script(&failing_loop());
-    for columns in [50, 100] {
+    for columns in [50, 80, 120] {
         let session = in_terminal(&project.command(&["run", "x.bue"]), columns, "");
         assert_eq!(session.code, 1, "{:?}", session.screen);
         let rows = session.rows(columns);
