@@ -12,6 +12,7 @@
 //! Folders may use those to their left only: `auth`, `http`, `api` and `bucket`; `jobs`, `sqlite` and `postgres`. `api` knows
 //! the stores by the trait [`JobStore`] alone.
 #![forbid(unsafe_code)]
+#![deny(clippy::indexing_slicing)]
 
 mod api;
 mod auth;

@@ -139,11 +139,9 @@ fn step_counts() -> Value {
         "resets",
         "run_ms",
     ];
-    let mut fields = json!({ "name": text(), "scope": text() });
-    for name in names {
-        fields[name] = count();
-    }
-    object(&fields)
+    let counts = names.map(|name| (name.to_owned(), count()));
+    let texts = ["name", "scope"].map(|name| (name.to_owned(), text()));
+    object(&Value::Object(texts.into_iter().chain(counts).collect()))
 }
 
 fn submission() -> Value {

@@ -48,7 +48,10 @@ impl Sum {
             Number::Int(_) => &mut self.integers,
             Number::Decimal(_) => &mut self.decimals,
             Number::Float(float) if float.is_finite() => &mut self.finite_floats,
-            Number::Float(float) => &mut self.infinities[usize::from(float > 0.0)],
+            Number::Float(float) => {
+                let [negative, positive] = &mut self.infinities;
+                if float > 0.0 { positive } else { negative }
+            }
         };
         *count = if is_added { count.saturating_add(1) } else { count.saturating_sub(1) };
         match (number, number.exact()) {
