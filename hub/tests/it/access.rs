@@ -43,15 +43,20 @@ impl GuardedServer {
 
     /// Requests something that does not exist, with this `authorization` header, on a separate connection.
     async fn request(&self, route: &RouteView, authorization: Option<&str>) -> RawResponse {
+        let fields = authorization.map_or(String::new(), |text| format!("authorization: {text}\r\n"));
+        self.request_with(route, "localhost", &fields).await
+    }
+
+    /// The same with this host and these header fields.
+    async fn request_with(&self, route: &RouteView, host: &str, fields: &str) -> RawResponse {
         let path = route.path.replace("{hash}", &BlobHash([1; 32]).to_string()).replace("{key...}", "a/b");
         let path = match path.starts_with("/v1/runs") {
             true => path.replace("{id}", "00000000-0000-0000-0000-000000000009"),
             false => path.replace("{id}", "9"),
         };
-        let authorization = authorization.map_or(String::new(), |text| format!("authorization: {text}\r\n"));
         let method = &route.method;
-        let head = format!("{method} {path} HTTP/1.1\r\nhost: localhost\r\n{authorization}connection: close\r\n\r\n");
-        if route.path == "/v1/events" && authorization.contains("Bearer") {
+        let head = format!("{method} {path} HTTP/1.1\r\nhost: {host}\r\n{fields}connection: close\r\n\r\n");
+        if route.path == "/v1/events" && fields.contains("Bearer") {
             // the response never ends, but its first line has the status
             return first_line(&self.address, &head).await;
         }
@@ -129,6 +134,30 @@ async fn every_route_of_the_bucket_requires_a_token_of_the_right_role() {
 }
 
 /// A request with a run writes a reference, so it needs the permission to store.
+/// DNS rebinding reads answers under the page's own name, and cross-site requests need no answer: uploads of a key, cancelling a job.
+#[tokio::test]
+async fn a_web_page_can_use_no_route_of_a_server_without_tokens() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let store = SqliteStore::open(":memory:".as_ref(), Durability::Off).expect("a store");
+    let blobs = BlobStore::open(&folder.path().join("blobs"), Durability::Off).expect("a store");
+    let bucket = spawn_bucket(Bucket::new(blobs, Access::open())).await;
+    let hub = spawn_hub(Hub::new(Arc::new(store))).await;
+    for (address, routes) in [(hub, hub_routes()), (bucket, bucket_routes())] {
+        let server = GuardedServer { folder: tempfile::tempdir().expect("a folder"), address, routes };
+        for route in server.routes.iter().filter(|route| route.roles.is_some()) {
+            for (host, fields) in [
+                ("evil.example:65432", ""),
+                (&server.address, "origin: http://evil.example\r\ncontent-type: text/plain\r\n"),
+                (&server.address, "origin: null\r\n"),
+                (&server.address, "sec-fetch-site: cross-site\r\n"),
+            ] {
+                let answer = server.request_with(route, host, fields).await;
+                assert_eq!(answer.status, 403, "{} {} {host} {fields}{}", route.method, route.path, answer.body);
+            }
+        }
+    }
+}
+
 #[tokio::test]
 async fn a_viewer_cannot_reference_blobs_for_a_run() {
     let bucket = GuardedServer::bucket().await;
