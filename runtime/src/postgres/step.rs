@@ -31,6 +31,9 @@ use crate::step::task::{Event, Finished, Items, Usage};
 /// The server's timeout for a statement is this much longer than the step's: it matters only if this process is gone.
 const SERVER_TIMEOUT_MARGIN_MS: u128 = 1_000;
 
+/// How strings are read: a backslash in them is an ordinary character. `statements.rs` splits a script by this rule.
+const STANDARD_STRINGS: &str = "SET LOCAL standard_conforming_strings = on";
+
 /// Parts of a table that wait to be sent at most.
 const MAX_PARTS_IN_FLIGHT: usize = 2;
 
@@ -72,6 +75,13 @@ pub(super) async fn run(query: Query, pool: Arc<Pool>, events: mpsc::Sender<Even
     }
 }
 
+/// Restores the rule for strings after a statement, which may have changed it. The server would find other statements in the text of
+/// the next one than this process did, a COMMIT among them.
+fn with_standard_strings(statement: &str) -> String {
+    // on a line of its own: the statement may end with a comment
+    format!("{statement}\n;{STANDARD_STRINGS}")
+}
+
 fn answer(result: Result<StepOutput, Failure>, streamed: bool) -> Answer {
     match result {
         Ok(StepOutput { value, .. }) => Answer::Completed { value, streamed, hints: Hints::default() },
@@ -111,7 +121,7 @@ impl Step<'_> {
         if let Some((last, others)) = statements.split_last() {
             for statement in others {
                 empty.add_columns(client, statement.text).await?;
-                let result = client.batch_execute(statement.text).await;
+                let result = client.batch_execute(&with_standard_strings(statement.text)).await;
                 result.map_err(|error| from_statement_error(&error, statement, &sql, &tables))?;
                 self.check_log()?;
                 // it may have created a table, or changed the search path
@@ -140,7 +150,7 @@ impl Step<'_> {
             .as_millis()
             .saturating_add(SERVER_TIMEOUT_MARGIN_MS)
             .min(i32::MAX.unsigned_abs().into());
-        format!("BEGIN; SET LOCAL statement_timeout = {time}; SET LOCAL standard_conforming_strings = on")
+        format!("BEGIN; SET LOCAL statement_timeout = {time}; {STANDARD_STRINGS}")
     }
 
     async fn create_tables(&self, client: &Client, first: &SqlTable) -> Result<Vec<Table>, Failure> {
