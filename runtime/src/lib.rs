@@ -22,9 +22,12 @@
 //! - `wall/escape/attempt.rs`: the system calls of the tests of the wall;
 //! - `host/sqlite/heap.rs`: SQLite's allocator;
 //! - `host/python/{guest,steps}.rs`, `host/wasm/{command,component,steps}.rs`, `parent/prepare.rs`: loading compiled code.
+#![deny(clippy::indexing_slicing)]
 
 mod descriptors;
 mod error;
+#[cfg(any(test, fuzzing))]
+pub mod frame_claims;
 mod host;
 mod packages;
 mod parent;

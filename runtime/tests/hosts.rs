@@ -17,8 +17,10 @@ mod wasm;
 mod wheel;
 
 use std::ffi::OsString;
+use std::fs::DirBuilder;
 use std::net::SocketAddr;
-use std::path::Path;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
@@ -26,8 +28,8 @@ use std::time::Duration;
 
 use bue_model::{Answer, Value, cbor};
 use bue_runtime::{
-    Egress, EgressConfig, Event, Finished, HostLost, Hosts, HostsConfig, Limits, NetPolicy, Running, RuntimeError,
-    Secret, Task, WallMode,
+    Egress, EgressConfig, Event, Finished, HostLost, Hosts, HostsConfig, Limits, NetPolicy, Prepared, Running,
+    RuntimeError, Secret, Task, WallMode,
 };
 use bue_test_support::wait::{wait_until, wait_until_async};
 use futures_util::FutureExt;
@@ -43,7 +45,7 @@ type Test = (&'static str, fn(&Runtime));
 
 struct Runtime {
     tokio: tokio::runtime::Runtime,
-    prepared: bue_runtime::Prepared,
+    prepared: Prepared,
 }
 
 const TESTS: &[Test] = &[
@@ -54,6 +56,7 @@ const TESTS: &[Test] = &[
     ("a_host_that_dies_loses_its_steps_and_is_replaced", a_host_that_dies_loses_its_steps_and_is_replaced),
     ("many_modules_do_not_fill_a_host", many_modules_do_not_fill_a_host),
     ("large_values_are_passed", large_values_are_passed),
+    ("files_that_are_overwritten_do_not_change_a_host", files_that_are_overwritten_do_not_change_a_host),
     ("a_program_that_is_not_a_host_is_refused", a_program_that_is_not_a_host_is_refused),
     ("hosts_end_with_their_parent", hosts_end_with_their_parent),
     ("after_shutdown_nothing_runs", after_shutdown_nothing_runs),
@@ -265,6 +268,41 @@ fn large_values_are_passed(runtime: &Runtime) {
         assert!(failure(&run(&hosts, task).await).message.contains("input limit of 1 MiB"));
         hosts
     });
+}
+
+/// Whoever can write to the cache can write to the files in place, after they were checked and while hosts run.
+fn files_that_are_overwritten_do_not_change_a_host(runtime: &Runtime) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (cache, keys) = (folder.path().join("cache"), folder.path().join("keys"));
+    let copies = copy_files(&common::cache().join("sandbox"), &cache.join("sandbox"));
+    copy_files(&common::keys(), &keys);
+    let prepared = Prepared::open(&cache, &keys, &|line| panic!("the copy is not used: {line}")).expect("prepared");
+    runtime.tokio.block_on(async {
+        let hosts = Hosts::start(HostsConfig { prepared, ..runtime.config(1) }).await.expect("hosts");
+        assert_eq!(value(&run(&hosts, python("def f(): return 1\n", "f", &[])).await), Value::Int(1));
+        for path in copies {
+            let mut file = std::fs::OpenOptions::new().write(true).open(&path).expect("a file");
+            let len = usize::try_from(file.metadata().expect("metadata").len()).expect("a length");
+            std::io::Write::write_all(&mut file, &vec![0; len]).expect("written");
+        }
+        let code =
+            "import decimal, json\ndef f(): return json.dumps([str(decimal.Decimal('1.10')), len(json.__doc__) > 9])\n";
+        let finished = run(&hosts, python(code, "f", &[])).await;
+        assert_eq!(value(&finished), Value::Text(r#"["1.10", true]"#.into()));
+        hosts.shutdown().await;
+    });
+}
+
+/// Copies the files of a folder, but not its folders. Returns the copies.
+fn copy_files(from: &Path, to: &Path) -> Vec<PathBuf> {
+    DirBuilder::new().recursive(true).mode(0o700).create(to).expect("a folder");
+    let entries = std::fs::read_dir(from).expect("a folder").map(|entry| entry.expect("an entry").path());
+    let copy = |path: PathBuf| {
+        let target = to.join(path.file_name().expect("a name"));
+        std::fs::copy(path, &target).expect("copied");
+        target
+    };
+    entries.filter(|path| path.is_file()).map(copy).collect()
 }
 
 fn a_program_that_is_not_a_host_is_refused(runtime: &Runtime) {

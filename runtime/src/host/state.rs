@@ -34,6 +34,9 @@ const MAX_COMPONENT_HANDLES: usize = 1_000;
 /// Maximum number of functions in a guest's table, which are those it has addresses of. RustPython has about 20,000.
 const MAX_TABLE_ELEMENTS: usize = 200_000;
 
+/// Elements that a guest may stream at once, as many as ours does. Each round of a loop finds its element by skipping those before it.
+const MAX_BATCH_ITEMS: u32 = 1_000;
+
 /// Bytes that a request may have beside its payload.
 const MAX_REQUEST_OVERHEAD: u64 = 1 << 20;
 
@@ -151,6 +154,11 @@ impl StepState {
         self.streamed_bytes = self.streamed_bytes.saturating_add(len);
         if self.streamed_bytes > self.limits.stream_bytes {
             return Err(GuestAbort::Stream { limit: self.limits.stream_bytes });
+        }
+        if items.count > MAX_BATCH_ITEMS {
+            let count = items.count;
+            let message = format!("it streams {count} elements at once, and {MAX_BATCH_ITEMS} are allowed");
+            return Err(GuestAbort::Contract(message));
         }
         values::check_items(&items).map_err(GuestAbort::Contract)?;
         let not_requested = || GuestAbort::Contract("it streams a result that was not to be streamed".to_owned());

@@ -2,7 +2,11 @@
 
 use core::fmt;
 
+use serde::de::{Deserializer, Error, SeqAccess, Visitor};
 use serde::{Deserialize, Serialize};
+
+/// Missing parts that are read at most: each has one reason, or a few.
+const MAX_MISSING: usize = 16;
 
 /// The wall of a sandbox host, as it was tested after it was raised.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -18,6 +22,7 @@ pub struct Wall {
     /// The files of packages can be opened.
     pub packages: bool,
     /// The parts that are not up.
+    #[serde(deserialize_with = "read_missing")]
     pub missing: Vec<MissingPart>,
 }
 
@@ -84,6 +89,33 @@ impl WallPart {
             }
         }
     }
+}
+
+/// Reads at most [`MAX_MISSING`] parts. A host that was broken out of could send millions, and two bytes of a part become dozens in
+/// the memory of the worker.
+fn read_missing<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<MissingPart>, D::Error> {
+    struct MissingParts;
+
+    impl<'de> Visitor<'de> for MissingParts {
+        type Value = Vec<MissingPart>;
+
+        fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+            write!(formatter, "a list of at most {MAX_MISSING} parts")
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(self, mut parts: A) -> Result<Self::Value, A::Error> {
+            let mut missing = Vec::new();
+            while let Some(part) = parts.next_element()? {
+                if missing.len() == MAX_MISSING {
+                    return Err(A::Error::invalid_length(MAX_MISSING + 1, &self));
+                }
+                missing.push(part);
+            }
+            Ok(missing)
+        }
+    }
+
+    from.deserialize_seq(MissingParts)
 }
 
 impl Wall {

@@ -130,7 +130,7 @@ fn check_header(bytes: &[u8]) -> Result<(), WasmProblem> {
 }
 
 fn unreadable<T>(error: &wasmparser::BinaryReaderError) -> Result<T, WasmProblem> {
-    let (message, at) = (error.message(), error.offset());
+    let (message, at) = (printable(error.message()), error.offset());
     problem(
         format!("it is not complete and valid WebAssembly: {message} (at byte {at})"),
         "build it again; unstable features (threads, exceptions, 64-bit memories) are not supported",
@@ -297,11 +297,16 @@ fn check_module_import(module: &str, name: &str) -> Result<(), WasmProblem> {
 }
 
 fn unknown_import<T>(name: &str) -> Result<T, WasmProblem> {
-    let name: String = name.chars().filter(|char| !char.is_control()).take(200).collect();
+    let name = printable(name);
     problem(
         format!("it imports `{name}`, which steps are not given"),
         "steps may import WASI (preview 1 for commands, 0.2 for components) and bue:step, see docs/compiled-steps.md",
     )
+}
+
+/// A text with names of the module's author, for a terminal.
+fn printable(text: &str) -> String {
+    text.chars().filter(|char| !char.is_control()).take(200).collect()
 }
 
 #[cfg(test)]

@@ -160,6 +160,11 @@ fn read_head(
     authority: Authority,
 ) -> Result<(Response, Download), ExchangeError> {
     let (mut head, body) = response.into_parts();
+    if head.status.is_informational() {
+        // the client skips interim responses, but ends the exchange with 101, which switches to another protocol
+        let message = format!("{authority} answered with status {}, which nothing asked for", head.status.as_u16());
+        return Err(NetError::new(NetErrorKind::Protocol, message).into());
+    }
     if head.headers.contains_key(TRANSFER_ENCODING) {
         // The body is read by its chunks (RFC 9112, 6.3). A step that believed a length beside them would cut it off.
         head.headers.remove(CONTENT_LENGTH);
