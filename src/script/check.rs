@@ -15,8 +15,8 @@ use crate::compiled::builder::Builder;
 use crate::config::settings::Settings;
 use crate::deps::locked::{LockedPackages, Wheels};
 use crate::process::command_error::CommandError;
-use crate::process::output::{eprint_coloured, program_failed, use_colour};
-use crate::script::bundle::pack;
+use crate::process::output::{eprint_coloured, eprint_line, program_failed, use_colour};
+use crate::script::bundle::{files_outside, pack};
 use crate::script::code_check::code_problems;
 use crate::script::neighbours::folder;
 use crate::script::read::{read_script, read_source};
@@ -56,6 +56,7 @@ pub(crate) fn load_script(path: &Path, settings: &Settings) -> Result<CheckedScr
     let plan = report.into_plan()?;
     let bundles: Result<Vec<Bundle>, _> = plan.steps.iter().map(|step| bundle(step, path, &mut builder)).collect();
     let mut bundles = bundles.map_err(|message| program_failed(&message))?;
+    plan.steps.iter().zip(&bundles).for_each(|(step, bundle)| warn_of_files_outside(step, bundle, path));
     let (packages, wheels) = LockedPackages::of_script(path).for_plan(&plan, &settings.cache_dir()?)?;
     bundles.iter_mut().zip(packages).for_each(|(bundle, packages)| bundle.packages = packages);
     Ok(CheckedScript { name, plan, bundles, wheels })
@@ -65,6 +66,13 @@ fn bundle(step: &Step, script: &Path, builder: &mut Builder) -> Result<Bundle, S
     match builder.pack(step, folder(script)) {
         Some(bundle) => bundle.map_err(|problem| problem.message),
         None => pack(step, script).map_err(|error| error.to_string()),
+    }
+}
+
+fn warn_of_files_outside(step: &Step, bundle: &Bundle, script: &Path) {
+    for file in files_outside(step, bundle, script) {
+        let (step, file) = (&step.name, file.display());
+        eprint_line(&format!("bue: warning: the code of step `{step}` is outside of the script's folder: {file}"));
     }
 }
 
