@@ -75,7 +75,6 @@ impl Mutation {
 }
 
 /// One of these, mostly with a few changes, or anything.
-#[must_use]
 pub fn mutated(seeds: Vec<Vec<u8>>) -> impl Strategy<Value = Vec<u8>> {
     let number = prop_oneof![0..70_000_u32, any::<u32>(), Just(u32::MAX)];
     let mutation = prop_oneof![

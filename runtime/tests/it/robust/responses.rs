@@ -28,7 +28,7 @@ fn any_bytes_of_a_server_end_in_a_response_or_an_error() {
     write_seeds("response", &seeds());
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     let complete = Cell::new(0);
-    let result = runner(300).run(&mutated(seeds()), |bytes| {
+    let result = runner(200).run(&mutated(seeds()), |bytes| {
         complete.set(complete.get() + u32::from(runtime.block_on(check_response(&bytes))));
         Ok(())
     });
