@@ -1,9 +1,6 @@
 //! What must hold for any bytes that should be a frame. The tests check it on mutated frames, `fuzz/fuzz_targets/frame.rs` on what a
 //! fuzzer finds. Compiled for these two only.
-#![cfg_attr(
-    fuzzing,
-    expect(clippy::expect_used, clippy::missing_panics_doc, reason = "a claim that does not hold panics")
-)]
+#![expect(clippy::expect_used, reason = "a claim that does not hold panics")]
 
 use core::fmt::Debug;
 use core::pin::pin;
