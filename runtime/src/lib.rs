@@ -45,7 +45,7 @@ pub use packages::sites::{Site, Sites};
 pub use packages::wheel::{Wheel, is_native};
 pub use parent::blobs::{BlobFuture, Blobs};
 pub use parent::egress::connect::Resolve;
-pub use parent::egress::gate::NetPolicy;
+pub use parent::egress::gate::{NetPolicy, must_be_named};
 pub use parent::egress::refusals::Refusals;
 pub use parent::egress::resolve::SystemResolver;
 pub use parent::egress::secrets::Secret;

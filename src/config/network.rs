@@ -15,8 +15,8 @@ use crate::config::setting::CA_FILE;
 use crate::config::settings::Settings;
 use crate::process::command_error::CommandError;
 
-/// The rule that allows all hosts.
-pub(crate) const ANY_HOST: &str = "*";
+/// The rule that allows all public hosts.
+pub(crate) const ANY_PUBLIC_HOST: &str = "*";
 
 /// What the steps of a worker may reach.
 pub(crate) struct Network {
@@ -57,11 +57,12 @@ impl Network {
     /// Returns what steps may use, for people who ask the hub. Contains names only, no values of secrets and no addresses of
     /// databases.
     pub(crate) fn abilities(&self) -> WorkerAbilities {
-        let net = match &self.config.allowed {
-            NetPolicy::Nothing => Vec::new(),
-            NetPolicy::Anything => vec![ANY_HOST.to_owned()],
-            NetPolicy::Rules(rules) => rules.iter().map(ToString::to_string).collect(),
+        let (any, rules) = match &self.config.allowed {
+            NetPolicy::Nothing => (None, &[][..]),
+            NetPolicy::Public(rules) => (Some(ANY_PUBLIC_HOST.to_owned()), rules.as_slice()),
+            NetPolicy::Rules(rules) => (None, rules.as_slice()),
         };
+        let net = any.into_iter().chain(rules.iter().map(ToString::to_string)).collect();
         let unnamed = self.databases.unnamed.iter().map(|_| String::new());
         let mut databases: Vec<String> = unnamed.chain(self.databases.named.keys().cloned()).collect();
         databases.sort();

@@ -50,7 +50,7 @@ impl StepTask {
             env: lease.env.clone(),
             loop_text: step.loop_text.clone(),
             limits,
-            permissions: Permissions::from_capabilities(&step.allow),
+            permissions: Permissions::from_capabilities(&step.allow, &step.scope),
         }))
     }
 }

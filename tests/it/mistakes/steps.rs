@@ -195,7 +195,9 @@ fn a_host_must_be_allowed_by_the_one_who_runs_the_script() {
         json["failed"][0]["error"].as_str().map(str::to_owned).unwrap_or_else(|| panic!("{json}"))
     };
     assert!(error(&["run", "x.bue", "--json"]).contains(refused));
-    assert!(!error(&["run", "--json", "--allow-net", "x.bue"]).contains("does not allow"));
+    let all = error(&["run", "--json", "--allow-net", "x.bue"]);
+    assert!(all.contains("`--allow-net` allows public addresses only"), "{all}");
+    assert!(!error(&["run", "--json", "--allow-net", "127.0.0.1:1", "x.bue"]).contains("does not allow"));
 }
 
 #[test]

@@ -128,18 +128,19 @@ async fn send_request(
     request: Request,
     content: Content,
 ) -> Result<(Response, Download), ExchangeError> {
-    let RequestHead { method, uri, authority } = RequestHead::read(&request)?;
-    let gate = state.gate(&method);
-    gate.check_authority(&authority)?;
+    let head = RequestHead::read(&request)?;
+    let gate = state.gate(&head.method);
+    gate.check_authority(&head.authority)?;
     if let Body::Whole(bytes) = &request.body {
         state.count_sent(bytes.len())?;
     }
     let read_timeout = timeout(request.read_timeout_ms, MAX_READ_TIMEOUT);
     let attempt = Arc::new(Attempt::new(timeout(request.connect_timeout_ms, MAX_CONNECT_TIMEOUT)));
     let mut message = http::Request::new(Upload::new(content, Arc::clone(&attempt)));
+    *message.headers_mut() = headers(request, &head, state.secrets(), state.limits())?;
+    let RequestHead { method, uri, authority } = head;
     *message.method_mut() = method;
     *message.uri_mut() = uri;
-    *message.headers_mut() = headers(request, &authority, state.secrets(), state.limits())?;
     let client = state.client(gate)?;
     let response = ATTEMPT.scope(Arc::clone(&attempt), client.request(message));
     let response = tokio::select! {

@@ -10,7 +10,7 @@ use url::{Host, Url};
 
 use crate::parent::egress::exchange_error::ExchangeError;
 use crate::parent::egress::gate::Authority;
-use crate::parent::egress::secrets::Secrets;
+use crate::parent::egress::secrets::{Recipient, Secrets};
 use crate::step::limits::{Limits, bytes_text};
 
 /// Bytes of a path and query at most.
@@ -54,6 +54,11 @@ impl RequestHead {
         let uri = uri.map_err(|error| bad_request(format!("the request's address is invalid: {error}")))?;
         Ok(Self { method, uri, authority })
     }
+
+    fn recipient(&self) -> Recipient<'_> {
+        let is_encrypted = self.uri.scheme() == Some(&Scheme::HTTPS);
+        Recipient { authority: &self.authority, method: self.method.as_str(), is_encrypted }
+    }
 }
 
 /// Parses `https://host:port`. All spellings of a host give the same result.
@@ -93,7 +98,7 @@ fn read_target(target: &str) -> Result<PathAndQuery, NetError> {
 /// Returns the headers to send, in their order.
 pub(crate) fn headers(
     request: Request,
-    authority: &Authority,
+    head: &RequestHead,
     secrets: Secrets<'_>,
     limits: &Limits,
 ) -> Result<HeaderMap, ExchangeError> {
@@ -105,7 +110,7 @@ pub(crate) fn headers(
         if CONNECTION_HEADERS.contains(&name.as_str()) {
             continue;
         }
-        let filled = secrets.fill(&value, authority)?;
+        let filled = secrets.fill(&value, head.recipient())?;
         let is_secret = filled.is_some();
         let mut value = HeaderValue::from_maybe_shared(filled.unwrap_or(value)).map_err(|_| {
             bad_request(format!("the header `{name}` has a line break or another control character in its value"))

@@ -26,6 +26,8 @@ pub(crate) struct SessionState {
     /// What the script requests.
     requested: NetPolicy,
     secrets: Vec<String>,
+    /// The scope of the step.
+    scope: String,
     limits: Limits,
     complete: CompletionCallback,
     exchanges: Mutex<HashMap<Ticket, Exchange>>,
@@ -60,6 +62,7 @@ impl SessionState {
             clients,
             requested: NetPolicy::Rules(permissions.net.clone()),
             secrets: permissions.secrets.clone(),
+            scope: permissions.scope.clone(),
             limits: limits.clone(),
             complete,
             exchanges: Mutex::default(),
@@ -136,7 +139,12 @@ impl SessionState {
     }
 
     pub(crate) fn secrets(&self) -> Secrets<'_> {
-        Secrets { available: self.clients.secrets(), requested: &self.secrets }
+        Secrets {
+            available: self.clients.secrets(),
+            requested: &self.secrets,
+            scope: &self.scope,
+            allowed: self.clients.allowed(),
+        }
     }
 
     pub(crate) fn gate(&self, method: &Method) -> Gate {
