@@ -27,6 +27,7 @@ mod run_job;
 mod sandbox_host;
 mod status;
 mod token;
+mod trust;
 mod upload;
 mod wait;
 mod why;
@@ -101,6 +102,7 @@ verbs! {
     bucket_set::BucketSet();
     bucket_delete::BucketDelete();
     token::Token();
+    trust::Trust();
     new::New();
     completions::Completions(Bue::command());
     #[command(hide = true)]

@@ -14,6 +14,9 @@ pub(crate) struct Setting {
     pub(crate) key: (&'static str, &'static str),
     /// The type of its value in `bue.toml`.
     pub(crate) value_type: ValueType,
+    /// It counts from files of the working directory that the user does not trust: it neither permits anything, nor names a
+    /// place, nor sends or reads a secret.
+    pub(crate) is_harmless: bool,
     /// What it means, and after the last semicolon its default.
     #[cfg_attr(not(test), expect(dead_code, reason = "a test compares it with docs/settings.md"))]
     pub(crate) about: &'static str,
@@ -37,6 +40,10 @@ impl Setting {
         Self { value_type, ..self }
     }
 
+    const fn harmless(self) -> Self {
+        Self { is_harmless: true, ..self }
+    }
+
     /// Returns the name to use in messages.
     pub(crate) fn name(&self) -> &'static str {
         self.names.first().copied().unwrap_or(self.key.1)
@@ -44,7 +51,7 @@ impl Setting {
 }
 
 const fn setting(names: &'static [&'static str], key: (&'static str, &'static str), about: &'static str) -> Setting {
-    Setting { names, key, value_type: ValueType::Text, about }
+    Setting { names, key, value_type: ValueType::Text, is_harmless: false, about }
 }
 
 /// The address the hub listens on.
@@ -135,20 +142,24 @@ pub(crate) const REVERSE: Setting = setting(
     ("worker", "reverse"),
     "a worker prefers the last scope and the lowest priority; false",
 )
-.of_type(ValueType::Switch);
+.of_type(ValueType::Switch)
+.harmless();
 /// The share of jobs that would be served last.
 pub(crate) const ANTI_STARVATION: Setting = setting(
     &["BUE_ANTI_STARVATION"],
     ("worker", "anti_starvation"),
     "of this many jobs that a worker takes, one is the job that would be served last; `off` for none; 16; see operations.md",
-).of_type(ValueType::Number);
+)
+.of_type(ValueType::Number)
+.harmless();
 /// The most jobs a worker holds at a time.
 pub(crate) const SLOTS: Setting = setting(
     &["BUE_SLOTS", "N_WORKER_PROCESSES"],
     ("worker", "slots"),
     "the most jobs a worker holds at a time, including jobs that wait; 10000",
 )
-.of_type(ValueType::Number);
+.of_type(ValueType::Number)
+.harmless();
 /// The memory of a worker's steps.
 pub(crate) const MEMORY: Setting = setting(
     &["BUE_MEMORY"],
@@ -164,13 +175,16 @@ pub(crate) const LEASE: Setting = setting(
     &["BUE_LEASE"],
     ("hub", "lease"),
     "seconds without a heartbeat after which a worker's jobs run elsewhere, 1 to 3600; the same on all hubs of a database; 8",
-).of_type(ValueType::Number);
+)
+.of_type(ValueType::Number)
+.harmless();
 /// The format of logs.
 pub(crate) const LOG_FORMAT: Setting = setting(
     &["BUE_LOG_FORMAT"],
     ("log", "format"),
     "format of the logs of hub, bucket and worker: `text`, or `json` for one object per line; text",
-);
+)
+.harmless();
 /// How long finished runs are kept.
 pub(crate) const KEEP: Setting = setting(
     &["BUE_KEEP"],
@@ -195,7 +209,7 @@ pub(crate) const GRACE: Setting = setting(
 pub(crate) const CACHE_DIR: Setting = setting(
     &["BUE_CACHE_DIR"],
     ("cache", "dir"),
-    "the cache of prepared sandboxes and packages; `bue` in the user's cache directory",
+    "the cache of prepared sandboxes and packages, never from a file of the working directory; `bue` in the user's cache directory",
 );
 
 /// What to do without a part of the wall around sandboxes.
@@ -208,9 +222,16 @@ pub(crate) const WALL: Setting = setting(
 pub(crate) const ALLOW_NET: Setting = setting(
     &["BUE_ALLOW_NET"],
     ("allow", "net"),
-    "hosts that steps may connect to, if their script asks for them; `*` for all it asks for; none; see network.md",
+    "hosts that steps may connect to, if their script asks for them; `*` for all public ones; none; see network.md",
 )
 .of_type(ValueType::ListOrFalse);
+/// Whether postgres steps may use roles that are not restricted to their own tables.
+pub(crate) const ALLOW_PRIVILEGED_POSTGRES: Setting = setting(
+    &["BUE_ALLOW_PRIVILEGED_POSTGRES"],
+    ("allow", "privileged_postgres"),
+    "postgres steps run even as a role that can access a hub's tables or the server's files; false; see sql.md",
+)
+.of_type(ValueType::Switch);
 /// Certificate authorities that steps trust in addition to the system's.
 pub(crate) const CA_FILE: Setting = setting(
     &["BUE_CA_FILE"],
@@ -249,6 +270,14 @@ pub(crate) const POSTGRES_CONNECTIONS: Setting = setting(
 )
 .of_type(ValueType::Number);
 
+/// The scopes of that database.
+pub(crate) const POSTGRES_SCOPES: Setting = setting(
+    &["BUE_POSTGRES_SCOPES"],
+    ("postgres", "scopes"),
+    "the scopes whose postgres steps may use the database; all",
+)
+.of_type(ValueType::List);
+
 /// All settings whose value is an address.
 pub(crate) const ADDRESSES: &[AddressSetting] = &[HUB_LISTEN, BUCKET_LISTEN, HUB, BUCKET];
 /// All other settings.
@@ -276,6 +305,7 @@ pub(crate) const TEXTS: &[Setting] = &[
     CACHE_DIR,
     WALL,
     ALLOW_NET,
+    ALLOW_PRIVILEGED_POSTGRES,
     CA_FILE,
     POSTGRES_URL,
     POSTGRES_HOST,
@@ -284,6 +314,7 @@ pub(crate) const TEXTS: &[Setting] = &[
     POSTGRES_PASSWORD,
     POSTGRES_DATABASE,
     POSTGRES_CONNECTIONS,
+    POSTGRES_SCOPES,
 ];
 
 /// Iterates over all settings.
@@ -305,6 +336,20 @@ mod tests {
         let names: Vec<_> = setting.names.iter().chain(more).map(|name| format!("`{name}`")).collect();
         let (table, key) = setting.key;
         format!("| {} | `{table}.{key}` | {} |", names.join(", "), setting.about)
+    }
+
+    /// The page lists them in a sentence.
+    #[test]
+    fn the_settings_page_names_the_harmless_settings() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/settings.md");
+        let page = std::fs::read_to_string(path).expect("docs/settings.md");
+        let names: Vec<_> = all_settings()
+            .filter(|setting| setting.is_harmless)
+            .map(|setting| format!("`{}`", setting.name()))
+            .collect();
+        let sentence = format!("Only {} count", names.join(", "));
+        let words = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(words(&page).contains(&sentence), "docs/settings.md lacks: {sentence}");
     }
 
     /// The page has a row for each setting and each unsupported variable, and no other rows.

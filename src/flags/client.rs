@@ -9,7 +9,7 @@ use clap::Args;
 use crate::config::address::server_addresses;
 use crate::config::setting::{BUCKET, CLIENT_CERT, CLIENT_KEY, HUB, SERVER_CA};
 use crate::config::settings::Settings;
-use crate::config::token::{read_token, token_from_settings};
+use crate::config::token::{TokenRecipient, read_token, token_from_settings};
 use crate::process::command_error::CommandError;
 
 /// The address of the hub, and the credentials for hub and bucket.
@@ -72,15 +72,17 @@ struct Credentials {
 impl HubFlags {
     /// Makes a client of the hub. Does not connect yet.
     pub(crate) fn client(&self, settings: &Settings) -> Result<HubClient, CommandError> {
-        let addresses = self.hub.clone().unwrap_or_else(|| settings.address(HUB));
-        let addresses = server_addresses(&addresses, "-b")?;
-        self.credentials(settings)?.hub_client(&addresses)
+        let address = self.hub.clone().unwrap_or_else(|| settings.address(HUB));
+        let addresses = server_addresses(&address, "-b")?;
+        let origin = if self.hub.is_some() { None } else { settings.address_origin(HUB) };
+        let recipient = TokenRecipient { address: &address, origin, flag: "-b" };
+        self.credentials(settings, recipient)?.hub_client(&addresses)
     }
 
-    fn credentials(&self, settings: &Settings) -> Result<Credentials, CommandError> {
+    fn credentials(&self, settings: &Settings, recipient: TokenRecipient<'_>) -> Result<Credentials, CommandError> {
         let token = match &self.token_file {
             Some(file) => Some(read_token(file)?),
-            None => token_from_settings(settings)?,
+            None => token_from_settings(settings, recipient)?,
         };
         Ok(Credentials { trust: self.tls.trust(settings)?, token })
     }
@@ -109,6 +111,20 @@ impl BucketFlag {
         }
         Ok(address)
     }
+
+    /// Describes the bucket at an address that [`Self::address`] returned, or that the hub has told.
+    fn recipient<'a>(&self, address: &'a str, settings: &Settings) -> TokenRecipient<'a> {
+        let origin = if self.bucket.is_some() { None } else { settings.address_origin(BUCKET) };
+        TokenRecipient { address, origin, flag: "-k" }
+    }
+
+    /// Makes a client of the bucket with the credentials of the settings; `None` if neither the flag nor a setting names it.
+    pub(crate) fn client(&self, settings: &Settings) -> Result<Option<BucketClient>, CommandError> {
+        let Some(address) = self.address(settings)? else { return Ok(None) };
+        let trust = ClientTlsFlags::default().trust(settings)?;
+        let token = token_from_settings(settings, self.recipient(&address, settings))?;
+        Credentials { trust, token }.bucket_client(&address).map(Some)
+    }
 }
 
 impl ClientFlags {
@@ -129,14 +145,9 @@ impl ClientFlags {
         settings: &Settings,
     ) -> Result<BucketClient, CommandError> {
         let address = address.unwrap_or_else(|| settings.address(BUCKET));
-        self.hub.credentials(settings)?.bucket_client(&address)
+        let recipient = self.bucket.recipient(&address, settings);
+        self.hub.credentials(settings, recipient)?.bucket_client(&address)
     }
-}
-
-/// Makes a client of a bucket with the credentials of the settings.
-pub(crate) fn bucket_client_from_settings(address: &str, settings: &Settings) -> Result<BucketClient, CommandError> {
-    let trust = ClientTlsFlags::default().trust(settings)?;
-    Credentials { trust, token: token_from_settings(settings)? }.bucket_client(address)
 }
 
 impl Credentials {

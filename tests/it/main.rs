@@ -25,6 +25,7 @@
 //! terminal       what others wrote cannot control the terminal
 //! wall           what sandboxes give up before they run steps
 //! network        what steps can and cannot reach
+//! trust          settings of the working directory, before and after `bue trust`
 //! packages       Python packages, from `!requires` to a worker
 //! reliability    services that are killed, paused, stopped and disconnected
 //! boundaries     which crate may use which
@@ -67,6 +68,7 @@ mod services;
 mod terminal;
 mod tls;
 mod tokens;
+mod trust;
 mod verbs;
 mod visibility;
 mod wall;
