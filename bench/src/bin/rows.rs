@@ -157,7 +157,9 @@ impl Postgres {
         let server = Database::start();
         let address = server.create().await;
         let unnamed = bue_runtime::Database::from_url(&address, NonZeroUsize::MIN)?;
-        let databases = Databases::new(DatabasesConfig { unnamed: Some(unnamed), named: HashMap::new() });
+        // the role of this temporary server is its superuser
+        let config = DatabasesConfig { unnamed: Some(unnamed), named: HashMap::new() }.allow_privileged_roles();
+        let databases = Databases::new(config);
         Ok(Self { databases, client: connect(&address).await?, _server: server })
     }
 

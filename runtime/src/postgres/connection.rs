@@ -14,6 +14,7 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::database::Database;
 use super::failure::error_chain;
+use super::role::check_role;
 use crate::step::log::{Channel, Log};
 
 /// The timeout for what a healthy server does at once: a liveness check, `DISCARD ALL`, cancelling a statement.
@@ -32,7 +33,17 @@ pub(super) struct Connection {
 struct Notices(Arc<Mutex<Option<Log>>>);
 
 impl Connection {
+    /// Connects, and checks what the role may do.
     pub(super) async fn open(database: &Database) -> Result<Self, Failure> {
+        let connection = Self::connect(database).await?;
+        if !database.allows_privileged_role {
+            let checked = timeout(RESPONSE_TIMEOUT, check_role(&connection.client, database)).await;
+            checked.unwrap_or_else(|_| Err(too_slow(database)))?;
+        }
+        Ok(connection)
+    }
+
+    async fn connect(database: &Database) -> Result<Self, Failure> {
         let failed = |error| unreachable(database, &error);
         let notices = Notices::default();
         let tls = database.tls.clone();
@@ -110,6 +121,11 @@ where
             Err(error) => return tracing::debug!(%error, "a connection to PostgreSQL ended"),
         }
     }
+}
+
+fn too_slow(database: &Database) -> Failure {
+    let message = format!("PostgreSQL ({database}) did not say within {RESPONSE_TIMEOUT:?} what the role may do");
+    Failure::new(FailureKind::Internal, message)
 }
 
 fn unreachable(database: &Database, error: &tokio_postgres::Error) -> Failure {

@@ -3,6 +3,7 @@
 //! ```text
 //! inputs --copy_source.rs--> COPY --> temporary tables     text --statements.rs--> statements     last one's rows --output.rs--> CBOR
 //!          columns.rs: which types     step.rs: all in one transaction     pool.rs: on one of a few connections
+//!                                                                        role.rs: whose role is not too powerful
 //! ```
 //! They run in the parent and not in a sandbox host. A host runs hostile code and so may hold no credentials, while a postgres
 //! step has no code but SQL, which the server executes as the role that the worker was given; what the parent does with the
@@ -23,6 +24,7 @@ mod numeric;
 mod output;
 mod pool;
 pub(crate) mod query;
+mod role;
 mod shadow;
 mod statements;
 mod step;

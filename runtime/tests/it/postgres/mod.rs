@@ -3,6 +3,7 @@
 pub(crate) mod common;
 mod connections;
 mod names;
+mod roles;
 mod rows;
 mod shadow;
 mod statements;
