@@ -1,7 +1,7 @@
 //! The types that all crates share: ids, values, plans, jobs, leases, outcomes.
 //!
-//! Plain data with `serde` derives, without IO and without a clock. It also builds for `wasm32`, because the Python guest exchanges
-//! these types with its host ([`guest`]).
+//! Plain data with `serde` derives, without IO and without a clock. It also builds for `wasm32`, because the guests exchange these
+//! types with their host ([`guest`]).
 //!
 //! ```text
 //! script text --lang--> Plan --client--> Submission --hub--> Lease --worker--> guest::CallRequest
@@ -28,6 +28,7 @@ mod serde_value;
 pub mod sql_table;
 pub mod value;
 pub mod wire;
+pub mod words;
 
 pub use bundle::{Bundle, Package, SourceFile};
 pub use ids::{BlobHash, CallIndex, JobId, NodeId, RateKey, RunId, StepIndex, Timestamp, Token};

@@ -41,7 +41,7 @@ use crate::step::compiled_step::WasmKind;
 use crate::step::limits::Limits;
 use crate::step::net_port::NetRequest;
 use crate::step::permissions::Permissions;
-use crate::step::task::{Finished, Placeholders};
+use crate::step::task::Finished;
 use crate::wall::report::Wall;
 use crate::wall::spec::WallSpec;
 
@@ -51,9 +51,10 @@ pub(crate) const MAX_FRAME: usize = 256 << 20;
 /// To a sandbox host.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum ToHost {
-    /// With the guest's code, its image and, if there are any, the folder of packages.
+    /// With the code and the image of each guest, in the order of the seals, and the folder of packages if there is one.
     Setup {
-        seal: Seal,
+        python: Seal,
+        sqlite: Option<Seal>,
         wall: WallSpec,
     },
     Compile {

@@ -119,6 +119,12 @@ impl<'a> Reader<'a> {
         next
     }
 
+    /// The number of bytes read so far.
+    #[must_use]
+    pub fn position(&self) -> usize {
+        self.decoder.position()
+    }
+
     /// Reads the bytes of the next value.
     ///
     /// # Errors

@@ -13,6 +13,7 @@ use wasmtime_wasi::p1::WasiP1Ctx;
 use crate::host::abort::GuestAbort;
 use crate::host::engine::EPOCH_INTERVAL;
 use crate::host::net::Net;
+use crate::host::row_list::RowList;
 use crate::host::step_context::StepContext;
 use crate::host::values;
 use crate::host::waiting_steps::mark_runnable;
@@ -48,6 +49,12 @@ pub(crate) struct StepState {
     pub(crate) memory_refused: bool,
     /// Bytes of its memory.
     pub(crate) memory_bytes: u64,
+    /// It is a SQL step: it ends when memory was refused, because SQLite would go on to the end of a statement.
+    pub(crate) is_sql: bool,
+    /// The inputs that it may read in parts.
+    inputs: Vec<Bytes>,
+    /// The rows of its result, if these are one list.
+    rows: Option<RowList>,
     /// Receives the elements of its result, if a loop runs over them.
     items: Option<mpsc::Sender<Items>>,
     /// Bytes of elements sent so far.
@@ -80,6 +87,17 @@ impl StepState {
         Self { items, net, ..Self::with_wasi(context, wasi::context(context.log, packages)) }
     }
 
+    /// A SQL step with these inputs, whose rows go to `items` or, if there is no receiver, into a list.
+    pub(crate) fn for_sql(context: StepContext<'_>, inputs: Vec<Bytes>, items: Option<mpsc::Sender<Items>>) -> Self {
+        let rows = items.is_none().then(|| RowList::new(context.limits.result_bytes));
+        Self { is_sql: true, inputs, rows, items, ..Self::new(context, None) }
+    }
+
+    /// Takes the rows of the list.
+    pub(crate) fn take_rows(&mut self) -> Option<RowList> {
+        self.rows.take()
+    }
+
     /// A guest without requests to the host, with this WASI context.
     pub(crate) fn with_wasi(context: StepContext<'_>, wasi: WasiP1Ctx) -> Self {
         let StepContext { limits, log, deadline } = context;
@@ -90,6 +108,9 @@ impl StepState {
             deadline,
             memory_refused: false,
             memory_bytes: 0,
+            is_sql: false,
+            inputs: Vec::new(),
+            rows: None,
             items: None,
             streamed_bytes: 0,
             epochs: 0,
@@ -115,6 +136,9 @@ impl StepState {
         if Instant::now() >= self.deadline {
             return Err(GuestAbort::Time(TimeLimitExceeded(self.limits.time)).into());
         }
+        if self.is_sql && self.memory_refused {
+            return Err(GuestAbort::Memory.into());
+        }
         if EPOCH_INTERVAL.saturating_mul(self.epochs) > self.limits.cpu {
             return Err(GuestAbort::Cpu(self.limits.cpu).into());
         }
@@ -139,8 +163,21 @@ impl StepState {
                 self.net.close(exchange);
                 self.reply = Bytes::new();
             }
+            HostRequest::Input { index, offset, max } => self.reply = self.input_part(index, offset, max),
+            HostRequest::Rows(rows) => {
+                let not_requested = || GuestAbort::Contract("it returns rows that were not requested".to_owned());
+                self.rows.as_mut().ok_or_else(not_requested)?.append(&rows)?;
+                self.reply = Bytes::new();
+            }
         }
         Ok(())
+    }
+
+    /// A part of an input, without copying it; empty behind the end and if there is no such input.
+    fn input_part(&self, index: u32, offset: u64, max: u32) -> Bytes {
+        let Some(input) = self.inputs.get(index as usize) else { return Bytes::new() };
+        let start = usize::try_from(offset).map_or(input.len(), |offset| offset.min(input.len()));
+        input.slice(start..start.saturating_add(max as usize).min(input.len()))
     }
 
     async fn emit(&mut self, items: Items) -> Result<(), GuestAbort> {

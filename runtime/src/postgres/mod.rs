@@ -8,7 +8,7 @@
 //! step has no code but SQL, which the server executes as the role that the worker was given; what the parent does with the
 //! rows is bounded by the step's limits. Waiting for the server takes no thread, so thousands of steps may wait.
 //!
-//! Depends on [`sql`](crate::sql), [`step`](crate::step) and [`running`](crate::parent::running).
+//! Depends on [`bue_sql`], [`step`](crate::step) and [`running`](crate::parent::running).
 
 mod array;
 mod columns;

@@ -5,6 +5,9 @@ use std::time::Instant;
 
 use bue_model::job::Hints;
 use bue_model::{Answer, Failure, FailureKind, SqlTable};
+use bue_sql::result::{RowBatch, RowBuffer, unique_names};
+use bue_sql::table::{Table, quoted, table_name};
+use bue_sql::text::SqlText;
 use bytes::Bytes;
 use futures_util::{SinkExt, StreamExt};
 use tokio::sync::mpsc;
@@ -20,13 +23,10 @@ use super::pool::Pool;
 use super::query::Query;
 use super::shadow::InputNames;
 use super::statements::{Statement, statements};
-use crate::sql::result::{RowBuffer, unique_names};
-use crate::sql::table::{Table, quoted, table_name};
-use crate::sql::text::SqlText;
 use crate::step::failure::{limit, timed_out, too_much_input};
 use crate::step::limits::Limits;
 use crate::step::log::Log;
-use crate::step::task::{Event, Finished, Items, Usage};
+use crate::step::task::{Event, Finished, Usage};
 
 /// The server's timeout for a statement is this much longer than the step's: it matters only if this process is gone.
 const SERVER_TIMEOUT_MARGIN_MS: u128 = 1_000;
@@ -107,7 +107,7 @@ impl Step<'_> {
         let tables = self.create_tables(client, &first).await?;
         let mut empty = EmptyTables::new(&tables);
         let unchanged = inputs.changes(client).await?;
-        let mut output = StepOutput { value: RowBuffer::new(&self.query.limits).into_list(), is_reusable: true };
+        let mut output = StepOutput { value: RowBuffer::new(self.query.limits.rows()).into_list(), is_reusable: true };
         if let Some((last, others)) = statements.split_last() {
             for statement in others {
                 empty.add_columns(client, statement.text).await?;
@@ -168,7 +168,7 @@ impl Step<'_> {
         let columns: Vec<(String, ColumnKind)> = names.into_iter().zip(kinds).collect();
         // to look up a type, the client caches prepared statements, which DISCARD ALL would remove behind its back
         let is_reusable = prepared.columns().iter().all(|column| Type::from_oid(column.type_().oid()).is_some());
-        let mut buffer = RowBuffer::new(&self.query.limits);
+        let mut buffer = RowBuffer::new(self.query.limits.rows());
         let rows = client.simple_query_raw(statement.text).await.map_err(failed)?;
         let mut rows = core::pin::pin!(rows);
         while let Some(message) = rows.next().await {
@@ -186,8 +186,8 @@ impl Step<'_> {
         Ok(StepOutput { value, is_reusable })
     }
 
-    async fn send_items(&self, Items { count, items }: Items) -> Result<(), Failure> {
-        let sent = self.events.send(Event::Items { count, items }).await;
+    async fn send_items(&self, RowBatch { count, rows }: RowBatch) -> Result<(), Failure> {
+        let sent = self.events.send(Event::Items { count, items: rows }).await;
         sent.map_err(|_| Failure::new(FailureKind::Internal, "The receiver of the step's rows was dropped"))
     }
 

@@ -60,6 +60,7 @@ const FILES: &[(&str, &str)] = &[
     sdk_file!("model/src/sql_table.rs"),
     sdk_file!("model/src/value.rs"),
     sdk_file!("model/src/wire.rs"),
+    sdk_file!("model/src/words.rs"),
 ];
 
 /// Writes the SDK into a folder, unless the folder exists: a project keeps the SDK that its steps were written for.

@@ -47,7 +47,7 @@ pub(crate) struct Image {
     layers: Vec<Layer>,
     /// Length in bytes, a multiple of the page size.
     len: usize,
-    /// The bits of the guest's globals, in the order of [`GuestCode`](crate::host::python::guest::GuestCode).
+    /// The bits of the guest's globals, in the order of [`GuestCode`](crate::host::guest::code::GuestCode).
     pub(crate) globals: Vec<u64>,
     free_slots: Mutex<Vec<FreeSlot>>,
     /// The image itself, mapped to copy from. It is never written to.
