@@ -24,13 +24,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::time::Duration;
 
-use bue_model::{Answer, Value, cbor};
+use bue_model::{Answer, FailureKind, Value, cbor};
 use bue_runtime::{
     Egress, EgressConfig, Event, Finished, HostLost, Hosts, HostsConfig, Limits, NetPolicy, Running, RuntimeError,
     Secret, Task, WallMode,
 };
 use bue_test_support::wait::{wait_until, wait_until_async};
 use futures_util::FutureExt;
+use futures_util::future::join_all;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
@@ -51,6 +52,7 @@ const TESTS: &[Test] = &[
     ("a_long_stream_arrives_in_order", a_long_stream_arrives_in_order),
     ("a_stream_waits_for_its_consumer", a_stream_waits_for_its_consumer),
     ("a_dropped_task_stops_in_its_host", a_dropped_task_stops_in_its_host),
+    ("sql_without_an_end_stops_at_its_limit_and_others_go_on", sql_without_an_end_stops_at_its_limit_and_others_go_on),
     ("a_host_that_dies_loses_its_steps_and_is_replaced", a_host_that_dies_loses_its_steps_and_is_replaced),
     ("many_modules_do_not_fill_a_host", many_modules_do_not_fill_a_host),
     ("large_values_are_passed", large_values_are_passed),
@@ -219,9 +221,57 @@ fn a_dropped_task_stops_in_its_host(runtime: &Runtime) {
         for _ in 0..10 {
             drop(start_endless(&hosts, sqlite(endless, &[])).await);
         }
-        // the host has fewer threads than that, so this step runs only if they are free again
         assert!(matches!(run(&hosts, sqlite("SELECT 1", &[])).await.answer, Answer::Completed { .. }));
         assert_eq!(value(&run(&hosts, python("def f(): return 1\n", "f", &[])).await), Value::Int(1));
+        hosts
+    });
+}
+
+/// SQL that computes for hours without an instruction of SQLite's virtual machine in between, or in very many statements.
+fn sql_for_hours() -> Vec<String> {
+    let long = "printf('%.*c', 4000000, 'a')";
+    let needle = "substr(x, 1, 2000000) || 'b'";
+    let numbers = "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n WHERE x < 400000)";
+    vec![
+        format!("WITH t(x) AS (SELECT {long}) SELECT instr(x, {needle}) FROM t"),
+        format!("WITH t(x) AS (SELECT {long}) SELECT length(replace(x, {needle}, 'c')) FROM t"),
+        format!("SELECT length(trim({long}, printf('%.*c', 2000000, 'b') || 'a'))"),
+        format!("SELECT length(unhex(replace({long}, 'a', 'z'), printf('%.*c', 2000000, 'y') || 'z'))"),
+        format!(
+            "{numbers}, j(o) AS (SELECT json_group_object('key' || x, x) FROM n) SELECT length(json_patch(o, o)) FROM j"
+        ),
+        "SELECT 1;".repeat(400_000),
+        "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) SELECT sum(x) FROM n".to_owned(),
+    ]
+}
+
+/// When SQLite ran on threads, it was interrupted only between instructions, and eight such steps ended all SQL of a host.
+fn sql_without_an_end_stops_at_its_limit_and_others_go_on(runtime: &Runtime) {
+    runtime.with_hosts(1, async |hosts| {
+        let start = |time: Duration| {
+            let tasks = sql_for_hours().into_iter().cycle().take(14).map(move |sql| {
+                let mut task = sqlite(&sql, &[]);
+                task.limits.time = time;
+                task
+            });
+            join_all(tasks.map(|task| hosts.run(task)))
+        };
+        let one = || {
+            let mut task = sqlite("SELECT 1 AS x", &[]);
+            task.limits.time = Duration::from_secs(20);
+            task
+        };
+        let endless = start(Duration::from_secs(1000)).await;
+        let beside = run(&hosts, one()).await;
+        assert!(matches!(beside.answer, Answer::Completed { .. }), "beside them: {beside:?}");
+        drop(endless);
+        for stopped in start(Duration::from_millis(300)).await {
+            let failure = failure(&finish(&mut stopped.expect("open")).await.expect("alive"));
+            assert_eq!(failure.kind, FailureKind::Limit, "{failure:?}");
+            assert!(failure.message.contains("time limit of 300 ms"), "{failure:?}");
+        }
+        let after = run(&hosts, one()).await;
+        assert!(matches!(after.answer, Answer::Completed { .. }), "after them: {after:?}");
         hosts
     });
 }

@@ -40,6 +40,8 @@ struct Window<'h> {
     offset: u64,
     /// The number of its bytes that were used.
     used: usize,
+    /// Bytes that are read at once, if no value is longer.
+    chunk: usize,
 }
 
 impl Window<'_> {
@@ -72,7 +74,7 @@ impl Window<'_> {
         let kept = self.bytes.len();
         let position = self.offset + kept as u64;
         // a value that is longer than the window is read again from its beginning, so the window grows by large steps
-        let more = kept.clamp(CHUNK_BYTES, MAX_CHUNK_BYTES);
+        let more = kept.clamp(self.chunk, MAX_CHUNK_BYTES);
         let more = usize::try_from(self.input.len.saturating_sub(position)).map_or(more, |left| more.min(left));
         self.bytes.reserve_exact(more);
         self.bytes.resize(kept + more, 0);
@@ -115,7 +117,11 @@ impl Head {
 
 impl<'h> ChunkedRows<'h> {
     pub(super) fn new(host: &'h mut dyn Host, input: Input) -> Result<Self, RowsError> {
-        let mut window = Window { host, input, bytes: Vec::new(), offset: 0, used: 0 };
+        Self::with_chunk(host, input, CHUNK_BYTES)
+    }
+
+    fn with_chunk(host: &'h mut dyn Host, input: Input, chunk: usize) -> Result<Self, RowsError> {
+        let mut window = Window { host, input, bytes: Vec::new(), offset: 0, used: 0, chunk };
         let Head { first, left, is_one_map } = window.read(Head::read)?;
         Ok(Self { window, first, left, is_one_map })
     }
@@ -212,5 +218,128 @@ impl Progress {
             read_cells(reader, self.count, columns, cells)?;
         }
         Ok(has_more)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bue_model::cbor;
+    use bue_model::{Decimal, Value};
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::result::RowBatch;
+    use crate::rows::Rows;
+
+    const NAMING: Naming = Naming { check: |_| Ok(()), fold: str::to_ascii_lowercase };
+
+    struct Whole<'b>(&'b [u8]);
+
+    impl Host for Whole<'_> {
+        fn read_input(&mut self, _: u32, offset: u64, buffer: &mut [u8]) -> usize {
+            let rest = usize::try_from(offset).ok().and_then(|offset| self.0.get(offset..)).unwrap_or_default();
+            let len = rest.len().min(buffer.len());
+            buffer[..len].copy_from_slice(&rest[..len]);
+            len
+        }
+
+        fn emit(&mut self, _: RowBatch) {}
+
+        fn append_rows(&mut self, _: &[u8]) {}
+    }
+
+    /// Columns, rows, and what the input was; or why it has none.
+    type Seen = Result<(Vec<String>, Vec<String>, Shape), String>;
+
+    fn at_once(bytes: &[u8]) -> Seen {
+        let read = || {
+            let rows = Rows::new(bytes)?;
+            let (mut columns, mut lines) = (Columns::new(NAMING), Vec::new());
+            let count = rows.each(&mut columns, |cells| {
+                lines.push(format!("{cells:?}"));
+                Ok::<_, RowsError>(())
+            })?;
+            let shape = rows.shape(&columns, count);
+            Ok::<_, RowsError>((columns.names().to_vec(), lines, shape))
+        };
+        read().map_err(|error| format!("{error:?}"))
+    }
+
+    fn in_chunks(bytes: &[u8], chunk: usize) -> Seen {
+        let read = || {
+            let mut host = Whole(bytes);
+            let mut rows = ChunkedRows::with_chunk(&mut host, Input { index: 0, len: bytes.len() as u64 }, chunk)?;
+            rows.first_columns(NAMING)?;
+            let (mut columns, mut lines) = (Columns::new(NAMING), Vec::new());
+            for _ in 0..2 {
+                lines.clear();
+                let count = rows.each(&mut columns, |cells| {
+                    lines.push(format!("{cells:?}"));
+                    Ok::<_, RowsError>(())
+                })?;
+                assert_eq!(count, lines.len() as u64);
+            }
+            let shape = rows.shape(&columns, lines.len() as u64);
+            Ok::<_, RowsError>((columns.names().to_vec(), lines, shape))
+        };
+        read().map_err(|error| format!("{error:?}"))
+    }
+
+    fn text(text: &str) -> Value {
+        Value::Text(text.to_owned())
+    }
+
+    fn rows() -> Value {
+        let row = |entries: &[(&str, Value)]| {
+            Value::Map(entries.iter().map(|(key, value)| (text(key), value.clone())).collect())
+        };
+        let decimal = Value::Decimal(Decimal { mantissa: (-150).into(), exponent: -2 });
+        Value::List(vec![
+            row(&[("a", Value::Int(1)), ("b", text("some text that is longer than a chunk"))]),
+            row(&[("b", Value::Bytes(vec![7; 90])), ("a", decimal)]),
+            row(&[("a", Value::List(vec![Value::Null, text("é")])), ("b", Value::Float(0.5))]),
+            row(&[("b", Value::DateTime("2026-09-30T12:00:00+02:00".into())), ("a", Value::Bool(true))]),
+        ])
+    }
+
+    #[test]
+    fn rows_are_the_same_however_they_are_cut() {
+        let list = cbor::encode(&rows());
+        let Value::List(items) = rows() else { panic!("a list") };
+        let map = cbor::encode(&items[0]);
+        let indefinite = [&[0x9f], list.get(1..).expect("a head"), &[0xff]].concat();
+        for bytes in [list, map, indefinite, cbor::encode(&Value::List(vec![])), vec![0x9f, 0xff]] {
+            let expected = at_once(&bytes);
+            assert!(expected.is_ok(), "{expected:?}");
+            for chunk in 1..bytes.len() + 2 {
+                assert_eq!(in_chunks(&bytes, chunk), expected, "{chunk}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_no_table_is_refused_however_it_is_cut() {
+        let list = cbor::encode(&rows());
+        let cut = list.get(..list.len() - 1).expect("shorter").to_vec();
+        let longer = [list.as_slice(), &[0]].concat();
+        let mixed = cbor::encode(&Value::List(vec![Value::Map(vec![]), text("a text of some length")]));
+        for bytes in [cut, longer, mixed, vec![], vec![0x9f], cbor::encode(&text("a text of some length")), vec![0x1c]]
+        {
+            assert!(at_once(&bytes).is_err(), "{bytes:x?}");
+            for chunk in 1..bytes.len() + 2 {
+                assert!(in_chunks(&bytes, chunk).is_err(), "{chunk} of {bytes:x?}");
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_read_as_at_once(bytes in proptest::collection::vec(any::<u8>(), 0..200), chunk in 1_usize..64) {
+            let bytes = [&[0x82, 0xa1], bytes.as_slice()].concat();
+            match (at_once(&bytes), in_chunks(&bytes, chunk)) {
+                (Ok(expected), Ok(seen)) => prop_assert_eq!(seen.0, expected.0),
+                (expected, seen) => prop_assert!(expected.is_err() && seen.is_err(), "{:?} {:?}", expected, seen),
+            }
+        }
     }
 }
