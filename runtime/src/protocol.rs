@@ -30,6 +30,7 @@ use std::sync::Arc;
 
 use bue_model::net::{Completion, Ticket};
 use bue_model::{BlobHash, Bundle};
+use bue_sql::placeholders::Placeholders;
 use bytes::Bytes;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};

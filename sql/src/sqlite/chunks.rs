@@ -307,7 +307,7 @@ mod tests {
         let list = cbor::encode(&rows());
         let Value::List(items) = rows() else { panic!("a list") };
         let map = cbor::encode(&items[0]);
-        let indefinite = [&[0x9f], list.get(1..).expect("a head"), &[0xff]].concat();
+        let indefinite = [&[0x9f][..], list.get(1..).expect("a head"), &[0xff]].concat();
         for bytes in [list, map, indefinite, cbor::encode(&Value::List(vec![])), vec![0x9f, 0xff]] {
             let expected = at_once(&bytes);
             assert!(expected.is_ok(), "{expected:?}");
@@ -335,7 +335,7 @@ mod tests {
     proptest! {
         #[test]
         fn any_bytes_are_read_as_at_once(bytes in proptest::collection::vec(any::<u8>(), 0..200), chunk in 1_usize..64) {
-            let bytes = [&[0x82, 0xa1], bytes.as_slice()].concat();
+            let bytes = [&[0x82, 0xa1][..], bytes.as_slice()].concat();
             match (at_once(&bytes), in_chunks(&bytes, chunk)) {
                 (Ok(expected), Ok(seen)) => prop_assert_eq!(seen.0, expected.0),
                 (expected, seen) => prop_assert!(expected.is_err() && seen.is_err(), "{:?} {:?}", expected, seen),
