@@ -20,7 +20,8 @@
 //!   the tests of `host/memory/image.rs` and `mapping.rs`, which touch mapped memory;
 //! - `wall/{privileges,probe}.rs`: user ids, inherited descriptors, and a system call that must be refused;
 //! - `wall/escape/attempt.rs`: the system calls of the tests of the wall;
-//! - `host/guest/code.rs`, `host/{python,sqlite}/steps.rs`, `host/wasm/{command,component,steps}.rs`, `parent/prepare.rs`: loading compiled code.
+//! - `host/guest/code.rs`, `host/{python,sqlite}/steps.rs`, `host/wasm/{command,component,steps}.rs`, `parent/prepare.rs`:
+//!   loading compiled code.
 
 mod descriptors;
 mod error;

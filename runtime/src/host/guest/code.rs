@@ -49,7 +49,7 @@ struct Exports {
     load: Option<ModuleExport>,
     call: ModuleExport,
     /// The pointer into the stack in linear memory. `None` if the guest exports none: then an overflow of that stack is
-    /// reported as the access out of bounds that it is. The Python guest exports it (`guest-sdk/python/build.rs`), and so does that of SQLite.
+    /// reported as the access out of bounds that it is. Our guests export it (`guest-sdk/python/build.rs`).
     stack_pointer: Option<ModuleExport>,
     /// The mutable globals, in the order of their indices.
     globals: Vec<(ModuleExport, ValType)>,
