@@ -3,6 +3,7 @@
 //! `lang` creates it, the hub stores it, and nothing changes it. The graph is a tree of blocks: the top level, and a body for each
 //! loop. A node may use earlier nodes of its own block and of the blocks around it.
 
+use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use crate::ids::{CallIndex, NodeId, StepIndex};
@@ -189,7 +190,7 @@ pub struct ForEach {
 }
 
 /// The source of an argument.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Input {
     /// The result of a job.
@@ -198,6 +199,8 @@ pub enum Input {
     Loop(NodeId),
     /// The results of all rounds of a gathering loop.
     Gather(NodeId),
+    /// A value that the script has: CBOR of at most [`INLINE_LIMIT`](crate::job::INLINE_LIMIT) bytes.
+    Literal(Bytes),
 }
 
 /// A call in the script: an execution of a pipe.

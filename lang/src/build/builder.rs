@@ -10,7 +10,7 @@ use bue_model::{Node, NodeId};
 
 use super::definition::{PipeEntry, StepEntry};
 use super::inherited::InheritedSettings;
-use super::symbol_table::{Binding, Definition, SymbolTable};
+use super::symbol_table::{BoundResult, Definition, SymbolTable};
 use crate::diagnostics::builder::DiagnosticBuilder;
 use crate::diagnostics::codes;
 use crate::diagnostics::list::Diagnostics;
@@ -70,7 +70,7 @@ pub(super) struct Builder<'t, 'c, 's> {
     pub(super) steps: Vec<StepEntry<'t>>,
     pub(super) pipes: Vec<PipeEntry<'t>>,
     pub(super) definitions: SymbolTable<'t, Definition>,
-    pub(super) results: SymbolTable<'t, Binding>,
+    pub(super) results: SymbolTable<'t, BoundResult>,
     /// Where each result of the file is bound first.
     pub(super) first_bindings: HashMap<&'t str, Span>,
     /// Results of loop bodies that have ended, and where they were bound.

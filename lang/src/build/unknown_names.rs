@@ -5,6 +5,7 @@ use super::definition::UnknownStep;
 use super::symbol_table::Definition;
 use crate::diagnostics::builder::DiagnosticBuilder;
 use crate::diagnostics::codes;
+use crate::parse::literal::python_constant;
 use crate::syntax::tree::{Block, Name, Statement};
 
 /// The result that a statement binds.
@@ -104,7 +105,9 @@ impl<'t> Builder<'t, '_, '_> {
         Some(match words.iter().all(is_result) {
             true => diagnostic.hint(format!("separate arguments with commas: `{}`", words.join(", "))),
             false => {
-                diagnostic.hint("arguments are results, separated by commas; to use a part of a result, write a step")
+                diagnostic.hint(
+                    "arguments are results and values, separated by commas; to use a part of a result, write a step",
+                )
             }
         })
     }
@@ -138,9 +141,9 @@ impl<'t> Builder<'t, '_, '_> {
                 .hint(format!("to pass on its result, call it: `{text}()`"));
         }
         let nearest = self.suggester.nearest(text, self.results.names());
-        let hint = match nearest {
+        let hint = match python_constant(text).or(nearest) {
             Some(nearest) => format!("did you mean `{nearest}`?"),
-            None => format!("arguments are results of calls above: `{text} = pipe()`"),
+            None => format!("a result needs a call above, `{text} = pipe()`; a text needs quotes, `\"{text}\"`"),
         };
         DiagnosticBuilder::new(codes::UNKNOWN_RESULT, name.span, format!("there is no result `{text}`")).hint(hint)
     }

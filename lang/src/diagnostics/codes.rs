@@ -60,6 +60,9 @@ codes! {
     // columns of tables
     UNKNOWN_TYPE = "E0042", "unknown type of a column";
     COLUMN_DECLARED_TWICE = "E0043", "column declared twice";
+    // values as arguments
+    INVALID_LITERAL = "E0044", "invalid value";
+    VALUE_OR_RESULT = "E0045", "value or result";
     // files and functions
     FILE_NOT_FOUND = "E0050", "file not found";
     FUNCTION_NOT_FOUND = "E0051", "function not found";

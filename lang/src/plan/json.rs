@@ -5,6 +5,7 @@ use bue_model::{ForEach, Input, JobNode, Node, Plan, SqlColumn, Step};
 use serde_json::{Map, Value, json};
 
 use super::capability::capability_text;
+use super::literal::literal;
 use super::table::table;
 
 /// `{"version":1,"nodes":[…]}`. Times are in seconds; settings without a default value appear only where they are set.
@@ -110,5 +111,6 @@ fn input_json(input: &Input) -> Value {
         Input::Node(node) => json!({ "node": node.0 }),
         Input::Loop(node) => json!({ "loop": node.0 }),
         Input::Gather(node) => json!({ "gather": node.0 }),
+        Input::Literal(bytes) => json!({ "value": literal(bytes) }),
     }
 }

@@ -6,6 +6,7 @@ use bue_model::plan::{Settings, Source};
 use bue_model::{ForEach, Input, JobNode, Node, Plan, Step};
 
 use super::capability::capability_text;
+use super::literal::literal_text;
 use super::table::function_text;
 
 /// Number of steps whose names decide the width of the column: a plan may have a million.
@@ -124,6 +125,7 @@ fn input_text(input: &Input) -> String {
         Input::Node(node) => node.to_string(),
         Input::Loop(node) => format!("element of {node}"),
         Input::Gather(node) => format!("all of {node}"),
+        Input::Literal(bytes) => literal_text(bytes),
     }
 }
 

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use std::collections::HashSet;
 
-use bue_model::Language;
+use bue_model::{Language, Value};
 
 use crate::settings::value::SettingValue;
 use crate::source::Span;
@@ -136,6 +136,14 @@ pub(crate) struct Call<'a> {
 pub(crate) enum Argument<'a> {
     Name(Name<'a>),
     Call(Call<'a>),
+    Literal(Literal),
+}
+
+/// A value in JSON notation.
+#[derive(Debug)]
+pub(crate) struct Literal {
+    pub(crate) span: Span,
+    pub(crate) value: Value,
 }
 
 /// `for x in p():`

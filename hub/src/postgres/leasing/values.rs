@@ -54,6 +54,7 @@ impl Values {
         let mut arguments = Arguments::default();
         for input in &job.inputs {
             let argument = match *input {
+                Input::Literal(ref value) => JobInput::Value(ValueRef::Inline(value.clone())),
                 Input::Node(node) => self.result(tx, run, instance, node).await?,
                 Input::Loop(node) => self.element(tx, run, instance, node).await?,
                 Input::Gather(node) => self.gathered(tx, run, instance, node, &arguments).await?,
@@ -148,7 +149,7 @@ impl Values {
                 match *input {
                     Input::Node(node) => values.extend(self.id_of(run, *instance, node)),
                     Input::Loop(node) => elements.extend(self.element_of(run, *instance, node)),
-                    Input::Gather(_) => {}
+                    Input::Gather(_) | Input::Literal(_) => {}
                 }
             }
         }

@@ -50,6 +50,7 @@ impl WriteTx<'_> {
         let mut arguments = Arguments::default();
         for input in &job.inputs {
             let argument = match *input {
+                Input::Literal(ref value) => JobInput::Value(ValueRef::Inline(value.clone())),
                 Input::Node(node) => self.result(run, instance, node)?,
                 Input::Loop(node) => self.element(run, instance, node, last_read)?,
                 Input::Gather(node) => self.gathered(run, instance, node, &arguments)?,

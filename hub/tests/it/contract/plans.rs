@@ -1,6 +1,7 @@
 //! Plans come from outside: an inconsistent one is refused, and leaves nothing behind.
 
 use bue_hub::{HubError, PlanError};
+use bue_model::job::INLINE_LIMIT;
 use bue_model::plan::Rate;
 use bue_model::{CallIndex, Input, Node, NodeId, Plan, StepIndex};
 
@@ -47,6 +48,9 @@ pub(crate) async fn a_bad_plan_is_refused_and_leaves_nothing(world: World) {
         ("no such call", |plan| job(plan, 0).call = CallIndex(99)),
         ("no such node", |plan| job(plan, 0).inputs = vec![Input::Node(NodeId(99))]),
         ("itself", |plan| job(plan, 0).inputs = vec![Input::Node(NodeId(0))]),
+        ("a value that is too long", |plan| {
+            job(plan, 0).inputs = vec![Input::Literal(vec![0; INLINE_LIMIT + 1].into())];
+        }),
         ("a later node", |plan| job(plan, 0).inputs = vec![Input::Node(NodeId(2))]),
         ("a job in the middle of another call", |plan| job(plan, 2).inputs = vec![Input::Node(NodeId(0))]),
         ("into a loop from outside", |plan| {
