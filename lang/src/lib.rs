@@ -27,7 +27,7 @@ mod text;
 
 pub use build::{MAX_NODES, MAX_PLAN_BYTES};
 pub use check::{
-    BuildProblem, Buildable, CodeProblem, CodeProblemKind, FileContents, PackageProblem, PackageProblemKind,
+    BuildProblem, Buildable, CodeProblem, CodeProblemKind, FileContents, PackageProblem, PackageProblemKind, bind_params,
     check_code, check_compiled, check_packages, check_scopes, check_sources, check_sql,
 };
 pub use compile::{Compiled, compile};

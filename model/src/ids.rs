@@ -69,6 +69,18 @@ impl CallIndex {
     }
 }
 
+/// A position in the list of a script's parameters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct ParamIndex(pub u32);
+
+impl ParamIndex {
+    /// Returns it as an index into a slice.
+    #[must_use]
+    pub const fn get(self) -> usize {
+        self.0 as usize
+    }
+}
+
 /// The token of a lease. Heartbeats and reports carry it: the number tells the hub which lease of the job is meant, the seal that
 /// it granted that lease to the sender.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]

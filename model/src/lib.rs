@@ -23,14 +23,16 @@ pub mod log;
 mod nesting_limit;
 pub mod net;
 mod net_rule;
+pub mod param;
 pub mod plan;
+mod plan_versions;
 mod serde_value;
 pub mod sql_table;
 pub mod value;
 pub mod wire;
 
 pub use bundle::{Bundle, Package, SourceFile};
-pub use ids::{BlobHash, CallIndex, JobId, NodeId, RateKey, RunId, StepIndex, Timestamp, Token};
+pub use ids::{BlobHash, CallIndex, JobId, NodeId, ParamIndex, RateKey, RunId, StepIndex, Timestamp, Token};
 pub use job::{Answer, BlobRef, Chunk, Failure, FailureKind, JobState, Outcome, RunState, ValueRef};
 pub use json::Json;
 pub use language::Language;

@@ -6,15 +6,16 @@
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-use crate::ids::{CallIndex, NodeId, StepIndex};
+use crate::ids::{CallIndex, NodeId, ParamIndex, StepIndex};
 use crate::language::Language;
 use crate::nesting_limit;
+use crate::param::Param;
 
-/// The version of [`Plan`] that this code writes and reads.
-pub const PLAN_VERSION: u32 = 1;
+/// The version of [`Plan`] that this code writes. It also reads version 1, which had no parameters.
+pub const PLAN_VERSION: u32 = 2;
 
 /// A checked script.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Plan {
     /// [`PLAN_VERSION`].
     pub version: u32,
@@ -24,6 +25,8 @@ pub struct Plan {
     pub nodes: Vec<Node>,
     /// All calls, in the order of the script; the call that a loop runs over comes before those of its body.
     pub calls: Vec<Call>,
+    /// What the caller of the script chooses. Empty in the plan of a run, which has values in the places of parameters.
+    pub params: Vec<Param>,
 }
 
 /// A step: a definition in the script.
@@ -201,6 +204,8 @@ pub enum Input {
     Gather(NodeId),
     /// A value that the script has: CBOR of at most [`INLINE_LIMIT`](crate::job::INLINE_LIMIT) bytes.
     Literal(Bytes),
+    /// The value of a parameter, which the caller of the script chooses. Not in the plan of a run.
+    Param(ParamIndex),
 }
 
 /// A call in the script: an execution of a pipe.

@@ -154,7 +154,7 @@ mod tests {
             line: 7,
             settings,
         };
-        Plan { version: 1, steps: vec![step], nodes: Vec::new(), calls: Vec::new() }
+        Plan { version: 1, steps: vec![step], nodes: Vec::new(), calls: Vec::new(), params: Vec::new() }
     }
 
     fn worker(name: &str, net: &[&str]) -> WorkerView {

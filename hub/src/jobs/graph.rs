@@ -246,6 +246,8 @@ impl Graph {
                 self.fan_out(used).is_some_and(|used| used.gather.is_some()) && self.precedes(used, id, node)
             }
             Input::Literal(ref value) => value.len() <= INLINE_LIMIT,
+            // the plan of a run has values in their places
+            Input::Param(_) => false,
         };
         if fits { Ok(()) } else { Err(PlanError::BadInput { node: id }) }
     }
@@ -305,6 +307,9 @@ fn check_header(plan: &Plan, code: &[BlobRef]) -> Result<(), PlanError> {
     }
     if plan.calls.len() > MAX_NODES || plan.steps.len() > MAX_NODES {
         return Err(PlanError::TooManyNodes { limit: MAX_NODES });
+    }
+    if !plan.params.is_empty() {
+        return Err(PlanError::Params);
     }
     plan.steps.iter().try_for_each(check_step)
 }
@@ -427,7 +432,7 @@ fn parents_of(inputs: &[Input]) -> Vec<NodeId> {
         .iter()
         .filter_map(|input| match input {
             Input::Node(node) | Input::Gather(node) => Some(*node),
-            Input::Loop(_) | Input::Literal(_) => None,
+            Input::Loop(_) | Input::Literal(_) | Input::Param(_) => None,
         })
         .collect();
     parents.into_iter().collect()

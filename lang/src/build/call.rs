@@ -5,6 +5,7 @@ use std::rc::Rc;
 use bue_model::job::INLINE_LIMIT;
 use bue_model::plan::Call as PlanCall;
 use bue_model::{CallIndex, Input, JobNode, Node, NodeId, StepIndex, Value, cbor};
+use bytes::Bytes;
 
 use super::builder::Builder;
 use super::symbol_table::{Binding, BoundResult, Definition};
@@ -69,7 +70,12 @@ impl<'t> Builder<'t, '_, '_> {
 
     fn result(&mut self, name: &'t Name<'_>) -> Option<Input> {
         match self.results.get(&name.text).map(|result| result.binding) {
-            Some(Binding::Input(input)) => Some(input),
+            Some(Binding::Input(input)) => {
+                if let Input::Param(index) = input {
+                    self.used_params.insert(index);
+                }
+                Some(input)
+            }
             Some(Binding::Unknown) => None,
             None => {
                 self.unknown_result(name);
@@ -82,17 +88,22 @@ impl<'t> Builder<'t, '_, '_> {
         if let Some(result) = self.result_named_like(literal) {
             return self.value_or_result(literal, result);
         }
-        let bytes = cbor::encode(&literal.value);
+        self.literal_bytes(literal.span, &literal.value).map(Input::Literal)
+    }
+
+    /// The value as CBOR, unless it is too large for a plan.
+    pub(super) fn literal_bytes(&mut self, at: Span, value: &Value) -> Option<Bytes> {
+        let bytes = cbor::encode(value);
         if bytes.len() > INLINE_LIMIT {
             let message = format!("this value takes more than {} KiB", INLINE_LIMIT / 1024);
             self.report(
-                DiagnosticBuilder::new(codes::INVALID_LITERAL, literal.span, message)
+                DiagnosticBuilder::new(codes::INVALID_LITERAL, at, message)
                     .hint("return it from a step, and pass the result on"),
             );
             return None;
         }
-        self.charge_budget(literal.span, bytes.len())?;
-        Some(Input::Literal(bytes.into()))
+        self.charge_budget(at, bytes.len())?;
+        Some(bytes.into())
     }
 
     /// The visible result whose name is the word or text that the literal is.

@@ -168,6 +168,8 @@ impl Parser<'_, '_, '_> {
         let start = self.peek().span.start as usize;
         let rest = self.remaining_text();
         let length = rest.find(|char: char| !is_number_char(char)).unwrap_or(rest.len());
+        // `1..10` is a range
+        let length = rest.get(..length).and_then(|number| number.find("..")).unwrap_or(length);
         let span = Span::new(start, start + length);
         while self.peek().span.start < span.end && !self.at(TokenKind::End) {
             self.next();

@@ -12,6 +12,7 @@ pub(crate) mod literal;
 mod loops;
 mod name;
 mod other_languages;
+mod param;
 mod parser;
 mod pipe;
 mod recovery;

@@ -35,7 +35,7 @@ impl Chart<'_> {
         for input in &job.inputs {
             let from = match input {
                 // it comes from no other node
-                Input::Literal(_) => continue,
+                Input::Literal(_) | Input::Param(_) => continue,
                 Input::Node(node) => format!("n{node} -->"),
                 Input::Loop(node) => format!("n{node} -->|element|"),
                 Input::Gather(node) => format!("n{node} -->|all results|"),

@@ -116,7 +116,7 @@ impl Lexer<'_> {
     fn quote_length(&self) -> Option<usize> {
         let quote = self.byte(self.at)?;
         let before = self.at.checked_sub(1).and_then(|at| self.byte(at));
-        if before.is_some_and(|byte| !b" \t\r\n(,|=:[{!$@".contains(&byte)) {
+        if before.is_some_and(|byte| !b" \t\r\n(,|=:.[{!$@".contains(&byte)) {
             return None;
         }
         let line = self.rest().as_bytes().get(1..)?;

@@ -69,6 +69,6 @@ fn name_of<'r>(run: &'r Run, input: &Input) -> Option<&'r str> {
             let call = run.graph.calls.get(run.graph.job(*node)?.call.get())?;
             call.name.as_deref().filter(|_| call.last == *node)
         }
-        Input::Gather(_) | Input::Literal(_) => None,
+        Input::Gather(_) | Input::Literal(_) | Input::Param(_) => None,
     }
 }

@@ -3,7 +3,7 @@
 use bue_hub::{HubError, PlanError};
 use bue_model::job::INLINE_LIMIT;
 use bue_model::plan::Rate;
-use bue_model::{CallIndex, Input, Node, NodeId, Plan, StepIndex};
+use bue_model::{CallIndex, Input, Node, NodeId, ParamIndex, Plan, StepIndex};
 
 use crate::script::{Script, submission};
 use crate::world::World;
@@ -43,7 +43,7 @@ fn inner(plan: &mut Plan) -> &mut bue_model::JobNode {
 
 pub(crate) async fn a_bad_plan_is_refused_and_leaves_nothing(world: World) {
     let corrupted: Vec<(&str, Corrupt)> = vec![
-        ("another version", |plan| plan.version = 2),
+        ("another version", |plan| plan.version = 3),
         ("no such step", |plan| job(plan, 0).step = StepIndex(99)),
         ("no such call", |plan| job(plan, 0).call = CallIndex(99)),
         ("no such node", |plan| job(plan, 0).inputs = vec![Input::Node(NodeId(99))]),
@@ -51,6 +51,7 @@ pub(crate) async fn a_bad_plan_is_refused_and_leaves_nothing(world: World) {
         ("a value that is too long", |plan| {
             job(plan, 0).inputs = vec![Input::Literal(vec![0; INLINE_LIMIT + 1].into())];
         }),
+        ("a parameter", |plan| job(plan, 0).inputs = vec![Input::Param(ParamIndex(0))]),
         ("a later node", |plan| job(plan, 0).inputs = vec![Input::Node(NodeId(2))]),
         ("a job in the middle of another call", |plan| job(plan, 2).inputs = vec![Input::Node(NodeId(0))]),
         ("into a loop from outside", |plan| {

@@ -176,7 +176,7 @@ impl Model {
     fn parents(&self, key: &Key) -> impl Iterator<Item = Key> {
         let nodes = self.jobs[&key.0].inputs.iter().filter_map(|input| match input {
             Input::Node(node) | Input::Gather(node) => Some(node.0),
-            Input::Loop(_) | Input::Literal(_) => None,
+            Input::Loop(_) | Input::Literal(_) | Input::Param(_) => None,
         });
         nodes.map(|node| self.seen_from(&key.1, node))
     }

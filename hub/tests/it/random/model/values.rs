@@ -41,6 +41,7 @@ impl Model {
                 self.completed[&self.seen_from(path, over)].element(path[depth])
             }
             Input::Literal(ref value) => String::from_utf8(value.to_vec()).expect("text"),
+            Input::Param(_) => panic!("runs have no parameters"),
             Input::Gather(each) => {
                 let each = &self.loops[&each.0];
                 let (source, gather) = (self.seen_from(path, each.over.0), each.gather.expect("it gathers").0);
