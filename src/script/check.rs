@@ -1,15 +1,19 @@
 //! Reads a script and everything its steps name, and reports all problems at once, before anything runs.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use bue_lang::python::SyntaxProblem;
 use bue_lang::{
-    Compiled, Diagnostic, Script, check_code, check_compiled, check_packages, check_scopes, check_sources, check_sql,
+    Compiled, Diagnostic, Script, bind_params, check_code, check_compiled, check_packages, check_scopes, check_sources, check_sql,
     compile, render,
 };
+use bue_model::param::{Argument, RunTime};
 use bue_model::plan::Step;
 use bue_model::{Bundle, Plan};
 use bue_runtime::SqlProblem;
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
 
 use crate::compiled::builder::Builder;
 use crate::config::settings::Settings;
@@ -46,11 +50,17 @@ pub(crate) struct ScriptReport {
     compiled: Compiled,
 }
 
-/// Reads and checks a script, and packs the code of its steps. Diagnostics are printed.
-pub(crate) fn load_script(path: &Path, settings: &Settings) -> Result<CheckedScript, CommandError> {
+/// Reads and checks a script, puts the values that were `given` in the places of its parameters, and packs the code of its steps.
+/// Diagnostics are printed.
+pub(crate) fn load_script(
+    path: &Path,
+    given: BTreeMap<String, Argument>,
+    settings: &Settings,
+) -> Result<CheckedScript, CommandError> {
     let mut builder = Builder::new(settings)?;
     let mut report = check_script(path, &settings.cache_dir()?, None).map_err(|message| program_failed(&message))?;
     report.build(path, &mut builder);
+    report.bind(given);
     report.print_diagnostics();
     let name = report.name.clone();
     let plan = report.into_plan()?;
@@ -120,6 +130,17 @@ impl ScriptReport {
             self.plan = None;
         }
         self.diagnostics.extend(diagnostics);
+    }
+
+    /// Puts values in the places of the parameters. The run's time is now.
+    fn bind(&mut self, given: BTreeMap<String, Argument>) {
+        let Some(plan) = self.plan.take() else { return };
+        let script = Script { path: &self.name, text: &self.text };
+        let time = RunTime { at: Timestamp::now(), zone: TimeZone::UTC };
+        match bind_params(script, &self.compiled, plan, given, &time) {
+            Ok(plan) => self.plan = Some(plan),
+            Err(diagnostics) => self.diagnostics.extend(diagnostics),
+        }
     }
 
     /// Prints each diagnostic with its excerpt.

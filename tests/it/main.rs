@@ -26,6 +26,7 @@
 //! wall           what sandboxes give up before they run steps
 //! network        what steps can and cannot reach
 //! packages       Python packages, from `!requires` to a worker
+//! params              values as arguments, parameters of scripts
 //! reliability    services that are killed, paused, stopped and disconnected
 //! boundaries     which crate may use which
 //! mistakes       what users do wrong: command, exit code and message
@@ -56,6 +57,7 @@ mod mistakes;
 mod modules;
 mod network;
 mod packages;
+mod params;
 mod postgres;
 mod postgres_steps;
 mod project;

@@ -2,6 +2,7 @@
 
 mod report_api;
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
@@ -100,7 +101,7 @@ fn load_demo(folder: &Path, api: SocketAddr, settings: &Settings) -> Result<Chec
         Ok::<_, CommandError>(path)
     };
     write("steps.py", STEPS)?;
-    load_script(&write("demo.bue", SCRIPT)?, settings)
+    load_script(&write("demo.bue", SCRIPT)?, BTreeMap::new(), settings)
 }
 
 async fn print_summary(finished: &FinishedRun) -> Result<(), CommandError> {

@@ -131,11 +131,11 @@ const SCRIPTS: &[Mistake] = &[
         message: &["error[E0004]: this code is never closed", "x.bue:4:5", "add a line with `"],
     },
     Mistake {
-        what: "a number as an argument",
-        files: &[("x.bue", "import python (f) s.py\nf(3)\n"), F],
+        what: "a date without quotes as an argument",
+        files: &[("x.bue", "import python (f) s.py\nf(2026-11-01)\n"), F],
         command: "check x.bue",
         code: 1,
-        message: &["error[E0035]: `3` is not a result", "x.bue:2:3", "put a fixed value into the code of its step"],
+        message: &["error[E0044]: `2026-11-01` is not a number", "x.bue:2:3", "a date is a text in quotes: `\"2026-11-01\"`"],
     },
     Mistake {
         what: "a condition",
