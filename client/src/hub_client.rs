@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use bue_model::log::{LogBatch, LogSelection, LogWatch};
+use bue_model::pipeline::{Invoked, PipelineSummary, PipelineView, Publication, Published};
 use bue_model::wire::{
     CONTENT_TYPE, Changed, Heartbeat, HeartbeatAnswer, HubView, JobPage, JobQuery, JobView, LeaseBatch, LeaseRequest,
     MAX_MESSAGE, ReportBatch, ResultCursor, ResultPage, RoundValue, RunView, Submission, Verdict, WhyView, WorkerView,
@@ -89,6 +90,68 @@ impl HubClient {
     /// The plan is refused, or the hub cannot be reached.
     pub async fn submit(&self, submission: &Submission) -> Result<RunId, ClientError> {
         decode(&self.post("/v1/runs", submission, RetryPolicy::Always, REQUEST_TIMEOUT).await?)
+    }
+
+    /// Publishes a version of a pipeline. Idempotent: the same content is the same version.
+    ///
+    /// # Errors
+    /// The name or the plan is refused, or the hub cannot be reached.
+    pub async fn publish(&self, pipeline: &str, publication: &Publication) -> Result<Published, ClientError> {
+        let body = encode(publication)?;
+        if body.len() > MAX_MESSAGE {
+            return Err(ClientError::too_large("the request"));
+        }
+        let request = request(Method::PUT, pipeline_path(pipeline), RetryPolicy::Always, REQUEST_TIMEOUT);
+        decode_json(&self.connection.send_ok(&Request { content_type: CONTENT_TYPE, body, ..request }).await?)
+    }
+
+    /// Removes a pipeline. Its runs go on.
+    ///
+    /// # Errors
+    /// There is no such pipeline, or the hub cannot be reached.
+    pub async fn unpublish(&self, pipeline: &str) -> Result<(), ClientError> {
+        let request = request(Method::DELETE, pipeline_path(pipeline), RetryPolicy::IfUnsent, REQUEST_TIMEOUT);
+        self.connection.send_ok(&request).await.map(drop)
+    }
+
+    /// Returns the pipelines by name, at most 1,000.
+    ///
+    /// # Errors
+    /// The hub cannot be reached.
+    pub async fn pipelines(&self) -> Result<Vec<PipelineSummary>, ClientError> {
+        decode_json(&self.get("/v1/pipelines".to_owned(), REQUEST_TIMEOUT).await?)
+    }
+
+    /// Returns a pipeline with its parameters, versions and latest runs.
+    ///
+    /// # Errors
+    /// There is no such pipeline, or the hub cannot be reached.
+    pub async fn pipeline(&self, pipeline: &str) -> Result<PipelineView, ClientError> {
+        decode_json(&self.get(pipeline_path(pipeline), REQUEST_TIMEOUT).await?)
+    }
+
+    /// Starts a run of a pipeline. `body` is the JSON of an invocation; with a key in it, the request is idempotent.
+    ///
+    /// # Errors
+    /// There is no such pipeline, parameters do not fit, or the hub cannot be reached.
+    pub async fn invoke(&self, pipeline: &str, body: String, has_key: bool) -> Result<Invoked, ClientError> {
+        let path = format!("{}/runs", pipeline_path(pipeline));
+        decode_json(&self.post_json(path, body, has_key).await?)
+    }
+
+    /// Starts up to 1,000 runs of a pipeline, all of them or none. `body` is the JSON of the list of invocations.
+    ///
+    /// # Errors
+    /// There is no such pipeline, parameters do not fit, or the hub cannot be reached.
+    pub async fn invoke_batch(&self, pipeline: &str, body: String) -> Result<Vec<Invoked>, ClientError> {
+        decode_json(&self.post_json(format!("{}/runs:batch", pipeline_path(pipeline)), body, false).await?)
+    }
+
+    async fn post_json(&self, path: String, body: String, is_idempotent: bool) -> Result<Reply, ClientError> {
+        let policy = if is_idempotent { RetryPolicy::Always } else { RetryPolicy::IfUnsent };
+        let request = request(Method::POST, path, policy, REQUEST_TIMEOUT);
+        let (content_type, body) = ("application/json", body.into());
+        self.connection.send_ok(&Request { content_type, body, ..request }).await
     }
 
     /// Leases jobs, with a long poll of up to `request.wait_ms`.
@@ -337,6 +400,10 @@ impl HubClient {
         let request = request(Method::POST, path.to_owned(), retry_policy, timeout);
         self.connection.send_ok(&Request { content_type: CONTENT_TYPE, body, ..request }).await
     }
+}
+
+fn pipeline_path(pipeline: &str) -> String {
+    format!("/v1/pipelines/{}", percent_encoded(pipeline, QUERY))
 }
 
 /// Returns a request without a body.

@@ -10,7 +10,7 @@
 //! routes, and [`Access`] decides by a request's token whether it may use a route before anything else of it is read.
 //!
 //! Folders may use those to their left only: `auth`, `http`, `api` and `bucket`; `jobs`, `sqlite` and `postgres`. `api` knows
-//! the stores by the trait [`JobStore`] alone.
+//! the stores by the trait [`JobStore`] alone; `pipelines` uses `jobs`.
 #![forbid(unsafe_code)]
 
 mod api;
@@ -25,6 +25,7 @@ mod http;
 mod jobs;
 mod lease_key;
 mod notifications;
+mod pipelines;
 mod plan_error;
 mod postgres;
 mod sqlite;
@@ -49,6 +50,7 @@ pub use error::HubError;
 pub use jobs::counts::tally::{ScopeTally, Tally};
 pub use lease_key::LeaseKey;
 pub use notifications::Notifications;
+pub use pipelines::{Invocation, RunnableVersion};
 pub use plan_error::PlanError;
 pub use postgres::PostgresStore;
 pub use sqlite::SqliteStore;

@@ -11,6 +11,7 @@
 
 use std::ops::RangeInclusive;
 
+use bue_model::pipeline::{PipelineSummary, PipelineView, Publication, Published};
 use bue_model::wire::{
     Changed, Collection, Heartbeat, HeartbeatAnswer, JobPage, JobQuery, JobView, LeaseBatch, LeaseRequest, ReportBatch,
     ResultCursor, ResultPage, RunView, Submission, Verdict, WhyView,
@@ -22,6 +23,7 @@ use crate::error::HubError;
 use crate::jobs::counts::tally::Tally;
 use crate::lease_key::LeaseKey;
 use crate::notifications::Notifications;
+use crate::pipelines::{Invocation, RunnableVersion};
 
 pub use bue_model::wire::LEASE_MS;
 
@@ -62,6 +64,24 @@ pub trait JobStore: Send + Sync {
 
     /// Makes jobs whose leases have expired available again.
     fn reap(&self, now: Timestamp) -> StoreFuture<'_, ReapedJobs>;
+
+    /// Keeps a script as a version of a pipeline, and makes it the one that new runs get. Equal content is the same version.
+    fn publish(&self, now: Timestamp, name: String, publication: Publication) -> StoreFuture<'_, Published>;
+
+    /// Removes a pipeline. Its runs go on; versions that they have are kept until they are deleted.
+    fn unpublish(&self, name: String) -> StoreFuture<'_, ()>;
+
+    /// Returns the pipelines by name, at most 1,000.
+    fn pipelines(&self) -> StoreFuture<'_, Vec<PipelineSummary>>;
+
+    /// Returns a pipeline with its versions and its latest runs.
+    fn pipeline(&self, name: String) -> StoreFuture<'_, Option<PipelineView>>;
+
+    /// Returns the version of a pipeline that new runs get.
+    fn runnable(&self, name: String) -> StoreFuture<'_, Option<RunnableVersion>>;
+
+    /// Starts runs of pipelines, all of them or none. A run that exists is left as it is; with other parameters it is an error.
+    fn invoke(&self, now: Timestamp, invocations: Vec<Invocation>) -> StoreFuture<'_, Vec<RunId>>;
 
     /// Cancels a run. A run that has ended is left as it is.
     fn cancel_run(&self, now: Timestamp, run: RunId) -> StoreFuture<'_, Changed>;

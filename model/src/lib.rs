@@ -24,6 +24,8 @@ mod nesting_limit;
 pub mod net;
 mod net_rule;
 pub mod param;
+#[cfg(feature = "params")]
+pub mod pipeline;
 pub mod plan;
 mod plan_versions;
 mod serde_value;

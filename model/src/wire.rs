@@ -555,6 +555,18 @@ pub struct ErrorView {
     pub message: String,
     /// What to do.
     pub hint: String,
+    /// What is wrong with single fields of the request.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub fields: Vec<FieldError>,
+}
+
+/// What is wrong with a field of a request.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FieldError {
+    /// The name of the field or parameter; `runs[2].day` in a batch.
+    pub field: String,
+    /// What is wrong, and what to send.
+    pub message: String,
 }
 
 /// A request for garbage collection, from a hub to the bucket.

@@ -5,10 +5,12 @@ use std::fs::File;
 use std::io::Read;
 
 use bue_model::Value;
-use bue_model::param::{Argument, read_json};
+use bue_model::param::{Argument, ParamKind, read_json};
+use bue_model::pipeline::PipelineView;
 use clap::Args;
 
 use crate::process::command_error::CommandError;
+use crate::process::output::program_failed;
 
 /// Most bytes of a file with parameters.
 const MAX_FILE_BYTES: u64 = 16 * 1024 * 1024;
@@ -48,6 +50,39 @@ fn name_and_value(param: &str) -> Result<(&str, &str), CommandError> {
         Some((name, value)) if !name.trim().is_empty() => Ok((name.trim(), value)),
         _ => Err(CommandError::Usage(format!("`--param {param}` has no name and value; type --param NAME=VALUE"))),
     }
+}
+
+/// Returns the values that `NAME=VALUE` arguments give to the parameters of a pipeline.
+pub(crate) fn typed_params(arguments: &[String], pipeline: &PipelineView) -> Result<Value, CommandError> {
+    let (mut params, mut problems) = (Vec::new(), Vec::new());
+    for argument in arguments {
+        let Some((name, text)) = argument.split_once('=') else {
+            return Err(CommandError::Usage(format!("`{argument}` is no parameter; type NAME=VALUE")));
+        };
+        let kind = pipeline.params.iter().find(|param| param.name == name).map(|param| param.kind.as_str());
+        // the hub says so if there is no such parameter
+        let kind = kind.and_then(ParamKind::from_name).unwrap_or(ParamKind::Text);
+        match kind.read(text) {
+            Ok(value) => params.push((Value::Text(name.to_owned()), value)),
+            Err(problem) => problems.push(format!("the value `{text}` of the parameter `{name}` {problem}")),
+        }
+    }
+    match problems.is_empty() {
+        true => Ok(Value::Map(params)),
+        false => Err(program_failed(&problems.join("\nerror: "))),
+    }
+}
+
+/// Returns the values of a file with one JSON object on each line.
+pub(crate) fn lines_of(argument: &str) -> Result<Vec<Value>, CommandError> {
+    let Some(path) = argument.strip_prefix('@') else {
+        return Err(CommandError::Usage(format!("`--params {argument}` names no file; type --params @FILE.jsonl")));
+    };
+    let text = read_file(path)?;
+    let lines = (1..).zip(text.lines()).filter(|(_, line)| !line.trim().is_empty());
+    lines
+        .map(|(number, line)| read_json(line).map_err(|error| usage(&format!("line {number} of {path}"), &format!("is not JSON: {error}"))))
+        .collect()
 }
 
 fn object(params: &str) -> Result<BTreeMap<String, Argument>, CommandError> {

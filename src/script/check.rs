@@ -57,10 +57,25 @@ pub(crate) fn load_script(
     given: BTreeMap<String, Argument>,
     settings: &Settings,
 ) -> Result<CheckedScript, CommandError> {
+    load(path, Some(given), settings)
+}
+
+/// Reads and checks a script, and packs the code of its steps. Its plan keeps its parameters. Diagnostics are printed.
+pub(crate) fn load_pipeline(path: &Path, settings: &Settings) -> Result<CheckedScript, CommandError> {
+    load(path, None, settings)
+}
+
+fn load(
+    path: &Path,
+    given: Option<BTreeMap<String, Argument>>,
+    settings: &Settings,
+) -> Result<CheckedScript, CommandError> {
     let mut builder = Builder::new(settings)?;
     let mut report = check_script(path, &settings.cache_dir()?, None).map_err(|message| program_failed(&message))?;
     report.build(path, &mut builder);
-    report.bind(given);
+    if let Some(given) = given {
+        report.bind(given);
+    }
     report.print_diagnostics();
     let name = report.name.clone();
     let plan = report.into_plan()?;

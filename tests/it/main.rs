@@ -26,7 +26,8 @@
 //! wall           what sandboxes give up before they run steps
 //! network        what steps can and cannot reach
 //! packages       Python packages, from `!requires` to a worker
-//! params              values as arguments, parameters of scripts
+//! params         values as arguments, parameters of scripts
+//! pipelines      published scripts: publish, invoke, unpublish
 //! reliability    services that are killed, paused, stopped and disconnected
 //! boundaries     which crate may use which
 //! mistakes       what users do wrong: command, exit code and message
@@ -58,6 +59,7 @@ mod modules;
 mod network;
 mod packages;
 mod params;
+mod pipelines;
 mod postgres;
 mod postgres_steps;
 mod project;

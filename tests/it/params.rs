@@ -104,6 +104,6 @@ fn a_plan_lists_the_parameters() {
     assert!(text.contains("  0  echo(day, accounts, depth, mode)\n"), "{text}");
     let output = project.bue(&["plan", "x.bue", "--format", "json"]).expect_code(0);
     let plan: serde_json::Value = serde_json::from_str(&output.stdout).expect("JSON");
-    assert_eq!(plan["params"][2], json!({"name": "depth", "type": "int", "default": 3, "min": 1, "max": 10, "line": 3}));
+    assert_eq!(plan["params"][2], json!({"name": "depth", "type": "int", "required": false, "default": 3, "min": 1, "max": 10}));
     assert_eq!(plan["nodes"][0]["inputs"][1], json!({"param": 1}));
 }

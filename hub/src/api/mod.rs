@@ -16,6 +16,7 @@ mod log_stream;
 mod log_watches;
 mod long_poll;
 mod openapi;
+mod pipelines;
 mod progress;
 mod reaper;
 pub(crate) mod routes;

@@ -1,5 +1,6 @@
 //! Replies: JSON, postcard after its version byte, streams, and errors, which all have the same shape.
 
+pub(crate) use bue_model::wire::FieldError;
 use bue_model::wire::{CONTENT_TYPE, ErrorBody, ErrorView, WIRE_VERSION};
 use bytes::Bytes;
 use http::{HeaderValue, Method, Response, StatusCode, header};
@@ -22,11 +23,13 @@ pub(crate) struct ErrorReply {
     hint: &'static str,
     /// The methods that the route supports, if the request used another one.
     allow: Vec<Method>,
+    /// What is wrong with single fields of the request.
+    fields: Vec<FieldError>,
 }
 
 impl ErrorReply {
     pub(crate) fn new(status: StatusCode, code: &'static str, message: impl Into<String>, hint: &'static str) -> Self {
-        Self { status, code, message: message.into(), hint, allow: Vec::new() }
+        Self { status, code, message: message.into(), hint, allow: Vec::new(), fields: Vec::new() }
     }
 
     pub(crate) fn bad_request(message: impl Into<String>, hint: &'static str) -> Self {
@@ -45,6 +48,10 @@ impl ErrorReply {
         Self { allow, ..reply }
     }
 
+    pub(crate) fn with_fields(self, fields: Vec<FieldError>) -> Self {
+        Self { fields, ..self }
+    }
+
     pub(crate) fn status(&self) -> StatusCode {
         self.status
     }
@@ -58,7 +65,8 @@ impl ErrorReply {
     }
 
     pub(crate) fn into_response(self) -> Response<Body> {
-        let error = ErrorView { code: self.code.to_owned(), message: self.message, hint: self.hint.to_owned() };
+        let (code, hint) = (self.code.to_owned(), self.hint.to_owned());
+        let error = ErrorView { code, message: self.message, hint, fields: self.fields };
         let mut response = json(&ErrorBody { error }).unwrap_or_else(|_| empty());
         *response.status_mut() = self.status;
         let methods: Vec<_> = self.allow.iter().map(Method::as_str).collect();
@@ -84,6 +92,17 @@ impl From<HubError> for ErrorReply {
             HubError::RunNotFound(_) => (StatusCode::NOT_FOUND, "run_not_found", "`bue status` lists the runs"),
             HubError::JobNotFound(_) => {
                 (StatusCode::NOT_FOUND, "job_not_found", "`bue status RUN --jobs` lists the jobs of a run")
+            }
+            HubError::PipelineNotFound(_) => {
+                (StatusCode::NOT_FOUND, "pipeline_not_found", "`bue pipelines` lists the pipelines")
+            }
+            HubError::BadPipelineName(_) => (
+                StatusCode::BAD_REQUEST,
+                "bad_name",
+                "use up to 100 letters, digits, `-`, `_` and `.`, beginning with a letter or digit",
+            ),
+            HubError::OtherInvocation(_) => {
+                (StatusCode::CONFLICT, "key_used", "send the same parameters again, or choose another key")
             }
             HubError::StepNotFound { .. } => {
                 (StatusCode::NOT_FOUND, "step_not_found", "`bue status RUN` lists the steps")

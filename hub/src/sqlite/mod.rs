@@ -13,6 +13,7 @@
 mod expiry;
 mod leasing;
 mod operations;
+mod pipelines;
 mod read;
 mod runs;
 mod schema;
@@ -28,6 +29,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bue_model::pipeline::{PipelineSummary, PipelineView, Publication, Published};
 use bue_model::wire::{
     Changed, Collection, Heartbeat, HeartbeatAnswer, JobPage, JobQuery, JobView, LeaseBatch, LeaseRequest, ReportBatch,
     ResultCursor, ResultPage, RunView, Submission, Verdict, WhyView,
@@ -41,6 +43,7 @@ use crate::error::HubError;
 use crate::jobs::counts::tally::Tally;
 use crate::lease_key::LeaseKey;
 use crate::notifications::Notifications;
+use crate::pipelines::{Invocation, RunnableVersion};
 use crate::store::{JobStore, LEASE_MS, LeaseAnswer, ReapedJobs, StoreFuture};
 use writer::Writer;
 
@@ -138,6 +141,30 @@ impl JobStore for SqliteStore {
     )]
     fn reap(&self, now: Timestamp) -> StoreFuture<'_, ReapedJobs> {
         self.writer.transact(Some(now), |tx| tx.reap())
+    }
+
+    fn publish(&self, now: Timestamp, name: String, publication: Publication) -> StoreFuture<'_, Published> {
+        self.writer.transact(Some(now), move |tx| tx.publish(&name, &publication))
+    }
+
+    fn unpublish(&self, name: String) -> StoreFuture<'_, ()> {
+        self.writer.transact(None, move |tx| tx.unpublish(&name))
+    }
+
+    fn pipelines(&self) -> StoreFuture<'_, Vec<PipelineSummary>> {
+        self.writer.transact(None, |tx| tx.pipelines())
+    }
+
+    fn pipeline(&self, name: String) -> StoreFuture<'_, Option<PipelineView>> {
+        self.writer.transact(None, move |tx| tx.pipeline(&name))
+    }
+
+    fn runnable(&self, name: String) -> StoreFuture<'_, Option<RunnableVersion>> {
+        self.writer.transact(None, move |tx| tx.runnable(&name))
+    }
+
+    fn invoke(&self, now: Timestamp, invocations: Vec<Invocation>) -> StoreFuture<'_, Vec<RunId>> {
+        self.writer.transact(Some(now), |tx| tx.invoke(invocations))
     }
 
     fn cancel_run(&self, now: Timestamp, run: RunId) -> StoreFuture<'_, Changed> {

@@ -7,6 +7,7 @@ pub(crate) mod listing;
 pub(crate) mod loops;
 pub(crate) mod order;
 pub(crate) mod outcomes;
+pub(crate) mod pipelines;
 pub(crate) mod plans;
 pub(crate) mod rates;
 pub(crate) mod users;
@@ -141,7 +142,17 @@ macro_rules! all_contract_tests {
                 an_unknown_step_is_named_and_an_unknown_run_is_none
                 runs_are_found_by_a_range_of_ids;
             plans:
+                a_value_of_the_script_is_an_argument
                 a_bad_plan_is_refused_and_leaves_nothing;
+            pipelines:
+                equal_content_is_the_same_version
+                a_run_keeps_the_version_it_started_with
+                a_bad_plan_is_not_published
+                invoking_twice_starts_one_run
+                a_key_is_not_used_for_other_parameters
+                a_batch_starts_all_of_its_runs_or_none
+                an_unpublished_pipeline_starts_no_run_and_its_runs_go_on
+                code_is_kept_as_long_as_a_version_needs_it;
         }
     };
 }

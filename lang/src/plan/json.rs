@@ -1,12 +1,11 @@
 //! The public form of a plan: what `bue plan --format json` prints.
 
-use bue_model::param::{Allowed, Param, ParamDefault};
+use bue_model::param::{ParamView, cbor_to_json};
 use bue_model::plan::{Settings, Source};
 use bue_model::{ForEach, Input, JobNode, Node, Plan, SqlColumn, Step};
 use serde_json::{Map, Value, json};
 
 use super::capability::capability_text;
-use super::literal::literal;
 use super::table::table;
 
 /// The version of the public form.
@@ -18,33 +17,9 @@ pub fn plan_json(plan: &Plan) -> Value {
     let mut object = Map::new();
     object.insert("version".into(), PLAN_JSON_VERSION.into());
     if !plan.params.is_empty() {
-        object.insert("params".into(), plan.params.iter().map(param_json).collect());
+        object.insert("params".into(), plan.params.iter().map(|param| json!(ParamView::from(param))).collect());
     }
     object.insert("nodes".into(), nodes(plan, &plan.nodes).into());
-    Value::Object(object)
-}
-
-fn param_json(param: &Param) -> Value {
-    let mut object = Map::new();
-    object.insert("name".into(), param.name.as_str().into());
-    object.insert("type".into(), param.kind.name().into());
-    match &param.default {
-        Some(ParamDefault::Value(bytes)) => drop(object.insert("default".into(), literal(bytes))),
-        Some(ParamDefault::Time(time)) => drop(object.insert("default_time".into(), time.name().into())),
-        None => {}
-    }
-    match &param.allowed {
-        Allowed::All => {}
-        Allowed::Range(first, last) => {
-            let ends = [("min", first), ("max", last)];
-            let ends = ends.into_iter().filter_map(|(name, end)| Some((name.to_owned(), literal(end.as_ref()?))));
-            object.extend(ends);
-        }
-        Allowed::OneOf(choices) => {
-            object.insert("one_of".into(), choices.iter().map(|choice| literal(choice)).collect());
-        }
-    }
-    object.insert("line".into(), param.line.into());
     Value::Object(object)
 }
 
@@ -146,6 +121,6 @@ fn input_json(input: &Input) -> Value {
         Input::Loop(node) => json!({ "loop": node.0 }),
         Input::Gather(node) => json!({ "gather": node.0 }),
         Input::Param(index) => json!({ "param": index.0 }),
-        Input::Literal(bytes) => json!({ "value": literal(bytes) }),
+        Input::Literal(bytes) => json!({ "value": cbor_to_json(bytes) }),
     }
 }

@@ -12,6 +12,8 @@ mod convert;
 mod kind;
 #[cfg(feature = "params")]
 mod read_json;
+#[cfg(feature = "params")]
+mod view;
 #[cfg(all(test, feature = "params"))]
 mod tests;
 
@@ -23,6 +25,8 @@ pub use bind::{Argument, ParamError, ParamProblem, RunTime, bind};
 pub use kind::ParamKind;
 #[cfg(feature = "params")]
 pub use read_json::{JsonError, read_json};
+#[cfg(feature = "params")]
+pub use view::{ParamView, cbor_to_json};
 
 /// A parameter.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -133,6 +133,7 @@ fn status_description(status: u16) -> &'static str {
         408 => "the body arrived too slowly",
         409 => "its state does not allow this",
         413 => "the body is too large",
+        422 => "parameters do not fit; `fields` has an entry for each",
         415 => "the route does not read bodies of this type",
         429 => "too many do this at the same time",
         503 => "the disk or the database failed; try again",

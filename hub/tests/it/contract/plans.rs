@@ -6,7 +6,7 @@ use bue_model::plan::Rate;
 use bue_model::{CallIndex, Input, Node, NodeId, ParamIndex, Plan, StepIndex};
 
 use crate::script::{Script, submission};
-use crate::world::World;
+use crate::world::{World, completed};
 
 /// Turns a good plan into a bad one.
 type Corrupt = fn(&mut Plan);
@@ -39,6 +39,20 @@ fn inner(plan: &mut Plan) -> &mut bue_model::JobNode {
         Node::Job(job) => job,
         Node::ForEach(_) => panic!("a job"),
     }
+}
+
+pub(crate) async fn a_value_of_the_script_is_an_argument(mut world: World) {
+    let mut script = Script::new();
+    let fixed = Input::Literal("fixed".into());
+    let a = script.call(&["a"], &[fixed.clone(), fixed.clone()]);
+    script.call(&["b", "c"], &[Input::Node(a), fixed]);
+    world.submit(script).await;
+    let held = world.lease_and_report("a", completed("1")).await;
+    assert_eq!(held.arguments(), ["fixed", "fixed"]);
+    let held = world.lease_and_report("b", completed("2")).await;
+    assert_eq!(held.arguments(), ["1", "fixed"]);
+    let held = world.lease_and_report("c", completed("3")).await;
+    assert_eq!(held.arguments(), ["2"]);
 }
 
 pub(crate) async fn a_bad_plan_is_refused_and_leaves_nothing(world: World) {
