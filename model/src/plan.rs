@@ -84,6 +84,9 @@ pub struct Settings {
     pub allow: Vec<Capability>,
     /// `!requires`, each in pip's syntax.
     pub requires: Vec<String>,
+    /// `!retries … after`: the milliseconds after the first failed attempt and the most after a later one, doubling in between.
+    #[serde(default)]
+    pub retry_delay_ms: Option<(u64, u64)>,
 }
 
 impl Default for Settings {
@@ -99,6 +102,7 @@ impl Default for Settings {
             rate: None,
             allow: Vec::new(),
             requires: Vec::new(),
+            retry_delay_ms: None,
         }
     }
 }

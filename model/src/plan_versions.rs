@@ -5,10 +5,11 @@ use core::fmt;
 use serde::de::{Deserialize, Deserializer, Error, SeqAccess, Visitor};
 
 use crate::param::Param;
-use crate::plan::{Call, Node, PLAN_VERSION, Plan, Step};
+use crate::language::Language;
+use crate::plan::{Call, Capability, Node, PLAN_VERSION, Plan, Rate, Settings, Source, Step};
 
-/// The version without parameters.
-const WITHOUT_PARAMS: u32 = 1;
+/// The first version: no parameters, and no delays of retries.
+const FIRST: u32 = 1;
 
 const FIELDS: &[&str] = &["version", "steps", "nodes", "calls", "params"];
 
@@ -56,17 +57,71 @@ impl<'de> Visitor<'de> for InOrder {
         let version = next(&mut fields, "version")?;
         Ok(Plan {
             version: current(version),
-            steps: next(&mut fields, "steps")?,
+            steps: match version {
+                FIRST => next::<_, Vec<FirstStep>>(&mut fields, "steps")?.into_iter().map(Step::from).collect(),
+                _ => next(&mut fields, "steps")?,
+            },
             nodes: next(&mut fields, "nodes")?,
             calls: next(&mut fields, "calls")?,
-            params: if version == WITHOUT_PARAMS { Vec::new() } else { next(&mut fields, "params")? },
+            params: if version == FIRST { Vec::new() } else { next(&mut fields, "params")? },
         })
+    }
+}
+
+/// A step of the first version.
+#[derive(serde::Deserialize)]
+#[cfg_attr(test, derive(serde::Serialize))]
+struct FirstStep {
+    name: String,
+    language: Language,
+    function: String,
+    source: Source,
+    line: u32,
+    settings: FirstSettings,
+}
+
+/// The settings of a step of the first version.
+#[derive(serde::Deserialize)]
+#[cfg_attr(test, derive(serde::Serialize))]
+struct FirstSettings {
+    scope: String,
+    priority: i64,
+    timeout_s: f64,
+    retries: u32,
+    every_ms: Option<(u64, u64)>,
+    pending_limit_ms: u64,
+    rate: Option<Rate>,
+    allow: Vec<Capability>,
+    requires: Vec<String>,
+}
+
+impl From<FirstStep> for Step {
+    fn from(FirstStep { name, language, function, source, line, settings }: FirstStep) -> Self {
+        Self { name, language, function, source, line, settings: settings.into() }
+    }
+}
+
+impl From<FirstSettings> for Settings {
+    fn from(first: FirstSettings) -> Self {
+        let FirstSettings { scope, priority, timeout_s, retries, every_ms, pending_limit_ms, rate, allow, requires } = first;
+        Self {
+            scope,
+            priority,
+            timeout_s,
+            retries,
+            every_ms,
+            pending_limit_ms,
+            rate,
+            allow,
+            requires,
+            retry_delay_ms: None,
+        }
     }
 }
 
 /// A plan of version 1 is one of the current version without parameters. Other versions are kept, so that they can be refused.
 const fn current(version: u32) -> u32 {
-    if version == WITHOUT_PARAMS { PLAN_VERSION } else { version }
+    if version == FIRST { PLAN_VERSION } else { version }
 }
 
 #[cfg(test)]
@@ -81,13 +136,42 @@ mod tests {
 
     #[test]
     fn plans_of_version_1_are_read() {
-        let mut bytes = postcard::to_allocvec(&(plan(), "after")).expect("bytes");
+        let bytes = postcard::to_allocvec(&(plan(), "after")).expect("bytes");
         assert_eq!(postcard::from_bytes::<(Plan, &str)>(&bytes), Ok((plan(), "after")));
-        assert_eq!(bytes.remove(0), 2, "the version");
-        bytes.insert(0, 1);
-        let without_params = bytes.len() - "after".len() - 2;
-        assert_eq!(bytes.remove(without_params), 0, "no parameters");
-        assert_eq!(postcard::from_bytes::<(Plan, &str)>(&bytes), Ok((plan(), "after")));
+        let step = FirstStep {
+            name: "s".into(),
+            language: Language::Python,
+            function: "f".into(),
+            source: Source::File("x.py".into()),
+            line: 3,
+            settings: FirstSettings {
+                scope: "default".into(),
+                priority: 7,
+                timeout_s: 1.5,
+                retries: 2,
+                every_ms: Some((1, 2)),
+                pending_limit_ms: 5,
+                rate: None,
+                allow: vec![Capability::Secret("X".into())],
+                requires: vec!["a".into()],
+            },
+        };
+        let first = (FIRST, vec![step], plan().nodes, plan().calls, "after");
+        let bytes = postcard::to_allocvec(&first).expect("bytes");
+        let (read, after) = postcard::from_bytes::<(Plan, &str)>(&bytes).expect("a plan of version 1");
+        let settings = Settings {
+            priority: 7,
+            timeout_s: 1.5,
+            retries: 2,
+            every_ms: Some((1, 2)),
+            pending_limit_ms: 5,
+            allow: vec![Capability::Secret("X".into())],
+            requires: vec!["a".into()],
+            ..Settings::default()
+        };
+        assert_eq!((after, &read.steps[0].settings), ("after", &settings));
+        let [step] = &read.steps[..] else { panic!("a step") };
+        assert_eq!((read.version, &read.calls, step.line), (PLAN_VERSION, &plan().calls, 3));
     }
 
     #[test]

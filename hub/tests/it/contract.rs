@@ -57,6 +57,7 @@ macro_rules! all_contract_tests {
             outcomes:
                 a_failed_attempt_is_retried_after_its_wait
                 a_retry_waits_as_long_as_the_failure_asks_for
+                a_retry_waits_as_long_as_its_step_says
                 dependants_of_a_failed_job_stay_blocked_and_name_it
                 a_pending_job_waits_longer_each_time
                 a_pending_job_waits_as_long_as_it_asks_for

@@ -71,6 +71,9 @@ fn insert_settings(object: &mut Map<String, Value>, settings: &Settings) {
     object.insert("priority".into(), settings.priority.into());
     object.insert("timeout_s".into(), number(settings.timeout_s));
     object.insert("retries".into(), settings.retries.into());
+    if let Some((first, last)) = settings.retry_delay_ms {
+        object.insert("retry_delay_s".into(), json!([seconds(first), seconds(last)]));
+    }
     if let Some((first, last)) = settings.every_ms {
         object.insert("every_s".into(), json!([seconds(first), seconds(last)]));
     }

@@ -96,10 +96,10 @@ fn settings_text(settings: &Settings) -> String {
     add(settings.scope != default.scope, format!("!scope {}", settings.scope));
     add(settings.priority != default.priority, format!("!priority {}", settings.priority));
     add(settings.timeout_ms() != default.timeout_ms(), format!("!timeout {}", time_text(settings.timeout_ms())));
-    add(settings.retries != default.retries, format!("!retries {}", settings.retries));
-    if let Some((first, last)) = settings.every_ms {
-        let range = if first == last { String::new() } else { format!("..{}", time_text(last)) };
-        add(true, format!("!every {}{range}", time_text(first)));
+    let after = settings.retry_delay_ms.map(|delay| format!(" after {}", range_text(delay))).unwrap_or_default();
+    add(settings.retries != default.retries || !after.is_empty(), format!("!retries {}{after}", settings.retries));
+    if let Some(range) = settings.every_ms {
+        add(true, format!("!every {}", range_text(range)));
     }
     add(
         settings.pending_limit_ms != default.pending_limit_ms,
@@ -113,6 +113,12 @@ fn settings_text(settings: &Settings) -> String {
     add(!allowed.is_empty(), format!("!allow {}", allowed.join(", ")));
     add(!settings.requires.is_empty(), format!("!requires {}", settings.requires.join(", ")));
     words
+}
+
+/// A time, or two with `..` between them.
+fn range_text((first, last): (u64, u64)) -> String {
+    let more = if first == last { String::new() } else { format!("..{}", time_text(last)) };
+    time_text(first) + &more
 }
 
 /// The time in the largest unit that gives a whole number.

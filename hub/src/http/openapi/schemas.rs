@@ -270,7 +270,7 @@ fn time() -> Value {
 #[cfg(test)]
 mod tests {
     use bue_model::wire::{
-        Changed, ErrorBody, ErrorView, HubView, JobPage, JobView, ParentView, RunView, StepView, UnservedScope,
+        Changed, ErrorBody, ErrorView, FieldError, HubView, JobPage, JobView, ParentView, RunView, StepView, UnservedScope,
         WhyView, WorkerAbilities, WorkerView,
     };
     use bue_model::{ArgumentSummary, Failure, FailureKind, JobId, JobState, Round, RunId, RunState, Timestamp};
@@ -334,7 +334,8 @@ mod tests {
             eta: None,
             unserved: Vec::new(),
         };
-        let error = ErrorView { code: String::new(), message: String::new(), hint: String::new() };
+        let field = FieldError { field: String::new(), message: String::new() };
+        let error = ErrorView { code: String::new(), message: String::new(), hint: String::new(), fields: vec![field] };
         check_fields("Run", &view);
         check_fields("StepCounts", &StepView::default());
         check_fields("Job", &job);

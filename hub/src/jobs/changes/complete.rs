@@ -130,7 +130,8 @@ impl ChangeSet<'_> {
             return self.fail(run, row, record);
         }
         self.counts.step(run.key, step).retries += 1;
-        let delay = retry_ms(job_id(row.location.id), row.attempts, record.failure.retry_after_ms);
+        let (job, requested) = (job_id(row.location.id), record.failure.retry_after_ms);
+        let delay = retry_ms(job, row.attempts, requested, settings.retry_delay_ms);
         row.failure = Some(record.encode()?);
         let at = self.now.saturating_add(signed(delay));
         self.requeue(run, row, at);
