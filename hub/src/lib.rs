@@ -52,4 +52,6 @@ pub use notifications::Notifications;
 pub use plan_error::PlanError;
 pub use postgres::PostgresStore;
 pub use sqlite::SqliteStore;
-pub use store::{JobStore, LEASE_MS, LeaseAnswer, MAX_RELEASES, MAX_RESETS, ReapedJobs, StoreFuture};
+pub use store::{
+    ISOLATION_MS, JobStore, LEASE_MS, LeaseAnswer, MAX_RELEASES, MAX_RESETS, ReapedJobs, SUSPECT_RELEASES, StoreFuture,
+};

@@ -25,8 +25,17 @@ use crate::notifications::Notifications;
 
 pub use bue_model::wire::LEASE_MS;
 
-/// Releases after which a job fails: it seems to kill every worker that runs it.
+/// Releases after which a job fails: it seems to kill every worker that runs it. Releases that other jobs of the worker may have
+/// caused are counted up to [`SUSPECT_RELEASES`] only.
 pub const MAX_RELEASES: u32 = 5;
+
+/// Releases in a row after which a job is a suspect: it is leased alone, so that its next release has no other cause. A death of
+/// a machine or two, or a deployment, makes none.
+pub const SUSPECT_RELEASES: u32 = 3;
+
+/// Milliseconds that a suspect waits for a worker that holds no other job. After that it is leased together with others, because
+/// a busy worker may never be without a job.
+pub const ISOLATION_MS: u64 = 60_000;
 
 /// Resets of one call, after which a job that requests another reset fails.
 pub const MAX_RESETS: u32 = 25;

@@ -184,6 +184,8 @@ pub enum Outcome {
     Released {
         /// The reason, for the log.
         reason: String,
+        /// Whether only this job was affected, so that none beside it can be the cause.
+        alone: bool,
     },
     /// The job was not run: the hub asked for the rate key of its input ([`Lease::count_by`](crate::wire::Lease::count_by)).
     Keyed {

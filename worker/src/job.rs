@@ -6,7 +6,10 @@ use std::time::Instant;
 use bue_client::ClientError;
 use bue_model::wire::{Lease, LeasedStep, Report};
 use bue_model::{Answer, ArgumentSummary, Failure, FailureKind, Outcome};
-use bue_runtime::{BadPackages, Databases, Event, Finished, Hosts, Limits, PackageProblem, Running, RuntimeError};
+use bue_runtime::{
+    BadPackages, CompileError, CompiledStep, Databases, Event, Finished, HostLost, Hosts, Limits, PackageProblem,
+    Running, RuntimeError,
+};
 use bytes::Bytes;
 use tokio::sync::{OwnedSemaphorePermit, mpsc, watch};
 
@@ -60,6 +63,8 @@ enum AttemptError {
     Failed(Failure),
     /// The cause is elsewhere: the lease is released, and another attempt may succeed.
     Released(String),
+    /// So is that of the step's sandbox host, which died.
+    HostLost(HostLost),
 }
 
 impl From<FetchError> for AttemptError {
@@ -99,7 +104,8 @@ impl From<AttemptError> for Attempt {
     fn from(error: AttemptError) -> Self {
         match error {
             AttemptError::Failed(failure) => Outcome::Failed(failure).into(),
-            AttemptError::Released(reason) => Outcome::Released { reason }.into(),
+            AttemptError::Released(reason) => Outcome::Released { reason, alone: true }.into(),
+            AttemptError::HostLost(lost) => Outcome::Released { reason: lost.to_string(), alone: lost.alone }.into(),
         }
     }
 }
@@ -221,7 +227,7 @@ impl JobRunner {
                     continue;
                 }
             };
-            match event.map_err(|error| AttemptError::Released(error.to_string()))? {
+            match event.map_err(AttemptError::HostLost)? {
                 Event::Items { count, items } => list.push(count, items, output).await?,
                 Event::Lines { position, text, next } => log.send(position, text, next).await,
                 Event::Finished(finished) => {
@@ -291,5 +297,5 @@ fn cancelled_attempt(reason: CancelReason) -> Option<Attempt> {
 }
 
 fn shutting_down() -> Outcome {
-    Outcome::Released { reason: "the worker is shutting down".to_owned() }
+    Outcome::Released { reason: "the worker is shutting down".to_owned(), alone: false }
 }

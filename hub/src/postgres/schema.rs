@@ -10,7 +10,7 @@ use tokio_postgres::error::SqlState;
 use crate::error::HubError;
 
 /// One script per layout, from an empty database to the newest.
-const MIGRATIONS: &[&str] = &[V1, V2, V3, V4];
+const MIGRATIONS: &[&str] = &[V1, V2, V3, V4, V5];
 
 /// The advisory lock that is held while the layout is checked and changed, so that hubs that start together migrate once.
 const LAYOUT_LOCK: i64 = 0x6275_6500;
@@ -165,6 +165,13 @@ const V4: &str = "
 CREATE TABLE lease_key (key BYTEA NOT NULL);
 INSERT INTO lease_key
 SELECT sha256(uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid()));
+";
+
+/// Jobs that are leased alone, because their workers died several times.
+const V5: &str = "
+ALTER TABLE job ADD COLUMN isolated BOOLEAN NOT NULL DEFAULT false;
+CREATE INDEX job_isolated ON job (worker) WHERE state = 3 AND isolated;
+CREATE INDEX job_suspect ON job (scope, available_at) WHERE state = 2 AND releases >= 3;
 ";
 
 /// Brings a database to the newest layout, in one transaction under a lock.

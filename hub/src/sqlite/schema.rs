@@ -11,7 +11,7 @@ use rusqlite::Connection;
 use crate::error::HubError;
 
 /// One script per layout, from an empty file to the newest.
-const MIGRATIONS: &[&str] = &[V1, V2, V3, V4];
+const MIGRATIONS: &[&str] = &[V1, V2, V3, V4, V5];
 
 const V1: &str = "
 -- the next free id of a job or fan-out
@@ -167,6 +167,13 @@ DROP INDEX fanout_run;
 const V4: &str = "
 CREATE TABLE lease_key (key BLOB NOT NULL);
 INSERT INTO lease_key VALUES (randomblob(32));
+";
+
+/// Jobs that are leased alone, because their workers died several times.
+const V5: &str = "
+ALTER TABLE job ADD COLUMN isolated INTEGER NOT NULL DEFAULT 0; -- whether its worker holds no other job
+CREATE INDEX job_isolated ON job (worker) WHERE state = 3 AND isolated = 1;
+CREATE INDEX job_suspect ON job (scope, available_at) WHERE state = 2 AND releases >= 3;
 ";
 
 /// Brings a database to the newest layout. Each script and its number are one transaction, so a crash leaves a complete layout.

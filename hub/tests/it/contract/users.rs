@@ -586,7 +586,7 @@ pub(crate) async fn why_shows_the_state_of_a_job(mut world: World) {
     assert_eq!((why.pendings, end(&why), why.job.state), (1, None, JobState::Available));
     world.now = why.job.available_at.0;
     let held = world.lease_one().await;
-    world.report_accepted(&held, Outcome::Released { reason: "test".into() }).await;
+    world.report_accepted(&held, Outcome::Released { reason: "test".into(), alone: false }).await;
     assert_eq!(world.store.why(job).await.expect("an answer").expect("the job").releases, 1);
     world.lease_and_report("a", failed("no")).await;
     world.now += 100_000_000;

@@ -57,6 +57,8 @@ pub(super) struct Model {
     pub(super) is_cancelled: bool,
     attempts: BTreeMap<Key, u32>,
     releases: BTreeMap<Key, u32>,
+    /// When each job was released last.
+    released_at: BTreeMap<Key, i64>,
     /// Of calls, by their first jobs.
     resets: BTreeMap<Key, u32>,
 }
@@ -73,6 +75,7 @@ impl Model {
             is_cancelled: false,
             attempts: BTreeMap::new(),
             releases: BTreeMap::new(),
+            released_at: BTreeMap::new(),
             resets: BTreeMap::new(),
             plan: plan.clone(),
         };
