@@ -53,7 +53,7 @@ pub use parent::egress::tls::CaFileError;
 pub use parent::egress::{Egress, EgressConfig};
 pub use parent::hosts::Hosts;
 pub use parent::hosts::bundle_cache::MAX_BUNDLE_BYTES;
-pub use parent::hosts::config::HostsConfig;
+pub use parent::hosts::config::{HostLifecycle, HostsConfig};
 pub use parent::prepare::{GuestBytes, GuestModule};
 pub use parent::running::Running;
 pub use parent::step_compiler::StepCompiler;

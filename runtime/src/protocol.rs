@@ -20,6 +20,8 @@
 //! SendLines    ->   requests what a task prints, from a position in its log on
 //!              <-   Lines, once for each request, when there are some
 //! Cancel       ->   stops a running task; there is no reply
+//! Ping         ->   asks whether the loop of the host still runs
+//!              <-   Pong, with the same number
 //! ```
 //! A frame is its length (32 bits, little endian) and its bytes. Frames of the parent may carry open files, see
 //! [`descriptors`](crate::descriptors): a sandbox host opens none itself.
@@ -94,6 +96,9 @@ pub(crate) enum ToHost {
         ticket: Ticket,
         completion: Completion,
     },
+    Ping {
+        number: u64,
+    },
 }
 
 /// From a sandbox host.
@@ -107,6 +112,7 @@ pub(crate) enum FromHost {
     Finished { id: u64, finished: Finished },
     Net { id: u64, request: NetRequest },
     Waiting { steps: u32 },
+    Pong { number: u64 },
 }
 
 /// A [`Task`](crate::Task) whose bundle was sent before.

@@ -26,10 +26,10 @@ use std::time::Duration;
 
 use bue_model::{Answer, Value, cbor};
 use bue_runtime::{
-    Egress, EgressConfig, Event, Finished, HostLost, Hosts, HostsConfig, Limits, NetPolicy, Running, RuntimeError,
-    Secret, Task, WallMode,
+    Egress, EgressConfig, Event, Finished, HostLifecycle, HostLost, Hosts, HostsConfig, Limits, NetPolicy, Running,
+    RuntimeError, Secret, Task, WallMode,
 };
-use bue_test_support::wait::{wait_until, wait_until_async};
+use bue_test_support::wait::{wait_until, wait_until_async, within_deadline};
 use futures_util::FutureExt;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
@@ -52,6 +52,8 @@ const TESTS: &[Test] = &[
     ("a_stream_waits_for_its_consumer", a_stream_waits_for_its_consumer),
     ("a_dropped_task_stops_in_its_host", a_dropped_task_stops_in_its_host),
     ("a_host_that_dies_loses_its_steps_and_is_replaced", a_host_that_dies_loses_its_steps_and_is_replaced),
+    ("a_host_that_does_not_answer_is_replaced", a_host_that_does_not_answer_is_replaced),
+    ("a_host_is_renewed_and_finishes_what_it_has", a_host_is_renewed_and_finishes_what_it_has),
     ("many_modules_do_not_fill_a_host", many_modules_do_not_fill_a_host),
     ("large_values_are_passed", large_values_are_passed),
     ("a_program_that_is_not_a_host_is_refused", a_program_that_is_not_a_host_is_refused),
@@ -91,6 +93,7 @@ impl Runtime {
             egress: Egress::closed(),
             packages: None,
             wall: WallMode::Best,
+            lifecycle: HostLifecycle::default(),
         }
     }
 
@@ -136,7 +139,11 @@ fn children() -> Vec<String> {
 }
 
 fn kill(pid: &str) {
-    assert!(std::process::Command::new("kill").args(["-9", pid]).status().expect("kill").success());
+    signal("-9", pid);
+}
+
+fn signal(signal: &str, pid: &str) {
+    assert!(std::process::Command::new("kill").args([signal, pid]).status().expect("kill").success());
 }
 
 fn steps_run_in_child_processes(runtime: &Runtime) {
@@ -178,7 +185,7 @@ fn a_long_stream_arrives_in_order(runtime: &Runtime) {
             }
         }
         assert_eq!(next, 300_000);
-        assert!(matches!(running.next().await, Err(HostLost)), "nothing follows the end");
+        assert!(matches!(running.next().await, Err(HostLost { .. })), "nothing follows the end");
         hosts
     });
 }
@@ -234,13 +241,82 @@ fn a_host_that_dies_loses_its_steps_and_is_replaced(runtime: &Runtime) {
             let mut second = hosts.run(sleep.clone()).await.expect("open");
             let [child] = &children()[..] else { panic!("one child") };
             kill(child);
-            assert!(matches!(finish(&mut first).await, Err(HostLost)));
-            assert!(matches!(finish(&mut second).await, Err(HostLost)));
+            assert!(matches!(finish(&mut first).await, Err(HostLost { .. })));
+            assert!(matches!(finish(&mut second).await, Err(HostLost { .. })));
             // waits for the next child, to which the code must be sent again
             assert_eq!(value(&run(&hosts, python("def f(): return 1\n", "f", &[])).await), Value::Int(1));
         }
         hosts
     });
+}
+
+/// A stopped process stands for one whose thread never returns to its loop.
+fn a_host_that_does_not_answer_is_replaced(runtime: &Runtime) {
+    let lifecycle =
+        HostLifecycle { ping_interval: Duration::from_millis(500), max_missed_pings: 4, ..HostLifecycle::default() };
+    let config = HostsConfig { lifecycle, ..runtime.config(1) };
+    runtime.tokio.block_on(async {
+        let hosts = Hosts::start(config).await.expect("hosts");
+        // a host that computes answers
+        let sleep = python("import time\ndef f():\n  time.sleep(1000)\n", "f", &[]);
+        let mut steps = Vec::new();
+        for _ in 0..2 {
+            steps.push(start_endless(&hosts, sleep.clone()).await);
+        }
+        let [child] = &children()[..] else { panic!("one child") };
+        signal("-STOP", child);
+        for step in &mut steps {
+            let lost = within_deadline("the host to be given up", finish(step)).await;
+            assert!(matches!(lost, Err(HostLost { alone: false })), "{lost:?}");
+        }
+        assert_eq!(value(&run(&hosts, python("def f(): return 1\n", "f", &[])).await), Value::Int(1));
+        assert!(!children().contains(child), "it was killed");
+        // the only step of a host is known to be the only one
+        let mut alone = start_endless(&hosts, sleep).await;
+        let [child] = &children()[..] else { panic!("one child") };
+        signal("-STOP", child);
+        let lost = within_deadline("the host to be given up", finish(&mut alone)).await;
+        assert!(matches!(lost, Err(HostLost { alone: true })), "{lost:?}");
+        hosts.shutdown().await;
+    });
+}
+
+fn a_host_is_renewed_and_finishes_what_it_has(runtime: &Runtime) {
+    let lifecycle = HostLifecycle { steps: 5, ..HostLifecycle::default() };
+    let config = HostsConfig { lifecycle, ..runtime.config(1) };
+    runtime.tokio.block_on(async {
+        let hosts = Hosts::start(config).await.expect("hosts");
+        let [first] = &children()[..] else { panic!("one child") };
+        let mut stream = python("def f():\n  for x in range(100000): yield x\n", "f", &[]);
+        stream.loop_text = Some("for x in f() in line 1".to_owned());
+        let mut old = hosts.run(stream).await.expect("open");
+        let Event::Items { count, .. } = old.next().await.expect("elements") else { panic!("elements") };
+        let mut elements = count;
+        wait_until_async("another process gets the steps", async || {
+            assert_eq!(value(&run(&hosts, python("def f(): return 1\n", "f", &[])).await), Value::Int(1));
+            children().len() > 1
+        })
+        .await;
+        assert!(children().contains(first), "the first process still has a step");
+        loop {
+            match old.next().await.expect("its host lives") {
+                Event::Items { count, .. } => elements += count,
+                Event::Lines { .. } => {}
+                Event::Finished(finished) => {
+                    assert!(matches!(finished.answer, Answer::Completed { .. }), "{finished:?}");
+                    break;
+                }
+            }
+        }
+        assert_eq!(elements, 100_000);
+        wait_until_async("the first process has ended", async || !children().contains(first)).await;
+        // step after step, and none is lost
+        for _ in 0..100 {
+            assert_eq!(value(&run(&hosts, python("def f(): return 1\n", "f", &[])).await), Value::Int(1));
+        }
+        hosts.shutdown().await;
+    });
+    assert!(children().is_empty(), "{:?}", children());
 }
 
 fn many_modules_do_not_fill_a_host(runtime: &Runtime) {
@@ -281,7 +357,7 @@ fn hosts_end_with_their_parent(runtime: &Runtime) {
         let hosts = Hosts::start(runtime.config(2)).await.expect("hosts");
         let mut busy = start_endless(&hosts, python("def f():\n  while True: pass\n", "f", &[])).await;
         hosts.shutdown().await;
-        assert_eq!(busy.next().await.map(|_| ()), Err(HostLost));
+        assert!(matches!(busy.next().await, Err(HostLost { .. })));
     });
     wait_until("all children have ended", || children().is_empty());
 }
@@ -292,7 +368,7 @@ fn after_shutdown_nothing_runs(runtime: &Runtime) {
         let [child] = &children()[..] else { panic!("one child") };
         let mut running = start_endless(&hosts, python("import time\ndef f(): time.sleep(1000)\n", "f", &[])).await;
         kill(child);
-        assert!(matches!(finish(&mut running).await, Err(HostLost)));
+        assert!(matches!(finish(&mut running).await, Err(HostLost { .. })));
         // the next step waits for a new host, which the shutdown prevents
         let _ = hosts.run(python("def f(): return 1\n", "f", &[])).now_or_never();
         hosts.shutdown().await;

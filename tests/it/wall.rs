@@ -6,7 +6,7 @@ use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use bue_runtime::{Egress, Hosts, HostsConfig, Prepared, RuntimeError, Sites, WallMode};
+use bue_runtime::{Egress, HostLifecycle, Hosts, HostsConfig, Prepared, RuntimeError, Sites, WallMode};
 use bue_test_support::wait::wait_until;
 use seccompiler::{SeccompAction, SeccompFilter, TargetArch, apply_filter};
 
@@ -100,6 +100,7 @@ fn the_command_has_the_wall_that_stops_a_host_that_was_broken_out_of() {
         prepared,
         egress: Egress::closed(),
         wall: WallMode::Best,
+        lifecycle: HostLifecycle::default(),
     };
     let tokio = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     let report = match tokio.block_on(Hosts::start(config)) {

@@ -205,6 +205,7 @@ impl Host {
                 ToHost::SendLines { id, position } => host.lines_requested(id, position),
                 ToHost::Cancel { id } => host.cancel(id),
                 ToHost::Net { id, ticket, completion } => host.net_completed(id, ticket, completion),
+                ToHost::Ping { number } => send(&host.frames, &FromHost::Pong { number })?,
             }
         }
         Ok(())
