@@ -16,7 +16,7 @@ use super::tls;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// PostgreSQL's default port.
-const DEFAULT_PORT: u16 = 5432;
+pub(super) const DEFAULT_PORT: u16 = 5432;
 
 /// A database that postgres steps may use.
 #[derive(Clone)]

@@ -24,7 +24,7 @@ use crate::sql::result::{RowBuffer, unique_names};
 use crate::sql::table::{Table, quoted, table_name};
 use crate::sql::text::SqlText;
 use crate::step::failure::{limit, timed_out, too_much_input};
-use crate::step::limits::Limits;
+use crate::step::limits::{Limits, bytes_text};
 use crate::step::log::Log;
 use crate::step::task::{Event, Finished, Items, Usage};
 
@@ -79,6 +79,15 @@ fn answer(result: Result<StepOutput, Failure>, streamed: bool) -> Answer {
     }
 }
 
+/// The failure of a step whose server began to send a message that is too long.
+fn too_long(bytes: u64, limits: &Limits) -> Failure {
+    let (bytes, allowed) = (bytes_text(bytes), bytes_text(limits.result_bytes));
+    limit(format!(
+        "PostgreSQL sent one row or message of {bytes}, and the result limit is {allowed}, so the connection was closed and the \
+         step's changes were rolled back; select less, for example with `left` or `substr`"
+    ))
+}
+
 /// A step that has a connection.
 struct Step<'s> {
     query: &'s Query,
@@ -90,7 +99,11 @@ impl Step<'_> {
     async fn run_with_timeout(&self, connection: &Connection) -> Result<StepOutput, Failure> {
         let Limits { time, .. } = self.query.limits;
         let outcome = tokio::time::timeout(time, self.run_transaction(connection)).await;
-        outcome.unwrap_or_else(|_| Err(timed_out(&self.query.limits)))
+        match (outcome, connection.refused_message()) {
+            (Ok(Err(_)), Some(bytes)) => Err(too_long(bytes, &self.query.limits)),
+            (Ok(result), _) => result,
+            (Err(_), _) => Err(timed_out(&self.query.limits)),
+        }
     }
 
     async fn run_transaction(&self, connection: &Connection) -> Result<StepOutput, Failure> {
@@ -98,7 +111,7 @@ impl Step<'_> {
         let sql = SqlText::new(bundle, placeholders)?;
         let statements = statements(&sql)?;
         let client = &connection.client;
-        connection.log_to(self.log);
+        connection.use_for(self.log, self.query.limits.result_bytes);
         let started = client.batch_execute(&self.begin_sql()).await;
         started.map_err(|error| from_server_error(&error, "The step's transaction could not be started"))?;
         let first = SqlTable::from_text(&self.query.table);

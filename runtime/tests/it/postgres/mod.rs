@@ -2,6 +2,7 @@
 
 pub(crate) mod common;
 mod connections;
+mod lengths;
 mod names;
 mod rows;
 mod shadow;
