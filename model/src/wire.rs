@@ -375,14 +375,53 @@ pub struct RunView {
     pub finished_at: Option<Timestamp>,
     /// A number that grows with every change of the run. Readers wait for a larger one.
     pub version: u64,
-    /// The counts of its jobs, by step.
+    /// The counts of its jobs.
+    pub counts: JobCounts,
+    /// The number of its steps.
+    pub step_count: u64,
+    /// The counts of its jobs by step, in the order of the script: of the first [`MAX_STEP_VIEWS`] steps, and in a list of runs of
+    /// none.
     pub steps: Vec<StepView>,
     /// The hub's time of this answer, for comparison with the other times in it. For a run that has ended, when it ended.
     pub now: Timestamp,
-    /// When the run will have ended at the rate of the last minutes. `None` if that cannot be estimated.
+    /// When the run will have ended at the rate of the last minutes. `None` if that cannot be estimated, and in a list of runs.
     pub eta: Option<Timestamp>,
     /// The scopes of waiting jobs that no worker has requested from this hub in the last minute.
     pub unserved: Vec<UnservedScope>,
+}
+
+/// Steps of a run that a [`RunView`] shows at most. A plan may have a hundred times as many, with names of a kilobyte.
+pub const MAX_STEP_VIEWS: usize = 1_000;
+
+/// Counts of the jobs of a run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct JobCounts {
+    /// Jobs with parents that have not completed.
+    pub blocked: u64,
+    /// Jobs that are ready, now or at a later time.
+    pub available: u64,
+    /// Jobs that a worker runs.
+    pub running: u64,
+    /// Jobs that have a result.
+    pub completed: u64,
+    /// Jobs that failed finally.
+    pub failed: u64,
+    /// Jobs that were cancelled.
+    pub cancelled: u64,
+}
+
+impl JobCounts {
+    /// Returns the number of jobs that have not ended.
+    #[must_use]
+    pub const fn open(&self) -> u64 {
+        self.blocked + self.available + self.running
+    }
+
+    /// Returns the number of jobs that have ended.
+    #[must_use]
+    pub const fn finished(&self) -> u64 {
+        self.completed + self.failed + self.cancelled
+    }
 }
 
 /// A scope that has waiting jobs and no worker.
@@ -390,8 +429,10 @@ pub struct RunView {
 pub struct UnservedScope {
     /// The scope.
     pub scope: String,
-    /// The steps with waiting jobs in it.
+    /// Some of the steps with waiting jobs in it.
     pub steps: Vec<String>,
+    /// The number of other such steps.
+    pub more_steps: u64,
     /// The number of waiting jobs.
     pub jobs: u64,
 }

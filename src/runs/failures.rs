@@ -29,7 +29,7 @@ pub(crate) async fn print_failures(bucket: &BucketClient, failed: &[FailedJob], 
     if more > 0 {
         eprint_line(&format!("… and {more} more failed jobs; `--json` lists all of them"));
     }
-    let all: u64 = run.steps.iter().map(|step| step.failed).sum();
+    let all = run.counts.failed;
     if all > failed.len() as u64 {
         eprint_line(&format!("… of the {all} failed jobs, these are the first {}", failed.len()));
     }

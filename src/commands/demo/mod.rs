@@ -108,7 +108,7 @@ async fn print_summary(finished: &FinishedRun) -> Result<(), CommandError> {
     let page = services.hub.result_page(*run, Default::default()).await.context("failed to read the results")?;
     print_failures(&services.bucket, &page.failed, view).await;
     print_line(&format!("\n{}\n", table(view)))?;
-    let jobs: u64 = view.steps.iter().map(|step| step.completed).sum();
+    let jobs = view.counts.completed;
     let attempts: u64 = view.steps.iter().map(|step| step.attempts).sum();
     let seconds = seconds(view);
     print_line(&format!(

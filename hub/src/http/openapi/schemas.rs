@@ -43,12 +43,18 @@ pub(super) fn all() -> Value {
             "created_at": time(),
             "finished_at": or_null(&time()),
             "version": count(),
-            "steps": { "type": "array", "items": reference("StepCounts") },
+            "counts": reference("JobCounts"),
+            "step_count": count(),
+            "steps": {
+                "type": "array",
+                "items": reference("StepCounts"),
+                "description": "of the first thousand steps; empty in a list of runs",
+            },
             "now": time(),
             "eta": or_null(&time()),
             "unserved": { "type": "array", "items": reference("UnservedScope") },
         })),
-        "UnservedScope": object(&json!({ "scope": text(), "steps": texts(), "jobs": count() })),
+        "UnservedScope": object(&json!({ "scope": text(), "steps": texts(), "more_steps": count(), "jobs": count() })),
         "Worker": object(&json!({
             "name": text(),
             "scopes": texts(),
@@ -64,6 +70,14 @@ pub(super) fn all() -> Value {
             "wall": texts(),
         })),
         "StepCounts": step_counts(),
+        "JobCounts": object(&json!({
+            "blocked": count(),
+            "available": count(),
+            "running": count(),
+            "completed": count(),
+            "failed": count(),
+            "cancelled": count(),
+        })),
         "JobState": { "enum": ["blocked", "available", "running", "completed", "failed", "cancelled"] },
         "Failure": object(&json!({
             "kind": {
@@ -197,8 +211,8 @@ fn time() -> Value {
 #[cfg(test)]
 mod tests {
     use bue_model::wire::{
-        Changed, ErrorBody, ErrorView, HubView, JobPage, JobView, ParentView, RunView, StepView, UnservedScope,
-        WhyView, WorkerAbilities, WorkerView,
+        Changed, ErrorBody, ErrorView, HubView, JobCounts, JobPage, JobView, ParentView, RunView, StepView,
+        UnservedScope, WhyView, WorkerAbilities, WorkerView,
     };
     use bue_model::{ArgumentSummary, Failure, FailureKind, JobId, JobState, Round, RunId, RunState, Timestamp};
     use serde::Serialize;
@@ -256,6 +270,8 @@ mod tests {
             created_at: Timestamp(1),
             finished_at: None,
             version: 1,
+            counts: JobCounts::default(),
+            step_count: 0,
             steps: Vec::new(),
             now: Timestamp(1),
             eta: None,
@@ -264,6 +280,7 @@ mod tests {
         let error = ErrorView { code: String::new(), message: String::new(), hint: String::new() };
         check_fields("Run", &view);
         check_fields("StepCounts", &StepView::default());
+        check_fields("JobCounts", &view.counts);
         check_fields("Job", &job);
         check_fields("Round", &round);
         check_fields("Argument", &argument);
@@ -273,7 +290,10 @@ mod tests {
         check_fields("Parent", &parent);
         check_fields("Info", &HubView { version: String::new(), bucket: None, scopes: Vec::new() });
         check_fields("JobPage", &JobPage::default());
-        check_fields("UnservedScope", &UnservedScope { scope: String::new(), steps: Vec::new(), jobs: 1 });
+        check_fields(
+            "UnservedScope",
+            &UnservedScope { scope: String::new(), steps: Vec::new(), more_steps: 0, jobs: 1 },
+        );
         let abilities = WorkerAbilities::default();
         check_fields("WorkerAbilities", &abilities);
         check_fields("Worker", &WorkerView { name: String::new(), scopes: Vec::new(), silent_ms: 0, abilities });

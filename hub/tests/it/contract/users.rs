@@ -1,8 +1,8 @@
 //! What users request, and what they see.
 
-use bue_hub::{HubError, ScopeTally, Tally};
+use bue_hub::{HubError, LEASE_MS, ScopeTally, Tally};
 use bue_model::job::INLINE_LIMIT;
-use bue_model::wire::{NoValue, Report, ResultCursor, RoundValue, Verdict};
+use bue_model::wire::{JobCounts, NoValue, Report, ResultCursor, RoundValue, Verdict};
 use bue_model::{ArgumentSummary, Input, JobId, JobState, Outcome, Round, RunId, RunState, Timestamp};
 use uuid::Uuid;
 
@@ -272,6 +272,33 @@ pub(crate) async fn runs_are_listed_newest_first(mut world: World) {
     runs.reverse();
     let listed: Vec<RunId> = world.store.runs(3).await.expect("runs").into_iter().map(|run| run.id).collect();
     assert_eq!(listed, runs[..3]);
+}
+
+pub(crate) async fn a_list_of_runs_is_short_whatever_their_plans(mut world: World) {
+    let mut script = Script::new();
+    let names: Vec<String> = (0..1_100).map(|number| format!("{number:04}{}", "x".repeat(900))).collect();
+    for name in &names {
+        script.call(&[name], &[]);
+    }
+    let run = world.submit(script).await;
+    let held = world.lease_one_of(2).await;
+    world.report_accepted(&held, completed("1")).await;
+    let counts = JobCounts { available: 1_098, running: 1, completed: 1, ..JobCounts::default() };
+    for _ in 0..2 {
+        let list = world.store.runs(100).await.expect("runs");
+        assert_eq!((list[0].id, list[0].counts, list[0].step_count), (run, counts, 1_100));
+        assert!(list[0].steps.is_empty() && list[0].unserved.is_empty(), "one of the scope's jobs runs");
+        assert!(serde_json::to_string(&list).expect("JSON").len() < 1_000);
+    }
+    let view = world.view(run).await;
+    assert_eq!((view.counts, view.step_count), (counts, 1_100));
+    let shown: Vec<&str> = view.steps.iter().map(|step| step.name.as_str()).collect();
+    assert_eq!(shown, names[..1_000]);
+    world.now += LEASE_MS as i64;
+    world.reap().await;
+    let list = world.store.runs_in(run..=run, 1).await.expect("runs");
+    assert_eq!((list[0].counts.running, list[0].unserved[0].jobs), (0, 1_099));
+    assert!(serde_json::to_string(&list).expect("JSON").len() < 5_000);
 }
 
 pub(crate) async fn the_log_of_the_last_attempt_is_kept(mut world: World) {
