@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use bue_model::Language;
 use bue_model::wire::WorkerAbilities;
-use bue_runtime::{DatabasesConfig, Egress, EgressConfig, Limits, NetPolicy, Refusals};
+use bue_runtime::{DatabasesConfig, Egress, EgressConfig, Limits, NetPolicy};
 use tokio::net::lookup_host;
 
 use crate::config::databases::read_databases;
@@ -32,7 +32,7 @@ impl Network {
     /// Reads secrets, limits and databases from the settings; `allowed` are the rules of this worker.
     pub(crate) fn from_settings(allowed: NetPolicy, settings: &Settings) -> Result<Self, CommandError> {
         let secrets = read_secrets(settings)?;
-        let config = EgressConfig { allowed, secrets, own_servers: Vec::new(), refusals: Refusals::default() };
+        let config = EgressConfig { allowed, secrets, ..EgressConfig::default() };
         let ca_file = settings.text(CA_FILE).map(PathBuf::from);
         Ok(Self { config, limits: read_limits(settings)?, databases: read_databases(settings)?, ca_file })
     }

@@ -18,6 +18,9 @@ const MAX_CACHED_VALUE_BYTES: u64 = 128 * 1024 * 1024;
 /// The number of cached bundles. A worker rarely runs more different steps at a time.
 const MAX_CACHED_BUNDLES: usize = 1_000;
 
+/// Their size in bytes. Most have some kilobytes; the largest, which have as many as this, are fetched again.
+const MAX_CACHED_BUNDLE_BYTES: u64 = 128 * 1024 * 1024;
+
 /// The size in bytes of unpacked packages on the disk that no step uses. A set may have 512 MiB.
 const MAX_CACHED_SITE_BYTES: u64 = 2 * 1024 * 1024 * 1024;
 
@@ -49,7 +52,7 @@ pub(crate) enum FetchError {
 pub(crate) struct Fetch {
     bucket: Arc<BucketClient>,
     values: Cache<BlobHash, Bytes, ByteWeighter>,
-    bundles: Cache<BlobHash, Arc<Bundle>>,
+    bundles: Cache<BlobHash, Arc<Bundle>, ByteWeighter>,
     /// Unpacked packages, by their content.
     unpacked: Cache<BlobHash, Arc<Site>, ByteWeighter>,
     sites: Sites,
@@ -64,6 +67,13 @@ impl Weighter<BlobHash, Bytes> for ByteWeighter {
     }
 }
 
+impl Weighter<BlobHash, Arc<Bundle>> for ByteWeighter {
+    fn weight(&self, _: &BlobHash, bundle: &Arc<Bundle>) -> u64 {
+        let files = bundle.files.iter().map(|file| file.path.len() + file.content.len());
+        files.sum::<usize>() as u64 + 1024
+    }
+}
+
 impl Weighter<BlobHash, Arc<Site>> for ByteWeighter {
     fn weight(&self, _: &BlobHash, site: &Arc<Site>) -> u64 {
         site.bytes() + 4096
@@ -75,7 +85,7 @@ impl Fetch {
         Self {
             bucket,
             values: Cache::with_weighter(10_000, MAX_CACHED_VALUE_BYTES, ByteWeighter),
-            bundles: Cache::new(MAX_CACHED_BUNDLES),
+            bundles: Cache::with_weighter(MAX_CACHED_BUNDLES, MAX_CACHED_BUNDLE_BYTES, ByteWeighter),
             unpacked: Cache::with_weighter(100, MAX_CACHED_SITE_BYTES, ByteWeighter),
             sites,
         }

@@ -30,6 +30,8 @@ const READ_AHEAD_BYTES: usize = 64 * 1024;
 
 /// Runs until the response has ended or an error occurs. `exchange` is the ticket of the request.
 pub(crate) async fn run(state: Arc<SessionState>, exchange: Ticket, request: Request, commands: Commands) {
+    // its timeouts count from then on
+    let _place = state.place().await;
     let Commands { reads, writes } = commands;
     let (pieces, content) = content(&request.body);
     let (last, completion) = tokio::select! {

@@ -10,10 +10,12 @@ use http::Method;
 use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
 
+use crate::parent::egress::budget::StepBudget;
 use crate::parent::egress::clients::{Client, Clients};
 use crate::parent::egress::commands::{ReadCommand, WriteCommand};
 use crate::parent::egress::gate::{Gate, NetPolicy, Refusal};
 use crate::parent::egress::secrets::Secrets;
+use crate::parent::fair_places::Place;
 use crate::step::limits::{Limits, bytes_text};
 use crate::step::permissions::Permissions;
 
@@ -23,6 +25,7 @@ pub(crate) type CompletionCallback = Box<dyn Fn(Ticket, Completion) + Send + Syn
 /// The state of one step's session.
 pub(crate) struct SessionState {
     clients: Arc<Clients>,
+    budget: StepBudget,
     /// What the script requests.
     requested: NetPolicy,
     secrets: Vec<String>,
@@ -57,6 +60,7 @@ impl SessionState {
         complete: CompletionCallback,
     ) -> Self {
         Self {
+            budget: clients.budget.step(),
             clients,
             requested: NetPolicy::Rules(permissions.net.clone()),
             secrets: permissions.secrets.clone(),
@@ -129,6 +133,11 @@ impl SessionState {
             let message = "the exchange ended before this operation was done";
             self.complete(ticket, Completion::Failed(NetError::new(NetErrorKind::Closed, message)));
         }
+    }
+
+    /// Waits until the step may have another exchange beside those of all other steps.
+    pub(crate) async fn place(&self) -> Option<Place> {
+        self.budget.place().await
     }
 
     pub(crate) const fn limits(&self) -> &Limits {

@@ -33,7 +33,7 @@ use tokio::task::JoinSet;
 
 use self::config::HostsConfig;
 use self::host_task::HostTask;
-use self::memory::private_bytes;
+use self::memory::{own_private_bytes, private_bytes};
 use self::packages::HostPackages;
 use self::pool::HostPool;
 use self::request::Request;
@@ -60,6 +60,7 @@ pub struct Hosts {
     close: watch::Sender<bool>,
     wall: Wall,
     packages: HostPackages,
+    own_bytes_at_start: u64,
 }
 
 impl Hosts {
@@ -79,7 +80,8 @@ impl Hosts {
         let (supervisors, wall) = start_children(&pool, Arc::new(config)).await?;
         log_wall(&wall);
         let packages = HostPackages::new(folder, &wall);
-        Ok(Self { pool, compiler, next_id: AtomicU64::new(1), supervisors, close, wall, packages })
+        let (next_id, own_bytes_at_start) = (AtomicU64::new(1), own_private_bytes());
+        Ok(Self { pool, compiler, next_id, supervisors, close, wall, packages, own_bytes_at_start })
     }
 
     /// Returns the wall around the hosts: that of one of them, which differs from the others by its user id only.
@@ -157,7 +159,9 @@ impl Hosts {
     /// beyond what it needed when the hosts started: inputs on their way, and responses and rows that steps have not read. `None` if
     /// the system does not report it.
     pub async fn memory_bytes(&self) -> Option<u64> {
-        private_bytes(self.pool.processes()).await
+        let hosts = private_bytes(self.pool.processes()).await?;
+        let own = tokio::task::spawn_blocking(own_private_bytes).await.ok()?;
+        Some(hosts.saturating_add(own.saturating_sub(self.own_bytes_at_start)))
     }
 
     /// Returns when a step ended or began to wait after this call.
