@@ -13,7 +13,7 @@ use bue_runtime::{
 use bytes::Bytes;
 use tokio::sync::{OwnedSemaphorePermit, mpsc, watch};
 
-use crate::admission::{PendingStart, Permit};
+use crate::admission::{PendingStart, Permit, WaitingForCompiler};
 use crate::arguments::summarize_arguments;
 use crate::fetch::{Fetch, FetchError};
 use crate::held_leases::{CancelReason, HeldLeases};
@@ -177,21 +177,23 @@ impl JobRunner {
         pending_start: Option<PendingStart>,
     ) -> Result<Attempt, AttemptError> {
         check_code_size(&step.code).map_err(AttemptError::Failed)?;
+        let is_compiled = step.language.is_compiled() && lease.count_by.is_none();
+        // before the inputs, which take memory while the job waits
+        let (compiled, pending_start) = match is_compiled {
+            true => self.compile(lease, step, pending_start).await.map(|(code, start)| (Some(code), start))?,
+            false => (None, pending_start),
+        };
         // kept until the host has the inputs
         let reserved = self.input_budget.reserve(lease, &self.limits).await.map_err(AttemptError::Failed)?;
         if let Some(field) = &lease.count_by {
             return self.rate_key(lease, field).await.map(Attempt::from);
         }
-        let bundle = self.fetch.bundle(&step.code).await?;
+        let bundle = if is_compiled { Arc::default() } else { self.fetch.bundle(&step.code).await? };
         let packages = self.fetch.packages(&bundle, &self.limits).await?;
         let mut inputs = Vec::with_capacity(lease.inputs.len());
         for input in &lease.inputs {
             inputs.push(self.fetch.input(input).await?);
         }
-        let compiled = match step.language.is_compiled() {
-            true => Some(self.hosts.compile(&bundle, step.code.hash).await.map_err(AttemptError::Failed)?),
-            false => None,
-        };
         let fetched = FetchedStep { bundle, packages, compiled, inputs };
         let task = StepTask::new(lease, step, fetched, &self.limits).map_err(AttemptError::Failed)?;
         let running = match task {
@@ -203,6 +205,27 @@ impl JobRunner {
             StepTask::Query(query) => return self.follow(self.databases.run(query), lease, step).await,
         };
         self.follow(running, lease, step).await
+    }
+
+    /// Returns the machine code of a step. While the job waits for the compiler, it is not about to start.
+    async fn compile(
+        &self,
+        lease: &Lease,
+        step: &LeasedStep,
+        pending_start: Option<PendingStart>,
+    ) -> Result<(CompiledStep, Option<PendingStart>), AttemptError> {
+        let compiler = self.hosts.compiler();
+        if let Some(known) = compiler.known(step.code.hash) {
+            return Ok((known.map_err(AttemptError::Failed)?, pending_start));
+        }
+        let waiting = pending_start.map(PendingStart::wait_for_compiler);
+        let load = self.fetch.bundle(&step.code);
+        let compiled = compiler.compile_in_turn(lease.run.0.as_u128(), step.code.hash, load).await;
+        let compiled = compiled.map_err(|error| match error {
+            CompileError::Load(error) => error.into(),
+            CompileError::Failed(failure) => AttemptError::Failed(failure),
+        })?;
+        Ok((compiled, waiting.map(WaitingForCompiler::end)))
     }
 
     /// Computes the rate key of a job, without its code.

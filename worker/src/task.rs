@@ -21,6 +21,7 @@ pub(crate) enum StepTask {
 
 /// What was fetched for a job.
 pub(crate) struct FetchedStep {
+    /// Empty for a compiled step.
     pub(crate) bundle: Arc<Bundle>,
     pub(crate) packages: Option<Arc<Site>>,
     /// The machine code of a compiled step.

@@ -140,6 +140,12 @@ impl Hosts {
         self.compiler.compile(bundle, key).await
     }
 
+    /// Returns the compiler of steps.
+    #[must_use]
+    pub const fn compiler(&self) -> &StepCompiler {
+        &self.compiler
+    }
+
     /// Returns how many more steps the cores have room for now. If it is 0, a running step has to end or wait first.
     ///
     /// Waiting steps do not count: they cost memory, see [`Self::memory_bytes`]. Running steps are limited to about a
