@@ -15,6 +15,24 @@ use crate::protocol::{self, ToHost};
 use crate::step::net_port::NetRequest;
 use crate::step::task::Event;
 
+/// Slots of a host: one for the child that gets new steps, the others for children before it that still have some. If all are
+/// taken, for example by steps that sleep for a day, the host is not renewed until one is free.
+const SLOTS_PER_HOST: usize = 4;
+
+/// Mappings of a step's memory and stack, in round numbers.
+const MAPPINGS_PER_TASK: usize = 12;
+/// Mappings of a host beside its steps: its code, the images and their free slots.
+const OTHER_MAPPINGS: usize = 6_000;
+/// `vm.max_map_count` where it cannot be read: the kernel's default.
+const DEFAULT_MAX_MAPPINGS: usize = 65_530;
+
+/// Returns how many tasks a host can have before it runs out of mappings.
+fn max_tasks() -> usize {
+    let setting = std::fs::read_to_string("/proc/sys/vm/max_map_count").ok();
+    let mappings = setting.and_then(|text| text.trim().parse().ok()).unwrap_or(DEFAULT_MAX_MAPPINGS);
+    (mappings.saturating_sub(OTHER_MAPPINGS) / MAPPINGS_PER_TASK).max(1)
+}
+
 /// A task that a host has accepted.
 pub(crate) struct StartedTask {
     pub(crate) slot: usize,
@@ -33,6 +51,8 @@ pub(crate) struct HostPool {
     /// A step ended or began to wait: there may be room for another.
     capacity_changed: Notify,
     load: LoadEstimate,
+    /// Tasks that the memory mappings of a host have room for.
+    max_tasks: usize,
     closed: watch::Receiver<bool>,
     egress: Egress,
 }
@@ -56,6 +76,7 @@ impl HostPool {
             host_ready: Notify::new(),
             capacity_changed: Notify::new(),
             load: LoadEstimate::default(),
+            max_tasks: max_tasks(),
             closed,
             egress,
         }
@@ -106,7 +127,9 @@ impl HostPool {
 
     /// Returns how many more steps may run now.
     pub(crate) fn free_capacity(&self) -> usize {
-        self.load.max_running(self.slots.len()).saturating_sub(self.sum(HostConnection::running))
+        let runnable = self.load.max_running(self.hosts).saturating_sub(self.sum(HostConnection::running));
+        let mappable = self.max_tasks.saturating_mul(self.hosts).saturating_sub(self.tasks());
+        runnable.min(mappable)
     }
 
     /// Returns the process ids of the children that are alive.
