@@ -1,9 +1,9 @@
 //! Compiles steps to machine code. The cache keeps it under a hash of the module and the compiler, with a MAC beside it, so
 //! that only code of this installation is ever run.
 //!
-//! One compiler runs at a time, because it uses every core, and a large module takes minutes. The runs whose modules wait take turns,
-//! so that one with many modules delays another by one of them. A module is fetched when its turn has come: until then, a job that
-//! waits needs no memory.
+//! One compiler runs at a time, because it uses every core, and a large module takes minutes. The runs whose modules wait take
+//! turns, so that one with many modules delays another by two of them at most. A module is fetched when its turn has come: until
+//! then, a job that waits needs no memory.
 
 use core::convert::Infallible;
 use core::time::Duration;

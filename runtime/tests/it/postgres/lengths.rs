@@ -65,7 +65,7 @@ async fn a_long_row_or_message_is_refused_before_it_is_here() {
     ] {
         let failure = failure(&end(databases.run(limited(sql))).await);
         assert_eq!(failure.kind, FailureKind::Limit, "{sql}: {failure}");
-        for part in ["19.0 MiB", "result limit of 1 MiB", "rolled back"] {
+        for part in ["19.0 MiB", "result limit is 1 MiB", "rolled back"] {
             assert!(failure.message.contains(part), "{sql}: {failure}");
         }
     }
