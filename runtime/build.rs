@@ -1,10 +1,11 @@
-//! Builds the Python guest, `guest-sdk/python`, and writes it compressed into `OUT_DIR` for the engine to embed.
+//! Builds the guests, `guest-sdk/python` and `guest-sdk/sqlite`, and writes them compressed into `OUT_DIR` for the engine to
+//! embed.
 //!
-//! The guest is a separate workspace with its own target, pins and profile, so a nested cargo builds it with its own lock
+//! The guests are a separate workspace with its own target, pins and profile, so a nested cargo builds them with its own lock
 //! file and target directory: in a shared directory the two cargos would deadlock on its lock. Debug builds, release
 //! builds, tests and clippy share that directory.
 //!
-//! Linking the guest takes minutes, so the result is cached there under a hash of everything it is built from: another
+//! Linking the Python guest takes minutes, so each guest is cached there under a hash of everything it is built from: another
 //! clone, branch or worktree with the same sources reuses it.
 
 use std::env;
@@ -17,31 +18,58 @@ use std::time::{Instant, SystemTime};
 const TARGET: &str = "wasm32-wasip1";
 /// The variable that names the clang to use.
 const CLANG: &str = "BUE_CLANG";
-const WASM: &str = "bue_python_guest.wasm";
-/// Compresses to a fifth within seconds. Every change of the guest pays for compression, the first start for decompression.
+/// Compresses to a fifth within seconds. Every change of a guest pays for compression, the first start for decompression.
 const ZSTD_LEVEL: i32 = 9;
-/// The sources of the guest, relative to the project, with the build scripts of both workspaces.
-const SOURCES: [&str; 11] = [
-    "guest-sdk/python/src",
-    "guest-sdk/python/lib",
-    "guest-sdk/python/sqlite3",
-    "guest-sdk/python/build.rs",
-    "guest-sdk/python/Cargo.toml",
-    "guest-sdk/python/Cargo.lock",
-    "guest-sdk/python/.cargo",
+/// What all guests are built from, relative to the project, with the build scripts of both workspaces.
+const SHARED_SOURCES: [&str; 10] = [
+    "guest-sdk/.cargo",
+    "guest-sdk/Cargo.toml",
+    "guest-sdk/Cargo.lock",
+    "guest-sdk/contract",
+    "guest-sdk/locked_package.rs",
+    "guest-sdk/sqlite3",
     "model/src",
     "model/Cargo.toml",
     "rust-toolchain.toml",
     "runtime/build.rs",
 ];
-/// Guests kept in the cache, of six megabytes each: enough to switch between that many branches without a rebuild.
-const MAX_CACHED_GUESTS: usize = 16;
+const GUESTS: [Guest; 2] = [
+    Guest {
+        package: "bue-python-guest",
+        file: "bue_python_guest.wasm",
+        hash_variable: "BUE_PYTHON_GUEST_HASH",
+        sources: &["guest-sdk/python"],
+        time: "minutes",
+    },
+    Guest {
+        package: "bue-sqlite-guest",
+        file: "bue_sqlite_guest.wasm",
+        hash_variable: "BUE_SQLITE_GUEST_HASH",
+        sources: &["guest-sdk/sqlite", "sql/src", "sql/Cargo.toml"],
+        time: "half a minute",
+    },
+];
+/// Guests kept in the cache, of six megabytes at most: enough to switch between half as many branches without a rebuild.
+const MAX_CACHED_GUESTS: usize = 32;
 /// Prefixes of environment variables that configure the outer build and must not configure the nested one.
 const OUTER_BUILD_PREFIXES: [&str; 4] = ["CARGO", "RUSTC", "RUSTFLAGS", "RUSTDOC"];
 /// Prefixes of the exceptions: where cargo's files are and how it reaches the network.
 const INHERITED_PREFIXES: [&str; 5] = ["CARGO_HOME", "CARGO_HTTP", "CARGO_NET", "CARGO_REGISTR", "CARGO_SOURCE"];
 
 type Result<T> = core::result::Result<T, String>;
+
+/// A guest.
+struct Guest {
+    package: &'static str,
+    /// The file that cargo makes.
+    file: &'static str,
+    /// The variable in which the crate finds the hash of the module.
+    hash_variable: &'static str,
+    /// What it is built from beside [`SHARED_SOURCES`].
+    sources: &'static [&'static str],
+    /// How long the first build takes.
+    time: &'static str,
+}
 
 fn main() -> ExitCode {
     match build() {
@@ -58,51 +86,84 @@ fn main() -> ExitCode {
 fn build() -> Result<()> {
     let runtime = variable("CARGO_MANIFEST_DIR")?;
     let project = runtime.parent().ok_or("the crate is not inside the project")?;
-    for source in SOURCES {
-        println!("cargo::rerun-if-changed={}", project.join(source).display());
-    }
     let target_dir = target_dir()?;
-    let compressed = compressed_guest(project, &target_dir)?;
-    let out = variable("OUT_DIR")?.join("python_guest.wasm.zst");
-    fs::write(&out, &compressed).map_err(|error| format!("cannot write {}: {error}", out.display()))?;
-    let wasm = zstd::stream::decode_all(compressed.as_slice())
-        .map_err(|error| format!("cannot decompress the guest: {error}"))?;
-    println!("cargo::rustc-env=BUE_PYTHON_GUEST_HASH={}", blake3::hash(&wasm).to_hex());
+    let compilers = [rustc_output(&["-vV"])?, clang_version()?].concat();
+    for guest in &GUESTS {
+        for source in guest.all_sources() {
+            println!("cargo::rerun-if-changed={}", project.join(source).display());
+        }
+        let compressed = guest.compressed(project, &target_dir, &compilers)?;
+        let out = variable("OUT_DIR")?.join(format!("{}.zst", guest.file));
+        fs::write(&out, &compressed).map_err(|error| format!("cannot write {}: {error}", out.display()))?;
+        let wasm = zstd::stream::decode_all(compressed.as_slice())
+            .map_err(|error| format!("cannot decompress the guest: {error}"))?;
+        println!("cargo::rustc-env={}={}", guest.hash_variable, blake3::hash(&wasm).to_hex());
+    }
     Ok(())
 }
 
-/// Returns the compressed guest, from the cache if it is there.
-fn compressed_guest(project: &Path, target_dir: &Path) -> Result<Vec<u8>> {
-    let cache = target_dir.join("by-content");
-    let cached = cache.join(format!("{}.wasm.zst", sources_hash(project)?));
-    if let Ok(compressed) = fs::read(&cached) {
-        return Ok(compressed);
+impl Guest {
+    fn all_sources(&self) -> impl Iterator<Item = &'static str> {
+        SHARED_SOURCES.iter().chain(self.sources).copied()
     }
-    let wasm = compile(&project.join("guest-sdk/python"), target_dir)?;
-    let wasm = fs::read(&wasm).map_err(|error| format!("cannot read {}: {error}", wasm.display()))?;
-    let compressed =
-        zstd::bulk::compress(&wasm, ZSTD_LEVEL).map_err(|error| format!("cannot compress the guest: {error}"))?;
-    store(&cache, &cached, &compressed).map_err(|error| format!("cannot write {}: {error}", cached.display()))?;
-    Ok(compressed)
-}
 
-/// Hashes the compilers' versions, and the path and content of every source file.
-fn sources_hash(project: &Path) -> Result<String> {
-    let mut files = Vec::new();
-    for source in SOURCES {
-        list_files(&project.join(source), &mut files).map_err(|error| format!("cannot read {source}: {error}"))?;
+    /// Returns the compressed guest, from the cache if it is there.
+    fn compressed(&self, project: &Path, target_dir: &Path, compilers: &[u8]) -> Result<Vec<u8>> {
+        let cache = target_dir.join("by-content");
+        let cached = cache.join(format!("{}.wasm.zst", self.sources_hash(project, compilers)?));
+        if let Ok(compressed) = fs::read(&cached) {
+            return Ok(compressed);
+        }
+        let wasm = self.compile(&project.join("guest-sdk"), target_dir)?;
+        let wasm = fs::read(&wasm).map_err(|error| format!("cannot read {}: {error}", wasm.display()))?;
+        let compressed =
+            zstd::bulk::compress(&wasm, ZSTD_LEVEL).map_err(|error| format!("cannot compress the guest: {error}"))?;
+        store(&cache, &cached, &compressed).map_err(|error| format!("cannot write {}: {error}", cached.display()))?;
+        Ok(compressed)
     }
-    files.sort();
-    let mut hasher = blake3::Hasher::new();
-    hasher.update(&rustc_output(&["-vV"])?).update(&clang_version()?);
-    for file in files {
-        let content = fs::read(&file).map_err(|error| format!("cannot read {}: {error}", file.display()))?;
-        let name = file.strip_prefix(project).unwrap_or(&file).to_string_lossy().into_owned();
-        // lengths first, so that no two lists of files feed the hasher the same bytes
-        hasher.update(&(name.len() as u64).to_le_bytes()).update(name.as_bytes());
-        hasher.update(&(content.len() as u64).to_le_bytes()).update(&content);
+
+    /// Hashes the compilers' versions, and the path and content of every source file.
+    fn sources_hash(&self, project: &Path, compilers: &[u8]) -> Result<String> {
+        let mut files = Vec::new();
+        for source in self.all_sources() {
+            list_files(&project.join(source), &mut files).map_err(|error| format!("cannot read {source}: {error}"))?;
+        }
+        files.sort();
+        let mut hasher = blake3::Hasher::new();
+        hasher.update(self.package.as_bytes()).update(compilers);
+        for file in files {
+            let content = fs::read(&file).map_err(|error| format!("cannot read {}: {error}", file.display()))?;
+            let name = file.strip_prefix(project).unwrap_or(&file).to_string_lossy().into_owned();
+            // lengths first, so that no two lists of files feed the hasher the same bytes
+            hasher.update(&(name.len() as u64).to_le_bytes()).update(name.as_bytes());
+            hasher.update(&(content.len() as u64).to_le_bytes()).update(&content);
+        }
+        Ok(hasher.finalize().to_hex().to_string())
     }
-    Ok(hasher.finalize().to_hex().to_string())
+
+    fn compile(&self, guests: &Path, target_dir: &Path) -> Result<PathBuf> {
+        add_target()?;
+        let Self { package, file, time, .. } = self;
+        print_to_terminal(&format!(
+            "bue: building {package} in {} (the first time takes {time})",
+            target_dir.display()
+        ));
+        let started = Instant::now();
+        let mut cargo = without_outer_build(Command::new(variable("CARGO")?));
+        // RustPython's crates declare a newer Rust than they need
+        cargo.args(["build", "--release", "--locked", "--ignore-rust-version", "--target", TARGET, "-p", package]);
+        cargo.arg("--target-dir").arg(target_dir).current_dir(guests);
+        let status = cargo.status().map_err(|error| format!("cannot run cargo: {error}"))?;
+        if !status.success() {
+            return Err(format!(
+                "{package} does not build ({status}); cargo's error is above. To see it alone, type\n\
+                 cd {} && cargo build --release --locked --ignore-rust-version --target {TARGET} -p {package}",
+                guests.display()
+            ));
+        }
+        print_to_terminal(&format!("bue: {package} is built ({:.0} s)", started.elapsed().as_secs_f32()));
+        Ok(target_dir.join(TARGET).join("release").join(file))
+    }
 }
 
 fn list_files(path: &Path, files: &mut Vec<PathBuf>) -> io::Result<()> {
@@ -138,37 +199,14 @@ fn store(cache: &Path, cached: &Path, compressed: &[u8]) -> io::Result<()> {
     Ok(())
 }
 
-/// `python-guest` beside the profiles' directories: `OUT_DIR` is `<root>/<profile>/build/<package>/out`.
+/// `guests` beside the profiles' directories: `OUT_DIR` is `<root>/<profile>/build/<package>/out`.
 fn target_dir() -> Result<PathBuf> {
     let out = variable("OUT_DIR")?;
     let root = out.ancestors().nth(4).ok_or_else(|| format!("no target directory above {}", out.display()))?;
-    Ok(root.join("python-guest"))
+    Ok(root.join("guests"))
 }
 
-fn compile(guest: &Path, target_dir: &Path) -> Result<PathBuf> {
-    add_target()?;
-    print_to_terminal(&format!(
-        "bue: building the Python guest in {} (the first time takes minutes)",
-        target_dir.display()
-    ));
-    let started = Instant::now();
-    let mut cargo = without_outer_build(Command::new(variable("CARGO")?));
-    // RustPython's crates declare a newer Rust than they need
-    cargo.args(["build", "--release", "--locked", "--ignore-rust-version", "--target", TARGET, "--target-dir"]);
-    cargo.arg(target_dir).current_dir(guest);
-    let status = cargo.status().map_err(|error| format!("cannot run cargo: {error}"))?;
-    if !status.success() {
-        return Err(format!(
-            "the Python guest does not build ({status}); cargo's error is above. To see it alone, type\n\
-             cd {} && cargo build --release --locked --ignore-rust-version --target {TARGET}",
-            guest.display()
-        ));
-    }
-    print_to_terminal(&format!("bue: the Python guest is built ({:.0} s)", started.elapsed().as_secs_f32()));
-    Ok(target_dir.join(TARGET).join("release").join(WASM))
-}
-
-/// Installs the standard library for the guest's target if it is missing.
+/// Installs the standard library for the guests' target if it is missing.
 fn add_target() -> Result<()> {
     if has_target()? {
         return Ok(());
@@ -183,7 +221,7 @@ fn add_target() -> Result<()> {
     match added && has_target()? {
         true => Ok(()),
         false => Err(format!(
-            "the Python guest needs the Rust target {TARGET}, which is not installed and could not be added. Type\n\
+            "the guests need the Rust target {TARGET}, which is not installed and could not be added. Type\n\
              rustup target add {TARGET}\n\
              and build again. (Without rustup: install your distribution's standard library of Rust for {TARGET}.)"
         )),
@@ -196,14 +234,14 @@ fn has_target() -> Result<bool> {
     Ok(Path::new(sysroot.trim()).join("lib/rustlib").join(TARGET).join("lib").is_dir())
 }
 
-/// Returns what clang says about itself. It compiles SQLite, which is part of the guest.
+/// Returns what clang says about itself. It compiles SQLite, which is part of both guests.
 fn clang_version() -> Result<Vec<u8>> {
     println!("cargo::rerun-if-env-changed={CLANG}");
     let clang = env::var(CLANG).unwrap_or_else(|_| "clang".to_owned());
     let output = Command::new(&clang).arg("--version").output();
     let output = output.ok().filter(|output| output.status.success()).ok_or_else(|| {
         format!(
-            "the Python guest contains SQLite, which clang compiles, and `{clang}` cannot be run. Type\n\
+            "the guests contain SQLite, which clang compiles, and `{clang}` cannot be run. Type\n\
              sudo apt-get install -y clang\n\
              and build again. ({CLANG}=clang-19 names another clang; version 14 or later works.)"
         )

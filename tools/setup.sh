@@ -28,7 +28,7 @@ install() {
     as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" >&2
 }
 
-# Rust in the version of rust-toolchain.toml, and the targets that steps and the Python guest are built for.
+# Rust in the version of rust-toolchain.toml, and the targets that steps and the guests are built for.
 require_rust() {
     PATH=$PATH:$HOME/.cargo/bin
     command -v cargo >/dev/null || fail "Rust is not installed" "Install rustup as https://rustup.rs says, then try again."
@@ -41,9 +41,9 @@ require_c_compiler() {
     command -v cc >/dev/null || install "A C compiler is needed" gcc libc6-dev
 }
 
-# clang compiles the SQLite in the Python guest. It needs no libraries for that.
+# clang compiles SQLite for the guests. It needs no libraries for that.
 require_clang() {
-    command -v "${BUE_CLANG:-clang}" >/dev/null || install "SQLite in the Python guest is compiled by clang" clang
+    command -v "${BUE_CLANG:-clang}" >/dev/null || install "SQLite is compiled for the sandbox by clang" clang
 }
 
 # The programs of a PostgreSQL server; the tests start their own clusters with them.

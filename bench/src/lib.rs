@@ -14,6 +14,7 @@ mod hub;
 mod load;
 mod process;
 mod python;
+mod sqlite;
 mod stats;
 
 pub use bue::{Bue, CommandRun, raise_file_limit, run};
@@ -23,6 +24,7 @@ pub use hub::{BucketProcess, HubProcess, StoreKind};
 pub use load::{Load, LoadMeasurement, completed, lease_request, open_loop, report, single_job};
 pub use process::{cpu, family_cpu, pss_kib, status_kib, thread_faults, thread_time};
 pub use python::{PythonStep, python_task};
+pub use sqlite::{SqlStep, sql_bundle, sql_task};
 pub use stats::{Samples, interleave};
 
 use comfy_table::Table;

@@ -165,7 +165,7 @@ fn submission(number: u128, nodes: Vec<Node>, steps: &[&str]) -> Submission {
     let calls = (0_u32..).step_by(2).map(call).take(steps.len()).collect();
     let code = vec![BlobRef { hash: BlobHash([0; 32]), len: 1 }; steps.len()];
     let steps = steps.iter().map(|name| step(name)).collect();
-    let plan = Plan { version: PLAN_VERSION, steps, nodes, calls };
+    let plan = Plan { version: PLAN_VERSION, steps, nodes, calls, params: Vec::new() };
     Submission { run: RunId(Uuid::from_u128(number)), name: "bench".to_owned(), plan, code }
 }
 

@@ -12,13 +12,12 @@ use hyper::body::Frame;
 use tokio::io::{AsyncRead, AsyncReadExt};
 
 use crate::connection::Connection;
-use crate::dial::Dial;
 use crate::download::Download;
 use crate::error::ClientError;
+use crate::options::ClientOptions;
 use crate::percent::{PATH, percent_encoded};
 use crate::reply::{Reply, decode, encode, expect_success, is_no_such_route};
 use crate::request::{Request, RetryPolicy};
-use crate::trust::Trust;
 
 /// The time for an answer to begin. The bucket writes a large blob to its disk first.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(120);
@@ -45,23 +44,15 @@ impl BucketClient {
     /// # Errors
     /// An address is invalid.
     pub fn new(address: &str) -> Result<Self, ClientError> {
-        Ok(Self { connection: Connection::new("bucket", &[address.to_owned()], Dial::tcp())? })
+        Self::with_options(address, ClientOptions::default())
     }
 
-    /// Sends this token with every request.
+    /// Creates a client with these options, without connecting.
     ///
     /// # Errors
-    /// The token has characters that a header cannot contain.
-    pub fn with_token(self, token: &str) -> Result<Self, ClientError> {
-        Ok(Self { connection: self.connection.with_token(token)? })
-    }
-
-    /// Uses these certificates for TLS.
-    ///
-    /// # Errors
-    /// A file cannot be used.
-    pub fn with_trust(self, trust: Trust) -> Result<Self, ClientError> {
-        Ok(Self { connection: self.connection.with_trust(trust)? })
+    /// The address is invalid, the token has characters that a header cannot contain, or a file of certificates cannot be used.
+    pub fn with_options(address: &str, options: ClientOptions) -> Result<Self, ClientError> {
+        Ok(Self { connection: Connection::new("bucket", &[address.to_owned()], options)? })
     }
 
     /// Returns its address, as `host:port`.

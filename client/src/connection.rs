@@ -18,10 +18,10 @@ use crate::dial::Dial;
 use crate::download::Download;
 use crate::endpoint::Endpoint;
 use crate::error::{ClientError, root_cause};
+use crate::options::ClientOptions;
 use crate::reply::{Reply, expect_success};
 use crate::request::{Request, RetryPolicy};
 use crate::tls_error::tls_error;
-use crate::trust::Trust;
 
 /// The time after which an idle connection is closed. Our servers close theirs after 30 s; closing first avoids sending a request on
 /// a connection that the server is closing.
@@ -40,7 +40,6 @@ pub(crate) type Body = UnsyncBoxBody<Bytes, std::io::Error>;
 #[derive(Debug)]
 pub(crate) struct Connection {
     server: &'static str,
-    dial: Dial,
     client: Client<Dial, Body>,
     addresses: Vec<Address>,
     /// The token that every request carries.
@@ -52,27 +51,15 @@ pub(crate) struct Connection {
 
 impl Connection {
     /// Creates a client without connecting. `server` is its name in messages.
-    pub(crate) fn new(server: &'static str, addresses: &[String], dial: Dial) -> Result<Self, ClientError> {
+    pub(crate) fn new(server: &'static str, addresses: &[String], options: ClientOptions) -> Result<Self, ClientError> {
         let addresses = addresses.iter().map(|text| Address::parse(text)).collect::<Result<Vec<_>, _>>()?;
         if addresses.is_empty() {
             return Err(no_address());
         }
-        let client = pool(dial.clone());
+        let authorization = options.token.as_deref().map(authorization).transpose()?;
+        let client = pool(options.dial.unwrap_or_else(Dial::tcp).with_trust(options.trust)?);
         let (current, in_flight) = (AtomicUsize::new(0), Semaphore::new(MAX_IN_FLIGHT));
-        Ok(Self { server, dial, client, addresses, authorization: None, current, in_flight })
-    }
-
-    /// Uses these certificates for TLS.
-    pub(crate) fn with_trust(self, trust: Trust) -> Result<Self, ClientError> {
-        let dial = self.dial.with_trust(trust)?;
-        Ok(Self { client: pool(dial.clone()), dial, ..self })
-    }
-
-    /// Sends this token with every request.
-    pub(crate) fn with_token(self, token: &str) -> Result<Self, ClientError> {
-        let mut value = HeaderValue::from_str(&format!("Bearer {token}")).map_err(|_| ClientError::Token)?;
-        value.set_sensitive(true);
-        Ok(Self { authorization: Some(value), ..self })
+        Ok(Self { server, client, addresses, authorization, current, in_flight })
     }
 
     /// Returns all addresses, as `host:port`.
@@ -238,6 +225,13 @@ fn may_retry(request: &Request, error: &ClientError) -> bool {
 /// Returns the error of a client without addresses.
 fn no_address() -> ClientError {
     ClientError::Address { address: String::new(), reason: "there is none" }
+}
+
+/// Returns the header with which every request carries the token.
+fn authorization(token: &str) -> Result<HeaderValue, ClientError> {
+    let mut value = HeaderValue::from_str(&format!("Bearer {token}")).map_err(|_| ClientError::Token)?;
+    value.set_sensitive(true);
+    Ok(value)
 }
 
 /// Creates a pool of connections.

@@ -148,6 +148,12 @@ impl ClientError {
     pub fn is_not_found(&self) -> bool {
         matches!(self, Self::Refused { status: 404, code, .. } if code.ends_with("_not_found"))
     }
+
+    /// Returns whether values of the request do not fit: parameters of a pipeline, or a key that was used before.
+    #[must_use]
+    pub fn is_unfit(&self) -> bool {
+        matches!(self, Self::Refused { status, code, .. } if *status == 422 || code == "key_used")
+    }
 }
 
 /// Returns the innermost error: the one that names the operating system's reason.

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use bue_model::log::{LogBatch, LogSelection, LogWatch};
+use bue_model::pipeline::{Invoked, PipelineSummary, PipelineView, Publication, Published};
 use bue_model::wire::{
     CONTENT_TYPE, Changed, Heartbeat, HeartbeatAnswer, HubView, JobPage, JobQuery, JobView, LeaseBatch, LeaseRequest,
     MAX_MESSAGE, ReportBatch, ResultCursor, ResultPage, RoundValue, RunView, Submission, Verdict, WhyView, WorkerView,
@@ -13,13 +14,12 @@ use http::Method;
 use serde::Serialize;
 
 use crate::connection::Connection;
-use crate::dial::Dial;
 use crate::error::ClientError;
 use crate::log_follower::LogFollower;
+use crate::options::ClientOptions;
 use crate::percent::{QUERY, percent_encoded};
 use crate::reply::{Reply, decode, decode_json, encode, expect_success};
 use crate::request::{Request, RetryPolicy};
-use crate::trust::Trust;
 
 /// The timeout of a heartbeat: a lease allows for several attempts.
 const HEARTBEAT_TIMEOUT: Duration = Duration::from_secs(3);
@@ -42,31 +42,15 @@ impl HubClient {
     /// # Errors
     /// An address is invalid.
     pub fn new(addresses: &[String]) -> Result<Self, ClientError> {
-        Self::with_dial(addresses, Dial::tcp())
+        Self::with_options(addresses, ClientOptions::default())
     }
 
-    /// Creates a client whose connections `dial` makes.
+    /// Creates a client with these options, without connecting.
     ///
     /// # Errors
-    /// An address is invalid.
-    pub fn with_dial(addresses: &[String], dial: Dial) -> Result<Self, ClientError> {
-        Ok(Self { connection: Connection::new("hub", addresses, dial)? })
-    }
-
-    /// Sends this token with every request.
-    ///
-    /// # Errors
-    /// The token has characters that a header cannot contain.
-    pub fn with_token(self, token: &str) -> Result<Self, ClientError> {
-        Ok(Self { connection: self.connection.with_token(token)? })
-    }
-
-    /// Uses these certificates for TLS.
-    ///
-    /// # Errors
-    /// A file cannot be used.
-    pub fn with_trust(self, trust: Trust) -> Result<Self, ClientError> {
-        Ok(Self { connection: self.connection.with_trust(trust)? })
+    /// An address is invalid, the token has characters that a header cannot contain, or a file of certificates cannot be used.
+    pub fn with_options(addresses: &[String], options: ClientOptions) -> Result<Self, ClientError> {
+        Ok(Self { connection: Connection::new("hub", addresses, options)? })
     }
 
     /// Returns the addresses of the hubs, as `host:port`.
@@ -89,6 +73,68 @@ impl HubClient {
     /// The plan is refused, or the hub cannot be reached.
     pub async fn submit(&self, submission: &Submission) -> Result<RunId, ClientError> {
         decode(&self.post("/v1/runs", submission, RetryPolicy::Always, REQUEST_TIMEOUT).await?)
+    }
+
+    /// Publishes a version of a pipeline. Idempotent: the same content is the same version.
+    ///
+    /// # Errors
+    /// The name or the plan is refused, or the hub cannot be reached.
+    pub async fn publish(&self, pipeline: &str, publication: &Publication) -> Result<Published, ClientError> {
+        let body = encode(publication)?;
+        if body.len() > MAX_MESSAGE {
+            return Err(ClientError::too_large("the request"));
+        }
+        let request = request(Method::PUT, pipeline_path(pipeline), RetryPolicy::Always, REQUEST_TIMEOUT);
+        decode_json(&self.connection.send_ok(&Request { content_type: CONTENT_TYPE, body, ..request }).await?)
+    }
+
+    /// Removes a pipeline. Its runs go on.
+    ///
+    /// # Errors
+    /// There is no such pipeline, or the hub cannot be reached.
+    pub async fn unpublish(&self, pipeline: &str) -> Result<(), ClientError> {
+        let request = request(Method::DELETE, pipeline_path(pipeline), RetryPolicy::IfUnsent, REQUEST_TIMEOUT);
+        self.connection.send_ok(&request).await.map(drop)
+    }
+
+    /// Returns the pipelines by name, at most 1,000.
+    ///
+    /// # Errors
+    /// The hub cannot be reached.
+    pub async fn pipelines(&self) -> Result<Vec<PipelineSummary>, ClientError> {
+        decode_json(&self.get("/v1/pipelines".to_owned(), REQUEST_TIMEOUT).await?)
+    }
+
+    /// Returns a pipeline with its parameters, versions and latest runs.
+    ///
+    /// # Errors
+    /// There is no such pipeline, or the hub cannot be reached.
+    pub async fn pipeline(&self, pipeline: &str) -> Result<PipelineView, ClientError> {
+        decode_json(&self.get(pipeline_path(pipeline), REQUEST_TIMEOUT).await?)
+    }
+
+    /// Starts a run of a pipeline. `body` is the JSON of an invocation; with a key in it, the request is idempotent.
+    ///
+    /// # Errors
+    /// There is no such pipeline, parameters do not fit, or the hub cannot be reached.
+    pub async fn invoke(&self, pipeline: &str, body: String, has_key: bool) -> Result<Invoked, ClientError> {
+        let path = format!("{}/runs", pipeline_path(pipeline));
+        decode_json(&self.post_json(path, body, has_key).await?)
+    }
+
+    /// Starts up to 1,000 runs of a pipeline, all of them or none. `body` is the JSON of the list of invocations.
+    ///
+    /// # Errors
+    /// There is no such pipeline, parameters do not fit, or the hub cannot be reached.
+    pub async fn invoke_batch(&self, pipeline: &str, body: String) -> Result<Vec<Invoked>, ClientError> {
+        decode_json(&self.post_json(format!("{}/runs:batch", pipeline_path(pipeline)), body, false).await?)
+    }
+
+    async fn post_json(&self, path: String, body: String, is_idempotent: bool) -> Result<Reply, ClientError> {
+        let policy = if is_idempotent { RetryPolicy::Always } else { RetryPolicy::IfUnsent };
+        let request = request(Method::POST, path, policy, REQUEST_TIMEOUT);
+        let (content_type, body) = ("application/json", body.into());
+        self.connection.send_ok(&Request { content_type, body, ..request }).await
     }
 
     /// Leases jobs, with a long poll of up to `request.wait_ms`.
@@ -337,6 +383,10 @@ impl HubClient {
         let request = request(Method::POST, path.to_owned(), retry_policy, timeout);
         self.connection.send_ok(&Request { content_type: CONTENT_TYPE, body, ..request }).await
     }
+}
+
+fn pipeline_path(pipeline: &str) -> String {
+    format!("/v1/pipelines/{}", percent_encoded(pipeline, QUERY))
 }
 
 /// Returns a request without a body.

@@ -245,6 +245,7 @@ fn submission(run: RunId) -> Submission {
         steps: vec![step("source"), step("body")],
         nodes: vec![job(0, Vec::new()), Node::ForEach(fan_out)],
         calls: vec![call(0), call(2)],
+        params: Vec::new(),
     };
     let code = vec![BlobRef { hash: BlobHash([0; 32]), len: 1 }; 2];
     Submission { run, name: "throughput".to_owned(), plan, code }

@@ -22,6 +22,15 @@ pub enum HubError {
     /// No job has this id.
     #[error("there is no job {0}")]
     JobNotFound(JobId),
+    /// No pipeline has this name.
+    #[error("there is no pipeline `{0}`")]
+    PipelineNotFound(String),
+    /// The name of a pipeline is not allowed.
+    #[error("`{0}` cannot be the name of a pipeline")]
+    BadPipelineName(String),
+    /// Two requests with one key ask for different runs.
+    #[error("the key was used before with other parameters; it started run {0}")]
+    OtherInvocation(RunId),
     /// The run has no step of this name.
     #[error("the run has no step `{step}`; its steps are `{steps}`")]
     StepNotFound {

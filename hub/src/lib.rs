@@ -10,8 +10,9 @@
 //! routes, and [`Access`] decides by a request's token whether it may use a route before anything else of it is read.
 //!
 //! Folders may use those to their left only: `auth`, `http`, `api` and `bucket`; `jobs`, `sqlite` and `postgres`. `api` knows
-//! the stores by the trait [`JobStore`] alone.
+//! the stores by the trait [`JobStore`] alone; `pipelines` uses `jobs`.
 #![forbid(unsafe_code)]
+#![deny(clippy::indexing_slicing)]
 
 mod api;
 mod auth;
@@ -25,6 +26,7 @@ mod http;
 mod jobs;
 mod lease_key;
 mod notifications;
+mod pipelines;
 mod plan_error;
 mod postgres;
 mod sqlite;
@@ -46,10 +48,13 @@ pub use clock::Clock;
 pub use commit_metrics::CommitMetrics;
 pub use durability::Durability;
 pub use error::HubError;
-pub use jobs::counts::tally::{ScopeTally, Tally};
+pub use jobs::counts::tally::Tally;
 pub use lease_key::LeaseKey;
-pub use notifications::Notifications;
+pub use notifications::{Notifications, WorkerNews};
+pub use pipelines::{Invocation, RunnableVersion};
 pub use plan_error::PlanError;
 pub use postgres::PostgresStore;
 pub use sqlite::SqliteStore;
-pub use store::{JobStore, LEASE_MS, LeaseAnswer, MAX_RELEASES, MAX_RESETS, ReapedJobs, StoreFuture};
+pub use store::{
+    ISOLATION_MS, JobStore, LEASE_MS, LeaseAnswer, MAX_RELEASES, MAX_RESETS, ReapedJobs, SUSPECT_RELEASES, StoreFuture,
+};

@@ -1,12 +1,25 @@
 //! [`Notifications`]: how a store wakes those who wait for a change. A notification is only a hint to read again.
 
 use bue_model::RunId;
+use bue_model::wire::WorkerView;
 use tokio::sync::{broadcast, watch};
 
 use crate::commit_metrics::CommitMetrics;
 
 /// Run notifications that a subscriber may fall behind before it misses some.
 const RUN_BACKLOG: usize = 1024;
+
+/// Messages about workers that a subscriber may fall behind. Other hubs repeat what it missed.
+const WORKER_BACKLOG: usize = 256;
+
+/// What other hubs of the same database say about workers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum WorkerNews {
+    /// These workers have sent requests to another hub, or to this one.
+    Seen(Vec<WorkerView>),
+    /// A hub has started, and does not know any workers yet.
+    HubStarted,
+}
 
 /// A store's channels of changes, and the metrics of its commits.
 #[derive(Debug)]
@@ -15,6 +28,7 @@ pub struct Notifications {
     work: broadcast::Sender<()>,
     leases: watch::Sender<u64>,
     runs: broadcast::Sender<RunId>,
+    workers: broadcast::Sender<WorkerNews>,
 }
 
 impl Default for Notifications {
@@ -24,6 +38,7 @@ impl Default for Notifications {
             work: broadcast::Sender::new(1),
             leases: watch::Sender::new(0),
             runs: broadcast::Sender::new(RUN_BACKLOG),
+            workers: broadcast::Sender::new(WORKER_BACKLOG),
         }
     }
 }
@@ -48,6 +63,12 @@ impl Notifications {
         self.runs.subscribe()
     }
 
+    /// Receives what other hubs say about workers.
+    #[must_use]
+    pub fn subscribe_workers(&self) -> broadcast::Receiver<WorkerNews> {
+        self.workers.subscribe()
+    }
+
     /// The metrics of the store's commits.
     #[must_use]
     pub fn commit_metrics(&self) -> &CommitMetrics {
@@ -69,5 +90,11 @@ impl Notifications {
     pub fn notify_run(&self, run: RunId) {
         // an error means that there are no subscribers
         let _ = self.runs.send(run);
+    }
+
+    /// Notifies of what another hub says about workers.
+    pub fn notify_workers(&self, news: WorkerNews) {
+        // an error means that there are no subscribers
+        let _ = self.workers.send(news);
     }
 }

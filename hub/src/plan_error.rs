@@ -20,6 +20,9 @@ pub enum PlanError {
         /// The number of bundles.
         bundles: usize,
     },
+    /// The plan of a run has values in the places of parameters.
+    #[error("it has parameters without values")]
+    Params,
     /// The plan has more nodes than a hub accepts.
     #[error("it has more than {limit} nodes")]
     TooManyNodes {

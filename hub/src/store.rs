@@ -11,9 +11,10 @@
 
 use std::ops::RangeInclusive;
 
+use bue_model::pipeline::{PipelineSummary, PipelineView, Publication, Published};
 use bue_model::wire::{
     Changed, Collection, Heartbeat, HeartbeatAnswer, JobPage, JobQuery, JobView, LeaseBatch, LeaseRequest, ReportBatch,
-    ResultCursor, ResultPage, RunView, Submission, Verdict, WhyView,
+    ResultCursor, ResultPage, RunView, Submission, Verdict, WhyView, WorkerView,
 };
 use bue_model::{JobId, RunId, Timestamp, ValueRef};
 use futures_util::future::BoxFuture;
@@ -22,11 +23,21 @@ use crate::error::HubError;
 use crate::jobs::counts::tally::Tally;
 use crate::lease_key::LeaseKey;
 use crate::notifications::Notifications;
+use crate::pipelines::{Invocation, RunnableVersion};
 
 pub use bue_model::wire::LEASE_MS;
 
-/// Releases after which a job fails: it seems to kill every worker that runs it.
+/// Releases after which a job fails: it seems to kill every worker that runs it. Releases that other jobs of the worker may have
+/// caused are counted up to [`SUSPECT_RELEASES`] only.
 pub const MAX_RELEASES: u32 = 5;
+
+/// Releases in a row after which a job is a suspect: it is leased alone, so that its next release has no other cause. A death of
+/// a machine or two, or a deployment, makes none.
+pub const SUSPECT_RELEASES: u32 = 3;
+
+/// Milliseconds that a suspect waits for a worker that holds no other job. After that it is leased together with others, because
+/// a busy worker may never be without a job.
+pub const ISOLATION_MS: u64 = 60_000;
 
 /// Resets of one call, after which a job that requests another reset fails.
 pub const MAX_RESETS: u32 = 25;
@@ -62,6 +73,24 @@ pub trait JobStore: Send + Sync {
 
     /// Makes jobs whose leases have expired available again.
     fn reap(&self, now: Timestamp) -> StoreFuture<'_, ReapedJobs>;
+
+    /// Keeps a script as a version of a pipeline, and makes it the one that new runs get. Equal content is the same version.
+    fn publish(&self, now: Timestamp, name: String, publication: Publication) -> StoreFuture<'_, Published>;
+
+    /// Removes a pipeline. Its runs go on; versions that they have are kept until they are deleted.
+    fn unpublish(&self, name: String) -> StoreFuture<'_, ()>;
+
+    /// Returns the pipelines by name, at most 1,000.
+    fn pipelines(&self) -> StoreFuture<'_, Vec<PipelineSummary>>;
+
+    /// Returns a pipeline with its versions and its latest runs.
+    fn pipeline(&self, name: String) -> StoreFuture<'_, Option<PipelineView>>;
+
+    /// Returns the version of a pipeline that new runs get.
+    fn runnable(&self, name: String) -> StoreFuture<'_, Option<RunnableVersion>>;
+
+    /// Starts runs of pipelines, all of them or none. A run that exists is left as it is; with other parameters it is an error.
+    fn invoke(&self, now: Timestamp, invocations: Vec<Invocation>) -> StoreFuture<'_, Vec<RunId>>;
 
     /// Cancels a run. A run that has ended is left as it is.
     fn cancel_run(&self, now: Timestamp, run: RunId) -> StoreFuture<'_, Changed>;
@@ -117,6 +146,10 @@ pub trait JobStore: Send + Sync {
 
     /// Returns the secret that seals leases: random, created with the database, and the same for all its hubs.
     fn lease_key(&self) -> StoreFuture<'_, LeaseKey>;
+
+    /// Tells the other hubs of this database which workers have sent requests to this hub. May be lost. A store that serves one
+    /// hub does nothing.
+    fn announce_workers(&self, _workers: &[WorkerView]) {}
 
     /// Returns the store's notifications, each sent after its change is durable. Subscribe before you read.
     fn notifications(&self) -> &Notifications;

@@ -34,7 +34,7 @@ pub fn compile(script: Script<'_>) -> Compiled {
     }
     analyze(script, |_, _, built, diagnostics| {
         let plan = (!diagnostics.has_errors()).then_some(built.plan);
-        let source_map = SourceMap::new(&built.steps, built.calls, &diagnostics.lines);
+        let source_map = SourceMap::new(&built.steps, built.calls, built.param_spans, &diagnostics.lines);
         Compiled { plan, diagnostics: diagnostics.finish(), source_map }
     })
 }

@@ -28,7 +28,7 @@ mod text;
 pub use build::{MAX_NODES, MAX_PLAN_BYTES};
 pub use check::{
     BuildProblem, Buildable, CodeProblem, CodeProblemKind, FileContents, PackageProblem, PackageProblemKind,
-    check_code, check_compiled, check_packages, check_scopes, check_sources, check_sql,
+    bind_params, check_code, check_compiled, check_packages, check_scopes, check_sources, check_sql,
 };
 pub use compile::{Compiled, compile};
 pub use diagnostics::{CODES, CodeFile, Diagnostic, Label, MAX_DIAGNOSTICS, Severity, explain, nearest, render};

@@ -15,7 +15,7 @@ pub struct Bundle {
     pub first_line: u32,
     /// All files, sorted by path; the entry is one of them.
     pub files: Vec<SourceFile>,
-    /// The Python packages that it may import, sorted by file name. They are blobs of their own, which steps share.
+    /// The Python packages that it may import, sorted by file name. Each is a separate blob, which steps share.
     pub packages: Vec<Package>,
 }
 

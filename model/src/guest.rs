@@ -1,10 +1,13 @@
-//! The messages between a sandbox host and the Python guest. Not a public interface: both are built together.
+//! The messages between a sandbox host and its guests: the Python interpreter and SQLite. Not a public interface: host and
+//! guests are built together.
 //!
-//! The guest is a core module. It exports
-//! - `bue_init()`: start the interpreter and import the common standard library (once, for the base image);
+//! A guest is a core module. It exports
+//! - `bue_init()`: start the interpreter and import the common standard library, or open a database (once, for the base image);
 //! - `bue_alloc(len) -> ptr`: allocates `len` bytes, whose ownership the next export that is called with them takes;
-//! - `bue_load(ptr, len) -> i64`: a [`LoadRequest`], answered by a [`LoadReply`] (once for each module, for its image);
-//! - `bue_call(ptr, len) -> i64`: a [`CallRequest`], answered by an [`Answer`](crate::Answer).
+//! - `bue_load(ptr, len) -> i64`, Python only: a [`LoadRequest`], answered by a [`LoadReply`] (once for each module, for its
+//!   image);
+//! - `bue_call(ptr, len) -> i64`: a [`CallRequest`] for Python, the request of the crate `bue-sql` for SQLite, answered by an
+//!   [`Answer`](crate::Answer).
 //!
 //! Requests and replies are postcard. An `i64` is `ptr << 32 | len` of the reply, which stays valid until the next export
 //! is called. The guest imports `bue.host(ptr, len, reply_ptr, reply_cap) -> i64`: a [`HostRequest`], whose reply (see
@@ -81,6 +84,18 @@ pub enum HostRequest {
         /// The ticket of the request.
         exchange: Ticket,
     },
+    /// A part of an input of a SQL step. The reply is its bytes, not encoded; fewer than asked for at the end of the input.
+    Input {
+        /// The input, from 0.
+        index: u32,
+        /// The position of the first byte.
+        offset: u64,
+        /// How many bytes the guest has room for.
+        max: u32,
+    },
+    /// The next bytes of the rows of a SQL step whose result is one list: CBOR maps, one after the other, cut anywhere. The reply
+    /// is empty.
+    Rows(Bytes),
 }
 
 /// The completions of operations. Each is reported once.

@@ -1,4 +1,4 @@
-//! Ids, each a type of its own, so that a job's id cannot be passed for a node's.
+//! Ids. Each is a distinct type, so that a job's id cannot be passed where a node's is expected.
 
 use core::fmt;
 use core::str::FromStr;
@@ -69,6 +69,18 @@ impl CallIndex {
     }
 }
 
+/// A position in the list of a script's parameters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct ParamIndex(pub u32);
+
+impl ParamIndex {
+    /// Returns it as an index into a slice.
+    #[must_use]
+    pub const fn get(self) -> usize {
+        self.0 as usize
+    }
+}
+
 /// The token of a lease. Heartbeats and reports carry it: the number tells the hub which lease of the job is meant, the seal that
 /// it granted that lease to the sender.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -81,7 +93,7 @@ pub struct Token {
 }
 
 impl Token {
-    /// Returns a token without a seal, which a hub accepts from no worker.
+    /// Returns a token without a seal, which hubs reject.
     #[must_use]
     pub const fn unsealed(number: u64) -> Self {
         Self { number, seal: [0; 16] }

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::ids::{BlobHash, RateKey};
+use crate::words::sentence;
 
 /// The size in bytes up to which values are stored inline, in messages and rows. Larger ones are blobs in the bucket.
 pub const INLINE_LIMIT: usize = 64 * 1024;
@@ -184,6 +185,8 @@ pub enum Outcome {
     Released {
         /// The reason, for the log.
         reason: String,
+        /// Whether only this job was affected, so that none beside it can be the cause.
+        alone: bool,
     },
     /// The job was not run: the hub asked for the rate key of its input ([`Lease::count_by`](crate::wire::Lease::count_by)).
     Keyed {
@@ -210,6 +213,12 @@ impl Failure {
     #[must_use]
     pub fn new(kind: FailureKind, message: impl Into<String>) -> Self {
         Self { kind, message: message.into(), trace: None, retry_after_ms: None }
+    }
+
+    /// Creates the failure of a step that exceeded a limit. The message is a part of a sentence.
+    #[must_use]
+    pub fn limit(message: &str) -> Self {
+        Self::new(FailureKind::Limit, sentence(message))
     }
 }
 

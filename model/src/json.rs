@@ -50,7 +50,7 @@ fn serialize_map<S: Serializer>(entries: &[(Value, Value)], to: S) -> Result<S::
 }
 
 fn has_duplicates(keys: &[Cow<'_, str>]) -> bool {
-    /// Up to so many keys, comparing each with each is faster than hashing them.
+    /// Up to this many keys, comparing each with each is faster than hashing them.
     const FEW: usize = 8;
     if keys.len() <= FEW {
         return keys.iter().enumerate().any(|(index, key)| keys.iter().take(index).any(|other| other == key));
@@ -59,7 +59,7 @@ fn has_duplicates(keys: &[Cow<'_, str>]) -> bool {
     !keys.iter().all(|key| seen.insert(key))
 }
 
-/// Returns the text of a float that is no number of JSON; `None` for the others.
+/// Returns the text of a float that JSON has no number for; `None` for the others.
 const fn non_finite_text(number: f64) -> Option<&'static str> {
     match number {
         f64::INFINITY => Some("Infinity"),

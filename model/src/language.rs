@@ -35,7 +35,7 @@ pub enum Engine {
     Sqlite,
     /// A PostgreSQL server. The worker's own process sends it the statements: sandbox hosts hold no credentials.
     Postgres,
-    /// A WebAssembly module of the step's own, in a sandbox host.
+    /// The step's WebAssembly module, in a sandbox host.
     WebAssembly,
 }
 

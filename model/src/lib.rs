@@ -1,7 +1,7 @@
 //! The types that all crates share: ids, values, plans, jobs, leases, outcomes.
 //!
-//! Plain data with `serde` derives, without IO and without a clock. It also builds for `wasm32`, because the Python guest exchanges
-//! these types with its host ([`guest`]).
+//! Plain data with `serde` derives, without IO and without a clock. It also builds for `wasm32`, because the guests exchange these
+//! types with their host ([`guest`]).
 //!
 //! ```text
 //! script text --lang--> Plan --client--> Submission --hub--> Lease --worker--> guest::CallRequest
@@ -23,14 +23,21 @@ pub mod log;
 mod nesting_limit;
 pub mod net;
 mod net_rule;
+pub mod param;
+#[cfg(feature = "params")]
+pub mod pipeline;
 pub mod plan;
+mod plan_versions;
 mod serde_value;
 pub mod sql_table;
+pub mod text;
 pub mod value;
+mod wall_part;
 pub mod wire;
+pub mod words;
 
 pub use bundle::{Bundle, Package, SourceFile};
-pub use ids::{BlobHash, CallIndex, JobId, NodeId, RateKey, RunId, StepIndex, Timestamp, Token};
+pub use ids::{BlobHash, CallIndex, JobId, NodeId, ParamIndex, RateKey, RunId, StepIndex, Timestamp, Token};
 pub use job::{Answer, BlobRef, Chunk, Failure, FailureKind, JobState, Outcome, RunState, ValueRef};
 pub use json::Json;
 pub use language::Language;
@@ -40,3 +47,4 @@ pub use plan::{Call, ForEach, Input, JobNode, Node, Plan, Step};
 pub use serde_value::{ConvertError, from_value, to_value};
 pub use sql_table::{SqlColumn, SqlTable, SqlType};
 pub use value::{Decimal, Value};
+pub use wall_part::WallPart;

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::text::{ELLIPSIS, is_printable, truncate_bytes};
+
 /// The largest number of bytes of a [summary](ArgumentSummary::bounded): of all names and values together.
 pub const MAX_SUMMARY_BYTES: usize = 200;
 
@@ -10,9 +12,6 @@ pub const MAX_ARGUMENTS: usize = 8;
 
 /// The largest number of bytes of an argument's name.
 const MAX_NAME_BYTES: usize = 40;
-
-/// What stands for the part that was cut off.
-const ELLIPSIS: &str = "…";
 
 /// A round of a loop.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -54,33 +53,14 @@ impl ArgumentSummary {
     }
 }
 
-/// Returns whether a character can be printed without an effect on the text around it: it is neither a control character nor one
-/// that is invisible or changes the direction of the text.
-#[must_use]
-pub fn is_printable(char: char) -> bool {
-    !char.is_control()
-        && !matches!(
-            char,
-            '\u{ad}'
-                | '\u{61c}'
-                | '\u{180e}'
-                | '\u{200b}'..='\u{200f}'
-                | '\u{2028}'..='\u{202e}'
-                | '\u{2060}'..='\u{206f}'
-                | '\u{feff}'
-                | '\u{fff9}'..='\u{fffb}'
-                | '\u{e0000}'..='\u{e007f}'
-        )
-}
-
 /// Returns the printable part of a text, cut to `limit` bytes.
 fn take(text: &str, limit: usize) -> String {
-    let printable: String = text.chars().filter(|char| is_printable(*char)).take(limit + 1).collect();
-    if printable.len() <= limit {
-        return printable;
+    let mut printable: String = text.chars().filter(|char| is_printable(*char)).take(limit + 1).collect();
+    if printable.len() > limit {
+        truncate_bytes(&mut printable, limit.saturating_sub(ELLIPSIS.len_utf8()));
+        printable.extend((limit >= ELLIPSIS.len_utf8()).then_some(ELLIPSIS));
     }
-    let end = printable.floor_char_boundary(limit.saturating_sub(ELLIPSIS.len()));
-    format!("{}{}", printable.get(..end).unwrap_or_default(), if limit < ELLIPSIS.len() { "" } else { ELLIPSIS })
+    printable
 }
 
 #[cfg(test)]

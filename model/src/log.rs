@@ -1,12 +1,12 @@
-//! What steps print while they run: who follows it, and how it reaches them. Nothing of this is stored; the log of a finished
-//! attempt is part of its [`Report`](crate::wire::Report).
+//! Live logs: what steps print while they run, on its way from workers to readers. Nothing of this is stored; the log of a
+//! finished attempt is part of its [`Report`](crate::wire::Report).
 
 use serde::{Deserialize, Serialize};
 
 use crate::ids::{JobId, RunId, Token};
 use crate::length_limit;
 
-/// The largest number of logs that a hub lets people follow at the same time.
+/// The largest number of logs that can be followed at one hub at the same time.
 pub const MAX_LOG_WATCHES: usize = 64;
 
 /// The size in bytes up to which lines are in one [`LogEntry`].
@@ -40,7 +40,7 @@ impl LogSelection {
     }
 }
 
-/// A request to a hub to follow logs, as workers get it.
+/// A request to a hub to follow logs, as it is sent to workers.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LogWatch {
     /// Its number. Later ones have larger numbers; a job of a new one is sent from the beginning of its log.

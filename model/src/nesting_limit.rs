@@ -1,4 +1,4 @@
-//! Recursive lists ([`ForEach::body`](crate::ForEach::body)) of bounded depth: postcard has no limit of its own, and hostile bytes
+//! Recursive lists ([`ForEach::body`](crate::ForEach::body)) of bounded depth: postcard itself has no limit, and hostile bytes
 //! would overflow the stack, which cannot be caught.
 
 use std::cell::Cell;

@@ -1,19 +1,21 @@
 //! [`Plan`]: a compiled script. Its steps, and the graph of jobs and loops that its calls create.
 //!
 //! `lang` creates it, the hub stores it, and nothing changes it. The graph is a tree of blocks: the top level, and a body for each
-//! loop. A node may use earlier nodes of its own block and of the blocks around it.
+//! loop. A node may use earlier nodes of its block and of the blocks around it.
 
+use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-use crate::ids::{CallIndex, NodeId, StepIndex};
+use crate::ids::{CallIndex, NodeId, ParamIndex, StepIndex};
 use crate::language::Language;
 use crate::nesting_limit;
+use crate::param::Param;
 
-/// The version of [`Plan`] that this code writes and reads.
-pub const PLAN_VERSION: u32 = 1;
+/// The version of [`Plan`] that this code writes. It also reads version 1, which had no parameters.
+pub const PLAN_VERSION: u32 = 2;
 
 /// A checked script.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Plan {
     /// [`PLAN_VERSION`].
     pub version: u32,
@@ -23,6 +25,8 @@ pub struct Plan {
     pub nodes: Vec<Node>,
     /// All calls, in the order of the script; the call that a loop runs over comes before those of its body.
     pub calls: Vec<Call>,
+    /// What the caller of the script chooses. Empty in the plan of a run, which has values in the places of parameters.
+    pub params: Vec<Param>,
 }
 
 /// A step: a definition in the script.
@@ -39,7 +43,7 @@ pub struct Step {
     pub source: Source,
     /// The line of its definition, from 1.
     pub line: u32,
-    /// Its settings, those of the script and its own.
+    /// Its settings: its own, and those of the script for the others.
     pub settings: Settings,
 }
 
@@ -80,6 +84,9 @@ pub struct Settings {
     pub allow: Vec<Capability>,
     /// `!requires`, each in pip's syntax.
     pub requires: Vec<String>,
+    /// `!retries … after`: the milliseconds after the first failed attempt and the most after a later one, doubling in between.
+    #[serde(default)]
+    pub retry_delay_ms: Option<(u64, u64)>,
 }
 
 impl Default for Settings {
@@ -95,6 +102,7 @@ impl Default for Settings {
             rate: None,
             allow: Vec::new(),
             requires: Vec::new(),
+            retry_delay_ms: None,
         }
     }
 }
@@ -120,7 +128,7 @@ pub struct Rate {
     pub count: u32,
     /// The period in milliseconds.
     pub per_ms: u64,
-    /// A field of the first input; each of its values has a rate of its own.
+    /// A field of the first input: each of its values has a separate rate.
     pub by: Option<String>,
 }
 
@@ -189,7 +197,7 @@ pub struct ForEach {
 }
 
 /// The source of an argument.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Input {
     /// The result of a job.
@@ -198,6 +206,10 @@ pub enum Input {
     Loop(NodeId),
     /// The results of all rounds of a gathering loop.
     Gather(NodeId),
+    /// A value that the script has: CBOR of at most [`INLINE_LIMIT`](crate::job::INLINE_LIMIT) bytes.
+    Literal(Bytes),
+    /// The value of a parameter, which the caller of the script chooses. Not in the plan of a run.
+    Param(ParamIndex),
 }
 
 /// A call in the script: an execution of a pipe.

@@ -4,7 +4,7 @@
 
 use core::fmt;
 
-/// Bytes of the text of a table with its columns at most. Every lease of the step carries it.
+/// The size in bytes of the longest text of a table with its columns. Every lease of the step carries it.
 pub const MAX_TABLE_BYTES: usize = 16 * 1024;
 
 /// A table of a SQL step.
@@ -154,7 +154,7 @@ fn declaration(text: &str) -> Option<SqlTable> {
     }
 }
 
-/// A name in double quotes, and the text behind it.
+/// A name in double quotes, and the text after it.
 fn quoted_name(text: &str) -> Option<(String, &str)> {
     let mut name = String::new();
     let mut rest = text.strip_prefix('"')?;

@@ -28,7 +28,7 @@ use crate::nesting_limit;
 use crate::plan::{Capability, Plan};
 
 /// The version of the messages in this module. It is the first byte of every postcard body; servers and clients refuse any other.
-pub const WIRE_VERSION: u8 = 4;
+pub const WIRE_VERSION: u8 = 5;
 
 /// The size in bytes of the largest request body that the hub accepts and of the largest answer that a client accepts, except for
 /// blobs.
@@ -105,11 +105,11 @@ pub struct WorkerAbilities {
     pub secrets: Vec<String>,
     /// The names of its databases for postgres steps; empty for the one without a name.
     pub databases: Vec<String>,
-    /// The parts of the wall around its sandboxes that are up: `seccomp`, `landlock`, `no-dumps`, `own-user`.
+    /// The names of the parts of the wall around its sandboxes that are up, see [`WallPart`](crate::WallPart).
     pub wall: Vec<String>,
 }
 
-/// A worker that a hub has heard of in the last minute.
+/// A worker from which a hub of the database received a request in the last minute.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WorkerView {
     /// Its name.
@@ -375,14 +375,53 @@ pub struct RunView {
     pub finished_at: Option<Timestamp>,
     /// A number that grows with every change of the run. Readers wait for a larger one.
     pub version: u64,
-    /// The counts of its jobs, by step.
+    /// The counts of its jobs.
+    pub counts: JobCounts,
+    /// The number of its steps.
+    pub step_count: u64,
+    /// The counts of its jobs by step, in the order of the script: of the first [`MAX_STEP_VIEWS`] steps, and in a list of runs of
+    /// none.
     pub steps: Vec<StepView>,
     /// The hub's time of this answer, for comparison with the other times in it. For a run that has ended, when it ended.
     pub now: Timestamp,
-    /// When the run will have ended at the rate of the last minutes. `None` if that cannot be estimated.
+    /// When the run will have ended at the rate of the last minutes. `None` if that cannot be estimated, and in a list of runs.
     pub eta: Option<Timestamp>,
-    /// The scopes of waiting jobs that no worker has requested from this hub in the last minute.
+    /// The scopes of waiting jobs that no worker has requested in the last minute, from any hub of the database.
     pub unserved: Vec<UnservedScope>,
+}
+
+/// Steps of a run that a [`RunView`] shows at most. A plan may have a hundred times as many, with names of a kilobyte.
+pub const MAX_STEP_VIEWS: usize = 1_000;
+
+/// Counts of the jobs of a run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct JobCounts {
+    /// Jobs with parents that have not completed.
+    pub blocked: u64,
+    /// Jobs that are ready, now or at a later time.
+    pub available: u64,
+    /// Jobs that a worker runs.
+    pub running: u64,
+    /// Jobs that have a result.
+    pub completed: u64,
+    /// Jobs that failed finally.
+    pub failed: u64,
+    /// Jobs that were cancelled.
+    pub cancelled: u64,
+}
+
+impl JobCounts {
+    /// Returns the number of jobs that have not ended.
+    #[must_use]
+    pub const fn open(&self) -> u64 {
+        self.blocked + self.available + self.running
+    }
+
+    /// Returns the number of jobs that have ended.
+    #[must_use]
+    pub const fn finished(&self) -> u64 {
+        self.completed + self.failed + self.cancelled
+    }
 }
 
 /// A scope that has waiting jobs and no worker.
@@ -390,8 +429,10 @@ pub struct RunView {
 pub struct UnservedScope {
     /// The scope.
     pub scope: String,
-    /// The steps with waiting jobs in it.
+    /// Some of the steps with waiting jobs in it.
     pub steps: Vec<String>,
+    /// The number of other such steps.
+    pub more_steps: u64,
     /// The number of waiting jobs.
     pub jobs: u64,
 }
@@ -425,6 +466,33 @@ pub struct StepView {
     pub resets: u64,
     /// The total milliseconds that its attempts ran.
     pub run_ms: u64,
+}
+
+impl StepView {
+    /// Returns the number of its jobs in each state.
+    #[must_use]
+    pub const fn by_state(&self) -> [(JobState, u64); 6] {
+        [
+            (JobState::Blocked, self.blocked),
+            (JobState::Available, self.available),
+            (JobState::Running, self.running),
+            (JobState::Completed, self.completed),
+            (JobState::Failed, self.failed),
+            (JobState::Cancelled, self.cancelled),
+        ]
+    }
+
+    /// Returns the number of jobs that are final.
+    #[must_use]
+    pub const fn finished(&self) -> u64 {
+        self.completed + self.failed + self.cancelled
+    }
+
+    /// Returns the number of jobs that are not final.
+    #[must_use]
+    pub const fn open(&self) -> u64 {
+        self.blocked + self.available + self.running
+    }
 }
 
 /// A job, as people and scripts see it.
@@ -503,7 +571,7 @@ pub struct WhyView {
     pub lease_ends_at: Option<Timestamp>,
     /// When its `!rate` allows the next job to start.
     pub rate_opens_at: Option<Timestamp>,
-    /// The workers that requested jobs of its scope from this hub in the last minute.
+    /// The workers that requested jobs of its scope in the last minute, from any hub of the database.
     pub served_by: Vec<String>,
 }
 
@@ -555,6 +623,18 @@ pub struct ErrorView {
     pub message: String,
     /// What to do.
     pub hint: String,
+    /// What is wrong with single fields of the request.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub fields: Vec<FieldError>,
+}
+
+/// What is wrong with a field of a request.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FieldError {
+    /// The name of the field or parameter; `runs[2].day` in a batch.
+    pub field: String,
+    /// What is wrong, and what to send.
+    pub message: String,
 }
 
 /// A request for garbage collection, from a hub to the bucket.

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use bue_model::{Answer, BlobHash, Bundle, SourceFile, Value, cbor};
 use bue_runtime::sandbox::Sandbox;
 use bue_runtime::{
-    Code, Egress, Event, Finished, Hosts, HostsConfig, Limits, Permissions, Prepared, Task, WallMode,
+    Code, Egress, Event, Finished, HostLifecycle, Hosts, HostsConfig, Limits, Permissions, Prepared, Task, WallMode,
     serve_sandbox_host,
 };
 use tokio::sync::mpsc;
@@ -102,6 +102,7 @@ async fn behind_walls(prepared: &Prepared) {
         egress: Egress::closed(),
         packages: None,
         wall,
+        lifecycle: HostLifecycle::default(),
     };
     let mut arms = Vec::new();
     for wall in [WallMode::Best, WallMode::Off] {
@@ -130,6 +131,7 @@ async fn in_hosts(prepared: Prepared) {
             egress: Egress::closed(),
             packages: None,
             wall: WallMode::Best,
+            lifecycle: HostLifecycle::default(),
         };
         let start = Instant::now();
         let hosts = Hosts::start(config).await.expect("hosts");

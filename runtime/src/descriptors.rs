@@ -25,7 +25,7 @@ use tokio::sync::mpsc;
 use crate::protocol::Frame;
 
 /// Files of a frame at most.
-pub(crate) const MAX_FILES: usize = 3;
+pub(crate) const MAX_FILES: usize = 5;
 
 /// Frames that are written at once at most.
 const MAX_BATCH: usize = 64;

@@ -67,4 +67,7 @@ impl From<wasmtime::Error> for RuntimeError {
 /// The sandbox host that ran the step died. The outcome of the step is unknown; it can be run again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the sandbox host that ran the step died")]
-pub struct HostLost;
+pub struct HostLost {
+    /// Whether the host had no other step, so that no other step can be the cause.
+    pub alone: bool,
+}

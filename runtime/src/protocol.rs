@@ -20,6 +20,8 @@
 //! SendLines    ->   requests what a task prints, from a position in its log on
 //!              <-   Lines, once for each request, when there are some
 //! Cancel       ->   stops a running task; there is no reply
+//! Ping         ->   asks whether the loop of the host still runs
+//!              <-   Pong, with the same number
 //! ```
 //! A frame is its length (32 bits, little endian) and its bytes. Frames of the parent may carry open files, see
 //! [`descriptors`](crate::descriptors): a sandbox host opens none itself.
@@ -30,6 +32,7 @@ use std::sync::Arc;
 
 use bue_model::net::{Completion, Ticket};
 use bue_model::{BlobHash, Bundle};
+use bue_sql::placeholders::Placeholders;
 use bytes::Bytes;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -41,7 +44,7 @@ use crate::step::compiled_step::WasmKind;
 use crate::step::limits::Limits;
 use crate::step::net_port::NetRequest;
 use crate::step::permissions::Permissions;
-use crate::step::task::{Finished, Placeholders};
+use crate::step::task::Finished;
 use crate::wall::report::Wall;
 use crate::wall::spec::WallSpec;
 
@@ -51,9 +54,10 @@ pub(crate) const MAX_FRAME: usize = 256 << 20;
 /// To a sandbox host.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum ToHost {
-    /// With the guest's code, its image and, if there are any, the folder of packages.
+    /// With the code and the image of each guest, in the order of the seals, and the folder of packages if there is one.
     Setup {
-        seal: Seal,
+        python: Seal,
+        sqlite: Option<Seal>,
         wall: WallSpec,
     },
     Compile {
@@ -94,6 +98,9 @@ pub(crate) enum ToHost {
         ticket: Ticket,
         completion: Completion,
     },
+    Ping {
+        number: u64,
+    },
 }
 
 /// From a sandbox host.
@@ -107,6 +114,7 @@ pub(crate) enum FromHost {
     Finished { id: u64, finished: Finished },
     Net { id: u64, request: NetRequest },
     Waiting { steps: u32 },
+    Pong { number: u64 },
 }
 
 /// A [`Task`](crate::Task) whose bundle was sent before.
@@ -194,7 +202,14 @@ pub(crate) async fn read<T: DeserializeOwned>(from: &mut (impl AsyncRead + Unpin
 
 #[cfg(test)]
 mod tests {
+    use bue_model::job::Hints;
+    use bue_model::net::{Body, Operation, Request};
+    use bue_model::{Answer, Failure, FailureKind};
+    use bue_test_support::mutation::{mutated, runner, write_seeds};
+
     use super::*;
+    use crate::frame_claims::check_frame;
+    use crate::step::task::Usage;
 
     #[tokio::test]
     async fn hostile_frames_are_refused() {
@@ -204,5 +219,79 @@ mod tests {
         assert!(read::<ToHost>(&mut nonsense.as_slice()).await.is_err());
         let cut = [9, 0, 0, 0, 1];
         assert!(read::<ToHost>(&mut cut.as_slice()).await.expect("an end").is_none());
+    }
+
+    /// A few bytes for each element become dozens in the memory of the worker.
+    #[tokio::test]
+    async fn a_frame_takes_no_more_memory_than_a_few_times_its_length() {
+        // the variant, four absent parts, and a list of a million parts without a reason
+        let mut message = vec![0, 0, 0, 0, 0, 0];
+        message.extend(postcard::to_allocvec(&vec![(0_u8, ""); 1_000_000]).expect("postcard"));
+        let length = u32::try_from(message.len()).expect("small").to_le_bytes();
+        assert!(read::<FromHost>(&mut [&length[..], &message].concat().as_slice()).await.is_err());
+    }
+
+    fn request() -> Request {
+        Request {
+            method: "POST".into(),
+            origin: "https://example.com".into(),
+            target: "/a?b".into(),
+            headers: vec![("accept".into(), Bytes::from_static(b"*/*"))],
+            body: Body::Whole(Bytes::from_static(b"body")),
+            connect_timeout_ms: Some(1),
+            read_timeout_ms: None,
+        }
+    }
+
+    fn from_host() -> Vec<FromHost> {
+        let finished = |answer| Finished { answer, log: Bytes::from_static(b"a\n"), usage: Usage::default() };
+        let hints = Hints { priority: Some(-1), env: Some(Bytes::from_static(&[0xa0])) };
+        let completed = Answer::Completed { value: Bytes::from_static(&[0xf6]), streamed: false, hints };
+        let failed = Answer::Failed(Failure::new(FailureKind::Raised, "ValueError"));
+        vec![
+            FromHost::Ready(Wall::default()),
+            FromHost::Refused("no".into()),
+            FromHost::Compiled(Bytes::from_static(b"code")),
+            FromHost::Items { id: 1, count: 2, items: Bytes::from_static(&[0x82, 1, 2]) },
+            FromHost::Lines { id: 1, position: 2, text: "a\n".into(), next: 4 },
+            FromHost::Finished { id: 1, finished: finished(completed) },
+            FromHost::Finished { id: 2, finished: finished(failed) },
+            FromHost::Net { id: 1, request: NetRequest::Start(7, Operation::Request(request())) },
+            FromHost::Net { id: 1, request: NetRequest::PutBlob(8, Bytes::from_static(b"blob")) },
+            FromHost::Waiting { steps: 3 },
+        ]
+    }
+
+    fn to_host() -> Vec<ToHost> {
+        let program = Program::Python { function: "f".into(), packages: Some("1".into()) };
+        let request = RunRequest {
+            key: BlobHash([1; 32]),
+            program,
+            inputs: vec![Bytes::from_static(&[0xf6])],
+            env: None,
+            loop_text: None,
+            limits: Limits::default(),
+            permissions: Permissions::default(),
+        };
+        vec![
+            ToHost::Run { id: 1, request: Box::new(request) },
+            ToHost::Load { key: BlobHash([1; 32]), bundle: Bundle::default() },
+            ToHost::Net { id: 1, ticket: 2, completion: Completion::Secret("s".into()) },
+            ToHost::SendLines { id: 1, position: 5 },
+        ]
+    }
+
+    #[test]
+    fn any_bytes_are_a_frame_or_an_error() {
+        let bytes = |frame: io::Result<Frame>| frame.expect("small").bytes;
+        let mut seeds: Vec<Vec<u8>> = from_host().iter().map(|message| bytes(frame(message))).collect();
+        seeds.extend(to_host().iter().map(|message| bytes(frame(message))));
+        assert!(seeds.iter().all(|bytes| check_frame(bytes)));
+        write_seeds("frame", &seeds);
+        let result = runner(2_000).run(&mutated(seeds), |bytes| {
+            check_frame(&bytes);
+            Ok(())
+        });
+        assert!(result.is_ok(), "{}", result.expect_err("a failing case"));
     }
 }

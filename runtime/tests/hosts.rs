@@ -17,20 +17,23 @@ mod wasm;
 mod wheel;
 
 use std::ffi::OsString;
+use std::fs::DirBuilder;
 use std::net::SocketAddr;
-use std::path::Path;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::time::Duration;
 
-use bue_model::{Answer, Value, cbor};
+use bue_model::{Answer, FailureKind, Value, cbor};
 use bue_runtime::{
-    Egress, EgressConfig, Event, Finished, HostLost, Hosts, HostsConfig, Limits, NetPolicy, Running, RuntimeError,
-    Secret, Task, WallMode,
+    Egress, EgressConfig, Event, Finished, HostLifecycle, HostLost, Hosts, HostsConfig, Limits, NetPolicy, Prepared,
+    Running, RuntimeError, Secret, Task, WallMode,
 };
-use bue_test_support::wait::{wait_until, wait_until_async};
+use bue_test_support::wait::{wait_until, wait_until_async, within_deadline};
 use futures_util::FutureExt;
+use futures_util::future::join_all;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
@@ -43,7 +46,7 @@ type Test = (&'static str, fn(&Runtime));
 
 struct Runtime {
     tokio: tokio::runtime::Runtime,
-    prepared: bue_runtime::Prepared,
+    prepared: Prepared,
 }
 
 const TESTS: &[Test] = &[
@@ -51,9 +54,13 @@ const TESTS: &[Test] = &[
     ("a_long_stream_arrives_in_order", a_long_stream_arrives_in_order),
     ("a_stream_waits_for_its_consumer", a_stream_waits_for_its_consumer),
     ("a_dropped_task_stops_in_its_host", a_dropped_task_stops_in_its_host),
+    ("sql_without_an_end_stops_at_its_limit_and_others_go_on", sql_without_an_end_stops_at_its_limit_and_others_go_on),
     ("a_host_that_dies_loses_its_steps_and_is_replaced", a_host_that_dies_loses_its_steps_and_is_replaced),
+    ("a_host_that_does_not_answer_is_replaced", a_host_that_does_not_answer_is_replaced),
+    ("a_host_is_renewed_and_finishes_what_it_has", a_host_is_renewed_and_finishes_what_it_has),
     ("many_modules_do_not_fill_a_host", many_modules_do_not_fill_a_host),
     ("large_values_are_passed", large_values_are_passed),
+    ("files_that_are_overwritten_do_not_change_a_host", files_that_are_overwritten_do_not_change_a_host),
     ("a_program_that_is_not_a_host_is_refused", a_program_that_is_not_a_host_is_refused),
     ("hosts_end_with_their_parent", hosts_end_with_their_parent),
     ("after_shutdown_nothing_runs", after_shutdown_nothing_runs),
@@ -91,6 +98,7 @@ impl Runtime {
             egress: Egress::closed(),
             packages: None,
             wall: WallMode::Best,
+            lifecycle: HostLifecycle::default(),
         }
     }
 
@@ -136,7 +144,11 @@ fn children() -> Vec<String> {
 }
 
 fn kill(pid: &str) {
-    assert!(std::process::Command::new("kill").args(["-9", pid]).status().expect("kill").success());
+    signal("-9", pid);
+}
+
+fn signal(signal: &str, pid: &str) {
+    assert!(std::process::Command::new("kill").args([signal, pid]).status().expect("kill").success());
 }
 
 fn steps_run_in_child_processes(runtime: &Runtime) {
@@ -178,7 +190,7 @@ fn a_long_stream_arrives_in_order(runtime: &Runtime) {
             }
         }
         assert_eq!(next, 300_000);
-        assert!(matches!(running.next().await, Err(HostLost)), "nothing follows the end");
+        assert!(matches!(running.next().await, Err(HostLost { .. })), "nothing follows the end");
         hosts
     });
 }
@@ -219,9 +231,57 @@ fn a_dropped_task_stops_in_its_host(runtime: &Runtime) {
         for _ in 0..10 {
             drop(start_endless(&hosts, sqlite(endless, &[])).await);
         }
-        // the host has fewer threads than that, so this step runs only if they are free again
         assert!(matches!(run(&hosts, sqlite("SELECT 1", &[])).await.answer, Answer::Completed { .. }));
         assert_eq!(value(&run(&hosts, python("def f(): return 1\n", "f", &[])).await), Value::Int(1));
+        hosts
+    });
+}
+
+/// SQL that computes for hours without an instruction of SQLite's virtual machine in between, or in very many statements.
+fn sql_for_hours() -> Vec<String> {
+    let long = "printf('%.*c', 4000000, 'a')";
+    let needle = "substr(x, 1, 2000000) || 'b'";
+    let numbers = "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n WHERE x < 400000)";
+    vec![
+        format!("WITH t(x) AS (SELECT {long}) SELECT instr(x, {needle}) FROM t"),
+        format!("WITH t(x) AS (SELECT {long}) SELECT length(replace(x, {needle}, 'c')) FROM t"),
+        format!("SELECT length(trim({long}, printf('%.*c', 2000000, 'b') || 'a'))"),
+        format!("SELECT length(unhex(replace({long}, 'a', 'z'), printf('%.*c', 2000000, 'y') || 'z'))"),
+        format!(
+            "{numbers}, j(o) AS (SELECT json_group_object('key' || x, x) FROM n) SELECT length(json_patch(o, o)) FROM j"
+        ),
+        "SELECT 1;".repeat(400_000),
+        "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) SELECT sum(x) FROM n".to_owned(),
+    ]
+}
+
+/// When SQLite ran on threads, it was interrupted only between instructions, and eight such steps ended all SQL of a host.
+fn sql_without_an_end_stops_at_its_limit_and_others_go_on(runtime: &Runtime) {
+    runtime.with_hosts(1, async |hosts| {
+        let start = |time: Duration| {
+            let tasks = sql_for_hours().into_iter().cycle().take(14).map(move |sql| {
+                let mut task = sqlite(&sql, &[]);
+                task.limits.time = time;
+                task
+            });
+            join_all(tasks.map(|task| hosts.run(task)))
+        };
+        let one = || {
+            let mut task = sqlite("SELECT 1 AS x", &[]);
+            task.limits.time = Duration::from_secs(20);
+            task
+        };
+        let endless = start(Duration::from_secs(1000)).await;
+        let beside = run(&hosts, one()).await;
+        assert!(matches!(beside.answer, Answer::Completed { .. }), "beside them: {beside:?}");
+        drop(endless);
+        for stopped in start(Duration::from_millis(300)).await {
+            let failure = failure(&finish(&mut stopped.expect("open")).await.expect("alive"));
+            assert_eq!(failure.kind, FailureKind::Limit, "{failure:?}");
+            assert!(failure.message.contains("time limit of 300 ms"), "{failure:?}");
+        }
+        let after = run(&hosts, one()).await;
+        assert!(matches!(after.answer, Answer::Completed { .. }), "after them: {after:?}");
         hosts
     });
 }
@@ -234,13 +294,82 @@ fn a_host_that_dies_loses_its_steps_and_is_replaced(runtime: &Runtime) {
             let mut second = hosts.run(sleep.clone()).await.expect("open");
             let [child] = &children()[..] else { panic!("one child") };
             kill(child);
-            assert!(matches!(finish(&mut first).await, Err(HostLost)));
-            assert!(matches!(finish(&mut second).await, Err(HostLost)));
+            assert!(matches!(finish(&mut first).await, Err(HostLost { .. })));
+            assert!(matches!(finish(&mut second).await, Err(HostLost { .. })));
             // waits for the next child, to which the code must be sent again
             assert_eq!(value(&run(&hosts, python("def f(): return 1\n", "f", &[])).await), Value::Int(1));
         }
         hosts
     });
+}
+
+/// A stopped process stands for one whose thread never returns to its loop.
+fn a_host_that_does_not_answer_is_replaced(runtime: &Runtime) {
+    let lifecycle =
+        HostLifecycle { ping_interval: Duration::from_millis(500), max_missed_pings: 4, ..HostLifecycle::default() };
+    let config = HostsConfig { lifecycle, ..runtime.config(1) };
+    runtime.tokio.block_on(async {
+        let hosts = Hosts::start(config).await.expect("hosts");
+        // a host that computes answers
+        let sleep = python("import time\ndef f():\n  time.sleep(1000)\n", "f", &[]);
+        let mut steps = Vec::new();
+        for _ in 0..2 {
+            steps.push(start_endless(&hosts, sleep.clone()).await);
+        }
+        let [child] = &children()[..] else { panic!("one child") };
+        signal("-STOP", child);
+        for step in &mut steps {
+            let lost = within_deadline("the host to be given up", finish(step)).await;
+            assert!(matches!(lost, Err(HostLost { alone: false })), "{lost:?}");
+        }
+        assert_eq!(value(&run(&hosts, python("def f(): return 1\n", "f", &[])).await), Value::Int(1));
+        assert!(!children().contains(child), "it was killed");
+        // the only step of a host is known to be the only one
+        let mut alone = start_endless(&hosts, sleep).await;
+        let [child] = &children()[..] else { panic!("one child") };
+        signal("-STOP", child);
+        let lost = within_deadline("the host to be given up", finish(&mut alone)).await;
+        assert!(matches!(lost, Err(HostLost { alone: true })), "{lost:?}");
+        hosts.shutdown().await;
+    });
+}
+
+fn a_host_is_renewed_and_finishes_what_it_has(runtime: &Runtime) {
+    let lifecycle = HostLifecycle { steps: 5, ..HostLifecycle::default() };
+    let config = HostsConfig { lifecycle, ..runtime.config(1) };
+    runtime.tokio.block_on(async {
+        let hosts = Hosts::start(config).await.expect("hosts");
+        let [first] = &children()[..] else { panic!("one child") };
+        let mut stream = python("def f():\n  for x in range(100000): yield x\n", "f", &[]);
+        stream.loop_text = Some("for x in f() in line 1".to_owned());
+        let mut old = hosts.run(stream).await.expect("open");
+        let Event::Items { count, .. } = old.next().await.expect("elements") else { panic!("elements") };
+        let mut elements = count;
+        wait_until_async("another process gets the steps", async || {
+            assert_eq!(value(&run(&hosts, python("def f(): return 1\n", "f", &[])).await), Value::Int(1));
+            children().len() > 1
+        })
+        .await;
+        assert!(children().contains(first), "the first process still has a step");
+        loop {
+            match old.next().await.expect("its host lives") {
+                Event::Items { count, .. } => elements += count,
+                Event::Lines { .. } => {}
+                Event::Finished(finished) => {
+                    assert!(matches!(finished.answer, Answer::Completed { .. }), "{finished:?}");
+                    break;
+                }
+            }
+        }
+        assert_eq!(elements, 100_000);
+        wait_until_async("the first process has ended", async || !children().contains(first)).await;
+        // step after step, and none is lost
+        for _ in 0..100 {
+            assert_eq!(value(&run(&hosts, python("def f(): return 1\n", "f", &[])).await), Value::Int(1));
+        }
+        hosts.shutdown().await;
+    });
+    assert!(children().is_empty(), "{:?}", children());
 }
 
 fn many_modules_do_not_fill_a_host(runtime: &Runtime) {
@@ -267,6 +396,41 @@ fn large_values_are_passed(runtime: &Runtime) {
     });
 }
 
+/// Whoever can write to the cache can write to the files in place, after they were checked and while hosts run.
+fn files_that_are_overwritten_do_not_change_a_host(runtime: &Runtime) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (cache, keys) = (folder.path().join("cache"), folder.path().join("keys"));
+    let copies = copy_files(&common::cache().join("sandbox"), &cache.join("sandbox"));
+    copy_files(&common::keys(), &keys);
+    let prepared = Prepared::open(&cache, &keys, &|line| panic!("the copy is not used: {line}")).expect("prepared");
+    runtime.tokio.block_on(async {
+        let hosts = Hosts::start(HostsConfig { prepared, ..runtime.config(1) }).await.expect("hosts");
+        assert_eq!(value(&run(&hosts, python("def f(): return 1\n", "f", &[])).await), Value::Int(1));
+        for path in copies {
+            let mut file = std::fs::OpenOptions::new().write(true).open(&path).expect("a file");
+            let len = usize::try_from(file.metadata().expect("metadata").len()).expect("a length");
+            std::io::Write::write_all(&mut file, &vec![0; len]).expect("written");
+        }
+        let code =
+            "import decimal, json\ndef f(): return json.dumps([str(decimal.Decimal('1.10')), len(json.__doc__) > 9])\n";
+        let finished = run(&hosts, python(code, "f", &[])).await;
+        assert_eq!(value(&finished), Value::Text(r#"["1.10", true]"#.into()));
+        hosts.shutdown().await;
+    });
+}
+
+/// Copies the files of a folder, but not its folders. Returns the copies.
+fn copy_files(from: &Path, to: &Path) -> Vec<PathBuf> {
+    DirBuilder::new().recursive(true).mode(0o700).create(to).expect("a folder");
+    let entries = std::fs::read_dir(from).expect("a folder").map(|entry| entry.expect("an entry").path());
+    let copy = |path: PathBuf| {
+        let target = to.join(path.file_name().expect("a name"));
+        std::fs::copy(path, &target).expect("copied");
+        target
+    };
+    entries.filter(|path| path.is_file()).map(copy).collect()
+}
+
 fn a_program_that_is_not_a_host_is_refused(runtime: &Runtime) {
     for (program, arguments) in [("/bin/true", vec![]), ("/bin/echo", vec!["hello"]), ("/nothing/there", vec![])] {
         let arguments = arguments.into_iter().map(OsString::from).collect();
@@ -281,7 +445,7 @@ fn hosts_end_with_their_parent(runtime: &Runtime) {
         let hosts = Hosts::start(runtime.config(2)).await.expect("hosts");
         let mut busy = start_endless(&hosts, python("def f():\n  while True: pass\n", "f", &[])).await;
         hosts.shutdown().await;
-        assert_eq!(busy.next().await.map(|_| ()), Err(HostLost));
+        assert!(matches!(busy.next().await, Err(HostLost { .. })));
     });
     wait_until("all children have ended", || children().is_empty());
 }
@@ -292,7 +456,7 @@ fn after_shutdown_nothing_runs(runtime: &Runtime) {
         let [child] = &children()[..] else { panic!("one child") };
         let mut running = start_endless(&hosts, python("import time\ndef f(): time.sleep(1000)\n", "f", &[])).await;
         kill(child);
-        assert!(matches!(finish(&mut running).await, Err(HostLost)));
+        assert!(matches!(finish(&mut running).await, Err(HostLost { .. })));
         // the next step waits for a new host, which the shutdown prevents
         let _ = hosts.run(python("def f(): return 1\n", "f", &[])).now_or_never();
         hosts.shutdown().await;
@@ -373,9 +537,10 @@ fn network_task(code: &str, rule: &str, secrets: &[&str]) -> Task {
     task
 }
 
-/// A worker that allows all hosts.
+/// A worker that allows public hosts and this machine.
 fn allow_all() -> EgressConfig {
-    EgressConfig { allowed: NetPolicy::Anything, ..EgressConfig::default() }
+    let allowed = NetPolicy::Public(vec!["127.0.0.0/8".parse().expect("a rule")]);
+    EgressConfig { allowed, ..EgressConfig::default() }
 }
 
 fn a_step_reaches_a_server_through_its_parent(runtime: &Runtime) {
@@ -447,6 +612,9 @@ fn secrets_are_inserted_and_never_shown(runtime: &Runtime) {
             value: CANARY.to_owned(),
             hosts: hosts.iter().map(|rule| rule.parse().expect("a rule")).collect(),
             readable,
+            // the server of this test has no certificate
+            insecure: true,
+            ..Secret::default()
         };
         let secrets = [
             ("KEY".to_owned(), secret(false, &[])),

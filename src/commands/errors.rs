@@ -66,8 +66,7 @@ impl Errors {
             Some(run) => Ok(vec![run.resolve(hub).await?]),
             None => {
                 let runs = hub.runs().await.context("failed to list the runs")?;
-                let failed = |step: &bue_model::wire::StepView| step.failed > 0;
-                Ok(runs.into_iter().filter(|run| run.steps.iter().any(failed)).map(|run| run.id).collect())
+                Ok(runs.into_iter().filter(|run| run.counts.failed > 0).map(|run| run.id).collect())
             }
         }
     }

@@ -9,7 +9,7 @@ use clap::Args;
 use crate::config::duration::parse_duration;
 use crate::config::setting::{HUB_LISTEN, HUB_STORE, KEEP};
 use crate::config::settings::Settings;
-use crate::flags::client::{BucketFlag, bucket_client_from_settings};
+use crate::flags::client::BucketFlag;
 use crate::flags::server::ServerFlags;
 use crate::process::command_error::CommandError;
 use crate::process::event_loop::block_on;
@@ -55,8 +55,7 @@ impl Hub {
         let bucket_address = self.bucket.address(&settings)?;
         let store = self.store.or_else(|| settings.text(HUB_STORE)).unwrap_or_else(|| DEFAULT_STORE.to_owned());
         let keep = parse_keep(self.keep.or_else(|| settings.text(KEEP)).as_deref())?;
-        let bucket =
-            bucket_address.as_deref().map(|address| bucket_client_from_settings(address, &settings)).transpose()?;
+        let bucket = self.bucket.client(&settings)?;
         start_logging("info", setup.log_format);
         block_on(async {
             if let Some(bucket) = &bucket {

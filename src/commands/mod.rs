@@ -17,9 +17,13 @@ mod example;
 mod explain;
 mod fmt;
 mod hub;
+mod invoke;
 mod logs;
 mod new;
+mod pipeline;
+mod pipelines;
 mod plan;
+mod publish;
 mod reset;
 mod results;
 mod run;
@@ -27,6 +31,8 @@ mod run_job;
 mod sandbox_host;
 mod status;
 mod token;
+mod trust;
+mod unpublish;
 mod upload;
 mod wait;
 mod why;
@@ -86,6 +92,11 @@ verbs! {
     worker::Worker();
     #[command(alias = "submit")]
     upload::Upload();
+    publish::Publish();
+    pipelines::Pipelines();
+    pipeline::Pipeline();
+    unpublish::Unpublish();
+    invoke::Invoke();
     status::Status();
     wait::Wait();
     #[command(name = "result")]
@@ -101,6 +112,7 @@ verbs! {
     bucket_set::BucketSet();
     bucket_delete::BucketDelete();
     token::Token();
+    trust::Trust();
     new::New();
     completions::Completions(Bue::command());
     #[command(hide = true)]

@@ -5,7 +5,6 @@ use std::io::{self, IsTerminal};
 use anyhow::Context;
 use bue_client::HubClient;
 use bue_model::RunId;
-use bue_model::wire::RunView;
 use clap::Args;
 use tokio::task::spawn_blocking;
 
@@ -49,11 +48,11 @@ impl Reset {
     async fn reset_all(&self, hub: &HubClient) -> Result<u64, CommandError> {
         let runs = hub.runs().await.context("failed to list the runs")?;
         let failed: Vec<(RunId, u64)> =
-            runs.iter().map(|run| (run.id, failed_jobs(run))).filter(|(_, jobs)| *jobs > 0).collect();
+            runs.iter().map(|run| (run.id, run.counts.failed)).filter(|(_, jobs)| *jobs > 0).collect();
         let all: u64 = failed.iter().map(|(_, jobs)| jobs).sum();
         if all > 0 && !self.yes {
-            let runs = counted(failed.len(), "run");
-            confirm(&format!("reset {all} failed jobs of {runs}?")).await?;
+            let jobs = counted(usize::try_from(all).unwrap_or(usize::MAX), "failed job");
+            confirm(&format!("reset {jobs} of {}?", counted(failed.len(), "run"))).await?;
         }
         let mut jobs = 0;
         for (run, _) in failed {
@@ -61,10 +60,6 @@ impl Reset {
         }
         Ok(jobs)
     }
-}
-
-fn failed_jobs(run: &RunView) -> u64 {
-    run.steps.iter().map(|step| step.failed).sum()
 }
 
 /// Asks on the terminal. Any answer but yes ends the command, and so does a standard input that is no terminal.

@@ -9,6 +9,7 @@ use clap::Args;
 
 use crate::config::settings::Settings;
 use crate::flags::allow::AllowFlags;
+use crate::flags::params::ParamFlags;
 use crate::flags::wall::WallFlag;
 use crate::local::run::{FinishedRun, LocalRunOptions, run_locally};
 use crate::process::command_error::CommandError;
@@ -37,6 +38,8 @@ pub(crate) struct Run {
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
     #[command(flatten)]
+    params: ParamFlags,
+    #[command(flatten)]
     allow: AllowFlags,
     #[command(flatten)]
     wall: WallFlag,
@@ -51,7 +54,7 @@ pub(crate) struct Run {
 impl Run {
     pub(crate) fn execute(mut self) -> Result<(), CommandError> {
         let settings = Settings::load()?;
-        let script = load_script(&self.file()?, &settings)?;
+        let script = load_script(&self.file()?, self.params.arguments()?, &settings)?;
         let network = self.allow.network(&settings)?;
         let refusals = network.config.refusals.clone();
         let (cache, wall) = (settings.cache_dir()?, self.wall.mode(&settings)?);
@@ -82,7 +85,7 @@ impl Run {
     async fn print(&self, finished: &FinishedRun) -> Result<(), CommandError> {
         let FinishedRun { services, run, view } = finished;
         let page = services.hub.result_page(*run, Default::default()).await.context("failed to read the results")?;
-        print_failures(&services.bucket, &page.failed, view).await;
+        print_failures(&services.hub, &services.bucket, &page.failed, view).await?;
         if !self.logs {
             print_amount(&services.printed);
         }

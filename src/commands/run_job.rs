@@ -60,7 +60,7 @@ impl RunJob {
             }
             match attempt.outcome {
                 Outcome::Failed(_) => Err(CommandError::ProgramFailed),
-                Outcome::Released { reason } => Err(CommandError::Environment(anyhow!(reason))),
+                Outcome::Released { reason, .. } => Err(CommandError::Environment(anyhow!(reason))),
                 _ => Ok(()),
             }
         }))

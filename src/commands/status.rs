@@ -131,15 +131,17 @@ impl Status {
 
 /// Warns once of each scope, for all runs.
 fn merged_warnings(views: &[RunView]) -> Vec<String> {
-    let mut scopes: BTreeMap<&str, (BTreeSet<&str>, u64)> = BTreeMap::new();
+    let mut scopes: BTreeMap<&str, (BTreeSet<&str>, u64, u64)> = BTreeMap::new();
     for unserved in views.iter().flat_map(|view| &view.unserved) {
-        let (steps, jobs) = scopes.entry(&unserved.scope).or_default();
+        let (steps, more_steps, jobs) = scopes.entry(&unserved.scope).or_default();
         steps.extend(unserved.steps.iter().map(String::as_str));
+        *more_steps += unserved.more_steps;
         *jobs += unserved.jobs;
     }
-    let merged = scopes.into_iter().map(|(scope, (steps, jobs))| UnservedScope {
+    let merged = scopes.into_iter().map(|(scope, (steps, more_steps, jobs))| UnservedScope {
         scope: scope.to_owned(),
         steps: steps.into_iter().map(str::to_owned).collect(),
+        more_steps,
         jobs,
     });
     merged.map(|unserved| unserved_text(&unserved)).collect()

@@ -94,7 +94,9 @@ impl New {
             error => CommandError::Environment(anyhow::Error::new(error).context("failed to store the token's hash")),
         })?;
         eprint_line(&format!("bue: created the {} token `{name}` in {}", self.role, file.path().display()));
-        eprint_line("bue: set it as BUE_TOKEN=… in the environment or the .env of its user; it is not shown again");
+        eprint_line(
+            "bue: set it as BUE_TOKEN=… in the environment, or in .env and type `bue trust` there; it is not shown again",
+        );
         print_line(&token)
     }
 }

@@ -8,6 +8,7 @@ use clap::Args;
 
 use crate::config::settings::Settings;
 use crate::flags::client::ClientFlags;
+use crate::flags::params::ParamFlags;
 use crate::process::command_error::CommandError;
 use crate::process::event_loop::{block_on, interruptible};
 use crate::process::output::{eprint_line, print_line};
@@ -34,13 +35,15 @@ pub(crate) struct Upload {
     #[arg(long)]
     json: bool,
     #[command(flatten)]
+    params: ParamFlags,
+    #[command(flatten)]
     servers: ClientFlags,
 }
 
 impl Upload {
     pub(crate) fn execute(self) -> Result<(), CommandError> {
         let settings = Settings::load()?;
-        let script = load_script(&self.file, &settings)?;
+        let script = load_script(&self.file, self.params.arguments()?, &settings)?;
         block_on(interruptible(async {
             let clients = self.servers.connect(&settings).await?;
             self.upload(&script, &clients.hub, &clients.bucket).await

@@ -106,7 +106,7 @@ fn available(why: &WhyView) -> Vec<String> {
     }
     sentences.push(match why.served_by.as_slice() {
         [] => format!(
-            "no worker has requested jobs of the scope `{}` from this hub lately; `bue worker -s {}` starts one",
+            "no worker has requested jobs of the scope `{}` lately; `bue worker -s {}` starts one",
             why.scope, why.scope
         ),
         workers => format!("it waits for a free slot of {}, which serve the scope `{}`", workers.join(", "), why.scope),

@@ -3,6 +3,7 @@
 use anyhow::Context;
 use bue_client::{Backoff, ClientError, HubClient};
 use bue_model::wire::{ANTI_STARVATION_INTERVAL, Heartbeat};
+use bue_runtime::DatabasesConfig;
 use bue_worker::WorkerConfig;
 use clap::Args;
 use tokio_util::sync::CancellationToken;
@@ -94,6 +95,7 @@ impl Worker {
             let prepared = interruptible(prepare_sandbox(cache)).await?;
             let config = interruptible(worker_config(prepared, scopes, network, wall, &hub, &bucket)).await?;
             let config = WorkerConfig { slots, memory_bytes, reverse, anti_starvation_interval, ..config };
+            tokio::spawn(warn_of_refused_roles(config.databases.clone()));
             let stop = CancellationToken::new();
             tokio::spawn(cancel_on(shutdown_signal(), stop.clone()));
             eprint_line(&format!("bue: worker {} serves {}", config.name, config.scopes.join(", ")));
@@ -177,6 +179,13 @@ where
             }
             answer => return Ok(answer.context("failed to ask the hub for its settings")?),
         }
+    }
+}
+
+/// Logs which databases steps will not use, so that this is known before the first step fails.
+async fn warn_of_refused_roles(databases: DatabasesConfig) {
+    for reason in databases.refused_roles().await {
+        tracing::warn!("postgres steps will fail. {reason}");
     }
 }
 

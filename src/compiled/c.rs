@@ -38,9 +38,14 @@ pub(super) fn build(path: &Path, step: &str, cache: &Path, dialect: Dialect) -> 
     let tool = Tool { program: &program, install_hint: INSTALL_HINT, step, source: path };
     tool.announce();
     let mut clang = command(tool.program);
-    clang.args([TARGET, "-O2"]).args(dialect.flags).arg("-o").arg(&module).args(sources);
+    clang.args([TARGET, "-O2"]).args(dialect.flags).arg("-o").arg(&module).args(sources.into_iter().map(as_argument));
     tool.run(&mut clang)?;
     Ok(module)
+}
+
+/// A file whose name begins with `-` would be an option, such as one that loads a plugin into the compiler.
+fn as_argument(source: PathBuf) -> PathBuf {
+    if source.as_os_str().as_encoded_bytes().starts_with(b"-") { Path::new(".").join(source) } else { source }
 }
 
 fn compiler(dialect: Dialect) -> OsString {

@@ -15,6 +15,9 @@ const OUTER_BUILD_PREFIXES: [&str; 4] = ["CARGO", "RUSTC", "RUSTFLAGS", "RUSTDOC
 /// Prefixes of the exceptions: where files are, and how to reach the network. `runtime/build.rs` has the same two lists.
 const INHERITED_PREFIXES: [&str; 5] = ["CARGO_HOME", "CARGO_HTTP", "CARGO_NET", "CARGO_REGISTR", "CARGO_SOURCE"];
 
+/// Prefixes of variables with secrets, and with the names of servers: a build may run code of a step's author, such as `build.rs`.
+const PRIVATE_PREFIXES: [&str; 4] = ["BUE_", "POSTGRES", "PG", "AWS_"];
+
 /// A tool that builds a step.
 pub(super) struct Tool<'a> {
     /// The program to run.
@@ -27,15 +30,14 @@ pub(super) struct Tool<'a> {
     pub(super) source: &'a Path,
 }
 
-/// Makes a command without the variables of other builds.
+/// Makes a command without the variables of other builds, and without secrets.
 pub(super) fn command(program: impl AsRef<OsStr>) -> Command {
     let mut command = Command::new(program);
     let has_prefix = |name: &str, prefixes: &[&str]| prefixes.iter().any(|prefix| name.starts_with(prefix));
     for (name, _) in std::env::vars_os() {
-        if let Some(name) = name.to_str()
-            && has_prefix(name, &OUTER_BUILD_PREFIXES)
-            && !has_prefix(name, &INHERITED_PREFIXES)
-        {
+        let Some(name) = name.to_str() else { continue };
+        let is_of_other_build = has_prefix(name, &OUTER_BUILD_PREFIXES) && !has_prefix(name, &INHERITED_PREFIXES);
+        if is_of_other_build || has_prefix(name, &PRIVATE_PREFIXES) {
             command.env_remove(name);
         }
     }

@@ -15,7 +15,7 @@ pub(crate) fn listen_address(text: &str, flag: &str, access: &Access) -> Result<
     if let Some(public) = public.filter(|_| access.is_open()) {
         return Err(CommandError::Usage(format!(
             "refused to listen on {public} without tokens: anyone who can reach it could run code here. Type `bue token new \
-             --role admin` and put its output into .env as BUE_TOKEN=…, or use `{flag} 127.0.0.1:{}`",
+             --role admin` and set BUE_TOKEN to its output, or use `{flag} 127.0.0.1:{}`",
             public.port()
         )));
     }

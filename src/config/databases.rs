@@ -6,8 +6,8 @@ use std::num::NonZeroUsize;
 use bue_runtime::{Database, DatabaseParts, DatabasesConfig};
 
 use crate::config::setting::{
-    POSTGRES_CONNECTIONS, POSTGRES_DATABASE, POSTGRES_HOST, POSTGRES_PASSWORD, POSTGRES_PORT, POSTGRES_URL,
-    POSTGRES_USER,
+    POSTGRES_CONNECTIONS, POSTGRES_DATABASE, POSTGRES_HOST, POSTGRES_PASSWORD, POSTGRES_PORT, POSTGRES_SCOPES,
+    POSTGRES_URL, POSTGRES_USER,
 };
 use crate::config::settings::Settings;
 use crate::process::command_error::CommandError;
@@ -25,7 +25,14 @@ pub(crate) fn read_databases(settings: &Settings) -> Result<DatabasesConfig, Com
     for (name, table) in settings.named_tables("postgres") {
         named.insert(name.clone(), named_database(name, table, connections)?);
     }
-    Ok(DatabasesConfig { unnamed: unnamed_database(settings, connections)?, named })
+    let unnamed = unnamed_database(settings, connections)?;
+    Ok(DatabasesConfig { unnamed: unnamed.map(|database| database.restricted_to(unnamed_scopes(settings))), named })
+}
+
+/// Returns the scopes of the connection that has no name; an empty list means all.
+fn unnamed_scopes(settings: &Settings) -> Vec<String> {
+    let text = settings.text(POSTGRES_SCOPES).unwrap_or_default();
+    text.split(',').map(str::trim).filter(|scope| !scope.is_empty()).map(str::to_owned).collect()
 }
 
 fn unnamed_database(settings: &Settings, connections: NonZeroUsize) -> Result<Option<Database>, CommandError> {
@@ -45,14 +52,19 @@ fn unnamed_database(settings: &Settings, connections: NonZeroUsize) -> Result<Op
 
 fn named_database(name: &str, table: &toml::Table, connections: NonZeroUsize) -> Result<Database, CommandError> {
     let location = format!("`[postgres.{name}]` in bue.toml");
-    if let Some(unknown) = table.keys().find(|key| *key != "url") {
-        return Err(CommandError::Usage(format!("{location} has an unknown key `{unknown}`; it may have `url` only")));
+    if let Some(unknown) = table.keys().find(|key| !["url", "scopes"].contains(&key.as_str())) {
+        return Err(CommandError::Usage(format!(
+            "{location} has an unknown key `{unknown}`; it may have `url` and `scopes`"
+        )));
     }
+    let scopes = table.get("scopes").map_or(Ok(Vec::new()), |scopes| scopes.clone().try_into());
+    let scopes = scopes
+        .map_err(|_| CommandError::Usage(format!("`scopes` of {location} is not a list of texts, such as [\"a\"]")))?;
     let url = table.get("url").and_then(toml::Value::as_str);
     let url = url.ok_or_else(|| {
         CommandError::Usage(format!("{location} has no url; add `url = \"postgres://USER:PASSWORD@HOST/DATABASE\"`"))
     })?;
-    from_url(url, connections, &location)
+    Ok(from_url(url, connections, &location)?.restricted_to(scopes))
 }
 
 fn from_url(url: &str, connections: NonZeroUsize, location: &str) -> Result<Database, CommandError> {

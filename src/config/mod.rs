@@ -6,7 +6,9 @@
 //! ```text
 //! setting      the table of all settings; unsupported: settings of older systems that have no effect
 //! value_type   what a value in `bue.toml` may be
-//! settings     flag > environment > .env > bue.toml > default
+//! settings     flag > environment > .env > bue.toml > the user's own bue.toml > default
+//! settings_file, trust_store, withheld   the files, which of them the user trusts, and what does not count of the others
+//! user_dirs    the folders of this user
 //! address, duration, memory       how addresses, durations and amounts of memory are written
 //! network, net_rules, secrets     what steps may reach
 //! databases    the databases of postgres steps
@@ -24,6 +26,10 @@ pub(crate) mod network;
 pub(crate) mod secrets;
 pub(crate) mod setting;
 pub(crate) mod settings;
+pub(crate) mod settings_file;
 pub(crate) mod token;
+pub(crate) mod trust_store;
 pub(crate) mod unsupported;
+pub(crate) mod user_dirs;
 pub(crate) mod value_type;
+pub(crate) mod withheld;

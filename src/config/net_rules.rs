@@ -5,16 +5,19 @@ use bue_runtime::NetPolicy;
 
 use crate::process::command_error::CommandError;
 
-/// Values that allow everything a script asks for.
-const ALLOW_ALL_VALUES: [&str; 3] = ["", "*", "true"];
+/// Rules for all public hosts.
+const ANY_PUBLIC_HOST: [&str; 2] = ["*", "true"];
 
-/// Parses lists of rules, separated by commas; one of [`ALLOW_ALL_VALUES`] in any of them allows everything.
+/// Parses lists of rules, separated by commas. An empty list, or [`ANY_PUBLIC_HOST`] in a list, allows all public hosts, in
+/// addition to what the other rules allow.
 pub(crate) fn parse_net_policy(lists: &[String]) -> Result<NetPolicy, CommandError> {
-    if lists.iter().any(|list| ALLOW_ALL_VALUES.contains(&list.trim())) {
-        return Ok(NetPolicy::Anything);
+    let items = || lists.iter().filter(|list| !list.trim().is_empty()).flat_map(|list| list.split(',').map(str::trim));
+    let is_any = |item: &str| ANY_PUBLIC_HOST.contains(&item);
+    let rules = items().filter(|item| !is_any(item)).map(parse_rule).collect::<Result<_, _>>()?;
+    match lists.iter().any(|list| list.trim().is_empty()) || items().any(is_any) {
+        true => Ok(NetPolicy::Public(rules)),
+        false => Ok(NetPolicy::Rules(rules)),
     }
-    let rules = lists.iter().flat_map(|list| list.split(',')).map(parse_rule);
-    rules.collect::<Result<_, _>>().map(NetPolicy::Rules)
 }
 
 /// Parses one rule: `HOST`, `HOST:PORT` or a network.
@@ -24,4 +27,29 @@ pub(crate) fn parse_rule(text: &str) -> Result<NetRule, CommandError> {
             "{error}; type `--allow-net api.example.com` or `--allow-net api.example.com:8443,10.0.0.0/8`"
         ))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rules_and_all_public_hosts_can_be_combined() {
+        let policy = |lists: &[&str]| {
+            let lists: Vec<String> = lists.iter().map(|list| (*list).to_owned()).collect();
+            parse_net_policy(&lists)
+        };
+        let rules = |texts: &[&str]| texts.iter().map(|text| text.parse().expect("a rule")).collect::<Vec<NetRule>>();
+        for any in [&[""][..], &["*"], &["true"], &[" * "]] {
+            assert_eq!(policy(any).ok(), Some(NetPolicy::Public(Vec::new())), "{any:?}");
+        }
+        for both in [&["", "10.0.0.0/8"][..], &["*,10.0.0.0/8"], &["10.0.0.0/8, *"]] {
+            assert_eq!(policy(both).ok(), Some(NetPolicy::Public(rules(&["10.0.0.0/8"]))), "{both:?}");
+        }
+        assert_eq!(
+            policy(&["a.example", "b.example"]).ok(),
+            Some(NetPolicy::Rules(rules(&["a.example", "b.example"])))
+        );
+        assert!(policy(&["a.example,,b.example"]).is_err());
+    }
 }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use bue_model::Language;
 use bue_model::wire::WorkerAbilities;
-use bue_runtime::{DatabasesConfig, Egress, EgressConfig, Limits, NetPolicy, Refusals};
+use bue_runtime::{DatabasesConfig, Egress, EgressConfig, Limits, NetPolicy};
 use tokio::net::lookup_host;
 
 use crate::config::databases::read_databases;
@@ -15,8 +15,8 @@ use crate::config::setting::CA_FILE;
 use crate::config::settings::Settings;
 use crate::process::command_error::CommandError;
 
-/// The rule that allows all hosts.
-pub(crate) const ANY_HOST: &str = "*";
+/// The rule that allows all public hosts.
+pub(crate) const ANY_PUBLIC_HOST: &str = "*";
 
 /// What the steps of a worker may reach.
 pub(crate) struct Network {
@@ -32,7 +32,7 @@ impl Network {
     /// Reads secrets, limits and databases from the settings; `allowed` are the rules of this worker.
     pub(crate) fn from_settings(allowed: NetPolicy, settings: &Settings) -> Result<Self, CommandError> {
         let secrets = read_secrets(settings)?;
-        let config = EgressConfig { allowed, secrets, own_servers: Vec::new(), refusals: Refusals::default() };
+        let config = EgressConfig { allowed, secrets, ..EgressConfig::default() };
         let ca_file = settings.text(CA_FILE).map(PathBuf::from);
         Ok(Self { config, limits: read_limits(settings)?, databases: read_databases(settings)?, ca_file })
     }
@@ -57,11 +57,12 @@ impl Network {
     /// Returns what steps may use, for people who ask the hub. Contains names only, no values of secrets and no addresses of
     /// databases.
     pub(crate) fn abilities(&self) -> WorkerAbilities {
-        let net = match &self.config.allowed {
-            NetPolicy::Nothing => Vec::new(),
-            NetPolicy::Anything => vec![ANY_HOST.to_owned()],
-            NetPolicy::Rules(rules) => rules.iter().map(ToString::to_string).collect(),
+        let (any, rules) = match &self.config.allowed {
+            NetPolicy::Nothing => (None, &[][..]),
+            NetPolicy::Public(rules) => (Some(ANY_PUBLIC_HOST.to_owned()), rules.as_slice()),
+            NetPolicy::Rules(rules) => (None, rules.as_slice()),
         };
+        let net = any.into_iter().chain(rules.iter().map(ToString::to_string)).collect();
         let unnamed = self.databases.unnamed.iter().map(|_| String::new());
         let mut databases: Vec<String> = unnamed.chain(self.databases.named.keys().cloned()).collect();
         databases.sort();

@@ -20,10 +20,14 @@ struct SecretEntry {
     env: Option<String>,
     /// The file that has the value; one line break at its end is not part of it.
     file: Option<PathBuf>,
-    /// Rules for the hosts that the secret may be sent to; if empty, all hosts that the step may connect to.
+    /// Rules for the hosts that the secret may be sent to; if empty, those that the worker's own rules name.
     hosts: Vec<String>,
+    /// The scopes whose steps may use it; if empty, all.
+    scopes: Vec<String>,
     /// Steps may read the value with `bue.secret`.
     readable: bool,
+    /// It may be sent over plain HTTP.
+    insecure: bool,
 }
 
 /// Reads all secrets by name.
@@ -33,7 +37,7 @@ struct SecretEntry {
 pub(crate) fn read_secrets(settings: &Settings) -> Result<BTreeMap<String, Secret>, CommandError> {
     let mut secrets = BTreeMap::new();
     for (name, value) in settings.variables_with_prefix(SECRET_PREFIX) {
-        secrets.insert(name, Secret { value, hosts: Vec::new(), readable: false });
+        secrets.insert(name, Secret { value, ..Secret::default() });
     }
     for (name, entry) in settings.table("secrets") {
         let entry = entry.clone().try_into();
@@ -43,7 +47,8 @@ pub(crate) fn read_secrets(settings: &Settings) -> Result<BTreeMap<String, Secre
         let own_value = read_value(name, &entry, settings)?;
         let value = own_value.or_else(|| secrets.remove(name).map(|secret| secret.value));
         let value = value.ok_or_else(|| no_value(name))?;
-        secrets.insert(name.clone(), Secret { value, hosts, readable: entry.readable });
+        let SecretEntry { scopes, readable, insecure, .. } = entry;
+        secrets.insert(name.clone(), Secret { value, hosts, scopes, readable, insecure });
     }
     Ok(secrets)
 }

@@ -14,6 +14,9 @@ pub(crate) struct Setting {
     pub(crate) key: (&'static str, &'static str),
     /// The type of its value in `bue.toml`.
     pub(crate) value_type: ValueType,
+    /// It counts from files of the working directory that the user does not trust: it neither permits anything, nor names a
+    /// place, nor sends or reads a secret.
+    pub(crate) is_harmless: bool,
     /// What it means, and after the last semicolon its default.
     #[cfg_attr(not(test), expect(dead_code, reason = "a test compares it with docs/settings.md"))]
     pub(crate) about: &'static str,
@@ -33,8 +36,12 @@ pub(crate) struct AddressSetting {
 }
 
 impl Setting {
-    const fn of_type(self, value_type: ValueType) -> Self {
+    const fn with_type(self, value_type: ValueType) -> Self {
         Self { value_type, ..self }
+    }
+
+    const fn harmless(self) -> Self {
+        Self { is_harmless: true, ..self }
     }
 
     /// Returns the name to use in messages.
@@ -44,7 +51,7 @@ impl Setting {
 }
 
 const fn setting(names: &'static [&'static str], key: (&'static str, &'static str), about: &'static str) -> Setting {
-    Setting { names, key, value_type: ValueType::Text, about }
+    Setting { names, key, value_type: ValueType::Text, is_harmless: false, about }
 }
 
 /// The address the hub listens on.
@@ -128,34 +135,38 @@ pub(crate) const SCOPES: Setting = setting(
     ("worker", "scopes"),
     "the scopes a worker serves, in order of preference",
 )
-.of_type(ValueType::List);
+.with_type(ValueType::List);
 /// Prefer the last scope and the lowest priority.
 pub(crate) const REVERSE: Setting = setting(
     &["BUE_REVERSE", "REVERSE_PRIORITY", "PIPE_WORKER_REVERSE"],
     ("worker", "reverse"),
     "a worker prefers the last scope and the lowest priority; false",
 )
-.of_type(ValueType::Switch);
+.with_type(ValueType::Switch)
+.harmless();
 /// The share of jobs that would be served last.
 pub(crate) const ANTI_STARVATION: Setting = setting(
     &["BUE_ANTI_STARVATION"],
     ("worker", "anti_starvation"),
     "of this many jobs that a worker takes, one is the job that would be served last; `off` for none; 16; see operations.md",
-).of_type(ValueType::Number);
+)
+.with_type(ValueType::Number)
+.harmless();
 /// The most jobs a worker holds at a time.
 pub(crate) const SLOTS: Setting = setting(
     &["BUE_SLOTS", "N_WORKER_PROCESSES"],
     ("worker", "slots"),
     "the most jobs a worker holds at a time, including jobs that wait; 10000",
 )
-.of_type(ValueType::Number);
+.with_type(ValueType::Number)
+.harmless();
 /// The memory of a worker's steps.
 pub(crate) const MEMORY: Setting = setting(
     &["BUE_MEMORY"],
     ("worker", "memory"),
     "memory that a worker's steps may use before it stops taking jobs, such as `8GiB`; half of the machine's",
 )
-.of_type(ValueType::Number);
+.with_type(ValueType::Number);
 /// The hub's database.
 pub(crate) const HUB_STORE: Setting =
     setting(&["BUE_HUB_STORE"], ("hub", "store"), "the hub's database, sqlite:PATH or postgres:URL; sqlite:bue.db");
@@ -164,20 +175,23 @@ pub(crate) const LEASE: Setting = setting(
     &["BUE_LEASE"],
     ("hub", "lease"),
     "seconds without a heartbeat after which a worker's jobs run elsewhere, 1 to 3600; the same on all hubs of a database; 8",
-).of_type(ValueType::Number);
+)
+.with_type(ValueType::Number)
+.harmless();
 /// The format of logs.
 pub(crate) const LOG_FORMAT: Setting = setting(
     &["BUE_LOG_FORMAT"],
     ("log", "format"),
     "format of the logs of hub, bucket and worker: `text`, or `json` for one object per line; text",
-);
+)
+.harmless();
 /// How long finished runs are kept.
 pub(crate) const KEEP: Setting = setting(
     &["BUE_KEEP"],
     ("hub", "keep"),
     "how long finished runs are kept: `12h`, `30d`, `forever`; 7 days; see bucket.md",
 )
-.of_type(ValueType::Number);
+.with_type(ValueType::Number);
 /// Where the bucket stores its data.
 pub(crate) const BUCKET_STORE: Setting = setting(
     &["BUE_BUCKET_STORE"],
@@ -190,12 +204,12 @@ pub(crate) const GRACE: Setting = setting(
     ("bucket", "grace"),
     "how long the bucket keeps blobs that no run needs; longer than any upload takes; 1 day",
 )
-.of_type(ValueType::Number);
+.with_type(ValueType::Number);
 /// Where the prepared sandbox is cached.
 pub(crate) const CACHE_DIR: Setting = setting(
     &["BUE_CACHE_DIR"],
     ("cache", "dir"),
-    "the cache of prepared sandboxes and packages; `bue` in the user's cache directory",
+    "the cache of prepared sandboxes and packages, never from a file of the working directory; `bue` in the user's cache directory",
 );
 
 /// What to do without a part of the wall around sandboxes.
@@ -208,9 +222,16 @@ pub(crate) const WALL: Setting = setting(
 pub(crate) const ALLOW_NET: Setting = setting(
     &["BUE_ALLOW_NET"],
     ("allow", "net"),
-    "hosts that steps may connect to, if their script asks for them; `*` for all it asks for; none; see network.md",
+    "hosts that steps may connect to, if their script asks for them; `*` for all public ones; none; see network.md",
 )
-.of_type(ValueType::ListOrFalse);
+.with_type(ValueType::ListOrFalse);
+/// Whether postgres steps may use roles that are not restricted to their own tables.
+pub(crate) const ALLOW_PRIVILEGED_POSTGRES: Setting = setting(
+    &["BUE_ALLOW_PRIVILEGED_POSTGRES"],
+    ("allow", "privileged_postgres"),
+    "postgres steps run even as a role that can access a hub's tables or the server's files; false; see sql.md",
+)
+.with_type(ValueType::Switch);
 /// Certificate authorities that steps trust in addition to the system's.
 pub(crate) const CA_FILE: Setting = setting(
     &["BUE_CA_FILE"],
@@ -231,7 +252,7 @@ pub(crate) const POSTGRES_HOST: Setting =
     setting(&["POSTGRES_HOST"], ("postgres", "host"), "the database's host, if there is no URL; localhost");
 /// Its port.
 pub(crate) const POSTGRES_PORT: Setting =
-    setting(&["POSTGRES_PORT"], ("postgres", "port"), "its port; 5432").of_type(ValueType::Number);
+    setting(&["POSTGRES_PORT"], ("postgres", "port"), "its port; 5432").with_type(ValueType::Number);
 /// Its role.
 pub(crate) const POSTGRES_USER: Setting =
     setting(&["POSTGRES_USER"], ("postgres", "user"), "the role; the user that runs the worker");
@@ -247,7 +268,15 @@ pub(crate) const POSTGRES_CONNECTIONS: Setting = setting(
     ("postgres", "connections"),
     "the most connections of a worker to each database; further postgres steps wait; 8",
 )
-.of_type(ValueType::Number);
+.with_type(ValueType::Number);
+
+/// The scopes of that database.
+pub(crate) const POSTGRES_SCOPES: Setting = setting(
+    &["BUE_POSTGRES_SCOPES"],
+    ("postgres", "scopes"),
+    "the scopes whose postgres steps may use the database; all",
+)
+.with_type(ValueType::List);
 
 /// All settings whose value is an address.
 pub(crate) const ADDRESSES: &[AddressSetting] = &[HUB_LISTEN, BUCKET_LISTEN, HUB, BUCKET];
@@ -276,6 +305,7 @@ pub(crate) const TEXTS: &[Setting] = &[
     CACHE_DIR,
     WALL,
     ALLOW_NET,
+    ALLOW_PRIVILEGED_POSTGRES,
     CA_FILE,
     POSTGRES_URL,
     POSTGRES_HOST,
@@ -284,6 +314,7 @@ pub(crate) const TEXTS: &[Setting] = &[
     POSTGRES_PASSWORD,
     POSTGRES_DATABASE,
     POSTGRES_CONNECTIONS,
+    POSTGRES_SCOPES,
 ];
 
 /// Iterates over all settings.
@@ -305,6 +336,20 @@ mod tests {
         let names: Vec<_> = setting.names.iter().chain(more).map(|name| format!("`{name}`")).collect();
         let (table, key) = setting.key;
         format!("| {} | `{table}.{key}` | {} |", names.join(", "), setting.about)
+    }
+
+    /// The page lists them in a sentence.
+    #[test]
+    fn the_settings_page_names_the_harmless_settings() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/settings.md");
+        let page = std::fs::read_to_string(path).expect("docs/settings.md");
+        let names: Vec<_> = all_settings()
+            .filter(|setting| setting.is_harmless)
+            .map(|setting| format!("`{}`", setting.name()))
+            .collect();
+        let sentence = format!("Only {} count", names.join(", "));
+        let words = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(words(&page).contains(&sentence), "docs/settings.md lacks: {sentence}");
     }
 
     /// The page has a row for each setting and each unsupported variable, and no other rows.

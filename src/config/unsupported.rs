@@ -119,14 +119,17 @@ pub(crate) const UNSUPPORTED: &[UnsupportedVariable] = &[
 ];
 
 /// Returns a warning, as a sentence, for each variable, key and file that has no effect.
-pub(crate) fn warnings<'a>(variable: impl Fn(&str) -> Option<&'a str>, file: &toml::Table) -> Vec<String> {
+pub(crate) fn warnings<'a>(
+    variable: impl Fn(&str) -> Option<&'a str>,
+    files: impl Iterator<Item = &'a toml::Table>,
+) -> Vec<String> {
     let warning = |unsupported: &UnsupportedVariable| {
         let value = variable(unsupported.name)?;
         let is_harmless = unsupported.harmless_value.is_some_and(|harmless| value.eq_ignore_ascii_case(harmless));
         (!is_harmless).then(|| format!("{} is set but not supported: {}", unsupported.name, unsupported.reason))
     };
     let mut warnings: Vec<String> = UNSUPPORTED.iter().filter_map(warning).collect();
-    let unknown = unknown_keys(file).into_iter();
+    let unknown = files.flat_map(unknown_keys);
     warnings.extend(unknown.map(|key| format!("`{key}` in bue.toml is not a setting; docs/settings.md lists them")));
     for file in SETTINGS_YAML.into_iter().filter(|file| Path::new(file).exists()) {
         warnings.push(format!("{file} is not read; move its settings to `bue.toml` or `.env`"));
@@ -168,11 +171,11 @@ mod tests {
             "CRYPTO_KEY" => Some("secret"),
             _ => None,
         };
-        let file =
+        let file: toml::Table =
             "loose = 1\n[worker]\nslots = 7\nslot = 8\nca_file = 'a'\n[secrets]\nKEY = {}\n[limits]\nlog_bytes = 9"
                 .parse()
                 .expect("TOML");
-        let all = warnings(set, &file);
+        let all = warnings(set, core::iter::once(&file));
         let [redis, crypto, first, second] = all.as_slice() else { panic!("{all:?}") };
         assert!(redis.contains("USING_REDIS") && redis.contains("dir:PATH"), "{redis}");
         assert!(crypto.contains("CRYPTO_KEY") && !crypto.contains("secret"), "{crypto}");

@@ -47,7 +47,7 @@ pub(crate) struct LockedPackages {
 
 impl LockedPackages {
     /// Reads the lock of a script.
-    pub(crate) fn of_script(script: &Path) -> Self {
+    pub(crate) fn for_script(script: &Path) -> Self {
         Self { script: script.to_owned(), lock: Lock::read(script) }
     }
 

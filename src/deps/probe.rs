@@ -7,8 +7,8 @@ use std::time::Duration;
 use anyhow::{Context, anyhow};
 use bue_model::{Answer, BlobHash, BlobRef, Bundle, Package, SourceFile, Value, cbor};
 use bue_runtime::{
-    BadPackages, Code, Egress, EgressConfig, Event, Finished, Hosts, HostsConfig, Limits, Permissions, Site, Sites,
-    Task, WallMode,
+    BadPackages, Code, Egress, EgressConfig, Event, Finished, HostLifecycle, Hosts, HostsConfig, Limits, Permissions,
+    Site, Sites, Task, WallMode,
 };
 use bytes::Bytes;
 
@@ -39,7 +39,15 @@ impl Probe {
         let egress = Egress::new(EgressConfig::default(), None).map_err(|error| anyhow!("failed to {error}"))?;
         let sites = Sites::open(&prepared).context("failed to create a folder for packages")?;
         let (command, packages) = (sandbox_host_command()?, Some(sites.clone()));
-        let config = HostsConfig { command, hosts: 1, prepared, egress, packages, wall: WallMode::Best };
+        let config = HostsConfig {
+            command,
+            hosts: 1,
+            prepared,
+            egress,
+            packages,
+            wall: WallMode::Best,
+            lifecycle: HostLifecycle::default(),
+        };
         Ok(Self { sites, hosts: Hosts::start(config).await.context("failed to start a sandbox")? })
     }
 

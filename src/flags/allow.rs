@@ -1,21 +1,25 @@
-//! `--allow-net`: the hosts that steps may connect to.
+//! `--allow-net` and `--allow-privileged-postgres`: what steps may reach.
 
 use bue_runtime::NetPolicy;
 use clap::Args;
 
 use crate::config::net_rules::parse_net_policy;
 use crate::config::network::Network;
-use crate::config::setting::ALLOW_NET;
+use crate::config::setting::{ALLOW_NET, ALLOW_PRIVILEGED_POSTGRES};
 use crate::config::settings::Settings;
 use crate::process::command_error::CommandError;
 
 /// What steps may reach.
 #[derive(Debug, Args)]
 pub(crate) struct AllowFlags {
-    /// Let steps connect to these hosts if their script asks for them with `!allow net`; without a value, to all hosts it
-    /// asks for [default: BUE_ALLOW_NET, else none]
+    /// Let steps connect to these hosts if their script asks for them with `!allow net`; without a value, to all public hosts
+    /// it asks for. Loopback and private addresses must be named [default: BUE_ALLOW_NET, else none]
     #[arg(long, value_name = "HOST[:PORT],...", num_args = 0..=1, default_missing_value = "")]
     allow_net: Vec<String>,
+    /// Run postgres steps even as a role that can access a hub's tables or the server's files [default:
+    /// BUE_ALLOW_PRIVILEGED_POSTGRES, else no]
+    #[arg(long)]
+    allow_privileged_postgres: bool,
 }
 
 impl AllowFlags {
@@ -28,7 +32,11 @@ impl AllowFlags {
 
     /// Returns the network that these flags and the settings describe.
     pub(crate) fn network(&self, settings: &Settings) -> Result<Network, CommandError> {
-        Network::from_settings(self.allowed(settings)?, settings)
+        let mut network = Network::from_settings(self.allowed(settings)?, settings)?;
+        if self.allow_privileged_postgres || settings.switch(ALLOW_PRIVILEGED_POSTGRES)? {
+            network.databases = network.databases.allow_privileged_roles();
+        }
+        Ok(network)
     }
 
     fn allowed(&self, settings: &Settings) -> Result<NetPolicy, CommandError> {

@@ -3,13 +3,13 @@
 use std::path::PathBuf;
 
 use anyhow::Context;
-use bue_client::{BucketClient, ClientError, HubClient, Trust};
+use bue_client::{BucketClient, ClientError, ClientOptions, HubClient, Trust};
 use clap::Args;
 
 use crate::config::address::server_addresses;
 use crate::config::setting::{BUCKET, CLIENT_CERT, CLIENT_KEY, HUB, SERVER_CA};
 use crate::config::settings::Settings;
-use crate::config::token::{read_token, token_from_settings};
+use crate::config::token::{TokenRecipient, read_token, token_from_settings};
 use crate::process::command_error::CommandError;
 
 /// The address of the hub, and the credentials for hub and bucket.
@@ -63,26 +63,23 @@ pub(crate) struct Clients {
     pub(crate) bucket: BucketClient,
 }
 
-/// How a client identifies itself, and which servers it trusts.
-struct Credentials {
-    trust: Trust,
-    token: Option<String>,
-}
-
 impl HubFlags {
     /// Makes a client of the hub. Does not connect yet.
     pub(crate) fn client(&self, settings: &Settings) -> Result<HubClient, CommandError> {
-        let addresses = self.hub.clone().unwrap_or_else(|| settings.address(HUB));
-        let addresses = server_addresses(&addresses, "-b")?;
-        self.credentials(settings)?.hub_client(&addresses)
+        let address = self.hub.clone().unwrap_or_else(|| settings.address(HUB));
+        let addresses = server_addresses(&address, "-b")?;
+        let origin = if self.hub.is_some() { None } else { settings.address_origin(HUB) };
+        let recipient = TokenRecipient { address: &address, origin, flag: "-b" };
+        HubClient::with_options(&addresses, self.options(settings, recipient)?).map_err(|error| usage(&error))
     }
 
-    fn credentials(&self, settings: &Settings) -> Result<Credentials, CommandError> {
+    /// Returns how clients connect: the certificates that they trust, and the token that they send.
+    fn options(&self, settings: &Settings, recipient: TokenRecipient<'_>) -> Result<ClientOptions, CommandError> {
         let token = match &self.token_file {
             Some(file) => Some(read_token(file)?),
-            None => token_from_settings(settings)?,
+            None => token_from_settings(settings, recipient)?,
         };
-        Ok(Credentials { trust: self.tls.trust(settings)?, token })
+        Ok(ClientOptions { trust: self.tls.trust(settings)?, token, dial: None })
     }
 }
 
@@ -109,6 +106,21 @@ impl BucketFlag {
         }
         Ok(address)
     }
+
+    /// Describes the bucket at an address that [`Self::address`] returned, or that the hub has told.
+    fn recipient<'a>(&self, address: &'a str, settings: &Settings) -> TokenRecipient<'a> {
+        let origin = if self.bucket.is_some() { None } else { settings.address_origin(BUCKET) };
+        TokenRecipient { address, origin, flag: "-k" }
+    }
+
+    /// Makes a client of the bucket with the credentials of the settings; `None` if neither the flag nor a setting names it.
+    pub(crate) fn client(&self, settings: &Settings) -> Result<Option<BucketClient>, CommandError> {
+        let Some(address) = self.address(settings)? else { return Ok(None) };
+        let trust = ClientTlsFlags::default().trust(settings)?;
+        let token = token_from_settings(settings, self.recipient(&address, settings))?;
+        let options = ClientOptions { trust, token, dial: None };
+        BucketClient::with_options(&address, options).map(Some).map_err(|error| usage(&error))
+    }
 }
 
 impl ClientFlags {
@@ -129,35 +141,8 @@ impl ClientFlags {
         settings: &Settings,
     ) -> Result<BucketClient, CommandError> {
         let address = address.unwrap_or_else(|| settings.address(BUCKET));
-        self.hub.credentials(settings)?.bucket_client(&address)
-    }
-}
-
-/// Makes a client of a bucket with the credentials of the settings.
-pub(crate) fn bucket_client_from_settings(address: &str, settings: &Settings) -> Result<BucketClient, CommandError> {
-    let trust = ClientTlsFlags::default().trust(settings)?;
-    Credentials { trust, token: token_from_settings(settings)? }.bucket_client(address)
-}
-
-impl Credentials {
-    fn hub_client(self, addresses: &[String]) -> Result<HubClient, CommandError> {
-        let client = HubClient::new(addresses)
-            .and_then(|client| client.with_trust(self.trust))
-            .map_err(|error| usage(&error))?;
-        match self.token {
-            None => Ok(client),
-            Some(token) => client.with_token(&token).map_err(|error| usage(&error)),
-        }
-    }
-
-    fn bucket_client(self, address: &str) -> Result<BucketClient, CommandError> {
-        let client = BucketClient::new(address)
-            .and_then(|client| client.with_trust(self.trust))
-            .map_err(|error| usage(&error))?;
-        match self.token {
-            None => Ok(client),
-            Some(token) => client.with_token(&token).map_err(|error| usage(&error)),
-        }
+        let recipient = self.bucket.recipient(&address, settings);
+        BucketClient::with_options(&address, self.hub.options(settings, recipient)?).map_err(|error| usage(&error))
     }
 }
 

@@ -1,7 +1,8 @@
 //! `bue worker --explain-wall`.
 
 use anyhow::{Context, anyhow};
-use bue_runtime::{Wall, WallMode, WallPart, try_wall};
+use bue_model::WallPart;
+use bue_runtime::{Wall, WallMode, try_wall};
 
 use crate::process::command_error::CommandError;
 use crate::process::event_loop::block_on;

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, anyhow};
-use bue_client::{BucketClient, HubClient};
+use bue_client::{BucketClient, ClientOptions, HubClient};
 use bue_hub::{Access, BlobStore, Bucket, Durability, Hub, SqliteStore, serve_bucket, serve_hub};
 use bue_runtime::{Prepared, WallMode};
 use bue_worker::{PrintedOutput, WorkerConfig};
@@ -142,11 +142,11 @@ async fn bind() -> Result<(TcpListener, SocketAddr), CommandError> {
 }
 
 fn hub_client(address: SocketAddr, token: &str) -> Result<HubClient, CommandError> {
-    let client = HubClient::new(&[address.to_string()]).and_then(|client| client.with_token(token));
+    let client = HubClient::with_options(&[address.to_string()], ClientOptions::with_token(token));
     Ok(client.context("failed to make a client of the hub")?)
 }
 
 fn bucket_client(address: SocketAddr, token: &str) -> Result<BucketClient, CommandError> {
-    let client = BucketClient::new(&address.to_string()).and_then(|client| client.with_token(token));
+    let client = BucketClient::with_options(&address.to_string(), ClientOptions::with_token(token));
     Ok(client.context("failed to make a client of the bucket")?)
 }

@@ -12,7 +12,7 @@ pub(crate) enum CommandError {
     ProgramFailed,
     /// The command line or the settings are invalid.
     Usage(String),
-    /// What the command line names does not exist, or is ambiguous.
+    /// What the command line names does not exist, is ambiguous or does not fit.
     NotFound(String),
     /// bue or its environment failed: the hub is unreachable, the disk is full.
     Environment(anyhow::Error),
@@ -24,9 +24,10 @@ pub(crate) enum CommandError {
 
 impl From<anyhow::Error> for CommandError {
     fn from(error: anyhow::Error) -> Self {
-        let is_not_found =
-            |cause: &(dyn Error + 'static)| cause.downcast_ref::<ClientError>().is_some_and(ClientError::is_not_found);
-        match error.chain().find(|cause| is_not_found(*cause)) {
+        let is_refused = |cause: &(dyn Error + 'static)| {
+            cause.downcast_ref::<ClientError>().is_some_and(|error| error.is_not_found() || error.is_unfit())
+        };
+        match error.chain().find(|cause| is_refused(*cause)) {
             Some(cause) => Self::NotFound(cause.to_string()),
             None => Self::Environment(error),
         }

@@ -1,5 +1,7 @@
 //! [`TextTable`]: a table that fits into the width of a terminal by leaving out columns, never by wrapping.
 
+use bue_model::text::shortened;
+
 /// Blanks between two columns.
 const GAP: usize = 2;
 
@@ -78,7 +80,7 @@ impl<const N: usize> TextTable<N> {
 
     fn line(&self, cells: &[&str], widths: &[(usize, usize)]) -> String {
         let cell = |(column, width): &(usize, usize)| {
-            let text = cut(cells.get(*column).copied().unwrap_or_default(), *width);
+            let text = shortened(cells.get(*column).copied().unwrap_or_default(), *width);
             match self.columns.get(*column).is_some_and(|column| column.is_number) {
                 true => format!("{text:>width$}"),
                 false => format!("{text:width$}"),
@@ -90,14 +92,6 @@ impl<const N: usize> TextTable<N> {
 
 fn total(widths: &[(usize, usize)]) -> usize {
     widths.iter().map(|(_, width)| width + GAP).sum::<usize>().saturating_sub(GAP)
-}
-
-/// Cuts a text to a number of characters; what was cut off is replaced by `…`.
-pub(crate) fn cut(text: &str, width: usize) -> String {
-    match text.chars().count() > width {
-        true => text.chars().take(width.saturating_sub(1)).chain(std::iter::once('…').take(width)).collect(),
-        false => text.to_owned(),
-    }
 }
 
 #[cfg(test)]
@@ -132,13 +126,5 @@ mod tests {
         for width in 16..60 {
             assert!(table().format(Some(width)).lines().all(|line| line.chars().count() <= width), "{width}");
         }
-    }
-
-    #[test]
-    fn texts_are_cut_between_characters() {
-        assert_eq!(
-            (cut("äöü", 3), cut("äöü", 2), cut("äöü", 1), cut("äöü", 0)),
-            ("äöü".into(), "ä…".into(), "…".into(), String::new())
-        );
     }
 }

@@ -1,13 +1,15 @@
 //! Failures, for people: each failed job with its traceback and the last lines of its log, and the jobs that stay blocked.
 
-use std::borrow::Cow;
 use std::fmt;
 
-use bue_client::BucketClient;
+use bue_client::{BucketClient, HubClient};
 use bue_model::ValueRef;
-use bue_model::wire::{FailedJob, RunView, StepView};
+use bue_model::text::shortened;
+use bue_model::wire::{FailedJob, RunView};
 
+use crate::process::command_error::CommandError;
 use crate::process::output::{eprint_line, eprint_text};
+use crate::runs::blocked_jobs::print_blocked;
 use crate::runs::failure_groups::{FailureGroup, grouped};
 
 /// The most different failures that are printed in full.
@@ -19,8 +21,13 @@ const MAX_LOG_LINES: usize = 10;
 /// The most characters of such a line that are printed; `bue logs` prints it whole.
 const MAX_LOG_COLUMNS: usize = 300;
 
-/// Prints what failed, and the steps that are blocked by it.
-pub(crate) async fn print_failures(bucket: &BucketClient, failed: &[FailedJob], run: &RunView) {
+/// Prints what failed in a run, and the jobs that are blocked by it.
+pub(crate) async fn print_failures(
+    hub: &HubClient,
+    bucket: &BucketClient,
+    failed: &[FailedJob],
+    run: &RunView,
+) -> Result<(), CommandError> {
     let groups = grouped(failed);
     for group in groups.iter().take(MAX_GROUPS) {
         eprint_text(&failure_text(bucket, group).await);
@@ -29,11 +36,11 @@ pub(crate) async fn print_failures(bucket: &BucketClient, failed: &[FailedJob], 
     if more > 0 {
         eprint_line(&format!("… and {more} more failed jobs; `--json` lists all of them"));
     }
-    let all: u64 = run.steps.iter().map(|step| step.failed).sum();
+    let all = run.counts.failed;
     if all > failed.len() as u64 {
         eprint_line(&format!("… of the {all} failed jobs, these are the first {}", failed.len()));
     }
-    print_blocked(&run.steps);
+    print_blocked(hub, run).await
 }
 
 /// Formats a failure: which jobs, the error, and the traceback and the last lines of the log of the first of them.
@@ -48,7 +55,7 @@ pub(crate) async fn failure_text(bucket: &BucketClient, group: &FailureGroup<'_>
     if !lines.is_empty() {
         text.push_str("  last lines of its log:\n");
         let last = lines.iter().skip(lines.len().saturating_sub(MAX_LOG_LINES));
-        text.push_str(&indented(last.map(|line| truncated(line))));
+        text.push_str(&indented(last.map(|line| shortened(line, MAX_LOG_COLUMNS))));
     }
     text
 }
@@ -65,31 +72,4 @@ async fn fetch_log(bucket: &BucketClient, job: &FailedJob) -> String {
 
 fn indented(lines: impl Iterator<Item = impl fmt::Display>) -> String {
     lines.map(|line| format!("    {line}\n")).collect()
-}
-
-fn truncated(line: &str) -> Cow<'_, str> {
-    match line.char_indices().nth(MAX_LOG_COLUMNS) {
-        Some((end, _)) => Cow::Owned(format!("{}…", line.get(..end).unwrap_or_default())),
-        None => Cow::Borrowed(line),
-    }
-}
-
-fn print_blocked(steps: &[StepView]) {
-    let blocked = steps.iter().filter(|step| step.blocked > 0);
-    let blocked: Vec<String> = blocked.map(|step| format!("{} ({})", step.name, step.blocked)).collect();
-    if !blocked.is_empty() {
-        eprint_line(&format!("blocked by failed jobs, never started: {}", blocked.join(", ")));
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_long_line_is_truncated_between_characters() {
-        assert_eq!(truncated("short"), "short");
-        let long = "é".repeat(MAX_LOG_COLUMNS + 1);
-        assert_eq!(truncated(&long), format!("{}…", "é".repeat(MAX_LOG_COLUMNS)));
-    }
 }

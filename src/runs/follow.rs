@@ -32,7 +32,7 @@ pub(crate) async fn wait_for_run(hub: &HubClient, bucket: &BucketClient, run: Ru
     progress.finish();
     if view.state == RunState::Failed {
         let page = hub.result_page(run, Default::default()).await.context("failed to fetch the failures")?;
-        print_failures(bucket, &page.failed, &view).await;
+        print_failures(hub, bucket, &page.failed, &view).await?;
     }
     Ok(view.state)
 }

@@ -2,6 +2,7 @@
 //!
 //! Used by verbs that talk to a hub elsewhere and by those that run one here. May use `script` and `process`.
 
+pub(crate) mod blocked_jobs;
 pub(crate) mod call_state;
 pub(crate) mod failure_groups;
 pub(crate) mod failures;

@@ -2,12 +2,12 @@
 
 use std::time::{Duration, Instant};
 
+use bue_model::text::shortened;
 use bue_model::wire::{RunView, StepView};
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
 use crate::process::control_characters::without_control_characters;
 use crate::process::output::{eprint_line, stderr_is_terminal, use_colour};
-use crate::process::table::cut;
 use crate::process::terminal::stderr_width;
 use crate::runs::times::duration_text;
 use crate::runs::unserved::UnservedWarnings;
@@ -20,6 +20,9 @@ const MIN_BAR_WIDTH: usize = 72;
 
 /// The most columns of a step's name, if there is no room for bars.
 const NARROW_NAME: usize = 14;
+
+/// The columns of a row with a bar that are not for the name: bar, numbers, blanks, and at least 16 for the message.
+const BAR_ROW_REST: usize = MIN_BAR_WIDTH - NARROW_NAME;
 
 /// The columns assumed for a terminal that does not report its width.
 const DEFAULT_WIDTH: usize = 80;
@@ -132,7 +135,7 @@ impl Bars {
         for (bar, step) in self.steps.iter().zip(&view.steps) {
             bar.set_style(style(columns, width, step.failed > 0, use_colour()));
             bar.set_length(total(step));
-            bar.set_position(finished(step));
+            bar.set_position(step.finished());
             bar.set_prefix(prefix(&step.name, columns));
             bar.set_message(counts_text(step));
         }
@@ -152,9 +155,13 @@ impl Bars {
     }
 }
 
+/// Returns the most columns of a step's name, so that a row fits into the terminal.
+const fn max_name_width(columns: usize) -> usize {
+    if columns < MIN_BAR_WIDTH { NARROW_NAME } else { columns - BAR_ROW_REST }
+}
+
 fn prefix(name: &str, columns: usize) -> String {
-    let name = without_control_characters(name);
-    if columns < MIN_BAR_WIDTH { cut(&name, NARROW_NAME) } else { name }
+    shortened(&without_control_characters(name), max_name_width(columns))
 }
 
 fn style(columns: usize, name_width: usize, has_failed: bool, is_coloured: bool) -> ProgressStyle {
@@ -164,9 +171,10 @@ fn style(columns: usize, name_width: usize, has_failed: bool, is_coloured: bool)
 /// The message comes last and is cut at the edge of the terminal. A step with failures is red.
 fn style_template(columns: usize, name_width: usize, has_failed: bool, is_coloured: bool) -> String {
     let colour = if has_failed { "red" } else { "green" };
+    let name_width = name_width.min(max_name_width(columns));
     if columns < MIN_BAR_WIDTH {
         let position = if is_coloured { format!("{{pos:.{colour}}}") } else { "{pos}".to_owned() };
-        return format!("  {{prefix:{}}} {position}/{{len}} {{wide_msg}}", name_width.min(NARROW_NAME));
+        return format!("  {{prefix:{name_width}}} {position}/{{len}} {{wide_msg}}");
     }
     let bar = if is_coloured { format!("{{bar:24.{colour}/dim}}") } else { "{bar:24}".to_owned() };
     format!("  {{prefix:{name_width}}} {bar} {{pos:>6}}/{{len:<6}} {{wide_msg}}")
@@ -219,7 +227,7 @@ pub(crate) fn remaining_text(view: &RunView) -> Option<String> {
 
 fn step_text(step: &StepView) -> String {
     let counts = counts_text(step);
-    let text = format!("{} {}/{}", step.name, finished(step), total(step));
+    let text = format!("{} {}/{}", step.name, step.finished(), total(step));
     if counts.is_empty() { text } else { format!("{text} ({counts})") }
 }
 
@@ -236,12 +244,8 @@ fn counts_text(step: &StepView) -> String {
     parts.join(", ")
 }
 
-fn finished(step: &StepView) -> u64 {
-    step.completed + step.failed + step.cancelled
-}
-
-fn total(step: &StepView) -> u64 {
-    finished(step) + step.blocked + step.available + step.running
+const fn total(step: &StepView) -> u64 {
+    step.finished() + step.open()
 }
 
 #[cfg(test)]
@@ -270,9 +274,12 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_cut_fits_into_fifty_columns() {
+    fn what_is_not_cut_fits_into_the_terminal() {
         let template = style_template(50, 40, false, false);
         assert_eq!(template, "  {prefix:14} {pos}/{len} {wide_msg}");
         assert_eq!(prefix("a_step_with_a_long_name", 50), "a_step_with_a…");
+        assert_eq!(prefix("a_step_with_a_long_name", 80), "a_step_with_a_long_na…");
+        assert_eq!(prefix("a_step_with_a_long_name", 81), "a_step_with_a_long_name");
+        assert!(style_template(80, 40, false, false).starts_with("  {prefix:22} {bar:24} "));
     }
 }

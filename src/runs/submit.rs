@@ -16,7 +16,17 @@ pub(crate) async fn submit(
     hub: &HubClient,
     bucket: &BucketClient,
 ) -> Result<RunId, CommandError> {
-    // Everything is uploaded on behalf of this run, so that the bucket keeps it until the hub knows the run.
+    let (run, code) = upload_code(script, bucket).await?;
+    let submission = Submission { run, name: script.name.clone(), plan: script.plan.clone(), code };
+    Ok(hub.submit(&submission).await.context("failed to submit the run")?)
+}
+
+/// Uploads packages and code on behalf of a new id, so that the bucket keeps them until the hub knows the id. Returns the id and
+/// the bundle of each step.
+pub(crate) async fn upload_code(
+    script: &CheckedScript,
+    bucket: &BucketClient,
+) -> Result<(RunId, Vec<BlobRef>), CommandError> {
     let run = new_run_id()?;
     for (hash, wheel) in &script.wheels {
         upload_wheel(run, hash, wheel, bucket).await?;
@@ -25,8 +35,7 @@ pub(crate) async fn submit(
     for bundle in &script.bundles {
         code.push(upload_bundle(run, bundle, bucket).await?);
     }
-    let submission = Submission { run, name: script.name.clone(), plan: script.plan.clone(), code };
-    Ok(hub.submit(&submission).await.context("failed to submit the run")?)
+    Ok((run, code))
 }
 
 /// Uploads a wheel unless the bucket has it: wheels are large and rarely change.

@@ -1,10 +1,11 @@
 //! Tables of runs, steps and jobs, which fit into a terminal.
 
 use bue_model::Timestamp;
-use bue_model::wire::{JobPage, JobView, RunView, StepView};
+use bue_model::text::shortened;
+use bue_model::wire::{JobCounts, JobPage, JobView, RunView};
 
 use crate::process::output::counted;
-use crate::process::table::{Column, TextTable, cut};
+use crate::process::table::{Column, TextTable};
 use crate::runs::job_name::round_number;
 use crate::runs::progress::remaining_text;
 use crate::runs::times::{ago_text, duration_text};
@@ -29,13 +30,12 @@ pub(crate) fn run_table(views: &[RunView], now: Timestamp, width: Option<usize>)
     ]);
     let digits = if width.is_none() { WHOLE_ID } else { unique_digits(views) };
     for view in views {
-        let sum = |count: fn(&StepView) -> u64| view.steps.iter().map(count).sum::<u64>().to_string();
         table.add_row([
             view.id.to_string().chars().take(digits).collect(),
             view.state.name().to_owned(),
-            sum(|step| step.blocked + step.available + step.running),
-            sum(|step| step.completed),
-            sum(|step| step.failed),
+            view.counts.open().to_string(),
+            view.counts.completed.to_string(),
+            view.counts.failed.to_string(),
             ago_text(view.created_at, now),
             duration_text(running_ms(view)),
             view.name.clone(),
@@ -60,7 +60,7 @@ pub(crate) fn run_text(view: &RunView, now: Timestamp, width: Option<usize>) -> 
     let head = match width {
         Some(width) if head.chars().count() > width => {
             let lines = [format!("run {}", view.id), format!("{}: {}", view.state.name(), view.name)];
-            lines.map(|line| cut(&line, width)).join("\n")
+            lines.map(|line| shortened(&line, width)).join("\n")
         }
         _ => head,
     };
@@ -93,11 +93,21 @@ fn step_table(view: &RunView, width: Option<usize>) -> String {
         Column::number("cancelled", 3),
     ]);
     for step in &view.steps {
-        let counts = [step.blocked, step.available, step.running, step.completed, step.failed, step.cancelled];
-        let [blocked, available, running, completed, failed, cancelled] = counts.map(|count| count.to_string());
+        let counts = step.by_state().map(|(_, count)| count.to_string());
+        let [blocked, available, running, completed, failed, cancelled] = counts;
         table.add_row([step.name.clone(), blocked, available, running, completed, failed, cancelled]);
     }
-    table.format(width)
+    let text = table.format(width);
+    match view.step_count.saturating_sub(view.steps.len() as u64) {
+        0 => text,
+        more => format!("{text}\n… and {more} more steps; all jobs: {}", counts_text(&view.counts)),
+    }
+}
+
+/// `3 open, 8 completed, 1 failed, 0 cancelled`
+fn counts_text(counts: &JobCounts) -> String {
+    let JobCounts { completed, failed, cancelled, .. } = counts;
+    format!("{} open, {completed} completed, {failed} failed, {cancelled} cancelled", counts.open())
 }
 
 /// Formats jobs, and how to list more.

@@ -32,10 +32,11 @@ pub(crate) fn warn_unserved(view: &RunView) {
 
 /// `warning: no worker …`
 pub(crate) fn unserved_text(unserved: &UnservedScope) -> String {
-    let UnservedScope { scope, steps, jobs } = unserved;
+    let UnservedScope { scope, steps, more_steps, jobs } = unserved;
     let mut names: Vec<String> = steps.iter().take(MAX_STEPS).map(|step| format!("`{step}`")).collect();
-    if steps.len() > MAX_STEPS {
-        names.push(format!("{} more", steps.len() - MAX_STEPS));
+    let more = steps.len().saturating_sub(MAX_STEPS) as u64 + more_steps;
+    if more > 0 {
+        names.push(format!("{more} more"));
     }
     let jobs = counted(usize::try_from(*jobs).unwrap_or(usize::MAX), "job");
     format!(

@@ -2,6 +2,8 @@
 //! the source rather than by packing folders.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fs::File;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use bue_lang::python::scopes;
@@ -9,7 +11,7 @@ use bue_model::plan::{Source, Step};
 use bue_model::{Bundle, SourceFile};
 use bytes::Bytes;
 
-use crate::script::neighbours::Neighbours;
+use crate::script::neighbours::{Neighbours, folder};
 
 /// The most files in one bundle.
 const MAX_FILES: usize = 1_000;
@@ -39,12 +41,12 @@ pub(crate) enum PackError {
 pub(crate) fn pack(step: &Step, script: &Path) -> Result<Bundle, PackError> {
     let mut packer = match &step.source {
         Source::Inline { text, line } => {
-            let mut packer = Packer::new(step, Neighbours::of_inline_code(script), *line);
+            let mut packer = Packer::new(step, Neighbours::for_inline_code(script), *line);
             packer.add(packer.neighbours.entry.clone(), Bytes::copy_from_slice(text.as_bytes()))?;
             packer
         }
         Source::File(path) => {
-            let mut packer = Packer::new(step, Neighbours::of_file(script, path), 1);
+            let mut packer = Packer::new(step, Neighbours::for_file(script, path), 1);
             let content = packer.read(&packer.neighbours.entry)?;
             packer.add(packer.neighbours.entry.clone(), content)?;
             packer
@@ -54,6 +56,22 @@ pub(crate) fn pack(step: &Step, script: &Path) -> Result<Bundle, PackError> {
         packer.follow_imports()?;
     }
     Ok(packer.into_bundle())
+}
+
+/// Returns the files of a packed step that are outside of the script's folder, where its user may not expect code to be taken from: by
+/// their paths, or by links.
+pub(crate) fn files_outside(step: &Step, bundle: &Bundle, script: &Path) -> Vec<PathBuf> {
+    // the folder of a script without a path is empty, which is no path
+    let Ok(folder) = Path::new(".").join(folder(script)).canonicalize() else { return Vec::new() };
+    if step.language.is_compiled() {
+        return Vec::new();
+    }
+    let root = match &step.source {
+        Source::Inline { .. } => Neighbours::for_inline_code(script).root,
+        Source::File(path) => Neighbours::for_file(script, path).root,
+    };
+    let files = bundle.files.iter().filter_map(|file| root.join(&file.path).canonicalize().ok());
+    files.filter(|file| !file.starts_with(&folder)).collect()
 }
 
 struct Packer<'a> {
@@ -78,7 +96,10 @@ impl<'a> Packer<'a> {
 
     fn read(&self, path: &str) -> Result<Bytes, PackError> {
         let path = self.neighbours.root.join(path);
-        std::fs::read(&path).map(Bytes::from).map_err(|source| PackError::Unreadable { path, source })
+        let mut bytes = Vec::new();
+        // a file of the largest size and a byte is too large already
+        let read = File::open(&path).and_then(|file| file.take(MAX_BYTES as u64 + 1).read_to_end(&mut bytes));
+        read.map(|_| Bytes::from(bytes)).map_err(|source| PackError::Unreadable { path, source })
     }
 
     fn add(&mut self, path: String, content: Bytes) -> Result<(), PackError> {
@@ -181,6 +202,27 @@ mod tests {
         let bundle = pack(&step(Source::File("../elsewhere/a.py".into())), &script).expect("packed");
         assert_eq!(bundle.entry, "a.py");
         assert_eq!(bundle.files.len(), 2);
+        let outside = files_outside(&step(Source::File("../elsewhere/a.py".into())), &bundle, &script);
+        assert_eq!(outside.len(), 2, "{outside:?}");
+    }
+
+    #[test]
+    fn a_link_to_a_file_outside_the_scripts_folder_is_found() {
+        let folder = TempDir::new().expect("a folder");
+        fs::create_dir(folder.path().join("here")).expect("a folder");
+        fs::write(folder.path().join("private.py"), "").expect("a file");
+        std::os::unix::fs::symlink("../private.py", folder.path().join("here/b.py")).expect("a link");
+        fs::write(folder.path().join("here/x.bue"), "").expect("a script");
+        let step = step(Source::Inline { text: "import b\n".into(), line: 7 });
+        let script = folder.path().join("here/x.bue");
+        let outside = files_outside(&step, &pack(&step, &script).expect("packed"), &script);
+        assert_eq!(outside, [folder.path().join("private.py").canonicalize().expect("a path")]);
+    }
+
+    #[test]
+    fn a_file_without_an_end_is_too_large() {
+        let script = Path::new("/nowhere/x.bue");
+        assert!(matches!(pack(&step(Source::File("/dev/zero".into())), script), Err(PackError::TooLarge { .. })));
     }
 
     #[test]

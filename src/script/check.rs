@@ -1,22 +1,26 @@
 //! Reads a script and everything its steps name, and reports all problems at once, before anything runs.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use bue_lang::python::SyntaxProblem;
 use bue_lang::{
-    Compiled, Diagnostic, Script, check_code, check_compiled, check_packages, check_scopes, check_sources, check_sql,
-    compile, render,
+    Compiled, Diagnostic, Script, bind_params, check_code, check_compiled, check_packages, check_scopes, check_sources,
+    check_sql, compile, render,
 };
+use bue_model::param::{Argument, RunTime};
 use bue_model::plan::Step;
 use bue_model::{Bundle, Plan};
 use bue_runtime::SqlProblem;
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
 
 use crate::compiled::builder::Builder;
 use crate::config::settings::Settings;
 use crate::deps::locked::{LockedPackages, Wheels};
 use crate::process::command_error::CommandError;
-use crate::process::output::{eprint_coloured, program_failed, use_colour};
-use crate::script::bundle::pack;
+use crate::process::output::{eprint_coloured, eprint_line, program_failed, use_colour};
+use crate::script::bundle::{files_outside, pack};
 use crate::script::code_check::code_problems;
 use crate::script::neighbours::folder;
 use crate::script::read::{read_script, read_source};
@@ -46,17 +50,39 @@ pub(crate) struct ScriptReport {
     compiled: Compiled,
 }
 
-/// Reads and checks a script, and packs the code of its steps. Diagnostics are printed.
-pub(crate) fn load_script(path: &Path, settings: &Settings) -> Result<CheckedScript, CommandError> {
+/// Reads and checks a script, puts the values that were `given` in the places of its parameters, and packs the code of its steps.
+/// Diagnostics are printed.
+pub(crate) fn load_script(
+    path: &Path,
+    given: BTreeMap<String, Argument>,
+    settings: &Settings,
+) -> Result<CheckedScript, CommandError> {
+    load(path, Some(given), settings)
+}
+
+/// Reads and checks a script, and packs the code of its steps. Its plan keeps its parameters. Diagnostics are printed.
+pub(crate) fn load_pipeline(path: &Path, settings: &Settings) -> Result<CheckedScript, CommandError> {
+    load(path, None, settings)
+}
+
+fn load(
+    path: &Path,
+    given: Option<BTreeMap<String, Argument>>,
+    settings: &Settings,
+) -> Result<CheckedScript, CommandError> {
     let mut builder = Builder::new(settings)?;
     let mut report = check_script(path, &settings.cache_dir()?, None).map_err(|message| program_failed(&message))?;
     report.build(path, &mut builder);
+    if let Some(given) = given {
+        report.bind(given);
+    }
     report.print_diagnostics();
     let name = report.name.clone();
     let plan = report.into_plan()?;
     let bundles: Result<Vec<Bundle>, _> = plan.steps.iter().map(|step| bundle(step, path, &mut builder)).collect();
     let mut bundles = bundles.map_err(|message| program_failed(&message))?;
-    let (packages, wheels) = LockedPackages::of_script(path).for_plan(&plan, &settings.cache_dir()?)?;
+    plan.steps.iter().zip(&bundles).for_each(|(step, bundle)| warn_of_files_outside(step, bundle, path));
+    let (packages, wheels) = LockedPackages::for_script(path).for_plan(&plan, &settings.cache_dir()?)?;
     bundles.iter_mut().zip(packages).for_each(|(bundle, packages)| bundle.packages = packages);
     Ok(CheckedScript { name, plan, bundles, wheels })
 }
@@ -65,6 +91,13 @@ fn bundle(step: &Step, script: &Path, builder: &mut Builder) -> Result<Bundle, S
     match builder.pack(step, folder(script)) {
         Some(bundle) => bundle.map_err(|problem| problem.message),
         None => pack(step, script).map_err(|error| error.to_string()),
+    }
+}
+
+fn warn_of_files_outside(step: &Step, bundle: &Bundle, script: &Path) {
+    for file in files_outside(step, bundle, script) {
+        let (step, file) = (&step.name, file.display());
+        eprint_line(&format!("bue: warning: the code of step `{step}` is outside of the script's folder: {file}"));
     }
 }
 
@@ -90,7 +123,7 @@ pub(crate) fn check_script(path: &Path, cache: &Path, served: Option<&[String]>)
     let folder = folder(path);
     let python = check_sources(script, &compiled, |path| read_source(&folder.join(path)));
     let sql = check_sql(script, &compiled, |path| read_source(&folder.join(path)), parse_sql);
-    let locked = LockedPackages::of_script(path);
+    let locked = LockedPackages::for_script(path);
     let packages = check_packages(script, &compiled, |step| locked.problems(step));
     let code = check_code(script, &compiled, |step| code_problems(step, path, &locked.modules(step, cache)));
     compiled.diagnostics.extend(python.into_iter().chain(sql).chain(packages).chain(code));
@@ -120,6 +153,17 @@ impl ScriptReport {
             self.plan = None;
         }
         self.diagnostics.extend(diagnostics);
+    }
+
+    /// Puts values in the places of the parameters. The run's time is now.
+    fn bind(&mut self, given: BTreeMap<String, Argument>) {
+        let Some(plan) = self.plan.take() else { return };
+        let script = Script { path: &self.name, text: &self.text };
+        let time = RunTime { at: Timestamp::now(), zone: TimeZone::UTC };
+        match bind_params(script, &self.compiled, plan, given, &time) {
+            Ok(plan) => self.plan = Some(plan),
+            Err(diagnostics) => self.diagnostics.extend(diagnostics),
+        }
     }
 
     /// Prints each diagnostic with its excerpt.

@@ -57,8 +57,8 @@ struct Walk<'a> {
 impl<'a> Walk<'a> {
     fn new(step: &Step, script: &'a Path) -> Self {
         let (neighbours, inline) = match &step.source {
-            Source::Inline { text, .. } => (Neighbours::of_inline_code(script), Some(text)),
-            Source::File(path) => (Neighbours::of_file(script, path), None),
+            Source::Inline { text, .. } => (Neighbours::for_inline_code(script), Some(text)),
+            Source::File(path) => (Neighbours::for_file(script, path), None),
         };
         let entry = neighbours.entry.clone();
         let mut walk = Self {

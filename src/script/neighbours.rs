@@ -18,14 +18,14 @@ pub(crate) struct Neighbours {
 
 impl Neighbours {
     /// The neighbours of code inside a script. Tracebacks show the file name of the script.
-    pub(crate) fn of_inline_code(script: &Path) -> Self {
+    pub(crate) fn for_inline_code(script: &Path) -> Self {
         let entry = script.file_name().map_or_else(|| "script".into(), |name| name.to_string_lossy().into_owned());
         Self { root: folder(script).to_owned(), entry }
     }
 
     /// The neighbours of a step's file. A file below the script's folder keeps its path; for one elsewhere its own folder is the
     /// root, because a bundle has no `..`.
-    pub(crate) fn of_file(script: &Path, path: &str) -> Self {
+    pub(crate) fn for_file(script: &Path, path: &str) -> Self {
         let folder = folder(script);
         let parts: Option<Vec<&str>> = Path::new(path)
             .components()

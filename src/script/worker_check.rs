@@ -6,8 +6,9 @@
 use bue_model::plan::{Capability, Step};
 use bue_model::wire::WorkerView;
 use bue_model::{HostPattern, Language, NetRule, Plan};
+use bue_runtime::must_be_named;
 
-use crate::config::network::ANY_HOST;
+use crate::config::network::ANY_PUBLIC_HOST;
 
 /// Workers that a message names.
 const MAX_WORKERS: usize = 3;
@@ -118,8 +119,11 @@ fn missing_database(name: &str, worker: &WorkerView) -> Option<Lack> {
 
 /// Returns whether a worker's rule permits everything that a script's rule requests.
 fn covers(allowed: &str, requested: &str) -> bool {
-    if allowed == ANY_HOST || allowed == requested {
+    if allowed == requested {
         return true;
+    }
+    if allowed == ANY_PUBLIC_HOST {
+        return !requested.parse().is_ok_and(|rule| must_be_named(&rule));
     }
     let (Ok(allowed), Ok(requested)) = (allowed.parse::<NetRule>(), requested.parse::<NetRule>()) else { return false };
     let has_methods = allowed.methods.is_empty()
@@ -154,7 +158,7 @@ mod tests {
             line: 7,
             settings,
         };
-        Plan { version: 1, steps: vec![step], nodes: Vec::new(), calls: Vec::new() }
+        Plan { version: 1, steps: vec![step], nodes: Vec::new(), calls: Vec::new(), params: Vec::new() }
     }
 
     fn worker(name: &str, net: &[&str]) -> WorkerView {
@@ -211,6 +215,7 @@ mod tests {
     fn a_rule_covers_narrower_ones() {
         for (allowed, requested) in [
             ("*", "anything:1"),
+            ("*", "1.1.1.1"),
             ("a.com", "a.com:443"),
             ("a.com", "GET a.com"),
             ("GET|HEAD a.com", "GET a.com"),
@@ -221,9 +226,15 @@ mod tests {
             assert!(covers(allowed, requested), "{allowed} covers {requested}");
             assert!(!covers(requested, allowed) || allowed == requested, "{requested} does not cover {allowed}");
         }
-        for (allowed, requested) in
-            [("a.com:443", "a.com"), ("GET a.com", "a.com"), ("*.a.com", "a.com"), ("*.a.com", "ba.com")]
-        {
+        for (allowed, requested) in [
+            ("a.com:443", "a.com"),
+            ("GET a.com", "a.com"),
+            ("*.a.com", "a.com"),
+            ("*.a.com", "ba.com"),
+            ("*", "127.0.0.1:80"),
+            ("*", "10.0.0.0/8"),
+            ("*", "localhost"),
+        ] {
             assert!(!covers(allowed, requested), "{allowed} does not cover {requested}");
         }
     }

@@ -5,10 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use cargo_metadata::{DependencyKind, Metadata, MetadataCommand, Package};
 
 /// Our crates, and what of ours each may use.
-const EDGES: [(&str, &[&str]); 7] = [
+const EDGES: [(&str, &[&str]); 8] = [
     ("bue-model", &[]),
     ("bue-lang", &["bue-model"]),
-    ("bue-runtime", &["bue-model"]),
+    ("bue-sql", &["bue-model"]),
+    ("bue-runtime", &["bue-model", "bue-sql"]),
     ("bue-client", &["bue-model"]),
     ("bue-hub", &["bue-model"]),
     ("bue-worker", &["bue-client", "bue-model", "bue-runtime"]),
@@ -16,13 +17,15 @@ const EDGES: [(&str, &[&str]); 7] = [
 ];
 
 /// What a crate must not use, directly or indirectly, with the property that this protects.
-const FORBIDDEN_CRATES: [(&str, &[&str]); 6] = [
+const FORBIDDEN_CRATES: [(&str, &[&str]); 7] = [
     // plain data, builds for wasm32
     ("bue-model", &["tokio", "hyper", "rusqlite", "wasmtime", "anyhow"]),
     // does not access disk, network, clock or environment
     ("bue-lang", &["tokio", "hyper", "rusqlite", "wasmtime", "anyhow", "tempfile", "rustix"]),
-    // independent of jobs and the hub; it sends the HTTP requests of steps (`runtime/src/parent/egress`), but none to our servers
-    ("bue-runtime", &["bue-client", "anyhow"]),
+    // part of a guest: builds for wasm32, and its rows come from and go to a host
+    ("bue-sql", &["tokio", "hyper", "wasmtime", "anyhow", "tempfile", "rustix"]),
+    // independent of jobs and the hub; it executes no SQL itself; it sends the HTTP requests of steps (`runtime/src/parent/egress`), but none to our servers
+    ("bue-runtime", &["bue-client", "rusqlite", "anyhow"]),
     // stores no state and decodes no value
     ("bue-worker", &["rusqlite", "wasmtime", "hyper", "anyhow"]),
     // executes no steps
@@ -87,11 +90,12 @@ fn the_sdk_uses_the_model_and_nothing_else_of_ours() {
     assert_eq!(used, BTreeSet::from(["bue-model", "bue-step-macros"]));
 }
 
-/// `bue-model` is the exception: the Python guest, a separate workspace, uses it too.
+/// `bue-model` and `bue-sql` are the exceptions: the guests, a separate workspace, use them too.
 #[test]
 fn only_the_workspace_names_versions() {
     let metadata = metadata();
-    let members = metadata.packages.iter().filter(|package| !["bue", "bue-model"].contains(&package.name.as_str()));
+    let members =
+        metadata.packages.iter().filter(|package| !["bue", "bue-model", "bue-sql"].contains(&package.name.as_str()));
     for package in members {
         let manifest = std::fs::read_to_string(&package.manifest_path).expect("a manifest");
         let own = manifest.lines().filter(|line| line.contains("version = \"") || line.contains("= \"^"));

@@ -1,6 +1,7 @@
 //! Steps of compiled languages, from their source or module to a result, with the real compilers.
 
-use std::fs;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
 
 use serde_json::json;
 
@@ -65,6 +66,25 @@ fn a_missing_compiler_is_reported_with_an_install_hint() {
             crate::project::finish_command(command.env("PATH", project.folder().path()).env_remove("WASI_SDK_PATH"));
         output.expect_code(1).expect_stderr(&["E0056", "step `s` needs", words]);
     }
+}
+
+/// Stands in for clang, and reports what it was given.
+const REPORTER: &str =
+    "#!/bin/sh\nfor argument; do echo \"argument $argument\"; done >&2\nenv | grep -e canary -e HARMLESS >&2\nexit 1\n";
+
+#[test]
+fn a_compiler_gets_no_secrets_and_no_options_from_file_names() {
+    let project = Project::new(&[("-fplugin=x.c", "int main;"), ("sdk/bin/clang", REPORTER)]);
+    project.write("y.bue", &one("c", "-fplugin=x.c"));
+    fs::set_permissions(project.path("sdk/bin/clang"), Permissions::from_mode(0o755)).expect("a program");
+    let mut command = project.command(&["check", "y.bue"]);
+    command.env("WASI_SDK_PATH", project.path("sdk")).env("HARMLESS", "seen");
+    for secret in ["BUE_TOKEN", "BUE_SECRET_KEY", "POSTGRES_PASSWORD", "PGPASSWORD", "AWS_SECRET_ACCESS_KEY"] {
+        command.env(secret, "canary-71c2");
+    }
+    let output = crate::project::finish_command(&mut command).expect_code(1);
+    output.expect_stderr(&["argument ./-fplugin=x.c\n", "HARMLESS=seen"]);
+    assert!(!output.stderr.contains("canary-71c2"), "{}", output.stderr);
 }
 
 #[test]

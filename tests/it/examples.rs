@@ -126,7 +126,7 @@ fn the_report_api_works_with_requests() {
         return println!("not tested: {}", fetched.stderr);
     }
     fetched.expect_code(0);
-    let output = project.bue(&["run", "--json", "--allow-net", "pipeline.bue"]).expect_code(0);
+    let output = project.bue(&["run", "--json", "--allow-net", &address, "pipeline.bue"]).expect_code(0);
     let accounts = output.last();
     let accounts = accounts.as_array().expect("one result an account");
     assert_eq!(accounts.len(), 300);

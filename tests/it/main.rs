@@ -25,7 +25,10 @@
 //! terminal       what others wrote cannot control the terminal
 //! wall           what sandboxes give up before they run steps
 //! network        what steps can and cannot reach
+//! trust          settings of the working directory, before and after `bue trust`
 //! packages       Python packages, from `!requires` to a worker
+//! params         values as arguments, parameters of scripts
+//! pipelines      published scripts: publish, invoke, unpublish
 //! reliability    services that are killed, paused, stopped and disconnected
 //! boundaries     which crate may use which
 //! mistakes       what users do wrong: command, exit code and message
@@ -56,9 +59,12 @@ mod mistakes;
 mod modules;
 mod network;
 mod packages;
+mod params;
+mod pipelines;
 mod postgres;
 mod postgres_steps;
 mod project;
+mod pty;
 mod reliability;
 mod results;
 mod run;
@@ -67,6 +73,7 @@ mod services;
 mod terminal;
 mod tls;
 mod tokens;
+mod trust;
 mod verbs;
 mod visibility;
 mod wall;

@@ -13,17 +13,21 @@ use syn::visit::{self, Visit};
 use syn::{Attribute, Item, ItemMod, ItemUse, Macro, UseTree, Visibility};
 
 /// The root file of every crate, from the project's root.
-const CRATES: [&str; 10] = [
+const CRATES: [&str; 14] = [
     "model/src/lib.rs",
     "lang/src/lib.rs",
+    "sql/src/lib.rs",
     "client/src/lib.rs",
     "runtime/src/lib.rs",
     "hub/src/lib.rs",
     "worker/src/lib.rs",
     "src/main.rs",
+    "guest-sdk/contract/src/lib.rs",
     "guest-sdk/python/src/lib.rs",
     "guest-sdk/python/sqlite3/src/lib.rs",
     "guest-sdk/rust/src/lib.rs",
+    "guest-sdk/sqlite/src/lib.rs",
+    "guest-sdk/sqlite3/src/lib.rs",
 ];
 
 /// A module's path below its crate: `["jobs", "pick"]`.

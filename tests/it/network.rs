@@ -60,9 +60,9 @@ fn a_server_is_reached_if_both_sides_allow_it() {
     let rule = server.to_string();
     let ways: [&[&str]; 4] = [
         &["run", "x.bue", "--json", "--allow-net", &rule],
-        &["run", "--json", "--allow-net", "x.bue"],
+        &["run", "--json", "--allow-net", &rule, "--allow-net", "x.bue"],
         &["run", "--allow-net=10.0.0.0/8", "--allow-net", "127.0.0.0/8", "x.bue", "--json"],
-        &["run", "x.bue", "--json", "--allow-net"],
+        &["run", "x.bue", "--json", "--allow-net", "*,127.0.0.1"],
     ];
     for way in ways {
         let output = project.bue(way).expect_code(0);
@@ -78,8 +78,9 @@ fn a_server_is_not_reached_if_only_one_side_allows_it() {
     prepare();
     let (server, requests) = server();
     let (rule, asked) = (server.to_string(), allowing(server));
-    let cases: [(&str, &[&str], &[&str]); 4] = [
+    let cases: [(&str, &[&str], &[&str]); 5] = [
         (&asked, &[], &["the worker does not allow", "--allow-net 127.0.0.1"]),
+        (&asked, &["--allow-net"], &["`--allow-net` allows public addresses only", "--allow-net 127.0.0.1"]),
         ("", &["--allow-net", &rule], &["the script does not allow", "`!allow net 127.0.0.1"]),
         (&asked, &["--allow-net", "api.example.com"], &["the worker does not allow"]),
         ("!allow net POST 127.0.0.1", &["--allow-net"], &["the script does not allow"]),
@@ -98,26 +99,40 @@ fn a_server_is_not_reached_if_only_one_side_allows_it() {
 #[test]
 fn a_secret_reaches_only_its_server() {
     const CANARY: &str = "canary-81c2";
+    // the server speaks http
+    const INSECURE: &str = "[secrets]\nKEY = { insecure = true }\n";
     prepare();
     let (server, _) = server();
     let settings = format!("{}\n!allow secret KEY", allowing(server));
     let project = script(&settings, server, "Bearer secret:KEY");
-    let mut command = project.command(&["run", "x.bue", "--json", "--allow-net"]);
+    let named = server.to_string();
+    project.write("bue.toml", INSECURE);
+    let mut command = project.command(&["run", "x.bue", "--json", "--allow-net", &named]);
     let output = process::output(command.env("BUE_SECRET_KEY", CANARY)).expect("bue starts");
     let text = String::from_utf8_lossy(&output.stdout);
     assert!(text.contains(&format!("authorization: Bearer {CANARY}")), "{text}");
-    // it is not sent to a host that `hosts` does not allow, not returned by `bue.secret`, and not used without `!allow secret`
-    project.write("bue.toml", "[secrets]\nKEY = { env = 'ELSEWHERE', hosts = ['api.example.com'] }\n");
     let reading = python("read", "import bue\ndef read():\n    return bue.secret('KEY')", "read()");
     let unasked = script(&allowing(server), server, "secret:KEY");
+    unasked.write("bue.toml", INSECURE);
     let reader = Project::script(&format!("!allow secret KEY\n{reading}"));
-    for project in [&project, &reader, &unasked] {
-        let mut command = project.command(&["run", "x.bue", "--json", "--allow-net"]);
+    let hosts = "[secrets]\nKEY = { env = 'ELSEWHERE', insecure = true, hosts = ['api.example.com'] }\n";
+    let scopes = "[secrets]\nKEY = { insecure = true, scopes = ['reports'] }\n";
+    // not to a host that `hosts` does not name, not in the clear, not in another scope; not returned by `bue.secret`, and not used
+    // without `!allow secret`
+    for (project, settings) in [
+        (&project, hosts),
+        (&project, "[secrets]\nKEY = { }\n"),
+        (&project, scopes),
+        (&reader, INSECURE),
+        (&unasked, INSECURE),
+    ] {
+        project.write("bue.toml", settings);
+        let mut command = project.command(&["run", "x.bue", "--json", "--allow-net", &named]);
         let output =
             process::output(command.env("BUE_SECRET_KEY", CANARY).env("ELSEWHERE", CANARY)).expect("bue starts");
         let text = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-        assert_eq!(output.status.code(), Some(1), "{text}");
-        assert!(text.contains("secret KEY") && !text.contains(CANARY), "{text}");
+        assert_eq!(output.status.code(), Some(1), "{settings}: {text}");
+        assert!(text.contains("secret KEY") && !text.contains(CANARY), "{settings}: {text}");
     }
     reader.write("secret.txt", &format!("{CANARY}\n"));
     reader.write("bue.toml", "[secrets]\nKEY = { file = 'secret.txt', readable = true }\n");

@@ -1,9 +1,12 @@
 //! postgres steps from the outside: settings, pipes through several languages, the example.
 
 use bue_test_support::cluster::shared;
+use bue_test_support::wait::wait_until;
 use serde_json::json;
+use tempfile::TempDir;
 
-use crate::project::{CommandOutput, Project, finish, prepare};
+use crate::project::{CommandOutput, Project, bue, finish, prepare};
+use crate::services::Server;
 
 /// The address of a database, and its parts.
 struct Address {
@@ -14,7 +17,7 @@ struct Address {
 
 fn database() -> Address {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a reactor");
-    let whole = runtime.block_on(shared().database());
+    let whole = runtime.block_on(shared().step_database());
     let part = |name: &str| {
         let parts = whole.split(' ').filter_map(|part| part.split_once('='));
         parts.into_iter().find(|(key, _)| *key == name).map(|(_, value)| value.to_owned()).expect("a part")
@@ -59,7 +62,7 @@ fn python_postgres_and_sqlite_are_one_pipe() {
     let project = Project::script(PYTHON_POSTGRES_SQLITE);
     let parts = [
         ("POSTGRES_HOST", address.host.as_str()),
-        ("POSTGRES_USER", "postgres"),
+        ("POSTGRES_USER", "steps"),
         ("POSTGRES_DATABASE", &address.database),
     ];
     let expected = json!([{"rows": 2500, "sum": 6_247_500, "first": "it's 0"}]);
@@ -153,4 +156,70 @@ c()
     let row = json!([{"n": 0, "sum": null, "day": null}]);
     assert_eq!(output.values().iter().filter(|value| **value == row).count(), 2, "{}", output.stdout);
     output.expect_stderr(&["column `sum`, row 1 (the first is row 1): the script does not declare this column"]);
+}
+
+/// A worker with the database of its hub, as a common `.env` gives it to both.
+#[test]
+fn a_step_cannot_use_the_database_of_the_hub() {
+    prepare();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a reactor");
+    let hub_database = runtime.block_on(shared().database());
+    let folder = TempDir::new().expect("a folder");
+    let bucket = Server::start(&folder, &["bucket", "-b", "127.0.0.1:0", "--store", "dir:blobs"]);
+    let with_database = |arguments: &[&str]| {
+        let mut command = bue();
+        command.args(arguments).current_dir(folder.path()).env("BUE_POSTGRES_URL", &hub_database);
+        Server::from_command(command)
+    };
+    let hub = with_database(&["hub", "-b", "127.0.0.1:0", "-k", &bucket.address, "--store", "postgres:"]);
+    let worker = with_database(&["worker", "-b", &hub.address, "-s", "default"]);
+    let project =
+        Project::script("jobs:\n    postgres\n    x\n    `SELECT count(*) FROM bue.job`\nall = | jobs\nall()\n");
+    let upload = ["upload", "-b", &hub.address, "-f", "x.bue", "--wait"];
+    let reason = ["the role `postgres`", "superuser", "--allow-privileged-postgres", "docs/sql.md"];
+    project.bue(&upload).expect_code(1).expect_stderr(&reason);
+    wait_until("the worker says so before a step comes", || worker.stderr().contains("postgres steps will fail"));
+    worker.stop();
+    let insisting = with_database(&["worker", "-b", &hub.address, "-s", "default", "--allow-privileged-postgres"]);
+    project.bue(&upload).expect_code(0);
+    assert!(!insisting.stderr().contains("postgres steps will fail"), "{}", insisting.stderr());
+    for server in [insisting, hub, bucket] {
+        server.stop();
+    }
+}
+
+/// `bue run` alone refuses such a role as well.
+#[test]
+fn a_superuser_must_be_allowed_on_a_laptop_too() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a reactor");
+    let address = runtime.block_on(shared().database());
+    let project = Project::script("one:\n    postgres\n    x\n    `SELECT 1::bigint AS n`\np = | one\np()\n");
+    let url = ("BUE_POSTGRES_URL", address.as_str());
+    run(&project, "x.bue", &[url]).expect_code(1).expect_stderr(&["superuser", "--allow-privileged-postgres"]);
+    let allowed = run(&project, "x.bue", &[url, ("BUE_ALLOW_PRIVILEGED_POSTGRES", "true")]).expect_code(0);
+    assert_eq!(allowed.last(), json!([{"n": 1}]));
+}
+
+#[test]
+fn a_connection_is_for_the_scopes_that_the_worker_names() {
+    let address = database();
+    let step = |scope: &str, setting: &str| {
+        format!("!scope {scope}\n{setting}\none:\n    postgres\n    x\n    `SELECT 1::bigint AS n`\np = | one\np()\n")
+    };
+    let project = Project::new(&[]);
+    let url = &address.whole;
+    let settings =
+        format!("[postgres]\nurl = '{url}'\nscopes = ['a', 'b']\n[postgres.reports]\nurl = '{url}'\nscopes = ['c']\n");
+    project.write("bue.toml", &settings);
+    for (scope, setting, code) in
+        [("b", "", 0), ("c", "", 1), ("c", "!allow postgres reports", 0), ("b", "!allow postgres reports", 1)]
+    {
+        project.write("x.bue", &step(scope, setting));
+        let output = run(&project, "x.bue", &[]).expect_code(code);
+        if code == 1 {
+            output.expect_stderr(&[&format!("not for steps of the scope `{scope}`"), "`scopes`"]);
+        }
+    }
+    project.write("bue.toml", &format!("[postgres.reports]\nurl = '{url}'\nscopes = 'c'\n"));
+    run(&project, "x.bue", &[]).expect_code(2).expect_stderr(&["`scopes` of `[postgres.reports]`", "list of texts"]);
 }

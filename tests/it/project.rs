@@ -62,7 +62,17 @@ impl Project {
         self.folder.path().join(path)
     }
 
+    /// Writes a file. The user of the tests trusts the settings that they write.
     pub(crate) fn write(&self, path: &str, text: &str) {
+        self.write_untrusted(path, text);
+        if [".env", "bue.toml"].contains(&path) {
+            // a file that cannot be parsed is not trusted, and every command says so
+            finish(self.command(&["trust"]));
+        }
+    }
+
+    /// Writes a file, as somebody else would.
+    pub(crate) fn write_untrusted(&self, path: &str, text: &str) {
         let path = self.path(path);
         fs::create_dir_all(path.parent().expect("a parent")).expect("folders");
         fs::write(path, text).expect("a file");
@@ -160,6 +170,8 @@ pub(crate) fn bue() -> Command {
         }
     }
     command.env("BUE_CACHE_DIR", cache_dir()).env("BUE_STATE_DIR", state_dir());
+    // no settings of the user who runs the tests
+    command.env("BUE_CONFIG_DIR", cache_dir().with_file_name("config"));
     command.env_remove("ENV_PATH").stdin(Stdio::null());
     command
 }

@@ -241,7 +241,8 @@ fn a_failed_job_is_printed_with_its_last_log_lines_and_what_it_blocks() {
         "p = bad | after\np()\ng = good()\n".to_owned(),
     ];
     let output = Project::script(&script.concat()).run().expect_code(1);
-    output.expect_stderr(&["step `bad`", "ValueError: no such account", "about to fail", "after"]);
+    output.expect_stderr(&["step `bad`", "ValueError: no such account", "about to fail"]);
+    output.expect_stderr(&["blocked by failed jobs, never started: after (1 job): job 2 (because of job 1)"]);
     let json = output.json();
     assert_eq!(json["state"], "failed");
     assert_eq!(json["results"][0]["value"], Value::Null);
@@ -277,6 +278,32 @@ fn of_forty_rounds_the_twenty_that_failed_are_named() {
     assert_eq!(failed[3]["rounds"][0]["variable"], "account");
     assert_eq!(failed[3]["arguments"], json!([{ "name": "account", "value": "{'id': 7, …}" }]));
     assert!(failed[3]["line"].as_u64() > failed[3]["rounds"][0]["line"].as_u64(), "{}", failed[3]);
+}
+
+#[test]
+fn the_rounds_that_never_started_are_named_with_the_job_that_blocks_them() {
+    let script = [
+        step("numbers", "def numbers():\n    return range(20)"),
+        step("work", "def work(n):\n    if n % 2:\n        raise ValueError('odd')\n    return n"),
+        step("store", "def store(n):\n    return n"),
+        step("sum_up", "def sum_up(ns):\n    return sum(ns)"),
+        "p = work | store\nr = [p(n) for n in numbers()]\nsum_up(r)\n".to_owned(),
+    ];
+    let output = Project::script(&script.concat()).run().expect_code(1);
+    let line = |step: &str| {
+        let start = format!("blocked by failed jobs, never started: {step} (");
+        output.stderr.lines().find_map(|line| line.strip_prefix(&start)).expect("a line").to_owned()
+    };
+    let rounds = line("store");
+    let (rounds, more) = rounds.split_at(rounds.rfind(", …").expect("more"));
+    assert!(rounds.starts_with("10 jobs): round 2 (job ") && more == ", …", "{}", output.stderr);
+    let failed = output.json()["failed"].as_array().expect("a list").clone();
+    for (position, number) in (2..=10).step_by(2).enumerate() {
+        let job = failed[position]["job"].as_u64().expect("a number");
+        let expected = format!("round {number} (job {}, because of job {job})", job + 1);
+        assert!(rounds.contains(&expected), "{expected} is not in {rounds}");
+    }
+    assert!(line("sum_up").starts_with("1 job): job "), "{}", output.stderr);
 }
 
 #[test]

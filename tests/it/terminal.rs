@@ -1,5 +1,12 @@
 //! What others wrote (exceptions, traces, SQL errors, names, output) cannot control the terminal of the one who looks at it.
 
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
+
+use bue_client::HubClient;
+use bue_model::wire::{Report, ReportBatch, Verdict};
+use bue_model::{JobId, Outcome, Token};
+use bue_test_support::wait::{DEADLINE, wait_until};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -92,5 +99,58 @@ fn the_verbs_print_no_control_characters_of_runs_of_others() {
     run(&["why", "1", "--json"], 0);
     let result = run(&["result", "last", "--json"], 1).json();
     assert!(errors(&result).iter().any(|error| error.contains(TEXT)), "{result}");
-    expect_printable(CommandOutput { code: 0, stdout: String::new(), stderr: worker.stderr() });
+    send_forged_report(&hub.address);
+    wait_until("the hub has logged the worker's name", || hub.stderr().contains("[2J"));
+    for server in [&worker, &hub, &bucket] {
+        expect_printable(CommandOutput { code: 0, stdout: String::new(), stderr: server.stderr() });
+    }
+}
+
+/// Sends the hub a report under a lease that it has not granted, from a worker with a hostile name, which it logs.
+fn send_forged_report(hub: &str) {
+    let report = Report {
+        job: JobId(1),
+        token: Token::unsealed(7),
+        outcome: Outcome::Cancelled,
+        log: None,
+        arguments: Vec::new(),
+        run_ms: 1,
+    };
+    let batch = ReportBatch { worker: "w\u{1b}[2J\u{9b}\u{202e}x".to_owned(), reports: vec![report] };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    let verdicts = runtime.block_on(async {
+        let client = HubClient::new(&[hub.to_owned()]).expect("a client");
+        client.report(&batch).await.expect("verdicts")
+    });
+    assert_eq!(verdicts, [Verdict::LeaseLost]);
+}
+
+/// What the hub answers can be shown as it is sent.
+#[test]
+fn the_hub_sends_no_control_characters() {
+    prepare();
+    let folder = TempDir::new().expect("a folder");
+    let bucket = Server::start(&folder, &["bucket", "-b", "127.0.0.1:0"]);
+    let hub = Server::start(&folder, &["hub", "-b", "127.0.0.1:0", "-k", &bucket.address]);
+    let project = Project::new(&[(NAME, &script()), ("bue.toml", &client(&hub, &bucket))]);
+    let _worker = Server::start(project.folder(), &["worker"]);
+    project.bue(&["upload", "--wait", "-f", NAME]).expect_code(1);
+    let mut texts = String::new();
+    for path in ["/v1/runs", "/v1/jobs/1", "/v1/jobs/1/why", "/v1/jobs/2", "/v1/jobs/4"] {
+        let text = get(&hub.address, path);
+        let output = CommandOutput { code: 0, stdout: text.replace('\r', ""), stderr: String::new() };
+        texts.push_str(&expect_printable(output).stdout);
+    }
+    assert!(texts.contains("x\\u001b[2J\\u202ey.bue") && texts.contains("\\u009b31m"), "{texts}");
+}
+
+/// The answer to a request, as it is sent.
+fn get(address: &str, path: &str) -> String {
+    let mut stream = TcpStream::connect(address).expect("a connection");
+    stream.set_read_timeout(Some(DEADLINE)).expect("a timeout");
+    write!(stream, "GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n").expect("sent");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("an answer");
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    answer
 }

@@ -163,7 +163,10 @@ fn a_scope_without_a_worker_is_reported_at_once() {
     let lines = Lines::new(wait.stderr.take().expect("stderr"));
     expected.iter().for_each(|part| drop(lines.find(part)));
     let view = || services.bue(&["status", run, "--json"]).expect_code(0).json();
-    assert_eq!(view()["unserved"], json!([{ "scope": "heavy", "steps": ["heavy", "other"], "jobs": 2 }]));
+    assert_eq!(
+        view()["unserved"],
+        json!([{ "scope": "heavy", "steps": ["heavy", "other"], "more_steps": 0, "jobs": 2 }])
+    );
     let worker = services.worker("heavy");
     assert!(exit_status("bue wait exits", &mut wait).success());
     wait_until("the run has ended", || view()["state"] == "completed");

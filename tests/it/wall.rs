@@ -6,14 +6,17 @@ use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use bue_runtime::{Egress, Hosts, HostsConfig, Prepared, RuntimeError, Sites, WallMode};
+use bue_model::WallPart;
+use bue_runtime::{Egress, HostLifecycle, Hosts, HostsConfig, Prepared, RuntimeError, Sites, WallMode};
 use bue_test_support::wait::wait_until;
 use seccompiler::{SeccompAction, SeccompFilter, TargetArch, apply_filter};
 
 use crate::project::{CommandOutput, Project, cache_dir, finish, prepare, python, state_dir};
 use crate::services::Server;
 
-const PARTS: [&str; 4] = ["seccomp", "landlock", "no-dumps", "own-user"];
+fn parts() -> [&'static str; 4] {
+    WallPart::ALL.map(WallPart::name)
+}
 
 /// Runs a command in a thread that lacks Landlock, and so do the processes that it starts.
 fn finish_without_landlock(command: Command) -> CommandOutput {
@@ -36,8 +39,8 @@ fn a_worker_explains_its_wall() {
     let project = Project::new(&[]);
     let output = project.bue(&["worker", "--explain-wall", "--wall", "require"]).expect_code(0);
     let lines: Vec<&str> = output.stdout.lines().collect();
-    assert_eq!(lines.len(), PARTS.len(), "{output:?}");
-    for (line, part) in lines.iter().zip(PARTS) {
+    assert_eq!(lines.len(), parts().len(), "{output:?}");
+    for (line, part) in lines.iter().zip(parts()) {
         assert!(line.starts_with(part) && line.contains(" up"), "{line}");
     }
 
@@ -65,7 +68,7 @@ fn a_worker_requires_a_wall() {
 
     let worker = Server::from_command(worker("require"));
     wait_until("the wall is logged", || worker.stderr_count("the wall around sandboxes is up") == 1);
-    for part in PARTS {
+    for part in parts() {
         let line = format!("bue_worker_walls{{part=\"{part}\"}} 1\n");
         wait_until(&line, || get(&hub.address, "/metrics").contains(&line));
     }
@@ -100,6 +103,7 @@ fn the_command_has_the_wall_that_stops_a_host_that_was_broken_out_of() {
         prepared,
         egress: Egress::closed(),
         wall: WallMode::Best,
+        lifecycle: HostLifecycle::default(),
     };
     let tokio = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     let report = match tokio.block_on(Hosts::start(config)) {

@@ -28,11 +28,30 @@ pub(crate) struct Admission {
     pending_starts: Arc<PendingStarts>,
 }
 
+/// Jobs that wait for the compiler and take no capacity. More would be more than the worker should hold while others are idle.
+const MAX_WAITING_FOR_COMPILER: usize = 1_000;
+
 /// The jobs that were admitted and that no sandbox host counts yet.
 #[derive(Debug, Default)]
 struct PendingStarts {
     jobs: AtomicUsize,
+    /// Those of them that wait for the compiler.
+    waiting_for_compiler: AtomicUsize,
     changed: Notify,
+}
+
+impl PendingStarts {
+    /// Counts one more job.
+    fn count(self: Arc<Self>) -> Arc<Self> {
+        self.jobs.fetch_add(1, Ordering::Relaxed);
+        self
+    }
+
+    /// Returns how many of the jobs may start at any moment.
+    fn about_to_start(&self) -> usize {
+        let waiting = self.waiting_for_compiler.load(Ordering::Relaxed).min(MAX_WAITING_FOR_COMPILER);
+        self.jobs.load(Ordering::Relaxed).saturating_sub(waiting)
+    }
 }
 
 /// The permission to lease one job.
@@ -52,6 +71,32 @@ impl Drop for PendingStart {
     fn drop(&mut self) {
         self.0.jobs.fetch_sub(1, Ordering::Relaxed);
         self.0.changed.notify_waiters();
+    }
+}
+
+/// A job that waits until its code is compiled, which may take minutes.
+#[derive(Debug)]
+pub(crate) struct WaitingForCompiler(PendingStart);
+
+impl PendingStart {
+    /// The job waits: others may start before it.
+    pub(crate) fn wait_for_compiler(self) -> WaitingForCompiler {
+        self.0.waiting_for_compiler.fetch_add(1, Ordering::Relaxed);
+        self.0.changed.notify_waiters();
+        WaitingForCompiler(self)
+    }
+}
+
+impl WaitingForCompiler {
+    /// The job is about to start.
+    pub(crate) fn end(self) -> PendingStart {
+        PendingStart(Arc::clone(&self.0.0).count())
+    }
+}
+
+impl Drop for WaitingForCompiler {
+    fn drop(&mut self) {
+        self.0.0.waiting_for_compiler.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -106,7 +151,7 @@ impl Admission {
     }
 
     fn core_capacity(&self) -> usize {
-        self.hosts.free_capacity().saturating_sub(self.pending_starts.jobs.load(Ordering::Relaxed))
+        self.hosts.free_capacity().saturating_sub(self.pending_starts.about_to_start())
     }
 
     async fn memory_capacity(&self) -> usize {
@@ -116,8 +161,7 @@ impl Admission {
     }
 
     fn permit(&self, slot: OwnedSemaphorePermit) -> Permit {
-        self.pending_starts.jobs.fetch_add(1, Ordering::Relaxed);
-        Permit { slot, pending_start: PendingStart(Arc::clone(&self.pending_starts)) }
+        Permit { slot, pending_start: PendingStart(Arc::clone(&self.pending_starts).count()) }
     }
 }
 
@@ -155,9 +199,29 @@ mod tests {
 
     #[test]
     fn a_job_counts_as_starting_until_its_pending_start_is_dropped() {
-        let pending_starts = Arc::new(PendingStarts { jobs: AtomicUsize::new(1), changed: Notify::new() });
-        let pending_start = PendingStart(Arc::clone(&pending_starts));
+        let pending_starts = Arc::new(PendingStarts::default());
+        let pending_start = PendingStart(Arc::clone(&pending_starts).count());
+        assert_eq!(pending_starts.about_to_start(), 1);
         drop(pending_start);
-        assert_eq!(pending_starts.jobs.load(Ordering::Relaxed), 0);
+        assert_eq!(pending_starts.about_to_start(), 0);
+    }
+
+    #[test]
+    fn jobs_that_wait_for_the_compiler_leave_their_capacity_to_others() {
+        let pending_starts = Arc::new(PendingStarts::default());
+        let start = || PendingStart(Arc::clone(&pending_starts).count());
+        let mut waiting: Vec<_> = (0..40).map(|_| start().wait_for_compiler()).collect();
+        let other = start();
+        assert_eq!(pending_starts.about_to_start(), 1);
+        let compiled = waiting.pop().expect("one").end();
+        assert_eq!(pending_starts.about_to_start(), 2);
+        drop((waiting, other, compiled));
+        assert_eq!(
+            (pending_starts.about_to_start(), pending_starts.waiting_for_compiler.load(Ordering::Relaxed)),
+            (0, 0)
+        );
+        let waiting: Vec<_> = (0..MAX_WAITING_FOR_COMPILER + 3).map(|_| start().wait_for_compiler()).collect();
+        assert_eq!(pending_starts.about_to_start(), 3, "a worker does not hold any number of them");
+        drop(waiting);
     }
 }

@@ -33,7 +33,7 @@ pub struct WorkerConfig {
     pub hosts: usize,
     /// The program that runs a sandbox host, and its arguments.
     pub sandbox_command: (PathBuf, Vec<OsString>),
-    /// The compiled Python guest and its base image.
+    /// The compiled guests and their base images.
     pub prepared: Prepared,
     /// The wall around the sandbox hosts.
     pub wall: WallMode,

@@ -15,8 +15,15 @@ use crate::blobs;
 /// The size in bytes of the cache of values. The elements of a loop come in chunks, and each element of a chunk is soon a job here.
 const MAX_CACHED_VALUE_BYTES: u64 = 128 * 1024 * 1024;
 
-/// The number of cached bundles. A worker rarely runs more different steps at a time.
-const MAX_CACHED_BUNDLES: usize = 1_000;
+/// The size in bytes of the cache of bundles. One may have 128 MiB, which is a compiled step of an unusual size.
+const MAX_CACHED_BUNDLE_BYTES: u64 = 256 * 1024 * 1024;
+
+/// The number of bundles that the cache has room for. It determines the number of the cache's parts, each of which must have room
+/// for a large bundle.
+const EXPECTED_BUNDLES: usize = 64;
+
+/// The largest number of files in a bundle. The command packs at most a thousand.
+const MAX_BUNDLE_FILES: u64 = 10_000;
 
 /// The size in bytes of unpacked packages on the disk that no step uses. A set may have 512 MiB.
 const MAX_CACHED_SITE_BYTES: u64 = 2 * 1024 * 1024 * 1024;
@@ -49,7 +56,7 @@ pub(crate) enum FetchError {
 pub(crate) struct Fetch {
     bucket: Arc<BucketClient>,
     values: Cache<BlobHash, Bytes, ByteWeighter>,
-    bundles: Cache<BlobHash, Arc<Bundle>>,
+    bundles: Cache<BlobHash, Arc<Bundle>, ByteWeighter>,
     /// Unpacked packages, by their content.
     unpacked: Cache<BlobHash, Arc<Site>, ByteWeighter>,
     sites: Sites,
@@ -64,6 +71,14 @@ impl Weighter<BlobHash, Bytes> for ByteWeighter {
     }
 }
 
+impl Weighter<BlobHash, Arc<Bundle>> for ByteWeighter {
+    fn weight(&self, _: &BlobHash, bundle: &Arc<Bundle>) -> u64 {
+        let files = bundle.files.iter().map(|file| file.path.len() + file.content.len() + size_of_val(file));
+        let packages = bundle.packages.iter().map(|package| package.file.len() + size_of_val(package));
+        files.chain(packages).sum::<usize>() as u64 + 4096
+    }
+}
+
 impl Weighter<BlobHash, Arc<Site>> for ByteWeighter {
     fn weight(&self, _: &BlobHash, site: &Arc<Site>) -> u64 {
         site.bytes() + 4096
@@ -75,7 +90,7 @@ impl Fetch {
         Self {
             bucket,
             values: Cache::with_weighter(10_000, MAX_CACHED_VALUE_BYTES, ByteWeighter),
-            bundles: Cache::new(MAX_CACHED_BUNDLES),
+            bundles: Cache::with_weighter(EXPECTED_BUNDLES, MAX_CACHED_BUNDLE_BYTES, ByteWeighter),
             unpacked: Cache::with_weighter(100, MAX_CACHED_SITE_BYTES, ByteWeighter),
             sites,
         }
@@ -95,7 +110,7 @@ impl Fetch {
     pub(crate) async fn bundle(&self, code: &BlobRef) -> Result<Arc<Bundle>, FetchError> {
         let load = async {
             let bytes = self.bucket.get(code).await.map_err(|error| FetchError::Bucket(code.hash, error))?;
-            postcard::from_bytes(&bytes).map(Arc::new).map_err(|_| FetchError::Malformed("the step's code", "a bundle"))
+            decode_bundle(&bytes).map(Arc::new).ok_or(FetchError::Malformed("the step's code", "a bundle"))
         };
         self.bundles.get_or_insert_async(&code.hash, load).await
     }
@@ -199,6 +214,17 @@ impl Fetch {
     }
 }
 
+/// Decodes a bundle; `None` if the bytes are none, or one with too many files. The number of files is checked first: two bytes of an
+/// empty file become dozens in memory, so that a bundle of the size that is allowed could take gigabytes.
+fn decode_bundle(bytes: &[u8]) -> Option<Bundle> {
+    // the fields before the files, and the length of their list
+    let ((_, _, files), _) = postcard::take_from_bytes::<(&str, u32, u64)>(bytes).ok()?;
+    if files > MAX_BUNDLE_FILES {
+        return None;
+    }
+    postcard::from_bytes(bytes).ok()
+}
+
 /// Refuses packages whose declared sizes are over the limits, before any is fetched.
 fn check_declared_sizes(packages: &[Package], limits: &Limits) -> Result<(), BadPackages> {
     let bytes = packages.iter().fold(0_u64, |sum, package| sum.saturating_add(package.wheel.len));
@@ -220,4 +246,38 @@ fn content_key(packages: &[Package]) -> BlobHash {
 fn items_of(chunk: &Bytes) -> Result<impl Iterator<Item = Result<&[u8], FetchError>>, FetchError> {
     let items = cbor::array_items(chunk).ok().flatten().ok_or(NO_ARRAY)?;
     Ok(items.map(|item| item.map_err(|_| NO_ARRAY)))
+}
+
+#[cfg(test)]
+mod tests {
+    use bue_model::SourceFile;
+
+    use super::*;
+
+    fn bundle(files: usize, content: &Bytes) -> Bundle {
+        let file = SourceFile { path: "a.py".to_owned(), content: content.clone() };
+        Bundle { entry: "a.py".to_owned(), first_line: 1, files: vec![file; files], packages: Vec::new() }
+    }
+
+    #[test]
+    fn a_bundle_with_too_many_files_is_refused_before_it_is_read() {
+        let encode = |files| postcard::to_allocvec(&bundle(files, &Bytes::new())).expect("postcard");
+        assert_eq!(decode_bundle(&encode(10_000)), Some(bundle(10_000, &Bytes::new())));
+        assert_eq!(decode_bundle(&encode(10_001)), None);
+        // a length without the files that it announces
+        let mut announced = postcard::to_allocvec(&("a.py", 1_u32, u64::MAX)).expect("postcard");
+        assert_eq!(decode_bundle(&announced), None);
+        announced.truncate(6);
+        assert_eq!(decode_bundle(&announced), None);
+    }
+
+    #[test]
+    fn cached_bundles_are_limited_in_bytes() {
+        let cache = Cache::with_weighter(EXPECTED_BUNDLES, MAX_CACHED_BUNDLE_BYTES, ByteWeighter);
+        let content = Bytes::from(vec![0; 32 << 20]);
+        for number in 0..100 {
+            cache.insert(BlobHash([number; 32]), Arc::new(bundle(1, &content)));
+        }
+        assert!(cache.weight() <= MAX_CACHED_BUNDLE_BYTES && cache.len() >= 4, "{} bundles", cache.len());
+    }
 }

@@ -6,11 +6,14 @@ use std::time::Instant;
 use bue_client::ClientError;
 use bue_model::wire::{Lease, LeasedStep, Report};
 use bue_model::{Answer, ArgumentSummary, Failure, FailureKind, Outcome};
-use bue_runtime::{BadPackages, Databases, Event, Finished, Hosts, Limits, PackageProblem, Running, RuntimeError};
+use bue_runtime::{
+    BadPackages, CompileError, CompiledStep, Databases, Event, Finished, HostLost, Hosts, Limits, PackageProblem,
+    Running, RuntimeError,
+};
 use bytes::Bytes;
 use tokio::sync::{OwnedSemaphorePermit, mpsc, watch};
 
-use crate::admission::{PendingStart, Permit};
+use crate::admission::{PendingStart, Permit, WaitingForCompiler};
 use crate::arguments::summarize_arguments;
 use crate::fetch::{Fetch, FetchError};
 use crate::held_leases::{CancelReason, HeldLeases};
@@ -60,6 +63,8 @@ enum AttemptError {
     Failed(Failure),
     /// The cause is elsewhere: the lease is released, and another attempt may succeed.
     Released(String),
+    /// So is that of the step's sandbox host, which died.
+    HostLost(HostLost),
 }
 
 impl From<FetchError> for AttemptError {
@@ -99,7 +104,8 @@ impl From<AttemptError> for Attempt {
     fn from(error: AttemptError) -> Self {
         match error {
             AttemptError::Failed(failure) => Outcome::Failed(failure).into(),
-            AttemptError::Released(reason) => Outcome::Released { reason }.into(),
+            AttemptError::Released(reason) => Outcome::Released { reason, alone: true }.into(),
+            AttemptError::HostLost(lost) => Outcome::Released { reason: lost.to_string(), alone: lost.alone }.into(),
         }
     }
 }
@@ -171,21 +177,23 @@ impl JobRunner {
         pending_start: Option<PendingStart>,
     ) -> Result<Attempt, AttemptError> {
         check_code_size(&step.code).map_err(AttemptError::Failed)?;
+        let is_compiled = step.language.is_compiled() && lease.count_by.is_none();
+        // before the inputs, which take memory while the job waits
+        let (compiled, pending_start) = match is_compiled {
+            true => self.compile(lease, step, pending_start).await.map(|(code, start)| (Some(code), start))?,
+            false => (None, pending_start),
+        };
         // kept until the host has the inputs
         let reserved = self.input_budget.reserve(lease, &self.limits).await.map_err(AttemptError::Failed)?;
         if let Some(field) = &lease.count_by {
             return self.rate_key(lease, field).await.map(Attempt::from);
         }
-        let bundle = self.fetch.bundle(&step.code).await?;
+        let bundle = if is_compiled { Arc::default() } else { self.fetch.bundle(&step.code).await? };
         let packages = self.fetch.packages(&bundle, &self.limits).await?;
         let mut inputs = Vec::with_capacity(lease.inputs.len());
         for input in &lease.inputs {
             inputs.push(self.fetch.input(input).await?);
         }
-        let compiled = match step.language.is_compiled() {
-            true => Some(self.hosts.compile(&bundle, step.code.hash).await.map_err(AttemptError::Failed)?),
-            false => None,
-        };
         let fetched = FetchedStep { bundle, packages, compiled, inputs };
         let task = StepTask::new(lease, step, fetched, &self.limits).map_err(AttemptError::Failed)?;
         let running = match task {
@@ -197,6 +205,27 @@ impl JobRunner {
             StepTask::Query(query) => return self.follow(self.databases.run(query), lease, step).await,
         };
         self.follow(running, lease, step).await
+    }
+
+    /// Returns the machine code of a step. While the job waits for the compiler, it is not about to start.
+    async fn compile(
+        &self,
+        lease: &Lease,
+        step: &LeasedStep,
+        pending_start: Option<PendingStart>,
+    ) -> Result<(CompiledStep, Option<PendingStart>), AttemptError> {
+        let compiler = self.hosts.compiler();
+        if let Some(known) = compiler.known(step.code.hash) {
+            return Ok((known.map_err(AttemptError::Failed)?, pending_start));
+        }
+        let waiting = pending_start.map(PendingStart::wait_for_compiler);
+        let load = self.fetch.bundle(&step.code);
+        let compiled = compiler.compile_in_turn(lease.run.0.as_u128(), step.code.hash, load).await;
+        let compiled = compiled.map_err(|error| match error {
+            CompileError::Load(error) => error.into(),
+            CompileError::Failed(failure) => AttemptError::Failed(failure),
+        })?;
+        Ok((compiled, waiting.map(WaitingForCompiler::end)))
     }
 
     /// Computes the rate key of a job, without its code.
@@ -221,7 +250,7 @@ impl JobRunner {
                     continue;
                 }
             };
-            match event.map_err(|error| AttemptError::Released(error.to_string()))? {
+            match event.map_err(AttemptError::HostLost)? {
                 Event::Items { count, items } => list.push(count, items, output).await?,
                 Event::Lines { position, text, next } => log.send(position, text, next).await,
                 Event::Finished(finished) => {
@@ -291,5 +320,5 @@ fn cancelled_attempt(reason: CancelReason) -> Option<Attempt> {
 }
 
 fn shutting_down() -> Outcome {
-    Outcome::Released { reason: "the worker is shutting down".to_owned() }
+    Outcome::Released { reason: "the worker is shutting down".to_owned(), alone: false }
 }

@@ -15,6 +15,7 @@
 //!
 //! Requests to the hub are batched: what arrives while a request is in flight goes into the next one.
 #![forbid(unsafe_code)]
+#![deny(clippy::indexing_slicing)]
 
 mod admission;
 mod arguments;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bue_client::BucketClient;
 use bue_model::Outcome;
 use bue_model::wire::LeaseBatch;
-use bue_runtime::{Databases, Hosts, HostsConfig, Sites};
+use bue_runtime::{Databases, HostLifecycle, Hosts, HostsConfig, Sites};
 use bytes::Bytes;
 use tokio::sync::mpsc;
 
@@ -38,7 +38,15 @@ pub async fn run_job(config: &WorkerConfig, bucket: BucketClient, batch: LeaseBa
     let (prepared, egress, wall) = (config.prepared.clone(), config.egress.clone(), config.wall);
     let sites = Sites::open(&prepared).map_err(WorkerError::Packages)?;
     let packages = Some(sites.clone());
-    let hosts = Hosts::start(HostsConfig { command, hosts: 1, prepared, egress, packages, wall });
+    let hosts = Hosts::start(HostsConfig {
+        command,
+        hosts: 1,
+        prepared,
+        egress,
+        packages,
+        wall,
+        lifecycle: HostLifecycle::default(),
+    });
     let hosts = Arc::new(hosts.await.map_err(WorkerError::Hosts)?);
     // the receiver is dropped at once: nothing is reported
     let (reports, _) = mpsc::unbounded_channel();

@@ -21,6 +21,7 @@ pub(crate) enum StepTask {
 
 /// What was fetched for a job.
 pub(crate) struct FetchedStep {
+    /// Empty for a compiled step.
     pub(crate) bundle: Arc<Bundle>,
     pub(crate) packages: Option<Arc<Site>>,
     /// The machine code of a compiled step.
@@ -50,7 +51,7 @@ impl StepTask {
             env: lease.env.clone(),
             loop_text: step.loop_text.clone(),
             limits,
-            permissions: Permissions::from_capabilities(&step.allow),
+            permissions: Permissions::from_capabilities(&step.allow, &step.scope),
         }))
     }
 }

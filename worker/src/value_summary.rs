@@ -1,13 +1,11 @@
 //! [`summarize`]: a value in short, for people: what Python would print, cut to a limit, and without secrets.
 
+use bue_model::Value;
 use bue_model::cbor::{CborError, Item, Kind, Reader, Remaining};
-use bue_model::{Value, location};
+use bue_model::text::{ELLIPSIS, is_printable};
 
 /// What stands for a secret.
 const MASK: &str = "***";
-
-/// What stands for the part that was cut off.
-const ELLIPSIS: &str = "…";
 
 /// The number of lists and maps within each other that are shown.
 const MAX_DEPTH: usize = 4;
@@ -97,7 +95,7 @@ impl Writer<'_> {
             if self.is_full && !separator.is_empty() {
                 self.out.truncate(end);
                 self.out.push_str(separator);
-                self.out.push_str(ELLIPSIS);
+                self.out.push(ELLIPSIS);
             }
             separator = ", ";
         }
@@ -151,7 +149,7 @@ impl Writer<'_> {
                 (None, '\r') => self.push("\\r"),
                 (None, '\'') => self.push("\\'"),
                 (None, '\\') => self.push("\\\\"),
-                (None, char) if location::is_printable(char) => self.push(char.encode_utf8(&mut [0; 4])),
+                (None, char) if is_printable(char) => self.push(char.encode_utf8(&mut [0; 4])),
                 (None, _) => {}
             }
             rest = rest.get(secret.unwrap_or(char.len_utf8())..).unwrap_or_default();
@@ -164,7 +162,7 @@ impl Writer<'_> {
         }
         if self.out.len() + text.len() > self.limit {
             self.is_full = true;
-            self.out.push_str(ELLIPSIS);
+            self.out.push(ELLIPSIS);
         } else {
             self.out.push_str(text);
         }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bue_client::{BucketClient, HubClient};
-use bue_runtime::{Databases, Hosts, HostsConfig, Sites};
+use bue_runtime::{Databases, HostLifecycle, Hosts, HostsConfig, Sites};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -44,6 +44,7 @@ pub async fn run(
         egress: config.egress.clone(),
         packages: Some(packages.clone()),
         wall: config.wall,
+        lifecycle: HostLifecycle::default(),
     })
     .await
     .map_err(WorkerError::Hosts)?;

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail, ensure};
 use bue_bench::{PythonStep, Samples, host_command, interleave, measure_or_serve, python_task, table, thread_faults};
 use bue_model::{Answer, Value, cbor};
-use bue_runtime::{Egress, Event, Finished, Hosts, HostsConfig, Prepared, Task, WallMode};
+use bue_runtime::{Egress, Event, Finished, HostLifecycle, Hosts, HostsConfig, Prepared, Task, WallMode};
 use tokio::runtime::{Builder, Runtime};
 
 const SOURCE: &str = "def step(number):\n    return number + 1\n";
@@ -91,7 +91,15 @@ fn walls() -> Result<[Samples; 2]> {
     let runtime = Builder::new_current_thread().enable_all().build()?;
     let start = |wall| {
         let (command, prepared) = (host_command()?, prepared.clone());
-        let config = HostsConfig { command, hosts: 1, prepared, egress: Egress::closed(), packages: None, wall };
+        let config = HostsConfig {
+            command,
+            hosts: 1,
+            prepared,
+            egress: Egress::closed(),
+            packages: None,
+            wall,
+            lifecycle: HostLifecycle::default(),
+        };
         anyhow::Ok(runtime.block_on(Hosts::start(config))?)
     };
     let (behind, without) = (start(WallMode::Best)?, start(WallMode::Off)?);

@@ -12,19 +12,16 @@
 use core::num::NonZeroUsize;
 use std::collections::HashMap;
 use std::pin::pin;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail, ensure};
-use bue_bench::{Database, Samples, connect, interleave, table};
-use bue_model::{Answer, BlobHash, Bundle, SourceFile, Value, cbor};
-use bue_runtime::sandbox::Sandbox;
-use bue_runtime::{Code, Databases, DatabasesConfig, Event, Limits, Permissions, Placeholders, Prepared, Query, Task};
+use anyhow::{Result, bail, ensure};
+use bue_bench::{Database, Samples, SqlStep, connect, interleave, sql_bundle, table};
+use bue_model::{Answer, Value, cbor};
+use bue_runtime::{Databases, DatabasesConfig, Event, Limits, Placeholders, Query};
 use bytes::Bytes;
 use comfy_table::Table;
 use rusqlite::params;
 use tokio::runtime::{Builder, Runtime};
-use tokio::sync::mpsc;
 use tokio_postgres::Client;
 use tokio_postgres::binary_copy::BinaryCopyInWriter;
 use tokio_postgres::types::Type;
@@ -40,7 +37,7 @@ fn main() -> Result<()> {
     let input = Bytes::from(cbor::encode(&Value::List(rows.iter().map(Row::value).collect())));
     let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
     let mut figures = table(&["rows into", "ours", "rows/s", "floor", "rows/s", "floor / ours"]);
-    let (ours, floor) = sqlite(&runtime, &rows, &input)?;
+    let (ours, floor) = sqlite(&rows, &input)?;
     add_row(&mut figures, "sqlite3", rows.len(), &ours, &floor);
     let (ours, floor) = runtime.block_on(Postgres::start())?.measure(&runtime, &rows, &input)?;
     add_row(&mut figures, "postgres", rows.len(), &ours, &floor);
@@ -91,11 +88,6 @@ impl Row {
     }
 }
 
-fn bundle() -> Arc<Bundle> {
-    let file = SourceFile { path: "count.sql".to_owned(), content: Bytes::from_static(COUNT.as_bytes()) };
-    Arc::new(Bundle { entry: file.path.clone(), first_line: 1, files: vec![file], ..Bundle::default() })
-}
-
 /// Fails unless all rows were counted.
 fn check_count(answer: &Answer, rows: usize) -> Result<()> {
     let Answer::Completed { value, .. } = answer else { bail!("{answer:?}") };
@@ -104,28 +96,11 @@ fn check_count(answer: &Answer, rows: usize) -> Result<()> {
     Ok(())
 }
 
-fn sqlite(runtime: &Runtime, rows: &[Row], input: &Bytes) -> Result<(Samples, Samples)> {
-    let cache = dirs::cache_dir().context("no cache directory")?.join("bue");
-    let keys = dirs::state_dir().context("no state directory")?.join("bue");
-    let sandbox = runtime.block_on(async { Sandbox::open(&Prepared::open(&cache, &keys, &|_| ())?) })?;
-    let task = Task {
-        code: Code::Sqlite {
-            bundle: bundle(),
-            key: BlobHash([1; 32]),
-            table: "rows".to_owned(),
-            placeholders: Placeholders::default(),
-        },
-        inputs: vec![input.clone()],
-        env: None,
-        loop_text: None,
-        limits: Limits::default(),
-        permissions: Permissions::default(),
-    };
+fn sqlite(rows: &[Row], input: &Bytes) -> Result<(Samples, Samples)> {
+    let step = SqlStep::new(COUNT, Some(input.clone()))?;
     let ours = || {
         let started = Instant::now();
-        let (items, _receiver) = mpsc::channel(1);
-        let finished = runtime.block_on(sandbox.run(&task, items));
-        check_count(&finished.answer, rows.len())?;
+        check_count(&step.run()?.answer, rows.len())?;
         Ok(started.elapsed())
     };
     interleave(ROUNDS, ours, || sqlite_floor(rows))
@@ -157,7 +132,9 @@ impl Postgres {
         let server = Database::start();
         let address = server.create().await;
         let unnamed = bue_runtime::Database::from_url(&address, NonZeroUsize::MIN)?;
-        let databases = Databases::new(DatabasesConfig { unnamed: Some(unnamed), named: HashMap::new() });
+        // the role of this temporary server is its superuser
+        let config = DatabasesConfig { unnamed: Some(unnamed), named: HashMap::new() }.allow_privileged_roles();
+        let databases = Databases::new(config);
         Ok(Self { databases, client: connect(&address).await?, _server: server })
     }
 
@@ -168,7 +145,7 @@ impl Postgres {
     async fn ours(&self, rows: usize, input: &Bytes) -> Result<Duration> {
         let started = Instant::now();
         let mut running = self.databases.run(Query {
-            bundle: bundle(),
+            bundle: sql_bundle(COUNT),
             table: "rows".to_owned(),
             placeholders: Placeholders::default(),
             connection: None,

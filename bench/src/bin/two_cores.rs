@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail, ensure};
 use bue_bench::{host_command, interleave, measure_or_serve, python_task, table};
 use bue_model::{Answer, Value, cbor};
-use bue_runtime::{Egress, EgressConfig, Event, Hosts, HostsConfig, Prepared, WallMode};
+use bue_runtime::{Egress, EgressConfig, Event, HostLifecycle, Hosts, HostsConfig, Prepared, WallMode};
 use futures_util::stream::{StreamExt, TryStreamExt, iter};
 use tokio::runtime::{Builder, Runtime};
 
@@ -59,8 +59,16 @@ impl Arm {
         let hosts = runtime.block_on(async {
             let egress = Egress::new(EgressConfig::default(), None)?;
             anyhow::Ok(
-                Hosts::start(HostsConfig { command, hosts, prepared, egress, packages: None, wall: WallMode::Best })
-                    .await?,
+                Hosts::start(HostsConfig {
+                    command,
+                    hosts,
+                    prepared,
+                    egress,
+                    packages: None,
+                    wall: WallMode::Best,
+                    lifecycle: HostLifecycle::default(),
+                })
+                .await?,
             )
         })?;
         Ok(Self { runtime, hosts, concurrency })

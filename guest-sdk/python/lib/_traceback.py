@@ -1,6 +1,7 @@
 """Exceptions as users see them: the frames of their files and of what those called, without bue's own frames."""
 
 import datetime
+import os
 import traceback
 
 from bue import _loader
@@ -9,6 +10,8 @@ from bue import _loader
 _MAX_MESSAGE = 4_000
 _MAX_TRACE = 16_000
 _MAX_CHAIN = 20
+# The file of the module `os`, as tracebacks name it.
+_OS_FILE = os._Environ.__getitem__.__code__.co_filename
 
 
 def describe(error, inputs):
@@ -32,9 +35,35 @@ def _hint(error, inputs):
             f". `{error.name}` is neither a file next to the step nor in the standard library of the sandbox;"
             " neighbouring files are packed with the step, packages are named with `!requires` or in requirements.txt"
         )
+    if type(error).__name__ == "ZoneInfoNotFoundError":
+        return (
+            ". Time zones are in a package: write `!requires tzdata` above the step, and type `bue deps lock FILE` with the"
+            " script's name"
+        )
+    if isinstance(error, FileNotFoundError) and _is_name_outside_packages(error.filename):
+        return (
+            ". A step sees no files but those of its packages: put the data into a Python module beside the step and import it,"
+            " or pass it as the result of another step"
+        )
+    if isinstance(error, KeyError) and _is_raised_by_environ(error.__traceback__):
+        return (
+            ". The environment of a step is empty: `secret` of the module `bue` reads a value that the worker has and the script"
+            " requests with `!allow secret`"
+        )
     if isinstance(error, TypeError) and inputs is not None and not _frames(error.__traceback__):
         return f". The step was given {inputs} input{'' if inputs == 1 else 's'}"
     return ""
+
+
+def _is_name_outside_packages(name):
+    return isinstance(name, str) and not name.startswith("/packages")
+
+
+def _is_raised_by_environ(trace):
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    code = trace.tb_frame.f_code if trace is not None else None
+    return code is not None and code.co_name == "__getitem__" and code.co_filename == _OS_FILE
 
 
 def _text(error):

@@ -8,7 +8,7 @@ pub(crate) enum CallError {
     Raised(PyBaseExceptionRef),
     /// Calling the function raised an exception: its signature may not fit the inputs.
     CallRaised(PyBaseExceptionRef),
-    /// The guest rejects the request or the result, with a message of its own.
+    /// The guest rejects the request or the result, for the reason in this message.
     Rejected(Failure),
 }
 

@@ -5,7 +5,6 @@
 //! exports.rs   bue_init  interpreter.rs  starts Python, imports the common library   lib/_prelude.py
 //!              bue_load  load.rs         imports the user's bundle as a module       lib/_loader.py, lib/_randomness.py
 //!              bue_call  call.rs         decodes the inputs, calls the function, encodes the answer   value/
-//! host.rs      the one import: requests to the host
 //! net.rs       the module `_bue_net`: HTTP and secrets through the host
 //! guest.rs     state shared by the exports; python.rs holds the classes and helper functions it needs of Python
 //! image.rs     prepares the memory to become an image
@@ -23,7 +22,6 @@ mod exports;
 mod failure;
 mod guest;
 mod heap;
-mod host;
 mod image;
 mod interpreter;
 mod load;

@@ -31,6 +31,7 @@ pub(crate) fn module(context: &Context) -> &'static PyModuleDef {
 
 #[rustpython_vm::pymodule]
 mod _bue_net {
+    use bue_guest_contract::host;
     use bue_model::guest::{Completions, HostRequest};
     use bue_model::net::{Body, Completion, Operation, Request, Response};
     use bytes::Bytes;
@@ -38,8 +39,6 @@ mod _bue_net {
     use rustpython_vm::convert::ToPyObject;
     use rustpython_vm::function::{ArgBytesLike, ArgIntoFloat, OptionalArg};
     use rustpython_vm::{AsObject, FromArgs, PyObject, PyObjectRef, PyResult, TryFromObject, VirtualMachine};
-
-    use crate::host;
 
     /// Timeouts from here on are the same as none: no step may run for so long.
     const MAX_TIMEOUT_MS: f64 = 1e15;
@@ -115,7 +114,7 @@ mod _bue_net {
 
     #[pyfunction]
     fn close(exchange: u64) {
-        host::notify(&HostRequest::Close { exchange });
+        host::notify(&HostRequest::Close { exchange }, 0);
     }
 
     fn start_operation(operation: Operation, vm: &VirtualMachine) -> PyResult<u64> {

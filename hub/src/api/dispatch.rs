@@ -7,10 +7,11 @@ use http::request::Parts;
 use hyper::body::Incoming;
 
 use crate::api::events::event_stream;
-use crate::api::hub::Hub;
+use crate::api::hub::{Hub, MAX_SUBMISSION};
 use crate::api::leases;
 use crate::api::log_stream::{follow_job, follow_run};
 use crate::api::long_poll::wait_for_run;
+use crate::api::pipelines;
 use crate::api::routes::{Operation, ROUTES};
 use crate::api::views::{job_query, list_runs};
 use crate::error::HubError;
@@ -24,9 +25,6 @@ use crate::http::request::{
 use crate::http::request_metrics::RequestContext;
 use crate::http::routes::match_route;
 use crate::store::JobStore;
-
-/// Bytes of a submission. Plans seldom have more than some thousand nodes of ten bytes each.
-const MAX_SUBMISSION: usize = 16 * 1024 * 1024;
 
 /// Carries out a request. Records what is known about it in `context`.
 pub(super) async fn dispatch(
@@ -59,6 +57,15 @@ pub(super) async fn dispatch(
         Operation::GetLog => log(hub, head.uri.query(), job()?).await,
         Operation::CancelJob => json(&store.cancel_job(hub.now(), job()?).await?),
         Operation::ResetJob => json(&store.reset_job(hub.now(), job()?).await?),
+        Operation::ListPipelines => json(&store.pipelines().await?),
+        Operation::Publish => pipelines::publish(hub, head, body, route.parameter()).await,
+        Operation::GetPipeline => {
+            let name = route.parameter();
+            json(&store.pipeline(name.to_owned()).await?.ok_or_else(|| HubError::PipelineNotFound(name.to_owned()))?)
+        }
+        Operation::Unpublish => json(&store.unpublish(route.parameter().to_owned()).await?),
+        Operation::Invoke => pipelines::invoke(hub, head, body, route.parameter()).await,
+        Operation::InvokeBatch => pipelines::invoke_batch(hub, head, body, route.parameter()).await,
         Operation::ListWorkers => json(&hub.workers.views()),
         Operation::Lease => leases::lease(hub, head, body, context).await,
         Operation::Heartbeat => leases::heartbeat(hub, head, body, context).await,

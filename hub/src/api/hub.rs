@@ -20,6 +20,9 @@ use crate::http::request_metrics::RequestMetrics;
 use crate::http::tls::Tls;
 use crate::store::JobStore;
 
+/// Bytes of a submission. Plans seldom have more than some thousand nodes of ten bytes each.
+pub(super) const MAX_SUBMISSION: usize = 16 * 1024 * 1024;
+
 /// A hub: a store, a clock, access rules, and the requests that wait. Cheap to clone.
 #[derive(Clone)]
 pub struct Hub {

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bue_model::Outcome;
 use bue_model::wire::{ReportBatch, Verdict};
+use bue_model::{Outcome, WallPart};
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -13,7 +13,7 @@ use prometheus_client::registry::Registry;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
-use crate::api::workers::{WALL_PARTS, Workers};
+use crate::api::workers::Workers;
 use crate::commit_metrics::CommitMetrics;
 use crate::error::HubError;
 use crate::store::JobStore;
@@ -150,16 +150,17 @@ impl HubMetrics {
             return Ok(());
         }
         let tally = store.tally().await?;
-        self.workers.set(gauge_value(workers.count_alive() as u64));
-        for part in WALL_PARTS {
+        self.workers.set(gauge_value(workers.count_here() as u64));
+        for part in WallPart::ALL {
             let workers = gauge_value(workers.count_with_wall(part) as u64);
-            self.worker_walls.get_or_create(&WallLabels { part }).set(workers);
+            self.worker_walls.get_or_create(&WallLabels { part: part.name() }).set(workers);
         }
         self.open_runs.set(gauge_value(tally.open_runs));
         self.jobs.clear();
         for (scope, counts) in tally.scopes {
-            for (state, count) in counts.by_state() {
-                self.jobs.get_or_create(&JobLabels { scope: scope.clone(), state }).set(gauge_value(count));
+            for (state, count) in counts {
+                let labels = JobLabels { scope: scope.clone(), state: state.name() };
+                self.jobs.get_or_create(&labels).set(gauge_value(count));
             }
         }
         *counted_at = Some(Instant::now());

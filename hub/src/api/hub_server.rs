@@ -9,6 +9,7 @@ use crate::api::dispatch::dispatch;
 use crate::api::hub::Hub;
 use crate::api::reaper::reap_expired_leases;
 use crate::api::sampler::sample_progress;
+use crate::api::worker_sharing::share_workers;
 use crate::http::reply::Body;
 use crate::http::request_metrics::RequestContext;
 use crate::http::server::{Listener, serve};
@@ -21,9 +22,11 @@ pub async fn serve_hub(listener: impl Listener, hub: Hub, shutdown: impl Future<
         shutdown.await;
         closing.send_replace(true);
     };
-    let (reaper, sampler, tls) = (reap_expired_leases(hub.clone()), sample_progress(hub.clone()), hub.tls.clone());
+    let (reaper, sampler, sharing) =
+        (reap_expired_leases(hub.clone()), sample_progress(hub.clone()), share_workers(hub.clone()));
+    let tls = hub.tls.clone();
     let handler = move |request| handle(hub.clone(), request);
-    tokio::join!(serve(listener, tls, handler, shutdown), reaper, sampler);
+    tokio::join!(serve(listener, tls, handler, shutdown), reaper, sampler, sharing);
 }
 
 async fn handle(hub: Hub, request: Request<Incoming>) -> Response<Body> {

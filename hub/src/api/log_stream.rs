@@ -21,7 +21,7 @@ use crate::api::hub_metrics::GaugeGuard;
 use crate::api::log_watches::LogReader;
 use crate::api::long_poll::next_change;
 use crate::error::HubError;
-use crate::http::reply::{Body, ErrorReply, typed};
+use crate::http::reply::{Body, ErrorReply, printable_json, typed};
 
 /// Between comments that keep the connection alive and reveal a broken one.
 const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(15);
@@ -135,6 +135,6 @@ impl LogStream {
 
 /// An event whose data is JSON, which contains no line breaks.
 fn event(name: &str, data: &impl Serialize) -> String {
-    let data = serde_json::to_string(data).unwrap_or_default();
+    let data = printable_json(data).unwrap_or_default();
     format!("event: {name}\ndata: {data}\n\n")
 }

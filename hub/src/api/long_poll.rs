@@ -39,6 +39,26 @@ pub(super) async fn wait_for_run(hub: &Hub, query: Option<&str>, run: RunId) -> 
     }
 }
 
+/// Waits until a run has ended, at most this long. Returns its state.
+pub(super) async fn wait_for_end(hub: &Hub, run: RunId, wait_ms: u64) -> Result<RunState, ErrorReply> {
+    let deadline = deadline_in(wait_ms);
+    let mut changes = hub.store.notifications().subscribe_runs();
+    let mut closing = hub.closing.subscribe();
+    loop {
+        let state = hub.store.run(run).await?.ok_or(HubError::RunNotFound(run))?.state;
+        if state != RunState::Running || Instant::now() >= deadline || *closing.borrow() {
+            return Ok(state);
+        }
+        let _poll = hub.metrics.long_poll();
+        tokio::select! {
+            biased;
+            () = next_change(&mut changes, run) => {}
+            () = sleep_until(deadline) => {}
+            _ = closing.changed() => {}
+        }
+    }
+}
+
 /// Returns leases as soon as jobs are ready; an empty batch when `wait_ms` have passed. Wakes on the store's notification, and
 /// at the time when a parked job becomes ready by itself.
 pub(super) async fn wait_for_leases(hub: &Hub, request: LeaseRequest) -> Result<LeaseBatch, ErrorReply> {

@@ -3,7 +3,7 @@
 //!
 //! ```text
 //! hub_server --> dispatch --> routes, leases, long_poll, log_stream, views, events --> Hub --> JobStore
-//!           `--> reaper, sampler ------------------------------------------------------^
+//!           `--> reaper, sampler, worker_sharing ------------------------------------------^
 //! ```
 
 mod dispatch;
@@ -16,9 +16,11 @@ mod log_stream;
 mod log_watches;
 mod long_poll;
 mod openapi;
+mod pipelines;
 mod progress;
 mod reaper;
 pub(crate) mod routes;
 mod sampler;
 mod views;
+mod worker_sharing;
 mod workers;

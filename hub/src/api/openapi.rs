@@ -12,6 +12,9 @@ const CHANGE_ERRORS: &[u16] = &[400, 404, 409, 503];
 /// Errors of operations that read a body.
 const MESSAGE_ERRORS: &[u16] = &[400, 408, 413, 415, 503];
 
+/// Errors of invocations.
+const INVOKE_ERRORS: &[u16] = &[400, 404, 408, 409, 413, 415, 422, 503];
+
 /// A postcard message that is answered with another one.
 const fn message(summary: &'static str) -> OperationDoc {
     OperationDoc { request: &[Content::Postcard], ..OperationDoc::new(summary, Content::Postcard, MESSAGE_ERRORS) }
@@ -74,7 +77,7 @@ impl Documented for Operation {
                 ..OperationDoc::new("lists the jobs of a run, page by page", Content::Json("JobPage"), READ_ERRORS)
             },
             Self::ListWorkers => OperationDoc::new(
-                "lists the workers that this hub has heard of in the last minute",
+                "lists the workers that the hubs of this database have heard of in the last minute",
                 Content::JsonArray("Worker"),
                 &[],
             ),
@@ -116,6 +119,40 @@ impl Documented for Operation {
             },
             Self::CancelJob => changed("cancels the call that a job belongs to"),
             Self::ResetJob => changed("makes a failed job available again"),
+            Self::ListPipelines => {
+                OperationDoc::new("lists the published pipelines", Content::JsonArray("PipelineSummary"), &[503])
+            }
+            Self::Publish => OperationDoc {
+                request: &[Content::Json("Publication"), Content::Postcard],
+                ..OperationDoc::new(
+                    "publishes a version of a pipeline; equal content is the same version",
+                    Content::Json("Published"),
+                    MESSAGE_ERRORS,
+                )
+            },
+            Self::GetPipeline => OperationDoc::new(
+                "returns a pipeline: parameters, versions, latest runs",
+                Content::Json("Pipeline"),
+                &[404, 503],
+            ),
+            Self::Unpublish => OperationDoc::new("removes a pipeline", Content::Json("Nothing"), &[404, 503]),
+            Self::Invoke => OperationDoc {
+                query: const { &[integer("wait_ms", "wait for the end of the run; at most 60000", u64::MAX)] },
+                request: &[Content::Json("Invocation")],
+                ..OperationDoc::new(
+                    "starts a run of a pipeline; the header Idempotency-Key starts one run for each key",
+                    Content::Json("Invoked"),
+                    INVOKE_ERRORS,
+                )
+            },
+            Self::InvokeBatch => OperationDoc {
+                request: &[Content::Json("Invocations")],
+                ..OperationDoc::new(
+                    "starts up to 1000 runs of a pipeline, all of them or none",
+                    Content::JsonArray("Invoked"),
+                    INVOKE_ERRORS,
+                )
+            },
             Self::Lease => message("leases jobs; waits until some are ready"),
             Self::Heartbeat => message("extends leases"),
             Self::ReceiveLogs => message("receives what jobs print that somebody follows"),

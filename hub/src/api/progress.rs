@@ -39,7 +39,7 @@ impl RunProgress {
         if runs.len() < MAX_RUNS || runs.contains_key(&view.id) {
             let samples = runs.entry(view.id).or_default();
             samples.retain(|sample| now.since_ms(sample.at) <= MAX_AGE_MS);
-            samples.push_back(Sample { at: now, finished: finished(&view.steps) });
+            samples.push_back(Sample { at: now, finished: view.counts.finished() });
         }
     }
 
@@ -54,31 +54,24 @@ impl RunProgress {
 }
 
 /// Returns when a run will have ended; `None` if it has ended, if too little has happened since the sample, or if there are steps
-/// whose number of jobs is not known, because the loop around them has not started.
+/// whose number of jobs is not known, because the loop around them has not started or the view does not show them.
 fn estimate(now: Timestamp, since: Sample, view: &RunView) -> Option<Timestamp> {
-    let is_known = view.state == RunState::Running && view.steps.iter().all(|step| finished_of(step) + open(step) > 0);
-    let (span, done) = (now.since_ms(since.at), finished(&view.steps).saturating_sub(since.finished));
+    let are_all_shown = view.steps.len() as u64 == view.step_count;
+    let is_known = view.state == RunState::Running && are_all_shown && view.steps.iter().all(has_jobs);
+    let (span, done) = (now.since_ms(since.at), view.counts.finished().saturating_sub(since.finished));
     if !is_known || span < MIN_SPAN_MS || done < MIN_FINISHED {
         return None;
     }
-    let remaining = view.steps.iter().map(open).sum::<u64>();
-    Some(now.plus_ms(remaining.saturating_mul(span) / done))
+    Some(now.plus_ms(view.counts.open().saturating_mul(span) / done))
 }
 
-fn finished(steps: &[StepView]) -> u64 {
-    steps.iter().map(finished_of).sum()
-}
-
-const fn finished_of(step: &StepView) -> u64 {
-    step.completed + step.failed + step.cancelled
-}
-
-const fn open(step: &StepView) -> u64 {
-    step.blocked + step.available + step.running
+const fn has_jobs(step: &StepView) -> bool {
+    step.completed + step.failed + step.cancelled + step.blocked + step.available + step.running > 0
 }
 
 #[cfg(test)]
 mod tests {
+    use bue_model::wire::JobCounts;
     use uuid::Uuid;
 
     use super::*;
@@ -92,6 +85,8 @@ mod tests {
             created_at: Timestamp(1_000),
             finished_at: None,
             version: 1,
+            counts: JobCounts { completed, available, ..JobCounts::default() },
+            step_count: 1,
             steps: vec![step],
             now: Timestamp(0),
             eta: None,
@@ -119,6 +114,7 @@ mod tests {
         assert_eq!(eta(200_000, &view(100, 300)), None, "no sample of the recent past");
         let mut unknown = view(100, 300);
         unknown.steps.push(StepView::default());
+        unknown.step_count = 2;
         assert_eq!(eta(11_000, &unknown), None, "a loop has not started");
         let ended = RunView { state: RunState::Failed, ..view(100, 300) };
         assert_eq!(eta(11_000, &ended), None, "it has ended");

@@ -12,7 +12,9 @@
 //! 5. If the first worker was only cut off, its report arrives late and carries the old token. The store changes nothing and
 //!    answers `Verdict::LeaseLost`; the worker's next heartbeat lists the job as lost, and it stops the job. So a job may run
 //!    more than once, but exactly one outcome is recorded.
-//! 6. A job that is released [`MAX_RELEASES`](crate::store::MAX_RELEASES) times in a row fails: it seems to kill its workers.
+//! 6. A job that is released three times in a row is leased alone from then on, because a neighbour may have been the cause. A
+//!    job that is released [`MAX_RELEASES`](crate::store::MAX_RELEASES) times in a row, the last two times alone, fails: it seems
+//!    to kill its workers.
 //!
 //! If the hub dies, no lease is lost: leases are in the database. Extensions may be in memory only, so after a start the reaper
 //! waits for one lease period, in which living workers send a heartbeat. Several hubs on one database may all reap: the store

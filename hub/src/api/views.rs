@@ -1,9 +1,8 @@
 //! What the hub adds to the store's views, and the queries of lists.
 
-use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 
-use bue_model::wire::{JobQuery, RunView, StepView, UnservedScope};
+use bue_model::wire::{JobQuery, RunView, UnservedScope};
 use bue_model::{JobId, JobState, RunId, RunState};
 use uuid::Uuid;
 
@@ -25,25 +24,18 @@ pub(super) const MIN_PREFIX: usize = 4;
 /// Adds the time, the estimated end, and the scopes without a worker. The view of a run that has ended does not change.
 pub(super) fn complete_view(hub: &Hub, view: RunView) -> RunView {
     if view.state != RunState::Running {
-        return RunView { now: view.finished_at.unwrap_or(view.created_at), ..view };
+        return RunView { now: view.finished_at.unwrap_or(view.created_at), unserved: Vec::new(), ..view };
     }
     let now = hub.now();
-    RunView { now, eta: hub.progress.eta(now, &view), unserved: unserved(&view.steps, &hub.workers), ..view }
+    let eta = hub.progress.eta(now, &view);
+    RunView { now, eta, unserved: unserved(view.unserved, &hub.workers), ..view }
 }
 
-/// Returns the scopes that have waiting jobs and no worker. A scope with a running job has one, perhaps at another hub.
-fn unserved(steps: &[StepView], workers: &Workers) -> Vec<UnservedScope> {
-    let mut scopes: BTreeMap<&str, Vec<&StepView>> = BTreeMap::new();
-    for step in steps.iter().filter(|step| step.available + step.running > 0) {
-        scopes.entry(&step.scope).or_default().push(step);
-    }
-    scopes.retain(|scope, steps| steps.iter().all(|step| step.running == 0) && !workers.is_served(scope));
-    let view = |(scope, steps): (&str, Vec<&StepView>)| UnservedScope {
-        scope: scope.to_owned(),
-        jobs: steps.iter().map(|step| step.available).sum(),
-        steps: steps.iter().map(|step| step.name.clone()).collect(),
-    };
-    scopes.into_iter().map(view).collect()
+/// Returns those of the scopes with waiting jobs that no worker serves. A scope with a running job has one, perhaps at another hub,
+/// and is not among them.
+fn unserved(mut idle: Vec<UnservedScope>, workers: &Workers) -> Vec<UnservedScope> {
+    idle.retain(|idle| !workers.is_served(&idle.scope));
+    idle
 }
 
 /// Returns the runs that a request asks for: the latest, or those whose ids begin with `id`.
@@ -107,28 +99,14 @@ mod tests {
     }
 
     #[test]
-    fn a_scope_is_unserved_if_jobs_wait_none_runs_and_no_worker_asks_for_it() {
-        let step = |name: &str, scope: &str, available, running| StepView {
-            name: name.to_owned(),
-            scope: scope.to_owned(),
-            available,
-            running,
-            ..StepView::default()
-        };
-        let steps = [
-            step("a", "heavy", 3, 0),
-            step("b", "heavy", 4, 0),
-            step("c", "served", 5, 0),
-            step("d", "busy", 6, 1),
-            step("e", "idle", 0, 0),
-        ];
+    fn a_scope_is_unserved_if_no_worker_asks_for_it() {
+        let idle = |scope: &str| UnservedScope { scope: scope.to_owned(), steps: Vec::new(), more_steps: 1, jobs: 7 };
         let workers = Workers::default();
         workers.record_request(&LeaseRequest { scopes: vec!["served".to_owned()], ..LeaseRequest::default() });
-        let heavy = UnservedScope { scope: "heavy".to_owned(), steps: vec!["a".to_owned(), "b".to_owned()], jobs: 7 };
-        assert_eq!(unserved(&steps, &workers), [heavy]);
+        assert_eq!(unserved(vec![idle("heavy"), idle("served")], &workers), [idle("heavy")]);
         let abilities = WorkerAbilities { version: "1".to_owned(), ..WorkerAbilities::default() };
         let scopes = vec!["heavy".to_owned()];
         workers.record_request(&LeaseRequest { scopes, abilities, worker: "w".to_owned(), ..LeaseRequest::default() });
-        assert_eq!(unserved(&steps, &workers), []);
+        assert_eq!(unserved(vec![idle("heavy")], &workers), []);
     }
 }

@@ -1,10 +1,13 @@
-//! [`Workers`]: the workers that this hub has heard from recently, their scopes, and what they can do. Kept in memory, only to explain why jobs wait, and for metrics.
+//! [`Workers`]: the workers that the hubs of this database have heard from recently, their scopes, and what they can do. Kept in
+//! memory, only to explain why jobs wait, and for metrics. `worker_sharing.rs` exchanges them with the other hubs.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use bue_model::WallPart;
 use bue_model::wire::{LeaseRequest, WorkerAbilities, WorkerView};
+use tokio::sync::Notify;
 use tokio::time::Instant;
 
 /// After this silence a worker counts as gone. A living one sends lease requests or heartbeats more often.
@@ -14,18 +17,25 @@ const MAX_WORKERS: usize = 4_096;
 /// Workers that [`Workers::serving`] names.
 const MAX_NAMED: usize = 10;
 
-/// The parts of a wall that are counted.
-pub(super) const WALL_PARTS: [&str; 4] = ["seccomp", "landlock", "no-dumps", "own-user"];
-
 /// Workers by name. Cheap to clone.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Workers(Arc<Mutex<HashMap<String, WorkerEntry>>>);
+pub(crate) struct Workers(Arc<WorkerTable>);
+
+#[derive(Debug, Default)]
+struct WorkerTable {
+    entries: Mutex<HashMap<String, WorkerEntry>>,
+    /// Wakes the task that tells other hubs of a worker that is new here or has changed.
+    has_news: Notify,
+}
 
 #[derive(Debug)]
 struct WorkerEntry {
     scopes: Vec<String>,
     abilities: WorkerAbilities,
+    /// When a hub heard of it last.
     last_seen: Instant,
+    /// When this hub heard of it last.
+    seen_here: Option<Instant>,
 }
 
 impl WorkerEntry {
@@ -33,30 +43,74 @@ impl WorkerEntry {
         self.last_seen.elapsed() < WORKER_TIMEOUT
     }
 
+    /// Did this hub itself hear of it recently?
+    fn is_alive_here(&self) -> bool {
+        self.seen_here.is_some_and(|at| at.elapsed() < WORKER_TIMEOUT)
+    }
+
     fn serves(&self, scope: &str) -> bool {
         self.is_alive() && self.scopes.iter().any(|served| served == scope)
+    }
+
+    fn view(&self, name: &str, seen_at: Instant) -> WorkerView {
+        WorkerView {
+            name: name.to_owned(),
+            scopes: self.scopes.clone(),
+            silent_ms: u64::try_from(seen_at.elapsed().as_millis()).unwrap_or(u64::MAX),
+            abilities: self.abilities.clone(),
+        }
     }
 }
 
 impl Workers {
-    /// Records that a worker asked for leases.
+    /// Records that a worker asked this hub for leases.
     pub(super) fn record_request(&self, request: &LeaseRequest) {
+        let now = Instant::now();
         let mut workers = self.lock();
-        if workers.len() >= MAX_WORKERS && !workers.contains_key(&request.worker) {
-            workers.retain(|_, entry| entry.is_alive());
+        if !has_room(&mut workers, &request.worker) {
+            return;
         }
-        if workers.len() < MAX_WORKERS || workers.contains_key(&request.worker) {
-            let (scopes, abilities) = (request.scopes.clone(), request.abilities.clone());
-            let entry = WorkerEntry { scopes, abilities, last_seen: Instant::now() };
-            workers.insert(request.worker.clone(), entry);
+        let is_known = workers.get(&request.worker).is_some_and(|entry| {
+            entry.is_alive_here() && entry.scopes == request.scopes && entry.abilities == request.abilities
+        });
+        let (scopes, abilities) = (request.scopes.clone(), request.abilities.clone());
+        let entry = WorkerEntry { scopes, abilities, last_seen: now, seen_here: Some(now) };
+        workers.insert(request.worker.clone(), entry);
+        if !is_known {
+            self.0.has_news.notify_one();
         }
     }
 
-    /// Records that a worker sent a heartbeat.
+    /// Records that a worker sent this hub a heartbeat.
     pub(super) fn record_heartbeat(&self, worker: &str) {
+        let now = Instant::now();
         if let Some(entry) = self.lock().get_mut(worker) {
-            entry.last_seen = Instant::now();
+            (entry.last_seen, entry.seen_here) = (now, Some(now));
         }
+    }
+
+    /// Records what another hub heard of a worker. What this hub heard itself is newer.
+    pub(super) fn record_announced(&self, view: WorkerView) {
+        let Some(seen_at) = Instant::now().checked_sub(Duration::from_millis(view.silent_ms)) else { return };
+        let mut workers = self.lock();
+        if let Some(entry) = workers.get_mut(&view.name).filter(|entry| entry.is_alive_here()) {
+            entry.last_seen = entry.last_seen.max(seen_at);
+        } else if has_room(&mut workers, &view.name) {
+            let (scopes, abilities) = (view.scopes, view.abilities);
+            workers.insert(view.name, WorkerEntry { scopes, abilities, last_seen: seen_at, seen_here: None });
+        }
+    }
+
+    /// Returns the workers that this hub itself has heard from, to tell other hubs.
+    pub(super) fn seen_here(&self) -> Vec<WorkerView> {
+        let workers = self.lock();
+        let alive = workers.iter().filter(|(_, entry)| entry.is_alive_here());
+        alive.filter_map(|(name, entry)| Some(entry.view(name, entry.seen_here?))).collect()
+    }
+
+    /// Waits until a worker is new to this hub or has changed.
+    pub(super) async fn news(&self) {
+        self.0.has_news.notified().await;
     }
 
     /// Returns the names of workers that serve a scope, sorted.
@@ -77,29 +131,84 @@ impl Workers {
     /// Returns all workers that are alive, by name.
     pub(super) fn views(&self) -> Vec<WorkerView> {
         let workers = self.lock();
-        let view = |(name, entry): (&String, &WorkerEntry)| WorkerView {
-            name: name.clone(),
-            scopes: entry.scopes.clone(),
-            silent_ms: u64::try_from(entry.last_seen.elapsed().as_millis()).unwrap_or(u64::MAX),
-            abilities: entry.abilities.clone(),
-        };
-        let mut views: Vec<_> = workers.iter().filter(|(_, entry)| entry.is_alive()).map(view).collect();
+        let alive = workers.iter().filter(|(_, entry)| entry.is_alive());
+        let mut views: Vec<_> = alive.map(|(name, entry)| entry.view(name, entry.last_seen)).collect();
         views.sort_by(|left, right| left.name.cmp(&right.name));
         views
     }
 
-    /// Returns the number of workers that are alive.
-    pub(super) fn count_alive(&self) -> usize {
-        self.lock().values().filter(|entry| entry.is_alive()).count()
+    /// Returns the number of workers that are alive and use this hub.
+    pub(super) fn count_here(&self) -> usize {
+        self.lock().values().filter(|entry| entry.is_alive_here()).count()
     }
 
-    /// Returns the number of living workers that have this part of the wall.
-    pub(super) fn count_with_wall(&self, part: &str) -> usize {
-        let has_part = |entry: &&WorkerEntry| entry.abilities.wall.iter().any(|known| known == part);
-        self.lock().values().filter(|entry| entry.is_alive()).filter(has_part).count()
+    /// Returns the number of those that have this part of the wall.
+    pub(super) fn count_with_wall(&self, part: WallPart) -> usize {
+        let has_part = |entry: &&WorkerEntry| entry.abilities.wall.iter().any(|known| known == part.name());
+        self.lock().values().filter(|entry| entry.is_alive_here()).filter(has_part).count()
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<String, WorkerEntry>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.entries.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Makes room for a worker, and returns whether there is some.
+fn has_room(workers: &mut HashMap<String, WorkerEntry>, name: &str) -> bool {
+    if workers.len() >= MAX_WORKERS && !workers.contains_key(name) {
+        workers.retain(|_, entry| entry.is_alive());
+    }
+    workers.len() < MAX_WORKERS || workers.contains_key(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn request(worker: &str, scope: &str) -> LeaseRequest {
+        LeaseRequest { worker: worker.to_owned(), scopes: vec![scope.to_owned()], ..LeaseRequest::default() }
+    }
+
+    fn announced(worker: &str, scope: &str, silent_ms: u64) -> WorkerView {
+        let abilities = WorkerAbilities::default();
+        WorkerView { name: worker.to_owned(), scopes: vec![scope.to_owned()], silent_ms, abilities }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_a_hub_heard_itself_counts_more_than_what_another_one_says() {
+        let workers = Workers::default();
+        workers.record_request(&request("w", "here"));
+        workers.record_announced(announced("w", "elsewhere", 0));
+        workers.record_announced(announced("other", "elsewhere", 59_000));
+        workers.record_announced(announced("gone", "past", 60_000));
+        assert_eq!((workers.serving("here"), workers.serving("elsewhere")), (vec!["w".into()], vec!["other".into()]));
+        assert!(!workers.is_served("past"));
+        assert_eq!(workers.seen_here().len(), 1, "only those are announced");
+        assert_eq!(workers.count_here(), 1);
+        tokio::time::advance(Duration::from_secs(30)).await;
+        assert!(!workers.is_served("elsewhere"));
+        // the worker has gone over to another hub
+        workers.record_announced(announced("w", "here", 0));
+        tokio::time::advance(Duration::from_secs(31)).await;
+        assert_eq!((workers.serving("here"), workers.count_here()), (vec!["w".to_owned()], 0));
+        workers.record_announced(announced("w", "elsewhere", 0));
+        assert!(workers.is_served("elsewhere") && workers.seen_here().is_empty());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_worker_is_news_when_it_is_new_or_has_changed() {
+        let workers = Workers::default();
+        let has_news = async || tokio::time::timeout(Duration::from_millis(1), workers.news()).await.is_ok();
+        workers.record_request(&request("w", "a"));
+        assert!(has_news().await);
+        workers.record_request(&request("w", "a"));
+        workers.record_heartbeat("w");
+        assert!(!has_news().await);
+        workers.record_request(&request("w", "b"));
+        assert!(has_news().await);
+        workers.record_announced(announced("other", "a", 0));
+        assert!(!has_news().await, "another hub announces it");
+        workers.record_request(&request("other", "a"));
+        assert!(has_news().await);
     }
 }

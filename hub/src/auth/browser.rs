@@ -6,6 +6,7 @@
 
 use std::net::IpAddr;
 
+use bue_model::text::excerpt;
 use http::header::{HOST, ORIGIN};
 use http::{HeaderMap, HeaderName};
 
@@ -19,16 +20,16 @@ pub(crate) fn refuse_foreign_pages(headers: &HeaderMap) -> Result<(), AccessErro
     let text = |name: &HeaderName| headers.get(name).map(|value| String::from_utf8_lossy(value.as_bytes()));
     let host = text(&HOST).unwrap_or_default();
     if !is_local_name(&host) {
-        return Err(AccessError::ForeignHost { host: shorten(&host) });
+        return Err(AccessError::ForeignHost { host: excerpt(&host) });
     }
     if let Some(origin) = text(&ORIGIN)
         && origin.split_once("://").is_none_or(|(_, authority)| authority != host)
     {
-        return Err(AccessError::ForeignOrigin { origin: shorten(&origin) });
+        return Err(AccessError::ForeignOrigin { origin: excerpt(&origin) });
     }
     match text(&SEC_FETCH_SITE) {
         Some(site) if site != "same-origin" && site != "none" => {
-            Err(AccessError::ForeignOrigin { origin: shorten(&site) })
+            Err(AccessError::ForeignOrigin { origin: excerpt(&site) })
         }
         _ => Ok(()),
     }
@@ -42,10 +43,6 @@ fn is_local_name(host: &str) -> bool {
     };
     let address = name.strip_prefix('[').and_then(|name| name.strip_suffix(']')).unwrap_or(name);
     address.parse::<IpAddr>().is_ok() || name.eq_ignore_ascii_case("localhost")
-}
-
-fn shorten(text: &str) -> String {
-    text.chars().filter(|letter| !letter.is_control()).take(100).collect()
 }
 
 #[cfg(test)]

@@ -103,13 +103,14 @@ impl BlobStore {
     }
 
     /// Returns a blob's length in bytes; `None` if it does not exist. With a run, also writes the run's reference, which keeps
-    /// the blob from now on.
+    /// the blob from now on. A blob that does not exist gets none: each would be a file, for a request without a body.
     pub(crate) async fn reference_blob(&self, hash: &BlobHash, run: Option<RunId>) -> Result<Option<u64>, HubError> {
         let _shared = self.shard(hash).read().await;
-        if let Some(run) = run {
+        let length = self.backend.length(&object_name::blob(hash)).await?;
+        if let (Some(_), Some(run)) = (length, run) {
             self.backend.touch(&object_name::reference(hash, run)).await?;
         }
-        self.backend.length(&object_name::blob(hash)).await
+        Ok(length)
     }
 
     /// Starts to write a blob.
@@ -117,14 +118,23 @@ impl BlobStore {
         self.backend.upload(&object_name::blob(hash)).await
     }
 
-    /// Makes an uploaded blob visible if its bytes have the expected hash, else discards it.
-    pub(crate) async fn finish_blob(&self, upload: Upload, expected: &BlobHash) -> Result<(), HubError> {
+    /// Makes an uploaded blob visible if its bytes have the expected hash, else discards it. With a run, first writes the run's
+    /// reference.
+    pub(crate) async fn finish_blob(
+        &self,
+        upload: Upload,
+        expected: &BlobHash,
+        run: Option<RunId>,
+    ) -> Result<(), HubError> {
         let actual = BlobHash(*upload.hash().as_bytes());
         if actual != *expected {
             upload.abort().await;
             return Err(HubError::WrongHash { expected: *expected, actual });
         }
         let _shared = self.shard(expected).read().await;
+        if let Some(run) = run {
+            self.backend.touch(&object_name::reference(expected, run)).await?;
+        }
         upload.finish().await
     }
 
@@ -183,8 +193,8 @@ impl BlobStore {
     }
 
     /// The lock of all blobs and keys whose hash begins with the same byte. Writers share it, a collection holds it alone.
+    #[expect(clippy::indexing_slicing, reason = "there is one shard for each of the 256 values of a byte")]
     pub(super) fn shard(&self, hash: &BlobHash) -> &RwLock<()> {
-        // there is one shard for each value of a byte
         &self.shards[usize::from(hash.0[0])]
     }
 }

@@ -179,13 +179,13 @@ async fn put_blob(
     body: Incoming,
 ) -> Result<Response<Body>, ErrorReply> {
     check_length(&body, MAX_BLOB)?;
-    // the reference keeps an existing blob from here on; without a run it could be collected while the body arrives
+    // the reference keeps an existing blob from here on; without one it could be collected while the body arrives
     if run.is_some() && blobs.reference_blob(hash, run).await?.is_some() {
         discard(body).await?;
         return Ok(empty());
     }
     let upload = receive(blobs.upload_blob(hash).await?, body).await?;
-    blobs.finish_blob(upload, hash).await?;
+    blobs.finish_blob(upload, hash, run).await?;
     Ok(empty())
 }
 

@@ -123,7 +123,8 @@ async fn reply_error<S>(mut stream: TimeoutStream<S>, code: &str, message: &str,
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    let error = ErrorView { code: code.to_owned(), message: message.to_owned(), hint: hint.to_owned() };
+    let (code, message, hint) = (code.to_owned(), message.to_owned(), hint.to_owned());
+    let error = ErrorView { code, message, hint, fields: Vec::new() };
     let body = serde_json::to_string(&ErrorBody { error }).unwrap_or_default();
     let length = body.len();
     let text = format!(

@@ -1,5 +1,7 @@
 //! Replies: JSON, postcard after its version byte, streams, and errors, which all have the same shape.
 
+use bue_model::text::is_printable;
+pub(crate) use bue_model::wire::FieldError;
 use bue_model::wire::{CONTENT_TYPE, ErrorBody, ErrorView, WIRE_VERSION};
 use bytes::Bytes;
 use http::{HeaderValue, Method, Response, StatusCode, header};
@@ -22,11 +24,13 @@ pub(crate) struct ErrorReply {
     hint: &'static str,
     /// The methods that the route supports, if the request used another one.
     allow: Vec<Method>,
+    /// What is wrong with single fields of the request.
+    fields: Vec<FieldError>,
 }
 
 impl ErrorReply {
     pub(crate) fn new(status: StatusCode, code: &'static str, message: impl Into<String>, hint: &'static str) -> Self {
-        Self { status, code, message: message.into(), hint, allow: Vec::new() }
+        Self { status, code, message: message.into(), hint, allow: Vec::new(), fields: Vec::new() }
     }
 
     pub(crate) fn bad_request(message: impl Into<String>, hint: &'static str) -> Self {
@@ -45,6 +49,10 @@ impl ErrorReply {
         Self { allow, ..reply }
     }
 
+    pub(crate) fn with_fields(self, fields: Vec<FieldError>) -> Self {
+        Self { fields, ..self }
+    }
+
     pub(crate) fn status(&self) -> StatusCode {
         self.status
     }
@@ -58,7 +66,8 @@ impl ErrorReply {
     }
 
     pub(crate) fn into_response(self) -> Response<Body> {
-        let error = ErrorView { code: self.code.to_owned(), message: self.message, hint: self.hint.to_owned() };
+        let (code, hint) = (self.code.to_owned(), self.hint.to_owned());
+        let error = ErrorView { code, message: self.message, hint, fields: self.fields };
         let mut response = json(&ErrorBody { error }).unwrap_or_else(|_| empty());
         *response.status_mut() = self.status;
         let methods: Vec<_> = self.allow.iter().map(Method::as_str).collect();
@@ -84,6 +93,17 @@ impl From<HubError> for ErrorReply {
             HubError::RunNotFound(_) => (StatusCode::NOT_FOUND, "run_not_found", "`bue status` lists the runs"),
             HubError::JobNotFound(_) => {
                 (StatusCode::NOT_FOUND, "job_not_found", "`bue status RUN --jobs` lists the jobs of a run")
+            }
+            HubError::PipelineNotFound(_) => {
+                (StatusCode::NOT_FOUND, "pipeline_not_found", "`bue pipelines` lists the pipelines")
+            }
+            HubError::BadPipelineName(_) => (
+                StatusCode::BAD_REQUEST,
+                "bad_name",
+                "use up to 100 letters, digits, `-`, `_` and `.`, beginning with a letter or digit",
+            ),
+            HubError::OtherInvocation(_) => {
+                (StatusCode::CONFLICT, "key_used", "send the same parameters again, or choose another key")
             }
             HubError::StepNotFound { .. } => {
                 (StatusCode::NOT_FOUND, "step_not_found", "`bue status RUN` lists the steps")
@@ -187,8 +207,28 @@ pub(crate) fn typed(content_type: &'static str, bytes: impl Into<Bytes>) -> Resp
 
 /// 200 with JSON.
 pub(crate) fn json<T: Serialize>(value: &T) -> Result<Response<Body>, ErrorReply> {
-    let bytes = serde_json::to_vec(value).map_err(|error| encoding_error(&error))?;
-    Ok(typed("application/json", bytes))
+    let text = printable_json(value).map_err(|error| encoding_error(&error))?;
+    Ok(typed("application/json", text))
+}
+
+/// Encodes a value as JSON of printable characters, on one line. Names and messages that came from others may be shown on a
+/// terminal as they are sent, so control characters and those that reorder text are written as `\uXXXX`, and mean the same.
+pub(crate) fn printable_json<T: Serialize>(value: &T) -> serde_json::Result<String> {
+    let text = serde_json::to_string(value)?;
+    if text.chars().all(is_printable) {
+        return Ok(text);
+    }
+    // outside of its strings, JSON without line breaks has printable characters only
+    let mut printable = String::with_capacity(text.len() + 16);
+    for char in text.chars() {
+        match is_printable(char) {
+            true => printable.push(char),
+            false => {
+                char.encode_utf16(&mut [0; 2]).iter().for_each(|unit| printable.push_str(&format!("\\u{unit:04x}")));
+            }
+        }
+    }
+    Ok(printable)
 }
 
 /// 200 with postcard.
@@ -204,4 +244,18 @@ pub(crate) fn full(bytes: Bytes) -> Body {
 
 fn encoding_error(error: &dyn std::error::Error) -> ErrorReply {
     ErrorReply::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", format!("failed to encode the reply: {error}"), "")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn json_has_printable_characters_only_and_keeps_the_value() {
+        let hostile = "a\u{1b}]0;x\u{7}\u{9b}31m\u{202e}\u{2066}\u{7f}\r\n\u{e0041}é\u{1f600}\"";
+        let text = printable_json(&[hostile]).expect("JSON");
+        assert!(text.chars().all(is_printable), "{text:?}");
+        assert!(text.contains("\\u009b31m\\u202e") && text.contains("é\u{1f600}"), "{text}");
+        assert_eq!(serde_json::from_str::<[String; 1]>(&text).expect("JSON"), [hostile]);
+    }
 }

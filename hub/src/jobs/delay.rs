@@ -21,15 +21,16 @@ pub(crate) fn pending_ms(delay_ms: Option<u64>, every: Option<(u64, u64)>, earli
     delay_ms.unwrap_or_else(|| grow_by_half(first, earlier, last))
 }
 
-/// Returns the milliseconds until a job runs again after its `attempt`th failed attempt: one second doubling to five minutes,
-/// plus up to a quarter of that as jitter, or what the failure asked for.
-pub(crate) fn retry_ms(job: JobId, attempt: u32, retry_after_ms: Option<u64>) -> u64 {
+/// Returns the milliseconds until a job runs again after its `attempt`th failed attempt: the delay of its step, else one second
+/// doubling to five minutes, plus up to a quarter of that as jitter, or what the failure asked for.
+pub(crate) fn retry_ms(job: JobId, attempt: u32, retry_after_ms: Option<u64>, delay: Option<(u64, u64)>) -> u64 {
     if let Some(retry_after_ms) = retry_after_ms {
         return retry_after_ms.min(RETRY_AFTER_LAST_MS);
     }
-    let doublings = attempt.saturating_sub(1).min(20);
-    let wait = (RETRY_FIRST_MS << doublings).min(RETRY_LAST_MS);
-    wait + jitter(job, attempt) % (wait / 4 + 1)
+    let (first, last) = delay.unwrap_or((RETRY_FIRST_MS, RETRY_LAST_MS));
+    let doublings = attempt.saturating_sub(1).min(63);
+    let wait = first.saturating_mul(1 << doublings).min(last.max(first));
+    wait.saturating_add(jitter(job, attempt) % (wait / 4 + 1))
 }
 
 fn grow_by_half(first: u64, times: u32, last: u64) -> u64 {
@@ -74,17 +75,27 @@ mod tests {
     }
 
     #[test]
+    fn retries_wait_as_long_as_the_step_says() {
+        for (attempt, floor) in [(1, 2_000), (2, 4_000), (3, 8_000), (9, 300_000), (1_000, 300_000)] {
+            let wait = retry_ms(JobId(7), attempt, None, Some((2_000, 300_000)));
+            assert!((floor..=floor + floor / 4).contains(&wait), "{attempt} {wait}");
+        }
+        assert_eq!(retry_ms(JobId(7), u32::MAX, None, Some((u64::MAX, u64::MAX))), u64::MAX);
+        assert!((5..=6).contains(&retry_ms(JobId(7), 9, None, Some((5, 5)))));
+    }
+
+    #[test]
     fn retries_double_to_five_minutes_and_spread_by_a_quarter() {
         for attempt in 1..40 {
             let floor = (1000 << (attempt - 1).min(20)).min(300_000);
             for job in 0..100 {
-                let wait = retry_ms(JobId(job), attempt, None);
+                let wait = retry_ms(JobId(job), attempt, None, None);
                 assert!((floor..=floor + floor / 4).contains(&wait), "{attempt} {job} {wait}");
             }
         }
-        let spread: std::collections::BTreeSet<_> = (0..100).map(|job| retry_ms(JobId(job), 1, None)).collect();
+        let spread: std::collections::BTreeSet<_> = (0..100).map(|job| retry_ms(JobId(job), 1, None, None)).collect();
         assert!(spread.len() > 50);
-        assert_eq!(retry_ms(JobId(1), 1, Some(7)), 7);
-        assert_eq!(retry_ms(JobId(1), 1, Some(u64::MAX)), RETRY_AFTER_LAST_MS);
+        assert_eq!(retry_ms(JobId(1), 1, Some(7), Some((1, 2))), 7);
+        assert_eq!(retry_ms(JobId(1), 1, Some(u64::MAX), None), RETRY_AFTER_LAST_MS);
     }
 }

@@ -15,6 +15,7 @@
 
 use std::collections::BTreeSet;
 
+use bue_model::job::INLINE_LIMIT;
 use bue_model::language::Engine;
 use bue_model::plan::{Call, ForEach, Input, Node, PLAN_VERSION, Plan, Step};
 use bue_model::sql_table::MAX_TABLE_BYTES;
@@ -226,7 +227,7 @@ impl Graph {
             let id = NodeId(u32::try_from(index).unwrap_or(u32::MAX));
             match &node.kind {
                 NodeKind::Job(job) => {
-                    job.inputs.iter().try_for_each(|input| self.check_input(id, node, job, *input))?;
+                    job.inputs.iter().try_for_each(|input| self.check_input(id, node, job, input))?;
                 }
                 NodeKind::Loop(fan_out) => self.check_loop(id, node, fan_out)?,
             }
@@ -234,8 +235,8 @@ impl Graph {
         Ok(())
     }
 
-    fn check_input(&self, id: NodeId, node: &GraphNode, job: &GraphJob, input: Input) -> Result<(), PlanError> {
-        let fits = match input {
+    fn check_input(&self, id: NodeId, node: &GraphNode, job: &GraphJob, input: &Input) -> Result<(), PlanError> {
+        let fits = match *input {
             Input::Node(used) => {
                 self.job(used).is_some_and(|other| other.call == job.call || self.is_last(used, other))
                     && self.precedes(used, id, node)
@@ -244,6 +245,9 @@ impl Graph {
             Input::Gather(used) => {
                 self.fan_out(used).is_some_and(|used| used.gather.is_some()) && self.precedes(used, id, node)
             }
+            Input::Literal(ref value) => value.len() <= INLINE_LIMIT,
+            // the plan of a run has values in their places
+            Input::Param(_) => false,
         };
         if fits { Ok(()) } else { Err(PlanError::BadInput { node: id }) }
     }
@@ -303,6 +307,9 @@ fn check_header(plan: &Plan, code: &[BlobRef]) -> Result<(), PlanError> {
     }
     if plan.calls.len() > MAX_NODES || plan.steps.len() > MAX_NODES {
         return Err(PlanError::TooManyNodes { limit: MAX_NODES });
+    }
+    if !plan.params.is_empty() {
+        return Err(PlanError::Params);
     }
     plan.steps.iter().try_for_each(check_step)
 }
@@ -425,7 +432,7 @@ fn parents_of(inputs: &[Input]) -> Vec<NodeId> {
         .iter()
         .filter_map(|input| match input {
             Input::Node(node) | Input::Gather(node) => Some(*node),
-            Input::Loop(_) => None,
+            Input::Loop(_) | Input::Literal(_) | Input::Param(_) => None,
         })
         .collect();
     parents.into_iter().collect()

@@ -2,6 +2,7 @@
 
 use bue_model::job::{Hints, INLINE_LIMIT};
 use bue_model::plan::Settings;
+use bue_model::text::truncate_bytes;
 use bue_model::{ArgumentSummary, Failure, FailureKind, NodeId, StepIndex, ValueRef};
 use bytes::Bytes;
 
@@ -84,9 +85,8 @@ fn duration_text(ms: u64) -> String {
 
 /// Returns a reported failure with its texts cut to what is stored.
 pub(crate) fn failure_record(mut failure: Failure, arguments: &[ArgumentSummary]) -> FailureRecord {
-    let cut = |text: &mut String| text.truncate(text.floor_char_boundary(MAX_FAILURE_TEXT));
-    cut(&mut failure.message);
-    failure.trace.as_mut().map(cut);
+    let texts = std::iter::once(&mut failure.message).chain(failure.trace.as_mut());
+    texts.for_each(|text| truncate_bytes(text, MAX_FAILURE_TEXT));
     FailureRecord { failure, arguments: ArgumentSummary::bounded(arguments.to_vec()) }
 }
 
@@ -103,7 +103,8 @@ pub(crate) fn encode_log(log: Option<ValueRef>) -> Result<Option<Vec<u8>>, HubEr
 
 /// The failure of a job that was released more often than can be chance.
 pub(crate) fn released_too_often(releases: u32, reason: &str) -> Failure {
-    let reason = reason.get(..reason.floor_char_boundary(MAX_FAILURE_TEXT)).unwrap_or_default();
+    let mut reason = reason.to_owned();
+    truncate_bytes(&mut reason, MAX_FAILURE_TEXT);
     let message = format!(
         "it was released {releases} times without finishing, the last time because {reason}; it seems to crash the \
          workers that run it"

@@ -4,11 +4,15 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::jobs::instance::Run;
+use crate::jobs::views::run_summary::RunSummary;
 
 /// Runs in the cache. More may be active; theirs are read again when needed.
 const MAX_RUNS: usize = 256;
 /// Nodes of all graphs in the cache, some 200 bytes each.
 const MAX_NODES: usize = 500_000;
+
+/// Summaries in the cache, at most some 20 kB each. Adding up a run's steps anew takes as long as reading its rows.
+const MAX_SUMMARIES: usize = 1_000;
 
 /// Runs by key.
 #[derive(Debug, Default)]
@@ -16,6 +20,8 @@ pub(crate) struct RunCache {
     runs: HashMap<i64, CachedRun>,
     /// Grows with every lookup.
     clock: u64,
+    /// Summaries by key, and the versions of the runs that they are of.
+    summaries: HashMap<i64, (i64, RunSummary)>,
 }
 
 #[derive(Debug)]
@@ -46,6 +52,20 @@ impl RunCache {
     /// Empties the cache, as after a rollback: its keys may be given to other runs.
     pub(crate) fn clear(&mut self) {
         self.runs.clear();
+        self.summaries.clear();
+    }
+
+    /// Returns the summary of a version of a run.
+    pub(crate) fn summary(&self, key: i64, version: i64) -> Option<&RunSummary> {
+        self.summaries.get(&key).filter(|(cached, _)| *cached == version).map(|(_, summary)| summary)
+    }
+
+    /// Inserts the summary of a version of a run.
+    pub(crate) fn insert_summary(&mut self, key: i64, version: i64, summary: RunSummary) {
+        if self.summaries.len() >= MAX_SUMMARIES {
+            self.summaries.clear();
+        }
+        self.summaries.insert(key, (version, summary));
     }
 
     fn nodes(&self) -> usize {

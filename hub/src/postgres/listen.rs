@@ -14,10 +14,12 @@ use tokio::sync::oneshot;
 use tokio::time::{sleep, timeout};
 use tokio_postgres::{AsyncMessage, Client};
 
+use super::notify_queue::WORKERS;
 use super::state::PostgresState;
 use crate::error::HubError;
 use crate::jobs::instance::{ROUND_BATCH, ROUND_BATCH_ROWS, WINDOW, WINDOW_ROWS};
 use crate::jobs::state::state_code;
+use crate::notifications::WorkerNews;
 
 /// Time after which a lost announcement is noticed.
 const POLL_INTERVAL: Duration = Duration::from_secs(5);
@@ -27,6 +29,8 @@ const RETRY_BACKOFF: Duration = Duration::from_millis(500);
 const COALESCE_WINDOW: Duration = Duration::from_millis(3);
 /// Time after a notification: busy hubs notify some fifty times a second, not with each of their changes.
 const NOTIFY_INTERVAL: Duration = Duration::from_millis(17);
+/// The message of a hub that has started to listen.
+const HUB_STARTED: &str = "hub";
 /// The latest runs that are announced after an interruption, because they may have changed.
 const MAX_MISSED_RUNS: i64 = 500;
 
@@ -63,6 +67,7 @@ async fn listen_once(state: &Arc<PostgresState>, is_listening: &mut bool) -> Res
         }
     });
     state.with_timeout(async { Ok(client.batch_execute("LISTEN bue").await?) }).await?;
+    state.with_timeout(notify(&client, HUB_STARTED)).await?;
     if !std::mem::replace(is_listening, true) {
         tracing::info!("receiving the changes of other hubs again");
     }
@@ -74,8 +79,7 @@ async fn listen_once(state: &Arc<PostgresState>, is_listening: &mut bool) -> Res
             () = state.notify_queue.has_messages.notified() => {
                 sleep(COALESCE_WINDOW).await;
                 for text in state.notify_queue.take_messages() {
-                    let notify = async { Ok(client.execute("SELECT pg_notify('bue', $1)", &[&text]).await?) };
-                    state.with_timeout(notify).await?;
+                    state.with_timeout(notify(&client, &text)).await?;
                 }
                 sleep(NOTIFY_INTERVAL).await;
             }
@@ -84,11 +88,23 @@ async fn listen_once(state: &Arc<PostgresState>, is_listening: &mut bool) -> Res
     }
 }
 
+/// Sends a message to all hubs, this one as well.
+async fn notify(client: &Client, message: &str) -> Result<(), HubError> {
+    client.execute("SELECT pg_notify('bue', $1)", &[&message]).await?;
+    Ok(())
+}
+
 /// Announces here what another hub announced.
 fn announce_here(state: &PostgresState, message: &str) {
+    if let Some(workers) = message.strip_prefix(WORKERS) {
+        // a hub of another release may send what this one cannot read
+        let workers = serde_json::from_str(workers).map(WorkerNews::Seen);
+        return workers.into_iter().for_each(|news| state.notifications.notify_workers(news));
+    }
     match message {
         "work" => state.notifications.notify_work(),
         "leases" => state.notifications.notify_leases(),
+        HUB_STARTED => state.notifications.notify_workers(WorkerNews::HubStarted),
         runs => runs.split(' ').filter_map(|run| run.parse().ok()).for_each(|run| state.notifications.notify_run(run)),
     }
 }

@@ -14,6 +14,7 @@ mod leasing;
 mod listen;
 mod notify_queue;
 mod operations;
+mod pipelines;
 mod query;
 mod read;
 mod reports;
@@ -26,9 +27,10 @@ mod write;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 
+use bue_model::pipeline::{PipelineSummary, PipelineView, Publication, Published};
 use bue_model::wire::{
     Changed, Collection, Heartbeat, HeartbeatAnswer, JobPage, JobQuery, JobView, LeaseBatch, LeaseRequest, ReportBatch,
-    ResultCursor, ResultPage, RunView, Submission, Verdict, WhyView,
+    ResultCursor, ResultPage, RunView, Submission, Verdict, WhyView, WorkerView,
 };
 use bue_model::{JobId, RunId, Timestamp, ValueRef};
 use tokio::sync::mpsc::{Sender, channel};
@@ -38,6 +40,7 @@ use crate::error::HubError;
 use crate::jobs::counts::tally::Tally;
 use crate::lease_key::LeaseKey;
 use crate::notifications::Notifications;
+use crate::pipelines::{Invocation, RunnableVersion};
 use crate::store::{JobStore, LeaseAnswer, ReapedJobs, StoreFuture};
 use reports::{PendingBatch, QUEUE_CAPACITY};
 use state::PostgresState;
@@ -106,7 +109,33 @@ impl PostgresStore {
 impl JobStore for PostgresStore {
     fn submit(&self, now: Timestamp, submission: Submission) -> StoreFuture<'_, RunId> {
         let now = self.state.set_now(now);
-        self.answer(self.state.submit(now, submission))
+        self.answer(async move { self.state.submit(now, &submission).await })
+    }
+
+    fn publish(&self, now: Timestamp, name: String, publication: Publication) -> StoreFuture<'_, Published> {
+        let now = self.state.set_now(now);
+        self.answer(async move { self.state.publish(now, &name, &publication).await })
+    }
+
+    fn unpublish(&self, name: String) -> StoreFuture<'_, ()> {
+        self.answer(async move { self.state.unpublish(&name).await })
+    }
+
+    fn pipelines(&self) -> StoreFuture<'_, Vec<PipelineSummary>> {
+        self.answer(self.state.pipelines())
+    }
+
+    fn pipeline(&self, name: String) -> StoreFuture<'_, Option<PipelineView>> {
+        self.answer(async move { self.state.pipeline(&name).await })
+    }
+
+    fn runnable(&self, name: String) -> StoreFuture<'_, Option<RunnableVersion>> {
+        self.answer(async move { self.state.runnable(&name).await })
+    }
+
+    fn invoke(&self, now: Timestamp, invocations: Vec<Invocation>) -> StoreFuture<'_, Vec<RunId>> {
+        let now = self.state.set_now(now);
+        self.answer(async move { self.state.invoke(now, &invocations).await })
     }
 
     fn lease(&self, now: Timestamp, request: LeaseRequest) -> StoreFuture<'_, LeaseAnswer> {
@@ -207,6 +236,10 @@ impl JobStore for PostgresStore {
 
     fn lease_key(&self) -> StoreFuture<'_, LeaseKey> {
         self.answer(self.state.lease_key())
+    }
+
+    fn announce_workers(&self, workers: &[WorkerView]) {
+        self.state.notify_queue.add_workers(workers);
     }
 
     fn notifications(&self) -> &Notifications {

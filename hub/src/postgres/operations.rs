@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use bue_model::text::truncate_bytes;
 use bue_model::wire::{Changed, Submission};
 use bue_model::{JobId, RunId, RunState, StepIndex};
 use deadpool_postgres::Transaction;
@@ -13,6 +14,7 @@ use super::read::allocate_ids;
 use super::state::PostgresState;
 use crate::error::HubError;
 use crate::jobs::changes::change_set::ChangeSet;
+use crate::jobs::changes::pending_notifications::PendingNotifications;
 use crate::jobs::changes::snapshot::{RequiredReads, Snapshot};
 use crate::jobs::columns::{row_id, signed, to_postcard};
 use crate::jobs::graph::{Block, Graph, MAX_NAME};
@@ -22,52 +24,56 @@ use crate::jobs::state::run_state_code;
 impl PostgresState {
     /// Inserts a run and its top level. A run that exists is left as it is, so submitting is idempotent: `run.id` is unique,
     /// and the second transaction waits for the commit of the first.
-    pub(super) async fn submit(&self, now: i64, mut submission: Submission) -> Result<RunId, HubError> {
-        let id = submission.run;
-        submission.name.truncate(submission.name.floor_char_boundary(MAX_NAME));
-        // a text column takes no NUL
-        let name = submission.name.replace('\0', "");
-        if retry_transient!(self.run_key(id))?.is_some() {
-            return Ok(id);
+    pub(super) async fn submit(&self, now: i64, submission: &Submission) -> Result<RunId, HubError> {
+        if retry_transient!(self.run_key(submission.run))?.is_some() {
+            return Ok(submission.run);
         }
-        let body = to_postcard(&(&submission.plan, &submission.code))?;
-        Graph::new(submission.plan.clone(), submission.code.clone())?;
-        retry_transient!(self.try_submit(now, id, &name, &body, &submission))
+        retry_transient!(self.try_submit(now, submission))
     }
 
-    async fn try_submit(
-        &self,
-        now: i64,
-        id: RunId,
-        name: &str,
-        body: &[u8],
-        submission: &Submission,
-    ) -> Result<RunId, HubError> {
-        let graph = Graph::new(submission.plan.clone(), submission.code.clone())?;
+    async fn try_submit(&self, now: i64, submission: &Submission) -> Result<RunId, HubError> {
         let mut client = self.client().await?;
         let tx = client.transaction().await?;
-        let first = allocate_ids(&tx, graph.blocks.first().map_or(0, Block::stride)).await?;
+        if let Some((_, pending_notifications)) = self.submit_in(&tx, now, submission).await? {
+            self.commit(tx).await?;
+            self.announce(pending_notifications);
+        }
+        Ok(submission.run)
+    }
+
+    /// Inserts a run in a transaction that does more. Returns its key; `None` if the run exists.
+    pub(super) async fn submit_in(
+        &self,
+        tx: &Transaction<'_>,
+        now: i64,
+        submission: &Submission,
+    ) -> Result<Option<(i64, PendingNotifications)>, HubError> {
+        let id = submission.run;
+        // a text column takes no NUL
+        let mut name = submission.name.replace('\0', "");
+        truncate_bytes(&mut name, MAX_NAME);
+        let body = to_postcard(&(&submission.plan, &submission.code))?;
+        let graph = Graph::new(submission.plan.clone(), submission.code.clone())?;
+        let first = allocate_ids(tx, graph.blocks.first().map_or(0, Block::stride)).await?;
         let sql = concat!(
             "INSERT INTO run (id, name, first, state, created_at, version) VALUES ($1, $2, $3, ",
             run_state_code!(Running),
             ", $4, 0) ON CONFLICT (id) DO NOTHING RETURNING key"
         );
-        let rows = query(&tx, sql, &[&id.0, &name, &first, &now]).await?;
-        let Some(row) = rows.first() else { return Ok(id) };
+        let rows = query(tx, sql, &[&id.0, &name, &first, &now]).await?;
+        let Some(row) = rows.first() else { return Ok(None) };
         let key: i64 = row.try_get(0)?;
-        execute(&tx, "INSERT INTO plan (run, body) VALUES ($1, $2)", &[&key, &body]).await?;
+        execute(tx, "INSERT INTO plan (run, body) VALUES ($1, $2)", &[&key, &body]).await?;
         let mut snapshot = Snapshot::default();
-        insert_steps(&tx, key, &graph, &mut snapshot).await?;
+        insert_steps(tx, key, &graph, &mut snapshot).await?;
         let run = Arc::new(Run { key, id, first, graph });
         snapshot.runs.insert(key, run.clone());
         snapshot.run_states.insert(key, RunState::Running);
         snapshot.new_runs.insert(key);
         let start_run = |changes: &mut ChangeSet<'_>| changes.start_run(&run);
         let ((), pending_notifications) =
-            self.apply(&tx, now, Start { snapshot, required: RequiredReads::default() }, &start_run).await?;
-        self.commit(tx).await?;
-        self.announce(pending_notifications);
-        Ok(id)
+            self.apply(tx, now, Start { snapshot, required: RequiredReads::default() }, &start_run).await?;
+        Ok(Some((key, pending_notifications)))
     }
 
     /// Returns the key of a run.

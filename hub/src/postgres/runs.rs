@@ -6,6 +6,7 @@ use deadpool_postgres::Transaction;
 
 use super::change::Start;
 use super::connection::retry::retry_transient;
+use super::pipelines::delete_invocation;
 use super::query::{execute, fan_outs_of, node, query, state};
 use super::state::PostgresState;
 use crate::error::HubError;
@@ -99,6 +100,7 @@ impl PostgresState {
         ] {
             execute(&tx, delete, &[&key]).await?;
         }
+        delete_invocation(&tx, key).await?;
         self.commit(tx).await?;
         self.announce(PendingNotifications { runs: [id].into(), ..PendingNotifications::default() });
         Ok(())

@@ -10,7 +10,7 @@ use tokio_postgres::error::SqlState;
 use crate::error::HubError;
 
 /// One script per layout, from an empty database to the newest.
-const MIGRATIONS: &[&str] = &[V1, V2, V3, V4];
+const MIGRATIONS: &[&str] = &[V1, V2, V3, V4, V5, V6];
 
 /// The advisory lock that is held while the layout is checked and changed, so that hubs that start together migrate once.
 const LAYOUT_LOCK: i64 = 0x6275_6500;
@@ -165,6 +165,32 @@ const V4: &str = "
 CREATE TABLE lease_key (key BYTEA NOT NULL);
 INSERT INTO lease_key
 SELECT sha256(uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid()));
+";
+
+/// Jobs that are leased alone, because their workers died several times.
+const V5: &str = "
+ALTER TABLE job ADD COLUMN isolated BOOLEAN NOT NULL DEFAULT false;
+CREATE INDEX job_isolated ON job (worker) WHERE state = 3 AND isolated;
+CREATE INDEX job_suspect ON job (scope, available_at) WHERE state = 2 AND releases >= 3;
+";
+
+/// Published pipelines, and the runs that they started.
+const V6: &str = "
+CREATE TABLE pipeline (name TEXT PRIMARY KEY, current BIGINT NOT NULL);
+CREATE TABLE pipeline_version (
+    pipeline TEXT NOT NULL,
+    version BIGINT NOT NULL,
+    upload UUID NOT NULL,
+    hash BYTEA NOT NULL,
+    script TEXT NOT NULL,
+    body BYTEA NOT NULL,
+    published_at BIGINT NOT NULL,
+    PRIMARY KEY (pipeline, version)
+);
+CREATE UNIQUE INDEX pipeline_content ON pipeline_version (pipeline, hash);
+CREATE TABLE invocation (run BIGINT PRIMARY KEY, pipeline TEXT NOT NULL, version BIGINT NOT NULL, params TEXT NOT NULL);
+CREATE INDEX invocation_pipeline ON invocation (pipeline, run);
+CREATE INDEX invocation_version ON invocation (pipeline, version);
 ";
 
 /// Brings a database to the newest layout, in one transaction under a lock.

@@ -13,6 +13,7 @@
 mod expiry;
 mod leasing;
 mod operations;
+mod pipelines;
 mod read;
 mod runs;
 mod schema;
@@ -28,6 +29,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bue_model::pipeline::{PipelineSummary, PipelineView, Publication, Published};
 use bue_model::wire::{
     Changed, Collection, Heartbeat, HeartbeatAnswer, JobPage, JobQuery, JobView, LeaseBatch, LeaseRequest, ReportBatch,
     ResultCursor, ResultPage, RunView, Submission, Verdict, WhyView,
@@ -41,6 +43,7 @@ use crate::error::HubError;
 use crate::jobs::counts::tally::Tally;
 use crate::lease_key::LeaseKey;
 use crate::notifications::Notifications;
+use crate::pipelines::{Invocation, RunnableVersion};
 use crate::store::{JobStore, LEASE_MS, LeaseAnswer, ReapedJobs, StoreFuture};
 use writer::Writer;
 
@@ -48,6 +51,8 @@ use writer::Writer;
 const STATEMENTS: usize = 256;
 /// Time for the process before this one to close the file.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+/// Time for that before it is reported.
+const FREE_TIMEOUT: Duration = Duration::from_millis(200);
 
 /// Runs and jobs in an SQLite database. One process at a time can have it open.
 #[derive(Debug, Clone)]
@@ -64,9 +69,7 @@ impl SqliteStore {
     /// The file cannot be opened or written, is no database, is of a later release, or is in use.
     pub fn open(path: &Path, durability: Durability) -> Result<Self, HubError> {
         let db = open(path, durability).map_err(|error| match error {
-            HubError::Database(error) if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy) => {
-                HubError::InUse(path.to_owned())
-            }
+            HubError::Database(error) if is_busy(&error) => HubError::InUse(path.to_owned()),
             error => error,
         })?;
         let notifications = Arc::new(Notifications::default());
@@ -82,8 +85,24 @@ impl SqliteStore {
     }
 }
 
+/// Opens the file. Waits while another process has it open, and says so.
 fn open(path: &Path, durability: Durability) -> Result<Connection, HubError> {
+    match open_within(path, durability, FREE_TIMEOUT) {
+        Err(HubError::Database(error)) if is_busy(&error) => {
+            tracing::warn!(file = %path.display(), "another process has the database open; waiting {BUSY_TIMEOUT:?} for it to end");
+            open_within(path, durability, BUSY_TIMEOUT)
+        }
+        opened => opened,
+    }
+}
+
+fn is_busy(error: &rusqlite::Error) -> bool {
+    error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy)
+}
+
+fn open_within(path: &Path, durability: Durability, busy_timeout: Duration) -> Result<Connection, HubError> {
     let mut db = Connection::open(path)?;
+    db.busy_timeout(busy_timeout)?;
     configure(&db, durability)?;
     schema::migrate(&mut db, path)?;
     Ok(db)
@@ -91,7 +110,6 @@ fn open(path: &Path, durability: Durability) -> Result<Connection, HubError> {
 
 fn configure(db: &Connection, durability: Durability) -> Result<(), HubError> {
     db.set_prepared_statement_cache_capacity(STATEMENTS);
-    db.busy_timeout(BUSY_TIMEOUT)?;
     // the writer caches what is in the file, so no other process may change it
     db.query_row("PRAGMA locking_mode = EXCLUSIVE", [], |_| Ok(()))?;
     // commits append to a log beside the file, and one fsync makes them durable
@@ -138,6 +156,30 @@ impl JobStore for SqliteStore {
     )]
     fn reap(&self, now: Timestamp) -> StoreFuture<'_, ReapedJobs> {
         self.writer.transact(Some(now), |tx| tx.reap())
+    }
+
+    fn publish(&self, now: Timestamp, name: String, publication: Publication) -> StoreFuture<'_, Published> {
+        self.writer.transact(Some(now), move |tx| tx.publish(&name, &publication))
+    }
+
+    fn unpublish(&self, name: String) -> StoreFuture<'_, ()> {
+        self.writer.transact(None, move |tx| tx.unpublish(&name))
+    }
+
+    fn pipelines(&self) -> StoreFuture<'_, Vec<PipelineSummary>> {
+        self.writer.transact(None, |tx| tx.pipelines())
+    }
+
+    fn pipeline(&self, name: String) -> StoreFuture<'_, Option<PipelineView>> {
+        self.writer.transact(None, move |tx| tx.pipeline(&name))
+    }
+
+    fn runnable(&self, name: String) -> StoreFuture<'_, Option<RunnableVersion>> {
+        self.writer.transact(None, move |tx| tx.runnable(&name))
+    }
+
+    fn invoke(&self, now: Timestamp, invocations: Vec<Invocation>) -> StoreFuture<'_, Vec<RunId>> {
+        self.writer.transact(Some(now), |tx| tx.invoke(invocations))
     }
 
     fn cancel_run(&self, now: Timestamp, run: RunId) -> StoreFuture<'_, Changed> {

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use bue_model::text::truncate_bytes;
 use bue_model::wire::{Changed, Report, Submission, Verdict};
 use bue_model::{JobId, RunId, RunState, StepIndex};
 use rusqlite::params;
@@ -23,7 +24,7 @@ impl WriteTx<'_> {
         if self.run_key(id)?.is_some() {
             return Ok(id);
         }
-        submission.name.truncate(submission.name.floor_char_boundary(MAX_NAME));
+        truncate_bytes(&mut submission.name, MAX_NAME);
         let body = to_postcard(&(&submission.plan, &submission.code))?;
         let graph = Graph::new(submission.plan, submission.code)?;
         let first = self.allocate_ids(graph.blocks.first().map_or(0, Block::stride))?;

@@ -20,7 +20,8 @@ macro_rules! select_jobs {
     ($($condition:expr),+) => {
         concat!(
             "SELECT id, node, fanout, run, state, waiting_for, scope, priority, rate, hinted, env, env_from, available_at,
-                 lease_end, token, reported, worker, attempts, pendings, pending_since, releases, resets, blocked_by
+                 lease_end, token, reported, worker, attempts, pendings, pending_since, releases, resets, blocked_by,
+                 isolated
              FROM job WHERE ",
             $($condition),+
         )
@@ -71,6 +72,7 @@ impl SharedTexts {
             releases: row.get(20)?,
             resets: row.get(21)?,
             blocked_by: row.get(22)?,
+            isolated: row.get(23)?,
             failure: None,
             log: None,
         })

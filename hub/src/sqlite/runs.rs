@@ -78,6 +78,7 @@ impl WriteTx<'_> {
             self.delete_rows((fan_out.first, fan_out.round_start(fan_out.count)))?;
         }
         self.delete_rates(key)?;
+        self.delete_invocation(key)?;
         for delete in [
             "DELETE FROM fanout WHERE run = ?1",
             "DELETE FROM failed WHERE run = ?1",

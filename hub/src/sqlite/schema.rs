@@ -11,7 +11,7 @@ use rusqlite::Connection;
 use crate::error::HubError;
 
 /// One script per layout, from an empty file to the newest.
-const MIGRATIONS: &[&str] = &[V1, V2, V3, V4];
+const MIGRATIONS: &[&str] = &[V1, V2, V3, V4, V5, V6];
 
 const V1: &str = "
 -- the next free id of a job or fan-out
@@ -167,6 +167,40 @@ DROP INDEX fanout_run;
 const V4: &str = "
 CREATE TABLE lease_key (key BLOB NOT NULL);
 INSERT INTO lease_key VALUES (randomblob(32));
+";
+
+/// Jobs that are leased alone, because their workers died several times.
+const V5: &str = "
+ALTER TABLE job ADD COLUMN isolated INTEGER NOT NULL DEFAULT 0; -- whether its worker holds no other job
+CREATE INDEX job_isolated ON job (worker) WHERE state = 3 AND isolated = 1;
+CREATE INDEX job_suspect ON job (scope, available_at) WHERE state = 2 AND releases >= 3;
+";
+
+/// Published pipelines, and the runs that they started.
+const V6: &str = "
+CREATE TABLE pipeline (
+    name TEXT PRIMARY KEY,
+    current INTEGER NOT NULL           -- the version that new runs get
+) WITHOUT ROWID;
+CREATE TABLE pipeline_version (
+    pipeline TEXT NOT NULL,
+    version INTEGER NOT NULL,
+    upload BLOB NOT NULL,              -- on whose behalf its code is in the bucket
+    hash BLOB NOT NULL,                -- of the body
+    script TEXT NOT NULL,
+    body BLOB NOT NULL,                -- plan and code, postcard
+    published_at INTEGER NOT NULL,
+    PRIMARY KEY (pipeline, version)
+);
+CREATE UNIQUE INDEX pipeline_content ON pipeline_version (pipeline, hash);
+CREATE TABLE invocation (
+    run INTEGER PRIMARY KEY,
+    pipeline TEXT NOT NULL,
+    version INTEGER NOT NULL,
+    params TEXT NOT NULL               -- what the caller gave, as JSON
+);
+CREATE INDEX invocation_pipeline ON invocation (pipeline, run);
+CREATE INDEX invocation_version ON invocation (pipeline, version);
 ";
 
 /// Brings a database to the newest layout. Each script and its number are one transaction, so a crash leaves a complete layout.

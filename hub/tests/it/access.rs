@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use bue_client::{BucketClient, ClientError, HubClient};
+use bue_client::{BucketClient, ClientError, ClientOptions, HubClient};
 use bue_hub::{
     Access, BlobStore, Bucket, Durability, Hub, Role, RouteView, SqliteStore, TokenEntry, TokenFile, bucket_routes,
     hub_routes,
@@ -43,15 +43,20 @@ impl GuardedServer {
 
     /// Requests something that does not exist, with this `authorization` header, on a separate connection.
     async fn request(&self, route: &RouteView, authorization: Option<&str>) -> RawResponse {
+        let fields = authorization.map_or(String::new(), |text| format!("authorization: {text}\r\n"));
+        self.request_with(route, "localhost", &fields).await
+    }
+
+    /// The same with this host and these header fields.
+    async fn request_with(&self, route: &RouteView, host: &str, fields: &str) -> RawResponse {
         let path = route.path.replace("{hash}", &BlobHash([1; 32]).to_string()).replace("{key...}", "a/b");
         let path = match path.starts_with("/v1/runs") {
             true => path.replace("{id}", "00000000-0000-0000-0000-000000000009"),
             false => path.replace("{id}", "9"),
         };
-        let authorization = authorization.map_or(String::new(), |text| format!("authorization: {text}\r\n"));
         let method = &route.method;
-        let head = format!("{method} {path} HTTP/1.1\r\nhost: localhost\r\n{authorization}connection: close\r\n\r\n");
-        if route.path == "/v1/events" && authorization.contains("Bearer") {
+        let head = format!("{method} {path} HTTP/1.1\r\nhost: {host}\r\n{fields}connection: close\r\n\r\n");
+        if route.path == "/v1/events" && fields.contains("Bearer") {
             // the response never ends, but its first line has the status
             return first_line(&self.address, &head).await;
         }
@@ -117,7 +122,7 @@ fn expect_error(answer: &RawResponse, code: &str, hint: &str) {
 #[tokio::test]
 async fn every_route_of_the_hub_requires_a_token_of_the_right_role() {
     let hub = GuardedServer::hub().await;
-    assert_eq!(hub.routes.len(), 26);
+    assert_eq!(hub.routes.len(), 32);
     check_every_route(&hub).await;
 }
 
@@ -126,6 +131,30 @@ async fn every_route_of_the_bucket_requires_a_token_of_the_right_role() {
     let bucket = GuardedServer::bucket().await;
     assert_eq!(bucket.routes.len(), 12);
     check_every_route(&bucket).await;
+}
+
+/// DNS rebinding reads answers under the page's own name, and cross-site requests need no answer: uploads of a key, cancelling a job.
+#[tokio::test]
+async fn a_web_page_can_use_no_route_of_a_server_without_tokens() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let store = SqliteStore::open(":memory:".as_ref(), Durability::Off).expect("a store");
+    let blobs = BlobStore::open(&folder.path().join("blobs"), Durability::Off).expect("a store");
+    let bucket = spawn_bucket(Bucket::new(blobs, Access::open())).await;
+    let hub = spawn_hub(Hub::new(Arc::new(store))).await;
+    for (address, routes) in [(hub, hub_routes()), (bucket, bucket_routes())] {
+        let server = GuardedServer { folder: tempfile::tempdir().expect("a folder"), address, routes };
+        for route in server.routes.iter().filter(|route| route.roles.is_some()) {
+            for (host, fields) in [
+                ("evil.example:65432", ""),
+                (&server.address, "origin: http://evil.example\r\ncontent-type: text/plain\r\n"),
+                (&server.address, "origin: null\r\n"),
+                (&server.address, "sec-fetch-site: cross-site\r\n"),
+            ] {
+                let answer = server.request_with(route, host, fields).await;
+                assert_eq!(answer.status, 403, "{} {} {host} {fields}{}", route.method, route.path, answer.body);
+            }
+        }
+    }
 }
 
 /// A request with a run writes a reference, so it needs the permission to store.
@@ -163,17 +192,18 @@ fn the_roles_are_those_of_the_documentation() {
 #[tokio::test]
 async fn clients_send_their_token_and_report_what_is_wrong_with_it() {
     let (hub, bucket) = (GuardedServer::hub().await, GuardedServer::bucket().await);
-    let client = || HubClient::new(std::slice::from_ref(&hub.address)).expect("a client");
-    let submitter = client().with_token("submitter").expect("a token");
+    let client = |options| HubClient::with_options(std::slice::from_ref(&hub.address), options);
+    let with = |token: &str| client(ClientOptions::with_token(token)).expect("a client");
+    let submitter = with("submitter");
     assert_eq!(submitter.bucket().await.expect("info").as_deref(), Some("127.0.0.1:7"), "as seen from here");
     let mut script = Script::new();
     script.call(&["a"], &[]);
     let run = submitter.submit(&submission(7, script.plan())).await.expect("a run");
     let refusals = [
-        (client().runs().await.map(drop), 401),
-        (client().with_token("wrong").expect("a token").runs().await.map(drop), 401),
+        (client(ClientOptions::default()).expect("a client").runs().await.map(drop), 401),
+        (with("wrong").runs().await.map(drop), 401),
         (submitter.cancel_run(run).await.map(drop), 403),
-        (client().with_token("worker").expect("a token").runs().await.map(drop), 403),
+        (with("worker").runs().await.map(drop), 403),
     ];
     for (refusal, expected) in refusals {
         let refusal = refusal.expect_err("a refusal");
@@ -181,7 +211,7 @@ async fn clients_send_their_token_and_report_what_is_wrong_with_it() {
         assert_eq!(*status, expected);
         assert!(refusal.to_string().contains("BUE_TOKEN"), "{refusal}");
     }
-    assert!(matches!(client().with_token("a\nb"), Err(ClientError::Token)));
+    assert!(matches!(client(ClientOptions::with_token("a\nb")), Err(ClientError::Token)));
     // the response to a HEAD request has no body
     let bare = BucketClient::new(&bucket.address).expect("a client");
     let refusal = bare.has(RunId(Uuid::nil()), &BlobHash([1; 32])).await.expect_err("a refusal").to_string();
@@ -193,7 +223,8 @@ async fn clients_send_their_token_and_report_what_is_wrong_with_it() {
 async fn tokens_are_rotated_while_the_servers_run() {
     let hub = GuardedServer::hub().await;
     let file = TokenFile::new(hub.folder.path().join("bue.tokens"));
-    let with = |token: &str| HubClient::new(std::slice::from_ref(&hub.address)).and_then(|hub| hub.with_token(token));
+    let with =
+        |token: &str| HubClient::with_options(std::slice::from_ref(&hub.address), ClientOptions::with_token(token));
     let new = with("new").expect("a client");
     assert!(new.runs().await.is_err());
     file.add(TokenEntry::new("new", Role::Viewer, "new", Timestamp(0)).expect("an entry")).expect("added");
@@ -212,7 +243,7 @@ async fn a_worker_leases_only_jobs_of_its_tokens_scopes() {
     file.add(entry.clone()).expect("added");
     assert_eq!(file.read().expect("a file").expect("tokens").last(), Some(&entry), "the entry is read back unchanged");
     let lease = async |token: &str, scopes: &[&str]| {
-        let worker = HubClient::new(std::slice::from_ref(&hub.address)).and_then(|hub| hub.with_token(token));
+        let worker = HubClient::with_options(std::slice::from_ref(&hub.address), ClientOptions::with_token(token));
         let scopes = scopes.iter().map(|scope| (*scope).to_owned()).collect();
         let request = LeaseRequest {
             worker: "w".into(),
@@ -245,7 +276,7 @@ async fn a_lease_can_be_used_only_with_the_access_token_it_was_granted_to() {
     add_worker("holder", "default");
     add_worker("forger", "other");
     let client = |token: &str| {
-        let client = HubClient::new(std::slice::from_ref(&hub.address)).and_then(|client| client.with_token(token));
+        let client = HubClient::with_options(std::slice::from_ref(&hub.address), ClientOptions::with_token(token));
         client.expect("a client")
     };
     let mut script = Script::new();
@@ -312,9 +343,10 @@ async fn every_route_survives_arbitrary_bytes() {
             }
         }
     }
-    let client = HubClient::new(std::slice::from_ref(&hub.address)).and_then(|client| client.with_token("viewer"));
+    let viewer = ClientOptions::with_token("viewer");
+    let client = HubClient::with_options(std::slice::from_ref(&hub.address), viewer.clone());
     assert_eq!(client.expect("a client").runs().await.expect("the server is alive"), []);
-    let client = BucketClient::new(&bucket.address).and_then(|client| client.with_token("viewer")).expect("a client");
+    let client = BucketClient::with_options(&bucket.address, viewer).expect("a client");
     client.ping().await.expect("the server is alive");
 }
 

@@ -7,6 +7,7 @@ pub(crate) mod listing;
 pub(crate) mod loops;
 pub(crate) mod order;
 pub(crate) mod outcomes;
+pub(crate) mod pipelines;
 pub(crate) mod plans;
 pub(crate) mod rates;
 pub(crate) mod users;
@@ -52,10 +53,14 @@ macro_rules! all_contract_tests {
                 a_released_job_is_ready_at_once
                 a_job_that_is_released_five_times_fails
                 five_expired_leases_fail_a_job
+                the_neighbour_of_a_job_that_kills_its_workers_completes
+                a_host_that_dies_with_several_steps_fails_none_of_them
+                a_suspect_is_leased_alone
                 tokens_grow_across_a_reset;
             outcomes:
                 a_failed_attempt_is_retried_after_its_wait
                 a_retry_waits_as_long_as_the_failure_asks_for
+                a_retry_waits_as_long_as_its_step_says
                 dependants_of_a_failed_job_stay_blocked_and_name_it
                 a_pending_job_waits_longer_each_time
                 a_pending_job_waits_as_long_as_it_asks_for
@@ -118,6 +123,7 @@ macro_rules! all_contract_tests {
                 a_view_counts_the_jobs_of_each_step
                 every_change_makes_a_larger_version
                 runs_are_listed_newest_first
+                a_list_of_runs_is_short_whatever_their_plans
                 jobs_of_open_runs_are_counted_by_scope
                 the_log_of_the_last_attempt_is_kept
                 a_call_without_a_value_says_why
@@ -141,7 +147,18 @@ macro_rules! all_contract_tests {
                 an_unknown_step_is_named_and_an_unknown_run_is_none
                 runs_are_found_by_a_range_of_ids;
             plans:
+                a_value_of_the_script_is_an_argument
                 a_bad_plan_is_refused_and_leaves_nothing;
+            pipelines:
+                equal_content_is_the_same_version
+                a_run_keeps_the_version_it_started_with
+                long_parameters_of_runs_are_cut_in_the_view
+                a_bad_plan_is_not_published
+                invoking_twice_starts_one_run
+                a_key_is_not_used_for_other_parameters
+                a_batch_starts_all_of_its_runs_or_none
+                an_unpublished_pipeline_starts_no_run_and_its_runs_go_on
+                code_is_kept_as_long_as_a_version_needs_it;
         }
     };
 }

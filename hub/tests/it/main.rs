@@ -17,6 +17,7 @@ mod files;
 mod full_disk;
 mod garbage;
 mod http;
+mod http_pipelines;
 mod layouts;
 mod limits;
 mod metrics;

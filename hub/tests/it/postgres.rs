@@ -1,11 +1,14 @@
 //! The contract on PostgreSQL, and what only a shared database can show: several hubs, and a server that restarts. Fails if
 //! PostgreSQL is not installed; see [`bue_test_support::cluster`].
 
+use std::future::pending;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 
-use bue_hub::{HubError, JobStore, LEASE_MS, PostgresStore};
-use bue_model::RunState;
-use bue_model::wire::Verdict;
+use bue_client::HubClient;
+use bue_hub::{Hub, HubError, JobStore, LEASE_MS, PostgresStore, serve_hub};
+use bue_model::wire::{LeaseRequest, Verdict, WorkerAbilities};
+use bue_model::{RunState, Timestamp};
 use bue_test_support::cluster::shared;
 use bue_test_support::wait::{wait_until_async, within_deadline};
 use futures_util::FutureExt;
@@ -13,8 +16,11 @@ use futures_util::future::{join, join_all};
 use tokio::runtime::Runtime;
 use tokio_postgres::NoTls;
 
+use crate::http::report_of;
 use crate::random::StoreFactory;
-use crate::script::Script;
+use crate::raw_http::metric;
+use crate::script::{Script, submission};
+use crate::servers::listen;
 use crate::world::{World, completed, list};
 
 async fn world() -> World {
@@ -84,6 +90,46 @@ async fn a_lease_of_one_hub_is_respected_and_reaped_by_another() {
     assert_eq!(other.reap().await, [held.job()]);
     assert_eq!(one.report(&held, completed("late")).await, Verdict::LeaseLost);
     other.lease_and_report("a", completed("1")).await;
+}
+
+/// A scope is served, and a run has an estimated end, although the worker uses the other hub.
+#[tokio::test]
+async fn a_hub_knows_the_workers_of_another_one() {
+    let database = shared().database().await;
+    let time = Arc::new(AtomicI64::new(1_000_000));
+    let hub = async || {
+        let (store, clock) = (PostgresStore::connect(&database).await.expect("a store"), time.clone());
+        let clock = Arc::new(move || Timestamp(clock.load(Ordering::Relaxed)));
+        let (listener, address) = listen().await;
+        tokio::spawn(serve_hub(listener, Hub::with_clock(Arc::new(store), clock), pending()));
+        (HubClient::new(std::slice::from_ref(&address)).expect("a client"), address)
+    };
+    let ((here, address), (there, _)) = (hub().await, hub().await);
+    let mut script = Script::new();
+    for _ in 0..60 {
+        script.call(&["a"], &[]);
+    }
+    let run = here.submit(&submission(7, script.plan())).await.expect("a run");
+    let view = async |client: &HubClient| client.run(run, None, 0).await.expect("a view");
+    assert_eq!((view(&here).await.unserved.len(), view(&there).await.unserved.len()), (1, 1));
+    let abilities = WorkerAbilities { net: vec!["*".into()], ..WorkerAbilities::default() };
+    let scopes = vec!["default".to_owned()];
+    let request = LeaseRequest { worker: "w1".into(), scopes, abilities, ..LeaseRequest::default() };
+    there.lease(&request).await.expect("no leases");
+    assert_eq!(view(&there).await.unserved, []);
+    wait_until_async("the other hub knows the worker", async || view(&here).await.unserved.is_empty()).await;
+    let workers = here.workers().await.expect("workers");
+    assert_eq!((workers.len(), &workers[0].name, &workers[0].abilities), (1, &request.worker, &request.abilities));
+    let (third, _) = hub().await;
+    wait_until_async("a hub that starts learns of it", async || view(&third).await.unserved.is_empty()).await;
+    assert_eq!(metric(&address, "bue_workers").await, Some(0.0), "those of this hub");
+    for lease in there.lease(&LeaseRequest { count: 20, ..request }).await.expect("leases").leases {
+        assert_eq!(there.report(&report_of(&lease, completed("1"))).await.expect("verdicts"), [Verdict::Accepted]);
+    }
+    time.store(1_010_000, Ordering::Relaxed);
+    for client in [&here, &there, &third] {
+        assert_eq!(view(client).await.eta, Some(Timestamp(1_030_000)), "20 jobs in 10 s, 40 are left");
+    }
 }
 
 #[tokio::test]

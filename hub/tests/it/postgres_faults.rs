@@ -166,7 +166,8 @@ async fn two_hubs_on_one_database_complete_each_job_once() {
     let load = Load::begin(shared().database().await, 2).await;
     let stores = load.stores.clone();
     load.end().await;
-    let view = stores[0].runs(1).await.expect("runs").remove(0);
+    let run = stores[0].runs(1).await.expect("runs").remove(0).id;
+    let view = stores[0].run(run).await.expect("a view").expect("the run");
     assert_eq!(view.steps[1].completed, u64::from(JOBS));
     assert_eq!((view.steps[1].blocked, view.steps[1].available, view.steps[1].running), (0, 0, 0));
 }

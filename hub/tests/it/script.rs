@@ -102,7 +102,7 @@ impl Script {
 
     pub(crate) fn plan(mut self) -> Plan {
         let nodes = self.blocks.pop().expect("the top level");
-        Plan { version: PLAN_VERSION, steps: self.steps, nodes, calls: self.calls }
+        Plan { version: PLAN_VERSION, steps: self.steps, nodes, calls: self.calls, params: Vec::new() }
     }
 }
 

@@ -25,7 +25,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use bue_client::{ClientError, HubClient};
+use bue_client::{ClientError, ClientOptions, HubClient};
 use bue_hub::{Clock, Durability, Hub, SqliteStore, serve_hub};
 use bue_model::wire::RoundValue;
 use bue_model::{Input, RunId, RunState, Timestamp, ValueRef};
@@ -165,7 +165,8 @@ impl Simulation {
     }
 
     fn client(&self, host: usize) -> HubClient {
-        HubClient::with_dial(&["localhost:1".to_owned()], self.net.dial(host)).expect("a client")
+        let options = ClientOptions { dial: Some(self.net.dial(host)), ..ClientOptions::default() };
+        HubClient::with_options(&["localhost:1".to_owned()], options).expect("a client")
     }
 
     fn start_worker(&mut self, host: usize) {

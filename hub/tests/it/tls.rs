@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use bue_client::{BucketClient, ClientError, HubClient, Trust};
+use bue_client::{BucketClient, ClientError, ClientOptions, HubClient, Trust};
 use bue_hub::{Access, BlobStore, Bucket, Durability, Hub, SqliteStore, Tls, TlsError, TlsFiles};
 use bue_model::RunId;
 use bytes::Bytes;
@@ -61,7 +61,7 @@ impl TlsHub {
 
     fn client(&self, trust: Trust) -> HubClient {
         let address = format!("https://localhost:{}", self.port);
-        HubClient::new(&[address]).and_then(|client| client.with_trust(trust)).expect("a client")
+        HubClient::with_options(&[address], trusting(trust)).expect("a client")
     }
 
     /// The error text of a client that cannot connect.
@@ -70,6 +70,10 @@ impl TlsHub {
         assert!(matches!(error, ClientError::Tls { .. }) && !error.is_transient(), "{error:?}");
         error.to_string()
     }
+}
+
+fn trusting(trust: Trust) -> ClientOptions {
+    ClientOptions { trust, ..ClientOptions::default() }
 }
 
 fn put(folder: &Path, name: &str, text: &str) {
@@ -98,8 +102,8 @@ async fn hub_and_bucket_speak_tls_to_clients_that_trust_their_authority() {
     let tls = Tls::open(files(server.folder.path(), ClientCerts::Ignored)).expect("certificates");
     let bucket = Bucket::new(blobs, Access::open()).with_tls(Some(tls));
     let port = port_of(&spawn_bucket(bucket).await);
-    let bucket = BucketClient::new(&format!("https://localhost:{port}")).expect("a client");
-    let bucket = bucket.with_trust(server.trust()).expect("trust");
+    let address = format!("https://localhost:{port}");
+    let bucket = BucketClient::with_options(&address, trusting(server.trust())).expect("a client");
     let content = Bytes::from(vec![7; 3_000_000]);
     let blob = bucket.put(RunId(Uuid::from_u128(1)), content.clone()).await.expect("stored");
     assert_eq!(bucket.get(&blob).await.expect("the same bytes"), content);
@@ -207,8 +211,8 @@ async fn invalid_files_are_named() {
     std::fs::remove_file(folder.path().join("server.key")).expect("removed");
     assert!(matches!(Tls::open(files(folder.path(), ClientCerts::Ignored)), Err(TlsError::Disk { .. })));
     let trust = Trust { ca: Some(folder.path().join("nowhere.pem")), identity: None };
-    let client = HubClient::new(&["https://localhost:1".to_owned()]).expect("a client");
-    let error_text = client.with_trust(trust).expect_err("no file").to_string();
+    let client = HubClient::with_options(&["https://localhost:1".to_owned()], trusting(trust));
+    let error_text = client.expect_err("no file").to_string();
     assert!(error_text.contains("nowhere.pem") && error_text.contains("--ca"), "{error_text}");
 }
 

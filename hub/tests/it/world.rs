@@ -143,6 +143,13 @@ impl World {
         held.remove(0)
     }
 
+    /// Leases this many jobs, of which more are ready, and returns the first.
+    pub(crate) async fn lease_one_of(&mut self, count: u32) -> LeasedJob {
+        let mut held = self.lease(count).await;
+        assert_eq!(held.len(), count as usize);
+        held.remove(0)
+    }
+
     /// Leases the one job that is ready, which must have this name.
     pub(crate) async fn lease_named(&mut self, name: &str) -> LeasedJob {
         let held = self.lease_one().await;

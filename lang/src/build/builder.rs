@@ -6,11 +6,11 @@
 use std::collections::{HashMap, HashSet};
 
 use bue_model::plan::{PLAN_VERSION, Plan};
-use bue_model::{Node, NodeId};
+use bue_model::{Node, NodeId, ParamIndex};
 
 use super::definition::{PipeEntry, StepEntry};
 use super::inherited::InheritedSettings;
-use super::symbol_table::{Binding, Definition, SymbolTable};
+use super::symbol_table::{BoundResult, Definition, SymbolTable};
 use crate::diagnostics::builder::DiagnosticBuilder;
 use crate::diagnostics::codes;
 use crate::diagnostics::list::Diagnostics;
@@ -32,6 +32,8 @@ pub(crate) struct Built<'t> {
     pub(crate) steps: Vec<StepEntry<'t>>,
     /// The span of each call of the plan, in its order.
     pub(crate) calls: Vec<Span>,
+    /// The span of the name of each parameter.
+    pub(crate) param_spans: Vec<Span>,
 }
 
 /// Builds the plan of a tree. If the script is `truncated`, because unclosed code extends to its end, names that it seems not
@@ -49,8 +51,16 @@ pub(crate) fn build<'t>(tree: &'t Tree<'_>, truncated: bool, diagnostics: &mut D
         unparsed_words: &tree.unparsed_words,
         truncated,
         suggester: Suggester::default(),
-        plan: Plan { version: PLAN_VERSION, steps: Vec::new(), nodes: Vec::new(), calls: Vec::new() },
+        plan: Plan {
+            version: PLAN_VERSION,
+            steps: Vec::new(),
+            nodes: Vec::new(),
+            calls: Vec::new(),
+            params: Vec::new(),
+        },
         calls: Vec::new(),
+        param_spans: Vec::new(),
+        used_params: HashSet::new(),
         nodes: 0,
         bytes_left: MAX_PLAN_BYTES,
         plan_is_full: false,
@@ -62,7 +72,8 @@ pub(crate) fn build<'t>(tree: &'t Tree<'_>, truncated: bool, diagnostics: &mut D
     builder.check_pipes();
     builder.warn_about_unused();
     builder.plan.nodes = nodes;
-    Built { plan: builder.plan, steps: builder.steps, calls: builder.calls }
+    let Builder { plan, steps, calls, param_spans, .. } = builder;
+    Built { plan, steps, calls, param_spans }
 }
 
 pub(super) struct Builder<'t, 'c, 's> {
@@ -70,7 +81,7 @@ pub(super) struct Builder<'t, 'c, 's> {
     pub(super) steps: Vec<StepEntry<'t>>,
     pub(super) pipes: Vec<PipeEntry<'t>>,
     pub(super) definitions: SymbolTable<'t, Definition>,
-    pub(super) results: SymbolTable<'t, Binding>,
+    pub(super) results: SymbolTable<'t, BoundResult>,
     /// Where each result of the file is bound first.
     pub(super) first_bindings: HashMap<&'t str, Span>,
     /// Results of loop bodies that have ended, and where they were bound.
@@ -83,6 +94,9 @@ pub(super) struct Builder<'t, 'c, 's> {
     pub(super) plan: Plan,
     /// The spans of the plan's calls.
     pub(super) calls: Vec<Span>,
+    /// The span of the name of each parameter.
+    pub(super) param_spans: Vec<Span>,
+    pub(super) used_params: HashSet<ParamIndex>,
     /// Number of ids assigned.
     pub(super) nodes: u32,
     pub(super) bytes_left: usize,
@@ -120,6 +134,7 @@ impl<'t> Builder<'t, '_, '_> {
                     let settings = bodies.next().unwrap_or_default();
                     self.for_loop(body, &settings, &mut nodes);
                 }
+                Statement::Param(param) => self.declare_param(param),
                 Statement::Tab
                 | Statement::Setting(_)
                 | Statement::Step(_)

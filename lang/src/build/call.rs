@@ -2,13 +2,18 @@
 
 use std::rc::Rc;
 
+use bue_model::job::INLINE_LIMIT;
 use bue_model::plan::Call as PlanCall;
-use bue_model::{CallIndex, Input, JobNode, Node, NodeId, StepIndex};
+use bue_model::{CallIndex, Input, JobNode, Node, NodeId, StepIndex, Value, cbor};
+use bytes::Bytes;
 
 use super::builder::Builder;
-use super::symbol_table::{Binding, Definition};
+use super::symbol_table::{Binding, BoundResult, Definition};
+use crate::diagnostics::builder::DiagnosticBuilder;
+use crate::diagnostics::codes;
 use crate::source::Span;
-use crate::syntax::tree::{Argument, Call, CallStatement, Name};
+use crate::syntax::tree::{Argument, Call, CallStatement, Literal, Name};
+use crate::text::{backquoted, unquoted};
 
 /// The location of a call in the script.
 #[derive(Clone, Copy)]
@@ -30,7 +35,9 @@ impl<'t> Builder<'t, '_, '_> {
 
     /// Binds the name of a result from here to the end of the block.
     pub(super) fn bind(&mut self, name: &'t Name<'_>, input: Option<Input>) {
-        self.results.define(&name.text, input.map_or(Binding::Unknown, Binding::Input));
+        let binding = input.map_or(Binding::Unknown, Binding::Input);
+        let quoted = self.is_quoted(name.span);
+        self.results.define(&name.text, BoundResult { binding, quoted });
     }
 
     /// Adds the jobs of a call, after those of its arguments. Returns its last job, or `None` if a diagnostic was reported.
@@ -51,6 +58,7 @@ impl<'t> Builder<'t, '_, '_> {
             let input = match argument {
                 Argument::Name(name) => self.result(name),
                 Argument::Call(inner) => self.call(inner, CallRole::Nested, nodes).map(Input::Node),
+                Argument::Literal(literal) => self.literal(literal),
             };
             inputs = inputs.zip(input).map(|(mut inputs, input)| {
                 inputs.push(input);
@@ -61,14 +69,76 @@ impl<'t> Builder<'t, '_, '_> {
     }
 
     fn result(&mut self, name: &'t Name<'_>) -> Option<Input> {
-        match self.results.get(&name.text) {
-            Some(Binding::Input(input)) => Some(input),
+        match self.results.get(&name.text).map(|result| result.binding) {
+            Some(Binding::Input(input)) => {
+                if let Input::Param(index) = input {
+                    self.used_params.insert(index);
+                }
+                Some(input)
+            }
             Some(Binding::Unknown) => None,
             None => {
                 self.unknown_result(name);
                 None
             }
         }
+    }
+
+    fn literal(&mut self, literal: &Literal) -> Option<Input> {
+        if let Some(result) = self.result_named_like(literal) {
+            return self.value_or_result(literal, result);
+        }
+        self.literal_bytes(literal.span, &literal.value).map(Input::Literal)
+    }
+
+    /// The value as CBOR, unless it is too large for a plan.
+    pub(super) fn literal_bytes(&mut self, at: Span, value: &Value) -> Option<Bytes> {
+        let bytes = cbor::encode(value);
+        if bytes.len() > INLINE_LIMIT {
+            let message = format!("this value takes more than {} KiB", INLINE_LIMIT / 1024);
+            self.report(
+                DiagnosticBuilder::new(codes::INVALID_LITERAL, at, message)
+                    .hint("return it from a step, and pass the result on"),
+            );
+            return None;
+        }
+        self.charge_budget(at, bytes.len())?;
+        Some(bytes.into())
+    }
+
+    /// The visible result whose name is the word or text that the literal is.
+    fn result_named_like(&self, literal: &Literal) -> Option<BoundResult> {
+        match &literal.value {
+            Value::Text(text) => self.results.get(text.trim()),
+            Value::Bool(_) | Value::Null => self.results.get(self.text_of(literal.span)),
+            _ => None,
+        }
+    }
+
+    /// Both could be meant, unless the name of the result is in quotes where it is bound, too.
+    fn value_or_result(&mut self, literal: &Literal, result: BoundResult) -> Option<Input> {
+        let is_text = matches!(literal.value, Value::Text(_));
+        match result.binding {
+            Binding::Input(input) if result.quoted && is_text => return Some(input),
+            Binding::Input(_) => {}
+            Binding::Unknown => return None,
+        }
+        let written = self.text_of(literal.span);
+        let name = unquoted(written);
+        let message = format!("{} could be a value, or the result {}", backquoted(written), backquoted(name));
+        let without_quotes = format!("for the result, write {} without quotes; ", backquoted(name));
+        let hint = "for the value, give the result another name";
+        let hint = if is_text { without_quotes + hint } else { hint.to_owned() };
+        self.report(DiagnosticBuilder::new(codes::VALUE_OR_RESULT, literal.span, message).hint(hint));
+        None
+    }
+
+    fn text_of(&self, span: Span) -> &str {
+        span.of(self.diagnostics.script.text)
+    }
+
+    fn is_quoted(&self, span: Span) -> bool {
+        self.text_of(span).starts_with(['"', '\''])
     }
 
     /// The steps that a call of this name runs.

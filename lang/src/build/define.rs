@@ -28,7 +28,7 @@ impl<'t> Builder<'t, '_, '_> {
                 Statement::Import(import) => self.define_import(import, &settings),
                 Statement::Pipe(pipe) => self.define_pipe(pipe),
                 Statement::Loop(_) => bodies.push(Rc::clone(&settings)),
-                Statement::Tab | Statement::Call(_) | Statement::Gather(_) => {}
+                Statement::Tab | Statement::Call(_) | Statement::Gather(_) | Statement::Param(_) => {}
             }
         }
         self.resolve_pipes(block);

@@ -9,6 +9,7 @@ mod definition;
 mod inherited;
 mod inline_code;
 mod loops;
+mod param;
 pub(crate) mod source_map;
 mod symbol_table;
 mod unknown_names;

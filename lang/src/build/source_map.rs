@@ -19,6 +19,8 @@ pub(crate) struct SourceMap {
     pub(crate) codes: Vec<CodeLocation>,
     /// The span of each call of the plan, in its order.
     pub(crate) calls: Vec<Span>,
+    /// The span of the name of each parameter.
+    pub(crate) params: Vec<Span>,
 }
 
 /// The location of a step.
@@ -56,8 +58,8 @@ pub(crate) enum CodeLocationKind {
 }
 
 impl SourceMap {
-    pub(crate) fn new(entries: &[StepEntry<'_>], calls: Vec<Span>, lines: &LineIndex) -> Self {
-        let mut source_map = Self { calls, ..Self::default() };
+    pub(crate) fn new(entries: &[StepEntry<'_>], calls: Vec<Span>, params: Vec<Span>, lines: &LineIndex) -> Self {
+        let mut source_map = Self { calls, params, ..Self::default() };
         let mut seen = HashMap::new();
         for entry in entries {
             let (Some(language), Some(function), Some(code)) = (entry.language, entry.function, entry.code) else {

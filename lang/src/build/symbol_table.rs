@@ -11,8 +11,16 @@ pub(crate) enum Definition {
     Pipe(usize),
 }
 
+/// The result that a name means.
+#[derive(Clone, Debug)]
+pub(crate) struct BoundResult {
+    pub(crate) binding: Binding,
+    /// Whether the name is in quotes where it is bound. Then a text in quotes means the result, not a value.
+    pub(crate) quoted: bool,
+}
+
 /// What the name of a result is bound to.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) enum Binding {
     /// A value.
     Input(Input),
@@ -28,7 +36,7 @@ pub(crate) struct SymbolTable<'t, T> {
     blocks: Vec<Vec<&'t str>>,
 }
 
-impl<'t, T: Copy> SymbolTable<'t, T> {
+impl<'t, T: Clone> SymbolTable<'t, T> {
     pub(crate) fn new() -> Self {
         Self { meanings: HashMap::new(), blocks: Vec::new() }
     }
@@ -55,13 +63,13 @@ impl<'t, T: Copy> SymbolTable<'t, T> {
     }
 
     pub(crate) fn get(&self, name: &str) -> Option<T> {
-        self.meanings.get(name)?.last().map(|(meaning, _)| *meaning)
+        self.meanings.get(name)?.last().map(|(meaning, _)| meaning.clone())
     }
 
     /// The meaning, if the innermost block defines it.
     pub(crate) fn get_in_block(&self, name: &str) -> Option<T> {
         let (meaning, depth) = self.meanings.get(name)?.last()?;
-        (*depth == self.blocks.len()).then_some(*meaning)
+        (*depth == self.blocks.len()).then(|| meaning.clone())
     }
 
     /// All visible names.

@@ -3,15 +3,20 @@
 use super::builder::Builder;
 use super::definition::UnknownStep;
 use super::symbol_table::Definition;
+use bue_model::ParamIndex;
+
 use crate::diagnostics::builder::DiagnosticBuilder;
 use crate::diagnostics::codes;
+use crate::parse::literal::python_constant;
 use crate::syntax::tree::{Block, Name, Statement};
+use crate::text::backquoted;
 
 /// The result that a statement binds.
 pub(super) fn bound_name<'t>(statement: &'t Statement<'_>) -> Option<&'t Name<'t>> {
     match statement {
         Statement::Call(call) => call.result.as_ref(),
         Statement::Gather(gather) => Some(&gather.result),
+        Statement::Param(param) => Some(&param.name),
         _ => None,
     }
 }
@@ -103,9 +108,8 @@ impl<'t> Builder<'t, '_, '_> {
             DiagnosticBuilder::new(codes::UNKNOWN_RESULT, name.span, format!("there is no result `{}`", name.text));
         Some(match words.iter().all(is_result) {
             true => diagnostic.hint(format!("separate arguments with commas: `{}`", words.join(", "))),
-            false => {
-                diagnostic.hint("arguments are results, separated by commas; to use a part of a result, write a step")
-            }
+            false => diagnostic
+                .hint("arguments are results and values, separated by commas; to use a part of a result, write a step"),
         })
     }
 
@@ -126,7 +130,7 @@ impl<'t> Builder<'t, '_, '_> {
             let message = format!("`{text}` has no value yet");
             let diagnostic = DiagnosticBuilder::new(codes::RESULT_BEFORE_CALL, name.span, message);
             return match bound.start > name.span.start {
-                true => diagnostic.label_at(*bound, "it gets its value here").hint("move this line below that call"),
+                true => diagnostic.label_at(*bound, "it gets its value here").hint("move this line below it"),
                 false => diagnostic
                     .label_at(*bound, "it gets its value from this call")
                     .hint("give it a value by a call above"),
@@ -138,9 +142,9 @@ impl<'t> Builder<'t, '_, '_> {
                 .hint(format!("to pass on its result, call it: `{text}()`"));
         }
         let nearest = self.suggester.nearest(text, self.results.names());
-        let hint = match nearest {
+        let hint = match python_constant(text).or(nearest) {
             Some(nearest) => format!("did you mean `{nearest}`?"),
-            None => format!("arguments are results of calls above: `{text} = pipe()`"),
+            None => format!("a result needs a call above, `{text} = pipe()`; a text needs quotes, `\"{text}\"`"),
         };
         DiagnosticBuilder::new(codes::UNKNOWN_RESULT, name.span, format!("there is no result `{text}`")).hint(hint)
     }
@@ -164,6 +168,13 @@ impl<'t> Builder<'t, '_, '_> {
             let message = format!("step `{}` is never used", step.name.text);
             let hint = format!("use it in a pipe, or call it: `{}()`", step.name.text);
             self.diagnostics.add(DiagnosticBuilder::new(codes::UNUSED_STEP, step.name.span, message).hint(hint));
+        }
+        for (index, span) in (0..).map(ParamIndex).zip(&self.param_spans) {
+            if !self.used_params.contains(&index) {
+                let message = format!("parameter {} is never used", backquoted(span.of(self.diagnostics.script.text)));
+                let diagnostic = DiagnosticBuilder::new(codes::UNUSED_PARAM, *span, message);
+                self.diagnostics.add(diagnostic.hint("pass it to a call, or remove it"));
+            }
         }
         for pipe in self.pipes.iter().filter(|pipe| !pipe.used) {
             let message = format!("pipe `{}` is never called", pipe.name.text);

@@ -60,6 +60,13 @@ codes! {
     // columns of tables
     UNKNOWN_TYPE = "E0042", "unknown type of a column";
     COLUMN_DECLARED_TWICE = "E0043", "column declared twice";
+    // values as arguments
+    INVALID_LITERAL = "E0044", "invalid value";
+    VALUE_OR_RESULT = "E0045", "value or result";
+    // parameters
+    INVALID_PARAM = "E0046", "invalid parameter";
+    PARAM_TWICE = "E0047", "parameter declared twice";
+    UNUSABLE_DEFAULT = "E0048", "unusable value in a declaration";
     // files and functions
     FILE_NOT_FOUND = "E0050", "file not found";
     FUNCTION_NOT_FOUND = "E0051", "function not found";
@@ -77,6 +84,10 @@ codes! {
     UNUSABLE_IMPORT = "E0063", "import that cannot work";
     NO_FILES = "E0064", "file that a step cannot open";
     NO_PROCESSES = "E0065", "process that a step cannot start";
+    // values of parameters
+    MISSING_ARGUMENT = "E0070", "parameter without a value";
+    UNKNOWN_PARAM = "E0071", "unknown parameter";
+    UNUSABLE_ARGUMENT = "E0072", "unusable value for a parameter";
     // warnings
     UNUSED_STEP = "W0001", "step never used";
     UNUSED_PIPE = "W0002", "pipe never called";
@@ -88,4 +99,5 @@ codes! {
     TAG_WITHOUT_EFFECT = "W0008", "tag without effect";
     // W0009, W0010, W0011 and W0013 were the warnings of `bue check` where `bue run` had E0050, E0052, E0055 and E0060
     UNSERVED_SCOPE = "W0012", "scope that no worker serves";
+    UNUSED_PARAM = "W0014", "parameter never used";
 }

@@ -9,7 +9,7 @@ use crate::syntax::tree::{Argument, Call, CallStatement, Name, Statement};
 /// Most levels of calls as arguments of calls.
 const MAX_DEPTH: u32 = 64;
 
-const SEPARATE: &str = "arguments are results, separated by commas; to use a part of a result, write a step";
+const SEPARATE: &str = "arguments are results and values, separated by commas; to use a part of a result, write a step";
 
 impl<'a> Parser<'a, '_, '_> {
     /// After `name =`, at the name of what is called.
@@ -80,6 +80,9 @@ impl<'a> Parser<'a, '_, '_> {
     }
 
     fn argument(&mut self, opening: Token, depth: u32) -> Parsed<Argument<'a>> {
+        if self.at_literal() {
+            return self.literal().map(Argument::Literal);
+        }
         if !matches!(self.kind(), TokenKind::Word | TokenKind::Quoted) {
             let diagnostic = self.bad_argument(opening);
             return self.fail(diagnostic);
@@ -92,18 +95,12 @@ impl<'a> Parser<'a, '_, '_> {
     }
 
     fn bad_argument(&self, opening: Token) -> DiagnosticBuilder {
-        const HINT: &str =
-            "arguments are results of calls: `r = p()`, then `q(r)`; put a fixed value into the code of its step";
         match self.kind() {
-            TokenKind::Number | TokenKind::Minus | TokenKind::OpenBracket | TokenKind::OpenBrace => {
-                let message = format!("{} is not a result; only results can be arguments", self.describe_next());
-                DiagnosticBuilder::new(codes::NOT_A_RESULT, self.peek().span, message).hint(HINT)
-            }
             TokenKind::End => self.unclosed(codes::INVALID_CALL, opening, "an argument or `)`"),
             TokenKind::Other if self.describe_next().contains(['“', '”', '„', '‘', '’']) => {
                 let diagnostic =
                     DiagnosticBuilder::new(codes::INVALID_CALL, self.peek().span, "these are curly quotes");
-                diagnostic.hint("arguments are results and need no quotes: `q(r)`")
+                diagnostic.hint("a text is in straight quotes, `q(\"text\")`, and a result in none, `q(r)`")
             }
             _ => self.unexpected(codes::INVALID_CALL, "an argument or `)`").hint(SEPARATE),
         }

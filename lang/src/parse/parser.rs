@@ -124,7 +124,8 @@ impl<'a, 't, 'd> Parser<'a, 't, 'd> {
     /// Inside brackets line breaks mean nothing.
     pub(super) fn skip_line_breaks(&mut self) {
         while self.kind() == TokenKind::LineStart {
-            let closing = matches!(self.kind_nth(1), TokenKind::CloseParen | TokenKind::CloseBracket);
+            let closing =
+                matches!(self.kind_nth(1), TokenKind::CloseParen | TokenKind::CloseBracket | TokenKind::CloseBrace);
             self.start_line(self.loop_depth + u32::from(!closing));
         }
     }

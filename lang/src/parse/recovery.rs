@@ -85,7 +85,11 @@ impl<'a> Parser<'a, '_, '_> {
         let first = self.peek_nth(1);
         match first.kind {
             kind if kind.begins_setting() => true,
-            TokenKind::Word => ["for", "import", "TAB"].contains(&self.text_of(first)) || self.name_and_sign_ahead(),
+            TokenKind::Word => {
+                let is_param =
+                    self.text_of(first) == "param" && self.kind_nth(self.name_parts_ahead(2)) == TokenKind::Colon;
+                ["for", "import", "TAB"].contains(&self.text_of(first)) || is_param || self.name_and_sign_ahead()
+            }
             TokenKind::Quoted => self.name_and_sign_ahead(),
             _ => false,
         }

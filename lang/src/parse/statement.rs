@@ -58,7 +58,7 @@ impl<'a> Parser<'a, '_, '_> {
     }
 
     fn any_statement(&mut self, width: usize) -> Parsed<Statement<'a>> {
-        if let Some(diagnostic) = self.other_language(width) {
+        if let Some(diagnostic) = self.untyped_param().or_else(|| self.other_language(width)) {
             return self.fail(diagnostic);
         }
         match self.kind() {
@@ -74,6 +74,7 @@ impl<'a> Parser<'a, '_, '_> {
             }
             TokenKind::Word if self.is_misspelt_tab() => self.misspelt_tab(),
             TokenKind::Word if self.at_word("for") && self.name_follows() => self.for_loop(width).map(Statement::Loop),
+            TokenKind::Word if self.at_word("param") && self.param_follows() => self.param(width).map(Statement::Param),
             TokenKind::Word if self.at_word("import") && self.import_follows() => {
                 self.import(width).map(Statement::Import)
             }

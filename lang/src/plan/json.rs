@@ -1,5 +1,6 @@
 //! The public form of a plan: what `bue plan --format json` prints.
 
+use bue_model::param::{ParamView, cbor_to_json};
 use bue_model::plan::{Settings, Source};
 use bue_model::{ForEach, Input, JobNode, Node, Plan, SqlColumn, Step};
 use serde_json::{Map, Value, json};
@@ -7,10 +8,19 @@ use serde_json::{Map, Value, json};
 use super::capability::capability_text;
 use super::table::table;
 
-/// `{"version":1,"nodes":[…]}`. Times are in seconds; settings without a default value appear only where they are set.
+/// The version of the public form.
+const PLAN_JSON_VERSION: u32 = 1;
+
+/// `{"version":1,"nodes":[…]}`, with `params` if the script has some. Times are in seconds; settings without a default value appear only where they are set.
 #[must_use]
 pub fn plan_json(plan: &Plan) -> Value {
-    json!({ "version": plan.version, "nodes": nodes(plan, &plan.nodes) })
+    let mut object = Map::new();
+    object.insert("version".into(), PLAN_JSON_VERSION.into());
+    if !plan.params.is_empty() {
+        object.insert("params".into(), plan.params.iter().map(|param| json!(ParamView::from(param))).collect());
+    }
+    object.insert("nodes".into(), nodes(plan, &plan.nodes).into());
+    Value::Object(object)
 }
 
 fn nodes(plan: &Plan, list: &[Node]) -> Vec<Value> {
@@ -61,6 +71,9 @@ fn insert_settings(object: &mut Map<String, Value>, settings: &Settings) {
     object.insert("priority".into(), settings.priority.into());
     object.insert("timeout_s".into(), number(settings.timeout_s));
     object.insert("retries".into(), settings.retries.into());
+    if let Some((first, last)) = settings.retry_delay_ms {
+        object.insert("retry_delay_s".into(), json!([seconds(first), seconds(last)]));
+    }
     if let Some((first, last)) = settings.every_ms {
         object.insert("every_s".into(), json!([seconds(first), seconds(last)]));
     }
@@ -110,5 +123,7 @@ fn input_json(input: &Input) -> Value {
         Input::Node(node) => json!({ "node": node.0 }),
         Input::Loop(node) => json!({ "loop": node.0 }),
         Input::Gather(node) => json!({ "gather": node.0 }),
+        Input::Param(index) => json!({ "param": index.0 }),
+        Input::Literal(bytes) => json!({ "value": cbor_to_json(bytes) }),
     }
 }

@@ -34,6 +34,8 @@ impl Chart<'_> {
         self.line(depth, &format!("n{}[\"{}\"]", job.id, escaped(step)));
         for input in &job.inputs {
             let from = match input {
+                // it comes from no other node
+                Input::Literal(_) | Input::Param(_) => continue,
                 Input::Node(node) => format!("n{node} -->"),
                 Input::Loop(node) => format!("n{node} -->|element|"),
                 Input::Gather(node) => format!("n{node} -->|all results|"),

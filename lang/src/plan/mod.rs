@@ -2,6 +2,7 @@
 
 mod capability;
 mod json;
+mod literal;
 mod mermaid;
 mod table;
 mod text;

@@ -2,10 +2,12 @@
 
 use std::fmt::Write as _;
 
+use bue_model::param::{Allowed, ParamDefault};
 use bue_model::plan::{Settings, Source};
 use bue_model::{ForEach, Input, JobNode, Node, Plan, Step};
 
 use super::capability::capability_text;
+use super::literal::literal_text;
 use super::table::function_text;
 
 /// Number of steps whose names decide the width of the column: a plan may have a million.
@@ -18,6 +20,7 @@ const MAX_NAME_WIDTH: usize = 30;
 #[must_use]
 pub fn plan_text(plan: &Plan) -> String {
     let mut text = String::new();
+    param_lines(&mut text, plan);
     if !plan.steps.is_empty() {
         text.push_str("steps\n");
         plan.steps.iter().for_each(|step| step_lines(&mut text, plan, step));
@@ -28,6 +31,30 @@ pub fn plan_text(plan: &Plan) -> String {
     }
     node_lines(&mut text, plan, &plan.nodes, 1);
     text
+}
+
+/// Each parameter as the script declares it.
+fn param_lines(text: &mut String, plan: &Plan) {
+    if plan.params.is_empty() {
+        return;
+    }
+    text.push_str("parameters\n");
+    for param in &plan.params {
+        let default = param.default.as_ref().map(|default| format!(" = {}", default_text(default))).unwrap_or_default();
+        let allowed = match &param.allowed {
+            Allowed::All => String::new(),
+            allowed => format!(" ({allowed})"),
+        };
+        line(text, 1, &format!("{}: {}{default}{allowed}", param.name, param.kind.name()));
+    }
+    text.push('\n');
+}
+
+fn default_text(default: &ParamDefault) -> String {
+    match default {
+        ParamDefault::Value(bytes) => literal_text(bytes),
+        ParamDefault::Time(time) => time.name().to_owned(),
+    }
 }
 
 fn step_lines(text: &mut String, plan: &Plan, step: &Step) {
@@ -69,10 +96,10 @@ fn settings_text(settings: &Settings) -> String {
     add(settings.scope != default.scope, format!("!scope {}", settings.scope));
     add(settings.priority != default.priority, format!("!priority {}", settings.priority));
     add(settings.timeout_ms() != default.timeout_ms(), format!("!timeout {}", time_text(settings.timeout_ms())));
-    add(settings.retries != default.retries, format!("!retries {}", settings.retries));
-    if let Some((first, last)) = settings.every_ms {
-        let range = if first == last { String::new() } else { format!("..{}", time_text(last)) };
-        add(true, format!("!every {}{range}", time_text(first)));
+    let after = settings.retry_delay_ms.map(|delay| format!(" after {}", range_text(delay))).unwrap_or_default();
+    add(settings.retries != default.retries || !after.is_empty(), format!("!retries {}{after}", settings.retries));
+    if let Some(range) = settings.every_ms {
+        add(true, format!("!every {}", range_text(range)));
     }
     add(
         settings.pending_limit_ms != default.pending_limit_ms,
@@ -86,6 +113,12 @@ fn settings_text(settings: &Settings) -> String {
     add(!allowed.is_empty(), format!("!allow {}", allowed.join(", ")));
     add(!settings.requires.is_empty(), format!("!requires {}", settings.requires.join(", ")));
     words
+}
+
+/// A time, or two with `..` between them.
+fn range_text((first, last): (u64, u64)) -> String {
+    let more = if first == last { String::new() } else { format!("..{}", time_text(last)) };
+    time_text(first) + &more
 }
 
 /// The time in the largest unit that gives a whole number.
@@ -106,7 +139,7 @@ fn node_lines(text: &mut String, plan: &Plan, nodes: &[Node], depth: usize) {
 
 fn job_line(text: &mut String, plan: &Plan, job: &JobNode, depth: usize) {
     let step = plan.steps.get(job.step.get()).map_or("?", |step| step.name.as_str());
-    let inputs: Vec<String> = job.inputs.iter().map(input_text).collect();
+    let inputs: Vec<String> = job.inputs.iter().map(|input| input_text(plan, input)).collect();
     let call = plan.calls.get(job.call.get());
     let result = call.filter(|call| call.last == job.id).and_then(|call| call.name.as_ref());
     let result = result.map(|name| format!("  → {name}")).unwrap_or_default();
@@ -119,11 +152,13 @@ fn for_each_lines(text: &mut String, plan: &Plan, node: &ForEach, depth: usize) 
     node_lines(text, plan, &node.body, depth + 1);
 }
 
-fn input_text(input: &Input) -> String {
+fn input_text(plan: &Plan, input: &Input) -> String {
     match input {
         Input::Node(node) => node.to_string(),
         Input::Loop(node) => format!("element of {node}"),
         Input::Gather(node) => format!("all of {node}"),
+        Input::Param(index) => plan.params.get(index.get()).map_or("?", |param| &param.name).to_owned(),
+        Input::Literal(bytes) => literal_text(bytes),
     }
 }
 

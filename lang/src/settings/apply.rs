@@ -13,7 +13,10 @@ pub(crate) fn apply(settings: &mut Settings, value: &SettingValue) {
         SettingValue::Scope(scope) => settings.scope.clone_from(scope),
         SettingValue::Priority(priority) => settings.priority = *priority,
         SettingValue::Timeout(seconds) => settings.timeout_s = *seconds,
-        SettingValue::Retries(retries) => settings.retries = *retries,
+        SettingValue::Retries { count, delay } => {
+            settings.retries = *count;
+            settings.retry_delay_ms = *delay;
+        }
         SettingValue::Every(first, last) => settings.every_ms = Some((*first, *last)),
         SettingValue::PendingLimit(ms) => settings.pending_limit_ms = *ms,
         SettingValue::Rate(rate) => settings.rate = Some(rate.clone()),

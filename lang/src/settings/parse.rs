@@ -5,6 +5,7 @@ use super::names::NAMES;
 use super::value::SettingValue;
 use super::{allow, rate, requires, time};
 use crate::diagnostics::codes;
+use crate::source::Span;
 use crate::text::{is_word_continue, unquoted};
 
 /// Longest scope, in bytes.
@@ -25,7 +26,7 @@ fn parse_value(name: &str, text: &str) -> Result<SettingValue, SettingError> {
         "scope" => scope(text).map(SettingValue::Scope),
         "priority" => priority(text).map(SettingValue::Priority),
         "timeout" => time::timeout(text).map(SettingValue::Timeout),
-        "retries" => retries(text).map(SettingValue::Retries),
+        "retries" => retries(text),
         "every" => time::every(text).map(|(first, last)| SettingValue::Every(first, last)),
         "for" => time::positive_duration(text, "!for 6h").map(SettingValue::PendingLimit),
         "rate" => rate::parse(text).map(SettingValue::Rate),
@@ -64,8 +65,19 @@ fn priority(text: &str) -> Result<i64, SettingError> {
     text.parse().map_err(|_| whole_number("priority", text, "from -9223372036854775808 to 9223372036854775807"))
 }
 
-fn retries(text: &str) -> Result<u32, SettingError> {
-    text.parse().map_err(|_| whole_number("number of retries", text, "from 0 to 4294967295"))
+/// `5`, or `5 after 2s..10m`.
+fn retries(text: &str) -> Result<SettingValue, SettingError> {
+    const EXAMPLE: &str = "!retries 5 after 2s` or `!retries 5 after 2s..10m";
+    let (count, delay) = match text.split_once(" after ") {
+        Some((count, delay)) => {
+            let moved =
+                |error: SettingError| SettingError { span: Span::new(text.len() - delay.len(), text.len()), ..error };
+            (count.trim(), Some(time::range(delay.trim(), EXAMPLE).map_err(moved)?))
+        }
+        None => (text, None),
+    };
+    let count = count.parse().map_err(|_| whole_number("number of retries", count, "from 0 to 4294967295"))?;
+    Ok(SettingValue::Retries { count, delay })
 }
 
 fn whole_number(what: &str, text: &str, range: &str) -> SettingError {

@@ -56,24 +56,28 @@ pub(super) fn positive(value: f64, text: &str, hint: &str) -> Result<f64, Settin
 
 /// Milliseconds, of the first and of the last interval.
 pub(super) fn every(text: &str) -> Result<(u64, u64), SettingError> {
-    const EXAMPLE: &str = "!every 5s` or `!every 5s..1m";
+    range(text, "!every 5s` or `!every 5s..1m")
+}
+
+/// A duration, or two with `..` between them. `example` is a setting with one.
+pub(super) fn range(text: &str, example: &str) -> Result<(u64, u64), SettingError> {
     let Some((first, last)) = text.split_once("..") else {
-        return positive_duration(text, EXAMPLE).map(|ms| (ms, ms));
+        return positive_duration(text, example).map(|ms| (ms, ms));
     };
-    let (first, last) = (positive_duration(first, EXAMPLE), positive_duration(last, EXAMPLE));
+    let (first, last) = (positive_duration(first, example), positive_duration(last, example));
     match (first, last) {
         (Ok(first), Ok(last)) if first <= last => Ok((first, last)),
         (Ok(_), Ok(_)) => Err(SettingError::new(
             codes::INVALID_DURATION,
             text,
             "the range ends before it begins",
-            format!("`{EXAMPLE}`"),
+            format!("`{example}`"),
         )),
         _ => Err(SettingError::new(
             codes::INVALID_DURATION,
             text,
             "this is not a range of durations",
-            format!("`{EXAMPLE}`"),
+            format!("`{example}`"),
         )),
     }
 }

@@ -9,7 +9,11 @@ pub(crate) enum SettingValue {
     Priority(i64),
     /// Seconds.
     Timeout(f64),
-    Retries(u32),
+    Retries {
+        count: u32,
+        /// Milliseconds, after the first failed attempt and at most.
+        delay: Option<(u64, u64)>,
+    },
     /// Milliseconds, of the first and of the last interval.
     Every(u64, u64),
     /// Milliseconds.

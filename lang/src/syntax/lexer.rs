@@ -11,7 +11,7 @@ use crate::text::{is_word_continue, is_word_start};
 pub(crate) fn tokens(diagnostics: &mut Diagnostics<'_>) -> Tokens {
     let text = diagnostics.script.text;
     let tokens = Tokens { list: Vec::new(), comments: Vec::new(), header: None };
-    let mut lexer = Lexer { text, at: 0, tokens, at_line_start: true, line_start: 0 };
+    let mut lexer = Lexer { text, at: 0, tokens, at_line_start: true, line_start: 0, open_brackets: 0 };
     lexer.skip_byte_order_mark();
     lexer.header(diagnostics);
     while lexer.token(diagnostics) {}
@@ -29,6 +29,8 @@ struct Lexer<'a> {
     at_line_start: bool,
     /// Byte at which this line begins.
     line_start: usize,
+    /// Brackets that are open, as far as they match: inside them, a backslash escapes a double quote.
+    open_brackets: usize,
 }
 
 impl Lexer<'_> {
@@ -73,7 +75,7 @@ impl Lexer<'_> {
             }
             '0'..='9' => self.push(TokenKind::Number, self.length_while(|char| char.is_ascii_digit())),
             _ if is_word_start(char) => self.push(TokenKind::Word, self.length_while(is_word_continue)),
-            _ if char.is_ascii_graphic() => self.push(TokenKind::from_sign(char), 1),
+            _ if char.is_ascii_graphic() => self.sign(char),
             _ => self.push(TokenKind::Other, char.len_utf8()),
         }
         true
@@ -87,6 +89,15 @@ impl Lexer<'_> {
         let span = Span::new(self.at, self.at + length);
         self.tokens.list.push(Token { kind, span });
         self.at += length;
+    }
+
+    fn sign(&mut self, sign: char) {
+        match sign {
+            '(' | '[' | '{' => self.open_brackets += 1,
+            ')' | ']' | '}' => self.open_brackets = self.open_brackets.saturating_sub(1),
+            _ => {}
+        }
+        self.push(TokenKind::from_sign(sign), 1);
     }
 
     fn line_break(&mut self) {
@@ -105,11 +116,17 @@ impl Lexer<'_> {
     fn quote_length(&self) -> Option<usize> {
         let quote = self.byte(self.at)?;
         let before = self.at.checked_sub(1).and_then(|at| self.byte(at));
-        if before.is_some_and(|byte| !b" \t\r\n(,|=:[!$@".contains(&byte)) {
+        if before.is_some_and(|byte| !b" \t\r\n(,|=:.[{!$@".contains(&byte)) {
             return None;
         }
         let line = self.rest().as_bytes().get(1..)?;
-        let end = line.iter().position(|byte| *byte == quote || matches!(byte, b'\n' | b'\r'))?;
+        let has_escapes = quote == b'"' && self.open_brackets > 0;
+        let mut escaped = false;
+        let end = line.iter().position(|byte| {
+            let ends = !escaped && *byte == quote;
+            escaped = has_escapes && !escaped && *byte == b'\\';
+            ends || matches!(byte, b'\n' | b'\r')
+        })?;
         (line.get(end) == Some(&quote)).then_some(end + 2)
     }
 

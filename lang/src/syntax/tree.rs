@@ -4,7 +4,8 @@ use std::borrow::Cow;
 
 use std::collections::HashSet;
 
-use bue_model::Language;
+use bue_model::param::{ParamKind, TimeDefault};
+use bue_model::{Language, Value};
 
 use crate::settings::value::SettingValue;
 use crate::source::Span;
@@ -47,6 +48,7 @@ pub(crate) enum Statement<'a> {
     Call(CallStatement<'a>),
     Loop(Loop<'a>),
     Gather(Gather<'a>),
+    Param(ParamStatement<'a>),
 }
 
 /// A name without quotes, with single spaces.
@@ -136,6 +138,40 @@ pub(crate) struct Call<'a> {
 pub(crate) enum Argument<'a> {
     Name(Name<'a>),
     Call(Call<'a>),
+    Literal(Literal),
+}
+
+/// A value in JSON notation.
+#[derive(Debug)]
+pub(crate) struct Literal {
+    pub(crate) span: Span,
+    pub(crate) value: Value,
+}
+
+/// `param depth: int = 3 (1..10)`
+#[derive(Debug)]
+pub(crate) struct ParamStatement<'a> {
+    pub(crate) name: Name<'a>,
+    /// `None` if the declaration could not be parsed.
+    pub(crate) kind: Option<ParamKind>,
+    pub(crate) default: Option<DefaultValue>,
+    pub(crate) allowed: Option<AllowedValues>,
+}
+
+/// What a parameter is if its caller leaves it out.
+#[derive(Debug)]
+pub(crate) enum DefaultValue {
+    Literal(Literal),
+    Time(Span, TimeDefault),
+}
+
+/// The values that a parameter takes.
+#[derive(Debug)]
+pub(crate) enum AllowedValues {
+    /// `(1..10)`; at least one of the ends is there.
+    Range(Span, Option<Literal>, Option<Literal>),
+    /// `("fast", "full")`
+    OneOf(Vec<Literal>),
 }
 
 /// `for x in p():`

@@ -6,6 +6,7 @@ mod common;
 mod grammar;
 mod limits;
 mod pages;
+mod params;
 mod render;
 mod robust;
 mod sources;

@@ -24,3 +24,11 @@ impl From<MiniError> for CborError {
         Self::Malformed(error)
     }
 }
+
+impl CborError {
+    /// Whether the bytes end before the value does.
+    #[must_use]
+    pub fn is_end_of_input(&self) -> bool {
+        matches!(self, Self::Malformed(error) if error.is_end_of_input())
+    }
+}

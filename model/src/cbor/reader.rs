@@ -119,6 +119,12 @@ impl<'a> Reader<'a> {
         next
     }
 
+    /// The number of bytes read so far.
+    #[must_use]
+    pub fn position(&self) -> usize {
+        self.decoder.position()
+    }
+
     /// Reads the bytes of the next value.
     ///
     /// # Errors
@@ -132,7 +138,7 @@ impl<'a> Reader<'a> {
     /// Reads the next value.
     ///
     /// # Errors
-    /// Bytes that are no value.
+    /// Bytes that are not a value.
     #[inline]
     pub fn item(&mut self) -> Result<Item<'a>, CborError> {
         match self.short_text() {

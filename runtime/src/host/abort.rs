@@ -21,6 +21,9 @@ pub(crate) enum GuestAbort {
     Request { bytes: u64, limit: u64 },
     #[error(transparent)]
     Tickets(#[from] TooManyTickets),
+    /// Memory was refused to a SQL step, which cannot go on without.
+    #[error("the step needs more memory than its limit")]
+    Memory,
     #[error("the receiver of the step's elements is gone")]
     ReceiverGone,
     #[error("the guest broke its contract with the host: {0}")]

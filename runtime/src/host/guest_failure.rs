@@ -17,7 +17,7 @@ pub(crate) fn from_error(error: &wasmtime::Error, state: &StepState, stack_exhau
         return limit(exceeded.to_string());
     }
     if let Some(abort) = error.downcast_ref::<GuestAbort>() {
-        return from_abort(abort);
+        return from_abort(abort, state);
     }
     if let Some(I32Exit(code)) = error.downcast_ref() {
         return Failure::new(
@@ -36,15 +36,15 @@ pub(crate) fn from_error(error: &wasmtime::Error, state: &StepState, stack_exhau
         return Failure::new(FailureKind::Trap, format!("The step's interpreter was stopped: {}", causes(error)));
     };
     if *trap == Trap::StackOverflow || (*trap == Trap::MemoryOutOfBounds && stack_exhausted) {
-        return limit(stack_message());
+        return limit(stack_message(state.is_sql));
     }
     if state.memory_refused {
-        return limit(memory_message(&state.limits));
+        return limit(memory_message(state));
     }
     let output = log.tail();
     // the panic message of Rust for an allocation that exceeds the address space
     if output.contains("capacity overflow") {
-        return limit(memory_message(&state.limits));
+        return limit(memory_message(state));
     }
     Failure::new(FailureKind::Trap, trap_message(*trap, &output))
 }
@@ -55,8 +55,9 @@ fn causes(error: &wasmtime::Error) -> String {
     texts.collect::<Vec<_>>().join(": ")
 }
 
-fn from_abort(abort: &GuestAbort) -> Failure {
+fn from_abort(abort: &GuestAbort, state: &StepState) -> Failure {
     let kind = match abort {
+        GuestAbort::Memory => return limit(memory_message(state)),
         GuestAbort::Time(_) | GuestAbort::Cpu(_) => FailureKind::Limit,
         GuestAbort::Batch { .. } | GuestAbort::Stream { .. } | GuestAbort::Request { .. } | GuestAbort::Tickets(_) => {
             FailureKind::Limit
@@ -67,10 +68,10 @@ fn from_abort(abort: &GuestAbort) -> Failure {
     Failure::new(kind, sentence(&abort.to_string()))
 }
 
-/// The failure of a step whose limit is smaller than its module's image.
-pub(crate) fn image_too_large(image_bytes: u64, limits: &Limits) -> Failure {
+/// The failure of a step whose limit is smaller than its image, which has this content.
+pub(crate) fn image_too_large(image_bytes: u64, content: &str, limits: &Limits) -> Failure {
     let needs = bytes_text(image_bytes);
-    limit(format!("{}: Python with the step's module alone needs {needs}", memory_message(limits)))
+    limit(format!("{}: {content} alone needs {needs}", step_memory_message(limits)))
 }
 
 /// Turns a `MemoryError` that our limit caused into a failure of that limit. The guest may raise it without asking the host
@@ -81,25 +82,36 @@ pub(crate) fn name_memory_limit(answer: Answer, refused: bool, limits: &Limits) 
             if (refused || failure.kind == FailureKind::Limit) && failure.message.contains("MemoryError") =>
         {
             failure.kind = FailureKind::Limit;
-            failure.message = format!("{} ({})", sentence(&memory_message(limits)), failure.message);
+            failure.message = format!("{} ({})", sentence(&step_memory_message(limits)), failure.message);
             Answer::Failed(failure)
         }
         answer => answer,
     }
 }
 
-fn memory_message(limits: &Limits) -> String {
+/// What a step is told that asked for more memory than its limit.
+fn memory_message(state: &StepState) -> String {
+    match state.is_sql {
+        true => bue_sql::sqlite::memory_message(state.limits.memory_bytes),
+        false => step_memory_message(&state.limits),
+    }
+}
+
+fn step_memory_message(limits: &Limits) -> String {
     let limit = bytes_text(limits.memory_bytes);
     format!(
         "the step went over its memory limit of {limit}; give rows piece by piece (`yield`), or run it on a worker with a higher limit"
     )
 }
 
-fn stack_message() -> String {
-    format!(
-        "the step went over its stack limit of {}: it calls itself too deeply; use a loop",
-        bytes_text(WASM_STACK as u64)
-    )
+fn stack_message(is_sql: bool) -> String {
+    let allowed = bytes_text(WASM_STACK as u64);
+    match is_sql {
+        true => format!("the SQL went over its stack limit of {allowed}: it is nested too deeply"),
+        false => {
+            format!("the step went over its stack limit of {allowed}: it calls itself too deeply; use a loop")
+        }
+    }
 }
 
 fn trap_message(trap: Trap, tail: &str) -> String {

@@ -3,20 +3,22 @@
 use core::future::poll_fn;
 use core::pin::pin;
 use core::time::Duration;
+use std::sync::Arc;
 use std::time::Instant;
 
-use bue_model::Answer;
+use bue_model::{Answer, Failure, FailureKind};
 use tokio::sync::mpsc;
 
 use crate::error::RuntimeError;
+use crate::host::engine::GuestEngine;
 use crate::host::python::steps::{Python, PythonStep};
-use crate::host::sqlite::pool::Pool as SqlitePool;
+use crate::host::sqlite::steps::{Sqlite, SqliteStep};
 use crate::host::step_context::StepContext;
 use crate::host::step_run::StepRun;
 use crate::host::waiting_steps::{StepActivity, WaitingSteps};
 use crate::host::wasm::step::WasmStep;
 use crate::host::wasm::steps::WasmSteps;
-use crate::prepared::{Prepared, PreparedFiles};
+use crate::prepared::{Prepared, PreparedGuests};
 use crate::step::failure;
 use crate::step::log::Log;
 use crate::step::net_port::NetPort;
@@ -29,8 +31,10 @@ const MAX_TIME_LIMIT: Duration = Duration::from_secs(10 * 365 * 86_400);
 ///
 /// It is not `Send`: threads of one process that copy pages slow each other down more than processes do.
 pub struct Sandbox {
+    engine: Arc<GuestEngine>,
     python: Python,
-    sqlite: SqlitePool,
+    /// `None` only in tests.
+    sqlite: Option<Sqlite>,
     wasm: WasmSteps,
     waiting_steps: WaitingSteps,
 }
@@ -41,14 +45,17 @@ impl Sandbox {
     /// # Errors
     /// Files that are missing, or an engine that cannot be created.
     pub fn open(prepared: &Prepared) -> Result<Self, RuntimeError> {
-        Self::from_files(&prepared.files)
+        Self::from_guests(&prepared.guests)
     }
 
     /// The same in a sandbox host, which gets the files from its parent.
-    pub(crate) fn from_files(files: &PreparedFiles) -> Result<Self, RuntimeError> {
+    pub(crate) fn from_guests(guests: &PreparedGuests) -> Result<Self, RuntimeError> {
+        let engine = Arc::new(GuestEngine::new()?);
+        let sqlite = guests.sqlite.as_ref().map(|files| Sqlite::open(Arc::clone(&engine), files));
         Ok(Self {
-            python: Python::open(files)?,
-            sqlite: SqlitePool::default(),
+            python: Python::open(Arc::clone(&engine), &guests.python)?,
+            sqlite: sqlite.transpose()?,
+            engine,
             wasm: WasmSteps::new()?,
             waiting_steps: WaitingSteps::default(),
         })
@@ -72,21 +79,18 @@ impl Sandbox {
         let start = Instant::now();
         let mut usage = Usage::default();
         let mut activity = StepActivity::new(&self.waiting_steps);
-        // a SQL step that is pending here computes in another thread
-        let may_wait = !matches!(task.code, Code::Sqlite { .. });
         let mut step = pin!(self.execute(task, &log, start, items, net));
         let run = poll_fn(|context| {
             let start = Instant::now();
             // A guest may run now, for the first time or after a wait: the ticker that interrupts it must not sleep.
             match &task.code {
-                Code::Python { .. } => self.python.wake_ticker(),
+                Code::Python { .. } | Code::Sqlite { .. } => self.engine.wake_ticker(),
                 Code::Wasm { .. } => self.wasm.wake_ticker(),
-                Code::Sqlite { .. } => {}
             }
             activity.resume();
             let polled = step.as_mut().poll(context);
             usage.cpu += start.elapsed();
-            if polled.is_pending() && may_wait {
+            if polled.is_pending() {
                 activity.suspend();
             }
             polled
@@ -119,24 +123,32 @@ impl Sandbox {
         let limits = &task.limits;
         let deadline = start.checked_add(task.limits.time).unwrap_or(start + MAX_TIME_LIMIT);
         let context = StepContext { limits, log, deadline };
+        let run = self.execute_code(task, context, items, net);
+        // epochs interrupt a guest that runs, the timer one that waits
+        let run = tokio::time::timeout_at(deadline.into(), run).await;
+        run.unwrap_or_else(|_| StepRun::failed(failure::timed_out(&task.limits)))
+    }
+
+    async fn execute_code(
+        &self,
+        task: &Task,
+        context: StepContext<'_>,
+        items: mpsc::Sender<Items>,
+        net: NetPort,
+    ) -> StepRun {
         match &task.code {
             Code::Python { bundle, key, function, packages } => {
                 let packages = packages.as_ref().map(|site| site.path());
                 let step = PythonStep { task, context, bundle, key: *key, function, packages };
-                // epochs interrupt a guest that runs, the timer one that waits
-                tokio::time::timeout_at(deadline.into(), self.python.execute(step, items, net))
-                    .await
-                    .unwrap_or_else(|_| StepRun::failed(failure::timed_out(&task.limits)))
+                self.python.execute(step, items, net).await
             }
             Code::Wasm { step: code, function } => {
-                let step = WasmStep { task, context, code, function };
-                tokio::time::timeout_at(deadline.into(), self.wasm.execute(step, net))
-                    .await
-                    .unwrap_or_else(|_| StepRun::failed(failure::timed_out(&task.limits)))
+                self.wasm.execute(WasmStep { task, context, code, function }, net).await
             }
-            Code::Sqlite { bundle, table, placeholders, .. } => {
-                StepRun::without_memory(self.sqlite.execute(task, bundle, table, placeholders, items).await)
-            }
+            Code::Sqlite { bundle, table, placeholders, .. } => match &self.sqlite {
+                Some(sqlite) => sqlite.execute(SqliteStep { task, context, bundle, table, placeholders }, items).await,
+                None => StepRun::failed(Failure::new(FailureKind::Internal, "This sandbox has no SQLite")),
+            },
         }
     }
 }

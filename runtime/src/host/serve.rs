@@ -22,7 +22,7 @@ use crate::descriptors::{self, DescriptorReader};
 use crate::host::sandbox::Sandbox;
 use crate::host::wasm::compile::compile;
 use crate::packages::sites::Site;
-use crate::prepared::{PreparedFiles, Seal};
+use crate::prepared::{GuestFiles, PreparedGuests, Seal};
 use crate::protocol::{self, Frames, FromHost, Program, RunRequest, ToHost};
 use crate::step::compiled_step::CompiledStep;
 use crate::step::log::{Lines, Log};
@@ -38,8 +38,8 @@ use crate::wall::spec::WallSpec;
 /// Requests for lines that a task may have open.
 const MAX_LINE_REQUESTS: usize = 2;
 
-/// Maximum number of threads for SQL steps.
-const MAX_SQL_THREADS: usize = 8;
+/// Maximum number of threads that read the files of packages.
+const MAX_FILE_THREADS: usize = 8;
 
 /// Serves as a sandbox host until the parent closes the socket that is this process's standard input. This is
 /// the hidden verb `sandbox-host`.
@@ -89,12 +89,12 @@ fn serve(behind_wall: &dyn Fn() -> Result<(), String>) -> io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_io()
         .enable_time()
-        .max_blocking_threads(MAX_SQL_THREADS)
+        .max_blocking_threads(MAX_FILE_THREADS)
         .build()?;
     let result = LocalSet::new().block_on(&runtime, async {
         serve_socket(UnixStream::from_std(socket).map_err(|_| not_the_parent())?, behind_wall).await
     });
-    // do not wait for a SQL step that computes: the process exits
+    // do not wait for a thread that reads a file: the process exits
     runtime.shutdown_background();
     result
 }
@@ -105,13 +105,15 @@ async fn serve_socket(socket: UnixStream, behind_wall: &dyn Fn() -> Result<(), S
     let (frames, queue) = mpsc::unbounded_channel();
     let writer = spawn_local(descriptors::write_all(write, queue));
     let reply = match protocol::read(&mut read).await {
-        Ok(Some(ToHost::Setup { seal, wall })) => match set_up(read.get_mut(), seal, wall, behind_wall)? {
-            Ok((sandbox, wall)) => {
-                send(&frames, &FromHost::Ready(wall))?;
-                return Host::new(sandbox, frames).run(read).await;
+        Ok(Some(ToHost::Setup { python, sqlite, wall })) => {
+            match set_up(read.get_mut(), python, sqlite, wall, behind_wall)? {
+                Ok((sandbox, wall)) => {
+                    send(&frames, &FromHost::Ready(wall))?;
+                    return Host::new(sandbox, frames).run(read).await;
+                }
+                Err(reason) => FromHost::Refused(reason),
             }
-            Err(reason) => FromHost::Refused(reason),
-        },
+        }
         Ok(Some(ToHost::Compile { kind, wasm, wall })) => {
             compile(kind, &wasm, wall).map_or_else(FromHost::Refused, |code| FromHost::Compiled(code.into()))
         }
@@ -133,19 +135,23 @@ fn not_the_parent() -> io::Error {
     io::Error::other("this verb is for bue itself, which connects it to a socket; type `bue --help` for the others")
 }
 
-/// Raises the wall, then maps the guest. The inner error is why this host cannot serve.
+/// Raises the wall, then maps the guests. The inner error is why this host cannot serve.
 fn set_up(
     read: &mut DescriptorReader,
-    seal: Seal,
+    python: Seal,
+    sqlite: Option<Seal>,
     wall: WallSpec,
     behind_wall: &dyn Fn() -> Result<(), String>,
 ) -> io::Result<Result<(Sandbox, Wall), String>> {
-    let files = PreparedFiles { code: Arc::new(read.take_file()?), image: Arc::new(read.take_file()?), seal };
+    let mut files = |seal| {
+        io::Result::Ok(GuestFiles { code: Arc::new(read.take_file()?), image: Arc::new(read.take_file()?), seal })
+    };
+    let guests = PreparedGuests { python: files(python)?, sqlite: sqlite.map(files).transpose()? };
     let packages = packages_folder(read, wall)?;
     let set_up = || {
         let wall = raise(wall, packages.as_ref())?;
         behind_wall()?;
-        let sandbox = Sandbox::from_files(&files).map_err(|error| error.to_string())?;
+        let sandbox = Sandbox::from_guests(&guests).map_err(|error| error.to_string())?;
         Ok((sandbox, wall))
     };
     Ok(set_up())
@@ -205,6 +211,7 @@ impl Host {
                 ToHost::SendLines { id, position } => host.lines_requested(id, position),
                 ToHost::Cancel { id } => host.cancel(id),
                 ToHost::Net { id, ticket, completion } => host.net_completed(id, ticket, completion),
+                ToHost::Ping { number } => send(&host.frames, &FromHost::Pong { number })?,
             }
         }
         Ok(())

@@ -13,6 +13,7 @@ use wasmtime_wasi::p1::WasiP1Ctx;
 use crate::host::abort::GuestAbort;
 use crate::host::engine::EPOCH_INTERVAL;
 use crate::host::net::Net;
+use crate::host::row_list::RowList;
 use crate::host::step_context::StepContext;
 use crate::host::values;
 use crate::host::waiting_steps::mark_runnable;
@@ -34,6 +35,9 @@ const MAX_COMPONENT_HANDLES: usize = 1_000;
 /// Maximum number of functions in a guest's table, which are those it has addresses of. RustPython has about 20,000.
 const MAX_TABLE_ELEMENTS: usize = 200_000;
 
+/// Elements that a guest may stream at once, as many as ours does. Each round of a loop finds its element by skipping those before it.
+const MAX_BATCH_ITEMS: u32 = 1_000;
+
 /// Bytes that a request may have beside its payload.
 const MAX_REQUEST_OVERHEAD: u64 = 1 << 20;
 
@@ -48,6 +52,12 @@ pub(crate) struct StepState {
     pub(crate) memory_refused: bool,
     /// Bytes of its memory.
     pub(crate) memory_bytes: u64,
+    /// It is a SQL step: it ends when memory was refused, because SQLite would go on to the end of a statement.
+    pub(crate) is_sql: bool,
+    /// The inputs that it may read in parts.
+    inputs: Vec<Bytes>,
+    /// The rows of its result, if these are one list.
+    rows: Option<RowList>,
     /// Receives the elements of its result, if a loop runs over them.
     items: Option<mpsc::Sender<Items>>,
     /// Bytes of elements sent so far.
@@ -80,6 +90,17 @@ impl StepState {
         Self { items, net, ..Self::with_wasi(context, wasi::context(context.log, packages)) }
     }
 
+    /// A SQL step with these inputs, whose rows go to `items` or, if there is no receiver, into a list.
+    pub(crate) fn for_sql(context: StepContext<'_>, inputs: Vec<Bytes>, items: Option<mpsc::Sender<Items>>) -> Self {
+        let rows = items.is_none().then(|| RowList::new(context.limits.result_bytes));
+        Self { is_sql: true, inputs, rows, items, ..Self::new(context, None) }
+    }
+
+    /// Takes the rows of the list.
+    pub(crate) fn take_rows(&mut self) -> Option<RowList> {
+        self.rows.take()
+    }
+
     /// A guest without requests to the host, with this WASI context.
     pub(crate) fn with_wasi(context: StepContext<'_>, wasi: WasiP1Ctx) -> Self {
         let StepContext { limits, log, deadline } = context;
@@ -90,6 +111,9 @@ impl StepState {
             deadline,
             memory_refused: false,
             memory_bytes: 0,
+            is_sql: false,
+            inputs: Vec::new(),
+            rows: None,
             items: None,
             streamed_bytes: 0,
             epochs: 0,
@@ -115,6 +139,9 @@ impl StepState {
         if Instant::now() >= self.deadline {
             return Err(GuestAbort::Time(TimeLimitExceeded(self.limits.time)).into());
         }
+        if self.is_sql && self.memory_refused {
+            return Err(GuestAbort::Memory.into());
+        }
         if EPOCH_INTERVAL.saturating_mul(self.epochs) > self.limits.cpu {
             return Err(GuestAbort::Cpu(self.limits.cpu).into());
         }
@@ -139,8 +166,21 @@ impl StepState {
                 self.net.close(exchange);
                 self.reply = Bytes::new();
             }
+            HostRequest::Input { index, offset, max } => self.reply = self.input_part(index, offset, max),
+            HostRequest::Rows(rows) => {
+                let not_requested = || GuestAbort::Contract("it returns rows that were not requested".to_owned());
+                self.rows.as_mut().ok_or_else(not_requested)?.append(&rows)?;
+                self.reply = Bytes::new();
+            }
         }
         Ok(())
+    }
+
+    /// A part of an input, without copying it; empty behind the end and if there is no such input.
+    fn input_part(&self, index: u32, offset: u64, max: u32) -> Bytes {
+        let Some(input) = self.inputs.get(index as usize) else { return Bytes::new() };
+        let start = usize::try_from(offset).map_or(input.len(), |offset| offset.min(input.len()));
+        input.slice(start..start.saturating_add(max as usize).min(input.len()))
     }
 
     async fn emit(&mut self, items: Items) -> Result<(), GuestAbort> {
@@ -151,6 +191,11 @@ impl StepState {
         self.streamed_bytes = self.streamed_bytes.saturating_add(len);
         if self.streamed_bytes > self.limits.stream_bytes {
             return Err(GuestAbort::Stream { limit: self.limits.stream_bytes });
+        }
+        if items.count > MAX_BATCH_ITEMS {
+            let count = items.count;
+            let message = format!("it streams {count} elements at once, and {MAX_BATCH_ITEMS} are allowed");
+            return Err(GuestAbort::Contract(message));
         }
         values::check_items(&items).map_err(GuestAbort::Contract)?;
         let not_requested = || GuestAbort::Contract("it streams a result that was not to be streamed".to_owned());

@@ -1,5 +1,6 @@
 //! Checks encoded values from guests, which are not trusted to be well-formed.
 
+use bue_model::job::INLINE_LIMIT;
 use bue_model::{Answer, cbor};
 
 use crate::step::task::Items;
@@ -18,13 +19,22 @@ pub(crate) fn check_items(items: &Items) -> Result<(), String> {
     }
 }
 
-/// Checks that the values in this answer are well-formed.
+/// Checks that the values in this answer are well-formed, and that its environment can travel with the jobs that get it.
 pub(crate) fn check_answer(answer: &Answer) -> Result<(), String> {
     let Answer::Completed { value, streamed, hints } = answer else { return Ok(()) };
     if !streamed {
         check_value(value)?;
     }
-    hints.env.as_ref().map_or(Ok(()), |env| check_value(env))
+    hints.env.as_ref().map_or(Ok(()), |env| check_env(env))
+}
+
+fn check_env(env: &[u8]) -> Result<(), String> {
+    match env.len() > INLINE_LIMIT {
+        true => {
+            Err(format!("an `env` of {} bytes, and at most {INLINE_LIMIT} can pass to the steps after it", env.len()))
+        }
+        false => check_value(env),
+    }
 }
 
 fn check_value(bytes: &[u8]) -> Result<(), String> {

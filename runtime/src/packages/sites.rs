@@ -215,9 +215,11 @@ impl Unpacking<'_> {
     /// Writes a file. Counts the bytes that are extracted: the length in the zip file is not trusted.
     fn write(&mut self, path: &Path, file: impl Read) -> Result<(), PackageProblem> {
         if let Some(folder) = path.parent() {
-            DirBuilder::new().recursive(true).mode(FOLDER_MODE).create(folder)?;
+            let created = DirBuilder::new().recursive(true).mode(FOLDER_MODE).create(folder);
+            created.map_err(|error| create_problem(error, path))?;
         }
-        let mut target = OpenOptions::new().write(true).create(true).truncate(true).mode(FILE_MODE).open(path)?;
+        let opened = OpenOptions::new().write(true).create(true).truncate(true).mode(FILE_MODE).open(path);
+        let mut target = opened.map_err(|error| create_problem(error, path))?;
         let room = self.limits.packages_bytes.saturating_sub(self.bytes);
         let written = io::copy(&mut file.take(room.saturating_add(1)), &mut target).map_err(copy_problem)?;
         target.flush()?;
@@ -229,13 +231,26 @@ impl Unpacking<'_> {
     }
 }
 
+/// Distinguishes paths that no folder can contain together, such as `a` and `a/b`, from an error of this machine. The wheel is the
+/// same on every machine, so its steps must fail instead of being tried elsewhere.
+fn create_problem(error: io::Error, path: &Path) -> PackageProblem {
+    match error.kind() {
+        io::ErrorKind::NotADirectory
+        | io::ErrorKind::IsADirectory
+        | io::ErrorKind::AlreadyExists
+        | io::ErrorKind::InvalidFilename => {
+            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            PackageProblem::Unfit(name, "is a folder too, or has a name that no folder can contain")
+        }
+        _ => PackageProblem::Io(error),
+    }
+}
+
 /// Distinguishes a damaged zip file from an error of this machine.
 fn copy_problem(error: io::Error) -> PackageProblem {
     match error.kind() {
-        io::ErrorKind::InvalidData
-        | io::ErrorKind::InvalidInput
-        | io::ErrorKind::UnexpectedEof
-        | io::ErrorKind::Other => PackageProblem::NotZip(error.to_string()),
+        // every error of reading it
+        io::ErrorKind::InvalidData => PackageProblem::NotZip(error.to_string()),
         _ => PackageProblem::Io(error),
     }
 }

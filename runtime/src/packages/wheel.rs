@@ -1,6 +1,6 @@
 //! A wheel: a zip file of Python modules. Nothing in it is trusted.
 
-use std::io::{Cursor, Read};
+use std::io::{self, Cursor, Read};
 
 use zip::ZipArchive;
 use zip::read::ZipFile;
@@ -10,6 +10,13 @@ use super::problem::PackageProblem;
 /// Bytes of a path inside a wheel at most, and of one of its components, as file systems limit it.
 const MAX_PATH: usize = 1_000;
 const MAX_COMPONENT: usize = 255;
+
+/// Where a zip file's end is searched for its directory: the longest comment, and the records before and after it.
+const MAX_END: usize = 0xffff + 1024;
+/// The signatures of two records at the end of a zip file: the first exists only in the format ZIP64, directly before the second.
+const ZIP64_LOCATOR: &[u8] = b"PK\x06\x07";
+const END_OF_DIRECTORY: &[u8] = b"PK\x05\x06";
+const ZIP64_LOCATOR_BYTES: usize = 20;
 
 /// The suffixes of native code, which a sandbox cannot load.
 const NATIVE_SUFFIXES: [&str; 6] = [".so", ".pyd", ".dll", ".dylib", ".a", ".o"];
@@ -30,8 +37,11 @@ impl<'a> Wheel<'a> {
     /// Reads the list of its files.
     ///
     /// # Errors
-    /// It is not a zip file, or a damaged one.
+    /// It is not a zip file, a damaged one, or one in the format ZIP64.
     pub fn open(bytes: &'a [u8]) -> Result<Self, PackageProblem> {
+        if is_zip64(bytes) {
+            return Err(PackageProblem::NotZip("it has the format ZIP64, which a wheel does not need".to_owned()));
+        }
         let archive = ZipArchive::new(Cursor::new(bytes)).map_err(|error| PackageProblem::NotZip(error.to_string()))?;
         Ok(Self { archive })
     }
@@ -82,8 +92,9 @@ impl<'a> Wheel<'a> {
 }
 
 impl Read for WheelFile<'_, '_> {
-    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
-        self.content.read(buffer)
+    /// The wheel is in memory, so every error is one of its content, such as an unknown method of compression.
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.content.read(buffer).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
     }
 }
 
@@ -93,6 +104,14 @@ pub fn is_native(path: &str) -> bool {
     let name = path.rsplit('/').next().unwrap_or(path);
     // also `libx.so.1`
     NATIVE_SUFFIXES.iter().any(|suffix| name.ends_with(suffix)) || name.contains(".so.")
+}
+
+/// Whether a zip file may have more than 65,535 files. The library reserves memory for all files that such a file claims to have,
+/// gigabytes for a wheel of megabytes.
+fn is_zip64(bytes: &[u8]) -> bool {
+    let end = bytes.get(bytes.len().saturating_sub(MAX_END)..).unwrap_or_default();
+    let mut records = end.windows(ZIP64_LOCATOR_BYTES + END_OF_DIRECTORY.len());
+    records.any(|record| record.starts_with(ZIP64_LOCATOR) && record.ends_with(END_OF_DIRECTORY))
 }
 
 fn check_path(path: &str) -> Result<(), PackageProblem> {

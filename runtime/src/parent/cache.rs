@@ -140,6 +140,7 @@ fn load_key(dir: &Path) -> io::Result<Tag> {
     // linking fails if another process was faster: its key is used. A key of a wrong length is replaced.
     let linked = fs::hard_link(&temporary, &path);
     if linked.is_err() && fs::metadata(&path).is_ok_and(|meta| meta.len() != size_of::<Tag>() as u64) {
+        tracing::warn!(path = %path.display(), "the key of the cache was damaged and is replaced; the sandbox is prepared again");
         fs::rename(&temporary, &path)?;
     } else {
         fs::remove_file(&temporary)?;

@@ -8,6 +8,7 @@ pub(crate) mod blobs;
 pub(crate) mod cache;
 pub(crate) mod child;
 pub(crate) mod egress;
+pub(crate) mod fair_places;
 pub(crate) mod hosts;
 pub(crate) mod prepare;
 pub(crate) mod running;

@@ -47,13 +47,13 @@ impl Running {
         if let Some(finished) = self.last.take() {
             return Ok(Event::Finished(finished));
         }
-        let event = self.events.as_mut().ok_or(HostLost)?.recv().await;
+        let event = self.events.as_mut().ok_or(HostLost { alone: false })?.recv().await;
         match (&event, &self.host) {
             (Some(Event::Items { .. }), Some(host)) => host.acknowledge_items(),
             (Some(Event::Items { .. }), None) | (Some(Event::Lines { .. }), _) => {}
             (Some(Event::Finished(_)) | None, _) => self.events = None,
         }
-        event.ok_or(HostLost)
+        event.ok_or_else(|| HostLost { alone: self.host.as_ref().is_some_and(HostTask::was_alone) })
     }
 
     /// Requests the lines that the step prints, from a position on: 0, or the `next` of the last [`Event::Lines`]. One such event

@@ -1,6 +1,11 @@
 //! Compiles steps to machine code. The cache keeps it under a hash of the module and the compiler, with a MAC beside it, so
 //! that only code of this installation is ever run.
+//!
+//! One compiler runs at a time, because it uses every core, and a large module takes minutes. The runs whose modules wait take
+//! turns, so that one with many modules delays another by two of them at most. A module is fetched when its turn has come: until
+//! then, a job that waits needs no memory.
 
+use core::convert::Infallible;
 use core::time::Duration;
 use std::collections::HashMap;
 use std::ffi::OsString;
@@ -8,11 +13,11 @@ use std::fs::{self, File};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::Write;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use bue_model::{BlobHash, Bundle, Failure, FailureKind};
 use bytes::Bytes;
-use tokio::sync::{OnceCell, Semaphore};
+use tokio::sync::Notify;
 use wasmtime::Engine;
 
 use crate::error::RuntimeError;
@@ -20,6 +25,7 @@ use crate::host::wasm::contract::check_wasm;
 use crate::host::wasm::engine::config;
 use crate::parent::cache::{Cache, Tag};
 use crate::parent::child::Child;
+use crate::parent::fair_places::FairPlaces;
 use crate::parent::sealed;
 use crate::prepared::Prepared;
 use crate::protocol::{self, FromHost, ToHost};
@@ -47,8 +53,8 @@ pub struct StepCompiler {
     /// A hash of the engine, which compiled files must match.
     engine: u64,
     outcomes: Mutex<Outcomes>,
-    /// One compiler at a time: it uses every core.
-    permit: Semaphore,
+    /// One place, for one compiler.
+    turns: FairPlaces,
 }
 
 /// Outcomes by the key of their bundle.
@@ -59,7 +65,23 @@ struct Outcomes {
     bytes: u64,
 }
 
-type CachedOutcome = Arc<OnceCell<Result<CompiledStep, Failure>>>;
+type CachedOutcome = Arc<Outcome>;
+
+/// What compiling a module came to, once it is known.
+#[derive(Default)]
+struct Outcome {
+    result: OnceLock<Result<CompiledStep, Failure>>,
+    known: Notify,
+}
+
+/// Why there is no code.
+#[derive(Debug)]
+pub enum CompileError<E> {
+    /// The module could not be fetched.
+    Load(E),
+    /// The step is at fault, or the compiler could not run.
+    Failed(Failure),
+}
 
 impl core::fmt::Debug for StepCompiler {
     fn fmt(&self, formatter: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
@@ -77,7 +99,7 @@ impl StepCompiler {
         Engine::new(&config())?.precompile_compatibility_hash().hash(&mut compatible);
         let cache = Arc::clone(&prepared.cache);
         let engine = compatible.finish();
-        Ok(Self { cache, command, wall, engine, outcomes: Mutex::default(), permit: Semaphore::new(1) })
+        Ok(Self { cache, command, wall, engine, outcomes: Mutex::default(), turns: FairPlaces::new(|| 1) })
     }
 
     /// Returns the code of the step that is the bundle's entry.
@@ -85,14 +107,54 @@ impl StepCompiler {
     /// # Errors
     /// A failure of the step. One that the step itself causes is cached.
     pub async fn compile(&self, bundle: &Bundle, key: BlobHash) -> Result<CompiledStep, Failure> {
-        let outcomes = self.cached(key);
-        let outcome = outcomes.get_or_try_init(|| async {
-            match self.find_or_compile(bundle).await {
-                Err(failure) if failure.kind == FailureKind::Internal => Err(failure),
-                outcome => Ok(outcome),
+        let load = async { Ok::<_, Infallible>(Arc::new(bundle.clone())) };
+        self.compile_in_turn(0, key, load).await.map_err(|error| match error {
+            CompileError::Load(never) => match never {},
+            CompileError::Failed(failure) => failure,
+        })
+    }
+
+    /// Returns the code of the step with this key, or its failure, if it is known already.
+    #[must_use]
+    pub fn known(&self, key: BlobHash) -> Option<Result<CompiledStep, Failure>> {
+        self.cached(key).result.get().cloned()
+    }
+
+    /// The same as [`Self::compile`] for one of several runs, which take turns. The bundle is loaded when it is its turn.
+    ///
+    /// # Errors
+    /// See [`CompileError`].
+    pub async fn compile_in_turn<E>(
+        &self,
+        run: u128,
+        key: BlobHash,
+        load: impl Future<Output = Result<Arc<Bundle>, E>>,
+    ) -> Result<CompiledStep, CompileError<E>> {
+        let outcome = self.cached(key);
+        let _turn = loop {
+            // created before the check, so that an outcome in between is noticed
+            let known = outcome.known.notified();
+            if let Some(result) = outcome.result.get() {
+                return result.clone().map_err(CompileError::Failed);
             }
-        });
-        outcome.await?.clone()
+            tokio::select! {
+                biased;
+                () = known => {}
+                turn = self.turns.take(run) => break turn,
+            }
+        };
+        // another job with the same module may have had its turn before
+        if let Some(result) = outcome.result.get() {
+            return result.clone().map_err(CompileError::Failed);
+        }
+        let bundle = load.await.map_err(CompileError::Load)?;
+        let result = self.find_or_compile(&bundle).await;
+        if !matches!(&result, Err(failure) if failure.kind == FailureKind::Internal) {
+            // nobody else has a turn, so it is not set yet
+            let _ = outcome.result.set(result.clone());
+            outcome.known.notify_waiters();
+        }
+        result.map_err(CompileError::Failed)
     }
 
     fn cached(&self, key: BlobHash) -> CachedOutcome {
@@ -112,8 +174,11 @@ impl StepCompiler {
 
     async fn find_or_compile(&self, bundle: &Bundle) -> Result<CompiledStep, Failure> {
         let wasm = bundle.entry_content().ok_or_else(|| bad_code(&bundle.entry, "it is not in its bundle"))?;
-        let kind =
-            check_wasm(wasm).map_err(|problem| bad_code(&bundle.entry, &format!("{problem}; {}", problem.hint)))?;
+        let module = wasm.clone();
+        // a module of 32 MiB takes a while
+        let checked = tokio::task::spawn_blocking(move || check_wasm(&module)).await;
+        let checked = checked.map_err(|error| internal(&error.to_string()))?;
+        let kind = checked.map_err(|problem| bad_code(&bundle.entry, &format!("{problem}; {}", problem.hint)))?;
         let key = self.key(wasm);
         let name = key.to_string();
         let code = match self.find(&name) {
@@ -158,7 +223,6 @@ impl StepCompiler {
     }
 
     async fn compile_in_child(&self, kind: WasmKind, wasm: Bytes, entry: &str) -> Result<Bytes, Failure> {
-        let _permit = self.permit.acquire().await;
         let wall = WallSpec { mode: self.wall, user: user_of_child(COMPILER_NUMBER), packages: false };
         let frame =
             protocol::frame(&ToHost::Compile { kind, wasm, wall }).map_err(|error| internal(&error.to_string()))?;

@@ -2,13 +2,13 @@
 
 use bue_model::cbor::Item;
 use bue_model::{Decimal, SqlColumn, SqlType, Value};
+use bue_sql::declared;
+use bue_sql::rows::{Columns as RowColumns, Naming, Rows};
+use bue_sql::rows_error::{RowsError, at_cell};
+use bue_sql::table::Shape;
+use bue_sql::time;
 
 use super::numeric;
-use crate::sql::declared;
-use crate::sql::rows::{Columns as RowColumns, Naming, Rows};
-use crate::sql::rows_error::{RowsError, at_cell};
-use crate::sql::table::Shape;
-use crate::sql::time;
 
 /// Bytes of a name at most. PostgreSQL truncates longer names, so that two names could become one.
 const MAX_NAME_BYTES: usize = 63;

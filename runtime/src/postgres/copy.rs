@@ -2,12 +2,12 @@
 
 use bue_model::Value;
 use bue_model::cbor::Item;
+use bue_sql::item::to_value;
+use bue_sql::json::json_text;
+use bue_sql::time;
 
 use super::columns::ColumnType;
 use super::numeric;
-use crate::sql::item::to_value;
-use crate::sql::json::json_text;
-use crate::sql::time;
 
 /// The header: a signature, flags, and no extension.
 pub(super) const HEADER: &[u8] = b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0";

@@ -3,14 +3,14 @@
 //! The rows are read twice and never held all at once: first for the columns and their types, then to be sent.
 
 use bue_model::{Failure, SqlColumn};
+use bue_sql::rows::Rows;
+use bue_sql::rows_error::{RowsError, at_cell};
+use bue_sql::table::{Shape, not_a_table, quoted};
 use bytes::Bytes;
 use tokio::sync::mpsc;
 
 use super::columns::{Columns, check_name};
 use super::copy::{HEADER, TRAILER, encode_row};
-use crate::sql::rows::Rows;
-use crate::sql::rows_error::{RowsError, at_cell};
-use crate::sql::table::{Shape, not_a_table, quoted};
 
 /// Bytes of rows that are sent in one chunk.
 const CHUNK_BYTES: usize = 64 * 1024;

@@ -16,7 +16,7 @@ use super::tls;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// PostgreSQL's default port.
-const DEFAULT_PORT: u16 = 5432;
+pub(super) const DEFAULT_PORT: u16 = 5432;
 
 /// A database that postgres steps may use.
 #[derive(Clone)]
@@ -26,6 +26,10 @@ pub struct Database {
     pub(super) tls: Option<MakeRustlsConnect>,
     /// Connections at most; further steps wait for one.
     pub(super) connections: NonZeroUsize,
+    /// The scopes whose steps may use it. Empty means all.
+    pub(super) scopes: Vec<String>,
+    /// Steps run as its role even if that can reach the server's files or the hub's tables.
+    pub(super) allows_privileged_role: bool,
 }
 
 /// A database given in parts, as the `POSTGRES_*` variables do. Each `None` means PostgreSQL's default.
@@ -65,6 +69,17 @@ impl Database {
         let tls = (config.get_ssl_mode() == SslMode::Require).then(tls::connector).transpose();
         let tls = tls.map_err(BadDatabaseUrl)?;
         Ok(Self { tls, ..Self::new(config, connections) })
+    }
+
+    /// Lets only steps of these scopes use it; an empty list means all.
+    #[must_use]
+    pub fn restricted_to(self, scopes: Vec<String>) -> Self {
+        Self { scopes, ..self }
+    }
+
+    /// Returns whether steps of this scope may use it.
+    pub(super) fn serves(&self, scope: &str) -> bool {
+        self.scopes.is_empty() || self.scopes.iter().any(|served| served == scope)
     }
 
     /// Returns its password, if it has one that is UTF-8.
@@ -115,7 +130,7 @@ impl Database {
         if config.get_connect_timeout().is_none() {
             config.connect_timeout(CONNECT_TIMEOUT);
         }
-        Self { config, tls: None, connections }
+        Self { config, tls: None, connections, scopes: Vec::new(), allows_privileged_role: false }
     }
 }
 

@@ -4,9 +4,11 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use bue_model::{Answer, Failure, FailureKind};
+use futures_util::future::join_all;
 use tokio::sync::mpsc;
 use tokio_util::task::TaskTracker;
 
+use super::connection::Connection;
 use super::database::Database;
 use super::pool::Pool;
 use super::query::Query;
@@ -29,6 +31,24 @@ impl DatabasesConfig {
     /// Returns the addresses of their servers, `host:port` each.
     pub fn servers(&self) -> impl Iterator<Item = String> {
         self.unnamed.iter().chain(self.named.values()).flat_map(Database::servers)
+    }
+
+    /// Runs steps even as roles that can reach the server's files or the hub's tables. Otherwise they fail.
+    #[must_use]
+    pub fn allow_privileged_roles(mut self) -> Self {
+        for database in self.unnamed.iter_mut().chain(self.named.values_mut()) {
+            database.allows_privileged_role = true;
+        }
+        self
+    }
+
+    /// Connects to all of them, and returns why steps will not be run as the roles of some. A server that cannot be reached is
+    /// left out: it may be up when the first step comes.
+    pub async fn refused_roles(&self) -> Vec<String> {
+        let databases = self.unnamed.iter().chain(self.named.values());
+        let opened = join_all(databases.map(Connection::open)).await;
+        let refused = opened.into_iter().filter_map(Result::err).filter(|failure| failure.kind == FailureKind::Denied);
+        refused.map(|failure| failure.message).collect()
     }
 
     /// Returns the passwords for them that are UTF-8, to keep them out of messages.
@@ -62,7 +82,7 @@ impl Databases {
     /// Starts a step. It first waits for a connection, which does not count as the step's time. Dropping the returned value
     /// stops the step and cancels its statement. Needs a tokio runtime with timers.
     pub fn run(&self, query: Query) -> Running {
-        let pool = match self.pool(query.connection.as_deref()) {
+        let pool = match self.pool(query.connection.as_deref(), &query.placeholders.scope) {
             Ok(pool) => Arc::clone(pool),
             Err(failure) => return Running::finished(Answer::Failed(failure)),
         };
@@ -80,18 +100,28 @@ impl Databases {
         self.tasks.wait().await;
     }
 
-    fn pool(&self, name: Option<&str>) -> Result<&Arc<Pool>, Failure> {
+    /// Returns the pool of a connection for a step of this scope.
+    fn pool(&self, name: Option<&str>, scope: &str) -> Result<&Arc<Pool>, Failure> {
         let denied = |message| Failure::new(FailureKind::Denied, message);
-        match name {
-            Some(name) => self.named.get(name).ok_or_else(|| denied(unknown(name))),
-            None => self.unnamed.as_ref().ok_or_else(|| denied(UNSET.to_owned())),
-        }
+        let pool = match name {
+            Some(name) => self.named.get(name).ok_or_else(|| denied(unknown(name)))?,
+            None => self.unnamed.as_ref().ok_or_else(|| denied(UNSET.to_owned()))?,
+        };
+        if pool.database.serves(scope) { Ok(pool) } else { Err(denied(other_scope(name, scope))) }
     }
 }
 
 const UNSET: &str = "This worker has no PostgreSQL connection. Where the worker runs, set POSTGRES_HOST, POSTGRES_PORT, \
                      POSTGRES_USER, POSTGRES_PASSWORD and POSTGRES_DATABASE, or BUE_POSTGRES_URL, in its environment or its \
                      `.env`; or write `[postgres]` with `url = \"postgres://USER:PASSWORD@HOST/DATABASE\"` into its `bue.toml`";
+
+fn other_scope(name: Option<&str>, scope: &str) -> String {
+    let table = name.map_or_else(|| "postgres".to_owned(), |name| format!("postgres.{name}"));
+    format!(
+        "This worker's PostgreSQL connection is not for steps of the scope `{scope}`. Where the worker runs, add the scope to \
+         `scopes` of `[{table}]` in its `bue.toml`"
+    )
+}
 
 fn unknown(name: &str) -> String {
     format!(

@@ -4,11 +4,11 @@
 //! [`TYPES`] with which PostgreSQL accepts what the statement does with it.
 
 use bue_model::Failure;
+use bue_sql::table::{Shape, Table, quoted};
 use tokio_postgres::Client;
 use tokio_postgres::error::{ErrorPosition, SqlState};
 
 use super::failure::from_server_error;
-use crate::sql::table::{Shape, Table, quoted};
 
 /// Types of an added column, in the order in which they are tried.
 const TYPES: [&str; 13] = [

@@ -1,11 +1,11 @@
 //! Why a postgres step failed, in words for the person who wrote it.
 
 use bue_model::{Failure, FailureKind};
+use bue_sql::table::{Table, explain_missing_column};
+use bue_sql::text::SqlText;
 use tokio_postgres::error::{DbError, ErrorPosition, SqlState};
 
 use super::statements::Statement;
-use crate::sql::table::{Table, explain_missing_column};
-use crate::sql::text::SqlText;
 
 /// The failure of a statement of the script.
 pub(super) fn from_statement_error(

@@ -5,11 +5,11 @@
 
 use bue_model::cbor;
 use bue_model::{Decimal, Value};
+use bue_sql::json::parse_json;
 use minicbor::Encoder;
 use tokio_postgres::types::{Kind as TypeKind, Type};
 
 use super::array;
-use crate::sql::json::parse_json;
 
 /// Executed before the last statement, so that its values have one known form. The order of day and month in a date's
 /// *input* stays as the script set it.
@@ -126,7 +126,7 @@ fn bytes(hex: &str) -> Option<Vec<u8>> {
 }
 
 fn is_date(text: &str) -> bool {
-    crate::sql::time::parse_date(text).is_some()
+    bue_sql::time::parse_date(text).is_some()
 }
 
 /// Converts `2026-09-30 12:00:00.5+02` to ISO 8601.

@@ -10,7 +10,7 @@ use super::database::Database;
 
 /// A pool of connections, which are opened as needed.
 pub(super) struct Pool {
-    database: Database,
+    pub(super) database: Database,
     permits: Arc<Semaphore>,
     /// Connections that are reset and unused.
     idle: Mutex<Vec<Connection>>,

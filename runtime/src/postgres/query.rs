@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use bue_model::Bundle;
+use bue_sql::placeholders::Placeholders;
 use bytes::Bytes;
 
 use crate::step::limits::Limits;
-use crate::step::task::Placeholders;
 
 /// A postgres step.
 #[derive(Clone, Debug)]

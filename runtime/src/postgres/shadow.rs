@@ -4,11 +4,11 @@
 //! fill the input `sales`, which is dropped at the end, and not the table `sales`.
 
 use bue_model::{Failure, FailureKind};
+use bue_sql::text::SqlText;
 use tokio_postgres::{Client, SimpleQueryMessage};
 
 use super::columns::check_name;
 use super::failure::from_server_error;
-use crate::sql::text::SqlText;
 
 /// Tables and views on the search path, except temporary ones.
 const RELATIONS: &str = "SELECT c.relname, n.nspname FROM pg_catalog.pg_class c \

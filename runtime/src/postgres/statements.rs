@@ -5,8 +5,7 @@
 //! and a test checks that it finds the same number of them.
 
 use bue_model::{Failure, FailureKind};
-
-use crate::sql::text::SqlText;
+use bue_sql::text::SqlText;
 
 /// Words at the beginning of a statement that are inspected.
 const MAX_WORDS: usize = 5;

@@ -5,6 +5,9 @@ use std::time::Instant;
 
 use bue_model::job::Hints;
 use bue_model::{Answer, Failure, FailureKind, SqlTable};
+use bue_sql::result::{RowBatch, RowBuffer, unique_names};
+use bue_sql::table::{Table, quoted, table_name};
+use bue_sql::text::SqlText;
 use bytes::Bytes;
 use futures_util::{SinkExt, StreamExt};
 use tokio::sync::mpsc;
@@ -20,16 +23,16 @@ use super::pool::Pool;
 use super::query::Query;
 use super::shadow::InputNames;
 use super::statements::{Statement, statements};
-use crate::sql::result::{RowBuffer, unique_names};
-use crate::sql::table::{Table, quoted, table_name};
-use crate::sql::text::SqlText;
 use crate::step::failure::{limit, timed_out, too_much_input};
-use crate::step::limits::Limits;
+use crate::step::limits::{Limits, bytes_text};
 use crate::step::log::Log;
-use crate::step::task::{Event, Finished, Items, Usage};
+use crate::step::task::{Event, Finished, Usage};
 
 /// The server's timeout for a statement is this much longer than the step's: it matters only if this process is gone.
 const SERVER_TIMEOUT_MARGIN_MS: u128 = 1_000;
+
+/// How strings are read: a backslash in them is an ordinary character. `statements.rs` splits a script by this rule.
+const STANDARD_STRINGS: &str = "SET LOCAL standard_conforming_strings = on";
 
 /// Parts of a table that wait to be sent at most.
 const MAX_PARTS_IN_FLIGHT: usize = 2;
@@ -72,11 +75,27 @@ pub(super) async fn run(query: Query, pool: Arc<Pool>, events: mpsc::Sender<Even
     }
 }
 
+/// Restores the rule for strings after a statement, which may have changed it. The server would find other statements in the text of
+/// the next one than this process did, a COMMIT among them.
+fn with_standard_strings(statement: &str) -> String {
+    // on a line of its own: the statement may end with a comment
+    format!("{statement}\n;{STANDARD_STRINGS}")
+}
+
 fn answer(result: Result<StepOutput, Failure>, streamed: bool) -> Answer {
     match result {
         Ok(StepOutput { value, .. }) => Answer::Completed { value, streamed, hints: Hints::default() },
         Err(failure) => Answer::Failed(failure),
     }
+}
+
+/// The failure of a step whose server began to send a message that is too long.
+fn too_long(bytes: u64, limits: &Limits) -> Failure {
+    let (bytes, allowed) = (bytes_text(bytes), bytes_text(limits.result_bytes));
+    limit(format!(
+        "PostgreSQL sent one row or message of {bytes}, and the result limit is {allowed}, so the connection was closed and the \
+         step's changes were rolled back; select less, for example with `left` or `substr`"
+    ))
 }
 
 /// A step that has a connection.
@@ -90,7 +109,11 @@ impl Step<'_> {
     async fn run_with_timeout(&self, connection: &Connection) -> Result<StepOutput, Failure> {
         let Limits { time, .. } = self.query.limits;
         let outcome = tokio::time::timeout(time, self.run_transaction(connection)).await;
-        outcome.unwrap_or_else(|_| Err(timed_out(&self.query.limits)))
+        match (outcome, connection.refused_message()) {
+            (Ok(Err(_)), Some(bytes)) => Err(too_long(bytes, &self.query.limits)),
+            (Ok(result), _) => result,
+            (Err(_), _) => Err(timed_out(&self.query.limits)),
+        }
     }
 
     async fn run_transaction(&self, connection: &Connection) -> Result<StepOutput, Failure> {
@@ -98,7 +121,7 @@ impl Step<'_> {
         let sql = SqlText::new(bundle, placeholders)?;
         let statements = statements(&sql)?;
         let client = &connection.client;
-        connection.log_to(self.log);
+        connection.use_for(self.log, self.query.limits.result_bytes);
         let started = client.batch_execute(&self.begin_sql()).await;
         started.map_err(|error| from_server_error(&error, "The step's transaction could not be started"))?;
         let first = SqlTable::from_text(&self.query.table);
@@ -107,11 +130,11 @@ impl Step<'_> {
         let tables = self.create_tables(client, &first).await?;
         let mut empty = EmptyTables::new(&tables);
         let unchanged = inputs.changes(client).await?;
-        let mut output = StepOutput { value: RowBuffer::new(&self.query.limits).into_list(), is_reusable: true };
+        let mut output = StepOutput { value: RowBuffer::new(self.query.limits.rows()).into_list(), is_reusable: true };
         if let Some((last, others)) = statements.split_last() {
             for statement in others {
                 empty.add_columns(client, statement.text).await?;
-                let result = client.batch_execute(statement.text).await;
+                let result = client.batch_execute(&with_standard_strings(statement.text)).await;
                 result.map_err(|error| from_statement_error(&error, statement, &sql, &tables))?;
                 self.check_log()?;
                 // it may have created a table, or changed the search path
@@ -140,7 +163,7 @@ impl Step<'_> {
             .as_millis()
             .saturating_add(SERVER_TIMEOUT_MARGIN_MS)
             .min(i32::MAX.unsigned_abs().into());
-        format!("BEGIN; SET LOCAL statement_timeout = {time}; SET LOCAL standard_conforming_strings = on")
+        format!("BEGIN; SET LOCAL statement_timeout = {time}; {STANDARD_STRINGS}")
     }
 
     async fn create_tables(&self, client: &Client, first: &SqlTable) -> Result<Vec<Table>, Failure> {
@@ -168,7 +191,7 @@ impl Step<'_> {
         let columns: Vec<(String, ColumnKind)> = names.into_iter().zip(kinds).collect();
         // to look up a type, the client caches prepared statements, which DISCARD ALL would remove behind its back
         let is_reusable = prepared.columns().iter().all(|column| Type::from_oid(column.type_().oid()).is_some());
-        let mut buffer = RowBuffer::new(&self.query.limits);
+        let mut buffer = RowBuffer::new(self.query.limits.rows());
         let rows = client.simple_query_raw(statement.text).await.map_err(failed)?;
         let mut rows = core::pin::pin!(rows);
         while let Some(message) = rows.next().await {
@@ -186,8 +209,8 @@ impl Step<'_> {
         Ok(StepOutput { value, is_reusable })
     }
 
-    async fn send_items(&self, Items { count, items }: Items) -> Result<(), Failure> {
-        let sent = self.events.send(Event::Items { count, items }).await;
+    async fn send_items(&self, RowBatch { count, rows }: RowBatch) -> Result<(), Failure> {
+        let sent = self.events.send(Event::Items { count, items: rows }).await;
         sent.map_err(|_| Failure::new(FailureKind::Internal, "The receiver of the step's rows was dropped"))
     }
 

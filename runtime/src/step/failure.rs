@@ -2,7 +2,8 @@
 
 use core::time::Duration;
 
-use bue_model::{Failure, FailureKind};
+use bue_model::Failure;
+pub(crate) use bue_model::words::sentence;
 
 use crate::step::limits::{Limits, bytes_text, time_text};
 
@@ -40,11 +41,5 @@ pub fn too_much_code(bytes: u64, allowed: u64) -> Failure {
 
 /// The failure of a step that exceeded a limit.
 pub(crate) fn limit(message: impl AsRef<str>) -> Failure {
-    Failure::new(FailureKind::Limit, sentence(message.as_ref()))
-}
-
-/// Makes a fragment a sentence, as messages of failures are.
-pub(crate) fn sentence(fragment: &str) -> String {
-    let mut chars = fragment.chars();
-    chars.next().map_or_else(String::new, |first| first.to_uppercase().chain(chars).collect())
+    Failure::limit(message.as_ref())
 }

@@ -2,6 +2,8 @@
 
 use core::time::Duration;
 
+pub(crate) use bue_model::words::{bytes_text, time_text};
+use bue_sql::result::RowLimits;
 use serde::{Deserialize, Serialize};
 
 /// The limits of one step. Going over one ends the step with [`FailureKind::Limit`](bue_model::FailureKind::Limit) and a
@@ -55,6 +57,13 @@ const KIB: u64 = 1024;
 const MIB: u64 = 1024 * KIB;
 const GIB: u64 = 1024 * MIB;
 
+impl Limits {
+    /// Those of the rows of a SQL step.
+    pub(crate) const fn rows(&self) -> RowLimits {
+        RowLimits { result_bytes: self.result_bytes, stream_bytes: self.stream_bytes }
+    }
+}
+
 impl Default for Limits {
     fn default() -> Self {
         Self {
@@ -77,45 +86,5 @@ impl Default for Limits {
             packages_bytes: 512 * MIB,
             packages_files: 30_000,
         }
-    }
-}
-
-/// Formats a number of bytes: `256 MiB`, `1.5 KiB`, `17 bytes`.
-#[must_use]
-pub(crate) fn bytes_text(bytes: u64) -> String {
-    let (unit, name) = match bytes {
-        GIB.. => (GIB, "GiB"),
-        MIB.. => (MIB, "MiB"),
-        KIB.. => (KIB, "KiB"),
-        _ => return format!("{bytes} bytes"),
-    };
-    match bytes % unit {
-        0 => format!("{} {name}", bytes / unit),
-        fraction => format!("{}.{} {name}", bytes / unit, fraction * 10 / unit),
-    }
-}
-
-/// Formats a duration: `90 s`, `250 ms`.
-#[must_use]
-pub(crate) fn time_text(time: Duration) -> String {
-    match time.subsec_millis() {
-        0 => format!("{} s", time.as_secs()),
-        _ if time.as_secs() == 0 => format!("{} ms", time.as_millis()),
-        millis => format!("{}.{} s", time.as_secs(), format!("{millis:03}").trim_end_matches('0')),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn sizes_and_times_read_well() {
-        assert_eq!(bytes_text(256 * MIB), "256 MiB");
-        assert_eq!(bytes_text(1536), "1.5 KiB");
-        assert_eq!(bytes_text(17), "17 bytes");
-        assert_eq!(time_text(Duration::from_secs(1200)), "1200 s");
-        assert_eq!(time_text(Duration::from_millis(250)), "250 ms");
-        assert_eq!(time_text(Duration::from_millis(1050)), "1.05 s");
     }
 }

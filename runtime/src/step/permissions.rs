@@ -15,13 +15,16 @@ pub struct Permissions {
     pub net: Vec<NetRule>,
     /// `!allow secret`: the names of the secrets it wants to use.
     pub secrets: Vec<String>,
+    /// The scope of the step. Some secrets are for the steps of certain scopes only.
+    pub scope: String,
 }
 
 impl Permissions {
-    /// The permissions that a step's `!allow` settings request. A setting that cannot be parsed requests nothing.
+    /// The permissions that the `!allow` settings of a step of this scope request. A setting that cannot be parsed requests
+    /// nothing.
     #[must_use]
-    pub fn from_capabilities(capabilities: &[Capability]) -> Self {
-        let mut permissions = Self::default();
+    pub fn from_capabilities(capabilities: &[Capability], scope: &str) -> Self {
+        let mut permissions = Self { scope: scope.to_owned(), ..Self::default() };
         for capability in capabilities {
             match capability {
                 Capability::Net(rule) => permissions.net.extend(rule.parse::<NetRule>().ok()),

@@ -4,6 +4,7 @@ use core::time::Duration;
 use std::sync::Arc;
 
 use bue_model::{Answer, BlobHash, Bundle};
+use bue_sql::placeholders::Placeholders;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
@@ -82,19 +83,6 @@ impl Code {
             Self::Wasm { .. } => None,
         }
     }
-}
-
-/// The values of `{{scope}} {{priority}} {{timeout}} {{retries}}` in SQL.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Placeholders {
-    /// The step's scope.
-    pub scope: String,
-    /// Its priority.
-    pub priority: i64,
-    /// Its timeout in seconds.
-    pub timeout_s: u64,
-    /// The number of attempts after the first.
-    pub retries: u32,
 }
 
 /// An event of a running step.

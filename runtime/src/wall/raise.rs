@@ -2,12 +2,13 @@
 
 use std::fs::File;
 
-use super::report::{Wall, WallPart};
+use bue_model::WallPart;
+
+use super::report::Wall;
 use super::spec::{UserId, WallMode, WallSpec};
 use super::syscalls::PackageFiles;
 use super::{landlock, privileges, probe, syscalls};
 use crate::host::memory::pagemap;
-use crate::host::sqlite::warm_up::warm_up;
 
 /// Raises what was ordered, as far as this machine offers it. Must be called while the process has one thread, because
 /// Landlock applies to the calling thread and those that it starts. `packages` is the folder of packages.
@@ -65,5 +66,4 @@ fn open_what_is_needed_later() {
     // read from the auxiliary vector, a file
     rustix::param::page_size();
     pagemap::open();
-    warm_up();
 }

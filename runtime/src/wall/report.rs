@@ -2,7 +2,12 @@
 
 use core::fmt;
 
+use bue_model::WallPart;
+use serde::de::{Deserializer, Error, SeqAccess, Visitor};
 use serde::{Deserialize, Serialize};
+
+/// Missing parts that are read at most: each has one reason, or a few.
+const MAX_MISSING: usize = 16;
 
 /// The wall of a sandbox host, as it was tested after it was raised.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -13,11 +18,12 @@ pub struct Wall {
     pub landlock: Option<u32>,
     /// The process cannot be traced or read by others, writes no core dumps, and gains no privileges.
     pub no_dumps: bool,
-    /// The user id of its own; `None` if it has that of its parent.
+    /// Its user id; `None` if it is that of its parent.
     pub uid: Option<u32>,
     /// The files of packages can be opened.
     pub packages: bool,
     /// The parts that are not up.
+    #[serde(deserialize_with = "read_missing")]
     pub missing: Vec<MissingPart>,
 }
 
@@ -30,60 +36,31 @@ pub struct MissingPart {
     pub reason: String,
 }
 
-/// A part of the wall.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub enum WallPart {
-    /// A list of allowed system calls.
-    Seccomp,
-    /// No files, TCP connections, signals and abstract sockets.
-    Landlock,
-    /// No core dumps, no tracing, no new privileges.
-    NoDumps,
-    /// A user of its own, if the worker runs as root.
-    OwnUser,
-}
+/// Reads at most [`MAX_MISSING`] parts. A host that was broken out of could send millions, and two bytes of a part become dozens in
+/// the memory of the worker.
+fn read_missing<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<MissingPart>, D::Error> {
+    struct MissingParts;
 
-impl WallPart {
-    /// All parts.
-    pub const ALL: [Self; 4] = [Self::Seccomp, Self::Landlock, Self::NoDumps, Self::OwnUser];
+    impl<'de> Visitor<'de> for MissingParts {
+        type Value = Vec<MissingPart>;
 
-    /// Returns its name in output and metrics.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Seccomp => "seccomp",
-            Self::Landlock => "landlock",
-            Self::NoDumps => "no-dumps",
-            Self::OwnUser => "own-user",
+        fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+            write!(formatter, "a list of at most {MAX_MISSING} parts")
         }
-    }
 
-    /// Returns what it takes away from a process.
-    #[must_use]
-    pub const fn effect(self) -> &'static str {
-        match self {
-            Self::Seccomp => "only the system calls that sandboxes need: no sockets, programs, processes or tracing",
-            Self::Landlock => "no files, TCP connections, signals and abstract sockets of others",
-            Self::NoDumps => "no core dumps, no reading of its memory, no new privileges",
-            Self::OwnUser => "a user that owns nothing, in place of root",
-        }
-    }
-
-    /// Returns how to get it.
-    #[must_use]
-    pub const fn remedy(self) -> &'static str {
-        match self {
-            Self::Seccomp => "use a kernel with CONFIG_SECCOMP_FILTER, and let the container's profile allow `seccomp`",
-            Self::Landlock => {
-                "use Linux 5.13 or later with `landlock` in its boot parameter `lsm=`, and let the container's profile \
-                 allow the `landlock_*` calls"
+        fn visit_seq<A: SeqAccess<'de>>(self, mut parts: A) -> Result<Self::Value, A::Error> {
+            let mut missing = Vec::new();
+            while let Some(part) = parts.next_element()? {
+                if missing.len() == MAX_MISSING {
+                    return Err(A::Error::invalid_length(MAX_MISSING + 1, &self));
+                }
+                missing.push(part);
             }
-            Self::NoDumps => "let the container's profile allow `prctl` and `setrlimit`",
-            Self::OwnUser => {
-                "give the worker CAP_SETUID, CAP_SETGID, CAP_KILL and CAP_SYS_CHROOT, or start it as an ordinary user"
-            }
+            Ok(missing)
         }
     }
+
+    from.deserialize_seq(MissingParts)
 }
 
 impl Wall {

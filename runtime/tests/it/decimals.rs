@@ -157,6 +157,8 @@ async fn arithmetic_that_would_round_is_refused() {
         ("SELECT 9223372036854775807 + 1 FROM rows", "integer overflow"),
         ("SELECT CAST(w AS REAL) FROM rows", "the text \"0.12345678901234567\" is a number of more than 15"),
         ("SELECT CAST('0.12345678901234567' AS NUMERIC) x", "the text \"0.12345678901234567\""),
+        ("SELECT CAST(9007199254740993 AS REAL) x", "the integer 9007199254740993 is not exact as a float"),
+        ("SELECT CAST(-9223372036854775807 AS DOUBLE PRECISION) x", "-9223372036854775807 is not exact as a float"),
         (
             "SELECT v FROM rows WHERE v > 0.1234567890123456",
             "the number 0.1234567890123456 has more than 15 significant",
@@ -207,6 +209,38 @@ async fn integers_that_overflow_are_refused() {
         ("SELECT 1e308 * 10 a, 1e308 * 10 - 1e308 * 10 b", vec!["float inf", "null"]),
     ] {
         assert_eq!(cells(sql, &rows).await, Ok(expected.into_iter().map(str::to_owned).collect()), "{sql}");
+    }
+}
+
+/// What SQLite's documentation says of conversions, and `docs/sql.md` too: nothing else changes a number.
+#[tokio::test]
+async fn conversions_are_those_of_sqlite() {
+    let big = (1 << 53) + 1;
+    let plain = table(&[&[Value::Int(big)], &[Value::Int(i64::MIN)], &[Value::Float(9_007_199_254_740_992.0)]]);
+    let exact = table(&[&[decimal(5, -1)], &[Value::Int(big)], &[text("0.50000000000000000001")]]);
+    for (sql, rows, expected) in [
+        // integers and floats compare exactly, also beyond 2^53
+        ("SELECT v = x a, v > x b, max(v, x) c FROM rows", &plain, vec!["int 0", "int 1", "int 9007199254740993"]),
+        ("SELECT v IN (SELECT x FROM rows) a, v = CAST(v AS REAL) b FROM rows", &plain, vec!["int 0", "int 0"]),
+        // a cast that is written down rounds
+        ("SELECT CAST(v AS REAL) FROM rows", &plain, vec!["float 9007199254740992.0"]),
+        // 2^63, exactly
+        ("SELECT w / -1 FROM rows", &plain, vec!["float 9.223372036854776e18"]),
+        ("SELECT w / 1 a, v / 2.0 b FROM rows", &plain, vec!["int -9223372036854775808", "float 4503599627370496.0"]),
+        // a text that is compared with a column of numbers becomes a number, and may be rounded
+        (
+            "SELECT v = x a, v = '0.50000000000000000001' b, v = '0.51' c FROM rows",
+            &exact,
+            vec!["int 1", "int 1", "int 0"],
+        ),
+        ("SELECT CAST(w AS NUMERIC) a, CAST(4 AS REAL) b FROM rows", &exact, vec!["int 9007199254740993", "float 4.0"]),
+        (
+            "SELECT CAST(9007199254740992 AS REAL) a, CAST(NULL AS REAL) b",
+            &exact,
+            vec!["float 9007199254740992.0", "null"],
+        ),
+    ] {
+        assert_eq!(cells(sql, rows).await, Ok(expected.into_iter().map(str::to_owned).collect()), "{sql}");
     }
 }
 

@@ -20,6 +20,7 @@ mod packages;
 mod postgres;
 mod prepare;
 mod python;
+mod robust;
 mod sql_columns;
 mod sql_values;
 mod sqlite;

@@ -214,3 +214,83 @@ async fn hostile_host_calls_end_the_step() {
         assert!(failure.message.contains(words), "{request}: {failure:?}");
     }
 }
+
+/// A guest for SQL steps that asks for a part of its input, hands over rows, and answers with an empty list.
+const SQL_GUEST: &str = r#"(module
+  (import "bue" "host" (func $host (param i32 i32 i32 i32) (result i64)))
+  (memory (export "memory") 2)
+  ;; HostRequest::Input { index: 0, offset: 0, max: 8 } and HostRequest::Rows([0x01])
+  (data (i32.const 16) "\05\00\00\08")
+  (data (i32.const 32) "\06\01\01")
+  ;; Answer::Completed { value: [0x81], streamed: false, hints: none }
+  (data (i32.const 48) "\00\01\81\00\00\00\00")
+  (func (export "bue_alloc") (param i32) (result i32) (i32.const 1024))
+  (func (export "bue_call") (param i32 i32) (result i64)
+    (drop (call $host (i32.const 16) (i32.const 4) (i32.const 64) (i32.const 8)))
+    (i32.store8 (i32.const 34) (i32.load8_u (i32.const 64)))
+    (drop (call $host (i32.const 32) (i32.const 3) (i32.const 0) (i32.const 0)))
+    (i64.const 0x3000000006)))"#;
+
+fn open_sql(cache: &Path, text: &str) -> Sandbox {
+    let prepared = Prepared::open_guests(cache, &cache.join("keys"), &counter(), Some(&guest(text)), &|_| ());
+    Sandbox::open(&prepared.expect("made")).expect("a sandbox")
+}
+
+#[tokio::test]
+async fn a_sql_guest_that_breaks_the_contract_fails_alone() {
+    let run = async |text: &str| {
+        let cache = tempfile::tempdir().expect("a directory");
+        let sandbox = open_sql(cache.path(), text);
+        let (items, _receiver) = mpsc::channel(1);
+        let mut task = crate::common::sqlite("SELECT 1", &[Value::Int(7)]);
+        (task.limits.time, task.limits.result_bytes) = (std::time::Duration::from_millis(300), 64);
+        within_deadline("a step to end", sandbox.run(&task, items)).await
+    };
+    assert_eq!(value(&run(SQL_GUEST).await), Value::List(vec![Value::Int(7)]), "one that keeps it");
+    for (part, instead, kind, words) in [
+        // rows that are not CBOR, or not as many as the head says
+        ("\\06\\01\\01", "\\06\\01\\1c", FailureKind::Trap, "not well-formed"),
+        ("\\00\\01\\81", "\\00\\01\\82", FailureKind::Trap, "not well-formed"),
+        ("\\00\\01\\81", "\\00\\01\\80", FailureKind::Trap, "bytes behind"),
+        // what was not asked for
+        ("\\81\\00\\00\\00\\00", "\\81\\01\\00\\00\\00", FailureKind::Trap, "streamed a list"),
+        ("\\06\\01\\01", "\\01\\00\\00", FailureKind::Trap, "elements that are"),
+        ("(i64.const 0x3000000006)", "(loop $l (br $l)) (i64.const 0)", FailureKind::Limit, "time limit of 300 ms"),
+        (
+            "(i64.const 0x3000000006)",
+            "(loop $l (drop (call $host (i32.const 32) (i32.const 3) (i32.const 0) (i32.const 0))) (br $l)) (i64.const 0)",
+            FailureKind::Trap,
+            "more rows than its result limit",
+        ),
+        (
+            "(i64.const 0x3000000006)",
+            "(drop (memory.grow (i32.const 65000))) unreachable",
+            FailureKind::Limit,
+            "The SQL needs more memory",
+        ),
+    ] {
+        let text = SQL_GUEST.replace(part, instead);
+        assert_ne!(text, SQL_GUEST, "{instead}");
+        // the part of the input would overwrite the row
+        let text = match part.starts_with("\\06") {
+            true => text.replace("(i32.store8 (i32.const 34) (i32.load8_u (i32.const 64)))", ""),
+            false => text,
+        };
+        let failure = failure(&run(&text).await);
+        assert_eq!(failure.kind, kind, "{instead}: {failure:?}");
+        assert!(failure.message.contains(words), "{instead}: {failure:?}");
+    }
+}
+
+/// Parts of inputs that do not exist are empty.
+#[tokio::test]
+async fn a_sql_guest_reads_only_its_inputs() {
+    for request in ["\\05\\01\\00\\08", "\\05\\00\\01\\08", "\\05\\00\\7f\\08", "\\05\\00\\00\\00"] {
+        let cache = tempfile::tempdir().expect("a directory");
+        let sandbox = open_sql(cache.path(), &SQL_GUEST.replace("\\05\\00\\00\\08", request));
+        let (items, _receiver) = mpsc::channel(1);
+        let task = crate::common::sqlite("SELECT 1", &[Value::Int(7)]);
+        let finished = within_deadline("a step to end", sandbox.run(&task, items)).await;
+        assert_eq!(value(&finished), Value::List(vec![Value::Int(0)]), "{request}");
+    }
+}

@@ -3,7 +3,7 @@
 
 use bue_model::{Answer, Decimal, FailureKind, Value};
 
-use crate::common::{run, sqlite, value};
+use crate::common::{failure, python, run, sqlite, value};
 use crate::postgres::common::{self, Fixture, column, list, map, text};
 
 const DOCUMENT: &str = include_str!("../../../docs/sql.md");
@@ -126,6 +126,16 @@ fn outcome(given: &Value, answer: &Answer, result: impl FnOnce() -> Value) -> [S
     [stored.clone(), returned]
 }
 
+/// No value that passes between steps is a time span: the step that returns one fails, and no database gets it.
+async fn a_timedelta() -> Row {
+    let code = "import datetime\ndef rows():\n    return [{'x': datetime.timedelta(days=1)}]\n";
+    let failure = failure(&run(&python(code, "rows", &[])).await);
+    assert_eq!(failure.kind, FailureKind::BadResult, "{failure}");
+    assert!(failure.message.contains("return its total_seconds()"), "{failure}");
+    let error = || ["error".to_owned(), "error".to_owned()];
+    Row { value: "timedelta".to_owned(), sqlite: error(), postgres: error() }
+}
+
 #[tokio::test]
 async fn every_kind_of_value_comes_back_as_documented() {
     let fixture = Fixture::new().await;
@@ -147,5 +157,6 @@ async fn every_kind_of_value_comes_back_as_documented() {
         }
         found.extend(of_kind);
     }
+    found.push(a_timedelta().await);
     assert_eq!(documented, found, "docs/sql.md, section \"Every kind of value\"");
 }

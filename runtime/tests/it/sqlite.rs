@@ -379,3 +379,102 @@ async fn many_rows_go_in_and_out() {
     let Answer::Completed { value, .. } = &finished.answer else { panic!("{finished:?}") };
     assert_eq!(cbor::array_items(value).expect("CBOR").map(Iterator::count), Some(25_000));
 }
+
+/// The SQLite of the steps is built apart from that of the hub and of `bue check`; an upgrade of one must not forget the other.
+#[tokio::test]
+async fn guest_and_host_have_the_same_sqlite() {
+    let native = rusqlite::Connection::open_in_memory().expect("a database");
+    let expected: String = native.query_row("SELECT sqlite_source_id()", [], |row| row.get(0)).expect("an id");
+    let rows = value(&run(&sqlite("SELECT sqlite_source_id() AS id", &[])).await);
+    assert_eq!(rows, list(&[map(&[("id", text(&expected))])]));
+}
+
+/// All steps begin as copies of the same memory, also that of SQLite's generator.
+#[tokio::test]
+async fn steps_have_different_random_numbers() {
+    let sql = "SELECT hex(randomblob(16)) AS a, random() AS b";
+    let mut seen = std::collections::HashSet::new();
+    for _ in 0..20 {
+        assert!(seen.insert(json(sql, &[]).await), "twice the same");
+    }
+}
+
+#[tokio::test]
+async fn local_time_is_utc() {
+    let sql = "SELECT datetime('2026-07-01 12:00:00', 'localtime') AS t, datetime('now') = datetime('now', 'localtime') AS same";
+    assert_eq!(json(sql, &[]).await, r#"[{"t":"2026-07-01 12:00:00","same":1}]"#);
+    let year = json("SELECT CAST(strftime('%Y', 'now') AS INTEGER) > 2025 AS it_has_a_clock", &[]).await;
+    assert_eq!(year, r#"[{"it_has_a_clock":1}]"#);
+}
+
+#[tokio::test]
+async fn foreign_keys_are_enforced() {
+    let sql = "CREATE TABLE p(x PRIMARY KEY); CREATE TABLE c(x REFERENCES p(x)); INSERT INTO c VALUES (1)";
+    let failure = failure(&run(&sqlite(sql, &[])).await);
+    assert!(failure.kind == FailureKind::Raised && failure.message.contains("FOREIGN KEY"), "{failure:?}");
+}
+
+/// Neither the input nor the result is in the guest's memory as a whole, beside the table.
+#[tokio::test]
+async fn an_input_needs_the_memory_of_its_table() {
+    let line = "x".repeat(1000);
+    let rows: Vec<Value> = (0..24_000).map(|n| map(&[("n", Value::Int(n)), ("t", text(&line))])).collect();
+    let mut task = sqlite("SELECT * FROM rows", &[list(&rows)]);
+    task.limits.memory_bytes = 40 << 20;
+    let finished = run(&task).await;
+    let Answer::Completed { value, .. } = &finished.answer else { panic!("{finished:?}") };
+    assert_eq!(cbor::array_items(value).expect("CBOR").map(Iterator::count), Some(24_000));
+    assert!(finished.usage.memory_bytes > 24 << 20 && finished.usage.memory_bytes <= 40 << 20, "{:?}", finished.usage);
+}
+
+/// A value that is longer than a chunk.
+#[tokio::test]
+async fn long_values_go_in_and_out() {
+    for len in [127 << 10, 128 << 10, 129 << 10, 5 << 20] {
+        let long = text(&"é".repeat(len / 2));
+        let rows = list(&[map(&[("a", Value::Int(1))]), map(&[("a", long.clone())]), map(&[("a", Value::Null)])]);
+        let answer = value(&run(&sqlite("SELECT a FROM rows", std::slice::from_ref(&rows))).await);
+        assert_eq!(answer, rows, "{len}");
+    }
+}
+
+/// SQLite reports some refusals with other words, or goes on without.
+#[tokio::test]
+async fn memory_that_is_refused_is_named() {
+    let allowed = 16 << 20;
+    for sql in [
+        "SELECT length(group_concat(randomblob(100000))) FROM (WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) SELECT x FROM n)",
+        "SELECT count(*) FROM (SELECT DISTINCT randomblob(1000) FROM (WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) SELECT x FROM n))",
+        "SELECT json_group_array(hex(randomblob(1000))) FROM (WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) SELECT x FROM n)",
+        "SELECT zeroblob(30000000)",
+        "SELECT hex(randomblob(8000000))",
+    ] {
+        let mut task = sqlite(sql, &[]);
+        task.limits.memory_bytes = allowed;
+        let failure = failure(&run(&task).await);
+        let words = "The SQL needs more memory than its limit of 16 MiB; work on fewer rows at a time";
+        assert_eq!((failure.kind, failure.message.as_str()), (FailureKind::Limit, words), "{sql}");
+    }
+    let mut task = sqlite("SELECT 1", &[]);
+    task.limits.memory_bytes = 64 << 10;
+    let failure = failure(&run(&task).await);
+    assert!(failure.kind == FailureKind::Limit && failure.message.contains("SQLite alone needs"), "{failure:?}");
+}
+
+/// A text of so many statements cost the square of its length.
+#[tokio::test]
+async fn many_statements_are_executed() {
+    let sql = format!("{}SELECT 7 AS x", "SELECT 1;\n".repeat(50_000));
+    assert_eq!(json(&sql, &[]).await, r#"[{"x":7}]"#);
+    let broken = format!("{}SELECT FROM x", "SELECT 1;\n".repeat(50_000));
+    assert!(failure(&run(&sqlite(&broken, &[])).await).message.starts_with("query.sql, line 50001: "));
+}
+
+#[tokio::test]
+async fn a_loop_that_takes_no_rows_holds_the_step() {
+    let mut task = sqlite("WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) SELECT x FROM n", &[]);
+    task.limits.time = Duration::from_millis(300);
+    let (finished, rows) = stream(&mut task).await;
+    assert!(failure(&finished).message.contains("300 ms"), "{finished:?}");
+    assert!(!rows.is_empty(), "rows came before the end");
+}

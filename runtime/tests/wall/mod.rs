@@ -11,9 +11,9 @@ use std::fs;
 use std::path::Path;
 use std::process::ExitCode;
 
-use bue_model::Value;
+use bue_model::{Value, WallPart};
 use bue_runtime::{
-    EscapeTarget, Hosts, HostsConfig, Limits, RuntimeError, Sites, Wall, WallMode, WallPart, serve_as_if_escaped,
+    EscapeTarget, Hosts, HostsConfig, Limits, RuntimeError, Sites, Wall, WallMode, serve_as_if_escaped,
     serve_sandbox_host, serve_sandbox_host_after,
 };
 use bue_test_support::wait::{wait_until, wait_until_async};

@@ -1,8 +1,14 @@
 //! Invalid modules are refused before any of their code runs, when they are uploaded and again by the worker. Modified code in
 //! the cache is compiled again.
 
+use std::cell::RefCell;
+use std::convert::Infallible;
+use std::sync::Arc;
+
 use bue_model::{FailureKind, Value};
 use bue_runtime::{Hosts, WasmKind, check_wasm};
+use futures_util::FutureExt;
+use futures_util::future::join_all;
 
 use super::{bundle, call, compiled, guests};
 use crate::common::{cache, value};
@@ -12,7 +18,32 @@ pub(super) const TESTS: &[Test] = &[
     ("wasm_invalid_modules_are_refused_with_the_reason", invalid_modules_are_refused_with_the_reason),
     ("wasm_imports_of_the_wrong_type_are_found_when_linking", imports_of_the_wrong_type_are_found_when_linking),
     ("wasm_modified_code_is_not_run", modified_code_is_not_run),
+    ("wasm_runs_take_turns_with_the_compiler", runs_take_turns_with_the_compiler),
 ];
+
+/// A run with many modules delays another by two of them at most, and a module is not even loaded before its turn.
+fn runs_take_turns_with_the_compiler(runtime: &Runtime) {
+    runtime.with_hosts(1, async |hosts| {
+        let loaded = RefCell::new(Vec::new());
+        let compile = |run, number: usize| {
+            let (bundle, key) = bundle(&module(&format!("{COMMAND} {}", "(func)".repeat(number))));
+            let (hosts, loaded) = (&hosts, &loaded);
+            let load = async move {
+                loaded.borrow_mut().push(number);
+                Ok::<_, Infallible>(Arc::new(bundle))
+            };
+            Box::pin(async move { hosts.compiler().compile_in_turn(run, key, load).await.map(drop) })
+        };
+        // the last one is the same module as the first one
+        let jobs = [(1, 1), (1, 2), (1, 3), (2, 4), (3, 1)];
+        let mut waiting: Vec<_> = jobs.into_iter().map(|(run, number)| compile(run, number)).collect();
+        assert!(waiting.iter_mut().all(|job| job.as_mut().now_or_never().is_none()));
+        assert_eq!(*loaded.borrow(), [1]);
+        assert!(join_all(waiting).await.iter().all(Result::is_ok));
+        assert_eq!(*loaded.borrow(), [1, 2, 4, 3]);
+        hosts
+    });
+}
 
 const COMMAND: &str = r#"(memory (export "memory") 1) (func (export "_start"))"#;
 

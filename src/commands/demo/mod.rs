@@ -2,6 +2,7 @@
 
 mod report_api;
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
@@ -100,15 +101,15 @@ fn load_demo(folder: &Path, api: SocketAddr, settings: &Settings) -> Result<Chec
         Ok::<_, CommandError>(path)
     };
     write("steps.py", STEPS)?;
-    load_script(&write("demo.bue", SCRIPT)?, settings)
+    load_script(&write("demo.bue", SCRIPT)?, BTreeMap::new(), settings)
 }
 
 async fn print_summary(finished: &FinishedRun) -> Result<(), CommandError> {
     let FinishedRun { services, run, view } = finished;
     let page = services.hub.result_page(*run, Default::default()).await.context("failed to read the results")?;
-    print_failures(&services.bucket, &page.failed, view).await;
+    print_failures(&services.hub, &services.bucket, &page.failed, view).await?;
     print_line(&format!("\n{}\n", table(view)))?;
-    let jobs: u64 = view.steps.iter().map(|step| step.completed).sum();
+    let jobs = view.counts.completed;
     let attempts: u64 = view.steps.iter().map(|step| step.attempts).sum();
     let seconds = seconds(view);
     print_line(&format!(

@@ -1,7 +1,7 @@
 //! Scripts that are refused, or understood, before anything runs.
 
 use super::mistake::Mistake;
-use crate::project::Project;
+use crate::project::{Project, prepare};
 
 const F: (&str, &str) = ("s.py", "def f(x):\n    return x\n");
 
@@ -79,7 +79,7 @@ const SCRIPTS: &[Mistake] = &[
         files: &[("x.bue", "import python (f) s.py\nf(y)\ny = f(y)\n"), F],
         command: "check x.bue",
         code: 1,
-        message: &["error[E0033]: `y` has no value yet", "x.bue:2:3", "x.bue:3:1", "move this line below that call"],
+        message: &["error[E0033]: `y` has no value yet", "x.bue:2:3", "x.bue:3:1", "move this line below it"],
     },
     Mistake {
         what: "a result that does not exist",
@@ -131,11 +131,15 @@ const SCRIPTS: &[Mistake] = &[
         message: &["error[E0004]: this code is never closed", "x.bue:4:5", "add a line with `"],
     },
     Mistake {
-        what: "a number as an argument",
-        files: &[("x.bue", "import python (f) s.py\nf(3)\n"), F],
+        what: "a date without quotes as an argument",
+        files: &[("x.bue", "import python (f) s.py\nf(2026-11-01)\n"), F],
         command: "check x.bue",
         code: 1,
-        message: &["error[E0035]: `3` is not a result", "x.bue:2:3", "put a fixed value into the code of its step"],
+        message: &[
+            "error[E0044]: `2026-11-01` is not a number",
+            "x.bue:2:3",
+            "a date is a text in quotes: `\"2026-11-01\"`",
+        ],
     },
     Mistake {
         what: "a condition",
@@ -224,6 +228,8 @@ const SCRIPTS: &[Mistake] = &[
 
 #[test]
 fn mistakes_in_scripts_are_reported_before_anything_runs() {
+    // an empty script has nothing to print, also on a machine that has no sandbox yet
+    prepare();
     SCRIPTS.iter().for_each(Mistake::check);
 }
 

@@ -102,7 +102,10 @@ const PRESENT: &[Mistake] = &[
         files: &[],
         command: "hub -b 127.0.0.1:0 --store sqlite:FOLDER/hub.db",
         code: 3,
-        message: &["hub.db is in use by another process; stop that process, or give this one a different path"],
+        message: &[
+            "another process has the database open",
+            "hub.db is in use by another process; stop that process, or give this one a different path",
+        ],
     },
     Mistake {
         what: "a second bucket on a folder",

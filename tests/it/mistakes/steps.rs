@@ -66,6 +66,13 @@ const STEPS: &[BadStep] = &[
         message: &["result.x[1] is an instance of x_bue.C", "return vars(it), or a dict"],
     },
     BadStep {
+        what: "a function as a result",
+        name: "function",
+        code: "def function():\n    return {'cb': print}",
+        call: "function()",
+        message: &["result.cb is a function, which cannot travel between steps", "call it, and return its result"],
+    },
+    BadStep {
         what: "a loop over a number",
         name: "number",
         code: "def number():\n    return 7",
@@ -195,7 +202,9 @@ fn a_host_must_be_allowed_by_the_one_who_runs_the_script() {
         json["failed"][0]["error"].as_str().map(str::to_owned).unwrap_or_else(|| panic!("{json}"))
     };
     assert!(error(&["run", "x.bue", "--json"]).contains(refused));
-    assert!(!error(&["run", "--json", "--allow-net", "x.bue"]).contains("does not allow"));
+    let all = error(&["run", "--json", "--allow-net", "x.bue"]);
+    assert!(all.contains("`--allow-net` allows public addresses only"), "{all}");
+    assert!(!error(&["run", "--json", "--allow-net", "127.0.0.1:1", "x.bue"]).contains("does not allow"));
 }
 
 #[test]

@@ -1,6 +1,7 @@
 """Exceptions: their messages, their tracebacks, and those whose description fails."""
 
 import json
+import os
 import sys
 
 
@@ -35,6 +36,23 @@ def causes_are_shown():
         return 1 / 0
     except ZeroDivisionError as error:
         raise ValueError("outer") from error
+
+
+# fails: raised: KeyError: 'API_TOKEN'. The environment of a step is empty: `secret` of the module `bue` reads…
+def a_missing_variable_says_what_to_use():
+    return os.environ["API_TOKEN"]
+
+
+# fails: raised: FileNotFoundError: [Errno 44] No such file or directory (os error 44): 'data.csv'. A step sees no files but…
+def a_missing_file_says_what_to_do():
+    return open("data.csv").read()
+
+
+# fails: raised: zoneinfo._common.ZoneInfoNotFoundError: 'No time zone found with key Europe/Berlin'. Time zones are in a package: write `!requires tzdata`…
+def a_missing_time_zone_says_what_to_require():
+    import zoneinfo
+
+    return zoneinfo.ZoneInfo("Europe/Berlin").key
 
 
 # fails: raised: KeyError: 'k'

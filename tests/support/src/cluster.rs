@@ -27,6 +27,12 @@ pub const LEDGER: &str = "
     CREATE TRIGGER enter AFTER INSERT OR UPDATE ON bue.done FOR EACH ROW WHEN (NEW.state = 7)
         EXECUTE FUNCTION public.enter();";
 
+/// The role of postgres steps.
+const STEP_ROLE: &str = "steps";
+/// Creates that role if it does not exist; several tests may do so at once.
+const CREATE_STEP_ROLE: &str = "DO $$ BEGIN CREATE ROLE steps LOGIN; \
+                                EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END $$";
+
 /// A running server.
 pub struct Cluster {
     bin: PathBuf,
@@ -116,20 +122,36 @@ impl Cluster {
         &self.folder
     }
 
-    /// A new database's address, as `host=… user=… dbname=…`.
+    /// A new database's address, as `host=… user=… dbname=…`. The user is a superuser.
     ///
     /// # Panics
     /// The server refuses.
     pub async fn database(&self) -> String {
+        self.new_database("postgres").await
+    }
+
+    /// The address of a new database for postgres steps, which do not run as a superuser: its user is an ordinary role that
+    /// owns the database.
+    ///
+    /// # Panics
+    /// The server refuses.
+    pub async fn step_database(&self) -> String {
+        self.new_database(STEP_ROLE).await
+    }
+
+    /// Creates a database that belongs to a role, and returns its address for that role.
+    async fn new_database(&self, role: &str) -> String {
         let name = format!("test{}", self.databases.fetch_add(1, Ordering::Relaxed));
-        let address = |name: &str| format!("host={} user=postgres dbname={name}", self.folder.display());
-        let (client, connection) =
-            tokio_postgres::connect(&address("postgres"), tokio_postgres::NoTls).await.expect("a connection");
+        let address = |user: &str, name: &str| format!("host={} user={user} dbname={name}", self.folder.display());
+        let (client, connection) = tokio_postgres::connect(&address("postgres", "postgres"), tokio_postgres::NoTls)
+            .await
+            .expect("a connection");
         let connection = tokio::spawn(connection);
-        client.batch_execute(&format!("CREATE DATABASE {name}")).await.expect("a database");
+        client.batch_execute(CREATE_STEP_ROLE).await.expect("a role");
+        client.batch_execute(&format!("CREATE DATABASE {name} OWNER {role}")).await.expect("a database");
         drop(client);
         connection.await.expect("a task").expect("a connection that ends");
-        address(&name)
+        address(role, &name)
     }
 }
 

@@ -1,5 +1,5 @@
-//! What the tests and benchmarks of several crates share: a PostgreSQL cluster, a certificate authority, child processes
-//! and waiting with deadlines.
+//! What the tests and benchmarks of several crates share: a PostgreSQL cluster, a certificate authority, child processes,
+//! mutated bytes, and waiting with deadlines.
 #![forbid(unsafe_code)]
 #![expect(
     clippy::expect_used,
@@ -9,5 +9,6 @@
 
 pub mod authority;
 pub mod cluster;
+pub mod mutation;
 pub mod process;
 pub mod wait;

@@ -22,8 +22,8 @@ pub(super) struct Elements {
 }
 
 impl Elements {
-    /// The elements of a generator, of an async generator, or of an object that is only an iterable. `None` for values of
-    /// types of their own, which lists, tuples and sets are too.
+    /// The elements of a generator, of an async generator, or of an object that is only an iterable. `None` for values
+    /// that are encoded as they are, such as lists, tuples and sets.
     pub(super) fn from_result(guest: &Guest, value: &PyObject, vm: &VirtualMachine) -> PyResult<Option<Self>> {
         if value.downcast_ref::<PyAsyncGen>().is_some() {
             let items = guest.helpers.iterate.call((value.to_owned(),), vm)?;

@@ -1,5 +1,6 @@
 //! Results whose elements are sent one batch at a time.
 
+use bue_guest_contract::host::notify;
 use bue_model::FailureKind;
 use bue_model::cbor::array_head;
 use bue_model::guest::{CallRequest, HostRequest};
@@ -11,7 +12,6 @@ use super::encode::ValueWriter;
 use super::encode_error::Root;
 use crate::error::CallError;
 use crate::guest::Guest;
-use crate::host::notify;
 use crate::python::explain;
 
 /// A batch is sent when it has at least this many bytes …
@@ -70,7 +70,8 @@ pub(super) fn emit(
 fn send_batch(writer: &mut ValueWriter<'_>, count: u32) {
     let mut items = array_head(u64::from(count));
     items.append(&mut writer.take());
-    notify(&HostRequest::Emit { count, items: items.into() });
+    let len = items.len();
+    notify(&HostRequest::Emit { count, items: items.into() }, len);
 }
 
 /// The elements that a loop runs over: those of a list, a tuple, a set, or of what [`Elements::from_result`] accepts.

@@ -35,7 +35,7 @@ pub(crate) fn document<Op: Documented>(title: &str, routes: &[Route<Op>]) -> Val
 fn operation<Op: Documented>(route: &Route<Op>) -> Value {
     let doc = route.operation.doc();
     let mut responses = Map::new();
-    responses.insert("200".to_owned(), with_content("success", &[doc.response]));
+    responses.insert("200".to_owned(), Value::Object(with_content("success", &[doc.response])));
     let is_public = route.permission == Permission::Public;
     let access_errors: &[u16] = if is_public { &[] } else { &[401, 403] };
     for status in access_errors.iter().chain(doc.errors) {
@@ -54,8 +54,9 @@ fn operation<Op: Documented>(route: &Route<Op>) -> Value {
     if let (Some(fields), false) = (operation.as_object_mut(), doc.request.is_empty()) {
         let mut body = with_content("", doc.request);
         // an empty body is a valid blob, but not a valid message
-        body["required"] = json!(!doc.request.iter().any(|content| matches!(content, Content::Bytes(_))));
-        fields.insert("requestBody".to_owned(), body);
+        let is_required = !doc.request.iter().any(|content| matches!(content, Content::Bytes(_)));
+        body.insert("required".to_owned(), json!(is_required));
+        fields.insert("requestBody".to_owned(), Value::Object(body));
     }
     operation
 }
@@ -90,17 +91,17 @@ fn schema_of(kind: ParameterKind) -> Value {
     }
 }
 
-fn with_content(description: &str, contents: &[Content]) -> Value {
+fn with_content(description: &str, contents: &[Content]) -> Map<String, Value> {
     let types = contents.iter().copied().flat_map(media_types);
     let media: Map<_, _> = types.map(|(name, schema)| (name.to_owned(), json!({ "schema": schema }))).collect();
-    let mut value = json!({});
+    let mut fields = Map::new();
     if !description.is_empty() {
-        value["description"] = json!(description);
+        fields.insert("description".to_owned(), json!(description));
     }
     if !media.is_empty() {
-        value["content"] = Value::Object(media);
+        fields.insert("content".to_owned(), Value::Object(media));
     }
-    value
+    fields
 }
 
 /// Returns the media types of a body, and their schemas.
@@ -121,7 +122,7 @@ fn media_types(content: Content) -> Vec<(&'static str, Value)> {
 }
 
 fn error(description: &str) -> Value {
-    with_content(description, &[Content::Json("Error")])
+    Value::Object(with_content(description, &[Content::Json("Error")]))
 }
 
 fn status_description(status: u16) -> &'static str {
@@ -133,6 +134,7 @@ fn status_description(status: u16) -> &'static str {
         408 => "the body arrived too slowly",
         409 => "its state does not allow this",
         413 => "the body is too large",
+        422 => "parameters do not fit; `fields` has an entry for each",
         415 => "the route does not read bodies of this type",
         429 => "too many do this at the same time",
         503 => "the disk or the database failed; try again",

@@ -17,6 +17,7 @@ pub(super) fn path_parameter(path: &str, name: &str) -> Value {
         "key" => {
             json!({ "type": "string", "minLength": 1, "maxLength": 1024, "description": "parts separated by /" })
         }
+        "name" => json!({ "type": "string", "pattern": "^[0-9A-Za-z][0-9A-Za-z._-]{0,99}$" }),
         _ if path.starts_with("/v1/runs") => uuid(),
         _ => json!({ "type": "integer", "minimum": 0, "maximum": i64::MAX }),
     }
@@ -26,12 +27,46 @@ pub(super) fn path_parameter(path: &str, name: &str) -> Value {
 pub(super) fn all() -> Value {
     json!({
         "Error": object(&json!({
-            "error": object(&json!({
-                "code": { "type": "string", "description": "for programs, like run_not_found" },
-                "message": { "type": "string", "description": "what happened" },
-                "hint": { "type": "string", "description": "what to do" },
-            })),
+            "error": with_optional(
+                object(&json!({
+                    "code": { "type": "string", "description": "for programs, like run_not_found" },
+                    "message": { "type": "string", "description": "what happened" },
+                    "hint": { "type": "string", "description": "what to do" },
+                })),
+                &json!({ "fields": { "type": "array", "items": reference("FieldError") } }),
+            ),
         })),
+        "FieldError": object(&json!({ "field": text(), "message": text() })),
+        "Invocation": invocation(),
+        "Invocations": object(&json!({ "runs": { "type": "array", "items": reference("Invocation"), "maxItems": 1000 } })),
+        "Invoked": object(&json!({ "run": uuid(), "state": run_state() })),
+        "Publication": publication(),
+        "Published": object(&json!({ "version": count(), "created": { "type": "boolean" } })),
+        "PipelineSummary": object(&json!({
+            "name": text(),
+            "version": count(),
+            "script": text(),
+            "published_at": time(),
+        })),
+        "Pipeline": object(&json!({
+            "name": text(),
+            "version": count(),
+            "params": { "type": "array", "items": reference("Param") },
+            "versions": {
+                "type": "array",
+                "items": object(&json!({ "version": count(), "script": text(), "published_at": time() })),
+            },
+            "runs": { "type": "array", "items": reference("PipelineRun") },
+        })),
+        "PipelineRun": object(&json!({
+            "run": uuid(),
+            "version": count(),
+            "state": run_state(),
+            "created_at": time(),
+            "finished_at": or_null(&time()),
+            "params": { "type": "string", "description": "what the caller gave, as JSON" },
+        })),
+        "Param": param(),
         "Nothing": { "type": "null" },
         "Changed": object(&json!({ "jobs": count() })),
         "Submitted": object(&json!({ "run": uuid() })),
@@ -39,16 +74,22 @@ pub(super) fn all() -> Value {
         "Run": object(&json!({
             "id": uuid(),
             "name": text(),
-            "state": { "enum": ["running", "completed", "failed", "cancelled"] },
+            "state": run_state(),
             "created_at": time(),
             "finished_at": or_null(&time()),
             "version": count(),
-            "steps": { "type": "array", "items": reference("StepCounts") },
+            "counts": reference("JobCounts"),
+            "step_count": count(),
+            "steps": {
+                "type": "array",
+                "items": reference("StepCounts"),
+                "description": "of the first thousand steps; empty in a list of runs",
+            },
             "now": time(),
             "eta": or_null(&time()),
             "unserved": { "type": "array", "items": reference("UnservedScope") },
         })),
-        "UnservedScope": object(&json!({ "scope": text(), "steps": texts(), "jobs": count() })),
+        "UnservedScope": object(&json!({ "scope": text(), "steps": texts(), "more_steps": count(), "jobs": count() })),
         "Worker": object(&json!({
             "name": text(),
             "scopes": texts(),
@@ -64,6 +105,14 @@ pub(super) fn all() -> Value {
             "wall": texts(),
         })),
         "StepCounts": step_counts(),
+        "JobCounts": object(&json!({
+            "blocked": count(),
+            "available": count(),
+            "running": count(),
+            "completed": count(),
+            "failed": count(),
+            "cancelled": count(),
+        })),
         "JobState": { "enum": ["blocked", "available", "running", "completed", "failed", "cancelled"] },
         "Failure": object(&json!({
             "kind": {
@@ -125,6 +174,45 @@ pub(super) fn all() -> Value {
     })
 }
 
+fn run_state() -> Value {
+    json!({ "enum": ["running", "completed", "failed", "cancelled"] })
+}
+
+fn invocation() -> Value {
+    let fields = json!({
+        "params": { "type": "object", "description": "values of parameters, by name" },
+        "priority": { "type": "integer", "description": "added to the priority of every step" },
+        "key": { "type": "string", "minLength": 1, "maxLength": 255, "description": "the same key starts one run" },
+    });
+    with_optional(object(&json!({})), &fields)
+}
+
+fn publication() -> Value {
+    object(&json!({ "upload": uuid(), "script": text(), "plan": reference("Plan"), "code": code() }))
+}
+
+fn param() -> Value {
+    let types = ["text", "int", "float", "bool", "date", "datetime", "list", "map", "json"];
+    let required = object(&json!({ "name": text(), "type": { "enum": types }, "required": { "type": "boolean" } }));
+    let optional = json!({
+        "default": {},
+        "default_is_time": { "type": "boolean" },
+        "min": {},
+        "max": {},
+        "one_of": { "type": "array" },
+    });
+    with_optional(required, &optional)
+}
+
+/// An object with further fields, which may be missing.
+fn with_optional(mut object: Value, optional: &Value) -> Value {
+    let properties = object.get_mut("properties").and_then(Value::as_object_mut);
+    if let (Some(properties), Some(optional)) = (properties, optional.as_object()) {
+        properties.extend(optional.clone());
+    }
+    object
+}
+
 fn step_counts() -> Value {
     let names = [
         "blocked",
@@ -139,29 +227,27 @@ fn step_counts() -> Value {
         "resets",
         "run_ms",
     ];
-    let mut fields = json!({ "name": text(), "scope": text() });
-    for name in names {
-        fields[name] = count();
-    }
-    object(&fields)
+    let counts = names.map(|name| (name.to_owned(), count()));
+    let texts = ["name", "scope"].map(|name| (name.to_owned(), text()));
+    object(&Value::Object(texts.into_iter().chain(counts).collect()))
 }
 
 fn submission() -> Value {
+    object(&json!({ "run": uuid(), "name": text(), "plan": reference("Plan"), "code": code() }))
+}
+
+fn code() -> Value {
     let byte = json!({ "type": "integer", "minimum": 0, "maximum": 255 });
     let hash = json!({ "type": "array", "items": byte, "minItems": 32, "maxItems": 32 });
     let code = object(&json!({ "hash": hash, "len": count() }));
-    object(&json!({
-        "run": uuid(),
-        "name": text(),
-        "plan": reference("Plan"),
-        "code": { "type": "array", "items": code, "description": "the code of each step, in order; already in the bucket" },
-    }))
+    json!({ "type": "array", "items": code, "description": "the code of each step, in order; already in the bucket" })
 }
 
 /// The fields of steps, nodes and calls are not described: they may differ between releases.
 fn plan() -> Value {
     let objects = json!({ "type": "array", "items": { "type": "object" } });
-    object(&json!({ "version": count(), "steps": objects, "nodes": objects, "calls": objects }))
+    let plan = object(&json!({ "version": count(), "steps": objects, "nodes": objects, "calls": objects }));
+    with_optional(plan, &json!({ "params": objects }))
 }
 
 /// An object with exactly these fields, all of them required.
@@ -197,8 +283,8 @@ fn time() -> Value {
 #[cfg(test)]
 mod tests {
     use bue_model::wire::{
-        Changed, ErrorBody, ErrorView, HubView, JobPage, JobView, ParentView, RunView, StepView, UnservedScope,
-        WhyView, WorkerAbilities, WorkerView,
+        Changed, ErrorBody, ErrorView, FieldError, HubView, JobCounts, JobPage, JobView, ParentView, RunView, StepView,
+        UnservedScope, WhyView, WorkerAbilities, WorkerView,
     };
     use bue_model::{ArgumentSummary, Failure, FailureKind, JobId, JobState, Round, RunId, RunState, Timestamp};
     use serde::Serialize;
@@ -256,14 +342,18 @@ mod tests {
             created_at: Timestamp(1),
             finished_at: None,
             version: 1,
+            counts: JobCounts::default(),
+            step_count: 0,
             steps: Vec::new(),
             now: Timestamp(1),
             eta: None,
             unserved: Vec::new(),
         };
-        let error = ErrorView { code: String::new(), message: String::new(), hint: String::new() };
+        let field = FieldError { field: String::new(), message: String::new() };
+        let error = ErrorView { code: String::new(), message: String::new(), hint: String::new(), fields: vec![field] };
         check_fields("Run", &view);
         check_fields("StepCounts", &StepView::default());
+        check_fields("JobCounts", &view.counts);
         check_fields("Job", &job);
         check_fields("Round", &round);
         check_fields("Argument", &argument);
@@ -273,7 +363,10 @@ mod tests {
         check_fields("Parent", &parent);
         check_fields("Info", &HubView { version: String::new(), bucket: None, scopes: Vec::new() });
         check_fields("JobPage", &JobPage::default());
-        check_fields("UnservedScope", &UnservedScope { scope: String::new(), steps: Vec::new(), jobs: 1 });
+        check_fields(
+            "UnservedScope",
+            &UnservedScope { scope: String::new(), steps: Vec::new(), more_steps: 0, jobs: 1 },
+        );
         let abilities = WorkerAbilities::default();
         check_fields("WorkerAbilities", &abilities);
         check_fields("Worker", &WorkerView { name: String::new(), scopes: Vec::new(), silent_ms: 0, abilities });

@@ -204,7 +204,13 @@ impl<'a> ChangeSet<'a> {
 
     /// Writes a row of `job`.
     pub(crate) fn put(&mut self, row: JobRow) {
+        self.note_end_of_isolation(&row, row.state);
         self.jobs.insert(row.location.id, Some(row));
+    }
+
+    /// The worker of a job that ran alone may have others again.
+    pub(super) fn note_end_of_isolation(&mut self, row: &JobRow, next: State) {
+        self.pending_notifications.work |= row.isolated && next != State::Running;
     }
 
     /// Returns a job or fan-out that has ended.

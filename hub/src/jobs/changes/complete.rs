@@ -5,6 +5,7 @@ use bue_model::wire::{Report, Verdict};
 use bue_model::{Chunk, Outcome, RateKey, ValueRef};
 
 use super::change_set::{ChangeError, ChangeResult, ChangeSet, MissingRows};
+use super::release::Release;
 use super::rows::{ChunkRow, JobRow};
 use crate::error::HubError;
 use crate::jobs::columns::{job_id, row_id, signed, to_postcard};
@@ -72,7 +73,7 @@ impl ChangeSet<'_> {
                 self.cancel_rows(run, vec![location]).map(drop)
             }
             Outcome::Failed(failure) => self.fail_attempt(run, row, &record(failure)),
-            Outcome::Released { reason } => self.release(run, row, &reason),
+            Outcome::Released { reason, alone } => self.release(run, row, Release { reason: &reason, alone }),
             Outcome::Keyed { key } => self.set_rate_key(run, row, key),
         }
     }
@@ -130,7 +131,8 @@ impl ChangeSet<'_> {
             return self.fail(run, row, record);
         }
         self.counts.step(run.key, step).retries += 1;
-        let delay = retry_ms(job_id(row.location.id), row.attempts, record.failure.retry_after_ms);
+        let (job, requested) = (job_id(row.location.id), record.failure.retry_after_ms);
+        let delay = retry_ms(job, row.attempts, requested, settings.retry_delay_ms);
         row.failure = Some(record.encode()?);
         let at = self.now.saturating_add(signed(delay));
         self.requeue(run, row, at);
@@ -140,7 +142,7 @@ impl ChangeSet<'_> {
     /// The job is ready again, and its next start counts under the rate of this key.
     fn set_rate_key(&mut self, run: &Run, mut row: JobRow, key: RateKey) -> ChangeResult<()> {
         let Some((step, _)) = keyed_rate_settings(run, row.location.node).filter(|_| row.rate == 0) else {
-            return self.release(run, row, UNEXPECTED_KEY);
+            return self.release(run, row, Release { reason: UNEXPECTED_KEY, alone: true });
         };
         let keyed_rate = (run.key, step, key);
         let Some(rate) = self.snapshot.keyed_rates.get(&keyed_rate) else {

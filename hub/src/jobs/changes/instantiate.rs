@@ -136,6 +136,7 @@ impl ChangeSet<'_> {
             pendings: 0,
             pending_since: None,
             releases: 0,
+            isolated: false,
             resets: 0,
             blocked_by,
             failure: None,

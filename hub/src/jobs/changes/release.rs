@@ -2,6 +2,9 @@
 //!
 //! A worker that dies stops sending heartbeats, so its leases expire, and the hub's reaper requeues their jobs. What the old
 //! worker may report later is under a stale token and changes nothing.
+//!
+//! A worker holds many jobs, and one of them may have killed it. So releases count against a job up to a point only, after which
+//! it is leased alone (`jobs/leasing/isolation.rs`).
 
 use bue_model::Failure;
 
@@ -11,6 +14,14 @@ use crate::jobs::instance::Run;
 use crate::jobs::outcome_rules::{lease_expired, released_too_often};
 use crate::jobs::state::State;
 use crate::store::MAX_RELEASES;
+
+/// How a lease ended without an outcome.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Release<'a> {
+    pub(super) reason: &'a str,
+    /// Whether no other job can be the cause.
+    pub(super) alone: bool,
+}
 
 impl ChangeSet<'_> {
     /// Releases the jobs whose leases have expired. Returns their ids.
@@ -24,17 +35,17 @@ impl ChangeSet<'_> {
             }
             let run = self.run(row.run)?;
             let reason = lease_expired(row.worker.as_deref());
-            self.release(&run, row, &reason)?;
+            self.release(&run, row, Release { reason: &reason, alone: false })?;
             reaped.push(*id);
         }
         Ok(reaped)
     }
 
     /// Requeues a leased job without counting an attempt. Fails it once this has happened too often to be chance.
-    pub(super) fn release(&mut self, run: &Run, mut row: JobRow, reason: &str) -> ChangeResult<()> {
-        row.after_release();
+    pub(super) fn release(&mut self, run: &Run, mut row: JobRow, release: Release<'_>) -> ChangeResult<()> {
+        row.after_release(release.alone || row.isolated);
         if row.releases >= MAX_RELEASES {
-            let failure = released_too_often(row.releases, reason);
+            let failure = released_too_often(row.releases, release.reason);
             return self.fail(run, row, &failure.into());
         }
         self.requeue(run, row, self.now);

@@ -8,6 +8,7 @@ use crate::error::HubError;
 use crate::jobs::initial_state::{Hint, overrides};
 use crate::jobs::instance::Location;
 use crate::jobs::state::State;
+use crate::store::SUSPECT_RELEASES;
 
 /// A job or fan-out that has not ended.
 #[derive(Clone, Debug)]
@@ -40,6 +41,8 @@ pub(crate) struct JobRow {
     pub(crate) pending_since: Option<i64>,
     /// Releases in a row.
     pub(crate) releases: u32,
+    /// Whether it was the only job of its worker when it was leased last, and the worker got no other one since.
+    pub(crate) isolated: bool,
     /// Of its call; counted at the call's first job.
     pub(crate) resets: u32,
     /// The failed job behind which it is stuck.
@@ -72,9 +75,11 @@ impl JobRow {
         self.releases = 0;
     }
 
-    /// Its lease ended without an outcome, which is not counted as an attempt.
-    pub(crate) fn after_release(&mut self) {
-        self.releases = self.releases.saturating_add(1);
+    /// Its lease ended without an outcome, which is not counted as an attempt. `alone` is whether no other job can be the cause.
+    pub(crate) fn after_release(&mut self, alone: bool) {
+        if alone || self.releases < SUSPECT_RELEASES {
+            self.releases = self.releases.saturating_add(1);
+        }
     }
 
     /// Its worker reported what its starts count as.

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use bue_model::text::truncate_bytes;
 use bue_model::wire::{Lease, LeaseBatch, LeaseRequest, LeasedStep};
 use bue_model::{Failure, FailureKind, JobId, NodeId, StepIndex, Token};
 use bytes::Bytes;
@@ -28,7 +29,7 @@ pub(crate) const MAX_DUE_JOBS: i64 = 10_000;
 
 /// Cuts a request to what one answer may contain.
 pub(crate) fn clamp_request(request: &mut LeaseRequest) -> Result<(), HubError> {
-    request.worker.truncate(request.worker.floor_char_boundary(MAX_WORKER));
+    truncate_bytes(&mut request.worker, MAX_WORKER);
     request.count = request.count.min(MAX_LEASES);
     if request.scopes.len() > MAX_SCOPES {
         return Err(HubError::BadRequest(format!("a worker may name up to {MAX_SCOPES} scopes")));

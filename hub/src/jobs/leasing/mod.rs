@@ -3,5 +3,6 @@
 
 pub(crate) mod arguments;
 pub(crate) mod expiry;
+pub(crate) mod isolation;
 pub(crate) mod lease_batch;
 pub(crate) mod pick;

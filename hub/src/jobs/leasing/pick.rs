@@ -22,15 +22,31 @@ macro_rules! select_ready {
 pub(crate) use select_ready;
 
 /// Selects the ready jobs of a scope that are under no rate, in an [`Order`]. Its parameters, which a store begins with
-/// `$mark`, are the scope and the maximum number of rows.
+/// `$mark`, are the scope, the maximum number of rows, and the time of [`in_company!`].
 macro_rules! select_ready_in_order {
     ($order:expr, $mark:literal) => {
         match $order {
             Order::BestFirst => {
-                select_ready!("rate = 0 AND scope = ", $mark, "1 ORDER BY priority DESC, id LIMIT ", $mark, "2")
+                select_ready!(
+                    "rate = 0 AND scope = ",
+                    $mark,
+                    "1 AND ",
+                    in_company!($mark, "3"),
+                    " ORDER BY priority DESC, id LIMIT ",
+                    $mark,
+                    "2"
+                )
             }
             Order::LastFirst => {
-                select_ready!("rate = 0 AND scope = ", $mark, "1 ORDER BY priority, id DESC LIMIT ", $mark, "2")
+                select_ready!(
+                    "rate = 0 AND scope = ",
+                    $mark,
+                    "1 AND ",
+                    in_company!($mark, "3"),
+                    " ORDER BY priority, id DESC LIMIT ",
+                    $mark,
+                    "2"
+                )
             }
         }
     };

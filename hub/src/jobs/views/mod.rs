@@ -5,3 +5,4 @@ pub(crate) mod job_views;
 pub(crate) mod missing_value;
 pub(crate) mod result_page;
 pub(crate) mod round_path;
+pub(crate) mod run_summary;

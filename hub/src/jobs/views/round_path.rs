@@ -56,19 +56,19 @@ pub(crate) fn named(run: &Run, node: NodeId, mut arguments: Vec<ArgumentSummary>
     let Some(job) = run.graph.job(node) else { return arguments };
     for (argument, input) in arguments.iter_mut().zip(&job.inputs) {
         if argument.name.is_none() {
-            argument.name = name_of(run, *input).map(str::to_owned);
+            argument.name = name_of(run, input).map(str::to_owned);
         }
     }
     arguments
 }
 
-fn name_of(run: &Run, input: Input) -> Option<&str> {
+fn name_of<'r>(run: &'r Run, input: &Input) -> Option<&'r str> {
     match input {
-        Input::Loop(node) => run.graph.fan_out(node).map(|fan_out| fan_out.variable.as_str()),
+        Input::Loop(node) => run.graph.fan_out(*node).map(|fan_out| fan_out.variable.as_str()),
         Input::Node(node) => {
-            let call = run.graph.calls.get(run.graph.job(node)?.call.get())?;
-            call.name.as_deref().filter(|_| call.last == node)
+            let call = run.graph.calls.get(run.graph.job(*node)?.call.get())?;
+            call.name.as_deref().filter(|_| call.last == *node)
         }
-        Input::Gather(_) => None,
+        Input::Gather(_) | Input::Literal(_) | Input::Param(_) => None,
     }
 }

@@ -11,7 +11,7 @@ use deadpool_postgres::Transaction;
 use tokio_postgres::Statement;
 
 use super::leased_jobs::LeasedJob;
-use super::pick::pick;
+use super::pick::{Isolated, pick, pick_isolated};
 use super::rate::count_start;
 use super::values::{JobToLease, Values};
 use crate::error::HubError;
@@ -19,6 +19,7 @@ use crate::jobs::changes::pending_notifications::PendingNotifications;
 use crate::jobs::columns::signed;
 use crate::jobs::counts::step_counts::CountChanges;
 use crate::jobs::instance::instance_of;
+use crate::jobs::leasing::isolation::{company_since, in_isolation};
 use crate::jobs::leasing::lease_batch::{LeaseBuilder, MAX_DUE_JOBS, UndeliverableJob, clamp_request, count_lease};
 use crate::jobs::leasing::pick::{ReadyJob, counted_leases, with_waiting_rates};
 use crate::jobs::state::state_code;
@@ -26,7 +27,7 @@ use crate::postgres::connection::retry::retry_transient;
 use crate::postgres::query::{LOCK_RUNS, execute, lock_runs, query};
 use crate::postgres::state::{Granted, PostgresState};
 use crate::postgres::write::{count_versions, write_counts};
-use crate::store::LeaseAnswer;
+use crate::store::{ISOLATION_MS, LeaseAnswer};
 
 /// Jobs whose arguments are read with one query, at most [`INLINE_LIMIT`](bue_model::job::INLINE_LIMIT) bytes each.
 const READ_AHEAD: usize = 512;
@@ -64,6 +65,14 @@ struct LeaseChanges {
     tokens: Vec<i64>,
     keys: BTreeSet<i64>,
     runs: BTreeSet<RunId>,
+}
+
+/// Who holds leases, and until when.
+struct NewHolder<'a> {
+    worker: &'a str,
+    /// Whether the worker is to hold no other.
+    is_isolated: bool,
+    end: i64,
 }
 
 impl PostgresState {
@@ -112,11 +121,14 @@ impl PostgresState {
         let first: Vec<i64> = first.into_iter().collect();
         // pipelined, the lock first: the rows are read when it is held, and after due jobs became ready
         let (lock, promote) = (tx.prepare_cached(LOCK_RUNS).await?, tx.prepare_cached(PROMOTE_DUE_JOBS).await?);
-        let (_, promoted, picked) = tokio::try_join!(
+        let (_, promoted, isolated, picked) = tokio::try_join!(
             lock_runs(&tx, &lock, &first),
             promote_due_jobs(&tx, &promote, now),
+            pick_isolated(&tx, now, request),
             pick(&tx, now, request, granted)
         )?;
+        let is_isolated = matches!(isolated, Isolated::Suspect(_));
+        let picked = isolated.jobs(picked);
         let runs: BTreeSet<i64> = picked.iter().map(|job| job.run).collect();
         let others: Vec<i64> = runs.iter().filter(|run| !first.contains(run)).copied().collect();
         let mut locked = lock_free(&tx, &others).await?;
@@ -129,8 +141,9 @@ impl PostgresState {
         let mut changes = self.add_jobs(&tx, now, jobs).await?;
         let end = now.saturating_add(signed(self.lease_ms()));
         let keys: Vec<i64> = changes.keys.iter().copied().collect();
+        let holder = NewHolder { worker: &request.worker, is_isolated, end };
         let (is_complete, (), (), next_at) = tokio::try_join!(
-            start_leases(&tx, &changes, &request.worker, end),
+            start_leases(&tx, &changes, &holder),
             write_counts(&tx, &changes.counts),
             count_versions(&tx, &keys),
             next_ready(&tx, now)
@@ -214,15 +227,20 @@ async fn promote_due_jobs(tx: &Transaction<'_>, statement: &Statement, now: i64)
     Ok(tx.execute(statement, &[&now, &MAX_DUE_JOBS]).await?)
 }
 
-/// Returns when the next parked job is due, or the next start under a rate.
+/// Returns when the next parked job is due, or the next start under a rate, or a suspect may have company.
 async fn next_ready(tx: &Transaction<'_>, now: i64) -> Result<Option<Timestamp>, HubError> {
     let sql = with_waiting_rates!(concat!(
         "SELECT least((SELECT available_at FROM job WHERE state = ",
         state_code!(Parked),
         " ORDER BY available_at LIMIT 1),
+         (SELECT min(available_at) + $3 FROM job WHERE state = ",
+        state_code!(Ready),
+        " AND ",
+        in_isolation!("$2"),
+        "),
          (SELECT min(open_at) FROM rate WHERE id IN (SELECT rate FROM waiting) AND open_at > $1))"
     ));
-    let rows = query(tx, sql, &[&now]).await?;
+    let rows = query(tx, sql, &[&now, &company_since(now), &signed(ISOLATION_MS)]).await?;
     let next: Option<i64> = rows.first().map_or(Ok(None), |row| row.try_get(0))?;
     Ok(next.map(Timestamp))
 }
@@ -237,18 +255,19 @@ async fn lock_free(tx: &Transaction<'_>, runs: &[i64]) -> Result<BTreeSet<i64>, 
 }
 
 /// Makes these rows Running under larger tokens. Returns whether all were still as they were when they were read.
-async fn start_leases(tx: &Transaction<'_>, changes: &LeaseChanges, worker: &str, end: i64) -> Result<bool, HubError> {
+async fn start_leases(tx: &Transaction<'_>, changes: &LeaseChanges, holder: &NewHolder<'_>) -> Result<bool, HubError> {
     if changes.ids.is_empty() {
         return Ok(true);
     }
     let sql = concat!(
         "UPDATE job SET state = ",
         state_code!(Running),
-        ", token = job.token + 1, lease_end = $3, worker = $4
+        ", token = job.token + 1, lease_end = $3, worker = $4, isolated = $5
          FROM unnest($1::int8[], $2::int8[]) AS ready (id, token)
          WHERE job.id = ready.id AND job.token = ready.token AND job.state = ",
         state_code!(Ready)
     );
-    let updated = execute(tx, sql, &[&changes.ids, &changes.tokens, &end, &worker]).await?;
+    let NewHolder { worker, is_isolated, end } = holder;
+    let updated = execute(tx, sql, &[&changes.ids, &changes.tokens, end, worker, is_isolated]).await?;
     Ok(updated == changes.ids.len() as u64)
 }

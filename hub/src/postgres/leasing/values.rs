@@ -54,8 +54,10 @@ impl Values {
         let mut arguments = Arguments::default();
         for input in &job.inputs {
             let argument = match *input {
+                Input::Literal(ref value) => JobInput::Value(ValueRef::Inline(value.clone())),
                 Input::Node(node) => self.result(tx, run, instance, node).await?,
                 Input::Loop(node) => self.element(tx, run, instance, node).await?,
+                Input::Param(_) => return Err(HubError::damaged("a parameter in the plan of a run")),
                 Input::Gather(node) => self.gathered(tx, run, instance, node, &arguments).await?,
             };
             if let Err(failure) = arguments.push(argument) {
@@ -148,7 +150,7 @@ impl Values {
                 match *input {
                     Input::Node(node) => values.extend(self.id_of(run, *instance, node)),
                     Input::Loop(node) => elements.extend(self.element_of(run, *instance, node)),
-                    Input::Gather(_) => {}
+                    Input::Gather(_) | Input::Literal(_) | Input::Param(_) => {}
                 }
             }
         }

@@ -2,16 +2,17 @@
 
 use std::ops::RangeInclusive;
 
-use bue_model::wire::{RunView, StepView};
+use bue_model::wire::{JobCounts, MAX_STEP_VIEWS, RunView, StepView};
 use bue_model::{RunId, RunState, Timestamp};
 use deadpool_postgres::Transaction;
 use tokio_postgres::types::ToSql;
 
 use crate::error::HubError;
-use crate::jobs::columns::unsigned;
+use crate::jobs::columns::{signed, unsigned};
 use crate::jobs::counts::step_counts::StepCounts;
 use crate::jobs::counts::tally::{MAX_RUNS, Tally};
 use crate::jobs::state::run_state_to_code;
+use crate::jobs::views::run_summary::RunSummary;
 use crate::postgres::connection::retry::retry_transient;
 use crate::postgres::query::{query, run_state};
 use crate::postgres::state::PostgresState;
@@ -26,13 +27,13 @@ macro_rules! select_runs {
 impl PostgresState {
     /// Returns the view of a run.
     pub(in crate::postgres) async fn run_view(&self, id: RunId) -> Result<Option<RunView>, HubError> {
-        Ok(retry_transient!(self.try_run_views(select_runs!("WHERE id = $1"), &[&id.0]))?.pop())
+        Ok(retry_transient!(self.try_run_views(select_runs!("WHERE id = $1"), &[&id.0], MAX_STEP_VIEWS))?.pop())
     }
 
     /// Returns the views of the latest runs, newest first.
     pub(in crate::postgres) async fn run_views(&self, limit: u32) -> Result<Vec<RunView>, HubError> {
         let sql = select_runs!("ORDER BY key DESC LIMIT $1");
-        retry_transient!(self.try_run_views(sql, &[&i64::from(limit)]))
+        retry_transient!(self.try_run_views(sql, &[&i64::from(limit)], 0))
     }
 
     /// Returns the views of the runs whose ids are in a range, in the order of their ids.
@@ -42,40 +43,60 @@ impl PostgresState {
         limit: u32,
     ) -> Result<Vec<RunView>, HubError> {
         let sql = select_runs!("WHERE id >= $1 AND id <= $2 ORDER BY id LIMIT $3");
-        retry_transient!(self.try_run_views(sql, &[&ids.start().0, &ids.end().0, &i64::from(limit)]))
+        retry_transient!(self.try_run_views(sql, &[&ids.start().0, &ids.end().0, &i64::from(limit)], 0))
     }
 
-    async fn try_run_views(&self, sql: &str, params: &[&(dyn ToSql + Sync)]) -> Result<Vec<RunView>, HubError> {
+    /// Returns views with at most this many steps.
+    async fn try_run_views(
+        &self,
+        sql: &str,
+        params: &[&(dyn ToSql + Sync)],
+        max_steps: usize,
+    ) -> Result<Vec<RunView>, HubError> {
         let mut client = self.client().await?;
         let tx = client.transaction().await?;
         let mut views = Vec::new();
         for row in query(&tx, sql, params).await? {
             let key: i64 = row.try_get(0)?;
-            views.push(RunView {
+            let view = RunView {
                 id: RunId(row.try_get(1)?),
                 name: row.try_get(2)?,
                 state: run_state(key, row.try_get(3)?)?,
                 created_at: Timestamp(row.try_get(4)?),
                 finished_at: row.try_get::<_, Option<i64>>(5)?.map(Timestamp),
                 version: unsigned(row.try_get(6)?),
-                steps: self.step_views(&tx, key).await?,
+                counts: JobCounts::default(),
+                step_count: 0,
+                steps: self.step_views(&tx, key, max_steps).await?,
                 now: Timestamp(0),
                 eta: None,
                 unserved: Vec::new(),
-            });
+            };
+            views.push(self.summarized(&tx, key, view).await?);
         }
         Ok(views)
     }
 
-    async fn step_views(&self, tx: &Transaction<'_>, key: i64) -> Result<Vec<StepView>, HubError> {
-        let run = self.run(tx, key).await?;
-        let sql = format!("SELECT {} FROM step_count WHERE run = $1 ORDER BY step", StepCounts::COLUMNS.join(", "));
-        let mut views = Vec::new();
-        for (row, step) in query(tx, &sql, &[&key]).await?.iter().zip(&run.graph.steps) {
-            let counts = StepCounts::read(|column| row.try_get(column))?;
-            views.push(counts.into_view(step));
+    /// Adds the sums over a run's steps. They are read after the version, so they may be those of a later one, whose sums are then
+    /// read again.
+    async fn summarized(&self, tx: &Transaction<'_>, key: i64, view: RunView) -> Result<RunView, HubError> {
+        let version = signed(view.version);
+        if let Some(summary) = self.runs().summary(key, version) {
+            return Ok(summary.add_to(view));
         }
-        Ok(views)
+        let (run, counts) = (self.run(tx, key).await?, step_counts(tx, key, usize::MAX).await?);
+        let summary = RunSummary::new(counts.into_iter().zip(&run.graph.steps));
+        let view = summary.add_to(view);
+        self.runs().insert_summary(key, version, summary);
+        Ok(view)
+    }
+
+    async fn step_views(&self, tx: &Transaction<'_>, key: i64, limit: usize) -> Result<Vec<StepView>, HubError> {
+        if limit == 0 {
+            return Ok(Vec::new());
+        }
+        let (run, counts) = (self.run(tx, key).await?, step_counts(tx, key, limit).await?);
+        Ok(counts.into_iter().zip(&run.graph.steps).map(|(counts, step)| counts.into_view(step)).collect())
     }
 
     /// Counts the jobs of open runs, whichever hub accepted them. Adds up the counts of their steps instead of counting rows.
@@ -105,4 +126,12 @@ impl PostgresState {
         }
         Ok(tally)
     }
+}
+
+/// Returns the counts of a run's first steps.
+async fn step_counts(tx: &Transaction<'_>, key: i64, limit: usize) -> Result<Vec<StepCounts>, HubError> {
+    let columns = StepCounts::COLUMNS.join(", ");
+    let sql = format!("SELECT {columns} FROM step_count WHERE run = $1 ORDER BY step LIMIT $2");
+    let rows = query(tx, &sql, &[&key, &signed(limit as u64)]).await?;
+    rows.iter().map(|row| StepCounts::read(|column| row.try_get(column)).map_err(HubError::from)).collect()
 }

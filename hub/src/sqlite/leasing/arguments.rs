@@ -50,8 +50,10 @@ impl WriteTx<'_> {
         let mut arguments = Arguments::default();
         for input in &job.inputs {
             let argument = match *input {
+                Input::Literal(ref value) => JobInput::Value(ValueRef::Inline(value.clone())),
                 Input::Node(node) => self.result(run, instance, node)?,
                 Input::Loop(node) => self.element(run, instance, node, last_read)?,
+                Input::Param(_) => return Err(HubError::damaged("a parameter in the plan of a run")),
                 Input::Gather(node) => self.gathered(run, instance, node, &arguments)?,
             };
             if let Err(failure) = arguments.push(argument) {

@@ -25,14 +25,21 @@ impl WriteTx<'_> {
         clamp_request(&mut request)?;
         self.promote_due_jobs()?;
         let (mut builder, mut tokens, mut last_read) = (LeaseBuilder::default(), Vec::new(), LastRead::default());
-        for job in self.pick(&request)? {
+        let isolated = self.pick_isolated(&request)?;
+        let is_isolated = isolated.is_some();
+        let jobs = match isolated {
+            Some(suspect) => vec![suspect],
+            None if self.holds_isolated(&request.worker)? => Vec::new(),
+            None => self.pick(&request)?,
+        };
+        for job in jobs {
             if builder.is_full() {
                 break;
             }
             tokens.push((job.location.id, job.token + 1));
             self.add_job(&mut builder, job, &mut last_read)?;
         }
-        self.start_leases(&tokens, &request.worker, lease_ms)?;
+        self.start_leases(&tokens, &request.worker, is_isolated, lease_ms)?;
         self.state.granted = self.state.granted.wrapping_add(counted_leases(&request, tokens.len()));
         for UndeliverableJob { id, token, failure } in std::mem::take(&mut builder.undeliverable) {
             self.change(Snapshot::default(), RequiredReads::jobs([id]), |changes| {
@@ -57,7 +64,7 @@ impl WriteTx<'_> {
         Ok(())
     }
 
-    /// Returns when the next parked job is due, or the next start under a rate.
+    /// Returns when the next parked job is due, or the next start under a rate, or a suspect may have company.
     fn next_ready(&self) -> Result<Option<Timestamp>, HubError> {
         let mut parked = self.db.prepare_cached(concat!(
             "SELECT available_at FROM job WHERE state = ",
@@ -65,20 +72,27 @@ impl WriteTx<'_> {
             " ORDER BY available_at LIMIT 1"
         ))?;
         let parked: Option<i64> = parked.query_row([], |row| row.get(0)).optional()?;
-        Ok(parked.into_iter().chain(self.next_rate_opening()?).min().map(Timestamp))
+        let others = [self.next_rate_opening()?, self.next_in_company()?];
+        Ok(parked.into_iter().chain(others.into_iter().flatten()).min().map(Timestamp))
     }
 
     /// Makes these rows Running under their new tokens, which are larger than those before.
-    fn start_leases(&mut self, jobs: &[(i64, i64)], worker: &str, lease_ms: u64) -> Result<(), HubError> {
+    fn start_leases(
+        &mut self,
+        jobs: &[(i64, i64)],
+        worker: &str,
+        is_isolated: bool,
+        lease_ms: u64,
+    ) -> Result<(), HubError> {
         let end = self.now.saturating_add(signed(lease_ms));
         let mut update = self.db.prepare_cached(concat!(
             "UPDATE job SET state = ",
             state_code!(Running),
-            ", token = ?2, lease_end = ?3, worker = ?4 WHERE id = ?1 AND state = ",
+            ", token = ?2, lease_end = ?3, worker = ?4, isolated = ?5 WHERE id = ?1 AND state = ",
             state_code!(Ready)
         ))?;
         for (id, token) in jobs {
-            if update.execute(params![id, token, end, worker])? != 1 {
+            if update.execute(params![id, token, end, worker, is_isolated])? != 1 {
                 return Err(HubError::damaged("a ready job has no row"));
             }
         }

@@ -8,7 +8,9 @@ use rusqlite::{Params, Row, params};
 use crate::error::HubError;
 use crate::jobs::columns::signed;
 use crate::jobs::instance::Location;
+use crate::jobs::leasing::isolation::{company_at, company_since, in_company, in_isolation};
 use crate::jobs::leasing::pick::{Order, Picked, ReadyJob, anti_starvation_share, select_ready, select_ready_in_order};
+use crate::jobs::state::state_code;
 use crate::sqlite::write_tx::WriteTx;
 
 impl WriteTx<'_> {
@@ -30,7 +32,8 @@ impl WriteTx<'_> {
 
     /// Returns the ready jobs of a scope that are under no rate.
     fn ready(&self, scope: &str, order: Order, limit: usize) -> Result<Vec<ReadyJob>, HubError> {
-        self.ready_jobs(select_ready_in_order!(order, "?"), params![scope, signed(limit as u64)])
+        let since = company_since(self.now);
+        self.ready_jobs(select_ready_in_order!(order, "?"), params![scope, signed(limit as u64), since])
     }
 
     /// Returns the oldest jobs of the priority that would be served last, in the scope that would be served last.
@@ -41,10 +44,63 @@ impl WriteTx<'_> {
         let order = Order::from_request(request).reversed();
         for scope in order.scopes(request) {
             let Some(job) = self.ready(scope, order, 1)?.pop() else { continue };
-            let sql = select_ready!("rate = 0 AND scope = ?1 AND priority = ?2 ORDER BY id LIMIT ?3");
-            return self.ready_jobs(sql, params![scope, job.priority, signed(count as u64)]);
+            let sql = select_ready!(
+                "rate = 0 AND scope = ?1 AND priority = ?2 AND ",
+                in_company!("?4"),
+                " ORDER BY id LIMIT ?3"
+            );
+            let (limit, since) = (signed(count as u64), company_since(self.now));
+            return self.ready_jobs(sql, params![scope, job.priority, limit, since]);
         }
         Ok(Vec::new())
+    }
+
+    /// Returns a suspect to lease alone, if the worker holds no job.
+    pub(super) fn pick_isolated(&self, request: &LeaseRequest) -> Result<Option<ReadyJob>, HubError> {
+        let suspect = match self.suspect(request)? {
+            Some(suspect) if request.count > 0 => suspect,
+            _ => return Ok(None),
+        };
+        let mut select = self.db.prepare_cached(concat!(
+            "SELECT 1 FROM job WHERE state = ",
+            state_code!(Running),
+            " AND worker = ?1 LIMIT 1"
+        ))?;
+        Ok((!select.exists([&request.worker])?).then_some(suspect))
+    }
+
+    /// Returns the first job to lease alone, those that have been alone before it first.
+    fn suspect(&self, request: &LeaseRequest) -> Result<Option<ReadyJob>, HubError> {
+        for scope in Order::from_request(request).scopes(request) {
+            let sql = select_ready!("scope = ?1 AND ", in_isolation!("?2"), " ORDER BY releases DESC, id LIMIT 1");
+            let suspect = self.ready_jobs(sql, params![scope, company_since(self.now)])?.pop();
+            if suspect.is_some() {
+                return Ok(suspect);
+            }
+        }
+        Ok(None)
+    }
+
+    /// Returns whether a worker holds a job that is to stay alone.
+    pub(super) fn holds_isolated(&self, worker: &str) -> Result<bool, HubError> {
+        let mut select = self.db.prepare_cached(concat!(
+            "SELECT 1 FROM job WHERE state = ",
+            state_code!(Running),
+            " AND isolated = 1 AND worker = ?1 LIMIT 1"
+        ))?;
+        Ok(select.exists([worker])?)
+    }
+
+    /// Returns when the next suspect may be leased together with others.
+    pub(super) fn next_in_company(&self) -> Result<Option<i64>, HubError> {
+        let mut select = self.db.prepare_cached(concat!(
+            "SELECT min(available_at) FROM job WHERE state = ",
+            state_code!(Ready),
+            " AND ",
+            in_isolation!("?1")
+        ))?;
+        let ready_at: Option<i64> = select.query_row([company_since(self.now)], |row| row.get(0))?;
+        Ok(ready_at.map(|ready_at| company_at(ready_at).0))
     }
 
     /// Runs a query for the columns of [`select_ready!`].

@@ -22,11 +22,12 @@ impl WriteTx<'_> {
         Ok(ids.collect::<Result<_, _>>()?)
     }
 
-    /// Returns the database's identity and all its runs.
+    /// Returns the database's identity, all its runs, and the ids under which the code of pipelines was uploaded.
     pub(in crate::sqlite) fn gc_roots(&self) -> Result<Collection, HubError> {
         let database = self.identity()?;
         let mut select = self.db.prepare_cached("SELECT id FROM run")?;
-        let runs = select.query_map([], |row| row.get(0).map(run_id))?.collect::<Result<_, _>>()?;
+        let mut runs: Vec<_> = select.query_map([], |row| row.get(0).map(run_id))?.collect::<Result<_, _>>()?;
+        runs.extend(self.uploads()?);
         Ok(Collection { database, runs })
     }
 

@@ -3,15 +3,16 @@
 use std::ops::RangeInclusive;
 use std::sync::LazyLock;
 
-use bue_model::wire::{RunView, StepView};
+use bue_model::wire::{JobCounts, MAX_STEP_VIEWS, RunView, StepView};
 use bue_model::{RunId, RunState, Timestamp};
 use rusqlite::{OptionalExtension, Params, Row, params};
 
 use crate::error::HubError;
-use crate::jobs::columns::{run_id, unsigned};
+use crate::jobs::columns::{run_id, signed, unsigned};
 use crate::jobs::counts::step_counts::StepCounts;
 use crate::jobs::counts::tally::{MAX_RUNS, Tally};
 use crate::jobs::state::run_state_to_code;
+use crate::jobs::views::run_summary::RunSummary;
 use crate::sqlite::state::run_state;
 use crate::sqlite::write_tx::WriteTx;
 
@@ -23,15 +24,17 @@ macro_rules! select_runs {
 }
 
 /// The counts of a run's steps, in order.
-static SELECT_COUNTS: LazyLock<String> =
-    LazyLock::new(|| format!("SELECT {} FROM step_count WHERE run = ?1 ORDER BY step", StepCounts::COLUMNS.join(", ")));
+static SELECT_COUNTS: LazyLock<String> = LazyLock::new(|| {
+    format!("SELECT {} FROM step_count WHERE run = ?1 ORDER BY step LIMIT ?2", StepCounts::COLUMNS.join(", "))
+});
 
 impl WriteTx<'_> {
     /// Returns the view of a run.
     pub(in crate::sqlite) fn run_view(&mut self, id: RunId) -> Result<Option<RunView>, HubError> {
         let mut select = self.db.prepare_cached(select_runs!("WHERE id = ?1"))?;
         let Some((key, view)) = select.query_row([id.0.as_bytes()], read_run).optional()? else { return Ok(None) };
-        Ok(Some(RunView { steps: self.step_views(key)?, ..view }))
+        let view = self.summarized(key, view)?;
+        Ok(Some(RunView { steps: self.step_views(key, MAX_STEP_VIEWS)?, ..view }))
     }
 
     /// Returns the views of the latest runs, newest first.
@@ -53,14 +56,32 @@ impl WriteTx<'_> {
     fn select_runs(&mut self, sql: &str, params: impl Params) -> Result<Vec<RunView>, HubError> {
         let mut select = self.db.prepare_cached(sql)?;
         let runs: Vec<_> = select.query_map(params, read_run)?.collect::<Result<_, _>>()?;
-        runs.into_iter().map(|(key, view)| Ok(RunView { steps: self.step_views(key)?, ..view })).collect()
+        runs.into_iter().map(|(key, view)| self.summarized(key, view)).collect()
     }
 
-    fn step_views(&mut self, key: i64) -> Result<Vec<StepView>, HubError> {
-        let run = self.run(key)?;
+    /// Adds the sums over a run's steps.
+    fn summarized(&mut self, key: i64, view: RunView) -> Result<RunView, HubError> {
+        let version = signed(view.version);
+        if let Some(summary) = self.state.runs.summary(key, version) {
+            return Ok(summary.add_to(view));
+        }
+        let (run, counts) = (self.run(key)?, self.step_counts(key, usize::MAX)?);
+        let summary = RunSummary::new(counts.into_iter().zip(&run.graph.steps));
+        let view = summary.add_to(view);
+        self.state.runs.insert_summary(key, version, summary);
+        Ok(view)
+    }
+
+    /// Returns the counts of a run's first steps.
+    fn step_counts(&self, key: i64, limit: usize) -> Result<Vec<StepCounts>, HubError> {
         let mut select = self.db.prepare_cached(&SELECT_COUNTS)?;
-        let counts: Vec<StepCounts> =
-            select.query_map([key], |row| StepCounts::read(|column| row.get(column)))?.collect::<Result<_, _>>()?;
+        let counts =
+            select.query_map(params![key, signed(limit as u64)], |row| StepCounts::read(|column| row.get(column)))?;
+        Ok(counts.collect::<Result<_, _>>()?)
+    }
+
+    fn step_views(&mut self, key: i64, limit: usize) -> Result<Vec<StepView>, HubError> {
+        let (run, counts) = (self.run(key)?, self.step_counts(key, limit)?);
         Ok(counts.into_iter().zip(&run.graph.steps).map(|(counts, step)| counts.into_view(step)).collect())
     }
 
@@ -74,7 +95,7 @@ impl WriteTx<'_> {
         let mut tally = Tally { open_runs, ..Tally::default() };
         for key in keys {
             let run = self.run(key)?;
-            let steps = self.step_views(key)?;
+            let steps = self.step_views(key, usize::MAX)?;
             steps.iter().zip(&run.graph.steps).for_each(|(view, step)| tally.add(&step.settings.scope, view));
         }
         Ok(tally)
@@ -90,6 +111,8 @@ fn read_run(row: &Row<'_>) -> rusqlite::Result<(i64, RunView)> {
         created_at: Timestamp(row.get(4)?),
         finished_at: row.get::<_, Option<i64>>(5)?.map(Timestamp),
         version: unsigned(row.get(6)?),
+        counts: JobCounts::default(),
+        step_count: 0,
         steps: Vec::new(),
         now: Timestamp(0),
         eta: None,

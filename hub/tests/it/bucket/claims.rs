@@ -46,6 +46,13 @@ pub(super) async fn a_missing_blob_is_reported_as_missing(bucket: TestBucket) {
         matches!(&missing, ClientError::Refused { status: 404, code, .. } if code == "blob_not_found"),
         "{missing}"
     );
+    expect_no_reference(&bucket);
+}
+
+/// A reference to nothing would be a file for each request, until a collection.
+fn expect_no_reference(bucket: &TestBucket) {
+    let names = bucket.names();
+    assert!(!names.iter().any(|name| name.starts_with("refs")), "{names:?}");
 }
 
 pub(super) async fn a_blob_under_a_wrong_hash_is_not_kept(bucket: TestBucket) {
@@ -58,6 +65,7 @@ pub(super) async fn a_blob_under_a_wrong_hash_is_not_kept(bucket: TestBucket) {
             assert_eq!(bucket.request("GET", &format!("/v1/blobs/{hash}"), b"").await.status, 404);
             // when the response arrives, nothing is left
             assert_eq!(bucket.unfinished_uploads(), 0);
+            expect_no_reference(&bucket);
         }
     }
 }

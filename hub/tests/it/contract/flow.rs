@@ -31,7 +31,7 @@ pub(crate) async fn the_same_argument_twice_is_passed_twice(mut world: World) {
     let mut script = Script::new();
     let a = Input::Node(script.call(&["a"], &[]));
     let b = Input::Node(script.call(&["b"], &[]));
-    script.call(&["c"], &[a, b, a]);
+    script.call(&["c"], &[a.clone(), b, a]);
     world.submit(script).await;
     for held in world.lease(2).await {
         let name = held.name().to_owned();

@@ -1,8 +1,8 @@
 //! Leases expire, tokens grow, and stale reports change nothing.
 
 use bue_hub::LEASE_MS;
-use bue_model::wire::{Report, Verdict};
-use bue_model::{JobState, Outcome, RunState};
+use bue_model::wire::{LeaseRequest, Report, Verdict};
+use bue_model::{JobState, Outcome, RunState, Timestamp};
 
 use crate::script::Script;
 use crate::world::{LeasedJob, RESET, World, completed, failed};
@@ -16,7 +16,7 @@ fn one_step() -> Script {
 }
 
 fn released() -> Outcome {
-    Outcome::Released { reason: "the sandbox host died".into() }
+    Outcome::Released { reason: "the sandbox host died".into(), alone: false }
 }
 
 pub(crate) async fn a_stale_token_changes_nothing(mut world: World) {
@@ -138,6 +138,89 @@ pub(crate) async fn five_expired_leases_fail_a_job(mut world: World) {
     }
     assert_eq!(world.state(run).await, RunState::Failed);
     assert!(world.page(run).await.failed[0].failure.message.contains("w1"));
+}
+
+/// Two jobs, of which each worker that holds the first one dies.
+fn killer_and_innocent() -> Script {
+    let mut script = Script::new();
+    script.call(&["killer"], &[]);
+    script.call(&["innocent"], &[]);
+    script
+}
+
+pub(crate) async fn the_neighbour_of_a_job_that_kills_its_workers_completes(mut world: World) {
+    let run = world.submit(killer_and_innocent()).await;
+    let mut deaths = 0;
+    while world.state(run).await == RunState::Running {
+        let held = world.lease(10).await;
+        assert!(!held.is_empty(), "a worker that starts again gets a job at once");
+        if held.iter().any(|held| held.name() == "killer") {
+            deaths += 1;
+            world.now += LEASE;
+            world.reap().await;
+        } else {
+            world.report_accepted(&held[0], completed("1")).await;
+        }
+    }
+    assert_eq!(deaths, bue_hub::MAX_RELEASES);
+    assert_eq!(world.step(run, "innocent").await.completed, 1);
+    let page = world.page(run).await;
+    assert_eq!(page.failed.iter().map(|failed| failed.step.as_str()).collect::<Vec<_>>(), ["killer"]);
+}
+
+pub(crate) async fn a_host_that_dies_with_several_steps_fails_none_of_them(mut world: World) {
+    let run = world.submit(killer_and_innocent()).await;
+    for _ in 0..2 * bue_hub::MAX_RELEASES {
+        // a worker that always holds something else, so that nothing is ever alone there
+        world.submit(one_step()).await;
+        for held in world.lease(10).await.iter().filter(|held| held.name() != "a") {
+            world.report_accepted(held, released()).await;
+        }
+        world.now += bue_hub::ISOLATION_MS as i64;
+    }
+    assert_eq!(world.state(run).await, RunState::Running);
+    let alone = Outcome::Released { reason: "the sandbox host died".into(), alone: true };
+    for _ in bue_hub::SUSPECT_RELEASES..bue_hub::MAX_RELEASES {
+        for held in world.lease(10).await.iter().filter(|held| held.name() == "killer") {
+            world.report_accepted(held, alone.clone()).await;
+        }
+        world.now += bue_hub::ISOLATION_MS as i64;
+    }
+    let page = world.page(run).await;
+    assert_eq!(page.failed.iter().map(|failed| failed.step.as_str()).collect::<Vec<_>>(), ["killer"]);
+}
+
+fn second_worker(world: &World) -> LeaseRequest {
+    LeaseRequest { worker: "w2".into(), ..world.request(1) }
+}
+
+pub(crate) async fn a_suspect_is_leased_alone(mut world: World) {
+    world.submit(one_step()).await;
+    for _ in 0..bue_hub::SUSPECT_RELEASES {
+        world.lease_and_report("a", released()).await;
+    }
+    let mut other = Script::new();
+    other.call(&["other"], &[]);
+    other.call(&["third"], &[]);
+    other.set("other", |settings| settings.priority = 1);
+    world.submit(other).await;
+    // before all others, whatever their priority, and without company
+    let suspect = world.lease_named("a").await;
+    world.expect_nothing_ready().await;
+    // other workers get what is ready
+    let leased = world.store.lease(world.time(), second_worker(&world)).await.expect("leases");
+    assert_eq!(leased.batch.steps[0].name, "other");
+    world.report_accepted(&suspect, released()).await;
+    // the second worker holds a job, so it gets others and not the suspect
+    let leased = world.store.lease(world.time(), second_worker(&world)).await.expect("leases");
+    assert_eq!(leased.batch.steps[0].name, "third");
+    let leased = world.store.lease(world.time(), second_worker(&world)).await.expect("leases");
+    assert!(leased.batch.leases.is_empty());
+    let in_company = world.now + bue_hub::ISOLATION_MS as i64;
+    assert_eq!(leased.next_at, Some(Timestamp(in_company)));
+    world.now = in_company;
+    let leased = world.store.lease(world.time(), second_worker(&world)).await.expect("leases");
+    assert_eq!(leased.batch.steps[0].name, "a");
 }
 
 pub(crate) async fn tokens_grow_across_a_reset(mut world: World) {

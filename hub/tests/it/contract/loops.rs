@@ -1,6 +1,7 @@
 //! Fan-outs: an independent round for each element, instantiated when the window has room.
 
 use std::collections::BTreeMap;
+use std::slice;
 
 use bue_model::job::Hints;
 use bue_model::{Chunk, Input, JobState, Outcome, RunState, ValueRef};
@@ -86,9 +87,9 @@ pub(crate) async fn loops_nest(mut world: World) {
     let mut script = Script::new();
     let outer = script.call(&["outer"], &[]);
     script.each(outer, |script, x| {
-        let inner = script.call(&["inner"], &[x]);
+        let inner = script.call(&["inner"], slice::from_ref(&x));
         script.each(inner, |script, y| {
-            let third = script.call(&["third"], &[x, y]);
+            let third = script.call(&["third"], &[x.clone(), y.clone()]);
             script.each(third, |script, z| script.call(&["leaf"], &[z, y, x]));
         });
     });
@@ -114,8 +115,8 @@ pub(crate) async fn loops_nest(mut world: World) {
 pub(crate) async fn a_body_sees_values_from_outside(mut world: World) {
     let mut script = Script::new();
     let early = Input::Node(script.call(&["early"], &[]));
-    let source = script.call(&["source"], &[early]);
-    let late = Input::Node(script.call(&["late"], &[early]));
+    let source = script.call(&["source"], slice::from_ref(&early));
+    let late = Input::Node(script.call(&["late"], slice::from_ref(&early)));
     script.each(source, |script, x| {
         let a = Input::Node(script.call(&["a"], &[early, x]));
         script.call(&["b"], &[late, a]);
@@ -264,7 +265,7 @@ pub(crate) async fn a_cancellation_in_a_round_leaves_the_others_alone(mut world:
     let mut script = Script::new();
     let source = script.call(&["source"], &[]);
     script.each(source, |script, x| {
-        let a = Input::Node(script.call(&["a", "b"], &[x]));
+        let a = Input::Node(script.call(&["a", "b"], slice::from_ref(&x)));
         script.call(&["after"], &[a]);
         script.call(&["other"], &[x]);
     });

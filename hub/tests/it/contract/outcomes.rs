@@ -49,6 +49,21 @@ pub(crate) async fn a_retry_waits_as_long_as_the_failure_asks_for(mut world: Wor
     assert_eq!(wait(&mut world).await, 12_345);
 }
 
+pub(crate) async fn a_retry_waits_as_long_as_its_step_says(mut world: World) {
+    let mut script = Script::new();
+    script.call(&["a"], &[]);
+    script.set("a", |settings| {
+        settings.retries = 2;
+        settings.retry_delay_ms = Some((60_000, 90_000));
+    });
+    world.submit(script).await;
+    for (floor, most) in [(60_000, 75_000), (90_000, 112_500)] {
+        world.lease_and_report("a", failed("no luck")).await;
+        let waited = wait(&mut world).await;
+        assert!((floor..=most).contains(&waited), "{waited}");
+    }
+}
+
 pub(crate) async fn dependants_of_a_failed_job_stay_blocked_and_name_it(mut world: World) {
     let mut script = Script::new();
     let a = script.call(&["a"], &[]);

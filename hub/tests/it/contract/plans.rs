@@ -1,11 +1,12 @@
 //! Plans come from outside: an inconsistent one is refused, and leaves nothing behind.
 
 use bue_hub::{HubError, PlanError};
+use bue_model::job::INLINE_LIMIT;
 use bue_model::plan::Rate;
-use bue_model::{CallIndex, Input, Node, NodeId, Plan, StepIndex};
+use bue_model::{CallIndex, Input, Node, NodeId, ParamIndex, Plan, StepIndex};
 
 use crate::script::{Script, submission};
-use crate::world::World;
+use crate::world::{World, completed};
 
 /// Turns a good plan into a bad one.
 type Corrupt = fn(&mut Plan);
@@ -40,13 +41,31 @@ fn inner(plan: &mut Plan) -> &mut bue_model::JobNode {
     }
 }
 
+pub(crate) async fn a_value_of_the_script_is_an_argument(mut world: World) {
+    let mut script = Script::new();
+    let fixed = Input::Literal("fixed".into());
+    let a = script.call(&["a"], &[fixed.clone(), fixed.clone()]);
+    script.call(&["b", "c"], &[Input::Node(a), fixed]);
+    world.submit(script).await;
+    let held = world.lease_and_report("a", completed("1")).await;
+    assert_eq!(held.arguments(), ["fixed", "fixed"]);
+    let held = world.lease_and_report("b", completed("2")).await;
+    assert_eq!(held.arguments(), ["1", "fixed"]);
+    let held = world.lease_and_report("c", completed("3")).await;
+    assert_eq!(held.arguments(), ["2"]);
+}
+
 pub(crate) async fn a_bad_plan_is_refused_and_leaves_nothing(world: World) {
     let corrupted: Vec<(&str, Corrupt)> = vec![
-        ("another version", |plan| plan.version = 2),
+        ("another version", |plan| plan.version = 3),
         ("no such step", |plan| job(plan, 0).step = StepIndex(99)),
         ("no such call", |plan| job(plan, 0).call = CallIndex(99)),
         ("no such node", |plan| job(plan, 0).inputs = vec![Input::Node(NodeId(99))]),
         ("itself", |plan| job(plan, 0).inputs = vec![Input::Node(NodeId(0))]),
+        ("a value that is too long", |plan| {
+            job(plan, 0).inputs = vec![Input::Literal(vec![0; INLINE_LIMIT + 1].into())];
+        }),
+        ("a parameter", |plan| job(plan, 0).inputs = vec![Input::Param(ParamIndex(0))]),
         ("a later node", |plan| job(plan, 0).inputs = vec![Input::Node(NodeId(2))]),
         ("a job in the middle of another call", |plan| job(plan, 2).inputs = vec![Input::Node(NodeId(0))]),
         ("into a loop from outside", |plan| {

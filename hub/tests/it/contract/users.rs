@@ -1,8 +1,10 @@
 //! What users request, and what they see.
 
-use bue_hub::{HubError, ScopeTally, Tally};
+use std::collections::BTreeMap;
+
+use bue_hub::{HubError, LEASE_MS, Tally};
 use bue_model::job::INLINE_LIMIT;
-use bue_model::wire::{NoValue, Report, ResultCursor, RoundValue, Verdict};
+use bue_model::wire::{JobCounts, NoValue, Report, ResultCursor, RoundValue, Verdict};
 use bue_model::{ArgumentSummary, Input, JobId, JobState, Outcome, Round, RunId, RunState, Timestamp};
 use uuid::Uuid;
 
@@ -176,7 +178,7 @@ pub(crate) async fn a_reset_cancels_in_every_round(mut world: World) {
     let source = script.call(&["source"], &[]);
     script.each(source, |script, x| {
         script.call(&["ok"], &[x]);
-        let c = script.call(&["c"], &[a, b]);
+        let c = script.call(&["c"], &[a.clone(), b.clone()]);
         script.call(&["d"], &[Input::Node(c)]);
         script.call(&["e"], &[b, a]);
     });
@@ -272,6 +274,33 @@ pub(crate) async fn runs_are_listed_newest_first(mut world: World) {
     runs.reverse();
     let listed: Vec<RunId> = world.store.runs(3).await.expect("runs").into_iter().map(|run| run.id).collect();
     assert_eq!(listed, runs[..3]);
+}
+
+pub(crate) async fn a_list_of_runs_is_short_whatever_their_plans(mut world: World) {
+    let mut script = Script::new();
+    let names: Vec<String> = (0..1_100).map(|number| format!("{number:04}{}", "x".repeat(900))).collect();
+    for name in &names {
+        script.call(&[name], &[]);
+    }
+    let run = world.submit(script).await;
+    let held = world.lease_one_of(2).await;
+    world.report_accepted(&held, completed("1")).await;
+    let counts = JobCounts { available: 1_098, running: 1, completed: 1, ..JobCounts::default() };
+    for _ in 0..2 {
+        let list = world.store.runs(100).await.expect("runs");
+        assert_eq!((list[0].id, list[0].counts, list[0].step_count), (run, counts, 1_100));
+        assert!(list[0].steps.is_empty() && list[0].unserved.is_empty(), "one of the scope's jobs runs");
+        assert!(serde_json::to_string(&list).expect("JSON").len() < 1_000);
+    }
+    let view = world.view(run).await;
+    assert_eq!((view.counts, view.step_count), (counts, 1_100));
+    let shown: Vec<&str> = view.steps.iter().map(|step| step.name.as_str()).collect();
+    assert_eq!(shown, names[..1_000]);
+    world.now += LEASE_MS as i64;
+    world.reap().await;
+    let list = world.store.runs_in(run..=run, 1).await.expect("runs");
+    assert_eq!((list[0].counts.running, list[0].unserved[0].jobs), (0, 1_099));
+    assert!(serde_json::to_string(&list).expect("JSON").len() < 5_000);
 }
 
 pub(crate) async fn the_log_of_the_last_attempt_is_kept(mut world: World) {
@@ -573,7 +602,7 @@ pub(crate) async fn why_shows_the_state_of_a_job(mut world: World) {
     world.submit(script).await;
     let held = world.lease_one().await;
     let job = held.job();
-    let lease = i64::try_from(bue_hub::LEASE_MS).expect("small");
+    let lease = i64::try_from(LEASE_MS).expect("small");
     let end = |why: &bue_model::wire::WhyView| why.lease_ends_at.map(|end| end.0);
     let why = world.store.why(job).await.expect("an answer").expect("the job");
     assert_eq!((end(&why), why.parents.len()), (Some(world.now + lease), 0));
@@ -586,7 +615,7 @@ pub(crate) async fn why_shows_the_state_of_a_job(mut world: World) {
     assert_eq!((why.pendings, end(&why), why.job.state), (1, None, JobState::Available));
     world.now = why.job.available_at.0;
     let held = world.lease_one().await;
-    world.report_accepted(&held, Outcome::Released { reason: "test".into() }).await;
+    world.report_accepted(&held, Outcome::Released { reason: "test".into(), alone: false }).await;
     assert_eq!(world.store.why(job).await.expect("an answer").expect("the job").releases, 1);
     world.lease_and_report("a", failed("no")).await;
     world.now += 100_000_000;
@@ -647,12 +676,17 @@ pub(crate) async fn jobs_of_open_runs_are_counted_by_scope(mut world: World) {
     let held = world.lease(1).await.remove(0);
     world.report(&held, completed("1")).await;
     let tally = world.store.tally().await.expect("a tally");
-    let all = ScopeTally { blocked: 1, available: 2, completed: 1, ..ScopeTally::default() };
-    let small = ScopeTally { available: 2, ..ScopeTally::default() };
-    assert_eq!(tally.scopes, [("default".to_owned(), all), ("small".to_owned(), small)].into());
+    let scope = |name: &str, counts: &[(JobState, u64)]| {
+        let mut all: BTreeMap<JobState, u64> = JobState::ALL.into_iter().map(|state| (state, 0)).collect();
+        all.extend(counts.iter().copied());
+        (name.to_owned(), all)
+    };
+    let all = [(JobState::Blocked, 1), (JobState::Available, 2), (JobState::Completed, 1)];
+    let scopes = [scope("default", &all), scope("small", &[(JobState::Available, 2)])];
+    assert_eq!(tally.scopes, scopes.into());
     assert_eq!(tally.open_runs, 2);
     world.store.cancel_run(world.time(), held.lease.run).await.expect("cancelled");
     let tally = world.store.tally().await.expect("a tally");
-    let rest = ScopeTally { blocked: 1, available: 1, ..ScopeTally::default() };
+    let (_, rest) = scope("default", &[(JobState::Blocked, 1), (JobState::Available, 1)]);
     assert_eq!((tally.open_runs, tally.scopes.get("default")), (1, Some(&rest)));
 }

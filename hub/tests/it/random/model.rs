@@ -57,6 +57,8 @@ pub(super) struct Model {
     pub(super) is_cancelled: bool,
     attempts: BTreeMap<Key, u32>,
     releases: BTreeMap<Key, u32>,
+    /// When each job was released last.
+    released_at: BTreeMap<Key, i64>,
     /// Of calls, by their first jobs.
     resets: BTreeMap<Key, u32>,
 }
@@ -73,6 +75,7 @@ impl Model {
             is_cancelled: false,
             attempts: BTreeMap::new(),
             releases: BTreeMap::new(),
+            released_at: BTreeMap::new(),
             resets: BTreeMap::new(),
             plan: plan.clone(),
         };
@@ -176,7 +179,7 @@ impl Model {
     fn parents(&self, key: &Key) -> impl Iterator<Item = Key> {
         let nodes = self.jobs[&key.0].inputs.iter().filter_map(|input| match input {
             Input::Node(node) | Input::Gather(node) => Some(node.0),
-            Input::Loop(_) => None,
+            Input::Loop(_) | Input::Literal(_) | Input::Param(_) => None,
         });
         nodes.map(|node| self.seen_from(&key.1, node))
     }

@@ -30,6 +30,8 @@ pub(crate) type StoreFactory = Box<dyn Fn() -> BoxFuture<'static, Arc<dyn JobSto
 struct Holding {
     held: LeasedJob,
     end: i64,
+    /// Whether the worker holds no other job until this one ends.
+    isolated: bool,
 }
 
 /// A lease that has ended: what was reported under it, and whether the report was accepted.

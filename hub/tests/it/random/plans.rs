@@ -1,6 +1,7 @@
 //! Random plans: calls, loops, nested loops, and gathered lists.
 
 use bue_model::{Input, NodeId, Plan};
+use bytes::Bytes;
 use proptest::prelude::{BoxedStrategy, Just, Strategy, any, prop, prop_oneof};
 
 use crate::script::Script;
@@ -47,7 +48,8 @@ fn part(depth: u32) -> BoxedStrategy<Part> {
 /// Returns the plan. Every job has a step named after its node.
 pub(super) fn write(parts: &[Part]) -> Plan {
     let mut script = Script::new();
-    write_block(&mut script, parts, &[], None);
+    let fixed = Input::Literal(Bytes::from_static(b"fixed"));
+    write_block(&mut script, parts, &[fixed], None);
     let mut plan = script.plan();
     for step in &mut plan.steps {
         step.settings.retries = retries(number_of(&step.name));
@@ -61,11 +63,11 @@ pub(super) fn number_of(step: &str) -> u32 {
 }
 
 /// The last job of the block. In a loop, the first argument of every call is the element, which identifies the round.
-fn write_block(script: &mut Script, parts: &[Part], around: &[Input], element: Option<Input>) -> NodeId {
+fn write_block(script: &mut Script, parts: &[Part], around: &[Input], element: Option<&Input>) -> NodeId {
     let (mut known, mut sources, mut last) = (around.to_vec(), Vec::new(), NodeId(0));
     for part in parts {
         let (Part::Call { uses, .. } | Part::Loop { uses, .. }) = part;
-        let inputs: Vec<Input> = element.into_iter().chain(choose(&known, uses)).collect();
+        let inputs: Vec<Input> = element.cloned().into_iter().chain(choose(&known, uses)).collect();
         match part {
             Part::Call { len, .. } => {
                 last = script.call_of(*len, &inputs);
@@ -78,8 +80,8 @@ fn write_block(script: &mut Script, parts: &[Part], around: &[Input], element: O
                     known.push(Input::Node(last));
                     last
                 });
-                let around = [&known[..], element.as_slice()].concat();
-                let write_body = |script: &mut Script, x| write_block(script, body, &around, Some(x));
+                let around: Vec<Input> = known.iter().chain(element).cloned().collect();
+                let write_body = |script: &mut Script, x| write_block(script, body, &around, Some(&x));
                 if *gathers {
                     known.push(script.gather_of(source, write_body));
                 } else {
@@ -92,5 +94,5 @@ fn write_block(script: &mut Script, parts: &[Part], around: &[Input], element: O
 }
 
 fn choose(known: &[Input], uses: &[usize]) -> Vec<Input> {
-    uses.iter().filter_map(|use_| known.get(use_ % known.len().max(1)).copied()).collect()
+    uses.iter().filter_map(|use_| known.get(use_ % known.len().max(1)).cloned()).collect()
 }

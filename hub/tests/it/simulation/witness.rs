@@ -11,7 +11,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::Thread;
 
-use bue_hub::{HubError, JobStore, LeaseAnswer, LeaseKey, Notifications, ReapedJobs, SqliteStore, StoreFuture, Tally};
+use bue_hub::{
+    HubError, Invocation, JobStore, LeaseAnswer, LeaseKey, Notifications, ReapedJobs, RunnableVersion, SqliteStore,
+    StoreFuture, Tally,
+};
+use bue_model::pipeline::{PipelineSummary, PipelineView, Publication, Published};
 use bue_model::wire::{
     Changed, Collection, Heartbeat, HeartbeatAnswer, JobPage, JobQuery, JobView, Lease, LeaseBatch, LeaseRequest,
     ReportBatch, ResultCursor, ResultPage, RunView, Submission, Verdict, WhyView,
@@ -101,6 +105,30 @@ fn wait<T>(answer: StoreFuture<'_, T>) -> Result<T, HubError> {
 impl JobStore for Witness {
     fn submit(&self, now: Timestamp, submission: Submission) -> StoreFuture<'_, RunId> {
         self.see(&format!("submit {}", submission.run), |store| store.submit(now, submission), |_, _| Ok(()))
+    }
+
+    fn publish(&self, now: Timestamp, name: String, publication: Publication) -> StoreFuture<'_, Published> {
+        self.see("publish", |store| store.publish(now, name, publication), |_, _| Ok(()))
+    }
+
+    fn unpublish(&self, name: String) -> StoreFuture<'_, ()> {
+        self.see("unpublish", |store| store.unpublish(name), |_, _| Ok(()))
+    }
+
+    fn pipelines(&self) -> StoreFuture<'_, Vec<PipelineSummary>> {
+        self.look(|store| store.pipelines())
+    }
+
+    fn pipeline(&self, name: String) -> StoreFuture<'_, Option<PipelineView>> {
+        self.look(|store| store.pipeline(name))
+    }
+
+    fn runnable(&self, name: String) -> StoreFuture<'_, Option<RunnableVersion>> {
+        self.look(|store| store.runnable(name))
+    }
+
+    fn invoke(&self, now: Timestamp, invocations: Vec<Invocation>) -> StoreFuture<'_, Vec<RunId>> {
+        self.see("invoke", |store| store.invoke(now, invocations), |_, _| Ok(()))
     }
 
     fn lease(&self, now: Timestamp, request: LeaseRequest) -> StoreFuture<'_, LeaseAnswer> {

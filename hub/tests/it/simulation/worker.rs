@@ -89,7 +89,7 @@ impl Worker {
             0 | 1 => PENDING,
             2 | 3 => failed("no"),
             4 => RESET,
-            5 => Outcome::Released { reason: "the sandbox died".into() },
+            5 => Outcome::Released { reason: "the sandbox died".into(), alone: false },
             _ if step == "source1" => list(4),
             _ => completed(&format!("{}:{}", lease.job, lease.token.number)),
         }

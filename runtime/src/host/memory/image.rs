@@ -8,22 +8,20 @@
 //! ```
 //! When a slot is released, [`pagemap`] reports its dirty pages. Their bytes are copied back from the image and the pages stay
 //! resident, so that the next step, which writes to the same pages, has no page faults: those were four fifths of the time of
-//! a trivial step. Without `PAGEMAP_SCAN`, or with too many dirty pages, they are discarded with `MADV_DONTNEED`.
+//! a trivial step. Without `PAGEMAP_SCAN`, or with too many dirty pages, they are discarded with `MADV_DONTNEED`. All images of
+//! modules share one budget of free slots, see [`free_slots`](crate::host::memory::free_slots).
 
 use core::ops::Range;
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock};
 
 use rustix::fs::{MemfdFlags, memfd_create};
 
+use crate::host::memory::free_slots::{FreeSlots, SlotBudget};
 use crate::host::memory::mapping::{PAGE, Reservation};
 use crate::host::memory::pagemap::{self, page_count};
-
-/// Maximum number of free slots of an image. More are unmapped, so that a peak of waiting steps does not keep its address
-/// space, of which each slot has four gigabytes.
-const MAX_FREE_SLOTS: usize = 64;
 
 /// Maximum number of free slots whose dirty pages stay resident. The slot released last is used first, so a few are enough
 /// for steps that follow each other; more would hold memory without use.
@@ -47,19 +45,11 @@ pub(crate) struct Image {
     layers: Vec<Layer>,
     /// Length in bytes, a multiple of the page size.
     len: usize,
-    /// The bits of the guest's globals, in the order of [`GuestCode`](crate::host::python::guest::GuestCode).
+    /// The bits of the guest's globals, in the order of [`GuestCode`](crate::host::guest::code::GuestCode).
     pub(crate) globals: Vec<u64>,
-    free_slots: Mutex<Vec<FreeSlot>>,
+    free_slots: FreeSlots,
     /// The image itself, mapped to copy from. It is never written to.
     view: OnceLock<Reservation>,
-}
-
-/// A released slot whose memory equals its image.
-#[derive(Debug)]
-struct FreeSlot {
-    slot: Reservation,
-    /// The number of its private pages that are resident.
-    resident_pages: usize,
 }
 
 /// Parts of an immutable file, each mapped at the same offset in memory.
@@ -75,18 +65,18 @@ pub(crate) type SharedImage = Arc<Image>;
 impl Image {
     /// An image without memory, in which the base image is created.
     pub(crate) fn blank() -> Self {
-        Self { layers: Vec::new(), len: 0, globals: Vec::new(), free_slots: Mutex::default(), view: OnceLock::new() }
+        Self::zeros(0, &SlotBudget::default())
     }
 
     /// An image of `len` zeros, a multiple of the page size.
-    pub(crate) fn zeros(len: usize) -> Self {
-        Self { len, ..Self::blank() }
+    pub(crate) fn zeros(len: usize, budget: &SlotBudget) -> Self {
+        Self { layers: Vec::new(), len, globals: Vec::new(), free_slots: budget.list(), view: OnceLock::new() }
     }
 
     /// An image whose memory is the first `len` bytes of an immutable file.
     pub(crate) fn from_file(file: File, len: usize, globals: Vec<u64>) -> Self {
         let layer = Layer { file: Arc::new(file), parts: core::iter::once(0..len).collect() };
-        Self { layers: vec![layer], len, globals, free_slots: Mutex::default(), view: OnceLock::new() }
+        Self { layers: vec![layer], len, globals, free_slots: SlotBudget::default().list(), view: OnceLock::new() }
     }
 
     /// An image of `memory`, which began as a copy of this image. Only the differences are stored.
@@ -98,7 +88,8 @@ impl Image {
         }
         let mut layers = self.layers.clone();
         layers.push(Layer { file: Arc::new(file), parts });
-        Ok(Self { layers, len: memory.len(), globals, free_slots: Mutex::default(), view: OnceLock::new() })
+        let free_slots = self.free_slots.budget().list();
+        Ok(Self { layers, len: memory.len(), globals, free_slots, view: OnceLock::new() })
     }
 
     /// Bytes of memory that an instance has from the start.
@@ -108,19 +99,14 @@ impl Image {
 
     /// Bytes of memory that only this image and its free slots hold.
     pub(crate) fn own_bytes(&self) -> usize {
-        let resident: usize = self.free_slots().iter().map(|free| free.resident_pages * PAGE).sum();
-        resident + self.layers.last().map_or(0, |layer| layer.parts.iter().map(Range::len).sum())
-    }
-
-    fn free_slots(&self) -> MutexGuard<'_, Vec<FreeSlot>> {
-        self.free_slots.lock().unwrap_or_else(PoisonError::into_inner)
+        self.free_slots.resident_bytes()
+            + self.layers.last().map_or(0, |layer| layer.parts.iter().map(Range::len).sum())
     }
 
     /// Returns a reservation of `total` bytes that begins with a private copy of this image.
     pub(crate) fn slot(&self, total: usize) -> io::Result<Reservation> {
-        let reused = self.free_slots().pop();
-        if let Some(free) = reused.filter(|free| free.slot.len() >= total) {
-            return Ok(free.slot);
+        if let Some(slot) = self.free_slots.pop().filter(|slot| slot.len() >= total) {
+            return Ok(slot);
         }
         self.map_slot(total)
     }
@@ -139,15 +125,14 @@ impl Image {
     /// Puts a slot whose first `accessible` bytes may have been written to on the free list.
     pub(crate) fn release(&self, mut slot: Reservation, accessible: usize) {
         let accessible = accessible.max(self.len);
-        let restored = match self.free_slots().len() {
+        let restored = match self.free_slots.len() {
             ..MAX_WARM_SLOTS => self.restore(&mut slot, accessible),
             _ => slot.discard(0..accessible).map(|()| 0),
         };
         let restored = restored.and_then(|pages| slot.protect(self.len..accessible).map(|()| pages));
-        let mut free_slots = self.free_slots();
         // a slot that cannot be restored is unmapped
-        if let (Ok(resident_pages), true) = (restored, free_slots.len() < MAX_FREE_SLOTS) {
-            free_slots.push(FreeSlot { slot, resident_pages });
+        if let Ok(resident_pages) = restored {
+            self.free_slots.push(slot, resident_pages);
         }
     }
 
@@ -297,7 +282,7 @@ mod tests {
             }
             image.release(slot, 4 * PAGE);
         }
-        assert_eq!(image.free_slots.lock().expect("not poisoned").len(), 1);
+        assert_eq!(image.free_slots.len(), 1);
     }
 
     #[test]
@@ -325,7 +310,7 @@ mod tests {
 
     #[test]
     fn zeros_are_an_image_too() {
-        let image = Image::zeros(3 * PAGE);
+        let image = Image::zeros(3 * PAGE, &SlotBudget::default());
         for _ in 0..3 {
             assert_eq!(shown(&image, 3), [0; 3]);
             let slot = image.slot(3 * PAGE).expect("a slot");

@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use wasmtime::{LinearMemory, MemoryCreator, MemoryType};
 
+use crate::host::memory::free_slots::SlotBudget;
 use crate::host::memory::image::{Image, SharedImage};
 use crate::host::memory::mapping::{Reservation, page_up};
 
@@ -51,6 +52,7 @@ unsafe impl MemoryCreator for MemoryPool {
 pub(crate) struct ZeroPool {
     /// An image of zeros for each size.
     images: Mutex<HashMap<usize, SharedImage>>,
+    budget: SlotBudget,
 }
 
 impl ZeroPool {
@@ -59,7 +61,7 @@ impl ZeroPool {
         if images.len() >= MAX_ZERO_IMAGES && !images.contains_key(&len) {
             images.clear();
         }
-        Arc::clone(images.entry(len).or_insert_with(|| Arc::new(Image::zeros(len))))
+        Arc::clone(images.entry(len).or_insert_with(|| Arc::new(Image::zeros(len, &self.budget))))
     }
 }
 

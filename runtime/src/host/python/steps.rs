@@ -2,30 +2,27 @@
 
 use std::cell::RefCell;
 use std::collections::HashMap;
-use std::fs::File;
 use std::path::Path;
 use std::rc::Rc;
 use std::sync::Arc;
 
 use bue_model::guest::{CallRequest, LoadReply, LoadRequest};
 use bue_model::{Answer, BlobHash, Bundle, Failure, FailureKind};
-use serde::Serialize;
-use serde::de::DeserializeOwned;
 use tokio::sync::{OnceCell, mpsc};
 
 use crate::error::RuntimeError;
 use crate::host::engine::GuestEngine;
+use crate::host::guest::code::{GuestCode, GuestFunction, Instance};
+use crate::host::guest::kind::GuestKind;
+use crate::host::guest::request::{check_image_size, checked, not_created, request};
 use crate::host::guest_failure;
-use crate::host::memory::image::{Image, SharedImage};
-use crate::host::python::guest::{GuestCode, GuestFunction, Instance};
+use crate::host::memory::image::SharedImage;
 use crate::host::state::StepState;
 use crate::host::step_context::StepContext;
 use crate::host::step_run::StepRun;
-use crate::host::values;
 use crate::host::waiting_steps::count_as_running;
 use crate::packages::mount::Mount;
-use crate::prepared::PreparedFiles;
-use crate::step::limits::Limits;
+use crate::prepared::GuestFiles;
 use crate::step::net_port::NetPort;
 use crate::step::task::{Items, Task};
 
@@ -33,6 +30,9 @@ use crate::step::task::{Items, Task};
 const MAX_CACHED_IMAGE_BYTES: usize = 512 << 20;
 /// Maximum number of cached module images. Each may keep dozens of slots, and address space is limited.
 const MAX_CACHED_IMAGES: usize = 128;
+
+/// What an image contains, for messages.
+const CONTENT: &str = "Python with the step's module";
 
 /// The number of runs of a module whose dirty pages are counted.
 const MAX_COUNTED_RUNS: u32 = 3;
@@ -57,32 +57,22 @@ pub(crate) struct PythonStep<'a> {
 }
 
 impl Python {
-    pub(crate) fn open(files: &PreparedFiles) -> Result<Self, RuntimeError> {
-        let engine = GuestEngine::new()?;
-        let clone = |file: &File| file.try_clone().map_err(RuntimeError::Memory);
-        // SAFETY: `PreparedFiles` are sealed memory whose MACs were checked, by this process or its parent.
-        let code = unsafe { GuestCode::load(engine, clone(&files.code)?)? };
-        let len =
-            usize::try_from(files.seal.len).map_err(|_| RuntimeError::Guest("map an image that large".to_owned()))?;
-        let base = Arc::new(Image::from_file(clone(&files.image)?, len, files.seal.globals.clone()));
-        Ok(Self { code, base, modules: RefCell::default() })
-    }
-
-    /// A guest is about to run: the epoch ticker must not sleep.
-    pub(crate) fn wake_ticker(&self) {
-        self.code.wake_ticker();
+    pub(crate) fn open(engine: Arc<GuestEngine>, files: &GuestFiles) -> Result<Self, RuntimeError> {
+        // SAFETY: `GuestFiles` are sealed memory whose MACs were checked, by this process or its parent.
+        let code = unsafe { GuestCode::load(engine, GuestKind::Python, files.code()?)? };
+        Ok(Self { code, base: files.image()?, modules: RefCell::default() })
     }
 
     /// Executes one step. Elements go to `items`, requests through `net`.
     pub(crate) async fn execute(&self, step: PythonStep<'_>, items: mpsc::Sender<Items>, net: NetPort) -> StepRun {
         let limits = &step.task.limits;
-        if let Err(failure) = check_image_size(&self.base, limits) {
+        if let Err(failure) = check_image_size(&self.base, CONTENT, limits) {
             return StepRun::failed(failure);
         }
         let module = self.modules.borrow_mut().get(step.key);
         let packages = match module.packages(step.packages) {
             Ok(packages) => packages,
-            Err(error) => return StepRun::failed(internal(&error)),
+            Err(error) => return StepRun::failed(not_created(&error)),
         };
         // a step that waits for another step to load the module waits for a core
         let loaded = count_as_running(module.image.get_or_try_init(|| self.load(step, packages.as_ref()))).await;
@@ -92,14 +82,14 @@ impl Python {
             Err(failure) => return StepRun::failed(failure),
         };
         self.modules.borrow_mut().evict_except(step.key);
-        if let Err(failure) = check_image_size(image, limits) {
+        if let Err(failure) = check_image_size(image, CONTENT, limits) {
             return StepRun::failed(failure);
         }
         let items = step.task.loop_text.as_ref().map(|_| items);
         let state = StepState::connected(step.context, packages.as_ref(), items, net);
         match self.code.instantiate(image, state).await {
             Ok(instance) => call(instance, step, module.counts_pages()).await,
-            Err(error) => StepRun::failed(internal(&error)),
+            Err(error) => StepRun::failed(not_created(&error)),
         }
     }
 
@@ -107,7 +97,7 @@ impl Python {
     async fn load(&self, step: PythonStep<'_>, packages: Option<&Mount>) -> Result<LoadResult, Failure> {
         let limits = &step.task.limits;
         let state = StepState::new(step.context, packages);
-        let mut instance = self.code.instantiate(&self.base, state).await.map_err(|error| internal(&error))?;
+        let mut instance = self.code.instantiate(&self.base, state).await.map_err(|error| not_created(&error))?;
         let load = LoadRequest { bundle: step.bundle.clone() };
         match request(&mut instance, GuestFunction::Load, &load).await? {
             LoadReply::Failed(failure) => {
@@ -119,18 +109,12 @@ impl Python {
                 }
             }
             LoadReply::Loaded => {
-                let (memory, globals) = instance.snapshot().map_err(|error| internal(&error))?;
+                let (memory, globals) = instance.snapshot().map_err(|error| not_created(&error))?;
                 let image = self.base.with_changes(memory, globals);
-                image.map(|image| Ok(Arc::new(image))).map_err(|error| internal(&error.into()))
+                image.map(|image| Ok(Arc::new(image))).map_err(|error| not_created(&error.into()))
             }
         }
     }
-}
-
-/// Checks that the image is within the step's memory limit.
-fn check_image_size(image: &Image, limits: &Limits) -> Result<(), Failure> {
-    let bytes = image.len() as u64;
-    if bytes > limits.memory_bytes { Err(guest_failure::image_too_large(bytes, limits)) } else { Ok(()) }
 }
 
 async fn call(mut instance: Instance<'_>, step: PythonStep<'_>, count_pages: bool) -> StepRun {
@@ -144,40 +128,15 @@ async fn call(mut instance: Instance<'_>, step: PythonStep<'_>, count_pages: boo
         loop_text: task.loop_text.clone(),
     };
     let answer = match request::<_, Answer>(&mut instance, GuestFunction::Call, &call).await {
-        Ok(answer) => check_answer(answer, &task.limits, instance.state().memory_refused),
+        Ok(answer) => {
+            let refused = instance.state().memory_refused;
+            let answer = checked(answer).unwrap_or_else(Answer::Failed);
+            guest_failure::name_memory_limit(answer, refused, &task.limits)
+        }
         Err(failure) => Answer::Failed(failure),
     };
     let dirty_pages = if count_pages { instance.dirty_pages() } else { None };
     StepRun { answer, memory_bytes: instance.memory_bytes(), dirty_pages }
-}
-
-fn check_answer(answer: Answer, limits: &Limits, memory_refused: bool) -> Answer {
-    match values::check_answer(&answer) {
-        Ok(()) => guest_failure::name_memory_limit(answer, memory_refused, limits),
-        Err(problem) => Answer::Failed(Failure::new(FailureKind::Trap, format!("The guest answered with {problem}"))),
-    }
-}
-
-/// Sends a request to the guest and decodes its reply.
-async fn request<Request: Serialize, Reply: DeserializeOwned>(
-    instance: &mut Instance<'_>,
-    function: GuestFunction,
-    request: &Request,
-) -> Result<Reply, Failure> {
-    let unreadable = |error| Failure::new(FailureKind::Trap, format!("The guest's answer cannot be read: {error}"));
-    let request = postcard::to_allocvec(request).map_err(unreadable)?;
-    let reply = match instance.request(function, &request).await {
-        Ok(reply) => reply,
-        Err(error) => {
-            let stack_exhausted = instance.is_stack_exhausted();
-            return Err(guest_failure::from_error(&error, instance.state(), stack_exhausted));
-        }
-    };
-    postcard::from_bytes(&reply).map_err(unreadable)
-}
-
-fn internal(error: &wasmtime::Error) -> Failure {
-    Failure::new(FailureKind::Internal, format!("The sandbox could not be created: {error:#}"))
 }
 
 /// The image of a module, or why it cannot be loaded.

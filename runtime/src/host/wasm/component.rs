@@ -6,6 +6,7 @@ use std::os::unix::fs::FileExt;
 use std::time::{Duration, Instant};
 
 use bue_model::job::{Hints, INLINE_LIMIT};
+use bue_model::text::truncate_bytes;
 use bue_model::{Answer, Failure, FailureKind};
 use wasmtime::component::{Component as Code, HasSelf, Linker};
 use wasmtime::{Engine, Store};
@@ -40,6 +41,8 @@ mod bindings {
 
 /// Limit of headers in bytes, as wasmtime counts them: with some overhead per field.
 const MAX_FIELD_BYTES: usize = 64 * 1024;
+/// Bytes of the text of a failure, which is read by people and stored in the hub.
+const MAX_FAILURE_TEXT: usize = 64 * 1024;
 /// At most one line of `progress` is printed per this time.
 const PROGRESS_INTERVAL: Duration = Duration::from_secs(1);
 
@@ -155,16 +158,10 @@ fn to_failure(failure: types::Failure) -> Failure {
         WitFailureKind::BadResult => FailureKind::BadResult,
         WitFailureKind::BadCode => FailureKind::BadCode,
     };
-    let (message, trace) = (truncate(failure.message), failure.trace.map(truncate));
+    let (mut message, mut trace) = (failure.message, failure.trace);
+    let texts = core::iter::once(&mut message).chain(trace.as_mut());
+    texts.for_each(|text| truncate_bytes(text, MAX_FAILURE_TEXT));
     Failure { kind, message, trace, retry_after_ms: failure.retry_after_ms }
-}
-
-/// Truncates the text of a failure, which is read by people and stored in the hub.
-fn truncate(mut text: String) -> String {
-    const MAX_BYTES: usize = 64 * 1024;
-    let end = (0..=MAX_BYTES.min(text.len())).rev().find(|end| text.is_char_boundary(*end)).unwrap_or(0);
-    text.truncate(end);
-    text
 }
 
 impl State {

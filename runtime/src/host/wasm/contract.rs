@@ -1,5 +1,6 @@
 //! What a compiled step must be. Checked when it is uploaded and again by the worker, before it is compiled.
 
+use bue_model::text::excerpt;
 use wasmparser::{Encoding, ExternalKind, FunctionBody, Parser, Payload, Validator, WasmFeatures};
 
 use crate::step::compiled_step::WasmKind;
@@ -130,7 +131,7 @@ fn check_header(bytes: &[u8]) -> Result<(), WasmProblem> {
 }
 
 fn unreadable<T>(error: &wasmparser::BinaryReaderError) -> Result<T, WasmProblem> {
-    let (message, at) = (error.message(), error.offset());
+    let (message, at) = (excerpt(error.message()), error.offset());
     problem(
         format!("it is not complete and valid WebAssembly: {message} (at byte {at})"),
         "build it again; unstable features (threads, exceptions, 64-bit memories) are not supported",
@@ -297,9 +298,8 @@ fn check_module_import(module: &str, name: &str) -> Result<(), WasmProblem> {
 }
 
 fn unknown_import<T>(name: &str) -> Result<T, WasmProblem> {
-    let name: String = name.chars().filter(|char| !char.is_control()).take(200).collect();
     problem(
-        format!("it imports `{name}`, which steps are not given"),
+        format!("it imports `{}`, which steps are not given", excerpt(name)),
         "steps may import WASI (preview 1 for commands, 0.2 for components) and bue:step, see docs/compiled-steps.md",
     )
 }

@@ -8,6 +8,7 @@ use bue_model::net::{NetError, NetErrorKind};
 use hyper_util::client::legacy;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 
+use crate::parent::egress::budget::NetBudget;
 use crate::parent::egress::connect::{Connector, Dialer};
 use crate::parent::egress::gate::{Gate, NetPolicy};
 use crate::parent::egress::refusals::Refusals;
@@ -19,16 +20,17 @@ use crate::parent::egress::upload::Upload;
 const MAX_CLIENTS: usize = 64;
 /// Idle connections to one host that are kept at most.
 const MAX_IDLE_PER_HOST: usize = 256;
-/// How long an idle connection is kept.
-const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
+/// How long an idle connection is kept. Idle connections take places of the worker, and a step waits for a connection for up to
+/// 30 s, so it must see them end.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(10);
 /// Bytes that an HTTP/1 connection buffers, and therefore the largest head of a response.
 const HTTP1_BUFFER_BYTES: usize = 128 * 1024;
 /// Headers of a response at most.
 const HTTP1_MAX_HEADERS: usize = 512;
-/// Bytes of a response over HTTP/2 that may arrive before the step reads them.
-const HTTP2_STREAM_WINDOW: u32 = 256 * 1024;
-/// The same for a connection, which steps share: so large that steps that do not read never block the others.
-const HTTP2_CONNECTION_WINDOW: u32 = 0x7fff_ffff;
+/// Bytes of a response over HTTP/2 that may arrive before the step reads them: as many as come along with its head.
+const HTTP2_STREAM_WINDOW: u32 = 64 * 1024;
+/// The same for a connection, which steps share: a thousand responses that no step reads do not block the others.
+const HTTP2_CONNECTION_WINDOW: u32 = 1_024 * HTTP2_STREAM_WINDOW;
 /// Bytes of a response's headers over HTTP/2 at most.
 const HTTP2_MAX_HEADER_BYTES: u32 = 128 * 1024;
 
@@ -46,6 +48,7 @@ pub(crate) struct Clients {
     /// Created when the first step needs it: reading the machine's certificates takes a while.
     pub(crate) tls: OnceLock<Result<rustls::ClientConfig, String>>,
     pub(crate) cache: Mutex<ClientCache>,
+    pub(crate) budget: NetBudget,
 }
 
 /// Clients, each with the number of its last use.

@@ -14,6 +14,8 @@ use tower_service::Service;
 use url::Host;
 
 use crate::parent::egress::address::canonical;
+use crate::parent::egress::budget::NetBudget;
+use crate::parent::egress::counted_stream::CountedStream;
 use crate::parent::egress::gate::{Authority, Gate, Refusal, address_of, is_localhost};
 use crate::parent::egress::upload::Attempt;
 use crate::step::box_future::BoxFuture;
@@ -48,6 +50,8 @@ pub(crate) struct Dialer {
     pub(crate) resolver: Arc<dyn Resolve>,
     /// The addresses of hub, bucket and databases.
     pub(crate) own_servers: Vec<SocketAddr>,
+    /// Has a place for each connection.
+    pub(crate) budget: NetBudget,
 }
 
 tokio::task_local! {
@@ -69,7 +73,7 @@ impl Connector {
 }
 
 impl Service<Uri> for Connector {
-    type Response = MaybeHttpsStream<TokioIo<TcpStream>>;
+    type Response = MaybeHttpsStream<TokioIo<CountedStream>>;
     type Error = Box<dyn core::error::Error + Send + Sync>;
     type Future = BoxFuture<Result<Self::Response, Self::Error>>;
 
@@ -118,7 +122,7 @@ pub(crate) struct TcpConnector {
 }
 
 impl Service<Uri> for TcpConnector {
-    type Response = TokioIo<TcpStream>;
+    type Response = TokioIo<CountedStream>;
     type Error = ConnectError;
     type Future = BoxFuture<Result<Self::Response, Self::Error>>;
 
@@ -142,16 +146,16 @@ fn authority(uri: &Uri) -> Option<Authority> {
 }
 
 impl Dialer {
-    async fn connect(&self, authority: &Authority, gate: &Gate) -> Result<TcpStream, ConnectError> {
+    async fn connect(&self, authority: &Authority, gate: &Gate) -> Result<CountedStream, ConnectError> {
         gate.check_authority(authority)?;
-        let mut last = None;
+        let (mut place, mut last) = (self.budget.connection().await, None);
         for address in self.addresses(authority).await?.into_iter().take(MAX_ADDRESSES) {
             match self.check_address(authority, address, gate) {
                 Ok(()) => match TcpStream::connect((address, authority.port)).await {
                     Ok(stream) => {
                         // TCP_NODELAY, best effort: a small request should not wait to be merged with the next
                         let _ = stream.set_nodelay(true);
-                        return Ok(stream);
+                        return Ok(CountedStream { stream, _place: place.take() });
                     }
                     Err(error) => last = Some(ConnectError::Dial(authority.to_string(), error)),
                 },

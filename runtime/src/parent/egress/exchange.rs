@@ -30,6 +30,8 @@ const READ_AHEAD_BYTES: usize = 64 * 1024;
 
 /// Runs until the response has ended or an error occurs. `exchange` is the ticket of the request.
 pub(crate) async fn run(state: Arc<SessionState>, exchange: Ticket, request: Request, commands: Commands) {
+    // its timeouts count from then on
+    let _place = state.place().await;
     let Commands { reads, writes } = commands;
     let (pieces, content) = content(&request.body);
     let (last, completion) = tokio::select! {
@@ -128,18 +130,19 @@ async fn send_request(
     request: Request,
     content: Content,
 ) -> Result<(Response, Download), ExchangeError> {
-    let RequestHead { method, uri, authority } = RequestHead::read(&request)?;
-    let gate = state.gate(&method);
-    gate.check_authority(&authority)?;
+    let head = RequestHead::read(&request)?;
+    let gate = state.gate(&head.method);
+    gate.check_authority(&head.authority)?;
     if let Body::Whole(bytes) = &request.body {
         state.count_sent(bytes.len())?;
     }
     let read_timeout = timeout(request.read_timeout_ms, MAX_READ_TIMEOUT);
     let attempt = Arc::new(Attempt::new(timeout(request.connect_timeout_ms, MAX_CONNECT_TIMEOUT)));
     let mut message = http::Request::new(Upload::new(content, Arc::clone(&attempt)));
+    *message.headers_mut() = headers(request, &head, state.secrets(), state.limits())?;
+    let RequestHead { method, uri, authority } = head;
     *message.method_mut() = method;
     *message.uri_mut() = uri;
-    *message.headers_mut() = headers(request, &authority, state.secrets(), state.limits())?;
     let client = state.client(gate)?;
     let response = ATTEMPT.scope(Arc::clone(&attempt), client.request(message));
     let response = tokio::select! {
@@ -160,6 +163,11 @@ fn read_head(
     authority: Authority,
 ) -> Result<(Response, Download), ExchangeError> {
     let (mut head, body) = response.into_parts();
+    if head.status.is_informational() {
+        // the client skips interim responses, but ends the exchange with 101, which switches to another protocol
+        let message = format!("{authority} answered with status {}, which nothing asked for", head.status.as_u16());
+        return Err(NetError::new(NetErrorKind::Protocol, message).into());
+    }
     if head.headers.contains_key(TRANSFER_ENCODING) {
         // The body is read by its chunks (RFC 9112, 6.3). A step that believed a length beside them would cut it off.
         head.headers.remove(CONTENT_LENGTH);

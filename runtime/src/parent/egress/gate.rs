@@ -8,6 +8,8 @@
 //!     special              both sides need a rule that names the address
 //!     a server of bue      ... and its port
 //! ```
+//! [`NetPolicy::Public`] replaces the rules for names and for public addresses, never those for `localhost`, for special
+//! addresses and for servers of bue.
 
 use core::net::{IpAddr, SocketAddr};
 
@@ -24,10 +26,19 @@ pub enum NetPolicy {
     /// Nothing.
     #[default]
     Nothing,
-    /// Everything that the other side allows.
-    Anything,
+    /// Every public host that the other side allows, and what these rules allow.
+    Public(Vec<NetRule>),
     /// What these rules allow.
     Rules(Vec<NetRule>),
+}
+
+/// Whether [`NetPolicy::Public`] allows a destination.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Destination {
+    /// A name, or a public address.
+    Public,
+    /// Only a rule that names it allows it.
+    Private,
 }
 
 /// The rules of both sides for one method. A connection that was made under one gate is reused only under an equal one.
@@ -62,6 +73,10 @@ pub(crate) enum MissingPermission {
     Readable(String),
     /// The secret may be sent to this host.
     SecretHost(String, NetRule),
+    /// The secret may be used by the steps of this scope.
+    SecretScope(String, String),
+    /// The secret may be sent over plain HTTP.
+    Insecure(String),
 }
 
 impl From<Refusal> for NetError {
@@ -99,21 +114,51 @@ impl core::fmt::Display for Authority {
 impl NetPolicy {
     /// Returns the rules for a method, with names as they are looked up.
     fn for_method(&self, method: &str) -> Self {
-        let Self::Rules(rules) = self else { return self.clone() };
-        let applies = |rule: &&NetRule| rule.methods.is_empty() || rule.methods.iter().any(|name| name == method);
-        let mut rules: Vec<NetRule> = rules.iter().filter(applies).filter_map(normalized).collect();
-        rules.sort();
-        rules.dedup();
-        Self::Rules(rules)
+        match self {
+            Self::Nothing => Self::Nothing,
+            Self::Public(rules) => Self::Public(rules_for_method(rules, method)),
+            Self::Rules(rules) => Self::Rules(rules_for_method(rules, method)),
+        }
     }
 
-    fn any_rule(&self, matches: impl Fn(&NetRule) -> bool) -> bool {
+    fn allows(&self, destination: Destination, matches: impl Fn(&NetRule) -> bool) -> bool {
         match self {
             Self::Nothing => false,
-            Self::Anything => true,
+            Self::Public(rules) => destination == Destination::Public || rules.iter().any(matches),
             Self::Rules(rules) => rules.iter().any(matches),
         }
     }
+
+    /// Returns whether one of the rules is for this host and method. [`Self::Public`] without rules names no host.
+    pub(crate) fn names(&self, authority: &Authority, method: &str) -> bool {
+        self.for_method(method).rules().iter().any(|rule| names_authority(rule, authority))
+    }
+
+    fn rules(&self) -> &[NetRule] {
+        match self {
+            Self::Nothing => &[],
+            Self::Public(rules) | Self::Rules(rules) => rules,
+        }
+    }
+}
+
+/// Returns whether a rule is for destinations that [`NetPolicy::Public`] does not allow: `localhost`, and addresses of one
+/// special block.
+#[must_use]
+pub fn must_be_named(rule: &NetRule) -> bool {
+    match normalized(rule).map(|rule| rule.host) {
+        Some(HostPattern::Name(name)) => is_localhost(&Host::Domain(name)),
+        Some(HostPattern::Network(first, bits)) => special_block(first).is_some_and(|block| bits >= block.bits),
+        Some(HostPattern::Below(_)) | None => false,
+    }
+}
+
+fn rules_for_method(rules: &[NetRule], method: &str) -> Vec<NetRule> {
+    let applies = |rule: &&NetRule| rule.methods.is_empty() || rule.methods.iter().any(|name| name == method);
+    let mut rules: Vec<NetRule> = rules.iter().filter(applies).filter_map(normalized).collect();
+    rules.sort();
+    rules.dedup();
+    rules
 }
 
 /// Returns a rule without its methods and with its name in IDNA form; `None` if no host can have that name.
@@ -136,31 +181,17 @@ impl Gate {
         Self { script: script.for_method(method), worker: worker.for_method(method) }
     }
 
-    fn sources_without(&self, matches: impl Fn(&NetRule) -> bool) -> Vec<PolicySource> {
-        let sources = [(&self.script, PolicySource::Script), (&self.worker, PolicySource::Worker)];
-        sources.into_iter().filter(|(allowed, _)| !allowed.any_rule(&matches)).map(|(_, source)| source).collect()
-    }
-
     /// Checks that a request may go to this host.
     pub(crate) fn check_authority(&self, authority: &Authority) -> Result<(), Refusal> {
-        match address_of(&authority.host) {
-            Some(address) => self.check_literal(address, authority.port),
-            None => {
-                let sources = self.sources_without(|rule| matches_name(rule, &authority.host, authority.port));
-                refuse(sources, &authority.to_string(), || authority.rule())
-            }
-        }
-    }
-
-    fn check_literal(&self, address: IpAddr, port: u16) -> Result<(), Refusal> {
-        let special = special_block(address);
-        let sources = self.sources_without(|rule| match special {
-            None => covers(rule, address, port),
-            Some(_) => names_address(rule, address, port),
-        });
-        let meaning = special.map_or_else(String::new, |block| format!(" ({})", block.meaning));
-        let what = format!("{}{meaning}", SocketAddr::new(address, port));
-        refuse(sources, &what, || rule_for_address(address, port))
+        let block = address_of(&authority.host).and_then(special_block);
+        let destination = match block.is_some() || is_localhost(&authority.host) {
+            true => Destination::Private,
+            false => Destination::Public,
+        };
+        let meaning = block.map_or_else(String::new, |block| format!(" ({})", block.meaning));
+        self.check(destination, &format!("{authority}{meaning}"), &authority.rule(), |rule| {
+            names_authority(rule, authority)
+        })
     }
 
     /// Checks that a request to this authority may use this address, one that its name resolves to.
@@ -170,35 +201,54 @@ impl Gate {
         if is_localhost(&authority.host) && address.is_loopback() {
             return Ok(());
         }
-        let sources = self.sources_without(|rule| names_address(rule, address, authority.port));
         let what = format!("{authority} at {address} ({}, which must be named by its address)", block.meaning);
-        refuse(sources, &what, || rule_for_address(address, authority.port))
+        let rule = rule_for_address(address, authority.port);
+        self.check(Destination::Private, &what, &rule, |rule| names_address(rule, address, authority.port))
     }
 
     /// Checks that a request may reach a server of bue: a rule must name its address and port.
     pub(crate) fn check_own_server(&self, address: IpAddr, port: u16) -> Result<(), Refusal> {
-        let sources = self.sources_without(|rule| rule.port == Some(port) && is_exactly(rule, address));
         let what = format!("{} (a server of bue itself)", SocketAddr::new(address, port));
-        refuse(sources, &what, || rule_for_address(address, port))
+        self.check(Destination::Private, &what, &rule_for_address(address, port), |rule| {
+            rule.port == Some(port) && is_exactly(rule, address)
+        })
+    }
+
+    /// Checks that both sides have a rule that matches. `rule` is the one to propose to a side that has none.
+    fn check(
+        &self,
+        destination: Destination,
+        what: &str,
+        rule: &NetRule,
+        matches: impl Fn(&NetRule) -> bool,
+    ) -> Result<(), Refusal> {
+        let sides = [(PolicySource::Script, &self.script), (PolicySource::Worker, &self.worker)];
+        let refusing: Vec<_> = sides.into_iter().filter(|(_, policy)| !policy.allows(destination, &matches)).collect();
+        if refusing.is_empty() {
+            return Ok(());
+        }
+        let parts = refusing.iter().map(|(source, policy)| reason(*source, policy, what, rule));
+        Err(Refusal {
+            message: parts.collect::<Vec<_>>().join("; "),
+            missing: refusing.iter().map(|(source, _)| (*source, MissingPermission::Net(rule.clone()))).collect(),
+        })
     }
 }
 
-fn refuse(sources: Vec<PolicySource>, what: &str, rule: impl Fn() -> NetRule) -> Result<(), Refusal> {
-    if sources.is_empty() {
-        return Ok(());
-    }
-    let rule = rule();
-    let parts = sources.iter().map(|source| match source {
-        PolicySource::Script => format!("the script does not allow {what}: write `!allow net {rule}` above the step"),
-        PolicySource::Worker => {
+/// Returns why a side does not allow something, and what to write.
+fn reason(source: PolicySource, policy: &NetPolicy, what: &str, rule: &NetRule) -> String {
+    match (source, policy) {
+        (PolicySource::Script, _) => {
+            format!("the script does not allow {what}: write `!allow net {rule}` above the step")
+        }
+        (PolicySource::Worker, NetPolicy::Public(_)) => format!(
+            "the worker does not allow {what}: without a value, `--allow-net` allows public addresses only; start \
+             `bue worker`, or `bue run`, with `--allow-net {rule}` as well"
+        ),
+        (PolicySource::Worker, _) => {
             format!("the worker does not allow {what}: start `bue worker`, or `bue run`, with `--allow-net {rule}`")
         }
-    });
-    let message = parts.collect::<Vec<_>>().join("; ");
-    Err(Refusal {
-        message,
-        missing: sources.into_iter().map(|source| (source, MissingPermission::Net(rule.clone()))).collect(),
-    })
+    }
 }
 
 fn rule_for_address(address: IpAddr, port: u16) -> NetRule {
@@ -224,6 +274,15 @@ pub(crate) fn is_localhost(host: &Host) -> bool {
 fn is_exactly(rule: &NetRule, address: IpAddr) -> bool {
     let width = if address.is_ipv4() { 32 } else { 128 };
     matches!(&rule.host, HostPattern::Network(first, bits) if *first == address && *bits == width)
+}
+
+/// Returns whether the rule is for this host. One for a special address must name it.
+fn names_authority(rule: &NetRule, authority: &Authority) -> bool {
+    match address_of(&authority.host) {
+        None => matches_name(rule, &authority.host, authority.port),
+        Some(address) if special_block(address).is_some() => names_address(rule, address, authority.port),
+        Some(address) => covers(rule, address, authority.port),
+    }
 }
 
 fn fits_port(rule: &NetRule, port: u16) -> bool {
@@ -253,4 +312,85 @@ fn names_address(rule: &NetRule, address: IpAddr, port: u16) -> bool {
     let within = special_block(address)
         .is_some_and(|block| network_contains(block.first, block.bits, *first) && *bits >= block.bits);
     within && covers(rule, address, port)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rules(texts: &[&str]) -> Vec<NetRule> {
+        texts.iter().map(|text| text.parse().expect("a rule")).collect()
+    }
+
+    fn authority(host: &str, port: u16) -> Authority {
+        Authority { host: Host::parse(host).expect("a host"), port }
+    }
+
+    const SPECIAL: [&str; 9] = [
+        "169.254.169.254",
+        "100.100.100.200",
+        "168.63.129.16",
+        "[fd00:ec2::254]",
+        "10.1.2.3",
+        "192.168.0.1",
+        "127.0.0.1",
+        "[::1]",
+        "localhost",
+    ];
+
+    /// The script names the address, and the worker was started with `--allow-net` alone.
+    #[test]
+    fn a_policy_for_public_hosts_allows_no_special_address() {
+        for host in SPECIAL {
+            let script = NetPolicy::Rules(rules(&[host]));
+            let to = authority(host, 80);
+            let refusal = Gate::new(&script, &NetPolicy::Public(Vec::new()), "GET").check_authority(&to);
+            let message = refusal.expect_err(host).message;
+            assert!(message.contains("public addresses only") && message.contains("--allow-net"), "{message}");
+            let named = NetPolicy::Public(rules(&[host]));
+            assert_eq!(Gate::new(&script, &named, "GET").check_authority(&to), Ok(()), "{host}");
+        }
+        let script = NetPolicy::Rules(rules(&["api.example.com", "1.1.1.1", "10.0.0.0/8"]));
+        let gate = Gate::new(&script, &NetPolicy::Public(Vec::new()), "GET");
+        for host in ["api.example.com", "1.1.1.1"] {
+            assert_eq!(gate.check_authority(&authority(host, 443)), Ok(()), "{host}");
+        }
+        // a public name that resolves to a private address
+        let private = IpAddr::from([10, 0, 0, 1]);
+        assert!(gate.check_address(&authority("api.example.com", 443), private).is_err());
+    }
+
+    #[test]
+    fn a_policy_for_public_hosts_does_not_allow_servers_of_bue() {
+        for own in ["127.0.0.1", "93.184.216.34"] {
+            let address: IpAddr = own.parse().expect("an address");
+            let script = NetPolicy::Rules(rules(&[&format!("{own}:65432")]));
+            let gate = |worker: &[&str]| Gate::new(&script, &NetPolicy::Public(rules(worker)), "GET");
+            assert!(gate(&[]).check_own_server(address, 65432).is_err(), "{own}");
+            assert!(gate(&[own]).check_own_server(address, 65432).is_err(), "{own}");
+            assert_eq!(gate(&[&format!("{own}:65432")]).check_own_server(address, 65432), Ok(()), "{own}");
+        }
+    }
+
+    #[test]
+    fn a_host_is_named_by_rules_alone() {
+        let to = authority("api.example.com", 443);
+        assert!(!NetPolicy::Nothing.names(&to, "GET"));
+        assert!(!NetPolicy::Public(Vec::new()).names(&to, "GET"));
+        assert!(NetPolicy::Public(rules(&["*.example.com"])).names(&to, "GET"));
+        assert!(NetPolicy::Rules(rules(&["POST api.example.com"])).names(&to, "POST"));
+        assert!(!NetPolicy::Rules(rules(&["POST api.example.com"])).names(&to, "GET"));
+        assert!(!NetPolicy::Rules(rules(&["0.0.0.0/0"])).names(&authority("10.0.0.1", 443), "GET"));
+    }
+
+    #[test]
+    fn rules_for_special_addresses_must_be_named() {
+        let is_named = |text: &str| must_be_named(&text.parse().expect("a rule"));
+        for text in SPECIAL.iter().chain(&["LocalHost:80", "10.0.0.0/8", "10.1.0.0/16:5432"]) {
+            assert!(is_named(text), "{text}");
+        }
+        for text in ["api.example.com", "*.example.com", "1.1.1.1", "0.0.0.0/0", "1.0.0.0/8"] {
+            assert!(!is_named(text), "{text}");
+        }
+    }
 }

@@ -5,14 +5,17 @@
 //!    session_state.rs: limits  request.rs: strict parsing   connect.rs: resolve, check each address, dial, TLS
 //!                              gate.rs: rules of both sides address.rs: addresses with a special purpose
 //!                              secrets.rs: filled in        upload.rs, download.rs: bodies, with back-pressure
+//!    budget.rs: what all steps may have in flight together
 //! ```
 //! A response is passed to the step unchanged: it is not decompressed, and redirects are not followed. Depends on
-//! [`step`](crate::step) and on no other part of [`parent`](crate::parent).
+//! [`step`](crate::step) and, of [`parent`](crate::parent), on [`fair_places`](crate::parent::fair_places).
 
 pub(crate) mod address;
+pub(crate) mod budget;
 pub(crate) mod clients;
 pub(crate) mod commands;
 pub(crate) mod connect;
+pub(crate) mod counted_stream;
 pub(crate) mod download;
 pub(crate) mod exchange;
 pub(crate) mod exchange_error;
@@ -33,6 +36,7 @@ use std::sync::{Arc, OnceLock};
 
 use tokio::sync::mpsc;
 
+use self::budget::NetBudget;
 use self::clients::Clients;
 use self::connect::{Dialer, Resolve};
 use self::gate::NetPolicy;
@@ -57,6 +61,9 @@ pub struct EgressConfig {
     pub own_servers: Vec<SocketAddr>,
     /// Records what was refused.
     pub refusals: Refusals,
+    /// The exchanges that all steps together may have in flight, and the connections that they may have open. `None` for half of the
+    /// files that this process may open. Steps beyond that wait, and each gets a share.
+    pub max_exchanges: Option<usize>,
 }
 
 /// The network of a worker's steps. Clones share it.
@@ -92,9 +99,11 @@ impl Egress {
     }
 
     fn with_trust(config: EgressConfig, trust: Trust, resolver: Arc<dyn Resolve>) -> Self {
-        let EgressConfig { allowed, secrets, own_servers, refusals } = config;
+        let EgressConfig { allowed, secrets, own_servers, refusals, max_exchanges } = config;
+        let budget = NetBudget::new(max_exchanges);
         Self(Arc::new(Clients {
-            dialer: Arc::new(Dialer { resolver, own_servers }),
+            dialer: Arc::new(Dialer { resolver, own_servers, budget: budget.clone() }),
+            budget,
             allowed,
             secrets,
             refusals,

@@ -41,7 +41,9 @@ fn line(source: PolicySource, missing: &MissingPermission) -> String {
             PolicySource::Script,
             MissingPermission::Secret(name)
             | MissingPermission::Readable(name)
-            | MissingPermission::SecretHost(name, _),
+            | MissingPermission::SecretHost(name, _)
+            | MissingPermission::SecretScope(name, _)
+            | MissingPermission::Insecure(name),
         ) => {
             format!("!allow secret {name}")
         }
@@ -52,6 +54,12 @@ fn line(source: PolicySource, missing: &MissingPermission) -> String {
         }
         (PolicySource::Worker, MissingPermission::SecretHost(name, rule)) => {
             format!("[secrets] {name} = {{ hosts = [\"{rule}\"] }} in bue.toml")
+        }
+        (PolicySource::Worker, MissingPermission::SecretScope(name, scope)) => {
+            format!("[secrets] {name} = {{ scopes = [\"{scope}\"] }} in bue.toml")
+        }
+        (PolicySource::Worker, MissingPermission::Insecure(name)) => {
+            format!("[secrets] {name} = {{ insecure = true }} in bue.toml")
         }
     }
 }

@@ -2,6 +2,7 @@
 //! to the connection.
 
 use bue_model::net::{Body, NetError, NetErrorKind, Request};
+use bue_model::text::excerpt;
 use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, HeaderName, HeaderValue};
 use http::uri::{Authority as UriAuthority, PathAndQuery, Scheme};
@@ -10,7 +11,7 @@ use url::{Host, Url};
 
 use crate::parent::egress::exchange_error::ExchangeError;
 use crate::parent::egress::gate::Authority;
-use crate::parent::egress::secrets::Secrets;
+use crate::parent::egress::secrets::{Recipient, Secrets};
 use crate::step::limits::{Limits, bytes_text};
 
 /// Bytes of a path and query at most.
@@ -42,7 +43,7 @@ impl RequestHead {
     /// Parses method, origin and target.
     pub(crate) fn read(request: &Request) -> Result<Self, NetError> {
         let method = Method::from_bytes(request.method.as_bytes())
-            .map_err(|_| bad_request(format!("`{}` is not a method", shorten(&request.method))))?;
+            .map_err(|_| bad_request(format!("`{}` is not a method", excerpt(&request.method))))?;
         if method == Method::CONNECT {
             return Err(bad_request(
                 "CONNECT opens a tunnel, which bue does not support; send the request to its host directly".to_owned(),
@@ -54,12 +55,17 @@ impl RequestHead {
         let uri = uri.map_err(|error| bad_request(format!("the request's address is invalid: {error}")))?;
         Ok(Self { method, uri, authority })
     }
+
+    fn recipient(&self) -> Recipient<'_> {
+        let is_encrypted = self.uri.scheme() == Some(&Scheme::HTTPS);
+        Recipient { authority: &self.authority, method: self.method.as_str(), is_encrypted }
+    }
 }
 
 /// Parses `https://host:port`. All spellings of a host give the same result.
 fn read_origin(origin: &str) -> Result<(Scheme, Authority, UriAuthority), NetError> {
     let bad_origin =
-        |reason: &str| bad_request(format!("`{}` is not the address of a server: {reason}", shorten(origin)));
+        |reason: &str| bad_request(format!("`{}` is not the address of a server: {reason}", excerpt(origin)));
     let url = Url::parse(origin).map_err(|error| bad_origin(&error.to_string()))?;
     let scheme = match url.scheme() {
         "https" => Scheme::HTTPS,
@@ -93,7 +99,7 @@ fn read_target(target: &str) -> Result<PathAndQuery, NetError> {
 /// Returns the headers to send, in their order.
 pub(crate) fn headers(
     request: Request,
-    authority: &Authority,
+    head: &RequestHead,
     secrets: Secrets<'_>,
     limits: &Limits,
 ) -> Result<HeaderMap, ExchangeError> {
@@ -101,11 +107,11 @@ pub(crate) fn headers(
     let mut headers = HeaderMap::with_capacity(request.headers.len());
     for (name, value) in request.headers {
         let name = HeaderName::from_bytes(name.as_bytes())
-            .map_err(|_| bad_request(format!("`{}` is not the name of a header", shorten(&name))))?;
+            .map_err(|_| bad_request(format!("`{}` is not the name of a header", excerpt(&name))))?;
         if CONNECTION_HEADERS.contains(&name.as_str()) {
             continue;
         }
-        let filled = secrets.fill(&value, authority)?;
+        let filled = secrets.fill(&value, head.recipient())?;
         let is_secret = filled.is_some();
         let mut value = HeaderValue::from_maybe_shared(filled.unwrap_or(value)).map_err(|_| {
             bad_request(format!("the header `{name}` has a line break or another control character in its value"))
@@ -160,8 +166,4 @@ fn check_length(value: &HeaderValue, before: &HeaderMap) -> Result<(), NetError>
 
 fn bad_request(message: String) -> NetError {
     NetError::new(NetErrorKind::BadRequest, message)
-}
-
-fn shorten(text: &str) -> String {
-    text.chars().take(100).filter(|char| !char.is_control()).collect()
 }

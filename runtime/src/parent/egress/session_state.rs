@@ -10,10 +10,12 @@ use http::Method;
 use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
 
+use crate::parent::egress::budget::StepBudget;
 use crate::parent::egress::clients::{Client, Clients};
 use crate::parent::egress::commands::{ReadCommand, WriteCommand};
 use crate::parent::egress::gate::{Gate, NetPolicy, Refusal};
 use crate::parent::egress::secrets::Secrets;
+use crate::parent::fair_places::Place;
 use crate::step::limits::{Limits, bytes_text};
 use crate::step::permissions::Permissions;
 
@@ -23,9 +25,12 @@ pub(crate) type CompletionCallback = Box<dyn Fn(Ticket, Completion) + Send + Syn
 /// The state of one step's session.
 pub(crate) struct SessionState {
     clients: Arc<Clients>,
+    budget: StepBudget,
     /// What the script requests.
     requested: NetPolicy,
     secrets: Vec<String>,
+    /// The scope of the step.
+    scope: String,
     limits: Limits,
     complete: CompletionCallback,
     exchanges: Mutex<HashMap<Ticket, Exchange>>,
@@ -57,9 +62,11 @@ impl SessionState {
         complete: CompletionCallback,
     ) -> Self {
         Self {
+            budget: clients.budget.step(),
             clients,
             requested: NetPolicy::Rules(permissions.net.clone()),
             secrets: permissions.secrets.clone(),
+            scope: permissions.scope.clone(),
             limits: limits.clone(),
             complete,
             exchanges: Mutex::default(),
@@ -131,12 +138,22 @@ impl SessionState {
         }
     }
 
+    /// Waits until the step may have another exchange beside those of all other steps.
+    pub(crate) async fn place(&self) -> Option<Place> {
+        self.budget.place().await
+    }
+
     pub(crate) const fn limits(&self) -> &Limits {
         &self.limits
     }
 
     pub(crate) fn secrets(&self) -> Secrets<'_> {
-        Secrets { available: self.clients.secrets(), requested: &self.secrets }
+        Secrets {
+            available: self.clients.secrets(),
+            requested: &self.secrets,
+            scope: &self.scope,
+            allowed: self.clients.allowed(),
+        }
     }
 
     pub(crate) fn gate(&self, method: &Method) -> Gate {

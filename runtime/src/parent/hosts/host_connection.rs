@@ -1,11 +1,12 @@
 //! The child that is alive in a slot, and the tasks that run there.
 
+use core::sync::atomic::{AtomicBool, Ordering};
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use bue_model::net::{Completion, NetError, NetErrorKind, Ticket};
 use bytes::Bytes;
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 
 use super::bundle_cache::BundleCache;
 use super::request::Request;
@@ -30,6 +31,22 @@ pub(crate) struct HostConnection {
     /// Tasks that waited when the child last reported it. Messages in flight may have changed that.
     pub(crate) waiting: usize,
     bundles: BundleCache,
+    turn: Turn,
+    /// Tasks that it has had.
+    started: u64,
+    /// It gets no more tasks.
+    draining: bool,
+}
+
+/// How long a child gets new tasks.
+#[derive(Debug)]
+pub(crate) struct Turn {
+    /// Tasks until another child is to take over.
+    pub(crate) steps: u64,
+    /// Notified when there were as many, and again after as many more if the child was not drained.
+    pub(crate) worn: Arc<Notify>,
+    /// Notified when a child that is drained has no task left.
+    pub(crate) drained: Arc<Notify>,
 }
 
 #[derive(Debug)]
@@ -40,11 +57,31 @@ struct RunningTask {
     /// Ends the task's requests when it is dropped.
     session: Session,
     blobs: Option<Arc<dyn Blobs>>,
+    /// See [`HostConnection::mark_lost`].
+    was_alone: Arc<AtomicBool>,
 }
 
 impl HostConnection {
-    pub(crate) fn new(process: u32, frames: Frames) -> Self {
-        Self { frames, process, tasks: HashMap::new(), waiting: 0, bundles: BundleCache::default() }
+    pub(crate) fn new(process: u32, frames: Frames, turn: Turn) -> Self {
+        let (tasks, bundles) = (HashMap::new(), BundleCache::default());
+        Self { frames, process, tasks, waiting: 0, bundles, turn, started: 0, draining: false }
+    }
+
+    /// Returns whether it gets no more tasks.
+    pub(crate) fn is_draining(&self) -> bool {
+        self.draining
+    }
+
+    /// Gives it no more tasks.
+    pub(crate) fn drain(&mut self) {
+        self.draining = true;
+        self.check_drained();
+    }
+
+    fn check_drained(&self) {
+        if self.draining && self.tasks.is_empty() {
+            self.turn.drained.notify_one();
+        }
     }
 
     /// Returns the number of tasks, running or waiting.
@@ -62,7 +99,7 @@ impl HostConnection {
         &mut self,
         mut request: Box<Request>,
         egress: &Egress,
-    ) -> Result<mpsc::Receiver<Event>, Box<Request>> {
+    ) -> Result<(mpsc::Receiver<Event>, Arc<AtomicBool>), Box<Request>> {
         if self.bundles.ensure(&request.code, &self.frames).is_err() {
             return Err(request);
         }
@@ -74,19 +111,37 @@ impl HostConnection {
         let (events, receiver) = mpsc::channel(MAX_EVENTS);
         let Request { id, code, permissions, limits, blobs, .. } = *request;
         let session = egress.session(&permissions, &limits, send_completions(id, self.frames.clone()));
-        self.tasks.insert(id, RunningTask { events, _code: code, session, blobs });
-        Ok(receiver)
+        let was_alone = Arc::new(AtomicBool::new(false));
+        let task = RunningTask { events, _code: code, session, blobs, was_alone: Arc::clone(&was_alone) };
+        self.tasks.insert(id, task);
+        self.started += 1;
+        if self.started.is_multiple_of(self.turn.steps.max(1)) {
+            self.turn.worn.notify_one();
+        }
+        Ok((receiver, was_alone))
+    }
+
+    /// The child died. If it had one task only, records in that task that no other can be the cause.
+    pub(crate) fn mark_lost(&self) {
+        if self.tasks.len() == 1 {
+            self.tasks.values().for_each(|task| task.was_alone.store(true, Ordering::Relaxed));
+        }
     }
 
     /// Removes a task. Dropping what it had ends its requests.
     pub(crate) fn remove(&mut self, id: u64) {
         self.tasks.remove(&id);
+        self.check_drained();
     }
 
     /// Returns where an event of a task goes, and removes the task if the event is its last. `None` if the task was dropped.
     pub(crate) fn receiver(&mut self, id: u64, event: &Event) -> Option<mpsc::Sender<Event>> {
         match event {
-            Event::Finished(_) => self.tasks.remove(&id).map(|task| task.events),
+            Event::Finished(_) => {
+                let task = self.tasks.remove(&id);
+                self.check_drained();
+                task.map(|task| task.events)
+            }
             Event::Items { .. } | Event::Lines { .. } => self.tasks.get(&id).map(|task| task.events.clone()),
         }
     }

@@ -7,6 +7,11 @@ pub(crate) async fn private_bytes(processes: Vec<u32>) -> Option<u64> {
     tokio::task::spawn_blocking(read).await.ok().flatten()
 }
 
+/// Returns the private memory of this process, in bytes; 0 if the system does not report it.
+pub(crate) fn own_private_bytes() -> u64 {
+    private_bytes_of(std::process::id()).unwrap_or(0)
+}
+
 /// Returns the bytes of a process's memory that belong to no file and are shared with no other process.
 fn private_bytes_of(process: u32) -> Option<u64> {
     let status = std::fs::read_to_string(format!("/proc/{process}/status")).ok()?;

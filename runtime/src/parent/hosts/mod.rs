@@ -1,12 +1,12 @@
 //! Sandbox host processes: started, given tasks, watched and restarted.
 //!
 //! ```text
-//! Hosts -- HostPool -- slot -- supervisor -- child process     a slot outlives its children
+//! Hosts -- HostPool -- slot -- supervisor -- child process     each host has a few slots, whose children take turns
 //!                       |      reads frames, delivers events to the tasks' Running
 //!                       +-- HostConnection: the child that is alive now, its tasks, the bundles it holds
 //! ```
 //! `load.rs` estimates how many steps the cores have room for, `setup.rs` and `request.rs` make the frames that set up a child
-//! and start a task, `supervisor.rs` restarts children, `bundle_cache.rs` knows which code a child holds. Depends on [`child`](crate::parent::child),
+//! and start a task, `supervisor.rs` restarts and renews children, `watchdog.rs` notices those that do not answer, `bundle_cache.rs` knows which code a child holds. Depends on [`child`](crate::parent::child),
 //! [`egress`](crate::parent::egress) and [`step_compiler`](crate::parent::step_compiler).
 
 pub(crate) mod bundle_cache;
@@ -20,6 +20,7 @@ pub(crate) mod pool;
 pub(crate) mod request;
 pub(crate) mod setup;
 pub(crate) mod supervisor;
+pub(crate) mod watchdog;
 
 use core::sync::atomic::{AtomicU64, Ordering};
 use std::sync::Arc;
@@ -32,7 +33,7 @@ use tokio::task::JoinSet;
 
 use self::config::HostsConfig;
 use self::host_task::HostTask;
-use self::memory::private_bytes;
+use self::memory::{own_private_bytes, private_bytes};
 use self::packages::HostPackages;
 use self::pool::HostPool;
 use self::request::Request;
@@ -59,6 +60,7 @@ pub struct Hosts {
     close: watch::Sender<bool>,
     wall: Wall,
     packages: HostPackages,
+    own_bytes_at_start: u64,
 }
 
 impl Hosts {
@@ -78,7 +80,8 @@ impl Hosts {
         let (supervisors, wall) = start_children(&pool, Arc::new(config)).await?;
         log_wall(&wall);
         let packages = HostPackages::new(folder, &wall);
-        Ok(Self { pool, compiler, next_id: AtomicU64::new(1), supervisors, close, wall, packages })
+        let (next_id, own_bytes_at_start) = (AtomicU64::new(1), own_private_bytes());
+        Ok(Self { pool, compiler, next_id, supervisors, close, wall, packages, own_bytes_at_start })
     }
 
     /// Returns the wall around the hosts: that of one of them, which differs from the others by its user id only.
@@ -118,7 +121,8 @@ impl Hosts {
             }
             request = match self.pool.start(request) {
                 Ok(started) => {
-                    let task = HostTask { pool: Arc::clone(&self.pool), slot: started.slot, id };
+                    let task =
+                        HostTask { pool: Arc::clone(&self.pool), slot: started.slot, id, was_alone: started.was_alone };
                     return Ok(Running::hosted(started.events, task));
                 }
                 Err(request) => request,
@@ -136,6 +140,12 @@ impl Hosts {
         self.compiler.compile(bundle, key).await
     }
 
+    /// Returns the compiler of steps.
+    #[must_use]
+    pub const fn compiler(&self) -> &StepCompiler {
+        &self.compiler
+    }
+
     /// Returns how many more steps the cores have room for now. If it is 0, a running step has to end or wait first.
     ///
     /// Waiting steps do not count: they cost memory, see [`Self::memory_bytes`]. Running steps are limited to about a
@@ -151,10 +161,13 @@ impl Hosts {
         self.pool.tasks()
     }
 
-    /// Returns the bytes of memory that the hosts do not share: what their steps wrote. `None` if the system does not
-    /// report it.
+    /// Returns the bytes of memory that the hosts do not share, which is what their steps wrote, and those that this process needs
+    /// beyond what it needed when the hosts started: inputs on their way, and responses and rows that steps have not read. `None` if
+    /// the system does not report it.
     pub async fn memory_bytes(&self) -> Option<u64> {
-        private_bytes(self.pool.processes()).await
+        let hosts = private_bytes(self.pool.processes()).await?;
+        let own = tokio::task::spawn_blocking(own_private_bytes).await.ok()?;
+        Some(hosts.saturating_add(own.saturating_sub(self.own_bytes_at_start)))
     }
 
     /// Returns when a step ended or began to wait after this call.
@@ -174,16 +187,17 @@ impl Hosts {
 /// Starts all children at once, and a supervisor for each.
 async fn start_children(pool: &Arc<HostPool>, config: Arc<HostsConfig>) -> Result<(JoinSet<()>, Wall), RuntimeError> {
     let mut starting = JoinSet::new();
-    for slot in 0..pool.slots() {
+    for host in 0..pool.hosts() {
         let config = Arc::clone(&config);
-        starting.spawn(async move { (slot, Child::start(&config.command, setup(&config, slot)).await) });
+        // the first slot of a host has its number
+        starting.spawn(async move { (host, Child::start(&config.command, setup(&config, host)).await) });
     }
     let (mut supervisors, mut wall) = (JoinSet::new(), Wall::default());
     while let Some(started) = starting.join_next().await {
-        let (slot, child) = started.map_err(|error| RuntimeError::Refused(error.to_string()))?;
+        let (host, child) = started.map_err(|error| RuntimeError::Refused(error.to_string()))?;
         let (child, raised) = child?;
         wall = raised;
-        supervisors.spawn(supervise(Arc::clone(pool), slot, Arc::clone(&config), child));
+        supervisors.spawn(supervise(Arc::clone(pool), host, Arc::clone(&config), child));
     }
     Ok((supervisors, wall))
 }

@@ -1,9 +1,9 @@
 //! The packages that sandbox hosts can open.
 
-use bue_model::{Answer, Failure, FailureKind};
+use bue_model::{Answer, Failure, FailureKind, WallPart};
 
 use crate::packages::sites::{Site, Sites};
-use crate::wall::report::{Wall, WallPart};
+use crate::wall::report::Wall;
 
 /// The folder of packages of some hosts.
 #[derive(Debug)]

@@ -1,6 +1,7 @@
-//! The slots of sandbox hosts, shared by everything that starts, feeds, watches and cancels.
+//! The slots of sandbox hosts' processes, shared by everything that starts, feeds, watches and cancels.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use core::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::futures::Notified;
 use tokio::sync::{Notify, mpsc, watch};
@@ -14,21 +15,44 @@ use crate::protocol::{self, ToHost};
 use crate::step::net_port::NetRequest;
 use crate::step::task::Event;
 
+/// Slots of a host: one for the child that gets new steps, the others for children before it that still have some. If all are
+/// taken, for example by steps that sleep for a day, the host is not renewed until one is free.
+const SLOTS_PER_HOST: usize = 4;
+
+/// Mappings of a step's memory and stack, in round numbers.
+const MAPPINGS_PER_TASK: usize = 12;
+/// Mappings of a host beside its steps: its code, the images and their free slots.
+const OTHER_MAPPINGS: usize = 6_000;
+/// `vm.max_map_count` where it cannot be read: the kernel's default.
+const DEFAULT_MAX_MAPPINGS: usize = 65_530;
+
+/// Returns how many tasks a host can have before it runs out of mappings.
+fn max_tasks() -> usize {
+    let setting = std::fs::read_to_string("/proc/sys/vm/max_map_count").ok();
+    let mappings = setting.and_then(|text| text.trim().parse().ok()).unwrap_or(DEFAULT_MAX_MAPPINGS);
+    (mappings.saturating_sub(OTHER_MAPPINGS) / MAPPINGS_PER_TASK).max(1)
+}
+
 /// A task that a host has accepted.
 pub(crate) struct StartedTask {
     pub(crate) slot: usize,
     pub(crate) events: mpsc::Receiver<Event>,
+    /// See [`HostTask::was_alone`](super::host_task::HostTask::was_alone).
+    pub(crate) was_alone: Arc<AtomicBool>,
 }
 
-/// One slot per host, and what is known of all of them.
+/// A few slots per host, and what is known of all of them.
 #[derive(Debug)]
 pub(crate) struct HostPool {
+    hosts: usize,
     slots: Vec<Slot>,
     /// A child became ready, or the pool was closed.
     host_ready: Notify,
     /// A step ended or began to wait: there may be room for another.
     capacity_changed: Notify,
     load: LoadEstimate,
+    /// Tasks that the memory mappings of a host have room for.
+    max_tasks: usize,
     closed: watch::Receiver<bool>,
     egress: Egress,
 }
@@ -44,20 +68,28 @@ impl Slot {
 }
 
 impl HostPool {
-    /// A pool of empty slots.
-    pub(crate) fn new(slots: usize, closed: watch::Receiver<bool>, egress: Egress) -> Self {
+    /// A pool of empty slots for some hosts.
+    pub(crate) fn new(hosts: usize, closed: watch::Receiver<bool>, egress: Egress) -> Self {
         Self {
-            slots: (0..slots).map(|_| Slot::default()).collect(),
+            hosts,
+            slots: (0..hosts.saturating_mul(SLOTS_PER_HOST)).map(|_| Slot::default()).collect(),
             host_ready: Notify::new(),
             capacity_changed: Notify::new(),
             load: LoadEstimate::default(),
+            max_tasks: max_tasks(),
             closed,
             egress,
         }
     }
 
-    pub(crate) fn slots(&self) -> usize {
-        self.slots.len()
+    pub(crate) fn hosts(&self) -> usize {
+        self.hosts
+    }
+
+    /// Returns the slots of a host. The first one has the host's number.
+    pub(crate) fn slots_of(&self, host: usize) -> impl DoubleEndedIterator<Item = usize> + use<> {
+        let hosts = self.hosts;
+        (0..SLOTS_PER_HOST).map(move |turn| host + turn * hosts)
     }
 
     pub(crate) fn is_closed(&self) -> bool {
@@ -95,7 +127,9 @@ impl HostPool {
 
     /// Returns how many more steps may run now.
     pub(crate) fn free_capacity(&self) -> usize {
-        self.load.max_running(self.slots.len()).saturating_sub(self.sum(HostConnection::running))
+        let runnable = self.load.max_running(self.hosts).saturating_sub(self.sum(HostConnection::running));
+        let mappable = self.max_tasks.saturating_mul(self.hosts).saturating_sub(self.tasks());
+        runnable.min(mappable)
     }
 
     /// Returns the process ids of the children that are alive.
@@ -108,14 +142,22 @@ impl HostPool {
         let Some(slot) = self.least_loaded() else { return Err(request) };
         let Some(place) = self.slots.get(slot) else { return Err(request) };
         match place.lock().as_mut() {
-            Some(connection) => connection.start(request, &self.egress).map(|events| StartedTask { slot, events }),
+            Some(connection) => {
+                let started = connection.start(request, &self.egress);
+                started.map(|(events, was_alone)| StartedTask { slot, events, was_alone })
+            }
             None => Err(request),
         }
     }
 
-    /// Returns the slot of the child with the fewest running tasks, and of those with the fewest tasks.
+    /// Returns the slot of the child with the fewest running tasks, and of those with the fewest tasks. Children that are drained
+    /// get none.
     fn least_loaded(&self) -> Option<usize> {
-        let load = |slot: &Slot| slot.lock().as_ref().map(|connection| (connection.running(), connection.tasks()));
+        let load = |slot: &Slot| {
+            let slot = slot.lock();
+            let connection = slot.as_ref().filter(|connection| !connection.is_draining())?;
+            Some((connection.running(), connection.tasks()))
+        };
         let alive = self.slots.iter().enumerate().filter_map(|(index, slot)| Some((load(slot)?, index)));
         alive.min().map(|(_, index)| index)
     }
@@ -177,10 +219,18 @@ impl HostPool {
         self.host_ready.notify_waiters();
     }
 
+    /// Gives a child no more tasks. It ends when it has none left.
+    pub(crate) fn drain(&self, slot: usize) {
+        self.with_connection(slot, HostConnection::drain);
+    }
+
     /// Removes a child from its slot. Its tasks end with [`HostLost`](crate::error::HostLost).
     pub(crate) fn detach(&self, slot: usize) {
         if let Some(place) = self.slots.get(slot) {
-            drop(place.lock().take());
+            let connection = place.lock().take();
+            if let Some(connection) = connection {
+                connection.mark_lost();
+            }
         }
     }
 

@@ -123,7 +123,7 @@ async fn dns_rebinding_is_refused() {
     // the public address refuses the connection or answers something else: only the address that is never reached counts
     let turns: [&[&str]; 3] =
         [&["192.0.2.1"], &["127.0.0.1"], &["::ffff:127.0.0.1", "::1", "10.0.0.1", "64:ff9b::7f00:1"]];
-    for allowed in [NetPolicy::Rules(rules(&BROAD)), NetPolicy::Anything] {
+    for allowed in [NetPolicy::Rules(rules(&BROAD)), NetPolicy::Public(Vec::new()), NetPolicy::Public(rules(&BROAD))] {
         let mut step = Step::new(port_with(changing(&turns), allowed, &BROAD));
         for _ in 0..6 {
             let error = step.failure(get(&format!("http://rebind.example:{port}"), "/")).await;
@@ -141,7 +141,7 @@ async fn every_address_of_a_name_is_checked() {
     let requested = ["two.example".to_owned(), format!("127.0.0.1:{port}")];
     let requested: Vec<&str> = requested.iter().map(String::as_str).collect();
     let resolver = changing(&[&["10.0.0.1", "169.254.169.254", "127.0.0.1"]]);
-    let mut step = Step::new(port_with(resolver, NetPolicy::Anything, &requested));
+    let mut step = Step::new(port_with(resolver, NetPolicy::Public(rules(&["127.0.0.1"])), &requested));
     let (response, _) = step.whole(get(&format!("http://two.example:{port}"), "/status/200")).await;
     assert_eq!((response.status, seen.connections()), (200, 1), "the one that was named is taken");
 }

@@ -39,6 +39,10 @@ async fn an_invalid_response_is_an_error() {
         (vec![b"HTTP/1.1 200".to_vec()], NetErrorKind::Reset),
         (vec![b"SSH-2.0-server\r\n\r\n".to_vec()], NetErrorKind::Protocol),
         (with("bad header\r\n\r\n"), NetErrorKind::Protocol),
+        (
+            vec![b"HTTP/1.1 101 Switching Protocols\r\nupgrade: h2c\r\nconnection: upgrade\r\n\r\n".to_vec()],
+            NetErrorKind::Protocol,
+        ),
         (with("content-length: 10\r\n\r\nabc"), NetErrorKind::Reset),
         (with("content-length: 1\r\ncontent-length: 2\r\n\r\nabc"), NetErrorKind::Protocol),
         (with("content-length: x\r\n\r\nabc"), NetErrorKind::Protocol),

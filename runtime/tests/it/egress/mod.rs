@@ -5,5 +5,6 @@ mod denied;
 mod hostile;
 mod plain;
 mod server;
+mod shared;
 mod step;
 mod tls;

@@ -16,7 +16,7 @@ use tempfile::TempDir;
 use tokio_rustls::TlsAcceptor;
 
 use super::server::{Seen, answer, listen};
-use super::step::{Step, get, permissions, post};
+use super::step::{Step, get, permissions, post, rules};
 
 /// A server with a certificate for these names, in a file of the folder.
 async fn serve(names: &[&str], protocol: &'static str, folder: &TempDir) -> (SocketAddr, Arc<Seen>, PathBuf) {
@@ -57,7 +57,7 @@ async fn serve(names: &[&str], protocol: &'static str, folder: &TempDir) -> (Soc
 
 fn step(server: SocketAddr, file: Option<&Path>) -> Step {
     let rule = format!("localhost:{}", server.port());
-    let config = EgressConfig { allowed: NetPolicy::Anything, ..EgressConfig::default() };
+    let config = EgressConfig { allowed: NetPolicy::Rules(rules(&["localhost"])), ..EgressConfig::default() };
     let egress = Egress::new(config, file).expect("certificates");
     Step::new(egress.port(&permissions(&[&rule]), &Limits::default()))
 }

@@ -23,8 +23,16 @@ impl Fixture {
         Self::with_connections(4).await
     }
 
-    pub(crate) async fn with_connections(connections: usize) -> Self {
+    /// One whose role is a superuser, and a single connection.
+    pub(crate) async fn privileged() -> Self {
         let address = shared().database().await;
+        let unnamed = Database::from_url(&address, NonZeroUsize::MIN).expect("an address");
+        let config = DatabasesConfig { unnamed: Some(unnamed), named: HashMap::new() };
+        Self { databases: Databases::new(config.allow_privileged_roles()), client: connect(&address).await }
+    }
+
+    pub(crate) async fn with_connections(connections: usize) -> Self {
+        let address = shared().step_database().await;
         let client = connect(&address).await;
         Self { databases: databases(&address, connections), client }
     }

@@ -28,7 +28,8 @@ async fn steps_wait_for_a_connection_outside_their_time_limit() {
 
 #[tokio::test]
 async fn nothing_of_a_step_stays_on_its_connection() {
-    let fixture = Fixture::with_connections(1).await;
+    // only a superuser may change the session's user
+    let fixture = Fixture::privileged().await;
     fixture.client.batch_execute("CREATE ROLE other").await.expect("a role");
     let pid = "SELECT pg_backend_pid() AS pid";
     let first = fixture.json(pid, &[]).await;
@@ -73,7 +74,7 @@ async fn a_worker_without_the_connection_names_the_missing_setting() {
 
 #[tokio::test]
 async fn a_step_works_on_the_connection_it_names() {
-    let (one, two) = (shared().database().await, shared().database().await);
+    let (one, two) = (shared().step_database().await, shared().step_database().await);
     let database = |address: &str| Database::from_url(address, NonZeroUsize::MIN).expect("an address");
     let named = HashMap::from([("reports".to_owned(), database(&two))]);
     let databases = Databases::new(DatabasesConfig { unnamed: Some(database(&one)), named });
@@ -112,7 +113,7 @@ async fn an_unreachable_server_is_named_without_the_password() {
 #[tokio::test]
 async fn a_restarted_server_is_connected_to_again() {
     let cluster = Cluster::start();
-    let databases = databases(&cluster.database().await, 1);
+    let databases = databases(&cluster.step_database().await, 1);
     value(&end(databases.run(query("SELECT 1", &[]))).await);
     let running = databases.run(query("SELECT pg_sleep(600)", &[]));
     let ended = tokio::spawn(end(running));

@@ -2,7 +2,9 @@
 
 pub(crate) mod common;
 mod connections;
+mod lengths;
 mod names;
+mod roles;
 mod rows;
 mod shadow;
 mod statements;

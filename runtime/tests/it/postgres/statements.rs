@@ -47,6 +47,18 @@ async fn a_failure_rolls_back_and_names_the_line() {
             FailureKind::BadCode,
             "line 1: a postgres step is one transaction",
         ),
+        // the server would end the string before the first semicolon
+        (
+            "INSERT INTO kept VALUES (1); SET standard_conforming_strings = off; SELECT '\\'' ; COMMIT; --'; SELECT 1/0",
+            FailureKind::Raised,
+            "division by zero",
+        ),
+        (
+            "INSERT INTO kept VALUES (1); SELECT set_config('standard_conforming_strings', 'off', false) -- off\n; \
+             SELECT '\\'' ; COMMIT; --'; SELECT 1/0",
+            FailureKind::Raised,
+            "division by zero",
+        ),
         (
             "INSERT INTO kept VALUES (1); DO $$ BEGIN COMMIT; END $$",
             FailureKind::Raised,

@@ -1,6 +1,6 @@
 //! Events that decide the status of jobs.
 
-use bue_hub::{MAX_RELEASES, MAX_RESETS};
+use bue_hub::{ISOLATION_MS, MAX_RELEASES, MAX_RESETS, SUSPECT_RELEASES};
 
 use super::{Key, Model};
 use crate::random::plans::retries;
@@ -24,12 +24,22 @@ impl Model {
         self.releases.remove(key);
     }
 
-    pub(in crate::random) fn released(&mut self, key: Key) {
+    /// Its lease ended without an outcome. Only a job that was alone in its worker is released more often than a suspect.
+    pub(in crate::random) fn released(&mut self, key: Key, alone: bool, now: i64) {
+        self.released_at.insert(key.clone(), now);
         let releases = self.releases.entry(key.clone()).or_default();
-        *releases += 1;
+        if alone || *releases < SUSPECT_RELEASES {
+            *releases += 1;
+        }
         if *releases >= MAX_RELEASES {
             self.failed.insert(key);
         }
+    }
+
+    /// Returns whether a worker without jobs gets this one alone.
+    pub(in crate::random) fn is_fresh_suspect(&self, key: &Key, now: i64) -> bool {
+        self.releases.get(key).is_some_and(|releases| *releases >= SUSPECT_RELEASES)
+            && self.released_at.get(key).is_some_and(|at| now - at < ISOLATION_MS as i64)
     }
 
     /// The call starts over, unless it has too often.

@@ -30,16 +30,18 @@ impl ModelValue {
 impl Model {
     /// Returns the arguments that a job must receive.
     pub(in crate::random) fn arguments(&self, key: &Key) -> Vec<String> {
-        self.jobs[&key.0].inputs.iter().map(|input| self.argument(&key.1, *input)).collect()
+        self.jobs[&key.0].inputs.iter().map(|input| self.argument(&key.1, input)).collect()
     }
 
-    fn argument(&self, path: &[u32], input: Input) -> String {
-        match input {
+    fn argument(&self, path: &[u32], input: &Input) -> String {
+        match *input {
             Input::Node(node) => self.completed[&self.seen_from(path, node.0)].as_text(),
             Input::Loop(each) => {
                 let (over, depth) = (self.loops[&each.0].over.0, self.around[&each.0].len());
                 self.completed[&self.seen_from(path, over)].element(path[depth])
             }
+            Input::Literal(ref value) => String::from_utf8(value.to_vec()).expect("text"),
+            Input::Param(_) => panic!("runs have no parameters"),
             Input::Gather(each) => {
                 let each = &self.loops[&each.0];
                 let (source, gather) = (self.seen_from(path, each.over.0), each.gather.expect("it gathers").0);

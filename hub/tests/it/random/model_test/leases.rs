@@ -10,7 +10,9 @@ use crate::world::{LeasedJob, World, completed};
 impl ModelTest {
     /// Every leased job is open, has no other lease, and has its parents' values.
     pub(super) async fn lease(&mut self, count: u32) -> usize {
+        let holds_nothing = self.holdings.is_empty();
         let leased = self.world.lease(count).await;
+        let may_be_isolated = holds_nothing && leased.len() == 1;
         let (number, statuses) = (leased.len(), self.model.statuses());
         for held in leased {
             let key = self.key_of(&held);
@@ -19,7 +21,8 @@ impl ModelTest {
             assert_eq!(held.lease.attempt, self.model.attempt(&key), "{key:?}");
             self.learn_ids(held.job(), &key);
             let end = self.world.now + LEASE;
-            let other = self.holdings.insert(key.clone(), Holding { held, end });
+            let isolated = may_be_isolated && self.model.is_fresh_suspect(&key, self.world.now);
+            let other = self.holdings.insert(key.clone(), Holding { held, end, isolated });
             assert!(other.is_none(), "{key:?} is leased twice");
         }
         number
@@ -71,8 +74,9 @@ impl ModelTest {
         reaped.sort();
         assert_eq!(reaped, expected);
         for key in ended {
+            let isolated = self.holdings[&key].isolated;
             self.lose(&key);
-            self.model.released(key);
+            self.model.released(key, isolated, now);
         }
     }
 

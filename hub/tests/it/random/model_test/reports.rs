@@ -4,7 +4,7 @@ use bue_model::job::Hints;
 use bue_model::wire::{Report, ReportBatch, Verdict};
 use bue_model::{Chunk, Outcome, ValueRef};
 
-use super::{ModelTest, nth};
+use super::{Holding, ModelTest, nth};
 use crate::random::events::Answer;
 use crate::random::model::{Key, ModelValue, PIECE};
 use crate::world::{LeasedJob, PENDING, RESET, completed, failed, value};
@@ -45,14 +45,14 @@ impl ModelTest {
 
     /// Returns the outcome of a lease, and applies it to the model.
     fn answer(&mut self, key: Key, answer: Answer) -> (LeasedJob, Outcome) {
-        let held = self.holdings.remove(&key).expect("it is held").held;
+        let Holding { held, isolated, .. } = self.holdings.remove(&key).expect("it is held");
         let outcome = match answer {
             Answer::Complete => self.complete(&key),
             Answer::Fail => failed("no"),
             Answer::Pending => PENDING,
             Answer::Reset => RESET,
             Answer::Cancel => Outcome::Cancelled,
-            Answer::Release | Answer::Again => Outcome::Released { reason: "chance".into() },
+            Answer::Release | Answer::Again => Outcome::Released { reason: "chance".into(), alone: false },
         };
         match answer {
             Answer::Complete => {}
@@ -60,7 +60,7 @@ impl ModelTest {
             Answer::Pending => self.model.pending(&key),
             Answer::Reset => self.model.reset(key),
             Answer::Cancel => self.model.cancel(key),
-            Answer::Release | Answer::Again => self.model.released(key),
+            Answer::Release | Answer::Again => self.model.released(key, isolated, self.world.now),
         }
         self.reported.push((held.clone(), outcome.clone(), true));
         (held, outcome)

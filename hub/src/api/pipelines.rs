@@ -1,0 +1,134 @@
+//! Publishing scripts, and starting runs of them by name.
+
+use bue_model::param::RunTime;
+use bue_model::pipeline::{Invoked, MAX_BATCH, Publication, is_pipeline_name};
+use bue_model::{RunId, RunState};
+use http::request::Parts;
+use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
+use hyper::body::Incoming;
+use jiff::tz::TimeZone;
+
+use crate::api::hub::{Hub, MAX_SUBMISSION};
+use crate::api::long_poll::wait_for_end;
+use crate::error::HubError;
+use crate::http::reply::{Body, ErrorReply, FieldError, json};
+use crate::http::request::{content_type, decode_json, decode_postcard, query_parameter, read_body, unsupported_type};
+use crate::pipelines::request::{InvocationRequest, Problem};
+use crate::pipelines::{Invocation, RunnableVersion};
+
+/// Bytes of an invocation. Larger values belong in the bucket, and their names in the parameters.
+const MAX_INVOCATION: usize = 16 * 1024 * 1024;
+
+/// Adds a version of a pipeline.
+pub(super) async fn publish(hub: &Hub, head: &Parts, body: Incoming, name: &str) -> Result<Response<Body>, ErrorReply> {
+    if !is_pipeline_name(name) {
+        return Err(HubError::BadPipelineName(name.to_owned()).into());
+    }
+    let body = read_body(body, MAX_SUBMISSION).await?;
+    let publication: Publication = match content_type(&head.headers) {
+        "application/json" => decode_json(&body)?,
+        _ => decode_postcard(&head.headers, &body)?,
+    };
+    drop(body);
+    json(&hub.store.publish(hub.now(), name.to_owned(), publication).await?)
+}
+
+/// Starts a run. 201 with its address; with `wait_ms`, once it has ended or that time has passed.
+pub(super) async fn invoke(
+    hub: &Hub,
+    head: &Parts,
+    body: Incoming,
+    pipeline: &str,
+) -> Result<Response<Body>, ErrorReply> {
+    let wait_ms = query_parameter(head.uri.query(), "wait_ms")?.unwrap_or(0);
+    let mut request = InvocationRequest::from_json(&json_text(head, body).await?).map_err(one_problem)?;
+    if let Some(key) = idempotency_key(&head.headers)? {
+        request.set_key(key).map_err(one_problem)?;
+    }
+    let version = runnable(hub, pipeline).await?;
+    let invocation = request.invocation(pipeline, &version, &run_time(hub)).map_err(|problems| unfit(&problems, ""))?;
+    let run = invocation.run;
+    hub.store.invoke(hub.now(), vec![invocation]).await?;
+    let state = wait_for_end(hub, run, wait_ms).await?;
+    created(run, &Invoked { run, state })
+}
+
+/// Starts up to a thousand runs, all of them or none.
+pub(super) async fn invoke_batch(
+    hub: &Hub,
+    head: &Parts,
+    body: Incoming,
+    pipeline: &str,
+) -> Result<Response<Body>, ErrorReply> {
+    let requests = InvocationRequest::batch_from_json(&json_text(head, body).await?, MAX_BATCH).map_err(one_problem)?;
+    let version = runnable(hub, pipeline).await?;
+    let time = run_time(hub);
+    let mut invocations: Vec<Invocation> = Vec::with_capacity(requests.len());
+    for (position, request) in requests.into_iter().enumerate() {
+        let invocation = request.invocation(pipeline, &version, &time);
+        invocations.push(invocation.map_err(|problems| unfit(&problems, &format!("runs[{position}].")))?);
+    }
+    let runs = hub.store.invoke(hub.now(), invocations).await?;
+    let mut response =
+        json(&runs.into_iter().map(|run| Invoked { run, state: RunState::Running }).collect::<Vec<_>>())?;
+    *response.status_mut() = StatusCode::CREATED;
+    Ok(response)
+}
+
+async fn runnable(hub: &Hub, pipeline: &str) -> Result<RunnableVersion, HubError> {
+    let version = hub.store.runnable(pipeline.to_owned()).await?;
+    version.ok_or_else(|| HubError::PipelineNotFound(pipeline.to_owned()))
+}
+
+/// The hub's time, when the run is accepted.
+fn run_time(hub: &Hub) -> RunTime {
+    let at = jiff::Timestamp::from_millisecond(hub.now().0).unwrap_or_default();
+    RunTime { at, zone: TimeZone::UTC }
+}
+
+async fn json_text(head: &Parts, body: Incoming) -> Result<String, ErrorReply> {
+    let body = read_body(body, MAX_INVOCATION).await?;
+    match content_type(&head.headers) {
+        "application/json" => {}
+        "" if body.is_empty() => {}
+        other => return Err(unsupported_type(other, "send application/json")),
+    }
+    String::from_utf8(body.into()).map_err(|_| ErrorReply::bad_request("the body is not UTF-8", "send JSON in UTF-8"))
+}
+
+fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, ErrorReply> {
+    let Some(key) = headers.get("idempotency-key") else { return Ok(None) };
+    match key.to_str() {
+        Ok(key) => Ok(Some(key.to_owned())),
+        Err(_) => Err(ErrorReply::bad_request("the header `Idempotency-Key` is not ASCII", "use letters and digits")),
+    }
+}
+
+fn one_problem(problem: Problem) -> ErrorReply {
+    unfit(&[problem], "")
+}
+
+/// 422, with an entry for each field that does not fit.
+fn unfit(problems: &[Problem], prefix: &str) -> ErrorReply {
+    let fields: Vec<FieldError> = problems
+        .iter()
+        .map(|Problem { field, message }| FieldError { field: format!("{prefix}{field}"), message: message.clone() })
+        .collect();
+    let all: Vec<_> = fields.iter().map(|one| format!("`{}`: {}", one.field, one.message)).collect();
+    ErrorReply::new(
+        StatusCode::UNPROCESSABLE_ENTITY,
+        "invalid_params",
+        format!("the invocation does not fit the pipeline: {}", all.join("; ")),
+        "GET /v1/pipelines/{name} describes the parameters",
+    )
+    .with_fields(fields)
+}
+
+fn created(run: RunId, invoked: &Invoked) -> Result<Response<Body>, ErrorReply> {
+    let mut response = json(invoked)?;
+    *response.status_mut() = StatusCode::CREATED;
+    if let Ok(location) = HeaderValue::from_str(&format!("/v1/runs/{run}")) {
+        response.headers_mut().insert(header::LOCATION, location);
+    }
+    Ok(response)
+}

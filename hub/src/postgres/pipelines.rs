@@ -1,0 +1,244 @@
+//! Published pipelines and the runs they start.
+
+use bue_model::pipeline::{PipelineRun, PipelineSummary, PipelineVersion, PipelineView, Publication, Published};
+use bue_model::wire::Submission;
+use bue_model::{BlobRef, Plan, RunId, Timestamp};
+use deadpool_postgres::Transaction;
+
+use super::connection::retry::retry_transient;
+use super::query::{execute, query, run_state};
+use super::state::PostgresState;
+use crate::error::HubError;
+use crate::jobs::changes::pending_notifications::PendingNotifications;
+use crate::jobs::columns::{from_postcard, small};
+use crate::pipelines::{
+    Invocation, MAX_PIPELINES, MAX_RUNS, MAX_VERSIONS, PARAMS_READ, RunnableVersion, StoredPublication, checked,
+    shortened_params, view_of,
+};
+
+impl PostgresState {
+    /// Adds a version, unless there is one with the same content, and makes it the one that new runs get.
+    pub(super) async fn publish(&self, now: i64, name: &str, publication: &Publication) -> Result<Published, HubError> {
+        let stored = checked(publication)?;
+        retry_transient!(self.try_publish(now, name, publication, &stored))
+    }
+
+    async fn try_publish(
+        &self,
+        now: i64,
+        name: &str,
+        publication: &Publication,
+        stored: &StoredPublication,
+    ) -> Result<Published, HubError> {
+        let mut client = self.client().await?;
+        let tx = client.transaction().await?;
+        lock_pipeline(&tx, name).await?;
+        let hash = &stored.hash.as_bytes()[..];
+        let sql = "SELECT version FROM pipeline_version WHERE pipeline = $1 AND hash = $2";
+        let existing: Option<i64> = match query(&tx, sql, &[&name, &hash]).await?.first() {
+            Some(row) => Some(row.try_get(0)?),
+            None => None,
+        };
+        let version = match existing {
+            Some(version) => version,
+            None => insert_version(&tx, now, name, publication, stored).await?,
+        };
+        let sql = "INSERT INTO pipeline (name, current) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET current = $2";
+        execute(&tx, sql, &[&name, &version]).await?;
+        self.commit(tx).await?;
+        Ok(Published { version: small(version), created: existing.is_none() })
+    }
+
+    /// Removes a pipeline. Versions that runs still have are kept until these runs are deleted.
+    pub(super) async fn unpublish(&self, name: &str) -> Result<(), HubError> {
+        retry_transient!(self.try_unpublish(name))
+    }
+
+    async fn try_unpublish(&self, name: &str) -> Result<(), HubError> {
+        let mut client = self.client().await?;
+        let tx = client.transaction().await?;
+        lock_pipeline(&tx, name).await?;
+        if execute(&tx, "DELETE FROM pipeline WHERE name = $1", &[&name]).await? == 0 {
+            return Err(HubError::PipelineNotFound(name.to_owned()));
+        }
+        delete_unused_versions(&tx, name).await?;
+        self.commit(tx).await
+    }
+
+    /// Returns all pipelines by name.
+    pub(super) async fn pipelines(&self) -> Result<Vec<PipelineSummary>, HubError> {
+        retry_transient!(self.try_pipelines())
+    }
+
+    async fn try_pipelines(&self) -> Result<Vec<PipelineSummary>, HubError> {
+        let mut client = self.client().await?;
+        let tx = client.transaction().await?;
+        let sql = "SELECT name, version, script, published_at FROM pipeline
+             JOIN pipeline_version ON pipeline = name AND version = current ORDER BY name COLLATE \"C\" LIMIT $1";
+        let rows = query(&tx, sql, &[&MAX_PIPELINES]).await?;
+        let pipelines = rows.iter().map(|row| {
+            Ok(PipelineSummary {
+                name: row.try_get(0)?,
+                version: small(row.try_get(1)?),
+                script: row.try_get(2)?,
+                published_at: Timestamp(row.try_get(3)?),
+            })
+        });
+        pipelines.collect()
+    }
+
+    /// Returns a pipeline with its versions and latest runs.
+    pub(super) async fn pipeline(&self, name: &str) -> Result<Option<PipelineView>, HubError> {
+        retry_transient!(self.try_pipeline(name))
+    }
+
+    async fn try_pipeline(&self, name: &str) -> Result<Option<PipelineView>, HubError> {
+        let mut client = self.client().await?;
+        let tx = client.transaction().await?;
+        let Some(current) = runnable(&tx, name).await? else { return Ok(None) };
+        Ok(Some(view_of(name, &current, versions(&tx, name).await?, runs_of(&tx, name).await?)))
+    }
+
+    /// Returns the version of a pipeline that new runs get.
+    pub(super) async fn runnable(&self, name: &str) -> Result<Option<RunnableVersion>, HubError> {
+        retry_transient!(self.try_runnable(name))
+    }
+
+    async fn try_runnable(&self, name: &str) -> Result<Option<RunnableVersion>, HubError> {
+        let mut client = self.client().await?;
+        runnable(&client.transaction().await?, name).await
+    }
+
+    /// Starts runs of pipelines, all of them or none. A run that exists is left as it is.
+    pub(super) async fn invoke(&self, now: i64, invocations: &[Invocation]) -> Result<Vec<RunId>, HubError> {
+        retry_transient!(self.try_invoke(now, invocations))
+    }
+
+    async fn try_invoke(&self, now: i64, invocations: &[Invocation]) -> Result<Vec<RunId>, HubError> {
+        let mut client = self.client().await?;
+        let tx = client.transaction().await?;
+        let mut all = PendingNotifications::default();
+        for invocation in invocations {
+            all.merge(self.invoke_one(&tx, now, invocation).await?);
+        }
+        self.commit(tx).await?;
+        self.announce(all);
+        Ok(invocations.iter().map(|invocation| invocation.run).collect())
+    }
+
+    async fn invoke_one(
+        &self,
+        tx: &Transaction<'_>,
+        now: i64,
+        invocation: &Invocation,
+    ) -> Result<PendingNotifications, HubError> {
+        let Invocation { run, pipeline, version: RunnableVersion { version, script, plan, code }, params } = invocation;
+        // the pipeline may have been unpublished since it was read; the lock keeps the version
+        let sql = "SELECT 1 FROM pipeline_version WHERE pipeline = $1 AND version = $2 FOR KEY SHARE";
+        let is_missing = query(tx, sql, &[pipeline, &i64::from(*version)]).await?.is_empty();
+        if is_missing && query(tx, "SELECT 1 FROM run WHERE id = $1", &[&run.0]).await?.is_empty() {
+            return Err(HubError::PipelineNotFound(pipeline.clone()));
+        }
+        let submission = Submission { run: *run, name: script.clone(), plan: plan.clone(), code: code.clone() };
+        let Some((key, pending_notifications)) = self.submit_in(tx, now, &submission).await? else {
+            expect_same(tx, *run, pipeline, params).await?;
+            return Ok(PendingNotifications::default());
+        };
+        let sql = "INSERT INTO invocation (run, pipeline, version, params) VALUES ($1, $2, $3, $4)";
+        execute(tx, sql, &[&key, pipeline, &i64::from(*version), params]).await?;
+        Ok(pending_notifications)
+    }
+}
+
+/// Makes publishing and unpublishing of a name take turns, also while it has no row.
+async fn lock_pipeline(tx: &Transaction<'_>, name: &str) -> Result<(), HubError> {
+    execute(tx, "SELECT pg_advisory_xact_lock(hashtextextended('bue pipeline ' || $1, 0))", &[&name]).await?;
+    Ok(())
+}
+
+async fn insert_version(
+    tx: &Transaction<'_>,
+    now: i64,
+    name: &str,
+    publication: &Publication,
+    stored: &StoredPublication,
+) -> Result<i64, HubError> {
+    let sql = "INSERT INTO pipeline_version (pipeline, version, upload, hash, script, body, published_at)
+         SELECT $1, coalesce(max(version), 0) + 1, $2, $3, $4, $5, $6 FROM pipeline_version WHERE pipeline = $1
+         RETURNING version";
+    // a text column takes no NUL
+    let script = publication.script.replace('\0', "");
+    let hash = &stored.hash.as_bytes()[..];
+    let rows = query(tx, sql, &[&name, &publication.upload.0, &hash, &script, &stored.body, &now]).await?;
+    let row = rows.first().ok_or_else(|| HubError::damaged("a version was not inserted"))?;
+    Ok(row.try_get(0)?)
+}
+
+/// Deletes the versions of a pipeline that is not published any more and that no run has.
+async fn delete_unused_versions(tx: &Transaction<'_>, name: &str) -> Result<(), HubError> {
+    let sql = "DELETE FROM pipeline_version WHERE pipeline = $1
+         AND NOT EXISTS (SELECT 1 FROM pipeline WHERE name = $1)
+         AND NOT EXISTS (SELECT 1 FROM invocation
+             WHERE invocation.pipeline = $1 AND invocation.version = pipeline_version.version)";
+    execute(tx, sql, &[&name]).await?;
+    Ok(())
+}
+
+/// Forgets that a run was started by a pipeline, because it is deleted.
+pub(super) async fn delete_invocation(tx: &Transaction<'_>, key: i64) -> Result<(), HubError> {
+    let rows = query(tx, "DELETE FROM invocation WHERE run = $1 RETURNING pipeline", &[&key]).await?;
+    match rows.first() {
+        Some(row) => delete_unused_versions(tx, row.try_get(0)?).await,
+        None => Ok(()),
+    }
+}
+
+async fn versions(tx: &Transaction<'_>, name: &str) -> Result<Vec<PipelineVersion>, HubError> {
+    let sql = "SELECT version, script, published_at FROM pipeline_version WHERE pipeline = $1
+         ORDER BY version DESC LIMIT $2";
+    let rows = query(tx, sql, &[&name, &MAX_VERSIONS]).await?;
+    let versions = rows.iter().map(|row| {
+        Ok(PipelineVersion {
+            version: small(row.try_get(0)?),
+            script: row.try_get(1)?,
+            published_at: Timestamp(row.try_get(2)?),
+        })
+    });
+    versions.collect()
+}
+
+async fn runs_of(tx: &Transaction<'_>, name: &str) -> Result<Vec<PipelineRun>, HubError> {
+    let sql = "SELECT id, invocation.version, state, created_at, finished_at, substr(params, 1, $3::int8::int4), key
+         FROM invocation JOIN run ON key = run WHERE pipeline = $1 ORDER BY run DESC LIMIT $2";
+    let rows = query(tx, sql, &[&name, &MAX_RUNS, &PARAMS_READ]).await?;
+    let runs = rows.iter().map(|row| {
+        let key: i64 = row.try_get(6)?;
+        Ok(PipelineRun {
+            run: RunId(row.try_get(0)?),
+            version: small(row.try_get(1)?),
+            state: run_state(key, row.try_get(2)?)?,
+            created_at: Timestamp(row.try_get(3)?),
+            finished_at: row.try_get::<_, Option<i64>>(4)?.map(Timestamp),
+            params: shortened_params(row.try_get(5)?),
+        })
+    });
+    runs.collect()
+}
+
+async fn runnable(tx: &Transaction<'_>, name: &str) -> Result<Option<RunnableVersion>, HubError> {
+    let sql = "SELECT version, script, body FROM pipeline
+         JOIN pipeline_version ON pipeline = name AND version = current WHERE name = $1";
+    let rows = query(tx, sql, &[&name]).await?;
+    let Some(row) = rows.first() else { return Ok(None) };
+    let (plan, code): (Plan, Vec<BlobRef>) = from_postcard(row.try_get(2)?)?;
+    Ok(Some(RunnableVersion { version: small(row.try_get(0)?), script: row.try_get(1)?, plan, code }))
+}
+
+/// A run that exists already was started by a request with the same key, which has to have had the same parameters.
+async fn expect_same(tx: &Transaction<'_>, run: RunId, pipeline: &str, params: &str) -> Result<(), HubError> {
+    let sql = "SELECT 1 FROM invocation JOIN run ON key = run WHERE id = $1 AND pipeline = $2 AND params = $3";
+    match query(tx, sql, &[&run.0, &pipeline, &params]).await?.is_empty() {
+        true => Err(HubError::OtherInvocation(run)),
+        false => Ok(()),
+    }
+}

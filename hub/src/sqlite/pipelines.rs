@@ -1,0 +1,186 @@
+//! Published pipelines and the runs they start.
+
+use bue_model::pipeline::{PipelineRun, PipelineSummary, PipelineVersion, PipelineView, Publication, Published};
+use bue_model::wire::Submission;
+use bue_model::{BlobRef, Plan, RunId, Timestamp};
+use rusqlite::{OptionalExtension, params};
+
+use super::state::run_state;
+use super::write_tx::WriteTx;
+use crate::error::HubError;
+use crate::jobs::columns::{from_postcard, run_id, small};
+use crate::pipelines::{
+    Invocation, MAX_PIPELINES, MAX_RUNS, MAX_VERSIONS, PARAMS_READ, RunnableVersion, StoredPublication, checked,
+    shortened_params, view_of,
+};
+
+impl WriteTx<'_> {
+    /// Adds a version, unless there is one with the same content, and makes it the one that new runs get.
+    pub(super) fn publish(&mut self, name: &str, publication: &Publication) -> Result<Published, HubError> {
+        let StoredPublication { body, hash } = checked(publication)?;
+        let mut select =
+            self.db.prepare_cached("SELECT version FROM pipeline_version WHERE pipeline = ?1 AND hash = ?2")?;
+        let existing: Option<i64> = select.query_row(params![name, hash.as_bytes()], |row| row.get(0)).optional()?;
+        let version = match existing {
+            Some(version) => version,
+            None => self.insert_version(name, publication, &body, hash.as_bytes())?,
+        };
+        let mut update = self.db.prepare_cached(
+            "INSERT INTO pipeline (name, current) VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET current = ?2",
+        )?;
+        update.execute(params![name, version])?;
+        Ok(Published { version: small(version), created: existing.is_none() })
+    }
+
+    fn insert_version(
+        &self,
+        name: &str,
+        publication: &Publication,
+        body: &[u8],
+        hash: &[u8; 32],
+    ) -> Result<i64, HubError> {
+        let mut insert = self.db.prepare_cached(
+            "INSERT INTO pipeline_version (pipeline, version, upload, hash, script, body, published_at)
+             SELECT ?1, coalesce(max(version), 0) + 1, ?2, ?3, ?4, ?5, ?6 FROM pipeline_version WHERE pipeline = ?1
+             RETURNING version",
+        )?;
+        let (upload, script) = (publication.upload.0.as_bytes(), &publication.script);
+        Ok(insert.query_row(params![name, upload, hash, script, body, self.now], |row| row.get(0))?)
+    }
+
+    /// Removes a pipeline. Versions that runs still have are kept until these runs are deleted.
+    pub(super) fn unpublish(&mut self, name: &str) -> Result<(), HubError> {
+        if self.db.prepare_cached("DELETE FROM pipeline WHERE name = ?1")?.execute([name])? == 0 {
+            return Err(HubError::PipelineNotFound(name.to_owned()));
+        }
+        self.delete_unused_versions(name)
+    }
+
+    /// Deletes the versions of a pipeline that is not published any more and that no run has.
+    pub(super) fn delete_unused_versions(&self, name: &str) -> Result<(), HubError> {
+        let mut delete = self.db.prepare_cached(
+            "DELETE FROM pipeline_version WHERE pipeline = ?1
+             AND NOT EXISTS (SELECT 1 FROM pipeline WHERE name = ?1)
+             AND NOT EXISTS (SELECT 1 FROM invocation
+                 WHERE invocation.pipeline = ?1 AND invocation.version = pipeline_version.version)",
+        )?;
+        delete.execute([name])?;
+        Ok(())
+    }
+
+    /// Forgets that a run was started by a pipeline, because it is deleted.
+    pub(super) fn delete_invocation(&self, key: i64) -> Result<(), HubError> {
+        let mut delete = self.db.prepare_cached("DELETE FROM invocation WHERE run = ?1 RETURNING pipeline")?;
+        let pipeline: Option<String> = delete.query_row([key], |row| row.get(0)).optional()?;
+        pipeline.map_or(Ok(()), |pipeline| self.delete_unused_versions(&pipeline))
+    }
+
+    /// Returns all pipelines by name.
+    pub(super) fn pipelines(&self) -> Result<Vec<PipelineSummary>, HubError> {
+        let mut select = self.db.prepare_cached(
+            "SELECT name, version, script, published_at FROM pipeline
+             JOIN pipeline_version ON pipeline = name AND version = current ORDER BY name LIMIT ?1",
+        )?;
+        let pipelines = select.query_map([MAX_PIPELINES], |row| {
+            Ok(PipelineSummary {
+                name: row.get(0)?,
+                version: small(row.get(1)?),
+                script: row.get(2)?,
+                published_at: Timestamp(row.get(3)?),
+            })
+        })?;
+        Ok(pipelines.collect::<Result<_, _>>()?)
+    }
+
+    /// Returns a pipeline with its versions and latest runs.
+    pub(super) fn pipeline(&self, name: &str) -> Result<Option<PipelineView>, HubError> {
+        let Some(current) = self.runnable(name)? else { return Ok(None) };
+        Ok(Some(view_of(name, &current, self.versions(name)?, self.runs_of(name)?)))
+    }
+
+    fn versions(&self, name: &str) -> Result<Vec<PipelineVersion>, HubError> {
+        let mut select = self.db.prepare_cached(
+            "SELECT version, script, published_at FROM pipeline_version WHERE pipeline = ?1
+             ORDER BY version DESC LIMIT ?2",
+        )?;
+        let versions = select.query_map(params![name, MAX_VERSIONS], |row| {
+            Ok(PipelineVersion {
+                version: small(row.get(0)?),
+                script: row.get(1)?,
+                published_at: Timestamp(row.get(2)?),
+            })
+        })?;
+        Ok(versions.collect::<Result<_, _>>()?)
+    }
+
+    fn runs_of(&self, name: &str) -> Result<Vec<PipelineRun>, HubError> {
+        let mut select = self.db.prepare_cached(
+            "SELECT id, invocation.version, state, created_at, finished_at, substr(params, 1, ?3) FROM invocation
+             JOIN run ON key = run WHERE pipeline = ?1 ORDER BY run DESC LIMIT ?2",
+        )?;
+        let runs = select.query_map(params![name, MAX_RUNS, PARAMS_READ], |row| {
+            Ok(PipelineRun {
+                run: run_id(row.get(0)?),
+                version: small(row.get(1)?),
+                state: run_state(row.get(2)?)?,
+                created_at: Timestamp(row.get(3)?),
+                finished_at: row.get::<_, Option<i64>>(4)?.map(Timestamp),
+                params: shortened_params(&row.get::<_, String>(5)?),
+            })
+        })?;
+        Ok(runs.collect::<Result<_, _>>()?)
+    }
+
+    /// Returns the version of a pipeline that new runs get.
+    pub(super) fn runnable(&self, name: &str) -> Result<Option<RunnableVersion>, HubError> {
+        let mut select = self.db.prepare_cached(
+            "SELECT version, script, body FROM pipeline
+             JOIN pipeline_version ON pipeline = name AND version = current WHERE name = ?1",
+        )?;
+        let row = select.query_row([name], |row| Ok((row.get(0)?, row.get(1)?, row.get::<_, Vec<u8>>(2)?)));
+        let Some((version, script, body)) = row.optional()? else { return Ok(None) };
+        let (plan, code): (Plan, Vec<BlobRef>) = from_postcard(&body)?;
+        Ok(Some(RunnableVersion { version: small(version), script, plan, code }))
+    }
+
+    /// Starts runs of pipelines, all of them or none. A run that exists is left as it is.
+    pub(super) fn invoke(&mut self, invocations: Vec<Invocation>) -> Result<Vec<RunId>, HubError> {
+        invocations.into_iter().map(|invocation| self.invoke_one(invocation)).collect()
+    }
+
+    fn invoke_one(&mut self, invocation: Invocation) -> Result<RunId, HubError> {
+        let Invocation { run, pipeline, version: RunnableVersion { version, script, plan, code }, params } = invocation;
+        if let Some(key) = self.run_key(run)? {
+            return self.expect_same(key, run, &pipeline, &params);
+        }
+        // the pipeline may have been unpublished since it was read
+        let mut exists =
+            self.db.prepare_cached("SELECT 1 FROM pipeline_version WHERE pipeline = ?1 AND version = ?2")?;
+        if !exists.exists(params![pipeline, version])? {
+            return Err(HubError::PipelineNotFound(pipeline));
+        }
+        self.submit(Submission { run, name: script, plan, code })?;
+        let key = self.expect_run(run)?;
+        let mut insert = self
+            .db
+            .prepare_cached("INSERT INTO invocation (run, pipeline, version, params) VALUES (?1, ?2, ?3, ?4)")?;
+        insert.execute(params![key, pipeline, version, params])?;
+        Ok(run)
+    }
+
+    /// A run that exists already was started by a request with the same key, which has to have had the same parameters.
+    fn expect_same(&self, key: i64, run: RunId, pipeline: &str, params: &str) -> Result<RunId, HubError> {
+        let mut select =
+            self.db.prepare_cached("SELECT 1 FROM invocation WHERE run = ?1 AND pipeline = ?2 AND params = ?3")?;
+        match select.exists(params![key, pipeline, params])? {
+            true => Ok(run),
+            false => Err(HubError::OtherInvocation(run)),
+        }
+    }
+
+    /// Returns on whose behalf the code of pipelines was uploaded: roots of the bucket's garbage collection.
+    pub(super) fn uploads(&self) -> Result<Vec<RunId>, HubError> {
+        let mut select = self.db.prepare_cached("SELECT upload FROM pipeline_version")?;
+        Ok(select.query_map([], |row| row.get(0).map(run_id))?.collect::<Result<_, _>>()?)
+    }
+}

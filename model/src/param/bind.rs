@@ -1,0 +1,138 @@
+//! [`bind`]: values in the places of parameters.
+
+use core::fmt;
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use jiff::tz::TimeZone;
+use jiff::{Timestamp, ToSpan as _};
+
+use super::declaration::{Param, ParamDefault, TimeDefault};
+use super::read_json::json_text;
+use crate::cbor;
+use crate::job::INLINE_LIMIT;
+use crate::plan::{Input, Node, Plan};
+use crate::value::Value;
+
+/// The time of a run: when its schedule was due, otherwise when it was submitted.
+#[derive(Clone, Debug)]
+pub struct RunTime {
+    /// The time.
+    pub at: Timestamp,
+    /// The zone that decides which date it is.
+    pub zone: TimeZone,
+}
+
+impl RunTime {
+    fn value(&self, default: TimeDefault) -> Value {
+        let today = self.zone.to_datetime(self.at).date();
+        match default {
+            TimeDefault::Today => Value::Date(today.to_string()),
+            TimeDefault::Yesterday => Value::Date(today.saturating_sub(1.day()).to_string()),
+            TimeDefault::ScheduledAt => Value::DateTime(self.at.to_string()),
+        }
+    }
+}
+
+/// A value that a caller gives.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Argument {
+    /// The text on a command line: see [`ParamKind::read`](super::ParamKind::read).
+    Text(String),
+    /// A value, of JSON for example.
+    Value(Value),
+}
+
+/// As a person typed it, or as JSON.
+impl fmt::Display for Argument {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Text(text) => f.write_str(text),
+            Self::Value(value) => f.write_str(&json_text(value)),
+        }
+    }
+}
+
+impl Argument {
+    fn value(self, param: &Param) -> Result<Value, String> {
+        let value = match self {
+            Self::Text(text) => param.kind.read(&text)?,
+            Self::Value(value) => value,
+        };
+        param.check(value)
+    }
+}
+
+/// A parameter without a usable value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ParamError {
+    /// The name of the parameter, or the name that is none.
+    pub name: String,
+    /// What is wrong.
+    pub problem: ParamProblem,
+}
+
+/// What is wrong with the value of a parameter.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ParamProblem {
+    /// No value was given, and there is no default.
+    Missing,
+    /// No parameter has this name.
+    Unknown,
+    /// The value does not fit; the end of a sentence that begins with the value.
+    Unfit(String),
+}
+
+/// Returns the plan with a value in the place of each parameter.
+///
+/// # Errors
+/// One [`ParamError`] for each parameter that is missing, unknown or does not fit: those of the parameters in their order, then
+/// the unknown names.
+pub fn bind(mut plan: Plan, mut given: BTreeMap<String, Argument>, time: &RunTime) -> Result<Plan, Vec<ParamError>> {
+    let (mut values, mut errors) = (Vec::new(), Vec::new());
+    for param in &plan.params {
+        match value_of(param, given.remove(&param.name), time) {
+            Ok(value) => values.push(value),
+            Err(problem) => errors.push(ParamError { name: param.name.clone(), problem }),
+        }
+    }
+    errors.extend(given.into_keys().map(|name| ParamError { name, problem: ParamProblem::Unknown }));
+    if !errors.is_empty() {
+        return Err(errors);
+    }
+    replace(&mut plan.nodes, &values);
+    plan.params.clear();
+    Ok(plan)
+}
+
+fn value_of(param: &Param, given: Option<Argument>, time: &RunTime) -> Result<Bytes, ParamProblem> {
+    let value = match (given, &param.default) {
+        (Some(argument), _) => argument.value(param).map_err(ParamProblem::Unfit)?,
+        (None, Some(ParamDefault::Value(bytes))) => return Ok(bytes.clone()),
+        (None, Some(ParamDefault::Time(default))) => param.check(time.value(*default)).map_err(ParamProblem::Unfit)?,
+        (None, None) => return Err(ParamProblem::Missing),
+    };
+    let bytes = cbor::encode(&value);
+    match bytes.len() <= INLINE_LIMIT {
+        true => Ok(bytes.into()),
+        false => Err(ParamProblem::Unfit(format!("takes more than {} KiB", INLINE_LIMIT / 1024))),
+    }
+}
+
+/// A plan nests its loops at most 32 levels deep.
+fn replace(nodes: &mut [Node], values: &[Bytes]) {
+    for node in nodes {
+        match node {
+            Node::Job(job) => {
+                for input in &mut job.inputs {
+                    if let Input::Param(index) = input
+                        && let Some(value) = values.get(index.get())
+                    {
+                        *input = Input::Literal(value.clone());
+                    }
+                }
+            }
+            Node::ForEach(for_each) => replace(&mut for_each.body, values),
+        }
+    }
+}

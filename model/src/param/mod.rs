@@ -1,0 +1,28 @@
+//! [`Param`]: what a script lets its caller choose, `param day: date = yesterday`.
+//!
+//! The plan refers to parameters by their position ([`Input::Param`](crate::Input::Param)); [`bind`] puts values in their places. A
+//! run's plan has no parameters any more.
+//!
+//! What reads and checks values needs the feature `params`: guests have no use for it.
+
+#[cfg(feature = "params")]
+mod bind;
+#[cfg(feature = "params")]
+mod convert;
+mod declaration;
+mod kind;
+#[cfg(feature = "params")]
+mod read_json;
+#[cfg(all(test, feature = "params"))]
+mod tests;
+#[cfg(feature = "params")]
+mod view;
+
+#[cfg(feature = "params")]
+pub use bind::{Argument, ParamError, ParamProblem, RunTime, bind};
+pub use declaration::{Allowed, Param, ParamDefault, TimeDefault};
+pub use kind::ParamKind;
+#[cfg(feature = "params")]
+pub use read_json::{JsonError, read_json};
+#[cfg(feature = "params")]
+pub use view::{ParamView, cbor_to_json};

@@ -1,0 +1,188 @@
+//! Reads plans of all versions: hubs have stored them.
+
+use core::fmt;
+
+use serde::de::{Deserialize, Deserializer, Error, SeqAccess, Visitor};
+
+use crate::language::Language;
+use crate::param::Param;
+use crate::plan::{Call, Capability, Node, PLAN_VERSION, Plan, Rate, Settings, Source, Step};
+
+/// The first version: no parameters, and no delays of retries.
+const FIRST: u32 = 1;
+
+const FIELDS: &[&str] = &["version", "steps", "nodes", "calls", "params"];
+
+impl<'de> Deserialize<'de> for Plan {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        match from.is_human_readable() {
+            true => Named::deserialize(from).map(Self::from),
+            false => from.deserialize_struct("Plan", FIELDS, InOrder),
+        }
+    }
+}
+
+/// JSON names the fields.
+#[derive(serde::Deserialize)]
+#[serde(rename = "Plan")]
+struct Named {
+    version: u32,
+    steps: Vec<Step>,
+    nodes: Vec<Node>,
+    calls: Vec<Call>,
+    #[serde(default)]
+    params: Vec<Param>,
+}
+
+impl From<Named> for Plan {
+    fn from(Named { version, steps, nodes, calls, params }: Named) -> Self {
+        Self { version: current(version), steps, nodes, calls, params }
+    }
+}
+
+/// In postcard, a missing field is noticed only by the version.
+struct InOrder;
+
+impl<'de> Visitor<'de> for InOrder {
+    type Value = Plan;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a plan")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut fields: A) -> Result<Plan, A::Error> {
+        fn next<'de, A: SeqAccess<'de>, T: Deserialize<'de>>(
+            fields: &mut A,
+            name: &'static str,
+        ) -> Result<T, A::Error> {
+            fields.next_element()?.ok_or_else(|| A::Error::missing_field(name))
+        }
+        let version = next(&mut fields, "version")?;
+        Ok(Plan {
+            version: current(version),
+            steps: match version {
+                FIRST => next::<_, Vec<FirstStep>>(&mut fields, "steps")?.into_iter().map(Step::from).collect(),
+                _ => next(&mut fields, "steps")?,
+            },
+            nodes: next(&mut fields, "nodes")?,
+            calls: next(&mut fields, "calls")?,
+            params: if version == FIRST { Vec::new() } else { next(&mut fields, "params")? },
+        })
+    }
+}
+
+/// A step of the first version.
+#[derive(serde::Deserialize)]
+#[cfg_attr(test, derive(serde::Serialize))]
+struct FirstStep {
+    name: String,
+    language: Language,
+    function: String,
+    source: Source,
+    line: u32,
+    settings: FirstSettings,
+}
+
+/// The settings of a step of the first version.
+#[derive(serde::Deserialize)]
+#[cfg_attr(test, derive(serde::Serialize))]
+struct FirstSettings {
+    scope: String,
+    priority: i64,
+    timeout_s: f64,
+    retries: u32,
+    every_ms: Option<(u64, u64)>,
+    pending_limit_ms: u64,
+    rate: Option<Rate>,
+    allow: Vec<Capability>,
+    requires: Vec<String>,
+}
+
+impl From<FirstStep> for Step {
+    fn from(FirstStep { name, language, function, source, line, settings }: FirstStep) -> Self {
+        Self { name, language, function, source, line, settings: settings.into() }
+    }
+}
+
+impl From<FirstSettings> for Settings {
+    fn from(first: FirstSettings) -> Self {
+        let FirstSettings { scope, priority, timeout_s, retries, every_ms, pending_limit_ms, rate, allow, requires } =
+            first;
+        Self {
+            scope,
+            priority,
+            timeout_s,
+            retries,
+            every_ms,
+            pending_limit_ms,
+            rate,
+            allow,
+            requires,
+            retry_delay_ms: None,
+        }
+    }
+}
+
+/// A plan of version 1 is one of the current version without parameters. Other versions are kept, so that they can be refused.
+const fn current(version: u32) -> u32 {
+    if version == FIRST { PLAN_VERSION } else { version }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ids::NodeId;
+
+    fn plan() -> Plan {
+        let call = Call { line: 1, name: None, first: NodeId(0), last: NodeId(0), nested: false };
+        Plan { version: PLAN_VERSION, steps: Vec::new(), nodes: Vec::new(), calls: vec![call], params: Vec::new() }
+    }
+
+    #[test]
+    fn plans_of_version_1_are_read() {
+        let bytes = postcard::to_allocvec(&(plan(), "after")).expect("bytes");
+        assert_eq!(postcard::from_bytes::<(Plan, &str)>(&bytes), Ok((plan(), "after")));
+        let step = FirstStep {
+            name: "s".into(),
+            language: Language::Python,
+            function: "f".into(),
+            source: Source::File("x.py".into()),
+            line: 3,
+            settings: FirstSettings {
+                scope: "default".into(),
+                priority: 7,
+                timeout_s: 1.5,
+                retries: 2,
+                every_ms: Some((1, 2)),
+                pending_limit_ms: 5,
+                rate: None,
+                allow: vec![Capability::Secret("X".into())],
+                requires: vec!["a".into()],
+            },
+        };
+        let first = (FIRST, vec![step], plan().nodes, plan().calls, "after");
+        let bytes = postcard::to_allocvec(&first).expect("bytes");
+        let (read, after) = postcard::from_bytes::<(Plan, &str)>(&bytes).expect("a plan of version 1");
+        let settings = Settings {
+            priority: 7,
+            timeout_s: 1.5,
+            retries: 2,
+            every_ms: Some((1, 2)),
+            pending_limit_ms: 5,
+            allow: vec![Capability::Secret("X".into())],
+            requires: vec!["a".into()],
+            ..Settings::default()
+        };
+        assert_eq!((after, &read.steps[0].settings), ("after", &settings));
+        let [step] = &read.steps[..] else { panic!("a step") };
+        assert_eq!((read.version, &read.calls, step.line), (PLAN_VERSION, &plan().calls, 3));
+    }
+
+    #[test]
+    fn json_may_leave_out_the_parameters() {
+        let mut json = serde_json::to_value(plan()).expect("JSON");
+        assert_eq!(serde_json::from_value::<Plan>(json.clone()).expect("a plan"), plan());
+        json.as_object_mut().expect("an object").remove("params");
+        assert_eq!(serde_json::from_value::<Plan>(json).expect("a plan"), plan());
+    }
+}
