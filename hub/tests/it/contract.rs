@@ -53,6 +53,7 @@ macro_rules! all_contract_tests {
                 a_released_job_is_ready_at_once
                 a_job_that_is_released_five_times_fails
                 five_expired_leases_fail_a_job
+                five_expired_leases_fail_a_job_under_a_rate
                 the_neighbour_of_a_job_that_kills_its_workers_completes
                 a_host_that_dies_with_several_steps_fails_none_of_them
                 a_suspect_is_leased_alone

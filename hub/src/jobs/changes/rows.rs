@@ -75,9 +75,10 @@ impl JobRow {
         self.releases = 0;
     }
 
-    /// Its lease ended without an outcome, which is not counted as an attempt. `alone` is whether no other job can be the cause.
-    pub(crate) fn after_release(&mut self, alone: bool) {
-        if alone || self.releases < SUSPECT_RELEASES {
+    /// Its lease ended without an outcome, which is not counted as an attempt. `counts` is whether it
+    /// counts although the job is a suspect already.
+    pub(crate) fn after_release(&mut self, counts: bool) {
+        if counts || self.releases < SUSPECT_RELEASES {
             self.releases = self.releases.saturating_add(1);
         }
     }

@@ -1,6 +1,7 @@
 //! Leases expire, tokens grow, and stale reports change nothing.
 
 use bue_hub::LEASE_MS;
+use bue_model::plan::Rate;
 use bue_model::wire::{LeaseRequest, Report, Verdict};
 use bue_model::{JobState, Outcome, RunState, Timestamp};
 
@@ -138,6 +139,19 @@ pub(crate) async fn five_expired_leases_fail_a_job(mut world: World) {
     }
     assert_eq!(world.state(run).await, RunState::Failed);
     assert!(world.page(run).await.failed[0].failure.message.contains("w1"));
+}
+
+/// It is never leased alone, so all its releases count.
+pub(crate) async fn five_expired_leases_fail_a_job_under_a_rate(mut world: World) {
+    let mut script = one_step();
+    script.set("a", |settings| settings.rate = Some(Rate { count: 100, per_ms: 1_000, by: None }));
+    let run = world.submit(script).await;
+    for _ in 0..bue_hub::MAX_RELEASES {
+        world.lease_one().await;
+        world.now += LEASE;
+        world.reap().await;
+    }
+    assert_eq!(world.state(run).await, RunState::Failed);
 }
 
 /// Two jobs, of which each worker that holds the first one dies.
