@@ -11,7 +11,7 @@
 
 use std::ops::RangeInclusive;
 
-use bue_model::pipeline::{PipelineSummary, PipelineView, Publication, Published};
+use bue_model::pipeline::{Invoked, PipelineSummary, PipelineView, Publication, Published};
 use bue_model::wire::{
     Changed, Collection, Heartbeat, HeartbeatAnswer, JobPage, JobQuery, JobView, LeaseBatch, LeaseRequest, ReportBatch,
     ResultCursor, ResultPage, RunView, Submission, Verdict, WhyView, WorkerView,
@@ -90,7 +90,8 @@ pub trait JobStore: Send + Sync {
     fn runnable(&self, name: String) -> StoreFuture<'_, Option<RunnableVersion>>;
 
     /// Starts runs of pipelines, all of them or none. A run that exists is left as it is; with other parameters it is an error.
-    fn invoke(&self, now: Timestamp, invocations: Vec<Invocation>) -> StoreFuture<'_, Vec<RunId>>;
+    /// Returns the runs in the order of the invocations, with their states.
+    fn invoke(&self, now: Timestamp, invocations: Vec<Invocation>) -> StoreFuture<'_, Vec<Invoked>>;
 
     /// Cancels a run. A run that has ended is left as it is.
     fn cancel_run(&self, now: Timestamp, run: RunId) -> StoreFuture<'_, Changed>;

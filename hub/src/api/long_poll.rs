@@ -20,34 +20,31 @@ const MAX_WAIT_MS: u64 = 60_000;
 /// Returns a run; with `seen` in the query, as soon as its version is larger or `wait_ms` have passed.
 pub(super) async fn wait_for_run(hub: &Hub, query: Option<&str>, run: RunId) -> Result<RunView, ErrorReply> {
     let seen: Option<u64> = query_parameter(query, "seen")?;
-    let deadline = deadline_in(query_parameter(query, "wait_ms")?.unwrap_or(0));
-    let mut changes = hub.store.notifications().subscribe_runs();
-    let mut closing = hub.closing.subscribe();
-    loop {
-        let view = hub.store.run(run).await?.ok_or(HubError::RunNotFound(run))?;
-        let is_new = seen.is_none_or(|seen| view.version > seen) || view.state != RunState::Running;
-        if is_new || Instant::now() >= deadline || *closing.borrow() {
-            return Ok(complete_view(hub, view));
-        }
-        let _poll = hub.metrics.long_poll();
-        tokio::select! {
-            biased;
-            () = next_change(&mut changes, run) => {}
-            () = sleep_until(deadline) => {}
-            _ = closing.changed() => {}
-        }
-    }
+    let wait_ms = query_parameter(query, "wait_ms")?.unwrap_or(0);
+    let view = wait_until(hub, run, wait_ms, |view| seen.is_none_or(|seen| view.version > seen)).await?;
+    Ok(complete_view(hub, view))
 }
 
 /// Waits until a run has ended, at most this long. Returns its state.
 pub(super) async fn wait_for_end(hub: &Hub, run: RunId, wait_ms: u64) -> Result<RunState, ErrorReply> {
+    Ok(wait_until(hub, run, wait_ms, |_| false).await?.state)
+}
+
+/// Returns a run as soon as it is as wanted, has ended, or this time has passed.
+async fn wait_until(
+    hub: &Hub,
+    run: RunId,
+    wait_ms: u64,
+    is_wanted: impl Fn(&RunView) -> bool,
+) -> Result<RunView, ErrorReply> {
     let deadline = deadline_in(wait_ms);
     let mut changes = hub.store.notifications().subscribe_runs();
     let mut closing = hub.closing.subscribe();
     loop {
-        let state = hub.store.run(run).await?.ok_or(HubError::RunNotFound(run))?.state;
-        if state != RunState::Running || Instant::now() >= deadline || *closing.borrow() {
-            return Ok(state);
+        let view = hub.store.run(run).await?.ok_or(HubError::RunNotFound(run))?;
+        let is_due = is_wanted(&view) || view.state != RunState::Running;
+        if is_due || Instant::now() >= deadline || *closing.borrow() {
+            return Ok(view);
         }
         let _poll = hub.metrics.long_poll();
         tokio::select! {

@@ -1,8 +1,8 @@
 //! Publishing scripts, and starting runs of them by name.
 
+use bue_model::RunId;
 use bue_model::param::RunTime;
 use bue_model::pipeline::{Invoked, MAX_BATCH, Publication, is_pipeline_name};
-use bue_model::{RunId, RunState};
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 use hyper::body::Incoming;
@@ -68,9 +68,7 @@ pub(super) async fn invoke_batch(
         let invocation = request.invocation(pipeline, &version, &time);
         invocations.push(invocation.map_err(|problems| unfit(&problems, &format!("runs[{position}].")))?);
     }
-    let runs = hub.store.invoke(hub.now(), invocations).await?;
-    let mut response =
-        json(&runs.into_iter().map(|run| Invoked { run, state: RunState::Running }).collect::<Vec<_>>())?;
+    let mut response = json(&hub.store.invoke(hub.now(), invocations).await?)?;
     *response.status_mut() = StatusCode::CREATED;
     Ok(response)
 }

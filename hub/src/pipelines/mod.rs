@@ -1,18 +1,16 @@
 //! Published pipelines: what an invocation asks for, checked and turned into a run. Pure; the stores keep pipelines, `api` reads
 //! requests.
 
-pub(crate) mod invocation;
 pub(crate) mod request;
 
 use blake3::Hash;
-use bue_model::param::ParamView;
+use bue_model::param::{ParamView, substitute};
 use bue_model::pipeline::{PipelineRun, PipelineVersion, PipelineView, Publication};
-use bue_model::{BlobRef, Plan, RunId};
+use bue_model::{BlobRef, Plan, RunId, Value, cbor};
 
 use crate::error::HubError;
 use crate::jobs::columns::to_postcard;
 use crate::jobs::graph::Graph;
-use crate::plan_error::PlanError;
 
 /// Versions of a pipeline in its view.
 pub(crate) const MAX_VERSIONS: i64 = 100;
@@ -78,10 +76,9 @@ pub(crate) struct StoredPublication {
 /// Checks that a publication can be run once its parameters have values.
 pub(crate) fn checked(publication: &Publication) -> Result<StoredPublication, HubError> {
     let Publication { plan, code, .. } = publication;
-    if invocation::uses_undeclared(plan) {
-        return Err(PlanError::Params.into());
-    }
-    Graph::new(invocation::with_placeholders(plan.clone()), code.clone())?;
+    // null stands for every parameter; the graph refuses the places of parameters that the plan does not declare
+    let values = vec![cbor::encode(&Value::Null).into(); plan.params.len()];
+    Graph::new(substitute(plan.clone(), &values), code.clone())?;
     let body = to_postcard(&(plan, code))?;
     let hash = blake3::hash(&body);
     Ok(StoredPublication { body, hash })

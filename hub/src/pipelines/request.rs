@@ -3,10 +3,9 @@
 use std::collections::BTreeMap;
 
 use bue_model::param::{Argument, ParamError, ParamProblem, RunTime, bind, read_json};
-use bue_model::{Json, RunId, Value};
+use bue_model::{Json, Plan, RunId, Value};
 use uuid::Uuid;
 
-use super::invocation::with_priority;
 use super::{Invocation, RunnableVersion};
 
 /// The namespace of the ids of runs that callers chose a key for.
@@ -124,6 +123,14 @@ impl InvocationRequest {
         let version = RunnableVersion { plan, ..version.clone() };
         Ok(Invocation { run: RunId(run), pipeline: pipeline.to_owned(), version, params })
     }
+}
+
+/// Returns the plan with a higher priority for all of its steps.
+fn with_priority(mut plan: Plan, priority: i64) -> Plan {
+    for step in &mut plan.steps {
+        step.settings.priority = step.settings.priority.saturating_add(priority);
+    }
+    plan
 }
 
 /// An id that no other run has.

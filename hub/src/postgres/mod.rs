@@ -27,7 +27,7 @@ mod write;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 
-use bue_model::pipeline::{PipelineSummary, PipelineView, Publication, Published};
+use bue_model::pipeline::{Invoked, PipelineSummary, PipelineView, Publication, Published};
 use bue_model::wire::{
     Changed, Collection, Heartbeat, HeartbeatAnswer, JobPage, JobQuery, JobView, LeaseBatch, LeaseRequest, ReportBatch,
     ResultCursor, ResultPage, RunView, Submission, Verdict, WhyView, WorkerView,
@@ -133,7 +133,7 @@ impl JobStore for PostgresStore {
         self.answer(async move { self.state.runnable(&name).await })
     }
 
-    fn invoke(&self, now: Timestamp, invocations: Vec<Invocation>) -> StoreFuture<'_, Vec<RunId>> {
+    fn invoke(&self, now: Timestamp, invocations: Vec<Invocation>) -> StoreFuture<'_, Vec<Invoked>> {
         let now = self.state.set_now(now);
         self.answer(async move { self.state.invoke(now, &invocations).await })
     }

@@ -1,9 +1,12 @@
 //! Published pipelines and the runs they start.
 
-use bue_model::pipeline::{PipelineRun, PipelineSummary, PipelineVersion, PipelineView, Publication, Published};
+use bue_model::pipeline::{
+    Invoked, PipelineRun, PipelineSummary, PipelineVersion, PipelineView, Publication, Published,
+};
 use bue_model::wire::Submission;
 use bue_model::{BlobRef, Plan, RunId, Timestamp};
 use deadpool_postgres::Transaction;
+use uuid::Uuid;
 
 use super::connection::retry::retry_transient;
 use super::query::{execute, query, run_state};
@@ -110,20 +113,21 @@ impl PostgresState {
     }
 
     /// Starts runs of pipelines, all of them or none. A run that exists is left as it is.
-    pub(super) async fn invoke(&self, now: i64, invocations: &[Invocation]) -> Result<Vec<RunId>, HubError> {
+    pub(super) async fn invoke(&self, now: i64, invocations: &[Invocation]) -> Result<Vec<Invoked>, HubError> {
         retry_transient!(self.try_invoke(now, invocations))
     }
 
-    async fn try_invoke(&self, now: i64, invocations: &[Invocation]) -> Result<Vec<RunId>, HubError> {
+    async fn try_invoke(&self, now: i64, invocations: &[Invocation]) -> Result<Vec<Invoked>, HubError> {
         let mut client = self.client().await?;
         let tx = client.transaction().await?;
         let mut all = PendingNotifications::default();
         for invocation in invocations {
             all.merge(self.invoke_one(&tx, now, invocation).await?);
         }
+        let invoked = invoked(&tx, invocations).await?;
         self.commit(tx).await?;
         self.announce(all);
-        Ok(invocations.iter().map(|invocation| invocation.run).collect())
+        Ok(invoked)
     }
 
     async fn invoke_one(
@@ -191,6 +195,18 @@ pub(super) async fn delete_invocation(tx: &Transaction<'_>, key: i64) -> Result<
         Some(row) => delete_unused_versions(tx, row.try_get(0)?).await,
         None => Ok(()),
     }
+}
+
+/// Returns the runs with their states.
+async fn invoked(tx: &Transaction<'_>, invocations: &[Invocation]) -> Result<Vec<Invoked>, HubError> {
+    let ids: Vec<Uuid> = invocations.iter().map(|invocation| invocation.run.0).collect();
+    let sql = "SELECT id, state FROM unnest($1::uuid[]) WITH ORDINALITY AS asked (id, position) JOIN run USING (id) ORDER BY position";
+    let rows = query(tx, sql, &[&ids]).await?;
+    let invoked = rows.iter().map(|row| {
+        let run = RunId(row.try_get(0)?);
+        Ok(Invoked { run, state: run_state(run, row.try_get(1)?)? })
+    });
+    invoked.collect()
 }
 
 async fn versions(tx: &Transaction<'_>, name: &str) -> Result<Vec<PipelineVersion>, HubError> {

@@ -29,7 +29,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bue_model::pipeline::{PipelineSummary, PipelineView, Publication, Published};
+use bue_model::pipeline::{Invoked, PipelineSummary, PipelineView, Publication, Published};
 use bue_model::wire::{
     Changed, Collection, Heartbeat, HeartbeatAnswer, JobPage, JobQuery, JobView, LeaseBatch, LeaseRequest, ReportBatch,
     ResultCursor, ResultPage, RunView, Submission, Verdict, WhyView,
@@ -178,7 +178,7 @@ impl JobStore for SqliteStore {
         self.writer.transact(None, move |tx| tx.runnable(&name))
     }
 
-    fn invoke(&self, now: Timestamp, invocations: Vec<Invocation>) -> StoreFuture<'_, Vec<RunId>> {
+    fn invoke(&self, now: Timestamp, invocations: Vec<Invocation>) -> StoreFuture<'_, Vec<Invoked>> {
         self.writer.transact(Some(now), |tx| tx.invoke(invocations))
     }
 

@@ -1,6 +1,8 @@
 //! Published pipelines and the runs they start.
 
-use bue_model::pipeline::{PipelineRun, PipelineSummary, PipelineVersion, PipelineView, Publication, Published};
+use bue_model::pipeline::{
+    Invoked, PipelineRun, PipelineSummary, PipelineVersion, PipelineView, Publication, Published,
+};
 use bue_model::wire::Submission;
 use bue_model::{BlobRef, Plan, RunId, Timestamp};
 use rusqlite::{OptionalExtension, params};
@@ -144,14 +146,15 @@ impl WriteTx<'_> {
     }
 
     /// Starts runs of pipelines, all of them or none. A run that exists is left as it is.
-    pub(super) fn invoke(&mut self, invocations: Vec<Invocation>) -> Result<Vec<RunId>, HubError> {
+    pub(super) fn invoke(&mut self, invocations: Vec<Invocation>) -> Result<Vec<Invoked>, HubError> {
         invocations.into_iter().map(|invocation| self.invoke_one(invocation)).collect()
     }
 
-    fn invoke_one(&mut self, invocation: Invocation) -> Result<RunId, HubError> {
+    fn invoke_one(&mut self, invocation: Invocation) -> Result<Invoked, HubError> {
         let Invocation { run, pipeline, version: RunnableVersion { version, script, plan, code }, params } = invocation;
         if let Some(key) = self.run_key(run)? {
-            return self.expect_same(key, run, &pipeline, &params);
+            self.expect_same(key, run, &pipeline, &params)?;
+            return Ok(Invoked { run, state: self.run_state(key)? });
         }
         // the pipeline may have been unpublished since it was read
         let mut exists =
@@ -165,15 +168,15 @@ impl WriteTx<'_> {
             .db
             .prepare_cached("INSERT INTO invocation (run, pipeline, version, params) VALUES (?1, ?2, ?3, ?4)")?;
         insert.execute(params![key, pipeline, version, params])?;
-        Ok(run)
+        Ok(Invoked { run, state: self.run_state(key)? })
     }
 
     /// A run that exists already was started by a request with the same key, which has to have had the same parameters.
-    fn expect_same(&self, key: i64, run: RunId, pipeline: &str, params: &str) -> Result<RunId, HubError> {
+    fn expect_same(&self, key: i64, run: RunId, pipeline: &str, params: &str) -> Result<(), HubError> {
         let mut select =
             self.db.prepare_cached("SELECT 1 FROM invocation WHERE run = ?1 AND pipeline = ?2 AND params = ?3")?;
         match select.exists(params![key, pipeline, params])? {
-            true => Ok(run),
+            true => Ok(()),
             false => Err(HubError::OtherInvocation(run)),
         }
     }

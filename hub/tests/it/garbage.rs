@@ -21,8 +21,9 @@ use bue_model::wire::{
 use bue_model::{BlobHash, JobId, Outcome, RunId, Timestamp, Token};
 use proptest::collection::vec;
 use proptest::prelude::{Just, Strategy, any, prop_oneof};
-use proptest::sample::{Index, select};
+use proptest::sample::select;
 
+use bue_test_support::mutation::changed;
 use bue_test_support::wait::within_deadline;
 use serde::Serialize;
 use tempfile::TempDir;
@@ -39,56 +40,6 @@ const DEFAULT_CASES: u32 = 150;
 const HALF_CLOSE_DELAY: Duration = Duration::from_millis(30);
 /// Whether a server has panicked.
 static PANICKED: AtomicBool = AtomicBool::new(false);
-
-/// A mutation of a request's bytes.
-#[derive(Clone, Debug)]
-enum Mutation {
-    Flip(Index, u8),
-    Cut(Index),
-    Insert(Index, Vec<u8>),
-    Repeat(Index, Index),
-}
-
-impl Mutation {
-    fn apply(&self, bytes: &mut Vec<u8>) {
-        if bytes.is_empty() {
-            return;
-        }
-        match self {
-            Self::Flip(at, with) => {
-                let at = at.index(bytes.len());
-                bytes[at] ^= with;
-            }
-            Self::Cut(at) => bytes.truncate(at.index(bytes.len())),
-            Self::Insert(at, more) => {
-                let at = at.index(bytes.len());
-                bytes.splice(at..at, more.iter().copied());
-            }
-            Self::Repeat(from, to) => {
-                let (from, to) = (from.index(bytes.len()), to.index(bytes.len()));
-                let again = bytes[from.min(to)..from.max(to)].to_vec();
-                bytes.extend(again);
-            }
-        }
-    }
-}
-
-fn mutations(most: usize) -> impl Strategy<Value = Vec<Mutation>> {
-    let mutation = prop_oneof![
-        4 => (any::<Index>(), 1..=255_u8).prop_map(|(at, with)| Mutation::Flip(at, with)),
-        1 => any::<Index>().prop_map(Mutation::Cut),
-        2 => (any::<Index>(), vec(any::<u8>(), 1..12)).prop_map(|(at, more)| Mutation::Insert(at, more)),
-        1 => (any::<Index>(), any::<Index>()).prop_map(|(from, to)| Mutation::Repeat(from, to)),
-    ];
-    vec(mutation, 0..=most)
-}
-
-fn mutated(bytes: impl Strategy<Value = Vec<u8>>, most: usize) -> impl Strategy<Value = Vec<u8>> {
-    (bytes, mutations(most)).prop_map(|(mut bytes, mutations)| {
-        mutations.iter().for_each(|mutation| mutation.apply(&mut bytes));
-        bytes
-    })
-}
 
 fn message(message: &impl Serialize) -> Vec<u8> {
     postcard::to_extend(message, vec![WIRE_VERSION]).expect("a message")
@@ -140,7 +91,7 @@ fn bodies() -> impl Strategy<Value = Vec<u8>> {
         [&[WIRE_VERSION, 1, b'w'][..], &[0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x7f]].concat(),
         Vec::new(),
     ];
-    prop_oneof![4 => mutated(select(ours), 3), 1 => vec(any::<u8>(), 0..2_000)]
+    prop_oneof![4 => changed(select(ours), 3), 1 => vec(any::<u8>(), 0..2_000)]
 }
 
 fn paths() -> impl Strategy<Value = String> {
@@ -258,7 +209,7 @@ fn requests() -> impl Strategy<Value = Vec<u8>> {
         [head.as_bytes(), &body].concat()
     });
     let whole = whole.boxed();
-    let whole = prop_oneof![3 => whole.clone(), 1 => mutated(whole, 4)];
+    let whole = prop_oneof![3 => whole.clone(), 1 => changed(whole, 4)];
     prop_oneof![12 => whole, 1 => vec(any::<u8>(), 0..3_000)]
 }
 

@@ -88,7 +88,7 @@ pub enum ParamProblem {
 /// # Errors
 /// One [`ParamError`] for each parameter that is missing, unknown or does not fit: those of the parameters in their order, then
 /// the unknown names.
-pub fn bind(mut plan: Plan, mut given: BTreeMap<String, Argument>, time: &RunTime) -> Result<Plan, Vec<ParamError>> {
+pub fn bind(plan: Plan, mut given: BTreeMap<String, Argument>, time: &RunTime) -> Result<Plan, Vec<ParamError>> {
     let (mut values, mut errors) = (Vec::new(), Vec::new());
     for param in &plan.params {
         match value_of(param, given.remove(&param.name), time) {
@@ -100,9 +100,16 @@ pub fn bind(mut plan: Plan, mut given: BTreeMap<String, Argument>, time: &RunTim
     if !errors.is_empty() {
         return Err(errors);
     }
-    replace(&mut plan.nodes, &values);
+    Ok(substitute(plan, &values))
+}
+
+/// Returns the plan with these values, as CBOR, in the places of its parameters, of which it has none any more. [`bind`] checks
+/// the values first.
+#[must_use]
+pub fn substitute(mut plan: Plan, values: &[Bytes]) -> Plan {
+    replace(&mut plan.nodes, values);
     plan.params.clear();
-    Ok(plan)
+    plan
 }
 
 fn value_of(param: &Param, given: Option<Argument>, time: &RunTime) -> Result<Bytes, ParamProblem> {

@@ -19,7 +19,7 @@ mod tests;
 mod view;
 
 #[cfg(feature = "params")]
-pub use bind::{Argument, ParamError, ParamProblem, RunTime, bind};
+pub use bind::{Argument, ParamError, ParamProblem, RunTime, bind, substitute};
 pub use declaration::{Allowed, Param, ParamDefault, TimeDefault};
 pub use kind::ParamKind;
 #[cfg(feature = "params")]

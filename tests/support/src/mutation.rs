@@ -74,8 +74,8 @@ impl Mutation {
     }
 }
 
-/// One of these, mostly with a few changes, or anything.
-pub fn mutated(seeds: Vec<Vec<u8>>) -> impl Strategy<Value = Vec<u8>> {
+/// These bytes with at most so many changes.
+pub fn changed(bytes: impl Strategy<Value = Vec<u8>>, most: usize) -> impl Strategy<Value = Vec<u8>> {
     let number = prop_oneof![0..70_000_u32, any::<u32>(), Just(u32::MAX)];
     let mutation = prop_oneof![
         3 => (any::<Index>(), any::<u8>()).prop_map(|(at, with)| Mutation::Replace(at, with)),
@@ -85,9 +85,13 @@ pub fn mutated(seeds: Vec<Vec<u8>>) -> impl Strategy<Value = Vec<u8>> {
         1 => (any::<Index>(), 1..20_u8).prop_map(|(at, count)| Mutation::Remove(at, count)),
         1 => (any::<Index>(), any::<Index>()).prop_map(|(from, to)| Mutation::Repeat(from, to)),
     ];
-    let changed = (select(seeds), vec(mutation, 0..5)).prop_map(|(mut bytes, mutations)| {
+    (bytes, vec(mutation, 0..=most)).prop_map(|(mut bytes, mutations)| {
         mutations.iter().for_each(|mutation| mutation.apply(&mut bytes));
         bytes
-    });
-    prop_oneof![12 => changed, 1 => vec(any::<u8>(), 0..300)]
+    })
+}
+
+/// One of these, mostly with a few changes, or anything.
+pub fn mutated(seeds: Vec<Vec<u8>>) -> impl Strategy<Value = Vec<u8>> {
+    prop_oneof![12 => changed(select(seeds), 4), 1 => vec(any::<u8>(), 0..300)]
 }

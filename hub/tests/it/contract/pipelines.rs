@@ -2,7 +2,7 @@
 
 use bue_hub::{HubError, Invocation};
 use bue_model::param::{Allowed, Param, ParamKind};
-use bue_model::pipeline::{Publication, Published};
+use bue_model::pipeline::{Invoked, Publication, Published};
 use bue_model::{BlobHash, BlobRef, Input, ParamIndex, Plan, RunId, RunState};
 use uuid::Uuid;
 
@@ -38,7 +38,7 @@ async fn invocation(world: &World, name: &str, run: u128, day: &str) -> Invocati
     Invocation { run: RunId(Uuid::from_u128(run)), pipeline: name.to_owned(), version, params }
 }
 
-async fn invoke(world: &World, invocations: Vec<Invocation>) -> Result<Vec<RunId>, HubError> {
+async fn invoke(world: &World, invocations: Vec<Invocation>) -> Result<Vec<Invoked>, HubError> {
     world.store.invoke(world.time(), invocations).await
 }
 
@@ -106,7 +106,8 @@ pub(crate) async fn invoking_twice_starts_one_run(world: World) {
     publish(&world, "p", 1, plan("a")).await;
     let run = invocation(&world, "p", 11, "mon").await;
     for _ in 0..3 {
-        assert_eq!(invoke(&world, vec![run.clone()]).await.expect("a run"), [run.run]);
+        let invoked = [Invoked { run: run.run, state: RunState::Running }];
+        assert_eq!(invoke(&world, vec![run.clone()]).await.expect("a run"), invoked);
     }
     assert_eq!(world.store.runs(10).await.expect("runs").len(), 1);
 }
@@ -120,7 +121,7 @@ pub(crate) async fn a_key_is_not_used_for_other_parameters(world: World) {
     assert!(matches!(refused, Err(HubError::OtherInvocation(_))), "{refused:?}");
 }
 
-pub(crate) async fn a_batch_starts_all_of_its_runs_or_none(world: World) {
+pub(crate) async fn a_batch_starts_all_of_its_runs_or_none(mut world: World) {
     publish(&world, "p", 1, plan("a")).await;
     let mut batch = Vec::new();
     for run in 11..31 {
@@ -130,8 +131,12 @@ pub(crate) async fn a_batch_starts_all_of_its_runs_or_none(world: World) {
     bad[19].version.plan.calls.clear();
     assert!(matches!(invoke(&world, bad).await, Err(HubError::Plan(_))));
     assert_eq!(world.store.runs(100).await.expect("runs").len(), 0);
-    assert_eq!(invoke(&world, batch).await.expect("runs").len(), 20);
+    let runs: Vec<_> = batch.iter().map(|invocation| invocation.run).collect();
+    let invoked = |state| runs.iter().map(|run| Invoked { run: *run, state }).collect::<Vec<_>>();
+    assert_eq!(invoke(&world, batch.clone()).await.expect("runs"), invoked(RunState::Running));
     assert_eq!(world.store.runs(100).await.expect("runs").len(), 20);
+    assert_eq!(world.run_all(|held| completed(&held.arguments()[0])).await, 20);
+    assert_eq!(invoke(&world, batch).await.expect("runs"), invoked(RunState::Completed));
 }
 
 pub(crate) async fn an_unpublished_pipeline_starts_no_run_and_its_runs_go_on(mut world: World) {
@@ -155,7 +160,7 @@ pub(crate) async fn code_is_kept_as_long_as_a_version_needs_it(mut world: World)
     publish(&world, "p", 1, plan("a")).await;
     publish(&world, "p", 2, plan("b")).await;
     let run = invocation(&world, "p", 11, "mon").await;
-    let run = invoke(&world, vec![run]).await.expect("a run")[0];
+    let run = invoke(&world, vec![run]).await.expect("a run")[0].run;
     let roots = async |world: &World| {
         let mut roots: Vec<u128> =
             world.store.gc_roots().await.expect("roots").runs.iter().map(|run| run.0.as_u128()).collect();

@@ -15,7 +15,7 @@ use bue_hub::{
     HubError, Invocation, JobStore, LeaseAnswer, LeaseKey, Notifications, ReapedJobs, RunnableVersion, SqliteStore,
     StoreFuture, Tally,
 };
-use bue_model::pipeline::{PipelineSummary, PipelineView, Publication, Published};
+use bue_model::pipeline::{Invoked, PipelineSummary, PipelineView, Publication, Published};
 use bue_model::wire::{
     Changed, Collection, Heartbeat, HeartbeatAnswer, JobPage, JobQuery, JobView, Lease, LeaseBatch, LeaseRequest,
     ReportBatch, ResultCursor, ResultPage, RunView, Submission, Verdict, WhyView,
@@ -127,7 +127,7 @@ impl JobStore for Witness {
         self.look(|store| store.runnable(name))
     }
 
-    fn invoke(&self, now: Timestamp, invocations: Vec<Invocation>) -> StoreFuture<'_, Vec<RunId>> {
+    fn invoke(&self, now: Timestamp, invocations: Vec<Invocation>) -> StoreFuture<'_, Vec<Invoked>> {
         self.see("invoke", |store| store.invoke(now, invocations), |_, _| Ok(()))
     }
 
