@@ -310,7 +310,6 @@ fn a_host_that_does_not_answer_is_replaced(runtime: &Runtime) {
     let config = HostsConfig { lifecycle, ..runtime.config(1) };
     runtime.tokio.block_on(async {
         let hosts = Hosts::start(config).await.expect("hosts");
-        // a host that computes answers
         let sleep = python("import time\ndef f():\n  time.sleep(1000)\n", "f", &[]);
         let mut steps = Vec::new();
         for _ in 0..2 {

@@ -33,32 +33,34 @@ impl ParamFlags {
             Some(params) => object(params)?,
             None => BTreeMap::new(),
         };
-        let mut typed = BTreeMap::new();
-        for param in &self.param {
-            let (name, value) = name_and_value(param)?;
-            if typed.insert(name.to_owned(), Argument::Text(value.to_owned())).is_some() {
-                return Err(CommandError::Usage(format!("--param {name} is given twice; remove one of them")));
-            }
-        }
-        arguments.extend(typed);
+        let typed = names_and_values(&self.param, "--param ")?;
+        arguments.extend(typed.into_iter().map(|(name, value)| (name.to_owned(), Argument::Text(value.to_owned()))));
         Ok(arguments)
     }
 }
 
-fn name_and_value(param: &str) -> Result<(&str, &str), CommandError> {
-    match param.split_once('=') {
-        Some((name, value)) if !name.trim().is_empty() => Ok((name.trim(), value)),
-        _ => Err(CommandError::Usage(format!("`--param {param}` has no name and value; type --param NAME=VALUE"))),
+/// Reads `NAME=VALUE` arguments, each of which follows `flag` on the command line.
+fn names_and_values<'a>(arguments: &'a [String], flag: &str) -> Result<BTreeMap<&'a str, &'a str>, CommandError> {
+    let mut all = BTreeMap::new();
+    for argument in arguments {
+        let (name, value) = match argument.split_once('=') {
+            Some((name, value)) if !name.trim().is_empty() => (name.trim(), value),
+            _ => {
+                let problem = format!("`{flag}{argument}` has no name and value; type {flag}NAME=VALUE");
+                return Err(CommandError::Usage(problem));
+            }
+        };
+        if all.insert(name, value).is_some() {
+            return Err(CommandError::Usage(format!("{flag}{name} is given twice; remove one of them")));
+        }
     }
+    Ok(all)
 }
 
 /// Returns the values that `NAME=VALUE` arguments give to the parameters of a pipeline.
 pub(crate) fn typed_params(arguments: &[String], pipeline: &PipelineView) -> Result<Value, CommandError> {
     let (mut params, mut problems) = (Vec::new(), Vec::new());
-    for argument in arguments {
-        let Some((name, text)) = argument.split_once('=') else {
-            return Err(CommandError::Usage(format!("`{argument}` is no parameter; type NAME=VALUE")));
-        };
+    for (name, text) in names_and_values(arguments, "")? {
         let kind = pipeline.params.iter().find(|param| param.name == name).map(|param| param.kind.as_str());
         // the hub says so if there is no such parameter
         let kind = kind.and_then(ParamKind::from_name).unwrap_or(ParamKind::Text);

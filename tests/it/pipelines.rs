@@ -72,6 +72,7 @@ fn what_does_not_fit_says_what_to_type() {
     ]);
     services.bue(&["invoke", "x", "dai=2026-11-01"]).expect_code(1).expect_stderr(&["`dai`: the pipeline has no such"]);
     services.bue(&["invoke", "x", "day"]).expect_code(2).expect_stderr(&["NAME=VALUE"]);
+    services.bue(&["invoke", "x", "depth=1", "depth=2"]).expect_code(2).expect_stderr(&["depth is given twice"]);
     services.bue(&["unpublish", "x"]).expect_code(0);
     services.bue(&["unpublish", "x"]).expect_code(1).expect_stderr(&["no pipeline `x`"]);
 }

@@ -66,7 +66,7 @@ fn estimate(now: Timestamp, since: Sample, view: &RunView) -> Option<Timestamp> 
 }
 
 const fn has_jobs(step: &StepView) -> bool {
-    step.completed + step.failed + step.cancelled + step.blocked + step.available + step.running > 0
+    step.finished() + step.open() > 0
 }
 
 #[cfg(test)]

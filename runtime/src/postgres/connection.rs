@@ -106,7 +106,10 @@ impl Connection {
     pub(super) async fn reset(self) -> Option<Self> {
         self.notices.set(None);
         let reset = timeout(RESPONSE_TIMEOUT, self.client.batch_execute("DISCARD ALL")).await;
-        matches!(reset, Ok(Ok(()))).then_some(self)
+        matches!(reset, Ok(Ok(()))).then(|| {
+            self.limit.set_for_results(0);
+            self
+        })
     }
 
     /// Cancels the running statement and closes the connection.

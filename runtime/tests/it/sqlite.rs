@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
-use crate::common::{failure, run, sqlite, stream, value};
+use crate::common::{failure, run, sandbox, sqlite, stream, value};
 use bue_model::{Answer, Decimal, FailureKind, Json, Value, cbor};
-use bue_runtime::Limits;
+use bue_runtime::{Items, Limits};
+use bue_test_support::wait::within_deadline;
+use tokio::sync::mpsc;
 
 /// Values as a test writes them.
 fn text(text: &str) -> Value {
@@ -472,9 +474,16 @@ async fn many_statements_are_executed() {
 
 #[tokio::test]
 async fn a_loop_that_takes_no_rows_holds_the_step() {
-    let mut task = sqlite("WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) SELECT x FROM n", &[]);
+    let sql = "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n LIMIT 10000) SELECT x FROM n";
+    let mut task = sqlite(sql, &[]);
+    task.loop_text = Some("for row in rows() (line 3)".to_owned());
     task.limits.time = Duration::from_millis(300);
-    let (finished, rows) = stream(&mut task).await;
+    let (items, mut received) = mpsc::channel::<Items>(1);
+    let finished = within_deadline("the step to end", sandbox().run(&task, items)).await;
     assert!(failure(&finished).message.contains("300 ms"), "{finished:?}");
-    assert!(!rows.is_empty(), "rows came before the end");
+    let batch = received.try_recv().expect("the batch that had a place");
+    assert!(batch.count < 10_000 && received.try_recv().is_err(), "{} rows, and more", batch.count);
+    // with somebody who takes them, they are all there
+    task.limits.time = Limits::default().time;
+    assert_eq!(stream(&mut task).await.1.len(), 10_000);
 }
