@@ -139,6 +139,7 @@ impl Documented for Operation {
             Self::Invoke => OperationDoc {
                 query: const { &[integer("wait_ms", "wait for the end of the run; at most 60000", u64::MAX)] },
                 request: &[Content::Json("Invocation")],
+                status: 201,
                 ..OperationDoc::new(
                     "starts a run of a pipeline; the header Idempotency-Key starts one run for each key",
                     Content::Json("Invoked"),
@@ -147,6 +148,7 @@ impl Documented for Operation {
             },
             Self::InvokeBatch => OperationDoc {
                 request: &[Content::Json("Invocations")],
+                status: 201,
                 ..OperationDoc::new(
                     "starts up to 1000 runs of a pipeline, all of them or none",
                     Content::JsonArray("Invoked"),

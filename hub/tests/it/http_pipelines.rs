@@ -155,3 +155,15 @@ async fn a_pipeline_describes_its_parameters() {
     );
     assert_eq!(view["versions"][0]["script"], "report.bue");
 }
+
+#[tokio::test]
+async fn the_openapi_document_has_the_status_of_an_invocation() {
+    let hub = hub().await;
+    let (status, _, _) = post(&hub, "/v1/pipelines/report/runs", r#"{"params": {"day": "2026-11-01"}}"#).await;
+    let document = raw_request(&hub, "GET", "/openapi.json", "", b"").await;
+    let document: Value = serde_json::from_str(&document.body).expect("JSON");
+    for path in ["/v1/pipelines/{name}/runs", "/v1/pipelines/{name}/runs:batch"] {
+        let responses = &document["paths"][path]["post"]["responses"];
+        assert!(responses[status.to_string()].is_object() && responses["200"].is_null(), "{path}: {responses}");
+    }
+}

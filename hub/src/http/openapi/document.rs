@@ -35,7 +35,7 @@ pub(crate) fn document<Op: Documented>(title: &str, routes: &[Route<Op>]) -> Val
 fn operation<Op: Documented>(route: &Route<Op>) -> Value {
     let doc = route.operation.doc();
     let mut responses = Map::new();
-    responses.insert("200".to_owned(), Value::Object(with_content("success", &[doc.response])));
+    responses.insert(doc.status.to_string(), Value::Object(with_content("success", &[doc.response])));
     let is_public = route.permission == Permission::Public;
     let access_errors: &[u16] = if is_public { &[] } else { &[401, 403] };
     for status in access_errors.iter().chain(doc.errors) {

@@ -8,6 +8,8 @@ pub(crate) struct OperationDoc {
     /// The alternatives for the request's body; empty if it has none.
     pub(crate) request: &'static [Content],
     pub(crate) response: Content,
+    /// The status of a success.
+    pub(crate) status: u16,
     /// Error statuses in addition to those that every route has.
     pub(crate) errors: &'static [u16],
 }
@@ -58,8 +60,8 @@ pub(crate) trait Documented: Copy {
 }
 
 impl OperationDoc {
-    /// An operation without query parameters and without a request body.
+    /// An operation without query parameters and without a request body, whose success is 200.
     pub(crate) const fn new(summary: &'static str, response: Content, errors: &'static [u16]) -> Self {
-        Self { summary, query: &[], request: &[], response, errors }
+        Self { summary, query: &[], request: &[], response, status: 200, errors }
     }
 }
