@@ -3,6 +3,7 @@
 use std::error::Error;
 use std::path::PathBuf;
 
+use bue_model::param::ParamError;
 use bue_model::{BlobHash, JobId, JobState, RunId};
 
 use crate::plan_error::PlanError;
@@ -29,8 +30,16 @@ pub enum HubError {
     #[error("`{0}` cannot be the name of a pipeline")]
     BadPipelineName(String),
     /// Two requests with one key ask for different runs.
-    #[error("the key was used before with other parameters; it started run {0}")]
+    #[error("the key was used before for another run; it started run {0}")]
     OtherInvocation(RunId),
+    /// Parameters of an invocation are missing, unknown or have unfit values.
+    #[error("the parameters do not fit the pipeline: {}", all_problems(errors))]
+    UnfitParams {
+        /// The invocation in its batch, from 0.
+        position: usize,
+        /// At least one.
+        errors: Vec<ParamError>,
+    },
     /// The run has no step of this name.
     #[error("the run has no step `{step}`; its steps are `{steps}`")]
     StepNotFound {
@@ -169,6 +178,10 @@ impl HubError {
     pub(crate) fn damaged(what: impl Into<String>) -> Self {
         Self::Damaged(what.into())
     }
+}
+
+fn all_problems(errors: &[ParamError]) -> String {
+    errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
 }
 
 /// The server's message; where the error is the driver's, the chain of its sources. Contains no password.

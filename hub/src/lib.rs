@@ -51,7 +51,7 @@ pub use error::HubError;
 pub use jobs::counts::tally::Tally;
 pub use lease_key::LeaseKey;
 pub use notifications::{Notifications, WorkerNews};
-pub use pipelines::{Invocation, RunnableVersion};
+pub use pipelines::Invocation;
 pub use plan_error::PlanError;
 pub use postgres::PostgresStore;
 pub use sqlite::SqliteStore;

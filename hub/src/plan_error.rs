@@ -20,6 +20,14 @@ pub enum PlanError {
         /// The number of bundles.
         bundles: usize,
     },
+    /// The declaration of a parameter contradicts itself.
+    #[error("its parameter `{name}` is invalid: {problem}")]
+    Param {
+        /// The parameter.
+        name: String,
+        /// What is wrong with it.
+        problem: String,
+    },
     /// The plan of a run has values in the places of parameters.
     #[error("it has parameters without values")]
     Params,

@@ -23,7 +23,7 @@ use crate::error::HubError;
 use crate::jobs::counts::tally::Tally;
 use crate::lease_key::LeaseKey;
 use crate::notifications::Notifications;
-use crate::pipelines::{Invocation, RunnableVersion};
+use crate::pipelines::Invocation;
 
 pub use bue_model::wire::LEASE_MS;
 
@@ -86,11 +86,9 @@ pub trait JobStore: Send + Sync {
     /// Returns a pipeline with its versions and its latest runs.
     fn pipeline(&self, name: String) -> StoreFuture<'_, Option<PipelineView>>;
 
-    /// Returns the version of a pipeline that new runs get.
-    fn runnable(&self, name: String) -> StoreFuture<'_, Option<RunnableVersion>>;
-
-    /// Starts runs of pipelines, all of them or none. A run that exists is left as it is; with other parameters it is an error.
-    /// Returns the runs in the order of the invocations, with their states.
+    /// Starts runs of the current versions of pipelines, all of them or none. A run that exists is left as it is, even if its
+    /// pipeline is gone; with other parameters or another priority it is an error. Returns the runs in the order of the
+    /// invocations, with their states.
     fn invoke(&self, now: Timestamp, invocations: Vec<Invocation>) -> StoreFuture<'_, Vec<Invoked>>;
 
     /// Cancels a run. A run that has ended is left as it is.

@@ -120,6 +120,15 @@ impl Language {
         }
     }
 
+    /// Whether its steps name a table, which may have columns, instead of a function.
+    #[must_use]
+    pub const fn has_table(self) -> bool {
+        match self.engine() {
+            Engine::Sqlite | Engine::Postgres => true,
+            Engine::Python | Engine::WebAssembly => false,
+        }
+    }
+
     /// Whether the name of a function is an identifier. Tables and exports may also have spaces and hyphens in their names.
     #[must_use]
     pub const fn has_identifier_functions(self) -> bool {

@@ -15,7 +15,7 @@
 //! Taken        ->
 //!              <-   Net, starts an operation on the network or closes an exchange, at any time
 //! Net          ->   the result of an operation
-//!              <-   Waiting, the number of its steps that wait, when it changes
+//!              <-   Load, the number of its steps that wait, when it changes, and the memory of its images
 //!              <-   Finished
 //! SendLines    ->   requests what a task prints, from a position in its log on
 //!              <-   Lines, once for each request, when there are some
@@ -113,7 +113,7 @@ pub(crate) enum FromHost {
     Lines { id: u64, position: u64, text: String, next: u64 },
     Finished { id: u64, finished: Finished },
     Net { id: u64, request: NetRequest },
-    Waiting { steps: u32 },
+    Load { waiting: u32, image_bytes: u64 },
     Pong { number: u64 },
 }
 
@@ -258,7 +258,7 @@ mod tests {
             FromHost::Finished { id: 2, finished: finished(failed) },
             FromHost::Net { id: 1, request: NetRequest::Start(7, Operation::Request(request())) },
             FromHost::Net { id: 1, request: NetRequest::PutBlob(8, Bytes::from_static(b"blob")) },
-            FromHost::Waiting { steps: 3 },
+            FromHost::Load { waiting: 3, image_bytes: 4096 },
         ]
     }
 

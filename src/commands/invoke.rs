@@ -2,8 +2,9 @@
 
 use anyhow::Context;
 use bue_client::{BucketClient, HubClient};
+use bue_model::Value;
+use bue_model::param::write_json;
 use bue_model::pipeline::{Invoked, MAX_BATCH};
-use bue_model::{Json, Value};
 use clap::Args;
 
 use crate::config::settings::Settings;
@@ -71,7 +72,7 @@ impl Invoke {
         let mut request = vec![entry("params", typed_params(&self.params, &view)?)];
         request.extend(self.priority.map(|priority| entry("priority", Value::Int(priority))));
         request.extend(self.key.clone().map(|key| entry("key", Value::Text(key))));
-        let invoked = hub.invoke(&self.name, body(request)?, self.key.is_some()).await;
+        let invoked = hub.invoke(&self.name, body(request), self.key.is_some()).await;
         Ok(invoked.context("failed to start the run")?)
     }
 
@@ -86,7 +87,7 @@ impl Invoke {
             Value::Map(run)
         };
         let runs = Value::List(lines.into_iter().map(run).collect());
-        let started = hub.invoke_batch(&self.name, body(vec![entry("runs", runs)])?).await;
+        let started = hub.invoke_batch(&self.name, body(vec![entry("runs", runs)])).await;
         let started = started.context("failed to start the runs")?;
         match self.json {
             true => print_json(&started),
@@ -120,7 +121,6 @@ fn entry(name: &str, value: Value) -> (Value, Value) {
     (Value::Text(name.to_owned()), value)
 }
 
-/// The JSON of an object, with all digits of its integers.
-fn body(entries: Vec<(Value, Value)>) -> anyhow::Result<String> {
-    serde_json::to_string(&Json(&Value::Map(entries))).context("failed to encode the request")
+fn body(entries: Vec<(Value, Value)>) -> String {
+    write_json(&Value::Map(entries))
 }

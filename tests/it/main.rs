@@ -23,6 +23,7 @@
 //! postgres       several hubs on one database, and one of them is killed
 //! postgres_steps steps on a real server, from the settings to the result
 //! terminal       what others wrote cannot control the terminal
+//! overload       steps that use as much of a worker as they can get
 //! wall           what sandboxes give up before they run steps
 //! network        what steps can and cannot reach
 //! trust          settings of the working directory, before and after `bue trust`
@@ -58,6 +59,7 @@ mod live_logs;
 mod mistakes;
 mod modules;
 mod network;
+mod overload;
 mod packages;
 mod params;
 mod pipelines;

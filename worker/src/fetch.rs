@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use bue_client::{BucketClient, ClientError};
+use bue_client::ClientError;
 use bue_model::wire::{Gathered, JobInput};
 use bue_model::{BlobHash, BlobRef, Bundle, Chunk, Package, RunId, ValueRef, cbor};
 use bue_runtime::{BadPackages, Blobs, Limits, Site, Sites};
@@ -11,6 +11,7 @@ use quick_cache::Weighter;
 use quick_cache::sync::Cache;
 
 use crate::blobs;
+use crate::job_bucket::JobBucket;
 
 /// The size in bytes of the cache of values. The elements of a loop come in chunks, and each element of a chunk is soon a job here.
 const MAX_CACHED_VALUE_BYTES: u64 = 128 * 1024 * 1024;
@@ -37,7 +38,7 @@ const NULL: &[u8] = &[0xf6];
 /// Why something could not be fetched.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum FetchError {
-    /// The bucket did not return it. Another attempt, here or elsewhere, may succeed.
+    /// The bucket refused it. Another attempt, here or elsewhere, may succeed.
     #[error("failed to fetch {0} from the bucket: {1}")]
     Bucket(BlobHash, #[source] ClientError),
     /// The bytes do not match their hash. Another attempt would get the same.
@@ -54,7 +55,7 @@ pub(crate) enum FetchError {
 /// Reads from the bucket through bounded caches.
 #[derive(Debug)]
 pub(crate) struct Fetch {
-    bucket: Arc<BucketClient>,
+    bucket: JobBucket,
     values: Cache<BlobHash, Bytes, ByteWeighter>,
     bundles: Cache<BlobHash, Arc<Bundle>, ByteWeighter>,
     /// Unpacked packages, by their content.
@@ -86,7 +87,7 @@ impl Weighter<BlobHash, Arc<Site>> for ByteWeighter {
 }
 
 impl Fetch {
-    pub(crate) fn new(bucket: Arc<BucketClient>, sites: Sites) -> Self {
+    pub(crate) fn new(bucket: JobBucket, sites: Sites) -> Self {
         Self {
             bucket,
             values: Cache::with_weighter(10_000, MAX_CACHED_VALUE_BYTES, ByteWeighter),
@@ -103,7 +104,7 @@ impl Fetch {
 
     /// Returns the blobs of a run's steps.
     pub(crate) fn blobs(&self, run: RunId, limits: &Limits) -> Arc<dyn Blobs> {
-        blobs::for_run(&self.bucket, run, limits)
+        blobs::for_run(self.bucket.client(), run, limits)
     }
 
     /// Fetches a step's code.

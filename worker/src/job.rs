@@ -104,7 +104,7 @@ impl From<AttemptError> for Attempt {
     fn from(error: AttemptError) -> Self {
         match error {
             AttemptError::Failed(failure) => Outcome::Failed(failure).into(),
-            AttemptError::Released(reason) => Outcome::Released { reason, alone: true }.into(),
+            AttemptError::Released(reason) => Outcome::Released { reason, alone: false }.into(),
             AttemptError::HostLost(lost) => Outcome::Released { reason: lost.to_string(), alone: lost.alone }.into(),
         }
     }
@@ -126,7 +126,7 @@ impl JobRunner {
             reason = wait_for_cancel(&mut cancelled) => cancelled_attempt(reason),
         };
         let Some(attempt) = attempt else { return self.held_leases.remove(lease.job, lease.token) };
-        let report = self.report(&lease, attempt, started_at).await;
+        let report = self.report(&lease, attempt, started_at, &mut cancelled).await;
         if self.reports.send(QueuedReport { report, slot }).is_err() {
             tracing::error!(job = %lease.job, "the reporter has ended; the lease will end");
         }
@@ -266,18 +266,25 @@ impl JobRunner {
         Output { fetch: &self.fetch, run: lease.run }
     }
 
-    async fn report(&self, lease: &Lease, attempt: Attempt, started_at: Instant) -> Report {
+    /// The log of a job that is cancelled while the bucket is away is dropped.
+    async fn report(
+        &self,
+        lease: &Lease,
+        attempt: Attempt,
+        started_at: Instant,
+        cancelled: &mut watch::Receiver<Option<CancelReason>>,
+    ) -> Report {
         let Attempt { outcome, log, arguments } = attempt;
         self.printed.add(&log);
         let log = match log.is_empty() {
             true => None,
             // If the log cannot be stored, the step does not run again for it.
-            false => self
-                .output(lease)
-                .store(log)
-                .await
-                .inspect_err(|error| tracing::warn!(job = %lease.job, %error, "failed to store a log"))
-                .ok(),
+            false => tokio::select! {
+                stored = self.output(lease).store(log) => stored
+                    .inspect_err(|error| tracing::warn!(job = %lease.job, %error, "failed to store a log"))
+                    .ok(),
+                _ = wait_for_cancel(cancelled) => None,
+            },
         };
         let run_ms = u64::try_from(started_at.elapsed().as_millis()).unwrap_or(u64::MAX);
         Report { job: lease.job, token: lease.token, outcome, log, arguments, run_ms }

@@ -13,6 +13,8 @@
 //!
 //! While somebody follows the log of a job, `job_log` gets what the step prints from its sandbox host, and `live_log` sends it to the hub.
 //!
+//! A bucket that is away only delays jobs (`job_bucket`), and so does a hub.
+//!
 //! Requests to the hub are batched: what arrives while a request is in flight goes into the next one.
 #![forbid(unsafe_code)]
 #![deny(clippy::indexing_slicing)]
@@ -27,6 +29,7 @@ mod heartbeat;
 mod held_leases;
 mod input_budget;
 mod job;
+mod job_bucket;
 mod job_log;
 mod lease_loop;
 mod live_log;

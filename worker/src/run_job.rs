@@ -15,6 +15,7 @@ use crate::fetch::Fetch;
 use crate::held_leases::HeldLeases;
 use crate::input_budget::InputBudget;
 use crate::job::JobRunner;
+use crate::job_bucket::{JobBucket, OnOutage};
 use crate::live_log::LiveLogs;
 
 /// The result of [`run_job`].
@@ -53,7 +54,7 @@ pub async fn run_job(config: &WorkerConfig, bucket: BucketClient, batch: LeaseBa
     let runner = JobRunner {
         hosts: Arc::clone(&hosts),
         databases: Databases::new(config.databases.clone()),
-        fetch: Fetch::new(Arc::new(bucket), sites),
+        fetch: Fetch::new(JobBucket::new(Arc::new(bucket), OnOutage::Fail), sites),
         input_budget: InputBudget::default(),
         limits: config.limits.clone(),
         secrets: config.secrets(),

@@ -16,6 +16,7 @@ use crate::fetch::Fetch;
 use crate::held_leases::{CancelReason, HeldLeases};
 use crate::input_budget::InputBudget;
 use crate::job::JobRunner;
+use crate::job_bucket::{JobBucket, OnOutage};
 use crate::lease_loop::LeaseLoop;
 use crate::live_log::LiveLogs;
 use crate::{heartbeat, reporter};
@@ -48,7 +49,7 @@ pub async fn run(
     })
     .await
     .map_err(WorkerError::Hosts)?;
-    let fetch = Fetch::new(Arc::new(bucket), packages);
+    let fetch = Fetch::new(JobBucket::new(Arc::new(bucket), OnOutage::Wait), packages);
     config.abilities.wall = hosts.wall().parts().into_iter().map(str::to_owned).collect();
     run_with(&config, hub, fetch, Arc::new(hosts), shutdown).await;
     Ok(())

@@ -1,7 +1,7 @@
 //! Publishing scripts, and starting runs of them by name.
 
 use bue_model::RunId;
-use bue_model::param::RunTime;
+use bue_model::param::{ParamError, RunTime};
 use bue_model::pipeline::{Invoked, MAX_BATCH, Publication, is_pipeline_name};
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
@@ -13,8 +13,7 @@ use crate::api::long_poll::wait_for_end;
 use crate::error::HubError;
 use crate::http::reply::{Body, ErrorReply, FieldError, json};
 use crate::http::request::{content_type, decode_json, decode_postcard, query_parameter, read_body, unsupported_type};
-use crate::pipelines::request::{InvocationRequest, Problem};
-use crate::pipelines::{Invocation, RunnableVersion};
+use crate::pipelines::request::InvocationRequest;
 
 /// Bytes of an invocation. Larger values belong in the bucket, and their names in the parameters.
 const MAX_INVOCATION: usize = 16 * 1024 * 1024;
@@ -45,10 +44,9 @@ pub(super) async fn invoke(
     if let Some(key) = idempotency_key(&head.headers)? {
         request.set_key(key).map_err(one_problem)?;
     }
-    let version = runnable(hub, pipeline).await?;
-    let invocation = request.invocation(pipeline, &version, &run_time(hub)).map_err(|problems| unfit(&problems, ""))?;
+    let invocation = request.invocation(pipeline, run_time(hub));
     let run = invocation.run;
-    hub.store.invoke(hub.now(), vec![invocation]).await?;
+    hub.store.invoke(hub.now(), vec![invocation]).await.map_err(|error| refused(error, |_| String::new()))?;
     let state = wait_for_end(hub, run, wait_ms).await?;
     created(run, &Invoked { run, state })
 }
@@ -61,21 +59,12 @@ pub(super) async fn invoke_batch(
     pipeline: &str,
 ) -> Result<Response<Body>, ErrorReply> {
     let requests = InvocationRequest::batch_from_json(&json_text(head, body).await?, MAX_BATCH).map_err(one_problem)?;
-    let version = runnable(hub, pipeline).await?;
     let time = run_time(hub);
-    let mut invocations: Vec<Invocation> = Vec::with_capacity(requests.len());
-    for (position, request) in requests.into_iter().enumerate() {
-        let invocation = request.invocation(pipeline, &version, &time);
-        invocations.push(invocation.map_err(|problems| unfit(&problems, &format!("runs[{position}].")))?);
-    }
-    let mut response = json(&hub.store.invoke(hub.now(), invocations).await?)?;
+    let invocations = requests.into_iter().map(|request| request.invocation(pipeline, time.clone())).collect();
+    let invoked = hub.store.invoke(hub.now(), invocations).await;
+    let mut response = json(&invoked.map_err(|error| refused(error, |position| format!("runs[{position}].")))?)?;
     *response.status_mut() = StatusCode::CREATED;
     Ok(response)
-}
-
-async fn runnable(hub: &Hub, pipeline: &str) -> Result<RunnableVersion, HubError> {
-    let version = hub.store.runnable(pipeline.to_owned()).await?;
-    version.ok_or_else(|| HubError::PipelineNotFound(pipeline.to_owned()))
 }
 
 /// The hub's time, when the run is accepted.
@@ -102,24 +91,26 @@ fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, ErrorReply> {
     }
 }
 
-fn one_problem(problem: Problem) -> ErrorReply {
-    unfit(&[problem], "")
+fn one_problem(problem: FieldError) -> ErrorReply {
+    let message = format!("the invocation is invalid: `{}`: {}", problem.field, problem.message);
+    let hint = "send {\"params\": {\"NAME\": VALUE}}; `priority` and `key` may be next to `params`";
+    ErrorReply::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid_params", message, hint).with_fields(vec![problem])
 }
 
-/// 422, with an entry for each field that does not fit.
-fn unfit(problems: &[Problem], prefix: &str) -> ErrorReply {
-    let fields: Vec<FieldError> = problems
-        .iter()
-        .map(|Problem { field, message }| FieldError { field: format!("{prefix}{field}"), message: message.clone() })
-        .collect();
-    let all: Vec<_> = fields.iter().map(|one| format!("`{}`: {}", one.field, one.message)).collect();
-    ErrorReply::new(
-        StatusCode::UNPROCESSABLE_ENTITY,
-        "invalid_params",
-        format!("the invocation does not fit the pipeline: {}", all.join("; ")),
-        "GET /v1/pipelines/{name} describes the parameters",
-    )
-    .with_fields(fields)
+/// A refusal that has an entry for each parameter that does not fit. `prefix` says of which invocation.
+fn refused(error: HubError, prefix: impl Fn(usize) -> String) -> ErrorReply {
+    let fields = match &error {
+        HubError::UnfitParams { position, errors } => {
+            let prefix = prefix(*position);
+            let field = |ParamError { name, problem }: &ParamError| FieldError {
+                field: format!("{prefix}{name}"),
+                message: problem.to_string(),
+            };
+            errors.iter().map(field).collect()
+        }
+        _ => Vec::new(),
+    };
+    ErrorReply::from(error).with_fields(fields)
 }
 
 fn created(run: RunId, invoked: &Invoked) -> Result<Response<Body>, ErrorReply> {

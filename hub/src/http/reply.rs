@@ -103,8 +103,13 @@ impl From<HubError> for ErrorReply {
                 "use up to 100 letters, digits, `-`, `_` and `.`, beginning with a letter or digit",
             ),
             HubError::OtherInvocation(_) => {
-                (StatusCode::CONFLICT, "key_used", "send the same parameters again, or choose another key")
+                (StatusCode::CONFLICT, "key_used", "send the same parameters and priority again, or choose another key")
             }
+            HubError::UnfitParams { .. } => (
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "invalid_params",
+                "GET /v1/pipelines/{name} describes the parameters",
+            ),
             HubError::StepNotFound { .. } => {
                 (StatusCode::NOT_FOUND, "step_not_found", "`bue status RUN` lists the steps")
             }

@@ -16,7 +16,6 @@
 use std::collections::BTreeSet;
 
 use bue_model::job::INLINE_LIMIT;
-use bue_model::language::Engine;
 use bue_model::plan::{Call, ForEach, Input, Node, PLAN_VERSION, Plan, Step};
 use bue_model::sql_table::MAX_TABLE_BYTES;
 use bue_model::{BlobRef, CallIndex, NodeId, StepIndex};
@@ -314,17 +313,12 @@ fn check_header(plan: &Plan, code: &[BlobRef]) -> Result<(), PlanError> {
     plan.steps.iter().try_for_each(check_step)
 }
 
-/// A SQL step has a table, which may have columns, instead of a function.
-const fn has_table(step: &Step) -> bool {
-    matches!(step.language.engine(), Engine::Sqlite | Engine::Postgres)
-}
-
 fn check_step(step: &Step) -> Result<(), PlanError> {
     let refuse = |problem| Err(PlanError::Step { step: step.name.clone(), problem });
     if step.name.len() > MAX_NAME {
         return Err(PlanError::LongName { limit: MAX_NAME });
     }
-    let max_function = if has_table(step) { MAX_TABLE_BYTES } else { MAX_NAME };
+    let max_function = if step.language.has_table() { MAX_TABLE_BYTES } else { MAX_NAME };
     if step.function.len() > max_function {
         return Err(PlanError::LongName { limit: max_function });
     }

@@ -3,14 +3,18 @@
 
 pub(crate) mod request;
 
+use std::collections::{BTreeMap, HashSet};
+
 use blake3::Hash;
-use bue_model::param::{ParamView, substitute};
+use bue_model::param::{Argument, ParamView, RunTime, bind, substitute, write_json};
 use bue_model::pipeline::{PipelineRun, PipelineVersion, PipelineView, Publication};
+use bue_model::wire::Submission;
 use bue_model::{BlobRef, Plan, RunId, Value, cbor};
 
 use crate::error::HubError;
 use crate::jobs::columns::to_postcard;
-use crate::jobs::graph::Graph;
+use crate::jobs::graph::{Graph, MAX_NAME};
+use crate::plan_error::PlanError;
 
 /// Versions of a pipeline in its view.
 pub(crate) const MAX_VERSIONS: i64 = 100;
@@ -24,29 +28,55 @@ pub(crate) const PARAMS_READ: i64 = 1_001;
 pub(crate) const MAX_PIPELINES: i64 = 1_000;
 
 /// A version of a pipeline that can be run.
-#[derive(Clone, Debug, PartialEq)]
-pub struct RunnableVersion {
+#[derive(Debug)]
+pub(crate) struct RunnableVersion {
     /// Its number.
-    pub version: u32,
+    pub(crate) version: u32,
     /// The path of the script.
-    pub script: String,
+    pub(crate) script: String,
     /// The plan, with its parameters.
-    pub plan: Plan,
+    pub(crate) plan: Plan,
     /// The bundle of each step.
-    pub code: Vec<BlobRef>,
+    pub(crate) code: Vec<BlobRef>,
+}
+
+impl RunnableVersion {
+    /// Returns what an invocation of this version submits.
+    ///
+    /// # Errors
+    /// [`HubError::UnfitParams`] if a parameter is missing, unknown or has an unfit value. `position` is the invocation's in its batch.
+    pub(crate) fn submission(&self, invocation: &Invocation, position: usize) -> Result<Submission, HubError> {
+        let given = invocation.params.iter().map(|(name, value)| (name.clone(), Argument::Value(value.clone())));
+        let mut plan = bind(self.plan.clone(), given.collect(), &invocation.time)
+            .map_err(|errors| HubError::UnfitParams { position, errors })?;
+        for step in &mut plan.steps {
+            step.settings.priority = step.settings.priority.saturating_add(invocation.priority);
+        }
+        Ok(Submission { run: invocation.run, name: self.script.clone(), plan, code: self.code.clone() })
+    }
 }
 
 /// A run of a pipeline to start.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Invocation {
-    /// The id of the run. Invoking the same id again changes nothing.
+    /// The id of the run. Invoking the same id again changes nothing, whatever became of the pipeline.
     pub run: RunId,
     /// The name of the pipeline.
     pub pipeline: String,
-    /// What it runs.
-    pub version: RunnableVersion,
-    /// The parameters that the caller gave, as JSON.
-    pub params: String,
+    /// The values of parameters.
+    pub params: BTreeMap<String, Value>,
+    /// Added to the priority of every step.
+    pub priority: i64,
+    /// What `today` and `scheduled_at` mean.
+    pub time: RunTime,
+}
+
+impl Invocation {
+    /// Returns the parameters as JSON, in the order of their names. Equal texts are equal parameters.
+    pub(crate) fn params_json(&self) -> String {
+        let entries = self.params.iter().map(|(name, value)| (Value::Text(name.clone()), value.clone()));
+        write_json(&Value::Map(entries.collect()))
+    }
 }
 
 /// Returns the beginning of a run's parameters, which can have megabytes.
@@ -75,11 +105,31 @@ pub(crate) struct StoredPublication {
 
 /// Checks that a publication can be run once its parameters have values.
 pub(crate) fn checked(publication: &Publication) -> Result<StoredPublication, HubError> {
-    let Publication { plan, code, .. } = publication;
+    let Publication { plan, code, script, .. } = publication;
+    if script.contains('\0') {
+        return Err(HubError::BadRequest("the path of the script has a NUL character; rename the file".to_owned()));
+    }
+    check_params(plan)?;
     // null stands for every parameter; the graph refuses the places of parameters that the plan does not declare
     let values = vec![cbor::encode(&Value::Null).into(); plan.params.len()];
     Graph::new(substitute(plan.clone(), &values), code.clone())?;
     let body = to_postcard(&(plan, code))?;
     let hash = blake3::hash(&body);
     Ok(StoredPublication { body, hash })
+}
+
+/// Checks what a plan says of its parameters: it may come from another program than `bue`.
+fn check_params(plan: &Plan) -> Result<(), PlanError> {
+    let mut names = HashSet::new();
+    for param in &plan.params {
+        let invalid = |problem: &str| PlanError::Param { name: param.name.clone(), problem: problem.to_owned() };
+        if param.name.is_empty() || param.name.len() > MAX_NAME {
+            return Err(invalid(&format!("its name has no characters, or more than {MAX_NAME} bytes")));
+        }
+        if !names.insert(&param.name) {
+            return Err(invalid("it is declared twice"));
+        }
+        param.validate().map_err(|problem| invalid(&problem))?;
+    }
+    Ok(())
 }

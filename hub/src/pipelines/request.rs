@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use bue_model::param::{Argument, ParamError, ParamProblem, RunTime, bind, read_json};
-use bue_model::{Json, Plan, RunId, Value};
+use bue_model::param::{RunTime, read_json};
+use bue_model::wire::FieldError;
+use bue_model::{RunId, Value};
 use uuid::Uuid;
 
-use super::{Invocation, RunnableVersion};
+use super::Invocation;
 
 /// The namespace of the ids of runs that callers chose a key for.
 const KEYS: Uuid = Uuid::from_u128(0x6275_6520_7069_7065_6c69_6e65_206b_6579);
@@ -25,18 +26,9 @@ pub(crate) struct InvocationRequest {
     key: Option<String>,
 }
 
-/// What is wrong with a part of a request.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Problem {
-    /// The name of the parameter or field.
-    pub(crate) field: String,
-    /// What is wrong, and what to send.
-    pub(crate) message: String,
-}
-
 impl InvocationRequest {
     /// Reads the text of a JSON object; nothing is an object without fields.
-    pub(crate) fn from_json(text: &str) -> Result<Self, Problem> {
+    pub(crate) fn from_json(text: &str) -> Result<Self, FieldError> {
         if text.trim().is_empty() {
             return Ok(Self::default());
         }
@@ -45,7 +37,7 @@ impl InvocationRequest {
     }
 
     /// Reads the text of `{"runs": [{…}, …]}`.
-    pub(crate) fn batch_from_json(text: &str, limit: usize) -> Result<Vec<Self>, Problem> {
+    pub(crate) fn batch_from_json(text: &str, limit: usize) -> Result<Vec<Self>, FieldError> {
         let body = read_json(text).map_err(|error| problem("body", format!("the body is not JSON: {error}")))?;
         let runs = match body {
             Value::Map(mut entries) if entries.len() == 1 => entries.pop(),
@@ -60,7 +52,7 @@ impl InvocationRequest {
         runs.into_iter().map(Self::from_value).collect()
     }
 
-    fn from_value(body: Value) -> Result<Self, Problem> {
+    fn from_value(body: Value) -> Result<Self, FieldError> {
         let Value::Map(entries) = body else {
             return Err(problem("body", format!("the body is {}, not an object", body.kind())));
         };
@@ -72,7 +64,7 @@ impl InvocationRequest {
         Ok(request)
     }
 
-    fn set(&mut self, name: &str, value: Value) -> Result<(), Problem> {
+    fn set(&mut self, name: &str, value: Value) -> Result<(), FieldError> {
         match (name, value) {
             ("params", Value::Map(params)) => {
                 let named = |(name, value)| if let Value::Text(name) = name { Some((name, value)) } else { None };
@@ -92,7 +84,7 @@ impl InvocationRequest {
     }
 
     /// Sets the key. A key of the header and one of the body must be the same.
-    pub(crate) fn set_key(&mut self, key: String) -> Result<(), Problem> {
+    pub(crate) fn set_key(&mut self, key: String) -> Result<(), FieldError> {
         if key.is_empty() || key.chars().count() > MAX_KEY {
             return Err(problem("key", format!("a key has 1 to {MAX_KEY} characters")));
         }
@@ -105,32 +97,14 @@ impl InvocationRequest {
     }
 
     /// Returns the run that the request asks for.
-    pub(crate) fn invocation(
-        self,
-        pipeline: &str,
-        version: &RunnableVersion,
-        time: &RunTime,
-    ) -> Result<Invocation, Vec<Problem>> {
-        let params = params_text(&self.params);
-        let given = self.params.into_iter().map(|(name, value)| (name, Argument::Value(value))).collect();
-        let plan = bind(version.plan.clone(), given, time)
-            .map_err(|errors| errors.into_iter().map(described).collect::<Vec<_>>())?;
-        let plan = with_priority(plan, self.priority);
+    pub(crate) fn invocation(self, pipeline: &str, time: RunTime) -> Invocation {
         let run = match &self.key {
             Some(key) => Uuid::new_v5(&KEYS, format!("{pipeline}\0{key}").as_bytes()),
             None => random_id(),
         };
-        let version = RunnableVersion { plan, ..version.clone() };
-        Ok(Invocation { run: RunId(run), pipeline: pipeline.to_owned(), version, params })
+        let Self { params, priority, .. } = self;
+        Invocation { run: RunId(run), pipeline: pipeline.to_owned(), params, priority, time }
     }
-}
-
-/// Returns the plan with a higher priority for all of its steps.
-fn with_priority(mut plan: Plan, priority: i64) -> Plan {
-    for step in &mut plan.steps {
-        step.settings.priority = step.settings.priority.saturating_add(priority);
-    }
-    plan
 }
 
 /// An id that no other run has.
@@ -139,23 +113,8 @@ fn random_id() -> Uuid {
     Uuid::new_v4()
 }
 
-fn problem(field: impl Into<String>, message: impl Into<String>) -> Problem {
-    Problem { field: field.into(), message: message.into() }
-}
-
-fn described(ParamError { name, problem }: ParamError) -> Problem {
-    let message = match problem {
-        ParamProblem::Missing => "it has no value, and no default".to_owned(),
-        ParamProblem::Unknown => "the pipeline has no such parameter".to_owned(),
-        ParamProblem::Unfit(problem) => format!("the value {problem}"),
-    };
-    Problem { field: name, message }
-}
-
-/// The parameters as JSON, in the order of their names.
-fn params_text(params: &BTreeMap<String, Value>) -> String {
-    let entries = params.iter().map(|(name, value)| (Value::Text(name.clone()), value.clone())).collect();
-    serde_json::to_string(&Json(&Value::Map(entries))).unwrap_or_default()
+fn problem(field: impl Into<String>, message: impl Into<String>) -> FieldError {
+    FieldError { field: field.into(), message: message.into() }
 }
 
 #[cfg(test)]
@@ -167,7 +126,7 @@ mod tests {
         let request =
             InvocationRequest::from_json(r#"{"params": {"n": 123456789012345678901}, "priority": -3, "key": "k"}"#);
         let request = request.expect("a request");
-        assert_eq!(params_text(&request.params), r#"{"n":123456789012345678901}"#);
+        assert_eq!(request.params["n"], Value::integer("123456789012345678901".parse().expect("digits")));
         assert_eq!((request.priority, request.key.as_deref()), (-3, Some("k")));
         assert_eq!(InvocationRequest::from_json("  "), Ok(InvocationRequest::default()));
     }

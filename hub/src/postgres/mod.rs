@@ -40,7 +40,7 @@ use crate::error::HubError;
 use crate::jobs::counts::tally::Tally;
 use crate::lease_key::LeaseKey;
 use crate::notifications::Notifications;
-use crate::pipelines::{Invocation, RunnableVersion};
+use crate::pipelines::Invocation;
 use crate::store::{JobStore, LeaseAnswer, ReapedJobs, StoreFuture};
 use reports::{PendingBatch, QUEUE_CAPACITY};
 use state::PostgresState;
@@ -127,10 +127,6 @@ impl JobStore for PostgresStore {
 
     fn pipeline(&self, name: String) -> StoreFuture<'_, Option<PipelineView>> {
         self.answer(async move { self.state.pipeline(&name).await })
-    }
-
-    fn runnable(&self, name: String) -> StoreFuture<'_, Option<RunnableVersion>> {
-        self.answer(async move { self.state.runnable(&name).await })
     }
 
     fn invoke(&self, now: Timestamp, invocations: Vec<Invocation>) -> StoreFuture<'_, Vec<Invoked>> {

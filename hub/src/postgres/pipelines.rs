@@ -3,7 +3,6 @@
 use bue_model::pipeline::{
     Invoked, PipelineRun, PipelineSummary, PipelineVersion, PipelineView, Publication, Published,
 };
-use bue_model::wire::Submission;
 use bue_model::{BlobRef, Plan, RunId, Timestamp};
 use deadpool_postgres::Transaction;
 use uuid::Uuid;
@@ -102,16 +101,6 @@ impl PostgresState {
         Ok(Some(view_of(name, &current, versions(&tx, name).await?, runs_of(&tx, name).await?)))
     }
 
-    /// Returns the version of a pipeline that new runs get.
-    pub(super) async fn runnable(&self, name: &str) -> Result<Option<RunnableVersion>, HubError> {
-        retry_transient!(self.try_runnable(name))
-    }
-
-    async fn try_runnable(&self, name: &str) -> Result<Option<RunnableVersion>, HubError> {
-        let mut client = self.client().await?;
-        runnable(&client.transaction().await?, name).await
-    }
-
     /// Starts runs of pipelines, all of them or none. A run that exists is left as it is.
     pub(super) async fn invoke(&self, now: i64, invocations: &[Invocation]) -> Result<Vec<Invoked>, HubError> {
         retry_transient!(self.try_invoke(now, invocations))
@@ -121,8 +110,19 @@ impl PostgresState {
         let mut client = self.client().await?;
         let tx = client.transaction().await?;
         let mut all = PendingNotifications::default();
-        for invocation in invocations {
-            all.merge(self.invoke_one(&tx, now, invocation).await?);
+        // a batch is for one pipeline
+        let mut current: Option<(&str, RunnableVersion)> = None;
+        for (position, invocation) in invocations.iter().enumerate() {
+            if run_exists(&tx, invocation.run).await? {
+                expect_same(&tx, invocation).await?;
+                continue;
+            }
+            let version = match current.take() {
+                Some((name, version)) if name == invocation.pipeline => version,
+                _ => keep_runnable(&tx, &invocation.pipeline).await?,
+            };
+            all.merge(self.start(&tx, now, invocation, &version, position).await?);
+            current = Some((&invocation.pipeline, version));
         }
         let invoked = invoked(&tx, invocations).await?;
         self.commit(tx).await?;
@@ -130,28 +130,38 @@ impl PostgresState {
         Ok(invoked)
     }
 
-    async fn invoke_one(
+    async fn start(
         &self,
         tx: &Transaction<'_>,
         now: i64,
         invocation: &Invocation,
+        version: &RunnableVersion,
+        position: usize,
     ) -> Result<PendingNotifications, HubError> {
-        let Invocation { run, pipeline, version: RunnableVersion { version, script, plan, code }, params } = invocation;
-        // the pipeline may have been unpublished since it was read; the lock keeps the version
-        let sql = "SELECT 1 FROM pipeline_version WHERE pipeline = $1 AND version = $2 FOR KEY SHARE";
-        let is_missing = query(tx, sql, &[pipeline, &i64::from(*version)]).await?.is_empty();
-        if is_missing && query(tx, "SELECT 1 FROM run WHERE id = $1", &[&run.0]).await?.is_empty() {
-            return Err(HubError::PipelineNotFound(pipeline.clone()));
-        }
-        let submission = Submission { run: *run, name: script.clone(), plan: plan.clone(), code: code.clone() };
+        let submission = version.submission(invocation, position)?;
         let Some((key, pending_notifications)) = self.submit_in(tx, now, &submission).await? else {
-            expect_same(tx, *run, pipeline, params).await?;
+            // another hub was faster
+            expect_same(tx, invocation).await?;
             return Ok(PendingNotifications::default());
         };
-        let sql = "INSERT INTO invocation (run, pipeline, version, params) VALUES ($1, $2, $3, $4)";
-        execute(tx, sql, &[&key, pipeline, &i64::from(*version), params]).await?;
+        let sql = "INSERT INTO invocation (run, pipeline, version, params, priority) VALUES ($1, $2, $3, $4, $5)";
+        let Invocation { pipeline, priority, .. } = invocation;
+        let number = i64::from(version.version);
+        execute(tx, sql, &[&key, pipeline, &number, &invocation.params_json(), priority]).await?;
         Ok(pending_notifications)
     }
+}
+
+async fn run_exists(tx: &Transaction<'_>, run: RunId) -> Result<bool, HubError> {
+    Ok(!query(tx, "SELECT 1 FROM run WHERE id = $1", &[&run.0]).await?.is_empty())
+}
+
+/// Returns the version of a pipeline that new runs get. It is there until the transaction ends.
+async fn keep_runnable(tx: &Transaction<'_>, name: &str) -> Result<RunnableVersion, HubError> {
+    // A lock of the row would not do: `unpublish` waits for it, and then deletes the row without looking for new runs.
+    let sql = "SELECT pg_advisory_xact_lock_shared(hashtextextended('bue pipeline ' || $1, 0))";
+    execute(tx, sql, &[&name]).await?;
+    runnable(tx, name).await?.ok_or_else(|| HubError::PipelineNotFound(name.to_owned()))
 }
 
 /// Makes publishing and unpublishing of a name take turns, also while it has no row.
@@ -170,10 +180,8 @@ async fn insert_version(
     let sql = "INSERT INTO pipeline_version (pipeline, version, upload, hash, script, body, published_at)
          SELECT $1, coalesce(max(version), 0) + 1, $2, $3, $4, $5, $6 FROM pipeline_version WHERE pipeline = $1
          RETURNING version";
-    // a text column takes no NUL
-    let script = publication.script.replace('\0', "");
     let hash = &stored.hash.as_bytes()[..];
-    let rows = query(tx, sql, &[&name, &publication.upload.0, &hash, &script, &stored.body, &now]).await?;
+    let rows = query(tx, sql, &[&name, &publication.upload.0, &hash, &publication.script, &stored.body, &now]).await?;
     let row = rows.first().ok_or_else(|| HubError::damaged("a version was not inserted"))?;
     Ok(row.try_get(0)?)
 }
@@ -250,11 +258,13 @@ async fn runnable(tx: &Transaction<'_>, name: &str) -> Result<Option<RunnableVer
     Ok(Some(RunnableVersion { version: small(row.try_get(0)?), script: row.try_get(1)?, plan, code }))
 }
 
-/// A run that exists already was started by a request with the same key, which has to have had the same parameters.
-async fn expect_same(tx: &Transaction<'_>, run: RunId, pipeline: &str, params: &str) -> Result<(), HubError> {
-    let sql = "SELECT 1 FROM invocation JOIN run ON key = run WHERE id = $1 AND pipeline = $2 AND params = $3";
-    match query(tx, sql, &[&run.0, &pipeline, &params]).await?.is_empty() {
-        true => Err(HubError::OtherInvocation(run)),
+/// A run that exists already was started by a request with the same key, which has to have asked for the same.
+async fn expect_same(tx: &Transaction<'_>, invocation: &Invocation) -> Result<(), HubError> {
+    let sql = "SELECT 1 FROM invocation JOIN run ON key = run
+         WHERE id = $1 AND pipeline = $2 AND params = $3 AND priority = $4";
+    let Invocation { run, pipeline, priority, .. } = invocation;
+    match query(tx, sql, &[&run.0, pipeline, &invocation.params_json(), priority]).await?.is_empty() {
+        true => Err(HubError::OtherInvocation(*run)),
         false => Ok(()),
     }
 }

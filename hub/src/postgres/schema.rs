@@ -188,7 +188,13 @@ CREATE TABLE pipeline_version (
     PRIMARY KEY (pipeline, version)
 );
 CREATE UNIQUE INDEX pipeline_content ON pipeline_version (pipeline, hash);
-CREATE TABLE invocation (run BIGINT PRIMARY KEY, pipeline TEXT NOT NULL, version BIGINT NOT NULL, params TEXT NOT NULL);
+CREATE TABLE invocation (
+    run BIGINT PRIMARY KEY,
+    pipeline TEXT NOT NULL,
+    version BIGINT NOT NULL,
+    params TEXT NOT NULL,
+    priority BIGINT NOT NULL
+);
 CREATE INDEX invocation_pipeline ON invocation (pipeline, run);
 CREATE INDEX invocation_version ON invocation (pipeline, version);
 ";

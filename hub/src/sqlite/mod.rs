@@ -43,7 +43,7 @@ use crate::error::HubError;
 use crate::jobs::counts::tally::Tally;
 use crate::lease_key::LeaseKey;
 use crate::notifications::Notifications;
-use crate::pipelines::{Invocation, RunnableVersion};
+use crate::pipelines::Invocation;
 use crate::store::{JobStore, LEASE_MS, LeaseAnswer, ReapedJobs, StoreFuture};
 use writer::Writer;
 
@@ -174,12 +174,8 @@ impl JobStore for SqliteStore {
         self.writer.transact(None, move |tx| tx.pipeline(&name))
     }
 
-    fn runnable(&self, name: String) -> StoreFuture<'_, Option<RunnableVersion>> {
-        self.writer.transact(None, move |tx| tx.runnable(&name))
-    }
-
     fn invoke(&self, now: Timestamp, invocations: Vec<Invocation>) -> StoreFuture<'_, Vec<Invoked>> {
-        self.writer.transact(Some(now), |tx| tx.invoke(invocations))
+        self.writer.transact(Some(now), move |tx| tx.invoke(&invocations))
     }
 
     fn cancel_run(&self, now: Timestamp, run: RunId) -> StoreFuture<'_, Changed> {

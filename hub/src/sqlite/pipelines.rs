@@ -3,7 +3,6 @@
 use bue_model::pipeline::{
     Invoked, PipelineRun, PipelineSummary, PipelineVersion, PipelineView, Publication, Published,
 };
-use bue_model::wire::Submission;
 use bue_model::{BlobRef, Plan, RunId, Timestamp};
 use rusqlite::{OptionalExtension, params};
 
@@ -134,7 +133,7 @@ impl WriteTx<'_> {
     }
 
     /// Returns the version of a pipeline that new runs get.
-    pub(super) fn runnable(&self, name: &str) -> Result<Option<RunnableVersion>, HubError> {
+    fn runnable(&self, name: &str) -> Result<Option<RunnableVersion>, HubError> {
         let mut select = self.db.prepare_cached(
             "SELECT version, script, body FROM pipeline
              JOIN pipeline_version ON pipeline = name AND version = current WHERE name = ?1",
@@ -146,38 +145,50 @@ impl WriteTx<'_> {
     }
 
     /// Starts runs of pipelines, all of them or none. A run that exists is left as it is.
-    pub(super) fn invoke(&mut self, invocations: Vec<Invocation>) -> Result<Vec<Invoked>, HubError> {
-        invocations.into_iter().map(|invocation| self.invoke_one(invocation)).collect()
+    pub(super) fn invoke(&mut self, invocations: &[Invocation]) -> Result<Vec<Invoked>, HubError> {
+        // a batch is for one pipeline
+        let mut current: Option<(&str, RunnableVersion)> = None;
+        let mut invoked = Vec::with_capacity(invocations.len());
+        for (position, invocation) in invocations.iter().enumerate() {
+            let key = match self.run_key(invocation.run)? {
+                Some(key) => self.expect_same(key, invocation)?,
+                None => {
+                    let version = match current.take() {
+                        Some((name, version)) if name == invocation.pipeline => version,
+                        _ => self
+                            .runnable(&invocation.pipeline)?
+                            .ok_or_else(|| HubError::PipelineNotFound(invocation.pipeline.clone()))?,
+                    };
+                    let key = self.start(invocation, &version, position)?;
+                    current = Some((&invocation.pipeline, version));
+                    key
+                }
+            };
+            invoked.push(Invoked { run: invocation.run, state: self.run_state(key)? });
+        }
+        Ok(invoked)
     }
 
-    fn invoke_one(&mut self, invocation: Invocation) -> Result<Invoked, HubError> {
-        let Invocation { run, pipeline, version: RunnableVersion { version, script, plan, code }, params } = invocation;
-        if let Some(key) = self.run_key(run)? {
-            self.expect_same(key, run, &pipeline, &params)?;
-            return Ok(Invoked { run, state: self.run_state(key)? });
-        }
-        // the pipeline may have been unpublished since it was read
-        let mut exists =
-            self.db.prepare_cached("SELECT 1 FROM pipeline_version WHERE pipeline = ?1 AND version = ?2")?;
-        if !exists.exists(params![pipeline, version])? {
-            return Err(HubError::PipelineNotFound(pipeline));
-        }
-        self.submit(Submission { run, name: script, plan, code })?;
-        let key = self.expect_run(run)?;
-        let mut insert = self
-            .db
-            .prepare_cached("INSERT INTO invocation (run, pipeline, version, params) VALUES (?1, ?2, ?3, ?4)")?;
-        insert.execute(params![key, pipeline, version, params])?;
-        Ok(Invoked { run, state: self.run_state(key)? })
+    fn start(&mut self, invocation: &Invocation, version: &RunnableVersion, position: usize) -> Result<i64, HubError> {
+        self.submit(version.submission(invocation, position)?)?;
+        let key = self.expect_run(invocation.run)?;
+        let mut insert = self.db.prepare_cached(
+            "INSERT INTO invocation (run, pipeline, version, params, priority) VALUES (?1, ?2, ?3, ?4, ?5)",
+        )?;
+        let Invocation { pipeline, priority, .. } = invocation;
+        insert.execute(params![key, pipeline, version.version, invocation.params_json(), priority])?;
+        Ok(key)
     }
 
-    /// A run that exists already was started by a request with the same key, which has to have had the same parameters.
-    fn expect_same(&self, key: i64, run: RunId, pipeline: &str, params: &str) -> Result<(), HubError> {
-        let mut select =
-            self.db.prepare_cached("SELECT 1 FROM invocation WHERE run = ?1 AND pipeline = ?2 AND params = ?3")?;
-        match select.exists(params![key, pipeline, params])? {
-            true => Ok(()),
-            false => Err(HubError::OtherInvocation(run)),
+    /// A run that exists already was started by a request with the same key, which has to have asked for the same.
+    fn expect_same(&self, key: i64, invocation: &Invocation) -> Result<i64, HubError> {
+        let mut select = self.db.prepare_cached(
+            "SELECT 1 FROM invocation WHERE run = ?1 AND pipeline = ?2 AND params = ?3 AND priority = ?4",
+        )?;
+        let Invocation { run, pipeline, priority, .. } = invocation;
+        match select.exists(params![key, pipeline, invocation.params_json(), priority])? {
+            true => Ok(key),
+            false => Err(HubError::OtherInvocation(*run)),
         }
     }
 

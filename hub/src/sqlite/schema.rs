@@ -197,7 +197,8 @@ CREATE TABLE invocation (
     run INTEGER PRIMARY KEY,
     pipeline TEXT NOT NULL,
     version INTEGER NOT NULL,
-    params TEXT NOT NULL               -- what the caller gave, as JSON
+    params TEXT NOT NULL,              -- what the caller gave, as JSON
+    priority INTEGER NOT NULL          -- added to that of every step
 );
 CREATE INDEX invocation_pipeline ON invocation (pipeline, run);
 CREATE INDEX invocation_version ON invocation (pipeline, version);

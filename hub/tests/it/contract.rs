@@ -156,7 +156,10 @@ macro_rules! all_contract_tests {
                 long_parameters_of_runs_are_cut_in_the_view
                 a_bad_plan_is_not_published
                 invoking_twice_starts_one_run
-                a_key_is_not_used_for_other_parameters
+                a_key_is_not_used_for_another_run
+                a_repeated_invocation_finds_its_run_whatever_became_of_the_pipeline
+                contradicting_declarations_are_not_published
+                a_priority_is_added_to_that_of_every_step
                 a_batch_starts_all_of_its_runs_or_none
                 an_unpublished_pipeline_starts_no_run_and_its_runs_go_on
                 code_is_kept_as_long_as_a_version_needs_it;

@@ -4,7 +4,6 @@ use bue_model::Language;
 
 use super::other_languages::MAX_QUOTED;
 use super::parser::{Parsed, Parser, Reported};
-use super::table::has_table;
 use crate::diagnostics::builder::DiagnosticBuilder;
 use crate::diagnostics::codes;
 use crate::syntax::token::{Token, TokenKind};
@@ -89,7 +88,7 @@ impl<'a> Parser<'a, '_, '_> {
 
     fn item(&mut self, language: Option<Language>, opening: Token) -> Parsed<Item<'a>> {
         let own_name = self.item_function()?;
-        let function = match language.filter(|language| has_table(*language) && self.at(TokenKind::OpenParen)) {
+        let function = match language.filter(|language| language.has_table() && self.at(TokenKind::OpenParen)) {
             Some(language) => self.item_columns(language, &own_name)?,
             None => own_name.clone(),
         };

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use bue_model::Value;
-use num_bigint::BigInt;
+use bue_model::param::{MAX_JSON_DEPTH, read_json};
 
 use super::parser::{Parsed, Parser};
 use crate::diagnostics::builder::DiagnosticBuilder;
@@ -12,12 +12,6 @@ use crate::source::Span;
 use crate::syntax::token::{Token, TokenKind};
 use crate::syntax::tree::Literal;
 use crate::text::{backquoted, strip_quotes};
-
-/// Most levels of lists and maps inside each other.
-const MAX_DEPTH: u32 = 64;
-
-/// Most digits of an integer: reading one takes quadratic time. Python has the same limit.
-const MAX_DIGITS: usize = 4300;
 
 impl Parser<'_, '_, '_> {
     /// Returns whether a literal begins here. A text before a parenthesis is the name of what is called.
@@ -47,9 +41,9 @@ impl Parser<'_, '_, '_> {
         Ok(Literal { span, value })
     }
 
-    fn literal_value(&mut self, depth: u32) -> Parsed<Value> {
-        if depth > MAX_DEPTH {
-            let message = format!("lists and maps are nested more than {MAX_DEPTH} levels deep");
+    fn literal_value(&mut self, depth: usize) -> Parsed<Value> {
+        if depth > MAX_JSON_DEPTH {
+            let message = format!("lists and maps are nested more than {MAX_JSON_DEPTH} levels deep");
             let diagnostic = DiagnosticBuilder::new(codes::TOO_DEEP, self.peek().span, message);
             return self.fail(diagnostic.hint("return the value from a step, and pass its result on"));
         }
@@ -81,7 +75,7 @@ impl Parser<'_, '_, '_> {
         })
     }
 
-    fn list(&mut self, depth: u32) -> Parsed<Value> {
+    fn list(&mut self, depth: usize) -> Parsed<Value> {
         let opening = self.next();
         let mut items = Vec::new();
         loop {
@@ -94,7 +88,7 @@ impl Parser<'_, '_, '_> {
         }
     }
 
-    fn map(&mut self, depth: u32) -> Parsed<Value> {
+    fn map(&mut self, depth: usize) -> Parsed<Value> {
         let opening = self.next();
         let mut entries: Vec<(Value, Value)> = Vec::new();
         let mut keys = HashMap::new();
@@ -175,13 +169,10 @@ impl Parser<'_, '_, '_> {
             self.next();
         }
         let text = span.of(self.text);
-        match parse_number(text) {
-            Ok(value) => Ok(value),
-            Err(hint) => {
-                let message = format!("{} is not a number", backquoted(text));
-                self.fail(DiagnosticBuilder::new(codes::INVALID_LITERAL, span, message).hint(hint))
-            }
-        }
+        read_json(text).or_else(|_| {
+            let message = format!("{} is not a number", backquoted(text));
+            self.fail(DiagnosticBuilder::new(codes::INVALID_LITERAL, span, message).hint(number_hint(text)))
+        })
     }
 }
 
@@ -216,38 +207,21 @@ fn is_number_char(char: char) -> bool {
     char.is_alphanumeric() || matches!(char, '.' | '-' | '+' | '_')
 }
 
-/// A number in JSON notation, or what to write instead.
-fn parse_number(text: &str) -> Result<Value, &'static str> {
+/// What to write instead of a text that begins like a number and is none.
+fn number_hint(text: &str) -> &'static str {
     let digits = text.strip_prefix('-').unwrap_or(text);
-    let whole_digits = digits.bytes().take_while(u8::is_ascii_digit).count();
-    if whole_digits == digits.len() && whole_digits > MAX_DIGITS {
-        return Err("an integer has at most 4300 digits");
-    }
-    if whole_digits > 1 && digits.starts_with('0') {
-        return Err("a number has no leading zeros; a text is in quotes: `\"007\"`");
-    }
-    if is_json_number(text) {
-        return if whole_digits == digits.len() { integer(text) } else { float(text) };
-    }
-    Err(if looks_like_a_date(text) {
+    let is_integer = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
+    if digits.starts_with('0') && digits.as_bytes().get(1).is_some_and(u8::is_ascii_digit) {
+        "a number has no leading zeros; a text is in quotes: `\"007\"`"
+    } else if is_integer {
+        "an integer has at most 4300 digits"
+    } else if digits.starts_with(|char: char| char.is_ascii_digit()) && text.parse::<f64>().is_ok_and(f64::is_infinite)
+    {
+        "it is too large for a float of 64 bits; pass it as a text in quotes"
+    } else if looks_like_a_date(text) {
         "a date is a text in quotes: `\"2026-11-01\"`"
     } else {
         "numbers are written as in JSON: `30`, `-1.5`, `2e-3`; a text is in quotes"
-    })
-}
-
-fn is_json_number(text: &str) -> bool {
-    serde_json::from_str::<serde::de::IgnoredAny>(text).is_ok()
-}
-
-fn integer(text: &str) -> Result<Value, &'static str> {
-    text.parse::<BigInt>().map(Value::integer).map_err(|_| "an integer consists of digits")
-}
-
-fn float(text: &str) -> Result<Value, &'static str> {
-    match text.parse::<f64>() {
-        Ok(number) if number.is_finite() => Ok(Value::Float(number)),
-        _ => Err("it is too large for a float of 64 bits; pass it as a text in quotes"),
     }
 }
 

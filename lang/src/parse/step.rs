@@ -3,7 +3,7 @@
 use bue_model::{Language, SqlTable};
 
 use super::parser::{Parsed, Parser};
-use super::table::{has_table, split_columns};
+use super::table::split_columns;
 use crate::diagnostics::builder::DiagnosticBuilder;
 use crate::diagnostics::codes;
 use crate::language;
@@ -175,7 +175,7 @@ impl<'a> Parser<'a, '_, '_> {
         }
         self.check_complete(&name, &lines);
         let language = lines.language.and_then(|span| self.language(span));
-        let function = lines.function.and_then(|span| match language.filter(|language| has_table(*language)) {
+        let function = lines.function.and_then(|span| match language.filter(|language| language.has_table()) {
             Some(language) => self.table(language, span),
             None => self.function(span),
         });
@@ -279,7 +279,7 @@ impl<'a> Parser<'a, '_, '_> {
 
     pub(super) fn check_function(&mut self, language: Language, function: &Name<'_>) {
         let is_quoted = strip_quotes(function.span.of(self.text)).is_some();
-        if has_table(language) && is_quoted && SqlTable::from_text(&function.text).columns.is_some() {
+        if language.has_table() && is_quoted && SqlTable::from_text(&function.text).columns.is_some() {
             let message = "a table cannot have this name, which looks like a declaration of columns";
             self.report(
                 DiagnosticBuilder::new(codes::INVALID_FUNCTION, function.span, message)

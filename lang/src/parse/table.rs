@@ -34,11 +34,6 @@ impl<'a> Parser<'a, '_, '_> {
     }
 }
 
-/// Returns whether the steps of a language have a table.
-pub(super) const fn has_table(language: Language) -> bool {
-    matches!(language.engine(), Engine::Sqlite | Engine::Postgres)
-}
-
 /// The text before the first parenthesis outside of quotes, and the text from it on.
 pub(super) fn split_columns(text: &str, span: Span) -> Option<(Span, Span)> {
     let raw = span.of(text);

@@ -1,14 +1,12 @@
 //! The tables of SQL steps, which a plan has as text.
 
-use bue_model::language::Engine;
 use bue_model::{SqlTable, Step};
 
 use crate::text::is_word_continue;
 
 /// The table of a SQL step.
 pub(super) fn table(step: &Step) -> Option<SqlTable> {
-    let has_table = matches!(step.language.engine(), Engine::Sqlite | Engine::Postgres);
-    has_table.then(|| SqlTable::from_text(&step.function))
+    step.language.has_table().then(|| SqlTable::from_text(&step.function))
 }
 
 /// The function of a step, or its table, as a script has it.

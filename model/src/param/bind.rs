@@ -8,14 +8,14 @@ use jiff::tz::TimeZone;
 use jiff::{Timestamp, ToSpan as _};
 
 use super::declaration::{Param, ParamDefault, TimeDefault};
-use super::read_json::json_text;
+use super::exact_json::write_json;
 use crate::cbor;
 use crate::job::INLINE_LIMIT;
 use crate::plan::{Input, Node, Plan};
 use crate::value::Value;
 
 /// The time of a run: when its schedule was due, otherwise when it was submitted.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct RunTime {
     /// The time.
     pub at: Timestamp,
@@ -48,7 +48,7 @@ impl fmt::Display for Argument {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Text(text) => f.write_str(text),
-            Self::Value(value) => f.write_str(&json_text(value)),
+            Self::Value(value) => f.write_str(&write_json(value)),
         }
     }
 }
@@ -81,6 +81,22 @@ pub enum ParamProblem {
     Unknown,
     /// The value does not fit; the end of a sentence that begins with the value.
     Unfit(String),
+}
+
+impl fmt::Display for ParamError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "`{}`: {}", self.name, self.problem)
+    }
+}
+
+impl fmt::Display for ParamProblem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Missing => f.write_str("it has no value, and no default"),
+            Self::Unknown => f.write_str("the pipeline has no such parameter"),
+            Self::Unfit(problem) => write!(f, "the value {problem}"),
+        }
+    }
 }
 
 /// Returns the plan with a value in the place of each parameter.

@@ -7,10 +7,11 @@ use bytes::Bytes;
 use jiff::civil::{Date, DateTime};
 use num_bigint::BigInt;
 
-use super::declaration::{Allowed, Param};
+use super::declaration::{Allowed, Param, ParamDefault};
+use super::exact_json::{read_json, write_json};
 use super::kind::ParamKind;
-use super::read_json::{json_text, read_json};
 use crate::cbor;
+use crate::job::INLINE_LIMIT;
 use crate::value::Value;
 
 impl Param {
@@ -37,6 +38,51 @@ impl Param {
 }
 
 impl Param {
+    /// Checks the declaration itself. A script's has been checked with better messages; that of a plan from elsewhere has not.
+    ///
+    /// # Errors
+    /// What is wrong with it, as the end of a sentence.
+    pub fn validate(&self) -> Result<(), String> {
+        match &self.allowed {
+            Allowed::All => {}
+            Allowed::Range(..) if !self.kind.has_order() => {
+                return Err(format!("a parameter that is {} has no range", self.kind.with_article()));
+            }
+            Allowed::Range(first, last) => {
+                first.iter().chain(last).try_for_each(|bound| self.converted(bound).map(drop))?;
+                if self.allowed.is_empty_range() {
+                    return Err("its range is empty".into());
+                }
+            }
+            Allowed::OneOf(choices) => choices.iter().try_for_each(|choice| self.converted(choice).map(drop))?,
+        }
+        match &self.default {
+            Some(ParamDefault::Value(bytes)) if bytes.len() > INLINE_LIMIT => {
+                Err(format!("its default takes more than {} KiB", INLINE_LIMIT / 1024))
+            }
+            Some(ParamDefault::Value(bytes)) => match self.check(self.converted(bytes)?) {
+                Ok(_) => Ok(()),
+                Err(problem) => Err(format!("its default {problem}")),
+            },
+            Some(ParamDefault::Time(time)) if time.kind() != self.kind => {
+                Err(format!("`{}` is not {}", time.name(), self.kind.with_article()))
+            }
+            Some(ParamDefault::Time(_)) | None => Ok(()),
+        }
+    }
+
+    /// Decodes a value of the declaration, which has to be of the parameter's kind already.
+    fn converted(&self, bytes: &Bytes) -> Result<Value, String> {
+        let value = cbor::decode(bytes).map_err(|error| format!("it has a value that is no CBOR: {error}"))?;
+        let converted = self.kind.convert(value.clone())?;
+        match converted == value {
+            true => Ok(value),
+            false => Err(format!("it has a value that is {}, not {}", value.kind(), self.kind.with_article())),
+        }
+    }
+}
+
+impl Param {
     /// Returns a value that it takes, as one types it on a command line.
     #[must_use]
     pub fn example(&self) -> String {
@@ -47,7 +93,7 @@ impl Param {
         };
         match allowed.and_then(|bytes| cbor::decode(bytes).ok()) {
             Some(Value::Text(text) | Value::Date(text) | Value::DateTime(text)) if self.kind.is_text() => text,
-            Some(value) => json_text(&value),
+            Some(value) => write_json(&value),
             None => self.kind.example().to_owned(),
         }
     }
@@ -174,7 +220,7 @@ fn less(one: &Value, other: &Value) -> bool {
 fn order(one: &Value, other: &Value) -> Option<Ordering> {
     match (one, other) {
         (Value::Float(one), Value::Float(other)) => one.partial_cmp(other),
-        (Value::Date(one), Value::Date(other)) => Some(one.cmp(other)),
+        (Value::Date(one), Value::Date(other)) => Some(one.parse::<Date>().ok()?.cmp(&other.parse().ok()?)),
         _ => Some(integer(one)?.cmp(&integer(other)?)),
     }
 }
@@ -189,5 +235,5 @@ fn integer(value: &Value) -> Option<BigInt> {
 
 /// Returns the JSON of an encoded value, for messages.
 fn text(bytes: &[u8]) -> String {
-    cbor::decode(bytes).map_or_else(|_| "?".into(), |value| json_text(&value))
+    cbor::decode(bytes).map_or_else(|_| "?".into(), |value| write_json(&value))
 }

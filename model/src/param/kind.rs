@@ -10,7 +10,7 @@ pub enum ParamKind {
     Text,
     /// An integer of any size.
     Int,
-    /// A float of 64 bits, or an integer that is one exactly.
+    /// A float of 64 bits, or an integer of 64 bits that is one exactly.
     Float,
     /// True or false.
     Bool,

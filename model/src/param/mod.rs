@@ -10,9 +10,9 @@ mod bind;
 #[cfg(feature = "params")]
 mod convert;
 mod declaration;
-mod kind;
 #[cfg(feature = "params")]
-mod read_json;
+mod exact_json;
+mod kind;
 #[cfg(all(test, feature = "params"))]
 mod tests;
 #[cfg(feature = "params")]
@@ -21,8 +21,8 @@ mod view;
 #[cfg(feature = "params")]
 pub use bind::{Argument, ParamError, ParamProblem, RunTime, bind, substitute};
 pub use declaration::{Allowed, Param, ParamDefault, TimeDefault};
-pub use kind::ParamKind;
 #[cfg(feature = "params")]
-pub use read_json::{JsonError, read_json};
+pub use exact_json::{JsonError, MAX_JSON_DEPTH, read_json, write_json};
+pub use kind::ParamKind;
 #[cfg(feature = "params")]
 pub use view::{ParamView, cbor_to_json};

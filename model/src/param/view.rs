@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::declaration::{Allowed, Param, ParamDefault};
-use super::read_json::json_text;
+use super::exact_json::write_json;
 use crate::cbor;
 use crate::json::Json;
 
@@ -68,5 +68,5 @@ impl From<&Param> for ParamView {
 #[must_use]
 pub fn cbor_to_json(bytes: &[u8]) -> Value {
     let Ok(value) = cbor::decode(bytes) else { return Value::Null };
-    serde_json::to_value(Json(&value)).unwrap_or_else(|_| json_text(&value).into())
+    serde_json::to_value(Json(&value)).unwrap_or_else(|_| write_json(&value).into())
 }

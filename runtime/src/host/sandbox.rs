@@ -107,6 +107,11 @@ impl Sandbox {
         &self.waiting_steps
     }
 
+    /// Bytes of memory that its images hold. They are in memory files, which are not part of a process's private memory.
+    pub(crate) fn image_bytes(&self) -> usize {
+        self.python.image_bytes()
+    }
+
     async fn execute(
         &self,
         task: &Task,

@@ -194,7 +194,7 @@ impl Host {
 
     async fn run(self, mut read: BufReader<DescriptorReader>) -> io::Result<()> {
         let host = Rc::new(self);
-        spawn_local(Rc::clone(&host).report_waiting_steps());
+        spawn_local(Rc::clone(&host).report_load());
         while let Some(message) = protocol::read(&mut read).await? {
             match message {
                 ToHost::Setup { .. } | ToHost::Compile { .. } | ToHost::RaiseWall(_) => {
@@ -222,13 +222,15 @@ impl Host {
         self.compiled.borrow_mut().remove(&key);
     }
 
-    /// Reports the number of waiting steps, because the parent hands out more steps for them.
-    async fn report_waiting_steps(self: Rc<Self>) {
+    /// Reports the number of waiting steps, because the parent hands out more steps for them, and the memory that they take beside
+    /// that of the process.
+    async fn report_load(self: Rc<Self>) {
         let waiting_steps = self.sandbox.waiting_steps();
         loop {
             waiting_steps.changed().await;
             // changes between two polls are one message; if the parent is gone, this process exits soon
-            let _ = send(&self.frames, &FromHost::Waiting { steps: waiting_steps.count() });
+            let (waiting, image_bytes) = (waiting_steps.count(), self.sandbox.image_bytes() as u64);
+            let _ = send(&self.frames, &FromHost::Load { waiting, image_bytes });
         }
     }
 

@@ -30,7 +30,7 @@ use crate::parent::sealed;
 use crate::prepared::Prepared;
 use crate::protocol::{self, FromHost, ToHost};
 use crate::step::compiled_step::{CompiledStep, WasmKind};
-use crate::wall::parent::user_of_child;
+use crate::wall::parent::user_of_compiler;
 use crate::wall::spec::{WallMode, WallSpec};
 
 /// A compiler that takes longer than this is killed. The largest steps take a quarter of it.
@@ -39,8 +39,6 @@ const COMPILE_TIMEOUT: Duration = Duration::from_secs(120);
 const MAX_CACHED_OUTCOMES: usize = 1_000;
 /// Bytes of their code at most; more is read from the disk again.
 const MAX_CACHED_BYTES: u64 = 256 << 20;
-/// The number of the compiler among the children, of which the others are sandbox hosts: a user id that no host has.
-const COMPILER_NUMBER: usize = 399;
 /// Compiled steps that are kept on disk: the last modified ones.
 const MAX_CACHED_FILES: usize = 500;
 
@@ -223,7 +221,7 @@ impl StepCompiler {
     }
 
     async fn compile_in_child(&self, kind: WasmKind, wasm: Bytes, entry: &str) -> Result<Bytes, Failure> {
-        let wall = WallSpec { mode: self.wall, user: user_of_child(COMPILER_NUMBER), packages: false };
+        let wall = WallSpec { mode: self.wall, user: user_of_compiler(), packages: false };
         let frame =
             protocol::frame(&ToHost::Compile { kind, wasm, wall }).map_err(|error| internal(&error.to_string()))?;
         let mut child = Child::spawn(&self.command).map_err(|error| internal(&error.to_string()))?;

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use super::child::Child;
 use crate::error::RuntimeError;
 use crate::protocol::{self, ToHost};
-use crate::wall::parent::user_of_child;
+use crate::wall::parent::user_of_host;
 use crate::wall::report::Wall;
 use crate::wall::spec::{WallMode, WallSpec};
 
@@ -19,7 +19,7 @@ use crate::wall::spec::{WallMode, WallSpec};
 /// A host that cannot be started.
 pub async fn try_wall(command: &(PathBuf, Vec<OsString>)) -> Result<Wall, RuntimeError> {
     let folder = tempfile::tempdir().map_err(|source| RuntimeError::Spawn { command: command.0.clone(), source })?;
-    let spec = WallSpec { mode: WallMode::Best, user: user_of_child(0), packages: true };
+    let spec = WallSpec { mode: WallMode::Best, user: user_of_host(0), packages: true };
     let message = protocol::frame(&ToHost::RaiseWall(spec));
     let message = message.and_then(|frame| Ok(frame.with_file(&Arc::new(File::open(folder.path())?))));
     let (child, wall) = Child::start(command, message).await?;

@@ -6,7 +6,7 @@ use core::time::Duration;
 use std::num::NonZeroUsize;
 
 use tokio_postgres::Config;
-use tokio_postgres::config::{Host, SslMode};
+use tokio_postgres::config::{Host, LoadBalanceHosts, SslMode};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::failure::error_chain;
@@ -66,6 +66,7 @@ impl Database {
         if config.get_hosts().is_empty() && config.get_hostaddrs().is_empty() {
             return Err(BadDatabaseUrl("it names no host".to_owned()));
         }
+        check_servers(&config).map_err(BadDatabaseUrl)?;
         let tls = (config.get_ssl_mode() == SslMode::Require).then(tls::connector).transpose();
         let tls = tls.map_err(BadDatabaseUrl)?;
         Ok(Self { tls, ..Self::new(config, connections) })
@@ -134,6 +135,22 @@ impl Database {
     }
 }
 
+/// Refuses servers that could be read in two ways, as libpq does, and settings that [`dial`](super::dial) does not follow.
+fn check_servers(config: &Config) -> Result<(), String> {
+    let (hosts, addresses, ports) = (config.get_hosts().len(), config.get_hostaddrs().len(), config.get_ports().len());
+    if hosts > 0 && addresses > 0 && hosts != addresses {
+        return Err(format!("it has {hosts} hosts and {addresses} addresses in `hostaddr`; give each host one"));
+    }
+    let servers = hosts.max(addresses);
+    if ports > 1 && ports != servers {
+        return Err(format!("it has {servers} hosts and {ports} ports; give one port, or one for each host"));
+    }
+    match config.get_load_balance_hosts() {
+        LoadBalanceHosts::Disable => Ok(()),
+        _ => Err("`load_balance_hosts` is not supported; leave it out: the hosts are tried in their order".to_owned()),
+    }
+}
+
 impl fmt::Display for Database {
     /// Host, port, user and database; never the password.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -178,6 +195,15 @@ mod tests {
         ] {
             let database = Database::from_url(url, NonZeroUsize::MIN).expect("a database");
             assert_eq!(database.servers(), servers, "{url}");
+        }
+        for (url, problem) in [
+            ("host=a,b port=1,2,3 user=u", "2 hosts and 3 ports"),
+            ("host=a,b hostaddr=10.0.0.5 user=u", "2 hosts and 1 addresses"),
+            ("host=a,b load_balance_hosts=random user=u", "`load_balance_hosts` is not supported"),
+            ("user=u", "it names no host"),
+        ] {
+            let message = Database::from_url(url, NonZeroUsize::MIN).expect_err(url).to_string();
+            assert!(message.contains(problem), "{message}");
         }
         let parts = DatabaseParts { port: Some(7), ..DatabaseParts::default() };
         assert_eq!(Database::from_parts(&parts, NonZeroUsize::MIN).servers(), ["localhost:7"]);

@@ -184,3 +184,24 @@ async fn python_goes_on_while_sql_computes() {
         () = quick => {}
     }
 }
+
+/// Test O of the security review: if it were dropped, the next step of the module would get an image of its own, and so on for each of
+/// thousands that wait.
+#[tokio::test]
+async fn the_image_of_a_module_is_kept_while_a_step_uses_it() {
+    /// More than are kept without a use.
+    const OTHERS: usize = 130;
+    let code = "import os, time\nloaded = os.urandom(8)\ndef wait(): time.sleep(3600)\ndef which(): return loaded\n";
+    let (waiting, which) = (python(code, "wait", &[]), python(code, "which", &[]));
+    let others = async {
+        let first = value(&run(&which).await);
+        for other in 0..OTHERS {
+            run(&python(&format!("def f(): return {other}\n"), "f", &[])).await;
+        }
+        assert_eq!(value(&run(&which).await), first, "the module was loaded again");
+    };
+    tokio::select! {
+        finished = run(&waiting) => panic!("{finished:?}"),
+        () = others => {}
+    }
+}

@@ -56,7 +56,7 @@ const FILES: &[(&str, &str)] = &[
     sdk_file!("model/src/param/declaration.rs"),
     sdk_file!("model/src/param/kind.rs"),
     sdk_file!("model/src/param/mod.rs"),
-    sdk_file!("model/src/param/read_json.rs"),
+    sdk_file!("model/src/param/exact_json.rs"),
     sdk_file!("model/src/param/tests.rs"),
     sdk_file!("model/src/param/view.rs"),
     sdk_file!("model/src/pipeline.rs"),

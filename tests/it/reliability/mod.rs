@@ -7,6 +7,7 @@
 //! stops       SIGTERM and Ctrl-C under load
 //! faults      connections that are cut, slow or silent
 //! full        a full file system
+//! outages     a bucket that is away
 //! test_bed    bucket, hub and workers of one test
 //! ledger      which worker committed which job under which lease
 //! proxy       the faulty network
@@ -16,6 +17,7 @@ mod faults;
 mod full;
 mod kills;
 mod ledger;
+mod outages;
 mod pauses;
 mod proxy;
 // the seeds and repetitions of the hub's own tests

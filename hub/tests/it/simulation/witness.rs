@@ -12,8 +12,7 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::thread::Thread;
 
 use bue_hub::{
-    HubError, Invocation, JobStore, LeaseAnswer, LeaseKey, Notifications, ReapedJobs, RunnableVersion, SqliteStore,
-    StoreFuture, Tally,
+    HubError, Invocation, JobStore, LeaseAnswer, LeaseKey, Notifications, ReapedJobs, SqliteStore, StoreFuture, Tally,
 };
 use bue_model::pipeline::{Invoked, PipelineSummary, PipelineView, Publication, Published};
 use bue_model::wire::{
@@ -121,10 +120,6 @@ impl JobStore for Witness {
 
     fn pipeline(&self, name: String) -> StoreFuture<'_, Option<PipelineView>> {
         self.look(|store| store.pipeline(name))
-    }
-
-    fn runnable(&self, name: String) -> StoreFuture<'_, Option<RunnableVersion>> {
-        self.look(|store| store.runnable(name))
     }
 
     fn invoke(&self, now: Timestamp, invocations: Vec<Invocation>) -> StoreFuture<'_, Vec<Invoked>> {

@@ -99,8 +99,12 @@ impl Image {
 
     /// Bytes of memory that only this image and its free slots hold.
     pub(crate) fn own_bytes(&self) -> usize {
-        self.free_slots.resident_bytes()
-            + self.layers.last().map_or(0, |layer| layer.parts.iter().map(Range::len).sum())
+        self.free_slots.resident_bytes() + self.file_bytes()
+    }
+
+    /// Bytes of memory that only this image holds.
+    pub(crate) fn file_bytes(&self) -> usize {
+        self.layers.last().map_or(0, |layer| layer.parts.iter().map(Range::len).sum())
     }
 
     /// Returns a reservation of `total` bytes that begins with a private copy of this image.

@@ -26,9 +26,11 @@ use crate::prepared::GuestFiles;
 use crate::step::net_port::NetPort;
 use crate::step::task::{Items, Task};
 
-/// Maximum size of all cached module images, in bytes. An image holds what importing the module changed: a few megabytes.
+/// Size of all module images, in bytes, beyond which those that no step uses are evicted. An image holds what importing the module
+/// changed: a few megabytes.
 const MAX_CACHED_IMAGE_BYTES: usize = 512 << 20;
-/// Maximum number of cached module images. Each may keep dozens of slots, and address space is limited.
+/// Number of module images beyond which those that no step uses are evicted. Each may keep dozens of slots, and address space is
+/// limited.
 const MAX_CACHED_IMAGES: usize = 128;
 
 /// What an image contains, for messages.
@@ -63,8 +65,19 @@ impl Python {
         Ok(Self { code, base: files.image()?, modules: RefCell::default() })
     }
 
+    /// Bytes of memory that the images of modules hold, beside their slots.
+    pub(crate) fn image_bytes(&self) -> usize {
+        self.modules.borrow().image_bytes()
+    }
+
     /// Executes one step. Elements go to `items`, requests through `net`.
     pub(crate) async fn execute(&self, step: PythonStep<'_>, items: mpsc::Sender<Items>, net: NetPort) -> StepRun {
+        let run = self.execute_in_image(step, items, net).await;
+        self.modules.borrow_mut().evict();
+        run
+    }
+
+    async fn execute_in_image(&self, step: PythonStep<'_>, items: mpsc::Sender<Items>, net: NetPort) -> StepRun {
         let limits = &step.task.limits;
         if let Err(failure) = check_image_size(&self.base, CONTENT, limits) {
             return StepRun::failed(failure);
@@ -81,7 +94,7 @@ impl Python {
             Ok(Err(failure)) => return StepRun::failed(failure.clone()),
             Err(failure) => return StepRun::failed(failure),
         };
-        self.modules.borrow_mut().evict_except(step.key);
+        self.modules.borrow_mut().evict();
         if let Err(failure) = check_image_size(image, CONTENT, limits) {
             return StepRun::failed(failure);
         }
@@ -169,13 +182,12 @@ impl PythonModule {
         runs <= MAX_COUNTED_RUNS
     }
 
-    /// Bytes of memory that the image holds.
-    fn bytes(&self) -> usize {
-        self.image.get().and_then(|loaded| loaded.as_ref().ok()).map_or(0, |image| image.own_bytes())
+    fn bytes(&self, count: impl Fn(&SharedImage) -> usize) -> usize {
+        self.image.get().and_then(|loaded| loaded.as_ref().ok()).map_or(0, count)
     }
 }
 
-/// An LRU cache of loaded modules.
+/// Loaded modules: those that steps use, and an LRU cache of others.
 #[derive(Default)]
 struct ModuleCache {
     /// Each with the value of `uses` at its last use.
@@ -191,15 +203,20 @@ impl ModuleCache {
         Rc::clone(module)
     }
 
-    /// Evicts the least recently used modules until the cache is within its limits, but not `keep`. Running steps keep their
-    /// image until they end.
-    fn evict_except(&mut self, keep: BlobHash) {
-        let bytes = |modules: &HashMap<_, (Rc<PythonModule>, u64)>| {
-            modules.values().map(|(module, _)| module.bytes()).sum::<usize>()
-        };
-        while self.modules.len() > MAX_CACHED_IMAGES || bytes(&self.modules) > MAX_CACHED_IMAGE_BYTES {
-            let oldest =
-                self.modules.iter().filter(|(key, _)| **key != keep).min_by_key(|(_, (_, last_use))| *last_use);
+    fn bytes(&self, count: impl Fn(&SharedImage) -> usize) -> usize {
+        self.modules.values().map(|(module, _)| module.bytes(&count)).sum()
+    }
+
+    fn image_bytes(&self) -> usize {
+        self.bytes(|image| image.file_bytes())
+    }
+
+    /// Evicts the least recently used modules that no step uses, until the cache is within its limits. Evicting one that is in use
+    /// would free no memory, and the next step of the module would make a second image of it.
+    fn evict(&mut self) {
+        while self.modules.len() > MAX_CACHED_IMAGES || self.bytes(|image| image.own_bytes()) > MAX_CACHED_IMAGE_BYTES {
+            let idle = self.modules.iter().filter(|(_, (module, _))| Rc::strong_count(module) == 1);
+            let oldest = idle.min_by_key(|(_, (_, last_use))| *last_use);
             let Some(oldest) = oldest.map(|(key, _)| *key) else { return };
             self.modules.remove(&oldest);
         }

@@ -30,6 +30,8 @@ pub(crate) struct HostConnection {
     tasks: HashMap<u64, RunningTask>,
     /// Tasks that waited when the child last reported it. Messages in flight may have changed that.
     pub(crate) waiting: usize,
+    /// Bytes of memory that its images hold.
+    pub(crate) image_bytes: u64,
     bundles: BundleCache,
     turn: Turn,
     /// Tasks that it has had.
@@ -64,7 +66,7 @@ struct RunningTask {
 impl HostConnection {
     pub(crate) fn new(process: u32, frames: Frames, turn: Turn) -> Self {
         let (tasks, bundles) = (HashMap::new(), BundleCache::default());
-        Self { frames, process, tasks, waiting: 0, bundles, turn, started: 0, draining: false }
+        Self { frames, process, tasks, waiting: 0, image_bytes: 0, bundles, turn, started: 0, draining: false }
     }
 
     /// Returns whether it gets no more tasks.

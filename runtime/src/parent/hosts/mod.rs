@@ -161,12 +161,13 @@ impl Hosts {
         self.pool.tasks()
     }
 
-    /// Returns the bytes of memory that the hosts do not share, which is what their steps wrote, and those that this process needs
-    /// beyond what it needed when the hosts started: inputs on their way, and responses and rows that steps have not read. `None` if
+    /// Returns the bytes of memory that the hosts do not share, which is what their steps wrote and the images of their modules, and
+    /// those that this process needs beyond what it needed when the hosts started: inputs on their way, and responses and rows that steps have not read. `None` if
     /// the system does not report it.
     pub async fn memory_bytes(&self) -> Option<u64> {
         let hosts = private_bytes(self.pool.processes()).await?;
         let own = tokio::task::spawn_blocking(own_private_bytes).await.ok()?;
+        let hosts = hosts.saturating_add(self.pool.image_bytes());
         Some(hosts.saturating_add(own.saturating_sub(self.own_bytes_at_start)))
     }
 

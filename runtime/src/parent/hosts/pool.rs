@@ -132,6 +132,12 @@ impl HostPool {
         runnable.min(mappable)
     }
 
+    /// Returns the bytes of memory that the images of all children hold.
+    pub(crate) fn image_bytes(&self) -> u64 {
+        let bytes = |slot: &Slot| slot.lock().as_ref().map_or(0, |connection| connection.image_bytes);
+        self.slots.iter().map(bytes).fold(0, u64::saturating_add)
+    }
+
     /// Returns the process ids of the children that are alive.
     pub(crate) fn processes(&self) -> Vec<u32> {
         self.slots.iter().filter_map(|slot| slot.lock().as_ref().map(|connection| connection.process)).collect()
@@ -201,9 +207,12 @@ impl HostPool {
         }
     }
 
-    /// A child reported how many of its steps wait.
-    pub(crate) fn set_waiting(&self, slot: usize, steps: u32) {
-        self.with_connection(slot, |connection| connection.waiting = steps as usize);
+    /// A child reported how many of its steps wait, and the memory of its images.
+    pub(crate) fn set_load(&self, slot: usize, waiting: u32, image_bytes: u64) {
+        self.with_connection(slot, |connection| {
+            connection.waiting = waiting as usize;
+            connection.image_bytes = image_bytes;
+        });
         self.capacity_changed.notify_waiters();
     }
 

@@ -6,13 +6,13 @@ use super::config::HostsConfig;
 use crate::packages::sites::Sites;
 use crate::prepared::{GuestFiles, PreparedGuests};
 use crate::protocol::{self, Frame, ToHost};
-use crate::wall::parent::user_of_child;
+use crate::wall::parent::user_of_host;
 use crate::wall::spec::WallSpec;
 
 /// Returns the message that sets up the host of a slot, with the files that it maps and the folder of packages.
 pub(crate) fn setup(config: &HostsConfig, slot: usize) -> io::Result<Frame> {
     let folder = config.packages.as_ref().map(Sites::folder);
-    let wall = WallSpec { mode: config.wall, user: user_of_child(slot), packages: folder.is_some() };
+    let wall = WallSpec { mode: config.wall, user: user_of_host(slot), packages: folder.is_some() };
     let PreparedGuests { python, sqlite } = &config.prepared.guests;
     let seal = |guest: &GuestFiles| guest.seal.clone();
     let message = ToHost::Setup { python: seal(python), sqlite: sqlite.as_ref().map(seal), wall };

@@ -40,9 +40,11 @@ pub(crate) async fn supervise(pool: Arc<HostPool>, host: usize, config: Arc<Host
                 let Ok((slot, outcome)) = ended else { break };
                 supervisor.free.push(slot);
                 if slot == current.slot {
-                    log_death(slot, outcome);
+                    log_death(slot, outcome, "is restarted");
                     let Some(next) = supervisor.replace(&current).await else { break };
                     current = next;
+                } else if outcome.is_err() {
+                    log_death(slot, outcome, "had a successor");
                 }
             }
             () = current.worn.notified() => {
@@ -63,9 +65,9 @@ async fn wait_until_closed(closed: &mut watch::Receiver<bool>) {
     let _ = closed.wait_for(|closed| *closed).await.is_ok();
 }
 
-fn log_death(slot: usize, outcome: Result<(), RuntimeError>) {
+fn log_death(slot: usize, outcome: Result<(), RuntimeError>, and: &str) {
     let reason = outcome.err().map_or_else(|| "it ended".to_owned(), |error| error.to_string());
-    tracing::warn!(slot, reason, "a sandbox host ended and is restarted; its steps are released");
+    tracing::warn!(slot, reason, "a sandbox host ended and {and}; its steps are released");
 }
 
 /// The child that gets new steps.
@@ -199,7 +201,7 @@ fn handle(pool: &HostPool, slot: usize, watchdog: &mut Watchdog, message: FromHo
         }
         FromHost::Finished { id, finished } => pool.deliver(slot, id, Event::Finished(finished))?,
         FromHost::Net { id, request } => pool.handle_request(slot, id, request),
-        FromHost::Waiting { steps } => pool.set_waiting(slot, steps),
+        FromHost::Load { waiting, image_bytes } => pool.set_load(slot, waiting, image_bytes),
         FromHost::Pong { number } => watchdog.answered(number),
         FromHost::Ready(_) | FromHost::Refused(_) | FromHost::Compiled(_) => {
             return Err(RuntimeError::Refused("it was set up twice".to_owned()));

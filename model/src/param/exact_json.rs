@@ -1,17 +1,18 @@
-//! JSON to [`Value`], without changing any number.
+//! JSON to [`Value`] and back, without changing any number.
 
 use core::fmt;
 use std::collections::HashSet;
 
 use num_bigint::BigInt;
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
+use serde::ser::{Error as _, Serialize, Serializer};
 use serde_json::value::RawValue;
 
 use crate::json::Json;
 use crate::value::Value;
 
-/// Most levels of lists and maps inside each other.
-const MAX_DEPTH: usize = 64;
+/// Most levels of lists and maps inside each other, here and in scripts.
+pub const MAX_JSON_DEPTH: usize = 64;
 
 /// Most digits of an integer: reading one takes quadratic time. Python has the same limit.
 const MAX_DIGITS: usize = 4300;
@@ -33,8 +34,8 @@ pub fn read_json(text: &str) -> Result<Value, JsonError> {
 
 /// `serde_json` reads integers of more than 64 bits as floats. So every value is first taken as its text.
 fn read(text: &str, depth: usize) -> Result<Value, JsonError> {
-    if depth > MAX_DEPTH {
-        return Err(JsonError(format!("it is nested more than {MAX_DEPTH} levels deep")));
+    if depth > MAX_JSON_DEPTH {
+        return Err(JsonError(format!("it is nested more than {MAX_JSON_DEPTH} levels deep")));
     }
     let whole = |error: serde_json::Error| JsonError(error.to_string());
     match text.as_bytes().first() {
@@ -76,9 +77,30 @@ fn number(text: &str) -> Result<Value, JsonError> {
     text.parse::<BigInt>().map(Value::integer).map_err(|_| JsonError(format!("{text} is no number")))
 }
 
-/// The JSON of a value.
-pub(super) fn json_text(value: &Value) -> String {
-    serde_json::to_string(&Json(value)).unwrap_or_else(|_| "?".into())
+/// Returns the JSON from which [`read_json`] reads the same value: integers have all their digits. What JSON has no type for
+/// becomes text, as in [`Json`].
+#[must_use]
+pub fn write_json(value: &Value) -> String {
+    serde_json::to_string(&ExactJson(value)).unwrap_or_else(|_| "?".into())
+}
+
+/// [`Json`], whose integers of more than 128 bits would be texts.
+struct ExactJson<'a>(&'a Value);
+
+impl Serialize for ExactJson<'_> {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        match self.0 {
+            Value::BigInt(number) => match RawValue::from_string(number.to_string()) {
+                Ok(digits) => digits.serialize(to),
+                Err(error) => Err(S::Error::custom(error)),
+            },
+            Value::List(items) => to.collect_seq(items.iter().map(ExactJson)),
+            Value::Map(entries) if entries.iter().all(|(key, _)| matches!(key, Value::Text(_))) => {
+                to.collect_map(entries.iter().map(|(key, value)| (Json(key), ExactJson(value))))
+            }
+            value => Json(value).serialize(to),
+        }
+    }
 }
 
 /// The entries of a map in their order, a key that is there twice included.
