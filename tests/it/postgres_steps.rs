@@ -1,6 +1,10 @@
 //! postgres steps from the outside: settings, pipes through several languages, the example.
 
-use bue_test_support::cluster::shared;
+use std::fs;
+use std::net::TcpListener;
+
+use bue_test_support::authority::{Authority, Valid};
+use bue_test_support::cluster::{Cluster, shared};
 use bue_test_support::wait::wait_until;
 use serde_json::json;
 use tempfile::TempDir;
@@ -39,7 +43,7 @@ numbers:
     numbers
     `
 def numbers():
-    return [{'n': n, 'name': f'it\\'s {n}'} for n in range(5000)]
+    return [{'n': n, 'name': f'it\'s {n}'} for n in range(5000)]
     `
 even:
     pg
@@ -222,4 +226,38 @@ fn a_connection_is_for_the_scopes_that_the_worker_names() {
     }
     project.write("bue.toml", &format!("[postgres.reports]\nurl = '{url}'\nscopes = 'c'\n"));
     run(&project, "x.bue", &[]).expect_code(2).expect_stderr(&["`scopes` of `[postgres.reports]`", "list of texts"]);
+}
+
+/// Test L of the security review, against a server that accepts TLS only: what is measured is inside of TLS records.
+#[test]
+fn over_tls_a_server_is_verified_and_a_long_row_is_refused() {
+    let authority = Authority::new();
+    let (certificate, key) = authority.sign("localhost", Valid::Now);
+    // free a moment ago; no other test of this program binds ports by number
+    let port = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a port").port();
+    let settings = format!("listen_addresses = '127.0.0.1'\nport = {port}\nssl = on\n");
+    let access = "local all all trust\nhostssl all all 127.0.0.1/32 scram-sha-256\n";
+    let files = [("pg_hba.conf", access), ("server.crt", certificate.as_str()), ("server.key", key.as_str())];
+    let cluster = Cluster::start_with(&settings, &files);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a reactor");
+    runtime.block_on(async {
+        let address = format!("host={} port={port} user=postgres dbname=postgres", cluster.folder().display());
+        let (client, connection) = tokio_postgres::connect(&address, tokio_postgres::NoTls).await.expect("connected");
+        tokio::spawn(connection);
+        client.batch_execute("CREATE USER steps PASSWORD 'right'").await.expect("a user");
+    });
+    let select = |sql: &str| format!("x:\n    postgres\n    x\n    `{sql}`\np = | x\np()\n");
+    let project = Project::new(&[
+        ("small.bue", &select("SELECT length(repeat('x', 900000000)) AS n")),
+        ("long.bue", &select("SELECT repeat('x', 900000000) AS x")),
+    ]);
+    let folder = TempDir::new().expect("a folder");
+    fs::write(folder.path().join("root.crt"), &authority.root).expect("a file");
+    let root = folder.path().join("root.crt").display().to_string();
+    let url = format!("postgres://steps:right@localhost:{port}/postgres?sslmode=require");
+    let trusting = [("BUE_POSTGRES_URL", url.as_str()), ("SSL_CERT_FILE", root.as_str())];
+    assert_eq!(run(&project, "small.bue", &trusting).expect_code(0).last(), json!([{"n": 900_000_000}]));
+    let long = run(&project, "long.bue", &trusting).expect_code(1);
+    long.expect_stderr(&["858.3 MiB", "result limit"]);
+    run(&project, "small.bue", &[("BUE_POSTGRES_URL", &url)]).expect_code(1).expect_stderr(&["certificate"]);
 }
