@@ -8,6 +8,7 @@ pub(crate) mod clock;
 pub mod engine;
 pub(crate) mod guest;
 pub(crate) mod guest_failure;
+pub(crate) mod host_call_hook;
 pub(crate) mod memory;
 pub(crate) mod net;
 pub(crate) mod output_stream;

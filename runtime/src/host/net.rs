@@ -110,6 +110,9 @@ impl Net {
         if let Operation::Read { max, .. } = &mut operation {
             *max = (*max).clamp(1, MAX_READ_BYTES);
         }
+        if let Some(problem) = too_long(&operation) {
+            return self.start_failed(problem);
+        }
         let bytes = buffer_bytes(&operation);
         while self.cancelled > 0 && (self.operations.len() >= self.max_tickets || !self.fits(bytes)) {
             match self.port.next().await {
@@ -137,6 +140,17 @@ impl Net {
         self.operations.insert(ticket, NetOperation { exchange, bytes, state: OperationState::Pending });
         self.port.start(ticket, operation);
         Ok(ticket)
+    }
+
+    /// Starts an operation that has failed already.
+    fn start_failed(&mut self, error: NetError) -> Result<Ticket, TooManyTickets> {
+        if self.operations.len() >= self.max_tickets {
+            return Err(TooManyTickets(self.max_tickets));
+        }
+        self.last_ticket += 1;
+        let state = OperationState::Completed(Completion::Failed(error));
+        self.operations.insert(self.last_ticket, NetOperation { exchange: self.last_ticket, bytes: 0, state });
+        Ok(self.last_ticket)
     }
 
     fn fits(&self, bytes: u64) -> bool {
@@ -271,6 +285,15 @@ fn is_exchange_complete(is_request: bool, completion: &Completion) -> bool {
 const NO_NETWORK: &str = "there is no network here: while a module is imported, because what it then does is done once for \
                           all its steps; make the request inside the step's function";
 
+/// Bytes of a method.
+const MAX_METHOD: usize = 64;
+/// Bytes of scheme, host and port. A name has 253 characters at most.
+const MAX_ORIGIN: usize = 512;
+/// Bytes of path and query: more than any server takes.
+const MAX_TARGET: usize = 64 * 1024;
+/// Bytes of the name of a secret.
+const MAX_SECRET_NAME: usize = 256;
+
 /// The longest wait that is added to an `Instant`, because the addition could overflow.
 const MAX_WAIT: Duration = Duration::from_secs(10 * 365 * 86_400);
 
@@ -281,15 +304,35 @@ fn exchange_of(operation: &Operation, ticket: Ticket) -> Ticket {
     }
 }
 
+/// The error of an operation whose names are longer than any server takes.
+fn too_long(operation: &Operation) -> Option<NetError> {
+    let lengths = match operation {
+        Operation::Request(request) => vec![
+            ("the method", request.method.len(), MAX_METHOD),
+            ("the origin", request.origin.len(), MAX_ORIGIN),
+            ("the target", request.target.len(), MAX_TARGET),
+        ],
+        Operation::Secret { name } => vec![("the name of a secret", name.len(), MAX_SECRET_NAME)],
+        Operation::Write { .. } | Operation::Read { .. } => Vec::new(),
+    };
+    let (what, len, limit) = lengths.into_iter().find(|(_, len, limit)| len > limit)?;
+    Some(NetError::new(NetErrorKind::Limit, format!("{what} has {len} bytes; the limit is {limit}")))
+}
+
+/// Bytes that an operation has in this process, or will have when it completes.
 fn buffer_bytes(operation: &Operation) -> u64 {
     match operation {
-        Operation::Request(request) => match &request.body {
-            Body::Whole(bytes) => bytes.len() as u64,
-            Body::None | Body::Streamed => 0,
-        },
+        Operation::Request(request) => {
+            let headers: usize = request.headers.iter().map(|(name, value)| name.len() + value.len()).sum();
+            let body = match &request.body {
+                Body::Whole(bytes) => bytes.len(),
+                Body::None | Body::Streamed => 0,
+            };
+            (request.method.len() + request.origin.len() + request.target.len() + headers + body) as u64
+        }
         Operation::Write { bytes, .. } => bytes.len() as u64,
         Operation::Read { max, .. } => u64::from(*max),
-        Operation::Secret { .. } => 0,
+        Operation::Secret { name } => name.len() as u64,
     }
 }
 

@@ -16,7 +16,7 @@ use crate::host::net::Net;
 use crate::host::row_list::RowList;
 use crate::host::step_context::StepContext;
 use crate::host::values;
-use crate::host::waiting_steps::mark_runnable;
+use crate::host::waiting_steps::{mark_runnable, running_for};
 use crate::host::wasi::{self, MAX_HANDLES};
 use crate::packages::mount::Mount;
 use crate::step::failure::TimeLimitExceeded;
@@ -132,10 +132,31 @@ impl StepState {
         self
     }
 
+    /// Called after each host call: epochs interrupt a guest only where a function or a round of a loop begins, and many calls can be
+    /// made between two of these places.
+    pub(crate) async fn after_host_call(&mut self) -> wasmtime::Result<()> {
+        let running = running_for();
+        if running < EPOCH_INTERVAL {
+            return Ok(());
+        }
+        let epochs = running.as_nanos() / EPOCH_INTERVAL.as_nanos();
+        self.count_epochs(u32::try_from(epochs).unwrap_or(u32::MAX))?;
+        tokio::task::yield_now().await;
+        Ok(())
+    }
+
     /// Called when the epoch has interrupted the guest: yields, or aborts a guest that is over a limit.
     pub(crate) fn on_epoch(&mut self) -> wasmtime::Result<UpdateDeadline> {
+        self.count_epochs(1)?;
+        // Other steps run first, and timers and sockets are polled too: tokio's own yield lets its driver run, whereas a
+        // task that merely wakes itself may be polled dozens of times before that.
+        Ok(UpdateDeadline::YieldCustom(1, Box::pin(tokio::task::yield_now())))
+    }
+
+    /// The guest has run for so long. It will be suspended although it could go on, unless it is over a limit.
+    fn count_epochs(&mut self, epochs: u32) -> wasmtime::Result<()> {
         mark_runnable();
-        self.epochs = self.epochs.saturating_add(1);
+        self.epochs = self.epochs.saturating_add(epochs);
         if Instant::now() >= self.deadline {
             return Err(GuestAbort::Time(TimeLimitExceeded(self.limits.time)).into());
         }
@@ -145,9 +166,7 @@ impl StepState {
         if EPOCH_INTERVAL.saturating_mul(self.epochs) > self.limits.cpu {
             return Err(GuestAbort::Cpu(self.limits.cpu).into());
         }
-        // Other steps run first, and timers and sockets are polled too: tokio's own yield lets its driver run, whereas a
-        // task that merely wakes itself may be polled dozens of times before that.
-        Ok(UpdateDeadline::YieldCustom(1, Box::pin(tokio::task::yield_now())))
+        Ok(())
     }
 
     /// Handles a request; the reply is in `self.reply`.

@@ -3,14 +3,23 @@
 
 use core::cell::Cell;
 use core::pin::pin;
+use core::time::Duration;
 
 use std::future::poll_fn;
+use std::time::Instant;
 
 use tokio::sync::Notify;
 
 thread_local! {
     /// The step polled in this thread was suspended although it could go on.
     static IS_RUNNABLE: Cell<bool> = const { Cell::new(false) };
+    /// Since when the step of this thread is polled.
+    static POLLED_SINCE: Cell<Option<Instant>> = const { Cell::new(None) };
+}
+
+/// Returns for how long the step that is polled now has had the thread.
+pub(crate) fn running_for() -> Duration {
+    POLLED_SINCE.get().map_or(Duration::ZERO, |since| since.elapsed())
 }
 
 /// The step that is polled now will be suspended only to let others run, or until a computation is done: it still needs
@@ -68,6 +77,7 @@ impl<'a> StepActivity<'a> {
     /// The step is about to be polled.
     pub(crate) fn resume(&mut self) {
         IS_RUNNABLE.set(false);
+        POLLED_SINCE.set(Some(Instant::now()));
         self.set_waiting(false);
     }
 

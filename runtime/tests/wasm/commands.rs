@@ -5,6 +5,7 @@ use std::time::Duration;
 use bue_model::{FailureKind, Value};
 use bue_runtime::{Limits, Task};
 
+use super::refused::module;
 use super::{call, compiled, guests, lines, task, text};
 use crate::common::{failure, value};
 use crate::{Runtime, Test, run};
@@ -13,6 +14,7 @@ pub(super) const TESTS: &[Test] = &[
     ("wasm_a_command_reads_json_and_writes_json", a_command_reads_json_and_writes_json),
     ("wasm_a_failed_command_reports_its_error", a_failed_command_reports_its_error),
     ("wasm_a_command_has_the_same_limits", a_command_has_the_same_limits),
+    ("wasm_host_calls_without_a_loop_are_interrupted", host_calls_without_a_loop_are_interrupted),
     ("wasm_a_command_has_no_arguments_environment_or_files", a_command_has_no_arguments_environment_or_files),
 ];
 
@@ -53,6 +55,31 @@ fn a_failed_command_reports_its_error(runtime: &Runtime) {
         assert_eq!(value(&after_exit), Value::Null);
         let failed = call(&hosts, &step, "any", &[text("fail")]).await;
         assert_eq!(lines(&failed), ["the file has no rows"]);
+        hosts
+    });
+}
+
+/// Epochs interrupt a guest where a function or a round of a loop begins. Here is neither, and minutes of host calls.
+fn host_calls_without_a_loop_are_interrupted(runtime: &Runtime) {
+    runtime.with_hosts(1, async |hosts| {
+        let one = "(drop (call $random (i32.const 0) (i32.const 65536)))";
+        let body = format!(
+            r#"(import "wasi_snapshot_preview1" "random_get" (func $random (param i32 i32) (result i32)))
+               (memory (export "memory") 1) (func (export "_start") {})"#,
+            one.repeat(20_000)
+        );
+        let step = compiled(&hosts, &module(&body)).await;
+        let limits = Limits { time: Duration::from_millis(500), ..Limits::default() };
+        let hostile = Task { limits, ..task(&step, "_start", &[]) };
+        let innocent = compiled(&hosts, &guests::command("echo")).await;
+        let innocent = async {
+            for _ in 0..10 {
+                value(&call(&hosts, &innocent, "any", &[]).await);
+            }
+        };
+        let (finished, ()) = tokio::join!(run(&hosts, hostile), innocent);
+        let failure = failure(&finished);
+        assert!(failure.kind == FailureKind::Limit && failure.message.contains("time limit"), "{failure:?}");
         hosts
     });
 }

@@ -47,7 +47,7 @@ fn runs_take_turns_with_the_compiler(runtime: &Runtime) {
 
 const COMMAND: &str = r#"(memory (export "memory") 1) (func (export "_start"))"#;
 
-fn module(body: &str) -> Vec<u8> {
+pub(super) fn module(body: &str) -> Vec<u8> {
     wat::parse_str(format!("(module {body})")).expect("wat")
 }
 

@@ -14,6 +14,7 @@ use crate::host::engine::{GuestEngine, HOSTCALL_FUEL};
 use crate::host::guest::error::GuestError;
 use crate::host::guest::kind::GuestKind;
 use crate::host::guest::split::GLOBAL_PREFIX;
+use crate::host::host_call_hook::HostCallHook;
 use crate::host::memory::image::{Image, SharedImage};
 use crate::host::memory::mapping::PAGE;
 use crate::host::memory::pagemap;
@@ -84,6 +85,7 @@ impl GuestCode {
         store.limiter(|state| state);
         store.set_epoch_deadline(1);
         store.epoch_deadline_callback(|mut caller| caller.data_mut().on_epoch());
+        store.call_hook_async(HostCallHook);
         store.set_hostcall_fuel(HOSTCALL_FUEL);
         self.engine.memories.set_next_image(Arc::clone(image));
         let instance = self.pre.instantiate_async(&mut store).await?;

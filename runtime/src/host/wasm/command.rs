@@ -13,6 +13,7 @@ use super::step::{ProgramRun, WasmStep, abort_failure};
 use crate::error::RuntimeError;
 use crate::host::captured_output::CapturedOutput;
 use crate::host::engine::HOSTCALL_FUEL;
+use crate::host::host_call_hook::HostCallHook;
 use crate::host::state::StepState;
 use crate::host::wasi;
 use crate::step::failure;
@@ -49,6 +50,7 @@ impl Command {
         store.limiter(|state| state);
         store.set_epoch_deadline(1);
         store.epoch_deadline_callback(|mut caller| caller.data_mut().on_epoch());
+        store.call_hook_async(HostCallHook);
         store.set_hostcall_fuel(HOSTCALL_FUEL);
         let started = self.start(&mut store).await;
         let answer = match started {

@@ -24,6 +24,7 @@ use super::http::Requests;
 use super::step::{ProgramRun, WasmStep, abort_failure};
 use crate::error::RuntimeError;
 use crate::host::engine::HOSTCALL_FUEL;
+use crate::host::host_call_hook::{HasStepState, HostCallHook};
 use crate::host::state::StepState;
 use crate::host::wasi;
 use crate::step::limits::bytes_text;
@@ -87,6 +88,7 @@ impl Component {
         store.limiter(|state| &mut state.step);
         store.set_epoch_deadline(1);
         store.epoch_deadline_callback(|mut caller| caller.data_mut().step.on_epoch());
+        store.call_hook_async(HostCallHook);
         let result = usize::try_from(step.task.limits.result_bytes).unwrap_or(usize::MAX);
         store.set_hostcall_fuel(HOSTCALL_FUEL.saturating_add(result));
         let called = tokio::select! {
@@ -162,6 +164,12 @@ fn to_failure(failure: types::Failure) -> Failure {
     let texts = core::iter::once(&mut message).chain(trace.as_mut());
     texts.for_each(|text| truncate_bytes(text, MAX_FAILURE_TEXT));
     Failure { kind, message, trace, retry_after_ms: failure.retry_after_ms }
+}
+
+impl HasStepState for State {
+    fn step_state(&mut self) -> &mut StepState {
+        &mut self.step
+    }
 }
 
 impl State {

@@ -34,6 +34,9 @@ enum Program {
     Component(Component),
 }
 
+/// Bytes of values after which memory that was freed is returned to the system.
+const LARGE_VALUES: usize = 1024 * 1024;
+
 impl WasmSteps {
     pub(crate) fn new() -> Result<Self, RuntimeError> {
         Ok(Self { engine: WasmEngine::new()?, programs: RefCell::default() })
@@ -50,6 +53,7 @@ impl WasmSteps {
             Ok(program) => program,
             Err(error) => return StepRun::failed(cannot_link(&error)),
         };
+        let input_bytes: usize = step.task.inputs.iter().map(bytes::Bytes::len).sum();
         let run = match &*program {
             Program::Command(command) => command.execute(step).await,
             Program::Component(component) => component.execute(step, net).await,
@@ -58,6 +62,11 @@ impl WasmSteps {
             mapping::trim_heap();
             Answer::Failed(failure)
         });
+        // JSON takes many times its bytes while it is converted
+        let output_bytes = if let Answer::Completed { value, .. } = &answer { value.len() } else { 0 };
+        if input_bytes.saturating_add(output_bytes) > LARGE_VALUES {
+            mapping::trim_heap();
+        }
         StepRun { answer, memory_bytes: run.memory_bytes, dirty_pages: None }
     }
 

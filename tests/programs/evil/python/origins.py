@@ -1,5 +1,5 @@
 # Invalid origins. Each is refused, and none is resolved.
-# gives: ["bad_request","denied"]
+# gives: ["bad_request","limit"]
 import _bue_net as net
 
 

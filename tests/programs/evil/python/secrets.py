@@ -1,5 +1,5 @@
 # Requests secrets by many names, as values and in headers.
-# gives: ["denied"]
+# gives: ["denied","limit"]
 import _bue_net as net
 
 
