@@ -29,6 +29,7 @@ mod notifications;
 mod pipelines;
 mod plan_error;
 mod postgres;
+mod regular_file;
 mod sqlite;
 mod store;
 
@@ -54,6 +55,7 @@ pub use notifications::{Notifications, WorkerNews};
 pub use pipelines::Invocation;
 pub use plan_error::PlanError;
 pub use postgres::PostgresStore;
+pub use regular_file::read_regular_file;
 pub use sqlite::SqliteStore;
 pub use store::{
     ISOLATION_MS, JobStore, LEASE_MS, LeaseAnswer, MAX_RELEASES, MAX_RESETS, ReapedJobs, SUSPECT_RELEASES, StoreFuture,

@@ -84,6 +84,8 @@ pub struct Settings {
     pub allow: Vec<Capability>,
     /// `!requires`, each in pip's syntax.
     pub requires: Vec<String>,
+    /// `!files`: patterns of paths below the script's folder.
+    pub files: Vec<String>,
     /// `!retries … after`: the milliseconds after the first failed attempt and the most after a later one, doubling in between.
     #[serde(default)]
     pub retry_delay_ms: Option<(u64, u64)>,
@@ -102,6 +104,7 @@ impl Default for Settings {
             rate: None,
             allow: Vec::new(),
             requires: Vec::new(),
+            files: Vec::new(),
             retry_delay_ms: None,
         }
     }

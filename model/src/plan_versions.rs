@@ -118,6 +118,7 @@ impl From<FirstSettings> for Settings {
             rate,
             allow,
             requires,
+            files: Vec::new(),
             retry_delay_ms: None,
         }
     }

@@ -105,12 +105,12 @@ async fn submit(hub: &Hub, head: &Parts, body: Incoming) -> Result<Response<Body
     match content_type(&head.headers) {
         "application/json" => {
             let submission: Submission = decode_json(&read_body(body, MAX_SUBMISSION).await?)?;
-            json(&Submitted { run: hub.store.submit(hub.now(), submission).await? })
+            json(&Submitted { run: accept_run(hub, submission).await? })
         }
         CONTENT_TYPE => {
             // the body may be large, so it is dropped before the store waits for the disk
             let submission: Submission = decode_postcard(&head.headers, &read_body(body, MAX_SUBMISSION).await?)?;
-            postcard(&hub.store.submit(hub.now(), submission).await?)
+            postcard(&accept_run(hub, submission).await?)
         }
         other => Err(unsupported_type(other, "send application/vnd.bue.postcard or application/json")),
     }
@@ -137,4 +137,13 @@ async fn log(hub: &Hub, query: Option<&str>, job: JobId) -> Result<Response<Body
         None | Some(0) => postcard(&expect_job(job, hub.store.log(job).await?)?),
         Some(_) => follow_job(hub, job).await,
     }
+}
+
+/// Accepts a run. Its id must not be one that the hub derives from the key of an invocation: that key would be taken.
+async fn accept_run(hub: &Hub, submission: Submission) -> Result<RunId, HubError> {
+    if submission.run.0.get_version_num() == 5 {
+        let problem = "the id of the run is a UUID of version 5; choose a random one";
+        return Err(HubError::BadRequest(problem.to_owned()));
+    }
+    hub.store.submit(hub.now(), submission).await
 }

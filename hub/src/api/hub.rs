@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bue_model::Timestamp;
-use tokio::sync::{OnceCell, watch};
+use tokio::sync::{OnceCell, Semaphore, watch};
 use tokio::time::Instant;
 
 use crate::api::hub_metrics::HubMetrics;
@@ -41,6 +41,8 @@ pub struct Hub {
     /// Read from the store when the first lease or report arrives.
     sealer: Arc<OnceCell<LeaseSealer>>,
     forgeries: Arc<LogRateLimiter>,
+    /// The turn of one large request of reports, see `api/leases.rs`.
+    pub(super) large_reports: Arc<Semaphore>,
 }
 
 impl Hub {
@@ -72,6 +74,7 @@ impl Hub {
             clock,
             sealer: Arc::default(),
             forgeries: Arc::default(),
+            large_reports: Arc::new(Semaphore::new(1)),
         }
     }
 

@@ -3,8 +3,9 @@
 
 use bue_model::log::LogBatch;
 use bue_model::wire::{Heartbeat, HeartbeatAnswer, LeaseRequest, MAX_MESSAGE, ReportBatch, Verdict};
-use http::Response;
+use bytes::Bytes;
 use http::request::Parts;
+use http::{HeaderMap, Response};
 use hyper::body::Incoming;
 
 use crate::api::hub::Hub;
@@ -12,6 +13,7 @@ use crate::api::hub_metrics::outcome_labels;
 use crate::api::long_poll::wait_for_leases;
 use crate::auth::access::Principal;
 use crate::auth::lease_seal::LeaseSealer;
+use crate::error::HubError;
 use crate::http::reply::{Body, ErrorReply, postcard};
 use crate::http::request::{decode_postcard, read_body};
 use crate::http::request_metrics::RequestContext;
@@ -20,6 +22,8 @@ use crate::http::request_metrics::RequestContext;
 const MAX_LEASE_REQUEST: usize = 64 * 1024;
 /// Bytes of a heartbeat: some thirty per job.
 const MAX_HEARTBEAT: usize = 4 * 1024 * 1024;
+/// Bytes of reports beyond which they are decoded one request after the other.
+const LARGE_REPORTS: usize = 1024 * 1024;
 /// Bytes of lines that a worker sends at once.
 const MAX_LOG_BATCH: usize = 8 * 1024 * 1024;
 
@@ -71,6 +75,19 @@ pub(super) async fn heartbeat(
     postcard(&answer)
 }
 
+/// Decodes reports. Small ones at once; of large ones, which take many times their bytes in memory, one after the other, in a thread of
+/// its own.
+async fn decode_large(hub: &Hub, headers: &HeaderMap, body: Bytes) -> Result<ReportBatch, ErrorReply> {
+    if body.len() <= LARGE_REPORTS {
+        return decode_postcard(headers, &body);
+    }
+    // never closed
+    let _turn = hub.large_reports.acquire().await.ok();
+    let headers = headers.clone();
+    let decoded = tokio::task::spawn_blocking(move || decode_postcard(&headers, &body)).await;
+    decoded.map_err(|error| HubError::damaged(format!("reports were not decoded: {error}")))?
+}
+
 /// Records the reports under leases that were granted to the sender.
 pub(super) async fn report_outcomes(
     hub: &Hub,
@@ -78,7 +95,8 @@ pub(super) async fn report_outcomes(
     body: Incoming,
     context: &RequestContext<'_>,
 ) -> Result<Response<Body>, ErrorReply> {
-    let mut batch: ReportBatch = decode_postcard(&head.headers, &read_body(body, MAX_MESSAGE).await?)?;
+    let body = read_body(body, MAX_MESSAGE).await?;
+    let mut batch: ReportBatch = decode_large(hub, &head.headers, body).await?;
     let outcomes = outcome_labels(&batch);
     let is_genuine = open_reports(hub.sealer().await?, context.principal.as_ref(), &mut batch);
     hub.log_forged(&batch.worker, is_genuine.iter().filter(|is_genuine| !**is_genuine).count());

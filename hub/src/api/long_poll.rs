@@ -60,11 +60,15 @@ async fn wait_until(
 /// at the time when a parked job becomes ready by itself.
 pub(super) async fn wait_for_leases(hub: &Hub, request: LeaseRequest) -> Result<LeaseBatch, ErrorReply> {
     let deadline = deadline_in(request.wait_ms);
-    hub.workers.record_request(&request);
     let mut closing = hub.closing.subscribe();
+    let mut is_recorded = false;
     loop {
         let mut work = hub.store.notifications().subscribe_work();
         let answer = hub.store.lease(hub.now(), request.clone()).await?;
+        // not before the store has accepted it
+        if !core::mem::replace(&mut is_recorded, true) {
+            hub.workers.record_request(&request);
+        }
         let is_over = request.count == 0 || Instant::now() >= deadline || *closing.borrow();
         if !answer.batch.leases.is_empty() || is_over {
             hub.metrics.record_leases(answer.batch.leases.len());

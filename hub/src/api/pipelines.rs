@@ -18,6 +18,9 @@ use crate::pipelines::request::InvocationRequest;
 /// Bytes of an invocation. Larger values belong in the bucket, and their names in the parameters.
 const MAX_INVOCATION: usize = 16 * 1024 * 1024;
 
+/// Bytes of an invocation beyond which it is not parsed beside all other requests.
+const LARGE_INVOCATION: usize = 64 * 1024;
+
 /// Adds a version of a pipeline.
 pub(super) async fn publish(hub: &Hub, head: &Parts, body: Incoming, name: &str) -> Result<Response<Body>, ErrorReply> {
     if !is_pipeline_name(name) {
@@ -40,7 +43,7 @@ pub(super) async fn invoke(
     pipeline: &str,
 ) -> Result<Response<Body>, ErrorReply> {
     let wait_ms = query_parameter(head.uri.query(), "wait_ms")?.unwrap_or(0);
-    let mut request = InvocationRequest::from_json(&json_text(head, body).await?).map_err(one_problem)?;
+    let mut request = parsed(json_text(head, body).await?, InvocationRequest::from_json).await?;
     if let Some(key) = idempotency_key(&head.headers)? {
         request.set_key(key).map_err(one_problem)?;
     }
@@ -58,7 +61,8 @@ pub(super) async fn invoke_batch(
     body: Incoming,
     pipeline: &str,
 ) -> Result<Response<Body>, ErrorReply> {
-    let requests = InvocationRequest::batch_from_json(&json_text(head, body).await?, MAX_BATCH).map_err(one_problem)?;
+    let text = json_text(head, body).await?;
+    let requests = parsed(text, |text| InvocationRequest::batch_from_json(text, MAX_BATCH)).await?;
     let time = run_time(hub);
     let invocations = requests.into_iter().map(|request| request.invocation(pipeline, time.clone())).collect();
     let invoked = hub.store.invoke(hub.now(), invocations).await;
@@ -83,6 +87,18 @@ async fn json_text(head: &Parts, body: Incoming) -> Result<String, ErrorReply> {
     String::from_utf8(body.into()).map_err(|_| ErrorReply::bad_request("the body is not UTF-8", "send JSON in UTF-8"))
 }
 
+/// Parses a request, in a thread of its own if that may take a while.
+async fn parsed<T: Send + 'static>(
+    text: String,
+    parse: impl FnOnce(&str) -> Result<T, FieldError> + Send + 'static,
+) -> Result<T, ErrorReply> {
+    if text.len() <= LARGE_INVOCATION {
+        return parse(&text).map_err(one_problem);
+    }
+    let parsed = tokio::task::spawn_blocking(move || parse(&text)).await;
+    parsed.map_err(|error| HubError::damaged(format!("a request was not parsed: {error}")))?.map_err(one_problem)
+}
+
 fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, ErrorReply> {
     let Some(key) = headers.get("idempotency-key") else { return Ok(None) };
     match key.to_str() {
@@ -99,18 +115,16 @@ fn one_problem(problem: FieldError) -> ErrorReply {
 
 /// A refusal that has an entry for each parameter that does not fit. `prefix` says of which invocation.
 fn refused(error: HubError, prefix: impl Fn(usize) -> String) -> ErrorReply {
-    let fields = match &error {
-        HubError::UnfitParams { position, errors } => {
-            let prefix = prefix(*position);
-            let field = |ParamError { name, problem }: &ParamError| FieldError {
-                field: format!("{prefix}{name}"),
-                message: problem.to_string(),
-            };
-            errors.iter().map(field).collect()
-        }
-        _ => Vec::new(),
+    let HubError::UnfitParams { position, errors } = &error else { return error.into() };
+    let prefix = prefix(*position);
+    let field = |ParamError { name, problem }: &ParamError| FieldError {
+        field: format!("{prefix}{name}"),
+        message: problem.to_string(),
     };
-    ErrorReply::from(error).with_fields(fields)
+    let fields: Vec<FieldError> = errors.iter().map(field).collect();
+    let all: Vec<_> = fields.iter().map(|one| format!("`{}`: {}", one.field, one.message)).collect();
+    let message = format!("the parameters do not fit the pipeline: {}", all.join("; "));
+    ErrorReply::from(error).with_message(message).with_fields(fields)
 }
 
 fn created(run: RunId, invoked: &Invoked) -> Result<Response<Body>, ErrorReply> {

@@ -12,6 +12,7 @@ use blake3::Hash;
 use bue_model::Timestamp;
 
 use crate::auth::role::Role;
+use crate::regular_file::read_regular_file;
 
 /// The largest file that is read, in bytes: some ten thousand tokens.
 const MAX_FILE: u64 = 1024 * 1024;
@@ -162,14 +163,15 @@ impl TokenFile {
     /// # Errors
     /// The file cannot be read, or is not a tokens file.
     pub fn read(&self) -> Result<Option<Vec<TokenEntry>>, TokenError> {
-        let length = match fs::metadata(&self.path) {
+        let content = match read_regular_file(&self.path, MAX_FILE) {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
-            metadata => metadata.map_err(|source| self.disk_error(source))?.len(),
+            Err(error) if error.kind() == ErrorKind::FileTooLarge => {
+                return Err(TokenError::TooLarge { path: self.path.clone() });
+            }
+            content => content.map_err(|source| self.disk_error(source))?,
         };
-        if length > MAX_FILE {
-            return Err(TokenError::TooLarge { path: self.path.clone() });
-        }
-        let text = fs::read_to_string(&self.path).map_err(|source| self.disk_error(source))?;
+        let text = String::from_utf8(content)
+            .map_err(|_| self.disk_error(io::Error::new(ErrorKind::InvalidData, "it is not UTF-8 text")))?;
         let lines = (1..).zip(text.lines()).filter(|(_, line)| !line.starts_with('#') && !line.trim().is_empty());
         let line_error = |line| TokenError::Line { path: self.path.clone(), line };
         lines

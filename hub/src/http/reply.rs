@@ -53,6 +53,10 @@ impl ErrorReply {
         Self { fields, ..self }
     }
 
+    pub(crate) fn with_message(self, message: String) -> Self {
+        Self { message, ..self }
+    }
+
     pub(crate) fn status(&self) -> StatusCode {
         self.status
     }

@@ -325,6 +325,9 @@ fn check_step(step: &Step) -> Result<(), PlanError> {
     if step.settings.scope.is_empty() || step.settings.scope.len() > MAX_NAME {
         return refuse("its scope is empty or too long");
     }
+    if !(step.settings.timeout_s > 0.0 && step.settings.timeout_s.is_finite()) {
+        return refuse("its `!timeout` is not a positive number of seconds");
+    }
     match &step.settings.rate {
         Some(rate) if rate.by.as_ref().is_some_and(|field| field.is_empty() || field.len() > MAX_NAME) => {
             refuse("the field its `!rate` counts by is empty or too long")

@@ -9,10 +9,10 @@ use blake3::Hash;
 use bue_model::param::{Argument, ParamView, RunTime, bind, substitute, write_json};
 use bue_model::pipeline::{PipelineRun, PipelineVersion, PipelineView, Publication};
 use bue_model::wire::Submission;
-use bue_model::{BlobRef, Plan, RunId, Value, cbor};
+use bue_model::{BlobRef, Node, Plan, RunId, Value, cbor};
 
 use crate::error::HubError;
-use crate::jobs::columns::to_postcard;
+use crate::jobs::columns::{from_postcard, small, to_postcard};
 use crate::jobs::graph::{Graph, MAX_NAME};
 use crate::plan_error::PlanError;
 
@@ -38,9 +38,56 @@ pub(crate) struct RunnableVersion {
     pub(crate) plan: Plan,
     /// The bundle of each step.
     pub(crate) code: Vec<BlobRef>,
+    /// Bytes of plan and code.
+    pub(crate) bytes: usize,
+    /// Nodes of the plan, bodies of loops included.
+    pub(crate) nodes: usize,
+}
+
+/// Jobs that one request of invocations may create, if it starts several runs.
+const MAX_BATCH_NODES: usize = 100_000;
+/// Bytes of plans that it may create.
+const MAX_BATCH_BYTES: usize = 64 * 1024 * 1024;
+
+/// What a request of invocations has created so far. It is one transaction, for which every worker's heartbeat waits.
+#[derive(Debug, Default)]
+pub(crate) struct BatchSize {
+    runs: usize,
+    nodes: usize,
+    bytes: usize,
+}
+
+impl BatchSize {
+    /// Adds a run. The first one is always accepted: it is as large as a submission may be.
+    ///
+    /// # Errors
+    /// [`HubError::BadRequest`] if the request becomes too large.
+    pub(crate) fn add(&mut self, version: &RunnableVersion, invocation: &Invocation) -> Result<(), HubError> {
+        let values: usize = invocation.params.values().map(|value| cbor::encode(value).len()).sum();
+        self.runs += 1;
+        self.nodes = self.nodes.saturating_add(version.nodes);
+        self.bytes = self.bytes.saturating_add(version.bytes).saturating_add(values);
+        match self.runs > 1 && (self.nodes > MAX_BATCH_NODES || self.bytes > MAX_BATCH_BYTES) {
+            true => Err(HubError::BadRequest(format!(
+                "the runs have more than {MAX_BATCH_NODES} jobs, or {} MiB of plans, at their start; start fewer in one request",
+                MAX_BATCH_BYTES / 1024 / 1024
+            ))),
+            false => Ok(()),
+        }
+    }
 }
 
 impl RunnableVersion {
+    /// Decodes a version as it is stored.
+    ///
+    /// # Errors
+    /// [`HubError::Damaged`]
+    pub(crate) fn from_stored(version: i64, script: String, body: &[u8]) -> Result<Self, HubError> {
+        let (plan, code): (Plan, Vec<BlobRef>) = from_postcard(body)?;
+        let nodes = plan.nodes.iter().map(node_count).sum();
+        Ok(Self { version: small(version), script, plan, code, bytes: body.len(), nodes })
+    }
+
     /// Returns what an invocation of this version submits.
     ///
     /// # Errors
@@ -76,6 +123,14 @@ impl Invocation {
     pub(crate) fn params_json(&self) -> String {
         let entries = self.params.iter().map(|(name, value)| (Value::Text(name.clone()), value.clone()));
         write_json(&Value::Map(entries.collect()))
+    }
+}
+
+/// A plan nests its loops at most 32 levels deep.
+fn node_count(node: &Node) -> usize {
+    match node {
+        Node::Job(_) => 1,
+        Node::ForEach(for_each) => 1 + for_each.body.iter().map(node_count).sum::<usize>(),
     }
 }
 

@@ -3,7 +3,7 @@
 use bue_model::pipeline::{
     Invoked, PipelineRun, PipelineSummary, PipelineVersion, PipelineView, Publication, Published,
 };
-use bue_model::{BlobRef, Plan, RunId, Timestamp};
+use bue_model::{RunId, Timestamp};
 use deadpool_postgres::Transaction;
 use uuid::Uuid;
 
@@ -12,10 +12,10 @@ use super::query::{execute, query, run_state};
 use super::state::PostgresState;
 use crate::error::HubError;
 use crate::jobs::changes::pending_notifications::PendingNotifications;
-use crate::jobs::columns::{from_postcard, small};
+use crate::jobs::columns::small;
 use crate::pipelines::{
-    Invocation, MAX_PIPELINES, MAX_RUNS, MAX_VERSIONS, PARAMS_READ, RunnableVersion, StoredPublication, checked,
-    shortened_params, view_of,
+    BatchSize, Invocation, MAX_PIPELINES, MAX_RUNS, MAX_VERSIONS, PARAMS_READ, RunnableVersion, StoredPublication,
+    checked, shortened_params, view_of,
 };
 
 impl PostgresState {
@@ -47,6 +47,9 @@ impl PostgresState {
         };
         let sql = "INSERT INTO pipeline (name, current) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET current = $2";
         execute(&tx, sql, &[&name, &version]).await?;
+        // Somebody else may have published the same before, without storing its code: every upload keeps the code.
+        let sql = "INSERT INTO pipeline_upload (pipeline, version, upload) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING";
+        execute(&tx, sql, &[&name, &version, &publication.upload.0]).await?;
         self.commit(tx).await?;
         Ok(Published { version: small(version), created: existing.is_none() })
     }
@@ -109,7 +112,7 @@ impl PostgresState {
     async fn try_invoke(&self, now: i64, invocations: &[Invocation]) -> Result<Vec<Invoked>, HubError> {
         let mut client = self.client().await?;
         let tx = client.transaction().await?;
-        let mut all = PendingNotifications::default();
+        let (mut all, mut size) = (PendingNotifications::default(), BatchSize::default());
         // a batch is for one pipeline
         let mut current: Option<(&str, RunnableVersion)> = None;
         for (position, invocation) in invocations.iter().enumerate() {
@@ -121,6 +124,7 @@ impl PostgresState {
                 Some((name, version)) if name == invocation.pipeline => version,
                 _ => keep_runnable(&tx, &invocation.pipeline).await?,
             };
+            size.add(&version, invocation)?;
             all.merge(self.start(&tx, now, invocation, &version, position).await?);
             current = Some((&invocation.pipeline, version));
         }
@@ -177,11 +181,11 @@ async fn insert_version(
     publication: &Publication,
     stored: &StoredPublication,
 ) -> Result<i64, HubError> {
-    let sql = "INSERT INTO pipeline_version (pipeline, version, upload, hash, script, body, published_at)
-         SELECT $1, coalesce(max(version), 0) + 1, $2, $3, $4, $5, $6 FROM pipeline_version WHERE pipeline = $1
+    let sql = "INSERT INTO pipeline_version (pipeline, version, hash, script, body, published_at)
+         SELECT $1, coalesce(max(version), 0) + 1, $2, $3, $4, $5 FROM pipeline_version WHERE pipeline = $1
          RETURNING version";
     let hash = &stored.hash.as_bytes()[..];
-    let rows = query(tx, sql, &[&name, &publication.upload.0, &hash, &publication.script, &stored.body, &now]).await?;
+    let rows = query(tx, sql, &[&name, &hash, &publication.script, &stored.body, &now]).await?;
     let row = rows.first().ok_or_else(|| HubError::damaged("a version was not inserted"))?;
     Ok(row.try_get(0)?)
 }
@@ -192,7 +196,11 @@ async fn delete_unused_versions(tx: &Transaction<'_>, name: &str) -> Result<(), 
          AND NOT EXISTS (SELECT 1 FROM pipeline WHERE name = $1)
          AND NOT EXISTS (SELECT 1 FROM invocation
              WHERE invocation.pipeline = $1 AND invocation.version = pipeline_version.version)";
-    execute(tx, sql, &[&name]).await?;
+    if execute(tx, sql, &[&name]).await? > 0 {
+        let sql = "DELETE FROM pipeline_upload WHERE pipeline = $1 AND NOT EXISTS (SELECT 1 FROM pipeline_version
+             WHERE pipeline_version.pipeline = $1 AND pipeline_version.version = pipeline_upload.version)";
+        execute(tx, sql, &[&name]).await?;
+    }
     Ok(())
 }
 
@@ -254,8 +262,7 @@ async fn runnable(tx: &Transaction<'_>, name: &str) -> Result<Option<RunnableVer
          JOIN pipeline_version ON pipeline = name AND version = current WHERE name = $1";
     let rows = query(tx, sql, &[&name]).await?;
     let Some(row) = rows.first() else { return Ok(None) };
-    let (plan, code): (Plan, Vec<BlobRef>) = from_postcard(row.try_get(2)?)?;
-    Ok(Some(RunnableVersion { version: small(row.try_get(0)?), script: row.try_get(1)?, plan, code }))
+    RunnableVersion::from_stored(row.try_get(0)?, row.try_get(1)?, row.try_get(2)?).map(Some)
 }
 
 /// A run that exists already was started by a request with the same key, which has to have asked for the same.

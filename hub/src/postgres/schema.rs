@@ -180,12 +180,17 @@ CREATE TABLE pipeline (name TEXT PRIMARY KEY, current BIGINT NOT NULL);
 CREATE TABLE pipeline_version (
     pipeline TEXT NOT NULL,
     version BIGINT NOT NULL,
-    upload UUID NOT NULL,
     hash BYTEA NOT NULL,
     script TEXT NOT NULL,
     body BYTEA NOT NULL,
     published_at BIGINT NOT NULL,
     PRIMARY KEY (pipeline, version)
+);
+CREATE TABLE pipeline_upload (
+    pipeline TEXT NOT NULL,
+    version BIGINT NOT NULL,
+    upload UUID NOT NULL,
+    PRIMARY KEY (pipeline, version, upload)
 );
 CREATE UNIQUE INDEX pipeline_content ON pipeline_version (pipeline, hash);
 CREATE TABLE invocation (

@@ -3,16 +3,16 @@
 use bue_model::pipeline::{
     Invoked, PipelineRun, PipelineSummary, PipelineVersion, PipelineView, Publication, Published,
 };
-use bue_model::{BlobRef, Plan, RunId, Timestamp};
+use bue_model::{RunId, Timestamp};
 use rusqlite::{OptionalExtension, params};
 
 use super::state::run_state;
 use super::write_tx::WriteTx;
 use crate::error::HubError;
-use crate::jobs::columns::{from_postcard, run_id, small};
+use crate::jobs::columns::{run_id, small};
 use crate::pipelines::{
-    Invocation, MAX_PIPELINES, MAX_RUNS, MAX_VERSIONS, PARAMS_READ, RunnableVersion, StoredPublication, checked,
-    shortened_params, view_of,
+    BatchSize, Invocation, MAX_PIPELINES, MAX_RUNS, MAX_VERSIONS, PARAMS_READ, RunnableVersion, StoredPublication,
+    checked, shortened_params, view_of,
 };
 
 impl WriteTx<'_> {
@@ -30,6 +30,11 @@ impl WriteTx<'_> {
             "INSERT INTO pipeline (name, current) VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET current = ?2",
         )?;
         update.execute(params![name, version])?;
+        // Somebody else may have published the same before, without storing its code: every upload keeps the code.
+        let mut upload = self.db.prepare_cached(
+            "INSERT INTO pipeline_upload (pipeline, version, upload) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING",
+        )?;
+        upload.execute(params![name, version, publication.upload.0.as_bytes()])?;
         Ok(Published { version: small(version), created: existing.is_none() })
     }
 
@@ -41,12 +46,11 @@ impl WriteTx<'_> {
         hash: &[u8; 32],
     ) -> Result<i64, HubError> {
         let mut insert = self.db.prepare_cached(
-            "INSERT INTO pipeline_version (pipeline, version, upload, hash, script, body, published_at)
-             SELECT ?1, coalesce(max(version), 0) + 1, ?2, ?3, ?4, ?5, ?6 FROM pipeline_version WHERE pipeline = ?1
+            "INSERT INTO pipeline_version (pipeline, version, hash, script, body, published_at)
+             SELECT ?1, coalesce(max(version), 0) + 1, ?2, ?3, ?4, ?5 FROM pipeline_version WHERE pipeline = ?1
              RETURNING version",
         )?;
-        let (upload, script) = (publication.upload.0.as_bytes(), &publication.script);
-        Ok(insert.query_row(params![name, upload, hash, script, body, self.now], |row| row.get(0))?)
+        Ok(insert.query_row(params![name, hash, publication.script, body, self.now], |row| row.get(0))?)
     }
 
     /// Removes a pipeline. Versions that runs still have are kept until these runs are deleted.
@@ -65,7 +69,13 @@ impl WriteTx<'_> {
              AND NOT EXISTS (SELECT 1 FROM invocation
                  WHERE invocation.pipeline = ?1 AND invocation.version = pipeline_version.version)",
         )?;
-        delete.execute([name])?;
+        if delete.execute([name])? > 0 {
+            let mut delete = self.db.prepare_cached(
+                "DELETE FROM pipeline_upload WHERE pipeline = ?1 AND NOT EXISTS (SELECT 1 FROM pipeline_version
+                     WHERE pipeline_version.pipeline = ?1 AND pipeline_version.version = pipeline_upload.version)",
+            )?;
+            delete.execute([name])?;
+        }
         Ok(())
     }
 
@@ -140,15 +150,14 @@ impl WriteTx<'_> {
         )?;
         let row = select.query_row([name], |row| Ok((row.get(0)?, row.get(1)?, row.get::<_, Vec<u8>>(2)?)));
         let Some((version, script, body)) = row.optional()? else { return Ok(None) };
-        let (plan, code): (Plan, Vec<BlobRef>) = from_postcard(&body)?;
-        Ok(Some(RunnableVersion { version: small(version), script, plan, code }))
+        RunnableVersion::from_stored(version, script, &body).map(Some)
     }
 
     /// Starts runs of pipelines, all of them or none. A run that exists is left as it is.
     pub(super) fn invoke(&mut self, invocations: &[Invocation]) -> Result<Vec<Invoked>, HubError> {
         // a batch is for one pipeline
         let mut current: Option<(&str, RunnableVersion)> = None;
-        let mut invoked = Vec::with_capacity(invocations.len());
+        let (mut invoked, mut size) = (Vec::with_capacity(invocations.len()), BatchSize::default());
         for (position, invocation) in invocations.iter().enumerate() {
             let key = match self.run_key(invocation.run)? {
                 Some(key) => self.expect_same(key, invocation)?,
@@ -159,6 +168,7 @@ impl WriteTx<'_> {
                             .runnable(&invocation.pipeline)?
                             .ok_or_else(|| HubError::PipelineNotFound(invocation.pipeline.clone()))?,
                     };
+                    size.add(&version, invocation)?;
                     let key = self.start(invocation, &version, position)?;
                     current = Some((&invocation.pipeline, version));
                     key
@@ -194,7 +204,7 @@ impl WriteTx<'_> {
 
     /// Returns on whose behalf the code of pipelines was uploaded: roots of the bucket's garbage collection.
     pub(super) fn uploads(&self) -> Result<Vec<RunId>, HubError> {
-        let mut select = self.db.prepare_cached("SELECT upload FROM pipeline_version")?;
+        let mut select = self.db.prepare_cached("SELECT upload FROM pipeline_upload")?;
         Ok(select.query_map([], |row| row.get(0).map(run_id))?.collect::<Result<_, _>>()?)
     }
 }

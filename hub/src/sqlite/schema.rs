@@ -185,13 +185,18 @@ CREATE TABLE pipeline (
 CREATE TABLE pipeline_version (
     pipeline TEXT NOT NULL,
     version INTEGER NOT NULL,
-    upload BLOB NOT NULL,              -- on whose behalf its code is in the bucket
     hash BLOB NOT NULL,                -- of the body
     script TEXT NOT NULL,
     body BLOB NOT NULL,                -- plan and code, postcard
     published_at INTEGER NOT NULL,
     PRIMARY KEY (pipeline, version)
 );
+CREATE TABLE pipeline_upload (
+    pipeline TEXT NOT NULL,
+    version INTEGER NOT NULL,
+    upload BLOB NOT NULL,              -- on whose behalf its code is in the bucket
+    PRIMARY KEY (pipeline, version, upload)
+) WITHOUT ROWID;
 CREATE UNIQUE INDEX pipeline_content ON pipeline_version (pipeline, hash);
 CREATE TABLE invocation (
     run INTEGER PRIMARY KEY,

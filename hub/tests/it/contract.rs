@@ -160,6 +160,7 @@ macro_rules! all_contract_tests {
                 a_repeated_invocation_finds_its_run_whatever_became_of_the_pipeline
                 contradicting_declarations_are_not_published
                 a_priority_is_added_to_that_of_every_step
+                a_batch_that_starts_too_much_is_refused
                 a_batch_starts_all_of_its_runs_or_none
                 an_unpublished_pipeline_starts_no_run_and_its_runs_go_on
                 code_is_kept_as_long_as_a_version_needs_it;

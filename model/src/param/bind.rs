@@ -10,9 +10,11 @@ use jiff::{Timestamp, ToSpan as _};
 use super::declaration::{Param, ParamDefault, TimeDefault};
 use super::exact_json::write_json;
 use crate::cbor;
-use crate::job::INLINE_LIMIT;
 use crate::plan::{Input, Node, Plan};
 use crate::value::Value;
+
+/// Bytes of the values of a plan's parameters at most, one copy for each use: as many as a plan may have.
+const MAX_SUBSTITUTED: usize = 16 * 1024 * 1024;
 
 /// The time of a run: when its schedule was due, otherwise when it was submitted.
 #[derive(Clone, Debug, PartialEq)]
@@ -113,10 +115,49 @@ pub fn bind(plan: Plan, mut given: BTreeMap<String, Argument>, time: &RunTime) -
         }
     }
     errors.extend(given.into_keys().map(|name| ParamError { name, problem: ParamProblem::Unknown }));
+    if errors.is_empty() {
+        errors = too_large(&plan, &values);
+    }
     if !errors.is_empty() {
         return Err(errors);
     }
     Ok(substitute(plan, &values))
+}
+
+/// Returns an error for the largest parameter if the values take too many bytes, one copy for each use.
+fn too_large(plan: &Plan, values: &[Bytes]) -> Vec<ParamError> {
+    let mut uses = vec![0_usize; values.len()];
+    count_uses(&plan.nodes, &mut uses);
+    let bytes = |(value, uses): (&Bytes, &usize)| value.len().saturating_mul(*uses);
+    let all: Vec<usize> = values.iter().zip(&uses).map(bytes).collect();
+    if all.iter().fold(0_usize, |sum, bytes| sum.saturating_add(*bytes)) <= MAX_SUBSTITUTED {
+        return Vec::new();
+    }
+    let largest = all.iter().zip(&uses).zip(&plan.params).max_by_key(|((bytes, _), _)| **bytes);
+    let error = |((bytes, uses), param): ((&usize, &usize), &Param)| {
+        let limit = MAX_SUBSTITUTED / 1024 / 1024;
+        let problem =
+            format!("takes {bytes} bytes at its {uses} uses in the script; all values together have {limit} MiB");
+        ParamError { name: param.name.clone(), problem: ParamProblem::Unfit(problem) }
+    };
+    largest.map(error).into_iter().collect()
+}
+
+fn count_uses(nodes: &[Node], uses: &mut [usize]) {
+    for node in nodes {
+        match node {
+            Node::Job(job) => {
+                for input in &job.inputs {
+                    if let Input::Param(index) = input
+                        && let Some(count) = uses.get_mut(index.get())
+                    {
+                        *count += 1;
+                    }
+                }
+            }
+            Node::ForEach(for_each) => count_uses(&for_each.body, uses),
+        }
+    }
 }
 
 /// Returns the plan with these values, as CBOR, in the places of its parameters, of which it has none any more. [`bind`] checks
@@ -135,11 +176,8 @@ fn value_of(param: &Param, given: Option<Argument>, time: &RunTime) -> Result<By
         (None, Some(ParamDefault::Time(default))) => param.check(time.value(*default)).map_err(ParamProblem::Unfit)?,
         (None, None) => return Err(ParamProblem::Missing),
     };
-    let bytes = cbor::encode(&value);
-    match bytes.len() <= INLINE_LIMIT {
-        true => Ok(bytes.into()),
-        false => Err(ParamProblem::Unfit(format!("takes more than {} KiB", INLINE_LIMIT / 1024))),
-    }
+    // `check` has refused what is too large
+    Ok(cbor::encode(&value).into())
 }
 
 /// A plan nests its loops at most 32 levels deep.

@@ -12,7 +12,14 @@ use super::exact_json::{read_json, write_json};
 use super::kind::ParamKind;
 use crate::cbor;
 use crate::job::INLINE_LIMIT;
+use crate::text::shortened;
 use crate::value::Value;
+
+/// Choices of a parameter at most.
+const MAX_CHOICES: usize = 1_000;
+
+/// Characters of the choices in a message.
+const MAX_SHOWN: usize = 500;
 
 impl Param {
     /// Returns the value, converted to the parameter's kind.
@@ -21,6 +28,10 @@ impl Param {
     /// What is wrong with it, as the end of a sentence: "is a text, not an int", "is not in 1..10".
     pub fn check(&self, value: Value) -> Result<Value, String> {
         let value = self.kind.convert(value)?;
+        let encoded = cbor::encode(&value);
+        if encoded.len() > INLINE_LIMIT {
+            return Err(format!("takes more than {} KiB", INLINE_LIMIT / 1024));
+        }
         match &self.allowed {
             Allowed::All => Ok(value),
             Allowed::Range(first, last) => {
@@ -29,9 +40,9 @@ impl Param {
                     && last.as_ref().is_none_or(|last| !less(last, &value));
                 if fits { Ok(value) } else { Err(format!("is not in {}", self.allowed)) }
             }
-            Allowed::OneOf(choices) => match choices.iter().any(|choice| **choice == cbor::encode(&value)) {
+            Allowed::OneOf(choices) => match choices.iter().any(|choice| *choice == encoded) {
                 true => Ok(value),
-                false => Err(format!("is none of {}", self.allowed)),
+                false => Err(format!("is none of {}", shortened(&self.allowed.to_string(), MAX_SHOWN))),
             },
         }
     }
@@ -53,6 +64,9 @@ impl Param {
                 if self.allowed.is_empty_range() {
                     return Err("its range is empty".into());
                 }
+            }
+            Allowed::OneOf(choices) if choices.len() > MAX_CHOICES => {
+                return Err(format!("it has more than {MAX_CHOICES} choices"));
             }
             Allowed::OneOf(choices) => choices.iter().try_for_each(|choice| self.converted(choice).map(drop))?,
         }

@@ -28,8 +28,33 @@ pub struct JsonError(String);
 /// [`JsonError`] for a text that is no JSON, nested more than 64 levels deep, with a key twice in one map, or with a number that
 /// is too large for a float.
 pub fn read_json(text: &str) -> Result<Value, JsonError> {
+    // each level is read again from its text, so a deep one has to be refused before
+    if depth(text) > MAX_JSON_DEPTH {
+        return Err(JsonError(format!("it is nested more than {MAX_JSON_DEPTH} levels deep")));
+    }
     let raw: &RawValue = serde_json::from_str(text).map_err(|error| JsonError(error.to_string()))?;
     read(raw.get(), 0)
+}
+
+/// Returns how many lists and maps are inside each other at most, in a text that may be no JSON.
+fn depth(text: &str) -> usize {
+    let (mut depth, mut deepest) = (0_usize, 0);
+    let (mut in_text, mut escaped) = (false, false);
+    for byte in text.bytes() {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if in_text => escaped = true,
+            b'"' => in_text = !in_text,
+            _ if in_text => {}
+            b'[' | b'{' => {
+                depth += 1;
+                deepest = deepest.max(depth);
+            }
+            b']' | b'}' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+    }
+    deepest
 }
 
 /// `serde_json` reads integers of more than 64 bits as floats. So every value is first taken as its text.

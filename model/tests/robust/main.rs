@@ -43,3 +43,15 @@ fn the_seeds_are_values_and_messages() {
     write_seeds("cbor", &seeds::values());
     write_seeds("messages", &seeds::messages());
 }
+
+/// Found by a fuzzer: a plan of the first version has fewer fields than it is written with.
+#[test]
+fn a_plan_of_the_first_version_is_a_message() {
+    #[rustfmt::skip]
+    let bytes = [
+        16, 2, 0, 0, 0, 69, 0, 0, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 0, 0, 0, 0, 1, 0, 1, 1, 0, 0, 0, 0, 0, 37, 0, 4,
+        0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 0, 0, 0, 0, 1, 0, 1, 1, 0, 0, 0, 0, 0, 37, 0, 0, 0, 0, 0, 0, 0, 0, 37, 0, 0,
+        0, 0, 0, 0, 0, 0, 47, 0, 37, 0, 0, 0, 0,
+    ];
+    assert!(message_claims::check_messages(&bytes) > 0);
+}

@@ -5,11 +5,12 @@ use core::fmt::Debug;
 
 use bue_model::guest::{CallRequest, Completions, HostRequest, LoadReply, LoadRequest};
 use bue_model::log::LogBatch;
+use bue_model::pipeline::Publication;
 use bue_model::wire::{
     Collected, Collection, Heartbeat, HeartbeatAnswer, LeaseBatch, LeaseRequest, ReportBatch, ResultPage, Submission,
     Verdict,
 };
-use bue_model::{Answer, Bundle, ValueRef};
+use bue_model::{Answer, Bundle, Plan, ValueRef};
 use serde::de::DeserializeOwned;
 use serde::ser::Serialize;
 
@@ -18,7 +19,8 @@ use serde::ser::Serialize;
 pub(crate) fn check_messages(bytes: &[u8]) -> usize {
     let checks = [
         // from clients and workers to the hub and the bucket
-        check::<Submission>,
+        check_plan::<Submission>,
+        check_plan::<Publication>,
         check::<LeaseRequest>,
         check::<Heartbeat>,
         check::<ReportBatch>,
@@ -46,9 +48,35 @@ pub(crate) fn check_messages(bytes: &[u8]) -> usize {
 }
 
 fn check<T: DeserializeOwned + Serialize + Debug>(bytes: &[u8]) -> bool {
+    check_grown::<T>(bytes, |_| 0)
+}
+
+/// A plan of the first version is written as one of the current version, which has more fields.
+fn check_plan<T: DeserializeOwned + Serialize + Debug + HasPlan>(bytes: &[u8]) -> bool {
+    check_grown::<T>(bytes, |message| 2 * message.plan().steps.len() + 1)
+}
+
+trait HasPlan {
+    fn plan(&self) -> &Plan;
+}
+
+impl HasPlan for Submission {
+    fn plan(&self) -> &Plan {
+        &self.plan
+    }
+}
+
+impl HasPlan for Publication {
+    fn plan(&self) -> &Plan {
+        &self.plan
+    }
+}
+
+/// `growth` returns the bytes of fields that a message of an earlier version did not have.
+fn check_grown<T: DeserializeOwned + Serialize + Debug>(bytes: &[u8], growth: impl Fn(&T) -> usize) -> bool {
     let Ok(message) = postcard::from_bytes::<T>(bytes) else { return false };
     let encoded = postcard::to_allocvec(&message).expect("every message can be written");
-    assert!(encoded.len() <= bytes.len(), "no byte comes from elsewhere: {message:?}");
+    assert!(encoded.len() <= bytes.len() + growth(&message), "no byte comes from elsewhere: {message:?}");
     let again: T = postcard::from_bytes(&encoded).expect("what was written");
     assert_eq!(postcard::to_allocvec(&again).expect("a message"), encoded, "{message:?}");
     true

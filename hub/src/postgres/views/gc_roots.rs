@@ -47,7 +47,7 @@ impl PostgresState {
         let identity = query(&tx, "SELECT id FROM identity", &[]).await?;
         let row = identity.first().ok_or_else(|| HubError::damaged("the database has no identity"))?;
         let database = row.try_get(0)?;
-        let rows = query(&tx, "SELECT id FROM run UNION ALL SELECT upload FROM pipeline_version", &[]).await?;
+        let rows = query(&tx, "SELECT id FROM run UNION ALL SELECT upload FROM pipeline_upload", &[]).await?;
         let runs = rows.iter().map(|row| Ok(RunId(row.try_get(0)?))).collect::<Result<_, HubError>>()?;
         self.commit(tx).await?;
         Ok(Collection { database, runs })

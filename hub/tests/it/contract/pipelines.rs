@@ -239,9 +239,33 @@ pub(crate) async fn code_is_kept_as_long_as_a_version_needs_it(mut world: World)
         roots
     };
     assert_eq!(roots(&world).await, [1, 2, 11]);
+    // the same content again: its code is kept for this upload too, whether or not the first one was real
+    publish(&world, "p", 3, plan("b")).await;
+    publish(&world, "p", 3, plan("b")).await;
+    assert_eq!(roots(&world).await, [1, 2, 3, 11]);
     world.store.unpublish("p".into()).await.expect("unpublished");
-    assert_eq!(roots(&world).await, [2, 11], "version 2 has a run");
+    assert_eq!(roots(&world).await, [2, 3, 11], "version 2 has a run");
     world.run_all(|_| completed("1")).await;
     world.store.delete_run(run).await.expect("deleted");
     assert_eq!(roots(&world).await, [0_u128; 0]);
+}
+
+/// One transaction is what every worker waits for.
+pub(crate) async fn a_batch_that_starts_too_much_is_refused(world: World) {
+    let mut script = Script::new();
+    let large = (0..30_000).map(|_| Input::Param(ParamIndex(0))).collect::<Vec<_>>();
+    for inputs in large.chunks(10) {
+        script.call(&["a"], inputs);
+    }
+    let day = Param { name: "day".into(), kind: ParamKind::Text, default: None, allowed: Allowed::All, line: 1 };
+    publish(&world, "p", 1, Plan { params: vec![day], ..script.plan() }).await;
+    let batch = |runs: u128, day: &str| (11..11 + runs).map(|run| invocation("p", run, day)).collect::<Vec<_>>();
+    let refused = invoke(&world, batch(50, "mon")).await;
+    assert!(matches!(&refused, Err(HubError::BadRequest(problem)) if problem.contains("start fewer")), "{refused:?}");
+    assert_eq!(world.store.runs(100).await.expect("runs").len(), 0);
+    // 30,000 copies of a value are more than a plan may have
+    let refused = invoke(&world, batch(1, &"x".repeat(1_000))).await;
+    let Err(HubError::UnfitParams { errors, .. }) = &refused else { panic!("{refused:?}") };
+    assert!(errors[0].to_string().contains("at its 30000 uses"), "{errors:?}");
+    invoke(&world, batch(3, "mon")).await.expect("runs");
 }
