@@ -43,9 +43,10 @@ pub(super) fn build(path: &Path, step: &str, cache: &Path, dialect: Dialect) -> 
     Ok(module)
 }
 
-/// A file whose name begins with `-` would be an option, such as one that loads a plugin into the compiler.
+/// A file whose name begins with `-` would be an option, and one with `@` a file of options, such as one that loads a plugin into the
+/// compiler.
 fn as_argument(source: PathBuf) -> PathBuf {
-    if source.as_os_str().as_encoded_bytes().starts_with(b"-") { Path::new(".").join(source) } else { source }
+    if source.is_relative() { Path::new(".").join(source) } else { source }
 }
 
 fn compiler(dialect: Dialect) -> OsString {

@@ -9,14 +9,12 @@ use bue_lang::BuildProblem;
 
 use super::problem::{problem, problem_with_hint};
 use crate::process::output::{eprint_coloured, eprint_line};
+use crate::process::secrets::without_secrets;
 
 /// Prefixes of variables that configure builds for this machine and would break builds for WebAssembly.
 const OUTER_BUILD_PREFIXES: [&str; 4] = ["CARGO", "RUSTC", "RUSTFLAGS", "RUSTDOC"];
 /// Prefixes of the exceptions: where files are, and how to reach the network. `runtime/build.rs` has the same two lists.
 const INHERITED_PREFIXES: [&str; 5] = ["CARGO_HOME", "CARGO_HTTP", "CARGO_NET", "CARGO_REGISTR", "CARGO_SOURCE"];
-
-/// Prefixes of variables with secrets, and with the names of servers: a build may run code of a step's author, such as `build.rs`.
-const PRIVATE_PREFIXES: [&str; 4] = ["BUE_", "POSTGRES", "PG", "AWS_"];
 
 /// A tool that builds a step.
 pub(super) struct Tool<'a> {
@@ -32,12 +30,11 @@ pub(super) struct Tool<'a> {
 
 /// Makes a command without the variables of other builds, and without secrets.
 pub(super) fn command(program: impl AsRef<OsStr>) -> Command {
-    let mut command = Command::new(program);
+    let mut command = without_secrets(program);
     let has_prefix = |name: &str, prefixes: &[&str]| prefixes.iter().any(|prefix| name.starts_with(prefix));
     for (name, _) in std::env::vars_os() {
         let Some(name) = name.to_str() else { continue };
-        let is_of_other_build = has_prefix(name, &OUTER_BUILD_PREFIXES) && !has_prefix(name, &INHERITED_PREFIXES);
-        if is_of_other_build || has_prefix(name, &PRIVATE_PREFIXES) {
+        if has_prefix(name, &OUTER_BUILD_PREFIXES) && !has_prefix(name, &INHERITED_PREFIXES) {
             command.env_remove(name);
         }
     }

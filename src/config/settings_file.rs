@@ -1,11 +1,11 @@
 //! The files with settings: `.env` and `bue.toml`. Each is read once, so that what is parsed is what was checked.
 
 use std::collections::HashMap;
-use std::fs::File;
-use std::io::{self, Read};
+use std::io;
 use std::path::{self, Path, PathBuf};
 
 use anyhow::Context;
+use bue_hub::read_regular_file;
 
 use crate::config::setting::all_settings;
 use crate::process::command_error::CommandError;
@@ -82,12 +82,12 @@ impl SettingsFile {
 }
 
 fn read_bounded(path: &Path) -> io::Result<Vec<u8>> {
-    let mut content = Vec::new();
-    File::open(path)?.take(MAX_BYTES + 1).read_to_end(&mut content)?;
-    match content.len() as u64 > MAX_BYTES {
-        true => Err(io::Error::other(format!("it is larger than {MAX_BYTES} bytes, the most that settings may have"))),
-        false => Ok(content),
-    }
+    read_regular_file(path, MAX_BYTES).map_err(|error| match error.kind() {
+        io::ErrorKind::FileTooLarge => {
+            io::Error::other(format!("it is larger than {MAX_BYTES} bytes, the most that settings may have"))
+        }
+        _ => error,
+    })
 }
 
 /// Returns the absolute path of a file, with the symbolic links in its folder resolved as far as they exist.

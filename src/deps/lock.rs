@@ -1,9 +1,9 @@
 //! `bue.lock`: for each list of requirements the wheels that satisfy it. Written so that people can read and compare it.
 
-use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use bue_hub::read_regular_file;
 use serde::Deserialize;
 
 use super::guest_python::PYTHON;
@@ -75,12 +75,14 @@ impl Lock {
     pub(crate) fn read(script: &Path) -> Result<Option<Self>, String> {
         let path = lock_path(script);
         let with_path = |problem: &str| format!("{} {problem}", path.display());
-        match fs::metadata(&path) {
+        let content = match read_regular_file(&path, MAX_BYTES) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Ok(meta) if meta.len() > MAX_BYTES => return Err(with_path("is too long to be a lock")),
-            _ => {}
-        }
-        let text = fs::read_to_string(&path).map_err(|error| with_path(&format!("cannot be read: {error}")))?;
+            Err(error) if error.kind() == io::ErrorKind::FileTooLarge => {
+                return Err(with_path("is too long to be a lock"));
+            }
+            content => content.map_err(|error| with_path(&format!("cannot be read: {error}")))?,
+        };
+        let text = String::from_utf8(content).map_err(|_| with_path("cannot be read: it is not UTF-8 text"))?;
         Self::parse(&text).map(Some).map_err(|problem| with_path(&problem))
     }
 

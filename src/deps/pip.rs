@@ -20,6 +20,7 @@ use super::wheel::WheelName;
 use super::wheel_cache::{WheelCache, read_wheel};
 use crate::process::command_error::CommandError;
 use crate::process::event_loop::{block_on, interruptible};
+use crate::process::secrets::without_secrets;
 
 const WRAPPER: &str = include_str!("pip.py");
 /// If the newest version of a package needs native code, pip tries all older versions of all packages, which may take hours.
@@ -116,7 +117,7 @@ impl Pip {
         let report = folder.path().join("report.json");
         let mut command = self.command(&["install", "--dry-run", "--ignore-installed"]);
         command.arg("--report").arg(&report).arg("--requirement").arg(write_list(folder.path(), requirements)?);
-        run(command)?;
+        run(command, folder.path())?;
         let text = fs::read_to_string(report).context("failed to read pip's report")?;
         let report: Report = serde_json::from_str(&text).context("failed to parse pip's report")?;
         Ok(report.install.into_iter().map(PublishedPackage::from).collect())
@@ -135,11 +136,11 @@ impl Pip {
         let mut command = self.command(&["download", "--platform=any", "--implementation=py", "--abi=none"]);
         command.arg(format!("--python-version={PYTHON}")).args(options);
         command.arg("--dest").arg(folder).arg("--requirement").arg(write_list(folder, requirements)?);
-        run(command)
+        run(command, folder)
     }
 
     fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(&self.program);
+        let mut command = without_secrets(&self.program);
         command.args(&self.arguments).arg(marker_environment()).args(arguments);
         command.args(["--only-binary=:all:", "--no-input", "--quiet", "--disable-pip-version-check"]);
         command
@@ -148,7 +149,10 @@ impl Pip {
 
 fn succeeds(program: &str, arguments: &[&str]) -> bool {
     let null = || Stdio::null();
-    let status = Command::new(program).args(arguments).stdin(null()).stdout(null()).stderr(null()).status();
+    // Python would execute a `pip` of the working directory
+    let Ok(folder) = temporary_folder() else { return false };
+    let mut command = without_secrets(program);
+    let status = command.args(arguments).current_dir(&folder).stdin(null()).stdout(null()).stderr(null()).status();
     status.is_ok_and(|status| status.success())
 }
 
@@ -163,9 +167,10 @@ fn write_list(folder: &Path, requirements: &Requirements) -> Result<PathBuf, any
     Ok(path)
 }
 
-fn run(command: Command) -> Result<(), PipError> {
+/// Runs pip in a folder of ours, so that nothing of the working directory is taken for a part of Python.
+fn run(command: Command, folder: &Path) -> Result<(), PipError> {
     let mut command = tokio::process::Command::from(command);
-    command.stdin(Stdio::null()).kill_on_drop(true);
+    command.stdin(Stdio::null()).kill_on_drop(true).current_dir(folder);
     let output = block_on(interruptible(async {
         let output = timeout(PIP_TIMEOUT, command.output()).await.ok();
         Ok(output.transpose().context("failed to run pip")?)

@@ -14,6 +14,7 @@
 //! event_loop     runs async code until it is done or interrupted
 //! signals        Ctrl-C and SIGTERM
 //! clock, random  the time; tokens, ids and names
+//! secrets        what other programs do not get
 //! ```
 
 pub(crate) mod clock;
@@ -24,6 +25,7 @@ pub(crate) mod exit;
 pub(crate) mod logging;
 pub(crate) mod output;
 pub(crate) mod random;
+pub(crate) mod secrets;
 pub(crate) mod signals;
 pub(crate) mod table;
 pub(crate) mod terminal;

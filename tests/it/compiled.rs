@@ -74,17 +74,20 @@ const REPORTER: &str =
 
 #[test]
 fn a_compiler_gets_no_secrets_and_no_options_from_file_names() {
-    let project = Project::new(&[("-fplugin=x.c", "int main;"), ("sdk/bin/clang", REPORTER)]);
-    project.write("y.bue", &one("c", "-fplugin=x.c"));
-    fs::set_permissions(project.path("sdk/bin/clang"), Permissions::from_mode(0o755)).expect("a program");
-    let mut command = project.command(&["check", "y.bue"]);
-    command.env("WASI_SDK_PATH", project.path("sdk")).env("HARMLESS", "seen");
-    for secret in ["BUE_TOKEN", "BUE_SECRET_KEY", "POSTGRES_PASSWORD", "PGPASSWORD", "AWS_SECRET_ACCESS_KEY"] {
-        command.env(secret, "canary-71c2");
+    // an option, and a file of options
+    for name in ["-fplugin=x.c", "@x.c"] {
+        let project = Project::new(&[(name, "int main;"), ("sdk/bin/clang", REPORTER)]);
+        project.write("y.bue", &format!("import c (s) \"{name}\"\ns()\n"));
+        fs::set_permissions(project.path("sdk/bin/clang"), Permissions::from_mode(0o755)).expect("a program");
+        let mut command = project.command(&["check", "y.bue"]);
+        command.env("WASI_SDK_PATH", project.path("sdk")).env("HARMLESS", "seen");
+        for secret in ["BUE_TOKEN", "BUE_SECRET_KEY", "POSTGRES_PASSWORD", "PGPASSWORD", "AWS_SECRET_ACCESS_KEY"] {
+            command.env(secret, "canary-71c2");
+        }
+        let output = crate::project::finish_command(&mut command).expect_code(1);
+        output.expect_stderr(&[&format!("argument ./{name}\n"), "HARMLESS=seen"]);
+        assert!(!output.stderr.contains("canary-71c2"), "{}", output.stderr);
     }
-    let output = crate::project::finish_command(&mut command).expect_code(1);
-    output.expect_stderr(&["argument ./-fplugin=x.c\n", "HARMLESS=seen"]);
-    assert!(!output.stderr.contains("canary-71c2"), "{}", output.stderr);
 }
 
 #[test]

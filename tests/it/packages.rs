@@ -33,6 +33,25 @@ fn has_pip() -> bool {
     has_pip
 }
 
+/// A hostile folder: Python would take it for its own pip.
+#[test]
+fn a_pip_of_the_working_directory_is_not_executed() {
+    let script = "!requires six==1.16.0\nimport python (f) s.py\nf()\n";
+    let project = Project::new(&[("x.bue", script), ("s.py", "def f(): pass\n")]);
+    let code = format!("open({:?}, 'w')\n", project.path("executed"));
+    for name in ["pip/__init__.py", "pip/__main__.py", "json.py", "runpy.py", "sitecustomize.py"] {
+        project.write(name, &code);
+    }
+    let mut command = project.command(&["deps", "lock", "x.bue"]);
+    // no package index is reached, and none is needed to see which pip runs
+    let output = finish({
+        command.env("PIP_NO_INDEX", "1");
+        command
+    });
+    assert_ne!(output.code, 0, "{}", output.stderr);
+    assert!(!project.path("executed").exists(), "{}", output.stderr);
+}
+
 impl Packages {
     fn new(files: &[(&str, &str)]) -> Option<Self> {
         let has_pip = has_pip();

@@ -3,6 +3,7 @@
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::Path;
+use std::process::Command;
 use std::sync::atomic::Ordering;
 
 use tempfile::TempDir;
@@ -200,5 +201,9 @@ fn the_users_folders_are_absolute() {
     }
     let endless = Project::new(&[]);
     symlink("/dev/zero", endless.path(".env")).expect("a link");
-    endless.bue(&["status"]).expect_code(3).expect_stderr(&["failed to read .env", "larger than"]);
+    endless.bue(&["status"]).expect_code(3).expect_stderr(&["failed to read .env", "not a regular file"]);
+    // opening it would wait for somebody who writes to it
+    let waiting = Project::new(&[("x.bue", "# nothing\n")]);
+    assert!(Command::new("mkfifo").arg(waiting.path(".env")).status().expect("mkfifo").success());
+    waiting.bue(&["check", "x.bue"]).expect_code(3).expect_stderr(&["failed to read .env", "not a regular file"]);
 }

@@ -1,0 +1,19 @@
+//! Programs that bue starts get no secrets.
+
+use std::ffi::OsStr;
+use std::process::Command;
+
+/// Prefixes of variables with secrets, and with the names of servers: a program may run code of others, such as `build.rs`.
+const PRIVATE_PREFIXES: [&str; 4] = ["BUE_", "POSTGRES", "PG", "AWS_"];
+
+/// Returns the command of a program, without variables that may be secret.
+pub(crate) fn without_secrets(program: impl AsRef<OsStr>) -> Command {
+    let mut command = Command::new(program);
+    for (name, _) in std::env::vars_os() {
+        let is_private = |name: &str| PRIVATE_PREFIXES.iter().any(|prefix| name.starts_with(prefix));
+        if name.to_str().is_some_and(is_private) {
+            command.env_remove(name);
+        }
+    }
+    command
+}
