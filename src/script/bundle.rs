@@ -12,11 +12,12 @@ use bue_model::{Bundle, SourceFile};
 use bytes::Bytes;
 
 use crate::script::neighbours::{Neighbours, folder};
+use crate::script::packed_files::{PackedFilesError, packed_files};
 
 /// The most files in one bundle.
 const MAX_FILES: usize = 1_000;
 
-/// The most bytes in one bundle. Code is small; data belongs in the results of steps.
+/// The most bytes in one bundle. Code and small tables fit; larger data belongs in the results of steps.
 const MAX_BYTES: usize = 16 * 1024 * 1024;
 
 /// Why a step cannot be packed.
@@ -25,10 +26,13 @@ pub(crate) enum PackError {
     /// A file could not be read.
     #[error("failed to read {}: {source}", path.display())]
     Unreadable { path: PathBuf, source: std::io::Error },
+    /// Files of `!files` are missing or outside.
+    #[error(transparent)]
+    Files(#[from] PackedFilesError),
     /// The bundle would exceed a limit.
     #[error(
-        "step `{step}` and its imports have more than {} MiB or {MAX_FILES} files; \
-         import less, or pass data as results of steps",
+        "step `{step}`, its imports and its `!files` have more than {} MiB or {MAX_FILES} files; \
+         pack less, or pass data as results of steps",
         MAX_BYTES / 1024 / 1024
     )]
     TooLarge { step: String },
@@ -54,6 +58,7 @@ pub(crate) fn pack(step: &Step, script: &Path) -> Result<Bundle, PackError> {
     };
     if step.language.has_imports() {
         packer.follow_imports()?;
+        packer.add_files(script)?;
     }
     Ok(packer.into_bundle())
 }
@@ -94,12 +99,19 @@ impl<'a> Packer<'a> {
         Bundle { entry: self.neighbours.entry, first_line: self.first_line, files, packages: Vec::new() }
     }
 
+    /// Adds the files of `!files`. A file that the step imports as well is there once.
+    fn add_files(&mut self, script: &Path) -> Result<(), PackError> {
+        for file in packed_files(self.step, script)? {
+            if !self.files.contains_key(&file.name) {
+                let content = read_file(file.path)?;
+                self.add(file.name, content)?;
+            }
+        }
+        Ok(())
+    }
+
     fn read(&self, path: &str) -> Result<Bytes, PackError> {
-        let path = self.neighbours.root.join(path);
-        let mut bytes = Vec::new();
-        // a file of the largest size and a byte is too large already
-        let read = File::open(&path).and_then(|file| file.take(MAX_BYTES as u64 + 1).read_to_end(&mut bytes));
-        read.map(|_| Bytes::from(bytes)).map_err(|source| PackError::Unreadable { path, source })
+        read_file(self.neighbours.root.join(path))
     }
 
     fn add(&mut self, path: String, content: Bytes) -> Result<(), PackError> {
@@ -134,6 +146,14 @@ impl<'a> Packer<'a> {
         let imports = scopes.iter().flat_map(|scope| &scope.imports);
         imports.flat_map(|import| self.neighbours.imported_files(import, path)).collect()
     }
+}
+
+/// Reads a file, of which a byte more than a bundle may have is enough.
+fn read_file(path: PathBuf) -> Result<Bytes, PackError> {
+    let mut bytes = Vec::new();
+    // a file of the largest size and a byte is too large already
+    let read = File::open(&path).and_then(|file| file.take(MAX_BYTES as u64 + 1).read_to_end(&mut bytes));
+    read.map(|_| Bytes::from(bytes)).map_err(|source| PackError::Unreadable { path, source })
 }
 
 #[cfg(test)]

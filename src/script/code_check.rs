@@ -14,8 +14,9 @@ use bue_model::plan::Source;
 use crate::deps::guest_modules::{LibraryModule, has_buelon_module, library_module};
 use crate::deps::locked::StepModules;
 use crate::deps::missing_module::{MissingModule, missing_in_buelon, missing_in_library, missing_module};
-use crate::script::forbidden_calls::forbidden_call;
-use crate::script::neighbours::Neighbours;
+use crate::script::forbidden_calls::{StepFiles, forbidden_call};
+use crate::script::neighbours::{Neighbours, folder};
+use crate::script::packed_files::{PackedFilesError, packed_files};
 use crate::script::read::read_source;
 
 /// Returns the problems of a step's code. `packages` are the modules of its packages.
@@ -23,13 +24,20 @@ pub(crate) fn code_problems(step: &Step, script: &Path, packages: &StepModules) 
     let mut walk = Walk::new(step, script);
     walk.follow();
     let mut problems = core::mem::take(&mut walk.syntax_problems);
+    problems.extend(walk.packed_problem.take().map(|error| CodeProblem {
+        kind: CodeProblemKind::Packed,
+        file: None,
+        span: Span { start: 0, end: 0 },
+        message: error.to_string(),
+        hint: None,
+    }));
     for (path, file) in &walk.files {
         for scope in file.scopes.iter().filter(|scope| walk.is_executed(scope)) {
             let imports = scope.imports.iter().filter(|import| import.is_certain);
             problems.extend(imports.filter_map(|import| walk.import_problem(import, path, packages)));
             let calls = scope.calls.iter().filter(|call| call.is_certain);
             problems.extend(calls.filter_map(|call| {
-                let (kind, MissingModule { message, hint }) = forbidden_call(call)?;
+                let (kind, MissingModule { message, hint }) = forbidden_call(call, &walk)?;
                 Some(walk.problem(kind, path, (call.range.start, call.range.end), message, hint))
             }));
         }
@@ -52,6 +60,19 @@ struct Walk<'a> {
     /// Names that executed code uses.
     names: BTreeSet<String>,
     syntax_problems: Vec<CodeProblem>,
+    /// The files of `!files`, by their paths from the script's folder.
+    packed: BTreeSet<String>,
+    packed_problem: Option<PackedFilesError>,
+}
+
+impl StepFiles for Walk<'_> {
+    fn is_packed(&self, path: &str) -> bool {
+        self.packed.contains(path) || self.files.contains_key(path)
+    }
+
+    fn exists(&self, path: &str) -> bool {
+        folder(self.script).join(path).is_file()
+    }
 }
 
 impl<'a> Walk<'a> {
@@ -68,7 +89,13 @@ impl<'a> Walk<'a> {
             files: BTreeMap::new(),
             names: step.function.split('.').map(str::to_owned).collect(),
             syntax_problems: Vec::new(),
+            packed: BTreeSet::new(),
+            packed_problem: None,
         };
+        match packed_files(step, script) {
+            Ok(files) => walk.packed = files.into_iter().map(|file| file.name).collect(),
+            Err(error) => walk.packed_problem = Some(error),
+        }
         match inline {
             Some(text) => drop(walk.add(entry, text.clone())),
             None => walk.read(&entry),

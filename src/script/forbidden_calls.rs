@@ -1,4 +1,4 @@
-//! Calls that no step can make, because a sandbox has neither files nor processes.
+//! Calls that no step can make, because a sandbox has no processes, and no files but `/tmp` and those that were packed.
 
 use bue_lang::CodeProblemKind;
 use bue_lang::python::Call;
@@ -16,15 +16,6 @@ const OPENING: [&str; 9] = [
     "pathlib.Path().read_bytes",
     "pathlib.Path().write_text",
     "pathlib.Path().write_bytes",
-];
-
-/// Functions that create a file.
-const TEMPORARY: [&str; 5] = [
-    "tempfile.NamedTemporaryFile",
-    "tempfile.TemporaryFile",
-    "tempfile.TemporaryDirectory",
-    "tempfile.mkstemp",
-    "tempfile.mkdtemp",
 ];
 
 /// Functions that start another program.
@@ -59,28 +50,31 @@ const WORKERS: [&str; 8] = [
 /// Names of databases in memory. Some URIs are such names too.
 const IN_MEMORY: [&str; 2] = [":memory:", ""];
 
-/// The folder in which a step sees the files of its packages.
-const PACKAGES: &str = "/packages";
+/// The folders of a step: for the files that it writes, and with those of its packages.
+const FOLDERS: [&str; 2] = ["/tmp", "/packages"];
 
-/// Describes a call that cannot work in any step.
-pub(crate) fn forbidden_call(call: &Call) -> Option<(CodeProblemKind, MissingModule)> {
+/// The files that a step sees beside those.
+pub(crate) trait StepFiles {
+    /// Returns whether a file is packed with the step, by its path from the script's folder.
+    fn is_packed(&self, path: &str) -> bool;
+    /// Returns whether such a file is in the script's folder.
+    fn exists(&self, path: &str) -> bool;
+}
+
+/// Describes a call that cannot work in the step.
+pub(crate) fn forbidden_call(call: &Call, files: &dyn StepFiles) -> Option<(CodeProblemKind, MissingModule)> {
     let function = call.function.as_str();
     let describe = |message: String, hint: &str| MissingModule { message, hint: hint.to_owned() };
     if OPENING.contains(&function) {
-        let path = call.argument.as_deref().filter(|path| !path.starts_with(PACKAGES))?;
-        let message = format!("a step cannot open the file `{path}`: steps have no files");
-        return Some((CodeProblemKind::File, describe(message, file_hint(call))));
+        let problem = file_problem(call, call.argument.as_deref()?, files)?;
+        return Some((CodeProblemKind::File, problem));
     }
     if function == "sqlite3.connect" {
         let path = call.argument.as_deref().filter(|path| !is_in_memory(path))?;
-        let message = format!("a step cannot open the database `{path}`: steps have no files");
+        let message = format!("a step cannot open the database `{path}`: databases of steps are in memory");
         let hint = "`:memory:` opens a database in memory, which ends with the step; to keep rows, return them, or store them \
                     with a step in postgres";
         return Some((CodeProblemKind::File, describe(message, hint)));
-    }
-    if TEMPORARY.contains(&function) {
-        let message = format!("`{function}` cannot work in a step: steps have no files");
-        return Some((CodeProblemKind::File, describe(message, "use `io.BytesIO` or `io.StringIO`")));
     }
     let hint = if PROGRAMS.contains(&function) {
         "do the work in Python, or make the program a step in rust, go or c"
@@ -97,14 +91,35 @@ fn is_in_memory(database: &str) -> bool {
     IN_MEMORY.contains(&database) || database.starts_with("file:")
 }
 
-fn file_hint(call: &Call) -> &'static str {
-    let mode = call.mode.as_deref().unwrap_or_default();
-    let writes = call.function.contains("write_") || mode.starts_with(['w', 'a', 'x']);
-    match writes {
-        true => "return the data: it becomes the result of the step",
-        false => {
-            "put the data into a Python module beside the step and import it, pass it as the result of another step, \
-             or fetch it over HTTP"
-        }
+/// Describes why a step cannot open a file.
+fn file_problem(call: &Call, path: &str, files: &dyn StepFiles) -> Option<MissingModule> {
+    if FOLDERS
+        .iter()
+        .any(|folder| path.strip_prefix(folder).is_some_and(|rest| rest.is_empty() || rest.starts_with('/')))
+    {
+        return None;
     }
+    let mode = call.mode.as_deref().unwrap_or_default();
+    if call.function.contains("write_") || mode.starts_with(['w', 'a', 'x']) || mode.contains('+') {
+        let message = format!("a step cannot write the file `{path}`: it can write to `/tmp` only");
+        let hint =
+            "return what is to be kept: it becomes the result of the step; files in `/tmp` are gone when the step ends";
+        return Some(MissingModule { message, hint: hint.to_owned() });
+    }
+    let name = path.strip_prefix("./").unwrap_or(path);
+    if path.starts_with('/') {
+        let message =
+            format!("a step cannot open the file `{path}`: it sees the files that are packed with it, and `/tmp`");
+        let hint = "copy the file to beside the script, and write `!files` with its name above the step".to_owned();
+        return Some(MissingModule { message, hint });
+    }
+    if files.is_packed(name) {
+        return None;
+    }
+    let message = format!("the file `{path}` is not packed with the step");
+    let hint = match files.exists(name) {
+        true => format!("write `!files {name}` above the step"),
+        false => format!("there is no such file beside the script; write `!files {name}` above the step when there is"),
+    };
+    Some(MissingModule { message, hint })
 }

@@ -8,5 +8,7 @@ pub(crate) mod code_check;
 pub(crate) mod forbidden_calls;
 pub(crate) mod neighbours;
 mod not_a_script;
+pub(crate) mod packed_files;
 pub(crate) mod read;
+mod text_file;
 pub(crate) mod worker_check;

@@ -3,6 +3,8 @@
 use std::fs;
 use std::path::Path;
 
+use crate::script::text_file::read_text;
+
 /// Returns what the path is and what to type instead, or `None` if it may be a script.
 pub(super) fn explain(path: &Path) -> Option<String> {
     if path == Path::new("-") {
@@ -16,7 +18,8 @@ pub(super) fn explain(path: &Path) -> Option<String> {
         return Some(explain_folder(path));
     }
     let is_python = path.extension().is_some_and(|extension| extension == "py");
-    fs::read_to_string(path).ok().filter(|_| is_python).map(|text| explain_python(path, &text))
+    let text = is_python.then(|| read_text(path).ok()).flatten()?;
+    Some(explain_python(path, &text))
 }
 
 fn explain_folder(path: &Path) -> String {

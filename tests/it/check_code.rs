@@ -116,12 +116,18 @@ fn imported_files_are_checked_where_the_mistake_is() {
 #[test]
 fn files_that_a_step_opens_are_errors() {
     for (line, words) in [
-        ("open('data.csv').read()", ["`data.csv`: steps have no files", "Python module beside the step"]),
-        ("open('out.csv', 'w')", ["`out.csv`", "return the data"]),
-        ("Path('data.csv').read_text()", ["`data.csv`", "over HTTP"]),
-        ("Path('data.csv').open()", ["`data.csv`", "over HTTP"]),
+        (
+            "open('data.csv').read()",
+            ["`data.csv` is not packed", "no such file beside the script; write `!files data.csv`"],
+        ),
+        ("open('./s.csv').read()", ["`./s.csv` is not packed", "there is no such file"]),
+        ("open('/etc/passwd').read()", ["`/etc/passwd`", "copy the file to beside the script"]),
+        ("open('out.csv', 'w')", ["`out.csv`", "return what is to be kept"]),
+        ("open('s.py', 'r+')", ["cannot write the file `s.py`", "`/tmp` only"]),
+        ("Path('data.csv').write_text('x')", ["cannot write the file `data.csv`", "`/tmp`"]),
+        ("Path('data.csv').read_text()", ["`data.csv`", "`!files data.csv`"]),
+        ("Path('data.csv').open()", ["`data.csv`", "`!files data.csv`"]),
         ("sqlite3.connect('sales.db')", ["the database `sales.db`", "`:memory:`"]),
-        ("tempfile.NamedTemporaryFile()", ["`tempfile.NamedTemporaryFile`", "io.BytesIO"]),
     ] {
         let code = format!("import sqlite3, tempfile\nfrom pathlib import Path\n\ndef f():\n    return {line}\n");
         expect_problem(&code, "E0064 s.py:5 ", &words);
@@ -132,6 +138,7 @@ fn files_that_a_step_opens_are_errors() {
         "import os\ndef f():\n    if not os.path.exists('cache'):\n        return 1\n    return open('cache').read()\n",
         "def f():\n    return 1\n\ndef unused():\n    return open('x').read()\n",
         "def f(path=None):\n    return open(path).read()\n",
+        "import tempfile\ndef f():\n    tempfile.mkdtemp()\n    return open('/tmp/x', 'w'), open('/tmp/y').read(), open('s.py').read()\n",
         "import sqlite3\ndef f():\n    sqlite3.connect(':memory:')\n    sqlite3.connect('file:x?mode=memory', uri=True)\n",
     ] {
         assert_eq!(problems(code, &[]), [], "{code}");

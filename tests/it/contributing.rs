@@ -13,6 +13,7 @@ use crate::project::{bue, finish};
 fn the_recipe_for_a_language_names_every_file_that_decides_something_for_each() {
     let files = recipe("## Add a step language", ("LANGUAGE", "go"));
     assert_names_all(&files, &mentioning("Language::Go"));
+    assert_names_all(&files, &mentioning("== Language::"));
     assert_names_all(&files, &mentioning("Engine::Sqlite"));
     assert_names_all(&files, &mentioning("Engine::Python"));
     assert_names_all(&files, &mentioning("Engine::Postgres"));

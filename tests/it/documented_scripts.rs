@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use crate::project::{Project, prepare};
 
 /// Pages whose scripts other tests run (`docs.rs`), or whose scripts are only checked, below.
-const OTHER_PAGES: [&str; 3] = ["python.md", "buelon.md", "errors.md"];
+const OTHER_PAGES: [&str; 2] = ["buelon.md", "errors.md"];
 
 /// The comment above a script that cannot run here.
 const MARK: &str = "<!-- not run: ";

@@ -17,6 +17,7 @@
 //! server_errors  errors that name the server, the line, the file
 //! tokens         the production recipe, and refused requests
 //! tls            the same over TLS, with client certificates
+//! files          files that are packed with steps
 //! live_logs      what steps print, seen while they run
 //! verbs          the verbs that use running services
 //! visibility     lists of jobs, short ids, scopes without a worker, narrow terminals
@@ -54,6 +55,7 @@ mod contributing;
 mod docs;
 mod documented_scripts;
 mod examples;
+mod files;
 mod guest_modules;
 mod live_logs;
 mod mistakes;

@@ -43,7 +43,7 @@ numbers:
     numbers
     `
 def numbers():
-    return [{'n': n, 'name': f'it\'s {n}'} for n in range(5000)]
+    return [{'n': n, 'name': f'it\\'s {n}'} for n in range(5000)]
     `
 even:
     pg

@@ -11,6 +11,9 @@ import sys
 
 from bue import _connection, _sockets
 
+# where the step sees the time zone database
+_TIME_ZONES = "/usr/share/zoneinfo"
+
 
 class PatchFinder:
     """Intercepts imports of the modules in `_PATCHES`."""
@@ -158,7 +161,7 @@ def _patch_sqlite3(module):
 
 def _cannot_open(module, database):
     error = module.OperationalError(
-        f"unable to open database file {os.fsdecode(database)!r}: a step has no files. `:memory:` opens a database in memory, "
+        f"unable to open database file {os.fsdecode(database)!r}: databases of a step are in memory. `:memory:` opens a database in memory, "
         "which ends with the step; to keep rows, return them, or store them with a step in postgres"
     )
     error.sqlite_errorcode, error.sqlite_errorname = module.SQLITE_CANTOPEN, "SQLITE_CANTOPEN"
@@ -250,10 +253,15 @@ class _FakeHost:
         pass
 
 
+def _patch_time_zones(module):
+    module.reset_tzpath([_TIME_ZONES])
+
+
 _PATCHES = {
     "certifi.core": _patch_certifi,
     "httpcore._backends.auto": _patch_httpcore_async,
     "httpcore._backends.sync": _patch_httpcore_sync,
     "sqlite3.dbapi2": _patch_sqlite3,
     "urllib3.connection": _patch_urllib3,
+    "zoneinfo._tzpath": _patch_time_zones,
 }

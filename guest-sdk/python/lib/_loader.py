@@ -50,10 +50,8 @@ class Loader:
         return importlib.util.decode_source(self.source)
 
     def get_data(self, path):
-        try:
-            return bundle.files[path]
-        except KeyError:
-            raise FileNotFoundError(f"{path} is not in the bundle") from None
+        with open(path, "rb") as file:
+            return file.read()
 
 
 class Bundle:

@@ -1,7 +1,6 @@
 """Fills gaps of `os`, `signal` and `time`: names that libraries use, long `os.urandom` reads, correct weekdays."""
 
 import enum
-import errno
 import os
 import re
 import signal
@@ -18,8 +17,9 @@ def _urandom(size, /, urandom=os.urandom):
     return b"".join(urandom(min(_MAX_RANDOM, size - offset)) for offset in range(0, size, _MAX_RANDOM))
 
 
-def _chmod(*args, **kwargs):
-    raise OSError(errno.ENOSYS, "a sandbox has no files whose mode could be changed")
+def _chmod(path, mode, **kwargs):
+    """Modes mean nothing here: a step can change all files in `/tmp`, and no others."""
+    os.utime(path, (os.stat(path).st_mtime,) * 2)
 
 
 class _UtcConverter:

@@ -1,6 +1,7 @@
 """Exceptions as users see them: the frames of their files and of what those called, without bue's own frames."""
 
 import datetime
+import errno
 import os
 import traceback
 
@@ -35,15 +36,14 @@ def _hint(error, inputs):
             f". `{error.name}` is neither a file next to the step nor in the standard library of the sandbox;"
             " neighbouring files are packed with the step, packages are named with `!requires` or in requirements.txt"
         )
-    if type(error).__name__ == "ZoneInfoNotFoundError":
-        return (
-            ". Time zones are in a package: write `!requires tzdata` above the step, and type `bue deps lock FILE` with the"
-            " script's name"
-        )
     if isinstance(error, FileNotFoundError) and _is_name_outside_packages(error.filename):
+        if error.filename.startswith("/"):
+            return ". A step sees the files that are packed with it (`!files`), those of its packages, and `/tmp`, which is its own"
+        return f". Only files that are named are packed with a step: write `!files {error.filename}` above the step, or a pattern"
+    if isinstance(error, OSError) and error.errno == errno.EROFS:
         return (
-            ". A step sees no files but those of its packages: put the data into a Python module beside the step and import it,"
-            " or pass it as the result of another step"
+            ". A step can write to `/tmp`, whose files are gone when it ends; return what is to be kept, or store it with a"
+            " request"
         )
     if isinstance(error, KeyError) and _is_raised_by_environ(error.__traceback__):
         return (
@@ -56,7 +56,7 @@ def _hint(error, inputs):
 
 
 def _is_name_outside_packages(name):
-    return isinstance(name, str) and not name.startswith("/packages")
+    return isinstance(name, str) and not name.startswith(("/packages", "/tmp/"))
 
 
 def _is_raised_by_environ(trace):

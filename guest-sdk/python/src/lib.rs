@@ -5,6 +5,7 @@
 //! exports.rs   bue_init  interpreter.rs  starts Python, imports the common library   lib/_prelude.py
 //!              bue_load  load.rs         imports the user's bundle as a module       lib/_loader.py, lib/_randomness.py
 //!              bue_call  call.rs         decodes the inputs, calls the function, encodes the answer   value/
+//! files/       what was packed with the step, and a private `/tmp`
 //! net.rs       the module `_bue_net`: HTTP and secrets through the host
 //! guest.rs     state shared by the exports; python.rs holds the classes and helper functions it needs of Python
 //! image.rs     prepares the memory to become an image
@@ -20,6 +21,7 @@ mod call;
 mod error;
 mod exports;
 mod failure;
+mod files;
 mod guest;
 mod heap;
 mod image;

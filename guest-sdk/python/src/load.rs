@@ -42,6 +42,10 @@ fn import(guest: &Guest, bundle: &Bundle, vm: &VirtualMachine) -> Result<(), Fai
 fn try_import(guest: &Guest, bundle: &Bundle, vm: &VirtualMachine) -> PyResult<LoadedModule> {
     let files = vm.ctx.new_dict();
     for file in &bundle.files {
+        crate::files::pack(&file.path, &file.content);
+        if !file.path.ends_with(".py") && file.path != bundle.entry {
+            continue;
+        }
         files.set_item(file.path.as_str(), vm.ctx.new_bytes(file.content.to_vec()).into(), vm)?;
     }
     let has_packages = !bundle.packages.is_empty();

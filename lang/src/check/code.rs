@@ -39,6 +39,8 @@ pub enum CodeProblemKind {
     File,
     /// A call that starts a process.
     Process,
+    /// Files to pack that are not there.
+    Packed,
 }
 
 impl CodeProblemKind {
@@ -48,6 +50,7 @@ impl CodeProblemKind {
             Self::Import => codes::UNUSABLE_IMPORT,
             Self::File => codes::NO_FILES,
             Self::Process => codes::NO_PROCESSES,
+            Self::Packed => codes::FILE_NOT_FOUND,
         }
     }
 }

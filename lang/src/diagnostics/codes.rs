@@ -67,6 +67,8 @@ codes! {
     INVALID_PARAM = "E0046", "invalid parameter";
     PARAM_TWICE = "E0047", "parameter declared twice";
     UNUSABLE_DEFAULT = "E0048", "unusable value in a declaration";
+    // the rest of the settings
+    INVALID_FILES = "E0049", "invalid path of files";
     // files and functions
     FILE_NOT_FOUND = "E0050", "file not found";
     FUNCTION_NOT_FOUND = "E0051", "function not found";

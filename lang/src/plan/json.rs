@@ -89,6 +89,9 @@ fn insert_settings(object: &mut Map<String, Value>, settings: &Settings) {
     if !settings.requires.is_empty() {
         object.insert("requires".into(), settings.requires.clone().into());
     }
+    if !settings.files.is_empty() {
+        object.insert("files".into(), settings.files.clone().into());
+    }
 }
 
 #[expect(clippy::cast_precision_loss, reason = "settings are shorter than 2^53 ms")]

@@ -112,6 +112,7 @@ fn settings_text(settings: &Settings) -> String {
     let allowed: Vec<_> = settings.allow.iter().map(capability_text).collect();
     add(!allowed.is_empty(), format!("!allow {}", allowed.join(", ")));
     add(!settings.requires.is_empty(), format!("!requires {}", settings.requires.join(", ")));
+    add(!settings.files.is_empty(), format!("!files {}", settings.files.join(", ")));
     words
 }
 

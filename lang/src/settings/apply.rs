@@ -4,10 +4,10 @@ use bue_model::plan::{Capability, Settings};
 
 use super::value::SettingValue;
 
-/// Most permissions, and most requirements, of one step, inherited ones included.
+/// Most permissions, requirements and patterns of files of one step, inherited ones included.
 pub(crate) const MAX_LIST: usize = 128;
 
-/// Applies a setting. Permissions and requirements add up; any other value replaces the one before.
+/// Applies a setting. Lists add up; any other value replaces the one before.
 pub(crate) fn apply(settings: &mut Settings, value: &SettingValue) {
     match value {
         SettingValue::Scope(scope) => settings.scope.clone_from(scope),
@@ -23,6 +23,7 @@ pub(crate) fn apply(settings: &mut Settings, value: &SettingValue) {
         SettingValue::Tag => {}
         SettingValue::Allow(list) => add(&mut settings.allow, list),
         SettingValue::Requires(list) => add(&mut settings.requires, list),
+        SettingValue::Files(list) => add(&mut settings.files, list),
     }
 }
 
@@ -31,6 +32,7 @@ pub(crate) fn overflows(settings: &Settings, value: &SettingValue) -> bool {
     match value {
         SettingValue::Allow(list) => settings.allow.len() + list.len() > MAX_LIST,
         SettingValue::Requires(list) => settings.requires.len() + list.len() > MAX_LIST,
+        SettingValue::Files(list) => settings.files.len() + list.len() > MAX_LIST,
         _ => false,
     }
 }
@@ -42,8 +44,8 @@ pub(crate) fn bytes(settings: &Settings) -> usize {
             name.len() + size_of::<Capability>()
         }
     });
-    let required = settings.requires.iter().map(|requirement| requirement.len() + size_of::<String>());
-    size_of::<Settings>() + settings.scope.len() + allowed.sum::<usize>() + required.sum::<usize>()
+    let texts = settings.requires.iter().chain(&settings.files).map(|text| text.len() + size_of::<String>());
+    size_of::<Settings>() + settings.scope.len() + allowed.sum::<usize>() + texts.sum::<usize>()
 }
 
 fn add<T: Clone + PartialEq>(list: &mut Vec<T>, more: &[T]) {

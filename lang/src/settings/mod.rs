@@ -7,6 +7,7 @@ pub(crate) mod apply;
 mod arithmetic;
 mod duration;
 pub(crate) mod error;
+mod files;
 mod list;
 pub(crate) mod names;
 pub(crate) mod parse;

@@ -2,7 +2,7 @@
 
 /// Names that may follow `!`.
 pub(crate) const NAMES: &[&str] =
-    &["scope", "priority", "timeout", "retries", "every", "for", "rate", "allow", "requires"];
+    &["scope", "priority", "timeout", "retries", "every", "for", "rate", "allow", "requires", "files"];
 
 /// What other systems call these settings.
 const FOREIGN_ALIASES: &[(&[&str], &str)] = &[
@@ -14,6 +14,7 @@ const FOREIGN_ALIASES: &[(&[&str], &str)] = &[
     (&["weight", "prio", "priority_weight"], "priority"),
     (&["require", "requirements", "packages", "pip", "deps"], "requires"),
     (&["permissions", "permit", "secret", "net"], "allow"),
+    (&["file", "data", "include", "package_data"], "files"),
 ];
 
 /// Settings of Buelon 1.0.79 that limit how often a job is tried, and what bue has for them.

@@ -3,7 +3,7 @@
 use super::error::SettingError;
 use super::names::NAMES;
 use super::value::SettingValue;
-use super::{allow, rate, requires, time};
+use super::{allow, files, rate, requires, time};
 use crate::diagnostics::codes;
 use crate::source::Span;
 use crate::text::{is_word_continue, unquoted};
@@ -32,6 +32,7 @@ fn parse_value(name: &str, text: &str) -> Result<SettingValue, SettingError> {
         "rate" => rate::parse(text).map(SettingValue::Rate),
         "allow" => allow::parse(text).map(SettingValue::Allow),
         "requires" => requires::parse(text).map(SettingValue::Requires),
+        "files" => files::parse(text).map(SettingValue::Files),
         _ => rate::velocity(text),
     }
 }

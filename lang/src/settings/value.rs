@@ -23,4 +23,5 @@ pub(crate) enum SettingValue {
     Tag,
     Allow(Vec<Capability>),
     Requires(Vec<String>),
+    Files(Vec<String>),
 }

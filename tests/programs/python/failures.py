@@ -43,16 +43,9 @@ def a_missing_variable_says_what_to_use():
     return os.environ["API_TOKEN"]
 
 
-# fails: raised: FileNotFoundError: [Errno 44] No such file or directory (os error 44): 'data.csv'. A step sees no files but…
+# fails: raised: FileNotFoundError: [Errno 44] No such file or directory (os error 44): 'data.csv'. Only files that are named are packed with a step: write `!files data.csv`…
 def a_missing_file_says_what_to_do():
     return open("data.csv").read()
-
-
-# fails: raised: zoneinfo._common.ZoneInfoNotFoundError: 'No time zone found with key Europe/Berlin'. Time zones are in a package: write `!requires tzdata`…
-def a_missing_time_zone_says_what_to_require():
-    import zoneinfo
-
-    return zoneinfo.ZoneInfo("Europe/Berlin").key
 
 
 # fails: raised: KeyError: 'k'

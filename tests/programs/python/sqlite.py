@@ -143,7 +143,7 @@ def several_connections_and_many_rows_work():
     return [list(shared[1].execute("SELECT a FROM t").fetchone()), db.execute("SELECT count(*) FROM t").fetchone()[0]]
 
 
-# fails: raised: sqlite3.OperationalError: unable to open database file 'sales.db': a step has no files. `:memory:` opens a database…
+# fails: raised: sqlite3.OperationalError: unable to open database file 'sales.db': databases of a step are in memory. `:memory:` opens a database…
 def files_are_refused_with_what_to_use():
     sqlite3.connect("sales.db")
 

@@ -6,7 +6,7 @@ use rustpython_vm::builtins::{
     PyStr, PyTuple,
 };
 use rustpython_vm::protocol::{PyIter, PyIterReturn};
-use rustpython_vm::{AsObject, PyObject, PyObjectRef, PyResult, VirtualMachine};
+use rustpython_vm::{PyObject, PyObjectRef, PyResult, VirtualMachine};
 
 use super::step_result::is_answer;
 use crate::error::CallError;

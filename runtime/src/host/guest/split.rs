@@ -2,17 +2,30 @@
 //!
 //! Instantiating the remaining module does not touch memory. Its mutable globals are exported, because their values are part
 //! of an image.
+//!
+//! A guest can implement functions of WASI itself: if it exports `bue_wasi_path_open`, its calls of WASI's `path_open` go there. What
+//! it imports from `bue_host_wasi` is WASI's function of that name.
 
 use core::convert::Infallible;
+use std::collections::HashMap;
 
 use wasm_encoder::reencode::{Error as ReencodeError, Reencode, utils};
-use wasm_encoder::{DataSection, ExportKind, ExportSection, Module};
-use wasmparser::{DataKind, DataSectionReader, ExportSectionReader, GlobalSectionReader, Operator, Parser, Payload};
+use wasm_encoder::{DataSection, ExportKind, ExportSection, ImportSection, Module};
+use wasmparser::{
+    DataKind, DataSectionReader, ExportSectionReader, ExternalKind, GlobalSectionReader, Import, ImportSectionReader,
+    Operator, Parser, Payload,
+};
 
 use crate::error::RuntimeError;
 
 /// The prefix of the names of exported globals; their index follows.
 pub(crate) const GLOBAL_PREFIX: &str = "__bue_global_";
+
+const WASI: &str = "wasi_snapshot_preview1";
+/// The module from which a guest imports functions of WASI that it implements for the rest of itself.
+const HOST_WASI: &str = "bue_host_wasi";
+/// The prefix of the names of the guest's own functions of WASI.
+const OWN_WASI_PREFIX: &str = "bue_wasi_";
 
 /// A guest module without its data, and the data.
 pub(crate) struct SplitGuest {
@@ -29,7 +42,8 @@ pub(crate) struct SplitGuest {
 /// passive data segments, imported globals, a start function.
 pub(crate) fn split(wasm: &[u8]) -> Result<SplitGuest, RuntimeError> {
     let state = find_state(wasm).map_err(|error| RuntimeError::Guest(format!("read its module: {error}")))??;
-    let mut stripper = DataStripper { globals: state.globals };
+    let redirects = state.redirects();
+    let mut stripper = DataStripper { globals: state.globals, redirects };
     let mut module = Module::new();
     stripper
         .parse_core_module(&mut module, Parser::new(0), wasm)
@@ -43,6 +57,19 @@ struct ModuleState {
     data: Vec<(u32, Vec<u8>)>,
     globals: Vec<u32>,
     memories: u32,
+    /// The functions of WASI that it imports, by their indices.
+    wasi: HashMap<u32, String>,
+    /// The functions that it exports.
+    functions: HashMap<String, u32>,
+}
+
+impl ModuleState {
+    /// Returns which of its own functions it calls instead of imported ones.
+    fn redirects(&self) -> HashMap<u32, u32> {
+        let own =
+            |(index, name): (&u32, &String)| Some((*index, *self.functions.get(&format!("{OWN_WASI_PREFIX}{name}"))?));
+        self.wasi.iter().filter_map(own).collect()
+    }
 }
 
 /// An outer error is malformed WebAssembly, an inner one a module that is refused.
@@ -60,9 +87,21 @@ fn find_state(wasm: &[u8]) -> Parsed<ModuleState> {
             },
             Payload::StartSection { .. } => return Ok(refuse("it has a start function")),
             Payload::ImportSection(section) => {
-                for import in section.into_imports() {
-                    if !matches!(import?.ty, wasmparser::TypeRef::Func(_)) {
+                for (index, import) in (0_u32..).zip(section.into_imports()) {
+                    let import = import?;
+                    if !matches!(import.ty, wasmparser::TypeRef::Func(_)) {
                         return Ok(refuse("it imports something that is not a function"));
+                    }
+                    if import.module == WASI {
+                        state.wasi.insert(index, import.name.to_owned());
+                    }
+                }
+            }
+            Payload::ExportSection(section) => {
+                for export in section {
+                    let export = export?;
+                    if export.kind == ExternalKind::Func {
+                        state.functions.insert(export.name.to_owned(), export.index);
                     }
                 }
             }
@@ -101,9 +140,11 @@ fn data_segments(section: DataSectionReader<'_>) -> Parsed<Vec<(u32, Vec<u8>)>> 
     Ok(Ok(segments))
 }
 
-/// Copies a module without its data, and exports its mutable globals.
+/// Copies a module without its data, exports its mutable globals, and redirects its calls of WASI.
 struct DataStripper {
     globals: Vec<u32>,
+    /// Functions that are called instead of others.
+    redirects: HashMap<u32, u32>,
 }
 
 impl Reencode for DataStripper {
@@ -114,6 +155,23 @@ impl Reencode for DataStripper {
         _data: &mut DataSection,
         _section: DataSectionReader<'_>,
     ) -> Result<(), ReencodeError<Infallible>> {
+        Ok(())
+    }
+
+    fn function_index(&mut self, function: u32) -> Result<u32, ReencodeError<Infallible>> {
+        Ok(self.redirects.get(&function).copied().unwrap_or(function))
+    }
+
+    fn parse_import_section(
+        &mut self,
+        imports: &mut ImportSection,
+        section: ImportSectionReader<'_>,
+    ) -> Result<(), ReencodeError<Infallible>> {
+        for import in section.into_imports() {
+            let import = import?;
+            let module = if import.module == HOST_WASI { WASI } else { import.module };
+            utils::parse_import(self, imports, Import { module, ..import })?;
+        }
         Ok(())
     }
 
@@ -170,6 +228,28 @@ mod tests {
             .map(|export| export.expect("an export").name.to_owned())
             .collect();
         assert_eq!(text, ["memory", "sp", "__bue_global_0"]);
+    }
+
+    #[test]
+    fn calls_of_wasi_go_to_the_guests_own_functions() {
+        let parts = split_text(
+            r#"(module (import "wasi_snapshot_preview1" "fd_read" (func $read (result i32)))
+                 (import "wasi_snapshot_preview1" "fd_sync" (func $sync (result i32)))
+                 (import "bue_host_wasi" "fd_read" (func $host_read (result i32)))
+                 (memory (export "memory") 1)
+                 (func (export "bue_wasi_fd_read") (result i32) (i32.add (call $host_read) (i32.const 40)))
+                 (func (export "f") (result i32) (i32.mul (call $read) (call $sync))))"#,
+        )
+        .expect("split");
+        let engine = wasmtime::Engine::default();
+        let module = wasmtime::Module::new(&engine, &parts.code).expect("a module");
+        let mut linker = wasmtime::Linker::new(&engine);
+        linker.func_wrap(WASI, "fd_read", || 2).expect("linked");
+        linker.func_wrap(WASI, "fd_sync", || 10).expect("linked");
+        let mut store = wasmtime::Store::new(&engine, ());
+        let instance = linker.instantiate(&mut store, &module).expect("an instance");
+        let call = instance.get_typed_func::<(), i32>(&mut store, "f").expect("a function");
+        assert_eq!(call.call(&mut store, ()).expect("a number"), 420);
     }
 
     #[test]

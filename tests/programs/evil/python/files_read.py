@@ -1,9 +1,12 @@
-# Reads files with every function that Python has; returns what it read.
+# Reads files with every function that Python has; returns what it read that is not its own.
 # gives: []
 import glob
 import io
 import os
 import pathlib
+
+# its own code, its private `/tmp`, the time zone database, the root itself
+OWN = {"files_read.py", "tmp", "usr", ""}
 
 
 def evil(canary):
@@ -14,10 +17,11 @@ def evil(canary):
         lambda: io.open_code(canary).read(),
         lambda: os.read(os.open(canary, os.O_RDONLY), 100),
         lambda: pathlib.Path(canary).read_text(),
-        lambda: os.listdir("/") or None,
-        lambda: [entry.name for entry in os.scandir(".")] or None,
-        lambda: glob.glob("/*") or None,
-        lambda: list(os.walk("/")) or None,
+        lambda: set(os.listdir("/")) - OWN or None,
+        lambda: {entry.name for entry in os.scandir(".")} - OWN or None,
+        lambda: {name.strip("/") for name in glob.glob("/*")} - OWN or None,
+        lambda: {folder.split("/")[1] for folder, _, _ in os.walk("/")} - OWN or None,
+        lambda: os.listdir("/tmp") or None,
         lambda: os.stat(canary).st_size,
         lambda: os.readlink("/proc/self/exe"),
         lambda: os.access(canary, os.R_OK) or None,

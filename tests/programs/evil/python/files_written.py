@@ -1,5 +1,6 @@
-# Creates files and folders with every function that Python has; returns those that worked.
-# gives: []
+# Creates files and folders with every function that Python has; returns those that worked: in
+# its own `/tmp`, which is memory. The file of the machine has a name in `/tmp` too, and is not touched.
+# gives: ["open","append","os","rename","temporary","folder"]
 import os
 import pathlib
 import shutil
