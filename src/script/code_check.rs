@@ -14,7 +14,7 @@ use bue_model::plan::Source;
 use crate::deps::guest_modules::{LibraryModule, has_buelon_module, library_module};
 use crate::deps::locked::StepModules;
 use crate::deps::missing_module::{MissingModule, missing_in_buelon, missing_in_library, missing_module};
-use crate::script::forbidden_calls::{StepFiles, forbidden_call};
+use crate::script::forbidden_calls::{FilePlace, forbidden_call};
 use crate::script::neighbours::{Neighbours, folder};
 use crate::script::packed_files::{PackedFilesError, packed_files};
 use crate::script::read::read_source;
@@ -37,7 +37,7 @@ pub(crate) fn code_problems(step: &Step, script: &Path, packages: &StepModules) 
             problems.extend(imports.filter_map(|import| walk.import_problem(import, path, packages)));
             let calls = scope.calls.iter().filter(|call| call.is_certain);
             problems.extend(calls.filter_map(|call| {
-                let (kind, MissingModule { message, hint }) = forbidden_call(call, &walk)?;
+                let (kind, MissingModule { message, hint }) = forbidden_call(call, |path| walk.place(path))?;
                 Some(walk.problem(kind, path, (call.range.start, call.range.end), message, hint))
             }));
         }
@@ -63,16 +63,6 @@ struct Walk<'a> {
     /// The files of `!files`, by their paths from the script's folder.
     packed: BTreeSet<String>,
     packed_problem: Option<PackedFilesError>,
-}
-
-impl StepFiles for Walk<'_> {
-    fn is_packed(&self, path: &str) -> bool {
-        self.packed.contains(path) || self.files.contains_key(path)
-    }
-
-    fn exists(&self, path: &str) -> bool {
-        folder(self.script).join(path).is_file()
-    }
 }
 
 impl<'a> Walk<'a> {
@@ -150,6 +140,17 @@ impl<'a> Walk<'a> {
             if before == (self.files.len(), self.names.len()) {
                 return;
             }
+        }
+    }
+
+    /// Looks for a file by its path from the script's folder.
+    fn place(&self, path: &str) -> FilePlace {
+        if self.packed.contains(path) || self.files.contains_key(path) {
+            FilePlace::Packed
+        } else if folder(self.script).join(path).is_file() {
+            FilePlace::BesideScript
+        } else {
+            FilePlace::Nowhere
         }
     }
 

@@ -50,23 +50,29 @@ const WORKERS: [&str; 8] = [
 /// Names of databases in memory. Some URIs are such names too.
 const IN_MEMORY: [&str; 2] = [":memory:", ""];
 
-/// The folders of a step: for the files that it writes, and with those of its packages.
-const FOLDERS: [&str; 2] = ["/tmp", "/packages"];
+/// The folders of a step: for the files that it writes, with those of its packages, and with the time zone database.
+const FOLDERS: [&str; 3] = ["/tmp", "/packages", "/usr/share/zoneinfo"];
 
-/// The files that a step sees beside those.
-pub(crate) trait StepFiles {
-    /// Returns whether a file is packed with the step, by its path from the script's folder.
-    fn is_packed(&self, path: &str) -> bool;
-    /// Returns whether such a file is in the script's folder.
-    fn exists(&self, path: &str) -> bool;
+/// Where a file is that a step opens by a path from the script's folder.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum FilePlace {
+    /// It is packed with the step.
+    Packed,
+    /// It is beside the script, and not packed.
+    BesideScript,
+    /// There is none.
+    Nowhere,
 }
 
-/// Describes a call that cannot work in the step.
-pub(crate) fn forbidden_call(call: &Call, files: &dyn StepFiles) -> Option<(CodeProblemKind, MissingModule)> {
+/// Describes a call that cannot work in the step. `find` looks for a file.
+pub(crate) fn forbidden_call(
+    call: &Call,
+    find: impl Fn(&str) -> FilePlace,
+) -> Option<(CodeProblemKind, MissingModule)> {
     let function = call.function.as_str();
     let describe = |message: String, hint: &str| MissingModule { message, hint: hint.to_owned() };
     if OPENING.contains(&function) {
-        let problem = file_problem(call, call.argument.as_deref()?, files)?;
+        let problem = file_problem(call, call.argument.as_deref()?, find)?;
         return Some((CodeProblemKind::File, problem));
     }
     if function == "sqlite3.connect" {
@@ -92,7 +98,7 @@ fn is_in_memory(database: &str) -> bool {
 }
 
 /// Describes why a step cannot open a file.
-fn file_problem(call: &Call, path: &str, files: &dyn StepFiles) -> Option<MissingModule> {
+fn file_problem(call: &Call, path: &str, find: impl Fn(&str) -> FilePlace) -> Option<MissingModule> {
     if FOLDERS
         .iter()
         .any(|folder| path.strip_prefix(folder).is_some_and(|rest| rest.is_empty() || rest.starts_with('/')))
@@ -106,20 +112,32 @@ fn file_problem(call: &Call, path: &str, files: &dyn StepFiles) -> Option<Missin
             "return what is to be kept: it becomes the result of the step; files in `/tmp` are gone when the step ends";
         return Some(MissingModule { message, hint: hint.to_owned() });
     }
-    let name = path.strip_prefix("./").unwrap_or(path);
     if path.starts_with('/') {
         let message =
             format!("a step cannot open the file `{path}`: it sees the files that are packed with it, and `/tmp`");
         let hint = "copy the file to beside the script, and write `!files` with its name above the step".to_owned();
         return Some(MissingModule { message, hint });
     }
-    if files.is_packed(name) {
-        return None;
-    }
-    let message = format!("the file `{path}` is not packed with the step");
-    let hint = match files.exists(name) {
-        true => format!("write `!files {name}` above the step"),
-        false => format!("there is no such file beside the script; write `!files {name}` above the step when there is"),
+    let name = without_dots(path);
+    let hint = match find(&name) {
+        FilePlace::Packed => return None,
+        FilePlace::BesideScript => format!("write `!files {name}` above the step"),
+        FilePlace::Nowhere => {
+            format!("there is no such file beside the script; write `!files {name}` above the step when there is")
+        }
     };
-    Some(MissingModule { message, hint })
+    Some(MissingModule { message: format!("the file `{path}` is not packed with the step"), hint })
+}
+
+/// Returns a relative path without `.` and `..`. The folder above the step's working directory is that directory.
+fn without_dots(path: &str) -> String {
+    let mut names = Vec::new();
+    for name in path.split('/') {
+        match name {
+            "" | "." => {}
+            ".." => drop(names.pop()),
+            name => names.push(name),
+        }
+    }
+    names.join("/")
 }

@@ -138,7 +138,7 @@ fn files_that_a_step_opens_are_errors() {
         "import os\ndef f():\n    if not os.path.exists('cache'):\n        return 1\n    return open('cache').read()\n",
         "def f():\n    return 1\n\ndef unused():\n    return open('x').read()\n",
         "def f(path=None):\n    return open(path).read()\n",
-        "import tempfile\ndef f():\n    tempfile.mkdtemp()\n    return open('/tmp/x', 'w'), open('/tmp/y').read(), open('s.py').read()\n",
+        "import tempfile\ndef f():\n    tempfile.mkdtemp()\n    return open('/tmp/x', 'w'), open('/tmp/y').read(), open('./x/../s.py').read(), open('/usr/share/zoneinfo/UTC', 'rb')\n",
         "import sqlite3\ndef f():\n    sqlite3.connect(':memory:')\n    sqlite3.connect('file:x?mode=memory', uri=True)\n",
     ] {
         assert_eq!(problems(code, &[]), [], "{code}");

@@ -38,21 +38,21 @@ impl JobBucket {
 
     /// Fetches a blob.
     pub(crate) async fn get(&self, blob: &BlobRef) -> Result<Bytes, ClientError> {
-        let mut backoff = Backoff::default();
-        loop {
-            let answer = self.client.get(blob).await;
-            if !self.is_to_be_repeated(&answer) {
-                return answer;
-            }
-            backoff.wait().await;
-        }
+        self.repeat(|| self.client.get(blob)).await
     }
 
     /// Stores a value of a run under its hash.
     pub(crate) async fn put(&self, run: RunId, value: Bytes) -> Result<BlobRef, ClientError> {
+        self.repeat(|| self.client.put(run, value.clone())).await
+    }
+
+    async fn repeat<T, F: Future<Output = Result<T, ClientError>>>(
+        &self,
+        request: impl Fn() -> F,
+    ) -> Result<T, ClientError> {
         let mut backoff = Backoff::default();
         loop {
-            let answer = self.client.put(run, value.clone()).await;
+            let answer = request().await;
             if !self.is_to_be_repeated(&answer) {
                 return answer;
             }

@@ -22,7 +22,7 @@ use crate::http::request_metrics::RequestContext;
 const MAX_LEASE_REQUEST: usize = 64 * 1024;
 /// Bytes of a heartbeat: some thirty per job.
 const MAX_HEARTBEAT: usize = 4 * 1024 * 1024;
-/// Bytes of reports beyond which they are decoded one request after the other.
+/// Bytes of reports beyond which their requests take turns.
 const LARGE_REPORTS: usize = 1024 * 1024;
 /// Bytes of lines that a worker sends at once.
 const MAX_LOG_BATCH: usize = 8 * 1024 * 1024;
@@ -75,14 +75,11 @@ pub(super) async fn heartbeat(
     postcard(&answer)
 }
 
-/// Decodes reports. Small ones at once; of large ones, which take many times their bytes in memory, one after the other, in a thread of
-/// its own.
-async fn decode_large(hub: &Hub, headers: &HeaderMap, body: Bytes) -> Result<ReportBatch, ErrorReply> {
+/// Decodes reports; large ones in a thread of their own.
+async fn decode_reports(headers: &HeaderMap, body: Bytes) -> Result<ReportBatch, ErrorReply> {
     if body.len() <= LARGE_REPORTS {
         return decode_postcard(headers, &body);
     }
-    // never closed
-    let _turn = hub.large_reports.acquire().await.ok();
     let headers = headers.clone();
     let decoded = tokio::task::spawn_blocking(move || decode_postcard(&headers, &body)).await;
     decoded.map_err(|error| HubError::damaged(format!("reports were not decoded: {error}")))?
@@ -96,7 +93,11 @@ pub(super) async fn report_outcomes(
     context: &RequestContext<'_>,
 ) -> Result<Response<Body>, ErrorReply> {
     let body = read_body(body, MAX_MESSAGE).await?;
-    let mut batch: ReportBatch = decode_large(hub, &head.headers, body).await?;
+    // Decoded reports take many times their bytes in memory. Of large ones there is one request at a time, until it is stored.
+    let is_large = body.len() > LARGE_REPORTS;
+    // never closed
+    let _turn = if is_large { hub.large_reports.acquire().await.ok() } else { None };
+    let mut batch = decode_reports(&head.headers, body).await?;
     let outcomes = outcome_labels(&batch);
     let is_genuine = open_reports(hub.sealer().await?, context.principal.as_ref(), &mut batch);
     hub.log_forged(&batch.worker, is_genuine.iter().filter(|is_genuine| !**is_genuine).count());

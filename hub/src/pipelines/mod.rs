@@ -9,7 +9,7 @@ use blake3::Hash;
 use bue_model::param::{Argument, ParamView, RunTime, bind, substitute, write_json};
 use bue_model::pipeline::{PipelineRun, PipelineVersion, PipelineView, Publication};
 use bue_model::wire::Submission;
-use bue_model::{BlobRef, Node, Plan, RunId, Value, cbor};
+use bue_model::{BlobRef, Input, Node, Plan, RunId, Value, cbor};
 
 use crate::error::HubError;
 use crate::jobs::columns::{from_postcard, small, to_postcard};
@@ -40,8 +40,6 @@ pub(crate) struct RunnableVersion {
     pub(crate) code: Vec<BlobRef>,
     /// Bytes of plan and code.
     pub(crate) bytes: usize,
-    /// Nodes of the plan, bodies of loops included.
-    pub(crate) nodes: usize,
 }
 
 /// Jobs that one request of invocations may create, if it starts several runs.
@@ -62,17 +60,33 @@ impl BatchSize {
     ///
     /// # Errors
     /// [`HubError::BadRequest`] if the request becomes too large.
-    pub(crate) fn add(&mut self, version: &RunnableVersion, invocation: &Invocation) -> Result<(), HubError> {
-        let values: usize = invocation.params.values().map(|value| cbor::encode(value).len()).sum();
+    pub(crate) fn add(&mut self, version: &RunnableVersion, submission: &Submission) -> Result<(), HubError> {
         self.runs += 1;
-        self.nodes = self.nodes.saturating_add(version.nodes);
-        self.bytes = self.bytes.saturating_add(version.bytes).saturating_add(values);
+        self.bytes = self.bytes.saturating_add(version.bytes);
+        self.add_nodes(&submission.plan.nodes);
         match self.runs > 1 && (self.nodes > MAX_BATCH_NODES || self.bytes > MAX_BATCH_BYTES) {
             true => Err(HubError::BadRequest(format!(
                 "the runs have more than {MAX_BATCH_NODES} jobs, or {} MiB of plans, at their start; start fewer in one request",
                 MAX_BATCH_BYTES / 1024 / 1024
             ))),
             false => Ok(()),
+        }
+    }
+
+    /// Adds nodes, and the values that are in the places of parameters. A plan nests its loops at most 32 levels deep.
+    fn add_nodes(&mut self, nodes: &[Node]) {
+        self.nodes = self.nodes.saturating_add(nodes.len());
+        for node in nodes {
+            match node {
+                Node::Job(job) => {
+                    let literals = job.inputs.iter().map(|input| match input {
+                        Input::Literal(value) => value.len(),
+                        _ => 0,
+                    });
+                    self.bytes = self.bytes.saturating_add(literals.sum());
+                }
+                Node::ForEach(for_each) => self.add_nodes(&for_each.body),
+            }
         }
     }
 }
@@ -84,8 +98,7 @@ impl RunnableVersion {
     /// [`HubError::Damaged`]
     pub(crate) fn from_stored(version: i64, script: String, body: &[u8]) -> Result<Self, HubError> {
         let (plan, code): (Plan, Vec<BlobRef>) = from_postcard(body)?;
-        let nodes = plan.nodes.iter().map(node_count).sum();
-        Ok(Self { version: small(version), script, plan, code, bytes: body.len(), nodes })
+        Ok(Self { version: small(version), script, plan, code, bytes: body.len() })
     }
 
     /// Returns what an invocation of this version submits.
@@ -123,14 +136,6 @@ impl Invocation {
     pub(crate) fn params_json(&self) -> String {
         let entries = self.params.iter().map(|(name, value)| (Value::Text(name.clone()), value.clone()));
         write_json(&Value::Map(entries.collect()))
-    }
-}
-
-/// A plan nests its loops at most 32 levels deep.
-fn node_count(node: &Node) -> usize {
-    match node {
-        Node::Job(_) => 1,
-        Node::ForEach(for_each) => 1 + for_each.body.iter().map(node_count).sum::<usize>(),
     }
 }
 

@@ -3,6 +3,7 @@
 use bue_model::pipeline::{
     Invoked, PipelineRun, PipelineSummary, PipelineVersion, PipelineView, Publication, Published,
 };
+use bue_model::wire::Submission;
 use bue_model::{RunId, Timestamp};
 use deadpool_postgres::Transaction;
 use uuid::Uuid;
@@ -124,8 +125,9 @@ impl PostgresState {
                 Some((name, version)) if name == invocation.pipeline => version,
                 _ => keep_runnable(&tx, &invocation.pipeline).await?,
             };
-            size.add(&version, invocation)?;
-            all.merge(self.start(&tx, now, invocation, &version, position).await?);
+            let submission = version.submission(invocation, position)?;
+            size.add(&version, &submission)?;
+            all.merge(self.start(&tx, now, (invocation, version.version), &submission).await?);
             current = Some((&invocation.pipeline, version));
         }
         let invoked = invoked(&tx, invocations).await?;
@@ -138,20 +140,17 @@ impl PostgresState {
         &self,
         tx: &Transaction<'_>,
         now: i64,
-        invocation: &Invocation,
-        version: &RunnableVersion,
-        position: usize,
+        (invocation, version): (&Invocation, u32),
+        submission: &Submission,
     ) -> Result<PendingNotifications, HubError> {
-        let submission = version.submission(invocation, position)?;
-        let Some((key, pending_notifications)) = self.submit_in(tx, now, &submission).await? else {
+        let Some((key, pending_notifications)) = self.submit_in(tx, now, submission).await? else {
             // another hub was faster
             expect_same(tx, invocation).await?;
             return Ok(PendingNotifications::default());
         };
         let sql = "INSERT INTO invocation (run, pipeline, version, params, priority) VALUES ($1, $2, $3, $4, $5)";
         let Invocation { pipeline, priority, .. } = invocation;
-        let number = i64::from(version.version);
-        execute(tx, sql, &[&key, pipeline, &number, &invocation.params_json(), priority]).await?;
+        execute(tx, sql, &[&key, pipeline, &i64::from(version), &invocation.params_json(), priority]).await?;
         Ok(pending_notifications)
     }
 }

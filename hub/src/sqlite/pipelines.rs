@@ -3,6 +3,7 @@
 use bue_model::pipeline::{
     Invoked, PipelineRun, PipelineSummary, PipelineVersion, PipelineView, Publication, Published,
 };
+use bue_model::wire::Submission;
 use bue_model::{RunId, Timestamp};
 use rusqlite::{OptionalExtension, params};
 
@@ -168,8 +169,9 @@ impl WriteTx<'_> {
                             .runnable(&invocation.pipeline)?
                             .ok_or_else(|| HubError::PipelineNotFound(invocation.pipeline.clone()))?,
                     };
-                    size.add(&version, invocation)?;
-                    let key = self.start(invocation, &version, position)?;
+                    let submission = version.submission(invocation, position)?;
+                    size.add(&version, &submission)?;
+                    let key = self.start(invocation, version.version, submission)?;
                     current = Some((&invocation.pipeline, version));
                     key
                 }
@@ -179,14 +181,14 @@ impl WriteTx<'_> {
         Ok(invoked)
     }
 
-    fn start(&mut self, invocation: &Invocation, version: &RunnableVersion, position: usize) -> Result<i64, HubError> {
-        self.submit(version.submission(invocation, position)?)?;
+    fn start(&mut self, invocation: &Invocation, version: u32, submission: Submission) -> Result<i64, HubError> {
+        self.submit(submission)?;
         let key = self.expect_run(invocation.run)?;
         let mut insert = self.db.prepare_cached(
             "INSERT INTO invocation (run, pipeline, version, params, priority) VALUES (?1, ?2, ?3, ?4, ?5)",
         )?;
         let Invocation { pipeline, priority, .. } = invocation;
-        insert.execute(params![key, pipeline, version.version, invocation.params_json(), priority])?;
+        insert.execute(params![key, pipeline, version, invocation.params_json(), priority])?;
         Ok(key)
     }
 

@@ -263,6 +263,10 @@ pub(crate) async fn a_batch_that_starts_too_much_is_refused(world: World) {
     let refused = invoke(&world, batch(50, "mon")).await;
     assert!(matches!(&refused, Err(HubError::BadRequest(problem)) if problem.contains("start fewer")), "{refused:?}");
     assert_eq!(world.store.runs(100).await.expect("runs").len(), 0);
+    // each of these has 15 MB of values
+    let refused = invoke(&world, batch(5, &"x".repeat(500))).await;
+    assert!(matches!(&refused, Err(HubError::BadRequest(problem)) if problem.contains("64 MiB")), "{refused:?}");
+    assert_eq!(world.store.runs(100).await.expect("runs").len(), 0);
     // 30,000 copies of a value are more than a plan may have
     let refused = invoke(&world, batch(1, &"x".repeat(1_000))).await;
     let Err(HubError::UnfitParams { errors, .. }) = &refused else { panic!("{refused:?}") };
