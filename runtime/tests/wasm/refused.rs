@@ -9,6 +9,7 @@ use bue_model::{FailureKind, Value};
 use bue_runtime::{Hosts, WasmKind, check_wasm};
 use futures_util::FutureExt;
 use futures_util::future::join_all;
+use tokio::sync::Semaphore;
 
 use super::{bundle, call, compiled, guests};
 use crate::common::{cache, value};
@@ -25,11 +26,14 @@ pub(super) const TESTS: &[Test] = &[
 fn runs_take_turns_with_the_compiler(runtime: &Runtime) {
     runtime.with_hosts(1, async |hosts| {
         let loaded = RefCell::new(Vec::new());
+        // nothing is loaded before every job has taken its place
+        let gate = Semaphore::new(0);
         let compile = |run, number: usize| {
             let (bundle, key) = bundle(&module(&format!("{COMMAND} {}", "(func)".repeat(number))));
-            let (hosts, loaded) = (&hosts, &loaded);
+            let (hosts, loaded, gate) = (&hosts, &loaded, &gate);
             let load = async move {
                 loaded.borrow_mut().push(number);
+                let _open = gate.acquire().await.expect("a gate that is never closed");
                 Ok::<_, Infallible>(Arc::new(bundle))
             };
             Box::pin(async move { hosts.compiler().compile_in_turn(run, key, load).await.map(drop) })
@@ -39,6 +43,7 @@ fn runs_take_turns_with_the_compiler(runtime: &Runtime) {
         let mut waiting: Vec<_> = jobs.into_iter().map(|(run, number)| compile(run, number)).collect();
         assert!(waiting.iter_mut().all(|job| job.as_mut().now_or_never().is_none()));
         assert_eq!(*loaded.borrow(), [1]);
+        gate.add_permits(1);
         assert!(join_all(waiting).await.iter().all(Result::is_ok));
         assert_eq!(*loaded.borrow(), [1, 2, 4, 3]);
         hosts
