@@ -53,6 +53,13 @@ impl HubClient {
         Ok(Self { connection: Connection::new("hub", addresses, options)? })
     }
 
+    /// Returns a client with the same options and connections of its own. A connection belongs to the runtime that opened it, and
+    /// stands still when that is busy: a client for another runtime must not share it.
+    #[must_use]
+    pub fn without_connections(&self) -> Self {
+        Self { connection: self.connection.without_connections() }
+    }
+
     /// Returns the addresses of the hubs, as `host:port`.
     pub fn addresses(&self) -> impl Iterator<Item = String> {
         self.connection.addresses()

@@ -10,6 +10,7 @@ use crate::api::events::event_stream;
 use crate::api::hub::{Hub, MAX_SUBMISSION};
 use crate::api::leases;
 use crate::api::log_stream::{follow_job, follow_run};
+use crate::api::log_watches::Follower;
 use crate::api::long_poll::wait_for_run;
 use crate::api::pipelines;
 use crate::api::routes::{Operation, ROUTES};
@@ -37,6 +38,7 @@ pub(super) async fn dispatch(
     expect_known_parameters(head.uri.query(), route.operation.doc().query)?;
     let run = || parse_parameter::<RunId>(route.parameter(), "run id");
     let job = || parse_parameter(route.parameter(), "job id").map(JobId);
+    let follower = context.principal.as_ref().map(|principal| principal.identity);
     let store = &*hub.store;
     match route.operation {
         Operation::ListRuns => json(&list_runs(hub, head.uri.query()).await?),
@@ -48,13 +50,13 @@ pub(super) async fn dispatch(
             json(&store.jobs(run, query).await?.ok_or(HubError::RunNotFound(run))?)
         }
         Operation::GetResults => results(store, head.uri.query(), run()?).await,
-        Operation::FollowRunLog => follow_run(hub, run()?, query_parameter(head.uri.query(), "step")?).await,
+        Operation::FollowRunLog => follow_run(hub, run()?, query_parameter(head.uri.query(), "step")?, follower).await,
         Operation::CancelRun => json(&store.cancel_run(hub.now(), run()?).await?),
         Operation::ResetRun => json(&store.reset_run(hub.now(), run()?).await?),
         Operation::GetJob => json(&expect_job(job()?, store.job(job()?).await?)?),
         Operation::ExplainJob => explain_job(hub, job()?).await,
         Operation::GetTask => postcard(&expect_job(job()?, store.task(job()?).await?)?),
-        Operation::GetLog => log(hub, head.uri.query(), job()?).await,
+        Operation::GetLog => log(hub, head.uri.query(), job()?, follower).await,
         Operation::CancelJob => json(&store.cancel_job(hub.now(), job()?).await?),
         Operation::ResetJob => json(&store.reset_job(hub.now(), job()?).await?),
         Operation::ListPipelines => json(&store.pipelines().await?),
@@ -132,10 +134,10 @@ async fn explain_job(hub: &Hub, job: JobId) -> Result<Response<Body>, ErrorReply
 }
 
 /// Returns the log of a job's last attempt, or follows the job.
-async fn log(hub: &Hub, query: Option<&str>, job: JobId) -> Result<Response<Body>, ErrorReply> {
+async fn log(hub: &Hub, query: Option<&str>, job: JobId, follower: Follower) -> Result<Response<Body>, ErrorReply> {
     match query_parameter::<u8>(query, "follow")? {
         None | Some(0) => postcard(&expect_job(job, hub.store.log(job).await?)?),
-        Some(_) => follow_job(hub, job).await,
+        Some(_) => follow_job(hub, job, follower).await,
     }
 }
 

@@ -20,7 +20,7 @@ use tokio::task::{AbortHandle, LocalSet, spawn_local};
 
 use crate::descriptors::{self, DescriptorReader};
 use crate::host::sandbox::Sandbox;
-use crate::host::wasm::compile::compile;
+use crate::host::wasm::compile::{compile, confine_compiler};
 use crate::packages::sites::Site;
 use crate::prepared::{GuestFiles, PreparedGuests, Seal};
 use crate::protocol::{self, Frames, FromHost, Program, RunRequest, ToHost};
@@ -114,9 +114,10 @@ async fn serve_socket(socket: UnixStream, behind_wall: &dyn Fn() -> Result<(), S
                 Err(reason) => FromHost::Refused(reason),
             }
         }
-        Ok(Some(ToHost::Compile { kind, wasm, wall })) => {
-            compile(kind, &wasm, wall).map_or_else(FromHost::Refused, |code| FromHost::Compiled(code.into()))
-        }
+        Ok(Some(ToHost::Compile { kind, wasm, wall })) => match confine_compiler(wasm.len() as u64, wall) {
+            Ok(()) => compile(kind, &wasm).map_or_else(FromHost::Refused, |code| FromHost::Compiled(code.into())),
+            Err(reason) => FromHost::CompilerFailed(reason),
+        },
         Ok(Some(ToHost::RaiseWall(wall))) => {
             let packages = packages_folder(read.get_mut(), wall)?;
             raise(wall, packages.as_ref()).map_or_else(FromHost::Refused, FromHost::Ready)
