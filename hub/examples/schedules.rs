@@ -43,7 +43,7 @@ async fn main() -> AnyResult<()> {
     let listener = std::net::TcpListener::bind("127.0.0.1:0")?;
     let address = listener.local_addr()?.to_string();
     std::thread::spawn(move || {
-        if let Err(error) = serve(listener, location, &path) {
+        if let Err(error) = serve(listener, location.as_deref(), &path) {
             println!("the hub failed: {error}");
         }
     });
@@ -54,10 +54,10 @@ async fn main() -> AnyResult<()> {
 }
 
 /// Runs a hub on this thread, as `bue hub` does.
-fn serve(listener: std::net::TcpListener, location: Option<String>, path: &Path) -> AnyResult<()> {
+fn serve(listener: std::net::TcpListener, location: Option<&str>, path: &Path) -> AnyResult<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
-        let store: Arc<dyn JobStore> = match &location {
+        let store: Arc<dyn JobStore> = match location {
             Some(location) => {
                 let url = location.strip_prefix("postgres:").filter(|url| !url.starts_with("//")).unwrap_or(location);
                 Arc::new(PostgresStore::connect(url).await?)

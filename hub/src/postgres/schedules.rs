@@ -111,8 +111,7 @@ impl PostgresState {
         let tx = client.transaction().await?;
         let sql = "SELECT name, spec, progress FROM schedule WHERE name > $1 ORDER BY name LIMIT $2";
         let rows = query(&tx, sql, &[&after, &i64::from(limit + 1)]).await?;
-        let stored: Vec<Stored> =
-            rows.iter().take(limit as usize).map(|row| Stored::read(row)).collect::<Result<_, _>>()?;
+        let stored: Vec<Stored> = rows.iter().take(limit as usize).map(Stored::read).collect::<Result<_, _>>()?;
         let last_runs: Vec<RunId> = stored.iter().filter_map(|stored| stored.progress.last_run).collect();
         let states = states_of(&tx, &last_runs).await?;
         let next = stored.last().filter(|_| rows.len() > stored.len()).map(|stored| stored.name.clone());

@@ -13,7 +13,7 @@ const MAX_REPEATED: usize = 24 * 60 + 1;
 #[derive(Clone, Debug)]
 pub(crate) enum Rule {
     /// The times that a clock on the wall shows.
-    Cron(CronExpression),
+    Cron(Box<CronExpression>),
     /// Every so many milliseconds.
     Every {
         /// At least 1,000.
@@ -81,7 +81,7 @@ mod tests {
     use crate::schedules::zone::zone_named;
 
     fn cron(expression: &str, zone: &str) -> Recurrence {
-        let rule = Rule::Cron(CronExpression::parse(expression).expect("an expression"));
+        let rule = Rule::Cron(Box::new(CronExpression::parse(expression).expect("an expression")));
         Recurrence { rule, zone: zone_named(zone).expect("a zone").1, from: None, until: None }
     }
 

@@ -201,9 +201,10 @@ fn rule(fields: &mut Fields, from: Option<i64>) -> Option<Rule> {
             fields.add_problem("every", "there is a `cron` too; leave one of them out");
             None
         }
-        (Some(cron), None) => {
-            CronExpression::parse(&cron).map(Rule::Cron).map_err(|message| fields.add_problem("cron", message)).ok()
-        }
+        (Some(cron), None) => CronExpression::parse(&cron)
+            .map(|cron| Rule::Cron(Box::new(cron)))
+            .map_err(|message| fields.add_problem("cron", message))
+            .ok(),
         (None, Some(every)) => {
             let period_ms = period(&every).map_err(|message| fields.add_problem("every", message)).ok()?;
             Some(Rule::Every { period_ms, anchor_ms: from.unwrap_or(0) })

@@ -196,7 +196,8 @@ async fn fire(hub: &dyn JobStore, now: Timestamp, polls: Option<usize>) -> Optio
     .await
 }
 
-fn play(runtime: &Runtime, seed: u64, count: usize, machines: impl Fn(u64) -> Box<dyn Machines>) {
+/// Plays the year of a seed. Returns the number of runs.
+fn play(runtime: &Runtime, seed: u64, count: usize, machines: impl Fn(u64) -> Box<dyn Machines>) -> usize {
     let mut rng = Rng::with_seed(seed);
     let schedules: Vec<TestSchedule> = (0..count).map(|number| TestSchedule::random(number, &mut rng)).collect();
     let expected: BTreeSet<RunId> = schedules.iter().flat_map(TestSchedule::runs).collect();
@@ -205,7 +206,7 @@ fn play(runtime: &Runtime, seed: u64, count: usize, machines: impl Fn(u64) -> Bo
     let (missing, extra) = (expected.difference(&runs).count(), runs.difference(&expected).count());
     assert!(expected.len() > 20 * count, "{}", expected.len());
     assert_eq!((missing, extra), (0, 0), "of {} runs; replay it with {}", expected.len(), seeds::replay(seed));
-    println!("seed {seed}: {count} schedules, {} runs", runs.len());
+    runs.len()
 }
 
 fn seeds() -> Vec<u64> {
@@ -219,7 +220,8 @@ fn runtime() -> Runtime {
 #[test]
 fn whatever_dies_in_a_year_every_due_time_has_one_run_on_sqlite() {
     for seed in seeds() {
-        play(&runtime(), seed, 200, |seed| Box::new(OneMachine { disk: Disk::new(seed), store: None }));
+        let runs = play(&runtime(), seed, 200, |seed| Box::new(OneMachine { disk: Disk::new(seed), store: None }));
+        println!("seed {seed}: {runs} runs");
     }
 }
 
@@ -230,6 +232,7 @@ fn whatever_dies_in_a_year_every_due_time_has_one_run_on_postgres() {
         let database = runtime.block_on(shared().database());
         let machines =
             |_| Box::new(ThreeMachines { database: database.clone(), hubs: vec![None; HUBS] }) as Box<dyn Machines>;
-        play(&runtime, seed, 40, machines);
+        let runs = play(&runtime, seed, 40, machines);
+        println!("seed {seed}: {runs} runs");
     }
 }
