@@ -12,6 +12,7 @@
 use std::ops::RangeInclusive;
 
 use bue_model::pipeline::{Invoked, PipelineSummary, PipelineView, Publication, Published};
+use bue_model::schedule::{AppliedSchedule, BackfillProgress, SchedulePage, ScheduleView};
 use bue_model::wire::{
     Changed, Collection, Heartbeat, HeartbeatAnswer, JobPage, JobQuery, JobView, LeaseBatch, LeaseRequest, ReportBatch,
     ResultCursor, ResultPage, RunView, Submission, Verdict, WhyView, WorkerView,
@@ -24,6 +25,9 @@ use crate::jobs::counts::tally::Tally;
 use crate::lease_key::LeaseKey;
 use crate::notifications::Notifications;
 use crate::pipelines::Invocation;
+use crate::schedules::backfill::Backfill;
+use crate::schedules::firing::FiredSchedules;
+use crate::schedules::request::{ScheduleAction, ScheduleUpdate};
 
 pub use bue_model::wire::LEASE_MS;
 
@@ -90,6 +94,29 @@ pub trait JobStore: Send + Sync {
     /// pipeline is gone; with other parameters or another priority it is an error. Returns the runs in the order of the
     /// invocations, with their states.
     fn invoke(&self, now: Timestamp, invocations: Vec<Invocation>) -> StoreFuture<'_, Vec<Invoked>>;
+
+    /// Sets schedules, all of them or none; their pipelines have to take the parameters. Returns what became of each, in their
+    /// order, then those that were removed. A schedule that is the same already is left as it is.
+    fn put_schedules(&self, now: Timestamp, update: ScheduleUpdate) -> StoreFuture<'_, Vec<AppliedSchedule>>;
+
+    /// Pauses, resumes or removes a schedule.
+    fn change_schedule(&self, now: Timestamp, name: String, action: ScheduleAction) -> StoreFuture<'_, ()>;
+
+    /// Returns the schedules whose names come after `after`, by name, at most `limit` and at most 100.
+    fn schedules(&self, after: String, limit: u32) -> StoreFuture<'_, SchedulePage>;
+
+    /// Returns a schedule, with its next due times and its latest runs.
+    fn schedule(&self, name: String) -> StoreFuture<'_, Option<ScheduleView>>;
+
+    /// Starts a run of a schedule now, whatever its state. A run that exists is left as it is.
+    fn run_schedule(&self, now: Timestamp, name: String, run: RunId) -> StoreFuture<'_, Invoked>;
+
+    /// Starts the next runs of a backfill, and returns how far it is.
+    fn backfill(&self, now: Timestamp, name: String, backfill: Backfill) -> StoreFuture<'_, BackfillProgress>;
+
+    /// Gives schedules whose time has come their turns: starts the runs that are due. At most 32 schedules, so that other
+    /// requests have their turns in between. A due time has one run, however many hubs call this.
+    fn fire_schedules(&self, now: Timestamp) -> StoreFuture<'_, FiredSchedules>;
 
     /// Cancels a run. A run that has ended is left as it is.
     fn cancel_run(&self, now: Timestamp, run: RunId) -> StoreFuture<'_, Changed>;

@@ -32,6 +32,8 @@ pub mod param;
 pub mod pipeline;
 pub mod plan;
 mod plan_versions;
+#[cfg(feature = "params")]
+pub mod schedule;
 mod serde_value;
 pub mod sql_table;
 pub mod text;

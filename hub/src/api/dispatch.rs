@@ -14,6 +14,7 @@ use crate::api::log_watches::Follower;
 use crate::api::long_poll::wait_for_run;
 use crate::api::pipelines;
 use crate::api::routes::{Operation, ROUTES};
+use crate::api::schedules;
 use crate::api::views::{job_query, list_runs};
 use crate::error::HubError;
 use crate::http::openapi::document::document;
@@ -25,6 +26,7 @@ use crate::http::request::{
 };
 use crate::http::request_metrics::RequestContext;
 use crate::http::routes::match_route;
+use crate::schedules::request::ScheduleAction;
 use crate::store::JobStore;
 
 /// Carries out a request. Records what is known about it in `context`.
@@ -68,6 +70,15 @@ pub(super) async fn dispatch(
         Operation::Unpublish => json(&store.unpublish(route.parameter().to_owned()).await?),
         Operation::Invoke => pipelines::invoke(hub, head, body, route.parameter()).await,
         Operation::InvokeBatch => pipelines::invoke_batch(hub, head, body, route.parameter()).await,
+        Operation::ListSchedules => schedules::list(hub, head.uri.query()).await,
+        Operation::ApplySchedules => schedules::apply(hub, head, body).await,
+        Operation::PutSchedule => schedules::put(hub, head, body, route.parameter()).await,
+        Operation::GetSchedule => schedules::get(hub, route.parameter()).await,
+        Operation::RemoveSchedule => schedules::change(hub, route.parameter(), ScheduleAction::Remove).await,
+        Operation::PauseSchedule => schedules::change(hub, route.parameter(), ScheduleAction::Pause).await,
+        Operation::ResumeSchedule => schedules::change(hub, route.parameter(), ScheduleAction::Resume).await,
+        Operation::RunSchedule => schedules::run(hub, head, route.parameter()).await,
+        Operation::Backfill => schedules::backfill(hub, head, body, route.parameter()).await,
         Operation::ListWorkers => json(&hub.workers.views()),
         Operation::Lease => leases::lease(hub, head, body, context).await,
         Operation::Heartbeat => leases::heartbeat(hub, head, body, context).await,

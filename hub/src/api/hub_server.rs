@@ -1,4 +1,4 @@
-//! [`serve_hub`]: runs a hub's HTTP server and its reaper until shutdown.
+//! [`serve_hub`]: runs a hub's HTTP server, its reaper and its scheduler until shutdown.
 
 use std::future::Future;
 
@@ -9,13 +9,15 @@ use crate::api::dispatch::dispatch;
 use crate::api::hub::Hub;
 use crate::api::reaper::reap_expired_leases;
 use crate::api::sampler::sample_progress;
+use crate::api::scheduler::fire_due_schedules;
 use crate::api::worker_sharing::share_workers;
 use crate::http::reply::Body;
 use crate::http::request_metrics::RequestContext;
 use crate::http::server::{Listener, serve};
 
 /// Serves the hub until `shutdown` completes, then ends long polls and lets requests in progress finish, which takes at most
-/// ten seconds. Meanwhile makes the jobs of dead workers available again.
+/// ten seconds. Meanwhile makes the jobs of dead workers available again, and starts the runs
+/// of schedules that are due.
 pub async fn serve_hub(listener: impl Listener, hub: Hub, shutdown: impl Future<Output = ()>) {
     let closing = hub.closing.clone();
     let shutdown = async {
@@ -24,9 +26,10 @@ pub async fn serve_hub(listener: impl Listener, hub: Hub, shutdown: impl Future<
     };
     let (reaper, sampler, sharing) =
         (reap_expired_leases(hub.clone()), sample_progress(hub.clone()), share_workers(hub.clone()));
+    let scheduler = fire_due_schedules(hub.clone());
     let tls = hub.tls.clone();
     let handler = move |request| handle(hub.clone(), request);
-    tokio::join!(serve(listener, tls, handler, shutdown), reaper, sampler, sharing);
+    tokio::join!(serve(listener, tls, handler, shutdown), reaper, sampler, sharing, scheduler);
 }
 
 async fn handle(hub: Hub, request: Request<Incoming>) -> Response<Body> {

@@ -104,6 +104,7 @@ fn announce_here(state: &PostgresState, message: &str) {
     match message {
         "work" => state.notifications.notify_work(),
         "leases" => state.notifications.notify_leases(),
+        "schedules" => state.notifications.notify_schedules(),
         HUB_STARTED => state.notifications.notify_workers(WorkerNews::HubStarted),
         runs => runs.split(' ').filter_map(|run| run.parse().ok()).for_each(|run| state.notifications.notify_run(run)),
     }

@@ -11,7 +11,7 @@ use rusqlite::Connection;
 use crate::error::HubError;
 
 /// One script per layout, from an empty file to the newest.
-const MIGRATIONS: &[&str] = &[V1, V2, V3, V4, V5, V6];
+const MIGRATIONS: &[&str] = &[V1, V2, V3, V4, V5, V6, V7];
 
 const V1: &str = "
 -- the next free id of a job or fan-out
@@ -207,6 +207,23 @@ CREATE TABLE invocation (
 );
 CREATE INDEX invocation_pipeline ON invocation (pipeline, run);
 CREATE INDEX invocation_version ON invocation (pipeline, version);
+";
+
+/// Schedules, and the runs that they started.
+const V7: &str = "
+CREATE TABLE schedule (
+    name TEXT PRIMARY KEY,
+    spec TEXT NOT NULL,                -- what the user said, as JSON
+    progress TEXT NOT NULL,            -- how far it is, as JSON
+    turn_at INTEGER                    -- when it is looked at next; null if never
+);
+CREATE INDEX schedule_turn ON schedule (turn_at) WHERE turn_at IS NOT NULL;
+CREATE TABLE schedule_run (
+    run INTEGER PRIMARY KEY,
+    schedule TEXT NOT NULL,
+    due INTEGER NOT NULL
+);
+CREATE INDEX schedule_run_due ON schedule_run (schedule, due);
 ";
 
 /// Brings a database to the newest layout. Each script and its number are one transaction, so a crash leaves a complete layout.

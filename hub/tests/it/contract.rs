@@ -10,6 +10,7 @@ pub(crate) mod outcomes;
 pub(crate) mod pipelines;
 pub(crate) mod plans;
 pub(crate) mod rates;
+pub(crate) mod schedules;
 pub(crate) mod users;
 
 /// One test for each claim.
@@ -164,6 +165,23 @@ macro_rules! all_contract_tests {
                 a_batch_starts_all_of_its_runs_or_none
                 an_unpublished_pipeline_starts_no_run_and_its_runs_go_on
                 code_is_kept_as_long_as_a_version_needs_it;
+            schedules:
+                a_due_time_starts_one_run
+                the_due_time_is_the_time_of_the_run
+                what_does_not_fit_is_refused_and_nothing_is_stored
+                an_update_sets_all_of_its_schedules_or_none
+                a_change_takes_effect_at_the_next_due_time
+                a_schedule_whose_pipeline_is_gone_is_paused_and_says_so
+                an_overlap_is_skipped_queued_cancelled_or_allowed
+                missed_due_times_are_caught_up_as_the_policy_says
+                a_clock_that_goes_back_starts_nothing_twice
+                a_paused_schedule_starts_nothing
+                a_user_can_run_a_schedule_at_any_time
+                a_backfill_runs_each_due_time_once
+                a_thousand_schedules_are_due_at_once
+                schedules_are_listed_in_pages
+                a_view_shows_the_last_runs
+                a_removed_schedule_leaves_its_runs;
         }
     };
 }
