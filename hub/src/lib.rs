@@ -58,5 +58,6 @@ pub use postgres::PostgresStore;
 pub use regular_file::read_regular_file;
 pub use sqlite::SqliteStore;
 pub use store::{
-    ISOLATION_MS, JobStore, LEASE_MS, LeaseAnswer, MAX_RELEASES, MAX_RESETS, ReapedJobs, SUSPECT_RELEASES, StoreFuture,
+    ExpiredJobs, ISOLATION_MS, JobStore, LEASE_MS, LeaseAnswer, MAX_RELEASES, MAX_RESETS, ReapedJobs, SUSPECT_RELEASES,
+    StoreFuture,
 };

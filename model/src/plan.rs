@@ -11,8 +11,9 @@ use crate::language::Language;
 use crate::nesting_limit;
 use crate::param::Param;
 
-/// The version of [`Plan`] that this code writes. It also reads version 1, which had no parameters.
-pub const PLAN_VERSION: u32 = 2;
+/// The version of [`Plan`] that this code writes. It also reads version 1, which had no parameters, and version 2, whose steps had
+/// fewer settings.
+pub const PLAN_VERSION: u32 = 3;
 
 /// A checked script.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -89,6 +90,12 @@ pub struct Settings {
     /// `!retries … after`: the milliseconds after the first failed attempt and the most after a later one, doubling in between.
     #[serde(default)]
     pub retry_delay_ms: Option<(u64, u64)>,
+    /// `!expires`: the milliseconds after the creation of the run, or after its last reset, until which a job must have started.
+    #[serde(default)]
+    pub expires_ms: Option<u64>,
+    /// `!max_handbacks`: how often in a row a job may answer `pending`. 0 for any number of times.
+    #[serde(default)]
+    pub max_handbacks: u32,
 }
 
 impl Default for Settings {
@@ -106,6 +113,8 @@ impl Default for Settings {
             requires: Vec::new(),
             files: Vec::new(),
             retry_delay_ms: None,
+            expires_ms: None,
+            max_handbacks: 0,
         }
     }
 }

@@ -571,6 +571,9 @@ pub struct WhyView {
     pub lease_ends_at: Option<Timestamp>,
     /// When its `!rate` allows the next job to start.
     pub rate_opens_at: Option<Timestamp>,
+    /// When it fails unless it has started, because of its `!expires`. `None` once it has started.
+    #[serde(default)]
+    pub expires_at: Option<Timestamp>,
     /// The workers that requested jobs of its scope in the last minute, from any hub of the database.
     pub served_by: Vec<String>,
 }

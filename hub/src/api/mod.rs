@@ -3,11 +3,12 @@
 //!
 //! ```text
 //! hub_server --> dispatch --> routes, leases, long_poll, log_stream, views, events --> Hub --> JobStore
-//!           `--> reaper, sampler, worker_sharing ------------------------------------------^
+//!           `--> reaper, expiry, sampler, worker_sharing ----------------------------------^
 //! ```
 
 mod dispatch;
 mod events;
+mod expiry;
 pub(crate) mod hub;
 mod hub_metrics;
 pub(crate) mod hub_server;

@@ -74,6 +74,24 @@ pub(crate) fn pending_too_long(limit_ms: u64) -> Failure {
     Failure::new(FailureKind::Limit, message)
 }
 
+/// The failure of a job that has answered `pending` too often.
+pub(crate) fn too_many_handbacks(limit: u32) -> Failure {
+    let message = format!(
+        "it gave up after {limit} hand-backs: it answered `pending` more often than `!max_handbacks` allows; \
+         `!max_handbacks 0` sets no limit"
+    );
+    Failure::new(FailureKind::Limit, message)
+}
+
+/// The failure of a job that has not started in time.
+pub(crate) fn expired(limit_ms: u64) -> Failure {
+    let message = format!(
+        "it expired: it had not started {} after its run was created or last reset, which is the limit that `!expires` sets",
+        duration_text(limit_ms)
+    );
+    Failure::new(FailureKind::Limit, message)
+}
+
 /// Formats a duration exactly: `500 ms`, `1.2 s`, `48 s`.
 fn duration_text(ms: u64) -> String {
     match (ms / 1000, ms % 1000) {

@@ -69,6 +69,7 @@ impl PostgresState {
         let run = Arc::new(Run { key, id, first, graph });
         snapshot.runs.insert(key, run.clone());
         snapshot.run_states.insert(key, RunState::Running);
+        snapshot.fresh_since.insert(key, now);
         snapshot.new_runs.insert(key);
         let start_run = |changes: &mut ChangeSet<'_>| changes.start_run(&run);
         let ((), pending_notifications) =

@@ -10,7 +10,7 @@ use tokio_postgres::error::SqlState;
 use crate::error::HubError;
 
 /// One script per layout, from an empty database to the newest.
-const MIGRATIONS: &[&str] = &[V1, V2, V3, V4, V5, V6];
+const MIGRATIONS: &[&str] = &[V1, V2, V3, V4, V5, V6, V7];
 
 /// The advisory lock that is held while the layout is checked and changed, so that hubs that start together migrate once.
 const LAYOUT_LOCK: i64 = 0x6275_6500;
@@ -202,6 +202,13 @@ CREATE TABLE invocation (
 );
 CREATE INDEX invocation_pipeline ON invocation (pipeline, run);
 CREATE INDEX invocation_version ON invocation (pipeline, version);
+";
+
+/// Jobs that expire unless they start in time.
+const V7: &str = "
+ALTER TABLE run ADD COLUMN reset_at BIGINT;
+ALTER TABLE job ADD COLUMN expires_at BIGINT;
+CREATE INDEX job_expiring ON job (expires_at) WHERE expires_at IS NOT NULL AND state IN (1, 2);
 ";
 
 /// Brings a database to the newest layout, in one transaction under a lock.

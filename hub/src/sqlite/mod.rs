@@ -44,7 +44,7 @@ use crate::jobs::counts::tally::Tally;
 use crate::lease_key::LeaseKey;
 use crate::notifications::Notifications;
 use crate::pipelines::Invocation;
-use crate::store::{JobStore, LEASE_MS, LeaseAnswer, ReapedJobs, StoreFuture};
+use crate::store::{ExpiredJobs, JobStore, LEASE_MS, LeaseAnswer, ReapedJobs, StoreFuture};
 use writer::Writer;
 
 /// Prepared statements in the cache, more than this crate has.
@@ -156,6 +156,14 @@ impl JobStore for SqliteStore {
     )]
     fn reap(&self, now: Timestamp) -> StoreFuture<'_, ReapedJobs> {
         self.writer.transact(Some(now), |tx| tx.reap())
+    }
+
+    #[expect(
+        clippy::redundant_closure_for_method_calls,
+        reason = "the method path has one lifetime, and is not general enough"
+    )]
+    fn expire(&self, now: Timestamp) -> StoreFuture<'_, ExpiredJobs> {
+        self.writer.transact(Some(now), |tx| tx.expire())
     }
 
     fn publish(&self, now: Timestamp, name: String, publication: Publication) -> StoreFuture<'_, Published> {

@@ -35,6 +35,7 @@ impl WriteTx<'_> {
         self.state.runs.insert(run.clone());
         snapshot.runs.insert(key, run.clone());
         snapshot.run_states.insert(key, RunState::Running);
+        snapshot.fresh_since.insert(key, self.now);
         snapshot.new_runs.insert(key);
         self.change(snapshot, RequiredReads::default(), |changes| changes.start_run(&run))?;
         Ok(id)

@@ -11,7 +11,7 @@ use rusqlite::Connection;
 use crate::error::HubError;
 
 /// One script per layout, from an empty file to the newest.
-const MIGRATIONS: &[&str] = &[V1, V2, V3, V4, V5, V6];
+const MIGRATIONS: &[&str] = &[V1, V2, V3, V4, V5, V6, V7];
 
 const V1: &str = "
 -- the next free id of a job or fan-out
@@ -207,6 +207,13 @@ CREATE TABLE invocation (
 );
 CREATE INDEX invocation_pipeline ON invocation (pipeline, run);
 CREATE INDEX invocation_version ON invocation (pipeline, version);
+";
+
+/// Jobs that expire unless they start in time. The time counts from the creation of the run or its last reset.
+const V7: &str = "
+ALTER TABLE run ADD COLUMN reset_at INTEGER; -- when failed jobs of it were reset last
+ALTER TABLE job ADD COLUMN expires_at INTEGER; -- NULL once an attempt has started, and for steps without an expiry
+CREATE INDEX job_expiring ON job (expires_at) WHERE expires_at IS NOT NULL AND state IN (1, 2);
 ";
 
 /// Brings a database to the newest layout. Each script and its number are one transaction, so a crash leaves a complete layout.

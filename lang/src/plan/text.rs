@@ -105,6 +105,10 @@ fn settings_text(settings: &Settings) -> String {
         settings.pending_limit_ms != default.pending_limit_ms,
         format!("!for {}", time_text(settings.pending_limit_ms)),
     );
+    add(settings.max_handbacks != 0, format!("!max_handbacks {}", settings.max_handbacks));
+    if let Some(ms) = settings.expires_ms {
+        add(true, format!("!expires {}", time_text(ms)));
+    }
     if let Some(rate) = &settings.rate {
         let by = rate.by.as_ref().map(|field| format!(" by {field}")).unwrap_or_default();
         add(true, format!("!rate {}/{}{by}", rate.count, time_text(rate.per_ms)));

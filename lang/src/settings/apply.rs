@@ -19,6 +19,8 @@ pub(crate) fn apply(settings: &mut Settings, value: &SettingValue) {
         }
         SettingValue::Every(first, last) => settings.every_ms = Some((*first, *last)),
         SettingValue::PendingLimit(ms) => settings.pending_limit_ms = *ms,
+        SettingValue::Expires(ms) => settings.expires_ms = Some(*ms),
+        SettingValue::MaxHandbacks(count) => settings.max_handbacks = *count,
         SettingValue::Rate(rate) => settings.rate = Some(rate.clone()),
         SettingValue::Tag => {}
         SettingValue::Allow(list) => add(&mut settings.allow, list),

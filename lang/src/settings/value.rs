@@ -18,6 +18,9 @@ pub(crate) enum SettingValue {
     Every(u64, u64),
     /// Milliseconds.
     PendingLimit(u64),
+    /// Milliseconds.
+    Expires(u64),
+    MaxHandbacks(u32),
     Rate(Rate),
     /// `@ name`, which has no effect.
     Tag,

@@ -160,6 +160,7 @@ pub(super) fn all() -> Value {
             "releases": count(),
             "lease_ends_at": or_null(&time()),
             "rate_opens_at": or_null(&time()),
+            "expires_at": or_null(&time()),
             "served_by": texts(),
         })),
         "Parent": object(&json!({
@@ -333,6 +334,7 @@ mod tests {
             releases: 0,
             lease_ends_at: None,
             rate_opens_at: None,
+            expires_at: None,
             served_by: Vec::new(),
         };
         let view = RunView {

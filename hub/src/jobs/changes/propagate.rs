@@ -82,10 +82,13 @@ impl ChangeSet<'_> {
             let is_job = run.graph.job(child.node).is_some();
             let next = if is_job { State::Ready } else { State::Expanding };
             let is_free = row.after_parent_completed(self.now, next);
-            self.put(row);
+            self.put(row.clone());
             if is_free && is_job {
                 self.pending_notifications.work = true;
                 self.count_transition(run, child.node, State::Blocked, State::Ready);
+                if row.is_expired(self.now) {
+                    self.fail_expired(run, row)?;
+                }
             } else if is_free {
                 self.start_fan_out(run, child)?;
             }

@@ -12,7 +12,7 @@ use crate::jobs::instance::Location;
 macro_rules! select_ready {
     ($($condition:expr),+) => {
         concat!(
-            "SELECT priority, id, node, fanout, run, token, attempts, env, rate FROM job WHERE state = ",
+            "SELECT priority, id, node, fanout, run, token, attempts, env, rate, expires_at FROM job WHERE state = ",
             $crate::jobs::state::state_code!(Ready),
             " AND ",
             $($condition),+
@@ -84,6 +84,15 @@ pub(crate) struct ReadyJob {
     pub(crate) env: Option<Vec<u8>>,
     /// Its row of `rate`, 0 where none.
     pub(crate) rate: i64,
+    /// When it fails unless an attempt has started.
+    pub(crate) expires_at: Option<i64>,
+}
+
+/// Separates the jobs that may start from those that have expired. Returns the ids of the latter.
+pub(crate) fn without_expired(jobs: Vec<ReadyJob>, now: i64) -> (Vec<ReadyJob>, Vec<i64>) {
+    let (expired, jobs): (Vec<_>, Vec<_>) =
+        jobs.into_iter().partition(|job| job.expires_at.is_some_and(|at| at <= now));
+    (jobs, expired.iter().map(|job| job.location.id).collect())
 }
 
 /// The order in which jobs are served.
@@ -200,7 +209,7 @@ mod tests {
 
     fn job(id: i64, priority: i64) -> ReadyJob {
         let location = Location { id, node: NodeId(0), fanout: 0 };
-        ReadyJob { priority, location, run: 1, token: 0, attempts: 0, env: None, rate: 0 }
+        ReadyJob { priority, location, run: 1, token: 0, attempts: 0, env: None, rate: 0, expires_at: None }
     }
 
     fn request(count: u32, reverse: bool) -> LeaseRequest {

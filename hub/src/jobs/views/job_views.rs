@@ -74,6 +74,7 @@ pub(crate) fn why_view(job: JobView, parents: Vec<ParentView>) -> WhyView {
         releases: 0,
         lease_ends_at: None,
         rate_opens_at: None,
+        expires_at: None,
         served_by: Vec::new(),
     }
 }

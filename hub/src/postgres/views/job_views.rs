@@ -71,7 +71,7 @@ impl PostgresState {
         let Some(row) = job_location(&tx, id).await? else { return Ok(None) };
         let run = self.run(&tx, row.run).await?;
         let mut view = why_view(job, missing_parents(&tx, &run, row.location).await?);
-        let sql = "SELECT job.scope, job.pendings, job.releases, job.lease_end, rate.open_at
+        let sql = "SELECT job.scope, job.pendings, job.releases, job.lease_end, rate.open_at, job.expires_at
              FROM job LEFT JOIN rate ON rate.id = job.rate WHERE job.id = $1";
         if let Some(row) = query(&tx, sql, &[&row_id(id)]).await?.first() {
             view.scope = row.try_get(0)?;
@@ -79,6 +79,7 @@ impl PostgresState {
             view.releases = small(row.try_get(2)?);
             view.lease_ends_at = row.try_get::<_, Option<i64>>(3)?.map(Timestamp);
             view.rate_opens_at = row.try_get::<_, Option<i64>>(4)?.map(Timestamp);
+            view.expires_at = row.try_get::<_, Option<i64>>(5)?.map(Timestamp);
         }
         view.lease_ends_at = self.extensions().latest_end(row_id(id), view.lease_ends_at);
         Ok(Some(view))

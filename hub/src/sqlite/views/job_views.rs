@@ -66,7 +66,7 @@ impl WriteTx<'_> {
         let run = self.run(row.run)?;
         let mut view = why_view(job, self.missing_parents(&run, row.location)?);
         let mut select = self.db.prepare_cached(
-            "SELECT job.scope, job.pendings, job.releases, job.lease_end, rate.open_at
+            "SELECT job.scope, job.pendings, job.releases, job.lease_end, rate.open_at, job.expires_at
              FROM job LEFT JOIN rate ON rate.id = job.rate WHERE job.id = ?1",
         )?;
         let open = select.query_row([row_id(id)], |row| {
@@ -75,6 +75,7 @@ impl WriteTx<'_> {
             view.releases = row.get(2)?;
             view.lease_ends_at = row.get::<_, Option<i64>>(3)?.map(Timestamp);
             view.rate_opens_at = row.get::<_, Option<i64>>(4)?.map(Timestamp);
+            view.expires_at = row.get::<_, Option<i64>>(5)?.map(Timestamp);
             Ok(())
         });
         open.optional()?;

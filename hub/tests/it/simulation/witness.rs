@@ -12,7 +12,8 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::thread::Thread;
 
 use bue_hub::{
-    HubError, Invocation, JobStore, LeaseAnswer, LeaseKey, Notifications, ReapedJobs, SqliteStore, StoreFuture, Tally,
+    ExpiredJobs, HubError, Invocation, JobStore, LeaseAnswer, LeaseKey, Notifications, ReapedJobs, SqliteStore,
+    StoreFuture, Tally,
 };
 use bue_model::pipeline::{Invoked, PipelineSummary, PipelineView, Publication, Published};
 use bue_model::wire::{
@@ -166,6 +167,10 @@ impl JobStore for Witness {
 
     fn reap(&self, now: Timestamp) -> StoreFuture<'_, ReapedJobs> {
         self.see("reap", |store| store.reap(now), |ledger, reaped| ledger.record_reaped(&reaped.jobs))
+    }
+
+    fn expire(&self, now: Timestamp) -> StoreFuture<'_, ExpiredJobs> {
+        self.look(|store| store.expire(now))
     }
 
     fn reset_run(&self, now: Timestamp, run: RunId) -> StoreFuture<'_, Changed> {
