@@ -15,7 +15,7 @@ use crate::runs::job_name::job_name;
 
 /// Explains the state of a job: why it is not running yet, or how it ended.
 ///
-/// A job may wait for its parents, for a point in time, for its `!rate`, for a worker that serves its scope, or for a free
+/// A job may wait for its parents, for a point in time, for its `!rate` or `!at_most`, for a worker that serves its scope, or for a free
 /// slot.
 #[derive(Debug, Args)]
 pub(crate) struct Why {
@@ -112,6 +112,12 @@ fn available(why: &WhyView) -> Vec<String> {
     if closed > 0 {
         sentences.push(format!("its !rate allows the next start in {}", seconds(closed)));
     }
+    if let Some(at_most) = why.at_most.filter(|at_most| at_most.running >= at_most.limit) {
+        sentences.push(format!(
+            "it waits because {} of {} are running, as its !at_most allows",
+            at_most.running, at_most.limit
+        ));
+    }
     sentences.push(match why.served_by.as_slice() {
         [] => format!(
             "no worker has requested jobs of the scope `{}` lately; `bue worker -s {}` starts one",
@@ -144,7 +150,7 @@ fn seconds(ms: u64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use bue_model::wire::JobView;
+    use bue_model::wire::{AtMostView, JobView};
     use bue_model::{Failure, FailureKind, RunId, Timestamp};
 
     use super::*;
@@ -174,6 +180,7 @@ mod tests {
             releases: 0,
             lease_ends_at: None,
             rate_opens_at: None,
+            at_most: None,
             expires_at: None,
             served_by: Vec::new(),
         }
@@ -207,6 +214,10 @@ mod tests {
         assert_explains(&WhyView { served_by: vec!["w1".into()], ..unserved.clone() }, &["free slot of w1"]);
         assert_explains(&WhyView { rate_opens_at: Some(Timestamp(1_001)), ..unserved.clone() }, &["!rate", "in 1 s"]);
 
+        let at_most = |running| Some(AtMostView { running, limit: 2 });
+        assert_explains(&WhyView { at_most: at_most(2), ..unserved.clone() }, &["waits because 2 of 2 are running"]);
+        let with_room = sentences(&WhyView { at_most: at_most(1), ..unserved.clone() }).join("\n");
+        assert!(!with_room.contains("!at_most"), "{with_room}");
         let expires_at = Some(Timestamp(61_000));
         assert_explains(&WhyView { expires_at, ..unserved.clone() }, &["not started in 60 s, it fails", "!expires"]);
         assert_explains(&WhyView { expires_at, ..blocked }, &["not started in 60 s"]);

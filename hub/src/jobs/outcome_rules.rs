@@ -57,9 +57,9 @@ pub(crate) fn step_settings(run: &Run, node: NodeId) -> Option<(StepIndex, &Sett
     Some((job.step, &run.graph.step_of(job)?.settings))
 }
 
-/// Returns the step of a job and its settings if its `!rate` counts by a field of the input.
+/// Returns the step of a job and its settings if its `!rate` or `!at_most` counts by a field of the input.
 pub(crate) fn keyed_rate_settings(run: &Run, node: NodeId) -> Option<(StepIndex, &Settings)> {
-    step_settings(run, node).filter(|(_, settings)| settings.rate.as_ref().is_some_and(|rate| rate.by.is_some()))
+    step_settings(run, node).filter(|(_, settings)| settings.counted_by().is_some())
 }
 
 /// The reason for releasing a job whose worker reported a rate key that the hub did not ask for.

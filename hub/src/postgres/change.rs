@@ -144,7 +144,7 @@ impl PostgresState {
             snapshot.run_states.insert(key, state);
             snapshot.fresh_since.insert(key, row.try_get(2)?);
             let run = self.run(tx, key).await?;
-            if run.graph.steps.iter().any(|step| step.settings.rate.is_some()) {
+            if run.graph.steps.iter().any(|step| step.settings.limits_starts()) {
                 for rate in query(tx, "SELECT step, id FROM rate WHERE run = $1 AND key = ''", &[&key]).await? {
                     snapshot.rates.insert((key, small(rate.try_get(0)?)), rate.try_get(1)?);
                 }

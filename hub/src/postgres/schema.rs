@@ -204,11 +204,13 @@ CREATE INDEX invocation_pipeline ON invocation (pipeline, run);
 CREATE INDEX invocation_version ON invocation (pipeline, version);
 ";
 
-/// Jobs that expire unless they start in time.
+/// Jobs that expire unless they start in time, and limits of the jobs that run at the same time.
 const V7: &str = "
 ALTER TABLE run ADD COLUMN reset_at BIGINT;
 ALTER TABLE job ADD COLUMN expires_at BIGINT;
 CREATE INDEX job_expiring ON job (expires_at) WHERE expires_at IS NOT NULL AND state IN (1, 2);
+ALTER TABLE rate ADD COLUMN at_most BIGINT NOT NULL DEFAULT 0;
+CREATE INDEX job_counted ON job (rate) WHERE state = 3 AND rate > 0;
 ";
 
 /// Brings a database to the newest layout, in one transaction under a lock.

@@ -146,7 +146,7 @@ impl WriteTx<'_> {
         let (state, fresh_since) = select.query_row([key], |row| Ok((run_state(row.get(0)?)?, row.get(1)?)))?;
         snapshot.run_states.insert(key, state);
         snapshot.fresh_since.insert(key, fresh_since);
-        if run.graph.steps.iter().any(|step| step.settings.rate.is_some()) {
+        if run.graph.steps.iter().any(|step| step.settings.limits_starts()) {
             let mut select = self.db.prepare_cached("SELECT step, id FROM rate WHERE run = ?1 AND key = x''")?;
             for rate in select.query_map([key], |row| Ok((row.get(0)?, row.get(1)?)))? {
                 let (step, id) = rate?;

@@ -1,5 +1,6 @@
 //! The contract of every store. Each claim takes a [`World`](crate::world::World) on an empty store.
 
+pub(crate) mod at_most;
 pub(crate) mod expiries;
 pub(crate) mod flow;
 pub(crate) mod gathers;
@@ -104,6 +105,15 @@ macro_rules! all_contract_tests {
                 one_lease_in_sixteen_goes_to_the_back_of_the_queue
                 a_worker_chooses_the_anti_starvation_share
                 a_worker_gets_as_many_jobs_as_it_asks_for;
+            at_most:
+                no_more_jobs_run_at_once_than_a_limit_allows
+                every_end_of_a_lease_makes_room
+                a_dead_worker_makes_room_when_its_leases_end
+                a_limit_by_key_counts_each_key_apart
+                a_key_that_is_new_at_the_same_time_has_its_own_limit
+                a_rate_and_a_limit_both_hold
+                why_names_the_limit
+                many_keys_whose_jobs_run_do_not_hide_a_free_one;
             expiries:
                 a_job_expires_although_no_worker_asks
                 an_expired_job_is_not_leased

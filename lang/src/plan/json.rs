@@ -89,6 +89,9 @@ fn insert_settings(object: &mut Map<String, Value>, settings: &Settings) {
     if let Some(rate) = &settings.rate {
         object.insert("rate".into(), json!({ "count": rate.count, "per_s": seconds(rate.per_ms), "by": rate.by }));
     }
+    if let Some(at_most) = &settings.at_most {
+        object.insert("at_most".into(), json!({ "count": at_most.count, "by": at_most.by }));
+    }
     if !settings.allow.is_empty() {
         object.insert("allow".into(), settings.allow.iter().map(|one| Value::from(capability_text(one))).collect());
     }

@@ -22,6 +22,7 @@ pub(crate) fn apply(settings: &mut Settings, value: &SettingValue) {
         SettingValue::Expires(ms) => settings.expires_ms = Some(*ms),
         SettingValue::MaxHandbacks(count) => settings.max_handbacks = *count,
         SettingValue::Rate(rate) => settings.rate = Some(rate.clone()),
+        SettingValue::AtMost(at_most) => settings.at_most = Some(at_most.clone()),
         SettingValue::Tag => {}
         SettingValue::Allow(list) => add(&mut settings.allow, list),
         SettingValue::Requires(list) => add(&mut settings.requires, list),

@@ -3,7 +3,7 @@
 use super::error::SettingError;
 use super::names::NAMES;
 use super::value::SettingValue;
-use super::{allow, files, rate, requires, time};
+use super::{allow, at_most, files, rate, requires, time};
 use crate::diagnostics::codes;
 use crate::source::Span;
 use crate::text::{is_word_continue, unquoted};
@@ -32,6 +32,7 @@ fn parse_value(name: &str, text: &str) -> Result<SettingValue, SettingError> {
         "expires" => time::positive_duration(text, "!expires 1h").map(SettingValue::Expires),
         "max_handbacks" => max_handbacks(text).map(SettingValue::MaxHandbacks),
         "rate" => rate::parse(text).map(SettingValue::Rate),
+        "at_most" => at_most::parse(text).map(SettingValue::AtMost),
         "allow" => allow::parse(text).map(SettingValue::Allow),
         "requires" => requires::parse(text).map(SettingValue::Requires),
         "files" => files::parse(text).map(SettingValue::Files),

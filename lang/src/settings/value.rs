@@ -1,6 +1,6 @@
 //! The value of a setting.
 
-use bue_model::plan::{Capability, Rate};
+use bue_model::plan::{AtMost, Capability, Rate};
 
 /// What a setting sets.
 #[derive(Clone, Debug, PartialEq)]
@@ -22,6 +22,7 @@ pub(crate) enum SettingValue {
     Expires(u64),
     MaxHandbacks(u32),
     Rate(Rate),
+    AtMost(AtMost),
     /// `@ name`, which has no effect.
     Tag,
     Allow(Vec<Capability>),

@@ -219,15 +219,19 @@ impl<'a> ChangeSet<'a> {
 
     /// Writes a row of `job`.
     pub(crate) fn put(&mut self, row: JobRow) {
-        self.note_end_of_isolation(&row, row.state);
+        self.note_end_of_lease(&row, row.state);
         self.pending_notifications.expiries |=
             row.expires_at.is_some() && matches!(row.state, State::Ready | State::Parked);
         self.jobs.insert(row.location.id, Some(row));
     }
 
-    /// The worker of a job that ran alone may have others again.
-    pub(super) fn note_end_of_isolation(&mut self, row: &JobRow, next: State) {
-        self.pending_notifications.work |= row.isolated && next != State::Running;
+    /// The worker of a job that ran alone may have others again, and another job may run in place of one under `!at_most`.
+    pub(super) fn note_end_of_lease(&mut self, row: &JobRow, next: State) {
+        let is_counted = || {
+            let step = self.snapshot.runs.get(&row.run).and_then(|run| step_settings(run, row.location.node));
+            row.rate != 0 && step.is_some_and(|(_, settings)| settings.at_most.is_some())
+        };
+        self.pending_notifications.work |= next != State::Running && (row.isolated || is_counted());
     }
 
     /// Returns a job or fan-out that has ended.

@@ -147,7 +147,7 @@ impl ChangeSet<'_> {
     /// Moves an open row from `job` to `done`.
     pub(super) fn move_to_done(&mut self, row: JobRow, state: State, hint: Hint, value: Option<Vec<u8>>) {
         let id = row.location.id;
-        self.note_end_of_isolation(&row, state);
+        self.note_end_of_lease(&row, state);
         self.jobs.insert(id, None);
         self.done.insert(id, Some(row.into_done(state, hint, value)));
     }

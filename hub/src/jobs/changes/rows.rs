@@ -20,7 +20,7 @@ pub(crate) struct JobRow {
     pub(crate) waiting_for: i64,
     pub(crate) scope: Arc<str>,
     pub(crate) priority: i64,
-    /// Its row of `rate`; 0 where there is none, or the key of its start is not known yet.
+    /// Its row of `rate`, for `!rate` and `!at_most`; 0 where there is none, or the key of its start is not known yet.
     pub(crate) rate: i64,
     /// Node whose result gave the priority.
     pub(crate) hinted: Option<NodeId>,

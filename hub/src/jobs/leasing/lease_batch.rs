@@ -156,10 +156,10 @@ pub(crate) fn detached_lease(
     Ok(builder.finish(0))
 }
 
-/// Returns the field that a job's `!rate` counts by if the hub does not know its value yet.
+/// Returns the field that a job's `!rate` and `!at_most` count by if the hub does not know its value yet.
 fn missing_key_field(run: &Run, job: &GraphJob, rate: i64) -> Option<String> {
     match rate {
-        0 => run.graph.step_of(job)?.settings.rate.as_ref()?.by.clone(),
+        0 => run.graph.step_of(job)?.settings.counted_by().cloned(),
         _ => None,
     }
 }
