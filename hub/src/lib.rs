@@ -63,5 +63,6 @@ pub use schedules::request::{Others, ScheduleAction, ScheduleUpdate, UpdateMode}
 pub use schedules::spec::ScheduleSpec;
 pub use sqlite::SqliteStore;
 pub use store::{
-    ISOLATION_MS, JobStore, LEASE_MS, LeaseAnswer, MAX_RELEASES, MAX_RESETS, ReapedJobs, SUSPECT_RELEASES, StoreFuture,
+    ExpiredJobs, ISOLATION_MS, JobStore, LEASE_MS, LeaseAnswer, MAX_RELEASES, MAX_RESETS, ReapedJobs, SUSPECT_RELEASES,
+    StoreFuture,
 };

@@ -28,6 +28,7 @@ pub struct Notifications {
     work: broadcast::Sender<()>,
     leases: watch::Sender<u64>,
     schedules: watch::Sender<u64>,
+    expiries: watch::Sender<u64>,
     runs: broadcast::Sender<RunId>,
     workers: broadcast::Sender<WorkerNews>,
 }
@@ -39,6 +40,7 @@ impl Default for Notifications {
             work: broadcast::Sender::new(1),
             leases: watch::Sender::new(0),
             schedules: watch::Sender::new(0),
+            expiries: watch::Sender::new(0),
             runs: broadcast::Sender::new(RUN_BACKLOG),
             workers: broadcast::Sender::new(WORKER_BACKLOG),
         }
@@ -63,6 +65,12 @@ impl Notifications {
     #[must_use]
     pub fn subscribe_schedules(&self) -> watch::Receiver<u64> {
         self.schedules.subscribe()
+    }
+
+    /// Wakes when jobs that may expire become available.
+    #[must_use]
+    pub fn subscribe_expiries(&self) -> watch::Receiver<u64> {
+        self.expiries.subscribe()
     }
 
     /// Receives the id of every run that changes.
@@ -97,6 +105,11 @@ impl Notifications {
     /// Notifies that schedules were created, changed or resumed.
     pub fn notify_schedules(&self) {
         self.schedules.send_modify(|epoch| *epoch = epoch.wrapping_add(1));
+    }
+
+    /// Notifies that jobs that may expire became available.
+    pub fn notify_expiries(&self) {
+        self.expiries.send_modify(|epoch| *epoch = epoch.wrapping_add(1));
     }
 
     /// Notifies that a run changed.

@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! Blocked --all parents completed--> Available --lease--> Running --complete--> Completed
-//!    |                                  ^  ^                 |
+//!    |                                  ^  ^ `--expire--> Failed
+//!    |                                  |  |                 |
 //!    |                                  |  +-- release, reap +--> Available later (pending, retry, reset)
 //!    +--parent cancelled--> Cancelled   +------ reset -------+--> Failed, Cancelled
 //! ```
@@ -77,6 +78,9 @@ pub trait JobStore: Send + Sync {
 
     /// Makes jobs whose leases have expired available again.
     fn reap(&self, now: Timestamp) -> StoreFuture<'_, ReapedJobs>;
+
+    /// Fails available jobs that have not started although their `!expires` has passed, at most 1,000.
+    fn expire(&self, now: Timestamp) -> StoreFuture<'_, ExpiredJobs>;
 
     /// Keeps a script as a version of a pipeline, and makes it the one that new runs get. Equal content is the same version.
     fn publish(&self, now: Timestamp, name: String, publication: Publication) -> StoreFuture<'_, Published>;
@@ -196,5 +200,14 @@ pub struct ReapedJobs {
     /// The jobs whose leases had expired.
     pub jobs: Vec<JobId>,
     /// When the next lease expires. `None` if no job is running.
+    pub next_at: Option<Timestamp>,
+}
+
+/// What [`JobStore::expire`] found.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ExpiredJobs {
+    /// The jobs that failed because they had not started in time.
+    pub jobs: Vec<JobId>,
+    /// When the next available job expires. `None` if there is none that may.
     pub next_at: Option<Timestamp>,
 }

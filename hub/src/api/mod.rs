@@ -4,11 +4,12 @@
 //!
 //! ```text
 //! hub_server --> dispatch --> routes, leases, long_poll, log_stream, views, events --> Hub --> JobStore
-//!           `--> reaper, scheduler, sampler, worker_sharing -------------------------------^
+//!           `--> reaper, expiry, scheduler, sampler, worker_sharing -----------------------^
 //! ```
 
 mod dispatch;
 mod events;
+mod expiry;
 pub(crate) mod hub;
 mod hub_metrics;
 pub(crate) mod hub_server;

@@ -46,7 +46,7 @@ use crate::pipelines::Invocation;
 use crate::schedules::backfill::Backfill;
 use crate::schedules::firing::FiredSchedules;
 use crate::schedules::request::{ScheduleAction, ScheduleUpdate};
-use crate::store::{JobStore, LeaseAnswer, ReapedJobs, StoreFuture};
+use crate::store::{ExpiredJobs, JobStore, LeaseAnswer, ReapedJobs, StoreFuture};
 use reports::{PendingBatch, QUEUE_CAPACITY};
 use state::PostgresState;
 
@@ -194,6 +194,11 @@ impl JobStore for PostgresStore {
     fn reap(&self, now: Timestamp) -> StoreFuture<'_, ReapedJobs> {
         let now = self.state.set_now(now);
         self.answer(self.state.reap(now))
+    }
+
+    fn expire(&self, now: Timestamp) -> StoreFuture<'_, ExpiredJobs> {
+        let now = self.state.set_now(now);
+        self.answer(self.state.expire(now))
     }
 
     fn cancel_run(&self, now: Timestamp, run: RunId) -> StoreFuture<'_, Changed> {

@@ -204,7 +204,8 @@ CREATE INDEX invocation_pipeline ON invocation (pipeline, run);
 CREATE INDEX invocation_version ON invocation (pipeline, version);
 ";
 
-/// Schedules, and the runs that they started.
+/// Schedules, and the runs that they started; jobs that expire unless they start in time, which counts from the creation of the run or
+/// its last reset; and limits of the jobs that run at the same time.
 const V7: &str = "
 CREATE TABLE schedule (
     name TEXT COLLATE \"C\" PRIMARY KEY,
@@ -215,6 +216,11 @@ CREATE TABLE schedule (
 CREATE INDEX schedule_turn ON schedule (turn_at) WHERE turn_at IS NOT NULL;
 CREATE TABLE schedule_run (run BIGINT PRIMARY KEY, schedule TEXT NOT NULL, due BIGINT NOT NULL);
 CREATE INDEX schedule_run_due ON schedule_run (schedule, due);
+ALTER TABLE run ADD COLUMN reset_at BIGINT;
+ALTER TABLE job ADD COLUMN expires_at BIGINT;
+CREATE INDEX job_expiring ON job (expires_at) WHERE expires_at IS NOT NULL AND state IN (1, 2);
+ALTER TABLE rate ADD COLUMN at_most BIGINT NOT NULL DEFAULT 0;
+CREATE INDEX job_counted ON job (rate) WHERE state = 3 AND rate > 0;
 ";
 
 /// Brings a database to the newest layout, in one transaction under a lock.

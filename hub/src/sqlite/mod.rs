@@ -49,7 +49,7 @@ use crate::pipelines::Invocation;
 use crate::schedules::backfill::Backfill;
 use crate::schedules::firing::FiredSchedules;
 use crate::schedules::request::{ScheduleAction, ScheduleUpdate};
-use crate::store::{JobStore, LEASE_MS, LeaseAnswer, ReapedJobs, StoreFuture};
+use crate::store::{ExpiredJobs, JobStore, LEASE_MS, LeaseAnswer, ReapedJobs, StoreFuture};
 use writer::Writer;
 
 /// Prepared statements in the cache, more than this crate has.
@@ -161,6 +161,14 @@ impl JobStore for SqliteStore {
     )]
     fn reap(&self, now: Timestamp) -> StoreFuture<'_, ReapedJobs> {
         self.writer.transact(Some(now), |tx| tx.reap())
+    }
+
+    #[expect(
+        clippy::redundant_closure_for_method_calls,
+        reason = "the method path has one lifetime, and is not general enough"
+    )]
+    fn expire(&self, now: Timestamp) -> StoreFuture<'_, ExpiredJobs> {
+        self.writer.transact(Some(now), |tx| tx.expire())
     }
 
     fn publish(&self, now: Timestamp, name: String, publication: Publication) -> StoreFuture<'_, Published> {

@@ -209,7 +209,8 @@ CREATE INDEX invocation_pipeline ON invocation (pipeline, run);
 CREATE INDEX invocation_version ON invocation (pipeline, version);
 ";
 
-/// Schedules, and the runs that they started.
+/// Schedules, and the runs that they started; jobs that expire unless they start in time, which counts from the creation of the run or
+/// its last reset; and limits of the jobs that run at the same time.
 const V7: &str = "
 CREATE TABLE schedule (
     name TEXT PRIMARY KEY,
@@ -224,6 +225,11 @@ CREATE TABLE schedule_run (
     due INTEGER NOT NULL
 );
 CREATE INDEX schedule_run_due ON schedule_run (schedule, due);
+ALTER TABLE run ADD COLUMN reset_at INTEGER; -- when failed jobs of it were reset last
+ALTER TABLE job ADD COLUMN expires_at INTEGER; -- NULL once an attempt has started, and for steps without an expiry
+CREATE INDEX job_expiring ON job (expires_at) WHERE expires_at IS NOT NULL AND state IN (1, 2);
+ALTER TABLE rate ADD COLUMN at_most INTEGER NOT NULL DEFAULT 0; -- jobs under it that may run, 0 for any number
+CREATE INDEX job_counted ON job (rate) WHERE state = 3 AND rate > 0;
 ";
 
 /// Brings a database to the newest layout. Each script and its number are one transaction, so a crash leaves a complete layout.

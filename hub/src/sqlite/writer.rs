@@ -267,6 +267,9 @@ impl WriterLoop {
         if pending_notifications.schedules {
             self.notifications.notify_schedules();
         }
+        if pending_notifications.expiries {
+            self.notifications.notify_expiries();
+        }
         for run in pending_notifications.runs {
             self.notifications.notify_run(run);
         }

@@ -49,6 +49,7 @@ impl<'t> Builder<'t, '_, '_> {
 
     fn define_step(&mut self, step: &'t StepDefinition<'_>, settings: &InheritedSettings) {
         self.check_step_settings(&step.settings, settings);
+        self.check_limits(step.name.span, &step.settings, settings);
         let entry = StepEntry {
             name: &step.name,
             language: step.language,
@@ -65,6 +66,7 @@ impl<'t> Builder<'t, '_, '_> {
     fn define_import(&mut self, import: &'t Import<'_>, settings: &InheritedSettings) {
         for item in &import.items {
             self.check_step_settings(&item.settings, settings);
+            self.check_limits(item.name.span, &item.settings, settings);
             let entry = StepEntry {
                 name: &item.name,
                 language: import.language,
@@ -134,6 +136,26 @@ impl<'t> Builder<'t, '_, '_> {
                     DiagnosticBuilder::new(codes::SET_TWICE, setting.span, "this is set twice; the last one applies");
                 self.report(diagnostic.label_at(first.span, "first set here"));
             }
+        }
+    }
+
+    /// The `!rate` and the `!at_most` of a step, wherever they are set, count by the same field.
+    fn check_limits(&mut self, step: Span, own: &[Setting], inherited: &Settings) {
+        let (mut rate, mut at_most, mut span) = (inherited.rate.as_ref(), inherited.at_most.as_ref(), step);
+        for setting in own {
+            match &setting.value {
+                SettingValue::Rate(own) => rate = Some(own),
+                SettingValue::AtMost(own) => at_most = Some(own),
+                _ => continue,
+            }
+            span = setting.span;
+        }
+        let conflict = rate.zip(at_most).and_then(|(rate, at_most)| settings::at_most::conflict(rate, at_most));
+        if let Some(message) = conflict {
+            let diagnostic = DiagnosticBuilder::new(codes::INVALID_AT_MOST, span, message);
+            self.report(
+                diagnostic.hint("write the same field into both: `!rate 10/1m by account`, `!at_most 2 by account`"),
+            );
         }
     }
 

@@ -19,7 +19,10 @@ pub(crate) fn apply(settings: &mut Settings, value: &SettingValue) {
         }
         SettingValue::Every(first, last) => settings.every_ms = Some((*first, *last)),
         SettingValue::PendingLimit(ms) => settings.pending_limit_ms = *ms,
+        SettingValue::Expires(ms) => settings.expires_ms = Some(*ms),
+        SettingValue::MaxHandbacks(count) => settings.max_handbacks = *count,
         SettingValue::Rate(rate) => settings.rate = Some(rate.clone()),
+        SettingValue::AtMost(at_most) => settings.at_most = Some(at_most.clone()),
         SettingValue::Tag => {}
         SettingValue::Allow(list) => add(&mut settings.allow, list),
         SettingValue::Requires(list) => add(&mut settings.requires, list),

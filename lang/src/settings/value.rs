@@ -1,6 +1,6 @@
 //! The value of a setting.
 
-use bue_model::plan::{Capability, Rate};
+use bue_model::plan::{AtMost, Capability, Rate};
 
 /// What a setting sets.
 #[derive(Clone, Debug, PartialEq)]
@@ -18,7 +18,11 @@ pub(crate) enum SettingValue {
     Every(u64, u64),
     /// Milliseconds.
     PendingLimit(u64),
+    /// Milliseconds.
+    Expires(u64),
+    MaxHandbacks(u32),
     Rate(Rate),
+    AtMost(AtMost),
     /// `@ name`, which has no effect.
     Tag,
     Allow(Vec<Capability>),

@@ -165,8 +165,11 @@ fn general() -> Value {
             "releases": count(),
             "lease_ends_at": or_null(&time()),
             "rate_opens_at": or_null(&time()),
+            "at_most": or_null(&reference("AtMost")),
+            "expires_at": or_null(&time()),
             "served_by": texts(),
         })),
+        "AtMost": object(&json!({ "running": count(), "limit": count() })),
         "Parent": object(&json!({
             "job": count(),
             "name": text(),
@@ -389,8 +392,8 @@ mod tests {
         AppliedSchedule, BackfillProgress, RunCounts, ScheduleChange, SchedulePage, ScheduledRun,
     };
     use bue_model::wire::{
-        Changed, ErrorBody, ErrorView, FieldError, HubView, JobCounts, JobPage, JobView, ParentView, RunView, StepView,
-        UnservedScope, WhyView, WorkerAbilities, WorkerView,
+        AtMostView, Changed, ErrorBody, ErrorView, FieldError, HubView, JobCounts, JobPage, JobView, ParentView,
+        RunView, StepView, UnservedScope, WhyView, WorkerAbilities, WorkerView,
     };
     use bue_model::{ArgumentSummary, Failure, FailureKind, JobId, JobState, Round, RunId, RunState, Timestamp};
     use serde::Serialize;
@@ -442,6 +445,8 @@ mod tests {
             releases: 0,
             lease_ends_at: None,
             rate_opens_at: None,
+            at_most: Some(AtMostView { running: 1, limit: 2 }),
+            expires_at: None,
             served_by: Vec::new(),
         };
         let view = RunView {
@@ -470,6 +475,7 @@ mod tests {
         check_fields("Failure", &failure);
         let parent = ParentView { job: JobId(1), name: String::new(), state: JobState::Blocked, rounds: Some((1, 2)) };
         check_fields("Parent", &parent);
+        check_fields("AtMost", &AtMostView { running: 1, limit: 2 });
         check_fields("Info", &HubView { version: String::new(), bucket: None, scopes: Vec::new() });
         check_fields("JobPage", &JobPage::default());
         check_fields(

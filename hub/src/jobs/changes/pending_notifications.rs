@@ -17,6 +17,8 @@ pub(crate) struct PendingNotifications {
     pub(crate) leases: bool,
     /// Schedules changed.
     pub(crate) schedules: bool,
+    /// Jobs with an expiry became available.
+    pub(crate) expiries: bool,
     /// Runs that changed.
     pub(crate) runs: BTreeSet<RunId>,
     /// Fan-outs that have room for more rounds.
@@ -29,6 +31,7 @@ impl PendingNotifications {
         self.work |= later.work;
         self.leases |= later.leases;
         self.schedules |= later.schedules;
+        self.expiries |= later.expiries;
         self.runs.extend(later.runs);
         self.growing.extend(later.growing);
     }

@@ -12,8 +12,8 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::thread::Thread;
 
 use bue_hub::{
-    Backfill, FiredSchedules, HubError, Invocation, JobStore, LeaseAnswer, LeaseKey, Notifications, ReapedJobs,
-    ScheduleAction, ScheduleUpdate, SqliteStore, StoreFuture, Tally,
+    Backfill, ExpiredJobs, FiredSchedules, HubError, Invocation, JobStore, LeaseAnswer, LeaseKey, Notifications,
+    ReapedJobs, ScheduleAction, ScheduleUpdate, SqliteStore, StoreFuture, Tally,
 };
 use bue_model::pipeline::{Invoked, PipelineSummary, PipelineView, Publication, Published};
 use bue_model::schedule::{AppliedSchedule, BackfillProgress, SchedulePage, ScheduleView};
@@ -196,6 +196,10 @@ impl JobStore for Witness {
 
     fn fire_schedules(&self, now: Timestamp) -> StoreFuture<'_, FiredSchedules> {
         self.look(|store| store.fire_schedules(now))
+    }
+
+    fn expire(&self, now: Timestamp) -> StoreFuture<'_, ExpiredJobs> {
+        self.look(|store| store.expire(now))
     }
 
     fn reset_run(&self, now: Timestamp, run: RunId) -> StoreFuture<'_, Changed> {
