@@ -25,4 +25,18 @@ pub(crate) const PATCHES: &[Patch] = &[
         to: "    if !bases.is_empty() {\n        bases.push(bases.iter().map(|mro| mro[0].clone()).collect());\n    }\n    \
              let mut result = vec![];\n    while !bases.is_empty() {\n        let head = take_next_base",
     },
+    // A copy is in no checkout of RustPython: the file that it waits for does not exist, so that it would be compiled again by every
+    // build, and git would describe our own commit.
+    Patch {
+        package: "rustpython-vm",
+        file: "build.rs",
+        from: "cargo:rerun-if-changed=../../Lib/importlib/_bootstrap.py",
+        to: "cargo:rerun-if-changed=build.rs",
+    },
+    Patch {
+        package: "rustpython-vm",
+        file: "build.rs",
+        from: "    command(\"git\", args)\n",
+        to: "    let _ = args;\n    Err(io::Error::other(\"not a checkout\"))\n",
+    },
 ];
