@@ -99,6 +99,10 @@ pub struct Settings {
     /// `!at_most`. If the step has a `!rate` too, both have the same field or none.
     #[serde(default)]
     pub at_most: Option<AtMost>,
+    /// `!with`: the keyword arguments of the step's function, a CBOR map with texts as keys, of at most
+    /// [`INLINE_LIMIT`](crate::job::INLINE_LIMIT) bytes.
+    #[serde(default)]
+    pub keywords: Option<Bytes>,
 }
 
 impl Default for Settings {
@@ -119,6 +123,7 @@ impl Default for Settings {
             expires_ms: None,
             max_handbacks: 0,
             at_most: None,
+            keywords: None,
         }
     }
 }

@@ -28,7 +28,7 @@ use crate::nesting_limit;
 use crate::plan::{Capability, Plan};
 
 /// The version of the messages in this module. It is the first byte of every postcard body; servers and clients refuse any other.
-pub const WIRE_VERSION: u8 = 5;
+pub const WIRE_VERSION: u8 = 6;
 
 /// The size in bytes of the largest request body that the hub accepts and of the largest answer that a client accepts, except for
 /// blobs.
@@ -157,6 +157,8 @@ pub struct LeasedStep {
     pub retries: u32,
     /// The permissions that it requests.
     pub allow: Vec<Capability>,
+    /// The keyword arguments of the function: a CBOR map with texts as keys. `None` if there are none.
+    pub keywords: Option<Bytes>,
     /// The text of the loop that runs over its result, for messages. Such a result is reported as [`ValueRef::List`].
     pub loop_text: Option<String>,
 }

@@ -158,6 +158,7 @@ pub(crate) struct RunRequest {
 pub(crate) enum Program {
     Python {
         function: String,
+        keywords: Option<Bytes>,
         /// The name of a folder in the folder of packages.
         packages: Option<String>,
     },
@@ -289,7 +290,11 @@ mod tests {
     }
 
     fn to_host() -> Vec<ToHost> {
-        let program = Program::Python { function: "f".into(), packages: Some("1".into()) };
+        let program = Program::Python {
+            function: "f".into(),
+            keywords: Some(Bytes::from_static(&[0xa0])),
+            packages: Some("1".into()),
+        };
         let request = RunRequest {
             key: BlobHash([1; 32]),
             program,

@@ -61,7 +61,13 @@ impl Probe {
         let mut imports = Vec::with_capacity(modules.len());
         for modules in modules {
             let packages = Some(Arc::clone(&site));
-            let code = Code::Python { bundle: Arc::clone(&bundle), key, function: "probe".to_owned(), packages };
+            let code = Code::Python {
+                bundle: Arc::clone(&bundle),
+                key,
+                function: "probe".to_owned(),
+                keywords: None,
+                packages,
+            };
             imports.push(self.import(code, modules).await?);
         }
         Ok(Ok(imports))

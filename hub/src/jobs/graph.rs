@@ -328,6 +328,9 @@ fn check_step(step: &Step) -> Result<(), PlanError> {
     if !(step.settings.timeout_s > 0.0 && step.settings.timeout_s.is_finite()) {
         return refuse("its `!timeout` is not a positive number of seconds");
     }
+    if step.settings.keywords.as_ref().is_some_and(|keywords| keywords.len() > INLINE_LIMIT) {
+        return refuse("its `!with` is too long");
+    }
     check_limits(&step.settings).map_or(Ok(()), refuse)
 }
 

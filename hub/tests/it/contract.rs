@@ -172,6 +172,7 @@ macro_rules! all_contract_tests {
                 runs_are_found_by_a_range_of_ids;
             plans:
                 a_value_of_the_script_is_an_argument
+                keyword_arguments_come_with_the_step
                 a_bad_plan_is_refused_and_leaves_nothing;
             pipelines:
                 equal_content_is_the_same_version

@@ -2,6 +2,7 @@
 
 use std::rc::Rc;
 
+use bue_model::Language;
 use bue_model::plan::Settings;
 
 use super::builder::Builder;
@@ -50,6 +51,7 @@ impl<'t> Builder<'t, '_, '_> {
     fn define_step(&mut self, step: &'t StepDefinition<'_>, settings: &InheritedSettings) {
         self.check_step_settings(&step.settings, settings);
         self.check_limits(step.name.span, &step.settings, settings);
+        self.check_keywords(&step.name, step.language, &step.settings, settings);
         let entry = StepEntry {
             name: &step.name,
             language: step.language,
@@ -67,6 +69,7 @@ impl<'t> Builder<'t, '_, '_> {
         for item in &import.items {
             self.check_step_settings(&item.settings, settings);
             self.check_limits(item.name.span, &item.settings, settings);
+            self.check_keywords(&item.name, import.language, &item.settings, settings);
             let entry = StepEntry {
                 name: &item.name,
                 language: import.language,
@@ -157,6 +160,22 @@ impl<'t> Builder<'t, '_, '_> {
                 diagnostic.hint("write the same field into both: `!rate 10/1m by account`, `!at_most 2 by account`"),
             );
         }
+    }
+
+    /// Only functions of some languages have keyword arguments.
+    fn check_keywords(&mut self, step: &Name<'_>, language: Option<Language>, own: &[Setting], inherited: &Settings) {
+        let Some(language) = language.filter(|language| !language.has_keyword_arguments()) else { return };
+        let own = own.iter().rfind(|setting| matches!(setting.value, SettingValue::With(_)));
+        if own.is_none() && inherited.keywords.is_none() {
+            return;
+        }
+        let span = own.map_or(step.span, |setting| setting.span);
+        let message = format!("`{}` is a {} step, which has no keyword arguments", step.text, language.name());
+        let diagnostic = DiagnosticBuilder::new(codes::INVALID_KEYWORDS, span, message);
+        self.report(
+            diagnostic
+                .hint("write `!with` inside the Python steps that it is for; pass values to other steps as arguments"),
+        );
     }
 
     /// Resolves the steps of pipes: they are defined in the same block or in one around it, above or below.

@@ -92,6 +92,9 @@ fn insert_settings(object: &mut Map<String, Value>, settings: &Settings) {
     if let Some(at_most) = &settings.at_most {
         object.insert("at_most".into(), json!({ "count": at_most.count, "by": at_most.by }));
     }
+    if let Some(keywords) = &settings.keywords {
+        object.insert("with".into(), cbor_to_json(keywords));
+    }
     if !settings.allow.is_empty() {
         object.insert("allow".into(), settings.allow.iter().map(|one| Value::from(capability_text(one))).collect());
     }

@@ -7,7 +7,7 @@ use bue_model::plan::{Settings, Source};
 use bue_model::{ForEach, Input, JobNode, Node, Plan, Step};
 
 use super::capability::capability_text;
-use super::literal::literal_text;
+use super::literal::{keywords_text, literal_text};
 use super::table::function_text;
 
 /// Number of steps whose names decide the width of the column: a plan may have a million.
@@ -114,6 +114,9 @@ fn settings_text(settings: &Settings) -> String {
     }
     if let Some(at_most) = &settings.at_most {
         add(true, format!("!at_most {}{}", at_most.count, by_text(at_most.by.as_ref())));
+    }
+    if let Some(keywords) = &settings.keywords {
+        add(true, format!("!with {}", keywords_text(keywords)));
     }
     let allowed: Vec<_> = settings.allow.iter().map(capability_text).collect();
     add(!allowed.is_empty(), format!("!allow {}", allowed.join(", ")));

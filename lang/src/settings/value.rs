@@ -1,6 +1,7 @@
 //! The value of a setting.
 
 use bue_model::plan::{AtMost, Capability, Rate};
+use bytes::Bytes;
 
 /// What a setting sets.
 #[derive(Clone, Debug, PartialEq)]
@@ -23,6 +24,8 @@ pub(crate) enum SettingValue {
     MaxHandbacks(u32),
     Rate(Rate),
     AtMost(AtMost),
+    /// A CBOR map.
+    With(Bytes),
     /// `@ name`, which has no effect.
     Tag,
     Allow(Vec<Capability>),

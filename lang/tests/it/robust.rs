@@ -50,6 +50,7 @@ const PIECES: &[&str] = &[
     "!timeout ",
     "!rate ",
     "!at_most ",
+    "!with ",
     "!expires ",
     "!max_handbacks ",
     "!every ",

@@ -249,11 +249,11 @@ impl Host {
     /// The task of a request, with the code that the parent loaded before.
     fn task(&self, request: RunRequest) -> io::Result<Task> {
         let code = match request.program {
-            Program::Python { function, packages } => {
+            Program::Python { function, keywords, packages } => {
                 let (bundle, key) = self.bundle(request.key)?;
                 // relative to the folder of packages, which is the current folder
                 let packages = packages.map(|name| Arc::new(Site::read_only(name.into())));
-                Code::Python { bundle, key, function, packages }
+                Code::Python { bundle, key, function, keywords, packages }
             }
             Program::Sqlite { table, placeholders } => {
                 let (bundle, key) = self.bundle(request.key)?;

@@ -354,7 +354,7 @@ impl Case {
         limits.result_bytes = limit.unwrap_or(limits.result_bytes);
         let function = self.function().to_owned();
         Task {
-            code: Code::Python { bundle: Arc::clone(bundle), key, function, packages: None },
+            code: Code::Python { bundle: Arc::clone(bundle), key, function, keywords: None, packages: None },
             inputs: self.one("given").map(inputs).unwrap_or_default(),
             env: self.one("reads").map(|env| encoded(&serde_json::from_str(env).expect("JSON"))),
             loop_text: self.one("loop").map(str::to_owned),

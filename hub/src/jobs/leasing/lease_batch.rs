@@ -177,6 +177,7 @@ fn leased_step(run: &Run, job: &GraphJob) -> Option<LeasedStep> {
         priority: step.settings.priority,
         retries: step.settings.retries,
         allow: step.settings.allow.clone(),
+        keywords: step.settings.keywords.clone(),
         loop_text: looped_by.map(|fan_out| fan_out.text.clone()),
     })
 }
