@@ -109,7 +109,7 @@ fn decode_keywords(guest: &Guest, request: &CallRequest, vm: &VirtualMachine) ->
         return Err(CallError::rejected(FailureKind::Internal, "the keyword arguments are not a map"));
     };
     for (name, value) in entries.items_vec() {
-        keywords.insert(to_text(&name, vm)?, value);
+        keywords.insert(to_text(&name, vm)?.into(), value);
     }
     Ok(keywords)
 }

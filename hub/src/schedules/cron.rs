@@ -132,6 +132,8 @@ fn unsigned(part: i8) -> u32 {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn next(expression: &str, after: &str, count: usize) -> Vec<String> {
@@ -185,6 +187,34 @@ mod tests {
         ] {
             let message = CronExpression::parse(expression).expect_err(expression);
             assert!(message.contains(problem), "{expression}: {message}");
+        }
+    }
+
+    proptest! {
+        /// Whatever the text: it is refused with a message, or it is an expression whose times grow and have the same text.
+        #[test]
+        fn any_text_is_an_expression_or_is_refused(
+            text in prop_oneof![
+                "[-0-9*/,#LW?+]{1,6}( [-0-9*/,#LW?+A-Z]{1,6}){3,5}",
+                "[*0-9/]{1,4}( (\\*|[0-9]{1,3}(-[0-9]{1,3})?(/[0-9]{1,3})?|[0-9]{1,2},[0-9]{1,2}|[0-9]#[0-9]|[0-9]{1,2}W|L|LW|[1-7]L)){4}",
+                "@[a-z]{0,9}",
+                "\\PC{0,40}",
+            ],
+            year in 1970_i16..2400,
+        ) {
+            match CronExpression::parse(&text) {
+                Err(message) => prop_assert!(!message.is_empty()),
+                Ok(cron) => {
+                    let mut last = DateTime::constant(year, 1, 1, 0, 0, 0, 0);
+                    for _ in 0..3 {
+                        let Some(next) = cron.next_after(last) else { break };
+                        prop_assert!(next > last && next.second() == 0, "{next} after {last}");
+                        last = next;
+                    }
+                    let again = CronExpression::parse(cron.text()).map(|again| again.text().to_owned());
+                    prop_assert_eq!(again.as_deref(), Ok(cron.text()));
+                }
+            }
         }
     }
 

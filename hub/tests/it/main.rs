@@ -30,6 +30,7 @@ mod power_cuts;
 mod proptest_runner;
 mod random;
 mod raw_http;
+mod schedule_rows;
 mod schedule_year;
 mod script;
 mod seeds;

@@ -28,7 +28,7 @@ pub(crate) struct Schedule {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
-    Add(add::Add),
+    Add(Box<add::Add>),
     List(list::List),
     Show(show::Show),
     Pause(pause::Pause),
