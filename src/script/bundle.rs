@@ -245,9 +245,12 @@ mod tests {
     }
 
     #[test]
-    fn a_file_without_an_end_is_too_large() {
+    fn a_file_without_an_end_is_refused() {
         let script = Path::new("/nowhere/x.bue");
-        assert!(matches!(pack(&step(Source::File("/dev/zero".into())), script), Err(PackError::TooLarge { .. })));
+        let refused = pack(&step(Source::File("/dev/zero".into())), script);
+        assert!(
+            matches!(refused, Err(PackError::Unreadable { source, .. }) if source.to_string().contains("regular file"))
+        );
     }
 
     #[test]

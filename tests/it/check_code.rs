@@ -39,10 +39,10 @@ fn imports_that_cannot_work_are_errors_with_their_place() {
         ("import requests", ["package `requests`", "`!requires requests`"]),
         ("from dateutil import parser", ["python-dateutil", "`bue deps lock x.bue`"]),
         ("import numpy as np", ["`numpy` cannot work", "statistics"]),
-        ("import yaml", ["`pyyaml` cannot work", "tomllib"]),
+        ("import yaml", ["pyyaml", "`!requires pyyaml`"]),
         ("import no_such_thing", ["no module `no_such_thing`", "`no_such_thing.py`"]),
         ("import statistic", ["no module `statistic`", "did you mean `statistics`?"]),
-        ("import mmap", ["`mmap`", "bytes"]),
+        ("import grp", ["`grp`", "nothing"]),
         ("from multiprocessing import shared_memory", ["`multiprocessing.shared_memory`", "results of steps"]),
     ] {
         expect_problem(&format!("import os\n{import}{f}"), "E0063 s.py:2 ", &words);

@@ -4,20 +4,13 @@ use std::collections::HashSet;
 
 use bue_model::{JobNode, Node, Plan, StepIndex};
 
+use super::checked_step::CheckedStep;
 use super::keywords;
 use crate::build::source_map::{SourceMap, StepLocation};
 use crate::diagnostics::builder::DiagnosticBuilder;
 use crate::diagnostics::codes;
 use crate::diagnostics::list::Diagnostics;
 use crate::python::{Function, Lookup, Module};
-
-/// A step whose function is known.
-pub(super) struct CheckedStep<'a> {
-    pub(super) location: &'a StepLocation,
-    pub(super) function: &'a Function,
-    /// The names of its keyword arguments.
-    pub(super) keywords: Vec<String>,
-}
 
 /// Reports each step and number of inputs once.
 pub(super) fn check(

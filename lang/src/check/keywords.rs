@@ -2,7 +2,7 @@
 
 use bue_model::{Step, Value, cbor};
 
-use super::inputs::CheckedStep;
+use super::checked_step::CheckedStep;
 use crate::diagnostics::builder::DiagnosticBuilder;
 use crate::diagnostics::codes;
 use crate::diagnostics::suggest::Suggester;

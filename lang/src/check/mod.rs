@@ -2,6 +2,7 @@
 //!
 //! Pure: the caller reads the files and runs the compilers, and passes functions that do so.
 
+mod checked_step;
 mod checker;
 mod code;
 mod compiled;
