@@ -28,7 +28,7 @@ use crate::nesting_limit;
 use crate::plan::{Capability, Plan};
 
 /// The version of the messages in this module. It is the first byte of every postcard body; servers and clients refuse any other.
-pub const WIRE_VERSION: u8 = 5;
+pub const WIRE_VERSION: u8 = 6;
 
 /// The size in bytes of the largest request body that the hub accepts and of the largest answer that a client accepts, except for
 /// blobs.
@@ -105,6 +105,8 @@ pub struct WorkerAbilities {
     pub secrets: Vec<String>,
     /// The names of its databases for postgres steps; empty for the one without a name.
     pub databases: Vec<String>,
+    /// The names of the environment variables that it has for steps.
+    pub environment: Vec<String>,
     /// The names of the parts of the wall around its sandboxes that are up, see [`WallPart`](crate::WallPart).
     pub wall: Vec<String>,
 }

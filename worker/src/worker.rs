@@ -66,6 +66,7 @@ async fn run_with(config: &WorkerConfig, hub: HubClient, fetch: Fetch, hosts: Ar
         fetch,
         input_budget: InputBudget::default(),
         limits: config.limits.clone(),
+        environment: config.environment.clone(),
         secrets: config.secrets(),
         held_leases: Arc::clone(&held_leases),
         reports,

@@ -172,6 +172,7 @@ fn call() -> CallRequest {
         inputs: vec![vec![0xf6].into()],
         stream: true,
         env: None,
+        environment: vec![("NAME".into(), "value".into())],
         max_result: 64 << 20,
         loop_text: Some("for y in x() (line 2)".into()),
     }

@@ -102,6 +102,7 @@ pub(super) fn all() -> Value {
             "net": texts(),
             "secrets": texts(),
             "databases": texts(),
+            "environment": texts(),
             "wall": texts(),
         })),
         "StepCounts": step_counts(),
