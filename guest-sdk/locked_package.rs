@@ -4,12 +4,14 @@ use std::env;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// Returns the folder of a locked package.
+/// Returns the folder of a locked package. `cargo` is a command that finds the workspace, without arguments or with global ones.
 ///
 /// # Errors
-/// The package is not among the dependencies for this target.
-pub fn folder(name: &str) -> Result<PathBuf, String> {
-    let metadata = metadata()?;
+/// The package is not among the dependencies for the target.
+pub(crate) fn folder(name: &str, target: &str, mut cargo: Command) -> Result<PathBuf, String> {
+    cargo.args(["metadata", "--format-version", "1", "--locked", "--filter-platform", target]);
+    let output = cargo.output().map_err(|error| format!("cannot run cargo metadata: {error}"))?;
+    let metadata = String::from_utf8_lossy(&output.stdout);
     let manifests = metadata.split("\"manifest_path\":\"").skip(1).filter_map(|rest| rest.split('"').next());
     let mut folders = manifests.filter_map(|manifest| Path::new(manifest).parent());
     let found = folders.find(|folder| {
@@ -17,16 +19,8 @@ pub fn folder(name: &str) -> Result<PathBuf, String> {
         // with the version in cargo's registry, without it in a folder of vendored packages
         folder.strip_prefix(name).is_some_and(|rest| rest.is_empty() || is_version(rest))
     });
-    found.map(Path::to_path_buf).ok_or_else(|| format!("cargo metadata does not list {name}"))
-}
-
-/// What cargo knows of the locked packages.
-fn metadata() -> Result<String, String> {
-    let target = variable("TARGET")?.display().to_string();
-    let mut cargo = Command::new(variable("CARGO")?);
-    cargo.args(["metadata", "--format-version", "1", "--locked", "--offline", "--filter-platform", &target]);
-    let output = cargo.output().map_err(|error| format!("cannot run cargo metadata: {error}"))?;
-    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+    let found = found.map(Path::to_path_buf);
+    found.ok_or_else(|| format!("cargo metadata does not list {name}: {}", String::from_utf8_lossy(&output.stderr)))
 }
 
 fn is_version(rest: &str) -> bool {
@@ -37,6 +31,6 @@ fn is_version(rest: &str) -> bool {
 ///
 /// # Errors
 /// It is not set.
-pub fn variable(name: &str) -> Result<PathBuf, String> {
+pub(crate) fn variable(name: &str) -> Result<PathBuf, String> {
     env::var_os(name).map(PathBuf::from).ok_or_else(|| format!("cargo did not set {name}"))
 }

@@ -8,6 +8,7 @@
 //! Linking the Python guest takes minutes, so each guest is cached there under a hash of everything it is built from: another
 //! clone, branch or worktree with the same sources reuses it.
 
+use std::collections::BTreeSet;
 use std::env;
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
@@ -15,18 +16,27 @@ use std::path::{Path, PathBuf};
 use std::process::{self, Command, ExitCode};
 use std::time::{Instant, SystemTime};
 
+#[path = "../guest-sdk/locked_package.rs"]
+mod locked_package;
+#[path = "../guest-sdk/patches.rs"]
+mod patches;
+
+use locked_package::variable;
+use patches::PATCHES;
+
 const TARGET: &str = "wasm32-wasip1";
 /// The variable that names the clang to use.
 const CLANG: &str = "BUE_CLANG";
 /// Compresses to a fifth within seconds. Every change of a guest pays for compression, the first start for decompression.
 const ZSTD_LEVEL: i32 = 9;
 /// What all guests are built from, relative to the project, with the build scripts of both workspaces.
-const SHARED_SOURCES: [&str; 10] = [
+const SHARED_SOURCES: [&str; 11] = [
     "guest-sdk/.cargo",
     "guest-sdk/Cargo.toml",
     "guest-sdk/Cargo.lock",
     "guest-sdk/contract",
     "guest-sdk/locked_package.rs",
+    "guest-sdk/patches.rs",
     "guest-sdk/sqlite3",
     "model/src",
     "model/Cargo.toml",
@@ -152,6 +162,7 @@ impl Guest {
         let mut cargo = without_outer_build(Command::new(variable("CARGO")?));
         // RustPython's crates declare a newer Rust than they need
         cargo.args(["build", "--release", "--locked", "--ignore-rust-version", "--target", TARGET, "-p", package]);
+        cargo.args(["--config", &rename_registry()?, "--config", &patched_packages(guests, target_dir)?]);
         cargo.arg("--target-dir").arg(target_dir).current_dir(guests);
         let status = cargo.status().map_err(|error| format!("cannot run cargo: {error}"))?;
         if !status.success() {
@@ -268,8 +279,65 @@ fn without_outer_build(mut command: Command) -> Command {
     command
 }
 
-fn variable(name: &str) -> Result<PathBuf> {
-    env::var_os(name).map(PathBuf::from).ok_or_else(|| format!("cargo did not set {name}"))
+/// Makes the patched copies of packages. Returns the setting that uses them in place of the originals. The copies have the same
+/// versions, so that the lock file applies.
+fn patched_packages(guests: &Path, target_dir: &Path) -> Result<String> {
+    let packages: BTreeSet<&str> = PATCHES.iter().map(|patch| patch.package).collect();
+    let mut copies = Vec::new();
+    for package in packages {
+        let mut cargo = without_outer_build(Command::new(variable("CARGO")?));
+        cargo.current_dir(guests);
+        let original = locked_package::folder(package, TARGET, cargo)?;
+        let copy = target_dir.join("patched").join(package);
+        copy_patched(package, &original, &copy)?;
+        copies.push(format!("{:?}", copy.display().to_string()));
+    }
+    Ok(format!("paths=[{}]", copies.join(",")))
+}
+
+/// Copies a package. A file that has not changed is left alone, so that cargo does not compile it again.
+fn copy_patched(package: &str, original: &Path, copy: &Path) -> Result<()> {
+    let mut files = Vec::new();
+    list_files(original, &mut files).map_err(|error| format!("cannot read {}: {error}", original.display()))?;
+    for file in files {
+        let name = file.strip_prefix(original).unwrap_or(&file);
+        let content = fs::read(&file).map_err(|error| format!("cannot read {}: {error}", file.display()))?;
+        let content = patched(package, name, content)?;
+        let target = copy.join(name);
+        if fs::read(&target).is_ok_and(|existing| existing == content) {
+            continue;
+        }
+        let written = target.parent().map_or(Ok(()), fs::create_dir_all).and_then(|()| fs::write(&target, content));
+        written.map_err(|error| format!("cannot write {}: {error}", target.display()))?;
+    }
+    Ok(())
+}
+
+/// Applies the patches of a file.
+fn patched(package: &str, name: &Path, content: Vec<u8>) -> Result<Vec<u8>> {
+    let mut patches =
+        PATCHES.iter().filter(|patch| patch.package == package && Path::new(patch.file) == name).peekable();
+    if patches.peek().is_none() {
+        return Ok(content);
+    }
+    let mut text = String::from_utf8(content).map_err(|error| format!("{}: {error}", name.display()))?;
+    for patch in patches {
+        if text.matches(patch.from).count() != 1 {
+            return Err(format!("a patch of {package} in guest-sdk/patches.rs does not fit {}", name.display()));
+        }
+        text = text.replacen(patch.from, patch.to, 1);
+    }
+    Ok(text.into_bytes())
+}
+
+/// Returns the setting that names the sources of dependencies without the folder of this user's cargo: the messages of panics name
+/// them, and so every user of the binary would see it. It is added to the flags in `guest-sdk/.cargo`.
+fn rename_registry() -> Result<String> {
+    let home = env::var_os("CARGO_HOME").map(PathBuf::from);
+    let home = home.or_else(|| Some(PathBuf::from(env::var_os("HOME")?).join(".cargo")));
+    let home = home.ok_or("neither CARGO_HOME nor HOME is set")?;
+    let flag = format!("--remap-path-prefix={}=cargo", home.display());
+    Ok(format!("target.{TARGET}.rustflags=[{flag:?}]"))
 }
 
 /// Prints to the terminal itself, because cargo hides the output of build scripts. Does nothing without a terminal.

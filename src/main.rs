@@ -37,5 +37,7 @@ use crate::process::exit;
 
 fn main() -> ExitCode {
     exit::install_panic_hook();
+    // compilers and pip are children of this process, and it may hold tokens
+    bue_runtime::protect_process();
     exit::exit_code(|| Bue::parse().execute())
 }

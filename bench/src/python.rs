@@ -50,6 +50,7 @@ pub fn python_task(source: &'static str, input: &Value) -> Task {
             bundle: Arc::new(bundle),
             key: BlobHash([1; 32]),
             function: "step".to_owned(),
+            keywords: None,
             packages: None,
         },
         inputs: vec![cbor::encode(input).into()],

@@ -41,6 +41,8 @@ pub(crate) type Body = UnsyncBoxBody<Bytes, std::io::Error>;
 pub(crate) struct Connection {
     server: &'static str,
     client: Client<Dial, Body>,
+    /// What makes the connections of `client`.
+    dial: Dial,
     addresses: Vec<Address>,
     /// The token that every request carries.
     authorization: Option<HeaderValue>,
@@ -57,9 +59,23 @@ impl Connection {
             return Err(no_address());
         }
         let authorization = options.token.as_deref().map(authorization).transpose()?;
-        let client = pool(options.dial.unwrap_or_else(Dial::tcp).with_trust(options.trust)?);
+        let dial = options.dial.unwrap_or_else(Dial::tcp).with_trust(options.trust)?;
+        Ok(Self::with_dial(server, addresses, authorization, dial))
+    }
+
+    fn with_dial(
+        server: &'static str,
+        addresses: Vec<Address>,
+        authorization: Option<HeaderValue>,
+        dial: Dial,
+    ) -> Self {
         let (current, in_flight) = (AtomicUsize::new(0), Semaphore::new(MAX_IN_FLIGHT));
-        Ok(Self { server, client, addresses, authorization, current, in_flight })
+        Self { server, client: pool(dial.clone()), dial, addresses, authorization, current, in_flight }
+    }
+
+    /// Returns the same, without its connections.
+    pub(crate) fn without_connections(&self) -> Self {
+        Self::with_dial(self.server, self.addresses.clone(), self.authorization.clone(), self.dial.clone())
     }
 
     /// Returns all addresses, as `host:port`.

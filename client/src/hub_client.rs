@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use bue_model::log::{LogBatch, LogSelection, LogWatch};
 use bue_model::pipeline::{Invoked, PipelineSummary, PipelineView, Publication, Published};
+use bue_model::schedule::{AppliedSchedule, BackfillProgress, SchedulePage, ScheduleView};
 use bue_model::wire::{
     CONTENT_TYPE, Changed, Heartbeat, HeartbeatAnswer, HubView, JobPage, JobQuery, JobView, LeaseBatch, LeaseRequest,
     MAX_MESSAGE, ReportBatch, ResultCursor, ResultPage, RoundValue, RunView, Submission, Verdict, WhyView, WorkerView,
@@ -51,6 +52,13 @@ impl HubClient {
     /// An address is invalid, the token has characters that a header cannot contain, or a file of certificates cannot be used.
     pub fn with_options(addresses: &[String], options: ClientOptions) -> Result<Self, ClientError> {
         Ok(Self { connection: Connection::new("hub", addresses, options)? })
+    }
+
+    /// Returns a client with the same options and connections of its own. A connection belongs to the runtime that opened it, and
+    /// stands still when that is busy: a client for another runtime must not share it.
+    #[must_use]
+    pub fn without_connections(&self) -> Self {
+        Self { connection: self.connection.without_connections() }
     }
 
     /// Returns the addresses of the hubs, as `host:port`.
@@ -128,6 +136,87 @@ impl HubClient {
     /// There is no such pipeline, parameters do not fit, or the hub cannot be reached.
     pub async fn invoke_batch(&self, pipeline: &str, body: String) -> Result<Vec<Invoked>, ClientError> {
         decode_json(&self.post_json(format!("{}/runs:batch", pipeline_path(pipeline)), body, false).await?)
+    }
+
+    /// Creates or changes a schedule. `body` is its JSON. Idempotent.
+    ///
+    /// # Errors
+    /// A field is wrong, there is no such pipeline, or the hub cannot be reached.
+    pub async fn put_schedule(&self, schedule: &str, body: String) -> Result<AppliedSchedule, ClientError> {
+        let request = request(Method::PUT, schedule_path(schedule), RetryPolicy::Always, REQUEST_TIMEOUT);
+        let (content_type, body) = ("application/json", body.into());
+        decode_json(&self.connection.send_ok(&Request { content_type, body, ..request }).await?)
+    }
+
+    /// Sets up to 1,000 schedules, all of them or none. `body` is the JSON of the update. Idempotent.
+    ///
+    /// # Errors
+    /// A field is wrong, there is no such pipeline, or the hub cannot be reached.
+    pub async fn apply_schedules(&self, body: String) -> Result<Vec<AppliedSchedule>, ClientError> {
+        decode_json(&self.post_json("/v1/schedules:apply".to_owned(), body, true).await?)
+    }
+
+    /// Returns a page of up to 100 schedules by name, after that of this name.
+    ///
+    /// # Errors
+    /// The hub cannot be reached.
+    pub async fn schedules(&self, after: &str) -> Result<SchedulePage, ClientError> {
+        let after = percent_encoded(after, QUERY);
+        decode_json(&self.get(format!("/v1/schedules?after={after}"), REQUEST_TIMEOUT).await?)
+    }
+
+    /// Returns a schedule, with its next due times and its latest runs.
+    ///
+    /// # Errors
+    /// There is no such schedule, or the hub cannot be reached.
+    pub async fn schedule(&self, schedule: &str) -> Result<ScheduleView, ClientError> {
+        decode_json(&self.get(schedule_path(schedule), REQUEST_TIMEOUT).await?)
+    }
+
+    /// Pauses a schedule. Idempotent.
+    ///
+    /// # Errors
+    /// There is no such schedule, or the hub cannot be reached.
+    pub async fn pause_schedule(&self, schedule: &str) -> Result<(), ClientError> {
+        let path = format!("{}/pause", schedule_path(schedule));
+        self.connection.send_ok(&request(Method::POST, path, RetryPolicy::Always, REQUEST_TIMEOUT)).await.map(drop)
+    }
+
+    /// Resumes a schedule. Idempotent.
+    ///
+    /// # Errors
+    /// There is no such schedule, or the hub cannot be reached.
+    pub async fn resume_schedule(&self, schedule: &str) -> Result<(), ClientError> {
+        let path = format!("{}/resume", schedule_path(schedule));
+        self.connection.send_ok(&request(Method::POST, path, RetryPolicy::Always, REQUEST_TIMEOUT)).await.map(drop)
+    }
+
+    /// Removes a schedule. Its runs go on.
+    ///
+    /// # Errors
+    /// There is no such schedule, or the hub cannot be reached.
+    pub async fn remove_schedule(&self, schedule: &str) -> Result<(), ClientError> {
+        let request = request(Method::DELETE, schedule_path(schedule), RetryPolicy::IfUnsent, REQUEST_TIMEOUT);
+        self.connection.send_ok(&request).await.map(drop)
+    }
+
+    /// Starts a run of a schedule now.
+    ///
+    /// # Errors
+    /// There is no such schedule, its pipeline does not take its parameters, or the hub cannot be reached. Not sent again if the
+    /// answer was lost.
+    pub async fn run_schedule(&self, schedule: &str) -> Result<Invoked, ClientError> {
+        let path = format!("{}/runs", schedule_path(schedule));
+        let request = request(Method::POST, path, RetryPolicy::IfUnsent, REQUEST_TIMEOUT);
+        decode_json(&self.connection.send_ok(&request).await?)
+    }
+
+    /// Starts the next runs of a backfill, and returns how far it is. `body` is its JSON. Idempotent.
+    ///
+    /// # Errors
+    /// There is no such schedule, a field is wrong, or the hub cannot be reached.
+    pub async fn backfill(&self, schedule: &str, body: String) -> Result<BackfillProgress, ClientError> {
+        decode_json(&self.post_json(format!("{}/backfill", schedule_path(schedule)), body, true).await?)
     }
 
     async fn post_json(&self, path: String, body: String, is_idempotent: bool) -> Result<Reply, ClientError> {
@@ -387,6 +476,10 @@ impl HubClient {
 
 fn pipeline_path(pipeline: &str) -> String {
     format!("/v1/pipelines/{}", percent_encoded(pipeline, QUERY))
+}
+
+fn schedule_path(schedule: &str) -> String {
+    format!("/v1/schedules/{}", percent_encoded(schedule, QUERY))
 }
 
 /// Returns a request without a body.

@@ -51,7 +51,10 @@ fn main() -> ExitCode {
 
 /// Needs neither a C library nor a linker for WebAssembly: Rust's target brings both. The headers declare what SQLite uses.
 fn compile() -> Result<()> {
-    let source = locked_package::folder("libsqlite3-sys")?.join("sqlite3/sqlite3.c");
+    let target = variable("TARGET")?.display().to_string();
+    let mut cargo = Command::new(variable("CARGO")?);
+    cargo.arg("--offline");
+    let source = locked_package::folder("libsqlite3-sys", &target, cargo)?.join("sqlite3/sqlite3.c");
     let out = variable("OUT_DIR")?;
     let (object, archive) = (out.join("sqlite3.o"), out.join("libsqlite3.a"));
     let mut clang = Command::new(env::var(CLANG).unwrap_or_else(|_| "clang".to_owned()));

@@ -4,9 +4,13 @@ use std::error::Error;
 use std::path::PathBuf;
 
 use bue_model::param::ParamError;
+use bue_model::wire::FieldError;
 use bue_model::{BlobHash, JobId, JobState, RunId};
 
 use crate::plan_error::PlanError;
+
+/// Schedules of a hub. Each is a row of the store, and nothing in the hub's memory.
+pub(crate) const MAX_SCHEDULES: i64 = 100_000;
 
 /// Why the hub or the bucket did not carry out a request.
 #[derive(Debug, thiserror::Error)]
@@ -40,6 +44,20 @@ pub enum HubError {
         /// At least one.
         errors: Vec<ParamError>,
     },
+    /// No schedule has this name.
+    #[error("there is no schedule `{0}`")]
+    ScheduleNotFound(String),
+    /// A schedule does not fit its pipeline, or a request does not fit its schedule.
+    #[error("the schedule `{schedule}` is invalid: {}", all_fields(fields))]
+    UnfitSchedule {
+        /// The name of the schedule.
+        schedule: String,
+        /// At least one.
+        fields: Vec<FieldError>,
+    },
+    /// There would be too many schedules.
+    #[error("a hub has at most {MAX_SCHEDULES} schedules")]
+    TooManySchedules,
     /// The run has no step of this name.
     #[error("the run has no step `{step}`; its steps are `{steps}`")]
     StepNotFound {
@@ -182,6 +200,10 @@ impl HubError {
 
 fn all_problems(errors: &[ParamError]) -> String {
     errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
+}
+
+fn all_fields(fields: &[FieldError]) -> String {
+    fields.iter().map(|one| format!("`{}`: {}", one.field, one.message)).collect::<Vec<_>>().join("; ")
 }
 
 /// The server's message; where the error is the driver's, the chain of its sources. Contains no password.

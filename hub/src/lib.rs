@@ -10,7 +10,7 @@
 //! routes, and [`Access`] decides by a request's token whether it may use a route before anything else of it is read.
 //!
 //! Folders may use those to their left only: `auth`, `http`, `api` and `bucket`; `jobs`, `sqlite` and `postgres`. `api` knows
-//! the stores by the trait [`JobStore`] alone; `pipelines` uses `jobs`.
+//! the stores by the trait [`JobStore`] alone; `pipelines` uses `jobs`, and `schedules` uses `pipelines`.
 #![forbid(unsafe_code)]
 #![deny(clippy::indexing_slicing)]
 
@@ -30,6 +30,7 @@ mod pipelines;
 mod plan_error;
 mod postgres;
 mod regular_file;
+mod schedules;
 mod sqlite;
 mod store;
 
@@ -56,7 +57,12 @@ pub use pipelines::Invocation;
 pub use plan_error::PlanError;
 pub use postgres::PostgresStore;
 pub use regular_file::read_regular_file;
+pub use schedules::backfill::Backfill;
+pub use schedules::firing::FiredSchedules;
+pub use schedules::request::{Others, ScheduleAction, ScheduleUpdate, UpdateMode};
+pub use schedules::spec::ScheduleSpec;
 pub use sqlite::SqliteStore;
 pub use store::{
-    ISOLATION_MS, JobStore, LEASE_MS, LeaseAnswer, MAX_RELEASES, MAX_RESETS, ReapedJobs, SUSPECT_RELEASES, StoreFuture,
+    ExpiredJobs, ISOLATION_MS, JobStore, LEASE_MS, LeaseAnswer, MAX_RELEASES, MAX_RESETS, ReapedJobs, SUSPECT_RELEASES,
+    StoreFuture,
 };

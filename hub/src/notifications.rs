@@ -27,6 +27,8 @@ pub struct Notifications {
     commit_metrics: CommitMetrics,
     work: broadcast::Sender<()>,
     leases: watch::Sender<u64>,
+    schedules: watch::Sender<u64>,
+    expiries: watch::Sender<u64>,
     runs: broadcast::Sender<RunId>,
     workers: broadcast::Sender<WorkerNews>,
 }
@@ -37,6 +39,8 @@ impl Default for Notifications {
             commit_metrics: CommitMetrics::default(),
             work: broadcast::Sender::new(1),
             leases: watch::Sender::new(0),
+            schedules: watch::Sender::new(0),
+            expiries: watch::Sender::new(0),
             runs: broadcast::Sender::new(RUN_BACKLOG),
             workers: broadcast::Sender::new(WORKER_BACKLOG),
         }
@@ -55,6 +59,18 @@ impl Notifications {
     #[must_use]
     pub fn subscribe_leases(&self) -> watch::Receiver<u64> {
         self.leases.subscribe()
+    }
+
+    /// Wakes when schedules are created, changed or resumed.
+    #[must_use]
+    pub fn subscribe_schedules(&self) -> watch::Receiver<u64> {
+        self.schedules.subscribe()
+    }
+
+    /// Wakes when jobs that may expire become available.
+    #[must_use]
+    pub fn subscribe_expiries(&self) -> watch::Receiver<u64> {
+        self.expiries.subscribe()
     }
 
     /// Receives the id of every run that changes.
@@ -84,6 +100,16 @@ impl Notifications {
     /// Notifies that leases were granted.
     pub fn notify_leases(&self) {
         self.leases.send_modify(|epoch| *epoch = epoch.wrapping_add(1));
+    }
+
+    /// Notifies that schedules were created, changed or resumed.
+    pub fn notify_schedules(&self) {
+        self.schedules.send_modify(|epoch| *epoch = epoch.wrapping_add(1));
+    }
+
+    /// Notifies that jobs that may expire became available.
+    pub fn notify_expiries(&self) {
+        self.expiries.send_modify(|epoch| *epoch = epoch.wrapping_add(1));
     }
 
     /// Notifies that a run changed.

@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! Blocked --all parents completed--> Available --lease--> Running --complete--> Completed
-//!    |                                  ^  ^                 |
+//!    |                                  ^  ^ `--expire--> Failed
+//!    |                                  |  |                 |
 //!    |                                  |  +-- release, reap +--> Available later (pending, retry, reset)
 //!    +--parent cancelled--> Cancelled   +------ reset -------+--> Failed, Cancelled
 //! ```
@@ -12,6 +13,7 @@
 use std::ops::RangeInclusive;
 
 use bue_model::pipeline::{Invoked, PipelineSummary, PipelineView, Publication, Published};
+use bue_model::schedule::{AppliedSchedule, BackfillProgress, SchedulePage, ScheduleView};
 use bue_model::wire::{
     Changed, Collection, Heartbeat, HeartbeatAnswer, JobPage, JobQuery, JobView, LeaseBatch, LeaseRequest, ReportBatch,
     ResultCursor, ResultPage, RunView, Submission, Verdict, WhyView, WorkerView,
@@ -24,6 +26,9 @@ use crate::jobs::counts::tally::Tally;
 use crate::lease_key::LeaseKey;
 use crate::notifications::Notifications;
 use crate::pipelines::Invocation;
+use crate::schedules::backfill::Backfill;
+use crate::schedules::firing::FiredSchedules;
+use crate::schedules::request::{ScheduleAction, ScheduleUpdate};
 
 pub use bue_model::wire::LEASE_MS;
 
@@ -74,6 +79,9 @@ pub trait JobStore: Send + Sync {
     /// Makes jobs whose leases have expired available again.
     fn reap(&self, now: Timestamp) -> StoreFuture<'_, ReapedJobs>;
 
+    /// Fails available jobs that have not started although their `!expires` has passed, at most 1,000.
+    fn expire(&self, now: Timestamp) -> StoreFuture<'_, ExpiredJobs>;
+
     /// Keeps a script as a version of a pipeline, and makes it the one that new runs get. Equal content is the same version.
     fn publish(&self, now: Timestamp, name: String, publication: Publication) -> StoreFuture<'_, Published>;
 
@@ -90,6 +98,29 @@ pub trait JobStore: Send + Sync {
     /// pipeline is gone; with other parameters or another priority it is an error. Returns the runs in the order of the
     /// invocations, with their states.
     fn invoke(&self, now: Timestamp, invocations: Vec<Invocation>) -> StoreFuture<'_, Vec<Invoked>>;
+
+    /// Sets schedules, all of them or none; their pipelines have to take the parameters. Returns what became of each, in their
+    /// order, then those that were removed. A schedule that is the same already is left as it is.
+    fn put_schedules(&self, now: Timestamp, update: ScheduleUpdate) -> StoreFuture<'_, Vec<AppliedSchedule>>;
+
+    /// Pauses, resumes or removes a schedule.
+    fn change_schedule(&self, now: Timestamp, name: String, action: ScheduleAction) -> StoreFuture<'_, ()>;
+
+    /// Returns the schedules whose names come after `after`, by name, at most `limit` and at most 100.
+    fn schedules(&self, after: String, limit: u32) -> StoreFuture<'_, SchedulePage>;
+
+    /// Returns a schedule, with its next due times and its latest runs.
+    fn schedule(&self, name: String) -> StoreFuture<'_, Option<ScheduleView>>;
+
+    /// Starts a run of a schedule now, whatever its state. A run that exists is left as it is.
+    fn run_schedule(&self, now: Timestamp, name: String, run: RunId) -> StoreFuture<'_, Invoked>;
+
+    /// Starts the next runs of a backfill, and returns how far it is.
+    fn backfill(&self, now: Timestamp, name: String, backfill: Backfill) -> StoreFuture<'_, BackfillProgress>;
+
+    /// Gives schedules whose time has come their turns: starts the runs that are due. At most 32 schedules, so that other
+    /// requests have their turns in between. A due time has one run, however many hubs call this.
+    fn fire_schedules(&self, now: Timestamp) -> StoreFuture<'_, FiredSchedules>;
 
     /// Cancels a run. A run that has ended is left as it is.
     fn cancel_run(&self, now: Timestamp, run: RunId) -> StoreFuture<'_, Changed>;
@@ -169,5 +200,14 @@ pub struct ReapedJobs {
     /// The jobs whose leases had expired.
     pub jobs: Vec<JobId>,
     /// When the next lease expires. `None` if no job is running.
+    pub next_at: Option<Timestamp>,
+}
+
+/// What [`JobStore::expire`] found.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ExpiredJobs {
+    /// The jobs that failed because they had not started in time.
+    pub jobs: Vec<JobId>,
+    /// When the next available job expires. `None` if there is none that may.
     pub next_at: Option<Timestamp>,
 }

@@ -45,6 +45,8 @@ pub struct CallRequest {
     pub function: String,
     /// The arguments, each a CBOR value.
     pub inputs: Vec<Bytes>,
+    /// The keyword arguments: a CBOR map with texts as keys. `None` if there are none.
+    pub keywords: Option<Bytes>,
     /// Whether a loop runs over the result. Its elements are then emitted instead of being returned as a list; it may be any iterable
     /// that a list can be made of.
     pub stream: bool,

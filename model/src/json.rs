@@ -70,7 +70,7 @@ const fn non_finite_text(number: f64) -> Option<&'static str> {
 }
 
 /// Returns a key as a string, as Python's `json` converts keys that are not strings.
-fn key_text(key: &Value) -> Cow<'_, str> {
+pub(crate) fn key_text(key: &Value) -> Cow<'_, str> {
     match key {
         Value::Text(text) | Value::Date(text) | Value::Time(text) | Value::DateTime(text) => Cow::Borrowed(text),
         Value::Null => Cow::Borrowed("null"),

@@ -120,6 +120,15 @@ impl Language {
         }
     }
 
+    /// Whether its functions have keyword arguments, which `!with` sets.
+    #[must_use]
+    pub const fn has_keyword_arguments(self) -> bool {
+        match self.engine() {
+            Engine::Python => true,
+            Engine::Sqlite | Engine::Postgres | Engine::WebAssembly => false,
+        }
+    }
+
     /// Whether its steps name a table, which may have columns, instead of a function.
     #[must_use]
     pub const fn has_table(self) -> bool {

@@ -9,13 +9,17 @@
 //!                                                      +---- Report <--- Outcome <--- Answer
 //! ```
 #![forbid(unsafe_code)]
+// This crate reads what strangers send. It inherits no lints, because it is copied into projects of users.
+#![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing))]
 
 pub mod bundle;
 pub mod cbor;
+mod encoded_json;
 pub mod guest;
 pub mod ids;
 pub mod job;
 mod json;
+mod key_hashes;
 pub mod language;
 mod length_limit;
 pub mod location;
@@ -28,6 +32,8 @@ pub mod param;
 pub mod pipeline;
 pub mod plan;
 mod plan_versions;
+#[cfg(feature = "params")]
+pub mod schedule;
 mod serde_value;
 pub mod sql_table;
 pub mod text;
@@ -37,6 +43,7 @@ pub mod wire;
 pub mod words;
 
 pub use bundle::{Bundle, Package, SourceFile};
+pub use encoded_json::EncodedJson;
 pub use ids::{BlobHash, CallIndex, JobId, NodeId, ParamIndex, RateKey, RunId, StepIndex, Timestamp, Token};
 pub use job::{Answer, BlobRef, Chunk, Failure, FailureKind, JobState, Outcome, RunState, ValueRef};
 pub use json::Json;

@@ -11,8 +11,9 @@ use crate::language::Language;
 use crate::nesting_limit;
 use crate::param::Param;
 
-/// The version of [`Plan`] that this code writes. It also reads version 1, which had no parameters.
-pub const PLAN_VERSION: u32 = 2;
+/// The version of [`Plan`] that this code writes. It also reads version 1, which had no parameters, and version 2, whose steps had
+/// fewer settings.
+pub const PLAN_VERSION: u32 = 3;
 
 /// A checked script.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -89,6 +90,19 @@ pub struct Settings {
     /// `!retries … after`: the milliseconds after the first failed attempt and the most after a later one, doubling in between.
     #[serde(default)]
     pub retry_delay_ms: Option<(u64, u64)>,
+    /// `!expires`: the milliseconds after the creation of the run, or after its last reset, until which a job must have started.
+    #[serde(default)]
+    pub expires_ms: Option<u64>,
+    /// `!max_handbacks`: how often in a row a job may answer `pending`. 0 for any number of times.
+    #[serde(default)]
+    pub max_handbacks: u32,
+    /// `!at_most`. If the step has a `!rate` too, both have the same field or none.
+    #[serde(default)]
+    pub at_most: Option<AtMost>,
+    /// `!with`: the keyword arguments of the step's function, a CBOR map with texts as keys, of at most
+    /// [`INLINE_LIMIT`](crate::job::INLINE_LIMIT) bytes.
+    #[serde(default)]
+    pub keywords: Option<Bytes>,
 }
 
 impl Default for Settings {
@@ -106,6 +120,10 @@ impl Default for Settings {
             requires: Vec::new(),
             files: Vec::new(),
             retry_delay_ms: None,
+            expires_ms: None,
+            max_handbacks: 0,
+            at_most: None,
+            keywords: None,
         }
     }
 }
@@ -122,6 +140,19 @@ impl Settings {
     pub fn timeout_ms(&self) -> u64 {
         ((self.timeout_s * 1000.0).ceil() as u64).max(1)
     }
+
+    /// Returns whether the starts of its jobs are limited: by `!rate`, by `!at_most`, or by both.
+    #[must_use]
+    pub const fn limits_starts(&self) -> bool {
+        self.rate.is_some() || self.at_most.is_some()
+    }
+
+    /// Returns the field of the first input that `!rate` and `!at_most` count by, if they do.
+    #[must_use]
+    pub fn counted_by(&self) -> Option<&String> {
+        let rated = self.rate.as_ref().and_then(|rate| rate.by.as_ref());
+        rated.or_else(|| self.at_most.as_ref().and_then(|at_most| at_most.by.as_ref()))
+    }
 }
 
 /// A rate: at most `count` starts in `per_ms`.
@@ -132,6 +163,15 @@ pub struct Rate {
     /// The period in milliseconds.
     pub per_ms: u64,
     /// A field of the first input: each of its values has a separate rate.
+    pub by: Option<String>,
+}
+
+/// A limit of the jobs of a step that run at the same time.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AtMost {
+    /// The number of jobs.
+    pub count: u32,
+    /// A field of the first input: each of its values has a separate limit.
     pub by: Option<String>,
 }
 

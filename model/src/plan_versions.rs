@@ -10,6 +10,8 @@ use crate::plan::{Call, Capability, Node, PLAN_VERSION, Plan, Rate, Settings, So
 
 /// The first version: no parameters, and no delays of retries.
 const FIRST: u32 = 1;
+/// The second version: fewer settings of steps.
+const SECOND: u32 = 2;
 
 const FIELDS: &[&str] = &["version", "steps", "nodes", "calls", "params"];
 
@@ -61,7 +63,12 @@ impl<'de> Visitor<'de> for InOrder {
         Ok(Plan {
             version: current(version),
             steps: match version {
-                FIRST => next::<_, Vec<FirstStep>>(&mut fields, "steps")?.into_iter().map(Step::from).collect(),
+                FIRST => {
+                    next::<_, Vec<OldStep<FirstSettings>>>(&mut fields, "steps")?.into_iter().map(Step::from).collect()
+                }
+                SECOND => {
+                    next::<_, Vec<OldStep<SecondSettings>>>(&mut fields, "steps")?.into_iter().map(Step::from).collect()
+                }
                 _ => next(&mut fields, "steps")?,
             },
             nodes: next(&mut fields, "nodes")?,
@@ -71,21 +78,21 @@ impl<'de> Visitor<'de> for InOrder {
     }
 }
 
-/// A step of the first version.
+/// A step of an older version, with the settings of that version.
 #[derive(serde::Deserialize)]
 #[cfg_attr(test, derive(serde::Serialize))]
-struct FirstStep {
+struct OldStep<S> {
     name: String,
     language: Language,
     function: String,
     source: Source,
     line: u32,
-    settings: FirstSettings,
+    settings: S,
 }
 
 /// The settings of a step of the first version.
 #[derive(serde::Deserialize)]
-#[cfg_attr(test, derive(serde::Serialize))]
+#[cfg_attr(test, derive(Clone, serde::Serialize))]
 struct FirstSettings {
     scope: String,
     priority: i64,
@@ -98,8 +105,17 @@ struct FirstSettings {
     requires: Vec<String>,
 }
 
-impl From<FirstStep> for Step {
-    fn from(FirstStep { name, language, function, source, line, settings }: FirstStep) -> Self {
+/// The settings of a step of the second version: those of the first one, then these.
+#[derive(serde::Deserialize)]
+#[cfg_attr(test, derive(serde::Serialize))]
+struct SecondSettings {
+    first: FirstSettings,
+    files: Vec<String>,
+    retry_delay_ms: Option<(u64, u64)>,
+}
+
+impl<S: Into<Settings>> From<OldStep<S>> for Step {
+    fn from(OldStep { name, language, function, source, line, settings }: OldStep<S>) -> Self {
         Self { name, language, function, source, line, settings: settings.into() }
     }
 }
@@ -118,15 +134,24 @@ impl From<FirstSettings> for Settings {
             rate,
             allow,
             requires,
-            files: Vec::new(),
-            retry_delay_ms: None,
+            ..Self::default()
         }
     }
 }
 
-/// A plan of version 1 is one of the current version without parameters. Other versions are kept, so that they can be refused.
+impl From<SecondSettings> for Settings {
+    fn from(SecondSettings { first, files, retry_delay_ms }: SecondSettings) -> Self {
+        Self { files, retry_delay_ms, ..first.into() }
+    }
+}
+
+/// A plan of an older version is one of the current version that lacks some things. Other versions are kept, so that they can be
+/// refused.
 const fn current(version: u32) -> u32 {
-    if version == FIRST { PLAN_VERSION } else { version }
+    match version {
+        FIRST | SECOND => PLAN_VERSION,
+        other => other,
+    }
 }
 
 #[cfg(test)]
@@ -139,32 +164,42 @@ mod tests {
         Plan { version: PLAN_VERSION, steps: Vec::new(), nodes: Vec::new(), calls: vec![call], params: Vec::new() }
     }
 
-    #[test]
-    fn plans_of_version_1_are_read() {
-        let bytes = postcard::to_allocvec(&(plan(), "after")).expect("bytes");
-        assert_eq!(postcard::from_bytes::<(Plan, &str)>(&bytes), Ok((plan(), "after")));
-        let step = FirstStep {
+    fn old_step<S>(settings: S) -> OldStep<S> {
+        OldStep {
             name: "s".into(),
             language: Language::Python,
             function: "f".into(),
             source: Source::File("x.py".into()),
             line: 3,
-            settings: FirstSettings {
-                scope: "default".into(),
-                priority: 7,
-                timeout_s: 1.5,
-                retries: 2,
-                every_ms: Some((1, 2)),
-                pending_limit_ms: 5,
-                rate: None,
-                allow: vec![Capability::Secret("X".into())],
-                requires: vec!["a".into()],
-            },
+            settings,
+        }
+    }
+
+    /// Reads a plan that was written as these fields, which something follows, and returns the settings of its step.
+    fn read_settings<T: serde::Serialize>(fields: &T) -> Settings {
+        let bytes = postcard::to_allocvec(fields).expect("bytes");
+        let (read, after) = postcard::from_bytes::<(Plan, &str)>(&bytes).expect("a plan of an older version");
+        let [step] = &read.steps[..] else { panic!("a step") };
+        assert_eq!((read.version, &read.calls, step.line, after), (PLAN_VERSION, &plan().calls, 3, "after"));
+        step.settings.clone()
+    }
+
+    #[test]
+    fn plans_of_older_versions_are_read() {
+        let bytes = postcard::to_allocvec(&(plan(), "after")).expect("bytes");
+        assert_eq!(postcard::from_bytes::<(Plan, &str)>(&bytes), Ok((plan(), "after")));
+        let first = FirstSettings {
+            scope: "default".into(),
+            priority: 7,
+            timeout_s: 1.5,
+            retries: 2,
+            every_ms: Some((1, 2)),
+            pending_limit_ms: 5,
+            rate: None,
+            allow: vec![Capability::Secret("X".into())],
+            requires: vec!["a".into()],
         };
-        let first = (FIRST, vec![step], plan().nodes, plan().calls, "after");
-        let bytes = postcard::to_allocvec(&first).expect("bytes");
-        let (read, after) = postcard::from_bytes::<(Plan, &str)>(&bytes).expect("a plan of version 1");
-        let settings = Settings {
+        let expected = Settings {
             priority: 7,
             timeout_s: 1.5,
             retries: 2,
@@ -174,9 +209,12 @@ mod tests {
             requires: vec!["a".into()],
             ..Settings::default()
         };
-        assert_eq!((after, &read.steps[0].settings), ("after", &settings));
-        let [step] = &read.steps[..] else { panic!("a step") };
-        assert_eq!((read.version, &read.calls, step.line), (PLAN_VERSION, &plan().calls, 3));
+        let steps = vec![old_step(first.clone())];
+        assert_eq!(read_settings(&(FIRST, steps, plan().nodes, plan().calls, "after")), expected);
+        let second = SecondSettings { first, files: vec!["b.csv".into()], retry_delay_ms: Some((3, 4)) };
+        let steps = vec![old_step(second)];
+        let read = read_settings(&(SECOND, steps, plan().nodes, plan().calls, plan().params, "after"));
+        assert_eq!(read, Settings { files: vec!["b.csv".into()], retry_delay_ms: Some((3, 4)), ..expected });
     }
 
     #[test]

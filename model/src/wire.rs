@@ -159,6 +159,8 @@ pub struct LeasedStep {
     pub retries: u32,
     /// The permissions that it requests.
     pub allow: Vec<Capability>,
+    /// The keyword arguments of the function: a CBOR map with texts as keys. `None` if there are none.
+    pub keywords: Option<Bytes>,
     /// The text of the loop that runs over its result, for messages. Such a result is reported as [`ValueRef::List`].
     pub loop_text: Option<String>,
 }
@@ -180,8 +182,8 @@ pub struct Lease {
     pub inputs: Vec<JobInput>,
     /// The CBOR map that the step can read as `bue.env`.
     pub env: Option<Bytes>,
-    /// The field of its first input that its `!rate` counts by. The hub never reads values, so the worker does not run the job but
-    /// reports the hash of the field's value as [`Outcome::Keyed`]; the hub leases the job again when the rate allows it.
+    /// The field of its first input that its `!rate` or `!at_most` counts by. The hub never reads values, so the worker does not run the job but
+    /// reports the hash of the field's value as [`Outcome::Keyed`]; the hub leases the job again when they allow it.
     pub count_by: Option<String>,
 }
 
@@ -573,8 +575,24 @@ pub struct WhyView {
     pub lease_ends_at: Option<Timestamp>,
     /// When its `!rate` allows the next job to start.
     pub rate_opens_at: Option<Timestamp>,
+    /// The jobs that its `!at_most` counts. `None` for a step without it, and while the value of the field that it counts by is
+    /// unknown.
+    #[serde(default)]
+    pub at_most: Option<AtMostView>,
+    /// When it fails unless it has started, because of its `!expires`. `None` once it has started.
+    #[serde(default)]
+    pub expires_at: Option<Timestamp>,
     /// The workers that requested jobs of its scope in the last minute, from any hub of the database.
     pub served_by: Vec<String>,
+}
+
+/// How many jobs a step's `!at_most` allows, and how many there are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AtMostView {
+    /// The jobs that run.
+    pub running: u32,
+    /// The jobs that may run.
+    pub limit: u32,
 }
 
 /// A parent that a job waits for.

@@ -53,6 +53,7 @@ fn task(function: &str) -> Task {
             bundle: Arc::new(bundle),
             key: BlobHash([1; 32]),
             function: function.to_owned(),
+            keywords: None,
             packages: None,
         },
         inputs: vec![cbor::encode(&Value::Int(41)).into()],

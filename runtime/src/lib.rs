@@ -24,6 +24,7 @@
 //!   loading compiled code.
 #![deny(clippy::indexing_slicing)]
 
+mod background_runtime;
 mod descriptors;
 mod error;
 #[cfg(any(test, fuzzing))]
@@ -37,6 +38,7 @@ mod protocol;
 mod step;
 mod wall;
 
+pub use background_runtime::BackgroundRuntime;
 pub use bue_sql::placeholders::Placeholders;
 pub use bue_sql::sqlite::{SqlProblem, check_sql};
 pub use error::{HostLost, RuntimeError};
@@ -73,5 +75,6 @@ pub use step::net_port::NetPort;
 pub use step::permissions::Permissions;
 pub use step::task::{Code, Event, Finished, Items, Task, Usage};
 pub use wall::escape::attempt::EscapeTarget;
+pub use wall::parent::protect as protect_process;
 pub use wall::report::{MissingPart, Wall};
 pub use wall::spec::WallMode;

@@ -5,7 +5,7 @@
 //! Setup        ->
 //!              <-   Ready, or Refused and the end
 //! Compile      ->   instead of Setup: a child that compiles one step
-//!              <-   Compiled, or Refused, and the end
+//!              <-   Compiled, Refused, or CompilerFailed, and the end
 //! RaiseWall    ->   instead of Setup: a child that only raises its wall
 //!              <-   Ready, or Refused, and the end
 //! Load         ->   once per bundle, before the first task that runs it; Forget drops it
@@ -26,6 +26,7 @@
 //! A frame is its length (32 bits, little endian) and its bytes. Frames of the parent may carry open files, see
 //! [`descriptors`](crate::descriptors): a sandbox host opens none itself.
 
+use std::any::Any;
 use std::fs::File;
 use std::io;
 use std::sync::Arc;
@@ -109,12 +110,34 @@ pub(crate) enum FromHost {
     Ready(Wall),
     Refused(String),
     Compiled(Bytes),
-    Items { id: u64, count: u32, items: Bytes },
-    Lines { id: u64, position: u64, text: String, next: u64 },
-    Finished { id: u64, finished: Finished },
-    Net { id: u64, request: NetRequest },
-    Load { waiting: u32, image_bytes: u64 },
-    Pong { number: u64 },
+    /// The compiler could not run, for a reason that is not the module's.
+    CompilerFailed(String),
+    Items {
+        id: u64,
+        count: u32,
+        items: Bytes,
+    },
+    Lines {
+        id: u64,
+        position: u64,
+        text: String,
+        next: u64,
+    },
+    Finished {
+        id: u64,
+        finished: Finished,
+    },
+    Net {
+        id: u64,
+        request: NetRequest,
+    },
+    Load {
+        waiting: u32,
+        image_bytes: u64,
+    },
+    Pong {
+        number: u64,
+    },
 }
 
 /// A [`Task`](crate::Task) whose bundle was sent before.
@@ -135,6 +158,7 @@ pub(crate) struct RunRequest {
 pub(crate) enum Program {
     Python {
         function: String,
+        keywords: Option<Bytes>,
         /// The name of a folder in the folder of packages.
         packages: Option<String>,
     },
@@ -158,6 +182,8 @@ pub(crate) struct Frame {
     pub(crate) bytes: Vec<u8>,
     /// Open files that the receiver gets with it, at most [`MAX_FILES`](crate::descriptors::MAX_FILES).
     pub(crate) files: Vec<Arc<File>>,
+    /// Dropped when the frame has been written.
+    pub(crate) held: Option<Arc<dyn Any + Send + Sync>>,
 }
 
 impl Frame {
@@ -177,7 +203,7 @@ pub(crate) fn frame<T: Serialize>(message: &T) -> io::Result<Frame> {
     if let Some(head) = bytes.first_chunk_mut() {
         *head = length.to_le_bytes();
     }
-    Ok(Frame { bytes, files: Vec::new() })
+    Ok(Frame { bytes, files: Vec::new(), held: None })
 }
 
 /// Reads the next message; `None` if the other side has closed the socket.
@@ -251,6 +277,7 @@ mod tests {
         vec![
             FromHost::Ready(Wall::default()),
             FromHost::Refused("no".into()),
+            FromHost::CompilerFailed("no wall".into()),
             FromHost::Compiled(Bytes::from_static(b"code")),
             FromHost::Items { id: 1, count: 2, items: Bytes::from_static(&[0x82, 1, 2]) },
             FromHost::Lines { id: 1, position: 2, text: "a\n".into(), next: 4 },
@@ -263,7 +290,11 @@ mod tests {
     }
 
     fn to_host() -> Vec<ToHost> {
-        let program = Program::Python { function: "f".into(), packages: Some("1".into()) };
+        let program = Program::Python {
+            function: "f".into(),
+            keywords: Some(Bytes::from_static(&[0xa0])),
+            packages: Some("1".into()),
+        };
         let request = RunRequest {
             key: BlobHash([1; 32]),
             program,

@@ -6,6 +6,7 @@ use bue_model::cbor::MAX_DEPTH;
 use bue_model::{Json, Value};
 
 use super::json_reader::JsonReader;
+pub use super::json_reader::MAX_NUMBER_CHARS;
 use super::table::key_text;
 
 /// Nesting levels around a value of a row: the list of rows, and the row.

@@ -5,8 +5,9 @@ use std::collections::HashMap;
 use bue_model::{Decimal, Value};
 use num_bigint::BigInt;
 
-/// Characters of a number at most: PostgreSQL's `numeric` has 131072 digits before the point and 16383 behind it.
-const MAX_NUMBER_CHARS: usize = 131_072 + 16_383 + 20;
+/// Characters of a number at most. Parsing takes a time that grows with the square of its length: one of 147,000 digits, which
+/// PostgreSQL's `numeric` may have, takes as long as two hundred of this length.
+pub const MAX_NUMBER_CHARS: usize = 10_000;
 
 /// Reads JSON whose syntax has been checked.
 pub(super) struct JsonReader<'t> {
@@ -176,6 +177,9 @@ mod tests {
             );
         }
         assert_eq!(number("1e99999999999999999999"), None);
+        let digits = "9".repeat(MAX_NUMBER_CHARS);
+        assert!(JsonReader::new(&digits).value(1).is_some());
+        assert_eq!(JsonReader::new(&format!("[{digits}9]")).value(2), None);
     }
 
     #[test]

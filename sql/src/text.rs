@@ -5,6 +5,9 @@ use serde::{Deserialize, Serialize};
 
 use super::placeholders::{Placeholders, fill_placeholders};
 
+/// Bytes of a step's statements at most. To split them takes a hundred times the memory.
+const MAX_TEXT: usize = 2 * 1024 * 1024;
+
 /// A step's statements.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SqlText {
@@ -30,10 +33,15 @@ impl SqlText {
     /// The entry of a bundle.
     ///
     /// # Errors
-    /// A bundle without its entry, text that is not UTF-8, and no random bits for an id.
+    /// A bundle without its entry, text that is not UTF-8 or has more than 2 MiB, and no random bits for an id.
     pub fn new(bundle: &Bundle, placeholders: &Placeholders) -> Result<Self, Failure> {
         let bad_code = |reason: &str| Failure::new(FailureKind::BadCode, format!("{}: {reason}", bundle.entry));
         let content = bundle.entry_content().ok_or_else(|| bad_code("the step's bundle does not contain it"))?;
+        if content.len() > MAX_TEXT {
+            let advice =
+                "the SQL of a step has at most 2 MiB; pass rows as an input instead of writing them into statements";
+            return Err(bad_code(advice));
+        }
         let text = core::str::from_utf8(content).map_err(|_| bad_code("SQL must be UTF-8 text, but this is not"))?;
         let text = fill_placeholders(text, placeholders)?;
         Ok(Self { text, file: bundle.entry.clone(), first_line: bundle.first_line })
@@ -60,5 +68,27 @@ impl SqlText {
             text: self.text.get(start..end).unwrap_or_default().trim_end(),
             column: self.text.get(start..at).unwrap_or_default().chars().count(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bue_model::SourceFile;
+    use bytes::Bytes;
+
+    use super::*;
+
+    #[test]
+    fn a_text_over_the_limit_is_refused() {
+        let text = |len: usize| {
+            let files = vec![SourceFile { path: "x.sql".into(), content: Bytes::from(vec![b';'; len]) }];
+            let bundle = Bundle { entry: "x.sql".into(), first_line: 1, files, ..Bundle::default() };
+            SqlText::new(&bundle, &Placeholders::default())
+        };
+        assert!(text(MAX_TEXT).is_ok());
+        let refused = text(MAX_TEXT + 1).expect_err("too long");
+        assert!(
+            refused.kind == FailureKind::BadCode && refused.message.contains("x.sql: the SQL of a step has at most")
+        );
     }
 }

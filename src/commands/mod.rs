@@ -29,6 +29,7 @@ mod results;
 mod run;
 mod run_job;
 mod sandbox_host;
+mod schedule;
 mod status;
 mod token;
 mod trust;
@@ -97,6 +98,7 @@ verbs! {
     pipeline::Pipeline();
     unpublish::Unpublish();
     invoke::Invoke();
+    schedule::Schedule();
     status::Status();
     wait::Wait();
     #[command(name = "result")]

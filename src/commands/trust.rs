@@ -80,7 +80,7 @@ impl Trust {
 fn trusted_variables(file: &SettingsFile) -> Result<BTreeSet<String>, CommandError> {
     let mut variables = file.variables()?;
     withhold_cache_variable(&mut variables);
-    Ok(withhold_variables(&mut variables))
+    Ok(withhold_variables(&mut variables, &file.variables_with_substitutions()))
 }
 
 /// Returns the keys that count because of the trust.

@@ -15,7 +15,7 @@ use crate::runs::job_name::job_name;
 
 /// Explains the state of a job: why it is not running yet, or how it ended.
 ///
-/// A job may wait for its parents, for a point in time, for its `!rate`, for a worker that serves its scope, or for a free
+/// A job may wait for its parents, for a point in time, for its `!rate` or `!at_most`, for a worker that serves its scope, or for a free
 /// slot.
 #[derive(Debug, Args)]
 pub(crate) struct Why {
@@ -56,12 +56,13 @@ fn sentences(why: &WhyView) -> Vec<String> {
 }
 
 fn failed(why: &WhyView) -> Vec<String> {
-    let attempts = why.job.attempts;
     let message = why.job.failure.as_ref().map_or("the reason is unknown", |failure| &failure.message);
-    vec![
-        format!("it failed in its last attempt ({attempts}), on {}: {message}", worker_of(why)),
-        format!("`bue errors {}` prints the traceback, `bue reset {}` runs it again", why.job.run, why.job.id),
-    ]
+    let failed = match (why.job.attempts, &why.job.worker) {
+        (0, None) => format!("it failed before it started: {message}"),
+        (0, Some(worker)) => format!("it failed on worker {worker}: {message}"),
+        (attempts, _) => format!("it failed in its last attempt ({attempts}), on {}: {message}", worker_of(why)),
+    };
+    vec![failed, format!("`bue errors {}` prints the traceback, `bue reset {}` runs it again", why.job.run, why.job.id)]
 }
 
 fn running(why: &WhyView) -> String {
@@ -82,7 +83,14 @@ fn blocked(why: &WhyView) -> Vec<String> {
     if let Some(failed) = why.job.blocked_by {
         sentences.push(format!("it stays blocked because job {failed} failed; `bue why {failed}` explains why"));
     }
+    sentences.extend(expiry(why));
     sentences
+}
+
+/// When a job fails unless it has started.
+fn expiry(why: &WhyView) -> Option<String> {
+    let left = why.expires_at?.since_ms(why.now);
+    Some(format!("if it has not started in {}, it fails, because of its !expires", seconds(left)))
 }
 
 fn parent(parent: &ParentView) -> String {
@@ -104,6 +112,12 @@ fn available(why: &WhyView) -> Vec<String> {
     if closed > 0 {
         sentences.push(format!("its !rate allows the next start in {}", seconds(closed)));
     }
+    if let Some(at_most) = why.at_most.filter(|at_most| at_most.running >= at_most.limit) {
+        sentences.push(format!(
+            "it waits because {} of {} are running, as its !at_most allows",
+            at_most.running, at_most.limit
+        ));
+    }
     sentences.push(match why.served_by.as_slice() {
         [] => format!(
             "no worker has requested jobs of the scope `{}` lately; `bue worker -s {}` starts one",
@@ -111,6 +125,7 @@ fn available(why: &WhyView) -> Vec<String> {
         ),
         workers => format!("it waits for a free slot of {}, which serve the scope `{}`", workers.join(", "), why.scope),
     });
+    sentences.extend(expiry(why));
     sentences
 }
 
@@ -135,7 +150,7 @@ fn seconds(ms: u64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use bue_model::wire::JobView;
+    use bue_model::wire::{AtMostView, JobView};
     use bue_model::{Failure, FailureKind, RunId, Timestamp};
 
     use super::*;
@@ -165,6 +180,8 @@ mod tests {
             releases: 0,
             lease_ends_at: None,
             rate_opens_at: None,
+            at_most: None,
+            expires_at: None,
             served_by: Vec::new(),
         }
     }
@@ -197,6 +214,14 @@ mod tests {
         assert_explains(&WhyView { served_by: vec!["w1".into()], ..unserved.clone() }, &["free slot of w1"]);
         assert_explains(&WhyView { rate_opens_at: Some(Timestamp(1_001)), ..unserved.clone() }, &["!rate", "in 1 s"]);
 
+        let at_most = |running| Some(AtMostView { running, limit: 2 });
+        assert_explains(&WhyView { at_most: at_most(2), ..unserved.clone() }, &["waits because 2 of 2 are running"]);
+        let with_room = sentences(&WhyView { at_most: at_most(1), ..unserved.clone() }).join("\n");
+        assert!(!with_room.contains("!at_most"), "{with_room}");
+        let expires_at = Some(Timestamp(61_000));
+        assert_explains(&WhyView { expires_at, ..unserved.clone() }, &["not started in 60 s, it fails", "!expires"]);
+        assert_explains(&WhyView { expires_at, ..blocked }, &["not started in 60 s"]);
+
         let mut parked = unserved;
         parked.job.available_at = Timestamp(3_500);
         assert_explains(&WhyView { pendings: 4, ..parked.clone() }, &["in 3 s", "`pending` 4 times"]);
@@ -207,7 +232,11 @@ mod tests {
         assert_explains(&parked, &["attempt 2 failed: KeyError: 'x'"]);
 
         parked.job.state = JobState::Failed;
-        assert_explains(&parked, &["KeyError: 'x'", "bue reset 7"]);
+        assert_explains(&parked, &["last attempt (2), on an unknown worker: KeyError: 'x'", "bue reset 7"]);
+        parked.job.attempts = 0;
+        assert_explains(&parked, &["before it started: KeyError: 'x'"]);
+        parked.job.worker = Some("w9".into());
+        assert_explains(&parked, &["failed on worker w9: KeyError: 'x'"]);
         let mut running = WhyView { lease_ends_at: Some(Timestamp(6_001)), ..why(JobState::Running) };
         running.job.worker = Some("w9".into());
         assert_explains(&running, &["worker w9 runs it", "6 s"]);

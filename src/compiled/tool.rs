@@ -9,12 +9,43 @@ use bue_lang::BuildProblem;
 
 use super::problem::{problem, problem_with_hint};
 use crate::process::output::{eprint_coloured, eprint_line};
-use crate::process::secrets::without_secrets;
 
-/// Prefixes of variables that configure builds for this machine and would break builds for WebAssembly.
-const OUTER_BUILD_PREFIXES: [&str; 4] = ["CARGO", "RUSTC", "RUSTFLAGS", "RUSTDOC"];
-/// Prefixes of the exceptions: where files are, and how to reach the network. `runtime/build.rs` has the same two lists.
-const INHERITED_PREFIXES: [&str; 5] = ["CARGO_HOME", "CARGO_HTTP", "CARGO_NET", "CARGO_REGISTR", "CARGO_SOURCE"];
+/// The variables that compilers get: where programs and files are, how to reach the network, and how to print. Nothing else, because
+/// a program such as `build.rs` may be somebody else's, and any variable may be a password. `runtime/build.rs` builds our own code.
+const PASSED: [&str; 25] = [
+    "PATH",
+    "LD_LIBRARY_PATH",
+    "HOME",
+    "USER",
+    "LOGNAME",
+    "SHELL",
+    "TMPDIR",
+    "LANG",
+    "TZ",
+    "TERM",
+    "NO_COLOR",
+    "CLICOLOR",
+    "CARGO_HOME",
+    "SDKROOT",
+    "WASI_SDK_PATH",
+    "SOURCE_DATE_EPOCH",
+    "GOROOT",
+    "GOPATH",
+    "GOCACHE",
+    "GOMODCACHE",
+    "GOPROXY",
+    "GOPRIVATE",
+    "GOSUMDB",
+    "GOTOOLCHAIN",
+    "GOFLAGS",
+];
+/// Prefixes of others. cargo's are about registries, without their tokens.
+const PASSED_PREFIXES: [&str; 8] =
+    ["LC_", "XDG_", "RUSTUP_", "SSL_CERT_", "CARGO_HTTP_", "CARGO_NET_", "CARGO_REGISTR", "CARGO_SOURCE_"];
+/// Endings of variables for proxies, in either case.
+const PASSED_ENDING: &str = "_proxy";
+/// Endings of those with passwords.
+const SECRET_ENDINGS: [&str; 4] = ["TOKEN", "PASSWORD", "SECRET", "CREDENTIAL_PROVIDER"];
 
 /// A tool that builds a step.
 pub(super) struct Tool<'a> {
@@ -28,18 +59,18 @@ pub(super) struct Tool<'a> {
     pub(super) source: &'a Path,
 }
 
-/// Makes a command without the variables of other builds, and without secrets.
+/// Makes a command with the variables that compilers need, and no others.
 pub(super) fn command(program: impl AsRef<OsStr>) -> Command {
-    let mut command = without_secrets(program);
-    let has_prefix = |name: &str, prefixes: &[&str]| prefixes.iter().any(|prefix| name.starts_with(prefix));
-    for (name, _) in std::env::vars_os() {
-        let Some(name) = name.to_str() else { continue };
-        if has_prefix(name, &OUTER_BUILD_PREFIXES) && !has_prefix(name, &INHERITED_PREFIXES) {
-            command.env_remove(name);
-        }
-    }
-    command.env_remove("MAKEFLAGS");
+    let mut command = Command::new(program);
+    command.env_clear().envs(std::env::vars_os().filter(|(name, _)| name.to_str().is_some_and(is_passed)));
     command
+}
+
+fn is_passed(name: &str) -> bool {
+    let is_needed = PASSED.contains(&name)
+        || PASSED_PREFIXES.iter().any(|prefix| name.starts_with(prefix))
+        || name.to_ascii_lowercase().ends_with(PASSED_ENDING);
+    is_needed && !SECRET_ENDINGS.iter().any(|ending| name.ends_with(ending))
 }
 
 impl Tool<'_> {

@@ -78,7 +78,9 @@ impl Settings {
         let mut withheld = Vec::new();
         if let Some(file) = &folder.dotenv {
             withhold_cache_variable(&mut dotenv.content).iter().for_each(|name| warn_of_cache(name, file));
-            withheld.extend(withheld_from(file, || withhold_variables(&mut dotenv.content))?);
+            withheld.extend(withheld_from(file, || {
+                withhold_variables(&mut dotenv.content, &file.variables_with_substitutions())
+            })?);
         }
         if let Some(file) = &folder.toml {
             withhold_cache_key(&mut toml.content).iter().for_each(|name| warn_of_cache(name, file));

@@ -1,6 +1,6 @@
 //! The files with settings: `.env` and `bue.toml`. Each is read once, so that what is parsed is what was checked.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::io;
 use std::path::{self, Path, PathBuf};
 
@@ -71,6 +71,14 @@ impl SettingsFile {
         })
     }
 
+    /// Returns the names of the variables whose values contain a `$`: other variables are inserted into them.
+    pub(crate) fn variables_with_substitutions(&self) -> BTreeSet<String> {
+        const MARK: u8 = 1;
+        let marked: Vec<u8> = self.content.iter().map(|byte| if *byte == b'$' { MARK } else { *byte }).collect();
+        let pairs = dotenvy::from_read_iter(marked.as_slice()).flatten();
+        pairs.filter(|(_, value)| value.as_bytes().contains(&MARK)).map(|(name, _)| name).collect()
+    }
+
     /// Parses tables, and checks the types of all settings in them.
     pub(crate) fn tables(&self) -> Result<toml::Table, CommandError> {
         let path = self.path.display();
@@ -124,4 +132,17 @@ fn wrong_type(file: &toml::Table, path: &str) -> Option<String> {
     let (setting, value) = values.find(|(setting, value)| !setting.value_type.accepts(value))?;
     let ((table, key), expected) = (setting.key, setting.value_type.description());
     Some(format!("`{table}.{key}` in {path} is of type {}; it must be {expected}", value.type_str()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn variables_with_substitutions_are_found_however_they_are_quoted() {
+        let content = b"A=$HOME\nB=\"x${HOME}\"\nC='$'\nD=plain\nE=1 # $\n".to_vec();
+        let file = SettingsFile { path: "x".into(), place: "x".into(), content };
+        let found: Vec<_> = file.variables_with_substitutions().into_iter().collect();
+        assert_eq!(found, ["A", "B", "C"]);
+    }
 }

@@ -109,7 +109,7 @@ pub(crate) const UNSUPPORTED: &[UnsupportedVariable] = &[
     unsupported(
         "BUELON_MAX_JOB_AGE",
         None,
-        "write `!for` into the script: it limits how long a step may answer `pending`",
+        "write `!expires 1h` into the script: a job that has not started by then fails",
     ),
     unsupported("BUELON_MAX_SNAPSHOT_AGE", None, "the hub has no snapshots: it stores every change at once"),
     unsupported("BUELON_JOB_THREADS", None, "`bue worker --slots` says how many steps run at the same time"),

@@ -52,9 +52,14 @@ pub(crate) fn warning(withheld: &[Withheld]) -> Option<String> {
     })
 }
 
-/// Removes all variables but the harmless ones. Returns the names of those that are settings.
-pub(crate) fn withhold_variables(variables: &mut HashMap<String, String>) -> BTreeSet<String> {
-    let withheld = variables.keys().filter(|name| !is_harmless_variable(name)).cloned();
+/// Removes all variables but the harmless ones. Returns the names of those that are settings. One with a substitution is not
+/// harmless: it can copy a password of the environment into a message.
+pub(crate) fn withhold_variables(
+    variables: &mut HashMap<String, String>,
+    with_substitutions: &BTreeSet<String>,
+) -> BTreeSet<String> {
+    let is_harmless = |name: &String| is_harmless_variable(name) && !with_substitutions.contains(name);
+    let withheld = variables.keys().filter(|name| !is_harmless(name)).cloned();
     let withheld: BTreeSet<String> = withheld.collect();
     variables.retain(|name, _| !withheld.contains(name));
     withheld.into_iter().filter(|name| is_setting(name)).collect()
@@ -129,10 +134,14 @@ mod tests {
             "OTHER",
             "BUE_SLOTS",
             "BUE_LOG_FORMAT",
+            "BUE_LEASE",
         ];
         let mut variables: HashMap<String, String> = all.map(|name| (name.to_owned(), "1".to_owned())).into();
-        let withheld = withhold_variables(&mut variables);
-        assert_eq!(withheld, names(&["BUE_HUB", "PIPE_WORKER_PORT", "BUE_SECRET_X", "BUE_ENV_X", "AWS_REGION"]));
+        let withheld = withhold_variables(&mut variables, &names(&["BUE_LEASE", "OTHER"]));
+        assert_eq!(
+            withheld,
+            names(&["BUE_LEASE", "BUE_HUB", "PIPE_WORKER_PORT", "BUE_SECRET_X", "BUE_ENV_X", "AWS_REGION"])
+        );
         assert_eq!(variables.into_keys().collect::<BTreeSet<_>>(), names(&["BUE_SLOTS", "BUE_LOG_FORMAT"]));
     }
 

@@ -12,7 +12,7 @@ use super::instead;
 use super::lock::{Lock, LockedSet, LockedWheel};
 use super::pip::Pip;
 use super::requirements::{Requirements, requirements};
-use super::wheel::{WheelName, inspect, top_level_names};
+use super::wheel::{WheelName, top_level_names};
 use super::wheel_cache::WheelCache;
 use crate::process::command_error::CommandError;
 use crate::process::output::{counted, eprint_line, program_failed};
@@ -120,7 +120,6 @@ impl LockedPackages {
         let set = self.set(requirements).map_err(|reason| program_failed(&reason))?;
         let mut packages = Vec::with_capacity(set.wheels.len());
         for (wheel, bytes) in set.wheels.iter().zip(fetch_wheels(set, cache)?) {
-            expect_pure(wheel, &bytes)?;
             let hash = BlobHash(*blake3::hash(&bytes).as_bytes());
             packages.push(Package { file: wheel.file.clone(), wheel: BlobRef { hash, len: bytes.len() as u64 } });
             wheels.insert(hash, bytes);
@@ -150,25 +149,12 @@ fn bad_list(message: String) -> PackageProblem {
     PackageProblem { kind: PackageProblemKind::InvalidRequirements, message, hint }
 }
 
+/// Returns the problem of a wheel with native code that is known not to work without it.
 fn native_by_name(wheel: &LockedWheel) -> Option<PackageProblem> {
     let is_pure = WheelName::parse(&wheel.file).is_some_and(|name| name.is_pure());
-    (!is_pure).then(|| PackageProblem {
+    (!is_pure && instead::instead(&wheel.name).is_some()).then(|| PackageProblem {
         kind: PackageProblemKind::CannotRun,
         message: format!("{} is native code for one platform, which cannot run in a sandbox", wheel.file),
         hint: instead::hint(&wheel.name),
     })
-}
-
-/// Returns an error for a wheel with native code. Its file name alone does not show that: a wheel may be tagged as pure and contain
-/// native code all the same.
-pub(crate) fn expect_pure(wheel: &LockedWheel, bytes: &[u8]) -> Result<(), CommandError> {
-    let contents = inspect(bytes).map_err(|problem| program_failed(&format!("{} {problem}", wheel.file)))?;
-    match contents.native.first() {
-        None => Ok(()),
-        Some(file) => Err(program_failed(&format!(
-            "package `{}` cannot work in a step: {file} is native code (E0061); {}",
-            wheel.name,
-            instead::hint(&wheel.name)
-        ))),
-    }
 }

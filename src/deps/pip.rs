@@ -1,6 +1,7 @@
 //! Finds and downloads wheels with pip, in the user's own configuration of it. If only uv is installed, uv provides pip.
 //!
-//! pip runs no code of a package here: it takes wheels only, and never builds one.
+//! pip runs no code of a package here: it takes wheels only, and never builds one. Of a package that is published only with native
+//! code it takes the wheel for Linux, without whose native files many packages work.
 
 use std::ffi::OsString;
 use std::fs;
@@ -14,6 +15,7 @@ use tempfile::TempDir;
 use tokio::time::timeout;
 
 use super::guest_python::{PYTHON, marker_environment};
+use super::instead::instead;
 use super::lock::LockedWheel;
 use super::requirements::{Requirements, normalized_name};
 use super::wheel::WheelName;
@@ -27,6 +29,12 @@ const WRAPPER: &str = include_str!("pip.py");
 const PIP_TIMEOUT: Duration = Duration::from_secs(300);
 /// The most characters of pip's error output that are shown.
 const MAX_ERROR_OUTPUT: usize = 4_000;
+
+/// Versions of CPython for which a package with native code may be published, the best one first.
+const NATIVE_PYTHONS: [&str; 4] = [PYTHON, "3.13", "3.12", "3.11"];
+/// The platforms of Linux for which packages are published, without the processor.
+const LINUX: [&str; 6] =
+    ["manylinux_2_28", "manylinux_2_24", "manylinux_2_17", "manylinux2014", "manylinux2010", "manylinux1"];
 
 /// A pip that can be run.
 #[derive(Clone, Debug)]
@@ -90,10 +98,80 @@ impl Pip {
         cache: &WheelCache,
     ) -> Result<Vec<LockedWheel>, PipError> {
         let folder = temporary_folder()?;
-        self.download(requirements, &[], folder.path())?;
-        let mut wheels = store_downloads(folder.path(), cache)?;
+        let mut wheels = match self.download(requirements, &Target::pure(), &[], folder.path()) {
+            Ok(()) => store_downloads(folder.path(), cache)?,
+            Err(PipError::NoMatch(message)) => {
+                self.resolve_with_native(requirements, cache)?.ok_or(PipError::NoMatch(message))?
+            }
+            Err(error) => return Err(error),
+        };
         wheels.sort_by(|one, other| one.file.cmp(&other.file));
         Ok(wheels)
+    }
+
+    /// Finds wheels as [`Self::resolve`] does, where some packages are published only with native code: many of them work without
+    /// it. Offers these to pip under the names of pure ones. `None` if one of them is known not to work, or if that does not help.
+    fn resolve_with_native(
+        &self,
+        requirements: &Requirements,
+        cache: &WheelCache,
+    ) -> Result<Option<Vec<LockedWheel>>, PipError> {
+        let Some(natives) = self.native_wheels(requirements, cache)? else { return Ok(None) };
+        let (links, folder) = (temporary_folder()?, temporary_folder()?);
+        for wheel in &natives {
+            let bytes = cache.get(&wheel.sha256).ok_or_else(|| anyhow!("{} disappeared from the cache", wheel.file))?;
+            let name = format!("{}-{}-py3-none-any.whl", wheel.name.replace('-', "_"), wheel.version);
+            fs::write(links.path().join(name), bytes).context("failed to write a package")?;
+        }
+        let links = ["--find-links".into(), links.path().as_os_str().to_owned()];
+        match self.download(requirements, &Target::pure(), &links, folder.path()) {
+            Ok(()) => {}
+            Err(PipError::NoMatch(_)) => return Ok(None),
+            Err(error) => return Err(error),
+        }
+        let original =
+            |wheel: LockedWheel| natives.iter().find(|native| native.sha256 == wheel.sha256).cloned().unwrap_or(wheel);
+        Ok(Some(store_downloads(folder.path(), cache)?.into_iter().map(original).collect()))
+    }
+
+    /// Downloads the wheels of packages that requirements lead to and that are published only with native code. `None` if there
+    /// are none, or one of them is known not to work without it.
+    fn native_wheels(
+        &self,
+        requirements: &Requirements,
+        cache: &WheelCache,
+    ) -> Result<Option<Vec<LockedWheel>>, PipError> {
+        let published = match self.published(requirements) {
+            Err(PipError::NoMatch(_)) => return Ok(None),
+            published => published?,
+        };
+        let mut natives = Vec::new();
+        for package in published.iter().filter(|package| package.is_native()) {
+            // some packages are published in both forms, and pip chooses the native one for this machine
+            if self.has_pure(&package.name)? {
+                continue;
+            }
+            if instead(&package.name).is_some() {
+                return Ok(None);
+            }
+            let Some(wheel) = self.download_native(package, cache)? else { return Ok(None) };
+            natives.push(wheel);
+        }
+        Ok((!natives.is_empty()).then_some(natives))
+    }
+
+    /// Downloads a package with native code. Its Python files are the same for all machines, so it is always the one for Linux.
+    fn download_native(&self, package: &PublishedPackage, cache: &WheelCache) -> Result<Option<LockedWheel>, PipError> {
+        let pinned = vec![format!("{}=={}", package.name, package.version)];
+        for python in NATIVE_PYTHONS {
+            let folder = temporary_folder()?;
+            match self.download(&pinned, &Target::linux(python), &["--no-deps".into()], folder.path()) {
+                Ok(()) => return Ok(store_downloads(folder.path(), cache)?.pop()),
+                Err(PipError::NoMatch(_)) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(None)
     }
 
     /// Downloads locked wheels into the cache.
@@ -102,7 +180,8 @@ impl Pip {
         for wheel in wheels {
             let folder = temporary_folder()?;
             let pinned = vec![format!("{}=={} --hash=sha256:{}", wheel.name, wheel.version, wheel.sha256)];
-            self.download(&pinned, &["--no-deps"], folder.path())?;
+            let target = WheelName::parse(&wheel.file).map_or_else(Target::pure, |name| Target::of(&name));
+            self.download(&pinned, &target, &["--no-deps".into()], folder.path())?;
             let downloads = store_downloads(folder.path(), cache)?;
             if !downloads.iter().any(|download| download.sha256 == wheel.sha256.to_lowercase()) {
                 return Err(anyhow!("pip did not download {}, which bue.lock names", wheel.file).into());
@@ -125,16 +204,23 @@ impl Pip {
 
     /// Returns whether any version of a package is published as pure Python.
     pub(crate) fn has_pure(&self, name: &str) -> Result<bool, PipError> {
-        match self.download(&vec![name.to_owned()], &["--no-deps"], temporary_folder()?.path()) {
+        let options = ["--no-deps".into()];
+        match self.download(&vec![name.to_owned()], &Target::pure(), &options, temporary_folder()?.path()) {
             Ok(()) => Ok(true),
             Err(PipError::NoMatch(_)) => Ok(false),
             Err(error) => Err(error),
         }
     }
 
-    fn download(&self, requirements: &Requirements, options: &[&str], folder: &Path) -> Result<(), PipError> {
-        let mut command = self.command(&["download", "--platform=any", "--implementation=py", "--abi=none"]);
-        command.arg(format!("--python-version={PYTHON}")).args(options);
+    fn download(
+        &self,
+        requirements: &Requirements,
+        target: &Target,
+        options: &[OsString],
+        folder: &Path,
+    ) -> Result<(), PipError> {
+        let mut command = self.command(&["download"]);
+        command.args(target.options()).args(options);
         command.arg("--dest").arg(folder).arg("--requirement").arg(write_list(folder, requirements)?);
         run(command, folder)
     }
@@ -144,6 +230,51 @@ impl Pip {
         command.args(&self.arguments).arg(marker_environment()).args(arguments);
         command.args(["--only-binary=:all:", "--no-input", "--quiet", "--disable-pip-version-check"]);
         command
+    }
+}
+
+/// What wheels are for.
+struct Target {
+    /// `3.14`.
+    python: String,
+    implementation: &'static str,
+    abis: Vec<String>,
+    platforms: Vec<String>,
+}
+
+impl Target {
+    /// Any machine.
+    fn pure() -> Self {
+        let one = |text: &str| vec![text.to_owned()];
+        Self { python: PYTHON.to_owned(), implementation: "py", abis: one("none"), platforms: one("any") }
+    }
+
+    /// CPython of a version such as `3.14`, on Linux.
+    fn linux(python: &str) -> Self {
+        let abi = format!("cp{}", python.replace('.', ""));
+        let abis = vec![abi, "abi3".to_owned(), "none".to_owned()];
+        let platforms = LINUX.map(|platform| format!("{platform}_x86_64")).to_vec();
+        Self { python: python.to_owned(), implementation: "cp", abis, platforms }
+    }
+
+    /// What a wheel is for, according to its file name.
+    fn of(wheel: &WheelName) -> Self {
+        if wheel.is_pure() {
+            return Self::pure();
+        }
+        let [python, abi, platform] = &wheel.tags;
+        let list = |tags: &str| tags.split('.').map(str::to_owned).collect::<Vec<_>>();
+        let minor = python.split('.').find_map(|tag| tag.strip_prefix("cp3"));
+        let python = minor.map_or_else(|| PYTHON.to_owned(), |minor| format!("3.{minor}"));
+        Self { python, implementation: "cp", abis: list(abi), platforms: list(platform) }
+    }
+
+    fn options(&self) -> Vec<String> {
+        let mut options =
+            vec![format!("--python-version={}", self.python), format!("--implementation={}", self.implementation)];
+        options.extend(self.abis.iter().map(|abi| format!("--abi={abi}")));
+        options.extend(self.platforms.iter().map(|platform| format!("--platform={platform}")));
+        options
     }
 }
 
@@ -225,10 +356,41 @@ struct DownloadInfo {
     url: String,
 }
 
+impl PublishedPackage {
+    /// Returns whether its wheel is for one kind of machine.
+    pub(crate) fn is_native(&self) -> bool {
+        WheelName::parse(&self.file).is_some_and(|name| !name.is_pure())
+    }
+}
+
 impl From<Installed> for PublishedPackage {
     fn from(installed: Installed) -> Self {
         let file = installed.download_info.url.rsplit('/').next().unwrap_or_default();
         let file = file.split(['#', '?']).next().unwrap_or_default().to_owned();
         Self { name: normalized_name(&installed.metadata.name), version: installed.metadata.version, file }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_locked_wheel_is_downloaded_for_what_it_was_built_for() {
+        for (file, expected) in [
+            ("six-1.17.0-py2.py3-none-any.whl", "--python-version=3.14 --implementation=py --abi=none --platform=any"),
+            (
+                "x-1-cp312-cp312-manylinux2014_x86_64.manylinux_2_17_x86_64.whl",
+                "--python-version=3.12 --implementation=cp --abi=cp312 --platform=manylinux2014_x86_64 \
+                 --platform=manylinux_2_17_x86_64",
+            ),
+            (
+                "x-1-py3-none-manylinux1_x86_64.whl",
+                "--python-version=3.14 --implementation=cp --abi=none --platform=manylinux1_x86_64",
+            ),
+        ] {
+            let name = WheelName::parse(file).expect("a wheel");
+            assert_eq!(Target::of(&name).options().join(" "), expected);
+        }
     }
 }

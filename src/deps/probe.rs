@@ -34,20 +34,13 @@ pub(crate) struct Probe {
 }
 
 impl Probe {
-    pub(crate) async fn start(cache: PathBuf) -> Result<Self, CommandError> {
+    pub(crate) async fn start(cache: PathBuf, wall: WallMode) -> Result<Self, CommandError> {
         let prepared = prepare_sandbox(cache).await?;
         let egress = Egress::new(EgressConfig::default(), None).map_err(|error| anyhow!("failed to {error}"))?;
         let sites = Sites::open(&prepared).context("failed to create a folder for packages")?;
         let (command, packages) = (sandbox_host_command()?, Some(sites.clone()));
-        let config = HostsConfig {
-            command,
-            hosts: 1,
-            prepared,
-            egress,
-            packages,
-            wall: WallMode::Best,
-            lifecycle: HostLifecycle::default(),
-        };
+        let config =
+            HostsConfig { command, hosts: 1, prepared, egress, packages, wall, lifecycle: HostLifecycle::default() };
         Ok(Self { sites, hosts: Hosts::start(config).await.context("failed to start a sandbox")? })
     }
 
@@ -68,7 +61,13 @@ impl Probe {
         let mut imports = Vec::with_capacity(modules.len());
         for modules in modules {
             let packages = Some(Arc::clone(&site));
-            let code = Code::Python { bundle: Arc::clone(&bundle), key, function: "probe".to_owned(), packages };
+            let code = Code::Python {
+                bundle: Arc::clone(&bundle),
+                key,
+                function: "probe".to_owned(),
+                keywords: None,
+                packages,
+            };
             imports.push(self.import(code, modules).await?);
         }
         Ok(Ok(imports))

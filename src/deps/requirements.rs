@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{self, Read};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use bue_model::Step;
 use bue_model::plan::Source;
@@ -31,7 +31,8 @@ pub(crate) fn requirements(step: &Step, script: &Path) -> Result<Requirements, S
     };
     let files = [beside_step, folder.join(FILE_NAME)];
     if let Some(file) = files.iter().find(|file| file.is_file()) {
-        collect(file, MAX_DEPTH, &mut requirements)?;
+        let folders = [folder, file.parent().unwrap_or(folder)].map(resolved);
+        collect(file, &folders, MAX_DEPTH, &mut requirements)?;
     }
     Ok(requirements.into_iter().collect())
 }
@@ -48,7 +49,20 @@ pub(crate) fn normalized_name(name: &str) -> String {
     parts.collect::<Vec<_>>().join("-").to_lowercase()
 }
 
-fn collect(path: &Path, depth: u32, requirements: &mut BTreeSet<String>) -> Result<(), String> {
+/// Returns the path of a folder without links, of which nothing is in another place than it seems.
+fn resolved(folder: &Path) -> Option<PathBuf> {
+    let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+    folder.canonicalize().ok()
+}
+
+/// Reads a file and those that it includes, which are in one of the folders: a script of somebody else must not make you upload
+/// or print lines of your other files.
+fn collect(
+    path: &Path,
+    folders: &[Option<PathBuf>],
+    depth: u32,
+    requirements: &mut BTreeSet<String>,
+) -> Result<(), String> {
     let text = read(path).map_err(|error| format!("{} cannot be read: {error}", path.display()))?;
     for (number, line) in lines(&text) {
         let with_line = |problem: &str| format!("{}:{number}: {problem}", path.display());
@@ -56,8 +70,13 @@ fn collect(path: &Path, depth: u32, requirements: &mut BTreeSet<String>) -> Resu
             if depth == 0 {
                 return Err(with_line("the files include each other too deeply"));
             }
-            let other = path.with_file_name(other.trim_start_matches(['=', ' ', '\t']));
-            collect(&other, depth - 1, requirements)?;
+            let name = other.trim_start_matches(['=', ' ', '\t']);
+            let other = path.with_file_name(name);
+            let is_outside = |file: PathBuf| !folders.iter().flatten().any(|folder| file.starts_with(folder));
+            if other.canonicalize().is_ok_and(is_outside) {
+                return Err(with_line(&format!("`{name}` is outside the folder of the script; copy its lines")));
+            }
+            collect(&other, folders, depth - 1, requirements)?;
         } else {
             requirements.insert(parse_requirement(&line).map_err(|problem| with_line(&problem))?);
         }
@@ -98,9 +117,13 @@ fn parse_requirement(line: &str) -> Result<String, String> {
     if line.starts_with('-') {
         return Err(format!("`{excerpt}` is an option; put options into pip's own configuration"));
     }
+    if line.split_whitespace().any(|word| word.starts_with('-')) {
+        return Err(format!("`{excerpt}` has an option; put options into pip's own configuration"));
+    }
     let is_named = line.starts_with(|char: char| char.is_ascii_alphanumeric()) && !line.contains(['@', '\0']);
-    let is_location = after_name(line).starts_with(['/', ':', '\\', '+']) || line.ends_with(".whl");
-    match is_named && !is_location {
+    let rest = after_name(line);
+    let is_version = rest.is_empty() || rest.starts_with(['[', '(', '<', '>', '=', '~', '!', ';']);
+    match is_named && is_version && !line.ends_with(".whl") {
         true => Ok(normalize_spaces(line)),
         false => Err(format!("`{excerpt}` is not the name and version of a package")),
     }
@@ -166,12 +189,38 @@ mod tests {
 
     #[test]
     fn an_invalid_requirement_is_reported_with_its_line() {
-        for line in
-            ["-e .", "--index-url x", "./a", "a @ b", "git+https://a", "/a/b.whl", "a.whl", "-r requirements.txt"]
-        {
+        for line in [
+            "-e .",
+            "--index-url x",
+            "./a",
+            "a @ b",
+            "git+https://a",
+            "/a/b.whl",
+            "a.whl",
+            "-r requirements.txt",
+            "six --index-url x",
+            "six >=1 -r other",
+            "root:x:0:0",
+            "machine example",
+        ] {
             let folder = folder(&[("requirements.txt", &format!("six\n{line}\n"))]);
             let error = requirements(&step("a.py", &[]), &folder.path().join("x.bue")).expect_err(line);
             assert!(error.contains("requirements.txt:2: "), "{error}");
+        }
+    }
+
+    #[test]
+    fn included_files_are_in_the_folder_of_the_script() {
+        let files = [("x/near/requirements.txt", "-r ../base.txt\n"), ("x/base.txt", "six\n"), ("secret", "hunter\n")];
+        let folder = folder(&files);
+        let script = folder.path().join("x/x.bue");
+        assert_eq!(requirements(&step("near/a.py", &[]), &script).expect("requirements"), ["six"]);
+        let absolute = folder.path().join("secret").display().to_string();
+        std::os::unix::fs::symlink(&absolute, folder.path().join("x/link")).expect("a link");
+        for included in ["../../secret", "../link", &absolute] {
+            fs::write(folder.path().join("x/near/requirements.txt"), format!("-r {included}\n")).expect("a file");
+            let error = requirements(&step("near/a.py", &[]), &script).expect_err(included);
+            assert!(error.contains("outside the folder") && !error.contains("hunter"), "{error}");
         }
     }
 

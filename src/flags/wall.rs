@@ -8,7 +8,7 @@ use crate::config::settings::Settings;
 use crate::process::command_error::CommandError;
 
 /// The wall around sandboxes.
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 pub(crate) struct WallFlag {
     /// What to do if this machine lacks a part of the wall around sandboxes (seccomp, Landlock, no dumps, a user of their
     /// own): run without it and warn, or refuse to start [default: BUE_WALL, else best]

@@ -1,9 +1,9 @@
-//! Programs that bue starts get no secrets.
+//! pip and uv get no secrets of bue. Compilers get even less: `compiled/tool.rs`.
 
 use std::ffi::OsStr;
 use std::process::Command;
 
-/// Prefixes of variables with secrets, and with the names of servers: a program may run code of others, such as `build.rs`.
+/// Prefixes of variables with secrets, and with the names of servers.
 const PRIVATE_PREFIXES: [&str; 4] = ["BUE_", "POSTGRES", "PG", "AWS_"];
 
 /// Returns the command of a program, without variables that may be secret.

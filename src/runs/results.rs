@@ -6,7 +6,7 @@ use std::io::{BufWriter, Stdout, Write};
 use anyhow::{Context, anyhow};
 use bue_client::{BucketClient, HubClient};
 use bue_model::wire::{CallResult, FailedJob, ResultCursor, ResultPage, RoundValue};
-use bue_model::{ArgumentSummary, Chunk, Json, Round, RunId, ValueRef, cbor};
+use bue_model::{ArgumentSummary, Chunk, EncodedJson, Round, RunId, ValueRef, cbor};
 use bytes::Bytes;
 use serde::Serialize;
 
@@ -207,8 +207,8 @@ impl<'a> ResultWriter<'a> {
     }
 
     fn write_cbor(&mut self, bytes: &[u8]) -> Result<(), CommandError> {
-        let value = cbor::decode(bytes).map_err(corrupt)?;
-        self.write_json(&Json(&value))
+        let value = EncodedJson::new(bytes).map_err(corrupt)?;
+        self.write_json(&value)
     }
 
     fn write_json(&mut self, value: &impl Serialize) -> Result<(), CommandError> {

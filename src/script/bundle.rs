@@ -2,8 +2,8 @@
 //! the source rather than by packing folders.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::File;
-use std::io::Read;
+use std::fs::{self, File};
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use bue_lang::python::scopes;
@@ -25,7 +25,7 @@ const MAX_BYTES: usize = 16 * 1024 * 1024;
 pub(crate) enum PackError {
     /// A file could not be read.
     #[error("failed to read {}: {source}", path.display())]
-    Unreadable { path: PathBuf, source: std::io::Error },
+    Unreadable { path: PathBuf, source: io::Error },
     /// Files of `!files` are missing or outside.
     #[error(transparent)]
     Files(#[from] PackedFilesError),
@@ -150,16 +150,21 @@ impl<'a> Packer<'a> {
 
 /// Reads a file, of which a byte more than a bundle may have is enough.
 fn read_file(path: PathBuf) -> Result<Bytes, PackError> {
-    let mut bytes = Vec::new();
-    // a file of the largest size and a byte is too large already
-    let read = File::open(&path).and_then(|file| file.take(MAX_BYTES as u64 + 1).read_to_end(&mut bytes));
-    read.map(|_| Bytes::from(bytes)).map_err(|source| PackError::Unreadable { path, source })
+    let read = || {
+        // opening a pipe would wait for somebody who writes
+        if !fs::metadata(&path)?.is_file() {
+            return Err(io::Error::other("it is not a regular file"));
+        }
+        let mut bytes = Vec::new();
+        // a file of the largest size and a byte is too large already
+        File::open(&path)?.take(MAX_BYTES as u64 + 1).read_to_end(&mut bytes)?;
+        Ok(Bytes::from(bytes))
+    };
+    read().map_err(|source| PackError::Unreadable { path: path.clone(), source })
 }
 
 #[cfg(test)]
 mod tests {
-    use std::fs;
-
     use bue_model::Language;
     use bue_model::plan::Settings;
     use tempfile::TempDir;

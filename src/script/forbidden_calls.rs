@@ -76,10 +76,13 @@ pub(crate) fn forbidden_call(
         return Some((CodeProblemKind::File, problem));
     }
     if function == "sqlite3.connect" {
-        let path = call.argument.as_deref().filter(|path| !is_in_memory(path))?;
-        let message = format!("a step cannot open the database `{path}`: databases of steps are in memory");
-        let hint = "`:memory:` opens a database in memory, which ends with the step; to keep rows, return them, or store them \
-                    with a step in postgres";
+        let path = call.argument.as_deref().filter(|path| !is_in_memory(path) && !is_in_folder(path))?;
+        if !path.starts_with('/') && find(&without_dots(path)) == FilePlace::Packed {
+            return None;
+        }
+        let message = format!("a step cannot open the database `{path}`: it can write to `/tmp` only");
+        let hint = "a database in `/tmp` ends with the step; to keep rows, return them, or store them with a step in postgres; \
+                    `!files` packs a database that is only read";
         return Some((CodeProblemKind::File, describe(message, hint)));
     }
     let hint = if PROGRAMS.contains(&function) {
@@ -97,12 +100,15 @@ fn is_in_memory(database: &str) -> bool {
     IN_MEMORY.contains(&database) || database.starts_with("file:")
 }
 
+fn is_in_folder(path: &str) -> bool {
+    let is_below =
+        |folder: &&str| path.strip_prefix(*folder).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+    FOLDERS.iter().any(|folder| is_below(&folder))
+}
+
 /// Describes why a step cannot open a file.
 fn file_problem(call: &Call, path: &str, find: impl Fn(&str) -> FilePlace) -> Option<MissingModule> {
-    if FOLDERS
-        .iter()
-        .any(|folder| path.strip_prefix(folder).is_some_and(|rest| rest.is_empty() || rest.starts_with('/')))
-    {
+    if is_in_folder(path) {
         return None;
     }
     let mode = call.mode.as_deref().unwrap_or_default();

@@ -129,7 +129,7 @@ fn what_a_template_stores_in_a_file_is_an_error_that_says_what_to_use() {
     let project = V78.template();
     project.write("x.bue", "import python (accounts, upload_to_db) example.py\nx = accounts | upload_to_db\nx()\n");
     let text = project.run().expect_code(1).json().to_string();
-    assert!(text.contains("unable to open database file 'test.db': databases of a step are in memory"), "{text}");
+    assert!(text.contains("unable to open database file 'test.db': a step can write in /tmp only"), "{text}");
 }
 
 #[test]

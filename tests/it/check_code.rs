@@ -127,7 +127,7 @@ fn files_that_a_step_opens_are_errors() {
         ("Path('data.csv').write_text('x')", ["cannot write the file `data.csv`", "`/tmp`"]),
         ("Path('data.csv').read_text()", ["`data.csv`", "`!files data.csv`"]),
         ("Path('data.csv').open()", ["`data.csv`", "`!files data.csv`"]),
-        ("sqlite3.connect('sales.db')", ["the database `sales.db`", "`:memory:`"]),
+        ("sqlite3.connect('sales.db')", ["the database `sales.db`", "`/tmp`"]),
     ] {
         let code = format!("import sqlite3, tempfile\nfrom pathlib import Path\n\ndef f():\n    return {line}\n");
         expect_problem(&code, "E0064 s.py:5 ", &words);

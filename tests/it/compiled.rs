@@ -70,7 +70,7 @@ fn a_missing_compiler_is_reported_with_an_install_hint() {
 
 /// Stands in for clang, and reports what it was given.
 const REPORTER: &str =
-    "#!/bin/sh\nfor argument; do echo \"argument $argument\"; done >&2\nenv | grep -e canary -e HARMLESS >&2\nexit 1\n";
+    "#!/bin/sh\nfor argument; do echo \"argument $argument\"; done >&2\nenv | grep -e canary -e XDG_DATA >&2\nexit 1\n";
 
 #[test]
 fn a_compiler_gets_no_secrets_and_no_options_from_file_names() {
@@ -80,12 +80,24 @@ fn a_compiler_gets_no_secrets_and_no_options_from_file_names() {
         project.write("y.bue", &format!("import c (s) \"{name}\"\ns()\n"));
         fs::set_permissions(project.path("sdk/bin/clang"), Permissions::from_mode(0o755)).expect("a program");
         let mut command = project.command(&["check", "y.bue"]);
-        command.env("WASI_SDK_PATH", project.path("sdk")).env("HARMLESS", "seen");
-        for secret in ["BUE_TOKEN", "BUE_SECRET_KEY", "POSTGRES_PASSWORD", "PGPASSWORD", "AWS_SECRET_ACCESS_KEY"] {
+        command.env("WASI_SDK_PATH", project.path("sdk")).env("XDG_DATA_HOME", "seen");
+        for secret in [
+            "BUE_TOKEN",
+            "BUE_SECRET_KEY",
+            "POSTGRES_PASSWORD",
+            "PGPASSWORD",
+            "AWS_SECRET_ACCESS_KEY",
+            "GITHUB_TOKEN",
+            "CARGO_REGISTRY_TOKEN",
+            "CARGO_REGISTRIES_INNER_TOKEN",
+            "SSH_AUTH_SOCK",
+            "GOOGLE_APPLICATION_CREDENTIALS",
+            "ANYTHING",
+        ] {
             command.env(secret, "canary-71c2");
         }
         let output = crate::project::finish_command(&mut command).expect_code(1);
-        output.expect_stderr(&[&format!("argument ./{name}\n"), "HARMLESS=seen"]);
+        output.expect_stderr(&[&format!("argument ./{name}\n"), "XDG_DATA_HOME=seen"]);
         assert!(!output.stderr.contains("canary-71c2"), "{}", output.stderr);
     }
 }

@@ -54,8 +54,26 @@ fn commands(block: &Block) -> Vec<Vec<String>> {
     let lines = lines.map(|line| line.split(" #").next().unwrap_or_default().split("  ").next().unwrap_or_default());
     lines
         .filter(|line| line.starts_with("bue "))
-        .map(|line| line.split_whitespace().skip(1).take_while(|word| !is_shell(word)).map(plain).collect())
+        .map(|line| words(line).iter().skip(1).take_while(|word| !is_shell(word)).map(|word| plain(word)).collect())
         .collect()
+}
+
+/// Splits a command into words as a shell does: quotes keep blanks together.
+fn words(line: &str) -> Vec<String> {
+    let (mut words, mut word, mut quote) = (Vec::new(), None::<String>, None);
+    for char in line.chars() {
+        match (quote, char) {
+            (Some(open), char) if char == open => quote = None,
+            (None, '"' | '\'') => {
+                quote = Some(char);
+                word.get_or_insert_default();
+            }
+            (None, char) if char.is_whitespace() => words.extend(word.take()),
+            (_, char) => word.get_or_insert_default().push(char),
+        }
+    }
+    words.extend(word);
+    words
 }
 
 /// With `--help` at the end, clap parses the flags before it and nothing is executed.

@@ -74,6 +74,7 @@ mod pty;
 mod reliability;
 mod results;
 mod run;
+mod schedules;
 mod server_errors;
 mod services;
 mod terminal;

@@ -279,18 +279,50 @@ fn native_code_is_refused_with_what_to_use_instead() {
     }
 }
 
+/// A package that is faster with native code, as many are.
+const OPTIONAL: &str = "try:\n    from greet._fast import V\nexcept ImportError:\n    V = 'slow'\n";
+const NATIVE_FILE: (&str, &str) = ("greet/_fast.cpython-314-x86_64-linux-gnu.so", "\u{7f}ELF");
+
+#[test]
+fn native_code_is_left_out_where_a_package_works_without_it() {
+    let script = format!("!requires hello\n{}hello()\n", greeting("hello"));
+    let Some(packages) = Packages::new(&[("x.bue", &script)]) else { return };
+    let tags = machine_tags().expect("tags");
+    packages.add("hello", "1", "", &["greet>1"]);
+    packages.add_files(&format!("greet-2-{tags}.whl"), &[("greet/__init__.py", "V = 'of this machine'\n")], &[]);
+    let linux = "greet-2-cp314-cp314-manylinux2014_x86_64.manylinux_2_17_x86_64.whl";
+    packages.add_files(linux, &[("greet/__init__.py", OPTIONAL), NATIVE_FILE], &[]);
+    packages.bue(&["deps", "lock", "x.bue"]).expect_code(0).expect_stderr(&["2 packages"]);
+    assert!(packages.read("bue.lock").contains(linux), "the same file on every machine");
+    assert_eq!(packages.bue(&["run", "x.bue", "--json"]).expect_code(0).last(), "slow");
+    packages.bue(&["check", "x.bue"]).expect_code(0);
+    let json = packages.bue(&["deps", "check", "x.bue", "--json"]).expect_code(0).json();
+    assert_eq!((&verdict(&json, "greet")["works"], &verdict(&json, "greet")["file"]), (&json!("yes"), &json!(linux)));
+    // on another machine, it is downloaded by the hash in the lock
+    let lock = packages.read("bue.lock");
+    for hash in lock.split("sha256 = \"").skip(1).filter_map(|rest| rest.split('"').next()) {
+        fs::remove_file(cache_dir().join("wheels").join(hash)).expect("it was kept");
+    }
+    let again = packages.bue(&["run", "x.bue", "--json"]).expect_code(0);
+    again.expect_stderr(&["downloading 2 packages"]);
+    assert_eq!(again.last(), "slow");
+}
+
 #[test]
 fn native_code_in_a_wheel_tagged_as_pure_is_found() {
     let script = format!("!requires greet\n{}hello()\n", greeting("hello"));
     let Some(packages) = Packages::new(&[("x.bue", &script)]) else { return };
-    let files = [("greet/__init__.py", "V = 1\n"), ("greet/_fast.cpython-314-x86_64-linux-gnu.so", "\u{7f}ELF")];
-    packages.add_files("greet-1-py3-none-any.whl", &files, &[]);
-    packages
-        .bue(&["deps", "lock", "x.bue"])
-        .expect_code(1)
-        .expect_stderr(&["E0061", "greet/_fast.cpython-314-x86_64-linux-gnu.so"]);
+    packages.add_files("greet-2-py3-none-any.whl", &[("greet/__init__.py", "import greet._fast\n"), NATIVE_FILE], &[]);
+    packages.bue(&["deps", "lock", "x.bue"]).expect_code(1).expect_stderr(&[
+        "E0061",
+        NATIVE_FILE.0,
+        "import greet: ModuleNotFoundError: No module named 'greet._fast'",
+    ]);
     let output = packages.bue(&["deps", "check", "x.bue"]).expect_code(1);
-    assert!(output.stdout.contains("greet/_fast.cpython-314-x86_64-linux-gnu.so is native code"), "{}", output.stdout);
+    assert!(output.stdout.contains(&format!("{} is native code", NATIVE_FILE.0)), "{}", output.stdout);
+    packages.add_files("greet-3-py3-none-any.whl", &[("greet/__init__.py", OPTIONAL), NATIVE_FILE], &[]);
+    packages.bue(&["deps", "lock", "x.bue"]).expect_code(0);
+    assert_eq!(packages.bue(&["run", "x.bue", "--json"]).expect_code(0).last(), "slow");
 }
 
 #[test]

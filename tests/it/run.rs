@@ -213,6 +213,104 @@ fn neighbours_are_imported_and_files_keep_their_names() {
 }
 
 #[test]
+fn keyword_arguments_reach_functions_of_every_kind() {
+    let script = r#"
+!with size=64, mode="fast", deep={"x": [1, null, -2.5]}, big=123456789012345678901234567890
+import python (plain, later, rows, job, Class.method as method, any !with x=true) steps.py
+plain(1)
+later(1)
+for row in rows():
+    row_of(row)
+job(1)
+method(1)
+any(1)
+import python (row_of !with none=null) steps.py
+"#;
+    let code = r#"
+def plain(first, size, mode="slow", *, deep, big):
+    return [first, size, mode, deep, str(big)]
+
+async def later(first, **options):
+    return [first, sorted(options)]
+
+def rows(size, mode, deep, big):
+    yield from [size, mode]
+
+def row_of(row, none):
+    return [row, none]
+
+def job(first, mut, size, mode, deep, big):
+    return [first, type(mut).__name__, size]
+
+class Class:
+    @staticmethod
+    def method(first, size, mode, deep, big):
+        return mode
+
+def any(*args, **kwargs):
+    return [args, kwargs]
+"#;
+    let values = Project::new(&[("x.bue", script), ("steps.py", code)]).run().expect_code(0).values();
+    let deep = json!({ "x": [1, null, -2.5] });
+    assert_eq!(values[0], json!([1, 64, "fast", deep, "123456789012345678901234567890"]));
+    assert_eq!(values[1], json!([1, ["big", "deep", "mode", "size"]]));
+    assert_eq!(values[2..4], [json!([64, "fast"]), json!([[64, null], ["fast", null]])]);
+    assert_eq!(values[4..], [json!([1, "dict", 64]), json!("fast"), json!([[1], { "x": true }])]);
+}
+
+#[test]
+fn a_step_gives_up_after_its_hand_backs() {
+    let script = [
+        "!max_handbacks 2\n!every 10ms\n".to_owned(),
+        step("wait", "from bue import Result, StepStatus\ndef wait():\n    return Result(status=StepStatus.pending)"),
+        "wait()\n".to_owned(),
+    ];
+    let output = Project::script(&script.concat()).run().expect_code(1);
+    output.expect_stderr(&["step `wait`", "gave up after 2 hand-backs", "!max_handbacks 0"]);
+}
+
+#[test]
+fn a_job_that_starts_too_late_fails_and_does_not_run() {
+    let script = [
+        step("slow", "import time\ndef slow():\n    time.sleep(0.2)"),
+        "!expires 100ms\n!retries 3\n".to_owned(),
+        step("late", "def late(x):\n    print('it runs')"),
+        "p = slow | late\np()\n".to_owned(),
+    ];
+    let output = Project::script(&script.concat()).run().expect_code(1);
+    output.expect_stderr(&["step `late`", "had not started 100 ms after its run was created", "!expires"]);
+    assert!(!output.stderr.contains("it runs"), "{}", output.stderr);
+}
+
+#[test]
+fn no_more_jobs_run_at_once_than_a_limit_allows() {
+    let script = r"
+import python (numbers, work !at_most 2) steps.py
+for n in numbers():
+    work(n)
+";
+    let code = r"
+import time
+
+def numbers():
+    return list(range(6))
+
+def work(n):
+    start = time.time()
+    time.sleep(0.1)
+    return [start, time.time()]
+";
+    let output = Project::new(&[("x.bue", script), ("steps.py", code)]).run().expect_code(0);
+    let spans = output.last();
+    let spans: Vec<(f64, f64)> = serde_json::from_value(spans).expect("spans");
+    for (start, _) in &spans {
+        let running = spans.iter().filter(|(other, end)| other <= start && start < end).count();
+        assert!(running <= 2, "{running} jobs run at {start}: {spans:?}");
+    }
+    assert_eq!(spans.len(), 6);
+}
+
+#[test]
 fn a_traceback_names_the_users_file_and_line() {
     let project = Project::new(&[
         ("x.bue", "import python (fail) steps.py\nfail()\n"),

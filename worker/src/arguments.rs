@@ -8,14 +8,14 @@ use bue_model::wire::{Lease, LeasedStep};
 use bue_model::{ArgumentSummary, Bundle, SqlTable};
 
 use crate::fetch::Fetch;
-use crate::input_budget::{check_code_size, input_bytes};
+use crate::input_budget::{check_code_size, fetched_bytes};
 use crate::parameters::parameter_names;
 use crate::value_summary::{Secrets, summarize};
 
 /// The bytes of the brackets and quotes that may follow what fits into the limit of a value.
 const CLOSING_BYTES: usize = 8;
 
-/// Larger arguments are not fetched a second time for a summary.
+/// Bytes that are fetched a second time for the summary of all arguments.
 const MAX_SUMMARIZED_BYTES: u64 = 16 * 1024 * 1024;
 
 /// Summarizes the arguments of an attempt, without the worker's secrets. They are fetched once more, so that no step that runs
@@ -30,12 +30,16 @@ pub(crate) async fn summarize_arguments(
     let mut names = names(step, fetch).await.into_iter();
     let limit = MAX_SUMMARY_BYTES / inputs.len().max(1);
     let mut arguments = Vec::with_capacity(inputs.len());
+    let mut left = MAX_SUMMARIZED_BYTES;
     for input in inputs {
         let name = names.next();
         let used = name.as_ref().map_or(0, String::len) + CLOSING_BYTES;
-        let value = match input_bytes(input) > MAX_SUMMARIZED_BYTES {
-            true => None,
-            false => fetch.input(input).await.ok().map(|value| summarize(&value, limit.saturating_sub(used), secrets)),
+        let value = match left.checked_sub(fetched_bytes(input)) {
+            None => None,
+            Some(rest) => {
+                left = rest;
+                fetch.input(input).await.ok().map(|value| summarize(&value, limit.saturating_sub(used), secrets))
+            }
         };
         arguments.push(ArgumentSummary { name, value: value.unwrap_or_else(|| "…".to_owned()) });
     }

@@ -56,12 +56,17 @@ pub(crate) fn check_code_size(code: &BlobRef) -> Result<(), Failure> {
 }
 
 /// Bytes of an argument. An element is at most as large as its chunk and usually far smaller: it is checked once it is here.
-pub(crate) fn input_bytes(input: &JobInput) -> u64 {
+fn input_bytes(input: &JobInput) -> u64 {
     match input {
         JobInput::Value(value) => value_bytes(value),
         JobInput::Element { .. } => 0,
         JobInput::Gathered(rounds) => rounds.iter().fold(0, |sum, round| sum.saturating_add(round_bytes(round))),
     }
+}
+
+/// Bytes that are fetched for an argument: for an element those of its whole chunk.
+pub(crate) fn fetched_bytes(input: &JobInput) -> u64 {
+    chunk_of(input).map_or_else(|| input_bytes(input), value_bytes)
 }
 
 fn round_bytes(round: &Gathered) -> u64 {
@@ -128,6 +133,7 @@ mod tests {
             let refused = budget.reserve(&lease(inputs), &limits).await.expect_err("over the limit");
             assert!(refused.message.contains("more than the input limit of 128 MiB"), "{refused}");
         }
+        assert_eq!(fetched_bytes(&element(MIB)), MIB, "not only the element");
         let code = |len| check_code_size(&BlobRef { hash: BlobHash([1; 32]), len });
         assert!(code(128 * MIB).is_ok());
         assert!(code(8 << 30).expect_err("too large").message.contains("8 GiB"));

@@ -185,7 +185,7 @@ impl JobRunner {
             true => self.compile(lease, step, pending_start).await.map(|(code, start)| (Some(code), start))?,
             false => (None, pending_start),
         };
-        // kept until the host has the inputs
+        // kept until they are written to the host
         let reserved = self.input_budget.reserve(lease, &self.limits).await.map_err(AttemptError::Failed)?;
         if let Some(field) = &lease.count_by {
             return self.rate_key(lease, field).await.map(Attempt::from);
@@ -201,8 +201,8 @@ impl JobRunner {
             StepTask::new(lease, step, fetched, &self.limits, &self.environment).map_err(AttemptError::Failed)?;
         let running = match task {
             StepTask::Sandbox(task) => {
-                let running = self.hosts.run_with(task, self.fetch.blobs(lease.run, &self.limits)).await?;
-                drop((pending_start, reserved));
+                let running = self.hosts.run_with(task, self.fetch.blobs(lease.run, &self.limits), reserved).await?;
+                drop(pending_start);
                 running
             }
             StepTask::Query(query) => return self.follow(self.databases.run(query), lease, step).await,

@@ -1,6 +1,7 @@
 //! Stores the results of steps: small values inline, large ones in the bucket, the lists of loops in chunks.
 
 use bue_client::ClientError;
+use bue_model::cbor::Kind;
 use bue_model::job::{Hints, INLINE_LIMIT};
 use bue_model::{Chunk, Failure, FailureKind, Outcome, RunId, ValueRef, cbor};
 use bytes::Bytes;
@@ -9,6 +10,9 @@ use crate::fetch::Fetch;
 
 /// The size in bytes up to which a loop's list is stored inline: every job of the loop's body gets its chunk in a message.
 const INLINE_LIST_LIMIT: usize = 4 * 1024;
+
+/// What a step returned, if it is malformed.
+const NO_VALUE: &str = "something that is not a value";
 
 /// The largest number of elements in a chunk of a list that is split here.
 const MAX_CHUNK_ITEMS: u32 = 1_000;
@@ -121,12 +125,21 @@ impl ChunkBuilder {
     }
 }
 
+/// Describes a value without decoding it: it may have many elements.
 fn describe(value: &[u8]) -> &'static str {
-    cbor::decode(value).map_or("something that is not a value", |value| value.kind())
+    let mut reader = cbor::Reader::new(value);
+    match reader.enter() {
+        Ok(Kind::List(_)) => "a list",
+        Ok(Kind::Map(_)) => "a map",
+        Ok(Kind::Other) => reader.item().map_or(NO_VALUE, |item| item.kind()),
+        Err(_) => NO_VALUE,
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use bue_model::Value;
+
     use super::*;
 
     /// Returns the numbers of elements of the chunks.
@@ -150,6 +163,19 @@ mod tests {
         assert_eq!(counts(&[&big, &big]), [1, 1]);
         let huge = vec![0_u8; MAX_CHUNK_BYTES * 2];
         assert_eq!(counts(&[&huge, &[1], &[1], &huge]), [1, 2, 1]);
+    }
+
+    #[test]
+    fn a_value_that_is_no_list_is_described_by_its_head() {
+        let value = Value::Map(vec![(Value::Int(1), Value::Null)]);
+        for (value, expected) in [(value, "a map"), (Value::Int(1), "an int"), (Value::Text("x".into()), "a string")] {
+            assert_eq!(describe(&cbor::encode(&value)), expected);
+        }
+        // a map of 2^32 entries, none of which is there
+        assert_eq!(describe(&[0xbb, 0, 0, 0, 1, 0, 0, 0, 0]), "a map");
+        // a list behind a tag that is unknown
+        assert_eq!(describe(&[0xd9, 0xd9, 0xf7, 0x80]), "a list");
+        assert_eq!(describe(&[0xff]), NO_VALUE);
     }
 
     #[test]

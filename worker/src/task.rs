@@ -116,7 +116,7 @@ fn code(
 ) -> Result<Code, Failure> {
     let (key, function) = (step.code.hash, step.function.clone());
     match (step.language.engine(), compiled) {
-        (Engine::Python, _) => Ok(Code::Python { bundle, key, function, packages }),
+        (Engine::Python, _) => Ok(Code::Python { bundle, key, function, keywords: step.keywords.clone(), packages }),
         (Engine::Sqlite, _) => Ok(Code::Sqlite { bundle, key, table: function, placeholders: placeholders(step) }),
         (Engine::WebAssembly, Some(step)) => Ok(Code::Wasm { step, function }),
         (Engine::WebAssembly | Engine::Postgres, _) => {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bue_client::{BucketClient, HubClient};
-use bue_runtime::{Databases, HostLifecycle, Hosts, HostsConfig, Sites};
+use bue_runtime::{BackgroundRuntime, Databases, HostLifecycle, Hosts, HostsConfig, Sites};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -13,13 +13,14 @@ use crate::admission::Admission;
 use crate::config::WorkerConfig;
 use crate::error::WorkerError;
 use crate::fetch::Fetch;
+use crate::heartbeat::{Heartbeats, Pulse};
 use crate::held_leases::{CancelReason, HeldLeases};
 use crate::input_budget::InputBudget;
 use crate::job::JobRunner;
 use crate::job_bucket::{JobBucket, OnOutage};
 use crate::lease_loop::LeaseLoop;
 use crate::live_log::LiveLogs;
-use crate::{heartbeat, reporter};
+use crate::reporter;
 
 /// Runs a worker until `shutdown`, then drains it: it leases no more jobs, lets steps continue for [`WorkerConfig::drain`], releases the
 /// leases of the others, and reports everything.
@@ -51,11 +52,19 @@ pub async fn run(
     .map_err(WorkerError::Hosts)?;
     let fetch = Fetch::new(JobBucket::new(Arc::new(bucket), OnOutage::Wait), packages);
     config.abilities.wall = hosts.wall().parts().into_iter().map(str::to_owned).collect();
-    run_with(&config, hub, fetch, Arc::new(hosts), shutdown).await;
+    let heartbeat_thread = BackgroundRuntime::start("bue-heartbeat").map_err(WorkerError::Thread)?;
+    run_with(&config, hub, fetch, Arc::new(hosts), heartbeat_thread, shutdown).await;
     Ok(())
 }
 
-async fn run_with(config: &WorkerConfig, hub: HubClient, fetch: Fetch, hosts: Arc<Hosts>, shutdown: CancellationToken) {
+async fn run_with(
+    config: &WorkerConfig,
+    hub: HubClient,
+    fetch: Fetch,
+    hosts: Arc<Hosts>,
+    heartbeat_thread: BackgroundRuntime,
+    shutdown: CancellationToken,
+) {
     let hub = Arc::new(hub);
     let held_leases = Arc::new(HeldLeases::default());
     let (reports, queue) = mpsc::unbounded_channel();
@@ -75,8 +84,16 @@ async fn run_with(config: &WorkerConfig, hub: HubClient, fetch: Fetch, hosts: Ar
     });
     let reporter = tokio::spawn(reporter::run(config.name.clone(), Arc::clone(&hub), Arc::clone(&held_leases), queue));
     let live_log_sender = tokio::spawn(live_log_sender.run(config.name.clone(), Arc::clone(&hub)));
-    let heartbeat = heartbeat::run(config.name.clone(), Arc::clone(&hub), Arc::clone(&held_leases), live_logs);
-    let heartbeat = tokio::spawn(heartbeat);
+    let pulse = Pulse::default();
+    let beating = tokio::spawn(pulse.clone().run());
+    let heartbeats = Heartbeats {
+        worker: config.name.clone(),
+        hub: hub.without_connections(),
+        held_leases: Arc::clone(&held_leases),
+        live_logs,
+        pulse,
+    };
+    heartbeat_thread.handle().spawn(heartbeats.run());
 
     let jobs = TaskTracker::new();
     let admission = Admission::new(Arc::clone(&hosts), config.slots, config.memory_bytes);
@@ -93,7 +110,8 @@ async fn run_with(config: &WorkerConfig, hub: HubClient, fetch: Fetch, hosts: Ar
     if let Err(error) = reporter.await {
         tracing::error!(%error, "the reporter ended early; the leases of its jobs will end");
     }
-    heartbeat.abort();
+    drop(heartbeat_thread);
+    beating.abort();
     live_log_sender.abort();
     // The tasks that shared the hosts have ended, so this is the last owner; if not, dropping it ends the processes too.
     if let Some(hosts) = Arc::into_inner(hosts) {

@@ -104,6 +104,7 @@ fn task(number: u8, code: &'static str, packages: &[SourceFile], url: &str) -> T
             bundle: Arc::new(bundle),
             key: BlobHash([number; 32]),
             function: "step".to_owned(),
+            keywords: None,
             packages: None,
         },
         inputs: vec![cbor::encode(&Value::Text(url.to_owned())).into()],

@@ -144,7 +144,7 @@ def _patch_certifi(module):
 def _patch_sqlite3(module):
     connect = module.connect
 
-    def connect_in_memory(database, *args, **kwargs):
+    def connect_and_explain(database, *args, **kwargs):
         try:
             return connect(database, *args, **kwargs)
         except module.OperationalError as error:
@@ -152,7 +152,7 @@ def _patch_sqlite3(module):
                 raise
             raise _cannot_open(module, database) from None
 
-    module.connect = functools.wraps(connect)(connect_in_memory)
+    module.connect = functools.wraps(connect)(connect_and_explain)
     for error in vars(module).values():
         # CPython names them by the public module
         if isinstance(error, type) and issubclass(error, Exception) and error.__module__ == "_sqlite3":
@@ -161,8 +161,8 @@ def _patch_sqlite3(module):
 
 def _cannot_open(module, database):
     error = module.OperationalError(
-        f"unable to open database file {os.fsdecode(database)!r}: databases of a step are in memory. `:memory:` opens a database in memory, "
-        "which ends with the step; to keep rows, return them, or store them with a step in postgres"
+        f"unable to open database file {os.fsdecode(database)!r}: a step can write in /tmp only, and reads the files that the"
+        f" script packs; `/tmp/{os.path.basename(os.fsdecode(database))}` can be opened, and ends with the step"
     )
     error.sqlite_errorcode, error.sqlite_errorname = module.SQLITE_CANTOPEN, "SQLITE_CANTOPEN"
     return error

@@ -19,7 +19,17 @@ def _chmod(path, mode, **kwargs):
     os.utime(path, (os.stat(path).st_mtime,) * 2)
 
 
+def _expanduser(path, expanduser=os.path.expanduser):
+    """`~` is `/tmp`, unless the step sets HOME: some libraries look for their settings there when they are imported."""
+    path = os.fspath(path)
+    home, slash, folder = ("~", "/", "/tmp") if isinstance(path, str) else (b"~", b"/", b"/tmp")
+    if "HOME" in os.environ or not (path == home or path.startswith(home + slash)):
+        return expanduser(path)
+    return folder + path[1:]
+
+
 os.urandom = _urandom
+os.path.expanduser = _expanduser
 
 # The C library looks up its preopened folders at the first access; do that in the base image, so that every image based on
 # it knows the folder of packages.

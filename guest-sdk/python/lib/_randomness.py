@@ -19,7 +19,12 @@ _STATE_ATTRIBUTES = (
     "_name_sequence",
 )
 
+# What `random.Random` does differently during the import.
+_METHODS = ("seed", "getstate", "setstate")
+
 _unseeded = weakref.WeakSet()
+# Hashes of states that generators without a seed had.
+_unseeded_states = set()
 _original_methods = []
 
 
@@ -45,24 +50,32 @@ class RandomImportHook:
 
 
 def _record_generators(random):
-    class_seed, class_setstate = random.Random.seed, random.Random.setstate
+    class_seed, class_getstate, class_setstate = (getattr(random.Random, name) for name in _METHODS)
 
     def seed(self, a=None, version=2):
         class_seed(self, a, version)
         (_unseeded.add if a is None else _unseeded.discard)(self)
 
+    def getstate(self):
+        state = class_getstate(self)
+        if self in _unseeded:
+            _unseeded_states.add(hash(state))
+        return state
+
     def setstate(self, state):
         class_setstate(self, state)
-        _unseeded.discard(self)
+        # a copy of a generator without a seed, as `copy.deepcopy` and `pickle` make it, has none either
+        (_unseeded.add if hash(state) in _unseeded_states else _unseeded.discard)(self)
 
-    _original_methods[:] = [class_seed, class_setstate]
-    _replace_methods(random, seed, setstate)
+    _original_methods[:] = [class_seed, class_getstate, class_setstate]
+    _replace_methods(random, seed, getstate, setstate)
     _unseeded.add(random._inst)
 
 
-def _replace_methods(random, seed, setstate):
-    random.Random.seed, random.Random.setstate = seed, setstate
-    random.seed, random.setstate = random._inst.seed, random._inst.setstate
+def _replace_methods(random, *methods):
+    for name, method in zip(_METHODS, methods):
+        setattr(random.Random, name, method)
+        setattr(random, name, getattr(random._inst, name))
 
 
 def reset_randomness():
@@ -77,6 +90,7 @@ def reset_randomness():
     if not _original_methods:
         return None
     random = sys.modules["random"]
+    _unseeded_states.clear()
     _replace_methods(random, *_original_methods)
     generators = [generator for generator in _unseeded if not isinstance(generator, random.SystemRandom)]
     for generator in generators:

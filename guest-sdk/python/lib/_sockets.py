@@ -130,6 +130,10 @@ def _getaddrinfo(host, port, family=0, type=0, proto=0, flags=0):
     return [(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP, "", (host, int(port or 0)))]
 
 
+def _gethostbyaddr(address):
+    raise socket.herror(1, "names are resolved by the worker, and only for requests")
+
+
 def _select(rlist, wlist, xlist, timeout=None):
     """`select.select` for our sockets, which are always writable."""
     readable = [item for item in rlist if isinstance(item, Socket) and item.is_readable()]
@@ -161,6 +165,7 @@ def _exists(path, exists=os.path.exists):
 socket.socket = socket.SocketType = Socket
 socket.getaddrinfo = _getaddrinfo
 socket.gethostname = lambda: "localhost"
+socket.gethostbyaddr = _gethostbyaddr
 select.select = _select
 os.path.exists = _exists
 ssl.SSLContext.wrap_socket = _wrap_socket

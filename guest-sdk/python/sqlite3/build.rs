@@ -2,10 +2,12 @@
 //! target.
 
 use std::fs;
-use std::process::ExitCode;
+use std::process::{Command, ExitCode};
 
 #[path = "../../locked_package.rs"]
 mod locked_package;
+
+use locked_package::variable;
 
 fn main() -> ExitCode {
     for changed in ["build.rs", "../../locked_package.rs", "../../Cargo.lock"] {
@@ -21,7 +23,10 @@ fn main() -> ExitCode {
 }
 
 fn copy_module() -> Result<(), String> {
-    let module = locked_package::folder("rustpython-stdlib")?.join("src/_sqlite3.rs");
-    let copied = fs::copy(&module, locked_package::variable("OUT_DIR")?.join("_sqlite3.rs"));
+    let target = variable("TARGET")?.display().to_string();
+    let mut cargo = Command::new(variable("CARGO")?);
+    cargo.arg("--offline");
+    let module = locked_package::folder("rustpython-stdlib", &target, cargo)?.join("src/_sqlite3.rs");
+    let copied = fs::copy(&module, variable("OUT_DIR")?.join("_sqlite3.rs"));
     copied.map(drop).map_err(|error| format!("cannot copy {}: {error}", module.display()))
 }

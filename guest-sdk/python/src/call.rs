@@ -3,14 +3,14 @@
 use bue_model::guest::CallRequest;
 use bue_model::{Answer, Failure, FailureKind};
 use rustpython_vm::builtins::{PyCode, PyCoroutine, PyDict, PyList, PyModule};
-use rustpython_vm::function::FuncArgs;
+use rustpython_vm::function::{FuncArgs, KwArgs};
 use rustpython_vm::{AsObject, Py, PyObject, PyObjectRef, PyResult, VirtualMachine};
 
 use crate::error::CallError;
 use crate::failure::{from_exception, not_started};
 use crate::guest::{Guest, LoadedModule};
 use crate::interpreter::enter;
-use crate::python::{to_text, with_keyword};
+use crate::python::to_text;
 use crate::stdio::flush;
 use crate::value::answer::into_answer;
 use crate::value::decode::decode;
@@ -41,11 +41,11 @@ fn execute(guest: &Guest, mut request: CallRequest, vm: &VirtualMachine) -> Resu
     fill_env(guest, &request, vm)?;
     set_variables(guest, &request, vm)?;
     let inputs = decode_inputs(guest, &mut request, vm)?;
-    let arguments = match takes_mut(&function, vm) {
-        true => with_keyword(inputs, "mut", vm.ctx.new_dict().into()),
-        false => FuncArgs::from(inputs),
-    };
-    let returned = function.call_with_args(arguments, vm).map_err(CallError::CallRaised)?;
+    let mut keywords = decode_keywords(guest, &request, vm)?;
+    if takes_mut(&function, vm) {
+        keywords.insert("mut".into(), vm.ctx.new_dict().into());
+    }
+    let returned = function.call_with_args(FuncArgs::new(inputs, keywords), vm).map_err(CallError::CallRaised)?;
     let result = await_coroutine(guest, returned, vm)?;
     let answer = into_answer(guest, &result, &request, vm)?;
     finish_threads(guest, vm)?;
@@ -122,6 +122,20 @@ fn decode_inputs(guest: &Guest, request: &mut CallRequest, vm: &VirtualMachine) 
     inputs
         .map(|(index, bytes)| decode(guest, &bytes, vm).map_err(|error| name_input(error, index, &request.function)))
         .collect()
+}
+
+/// The keyword arguments that the script sets.
+fn decode_keywords(guest: &Guest, request: &CallRequest, vm: &VirtualMachine) -> Result<KwArgs, CallError> {
+    let mut keywords = KwArgs::default();
+    let Some(bytes) = &request.keywords else { return Ok(keywords) };
+    let entries = decode(guest, bytes, vm)?;
+    let Some(entries) = entries.downcast_ref::<PyDict>() else {
+        return Err(CallError::rejected(FailureKind::Internal, "the keyword arguments are not a map"));
+    };
+    for (name, value) in entries.items_vec() {
+        keywords.insert(to_text(&name, vm)?.into(), value);
+    }
+    Ok(keywords)
 }
 
 /// Say in the message which input cannot be read.

@@ -21,7 +21,9 @@ const GC_THRESHOLD: u32 = 20_000;
 
 const PRELUDE: &str = include_str!("../lib/_prelude.py");
 /// Our Python modules in import order: name, path in tracebacks, source.
-const MODULES: [(&str, &str, &str); 18] = [
+const MODULES: [(&str, &str, &str); 20] = [
+    ("_ctypes", "<bue>/_ctypes.py", include_str!("../lib/_ctypes.py")),
+    ("mmap", "<bue>/mmap.py", include_str!("../lib/mmap.py")),
     ("bue", "<bue>/bue.py", include_str!("../lib/bue.py")),
     ("bue._buelon_tables", "<bue>/_buelon_tables.py", include_str!("../lib/_buelon_tables.py")),
     ("bue._buelon_helpers", "<bue>/_buelon_helpers.py", include_str!("../lib/_buelon_helpers.py")),

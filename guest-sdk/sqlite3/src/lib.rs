@@ -1,10 +1,19 @@
-//! SQLite, and the operating system that it sees in a guest: none.
+//! SQLite, and the operating system that it sees in a guest.
 //!
 //! ```text
-//! build.rs     compiles SQLite with clang and the headers of include/
-//! src/vfs.rs   SQLite's operating system: clock and random numbers, no files
+//! build.rs          compiles SQLite with clang and the headers of include/
+//! src/vfs.rs        SQLite's operating system: clock and random numbers
+//! src/files.rs      files, in a guest that has some (feature `files`)
+//! src/locks.rs      their locks
+//! src/no_files.rs   otherwise
 //! ```
 
+#[cfg(feature = "files")]
+mod files;
+#[cfg(feature = "files")]
+mod locks;
+#[cfg(not(feature = "files"))]
+mod no_files;
 mod vfs;
 
 /// Makes SQLite draw a new seed before its next random number. Its generator is part of a memory image, so that all instances

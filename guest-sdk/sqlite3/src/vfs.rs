@@ -1,13 +1,15 @@
-//! SQLite's operating system interface in the guest: a clock, random numbers, and no files. Databases in memory do not use
-//! files; temporary tables are in memory too (`SQLITE_TEMP_STORE=3`).
+//! SQLite's operating system interface in the guest: a clock, random numbers, and files, if the guest has any.
 
 use core::ffi::{c_char, c_int};
 use core::ptr::null_mut;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use libsqlite3_sys::{
-    SQLITE_CANTOPEN, SQLITE_IOERR_DELETE, SQLITE_OK, sqlite3_file, sqlite3_filename, sqlite3_vfs, sqlite3_vfs_register,
-};
+use libsqlite3_sys::{SQLITE_OK, sqlite3_vfs, sqlite3_vfs_register};
+
+#[cfg(feature = "files")]
+use crate::files::{FILE_BYTES, access, delete, full_pathname, open};
+#[cfg(not(feature = "files"))]
+use crate::no_files::{FILE_BYTES, access, delete, full_pathname, open};
 
 const MAX_PATH: c_int = 512;
 /// The time of 1970-01-01 in SQLite's clock: milliseconds since noon of 24 November 4714 BC.
@@ -20,10 +22,10 @@ unsafe impl Sync for Registered {}
 
 static mut VFS: Registered = Registered(sqlite3_vfs {
     iVersion: 2,
-    szOsFile: size_of::<sqlite3_file>() as c_int,
+    szOsFile: FILE_BYTES as c_int,
     mxPathname: MAX_PATH,
     pNext: null_mut(),
-    zName: c"none".as_ptr(),
+    zName: c"guest".as_ptr(),
     pAppData: null_mut(),
     xOpen: Some(open),
     xDelete: Some(delete),
@@ -54,39 +56,6 @@ extern "C" fn sqlite3_os_init() -> c_int {
 #[unsafe(no_mangle)]
 extern "C" fn sqlite3_os_end() -> c_int {
     SQLITE_OK
-}
-
-unsafe extern "C" fn open(
-    _vfs: *mut sqlite3_vfs,
-    _name: sqlite3_filename,
-    file: *mut sqlite3_file,
-    _flags: c_int,
-    _out_flags: *mut c_int,
-) -> c_int {
-    // SAFETY: SQLite passes room for a file. Without methods, it is not closed.
-    unsafe { (*file).pMethods = core::ptr::null() };
-    SQLITE_CANTOPEN
-}
-
-unsafe extern "C" fn delete(_vfs: *mut sqlite3_vfs, _name: *const c_char, _sync: c_int) -> c_int {
-    SQLITE_IOERR_DELETE
-}
-
-unsafe extern "C" fn access(_vfs: *mut sqlite3_vfs, _name: *const c_char, _flags: c_int, out: *mut c_int) -> c_int {
-    // SAFETY: SQLite passes room for an int.
-    unsafe { *out = 0 };
-    SQLITE_OK
-}
-
-unsafe extern "C" fn full_pathname(_vfs: *mut sqlite3_vfs, name: *const c_char, len: c_int, out: *mut c_char) -> c_int {
-    // SAFETY: the name ends with a zero byte.
-    let bytes = unsafe { core::ffi::CStr::from_ptr(name) }.to_bytes_with_nul();
-    if usize::try_from(len).is_ok_and(|len| bytes.len() <= len) {
-        // SAFETY: there is room for `len` bytes, which are not those of the name.
-        unsafe { core::ptr::copy_nonoverlapping(name, out, bytes.len()) };
-        return SQLITE_OK;
-    }
-    SQLITE_CANTOPEN
 }
 
 /// Returns how many bytes of the buffer are random.

@@ -10,9 +10,11 @@ use crate::api::events::event_stream;
 use crate::api::hub::{Hub, MAX_SUBMISSION};
 use crate::api::leases;
 use crate::api::log_stream::{follow_job, follow_run};
+use crate::api::log_watches::Follower;
 use crate::api::long_poll::wait_for_run;
 use crate::api::pipelines;
 use crate::api::routes::{Operation, ROUTES};
+use crate::api::schedules;
 use crate::api::views::{job_query, list_runs};
 use crate::error::HubError;
 use crate::http::openapi::document::document;
@@ -24,6 +26,7 @@ use crate::http::request::{
 };
 use crate::http::request_metrics::RequestContext;
 use crate::http::routes::match_route;
+use crate::schedules::request::ScheduleAction;
 use crate::store::JobStore;
 
 /// Carries out a request. Records what is known about it in `context`.
@@ -37,6 +40,7 @@ pub(super) async fn dispatch(
     expect_known_parameters(head.uri.query(), route.operation.doc().query)?;
     let run = || parse_parameter::<RunId>(route.parameter(), "run id");
     let job = || parse_parameter(route.parameter(), "job id").map(JobId);
+    let follower = context.principal.as_ref().map(|principal| principal.identity);
     let store = &*hub.store;
     match route.operation {
         Operation::ListRuns => json(&list_runs(hub, head.uri.query()).await?),
@@ -48,13 +52,13 @@ pub(super) async fn dispatch(
             json(&store.jobs(run, query).await?.ok_or(HubError::RunNotFound(run))?)
         }
         Operation::GetResults => results(store, head.uri.query(), run()?).await,
-        Operation::FollowRunLog => follow_run(hub, run()?, query_parameter(head.uri.query(), "step")?).await,
+        Operation::FollowRunLog => follow_run(hub, run()?, query_parameter(head.uri.query(), "step")?, follower).await,
         Operation::CancelRun => json(&store.cancel_run(hub.now(), run()?).await?),
         Operation::ResetRun => json(&store.reset_run(hub.now(), run()?).await?),
         Operation::GetJob => json(&expect_job(job()?, store.job(job()?).await?)?),
         Operation::ExplainJob => explain_job(hub, job()?).await,
         Operation::GetTask => postcard(&expect_job(job()?, store.task(job()?).await?)?),
-        Operation::GetLog => log(hub, head.uri.query(), job()?).await,
+        Operation::GetLog => log(hub, head.uri.query(), job()?, follower).await,
         Operation::CancelJob => json(&store.cancel_job(hub.now(), job()?).await?),
         Operation::ResetJob => json(&store.reset_job(hub.now(), job()?).await?),
         Operation::ListPipelines => json(&store.pipelines().await?),
@@ -66,6 +70,15 @@ pub(super) async fn dispatch(
         Operation::Unpublish => json(&store.unpublish(route.parameter().to_owned()).await?),
         Operation::Invoke => pipelines::invoke(hub, head, body, route.parameter()).await,
         Operation::InvokeBatch => pipelines::invoke_batch(hub, head, body, route.parameter()).await,
+        Operation::ListSchedules => schedules::list(hub, head.uri.query()).await,
+        Operation::ApplySchedules => schedules::apply(hub, head, body).await,
+        Operation::PutSchedule => schedules::put(hub, head, body, route.parameter()).await,
+        Operation::GetSchedule => schedules::get(hub, route.parameter()).await,
+        Operation::RemoveSchedule => schedules::change(hub, route.parameter(), ScheduleAction::Remove).await,
+        Operation::PauseSchedule => schedules::change(hub, route.parameter(), ScheduleAction::Pause).await,
+        Operation::ResumeSchedule => schedules::change(hub, route.parameter(), ScheduleAction::Resume).await,
+        Operation::RunSchedule => schedules::run(hub, head, route.parameter()).await,
+        Operation::Backfill => schedules::backfill(hub, head, body, route.parameter()).await,
         Operation::ListWorkers => json(&hub.workers.views()),
         Operation::Lease => leases::lease(hub, head, body, context).await,
         Operation::Heartbeat => leases::heartbeat(hub, head, body, context).await,
@@ -132,10 +145,10 @@ async fn explain_job(hub: &Hub, job: JobId) -> Result<Response<Body>, ErrorReply
 }
 
 /// Returns the log of a job's last attempt, or follows the job.
-async fn log(hub: &Hub, query: Option<&str>, job: JobId) -> Result<Response<Body>, ErrorReply> {
+async fn log(hub: &Hub, query: Option<&str>, job: JobId, follower: Follower) -> Result<Response<Body>, ErrorReply> {
     match query_parameter::<u8>(query, "follow")? {
         None | Some(0) => postcard(&expect_job(job, hub.store.log(job).await?)?),
-        Some(_) => follow_job(hub, job).await,
+        Some(_) => follow_job(hub, job, follower).await,
     }
 }
 

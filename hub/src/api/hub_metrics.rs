@@ -27,6 +27,7 @@ pub(crate) struct HubMetrics {
     leases: Counter,
     outcomes: Family<OutcomeLabels, Counter>,
     reaped: Counter,
+    scheduled: Counter,
     /// Requests that wait for jobs or for a run to change.
     long_polls: Gauge,
     event_listeners: Gauge,
@@ -79,6 +80,7 @@ impl HubMetrics {
             leases: Counter::default(),
             outcomes: Family::default(),
             reaped: Counter::default(),
+            scheduled: Counter::default(),
             long_polls: Gauge::default(),
             event_listeners: Gauge::default(),
             workers: Gauge::default(),
@@ -90,6 +92,7 @@ impl HubMetrics {
         registry.register("bue_leases", "Jobs leased to workers", metrics.leases.clone());
         registry.register("bue_outcomes", "Reports of workers, by outcome", metrics.outcomes.clone());
         registry.register("bue_reaped_jobs", "Jobs requeued because their lease expired", metrics.reaped.clone());
+        registry.register("bue_scheduled_runs", "Runs that schedules started here", metrics.scheduled.clone());
         registry.register(
             "bue_long_polls",
             "Requests that wait for jobs or for a run to change",
@@ -123,6 +126,10 @@ impl HubMetrics {
 
     pub(super) fn record_reaped(&self, jobs: usize) {
         self.reaped.inc_by(jobs as u64);
+    }
+
+    pub(super) fn record_scheduled(&self, runs: u32) {
+        self.scheduled.inc_by(u64::from(runs));
     }
 
     /// Counts a long poll until the guard is dropped.

@@ -1,4 +1,4 @@
-//! [`serve_hub`]: runs a hub's HTTP server and its reaper until shutdown.
+//! [`serve_hub`]: runs a hub's HTTP server, its reaper and its scheduler until shutdown.
 
 use std::future::Future;
 
@@ -6,27 +6,31 @@ use http::{Request, Response};
 use hyper::body::Incoming;
 
 use crate::api::dispatch::dispatch;
+use crate::api::expiry::fail_expired_jobs;
 use crate::api::hub::Hub;
 use crate::api::reaper::reap_expired_leases;
 use crate::api::sampler::sample_progress;
+use crate::api::scheduler::fire_due_schedules;
 use crate::api::worker_sharing::share_workers;
 use crate::http::reply::Body;
 use crate::http::request_metrics::RequestContext;
 use crate::http::server::{Listener, serve};
 
 /// Serves the hub until `shutdown` completes, then ends long polls and lets requests in progress finish, which takes at most
-/// ten seconds. Meanwhile makes the jobs of dead workers available again.
+/// ten seconds. Meanwhile makes the jobs of dead workers available again, fails jobs that expire, and starts the runs of schedules
+/// that are due.
 pub async fn serve_hub(listener: impl Listener, hub: Hub, shutdown: impl Future<Output = ()>) {
     let closing = hub.closing.clone();
     let shutdown = async {
         shutdown.await;
         closing.send_replace(true);
     };
-    let (reaper, sampler, sharing) =
-        (reap_expired_leases(hub.clone()), sample_progress(hub.clone()), share_workers(hub.clone()));
+    let (reaper, expiries) = (reap_expired_leases(hub.clone()), fail_expired_jobs(hub.clone()));
+    let (sampler, sharing) = (sample_progress(hub.clone()), share_workers(hub.clone()));
+    let scheduler = fire_due_schedules(hub.clone());
     let tls = hub.tls.clone();
     let handler = move |request| handle(hub.clone(), request);
-    tokio::join!(serve(listener, tls, handler, shutdown), reaper, sampler, sharing);
+    tokio::join!(serve(listener, tls, handler, shutdown), reaper, expiries, sampler, sharing, scheduler);
 }
 
 async fn handle(hub: Hub, request: Request<Incoming>) -> Response<Body> {

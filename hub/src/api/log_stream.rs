@@ -18,7 +18,7 @@ use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::api::hub::Hub;
 use crate::api::hub_metrics::GaugeGuard;
-use crate::api::log_watches::LogReader;
+use crate::api::log_watches::{Follower, LogReader};
 use crate::api::long_poll::next_change;
 use crate::error::HubError;
 use crate::http::reply::{Body, ErrorReply, printable_json, typed};
@@ -46,23 +46,30 @@ struct LogStream {
 }
 
 /// Follows the output of a run, or of one of its steps.
-pub(super) async fn follow_run(hub: &Hub, run: RunId, step: Option<String>) -> Result<Response<Body>, ErrorReply> {
+pub(super) async fn follow_run(
+    hub: &Hub,
+    run: RunId,
+    step: Option<String>,
+    follower: Follower,
+) -> Result<Response<Body>, ErrorReply> {
     hub.store.run(run).await?.ok_or(HubError::RunNotFound(run))?;
-    follow(hub, run, None, LogSelection::Run { run, step })
+    let reader = hub.log_watches.subscribe(LogSelection::Run { run, step }, follower)?;
+    Ok(follow(hub, run, None, reader))
 }
 
 /// Follows the output of a job.
-pub(super) async fn follow_job(hub: &Hub, job: JobId) -> Result<Response<Body>, ErrorReply> {
+pub(super) async fn follow_job(hub: &Hub, job: JobId, follower: Follower) -> Result<Response<Body>, ErrorReply> {
     let view = hub.store.job(job).await?.ok_or(HubError::JobNotFound(job))?;
-    follow(hub, view.run, Some(job), LogSelection::Job(job))
+    let reader = hub.log_watches.subscribe(LogSelection::Job(job), follower)?;
+    Ok(follow(hub, view.run, Some(job), reader))
 }
 
-fn follow(hub: &Hub, run: RunId, job: Option<JobId>, selection: LogSelection) -> Result<Response<Body>, ErrorReply> {
+fn follow(hub: &Hub, run: RunId, job: Option<JobId>, reader: LogReader) -> Response<Body> {
     let stream = LogStream {
         hub: hub.clone(),
         run,
         job,
-        reader: hub.log_watches.subscribe(selection)?,
+        reader,
         changes: hub.store.notifications().subscribe_runs(),
         closing: hub.closing.subscribe(),
         has_changed: true,
@@ -77,7 +84,7 @@ fn follow(hub: &Hub, run: RunId, job: Option<JobId>, selection: LogSelection) ->
     });
     let mut response = typed("text/event-stream", Bytes::new());
     *response.body_mut() = StreamBody::new(events).boxed_unsync();
-    Ok(response)
+    response
 }
 
 impl LogStream {

@@ -18,10 +18,15 @@ use crate::store::JobStore;
 
 /// Entries that wait for one reader.
 const MAX_QUEUED: usize = 64;
+/// Logs that the holders of one token follow at most, so that others can follow some too.
+const MAX_WATCHES_PER_TOKEN: usize = 16;
 /// How long a worker waits for a reader that does not keep up, once. Later the reader misses lines until it has caught up.
 const SLOW_READER_TIMEOUT: Duration = Duration::from_secs(10);
 /// Jobs that are remembered as running on the worker that sends their lines.
 const MAX_KNOWN_JOBS: usize = 16_384;
+
+/// The identity of the token of a reader; `None` at a hub without tokens.
+pub(super) type Follower = Option<[u8; 32]>;
 
 /// The logs that are followed. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -37,6 +42,7 @@ struct Inner {
 
 #[derive(Debug)]
 struct ReaderEntry {
+    follower: Follower,
     selection: LogSelection,
     lines: mpsc::Sender<LogView>,
     is_slow: bool,
@@ -95,17 +101,21 @@ impl LogWatches {
     /// Begins to follow logs.
     ///
     /// # Errors
-    /// Too many are followed already.
-    pub(super) fn subscribe(&self, selection: LogSelection) -> Result<LogReader, ErrorReply> {
+    /// Too many are followed already, by all or under this token.
+    pub(super) fn subscribe(&self, selection: LogSelection, follower: Follower) -> Result<LogReader, ErrorReply> {
         let mut inner = self.lock();
         if inner.readers.len() >= MAX_LOG_WATCHES {
-            return Err(too_many_readers());
+            return Err(too_many_readers(MAX_LOG_WATCHES, "of this hub"));
+        }
+        let under_token = inner.readers.values().filter(|reader| reader.follower == follower).count();
+        if follower.is_some() && under_token >= MAX_WATCHES_PER_TOKEN {
+            return Err(too_many_readers(MAX_WATCHES_PER_TOKEN, "under your token"));
         }
         let (sender, lines) = mpsc::channel(MAX_QUEUED);
         inner.last_id += 1;
         let id = inner.last_id;
         let lost = Arc::<AtomicBool>::default();
-        let entry = ReaderEntry { selection, lines: sender, is_slow: false, lost: Arc::clone(&lost) };
+        let entry = ReaderEntry { follower, selection, lines: sender, is_slow: false, lost: Arc::clone(&lost) };
         inner.readers.insert(id, entry);
         drop(inner);
         Ok(LogReader { id, watches: self.clone(), lines, lost })
@@ -184,8 +194,27 @@ impl LogWatches {
     }
 }
 
-fn too_many_readers() -> ErrorReply {
-    let message = format!("{MAX_LOG_WATCHES} logs of this hub are followed already, the maximum");
+fn too_many_readers(max: usize, whose: &str) -> ErrorReply {
+    let message = format!("{max} logs {whose} are followed already, the maximum");
     let hint = "end a `bue logs -f`; without -f it prints the log of a job that has ended";
     ErrorReply::new(StatusCode::TOO_MANY_REQUESTS, "too_many_readers", message, hint)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_token_takes_all_places() {
+        let watches = LogWatches::default();
+        let subscribe = |follower| watches.subscribe(LogSelection::Job(JobId(1)), follower);
+        let mut readers: Vec<_> =
+            (0..MAX_WATCHES_PER_TOKEN).map(|_| subscribe(Some([1; 32])).expect("a place")).collect();
+        assert!(subscribe(Some([1; 32])).expect_err("the maximum").message().contains("16 logs under your token"));
+        let others = (0..MAX_LOG_WATCHES - MAX_WATCHES_PER_TOKEN).map(|_| subscribe(None).expect("a place"));
+        readers.extend(others);
+        assert!(subscribe(Some([2; 32])).expect_err("the maximum").message().contains("64 logs of this hub"));
+        drop(readers.pop());
+        subscribe(Some([2; 32])).expect("the place that is free again");
+    }
 }

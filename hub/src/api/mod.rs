@@ -1,13 +1,15 @@
-//! The hub's HTTP API: routes, long polls, events, metrics, and the reaper. Calls the store only through
+//! The hub's HTTP API: routes, long polls, events, metrics, the reaper and the
+//! scheduler. Calls the store only through
 //! [`JobStore`](crate::store::JobStore); may use `http` and `auth`, never `sqlite`, `postgres` or `bucket`.
 //!
 //! ```text
 //! hub_server --> dispatch --> routes, leases, long_poll, log_stream, views, events --> Hub --> JobStore
-//!           `--> reaper, sampler, worker_sharing ------------------------------------------^
+//!           `--> reaper, expiry, scheduler, sampler, worker_sharing -----------------------^
 //! ```
 
 mod dispatch;
 mod events;
+mod expiry;
 pub(crate) mod hub;
 mod hub_metrics;
 pub(crate) mod hub_server;
@@ -21,6 +23,8 @@ mod progress;
 mod reaper;
 pub(crate) mod routes;
 mod sampler;
+mod scheduler;
+mod schedules;
 mod views;
 mod worker_sharing;
 mod workers;

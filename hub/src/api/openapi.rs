@@ -15,6 +15,9 @@ const MESSAGE_ERRORS: &[u16] = &[400, 408, 413, 415, 503];
 /// Errors of invocations.
 const INVOKE_ERRORS: &[u16] = &[400, 404, 408, 409, 413, 415, 422, 503];
 
+/// Errors of requests that set or run a schedule.
+const SCHEDULE_ERRORS: &[u16] = &[400, 404, 408, 409, 413, 415, 422, 503];
+
 /// A postcard message that is answered with another one.
 const fn message(summary: &'static str) -> OperationDoc {
     OperationDoc { request: &[Content::Postcard], ..OperationDoc::new(summary, Content::Postcard, MESSAGE_ERRORS) }
@@ -153,6 +156,71 @@ impl Documented for Operation {
                     "starts up to 1000 runs of a pipeline, all of them or none",
                     Content::JsonArray("Invoked"),
                     INVOKE_ERRORS,
+                )
+            },
+            Self::ListSchedules => OperationDoc {
+                query: const {
+                    &[
+                        parameter(
+                            "after",
+                            "only schedules whose names come later: `next` of the page before",
+                            ParameterKind::Text,
+                        ),
+                        QueryParameter {
+                            name: "limit",
+                            description: "the largest number of schedules; at most 100",
+                            kind: ParameterKind::Integer(1, u32::MAX as u64),
+                        },
+                    ]
+                },
+                ..OperationDoc::new("lists the schedules by name", Content::Json("SchedulePage"), &[400, 503])
+            },
+            Self::ApplySchedules => OperationDoc {
+                request: &[Content::Json("ScheduleUpdate")],
+                ..OperationDoc::new(
+                    "sets up to 1000 schedules, all of them or none; with `prune`, removes all others",
+                    Content::JsonArray("AppliedSchedule"),
+                    SCHEDULE_ERRORS,
+                )
+            },
+            Self::PutSchedule => OperationDoc {
+                request: &[Content::Json("ScheduleSpec")],
+                ..OperationDoc::new(
+                    "creates or changes a schedule; idempotent",
+                    Content::Json("AppliedSchedule"),
+                    SCHEDULE_ERRORS,
+                )
+            },
+            Self::GetSchedule => OperationDoc::new(
+                "returns a schedule: its next due times, its last run, counts",
+                Content::Json("Schedule"),
+                &[404, 503],
+            ),
+            Self::RemoveSchedule => {
+                OperationDoc::new("removes a schedule; its runs go on", Content::Json("Nothing"), &[404, 503])
+            }
+            Self::PauseSchedule => OperationDoc::new("pauses a schedule", Content::Json("Nothing"), &[404, 503]),
+            Self::ResumeSchedule => OperationDoc::new(
+                "resumes a schedule, from its next due time on",
+                Content::Json("Nothing"),
+                &[404, 503],
+            ),
+            Self::RunSchedule => OperationDoc {
+                query: const { &[integer("wait_ms", "wait for the end of the run; at most 60000", u64::MAX)] },
+                status: 201,
+                ..OperationDoc::new(
+                    "starts a run of a schedule now; the header Idempotency-Key starts one run for each key",
+                    Content::Json("Invoked"),
+                    &[400, 404, 422, 503],
+                )
+            },
+            Self::Backfill => OperationDoc {
+                request: &[Content::Json("Backfill")],
+                ..OperationDoc::new(
+                    "starts the next runs of due times that have passed, and returns how far it is; send it again until \
+                     none is running or waiting",
+                    Content::Json("BackfillProgress"),
+                    SCHEDULE_ERRORS,
                 )
             },
             Self::Lease => message("leases jobs; waits until some are ready"),

@@ -77,7 +77,7 @@ fn run_time(hub: &Hub) -> RunTime {
     RunTime { at, zone: TimeZone::UTC }
 }
 
-async fn json_text(head: &Parts, body: Incoming) -> Result<String, ErrorReply> {
+pub(super) async fn json_text(head: &Parts, body: Incoming) -> Result<String, ErrorReply> {
     let body = read_body(body, MAX_INVOCATION).await?;
     match content_type(&head.headers) {
         "application/json" => {}
@@ -99,7 +99,7 @@ async fn parsed<T: Send + 'static>(
     parsed.map_err(|error| HubError::damaged(format!("a request was not parsed: {error}")))?.map_err(one_problem)
 }
 
-fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, ErrorReply> {
+pub(super) fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, ErrorReply> {
     let Some(key) = headers.get("idempotency-key") else { return Ok(None) };
     match key.to_str() {
         Ok(key) => Ok(Some(key.to_owned())),
@@ -127,7 +127,7 @@ fn refused(error: HubError, prefix: impl Fn(usize) -> String) -> ErrorReply {
     ErrorReply::from(error).with_message(message).with_fields(fields)
 }
 
-fn created(run: RunId, invoked: &Invoked) -> Result<Response<Body>, ErrorReply> {
+pub(super) fn created(run: RunId, invoked: &Invoked) -> Result<Response<Body>, ErrorReply> {
     let mut response = json(invoked)?;
     *response.status_mut() = StatusCode::CREATED;
     if let Ok(location) = HeaderValue::from_str(&format!("/v1/runs/{run}")) {

@@ -14,6 +14,8 @@ use tokio::time::Instant;
 const WORKER_TIMEOUT: Duration = Duration::from_secs(60);
 /// Workers that are remembered.
 const MAX_WORKERS: usize = 4_096;
+/// Bytes that may be remembered of all of them: the holder of one worker's token can invent names, and what they can do.
+const MAX_BYTES: usize = 32 * 1024 * 1024;
 /// Workers that [`Workers::serving`] names.
 const MAX_NAMED: usize = 10;
 
@@ -23,9 +25,16 @@ pub(crate) struct Workers(Arc<WorkerTable>);
 
 #[derive(Debug, Default)]
 struct WorkerTable {
-    entries: Mutex<HashMap<String, WorkerEntry>>,
+    entries: Mutex<Entries>,
     /// Wakes the task that tells other hubs of a worker that is new here or has changed.
     has_news: Notify,
+}
+
+#[derive(Debug, Default)]
+struct Entries {
+    by_name: HashMap<String, WorkerEntry>,
+    /// Bytes of all of them.
+    bytes: usize,
 }
 
 #[derive(Debug)]
@@ -38,7 +47,37 @@ struct WorkerEntry {
     seen_here: Option<Instant>,
 }
 
+impl Entries {
+    /// Inserts a worker, or replaces what is known of it. If there are too many, forgets those that are gone, or else leaves it
+    /// out.
+    fn insert(&mut self, name: &str, entry: WorkerEntry) {
+        if !self.has_room(name, &entry) {
+            self.by_name.retain(|_, entry| entry.is_alive());
+            self.bytes = self.by_name.iter().map(|(name, entry)| entry.bytes(name)).sum();
+        }
+        if self.has_room(name, &entry) {
+            self.bytes += entry.bytes(name);
+            let replaced = self.by_name.insert(name.to_owned(), entry);
+            self.bytes -= replaced.map_or(0, |replaced| replaced.bytes(name));
+        }
+    }
+
+    fn has_room(&self, name: &str, entry: &WorkerEntry) -> bool {
+        let replaced = self.by_name.get(name);
+        let count = self.by_name.len() + usize::from(replaced.is_none());
+        let bytes = self.bytes - replaced.map_or(0, |replaced| replaced.bytes(name)) + entry.bytes(name);
+        count <= MAX_WORKERS && bytes <= MAX_BYTES
+    }
+}
+
 impl WorkerEntry {
+    /// Bytes of its lists of names, as they are in memory.
+    fn bytes(&self, name: &str) -> usize {
+        let WorkerAbilities { version, languages, net, secrets, databases, wall } = &self.abilities;
+        let texts = [&self.scopes, languages, net, secrets, databases, wall].into_iter().flatten();
+        texts.fold(name.len() + version.len(), |bytes, text| bytes + size_of::<String>() + text.len())
+    }
+
     fn is_alive(&self) -> bool {
         self.last_seen.elapsed() < WORKER_TIMEOUT
     }
@@ -67,15 +106,12 @@ impl Workers {
     pub(super) fn record_request(&self, request: &LeaseRequest) {
         let now = Instant::now();
         let mut workers = self.lock();
-        if !has_room(&mut workers, &request.worker) {
-            return;
-        }
-        let is_known = workers.get(&request.worker).is_some_and(|entry| {
+        let is_known = workers.by_name.get(&request.worker).is_some_and(|entry| {
             entry.is_alive_here() && entry.scopes == request.scopes && entry.abilities == request.abilities
         });
         let (scopes, abilities) = (request.scopes.clone(), request.abilities.clone());
         let entry = WorkerEntry { scopes, abilities, last_seen: now, seen_here: Some(now) };
-        workers.insert(request.worker.clone(), entry);
+        workers.insert(&request.worker, entry);
         if !is_known {
             self.0.has_news.notify_one();
         }
@@ -84,7 +120,7 @@ impl Workers {
     /// Records that a worker sent this hub a heartbeat.
     pub(super) fn record_heartbeat(&self, worker: &str) {
         let now = Instant::now();
-        if let Some(entry) = self.lock().get_mut(worker) {
+        if let Some(entry) = self.lock().by_name.get_mut(worker) {
             (entry.last_seen, entry.seen_here) = (now, Some(now));
         }
     }
@@ -93,18 +129,18 @@ impl Workers {
     pub(super) fn record_announced(&self, view: WorkerView) {
         let Some(seen_at) = Instant::now().checked_sub(Duration::from_millis(view.silent_ms)) else { return };
         let mut workers = self.lock();
-        if let Some(entry) = workers.get_mut(&view.name).filter(|entry| entry.is_alive_here()) {
+        if let Some(entry) = workers.by_name.get_mut(&view.name).filter(|entry| entry.is_alive_here()) {
             entry.last_seen = entry.last_seen.max(seen_at);
-        } else if has_room(&mut workers, &view.name) {
+        } else {
             let (scopes, abilities) = (view.scopes, view.abilities);
-            workers.insert(view.name, WorkerEntry { scopes, abilities, last_seen: seen_at, seen_here: None });
+            workers.insert(&view.name, WorkerEntry { scopes, abilities, last_seen: seen_at, seen_here: None });
         }
     }
 
     /// Returns the workers that this hub itself has heard from, to tell other hubs.
     pub(super) fn seen_here(&self) -> Vec<WorkerView> {
         let workers = self.lock();
-        let alive = workers.iter().filter(|(_, entry)| entry.is_alive_here());
+        let alive = workers.by_name.iter().filter(|(_, entry)| entry.is_alive_here());
         alive.filter_map(|(name, entry)| Some(entry.view(name, entry.seen_here?))).collect()
     }
 
@@ -117,7 +153,7 @@ impl Workers {
     pub(super) fn serving(&self, scope: &str) -> Vec<String> {
         let workers = self.lock();
         let mut names: Vec<_> =
-            workers.iter().filter(|(_, entry)| entry.serves(scope)).map(|(name, _)| name.clone()).collect();
+            workers.by_name.iter().filter(|(_, entry)| entry.serves(scope)).map(|(name, _)| name.clone()).collect();
         names.sort();
         names.truncate(MAX_NAMED);
         names
@@ -125,13 +161,13 @@ impl Workers {
 
     /// Returns whether a worker serves a scope.
     pub(super) fn is_served(&self, scope: &str) -> bool {
-        self.lock().values().any(|entry| entry.serves(scope))
+        self.lock().by_name.values().any(|entry| entry.serves(scope))
     }
 
     /// Returns all workers that are alive, by name.
     pub(super) fn views(&self) -> Vec<WorkerView> {
         let workers = self.lock();
-        let alive = workers.iter().filter(|(_, entry)| entry.is_alive());
+        let alive = workers.by_name.iter().filter(|(_, entry)| entry.is_alive());
         let mut views: Vec<_> = alive.map(|(name, entry)| entry.view(name, entry.last_seen)).collect();
         views.sort_by(|left, right| left.name.cmp(&right.name));
         views
@@ -139,26 +175,18 @@ impl Workers {
 
     /// Returns the number of workers that are alive and use this hub.
     pub(super) fn count_here(&self) -> usize {
-        self.lock().values().filter(|entry| entry.is_alive_here()).count()
+        self.lock().by_name.values().filter(|entry| entry.is_alive_here()).count()
     }
 
     /// Returns the number of those that have this part of the wall.
     pub(super) fn count_with_wall(&self, part: WallPart) -> usize {
         let has_part = |entry: &&WorkerEntry| entry.abilities.wall.iter().any(|known| known == part.name());
-        self.lock().values().filter(|entry| entry.is_alive_here()).filter(has_part).count()
+        self.lock().by_name.values().filter(|entry| entry.is_alive_here()).filter(has_part).count()
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<String, WorkerEntry>> {
+    fn lock(&self) -> MutexGuard<'_, Entries> {
         self.0.entries.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// Makes room for a worker, and returns whether there is some.
-fn has_room(workers: &mut HashMap<String, WorkerEntry>, name: &str) -> bool {
-    if workers.len() >= MAX_WORKERS && !workers.contains_key(name) {
-        workers.retain(|_, entry| entry.is_alive());
-    }
-    workers.len() < MAX_WORKERS || workers.contains_key(name)
 }
 
 #[cfg(test)]
@@ -193,6 +221,31 @@ mod tests {
         assert_eq!((workers.serving("here"), workers.count_here()), (vec!["w".to_owned()], 0));
         workers.record_announced(announced("w", "elsewhere", 0));
         assert!(workers.is_served("elsewhere") && workers.seen_here().is_empty());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_workers_say_of_themselves_is_remembered_up_to_a_size() {
+        let workers = Workers::default();
+        let secrets = vec![String::new(); 60_000];
+        let long = |name: &str| {
+            let abilities = WorkerAbilities { secrets: secrets.clone(), ..WorkerAbilities::default() };
+            LeaseRequest { abilities, ..request(name, "s") }
+        };
+        for number in 0..200 {
+            workers.record_request(&long(&format!("w{number}")));
+        }
+        let remembered = workers.views().len();
+        assert!((10..100).contains(&remembered), "{remembered}");
+        // one that says less takes less
+        workers.record_request(&request("w0", "small"));
+        assert!(workers.is_served("small"));
+        workers.record_request(&long("w0"));
+        assert_eq!(workers.views().len(), remembered);
+        // those that are gone make room
+        tokio::time::advance(Duration::from_secs(61)).await;
+        workers.record_request(&long("new"));
+        assert_eq!(workers.views().len(), 1);
+        assert!(workers.lock().bytes < 2_000_000);
     }
 
     #[tokio::test(start_paused = true)]

@@ -114,6 +114,15 @@ impl From<HubError> for ErrorReply {
                 "invalid_params",
                 "GET /v1/pipelines/{name} describes the parameters",
             ),
+            HubError::ScheduleNotFound(_) => {
+                (StatusCode::NOT_FOUND, "schedule_not_found", "`bue schedule list` lists the schedules")
+            }
+            HubError::UnfitSchedule { .. } => {
+                (StatusCode::UNPROCESSABLE_ENTITY, "invalid_schedule", "docs/schedules.md describes the fields")
+            }
+            HubError::TooManySchedules => {
+                (StatusCode::CONFLICT, "too_many_schedules", "remove schedules that have ended, or use another hub")
+            }
             HubError::StepNotFound { .. } => {
                 (StatusCode::NOT_FOUND, "step_not_found", "`bue status RUN` lists the steps")
             }

@@ -16,7 +16,7 @@
 use std::collections::BTreeSet;
 
 use bue_model::job::INLINE_LIMIT;
-use bue_model::plan::{Call, ForEach, Input, Node, PLAN_VERSION, Plan, Step};
+use bue_model::plan::{Call, ForEach, Input, Node, PLAN_VERSION, Plan, Settings, Step};
 use bue_model::sql_table::MAX_TABLE_BYTES;
 use bue_model::{BlobRef, CallIndex, NodeId, StepIndex};
 
@@ -328,13 +328,26 @@ fn check_step(step: &Step) -> Result<(), PlanError> {
     if !(step.settings.timeout_s > 0.0 && step.settings.timeout_s.is_finite()) {
         return refuse("its `!timeout` is not a positive number of seconds");
     }
-    match &step.settings.rate {
-        Some(rate) if rate.by.as_ref().is_some_and(|field| field.is_empty() || field.len() > MAX_NAME) => {
-            refuse("the field its `!rate` counts by is empty or too long")
-        }
-        Some(rate) if rate.count == 0 || rate.per_ms == 0 => refuse("its `!rate` lets nothing start"),
-        _ => Ok(()),
+    if step.settings.keywords.as_ref().is_some_and(|keywords| keywords.len() > INLINE_LIMIT) {
+        return refuse("its `!with` is too long");
     }
+    check_limits(&step.settings).map_or(Ok(()), refuse)
+}
+
+/// Returns what is wrong with the `!rate` and `!at_most` of a step.
+fn check_limits(settings: &Settings) -> Option<&'static str> {
+    let (rate, at_most) = (settings.rate.as_ref(), settings.at_most.as_ref());
+    if settings.counted_by().is_some_and(|field| field.is_empty() || field.len() > MAX_NAME) {
+        return Some("the field its `!rate` or `!at_most` counts by is empty or too long");
+    }
+    if rate.is_some_and(|rate| rate.count == 0 || rate.per_ms == 0) {
+        return Some("its `!rate` lets nothing start");
+    }
+    if at_most.is_some_and(|at_most| at_most.count == 0) {
+        return Some("its `!at_most` lets nothing run");
+    }
+    let counted_apart = rate.zip(at_most).is_some_and(|(rate, at_most)| rate.by != at_most.by);
+    counted_apart.then_some("its `!rate` and `!at_most` count by different fields")
 }
 
 /// Flattens the tree of nodes, one block after the other.

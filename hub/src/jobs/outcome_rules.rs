@@ -57,9 +57,9 @@ pub(crate) fn step_settings(run: &Run, node: NodeId) -> Option<(StepIndex, &Sett
     Some((job.step, &run.graph.step_of(job)?.settings))
 }
 
-/// Returns the step of a job and its settings if its `!rate` counts by a field of the input.
+/// Returns the step of a job and its settings if its `!rate` or `!at_most` counts by a field of the input.
 pub(crate) fn keyed_rate_settings(run: &Run, node: NodeId) -> Option<(StepIndex, &Settings)> {
-    step_settings(run, node).filter(|(_, settings)| settings.rate.as_ref().is_some_and(|rate| rate.by.is_some()))
+    step_settings(run, node).filter(|(_, settings)| settings.counted_by().is_some())
 }
 
 /// The reason for releasing a job whose worker reported a rate key that the hub did not ask for.
@@ -69,6 +69,24 @@ pub(crate) const UNEXPECTED_KEY: &str = "its worker was to run it, but reported 
 pub(crate) fn pending_too_long(limit_ms: u64) -> Failure {
     let message = format!(
         "it has answered `pending` for {}, which is the limit; raise the limit with `!for`, for example `!for 48h`",
+        duration_text(limit_ms)
+    );
+    Failure::new(FailureKind::Limit, message)
+}
+
+/// The failure of a job that has answered `pending` too often.
+pub(crate) fn too_many_handbacks(limit: u32) -> Failure {
+    let message = format!(
+        "it gave up after {limit} hand-backs: it answered `pending` more often than `!max_handbacks` allows; \
+         `!max_handbacks 0` sets no limit"
+    );
+    Failure::new(FailureKind::Limit, message)
+}
+
+/// The failure of a job that has not started in time.
+pub(crate) fn expired(limit_ms: u64) -> Failure {
+    let message = format!(
+        "it expired: it had not started {} after its run was created or last reset, which is the limit that `!expires` sets",
         duration_text(limit_ms)
     );
     Failure::new(FailureKind::Limit, message)

@@ -77,7 +77,8 @@ impl PostgresState {
                     let runs = changes.changed_runs.iter().filter_map(|key| snapshot.runs.get(key)).map(|run| run.id);
                     let pending_notifications =
                         PendingNotifications { runs: runs.collect(), ..changes.pending_notifications };
-                    let states = changes.run_states;
+                    let (states, reset_runs) = (changes.run_states, changes.reset_runs);
+                    snapshot.fresh_since.extend(reset_runs.into_iter().map(|key| (key, now)));
                     snapshot.run_states.extend(states.into_iter().map(|(key, (state, _))| (key, state)));
                     return Ok(Applied { value, pending_notifications, snapshot });
                 }
@@ -141,8 +142,9 @@ impl PostgresState {
             let key: i64 = row.try_get(0)?;
             let state: RunState = run_state(key, row.try_get(1)?)?;
             snapshot.run_states.insert(key, state);
+            snapshot.fresh_since.insert(key, row.try_get(2)?);
             let run = self.run(tx, key).await?;
-            if run.graph.steps.iter().any(|step| step.settings.rate.is_some()) {
+            if run.graph.steps.iter().any(|step| step.settings.limits_starts()) {
                 for rate in query(tx, "SELECT step, id FROM rate WHERE run = $1 AND key = ''", &[&key]).await? {
                     snapshot.rates.insert((key, small(rate.try_get(0)?)), rate.try_get(1)?);
                 }

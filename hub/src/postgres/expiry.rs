@@ -1,4 +1,4 @@
-//! How leases are extended, and what becomes of those that expire.
+//! How leases are extended, and what becomes of leases and jobs that expire.
 
 use std::collections::HashSet;
 
@@ -9,10 +9,10 @@ use super::connection::retry::retry_transient;
 use super::state::PostgresState;
 use crate::error::HubError;
 use crate::jobs::columns::{job_id, row_id, signed};
-use crate::jobs::leasing::expiry::MAX_REAPED;
+use crate::jobs::leasing::expiry::{MAX_REAPED, select_expiring};
 use crate::jobs::state::state_code;
 use crate::lease_key::LeaseKey;
-use crate::store::ReapedJobs;
+use crate::store::{ExpiredJobs, ReapedJobs};
 
 impl PostgresState {
     /// Returns the secret that seals leases.
@@ -97,6 +97,36 @@ impl PostgresState {
         self.extensions().forget_expired(now);
         let next_at = retry_transient!(self.next_lease_end())?;
         Ok(ReapedJobs { jobs: reaped.into_iter().map(job_id).collect(), next_at })
+    }
+
+    /// Fails available jobs that have not started in time.
+    pub(super) async fn expire(&self, now: i64) -> Result<ExpiredJobs, HubError> {
+        let due = retry_transient!(self.due_expiries(now))?;
+        let jobs = self.fail_expired(now, &due).await?;
+        let next_at = retry_transient!(self.next_expiry())?;
+        Ok(ExpiredJobs { jobs: jobs.into_iter().map(job_id).collect(), next_at })
+    }
+
+    /// Fails these jobs as far as they are available and have expired. Returns those that did.
+    pub(super) async fn fail_expired(&self, now: i64, ids: &[i64]) -> Result<Vec<i64>, HubError> {
+        match ids {
+            [] => Ok(Vec::new()),
+            ids => retry_transient!(self.change_jobs(now, ids, &|changes| changes.expire(ids))),
+        }
+    }
+
+    async fn due_expiries(&self, now: i64) -> Result<Vec<i64>, HubError> {
+        let client = self.client().await?;
+        let sql = select_expiring!("id", " AND expires_at <= $1 ORDER BY expires_at LIMIT $2");
+        let rows = client.query(&client.prepare_cached(sql).await?, &[&now, &MAX_REAPED]).await?;
+        rows.iter().map(|row| Ok(row.try_get(0)?)).collect()
+    }
+
+    async fn next_expiry(&self) -> Result<Option<Timestamp>, HubError> {
+        let client = self.client().await?;
+        let sql = select_expiring!("expires_at", " ORDER BY expires_at LIMIT 1");
+        let row = client.query_opt(&client.prepare_cached(sql).await?, &[]).await?;
+        Ok(row.map(|row| row.try_get(0)).transpose()?.map(Timestamp))
     }
 
     /// Returns rows whose leases have expired in the database, and their tokens.

@@ -18,6 +18,7 @@ use super::notify_queue::WORKERS;
 use super::state::PostgresState;
 use crate::error::HubError;
 use crate::jobs::instance::{ROUND_BATCH, ROUND_BATCH_ROWS, WINDOW, WINDOW_ROWS};
+use crate::jobs::leasing::expiry::select_expiring;
 use crate::jobs::state::state_code;
 use crate::notifications::WorkerNews;
 
@@ -104,12 +105,14 @@ fn announce_here(state: &PostgresState, message: &str) {
     match message {
         "work" => state.notifications.notify_work(),
         "leases" => state.notifications.notify_leases(),
+        "schedules" => state.notifications.notify_schedules(),
+        "expiries" => state.notifications.notify_expiries(),
         HUB_STARTED => state.notifications.notify_workers(WorkerNews::HubStarted),
         runs => runs.split(' ').filter_map(|run| run.parse().ok()).for_each(|run| state.notifications.notify_run(run)),
     }
 }
 
-/// Announces work and leases that exist, in case a hub died before it announced them.
+/// Announces work, leases and expiries that exist, in case a hub died before it announced them.
 async fn poll(state: &PostgresState, client: &Client) -> Result<(), HubError> {
     let sql = concat!(
         "SELECT EXISTS (SELECT 1 FROM job WHERE state IN (",
@@ -118,6 +121,8 @@ async fn poll(state: &PostgresState, client: &Client) -> Result<(), HubError> {
         state_code!(Ready),
         ")), EXISTS (SELECT 1 FROM job WHERE state = ",
         state_code!(Running),
+        "), EXISTS (",
+        select_expiring!("1", ""),
         ")"
     );
     let row = client.query_one(sql, &[]).await?;
@@ -126,6 +131,9 @@ async fn poll(state: &PostgresState, client: &Client) -> Result<(), HubError> {
     }
     if row.try_get(1)? {
         state.notifications.notify_leases();
+    }
+    if row.try_get(2)? {
+        state.notifications.notify_expiries();
     }
     Ok(())
 }

@@ -19,6 +19,7 @@ mod query;
 mod read;
 mod reports;
 mod runs;
+mod schedules;
 mod schema;
 mod state;
 mod views;
@@ -28,6 +29,7 @@ use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use bue_model::pipeline::{Invoked, PipelineSummary, PipelineView, Publication, Published};
+use bue_model::schedule::{AppliedSchedule, BackfillProgress, SchedulePage, ScheduleView};
 use bue_model::wire::{
     Changed, Collection, Heartbeat, HeartbeatAnswer, JobPage, JobQuery, JobView, LeaseBatch, LeaseRequest, ReportBatch,
     ResultCursor, ResultPage, RunView, Submission, Verdict, WhyView, WorkerView,
@@ -41,7 +43,10 @@ use crate::jobs::counts::tally::Tally;
 use crate::lease_key::LeaseKey;
 use crate::notifications::Notifications;
 use crate::pipelines::Invocation;
-use crate::store::{JobStore, LeaseAnswer, ReapedJobs, StoreFuture};
+use crate::schedules::backfill::Backfill;
+use crate::schedules::firing::FiredSchedules;
+use crate::schedules::request::{ScheduleAction, ScheduleUpdate};
+use crate::store::{ExpiredJobs, JobStore, LeaseAnswer, ReapedJobs, StoreFuture};
 use reports::{PendingBatch, QUEUE_CAPACITY};
 use state::PostgresState;
 
@@ -134,6 +139,39 @@ impl JobStore for PostgresStore {
         self.answer(async move { self.state.invoke(now, &invocations).await })
     }
 
+    fn put_schedules(&self, now: Timestamp, update: ScheduleUpdate) -> StoreFuture<'_, Vec<AppliedSchedule>> {
+        let now = self.state.set_now(now);
+        self.answer(async move { self.state.put_schedules(now, &update).await })
+    }
+
+    fn change_schedule(&self, now: Timestamp, name: String, action: ScheduleAction) -> StoreFuture<'_, ()> {
+        let now = self.state.set_now(now);
+        self.answer(async move { self.state.change_schedule(now, &name, action).await })
+    }
+
+    fn schedules(&self, after: String, limit: u32) -> StoreFuture<'_, SchedulePage> {
+        self.answer(async move { self.state.schedules(&after, limit).await })
+    }
+
+    fn schedule(&self, name: String) -> StoreFuture<'_, Option<ScheduleView>> {
+        self.answer(async move { self.state.schedule(&name).await })
+    }
+
+    fn run_schedule(&self, now: Timestamp, name: String, run: RunId) -> StoreFuture<'_, Invoked> {
+        let now = self.state.set_now(now);
+        self.answer(async move { self.state.run_schedule(now, &name, run).await })
+    }
+
+    fn backfill(&self, now: Timestamp, name: String, backfill: Backfill) -> StoreFuture<'_, BackfillProgress> {
+        let now = self.state.set_now(now);
+        self.answer(async move { self.state.backfill(now, &name, &backfill).await })
+    }
+
+    fn fire_schedules(&self, now: Timestamp) -> StoreFuture<'_, FiredSchedules> {
+        let now = self.state.set_now(now);
+        self.answer(self.state.fire_schedules(now))
+    }
+
     fn lease(&self, now: Timestamp, request: LeaseRequest) -> StoreFuture<'_, LeaseAnswer> {
         let now = self.state.set_now(now);
         self.answer(self.state.lease(now, request))
@@ -156,6 +194,11 @@ impl JobStore for PostgresStore {
     fn reap(&self, now: Timestamp) -> StoreFuture<'_, ReapedJobs> {
         let now = self.state.set_now(now);
         self.answer(self.state.reap(now))
+    }
+
+    fn expire(&self, now: Timestamp) -> StoreFuture<'_, ExpiredJobs> {
+        let now = self.state.set_now(now);
+        self.answer(self.state.expire(now))
     }
 
     fn cancel_run(&self, now: Timestamp, run: RunId) -> StoreFuture<'_, Changed> {

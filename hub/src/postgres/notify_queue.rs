@@ -62,6 +62,12 @@ impl NotifyQueue {
         if pending.leases {
             messages.push("leases".to_owned());
         }
+        if pending.schedules {
+            messages.push("schedules".to_owned());
+        }
+        if pending.expiries {
+            messages.push("expiries".to_owned());
+        }
         let runs: Vec<String> = pending.runs.iter().map(RunId::to_string).collect();
         messages.extend(runs.chunks(RUNS_PER_MESSAGE).map(|runs| runs.join(" ")));
         messages.append(&mut self.workers.lock().unwrap_or_else(PoisonError::into_inner));

@@ -16,9 +16,10 @@ use crate::error::HubError;
 use crate::jobs::changes::change_set::ChangeSet;
 use crate::jobs::changes::pending_notifications::PendingNotifications;
 use crate::jobs::changes::snapshot::{RequiredReads, Snapshot};
-use crate::jobs::columns::{row_id, signed, to_postcard};
+use crate::jobs::columns::{row_id, to_postcard};
 use crate::jobs::graph::{Block, Graph, MAX_NAME};
 use crate::jobs::instance::Run;
+use crate::jobs::leasing::pick::StartLimits;
 use crate::jobs::state::run_state_code;
 
 impl PostgresState {
@@ -69,6 +70,7 @@ impl PostgresState {
         let run = Arc::new(Run { key, id, first, graph });
         snapshot.runs.insert(key, run.clone());
         snapshot.run_states.insert(key, RunState::Running);
+        snapshot.fresh_since.insert(key, now);
         snapshot.new_runs.insert(key);
         let start_run = |changes: &mut ChangeSet<'_>| changes.start_run(&run);
         let ((), pending_notifications) =
@@ -125,11 +127,13 @@ async fn insert_steps(tx: &Transaction<'_>, key: i64, graph: &Graph, snapshot: &
     let steps: Vec<i64> = (0..).take(graph.steps.len()).collect();
     execute(tx, "INSERT INTO step_count (run, step) SELECT $1, unnest($2::int8[])", &[&key, &steps]).await?;
     for (index, step) in (0..).map(StepIndex).zip(&graph.steps) {
-        if let Some(limit) = step.settings.rate.as_ref().filter(|limit| limit.by.is_none()) {
-            let sql = "INSERT INTO rate (run, step, scope, count, per_ms, next, open_at)
-                 VALUES ($1, $2, $3, $4, $5, 0, 0) RETURNING id";
-            let (scope, count, per_ms) = (&step.settings.scope, i64::from(limit.count), signed(limit.per_ms));
-            let rows = query(tx, sql, &[&key, &i64::from(index.0), scope, &count, &per_ms]).await?;
+        let settings = &step.settings;
+        if let Some(limits) = StartLimits::of(settings).filter(|_| settings.counted_by().is_none()) {
+            let sql = "INSERT INTO rate (run, step, scope, count, per_ms, at_most, next, open_at)
+                 VALUES ($1, $2, $3, $4, $5, $6, 0, 0) RETURNING id";
+            let StartLimits { count, per_ms, at_most } = limits;
+            let step = i64::from(index.0);
+            let rows = query(tx, sql, &[&key, &step, &settings.scope, &count, &per_ms, &at_most]).await?;
             let rate = rows.first().map_or(Ok(0), |row| row.try_get(0))?;
             snapshot.rates.insert((key, index.0), rate);
         }

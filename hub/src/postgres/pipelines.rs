@@ -143,15 +143,29 @@ impl PostgresState {
         (invocation, version): (&Invocation, u32),
         submission: &Submission,
     ) -> Result<PendingNotifications, HubError> {
-        let Some((key, pending_notifications)) = self.submit_in(tx, now, submission).await? else {
-            // another hub was faster
-            expect_same(tx, invocation).await?;
-            return Ok(PendingNotifications::default());
-        };
+        match self.start_new(tx, now, (invocation, version), submission).await? {
+            Some((_, pending_notifications)) => Ok(pending_notifications),
+            None => {
+                // another hub was faster
+                expect_same(tx, invocation).await?;
+                Ok(PendingNotifications::default())
+            }
+        }
+    }
+
+    /// Starts a run. Returns its key; `None` if it exists.
+    pub(super) async fn start_new(
+        &self,
+        tx: &Transaction<'_>,
+        now: i64,
+        (invocation, version): (&Invocation, u32),
+        submission: &Submission,
+    ) -> Result<Option<(i64, PendingNotifications)>, HubError> {
+        let Some((key, pending_notifications)) = self.submit_in(tx, now, submission).await? else { return Ok(None) };
         let sql = "INSERT INTO invocation (run, pipeline, version, params, priority) VALUES ($1, $2, $3, $4, $5)";
         let Invocation { pipeline, priority, .. } = invocation;
         execute(tx, sql, &[&key, pipeline, &i64::from(version), &invocation.params_json(), priority]).await?;
-        Ok(pending_notifications)
+        Ok(Some((key, pending_notifications)))
     }
 }
 
@@ -160,7 +174,7 @@ async fn run_exists(tx: &Transaction<'_>, run: RunId) -> Result<bool, HubError> 
 }
 
 /// Returns the version of a pipeline that new runs get. It is there until the transaction ends.
-async fn keep_runnable(tx: &Transaction<'_>, name: &str) -> Result<RunnableVersion, HubError> {
+pub(super) async fn keep_runnable(tx: &Transaction<'_>, name: &str) -> Result<RunnableVersion, HubError> {
     // A lock of the row would not do: `unpublish` waits for it, and then deletes the row without looking for new runs.
     let sql = "SELECT pg_advisory_xact_lock_shared(hashtextextended('bue pipeline ' || $1, 0))";
     execute(tx, sql, &[&name]).await?;

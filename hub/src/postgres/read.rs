@@ -23,14 +23,14 @@ macro_rules! select_jobs {
             "SELECT job.id, job.node, job.fanout, job.run, job.state, job.waiting_for, job.scope, job.priority, job.rate,
                  job.hinted, job.env, job.env_from, job.available_at, job.lease_end, job.token, job.reported, job.worker,
                  job.attempts, job.pendings, job.pending_since, job.releases, job.resets, job.blocked_by,
-                 job.isolated",
+                 job.isolated, job.expires_at",
             $($rest),+
         )
     };
 }
 /// Columns behind those of `job`: the range that a row was wanted for.
-const RANGE_FIRST: usize = 24;
-const RANGE_END: usize = 25;
+const RANGE_FIRST: usize = 25;
+const RANGE_END: usize = 26;
 
 /// One row of each range, beside those that were read before.
 macro_rules! select_one_each {
@@ -236,6 +236,7 @@ fn job_row(row: &Row) -> Result<JobRow, HubError> {
         resets: small(row.try_get(21)?),
         blocked_by: row.try_get(22)?,
         isolated: row.try_get(23)?,
+        expires_at: row.try_get(24)?,
         failure: None,
         log: None,
     })

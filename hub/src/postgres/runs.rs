@@ -8,6 +8,7 @@ use super::change::Start;
 use super::connection::retry::retry_transient;
 use super::pipelines::delete_invocation;
 use super::query::{execute, fan_outs_of, node, query, state};
+use super::schedules::delete_scheduled;
 use super::state::PostgresState;
 use crate::error::HubError;
 use crate::jobs::changes::change_set::ChangeSet;
@@ -35,15 +36,28 @@ impl PostgresState {
     async fn try_cancel_run(&self, now: i64, key: i64) -> Result<Changed, HubError> {
         let mut client = self.client().await?;
         let tx = client.transaction().await?;
-        let snapshot = self.lock(&tx, key).await?;
+        let (changed, pending_notifications) = self.cancel_in(&tx, now, key).await?;
+        self.commit(tx).await?;
+        self.announce(pending_notifications);
+        Ok(changed)
+    }
+
+    /// Cancels a run in a transaction that does more.
+    pub(super) async fn cancel_in(
+        &self,
+        tx: &Transaction<'_>,
+        now: i64,
+        key: i64,
+    ) -> Result<(Changed, PendingNotifications), HubError> {
+        let snapshot = self.lock(tx, key).await?;
         if snapshot.run_states.get(&key) != Some(&RunState::Running) {
-            return Ok(Changed { jobs: 0 });
+            return Ok((Changed { jobs: 0 }, PendingNotifications::default()));
         }
-        let fan_outs = fan_outs_of(&tx, key).await?;
-        let run = self.run(&tx, key).await?;
-        let mut cancelled = cancel_rows(&tx, run.top_level_ids(), now).await?;
+        let fan_outs = fan_outs_of(tx, key).await?;
+        let run = self.run(tx, key).await?;
+        let mut cancelled = cancel_rows(tx, run.top_level_ids(), now).await?;
         for fan_out in &fan_outs {
-            cancelled.extend(cancel_rows(&tx, fan_out.expanded_ids(), now).await?);
+            cancelled.extend(cancel_rows(tx, fan_out.expanded_ids(), now).await?);
         }
         let cancel = |changes: &mut ChangeSet<'_>| {
             let mut jobs = 0;
@@ -61,11 +75,7 @@ impl PostgresState {
             changes.mark_run_changed(key);
             Ok(Changed { jobs })
         };
-        let (changed, pending_notifications) =
-            self.apply(&tx, now, Start { snapshot, required: RequiredReads::default() }, &cancel).await?;
-        self.commit(tx).await?;
-        self.announce(pending_notifications);
-        Ok(changed)
+        self.apply(tx, now, Start { snapshot, required: RequiredReads::default() }, &cancel).await
     }
 
     /// Deletes all rows of a run that has ended. Safe because the run is locked and nothing of it is open: no lease of it is
@@ -101,6 +111,7 @@ impl PostgresState {
             execute(&tx, delete, &[&key]).await?;
         }
         delete_invocation(&tx, key).await?;
+        delete_scheduled(&tx, key).await?;
         self.commit(tx).await?;
         self.announce(PendingNotifications { runs: [id].into(), ..PendingNotifications::default() });
         Ok(())

@@ -10,7 +10,7 @@ use tokio_postgres::error::SqlState;
 use crate::error::HubError;
 
 /// One script per layout, from an empty database to the newest.
-const MIGRATIONS: &[&str] = &[V1, V2, V3, V4, V5, V6];
+const MIGRATIONS: &[&str] = &[V1, V2, V3, V4, V5, V6, V7];
 
 /// The advisory lock that is held while the layout is checked and changed, so that hubs that start together migrate once.
 const LAYOUT_LOCK: i64 = 0x6275_6500;
@@ -202,6 +202,25 @@ CREATE TABLE invocation (
 );
 CREATE INDEX invocation_pipeline ON invocation (pipeline, run);
 CREATE INDEX invocation_version ON invocation (pipeline, version);
+";
+
+/// Schedules, and the runs that they started; jobs that expire unless they start in time, which counts from the creation of the run or
+/// its last reset; and limits of the jobs that run at the same time.
+const V7: &str = "
+CREATE TABLE schedule (
+    name TEXT COLLATE \"C\" PRIMARY KEY,
+    spec TEXT NOT NULL,
+    progress TEXT NOT NULL,
+    turn_at BIGINT
+);
+CREATE INDEX schedule_turn ON schedule (turn_at) WHERE turn_at IS NOT NULL;
+CREATE TABLE schedule_run (run BIGINT PRIMARY KEY, schedule TEXT NOT NULL, due BIGINT NOT NULL);
+CREATE INDEX schedule_run_due ON schedule_run (schedule, due);
+ALTER TABLE run ADD COLUMN reset_at BIGINT;
+ALTER TABLE job ADD COLUMN expires_at BIGINT;
+CREATE INDEX job_expiring ON job (expires_at) WHERE expires_at IS NOT NULL AND state IN (1, 2);
+ALTER TABLE rate ADD COLUMN at_most BIGINT NOT NULL DEFAULT 0;
+CREATE INDEX job_counted ON job (rate) WHERE state = 3 AND rate > 0;
 ";
 
 /// Brings a database to the newest layout, in one transaction under a lock.

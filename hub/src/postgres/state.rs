@@ -153,6 +153,9 @@ impl PostgresState {
         if pending_notifications.leases {
             self.notifications.notify_leases();
         }
+        if pending_notifications.schedules {
+            self.notifications.notify_schedules();
+        }
         pending_notifications.runs.iter().for_each(|run| self.notifications.notify_run(*run));
         self.notify_queue.add(pending_notifications);
     }

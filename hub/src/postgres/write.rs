@@ -111,6 +111,7 @@ macro_rules! job_columns {
             pendings: INT8 = i64::from($row.pendings),
             pending_since: INT8 = $row.pending_since,
             releases: INT8 = i64::from($row.releases),
+            expires_at: INT8 = $row.expires_at,
             resets: INT8 = i64::from($row.resets),
             blocked_by: INT8 = $row.blocked_by,
             $($more)*
@@ -349,6 +350,10 @@ async fn write_runs(tx: &Transaction<'_>, changes: &ChangeSet<'_>) -> Result<(),
             execute(tx, "DELETE FROM rate_start WHERE rate IN (SELECT id FROM rate WHERE run = $1)", &[key]).await?;
             execute(tx, "DELETE FROM rate WHERE run = $1", &[key]).await?;
         }
+    }
+    if !changes.reset_runs.is_empty() {
+        let reset: Vec<i64> = changes.reset_runs.iter().copied().collect();
+        execute(tx, "UPDATE run SET reset_at = $2 WHERE key = ANY($1)", &[&reset, &changes.now]).await?;
     }
     let changed: Vec<i64> = changes.changed_runs.iter().copied().collect();
     count_versions(tx, &changed).await

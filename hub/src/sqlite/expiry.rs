@@ -1,4 +1,4 @@
-//! How leases are extended, and what becomes of those that expire.
+//! How leases are extended, and what becomes of leases and jobs that expire.
 
 use bue_model::Timestamp;
 use bue_model::wire::{Heartbeat, HeartbeatAnswer};
@@ -7,10 +7,10 @@ use rusqlite::{OptionalExtension, params};
 use super::write_tx::WriteTx;
 use crate::error::HubError;
 use crate::jobs::columns::{job_id, row_id, signed};
-use crate::jobs::leasing::expiry::MAX_REAPED;
+use crate::jobs::leasing::expiry::{MAX_REAPED, select_expiring};
 use crate::jobs::state::state_code;
 use crate::lease_key::LeaseKey;
-use crate::store::ReapedJobs;
+use crate::store::{ExpiredJobs, ReapedJobs};
 
 impl WriteTx<'_> {
     /// Returns the secret that seals leases.
@@ -55,6 +55,18 @@ impl WriteTx<'_> {
         let jobs = self.change_jobs(&lost, |changes| changes.reap(&lost))?;
         self.state.extensions.forget_expired(self.now);
         Ok(ReapedJobs { jobs: jobs.into_iter().map(job_id).collect(), next_at: self.next_lease_end()? })
+    }
+
+    /// Fails available jobs that have not started in time.
+    pub(super) fn expire(&mut self) -> Result<ExpiredJobs, HubError> {
+        let due = select_expiring!("id", " AND expires_at <= ?1 ORDER BY expires_at LIMIT ?2");
+        let mut select = self.db.prepare_cached(due)?;
+        let ids: Vec<i64> =
+            select.query_map(params![self.now, MAX_REAPED], |row| row.get(0))?.collect::<Result<_, _>>()?;
+        let jobs = self.change_jobs(&ids, |changes| changes.expire(&ids))?;
+        let mut select = self.db.prepare_cached(select_expiring!("expires_at", " ORDER BY expires_at LIMIT 1"))?;
+        let next_at: Option<i64> = select.query_row([], |row| row.get(0)).optional()?;
+        Ok(ExpiredJobs { jobs: jobs.into_iter().map(job_id).collect(), next_at: next_at.map(Timestamp) })
     }
 
     /// Returns whether a heartbeat extended the row's lease in time.

@@ -16,6 +16,7 @@ mod operations;
 mod pipelines;
 mod read;
 mod runs;
+mod schedules;
 mod schema;
 mod state;
 mod views;
@@ -30,6 +31,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bue_model::pipeline::{Invoked, PipelineSummary, PipelineView, Publication, Published};
+use bue_model::schedule::{AppliedSchedule, BackfillProgress, SchedulePage, ScheduleView};
 use bue_model::wire::{
     Changed, Collection, Heartbeat, HeartbeatAnswer, JobPage, JobQuery, JobView, LeaseBatch, LeaseRequest, ReportBatch,
     ResultCursor, ResultPage, RunView, Submission, Verdict, WhyView,
@@ -44,7 +46,10 @@ use crate::jobs::counts::tally::Tally;
 use crate::lease_key::LeaseKey;
 use crate::notifications::Notifications;
 use crate::pipelines::Invocation;
-use crate::store::{JobStore, LEASE_MS, LeaseAnswer, ReapedJobs, StoreFuture};
+use crate::schedules::backfill::Backfill;
+use crate::schedules::firing::FiredSchedules;
+use crate::schedules::request::{ScheduleAction, ScheduleUpdate};
+use crate::store::{ExpiredJobs, JobStore, LEASE_MS, LeaseAnswer, ReapedJobs, StoreFuture};
 use writer::Writer;
 
 /// Prepared statements in the cache, more than this crate has.
@@ -158,6 +163,14 @@ impl JobStore for SqliteStore {
         self.writer.transact(Some(now), |tx| tx.reap())
     }
 
+    #[expect(
+        clippy::redundant_closure_for_method_calls,
+        reason = "the method path has one lifetime, and is not general enough"
+    )]
+    fn expire(&self, now: Timestamp) -> StoreFuture<'_, ExpiredJobs> {
+        self.writer.transact(Some(now), |tx| tx.expire())
+    }
+
     fn publish(&self, now: Timestamp, name: String, publication: Publication) -> StoreFuture<'_, Published> {
         self.writer.transact(Some(now), move |tx| tx.publish(&name, &publication))
     }
@@ -176,6 +189,38 @@ impl JobStore for SqliteStore {
 
     fn invoke(&self, now: Timestamp, invocations: Vec<Invocation>) -> StoreFuture<'_, Vec<Invoked>> {
         self.writer.transact(Some(now), move |tx| tx.invoke(&invocations))
+    }
+
+    fn put_schedules(&self, now: Timestamp, update: ScheduleUpdate) -> StoreFuture<'_, Vec<AppliedSchedule>> {
+        self.writer.transact(Some(now), move |tx| tx.put_schedules(&update))
+    }
+
+    fn change_schedule(&self, now: Timestamp, name: String, action: ScheduleAction) -> StoreFuture<'_, ()> {
+        self.writer.transact(Some(now), move |tx| tx.change_schedule(&name, action))
+    }
+
+    fn schedules(&self, after: String, limit: u32) -> StoreFuture<'_, SchedulePage> {
+        self.writer.transact(None, move |tx| tx.schedules(&after, limit))
+    }
+
+    fn schedule(&self, name: String) -> StoreFuture<'_, Option<ScheduleView>> {
+        self.writer.transact(None, move |tx| tx.schedule(&name))
+    }
+
+    fn run_schedule(&self, now: Timestamp, name: String, run: RunId) -> StoreFuture<'_, Invoked> {
+        self.writer.transact(Some(now), move |tx| tx.run_schedule(&name, run))
+    }
+
+    fn backfill(&self, now: Timestamp, name: String, backfill: Backfill) -> StoreFuture<'_, BackfillProgress> {
+        self.writer.transact(Some(now), move |tx| tx.backfill(&name, &backfill))
+    }
+
+    #[expect(
+        clippy::redundant_closure_for_method_calls,
+        reason = "the method path has one lifetime, and is not general enough"
+    )]
+    fn fire_schedules(&self, now: Timestamp) -> StoreFuture<'_, FiredSchedules> {
+        self.writer.transact(Some(now), |tx| tx.fire_schedules())
     }
 
     fn cancel_run(&self, now: Timestamp, run: RunId) -> StoreFuture<'_, Changed> {

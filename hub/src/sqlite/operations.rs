@@ -14,6 +14,7 @@ use crate::jobs::changes::snapshot::{RequiredReads, Snapshot};
 use crate::jobs::columns::{row_id, signed, to_postcard};
 use crate::jobs::graph::{Block, Graph, MAX_NAME};
 use crate::jobs::instance::Run;
+use crate::jobs::leasing::pick::StartLimits;
 use crate::jobs::state::run_state_code;
 
 impl WriteTx<'_> {
@@ -35,6 +36,7 @@ impl WriteTx<'_> {
         self.state.runs.insert(run.clone());
         snapshot.runs.insert(key, run.clone());
         snapshot.run_states.insert(key, RunState::Running);
+        snapshot.fresh_since.insert(key, self.now);
         snapshot.new_runs.insert(key);
         self.change(snapshot, RequiredReads::default(), |changes| changes.start_run(&run))?;
         Ok(id)
@@ -55,13 +57,14 @@ impl WriteTx<'_> {
     fn insert_steps(&self, run: &Run, snapshot: &mut Snapshot) -> Result<(), HubError> {
         let mut count = self.db.prepare_cached("INSERT INTO step_count (run, step) VALUES (?1, ?2)")?;
         let mut rate = self.db.prepare_cached(
-            "INSERT INTO rate (run, step, scope, count, per_ms, next, open_at) VALUES (?1, ?2, ?3, ?4, ?5, 0, 0)",
+            "INSERT INTO rate (run, step, scope, count, per_ms, at_most, next, open_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, 0, 0)",
         )?;
         for (index, step) in (0..).map(StepIndex).zip(&run.graph.steps) {
             count.execute(params![run.key, index.0])?;
-            if let Some(limit) = step.settings.rate.as_ref().filter(|limit| limit.by.is_none()) {
-                let (scope, per_ms) = (&step.settings.scope, signed(limit.per_ms));
-                rate.execute(params![run.key, index.0, scope, limit.count, per_ms])?;
+            let settings = &step.settings;
+            if let Some(limits) = StartLimits::of(settings).filter(|_| settings.counted_by().is_none()) {
+                let StartLimits { count, per_ms, at_most } = limits;
+                rate.execute(params![run.key, index.0, settings.scope, count, per_ms, at_most])?;
                 snapshot.rates.insert((run.key, index.0), self.db.last_insert_rowid());
             }
         }

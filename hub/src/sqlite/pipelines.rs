@@ -144,7 +144,7 @@ impl WriteTx<'_> {
     }
 
     /// Returns the version of a pipeline that new runs get.
-    fn runnable(&self, name: &str) -> Result<Option<RunnableVersion>, HubError> {
+    pub(super) fn runnable(&self, name: &str) -> Result<Option<RunnableVersion>, HubError> {
         let mut select = self.db.prepare_cached(
             "SELECT version, script, body FROM pipeline
              JOIN pipeline_version ON pipeline = name AND version = current WHERE name = ?1",
@@ -181,7 +181,13 @@ impl WriteTx<'_> {
         Ok(invoked)
     }
 
-    fn start(&mut self, invocation: &Invocation, version: u32, submission: Submission) -> Result<i64, HubError> {
+    /// Starts a run that does not exist. Returns its key.
+    pub(super) fn start(
+        &mut self,
+        invocation: &Invocation,
+        version: u32,
+        submission: Submission,
+    ) -> Result<i64, HubError> {
         self.submit(submission)?;
         let key = self.expect_run(invocation.run)?;
         let mut insert = self.db.prepare_cached(

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use bue_model::NodeId;
 use rusqlite::{OptionalExtension, Row, params};
 
+use super::state::run_state;
 use super::write_tx::WriteTx;
 use crate::error::HubError;
 use crate::jobs::changes::rows::{DoneRow, JobRow};
@@ -21,7 +22,7 @@ macro_rules! select_jobs {
         concat!(
             "SELECT id, node, fanout, run, state, waiting_for, scope, priority, rate, hinted, env, env_from, available_at,
                  lease_end, token, reported, worker, attempts, pendings, pending_since, releases, resets, blocked_by,
-                 isolated
+                 isolated, expires_at
              FROM job WHERE ",
             $($condition),+
         )
@@ -73,6 +74,7 @@ impl SharedTexts {
             resets: row.get(21)?,
             blocked_by: row.get(22)?,
             isolated: row.get(23)?,
+            expires_at: row.get(24)?,
             failure: None,
             log: None,
         })
@@ -139,8 +141,12 @@ impl WriteTx<'_> {
             return Ok(());
         }
         let run = self.run(key)?;
-        snapshot.run_states.insert(key, self.run_state(key)?);
-        if run.graph.steps.iter().any(|step| step.settings.rate.is_some()) {
+        let mut select =
+            self.db.prepare_cached("SELECT state, coalesce(reset_at, created_at) FROM run WHERE key = ?1")?;
+        let (state, fresh_since) = select.query_row([key], |row| Ok((run_state(row.get(0)?)?, row.get(1)?)))?;
+        snapshot.run_states.insert(key, state);
+        snapshot.fresh_since.insert(key, fresh_since);
+        if run.graph.steps.iter().any(|step| step.settings.limits_starts()) {
             let mut select = self.db.prepare_cached("SELECT step, id FROM rate WHERE run = ?1 AND key = x''")?;
             for rate in select.query_map([key], |row| Ok((row.get(0)?, row.get(1)?)))? {
                 let (step, id) = rate?;

@@ -79,6 +79,7 @@ impl WriteTx<'_> {
         }
         self.delete_rates(key)?;
         self.delete_invocation(key)?;
+        self.delete_scheduled(key)?;
         for delete in [
             "DELETE FROM fanout WHERE run = ?1",
             "DELETE FROM failed WHERE run = ?1",

@@ -11,7 +11,7 @@ use rusqlite::Connection;
 use crate::error::HubError;
 
 /// One script per layout, from an empty file to the newest.
-const MIGRATIONS: &[&str] = &[V1, V2, V3, V4, V5, V6];
+const MIGRATIONS: &[&str] = &[V1, V2, V3, V4, V5, V6, V7];
 
 const V1: &str = "
 -- the next free id of a job or fan-out
@@ -207,6 +207,29 @@ CREATE TABLE invocation (
 );
 CREATE INDEX invocation_pipeline ON invocation (pipeline, run);
 CREATE INDEX invocation_version ON invocation (pipeline, version);
+";
+
+/// Schedules, and the runs that they started; jobs that expire unless they start in time, which counts from the creation of the run or
+/// its last reset; and limits of the jobs that run at the same time.
+const V7: &str = "
+CREATE TABLE schedule (
+    name TEXT PRIMARY KEY,
+    spec TEXT NOT NULL,                -- what the user said, as JSON
+    progress TEXT NOT NULL,            -- how far it is, as JSON
+    turn_at INTEGER                    -- when it is looked at next; null if never
+);
+CREATE INDEX schedule_turn ON schedule (turn_at) WHERE turn_at IS NOT NULL;
+CREATE TABLE schedule_run (
+    run INTEGER PRIMARY KEY,
+    schedule TEXT NOT NULL,
+    due INTEGER NOT NULL
+);
+CREATE INDEX schedule_run_due ON schedule_run (schedule, due);
+ALTER TABLE run ADD COLUMN reset_at INTEGER; -- when failed jobs of it were reset last
+ALTER TABLE job ADD COLUMN expires_at INTEGER; -- NULL once an attempt has started, and for steps without an expiry
+CREATE INDEX job_expiring ON job (expires_at) WHERE expires_at IS NOT NULL AND state IN (1, 2);
+ALTER TABLE rate ADD COLUMN at_most INTEGER NOT NULL DEFAULT 0; -- jobs under it that may run, 0 for any number
+CREATE INDEX job_counted ON job (rate) WHERE state = 3 AND rate > 0;
 ";
 
 /// Brings a database to the newest layout. Each script and its number are one transaction, so a crash leaves a complete layout.

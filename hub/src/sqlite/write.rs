@@ -64,6 +64,9 @@ impl WriteTx<'_> {
                 self.delete_rates(*key)?;
             }
         }
+        for key in &changes.reset_runs {
+            self.db.prepare_cached("UPDATE run SET reset_at = ?2 WHERE key = ?1")?.execute([*key, changes.now])?;
+        }
         Ok(())
     }
 
@@ -141,6 +144,7 @@ impl WriteTx<'_> {
             pendings: row.pendings,
             pending_since: row.pending_since,
             releases: row.releases,
+            expires_at: row.expires_at,
             resets: row.resets,
             blocked_by: row.blocked_by,
         });
@@ -163,6 +167,7 @@ impl WriteTx<'_> {
             "pendings = ?": row.pendings;
             "pending_since = ?": row.pending_since;
             "releases = ?": row.releases;
+            "expires_at = ?": row.expires_at;
             "resets = ?": row.resets;
             "blocked_by = ?": row.blocked_by;
             "failure = coalesce(?, failure)": row.failure;

@@ -264,6 +264,12 @@ impl WriterLoop {
         if pending_notifications.leases {
             self.notifications.notify_leases();
         }
+        if pending_notifications.schedules {
+            self.notifications.notify_schedules();
+        }
+        if pending_notifications.expiries {
+            self.notifications.notify_expiries();
+        }
         for run in pending_notifications.runs {
             self.notifications.notify_run(run);
         }

@@ -1,5 +1,7 @@
 //! The contract of every store. Each claim takes a [`World`](crate::world::World) on an empty store.
 
+pub(crate) mod at_most;
+pub(crate) mod expiries;
 pub(crate) mod flow;
 pub(crate) mod gathers;
 pub(crate) mod leases;
@@ -10,6 +12,7 @@ pub(crate) mod outcomes;
 pub(crate) mod pipelines;
 pub(crate) mod plans;
 pub(crate) mod rates;
+pub(crate) mod schedules;
 pub(crate) mod users;
 
 /// One test for each claim.
@@ -66,6 +69,7 @@ macro_rules! all_contract_tests {
                 a_pending_job_waits_longer_each_time
                 a_pending_job_waits_as_long_as_it_asks_for
                 pending_is_no_attempt_and_has_its_limit
+                a_job_gives_up_after_its_hand_backs
                 a_reset_starts_the_call_over_with_its_first_inputs
                 a_reset_leaves_other_calls_alone
                 a_call_is_reset_25_times_and_not_more
@@ -102,6 +106,25 @@ macro_rules! all_contract_tests {
                 one_lease_in_sixteen_goes_to_the_back_of_the_queue
                 a_worker_chooses_the_anti_starvation_share
                 a_worker_gets_as_many_jobs_as_it_asks_for;
+            at_most:
+                no_more_jobs_run_at_once_than_a_limit_allows
+                every_end_of_a_lease_makes_room
+                a_dead_worker_makes_room_when_its_leases_end
+                a_limit_by_key_counts_each_key_apart
+                a_key_that_is_new_at_the_same_time_has_its_own_limit
+                a_rate_and_a_limit_both_hold
+                why_names_the_limit
+                many_keys_whose_jobs_run_do_not_hide_a_free_one;
+            expiries:
+                a_job_expires_although_no_worker_asks
+                an_expired_job_is_not_leased
+                a_job_that_has_started_does_not_expire
+                a_job_whose_worker_died_does_not_expire
+                asking_for_a_key_does_not_start_a_job
+                a_blocked_job_expires_when_its_parents_have_completed
+                after_a_reset_the_time_counts_from_the_reset
+                rounds_that_are_made_too_late_fail
+                why_tells_when_a_job_expires;
             rates:
                 a_rate_by_key_counts_the_starts_of_each_key_apart
                 asking_for_a_key_is_no_attempt_and_outlives_its_worker
@@ -149,6 +172,7 @@ macro_rules! all_contract_tests {
                 runs_are_found_by_a_range_of_ids;
             plans:
                 a_value_of_the_script_is_an_argument
+                keyword_arguments_come_with_the_step
                 a_bad_plan_is_refused_and_leaves_nothing;
             pipelines:
                 equal_content_is_the_same_version
@@ -164,6 +188,23 @@ macro_rules! all_contract_tests {
                 a_batch_starts_all_of_its_runs_or_none
                 an_unpublished_pipeline_starts_no_run_and_its_runs_go_on
                 code_is_kept_as_long_as_a_version_needs_it;
+            schedules:
+                a_due_time_starts_one_run
+                the_due_time_is_the_time_of_the_run
+                what_does_not_fit_is_refused_and_nothing_is_stored
+                an_update_sets_all_of_its_schedules_or_none
+                a_change_takes_effect_at_the_next_due_time
+                a_schedule_whose_pipeline_is_gone_is_paused_and_says_so
+                an_overlap_is_skipped_queued_cancelled_or_allowed
+                missed_due_times_are_caught_up_as_the_policy_says
+                a_clock_that_goes_back_starts_nothing_twice
+                a_paused_schedule_starts_nothing
+                a_user_can_run_a_schedule_at_any_time
+                a_backfill_runs_each_due_time_once
+                a_thousand_schedules_are_due_at_once
+                schedules_are_listed_in_pages
+                a_view_shows_the_last_runs
+                a_removed_schedule_leaves_its_runs;
         }
     };
 }

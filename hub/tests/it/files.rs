@@ -177,7 +177,10 @@ async fn a_file_of_the_first_layout_is_migrated_and_continues() {
     drop(world);
     let db = rusqlite::Connection::open(&path).expect("a database");
     db.execute_batch(
-        "DROP TABLE pipeline; DROP TABLE pipeline_version; DROP TABLE pipeline_upload; DROP TABLE invocation;
+        "DROP TABLE schedule; DROP TABLE schedule_run; DROP TABLE pipeline; DROP TABLE pipeline_version;
+         DROP TABLE pipeline_upload; DROP TABLE invocation;
+         DROP INDEX job_expiring; ALTER TABLE job DROP COLUMN expires_at; ALTER TABLE run DROP COLUMN reset_at;
+         DROP INDEX job_counted; ALTER TABLE rate DROP COLUMN at_most;
          DROP INDEX job_isolated; DROP INDEX job_suspect; ALTER TABLE job DROP COLUMN isolated;
          DROP TABLE lease_key; DROP INDEX rate_step; DROP INDEX rate_idle; DROP INDEX job_of_rate;
          ALTER TABLE rate DROP COLUMN key; ALTER TABLE rate DROP COLUMN idle_at;

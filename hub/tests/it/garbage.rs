@@ -34,6 +34,11 @@ use crate::counting_allocator;
 use crate::script::{Script, submission};
 use crate::servers::{spawn_bucket, spawn_hub};
 
+/// A schedule whose pipeline does not exist.
+const SCHEDULE: &str = r#"{"name": "nightly", "pipeline": "p", "cron": "*/15 6-8 1,15 * MON-FRI", "timezone": "Europe/Berlin",
+    "params": {"n": 99999999999999999999, "list": [1e300, null]}, "overlap": "queue", "catch_up": "all:10", "jitter": "30s",
+    "from": "2026-11-01", "until": "2026-12-01T06:00:00Z", "priority": -9223372036854775808}"#;
+
 /// Cases by default.
 const DEFAULT_CASES: u32 = 150;
 /// Pause before the client closes its side of the connection. A server that has a response has mostly sent it by then.
@@ -80,6 +85,9 @@ fn bodies() -> impl Strategy<Value = Vec<u8>> {
         message(&heartbeat),
         message(&ReportBatch { worker: "w".into(), reports }),
         json.clone().into_bytes(),
+        SCHEDULE.into(),
+        format!("{{\"schedules\": [{SCHEDULE}, {SCHEDULE}], \"prune\": true}}").into_bytes(),
+        br#"{"from": "2026-11-01", "to": "2026-12-01T06:00:00+01:00", "at_most": 4}"#.to_vec(),
         huge.into_bytes(),
         "[".repeat(200_000).into_bytes(),
         "{\"run\":".repeat(50_000).into_bytes(),
@@ -115,6 +123,13 @@ fn paths() -> impl Strategy<Value = String> {
         "/v1/jobs/-1",
         "/v1/jobs/18446744073709551616",
         "/v1/runs?wait_ms=99999999999999999999",
+        "/v1/schedules",
+        "/v1/schedules?after=%00&limit=0",
+        "/v1/schedules:apply",
+        "/v1/schedules/nightly",
+        "/v1/schedules/nightly/pause",
+        "/v1/schedules/nightly/runs",
+        "/v1/schedules/nightly/backfill",
         "/v1/keys/a/b",
         "/v1/keys/../../etc/passwd",
         "/v1/keys/%2e%2e/%2e%2e/a",

@@ -110,6 +110,19 @@ async fn a_run_goes_through_the_real_client() {
     assert_eq!(round_text(&results.results[0].value), "2");
 }
 
+/// No worker asks for jobs, and the second run is submitted while the hub has nothing else to wait for.
+#[tokio::test]
+async fn jobs_expire_without_a_worker() {
+    let hub = TestHub::start().await;
+    for number in [7, 8] {
+        let mut script = two_steps();
+        script.set("a", |settings| settings.expires_ms = Some(20));
+        let run = hub.client.submit(&submission(number, script.plan())).await.expect("a run");
+        let has_failed = async || hub.client.run(run, None, 0).await.expect("the run").state == RunState::Failed;
+        wait_until_async("the run has failed", has_failed).await;
+    }
+}
+
 #[tokio::test]
 async fn the_client_joins_pages_of_results() {
     let hub = TestHub::start().await;

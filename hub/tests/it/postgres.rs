@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 
 use bue_client::HubClient;
 use bue_hub::{Hub, HubError, JobStore, LEASE_MS, PostgresStore, serve_hub};
+use bue_model::plan::AtMost;
 use bue_model::wire::{LeaseRequest, Verdict, WorkerAbilities};
 use bue_model::{RunState, Timestamp};
 use bue_test_support::cluster::shared;
@@ -90,6 +91,32 @@ async fn a_lease_of_one_hub_is_respected_and_reaped_by_another() {
     assert_eq!(other.reap().await, [held.job()]);
     assert_eq!(one.report(&held, completed("late")).await, Verdict::LeaseLost);
     other.lease_and_report("a", completed("1")).await;
+}
+
+/// Three hubs lease at the same moment, again and again.
+#[tokio::test]
+async fn a_limit_of_running_jobs_holds_across_hubs() {
+    let database = shared().database().await;
+    let mut hubs = Vec::new();
+    for _ in 0..3 {
+        hubs.push(World::new(Arc::new(PostgresStore::connect(&database).await.expect("a store"))));
+    }
+    let mut script = Script::new();
+    for _ in 0..40 {
+        script.call(&["limited"], &[]);
+    }
+    script.set("limited", |settings| settings.at_most = Some(AtMost { count: 2, by: None }));
+    let run = hubs[0].submit(script).await;
+    let all = async {
+        while hubs[0].state(run).await == RunState::Running {
+            let leased = join_all(hubs.iter_mut().map(|hub| hub.lease(5))).await.concat();
+            assert!(leased.len() <= 2, "{} jobs are leased at once", leased.len());
+            let reports = leased.iter().zip(hubs.iter().cycle()).map(|(held, hub)| hub.report(held, completed("1")));
+            assert!(join_all(reports).await.iter().all(|verdict| *verdict == Verdict::Accepted));
+        }
+    };
+    within_deadline("the end of the run", all).await;
+    assert_eq!(hubs[0].step(run, "limited").await.completed, 40);
 }
 
 /// A scope is served, and a run has an estimated end, although the worker uses the other hub.

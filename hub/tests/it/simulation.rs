@@ -1,6 +1,6 @@
 //! A hub, three workers and some submitters on a faulty network, with power cuts at the hub and a clock that jumps: whatever
-//! the seed, no acknowledged run is lost, every job has one result, no stale or forged report is accepted, and once the network works
-//! again all runs end.
+//! the seed, no acknowledged run is lost, every job has one result, no stale or forged report is accepted, no more jobs are leased
+//! than an `!at_most` allows, and once the network works again all runs end.
 //!
 //! ```text
 //! submitter, worker --HubClient--> Net --serve_hub--> Witness --> SqliteStore --> Disk
@@ -27,6 +27,7 @@ use std::time::Duration;
 
 use bue_client::{ClientError, ClientOptions, HubClient};
 use bue_hub::{Clock, Durability, Hub, SqliteStore, serve_hub};
+use bue_model::plan::AtMost;
 use bue_model::wire::RoundValue;
 use bue_model::{Input, RunId, RunState, Timestamp, ValueRef};
 use fastrand::Rng;
@@ -36,7 +37,7 @@ use tokio::time::{Instant, sleep, timeout};
 use crate::disk::Disk;
 use crate::script::{Script, submission};
 use crate::seeds;
-use ledger::Ledger;
+use ledger::{AT_MOST, Ledger};
 use net::Net;
 use witness::Witness;
 
@@ -90,6 +91,8 @@ enum Bug {
     NoSync,
     /// A report counts under any lease of its job.
     NoFencing,
+    /// One more job may run than an `!at_most` allows.
+    LooseLimit,
 }
 
 /// The hub's machine.
@@ -183,7 +186,8 @@ impl Simulation {
         let mut submitters = JoinSet::new();
         for at in 0..SUBMITTERS {
             let (hub, rng) = (self.client(WORKERS + at), self.rng.clone());
-            submitters.spawn(submit(at as u128 + 1, hub, rng, self.log.clone()));
+            let limit = if self.machine.bug == Bug::LooseLimit { AT_MOST + 1 } else { AT_MOST };
+            submitters.spawn(submit(at as u128 + 1, limit, hub, rng, self.log.clone()));
         }
         self.tasks.spawn(forger::forge(self.client(REPLAYER), self.rng.clone(), self.log.clone()));
         self.inject_faults().await;
@@ -248,9 +252,9 @@ impl Simulation {
 
 /// Submits a run until that is acknowledged, and waits for its end. Sometimes the submitter dies after an attempt, so that it
 /// is unknown whether the run exists.
-async fn submit(number: u128, hub: HubClient, rng: SimRng, log: Arc<Log>) -> Option<RunId> {
+async fn submit(number: u128, limit: u32, hub: HubClient, rng: SimRng, log: Arc<Log>) -> Option<RunId> {
     sleep(Duration::from_millis(roll(&rng, 60_000))).await;
-    let submission = submission(number, script().plan());
+    let submission = submission(number, script(limit).plan());
     while let Err(error) = hub.submit(&submission).await {
         assert!(error.is_transient(), "{error}");
         if roll(&rng, 4) == 0 {
@@ -276,15 +280,19 @@ async fn submit(number: u128, hub: HubClient, rng: SimRng, log: Arc<Log>) -> Opt
     }
 }
 
-/// Chains, a loop, a gathered loop.
-fn script() -> Script {
+/// Chains, a loop, a gathered loop, and two loops of whose jobs only so many may run at once: in a run, and for each key.
+fn script(limit: u32) -> Script {
     let mut script = Script::new();
     let last = script.call(&["a1", "a2", "a3"], &[]);
     let source = script.call(&["source1"], &[]);
     script.each(source, |script, x| script.call(&["b1", "b2"], &[x, Input::Node(last)]));
     let gathered = script.gather(source, &["c1", "c2"]);
     script.call(&["d1", "d2"], &[gathered, Input::Node(last)]);
-    for step in ["a1", "a2", "a3", "source1", "b1", "b2", "c1", "c2", "d1", "d2"] {
+    for (step, by) in [("limited1", None), ("keyed1", Some("host".to_owned()))] {
+        script.each(source, |script, x| script.call(&[step], &[x]));
+        script.set(step, |settings| settings.at_most = Some(AtMost { count: limit, by }));
+    }
+    for step in ["a1", "a2", "a3", "source1", "b1", "b2", "c1", "c2", "d1", "d2", "limited1", "keyed1"] {
         script.set(step, |settings| settings.retries = 5);
     }
     script
@@ -356,8 +364,8 @@ fn the_same_seed_gives_the_same_events() {
 
 /// The tests above would notice a bug.
 #[test]
-fn the_simulation_notices_a_missing_fsync_and_missing_fencing() {
-    for bug in [Bug::NoSync, Bug::NoFencing] {
+fn the_simulation_notices_a_missing_fsync_missing_fencing_and_a_loose_limit() {
+    for bug in [Bug::NoSync, Bug::NoFencing, Bug::LooseLimit] {
         let is_noticed = (0..20).any(|seed| run(seed, bug).is_err());
         assert!(is_noticed, "the simulation does not notice {bug:?}");
     }

@@ -224,6 +224,12 @@ impl World {
         self.store.reap(self.time()).await.expect("reaped").jobs
     }
 
+    /// Fails the jobs that have expired, and returns them and when the next one does.
+    pub(crate) async fn expire(&mut self) -> (Vec<JobId>, Option<i64>) {
+        let expired = self.store.expire(self.time()).await.expect("expired");
+        (expired.jobs, expired.next_at.map(|at| at.0))
+    }
+
     /// Sends a heartbeat, and returns the jobs that are lost.
     pub(crate) async fn heartbeat(&mut self, held: &[&LeasedJob]) -> Vec<JobId> {
         let leases = held.iter().map(|held| (held.job(), held.lease.token)).collect();

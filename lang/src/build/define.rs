@@ -2,6 +2,7 @@
 
 use std::rc::Rc;
 
+use bue_model::Language;
 use bue_model::plan::Settings;
 
 use super::builder::Builder;
@@ -49,6 +50,8 @@ impl<'t> Builder<'t, '_, '_> {
 
     fn define_step(&mut self, step: &'t StepDefinition<'_>, settings: &InheritedSettings) {
         self.check_step_settings(&step.settings, settings);
+        self.check_limits(step.name.span, &step.settings, settings);
+        self.check_keywords(&step.name, step.language, &step.settings, settings);
         let entry = StepEntry {
             name: &step.name,
             language: step.language,
@@ -65,6 +68,8 @@ impl<'t> Builder<'t, '_, '_> {
     fn define_import(&mut self, import: &'t Import<'_>, settings: &InheritedSettings) {
         for item in &import.items {
             self.check_step_settings(&item.settings, settings);
+            self.check_limits(item.name.span, &item.settings, settings);
+            self.check_keywords(&item.name, import.language, &item.settings, settings);
             let entry = StepEntry {
                 name: &item.name,
                 language: import.language,
@@ -135,6 +140,42 @@ impl<'t> Builder<'t, '_, '_> {
                 self.report(diagnostic.label_at(first.span, "first set here"));
             }
         }
+    }
+
+    /// The `!rate` and the `!at_most` of a step, wherever they are set, count by the same field.
+    fn check_limits(&mut self, step: Span, own: &[Setting], inherited: &Settings) {
+        let (mut rate, mut at_most, mut span) = (inherited.rate.as_ref(), inherited.at_most.as_ref(), step);
+        for setting in own {
+            match &setting.value {
+                SettingValue::Rate(own) => rate = Some(own),
+                SettingValue::AtMost(own) => at_most = Some(own),
+                _ => continue,
+            }
+            span = setting.span;
+        }
+        let conflict = rate.zip(at_most).and_then(|(rate, at_most)| settings::at_most::conflict(rate, at_most));
+        if let Some(message) = conflict {
+            let diagnostic = DiagnosticBuilder::new(codes::INVALID_AT_MOST, span, message);
+            self.report(
+                diagnostic.hint("write the same field into both: `!rate 10/1m by account`, `!at_most 2 by account`"),
+            );
+        }
+    }
+
+    /// Only functions of some languages have keyword arguments.
+    fn check_keywords(&mut self, step: &Name<'_>, language: Option<Language>, own: &[Setting], inherited: &Settings) {
+        let Some(language) = language.filter(|language| !language.has_keyword_arguments()) else { return };
+        let own = own.iter().rfind(|setting| matches!(setting.value, SettingValue::With(_)));
+        if own.is_none() && inherited.keywords.is_none() {
+            return;
+        }
+        let span = own.map_or(step.span, |setting| setting.span);
+        let message = format!("`{}` is a {} step, which has no keyword arguments", step.text, language.name());
+        let diagnostic = DiagnosticBuilder::new(codes::INVALID_KEYWORDS, span, message);
+        self.report(
+            diagnostic
+                .hint("write `!with` inside the Python steps that it is for; pass values to other steps as arguments"),
+        );
     }
 
     /// Resolves the steps of pipes: they are defined in the same block or in one around it, above or below.

@@ -1,14 +1,23 @@
-//! Whether each job gets as many inputs as its function takes.
+//! Whether each job gets the arguments that its function takes.
 
 use std::collections::HashSet;
 
 use bue_model::{JobNode, Node, Plan, StepIndex};
 
+use super::keywords;
 use crate::build::source_map::{SourceMap, StepLocation};
 use crate::diagnostics::builder::DiagnosticBuilder;
 use crate::diagnostics::codes;
 use crate::diagnostics::list::Diagnostics;
 use crate::python::{Function, Lookup, Module};
+
+/// A step whose function is known.
+pub(super) struct CheckedStep<'a> {
+    pub(super) location: &'a StepLocation,
+    pub(super) function: &'a Function,
+    /// The names of its keyword arguments.
+    pub(super) keywords: Vec<String>,
+}
 
 /// Reports each step and number of inputs once.
 pub(super) fn check(
@@ -17,22 +26,25 @@ pub(super) fn check(
     modules: &[Option<Module>],
     diagnostics: &mut Diagnostics<'_>,
 ) {
-    let mut steps: Vec<Option<(&StepLocation, &Function)>> = vec![None; plan.steps.len()];
-    for step in &source_map.steps {
-        let function = modules.get(step.code).and_then(Option::as_ref).map(|module| module.lookup(&step.function));
-        if let (Some(Lookup::Found(function)), Some(StepIndex(index))) = (function, step.index)
-            && let Some(slot) = steps.get_mut(index as usize)
+    let mut steps: Vec<Option<CheckedStep<'_>>> = plan.steps.iter().map(|_| None).collect();
+    for location in &source_map.steps {
+        let function =
+            modules.get(location.code).and_then(Option::as_ref).map(|module| module.lookup(&location.function));
+        if let (Some(Lookup::Found(function)), Some(StepIndex(index))) = (function, location.index)
+            && let (Some(slot), Some(step)) = (steps.get_mut(index as usize), plan.steps.get(index as usize))
         {
-            *slot = Some((step, function));
+            let step = CheckedStep { location, function, keywords: keywords::names(step) };
+            keywords::unknown(&step).for_each(|diagnostic| diagnostics.add(diagnostic));
+            *slot = Some(step);
         }
     }
     let mut reported = HashSet::new();
     each_job(&plan.nodes, &mut |job| {
-        let Some(Some((step, function))) = steps.get(job.step.get()) else { return };
+        let Some(Some(step)) = steps.get(job.step.get()) else { return };
         let given = u32::try_from(job.inputs.len()).unwrap_or(u32::MAX);
-        let fits = given >= function.min_inputs && function.max_inputs.is_none_or(|most| given <= most);
-        if !fits && reported.insert((job.step, given)) {
-            diagnostics.add(wrong_inputs(job, step, function, given, source_map));
+        let problem = wrong_inputs(step, given).or_else(|| given_twice(step, given));
+        if let Some((code, message)) = problem.filter(|_| reported.insert((job.step, given))) {
+            diagnostics.add(at_call(job, step.location, source_map, code, message));
         }
     });
 }
@@ -46,16 +58,28 @@ fn each_job(nodes: &[Node], visit: &mut impl FnMut(&JobNode)) {
     }
 }
 
-fn wrong_inputs(
+fn wrong_inputs(step: &CheckedStep<'_>, given: u32) -> Option<(&'static str, String)> {
+    let CheckedStep { location, function, keywords } = step;
+    let fits = keywords::has_all(function, keywords, given) && function.max_inputs.is_none_or(|most| given <= most);
+    let message = || format!("step `{}` gets {} but takes {}", location.name, inputs(given), takes(function));
+    (!fits).then(|| (codes::WRONG_INPUTS, message()))
+}
+
+fn given_twice(step: &CheckedStep<'_>, given: u32) -> Option<(&'static str, String)> {
+    let name = keywords::given_twice(step.function, &step.keywords, given)?;
+    let message = format!("step `{}` gets `{name}` as an input and from its `!with`", step.location.name);
+    Some((codes::INVALID_KEYWORDS, message))
+}
+
+fn at_call(
     job: &JobNode,
     step: &StepLocation,
-    function: &Function,
-    given: u32,
     source_map: &SourceMap,
+    code: &'static str,
+    message: String,
 ) -> DiagnosticBuilder {
-    let message = format!("step `{}` gets {} but takes {}", step.name, inputs(given), takes(function));
     let call = source_map.calls.get(job.call.0 as usize).copied().unwrap_or(step.function_span);
-    DiagnosticBuilder::new(codes::WRONG_INPUTS, call, message)
+    DiagnosticBuilder::new(code, call, message)
         .label("in this call")
         .label_at(step.function_span, format!("`{}` is its function", step.function))
         .hint("the first step of a pipe gets the arguments of the call, each further step the result of the step before it")

@@ -7,6 +7,7 @@ mod code;
 mod compiled;
 mod file_contents;
 mod inputs;
+mod keywords;
 mod packages;
 mod params;
 mod scopes;

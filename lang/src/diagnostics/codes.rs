@@ -78,6 +78,9 @@ codes! {
     INVALID_SQL = "E0055", "invalid SQL";
     NOT_BUILT = "E0056", "unusable compiled step";
     INLINE_COMPILED_CODE = "E0057", "inline code in a compiled language";
+    // two more settings
+    INVALID_AT_MOST = "E0058", "invalid limit of running jobs";
+    INVALID_KEYWORDS = "E0059", "invalid keyword argument";
     // packages
     NOT_LOCKED = "E0060", "packages not locked";
     PACKAGE_CANNOT_RUN = "E0061", "package that cannot run in a sandbox";

@@ -8,6 +8,7 @@ mod code;
 mod hints;
 mod import;
 mod indentation;
+mod keywords;
 pub(crate) mod literal;
 mod loops;
 mod name;

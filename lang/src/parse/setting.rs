@@ -41,6 +41,9 @@ impl Parser<'_, '_, '_> {
             TokenKind::At => "@",
             _ => self.name_of_setting(mark, position)?,
         };
+        if name == "with" {
+            return self.with_setting(mark, position);
+        }
         let from = self.previous().span.after();
         let value = self.value_span(name, position, from);
         let span = mark.span.to(if value.start == value.end { from } else { value });
@@ -52,6 +55,17 @@ impl Parser<'_, '_, '_> {
             ));
         }
         Ok(Setting { span, value })
+    }
+
+    /// `!with size=64`. Its values are literals, which are not only text.
+    fn with_setting(&mut self, mark: Token, position: SettingPosition) -> Parsed<Setting> {
+        match self.keywords(position == SettingPosition::Line) {
+            Ok((span, keywords)) => Ok(Setting { span: mark.span.to(span), value: SettingValue::With(keywords) }),
+            Err(reported) => {
+                self.skip_value(position);
+                Err(reported)
+            }
+        }
     }
 
     /// After `!`: a name, or the number of `!9`.

@@ -80,8 +80,20 @@ fn insert_settings(object: &mut Map<String, Value>, settings: &Settings) {
     if settings.pending_limit_ms != Settings::default().pending_limit_ms {
         object.insert("for_s".into(), seconds(settings.pending_limit_ms));
     }
+    if settings.max_handbacks != 0 {
+        object.insert("max_handbacks".into(), settings.max_handbacks.into());
+    }
+    if let Some(ms) = settings.expires_ms {
+        object.insert("expires_s".into(), seconds(ms));
+    }
     if let Some(rate) = &settings.rate {
         object.insert("rate".into(), json!({ "count": rate.count, "per_s": seconds(rate.per_ms), "by": rate.by }));
+    }
+    if let Some(at_most) = &settings.at_most {
+        object.insert("at_most".into(), json!({ "count": at_most.count, "by": at_most.by }));
+    }
+    if let Some(keywords) = &settings.keywords {
+        object.insert("with".into(), cbor_to_json(keywords));
     }
     if !settings.allow.is_empty() {
         object.insert("allow".into(), settings.allow.iter().map(|one| Value::from(capability_text(one))).collect());

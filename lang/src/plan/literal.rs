@@ -1,6 +1,6 @@
-//! Values that a script passes to a call.
+//! Values that a script passes to a call or a function.
 
-use bue_model::{Json, cbor};
+use bue_model::{Json, Value, cbor};
 
 use crate::text::shortened;
 
@@ -17,4 +17,14 @@ pub(super) fn literal_text(bytes: &[u8]) -> String {
     let text = json_text(bytes);
     let short = shortened(&text, MAX_CHARS);
     if short.len() < text.len() { short + "…" } else { short }
+}
+
+/// Keyword arguments as the script has them, each value shortened.
+pub(super) fn keywords_text(bytes: &[u8]) -> String {
+    let Ok(Value::Map(entries)) = cbor::decode(bytes) else { return "?".into() };
+    let keyword = |(name, value): &(Value, Value)| match name {
+        Value::Text(name) => format!("{name}={}", literal_text(&cbor::encode(value))),
+        _ => "?".into(),
+    };
+    entries.iter().map(keyword).collect::<Vec<_>>().join(", ")
 }

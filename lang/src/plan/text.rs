@@ -7,7 +7,7 @@ use bue_model::plan::{Settings, Source};
 use bue_model::{ForEach, Input, JobNode, Node, Plan, Step};
 
 use super::capability::capability_text;
-use super::literal::literal_text;
+use super::literal::{keywords_text, literal_text};
 use super::table::function_text;
 
 /// Number of steps whose names decide the width of the column: a plan may have a million.
@@ -105,15 +105,28 @@ fn settings_text(settings: &Settings) -> String {
         settings.pending_limit_ms != default.pending_limit_ms,
         format!("!for {}", time_text(settings.pending_limit_ms)),
     );
+    add(settings.max_handbacks != 0, format!("!max_handbacks {}", settings.max_handbacks));
+    if let Some(ms) = settings.expires_ms {
+        add(true, format!("!expires {}", time_text(ms)));
+    }
     if let Some(rate) = &settings.rate {
-        let by = rate.by.as_ref().map(|field| format!(" by {field}")).unwrap_or_default();
-        add(true, format!("!rate {}/{}{by}", rate.count, time_text(rate.per_ms)));
+        add(true, format!("!rate {}/{}{}", rate.count, time_text(rate.per_ms), by_text(rate.by.as_ref())));
+    }
+    if let Some(at_most) = &settings.at_most {
+        add(true, format!("!at_most {}{}", at_most.count, by_text(at_most.by.as_ref())));
+    }
+    if let Some(keywords) = &settings.keywords {
+        add(true, format!("!with {}", keywords_text(keywords)));
     }
     let allowed: Vec<_> = settings.allow.iter().map(capability_text).collect();
     add(!allowed.is_empty(), format!("!allow {}", allowed.join(", ")));
     add(!settings.requires.is_empty(), format!("!requires {}", settings.requires.join(", ")));
     add(!settings.files.is_empty(), format!("!files {}", settings.files.join(", ")));
     words
+}
+
+fn by_text(field: Option<&String>) -> String {
+    field.map(|field| format!(" by {field}")).unwrap_or_default()
 }
 
 /// A time, or two with `..` between them.

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use rustpython_ruff_python_ast::{ExceptHandler, Expr, Parameters, Stmt, StmtClassDef, StmtFunctionDef};
 
-use super::module::{Function, Module};
+use super::module::{Function, Module, Parameter};
 
 /// The parameter that gets the dict of the job instead of an input.
 const JOB_DICT: &str = "mut";
@@ -95,18 +95,18 @@ impl Collector {
     fn function(&mut self, function: &StmtFunctionDef, prefix: &str) {
         self.module.open |= prefix.is_empty() && function.name.as_str() == "__getattr__";
         self.module.open |= function.body.iter().any(|statement| matches!(statement, Stmt::Global(_)));
-        let (min_inputs, max_inputs) = match function.decorator_list.is_empty() {
-            true => inputs(&function.parameters),
-            false => (0, None),
+        let ((min_inputs, max_inputs), parameters) = match function.decorator_list.is_empty() {
+            true => (inputs(&function.parameters), parameters(&function.parameters)),
+            false => ((0, None), None),
         };
         let at = function.name.range.start().into();
-        self.add(Function { name: format!("{prefix}{}", function.name), min_inputs, max_inputs, at });
+        self.add(Function { name: format!("{prefix}{}", function.name), min_inputs, max_inputs, parameters, at });
     }
 
     fn class(&mut self, class: &StmtClassDef, prefix: &str) {
         let name = format!("{prefix}{}", class.name);
         let at = class.name.range.start().into();
-        self.add(Function { name: name.clone(), min_inputs: 0, max_inputs: None, at });
+        self.add(Function { name: name.clone(), min_inputs: 0, max_inputs: None, parameters: None, at });
         if class.arguments.is_some() || !class.decorator_list.is_empty() {
             self.module.opaque.push(name.clone());
         }
@@ -136,7 +136,7 @@ impl Collector {
     /// A name that may refer to anything.
     fn unknown(&mut self, name: &str, prefix: &str) {
         let name = format!("{prefix}{name}");
-        self.add(Function { name: name.clone(), min_inputs: 0, max_inputs: None, at: 0 });
+        self.add(Function { name: name.clone(), min_inputs: 0, max_inputs: None, parameters: None, at: 0 });
         self.module.opaque.push(name);
     }
 
@@ -146,6 +146,7 @@ impl Collector {
         if let Some(known) = known {
             known.min_inputs = known.min_inputs.min(function.min_inputs);
             known.max_inputs = known.max_inputs.zip(function.max_inputs).map(|(one, other)| one.max(other));
+            known.parameters = known.parameters.take().filter(|known| Some(known) == function.parameters.as_ref());
             return;
         }
         self.indexes.insert(function.name.clone(), self.module.functions.len());
@@ -162,6 +163,23 @@ fn inputs(parameters: &Parameters) -> (u32, Option<u32>) {
     let count = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
     let most = parameters.vararg.is_none().then(|| count(inputs.len()));
     (count(needed), most)
+}
+
+/// The parameters, without the one for the dict of the job; `None` if there is `**kwargs`.
+fn parameters(parameters: &Parameters) -> Option<Vec<Parameter>> {
+    let positional = parameters.posonlyargs.iter().map(|one| (one, false));
+    let positional = positional.chain(parameters.args.iter().map(|one| (one, true)));
+    let positional = positional.filter(|(one, _)| one.parameter.name.as_str() != JOB_DICT);
+    let positional = (0..).zip(positional).map(|(at, (one, by_name))| (one, Some(at), by_name));
+    let by_name = parameters.kwonlyargs.iter().map(|one| (one, None, true));
+    let by_name = by_name.filter(|(one, ..)| one.parameter.name.as_str() != JOB_DICT);
+    let all = positional.chain(by_name).map(|(one, position, by_name)| Parameter {
+        name: one.parameter.name.to_string(),
+        position,
+        by_name,
+        is_required: one.default.is_none(),
+    });
+    parameters.kwarg.is_none().then(|| all.collect())
 }
 
 /// Returns whether the expression is a call that can bind any name.

@@ -8,7 +8,7 @@ mod reason;
 mod scan;
 pub(crate) mod scope;
 
-pub use module::{Function, Lookup, Module, SyntaxProblem};
+pub use module::{Function, Lookup, Module, Parameter, SyntaxProblem};
 pub use parse::MAX_SOURCE;
 pub use scope::{Call, Import, Scope, ScopeName};
 

@@ -20,8 +20,23 @@ pub struct Function {
     pub min_inputs: u32,
     /// Inputs it takes at most; `None` if there is no limit, or if it is unknown.
     pub max_inputs: Option<u32>,
+    /// Its parameters, the positional ones first; `None` if other keyword arguments are possible, or if they are unknown.
+    pub parameters: Option<Vec<Parameter>>,
     /// The byte at which its name begins.
     pub at: u32,
+}
+
+/// A parameter of a function.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Parameter {
+    /// Its name.
+    pub name: String,
+    /// Its position among the inputs; `None` if it can only be given by its name.
+    pub position: Option<u32>,
+    /// Whether it can be given by its name.
+    pub by_name: bool,
+    /// Whether it has no default.
+    pub is_required: bool,
 }
 
 /// The result of looking up a name.

@@ -19,7 +19,11 @@ pub(crate) fn apply(settings: &mut Settings, value: &SettingValue) {
         }
         SettingValue::Every(first, last) => settings.every_ms = Some((*first, *last)),
         SettingValue::PendingLimit(ms) => settings.pending_limit_ms = *ms,
+        SettingValue::Expires(ms) => settings.expires_ms = Some(*ms),
+        SettingValue::MaxHandbacks(count) => settings.max_handbacks = *count,
         SettingValue::Rate(rate) => settings.rate = Some(rate.clone()),
+        SettingValue::AtMost(at_most) => settings.at_most = Some(at_most.clone()),
+        SettingValue::With(keywords) => settings.keywords = Some(keywords.clone()),
         SettingValue::Tag => {}
         SettingValue::Allow(list) => add(&mut settings.allow, list),
         SettingValue::Requires(list) => add(&mut settings.requires, list),
@@ -45,7 +49,8 @@ pub(crate) fn bytes(settings: &Settings) -> usize {
         }
     });
     let texts = settings.requires.iter().chain(&settings.files).map(|text| text.len() + size_of::<String>());
-    size_of::<Settings>() + settings.scope.len() + allowed.sum::<usize>() + texts.sum::<usize>()
+    let keywords = settings.keywords.as_ref().map_or(0, bytes::Bytes::len);
+    size_of::<Settings>() + settings.scope.len() + keywords + allowed.sum::<usize>() + texts.sum::<usize>()
 }
 
 fn add<T: Clone + PartialEq>(list: &mut Vec<T>, more: &[T]) {

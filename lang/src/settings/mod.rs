@@ -5,6 +5,7 @@
 mod allow;
 pub(crate) mod apply;
 mod arithmetic;
+pub(crate) mod at_most;
 mod duration;
 pub(crate) mod error;
 mod files;

@@ -1,15 +1,33 @@
 //! The names of settings.
 
 /// Names that may follow `!`.
-pub(crate) const NAMES: &[&str] =
-    &["scope", "priority", "timeout", "retries", "every", "for", "rate", "allow", "requires", "files"];
+pub(crate) const NAMES: &[&str] = &[
+    "scope",
+    "priority",
+    "timeout",
+    "retries",
+    "every",
+    "for",
+    "max_handbacks",
+    "expires",
+    "rate",
+    "at_most",
+    "with",
+    "allow",
+    "requires",
+    "files",
+];
 
 /// What other systems call these settings.
 const FOREIGN_ALIASES: &[(&[&str], &str)] = &[
     (&["retry", "tries", "attempts", "max_retries"], "retries"),
     (&["timeout_s", "time_limit", "deadline"], "timeout"),
     (&["interval", "poll", "sleep", "delay", "wait", "retry_delay"], "every"),
-    (&["limit", "rate_limit", "throttle", "velocity", "concurrency"], "rate"),
+    (&["handbacks", "max_pending", "max_pendings"], "max_handbacks"),
+    (&["ttl", "expiry", "max_age", "max_job_age"], "expires"),
+    (&["kwargs", "args", "arguments", "options", "params", "parameters"], "with"),
+    (&["limit", "rate_limit", "throttle", "velocity"], "rate"),
+    (&["concurrency", "max_concurrency", "parallel", "max_parallel", "max_active"], "at_most"),
     (&["queue", "pool", "tag", "worker"], "scope"),
     (&["weight", "prio", "priority_weight"], "priority"),
     (&["require", "requirements", "packages", "pip", "deps"], "requires"),
@@ -17,11 +35,8 @@ const FOREIGN_ALIASES: &[(&[&str], &str)] = &[
     (&["file", "data", "include", "package_data"], "files"),
 ];
 
-/// Settings of Buelon 1.0.79 that limit how often a job is tried, and what bue has for them.
-const ONLY_IN_BUELON: &[(&str, &str)] = &[
-    ("max_handbacks", "`!for 1h` limits how long a step may answer `pending`, `!retries 3` how often it may fail"),
-    ("max_reroutes", "`!retries 3` limits how often a step may fail"),
-];
+/// Settings of Buelon 1.0.79 that bue does not have, and what it has for them.
+const ONLY_IN_BUELON: &[(&str, &str)] = &[("max_reroutes", "`!retries 3` limits how often a step may fail")];
 
 /// What to write instead of a setting of Buelon that bue does not have.
 pub(crate) fn instead_of_buelons(word: &str) -> Option<&'static str> {

@@ -3,7 +3,7 @@
 use super::error::SettingError;
 use super::names::NAMES;
 use super::value::SettingValue;
-use super::{allow, files, rate, requires, time};
+use super::{allow, at_most, files, rate, requires, time};
 use crate::diagnostics::codes;
 use crate::source::Span;
 use crate::text::{is_word_continue, unquoted};
@@ -29,7 +29,10 @@ fn parse_value(name: &str, text: &str) -> Result<SettingValue, SettingError> {
         "retries" => retries(text),
         "every" => time::every(text).map(|(first, last)| SettingValue::Every(first, last)),
         "for" => time::positive_duration(text, "!for 6h").map(SettingValue::PendingLimit),
+        "expires" => time::positive_duration(text, "!expires 1h").map(SettingValue::Expires),
+        "max_handbacks" => max_handbacks(text).map(SettingValue::MaxHandbacks),
         "rate" => rate::parse(text).map(SettingValue::Rate),
+        "at_most" => at_most::parse(text).map(SettingValue::AtMost),
         "allow" => allow::parse(text).map(SettingValue::Allow),
         "requires" => requires::parse(text).map(SettingValue::Requires),
         "files" => files::parse(text).map(SettingValue::Files),
@@ -79,6 +82,10 @@ fn retries(text: &str) -> Result<SettingValue, SettingError> {
     };
     let count = count.parse().map_err(|_| whole_number("number of retries", count, "from 0 to 4294967295"))?;
     Ok(SettingValue::Retries { count, delay })
+}
+
+fn max_handbacks(text: &str) -> Result<u32, SettingError> {
+    text.parse().map_err(|_| whole_number("number of hand-backs", text, "from 0, for no limit, to 4294967295"))
 }
 
 fn whole_number(what: &str, text: &str, range: &str) -> SettingError {

@@ -23,14 +23,17 @@ pub(super) fn parse(text: &str) -> Result<Rate, SettingError> {
 
 fn rate(text: &str) -> Option<Rate> {
     let (count, rest) = text.split_once('/')?;
-    let (period, by) = match rest.split_once(" by ") {
-        Some((period, field)) => (period, Some(unquoted(field.trim()).to_owned())),
-        None => (rest, None),
-    };
+    let (period, by) = split_field(rest)?;
     let count = count.trim().parse().ok().filter(|count| *count > 0)?;
     let per_ms = duration::milliseconds(period).or_else(|| duration::unit_ms(period.trim()))?;
-    let field_is_valid = by.as_ref().is_none_or(|field| !field.is_empty() && field.len() <= MAX_FIELD);
-    field_is_valid.then_some(Rate { count, per_ms, by })
+    Some(Rate { count, per_ms, by })
+}
+
+/// Splits `LIMIT by FIELD`; `None` if the field is not valid.
+pub(super) fn split_field(text: &str) -> Option<(&str, Option<String>)> {
+    let Some((limit, field)) = text.split_once(" by ") else { return Some((text, None)) };
+    let field = unquoted(field.trim());
+    (!field.is_empty() && field.len() <= MAX_FIELD).then(|| (limit, Some(field.to_owned())))
 }
 
 /// `@ 5/2` is starts per second; `@ name` is the older tag.

@@ -17,13 +17,11 @@ fn rate(count: u32, per_ms: u64, by: Option<&str>) -> SettingValue {
 }
 
 #[test]
-fn settings_of_buelon_are_refused_with_what_bue_has() {
-    for (setting, hint) in [("!max_handbacks 5", "`!for 1h`"), ("!max_reroutes 2", "`!retries 3`")] {
-        let compiled = crate::compile(crate::Script { path: "x.bue", text: setting });
-        let [diagnostic] = compiled.diagnostics.as_slice() else { panic!("{:?}", compiled.diagnostics) };
-        assert_eq!(diagnostic.code, "E0020");
-        assert!(diagnostic.hint.as_ref().is_some_and(|text| text.contains(hint)), "{diagnostic:?}");
-    }
+fn a_setting_of_buelon_is_refused_with_what_bue_has() {
+    let compiled = crate::compile(crate::Script { path: "x.bue", text: "!max_reroutes 2" });
+    let [diagnostic] = compiled.diagnostics.as_slice() else { panic!("{:?}", compiled.diagnostics) };
+    assert_eq!(diagnostic.code, "E0020");
+    assert!(diagnostic.hint.as_ref().is_some_and(|text| text.contains("`!retries 3`")), "{diagnostic:?}");
 }
 
 #[test]

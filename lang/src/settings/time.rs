@@ -1,4 +1,4 @@
-//! Times: of `!timeout`, `!every` and `!for`.
+//! Times: of `!timeout`, `!every`, `!for` and `!expires`.
 
 use super::arithmetic;
 use super::duration::{self, MAX_MS};

@@ -1,6 +1,7 @@
 //! The value of a setting.
 
-use bue_model::plan::{Capability, Rate};
+use bue_model::plan::{AtMost, Capability, Rate};
+use bytes::Bytes;
 
 /// What a setting sets.
 #[derive(Clone, Debug, PartialEq)]
@@ -18,7 +19,13 @@ pub(crate) enum SettingValue {
     Every(u64, u64),
     /// Milliseconds.
     PendingLimit(u64),
+    /// Milliseconds.
+    Expires(u64),
+    MaxHandbacks(u32),
     Rate(Rate),
+    AtMost(AtMost),
+    /// A CBOR map.
+    With(Bytes),
     /// `@ name`, which has no effect.
     Tag,
     Allow(Vec<Capability>),

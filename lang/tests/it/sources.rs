@@ -96,6 +96,41 @@ fn the_number_of_inputs_must_fit_the_function() {
     assert_eq!(wrong("for x in any():\n    get(x)"), ["E0053 3:5 step `get` gets 1 input but takes 2"]);
 }
 
+/// A step whose function has this signature, its `!with`, and a call of it.
+fn keyword_messages(signature: &str, with: &str, call: &str) -> Vec<String> {
+    let text = format!(
+        "!scope a\nx:\n    python\n    f\n    `\n    {signature}\n        pass\n    `\n    !with {with}\n\
+                        import python (any) steps.py\ni = any()\n{call}\n"
+    );
+    messages(&text)
+}
+
+#[test]
+fn the_function_must_take_the_keyword_arguments() {
+    for (signature, with, call) in [
+        ("def f(a, b):", "b=1", "x(i)"),
+        ("def f(a, b):", "a=1, b=2", "x()"),
+        ("def f(a, *, size=1, mode):", "mode=\"fast\"", "x(i)"),
+        ("def f(a, mut, size=1):", "size=2", "x(i)"),
+        ("def f(*a, **options):", "anything=1", "x(i, i)"),
+        ("@wraps\n    def f():", "anything=1", "x(i)"),
+        ("f = g\n    def g():", "anything=1", "x(i)"),
+    ] {
+        let found = keyword_messages(signature, with, call);
+        assert!(found.is_empty(), "{signature} {with} {call}: {found:?}");
+    }
+    for (signature, with, call, expected) in [
+        ("def f(a, size=1):", "sise=2", "x(i)", "E0059 4:5 step `x` passes `sise`, which `f` does not take"),
+        ("def f(a, b, /):", "b=1", "x(i, i)", "E0059 4:5 step `x` passes `b`, which `f` does not take"),
+        ("def f(a, mut):", "mut=1", "x(i)", "E0059 4:5 step `x` passes `mut`, which `f` does not take"),
+        ("def f(a, b=1):", "a=1", "x(i)", "E0059 12:1 step `x` gets `a` as an input and from its `!with`"),
+        ("def f(a, b, c):", "b=1", "x(i)", "E0053 12:1 step `x` gets 1 input but takes 3"),
+        ("def f(a, b):", "a=1", "x()", "E0053 12:1 step `x` gets no input but takes 2"),
+    ] {
+        assert_eq!(keyword_messages(signature, with, call), [expected], "{signature} {with} {call}");
+    }
+}
+
 #[test]
 fn every_path_is_read_once() {
     let text =

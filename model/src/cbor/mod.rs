@@ -19,6 +19,7 @@ mod error;
 mod items;
 mod reader;
 mod tags;
+mod transcode;
 
 pub use decode::{decode, map_entry};
 pub use encode::{array_head, encode};
@@ -29,6 +30,7 @@ pub use tags::{
     TAG_DATE, TAG_DATETIME, TAG_DECIMAL, TAG_LOCAL_DATETIME, TAG_NEGATIVE, TAG_POSITIVE, TAG_SET, TAG_TIME, TAG_TUPLE,
     TAG_UUID, datetime_tag,
 };
+pub use transcode::Lengths;
 
 #[cfg(test)]
 mod tests {

@@ -2,7 +2,7 @@
 //! `fuzz/fuzz_targets/cbor.rs` on what a fuzzer finds.
 
 use bue_model::cbor::{self, Kind, Reader};
-use bue_model::{Json, Value};
+use bue_model::{EncodedJson, Json, Value};
 use serde::de::IgnoredAny;
 
 /// Bytes are a value, which survives being written and read again and can be printed as JSON, or an error. All ways to read them
@@ -12,6 +12,8 @@ pub(crate) fn check_cbor(bytes: &[u8]) -> bool {
     let _ = cbor::map_entry(bytes, "key");
     check_items(bytes, decoded.as_ref().ok());
     let is_read = read_all(&mut Reader::new(bytes), cbor::MAX_DEPTH).is_some();
+    let encoded_json = EncodedJson::new(bytes);
+    assert_eq!(encoded_json.is_ok(), decoded.is_ok(), "what can be decoded can be printed");
     let Ok(value) = decoded else { return false };
     assert!(cbor::check(bytes).is_ok(), "what can be decoded is well-formed");
     assert!(is_read, "what can be decoded can be read piece by piece");
@@ -21,6 +23,7 @@ pub(crate) fn check_cbor(bytes: &[u8]) -> bool {
     assert_eq!(cbor::encode(&again), encoded);
     let json = serde_json::to_string(&Json(&value)).expect("every value is JSON");
     assert!(serde_json::from_str::<IgnoredAny>(&json).is_ok(), "{json}");
+    assert_eq!(serde_json::to_string(&encoded_json.expect("checked")).expect("JSON"), json);
     true
 }
 

@@ -4,7 +4,7 @@ use bue_model::guest::{CallRequest, HostRequest, LoadRequest};
 use bue_model::job::Hints;
 use bue_model::log::{LogBatch, LogEntry};
 use bue_model::net::{Body, Operation, Request};
-use bue_model::plan::{Capability, PLAN_VERSION, Rate, Settings, Source};
+use bue_model::plan::{AtMost, Capability, PLAN_VERSION, Rate, Settings, Source};
 use bue_model::wire::{
     Collection, Gathered, Heartbeat, JobInput, Lease, LeaseBatch, LeaseRequest, Report, ReportBatch, Submission,
     Verdict, WorkerAbilities,
@@ -109,6 +109,10 @@ fn plan() -> Plan {
         rate: Some(Rate { count: 1, per_ms: 60_000, by: Some("account".into()) }),
         allow: vec![Capability::Net("example.com:443".into())],
         requires: vec!["requests==2".into()],
+        expires_ms: Some(1),
+        max_handbacks: 1,
+        at_most: Some(AtMost { count: 1, by: Some("account".into()) }),
+        keywords: Some(vec![0xa1, 0x61, b'k', 0x01].into()),
         ..Settings::default()
     };
     let step = Step {
@@ -170,6 +174,7 @@ fn call() -> CallRequest {
     CallRequest {
         function: "f".into(),
         inputs: vec![vec![0xf6].into()],
+        keywords: Some(vec![0xa1, 0x61, b'k', 0x01].into()),
         stream: true,
         env: None,
         environment: vec![("NAME".into(), "value".into())],

@@ -41,7 +41,7 @@ pub(crate) fn from_error(error: &wasmtime::Error, state: &StepState, stacks: Sta
     }
     let Some(trap) = error.downcast_ref::<Trap>() else {
         // a host function returned an error
-        return Failure::new(FailureKind::Trap, format!("The step's interpreter was stopped: {}", causes(error)));
+        return Failure::new(FailureKind::Trap, format!("The step was stopped: {}", causes(error)));
     };
     if *trap == Trap::StackOverflow || (*trap == Trap::MemoryOutOfBounds && stacks.is_exhausted) {
         return limit(stack_message(stacks.native, state.is_sql));

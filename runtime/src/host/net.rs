@@ -305,7 +305,7 @@ fn exchange_of(operation: &Operation, ticket: Ticket) -> Ticket {
 }
 
 /// The error of an operation whose names are longer than any server takes.
-fn too_long(operation: &Operation) -> Option<NetError> {
+pub(crate) fn too_long(operation: &Operation) -> Option<NetError> {
     let lengths = match operation {
         Operation::Request(request) => vec![
             ("the method", request.method.len(), MAX_METHOD),

@@ -142,9 +142,10 @@ impl Sandbox {
         net: NetPort,
     ) -> StepRun {
         match &task.code {
-            Code::Python { bundle, key, function, packages } => {
+            Code::Python { bundle, key, function, keywords, packages } => {
                 let packages = packages.as_ref().map(|site| site.path());
-                let step = PythonStep { task, context, bundle, key: *key, function, packages };
+                let keywords = keywords.as_ref();
+                let step = PythonStep { task, context, bundle, key: *key, function, keywords, packages };
                 self.python.execute(step, items, net).await
             }
             Code::Wasm { step: code, function } => {

@@ -20,7 +20,7 @@ use tokio::task::{AbortHandle, LocalSet, spawn_local};
 
 use crate::descriptors::{self, DescriptorReader};
 use crate::host::sandbox::Sandbox;
-use crate::host::wasm::compile::compile;
+use crate::host::wasm::compile::{compile, confine_compiler};
 use crate::packages::sites::Site;
 use crate::prepared::{GuestFiles, PreparedGuests, Seal};
 use crate::protocol::{self, Frames, FromHost, Program, RunRequest, ToHost};
@@ -114,9 +114,10 @@ async fn serve_socket(socket: UnixStream, behind_wall: &dyn Fn() -> Result<(), S
                 Err(reason) => FromHost::Refused(reason),
             }
         }
-        Ok(Some(ToHost::Compile { kind, wasm, wall })) => {
-            compile(kind, &wasm, wall).map_or_else(FromHost::Refused, |code| FromHost::Compiled(code.into()))
-        }
+        Ok(Some(ToHost::Compile { kind, wasm, wall })) => match confine_compiler(wasm.len() as u64, wall) {
+            Ok(()) => compile(kind, &wasm).map_or_else(FromHost::Refused, |code| FromHost::Compiled(code.into())),
+            Err(reason) => FromHost::CompilerFailed(reason),
+        },
         Ok(Some(ToHost::RaiseWall(wall))) => {
             let packages = packages_folder(read.get_mut(), wall)?;
             raise(wall, packages.as_ref()).map_or_else(FromHost::Refused, FromHost::Ready)
@@ -248,11 +249,11 @@ impl Host {
     /// The task of a request, with the code that the parent loaded before.
     fn task(&self, request: RunRequest) -> io::Result<Task> {
         let code = match request.program {
-            Program::Python { function, packages } => {
+            Program::Python { function, keywords, packages } => {
                 let (bundle, key) = self.bundle(request.key)?;
                 // relative to the folder of packages, which is the current folder
                 let packages = packages.map(|name| Arc::new(Site::read_only(name.into())));
-                Code::Python { bundle, key, function, packages }
+                Code::Python { bundle, key, function, keywords, packages }
             }
             Program::Sqlite { table, placeholders } => {
                 let (bundle, key) = self.bundle(request.key)?;

@@ -14,7 +14,7 @@ use rustix::fs::{FlockOperation, flock};
 use tempfile::TempDir;
 
 use super::problem::{ALL, BadPackages, PackageProblem};
-use super::wheel::Wheel;
+use super::wheel::{Wheel, is_native};
 use crate::error::RuntimeError;
 use crate::prepared::Prepared;
 use crate::step::limits::Limits;
@@ -255,9 +255,12 @@ fn copy_problem(error: io::Error) -> PackageProblem {
     }
 }
 
-/// Returns the path that a file of a wheel is unpacked to; `None` for scripts and headers of a `NAME.data` folder, which a
-/// sandbox does not need.
+/// Returns the path that a file of a wheel is unpacked to; `None` for native code, which a sandbox cannot load, and for scripts and
+/// headers of a `NAME.data` folder, which it does not need.
 fn site_path(path: &str) -> Option<&str> {
+    if is_native(path) {
+        return None;
+    }
     match path.split_once('/') {
         Some((folder, rest)) if folder.ends_with(".data") => {
             MODULE_FOLDERS.iter().find_map(|kind| rest.strip_prefix(kind))

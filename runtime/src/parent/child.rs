@@ -6,7 +6,7 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream as StdUnixStream;
 use std::path::PathBuf;
-use std::process::Stdio;
+use std::process::{ExitStatus, Stdio};
 
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
 use tokio::net::UnixStream;
@@ -104,14 +104,16 @@ impl Child {
         message.map_err(|error| RuntimeError::Refused(format!("its message cannot be read: {error}")))
     }
 
-    /// Closes the socket, waits for the child's end, and kills it after a timeout.
-    pub(crate) async fn end(mut self) {
+    /// Closes the socket, waits for the child's end, and kills it after a timeout. Returns how it ended by itself.
+    pub(crate) async fn end(mut self) -> Option<ExitStatus> {
         drop(self.read);
         drop(self.frames);
-        if tokio::time::timeout(END_TIMEOUT, self.process.wait()).await.is_err() {
-            // killing fails if the child has ended meanwhile
-            let _ = self.process.kill().await;
+        if let Ok(ended) = tokio::time::timeout(END_TIMEOUT, self.process.wait()).await {
+            return ended.ok();
         }
+        // killing fails if the child has ended meanwhile
+        let _ = self.process.kill().await;
+        None
     }
 }
 

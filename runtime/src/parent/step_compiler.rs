@@ -12,7 +12,9 @@ use std::ffi::OsString;
 use std::fs::{self, File};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::Write;
+use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
+use std::process::ExitStatus;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use bue_model::{BlobHash, Bundle, Failure, FailureKind};
@@ -41,6 +43,10 @@ const MAX_CACHED_OUTCOMES: usize = 1_000;
 const MAX_CACHED_BYTES: u64 = 256 << 20;
 /// Compiled steps that are kept on disk: the last modified ones.
 const MAX_CACHED_FILES: usize = 500;
+
+/// The signals that a process gets from others. Its limits have their own: SIGXCPU for the processor time, and SIGABRT, with which
+/// it ends when it gets no memory.
+const ENDED_BY_OTHERS: [i32; 5] = [libc::SIGHUP, libc::SIGINT, libc::SIGQUIT, libc::SIGKILL, libc::SIGTERM];
 
 /// Compiles steps, each once.
 pub struct StepCompiler {
@@ -227,15 +233,27 @@ impl StepCompiler {
         let mut child = Child::spawn(&self.command).map_err(|error| internal(&error.to_string()))?;
         child.send(frame);
         let reply = tokio::time::timeout(COMPILE_TIMEOUT, child.next()).await;
-        child.end().await;
+        let ended = child.end().await;
         match reply {
             Ok(Ok(Some(FromHost::Compiled(code)))) => Ok(code),
             Ok(Ok(Some(FromHost::Refused(reason)))) => Err(bad_code(entry, &reason)),
-            Ok(Ok(None)) => Err(bad_code(entry, "compiling it took more memory or processor time than allowed")),
+            Ok(Ok(Some(FromHost::CompilerFailed(reason)))) => Err(internal(&reason)),
+            Ok(Ok(None)) => Err(failure_of_end(entry, ended)),
             Ok(Ok(Some(_))) => Err(internal("the compiler sent an unexpected message")),
             Ok(Err(error)) => Err(internal(&error.to_string())),
             Err(_) => Err(bad_code(entry, &format!("compiling it took longer than {} s", COMPILE_TIMEOUT.as_secs()))),
         }
+    }
+}
+
+/// The failure of a step whose compiler ended without a reply. The step is not at fault if somebody else ended it: an
+/// administrator, or the kernel, which lacked memory.
+fn failure_of_end(entry: &str, ended: Option<ExitStatus>) -> Failure {
+    match ended.and_then(|status| status.signal()) {
+        Some(signal) if ENDED_BY_OTHERS.contains(&signal) => {
+            internal(&format!("the compiler was ended by signal {signal}"))
+        }
+        _ => bad_code(entry, "compiling it took more memory or processor time than allowed"),
     }
 }
 
@@ -245,4 +263,23 @@ fn bad_code(entry: &str, reason: &str) -> Failure {
 
 fn internal(reason: &str) -> Failure {
     Failure::new(FailureKind::Internal, format!("The step could not be compiled: {reason}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_step_is_not_at_fault_if_somebody_else_ended_its_compiler() {
+        for (status, kind) in [
+            (Some(ExitStatus::from_raw(libc::SIGKILL)), FailureKind::Internal),
+            (Some(ExitStatus::from_raw(libc::SIGTERM)), FailureKind::Internal),
+            (Some(ExitStatus::from_raw(libc::SIGXCPU)), FailureKind::BadCode),
+            (Some(ExitStatus::from_raw(libc::SIGABRT)), FailureKind::BadCode),
+            (Some(ExitStatus::from_raw(1 << 8)), FailureKind::BadCode),
+            (None, FailureKind::BadCode),
+        ] {
+            assert_eq!(failure_of_end("x.wasm", status).kind, kind, "{status:?}");
+        }
+    }
 }

@@ -1,7 +1,7 @@
 //! The databases of a worker, and the steps that run on them.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use bue_model::{Answer, Failure, FailureKind};
 use futures_util::future::join_all;
@@ -13,6 +13,7 @@ use super::database::Database;
 use super::pool::Pool;
 use super::query::Query;
 use super::step;
+use crate::background_runtime::BackgroundRuntime;
 use crate::parent::running::Running;
 
 /// Events of a step that may be in flight.
@@ -62,6 +63,9 @@ pub struct Databases {
     unnamed: Option<Arc<Pool>>,
     named: HashMap<String, Arc<Pool>>,
     tasks: TaskTracker,
+    /// Texts and rows of steps can be large. Their conversion must keep nothing waiting but other postgres steps. Started by the
+    /// first step.
+    thread: OnceLock<Option<BackgroundRuntime>>,
 }
 
 impl core::fmt::Debug for Databases {
@@ -76,7 +80,7 @@ impl Databases {
     pub fn new(config: DatabasesConfig) -> Self {
         let pool = |database| Arc::new(Pool::new(database));
         let named = config.named.into_iter().map(|(name, database)| (name, pool(database))).collect();
-        Self { unnamed: config.unnamed.map(pool), named, tasks: TaskTracker::new() }
+        Self { unnamed: config.unnamed.map(pool), named, tasks: TaskTracker::new(), thread: OnceLock::new() }
     }
 
     /// Starts a step. It first waits for a connection, which does not count as the step's time. Dropping the returned value
@@ -90,8 +94,24 @@ impl Databases {
             return Running::finished(refused);
         }
         let (events, running) = mpsc::channel(MAX_EVENTS);
-        self.tasks.spawn(step::run(query, pool, events));
+        let step = step::run(query, pool, events);
+        match self.thread() {
+            Some(thread) => self.tasks.spawn_on(step, thread.handle()),
+            None => self.tasks.spawn(step),
+        };
         Running::local(running)
+    }
+
+    /// Returns the thread of all steps; `None` if the system has no more threads.
+    fn thread(&self) -> Option<&BackgroundRuntime> {
+        let start = || match BackgroundRuntime::start("bue-postgres") {
+            Ok(thread) => Some(thread),
+            Err(error) => {
+                tracing::warn!(%error, "postgres steps get no thread of their own");
+                None
+            }
+        };
+        self.thread.get_or_init(start).as_ref()
     }
 
     /// Waits until every step has ended and every abandoned statement is cancelled.

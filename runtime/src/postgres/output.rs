@@ -5,7 +5,7 @@
 
 use bue_model::cbor;
 use bue_model::{Decimal, Value};
-use bue_sql::json::parse_json;
+use bue_sql::json::{MAX_NUMBER_CHARS, parse_json};
 use minicbor::Encoder;
 use tokio_postgres::types::{Kind as TypeKind, Type};
 
@@ -114,6 +114,9 @@ fn decimal(text: &str) -> Option<Value> {
     if let "NaN" | "Infinity" | "-Infinity" = text {
         return text.parse().ok().map(Value::Float);
     }
+    if text.len() > MAX_NUMBER_CHARS {
+        return None;
+    }
     let fraction = text.split_once('.').map_or(0, |(_, fraction)| fraction.len());
     let exponent = -i64::try_from(fraction).ok()?;
     Some(Value::Decimal(Decimal { mantissa: text.replacen('.', "", 1).parse().ok()?, exponent }))
@@ -160,6 +163,8 @@ mod tests {
         ] {
             assert_eq!(kind.value(text), Value::Text(text.to_owned()));
         }
+        let long = "9".repeat(MAX_NUMBER_CHARS + 1);
+        assert_eq!(ColumnKind::Decimal.value(&long), Value::Text(long));
         let deep = ["[".repeat(127), "]".repeat(127)].concat();
         assert!(matches!(ColumnKind::Json.value(&deep), Value::Text(_)));
     }

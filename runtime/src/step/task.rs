@@ -42,6 +42,8 @@ pub enum Code {
         key: BlobHash,
         /// The function's name, with dots for a function inside a class.
         function: String,
+        /// The function's keyword arguments: a CBOR map with texts as keys. `None` if there are none.
+        keywords: Option<Bytes>,
         /// The bundle's packages, unpacked; `None` if it has none.
         packages: Option<Arc<Site>>,
     },

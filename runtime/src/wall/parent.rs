@@ -16,7 +16,7 @@ const COMPILER_UID: u32 = FIRST_UID + HOST_UIDS;
 const NEEDED_CAPABILITIES: u64 = 1 << 5 | 1 << 6 | 1 << 7 | 1 << 18;
 
 /// Forbids other processes of this user to look into this one, which holds tokens and secrets. It writes no core dumps.
-pub(crate) fn protect() {
+pub fn protect() {
     // supported by every kernel
     let _ = set_dumpable_behavior(DumpableBehavior::NotDumpable);
 }

@@ -123,7 +123,7 @@ impl Guest {
                 Code::Sqlite { bundle, key, table: "rows".to_owned(), placeholders: Placeholders::default() }
             }
             Language::Python | Language::Wat => {
-                Code::Python { bundle, key, function: function.to_owned(), packages: None }
+                Code::Python { bundle, key, function: function.to_owned(), keywords: None, packages: None }
             }
             Language::Rust => {
                 let step = self.component.clone().expect("the component of all guests");

@@ -46,7 +46,7 @@ fn task(code: Code, inputs: &[Value]) -> Task {
 /// A call of a function of a one-file module.
 pub(crate) fn python(text: &str, function: &str, inputs: &[Value]) -> Task {
     let (bundle, key) = bundle("step.py", text);
-    task(Code::Python { bundle, key, function: function.to_owned(), packages: None }, inputs)
+    task(Code::Python { bundle, key, function: function.to_owned(), keywords: None, packages: None }, inputs)
 }
 
 /// The same step with packages, which are unpacked.

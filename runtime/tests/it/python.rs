@@ -49,6 +49,11 @@ async fn sqlite3_is_a_database_in_memory() {
 }
 
 #[tokio::test]
+async fn classes_and_modules_of_c_are_those_of_python_as_far_as_a_sandbox_has_them() {
+    check_file("classes_and_c.py").await;
+}
+
+#[tokio::test]
 async fn modules_of_buelon_work_or_say_what_to_use() {
     check_file("of_buelon.py").await;
 }
@@ -175,13 +180,14 @@ async fn inline_code_can_import_a_file_with_the_name_of_its_script() {
 #[tokio::test]
 async fn seeded_generators_repeat_and_unseeded_ones_do_not() {
     let text = "
-import random, uuid
+import copy, random, uuid
 seeded, unseeded, native = random.Random(42), random.Random(), random.Random()
+copied, repeated = copy.deepcopy(unseeded), copy.deepcopy(seeded)
 seeded.random(), unseeded.random(), uuid.uuid1(), random.gauss(0, 1)
 native.seed(7)
 def draw():
-    return [[seeded.random(), native.random()],
-            [unseeded.random(), random.random(), random.Random().random(), random.gauss(0, 1), str(uuid.uuid4()), str(uuid.uuid1())]]
+    return [[seeded.random(), native.random(), repeated.random()],
+            [unseeded.random(), copied.random(), random.random(), random.Random().random(), random.gauss(0, 1), str(uuid.uuid4()), str(uuid.uuid1())]]
 ";
     let (first, second) = (draw(text).await, draw(text).await);
     assert_eq!(first[0], second[0], "a seeded generator returns the same numbers");
@@ -395,7 +401,7 @@ impl Case {
         limits.result_bytes = limit.unwrap_or(limits.result_bytes);
         let function = self.function().to_owned();
         Task {
-            code: Code::Python { bundle: Arc::clone(bundle), key, function, packages: None },
+            code: Code::Python { bundle: Arc::clone(bundle), key, function, keywords: None, packages: None },
             inputs: self.one("given").map(inputs).unwrap_or_default(),
             env: self.one("reads").map(|env| encoded(&serde_json::from_str(env).expect("JSON"))),
             loop_text: self.one("loop").map(str::to_owned),

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fs;
 use std::path::Path;
-use std::process::ExitCode;
+use std::process::{Command, ExitCode};
 
 use bue_model::{Value, WallPart};
 use bue_runtime::{
@@ -17,6 +17,7 @@ use bue_runtime::{
     serve_sandbox_host, serve_sandbox_host_after,
 };
 use bue_test_support::wait::{wait_until, wait_until_async};
+use rustix::process::{DumpableBehavior, geteuid, set_dumpable_behavior};
 use seccompiler::{SeccompAction, SeccompFilter, TargetArch, apply_filter};
 
 use self::captured_log::CapturedLog;
@@ -39,8 +40,24 @@ pub(crate) fn tests() -> Vec<Test> {
         ("the_wall_without_landlock_and_user_refuses_packages", the_wall_without_landlock_and_user_refuses_packages),
         ("the_wall_lets_a_panic_be_printed", the_wall_lets_a_panic_be_printed),
         ("the_wall_leaves_no_inherited_descriptors", the_wall_leaves_no_inherited_descriptors),
+        ("the_wall_hides_the_process_that_starts_hosts", the_wall_hides_the_process_that_starts_hosts),
         ("an_ordinary_user_has_the_same_wall", user::an_ordinary_user_has_the_same_wall),
     ]
+}
+
+/// Other processes of the same user see neither its environment, where tokens are, nor its memory. Root sees everything.
+fn the_wall_hides_the_process_that_starts_hosts(runtime: &Runtime) {
+    if geteuid().is_root() {
+        return;
+    }
+    let is_seen = || {
+        let environment = format!("/proc/{}/environ", std::process::id());
+        Command::new("cat").arg(environment).output().expect("cat").status.success()
+    };
+    set_dumpable_behavior(DumpableBehavior::Dumpable).expect("its own attribute");
+    assert!(is_seen(), "an ordinary process is");
+    runtime.with_hosts(1, async |hosts| hosts);
+    assert!(!is_seen());
 }
 
 /// Serves as a sandbox host of one of these tests.

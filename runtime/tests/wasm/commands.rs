@@ -12,6 +12,7 @@ use crate::{Runtime, Test, run};
 
 pub(super) const TESTS: &[Test] = &[
     ("wasm_a_command_reads_json_and_writes_json", a_command_reads_json_and_writes_json),
+    ("wasm_an_object_keeps_its_order_and_has_no_key_twice", an_object_keeps_its_order_and_has_no_key_twice),
     ("wasm_a_failed_command_reports_its_error", a_failed_command_reports_its_error),
     ("wasm_a_command_has_the_same_limits", a_command_has_the_same_limits),
     ("wasm_host_calls_without_a_loop_are_interrupted", host_calls_without_a_loop_are_interrupted),
@@ -35,6 +36,42 @@ fn a_command_reads_json_and_writes_json(runtime: &Runtime) {
         let pair = |key| Value::List(vec![key, Value::Null]);
         let output = value(&call(&hosts, &step, "any", &[keys]).await);
         assert_eq!(output, Value::List(vec![Value::List(vec![pair(Value::Int(1)), pair(text("1"))])]));
+        hosts
+    });
+}
+
+/// A command that prints one text.
+fn printer(text: &str) -> Vec<u8> {
+    let length = text.len();
+    let text = text.bytes().map(|byte| format!("\\{byte:02x}")).collect::<String>();
+    module(&format!(
+        r#"(import "wasi_snapshot_preview1" "fd_write" (func $write (param i32 i32 i32 i32) (result i32)))
+           (memory (export "memory") 1) (data (i32.const 16) "{text}")
+           (func (export "_start")
+             (i32.store (i32.const 0) (i32.const 16)) (i32.store (i32.const 4) (i32.const {length}))
+             (drop (call $write (i32.const 1) (i32.const 0) (i32.const 1) (i32.const 8))))"#
+    ))
+}
+
+fn an_object_keeps_its_order_and_has_no_key_twice(runtime: &Runtime) {
+    runtime.with_hosts(1, async |hosts| {
+        let run = async |json: &str| call(&hosts, &compiled(&hosts, &printer(json)).await, "any", &[]).await;
+        let list = |numbers: &[i64]| Value::List(numbers.iter().copied().map(Value::Int).collect());
+        let expected = Value::Map(vec![(text("b"), list(&[1])), (text("a"), list(&[]))]);
+        assert_eq!(value(&run(r#" {"b": [1], "a": []} "#).await), expected);
+        // long enough for another thread
+        let long = format!("[{}1]", "1,".repeat(32_000));
+        let Value::List(items) = value(&run(&long).await) else { panic!("a list") };
+        assert_eq!(items.len(), 32_001);
+        for (json, words) in [
+            (r#"[{"a": 1, "a": 2}]"#, "an object has the same key twice at line 1 column 17"),
+            ("[1] 2", "trailing characters"),
+            ("[1", "EOF while parsing"),
+            ("[18446744073709551616]", "the integer 18446744073709551616"),
+        ] {
+            let failure = failure(&run(json).await);
+            assert!(failure.kind == FailureKind::BadResult && failure.message.contains(words), "{json}: {failure:?}");
+        }
         hosts
     });
 }

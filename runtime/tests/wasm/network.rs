@@ -103,7 +103,7 @@ fn blobs_are_stored_and_read(runtime: &Runtime) {
         let blobs: Arc<dyn Blobs> = Arc::new(InMemory::default());
         let call_with_blobs = async |function: &str, inputs: &[Value]| {
             let task = task(&step, function, inputs);
-            finish(&mut hosts.run_with(task, Arc::clone(&blobs)).await.expect("open")).await.expect("alive")
+            finish(&mut hosts.run_with(task, Arc::clone(&blobs), ()).await.expect("open")).await.expect("alive")
         };
         let size = Value::Int(3 << 20);
         let name = value(&call_with_blobs("stored", core::slice::from_ref(&size)).await);

@@ -9,7 +9,6 @@ use std::path::Path;
 
 use anyhow::Context;
 use bue_model::wire::{RunView, StepView};
-use bue_runtime::WallMode;
 use clap::Args;
 use comfy_table::{CellAlignment, Table};
 use tokio::net::TcpListener;
@@ -17,6 +16,7 @@ use tokio::net::TcpListener;
 use self::report_api::ACCOUNTS;
 use crate::config::network::Network;
 use crate::config::settings::Settings;
+use crate::flags::wall::WallFlag;
 use crate::local::run::{FinishedRun, LocalRunOptions, run_locally};
 use crate::process::command_error::CommandError;
 use crate::process::event_loop::block_on;
@@ -62,7 +62,8 @@ fn run() -> Result<(), CommandError> {
         // once per machine; its time is not the demo's
         prepare_sandbox(cache.clone()).await?;
         let network = Network::restricted_to(address);
-        let options = LocalRunOptions { cache, data: None, network, wall: WallMode::Best, logs: false };
+        let options =
+            LocalRunOptions { cache, data: None, network, wall: WallFlag::default().mode(&settings)?, logs: false };
         let api = tokio::spawn(report_api::serve(listener));
         let finished = run_locally(&script, options).await?;
         api.abort();

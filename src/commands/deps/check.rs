@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use bue_runtime::WallMode;
 use bytes::Bytes;
 use clap::Args;
 use serde_json::{Value, json};
@@ -15,8 +16,9 @@ use crate::deps::locked::fetch_wheels;
 use crate::deps::pip::{Pip, PipError, PublishedPackage};
 use crate::deps::probe::{ModuleImport, Probe};
 use crate::deps::requirements::{Requirements, package_name};
-use crate::deps::wheel::{Contents, WheelName, inspect};
+use crate::deps::wheel::{Contents, inspect};
 use crate::deps::wheel_cache::WheelCache;
+use crate::flags::wall::WallFlag;
 use crate::process::command_error::CommandError;
 use crate::process::event_loop::{block_on, interruptible};
 use crate::process::output::{eprint_line, print_json, print_line};
@@ -60,7 +62,8 @@ type Verdicts = BTreeMap<String, Verdict>;
 impl Check {
     pub(crate) fn execute(self) -> Result<(), CommandError> {
         let lists = script_requirements(&self.file)?;
-        let cache_dir = Settings::load()?.cache_dir()?;
+        let settings = Settings::load()?;
+        let (cache_dir, wall) = (settings.cache_dir()?, WallFlag::default().mode(&settings)?);
         let cache = WheelCache::new(&cache_dir);
         let lock = lock::Lock::read(&self.file).unwrap_or_else(|message| {
             eprint_line(&format!("bue: warning: {message}"));
@@ -75,7 +78,7 @@ impl Check {
             }
         }
         if !sets.is_empty() {
-            try_sets(&sets, &cache, cache_dir, &mut verdicts)?;
+            try_sets(&sets, &cache, cache_dir, wall, &mut verdicts)?;
         }
         self.print(&verdicts.into_values().collect::<Vec<_>>())
     }
@@ -140,7 +143,7 @@ fn native_packages(pip: &Pip, requirement: &str, message: &str) -> Result<Vec<Ve
         Err(error) => return Err(error.into()),
     };
     let mut native = Vec::new();
-    for package in published.iter().filter(|package| is_native(package)) {
+    for package in published.iter().filter(|package| package.is_native()) {
         // some packages are published in both forms, and pip chooses the native one for this machine
         if !pip.has_pure(&package.name)? {
             native.push(native_verdict(package));
@@ -151,10 +154,6 @@ fn native_packages(pip: &Pip, requirement: &str, message: &str) -> Result<Vec<Ve
         native.push(dependent_verdict(&name, &native, message));
     }
     Ok(native)
-}
-
-fn is_native(package: &PublishedPackage) -> bool {
-    WheelName::parse(&package.file).is_some_and(|name| !name.is_pure())
 }
 
 fn native_verdict(package: &PublishedPackage) -> Verdict {
@@ -196,6 +195,7 @@ fn try_sets(
     sets: &[LockedSet],
     cache: &WheelCache,
     cache_dir: PathBuf,
+    wall: WallMode,
     verdicts: &mut Verdicts,
 ) -> Result<(), CommandError> {
     let mut wheels = Vec::with_capacity(sets.len());
@@ -203,7 +203,7 @@ fn try_sets(
         wheels.push(fetch_wheels(set, cache)?);
     }
     block_on(interruptible(async {
-        let probe = Probe::start(cache_dir).await?;
+        let probe = Probe::start(cache_dir, wall).await?;
         for (set, bytes) in sets.iter().zip(wheels) {
             for verdict in try_set(&probe, set, bytes).await? {
                 let key = format!("{} {}", verdict.name, verdict.version.as_deref().unwrap_or_default());
@@ -251,18 +251,20 @@ fn verdict(
         }
     };
     reasons.extend(unpack_error.map(str::to_owned));
-    if !WheelName::parse(&wheel.file).is_some_and(|name| name.is_pure()) {
-        reasons.push(native_reason(&wheel.file));
-    }
-    reasons.extend(native.iter().map(|file| format!("{file} is native code")));
     let is_impossible = !reasons.is_empty();
     let failures: Vec<String> = imports.iter().filter_map(import_failure).collect();
     let works = match failures.len() {
         _ if is_impossible => Works::No,
+        // nothing but native code
+        0 if imports.is_empty() && !native.is_empty() => Works::No,
         0 => Works::Yes,
         failed if failed == imports.len() => Works::No,
         _ => Works::Partly,
     };
+    if works != Works::Yes {
+        // a sandbox leaves these files out, and that may be the cause
+        reasons.extend(native.first().map(|file| format!("{file} is native code")));
+    }
     reasons.extend(failures);
     let LockedWheel { name, version, file, .. } = wheel.clone();
     Verdict { name, version: Some(version), file: Some(file), works, reasons, modules: imports }

@@ -7,24 +7,31 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
+use bue_runtime::WallMode;
+use bytes::Bytes;
 use clap::Args;
 
 use super::requirements::script_requirements;
 use crate::config::settings::Settings;
 use crate::deps::instead::{hint, instead};
-use crate::deps::lock::{self, LockedSet};
-use crate::deps::locked::expect_pure;
+use crate::deps::lock::{self, LockedSet, LockedWheel};
+use crate::deps::locked::fetch_wheels;
 use crate::deps::pip::{Pip, PipError};
+use crate::deps::probe::{ModuleImport, Probe};
 use crate::deps::requirements::{Requirements, package_name, requirements};
+use crate::deps::wheel::{Contents, inspect};
 use crate::deps::wheel_cache::WheelCache;
+use crate::flags::wall::WallFlag;
 use crate::process::command_error::CommandError;
+use crate::process::event_loop::{block_on, interruptible};
 use crate::process::output::{counted, eprint_line, program_failed};
 use crate::script::check::compile_script;
 
 /// Finds the packages that a script's steps require, and writes `bue.lock` beside the script.
 ///
 /// The lock has names, versions and hashes of the newest matching versions that are pure Python, as pip finds them with your own
-/// configuration (uv provides pip if you have no other). Each list of requirements is resolved by itself, so two steps may use two
+/// configuration (uv provides pip if you have no other). Where a package has native code in every version, its import is tried
+/// without it. Each list of requirements is resolved by itself, so two steps may use two
 /// versions of a package. Commit the file: runs use these versions until you lock again.
 #[derive(Debug, Args)]
 pub(crate) struct Lock {
@@ -35,7 +42,9 @@ pub(crate) struct Lock {
 impl Lock {
     pub(crate) fn execute(self) -> Result<(), CommandError> {
         let lists = script_requirements(&self.file)?;
-        let cache = WheelCache::new(&Settings::load()?.cache_dir()?);
+        let settings = Settings::load()?;
+        let (cache_dir, wall) = (settings.cache_dir()?, WallFlag::default().mode(&settings)?);
+        let cache = WheelCache::new(&cache_dir);
         let mut sets = self.sets_of_other_scripts(&lists);
         if lists.is_empty() && !lock::lock_path(&self.file).exists() {
             eprint_line(&format!("bue: no step of {} requires a package", self.file.display()));
@@ -45,7 +54,9 @@ impl Lock {
             let pip = Pip::find()?;
             for requirements in lists {
                 eprint_line(&format!("bue: resolving {}", requirements.join(", ")));
-                sets.push(lock_set(&pip, requirements, &cache)?);
+                let set = lock_set(&pip, requirements, &cache)?;
+                expect_to_work_without_native_code(&set, &cache, &cache_dir, wall)?;
+                sets.push(set);
             }
         }
         self.write(&lock::Lock { sets })
@@ -79,11 +90,56 @@ impl Lock {
 
 fn lock_set(pip: &Pip, requirements: Requirements, cache: &WheelCache) -> Result<LockedSet, CommandError> {
     let wheels = pip.resolve(&requirements, cache).map_err(|error| report_pip_error(error, &requirements))?;
-    for wheel in &wheels {
-        let bytes = cache.get(&wheel.sha256).with_context(|| format!("{} disappeared from the cache", wheel.file))?;
-        expect_pure(wheel, &bytes)?;
-    }
     Ok(LockedSet { requirements, wheels })
+}
+
+/// Imports the packages that contain native code, which a sandbox leaves out. A file name alone does not show which ones that are:
+/// a wheel may be tagged as pure and contain native code all the same.
+fn expect_to_work_without_native_code(
+    set: &LockedSet,
+    cache: &WheelCache,
+    cache_dir: &Path,
+    wall: WallMode,
+) -> Result<(), CommandError> {
+    let bytes = fetch_wheels(set, cache)?;
+    let inspected =
+        set.wheels.iter().zip(&bytes).map(|(wheel, bytes)| {
+            inspect(bytes).map_err(|problem| program_failed(&format!("{} {problem}", wheel.file)))
+        });
+    let contents = inspected.collect::<Result<Vec<Contents>, CommandError>>()?;
+    if contents.iter().all(|contents| contents.native.is_empty()) {
+        return Ok(());
+    }
+    let has_native = |contents: &Contents| !contents.native.is_empty();
+    let modules = contents.iter().map(|contents| match has_native(contents) {
+        true => contents.modules.clone(),
+        false => Vec::new(),
+    });
+    let modules: Vec<Vec<String>> = modules.collect();
+    let wheels: Vec<(&str, Bytes)> = set.wheels.iter().map(|wheel| wheel.file.as_str()).zip(bytes).collect();
+    let imports = block_on(interruptible(async {
+        let probe = Probe::start(cache_dir.to_owned(), wall).await?;
+        let imports = probe.try_set(&wheels, &modules).await;
+        probe.stop().await;
+        imports
+    }))?;
+    let imports = imports.map_err(|error| program_failed(&error.to_string()))?;
+    let mut natives = set.wheels.iter().zip(&contents).zip(&imports).filter(|((_, contents), _)| has_native(contents));
+    natives.try_for_each(|((wheel, contents), imports)| expect_import(wheel, contents, imports))
+}
+
+/// Returns an error for a package with native code of which nothing can be imported.
+fn expect_import(wheel: &LockedWheel, contents: &Contents, imports: &[ModuleImport]) -> Result<(), CommandError> {
+    if imports.iter().any(|import| import.error.is_none()) {
+        return Ok(());
+    }
+    let file = contents.native.first().map_or("it", String::as_str);
+    let error =
+        imports.first().and_then(|import| Some(format!("; import {}: {}", import.module, import.error.as_ref()?)));
+    let (name, error, hint) = (&wheel.name, error.unwrap_or_default(), hint(&wheel.name));
+    Err(program_failed(&format!(
+        "package `{name}` cannot work in a step: {file} is native code (E0061){error}; {hint}"
+    )))
 }
 
 /// Prints pip's message, and hints for the packages that have a known replacement.

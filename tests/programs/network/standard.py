@@ -1,5 +1,6 @@
 """Ordinary uses of `http.client` and `urllib.request`."""
 
+import email.utils
 import gzip
 import http.client
 import http.cookiejar
@@ -347,3 +348,8 @@ def a_pool_of_threads_does_its_work(at):
     with ThreadPoolExecutor(4) as pool:
         statuses = list(pool.map(lambda number: urlopen(f"{at['http']}/echo?{number}").status, range(4)))
     return [statuses, True]
+
+
+# gives: "@localhost>"
+def an_id_of_a_message_needs_no_name_of_this_machine(at):
+    return email.utils.make_msgid()[-11:]

@@ -185,3 +185,13 @@ def time_zones_are_known():
     after = (before.astimezone(zoneinfo.ZoneInfo("UTC")) + timedelta(hours=1)).astimezone(berlin)
     names = zoneinfo.available_timezones()
     return [len(names) > 400, after.isoformat(), before.isoformat(), before.tzname(), "America/Argentina/Salta" in names]
+
+
+# gives: ["/tmp", "/tmp/.config", "/home/me/x", "~other/x"]
+def the_home_directory_is_tmp():
+    import os
+    from pathlib import Path
+
+    names = [str(Path.home()), os.path.expanduser("~/.config")]
+    os.environ["HOME"] = "/home/me"
+    return [*names, os.path.expanduser("~/x"), os.path.expanduser("~other/x")]

@@ -58,12 +58,12 @@ def helpers_work():
     ]
 
 
-# fails: raised: sqlite3.OperationalError: unable to open database file 'test.db': databases of a step are in memory…
+# fails: raised: sqlite3.OperationalError: unable to open database file 'test.db': a step can write in /tmp only…
 def files_are_refused():
     Sqlite3("test.db").upload_table("t", [{"a": 1}])
 
 
-# fails: raised: sqlite3.OperationalError: unable to open database file '.bue/sqlite3_helper/pipe.db': databases of a step are in memory…
+# fails: raised: sqlite3.OperationalError: unable to open database file '.bue/sqlite3_helper/pipe.db': a step can write in /tmp only…
 def the_file_of_the_worker_is_refused():
     Sqlite3().query("SELECT 1")
 

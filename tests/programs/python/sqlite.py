@@ -1,4 +1,4 @@
-"""`sqlite3` in a step: a real SQLite, in memory."""
+"""`sqlite3` in a step: a real SQLite, in memory and in `/tmp`."""
 
 import datetime
 import decimal
@@ -143,14 +143,92 @@ def several_connections_and_many_rows_work():
     return [list(shared[1].execute("SELECT a FROM t").fetchone()), db.execute("SELECT count(*) FROM t").fetchone()[0]]
 
 
-# fails: raised: sqlite3.OperationalError: unable to open database file 'sales.db': databases of a step are in memory. `:memory:` opens a database…
-def files_are_refused_with_what_to_use():
+# fails: raised: sqlite3.OperationalError: unable to open database file 'sales.db': a step can write in /tmp only, and reads the files that the script packs; `/tmp/sales.db`…
+def files_outside_of_tmp_are_refused():
     sqlite3.connect("sales.db")
 
 
 # fails: raised: sqlite3.OperationalError: unable to open database: sales.db
-def files_cannot_be_attached():
+def files_outside_of_tmp_cannot_be_attached():
     memory().execute("ATTACH 'sales.db' AS sales")
+
+
+# gives: [[1, 2], [3], ["/tmp/sales.db"], "ok", "delete"]
+def a_file_in_tmp_keeps_what_was_committed():
+    import glob
+
+    with sqlite3.connect("/tmp/sales.db") as db:
+        db.execute("CREATE TABLE t(a)")
+        db.executemany("INSERT INTO t VALUES (?)", [(1,), (2,)])
+    db.close()
+    db = sqlite3.connect("/tmp/sales.db")
+    rows = [row[0] for row in db.execute("SELECT a FROM t ORDER BY a")]
+    db.execute("DELETE FROM t")
+    db.rollback()
+    db.execute("INSERT INTO t VALUES (3)")
+    assert sorted(glob.glob("/tmp/sales*")) == ["/tmp/sales.db", "/tmp/sales.db-journal"]
+    db.commit()
+    db.execute("VACUUM")
+    mode = db.execute("PRAGMA journal_mode = WAL").fetchone()[0]
+    other = memory()
+    other.execute("ATTACH '/tmp/sales.db' AS sales")
+    last = other.execute("SELECT max(a) FROM sales.t").fetchone()
+    return [rows, list(last), glob.glob("/tmp/sales*"), db.execute("PRAGMA integrity_check").fetchone()[0], mode]
+
+
+# gives: ["database is locked", [0], "database is locked", [1]]
+def connections_lock_each_other():
+    first, second = (sqlite3.connect("/tmp/x.db", timeout=0, isolation_level=None) for _ in range(2))
+    first.execute("CREATE TABLE t(a)")
+
+    def error(db, *sql):
+        try:
+            for statement in sql:
+                db.execute(statement)
+        except sqlite3.OperationalError as error:
+            return str(error)
+
+    count = "SELECT count(*) FROM t"
+    first.execute("BEGIN")
+    first.execute("INSERT INTO t VALUES (1)")
+    writing = error(second, "BEGIN IMMEDIATE")
+    before = list(second.execute(count).fetchone())
+    # a reader that has not finished keeps the other from committing
+    second.execute("BEGIN")
+    second.execute(count).fetchone()
+    committing = error(first, "COMMIT")
+    second.execute("COMMIT")
+    first.execute("COMMIT")
+    return [writing, before, committing, list(second.execute(count).fetchone())]
+
+
+# gives: ["disk full", 1]
+def a_full_disk_is_an_error_that_rolls_back():
+    db = sqlite3.connect("/tmp/x.db")
+    db.execute("CREATE TABLE t(a)")
+    db.execute("INSERT INTO t VALUES (1)")
+    db.commit()
+    db.execute("PRAGMA max_page_count = 10")
+    try:
+        db.execute("INSERT INTO t VALUES (zeroblob(1000000))")
+    except sqlite3.OperationalError as error:
+        text = "disk full" if "full" in str(error) else str(error)
+    db.rollback()
+    return [text, db.execute("SELECT count(*) FROM t").fetchone()[0]]
+
+
+# gives: [10000, 3]
+def backups_and_databases_of_the_import_work():
+    target = sqlite3.connect("/tmp/copy.db")
+    IMPORTED.backup(target)
+    IMPORTED.execute("INSERT INTO t VALUES (3)")
+    return [target.execute("SELECT count(*) FROM big").fetchone()[0], IMPORTED.execute("SELECT count(*) FROM t").fetchone()[0]]
+
+
+IMPORTED = sqlite3.connect("/tmp/imported.db")
+IMPORTED.executescript("CREATE TABLE t(a); INSERT INTO t VALUES (1), (2); CREATE TABLE big(a);")
+IMPORTED.executemany("INSERT INTO big VALUES (?)", [(str(number),) for number in range(10000)])
+IMPORTED.commit()
 
 
 # gives: 1

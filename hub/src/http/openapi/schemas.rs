@@ -25,6 +25,11 @@ pub(super) fn path_parameter(path: &str, name: &str) -> Value {
 
 /// All schemas, by name.
 pub(super) fn all() -> Value {
+    // one object with all of them is more than the macro can read
+    with_entries(general(), schedules())
+}
+
+fn general() -> Value {
     json!({
         "Error": object(&json!({
             "error": with_optional(
@@ -161,8 +166,11 @@ pub(super) fn all() -> Value {
             "releases": count(),
             "lease_ends_at": or_null(&time()),
             "rate_opens_at": or_null(&time()),
+            "at_most": or_null(&reference("AtMost")),
+            "expires_at": or_null(&time()),
             "served_by": texts(),
         })),
+        "AtMost": object(&json!({ "running": count(), "limit": count() })),
         "Parent": object(&json!({
             "job": count(),
             "name": text(),
@@ -173,6 +181,51 @@ pub(super) fn all() -> Value {
         "Plan": plan(),
         "Document": { "type": "object" },
     })
+}
+
+/// The schemas of schedules.
+fn schedules() -> Value {
+    json!({
+        "ScheduleSpec": schedule_spec(),
+        "ScheduleUpdate": schedule_update(),
+        "AppliedSchedule": object(&json!({
+            "name": text(),
+            "change": { "enum": ["created", "changed", "unchanged", "removed"] },
+            "next": or_null(&time()),
+        })),
+        "SchedulePage": object(&json!({
+            "schedules": { "type": "array", "items": reference("Schedule") },
+            "next": or_null(&text()),
+        })),
+        "Schedule": schedule(),
+        "ScheduledRun": object(&json!({ "run": uuid(), "state": run_state(), "due": time() })),
+        "RunCounts": object(&json!({
+            "running": count(),
+            "completed": count(),
+            "failed": count(),
+            "cancelled": count(),
+        })),
+        "Backfill": with_optional(
+            object(&json!({ "from": text(), "to": text() })),
+            &json!({ "at_most": { "type": "integer", "minimum": 1, "maximum": 100 } }),
+        ),
+        "BackfillProgress": object(&json!({
+            "due": count(),
+            "first": or_null(&time()),
+            "last": or_null(&time()),
+            "waiting": count(),
+            "runs": reference("RunCounts"),
+            "rest_from": or_null(&time()),
+        })),
+    })
+}
+
+/// Adds the entries of the second object to the first.
+fn with_entries(mut object: Value, more: Value) -> Value {
+    if let (Value::Object(object), Value::Object(more)) = (&mut object, more) {
+        object.extend(more);
+    }
+    object
 }
 
 fn run_state() -> Value {
@@ -186,6 +239,59 @@ fn invocation() -> Value {
         "key": { "type": "string", "minLength": 1, "maxLength": 255, "description": "the same key starts one run" },
     });
     with_optional(object(&json!({})), &fields)
+}
+
+/// The fields that say when a schedule is due and what it runs, apart from `pipeline`.
+fn schedule_fields() -> Value {
+    json!({
+        "cron": { "type": "string", "description": "minute, hour, day of the month, month, day of the week" },
+        "every": { "type": "string", "description": "a duration such as 15m; instead of cron" },
+        "timezone": { "type": "string", "description": "such as Europe/Berlin; UTC by default" },
+        "params": { "type": "object", "description": "values of parameters, by name" },
+        "priority": { "type": "integer", "minimum": i64::MIN, "maximum": i64::MAX },
+        "overlap": { "enum": ["skip", "queue", "cancel", "allow"] },
+        "catch_up": { "type": "string", "description": "none, last, or all:10" },
+        "jitter": { "type": "string", "description": "the longest random delay, such as 30s" },
+        "from": { "type": "string", "description": "no due time is earlier" },
+        "until": { "type": "string", "description": "every due time is earlier" },
+    })
+}
+
+fn schedule_spec() -> Value {
+    with_optional(object(&json!({ "pipeline": text() })), &schedule_fields())
+}
+
+fn schedule_update() -> Value {
+    let schedule = with_optional(object(&json!({ "name": text(), "pipeline": text() })), &schedule_fields());
+    let list = json!({ "type": "array", "items": schedule, "maxItems": 1000 });
+    let flags = json!({ "prune": { "type": "boolean" }, "dry_run": { "type": "boolean" } });
+    with_optional(object(&json!({ "schedules": list })), &flags)
+}
+
+fn schedule() -> Value {
+    object(&json!({
+        "name": text(),
+        "pipeline": text(),
+        "cron": or_null(&text()),
+        "every": or_null(&text()),
+        "timezone": text(),
+        "params": { "type": "string", "description": "values of parameters, as JSON" },
+        "priority": { "type": "integer" },
+        "overlap": { "enum": ["skip", "queue", "cancel", "allow"] },
+        "catch_up": text(),
+        "jitter": text(),
+        "from": or_null(&time()),
+        "until": or_null(&time()),
+        "state": { "enum": ["active", "paused", "ended"] },
+        "problem": or_null(&text()),
+        "next": { "type": "array", "items": time() },
+        "waiting": count(),
+        "last_run": or_null(&reference("ScheduledRun")),
+        "started": count(),
+        "skipped": count(),
+        "missed": count(),
+        "recent": or_null(&reference("RunCounts")),
+    }))
 }
 
 fn publication() -> Value {
@@ -283,15 +389,21 @@ fn time() -> Value {
 
 #[cfg(test)]
 mod tests {
+    use bue_model::schedule::{
+        AppliedSchedule, BackfillProgress, RunCounts, ScheduleChange, SchedulePage, ScheduledRun,
+    };
     use bue_model::wire::{
-        Changed, ErrorBody, ErrorView, FieldError, HubView, JobCounts, JobPage, JobView, ParentView, RunView, StepView,
-        UnservedScope, WhyView, WorkerAbilities, WorkerView,
+        AtMostView, Changed, ErrorBody, ErrorView, FieldError, HubView, JobCounts, JobPage, JobView, ParentView,
+        RunView, StepView, UnservedScope, WhyView, WorkerAbilities, WorkerView,
     };
     use bue_model::{ArgumentSummary, Failure, FailureKind, JobId, JobState, Round, RunId, RunState, Timestamp};
     use serde::Serialize;
     use uuid::Uuid;
 
     use super::*;
+    use crate::schedules::progress::Progress;
+    use crate::schedules::spec::ScheduleSpec;
+    use crate::schedules::view::view_of;
 
     fn names(value: &Value) -> Vec<String> {
         let mut names: Vec<_> = value.as_object().expect("an object").keys().cloned().collect();
@@ -334,6 +446,8 @@ mod tests {
             releases: 0,
             lease_ends_at: None,
             rate_opens_at: None,
+            at_most: Some(AtMostView { running: 1, limit: 2 }),
+            expires_at: None,
             served_by: Vec::new(),
         };
         let view = RunView {
@@ -362,6 +476,7 @@ mod tests {
         check_fields("Failure", &failure);
         let parent = ParentView { job: JobId(1), name: String::new(), state: JobState::Blocked, rounds: Some((1, 2)) };
         check_fields("Parent", &parent);
+        check_fields("AtMost", &AtMostView { running: 1, limit: 2 });
         check_fields("Info", &HubView { version: String::new(), bucket: None, scopes: Vec::new() });
         check_fields("JobPage", &JobPage::default());
         check_fields(
@@ -371,6 +486,15 @@ mod tests {
         let abilities = WorkerAbilities::default();
         check_fields("WorkerAbilities", &abilities);
         check_fields("Worker", &WorkerView { name: String::new(), scopes: Vec::new(), silent_ms: 0, abilities });
+        check_fields("BackfillProgress", &BackfillProgress::default());
+        check_fields("RunCounts", &RunCounts::default());
+        let applied = AppliedSchedule { name: String::new(), change: ScheduleChange::Created, next: None };
+        check_fields("AppliedSchedule", &applied);
+        check_fields("SchedulePage", &SchedulePage { schedules: Vec::new(), next: None });
+        let spec = ScheduleSpec::from_json(r#"{"pipeline": "p", "every": "1h"}"#).expect("a schedule");
+        let schedule = view_of(String::new(), &spec, &Progress::default(), 1, (None, None));
+        check_fields("Schedule", &schedule);
+        check_fields("ScheduledRun", &ScheduledRun { run, state: RunState::Running, due: Timestamp(1) });
         check_fields("Changed", &Changed { jobs: 1 });
         check_fields("Error", &ErrorBody { error });
     }

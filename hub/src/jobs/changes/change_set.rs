@@ -9,11 +9,12 @@ use super::pending_notifications::PendingNotifications;
 use super::rows::{ChunkRow, DoneRow, JobRow};
 use super::snapshot::{RequiredReads, Snapshot};
 use crate::error::HubError;
-use crate::jobs::columns::row_id;
+use crate::jobs::columns::{row_id, signed};
 use crate::jobs::counts::step_counts::CountChanges;
 use crate::jobs::graph::BlockIndex;
 use crate::jobs::initial_state::ParentState;
 use crate::jobs::instance::{FanOut, Instance, Location, Run, enclosing_instance, instance_of, missing_fan_out};
+use crate::jobs::outcome_rules::step_settings;
 use crate::jobs::state::State;
 
 /// Why an operation stopped.
@@ -128,6 +129,8 @@ pub(crate) struct ChangeSet<'a> {
     pub(crate) failed: BTreeMap<(i64, i64), bool>,
     /// New states of runs, and when they finished.
     pub(crate) run_states: BTreeMap<i64, (RunState, Option<i64>)>,
+    /// Keys of runs of which a person resets failed jobs.
+    pub(crate) reset_runs: BTreeSet<i64>,
     pub(crate) counts: CountChanges,
     /// What to announce, apart from runs, which are in `changed_runs`.
     pub(crate) pending_notifications: PendingNotifications,
@@ -151,6 +154,7 @@ impl<'a> ChangeSet<'a> {
             chunks: Vec::new(),
             failed: BTreeMap::new(),
             run_states: BTreeMap::new(),
+            reset_runs: BTreeSet::new(),
             counts: CountChanges::default(),
             pending_notifications: PendingNotifications::default(),
             changed_runs: BTreeSet::new(),
@@ -169,6 +173,17 @@ impl<'a> ChangeSet<'a> {
         let changed = self.run_states.get(&key).map(|(state, _)| *state);
         let state = changed.or_else(|| self.snapshot.run_states.get(&key).copied());
         state.ok_or_else(|| HubError::damaged(format!("run {key} was not read")))
+    }
+
+    /// Returns when a job expires that has not started; `None` if its step has no `!expires`.
+    pub(super) fn expiry(&self, run: &Run, node: NodeId) -> Result<Option<i64>, HubError> {
+        let Some(limit_ms) = step_settings(run, node).and_then(|(_, settings)| settings.expires_ms) else {
+            return Ok(None);
+        };
+        let stored = || self.snapshot.fresh_since.get(&run.key).copied();
+        let since = if self.reset_runs.contains(&run.key) { Some(self.now) } else { stored() };
+        let since = since.ok_or_else(|| HubError::damaged(format!("run {} was not read", run.key)))?;
+        Ok(Some(since.saturating_add(signed(limit_ms))))
     }
 
     /// Returns a job or fan-out that has not ended.
@@ -204,13 +219,19 @@ impl<'a> ChangeSet<'a> {
 
     /// Writes a row of `job`.
     pub(crate) fn put(&mut self, row: JobRow) {
-        self.note_end_of_isolation(&row, row.state);
+        self.note_end_of_lease(&row, row.state);
+        self.pending_notifications.expiries |=
+            row.expires_at.is_some() && matches!(row.state, State::Ready | State::Parked);
         self.jobs.insert(row.location.id, Some(row));
     }
 
-    /// The worker of a job that ran alone may have others again.
-    pub(super) fn note_end_of_isolation(&mut self, row: &JobRow, next: State) {
-        self.pending_notifications.work |= row.isolated && next != State::Running;
+    /// The worker of a job that ran alone may have others again, and another job may run in place of one under `!at_most`.
+    pub(super) fn note_end_of_lease(&mut self, row: &JobRow, next: State) {
+        let is_counted = || {
+            let step = self.snapshot.runs.get(&row.run).and_then(|run| step_settings(run, row.location.node));
+            row.rate != 0 && step.is_some_and(|(_, settings)| settings.at_most.is_some())
+        };
+        self.pending_notifications.work |= next != State::Running && (row.isolated || is_counted());
     }
 
     /// Returns a job or fan-out that has ended.

@@ -15,7 +15,7 @@ use crate::jobs::initial_state::Hint;
 use crate::jobs::instance::Run;
 use crate::jobs::outcome_rules::{
     UNEXPECTED_KEY, check_value, encode_log, failure_record, keyed_rate_settings, loop_text, pending_too_long,
-    step_settings,
+    step_settings, too_many_handbacks,
 };
 use crate::jobs::state::State;
 
@@ -114,6 +114,9 @@ impl ChangeSet<'_> {
         let limit = since.saturating_add(signed(settings.pending_limit_ms));
         if self.now >= limit {
             return self.fail(run, row, &pending_too_long(settings.pending_limit_ms).into());
+        }
+        if settings.max_handbacks > 0 && row.pendings >= settings.max_handbacks {
+            return self.fail(run, row, &too_many_handbacks(settings.max_handbacks).into());
         }
         let delay = pending_ms(delay_ms, settings.every_ms, row.pendings);
         // the last attempt is at the limit, not after it

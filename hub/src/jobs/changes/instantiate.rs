@@ -74,7 +74,7 @@ impl ChangeSet<'_> {
             let location = location_in(run, instance, *id)?;
             let state = row_state(node, &initial)?;
             self.count_new_job(run, node, state, context.is_counted);
-            self.insert_row(run, location, state, &initial, inherited);
+            self.insert_row(run, location, state, &initial, inherited)?;
             parents.insert(*id, initial.as_parent());
         }
         // an instance without open rows settles at once
@@ -101,11 +101,11 @@ impl ChangeSet<'_> {
         state: State,
         initial: &InitialState,
         inherited: InheritedHint,
-    ) {
+    ) -> Result<(), HubError> {
         if state == State::Cancelled {
             self.jobs.insert(location.id, None);
             self.done.insert(location.id, Some(DoneRow::never_run(location, run.key)));
-            return;
+            return Ok(());
         }
         let (waiting_for, blocked_by) = match initial {
             InitialState::Blocked { waiting_for } => (*waiting_for, None),
@@ -137,11 +137,13 @@ impl ChangeSet<'_> {
             pending_since: None,
             releases: 0,
             isolated: false,
+            expires_at: self.expiry(run, location.node)?,
             resets: 0,
             blocked_by,
             failure: None,
             log: None,
         });
+        Ok(())
     }
 }
 

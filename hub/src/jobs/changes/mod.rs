@@ -14,6 +14,7 @@
 //! | --- | --- |
 //! | `complete` | what a reported outcome changes |
 //! | `release` | a lease that ends without an outcome: a worker died, gave the job up, or cannot get it |
+//! | `expire` | a job that has not started in time |
 //! | `reset`, `cancel` | starting over and cancelling, by a step or a person |
 //! | `propagate` | what becomes of dependants |
 //! | `fan_out`, `instantiate` | rounds of loops and the rows of blocks |
@@ -22,6 +23,7 @@
 mod cancel;
 pub(crate) mod change_set;
 mod complete;
+mod expire;
 mod fan_out;
 mod instantiate;
 pub(crate) mod pending_notifications;

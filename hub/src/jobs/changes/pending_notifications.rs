@@ -15,6 +15,10 @@ pub(crate) struct PendingNotifications {
     pub(crate) work: bool,
     /// Leases were granted.
     pub(crate) leases: bool,
+    /// Schedules changed.
+    pub(crate) schedules: bool,
+    /// Jobs with an expiry became available.
+    pub(crate) expiries: bool,
     /// Runs that changed.
     pub(crate) runs: BTreeSet<RunId>,
     /// Fan-outs that have room for more rounds.
@@ -26,6 +30,8 @@ impl PendingNotifications {
     pub(crate) fn merge(&mut self, later: Self) {
         self.work |= later.work;
         self.leases |= later.leases;
+        self.schedules |= later.schedules;
+        self.expiries |= later.expiries;
         self.runs.extend(later.runs);
         self.growing.extend(later.growing);
     }

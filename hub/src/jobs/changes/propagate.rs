@@ -82,10 +82,13 @@ impl ChangeSet<'_> {
             let is_job = run.graph.job(child.node).is_some();
             let next = if is_job { State::Ready } else { State::Expanding };
             let is_free = row.after_parent_completed(self.now, next);
-            self.put(row);
+            self.put(row.clone());
             if is_free && is_job {
                 self.pending_notifications.work = true;
                 self.count_transition(run, child.node, State::Blocked, State::Ready);
+                if row.is_expired(self.now) {
+                    self.fail_expired(run, row)?;
+                }
             } else if is_free {
                 self.start_fan_out(run, child)?;
             }
@@ -144,7 +147,7 @@ impl ChangeSet<'_> {
     /// Moves an open row from `job` to `done`.
     pub(super) fn move_to_done(&mut self, row: JobRow, state: State, hint: Hint, value: Option<Vec<u8>>) {
         let id = row.location.id;
-        self.note_end_of_isolation(&row, state);
+        self.note_end_of_lease(&row, state);
         self.jobs.insert(id, None);
         self.done.insert(id, Some(row.into_done(state, hint, value)));
     }

@@ -43,7 +43,7 @@ impl ChangeSet<'_> {
 
     /// Requeues a leased job without counting an attempt. Fails it once this has happened too often to be chance.
     pub(super) fn release(&mut self, run: &Run, mut row: JobRow, release: Release<'_>) -> ChangeResult<()> {
-        // a job under a rate is never leased alone, so it would be released for ever
+        // a job under a rate or a limit of running jobs is never leased alone, so it would be released for ever
         let counts = release.alone || row.isolated || row.rate != 0;
         row.after_release(counts);
         if row.releases >= MAX_RELEASES {

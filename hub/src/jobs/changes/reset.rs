@@ -77,10 +77,11 @@ impl ChangeSet<'_> {
         }
         // the first job's parents are completed; the others' only parent is the job that was restored before them
         let waiting_for = i64::from(!parents.iter().all(|(_, state)| matches!(state, ParentState::Completed(_))));
-        self.insert_row(run, location, State::Blocked, &InitialState::Blocked { waiting_for }, inherited);
+        self.insert_row(run, location, State::Blocked, &InitialState::Blocked { waiting_for }, inherited)?;
         self.count_transition(run, location.node, State::Completed, State::Blocked);
         if let Some(Some(row)) = self.jobs.get_mut(&location.id) {
             (row.token, row.reported, row.resets, row.worker) = (done.token, done.token, done.resets, done.worker);
+            row.expires_at = None;
         }
         Ok(())
     }
@@ -132,7 +133,9 @@ impl ChangeSet<'_> {
         let location = row.location;
         self.reopen(run, instance_of(run, location)?)?;
         self.failed.insert((run.key, id), false);
+        self.reset_runs.insert(run.key);
         row.after_reset();
+        row.expires_at = self.expiry(run, location.node)?;
         self.requeue(run, row, self.now);
         self.recheck_dependants(run, location)
     }
@@ -181,7 +184,7 @@ impl ChangeSet<'_> {
 
     /// Returns whether a stuck row changed, so that those behind it must be checked too.
     fn recheck(&mut self, run: &Run, location: Location) -> ChangeResult<bool> {
-        let Some(row) = self.job(location.id)?.filter(|row| row.state == State::Stuck) else { return Ok(false) };
+        let Some(mut row) = self.job(location.id)?.filter(|row| row.state == State::Stuck) else { return Ok(false) };
         let parents = self.parent_states(run, location)?;
         match InitialState::from_parents(parents.iter().map(|(_, state)| state)) {
             InitialState::Stuck { failed_job, .. } if row.blocked_by == Some(failed_job) => Ok(false),
@@ -193,6 +196,8 @@ impl ChangeSet<'_> {
             InitialState::Cancelled => self.cancel_rows(run, vec![location]).map(|_| false),
             InitialState::Blocked { .. } | InitialState::Ready => {
                 self.reopen(run, instance_of(run, location)?)?;
+                // one that has started before does not expire
+                row.expires_at = row.expires_at.and(self.expiry(run, location.node)?);
                 self.put(row.unblocked(State::Blocked));
                 Ok(true)
             }

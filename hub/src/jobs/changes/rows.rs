@@ -20,7 +20,7 @@ pub(crate) struct JobRow {
     pub(crate) waiting_for: i64,
     pub(crate) scope: Arc<str>,
     pub(crate) priority: i64,
-    /// Its row of `rate`; 0 where there is none, or the key of its start is not known yet.
+    /// Its row of `rate`, for `!rate` and `!at_most`; 0 where there is none, or the key of its start is not known yet.
     pub(crate) rate: i64,
     /// Node whose result gave the priority.
     pub(crate) hinted: Option<NodeId>,
@@ -43,6 +43,8 @@ pub(crate) struct JobRow {
     pub(crate) releases: u32,
     /// Whether it was the only job of its worker when it was leased last, and the worker got no other one since.
     pub(crate) isolated: bool,
+    /// When it fails unless an attempt has started. `None` once one has, and for steps without `!expires`.
+    pub(crate) expires_at: Option<i64>,
     /// Of its call; counted at the call's first job.
     pub(crate) resets: u32,
     /// The failed job behind which it is stuck.
@@ -59,6 +61,11 @@ impl JobRow {
         self.state = if available_at <= now { State::Ready } else { State::Parked };
         self.available_at = available_at;
         self.lease_end = None;
+    }
+
+    /// Returns whether it should have started before.
+    pub(crate) fn is_expired(&self, now: i64) -> bool {
+        self.expires_at.is_some_and(|at| at <= now)
     }
 
     /// Its step answered `pending`.
@@ -96,7 +103,7 @@ impl JobRow {
         self.failure = Some(failure);
     }
 
-    /// It starts over as if it had never run.
+    /// It starts over with fresh attempts.
     pub(crate) fn after_reset(&mut self) {
         self.attempts = 0;
         self.pendings = 0;

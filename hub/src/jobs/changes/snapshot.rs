@@ -16,6 +16,8 @@ pub(crate) type KeyedRate = (i64, StepIndex, RateKey);
 pub(crate) struct Snapshot {
     pub(crate) runs: HashMap<i64, Arc<Run>>,
     pub(crate) run_states: HashMap<i64, RunState>,
+    /// When each run was created or, if failed jobs of it were reset since, when that happened last.
+    pub(crate) fresh_since: HashMap<i64, i64>,
     /// Rows of `rate` that count all starts of a step, by run and step.
     pub(crate) rates: HashMap<(i64, u32), i64>,
     pub(crate) keyed_rates: HashMap<KeyedRate, i64>,
@@ -45,8 +47,8 @@ pub(crate) struct Snapshot {
 impl Snapshot {
     /// Keeps what stays true once changes were written: the runs.
     pub(crate) fn keep_runs_only(self) -> Self {
-        let Self { runs, run_states, rates, .. } = self;
-        Self { runs, run_states, rates, ..Self::default() }
+        let Self { runs, run_states, fresh_since, rates, .. } = self;
+        Self { runs, run_states, fresh_since, rates, ..Self::default() }
     }
 
     /// Records that all rows of `job` in a range were read.

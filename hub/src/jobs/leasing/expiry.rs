@@ -1,12 +1,29 @@
-//! [`LeaseExtensions`]: leases that heartbeats extended, kept in memory. Losing them, or not writing them, costs at most that a
+//! What expires. [`LeaseExtensions`]: leases that heartbeats extended, kept in memory. Losing them, or not writing them, costs at most that a
 //! job is leased again while its worker still runs it; the token then decides.
 
 use std::collections::HashMap;
 
 use bue_model::Timestamp;
 
-/// Expired leases that one transaction handles; the next one follows at once.
+/// Expired leases, or expired jobs, that one transaction handles; the next one follows at once.
 pub(crate) const MAX_REAPED: i64 = 1_000;
+
+/// Selects columns of available jobs that may expire, from an index that has no others.
+macro_rules! select_expiring {
+    ($columns:literal, $rest:literal) => {
+        concat!(
+            "SELECT ",
+            $columns,
+            " FROM job WHERE expires_at IS NOT NULL AND state IN (",
+            $crate::jobs::state::state_code!(Parked),
+            ", ",
+            $crate::jobs::state::state_code!(Ready),
+            ")",
+            $rest
+        )
+    };
+}
+pub(crate) use select_expiring;
 
 /// Extended leases, by the id of their job's row.
 #[derive(Debug, Default)]

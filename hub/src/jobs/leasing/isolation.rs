@@ -4,8 +4,8 @@
 //! it was is known only of a job that was alone. So a suspect is leased to a worker that holds no other job, and until it ends
 //! that worker gets no other one. Only such releases can fail a job ([`MAX_RELEASES`](crate::store::MAX_RELEASES)). A worker
 //! that has just died and started again holds nothing, so the wait is short where it matters. A suspect that has waited for
-//! [`ISOLATION_MS`] is leased like any other job. Jobs under a `!rate` are never leased alone; all their
-//! releases count.
+//! [`ISOLATION_MS`] is leased like any other job. Jobs under a `!rate` or `!at_most` are never leased
+//! alone; all their releases count.
 
 use bue_model::Timestamp;
 

@@ -123,8 +123,12 @@ impl LeaseBuilder {
 /// Counts that a ready job is leased. It starts an attempt, unless it only tells the hub the key of its rate.
 pub(crate) fn count_lease(counts: &mut CountChanges, run: &Run, job: &GraphJob, ready: &ReadyJob) {
     counts.transition(run.key, job.step, State::Ready, State::Running);
-    let starts_attempt = missing_key_field(run, job, ready.rate).is_none();
-    counts.step(run.key, job.step).attempts += i64::from(starts_attempt);
+    counts.step(run.key, job.step).attempts += i64::from(starts_attempt(run, job, ready));
+}
+
+/// Returns whether a lease of a job starts an attempt: it may only be for the key of its rate.
+pub(crate) fn starts_attempt(run: &Run, job: &GraphJob, ready: &ReadyJob) -> bool {
+    missing_key_field(run, job, ready.rate).is_none()
 }
 
 /// Returns what a worker would be sent of one job, to run it outside its run. It is no lease, so its token is 0.
@@ -152,10 +156,10 @@ pub(crate) fn detached_lease(
     Ok(builder.finish(0))
 }
 
-/// Returns the field that a job's `!rate` counts by if the hub does not know its value yet.
+/// Returns the field that a job's `!rate` and `!at_most` count by if the hub does not know its value yet.
 fn missing_key_field(run: &Run, job: &GraphJob, rate: i64) -> Option<String> {
     match rate {
-        0 => run.graph.step_of(job)?.settings.rate.as_ref()?.by.clone(),
+        0 => run.graph.step_of(job)?.settings.counted_by().cloned(),
         _ => None,
     }
 }
@@ -173,6 +177,7 @@ fn leased_step(run: &Run, job: &GraphJob) -> Option<LeasedStep> {
         priority: step.settings.priority,
         retries: step.settings.retries,
         allow: step.settings.allow.clone(),
+        keywords: step.settings.keywords.clone(),
         loop_text: looped_by.map(|fan_out| fan_out.text.clone()),
     })
 }

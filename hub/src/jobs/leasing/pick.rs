@@ -4,15 +4,17 @@
 use std::cmp::Reverse;
 use std::collections::HashSet;
 
+use bue_model::plan::Settings;
 use bue_model::wire::LeaseRequest;
 
+use crate::jobs::columns::signed;
 use crate::jobs::instance::Location;
 
 /// Columns of `job` that make a [`ReadyJob`], in the order of its fields, of rows that are ready.
 macro_rules! select_ready {
     ($($condition:expr),+) => {
         concat!(
-            "SELECT priority, id, node, fanout, run, token, attempts, env, rate FROM job WHERE state = ",
+            "SELECT priority, id, node, fanout, run, token, attempts, env, rate, expires_at FROM job WHERE state = ",
             $crate::jobs::state::state_code!(Ready),
             " AND ",
             $($condition),+
@@ -72,6 +74,52 @@ macro_rules! with_waiting_rates {
 }
 pub(crate) use with_waiting_rates;
 
+/// Counts the running jobs under the row of `rate` that a query is at. Never more than its `at_most`, so the count is short.
+macro_rules! running_under_rate {
+    () => {
+        concat!(
+            "(SELECT count(*) FROM job WHERE job.rate = rate.id AND job.rate > 0 AND job.state = ",
+            $crate::jobs::state::state_code!(Running),
+            ")"
+        )
+    };
+}
+pub(crate) use running_under_rate;
+
+/// What a row of `rate` limits, as it is inserted for a step. 0 stands for no limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct StartLimits {
+    /// Starts in a period.
+    pub(crate) count: i64,
+    pub(crate) per_ms: i64,
+    /// Jobs that run.
+    pub(crate) at_most: i64,
+}
+
+impl StartLimits {
+    /// Returns the limits of a step; `None` if it has none.
+    pub(crate) fn of(settings: &Settings) -> Option<Self> {
+        let (count, per_ms) =
+            settings.rate.as_ref().map_or((0, 0), |rate| (i64::from(rate.count), signed(rate.per_ms)));
+        let at_most = settings.at_most.as_ref().map_or(0, |at_most| i64::from(at_most.count));
+        settings.limits_starts().then_some(Self { count, per_ms, at_most })
+    }
+
+    /// Returns until when a row that is used now must not be given to another key: the jobs that will count there are not
+    /// stored yet.
+    pub(crate) fn used_until(&self, now: i64) -> i64 {
+        now.saturating_add(self.per_ms.max(1))
+    }
+}
+
+/// Returns how many jobs may start under a limit of the running ones, up to `limit`.
+pub(crate) fn room_for_running(at_most: i64, running: i64, limit: usize) -> usize {
+    match at_most {
+        0 => limit,
+        at_most => usize::try_from(at_most.saturating_sub(running)).unwrap_or(0).min(limit),
+    }
+}
+
 /// A ready job: what orders it within its scope, and what a lease of it contains.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct ReadyJob {
@@ -82,8 +130,17 @@ pub(crate) struct ReadyJob {
     /// Failed attempts.
     pub(crate) attempts: u32,
     pub(crate) env: Option<Vec<u8>>,
-    /// Its row of `rate`, 0 where none.
+    /// Its row of `rate`, which has the limits of its start; 0 where none.
     pub(crate) rate: i64,
+    /// When it fails unless an attempt has started.
+    pub(crate) expires_at: Option<i64>,
+}
+
+/// Separates the jobs that may start from those that have expired. Returns the ids of the latter.
+pub(crate) fn without_expired(jobs: Vec<ReadyJob>, now: i64) -> (Vec<ReadyJob>, Vec<i64>) {
+    let (expired, jobs): (Vec<_>, Vec<_>) =
+        jobs.into_iter().partition(|job| job.expires_at.is_some_and(|at| at <= now));
+    (jobs, expired.iter().map(|job| job.location.id).collect())
 }
 
 /// The order in which jobs are served.
@@ -200,7 +257,7 @@ mod tests {
 
     fn job(id: i64, priority: i64) -> ReadyJob {
         let location = Location { id, node: NodeId(0), fanout: 0 };
-        ReadyJob { priority, location, run: 1, token: 0, attempts: 0, env: None, rate: 0 }
+        ReadyJob { priority, location, run: 1, token: 0, attempts: 0, env: None, rate: 0, expires_at: None }
     }
 
     fn request(count: u32, reverse: bool) -> LeaseRequest {
@@ -237,6 +294,15 @@ mod tests {
         assert_eq!(ids(&picked(2).with_anti_starvation_share(vec![job(9, 0)])), [1, 9]);
         assert_eq!(ids(&picked(2).with_anti_starvation_share(vec![job(1, 2)])), [1, 2]);
         assert_eq!(ids(&picked(3).with_anti_starvation_share(vec![job(9, 0)])), [1, 2]);
+    }
+
+    #[test]
+    fn a_limit_of_running_jobs_leaves_room_for_the_rest() {
+        for (at_most, running, limit, room) in
+            [(0, 9, 7, 7), (3, 0, 7, 3), (3, 2, 7, 1), (3, 3, 7, 0), (3, 9, 7, 0), (9, 0, 7, 7)]
+        {
+            assert_eq!(room_for_running(at_most, running, limit), room, "{at_most} {running} {limit}");
+        }
     }
 
     #[test]

@@ -1,10 +1,10 @@
 //! Views of one job, built from rows of either database. Pure.
 
-use bue_model::wire::{JobView, ParentView, WhyView};
+use bue_model::wire::{AtMostView, JobView, ParentView, WhyView};
 use bue_model::{JobId, NodeId, Round, Timestamp};
 
 use crate::error::HubError;
-use crate::jobs::columns::{job_id, unsigned};
+use crate::jobs::columns::{job_id, small, unsigned};
 use crate::jobs::failure_record::FailureRecord;
 use crate::jobs::instance::{FanOut, Location, Run};
 use crate::jobs::state::State;
@@ -74,8 +74,15 @@ pub(crate) fn why_view(job: JobView, parents: Vec<ParentView>) -> WhyView {
         releases: 0,
         lease_ends_at: None,
         rate_opens_at: None,
+        at_most: None,
+        expires_at: None,
         served_by: Vec::new(),
     }
+}
+
+/// Returns the view of an `!at_most`, given the limit, 0 for none, and the number of running jobs.
+pub(crate) fn at_most_view(limit: i64, running: i64) -> Option<AtMostView> {
+    (limit > 0).then(|| AtMostView { running: small(running), limit: small(limit) })
 }
 
 /// Returns the view of a parent that has not completed, given the state of its row and its fan-out, if there are any.

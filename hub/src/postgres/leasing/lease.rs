@@ -9,6 +9,7 @@ use bue_model::wire::{LeaseBatch, LeaseRequest};
 use bue_model::{RunId, Timestamp};
 use deadpool_postgres::Transaction;
 use tokio_postgres::Statement;
+use tokio_postgres::types::ToSql;
 
 use super::leased_jobs::LeasedJob;
 use super::pick::{Isolated, pick, pick_isolated};
@@ -20,8 +21,10 @@ use crate::jobs::columns::signed;
 use crate::jobs::counts::step_counts::CountChanges;
 use crate::jobs::instance::instance_of;
 use crate::jobs::leasing::isolation::{company_since, in_isolation};
-use crate::jobs::leasing::lease_batch::{LeaseBuilder, MAX_DUE_JOBS, UndeliverableJob, clamp_request, count_lease};
-use crate::jobs::leasing::pick::{ReadyJob, counted_leases, with_waiting_rates};
+use crate::jobs::leasing::lease_batch::{
+    LeaseBuilder, MAX_DUE_JOBS, UndeliverableJob, clamp_request, count_lease, starts_attempt,
+};
+use crate::jobs::leasing::pick::{ReadyJob, counted_leases, with_waiting_rates, without_expired};
 use crate::jobs::state::state_code;
 use crate::postgres::connection::retry::retry_transient;
 use crate::postgres::query::{LOCK_RUNS, execute, lock_runs, query};
@@ -50,6 +53,8 @@ enum LeaseAttempt {
         /// The last run of which there is a lease.
         run: Option<i64>,
         undeliverable: Vec<UndeliverableJob>,
+        /// Jobs that have expired.
+        expired: Vec<i64>,
     },
     /// This run was locked by another transaction, or was a moment ago.
     Locked(i64),
@@ -63,6 +68,8 @@ struct LeaseChanges {
     /// Rows, and their tokens before.
     ids: Vec<i64>,
     tokens: Vec<i64>,
+    /// Whether an attempt of each starts, so that it cannot expire any more.
+    starts_attempt: Vec<bool>,
     keys: BTreeSet<i64>,
     runs: BTreeSet<RunId>,
 }
@@ -91,13 +98,14 @@ impl PostgresState {
         for _ in 0..MAX_ATTEMPTS {
             match retry_transient!(self.try_lease(now, &request, granted.jobs, first))? {
                 LeaseAttempt::Locked(run) => first = Some(run),
-                LeaseAttempt::Done { leased, run, undeliverable } => {
+                LeaseAttempt::Done { leased, run, undeliverable, expired } => {
                     let jobs = counted_leases(&request, leased.batch.leases.len() + undeliverable.len());
                     *granted = Granted { jobs: granted.jobs.wrapping_add(jobs), run };
                     drop(granted);
                     for UndeliverableJob { id, token, failure } in undeliverable {
                         self.fail_undeliverable(now, id, token, &failure).await?;
                     }
+                    self.fail_expired(now, &expired).await?;
                     return Ok(leased);
                 }
             }
@@ -128,7 +136,7 @@ impl PostgresState {
             pick(&tx, now, request, granted)
         )?;
         let is_isolated = matches!(isolated, Isolated::Suspect(_));
-        let picked = isolated.jobs(picked);
+        let (picked, expired) = without_expired(isolated.jobs(picked), now);
         let runs: BTreeSet<i64> = picked.iter().map(|job| job.run).collect();
         let others: Vec<i64> = runs.iter().filter(|run| !first.contains(run)).copied().collect();
         let mut locked = lock_free(&tx, &others).await?;
@@ -163,7 +171,10 @@ impl PostgresState {
             runs: changes.runs,
             ..PendingNotifications::default()
         });
-        Ok(LeaseAttempt::Done { leased: LeaseAnswer { batch, next_at }, run: keys.last().copied(), undeliverable })
+        // others may take the places of those that have expired
+        let next_at = if expired.is_empty() { next_at } else { Some(Timestamp(now)) };
+        let leased = LeaseAnswer { batch, next_at };
+        Ok(LeaseAttempt::Done { leased, run: keys.last().copied(), undeliverable, expired })
     }
 
     /// Reads the arguments of these jobs ahead.
@@ -209,6 +220,7 @@ impl PostgresState {
         let job = run.graph.job(location.node).ok_or_else(|| HubError::damaged("a loop was leased"))?;
         changes.ids.push(location.id);
         changes.tokens.push(ready.token);
+        changes.starts_attempt.push(starts_attempt(&run, job, ready));
         count_lease(&mut changes.counts, &run, job, ready);
         changes.keys.insert(run.key);
         changes.runs.insert(run.id);
@@ -262,12 +274,15 @@ async fn start_leases(tx: &Transaction<'_>, changes: &LeaseChanges, holder: &New
     let sql = concat!(
         "UPDATE job SET state = ",
         state_code!(Running),
-        ", token = job.token + 1, lease_end = $3, worker = $4, isolated = $5
-         FROM unnest($1::int8[], $2::int8[]) AS ready (id, token)
+        ", token = job.token + 1, lease_end = $3, worker = $4, isolated = $5,
+             expires_at = CASE WHEN ready.starts_attempt THEN NULL ELSE job.expires_at END
+         FROM unnest($1::int8[], $2::int8[], $6::bool[]) AS ready (id, token, starts_attempt)
          WHERE job.id = ready.id AND job.token = ready.token AND job.state = ",
         state_code!(Ready)
     );
     let NewHolder { worker, is_isolated, end } = holder;
-    let updated = execute(tx, sql, &[&changes.ids, &changes.tokens, end, worker, is_isolated]).await?;
+    let params: &[&(dyn ToSql + Sync)] =
+        &[&changes.ids, &changes.tokens, end, worker, is_isolated, &changes.starts_attempt];
+    let updated = execute(tx, sql, params).await?;
     Ok(updated == changes.ids.len() as u64)
 }

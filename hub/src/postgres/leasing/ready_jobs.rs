@@ -28,5 +28,6 @@ fn ready_job(row: &Row) -> Result<ReadyJob, HubError> {
         attempts: small(row.try_get(6)?),
         env: row.try_get(7)?,
         rate: row.try_get(8)?,
+        expires_at: row.try_get(9)?,
     })
 }

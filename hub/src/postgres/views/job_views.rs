@@ -9,8 +9,9 @@ use crate::error::HubError;
 use crate::jobs::columns::{from_postcard, job_id, row_id, small};
 use crate::jobs::instance::{Location, Run, instance_of, location_in, node_of};
 use crate::jobs::leasing::lease_batch::detached_lease;
+use crate::jobs::leasing::pick::running_under_rate;
 use crate::jobs::state::State;
-use crate::jobs::views::job_views::{JobColumns, JobLocation, parent_view, why_view};
+use crate::jobs::views::job_views::{JobColumns, JobLocation, at_most_view, parent_view, why_view};
 use crate::postgres::connection::retry::retry_transient;
 use crate::postgres::leasing::values::Values;
 use crate::postgres::query::{node, query, state};
@@ -71,14 +72,20 @@ impl PostgresState {
         let Some(row) = job_location(&tx, id).await? else { return Ok(None) };
         let run = self.run(&tx, row.run).await?;
         let mut view = why_view(job, missing_parents(&tx, &run, row.location).await?);
-        let sql = "SELECT job.scope, job.pendings, job.releases, job.lease_end, rate.open_at
-             FROM job LEFT JOIN rate ON rate.id = job.rate WHERE job.id = $1";
+        let sql = concat!(
+            "SELECT job.scope, job.pendings, job.releases, job.lease_end, rate.open_at, job.expires_at,
+                 coalesce(rate.at_most, 0), ",
+            running_under_rate!(),
+            " FROM job LEFT JOIN rate ON rate.id = job.rate WHERE job.id = $1"
+        );
         if let Some(row) = query(&tx, sql, &[&row_id(id)]).await?.first() {
             view.scope = row.try_get(0)?;
             view.pendings = small(row.try_get(1)?);
             view.releases = small(row.try_get(2)?);
             view.lease_ends_at = row.try_get::<_, Option<i64>>(3)?.map(Timestamp);
             view.rate_opens_at = row.try_get::<_, Option<i64>>(4)?.map(Timestamp);
+            view.expires_at = row.try_get::<_, Option<i64>>(5)?.map(Timestamp);
+            view.at_most = at_most_view(row.try_get(6)?, row.try_get(7)?);
         }
         view.lease_ends_at = self.extensions().latest_end(row_id(id), view.lease_ends_at);
         Ok(Some(view))

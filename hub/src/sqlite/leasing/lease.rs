@@ -9,11 +9,21 @@ use crate::error::HubError;
 use crate::jobs::changes::snapshot::{RequiredReads, Snapshot};
 use crate::jobs::columns::signed;
 use crate::jobs::instance::instance_of;
-use crate::jobs::leasing::lease_batch::{LeaseBuilder, MAX_DUE_JOBS, UndeliverableJob, clamp_request, count_lease};
-use crate::jobs::leasing::pick::{ReadyJob, counted_leases};
+use crate::jobs::leasing::lease_batch::{
+    LeaseBuilder, MAX_DUE_JOBS, UndeliverableJob, clamp_request, count_lease, starts_attempt,
+};
+use crate::jobs::leasing::pick::{ReadyJob, counted_leases, without_expired};
 use crate::jobs::state::state_code;
 use crate::sqlite::write_tx::WriteTx;
 use crate::store::LeaseAnswer;
+
+/// A row that is leased, and its new token.
+struct NewLease {
+    id: i64,
+    token: i64,
+    /// Whether an attempt starts, so that the job cannot expire any more.
+    starts_attempt: bool,
+}
 
 impl WriteTx<'_> {
     /// Leases the best of the ready jobs. Safe because picking and updating are in one transaction of the one writer.
@@ -32,12 +42,12 @@ impl WriteTx<'_> {
             None if self.holds_isolated(&request.worker)? => Vec::new(),
             None => self.pick(&request)?,
         };
+        let (jobs, expired) = without_expired(jobs, self.now);
         for job in jobs {
             if builder.is_full() {
                 break;
             }
-            tokens.push((job.location.id, job.token + 1));
-            self.add_job(&mut builder, job, &mut last_read)?;
+            tokens.push(self.add_job(&mut builder, job, &mut last_read)?);
         }
         self.start_leases(&tokens, &request.worker, is_isolated, lease_ms)?;
         self.state.granted = self.state.granted.wrapping_add(counted_leases(&request, tokens.len()));
@@ -46,9 +56,12 @@ impl WriteTx<'_> {
                 changes.fail_undeliverable(id, token, failure.clone())
             })?;
         }
+        self.change_jobs(&expired, |changes| changes.expire(&expired))?;
         let batch = builder.finish(lease_ms);
         self.pending_notifications.leases |= !batch.leases.is_empty();
-        Ok(LeaseAnswer { batch, next_at: self.next_ready()? })
+        // others may take the places of those that have expired
+        let next_at = if expired.is_empty() { self.next_ready()? } else { Some(Timestamp(self.now)) };
+        Ok(LeaseAnswer { batch, next_at })
     }
 
     /// Makes parked jobs ready whose time has come.
@@ -79,7 +92,7 @@ impl WriteTx<'_> {
     /// Makes these rows Running under their new tokens, which are larger than those before.
     fn start_leases(
         &mut self,
-        jobs: &[(i64, i64)],
+        jobs: &[NewLease],
         worker: &str,
         is_isolated: bool,
         lease_ms: u64,
@@ -88,11 +101,11 @@ impl WriteTx<'_> {
         let mut update = self.db.prepare_cached(concat!(
             "UPDATE job SET state = ",
             state_code!(Running),
-            ", token = ?2, lease_end = ?3, worker = ?4, isolated = ?5 WHERE id = ?1 AND state = ",
+            ", token = ?2, lease_end = ?3, worker = ?4, isolated = ?5, expires_at = iif(?6, NULL, expires_at) WHERE id = ?1 AND state = ",
             state_code!(Ready)
         ))?;
-        for (id, token) in jobs {
-            if update.execute(params![id, token, end, worker, is_isolated])? != 1 {
+        for NewLease { id, token, starts_attempt } in jobs {
+            if update.execute(params![id, token, end, worker, is_isolated, starts_attempt])? != 1 {
                 return Err(HubError::damaged("a ready job has no row"));
             }
         }
@@ -104,7 +117,7 @@ impl WriteTx<'_> {
         builder: &mut LeaseBuilder,
         ready: ReadyJob,
         last_read: &mut LastRead,
-    ) -> Result<(), HubError> {
+    ) -> Result<NewLease, HubError> {
         let run = self.run(ready.run)?;
         let job = run.graph.job(ready.location.node).ok_or_else(|| HubError::damaged("a loop was leased"))?;
         if ready.rate != 0 {
@@ -112,7 +125,13 @@ impl WriteTx<'_> {
         }
         count_lease(&mut self.counts, &run, job, &ready);
         self.changed_runs.insert(run.key);
+        let lease = NewLease {
+            id: ready.location.id,
+            token: ready.token + 1,
+            starts_attempt: starts_attempt(&run, job, &ready),
+        };
         let arguments = self.arguments(&run, instance_of(&run, ready.location)?, job, last_read);
-        builder.add(&run, job, ready, arguments)
+        builder.add(&run, job, ready, arguments)?;
+        Ok(lease)
     }
 }

@@ -119,5 +119,6 @@ fn ready_job(row: &Row<'_>) -> rusqlite::Result<ReadyJob> {
         attempts: row.get(6)?,
         env: row.get(7)?,
         rate: row.get(8)?,
+        expires_at: row.get(9)?,
     })
 }

@@ -1,3 +1,5 @@
+//! `!rate` and `!at_most`. Both are limits of starts, and a job waits for one row of `rate`, which has either or both.
+//!
 //! `!rate`: at most `count` starts of a step in any window of `per_ms` milliseconds. The times of the last `count` starts are a
 //! ring buffer, so the next start is allowed once the oldest of them is `per_ms` ago. With `by FIELD` each key has a row of
 //! `rate`. A row whose key is idle serves the next new key, so a million keys need few rows.
@@ -8,7 +10,9 @@ use rusqlite::{OptionalExtension, params};
 
 use crate::error::HubError;
 use crate::jobs::columns::signed;
-use crate::jobs::leasing::pick::{Order, ReadyJob, select_ready, with_waiting_rates};
+use crate::jobs::leasing::pick::{
+    Order, ReadyJob, StartLimits, room_for_running, running_under_rate, select_ready, with_waiting_rates,
+};
 use crate::sqlite::write_tx::WriteTx;
 use crate::store::MAX_OPEN_RATES;
 
@@ -19,23 +23,35 @@ struct Rate {
     per_ms: i64,
     /// Starts so far.
     next: i64,
+    at_most: i64,
+    /// Running jobs under it.
+    running: i64,
 }
 
 impl WriteTx<'_> {
     /// Returns the ready jobs of a scope under rates that allow a start now.
     pub(super) fn ready_under_rates(&self, scope: &str, order: Order, limit: usize) -> Result<Vec<ReadyJob>, HubError> {
-        let mut select = self.db.prepare_cached(with_waiting_rates!(
-            "SELECT id, count, per_ms, next FROM rate WHERE id IN (SELECT rate FROM waiting) AND scope = ?1
-                 AND open_at <= ?2 ORDER BY open_at, id LIMIT ?3"
-        ))?;
+        let mut select = self.db.prepare_cached(with_waiting_rates!(concat!(
+            "SELECT * FROM (SELECT id, count, per_ms, next, at_most, ",
+            running_under_rate!(),
+            " AS running, open_at FROM rate WHERE id IN (SELECT rate FROM waiting) AND scope = ?1 AND open_at <= ?2)
+                 WHERE at_most = 0 OR running < at_most ORDER BY open_at, id LIMIT ?3"
+        )))?;
         let rates: Vec<Rate> = select
             .query_map(params![scope, self.now, MAX_OPEN_RATES], |row| {
-                Ok(Rate { id: row.get(0)?, count: row.get(1)?, per_ms: row.get(2)?, next: row.get(3)? })
+                Ok(Rate {
+                    id: row.get(0)?,
+                    count: row.get(1)?,
+                    per_ms: row.get(2)?,
+                    next: row.get(3)?,
+                    at_most: row.get(4)?,
+                    running: row.get(5)?,
+                })
             })?
             .collect::<Result<_, _>>()?;
         let mut ready = Vec::new();
         for rate in rates {
-            let room = self.starts_left(&rate, limit)?;
+            let room = self.starts_left(&rate, room_for_running(rate.at_most, rate.running, limit))?;
             ready.extend(self.ready_under_rate(rate.id, order, room)?);
         }
         Ok(ready)
@@ -51,6 +67,9 @@ impl WriteTx<'_> {
 
     /// Returns how many starts are allowed now, up to `limit`.
     fn starts_left(&self, rate: &Rate, limit: usize) -> Result<usize, HubError> {
+        if rate.count == 0 {
+            return Ok(limit);
+        }
         let ring = usize::try_from(rate.count).unwrap_or(usize::MAX);
         let mut left = 0;
         for start in (rate.next..).take(limit.min(ring)) {
@@ -68,12 +87,13 @@ impl WriteTx<'_> {
         Ok(select.query_row(params![rate, position], |row| row.get(0)).optional()?)
     }
 
-    /// Counts that a job under this rate was leased.
+    /// Counts that a job under this rate was leased, unless the row has only a limit of running jobs.
     pub(super) fn count_start(&mut self, rate: i64) -> Result<(), HubError> {
-        let mut update =
-            self.db.prepare_cached("UPDATE rate SET next = next + 1 WHERE id = ?1 RETURNING next, count, per_ms")?;
-        let (next, count, per_ms): (i64, i64, i64) =
-            update.query_row([rate], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+        let mut update = self.db.prepare_cached(
+            "UPDATE rate SET next = next + 1 WHERE id = ?1 AND count > 0 RETURNING next, count, per_ms",
+        )?;
+        let counted = update.query_row([rate], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?))).optional()?;
+        let Some((next, count, per_ms)): Option<(i64, i64, i64)> = counted else { return Ok(()) };
         let mut insert =
             self.db.prepare_cached("INSERT OR REPLACE INTO rate_start (rate, slot, at) VALUES (?1, ?2, ?3)")?;
         insert.execute(params![rate, (next - 1) % count.max(1), self.now])?;
@@ -105,17 +125,17 @@ impl WriteTx<'_> {
         if let Some(rate) = select.query_row(params![run, step.0, key], |row| row.get(0)).optional()? {
             return Ok(rate);
         }
-        let limit = settings.rate.as_ref().ok_or_else(|| HubError::damaged("a key of a step without a rate"))?;
-        // as if it had just been used: the jobs that will count there are not stored yet
-        let idle_at = self.now.saturating_add(signed(limit.per_ms));
+        let limits = StartLimits::of(settings).ok_or_else(|| HubError::damaged("a key of a step without a limit"))?;
+        let idle_at = limits.used_until(self.now);
         if let Some(rate) = self.reuse_rate(run, step, key, idle_at)? {
             return Ok(rate);
         }
         let mut insert = self.db.prepare_cached(
-            "INSERT INTO rate (run, step, key, scope, count, per_ms, next, open_at, idle_at)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, 0, 0, ?7) RETURNING id",
+            "INSERT INTO rate (run, step, key, scope, count, per_ms, at_most, next, open_at, idle_at)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 0, 0, ?8) RETURNING id",
         )?;
-        let values = params![run, step.0, key, settings.scope, limit.count, signed(limit.per_ms), idle_at];
+        let StartLimits { count, per_ms, at_most } = limits;
+        let values = params![run, step.0, key, settings.scope, count, per_ms, at_most, idle_at];
         Ok(insert.query_row(values, |row| row.get(0))?)
     }
 

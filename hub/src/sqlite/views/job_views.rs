@@ -8,8 +8,9 @@ use crate::error::HubError;
 use crate::jobs::columns::{from_postcard, row_id};
 use crate::jobs::instance::{Location, Run, instance_of, location_in, node_of};
 use crate::jobs::leasing::lease_batch::detached_lease;
+use crate::jobs::leasing::pick::running_under_rate;
 use crate::jobs::state::State;
-use crate::jobs::views::job_views::{JobColumns, JobLocation, parent_view, why_view};
+use crate::jobs::views::job_views::{JobColumns, JobLocation, at_most_view, parent_view, why_view};
 use crate::jobs::views::round_path::RoundPath;
 use crate::sqlite::leasing::arguments::LastRead;
 use crate::sqlite::write_tx::WriteTx;
@@ -65,16 +66,20 @@ impl WriteTx<'_> {
         let (Some(row), Some(job)) = (self.job_location(id)?, self.job_view(id)?) else { return Ok(None) };
         let run = self.run(row.run)?;
         let mut view = why_view(job, self.missing_parents(&run, row.location)?);
-        let mut select = self.db.prepare_cached(
-            "SELECT job.scope, job.pendings, job.releases, job.lease_end, rate.open_at
-             FROM job LEFT JOIN rate ON rate.id = job.rate WHERE job.id = ?1",
-        )?;
+        let mut select = self.db.prepare_cached(concat!(
+            "SELECT job.scope, job.pendings, job.releases, job.lease_end, rate.open_at, job.expires_at,
+                     coalesce(rate.at_most, 0), ",
+            running_under_rate!(),
+            " FROM job LEFT JOIN rate ON rate.id = job.rate WHERE job.id = ?1"
+        ))?;
         let open = select.query_row([row_id(id)], |row| {
             view.scope = row.get(0)?;
             view.pendings = row.get(1)?;
             view.releases = row.get(2)?;
             view.lease_ends_at = row.get::<_, Option<i64>>(3)?.map(Timestamp);
             view.rate_opens_at = row.get::<_, Option<i64>>(4)?.map(Timestamp);
+            view.expires_at = row.get::<_, Option<i64>>(5)?.map(Timestamp);
+            view.at_most = at_most_view(row.get(6)?, row.get(7)?);
             Ok(())
         });
         open.optional()?;

@@ -134,6 +134,27 @@ pub(crate) async fn pending_is_no_attempt_and_has_its_limit(mut world: World) {
     assert_eq!(world.step(run, "a").await.pendings, 2);
 }
 
+pub(crate) async fn a_job_gives_up_after_its_hand_backs(mut world: World) {
+    let mut script = Script::new();
+    script.call(&["a"], &[]);
+    script.set("a", |settings| {
+        settings.max_handbacks = 2;
+        settings.retries = 1;
+    });
+    let run = world.submit(script).await;
+    // a failed attempt starts the count afresh
+    for outcome in [PENDING, PENDING, failed("no"), PENDING, PENDING] {
+        world.lease_and_report("a", outcome).await;
+        wait(&mut world).await;
+    }
+    let held = world.lease_and_report("a", PENDING).await;
+    let view = world.job(held.job()).await;
+    assert_eq!((view.state, world.state(run).await), (JobState::Failed, RunState::Failed));
+    let failure = view.failure.expect("a failure");
+    assert_eq!(failure.kind, FailureKind::Limit);
+    assert!(failure.message.contains("gave up after 2 hand-backs"), "{}", failure.message);
+}
+
 pub(crate) async fn a_reset_starts_the_call_over_with_its_first_inputs(mut world: World) {
     let mut script = Script::new();
     let given = script.call(&["given"], &[]);

@@ -10,7 +10,7 @@ use uuid::Uuid;
 use crate::script::Script;
 use crate::world::{World, completed};
 
-fn plan(step: &str) -> Plan {
+pub(crate) fn plan(step: &str) -> Plan {
     let mut script = Script::new();
     script.call(&[step], &[Input::Param(ParamIndex(0))]);
     let day = Param { name: "day".into(), kind: ParamKind::Text, default: None, allowed: Allowed::All, line: 1 };
@@ -22,7 +22,7 @@ fn publication(upload: u128, plan: Plan) -> Publication {
     Publication { upload: RunId(Uuid::from_u128(upload)), script: "test.bue".into(), plan, code }
 }
 
-async fn publish(world: &World, name: &str, upload: u128, plan: Plan) -> Published {
+pub(crate) async fn publish(world: &World, name: &str, upload: u128, plan: Plan) -> Published {
     world.store.publish(world.time(), name.to_owned(), publication(upload, plan)).await.expect("published")
 }
 

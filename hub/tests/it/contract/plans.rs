@@ -2,8 +2,9 @@
 
 use bue_hub::{HubError, PlanError};
 use bue_model::job::INLINE_LIMIT;
-use bue_model::plan::Rate;
+use bue_model::plan::{AtMost, Rate};
 use bue_model::{CallIndex, Input, Node, NodeId, ParamIndex, Plan, StepIndex};
+use bytes::Bytes;
 
 use crate::script::{Script, submission};
 use crate::world::{World, completed};
@@ -55,9 +56,19 @@ pub(crate) async fn a_value_of_the_script_is_an_argument(mut world: World) {
     assert_eq!(held.arguments(), ["2"]);
 }
 
+pub(crate) async fn keyword_arguments_come_with_the_step(mut world: World) {
+    let keywords = Bytes::from_static(&[0xa1, 0x61, b'k', 0x01]);
+    let mut script = Script::new();
+    script.call(&["with", "without"], &[]);
+    script.set("with", |settings| settings.keywords = Some(keywords.clone()));
+    world.submit(script).await;
+    assert_eq!(world.lease_and_report("with", completed("1")).await.step.keywords, Some(keywords));
+    assert_eq!(world.lease_named("without").await.step.keywords, None);
+}
+
 pub(crate) async fn a_bad_plan_is_refused_and_leaves_nothing(world: World) {
     let corrupted: Vec<(&str, Corrupt)> = vec![
-        ("another version", |plan| plan.version = 3),
+        ("another version", |plan| plan.version += 1),
         ("no such step", |plan| job(plan, 0).step = StepIndex(99)),
         ("no such call", |plan| job(plan, 0).call = CallIndex(99)),
         ("no such node", |plan| job(plan, 0).inputs = vec![Input::Node(NodeId(99))]),
@@ -102,6 +113,17 @@ pub(crate) async fn a_bad_plan_is_refused_and_leaves_nothing(world: World) {
         ("a rate of nothing", |plan| plan.steps[0].settings.rate = Some(Rate { count: 0, per_ms: 1, by: None })),
         ("a rate by nothing", |plan| {
             plan.steps[0].settings.rate = Some(Rate { count: 1, per_ms: 1, by: Some(String::new()) });
+        }),
+        ("a limit of nothing", |plan| plan.steps[0].settings.at_most = Some(AtMost { count: 0, by: None })),
+        ("a limit by nothing", |plan| {
+            plan.steps[0].settings.at_most = Some(AtMost { count: 1, by: Some(String::new()) });
+        }),
+        ("a rate and a limit by different fields", |plan| {
+            plan.steps[0].settings.rate = Some(Rate { count: 1, per_ms: 1, by: None });
+            plan.steps[0].settings.at_most = Some(AtMost { count: 1, by: Some("host".into()) });
+        }),
+        ("keyword arguments that are too long", |plan| {
+            plan.steps[0].settings.keywords = Some(vec![0; INLINE_LIMIT + 1].into());
         }),
         ("a name that is too long", |plan| plan.steps[0].name = "x".repeat(2000)),
         ("too many nested loops", |plan| {

@@ -3,10 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use bue_model::wire::{Heartbeat, HeartbeatAnswer, JobInput, Lease, Verdict};
-use bue_model::{JobId, Outcome, RunId, Token, ValueRef};
+use bue_model::{JobId, Outcome, RateKey, RunId, Token, ValueRef};
 
 use crate::power_cuts::origin;
 use crate::world::text_of;
+
+/// Jobs that may run at once of each step with an `!at_most`.
+pub(super) const AT_MOST: u32 = 2;
 
 /// The answers of the store so far. Outlives hubs.
 #[derive(Debug, Default)]
@@ -24,6 +27,10 @@ pub(super) struct Ledger {
     /// The job before each one in its call.
     before: BTreeMap<JobId, JobId>,
     runs: BTreeMap<JobId, RunId>,
+    /// The keys that workers reported.
+    keys: BTreeMap<JobId, RateKey>,
+    /// What each lease under an `!at_most` counts as: run, step and key.
+    counted: BTreeMap<JobId, (RunId, String, Option<RateKey>)>,
 }
 
 impl Ledger {
@@ -39,6 +46,7 @@ impl Ledger {
             return Err(format!("job {job} was leased after its result was accepted"));
         }
         self.runs.insert(job, lease.run);
+        self.count_running(lease, step)?;
         for (at, input) in lease.inputs.iter().enumerate() {
             let JobInput::Value(value) = input else { continue };
             let Some((parent, token)) = origin(&text_of(value)) else { continue };
@@ -51,6 +59,21 @@ impl Ledger {
             }
         }
         Ok(())
+    }
+
+    /// Checks that a lease leaves no more jobs running than the step's `!at_most` allows. One for the key of a job does not count.
+    fn count_running(&mut self, lease: &Lease, step: &str) -> Result<(), String> {
+        self.counted.remove(&lease.job);
+        if !["limited1", "keyed1"].contains(&step) || lease.count_by.is_some() {
+            return Ok(());
+        }
+        let counts_as = (lease.run, step.to_owned(), self.keys.get(&lease.job).copied());
+        self.counted.insert(lease.job, counts_as.clone());
+        let running = self.leased.keys().filter(|job| self.counted.get(job) == Some(&counts_as)).count();
+        match running > AT_MOST as usize {
+            true => Err(format!("{running} jobs of step {step} of run {} are leased at once", lease.run)),
+            false => Ok(()),
+        }
     }
 
     pub(super) fn record_report(
@@ -78,6 +101,7 @@ impl Ledger {
                 *self.completions.entry(job).or_default() += 1;
             }
             Outcome::Reset { .. } => self.start_over(job),
+            Outcome::Keyed { key } => drop(self.keys.insert(job, *key)),
             _ => {}
         }
         Ok(())

@@ -12,9 +12,11 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::thread::Thread;
 
 use bue_hub::{
-    HubError, Invocation, JobStore, LeaseAnswer, LeaseKey, Notifications, ReapedJobs, SqliteStore, StoreFuture, Tally,
+    Backfill, ExpiredJobs, FiredSchedules, HubError, Invocation, JobStore, LeaseAnswer, LeaseKey, Notifications,
+    ReapedJobs, ScheduleAction, ScheduleUpdate, SqliteStore, StoreFuture, Tally,
 };
 use bue_model::pipeline::{Invoked, PipelineSummary, PipelineView, Publication, Published};
+use bue_model::schedule::{AppliedSchedule, BackfillProgress, SchedulePage, ScheduleView};
 use bue_model::wire::{
     Changed, Collection, Heartbeat, HeartbeatAnswer, JobPage, JobQuery, JobView, Lease, LeaseBatch, LeaseRequest,
     ReportBatch, ResultCursor, ResultPage, RunView, Submission, Verdict, WhyView,
@@ -166,6 +168,38 @@ impl JobStore for Witness {
 
     fn reap(&self, now: Timestamp) -> StoreFuture<'_, ReapedJobs> {
         self.see("reap", |store| store.reap(now), |ledger, reaped| ledger.record_reaped(&reaped.jobs))
+    }
+
+    fn put_schedules(&self, now: Timestamp, update: ScheduleUpdate) -> StoreFuture<'_, Vec<AppliedSchedule>> {
+        self.look(|store| store.put_schedules(now, update))
+    }
+
+    fn change_schedule(&self, now: Timestamp, name: String, action: ScheduleAction) -> StoreFuture<'_, ()> {
+        self.look(|store| store.change_schedule(now, name, action))
+    }
+
+    fn schedules(&self, after: String, limit: u32) -> StoreFuture<'_, SchedulePage> {
+        self.look(|store| store.schedules(after, limit))
+    }
+
+    fn schedule(&self, name: String) -> StoreFuture<'_, Option<ScheduleView>> {
+        self.look(|store| store.schedule(name))
+    }
+
+    fn run_schedule(&self, now: Timestamp, name: String, run: RunId) -> StoreFuture<'_, Invoked> {
+        self.look(|store| store.run_schedule(now, name, run))
+    }
+
+    fn backfill(&self, now: Timestamp, name: String, backfill: Backfill) -> StoreFuture<'_, BackfillProgress> {
+        self.look(|store| store.backfill(now, name, backfill))
+    }
+
+    fn fire_schedules(&self, now: Timestamp) -> StoreFuture<'_, FiredSchedules> {
+        self.look(|store| store.fire_schedules(now))
+    }
+
+    fn expire(&self, now: Timestamp) -> StoreFuture<'_, ExpiredJobs> {
+        self.look(|store| store.expire(now))
     }
 
     fn reset_run(&self, now: Timestamp, run: RunId) -> StoreFuture<'_, Changed> {

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use bue_model::guest::{CallRequest, LoadReply, LoadRequest};
 use bue_model::{Answer, BlobHash, Bundle, Failure, FailureKind};
+use bytes::Bytes;
 use tokio::sync::{OnceCell, mpsc};
 
 use crate::error::RuntimeError;
@@ -54,6 +55,8 @@ pub(crate) struct PythonStep<'a> {
     pub(crate) bundle: &'a Bundle,
     pub(crate) key: BlobHash,
     pub(crate) function: &'a str,
+    /// The function's keyword arguments.
+    pub(crate) keywords: Option<&'a Bytes>,
     /// The folder of its packages.
     pub(crate) packages: Option<&'a Path>,
 }
@@ -135,6 +138,7 @@ async fn call(mut instance: Instance<'_>, step: PythonStep<'_>, count_pages: boo
     let call = CallRequest {
         function: step.function.to_owned(),
         inputs: task.inputs.clone(),
+        keywords: step.keywords.cloned(),
         stream: task.loop_text.is_some(),
         env: task.env.clone(),
         environment: task.permissions.environment.clone().into_iter().collect(),

@@ -10,7 +10,7 @@ use bue_model::net::{Completion, NetError, NetErrorKind, Operation, Ticket};
 use bytes::Bytes;
 use tokio::sync::{mpsc, oneshot};
 
-use crate::host::net::RefusalNotes;
+use crate::host::net::{RefusalNotes, too_long};
 use crate::step::log::Log;
 use crate::step::net_port::{NetPort, NetRequest};
 
@@ -77,7 +77,23 @@ impl Calls {
 
     /// Starts an operation on the network.
     pub(crate) fn start(&self, operation: Operation) -> PendingCall {
-        self.start_request(|ticket| NetRequest::Start(ticket, operation))
+        match too_long(&operation) {
+            Some(error) => self.start_failed(error),
+            None => self.start_request(|ticket| NetRequest::Start(ticket, operation)),
+        }
+    }
+
+    /// Starts an operation that has failed already.
+    fn start_failed(&self, error: NetError) -> PendingCall {
+        let ticket = self.next_ticket();
+        let (sender, completion) = oneshot::channel();
+        // the receiver is here
+        let _ = sender.send(Completion::Failed(error));
+        PendingCall { ticket, completion, waiting: Arc::clone(&self.0.waiting) }
+    }
+
+    fn next_ticket(&self) -> Ticket {
+        self.0.last_ticket.fetch_add(1, Ordering::Relaxed) + 1
     }
 
     /// Cancels an exchange.
@@ -110,7 +126,7 @@ impl Calls {
     }
 
     fn start_request(&self, request: impl FnOnce(Ticket) -> NetRequest) -> PendingCall {
-        let ticket = self.0.last_ticket.fetch_add(1, Ordering::Relaxed) + 1;
+        let ticket = self.next_ticket();
         let (sender, completion) = oneshot::channel();
         let waiting = Arc::clone(&self.0.waiting);
         if !self.0.closed.load(Ordering::Relaxed) {

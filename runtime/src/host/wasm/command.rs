@@ -3,8 +3,9 @@
 
 use std::fs::File;
 
+use bue_model::cbor::Lengths;
 use bue_model::job::Hints;
-use bue_model::{Answer, Failure, FailureKind, Json, Value, cbor};
+use bue_model::{Answer, EncodedJson, Failure, FailureKind};
 use bytes::Bytes;
 use wasmtime::{Engine, InstancePre, Linker, Module, Store};
 use wasmtime_wasi::{I32Exit, p1};
@@ -39,7 +40,9 @@ impl Command {
 
     /// Executes it once, to its end.
     pub(crate) async fn execute(&self, step: WasmStep<'_>) -> ProgramRun {
-        let input = match input(&step.task.inputs) {
+        let inputs = step.task.inputs.clone();
+        let bytes = inputs.iter().map(Bytes::len).sum();
+        let input = match convert(bytes, move || input(&inputs)).await {
             Ok(input) => input,
             Err(failure) => return ProgramRun { answer: Err(failure), memory_bytes: 0 },
         };
@@ -54,7 +57,10 @@ impl Command {
         store.set_hostcall_fuel(HOSTCALL_FUEL);
         let started = self.start(&mut store).await;
         let answer = match started {
-            Ok(()) => answer(&output.take()),
+            Ok(()) => {
+                let output = output.take();
+                convert(output.len(), move || answer(&output)).await
+            }
             Err(error) => Err(to_failure(&error, &output, store.data())),
         };
         ProgramRun { answer, memory_bytes: store.data().memory_bytes }
@@ -71,6 +77,21 @@ impl Command {
     }
 }
 
+/// Bytes that are converted in less time than another thread needs to start.
+const SHORT_BYTES: usize = 64 << 10;
+
+/// Converts inputs or a result: on another thread if they are long, because all steps of the host share this one.
+async fn convert<T: Send + 'static>(
+    bytes: usize,
+    work: impl FnOnce() -> Result<T, Failure> + Send + 'static,
+) -> Result<T, Failure> {
+    if bytes <= SHORT_BYTES {
+        return work();
+    }
+    let result = tokio::task::spawn_blocking(work).await;
+    result.unwrap_or_else(|error| Err(Failure::new(FailureKind::Internal, format!("JSON was not converted: {error}"))))
+}
+
 /// The inputs as one JSON array.
 fn input(inputs: &[Bytes]) -> Result<Bytes, Failure> {
     let mut json = vec![b'['];
@@ -78,8 +99,8 @@ fn input(inputs: &[Bytes]) -> Result<Bytes, Failure> {
         if position > 0 {
             json.push(b',');
         }
-        let value = cbor::decode(input).map_err(|error| unreadable(position, &error))?;
-        serde_json::to_writer(&mut json, &Json(&value)).map_err(|error| unreadable(position, &error))?;
+        let value = EncodedJson::new(input).map_err(|error| unreadable(position, &error))?;
+        serde_json::to_writer(&mut json, &value).map_err(|error| unreadable(position, &error))?;
     }
     json.push(b']');
     Ok(json.into())
@@ -89,11 +110,10 @@ fn unreadable(position: usize, error: &dyn core::fmt::Display) -> Failure {
     Failure::new(FailureKind::BadInput, format!("Input {} cannot be read: {error}", position + 1))
 }
 
-/// Parses the output as one JSON value. No output at all is null.
+/// Reads the output as one JSON value. No output at all is null.
 fn answer(output: &[u8]) -> Result<Answer, Failure> {
-    let value =
-        if output.trim_ascii().is_empty() { Ok(serde_json::Value::Null) } else { serde_json::from_slice(output) };
-    let value = value.map_err(|error| {
+    let output = if output.trim_ascii().is_empty() { b"null".as_slice() } else { output };
+    let value = encode_json(output).map_err(|error| {
         let start = String::from_utf8_lossy(output.get(..60).unwrap_or(output)).escape_debug().to_string();
         let message = format!(
             "The step's standard output is not one JSON value: {error}. It begins with `{start}`. Write the result there \
@@ -107,8 +127,14 @@ fn answer(output: &[u8]) -> Result<Answer, Failure> {
         );
         return Err(Failure::new(FailureKind::BadResult, message));
     }
-    let value = cbor::encode(&from_json(value)).into();
-    Ok(Answer::Completed { value, streamed: false, hints: Hints::default() })
+    Ok(Answer::Completed { value: value.into(), streamed: false, hints: Hints::default() })
+}
+
+fn encode_json(json: &[u8]) -> serde_json::Result<Vec<u8>> {
+    let mut measured = serde_json::Deserializer::from_slice(json);
+    let lengths = Lengths::of(&mut measured)?;
+    measured.end()?;
+    lengths.encode(&mut serde_json::Deserializer::from_slice(json))
 }
 
 /// The first integer of a valid JSON text that its parser reads as a float because it is beyond 64 bits.
@@ -128,24 +154,6 @@ fn rounded_integer(json: &[u8]) -> Option<String> {
     integers
         .find(|token| token.len() > 18 && token.parse::<i64>().is_err() && token.parse::<u64>().is_err())
         .map(str::to_owned)
-}
-
-fn from_json(json: serde_json::Value) -> Value {
-    use serde_json::Value as From;
-    match json {
-        From::Null => Value::Null,
-        From::Bool(truth) => Value::Bool(truth),
-        From::Number(number) => match (number.as_i64(), number.as_u64()) {
-            (Some(number), _) => Value::Int(number),
-            (None, Some(number)) => Value::integer(number.into()),
-            (None, None) => Value::Float(number.as_f64().unwrap_or(f64::NAN)),
-        },
-        From::String(text) => Value::Text(text),
-        From::Array(items) => Value::List(items.into_iter().map(from_json).collect()),
-        From::Object(entries) => {
-            Value::Map(entries.into_iter().map(|(key, value)| (Value::Text(key), from_json(value))).collect())
-        }
-    }
 }
 
 fn to_failure(error: &wasmtime::Error, output: &CapturedOutput, state: &StepState) -> Failure {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use bue_model::net::{Completion, NetError, NetErrorKind, Ticket};
 use bytes::Bytes;
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::{Notify, Semaphore, mpsc};
 
 use super::bundle_cache::BundleCache;
 use super::request::Request;
@@ -59,6 +59,8 @@ struct RunningTask {
     /// Ends the task's requests when it is dropped.
     session: Session,
     blobs: Option<Arc<dyn Blobs>>,
+    /// One place, for its one blob operation at a time.
+    blob_turn: Arc<Semaphore>,
     /// See [`HostConnection::mark_lost`].
     was_alone: Arc<AtomicBool>,
 }
@@ -114,7 +116,8 @@ impl HostConnection {
         let Request { id, code, permissions, limits, blobs, .. } = *request;
         let session = egress.session(&permissions, &limits, send_completions(id, self.frames.clone()));
         let was_alone = Arc::new(AtomicBool::new(false));
-        let task = RunningTask { events, _code: code, session, blobs, was_alone: Arc::clone(&was_alone) };
+        let blob_turn = Arc::new(Semaphore::new(1));
+        let task = RunningTask { events, _code: code, session, blobs, blob_turn, was_alone: Arc::clone(&was_alone) };
         self.tasks.insert(id, task);
         self.started += 1;
         if self.started.is_multiple_of(self.turn.steps.max(1)) {
@@ -155,12 +158,35 @@ impl HostConnection {
             (NetRequest::PutBlob(ticket, bytes), Some(blobs)) => {
                 let stored = blobs.put(bytes);
                 let hash = async { stored.await.map(|hash| Bytes::from(hash.to_string())) };
-                tokio::spawn(send_blob(id, ticket, hash, self.frames.clone()));
+                self.spawn_blob_operation(id, ticket, &task.blob_turn, hash);
             }
             (NetRequest::GetBlob(ticket, hash), Some(blobs)) => {
-                tokio::spawn(send_blob(id, ticket, blobs.get(hash), self.frames.clone()));
+                self.spawn_blob_operation(id, ticket, &task.blob_turn, blobs.get(hash));
             }
             (request, _) => task.session.handle(request),
+        }
+    }
+
+    /// Starts a blob operation and sends its result to the child. A step waits for the end of each one, so a second one is not
+    /// from a step: it fails.
+    fn spawn_blob_operation(
+        &self,
+        id: u64,
+        ticket: Ticket,
+        turn: &Arc<Semaphore>,
+        operation: impl Future<Output = Result<Bytes, String>> + Send + 'static,
+    ) {
+        let frames = self.frames.clone();
+        match Arc::clone(turn).try_acquire_owned() {
+            Ok(turn) => {
+                tokio::spawn(async move {
+                    let result = operation.await;
+                    // before the child can start the next one
+                    drop(turn);
+                    send_blob(id, ticket, result, frames);
+                });
+            }
+            Err(_) => send_blob(id, ticket, Err("a step has one blob operation at a time".to_owned()), frames),
         }
     }
 }
@@ -174,8 +200,8 @@ fn send_completions(id: u64, frames: Frames) -> CompletionCallback {
 }
 
 /// Sends the result of a blob operation to the child.
-async fn send_blob(id: u64, ticket: Ticket, blob: impl Future<Output = Result<Bytes, String>> + Send, frames: Frames) {
-    let completion = match blob.await {
+fn send_blob(id: u64, ticket: Ticket, result: Result<Bytes, String>, frames: Frames) {
+    let completion = match result {
         Ok(bytes) => Completion::Data { bytes, last: true },
         Err(reason) => Completion::Failed(NetError::new(NetErrorKind::Closed, reason)),
     };

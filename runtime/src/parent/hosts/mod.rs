@@ -23,6 +23,7 @@ pub(crate) mod supervisor;
 pub(crate) mod watchdog;
 
 use core::sync::atomic::{AtomicU64, Ordering};
+use std::any::Any;
 use std::sync::Arc;
 
 use bue_model::{BlobHash, Bundle, Failure};
@@ -95,27 +96,38 @@ impl Hosts {
     /// # Errors
     /// The hosts were shut down.
     pub async fn run(&self, task: Task) -> Result<Running, RuntimeError> {
-        self.start_task(task, None).await
+        self.start_task(task, None, None).await
     }
 
     /// Starts a task in the host that has the least to do, with `blobs` as the store for its blobs. Waits while every host
-    /// is being restarted.
+    /// is being restarted or full. `held` is dropped when the host has the inputs, and not before.
     ///
     /// # Errors
     /// The hosts were shut down.
-    pub async fn run_with(&self, task: Task, blobs: Arc<dyn Blobs>) -> Result<Running, RuntimeError> {
-        self.start_task(task, Some(blobs)).await
+    pub async fn run_with(
+        &self,
+        task: Task,
+        blobs: Arc<dyn Blobs>,
+        held: impl Any + Send + Sync,
+    ) -> Result<Running, RuntimeError> {
+        self.start_task(task, Some(blobs), Some(Arc::new(held))).await
     }
 
-    async fn start_task(&self, task: Task, blobs: Option<Arc<dyn Blobs>>) -> Result<Running, RuntimeError> {
+    async fn start_task(
+        &self,
+        task: Task,
+        blobs: Option<Arc<dyn Blobs>>,
+        held: Option<Arc<dyn Any + Send + Sync>>,
+    ) -> Result<Running, RuntimeError> {
         let id = self.next_id.fetch_add(1, Ordering::Relaxed);
         let mut request = match Request::new(id, task, blobs, &self.packages) {
             Ok(request) => request,
             Err(answer) => return Ok(Running::finished(answer)),
         };
+        request.frame.held = held;
         loop {
-            // created before the attempt, so that a host which becomes ready in between is noticed
-            let host_ready = self.pool.host_ready();
+            // created before the attempt, so that a host which becomes ready or a task which ends in between is noticed
+            let (host_ready, capacity_changed) = (self.pool.host_ready(), self.pool.capacity_changed());
             if self.pool.is_closed() {
                 return Err(RuntimeError::Closed);
             }
@@ -127,7 +139,10 @@ impl Hosts {
                 }
                 Err(request) => request,
             };
-            host_ready.await;
+            tokio::select! {
+                () = host_ready => {}
+                () = capacity_changed => {}
+            }
         }
     }
 

@@ -143,7 +143,7 @@ impl HostPool {
         self.slots.iter().filter_map(|slot| slot.lock().as_ref().map(|connection| connection.process)).collect()
     }
 
-    /// Sends a task to the child with the least to do. Gives the request back if no child is alive.
+    /// Sends a task to the child with the least to do. Gives the request back if no child is alive and has room.
     pub(crate) fn start(&self, request: Box<Request>) -> Result<StartedTask, Box<Request>> {
         let Some(slot) = self.least_loaded() else { return Err(request) };
         let Some(place) = self.slots.get(slot) else { return Err(request) };
@@ -157,12 +157,12 @@ impl HostPool {
     }
 
     /// Returns the slot of the child with the fewest running tasks, and of those with the fewest tasks. Children that are drained
-    /// get none.
+    /// or have as many tasks as they can map memory for get none.
     fn least_loaded(&self) -> Option<usize> {
         let load = |slot: &Slot| {
             let slot = slot.lock();
             let connection = slot.as_ref().filter(|connection| !connection.is_draining())?;
-            Some((connection.running(), connection.tasks()))
+            (connection.tasks() < self.max_tasks).then(|| (connection.running(), connection.tasks()))
         };
         let alive = self.slots.iter().enumerate().filter_map(|(index, slot)| Some((load(slot)?, index)));
         alive.min().map(|(_, index)| index)
@@ -210,7 +210,8 @@ impl HostPool {
     /// A child reported how many of its steps wait, and the memory of its images.
     pub(crate) fn set_load(&self, slot: usize, waiting: u32, image_bytes: u64) {
         self.with_connection(slot, |connection| {
-            connection.waiting = waiting as usize;
+            // more than all of them would make a host look idle
+            connection.waiting = (waiting as usize).min(connection.tasks());
             connection.image_bytes = image_bytes;
         });
         self.capacity_changed.notify_waiters();

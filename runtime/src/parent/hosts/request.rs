@@ -76,9 +76,9 @@ fn check_code(code: &Code) -> Result<(), Answer> {
 /// The code as the host gets it: bundles and compiled code travel separately.
 fn program(code: &Code, packages: &HostPackages) -> Result<Program, Answer> {
     Ok(match code {
-        Code::Python { function, packages: site, .. } => {
+        Code::Python { function, keywords, packages: site, .. } => {
             let name = site.as_ref().map(|site| packages.name_of(site)).transpose()?;
-            Program::Python { function: function.clone(), packages: name }
+            Program::Python { function: function.clone(), keywords: keywords.clone(), packages: name }
         }
         Code::Sqlite { table, placeholders, .. } => {
             Program::Sqlite { table: table.clone(), placeholders: placeholders.clone() }

@@ -203,7 +203,7 @@ fn handle(pool: &HostPool, slot: usize, watchdog: &mut Watchdog, message: FromHo
         FromHost::Net { id, request } => pool.handle_request(slot, id, request),
         FromHost::Load { waiting, image_bytes } => pool.set_load(slot, waiting, image_bytes),
         FromHost::Pong { number } => watchdog.answered(number),
-        FromHost::Ready(_) | FromHost::Refused(_) | FromHost::Compiled(_) => {
+        FromHost::Ready(_) | FromHost::Refused(_) | FromHost::Compiled(_) | FromHost::CompilerFailed(_) => {
             return Err(RuntimeError::Refused("it was set up twice".to_owned()));
         }
     }

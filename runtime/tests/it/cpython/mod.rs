@@ -178,7 +178,13 @@ fn task(bundle: &Arc<Bundle>, name: &str, modules: &[String], done: &Outcomes) -
     let inputs = [list(modules.iter().collect()), list(done.keys().collect())];
     let key = BlobHash(*blake3::hash(format!("cpython {name}").as_bytes()).as_bytes());
     Task {
-        code: Code::Python { bundle: Arc::clone(bundle), key, function: "run".to_owned(), packages: None },
+        code: Code::Python {
+            bundle: Arc::clone(bundle),
+            key,
+            function: "run".to_owned(),
+            keywords: None,
+            packages: None,
+        },
         inputs: inputs.iter().map(|input| Bytes::from(cbor::encode(input))).collect(),
         env: None,
         loop_text: None,

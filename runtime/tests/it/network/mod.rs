@@ -79,7 +79,7 @@ async fn check(name: &str, wheels: &[(String, Vec<u8>)]) {
     let key = BlobHash(*blake3::hash(text.as_bytes()).as_bytes());
     let bundle = Arc::new(Bundle { entry: name.to_owned(), first_line: 1, files, ..Bundle::default() });
     let packages: Vec<(&str, &[u8])> = wheels.iter().map(|(file, bytes)| (file.as_str(), bytes.as_slice())).collect();
-    let code = Code::Python { bundle, key, function: String::new(), packages: None };
+    let code = Code::Python { bundle, key, function: String::new(), keywords: None, packages: None };
     let code = with_packages(task(&code, "", &servers.addresses()), &packages).code;
     let cases = cases(&text);
     assert!(!cases.is_empty(), "{name} has no case");

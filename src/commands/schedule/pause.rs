@@ -1,0 +1,30 @@
+//! `bue schedule pause NAME`.
+
+use anyhow::Context;
+use clap::Args;
+
+use crate::config::settings::Settings;
+use crate::flags::client::HubFlags;
+use crate::process::command_error::CommandError;
+use crate::process::event_loop::{block_on, interruptible};
+use crate::process::output::eprint_line;
+
+/// Pauses a schedule: it starts no runs until it is resumed. Runs that have started go on.
+#[derive(Debug, Args)]
+pub(crate) struct Pause {
+    /// The name of the schedule
+    name: String,
+    #[command(flatten)]
+    hub: HubFlags,
+}
+
+impl Pause {
+    pub(crate) fn execute(self) -> Result<(), CommandError> {
+        let hub = self.hub.client(&Settings::load()?)?;
+        block_on(interruptible(async {
+            Ok(hub.pause_schedule(&self.name).await.context("failed to pause the schedule")?)
+        }))?;
+        eprint_line(&format!("bue: {} is paused", self.name));
+        Ok(())
+    }
+}
