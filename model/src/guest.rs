@@ -52,6 +52,8 @@ pub struct CallRequest {
     pub stream: bool,
     /// The CBOR map that the step can read as `bue.env`.
     pub env: Option<Bytes>,
+    /// Environment variables, each with its value.
+    pub environment: Vec<(String, String)>,
     /// The size in bytes of the largest result.
     pub max_result: u64,
     /// The text of the loop that runs over the result, for messages: `for account in accounts() (line 12)`.

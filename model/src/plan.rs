@@ -185,6 +185,8 @@ pub enum Capability {
     Secret(String),
     /// `postgres NAME`.
     Postgres(String),
+    /// `env NAME`: an environment variable.
+    Env(String),
 }
 
 /// A node of the graph: an entry of a block.

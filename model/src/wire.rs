@@ -105,6 +105,8 @@ pub struct WorkerAbilities {
     pub secrets: Vec<String>,
     /// The names of its databases for postgres steps; empty for the one without a name.
     pub databases: Vec<String>,
+    /// The names of the environment variables that it has for steps.
+    pub environment: Vec<String>,
     /// The names of the parts of the wall around its sandboxes that are up, see [`WallPart`](crate::WallPart).
     pub wall: Vec<String>,
 }

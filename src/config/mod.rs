@@ -12,6 +12,7 @@
 //! address, duration, memory       how addresses, durations and amounts of memory are written
 //! network, net_rules, secrets     what steps may reach
 //! databases    the databases of postgres steps
+//! environment  the environment variables of steps
 //! limits       what a step may use
 //! token        the token of clients and workers
 //! ```
@@ -19,6 +20,7 @@
 pub(crate) mod address;
 pub(crate) mod databases;
 pub(crate) mod duration;
+pub(crate) mod environment;
 pub(crate) mod limits;
 pub(crate) mod memory;
 pub(crate) mod net_rules;

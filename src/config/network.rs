@@ -6,9 +6,11 @@ use std::path::PathBuf;
 use bue_model::Language;
 use bue_model::wire::WorkerAbilities;
 use bue_runtime::{DatabasesConfig, Egress, EgressConfig, Limits, NetPolicy};
+use bue_worker::Environment;
 use tokio::net::lookup_host;
 
 use crate::config::databases::read_databases;
+use crate::config::environment::read_environment;
 use crate::config::limits::read_limits;
 use crate::config::secrets::read_secrets;
 use crate::config::setting::CA_FILE;
@@ -25,23 +27,42 @@ pub(crate) struct Network {
     pub(crate) limits: Limits,
     /// The databases of postgres steps.
     pub(crate) databases: DatabasesConfig,
+    /// The environment variables that steps may request.
+    pub(crate) environment: Environment,
     ca_file: Option<PathBuf>,
 }
 
 impl Network {
-    /// Reads secrets, limits and databases from the settings; `allowed` are the rules of this worker.
-    pub(crate) fn from_settings(allowed: NetPolicy, settings: &Settings) -> Result<Self, CommandError> {
+    /// Reads secrets, limits, databases and environment variables from the settings; `allowed` are the rules of this worker,
+    /// `variables` the values of `--env`.
+    pub(crate) fn from_settings(
+        allowed: NetPolicy,
+        variables: &[String],
+        settings: &Settings,
+    ) -> Result<Self, CommandError> {
         let secrets = read_secrets(settings)?;
         let config = EgressConfig { allowed, secrets, ..EgressConfig::default() };
         let ca_file = settings.text(CA_FILE).map(PathBuf::from);
-        Ok(Self { config, limits: read_limits(settings)?, databases: read_databases(settings)?, ca_file })
+        Ok(Self {
+            config,
+            limits: read_limits(settings)?,
+            databases: read_databases(settings)?,
+            environment: read_environment(settings, variables)?,
+            ca_file,
+        })
     }
 
     /// A network in which only this server can be reached.
     pub(crate) fn restricted_to(server: SocketAddr) -> Self {
         let rules = server.to_string().parse().into_iter().collect();
         let config = EgressConfig { allowed: NetPolicy::Rules(rules), ..EgressConfig::default() };
-        Self { config, limits: Limits::default(), databases: DatabasesConfig::default(), ca_file: None }
+        Self {
+            config,
+            limits: Limits::default(),
+            databases: DatabasesConfig::default(),
+            environment: Environment::default(),
+            ca_file: None,
+        }
     }
 
     /// Protects our own servers, each given as `HOST:PORT`, and the databases: steps reach them only where a rule names both
@@ -72,6 +93,7 @@ impl Network {
             net,
             secrets: self.config.secrets.keys().cloned().collect(),
             databases,
+            environment: self.environment.0.keys().cloned().collect(),
             // known once its hosts have started
             wall: Vec::new(),
         }

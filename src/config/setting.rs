@@ -240,6 +240,8 @@ pub(crate) const CA_FILE: Setting = setting(
 );
 /// The prefix of a secret's name in the environment.
 pub(crate) const SECRET_PREFIX: &str = "BUE_SECRET_";
+/// The prefix of the name of an environment variable for steps.
+pub(crate) const VARIABLE_PREFIX: &str = "BUE_ENV_";
 
 /// The database of postgres steps that name no connection, as one URL.
 pub(crate) const POSTGRES_URL: Setting = setting(

@@ -149,11 +149,11 @@ fn unknown_keys(file: &toml::Table) -> Vec<String> {
 }
 
 /// Returns whether the user chooses the keys of this table, or the code that reads the table checks them: `[postgres.NAME]`
-/// (`databases.rs`), `[secrets]` (`secrets.rs`), `[limits]` (`limits.rs`).
+/// (`databases.rs`), `[secrets]` (`secrets.rs`), `[env]` (`environment.rs`), `[limits]` (`limits.rs`).
 fn is_user_key(table: &str, value: &Value) -> bool {
     match table {
         "postgres" => value.is_table(),
-        "secrets" | "limits" => true,
+        "secrets" | "env" | "limits" => true,
         _ => false,
     }
 }

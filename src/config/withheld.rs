@@ -6,7 +6,7 @@ use std::path::Path;
 
 use toml::Value;
 
-use crate::config::setting::{ADDRESSES, CACHE_DIR, SECRET_PREFIX, Setting, all_settings};
+use crate::config::setting::{ADDRESSES, CACHE_DIR, SECRET_PREFIX, Setting, VARIABLE_PREFIX, all_settings};
 use crate::config::trust_store::Trust;
 
 /// Names that a warning lists for one file.
@@ -105,13 +105,14 @@ fn is_harmless_key(table: &str, key: &str) -> bool {
 fn is_setting(name: &str) -> bool {
     let is_address = ADDRESSES.iter().any(|address| [address.host, address.port].contains(&name));
     let is_named = |setting: &Setting| setting.names.contains(&name);
-    is_address || name.starts_with(SECRET_PREFIX) || name.starts_with("AWS_") || all_settings().any(is_named)
+    let has_prefix = [SECRET_PREFIX, VARIABLE_PREFIX, "AWS_"].iter().any(|prefix| name.starts_with(prefix));
+    is_address || has_prefix || all_settings().any(is_named)
 }
 
 fn has_meaning(table: &str, key: &str, value: Option<&Value>) -> bool {
     let is_named_database = table == "postgres" && value.is_some_and(Value::is_table);
     let is_setting = all_settings().any(|setting| setting.key == (table, key));
-    is_setting || is_named_database || ["secrets", "limits"].contains(&table)
+    is_setting || is_named_database || ["secrets", "env", "limits"].contains(&table)
 }
 
 #[cfg(test)]
@@ -128,6 +129,7 @@ mod tests {
             "BUE_HUB",
             "PIPE_WORKER_PORT",
             "BUE_SECRET_X",
+            "BUE_ENV_X",
             "AWS_REGION",
             "OTHER",
             "BUE_SLOTS",
@@ -136,19 +138,22 @@ mod tests {
         ];
         let mut variables: HashMap<String, String> = all.map(|name| (name.to_owned(), "1".to_owned())).into();
         let withheld = withhold_variables(&mut variables, &names(&["BUE_LEASE", "OTHER"]));
-        assert_eq!(withheld, names(&["BUE_LEASE", "BUE_HUB", "PIPE_WORKER_PORT", "BUE_SECRET_X", "AWS_REGION"]));
+        assert_eq!(
+            withheld,
+            names(&["BUE_LEASE", "BUE_HUB", "PIPE_WORKER_PORT", "BUE_SECRET_X", "BUE_ENV_X", "AWS_REGION"])
+        );
         assert_eq!(variables.into_keys().collect::<BTreeSet<_>>(), names(&["BUE_SLOTS", "BUE_LOG_FORMAT"]));
     }
 
     #[test]
     fn only_harmless_keys_are_left() {
         let text = "loose = 1\n[client]\nhub = 'a:1'\n[worker]\nslots = 7\nwall = 'best'\nunknown = 1\n\
-                    [secrets]\nX = { file = 'a' }\n[limits]\nlog_bytes = 1\n[postgres.reports]\nurl = 'b'\n[log]\nformat = 'json'";
+                    [secrets]\nX = { file = 'a' }\n[env]\nX = 'a'\n[limits]\nlog_bytes = 1\n[postgres.reports]\nurl = 'b'\n[log]\nformat = 'json'";
         let mut tables: toml::Table = text.parse().expect("TOML");
         let withheld = withhold_keys(&mut tables);
-        let expected = ["client.hub", "worker.wall", "secrets.X", "limits.log_bytes", "postgres.reports"];
+        let expected = ["client.hub", "worker.wall", "secrets.X", "env.X", "limits.log_bytes", "postgres.reports"];
         assert_eq!(withheld, names(&expected));
-        let left = "[client]\n[worker]\nslots = 7\n[secrets]\n[limits]\n[postgres]\n[log]\nformat = 'json'";
+        let left = "[client]\n[worker]\nslots = 7\n[secrets]\n[env]\n[limits]\n[postgres]\n[log]\nformat = 'json'";
         assert_eq!(tables, left.parse().expect("TOML"));
     }
 

@@ -1,4 +1,4 @@
-//! `--allow-net` and `--allow-privileged-postgres`: what steps may reach.
+//! `--allow-net`, `--env` and `--allow-privileged-postgres`: what steps may reach and read.
 
 use bue_runtime::NetPolicy;
 use clap::Args;
@@ -16,6 +16,10 @@ pub(crate) struct AllowFlags {
     /// it asks for. Loopback and private addresses must be named [default: BUE_ALLOW_NET, else none]
     #[arg(long, value_name = "HOST[:PORT],...", num_args = 0..=1, default_missing_value = "")]
     allow_net: Vec<String>,
+    /// An environment variable for steps whose script asks for it with `!allow env`; may be repeated [default: BUE_ENV_NAME, and
+    /// `[env]` in bue.toml]
+    #[arg(long, value_name = "NAME=VALUE")]
+    env: Vec<String>,
     /// Run postgres steps even as a role that can access a hub's tables or the server's files [default:
     /// BUE_ALLOW_PRIVILEGED_POSTGRES, else no]
     #[arg(long)]
@@ -32,7 +36,7 @@ impl AllowFlags {
 
     /// Returns the network that these flags and the settings describe.
     pub(crate) fn network(&self, settings: &Settings) -> Result<Network, CommandError> {
-        let mut network = Network::from_settings(self.allowed(settings)?, settings)?;
+        let mut network = Network::from_settings(self.allowed(settings)?, &self.env, settings)?;
         if self.allow_privileged_postgres || settings.switch(ALLOW_PRIVILEGED_POSTGRES)? {
             network.databases = network.databases.allow_privileged_roles();
         }

@@ -47,6 +47,7 @@ pub(crate) async fn worker_config(
         limits: network.limits,
         egress,
         databases: network.databases,
+        environment: network.environment,
         wall,
         printed: Arc::default(),
         drain: DRAIN_TIMEOUT,

@@ -98,6 +98,10 @@ fn missing(capability: &Capability, worker: &WorkerView) -> Option<Lack> {
             hint: format!("set BUE_SECRET_{name} there"),
         }),
         Capability::Postgres(name) => missing_database(name, worker),
+        Capability::Env(name) => (!worker.abilities.environment.contains(name)).then(|| Lack {
+            what: format!("the variable `{name}` for steps is not set"),
+            hint: format!("add `{name}` below [env] in bue.toml there, or set BUE_ENV_{name}"),
+        }),
     }
 }
 
@@ -168,6 +172,7 @@ mod tests {
             net: net.iter().map(|rule| (*rule).to_owned()).collect(),
             secrets: vec!["KEY".to_owned()],
             databases: vec!["stock".to_owned()],
+            environment: vec!["API_URL".to_owned()],
             wall: Vec::new(),
         };
         WorkerView { name: name.to_owned(), scopes: vec!["default".to_owned()], silent_ms: 0, abilities }
@@ -197,11 +202,14 @@ mod tests {
     }
 
     #[test]
-    fn languages_secrets_and_databases_are_compared() {
+    fn languages_secrets_databases_and_variables_are_compared() {
         let workers = [worker("w", &[])];
         let message = |what: &str| format!("step `load`: {what} on worker w, which would get its jobs");
         let secret = plan(Language::Python, "default", &[Capability::Secret("OTHER".to_owned())]);
         assert_problems(&secret, &workers, &[(&message("the secret `OTHER` is not set"), "BUE_SECRET_OTHER")]);
+        let variable = |name: &str| plan(Language::Python, "default", &[Capability::Env(name.to_owned())]);
+        assert_problems(&variable("API_URL"), &workers, &[]);
+        assert_problems(&variable("X"), &workers, &[(&message("the variable `X` for steps is not set"), "BUE_ENV_X")]);
         let rust = plan(Language::Rust, "default", &[]);
         assert_problems(&rust, &workers, &[(&message("the language rust is unknown"), "0.1.0")]);
         let database = |name: &str| plan(Language::Postgres, "default", &[Capability::Postgres(name.to_owned())]);

@@ -27,6 +27,7 @@
 //! overload       steps that use as much of a worker as they can get
 //! wall           what sandboxes give up before they run steps
 //! network        what steps can and cannot reach
+//! environment    environment variables of steps, from the settings to the step
 //! trust          settings of the working directory, before and after `bue trust`
 //! packages       Python packages, from `!requires` to a worker
 //! params         values as arguments, parameters of scripts
@@ -54,6 +55,7 @@ mod compiled;
 mod contributing;
 mod docs;
 mod documented_scripts;
+mod environment;
 mod examples;
 mod files;
 mod guest_modules;

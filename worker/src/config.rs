@@ -8,6 +8,7 @@ use std::time::Duration;
 use bue_model::wire::WorkerAbilities;
 use bue_runtime::{DatabasesConfig, Egress, Limits, Prepared, WallMode};
 
+use crate::environment::Environment;
 use crate::printed::PrintedOutput;
 use crate::value_summary::Secrets;
 
@@ -43,6 +44,8 @@ pub struct WorkerConfig {
     pub egress: Egress,
     /// The databases of postgres steps. Those run in this process, because a sandbox host holds no credentials.
     pub databases: DatabasesConfig,
+    /// The environment variables that steps get if their script requests them.
+    pub environment: Environment,
     /// Counts what the steps print.
     pub printed: Arc<PrintedOutput>,
     /// The time that steps have to finish after a shutdown was requested. Then they are cancelled and their leases released.

@@ -15,6 +15,7 @@ use tokio::sync::{OwnedSemaphorePermit, mpsc, watch};
 
 use crate::admission::{PendingStart, Permit, WaitingForCompiler};
 use crate::arguments::summarize_arguments;
+use crate::environment::Environment;
 use crate::fetch::{Fetch, FetchError};
 use crate::held_leases::{CancelReason, HeldLeases};
 use crate::input_budget::{InputBudget, check_code_size};
@@ -35,6 +36,7 @@ pub(crate) struct JobRunner {
     pub(crate) fetch: Fetch,
     pub(crate) input_budget: InputBudget,
     pub(crate) limits: Limits,
+    pub(crate) environment: Environment,
     pub(crate) held_leases: Arc<HeldLeases>,
     /// Left out of what is reported of failed attempts.
     pub(crate) secrets: Secrets,
@@ -195,7 +197,8 @@ impl JobRunner {
             inputs.push(self.fetch.input(input).await?);
         }
         let fetched = FetchedStep { bundle, packages, compiled, inputs };
-        let task = StepTask::new(lease, step, fetched, &self.limits).map_err(AttemptError::Failed)?;
+        let task =
+            StepTask::new(lease, step, fetched, &self.limits, &self.environment).map_err(AttemptError::Failed)?;
         let running = match task {
             StepTask::Sandbox(task) => {
                 let running = self.hosts.run_with(task, self.fetch.blobs(lease.run, &self.limits), reserved).await?;

@@ -23,6 +23,7 @@ mod admission;
 mod arguments;
 mod blobs;
 mod config;
+mod environment;
 mod error;
 mod fetch;
 mod heartbeat;
@@ -44,6 +45,7 @@ mod value_summary;
 mod worker;
 
 pub use config::WorkerConfig;
+pub use environment::{Environment, Variable};
 pub use error::WorkerError;
 pub use printed::PrintedOutput;
 pub use run_job::{JobRun, run_job};

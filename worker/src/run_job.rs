@@ -57,6 +57,7 @@ pub async fn run_job(config: &WorkerConfig, bucket: BucketClient, batch: LeaseBa
         fetch: Fetch::new(JobBucket::new(Arc::new(bucket), OnOutage::Fail), sites),
         input_budget: InputBudget::default(),
         limits: config.limits.clone(),
+        environment: config.environment.clone(),
         secrets: config.secrets(),
         held_leases: Arc::new(HeldLeases::default()),
         reports,

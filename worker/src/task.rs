@@ -10,6 +10,8 @@ use bue_model::{Bundle, Failure, FailureKind};
 use bue_runtime::{Code, CompiledStep, Limits, Permissions, Placeholders, Query, Site, Task};
 use bytes::Bytes;
 
+use crate::environment::Environment;
+
 /// A task of the runtime.
 #[derive(Debug)]
 pub(crate) enum StepTask {
@@ -30,7 +32,7 @@ pub(crate) struct FetchedStep {
 }
 
 impl StepTask {
-    /// Creates the task of a job.
+    /// Creates the task of a job. A Python step gets the variables that it requests of this environment.
     ///
     /// # Errors
     /// The failure of the step, if it cannot run.
@@ -39,11 +41,16 @@ impl StepTask {
         step: &LeasedStep,
         fetched: FetchedStep,
         limits: &Limits,
+        environment: &Environment,
     ) -> Result<Self, Failure> {
         let limits = Limits { time: Duration::from_millis(step.timeout_ms), ..limits.clone() };
         let FetchedStep { bundle, packages, compiled, inputs } = fetched;
         if step.language.engine() == Engine::Postgres {
             return Ok(Self::Query(query(step, bundle, inputs, limits)?));
+        }
+        let mut permissions = Permissions::from_capabilities(&step.allow, &step.scope);
+        if step.language.engine() == Engine::Python {
+            permissions.environment = environment.requested(&step.allow, &step.scope)?;
         }
         Ok(Self::Sandbox(Task {
             code: code(step, bundle, packages, compiled)?,
@@ -51,7 +58,7 @@ impl StepTask {
             env: lease.env.clone(),
             loop_text: step.loop_text.clone(),
             limits,
-            permissions: Permissions::from_capabilities(&step.allow, &step.scope),
+            permissions,
         }))
     }
 }

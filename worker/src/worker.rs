@@ -75,6 +75,7 @@ async fn run_with(
         fetch,
         input_budget: InputBudget::default(),
         limits: config.limits.clone(),
+        environment: config.environment.clone(),
         secrets: config.secrets(),
         held_leases: Arc::clone(&held_leases),
         reports,

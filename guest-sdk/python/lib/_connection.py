@@ -10,9 +10,10 @@ Methods that wait are generators: they yield `(tickets, seconds or None)` and re
 """
 
 import errno
-import time
 
 import _bue_net
+
+from bue._scheduler import clock, wait_for_host
 
 # Bodies up to this length are sent together with their request; longer and chunked ones as they are written.
 _MAX_WHOLE_BODY = 1024 * 1024
@@ -27,11 +28,11 @@ _CONNECT_ERRORS = {"denied", "name", "refused", "unreachable", "connect_timeout"
 
 
 def wait(operation):
-    """Drive a generator of a waiting method, blocking the whole step."""
+    """Drive a generator of a waiting method, blocking the current thread."""
     try:
         tickets, seconds = next(operation)
         while True:
-            tickets, seconds = operation.send(_bue_net.wait(tickets, seconds))
+            tickets, seconds = operation.send(wait_for_host(_bue_net.wait, tickets, seconds))
     except StopIteration as stop:
         return stop.value
 
@@ -130,12 +131,12 @@ class Connection:
         host = f"[{self.host}]" if ":" in self.host else self.host
         origin = f"{'https' if self.is_secure else 'http'}://{host}:{self.port}"
         self._is_done, self._response, self._response_at = False, None, None
-        self._is_head, self._sent_at = method == "HEAD", time.monotonic()
+        self._is_head, self._sent_at = method == "HEAD", clock()
         self._exchange = _bue_net.start(method, origin, target, headers, body, self.connect_timeout)
 
     def _await_connection(self):
         """Wait until the connection is made: a response has arrived, or an error would have arrived by now."""
-        self._sent_at = time.monotonic()
+        self._sent_at = clock()
         if self._response is None and not self._is_done:
             timeout = _MAX_CONNECT if self.connect_timeout is None else self.connect_timeout + 1
             for completion in (yield (self._exchange,), timeout):
@@ -155,7 +156,7 @@ class Connection:
                     raise BrokenPipeError(errno.EPIPE, completion[2][1])
 
     def _await_response(self, timeout):
-        seconds = None if timeout is None else max(self._sent_at + timeout - time.monotonic(), 0)
+        seconds = None if timeout is None else max(self._sent_at + timeout - clock(), 0)
         completions = yield (self._exchange,), seconds
         if not completions:
             self.close()
@@ -180,7 +181,7 @@ class Connection:
         _, what, value = completion
         if what == "failed":
             return self._fail(*value)
-        self._response_at = time.monotonic()
+        self._response_at = clock()
         status, _, reason, headers, data, last = self._response = value
         has_body = not (self._is_head or status in (204, 304))
         names = {name for name, _ in headers}

@@ -5,38 +5,47 @@ import asyncio.base_events
 import asyncio.events
 import asyncio.runners
 import asyncio.unix_events
-import time
 import types
 
 import _bue_net
 
-from bue import _transport
+from bue import _scheduler, _transport
 
 
 class _Selector:
-    """A selector that waits for operations of the host instead of sockets."""
+    """A selector that waits for operations of the host instead of sockets. Threads run meanwhile; they wake the loop with
+    `call_soon_threadsafe`, which makes something ready."""
 
-    def __init__(self, waiting):
+    def __init__(self, waiting, ready):
         self.waiting = waiting
+        self.ready = ready
 
     def select(self, timeout):
         if self.waiting:
-            return _bue_net.wait(list(self.waiting), timeout)
+            return _scheduler.wait_for_host(_bue_net.wait, list(self.waiting), timeout, self.is_woken)
         if timeout is None:
-            raise RuntimeError("every task waits for another one, and nothing is left that could wake any of them")
-        if timeout > 0:
-            time.sleep(timeout)
+            self.wait_for_threads()
+        elif timeout > 0:
+            _scheduler.wait_for_timer(timeout, self.is_woken)
         return ()
+
+    def wait_for_threads(self):
+        if not _scheduler.queued:
+            raise RuntimeError("every task waits for another one, and nothing is left that could wake any of them")
+        _scheduler.block(self.is_woken, None, "something that wakes its event loop")
+
+    def is_woken(self):
+        return bool(self.ready)
 
 
 class Loop(asyncio.base_events.BaseEventLoop):
-    """An event loop without threads and signals: timers, tasks, and tickets of the host."""
+    """An event loop without sockets and signals: timers, tasks, threads, and tickets of the host."""
 
     def __init__(self):
         super().__init__()
         # for each ticket, the future that receives its completion
         self._waiting = {}
-        self._selector = _Selector(self._waiting)
+        self._selector = _Selector(self._waiting, self._ready)
 
     async def completed(self, tickets, timeout):
         """Wait for at least one of these to complete and return the completions, or none on timeout."""
@@ -70,7 +79,7 @@ class Loop(asyncio.base_events.BaseEventLoop):
                 future.set_result(completions)
 
     def _write_to_self(self):
-        # no other thread can call `call_soon_threadsafe`
+        # the selector looks for itself whether a thread has called `call_soon_threadsafe`
         pass
 
     async def wait(self, operation):
@@ -89,20 +98,11 @@ class Loop(asyncio.base_events.BaseEventLoop):
     async def sock_connect(self, sock, address):
         sock.connect(address)
 
-    def run_in_executor(self, executor, func, *args):
-        """Run the function immediately: a sandbox has no other threads."""
-        self._check_closed()
-        future = self.create_future()
-        try:
-            future.set_result(func(*args))
-        except (SystemExit, KeyboardInterrupt):
-            raise
-        except BaseException as error:
-            future.set_exception(error)
-        return future
-
     async def shutdown_default_executor(self, timeout=None):
-        pass
+        """Run what the default pool has not started yet. Python's own would do it in another thread."""
+        self._executor_shutdown_called = True
+        if self._default_executor is not None:
+            self._default_executor.shutdown(wait=True)
 
 
 asyncio.unix_events._DefaultEventLoopPolicy._loop_factory = Loop

@@ -46,9 +46,10 @@ def _hint(error, inputs):
             " request"
         )
     if isinstance(error, KeyError) and _is_raised_by_environ(error.__traceback__):
+        name = error.args[0] if error.args and isinstance(error.args[0], str) else "NAME"
         return (
-            ". The environment of a step is empty: `secret` of the module `bue` reads a value that the worker has and the script"
-            " requests with `!allow secret`"
+            f". `!allow env {name}` above the step requests this variable, and `[env]` in the worker's bue.toml sets it; it is set"
+            " when the function is called, not while the module is imported"
         )
     if isinstance(error, TypeError) and inputs is not None and not _frames(error.__traceback__):
         return f". The step was given {inputs} input{'' if inputs == 1 else 's'}"

@@ -2,7 +2,7 @@
 
 use bue_model::guest::CallRequest;
 use bue_model::{Answer, Failure, FailureKind};
-use rustpython_vm::builtins::{PyCode, PyCoroutine, PyDict, PyModule};
+use rustpython_vm::builtins::{PyCode, PyCoroutine, PyDict, PyList, PyModule};
 use rustpython_vm::function::{FuncArgs, KwArgs};
 use rustpython_vm::{AsObject, Py, PyObject, PyObjectRef, PyResult, VirtualMachine};
 
@@ -39,6 +39,7 @@ fn execute(guest: &Guest, mut request: CallRequest, vm: &VirtualMachine) -> Resu
     reseed(loaded, vm)?;
     let function = find_function(guest, loaded, &request.function, vm)?;
     fill_env(guest, &request, vm)?;
+    set_variables(guest, &request, vm)?;
     let inputs = decode_inputs(guest, &mut request, vm)?;
     let mut keywords = decode_keywords(guest, &request, vm)?;
     if takes_mut(&function, vm) {
@@ -46,7 +47,18 @@ fn execute(guest: &Guest, mut request: CallRequest, vm: &VirtualMachine) -> Resu
     }
     let returned = function.call_with_args(FuncArgs::new(inputs, keywords), vm).map_err(CallError::CallRaised)?;
     let result = await_coroutine(guest, returned, vm)?;
-    into_answer(guest, &result, &request, vm)
+    let answer = into_answer(guest, &result, &request, vm)?;
+    finish_threads(guest, vm)?;
+    Ok(answer)
+}
+
+/// Run the threads that the step has started and not waited for. Most steps start none.
+fn finish_threads(guest: &Guest, vm: &VirtualMachine) -> PyResult<()> {
+    let queued = guest.helpers.queued_threads.downcast_ref::<PyList>();
+    match queued.is_none_or(|queued| queued.borrow_vec().is_empty()) {
+        true => Ok(()),
+        false => guest.helpers.finish_threads.call((), vm).map(drop),
+    }
 }
 
 /// Seed the random generators: their state in the image is the same for every instance.
@@ -90,6 +102,18 @@ fn fill_env(guest: &Guest, request: &CallRequest, vm: &VirtualMachine) -> Result
         env.set_item(key.as_object(), value, vm)?;
     }
     Ok(())
+}
+
+/// Set the environment variables. Most steps have none.
+fn set_variables(guest: &Guest, request: &CallRequest, vm: &VirtualMachine) -> PyResult<()> {
+    if request.environment.is_empty() {
+        return Ok(());
+    }
+    let variables = vm.ctx.new_dict();
+    for (name, value) in &request.environment {
+        variables.set_item(name.as_str(), vm.ctx.new_str(value.as_str()).into(), vm)?;
+    }
+    guest.helpers.set_variables.call((variables,), vm).map(drop)
 }
 
 /// The inputs as objects. The bytes of each input are freed before the next is decoded: they may be most of the memory.

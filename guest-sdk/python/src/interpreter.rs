@@ -11,6 +11,7 @@ use crate::image;
 use crate::net;
 use crate::python::{Helpers, Types};
 use crate::stdio::flush;
+use crate::threads;
 
 /// Maximum depth of nested Python calls. They use no native stack; native recursion is limited by the stack's size.
 const RECURSION_LIMIT: usize = 1000;
@@ -20,17 +21,19 @@ const GC_THRESHOLD: u32 = 20_000;
 
 const PRELUDE: &str = include_str!("../lib/_prelude.py");
 /// Our Python modules in import order: name, path in tracebacks, source.
-const MODULES: [(&str, &str, &str); 18] = [
+const MODULES: [(&str, &str, &str); 20] = [
     ("_ctypes", "<bue>/_ctypes.py", include_str!("../lib/_ctypes.py")),
     ("mmap", "<bue>/mmap.py", include_str!("../lib/mmap.py")),
     ("bue", "<bue>/bue.py", include_str!("../lib/bue.py")),
     ("bue._buelon_tables", "<bue>/_buelon_tables.py", include_str!("../lib/_buelon_tables.py")),
     ("bue._buelon_helpers", "<bue>/_buelon_helpers.py", include_str!("../lib/_buelon_helpers.py")),
     ("bue._buelon", "<bue>/_buelon.py", include_str!("../lib/_buelon.py")),
+    ("bue._scheduler", "<bue>/_scheduler.py", include_str!("../lib/_scheduler.py")),
     ("bue._threads", "<bue>/_threads.py", include_str!("../lib/_threads.py")),
     ("bue._randomness", "<bue>/_randomness.py", include_str!("../lib/_randomness.py")),
     ("bue._explain", "<bue>/_explain.py", include_str!("../lib/_explain.py")),
     ("bue._os_patches", "<bue>/_os_patches.py", include_str!("../lib/_os_patches.py")),
+    ("bue._local_time", "<bue>/_local_time.py", include_str!("../lib/_local_time.py")),
     ("bue._connection", "<bue>/_connection.py", include_str!("../lib/_connection.py")),
     ("bue._sockets", "<bue>/_sockets.py", include_str!("../lib/_sockets.py")),
     ("bue._library_patches", "<bue>/_library_patches.py", include_str!("../lib/_library_patches.py")),
@@ -54,7 +57,9 @@ pub(crate) fn start() {
     let builder = InterpreterBuilder::new().settings(settings()).init_stdlib();
     let net = net::module(&builder.ctx);
     let sqlite3 = bue_python_sqlite3::module(&builder.ctx);
-    let interpreter = builder.add_native_module(net).add_native_module(sqlite3).interpreter();
+    let threads = threads::module(&builder.ctx);
+    let builder = builder.add_native_module(net).add_native_module(sqlite3).add_native_module(threads);
+    let interpreter = builder.interpreter();
     let guest = interpreter.enter(|vm| {
         initialize(vm).unwrap_or_else(|error| {
             vm.print_exception(&error);

@@ -7,6 +7,7 @@
 //!              bue_call  call.rs         decodes the inputs, calls the function, encodes the answer   value/
 //! files/       what was packed with the step, and a private `/tmp`
 //! net.rs       the module `_bue_net`: HTTP and secrets through the host
+//! threads.rs   the module `_bue_threads`: one thread on top of another   lib/_scheduler.py, lib/_threads.py
 //! guest.rs     state shared by the exports; python.rs holds the classes and helper functions it needs of Python
 //! image.rs     prepares the memory to become an image
 //! error.rs     why a call returns no value; failure.rs turns exceptions into a `Failure`, with lib/_traceback.py
@@ -30,6 +31,7 @@ mod load;
 mod net;
 mod python;
 mod stdio;
+mod threads;
 mod value;
 
 #[global_allocator]

@@ -61,6 +61,10 @@ pub(crate) struct Helpers {
     pub(crate) warm_up: PyObjectRef,
     /// The dict `bue.env`.
     pub(crate) env: PyObjectRef,
+    /// The list of threads that have not started.
+    pub(crate) queued_threads: PyObjectRef,
+    pub(crate) finish_threads: PyObjectRef,
+    pub(crate) set_variables: PyObjectRef,
 }
 
 impl Helpers {
@@ -78,6 +82,9 @@ impl Helpers {
             iterate: attribute("bue._event_loop", "iterate", vm)?,
             warm_up: attribute("bue._warm_up", "warm_up", vm)?,
             env: attribute("bue", "env", vm)?,
+            queued_threads: attribute("bue._scheduler", "queued", vm)?,
+            set_variables: attribute("bue._local_time", "set_variables", vm)?,
+            finish_threads: attribute("bue._scheduler", "finish", vm)?,
         })
     }
 }

@@ -7,5 +7,6 @@ pub(super) fn capability_text(capability: &Capability) -> String {
         Capability::Net(host) => format!("net {host}"),
         Capability::Secret(name) => format!("secret {name}"),
         Capability::Postgres(name) => format!("postgres {name}"),
+        Capability::Env(name) => format!("env {name}"),
     }
 }

@@ -44,7 +44,7 @@ pub(crate) fn overflows(settings: &Settings, value: &SettingValue) -> bool {
 /// Bytes that a copy takes.
 pub(crate) fn bytes(settings: &Settings) -> usize {
     let allowed = settings.allow.iter().map(|capability| match capability {
-        Capability::Net(name) | Capability::Secret(name) | Capability::Postgres(name) => {
+        Capability::Net(name) | Capability::Secret(name) | Capability::Postgres(name) | Capability::Env(name) => {
             name.len() + size_of::<Capability>()
         }
     });

@@ -78,10 +78,23 @@ fn permissions_name_hosts_secrets_and_databases() {
         Capability::Net("[::1]:80".into()),
         Capability::Secret("API_KEY".into()),
         Capability::Postgres("main".into()),
+        Capability::Env("API_URL".into()),
     ];
-    let text = "net *.example.com:443, net [::1]:80, secret API_KEY,postgres main";
+    let text = "net *.example.com:443, net [::1]:80, secret API_KEY,postgres main, env API_URL";
     assert_eq!(value("allow", text), SettingValue::Allow(list));
-    for wrong in ["", "net", "net a:0", "net a:99999", "net http://a", "files /", "secret a b", "net a,"] {
+    for wrong in [
+        "",
+        "net",
+        "net a:0",
+        "net a:99999",
+        "net http://a",
+        "files /",
+        "secret a b",
+        "net a,",
+        "env A-B",
+        "env 1A",
+        "env",
+    ] {
         assert_eq!(refused("allow", wrong), codes::INVALID_PERMISSION, "{wrong}");
     }
 }

@@ -177,6 +177,7 @@ fn call() -> CallRequest {
         keywords: Some(vec![0xa1, 0x61, b'k', 0x01].into()),
         stream: true,
         env: None,
+        environment: vec![("NAME".into(), "value".into())],
         max_result: 64 << 20,
         loop_text: Some("for y in x() (line 2)".into()),
     }

@@ -17,13 +17,16 @@ pub const EPOCH_INTERVAL: Duration = Duration::from_millis(5);
 /// Epochs without a running guest after which the ticker sleeps, so that it does not wake an idle machine.
 const MAX_IDLE_EPOCHS: u32 = 200;
 
-/// Bytes of native stack that a guest may use: a quarter of its fiber's stack, because host functions run on that too.
-/// The Python guest's stack in linear memory is small enough to end first; the interpreter then raises `RecursionError`.
+/// Bytes of native stack that a compiled step may use: a quarter of its fiber's stack, because host functions run on that
+/// too.
 pub(crate) const WASM_STACK: usize = 512 * 1024;
+/// The same for a guest of ours. The Python guest's stack in linear memory is small enough to end first; the interpreter then
+/// raises `RecursionError`. The threads of a Python step run on top of each other on this stack, so it is larger.
+pub(crate) const GUEST_STACK: usize = 2 * 1024 * 1024;
+/// Multiple of the stack of a guest or a step that its fiber has.
+const FIBER_FACTOR: usize = 4;
 /// Bytes of guest memory that one WASI call may make the host copy.
 pub(crate) const HOSTCALL_FUEL: usize = 8 << 20;
-/// Size of a fiber's stack in bytes.
-const FIBER_STACK: usize = 2 * 1024 * 1024;
 /// Address space reserved per memory, in bytes: all that a 32-bit guest can address, so that no access needs a bounds check.
 const MEMORY_RESERVATION: u64 = 4 << 30;
 /// Bytes of guard pages behind it, for accesses with an offset.
@@ -62,19 +65,19 @@ fn check_architecture(architecture: &str) -> Result<(), RuntimeError> {
 /// All settings. Cargo features disable most proposals already; they are disabled here too, in case another crate of the
 /// build enables a feature.
 fn config(memories: &Arc<MemoryPool>) -> Config {
-    let mut config = common_config();
+    let mut config = common_config(GUEST_STACK);
     config.memory_init_cow(false).with_host_memory(Arc::clone(memories) as Arc<_>);
     config
 }
 
-/// The settings that the engines of all guests share.
-pub(crate) fn common_config() -> Config {
+/// The settings that the engines of guests and compiled steps share. `stack`: the bytes of native stack that they may use.
+pub(crate) fn common_config(stack: usize) -> Config {
     let mut config = Config::new();
     config.strategy(Strategy::Cranelift).cranelift_opt_level(OptLevel::Speed).parallel_compilation(true);
     config.wasm_backtrace_details(WasmBacktraceDetails::Disable).native_unwind_info(false).generate_address_map(false);
     set_proposals(&mut config);
     config.epoch_interruption(true).consume_fuel(false);
-    config.max_wasm_stack(WASM_STACK).async_stack_size(FIBER_STACK).async_stack_zeroing(true);
+    config.max_wasm_stack(stack).async_stack_size(stack * FIBER_FACTOR).async_stack_zeroing(true);
     config.memory_reservation(MEMORY_RESERVATION).memory_guard_size(MEMORY_GUARD).memory_may_move(false);
     config.guard_before_linear_memory(false).signals_based_traps(true);
     config.with_host_stack(Arc::new(StackPool::default()));
@@ -232,7 +235,7 @@ mod tests {
 
     #[test]
     fn a_guest_may_use_a_quarter_of_its_fibers_stack() {
-        assert_eq!((WASM_STACK, FIBER_STACK), (512 << 10, 2 << 20));
+        assert_eq!((WASM_STACK, GUEST_STACK, FIBER_FACTOR), (512 << 10, 2 << 20, 4));
     }
 
     #[test]

@@ -5,13 +5,21 @@ use wasmtime::Trap;
 use wasmtime_wasi::{I32Exit, ResourceTableError};
 
 use crate::host::abort::GuestAbort;
-use crate::host::engine::WASM_STACK;
 use crate::host::state::StepState;
 use crate::step::failure::{limit, sentence};
 use crate::step::limits::{Limits, bytes_text};
 
-/// The failure of a guest that trapped or was aborted. `stack_exhausted`: the stack in its memory is exhausted.
-pub(crate) fn from_error(error: &wasmtime::Error, state: &StepState, stack_exhausted: bool) -> Failure {
+/// The stacks of a guest or a step that ended with an error.
+#[derive(Clone, Copy)]
+pub(crate) struct Stacks {
+    /// Bytes of native stack that it might use.
+    pub(crate) native: usize,
+    /// The stack in its memory is exhausted.
+    pub(crate) is_exhausted: bool,
+}
+
+/// The failure of a guest that trapped or was aborted.
+pub(crate) fn from_error(error: &wasmtime::Error, state: &StepState, stacks: Stacks) -> Failure {
     let log = &state.log;
     if let Some(exceeded) = log.exceeded() {
         return limit(exceeded.to_string());
@@ -35,8 +43,8 @@ pub(crate) fn from_error(error: &wasmtime::Error, state: &StepState, stack_exhau
         // a host function returned an error
         return Failure::new(FailureKind::Trap, format!("The step was stopped: {}", causes(error)));
     };
-    if *trap == Trap::StackOverflow || (*trap == Trap::MemoryOutOfBounds && stack_exhausted) {
-        return limit(stack_message(state.is_sql));
+    if *trap == Trap::StackOverflow || (*trap == Trap::MemoryOutOfBounds && stacks.is_exhausted) {
+        return limit(stack_message(stacks.native, state.is_sql));
     }
     if state.memory_refused {
         return limit(memory_message(state));
@@ -104,8 +112,8 @@ fn step_memory_message(limits: &Limits) -> String {
     )
 }
 
-fn stack_message(is_sql: bool) -> String {
-    let allowed = bytes_text(WASM_STACK as u64);
+fn stack_message(stack: usize, is_sql: bool) -> String {
+    let allowed = bytes_text(stack as u64);
     match is_sql {
         true => format!("the SQL went over its stack limit of {allowed}: it is nested too deeply"),
         false => {

@@ -1,5 +1,7 @@
 //! What a step requests access to.
 
+use std::collections::BTreeMap;
+
 use bue_model::NetRule;
 use bue_model::plan::Capability;
 use serde::{Deserialize, Serialize};
@@ -15,13 +17,16 @@ pub struct Permissions {
     pub net: Vec<NetRule>,
     /// `!allow secret`: the names of the secrets it wants to use.
     pub secrets: Vec<String>,
+    /// `!allow env`: the environment variables that it gets, with the values of the worker. A Python step finds them in
+    /// `os.environ`; they are set for each call and are part of no image.
+    pub environment: BTreeMap<String, String>,
     /// The scope of the step. Some secrets are for the steps of certain scopes only.
     pub scope: String,
 }
 
 impl Permissions {
-    /// The permissions that the `!allow` settings of a step of this scope request. A setting that cannot be parsed requests
-    /// nothing.
+    /// The permissions that the `!allow` settings of a step of this scope request, without environment variables: only the
+    /// worker has their values. A setting that cannot be parsed requests nothing.
     #[must_use]
     pub fn from_capabilities(capabilities: &[Capability], scope: &str) -> Self {
         let mut permissions = Self { scope: scope.to_owned(), ..Self::default() };
@@ -29,7 +34,7 @@ impl Permissions {
             match capability {
                 Capability::Net(rule) => permissions.net.extend(rule.parse::<NetRule>().ok()),
                 Capability::Secret(name) => permissions.secrets.push(name.clone()),
-                Capability::Postgres(_) => {}
+                Capability::Postgres(_) | Capability::Env(_) => {}
             }
         }
         permissions

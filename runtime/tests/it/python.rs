@@ -28,7 +28,7 @@ use bue_model::job::Hints;
 use bue_model::{Answer, BlobHash, Bundle, Json, SourceFile, Value, cbor};
 use bue_runtime::{Code, Finished, Items, Limits, Permissions, Task};
 use bytes::Bytes;
-use serde_json::Value as JsonValue;
+use serde_json::{Value as JsonValue, json};
 use tokio::sync::mpsc;
 
 use crate::common::{self, with_sandbox};
@@ -71,6 +71,53 @@ async fn streams_return_their_elements_in_order() {
 #[tokio::test]
 async fn waiting_works_without_sockets_and_threads() {
     check_file("waiting.py").await;
+}
+
+#[tokio::test]
+async fn threads_behave_as_on_a_single_core() {
+    check_file("threads.py").await;
+}
+
+#[tokio::test]
+async fn threads_that_have_not_started_do_not_run_if_the_step_fails() {
+    let text = "import threading\ndef f():\n  threading.Thread(target=print, args=('it has run',)).start()\n  raise KeyError\n";
+    let finished = common::run(&common::python(text, "f", &[])).await;
+    assert_eq!(common::failure(&finished).message, "KeyError");
+    let log = String::from_utf8_lossy(&finished.log);
+    assert!(!log.contains("it has run"), "{log}");
+}
+
+#[tokio::test]
+async fn environment_variables_are_those_of_the_call_and_of_no_image() {
+    let text = "
+import os, time
+AT_IMPORT = dict(os.environ)
+def read(): return [dict(os.environ), AT_IMPORT, os.environ.get('A'), time.tzname[0]]
+def require(): return os.environ['A']
+";
+    let call = |function: &str, variables: &[(&str, &str)]| {
+        let mut task = common::python(text, function, &[]);
+        let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
+        task.permissions.environment = variables.iter().map(owned).collect();
+        async move { common::run(&task).await }
+    };
+    // one after the other, in copies of one image
+    for (variables, expected) in [
+        (&[("A", "1"), ("TZ", "Asia/Tokyo")][..], json!([{"A": "1", "TZ": "Asia/Tokyo"}, {}, "1", "JST"])),
+        (&[][..], json!([{}, {}, null, "UTC"])),
+        (&[("A", "ä=\n")][..], json!([{"A": "ä=\n"}, {}, "ä=\n", "UTC"])),
+    ] {
+        assert_eq!(json(&common::value(&call("read", variables).await)), expected);
+    }
+    let message = common::failure(&call("require", &[]).await).message;
+    assert!(message.contains("KeyError: 'A'. `!allow env A` above the step requests this variable"), "{message}");
+    let message = common::failure(&call("read", &[("TZ", "Nowhere")]).await).message;
+    assert!(message.contains("ValueError: TZ is 'Nowhere'"), "{message}");
+}
+
+#[tokio::test]
+async fn local_time_is_that_of_the_zone_that_tz_names() {
+    check_file("local_time.py").await;
 }
 
 #[tokio::test]

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 # httpx imports these with its first client; here they are imported once, with this module
 import anyio._backends._asyncio
@@ -142,3 +143,9 @@ async def a_body_is_made_while_it_is_sent(at):
     async with httpx.AsyncClient() as client:
         answer = (await client.post(at["http"] + "/echo", content=parts())).json()["body"]
     return [answer, time.monotonic() - started < 30]
+
+
+# gives: ["20"]
+def twenty_requests_of_a_pool_are_in_flight_together(at):
+    with httpx.Client() as client, ThreadPoolExecutor(20) as pool:
+        return sorted({response.text for response in pool.map(client.get, [at["http"] + "/crowd/httpx/20"] * 20)})

@@ -3,6 +3,7 @@
 import io
 import json
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import requests
 import urllib3
@@ -197,3 +198,15 @@ def a_response_is_read_as_a_file(at):
 # gives: "hello world"
 def a_length_beside_chunks_cuts_nothing_off(at):
     return requests.get(at["two_lengths"]).text
+
+
+# gives: ["20"]
+def twenty_requests_of_a_pool_are_in_flight_together(at):
+    with ThreadPoolExecutor(20) as pool:
+        return sorted({response.text for response in pool.map(requests.get, [at["http"] + "/crowd/requests/20"] * 20)})
+
+
+# gives: ["8"]
+def threads_share_a_session(at):
+    with requests.Session() as session, ThreadPoolExecutor(8) as pool:
+        return sorted({response.text for response in pool.map(session.get, [at["http"] + "/crowd/session/8"] * 8)})

@@ -38,7 +38,7 @@ def causes_are_shown():
         raise ValueError("outer") from error
 
 
-# fails: raised: KeyError: 'API_TOKEN'. The environment of a step is empty: `secret` of the module `bue` reads…
+# fails: raised: KeyError: 'API_TOKEN'. `!allow env API_TOKEN` above the step requests this variable, and `[env]` in the worker's bue.toml sets it; it is set when the function is called, not while the module is imported
 def a_missing_variable_says_what_to_use():
     return os.environ["API_TOKEN"]
 

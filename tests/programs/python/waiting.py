@@ -1,4 +1,4 @@
-"""asyncio, pools and threads, with a single thread and without sockets."""
+"""asyncio, pools and threads, on a single stack and without sockets."""
 
 import asyncio
 import queue
@@ -49,7 +49,7 @@ async def a_task_group():
 
 
 # gives: [7, 3]
-async def work_for_threads_is_done_at_once():
+async def work_for_threads_is_done():
     return [await asyncio.to_thread(lambda: 7), await asyncio.get_running_loop().run_in_executor(None, int, "3")]
 
 
@@ -81,7 +81,7 @@ async def a_task_group_that_raises():
 
 
 # gives: [[1, 2, 4, 8], ["1", "2"], "ZeroDivisionError"]
-def a_pool_works_at_once():
+def a_pool_works():
     with ThreadPoolExecutor(4) as pool:
         futures = [pool.submit(pow, 2, number) for number in range(4)]
         failed = pool.submit(lambda: 1 / 0)
@@ -93,7 +93,7 @@ def a_pool_works_at_once():
 
 
 # gives: [1, false]
-def a_thread_runs_when_it_is_started():
+def a_thread_runs_when_it_is_joined():
     seen = []
     thread = threading.Thread(target=seen.append, args=(1,))
     thread.start()
@@ -109,7 +109,7 @@ def waiting_with_a_timeout_ends():
         return ["empty", threading.Event().wait(0.01)]
 
 
-# fails: raised: RuntimeError: this waits for another thread, and a sandbox has only one: it would wait forever
+# fails: raised: RuntimeError: deadlock: thread `MainThread` waits for another thread (waiting.py, line 114), and no thread is left that could end this…
 def waiting_for_a_thread_that_never_comes():
     queue.Queue().get()
 

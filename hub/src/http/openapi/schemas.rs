@@ -107,6 +107,7 @@ fn general() -> Value {
             "net": texts(),
             "secrets": texts(),
             "databases": texts(),
+            "environment": texts(),
             "wall": texts(),
         })),
         "StepCounts": step_counts(),

@@ -4,8 +4,9 @@ use bue_model::{Answer, Failure, FailureKind};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::host::engine::GUEST_STACK;
 use crate::host::guest::code::{GuestFunction, Instance};
-use crate::host::guest_failure;
+use crate::host::guest_failure::{self, Stacks};
 use crate::host::memory::image::Image;
 use crate::host::values;
 use crate::step::limits::Limits;
@@ -21,8 +22,8 @@ pub(crate) async fn request<Request: Serialize, Reply: DeserializeOwned>(
     let reply = match instance.request(function, &request).await {
         Ok(reply) => reply,
         Err(error) => {
-            let stack_exhausted = instance.is_stack_exhausted();
-            return Err(guest_failure::from_error(&error, instance.state(), stack_exhausted));
+            let stacks = Stacks { native: GUEST_STACK, is_exhausted: instance.is_stack_exhausted() };
+            return Err(guest_failure::from_error(&error, instance.state(), stacks));
         }
     };
     postcard::from_bytes(&reply).map_err(unreadable)

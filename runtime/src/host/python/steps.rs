@@ -141,6 +141,7 @@ async fn call(mut instance: Instance<'_>, step: PythonStep<'_>, count_pages: boo
         keywords: step.keywords.cloned(),
         stream: task.loop_text.is_some(),
         env: task.env.clone(),
+        environment: task.permissions.environment.clone().into_iter().collect(),
         max_result: task.limits.result_bytes,
         loop_text: task.loop_text.clone(),
     };

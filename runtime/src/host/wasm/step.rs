@@ -2,7 +2,8 @@
 
 use bue_model::{Answer, Failure};
 
-use crate::host::guest_failure;
+use crate::host::engine::WASM_STACK;
+use crate::host::guest_failure::{self, Stacks};
 use crate::host::state::StepState;
 use crate::host::step_context::StepContext;
 use crate::step::compiled_step::CompiledStep;
@@ -25,5 +26,5 @@ pub(crate) struct ProgramRun {
 
 /// The failure of a step that trapped or was aborted.
 pub(crate) fn abort_failure(error: &wasmtime::Error, state: &StepState) -> Failure {
-    guest_failure::from_error(error, state, false)
+    guest_failure::from_error(error, state, Stacks { native: WASM_STACK, is_exhausted: false })
 }

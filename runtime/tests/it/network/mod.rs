@@ -34,6 +34,11 @@ async fn tasks_of_asyncio_run_concurrently() {
 }
 
 #[tokio::test]
+async fn requests_of_threads_are_in_flight_together() {
+    check("pools.py", &[]).await;
+}
+
+#[tokio::test]
 async fn requests_and_urllib3_work_as_published() {
     if let Some(files) = wheels::files(&wheels::REQUESTS) {
         check("with_requests.py", &files).await;

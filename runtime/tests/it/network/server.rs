@@ -57,7 +57,15 @@ pub(super) struct Servers {
 struct Seen {
     /// Requests per path.
     visits: Mutex<HashMap<String, usize>>,
+    crowds: Mutex<HashMap<String, Crowd>>,
     together: AtomicUsize,
+}
+
+/// The requests of one path that are in flight.
+#[derive(Debug, Default)]
+struct Crowd {
+    now: usize,
+    most: usize,
 }
 
 impl Servers {
@@ -204,6 +212,7 @@ async fn by_path(request: Request<Incoming>, seen: &Seen) -> Reply {
         "retry" => retry(seen, &path, usize::from(number)),
         "auth" => auth(&request),
         "together" => together(seen, usize::from(number)).await,
+        "crowd" => crowd(seen, &path, usize::from(number)).await,
         _ => reply(404, &[], "no such path"),
     }
 }
@@ -303,4 +312,24 @@ async fn together(seen: &Seen, count: usize) -> Reply {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
     reply(500, &[], "alone")
+}
+
+/// Answers when this many requests of its path were in flight at once, with the highest number so far.
+async fn crowd(seen: &Seen, path: &str, count: usize) -> Reply {
+    let change = |by: isize| {
+        let mut crowds = seen.crowds.lock().expect("no panic");
+        let crowd = crowds.entry(path.to_owned()).or_default();
+        crowd.now = crowd.now.saturating_add_signed(by);
+        crowd.most = crowd.most.max(crowd.now);
+        crowd.most
+    };
+    change(1);
+    for _ in 0..2000 {
+        // also the last one stays for a moment, so that others can come
+        tokio::time::sleep(Duration::from_millis(10)).await;
+        if change(0) >= count {
+            break;
+        }
+    }
+    reply(200, &[], &change(-1).to_string())
 }
