@@ -53,7 +53,7 @@ mod tests {
         for name in ["json", "os.path", "xml.etree.ElementTree", "concurrent.futures", "multiprocessing", "_json"] {
             assert_eq!(library_module(name), Some(LibraryModule::Works), "{name}");
         }
-        for name in ["ctypes", "ctypes.util", "multiprocessing.shared_memory", "mmap"] {
+        for name in ["ctypes.wintypes", "curses", "multiprocessing.shared_memory", "grp"] {
             assert_eq!(library_module(name), Some(LibraryModule::CannotWork), "{name}");
         }
         for name in ["requests", "jsonx", "no.such"] {
