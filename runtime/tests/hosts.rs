@@ -250,7 +250,7 @@ fn sql_for_hours() -> Vec<String> {
         format!(
             "{numbers}, j(o) AS (SELECT json_group_object('key' || x, x) FROM n) SELECT length(json_patch(o, o)) FROM j"
         ),
-        "SELECT 1;".repeat(400_000),
+        "SELECT 1;".repeat(200_000),
         "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) SELECT sum(x) FROM n".to_owned(),
     ]
 }

@@ -168,7 +168,7 @@ mod tests {
     #[test]
     fn a_value_that_is_no_list_is_described_by_its_head() {
         let value = Value::Map(vec![(Value::Int(1), Value::Null)]);
-        for (value, expected) in [(value, "a map"), (Value::Int(1), "an int"), (Value::Text("x".into()), "a string")] {
+        for (value, expected) in [(value, "a map"), (Value::Int(1), "an int"), (Value::Text("x".into()), "a text")] {
             assert_eq!(describe(&cbor::encode(&value)), expected);
         }
         // a map of 2^32 entries, none of which is there

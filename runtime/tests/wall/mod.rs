@@ -149,9 +149,9 @@ fn the_wall_that_is_up_is_reported(runtime: &Runtime) {
         };
         assert_eq!((field("Seccomp:").as_str(), field("NoNewPrivs:").as_str()), ("2", "1"), "{wall}");
         let uid: u32 = field("Uid:").parse().expect("a number");
-        let root = rustix::process::geteuid().is_root();
+        let root = geteuid().is_root();
         assert_eq!(wall.uid, root.then_some(uid), "{wall}");
-        assert_eq!(uid != 0, root || uid == rustix::process::geteuid().as_raw());
+        assert_eq!(uid != 0, root || uid == geteuid().as_raw());
         assert!(wall.missing.is_empty() && wall.landlock.is_some(), "{}", wall.missing_text());
         hosts
     });
@@ -201,7 +201,7 @@ fn start_without<T: Send>(
 
 fn the_wall_that_is_required_must_be_complete(runtime: &Runtime) {
     let mut parts = vec![(LANDLOCK, WallPart::Landlock), (&[libc::SYS_seccomp], WallPart::Seccomp)];
-    if rustix::process::geteuid().is_root() {
+    if geteuid().is_root() {
         parts.push((CHANGE_USER, WallPart::OwnUser));
     }
     for (calls, part) in parts {
@@ -229,7 +229,7 @@ fn uses_package(sites: &Sites) -> bue_runtime::Task {
 fn the_wall_lets_packages_be_read(runtime: &Runtime) {
     let expected = Value::List(vec![Value::Int(42), Value::Text("hello".to_owned())]);
     // all parts; and as root, the other user alone, for which the folders have their modes
-    let without_landlock = rustix::process::geteuid().is_root().then_some(LANDLOCK);
+    let without_landlock = geteuid().is_root().then_some(LANDLOCK);
     for calls in [Some(&[][..]), without_landlock].into_iter().flatten() {
         let config = config(runtime, &[]);
         let sites = config.packages.clone().expect("packages");
