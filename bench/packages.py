@@ -9,7 +9,7 @@ import sys
 
 name, stdout_path, stderr_path = sys.argv[1:]
 # They can be imported, but their protocol is not HTTP, the only one that steps have.
-OTHER_PROTOCOLS = {"dnspython", "pymysql", "redis"}
+OTHER_PROTOCOLS = {"dnspython", "pymongo", "pymysql", "redis"}
 VERDICTS = {"yes": "works", "partly": "partly", "no": "cannot"}
 
 
