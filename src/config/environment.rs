@@ -37,7 +37,7 @@ pub(crate) fn read_environment(settings: &Settings, flags: &[String]) -> Result<
         entries.insert(name.clone(), entry(name, value)?);
     }
     let set = |entries: &mut BTreeMap<String, Entry>, name: String, value| {
-        entries.entry(name).or_default().value = Some(value)
+        entries.entry(name).or_default().value = Some(value);
     };
     for (name, value) in settings.variables_with_prefix(VARIABLE_PREFIX) {
         set(&mut entries, name, value);

@@ -103,7 +103,7 @@ impl<'a> Packer<'a> {
     fn add_files(&mut self, script: &Path) -> Result<(), PackError> {
         for file in packed_files(self.step, script)? {
             if !self.files.contains_key(&file.name) {
-                let content = read_file(file.path)?;
+                let content = read_file(&file.path)?;
                 self.add(file.name, content)?;
             }
         }
@@ -111,7 +111,7 @@ impl<'a> Packer<'a> {
     }
 
     fn read(&self, path: &str) -> Result<Bytes, PackError> {
-        read_file(self.neighbours.root.join(path))
+        read_file(&self.neighbours.root.join(path))
     }
 
     fn add(&mut self, path: String, content: Bytes) -> Result<(), PackError> {
@@ -149,18 +149,18 @@ impl<'a> Packer<'a> {
 }
 
 /// Reads a file, of which a byte more than a bundle may have is enough.
-fn read_file(path: PathBuf) -> Result<Bytes, PackError> {
+fn read_file(path: &Path) -> Result<Bytes, PackError> {
     let read = || {
         // opening a pipe would wait for somebody who writes
-        if !fs::metadata(&path)?.is_file() {
+        if !fs::metadata(path)?.is_file() {
             return Err(io::Error::other("it is not a regular file"));
         }
         let mut bytes = Vec::new();
         // a file of the largest size and a byte is too large already
-        File::open(&path)?.take(MAX_BYTES as u64 + 1).read_to_end(&mut bytes)?;
+        File::open(path)?.take(MAX_BYTES as u64 + 1).read_to_end(&mut bytes)?;
         Ok(Bytes::from(bytes))
     };
-    read().map_err(|source| PackError::Unreadable { path: path.clone(), source })
+    read().map_err(|source| PackError::Unreadable { path: path.to_owned(), source })
 }
 
 #[cfg(test)]

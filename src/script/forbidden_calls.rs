@@ -102,8 +102,8 @@ fn is_in_memory(database: &str) -> bool {
 
 fn is_in_folder(path: &str) -> bool {
     let is_below =
-        |folder: &&str| path.strip_prefix(*folder).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
-    FOLDERS.iter().any(|folder| is_below(&folder))
+        |folder: &str| path.strip_prefix(folder).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+    FOLDERS.iter().any(|folder| is_below(folder))
 }
 
 /// Describes why a step cannot open a file.

@@ -22,7 +22,8 @@ fn a_step_gets_the_variables_that_it_asks_for_from_the_nearest_place() {
     let project = script("!allow env A, env B");
     project.write("bue.toml", "[env]\nA = 'file'\nB = { value = 'file', scopes = ['default'] }\nC = 'file'\n");
     let private = ("A", "of the worker itself");
-    let cases: [(&[&str], &[(&str, &str)], &str); 3] = [
+    type Case<'a> = (&'a [&'a str], &'a [(&'a str, &'a str)], &'a str);
+    let cases: [Case<'_>; 3] = [
         (&[], &[private], r#"{"A":"file","B":"file"}"#),
         (&[], &[private, ("BUE_ENV_A", "environment")], r#"{"A":"environment","B":"file"}"#),
         (&["--env", "A=flag=1", "--env", "B="], &[("BUE_ENV_A", "environment")], r#"{"A":"flag=1","B":""}"#),
