@@ -8,7 +8,7 @@ def evil(canary):
     doors = {
         "user": lambda: os.getlogin(),
         "home": lambda: os.environ["HOME"],
-        "expanded": lambda: None if os.path.expanduser("~") in ("~", "/") else os.path.expanduser("~"),
+        "expanded": lambda: None if os.path.expanduser("~") == "/tmp" else os.path.expanduser("~"),
         "host": lambda: __import__("socket").gethostname() if __import__("socket").gethostname() != "localhost" else None,
         "node": lambda: None if __import__("platform").node() in ("", "localhost") else __import__("platform").node(),
         "uid": lambda: os.getuid() or None,

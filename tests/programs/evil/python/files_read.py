@@ -30,7 +30,7 @@ def evil(canary):
         lambda: __import__("fileinput").input([canary]).readline(),
         lambda: __import__("linecache").getline(canary, 1) or None,
         lambda: __import__("runpy").run_path(canary),
-        lambda: __import__("sqlite3").connect(canary),
+        lambda: __import__("sqlite3").connect(f"file:{canary}?mode=ro", uri=True),
         lambda: __import__("mmap").mmap(0, 4096),
     ]
     return [str(given) for given in map(tried, doors) if given is not None]

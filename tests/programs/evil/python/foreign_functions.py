@@ -1,5 +1,5 @@
 # Memory and functions of the machine, by name and by address, with ctypes.
-# fails: raised: ModuleNotFoundError: …
+# fails: raised: NotImplementedError: a step has no memory of C: …
 import importlib
 
 

@@ -1,6 +1,6 @@
 # Replaces the functions that call it, while the module is imported. This affects only itself.
 # at: import
-# fails: bad_code: imports_and_replaces_us.py cannot be imported: TypeError: …
+# fails: bad_code: imports_and_replaces_us.py cannot be imported: AttributeError: …
 import builtins
 import sys
 

@@ -8,7 +8,7 @@ import sys
 def evil(canary):
     sys.path[:0] = ["/", "/tmp", "/usr/lib/python3", canary, "http://a.example/", "."]
     found = []
-    for name in ("canary", "numpy", "yaml", "_ctypes", "sitecustomize", "usercustomize", "evil_module", "\0", "a" * 100_000):
+    for name in ("canary", "numpy", "yaml", "_ctypes_test", "sitecustomize", "usercustomize", "evil_module", "\0", "a" * 100_000):
         try:
             found.append(str(importlib.import_module(name)))
         except (ImportError, ValueError):

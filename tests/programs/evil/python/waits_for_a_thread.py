@@ -1,5 +1,5 @@
-# Waits for a lock that it holds itself. There is no other thread, so the lock does not block.
-# gives: null
+# Waits for a lock that it holds itself. Nothing could release it, so waiting is an error.
+# fails: raised: RuntimeError: deadlock: thread `MainThread` waits for a lock that it holds itself…
 import threading
 
 
