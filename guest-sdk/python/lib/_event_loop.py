@@ -5,6 +5,7 @@ import asyncio.base_events
 import asyncio.events
 import asyncio.runners
 import asyncio.unix_events
+import socket
 import types
 
 import _bue_net
@@ -97,6 +98,10 @@ class Loop(asyncio.base_events.BaseEventLoop):
 
     async def sock_connect(self, sock, address):
         sock.connect(address)
+
+    async def getaddrinfo(self, host, port, *, family=0, type=0, proto=0, flags=0):
+        # resolves nothing, so it needs no thread
+        return socket.getaddrinfo(host, port, family, type, proto, flags)
 
     async def shutdown_default_executor(self, timeout=None):
         """Run what the default pool has not started yet. Python's own would do it in another thread."""
