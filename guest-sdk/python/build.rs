@@ -3,7 +3,7 @@
 /// Size in bytes of the stack in linear memory. Calls between Python functions do not use it; native recursion (a `__repr__`
 /// of nested lists, `sorted` with a key that sorts) does, and the interpreter raises `RecursionError` at its end. Threads run
 /// on top of each other (lib/_scheduler.py), so it has room for a few dozen of them, each in the middle of a request.
-/// It is half of the native stack that the host provides (`GUEST_STACK` in the runtime), which must not end first.
+/// It is a third of the native stack that the host provides (`GUEST_STACK` in the runtime), which must not end first.
 const STACK_BYTES: u32 = 1024 * 1024;
 
 fn main() {

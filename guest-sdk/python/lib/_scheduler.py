@@ -166,6 +166,9 @@ def _wait_and_run(wait, tickets, seconds, is_woken):
         completions = _timed(wait, tickets, max(due - time.monotonic(), 0))
         if completions:
             return completions
+    # the last of them may have done it
+    if is_woken is not None and is_woken():
+        return ()
     return _timed(wait, tickets, None if deadline is None else max(deadline - time.monotonic(), 0))
 
 

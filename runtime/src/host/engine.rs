@@ -21,8 +21,9 @@ const MAX_IDLE_EPOCHS: u32 = 200;
 /// too.
 pub(crate) const WASM_STACK: usize = 512 * 1024;
 /// The same for a guest of ours. The Python guest's stack in linear memory is small enough to end first; the interpreter then
-/// raises `RecursionError`. The threads of a Python step run on top of each other on this stack, so it is larger.
-pub(crate) const GUEST_STACK: usize = 2 * 1024 * 1024;
+/// raises `RecursionError`; JSON nested in itself takes more than twice as much here as there. The threads of a Python step run on
+/// top of each other on this stack, so it is larger.
+pub(crate) const GUEST_STACK: usize = 3 * 1024 * 1024;
 /// Multiple of the stack of a guest or a step that its fiber has.
 const FIBER_FACTOR: usize = 4;
 /// Bytes of guest memory that one WASI call may make the host copy.
@@ -235,7 +236,7 @@ mod tests {
 
     #[test]
     fn a_guest_may_use_a_quarter_of_its_fibers_stack() {
-        assert_eq!((WASM_STACK, GUEST_STACK, FIBER_FACTOR), (512 << 10, 2 << 20, 4));
+        assert_eq!((WASM_STACK, GUEST_STACK, FIBER_FACTOR), (512 << 10, 3 << 20, 4));
     }
 
     #[test]

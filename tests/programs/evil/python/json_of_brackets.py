@@ -1,5 +1,5 @@
 # JSON of a hundred thousand brackets.
-# fails: limit: The step went over its stack limit of 2 MiB: it calls itself too deeply; use a loop
+# fails: raised: RecursionError: maximum recursion depth exceeded while decoding a JSON object from a string
 import json
 
 

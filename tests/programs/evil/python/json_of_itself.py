@@ -1,5 +1,5 @@
 # A list that contains itself a hundred thousand times.
-# fails: limit: The step went over its stack limit of 2 MiB: it calls itself too deeply; use a loop
+# fails: raised: RecursionError: maximum recursion depth exceeded while encoding a JSON object
 import json
 
 

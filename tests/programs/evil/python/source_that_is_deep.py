@@ -1,5 +1,5 @@
 # Source with a hundred thousand nested brackets, operators, lambdas and statements.
-# fails: limit: The step went over its stack limit of 2 MiB: it calls itself too deeply; use a loop
+# fails: limit: The step went over its stack limit of 3 MiB: it calls itself too deeply; use a loop
 import ast
 
 
