@@ -59,7 +59,7 @@ const GUESTS: [Guest; 2] = [
         time: "half a minute",
     },
 ];
-/// Guests kept in the cache, of six megabytes at most: enough to switch between half as many branches without a rebuild.
+/// Guests kept in the cache, of twelve megabytes at most: enough to switch between half as many branches without a rebuild.
 const MAX_CACHED_GUESTS: usize = 32;
 /// Prefixes of environment variables that configure the outer build and must not configure the nested one.
 const OUTER_BUILD_PREFIXES: [&str; 4] = ["CARGO", "RUSTC", "RUSTFLAGS", "RUSTDOC"];

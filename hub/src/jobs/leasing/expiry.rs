@@ -1,5 +1,5 @@
-//! What expires. [`LeaseExtensions`]: leases that heartbeats extended, kept in memory. Losing them, or not writing them, costs at most that a
-//! job is leased again while its worker still runs it; the token then decides.
+//! What expires: the query for jobs, and [`LeaseExtensions`], leases that heartbeats extended, kept in memory. Losing them, or not
+//! writing them, costs at most that a job is leased again while its worker still runs it; the token then decides.
 
 use std::collections::HashMap;
 

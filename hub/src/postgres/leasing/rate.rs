@@ -1,5 +1,5 @@
-//! `!rate` and `!at_most`, as in the SQLite store: a job waits for one row of `rate`. Of a `!rate`, the times of the last `count` starts are a ring buffer. With `by FIELD` each key has a row of
-//! `rate`, and a row whose key is idle serves the next new key.
+//! `!rate` and `!at_most`, as in the SQLite store: a job waits for one row of `rate`. Of a `!rate`, the times of the last `count`
+//! starts are a ring buffer. With `by FIELD` each key has a row of `rate`, and a row whose key is idle serves the next new key.
 
 use std::collections::HashMap;
 
