@@ -364,15 +364,6 @@ async def asyncio_goes_on_while_threads_run():
 
 
 # gives: [1, 2]
-async def a_call_in_a_thread_wakes_the_loop_before_its_timers():
-    loop = asyncio.get_running_loop()
-    first = await asyncio.wait_for(loop.run_in_executor(None, lambda: 1), 50)
-    async with asyncio.timeout(50):
-        second = await asyncio.to_thread(lambda: 2)
-    return [first, second]
-
-
-# gives: [1, 2]
 async def a_thread_can_have_its_own_event_loop():
     async def inner():
         await asyncio.sleep(0.001)
@@ -509,3 +500,12 @@ def a_thread_that_is_waited_for_too_short_a_time_still_ends():
     thread.join(0)
     thread.join(5)
     return "alive" if thread.is_alive() else "no note"
+
+
+# gives: [1, 2]
+async def a_call_in_a_thread_wakes_the_loop_before_its_timers():
+    loop = asyncio.get_running_loop()
+    first = await asyncio.wait_for(loop.run_in_executor(None, lambda: 1), 50)
+    async with asyncio.timeout(50):
+        second = await asyncio.to_thread(lambda: 2)
+    return [first, second]
