@@ -77,7 +77,7 @@ impl Command {
     }
 }
 
-/// Bytes that are converted in less time than another thread needs to start.
+/// Bytes of JSON or values up to which a conversion is too short to hand it to another thread.
 const SHORT_BYTES: usize = 64 << 10;
 
 /// Converts inputs or a result: on another thread if they are long, because all steps of the host share this one.
