@@ -5,19 +5,20 @@ use std::hash::{BuildHasher, Hasher, RandomState};
 /// The hashes of the keys of all maps that are being read. Two keys with the same 128 bits count as equal: the hash is random, so
 /// nobody can choose such keys, and among ten million the probability is below 10⁻²⁴.
 #[derive(Debug, Default)]
-pub(crate) struct KeyHashes {
+pub struct KeyHashes {
     random: RandomState,
     hashes: Vec<u128>,
 }
 
 impl KeyHashes {
     /// Begins a map inside of those that have begun and not ended. Returns what [`Self::end_map`] needs.
-    pub(crate) fn begin_map(&self) -> usize {
+    #[must_use]
+    pub fn begin_map(&self) -> usize {
         self.hashes.len()
     }
 
     /// Adds a key of the map that began last.
-    pub(crate) fn add(&mut self, key: &str) {
+    pub fn add(&mut self, key: &str) {
         let mut hasher = self.random.build_hasher();
         hasher.write(key.as_bytes());
         let low = hasher.finish();
@@ -26,7 +27,7 @@ impl KeyHashes {
     }
 
     /// Ends a map. Returns whether two of its keys are equal.
-    pub(crate) fn end_map(&mut self, begin: usize) -> bool {
+    pub fn end_map(&mut self, begin: usize) -> bool {
         let keys = self.hashes.get_mut(begin..).unwrap_or_default();
         keys.sort_unstable();
         let has_duplicates = keys.windows(2).any(|pair| matches!(pair, [left, right] if left == right));

@@ -47,6 +47,7 @@ pub use encoded_json::EncodedJson;
 pub use ids::{BlobHash, CallIndex, JobId, NodeId, ParamIndex, RateKey, RunId, StepIndex, Timestamp, Token};
 pub use job::{Answer, BlobRef, Chunk, Failure, FailureKind, JobState, Outcome, RunState, ValueRef};
 pub use json::Json;
+pub use key_hashes::KeyHashes;
 pub use language::Language;
 pub use location::{ArgumentSummary, Round};
 pub use net_rule::{HostPattern, NetRule, ParseNetRuleError};

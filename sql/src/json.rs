@@ -50,9 +50,16 @@ pub fn check_json(value: &Value) -> Result<(), String> {
     }
 }
 
-/// Parses JSON, without rounding a number. `None` if it is none, or if the nesting is too deep for the next step.
+/// Appends the CBOR of JSON, without rounding a number and without a tree of values: a row of 64 MiB must not take gigabytes.
+/// Returns whether it did. It appends nothing if the text is not JSON, if an object has the same key twice, if a number has more
+/// than [`MAX_NUMBER_CHARS`], or if the nesting is too deep for the next step.
 #[must_use]
-pub fn parse_json(text: &str) -> Option<Value> {
+pub fn encode_json(to: &mut Vec<u8>, text: &str) -> bool {
+    let begin = to.len();
     let is_json = serde_json::from_str::<serde::de::IgnoredAny>(text).is_ok();
-    is_json.then(|| JsonReader::new(text).value(MAX_DEPTH - ROW_DEPTH)).flatten()
+    let is_encoded = is_json && JsonReader::new(text, to).value(MAX_DEPTH - ROW_DEPTH).is_some();
+    if !is_encoded {
+        to.truncate(begin);
+    }
+    is_encoded
 }

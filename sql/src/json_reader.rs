@@ -1,36 +1,44 @@
-//! Reads JSON without rounding its numbers.
+//! Encodes JSON as CBOR without rounding its numbers.
 
-use std::collections::HashMap;
-
-use bue_model::{Decimal, Value};
+use bue_model::{Decimal, KeyHashes, Value, cbor};
 use num_bigint::BigInt;
 
 /// Characters of a number at most. Parsing takes a time that grows with the square of its length: one of 147,000 digits, which
 /// PostgreSQL's `numeric` may have, takes as long as two hundred of this length.
 pub const MAX_NUMBER_CHARS: usize = 10_000;
 
-/// Reads JSON whose syntax has been checked.
-pub(super) struct JsonReader<'t> {
+/// Encodes JSON whose syntax has been checked.
+///
+/// The head of a list or map contains its length, so it is inserted once the end is known. Every level thus moves the bytes within it
+/// once; the number of levels is limited.
+pub(super) struct JsonReader<'t, 'b> {
     rest: &'t str,
+    to: &'b mut Vec<u8>,
+    keys: KeyHashes,
 }
 
-impl<'t> JsonReader<'t> {
-    pub(super) const fn new(text: &'t str) -> Self {
-        Self { rest: text }
+impl<'t, 'b> JsonReader<'t, 'b> {
+    pub(super) fn new(text: &'t str, to: &'b mut Vec<u8>) -> Self {
+        Self { rest: text, to, keys: KeyHashes::default() }
     }
 
-    /// `None` if the nesting is deeper than `depth`, or a number too long.
-    pub(super) fn value(&mut self, depth: usize) -> Option<Value> {
+    /// Appends a value. `None`, after some bytes, if the nesting is deeper than `depth`, a number is too long, or an object has the
+    /// same key twice.
+    pub(super) fn value(&mut self, depth: usize) -> Option<()> {
         let depth = depth.checked_sub(1)?;
         match self.peek()? {
             b'{' => self.map(depth),
             b'[' => self.list(depth),
-            b'"' => self.string().map(Value::Text),
-            b't' => self.take(4).map(|_| Value::Bool(true)),
-            b'f' => self.take(5).map(|_| Value::Bool(false)),
-            b'n' => self.take(4).map(|_| Value::Null),
+            b'"' => self.string().map(|text| self.append(&Value::Text(text))),
+            b't' => self.take(4).map(|_| self.append(&Value::Bool(true))),
+            b'f' => self.take(5).map(|_| self.append(&Value::Bool(false))),
+            b'n' => self.take(4).map(|_| self.append(&Value::Null)),
             _ => self.number(),
         }
+    }
+
+    fn append(&mut self, value: &Value) {
+        self.to.extend_from_slice(&cbor::encode(value));
     }
 
     /// The first byte behind white space.
@@ -45,36 +53,36 @@ impl<'t> JsonReader<'t> {
         Some(token)
     }
 
-    fn list(&mut self, depth: usize) -> Option<Value> {
-        let mut items = Vec::new();
+    fn list(&mut self, depth: usize) -> Option<()> {
+        let (begin, mut count) = (self.to.len(), 0);
         self.take(1)?;
         while self.peek()? != b']' {
-            items.push(self.value(depth)?);
+            self.value(depth)?;
             self.comma()?;
+            count += 1;
         }
         self.take(1)?;
-        Some(Value::List(items))
+        self.to.splice(begin..begin, cbor::array_head(count));
+        Some(())
     }
 
-    /// The last one of equal keys counts.
-    fn map(&mut self, depth: usize) -> Option<Value> {
-        let mut entries: Vec<(Value, Value)> = Vec::new();
-        let mut positions = HashMap::new();
+    fn map(&mut self, depth: usize) -> Option<()> {
+        let (begin, mut count) = (self.to.len(), 0);
+        let first_key = self.keys.begin_map();
         self.take(1)?;
         while self.peek()? != b'}' {
             let key = self.string()?;
+            self.keys.add(&key);
+            self.append(&Value::Text(key));
             self.peek()?;
             self.take(1)?;
-            let value = self.value(depth)?;
-            let position = *positions.entry(key.clone()).or_insert(entries.len());
-            match entries.get_mut(position) {
-                Some(entry) => entry.1 = value,
-                None => entries.push((Value::Text(key), value)),
-            }
+            self.value(depth)?;
             self.comma()?;
+            count += 1;
         }
         self.take(1)?;
-        Some(Value::Map(entries))
+        self.to.splice(begin..begin, cbor::map_head(count));
+        (!self.keys.end_map(first_key)).then_some(())
     }
 
     fn comma(&mut self) -> Option<()> {
@@ -96,10 +104,12 @@ impl<'t> JsonReader<'t> {
         serde_json::from_str(self.take(len + 1)?).ok()
     }
 
-    fn number(&mut self) -> Option<Value> {
+    fn number(&mut self) -> Option<()> {
         let is_part = |byte: &u8| byte.is_ascii_digit() || matches!(byte, b'-' | b'+' | b'.' | b'e' | b'E');
         let len = self.rest.bytes().take_while(is_part).count();
-        number(self.take(len).filter(|text| text.len() <= MAX_NUMBER_CHARS)?)
+        let number = number(self.take(len).filter(|text| text.len() <= MAX_NUMBER_CHARS)?)?;
+        self.append(&number);
+        Some(())
     }
 }
 
@@ -178,18 +188,47 @@ mod tests {
         }
         assert_eq!(number("1e99999999999999999999"), None);
         let digits = "9".repeat(MAX_NUMBER_CHARS);
-        assert!(JsonReader::new(&digits).value(1).is_some());
-        assert_eq!(JsonReader::new(&format!("[{digits}9]")).value(2), None);
+        assert!(read(&digits, 1).is_some());
+        assert_eq!(read(&format!("[{digits}9]"), 2), None);
+    }
+
+    /// What the bytes are decoded to, which are those of the encoded value.
+    fn read(text: &str, depth: usize) -> Option<Value> {
+        let mut bytes = Vec::new();
+        JsonReader::new(text, &mut bytes).value(depth)?;
+        let value = cbor::decode(&bytes).expect("CBOR");
+        assert_eq!(cbor::encode(&value), bytes);
+        Some(value)
     }
 
     #[test]
     fn everything_else_is_as_in_json() {
-        let text = "  {\"a\\\"\\u00e9\" : [ true , false,null, [ ], { } ] ,\"b\":1 , \"\\\\\":\"x,]\", \"b\":2 }";
+        let text = "  {\"a\\\"\\u00e9\" : [ true , false,null, [ ], { } ] ,\"b\":1 , \"\\\\\":\"x,]\" }";
         let key = |key: &str, value| (Value::Text(key.to_owned()), value);
         let list = vec![Value::Bool(true), Value::Bool(false), Value::Null, Value::List(vec![]), Value::Map(vec![])];
         let expected =
-            vec![key("a\"é", Value::List(list)), key("b", Value::Int(2)), key("\\", Value::Text("x,]".to_owned()))];
-        assert_eq!(JsonReader::new(text).value(3), Some(Value::Map(expected)));
-        assert_eq!(JsonReader::new(text).value(2), None);
+            vec![key("a\"é", Value::List(list)), key("b", Value::Int(1)), key("\\", Value::Text("x,]".to_owned()))];
+        assert_eq!(read(text, 3), Some(Value::Map(expected)));
+        assert_eq!(read(text, 2), None);
+        let many = format!("[{}0]", "[1,2],".repeat(70_000));
+        assert!(matches!(read(&many, 3), Some(Value::List(items)) if items.len() == 70_001));
+    }
+
+    #[test]
+    fn the_same_key_twice_is_refused() {
+        for text in [r#"{"a":1,"b":2,"a":3}"#, r#"[{"b":{"a":1,"\u0061":2}}]"#] {
+            assert_eq!(read(text, 9), None, "{text}");
+        }
+        assert!(read(r#"{"a":{"a":1},"b":{"a":[{"a":1},{"a":1}]}}"#, 9).is_some());
+    }
+
+    /// The memory for one of ten million numbers is that of the result, not of a value for each.
+    #[test]
+    fn the_text_itself_is_the_largest_part_of_what_is_needed() {
+        let text = format!("[{}0]", "0,".repeat(100_000));
+        let mut bytes = Vec::new();
+        assert!(JsonReader::new(&text, &mut bytes).value(2).is_some());
+        assert_eq!(bytes.len(), 5 + 100_001);
+        assert!(bytes.capacity() <= 2 * text.len(), "{} bytes", bytes.capacity());
     }
 }

@@ -11,6 +11,7 @@ use quick_cache::Weighter;
 use quick_cache::sync::Cache;
 
 use crate::blobs;
+use crate::byte_budget::ByteBudget;
 use crate::job_bucket::JobBucket;
 
 /// The size in bytes of the cache of values. The elements of a loop come in chunks, and each element of a chunk is soon a job here.
@@ -28,6 +29,9 @@ const MAX_BUNDLE_FILES: u64 = 10_000;
 
 /// The size in bytes of unpacked packages on the disk that no step uses. A set may have 512 MiB.
 const MAX_CACHED_SITE_BYTES: u64 = 2 * 1024 * 1024 * 1024;
+
+/// Mebibytes of bundles and wheels that are on their way at one time. Has room for four of the largest bundles or sets of packages.
+const MAX_CODE_MIB: u32 = 512;
 
 const NO_ARRAY: FetchError = FetchError::Malformed("a chunk of a list", "a CBOR array");
 const WRONG_LENGTH: FetchError = FetchError::Malformed("a chunk of a list", "as long as it should be");
@@ -61,6 +65,8 @@ pub(crate) struct Fetch {
     /// Unpacked packages, by their content.
     unpacked: Cache<BlobHash, Arc<Site>, ByteWeighter>,
     sites: Sites,
+    /// Memory for bundles until they are in the cache, and for wheels until they are unpacked.
+    code_budget: ByteBudget,
 }
 
 #[derive(Clone, Debug)]
@@ -94,6 +100,7 @@ impl Fetch {
             bundles: Cache::with_weighter(EXPECTED_BUNDLES, MAX_CACHED_BUNDLE_BYTES, ByteWeighter),
             unpacked: Cache::with_weighter(100, MAX_CACHED_SITE_BYTES, ByteWeighter),
             sites,
+            code_budget: ByteBudget::new(MAX_CODE_MIB),
         }
     }
 
@@ -110,6 +117,7 @@ impl Fetch {
     /// Fetches a step's code.
     pub(crate) async fn bundle(&self, code: &BlobRef) -> Result<Arc<Bundle>, FetchError> {
         let load = async {
+            let _reserved = self.code_budget.reserve(code.len).await;
             let bytes = self.bucket.get(code).await.map_err(|error| FetchError::Bucket(code.hash, error))?;
             decode_bundle(&bytes).map(Arc::new).ok_or(FetchError::Malformed("the step's code", "a bundle"))
         };
@@ -127,6 +135,7 @@ impl Fetch {
 
     async fn unpack(&self, packages: &[Package], limits: &Limits) -> Result<Arc<Site>, FetchError> {
         check_declared_sizes(packages, limits)?;
+        let reserved = self.code_budget.reserve(packages.iter().map(|package| package.wheel.len).sum()).await;
         let mut wheels = Vec::with_capacity(packages.len());
         for package in packages {
             wheels.push((package.file.clone(), self.wheel(package).await?));
@@ -135,7 +144,10 @@ impl Fetch {
         let task = tokio::task::spawn_blocking(move || {
             let wheels: Vec<(&str, &[u8])> =
                 wheels.iter().map(|(file, bytes)| (file.as_str(), bytes.as_ref())).collect();
-            sites.unpack(&wheels, &limits)
+            let site = sites.unpack(&wheels, &limits);
+            // here, because the thread goes on if the job is cancelled
+            drop(reserved);
+            site
         });
         let site = task.await.map_err(|_| FetchError::Malformed("a package", "one that can be unpacked"))?;
         Ok(Arc::new(site?))

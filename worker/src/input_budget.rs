@@ -1,23 +1,23 @@
 //! [`InputBudget`]: what a job needs is known before any of it is fetched, so limits are checked first, and jobs whose inputs would
 //! not fit into memory together wait for each other.
 
-use std::sync::Arc;
-
 use bue_model::wire::{Gathered, JobInput, Lease};
 use bue_model::{BlobRef, Failure, ValueRef};
 use bue_runtime::{Limits, MAX_BUNDLE_BYTES, too_much_code, too_much_input};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::OwnedSemaphorePermit;
 
-/// Kibibytes of inputs that are on their way through this process at one time. Has room for four jobs with the largest inputs.
-const MAX_KIB: u32 = 512 * 1024;
+use crate::byte_budget::ByteBudget;
 
-/// Memory for inputs between the bucket and the sandbox hosts, in KiB.
+/// Mebibytes of inputs that are on their way through this process at one time. Has room for four jobs with the largest inputs.
+const MAX_MIB: u32 = 512;
+
+/// Memory for inputs between the bucket and the sandbox hosts.
 #[derive(Clone, Debug)]
-pub(crate) struct InputBudget(Arc<Semaphore>);
+pub(crate) struct InputBudget(ByteBudget);
 
 impl Default for InputBudget {
     fn default() -> Self {
-        Self(Arc::new(Semaphore::new(MAX_KIB as usize)))
+        Self(ByteBudget::new(MAX_MIB))
     }
 }
 
@@ -40,9 +40,7 @@ impl InputBudget {
         if chunks > limits.input_bytes {
             return Err(too_much_input(chunks, limits.input_bytes));
         }
-        let kib = u32::try_from(bytes.saturating_add(chunks) / 1024).unwrap_or(MAX_KIB).min(MAX_KIB);
-        // the semaphore is never closed
-        Ok(self.0.clone().acquire_many_owned(kib).await.ok())
+        Ok(self.0.reserve(bytes.saturating_add(chunks)).await)
     }
 }
 

@@ -22,6 +22,7 @@
 mod admission;
 mod arguments;
 mod blobs;
+mod byte_budget;
 mod config;
 mod environment;
 mod error;

@@ -25,6 +25,15 @@ pub fn array_head(count: u64) -> Vec<u8> {
     head
 }
 
+/// Returns the bytes that begin a map of `count` entries.
+#[must_use]
+pub fn map_head(count: u64) -> Vec<u8> {
+    let mut head = Vec::with_capacity(9);
+    let written = Encoder::new(&mut head).map(count).is_ok();
+    debug_assert!(written, "writing to a Vec cannot fail");
+    head
+}
+
 type Infallible<W> = minicbor::encode::Error<<W as Write>::Error>;
 
 fn write_value<W>(to: &mut Encoder<W>, value: &Value) -> Result<(), core::convert::Infallible>

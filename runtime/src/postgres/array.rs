@@ -1,52 +1,68 @@
 //! PostgreSQL's arrays in text form: `{1,NULL,"a, b"}`, nested lists, `[0:1]={…}` if the first index is not 1.
 
-use bue_model::Value;
+use bue_model::cbor;
+
+use super::output::NULL;
 
 /// PostgreSQL's arrays have at most six dimensions.
 const MAX_DIMENSIONS: usize = 6;
 
-/// Parses an array. `None` if the text is not one.
-pub(super) fn parse(text: &str, element: &dyn Fn(&str) -> Value) -> Option<Value> {
+/// Appends the CBOR of an element.
+type EncodeElement<'a> = &'a dyn Fn(&mut Vec<u8>, &str);
+
+/// Appends the CBOR of an array. `None`, after some bytes, if the text is not one.
+pub(super) fn encode(to: &mut Vec<u8>, text: &str, element: EncodeElement<'_>) -> Option<()> {
     let braces = if text.starts_with('[') { text.split_once('=')?.1 } else { text };
-    let (list, rest) = parse_list(braces, element, MAX_DIMENSIONS)?;
-    rest.is_empty().then_some(list)
+    encode_list(to, braces, element, MAX_DIMENSIONS)?.is_empty().then_some(())
 }
 
-fn parse_list<'t>(text: &'t str, element: &dyn Fn(&str) -> Value, dimensions: usize) -> Option<(Value, &'t str)> {
+/// Returns the text behind the list. The head of the list contains its length, so it is inserted at the end.
+fn encode_list<'t>(to: &mut Vec<u8>, text: &'t str, element: EncodeElement<'_>, dimensions: usize) -> Option<&'t str> {
     let dimensions = dimensions.checked_sub(1)?;
     let mut rest = text.strip_prefix('{')?;
-    let mut items = Vec::new();
+    let (begin, mut count) = (to.len(), 0);
     if let Some(remaining) = rest.strip_prefix('}') {
-        return Some((Value::List(items), remaining));
+        to.extend_from_slice(&cbor::array_head(0));
+        return Some(remaining);
     }
     loop {
-        let (item, remaining) = match rest.as_bytes().first()? {
-            b'{' => parse_list(rest, element, dimensions)?,
-            b'"' => parse_quoted(rest, element)?,
-            _ => parse_unquoted(rest, element)?,
+        let remaining = match rest.as_bytes().first()? {
+            b'{' => encode_list(to, rest, element, dimensions)?,
+            b'"' => encode_quoted(to, rest, element)?,
+            _ => encode_unquoted(to, rest, element)?,
         };
-        items.push(item);
+        count += 1;
         match remaining.as_bytes().first()? {
             b',' => rest = remaining.get(1..)?,
-            b'}' => return Some((Value::List(items), remaining.get(1..)?)),
+            b'}' => {
+                to.splice(begin..begin, cbor::array_head(count));
+                return remaining.get(1..);
+            }
             _ => return None,
         }
     }
 }
 
-fn parse_unquoted<'t>(text: &'t str, element: &dyn Fn(&str) -> Value) -> Option<(Value, &'t str)> {
+fn encode_unquoted<'t>(to: &mut Vec<u8>, text: &'t str, element: EncodeElement<'_>) -> Option<&'t str> {
     let (item, remaining) = text.split_at(text.find([',', '}'])?);
-    let value = if item == "NULL" { Value::Null } else { element(item) };
-    Some((value, remaining))
+    if item == "NULL" {
+        to.extend_from_slice(NULL);
+    } else {
+        element(to, item);
+    }
+    Some(remaining)
 }
 
-/// Parses an element in quotes, where a backslash escapes the next character.
-fn parse_quoted<'t>(text: &'t str, element: &dyn Fn(&str) -> Value) -> Option<(Value, &'t str)> {
+/// Appends an element in quotes, where a backslash escapes the next character.
+fn encode_quoted<'t>(to: &mut Vec<u8>, text: &'t str, element: EncodeElement<'_>) -> Option<&'t str> {
     let mut item = String::new();
     let mut chars = text.char_indices().skip(1);
     loop {
         match chars.next()? {
-            (at, '"') => return Some((element(&item), text.get(at + 1..)?)),
+            (at, '"') => {
+                element(to, &item);
+                return text.get(at + 1..);
+            }
             (_, '\\') => item.push(chars.next()?.1),
             (_, other) => item.push(other),
         }
@@ -55,14 +71,16 @@ fn parse_quoted<'t>(text: &'t str, element: &dyn Fn(&str) -> Value) -> Option<(V
 
 #[cfg(test)]
 mod tests {
-    use bue_model::Json;
+    use bue_model::{Json, Value};
     use proptest::prelude::*;
 
     use super::*;
 
     fn json(text: &str) -> Option<String> {
-        let list = parse(text, &|item| Value::Text(item.to_owned()))?;
-        serde_json::to_string(&Json(&list)).ok()
+        let mut bytes = Vec::new();
+        let element = |to: &mut Vec<u8>, item: &str| to.extend(cbor::encode(&Value::Text(item.to_owned())));
+        encode(&mut bytes, text, &element)?;
+        serde_json::to_string(&Json(&cbor::decode(&bytes).expect("CBOR"))).ok()
     }
 
     #[test]

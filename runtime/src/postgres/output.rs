@@ -5,7 +5,7 @@
 
 use bue_model::cbor;
 use bue_model::{Decimal, Value};
-use bue_sql::json::{MAX_NUMBER_CHARS, parse_json};
+use bue_sql::json::{MAX_NUMBER_CHARS, encode_json};
 use minicbor::Encoder;
 use tokio_postgres::types::{Kind as TypeKind, Type};
 
@@ -56,11 +56,24 @@ impl ColumnKind {
         }
     }
 
-    /// Converts a text. One without a counterpart (`infinity`, a year BC) stays a text.
-    fn value(&self, text: &str) -> Value {
-        self.parse(text).unwrap_or_else(|| Value::Text(text.to_owned()))
+    /// Appends a value. One without a counterpart (`infinity`, a year BC) stays a text. Texts, lists and JSON, which may be large,
+    /// are written without an intermediate [`Value`].
+    fn encode(&self, to: &mut Vec<u8>, text: &str) {
+        let begin = to.len();
+        let is_converted = match self {
+            Self::Json => encode_json(to, text),
+            Self::List(element) => array::encode(to, text, &|to, item| element.encode(to, item)).is_some(),
+            Self::Text => false,
+            scalar => scalar.parse(text).map(|value| to.extend_from_slice(&cbor::encode(&value))).is_some(),
+        };
+        if !is_converted {
+            to.truncate(begin);
+            let written = Encoder::new(to).str(text).is_ok();
+            debug_assert!(written, "a Vec takes everything");
+        }
     }
 
+    /// Converts the text of a single value; `None` if it has no counterpart.
     fn parse(&self, text: &str) -> Option<Value> {
         match self {
             Self::Bool => Some(Value::Bool(text == "t")),
@@ -72,19 +85,7 @@ impl ColumnKind {
             Self::Date => is_date(text).then(|| Value::Date(text.to_owned())),
             Self::Time => Some(Value::Time(with_offset_minutes(text, 0))),
             Self::DateTime => datetime(text).map(Value::DateTime),
-            Self::Json => parse_json(text),
-            Self::List(element) => array::parse(text, &|item| element.value(item)),
-            Self::Text => None,
-        }
-    }
-
-    /// Appends a value. Texts are written without an intermediate [`Value`].
-    fn encode(&self, to: &mut Vec<u8>, text: &str) {
-        if *self == Self::Text {
-            let written = Encoder::new(to).str(text).is_ok();
-            debug_assert!(written, "a Vec takes everything");
-        } else {
-            to.extend_from_slice(&cbor::encode(&self.value(text)));
+            Self::Json | Self::List(_) | Self::Text => None,
         }
     }
 }
@@ -108,7 +109,7 @@ pub(super) fn encode_row<'r>(
 }
 
 /// CBOR null.
-const NULL: &[u8] = &[0xf6];
+pub(super) const NULL: &[u8] = &[0xf6];
 
 fn decimal(text: &str) -> Option<Value> {
     if let "NaN" | "Infinity" | "-Infinity" = text {
@@ -148,6 +149,27 @@ fn with_offset_minutes(text: &str, day: usize) -> String {
 mod tests {
     use super::*;
 
+    fn value(kind: &ColumnKind, text: &str) -> Value {
+        let mut bytes = Vec::new();
+        kind.encode(&mut bytes, text);
+        cbor::decode(&bytes).expect("CBOR")
+    }
+
+    #[test]
+    fn lists_are_encoded_in_place() {
+        let kind = ColumnKind::List(Box::new(ColumnKind::Int));
+        let row = Value::List(vec![Value::Int(1), Value::Null, Value::Text("x".to_owned())]);
+        assert_eq!(value(&kind, "{1,NULL,x}"), row);
+        let (nested, empty) = (Value::List(vec![row.clone(), row]), Value::List(vec![]));
+        assert_eq!(value(&kind, "{{1,NULL,x},{1,NULL,x}}"), nested);
+        assert_eq!(value(&kind, "{}"), empty);
+        let text = format!("{{{}0}}", "0,".repeat(100_000));
+        let mut bytes = Vec::new();
+        kind.encode(&mut bytes, &text);
+        assert_eq!(bytes.len(), 5 + 100_001, "a byte for each number");
+        assert!(bytes.capacity() <= 2 * text.len(), "{} bytes", bytes.capacity());
+    }
+
     #[test]
     fn texts_without_a_counterpart_stay_texts() {
         for (kind, text) in [
@@ -161,12 +183,14 @@ mod tests {
             (ColumnKind::Bytes, "\\xgg"),
             (ColumnKind::List(Box::new(ColumnKind::Int)), "1 2"),
         ] {
-            assert_eq!(kind.value(text), Value::Text(text.to_owned()));
+            assert_eq!(value(&kind, text), Value::Text(text.to_owned()));
         }
         let long = "9".repeat(MAX_NUMBER_CHARS + 1);
-        assert_eq!(ColumnKind::Decimal.value(&long), Value::Text(long));
+        assert_eq!(value(&ColumnKind::Decimal, &long), Value::Text(long));
         let deep = ["[".repeat(127), "]".repeat(127)].concat();
-        assert!(matches!(ColumnKind::Json.value(&deep), Value::Text(_)));
+        assert!(matches!(value(&ColumnKind::Json, &deep), Value::Text(_)));
+        let twice = r#"[1,{"a":1,"a":2}]"#;
+        assert_eq!(value(&ColumnKind::Json, twice), Value::Text(twice.to_owned()));
     }
 
     #[test]
@@ -176,8 +200,8 @@ mod tests {
             ("2026-09-30 12:00:00.5+02", "2026-09-30T12:00:00.5+02:00"),
             ("2026-09-30 12:00:00-05:30", "2026-09-30T12:00:00-05:30"),
         ] {
-            assert_eq!(ColumnKind::DateTime.value(text), Value::DateTime(expected.to_owned()));
+            assert_eq!(value(&ColumnKind::DateTime, text), Value::DateTime(expected.to_owned()));
         }
-        assert_eq!(ColumnKind::Time.value("12:00:00+02"), Value::Time("12:00:00+02:00".to_owned()));
+        assert_eq!(value(&ColumnKind::Time, "12:00:00+02"), Value::Time("12:00:00+02:00".to_owned()));
     }
 }

@@ -1,6 +1,6 @@
 //! Encodes the rows of a statement as CBOR, row by row, without an intermediate tree.
 
-use bue_model::{Failure, Value, cbor};
+use bue_model::Failure;
 use bytes::Bytes;
 use minicbor::Encoder;
 use rusqlite::types::ValueRef;
@@ -92,20 +92,12 @@ fn encode_row(buffer: &mut Vec<u8>, columns: &[OutputColumn], row: &Row<'_>) -> 
     debug_assert!(written, "writing to a Vec cannot fail");
     for (index, column) in columns.iter().enumerate() {
         let value = row.get_ref(index)?;
-        let original = if column.storage == Storage::Any { None } else { column.storage.value(value) };
         let written = encoder.str(&column.name).is_ok()
-            && match original {
-                Some(original) => encode_original(&mut encoder, &original),
-                None => encode_value(&mut encoder, value).is_ok(),
-            };
+            && (column.storage.encode_original(encoder.writer_mut(), value)
+                || encode_value(&mut encoder, value).is_ok());
         debug_assert!(written, "writing to a Vec cannot fail");
     }
     Ok(())
-}
-
-fn encode_original(encoder: &mut Encoder<&mut Vec<u8>>, value: &Value) -> bool {
-    encoder.writer_mut().extend_from_slice(&cbor::encode(value));
-    true
 }
 
 /// Keeps SQLite's types. A text that is not UTF-8 (`CAST(x'ff' AS TEXT)`) becomes bytes.

@@ -4,11 +4,11 @@
 //! column that comes straight from it has values of that kind again.
 
 use bue_model::cbor::Item;
-use bue_model::{SqlType, Value};
+use bue_model::{SqlType, Value, cbor};
 use rusqlite::types::ValueRef;
 
 use super::exact::number::Exact;
-use crate::json::parse_json;
+use crate::json::encode_json;
 use crate::time::{has_offset, parse_date, parse_local, parse_time, parse_zoned};
 
 /// What the cells of a column are, so far: a set of kinds.
@@ -156,8 +156,20 @@ impl Storage {
         declared_type.and_then(of_type).unwrap_or(Self::Any)
     }
 
-    /// The value that a stored one stands for; `None` if it stands for itself, as one that a statement wrote may do.
-    pub(super) fn value(self, stored: ValueRef<'_>) -> Option<Value> {
+    /// Appends the value that a stored one stands for. Returns `false` if it stands for itself, as one that a statement wrote may do.
+    pub(super) fn encode_original(self, to: &mut Vec<u8>, stored: ValueRef<'_>) -> bool {
+        if let (Self::Json, ValueRef::Text(bytes)) = (self, stored) {
+            return core::str::from_utf8(bytes).is_ok_and(|text| encode_json(to, text));
+        }
+        let value = self.value(stored);
+        if let Some(value) = &value {
+            to.extend_from_slice(&cbor::encode(value));
+        }
+        value.is_some()
+    }
+
+    /// The value that a stored one of any column but JSON stands for.
+    fn value(self, stored: ValueRef<'_>) -> Option<Value> {
         match (self, stored) {
             (Self::Decimal, ValueRef::Real(number)) => {
                 Exact::from_float(number).map(|exact| Value::Decimal(exact.to_decimal()))
@@ -176,8 +188,7 @@ impl Storage {
             Self::Timestamp => parse_local(text).map(|_| Value::DateTime(owned())),
             Self::Timestamptz => parse_zoned(text).map(|_| Value::DateTime(owned())),
             Self::Uuid => text.parse().ok().map(Value::Uuid),
-            Self::Json => parse_json(text),
-            Self::Any | Self::Decimal | Self::Float | Self::Bool => None,
+            Self::Json | Self::Any | Self::Decimal | Self::Float | Self::Bool => None,
         }
     }
 }

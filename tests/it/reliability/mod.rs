@@ -8,6 +8,7 @@
 //! faults      connections that are cut, slow or silent
 //! full        a full file system
 //! outages     a bucket that is away
+//! reports     large reports, and reports that are refused
 //! test_bed    bucket, hub and workers of one test
 //! ledger      which worker committed which job under which lease
 //! proxy       the faulty network
@@ -20,6 +21,7 @@ mod ledger;
 mod outages;
 mod pauses;
 mod proxy;
+mod reports;
 // the seeds and repetitions of the hub's own tests
 #[path = "../../../hub/tests/it/seeds.rs"]
 mod seeds;
