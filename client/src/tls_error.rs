@@ -76,6 +76,10 @@ fn explain_server_certificate(error: &CertificateError, address: &Authority) -> 
             wrong_name(host, &presented.join(", "))
         }
         CertificateError::NotValidForNameContext { .. } => wrong_name(host, "no name"),
+        CertificateError::Other(error) if error.to_string().contains("CaUsedAsEndEntity") => Explanation::new(
+            "its certificate is one of a certificate authority, such as `openssl req -x509` makes",
+            "make one for a server, with the option -addext basicConstraints=critical,CA:FALSE",
+        ),
         error => Explanation::new(
             format!("its certificate cannot be used: {error}"),
             "make another one for the server's --tls-cert",

@@ -2,7 +2,7 @@
 
 use crate::project::{Project, finish, prepare, step};
 use crate::services::Server;
-use bue_test_support::authority::{Authority, Valid};
+use bue_test_support::authority::{Authority, Valid, self_signed};
 
 fn certified(project: &Project, authority: &Authority, file: &str, name: &str) {
     let (certificate, key) = authority.sign(name, Valid::Now);
@@ -69,4 +69,17 @@ fn a_server_without_its_key_does_not_start() {
         start(&["--tls-cert", "ca.pem", "--tls-key", "nowhere"]).expect_stderr(&["nowhere"]);
         start(&["--tls-cert", "ca.pem", "--tls-key", "ca.pem"]).expect_stderr(&["ca.pem", "key"]);
     }
+}
+
+/// `openssl req -x509` makes such certificates.
+#[test]
+fn a_certificate_of_an_authority_is_not_one_of_a_server() {
+    let (certificate, key) = self_signed("127.0.0.1");
+    let project = Project::new(&[("server.pem", &certificate), ("server.key", &key)]);
+    let flags = ["--tls-cert", "server.pem", "--tls-key", "server.key"];
+    let hub =
+        Server::start(project.folder(), &[&["hub", "-b", "127.0.0.1:0", "-k", "127.0.0.1:1"], &flags[..]].concat());
+    let status = project.bue(&["status", "-b", &hub.address, "--ca", "server.pem"]);
+    status.expect_code(3).expect_stderr(&["of a certificate authority", "CA:FALSE"]);
+    hub.stop();
 }

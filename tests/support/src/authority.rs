@@ -48,3 +48,15 @@ impl Authority {
         (certificate, key.serialize_pem())
     }
 }
+
+/// A self-signed certificate of an authority for a host name, as `openssl req -x509` makes one, and its private key, both as PEM.
+///
+/// # Panics
+/// The name is not valid in a certificate.
+#[must_use]
+pub fn self_signed(name: &str) -> (String, String) {
+    let key = KeyPair::generate().expect("a key");
+    let mut certificate = CertificateParams::new(vec![name.to_owned()]).expect("parameters");
+    certificate.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    (certificate.self_signed(&key).expect("a certificate").pem(), key.serialize_pem())
+}
