@@ -15,6 +15,8 @@ use crate::value::Value;
 pub struct Reader<'a> {
     decoder: Decoder<'a>,
     bytes: &'a [u8],
+    /// Lists, maps and their tags that were entered and have not ended.
+    levels: usize,
 }
 
 /// The kind of the value that comes next.
@@ -30,13 +32,17 @@ pub enum Kind {
 
 /// The number of elements or entries that remain to be read; of an indefinite-length container, those before its break code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Remaining(Option<u64>);
+pub struct Remaining {
+    count: Option<u64>,
+    /// The levels that end with it: those of its tags and its own.
+    levels: usize,
+}
 
 impl Remaining {
     /// Exactly `count`.
     #[must_use]
     pub const fn exactly(count: u64) -> Self {
-        Self(Some(count))
+        Self { count: Some(count), levels: 0 }
     }
 }
 
@@ -63,29 +69,33 @@ impl<'a> Reader<'a> {
     /// Creates a reader at the beginning of `bytes`.
     #[must_use]
     pub fn new(bytes: &'a [u8]) -> Self {
-        Self { decoder: Decoder::new(bytes), bytes }
+        Self { decoder: Decoder::new(bytes), bytes, levels: 0 }
     }
 
     /// Enters the next value if it is a list (or tuple, or set) or a map.
     ///
     /// # Errors
-    /// Bytes that are not well-formed CBOR.
+    /// Bytes that are not well-formed CBOR, or are nested too deep.
     pub fn enter(&mut self) -> Result<Kind, CborError> {
         let begin = self.decoder.position();
+        let mut levels = 1;
         while self.decoder.datatype()? == Type::Tag {
             if is_value_tag(self.decoder.tag()?.as_u64()) {
                 self.decoder.set_position(begin);
                 return Ok(Kind::Other);
             }
+            levels += 1;
         }
-        Ok(match self.decoder.datatype()? {
-            Type::Array | Type::ArrayIndef => Kind::List(Remaining(self.decoder.array()?)),
-            Type::Map | Type::MapIndef => Kind::Map(Remaining(self.decoder.map()?)),
+        let kind = match self.decoder.datatype()? {
+            Type::Array | Type::ArrayIndef => Kind::List(Remaining { count: self.decoder.array()?, levels }),
+            Type::Map | Type::MapIndef => Kind::Map(Remaining { count: self.decoder.map()?, levels }),
             _ => {
                 self.decoder.set_position(begin);
-                Kind::Other
+                return Ok(Kind::Other);
             }
-        })
+        };
+        self.levels += levels;
+        if self.levels > MAX_DEPTH { Err(CborError::TooDeep) } else { Ok(kind) }
     }
 
     /// Whether another element or entry follows. The caller must read it before it calls this again.
@@ -94,18 +104,22 @@ impl<'a> Reader<'a> {
     /// Bytes that are not well-formed CBOR.
     #[inline]
     pub fn has_more(&mut self, remaining: &mut Remaining) -> Result<bool, CborError> {
-        match &mut remaining.0 {
-            Some(0) => Ok(false),
+        let has_more = match &mut remaining.count {
+            Some(0) => false,
             Some(count) => {
                 *count -= 1;
-                Ok(true)
+                true
             }
             None if self.decoder.datatype()? == Type::Break => {
                 self.decoder.skip()?;
-                Ok(false)
+                false
             }
-            None => Ok(true),
+            None => true,
+        };
+        if !has_more {
+            self.levels = self.levels.saturating_sub(core::mem::take(&mut remaining.levels));
         }
+        Ok(has_more)
     }
 
     /// Skips `encoded`, which must be one encoded value, if it comes next. No encoded value is a prefix of another.
@@ -130,17 +144,25 @@ impl<'a> Reader<'a> {
     /// # Errors
     /// Bytes that are not well-formed CBOR.
     pub fn raw(&mut self) -> Result<&'a [u8], CborError> {
-        let begin = self.decoder.position();
-        skip(&mut self.decoder, MAX_DEPTH)?;
+        let (begin, depth) = (self.decoder.position(), self.depth());
+        skip(&mut self.decoder, depth)?;
         self.bytes.get(begin..self.decoder.position()).ok_or(CborError::Unsupported("a value out of bounds"))
+    }
+
+    /// The levels that the next value may have.
+    const fn depth(&self) -> usize {
+        MAX_DEPTH.saturating_sub(self.levels)
     }
 
     /// Reads the next value.
     ///
     /// # Errors
-    /// Bytes that are not a value.
+    /// Bytes that are not a value, or are nested too deep.
     #[inline]
     pub fn item(&mut self) -> Result<Item<'a>, CborError> {
+        if self.depth() == 0 {
+            return Err(CborError::TooDeep);
+        }
         match self.short_text() {
             Some(text) => Ok(Item::Text(text)),
             None => self.any_item(),
@@ -172,7 +194,10 @@ impl<'a> Reader<'a> {
             Type::F64 => Item::Float(self.decoder.f64()?),
             Type::String => Item::Text(self.decoder.str()?),
             Type::Bytes => Item::Bytes(self.decoder.bytes()?),
-            _ => Item::from(read_value(&mut self.decoder, MAX_DEPTH)?),
+            _ => {
+                let depth = self.depth();
+                Item::from(read_value(&mut self.decoder, depth)?)
+            }
         })
     }
 
@@ -271,6 +296,26 @@ mod tests {
     fn an_unknown_tag_does_not_change_its_content() {
         for (content, expected) in [(0xf6, Item::Null), (0xf5, Item::Bool(true)), (0x07, Item::Int(7))] {
             assert_eq!(Reader::new(&[0xd9, 0xd9, 0xf7, content]).item().expect("a value"), expected);
+        }
+    }
+
+    /// Found by the fuzzer: tags count as levels wherever they are, and a decimal is a list of two.
+    #[test]
+    fn values_at_the_limit_of_depth_are_read_as_they_are_decoded() {
+        let tag = [0xd4_u8];
+        let decimal = [0xc4_u8, 0x82, 0x20, 0x01];
+        for content in [&[0x01_u8][..], &[0x61, b'a'], &decimal, &[0x80], &[0xa0]] {
+            for (tags, lists, inner) in
+                [(0, 1, 0), (1, 1, 1), (3, 10, 7), (0, 120, 0), (1, 60, 3), (0, 1, 124), (5, 100, 20)]
+            {
+                for spare in 0..8 {
+                    let outer = [tag.repeat(tags), vec![0x81]].concat().repeat(lists);
+                    let bytes = [outer, tag.repeat(inner + spare), content.to_vec()].concat();
+                    let mut reader = Reader::new(&bytes);
+                    let streamed = read(&mut reader, usize::MAX);
+                    assert_eq!(streamed.is_ok(), decode(&bytes).is_ok(), "{tags} {lists} {inner} {spare} {content:?}");
+                }
+            }
         }
     }
 
