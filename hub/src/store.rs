@@ -94,6 +94,9 @@ pub trait JobStore: Send + Sync {
     /// Returns a pipeline with its versions and its latest runs.
     fn pipeline(&self, name: String) -> StoreFuture<'_, Option<PipelineView>>;
 
+    /// Returns the name of the pipeline of which this is a run. `None` if it is none, or there is no such run.
+    fn pipeline_of(&self, run: RunId) -> StoreFuture<'_, Option<String>>;
+
     /// Starts runs of the current versions of pipelines, all of them or none. A run that exists is left as it is, even if its
     /// pipeline is gone; with other parameters or another priority it is an error. Returns the runs in the order of the
     /// invocations, with their states.

@@ -36,7 +36,7 @@ enum Verb {
 /// Creates a token and prints it to stdout. Only its hash is stored.
 #[derive(Debug, Args)]
 struct New {
-    /// What it permits: viewer, submitter, worker, operator or admin
+    /// What it permits: viewer, invoker, submitter, worker, operator or admin
     #[arg(long)]
     role: Role,
     /// The name of the token [default: the role and four hexadecimal digits]
@@ -45,6 +45,9 @@ struct New {
     /// For a worker's token: the scopes whose jobs it may take, separated by commas [default: all]
     #[arg(long, value_name = "SCOPE,...", value_delimiter = ',')]
     scopes: Vec<String>,
+    /// For an invoker's token: the pipelines that it may run, separated by commas [default: all]
+    #[arg(long, value_name = "NAME,...", value_delimiter = ',')]
+    pipelines: Vec<String>,
     #[command(flatten)]
     tokens: TokensFlag,
 }
@@ -52,7 +55,7 @@ struct New {
 /// Lists the tokens by name.
 #[derive(Debug, Args)]
 struct List {
-    /// Print JSON: a list of {"name", "role", "scopes", "created_at"}, with the time in milliseconds since 1970
+    /// Print JSON: a list of {"name", "role", "scopes", "pipelines", "created_at"}, with the time in milliseconds since 1970
     #[arg(long)]
     json: bool,
     #[command(flatten)]
@@ -87,7 +90,9 @@ impl New {
             Some(name) => name,
             None => format!("{}-{}", self.role, random_hex::<2>()?),
         };
-        let entry = TokenEntry::new(&token, self.role, &name, now()).and_then(|entry| entry.with_scopes(self.scopes));
+        let entry = TokenEntry::new(&token, self.role, &name, now())
+            .and_then(|entry| entry.with_scopes(self.scopes))
+            .and_then(|entry| entry.with_pipelines(self.pipelines));
         let entry = entry.map_err(|error| CommandError::Usage(error.to_string()))?;
         file.add(entry).map_err(|error| match error {
             TokenError::Taken(_) => CommandError::Usage(error.to_string()),
@@ -110,14 +115,15 @@ impl List {
         }
         let entries = entries.unwrap_or_default();
         if self.json {
-            let entry = |entry: &TokenEntry| json!({"name": entry.name, "role": entry.role.name(), "scopes": entry.scopes, "created_at": entry.created_at.0});
+            let entry = |entry: &TokenEntry| json!({"name": entry.name, "role": entry.role.name(), "scopes": entry.scopes, "pipelines": entry.pipelines, "created_at": entry.created_at.0});
             return print_json(&json!(entries.iter().map(entry).collect::<Vec<_>>()));
         }
-        let mut table = plain_table(["name", "role", "scopes", "created"]);
+        let mut table = plain_table(["name", "role", "for", "created"]);
         for entry in &entries {
             let age = Duration::from_millis(now().since_ms(entry.created_at));
             let created = format!("{} ago", HumanDuration(age));
-            table.add_row([entry.name.clone(), entry.role.to_string(), entry.scopes.join(","), created]);
+            let restriction = [&entry.scopes[..], &entry.pipelines].concat().join(",");
+            table.add_row([entry.name.clone(), entry.role.to_string(), restriction, created]);
         }
         print_line(&table.to_string())
     }

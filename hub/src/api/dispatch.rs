@@ -16,6 +16,7 @@ use crate::api::pipelines;
 use crate::api::routes::{Operation, ROUTES};
 use crate::api::schedules;
 use crate::api::views::{job_query, list_runs};
+use crate::auth::access::Principal;
 use crate::error::HubError;
 use crate::http::openapi::document::document;
 use crate::http::openapi::operation_doc::Documented;
@@ -42,6 +43,7 @@ pub(super) async fn dispatch(
     let job = || parse_parameter(route.parameter(), "job id").map(JobId);
     let follower = context.principal.as_ref().map(|principal| principal.identity);
     let store = &*hub.store;
+    expect_pipeline(hub, context.principal.as_ref(), route.operation, route.parameter()).await?;
     match route.operation {
         Operation::ListRuns => json(&list_runs(hub, head.uri.query()).await?),
         Operation::SubmitRun => submit(hub, head, body).await,
@@ -103,6 +105,29 @@ pub(super) async fn dispatch(
             store.lease_key().await.map(|_| typed("text/plain", "ready\n")).map_err(ErrorReply::from)
         }
     }
+}
+
+/// Refuses pipelines, and runs of pipelines, that the sender's token is not for.
+async fn expect_pipeline(
+    hub: &Hub,
+    principal: Option<&Principal>,
+    operation: Operation,
+    parameter: &str,
+) -> Result<(), ErrorReply> {
+    let Some(principal) = principal.filter(|principal| principal.reads_only_invoked()) else { return Ok(()) };
+    match operation {
+        Operation::Invoke | Operation::InvokeBatch | Operation::GetPipeline => {
+            principal.expect_pipeline(Some(parameter))?;
+        }
+        Operation::GetRun | Operation::GetResults => {
+            let run = parse_parameter::<RunId>(parameter, "run id")?;
+            let pipeline = hub.store.pipeline_of(run).await?;
+            // the same as for a run that does not exist
+            principal.expect_pipeline(pipeline.as_deref()).map_err(|_| HubError::RunNotFound(run))?;
+        }
+        _ => {}
+    }
+    Ok(())
 }
 
 fn expect_job<T>(job: JobId, answer: Option<T>) -> Result<T, HubError> {

@@ -47,6 +47,9 @@ pub(crate) enum AccessError {
     /// A worker asks for jobs of a scope that its token is not for.
     #[error("the token is for workers of {}, and this one requests jobs of `{scope}`", scopes.join(","))]
     WrongScope { scope: String, scopes: Vec<String> },
+    /// An invoker asks for another pipeline.
+    #[error("the token is for the pipelines {}, and this is another one", pipelines.join(","))]
+    WrongPipeline { pipelines: Vec<String> },
     /// A server without tokens was called by a name that could lead anywhere.
     #[error("this server requires no token, so it answers only on addresses and `localhost`, not on `{host}`")]
     ForeignHost { host: String },
@@ -69,6 +72,8 @@ pub(crate) struct Principal {
     role: Role,
     /// The scopes whose jobs a worker may lease; all if empty.
     scopes: Vec<String>,
+    /// The pipelines that an invoker may run; all if empty.
+    pipelines: Vec<String>,
 }
 
 impl Access {
@@ -123,10 +128,10 @@ impl Access {
 impl Principal {
     /// The holder of a server's single token.
     fn owner(token: &Hash) -> Self {
-        Self::new("owner", token, Role::Admin, &[])
+        Self::new("owner", token, Role::Admin, &[], &[])
     }
 
-    fn new(name: &str, token: &Hash, role: Role, scopes: &[String]) -> Self {
+    fn new(name: &str, token: &Hash, role: Role, scopes: &[String], pipelines: &[String]) -> Self {
         let mut hasher = Hasher::new();
         hasher.update(token.as_bytes());
         hasher.update(role.name().as_bytes());
@@ -134,14 +139,15 @@ impl Principal {
             hasher.update(b",").update(scope.as_bytes());
         }
         let identity = *hasher.finalize().as_bytes();
-        Self { token_name: name.to_owned(), identity, role, scopes: scopes.to_vec() }
+        let (scopes, pipelines) = (scopes.to_vec(), pipelines.to_vec());
+        Self { token_name: name.to_owned(), identity, role, scopes, pipelines }
     }
 
     /// Returns a worker with a token of this text.
     #[cfg(test)]
     pub(crate) fn for_tests(token: &str, scopes: &[&str]) -> Self {
         let scopes: Vec<_> = scopes.iter().copied().map(str::to_owned).collect();
-        Self::new("worker", &hash_token(token), Role::Worker, &scopes)
+        Self::new("worker", &hash_token(token), Role::Worker, &scopes, &[])
     }
 
     /// The scopes whose jobs a worker with this token may lease; all if empty.
@@ -152,6 +158,21 @@ impl Principal {
     /// Refuses what the role does not allow.
     pub(crate) fn expect_permission(&self, permission: Permission) -> Result<(), AccessError> {
         if self.role.allows(permission) { Ok(()) } else { Err(AccessError::WrongRole { role: self.role, permission }) }
+    }
+
+    /// Whether it may read only runs of pipelines that it may invoke.
+    pub(crate) const fn reads_only_invoked(&self) -> bool {
+        !self.role.allows(Permission::Read)
+    }
+
+    /// Refuses a pipeline that the token is not for. `None` stands for a run that no pipeline started.
+    pub(crate) fn expect_pipeline(&self, pipeline: Option<&str>) -> Result<(), AccessError> {
+        let is_allowed = match (self.role, pipeline) {
+            (Role::Invoker, None) => false,
+            (Role::Invoker, Some(name)) => self.pipelines.is_empty() || self.pipelines.iter().any(|one| one == name),
+            _ => true,
+        };
+        if is_allowed { Ok(()) } else { Err(AccessError::WrongPipeline { pipelines: self.pipelines.clone() }) }
     }
 
     /// Refuses scopes that the token is not for.
@@ -194,7 +215,7 @@ fn current_tokens(file: &TokenFile, cache: &Mutex<CachedTokens>) -> Result<Optio
 fn find_principal(tokens: &[TokenEntry], token: &str) -> Option<Principal> {
     let hash = hash_token(token);
     let entry = tokens.iter().fold(None, |found, entry| if entry.matches(&hash) { Some(entry) } else { found })?;
-    Some(Principal::new(&entry.name, entry.hash(), entry.role, &entry.scopes))
+    Some(Principal::new(&entry.name, entry.hash(), entry.role, &entry.scopes, &entry.pipelines))
 }
 
 fn bearer_token(headers: &HeaderMap) -> Result<&str, AccessError> {

@@ -9,6 +9,8 @@ use std::str::FromStr;
 pub enum Role {
     /// Reads runs, results, logs, blobs and keys.
     Viewer,
+    /// Starts runs of published pipelines, and reads these runs.
+    Invoker,
     /// Reads, and submits runs.
     Submitter,
     /// Runs jobs. Sees only the parts of runs that it is given to execute.
@@ -28,6 +30,10 @@ pub(crate) enum Permission {
     Basic,
     /// Reads runs, jobs, results, logs.
     Read,
+    /// Reads one pipeline, or a run and its results. Who may not read all may read those of pipelines that it may invoke.
+    ReadInvoked,
+    /// Starts runs of a pipeline.
+    Invoke,
     /// Submits a run.
     Submit,
     /// Stores bytes.
@@ -40,13 +46,15 @@ pub(crate) enum Permission {
 
 impl Role {
     /// All roles, from the fewest permissions to the most.
-    pub const ALL: [Self; 5] = [Self::Viewer, Self::Submitter, Self::Worker, Self::Operator, Self::Admin];
+    pub const ALL: [Self; 6] =
+        [Self::Viewer, Self::Invoker, Self::Submitter, Self::Worker, Self::Operator, Self::Admin];
 
     /// The role's name on the command line and in the tokens file.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
             Self::Viewer => "viewer",
+            Self::Invoker => "invoker",
             Self::Submitter => "submitter",
             Self::Worker => "worker",
             Self::Operator => "operator",
@@ -56,16 +64,15 @@ impl Role {
 
     /// The table of `docs/access.md`, column by column.
     pub(crate) const fn allows(self, permission: Permission) -> bool {
-        match (self, permission) {
-            (Self::Admin, _) | (_, Permission::Public | Permission::Basic) => true,
-            (Self::Viewer, permission) => matches!(permission, Permission::Read),
-            (Self::Submitter, permission) => {
-                matches!(permission, Permission::Read | Permission::Submit | Permission::Store)
-            }
-            (Self::Worker, permission) => matches!(permission, Permission::Work | Permission::Store),
-            (Self::Operator, permission) => {
-                matches!(permission, Permission::Read | Permission::Submit | Permission::Store | Permission::Operate)
-            }
+        use Permission as P;
+        match self {
+            _ if matches!(permission, P::Public | P::Basic) => true,
+            Self::Admin => true,
+            Self::Viewer => matches!(permission, P::Read | P::ReadInvoked),
+            Self::Invoker => matches!(permission, P::ReadInvoked | P::Invoke),
+            Self::Submitter => matches!(permission, P::Read | P::ReadInvoked | P::Invoke | P::Submit | P::Store),
+            Self::Worker => matches!(permission, P::Work | P::Store),
+            Self::Operator => !matches!(permission, P::Work),
         }
     }
 }
@@ -78,7 +85,7 @@ impl fmt::Display for Role {
 
 /// The text names no role.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a role is one of viewer, submitter, worker, operator, admin")]
+#[error("a role is one of viewer, invoker, submitter, worker, operator, admin")]
 pub struct UnknownRole;
 
 impl FromStr for Role {

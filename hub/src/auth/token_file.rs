@@ -1,4 +1,5 @@
-//! [`TokenFile`]: the tokens that hub and bucket accept, one per line: hash, role, name, creation time, and a worker's scopes.
+//! [`TokenFile`]: the tokens that hub and bucket accept, one per line: hash, role, name, creation time, and the scopes of a
+//! worker or the pipelines of an invoker.
 //!
 //! The tokens themselves are not stored: a line holds the BLAKE3 hash of one, which has 256 random bits and so cannot be
 //! recovered by guessing. Other processes may read the file while it changes, because it is replaced atomically.
@@ -10,6 +11,7 @@ use std::path::{Path, PathBuf};
 
 use blake3::Hash;
 use bue_model::Timestamp;
+use bue_model::pipeline::is_pipeline_name;
 
 use crate::auth::role::Role;
 use crate::regular_file::read_regular_file;
@@ -19,7 +21,7 @@ const MAX_FILE: u64 = 1024 * 1024;
 /// Bytes of a token's name.
 const MAX_NAME: usize = 64;
 /// The first line, for people who open the file.
-const HEADER: &str = "# tokens of bue: hash, role, name, time (ms), scopes. Made by `bue token new`; the tokens themselves are not kept.\n";
+const HEADER: &str = "# tokens of bue: hash, role, name, time (ms), scopes or pipelines. Made by `bue token new`; the tokens themselves are not kept.\n";
 /// The context of the derived key: the same bytes hashed for another purpose have another hash.
 const HASH_CONTEXT: &str = "bue 2026-11-20 access token";
 
@@ -35,6 +37,8 @@ pub struct TokenEntry {
     pub created_at: Timestamp,
     /// The scopes whose jobs a worker may lease; all if empty.
     pub scopes: Vec<String>,
+    /// The pipelines that an invoker may run; all if empty.
+    pub pipelines: Vec<String>,
 }
 
 /// Why a tokens file cannot be used.
@@ -80,6 +84,16 @@ pub enum TokenError {
         /// The scope.
         scope: String,
     },
+    /// No pipeline has this name, or the role has no pipelines.
+    #[error(
+        "a {role} token cannot be for the pipeline `{pipeline}`; only invokers' tokens are for pipelines, by their names"
+    )]
+    BadPipeline {
+        /// The token's role.
+        role: Role,
+        /// The pipeline.
+        pipeline: String,
+    },
 }
 
 /// A tokens file, which need not exist.
@@ -96,7 +110,8 @@ impl TokenEntry {
     pub fn new(token: &str, role: Role, name: &str, now: Timestamp) -> Result<Self, TokenError> {
         match is_name(name) {
             true => {
-                Ok(Self { hash: hash_token(token), role, name: name.to_owned(), created_at: now, scopes: Vec::new() })
+                let (scopes, pipelines) = Default::default();
+                Ok(Self { hash: hash_token(token), role, name: name.to_owned(), created_at: now, scopes, pipelines })
             }
             false => Err(TokenError::BadName(name.chars().take(MAX_NAME).collect())),
         }
@@ -114,6 +129,20 @@ impl TokenEntry {
         }
     }
 
+    /// Restricts an invoker's token to these pipelines, which need not be published yet.
+    ///
+    /// # Errors
+    /// The token is not an invoker's, or the name of a pipeline is not valid.
+    pub fn with_pipelines(self, pipelines: Vec<String>) -> Result<Self, TokenError> {
+        let is_invalid = |name: &&String| self.role != Role::Invoker || !is_pipeline_name(name);
+        match pipelines.iter().find(is_invalid) {
+            Some(name) => {
+                Err(TokenError::BadPipeline { role: self.role, pipeline: name.chars().take(MAX_NAME).collect() })
+            }
+            None => Ok(Self { pipelines, ..self }),
+        }
+    }
+
     /// The hash of the token.
     pub(crate) fn hash(&self) -> &Hash {
         &self.hash
@@ -126,8 +155,9 @@ impl TokenEntry {
     }
 
     fn to_line(&self) -> String {
-        let scopes = if self.scopes.is_empty() { String::new() } else { format!(" {}", self.scopes.join(",")) };
-        format!("{} {} {} {}{scopes}\n", self.hash.to_hex(), self.role, self.name, self.created_at.0)
+        let restriction = [&self.scopes[..], &self.pipelines].concat().join(",");
+        let line = format!("{} {} {} {} {restriction}", self.hash.to_hex(), self.role, self.name, self.created_at.0);
+        format!("{}\n", line.trim_end())
     }
 
     fn from_line(line: &str) -> Option<Self> {
@@ -138,9 +168,14 @@ impl TokenEntry {
             name: words.next().filter(|name| is_name(name))?.to_owned(),
             created_at: Timestamp(words.next()?.parse().ok()?),
             scopes: Vec::new(),
+            pipelines: Vec::new(),
         };
-        let scopes = words.next().map(|scopes| scopes.split(',').map(str::to_owned).collect());
-        let entry = entry.with_scopes(scopes.unwrap_or_default()).ok()?;
+        let restriction = words.next().map(|names| names.split(',').map(str::to_owned).collect()).unwrap_or_default();
+        let entry = match entry.role {
+            Role::Invoker => entry.with_pipelines(restriction),
+            _ => entry.with_scopes(restriction),
+        };
+        let entry = entry.ok()?;
         words.next().is_none().then_some(entry)
     }
 }

@@ -198,6 +198,12 @@ impl From<AccessError> for ErrorReply {
                 "scope",
                 "start the worker with -s and these scopes, or give it a token of `bue token new --role worker --scopes …`",
             ),
+            AccessError::WrongPipeline { .. } => (
+                StatusCode::FORBIDDEN,
+                "pipeline",
+                "set BUE_TOKEN to a token of `bue token new --role invoker --pipelines …` with this pipeline, or to one of another \
+                 role",
+            ),
             AccessError::ForeignHost { .. } | AccessError::ForeignOrigin { .. } => (
                 StatusCode::FORBIDDEN,
                 "foreign",

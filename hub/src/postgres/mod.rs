@@ -134,6 +134,10 @@ impl JobStore for PostgresStore {
         self.answer(async move { self.state.pipeline(&name).await })
     }
 
+    fn pipeline_of(&self, run: RunId) -> StoreFuture<'_, Option<String>> {
+        self.answer(self.state.pipeline_of(run))
+    }
+
     fn invoke(&self, now: Timestamp, invocations: Vec<Invocation>) -> StoreFuture<'_, Vec<Invoked>> {
         let now = self.state.set_now(now);
         self.answer(async move { self.state.invoke(now, &invocations).await })

@@ -105,6 +105,19 @@ impl PostgresState {
         Ok(Some(view_of(name, &current, versions(&tx, name).await?, runs_of(&tx, name).await?)))
     }
 
+    /// Returns the name of the pipeline of which this is a run.
+    pub(super) async fn pipeline_of(&self, run: RunId) -> Result<Option<String>, HubError> {
+        retry_transient!(self.try_pipeline_of(run))
+    }
+
+    async fn try_pipeline_of(&self, run: RunId) -> Result<Option<String>, HubError> {
+        let mut client = self.client().await?;
+        let tx = client.transaction().await?;
+        let sql = "SELECT pipeline FROM run JOIN invocation ON invocation.run = key WHERE id = $1";
+        let rows = query(&tx, sql, &[&run.0]).await?;
+        Ok(rows.first().map(|row| row.try_get(0)).transpose()?)
+    }
+
     /// Starts runs of pipelines, all of them or none. A run that exists is left as it is.
     pub(super) async fn invoke(&self, now: i64, invocations: &[Invocation]) -> Result<Vec<Invoked>, HubError> {
         retry_transient!(self.try_invoke(now, invocations))

@@ -187,6 +187,10 @@ impl JobStore for SqliteStore {
         self.writer.transact(None, move |tx| tx.pipeline(&name))
     }
 
+    fn pipeline_of(&self, run: RunId) -> StoreFuture<'_, Option<String>> {
+        self.writer.transact(None, move |tx| tx.pipeline_of(run))
+    }
+
     fn invoke(&self, now: Timestamp, invocations: Vec<Invocation>) -> StoreFuture<'_, Vec<Invoked>> {
         self.writer.transact(Some(now), move |tx| tx.invoke(&invocations))
     }

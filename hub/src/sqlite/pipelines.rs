@@ -110,6 +110,13 @@ impl WriteTx<'_> {
         Ok(Some(view_of(name, &current, self.versions(name)?, self.runs_of(name)?)))
     }
 
+    /// Returns the name of the pipeline of which this is a run.
+    pub(super) fn pipeline_of(&self, run: RunId) -> Result<Option<String>, HubError> {
+        let mut select =
+            self.db.prepare_cached("SELECT pipeline FROM run JOIN invocation ON invocation.run = key WHERE id = ?1")?;
+        Ok(select.query_row([run.0.as_bytes()], |row| row.get(0)).optional()?)
+    }
+
     fn versions(&self, name: &str) -> Result<Vec<PipelineVersion>, HubError> {
         let mut select = self.db.prepare_cached(
             "SELECT version, script, published_at FROM pipeline_version WHERE pipeline = ?1

@@ -14,6 +14,7 @@ use bue_test_support::wait::within_deadline;
 use tempfile::TempDir;
 use uuid::Uuid;
 
+use crate::http_pipelines::publication;
 use crate::raw_http::{RawResponse, send_bytes};
 use crate::script::{Script, submission};
 use crate::servers::{spawn_bucket, spawn_hub};
@@ -261,6 +262,42 @@ async fn a_worker_leases_only_jobs_of_its_tokens_scopes() {
     let refused = lease("of-a-and-b", &["a", "c"]).await.expect_err("a refusal");
     assert!(refused.contains("`c`") && refused.contains("of a,b") && refused.contains("--scopes"), "{refused}");
     assert!(lease("worker", &["c"]).await.is_ok());
+}
+
+#[tokio::test]
+async fn an_invoker_starts_and_reads_only_runs_of_its_pipelines() {
+    let hub = GuardedServer::hub().await;
+    let file = TokenFile::new(hub.folder.path().join("bue.tokens"));
+    let entry = TokenEntry::new("of-a", Role::Invoker, "website", Timestamp(0));
+    let entry = entry.and_then(|entry| entry.with_pipelines(vec!["a".into(), "a.2".into()])).expect("an entry");
+    file.add(entry.clone()).expect("added");
+    assert_eq!(file.read().expect("a file").expect("tokens").last(), Some(&entry), "the entry is read back unchanged");
+    let client = |token: &str| {
+        let client = HubClient::with_options(std::slice::from_ref(&hub.address), ClientOptions::with_token(token));
+        client.expect("a client")
+    };
+    let (submitter, of_all, of_a) = (client("submitter"), client("invoker"), client("of-a"));
+    for name in ["a", "b"] {
+        submitter.publish(name, &publication()).await.expect("published");
+    }
+    let mut script = Script::new();
+    script.call(&["a"], &[]);
+    let submitted = submitter.submit(&submission(7, script.plan())).await.expect("a run");
+
+    let invocation = || r#"{"params": {"day": "2026-11-01"}}"#.to_owned();
+    let run_of_a = of_a.invoke("a", invocation(), false).await.expect("a run").run;
+    let run_of_b = of_all.invoke("b", invocation(), false).await.expect("a run").run;
+    for reader in [&of_a, &of_all] {
+        assert_eq!(reader.run(run_of_a, None, 0).await.expect("its run").id, run_of_a);
+        assert_eq!(reader.pipeline("a").await.expect("its pipeline").name, "a");
+        assert!(reader.run(submitted, None, 0).await.expect_err("no pipeline's run").to_string().contains("no run"));
+        assert!(reader.runs().await.expect_err("not all runs").to_string().contains("invoker"));
+    }
+    assert!(of_all.run(run_of_b, None, 0).await.is_ok());
+    let refused = of_a.invoke("b", invocation(), false).await.expect_err("another pipeline").to_string();
+    assert!(refused.contains("for the pipelines a,a.2") && refused.contains("--pipelines"), "{refused}");
+    assert!(of_a.pipeline("b").await.is_err() && of_a.invoke_batch("b", "[]".to_owned()).await.is_err());
+    assert!(of_a.run(run_of_b, None, 0).await.expect_err("another's run").to_string().contains("no run"));
 }
 
 /// A worker whose token is for other scopes, the same worker under a new token of the same name, and a guess: none can report or

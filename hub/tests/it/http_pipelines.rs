@@ -23,7 +23,7 @@ async fn hub() -> String {
     address
 }
 
-fn publication() -> Publication {
+pub(crate) fn publication() -> Publication {
     let mut script = Script::new();
     script.call(&["a"], &[Input::Param(ParamIndex(0)), Input::Param(ParamIndex(1))]);
     let number = |number| Some(bue_model::cbor::encode(&bue_model::Value::Int(number)).into());

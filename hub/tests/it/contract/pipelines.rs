@@ -66,6 +66,9 @@ pub(crate) async fn a_run_keeps_the_version_it_started_with(mut world: World) {
     publish(&world, "p", 1, plan("a")).await;
     let first = invocation("p", 11, "mon");
     invoke(&world, vec![first]).await.expect("a run");
+    for (run, expected) in [(11, Some("p".to_owned())), (12, None)] {
+        assert_eq!(world.store.pipeline_of(RunId(Uuid::from_u128(run))).await.expect("read"), expected);
+    }
     publish(&world, "p", 2, plan("b")).await;
     let second = invocation("p", 12, "tue");
     invoke(&world, vec![second]).await.expect("a run");

@@ -124,6 +124,10 @@ impl JobStore for Witness {
         self.look(|store| store.pipeline(name))
     }
 
+    fn pipeline_of(&self, run: RunId) -> StoreFuture<'_, Option<String>> {
+        self.look(|store| store.pipeline_of(run))
+    }
+
     fn invoke(&self, now: Timestamp, invocations: Vec<Invocation>) -> StoreFuture<'_, Vec<Invoked>> {
         self.see("invoke", |store| store.invoke(now, invocations), |_, _| Ok(()))
     }
