@@ -42,7 +42,7 @@ pub use background_runtime::BackgroundRuntime;
 pub use bue_sql::placeholders::Placeholders;
 pub use bue_sql::sqlite::{SqlProblem, check_sql};
 pub use error::{HostLost, RuntimeError};
-pub use host::serve::{serve_as_if_escaped, serve_sandbox_host, serve_sandbox_host_after};
+pub use host::serve::{ChildRole, serve_as_if_escaped, serve_sandbox_host, serve_sandbox_host_after};
 pub use host::wasm::contract::{WasmProblem, check_wasm};
 pub use host::{engine, sandbox};
 pub use packages::problem::{BadPackages, PackageProblem};

@@ -6,7 +6,11 @@ use serde::{Deserialize, Serialize};
 use super::placeholders::{Placeholders, fill_placeholders};
 
 /// Bytes of a step's statements at most. To split them takes a hundred times the memory.
-const MAX_TEXT: usize = 2 * 1024 * 1024;
+pub(crate) const MAX_TEXT: usize = 2 * 1024 * 1024;
+
+/// Why a longer text is refused, and what to do.
+pub(crate) const TOO_LONG: &str =
+    "the SQL of a step has at most 2 MiB; pass rows as an input instead of writing them into statements";
 
 /// A step's statements.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -38,9 +42,7 @@ impl SqlText {
         let bad_code = |reason: &str| Failure::new(FailureKind::BadCode, format!("{}: {reason}", bundle.entry));
         let content = bundle.entry_content().ok_or_else(|| bad_code("the step's bundle does not contain it"))?;
         if content.len() > MAX_TEXT {
-            let advice =
-                "the SQL of a step has at most 2 MiB; pass rows as an input instead of writing them into statements";
-            return Err(bad_code(advice));
+            return Err(bad_code(TOO_LONG));
         }
         let text = core::str::from_utf8(content).map_err(|_| bad_code("SQL must be UTF-8 text, but this is not"))?;
         let text = fill_placeholders(text, placeholders)?;

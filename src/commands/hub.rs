@@ -18,12 +18,10 @@ use crate::process::output::eprint_line;
 use crate::process::signals::shutdown_signal;
 use crate::server::hub_store::open_hub_store;
 use crate::server::listener::bind;
-use crate::server::retention::Retention;
+use crate::server::retention::{DEFAULT_KEEP, Retention};
 
 /// A file in the working directory.
 const DEFAULT_STORE: &str = "sqlite:bue.db";
-/// A week, so that a run that failed on a Friday evening can still be inspected on Monday.
-const DEFAULT_KEEP: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
 /// Stores runs and distributes their jobs to workers.
 ///

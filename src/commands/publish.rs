@@ -1,9 +1,8 @@
 //! `bue publish FILE`.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use anyhow::Context;
-use bue_model::pipeline::{Publication, Published, is_pipeline_name};
+use bue_model::pipeline::Published;
 use clap::Args;
 
 use crate::config::settings::Settings;
@@ -11,8 +10,8 @@ use crate::flags::client::{ClientFlags, Clients};
 use crate::process::command_error::CommandError;
 use crate::process::event_loop::{block_on, interruptible};
 use crate::process::output::{print_json, print_line};
-use crate::runs::submit::upload_code;
-use crate::script::check::{CheckedScript, load_pipeline};
+use crate::runs::publish::{pipeline_name, publish};
+use crate::script::check::load_pipeline;
 
 /// Publishes a script, so that it runs by name: with `bue invoke`, or with a web request.
 ///
@@ -35,15 +34,12 @@ pub(crate) struct Publish {
 impl Publish {
     pub(crate) fn execute(self) -> Result<(), CommandError> {
         let settings = Settings::load()?;
-        let name = self.name.clone().unwrap_or_else(|| name_of(&self.file));
-        if !is_pipeline_name(&name) {
-            return Err(CommandError::Usage(format!(
-                "`{name}` cannot be the name of a pipeline; type --as NAME, with letters, digits, `-`, `_` and `.`"
-            )));
-        }
+        let name = pipeline_name(&self.file, self.name.as_deref())?;
         let script = load_pipeline(&self.file, &settings)?;
-        let published =
-            block_on(interruptible(async { publish(&name, script, &self.servers.connect(&settings).await?).await }))?;
+        let published = block_on(interruptible(async {
+            let Clients { hub, bucket } = self.servers.connect(&settings).await?;
+            publish(&name, script, &hub, &bucket).await
+        }))?;
         self.print(&name, published)
     }
 
@@ -55,14 +51,4 @@ impl Publish {
         let news = if created { "" } else { " (unchanged)" };
         print_line(&format!("{name} version {version}{news}"))
     }
-}
-
-fn name_of(file: &Path) -> String {
-    file.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default()
-}
-
-async fn publish(name: &str, script: CheckedScript, clients: &Clients) -> Result<Published, CommandError> {
-    let (upload, code) = upload_code(&script, &clients.bucket).await?;
-    let publication = Publication { upload, script: script.name, plan: script.plan, code };
-    Ok(clients.hub.publish(name, &publication).await.context("failed to publish the script")?)
 }

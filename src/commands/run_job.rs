@@ -1,10 +1,9 @@
 //! `bue run-job JOB`.
 
-use anyhow::{Context, anyhow};
-use bue_model::{Failure, JobId, Outcome, ValueRef};
-use bue_worker::{JobRun, run_job};
+use anyhow::Context;
+use bue_model::JobId;
+use bue_worker::run_job;
 use clap::Args;
-use serde_json::json;
 
 use crate::config::settings::Settings;
 use crate::flags::allow::AllowFlags;
@@ -14,7 +13,7 @@ use crate::flags::wall::WallFlag;
 use crate::local::worker::worker_config;
 use crate::process::command_error::CommandError;
 use crate::process::event_loop::{block_on, interruptible};
-use crate::process::output::{eprint_line, eprint_text};
+use crate::runs::attempt::{expect_outcome, print_attempt, print_attempt_as_json};
 use crate::runs::results::ResultWriter;
 use crate::sandbox::prepare_sandbox;
 
@@ -55,67 +54,10 @@ impl RunJob {
             let attempt = run_job(&config, worker_bucket, task).await.context("failed to run the job")?;
             let writer = ResultWriter::new(&hub, &bucket, run);
             match self.json {
-                true => self.print_json(writer, &step, &attempt).await?,
-                false => print_plain(writer, &step, &attempt).await?,
+                true => print_attempt_as_json(writer, Some(self.job), &step, &attempt).await?,
+                false => print_attempt(writer, &step, &attempt).await?,
             }
-            match attempt.outcome {
-                Outcome::Failed(_) => Err(CommandError::ProgramFailed),
-                Outcome::Released { reason, .. } => Err(CommandError::Environment(anyhow!(reason))),
-                _ => Ok(()),
-            }
+            expect_outcome(&attempt.outcome)
         }))
-    }
-
-    async fn print_json(&self, writer: ResultWriter<'_>, step: &str, attempt: &JobRun) -> Result<(), CommandError> {
-        let object = json!({
-            "job": self.job.0,
-            "step": step,
-            "outcome": outcome_name(&attempt.outcome),
-            "error": failure(&attempt.outcome).map(|failure| &failure.message),
-            "trace": failure(&attempt.outcome).and_then(|failure| failure.trace.as_ref()),
-            "log": String::from_utf8_lossy(&attempt.log),
-        });
-        writer.write_object_with_value(&object, value(&attempt.outcome)).await
-    }
-}
-
-/// Log and failure are messages, the result is data.
-async fn print_plain(writer: ResultWriter<'_>, step: &str, attempt: &JobRun) -> Result<(), CommandError> {
-    eprint_text(&String::from_utf8_lossy(&attempt.log));
-    match failure(&attempt.outcome) {
-        None => eprint_line(&format!("bue: step `{step}`: {}", outcome_name(&attempt.outcome))),
-        Some(failure) => {
-            eprint_line(&format!("failed: step `{step}`: {}", failure.message));
-            eprint_text(&failure.trace.as_ref().map_or_else(String::new, |trace| format!("{}\n", trace.trim_end())));
-        }
-    }
-    match value(&attempt.outcome) {
-        Some(value) => writer.write_value(value).await,
-        None => Ok(()),
-    }
-}
-
-fn value(outcome: &Outcome) -> Option<&ValueRef> {
-    match outcome {
-        Outcome::Completed { value, .. } => Some(value),
-        _ => None,
-    }
-}
-
-fn failure(outcome: &Outcome) -> Option<&Failure> {
-    match outcome {
-        Outcome::Failed(failure) => Some(failure),
-        _ => None,
-    }
-}
-
-fn outcome_name(outcome: &Outcome) -> &'static str {
-    match outcome {
-        Outcome::Completed { .. } => "completed",
-        Outcome::Pending { .. } => "pending",
-        Outcome::Reset { .. } => "reset",
-        Outcome::Cancelled => "cancelled",
-        Outcome::Failed(_) => "failed",
-        Outcome::Released { .. } | Outcome::Keyed { .. } => "not run",
     }
 }

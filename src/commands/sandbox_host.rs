@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use bue_runtime::{EscapeTarget, serve_as_if_escaped, serve_sandbox_host};
+use bue_runtime::{ChildRole, EscapeTarget, serve_as_if_escaped, serve_sandbox_host};
 use clap::Args;
 
 use crate::process::command_error::CommandError;
@@ -23,7 +23,7 @@ impl SandboxHost {
             [file, folder, process] => {
                 let process =
                     process.parse().map_err(|_| CommandError::Usage("the third value is a process".to_owned()))?;
-                serve_as_if_escaped(&EscapeTarget::new(file.clone(), folder.clone(), process))
+                serve_as_if_escaped(&EscapeTarget::new(file.clone(), folder.clone(), process), ChildRole::SandboxHost)
             }
             _ => serve_sandbox_host(),
         };

@@ -17,17 +17,13 @@ use crate::flags::scopes::scopes;
 use crate::flags::server::LogFlag;
 use crate::flags::wall::WallFlag;
 use crate::local::explain_wall::explain_wall;
-use crate::local::worker::{DEFAULT_SLOTS, worker_config};
+use crate::local::worker::{DEFAULT_SLOTS, all_scopes, worker_config};
 use crate::process::command_error::CommandError;
 use crate::process::event_loop::{block_on, interruptible};
 use crate::process::logging::start_logging;
 use crate::process::output::eprint_line;
 use crate::process::signals::shutdown_signal;
 use crate::sandbox::prepare_sandbox;
-
-/// The scopes of Buelon, which are served by default.
-const DEFAULT_SCOPES: &str = "production-very-heavy,production-heavy,production-medium,production-small,\
-                              testing-heavy,testing-medium,testing-small,default";
 
 /// Takes jobs from a hub and runs their steps, each in a fresh sandbox.
 ///
@@ -145,7 +141,7 @@ impl Worker {
 async fn default_scopes(hub: &HubClient) -> Result<Vec<String>, CommandError> {
     let scopes = until_answered(|| hub.info()).await?.scopes;
     if scopes.is_empty() {
-        return Ok(DEFAULT_SCOPES.split(',').map(str::to_owned).collect());
+        return Ok(all_scopes());
     }
     eprint_line("bue: no scopes are set; using those of the token");
     Ok(scopes)

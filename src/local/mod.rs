@@ -5,4 +5,5 @@
 pub(crate) mod explain_wall;
 pub(crate) mod run;
 pub(crate) mod services;
+pub(crate) mod watch;
 pub(crate) mod worker;

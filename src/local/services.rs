@@ -82,6 +82,11 @@ impl Services {
         })
     }
 
+    /// Makes another client of the bucket.
+    pub(crate) fn client_of_bucket(&self) -> Result<BucketClient, CommandError> {
+        bucket_client(self.bucket_address, &self.token)
+    }
+
     /// Starts a worker that serves these scopes.
     pub(crate) async fn start_worker(
         &mut self,
@@ -91,7 +96,7 @@ impl Services {
         wall: WallMode,
     ) -> Result<(), CommandError> {
         let hub = hub_client(self.hub_address, &self.token)?;
-        let bucket = bucket_client(self.bucket_address, &self.token)?;
+        let bucket = self.client_of_bucket()?;
         let config = worker_config(prepared, scopes, network, wall, &hub, &bucket).await?;
         let config = WorkerConfig { drain: Duration::ZERO, printed: Arc::clone(&self.printed), ..config };
         let stop = self.stop_worker.clone();
@@ -109,7 +114,7 @@ impl Services {
 }
 
 /// A server ends only because it was stopped, so its end is never an error.
-async fn until_stopped(server: impl Future<Output = ()>) -> Result<(), CommandError> {
+pub(crate) async fn until_stopped(server: impl Future<Output = ()>) -> Result<(), CommandError> {
     server.await;
     Ok(())
 }

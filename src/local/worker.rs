@@ -19,8 +19,17 @@ use crate::sandbox::sandbox_host_command;
 /// connections that its waiting steps keep open.
 pub(crate) const DEFAULT_SLOTS: usize = 10_000;
 
+/// The scopes of Buelon, which are served by default.
+const DEFAULT_SCOPES: &str = "production-very-heavy,production-heavy,production-medium,production-small,\
+                              testing-heavy,testing-medium,testing-small,default";
+
 /// How long running steps may continue after the worker is asked to stop.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Returns the scopes that a worker serves by default.
+pub(crate) fn all_scopes() -> Vec<String> {
+    DEFAULT_SCOPES.split(',').map(str::to_owned).collect()
+}
 
 /// Returns the default configuration: one sandbox host per core. Steps cannot reach the worker's own hub and bucket.
 pub(crate) async fn worker_config(

@@ -2,6 +2,7 @@
 //!
 //! Used by verbs that talk to a hub elsewhere and by those that run one here. May use `script` and `process`.
 
+pub(crate) mod attempt;
 pub(crate) mod blocked_jobs;
 pub(crate) mod call_state;
 pub(crate) mod failure_groups;
@@ -12,6 +13,7 @@ pub(crate) mod job_name;
 pub(crate) mod live_log;
 pub(crate) mod outcome;
 pub(crate) mod progress;
+pub(crate) mod publish;
 pub(crate) mod results;
 pub(crate) mod submit;
 pub(crate) mod tables;

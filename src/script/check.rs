@@ -9,8 +9,8 @@ use bue_lang::{
     check_sql, compile, render,
 };
 use bue_model::param::{Argument, RunTime};
-use bue_model::plan::Step;
-use bue_model::{Bundle, Plan};
+use bue_model::plan::{Call, JobNode, Node, PLAN_VERSION, Step};
+use bue_model::{Bundle, CallIndex, NodeId, Plan, StepIndex};
 use bue_runtime::SqlProblem;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -65,6 +65,41 @@ pub(crate) fn load_pipeline(path: &Path, settings: &Settings) -> Result<CheckedS
     load(path, None, settings)
 }
 
+/// Reads and checks a script, and packs the code of one of its steps. The plan calls this step once, without arguments. Diagnostics
+/// are printed.
+pub(crate) fn load_step(path: &Path, name: &str, settings: &Settings) -> Result<CheckedScript, CommandError> {
+    let report = check_script(path, &settings.cache_dir()?, None).map_err(|message| program_failed(&message))?;
+    report.print_diagnostics();
+    let (script, text) = (report.name.clone(), report.text.clone());
+    let plan = report.into_plan()?;
+    let step = plan.steps.iter().find(|step| step.name == name).cloned();
+    let step = step.or_else(|| unused_step(&script, &text, name)).ok_or_else(|| {
+        let names: Vec<_> = plan.steps.iter().map(|step| format!("`{}`", step.name)).collect();
+        program_failed(&format!("{script} has no step `{name}`; the calls of the script use {}", names.join(", ")))
+    })?;
+    pack_script(script, one_call(step), path, settings, &mut Builder::new(settings)?)
+}
+
+/// Returns a step that no call uses. A plan has only steps in use, so a call is added to the text.
+fn unused_step(path: &str, text: &str, name: &str) -> Option<Step> {
+    let text = format!("{text}\n{name}()\n");
+    let plan = compile(Script { path, text: &text }).plan?;
+    plan.steps.into_iter().find(|step| step.name == name)
+}
+
+/// A plan that calls a step without arguments.
+fn one_call(step: Step) -> Plan {
+    let call = Call { line: step.line, name: None, first: NodeId(0), last: NodeId(0), nested: false };
+    let node = JobNode { id: NodeId(0), step: StepIndex(0), call: CallIndex(0), inputs: Vec::new() };
+    Plan {
+        version: PLAN_VERSION,
+        steps: vec![step],
+        nodes: vec![Node::Job(node)],
+        calls: vec![call],
+        params: Vec::new(),
+    }
+}
+
 fn load(
     path: &Path,
     given: Option<BTreeMap<String, Argument>>,
@@ -78,8 +113,18 @@ fn load(
     }
     report.print_diagnostics();
     let name = report.name.clone();
-    let plan = report.into_plan()?;
-    let bundles: Result<Vec<Bundle>, _> = plan.steps.iter().map(|step| bundle(step, path, &mut builder)).collect();
+    pack_script(name, report.into_plan()?, path, settings, &mut builder)
+}
+
+/// Packs the code of a plan's steps.
+fn pack_script(
+    name: String,
+    plan: Plan,
+    path: &Path,
+    settings: &Settings,
+    builder: &mut Builder,
+) -> Result<CheckedScript, CommandError> {
+    let bundles: Result<Vec<Bundle>, _> = plan.steps.iter().map(|step| bundle(step, path, builder)).collect();
     let mut bundles = bundles.map_err(|message| program_failed(&message))?;
     plan.steps.iter().zip(&bundles).for_each(|(step, bundle)| warn_of_files_outside(step, bundle, path));
     let (packages, wheels) = LockedPackages::for_script(path).for_plan(&plan, &settings.cache_dir()?)?;

@@ -24,6 +24,9 @@ const RETRY_BACKOFF: Duration = Duration::from_secs(60);
 /// Runs that are looked up at once.
 const PAGE: u32 = 100;
 
+/// A week, so that a run that failed on a Friday evening can still be inspected on Monday.
+pub(crate) const DEFAULT_KEEP: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+
 /// What is deleted, from where.
 pub(crate) struct Retention {
     pub(crate) store: Arc<dyn JobStore>,

@@ -36,9 +36,6 @@ const MAX_CODE_MIB: u32 = 512;
 const NO_ARRAY: FetchError = FetchError::Malformed("a chunk of a list", "a CBOR array");
 const WRONG_LENGTH: FetchError = FetchError::Malformed("a chunk of a list", "as long as it should be");
 
-/// CBOR null, for rounds without a result.
-const NULL: &[u8] = &[0xf6];
-
 /// Why something could not be fetched.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum FetchError {
@@ -220,7 +217,7 @@ impl Fetch {
         for round in rounds {
             match round {
                 Gathered::Value(value) => list.extend_from_slice(&self.value(value).await?),
-                Gathered::Nothing => list.extend_from_slice(NULL),
+                Gathered::Nothing => list.extend_from_slice(cbor::NULL),
             }
         }
         Ok(list.into())

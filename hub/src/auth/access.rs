@@ -12,7 +12,11 @@ use crate::file_fingerprint::FileFingerprint;
 
 /// Who may use a server.
 #[derive(Clone, Debug)]
-pub struct Access(Arc<Policy>);
+pub struct Access {
+    policy: Arc<Policy>,
+    /// The token of the process that serves, if it is its own client.
+    own: Option<Hash>,
+}
 
 #[derive(Debug)]
 enum Policy {
@@ -80,13 +84,13 @@ impl Access {
     /// Everyone may do everything. For tests only.
     #[must_use]
     pub fn open() -> Self {
-        Self(Arc::new(Policy::Open))
+        Self::new(Policy::Open)
     }
 
     /// The holder of this token may do everything, others nothing.
     #[must_use]
     pub fn single_token(token: &str) -> Self {
-        Self(Arc::new(Policy::SingleToken(hash_token(token))))
+        Self::new(Policy::SingleToken(hash_token(token)))
     }
 
     /// Holders of a token of this file may do what its role allows. The file is read again when it changes. Everyone may do
@@ -98,13 +102,23 @@ impl Access {
         let file = TokenFile::new(path);
         let mut cache = CachedTokens::default();
         cache.refresh(&file)?;
-        Ok(Self(Arc::new(Policy::TokenFile(file, Mutex::new(cache)))))
+        Ok(Self::new(Policy::TokenFile(file, Mutex::new(cache))))
+    }
+
+    fn new(policy: Policy) -> Self {
+        Self { policy: Arc::new(policy), own: None }
+    }
+
+    /// Also accepts this token, of the process itself, which may do everything.
+    #[must_use]
+    pub fn with_own_token(self, token: &str) -> Self {
+        Self { own: Some(hash_token(token)), ..self }
     }
 
     /// Whether requests without a token are accepted.
     #[must_use]
     pub fn is_open(&self) -> bool {
-        match &*self.0 {
+        match &*self.policy {
             Policy::Open => true,
             Policy::SingleToken(_) => false,
             Policy::TokenFile(_, cache) => cache.lock().unwrap_or_else(PoisonError::into_inner).fingerprint.is_none(),
@@ -113,7 +127,12 @@ impl Access {
 
     /// Finds the sender of a request by its token; `None` if no token is required.
     pub(crate) fn authenticate(&self, headers: &HeaderMap) -> Result<Option<Principal>, AccessError> {
-        let principal = match &*self.0 {
+        if let (Some(own), Ok(token)) = (&self.own, bearer_token(headers))
+            && *own == hash_token(token)
+        {
+            return Ok(Some(Principal::owner(own)));
+        }
+        let principal = match &*self.policy {
             Policy::Open => return Ok(None),
             Policy::SingleToken(hash) => (*hash == hash_token(bearer_token(headers)?)).then(|| Principal::owner(hash)),
             Policy::TokenFile(file, cache) => {

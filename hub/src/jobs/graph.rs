@@ -16,7 +16,7 @@
 use std::collections::BTreeSet;
 
 use bue_model::job::INLINE_LIMIT;
-use bue_model::plan::{Call, ForEach, Input, Node, PLAN_VERSION, Plan, Settings, Step};
+use bue_model::plan::{Call, Capability, ForEach, Input, Node, PLAN_VERSION, Plan, Settings, Source, Step};
 use bue_model::sql_table::MAX_TABLE_BYTES;
 use bue_model::{BlobRef, CallIndex, NodeId, StepIndex};
 
@@ -109,8 +109,10 @@ pub(crate) struct GraphLoop {
 
 impl Graph {
     /// Checks a plan, with the bundles of its steps, and links its nodes.
-    pub(crate) fn new(plan: Plan, code: Vec<BlobRef>) -> Result<Self, PlanError> {
+    pub(crate) fn new(mut plan: Plan, code: Vec<BlobRef>) -> Result<Self, PlanError> {
         check_header(&plan, &code)?;
+        // the text of a step may have megabytes, and the workers get its code from the bucket
+        plan.steps.iter_mut().for_each(|step| step.source = Source::File(String::new()));
         let mut tree = Flattener { calls: plan.calls.len(), steps: plan.steps.len(), ..Flattener::default() };
         tree.add_block(None, plan.nodes, 0)?;
         let nodes = tree.finish()?;
@@ -125,6 +127,14 @@ impl Graph {
     /// Returns the number of nodes, bodies of loops included.
     pub(crate) fn len(&self) -> usize {
         self.nodes.len()
+    }
+
+    /// Returns about how many bytes of memory it takes.
+    pub(crate) fn bytes(&self) -> usize {
+        let steps: usize = self.steps.iter().map(step_bytes).sum();
+        let nodes: usize = self.nodes.iter().map(node_bytes).sum();
+        let names: usize = self.calls.iter().filter_map(|call| call.name.as_ref()).map(String::len).sum();
+        steps + nodes + names
     }
 
     /// Returns a node; `None` only for an id that is not of this graph.
@@ -294,6 +304,34 @@ impl Graph {
             source.looped_by.get_or_insert(fan_out);
         }
     }
+}
+
+/// Bytes of a step in memory, most of them in texts. Its code is elsewhere.
+fn step_bytes(step: &Step) -> usize {
+    let Settings { scope, allow, requires, files, keywords, .. } = &step.settings;
+    let texts = [&step.name, &step.function, scope].into_iter().chain(requires).chain(files).map(String::len);
+    let allowed = allow.iter().map(|capability| {
+        let (Capability::Net(text) | Capability::Secret(text) | Capability::Postgres(text) | Capability::Env(text)) =
+            capability;
+        size_of_val(capability) + text.len()
+    });
+    let keywords = keywords.as_ref().map_or(0, bytes::Bytes::len);
+    size_of_val(step) + texts.chain(allowed).sum::<usize>() + keywords
+}
+
+/// Bytes of a node in memory.
+fn node_bytes(node: &GraphNode) -> usize {
+    let links = (node.parents.len() + node.children.len()) * size_of::<NodeId>();
+    let content = match &node.kind {
+        NodeKind::Loop(node) => node.variable.len() + node.text.len(),
+        NodeKind::Job(job) => job.inputs.iter().map(input_bytes).sum(),
+    };
+    size_of_val(node) + links + content
+}
+
+fn input_bytes(input: &Input) -> usize {
+    let literal = if let Input::Literal(bytes) = input { bytes.len() } else { 0 };
+    size_of_val(input) + literal
 }
 
 /// Checks everything but the nodes.

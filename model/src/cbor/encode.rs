@@ -7,6 +7,9 @@ use num_bigint::{BigInt, Sign};
 use super::tags::{TAG_DATE, TAG_DECIMAL, TAG_NEGATIVE, TAG_POSITIVE, TAG_TIME, TAG_UUID, datetime_tag};
 use crate::value::{Decimal, Value};
 
+/// The bytes of null.
+pub const NULL: &[u8] = &[0xf6];
+
 /// Returns the bytes of a value.
 #[must_use]
 pub fn encode(value: &Value) -> Vec<u8> {

@@ -22,7 +22,7 @@ mod tags;
 mod transcode;
 
 pub use decode::{decode, map_entry};
-pub use encode::{array_head, encode, map_head};
+pub use encode::{NULL, array_head, encode, map_head};
 pub use error::{CborError, MAX_DEPTH};
 pub use items::{ArrayItems, array_items, check};
 pub use reader::{Item, Kind, Reader, Remaining};

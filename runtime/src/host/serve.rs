@@ -38,26 +38,38 @@ use crate::wall::spec::WallSpec;
 /// Requests for lines that a task may have open.
 const MAX_LINE_REQUESTS: usize = 2;
 
-/// Maximum number of threads that read the files of packages.
+/// Turns of tasks between two looks at the socket; tokio's default is 61. A turn may take the ten milliseconds of a tick.
+const TASKS_BETWEEN_READS: u32 = 8;
+
+/// Maximum number of threads that read the files of packages and check large values.
 const MAX_FILE_THREADS: usize = 8;
 
 /// Serves as a sandbox host until the parent closes the socket that is this process's standard input. This is
 /// the hidden verb `sandbox-host`.
 #[must_use]
 pub fn serve_sandbox_host() -> ExitCode {
-    serve_sandbox_host_after(&|| Ok(()))
+    serve_sandbox_host_after(&|_| Ok(()))
 }
 
-/// A sandbox host that behaves as if a guest had escaped into it: it tries what an attacker would, and refuses to serve with a
-/// report of what was possible. For tests of the wall.
+/// What a child process of a worker does behind its wall.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ChildRole {
+    /// Runs steps.
+    SandboxHost,
+    /// Compiles a step.
+    Compiler,
+}
+
+/// A sandbox host that behaves as if a guest had escaped into it, or a compiler that a module broke: it tries what an attacker would,
+/// and refuses to serve with a report of what was possible. A child with the other role serves as usual. For tests of the wall.
 #[must_use]
-pub fn serve_as_if_escaped(target: &EscapeTarget) -> ExitCode {
-    serve_sandbox_host_after(&|| Err(try_everything(target)))
+pub fn serve_as_if_escaped(target: &EscapeTarget, escaped: ChildRole) -> ExitCode {
+    serve_sandbox_host_after(&|role| if role == escaped { Err(try_everything(target)) } else { Ok(()) })
 }
 
 /// A sandbox host that first executes `behind_wall` when the wall is up, and refuses to serve with its error.
 #[must_use]
-pub fn serve_sandbox_host_after(behind_wall: &dyn Fn() -> Result<(), String>) -> ExitCode {
+pub fn serve_sandbox_host_after(behind_wall: &dyn Fn(ChildRole) -> Result<(), String>) -> ExitCode {
     close_inherited();
     abort_on_panic();
     match serve(behind_wall) {
@@ -83,13 +95,15 @@ fn abort_on_panic() {
     }));
 }
 
-fn serve(behind_wall: &dyn Fn() -> Result<(), String>) -> io::Result<()> {
+fn serve(behind_wall: &dyn Fn(ChildRole) -> Result<(), String>) -> io::Result<()> {
     let socket = StdUnixStream::from(io::stdin().as_fd().try_clone_to_owned()?);
     socket.set_nonblocking(true)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_io()
         .enable_time()
         .max_blocking_threads(MAX_FILE_THREADS)
+        // the parent's pings are read between the steps, also if many of them compute
+        .event_interval(TASKS_BETWEEN_READS)
         .build()?;
     let result = LocalSet::new().block_on(&runtime, async {
         serve_socket(UnixStream::from_std(socket).map_err(|_| not_the_parent())?, behind_wall).await
@@ -99,7 +113,7 @@ fn serve(behind_wall: &dyn Fn() -> Result<(), String>) -> io::Result<()> {
     result
 }
 
-async fn serve_socket(socket: UnixStream, behind_wall: &dyn Fn() -> Result<(), String>) -> io::Result<()> {
+async fn serve_socket(socket: UnixStream, behind_wall: &dyn Fn(ChildRole) -> Result<(), String>) -> io::Result<()> {
     let (read, write) = socket.into_split();
     let mut read = BufReader::new(DescriptorReader::new(read));
     let (frames, queue) = mpsc::unbounded_channel();
@@ -114,10 +128,12 @@ async fn serve_socket(socket: UnixStream, behind_wall: &dyn Fn() -> Result<(), S
                 Err(reason) => FromHost::Refused(reason),
             }
         }
-        Ok(Some(ToHost::Compile { kind, wasm, wall })) => match confine_compiler(wasm.len() as u64, wall) {
-            Ok(()) => compile(kind, &wasm).map_or_else(FromHost::Refused, |code| FromHost::Compiled(code.into())),
-            Err(reason) => FromHost::CompilerFailed(reason),
-        },
+        Ok(Some(ToHost::Compile { kind, wasm, wall })) => {
+            match confine_compiler(wasm.len() as u64, wall).and_then(|()| behind_wall(ChildRole::Compiler)) {
+                Ok(()) => compile(kind, &wasm).map_or_else(FromHost::Refused, |code| FromHost::Compiled(code.into())),
+                Err(reason) => FromHost::CompilerFailed(reason),
+            }
+        }
         Ok(Some(ToHost::RaiseWall(wall))) => {
             let packages = packages_folder(read.get_mut(), wall)?;
             raise(wall, packages.as_ref()).map_or_else(FromHost::Refused, FromHost::Ready)
@@ -142,7 +158,7 @@ fn set_up(
     python: Seal,
     sqlite: Option<Seal>,
     wall: WallSpec,
-    behind_wall: &dyn Fn() -> Result<(), String>,
+    behind_wall: &dyn Fn(ChildRole) -> Result<(), String>,
 ) -> io::Result<Result<(Sandbox, Wall), String>> {
     let mut files = |seal| {
         io::Result::Ok(GuestFiles { code: Arc::new(read.take_file()?), image: Arc::new(read.take_file()?), seal })
@@ -151,7 +167,7 @@ fn set_up(
     let packages = packages_folder(read, wall)?;
     let set_up = || {
         let wall = raise(wall, packages.as_ref())?;
-        behind_wall()?;
+        behind_wall(ChildRole::SandboxHost)?;
         let sandbox = Sandbox::from_guests(&guests).map_err(|error| error.to_string())?;
         Ok((sandbox, wall))
     };

@@ -19,8 +19,22 @@ pub(crate) fn check_items(items: &Items) -> Result<(), String> {
     }
 }
 
-/// Checks that the values in this answer are well-formed, and that its environment can travel with the jobs that get it.
-pub(crate) fn check_answer(answer: &Answer) -> Result<(), String> {
+/// Bytes of a value beyond which it is checked in another thread: tens of milliseconds in which this process would not answer its
+/// parent, and several such values at once would keep it from proving in time that it is alive.
+const LARGE_VALUE: usize = 1024 * 1024;
+
+/// Returns an answer whose values are well-formed, and whose environment can travel with the jobs that get it; or else what is wrong.
+pub(crate) async fn checked_answer(answer: Answer) -> Result<Answer, String> {
+    let is_large = matches!(&answer, Answer::Completed { value, .. } if value.len() > LARGE_VALUE);
+    let check = move || check_answer(&answer).map(|()| answer);
+    if !is_large {
+        return check();
+    }
+    let checked = tokio::task::spawn_blocking(check).await;
+    checked.unwrap_or_else(|error| Err(format!("a value that could not be checked: {error}")))
+}
+
+fn check_answer(answer: &Answer) -> Result<(), String> {
     let Answer::Completed { value, streamed, hints } = answer else { return Ok(()) };
     if !streamed {
         check_value(value)?;

@@ -2,8 +2,6 @@
 
 use bue_model::cbor;
 
-use super::output::NULL;
-
 /// PostgreSQL's arrays have at most six dimensions.
 const MAX_DIMENSIONS: usize = 6;
 
@@ -46,7 +44,7 @@ fn encode_list<'t>(to: &mut Vec<u8>, text: &'t str, element: EncodeElement<'_>, 
 fn encode_unquoted<'t>(to: &mut Vec<u8>, text: &'t str, element: EncodeElement<'_>) -> Option<&'t str> {
     let (item, remaining) = text.split_at(text.find([',', '}'])?);
     if item == "NULL" {
-        to.extend_from_slice(NULL);
+        to.extend_from_slice(cbor::NULL);
     } else {
         element(to, item);
     }

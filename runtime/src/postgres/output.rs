@@ -103,13 +103,10 @@ pub(super) fn encode_row<'r>(
         debug_assert!(written, "a Vec takes everything");
         match cell(index) {
             Some(text) => kind.encode(to, text),
-            None => to.extend_from_slice(NULL),
+            None => to.extend_from_slice(cbor::NULL),
         }
     }
 }
-
-/// CBOR null.
-pub(super) const NULL: &[u8] = &[0xf6];
 
 fn decimal(text: &str) -> Option<Value> {
     if let "NaN" | "Infinity" | "-Infinity" = text {

@@ -11,12 +11,13 @@ use std::fs;
 use std::path::Path;
 use std::process::{Command, ExitCode};
 
-use bue_model::{Value, WallPart};
+use bue_model::{BlobHash, Bundle, SourceFile, Value, WallPart};
 use bue_runtime::{
-    EscapeTarget, Hosts, HostsConfig, Limits, RuntimeError, Sites, Wall, WallMode, serve_as_if_escaped,
+    ChildRole, EscapeTarget, Hosts, HostsConfig, Limits, RuntimeError, Sites, Wall, WallMode, serve_as_if_escaped,
     serve_sandbox_host, serve_sandbox_host_after,
 };
 use bue_test_support::wait::{wait_until, wait_until_async};
+use bytes::Bytes;
 use rustix::process::{DumpableBehavior, geteuid, set_dumpable_behavior};
 use seccompiler::{SeccompAction, SeccompFilter, TargetArch, apply_filter};
 
@@ -26,6 +27,7 @@ use crate::wheel::wheel;
 use crate::{Runtime, Test, children, run};
 
 const AS_IF_ESCAPED: &str = "--as-if-escaped";
+const COMPILER_AS_IF_ESCAPED: &str = "--compiler-as-if-escaped";
 const PANIC: &str = "--panic";
 /// The errors with which a wall refuses: not permitted, no access, no such call.
 const REFUSED: [i32; 3] = [libc::EPERM, libc::EACCES, libc::ENOSYS];
@@ -33,6 +35,7 @@ const REFUSED: [i32; 3] = [libc::EPERM, libc::EACCES, libc::ENOSYS];
 pub(crate) fn tests() -> Vec<Test> {
     vec![
         ("the_wall_stops_a_host_that_was_broken_out_of", the_wall_stops_a_host_that_was_broken_out_of),
+        ("the_wall_stops_a_compiler_that_was_broken_out_of", the_wall_stops_a_compiler_that_was_broken_out_of),
         ("the_wall_is_what_stops_it", the_wall_is_what_stops_it),
         ("the_wall_that_is_up_is_reported", the_wall_that_is_up_is_reported),
         ("the_wall_that_is_required_must_be_complete", the_wall_that_is_required_must_be_complete),
@@ -63,11 +66,12 @@ fn the_wall_hides_the_process_that_starts_hosts(runtime: &Runtime) {
 /// Serves as a sandbox host of one of these tests.
 pub(crate) fn serve(arguments: &[String]) -> ExitCode {
     match arguments {
-        [flag, key, folder, sibling] if flag == AS_IF_ESCAPED => {
+        [flag, key, folder, sibling] if [AS_IF_ESCAPED, COMPILER_AS_IF_ESCAPED].contains(&flag.as_str()) => {
             let sibling = sibling.parse().expect("a process");
-            serve_as_if_escaped(&EscapeTarget::new(key.clone(), folder.clone(), sibling))
+            let role = if flag == AS_IF_ESCAPED { ChildRole::SandboxHost } else { ChildRole::Compiler };
+            serve_as_if_escaped(&EscapeTarget::new(key.clone(), folder.clone(), sibling), role)
         }
-        [flag] if flag == PANIC => serve_sandbox_host_after(&|| panic!("a panic behind the wall")),
+        [flag] if flag == PANIC => serve_sandbox_host_after(&|_| panic!("a panic behind the wall")),
         _ => serve_sandbox_host(),
     }
 }
@@ -77,6 +81,31 @@ fn config(runtime: &Runtime, arguments: &[&str]) -> HostsConfig {
     let mut config = HostsConfig { packages, ..runtime.config(1) };
     config.command.1.extend(arguments.iter().map(OsString::from));
     config
+}
+
+/// Starts a compiler that tries to escape.
+fn escape_from_compiler(runtime: &Runtime) -> BTreeMap<String, i32> {
+    let folder = tempfile::tempdir().expect("a folder");
+    fs::write(folder.path().join("victim"), "victim").expect("written");
+    let key = keys().join("sandbox.key");
+    let path = |path: &Path| path.to_str().expect("text").to_owned();
+    let failure = runtime.tokio.block_on(async {
+        let siblings = Hosts::start(runtime.config(1)).await.expect("hosts");
+        let [sibling] = &children()[..] else { panic!("one child") };
+        let arguments = [COMPILER_AS_IF_ESCAPED, &path(&key), &path(folder.path()), sibling];
+        let hosts = Hosts::start(config(runtime, &arguments)).await.expect("only its compiler is broken");
+        let text = r#"(module (memory (export "memory") 1) (func (export "_start")))"#;
+        let content = Bytes::from(wat::parse_str(text).expect("WAT"));
+        let module = SourceFile { path: "step.wasm".to_owned(), content };
+        let bundle = Bundle { entry: module.path.clone(), files: vec![module], ..Bundle::default() };
+        let failure = hosts.compiler().compile(&bundle, BlobHash([9; 32])).await.expect_err("it compiles nothing");
+        hosts.shutdown().await;
+        siblings.shutdown().await;
+        failure
+    });
+    wait_until("all children have ended", || children().is_empty());
+    let report = failure.message.strip_prefix("The step could not be compiled: ").expect("the compiler's report");
+    attempts(report)
 }
 
 /// Starts a host that tries to escape. Returns the number of the error of each attempt; 0 if it succeeded.
@@ -97,6 +126,11 @@ fn escape(runtime: &Runtime, mode: WallMode) -> BTreeMap<String, i32> {
     });
     wait_until("all children have ended", || children().is_empty());
     let RuntimeError::Refused(report) = report else { panic!("{report}") };
+    attempts(&report)
+}
+
+/// Reads a report: the number of the error of each attempt.
+fn attempts(report: &str) -> BTreeMap<String, i32> {
     let parse = |line: &str| {
         let (name, error) = line.split_once('\t').unwrap_or_else(|| panic!("{report}"));
         (name.to_owned(), error.parse().expect("a number"))
@@ -105,7 +139,14 @@ fn escape(runtime: &Runtime, mode: WallMode) -> BTreeMap<String, i32> {
 }
 
 fn the_wall_stops_a_host_that_was_broken_out_of(runtime: &Runtime) {
-    let attempts = escape(runtime, WallMode::Best);
+    expect_no_escape(&escape(runtime, WallMode::Best));
+}
+
+fn the_wall_stops_a_compiler_that_was_broken_out_of(runtime: &Runtime) {
+    expect_no_escape(&escape_from_compiler(runtime));
+}
+
+fn expect_no_escape(attempts: &BTreeMap<String, i32>) {
     // behind another root folder, a path leads nowhere
     let is_refused = |error: i32| REFUSED.contains(&error) || error == libc::ENOENT;
     let open: Vec<_> = attempts.iter().filter(|(_, error)| !is_refused(**error)).collect();

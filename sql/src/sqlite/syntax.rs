@@ -9,6 +9,7 @@ use rusqlite::{Batch, Connection, Error};
 
 use super::script::skip_blank;
 use crate::placeholders::mask_placeholders;
+use crate::text::{MAX_TEXT, TOO_LONG};
 
 /// A syntax error.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,8 +28,11 @@ const END: char = '\0';
 /// Checks all statements of a sqlite3 step, without executing them. Placeholders are allowed wherever a step may have them.
 ///
 /// # Errors
-/// The first syntax error. Statements after one whose end cannot be found are not checked.
+/// A text of more than 2 MiB, and the first syntax error. Statements after one whose end cannot be found are not checked.
 pub fn check_sql(text: &str) -> Result<(), SqlProblem> {
+    if text.len() > MAX_TEXT {
+        return Err(SqlProblem { line: 1, column: 1, message: TOO_LONG.to_owned() });
+    }
     let terminated = format!("{}{END}", mask_placeholders(text));
     let masked = terminated.strip_suffix(END).unwrap_or_default();
     // if SQLite itself fails, the step will report that
@@ -163,7 +167,9 @@ mod tests {
     #[test]
     fn a_long_script_is_checked() {
         for statement in ["select a, 'b' from t where c = 1;\n", "SELECT 1;"] {
-            assert_eq!(check_sql(&statement.repeat(400_000)), Ok(()));
+            assert_eq!(check_sql(&statement.repeat(MAX_TEXT / statement.len())), Ok(()));
+            let too_long = check_sql(&statement.repeat(MAX_TEXT / statement.len() + 1)).expect_err("too long");
+            assert!(too_long.message.contains("at most 2 MiB"), "{too_long:?}");
         }
         let text = format!("{}select from t", "SELECT 1;\n".repeat(100_000));
         let problem = check_sql(&text).expect_err("the last statement");

@@ -196,6 +196,7 @@ fn read_head(from: &mut impl Read) -> io::Result<String> {
 
 fn content_length(head: &str) -> usize {
     let lines = head.lines().filter_map(|line| line.split_once(':'));
-    let length = lines.filter(|(name, _)| name.eq_ignore_ascii_case("content-length")).map(|(_, value)| value.trim());
-    length.last().map_or(0, |value| value.parse().expect("a length"))
+    let mut length =
+        lines.filter(|(name, _)| name.eq_ignore_ascii_case("content-length")).map(|(_, value)| value.trim());
+    length.next().map_or(0, |value| value.parse().expect("a length"))
 }

@@ -30,11 +30,9 @@ pub(crate) async fn request<Request: Serialize, Reply: DeserializeOwned>(
 }
 
 /// Returns the answer of a guest, unless it contains values that are not well-formed.
-pub(crate) fn checked(answer: Answer) -> Result<Answer, Failure> {
-    match values::check_answer(&answer) {
-        Ok(()) => Ok(answer),
-        Err(problem) => Err(Failure::new(FailureKind::Trap, format!("The guest answered with {problem}"))),
-    }
+pub(crate) async fn checked(answer: Answer) -> Result<Answer, Failure> {
+    let wrong = |problem| Failure::new(FailureKind::Trap, format!("The guest answered with {problem}"));
+    values::checked_answer(answer).await.map_err(wrong)
 }
 
 /// Checks that the image is within the step's memory limit. `content` says what is in it.

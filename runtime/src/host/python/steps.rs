@@ -148,7 +148,7 @@ async fn call(mut instance: Instance<'_>, step: PythonStep<'_>, count_pages: boo
     let answer = match request::<_, Answer>(&mut instance, GuestFunction::Call, &call).await {
         Ok(answer) => {
             let refused = instance.state().memory_refused;
-            let answer = checked(answer).unwrap_or_else(Answer::Failed);
+            let answer = checked(answer).await.unwrap_or_else(Answer::Failed);
             guest_failure::name_memory_limit(answer, refused, &task.limits)
         }
         Err(failure) => Answer::Failed(failure),

@@ -104,12 +104,12 @@ async fn answer(instance: &mut Instance<'_>, step: &StepRequest) -> Result<Answe
         }
         Answer::Completed { value, streamed: false, hints } if !step.is_streamed => {
             let value = with_rows(state, value)?;
-            checked(Answer::Completed { value, streamed: false, hints })
+            checked(Answer::Completed { value, streamed: false, hints }).await
         }
         Answer::Completed { streamed, .. } if streamed != step.is_streamed => {
             Err(Failure::new(FailureKind::Trap, "The guest streamed a list, or returned what was to be streamed"))
         }
-        answer => checked(answer),
+        answer => checked(answer).await,
     }
 }
 

@@ -58,7 +58,11 @@ impl WasmSteps {
             Program::Command(command) => command.execute(step).await,
             Program::Component(component) => component.execute(step, net).await,
         };
-        let answer = run.answer.and_then(|answer| check_answer(answer, step.task)).unwrap_or_else(|failure| {
+        let answer = match run.answer {
+            Ok(answer) => checked_answer(answer, step.task).await,
+            Err(failure) => Err(failure),
+        };
+        let answer = answer.unwrap_or_else(|failure| {
             mapping::trim_heap();
             Answer::Failed(failure)
         });
@@ -100,17 +104,15 @@ fn cannot_link(error: &RuntimeError) -> Failure {
     Failure::new(FailureKind::BadCode, format!("The step's code cannot be run: {error}"))
 }
 
-/// Checks that a result is within its limit and a well-formed value.
-fn check_answer(answer: Answer, task: &Task) -> Result<Answer, Failure> {
+/// Returns an answer whose result is within its limit and a well-formed value.
+async fn checked_answer(answer: Answer, task: &Task) -> Result<Answer, Failure> {
     if let Answer::Completed { value, .. } = &answer
         && value.len() as u64 > task.limits.result_bytes
     {
         return Err(failure::too_much_result(value.len() as u64, task.limits.result_bytes));
     }
-    match values::check_answer(&answer) {
-        Ok(()) => Ok(answer),
-        Err(problem) => Err(Failure::new(FailureKind::BadResult, format!("The step answered with {problem}"))),
-    }
+    let wrong = |problem| Failure::new(FailureKind::BadResult, format!("The step answered with {problem}"));
+    values::checked_answer(answer).await.map_err(wrong)
 }
 
 /// An LRU cache of programs.
