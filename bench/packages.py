@@ -8,8 +8,11 @@ import re
 import sys
 
 name, stdout_path, stderr_path = sys.argv[1:]
-# They can be imported, but their protocol is not HTTP, the only one that steps have.
-OTHER_PROTOCOLS = {"dnspython", "pymongo", "pymysql", "redis"}
+# They can be imported. What else is known about them:
+ONLY_IMPORTED = {
+    "dnspython": "it can be imported, but not send queries over UDP",
+    "pymongo": "it can be imported; it was not tested with a server",
+}
 VERDICTS = {"yes": "works", "partly": "partly", "no": "cannot"}
 
 
@@ -37,8 +40,8 @@ def row():
         works = "partly"
     for package in others:
         reasons.append(f"{package['name']}: " + "; ".join(shorten(text) for text in package["why"][:1]))
-    if works == "yes" and key in OTHER_PROTOCOLS:
-        works, reasons = "partly", ["it can be imported, but cannot reach a server: its protocol is not HTTP"]
+    if works == "yes" and key in ONLY_IMPORTED:
+        works, reasons = "partly", [ONLY_IMPORTED[key]]
     return [own["version"] or "", VERDICTS[works], cell("; ".join(reasons[:2])), cell(own["instead"] or "")]
 
 

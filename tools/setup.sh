@@ -55,6 +55,17 @@ require_postgresql() {
     install "The tests need PostgreSQL's server programs" postgresql
 }
 
+# The servers that steps connect to in tests; the tests start them on free ports.
+require_servers() {
+    missing=
+    command -v redis-server >/dev/null || missing="$missing redis-server"
+    command -v mariadbd >/dev/null || [ -x /usr/sbin/mariadbd ] || missing="$missing mariadb-server"
+    /usr/bin/python3 -c 'import aiosmtpd' 2>/dev/null || missing="$missing python3-aiosmtpd"
+    /usr/bin/python3 -c 'import pyftpdlib' 2>/dev/null || missing="$missing python3-pyftpdlib"
+    # shellcheck disable=SC2086
+    [ -z "$missing" ] || install "The tests need servers for TCP, SQL, mail and files" $missing
+}
+
 # clang that builds for WASI, with the libraries of C and C++: steps in these languages are built and run by the tests.
 require_wasi_clang() {
     [ -n "${WASI_SDK_PATH:-}" ] && return

@@ -21,6 +21,7 @@ use crate::bundle::Bundle;
 use crate::job::Failure;
 use crate::length_limit;
 use crate::net::{Completion, Operation, Ticket};
+use crate::net_rule::NetRule;
 
 /// A request to import the user's module.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -54,6 +55,8 @@ pub struct CallRequest {
     pub env: Option<Bytes>,
     /// Environment variables, each with its value.
     pub environment: Vec<(String, String)>,
+    /// Where the step's sockets are TCP connections. All others can only speak HTTP.
+    pub tcp: Vec<NetRule>,
     /// The size in bytes of the largest result.
     pub max_result: u64,
     /// The text of the loop that runs over the result, for messages: `for account in accounts() (line 12)`.

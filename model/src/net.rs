@@ -5,8 +5,13 @@
 //! Request -----------> Response (with the first of its body)        a ticket each, in the order started
 //!    Write, Write ---> Written                                       where the body is streamed
 //!    Read, Read -----> Data                                          until the response has ended
+//!
+//! Connect -----------> Connected                                     a TCP connection
+//!    Read, Write ----> Data, Written                                 in both directions at once, until it is closed
+//!    StartTls -------> Secured                                       the same connection, from now on with TLS
 //! ```
-//! An **exchange** is one request and its response. Its number is the ticket of its [`Operation::Request`].
+//! An **exchange** is one request and its response, or one connection. Its number is the ticket of its [`Operation::Request`] or
+//! [`Operation::Connect`].
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
@@ -21,7 +26,7 @@ pub type Ticket = u64;
 pub enum Operation {
     /// Start an exchange. Ends with [`Completion::Response`].
     Request(Request),
-    /// Send a part of a streamed request body. Ends with [`Completion::Written`] when there is room for the next part. One at a time in each
+    /// Send a part of a streamed request body, or bytes on a connection, which ends in this direction after the last part. Ends with [`Completion::Written`] when there is room for the next part. One at a time in each
     /// exchange; it may start as soon as the request has.
     Write {
         /// The ticket of the request.
@@ -31,7 +36,7 @@ pub enum Operation {
         /// Whether it is the last part.
         last: bool,
     },
-    /// Read from the response's body. Ends with [`Completion::Data`]. One at a time in each exchange.
+    /// Read from the response's body, or from a connection. Ends with [`Completion::Data`]. One at a time in each exchange.
     Read {
         /// The ticket of the request.
         exchange: Ticket,
@@ -39,6 +44,22 @@ pub enum Operation {
         max: u32,
         /// The milliseconds without a byte after which it fails with [`NetErrorKind::ReadTimeout`].
         timeout_ms: Option<u64>,
+    },
+    /// Open a TCP connection. Ends with [`Completion::Connected`].
+    Connect {
+        /// The host: a name or an address.
+        host: String,
+        /// The port.
+        port: u16,
+        /// The milliseconds that it may take; the host has a limit too.
+        timeout_ms: Option<u64>,
+    },
+    /// Use TLS on a connection from now on, when the writes before it are done. Ends with [`Completion::Secured`].
+    StartTls {
+        /// The ticket of the [`Operation::Connect`].
+        exchange: Ticket,
+        /// How to do it.
+        settings: TlsSettings,
     },
     /// Get the value of a secret. Ends with [`Completion::Secret`].
     Secret {
@@ -78,6 +99,33 @@ pub enum Body {
     Streamed,
 }
 
+/// TLS of a connection. The server's certificate is always verified, for its name.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TlsSettings {
+    /// The name or address that the certificate must be for.
+    pub server_name: String,
+    /// Certificates of authorities in PEM format. Empty: those that the worker trusts.
+    pub authorities: Bytes,
+    /// Whether those that the worker trusts are trusted beside them.
+    pub default_authorities: bool,
+    /// The application protocols (ALPN) to offer, the preferred one first, at most 16.
+    #[serde(deserialize_with = "length_limit::bounded_list::<_, _, 16>")]
+    pub protocols: Vec<String>,
+}
+
+/// What was negotiated in a TLS handshake.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TlsSession {
+    /// The version as Python names it: `TLSv1.3`.
+    pub version: String,
+    /// The cipher suite.
+    pub cipher: String,
+    /// The application protocol, if the server chose one.
+    pub protocol: Option<String>,
+    /// The server's certificate in DER format.
+    pub certificate: Bytes,
+}
+
 /// The outcome of an operation.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Completion {
@@ -85,17 +133,22 @@ pub enum Completion {
     Response(Response),
     /// There is room for the next part.
     Written,
-    /// Data of the response's body.
+    /// Data of the response's body, or of a connection; no bytes if the server has ended the connection in this direction.
     Data {
         /// The bytes, never decompressed.
         bytes: Bytes,
-        /// Whether the body ends here. The exchange is then over and its ticket invalid.
+        /// Whether the body ends here. The exchange is then over and its ticket invalid. Never for a connection, which may go on in
+        /// the other direction.
         last: bool,
     },
     /// The value of a secret.
     Secret(String),
     /// The operation failed.
     Failed(NetError),
+    /// The connection is open.
+    Connected,
+    /// The connection uses TLS.
+    Secured(TlsSession),
 }
 
 /// The beginning of a response.

@@ -1,7 +1,10 @@
-//! [`NetRule`]: the rules of `!allow net GET|HEAD api.example.com:443`. Scripts, flags and files share this syntax.
+//! [`NetRule`]: the rules of `!allow net GET|HEAD api.example.com:443` and `!allow tcp redis.example.com:6379`. Scripts, flags and
+//! files share this syntax.
 //!
 //! ```text
-//! rule = [ method { "|" method } " " ] host [ ":" port ]
+//! net  = [ method { "|" method } " " ] host [ ":" ports ]
+//! tcp  = host ":" ports
+//! ports = port [ "-" port ]
 //! host = name | "*." name | address | address "/" bits          an IPv6 address with a port or bits stands in [ ]
 //! ```
 
@@ -14,15 +17,54 @@ use serde::{Deserialize, Serialize};
 /// The length of the longest rule in bytes: a host name has at most 253.
 const MAX_RULE: usize = 512;
 
-/// A rule that allows requests to some hosts.
+/// A rule that allows requests, or connections, to some hosts.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct NetRule {
     /// The allowed methods, in upper case. Empty: any.
     pub methods: Vec<String>,
     /// The allowed hosts.
     pub host: HostPattern,
-    /// The allowed port. `None`: any.
-    pub port: Option<u16>,
+    /// The allowed ports. `None`: all.
+    pub ports: Option<Ports>,
+}
+
+/// A port, or all ports from one to another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Ports {
+    /// The lowest one.
+    pub first: u16,
+    /// The highest one, not below the first.
+    pub last: u16,
+}
+
+impl Ports {
+    /// Returns whether this port is among them.
+    #[must_use]
+    pub const fn contains(self, port: u16) -> bool {
+        self.first <= port && port <= self.last
+    }
+
+    /// Returns whether all of the other ones are among them.
+    #[must_use]
+    pub const fn covers(self, other: Self) -> bool {
+        self.contains(other.first) && self.contains(other.last)
+    }
+}
+
+/// A single port.
+impl From<u16> for Ports {
+    fn from(port: u16) -> Self {
+        Self { first: port, last: port }
+    }
+}
+
+impl fmt::Display for Ports {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.first == self.last {
+            true => write!(formatter, "{}", self.first),
+            false => write!(formatter, "{}-{}", self.first, self.last),
+        }
+    }
 }
 
 /// The hosts that a rule allows.
@@ -61,8 +103,46 @@ impl FromStr for NetRule {
             None => (Vec::new(), text),
         };
         let bad = || ParseNetRuleError(format!("`{}` is no host, nor a host and a port", short(authority)));
-        let (host, port) = read_authority(authority).ok_or_else(bad)?;
-        Ok(Self { methods, host, port })
+        let (host, ports) = read_authority(authority).ok_or_else(bad)?;
+        Ok(Self { methods, host, ports })
+    }
+}
+
+impl NetRule {
+    /// Parses a rule for TCP connections: one with ports, and without methods.
+    ///
+    /// # Errors
+    /// The text is no such rule.
+    pub fn parse_tcp(text: &str) -> Result<Self, ParseNetRuleError> {
+        let rule: Self = text.parse()?;
+        if !rule.methods.is_empty() {
+            return Err(ParseNetRuleError(format!("`{}` names methods, which only `net` has", short(text))));
+        }
+        if rule.ports.is_none() {
+            return Err(ParseNetRuleError(format!(
+                "`{}` has no port; a TCP connection is allowed to a port, or to ports like 30000-30100",
+                short(text)
+            )));
+        }
+        Ok(rule)
+    }
+
+    /// Returns whether the rule is for this port of this host, given as a program writes it. That is no check of access: the
+    /// host may have an address that needs a rule of its own.
+    #[must_use]
+    pub fn names(&self, host: &str, port: u16) -> bool {
+        let name = host.strip_suffix('.').unwrap_or(host).to_lowercase();
+        let fits = match (&self.host, host.parse::<IpAddr>()) {
+            (HostPattern::Network(_, bits), Ok(address)) => {
+                *bits <= max_bits(address) && network(address.to_canonical(), *bits) == self.host
+            }
+            (HostPattern::Name(allowed), Err(_)) => *allowed == name,
+            (HostPattern::Below(parent), Err(_)) => {
+                name.strip_suffix(parent.as_str()).is_some_and(|prefix| prefix.len() > 1 && prefix.ends_with('.'))
+            }
+            _ => false,
+        };
+        fits && self.ports.is_none_or(|ports| ports.contains(port))
     }
 }
 
@@ -74,9 +154,9 @@ impl fmt::Display for NetRule {
         match &self.host {
             HostPattern::Name(name) => formatter.write_str(name)?,
             HostPattern::Below(name) => write!(formatter, "*.{name}")?,
-            HostPattern::Network(address, bits) => write_network(formatter, *address, *bits, self.port.is_some())?,
+            HostPattern::Network(address, bits) => write_network(formatter, *address, *bits, self.ports.is_some())?,
         }
-        self.port.map_or(Ok(()), |port| write!(formatter, ":{port}"))
+        self.ports.map_or(Ok(()), |ports| write!(formatter, ":{ports}"))
     }
 }
 
@@ -104,14 +184,14 @@ fn read_methods(text: &str) -> Result<Vec<String>, ParseNetRuleError> {
 }
 
 /// Reads a host with an optional port. `None` if it is neither.
-fn read_authority(text: &str) -> Option<(HostPattern, Option<u16>)> {
+fn read_authority(text: &str) -> Option<(HostPattern, Option<Ports>)> {
     if let Ok(address) = text.parse::<Ipv6Addr>() {
         return Some((HostPattern::Network(address.into(), 128), None));
     }
     if let Some((address, rest)) = text.strip_prefix('[').and_then(|inner| inner.split_once(']')) {
         let address: Ipv6Addr = address.parse().ok()?;
-        let (bits, port) = read_bits_and_port(rest, 128)?;
-        return Some((network(address.into(), bits), port));
+        let (bits, ports) = read_bits_and_ports(rest, 128)?;
+        return Some((network(address.into(), bits), ports));
     }
     if let Some((address, bits)) = text.split_once('/')
         && let Ok(address) = address.parse::<Ipv6Addr>()
@@ -121,15 +201,15 @@ fn read_authority(text: &str) -> Option<(HostPattern, Option<u16>)> {
     let end = text.find([':', '/']).unwrap_or(text.len());
     let (host, rest) = text.split_at(end);
     if let Ok(address) = host.parse::<Ipv4Addr>() {
-        let (bits, port) = read_bits_and_port(rest, 32)?;
-        return Some((network(address.into(), bits), port));
+        let (bits, ports) = read_bits_and_ports(rest, 32)?;
+        return Some((network(address.into(), bits), ports));
     }
-    let port = if rest.is_empty() { None } else { Some(read_port(rest.strip_prefix(':')?)?) };
+    let ports = if rest.is_empty() { None } else { Some(read_ports(rest.strip_prefix(':')?)?) };
     let pattern = match host.strip_prefix("*.") {
         Some(name) => HostPattern::Below(read_name(name)?),
         None => HostPattern::Name(read_name(host)?),
     };
-    Some((pattern, port))
+    Some((pattern, ports))
 }
 
 /// Returns a network with the host bits of its address cleared.
@@ -147,9 +227,9 @@ fn network(address: IpAddr, bits: u8) -> HostPattern {
     HostPattern::Network(masked, bits)
 }
 
-fn read_bits_and_port(rest: &str, max: u8) -> Option<(u8, Option<u16>)> {
-    let (bits, port) = match rest.split_once(':') {
-        Some((bits, port)) => (bits, Some(read_port(port)?)),
+fn read_bits_and_ports(rest: &str, max: u8) -> Option<(u8, Option<Ports>)> {
+    let (bits, ports) = match rest.split_once(':') {
+        Some((bits, ports)) => (bits, Some(read_ports(ports)?)),
         None => (rest, None),
     };
     let bits = match bits.strip_prefix('/') {
@@ -157,11 +237,17 @@ fn read_bits_and_port(rest: &str, max: u8) -> Option<(u8, Option<u16>)> {
         None if bits.is_empty() => max,
         None => return None,
     };
-    Some((bits, port))
+    Some((bits, ports))
 }
 
 fn read_bits(text: &str, max: u8) -> Option<u8> {
     text.parse().ok().filter(|bits| *bits <= max)
+}
+
+fn read_ports(text: &str) -> Option<Ports> {
+    let Some((first, last)) = text.split_once('-') else { return read_port(text).map(Ports::from) };
+    let ports = Ports { first: read_port(first)?, last: read_port(last)? };
+    (ports.first <= ports.last).then_some(ports)
 }
 
 fn read_port(text: &str) -> Option<u16> {
@@ -211,6 +297,8 @@ mod tests {
             "[fc00::]/7:443",
             "bücher.example",
             "POST localhost:1",
+            "ftp.example.com:30000-30100",
+            "10.0.0.0/8:1-65535",
         ] {
             let rule: NetRule = text.parse().unwrap_or_else(|error| panic!("{text}: {error}"));
             assert_eq!(rule.to_string(), text);
@@ -241,6 +329,11 @@ mod tests {
             "a:0",
             "a:65536",
             "a:b",
+            "a:2-1",
+            "a:0-9",
+            "a:1-",
+            "a:-1",
+            "a:1-2-3",
             "[::1",
             "[::1]x",
             "10.0.0.0/33",
@@ -258,6 +351,41 @@ mod tests {
             "::1/129",
         ] {
             assert!(text.parse::<NetRule>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_rule_for_tcp_has_ports_and_no_methods() {
+        for text in ["redis:6379", "*.example.com:1-9", "10.0.0.0/8:5432"] {
+            assert!(NetRule::parse_tcp(text).is_ok(), "{text}");
+        }
+        for (text, words) in [("redis", "has no port"), ("GET redis:1", "names methods"), ("a:0", "no host")] {
+            let error = NetRule::parse_tcp(text).expect_err(text).to_string();
+            assert!(error.contains(words), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_rule_names_hosts_as_programs_write_them() {
+        let names = |rule: &str, host: &str, port: u16| NetRule::parse_tcp(rule).expect("a rule").names(host, port);
+        for (rule, host, port) in [
+            ("redis.example:6379", "Redis.Example.", 6379),
+            ("*.example:1-9", "a.b.example", 9),
+            ("10.0.0.0/8:5432", "10.1.2.3", 5432),
+            ("127.0.0.1:1", "::ffff:127.0.0.1", 1),
+            ("[::1]:1", "::1", 1),
+        ] {
+            assert!(names(rule, host, port), "{rule} {host} {port}");
+        }
+        for (rule, host, port) in [
+            ("redis.example:6379", "redis.example", 6380),
+            ("redis.example:6379", "a.redis.example", 6379),
+            ("*.example:1", "example", 1),
+            ("10.0.0.0/8:5432", "11.1.2.3", 5432),
+            ("10.0.0.0/8:5432", "a.example", 5432),
+            ("[fc00::]/7:1", "10.0.0.1", 1),
+        ] {
+            assert!(!names(rule, host, port), "{rule} {host} {port}");
         }
     }
 }

@@ -187,6 +187,8 @@ pub enum Capability {
     Postgres(String),
     /// `env NAME`: an environment variable.
     Env(String),
+    /// `tcp host:ports`, as written.
+    Tcp(String),
 }
 
 /// A node of the graph: an entry of a block.

@@ -28,7 +28,7 @@ use crate::nesting_limit;
 use crate::plan::{Capability, Plan};
 
 /// The version of the messages in this module. It is the first byte of every postcard body; servers and clients refuse any other.
-pub const WIRE_VERSION: u8 = 6;
+pub const WIRE_VERSION: u8 = 7;
 
 /// The size in bytes of the largest request body that the hub accepts and of the largest answer that a client accepts, except for
 /// blobs.
@@ -101,6 +101,8 @@ pub struct WorkerAbilities {
     pub languages: Vec<String>,
     /// The rules for hosts that its steps may connect to if their script requests it; `*` for all hosts.
     pub net: Vec<String>,
+    /// The rules for hosts and ports that its steps may open TCP connections to if their script requests it.
+    pub tcp: Vec<String>,
     /// The names of its secrets.
     pub secrets: Vec<String>,
     /// The names of its databases for postgres steps; empty for the one without a name.

@@ -29,6 +29,21 @@ pub(crate) fn parse_rule(text: &str) -> Result<NetRule, CommandError> {
     })
 }
 
+/// Parses lists of rules for TCP connections, separated by commas.
+pub(crate) fn parse_tcp_policy(lists: &[String]) -> Result<NetPolicy, CommandError> {
+    let items = lists.iter().filter(|list| !list.trim().is_empty()).flat_map(|list| list.split(','));
+    let rules = items.map(parse_tcp_rule).collect::<Result<_, _>>()?;
+    Ok(NetPolicy::Rules(rules))
+}
+
+fn parse_tcp_rule(text: &str) -> Result<NetRule, CommandError> {
+    NetRule::parse_tcp(text).map_err(|error| {
+        CommandError::Usage(format!(
+            "{error}; type `--allow-tcp redis.example.com:6379` or `--allow-tcp ftp.example.com:21,ftp.example.com:30000-30100`"
+        ))
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -51,5 +66,19 @@ mod tests {
             Some(NetPolicy::Rules(rules(&["a.example", "b.example"])))
         );
         assert!(policy(&["a.example,,b.example"]).is_err());
+    }
+
+    #[test]
+    fn a_rule_for_tcp_names_its_ports() {
+        let policy = |lists: &[&str]| {
+            let lists: Vec<String> = lists.iter().map(|list| (*list).to_owned()).collect();
+            parse_tcp_policy(&lists)
+        };
+        let expected = ["redis:6379", "10.0.0.0/8:1-9"].map(|text| text.parse().expect("a rule")).to_vec();
+        assert_eq!(policy(&["redis:6379, 10.0.0.0/8:1-9"]).ok(), Some(NetPolicy::Rules(expected.clone())));
+        assert_eq!(policy(&["redis:6379", "10.0.0.0/8:1-9"]).ok(), Some(NetPolicy::Rules(expected)));
+        for wrong in ["*", "redis", "GET redis:6379", "a:1,,b:1"] {
+            assert!(policy(&[wrong]).is_err(), "{wrong}");
+        }
     }
 }

@@ -84,6 +84,7 @@ impl Network {
             NetPolicy::Rules(rules) => (None, rules.as_slice()),
         };
         let net = any.into_iter().chain(rules.iter().map(ToString::to_string)).collect();
+        let tcp = self.config.allowed_tcp.rules().iter().map(ToString::to_string).collect();
         let unnamed = self.databases.unnamed.iter().map(|_| String::new());
         let mut databases: Vec<String> = unnamed.chain(self.databases.named.keys().cloned()).collect();
         databases.sort();
@@ -91,6 +92,7 @@ impl Network {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             languages: Language::ALL.map(|language| language.name().to_owned()).to_vec(),
             net,
+            tcp,
             secrets: self.config.secrets.keys().cloned().collect(),
             databases,
             environment: self.environment.0.keys().cloned().collect(),

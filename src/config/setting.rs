@@ -225,6 +225,13 @@ pub(crate) const ALLOW_NET: Setting = setting(
     "hosts that steps may connect to, if their script asks for them; `*` for all public ones; none; see network.md",
 )
 .with_type(ValueType::ListOrFalse);
+/// The hosts and ports that steps may open TCP connections to.
+pub(crate) const ALLOW_TCP: Setting = setting(
+    &["BUE_ALLOW_TCP"],
+    ("allow", "tcp"),
+    "hosts and ports that steps may open TCP connections to, if their script asks for them; none; see network.md",
+)
+.with_type(ValueType::List);
 /// Whether postgres steps may use roles that are not restricted to their own tables.
 pub(crate) const ALLOW_PRIVILEGED_POSTGRES: Setting = setting(
     &["BUE_ALLOW_PRIVILEGED_POSTGRES"],
@@ -307,6 +314,7 @@ pub(crate) const TEXTS: &[Setting] = &[
     CACHE_DIR,
     WALL,
     ALLOW_NET,
+    ALLOW_TCP,
     ALLOW_PRIVILEGED_POSTGRES,
     CA_FILE,
     POSTGRES_URL,

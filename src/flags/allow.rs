@@ -1,11 +1,11 @@
-//! `--allow-net`, `--env` and `--allow-privileged-postgres`: what steps may reach and read.
+//! `--allow-net`, `--allow-tcp`, `--env` and `--allow-privileged-postgres`: what steps may reach and read.
 
 use bue_runtime::NetPolicy;
 use clap::Args;
 
-use crate::config::net_rules::parse_net_policy;
+use crate::config::net_rules::{parse_net_policy, parse_tcp_policy};
 use crate::config::network::Network;
-use crate::config::setting::{ALLOW_NET, ALLOW_PRIVILEGED_POSTGRES};
+use crate::config::setting::{ALLOW_NET, ALLOW_PRIVILEGED_POSTGRES, ALLOW_TCP};
 use crate::config::settings::Settings;
 use crate::process::command_error::CommandError;
 
@@ -16,6 +16,10 @@ pub(crate) struct AllowFlags {
     /// it asks for. Loopback and private addresses must be named [default: BUE_ALLOW_NET, else none]
     #[arg(long, value_name = "HOST[:PORT],...", num_args = 0..=1, default_missing_value = "")]
     allow_net: Vec<String>,
+    /// Let steps open TCP connections to these hosts and ports if their script asks for them with `!allow tcp`. Loopback and private
+    /// addresses must be named [default: BUE_ALLOW_TCP, else none]
+    #[arg(long, value_name = "HOST:PORT,...")]
+    allow_tcp: Vec<String>,
     /// An environment variable for steps whose script asks for it with `!allow env`; may be repeated [default: BUE_ENV_NAME, and
     /// `[env]` in bue.toml]
     #[arg(long, value_name = "NAME=VALUE")]
@@ -37,6 +41,7 @@ impl AllowFlags {
     /// Returns the network that these flags and the settings describe.
     pub(crate) fn network(&self, settings: &Settings) -> Result<Network, CommandError> {
         let mut network = Network::from_settings(self.allowed(settings)?, &self.env, settings)?;
+        network.config.allowed_tcp = self.allowed_tcp(settings)?;
         if self.allow_privileged_postgres || settings.switch(ALLOW_PRIVILEGED_POSTGRES)? {
             network.databases = network.databases.allow_privileged_roles();
         }
@@ -49,5 +54,12 @@ impl AllowFlags {
         }
         let setting = settings.text(ALLOW_NET).filter(|text| text != "false");
         setting.map_or(Ok(NetPolicy::Nothing), |text| parse_net_policy(&[text]))
+    }
+
+    fn allowed_tcp(&self, settings: &Settings) -> Result<NetPolicy, CommandError> {
+        if !self.allow_tcp.is_empty() {
+            return parse_tcp_policy(&self.allow_tcp);
+        }
+        settings.text(ALLOW_TCP).map_or(Ok(NetPolicy::Nothing), |text| parse_tcp_policy(&[text]))
     }
 }

@@ -93,6 +93,13 @@ fn missing(capability: &Capability, worker: &WorkerView) -> Option<Lack> {
                 hint: format!("start it with --allow-net '{rule}', or set BUE_ALLOW_NET there"),
             })
         }
+        Capability::Tcp(rule) => {
+            let is_allowed = worker.abilities.tcp.iter().any(|allowed| covers(allowed, rule));
+            (!is_allowed).then(|| Lack {
+                what: format!("`!allow tcp {rule}` is not permitted"),
+                hint: format!("start it with --allow-tcp '{rule}', or set BUE_ALLOW_TCP there"),
+            })
+        }
         Capability::Secret(name) => (!worker.abilities.secrets.contains(name)).then(|| Lack {
             what: format!("the secret `{name}` is not set"),
             hint: format!("set BUE_SECRET_{name} there"),
@@ -132,8 +139,12 @@ fn covers(allowed: &str, requested: &str) -> bool {
     let (Ok(allowed), Ok(requested)) = (allowed.parse::<NetRule>(), requested.parse::<NetRule>()) else { return false };
     let has_methods = allowed.methods.is_empty()
         || (!requested.methods.is_empty() && requested.methods.iter().all(|method| allowed.methods.contains(method)));
-    let has_port = allowed.port.is_none() || allowed.port == requested.port;
-    has_methods && has_port && covers_host(&allowed.host, &requested.host)
+    let has_ports = match (allowed.ports, requested.ports) {
+        (None, _) => true,
+        (Some(allowed), Some(requested)) => allowed.covers(requested),
+        (Some(_), None) => false,
+    };
+    has_methods && has_ports && covers_host(&allowed.host, &requested.host)
 }
 
 fn covers_host(allowed: &HostPattern, requested: &HostPattern) -> bool {
@@ -170,6 +181,7 @@ mod tests {
             version: "0.1.0".to_owned(),
             languages: vec!["python".to_owned(), "postgres".to_owned()],
             net: net.iter().map(|rule| (*rule).to_owned()).collect(),
+            tcp: vec!["*.example.com:6379".to_owned(), "ftp.example.com:30000-30100".to_owned()],
             secrets: vec!["KEY".to_owned()],
             databases: vec!["stock".to_owned()],
             environment: vec!["API_URL".to_owned()],
@@ -217,6 +229,20 @@ mod tests {
         assert_problems(&database("x"), &workers, &[(&message("the database `x` is not set"), "[postgres.x]")]);
         let unnamed = plan(Language::Postgres, "default", &[]);
         assert_problems(&unnamed, &workers, &[(&message("no database for postgres steps is set"), "BUE_POSTGRES_URL")]);
+    }
+
+    #[test]
+    fn ports_of_tcp_rules_are_compared() {
+        let workers = [worker("w", &[])];
+        let tcp = |rule: &str| plan(Language::Python, "default", &[Capability::Tcp(rule.to_owned())]);
+        for rule in ["redis.example.com:6379", "ftp.example.com:30000-30050", "ftp.example.com:30100"] {
+            assert_problems(&tcp(rule), &workers, &[]);
+        }
+        for rule in ["redis.example.com:6380", "ftp.example.com:30000-30101", "elsewhere.example:6379"] {
+            let message =
+                format!("step `load`: `!allow tcp {rule}` is not permitted on worker w, which would get its jobs");
+            assert_problems(&tcp(rule), &workers, &[(&message, &format!("--allow-tcp '{rule}'"))]);
+        }
     }
 
     #[test]

@@ -157,3 +157,67 @@ fn invalid_settings_are_refused_with_a_reason() {
         project.bue(&["run", "x.bue"]).expect_code(2).expect_stderr(&[words]);
     }
 }
+
+/// A script with a step that sends bytes to a server over TCP, below these settings.
+fn tcp_script(settings: &str, server: SocketAddr) -> Project {
+    let code = format!(
+        "import socket\n\
+         def ask():\n    \
+             with socket.create_connection(('127.0.0.1', {})) as sock:\n        \
+                 sock.sendall(b'*1\\r\\n\\r\\n')\n        \
+                 return sock.makefile('rb').read().decode()",
+        server.port()
+    );
+    Project::script(&format!("{settings}\n{}", python("ask", &code, "ask()")))
+}
+
+#[test]
+fn a_tcp_connection_is_opened_if_both_sides_allow_it() {
+    prepare();
+    let (server, connections) = server();
+    let rule = server.to_string();
+    let project = tcp_script(&format!("!allow tcp {rule}"), server);
+    let ways: [&[&str]; 3] = [
+        &["run", "x.bue", "--json", "--allow-tcp", &rule],
+        &["run", "x.bue", "--json", "--allow-tcp", "10.0.0.0/8:5432", "--allow-tcp", "127.0.0.0/8:1-65535"],
+        &["run", "x.bue", "--json", "--allow-tcp", &format!("redis.example.com:6379,{rule}")],
+    ];
+    for way in ways {
+        let output = project.bue(way).expect_code(0);
+        assert!(output.last().as_str().is_some_and(|text| text.ends_with("*1\r\n\r\n")), "{way:?}");
+    }
+    let output = process::output(project.command(&["run", "x.bue"]).env("BUE_ALLOW_TCP", &rule)).expect("bue starts");
+    assert!(output.status.success(), "{output:?}");
+    project.write("bue.toml", &format!("[allow]\ntcp = ['{rule}']\n"));
+    project.run().expect_code(0);
+    assert_eq!(connections.load(Ordering::SeqCst), 5);
+}
+
+#[test]
+fn a_tcp_connection_is_not_opened_if_only_one_side_allows_it() {
+    prepare();
+    let (server, connections) = server();
+    let rule = server.to_string();
+    let asked = format!("!allow tcp {rule}");
+    let net = format!("!allow net {rule}");
+    let cases: [(&str, &[&str], &[&str]); 5] = [
+        (&asked, &[], &["the worker does not allow", "--allow-tcp 127.0.0.1"]),
+        (&asked, &["--allow-net", &rule], &["the worker does not allow", "--allow-tcp 127.0.0.1"]),
+        (&asked, &["--allow-tcp", "*.example.com:1-65535"], &["the worker does not allow"]),
+        ("", &["--allow-tcp", &rule], &["the script does not allow", "`!allow tcp 127.0.0.1"]),
+        (&net, &["--allow-tcp", &rule, "--allow-net", &rule], &["the script does not allow", "`!allow tcp 127.0.0.1"]),
+    ];
+    for (settings, flags, words) in cases {
+        let project = tcp_script(settings, server);
+        let arguments: Vec<&str> =
+            ["run", "x.bue", "--explain-deny"].into_iter().chain(flags.iter().copied()).collect();
+        let output = project.bue(&arguments).expect_code(1);
+        output.expect_stderr(words);
+        output.expect_stderr(&["PermissionError", "bue: refused: ", "what was refused would be allowed by", &rule]);
+    }
+    assert_eq!(connections.load(Ordering::SeqCst), 0);
+    let project = tcp_script(&asked, server);
+    for (flag, words) in [("redis", "has no port"), ("*", "no host"), ("GET redis:1", "names methods")] {
+        project.bue(&["run", "x.bue", "--allow-tcp", flag]).expect_code(2).expect_stderr(&[words, "--allow-tcp redis"]);
+    }
+}

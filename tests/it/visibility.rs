@@ -179,7 +179,7 @@ fn a_scope_without_a_worker_is_reported_at_once() {
 #[test]
 fn check_asks_the_hub_whether_its_workers_can_run_a_script() {
     let script = [
-        "!allow net api.example.com\n!allow secret KEY\n".to_owned(),
+        "!allow net api.example.com\n!allow tcp redis.example.com:6379\n!allow secret KEY\n".to_owned(),
         step("load", "def load():\n    return 1"),
         "load()\n".to_owned(),
     ];
@@ -190,15 +190,19 @@ fn check_asks_the_hub_whether_its_workers_can_run_a_script() {
     let view = || services.bue(&["check", "x.bue", "--workers", "--json"]).json();
     wait_until("the hub knows the worker", || view().to_string().contains("not permitted"));
     let complaints = view()["complaints"].as_array().expect("complaints").clone();
-    assert_eq!(complaints.len(), 2, "{complaints:?}");
+    assert_eq!(complaints.len(), 3, "{complaints:?}");
     assert!(complaints.iter().all(|complaint| complaint["severity"] == "error" && complaint["line"].is_u64()));
     check().expect_code(1).expect_stderr(&["`!allow net api.example.com`", "--allow-net", "`KEY`", "BUE_SECRET_KEY"]);
+    check().expect_code(1).expect_stderr(&["`!allow tcp redis.example.com:6379`", "--allow-tcp"]);
     drop(worker);
     // without --workers, the hub is not asked
     services.bue(&["check", "x.bue"]).expect_code(0);
     let folder = &services.folder;
     let mut command = crate::project::bue();
-    command.args(["worker", "-b", &services.hub.address, "-s", "permitted", "--allow-net"]).env("BUE_SECRET_KEY", "k");
+    command
+        .args(["worker", "-b", &services.hub.address, "-s", "permitted", "--allow-net"])
+        .args(["--allow-tcp", "*.example.com:6379"])
+        .env("BUE_SECRET_KEY", "k");
     command.current_dir(folder.path());
     let worker = Server::from_command(command);
     services.project.write("x.bue", &format!("!scope permitted\n{}", script.concat()));

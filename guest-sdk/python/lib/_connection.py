@@ -4,8 +4,8 @@ Every HTTP library writes the bytes of requests to a connection and reads the by
 requests, has the host make them (`_bue_net`), and serializes the responses. The host does TLS; a connection only knows
 whether TLS was asked for.
 
-Methods that wait are generators: they yield `(tickets, seconds or None)` and receive the completed operations, a list of
-`(ticket, what, value)` that is empty on timeout. `wait` drives such a generator in blocking code, `Loop.wait` of
+Methods that wait are generators: they yield `(tickets, seconds or None)`, with `True` after them if the operations are usually
+done at once, and receive the completed operations, a list of `(ticket, what, value)` that is empty on timeout. `wait` drives such a generator in blocking code, `Loop.wait` of
 `bue._event_loop` in asyncio.
 """
 
@@ -13,7 +13,7 @@ import errno
 
 import _bue_net
 
-from bue._scheduler import clock, wait_for_host
+from bue._scheduler import clock, wait_alone, wait_for_host
 
 # Bodies up to this length are sent together with their request; longer and chunked ones as they are written.
 _MAX_WHOLE_BODY = 1024 * 1024
@@ -21,20 +21,34 @@ _MAX_HEAD = 1024 * 1024
 _READ_SIZE = 256 * 1024
 # Seconds after which the host has given up connecting.
 _MAX_CONNECT = 31
+# Seconds in which no other thread begins while a thread waits for what is usually done at once. It would have to end before this
+# thread goes on, which might only want to send its request.
+_BRIEF = 1.0
 
 # `socket.EAI_NONAME` on Linux
-_EAI_NONAME = -2
+EAI_NONAME = -2
 _CONNECT_ERRORS = {"denied", "name", "refused", "unreachable", "connect_timeout", "tls", "limit", "bad_request"}
 
 
 def wait(operation):
     """Drive a generator of a waiting method, blocking the current thread."""
     try:
-        tickets, seconds = next(operation)
+        wanted = next(operation)
         while True:
-            tickets, seconds = operation.send(wait_for_host(_bue_net.wait, tickets, seconds))
+            wanted = operation.send(_wait_once(*wanted))
     except StopIteration as stop:
         return stop.value
+
+
+def _wait_once(tickets, seconds, is_brief=False):
+    if is_brief and (seconds is None or seconds > _BRIEF):
+        completions = wait_alone(_bue_net.wait, tickets, _BRIEF)
+        if completions:
+            return completions
+        seconds = None if seconds is None else seconds - _BRIEF
+    elif is_brief:
+        return wait_alone(_bue_net.wait, tickets, seconds)
+    return wait_for_host(_bue_net.wait, tickets, seconds)
 
 
 class Connection:
@@ -58,8 +72,8 @@ class Connection:
         self._sent_at = 0.0
         self._response_at = None
 
-    def send(self, data):
-        """Accept bytes of requests. Errors of connecting are raised here."""
+    def send(self, data, timeout=None):
+        """Accept bytes of requests. Errors of connecting are raised here. The timeout of connecting counts, not this one."""
         self._unsent += data
         while self._unsent:
             if self._body_writer is None:
@@ -86,6 +100,18 @@ class Connection:
         piece = bytes(self._unread[:max_bytes])
         self._unread = self._unread[max_bytes:]
         return piece
+
+    def has_request(self):
+        """Was a request sent?"""
+        return self._exchange is not None
+
+    def is_unused(self):
+        """Was nothing sent?"""
+        return self._exchange is None and not self._unsent
+
+    def unsent(self):
+        """The bytes that are no complete request yet."""
+        return bytes(self._unsent)
 
     def is_readable(self):
         """Would `receive` return immediately?"""
@@ -296,9 +322,11 @@ def _socket_error(kind, message):
         case "denied":
             return PermissionError(message)
         case "name":
-            return socket.gaierror(_EAI_NONAME, message)
+            return socket.gaierror(EAI_NONAME, message)
         case "refused":
             return ConnectionRefusedError(errno.ECONNREFUSED, message)
+        case "reset":
+            return ConnectionResetError(errno.ECONNRESET, message)
         case "unreachable":
             return OSError(errno.EHOSTUNREACH, message)
         case "connect_timeout" | "read_timeout":

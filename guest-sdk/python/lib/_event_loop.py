@@ -1,4 +1,4 @@
-"""asyncio without sockets: an event loop that waits for the host instead of a selector. Waiting suspends the whole step."""
+"""asyncio: an event loop that waits for the host instead of a selector. Waiting suspends the whole step."""
 
 import asyncio
 import asyncio.base_events
@@ -14,7 +14,7 @@ from bue import _scheduler, _transport
 
 
 class _Selector:
-    """A selector that waits for operations of the host instead of sockets. Threads run meanwhile; they wake the loop with
+    """A selector that waits for operations of the host instead of file descriptors. Threads run meanwhile; they wake the loop with
     `call_soon_threadsafe`, which makes something ready."""
 
     def __init__(self, waiting, ready):
@@ -40,7 +40,7 @@ class _Selector:
 
 
 class Loop(asyncio.base_events.BaseEventLoop):
-    """An event loop without sockets and signals: timers, tasks, threads, and tickets of the host."""
+    """An event loop without file descriptors and signals: timers, tasks, threads, and tickets of the host."""
 
     def __init__(self):
         super().__init__()
@@ -86,18 +86,39 @@ class Loop(asyncio.base_events.BaseEventLoop):
     async def wait(self, operation):
         """Drive a generator of a waiting method of `bue._connection`, while other tasks run."""
         try:
-            tickets, timeout = next(operation)
+            tickets, timeout, *_ = next(operation)
             while True:
-                tickets, timeout = operation.send(await self.completed(tickets, timeout))
+                tickets, timeout, *_ = operation.send(await self.completed(tickets, timeout))
         except StopIteration as stop:
             return stop.value
 
-    async def create_connection(self, protocol_factory, host=None, port=None, *, ssl=None, sock=None, **options):
-        """Open a connection that can only speak HTTP/1.1."""
-        return _transport.connect(self, protocol_factory, host, port, ssl, sock)
+    async def create_connection(
+        self, protocol_factory, host=None, port=None, *, ssl=None, sock=None, server_hostname=None, ssl_handshake_timeout=None, **options
+    ):
+        """Open a TCP connection, or one that can only speak HTTP/1.1."""
+        return await _transport.connect(self, protocol_factory, host, port, ssl, sock, server_hostname, ssl_handshake_timeout)
+
+    async def start_tls(
+        self, transport, protocol, sslcontext, *, server_side=False, server_hostname=None, ssl_handshake_timeout=None, **options
+    ):
+        if server_side or not isinstance(transport, _transport.TcpTransport):
+            raise TypeError("TLS can be started on a TCP connection that the step has opened")
+        await transport.start_tls(sslcontext, server_hostname, ssl_handshake_timeout)
+        return transport
 
     async def sock_connect(self, sock, address):
-        sock.connect(address)
+        await self.wait(sock.opening(address, None))
+
+    async def sock_recv(self, sock, max_bytes):
+        return await self.wait(sock.connected().receive(max_bytes, None))
+
+    async def sock_recv_into(self, sock, buffer):
+        data = await self.sock_recv(sock, len(buffer))
+        buffer[: len(data)] = data
+        return len(data)
+
+    async def sock_sendall(self, sock, data):
+        await self.wait(sock.connected().send(data, None))
 
     async def getaddrinfo(self, host, port, *, family=0, type=0, proto=0, flags=0):
         # resolves nothing, so it needs no thread

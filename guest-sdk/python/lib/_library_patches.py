@@ -108,7 +108,7 @@ def _async_backend():
 
         async def start_tls(self, ssl_context, server_hostname=None, timeout=None):
             with _exceptions.map_exceptions({OSError: _exceptions.ConnectError}):
-                _sockets.start_tls(self.connection, ssl_context)
+                await asyncio.get_running_loop().wait(_sockets.securing(self.connection, ssl_context, server_hostname, timeout))
             return self
 
         def get_extra_info(self, info):

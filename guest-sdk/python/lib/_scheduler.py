@@ -150,6 +150,12 @@ def wait_for_host(wait, tickets, seconds, is_woken=None):
         current.waits_for_host = False
 
 
+def wait_alone(wait, tickets, seconds):
+    """Wait for operations of the host, and start no other thread meanwhile."""
+    current.sleeps = 0
+    return _timed(wait, tickets, seconds)
+
+
 def _wait_and_run(wait, tickets, seconds, is_woken):
     deadline = None if seconds is None else time.monotonic() + seconds
     while queued:

@@ -10,6 +10,7 @@ use crate::error::CallError;
 use crate::failure::{from_exception, not_started};
 use crate::guest::{Guest, LoadedModule};
 use crate::interpreter::enter;
+use crate::net::set_tcp_rules;
 use crate::python::to_text;
 use crate::stdio::flush;
 use crate::value::answer::into_answer;
@@ -40,6 +41,7 @@ fn execute(guest: &Guest, mut request: CallRequest, vm: &VirtualMachine) -> Resu
     let function = find_function(guest, loaded, &request.function, vm)?;
     fill_env(guest, &request, vm)?;
     set_variables(guest, &request, vm)?;
+    set_tcp_rules(core::mem::take(&mut request.tcp));
     let inputs = decode_inputs(guest, &mut request, vm)?;
     let mut keywords = decode_keywords(guest, &request, vm)?;
     if takes_mut(&function, vm) {

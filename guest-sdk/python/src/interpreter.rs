@@ -21,7 +21,7 @@ const GC_THRESHOLD: u32 = 20_000;
 
 const PRELUDE: &str = include_str!("../lib/_prelude.py");
 /// Our Python modules in import order: name, path in tracebacks, source.
-const MODULES: [(&str, &str, &str); 20] = [
+const MODULES: [(&str, &str, &str); 21] = [
     ("_ctypes", "<bue>/_ctypes.py", include_str!("../lib/_ctypes.py")),
     ("mmap", "<bue>/mmap.py", include_str!("../lib/mmap.py")),
     ("bue", "<bue>/bue.py", include_str!("../lib/bue.py")),
@@ -35,6 +35,7 @@ const MODULES: [(&str, &str, &str); 20] = [
     ("bue._os_patches", "<bue>/_os_patches.py", include_str!("../lib/_os_patches.py")),
     ("bue._local_time", "<bue>/_local_time.py", include_str!("../lib/_local_time.py")),
     ("bue._connection", "<bue>/_connection.py", include_str!("../lib/_connection.py")),
+    ("bue._tcp", "<bue>/_tcp.py", include_str!("../lib/_tcp.py")),
     ("bue._sockets", "<bue>/_sockets.py", include_str!("../lib/_sockets.py")),
     ("bue._library_patches", "<bue>/_library_patches.py", include_str!("../lib/_library_patches.py")),
     ("bue._loader", "<bue>/_loader.py", include_str!("../lib/_loader.py")),

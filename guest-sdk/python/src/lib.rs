@@ -6,15 +6,15 @@
 //!              bue_load  load.rs         imports the user's bundle as a module       lib/_loader.py, lib/_randomness.py
 //!              bue_call  call.rs         decodes the inputs, calls the function, encodes the answer   value/
 //! files/       what was packed with the step, and a private `/tmp`
-//! net.rs       the module `_bue_net`: HTTP and secrets through the host
+//! net.rs       the module `_bue_net`: HTTP, TCP connections and secrets through the host
 //! threads.rs   the module `_bue_threads`: one thread on top of another   lib/_scheduler.py, lib/_threads.py
 //! guest.rs     state shared by the exports; python.rs holds the classes and helper functions it needs of Python
 //! image.rs     prepares the memory to become an image
 //! error.rs     why a call returns no value; failure.rs turns exceptions into a `Failure`, with lib/_traceback.py
 //! heap.rs      the allocator
 //! ```
-//! On top of `_bue_net`, Python's HTTP libraries get a connection (lib/_connection.py), sockets (lib/_sockets.py) and an
-//! asyncio transport (lib/_transport.py); lib/_library_patches.py adapts single libraries.
+//! On top of `_bue_net`, Python's libraries get connections (lib/_connection.py for HTTP, lib/_tcp.py for the rest), sockets
+//! (lib/_sockets.py) and asyncio transports (lib/_transport.py); lib/_library_patches.py adapts single libraries.
 //!
 //! An ordinary call stays in Rust: the host has to restore every page of memory that a call writes to.
 

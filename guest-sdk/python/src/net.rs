@@ -6,23 +6,41 @@
 //! | `start(method, origin, target, headers, body, connect_timeout, read_timeout)` | the ticket of an exchange |
 //! | `write(exchange, data, last)` | a ticket |
 //! | `read(exchange, max_bytes, timeout)` | a ticket |
+//! | `connect(host, port, timeout)` | the ticket of an exchange, a TCP connection |
+//! | `start_tls(exchange, server_name, authorities, default_authorities, protocols)` | a ticket |
+//! | `allows_tcp(host, port)` | does the script allow this connection? |
 //! | `secret(name)` | a ticket |
 //! | `wait(tickets, timeout)` | `[(ticket, what, value), ...]` of at least one completed operation, or `[]` on timeout |
 //! | `close(exchange)` | `None` |
 //!
 //! `origin` is `scheme://host:port`; `headers` is a list of pairs of `str` or `bytes`; `body` is `None`, bytes, or `True` if
-//! it is sent with `write`. Timeouts are in seconds; `None` means no timeout.
+//! it is sent with `write`. `authorities` are certificates in PEM format. Timeouts are in seconds; `None` means no timeout.
 //!
 //! | what | value |
 //! | --- | --- |
 //! | `"response"` | `(status, version, reason, [(name, value), ...], first bytes of the body, is the body complete)` |
 //! | `"data"` | `(bytes, is the body complete)` |
 //! | `"wrote"` | `None` |
+//! | `"connected"` | `None` |
+//! | `"secured"` | `(version, cipher, protocol or None, certificate in DER format)` |
 //! | `"secret"` | `str` |
 //! | `"failed"` | `(kind, message)`; the kinds are those of `NetErrorKind::name` |
 
+use core::cell::RefCell;
+
+use bue_model::NetRule;
 use rustpython_vm::Context;
 use rustpython_vm::builtins::PyModuleDef;
+
+thread_local! {
+    /// What the script allows with `!allow tcp`.
+    static TCP_RULES: RefCell<Vec<NetRule>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Sets where the step's sockets are TCP connections.
+pub(crate) fn set_tcp_rules(rules: Vec<NetRule>) {
+    TCP_RULES.replace(rules);
+}
 
 /// The definition of the module, for the interpreter's builder.
 pub(crate) fn module(context: &Context) -> &'static PyModuleDef {
@@ -33,7 +51,7 @@ pub(crate) fn module(context: &Context) -> &'static PyModuleDef {
 mod _bue_net {
     use bue_guest_contract::host;
     use bue_model::guest::{Completions, HostRequest};
-    use bue_model::net::{Body, Completion, Operation, Request, Response};
+    use bue_model::net::{Body, Completion, Operation, Request, Response, TlsSession, TlsSettings};
     use bytes::Bytes;
     use rustpython_vm::builtins::{PyBaseExceptionRef, PyListRef, PyStr, PyUtf8StrRef};
     use rustpython_vm::convert::ToPyObject;
@@ -93,6 +111,44 @@ mod _bue_net {
     ) -> PyResult<u64> {
         let max = max_bytes.unwrap_or(64 * 1024);
         start_operation(Operation::Read { exchange, max, timeout_ms: timeout_ms(timeout) }, vm)
+    }
+
+    #[pyfunction]
+    fn connect(
+        host: PyUtf8StrRef,
+        port: u16,
+        timeout: OptionalArg<Option<ArgIntoFloat>>,
+        vm: &VirtualMachine,
+    ) -> PyResult<u64> {
+        start_operation(
+            Operation::Connect { host: host.as_str().to_owned(), port, timeout_ms: timeout_ms(timeout) },
+            vm,
+        )
+    }
+
+    #[pyfunction]
+    fn start_tls(
+        exchange: u64,
+        server_name: PyUtf8StrRef,
+        authorities: ArgBytesLike,
+        default_authorities: bool,
+        protocols: PyListRef,
+        vm: &VirtualMachine,
+    ) -> PyResult<u64> {
+        let protocols = protocols.borrow_vec().to_vec();
+        let name = |protocol| PyUtf8StrRef::try_from_object(vm, protocol).map(|name| name.as_str().to_owned());
+        let settings = TlsSettings {
+            server_name: server_name.as_str().to_owned(),
+            authorities: copy(&authorities),
+            default_authorities,
+            protocols: protocols.into_iter().map(name).collect::<PyResult<_>>()?,
+        };
+        start_operation(Operation::StartTls { exchange, settings }, vm)
+    }
+
+    #[pyfunction]
+    fn allows_tcp(host: PyUtf8StrRef, port: u16) -> bool {
+        super::TCP_RULES.with_borrow(|rules| rules.iter().any(|rule| rule.names(host.as_str(), port)))
     }
 
     #[pyfunction]
@@ -172,6 +228,8 @@ mod _bue_net {
             Completion::Written => ("wrote", vm.ctx.none()),
             Completion::Data { bytes, last } => ("data", (vm.ctx.new_bytes(bytes.to_vec()), last).to_pyobject(vm)),
             Completion::Secret(text) => ("secret", text.to_pyobject(vm)),
+            Completion::Connected => ("connected", vm.ctx.none()),
+            Completion::Secured(session) => ("secured", session_tuple(session, vm)),
             Completion::Failed(error) => ("failed", (error.kind.name(), error.message).to_pyobject(vm)),
         };
         (ticket, what, value).to_pyobject(vm)
@@ -182,6 +240,11 @@ mod _bue_net {
         let headers = vm.ctx.new_list(headers.collect());
         let body = vm.ctx.new_bytes(response.body.to_vec());
         (response.status, response.version, response.reason, headers, body, response.last).to_pyobject(vm)
+    }
+
+    fn session_tuple(session: TlsSession, vm: &VirtualMachine) -> PyObjectRef {
+        let certificate = vm.ctx.new_bytes(session.certificate.to_vec());
+        (session.version, session.cipher, session.protocol, certificate).to_pyobject(vm)
     }
 
     /// Decoded as `http.client` decodes headers.

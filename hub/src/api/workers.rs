@@ -73,8 +73,8 @@ impl Entries {
 impl WorkerEntry {
     /// Bytes of its lists of names, as they are in memory.
     fn bytes(&self, name: &str) -> usize {
-        let WorkerAbilities { version, languages, net, secrets, databases, wall, environment } = &self.abilities;
-        let texts = [&self.scopes, languages, net, secrets, databases, wall, environment].into_iter().flatten();
+        let WorkerAbilities { version, languages, net, tcp, secrets, databases, wall, environment } = &self.abilities;
+        let texts = [&self.scopes, languages, net, tcp, secrets, databases, wall, environment].into_iter().flatten();
         texts.fold(name.len() + version.len(), |bytes, text| bytes + size_of::<String>() + text.len())
     }
 

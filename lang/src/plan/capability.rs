@@ -5,6 +5,7 @@ use bue_model::plan::Capability;
 pub(super) fn capability_text(capability: &Capability) -> String {
     match capability {
         Capability::Net(host) => format!("net {host}"),
+        Capability::Tcp(host) => format!("tcp {host}"),
         Capability::Secret(name) => format!("secret {name}"),
         Capability::Postgres(name) => format!("postgres {name}"),
         Capability::Env(name) => format!("env {name}"),

@@ -44,9 +44,11 @@ pub(crate) fn overflows(settings: &Settings, value: &SettingValue) -> bool {
 /// Bytes that a copy takes.
 pub(crate) fn bytes(settings: &Settings) -> usize {
     let allowed = settings.allow.iter().map(|capability| match capability {
-        Capability::Net(name) | Capability::Secret(name) | Capability::Postgres(name) | Capability::Env(name) => {
-            name.len() + size_of::<Capability>()
-        }
+        Capability::Net(name)
+        | Capability::Tcp(name)
+        | Capability::Secret(name)
+        | Capability::Postgres(name)
+        | Capability::Env(name) => name.len() + size_of::<Capability>(),
     });
     let texts = settings.requires.iter().chain(&settings.files).map(|text| text.len() + size_of::<String>());
     let keywords = settings.keywords.as_ref().map_or(0, bytes::Bytes::len);

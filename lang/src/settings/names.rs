@@ -31,7 +31,7 @@ const FOREIGN_ALIASES: &[(&[&str], &str)] = &[
     (&["queue", "pool", "tag", "worker"], "scope"),
     (&["weight", "prio", "priority_weight"], "priority"),
     (&["require", "requirements", "packages", "pip", "deps"], "requires"),
-    (&["permissions", "permit", "secret", "net"], "allow"),
+    (&["permissions", "permit", "secret", "net", "tcp"], "allow"),
     (&["file", "data", "include", "package_data"], "files"),
 ];
 

@@ -76,11 +76,12 @@ fn permissions_name_hosts_secrets_and_databases() {
     let list = vec![
         Capability::Net("*.example.com:443".into()),
         Capability::Net("[::1]:80".into()),
+        Capability::Tcp("redis:6379".into()),
         Capability::Secret("API_KEY".into()),
         Capability::Postgres("main".into()),
         Capability::Env("API_URL".into()),
     ];
-    let text = "net *.example.com:443, net [::1]:80, secret API_KEY,postgres main, env API_URL";
+    let text = "net *.example.com:443, net [::1]:80, tcp redis:6379, secret API_KEY,postgres main, env API_URL";
     assert_eq!(value("allow", text), SettingValue::Allow(list));
     for wrong in [
         "",
@@ -88,6 +89,9 @@ fn permissions_name_hosts_secrets_and_databases() {
         "net a:0",
         "net a:99999",
         "net http://a",
+        "tcp a",
+        "tcp GET a:1",
+        "tcp a:2-1",
         "files /",
         "secret a b",
         "net a,",

@@ -3,7 +3,7 @@
 use bue_model::guest::{CallRequest, HostRequest, LoadRequest};
 use bue_model::job::Hints;
 use bue_model::log::{LogBatch, LogEntry};
-use bue_model::net::{Body, Operation, Request};
+use bue_model::net::{Body, Operation, Request, TlsSettings};
 use bue_model::plan::{AtMost, Capability, PLAN_VERSION, Rate, Settings, Source};
 use bue_model::wire::{
     Collection, Gathered, Heartbeat, JobInput, Lease, LeaseBatch, LeaseRequest, Report, ReportBatch, Submission,
@@ -87,6 +87,8 @@ pub(crate) fn messages() -> Vec<Vec<u8>> {
         bytes(&LoadRequest { bundle: bundle(blob) }),
         bytes(&call()),
         bytes(&HostRequest::Start(Operation::Request(request()))),
+        bytes(&HostRequest::Start(Operation::Connect { host: "localhost".into(), port: 6379, timeout_ms: Some(1) })),
+        bytes(&HostRequest::Start(Operation::StartTls { exchange: 1, settings: tls() })),
         bytes(&HostRequest::Wait { tickets: vec![1, 2], timeout_ms: Some(5) }),
         bytes(&HostRequest::Emit { count: 1, items: vec![0x81, 0x01].into() }),
         bytes(&Answer::Completed { value: vec![0xf6].into(), streamed: false, hints: hints() }),
@@ -178,8 +180,18 @@ fn call() -> CallRequest {
         stream: true,
         env: None,
         environment: vec![("NAME".into(), "value".into())],
+        tcp: vec!["redis.example.com:6379".parse().expect("a rule")],
         max_result: 64 << 20,
         loop_text: Some("for y in x() (line 2)".into()),
+    }
+}
+
+fn tls() -> TlsSettings {
+    TlsSettings {
+        server_name: "localhost".into(),
+        authorities: b"pem".to_vec().into(),
+        default_authorities: false,
+        protocols: vec!["h2".into()],
     }
 }
 

@@ -125,7 +125,7 @@ impl Net {
         }
         self.last_ticket += 1;
         let ticket = self.last_ticket;
-        if matches!(operation, Operation::Request(_)) {
+        if matches!(operation, Operation::Request(_) | Operation::Connect { .. }) {
             self.exchanges.insert(ticket);
         }
         let exchange = exchange_of(&operation, ticket);
@@ -277,7 +277,7 @@ fn is_exchange_complete(is_request: bool, completion: &Completion) -> bool {
         Completion::Data { last, .. } => *last,
         // an operation that was out of place does not end the exchange
         Completion::Failed(error) => is_request || error.kind != NetErrorKind::Closed,
-        Completion::Written | Completion::Secret(_) => false,
+        Completion::Written | Completion::Secret(_) | Completion::Connected | Completion::Secured(_) => false,
     }
 }
 
@@ -291,6 +291,10 @@ const MAX_METHOD: usize = 64;
 const MAX_ORIGIN: usize = 512;
 /// Bytes of path and query: more than any server takes.
 const MAX_TARGET: usize = 64 * 1024;
+/// Bytes of certificates in PEM format: several times those of all public authorities.
+const MAX_AUTHORITIES: usize = 1 << 20;
+/// Bytes of the name of an application protocol (RFC 7301).
+const MAX_PROTOCOL: usize = 255;
 /// Bytes of the name of a secret.
 const MAX_SECRET_NAME: usize = 256;
 
@@ -299,8 +303,10 @@ const MAX_WAIT: Duration = Duration::from_secs(10 * 365 * 86_400);
 
 fn exchange_of(operation: &Operation, ticket: Ticket) -> Ticket {
     match operation {
-        Operation::Request(_) | Operation::Secret { .. } => ticket,
-        Operation::Write { exchange, .. } | Operation::Read { exchange, .. } => *exchange,
+        Operation::Request(_) | Operation::Connect { .. } | Operation::Secret { .. } => ticket,
+        Operation::Write { exchange, .. } | Operation::Read { exchange, .. } | Operation::StartTls { exchange, .. } => {
+            *exchange
+        }
     }
 }
 
@@ -312,6 +318,15 @@ pub(crate) fn too_long(operation: &Operation) -> Option<NetError> {
             ("the origin", request.origin.len(), MAX_ORIGIN),
             ("the target", request.target.len(), MAX_TARGET),
         ],
+        Operation::Connect { host, .. } => vec![("the host", host.len(), MAX_ORIGIN)],
+        Operation::StartTls { settings, .. } => {
+            let protocol = settings.protocols.iter().map(String::len).max();
+            vec![
+                ("the name of the server", settings.server_name.len(), MAX_ORIGIN),
+                ("the text of the certificates", settings.authorities.len(), MAX_AUTHORITIES),
+                ("the name of an application protocol", protocol.unwrap_or_default(), MAX_PROTOCOL),
+            ]
+        }
         Operation::Secret { name } => vec![("the name of a secret", name.len(), MAX_SECRET_NAME)],
         Operation::Write { .. } | Operation::Read { .. } => Vec::new(),
     };
@@ -332,6 +347,8 @@ fn buffer_bytes(operation: &Operation) -> u64 {
         }
         Operation::Write { bytes, .. } => bytes.len() as u64,
         Operation::Read { max, .. } => u64::from(*max),
+        Operation::Connect { host, .. } => host.len() as u64,
+        Operation::StartTls { settings, .. } => (settings.server_name.len() + settings.authorities.len()) as u64,
         Operation::Secret { name } => name.len() as u64,
     }
 }
@@ -340,7 +357,11 @@ fn body_len(completion: &Completion) -> usize {
     match completion {
         Completion::Response(response) => response.body.len(),
         Completion::Data { bytes, .. } => bytes.len(),
-        Completion::Written | Completion::Secret(_) | Completion::Failed(_) => 0,
+        Completion::Written
+        | Completion::Secret(_)
+        | Completion::Failed(_)
+        | Completion::Connected
+        | Completion::Secured(_) => 0,
     }
 }
 

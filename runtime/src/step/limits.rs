@@ -28,7 +28,7 @@ pub struct Limits {
     pub log_bytes: u64,
     /// Bytes that a step may print before it fails. Default 64 MiB: a step that prints more is in an endless loop.
     pub output_bytes: u64,
-    /// Requests to servers in flight, from their start to the end of the response's body. Default 512; each may take a
+    /// Requests to servers in flight, from their start to the end of the response's body, and open TCP connections. Default 512; each may take a
     /// connection and a few dozen kilobytes in the worker.
     pub net_exchanges: u32,
     /// Headers of one request or one response. Default 100, as in Python's `http.client`.
@@ -36,9 +36,9 @@ pub struct Limits {
     /// Bytes of the headers of one request or one response. Default 32 KiB; a response with more than 256 KiB is refused
     /// whatever this limit is.
     pub net_header_bytes: u64,
-    /// Total bytes of all request bodies. Default 16 GiB: they are never held in memory as a whole.
+    /// Total bytes of all request bodies and of what is written to TCP connections. Default 16 GiB: they are never held in memory as a whole.
     pub net_up_bytes: u64,
-    /// Total bytes of all response bodies. Default 16 GiB, likewise.
+    /// Total bytes of all response bodies and of what is read from TCP connections. Default 16 GiB, likewise.
     pub net_down_bytes: u64,
     /// Bytes of bodies that were sent or requested and have not arrived yet, in transit between step and network. Default
     /// 64 MiB.

@@ -15,6 +15,8 @@ use serde::{Deserialize, Serialize};
 pub struct Permissions {
     /// `!allow net`: the hosts it wants to reach.
     pub net: Vec<NetRule>,
+    /// `!allow tcp`: the hosts and ports that it wants to open TCP connections to.
+    pub tcp: Vec<NetRule>,
     /// `!allow secret`: the names of the secrets it wants to use.
     pub secrets: Vec<String>,
     /// `!allow env`: the environment variables that it gets, with the values of the worker. A Python step finds them in
@@ -33,6 +35,7 @@ impl Permissions {
         for capability in capabilities {
             match capability {
                 Capability::Net(rule) => permissions.net.extend(rule.parse::<NetRule>().ok()),
+                Capability::Tcp(rule) => permissions.tcp.extend(NetRule::parse_tcp(rule).ok()),
                 Capability::Secret(name) => permissions.secrets.push(name.clone()),
                 Capability::Postgres(_) | Capability::Env(_) => {}
             }

@@ -27,6 +27,8 @@ use super::CANARY;
 const WORDS: [&str; 8] = ["with", "gives", "fails", "log", "refused", "loop", "at", "replace"];
 /// The hosts that the script of a guest allows.
 const ALLOWED_HOSTS: [&str; 4] = ["*.com", "*.example", "0.0.0.0/0", "::/0"];
+/// The same for TCP connections.
+const ALLOWED_PORTS: [&str; 4] = ["*.com:1-65535", "*.example:1-65535", "0.0.0.0/0:1-65535", "[::]/0:1-65535"];
 /// A harmless Python step, in the guest's module or in a separate one.
 const INNOCENT: &str = "\n\ndef innocent(*_):\n    return 7\n";
 
@@ -211,6 +213,7 @@ fn module(path: &Path, text: &str, claims: &[(String, String)]) -> String {
 fn task(code: Code) -> Task {
     let mut permissions = Permissions::default();
     permissions.net = ALLOWED_HOSTS.iter().map(|rule| rule.parse().expect("a rule")).collect();
+    permissions.tcp = ALLOWED_PORTS.iter().map(|rule| rule.parse().expect("a rule")).collect();
     Task { code, inputs: Vec::new(), env: None, loop_text: None, limits: Limits::default(), permissions }
 }
 

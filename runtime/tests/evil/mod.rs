@@ -75,7 +75,11 @@ async fn compile_rust(hosts: &Hosts, guests: &mut [Guest]) {
 fn open_egress() -> Egress {
     let special = ["localhost", "127.0.0.0/8", "[::1]", "10.0.0.0/8", "169.254.0.0/16", "192.168.0.0/16"];
     let rules = special.map(|rule| rule.parse().expect("a rule"));
-    let config = EgressConfig { allowed: NetPolicy::Public(rules.to_vec()), ..EgressConfig::default() };
+    let config = EgressConfig {
+        allowed: NetPolicy::Public(rules.to_vec()),
+        allowed_tcp: NetPolicy::Public(rules.to_vec()),
+        ..EgressConfig::default()
+    };
     Egress::new(config, None::<&Path>).expect("no file to read")
 }
 

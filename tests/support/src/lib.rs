@@ -1,4 +1,4 @@
-//! What the tests and benchmarks of several crates share: a PostgreSQL cluster, a certificate authority, child processes,
+//! What the tests and benchmarks of several crates share: a PostgreSQL cluster, other servers, a certificate authority, child processes,
 //! mutated bytes, and waiting with deadlines.
 #![forbid(unsafe_code)]
 #![expect(
@@ -11,4 +11,5 @@ pub mod authority;
 pub mod cluster;
 pub mod mutation;
 pub mod process;
+pub mod servers;
 pub mod wait;

@@ -105,6 +105,7 @@ fn general() -> Value {
             "version": text(),
             "languages": texts(),
             "net": texts(),
+            "tcp": texts(),
             "secrets": texts(),
             "databases": texts(),
             "environment": texts(),

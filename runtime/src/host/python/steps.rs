@@ -142,6 +142,7 @@ async fn call(mut instance: Instance<'_>, step: PythonStep<'_>, count_pages: boo
         stream: task.loop_text.is_some(),
         env: task.env.clone(),
         environment: task.permissions.environment.clone().into_iter().collect(),
+        tcp: task.permissions.tcp.clone(),
         max_result: task.limits.result_bytes,
         loop_text: task.loop_text.clone(),
     };

@@ -4,16 +4,17 @@ use core::time::Duration;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use bue_model::net::{NetError, NetErrorKind};
+use bue_model::net::{NetError, TlsSettings};
 use hyper_util::client::legacy;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
+use rustls::{ClientConfig, RootCertStore};
 
 use crate::parent::egress::budget::NetBudget;
 use crate::parent::egress::connect::{Connector, Dialer};
 use crate::parent::egress::gate::{Gate, NetPolicy};
 use crate::parent::egress::refusals::Refusals;
 use crate::parent::egress::secrets::Secret;
-use crate::parent::egress::tls::Trust;
+use crate::parent::egress::tls::{Trust, client_config, with_authorities};
 use crate::parent::egress::upload::Upload;
 
 /// Clients that are kept at most; the least recently used one is dropped.
@@ -42,11 +43,12 @@ pub(crate) type Client = legacy::Client<Connector, Upload>;
 pub(crate) struct Clients {
     pub(crate) dialer: Arc<Dialer>,
     pub(crate) allowed: NetPolicy,
+    pub(crate) allowed_tcp: NetPolicy,
     pub(crate) secrets: BTreeMap<String, Secret>,
     pub(crate) refusals: Refusals,
     pub(crate) trust: Trust,
     /// Created when the first step needs it: reading the machine's certificates takes a while.
-    pub(crate) tls: OnceLock<Result<rustls::ClientConfig, String>>,
+    pub(crate) roots: OnceLock<Arc<RootCertStore>>,
     pub(crate) cache: Mutex<ClientCache>,
     pub(crate) budget: NetBudget,
 }
@@ -89,9 +91,25 @@ impl Clients {
         Ok(client)
     }
 
+    fn roots(&self) -> Arc<RootCertStore> {
+        Arc::clone(self.roots.get_or_init(|| Arc::new(self.trust.roots())))
+    }
+
+    /// Returns how to use TLS on a connection of a step.
+    pub(crate) fn socket_tls(&self, settings: TlsSettings) -> Result<ClientConfig, NetError> {
+        let TlsSettings { authorities, default_authorities, protocols, .. } = settings;
+        let roots = match (authorities.is_empty(), default_authorities) {
+            (true, _) => self.roots(),
+            (false, true) => with_authorities((*self.roots()).clone(), &authorities)?,
+            (false, false) => with_authorities(RootCertStore::empty(), &authorities)?,
+        };
+        let mut config = client_config(roots)?;
+        config.alpn_protocols = protocols.into_iter().map(String::into_bytes).collect();
+        Ok(config)
+    }
+
     fn make(&self, gate: &Gate) -> Result<Client, NetError> {
-        let tls = self.tls.get_or_init(|| self.trust.config()).clone();
-        let tls = tls.map_err(|message| NetError::new(NetErrorKind::Tls, message))?;
+        let tls = client_config(self.roots())?;
         let connector = Connector::new(Arc::clone(&self.dialer), Arc::new(gate.clone()), tls);
         let mut builder = legacy::Client::builder(TokioExecutor::new());
         builder.timer(TokioTimer::new()).pool_timer(TokioTimer::new());

@@ -1,6 +1,6 @@
 //! What a step requests of an exchange while it is open, one of each kind at a time.
 
-use bue_model::net::Ticket;
+use bue_model::net::{Ticket, TlsSettings};
 use bytes::Bytes;
 use tokio::sync::mpsc;
 
@@ -11,7 +11,7 @@ pub(crate) struct Commands {
     pub(crate) writes: mpsc::Receiver<WriteCommand>,
 }
 
-/// Read from the response's body.
+/// Read from the response's body or from the connection.
 #[derive(Debug)]
 pub(crate) struct ReadCommand {
     pub(crate) ticket: Ticket,
@@ -19,10 +19,17 @@ pub(crate) struct ReadCommand {
     pub(crate) timeout_ms: Option<u64>,
 }
 
-/// Write to the request's body.
+/// Write to the request's body or to the connection.
 #[derive(Debug)]
-pub(crate) struct WriteCommand {
-    pub(crate) ticket: Ticket,
-    pub(crate) bytes: Bytes,
-    pub(crate) last: bool,
+pub(crate) enum WriteCommand {
+    Write {
+        ticket: Ticket,
+        bytes: Bytes,
+        last: bool,
+    },
+    /// Use TLS for what follows.
+    StartTls {
+        ticket: Ticket,
+        settings: TlsSettings,
+    },
 }

@@ -146,7 +146,8 @@ fn authority(uri: &Uri) -> Option<Authority> {
 }
 
 impl Dialer {
-    async fn connect(&self, authority: &Authority, gate: &Gate) -> Result<CountedStream, ConnectError> {
+    /// Connects to the first address that is allowed and answers.
+    pub(crate) async fn connect(&self, authority: &Authority, gate: &Gate) -> Result<CountedStream, ConnectError> {
         gate.check_authority(authority)?;
         let (mut place, mut last) = (self.budget.connection().await, None);
         for address in self.addresses(authority).await?.into_iter().take(MAX_ADDRESSES) {

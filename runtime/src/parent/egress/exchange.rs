@@ -22,7 +22,7 @@ use crate::parent::egress::session_state::SessionState;
 use crate::parent::egress::upload::{Attempt, BodyPiece, Content, Upload};
 
 /// The longest time for a connection. One that takes longer does not come.
-const MAX_CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
+pub(crate) const MAX_CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
 /// The longest silence of a server, where the step sets no timeout. The step's own time limit ends everything anyway.
 const MAX_READ_TIMEOUT: Duration = Duration::from_secs(600);
 /// Bytes of a response's body that are sent along with its head if they have arrived.
@@ -60,14 +60,20 @@ async fn send_body(
     mut pieces: Option<mpsc::Sender<BodyPiece>>,
     mut writes: mpsc::Receiver<WriteCommand>,
 ) -> Infallible {
-    while let Some(WriteCommand { ticket, bytes, last }) = writes.recv().await {
-        let written = match &pieces {
-            None => Err(closed("the request has no body to write, or all of it was written")),
-            Some(pieces) => write(pieces, bytes, last).await,
+    while let Some(command) = writes.recv().await {
+        let (ticket, written) = match command {
+            WriteCommand::StartTls { ticket, .. } => (ticket, Err(closed("a request has TLS by its scheme"))),
+            WriteCommand::Write { ticket, bytes, last } => {
+                let written = match &pieces {
+                    None => Err(closed("the request has no body to write, or all of it was written")),
+                    Some(pieces) => write(pieces, bytes, last).await,
+                };
+                if last {
+                    pieces = None;
+                }
+                (ticket, written)
+            }
         };
-        if last {
-            pieces = None;
-        }
         state.finish_operation(exchange, ticket, written.map_or_else(Completion::Failed, |()| Completion::Written));
     }
     core::future::pending().await
@@ -206,6 +212,6 @@ fn reason(head: &http::response::Parts) -> String {
 }
 
 /// Returns the step's timeout, or `max` if it sets none or a longer one.
-fn timeout(millis: Option<u64>, max: Duration) -> Duration {
+pub(crate) fn timeout(millis: Option<u64>, max: Duration) -> Duration {
     millis.map_or(max, |millis| Duration::from_millis(millis).min(max))
 }

@@ -9,12 +9,12 @@
 //!     a server of bue      ... and its port
 //! ```
 //! [`NetPolicy::Public`] replaces the rules for names and for public addresses, never those for `localhost`, for special
-//! addresses and for servers of bue.
+//! addresses and for servers of bue. HTTP requests and TCP connections have rules of their own, and the same checks.
 
 use core::net::{IpAddr, SocketAddr};
 
 use bue_model::net::{NetError, NetErrorKind};
-use bue_model::{HostPattern, NetRule};
+use bue_model::{HostPattern, NetRule, Ports};
 use serde::{Deserialize, Serialize};
 use url::Host;
 
@@ -41,9 +41,20 @@ enum Destination {
     Private,
 }
 
-/// The rules of both sides for one method. A connection that was made under one gate is reused only under an equal one.
+/// What rules are for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Traffic {
+    /// `net`: HTTP requests.
+    Http,
+    /// `tcp`: connections.
+    Tcp,
+}
+
+/// The rules of both sides, for HTTP requests of one method or for TCP connections. A connection that was made under one gate is
+/// reused only under an equal one.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Gate {
+    traffic: Traffic,
     script: NetPolicy,
     worker: NetPolicy,
 }
@@ -68,6 +79,7 @@ pub(crate) struct Refusal {
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum MissingPermission {
     Net(NetRule),
+    Tcp(NetRule),
     Secret(String),
     /// The secret's value may be read.
     Readable(String),
@@ -85,7 +97,7 @@ impl From<Refusal> for NetError {
     }
 }
 
-/// The host and port of a request.
+/// The host and port of a request or connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Authority {
     pub(crate) host: Host,
@@ -94,12 +106,13 @@ pub(crate) struct Authority {
 
 impl Authority {
     /// Returns the rule that allows it.
-    pub(crate) fn rule(&self) -> NetRule {
+    pub(crate) fn rule(&self, traffic: Traffic) -> NetRule {
         match address_of(&self.host) {
             Some(address) => rule_for_address(address, self.port),
             None => {
-                let port = (!matches!(self.port, 80 | 443)).then_some(self.port);
-                NetRule { methods: Vec::new(), host: HostPattern::Name(self.host.to_string()), port }
+                let is_usual = traffic == Traffic::Http && matches!(self.port, 80 | 443);
+                let ports = (!is_usual).then_some(Ports::from(self.port));
+                NetRule { methods: Vec::new(), host: HostPattern::Name(self.host.to_string()), ports }
             }
         }
     }
@@ -134,7 +147,9 @@ impl NetPolicy {
         self.for_method(method).rules().iter().any(|rule| names_authority(rule, authority))
     }
 
-    fn rules(&self) -> &[NetRule] {
+    /// Returns its rules. [`Self::Public`] allows more than they do.
+    #[must_use]
+    pub fn rules(&self) -> &[NetRule] {
         match self {
             Self::Nothing => &[],
             Self::Public(rules) | Self::Rules(rules) => rules,
@@ -172,16 +187,21 @@ fn normalized(rule: &NetRule) -> Option<NetRule> {
         HostPattern::Below(name) => HostPattern::Below(to_ascii(name)?),
         network @ HostPattern::Network(..) => network.clone(),
     };
-    Some(NetRule { methods: Vec::new(), host, port: rule.port })
+    Some(NetRule { methods: Vec::new(), host, ports: rule.ports })
 }
 
 impl Gate {
-    /// The rules of both sides for a method.
-    pub(crate) fn new(script: &NetPolicy, worker: &NetPolicy, method: &str) -> Self {
-        Self { script: script.for_method(method), worker: worker.for_method(method) }
+    /// The rules of both sides for HTTP requests with this method.
+    pub(crate) fn http(script: &NetPolicy, worker: &NetPolicy, method: &str) -> Self {
+        Self { traffic: Traffic::Http, script: script.for_method(method), worker: worker.for_method(method) }
     }
 
-    /// Checks that a request may go to this host.
+    /// The rules of both sides for TCP connections. They have no methods.
+    pub(crate) fn tcp(script: &NetPolicy, worker: &NetPolicy) -> Self {
+        Self { traffic: Traffic::Tcp, script: script.for_method(""), worker: worker.for_method("") }
+    }
+
+    /// Checks that a request or connection may go to this host.
     pub(crate) fn check_authority(&self, authority: &Authority) -> Result<(), Refusal> {
         let block = address_of(&authority.host).and_then(special_block);
         let destination = match block.is_some() || is_localhost(&authority.host) {
@@ -189,12 +209,12 @@ impl Gate {
             false => Destination::Public,
         };
         let meaning = block.map_or_else(String::new, |block| format!(" ({})", block.meaning));
-        self.check(destination, &format!("{authority}{meaning}"), &authority.rule(), |rule| {
+        self.check(destination, &format!("{authority}{meaning}"), &authority.rule(self.traffic), |rule| {
             names_authority(rule, authority)
         })
     }
 
-    /// Checks that a request to this authority may use this address, one that its name resolves to.
+    /// Checks that a request or connection to this authority may use this address, one that its name resolves to.
     pub(crate) fn check_address(&self, authority: &Authority, address: IpAddr) -> Result<(), Refusal> {
         self.check_authority(authority)?;
         let Some(block) = special_block(address) else { return Ok(()) };
@@ -206,11 +226,11 @@ impl Gate {
         self.check(Destination::Private, &what, &rule, |rule| names_address(rule, address, authority.port))
     }
 
-    /// Checks that a request may reach a server of bue: a rule must name its address and port.
+    /// Checks that a request or connection may reach a server of bue: a rule must name its address and port.
     pub(crate) fn check_own_server(&self, address: IpAddr, port: u16) -> Result<(), Refusal> {
         let what = format!("{} (a server of bue itself)", SocketAddr::new(address, port));
         self.check(Destination::Private, &what, &rule_for_address(address, port), |rule| {
-            rule.port == Some(port) && is_exactly(rule, address)
+            rule.ports == Some(port.into()) && is_exactly(rule, address)
         })
     }
 
@@ -227,33 +247,44 @@ impl Gate {
         if refusing.is_empty() {
             return Ok(());
         }
-        let parts = refusing.iter().map(|(source, policy)| reason(*source, policy, what, rule));
+        let parts = refusing.iter().map(|(source, policy)| self.reason(*source, policy, what, rule));
         Err(Refusal {
             message: parts.collect::<Vec<_>>().join("; "),
-            missing: refusing.iter().map(|(source, _)| (*source, MissingPermission::Net(rule.clone()))).collect(),
+            missing: refusing.iter().map(|(source, _)| (*source, self.missing(rule.clone()))).collect(),
         })
     }
-}
 
-/// Returns why a side does not allow something, and what to write.
-fn reason(source: PolicySource, policy: &NetPolicy, what: &str, rule: &NetRule) -> String {
-    match (source, policy) {
-        (PolicySource::Script, _) => {
-            format!("the script does not allow {what}: write `!allow net {rule}` above the step")
+    const fn missing(&self, rule: NetRule) -> MissingPermission {
+        match self.traffic {
+            Traffic::Http => MissingPermission::Net(rule),
+            Traffic::Tcp => MissingPermission::Tcp(rule),
         }
-        (PolicySource::Worker, NetPolicy::Public(_)) => format!(
-            "the worker does not allow {what}: without a value, `--allow-net` allows public addresses only; start \
-             `bue worker`, or `bue run`, with `--allow-net {rule}` as well"
-        ),
-        (PolicySource::Worker, _) => {
-            format!("the worker does not allow {what}: start `bue worker`, or `bue run`, with `--allow-net {rule}`")
+    }
+
+    /// Returns why a side does not allow something, and what to write.
+    fn reason(&self, source: PolicySource, policy: &NetPolicy, what: &str, rule: &NetRule) -> String {
+        let kind = match self.traffic {
+            Traffic::Http => "net",
+            Traffic::Tcp => "tcp",
+        };
+        match (source, policy) {
+            (PolicySource::Script, _) => {
+                format!("the script does not allow {what}: write `!allow {kind} {rule}` above the step")
+            }
+            (PolicySource::Worker, NetPolicy::Public(_)) => format!(
+                "the worker does not allow {what}: without a value, `--allow-{kind}` allows public addresses only; start \
+                 `bue worker`, or `bue run`, with `--allow-{kind} {rule}` as well"
+            ),
+            (PolicySource::Worker, _) => format!(
+                "the worker does not allow {what}: start `bue worker`, or `bue run`, with `--allow-{kind} {rule}`"
+            ),
         }
     }
 }
 
 fn rule_for_address(address: IpAddr, port: u16) -> NetRule {
     let bits = if address.is_ipv4() { 32 } else { 128 };
-    NetRule { methods: Vec::new(), host: HostPattern::Network(address, bits), port: Some(port) }
+    NetRule { methods: Vec::new(), host: HostPattern::Network(address, bits), ports: Some(port.into()) }
 }
 
 /// Returns the address of a host that is given as an address; `None` for a name.
@@ -286,7 +317,7 @@ fn names_authority(rule: &NetRule, authority: &Authority) -> bool {
 }
 
 fn fits_port(rule: &NetRule, port: u16) -> bool {
-    rule.port.is_none_or(|allowed| allowed == port)
+    rule.ports.is_none_or(|allowed| allowed.contains(port))
 }
 
 fn matches_name(rule: &NetRule, host: &Host, port: u16) -> bool {
@@ -344,14 +375,14 @@ mod tests {
         for host in SPECIAL {
             let script = NetPolicy::Rules(rules(&[host]));
             let to = authority(host, 80);
-            let refusal = Gate::new(&script, &NetPolicy::Public(Vec::new()), "GET").check_authority(&to);
+            let refusal = Gate::http(&script, &NetPolicy::Public(Vec::new()), "GET").check_authority(&to);
             let message = refusal.expect_err(host).message;
             assert!(message.contains("public addresses only") && message.contains("--allow-net"), "{message}");
             let named = NetPolicy::Public(rules(&[host]));
-            assert_eq!(Gate::new(&script, &named, "GET").check_authority(&to), Ok(()), "{host}");
+            assert_eq!(Gate::http(&script, &named, "GET").check_authority(&to), Ok(()), "{host}");
         }
         let script = NetPolicy::Rules(rules(&["api.example.com", "1.1.1.1", "10.0.0.0/8"]));
-        let gate = Gate::new(&script, &NetPolicy::Public(Vec::new()), "GET");
+        let gate = Gate::http(&script, &NetPolicy::Public(Vec::new()), "GET");
         for host in ["api.example.com", "1.1.1.1"] {
             assert_eq!(gate.check_authority(&authority(host, 443)), Ok(()), "{host}");
         }
@@ -365,7 +396,7 @@ mod tests {
         for own in ["127.0.0.1", "93.184.216.34"] {
             let address: IpAddr = own.parse().expect("an address");
             let script = NetPolicy::Rules(rules(&[&format!("{own}:65432")]));
-            let gate = |worker: &[&str]| Gate::new(&script, &NetPolicy::Public(rules(worker)), "GET");
+            let gate = |worker: &[&str]| Gate::http(&script, &NetPolicy::Public(rules(worker)), "GET");
             assert!(gate(&[]).check_own_server(address, 65432).is_err(), "{own}");
             assert!(gate(&[own]).check_own_server(address, 65432).is_err(), "{own}");
             assert_eq!(gate(&[&format!("{own}:65432")]).check_own_server(address, 65432), Ok(()), "{own}");

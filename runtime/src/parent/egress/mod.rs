@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! Session (one per step) -- exchange.rs, a task each --> clients.rs, a pooled client for each set of rules
+//!                  or socket.rs, a task each --> connect.rs, and tls.rs for TLS
 //!    session_state.rs: limits  request.rs: strict parsing   connect.rs: resolve, check each address, dial, TLS
 //!                              gate.rs: rules of both sides address.rs: addresses with a special purpose
 //!                              secrets.rs: filled in        upload.rs, download.rs: bodies, with back-pressure
@@ -26,6 +27,7 @@ pub(crate) mod resolve;
 pub(crate) mod secrets;
 pub(crate) mod session;
 pub(crate) mod session_state;
+pub(crate) mod socket;
 pub(crate) mod tls;
 pub(crate) mod upload;
 
@@ -55,13 +57,15 @@ use crate::step::permissions::Permissions;
 pub struct EgressConfig {
     /// The hosts that steps may reach if their script requests it.
     pub allowed: NetPolicy,
+    /// The hosts and ports that steps may open TCP connections to if their script requests it.
+    pub allowed_tcp: NetPolicy,
     /// Secrets by name.
     pub secrets: BTreeMap<String, Secret>,
     /// The addresses of bue's own servers: hub, bucket, databases. Only a rule that names address and port allows them.
     pub own_servers: Vec<SocketAddr>,
     /// Records what was refused.
     pub refusals: Refusals,
-    /// The exchanges that all steps together may have in flight, and the connections that they may have open. `None` for half of the
+    /// The exchanges (requests and TCP connections) that all steps together may have in flight, and the connections that they may have open. `None` for half of the
     /// files that this process may open. Steps beyond that wait, and each gets a share.
     pub max_exchanges: Option<usize>,
 }
@@ -99,16 +103,17 @@ impl Egress {
     }
 
     fn with_trust(config: EgressConfig, trust: Trust, resolver: Arc<dyn Resolve>) -> Self {
-        let EgressConfig { allowed, secrets, own_servers, refusals, max_exchanges } = config;
+        let EgressConfig { allowed, allowed_tcp, secrets, own_servers, refusals, max_exchanges } = config;
         let budget = NetBudget::new(max_exchanges);
         Self(Arc::new(Clients {
             dialer: Arc::new(Dialer { resolver, own_servers, budget: budget.clone() }),
             budget,
             allowed,
+            allowed_tcp,
             secrets,
             refusals,
             trust,
-            tls: OnceLock::new(),
+            roots: OnceLock::new(),
             cache: Default::default(),
         }))
     }

@@ -37,6 +37,7 @@ impl Refusals {
 fn line(source: PolicySource, missing: &MissingPermission) -> String {
     match (source, missing) {
         (PolicySource::Script, MissingPermission::Net(rule)) => format!("!allow net {rule}"),
+        (PolicySource::Script, MissingPermission::Tcp(rule)) => format!("!allow tcp {rule}"),
         (
             PolicySource::Script,
             MissingPermission::Secret(name)
@@ -48,6 +49,7 @@ fn line(source: PolicySource, missing: &MissingPermission) -> String {
             format!("!allow secret {name}")
         }
         (PolicySource::Worker, MissingPermission::Net(rule)) => format!("--allow-net {}", quoted(&rule.to_string())),
+        (PolicySource::Worker, MissingPermission::Tcp(rule)) => format!("--allow-tcp {}", quoted(&rule.to_string())),
         (PolicySource::Worker, MissingPermission::Secret(name)) => format!("BUE_SECRET_{name}=..."),
         (PolicySource::Worker, MissingPermission::Readable(name)) => {
             format!("[secrets] {name} = {{ readable = true }} in bue.toml")

@@ -1,6 +1,8 @@
 //! Converts a step's request for the HTTP client: parsed strictly, with secrets filled in and without headers that belong
 //! to the connection.
 
+use core::net::Ipv6Addr;
+
 use bue_model::net::{Body, NetError, NetErrorKind, Request};
 use bue_model::text::excerpt;
 use bytes::Bytes;
@@ -86,6 +88,19 @@ fn read_origin(origin: &str) -> Result<(Scheme, Authority, UriAuthority), NetErr
     let uri_authority = uri_authority.parse().map_err(|_| bad_origin("it is not a valid host name"))?;
     let port = url.port_or_known_default().ok_or_else(|| bad_origin("it has no port"))?;
     Ok((scheme, Authority { host, port }, uri_authority))
+}
+
+/// Returns what a socket connects to. All spellings of a host give the same result.
+pub(crate) fn socket_authority(host: &str, port: u16) -> Result<Authority, NetError> {
+    let bad_host = || bad_request(format!("`{}` is not a host name or an address", excerpt(host)));
+    let parsed = match host.parse::<Ipv6Addr>() {
+        Ok(address) => Host::Ipv6(address),
+        Err(_) => Host::parse(host.strip_suffix('.').unwrap_or(host)).map_err(|_| bad_host())?,
+    };
+    match port {
+        0 => Err(bad_request("0 is not a port to connect to".to_owned())),
+        port => Ok(Authority { host: parsed, port }),
+    }
 }
 
 fn read_target(target: &str) -> Result<PathAndQuery, NetError> {

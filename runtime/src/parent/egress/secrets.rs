@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use bue_model::NetRule;
 use bytes::Bytes;
 
-use crate::parent::egress::gate::{Authority, MissingPermission, NetPolicy, PolicySource, Refusal};
+use crate::parent::egress::gate::{Authority, MissingPermission, NetPolicy, PolicySource, Refusal, Traffic};
 
 /// The prefix of a secret's name in a header.
 const PREFIX: &[u8] = b"secret:";
@@ -148,7 +148,11 @@ impl Secrets<'_> {
             "the worker does not send the secret {name} to {authority}: {reason}; add the host to its `hosts` in bue.toml, \
              `[secrets]`"
         );
-        Err(refusal(message, PolicySource::Worker, MissingPermission::SecretHost(name.to_owned(), authority.rule())))
+        Err(refusal(
+            message,
+            PolicySource::Worker,
+            MissingPermission::SecretHost(name.to_owned(), authority.rule(Traffic::Http)),
+        ))
     }
 }
 

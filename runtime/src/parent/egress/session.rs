@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
-use bue_model::net::{Completion, NetError, NetErrorKind, Operation, Request, Ticket};
+use bue_model::net::{Completion, NetError, NetErrorKind, Operation, Ticket};
 use tokio::sync::mpsc;
 
 use crate::parent::egress::clients::Clients;
 use crate::parent::egress::commands::{Commands, ReadCommand, WriteCommand};
 use crate::parent::egress::exchange;
 use crate::parent::egress::session_state::{CompletionCallback, Exchange, SessionState};
+use crate::parent::egress::socket::{self, Target};
 use crate::step::limits::Limits;
 use crate::step::net_port::{MAX_READ_BYTES, NetRequest};
 use crate::step::permissions::Permissions;
@@ -41,14 +42,20 @@ impl Session {
 
     fn start(&self, ticket: Ticket, operation: Operation) {
         match operation {
-            Operation::Request(request) => self.request(ticket, request),
+            Operation::Request(request) => {
+                self.open(ticket, |state, commands| exchange::run(state, ticket, request, commands));
+            }
+            Operation::Connect { host, port, timeout_ms } => {
+                let target = Target { host, port, timeout_ms };
+                self.open(ticket, |state, commands| socket::run(state, ticket, target, commands));
+            }
             Operation::Read { exchange, max, timeout_ms } => {
                 let command = ReadCommand { ticket, max: max.min(MAX_READ_BYTES), timeout_ms };
                 self.0.enqueue(exchange, ticket, |exchange| exchange.reads.try_send(command).is_ok());
             }
             Operation::Write { exchange, bytes, last } => match self.0.count_sent(bytes.len()) {
                 Ok(()) => {
-                    let command = WriteCommand { ticket, bytes, last };
+                    let command = WriteCommand::Write { ticket, bytes, last };
                     self.0.enqueue(exchange, ticket, |exchange| exchange.writes.try_send(command).is_ok());
                 }
                 Err(error) => {
@@ -56,6 +63,10 @@ impl Session {
                     self.0.complete(ticket, Completion::Failed(error));
                 }
             },
+            Operation::StartTls { exchange, settings } => {
+                let command = WriteCommand::StartTls { ticket, settings };
+                self.0.enqueue(exchange, ticket, |exchange| exchange.writes.try_send(command).is_ok());
+            }
             Operation::Secret { name } => {
                 let value = self.0.secrets().read(&name);
                 let completion = value.map_or_else(|refusal| self.0.refuse(refusal), Completion::Secret);
@@ -64,7 +75,11 @@ impl Session {
         }
     }
 
-    fn request(&self, ticket: Ticket, request: Request) {
+    /// Starts an exchange, whose number is the ticket.
+    fn open<F>(&self, ticket: Ticket, run: impl FnOnce(Arc<SessionState>, Commands) -> F)
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
         let max = self.0.limits().net_exchanges;
         let mut exchanges = self.0.exchanges();
         if exchanges.len() >= max as usize {
@@ -75,7 +90,7 @@ impl Session {
         let (writes, write_commands) = mpsc::channel(1);
         let commands = Commands { reads: read_commands, writes: write_commands };
         // the map is locked: the exchange cannot finish before it is in the map
-        let task = tokio::spawn(exchange::run(Arc::clone(&self.0), ticket, request, commands)).abort_handle();
+        let task = tokio::spawn(run(Arc::clone(&self.0), commands)).abort_handle();
         let replaced = exchanges.insert(ticket, Exchange { task, reads, writes, open: vec![ticket] });
         if let Some(replaced) = replaced {
             replaced.task.abort();
@@ -93,8 +108,8 @@ impl Drop for Session {
 
 fn too_many(max: u32) -> NetError {
     let message = format!(
-        "the step has {max} requests in flight, the most it may have (`net_exchanges`); read or close their responses \
-         before the next, or run it on a worker with a higher limit"
+        "the step has {max} requests in flight or connections open, the most it may have (`net_exchanges`); read or close their \
+         responses, or close connections, before the next, or run it on a worker with a higher limit"
     );
     NetError::new(NetErrorKind::Limit, message)
 }

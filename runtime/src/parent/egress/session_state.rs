@@ -2,10 +2,11 @@
 
 use core::fmt;
 use core::sync::atomic::{AtomicU64, Ordering};
+use core::time::Duration;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use bue_model::net::{Completion, NetError, NetErrorKind, Ticket};
+use bue_model::net::{Completion, NetError, NetErrorKind, Ticket, TlsSettings};
 use http::Method;
 use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
@@ -13,7 +14,9 @@ use tokio::task::AbortHandle;
 use crate::parent::egress::budget::StepBudget;
 use crate::parent::egress::clients::{Client, Clients};
 use crate::parent::egress::commands::{ReadCommand, WriteCommand};
-use crate::parent::egress::gate::{Gate, NetPolicy, Refusal};
+use crate::parent::egress::connect::ConnectError;
+use crate::parent::egress::counted_stream::CountedStream;
+use crate::parent::egress::gate::{Authority, Gate, NetPolicy, Refusal};
 use crate::parent::egress::secrets::Secrets;
 use crate::parent::fair_places::Place;
 use crate::step::limits::{Limits, bytes_text};
@@ -26,8 +29,9 @@ pub(crate) type CompletionCallback = Box<dyn Fn(Ticket, Completion) + Send + Syn
 pub(crate) struct SessionState {
     clients: Arc<Clients>,
     budget: StepBudget,
-    /// What the script requests.
+    /// What the script requests: hosts for HTTP requests, and for TCP connections.
     requested: NetPolicy,
+    requested_tcp: NetPolicy,
     secrets: Vec<String>,
     /// The scope of the step.
     scope: String,
@@ -65,6 +69,7 @@ impl SessionState {
             budget: clients.budget.step(),
             clients,
             requested: NetPolicy::Rules(permissions.net.clone()),
+            requested_tcp: NetPolicy::Rules(permissions.tcp.clone()),
             secrets: permissions.secrets.clone(),
             scope: permissions.scope.clone(),
             limits: limits.clone(),
@@ -157,7 +162,23 @@ impl SessionState {
     }
 
     pub(crate) fn gate(&self, method: &Method) -> Gate {
-        Gate::new(&self.requested, self.clients.allowed(), method.as_str())
+        Gate::http(&self.requested, self.clients.allowed(), method.as_str())
+    }
+
+    /// Opens a TCP connection, if both sides allow it.
+    pub(crate) async fn connect(
+        &self,
+        authority: &Authority,
+        timeout: Duration,
+    ) -> Result<CountedStream, ConnectError> {
+        let gate = Gate::tcp(&self.requested_tcp, &self.clients.allowed_tcp);
+        let connected = tokio::time::timeout(timeout, self.clients.dialer.connect(authority, &gate)).await;
+        connected.unwrap_or_else(|_| Err(ConnectError::Timeout(authority.to_string(), timeout)))
+    }
+
+    /// Returns how to use TLS on a connection.
+    pub(crate) fn tls(&self, settings: TlsSettings) -> Result<rustls::ClientConfig, NetError> {
+        self.clients.socket_tls(settings)
     }
 
     pub(crate) fn client(&self, gate: Gate) -> Result<Client, NetError> {
@@ -170,7 +191,7 @@ impl SessionState {
         Completion::Failed(refusal.into())
     }
 
-    /// Counts bytes of request bodies.
+    /// Counts bytes of request bodies and those written to connections.
     ///
     /// # Errors
     /// The step has sent more than it may.
@@ -178,7 +199,7 @@ impl SessionState {
         count(&self.sent, bytes, self.limits.net_up_bytes, "sent", "net_up_bytes")
     }
 
-    /// Counts bytes of response bodies.
+    /// Counts bytes of response bodies and those read from connections.
     ///
     /// # Errors
     /// The step has received more than it may.

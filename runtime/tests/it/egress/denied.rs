@@ -42,7 +42,7 @@ const SPELLINGS: &str = "127.0.0.1|127.1|127.0.1|127.0.0.01|0177.0.0.1|0177.1|0x
 const BROAD: [&str; 6] = ["*.com", "*.example", "rebind.example", "0.0.0.0/0", "::/0", "128.0.0.0/1"];
 
 /// A listener on all addresses of this machine, and the number of its connections.
-async fn trap() -> (u16, Arc<AtomicUsize>) {
+pub(crate) async fn trap() -> (u16, Arc<AtomicUsize>) {
     let listener = match TcpListener::bind("[::]:0").await {
         Ok(listener) => listener,
         Err(_) => TcpListener::bind("0.0.0.0:0").await.expect("a port"),
@@ -64,7 +64,7 @@ fn spellings() -> Vec<&'static str> {
 
 /// Returns the next addresses of its list, and the last ones from then on.
 #[derive(Debug)]
-struct Changing(Vec<Vec<IpAddr>>, AtomicUsize);
+pub(crate) struct Changing(Vec<Vec<IpAddr>>, AtomicUsize);
 
 impl Resolve for Changing {
     fn resolve(&self, _: String) -> BoxFuture<io::Result<Vec<IpAddr>>> {
@@ -74,7 +74,7 @@ impl Resolve for Changing {
     }
 }
 
-fn changing(turns: &[&[&str]]) -> Arc<Changing> {
+pub(crate) fn changing(turns: &[&[&str]]) -> Arc<Changing> {
     let turn = |texts: &&[&str]| texts.iter().map(|text| text.parse().expect("an address")).collect();
     Arc::new(Changing(turns.iter().map(turn).collect(), AtomicUsize::new(0)))
 }

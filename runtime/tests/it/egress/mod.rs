@@ -6,5 +6,6 @@ mod hostile;
 mod plain;
 mod server;
 mod shared;
+mod socket;
 mod step;
 mod tls;

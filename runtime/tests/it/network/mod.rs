@@ -2,9 +2,12 @@
 //!
 //! A comment above a function, `# gives: JSON`, is its expected result. The function is called with a dict of addresses: `http`,
 //! `https` (HTTP/1.1), `h2`, `closed` (nothing listens there), `denied` (no rule allows it), `garbage` (it does not speak HTTP),
-//! `two_lengths` (its response has a length and chunks), `untrusted` (its certificate is signed by an unknown authority).
+//! `two_lengths` (its response has a length and chunks), `untrusted` (its certificate is signed by an unknown authority). `tcp.rs`
+//! has the servers of `sockets.py`, which also gets `ca`, the certificate of their authority, and `other_ca`, that of another one.
 
+mod real;
 mod server;
+mod tcp;
 mod wheels;
 
 use std::fs;
@@ -12,8 +15,9 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bue_model::{Answer, BlobHash, Bundle, Json, SourceFile, Value, cbor};
+use bue_model::{Answer, BlobHash, Bundle, Json, NetRule, SourceFile, Value, cbor};
 use bue_runtime::{Code, Egress, EgressConfig, Limits, NetPolicy, Permissions, Task};
+use bue_test_support::authority::Authority;
 use bytes::Bytes;
 use futures_util::future::join_all;
 use tempfile::TempDir;
@@ -22,6 +26,10 @@ use tokio::sync::mpsc;
 use crate::common::{with_packages, with_sandbox};
 
 use self::server::Servers;
+use self::tcp::TcpServers;
+
+/// Open connections of a step of `sockets.py` at most: fewer than this process may have files.
+const MAX_SOCKETS: u32 = 48;
 
 #[tokio::test]
 async fn the_standard_library_sends_http_requests() {
@@ -36,6 +44,15 @@ async fn tasks_of_asyncio_run_concurrently() {
 #[tokio::test]
 async fn requests_of_threads_are_in_flight_together() {
     check("pools.py", &[]).await;
+}
+
+#[tokio::test]
+async fn sockets_streams_and_tls_are_those_of_python() {
+    let folder = TempDir::new().expect("a folder");
+    let TcpServers { addresses, authority } = TcpServers::start().await;
+    let network = Network::of_tcp(addresses, &authority, &folder);
+    let limits = Limits { net_exchanges: MAX_SOCKETS, ..Limits::default() };
+    check_in(&Network { limits, ..network }, "sockets.py", &[]).await;
 }
 
 #[tokio::test]
@@ -66,13 +83,74 @@ async fn aiohttp_works_as_published() {
     }
 }
 
-/// Runs every case of a program, all at once, with these packages.
+/// What a program gets: its network, and the dict that its functions are called with.
+struct Network {
+    egress: Egress,
+    permissions: Permissions,
+    limits: Limits,
+    addresses: Vec<(String, String)>,
+}
+
+impl Network {
+    /// Servers for HTTP.
+    async fn of_http(folder: &TempDir) -> Self {
+        let servers = Servers::start(folder).await;
+        let allowed = ["localhost", "127.0.0.0/8", "[::1]"].map(rule);
+        let config = EgressConfig { allowed: NetPolicy::Public(allowed.to_vec()), ..EgressConfig::default() };
+        let egress = Egress::new(config, Some(&servers.certificate)).expect("an egress");
+        let mut permissions = Permissions::default();
+        permissions.net = ["127.0.0.1", "localhost", "no-such-name.invalid", "127.0.0.2"].map(rule).to_vec();
+        Self { egress, permissions, limits: Limits::default(), addresses: owned(servers.addresses) }
+    }
+
+    /// TCP connections to these addresses, which both sides allow. The worker trusts this authority.
+    fn of_tcp(addresses: Vec<(&'static str, String)>, authority: &Authority, folder: &TempDir) -> Self {
+        let certificate = folder.path().join("authority.pem");
+        fs::write(&certificate, &authority.root).expect("a file");
+        let rules: Vec<NetRule> = addresses.iter().map(|(_, address)| rule(address)).collect();
+        let config = EgressConfig { allowed_tcp: NetPolicy::Rules(rules.clone()), ..EgressConfig::default() };
+        let egress = Egress::new(config, Some(&certificate)).expect("an egress");
+        let mut permissions = Permissions::default();
+        permissions.tcp = rules;
+        let certificates = vec![("ca", authority.root.clone()), ("other_ca", Authority::new().root)];
+        let addresses = owned(addresses.into_iter().chain(certificates).collect());
+        Self { egress, permissions, limits: Limits::default(), addresses }
+    }
+
+    fn task(&self, code: &Code, called: &str) -> Task {
+        let mut code = code.clone();
+        if let Code::Python { function, .. } = &mut code {
+            called.clone_into(function);
+        }
+        let text = |text: &String| Value::Text(text.clone());
+        let addresses = Value::Map(self.addresses.iter().map(|(name, address)| (text(name), text(address))).collect());
+        Task {
+            code,
+            inputs: vec![Bytes::from(cbor::encode(&addresses))],
+            env: None,
+            loop_text: None,
+            limits: Limits { time: Duration::from_secs(100), ..self.limits.clone() },
+            permissions: self.permissions.clone(),
+        }
+    }
+}
+
+fn rule(text: &str) -> NetRule {
+    text.parse().expect("a rule")
+}
+
+fn owned(texts: Vec<(&'static str, String)>) -> Vec<(String, String)> {
+    texts.into_iter().map(|(name, text)| (name.to_owned(), text)).collect()
+}
+
+/// Runs every case of a program for HTTP, all at once, with these packages.
 async fn check(name: &str, wheels: &[(String, Vec<u8>)]) {
     let folder = TempDir::new().expect("a folder");
-    let servers = Servers::start(&folder).await;
-    let allowed = ["localhost", "127.0.0.0/8", "[::1]"].map(|rule| rule.parse().expect("a rule"));
-    let config = EgressConfig { allowed: NetPolicy::Public(allowed.to_vec()), ..EgressConfig::default() };
-    let egress = Egress::new(config, Some(&servers.certificate)).expect("an egress");
+    check_in(&Network::of_http(&folder).await, name, wheels).await;
+}
+
+/// Runs every case of a program, all at once, with these packages.
+async fn check_in(network: &Network, name: &str, wheels: &[(String, Vec<u8>)]) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/programs/network").join(name);
     let text = fs::read_to_string(path).expect("a program");
     let files = vec![SourceFile { path: name.to_owned(), content: Bytes::from(text.clone()) }];
@@ -80,12 +158,11 @@ async fn check(name: &str, wheels: &[(String, Vec<u8>)]) {
     let bundle = Arc::new(Bundle { entry: name.to_owned(), first_line: 1, files, ..Bundle::default() });
     let packages: Vec<(&str, &[u8])> = wheels.iter().map(|(file, bytes)| (file.as_str(), bytes.as_slice())).collect();
     let code = Code::Python { bundle, key, function: String::new(), keywords: None, packages: None };
-    let code = with_packages(task(&code, "", &servers.addresses()), &packages).code;
+    let code = with_packages(network.task(&code, ""), &packages).code;
     let cases = cases(&text);
     assert!(!cases.is_empty(), "{name} has no case");
     let runs = cases.iter().map(|(function, expected)| {
-        let task = task(&code, function, &servers.addresses());
-        let egress = egress.clone();
+        let (task, egress) = (network.task(&code, function), network.egress.clone());
         async move { compare(function, expected, run(task, egress).await) }
     });
     let problems: Vec<String> = join_all(runs).await.into_iter().flatten().collect();
@@ -105,24 +182,6 @@ fn cases(text: &str) -> Vec<(String, String)> {
         }
     }
     cases
-}
-
-fn task(code: &Code, called: &str, addresses: &Value) -> Task {
-    let mut code = code.clone();
-    if let Code::Python { function, .. } = &mut code {
-        called.clone_into(function);
-    }
-    let rule = |text: &str| text.parse().expect("a rule");
-    let mut permissions = Permissions::default();
-    permissions.net = vec![rule("127.0.0.1"), rule("localhost"), rule("no-such-name.invalid"), rule("127.0.0.2")];
-    Task {
-        code,
-        inputs: vec![Bytes::from(cbor::encode(addresses))],
-        env: None,
-        loop_text: None,
-        limits: Limits { time: Duration::from_secs(100), ..Limits::default() },
-        permissions,
-    }
 }
 
 async fn run(task: Task, egress: Egress) -> Result<String, String> {

@@ -10,7 +10,6 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use bue_model::Value;
 use bytes::Bytes;
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Collected, Full, StreamBody};
@@ -47,7 +46,8 @@ const TWO_LENGTHS: &[u8] =
 
 /// Servers of all kinds, while the runtime lives.
 pub(super) struct Servers {
-    addresses: Vec<(&'static str, String)>,
+    /// Their addresses by name.
+    pub(super) addresses: Vec<(&'static str, String)>,
     /// The certificate of `https` and `h2`.
     pub(super) certificate: PathBuf,
 }
@@ -87,12 +87,6 @@ impl Servers {
         ];
         Self { addresses, certificate }
     }
-
-    /// The dict that the programs get.
-    pub(super) fn addresses(&self) -> Value {
-        let text = |text: &str| Value::Text(text.to_owned());
-        Value::Map(self.addresses.iter().map(|(name, address)| (text(name), text(address))).collect())
-    }
 }
 
 struct Identity {
@@ -113,13 +107,13 @@ fn identity() -> (Identity, String) {
     (Identity { chain: vec![cert.der().clone()], key }, cert.pem())
 }
 
-async fn listen() -> (TcpListener, SocketAddr) {
+pub(super) async fn listen() -> (TcpListener, SocketAddr) {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let address = listener.local_addr().expect("an address");
     (listener, address)
 }
 
-async fn plain() -> SocketAddr {
+pub(super) async fn plain() -> SocketAddr {
     let (listener, address) = listen().await;
     let seen = Arc::new(Seen::default());
     tokio::spawn(async move {
@@ -179,7 +173,7 @@ async fn always(bytes: &'static [u8]) -> SocketAddr {
 }
 
 /// A port that was free a moment ago.
-async fn closed_port() -> SocketAddr {
+pub(super) async fn closed_port() -> SocketAddr {
     listen().await.1
 }
 

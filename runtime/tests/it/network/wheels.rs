@@ -47,6 +47,13 @@ pub(crate) const AIOHTTP: Wheels = Wheels {
     ],
 };
 
+pub(crate) const REDIS: Wheels = Wheels { folder: "redis-1", packages: &["redis==8.1.0"] };
+pub(crate) const PYMYSQL: Wheels = Wheels { folder: "pymysql-1", packages: &["PyMySQL==1.2.4"] };
+pub(crate) const PG8000: Wheels = Wheels {
+    folder: "pg8000-1",
+    packages: &["pg8000==1.31.6", "scramp==1.5.0", "asn1crypto==1.5.1", "python-dateutil==4.0.0", "six==1.17.0"],
+};
+
 /// The wheels of these packages, by their file names. `None`, with a message, if they cannot be fetched: tests do not need
 /// the network, unless `BUE_TEST_WHEELS=1` says that they may.
 pub(crate) fn files(wheels: &Wheels) -> Option<Vec<(String, Vec<u8>)>> {
