@@ -26,6 +26,7 @@ const PIECES: &[&str] = &[
     "as",
     "TAB",
     "net",
+    "tcp",
     "by",
     "sqlite3",
     " ",

@@ -16,6 +16,9 @@ use crate::wait::wait_until;
 /// Debian's Python, which has the packages of Debian.
 const PYTHON: &str = "/usr/bin/python3";
 
+/// Attempts to connect to a server that starts: somewhat less than fit into the deadline of a test.
+const MAX_ATTEMPTS: u32 = 5_000;
+
 /// A certificate and its key, as PEM, for servers with TLS.
 #[derive(Clone, Debug)]
 pub struct Identity {
@@ -57,7 +60,7 @@ impl Server {
         command.arg(folder.path()).arg("--tls-cert-file").arg(&certificate).arg("--tls-key-file").arg(key);
         command.arg("--tls-ca-cert-file").arg(certificate);
         command.args(["--port", &ports[0].to_string(), "--tls-port", &ports[1].to_string()]);
-        Self::start(command, folder, ports)
+        Self::start(&command, folder, ports)
     }
 
     /// MariaDB with a database `shop`, for the user `step` with the password `secret`. It has one port, for both with and without TLS.
@@ -82,7 +85,7 @@ impl Server {
         command.arg("--no-defaults").args(user).args(["--bind-address=127.0.0.1", "--port", &ports[0].to_string()]);
         command.arg("--datadir").arg(&data).arg("--socket").arg(folder.path().join("socket"));
         command.arg("--init-file").arg(users).arg("--ssl-cert").arg(certificate).arg("--ssl-key").arg(key);
-        Self::start(command, folder, ports)
+        Self::start(&command, folder, ports)
     }
 
     /// An SMTP server that offers STARTTLS. What it receives is in [`mails`](Self::mails). Its ports are that one, and one with TLS from
@@ -100,7 +103,7 @@ impl Server {
             command.args(["-n", "-l", &format!("127.0.0.1:{}", ports[0])]);
             command.arg(options[0]).arg(certificate).arg(options[1]).arg(key).arg("--no-requiretls");
             command.args(["-c", "aiosmtpd.handlers.Mailbox"]).arg(folder.path().join("mails"));
-            Self::start(command, folder, ports)
+            Self::start(&command, folder, ports)
         };
         certificates.into_iter().map(start).collect()
     }
@@ -130,11 +133,11 @@ impl Server {
         let mut command = python("pyftpdlib", "python3-pyftpdlib");
         command.args(["-i", "127.0.0.1", "-p", &ports[0].to_string(), "-r", &format!("{first}-{last}"), "-w"]);
         command.args(["-u", "step", "-P", "secret", "-d"]).arg(files);
-        Self::start(command, folder, ports)
+        Self::start(&command, folder, ports)
     }
 
     /// Starts a server and waits until it accepts connections.
-    fn start(command: Command, folder: TempDir, ports: Vec<u16>) -> Self {
+    fn start(command: &Command, folder: TempDir, ports: Vec<u16>) -> Self {
         let log = folder.path().join("log");
         let output = fs::File::create(&log).expect("a file");
         let mut keeper = Command::new("/bin/sh");
@@ -144,20 +147,18 @@ impl Server {
         let server = Self { ports, folder, keeper: keeper.spawn().expect("a shell") };
         let what = format!("{} accepts connections", command.get_program().display());
         let port = server.ports[0];
-        wait_until_with(&what, &log, || TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_ok());
+        wait_for_server(&what, &log, || TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_ok());
         server
     }
 }
 
-/// Waits for a server, whose log tells why it does not start.
-fn wait_until_with(what: &str, log: &Path, mut condition: impl FnMut() -> bool) {
-    let mut turns = 0;
+/// Waits for a server. If it does not start, its log tells why.
+fn wait_for_server(what: &str, log: &Path, mut accepts: impl FnMut() -> bool) {
+    let mut attempts = 0;
     wait_until(what, || {
-        turns += 1;
-        if turns % 500 == 0 {
-            println!("not yet: {what}: {}", fs::read_to_string(log).unwrap_or_default());
-        }
-        condition()
+        attempts += 1;
+        assert!(attempts < MAX_ATTEMPTS, "not yet: {what}: {}", fs::read_to_string(log).unwrap_or_default());
+        accepts()
     });
 }
 
