@@ -311,8 +311,11 @@ fn step_bytes(step: &Step) -> usize {
     let Settings { scope, allow, requires, files, keywords, .. } = &step.settings;
     let texts = [&step.name, &step.function, scope].into_iter().chain(requires).chain(files).map(String::len);
     let allowed = allow.iter().map(|capability| {
-        let (Capability::Net(text) | Capability::Secret(text) | Capability::Postgres(text) | Capability::Env(text)) =
-            capability;
+        let (Capability::Net(text)
+        | Capability::Tcp(text)
+        | Capability::Secret(text)
+        | Capability::Postgres(text)
+        | Capability::Env(text)) = capability;
         size_of_val(capability) + text.len()
     });
     let keywords = keywords.as_ref().map_or(0, bytes::Bytes::len);
