@@ -201,7 +201,7 @@ async fn work(connection: &Connection, count: u32, elements: u32) -> AnyResult<O
         job: lease.job,
         token: lease.token,
         outcome: match elements {
-            PENDING => bue_model::Outcome::Pending { delay_ms: Some(3_600_000) },
+            PENDING => bue_model::Outcome::Pending { delay_ms: Some(3_600_000), scope: None },
             _ => bue_model::Outcome::Completed { value: value(elements), hints: Hints::default() },
         },
         log: None,

@@ -10,6 +10,7 @@
 //! Each method is one transaction: either all of it happened and is durable, or none of it. A store never reads the clock; it
 //! is given `now`. A clock that stops or jumps back delays work and breaks nothing.
 
+use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
 
 use bue_model::pipeline::{Invoked, PipelineSummary, PipelineView, Publication, Published};
@@ -170,6 +171,9 @@ pub trait JobStore: Send + Sync {
     /// Returns what a worker would receive for a job, under the token 0, which no lease has. Changes nothing. The environment
     /// of a completed job is not kept.
     fn task(&self, job: JobId) -> StoreFuture<'_, Option<LeaseBatch>>;
+
+    /// Returns the scopes of the steps of a job's run, each once. `None` if there is no such job.
+    fn script_scopes(&self, job: JobId) -> StoreFuture<'_, Option<BTreeSet<String>>>;
 
     /// Returns a job's latest log; the outer `None` means that there is no such job.
     fn log(&self, job: JobId) -> StoreFuture<'_, Option<Option<ValueRef>>>;

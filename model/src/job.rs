@@ -136,6 +136,8 @@ pub enum Answer {
     Pending {
         /// The milliseconds to wait, if the step gave them.
         delay_ms: Option<u64>,
+        /// The scope in which it runs from now on, if the step gave one.
+        scope: Option<String>,
     },
     /// Restart its call from the first step.
     Reset {
@@ -155,6 +157,8 @@ pub struct Hints {
     pub priority: Option<i64>,
     /// The CBOR map that they can read as `bue.env`.
     pub env: Option<Bytes>,
+    /// Their scope.
+    pub scope: Option<String>,
 }
 
 /// The outcome of an attempt, as the worker reports it.
@@ -171,6 +175,8 @@ pub enum Outcome {
     Pending {
         /// The milliseconds to wait, if the step gave them.
         delay_ms: Option<u64>,
+        /// The scope in which it runs from now on, if the step gave one.
+        scope: Option<String>,
     },
     /// Restart its call from the first step.
     Reset {

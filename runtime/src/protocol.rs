@@ -271,7 +271,7 @@ mod tests {
 
     fn from_host() -> Vec<FromHost> {
         let finished = |answer| Finished { answer, log: Bytes::from_static(b"a\n"), usage: Usage::default() };
-        let hints = Hints { priority: Some(-1), env: Some(Bytes::from_static(&[0xa0])) };
+        let hints = Hints { priority: Some(-1), env: Some(Bytes::from_static(&[0xa0])), scope: None };
         let completed = Answer::Completed { value: Bytes::from_static(&[0xf6]), streamed: false, hints };
         let failed = Answer::Failed(Failure::new(FailureKind::Raised, "ValueError"));
         vec![

@@ -104,7 +104,7 @@ pub(crate) const UNSUPPORTED: &[UnsupportedVariable] = &[
     unsupported(
         "BUELON_MAX_REROUTES",
         None,
-        "a step cannot change its scope while it runs; `!retries` limits the attempts",
+        "write `!max_handbacks 3` into the script: it limits the answers `pending`, in any scope",
     ),
     unsupported(
         "BUELON_MAX_JOB_AGE",

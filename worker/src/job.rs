@@ -306,7 +306,7 @@ async fn finish(
             Some(loop_text) => store_list(&value, loop_text, hints, output).await?,
             None => Outcome::Completed { value: output.store(value).await?, hints },
         },
-        Answer::Pending { delay_ms } => Outcome::Pending { delay_ms },
+        Answer::Pending { delay_ms, scope } => Outcome::Pending { delay_ms, scope },
         Answer::Reset { delay_ms } => Outcome::Reset { delay_ms },
         Answer::Cancelled => Outcome::Cancelled,
         Answer::Failed(failure) => Outcome::Failed(failure),

@@ -153,7 +153,7 @@ mod tests {
 
     /// Completed, with an environment of this many bytes.
     fn report_with_env(job: u64, env: usize) -> Report {
-        let hints = Hints { priority: None, env: Some(vec![0; env].into()) };
+        let hints = Hints { priority: None, env: Some(vec![0; env].into()), scope: None };
         let outcome = Outcome::Completed { value: ValueRef::Inline(vec![0xf6].into()), hints };
         Report { job: JobId(job), token: Token::unsealed(1), outcome, log: None, arguments: Vec::new(), run_ms: 0 }
     }

@@ -77,7 +77,7 @@ async fn measure_parked(jobs: u32, store: &StoreKind, figures: &mut Table) -> Re
     for from in (0..jobs).step_by(ROUNDS as usize) {
         let rounds = ROUNDS.min(jobs - from);
         open_loop(&client, u128::from(from) + 1, rounds).await?;
-        done += report_jobs(&client, rounds, &Outcome::Pending { delay_ms: Some(DAY_MS) }).await?;
+        done += report_jobs(&client, rounds, &Outcome::Pending { delay_ms: Some(DAY_MS), scope: None }).await?;
         eprintln!("{done} parked");
     }
     add_row("all parked", &hub, Some((done, start.elapsed())), figures);
@@ -115,7 +115,7 @@ async fn measure_lateness(client: &HubClient) -> Result<Samples> {
         let delay = FIRST_DUE + DUE_INTERVAL * number;
         due.insert(lease.job, sent + delay);
         let delay_ms = Some(u64::try_from(delay.as_millis())?);
-        reports.push(report(lease, Outcome::Pending { delay_ms }));
+        reports.push(report(lease, Outcome::Pending { delay_ms, scope: None }));
     }
     client.report(&ReportBatch { worker: "w".to_owned(), reports }).await?;
     let mut lateness = Samples::default();

@@ -31,17 +31,23 @@ class Result:
     status: a StepStatus; None means success. data: the value; for an error, its message.
     env: a dict that dependent steps read as `bue.env`. priority: the priority of dependent jobs.
     delay: seconds until a pending or reset step is tried again.
+    scope: of a pending step, the scope in which it runs next; of a successful one, that of dependent steps. Under
+    Buelon's names self_scope and next_scope, both can be given.
 
     A function returns it. A generator returns it too, or yields it as its last element.
     """
 
-    def __init__(self, status=None, env=None, priority=None, velocity=None, data=None, delay=None):
+    def __init__(self, status=None, env=None, priority=None, velocity=None, data=None, delay=None,
+                 scope=None, self_scope=None, next_scope=None):
         self.status = status
         self.env = env
         self.priority = priority
         self.velocity = velocity
         self.data = data
         self.delay = delay
+        self.scope = scope
+        self.self_scope = self_scope
+        self.next_scope = next_scope
 
     def __repr__(self):
         arguments = ", ".join(f"{name}={value!r}" for name, value in vars(self).items() if value is not None)

@@ -8,6 +8,7 @@ use http::request::Parts;
 use http::{HeaderMap, Response};
 use hyper::body::Incoming;
 
+use crate::api::chosen_scopes;
 use crate::api::hub::Hub;
 use crate::api::hub_metrics::outcome_labels;
 use crate::api::long_poll::wait_for_leases;
@@ -101,6 +102,7 @@ pub(super) async fn report_outcomes(
     let outcomes = outcome_labels(&batch);
     let is_genuine = open_reports(hub.sealer().await?, context.principal.as_ref(), &mut batch);
     hub.log_forged(&batch.worker, is_genuine.iter().filter(|is_genuine| !**is_genuine).count());
+    chosen_scopes::refuse_unknown(hub, &mut batch).await?;
     batch.reports.iter().for_each(|report| hub.log_watches.forget(report.job, report.token));
     let mut stored = hub.store.complete(hub.now(), batch).await?.into_iter();
     let verdict = |is_genuine: bool| if is_genuine { stored.next() } else { Some(Verdict::LeaseLost) };

@@ -7,6 +7,7 @@
 //!           `--> reaper, expiry, scheduler, sampler, worker_sharing -----------------------^
 //! ```
 
+mod chosen_scopes;
 mod dispatch;
 mod events;
 mod expiry;

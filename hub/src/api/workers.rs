@@ -1,7 +1,7 @@
 //! [`Workers`]: the workers that the hubs of this database have heard from recently, their scopes, and what they can do. Kept in
 //! memory, only to explain why jobs wait, and for metrics. `worker_sharing.rs` exchanges them with the other hubs.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -23,11 +23,19 @@ const MAX_NAMED: usize = 10;
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Workers(Arc<WorkerTable>);
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct WorkerTable {
+    /// When this hub began to listen to workers.
+    since: Instant,
     entries: Mutex<Entries>,
     /// Wakes the task that tells other hubs of a worker that is new here or has changed.
     has_news: Notify,
+}
+
+impl Default for WorkerTable {
+    fn default() -> Self {
+        Self { since: Instant::now(), entries: Mutex::default(), has_news: Notify::default() }
+    }
 }
 
 #[derive(Debug, Default)]
@@ -162,6 +170,18 @@ impl Workers {
     /// Returns whether a worker serves a scope.
     pub(super) fn is_served(&self, scope: &str) -> bool {
         self.lock().by_name.values().any(|entry| entry.serves(scope))
+    }
+
+    /// Returns whether every worker that is alive has had the time to send a request.
+    pub(super) fn are_known(&self) -> bool {
+        self.0.since.elapsed() >= WORKER_TIMEOUT
+    }
+
+    /// Returns the scopes that workers serve.
+    pub(super) fn scopes(&self) -> BTreeSet<String> {
+        let workers = self.lock();
+        let alive = workers.by_name.values().filter(|entry| entry.is_alive());
+        alive.flat_map(|entry| entry.scopes.iter().cloned()).collect()
     }
 
     /// Returns all workers that are alive, by name.

@@ -163,6 +163,11 @@ impl Graph {
         self.steps.get(job.step.get())
     }
 
+    /// Returns the scopes of the steps, each once.
+    pub(crate) fn scopes(&self) -> BTreeSet<String> {
+        self.steps.iter().map(|step| step.settings.scope.clone()).collect()
+    }
+
     /// Returns the name of a node for users: its step's name, or the loop's text.
     pub(crate) fn name_of(&self, node: NodeId) -> &str {
         match self.node(node).map(|node| &node.kind) {

@@ -1,5 +1,7 @@
 //! The state in which a job is instantiated, derived from the states of its parents, and the hints it inherits. Pure.
 
+use std::sync::Arc;
+
 use bue_model::NodeId;
 
 /// What a completed job passes on to its dependants.
@@ -7,6 +9,7 @@ use bue_model::NodeId;
 pub(crate) struct Hint {
     pub(crate) priority: Option<i64>,
     pub(crate) env: Option<Vec<u8>>,
+    pub(crate) scope: Option<Arc<str>>,
 }
 
 /// The state of a parent as its dependants see it.
@@ -25,6 +28,7 @@ pub(crate) enum ParentState {
 pub(crate) struct InheritedHint {
     pub(crate) priority: Option<(NodeId, i64)>,
     pub(crate) env: Option<(NodeId, Vec<u8>)>,
+    pub(crate) scope: Option<(NodeId, Arc<str>)>,
 }
 
 impl InheritedHint {
@@ -39,6 +43,11 @@ impl InheritedHint {
             && overrides(from, self.env.as_ref().map(|(earlier, _)| *earlier))
         {
             self.env = Some((from, env.clone()));
+        }
+        if let Some(scope) = &hint.scope
+            && overrides(from, self.scope.as_ref().map(|(earlier, _)| *earlier))
+        {
+            self.scope = Some((from, scope.clone()));
         }
     }
 }
@@ -110,7 +119,7 @@ mod tests {
 
     #[test]
     fn of_several_hints_the_last_in_the_script_wins() {
-        let hint = |priority| Hint { priority: Some(priority), env: None };
+        let hint = |priority| Hint { priority: Some(priority), ..Hint::default() };
         let mut inherited = InheritedHint::default();
         inherited.inherit(NodeId(5), &hint(1));
         inherited.inherit(NodeId(2), &hint(9));

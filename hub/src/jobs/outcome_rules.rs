@@ -1,5 +1,7 @@
 //! Which outcomes the hub accepts, and the failures it records in place of those it does not. Pure.
 
+use std::sync::Arc;
+
 use bue_model::job::{Hints, INLINE_LIMIT};
 use bue_model::plan::Settings;
 use bue_model::text::truncate_bytes;
@@ -9,11 +11,15 @@ use bytes::Bytes;
 use crate::error::HubError;
 use crate::jobs::columns::to_postcard;
 use crate::jobs::failure_record::FailureRecord;
+use crate::jobs::graph::MAX_NAME;
 use crate::jobs::instance::Run;
 use crate::store::MAX_RESETS;
 
 /// Bytes of a failure's message, and of its trace, that are stored.
 const MAX_FAILURE_TEXT: usize = 64 * 1024;
+
+/// Bytes of an invalid scope that a message shows.
+const MAX_SHOWN_SCOPE: usize = 100;
 
 /// Elements of a list that a loop runs over. Ids are allocated for all of its rounds at once.
 const MAX_ELEMENTS: u64 = 100_000_000;
@@ -37,6 +43,9 @@ pub(crate) fn check_value(run: &Run, node: NodeId, value: &ValueRef, hints: &Hin
             }
         }
     }
+    if let Some(scope) = &hints.scope {
+        check_scope(scope)?;
+    }
     match &hints.env {
         Some(env) if env.len() > INLINE_LIMIT => {
             refuse(format!("the `env` has {} bytes; at most {INLINE_LIMIT} can pass to dependants", env.len()))
@@ -55,6 +64,26 @@ pub(crate) fn loop_text(run: &Run, node: NodeId) -> Option<&str> {
 pub(crate) fn step_settings(run: &Run, node: NodeId) -> Option<(StepIndex, &Settings)> {
     let job = run.graph.job(node)?;
     Some((job.step, &run.graph.step_of(job)?.settings))
+}
+
+/// Returns the scope in which every attempt of a job starts: the one it inherited, or that of its step. Empty for a fan-out.
+pub(crate) fn home_scope(run: &Run, node: NodeId, inherited: Option<&Arc<str>>) -> Arc<str> {
+    let Some((_, settings)) = step_settings(run, node) else { return Arc::from("") };
+    inherited.cloned().unwrap_or_else(|| Arc::from(settings.scope.as_str()))
+}
+
+/// Checks a scope that a step chose. A worker that breaks this rule would make the hub store what it must not.
+pub(crate) fn check_scope(scope: &str) -> Result<(), Failure> {
+    let problem = match scope {
+        "" => "it is empty",
+        scope if scope.len() > MAX_NAME => "it is too long",
+        scope if scope.chars().any(char::is_control) => "it has control characters",
+        _ => return Ok(()),
+    };
+    let mut shown = scope.to_owned();
+    truncate_bytes(&mut shown, MAX_SHOWN_SCOPE);
+    let message = format!("the step chose the scope {shown:?}, but {problem}");
+    Err(Failure::new(FailureKind::BadResult, message))
 }
 
 /// Returns the step of a job and its settings if its `!rate` or `!at_most` counts by a field of the input.

@@ -25,6 +25,7 @@ mod state;
 mod views;
 mod write;
 
+use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 
@@ -267,6 +268,10 @@ impl JobStore for PostgresStore {
 
     fn task(&self, job: JobId) -> StoreFuture<'_, Option<LeaseBatch>> {
         self.answer(self.state.task(job))
+    }
+
+    fn script_scopes(&self, job: JobId) -> StoreFuture<'_, Option<BTreeSet<String>>> {
+        self.answer(self.state.script_scopes(job))
     }
 
     fn log(&self, job: JobId) -> StoreFuture<'_, Option<Option<ValueRef>>> {

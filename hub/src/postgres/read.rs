@@ -23,14 +23,14 @@ macro_rules! select_jobs {
             "SELECT job.id, job.node, job.fanout, job.run, job.state, job.waiting_for, job.scope, job.priority, job.rate,
                  job.hinted, job.env, job.env_from, job.available_at, job.lease_end, job.token, job.reported, job.worker,
                  job.attempts, job.pendings, job.pending_since, job.releases, job.resets, job.blocked_by,
-                 job.isolated, job.expires_at",
+                 job.isolated, job.expires_at, job.scope_hint, job.scope_from",
             $($rest),+
         )
     };
 }
 /// Columns behind those of `job`: the range that a row was wanted for.
-const RANGE_FIRST: usize = 25;
-const RANGE_END: usize = 26;
+const RANGE_FIRST: usize = 27;
+const RANGE_END: usize = 28;
 
 /// One row of each range, beside those that were read before.
 macro_rules! select_one_each {
@@ -127,8 +127,8 @@ async fn read_done(tx: &Transaction<'_>, ids: &BTreeSet<i64>) -> Result<Vec<Done
         return Ok(Vec::new());
     }
     let ids: Vec<i64> = ids.iter().copied().collect();
-    let sql =
-        "SELECT id, node, fanout, run, state, token, worker, attempts, resets, hint, env FROM done WHERE id = ANY($1)";
+    let sql = "SELECT id, node, fanout, run, state, token, worker, attempts, resets, hint, env, scope_hint FROM done
+         WHERE id = ANY($1)";
     query(tx, sql, &[&ids]).await?.iter().map(done_row).collect()
 }
 
@@ -237,6 +237,8 @@ fn job_row(row: &Row) -> Result<JobRow, HubError> {
         blocked_by: row.try_get(22)?,
         isolated: row.try_get(23)?,
         expires_at: row.try_get(24)?,
+        scope_hint: row.try_get::<_, Option<&str>>(25)?.map(Arc::from),
+        scope_from: row.try_get::<_, Option<i64>>(26)?.map(node),
         failure: None,
         log: None,
     })
@@ -251,7 +253,11 @@ fn done_row(row: &Row) -> Result<DoneRow, HubError> {
         worker: row.try_get::<_, Option<&str>>(6)?.map(Arc::from),
         attempts: small(row.try_get(7)?),
         resets: small(row.try_get(8)?),
-        hint: Hint { priority: row.try_get(9)?, env: row.try_get(10)? },
+        hint: Hint {
+            priority: row.try_get(9)?,
+            env: row.try_get(10)?,
+            scope: row.try_get::<_, Option<&str>>(11)?.map(Arc::from),
+        },
         value: None,
         log: None,
     })

@@ -10,7 +10,7 @@ use tokio_postgres::error::SqlState;
 use crate::error::HubError;
 
 /// One script per layout, from an empty database to the newest.
-const MIGRATIONS: &[&str] = &[V1, V2, V3, V4, V5, V6, V7];
+const MIGRATIONS: &[&str] = &[V1, V2, V3, V4, V5, V6, V7, V8];
 
 /// The advisory lock that is held while the layout is checked and changed, so that hubs that start together migrate once.
 const LAYOUT_LOCK: i64 = 0x6275_6500;
@@ -221,6 +221,18 @@ ALTER TABLE job ADD COLUMN expires_at BIGINT;
 CREATE INDEX job_expiring ON job (expires_at) WHERE expires_at IS NOT NULL AND state IN (1, 2);
 ALTER TABLE rate ADD COLUMN at_most BIGINT NOT NULL DEFAULT 0;
 CREATE INDEX job_counted ON job (rate) WHERE state = 3 AND rate > 0;
+";
+
+/// Jobs in other scopes than those of their steps, and runs that end with a `finally` block.
+const V8: &str = "
+ALTER TABLE job ADD COLUMN scope_hint TEXT;
+ALTER TABLE job ADD COLUMN scope_from BIGINT;
+ALTER TABLE job ADD COLUMN moved BOOLEAN NOT NULL DEFAULT false;
+ALTER TABLE done ADD COLUMN scope_hint TEXT;
+CREATE INDEX job_moved ON job (run) WHERE moved;
+DROP INDEX job_rated;
+CREATE INDEX job_rated ON job (rate, scope, priority DESC, id) WHERE state = 2 AND rate > 0;
+ALTER TABLE run ADD COLUMN ending BIGINT;
 ";
 
 /// Brings a database to the newest layout, in one transaction under a lock.

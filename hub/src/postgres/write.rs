@@ -85,6 +85,7 @@ macro_rules! done_columns {
             resets: INT8 = i64::from($row.resets),
             hint: INT8 = $row.hint.priority,
             env: BYTEA = $row.hint.env.as_deref(),
+            scope_hint: TEXT = $row.hint.scope.as_deref(),
             value: BYTEA = $row.value.as_deref(),
             $($more)*
         })
@@ -99,6 +100,9 @@ macro_rules! job_columns {
             token: INT8 = $row.token,
             state: INT8 = $row.state as i64,
             waiting_for: INT8 = $row.waiting_for,
+            scope: TEXT = (&*$row.scope),
+            scope_hint: TEXT = $row.scope_hint.as_deref(),
+            scope_from: INT8 = $row.scope_from.map(|node| i64::from(node.0)),
             priority: INT8 = $row.priority,
             rate: INT8 = $row.rate,
             hinted: INT8 = $row.hinted.map(|node| i64::from(node.0)),
@@ -136,14 +140,14 @@ pub(super) async fn write(tx: &Transaction<'_>, changes: &ChangeSet<'_>) -> Resu
     tokio::try_join!(
         delete_done(tx, &restored),
         delete_jobs(tx, &deleted),
-        update_jobs(tx, &updated),
+        update_jobs(tx, changes, &updated),
         write_fan_outs(tx, changes),
         write_chunks(tx, changes),
         write_failed(tx, changes),
         write_counts(tx, &changes.counts),
         write_runs(tx, changes),
         copy_done(tx, changes.now, &with_log),
-        copy_jobs(tx, &inserted)
+        copy_jobs(tx, changes, &inserted)
     )
     .map(drop)
 }
@@ -212,7 +216,7 @@ fn expect_all(changed: u64, expected: usize) -> Result<(), HubError> {
     }
 }
 
-async fn copy_jobs(tx: &Transaction<'_>, rows: &[&JobRow]) -> Result<(), HubError> {
+async fn copy_jobs(tx: &Transaction<'_>, changes: &ChangeSet<'_>, rows: &[&JobRow]) -> Result<(), HubError> {
     if rows.is_empty() {
         return Ok(());
     }
@@ -220,17 +224,18 @@ async fn copy_jobs(tx: &Transaction<'_>, rows: &[&JobRow]) -> Result<(), HubErro
         run: INT8 = row.run,
         node: INT8 = i64::from(row.location.node.0),
         fanout: INT8 = row.location.fanout,
-        scope: TEXT = (&*row.scope),
+        moved: BOOL = changes.is_moved(row),
         worker: TEXT = row.worker.as_deref(),
     });
     Ok(())
 }
 
-async fn update_jobs(tx: &Transaction<'_>, rows: &[&JobRow]) -> Result<(), HubError> {
+async fn update_jobs(tx: &Transaction<'_>, changes: &ChangeSet<'_>, rows: &[&JobRow]) -> Result<(), HubError> {
     if rows.is_empty() {
         return Ok(());
     }
     let new = job_columns!(arrays!(rows), row => {
+        moved: BOOL = changes.is_moved(row),
         new_failure: BYTEA = row.failure.as_deref(),
         has_new_log: BOOL = row.log.is_some(),
         new_log: BYTEA = row.log.as_ref().and_then(|log| log.as_deref()),

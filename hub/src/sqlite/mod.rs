@@ -25,6 +25,7 @@ mod write_tx;
 mod writer;
 mod writer_state;
 
+use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
 use std::path::Path;
 use std::sync::Arc;
@@ -285,6 +286,10 @@ impl JobStore for SqliteStore {
 
     fn task(&self, job: JobId) -> StoreFuture<'_, Option<LeaseBatch>> {
         self.writer.transact(None, move |tx| tx.task(job))
+    }
+
+    fn script_scopes(&self, job: JobId) -> StoreFuture<'_, Option<BTreeSet<String>>> {
+        self.writer.transact(None, move |tx| tx.script_scopes(job))
     }
 
     fn log(&self, job: JobId) -> StoreFuture<'_, Option<Option<ValueRef>>> {

@@ -22,7 +22,7 @@ macro_rules! select_jobs {
         concat!(
             "SELECT id, node, fanout, run, state, waiting_for, scope, priority, rate, hinted, env, env_from, available_at,
                  lease_end, token, reported, worker, attempts, pendings, pending_since, releases, resets, blocked_by,
-                 isolated, expires_at
+                 isolated, expires_at, scope_hint, scope_from
              FROM job WHERE ",
             $($condition),+
         )
@@ -38,6 +38,7 @@ const SMALL_INSTANCE: i64 = 64;
 #[derive(Default)]
 struct SharedTexts {
     scope: Option<Arc<str>>,
+    scope_hint: Option<Arc<str>>,
     worker: Option<Arc<str>>,
 }
 
@@ -75,6 +76,8 @@ impl SharedTexts {
             blocked_by: row.get(22)?,
             isolated: row.get(23)?,
             expires_at: row.get(24)?,
+            scope_hint: row.get_ref(25)?.as_str_or_null()?.map(|text| shared(&mut self.scope_hint, text)),
+            scope_from: row.get::<_, Option<u32>>(26)?.map(NodeId),
             failure: None,
             log: None,
         })
@@ -176,7 +179,7 @@ impl WriteTx<'_> {
     fn read_done(&mut self, snapshot: &mut Snapshot, ids: &BTreeSet<i64>) -> Result<(), HubError> {
         let db = self.db;
         let mut select = db.prepare_cached(
-            "SELECT id, node, fanout, run, state, token, worker, attempts, resets, hint, env FROM done WHERE id = ?1",
+            "SELECT id, node, fanout, run, state, token, worker, attempts, resets, hint, env, scope_hint FROM done WHERE id = ?1",
         )?;
         for id in ids {
             if let Some(row) = select.query_row([id], done_row).optional()? {
@@ -284,7 +287,11 @@ fn done_row(row: &Row<'_>) -> rusqlite::Result<DoneRow> {
         worker: row.get_ref(6)?.as_str_or_null()?.map(Arc::from),
         attempts: row.get(7)?,
         resets: row.get(8)?,
-        hint: Hint { priority: row.get(9)?, env: row.get(10)? },
+        hint: Hint {
+            priority: row.get(9)?,
+            env: row.get(10)?,
+            scope: row.get_ref(11)?.as_str_or_null()?.map(Arc::from),
+        },
         value: None,
         log: None,
     })

@@ -11,7 +11,7 @@ use rusqlite::Connection;
 use crate::error::HubError;
 
 /// One script per layout, from an empty file to the newest.
-const MIGRATIONS: &[&str] = &[V1, V2, V3, V4, V5, V6, V7];
+const MIGRATIONS: &[&str] = &[V1, V2, V3, V4, V5, V6, V7, V8];
 
 const V1: &str = "
 -- the next free id of a job or fan-out
@@ -230,6 +230,18 @@ ALTER TABLE job ADD COLUMN expires_at INTEGER; -- NULL once an attempt has start
 CREATE INDEX job_expiring ON job (expires_at) WHERE expires_at IS NOT NULL AND state IN (1, 2);
 ALTER TABLE rate ADD COLUMN at_most INTEGER NOT NULL DEFAULT 0; -- jobs under it that may run, 0 for any number
 CREATE INDEX job_counted ON job (rate) WHERE state = 3 AND rate > 0;
+";
+
+/// Jobs in other scopes than those of their steps, and runs that end with a `finally` block.
+const V8: &str = "
+ALTER TABLE job ADD COLUMN scope_hint TEXT;    -- the scope that it inherited
+ALTER TABLE job ADD COLUMN scope_from INTEGER; -- node whose result gave it
+ALTER TABLE job ADD COLUMN moved INTEGER NOT NULL DEFAULT 0; -- whether its scope is not that of its step
+ALTER TABLE done ADD COLUMN scope_hint TEXT;   -- scope that dependants inherit
+CREATE INDEX job_moved ON job (run) WHERE moved = 1;
+DROP INDEX job_rated;
+CREATE INDEX job_rated ON job (rate, scope, priority DESC, id) WHERE state = 2 AND rate > 0;
+ALTER TABLE run ADD COLUMN ending INTEGER;     -- the state it had when its `finally` block began; null if that has not begun
 ";
 
 /// Brings a database to the newest layout. Each script and its number are one transaction, so a crash leaves a complete layout.

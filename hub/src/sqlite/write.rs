@@ -87,6 +87,7 @@ impl WriteTx<'_> {
             resets: row.resets,
             hint: row.hint.priority,
             env: row.hint.env,
+            scope_hint: row.hint.scope.as_deref(),
             value: row.value,
             log: self.log_of(row)?,
             ended_at: changes.now,
@@ -120,7 +121,7 @@ impl WriteTx<'_> {
     fn write_jobs(&self, changes: &ChangeSet<'_>) -> Result<(), HubError> {
         let is_stored = |row: &&JobRow| changes.snapshot.jobs.contains_key(&row.location.id);
         for row in changes.jobs.values().flatten().filter(is_stored) {
-            self.update_job(row)?;
+            self.update_job(row, changes.is_moved(row))?;
         }
         insert_rows!(self.db, "INSERT" "job", for row in changes.jobs.values().flatten().filter(|row| !is_stored(row)), {
             id: row.location.id,
@@ -130,6 +131,9 @@ impl WriteTx<'_> {
             state: row.state,
             waiting_for: row.waiting_for,
             scope: row.scope,
+            scope_hint: row.scope_hint.as_deref(),
+            scope_from: row.scope_from.map(|node| node.0),
+            moved: changes.is_moved(row),
             priority: row.priority,
             rate: row.rate,
             hinted: row.hinted.map(|node| node.0),
@@ -151,10 +155,14 @@ impl WriteTx<'_> {
         Ok(())
     }
 
-    fn update_job(&self, row: &JobRow) -> Result<(), HubError> {
+    fn update_job(&self, row: &JobRow, moved: bool) -> Result<(), HubError> {
         update_row!(self.db, "job", row.location.id, {
             "state = ?": row.state,
             "waiting_for = ?": row.waiting_for;
+            "scope = ?": row.scope;
+            "scope_hint = ?": row.scope_hint.as_deref();
+            "scope_from = ?": row.scope_from.map(|node| node.0);
+            "moved = ?": moved;
             "priority = ?": row.priority;
             "rate = ?": row.rate;
             "hinted = ?": row.hinted.map(|node| node.0);

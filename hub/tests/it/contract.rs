@@ -13,6 +13,7 @@ pub(crate) mod pipelines;
 pub(crate) mod plans;
 pub(crate) mod rates;
 pub(crate) mod schedules;
+pub(crate) mod scopes;
 pub(crate) mod users;
 
 /// One test for each claim.
@@ -125,6 +126,17 @@ macro_rules! all_contract_tests {
                 after_a_reset_the_time_counts_from_the_reset
                 rounds_that_are_made_too_late_fail
                 why_tells_when_a_job_expires;
+            scopes:
+                a_pending_job_runs_next_in_the_scope_it_chose
+                a_released_job_stays_in_the_scope_it_chose
+                every_new_attempt_is_in_the_scope_of_the_script
+                a_result_chooses_the_scope_of_all_that_depend
+                a_source_chooses_the_scope_of_the_rounds
+                a_call_that_starts_over_forgets_the_scope_of_its_earlier_results
+                limits_of_starts_hold_across_scopes
+                a_key_is_kept_in_another_scope
+                an_invalid_scope_is_a_failed_attempt
+                moved_jobs_count_where_they_wait;
             rates:
                 a_rate_by_key_counts_the_starts_of_each_key_apart
                 asking_for_a_key_is_no_attempt_and_outlives_its_worker

@@ -76,7 +76,7 @@ fn bodies() -> impl Strategy<Value = Vec<u8>> {
         arguments: Vec::new(),
         run_ms: 1,
     };
-    let reports = vec![report(Outcome::Cancelled), report(Outcome::Pending { delay_ms: Some(u64::MAX) })];
+    let reports = vec![report(Outcome::Cancelled), report(Outcome::Pending { delay_ms: Some(u64::MAX), scope: None })];
     let json = serde_json::to_string(&plan()).expect("JSON");
     let huge = json.replace(":1", ":99999999999999999999999999999999").replace(":0", ":-1e999");
     let ours = vec![

@@ -173,7 +173,7 @@ async fn a_waiting_worker_is_woken_when_a_parked_job_is_due() {
     let hub = TestHub::start().await;
     hub.client.submit(&submission(7, two_steps().plan())).await.expect("a run");
     let batch = hub.client.lease(&lease_request(1, 0)).await.expect("leases");
-    let pending = Outcome::Pending { delay_ms: Some(200) };
+    let pending = Outcome::Pending { delay_ms: Some(200), scope: None };
     hub.client.report(&report_of(&batch.leases[0], pending)).await.expect("verdicts");
     let again = hub.expect_woken(hub.client.lease(&lease_request(1, 60_000))).await.expect("leases");
     assert_eq!(again.leases[0].job, batch.leases[0].job);

@@ -90,7 +90,7 @@ pub(crate) fn failed(text: &str) -> Outcome {
     Outcome::Failed(Failure::new(FailureKind::Raised, text))
 }
 
-pub(crate) const PENDING: Outcome = Outcome::Pending { delay_ms: None };
+pub(crate) const PENDING: Outcome = Outcome::Pending { delay_ms: None, scope: None };
 pub(crate) const RESET: Outcome = Outcome::Reset { delay_ms: Some(0) };
 
 impl World {

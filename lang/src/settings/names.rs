@@ -36,7 +36,8 @@ const FOREIGN_ALIASES: &[(&[&str], &str)] = &[
 ];
 
 /// Settings of Buelon 1.0.79 that bue does not have, and what it has for them.
-const ONLY_IN_BUELON: &[(&str, &str)] = &[("max_reroutes", "`!retries 3` limits how often a step may fail")];
+const ONLY_IN_BUELON: &[(&str, &str)] =
+    &[("max_reroutes", "`!max_handbacks 3` limits how often a step may answer `pending`, in any scope")];
 
 /// What to write instead of a setting of Buelon that bue does not have.
 pub(crate) fn instead_of_buelons(word: &str) -> Option<&'static str> {

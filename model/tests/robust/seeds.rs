@@ -146,7 +146,7 @@ fn outcomes(value: ValueRef) -> [Outcome; 5] {
     let failure = Failure { trace, ..Failure::new(FailureKind::Raised, "ValueError: bad id") };
     [
         Outcome::Completed { value, hints: hints() },
-        Outcome::Pending { delay_ms: Some(u64::MAX) },
+        Outcome::Pending { delay_ms: Some(u64::MAX), scope: None },
         Outcome::Failed(failure),
         Outcome::Released { reason: "the worker stops".into(), alone: false },
         Outcome::Keyed { key: RateKey([3; 16]) },
@@ -159,7 +159,7 @@ fn report(outcome: Outcome) -> Report {
 }
 
 fn hints() -> Hints {
-    Hints { priority: Some(-1), env: Some(vec![0xa0].into()) }
+    Hints { priority: Some(-1), env: Some(vec![0xa0].into()), scope: None }
 }
 
 fn log_entry() -> LogEntry {

@@ -240,7 +240,7 @@ fn outcome(finished: &Finished, elements: Option<Vec<Value>>) -> String {
             let value = elements.map_or_else(|| cbor::decode(value).expect("CBOR"), Value::List);
             format!("completed {}", serde_json::to_string(&Json(&value)).expect("JSON"))
         }
-        Answer::Pending { delay_ms } => delayed("pending", delay_ms),
+        Answer::Pending { delay_ms, .. } => delayed("pending", delay_ms),
         Answer::Reset { delay_ms } => delayed("reset", delay_ms),
         Answer::Cancelled => "cancelled".to_owned(),
         Answer::Failed(failure) => format!("{}: {}", failure.kind.name(), failure.message),

@@ -18,7 +18,7 @@ const COUNTER: &str = r#"(module
   (global $calls (mut i32) (i32.const 0))
   ;; LoadReply::Loaded, and Answer::Completed { value: 2 bytes, streamed: false, hints: none }
   (data (i32.const 16) "\00")
-  (data (i32.const 32) "\00\02\81\00\00\00\00")
+  (data (i32.const 32) "\00\02\81\00\00\00\00\00")
   (func (export "bue_init")
     (drop (memory.grow (i32.const 1)))
     (i32.store8 (i32.const 131072) (i32.const 20)))
@@ -30,7 +30,7 @@ const COUNTER: &str = r#"(module
     (global.set $calls (i32.add (global.get $calls) (i32.const 1)))
     (i32.store8 (i32.const 131072) (i32.add (i32.load8_u (i32.const 131072)) (i32.const -16)))
     (i32.store8 (i32.const 35) (i32.add (global.get $calls) (i32.load8_u (i32.const 131072))))
-    (i64.const 0x2000000007)))"#;
+    (i64.const 0x2000000008)))"#;
 
 fn guest(text: &str) -> GuestModule {
     let bytes = wat::parse_str(text).expect("WAT");
@@ -223,13 +223,13 @@ const SQL_GUEST: &str = r#"(module
   (data (i32.const 16) "\05\00\00\08")
   (data (i32.const 32) "\06\01\01")
   ;; Answer::Completed { value: [0x81], streamed: false, hints: none }
-  (data (i32.const 48) "\00\01\81\00\00\00\00")
+  (data (i32.const 48) "\00\01\81\00\00\00\00\00")
   (func (export "bue_alloc") (param i32) (result i32) (i32.const 1024))
   (func (export "bue_call") (param i32 i32) (result i64)
     (drop (call $host (i32.const 16) (i32.const 4) (i32.const 64) (i32.const 8)))
     (i32.store8 (i32.const 34) (i32.load8_u (i32.const 64)))
     (drop (call $host (i32.const 32) (i32.const 3) (i32.const 0) (i32.const 0)))
-    (i64.const 0x3000000006)))"#;
+    (i64.const 0x3000000007)))"#;
 
 fn open_sql(cache: &Path, text: &str) -> Sandbox {
     let prepared = Prepared::open_guests(cache, &cache.join("keys"), &counter(), Some(&guest(text)), &|_| ());

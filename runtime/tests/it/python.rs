@@ -13,6 +13,7 @@
 //! | `gives` | JSON: the result; for a stream, the list of its elements |
 //! | `elements` | the number of elements, which arrive in several batches |
 //! | `answers` | `pending 1500`, `reset`, `cancelled` |
+//! | `scope` | where the job runs next if it is pending, or dependent steps if it is completed |
 //! | `priority`, `env` | the hints for dependent steps |
 //! | `fails` | `kind: message`; `…` at its end matches anything |
 //! | `trace` | text in the traceback |
@@ -343,6 +344,7 @@ const WORDS: [&str; 16] = [
     "gives",
     "elements",
     "answers",
+    "scope",
     "priority",
     "env",
     "fails",
@@ -475,6 +477,12 @@ impl Case {
         if let Some(words) = self.one("answers") {
             expect(answer_words(answer) == words, &format!("answered {words}"));
         }
+        let scope = match answer {
+            Answer::Pending { scope, .. } => scope.as_deref(),
+            Answer::Completed { hints, .. } => hints.scope.as_deref(),
+            _ => None,
+        };
+        expect(scope == self.one("scope"), "chose another scope");
         if let Some(words) = self.one("fails") {
             let failure = match answer {
                 Answer::Failed(failure) => format!("{}: {}", failure.kind.name(), failure.message),
@@ -519,7 +527,7 @@ fn answer_words(answer: &Answer) -> String {
         None => word.to_owned(),
     };
     match answer {
-        Answer::Pending { delay_ms } => with("pending", delay_ms),
+        Answer::Pending { delay_ms, .. } => with("pending", delay_ms),
         Answer::Reset { delay_ms } => with("reset", delay_ms),
         Answer::Cancelled => "cancelled".to_owned(),
         Answer::Completed { .. } | Answer::Failed(_) => String::new(),

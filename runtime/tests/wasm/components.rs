@@ -59,8 +59,8 @@ fn a_component_can_return_every_outcome(runtime: &Runtime) {
     runtime.with_hosts(1, async |hosts| {
         let step = compiled(&hosts, guests::component()).await;
         let answer = async |function: &str, inputs: &[Value]| call(&hosts, &step, function, inputs).await.answer;
-        assert_eq!(answer("pending", &[Value::Null]).await, Answer::Pending { delay_ms: None });
-        assert_eq!(answer("pending", &[Value::Int(90)]).await, Answer::Pending { delay_ms: Some(90) });
+        assert_eq!(answer("pending", &[Value::Null]).await, Answer::Pending { delay_ms: None, scope: None });
+        assert_eq!(answer("pending", &[Value::Int(90)]).await, Answer::Pending { delay_ms: Some(90), scope: None });
         assert_eq!(answer("reset", &[]).await, Answer::Reset { delay_ms: None });
         assert_eq!(answer("cancel", &[]).await, Answer::Cancelled);
         let Answer::Completed { hints, .. } = answer("hints", &[]).await else { panic!("completed") };

@@ -24,6 +24,40 @@ def a_result_passes_things_on():
     return Result(status=StepStatus.success, data=[1], priority=5, env={"token": (1, "x")})
 
 
+# gives: [1]
+# scope: gpu
+def a_result_chooses_a_scope():
+    return Result(data=[1], scope=" gpu ")
+
+
+# answers: pending 500
+# scope: gpu
+def pending_chooses_a_scope():
+    return Result(status=StepStatus.pending, delay=0.5, scope="gpu")
+
+
+# answers: pending
+# scope: here
+def of_two_scopes_pending_takes_its_own():
+    return Result(status=StepStatus.pending, self_scope="here", next_scope="there")
+
+
+# gives: null
+# scope: there
+def of_two_scopes_dependants_get_the_next():
+    return Result(self_scope="here", next_scope="there")
+
+
+# fails: bad_result: a scope is a text, such as `scope="gpu"`, not 5
+def a_scope_that_is_a_number():
+    return Result(scope=5)
+
+
+# fails: bad_result: a scope is a text, such as `scope="gpu"`, not ''
+def a_scope_without_letters():
+    return Result(status=StepStatus.pending, scope="")
+
+
 # answers: pending 1500
 def pending_with_a_delay():
     return Result(status=StepStatus.pending, delay=1.5)

@@ -5,7 +5,7 @@ use core::time::Duration;
 use bue_model::guest::CallRequest;
 use bue_model::job::Hints;
 use bue_model::{Answer, FailureKind};
-use rustpython_vm::builtins::{PyFloat, PyInt};
+use rustpython_vm::builtins::{PyFloat, PyInt, PyStr};
 use rustpython_vm::{Py, PyObject, PyObjectRef, VirtualMachine};
 
 use super::elements::Elements;
@@ -83,7 +83,10 @@ fn write(guest: &Guest, data: &PyObject, request: &CallRequest, vm: &VirtualMach
 fn unsuccessful(guest: &Guest, parts: &StepResult, vm: &VirtualMachine) -> Result<Option<Answer>, CallError> {
     match status_name(guest, &parts.status, vm)?.as_str() {
         "success" => Ok(None),
-        "pending" => Ok(Some(Answer::Pending { delay_ms: delay(guest, &parts.delay, vm)? })),
+        "pending" => Ok(Some(Answer::Pending {
+            delay_ms: delay(guest, &parts.delay, vm)?,
+            scope: scope(guest, &parts.scope, &parts.self_scope, vm)?,
+        })),
         "reset" => Ok(Some(Answer::Reset { delay_ms: delay(guest, &parts.delay, vm)? })),
         "cancel" => Ok(Some(Answer::Cancelled)),
         "error" => Err(CallError::rejected(FailureKind::Raised, error_message(&parts.data, vm))),
@@ -107,7 +110,11 @@ fn bad_result(message: &str) -> CallError {
 }
 
 fn hints_of(guest: &Guest, parts: &StepResult, vm: &VirtualMachine) -> Result<Hints, CallError> {
-    Ok(Hints { priority: priority(guest, &parts.priority, vm)?, env: encode_env(guest, &parts.env, vm)? })
+    Ok(Hints {
+        priority: priority(guest, &parts.priority, vm)?,
+        env: encode_env(guest, &parts.env, vm)?,
+        scope: scope(guest, &parts.scope, &parts.next_scope, vm)?,
+    })
 }
 
 fn priority(guest: &Guest, value: &PyObject, vm: &VirtualMachine) -> Result<Option<i64>, CallError> {
@@ -118,6 +125,24 @@ fn priority(guest: &Guest, value: &PyObject, vm: &VirtualMachine) -> Result<Opti
     number.map(Some).ok_or_else(|| {
         let repr = explain(&guest.helpers.short_repr, value, vm);
         CallError::rejected(FailureKind::BadResult, format!("a priority is a 64-bit integer, not {repr}"))
+    })
+}
+
+/// The name of a scope, under bue's name for it or under Buelon's.
+fn scope(
+    guest: &Guest,
+    value: &PyObject,
+    of_buelon: &PyObject,
+    vm: &VirtualMachine,
+) -> Result<Option<String>, CallError> {
+    let value = if vm.is_none(value) { of_buelon } else { value };
+    if vm.is_none(value) {
+        return Ok(None);
+    }
+    let text = value.downcast_ref::<PyStr>().and_then(|text| text.to_str()).map(str::trim);
+    text.filter(|text| !text.is_empty()).map(|text| Some(text.to_owned())).ok_or_else(|| {
+        let repr = explain(&guest.helpers.short_repr, value, vm);
+        CallError::rejected(FailureKind::BadResult, format!("a scope is a text, such as `scope=\"gpu\"`, not {repr}"))
     })
 }
 

@@ -15,6 +15,25 @@ pub(super) struct StepResult {
     pub(super) priority: PyObjectRef,
     pub(super) data: PyObjectRef,
     pub(super) delay: PyObjectRef,
+    /// Where the job runs next if it is pending, or where those that depend on it run if it is done.
+    pub(super) scope: PyObjectRef,
+    /// Buelon's names for the first and for the second of these.
+    pub(super) self_scope: PyObjectRef,
+    pub(super) next_scope: PyObjectRef,
+}
+
+impl StepResult {
+    /// A result of a form that has no other parts.
+    fn plain(
+        status: PyObjectRef,
+        env: PyObjectRef,
+        priority: PyObjectRef,
+        data: PyObjectRef,
+        vm: &VirtualMachine,
+    ) -> Self {
+        let none = || vm.ctx.none();
+        Self { status, env, priority, data, delay: none(), scope: none(), self_scope: none(), next_scope: none() }
+    }
 }
 
 /// Is it a `Result`, a `StepStatus`, or a tuple that begins with a `StepStatus`?
@@ -33,12 +52,19 @@ pub(super) fn step_result(
     let none = || vm.ctx.none();
     if result.fast_isinstance(&guest.types.result) {
         let get = |name: &'static str| result.get_attr(name, vm);
-        let (status, env, priority) = (get("status")?, get("env")?, get("priority")?);
-        return Ok(Some(StepResult { status, env, priority, data: get("data")?, delay: get("delay")? }));
+        return Ok(Some(StepResult {
+            status: get("status")?,
+            env: get("env")?,
+            priority: get("priority")?,
+            data: get("data")?,
+            delay: get("delay")?,
+            scope: get("scope")?,
+            self_scope: get("self_scope")?,
+            next_scope: get("next_scope")?,
+        }));
     }
     if result.fast_isinstance(&guest.types.status) {
-        let status = result.to_owned();
-        return Ok(Some(StepResult { status, env: none(), priority: none(), data: none(), delay: none() }));
+        return Ok(Some(StepResult::plain(result.to_owned(), none(), none(), none(), vm)));
     }
     let Some(parts) = result.downcast_ref::<PyTuple>().map(Py::as_slice) else { return Ok(None) };
     let Some(status) = parts.first().filter(|first| first.fast_isinstance(&guest.types.status)) else {
@@ -51,7 +77,7 @@ pub(super) fn step_result(
         [_, env, priority, data] | [_, env, priority, _, data] => (env.clone(), priority.clone(), data.clone()),
         _ => return Err(CallError::rejected(FailureKind::BadResult, tuple_too_long(parts.len()))),
     };
-    Ok(Some(StepResult { status: status.clone(), env, priority, data, delay: none() }))
+    Ok(Some(StepResult::plain(status.clone(), env, priority, data, vm)))
 }
 
 fn tuple_too_long(count: usize) -> String {

@@ -234,6 +234,12 @@ impl<'a> ChangeSet<'a> {
         self.pending_notifications.work |= next != State::Running && (row.isolated || is_counted());
     }
 
+    /// Returns whether a job is in another scope than the script says, so that counts by step do not tell where it is.
+    pub(crate) fn is_moved(&self, row: &JobRow) -> bool {
+        let step = self.snapshot.runs.get(&row.run).and_then(|run| step_settings(run, row.location.node));
+        step.is_some_and(|(_, settings)| *settings.scope != *row.scope)
+    }
+
     /// Returns a job or fan-out that has ended.
     pub(super) fn done_row(&mut self, id: i64) -> ChangeResult<Option<DoneRow>> {
         if let Some(row) = self.done.get(&id) {

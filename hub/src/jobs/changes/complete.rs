@@ -1,5 +1,7 @@
 //! Reported outcomes.
 
+use std::sync::Arc;
+
 use bue_model::job::Hints;
 use bue_model::wire::{Report, Verdict};
 use bue_model::{Chunk, Outcome, RateKey, ValueRef};
@@ -14,8 +16,8 @@ use crate::jobs::failure_record::FailureRecord;
 use crate::jobs::initial_state::Hint;
 use crate::jobs::instance::Run;
 use crate::jobs::outcome_rules::{
-    UNEXPECTED_KEY, check_value, encode_log, failure_record, keyed_rate_settings, loop_text, pending_too_long,
-    step_settings, too_many_handbacks,
+    UNEXPECTED_KEY, check_scope, check_value, encode_log, failure_record, keyed_rate_settings, loop_text,
+    pending_too_long, step_settings, too_many_handbacks,
 };
 use crate::jobs::state::State;
 
@@ -65,7 +67,10 @@ impl ChangeSet<'_> {
                 Ok(()) => self.complete(run, row, &value, hints),
                 Err(failure) => self.fail_attempt(run, row, &record(failure)),
             },
-            Outcome::Pending { delay_ms } => self.wait_pending(run, row, delay_ms),
+            Outcome::Pending { delay_ms, scope } => match scope.as_deref().map_or(Ok(()), check_scope) {
+                Ok(()) => self.wait_pending(run, row, delay_ms, scope),
+                Err(failure) => self.fail_attempt(run, row, &record(failure)),
+            },
             Outcome::Reset { delay_ms } => self.reset_call(run, row, delay_ms),
             Outcome::Cancelled => {
                 let location = row.location;
@@ -89,6 +94,7 @@ impl ChangeSet<'_> {
         let hint = Hint {
             priority: hints.priority.or(inherited.priority),
             env: hints.env.map(|env| env.to_vec()).or(inherited.env),
+            scope: hints.scope.map(Arc::from).or(inherited.scope),
         };
         self.move_to_done(row, State::Completed, hint.clone(), Some(to_postcard(value)?));
         self.count_transition(run, location.node, State::Running, State::Completed);
@@ -107,8 +113,14 @@ impl ChangeSet<'_> {
         Ok(())
     }
 
-    /// The job runs again after a while, without an attempt being counted.
-    fn wait_pending(&mut self, run: &Run, mut row: JobRow, delay_ms: Option<u64>) -> ChangeResult<()> {
+    /// The job runs again after a while, without an attempt being counted; in another scope, if the step chose one.
+    fn wait_pending(
+        &mut self,
+        run: &Run,
+        mut row: JobRow,
+        delay_ms: Option<u64>,
+        scope: Option<String>,
+    ) -> ChangeResult<()> {
         let (step, settings) = step_settings(run, row.location.node).ok_or_else(|| row.without_step())?;
         let since = *row.pending_since.get_or_insert(self.now);
         let limit = since.saturating_add(signed(settings.pending_limit_ms));
@@ -122,6 +134,7 @@ impl ChangeSet<'_> {
         // the last attempt is at the limit, not after it
         let at = self.now.saturating_add(signed(delay)).min(limit);
         row.after_pending();
+        row.scope = scope.map_or(row.scope, Arc::from);
         self.counts.step(run.key, step).pendings += 1;
         self.requeue(run, row, at);
         Ok(())
@@ -137,6 +150,7 @@ impl ChangeSet<'_> {
         let (job, requested) = (job_id(row.location.id), record.failure.retry_after_ms);
         let delay = retry_ms(job, row.attempts, requested, settings.retry_delay_ms);
         row.failure = Some(record.encode()?);
+        row.return_home(run);
         let at = self.now.saturating_add(signed(delay));
         self.requeue(run, row, at);
         Ok(())

@@ -1,7 +1,6 @@
 //! Rows of new instances of blocks: the top level of a run, the rounds of a fan-out.
 
 use std::collections::HashMap;
-use std::sync::Arc;
 
 use bue_model::NodeId;
 
@@ -11,7 +10,7 @@ use crate::error::HubError;
 use crate::jobs::graph::{GraphNode, NodeKind};
 use crate::jobs::initial_state::{InheritedHint, InitialState, ParentState};
 use crate::jobs::instance::{Instance, Location, Run, location_in, node_of};
-use crate::jobs::outcome_rules::step_settings;
+use crate::jobs::outcome_rules::{home_scope, step_settings};
 use crate::jobs::state::State;
 
 /// What all instances of a block have in common that are made together.
@@ -60,6 +59,7 @@ impl ChangeSet<'_> {
         Ok(InheritedHint {
             priority: hint.priority.map(|priority| (fan_out.node, priority)),
             env: hint.env.map(|env| (fan_out.node, env)),
+            scope: hint.scope.map(|scope| (fan_out.node, scope)),
         })
     }
 
@@ -114,6 +114,7 @@ impl ChangeSet<'_> {
         };
         let (hinted, hinted_priority) = inherited.priority.unzip();
         let (env_from, env) = inherited.env.unzip();
+        let (scope_from, scope_hint) = inherited.scope.unzip();
         let step = step_settings(run, location.node);
         let rate = step.and_then(|(index, _)| self.snapshot.rates.get(&(run.key, index.0))).copied().unwrap_or(0);
         self.put(JobRow {
@@ -121,7 +122,9 @@ impl ChangeSet<'_> {
             run: run.key,
             state,
             waiting_for,
-            scope: Arc::from(step.map_or("", |(_, settings)| settings.scope.as_str())),
+            scope: home_scope(run, location.node, scope_hint.as_ref()),
+            scope_hint,
+            scope_from,
             priority: hinted_priority.or(step.map(|(_, settings)| settings.priority)).unwrap_or(0),
             rate,
             hinted,

@@ -79,6 +79,9 @@ impl ChangeSet<'_> {
         for child in self.dependants(run, location)? {
             let Some(mut row) = self.job(child.id)? else { continue };
             row.inherit(location.node, hint);
+            if hint.scope.is_some() {
+                row.return_home(run);
+            }
             let is_job = run.graph.job(child.node).is_some();
             let next = if is_job { State::Ready } else { State::Expanding };
             let is_free = row.after_parent_completed(self.now, next);

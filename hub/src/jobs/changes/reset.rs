@@ -34,6 +34,7 @@ impl ChangeSet<'_> {
             self.restore(run, location_in(run, instance, *node)?)?;
         }
         row.after_reset();
+        row.return_home(run);
         if first == row.location {
             row.resets = resets + 1;
             self.requeue(run, row, at);
@@ -56,6 +57,7 @@ impl ChangeSet<'_> {
         let node = row.location.node;
         self.count_transition(run, node, row.state, State::Blocked);
         row.block_again(step_settings(run, node).map_or(0, |(_, settings)| settings.priority));
+        row.return_home(run);
         if keyed_rate_settings(run, node).is_some() {
             // its next input may have another key
             row.rate = 0;
@@ -135,6 +137,7 @@ impl ChangeSet<'_> {
         self.failed.insert((run.key, id), false);
         self.reset_runs.insert(run.key);
         row.after_reset();
+        row.return_home(run);
         row.expires_at = self.expiry(run, location.node)?;
         self.requeue(run, row, self.now);
         self.recheck_dependants(run, location)

@@ -6,7 +6,8 @@ use bue_model::NodeId;
 
 use crate::error::HubError;
 use crate::jobs::initial_state::{Hint, overrides};
-use crate::jobs::instance::Location;
+use crate::jobs::instance::{Location, Run};
+use crate::jobs::outcome_rules::home_scope;
 use crate::jobs::state::State;
 use crate::store::SUSPECT_RELEASES;
 
@@ -18,7 +19,12 @@ pub(crate) struct JobRow {
     pub(crate) state: State,
     /// Parents that are not completed.
     pub(crate) waiting_for: i64,
+    /// Where it waits now. Empty for a fan-out.
     pub(crate) scope: Arc<str>,
+    /// The scope that it inherited, in which every attempt of it starts. `None`: that of its step.
+    pub(crate) scope_hint: Option<Arc<str>>,
+    /// Node whose result gave the inherited scope.
+    pub(crate) scope_from: Option<NodeId>,
     pub(crate) priority: i64,
     /// Its row of `rate`, for `!rate` and `!at_most`; 0 where there is none, or the key of its start is not known yet.
     pub(crate) rate: i64,
@@ -115,9 +121,15 @@ impl JobRow {
     pub(crate) fn block_again(&mut self, priority: i64) {
         self.priority = priority;
         (self.hinted, self.env, self.env_from) = (None, None, None);
+        (self.scope_hint, self.scope_from) = (None, None);
         self.state = State::Blocked;
         self.waiting_for = 1;
         self.lease_end = None;
+    }
+
+    /// Its next attempt starts where all of its attempts start: in the scope that it inherited, or in that of its step.
+    pub(crate) fn return_home(&mut self, run: &Run) {
+        self.scope = home_scope(run, self.location.node, self.scope_hint.as_ref());
     }
 
     /// A parent completed. Returns whether that was the last one it waited for; it then gets the state `next`.
@@ -161,11 +173,17 @@ impl JobRow {
             self.env = Some(env.clone());
             self.env_from = Some(from);
         }
+        if let Some(scope) = &hint.scope
+            && overrides(from, self.scope_from)
+        {
+            self.scope_hint = Some(scope.clone());
+            self.scope_from = Some(from);
+        }
     }
 
     /// Returns what it inherited and passes on.
     pub(crate) fn hint(&self) -> Hint {
-        Hint { priority: self.hinted.map(|_| self.priority), env: self.env.clone() }
+        Hint { priority: self.hinted.map(|_| self.priority), env: self.env.clone(), scope: self.scope_hint.clone() }
     }
 
     /// Returns the row of `done` that takes its place. The token moves along, so that a report that comes twice is

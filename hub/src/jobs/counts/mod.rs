@@ -1,4 +1,5 @@
-//! Numbers of jobs: per step as they change, and per scope for metrics. Uses only `state` and `columns`.
+//! Numbers of jobs: per step as they change, and per scope for metrics.
 
+pub(crate) mod moved_jobs;
 pub(crate) mod step_counts;
 pub(crate) mod tally;

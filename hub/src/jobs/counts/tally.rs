@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use bue_model::JobState;
 use bue_model::wire::StepView;
 
+use crate::jobs::counts::moved_jobs::MovedJobs;
+
 /// The latest open runs, whose jobs are counted. A dashboard does not show more of them one by one.
 pub(crate) const MAX_RUNS: i64 = 1_000;
 
@@ -18,6 +20,16 @@ pub struct Tally {
 }
 
 impl Tally {
+    /// Counts jobs of a step where they are, after all jobs of the step were counted in its scope.
+    pub(crate) fn move_jobs(&mut self, from: &str, moved: &MovedJobs) {
+        let state = moved.state.as_job_state();
+        let at_home = self.scopes.entry(from.to_owned()).or_default().entry(state).or_default();
+        *at_home = at_home.saturating_sub(moved.jobs);
+        let counts = self.scopes.entry(moved.scope.clone()).or_default();
+        JobState::ALL.into_iter().for_each(|state| *counts.entry(state).or_default() += 0);
+        *counts.entry(state).or_default() += moved.jobs;
+    }
+
     /// Adds the jobs of a step.
     pub(crate) fn add(&mut self, scope: &str, step: &StepView) {
         let counts = self.scopes.entry(scope.to_owned()).or_default();

@@ -74,6 +74,20 @@ macro_rules! with_waiting_rates {
 }
 pub(crate) use with_waiting_rates;
 
+/// Whether a ready job in a scope waits for the row of `rate` that a query is at. Jobs of a step may be in several scopes.
+macro_rules! is_wanted_in_scope {
+    ($scope:literal) => {
+        concat!(
+            "EXISTS (SELECT 1 FROM job WHERE job.rate = rate.id AND job.rate > 0 AND job.state = ",
+            $crate::jobs::state::state_code!(Ready),
+            " AND job.scope = ",
+            $scope,
+            ")"
+        )
+    };
+}
+pub(crate) use is_wanted_in_scope;
+
 /// Counts the running jobs under the row of `rate` that a query is at. Never more than its `at_most`, so the count is short.
 macro_rules! running_under_rate {
     () => {

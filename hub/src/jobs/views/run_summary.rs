@@ -2,11 +2,14 @@
 
 use std::collections::BTreeMap;
 
+use bue_model::StepIndex;
 use bue_model::plan::Step;
 use bue_model::wire::{JobCounts, RunView, UnservedScope};
 
-use crate::jobs::columns::unsigned;
+use crate::jobs::columns::{signed, unsigned};
+use crate::jobs::counts::moved_jobs::MovedJobs;
 use crate::jobs::counts::step_counts::StepCounts;
+use crate::jobs::state::State;
 
 /// Steps of a scope without running jobs that are named.
 const MAX_NAMED_STEPS: usize = 3;
@@ -29,17 +32,25 @@ struct ScopeSummary<'s> {
     running: u64,
     names: Vec<&'s str>,
     steps: u64,
+    /// The step that was added last.
+    last: Option<StepIndex>,
 }
 
 impl RunSummary {
-    /// Sums up the counts of all steps.
-    pub(crate) fn new<'s>(steps: impl Iterator<Item = (StepCounts, &'s Step)>) -> Self {
+    /// Sums up the counts of all steps, whose jobs are in the scopes of the script except those that are moved.
+    pub(crate) fn new<'s>(steps: impl Iterator<Item = (StepCounts, &'s Step)>, moved: &'s [MovedJobs]) -> Self {
         let (mut summary, mut scopes) = (Self::default(), BTreeMap::<&str, ScopeSummary<'_>>::new());
-        for (counts, step) in steps {
+        for ((mut counts, step), index) in steps.zip((0..).map(StepIndex)) {
             summary.step_count += 1;
             summary.count(&counts);
+            for moved in moved.iter().filter(|moved| moved.step == index) {
+                let away = moved_counts(moved);
+                counts.available -= away.available;
+                counts.running -= away.running;
+                scopes.entry(&moved.scope).or_default().add(&away, index, &step.name);
+            }
             if counts.available > 0 || counts.running > 0 {
-                scopes.entry(&step.settings.scope).or_default().add(&counts, &step.name);
+                scopes.entry(&step.settings.scope).or_default().add(&counts, index, &step.name);
             }
         }
         summary.idle_scopes = idle_scopes(scopes);
@@ -62,10 +73,22 @@ impl RunSummary {
     }
 }
 
+fn moved_counts(moved: &MovedJobs) -> StepCounts {
+    let jobs = signed(moved.jobs);
+    match moved.state {
+        State::Running => StepCounts { running: jobs, ..StepCounts::default() },
+        _ => StepCounts { available: jobs, ..StepCounts::default() },
+    }
+}
+
 impl<'s> ScopeSummary<'s> {
-    fn add(&mut self, counts: &StepCounts, name: &'s str) {
+    /// Adds jobs of a step, the moved ones of each state separately.
+    fn add(&mut self, counts: &StepCounts, step: StepIndex, name: &'s str) {
         self.available += unsigned(counts.available);
         self.running += unsigned(counts.running);
+        if self.last.replace(step) == Some(step) {
+            return;
+        }
         self.steps += 1;
         if self.names.len() < MAX_NAMED_STEPS {
             self.names.push(name);
@@ -121,7 +144,7 @@ mod tests {
             (counts(6, 1), step("c", "busy")),
             (counts(0, 0), step("d", "none")),
         ];
-        let summary = RunSummary::new(steps.iter().map(|(counts, step)| (*counts, step)));
+        let summary = RunSummary::new(steps.iter().map(|(counts, step)| (*counts, step)), &[]);
         let heavy = UnservedScope {
             scope: "heavy".to_owned(),
             steps: vec!["a".to_owned(), "b".to_owned()],
@@ -133,10 +156,27 @@ mod tests {
     }
 
     #[test]
+    fn a_moved_job_is_idle_where_it_is() {
+        let steps = [(counts(2, 1), step("a", "default")), (counts(1, 0), step("b", "default"))];
+        let moved = |state, jobs| MovedJobs { step: StepIndex(0), scope: "gpu".to_owned(), state, jobs };
+        let idle = |moved: &[MovedJobs]| {
+            let summary = RunSummary::new(steps.iter().map(|(counts, step)| (*counts, step)), moved);
+            summary
+                .idle_scopes
+                .into_iter()
+                .map(|idle| (idle.scope, idle.steps.join(" "), idle.jobs))
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(idle(&[]), []);
+        assert_eq!(idle(&[moved(State::Ready, 1), moved(State::Parked, 1)]), [("gpu".into(), "a".into(), 2)]);
+        assert_eq!(idle(&[moved(State::Running, 1)]), [("default".into(), "a b".into(), 3)]);
+    }
+
+    #[test]
     fn names_in_a_summary_are_bounded() {
         let long = "x".repeat(1_000);
         let steps: Vec<Step> = (0..10_000).map(|number| step(&long, &format!("{:04}", number / 10))).collect();
-        let summary = RunSummary::new(steps.iter().map(|step| (counts(1, 0), step)));
+        let summary = RunSummary::new(steps.iter().map(|step| (counts(1, 0), step)), &[]);
         assert_eq!(summary.idle_scopes.len(), 5);
         assert!(summary.idle_scopes.iter().all(|scope| scope.steps.len() == 3 && scope.more_steps == 7));
         assert_eq!((summary.counts.available, summary.step_count), (10_000, 10_000));

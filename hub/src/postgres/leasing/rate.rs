@@ -11,7 +11,8 @@ use crate::error::HubError;
 use crate::jobs::changes::snapshot::{KeyedRate, Snapshot};
 use crate::jobs::columns::signed;
 use crate::jobs::leasing::pick::{
-    Order, ReadyJob, StartLimits, room_for_running, running_under_rate, select_ready, with_waiting_rates,
+    Order, ReadyJob, StartLimits, is_wanted_in_scope, room_for_running, running_under_rate, select_ready,
+    with_waiting_rates,
 };
 use crate::jobs::state::state_code;
 use crate::postgres::query::{execute, query};
@@ -26,8 +27,9 @@ pub(super) async fn ready_under_rates(
     limit: usize,
 ) -> Result<Vec<ReadyJob>, HubError> {
     let sql = with_waiting_rates!(concat!(
-        "SELECT id, count, per_ms, next, at_most FROM rate WHERE id IN (SELECT rate FROM waiting) AND scope = $1
-             AND open_at <= $2 AND (at_most = 0 OR at_most > ",
+        "SELECT id, count, per_ms, next, at_most FROM rate WHERE id IN (SELECT rate FROM waiting) AND open_at <= $2 AND ",
+        is_wanted_in_scope!("$1"),
+        " AND (at_most = 0 OR at_most > ",
         running_under_rate!(),
         ") ORDER BY open_at, id LIMIT $3 FOR UPDATE SKIP LOCKED"
     ));
@@ -47,14 +49,18 @@ pub(super) async fn ready_under_rates(
     let sql = match order {
         Order::BestFirst => concat!(
             "SELECT best.* FROM unnest($1::int8[], $2::int8[]) AS open (rate, room) CROSS JOIN LATERAL (",
-            select_ready!("rate = open.rate AND rate > 0 ORDER BY priority DESC, id LIMIT open.room) AS best")
+            select_ready!(
+                "rate = open.rate AND rate > 0 AND scope = $3 ORDER BY priority DESC, id LIMIT open.room) AS best"
+            )
         ),
         Order::LastFirst => concat!(
             "SELECT best.* FROM unnest($1::int8[], $2::int8[]) AS open (rate, room) CROSS JOIN LATERAL (",
-            select_ready!("rate = open.rate AND rate > 0 ORDER BY priority, id DESC LIMIT open.room) AS best")
+            select_ready!(
+                "rate = open.rate AND rate > 0 AND scope = $3 ORDER BY priority, id DESC LIMIT open.room) AS best"
+            )
         ),
     };
-    ready_jobs(tx, sql, &[&ids, &rooms]).await
+    ready_jobs(tx, sql, &[&ids, &rooms, &scope]).await
 }
 
 /// Returns the last starts under each of these rates, by rate and position in its ring.

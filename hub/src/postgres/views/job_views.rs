@@ -1,5 +1,7 @@
 //! Views of jobs: their state, their log, what they wait for, and what a worker would be sent about them.
 
+use std::collections::BTreeSet;
+
 use bue_model::wire::{JobView, LeaseBatch, ParentView, WhyView};
 use bue_model::{JobId, Timestamp, ValueRef};
 use deadpool_postgres::Transaction;
@@ -45,6 +47,18 @@ impl PostgresState {
             views.extend(columns.into_view(job_id(id), &run, rounds)?);
         }
         Ok(views)
+    }
+
+    /// Returns the scopes of the steps of a job's run.
+    pub(in crate::postgres) async fn script_scopes(&self, id: JobId) -> Result<Option<BTreeSet<String>>, HubError> {
+        retry_transient!(self.try_script_scopes(id))
+    }
+
+    async fn try_script_scopes(&self, id: JobId) -> Result<Option<BTreeSet<String>>, HubError> {
+        let mut client = self.client().await?;
+        let tx = client.transaction().await?;
+        let Some(row) = job_location(&tx, id).await? else { return Ok(None) };
+        Ok(Some(self.run(&tx, row.run).await?.graph.scopes()))
     }
 
     /// Returns a job's last log; the outer `None` if there is no such job.

@@ -9,12 +9,14 @@ use tokio_postgres::types::ToSql;
 
 use crate::error::HubError;
 use crate::jobs::columns::{signed, unsigned};
+use crate::jobs::counts::moved_jobs::{MAX_GROUPS, MovedJobs, select_moved};
 use crate::jobs::counts::step_counts::StepCounts;
 use crate::jobs::counts::tally::{MAX_RUNS, Tally};
+use crate::jobs::instance::Run;
 use crate::jobs::state::run_state_to_code;
 use crate::jobs::views::run_summary::RunSummary;
 use crate::postgres::connection::retry::retry_transient;
-use crate::postgres::query::{query, run_state};
+use crate::postgres::query::{node, query, run_state, state};
 use crate::postgres::state::PostgresState;
 
 /// Columns of `run`, in the order of [`PostgresState::try_run_views`].
@@ -85,7 +87,8 @@ impl PostgresState {
             return Ok(summary.add_to(view));
         }
         let (run, counts) = (self.run(tx, key).await?, step_counts(tx, key, usize::MAX).await?);
-        let summary = RunSummary::new(counts.into_iter().zip(&run.graph.steps));
+        let moved = moved_jobs(tx, &run).await?;
+        let summary = RunSummary::new(counts.into_iter().zip(&run.graph.steps), &moved);
         let view = summary.add_to(view);
         self.runs().insert_summary(key, version, summary);
         Ok(view)
@@ -124,8 +127,28 @@ impl PostgresState {
             let counts = StepCounts::read(|column| row.try_get(column + 2))?;
             tally.add(&step.settings.scope, &counts.into_view(step));
         }
+        let sql = "SELECT DISTINCT run FROM job WHERE moved AND run IN
+             (SELECT key FROM run WHERE state = $1 ORDER BY key DESC LIMIT $2)";
+        for row in query(&tx, sql, &[&open, &MAX_RUNS]).await? {
+            let run = self.run(&tx, row.try_get(0)?).await?;
+            for moved in moved_jobs(&tx, &run).await? {
+                if let Some(step) = run.graph.steps.get(moved.step.get()) {
+                    tally.move_jobs(&step.settings.scope, &moved);
+                }
+            }
+        }
         Ok(tally)
     }
+}
+
+/// Counts the jobs of a run that are in other scopes than those of their steps.
+async fn moved_jobs(tx: &Transaction<'_>, run: &Run) -> Result<Vec<MovedJobs>, HubError> {
+    let rows = query(tx, select_moved!("$", "moved"), &[&run.key, &MAX_GROUPS]).await?;
+    let moved = rows.iter().map(|row| {
+        let (node, state) = (node(row.try_get(0)?), state(row.try_get(2)?)?);
+        Ok(MovedJobs::new(run, node, row.try_get(1)?, state, row.try_get(3)?))
+    });
+    moved.filter_map(Result::transpose).collect()
 }
 
 /// Returns the counts of a run's first steps.

@@ -11,7 +11,8 @@ use rusqlite::{OptionalExtension, params};
 use crate::error::HubError;
 use crate::jobs::columns::signed;
 use crate::jobs::leasing::pick::{
-    Order, ReadyJob, StartLimits, room_for_running, running_under_rate, select_ready, with_waiting_rates,
+    Order, ReadyJob, StartLimits, is_wanted_in_scope, room_for_running, running_under_rate, select_ready,
+    with_waiting_rates,
 };
 use crate::sqlite::write_tx::WriteTx;
 use crate::store::MAX_OPEN_RATES;
@@ -34,7 +35,9 @@ impl WriteTx<'_> {
         let mut select = self.db.prepare_cached(with_waiting_rates!(concat!(
             "SELECT * FROM (SELECT id, count, per_ms, next, at_most, ",
             running_under_rate!(),
-            " AS running, open_at FROM rate WHERE id IN (SELECT rate FROM waiting) AND scope = ?1 AND open_at <= ?2)
+            " AS running, open_at FROM rate WHERE id IN (SELECT rate FROM waiting) AND open_at <= ?2 AND ",
+            is_wanted_in_scope!("?1"),
+            ")
                  WHERE at_most = 0 OR running < at_most ORDER BY open_at, id LIMIT ?3"
         )))?;
         let rates: Vec<Rate> = select
@@ -52,17 +55,21 @@ impl WriteTx<'_> {
         let mut ready = Vec::new();
         for rate in rates {
             let room = self.starts_left(&rate, room_for_running(rate.at_most, rate.running, limit))?;
-            ready.extend(self.ready_under_rate(rate.id, order, room)?);
+            ready.extend(self.ready_under_rate(rate.id, scope, order, room)?);
         }
         Ok(ready)
     }
 
-    fn ready_under_rate(&self, rate: i64, order: Order, limit: usize) -> Result<Vec<ReadyJob>, HubError> {
+    fn ready_under_rate(&self, rate: i64, scope: &str, order: Order, limit: usize) -> Result<Vec<ReadyJob>, HubError> {
         let sql = match order {
-            Order::BestFirst => select_ready!("rate = ?1 AND rate > 0 ORDER BY priority DESC, id LIMIT ?2"),
-            Order::LastFirst => select_ready!("rate = ?1 AND rate > 0 ORDER BY priority, id DESC LIMIT ?2"),
+            Order::BestFirst => {
+                select_ready!("rate = ?1 AND rate > 0 AND scope = ?3 ORDER BY priority DESC, id LIMIT ?2")
+            }
+            Order::LastFirst => {
+                select_ready!("rate = ?1 AND rate > 0 AND scope = ?3 ORDER BY priority, id DESC LIMIT ?2")
+            }
         };
-        self.ready_jobs(sql, params![rate, signed(limit as u64)])
+        self.ready_jobs(sql, params![rate, signed(limit as u64), scope])
     }
 
     /// Returns how many starts are allowed now, up to `limit`.

@@ -1,5 +1,7 @@
 //! Views of jobs: their state, their log, what they wait for, and what a worker would be sent about them.
 
+use std::collections::BTreeSet;
+
 use bue_model::wire::{JobView, LeaseBatch, ParentView, WhyView};
 use bue_model::{JobId, NodeId, Round, Timestamp, ValueRef};
 use rusqlite::OptionalExtension;
@@ -100,6 +102,12 @@ impl WriteTx<'_> {
         let arguments = self.arguments(&run, instance, job, &mut LastRead::default())?;
         let arguments = arguments.map_err(|failure| HubError::BadRequest(failure.message))?;
         detached_lease(&run, job, id, row.attempts, arguments, row.env).map(Some)
+    }
+
+    /// Returns the scopes of the steps of a job's run.
+    pub(in crate::sqlite) fn script_scopes(&mut self, id: JobId) -> Result<Option<BTreeSet<String>>, HubError> {
+        let Some(row) = self.job_location(id)? else { return Ok(None) };
+        Ok(Some(self.run(row.run)?.graph.scopes()))
     }
 
     /// Returns where a job's row is, whichever table has it.

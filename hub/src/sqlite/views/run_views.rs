@@ -4,13 +4,15 @@ use std::ops::RangeInclusive;
 use std::sync::LazyLock;
 
 use bue_model::wire::{JobCounts, MAX_STEP_VIEWS, RunView, StepView};
-use bue_model::{RunId, RunState, Timestamp};
+use bue_model::{NodeId, RunId, RunState, Timestamp};
 use rusqlite::{OptionalExtension, Params, Row, params};
 
 use crate::error::HubError;
 use crate::jobs::columns::{run_id, signed, unsigned};
+use crate::jobs::counts::moved_jobs::{MAX_GROUPS, MovedJobs, select_moved};
 use crate::jobs::counts::step_counts::StepCounts;
 use crate::jobs::counts::tally::{MAX_RUNS, Tally};
+use crate::jobs::instance::Run;
 use crate::jobs::state::run_state_to_code;
 use crate::jobs::views::run_summary::RunSummary;
 use crate::sqlite::state::run_state;
@@ -66,7 +68,8 @@ impl WriteTx<'_> {
             return Ok(summary.add_to(view));
         }
         let (run, counts) = (self.run(key)?, self.step_counts(key, usize::MAX)?);
-        let summary = RunSummary::new(counts.into_iter().zip(&run.graph.steps));
+        let moved = self.moved_jobs(&run)?;
+        let summary = RunSummary::new(counts.into_iter().zip(&run.graph.steps), &moved);
         let view = summary.add_to(view);
         self.state.runs.insert_summary(key, version, summary);
         Ok(view)
@@ -97,8 +100,22 @@ impl WriteTx<'_> {
             let run = self.run(key)?;
             let steps = self.step_views(key, usize::MAX)?;
             steps.iter().zip(&run.graph.steps).for_each(|(view, step)| tally.add(&step.settings.scope, view));
+            for moved in self.moved_jobs(&run)? {
+                if let Some(step) = run.graph.steps.get(moved.step.get()) {
+                    tally.move_jobs(&step.settings.scope, &moved);
+                }
+            }
         }
         Ok(tally)
+    }
+
+    /// Counts the jobs of a run that are in other scopes than those of their steps.
+    fn moved_jobs(&self, run: &Run) -> Result<Vec<MovedJobs>, HubError> {
+        let mut select = self.db.prepare_cached(select_moved!("?", "moved = 1"))?;
+        let rows = select.query_map([run.key, MAX_GROUPS], |row| {
+            Ok(MovedJobs::new(run, NodeId(row.get(0)?), row.get(1)?, row.get(2)?, row.get(3)?))
+        });
+        rows?.filter_map(Result::transpose).map(|moved| Ok(moved?)).collect()
     }
 }
 

@@ -94,7 +94,7 @@ pub(crate) async fn hints_reach_all_that_depend(mut world: World) {
     script.call(&["other"], &[]);
     world.submit(script).await;
     let held = world.lease(1).await.remove(0);
-    let hints = Hints { priority: Some(5), env: Some(b"env".to_vec().into()) };
+    let hints = Hints { priority: Some(5), env: Some(b"env".to_vec().into()), scope: None };
     world.report_accepted(&held, Outcome::Completed { value: value("1"), hints }).await;
     let b = world.lease(1).await.remove(0);
     assert_eq!((b.name(), b.lease.env.as_deref()), ("b", Some(&b"env"[..])));
@@ -118,7 +118,10 @@ pub(crate) async fn of_two_hints_the_later_parent_decides(mut world: World) {
     for held in both {
         let env = Some(held.name().as_bytes().to_vec().into());
         world
-            .report_accepted(&held, Outcome::Completed { value: value("1"), hints: Hints { priority: None, env } })
+            .report_accepted(
+                &held,
+                Outcome::Completed { value: value("1"), hints: Hints { priority: None, env, scope: None } },
+            )
             .await;
     }
     assert_eq!(world.lease_named("c").await.lease.env.as_deref(), Some(&b"b"[..]));

@@ -48,7 +48,7 @@ pub(crate) async fn a_stale_token_changes_nothing(mut world: World) {
 }
 
 pub(crate) async fn a_report_that_comes_twice_counts_once(mut world: World) {
-    for outcome in [completed("1"), failed("1"), Outcome::Pending { delay_ms: Some(7) }, released()] {
+    for outcome in [completed("1"), failed("1"), Outcome::Pending { delay_ms: Some(7), scope: None }, released()] {
         let mut script = Script::new();
         script.call(&["a", "b"], &[]);
         script.set("a", |settings| settings.retries = 3);

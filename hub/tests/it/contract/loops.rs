@@ -304,7 +304,7 @@ pub(crate) async fn hints_of_a_source_reach_the_rounds(mut world: World) {
     let run = world.submit(script).await;
     let source = world.lease(1).await.remove(0);
     let Outcome::Completed { value, .. } = list(1) else { panic!("a list") };
-    let hints = Hints { priority: Some(9), env: Some(b"e".to_vec().into()) };
+    let hints = Hints { priority: Some(9), env: Some(b"e".to_vec().into()), scope: None };
     world.report_accepted(&source, Outcome::Completed { value, hints }).await;
     let inner = world.lease(1).await.remove(0);
     assert_eq!((inner.name(), inner.lease.env.is_some()), ("inner", true));

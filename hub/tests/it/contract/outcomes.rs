@@ -108,9 +108,9 @@ pub(crate) async fn a_pending_job_waits_as_long_as_it_asks_for(mut world: World)
     let mut script = Script::new();
     script.call(&["a"], &[]);
     world.submit(script).await;
-    world.lease_and_report("a", Outcome::Pending { delay_ms: Some(77_000) }).await;
+    world.lease_and_report("a", Outcome::Pending { delay_ms: Some(77_000), scope: None }).await;
     assert_eq!(wait(&mut world).await, 77_000);
-    world.lease_and_report("a", Outcome::Pending { delay_ms: Some(0) }).await;
+    world.lease_and_report("a", Outcome::Pending { delay_ms: Some(0), scope: None }).await;
     world.lease_and_report("a", completed("1")).await;
 }
 
@@ -119,11 +119,11 @@ pub(crate) async fn pending_is_no_attempt_and_has_its_limit(mut world: World) {
     script.call(&["a"], &[]);
     script.set("a", |settings| (settings.pending_limit_ms, settings.retries) = (10_000, 5));
     let run = world.submit(script).await;
-    let held = world.lease_and_report("a", Outcome::Pending { delay_ms: Some(6_000) }).await;
+    let held = world.lease_and_report("a", Outcome::Pending { delay_ms: Some(6_000), scope: None }).await;
     assert_eq!(world.job(held.job()).await.attempts, 0);
     world.now += 6_000;
     // the delay it asks for is longer than the time it has left: the last attempt is at the limit
-    let held = world.lease_and_report("a", Outcome::Pending { delay_ms: Some(u64::MAX) }).await;
+    let held = world.lease_and_report("a", Outcome::Pending { delay_ms: Some(u64::MAX), scope: None }).await;
     assert_eq!(held.lease.attempt, 1);
     assert_eq!(wait(&mut world).await, 4_000);
     world.lease_and_report("a", PENDING).await;
@@ -267,7 +267,7 @@ pub(crate) async fn a_job_view_shows_its_state(mut world: World) {
     assert_eq!((child.state, child.waiting_for, child.blocked_by), (JobState::Blocked, 1, None));
     world.report_accepted(&held, completed("1")).await;
     assert_eq!(world.job(held.job()).await.state, JobState::Completed);
-    world.lease_and_report("b", Outcome::Pending { delay_ms: Some(500) }).await;
+    world.lease_and_report("b", Outcome::Pending { delay_ms: Some(500), scope: None }).await;
     let child = world.job(child.id).await;
     assert_eq!((child.state, child.available_at.0), (JobState::Available, world.now + 500));
 }

@@ -245,7 +245,7 @@ pub(crate) async fn a_view_counts_the_jobs_of_each_step(mut world: World) {
     world.report_accepted(&held[1], failed("1")).await;
     let a = world.step(run, "a").await;
     assert_eq!((a.completed, a.available, a.running, a.attempts, a.retries, a.run_ms), (1, 1, 0, 2, 1, 20));
-    world.lease_and_report("b", Outcome::Pending { delay_ms: Some(1) }).await;
+    world.lease_and_report("b", Outcome::Pending { delay_ms: Some(1), scope: None }).await;
     assert_eq!(world.step(run, "b").await.pendings, 1);
 }
 

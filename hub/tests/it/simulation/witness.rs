@@ -3,6 +3,7 @@
 //! The store works on a separate thread. Every call blocks until it answers, so that the simulation's time stops
 //! meanwhile and calls never overlap: the same seed gives the same events.
 
+use std::collections::BTreeSet;
 use std::future::ready;
 use std::ops::RangeInclusive;
 use std::pin::pin;
@@ -264,6 +265,10 @@ impl JobStore for Witness {
 
     fn task(&self, job: JobId) -> StoreFuture<'_, Option<LeaseBatch>> {
         self.look(|store| store.task(job))
+    }
+
+    fn script_scopes(&self, job: JobId) -> StoreFuture<'_, Option<BTreeSet<String>>> {
+        self.look(|store| store.script_scopes(job))
     }
 
     fn log(&self, job: JobId) -> StoreFuture<'_, Option<Option<ValueRef>>> {

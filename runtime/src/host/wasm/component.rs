@@ -127,10 +127,10 @@ fn to_answer(outcome: Outcome) -> Result<Answer, Failure> {
     let answer = match outcome {
         Outcome::Completed(completed) => {
             check_env(completed.env.as_deref())?;
-            let hints = Hints { priority: completed.priority, env: completed.env.map(Into::into) };
+            let hints = Hints { priority: completed.priority, env: completed.env.map(Into::into), scope: None };
             Answer::Completed { value: completed.value.into(), streamed: false, hints }
         }
-        Outcome::Pending(delay_ms) => Answer::Pending { delay_ms },
+        Outcome::Pending(delay_ms) => Answer::Pending { delay_ms, scope: None },
         Outcome::Reset(delay_ms) => Answer::Reset { delay_ms },
         Outcome::Cancelled => Answer::Cancelled,
     };
