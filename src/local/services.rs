@@ -60,7 +60,7 @@ impl Services {
         let mut tasks = JoinSet::new();
         tasks.spawn(until_stopped(serve_hub(
             hub_listener,
-            Hub::new(Arc::new(store)).with_access(access.clone()),
+            Hub::new(Arc::new(store)).with_access(access.clone()).with_one_worker(),
             stop_servers.clone().cancelled_owned(),
         )));
         tasks.spawn(until_stopped(serve_bucket(

@@ -6,6 +6,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 
+use bue_model::job::Hints;
 use bue_model::wire::ReportBatch;
 use bue_model::{Failure, FailureKind, Outcome};
 
@@ -17,6 +18,10 @@ const MAX_NAMED: usize = 20;
 
 /// Replaces the outcomes that choose a scope that is unknown.
 pub(super) async fn refuse_unknown(hub: &Hub, batch: &mut ReportBatch) -> Result<(), HubError> {
+    if hub.has_one_worker {
+        batch.reports.iter_mut().for_each(|report| forget_scope(&mut report.outcome));
+        return Ok(());
+    }
     // a hub that has just started has not heard of all workers yet
     if !hub.workers.are_known() {
         return Ok(());
@@ -43,6 +48,12 @@ fn chosen_scope(outcome: &Outcome) -> Option<&str> {
     }
 }
 
+fn forget_scope(outcome: &mut Outcome) {
+    if let Outcome::Completed { hints: Hints { scope, .. }, .. } | Outcome::Pending { scope, .. } = outcome {
+        *scope = None;
+    }
+}
+
 fn unknown_scope(scope: &str, script: BTreeSet<String>, served: BTreeSet<String>) -> Failure {
     let mut known: BTreeSet<String> = script;
     known.extend(served);
@@ -61,7 +72,6 @@ mod tests {
     use std::sync::Arc;
     use std::time::Duration;
 
-    use bue_model::job::Hints;
     use bue_model::plan::{PLAN_VERSION, Settings, Source};
     use bue_model::wire::{LeaseRequest, Report, Submission};
     use bue_model::{
@@ -124,5 +134,9 @@ mod tests {
         }
         tokio::time::advance(Duration::from_secs(61)).await;
         assert!(checked(&hub, "gpu").await.iter().all(is_refused), "no worker has served it for a minute");
+        for outcome in checked(&hub.with_one_worker(), "gpu").await {
+            assert_eq!(chosen_scope(&outcome), None, "{outcome:?}");
+            assert!(!is_refused(&outcome));
+        }
     }
 }

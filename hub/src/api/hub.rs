@@ -28,6 +28,8 @@ pub(super) const MAX_SUBMISSION: usize = 16 * 1024 * 1024;
 pub struct Hub {
     pub(super) store: Arc<dyn JobStore>,
     pub(super) access: Access,
+    /// One worker serves all scopes of the script, so that the scopes that steps choose have no effect.
+    pub(super) has_one_worker: bool,
     pub(super) bucket: Option<String>,
     pub(super) tls: Option<Tls>,
     pub(super) workers: Workers,
@@ -63,6 +65,7 @@ impl Hub {
         Self {
             store,
             access,
+            has_one_worker: false,
             bucket: None,
             tls: None,
             workers,
@@ -82,6 +85,12 @@ impl Hub {
     #[must_use]
     pub fn with_access(self, access: Access) -> Self {
         Self { access, ..self }
+    }
+
+    /// Lets every job run on the one worker there is, whatever scope a step chooses.
+    #[must_use]
+    pub fn with_one_worker(self) -> Self {
+        Self { has_one_worker: true, ..self }
     }
 
     /// Sets the address of the bucket, which clients and workers ask the hub for.
