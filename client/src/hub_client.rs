@@ -414,6 +414,15 @@ impl HubClient {
         self.change(format!("/v1/runs/{run}/cancel")).await
     }
 
+    /// Cancels a run together with its `finally` block, so that it has ended. [`HubClient::cancel_run`] starts that block.
+    ///
+    /// # Errors
+    /// There is no such run, or the hub cannot be reached.
+    pub async fn end_run(&self, run: RunId) -> Result<(), ClientError> {
+        self.cancel_run(run).await?;
+        self.cancel_run(run).await.map(drop)
+    }
+
     /// Deletes a run that has ended.
     ///
     /// # Errors

@@ -96,6 +96,9 @@ pub enum HubError {
     /// A cancelled run stays cancelled.
     #[error("run {0} was cancelled and cannot be reset")]
     RunCancelled(RunId),
+    /// While the `finally` block of a run runs, the jobs outside it stay as they are.
+    #[error("run {0} is ending: its `finally` block runs, and its failed jobs can be reset after that")]
+    RunEnding(RunId),
     /// The name of a key is not allowed.
     #[error("`{key}` is not a valid key: {reason}")]
     BadKey {

@@ -96,6 +96,18 @@ pub enum PlanError {
         /// The node.
         node: NodeId,
     },
+    /// A handler is called for the failure of one job of its block, has no other input, and nothing uses its result.
+    #[error("node {node} cannot be called for the failure of another node")]
+    BadHandler {
+        /// The node.
+        node: NodeId,
+    },
+    /// There is one `finally` at most, at the top level, and it has jobs.
+    #[error("node {node} is a `finally` block that is not at the top level, not the only one, or empty")]
+    BadFinally {
+        /// The node.
+        node: NodeId,
+    },
     /// A loop iterates over, or gathers, a node that is not visible there.
     #[error("loop {node} iterates over, or gathers, a node that is not where it should be")]
     BadLoop {

@@ -51,7 +51,7 @@ pub use key_hashes::KeyHashes;
 pub use language::Language;
 pub use location::{ArgumentSummary, Round};
 pub use net_rule::{HostPattern, NetRule, ParseNetRuleError, Ports};
-pub use plan::{Call, ForEach, Input, JobNode, Node, Plan, Step};
+pub use plan::{Call, Finally, ForEach, Input, JobNode, Node, Plan, Step};
 pub use serde_value::{ConvertError, from_value, to_value};
 pub use sql_table::{SqlColumn, SqlTable, SqlType};
 pub use value::{Decimal, Value};

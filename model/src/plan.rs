@@ -11,9 +11,9 @@ use crate::language::Language;
 use crate::nesting_limit;
 use crate::param::Param;
 
-/// The version of [`Plan`] that this code writes. It also reads version 1, which had no parameters, and version 2, whose steps had
-/// fewer settings.
-pub const PLAN_VERSION: u32 = 3;
+/// The version of [`Plan`] that this code writes. It also reads version 1, which had no parameters, and versions 2 and 3, whose steps
+/// had fewer settings.
+pub const PLAN_VERSION: u32 = 4;
 
 /// A checked script.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -103,6 +103,10 @@ pub struct Settings {
     /// [`INLINE_LIMIT`](crate::job::INLINE_LIMIT) bytes.
     #[serde(default)]
     pub keywords: Option<Bytes>,
+    /// `!on_failure`: the name of the step that is called if a job fails finally. The calls themselves are nodes with
+    /// [`Input::Failure`].
+    #[serde(default)]
+    pub on_failure: Option<String>,
 }
 
 impl Default for Settings {
@@ -124,6 +128,7 @@ impl Default for Settings {
             max_handbacks: 0,
             at_most: None,
             keywords: None,
+            on_failure: None,
         }
     }
 }
@@ -198,6 +203,8 @@ pub enum Node {
     Job(JobNode),
     /// A loop.
     ForEach(ForEach),
+    /// What runs when the run ends. At most one, at the top level.
+    Finally(Finally),
 }
 
 impl Node {
@@ -207,6 +214,7 @@ impl Node {
         match self {
             Self::Job(node) => node.id,
             Self::ForEach(node) => node.id,
+            Self::Finally(node) => node.id,
         }
     }
 }
@@ -243,6 +251,19 @@ pub struct ForEach {
     pub gather: Option<NodeId>,
 }
 
+/// The `finally` block: when no other job of the run can run any more, the body is instantiated. It happens once, and again if failed
+/// jobs of the run are reset.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Finally {
+    /// Its id.
+    pub id: NodeId,
+    /// The line of the `finally`, from 1.
+    pub line: u32,
+    /// What is instantiated.
+    #[serde(deserialize_with = "nesting_limit::nested_list")]
+    pub body: Vec<Node>,
+}
+
 /// The source of an argument.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -257,6 +278,12 @@ pub enum Input {
     Literal(Bytes),
     /// The value of a parameter, which the caller of the script chooses. Not in the plan of a run.
     Param(ParamIndex),
+    /// The failure of a job of the same block: a map with `run`, `job`, `step`, `error` and `attempts`. The job that has this as its
+    /// only input is the handler of the other one: it is instantiated when that job fails finally.
+    Failure(NodeId),
+    /// How the run ended, for a job of the `finally` block with this id: a map with `id`, `state` and `failed`, the number of failed
+    /// jobs.
+    Run(NodeId),
 }
 
 /// A call in the script: an execution of a pipe.
@@ -270,6 +297,7 @@ pub struct Call {
     pub first: NodeId,
     /// Its last job, whose value is the call's.
     pub last: NodeId,
-    /// Whether it is an argument of another call. Such a call is not a statement and has no entry among the run's results.
+    /// Whether it has no entry among the run's results: it is an argument of another call, or the call of a handler, or part of the
+    /// `finally` block.
     pub nested: bool,
 }

@@ -2,16 +2,19 @@
 
 use core::fmt;
 
+use bytes::Bytes;
 use serde::de::{Deserialize, Deserializer, Error, SeqAccess, Visitor};
 
 use crate::language::Language;
 use crate::param::Param;
-use crate::plan::{Call, Capability, Node, PLAN_VERSION, Plan, Rate, Settings, Source, Step};
+use crate::plan::{AtMost, Call, Capability, Node, PLAN_VERSION, Plan, Rate, Settings, Source, Step};
 
 /// The first version: no parameters, and no delays of retries.
 const FIRST: u32 = 1;
 /// The second version: fewer settings of steps.
 const SECOND: u32 = 2;
+/// The third version: fewer settings of steps, and neither handlers nor `finally`.
+const THIRD: u32 = 3;
 
 const FIELDS: &[&str] = &["version", "steps", "nodes", "calls", "params"];
 
@@ -59,16 +62,18 @@ impl<'de> Visitor<'de> for InOrder {
         ) -> Result<T, A::Error> {
             fields.next_element()?.ok_or_else(|| A::Error::missing_field(name))
         }
+        fn next_steps<'de, A: SeqAccess<'de>, S: Deserialize<'de> + Into<Settings>>(
+            fields: &mut A,
+        ) -> Result<Vec<Step>, A::Error> {
+            Ok(next::<_, Vec<OldStep<S>>>(fields, "steps")?.into_iter().map(Step::from).collect())
+        }
         let version = next(&mut fields, "version")?;
         Ok(Plan {
             version: current(version),
             steps: match version {
-                FIRST => {
-                    next::<_, Vec<OldStep<FirstSettings>>>(&mut fields, "steps")?.into_iter().map(Step::from).collect()
-                }
-                SECOND => {
-                    next::<_, Vec<OldStep<SecondSettings>>>(&mut fields, "steps")?.into_iter().map(Step::from).collect()
-                }
+                FIRST => next_steps::<_, FirstSettings>(&mut fields)?,
+                SECOND => next_steps::<_, SecondSettings>(&mut fields)?,
+                THIRD => next_steps::<_, ThirdSettings>(&mut fields)?,
                 _ => next(&mut fields, "steps")?,
             },
             nodes: next(&mut fields, "nodes")?,
@@ -107,11 +112,22 @@ struct FirstSettings {
 
 /// The settings of a step of the second version: those of the first one, then these.
 #[derive(serde::Deserialize)]
-#[cfg_attr(test, derive(serde::Serialize))]
+#[cfg_attr(test, derive(Clone, serde::Serialize))]
 struct SecondSettings {
     first: FirstSettings,
     files: Vec<String>,
     retry_delay_ms: Option<(u64, u64)>,
+}
+
+/// The settings of a step of the third version: those of the second one, then these.
+#[derive(serde::Deserialize)]
+#[cfg_attr(test, derive(serde::Serialize))]
+struct ThirdSettings {
+    second: SecondSettings,
+    expires_ms: Option<u64>,
+    max_handbacks: u32,
+    at_most: Option<AtMost>,
+    keywords: Option<Bytes>,
 }
 
 impl<S: Into<Settings>> From<OldStep<S>> for Step {
@@ -145,11 +161,17 @@ impl From<SecondSettings> for Settings {
     }
 }
 
+impl From<ThirdSettings> for Settings {
+    fn from(ThirdSettings { second, expires_ms, max_handbacks, at_most, keywords }: ThirdSettings) -> Self {
+        Self { expires_ms, max_handbacks, at_most, keywords, ..second.into() }
+    }
+}
+
 /// A plan of an older version is one of the current version that lacks some things. Other versions are kept, so that they can be
 /// refused.
 const fn current(version: u32) -> u32 {
     match version {
-        FIRST | SECOND => PLAN_VERSION,
+        FIRST | SECOND | THIRD => PLAN_VERSION,
         other => other,
     }
 }
@@ -212,9 +234,21 @@ mod tests {
         let steps = vec![old_step(first.clone())];
         assert_eq!(read_settings(&(FIRST, steps, plan().nodes, plan().calls, "after")), expected);
         let second = SecondSettings { first, files: vec!["b.csv".into()], retry_delay_ms: Some((3, 4)) };
-        let steps = vec![old_step(second)];
+        let steps = vec![old_step(second.clone())];
         let read = read_settings(&(SECOND, steps, plan().nodes, plan().calls, plan().params, "after"));
-        assert_eq!(read, Settings { files: vec!["b.csv".into()], retry_delay_ms: Some((3, 4)), ..expected });
+        let expected = Settings { files: vec!["b.csv".into()], retry_delay_ms: Some((3, 4)), ..expected };
+        assert_eq!(read, expected);
+        let third = ThirdSettings {
+            second,
+            expires_ms: Some(8),
+            max_handbacks: 9,
+            at_most: Some(AtMost { count: 2, by: None }),
+            keywords: Some(vec![0xa0].into()),
+        };
+        let (expires_ms, max_handbacks) = (third.expires_ms, third.max_handbacks);
+        let (at_most, keywords) = (third.at_most.clone(), third.keywords.clone());
+        let read = read_settings(&(THIRD, vec![old_step(third)], plan().nodes, plan().calls, plan().params, "after"));
+        assert_eq!(read, Settings { expires_ms, max_handbacks, at_most, keywords, ..expected });
     }
 
     #[test]

@@ -18,7 +18,7 @@ use crate::process::output::eprint_line;
 pub(crate) struct Delete {
     /// The run: its id, the first digits of it, or `last`
     run: RunName,
-    /// Cancel the run first if it is still running
+    /// Cancel the run first if it is still running, and its `finally` block
     #[arg(long)]
     force: bool,
     #[command(flatten)]
@@ -31,7 +31,7 @@ impl Delete {
         let run = block_on(interruptible(async {
             let run = self.run.resolve(&hub).await?;
             if self.force {
-                hub.cancel_run(run).await.context("failed to cancel")?;
+                hub.end_run(run).await.context("failed to cancel")?;
             }
             hub.delete_run(run).await.context("failed to delete")?;
             Ok(run)

@@ -76,7 +76,7 @@ pub(crate) async fn run_locally(script: &CheckedScript, options: LocalRunOptions
         error = first_failure(&mut services.tasks) => return Err(error),
         () = interrupted() => {
             // So that the run is stored as cancelled if `--data` keeps it. The command ends even if this fails.
-            let _ = timeout(CANCEL_TIMEOUT, services.hub.cancel_run(run)).await;
+            let _ = timeout(CANCEL_TIMEOUT, services.hub.end_run(run)).await;
             return Err(CommandError::Interrupted);
         }
     };

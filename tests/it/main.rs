@@ -57,6 +57,7 @@ mod docs;
 mod documented_scripts;
 mod environment;
 mod examples;
+mod failures;
 mod files;
 mod guest_modules;
 mod live_logs;

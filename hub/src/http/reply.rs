@@ -135,6 +135,9 @@ impl From<HubError> for ErrorReply {
                 (StatusCode::CONFLICT, "job_not_ready", "`bue why` with the job's number shows what it waits for")
             }
             HubError::RunCancelled(_) => (StatusCode::CONFLICT, "run_cancelled", "submit the script again"),
+            HubError::RunEnding(_) => {
+                (StatusCode::CONFLICT, "run_ending", "wait until the run has ended, or cancel it to end it now")
+            }
             HubError::BadKey { .. } => (
                 StatusCode::BAD_REQUEST,
                 "bad_key",

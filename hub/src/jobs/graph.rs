@@ -10,13 +10,16 @@
 //!                             |
 //! block 2 (body)    job 4                           offset  0
 //! ```
+//! A handler (`!on_failure`) is a node of the block of its job, and the `finally` block one of the top level. Both have ids like all
+//! others; their rows exist once the job has failed or the run ends.
+//!
 //! An *instance* of a block takes as many consecutive ids as it has nodes. The id of a row is the instance's first id plus the
 //! node's offset, so no table has to store which job is the child of which.
 
 use std::collections::BTreeSet;
 
 use bue_model::job::INLINE_LIMIT;
-use bue_model::plan::{Call, Capability, ForEach, Input, Node, PLAN_VERSION, Plan, Settings, Source, Step};
+use bue_model::plan::{Call, Capability, Finally, ForEach, Input, Node, PLAN_VERSION, Plan, Settings, Source, Step};
 use bue_model::sql_table::MAX_TABLE_BYTES;
 use bue_model::{BlobRef, CallIndex, NodeId, StepIndex};
 
@@ -45,6 +48,8 @@ pub(crate) struct Graph {
     chains: Vec<Vec<NodeId>>,
     nodes: Vec<GraphNode>,
     pub(crate) blocks: Vec<Block>,
+    /// The `finally` block, which is a loop over the ends of the run.
+    pub(crate) finally: Option<NodeId>,
 }
 
 /// Nodes that are instantiated together: the top level, or the body of a loop.
@@ -91,12 +96,17 @@ pub(crate) struct GraphJob {
     pub(crate) inputs: Vec<Input>,
     /// The first loop over its result.
     pub(crate) looped_by: Option<NodeId>,
+    /// The job that is called if it fails finally.
+    pub(crate) handler: Option<NodeId>,
+    /// The job for whose failure it is called.
+    pub(crate) handles: Option<NodeId>,
 }
 
 /// A node that fans out.
 #[derive(Debug)]
 pub(crate) struct GraphLoop {
-    pub(crate) over: NodeId,
+    /// The job over whose list it runs. `None` for the `finally` block, which runs over the ends of the run.
+    pub(crate) over: Option<NodeId>,
     pub(crate) body: BlockIndex,
     pub(crate) gather: Option<NodeId>,
     /// The loop variable's name.
@@ -116,11 +126,19 @@ impl Graph {
         let mut tree = Flattener { calls: plan.calls.len(), steps: plan.steps.len(), ..Flattener::default() };
         tree.add_block(None, plan.nodes, 0)?;
         let nodes = tree.finish()?;
-        let mut graph =
-            Self { steps: plan.steps, code, calls: plan.calls, chains: Vec::new(), nodes, blocks: tree.blocks };
+        let mut graph = Self {
+            steps: plan.steps,
+            code,
+            calls: plan.calls,
+            chains: Vec::new(),
+            nodes,
+            blocks: tree.blocks,
+            finally: tree.finally,
+        };
         graph.chains = graph.find_chains()?;
         graph.check_uses()?;
         graph.link_children();
+        graph.link_handlers()?;
         Ok(graph)
     }
 
@@ -156,6 +174,21 @@ impl Graph {
             NodeKind::Job(_) => None,
             NodeKind::Loop(fan_out) => Some(fan_out),
         }
+    }
+
+    /// Returns whether a node's row is not made with the instance of its block, but later, by what it waits for.
+    pub(crate) fn is_deferred(&self, node: NodeId) -> bool {
+        self.finally == Some(node) || self.job(node).is_some_and(|job| job.handles.is_some())
+    }
+
+    /// Returns whether a block is the `finally` block or inside it.
+    pub(crate) fn is_in_finally(&self, block: BlockIndex) -> bool {
+        self.finally.is_some() && self.enclosing_loops(block).any(|owner| Some(owner) == self.finally)
+    }
+
+    /// Returns whether a job begins when others have ended or failed, so that no time before that counts.
+    pub(crate) fn begins_late(&self, node: NodeId) -> bool {
+        self.is_deferred(node) || self.node(node).is_some_and(|node| self.is_in_finally(node.block))
     }
 
     /// Returns the step that a job runs.
@@ -252,16 +285,24 @@ impl Graph {
     fn check_input(&self, id: NodeId, node: &GraphNode, job: &GraphJob, input: &Input) -> Result<(), PlanError> {
         let fits = match *input {
             Input::Node(used) => {
-                self.job(used).is_some_and(|other| other.call == job.call || self.is_last(used, other))
+                !self.is_handler(used)
+                    && self.job(used).is_some_and(|other| other.call == job.call || self.is_last(used, other))
                     && self.precedes(used, id, node)
             }
-            Input::Loop(used) => self.enclosing_loops(node.block).any(|owner| owner == used),
+            Input::Loop(used) => {
+                self.finally != Some(used) && self.enclosing_loops(node.block).any(|owner| owner == used)
+            }
             Input::Gather(used) => {
                 self.fan_out(used).is_some_and(|used| used.gather.is_some()) && self.precedes(used, id, node)
             }
             Input::Literal(ref value) => value.len() <= INLINE_LIMIT,
             // the plan of a run has values in their places
             Input::Param(_) => false,
+            Input::Failure(used) => {
+                let is_near = self.node(used).is_some_and(|used| used.block == node.block);
+                job.inputs.len() == 1 && is_near && self.precedes(used, id, node)
+            }
+            Input::Run(used) => self.finally == Some(used) && self.is_in_finally(node.block),
         };
         if fits { Ok(()) } else { Err(PlanError::BadInput { node: id }) }
     }
@@ -270,6 +311,10 @@ impl Graph {
     /// grow within a block, so this rules out dependency cycles.
     fn precedes(&self, used: NodeId, id: NodeId, node: &GraphNode) -> bool {
         let Some(block) = self.node(used).map(|used| used.block) else { return false };
+        // the results of a run may not exist when it ends
+        if self.is_in_finally(node.block) && !self.is_in_finally(block) {
+            return false;
+        }
         let mut ancestors = std::iter::once(id).chain(self.enclosing_loops(node.block));
         ancestors
             .find(|ancestor| self.node(*ancestor).is_some_and(|ancestor| ancestor.block == block))
@@ -277,12 +322,47 @@ impl Graph {
     }
 
     fn check_loop(&self, id: NodeId, node: &GraphNode, fan_out: &GraphLoop) -> Result<(), PlanError> {
-        let is_source = self.job(fan_out.over).is_some_and(|source| self.is_last(fan_out.over, source));
-        let is_before = self.node(fan_out.over).is_some_and(|over| over.block == node.block) && fan_out.over < id;
+        let Some(over) = fan_out.over else { return Ok(()) };
+        let is_source = self.job(over).is_some_and(|source| self.is_last(over, source)) && !self.is_handler(over);
+        let is_before = self.node(over).is_some_and(|over| over.block == node.block) && over < id;
         let gathers = fan_out.gather.is_none_or(|gather| {
-            self.job(gather).is_some() && self.node(gather).is_some_and(|node| node.block == fan_out.body)
+            self.job(gather).is_some()
+                && !self.is_handler(gather)
+                && self.node(gather).is_some_and(|node| node.block == fan_out.body)
         });
         if is_source && is_before && gathers { Ok(()) } else { Err(PlanError::BadLoop { node: id }) }
+    }
+
+    /// Returns whether a job is called when another one fails.
+    fn is_handler(&self, node: NodeId) -> bool {
+        self.job(node).is_some_and(|job| handled_by(&job.inputs).is_some())
+    }
+
+    /// Links handlers with the jobs for whose failures they are called: one each, for a job that is no handler itself. Nothing waits
+    /// for a handler, and it waits for nothing else.
+    fn link_handlers(&mut self) -> Result<(), PlanError> {
+        for index in 0..self.nodes.len() {
+            let handler = NodeId(u32::try_from(index).unwrap_or(u32::MAX));
+            let Some(failed) = self.job(handler).and_then(|job| handled_by(&job.inputs)) else { continue };
+            let is_alone = self.job(handler).is_some_and(|job| self.chain(job.call).len() == 1);
+            if !is_alone || self.is_handler(failed) {
+                return Err(PlanError::BadHandler { node: handler });
+            }
+            if self.job_mut(failed).is_none_or(|job| job.handler.replace(handler).is_some()) {
+                return Err(PlanError::BadHandler { node: handler });
+            }
+            if let Some(job) = self.job_mut(handler) {
+                job.handles = Some(failed);
+            }
+        }
+        Ok(())
+    }
+
+    fn job_mut(&mut self, node: NodeId) -> Option<&mut GraphJob> {
+        match &mut self.nodes.get_mut(node.0 as usize)?.kind {
+            NodeKind::Job(job) => Some(job),
+            NodeKind::Loop(_) => None,
+        }
     }
 
     /// Returns whether a job is the last of its call, whose result is the call's value.
@@ -304,8 +384,8 @@ impl Graph {
     }
 
     fn mark_source(&mut self, fan_out: NodeId) {
-        let Some(over) = self.fan_out(fan_out).map(|fan_out| fan_out.over) else { return };
-        if let Some(GraphNode { kind: NodeKind::Job(source), .. }) = self.nodes.get_mut(over.0 as usize) {
+        let over = self.fan_out(fan_out).and_then(|fan_out| fan_out.over);
+        if let Some(source) = over.and_then(|over| self.job_mut(over)) {
             source.looped_by.get_or_insert(fan_out);
         }
     }
@@ -404,6 +484,7 @@ struct Flattener {
     inputs: usize,
     nodes: Vec<Option<GraphNode>>,
     blocks: Vec<Block>,
+    finally: Option<NodeId>,
 }
 
 impl Flattener {
@@ -426,12 +507,16 @@ impl Flattener {
                     let parents = parents_of(&job.inputs);
                     self.check_job(job.id, job.step, job.call, job.inputs.len())?;
                     let (step, call, inputs) = (job.step, job.call, job.inputs);
-                    (NodeKind::Job(GraphJob { step, call, inputs, looped_by: None }), parents)
+                    (
+                        NodeKind::Job(GraphJob { step, call, inputs, looped_by: None, handler: None, handles: None }),
+                        parents,
+                    )
                 }
                 Node::ForEach(fan_out) => (self.add_loop(fan_out, depth)?, Vec::new()),
+                Node::Finally(finally) => (self.add_finally(finally, depth)?, Vec::new()),
             };
             let parents = match &kind {
-                NodeKind::Loop(fan_out) => vec![fan_out.over],
+                NodeKind::Loop(fan_out) => fan_out.over.into_iter().collect(),
                 NodeKind::Job(_) => parents,
             };
             self.insert(id, GraphNode { block, offset, parents, children: Vec::new(), kind })?;
@@ -446,7 +531,19 @@ impl Flattener {
         let body = self.add_block(Some(fan_out.id), fan_out.body, depth + 1)?;
         let text = format!("for {} in … (line {})", fan_out.variable, fan_out.line);
         let ForEach { over, gather, variable, line, .. } = fan_out;
-        Ok(NodeKind::Loop(GraphLoop { over, body, gather, variable, line, text }))
+        Ok(NodeKind::Loop(GraphLoop { over: Some(over), body, gather, variable, line, text }))
+    }
+
+    /// There is one at most, at the top level. A body without jobs would have no end of its own.
+    fn add_finally(&mut self, finally: Finally, depth: usize) -> Result<NodeKind, PlanError> {
+        let Finally { id, line, body } = finally;
+        if depth > 0 || self.finally.is_some() || body.is_empty() {
+            return Err(PlanError::BadFinally { node: id });
+        }
+        self.finally = Some(id);
+        let body = self.add_block(Some(id), body, depth + 1)?;
+        let text = format!("finally (line {line})");
+        Ok(NodeKind::Loop(GraphLoop { over: None, body, gather: None, variable: "run".to_owned(), line, text }))
     }
 
     fn check_job(&mut self, id: NodeId, step: StepIndex, call: CallIndex, inputs: usize) -> Result<(), PlanError> {
@@ -488,8 +585,16 @@ fn parents_of(inputs: &[Input]) -> Vec<NodeId> {
         .iter()
         .filter_map(|input| match input {
             Input::Node(node) | Input::Gather(node) => Some(*node),
-            Input::Loop(_) | Input::Literal(_) | Input::Param(_) => None,
+            Input::Loop(_) | Input::Literal(_) | Input::Param(_) | Input::Failure(_) | Input::Run(_) => None,
         })
         .collect();
     parents.into_iter().collect()
+}
+
+/// Returns the job for whose failure a job with these inputs is called.
+fn handled_by(inputs: &[Input]) -> Option<NodeId> {
+    match inputs {
+        [Input::Failure(job)] => Some(*job),
+        _ => None,
+    }
 }

@@ -12,7 +12,7 @@
 //! | 7 completed | done | completed |
 //! | 8 cancelled | done | cancelled |
 //!
-//! A parked job becomes ready at its `available_at`. Only fan-outs are expanding. A stuck row waits behind the failed job
+//! A parked job becomes ready at its `available_at`. Only fan-outs are expanding, and the `finally` block is one. A stuck row waits behind the failed job
 //! `blocked_by`. States below `failed` are *open*: something may still happen without a reset.
 
 use bue_model::{JobState, RunState};

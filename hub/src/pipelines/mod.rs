@@ -86,6 +86,7 @@ impl BatchSize {
                     self.bytes = self.bytes.saturating_add(literals.sum());
                 }
                 Node::ForEach(for_each) => self.add_nodes(&for_each.body),
+                Node::Finally(finally) => self.add_nodes(&finally.body),
             }
         }
     }

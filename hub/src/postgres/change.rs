@@ -77,8 +77,12 @@ impl PostgresState {
                     let runs = changes.changed_runs.iter().filter_map(|key| snapshot.runs.get(key)).map(|run| run.id);
                     let pending_notifications =
                         PendingNotifications { runs: runs.collect(), ..changes.pending_notifications };
-                    let (states, reset_runs) = (changes.run_states, changes.reset_runs);
+                    let (states, reset_runs, endings) = (changes.run_states, changes.reset_runs, changes.endings);
                     snapshot.fresh_since.extend(reset_runs.into_iter().map(|key| (key, now)));
+                    for (key, ending) in endings {
+                        snapshot.endings.remove(&key);
+                        snapshot.endings.extend(ending.map(|ending| (key, ending)));
+                    }
                     snapshot.run_states.extend(states.into_iter().map(|(key, (state, _))| (key, state)));
                     return Ok(Applied { value, pending_notifications, snapshot });
                 }
@@ -143,6 +147,9 @@ impl PostgresState {
             let state: RunState = run_state(key, row.try_get(1)?)?;
             snapshot.run_states.insert(key, state);
             snapshot.fresh_since.insert(key, row.try_get(2)?);
+            if let Some(ending) = row.try_get::<_, Option<i64>>(3)? {
+                snapshot.endings.insert(key, run_state(key, ending)?);
+            }
             let run = self.run(tx, key).await?;
             if run.graph.steps.iter().any(|step| step.settings.limits_starts()) {
                 for rate in query(tx, "SELECT step, id FROM rate WHERE run = $1 AND key = ''", &[&key]).await? {

@@ -37,10 +37,10 @@ pub(super) async fn execute(tx: &Transaction<'_>, sql: &str, params: &[&(dyn ToS
     Ok(tx.execute(&statement, params).await?)
 }
 
-/// Locks runs in the order of their keys, so that hubs do not deadlock. Returns keys, states, and when the runs were created or
-/// last reset.
+/// Locks runs in the order of their keys, so that hubs do not deadlock. Returns keys, states, when the runs were created or
+/// last reset, and their states when their `finally` blocks began.
 pub(super) const LOCK_RUNS: &str =
-    "SELECT key, state, coalesce(reset_at, created_at) FROM run WHERE key = ANY($1) ORDER BY key FOR UPDATE";
+    "SELECT key, state, coalesce(reset_at, created_at), ending FROM run WHERE key = ANY($1) ORDER BY key FOR UPDATE";
 
 /// Executes [`LOCK_RUNS`], prepared before. It is sent when this is first polled.
 pub(super) async fn lock_runs(tx: &Transaction<'_>, lock: &Statement, keys: &[i64]) -> Result<Vec<Row>, HubError> {

@@ -100,6 +100,10 @@ pub(super) async fn read(
         let rows = query(tx, sql, &[&source]).await?;
         snapshot.elements.insert(source, rows.first().map_or(Ok(0), |row| row.try_get(0))?);
     }
+    for run in required.failed_counts {
+        let rows = query(tx, "SELECT count(*) FROM failed WHERE run = $1", &[&run]).await?;
+        snapshot.failed_counts.insert(run, rows.first().map_or(Ok(0), |row| row.try_get(0))?);
+    }
     for rate in required.keyed_rates {
         let id = rate_for_key(tx, snapshot, rate, now).await?;
         snapshot.keyed_rates.insert(rate, id);

@@ -71,8 +71,7 @@ impl PostgresState {
             for fan_out in &fan_outs {
                 jobs += changes.cancel_unexpanded(&run, fan_out)?;
             }
-            changes.run_states.insert(key, (RunState::Cancelled, Some(now)));
-            changes.mark_run_changed(key);
+            changes.end_cancelled(&run)?;
             Ok(Changed { jobs })
         };
         self.apply(tx, now, Start { snapshot, required: RequiredReads::default() }, &cancel).await

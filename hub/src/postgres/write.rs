@@ -271,7 +271,7 @@ async fn write_fan_outs(tx: &Transaction<'_>, changes: &ChangeSet<'_>) -> Result
     });
     let sql = format!(
         "INSERT INTO fanout ({}) SELECT * FROM {} ON CONFLICT (id) DO UPDATE
-             SET expanded = excluded.expanded, settled = excluded.settled, failed = excluded.failed",
+             SET count = excluded.count, expanded = excluded.expanded, settled = excluded.settled, failed = excluded.failed",
         new.names(),
         new.table()
     );
@@ -355,6 +355,10 @@ async fn write_runs(tx: &Transaction<'_>, changes: &ChangeSet<'_>) -> Result<(),
             execute(tx, "DELETE FROM rate_start WHERE rate IN (SELECT id FROM rate WHERE run = $1)", &[key]).await?;
             execute(tx, "DELETE FROM rate WHERE run = $1", &[key]).await?;
         }
+    }
+    for (key, ending) in &changes.endings {
+        let ending = ending.map(run_state_to_code);
+        execute(tx, "UPDATE run SET ending = $2 WHERE key = $1", &[key, &ending]).await?;
     }
     if !changes.reset_runs.is_empty() {
         let reset: Vec<i64> = changes.reset_runs.iter().copied().collect();

@@ -104,6 +104,10 @@ impl WriteTx<'_> {
         for source in required.elements {
             snapshot.elements.insert(source, self.elements(source)?);
         }
+        for run in required.failed_counts {
+            let mut select = self.db.prepare_cached("SELECT count(*) FROM failed WHERE run = ?1")?;
+            snapshot.failed_counts.insert(run, select.query_row([run], |row| row.get(0))?);
+        }
         for rate in required.keyed_rates {
             self.read_keyed_rate(snapshot, rate)?;
         }
@@ -145,9 +149,12 @@ impl WriteTx<'_> {
         }
         let run = self.run(key)?;
         let mut select =
-            self.db.prepare_cached("SELECT state, coalesce(reset_at, created_at) FROM run WHERE key = ?1")?;
-        let (state, fresh_since) = select.query_row([key], |row| Ok((run_state(row.get(0)?)?, row.get(1)?)))?;
+            self.db.prepare_cached("SELECT state, coalesce(reset_at, created_at), ending FROM run WHERE key = ?1")?;
+        let (state, fresh_since, ending) = select.query_row([key], |row| {
+            Ok((run_state(row.get(0)?)?, row.get(1)?, row.get::<_, Option<i64>>(2)?.map(run_state).transpose()?))
+        })?;
         snapshot.run_states.insert(key, state);
+        snapshot.endings.extend(ending.map(|ending| (key, ending)));
         snapshot.fresh_since.insert(key, fresh_since);
         if run.graph.steps.iter().any(|step| step.settings.limits_starts()) {
             let mut select = self.db.prepare_cached("SELECT step, id FROM rate WHERE run = ?1 AND key = x''")?;

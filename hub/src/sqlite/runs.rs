@@ -24,13 +24,14 @@ impl WriteTx<'_> {
         for fan_out in &fan_outs {
             jobs += self.cancel_rows(&run, fan_out.expanded_ids())?;
         }
-        let unexpanded = self.change(Snapshot::default(), RequiredReads::default(), |changes| {
+        let mut snapshot = Snapshot::default();
+        self.read_run(&mut snapshot, key)?;
+        let unexpanded = self.change(snapshot, RequiredReads::default(), |changes| {
             let mut jobs = 0;
             for fan_out in &fan_outs {
                 jobs += changes.cancel_unexpanded(&run, fan_out)?;
             }
-            changes.run_states.insert(key, (RunState::Cancelled, Some(changes.now)));
-            changes.mark_run_changed(key);
+            changes.end_cancelled(&run)?;
             Ok(jobs)
         })?;
         Ok(Changed { jobs: jobs + unexpanded })

@@ -64,6 +64,10 @@ impl WriteTx<'_> {
                 self.delete_rates(*key)?;
             }
         }
+        for (key, ending) in &changes.endings {
+            let mut update = self.db.prepare_cached("UPDATE run SET ending = ?2 WHERE key = ?1")?;
+            update.execute(params![key, ending.map(run_state_to_code)])?;
+        }
         for key in &changes.reset_runs {
             self.db.prepare_cached("UPDATE run SET reset_at = ?2 WHERE key = ?1")?.execute([*key, changes.now])?;
         }
@@ -187,8 +191,8 @@ impl WriteTx<'_> {
     fn write_fan_outs(&self, changes: &ChangeSet<'_>) -> Result<(), HubError> {
         insert_rows!(
             self.db,
-            "INSERT" "fanout" " ON CONFLICT (id) DO UPDATE SET expanded = excluded.expanded, settled = excluded.settled,
-                 failed = excluded.failed",
+            "INSERT" "fanout" " ON CONFLICT (id) DO UPDATE SET count = excluded.count, expanded = excluded.expanded,
+                 settled = excluded.settled, failed = excluded.failed",
             for row in changes.fan_outs.values(),
             {
                 id: row.id,

@@ -2,8 +2,10 @@
 
 pub(crate) mod at_most;
 pub(crate) mod expiries;
+pub(crate) mod finally;
 pub(crate) mod flow;
 pub(crate) mod gathers;
+pub(crate) mod handlers;
 pub(crate) mod leases;
 pub(crate) mod listing;
 pub(crate) mod loops;
@@ -126,6 +128,42 @@ macro_rules! all_contract_tests {
                 after_a_reset_the_time_counts_from_the_reset
                 rounds_that_are_made_too_late_fail
                 why_tells_when_a_job_expires;
+            handlers:
+                a_final_failure_calls_the_handler_once
+                a_handler_starts_although_the_call_is_blocked
+                every_kind_of_final_failure_calls_the_handler
+                what_is_not_a_final_failure_calls_no_handler
+                jobs_behind_a_failed_one_call_no_handler
+                a_run_lasts_until_its_handlers_have_ended
+                a_failed_handler_calls_nothing_and_can_be_reset
+                every_round_has_a_handler_of_its_own
+                a_handler_is_counted_once_it_exists
+                a_reset_withdraws_the_call
+                a_job_that_fails_again_calls_its_handler_again
+                a_reset_run_does_not_reset_handlers_too
+                a_handler_can_be_cancelled
+                a_cancelled_run_cancels_its_handlers
+                a_late_report_of_a_handler_changes_nothing
+                a_handler_does_not_expire_with_the_run
+                a_plan_with_impossible_handlers_is_refused;
+            finally:
+                finally_runs_when_everything_else_has_ended
+                a_failed_run_ends_with_finally
+                a_run_of_nothing_else_runs_finally
+                finally_tells_how_many_jobs_failed
+                finally_runs_after_a_cancellation_which_a_second_one_ends
+                a_failure_in_finally_fails_the_run_and_can_be_reset
+                a_reset_of_the_run_runs_finally_again
+                a_reset_cancels_what_failed_in_an_earlier_finally
+                a_reset_cancels_an_earlier_finally_whatever_its_ids
+                nothing_outside_is_reset_while_finally_runs
+                a_cancelled_job_of_finally_ends_the_run
+                finally_has_loops_and_handlers
+                finally_is_no_loop_to_users
+                a_deleted_run_leaves_nothing_of_finally
+                cancelling_what_is_stuck_does_not_run_finally_again
+                finally_is_under_limits_of_starts
+                a_plan_with_an_impossible_finally_is_refused;
             scopes:
                 a_pending_job_runs_next_in_the_scope_it_chose
                 a_released_job_stays_in_the_scope_it_chose

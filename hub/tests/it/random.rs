@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use bue_hub::{Durability, JobStore, SqliteStore};
 use futures_util::FutureExt;
-use proptest::prelude::{Strategy, any, prop};
+use proptest::prelude::{Just, Strategy, prop, prop_oneof};
 use tokio::runtime::Runtime;
 
 use events::{Event, events};
@@ -18,24 +18,24 @@ use model_test::ModelTest;
 pub(crate) use model_test::StoreFactory;
 use plans::{Part, parts};
 
-/// Everything random in one case: the plan, the lengths of the lists that jobs return, the events, and whether the run is
-/// cancelled then.
-type Case = (Vec<Part>, Vec<u32>, Vec<Event>, bool);
+/// Everything random in one case: the plan, its `finally` block, the lengths of the lists that jobs return, the events, and how
+/// often the run is cancelled then.
+type Case = (Vec<Part>, Option<Vec<Part>>, Vec<u32>, Vec<Event>, u32);
 
-async fn check_case(open: StoreFactory, (parts, lists, events, is_cancelled): Case) {
-    let mut test = ModelTest::new(open, plans::write(&parts), lists).await;
+async fn check_case(open: StoreFactory, (parts, finally, lists, events, cancellations): Case) {
+    let mut test = ModelTest::new(open, plans::write(&parts, finally.as_deref()), lists).await;
     for event in &events {
         test.play(event).await;
         if !test.is_long {
             test.compare().await;
         }
     }
-    if is_cancelled {
+    for _ in 0..cancellations {
         test.cancel_run().await;
     }
     test.finish().await;
     // what failed can be reset, whatever happened before
-    if !test.model.is_cancelled {
+    if !test.model.was_cancelled() {
         test.reset_run().await;
         test.finish().await;
         assert!(test.model.failed.is_empty());
@@ -55,13 +55,16 @@ fn play_all(runtime: &Runtime, cases: u32, open: impl Fn() -> StoreFactory, stra
 /// Small runs with many events.
 pub(crate) fn play(runtime: &Runtime, cases: u32, open: impl Fn() -> StoreFactory) {
     let lists = prop::collection::vec(0..4_u32, 1..6);
-    play_all(runtime, cases, open, (parts(5, 2), lists, events(150), prop::bool::weighted(0.1)));
+    let finally = prop::option::weighted(0.3, parts(3, 1));
+    let cancellations = prop_oneof![8 => Just(0_u32), 1 => Just(1), 1 => Just(2)];
+    play_all(runtime, cases, open, (parts(5, 2), finally, lists, events(150), cancellations));
 }
 
 /// Lists so long that their rounds are not instantiated at once.
 pub(crate) fn play_long(runtime: &Runtime, cases: u32, open: impl Fn() -> StoreFactory) {
     let lists = prop::collection::vec(0..3_000_u32, 1..4);
-    play_all(runtime, cases, open, (parts(3, 1), lists, events(40), any::<bool>()));
+    let finally = prop::option::weighted(0.3, parts(2, 1));
+    play_all(runtime, cases, open, (parts(3, 1), finally, lists, events(40), 0..2_u32));
 }
 
 fn sqlite() -> StoreFactory {

@@ -3,7 +3,8 @@
 use bue_model::plan::{PLAN_VERSION, Settings, Source};
 use bue_model::wire::Submission;
 use bue_model::{
-    BlobHash, BlobRef, Call, CallIndex, ForEach, Input, JobNode, Language, Node, NodeId, Plan, RunId, Step, StepIndex,
+    BlobHash, BlobRef, Call, CallIndex, Finally, ForEach, Input, JobNode, Language, Node, NodeId, Plan, RunId, Step,
+    StepIndex,
 };
 use uuid::Uuid;
 
@@ -35,6 +36,34 @@ impl Script {
         let last = NodeId(self.next - 1);
         self.calls.push(Call { line: call.0 + 1, name: None, first, last, nested: false });
         last
+    }
+
+    /// Adds the handler of a job: a call of this step with its failure.
+    pub(crate) fn on_failure(&mut self, failed: NodeId, step: &str) -> NodeId {
+        let handler = self.call(&[step], &[Input::Failure(failed)]);
+        self.hide_last_call();
+        handler
+    }
+
+    /// Adds the handler of a job, whose step is named after its node.
+    pub(crate) fn on_failure_of(&mut self, failed: NodeId) -> NodeId {
+        let step = format!("n{}", self.next);
+        self.on_failure(failed, &step)
+    }
+
+    /// `finally:`
+    pub(crate) fn finally<T>(&mut self, body: impl FnOnce(&mut Self, Input) -> T) -> NodeId {
+        let (id, first) = (self.id(), self.calls.len());
+        self.blocks.push(Vec::new());
+        body(self, Input::Run(id));
+        let body = self.blocks.pop().expect("the body");
+        self.calls[first..].iter_mut().for_each(|call| call.nested = true);
+        self.put(Node::Finally(Finally { id, line: id.0, body }));
+        id
+    }
+
+    fn hide_last_call(&mut self) {
+        self.calls.last_mut().expect("a call").nested = true;
     }
 
     /// Adds a call whose steps are named after their nodes: `n7`.

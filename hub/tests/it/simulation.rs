@@ -1,6 +1,6 @@
 //! A hub, three workers and some submitters on a faulty network, with power cuts at the hub and a clock that jumps: whatever
 //! the seed, no acknowledged run is lost, every job has one result, no stale or forged report is accepted, no more jobs are leased
-//! than an `!at_most` allows, and once the network works again all runs end.
+//! than an `!at_most` allows, a final failure calls its handler once, and once the network works again all runs end, with `finally`.
 //!
 //! ```text
 //! submitter, worker --HubClient--> Net --serve_hub--> Witness --> SqliteStore --> Disk
@@ -280,7 +280,8 @@ async fn submit(number: u128, limit: u32, hub: HubClient, rng: SimRng, log: Arc<
     }
 }
 
-/// Chains, a loop, a gathered loop, and two loops of whose jobs only so many may run at once: in a run, and for each key.
+/// Chains, a loop, a gathered loop, two loops of whose jobs only so many may run at once: in a run, and for each key; a loop of
+/// jobs that fail at once and have a handler; and a block for the end.
 fn script(limit: u32) -> Script {
     let mut script = Script::new();
     let last = script.call(&["a1", "a2", "a3"], &[]);
@@ -292,6 +293,11 @@ fn script(limit: u32) -> Script {
         script.each(source, |script, x| script.call(&[step], &[x]));
         script.set(step, |settings| settings.at_most = Some(AtMost { count: limit, by }));
     }
+    script.each(source, |script, x| {
+        let weak = script.call(&["weak1"], &[x]);
+        script.on_failure(weak, "handler1");
+    });
+    script.finally(|script, run| script.call(&["end1", "end2"], &[run]));
     for step in ["a1", "a2", "a3", "source1", "b1", "b2", "c1", "c2", "d1", "d2", "limited1", "keyed1"] {
         script.set(step, |settings| settings.retries = 5);
     }

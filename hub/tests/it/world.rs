@@ -64,7 +64,7 @@ fn argument(input: &JobInput) -> String {
 
 pub(crate) fn text_of(value: &ValueRef) -> String {
     match value {
-        ValueRef::Inline(bytes) => String::from_utf8(bytes.to_vec()).expect("text"),
+        ValueRef::Inline(bytes) => String::from_utf8_lossy(bytes).into_owned(),
         ValueRef::Blob(blob) => blob.hash.to_string(),
         ValueRef::List(chunks) => format!("list of {}", chunks.iter().map(|chunk| chunk.count).sum::<u32>()),
     }

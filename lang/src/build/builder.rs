@@ -66,6 +66,9 @@ pub(crate) fn build<'t>(tree: &'t Tree<'_>, truncated: bool, diagnostics: &mut D
         plan_is_full: false,
         loops_without_variable: 0,
         loop_source_variable: None,
+        finally: None,
+        is_in_finally: false,
+        outside_finally: HashSet::new(),
     };
     builder.collect_first_bindings(&tree.block);
     let nodes = builder.block(&tree.block, &InheritedSettings::default());
@@ -106,10 +109,15 @@ pub(super) struct Builder<'t, 'c, 's> {
     pub(super) loops_without_variable: u32,
     /// The variable of the loop whose source is being built.
     pub(super) loop_source_variable: Option<&'t str>,
+    /// The word that begins the `finally` block.
+    pub(super) finally: Option<Span>,
+    pub(super) is_in_finally: bool,
+    /// Results that are visible around the `finally` block, but not in it.
+    pub(super) outside_finally: HashSet<&'t str>,
 }
 
 impl<'t> Builder<'t, '_, '_> {
-    /// The nodes of a block's calls and loops.
+    /// The nodes of a block's calls and inner blocks.
     pub(super) fn block(&mut self, block: &'t Block<'_>, settings: &InheritedSettings) -> Vec<Node> {
         self.definitions.enter();
         self.results.enter();
@@ -133,6 +141,10 @@ impl<'t> Builder<'t, '_, '_> {
                 Statement::Loop(body) => {
                     let settings = bodies.next().unwrap_or_default();
                     self.for_loop(body, &settings, &mut nodes);
+                }
+                Statement::Finally(finally) => {
+                    let settings = bodies.next().unwrap_or_default();
+                    self.finally_block(finally, &settings, &mut nodes);
                 }
                 Statement::Param(param) => self.declare_param(param),
                 Statement::Tab

@@ -24,6 +24,13 @@ pub(super) enum CallRole<'t> {
     Nested,
 }
 
+/// A step of a chain.
+struct Link {
+    step: StepIndex,
+    /// What is called if the step fails.
+    handler: Option<StepIndex>,
+}
+
 impl<'t> Builder<'t, '_, '_> {
     pub(super) fn call_statement(&mut self, statement: &'t CallStatement<'_>, nodes: &mut Vec<Node>) {
         let role = CallRole::Statement(statement.result.as_ref());
@@ -45,8 +52,8 @@ impl<'t> Builder<'t, '_, '_> {
         let inputs = self.arguments(call, nodes);
         let chain = self.chain(&call.target);
         let (inputs, chain) = (inputs?, chain?);
-        let steps: Option<Vec<StepIndex>> = chain.iter().map(|step| self.use_step(*step, call.span)).collect();
-        self.jobs(call, &steps?, inputs, role, nodes)
+        let links: Option<Vec<Link>> = chain.iter().map(|step| self.link(*step, call.span)).collect();
+        self.jobs(call, &links?, inputs, role, nodes)
     }
 
     fn arguments(&mut self, call: &'t Call<'_>, nodes: &mut Vec<Node>) -> Option<Vec<Input>> {
@@ -160,6 +167,16 @@ impl<'t> Builder<'t, '_, '_> {
         }
     }
 
+    /// A step of a chain, with the step that handles its failure.
+    fn link(&mut self, step: usize, at: Span) -> Option<Link> {
+        let index = self.use_step(step, at)?;
+        let handler = match self.steps.get(step)?.handler {
+            Some(handler) => Some(self.use_step(handler, at)?),
+            None => None,
+        };
+        Some(Link { step: index, handler })
+    }
+
     /// The index of the step in the plan, which it gets when it is first used.
     fn use_step(&mut self, step: usize, at: Span) -> Option<StepIndex> {
         if let Some(index) = self.steps.get(step)?.index {
@@ -176,28 +193,40 @@ impl<'t> Builder<'t, '_, '_> {
     fn jobs(
         &mut self,
         call: &'t Call<'_>,
-        steps: &[StepIndex],
+        links: &[Link],
         inputs: Vec<Input>,
         role: CallRole<'t>,
         nodes: &mut Vec<Node>,
     ) -> Option<NodeId> {
         let index = CallIndex(u32::try_from(self.plan.calls.len()).ok()?);
-        let mut inputs = inputs;
+        let (mut inputs, mut handlers) = (inputs, Vec::new());
         let mut ends: Option<(NodeId, NodeId)> = None;
-        for step in steps {
+        for Link { step, handler } in links {
             let id = self.new_node(call.span)?;
             let inputs = core::mem::replace(&mut inputs, vec![Input::Node(id)]);
             nodes.push(Node::Job(JobNode { id, step: *step, call: index, inputs }));
             ends = Some((ends.map_or(id, |(first, _)| first), id));
+            if let Some(step) = handler {
+                // its call comes after this one and those of the handlers before it
+                let call_index = CallIndex(index.0 + 1 + u32::try_from(handlers.len()).ok()?);
+                let handler = self.new_node(call.span)?;
+                let inputs = vec![Input::Failure(id)];
+                nodes.push(Node::Job(JobNode { id: handler, step: *step, call: call_index, inputs }));
+                handlers.push(handler);
+            }
         }
         let (first, last) = ends?;
         let (name, nested) = match role {
-            CallRole::Statement(name) => (name.map(|name| name.text.to_string()), false),
+            CallRole::Statement(name) => (name.map(|name| name.text.to_string()), self.is_in_finally),
             CallRole::Nested => (None, true),
         };
         let line = self.diagnostics.lines.line(call.span.start);
         self.calls.push(call.span);
         self.plan.calls.push(PlanCall { line, name, first, last, nested });
+        for handler in handlers {
+            self.calls.push(call.span);
+            self.plan.calls.push(PlanCall { line, name: None, first: handler, last: handler, nested: true });
+        }
         Some(last)
     }
 }

@@ -17,22 +17,23 @@ use crate::source::Span;
 use crate::syntax::tree::{Block, Import, Name, Pipe, Setting, Statement, StepDefinition};
 
 impl<'t> Builder<'t, '_, '_> {
-    /// Adds the definitions of a block. Settings apply to everything below them. Returns, for each loop of the block in order,
+    /// Adds the definitions of a block. Settings apply to everything below them. Returns, for each inner block in order,
     /// the settings that its body inherits.
     pub(super) fn define(&mut self, block: &'t Block<'_>, inherited: &InheritedSettings) -> Vec<InheritedSettings> {
         let mut settings = Rc::clone(inherited);
-        let mut bodies = Vec::new();
+        let (mut bodies, first) = (Vec::new(), self.steps.len());
         for statement in &block.statements {
             match statement {
                 Statement::Setting(setting) => self.set(&mut settings, setting),
                 Statement::Step(step) => self.define_step(step, &settings),
                 Statement::Import(import) => self.define_import(import, &settings),
                 Statement::Pipe(pipe) => self.define_pipe(pipe),
-                Statement::Loop(_) => bodies.push(Rc::clone(&settings)),
+                Statement::Loop(_) | Statement::Finally(_) => bodies.push(Rc::clone(&settings)),
                 Statement::Tab | Statement::Call(_) | Statement::Gather(_) | Statement::Param(_) => {}
             }
         }
         self.resolve_pipes(block);
+        self.resolve_handlers(block, first);
         bodies
     }
 
@@ -59,6 +60,7 @@ impl<'t> Builder<'t, '_, '_> {
             code: step.code.as_ref(),
             inherited: Rc::clone(settings),
             settings: &step.settings,
+            handler: None,
             used: false,
             index: None,
         };
@@ -77,6 +79,7 @@ impl<'t> Builder<'t, '_, '_> {
                 code: import.code.as_ref(),
                 inherited: Rc::clone(settings),
                 settings: &item.settings,
+                handler: None,
                 used: false,
                 index: None,
             };
@@ -176,6 +179,45 @@ impl<'t> Builder<'t, '_, '_> {
             diagnostic
                 .hint("write `!with` inside the Python steps that it is for; pass values to other steps as arguments"),
         );
+    }
+
+    /// Resolves the handlers of the steps of a block, from `first` on: they are defined in the same block or in one around it.
+    fn resolve_handlers(&mut self, block: &'t Block<'_>, first: usize) {
+        for statement in &block.statements {
+            match statement {
+                Statement::Setting(setting) => self.check_handler(setting),
+                Statement::Step(step) => step.settings.iter().for_each(|setting| self.check_handler(setting)),
+                Statement::Import(import) => {
+                    let settings = import.items.iter().flat_map(|item| &item.settings);
+                    settings.for_each(|setting| self.check_handler(setting));
+                }
+                _ => {}
+            }
+        }
+        for at in first..self.steps.len() {
+            let handler = self.steps.get(at).and_then(StepEntry::handler_name);
+            let handler = handler.and_then(|name| self.definitions.get(name));
+            let Some(Definition::Step(handler)) = handler else { continue };
+            if let Some(entry) = self.steps.get_mut(at) {
+                entry.handler = Some(handler);
+            }
+        }
+    }
+
+    /// Reports a handler that is not a step.
+    fn check_handler(&mut self, setting: &'t Setting) {
+        let SettingValue::OnFailure(name) = &setting.value else { return };
+        match self.definitions.get(name) {
+            Some(Definition::Step(step)) => {
+                if let Some(entry) = self.steps.get_mut(step) {
+                    entry.used = true;
+                }
+            }
+            other => {
+                let diagnostic = self.not_a_handler(name, setting.span, other);
+                diagnostic.into_iter().for_each(|diagnostic| self.report(diagnostic));
+            }
+        }
     }
 
     /// Resolves the steps of pipes: they are defined in the same block or in one around it, above or below.

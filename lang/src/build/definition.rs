@@ -8,6 +8,7 @@ use bue_model::plan::{Settings, Source, Step};
 
 use super::inline_code;
 use crate::settings;
+use crate::settings::value::SettingValue;
 use crate::source::{LineIndex, Span};
 use crate::syntax::tree::{Code, CodeKind, Name, Setting};
 
@@ -22,13 +23,24 @@ pub(crate) struct StepEntry<'t> {
     pub(crate) inherited: Rc<Settings>,
     /// Its own settings.
     pub(crate) settings: &'t [Setting],
-    /// Whether a pipe or call names it.
+    /// The position of the step that is called if it fails.
+    pub(crate) handler: Option<usize>,
+    /// Whether a pipe, a call or `!on_failure` names it.
     pub(crate) used: bool,
     /// Its index in the plan, once a call has added it.
     pub(crate) index: Option<StepIndex>,
 }
 
 impl StepEntry<'_> {
+    /// The name of the step that is called if it fails.
+    pub(crate) fn handler_name(&self) -> Option<&str> {
+        let own = self.settings.iter().rev().find_map(|setting| match &setting.value {
+            SettingValue::OnFailure(name) => Some(name),
+            _ => None,
+        });
+        own.or(self.inherited.on_failure.as_ref()).map(String::as_str)
+    }
+
     /// The step as a plan has it; `None` if a part of it could not be parsed.
     pub(crate) fn step(&self, lines: &LineIndex) -> Option<Step> {
         Some(Step {

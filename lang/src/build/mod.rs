@@ -6,6 +6,7 @@ pub(crate) mod builder;
 mod call;
 mod define;
 mod definition;
+mod finally;
 mod inherited;
 mod inline_code;
 mod loops;

@@ -8,6 +8,7 @@ use bue_model::ParamIndex;
 use crate::diagnostics::builder::DiagnosticBuilder;
 use crate::diagnostics::codes;
 use crate::parse::literal::python_constant;
+use crate::source::Span;
 use crate::syntax::tree::{Block, Name, Statement};
 use crate::text::backquoted;
 
@@ -28,8 +29,10 @@ impl<'t> Builder<'t, '_, '_> {
             if let Some(name) = bound_name(statement) {
                 self.first_bindings.entry(&name.text).or_insert(name.span);
             }
-            if let Statement::Loop(inner) = statement {
-                self.collect_first_bindings(&inner.body);
+            match statement {
+                Statement::Loop(inner) => self.collect_first_bindings(&inner.body),
+                Statement::Finally(inner) => self.collect_first_bindings(&inner.body),
+                _ => {}
             }
         }
     }
@@ -57,6 +60,28 @@ impl<'t> Builder<'t, '_, '_> {
             }),
         };
         Some(UnknownStep { span: name.span, message: format!("there is no step `{}`", name.text), hint })
+    }
+
+    /// For the name of a handler that is not a step: what to report.
+    pub(super) fn not_a_handler(
+        &mut self,
+        name: &str,
+        span: Span,
+        other: Option<Definition>,
+    ) -> Option<DiagnosticBuilder> {
+        let refuse = |message: String| DiagnosticBuilder::new(codes::INVALID_HANDLER, span, message);
+        if matches!(other, Some(Definition::Pipe(_))) {
+            let diagnostic = refuse(format!("{} is a pipe, but a handler is one step", backquoted(name)));
+            return Some(diagnostic.hint("name a step, and do the rest in its function"));
+        }
+        if self.may_be_in_unparsed_text(name) {
+            return None;
+        }
+        let diagnostic = refuse(format!("there is no step {}", backquoted(name)));
+        Some(match self.suggester.nearest(name, self.definitions.names()) {
+            Some(nearest) => diagnostic.hint(format!("did you mean `{nearest}`?")),
+            None => diagnostic.hint("define it in this block or in one around it"),
+        })
     }
 
     pub(super) fn unknown_target(&mut self, name: &Name<'_>) {
@@ -119,6 +144,11 @@ impl<'t> Builder<'t, '_, '_> {
             let message = format!("`{text}` has no value before the loop begins");
             return DiagnosticBuilder::new(codes::RESULT_BEFORE_CALL, name.span, message)
                 .hint("the source of a loop is called once, before the loop: `for x in list():`");
+        }
+        if self.outside_finally.contains(text) {
+            let message = format!("`{text}` is not available in `finally`: it may have no value when the run ends");
+            return DiagnosticBuilder::new(codes::UNKNOWN_RESULT, name.span, message)
+                .hint("use parameters, values, and `run`, which has the id and the state of the run: `notify(run)`");
         }
         if let Some(ended) = self.ended_results.get(text) {
             let message = format!("`{text}` is defined only inside its loop");

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use bue_model::{JobNode, Node, Plan, StepIndex};
+use bue_model::{Input, JobNode, Node, Plan, StepIndex};
 
 use super::checked_step::CheckedStep;
 use super::keywords;
@@ -47,6 +47,7 @@ fn each_job(nodes: &[Node], visit: &mut impl FnMut(&JobNode)) {
         match node {
             Node::Job(job) => visit(job),
             Node::ForEach(for_each) => each_job(&for_each.body, visit),
+            Node::Finally(finally) => each_job(&finally.body, visit),
         }
     }
 }
@@ -71,11 +72,16 @@ fn at_call(
     code: &'static str,
     message: String,
 ) -> DiagnosticBuilder {
+    const PIPE: &str =
+        "the first step of a pipe gets the arguments of the call, each further step the result of the step before it";
+    const HANDLER: &str =
+        "`!on_failure` calls it with one input, the failure: a dict with run, job, step, error and attempts";
+    let is_handler = matches!(job.inputs.as_slice(), [Input::Failure(_)]);
     let call = source_map.calls.get(job.call.0 as usize).copied().unwrap_or(step.function_span);
     DiagnosticBuilder::new(code, call, message)
-        .label("in this call")
+        .label(if is_handler { "if a step of this call fails" } else { "in this call" })
         .label_at(step.function_span, format!("`{}` is its function", step.function))
-        .hint("the first step of a pipe gets the arguments of the call, each further step the result of the step before it")
+        .hint(if is_handler { HANDLER } else { PIPE })
 }
 
 fn inputs(count: u32) -> String {

@@ -5,6 +5,7 @@
 
 mod call;
 mod code;
+mod finally;
 mod hints;
 mod import;
 mod indentation;

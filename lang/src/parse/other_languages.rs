@@ -20,7 +20,11 @@ const INSTEAD: &[(&[&str], &str)] = &[
         &["if", "elif", "else"],
         "a script has no conditions: let a step decide; `Result(status=StepStatus.cancel)` ends its call and everything after it",
     ),
-    (&["try", "except", "finally"], "`!retries 3` retries a step that fails"),
+    (
+        &["try", "except"],
+        "`!retries 3` retries a step that fails, `!on_failure notify` calls another one, `finally:` at the top level runs at the end",
+    ),
+    (&["finally"], "`finally:` and an indented block below it, at the top level, run when the run ends"),
     (&["while"], "a step that returns `Result(status=StepStatus.pending)` runs again; `!every 10s` sets the interval"),
 ];
 

@@ -58,6 +58,9 @@ impl<'a> Parser<'a, '_, '_> {
     }
 
     fn any_statement(&mut self, width: usize) -> Parsed<Statement<'a>> {
+        if self.at_word("finally") && self.finally_follows() {
+            return self.finally_block(width).map(Statement::Finally);
+        }
         if let Some(diagnostic) = self.untyped_param().or_else(|| self.other_language(width)) {
             return self.fail(diagnostic);
         }

@@ -28,6 +28,9 @@ fn nodes(plan: &Plan, list: &[Node]) -> Vec<Value> {
         .map(|node| match node {
             Node::Job(job) => job_json(plan, job),
             Node::ForEach(for_each) => for_each_json(plan, for_each),
+            Node::Finally(finally) => {
+                json!({ "id": finally.id.0, "kind": "finally", "body": nodes(plan, &finally.body) })
+            }
         })
         .collect()
 }
@@ -86,6 +89,9 @@ fn insert_settings(object: &mut Map<String, Value>, settings: &Settings) {
     if let Some(ms) = settings.expires_ms {
         object.insert("expires_s".into(), seconds(ms));
     }
+    if let Some(step) = &settings.on_failure {
+        object.insert("on_failure".into(), step.as_str().into());
+    }
     if let Some(rate) = &settings.rate {
         object.insert("rate".into(), json!({ "count": rate.count, "per_s": seconds(rate.per_ms), "by": rate.by }));
     }
@@ -139,6 +145,8 @@ fn input_json(input: &Input) -> Value {
         Input::Loop(node) => json!({ "loop": node.0 }),
         Input::Gather(node) => json!({ "gather": node.0 }),
         Input::Param(index) => json!({ "param": index.0 }),
+        Input::Failure(node) => json!({ "failure": node.0 }),
+        Input::Run(node) => json!({ "run": node.0 }),
         Input::Literal(bytes) => json!({ "value": cbor_to_json(bytes) }),
     }
 }

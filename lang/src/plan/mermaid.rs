@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use bue_model::{ForEach, Input, JobNode, Node, Plan};
+use bue_model::{Finally, ForEach, Input, JobNode, Node, Plan};
 
 /// Text for any Mermaid renderer.
 #[must_use]
@@ -25,6 +25,7 @@ impl Chart<'_> {
             match node {
                 Node::Job(job) => self.job(job, depth),
                 Node::ForEach(for_each) => self.for_each(for_each, depth),
+                Node::Finally(finally) => self.finally(finally, depth),
             }
         }
     }
@@ -39,6 +40,8 @@ impl Chart<'_> {
                 Input::Node(node) => format!("n{node} -->"),
                 Input::Loop(node) => format!("n{node} -->|element|"),
                 Input::Gather(node) => format!("n{node} -->|all results|"),
+                Input::Failure(node) => format!("n{node} -.->|on failure|"),
+                Input::Run(node) => format!("n{node} -->|run|"),
             };
             self.arrow(&format!("{from} n{}", job.id));
         }
@@ -48,6 +51,13 @@ impl Chart<'_> {
         self.line(depth, &format!("n{}{{{{\"for each {}\"}}}}", node.id, escaped(&node.variable)));
         self.arrow(&format!("n{} --> n{}", node.over, node.id));
         self.line(depth, &format!("subgraph body{} [\"for each {}\"]", node.id, escaped(&node.variable)));
+        self.nodes(&node.body, depth + 1);
+        self.line(depth, "end");
+    }
+
+    fn finally(&mut self, node: &Finally, depth: usize) {
+        self.line(depth, &format!("n{}{{{{\"when the run ends\"}}}}", node.id));
+        self.line(depth, &format!("subgraph body{} [\"finally\"]", node.id));
         self.nodes(&node.body, depth + 1);
         self.line(depth, "end");
     }

@@ -109,6 +109,9 @@ fn settings_text(settings: &Settings) -> String {
     if let Some(ms) = settings.expires_ms {
         add(true, format!("!expires {}", time_text(ms)));
     }
+    if let Some(step) = &settings.on_failure {
+        add(true, format!("!on_failure {step}"));
+    }
     if let Some(rate) = &settings.rate {
         add(true, format!("!rate {}/{}{}", rate.count, time_text(rate.per_ms), by_text(rate.by.as_ref())));
     }
@@ -147,6 +150,10 @@ fn node_lines(text: &mut String, plan: &Plan, nodes: &[Node], depth: usize) {
         match node {
             Node::Job(job) => job_line(text, plan, job, depth),
             Node::ForEach(for_each) => for_each_lines(text, plan, for_each, depth),
+            Node::Finally(finally) => {
+                line(text, depth, &format!("{}  finally", finally.id));
+                node_lines(text, plan, &finally.body, depth + 1);
+            }
         }
     }
 }
@@ -173,6 +180,8 @@ fn input_text(plan: &Plan, input: &Input) -> String {
         Input::Gather(node) => format!("all of {node}"),
         Input::Param(index) => plan.params.get(index.get()).map_or("?", |param| &param.name).to_owned(),
         Input::Literal(bytes) => literal_text(bytes),
+        Input::Failure(node) => format!("failure of {node}"),
+        Input::Run(_) => "run".into(),
     }
 }
 

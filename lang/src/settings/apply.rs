@@ -21,6 +21,7 @@ pub(crate) fn apply(settings: &mut Settings, value: &SettingValue) {
         SettingValue::PendingLimit(ms) => settings.pending_limit_ms = *ms,
         SettingValue::Expires(ms) => settings.expires_ms = Some(*ms),
         SettingValue::MaxHandbacks(count) => settings.max_handbacks = *count,
+        SettingValue::OnFailure(step) => settings.on_failure = Some(step.clone()),
         SettingValue::Rate(rate) => settings.rate = Some(rate.clone()),
         SettingValue::AtMost(at_most) => settings.at_most = Some(at_most.clone()),
         SettingValue::With(keywords) => settings.keywords = Some(keywords.clone()),
@@ -52,7 +53,8 @@ pub(crate) fn bytes(settings: &Settings) -> usize {
     });
     let texts = settings.requires.iter().chain(&settings.files).map(|text| text.len() + size_of::<String>());
     let keywords = settings.keywords.as_ref().map_or(0, bytes::Bytes::len);
-    size_of::<Settings>() + settings.scope.len() + keywords + allowed.sum::<usize>() + texts.sum::<usize>()
+    let names = settings.scope.len() + settings.on_failure.as_ref().map_or(0, String::len);
+    size_of::<Settings>() + names + keywords + allowed.sum::<usize>() + texts.sum::<usize>()
 }
 
 fn add<T: Clone + PartialEq>(list: &mut Vec<T>, more: &[T]) {

@@ -31,6 +31,7 @@ fn parse_value(name: &str, text: &str) -> Result<SettingValue, SettingError> {
         "for" => time::positive_duration(text, "!for 6h").map(SettingValue::PendingLimit),
         "expires" => time::positive_duration(text, "!expires 1h").map(SettingValue::Expires),
         "max_handbacks" => max_handbacks(text).map(SettingValue::MaxHandbacks),
+        "on_failure" => on_failure(text).map(SettingValue::OnFailure),
         "rate" => rate::parse(text).map(SettingValue::Rate),
         "at_most" => at_most::parse(text).map(SettingValue::AtMost),
         "allow" => allow::parse(text).map(SettingValue::Allow),
@@ -86,6 +87,17 @@ fn retries(text: &str) -> Result<SettingValue, SettingError> {
 
 fn max_handbacks(text: &str) -> Result<u32, SettingError> {
     text.parse().map_err(|_| whole_number("number of hand-backs", text, "from 0, for no limit, to 4294967295"))
+}
+
+fn on_failure(text: &str) -> Result<String, SettingError> {
+    const HINT: &str = "`!on_failure notify`, where `notify` is a step";
+    let name = unquoted(text).trim();
+    let refuse = |message: String| Err(SettingError::new(codes::INVALID_HANDLER, text, message, HINT));
+    match name.chars().find(|char| *char != ' ' && !is_word_continue(*char)) {
+        _ if name.is_empty() => refuse("the name of a step is missing".into()),
+        Some(char) => refuse(format!("`{char}` cannot be part of the name of a step")),
+        None => Ok(name.split_whitespace().collect::<Vec<_>>().join(" ")),
+    }
 }
 
 fn whole_number(what: &str, text: &str, range: &str) -> SettingError {

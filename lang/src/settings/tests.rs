@@ -21,7 +21,7 @@ fn a_setting_of_buelon_is_refused_with_what_bue_has() {
     let compiled = crate::compile(crate::Script { path: "x.bue", text: "!max_reroutes 2" });
     let [diagnostic] = compiled.diagnostics.as_slice() else { panic!("{:?}", compiled.diagnostics) };
     assert_eq!(diagnostic.code, "E0020");
-    assert!(diagnostic.hint.as_ref().is_some_and(|text| text.contains("`!retries 3`")), "{diagnostic:?}");
+    assert!(diagnostic.hint.as_ref().is_some_and(|text| text.contains("`!max_handbacks 3`")), "{diagnostic:?}");
 }
 
 #[test]
@@ -33,6 +33,15 @@ fn a_timeout_is_arithmetic_or_a_duration() {
     assert_eq!(refused("timeout", "1/0"), codes::UNUSABLE_RESULT);
     assert_eq!(refused("timeout", "9**9**9"), codes::UNUSABLE_RESULT);
     assert_eq!(refused("timeout", "soon"), codes::INVALID_ARITHMETIC);
+}
+
+#[test]
+fn a_handler_has_a_name() {
+    assert_eq!(value("on_failure", "notify"), SettingValue::OnFailure("notify".into()));
+    assert_eq!(value("on_failure", "\"tell  them\""), SettingValue::OnFailure("tell them".into()));
+    for wrong in ["", "notify()", "a | b", "x.y"] {
+        assert_eq!(refused("on_failure", wrong), codes::INVALID_HANDLER, "{wrong}");
+    }
 }
 
 #[test]

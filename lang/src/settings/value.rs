@@ -22,6 +22,8 @@ pub(crate) enum SettingValue {
     /// Milliseconds.
     Expires(u64),
     MaxHandbacks(u32),
+    /// The name of a step.
+    OnFailure(String),
     Rate(Rate),
     AtMost(AtMost),
     /// A CBOR map.

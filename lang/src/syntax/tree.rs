@@ -47,6 +47,7 @@ pub(crate) enum Statement<'a> {
     Pipe(Pipe<'a>),
     Call(CallStatement<'a>),
     Loop(Loop<'a>),
+    Finally(FinallyBlock<'a>),
     Gather(Gather<'a>),
     Param(ParamStatement<'a>),
 }
@@ -181,6 +182,14 @@ pub(crate) struct Loop<'a> {
     pub(crate) span: Span,
     pub(crate) variable: Option<Name<'a>>,
     pub(crate) source: Option<Call<'a>>,
+    pub(crate) body: Block<'a>,
+}
+
+/// `finally:`
+#[derive(Debug)]
+pub(crate) struct FinallyBlock<'a> {
+    /// The word `finally`.
+    pub(crate) span: Span,
     pub(crate) body: Block<'a>,
 }
 

@@ -156,6 +156,7 @@ fn count_uses(nodes: &[Node], uses: &mut [usize]) {
                 }
             }
             Node::ForEach(for_each) => count_uses(&for_each.body, uses),
+            Node::Finally(finally) => count_uses(&finally.body, uses),
         }
     }
 }
@@ -194,6 +195,7 @@ fn replace(nodes: &mut [Node], values: &[Bytes]) {
                 }
             }
             Node::ForEach(for_each) => replace(&mut for_each.body, values),
+            Node::Finally(finally) => replace(&mut finally.body, values),
         }
     }
 }

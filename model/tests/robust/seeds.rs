@@ -10,9 +10,9 @@ use bue_model::wire::{
     Verdict, WorkerAbilities,
 };
 use bue_model::{
-    Answer, ArgumentSummary, BlobHash, BlobRef, Bundle, Call, CallIndex, Chunk, Decimal, Failure, FailureKind, ForEach,
-    Input, JobId, JobNode, Language, Node, NodeId, Outcome, Package, Plan, RateKey, RunId, SourceFile, Step, StepIndex,
-    Token, Value, ValueRef, cbor,
+    Answer, ArgumentSummary, BlobHash, BlobRef, Bundle, Call, CallIndex, Chunk, Decimal, Failure, FailureKind, Finally,
+    ForEach, Input, JobId, JobNode, Language, Node, NodeId, Outcome, Package, Plan, RateKey, RunId, SourceFile, Step,
+    StepIndex, Token, Value, ValueRef, cbor,
 };
 use serde::Serialize;
 use uuid::Uuid;
@@ -115,6 +115,7 @@ fn plan() -> Plan {
         max_handbacks: 1,
         at_most: Some(AtMost { count: 1, by: Some("account".into()) }),
         keywords: Some(vec![0xa1, 0x61, b'k', 0x01].into()),
+        on_failure: Some("f".into()),
         ..Settings::default()
     };
     let step = Step {
@@ -125,7 +126,9 @@ fn plan() -> Plan {
         line: 1,
         settings,
     };
-    let nodes = vec![job(0, Vec::new()), Node::ForEach(each)];
+    let finally = Finally { id: NodeId(5), line: 3, body: vec![job(6, vec![Input::Run(NodeId(5))])] };
+    let handler = job(4, vec![Input::Failure(NodeId(0))]);
+    let nodes = vec![job(0, Vec::new()), handler, Node::ForEach(each), Node::Finally(finally)];
     Plan { version: PLAN_VERSION, steps: vec![step], nodes, calls: vec![call(1, 0), call(2, 2)], params: Vec::new() }
 }
 

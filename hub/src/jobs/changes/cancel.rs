@@ -1,7 +1,7 @@
 //! Cancelling what a person does not want any more.
 
-use bue_model::JobId;
 use bue_model::wire::Changed;
+use bue_model::{JobId, NodeId};
 
 use super::change_set::{ChangeResult, ChangeSet};
 use crate::error::HubError;
@@ -42,7 +42,8 @@ impl ChangeSet<'_> {
         self.count_rounds(run, body, State::Blocked, -rounds);
         self.count_rounds(run, body, State::Cancelled, rounds);
         let nodes = run.graph.blocks.get(body).map_or(&[][..], |block| &block.nodes);
-        let jobs = nodes.iter().filter(|node| run.graph.job(**node).is_some()).count();
+        let is_counted = |node: &&NodeId| run.graph.job(**node).is_some_and(|job| job.handles.is_none());
+        let jobs = nodes.iter().filter(is_counted).count();
         Ok(unsigned(rounds) * jobs as u64)
     }
 }

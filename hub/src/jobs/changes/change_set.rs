@@ -129,6 +129,8 @@ pub(crate) struct ChangeSet<'a> {
     pub(crate) failed: BTreeMap<(i64, i64), bool>,
     /// New states of runs, and when they finished.
     pub(crate) run_states: BTreeMap<i64, (RunState, Option<i64>)>,
+    /// New values of `run.ending`: the states of runs when their `finally` blocks began.
+    pub(crate) endings: BTreeMap<i64, Option<RunState>>,
     /// Keys of runs of which a person resets failed jobs.
     pub(crate) reset_runs: BTreeSet<i64>,
     pub(crate) counts: CountChanges,
@@ -154,6 +156,7 @@ impl<'a> ChangeSet<'a> {
             chunks: Vec::new(),
             failed: BTreeMap::new(),
             run_states: BTreeMap::new(),
+            endings: BTreeMap::new(),
             reset_runs: BTreeSet::new(),
             counts: CountChanges::default(),
             pending_notifications: PendingNotifications::default(),
@@ -181,7 +184,9 @@ impl<'a> ChangeSet<'a> {
             return Ok(None);
         };
         let stored = || self.snapshot.fresh_since.get(&run.key).copied();
-        let since = if self.reset_runs.contains(&run.key) { Some(self.now) } else { stored() };
+        // handlers and `finally` begin when something else has ended
+        let is_fresh = self.reset_runs.contains(&run.key) || run.graph.begins_late(node);
+        let since = if is_fresh { Some(self.now) } else { stored() };
         let since = since.ok_or_else(|| HubError::damaged(format!("run {} was not read", run.key)))?;
         Ok(Some(since.saturating_add(signed(limit_ms))))
     }

@@ -12,7 +12,8 @@ impl ChangeSet<'_> {
     /// which happens once.
     pub(super) fn start_fan_out(&mut self, run: &Run, location: Location) -> ChangeResult<()> {
         let node = run.graph.fan_out(location.node).ok_or_else(|| HubError::damaged("a job where a loop should be"))?;
-        let source = location_in(run, instance_of(run, location)?, node.over)?.id;
+        let over = node.over.ok_or_else(|| HubError::damaged("a `finally` block where a loop should be"))?;
+        let source = location_in(run, instance_of(run, location)?, over)?.id;
         let stride = run.graph.blocks.get(node.body).map_or(0, Block::stride);
         let count = if stride == 0 { 0 } else { self.elements(source)? };
         if count == 0 {
@@ -40,7 +41,7 @@ impl ChangeSet<'_> {
     /// Counts the jobs of rounds that are not instantiated. They count as blocked, so that users see how much is to come.
     pub(super) fn count_rounds(&mut self, run: &Run, body: usize, state: State, rounds: i64) {
         for node in run.graph.blocks.get(body).map_or(&[][..], |block| &block.nodes) {
-            if let Some(job) = run.graph.job(*node) {
+            if let Some(job) = run.graph.job(*node).filter(|job| job.handles.is_none()) {
                 self.counts.add(run.key, job.step, state, rounds);
             }
         }

@@ -27,9 +27,14 @@ impl ChangeSet<'_> {
     /// Instantiates the top level of a run, of which nothing is stored yet.
     pub(crate) fn start_run(&mut self, run: &Run) -> ChangeResult<()> {
         self.mark_run_changed(run.key);
+        self.instantiate_alone(run, run.top_level())
+    }
+
+    /// Makes the rows of an instance that uses nothing around it, and whose jobs have not been counted.
+    pub(super) fn instantiate_alone(&mut self, run: &Run, instance: Instance) -> ChangeResult<()> {
         let inherited = InheritedHint::default();
         let context = BlockContext { outer_parents: HashMap::new(), inherited, is_counted: false };
-        self.instantiate(run, run.top_level(), &context)
+        self.instantiate(run, instance, &context)
     }
 
     /// Returns the context of the rounds of a fan-out, seen from one of them.
@@ -68,7 +73,7 @@ impl ChangeSet<'_> {
     pub(super) fn instantiate(&mut self, run: &Run, instance: Instance, context: &BlockContext) -> ChangeResult<()> {
         let nodes = run.graph.blocks.get(instance.block).map_or(&[][..], |block| &block.nodes);
         let mut parents: HashMap<NodeId, ParentState> = HashMap::with_capacity(nodes.len());
-        for id in nodes {
+        for id in nodes.iter().filter(|id| !run.graph.is_deferred(**id)) {
             let node = node_of(run, *id)?;
             let (initial, inherited) = initial_state_of(node, &parents, context);
             let location = location_in(run, instance, *id)?;
@@ -91,6 +96,14 @@ impl ChangeSet<'_> {
             self.counts.add(run.key, job.step, state, 1);
         }
         self.pending_notifications.work |= state == State::Ready;
+    }
+
+    /// Counts a job that did not exist before.
+    pub(super) fn count_instantiated(&mut self, run: &Run, node: NodeId, state: State) {
+        self.mark_run_changed(run.key);
+        if let Some(job) = run.graph.job(node) {
+            self.counts.add(run.key, job.step, state, 1);
+        }
     }
 
     /// Inserts a row as if it had never run.

@@ -19,12 +19,16 @@
 //! | `propagate` | what becomes of dependants |
 //! | `fan_out`, `instantiate` | rounds of loops and the rows of blocks |
 //! | `settle` | how rounds, loops and runs end |
+//! | `handlers` | the calls of `!on_failure` |
+//! | `ending` | `finally` blocks, and the ends of runs |
 
 mod cancel;
 pub(crate) mod change_set;
 mod complete;
+mod ending;
 mod expire;
 mod fan_out;
+mod handlers;
 mod instantiate;
 pub(crate) mod pending_notifications;
 mod propagate;

@@ -103,11 +103,12 @@ impl ChangeSet<'_> {
     pub(super) fn fail(&mut self, run: &Run, mut row: JobRow, record: &FailureRecord) -> ChangeResult<()> {
         let (location, from) = (row.location, row.state);
         row.after_last_attempt(record.encode()?);
-        self.put(row);
+        self.put(row.clone());
         self.failed.insert((run.key, location.id), true);
         self.count_transition(run, location.node, from, State::Failed);
         self.mark_closed(run, location)?;
-        self.block_dependants(run, location, location.id)
+        let blocked = self.block_dependants(run, location, location.id);
+        self.call_handler(run, &row, &record.failure).and(blocked)
     }
 
     /// Everything that waits for this row, directly or not, is stuck behind a failed job.

@@ -114,25 +114,37 @@ impl ChangeSet<'_> {
     pub(crate) fn reset_failed(&mut self, key: i64, failed: &[i64]) -> ChangeResult<Changed> {
         let run = self.run(key)?;
         self.expect_not_cancelled(&run)?;
-        let mut missing = MissingRows::default();
-        for id in failed {
-            let result = self.requeue_failed(&run, *id);
-            missing.allow(result)?;
+        let (mut missing, mut jobs) = (MissingRows::default(), 0);
+        // those outside the `finally` block first, because their reset cancels the others
+        for is_inside in [false, true] {
+            for id in failed {
+                let is_next = self.is_failed(&run, *id, is_inside);
+                if missing.allow(is_next)?.unwrap_or_default() {
+                    let result = self.requeue_failed(&run, *id);
+                    missing.allow(result)?;
+                    jobs += 1;
+                }
+            }
         }
         missing.check()?;
-        Ok(Changed { jobs: failed.len() as u64 })
+        Ok(Changed { jobs })
+    }
+
+    /// Returns whether a job is failed, and inside or outside the `finally` block. The reset of another one may have cancelled it.
+    fn is_failed(&mut self, run: &Run, id: i64, is_inside: bool) -> ChangeResult<bool> {
+        let Some(row) = self.job(id)?.filter(|row| row.state == State::Failed) else { return Ok(false) };
+        Ok(run.graph.is_in_finally(node_of(run, row.location.node)?.block) == is_inside)
     }
 
     fn expect_not_cancelled(&self, run: &Run) -> Result<(), HubError> {
-        match self.run_state(run.key)? {
-            RunState::Cancelled => Err(HubError::RunCancelled(run.id)),
-            _ => Ok(()),
-        }
+        let is_cancelled = [Some(self.run_state(run.key)?), self.ending(run.key)].contains(&Some(RunState::Cancelled));
+        if is_cancelled { Err(HubError::RunCancelled(run.id)) } else { Ok(()) }
     }
 
     fn requeue_failed(&mut self, run: &Run, id: i64) -> ChangeResult<()> {
         let mut row = self.job(id)?.ok_or_else(|| HubError::damaged("a failed job without a row"))?;
         let location = row.location;
+        self.reopen_ending(run, location)?;
         self.reopen(run, instance_of(run, location)?)?;
         self.failed.insert((run.key, id), false);
         self.reset_runs.insert(run.key);
@@ -140,6 +152,7 @@ impl ChangeSet<'_> {
         row.return_home(run);
         row.expires_at = self.expiry(run, location.node)?;
         self.requeue(run, row, self.now);
+        self.withdraw_handler(run, location)?;
         self.recheck_dependants(run, location)
     }
 

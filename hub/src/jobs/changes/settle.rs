@@ -36,8 +36,9 @@ impl ChangeSet<'_> {
         match (progress, instance.fanout) {
             (Progress::Open, _) => Ok(()),
             (_, 0) => {
-                self.finish_run(instance.run, progress)?;
-                Ok(())
+                let run = self.run(instance.run)?;
+                let state = if progress == Progress::Ended { RunState::Completed } else { RunState::Failed };
+                self.end_run(&run, state)
             }
             _ => self.settle_round(instance.fanout, progress),
         }
@@ -133,16 +134,6 @@ impl ChangeSet<'_> {
             self.mark_closed(run, location)?;
             self.block_dependants(run, location, failed_job)?;
         }
-        Ok(())
-    }
-
-    /// Ends a run. One that was cancelled stays so.
-    fn finish_run(&mut self, key: i64, progress: Progress) -> Result<(), HubError> {
-        let state = if progress == Progress::Ended { RunState::Completed } else { RunState::Failed };
-        if self.run_state(key)? == RunState::Running {
-            self.run_states.insert(key, (state, Some(self.now)));
-        }
-        self.mark_run_changed(key);
         Ok(())
     }
 }

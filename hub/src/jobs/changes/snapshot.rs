@@ -16,6 +16,10 @@ pub(crate) type KeyedRate = (i64, StepIndex, RateKey);
 pub(crate) struct Snapshot {
     pub(crate) runs: HashMap<i64, Arc<Run>>,
     pub(crate) run_states: HashMap<i64, RunState>,
+    /// The states of runs when their `finally` blocks began, of those where they have.
+    pub(crate) endings: HashMap<i64, RunState>,
+    /// The numbers of failed jobs of runs.
+    pub(crate) failed_counts: HashMap<i64, i64>,
     /// When each run was created or, if failed jobs of it were reset since, when that happened last.
     pub(crate) fresh_since: HashMap<i64, i64>,
     /// Rows of `rate` that count all starts of a step, by run and step.
@@ -47,8 +51,8 @@ pub(crate) struct Snapshot {
 impl Snapshot {
     /// Keeps what stays true once changes were written: the runs.
     pub(crate) fn keep_runs_only(self) -> Self {
-        let Self { runs, run_states, fresh_since, rates, .. } = self;
-        Self { runs, run_states, fresh_since, rates, ..Self::default() }
+        let Self { runs, run_states, endings, fresh_since, rates, .. } = self;
+        Self { runs, run_states, endings, fresh_since, rates, ..Self::default() }
     }
 
     /// Records that all rows of `job` in a range were read.
@@ -90,6 +94,8 @@ pub(crate) struct RequiredReads {
     pub(crate) first_failed: BTreeSet<IdRange>,
     /// The length of the list that a job returned.
     pub(crate) elements: BTreeSet<i64>,
+    /// The number of failed jobs of a run.
+    pub(crate) failed_counts: BTreeSet<i64>,
     /// A row of `rate`, to be inserted if there is none.
     pub(crate) keyed_rates: BTreeSet<KeyedRate>,
     /// Ids to allocate, this many each.
@@ -117,6 +123,7 @@ impl RequiredReads {
             && self.open.is_empty()
             && self.first_failed.is_empty()
             && self.elements.is_empty()
+            && self.failed_counts.is_empty()
             && self.keyed_rates.is_empty()
             && self.ids.is_empty()
     }

@@ -28,12 +28,15 @@ impl<'a> RoundPath<'a> {
     pub(crate) fn add(&mut self, fan_out: &FanOut) -> Result<(), HubError> {
         let node = self.run.graph.fan_out(fan_out.node);
         let node = node.ok_or_else(|| HubError::damaged("a job where a loop should be"))?;
-        self.rounds.push(Round {
-            variable: node.variable.clone(),
-            line: node.line,
-            round: unsigned(fan_out.round_index(self.instance)).saturating_add(1),
-            rounds: unsigned(fan_out.count),
-        });
+        // the `finally` block has one round for each end of the run
+        if node.over.is_some() {
+            self.rounds.push(Round {
+                variable: node.variable.clone(),
+                line: node.line,
+                round: unsigned(fan_out.round_index(self.instance)).saturating_add(1),
+                rounds: unsigned(fan_out.count),
+            });
+        }
         self.instance = instance_of(self.run, fan_out.location())?;
         Ok(())
     }
@@ -69,6 +72,8 @@ fn name_of<'r>(run: &'r Run, input: &Input) -> Option<&'r str> {
             let call = run.graph.calls.get(run.graph.job(*node)?.call.get())?;
             call.name.as_deref().filter(|_| call.last == *node)
         }
+        Input::Failure(_) => Some("failure"),
+        Input::Run(_) => Some("run"),
         Input::Gather(_) | Input::Literal(_) | Input::Param(_) => None,
     }
 }

@@ -56,7 +56,8 @@ impl Values {
             let argument = match *input {
                 Input::Literal(ref value) => JobInput::Value(ValueRef::Inline(value.clone())),
                 Input::Node(node) => self.result(tx, run, instance, node).await?,
-                Input::Loop(node) => self.element(tx, run, instance, node).await?,
+                Input::Loop(node) | Input::Run(node) => self.element(tx, run, instance, node).await?,
+                Input::Failure(node) => failure(tx, run, instance, node).await?,
                 Input::Param(_) => return Err(HubError::damaged("a parameter in the plan of a run")),
                 Input::Gather(node) => self.gathered(tx, run, instance, node, &arguments).await?,
             };
@@ -96,15 +97,8 @@ impl Values {
         if let Some((chunk, index)) = self.piece(fan_out.source, element) {
             return Ok(JobInput::Element { chunk, index });
         }
-        let sql = "SELECT first, count, value FROM chunk WHERE source = $1 AND first <= $2 ORDER BY first DESC LIMIT 1";
-        let rows = query(tx, sql, &[&fan_out.source, &element]).await?;
         let missing = || HubError::damaged(format!("fan-out {} has no element {element}", fan_out.id));
-        let row = rows.first().ok_or_else(missing)?;
-        let (first, count): (i64, i64) = (row.try_get(0)?, row.try_get(1)?);
-        let index = u32::try_from(element - first).map_err(|_| missing())?;
-        let count = u32::try_from(count).map_err(|_| missing())?;
-        let value: ValueRef = from_postcard(row.try_get(2)?)?;
-        Ok(JobInput::Element { chunk: Chunk { count, value: Box::new(value) }, index })
+        read_element(tx, fan_out.source, element).await?.ok_or_else(missing)
     }
 
     /// Returns the values of all rounds, in order; a cancelled round has none. Stops reading when they are too large.
@@ -149,8 +143,8 @@ impl Values {
             for input in &job.inputs {
                 match *input {
                     Input::Node(node) => values.extend(self.id_of(run, *instance, node)),
-                    Input::Loop(node) => elements.extend(self.element_of(run, *instance, node)),
-                    Input::Gather(_) | Input::Literal(_) | Input::Param(_) => {}
+                    Input::Loop(node) | Input::Run(node) => elements.extend(self.element_of(run, *instance, node)),
+                    Input::Gather(_) | Input::Literal(_) | Input::Param(_) | Input::Failure(_) => {}
                 }
             }
         }
@@ -330,4 +324,23 @@ async fn read_pieces(tx: &Transaction<'_>, elements: &[(i64, i64)]) -> Result<BT
         }
     }
     Ok(pieces)
+}
+
+/// Returns an element of the list that a job returned, with the piece that it is in.
+async fn read_element(tx: &Transaction<'_>, source: i64, element: i64) -> Result<Option<JobInput>, HubError> {
+    let sql = "SELECT first, count, value FROM chunk WHERE source = $1 AND first <= $2 ORDER BY first DESC LIMIT 1";
+    let rows = query(tx, sql, &[&source, &element]).await?;
+    let Some(row) = rows.first() else { return Ok(None) };
+    let (first, count): (i64, i64) = (row.try_get(0)?, row.try_get(1)?);
+    let (Ok(index), Ok(count)) = (u32::try_from(element - first), u32::try_from(count)) else { return Ok(None) };
+    let value: ValueRef = from_postcard(row.try_get(2)?)?;
+    Ok(Some(JobInput::Element { chunk: Chunk { count, value: Box::new(value) }, index }))
+}
+
+/// Returns the failure that the handler of a job is called for: the one element of a list.
+async fn failure(tx: &Transaction<'_>, run: &Run, instance: Instance, failed: NodeId) -> Result<JobInput, HubError> {
+    let handler = run.graph.job(failed).and_then(|job| job.handler);
+    let handler = handler.ok_or_else(|| HubError::damaged("a failure without a handler"))?;
+    let element = read_element(tx, location_in(run, instance, handler)?.id, 0).await?;
+    element.ok_or_else(|| HubError::damaged("a handler without a failure"))
 }

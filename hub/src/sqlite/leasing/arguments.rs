@@ -52,7 +52,8 @@ impl WriteTx<'_> {
             let argument = match *input {
                 Input::Literal(ref value) => JobInput::Value(ValueRef::Inline(value.clone())),
                 Input::Node(node) => self.result(run, instance, node)?,
-                Input::Loop(node) => self.element(run, instance, node, last_read)?,
+                Input::Loop(node) | Input::Run(node) => self.element(run, instance, node, last_read)?,
+                Input::Failure(node) => self.failure(run, instance, node)?,
                 Input::Param(_) => return Err(HubError::damaged("a parameter in the plan of a run")),
                 Input::Gather(node) => self.gathered(run, instance, node, &arguments)?,
             };
@@ -90,17 +91,30 @@ impl WriteTx<'_> {
         Ok(JobInput::Element { chunk, index })
     }
 
+    /// Returns the failure that the handler of a job is called for: the one element of a list.
+    fn failure(&self, run: &Run, instance: Instance, failed: NodeId) -> Result<JobInput, HubError> {
+        let handler = run.graph.job(failed).and_then(|job| job.handler);
+        let handler = handler.ok_or_else(|| HubError::damaged("a failure without a handler"))?;
+        let chunk = self.piece_of(location_in(run, instance, handler)?.id, 0)?;
+        let chunk = chunk.ok_or_else(|| HubError::damaged("a handler without a failure"))?.chunk;
+        Ok(JobInput::Element { chunk, index: 0 })
+    }
+
     /// Returns the piece of a list that an element is in.
     fn piece(&self, fan_out: &FanOut, element: i64) -> Result<Piece, HubError> {
+        self.piece_of(fan_out.source, element)?.ok_or_else(|| missing_element(fan_out, element))
+    }
+
+    fn piece_of(&self, source: i64, element: i64) -> Result<Option<Piece>, HubError> {
         let mut select = self.db.prepare_cached(
             "SELECT first, count, value FROM chunk WHERE source = ?1 AND first <= ?2 ORDER BY first DESC LIMIT 1",
         )?;
-        let row = select.query_row(params![fan_out.source, element], |row| {
+        let row = select.query_row(params![source, element], |row| {
             Ok((row.get::<_, i64>(0)?, row.get(1)?, row.get::<_, Vec<u8>>(2)?))
         });
-        let (first, count, value) = row.optional()?.ok_or_else(|| missing_element(fan_out, element))?;
+        let Some((first, count, value)) = row.optional()? else { return Ok(None) };
         let chunk = Chunk { count, value: Box::new(from_postcard(&value)?) };
-        Ok(Piece { source: fan_out.source, first, chunk })
+        Ok(Some(Piece { source, first, chunk }))
     }
 
     /// Returns the values of all rounds, in order; a cancelled round has none. Stops reading when they are too large.

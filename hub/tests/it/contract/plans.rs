@@ -24,21 +24,21 @@ fn good() -> Plan {
 fn job(plan: &mut Plan, at: usize) -> &mut bue_model::JobNode {
     match &mut plan.nodes[at] {
         Node::Job(job) => job,
-        Node::ForEach(_) => panic!("a job"),
+        Node::ForEach(_) | Node::Finally(_) => panic!("a job"),
     }
 }
 
 fn fan_out(plan: &mut Plan) -> &mut bue_model::ForEach {
     match &mut plan.nodes[3] {
         Node::ForEach(fan_out) => fan_out,
-        Node::Job(_) => panic!("a loop"),
+        Node::Job(_) | Node::Finally(_) => panic!("a loop"),
     }
 }
 
 fn inner(plan: &mut Plan) -> &mut bue_model::JobNode {
     match &mut fan_out(plan).body[0] {
         Node::Job(job) => job,
-        Node::ForEach(_) => panic!("a job"),
+        Node::ForEach(_) | Node::Finally(_) => panic!("a job"),
     }
 }
 

@@ -6,9 +6,9 @@ mod values;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use bue_model::{ForEach, Input, JobNode, JobState, Node, Plan, RunState};
+use bue_model::{Finally, ForEach, Input, JobNode, JobState, Node, Plan, RunState};
 
-pub(super) use values::{ModelValue, PIECE};
+pub(super) use values::{ANY, ModelValue, PIECE};
 
 /// A node, and its rounds of the loops around it, outermost first.
 pub(super) type Key = (u32, Vec<u32>);
@@ -49,18 +49,29 @@ pub(super) struct Model {
     plan: Plan,
     jobs: BTreeMap<u32, JobNode>,
     loops: BTreeMap<u32, ForEach>,
-    /// The loops around each node, outermost first.
+    finally: Option<Finally>,
+    /// How often the run has ended, which is the number of rounds of `finally`.
+    pub(super) ends: u32,
+    /// Its state when it ended last, unless something was reset since.
+    ending: Option<RunState>,
+    /// The run was cancelled while `finally` ran.
+    is_finally_cancelled: bool,
+    /// The loops around each node, outermost first; `finally` is one.
     around: BTreeMap<u32, Vec<u32>>,
     pub(super) completed: BTreeMap<Key, ModelValue>,
     pub(super) failed: BTreeSet<Key>,
     cancelled: BTreeSet<Key>,
-    pub(super) is_cancelled: bool,
+    is_cancelled: bool,
     attempts: BTreeMap<Key, u32>,
     releases: BTreeMap<Key, u32>,
     /// When each job was released last.
     released_at: BTreeMap<Key, i64>,
     /// Of calls, by their first jobs.
     resets: BTreeMap<Key, u32>,
+    /// The handlers of jobs.
+    handlers: BTreeMap<u32, u32>,
+    /// Handlers that have been called.
+    called: BTreeSet<Key>,
 }
 
 impl Model {
@@ -68,6 +79,10 @@ impl Model {
         let mut model = Self {
             jobs: BTreeMap::new(),
             loops: BTreeMap::new(),
+            finally: None,
+            ends: 0,
+            ending: None,
+            is_finally_cancelled: false,
             around: BTreeMap::new(),
             completed: BTreeMap::new(),
             failed: BTreeSet::new(),
@@ -77,6 +92,8 @@ impl Model {
             releases: BTreeMap::new(),
             released_at: BTreeMap::new(),
             resets: BTreeMap::new(),
+            handlers: BTreeMap::new(),
+            called: BTreeSet::new(),
             plan: plan.clone(),
         };
         model.learn(plan.nodes, &[]);
@@ -87,7 +104,16 @@ impl Model {
         for node in nodes {
             self.around.insert(node.id().0, around.to_vec());
             match node {
-                Node::Job(job) => drop(self.jobs.insert(job.id.0, job)),
+                Node::Job(job) => {
+                    if let [Input::Failure(failed)] = job.inputs[..] {
+                        self.handlers.insert(failed.0, job.id.0);
+                    }
+                    self.jobs.insert(job.id.0, job);
+                }
+                Node::Finally(finally) => {
+                    self.learn(finally.body.clone(), &[finally.id.0]);
+                    self.finally = Some(finally);
+                }
                 Node::ForEach(each) => {
                     self.learn(each.body.clone(), &[around, &[each.id.0]].concat());
                     self.loops.insert(each.id.0, each);
@@ -111,6 +137,11 @@ impl Model {
         self.jobs.contains_key(&node)
     }
 
+    /// Returns whether a job is the handler of another one.
+    pub(super) fn is_handler(&self, node: u32) -> bool {
+        self.handlers.values().any(|handler| *handler == node)
+    }
+
     /// Returns a node as another one, in these rounds, sees it.
     fn seen_from(&self, path: &[u32], node: u32) -> Key {
         (node, path[..self.around[&node].len()].to_vec())
@@ -120,30 +151,70 @@ impl Model {
     pub(super) fn statuses(&self) -> Statuses {
         let mut all = Statuses::new();
         self.add_block(&self.plan.nodes, &[], &mut all);
+        for end in 0..self.ends {
+            let body = self.finally.as_ref().map_or(&[][..], |finally| &finally.body);
+            self.add_block(body, &[end], &mut all);
+        }
         all
     }
 
     pub(super) fn run_state(&self, statuses: &Statuses) -> RunState {
-        let top = statuses.iter().filter(|((_, path), _)| path.is_empty());
-        match combine(top.map(|(_, status)| *status)) {
-            _ if self.is_cancelled => RunState::Cancelled,
-            Status::Completed => RunState::Completed,
-            Status::Stuck => RunState::Failed,
-            _ => RunState::Running,
+        let outside = self.outside(statuses);
+        if self.finally.is_none() {
+            return if self.is_cancelled { RunState::Cancelled } else { as_run_state(outside) };
         }
+        match self.ending {
+            None => RunState::Running,
+            _ if self.is_finally_cancelled => RunState::Cancelled,
+            Some(_) if self.is_ending(statuses) => RunState::Running,
+            Some(RunState::Cancelled) => RunState::Cancelled,
+            Some(_) => as_run_state(combine([outside, self.last_end(statuses)])),
+        }
+    }
+
+    /// Returns the status of everything but `finally`.
+    fn outside(&self, statuses: &Statuses) -> Status {
+        combine(statuses.iter().filter(|((_, path), _)| path.is_empty()).map(|(_, status)| *status))
+    }
+
+    /// Returns the status of the last round of `finally`.
+    fn last_end(&self, statuses: &Statuses) -> Status {
+        let is_last = |(node, path): &Key| self.is_in_finally(*node) && path.len() == 1 && path[0] + 1 == self.ends;
+        combine(statuses.iter().filter(|(key, _)| is_last(key)).map(|(_, status)| *status))
+    }
+
+    /// Returns whether `finally` runs.
+    pub(super) fn is_ending(&self, statuses: &Statuses) -> bool {
+        self.ending.is_some() && self.last_end(statuses) == Status::Blocked
+    }
+
+    /// Returns whether a node is part of `finally`.
+    pub(super) fn is_in_finally(&self, node: u32) -> bool {
+        self.finally.as_ref().is_some_and(|finally| self.around[&node].first() == Some(&finally.id.0))
+    }
+
+    /// Returns whether a node is at the top of `finally`, not in a loop of it.
+    pub(super) fn is_top_of_finally(&self, node: u32) -> bool {
+        self.is_in_finally(node) && self.around[&node].len() == 1
     }
 
     /// Adds the statuses of a block's nodes, and returns them.
     fn add_block(&self, nodes: &[Node], path: &[u32], all: &mut Statuses) -> Vec<Status> {
+        let exists = |node: &&Node| {
+            let id = node.id().0;
+            let is_called = !self.is_handler(id) || self.called.contains(&(id, path.to_vec()));
+            is_called && !matches!(node, Node::Finally(_))
+        };
         let status_of = |node: &Node| {
             let status = match node {
+                Node::Finally(_) => unreachable!("its rounds are added apart"),
                 Node::Job(job) => self.job_status(job, path, all),
                 Node::ForEach(each) => self.loop_status(each, path, all),
             };
             all.insert((node.id().0, path.to_vec()), status);
             status
         };
-        nodes.iter().map(status_of).collect()
+        nodes.iter().filter(exists).map(status_of).collect()
     }
 
     fn job_status(&self, job: &JobNode, path: &[u32], all: &Statuses) -> Status {
@@ -152,11 +223,16 @@ impl Model {
             Status::Completed
         } else if self.failed.contains(&key) {
             Status::Failed
-        } else if self.is_cancelled || self.cancelled.contains(&key) {
+        } else if self.is_end_of(job.id.0) || self.cancelled.contains(&key) {
             Status::Cancelled
         } else {
             after(self.parents(&key).map(|parent| all[&parent]))
         }
+    }
+
+    /// Returns whether the run was cancelled before this job ended.
+    fn is_end_of(&self, node: u32) -> bool {
+        if self.is_in_finally(node) { self.is_finally_cancelled } else { self.is_cancelled }
     }
 
     fn loop_status(&self, each: &ForEach, path: &[u32], all: &mut Statuses) -> Status {
@@ -179,7 +255,7 @@ impl Model {
     fn parents(&self, key: &Key) -> impl Iterator<Item = Key> {
         let nodes = self.jobs[&key.0].inputs.iter().filter_map(|input| match input {
             Input::Node(node) | Input::Gather(node) => Some(node.0),
-            Input::Loop(_) | Input::Literal(_) | Input::Param(_) => None,
+            Input::Loop(_) | Input::Literal(_) | Input::Param(_) | Input::Failure(_) | Input::Run(_) => None,
         });
         nodes.map(|node| self.seen_from(&key.1, node))
     }
@@ -203,6 +279,14 @@ fn after(parents: impl IntoIterator<Item = Status>) -> Status {
         Status::Blocked
     } else {
         Status::Open
+    }
+}
+
+fn as_run_state(status: Status) -> RunState {
+    match status {
+        Status::Completed => RunState::Completed,
+        Status::Stuck => RunState::Failed,
+        _ => RunState::Running,
     }
 }
 

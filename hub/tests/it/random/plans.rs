@@ -1,4 +1,4 @@
-//! Random plans: calls, loops, nested loops, and gathered lists.
+//! Random plans: calls, loops, nested loops, gathered lists, handlers, and blocks for the end.
 
 use bue_model::{Input, NodeId, Plan};
 use bytes::Bytes;
@@ -18,7 +18,12 @@ const LONG: usize = 70;
 #[derive(Clone, Debug)]
 pub(super) enum Part {
     /// A call of this many steps.
-    Call { len: usize, uses: Vec<usize> },
+    Call {
+        len: usize,
+        uses: Vec<usize>,
+        /// Whether its jobs have handlers.
+        handled: bool,
+    },
     /// Over the list of an earlier loop, or of a separate call.
     Loop { over: usize, uses: Vec<usize>, body: Vec<Part>, gathers: bool },
 }
@@ -31,7 +36,8 @@ pub(super) fn parts(most: usize, depth: u32) -> impl Strategy<Value = Vec<Part>>
 fn part(depth: u32) -> BoxedStrategy<Part> {
     let uses = || prop::collection::vec(any::<usize>(), 0..4);
     let len = prop_oneof![60 => 1..4_usize, 1 => Just(LONG)];
-    let call = (len, uses()).prop_map(|(len, uses)| Part::Call { len, uses });
+    let handled = prop::bool::weighted(0.4);
+    let call = (len, uses(), handled).prop_map(|(len, uses, handled)| Part::Call { len, uses, handled });
     if depth == 0 {
         return call.boxed();
     }
@@ -46,10 +52,13 @@ fn part(depth: u32) -> BoxedStrategy<Part> {
 }
 
 /// Returns the plan. Every job has a step named after its node.
-pub(super) fn write(parts: &[Part]) -> Plan {
+pub(super) fn write(parts: &[Part], finally: Option<&[Part]>) -> Plan {
     let mut script = Script::new();
-    let fixed = Input::Literal(Bytes::from_static(b"fixed"));
-    write_block(&mut script, parts, &[fixed], None);
+    let fixed = [Input::Literal(Bytes::from_static(b"fixed"))];
+    write_block(&mut script, parts, &fixed, None);
+    if let Some(parts) = finally {
+        script.finally(|script, run| write_block(script, parts, &fixed, Some(&run)));
+    }
     let mut plan = script.plan();
     for step in &mut plan.steps {
         step.settings.retries = retries(number_of(&step.name));
@@ -69,8 +78,11 @@ fn write_block(script: &mut Script, parts: &[Part], around: &[Input], element: O
         let (Part::Call { uses, .. } | Part::Loop { uses, .. }) = part;
         let inputs: Vec<Input> = element.cloned().into_iter().chain(choose(&known, uses)).collect();
         match part {
-            Part::Call { len, .. } => {
+            Part::Call { len, handled, .. } => {
                 last = script.call_of(*len, &inputs);
+                for node in (0..=last.0).rev().take(*len).filter(|_| *handled) {
+                    script.on_failure_of(NodeId(node));
+                }
                 known.push(Input::Node(last));
             }
             Part::Loop { over, body, gathers, .. } => {

@@ -5,11 +5,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use bue_model::wire::{Heartbeat, HeartbeatAnswer, JobInput, Lease, Verdict};
 use bue_model::{JobId, Outcome, RateKey, RunId, Token, ValueRef};
 
+use crate::contract::handlers::input_of_lease;
 use crate::power_cuts::origin;
 use crate::world::text_of;
 
 /// Jobs that may run at once of each step with an `!at_most`.
 pub(super) const AT_MOST: u32 = 2;
+
+/// A failed job, and the token of the lease under which it failed.
+type FailedLease = (JobId, Token);
 
 /// The answers of the store so far. Outlives hubs.
 #[derive(Debug, Default)]
@@ -29,6 +33,13 @@ pub(super) struct Ledger {
     runs: BTreeMap<JobId, RunId>,
     /// The keys that workers reported.
     keys: BTreeMap<JobId, RateKey>,
+    steps: BTreeMap<JobId, String>,
+    /// The failure for which each handler was called last.
+    handled: BTreeMap<JobId, FailedLease>,
+    /// All failures for which handlers were called.
+    calls: BTreeSet<FailedLease>,
+    /// Final failures of jobs with handlers.
+    failures: BTreeSet<FailedLease>,
     /// What each lease under an `!at_most` counts as: run, step and key.
     counted: BTreeMap<JobId, (RunId, String, Option<RateKey>)>,
 }
@@ -41,6 +52,10 @@ impl Ledger {
         }
         if self.tokens.insert(job, token).is_some_and(|before| before >= token) {
             return Err(format!("the token of job {job} did not grow"));
+        }
+        self.steps.insert(job, step.to_owned());
+        if step == "handler1" {
+            self.record_handler(lease)?;
         }
         if self.results.contains_key(&job) {
             return Err(format!("job {job} was leased after its result was accepted"));
@@ -58,6 +73,25 @@ impl Ledger {
                 self.before.insert(job, parent);
             }
         }
+        Ok(())
+    }
+
+    /// Checks that a handler is called once for each failure.
+    fn record_handler(&mut self, lease: &Lease) -> Result<(), String> {
+        let failed = failed_job(lease)?;
+        let token = self.tokens.get(&failed).copied().ok_or_else(|| format!("job {failed} failed without a lease"))?;
+        if self.leased.contains_key(&failed) || self.results.contains_key(&failed) {
+            return Err(format!("the handler of job {failed} was called although that has not failed"));
+        }
+        let is_new = self.handled.insert(lease.job, (failed, token)) != Some((failed, token));
+        if !is_new && self.results.contains_key(&lease.job) {
+            return Err(format!("the handler of job {failed} was called twice for one failure"));
+        }
+        if is_new {
+            self.results.remove(&lease.job);
+            self.completions.remove(&lease.job);
+        }
+        self.calls.insert((failed, token));
         Ok(())
     }
 
@@ -100,6 +134,9 @@ impl Ledger {
                 self.results.insert(job, token);
                 *self.completions.entry(job).or_default() += 1;
             }
+            Outcome::Failed(_) if self.steps.get(&job).is_some_and(|step| step == "weak1") => {
+                self.failures.insert((job, token));
+            }
             Outcome::Reset { .. } => self.start_over(job),
             Outcome::Keyed { key } => drop(self.keys.insert(job, *key)),
             _ => {}
@@ -140,8 +177,26 @@ impl Ledger {
     pub(super) fn check_end(&self, ended: &BTreeSet<RunId>, results: &[ValueRef]) -> Result<(), String> {
         for (job, run) in self.runs.iter().filter(|(_, run)| ended.contains(*run)) {
             let count = self.completions.get(job).copied().unwrap_or_default();
-            if count != 1 {
+            // a reset of the run cancels failed jobs of these
+            let may_be_cancelled =
+                self.steps.get(job).is_some_and(|step| ["handler1", "end1", "end2"].contains(&&**step));
+            if count != 1 && !(count == 0 && may_be_cancelled) {
                 return Err(format!("job {job} of run {run} has {count} results"));
+            }
+        }
+        for (job, token) in
+            self.failures.iter().filter(|(job, _)| self.runs.get(job).is_some_and(|run| ended.contains(run)))
+        {
+            if !self.calls.contains(&(*job, *token)) {
+                return Err(format!("job {job} failed under {token:?} and its handler was not called"));
+            }
+        }
+        for run in ended {
+            let is_end = |job: &&JobId| {
+                self.steps.get(job).is_some_and(|step| step == "end2") && self.runs.get(job) == Some(run)
+            };
+            if !self.results.keys().any(|job| is_end(&job)) {
+                return Err(format!("run {run} ended without `finally`"));
             }
         }
         for value in results {
@@ -152,4 +207,10 @@ impl Ledger {
         }
         Ok(())
     }
+}
+
+/// Returns the job for whose failure a handler was leased.
+fn failed_job(lease: &Lease) -> Result<JobId, String> {
+    let failure: serde_json::Value = serde_json::from_str(&input_of_lease(lease)).map_err(|error| error.to_string())?;
+    failure["job"].as_u64().map(JobId).ok_or_else(|| "a handler without a failed job".to_owned())
 }

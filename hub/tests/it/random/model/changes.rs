@@ -2,7 +2,9 @@
 
 use bue_hub::{ISOLATION_MS, MAX_RELEASES, MAX_RESETS, SUSPECT_RELEASES};
 
-use super::{Key, Model};
+use bue_model::RunState;
+
+use super::{Key, Model, Status, as_run_state};
 use crate::random::plans::retries;
 
 impl Model {
@@ -15,7 +17,7 @@ impl Model {
         self.releases.remove(&key);
         self.attempts.insert(key.clone(), attempt);
         if attempt > retries(key.0) {
-            self.failed.insert(key);
+            self.fail(key);
         }
     }
 
@@ -32,7 +34,7 @@ impl Model {
             *releases += 1;
         }
         if *releases >= MAX_RELEASES {
-            self.failed.insert(key);
+            self.fail(key);
         }
     }
 
@@ -47,7 +49,7 @@ impl Model {
         let chain = self.chain(&key);
         let resets = self.resets.entry(chain[0].clone()).or_default();
         if *resets >= MAX_RESETS {
-            self.failed.insert(key);
+            self.fail(key);
             return;
         }
         *resets += 1;
@@ -73,9 +75,73 @@ impl Model {
         self.chain(key).into_iter().find(|job| !is_over(job)).expect("it is not over itself")
     }
 
+    /// The run ends, if nothing outside `finally` can happen any more.
+    pub(in crate::random) fn settle(&mut self) {
+        let outside = self.outside(&self.statuses());
+        if self.finally.is_some() && self.ending.is_none() && outside != Status::Blocked {
+            self.end(as_run_state(outside));
+        }
+    }
+
+    fn end(&mut self, state: RunState) {
+        self.ending = Some(state);
+        self.ends += 1;
+    }
+
+    /// Something outside `finally` is reset, so that the run ends once more. What failed of `finally` is cancelled.
+    pub(in crate::random) fn reopen(&mut self) {
+        if self.ending.take().is_none() {
+            return;
+        }
+        for (key, status) in self.statuses() {
+            if self.is_in_finally(key.0) && matches!(status, Status::Failed | Status::Stuck) {
+                self.failed.remove(&key);
+                self.cancelled.insert(key);
+            }
+        }
+    }
+
+    /// Everything that has not ended is cancelled, also `finally` if that runs already.
+    pub(in crate::random) fn cancel_run(&mut self) {
+        self.is_cancelled = true;
+        if self.ending.is_some() {
+            self.is_finally_cancelled = true;
+        } else if self.finally.is_some() {
+            self.end(RunState::Cancelled);
+        }
+    }
+
+    /// Returns whether a cancelled run stays so.
+    pub(in crate::random) fn was_cancelled(&self) -> bool {
+        self.is_cancelled
+    }
+
+    /// It failed for good, so its handler is called, as if it had never been called before.
+    fn fail(&mut self, key: Key) {
+        if let Some(handler) = self.handler(&key) {
+            self.completed.remove(&handler);
+            self.cancelled.remove(&handler);
+            self.forget_attempts(&handler);
+            self.resets.remove(&handler);
+            self.called.insert(handler);
+        }
+        self.failed.insert(key);
+    }
+
+    /// Returns the handler of a job.
+    pub(in crate::random) fn handler(&self, key: &Key) -> Option<Key> {
+        self.handlers.get(&key.0).map(|handler| (*handler, key.1.clone()))
+    }
+
+    /// It is reset, so its failure is not final any more, and the call of its handler is withdrawn.
     pub(in crate::random) fn requeue(&mut self, key: &Key) {
         self.failed.remove(key);
         self.forget_attempts(key);
+        let handler = self.handler(key).filter(|handler| !self.completed.contains_key(handler));
+        if let Some(handler) = handler {
+            self.failed.remove(&handler);
+            self.cancelled.insert(handler);
+        }
     }
 
     fn forget_attempts(&mut self, key: &Key) {

@@ -7,6 +7,9 @@ use super::{Key, Model};
 /// Elements in one piece of a list.
 pub(in crate::random) const PIECE: u32 = 3;
 
+/// Stands for an argument that the model does not know.
+pub(in crate::random) const ANY: &str = "*";
+
 /// The result of a job.
 #[derive(Clone, Debug)]
 pub(in crate::random) struct ModelValue {
@@ -41,7 +44,8 @@ impl Model {
                 self.completed[&self.seen_from(path, over)].element(path[depth])
             }
             Input::Literal(ref value) => String::from_utf8(value.to_vec()).expect("text"),
-            Input::Param(_) => panic!("runs have no parameters"),
+            Input::Run(_) => ANY.to_owned(),
+            Input::Param(_) | Input::Failure(_) => panic!("no value of the model"),
             Input::Gather(each) => {
                 let each = &self.loops[&each.0];
                 let (source, gather) = (self.seen_from(path, each.over.0), each.gather.expect("it gathers").0);
@@ -62,7 +66,7 @@ impl Model {
 
     /// Returns the results of the run as one text.
     pub(in crate::random) fn results(&self) -> String {
-        let results = self.plan.calls.iter().map(|call| self.result(call.last.0, &[]));
+        let results = self.plan.calls.iter().filter(|call| !call.nested).map(|call| self.result(call.last.0, &[]));
         results.collect::<Vec<_>>().join(" ")
     }
 

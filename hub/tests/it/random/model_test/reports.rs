@@ -15,6 +15,7 @@ impl ModelTest {
         let before = self.world.view(self.run).await;
         let reports = answers.iter().filter_map(|(which, answer)| self.make_report(*which, *answer));
         let (reports, expected): (Vec<_>, Vec<_>) = reports.collect();
+        self.model.settle();
         let batch = ReportBatch { worker: "w1".into(), reports };
         let verdicts = self.world.store.complete(self.world.time(), batch).await.expect("verdicts");
         assert_eq!(verdicts.len(), expected.len());

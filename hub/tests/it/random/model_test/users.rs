@@ -37,6 +37,7 @@ impl ModelTest {
             self.model.cancel(front);
         }
         self.expect_cancelled(changed, before);
+        self.model.settle();
     }
 
     /// Checks the number of jobs that were not cancelled before. Those that do not exist yet may not be counted.
@@ -54,28 +55,51 @@ impl ModelTest {
     pub(super) async fn reset_job(&mut self, which: usize) {
         let Some((job, key, status)) = self.any_job(which, |key| self.model.failed.contains(key)).await else { return };
         let changed = self.world.store.reset_job(self.world.time(), job).await;
-        if status == Status::Failed {
+        let is_inside = self.model.is_in_finally(key.0);
+        if status == Status::Failed && !is_inside && self.model.is_ending(&self.model.statuses()) {
+            assert!(matches!(changed, Err(HubError::RunEnding(_))), "{changed:?}");
+        } else if status == Status::Failed {
+            if !is_inside {
+                self.model.reopen();
+            }
             assert_eq!(changed.expect("reset"), Changed { jobs: 1 });
-            self.model.requeue(&key);
+            self.requeue(&key);
         } else {
             assert!(matches!(changed, Err(HubError::JobNotFailed { .. })), "{changed:?}");
         }
     }
 
     pub(in crate::random) async fn reset_run(&mut self) {
-        let changed = self.world.store.reset_run(self.world.time(), self.run).await.expect("reset");
-        let failed = self.model.failed.clone();
-        assert_eq!(changed.jobs, failed.len() as u64);
-        failed.iter().for_each(|key| self.model.requeue(key));
+        let changed = self.world.store.reset_run(self.world.time(), self.run).await;
+        let is_outside = |key: &Key| !self.model.is_in_finally(key.0);
+        if self.model.failed.iter().any(is_outside) {
+            if self.model.is_ending(&self.model.statuses()) {
+                assert!(matches!(changed, Err(HubError::RunEnding(_))), "{changed:?}");
+                return;
+            }
+            self.model.reopen();
+        }
+        let failed: Vec<Key> = self.model.failed.iter().filter(|key| !self.model.is_handler(key.0)).cloned().collect();
+        assert_eq!(changed.expect("reset").jobs, failed.len() as u64);
+        failed.iter().for_each(|key| self.requeue(key));
+    }
+
+    /// A handler that runs meanwhile is lost.
+    fn requeue(&mut self, key: &Key) {
+        if let Some(handler) = self.model.handler(key) {
+            self.lose(&handler);
+        }
+        self.model.requeue(key);
     }
 
     /// Cancels all that has not ended. What has stays as it is.
     pub(in crate::random) async fn cancel_run(&mut self) {
         let (before, state) = (self.cancelled_jobs(), self.model.run_state(&self.model.statuses()));
         let changed = self.world.store.cancel_run(self.world.time(), self.run).await;
-        self.model.is_cancelled = self.world.state(self.run).await == RunState::Cancelled;
-        assert!(self.model.is_cancelled || state != RunState::Running);
-        if self.model.is_cancelled {
+        if state == RunState::Running {
+            self.model.cancel_run();
+        }
+        if self.model.was_cancelled() {
             let refused = self.world.store.reset_run(self.world.time(), self.run).await;
             assert!(matches!(refused, Err(HubError::RunCancelled(_))), "{refused:?}");
             let held: Vec<Key> = self.holdings.keys().cloned().collect();
