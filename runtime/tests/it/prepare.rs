@@ -162,7 +162,7 @@ fn a_guest_that_cannot_be_used_is_refused_with_the_reason() {
 
 #[tokio::test]
 async fn a_guest_that_breaks_the_contract_fails_alone() {
-    let answer = "(i64.const 0x2000000007)";
+    let answer = "(i64.const 0x2000000008)";
     for (instead, kind, words) in [
         ("(i64.const 0xffffffff00000007)", FailureKind::Trap, "outside its memory"),
         ("(i64.const 0x00000010ffffffff)", FailureKind::Trap, "bytes"),
@@ -207,7 +207,7 @@ async fn hostile_host_calls_end_the_step() {
         let text = COUNTER
             .replace("(memory (export", "(import \"bue\" \"host\" (func $host (param i32 i32 i32 i32) (result i64)))\n(memory (export")
             .replace("(data (i32.const 16)", "(data (i32.const 48) \"\\ff\\ff\\ff\\ff\") (data (i32.const 64) \"\\01\\01\\01\\80\") (data (i32.const 72) \"\\01\\00\\01\\80\") (data (i32.const 80) \"\\00\")\n(data (i32.const 16)")
-            .replace("(i64.const 0x2000000007)", &format!("(drop {request}) (i64.const 0x2000000007)"));
+            .replace("(i64.const 0x2000000008)", &format!("(drop {request}) (i64.const 0x2000000008)"));
         let sandbox = Sandbox::open(&prepare(cache.path(), &text).0.expect("made")).expect("a sandbox");
         let failure = failure(&call(&sandbox).await);
         assert_eq!(failure.kind, kind, "{request}: {failure:?}");
@@ -255,15 +255,15 @@ async fn a_sql_guest_that_breaks_the_contract_fails_alone() {
         // what was not asked for
         ("\\81\\00\\00\\00\\00", "\\81\\01\\00\\00\\00", FailureKind::Trap, "streamed a list"),
         ("\\06\\01\\01", "\\01\\00\\00", FailureKind::Trap, "elements that are"),
-        ("(i64.const 0x3000000006)", "(loop $l (br $l)) (i64.const 0)", FailureKind::Limit, "time limit of 300 ms"),
+        ("(i64.const 0x3000000007)", "(loop $l (br $l)) (i64.const 0)", FailureKind::Limit, "time limit of 300 ms"),
         (
-            "(i64.const 0x3000000006)",
+            "(i64.const 0x3000000007)",
             "(loop $l (drop (call $host (i32.const 32) (i32.const 3) (i32.const 0) (i32.const 0))) (br $l)) (i64.const 0)",
             FailureKind::Trap,
             "more rows than its result limit",
         ),
         (
-            "(i64.const 0x3000000006)",
+            "(i64.const 0x3000000007)",
             "(drop (memory.grow (i32.const 65000))) unreachable",
             FailureKind::Limit,
             "The SQL needs more memory",

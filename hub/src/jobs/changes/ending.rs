@@ -159,6 +159,6 @@ fn end_value(run: &Run, state: RunState, failed: i64) -> Result<Vec<u8>, HubErro
     one_map([
         ("id", Value::Text(run.id.to_string())),
         ("state", Value::Text(state.name().to_owned())),
-        ("failed", Value::Int(failed.into())),
+        ("failed", Value::Int(failed)),
     ])
 }

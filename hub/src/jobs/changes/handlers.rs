@@ -80,7 +80,7 @@ fn failure_value(run: &Run, failed: &JobRow, failure: &Failure) -> Result<Vec<u8
     truncate_bytes(&mut error, MAX_ERROR);
     let entries = [
         ("run", Value::Text(run.id.to_string())),
-        ("job", Value::Int(failed.location.id.into())),
+        ("job", Value::Int(failed.location.id)),
         ("step", Value::Text(run.graph.name_of(failed.location.node).to_owned())),
         ("error", Value::Text(error)),
         ("attempts", Value::Int(failed.attempts.into())),

@@ -4,7 +4,6 @@ use bue_model::{NodeId, StepIndex};
 
 use crate::jobs::columns::unsigned;
 use crate::jobs::instance::Run;
-use crate::jobs::outcome_rules::step_settings;
 use crate::jobs::state::State;
 
 /// Groups of moved jobs that are read of one run. Those of further scopes count where the script has them.
@@ -46,7 +45,7 @@ pub(crate) struct MovedJobs {
 impl MovedJobs {
     /// Returns what a row of [`select_moved!`] says. `None` for a fan-out, which is in no scope.
     pub(crate) fn new(run: &Run, node: NodeId, scope: String, state: State, jobs: i64) -> Option<Self> {
-        let (step, _) = step_settings(run, node)?;
+        let step = run.graph.job(node)?.step;
         Some(Self { step, scope, state, jobs: unsigned(jobs) })
     }
 }

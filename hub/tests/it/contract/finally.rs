@@ -214,7 +214,7 @@ pub(crate) async fn finally_has_loops_and_handlers(mut world: World) {
     let mut script = Script::new();
     script.call(&["a"], &[]);
     script.finally(|script, run| {
-        let source = script.call(&["source"], &[run.clone()]);
+        let source = script.call(&["source"], std::slice::from_ref(&run));
         script.each(source, |script, x| {
             let round = script.call(&["round"], &[x, run]);
             script.on_failure(round, "notify");
@@ -286,7 +286,7 @@ pub(crate) async fn cancelling_what_is_stuck_does_not_run_finally_again(mut worl
 pub(crate) async fn finally_is_under_limits_of_starts(mut world: World) {
     let mut script = Script::new();
     script.finally(|script, run| {
-        script.call(&["last"], &[run.clone()]);
+        script.call(&["last"], std::slice::from_ref(&run));
         script.call(&["last"], &[run]);
     });
     script.set("last", |settings| {
