@@ -132,9 +132,19 @@ impl Year {
         }
         self.now = END;
         self.take_turns(false).await;
-        let store = self.machines.hubs().await.remove(0);
-        let roots = store.gc_roots().await.expect("roots").runs;
-        roots.into_iter().filter(|run| run.0.as_u128() != UPLOAD).collect()
+        self.roots().await.into_iter().filter(|run| run.0.as_u128() != UPLOAD).collect()
+    }
+
+    /// Returns the runs, and the upload.
+    async fn roots(&mut self) -> Vec<RunId> {
+        loop {
+            let store = self.machines.hubs().await.remove(0);
+            match store.gc_roots().await {
+                // the power cut came late
+                Err(_) if self.machines.has_died() => {}
+                roots => return roots.expect("roots").runs,
+            }
+        }
     }
 
     /// Lets all hubs look for due schedules at once, until nothing is due; if they are in danger, only until one has died.

@@ -22,7 +22,7 @@ const SEEKER: &str = r#"(module
   (memory (export "memory") 4)
   (global $left (mut i64) (i64.const 0x1111))
   (data (i32.const 16) "\00")
-  (data (i32.const 32) "\00\05\1a\00\00\00\00\00\00\00")
+  (data (i32.const 32) "\00\05\1a\00\00\00\00\00\00\00\00")
   ;; HostRequest::Wait { tickets: [], timeout_ms: Some(0) }: others have their turn in the middle of it
   (data (i32.const 64) "\03\00\01\00")
   (func (export "bue_init") (memory.fill (i32.const 196608) (i32.const 0xab) (i32.const 65536)))
@@ -74,7 +74,7 @@ const SEEKER: &str = r#"(module
     (i32.store8 (i32.const 38) (local.get $found))
     ;; every fifth call traps, if there is nothing to report
     (if (i32.and (i64.eqz (i64.rem_u (local.get $pattern) (i64.const 5))) (i32.eqz (local.get $found))) (then unreachable))
-    (i64.const 0x200000000a)))"#;
+    (i64.const 0x200000000b)))"#;
 
 fn reuses() -> u64 {
     std::env::var("BUE_REUSES").ok().map_or(3000, |text| text.parse().expect("a number"))

@@ -29,7 +29,7 @@
   ;; LoadReply::Loaded
   (data (i32.const 16) "\00")
   ;; Answer::Completed { value: 5 bytes of CBOR, an unsigned number, streamed: false, hints: none }
-  (data (i32.const 32) "\00\05\1a\00\00\00\00\00\00\00")
+  (data (i32.const 32) "\00\05\1a\00\00\00\00\00\00\00\00")
 
   (func (export "bue_alloc") (param i32) (result i32) (i32.const 4096))
   (func (export "bue_load") (param i32 i32) (result i64) (i64.const 0x1000000001))
@@ -38,7 +38,7 @@
     (if (i32.eq (i32.load8_u offset=1 (local.get $request)) (i32.const 105)) ;; "i"
       (then (call $answer (i32.const 7)))
       (else (call $answer (call $evil))))
-    (i64.const 0x200000000a))
+    (i64.const 0x200000000b))
   (func $answer (param $number i32)
     (i32.store8 (i32.const 35) (i32.shr_u (local.get $number) (i32.const 24)))
     (i32.store8 (i32.const 36) (i32.shr_u (local.get $number) (i32.const 16)))
