@@ -133,8 +133,8 @@ impl Serve {
         let store = open_hub_store(&path("sqlite", "hub.db"), settings).await?.store;
         let blobs = open_bucket_store(&path("dir", "blobs"), None, settings).await?;
         let token = new_token()?;
-        // a server without tokens needs none of its own
-        let access = if access.is_open() { access } else { access.with_own_token(&token) };
+        // also while there are no tokens: a tokens file may be made later
+        let access = access.with_own_token(&token);
         let (hub, hub_address) = listen(hub, "hub").await?;
         let (bucket, bucket_address) = listen(bucket, "bucket").await?;
         let stop = CancellationToken::new();

@@ -62,6 +62,19 @@ fn its_own_worker_needs_no_token_and_everyone_else_does() {
 }
 
 #[test]
+fn its_own_worker_stays_when_a_tokens_file_is_made() {
+    prepare();
+    let project = Project::new(&[("hello.bue", &script(1))]);
+    let server = serve(&project, &[]);
+    assert_eq!(invoke(&project, &server, "ada"), json!(["ada", 1]));
+    let token = project.bue_writes(&["token", "new", "--role", "admin"]).expect_code(0).stdout;
+    let mut command = project.command(&["invoke", "hello", "--wait", "-b", &server.address]);
+    command.env("BUE_TOKEN", token.trim());
+    assert_eq!(finish(command).expect_code(0).json(), json!(["you", 1]));
+    server.stop();
+}
+
+#[test]
 fn a_script_with_mistakes_is_not_served() {
     let project = Project::new(&[("hello.bue", "greet(\n")]);
     let mut command = bue();
