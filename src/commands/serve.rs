@@ -83,7 +83,7 @@ struct Servers {
 
 impl Serve {
     pub(crate) fn execute(self) -> Result<(), CommandError> {
-        let settings = Settings::load()?;
+        let settings = Arc::new(Settings::load()?);
         let access = Access::from_token_file(self.tokens.path(&settings)).context("failed to read the tokens")?;
         let address = |flag: &Option<String>, setting, name| {
             let text = flag.clone().unwrap_or_else(|| settings.address(setting));
@@ -165,7 +165,7 @@ impl Serve {
         Ok(config)
     }
 
-    async fn publish_all(&self, settings: &Settings, clients: &Clients) -> Result<(), CommandError> {
+    async fn publish_all(&self, settings: &Arc<Settings>, clients: &Clients) -> Result<(), CommandError> {
         for file in &self.files {
             match publish_file(file, settings, clients).await {
                 // its mistakes were printed, and it is published once they are gone
@@ -177,7 +177,7 @@ impl Serve {
     }
 
     /// Publishes a script again when a file in its folder has changed. Never ends without an error; a script with mistakes is none.
-    async fn watch_files(&self, settings: &Settings, clients: Clients) -> CommandError {
+    async fn watch_files(&self, settings: &Arc<Settings>, clients: Clients) -> CommandError {
         if !self.watch {
             return core::future::pending().await;
         }
@@ -231,9 +231,12 @@ fn dialled(mut address: SocketAddr) -> String {
     address.to_string()
 }
 
-async fn publish_file(file: &Path, settings: &Settings, clients: &Clients) -> Result<(), CommandError> {
+async fn publish_file(file: &Path, settings: &Arc<Settings>, clients: &Clients) -> Result<(), CommandError> {
     let name = pipeline_name(file, None)?;
-    let script = load_pipeline(file, settings)?;
+    let (path, settings) = (file.to_owned(), Arc::clone(settings));
+    // not on this thread, which serves: steps in Rust are compiled
+    let script = tokio::task::spawn_blocking(move || load_pipeline(&path, &settings)).await;
+    let script = script.context("failed to read the script")??;
     let published = publish(&name, script, &clients.hub, &clients.bucket).await?;
     let news = if published.created { "" } else { " (unchanged)" };
     eprint_line(&format!("bue: pipeline {name} version {}{news}", published.version));

@@ -26,8 +26,8 @@ pub(crate) async fn bind(address: SocketAddr, tls: Option<&Tls>) -> Result<Bound
     }
     if !address.ip().is_loopback() {
         eprint_line(&format!(
-            "bue: warning: {address} serves plain HTTP, so tokens can be read on the network; type `--tls-cert FILE --tls-key \
-             FILE`, or keep it inside a private network"
+            "bue: warning: {address} serves plain HTTP, so tokens can be read on the network; give `bue hub` and `bue bucket` the \
+             flags --tls-cert FILE and --tls-key FILE, or keep it inside a private network"
         ));
     }
     Ok(BoundListener { listener, client_address: address.to_string() })
