@@ -93,14 +93,21 @@ impl FairPlaces {
 impl Places {
     /// Takes a place for a group if it may have one.
     fn take(&mut self, group: Group, max: usize) -> bool {
-        let free = max.saturating_sub(self.taken);
-        let own = self.by_group.get(&group).copied().unwrap_or(0);
-        if own >= free {
-            return false;
+        let may_take = self.may_take(group, max);
+        if may_take {
+            self.count(group);
         }
+        may_take
+    }
+
+    fn may_take(&self, group: Group, max: usize) -> bool {
+        let free = max.saturating_sub(self.taken);
+        self.by_group.get(&group).copied().unwrap_or(0) < free
+    }
+
+    fn count(&mut self, group: Group) {
         self.taken += 1;
-        self.by_group.insert(group, own + 1);
-        true
+        *self.by_group.entry(group).or_default() += 1;
     }
 
     fn give_back(&mut self, group: Group) {
@@ -121,18 +128,20 @@ impl Places {
                 break;
             }
             let Some(group) = self.turns.pop_front() else { break };
-            let Some(mut queue) = self.waiting.remove(&group) else { continue };
-            // those that gave up do not count
-            queue.retain(|waiting| !waiting.is_closed());
-            if !queue.is_empty()
-                && self.take(group, max)
-                && let Some(first) = queue.pop_front()
-            {
-                granted.push((group, first));
+            let may_take = self.may_take(group, max);
+            let Some(queue) = self.waiting.get_mut(&group) else { continue };
+            // Those that gave up do not count. Others behind the first are looked at when they are the first: a queue may be long.
+            while queue.front().is_some_and(oneshot::Sender::is_closed) {
+                queue.pop_front();
             }
-            if !queue.is_empty() {
-                self.waiting.insert(group, queue);
-                self.turns.push_back(group);
+            let first = queue.pop_front_if(|_| may_take);
+            match queue.is_empty() {
+                true => drop(self.waiting.remove(&group)),
+                false => self.turns.push_back(group),
+            }
+            if let Some(first) = first {
+                self.count(group);
+                granted.push((group, first));
             }
         }
         granted

@@ -4,11 +4,12 @@ use bue_model::net::{Ticket, TlsSettings};
 use bytes::Bytes;
 use tokio::sync::mpsc;
 
-/// The receiving ends of an exchange's queues.
+/// The receiving ends of an exchange's queues. The commands are boxed, because a queue has room for 32 from the beginning, and
+/// thousands of exchanges may wait for their turn.
 #[derive(Debug)]
 pub(crate) struct Commands {
-    pub(crate) reads: mpsc::Receiver<ReadCommand>,
-    pub(crate) writes: mpsc::Receiver<WriteCommand>,
+    pub(crate) reads: mpsc::Receiver<Box<ReadCommand>>,
+    pub(crate) writes: mpsc::Receiver<Box<WriteCommand>>,
 }
 
 /// Read from the response's body or from the connection.

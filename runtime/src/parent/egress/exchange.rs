@@ -28,10 +28,8 @@ const MAX_READ_TIMEOUT: Duration = Duration::from_secs(600);
 /// Bytes of a response's body that are sent along with its head if they have arrived.
 const READ_AHEAD_BYTES: usize = 64 * 1024;
 
-/// Runs until the response has ended or an error occurs. `exchange` is the ticket of the request.
+/// Runs until the response has ended or an error occurs. `exchange` is the ticket of the request. Its timeouts count from now on.
 pub(crate) async fn run(state: Arc<SessionState>, exchange: Ticket, request: Request, commands: Commands) {
-    // its timeouts count from then on
-    let _place = state.place().await;
     let Commands { reads, writes } = commands;
     let (pieces, content) = content(&request.body);
     let (last, completion) = tokio::select! {
@@ -58,10 +56,10 @@ async fn send_body(
     state: &SessionState,
     exchange: Ticket,
     mut pieces: Option<mpsc::Sender<BodyPiece>>,
-    mut writes: mpsc::Receiver<WriteCommand>,
+    mut writes: mpsc::Receiver<Box<WriteCommand>>,
 ) -> Infallible {
     while let Some(command) = writes.recv().await {
-        let (ticket, written) = match command {
+        let (ticket, written) = match *command {
             WriteCommand::StartTls { ticket, .. } => (ticket, Err(closed("a request has TLS by its scheme"))),
             WriteCommand::Write { ticket, bytes, last } => {
                 let written = match &pieces {
@@ -101,7 +99,7 @@ async fn receive(
     exchange: Ticket,
     request: Request,
     content: Content,
-    mut reads: mpsc::Receiver<ReadCommand>,
+    mut reads: mpsc::Receiver<Box<ReadCommand>>,
 ) -> (Ticket, Completion) {
     let (response, mut download) = match send_request(state, request, content).await {
         Ok(response) => response,

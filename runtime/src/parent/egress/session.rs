@@ -43,19 +43,19 @@ impl Session {
     fn start(&self, ticket: Ticket, operation: Operation) {
         match operation {
             Operation::Request(request) => {
-                self.open(ticket, |state, commands| exchange::run(state, ticket, request, commands));
+                self.open(ticket, move |state, commands| exchange::run(state, ticket, request, commands));
             }
             Operation::Connect { host, port, timeout_ms } => {
                 let target = Target { host, port, timeout_ms };
-                self.open(ticket, |state, commands| socket::run(state, ticket, target, commands));
+                self.open(ticket, move |state, commands| socket::run(state, ticket, target, commands));
             }
             Operation::Read { exchange, max, timeout_ms } => {
-                let command = ReadCommand { ticket, max: max.min(MAX_READ_BYTES), timeout_ms };
+                let command = Box::new(ReadCommand { ticket, max: max.min(MAX_READ_BYTES), timeout_ms });
                 self.0.enqueue(exchange, ticket, |exchange| exchange.reads.try_send(command).is_ok());
             }
             Operation::Write { exchange, bytes, last } => match self.0.count_sent(bytes.len()) {
                 Ok(()) => {
-                    let command = WriteCommand::Write { ticket, bytes, last };
+                    let command = Box::new(WriteCommand::Write { ticket, bytes, last });
                     self.0.enqueue(exchange, ticket, |exchange| exchange.writes.try_send(command).is_ok());
                 }
                 Err(error) => {
@@ -64,7 +64,7 @@ impl Session {
                 }
             },
             Operation::StartTls { exchange, settings } => {
-                let command = WriteCommand::StartTls { ticket, settings };
+                let command = Box::new(WriteCommand::StartTls { ticket, settings });
                 self.0.enqueue(exchange, ticket, |exchange| exchange.writes.try_send(command).is_ok());
             }
             Operation::Secret { name } => {
@@ -75,8 +75,8 @@ impl Session {
         }
     }
 
-    /// Starts an exchange, whose number is the ticket.
-    fn open<F>(&self, ticket: Ticket, run: impl FnOnce(Arc<SessionState>, Commands) -> F)
+    /// Starts an exchange, whose number is the ticket, as soon as there is a place for it.
+    fn open<F>(&self, ticket: Ticket, run: impl FnOnce(Arc<SessionState>, Commands) -> F + Send + 'static)
     where
         F: Future<Output = ()> + Send + 'static,
     {
@@ -89,8 +89,14 @@ impl Session {
         let (reads, read_commands) = mpsc::channel(1);
         let (writes, write_commands) = mpsc::channel(1);
         let commands = Commands { reads: read_commands, writes: write_commands };
+        let state = Arc::clone(&self.0);
         // the map is locked: the exchange cannot finish before it is in the map
-        let task = tokio::spawn(run(Arc::clone(&self.0), commands)).abort_handle();
+        let task = tokio::spawn(async move {
+            let _place = state.place().await;
+            // boxed, so that an exchange that waits for its place takes little memory
+            Box::pin(run(state.clone(), commands)).await;
+        });
+        let task = task.abort_handle();
         let replaced = exchanges.insert(ticket, Exchange { task, reads, writes, open: vec![ticket] });
         if let Some(replaced) = replaced {
             replaced.task.abort();

@@ -46,8 +46,8 @@ pub(crate) struct SessionState {
 #[derive(Debug)]
 pub(crate) struct Exchange {
     pub(crate) task: AbortHandle,
-    pub(crate) reads: mpsc::Sender<ReadCommand>,
-    pub(crate) writes: mpsc::Sender<WriteCommand>,
+    pub(crate) reads: mpsc::Sender<Box<ReadCommand>>,
+    pub(crate) writes: mpsc::Sender<Box<WriteCommand>>,
     /// Operations that have not ended.
     pub(crate) open: Vec<Ticket>,
 }

@@ -61,8 +61,6 @@ struct Socket<'a> {
 ///
 /// [`Operation::Connect`]: bue_model::net::Operation::Connect
 pub(crate) async fn run(state: Arc<SessionState>, exchange: Ticket, target: Target, commands: Commands) {
-    // its timeout counts from then on
-    let _place = state.place().await;
     let (last, completion) = match connect(&state, &target).await {
         Ok((stream, authority)) => {
             state.finish_operation(exchange, exchange, Completion::Connected);
@@ -121,8 +119,8 @@ impl Socket<'_> {
     async fn receive(
         &self,
         input: &mut ReadHalf<Stream>,
-        reads: &mut mpsc::Receiver<ReadCommand>,
-        reading: &mut Option<ReadCommand>,
+        reads: &mut mpsc::Receiver<Box<ReadCommand>>,
+        reading: &mut Option<Box<ReadCommand>>,
     ) -> (Ticket, Completion) {
         loop {
             if reading.is_none() {
@@ -180,9 +178,9 @@ impl Socket<'_> {
     }
 
     /// Writes what the step sends. Returns when it asks for TLS.
-    async fn send(&self, output: &mut WriteHalf<Stream>, writes: &mut mpsc::Receiver<WriteCommand>) -> Upgrade {
+    async fn send(&self, output: &mut WriteHalf<Stream>, writes: &mut mpsc::Receiver<Box<WriteCommand>>) -> Upgrade {
         while let Some(command) = writes.recv().await {
-            match command {
+            match *command {
                 WriteCommand::Write { ticket, bytes, last } => {
                     let written = write(output, &bytes, last).await;
                     // the connection stays: what the server sent before it ended is still to be read
