@@ -4,6 +4,7 @@
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use core::task::{Context, Poll};
 use std::io;
+use std::net::UdpSocket;
 use std::sync::Arc;
 
 use http::Uri;
@@ -179,13 +180,11 @@ impl Dialer {
         }
     }
 
-    /// Returns whether one of bue's servers listens there. One that listens on a loopback address, or on the unspecified
-    /// address, is reachable under all of them.
+    /// Returns whether one of bue's servers listens there. One on this machine may listen on all of the machine's addresses.
     fn is_own_server(&self, address: IpAddr, port: u16) -> bool {
-        let is_local = |address: IpAddr| address.is_loopback() || address.is_unspecified();
         self.own_servers.iter().any(|own| {
             let ip = canonical(own.ip());
-            own.port() == port && (ip == address || (is_local(ip) && is_local(address)))
+            own.port() == port && (ip == address || (is_of_this_machine(ip) && is_of_this_machine(address)))
         })
     }
 
@@ -201,4 +200,9 @@ impl Dialer {
         let addresses = addresses.map_err(|error| ConnectError::Name(name, error.to_string()))?;
         Ok(addresses.into_iter().map(canonical).collect())
     }
+}
+
+/// Returns whether an address belongs to this machine: only then can a socket be bound to it.
+fn is_of_this_machine(address: IpAddr) -> bool {
+    address.is_loopback() || address.is_unspecified() || UdpSocket::bind((address, 0)).is_ok()
 }

@@ -2,7 +2,7 @@
 //! connections.
 
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -211,6 +211,36 @@ async fn hub_and_bucket_need_a_rule_with_address_and_port() {
     }
     assert_eq!(seen.connections(), 0);
     assert_eq!(step(&server.to_string(), server).whole(request("127.0.0.1")).await.0.status, 200);
+}
+
+/// A hub that was named by one address of its machine is protected under the others.
+#[tokio::test]
+async fn a_server_on_this_machine_is_protected_under_all_of_its_addresses() {
+    let Some(other) = address_of_this_machine() else {
+        println!("this machine has loopback addresses only");
+        return;
+    };
+    let listener = TcpListener::bind("0.0.0.0:0").await.expect("a port");
+    let own = SocketAddr::new("127.0.0.1".parse().expect("an address"), listener.local_addr().expect("bound").port());
+    let step = |rule: &str| {
+        let config = EgressConfig {
+            allowed: NetPolicy::Rules(rules(&[rule])),
+            own_servers: vec![own],
+            ..EgressConfig::default()
+        };
+        let egress = Egress::new(config, None::<&Path>).expect("no file to read");
+        Step::new(egress.port(&permissions(&[rule]), &Limits::default()))
+    };
+    let request = get(&format!("http://{other}:{}", own.port()), "/");
+    assert_eq!(step(&other.to_string()).kind(request).await, NetErrorKind::Denied);
+}
+
+/// Returns the address from which this machine would send to others.
+fn address_of_this_machine() -> Option<IpAddr> {
+    let socket = UdpSocket::bind("0.0.0.0:0").ok()?;
+    // a datagram socket sends nothing to connect; the address is one for documentation
+    socket.connect("192.0.2.1:9").ok()?;
+    Some(socket.local_addr().ok()?.ip())
 }
 
 #[tokio::test]
