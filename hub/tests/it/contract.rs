@@ -197,6 +197,7 @@ macro_rules! all_contract_tests {
                 a_view_counts_the_jobs_of_each_step
                 every_change_makes_a_larger_version
                 runs_are_listed_newest_first
+                a_long_name_is_cut_between_two_characters
                 a_list_of_runs_is_short_whatever_their_plans
                 jobs_of_open_runs_are_counted_by_scope
                 the_log_of_the_last_attempt_is_kept

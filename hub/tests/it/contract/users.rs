@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 
 use bue_hub::{HubError, LEASE_MS, Tally};
 use bue_model::job::INLINE_LIMIT;
-use bue_model::wire::{JobCounts, NoValue, Report, ResultCursor, RoundValue, Verdict};
+use bue_model::wire::{JobCounts, NoValue, Report, ResultCursor, RoundValue, Submission, Verdict};
 use bue_model::{ArgumentSummary, Input, JobId, JobState, Outcome, Round, RunId, RunState, Timestamp};
 use uuid::Uuid;
 
-use crate::script::Script;
+use crate::script::{Script, submission};
 use crate::world::{World, completed, failed, list, text_of, value};
 
 fn looped(body: &[&str]) -> Script {
@@ -274,6 +274,16 @@ pub(crate) async fn runs_are_listed_newest_first(mut world: World) {
     runs.reverse();
     let listed: Vec<RunId> = world.store.runs(3).await.expect("runs").into_iter().map(|run| run.id).collect();
     assert_eq!(listed, runs[..3]);
+}
+
+pub(crate) async fn a_long_name_is_cut_between_two_characters(world: World) {
+    let mut script = Script::new();
+    script.call(&["a"], &[]);
+    // two bytes each, behind one: a cut after 1,024 bytes would be within a character
+    let name = format!("x{}", "é".repeat(1_000_000));
+    let submission = Submission { name, ..submission(1, script.plan()) };
+    let run = world.store.submit(world.time(), submission).await.expect("a run");
+    assert_eq!(world.view(run).await.name, format!("x{}", "é".repeat(511)));
 }
 
 pub(crate) async fn a_list_of_runs_is_short_whatever_their_plans(mut world: World) {

@@ -158,36 +158,34 @@ impl HostConnection {
             (NetRequest::PutBlob(ticket, bytes), Some(blobs)) => {
                 let stored = blobs.put(bytes);
                 let hash = async { stored.await.map(|hash| Bytes::from(hash.to_string())) };
-                self.spawn_blob_operation(id, ticket, &task.blob_turn, hash);
+                spawn_blob_operation(self.frames.clone(), (id, ticket), &task.blob_turn, hash);
             }
             (NetRequest::GetBlob(ticket, hash), Some(blobs)) => {
-                self.spawn_blob_operation(id, ticket, &task.blob_turn, blobs.get(hash));
+                spawn_blob_operation(self.frames.clone(), (id, ticket), &task.blob_turn, blobs.get(hash));
             }
             (request, _) => task.session.handle(request),
         }
     }
+}
 
-    /// Starts a blob operation and sends its result to the child. A step waits for the end of each one, so a second one is not
-    /// from a step: it fails.
-    fn spawn_blob_operation(
-        &self,
-        id: u64,
-        ticket: Ticket,
-        turn: &Arc<Semaphore>,
-        operation: impl Future<Output = Result<Bytes, String>> + Send + 'static,
-    ) {
-        let frames = self.frames.clone();
-        match Arc::clone(turn).try_acquire_owned() {
-            Ok(turn) => {
-                tokio::spawn(async move {
-                    let result = operation.await;
-                    // before the child can start the next one
-                    drop(turn);
-                    send_blob(id, ticket, result, frames);
-                });
-            }
-            Err(_) => send_blob(id, ticket, Err("a step has one blob operation at a time".to_owned()), frames),
+/// Starts a blob operation and sends its result to the child. A step waits for the end of each one, so a second one is not
+/// from a step: it fails.
+fn spawn_blob_operation(
+    frames: Frames,
+    (id, ticket): (u64, Ticket),
+    turn: &Arc<Semaphore>,
+    operation: impl Future<Output = Result<Bytes, String>> + Send + 'static,
+) {
+    match Arc::clone(turn).try_acquire_owned() {
+        Ok(turn) => {
+            tokio::spawn(async move {
+                let result = operation.await;
+                // before the child can start the next one
+                drop(turn);
+                send_blob(id, ticket, result, frames);
+            });
         }
+        Err(_) => send_blob(id, ticket, Err("a step has one blob operation at a time".to_owned()), frames),
     }
 }
 
@@ -206,4 +204,40 @@ fn send_blob(id: u64, ticket: Ticket, result: Result<Bytes, String>, frames: Fra
         Err(reason) => Completion::Failed(NetError::new(NetErrorKind::Closed, reason)),
     };
     send_completions(id, frames)(ticket, completion);
+}
+
+#[cfg(test)]
+mod tests {
+    use bue_test_support::wait::within_deadline;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_step_has_one_blob_operation_at_a_time() {
+        let (frames, mut sent) = mpsc::unbounded_channel();
+        let turn = Arc::new(Semaphore::new(1));
+        let start = |ticket| {
+            let (finish, finished) = tokio::sync::oneshot::channel();
+            let operation = async { finished.await.map_err(|_| "never finished".to_owned()) };
+            spawn_blob_operation(frames.clone(), (7, ticket), &turn, operation);
+            finish
+        };
+        let mut answer = async || {
+            let frame = within_deadline("an answer", sent.recv()).await.expect("an open queue");
+            match postcard::from_bytes(&frame.bytes[4..]).expect("a message") {
+                ToHost::Net { id: 7, ticket, completion } => (ticket, completion),
+                other => panic!("{other:?}"),
+            }
+        };
+        let first = start(1);
+        let _second = start(2);
+        assert!(
+            matches!(answer().await, (2, Completion::Failed(error)) if error.message.contains("one blob operation"))
+        );
+        first.send(Bytes::from_static(b"x")).expect("it waits");
+        assert!(matches!(answer().await, (1, Completion::Data { .. })));
+        // the first one has made room
+        start(3).send(Bytes::from_static(b"y")).expect("it waits");
+        assert!(matches!(answer().await, (3, Completion::Data { .. })));
+    }
 }
