@@ -211,12 +211,17 @@ impl HubClient {
         decode_json(&self.connection.send_ok(&request).await?)
     }
 
-    /// Starts the next runs of a backfill, and returns how far it is. `body` is its JSON. Idempotent.
+    /// Starts the next runs of a backfill, and returns how far it is, after at most `wait_ms` milliseconds once one of its runs has
+    /// ended. `body` is its JSON. Idempotent.
     ///
     /// # Errors
     /// There is no such schedule, a field is wrong, or the hub cannot be reached.
-    pub async fn backfill(&self, schedule: &str, body: String) -> Result<BackfillProgress, ClientError> {
-        decode_json(&self.post_json(format!("{}/backfill", schedule_path(schedule)), body, true).await?)
+    pub async fn backfill(&self, schedule: &str, body: String, wait_ms: u64) -> Result<BackfillProgress, ClientError> {
+        let path = format!("{}/backfill?wait_ms={wait_ms}", schedule_path(schedule));
+        let timeout = REQUEST_TIMEOUT.saturating_add(Duration::from_millis(wait_ms));
+        let request = request(Method::POST, path, RetryPolicy::Always, timeout);
+        let (content_type, body) = ("application/json", body.into());
+        decode_json(&self.connection.send_ok(&Request { content_type, body, ..request }).await?)
     }
 
     async fn post_json(&self, path: String, body: String, is_idempotent: bool) -> Result<Reply, ClientError> {

@@ -108,6 +108,12 @@ pub struct RunCounts {
 }
 
 impl RunCounts {
+    /// Returns how many have ended.
+    #[must_use]
+    pub const fn ended(&self) -> u64 {
+        self.completed + self.failed + self.cancelled
+    }
+
     /// Counts runs in a state.
     pub fn add(&mut self, state: RunState, runs: u64) {
         let count = match state {

@@ -3,19 +3,24 @@
 
 use std::time::Duration;
 
+use bue_model::schedule::BackfillProgress;
 use bue_model::wire::{LeaseBatch, LeaseRequest, RunView};
 use bue_model::{RunId, RunState};
 use tokio::sync::broadcast::Receiver;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::api::hub::Hub;
 use crate::api::views::complete_view;
 use crate::error::HubError;
 use crate::http::reply::ErrorReply;
 use crate::http::request::query_parameter;
+use crate::schedules::backfill::Backfill;
 
 /// The longest wait in milliseconds, whatever the request says. Proxies close connections that are silent for longer.
 const MAX_WAIT_MS: u64 = 60_000;
+
+/// The least time between two looks at a backfill: the changes of all runs are a reason to look.
+const BACKFILL_INTERVAL: Duration = Duration::from_millis(100);
 
 /// Returns a run; with `seen` in the query, as soon as its version is larger or `wait_ms` have passed.
 pub(super) async fn wait_for_run(hub: &Hub, query: Option<&str>, run: RunId) -> Result<RunView, ErrorReply> {
@@ -50,6 +55,39 @@ async fn wait_until(
         tokio::select! {
             biased;
             () = next_change(&mut changes, run) => {}
+            () = sleep_until(deadline) => {}
+            _ = closing.changed() => {}
+        }
+    }
+}
+
+/// Starts the next runs of a backfill, and returns how far it is as soon as one of its runs has ended, or this time has passed.
+pub(super) async fn wait_for_backfill(
+    hub: &Hub,
+    schedule: &str,
+    backfill: Backfill,
+    wait_ms: u64,
+) -> Result<BackfillProgress, HubError> {
+    let deadline = deadline_in(wait_ms);
+    let mut changes = hub.store.notifications().subscribe_runs();
+    let mut closing = hub.closing.subscribe();
+    let mut ended_before = None;
+    loop {
+        let progress = hub.store.backfill(hub.now(), schedule.to_owned(), backfill.clone()).await?;
+        let (ended, is_over) = (progress.runs.ended(), progress.waiting + progress.runs.running == 0);
+        let has_news = *ended_before.get_or_insert(ended) < ended;
+        if has_news || is_over || Instant::now() >= deadline || *closing.borrow() {
+            return Ok(progress);
+        }
+        let _poll = hub.metrics.long_poll();
+        let look_again = async {
+            // an error means that notifications were missed
+            let _ = changes.recv().await;
+            sleep(BACKFILL_INTERVAL).await;
+        };
+        tokio::select! {
+            biased;
+            () = look_again => {}
             () = sleep_until(deadline) => {}
             _ = closing.changed() => {}
         }

@@ -215,6 +215,7 @@ impl Documented for Operation {
                 )
             },
             Self::Backfill => OperationDoc {
+                query: const { &[integer("wait_ms", "wait for the end of one of its runs; at most 60000", u64::MAX)] },
                 request: &[Content::Json("Backfill")],
                 ..OperationDoc::new(
                     "starts the next runs of due times that have passed, and returns how far it is; send it again until \

@@ -9,7 +9,7 @@ use hyper::body::Incoming;
 use uuid::Uuid;
 
 use crate::api::hub::Hub;
-use crate::api::long_poll::wait_for_end;
+use crate::api::long_poll::{wait_for_backfill, wait_for_end};
 use crate::api::pipelines::{created, idempotency_key, json_text};
 use crate::error::HubError;
 use crate::http::reply::{Body, ErrorReply, json};
@@ -77,7 +77,7 @@ pub(super) async fn run(hub: &Hub, head: &Parts, name: &str) -> Result<Response<
     created(run, &Invoked { run, state })
 }
 
-/// Starts the next runs of a backfill.
+/// Starts the next runs of a backfill. With `wait_ms`, answers once one of its runs has ended or that time has passed.
 pub(super) async fn backfill(
     hub: &Hub,
     head: &Parts,
@@ -85,7 +85,8 @@ pub(super) async fn backfill(
     name: &str,
 ) -> Result<Response<Body>, ErrorReply> {
     let backfill = parsed(json_text(head, body).await?, Backfill::from_json).await?;
-    let progress = hub.store.backfill(hub.now(), name.to_owned(), backfill).await;
+    let wait_ms = query_parameter(head.uri.query(), "wait_ms")?.unwrap_or(0);
+    let progress = wait_for_backfill(hub, name, backfill, wait_ms).await;
     json(&progress.map_err(|error| refused(error, |_| String::new()))?)
 }
 

@@ -7,7 +7,7 @@ use bue_hub::{Durability, Hub, JobStore, SqliteStore};
 use bue_model::RunId;
 use bue_model::pipeline::Publication;
 use bue_model::{BlobHash, BlobRef};
-use bue_test_support::wait::wait_until_async;
+use bue_test_support::wait::{wait_until_async, within_deadline};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -186,4 +186,23 @@ async fn a_backfill_is_continued_by_sending_it_again() {
     )
     .await;
     assert_eq!((&progress["due"], progress["rest_from"].is_i64()), (&json!(1_000), true));
+}
+
+#[tokio::test]
+async fn a_backfill_that_waits_answers_when_a_run_has_ended() {
+    let hub = hub().await;
+    send(&hub, "PUT", "/v1/schedules/daily", DAILY).await;
+    let body = r#"{"from": "2024-02-27", "to": "2024-03-02", "at_most": 1}"#;
+    let path = "/v1/schedules/daily/backfill?wait_ms=60000";
+    let mut waiting = core::pin::pin!(send(&hub, "POST", path, body));
+    let client = client(&hub);
+    let started = wait_until_async("the first run", async || !client.runs().await.expect("runs").is_empty());
+    tokio::select! {
+        () = started => {}
+        answer = &mut waiting => panic!("nothing has ended: {answer:?}"),
+    }
+    let run = client.latest_run().await.expect("a run").expect("a run").id;
+    client.cancel_run(run).await.expect("cancelled");
+    let (_, progress) = within_deadline("the answer", waiting).await;
+    assert_eq!((&progress["runs"]["cancelled"], &progress["runs"]["running"]), (&json!(1), &json!(1)), "{progress}");
 }

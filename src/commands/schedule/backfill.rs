@@ -1,7 +1,5 @@
 //! `bue schedule backfill NAME --from TIME --to TIME`.
 
-use std::time::Duration;
-
 use anyhow::Context;
 use bue_client::HubClient;
 use bue_model::Value;
@@ -16,8 +14,8 @@ use crate::process::command_error::CommandError;
 use crate::process::event_loop::{block_on, interruptible};
 use crate::process::output::{eprint_line, print_json, print_line};
 
-/// Time between two looks at the runs.
-const INTERVAL: Duration = Duration::from_secs(1);
+/// The longest wait in milliseconds for the end of a run, in one request.
+const WAIT_MS: u64 = 30_000;
 
 /// Runs the due times of a schedule in a range that has passed, and waits for the runs.
 ///
@@ -81,14 +79,15 @@ impl Backfill {
 
     /// Runs a part of the range that begins here. Shows the progress whenever it changes.
     async fn run_part(&self, hub: &HubClient, from: &str) -> Result<BackfillProgress, CommandError> {
-        let mut shown = String::new();
+        let (mut shown, mut wait_ms) = (String::new(), 0);
         loop {
             let fields = vec![
                 text_field("from", from),
                 text_field("to", &self.to),
                 field("at_most", Value::Int(i64::from(self.at_most))),
             ];
-            let progress = hub.backfill(&self.name, object(fields)).await.context("failed to run the backfill")?;
+            let progress =
+                hub.backfill(&self.name, object(fields), wait_ms).await.context("failed to run the backfill")?;
             let text = progress_text(&progress);
             if text != shown {
                 eprint_line(&text);
@@ -97,14 +96,14 @@ impl Backfill {
             if progress.waiting == 0 && progress.runs.running == 0 {
                 return Ok(progress);
             }
-            tokio::time::sleep(INTERVAL).await;
+            wait_ms = WAIT_MS;
         }
     }
 }
 
 fn progress_text(progress: &BackfillProgress) -> String {
-    let RunCounts { running, completed, failed, cancelled } = progress.runs;
+    let RunCounts { running, failed, .. } = progress.runs;
     let first = if progress.rest_from.is_some() { "the first " } else { "" };
-    let done = completed + failed + cancelled;
+    let done = progress.runs.ended();
     format!("bue: {done} of {first}{} runs have ended, {failed} failed, {running} running", progress.due)
 }
