@@ -1,6 +1,6 @@
 #!/bin/sh
-# Installs the systems that the benchmark `jobs` compares bue with, graphile-worker (npm) and Buelon (pip), from their registries
-# into a folder of the build.
+# Installs the systems that the benchmarks `jobs` and `invocations` compare bue with, graphile-worker (npm) and Buelon (pip), from
+# their registries into a folder of the build.
 #
 #   bench/peers.sh "${CARGO_TARGET_DIR:-target}/peers"
 set -eu

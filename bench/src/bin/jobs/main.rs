@@ -23,10 +23,8 @@ mod peers;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use bue_bench::{Database, HubProcess, Load, LoadMeasurement, Samples, StoreKind, table, thread_time};
+use bue_bench::{Database, HubProcess, Load, LoadMeasurement, Peers, Samples, StoreKind, table, thread_time};
 use tokio::time::sleep;
-
-use crate::peers::Peers;
 
 /// Jobs for Buelon, which completes about two hundred per second.
 const BUELON_JOBS: u32 = 300;
@@ -192,7 +190,7 @@ impl Arms {
             eprintln!("{missing}");
             return Ok(());
         }
-        let (whole, running) = self.peers.graphile(self.load.jobs, &self.database).await?;
+        let (whole, running) = peers::graphile(&self.peers, self.load.jobs, &self.database).await?;
         self.graphile.push(whole);
         self.graphile_running.push(running);
         Ok(())
@@ -200,7 +198,7 @@ impl Arms {
 
     /// Leaves out a run that hangs.
     fn buelon(&mut self) {
-        match self.peers.check_installed("buelon").and_then(|()| self.peers.buelon(BUELON_JOBS)) {
+        match self.peers.check_installed("buelon").and_then(|()| peers::buelon(&self.peers, BUELON_JOBS)) {
             Ok(sample) => self.buelon.push(sample),
             Err(error) => eprintln!("this round is without Buelon: {error}"),
         }
