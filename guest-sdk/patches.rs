@@ -39,4 +39,50 @@ pub(crate) const PATCHES: &[Patch] = &[
         from: "    command(\"git\", args)\n",
         to: "    let _ = args;\n    Err(io::Error::other(\"not a checkout\"))\n",
     },
+    // A program for WebAssembly cannot be interrupted: it has no signals, and `eval_breaker_tripped` is constant there. `INTERRUPT` is
+    // a flag that is set from outside. It is looked at only where CPython does, too: where a loop goes back and where a function
+    // begins, so that it costs nothing between these.
+    Patch {
+        package: "rustpython-vm",
+        file: "src/vm/mod.rs",
+        from: "mod vm_ops;\n",
+        to: "mod vm_ops;\n\n\
+             /// Is set from outside while code runs, and cleared by the handler.\n\
+             pub static INTERRUPT: AtomicBool = AtomicBool::new(false);\n\n\
+             /// Is called while [`INTERRUPT`] is set, with the file of the code that runs.\n\
+             pub type InterruptHandler = fn(&VirtualMachine, &str) -> PyResult<()>;\n\n\
+             std::thread_local! {\n    \
+                 /// The handler of interrupts.\n    \
+                 pub static INTERRUPT_HANDLER: Cell<Option<InterruptHandler>> = const { Cell::new(None) };\n\
+             }\n",
+    },
+    Patch {
+        package: "rustpython-vm",
+        file: "src/vm/mod.rs",
+        from: "    #[inline]\n    /// Checks for triggered signals",
+        to: "    #[inline(always)]\n    \
+             pub(crate) fn check_interrupt(&self, code: &PyCode) -> PyResult<()> {\n        \
+                 if INTERRUPT.load(Ordering::Relaxed) { self.handle_interrupt(code) } else { Ok(()) }\n    \
+             }\n\n    \
+             #[cold]\n    #[inline(never)]\n    \
+             fn handle_interrupt(&self, code: &PyCode) -> PyResult<()> {\n        \
+                 let handler = INTERRUPT_HANDLER.get();\n        \
+                 handler.map_or(Ok(()), |handler| handler(self, code.source_path().as_str()))\n    \
+             }\n\n    \
+             #[inline]\n    /// Checks for triggered signals",
+    },
+    Patch {
+        package: "rustpython-vm",
+        file: "src/frame.rs",
+        from: "            Instruction::JumpBackwardJit | Instruction::JumpBackwardNoJit => {\n",
+        to: "            Instruction::JumpBackwardJit | Instruction::JumpBackwardNoJit => {\n                \
+             vm.check_interrupt(self.code)?;\n",
+    },
+    Patch {
+        package: "rustpython-vm",
+        file: "src/frame.rs",
+        from: "            Instruction::Resume { .. } | Instruction::ResumeCheck => {\n",
+        to: "            Instruction::Resume { .. } | Instruction::ResumeCheck => {\n                \
+             vm.check_interrupt(self.code)?;\n",
+    },
 ];

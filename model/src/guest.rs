@@ -4,6 +4,8 @@
 //! A guest is a core module. It exports
 //! - `bue_init()`: start the interpreter and import the common standard library, or open a database (once, for the base image);
 //! - `bue_alloc(len) -> ptr`: allocates `len` bytes, whose ownership the next export that is called with them takes;
+//! - `bue_interrupt_flag() -> ptr`, Python only: the address of a byte that the host sets to 1 when the soft limit of the next call is
+//!   reached;
 //! - `bue_load(ptr, len) -> i64`, Python only: a [`LoadRequest`], answered by a [`LoadReply`] (once for each module, for its
 //!   image);
 //! - `bue_call(ptr, len) -> i64`: a [`CallRequest`] for Python, the request of the crate `bue-sql` for SQLite, answered by an
@@ -61,6 +63,8 @@ pub struct CallRequest {
     pub max_result: u64,
     /// The text of the loop that runs over the result, for messages: `for account in accounts() (line 12)`.
     pub loop_text: Option<String>,
+    /// The message of the exception that is raised when the soft limit is reached. `None` if there is no such limit.
+    pub soft_limit: Option<String>,
 }
 
 /// A request of a running guest to its host.
@@ -77,7 +81,7 @@ pub enum HostRequest {
     },
     /// Start an asynchronous operation. The reply is its [`Ticket`]; errors are reported when it ends.
     Start(Operation),
-    /// Wait until at least one of these operations has ended, or until the timeout. Meanwhile the guest uses memory but no processor.
+    /// Wait until at least one of these operations has ended, until the timeout, or until the soft limit is reached. Meanwhile the guest uses memory but no processor.
     /// The reply is [`Completions`]. It may omit operations that have ended; the next wait returns those at once.
     Wait {
         /// Tickets of operations that were started and whose end has not been reported yet, at most 4096.

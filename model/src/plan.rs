@@ -11,9 +11,9 @@ use crate::language::Language;
 use crate::nesting_limit;
 use crate::param::Param;
 
-/// The version of [`Plan`] that this code writes. It also reads version 1, which had no parameters, and versions 2 and 3, whose steps
+/// The version of [`Plan`] that this code writes. It also reads version 1, which had no parameters, and versions 2 to 4, whose steps
 /// had fewer settings.
-pub const PLAN_VERSION: u32 = 4;
+pub const PLAN_VERSION: u32 = 5;
 
 /// A checked script.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -107,6 +107,10 @@ pub struct Settings {
     /// [`Input::Failure`].
     #[serde(default)]
     pub on_failure: Option<String>,
+    /// `!timeout … soft …`: the milliseconds after which an attempt of a Python step is notified that its time is running out, fewer
+    /// than [`Settings::timeout_ms`].
+    #[serde(default)]
+    pub soft_timeout_ms: Option<u64>,
 }
 
 impl Default for Settings {
@@ -129,6 +133,7 @@ impl Default for Settings {
             at_most: None,
             keywords: None,
             on_failure: None,
+            soft_timeout_ms: None,
         }
     }
 }

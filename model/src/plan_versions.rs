@@ -15,6 +15,8 @@ const FIRST: u32 = 1;
 const SECOND: u32 = 2;
 /// The third version: fewer settings of steps, and neither handlers nor `finally`.
 const THIRD: u32 = 3;
+/// The fourth version: no soft timeouts.
+const FOURTH: u32 = 4;
 
 const FIELDS: &[&str] = &["version", "steps", "nodes", "calls", "params"];
 
@@ -74,6 +76,7 @@ impl<'de> Visitor<'de> for InOrder {
                 FIRST => next_steps::<_, FirstSettings>(&mut fields)?,
                 SECOND => next_steps::<_, SecondSettings>(&mut fields)?,
                 THIRD => next_steps::<_, ThirdSettings>(&mut fields)?,
+                FOURTH => next_steps::<_, FourthSettings>(&mut fields)?,
                 _ => next(&mut fields, "steps")?,
             },
             nodes: next(&mut fields, "nodes")?,
@@ -121,13 +124,21 @@ struct SecondSettings {
 
 /// The settings of a step of the third version: those of the second one, then these.
 #[derive(serde::Deserialize)]
-#[cfg_attr(test, derive(serde::Serialize))]
+#[cfg_attr(test, derive(Clone, serde::Serialize))]
 struct ThirdSettings {
     second: SecondSettings,
     expires_ms: Option<u64>,
     max_handbacks: u32,
     at_most: Option<AtMost>,
     keywords: Option<Bytes>,
+}
+
+/// The settings of a step of the fourth version: those of the third one, then this.
+#[derive(serde::Deserialize)]
+#[cfg_attr(test, derive(serde::Serialize))]
+struct FourthSettings {
+    third: ThirdSettings,
+    on_failure: Option<String>,
 }
 
 impl<S: Into<Settings>> From<OldStep<S>> for Step {
@@ -167,11 +178,17 @@ impl From<ThirdSettings> for Settings {
     }
 }
 
+impl From<FourthSettings> for Settings {
+    fn from(FourthSettings { third, on_failure }: FourthSettings) -> Self {
+        Self { on_failure, ..third.into() }
+    }
+}
+
 /// A plan of an older version is one of the current version that lacks some things. Other versions are kept, so that they can be
 /// refused.
 const fn current(version: u32) -> u32 {
     match version {
-        FIRST | SECOND | THIRD => PLAN_VERSION,
+        FIRST | SECOND | THIRD | FOURTH => PLAN_VERSION,
         other => other,
     }
 }
@@ -247,8 +264,13 @@ mod tests {
         };
         let (expires_ms, max_handbacks) = (third.expires_ms, third.max_handbacks);
         let (at_most, keywords) = (third.at_most.clone(), third.keywords.clone());
-        let read = read_settings(&(THIRD, vec![old_step(third)], plan().nodes, plan().calls, plan().params, "after"));
-        assert_eq!(read, Settings { expires_ms, max_handbacks, at_most, keywords, ..expected });
+        let steps = vec![old_step(third.clone())];
+        let read = read_settings(&(THIRD, steps, plan().nodes, plan().calls, plan().params, "after"));
+        let expected = Settings { expires_ms, max_handbacks, at_most, keywords, ..expected };
+        assert_eq!(read, expected);
+        let steps = vec![old_step(FourthSettings { third, on_failure: Some("notify".into()) })];
+        let read = read_settings(&(FOURTH, steps, plan().nodes, plan().calls, plan().params, "after"));
+        assert_eq!(read, Settings { on_failure: Some("notify".into()), ..expected });
     }
 
     #[test]

@@ -28,7 +28,7 @@ use crate::nesting_limit;
 use crate::plan::{Capability, Plan};
 
 /// The version of the messages in this module. It is the first byte of every postcard body; servers and clients refuse any other.
-pub const WIRE_VERSION: u8 = 7;
+pub const WIRE_VERSION: u8 = 8;
 
 /// The size in bytes of the largest request body that the hub accepts and of the largest answer that a client accepts, except for
 /// blobs.
@@ -153,6 +153,8 @@ pub struct LeasedStep {
     pub code: BlobRef,
     /// The milliseconds that an attempt may take.
     pub timeout_ms: u64,
+    /// The milliseconds after which an attempt is notified, if it is: fewer than `timeout_ms`.
+    pub soft_timeout_ms: Option<u64>,
     /// The value of `{{scope}}` in SQL.
     pub scope: String,
     /// The value of `{{priority}}` in SQL.

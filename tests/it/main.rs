@@ -79,6 +79,7 @@ mod schedules;
 mod serve;
 mod server_errors;
 mod services;
+mod soft_timeout;
 mod terminal;
 mod tls;
 mod tokens;

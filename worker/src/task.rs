@@ -43,7 +43,11 @@ impl StepTask {
         limits: &Limits,
         environment: &Environment,
     ) -> Result<Self, Failure> {
-        let limits = Limits { time: Duration::from_millis(step.timeout_ms), ..limits.clone() };
+        let limits = Limits {
+            time: Duration::from_millis(step.timeout_ms),
+            soft_time: step.soft_timeout_ms.map(Duration::from_millis),
+            ..limits.clone()
+        };
         let FetchedStep { bundle, packages, compiled, inputs } = fetched;
         if step.language.engine() == Engine::Postgres {
             return Ok(Self::Query(query(step, bundle, inputs, limits)?));

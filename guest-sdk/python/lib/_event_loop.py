@@ -10,7 +10,7 @@ import types
 
 import _bue_net
 
-from bue import _scheduler, _transport
+from bue import _scheduler, _soft_limit, _transport
 
 
 class _Selector:
@@ -47,6 +47,32 @@ class Loop(asyncio.base_events.BaseEventLoop):
         # for each ticket, the future that receives its completion
         self._waiting = {}
         self._selector = _Selector(self._waiting, self._ready)
+        # the coroutine that it runs until it is complete, if the step has a soft limit
+        self._main = None
+
+    def create_task(self, coro, **options):
+        if _soft_limit.message is None or self.is_running() or not asyncio.iscoroutine(coro):
+            return super().create_task(coro, **options)
+        main = _soft_limit.MainCoroutine(coro)
+        main.task = super().create_task(main, **options)
+        return main.task
+
+    def run_until_complete(self, future):
+        if _soft_limit.message is not None and asyncio.iscoroutine(future):
+            future = self.create_task(future)
+            # as the method itself does with a task of its own: if the loop stops before, the caller learns it
+            future._log_destroy_pending = False
+        main = future.get_coro() if isinstance(future, asyncio.Task) else None
+        self._main = main if isinstance(main, _soft_limit.MainCoroutine) else None
+        return super().run_until_complete(future)
+
+    def interrupt_main(self, error):
+        """Have an error raised in the main task, unless it is the one that runs. Returns whether it will be."""
+        main = self._main
+        if main is None or main.task.done() or main.task is asyncio.current_task(self):
+            return False
+        main.error = error
+        return main.task.cancel()
 
     async def completed(self, tickets, timeout):
         """Wait for at least one of these to complete and return the completions, or none on timeout."""

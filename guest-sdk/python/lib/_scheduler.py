@@ -19,6 +19,7 @@ import itertools
 import sys
 import time
 
+import _bue_net
 import _bue_threads
 
 # Bytes of the native stack that a thread finds when it is started, at least: as much as most functions need. Where nothing
@@ -36,6 +37,9 @@ _ADVICE = (
     "Threads of a step share one stack: one that waits goes on only when those that started since have ended. Calls that are"
     " submitted to a ThreadPoolExecutor, and do not wait for each other, always can"
 )
+
+# Seconds that a step sleeps at most. Longer sleeps are the interpreter's, which knows which are errors.
+_MAX_SLEEP = 1e8
 
 _native_sleep = time.sleep
 _next_ident = itertools.count(2).__next__
@@ -96,8 +100,8 @@ held = {}
 # seconds that the step has waited for the host
 _waited = 0.0
 _noted = set()
-# the message of a deadlock that the threads below have not been told yet
-_deadlock = None
+# what the main thread does as soon as all threads on top of it have ended
+_for_main = None
 # names of daemon threads that were ended because they would have waited forever
 _ended = []
 
@@ -142,7 +146,7 @@ def wait_for_host(wait, tickets, seconds, is_woken=None):
     empty-handed if one of them made `is_woken` true."""
     current.sleeps = current.sleeps + 1 if wait is _sleep else 0
     if not queued:
-        return _timed(wait, tickets, seconds)
+        return _timed(wait, tickets, seconds, is_woken)
     current.waits_for_host = True
     try:
         return _wait_and_run(wait, tickets, seconds, is_woken)
@@ -169,34 +173,44 @@ def _wait_and_run(wait, tickets, seconds, is_woken):
         due = _next_due()
         if due is None or (deadline is not None and deadline <= due):
             break
-        completions = _timed(wait, tickets, max(due - time.monotonic(), 0))
+        completions = _timed(wait, tickets, max(due - time.monotonic(), 0), is_woken)
         if completions:
             return completions
     # the last of them may have done it
     if is_woken is not None and is_woken():
         return ()
-    return _timed(wait, tickets, None if deadline is None else max(deadline - time.monotonic(), 0))
+    return _timed(wait, tickets, None if deadline is None else max(deadline - time.monotonic(), 0), is_woken)
 
 
-def _timed(wait, tickets, seconds):
-    """Wait, and add it to the time that the step has waited."""
+def _timed(wait, tickets, seconds, is_woken=None):
+    """Wait, and add it to the time that the step has waited. The host ends a wait when the soft limit is reached."""
     global _waited
     began = time.monotonic()
     try:
-        return wait(tickets, seconds)
+        completions = wait(tickets, seconds)
+        while not completions and _bue_threads.take_interrupt():
+            _deliver_soft_limit()
+            if is_woken is not None and is_woken():
+                break
+            completions = wait(tickets, None if seconds is None else max(began + seconds - time.monotonic(), 0))
+        return completions
     finally:
         _waited += time.monotonic() - began
 
 
+def _deliver_soft_limit():
+    from bue import _soft_limit
+
+    _soft_limit.deliver()
+
+
 def _sleep(tickets, seconds):
-    if seconds:
-        _native_sleep(seconds)
-    return ()
+    return _bue_net.wait((), seconds) if seconds else ()
 
 
 def sleep(seconds, /):
     """`time.sleep`, during which other threads may run."""
-    if not isinstance(seconds, (int, float)) or not seconds >= 0:
+    if not isinstance(seconds, (int, float)) or not 0 <= seconds <= _MAX_SLEEP:
         # an error, or a number of another type
         return _native_sleep(seconds)
     wait_for_host(_sleep, (), seconds)
@@ -277,7 +291,7 @@ def _run(task):
         below.suspended_busy += process_time() - began_busy
         for lock in [lock for lock, holder in held.items() if holder is task]:
             del held[lock]
-    _raise_deadlock()
+    _end_threads()
 
 
 def _note_sequential(reason):
@@ -309,22 +323,36 @@ def _end_or_fail(what):
 
 
 def _fail(what):
-    global _deadlock
-    _deadlock = _explain(what)
-    _raise_deadlock()
+    """Report a deadlock in the main thread."""
+    error = RuntimeError(_explain(what))
+
+    def report():
+        raise error
+
+    call_in_main(report)
 
 
-def _raise_deadlock():
-    """Report a deadlock in the main thread. All threads on top end: none goes on with half of the results, and none mistakes
-    the deadlock for a failure of its own work."""
-    global _deadlock
-    if _deadlock is None:
+def call_in_main(function):
+    """End all threads on top of the main one, and call the function there. No thread goes on with half of the results, and none
+    mistakes what the function raises for a failure of its own work."""
+    global _for_main
+    _for_main = _for_main or function
+    _end_threads()
+
+
+def ends_threads():
+    """Do the threads on top of the main one end because of `call_in_main`?"""
+    return _for_main is not None
+
+
+def _end_threads():
+    global _for_main
+    if _for_main is None:
         return
-    message = _deadlock
     if len(stack) > 1:
-        raise SystemExit(message)
-    _deadlock = None
-    raise RuntimeError(message)
+        raise SystemExit("the thread ends so that the main one can go on")
+    function, _for_main = _for_main, None
+    function()
 
 
 def _explain(what):

@@ -327,8 +327,12 @@ class _PoolTask(_scheduler.Task):
         except queue.Empty:
             # cancelled by `shutdown`
             return
-        if item is not None:
-            item.run(self.worker.context)
+        if item is None:
+            return
+        item.run(self.worker.context)
+        if _scheduler.ends_threads() and isinstance(item.future._exception, SystemExit):
+            # the call was not done, and did not ask to end the program
+            item.future._exception = concurrent.futures.CancelledError("the thread ended so that the main one could go on")
 
 
 def _queue_call(self):

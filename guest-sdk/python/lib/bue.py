@@ -1,10 +1,10 @@
-"""What a step may return besides a value, and what it may ask for: `from bue import Result, StepStatus, env, secret`."""
+"""What a step may return besides a value, and what it may ask for: `from bue import Result, StepStatus, TimeoutSoon, env, secret`."""
 
 import enum
 
 import _bue_net
 
-__all__ = ["Result", "StepStatus", "env", "secret"]
+__all__ = ["Result", "StepStatus", "TimeoutSoon", "env", "secret"]
 __path__ = []
 
 # What earlier steps passed on with `Result(env=...)`. Filled for each job; always the same object, so that
@@ -23,6 +23,13 @@ class StepStatus(enum.Enum):
     working = 6
     error = 7
     unknown = 8
+
+
+class TimeoutSoon(Exception):
+    """Raised once in a step when the soft limit of its `!timeout 60s soft 50s` has been reached.
+
+    A step that catches it can clean up and return a value or a Result, before the timeout ends it.
+    """
 
 
 class Result:
@@ -59,7 +66,9 @@ def secret(name):
 
     You rarely need this: `secret:NAME` in a request header is replaced by the value when the request is sent.
     """
-    [(_, what, value)] = _bue_net.wait([_bue_net.secret(name)])
+    from bue import _scheduler
+
+    [(_, what, value)] = _scheduler.wait_alone(_bue_net.wait, [_bue_net.secret(name)], None)
     if what == "failed":
         raise PermissionError(value[1])
     return value

@@ -10,6 +10,7 @@ use crate::error::CallError;
 use crate::failure::{from_exception, not_started};
 use crate::guest::{Guest, LoadedModule};
 use crate::interpreter::enter;
+use crate::interrupt;
 use crate::net::set_tcp_rules;
 use crate::python::to_text;
 use crate::stdio::flush;
@@ -23,7 +24,10 @@ const MAX_WRAPPERS: usize = 16;
 pub(crate) fn call(request: CallRequest) -> Answer {
     let inputs = request.inputs.len();
     let outcome = enter(|guest, vm| {
-        let outcome = execute(guest, request, vm).map_err(|error| match error {
+        let outcome = execute(guest, request, vm);
+        // what follows is not the step's code
+        interrupt::disarm();
+        let outcome = outcome.map_err(|error| match error {
             CallError::Rejected(failure) => failure,
             CallError::Raised(error) => from_exception(guest, FailureKind::Raised, &error, None, vm),
             CallError::CallRaised(error) => from_exception(guest, FailureKind::Raised, &error, Some(inputs), vm),
@@ -47,6 +51,7 @@ fn execute(guest: &Guest, mut request: CallRequest, vm: &VirtualMachine) -> Resu
     if takes_mut(&function, vm) {
         keywords.insert("mut".into(), vm.ctx.new_dict().into());
     }
+    set_soft_limit(guest, &request, vm)?;
     let returned = function.call_with_args(FuncArgs::new(inputs, keywords), vm).map_err(CallError::CallRaised)?;
     let result = await_coroutine(guest, returned, vm)?;
     let answer = into_answer(guest, &result, &request, vm)?;
@@ -116,6 +121,14 @@ fn set_variables(guest: &Guest, request: &CallRequest, vm: &VirtualMachine) -> P
         variables.set_item(name.as_str(), vm.ctx.new_str(value.as_str()).into(), vm)?;
     }
     guest.helpers.set_variables.call((variables,), vm).map(drop)
+}
+
+/// From now on, the step may be interrupted. Most steps have no soft limit.
+fn set_soft_limit(guest: &Guest, request: &CallRequest, vm: &VirtualMachine) -> PyResult<()> {
+    let Some(message) = &request.soft_limit else { return Ok(()) };
+    guest.helpers.set_soft_limit.call((message.clone(),), vm)?;
+    interrupt::arm();
+    Ok(())
 }
 
 /// The inputs as objects. The bytes of each input are freed before the next is decoded: they may be most of the memory.

@@ -4,7 +4,7 @@ use bue_guest_contract::{allocate_request, set_reply, take_request};
 use bue_model::Answer;
 use bue_model::guest::LoadReply;
 
-use crate::{call, interpreter, load};
+use crate::{call, interpreter, interrupt, load};
 
 /// Start the interpreter. Called once, for the base image.
 #[unsafe(no_mangle)]
@@ -16,6 +16,12 @@ pub extern "C" fn bue_init() {
 #[unsafe(no_mangle)]
 pub extern "C" fn bue_alloc(len: usize) -> *mut u8 {
     allocate_request(len)
+}
+
+/// Returns the address of the flag with which the host interrupts a call. Called before a call that has a soft limit.
+#[unsafe(no_mangle)]
+pub extern "C" fn bue_interrupt_flag() -> *mut u8 {
+    interrupt::flag()
 }
 
 /// Import the user's module. Called once per module, for its image.

@@ -21,7 +21,7 @@ const GC_THRESHOLD: u32 = 20_000;
 
 const PRELUDE: &str = include_str!("../lib/_prelude.py");
 /// Our Python modules in import order: name, path in tracebacks, source.
-const MODULES: [(&str, &str, &str); 21] = [
+const MODULES: [(&str, &str, &str); 22] = [
     ("_ctypes", "<bue>/_ctypes.py", include_str!("../lib/_ctypes.py")),
     ("mmap", "<bue>/mmap.py", include_str!("../lib/mmap.py")),
     ("bue", "<bue>/bue.py", include_str!("../lib/bue.py")),
@@ -30,6 +30,7 @@ const MODULES: [(&str, &str, &str); 21] = [
     ("bue._buelon", "<bue>/_buelon.py", include_str!("../lib/_buelon.py")),
     ("bue._scheduler", "<bue>/_scheduler.py", include_str!("../lib/_scheduler.py")),
     ("bue._threads", "<bue>/_threads.py", include_str!("../lib/_threads.py")),
+    ("bue._soft_limit", "<bue>/_soft_limit.py", include_str!("../lib/_soft_limit.py")),
     ("bue._randomness", "<bue>/_randomness.py", include_str!("../lib/_randomness.py")),
     ("bue._explain", "<bue>/_explain.py", include_str!("../lib/_explain.py")),
     ("bue._os_patches", "<bue>/_os_patches.py", include_str!("../lib/_os_patches.py")),
@@ -73,6 +74,11 @@ pub(crate) fn start() {
 /// Run a closure with the interpreter. Returns `None` before [`start`].
 pub(crate) fn enter<R>(body: impl FnOnce(&Guest, &VirtualMachine) -> R) -> Option<R> {
     INTERPRETER.with(|cell| cell.get().map(|(interpreter, guest)| interpreter.enter(|vm| body(guest, vm))))
+}
+
+/// Call a closure with what the exports share, while [`enter`] runs. Returns `None` before [`start`].
+pub(crate) fn with_guest<R>(body: impl FnOnce(&Guest) -> R) -> Option<R> {
+    INTERPRETER.with(|cell| cell.get().map(|(_, guest)| body(guest)))
 }
 
 fn settings() -> Settings {

@@ -8,6 +8,7 @@
 //! files/       what was packed with the step, and a private `/tmp`
 //! net.rs       the module `_bue_net`: HTTP, TCP connections and secrets through the host
 //! threads.rs   the module `_bue_threads`: one thread on top of another   lib/_scheduler.py, lib/_threads.py
+//! interrupt.rs the soft limit of a call   lib/_soft_limit.py
 //! guest.rs     state shared by the exports; python.rs holds the classes and helper functions it needs of Python
 //! image.rs     prepares the memory to become an image
 //! error.rs     why a call returns no value; failure.rs turns exceptions into a `Failure`, with lib/_traceback.py
@@ -27,6 +28,7 @@ mod guest;
 mod heap;
 mod image;
 mod interpreter;
+mod interrupt;
 mod load;
 mod net;
 mod python;

@@ -65,6 +65,8 @@ pub(crate) struct Helpers {
     pub(crate) queued_threads: PyObjectRef,
     pub(crate) finish_threads: PyObjectRef,
     pub(crate) set_variables: PyObjectRef,
+    pub(crate) set_soft_limit: PyObjectRef,
+    pub(crate) deliver_soft_limit: PyObjectRef,
 }
 
 impl Helpers {
@@ -85,6 +87,8 @@ impl Helpers {
             queued_threads: attribute("bue._scheduler", "queued", vm)?,
             set_variables: attribute("bue._local_time", "set_variables", vm)?,
             finish_threads: attribute("bue._scheduler", "finish", vm)?,
+            set_soft_limit: attribute("bue._soft_limit", "set_message", vm)?,
+            deliver_soft_limit: attribute("bue._soft_limit", "deliver", vm)?,
         })
     }
 }

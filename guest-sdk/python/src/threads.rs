@@ -4,6 +4,7 @@
 //! | --- | --- |
 //! | `isolated(function, context, frames)` | calls the function as a new thread would: it sees no exception that is being handled, no running event loop and none of the context variables below it, and it may nest `frames` calls of its own. `context` is its `contextvars.Context`, or `None` for an empty one |
 //! | `stack_left()` | bytes of the stack that native calls may still use |
+//! | `take_interrupt()` | has the soft limit been reached, and did nobody ask before? |
 
 use rustpython_vm::Context;
 use rustpython_vm::builtins::PyModuleDef;
@@ -42,6 +43,11 @@ mod _bue_threads {
         // the stack is the first thing in memory and grows towards address 0
         let here = 0_u8;
         core::ptr::from_ref(core::hint::black_box(&here)).addr().saturating_sub(MARGIN)
+    }
+
+    #[pyfunction]
+    fn take_interrupt() -> bool {
+        crate::interrupt::take()
     }
 
     /// What the interpreter keeps for each thread, apart from its frames.

@@ -3,6 +3,7 @@
 use std::rc::Rc;
 
 use bue_model::Language;
+use bue_model::language::Engine;
 use bue_model::plan::Settings;
 
 use super::builder::Builder;
@@ -53,6 +54,7 @@ impl<'t> Builder<'t, '_, '_> {
         self.check_step_settings(&step.settings, settings);
         self.check_limits(step.name.span, &step.settings, settings);
         self.check_keywords(&step.name, step.language, &step.settings, settings);
+        self.check_soft_timeout(&step.name, step.language, &step.settings, settings);
         let entry = StepEntry {
             name: &step.name,
             language: step.language,
@@ -72,6 +74,7 @@ impl<'t> Builder<'t, '_, '_> {
             self.check_step_settings(&item.settings, settings);
             self.check_limits(item.name.span, &item.settings, settings);
             self.check_keywords(&item.name, import.language, &item.settings, settings);
+            self.check_soft_timeout(&item.name, import.language, &item.settings, settings);
             let entry = StepEntry {
                 name: &item.name,
                 language: import.language,
@@ -179,6 +182,32 @@ impl<'t> Builder<'t, '_, '_> {
             diagnostic
                 .hint("write `!with` inside the Python steps that it is for; pass values to other steps as arguments"),
         );
+    }
+
+    /// Only Python can be interrupted by an exception.
+    fn check_soft_timeout(
+        &mut self,
+        step: &Name<'_>,
+        language: Option<Language>,
+        own: &[Setting],
+        inherited: &Settings,
+    ) {
+        let Some(language) = language.filter(|language| language.engine() != Engine::Python) else { return };
+        let own = own.iter().rev().find_map(|setting| match setting.value {
+            SettingValue::Timeout { soft_ms, .. } => Some((setting.span, soft_ms)),
+            _ => None,
+        });
+        let (span, soft_ms) = own.unwrap_or((step.span, inherited.soft_timeout_ms));
+        if soft_ms.is_none() {
+            return;
+        }
+        let message = format!(
+            "`{}` is a {} step, but a soft timeout raises an exception, which only Python steps can catch",
+            step.text,
+            language.name()
+        );
+        let diagnostic = DiagnosticBuilder::new(codes::INVALID_SOFT_TIMEOUT, span, message);
+        self.report(diagnostic.hint("give this step a `!timeout` without `soft`: `!timeout 60s`"));
     }
 
     /// Resolves the handlers of the steps of a block, from `first` on: they are defined in the same block or in one around it.

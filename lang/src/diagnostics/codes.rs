@@ -89,9 +89,10 @@ codes! {
     UNUSABLE_IMPORT = "E0063", "import that cannot work";
     NO_FILES = "E0064", "file that a step cannot open";
     NO_PROCESSES = "E0065", "process that a step cannot start";
-    // handlers, the end of a run
+    // handlers, the end of a run, soft timeouts
     INVALID_HANDLER = "E0066", "invalid handler of failures";
     INVALID_FINALLY = "E0067", "invalid finally";
+    INVALID_SOFT_TIMEOUT = "E0068", "invalid soft timeout";
     // values of parameters
     MISSING_ARGUMENT = "E0070", "parameter without a value";
     UNKNOWN_PARAM = "E0071", "unknown parameter";

@@ -73,6 +73,9 @@ fn insert_settings(object: &mut Map<String, Value>, settings: &Settings) {
     object.insert("scope".into(), settings.scope.as_str().into());
     object.insert("priority".into(), settings.priority.into());
     object.insert("timeout_s".into(), number(settings.timeout_s));
+    if let Some(ms) = settings.soft_timeout_ms {
+        object.insert("soft_timeout_s".into(), seconds(ms));
+    }
     object.insert("retries".into(), settings.retries.into());
     if let Some((first, last)) = settings.retry_delay_ms {
         object.insert("retry_delay_s".into(), json!([seconds(first), seconds(last)]));

@@ -95,7 +95,11 @@ fn settings_text(settings: &Settings) -> String {
     };
     add(settings.scope != default.scope, format!("!scope {}", settings.scope));
     add(settings.priority != default.priority, format!("!priority {}", settings.priority));
-    add(settings.timeout_ms() != default.timeout_ms(), format!("!timeout {}", time_text(settings.timeout_ms())));
+    let soft = settings.soft_timeout_ms.map(|ms| format!(" soft {}", time_text(ms))).unwrap_or_default();
+    add(
+        settings.timeout_ms() != default.timeout_ms() || !soft.is_empty(),
+        format!("!timeout {}{soft}", time_text(settings.timeout_ms())),
+    );
     let after = settings.retry_delay_ms.map(|delay| format!(" after {}", range_text(delay))).unwrap_or_default();
     add(settings.retries != default.retries || !after.is_empty(), format!("!retries {}{after}", settings.retries));
     if let Some(range) = settings.every_ms {

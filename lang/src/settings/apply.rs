@@ -12,7 +12,10 @@ pub(crate) fn apply(settings: &mut Settings, value: &SettingValue) {
     match value {
         SettingValue::Scope(scope) => settings.scope.clone_from(scope),
         SettingValue::Priority(priority) => settings.priority = *priority,
-        SettingValue::Timeout(seconds) => settings.timeout_s = *seconds,
+        SettingValue::Timeout { seconds, soft_ms } => {
+            settings.timeout_s = *seconds;
+            settings.soft_timeout_ms = *soft_ms;
+        }
         SettingValue::Retries { count, delay } => {
             settings.retries = *count;
             settings.retry_delay_ms = *delay;

@@ -22,7 +22,7 @@ pub(crate) const NAMES: &[&str] = &[
 /// What other systems call these settings.
 const FOREIGN_ALIASES: &[(&[&str], &str)] = &[
     (&["retry", "tries", "attempts", "max_retries"], "retries"),
-    (&["timeout_s", "time_limit", "deadline"], "timeout"),
+    (&["timeout_s", "time_limit", "deadline", "soft_timeout", "soft_time_limit", "soft"], "timeout"),
     (&["interval", "poll", "sleep", "delay", "wait", "retry_delay"], "every"),
     (&["handbacks", "max_pending", "max_pendings"], "max_handbacks"),
     (&["on_error", "on_failure_callback", "error_handler", "catch", "onfailure"], "on_failure"),

@@ -25,7 +25,7 @@ fn parse_value(name: &str, text: &str) -> Result<SettingValue, SettingError> {
     match name {
         "scope" => scope(text).map(SettingValue::Scope),
         "priority" => priority(text).map(SettingValue::Priority),
-        "timeout" => time::timeout(text).map(SettingValue::Timeout),
+        "timeout" => time::timeouts(text).map(|(seconds, soft_ms)| SettingValue::Timeout { seconds, soft_ms }),
         "retries" => retries(text),
         "every" => time::every(text).map(|(first, last)| SettingValue::Every(first, last)),
         "for" => time::positive_duration(text, "!for 6h").map(SettingValue::PendingLimit),

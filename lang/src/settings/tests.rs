@@ -12,6 +12,10 @@ fn refused(name: &str, text: &str) -> &'static str {
     parse(name, text).err().unwrap_or_else(|| panic!("{name} {text} was accepted")).code
 }
 
+fn timeout(seconds: f64, soft_ms: Option<u64>) -> SettingValue {
+    SettingValue::Timeout { seconds, soft_ms }
+}
+
 fn rate(count: u32, per_ms: u64, by: Option<&str>) -> SettingValue {
     SettingValue::Rate(Rate { count, per_ms, by: by.map(Into::into) })
 }
@@ -26,13 +30,27 @@ fn a_setting_of_buelon_is_refused_with_what_bue_has() {
 
 #[test]
 fn a_timeout_is_arithmetic_or_a_duration() {
-    assert_eq!(value("timeout", "60**2 * 5"), SettingValue::Timeout(18_000.0));
-    assert_eq!(value("timeout", "5min"), SettingValue::Timeout(300.0));
-    assert_eq!(value("timeout", "60 / 7"), SettingValue::Timeout(60.0 / 7.0));
+    assert_eq!(value("timeout", "60**2 * 5"), timeout(18_000.0, None));
+    assert_eq!(value("timeout", "5min"), timeout(300.0, None));
+    assert_eq!(value("timeout", "60 / 7"), timeout(60.0 / 7.0, None));
     assert_eq!(refused("timeout", "0"), codes::UNUSABLE_RESULT);
     assert_eq!(refused("timeout", "1/0"), codes::UNUSABLE_RESULT);
     assert_eq!(refused("timeout", "9**9**9"), codes::UNUSABLE_RESULT);
     assert_eq!(refused("timeout", "soon"), codes::INVALID_ARITHMETIC);
+}
+
+#[test]
+fn a_soft_timeout_ends_before_the_timeout() {
+    assert_eq!(value("timeout", "60s soft 50s"), timeout(60.0, Some(50_000)));
+    assert_eq!(value("timeout", "60 soft 50"), timeout(60.0, Some(50_000)));
+    assert_eq!(value("timeout", "2 * 60 soft 1.5"), timeout(120.0, Some(1_500)));
+    for wrong in ["60s soft 60s", "50s soft 1m", "0.001 soft 0.0009"] {
+        assert_eq!(refused("timeout", wrong), codes::INVALID_SOFT_TIMEOUT, "{wrong}");
+    }
+    for wrong in ["60s soft", "60s soft x", "soft 50s"] {
+        assert_eq!(refused("timeout", wrong), codes::INVALID_ARITHMETIC, "{wrong}");
+    }
+    assert_eq!(refused("timeout", "60s soft 5 parsecs"), codes::INVALID_DURATION);
 }
 
 #[test]

@@ -4,9 +4,37 @@ use super::arithmetic;
 use super::duration::{self, MAX_MS};
 use super::error::SettingError;
 use crate::diagnostics::codes;
+use crate::source::Span;
+
+/// Seconds of a timeout, and milliseconds of the soft one before it: `60s soft 50s`.
+pub(super) fn timeouts(text: &str) -> Result<(f64, Option<u64>), SettingError> {
+    const HINT: &str = "the soft timeout is the shorter one: `!timeout 60s soft 50s`";
+    let parts = text.split_once(" soft").filter(|(_, soft)| soft.is_empty() || soft.starts_with(char::is_whitespace));
+    let Some((hard, soft)) = parts else { return Ok((timeout(text)?, None)) };
+    let (seconds, soft) = (timeout(hard.trim())?, soft.trim());
+    let start = text.len() - soft.len();
+    let moved = |error: SettingError| {
+        let span = Span::new(start + error.span.start as usize, start + error.span.end as usize);
+        SettingError { span, ..error }
+    };
+    let soft_seconds = timeout(soft).map_err(moved)?;
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "positive, and at most a hundred years"
+    )]
+    let soft_ms = (soft_seconds * 1000.0).floor() as u64;
+    match soft_seconds < seconds && soft_ms > 0 {
+        true => Ok((seconds, Some(soft_ms))),
+        false => {
+            let message = "the soft timeout must be at least 1 ms, and end before the timeout";
+            Err(moved(SettingError::new(codes::INVALID_SOFT_TIMEOUT, soft, message, HINT)))
+        }
+    }
+}
 
 /// Seconds of a timeout: a duration, or arithmetic.
-pub(super) fn timeout(text: &str) -> Result<f64, SettingError> {
+fn timeout(text: &str) -> Result<f64, SettingError> {
     const HINT: &str = "seconds or a duration: `!timeout 20 * 60`, `!timeout 20m`";
     #[expect(clippy::cast_precision_loss, reason = "durations are shorter than 2^53 ms")]
     if let Some(ms) = duration::milliseconds(text) {

@@ -8,8 +8,11 @@ use bytes::Bytes;
 pub(crate) enum SettingValue {
     Scope(String),
     Priority(i64),
-    /// Seconds.
-    Timeout(f64),
+    Timeout {
+        seconds: f64,
+        /// Milliseconds after which the step is notified: fewer.
+        soft_ms: Option<u64>,
+    },
     Retries {
         count: u32,
         /// Milliseconds, after the first failed attempt and at most.

@@ -51,10 +51,10 @@ fn check<T: DeserializeOwned + Serialize + Debug>(bytes: &[u8]) -> bool {
     check_grown::<T>(bytes, |_| 0)
 }
 
-/// A plan of an earlier version is written as one of the current version, which has more fields: at most seven of a step, of a byte
+/// A plan of an earlier version is written as one of the current version, which has more fields: at most eight of a step, of a byte
 /// each if they are not set.
 fn check_plan<T: DeserializeOwned + Serialize + Debug + HasPlan>(bytes: &[u8]) -> bool {
-    check_grown::<T>(bytes, |message| 7 * message.plan().steps.len() + 1)
+    check_grown::<T>(bytes, |message| 8 * message.plan().steps.len() + 1)
 }
 
 trait HasPlan {

@@ -116,6 +116,7 @@ fn plan() -> Plan {
         at_most: Some(AtMost { count: 1, by: Some("account".into()) }),
         keywords: Some(vec![0xa1, 0x61, b'k', 0x01].into()),
         on_failure: Some("f".into()),
+        soft_timeout_ms: Some(1),
         ..Settings::default()
     };
     let step = Step {
@@ -186,6 +187,7 @@ fn call() -> CallRequest {
         tcp: vec!["redis.example.com:6379".parse().expect("a rule")],
         max_result: 64 << 20,
         loop_text: Some("for y in x() (line 2)".into()),
+        soft_limit: Some("soon".into()),
     }
 }
 

@@ -127,7 +127,8 @@ impl Sandbox {
         }
         let limits = &task.limits;
         let deadline = start.checked_add(task.limits.time).unwrap_or(start + MAX_TIME_LIMIT);
-        let context = StepContext { limits, log, deadline };
+        let soft_deadline = limits.soft_time.and_then(|time| start.checked_add(time));
+        let context = StepContext { limits, log, deadline, soft_deadline };
         let run = self.execute_code(task, context, items, net);
         // epochs interrupt a guest that runs, the timer one that waits
         let run = tokio::time::timeout_at(deadline.into(), run).await;

@@ -14,6 +14,7 @@ use crate::host::abort::GuestAbort;
 use crate::host::engine::EPOCH_INTERVAL;
 use crate::host::net::Net;
 use crate::host::row_list::RowList;
+use crate::host::soft_limit::{self, SoftLimit};
 use crate::host::step_context::StepContext;
 use crate::host::values;
 use crate::host::waiting_steps::{mark_runnable, running_for};
@@ -48,6 +49,8 @@ pub(crate) struct StepState {
     pub(crate) limits: Limits,
     /// When its time limit is over.
     deadline: Instant,
+    /// The soft limit of a Python step that has one, while it is called.
+    pub(crate) soft_limit: Option<SoftLimit>,
     /// It asked for more memory than its limit.
     pub(crate) memory_refused: bool,
     /// Bytes of its memory.
@@ -103,12 +106,13 @@ impl StepState {
 
     /// A guest without requests to the host, with this WASI context.
     pub(crate) fn with_wasi(context: StepContext<'_>, wasi: WasiP1Ctx) -> Self {
-        let StepContext { limits, log, deadline } = context;
+        let StepContext { limits, log, deadline, .. } = context;
         Self {
             wasi,
             log: log.clone(),
             limits: limits.clone(),
             deadline,
+            soft_limit: None,
             memory_refused: false,
             memory_bytes: 0,
             is_sql: false,
@@ -179,7 +183,14 @@ impl StepState {
             }
             HostRequest::Start(operation) => self.reply = encode_reply(&self.net.start(operation).await?)?,
             HostRequest::Wait { tickets, timeout_ms } => {
-                self.reply = encode_reply(&self.net.wait(&tickets, timeout_ms).await)?;
+                let soft_limit = self.soft_limit.as_ref().and_then(SoftLimit::next);
+                let wait = self.net.wait(&tickets, timeout_ms);
+                let completions = match soft_limit {
+                    // completions that have arrived meanwhile are kept for the next wait
+                    Some(deadline) => tokio::time::timeout_at(deadline.into(), wait).await.unwrap_or_default(),
+                    None => wait.await,
+                };
+                self.reply = encode_reply(&completions)?;
             }
             HostRequest::Close { exchange } => {
                 self.net.close(exchange);
@@ -257,8 +268,14 @@ pub(crate) async fn host_call(
     mut caller: Caller<'_, StepState>,
     (ptr, len, reply_ptr, reply_cap): (u32, u32, u32, u32),
 ) -> wasmtime::Result<i64> {
-    let request = read_request(&mut caller, ptr, len)?;
+    let mut request = read_request(&mut caller, ptr, len)?;
+    if let HostRequest::Wait { timeout_ms, .. } = &mut request
+        && soft_limit::is_pending(&mut caller)
+    {
+        *timeout_ms = Some(0);
+    }
     caller.data_mut().handle(request).await?;
+    soft_limit::notify(&mut caller);
     let reply = core::mem::take(&mut caller.data_mut().reply);
     if reply.len() > reply_cap as usize {
         let len = reply.len();

@@ -12,4 +12,6 @@ pub(crate) struct StepContext<'a> {
     pub(crate) log: &'a Log,
     /// When the step's time limit is over.
     pub(crate) deadline: Instant,
+    /// When the soft limit of a Python step is reached, if it has one.
+    pub(crate) soft_deadline: Option<Instant>,
 }

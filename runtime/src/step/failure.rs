@@ -17,6 +17,11 @@ pub(crate) fn timed_out(limits: &Limits) -> Failure {
     limit(TimeLimitExceeded(limits.time).to_string())
 }
 
+/// The message of the exception that is raised in a step when its soft limit is reached.
+pub(crate) fn soft_limit_message(soft: Duration, time: Duration) -> String {
+    format!("the soft limit of {} was reached; the step is stopped after {}", time_text(soft), time_text(time))
+}
+
 /// The failure of a step whose inputs are over the limit.
 #[must_use]
 pub fn too_much_input(bytes: u64, allowed: u64) -> Failure {

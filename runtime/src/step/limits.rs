@@ -15,6 +15,9 @@ pub struct Limits {
     pub memory_bytes: u64,
     /// Time from start to end, including waiting: `!timeout`. Default 20 minutes. The step is stopped within 100 ms of it.
     pub time: Duration,
+    /// Time from start until `bue.TimeoutSoon` is raised in a Python step: `!timeout … soft …`. Default none. Steps in other languages
+    /// are not notified.
+    pub soft_time: Option<Duration>,
     /// Processor time, counted in epochs of [`EPOCH_INTERVAL`](crate::engine::EPOCH_INTERVAL). Default 20 minutes, as for `time`: steps that compute
     /// share the core anyway, so a lower limit only matters where processor time is billed.
     pub cpu: Duration,
@@ -69,6 +72,7 @@ impl Default for Limits {
         Self {
             memory_bytes: 256 * MIB,
             time: Duration::from_secs(1200),
+            soft_time: None,
             cpu: Duration::from_secs(1200),
             input_bytes: 128 * MIB,
             result_bytes: 64 * MIB,

@@ -173,6 +173,7 @@ fn leased_step(run: &Run, job: &GraphJob) -> Option<LeasedStep> {
         function: step.function.clone(),
         code: *run.graph.code.get(job.step.get())?,
         timeout_ms: step.settings.timeout_ms(),
+        soft_timeout_ms: step.settings.soft_timeout_ms,
         scope: step.settings.scope.clone(),
         priority: step.settings.priority,
         retries: step.settings.retries,

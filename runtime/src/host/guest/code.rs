@@ -18,6 +18,7 @@ use crate::host::host_call_hook::HostCallHook;
 use crate::host::memory::image::{Image, SharedImage};
 use crate::host::memory::mapping::PAGE;
 use crate::host::memory::pagemap;
+use crate::host::soft_limit::{self, SoftLimit};
 use crate::host::state::{StepState, host_call};
 use crate::host::step_context::StepContext;
 use crate::packages::mount::Mount;
@@ -49,6 +50,8 @@ struct Exports {
     /// `None` for SQLite.
     load: Option<ModuleExport>,
     call: ModuleExport,
+    /// Returns the address of the flag of the soft limit. `None` for guests other than Python.
+    interrupt_flag: Option<ModuleExport>,
     /// The pointer into the stack in linear memory. `None` if the guest exports none: then an overflow of that stack is
     /// reported as the access out of bounds that it is. Our guests export it (`guest-sdk/python/build.rs`).
     stack_pointer: Option<ModuleExport>,
@@ -84,7 +87,10 @@ impl GuestCode {
         let mut store = Store::new(&self.engine.engine, state);
         store.limiter(|state| state);
         store.set_epoch_deadline(1);
-        store.epoch_deadline_callback(|mut caller| caller.data_mut().on_epoch());
+        store.epoch_deadline_callback(|mut caller| {
+            soft_limit::notify(&mut caller);
+            caller.data_mut().on_epoch()
+        });
         store.call_hook_async(HostCallHook);
         store.set_hostcall_fuel(HOSTCALL_FUEL);
         self.engine.memories.set_next_image(Arc::clone(image));
@@ -105,7 +111,7 @@ impl GuestCode {
         let limits = Limits { time: START_TIMEOUT, ..Limits::default() };
         let log = Log::new(&limits);
         let deadline = Instant::now() + limits.time;
-        let state = StepState::new(StepContext { limits: &limits, log: &log, deadline }, packages);
+        let state = StepState::new(StepContext { limits: &limits, log: &log, deadline, soft_deadline: None }, packages);
         let mut instance = self.instantiate(&Arc::new(blank), state).await?;
         // epochs interrupt a guest that runs, the timer one that waits
         let started = tokio::time::timeout_at(deadline.into(), instance.start(data)).await;
@@ -137,6 +143,7 @@ impl Exports {
             alloc: find("bue_alloc")?,
             load: (kind == GuestKind::Python).then(|| find("bue_load")).transpose()?,
             call: find("bue_call")?,
+            interrupt_flag: module.get_export_index("bue_interrupt_flag"),
             stack_pointer: find_stack_pointer(module)?,
             globals,
         })
@@ -177,6 +184,16 @@ impl Instance<'_> {
         written.map_err(|_| GuestAbort::Contract("a buffer for a request is outside its memory".to_owned()))?;
         let reply = function.call_async(&mut self.store, (ptr, len)).await?;
         self.read_reply(reply)
+    }
+
+    /// Has the next call notified when its soft limit is reached.
+    pub(crate) async fn set_soft_limit(&mut self, deadline: Instant) -> wasmtime::Result<()> {
+        let export = self.code.exports.interrupt_flag.as_ref().ok_or(GuestError::MissingExport)?;
+        let function = self.function(export)?.typed::<(), u32>(&self.store)?;
+        let flag = function.call_async(&mut self.store, ()).await?;
+        let memory = self.memory()?;
+        self.state_mut().soft_limit = Some(SoftLimit::new(deadline, memory, flag as usize));
+        Ok(())
     }
 
     /// Copies a reply out of the guest's memory. `location` is `ptr << 32 | len`.

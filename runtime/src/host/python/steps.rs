@@ -24,6 +24,7 @@ use crate::host::step_run::StepRun;
 use crate::host::waiting_steps::count_as_running;
 use crate::packages::mount::Mount;
 use crate::prepared::GuestFiles;
+use crate::step::failure::soft_limit_message;
 use crate::step::net_port::NetPort;
 use crate::step::task::{Items, Task};
 
@@ -145,7 +146,13 @@ async fn call(mut instance: Instance<'_>, step: PythonStep<'_>, count_pages: boo
         tcp: task.permissions.tcp.clone(),
         max_result: task.limits.result_bytes,
         loop_text: task.loop_text.clone(),
+        soft_limit: task.limits.soft_time.map(|soft| soft_limit_message(soft, task.limits.time)),
     };
+    if let Some(deadline) = step.context.soft_deadline
+        && let Err(error) = instance.set_soft_limit(deadline).await
+    {
+        return StepRun::failed(not_created(&error));
+    }
     let answer = match request::<_, Answer>(&mut instance, GuestFunction::Call, &call).await {
         Ok(answer) => {
             let refused = instance.state().memory_refused;

@@ -7,6 +7,7 @@
 
 mod real;
 mod server;
+mod soft_limit;
 mod tcp;
 mod wheels;
 
@@ -151,6 +152,12 @@ async fn check(name: &str, wheels: &[(String, Vec<u8>)]) {
 
 /// Runs every case of a program, all at once, with these packages.
 async fn check_in(network: &Network, name: &str, wheels: &[(String, Vec<u8>)]) {
+    let (code, cases) = program(network, name, wheels);
+    check_cases(network, &code, &cases).await;
+}
+
+/// The code of a program with these packages, and its cases.
+fn program(network: &Network, name: &str, wheels: &[(String, Vec<u8>)]) -> (Code, Vec<(String, String)>) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/programs/network").join(name);
     let text = fs::read_to_string(path).expect("a program");
     let files = vec![SourceFile { path: name.to_owned(), content: Bytes::from(text.clone()) }];
@@ -161,8 +168,13 @@ async fn check_in(network: &Network, name: &str, wheels: &[(String, Vec<u8>)]) {
     let code = with_packages(network.task(&code, ""), &packages).code;
     let cases = cases(&text);
     assert!(!cases.is_empty(), "{name} has no case");
+    (code, cases)
+}
+
+/// Runs these cases, all at once.
+async fn check_cases(network: &Network, code: &Code, cases: &[(String, String)]) {
     let runs = cases.iter().map(|(function, expected)| {
-        let (task, egress) = (network.task(&code, function), network.egress.clone());
+        let (task, egress) = (network.task(code, function), network.egress.clone());
         async move { compare(function, expected, run(task, egress).await) }
     });
     let problems: Vec<String> = join_all(runs).await.into_iter().flatten().collect();
