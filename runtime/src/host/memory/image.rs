@@ -8,8 +8,8 @@
 //! ```
 //! When a slot is released, [`pagemap`] reports its dirty pages. Their bytes are copied back from the image and the pages stay
 //! resident, so that the next step, which writes to the same pages, has no page faults: those were four fifths of the time of
-//! a trivial step. Without `PAGEMAP_SCAN`, or with too many dirty pages, they are discarded with `MADV_DONTNEED`. All images of
-//! modules share one budget of free slots, see [`free_slots`](crate::host::memory::free_slots).
+//! a trivial step. Without `PAGEMAP_SCAN`, or with too many dirty pages, they are discarded with `MADV_DONTNEED`. How many slots stay
+//! resident, and how many are kept at all, is decided in [`free_slots`](crate::host::memory::free_slots).
 
 use core::ops::Range;
 use std::fs::File;
@@ -23,12 +23,8 @@ use crate::host::memory::free_slots::{FreeSlots, SlotBudget};
 use crate::host::memory::mapping::{PAGE, Reservation};
 use crate::host::memory::pagemap::{self, page_count};
 
-/// Maximum number of free slots whose dirty pages stay resident. The slot released last is used first, so a few are enough
-/// for steps that follow each other; more would hold memory without use.
-const MAX_WARM_SLOTS: usize = 4;
-
-/// Maximum number of pages that such a slot keeps: four megabytes. A request with Python's libraries writes to about 300
-/// pages, and takes a third of the time if they are resident. For a step that writes to more than this, faults matter less.
+/// Maximum number of dirty pages that stay resident in a free slot: four megabytes. A request with Python's libraries writes to fewer
+/// than 300. For a step that writes to more than this, faults matter less.
 const MAX_WARM_PAGES: usize = 1024;
 
 /// Maximum number of parts in which an image differs from the one below it. Each is a mapping in every slot, and a process may
@@ -109,10 +105,17 @@ impl Image {
 
     /// Returns a reservation of `total` bytes that begins with a private copy of this image.
     pub(crate) fn slot(&self, total: usize) -> io::Result<Reservation> {
-        if let Some(slot) = self.free_slots.pop().filter(|slot| slot.len() >= total) {
+        if let Some(slot) = self.free_slots.acquire().filter(|slot| slot.len() >= total) {
             return Ok(slot);
         }
-        self.map_slot(total)
+        let mapped = self.map_slot(total).or_else(|_| {
+            // what is free may be what is missing: a process may have so many mappings
+            self.free_slots.budget().clear();
+            self.map_slot(total)
+        });
+        mapped.inspect_err(|_| {
+            self.free_slots.release();
+        })
     }
 
     fn map_slot(&self, total: usize) -> io::Result<Reservation> {
@@ -129,9 +132,9 @@ impl Image {
     /// Puts a slot whose first `accessible` bytes may have been written to on the free list.
     pub(crate) fn release(&self, mut slot: Reservation, accessible: usize) {
         let accessible = accessible.max(self.len);
-        let restored = match self.free_slots.len() {
-            ..MAX_WARM_SLOTS => self.restore(&mut slot, accessible),
-            _ => slot.discard(0..accessible).map(|()| 0),
+        let restored = match self.free_slots.release() {
+            true => self.restore(&mut slot, accessible),
+            false => slot.discard(0..accessible).map(|()| 0),
         };
         let restored = restored.and_then(|pages| slot.protect(self.len..accessible).map(|()| pages));
         // a slot that cannot be restored is unmapped
