@@ -25,6 +25,130 @@ pub(crate) const PATCHES: &[Patch] = &[
         to: "    if !bases.is_empty() {\n        bases.push(bases.iter().map(|mro| mro[0].clone()).collect());\n    }\n    \
              let mut result = vec![];\n    while !bases.is_empty() {\n        let head = take_next_base",
     },
+    // A step runs in a copy-on-write image of the interpreter's memory. Each page it writes to is copied, also if it writes the same
+    // bytes, so that objects that are only read should not be written to: that is two thirds of the pages of a short step. Two
+    // things wrote to them, the state of their locks and the counters of specialization.
+    //
+    // The state of locks: which locks are held is kept in a table, and in the lock itself only if the table is full or the lock is
+    // held exclusively, that is, to change what it protects.
+    Patch {
+        package: "rustpython-common",
+        file: "src/lock/cell_lock.rs",
+        from: "pub struct RawCellMutex {\n",
+        to: concat!(include_str!("patches/held_locks.rs"), "pub struct RawCellMutex {\n"),
+    },
+    Patch {
+        package: "rustpython-common",
+        file: "src/lock/cell_lock.rs",
+        from: "            deadlock(\"\", \"Mutex\")\n        }\n        self.locked.set(true)\n",
+        to: "            deadlock(\"\", \"Mutex\")\n        }\n        self.hold()\n",
+    },
+    Patch {
+        package: "rustpython-common",
+        file: "src/lock/cell_lock.rs",
+        from: "            self.locked.set(true);\n",
+        to: "            self.hold();\n",
+    },
+    Patch {
+        package: "rustpython-common",
+        file: "src/lock/cell_lock.rs",
+        from: "        self.locked.set(false)\n",
+        to: "        if !held::remove(self) {\n            self.locked.set(false)\n        }\n",
+    },
+    Patch {
+        package: "rustpython-common",
+        file: "src/lock/cell_lock.rs",
+        from: "        self.locked.get()\n",
+        to: "        self.locked.get() || held::contains(self)\n",
+    },
+    Patch {
+        package: "rustpython-common",
+        file: "src/lock/cell_lock.rs",
+        from: "        self.state.update(|x| x - ONE_READER)\n",
+        to: "        if !held::remove(self) {\n            self.state.update(|x| x - ONE_READER)\n        }\n",
+    },
+    Patch {
+        package: "rustpython-common",
+        file: "src/lock/cell_lock.rs",
+        from: "        self.state.get() != 0\n",
+        to: "        self.state.get() != 0 || held::contains(self)\n",
+    },
+    Patch {
+        package: "rustpython-common",
+        file: "src/lock/cell_lock.rs",
+        from: "        if self.state.get() == ONE_READER {\n            self.state.set(WRITER_BIT);\n            true\n        } else {\n            false\n",
+        to: "        // the one reader is in its state or in the table\n        \
+             let is_in_table = held::remove(self);\n        \
+             let own = if is_in_table { 0 } else { ONE_READER };\n        \
+             if self.state.get() == own && !held::contains(self) {\n            \
+             self.state.set(WRITER_BIT);\n            true\n        } else {\n            \
+             if is_in_table {\n                held::add(self);\n            }\n            false\n",
+    },
+    Patch {
+        package: "rustpython-common",
+        file: "src/lock/cell_lock.rs",
+        from: "            false\n        } else if let Some(new) = self.state.get().checked_add(ONE_READER) {\n",
+        to: "            false\n        } else if held::add(self) {\n            true\n        \
+             } else if let Some(new) = self.state.get().checked_add(ONE_READER) {\n",
+    },
+    // The counters of specialization: an instruction counts how often it was executed until it is replaced by one for the types it
+    // sees. A call begins to count only after a number of instructions: before that, it executes what the image has.
+    Patch {
+        package: "rustpython-vm",
+        file: "src/frame.rs",
+        from: "thread_local! {\n    /// Free list of dead frame objects for reuse.",
+        to: "/// The number of instructions of a general form to execute before counters of specialization are written.\n\
+             static UNCOUNTED_INSTRUCTIONS: atomic::AtomicU32 = atomic::AtomicU32::new(0);\n\n\
+             /// Do not specialize bytecode until this many instructions have been executed in their general form.\n\
+             pub fn delay_specialization(instructions: u32) {\n    UNCOUNTED_INSTRUCTIONS.store(instructions, Relaxed);\n}\n\n\
+             #[inline(always)]\nfn is_specialization_delayed() -> bool {\n    let left = UNCOUNTED_INSTRUCTIONS.load(Relaxed);\n    \
+             if left == 0 {\n        return false;\n    }\n    UNCOUNTED_INSTRUCTIONS.store(left - 1, Relaxed);\n    true\n}\n\n\
+             thread_local! {\n    /// Free list of dead frame objects for reuse.",
+    },
+    Patch {
+        package: "rustpython-vm",
+        file: "src/frame.rs",
+        from: "    fn adaptive(&mut self, specialize: impl FnOnce(&mut Self, usize, usize)) {\n",
+        to: "    fn adaptive(&mut self, specialize: impl FnOnce(&mut Self, usize, usize)) {\n        \
+             if !is_specialization_delayed() {\n            self.adaptive_now(specialize);\n        }\n    }\n\n    \
+             /// Does this call run bytecode? In its general form that takes native stack, of which there is less than frames need.\n    \
+             #[inline]\n    fn runs_bytecode(callable: &PyObject) -> bool {\n        \
+             callable.downcastable::<PyFunction>()\n            || callable.downcastable::<PyBoundMethod>()\n            \
+             || callable.downcast_ref::<PyType>().is_some_and(|class| class.heaptype_ext.is_some())\n    }\n\n    \
+             #[inline]\n    fn adaptive_now(&mut self, specialize: impl FnOnce(&mut Self, usize, usize)) {\n",
+    },
+    // What runs other bytecode without native stack in its specialized form is specialized at once.
+    Patch {
+        package: "rustpython-vm",
+        file: "src/frame.rs",
+        from: "                self.adaptive(|s, ii, cb| s.specialize_call(vm, nargs_val, ii, cb));\n",
+        to: "                match Self::runs_bytecode(self.nth_value(nargs_val + 1)) {\n                    \
+             true => self.adaptive_now(|s, ii, cb| s.specialize_call(vm, nargs_val, ii, cb)),\n                    \
+             false => self.adaptive(|s, ii, cb| s.specialize_call(vm, nargs_val, ii, cb)),\n                }\n",
+    },
+    Patch {
+        package: "rustpython-vm",
+        file: "src/frame.rs",
+        from: "                self.adaptive(|s, ii, cb| s.specialize_call_kw(vm, nargs, ii, cb));\n",
+        to: "                match Self::runs_bytecode(self.nth_value(nargs + 2)) {\n                    \
+             true => self.adaptive_now(|s, ii, cb| s.specialize_call_kw(vm, nargs, ii, cb)),\n                    \
+             false => self.adaptive(|s, ii, cb| s.specialize_call_kw(vm, nargs, ii, cb)),\n                }\n",
+    },
+    Patch {
+        package: "rustpython-vm",
+        file: "src/frame.rs",
+        from: "                self.adaptive(|s, ii, cb| s.specialize_send(vm, ii, cb));\n",
+        to: "                self.adaptive_now(|s, ii, cb| s.specialize_send(vm, ii, cb));\n",
+    },
+    // This instruction does the same as the one that replaces it.
+    Patch {
+        package: "rustpython-vm",
+        file: "src/frame.rs",
+        from: "                // CPython rewrites JUMP_BACKWARD to JUMP_BACKWARD_NO_JIT\n                // when JIT is unavailable.\n                \
+               let instr_idx = self.lasti() as usize - 1;\n                unsafe {\n                    self.code\n                        \
+               .instructions\n                        .replace_op(instr_idx, Instruction::JumpBackwardNoJit);\n                }\n",
+        to: "",
+    },
     // A copy is in no checkout of RustPython: the file that it waits for does not exist, so that it would be compiled again by every
     // build, and git would describe our own commit.
     Patch {

@@ -30,12 +30,13 @@ const CLANG: &str = "BUE_CLANG";
 /// Compresses to a fifth within seconds. Every change of a guest pays for compression, the first start for decompression.
 const ZSTD_LEVEL: i32 = 9;
 /// What all guests are built from, relative to the project, with the build scripts of both workspaces.
-const SHARED_SOURCES: [&str; 11] = [
+const SHARED_SOURCES: [&str; 12] = [
     "guest-sdk/.cargo",
     "guest-sdk/Cargo.toml",
     "guest-sdk/Cargo.lock",
     "guest-sdk/contract",
     "guest-sdk/locked_package.rs",
+    "guest-sdk/patches",
     "guest-sdk/patches.rs",
     "guest-sdk/sqlite3",
     "model/src",

@@ -14,6 +14,7 @@ use crate::stdio::flush;
 /// Import the entry of a bundle. A guest can load one module.
 pub(crate) fn load(request: &LoadRequest) -> LoadReply {
     let outcome = enter(|guest, vm| {
+        image::specialize();
         let outcome = import(guest, &request.bundle, vm);
         flush(vm);
         image::prepare(vm);

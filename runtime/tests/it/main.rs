@@ -13,6 +13,7 @@ mod decimals;
 mod egress;
 mod freshness;
 mod guest_heap;
+mod held_locks;
 mod isolation;
 mod limits;
 mod network;

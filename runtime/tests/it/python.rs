@@ -220,7 +220,7 @@ async fn a_generator_seeded_as_a_whole_module_repeats() {
 
 #[tokio::test]
 async fn an_empty_step_writes_to_few_pages() {
-    const MOST: u32 = 64;
+    const MOST: u32 = 32;
     let finished = common::run(&common::python("def f(*inputs): return None\n", "f", &[])).await;
     let pages = finished.usage.dirty_pages;
     assert!(pages.is_none_or(|pages| pages <= MOST), "{pages:?} pages: each costs a page fault or a copy per run");
