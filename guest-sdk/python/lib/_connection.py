@@ -15,8 +15,6 @@ import _bue_net
 
 from bue._scheduler import clock, wait_alone, wait_for_host
 
-# Bodies up to this length are sent together with their request; longer and chunked ones as they are written.
-_MAX_WHOLE_BODY = 1024 * 1024
 _MAX_HEAD = 1024 * 1024
 _READ_SIZE = 256 * 1024
 # Seconds after which the host has given up connecting.
@@ -60,6 +58,9 @@ class Connection:
         self.connect_timeout = connect_timeout
         self.is_secure = False
         self._unsent = bytearray()
+        # the head of a response that was not read: status, reason, headers
+        self._head = None
+        # bytes of a response that were not read; they follow the head
         self._unread = memoryview(b"")
         self._exchange = None
         self._body_writer = None
@@ -77,10 +78,7 @@ class Connection:
         self._unsent += data
         while self._unsent:
             if self._body_writer is None:
-                end = self._unsent.find(b"\r\n\r\n")
-                if end < 0 and len(self._unsent) <= _MAX_HEAD:
-                    return
-                if not (yield from self._begin_request(end)):
+                if not (yield from self._begin_request()):
                     return
             elif not (yield from self._body_writer.send(self._unsent)):
                 return
@@ -88,18 +86,54 @@ class Connection:
                 self._body_writer = None
                 yield from self._await_connection()
 
+    def can_begin(self):
+        """Can a request be sent that is not written as bytes?"""
+        return self._is_done and not self._unsent and self._body_writer is None and not self._has_bytes()
+
+    def request(self, method, target, headers, body):
+        """Send a request that is complete; the same as `send` of its bytes."""
+        self._exchange = _bue_net.start(method, self._origin(), target, headers, body, self.connect_timeout)
+        self._is_head, self._is_done, self._response, self._response_at = method == "HEAD", False, None, None
+        return self._await_connection()
+
     def receive(self, max_bytes, timeout):
         """Return bytes of a response, or none if the server has closed the connection."""
-        if not self._unread and not self._is_done:
-            if self._response is None:
-                yield from self._await_response(timeout)
-            else:
-                yield from self._read_body(timeout)
-        if self._failure is not None and not self._unread:
+        if not self._has_bytes() and not self._is_done:
+            yield from self._await_bytes(timeout)
+        if self._failure is not None and not self._has_bytes():
             raise self._failure
+        if self._head is not None:
+            self._unread = memoryview(b"".join((_head_bytes(*self.take_head()), self._unread)))
         piece = bytes(self._unread[:max_bytes])
         self._unread = self._unread[max_bytes:]
         return piece
+
+    def receive_head(self, timeout):
+        """Wait for a response."""
+        if not self._has_bytes() and not self._is_done and self._response is None:
+            yield from self._await_response(timeout)
+
+    def take_head(self):
+        """Return status, reason and headers of a response of which nothing was read; its body is read next. None if there is
+        no such response."""
+        head, self._head = self._head, None
+        return head
+
+    def give_head(self, head):
+        """Undo `take_head`."""
+        self._head = head
+
+    def unread(self, data):
+        """Make bytes that were received the next ones."""
+        self._unread = memoryview(data + bytes(self._unread))
+
+    def _has_bytes(self):
+        return self._head is not None or bool(self._unread)
+
+    def _await_bytes(self, timeout):
+        if self._response is None:
+            return self._await_response(timeout)
+        return self._read_body(timeout)
 
     def has_request(self):
         """Was a request sent?"""
@@ -115,50 +149,40 @@ class Connection:
 
     def is_readable(self):
         """Would `receive` return immediately?"""
-        return bool(self._unread) or self._is_closed
+        return self._has_bytes() or self._is_closed
 
     def has_more(self):
         """Is a response expected, or part of it unread?"""
-        return self._body_writer is None and bool(self._unread or not self._is_done or self._is_closed)
+        return self._body_writer is None and (self._has_bytes() or not self._is_done or self._is_closed)
 
     def close(self):
         """Cancel the exchange in progress."""
         if not self._is_done:
             _bue_net.close(self._exchange)
             self._is_done = True
-        self._unread = memoryview(b"")
+        self._head, self._unread = None, memoryview(b"")
 
-    def _begin_request(self, end):
+    def _begin_request(self):
         """Start the request at the beginning of the unsent bytes. Returns False if more bytes are needed."""
-        if end < 0:
-            raise OSError(errno.EMSGSIZE, "a request's headers are longer than any server accepts")
-        method, target, headers = _read_head(bytes(self._unsent[:end]))
-        length = _header_value(headers, b"content-length")
-        chunked = b"chunked" in (_header_value(headers, b"transfer-encoding") or b"").lower()
-        body, consumed = None, end + 4
-        if not chunked and length is not None and length.isdigit() and 0 < int(length) <= _MAX_WHOLE_BODY:
-            consumed += int(length)
-            if len(self._unsent) < consumed:
-                return False
-            body = bytes(self._unsent[end + 4 : consumed])
-        elif chunked or (length or b"0").strip(b"0"):
-            body = True
-        del self._unsent[:consumed]
-        self._start(method, target, headers, body)
-        if body is True:
-            self._body_writer = _ChunkedBody(self) if chunked else _LengthBody(self, int(length))
-        else:
-            yield from self._await_connection()
-        return True
-
-    def _start(self, method, target, headers, body):
         if not self._is_done:
             raise OSError(errno.EBUSY, "the connection's last response has not been read to its end")
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        origin = f"{'https' if self.is_secure else 'http'}://{host}:{self.port}"
+        started = _bue_net.start_bytes(self._unsent, self._origin(), self.connect_timeout)
+        if started is None:
+            if len(self._unsent) > _MAX_HEAD and self._unsent.find(b"\r\n\r\n") < 0:
+                raise OSError(errno.EMSGSIZE, "a request's headers are longer than any server accepts")
+            return False
+        self._exchange, consumed, self._is_head, remaining = started
+        del self._unsent[:consumed]
         self._is_done, self._response, self._response_at = False, None, None
-        self._is_head, self._sent_at = method == "HEAD", clock()
-        self._exchange = _bue_net.start(method, origin, target, headers, body, self.connect_timeout)
+        if remaining is None:
+            yield from self._await_connection()
+        else:
+            self._body_writer = _ChunkedBody(self) if remaining < 0 else _LengthBody(self, remaining)
+        return True
+
+    def _origin(self):
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{'https' if self.is_secure else 'http'}://{host}:{self.port}"
 
     def _await_connection(self):
         """Wait until the connection is made: a response has arrived, or an error would have arrived by now."""
@@ -210,13 +234,16 @@ class Connection:
         self._response_at = clock()
         status, _, reason, headers, data, last = self._response = value
         has_body = not (self._is_head or status in (204, 304))
-        names = {name for name, _ in headers}
-        self._is_chunked = has_body and "content-length" not in names
-        lines = [f"HTTP/1.1 {status} {reason}"]
-        lines += [f"{name}: {value}" for name, value in headers if name != "transfer-encoding"]
+        self._is_chunked = has_body and all(name != "content-length" for name, _ in headers)
+        if self._is_chunked or any(name == "transfer-encoding" for name, _ in headers):
+            headers = [header for header in headers if header[0] != "transfer-encoding"]
         if self._is_chunked:
-            lines.append("transfer-encoding: chunked")
-        self._unread = memoryview("\r\n".join([*lines, "", ""]).encode("latin-1", "replace"))
+            headers.append(("transfer-encoding", "chunked"))
+        if self._has_bytes():
+            # of the response before
+            self._unread = memoryview(b"".join((self._unread, _head_bytes(status, reason, headers))))
+        else:
+            self._head = status, reason, headers
         if has_body:
             self._append_body(data, last)
         else:
@@ -224,6 +251,10 @@ class Connection:
             _bue_net.close(self._exchange)
 
     def _append_body(self, data, last):
+        self._is_done = last
+        if not self._unread and not self._is_chunked:
+            self._unread = memoryview(data)
+            return
         parts = [self._unread]
         if self._is_chunked and data:
             parts += [b"%x\r\n" % len(data), data, b"\r\n"]
@@ -232,7 +263,6 @@ class Connection:
         if self._is_chunked and last:
             parts.append(b"0\r\n\r\n")
         self._unread = memoryview(b"".join(parts))
-        self._is_done = last
 
     def _fail(self, kind, message):
         """Raise an error of connecting now, others at the next read. If the server closed the connection, the library
@@ -285,26 +315,9 @@ class _ChunkedBody:
         return is_last
 
 
-def _read_head(head):
-    line, *lines = head.split(b"\r\n")
-    method, _, target = line.rpartition(b" ")[0].partition(b" ")
-    headers = []
-    for line in lines:
-        if line.startswith((b" ", b"\t")) and headers:
-            # a header value continued on the next line
-            name, value = headers.pop()
-            headers.append((name, value + b" " + line.strip()))
-        else:
-            name, _, value = line.partition(b":")
-            headers.append((name, value.strip()))
-    return method.decode("latin-1"), target.decode("latin-1"), headers
-
-
-def _header_value(headers, wanted):
-    for name, value in headers:
-        if name.lower() == wanted:
-            return value
-    return None
+def _head_bytes(status, reason, headers):
+    lines = [f"HTTP/1.1 {status} {reason}", *(f"{name}: {value}" for name, value in headers), "", ""]
+    return "\r\n".join(lines).encode("latin-1", "replace")
 
 
 def to_exception(kind, message):

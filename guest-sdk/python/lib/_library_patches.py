@@ -9,7 +9,7 @@ import functools
 import os
 import sys
 
-from bue import _connection, _sockets
+from bue import _connection, _http_client, _requests, _sockets
 
 # where the step sees the time zone database
 _TIME_ZONES = "/usr/share/zoneinfo"
@@ -215,6 +215,12 @@ def _rehearse_requests(requests):
         session.post("https://rehearsal/", json={"a": 1}).raise_for_status()
 
 
+def _rehearse_urllib3(urllib3):
+    with urllib3.PoolManager() as pool:
+        pool.request("GET", "http://rehearsal/", fields={"a": "1"}).json()
+        pool.request("POST", "http://rehearsal/", body=b"{}", headers={"content-type": "application/json"})
+
+
 def _rehearse_httpx(httpx):
     with httpx.Client() as client:
         client.get("http://rehearsal/", params={"a": 1}, headers={"b": "c"}).json()
@@ -232,6 +238,10 @@ _REHEARSALS = {
         lambda requests: _is_defined_in("requests", requests.Session.request, requests.Session.send, requests.adapters.HTTPAdapter.send),
         _rehearse_requests,
     ),
+    "urllib3": (
+        lambda urllib3: _is_defined_in("urllib3", urllib3.PoolManager.urlopen, urllib3.HTTPConnectionPool.urlopen),
+        _rehearse_urllib3,
+    ),
     "httpx": (lambda httpx: _is_defined_in("httpx", httpx.Client.request, httpx.Client.send), _rehearse_httpx),
 }
 
@@ -242,6 +252,10 @@ class _FakeHost:
     @staticmethod
     def start(*args):
         return 0
+
+    @staticmethod
+    def start_bytes(data, *args):
+        return 0, len(data), False, None
 
     @staticmethod
     def wait(tickets, seconds):
@@ -259,8 +273,11 @@ def _patch_time_zones(module):
 
 _PATCHES = {
     "certifi.core": _patch_certifi,
+    "http.client": _http_client.patch,
     "httpcore._backends.auto": _patch_httpcore_async,
     "httpcore._backends.sync": _patch_httpcore_sync,
+    "requests.compat": _requests.patch_compat,
+    "requests.structures": _requests.patch_structures,
     "sqlite3.dbapi2": _patch_sqlite3,
     "urllib3.connection": _patch_urllib3,
     "zoneinfo._tzpath": _patch_time_zones,

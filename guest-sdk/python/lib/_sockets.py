@@ -53,6 +53,7 @@ class Socket(_NativeSocket):
 
     def __init__(self, family=-1, type=-1, proto=-1, fileno=None):
         super().__init__(family, type, proto)
+        self._is_stream = type in (-1, socket.SOCK_STREAM) or self.type == socket.SOCK_STREAM
         self._connection = None
         # the context and server name that TLS was asked for with
         self._tls = None
@@ -61,11 +62,11 @@ class Socket(_NativeSocket):
             self.settimeout(socket.getdefaulttimeout())
 
     def connect(self, address):
-        timeout = self.gettimeout()
+        timeout, connection = self.gettimeout(), self._new_connection(address)
         if timeout != 0:
-            return _connection.wait(self.opening(address, timeout))
-        connection = self._new_connection(address)
-        if isinstance(connection, _tcp.Connection):
+            if isinstance(connection, _tcp.Connection) or self._tls is not None:
+                _connection.wait(self._open(timeout))
+        elif isinstance(connection, _tcp.Connection):
             connection.begin(None)
             raise BlockingIOError(errno.EINPROGRESS, "connecting")
 
@@ -80,14 +81,17 @@ class Socket(_NativeSocket):
 
     def opening(self, address, timeout):
         """Connect; a generator that waits."""
-        connection = self._new_connection(address)
-        if isinstance(connection, _tcp.Connection):
-            yield from connection.open(timeout)
+        self._new_connection(address)
+        return self._open(timeout)
+
+    def _open(self, timeout):
+        if isinstance(self._connection, _tcp.Connection):
+            yield from self._connection.open(timeout)
         if self._tls is not None:
-            yield from securing(connection, *self._tls, timeout)
+            yield from securing(self._connection, *self._tls, timeout)
 
     def _new_connection(self, address):
-        if self.type != socket.SOCK_STREAM or not isinstance(address, tuple):
+        if not self._is_stream or not isinstance(address, tuple):
             raise OSError(errno.EOPNOTSUPP, _ONLY_CLIENTS)
         # a non-blocking socket has timeout 0, which is no limit for connecting
         self._connection = new_connection(*address[:2], self.gettimeout() or None)
@@ -300,6 +304,30 @@ def _getaddrinfo(host, port, family=0, type=0, proto=0, flags=0):
     return [(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP, "", (host, int(port or 0)))]
 
 
+def _create_connection(
+    address,
+    timeout=socket._GLOBAL_DEFAULT_TIMEOUT,
+    source_address=None,
+    *,
+    all_errors=False,
+    create_connection=socket.create_connection,
+):
+    """`socket.create_connection`: a name has one address, unless the program has replaced what looks it up."""
+    if source_address is not None or all_errors or socket.getaddrinfo is not _getaddrinfo or socket.socket is not Socket:
+        return create_connection(address, timeout, source_address, all_errors=all_errors)
+    host, port = address
+    [(family, kind, protocol, _, address)] = _getaddrinfo(host, port)
+    sock = Socket(family, kind, protocol)
+    try:
+        if timeout is not socket._GLOBAL_DEFAULT_TIMEOUT:
+            sock.settimeout(timeout)
+        sock.connect(address)
+    except BaseException:
+        sock.close()
+        raise
+    return sock
+
+
 def _gethostbyname(name):
     if name == "localhost":
         return "127.0.0.1"
@@ -390,6 +418,7 @@ def _exists(path, exists=os.path.exists):
 
 socket.socket = socket.SocketType = Socket
 socket.getaddrinfo = _getaddrinfo
+socket.create_connection = _create_connection
 socket.gethostname = lambda: "localhost"
 socket.gethostbyname = _gethostbyname
 socket.gethostbyaddr = _gethostbyaddr

@@ -69,13 +69,24 @@ class Lock(_Lockable):
     def acquire(self, blocking=True, timeout=-1):
         if (self._holder is not None or timeout != -1) and not self._wait(blocking, timeout):
             return False
-        self._take()
+        self._holder = _scheduler.held[self] = _scheduler.current
         return True
 
     def release(self):
         if self._holder is None:
             raise RuntimeError("release unlocked lock")
-        self._free()
+        self._holder = None
+        _scheduler.held.pop(self, None)
+
+    # without calls: they are the most frequent use
+    def __enter__(self):
+        if self._holder is not None:
+            return self.acquire()
+        self._holder = _scheduler.held[self] = _scheduler.current
+        return True
+
+    def __exit__(self, *error):
+        self.release()
 
     def _at_fork_reinit(self):
         self._free()
@@ -95,7 +106,7 @@ class RLock(_Lockable):
         if self._holder is not _scheduler.current:
             if (self._holder is not None or timeout != -1) and not self._wait(blocking, timeout):
                 return False
-            self._take()
+            self._holder = _scheduler.held[self] = _scheduler.current
         self._count += 1
         return True
 
@@ -104,7 +115,23 @@ class RLock(_Lockable):
             raise RuntimeError("cannot release un-acquired lock")
         self._count -= 1
         if not self._count:
-            self._free()
+            self._holder = None
+            _scheduler.held.pop(self, None)
+
+    # without calls: they are the most frequent use
+    def __enter__(self):
+        if self._holder is None:
+            self._holder = _scheduler.held[self] = _scheduler.current
+            self._count = 1
+            return True
+        return self.acquire()
+
+    def __exit__(self, *error):
+        if self._count > 1 or self._holder is not _scheduler.current:
+            return self.release()
+        self._count = 0
+        self._holder = None
+        _scheduler.held.pop(self, None)
 
     def _at_fork_reinit(self):
         self._count = 0
@@ -378,6 +405,13 @@ def _notify(self, n=1, notify=threading.Condition.notify):
 
 def _put(self, item, block=True, timeout=None, put=queue.Queue.put):
     """`Queue.put`: rather than wait for a thread below, which cannot go on, take more than `maxsize`."""
+    if timeout is None and getattr(self.mutex, "_holder", self) is None and not self.not_empty._waiters and type(self) in _TAKE:
+        # no other thread runs before it is changed, so that it needs no locks
+        if not self.is_shutdown and not 0 < self.maxsize <= len(self.queue):
+            _scheduler.current.sleeps = 0
+            self.queue.append(item)
+            self.unfinished_tasks += 1
+            return
     if block and self.maxsize > 0 and (len(_scheduler.stack) > 1 or _scheduler.queued):
         with self.not_full:
             size = self._qsize()
@@ -387,6 +421,18 @@ def _put(self, item, block=True, timeout=None, put=queue.Queue.put):
                 self.not_empty.notify()
                 return
     put(self, item, block, timeout)
+
+
+def _get(self, block=True, timeout=None, get=queue.Queue.get):
+    """`Queue.get`."""
+    if timeout is None and getattr(self.mutex, "_holder", self) is None and not self.not_full._waiters and type(self) in _TAKE and self.queue:
+        _scheduler.current.sleeps = 0
+        return _TAKE[type(self)](self.queue)
+    return get(self, block, timeout)
+
+
+# how the next element is taken from the queues of these classes
+_TAKE = {queue.Queue: collections.deque.popleft, queue.LifoQueue: list.pop}
 
 
 class SimpleQueue:
@@ -499,7 +545,7 @@ def _patch():
     threading.Semaphore.acquire = threading.Semaphore.__enter__ = _acquire_semaphore
     threading.Semaphore.release = _releasing(threading.Semaphore.release)
     threading.BoundedSemaphore.release = _releasing(threading.BoundedSemaphore.release)
-    queue.Queue.put = _put
+    queue.Queue.put, queue.Queue.get = _put, _get
     queue.SimpleQueue = SimpleQueue
     pool = concurrent.futures.thread
     pool.ThreadPoolExecutor._adjust_thread_count = _queue_call

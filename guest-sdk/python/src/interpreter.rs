@@ -21,7 +21,7 @@ const GC_THRESHOLD: u32 = 20_000;
 
 const PRELUDE: &str = include_str!("../lib/_prelude.py");
 /// Our Python modules in import order: name, path in tracebacks, source.
-const MODULES: [(&str, &str, &str); 22] = [
+const MODULES: [(&str, &str, &str); 24] = [
     ("_ctypes", "<bue>/_ctypes.py", include_str!("../lib/_ctypes.py")),
     ("mmap", "<bue>/mmap.py", include_str!("../lib/mmap.py")),
     ("bue", "<bue>/bue.py", include_str!("../lib/bue.py")),
@@ -38,6 +38,8 @@ const MODULES: [(&str, &str, &str); 22] = [
     ("bue._connection", "<bue>/_connection.py", include_str!("../lib/_connection.py")),
     ("bue._tcp", "<bue>/_tcp.py", include_str!("../lib/_tcp.py")),
     ("bue._sockets", "<bue>/_sockets.py", include_str!("../lib/_sockets.py")),
+    ("bue._http_client", "<bue>/_http_client.py", include_str!("../lib/_http_client.py")),
+    ("bue._requests", "<bue>/_requests.py", include_str!("../lib/_requests.py")),
     ("bue._library_patches", "<bue>/_library_patches.py", include_str!("../lib/_library_patches.py")),
     ("bue._loader", "<bue>/_loader.py", include_str!("../lib/_loader.py")),
     ("bue._traceback", "<bue>/_traceback.py", include_str!("../lib/_traceback.py")),

@@ -32,6 +32,7 @@ mod interrupt;
 mod load;
 mod net;
 mod python;
+mod request_head;
 mod stdio;
 mod threads;
 mod value;

@@ -4,6 +4,7 @@
 //! | function | returns |
 //! | --- | --- |
 //! | `start(method, origin, target, headers, body, connect_timeout, read_timeout)` | the ticket of an exchange |
+//! | `start_bytes(data, origin, connect_timeout)` | `(exchange, length, is HEAD, body)` of the HTTP/1.1 request at the beginning of `data` |
 //! | `write(exchange, data, last)` | a ticket |
 //! | `read(exchange, max_bytes, timeout)` | a ticket |
 //! | `connect(host, port, timeout)` | the ticket of an exchange, a TCP connection |
@@ -53,6 +54,8 @@ mod _bue_net {
     use bue_model::guest::{Completions, HostRequest};
     use bue_model::net::{Body, Completion, Operation, Request, Response, TlsSession, TlsSettings};
     use bytes::Bytes;
+
+    use crate::request_head::{BodyLen, Head};
     use rustpython_vm::builtins::{PyBaseExceptionRef, PyListRef, PyStr, PyUtf8StrRef};
     use rustpython_vm::convert::ToPyObject;
     use rustpython_vm::function::{ArgBytesLike, ArgIntoFloat, OptionalArg};
@@ -95,6 +98,39 @@ mod _bue_net {
             }),
             vm,
         )
+    }
+
+    /// Starts a request that a library has written as bytes. Returns `None` if it is not complete, otherwise its length and what
+    /// of its body is to be sent with `write`: `None`, the length, or -1 if it is in chunks.
+    #[pyfunction]
+    fn start_bytes(
+        data: ArgBytesLike,
+        origin: PyUtf8StrRef,
+        connect_timeout: OptionalArg<Option<ArgIntoFloat>>,
+        vm: &VirtualMachine,
+    ) -> PyResult {
+        let data = data.borrow_buf();
+        let Some(head) = Head::parse(&data) else { return Ok(vm.ctx.none()) };
+        let (len, remaining) = (head.len, head.body_len().map_err(|message| vm.new_value_error(message))?);
+        let (body, len, remaining) = match remaining {
+            BodyLen::Whole(0) => (Body::None, len, None),
+            BodyLen::Whole(body_len) => match data.get(len..len + body_len) {
+                Some(body) => (Body::Whole(Bytes::copy_from_slice(body)), len + body_len, None),
+                None => return Ok(vm.ctx.none()),
+            },
+            BodyLen::Streamed(body_len) => (Body::Streamed, len, Some(body_len)),
+        };
+        let is_head = head.method == "HEAD";
+        let operation = Operation::Request(Request {
+            method: head.method,
+            origin: origin.as_str().to_owned(),
+            target: head.target,
+            headers: head.headers,
+            body,
+            connect_timeout_ms: timeout_ms(connect_timeout),
+            read_timeout_ms: None,
+        });
+        Ok((start_operation(operation, vm)?, len, is_head, remaining).to_pyobject(vm))
     }
 
     #[pyfunction]

@@ -21,6 +21,7 @@ mod packages;
 mod postgres;
 mod prepare;
 mod python;
+mod request_head;
 mod robust;
 mod sql_columns;
 mod sql_values;

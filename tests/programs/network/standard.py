@@ -353,3 +353,94 @@ def a_pool_of_threads_does_its_work(at):
 # gives: "@localhost>"
 def an_id_of_a_message_needs_no_name_of_this_machine(at):
     return email.utils.make_msgid()[-11:]
+
+
+class LongWay(http.client.HTTPConnection):
+    """A connection whose requests and responses go through every method of Python, because it has replaced one."""
+
+    def putheader(self, name, *values):
+        super().putheader(name, *values)
+
+    class response_class(http.client.HTTPResponse):
+        def _read_status(self):
+            return super()._read_status()
+
+
+def exchange(kind, at, *arguments, **named):
+    """All that a program sees of a request and its response, or the error."""
+    client = kind(at["http"].removeprefix("http://"), timeout=30)
+    try:
+        client.request(*arguments, **named)
+        response = client.getresponse()
+    except Exception as error:
+        return [type(error).__name__, str(error)]
+    head = [response.status, response.reason, response.version, response.chunked, response.length, response.will_close]
+    headers = [(name, value) for name, value in response.getheaders() if name != "date"]
+    message = response.msg
+    kinds = [message.get_content_type(), message.get_payload(), message.is_multipart(), [type(defect).__name__ for defect in message.defects]]
+    body = response.read().decode("latin-1")
+    again = [response.read().decode(), response.isclosed(), client.sock is None]
+    return [head, headers, kinds, body, again]
+
+
+_EXCHANGES = [
+    ("GET", "/echo"),
+    ("GET", ""),
+    ("get", "/echo?a=1"),
+    ("GET", "http://localhost/echo"),
+    ("POST", "/echo"),
+    ("POST", "/echo", b"bytes"),
+    ("PUT", "/echo", "text"),
+    ("PUT", "/echo", bytearray(b"others")),
+    ("POST", "/echo", iter([b"in ", b"chunks"])),
+    ("DELETE", "/echo", None, {"X-One": "1", "x-two": " spaces ", "Accept-Encoding": "gzip", "Host": "named"}),
+    ("POST", "/echo", b"12345", {"Content-Length": "5", "X": "caf\xe9"}),
+    ("POST", "/echo", b"5\r\n12345\r\n0\r\n\r\n", {"Transfer-Encoding": "chunked"}),
+    ("GET", "/echo", None, {"X-Number": 5}),
+    ("HEAD", "/echo"),
+    ("GET", "/status/204"),
+    ("GET", "/status/304"),
+    ("GET", "/status/404"),
+    ("GET", "/chunked"),
+    ("GET", "/cookie"),
+    ("GET", "/latin"),
+    ("GET", "/multipart"),
+    ("GET", "/two words"),
+    ("GET\n", "/echo"),
+    ("GET", "/echo", None, {"X:Y": "1"}),
+    ("GET", "/echo", None, {"X": "a\nb"}),
+    ("GET", "/echo", None, {"X": "\u20ac"}),
+    ("GET", "/\u20ac"),
+    ("GET", "/echo", 5),
+]
+
+
+# gives: []
+def the_short_way_is_the_long_one(at):
+    return [
+        [arguments[:2], short, long]
+        for arguments in _EXCHANGES
+        # an iterator is used up
+        if (short := exchange(http.client.HTTPConnection, at, *_copied(arguments)))
+        != (long := exchange(LongWay, at, *_copied(arguments)))
+    ]
+
+
+def _copied(arguments):
+    return [iter([b"in ", b"chunks"]) if hasattr(argument, "__next__") else argument for argument in arguments]
+
+
+# gives: ["CannotSendRequest", "ResponseNotReady", "a body", "ResponseNotReady"]
+def requests_and_responses_take_turns(at):
+    client = connection(at)
+    client.request("GET", "/status/200")
+    second = error_of(lambda: client.request("GET", "/status/200"))
+    response = client.getresponse()
+    early = error_of(client.getresponse)
+    return [second, early, response.read().decode(), error_of(client.getresponse)]
+
+
+# gives: "HTTPException"
+def too_many_headers_are_an_error(at):
+    http.client._MAXHEADERS = 1
+    return error_of(lambda: fetch_json(at, "GET", "/echo"))

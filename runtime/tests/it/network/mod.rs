@@ -17,14 +17,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bue_model::{Answer, BlobHash, Bundle, Json, NetRule, SourceFile, Value, cbor};
-use bue_runtime::{Code, Egress, EgressConfig, Limits, NetPolicy, Permissions, Task};
+use bue_runtime::{Code, Egress, EgressConfig, Finished, Limits, NetPolicy, Permissions, Task};
 use bue_test_support::authority::Authority;
 use bytes::Bytes;
 use futures_util::future::join_all;
 use tempfile::TempDir;
 use tokio::sync::mpsc;
 
-use crate::common::{with_packages, with_sandbox};
+use crate::common::{self, with_packages, with_sandbox};
 
 use self::server::Servers;
 use self::tcp::TcpServers;
@@ -82,6 +82,23 @@ async fn aiohttp_works_as_published() {
     if let Some(files) = wheels::files(&wheels::AIOHTTP) {
         check("with_aiohttp.py", &files).await;
     }
+}
+
+/// Each page costs a page fault or a copy, and memory while the step waits.
+#[tokio::test]
+async fn a_request_writes_to_few_pages() {
+    const MOST: u32 = 110;
+    let folder = TempDir::new().expect("a folder");
+    let network = Network::of_http(&folder).await;
+    let text = "import urllib.request\n\
+                def get(at):\n    with urllib.request.urlopen(at['http'] + '/echo') as response:\n        \
+                return response.status\n";
+    let Task { code, .. } = common::python(text, "get", &[]);
+    // what the first runs of a module write to is counted
+    let finished = finished(network.task(&code, "get"), network.egress.clone()).await;
+    assert_eq!(common::value(&finished), Value::Int(200));
+    let pages = finished.usage.dirty_pages;
+    assert!(pages.is_none_or(|pages| pages <= MOST), "{pages:?} pages");
 }
 
 /// What a program gets: its network, and the dict that its functions are called with.
@@ -196,11 +213,14 @@ fn cases(text: &str) -> Vec<(String, String)> {
     cases
 }
 
-async fn run(task: Task, egress: Egress) -> Result<String, String> {
+async fn finished(task: Task, egress: Egress) -> Finished {
     let (items, _receiver) = mpsc::channel(1);
     let net = egress.port(&task.permissions, &task.limits);
-    let finished =
-        with_sandbox(|sandbox| Box::pin(async move { sandbox.run_connected(&task, items, net).await })).await;
+    with_sandbox(|sandbox| Box::pin(async move { sandbox.run_connected(&task, items, net).await })).await
+}
+
+async fn run(task: Task, egress: Egress) -> Result<String, String> {
+    let finished = finished(task, egress).await;
     match &finished.answer {
         Answer::Completed { value, .. } => {
             Ok(serde_json::to_string(&Json(&cbor::decode(value).expect("CBOR"))).expect("JSON"))

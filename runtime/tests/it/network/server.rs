@@ -190,6 +190,7 @@ async fn by_path(request: Request<Incoming>, seen: &Seen) -> Reply {
         "cookie" => reply(200, &[("set-cookie", "taste=sweet; Path=/"), ("set-cookie", "size=2; Path=/")], "baked"),
         "gzip" => bytes(&[("content-encoding", "gzip")], GZIP),
         "deflate" => bytes(&[("content-encoding", "deflate")], DEFLATE),
+        "multipart" => bytes(&[("content-type", "multipart/mixed; boundary=x")], b"--x\r\n\r\npart\r\n--x--\r\n"),
         "latin" => bytes(&[("content-type", "text/plain; charset=latin-1")], b"caf\xe9"),
         "chunked" => pieces(&["one,", "two,", "three"], Duration::ZERO, &[]),
         "lines" => pieces(&["first\nsec", "ond\nthi", "rd\n"], Duration::from_millis(20), &[]),
