@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, ensure};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-use crate::process::{children_of, cpu, status_kib};
+use crate::process::{children_of, cpu, faults, status_kib, system_cpu};
 
 /// The interval at which the processes are sampled.
 const SAMPLE_INTERVAL: Duration = Duration::from_millis(10);
@@ -27,6 +27,10 @@ pub struct CommandRun {
     pub wall: Duration,
     /// Processor time of the process and its children, sampled at most [`SAMPLE_INTERVAL`] before the end.
     pub cpu: Duration,
+    /// The part of it that was spent in the kernel.
+    pub system: Duration,
+    /// Minor page faults of the process and its children.
+    pub faults: u64,
     /// Peak resident memory of the process itself, in KiB.
     pub peak_kib: u64,
     /// Peak of the anonymous memory of all its processes, in KiB.
@@ -92,7 +96,8 @@ pub fn run(mut command: Command) -> Result<CommandRun> {
     let status = child.wait()?;
     ensure!(status.success(), "{command:?} failed: {}", fs::read_to_string(stderr)?);
     let stdout = fs::read_to_string(stdout)?;
-    Ok(CommandRun { wall, cpu: usage.cpu, peak_kib: usage.own_kib, peak_all_kib: usage.all_kib, stdout })
+    let Usage { own_kib: peak_kib, all_kib: peak_all_kib, cpu, system, faults } = usage;
+    Ok(CommandRun { wall, cpu, system, faults, peak_kib, peak_all_kib, stdout })
 }
 
 /// Raises the limit of open files and connections to the hard limit, for this process and its children.
@@ -108,6 +113,8 @@ struct Usage {
     own_kib: u64,
     all_kib: u64,
     cpu: Duration,
+    system: Duration,
+    faults: u64,
 }
 
 /// Samples a process and its children until it ends.
@@ -119,6 +126,8 @@ fn sample_usage(child: &mut Child) -> Result<Usage> {
         usage.own_kib = usage.own_kib.max(status_kib(child.id(), "VmHWM:"));
         usage.all_kib = usage.all_kib.max(processes.iter().map(|process| status_kib(*process, "RssAnon:")).sum());
         usage.cpu = usage.cpu.max(processes.iter().map(|process| cpu(*process)).sum());
+        usage.system = usage.system.max(processes.iter().map(|process| system_cpu(*process)).sum());
+        usage.faults = usage.faults.max(processes.iter().map(|process| faults(*process)).sum());
         thread::sleep(SAMPLE_INTERVAL);
     }
     Ok(usage)

@@ -25,20 +25,37 @@ fn field_kib(text: &str, field: &str) -> u64 {
 /// Returns the processor time of a process, in the kernel's ticks of 10 ms.
 #[must_use]
 pub fn cpu(process: u32) -> Duration {
-    ticks(process, 2)
+    ticks(process, 11, 2)
+}
+
+/// Returns the part of it that was spent in the kernel.
+#[must_use]
+pub(crate) fn system_cpu(process: u32) -> Duration {
+    ticks(process, 12, 1)
 }
 
 /// Returns the processor time of a process and of all its children, including those that have ended.
 #[must_use]
 pub fn family_cpu(process: u32) -> Duration {
-    children_of(process).into_iter().map(cpu).sum::<Duration>() + ticks(process, 4)
+    children_of(process).into_iter().map(cpu).sum::<Duration>() + ticks(process, 11, 4)
+}
+
+/// Returns the minor page faults of a process.
+#[must_use]
+pub(crate) fn faults(process: u32) -> u64 {
+    stat_fields(process, 7, 1)
 }
 
 /// After the name, fields 12 and 13 are user and system time, 14 and 15 those of children that have ended.
-fn ticks(process: u32, fields: usize) -> Duration {
+fn ticks(process: u32, first: usize, count: usize) -> Duration {
+    Duration::from_millis(stat_fields(process, first, count) * 10)
+}
+
+/// The sum of some fields after the name in a process's `stat`, counted from 0; 0 if the process has ended.
+fn stat_fields(process: u32, first: usize, count: usize) -> u64 {
     let text = fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
-    let counts = text.rsplit_once(')').map_or("", |(_, rest)| rest).split_whitespace().skip(11).take(fields);
-    Duration::from_millis(counts.filter_map(|field| field.parse::<u64>().ok()).sum::<u64>() * 10)
+    let fields = text.rsplit_once(')').map_or("", |(_, rest)| rest).split_whitespace();
+    fields.skip(first).take(count).filter_map(|field| field.parse::<u64>().ok()).sum()
 }
 
 /// Returns the processor time of this thread: the first number of its `schedstat`, in nanoseconds.

@@ -1,7 +1,8 @@
 //! The cost of one HTTP request in a fresh sandbox, for each Python library: processor time and dirty pages.
 //!
-//! `cargo run --release -p bue-bench --bin http_step -- [FOLDER]`. The folder contains Python packages (`pip install --target
-//! FOLDER requests`); without it, only libraries of the standard library are measured.
+//! `cargo run --release -p bue-bench --bin http_step -- [FOLDER [SCRIPT…]]`. The folder contains Python packages; without it, `python3 -m
+//! pip` installs them beside this program, once. Each SCRIPT is a Python file whose function `step(url)` is measured instead of the
+//! libraries.
 //!
 //! How to read the figures: subtract `no request`, which is the cost of a step, to get the cost of a request. `the host call
 //! itself` is the lower bound: a request without any library. The server is in the same process and responds at once, so the wall
@@ -12,7 +13,8 @@
 use core::convert::Infallible;
 use std::fs;
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::Arc;
 
 use anyhow::{Context, Result, ensure};
@@ -31,7 +33,10 @@ use tokio::sync::mpsc;
 
 const STEPS: usize = 300;
 
-const LIBRARIES: [(&str, &str); 5] = [
+/// The packages that have to be installed.
+const PACKAGES: [&str; 3] = ["requests", "urllib3", "httpx"];
+
+const LIBRARIES: [(&str, &str); 7] = [
     ("no request", "def step(url):\n    return url\n"),
     (
         "the host call itself",
@@ -49,12 +54,21 @@ const LIBRARIES: [(&str, &str); 5] = [
         "import urllib.request\n\
          def step(url):\n    with urllib.request.urlopen(url) as answer:\n        return answer.read()\n",
     ),
+    ("urllib3", "import urllib3\ndef step(url):\n    return urllib3.request('GET', url).json()\n"),
     ("requests", "import requests\ndef step(url):\n    return requests.get(url).json()\n"),
+    ("httpx", "import httpx\ndef step(url):\n    return httpx.get(url).json()\n"),
 ];
 
 fn main() -> Result<()> {
-    let folder = std::env::args().nth(1);
-    let packages = folder.as_deref().map(|folder| python_files(Path::new(folder))).transpose()?.unwrap_or_default();
+    let mut arguments = std::env::args().skip(1);
+    let folder = arguments.next().map_or_else(install_packages, |folder| Ok(PathBuf::from(folder)));
+    let packages = folder.and_then(|folder| python_files(&folder));
+    let packages = packages.inspect_err(|error| eprintln!("the packages are missing: {error:#}")).unwrap_or_default();
+    let scripts = arguments.map(|path| Ok((path.clone(), fs::read_to_string(path)?))).collect::<Result<Vec<_>>>()?;
+    let mut measured: Vec<(&str, &str)> = scripts.iter().map(|(path, code)| (path.as_str(), code.as_str())).collect();
+    if measured.is_empty() {
+        measured.extend(LIBRARIES);
+    }
     let cache = dirs::cache_dir().context("no cache directory")?.join("bue");
     let keys = dirs::state_dir().context("no state directory")?.join("bue");
     let prepared = Prepared::open(&cache, &keys, &|message| eprintln!("{message}"))?;
@@ -66,8 +80,11 @@ fn main() -> Result<()> {
         let allowed = NetPolicy::Rules(vec!["127.0.0.1".parse()?]);
         let config = EgressConfig { allowed, ..EgressConfig::default() };
         let egress = Egress::new(config, None)?;
-        let last = LIBRARIES.len() - usize::from(packages.is_empty());
-        for (number, (name, code)) in (1..).zip(LIBRARIES.iter().take(last)) {
+        for (number, (name, code)) in (1..).zip(measured) {
+            if packages.is_empty() && PACKAGES.contains(&name) {
+                figures.add_row([name, "not installed", "", ""]);
+                continue;
+            }
             let task = task(number, code, &packages, &url);
             let (mut cpu, mut wall, mut pages) = (Samples::default(), Samples::default(), None);
             for _ in 0..STEPS {
@@ -77,7 +94,7 @@ fn main() -> Result<()> {
                 pages = finished.usage.dirty_pages.or(pages);
             }
             let pages = pages.map_or_else(|| "unknown on this system".to_owned(), |pages| pages.to_string());
-            figures.add_row([(*name).to_owned(), cpu.cell(), wall.cell(), pages]);
+            figures.add_row([name.to_owned(), cpu.cell(), wall.cell(), pages]);
         }
         println!("{figures}");
         Ok(())
@@ -92,8 +109,8 @@ async fn run(sandbox: &Sandbox, egress: &Egress, task: &Task) -> Result<Finished
     Ok(finished)
 }
 
-fn task(number: u8, code: &'static str, packages: &[SourceFile], url: &str) -> Task {
-    let entry = SourceFile { path: "step.py".to_owned(), content: Bytes::from_static(code.as_bytes()) };
+fn task(number: u8, code: &str, packages: &[SourceFile], url: &str) -> Task {
+    let entry = SourceFile { path: "step.py".to_owned(), content: Bytes::copy_from_slice(code.as_bytes()) };
     let mut files = vec![entry];
     files.extend_from_slice(packages);
     let bundle = Bundle { entry: "step.py".to_owned(), first_line: 1, files, ..Bundle::default() };
@@ -135,6 +152,17 @@ fn response() -> Response<Full<Bytes>> {
     let mut response = Response::new(Full::new(Bytes::from_static(b"1")));
     response.headers_mut().insert("content-type", HeaderValue::from_static("application/json"));
     response
+}
+
+/// Installs the packages in a folder beside this program.
+fn install_packages() -> Result<PathBuf> {
+    let folder = std::env::current_exe()?.with_file_name("http-step-packages");
+    if !folder.is_dir() {
+        let mut pip = Command::new("python3");
+        pip.args(["-m", "pip", "install", "--quiet", "--target"]).arg(&folder).args(PACKAGES);
+        ensure!(pip.status().context("failed to start python3")?.success(), "pip failed");
+    }
+    Ok(folder)
 }
 
 /// Reads all Python files in a folder and its subfolders.
