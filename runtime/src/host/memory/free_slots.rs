@@ -1,6 +1,6 @@
 //! [`FreeSlots`]: the released slots of an image, and [`SlotBudget`], what all images may keep of them.
 //!
-//! A slot consists of about ten mappings, of which a process may have some 65,000. A host has hundreds of images, and after a peak
+//! A slot consists of about seven mappings, of which a process may have some 65,000. A host has hundreds of images, and after a peak
 //! each would keep all its slots, until the next step finds no place for its memory.
 //!
 //! A slot whose written pages stay resident is *warm*: its next step has no page faults, which are most of the cost of a short one.

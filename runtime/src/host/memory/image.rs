@@ -20,16 +20,17 @@ use std::sync::{Arc, OnceLock};
 use rustix::fs::{MemfdFlags, memfd_create};
 
 use crate::host::memory::free_slots::{FreeSlots, SlotBudget};
-use crate::host::memory::mapping::{PAGE, Reservation};
+use crate::host::memory::mapping::{PAGE, Reservation, discard_pages};
 use crate::host::memory::pagemap::{self, page_count};
 
 /// Maximum number of dirty pages that stay resident in a free slot: four megabytes. A request with Python's libraries writes to fewer
 /// than 300. For a step that writes to more than this, faults matter less.
 const MAX_WARM_PAGES: usize = 1024;
 
-/// Maximum number of parts in which an image differs from the one below it. Each is a mapping in every slot, and a process may
-/// have about 65,000 mappings. Parts close to each other are merged, with what lies between them.
-const MAX_PARTS: usize = 4;
+/// Maximum number of parts in which an image differs from the one below it. Each is a mapping in every slot, and so is what lies
+/// between two; a process may have about 65,000 mappings. Parts close to each other are merged, with what lies between them. Two are
+/// enough: a module changes data of the interpreter, and what lies behind its image.
+const MAX_PARTS: usize = 2;
 
 /// Bytes that are compared with the image below at a time.
 const COMPARE_CHUNK: usize = 256 * PAGE;

@@ -19,8 +19,9 @@ use crate::step::task::Event;
 /// taken, for example by steps that sleep for a day, the host is not renewed until one is free.
 const SLOTS_PER_HOST: usize = 4;
 
-/// Mappings of a step's memory and stack, in round numbers.
-const MAPPINGS_PER_TASK: usize = 12;
+/// Mappings of a step: two parts of its image and what lies around them, what it has grown by, the rest of its addresses, its stack
+/// and the page below.
+const MAPPINGS_PER_TASK: usize = 9;
 /// Mappings of a host beside its steps: its code, the images and their free slots.
 const OTHER_MAPPINGS: usize = 6_000;
 /// `vm.max_map_count` where it cannot be read: the kernel's default.
