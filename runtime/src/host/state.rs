@@ -12,12 +12,13 @@ use wasmtime_wasi::p1::WasiP1Ctx;
 
 use crate::host::abort::GuestAbort;
 use crate::host::engine::EPOCH_INTERVAL;
+use crate::host::memory::image::SharedImage;
 use crate::host::net::Net;
 use crate::host::row_list::RowList;
 use crate::host::soft_limit::{self, SoftLimit};
 use crate::host::step_context::StepContext;
 use crate::host::values;
-use crate::host::waiting_steps::{mark_runnable, running_for};
+use crate::host::waiting_steps::{many_steps_wait, mark_runnable, running_for};
 use crate::host::wasi::{self, MAX_HANDLES};
 use crate::packages::mount::Mount;
 use crate::step::failure::TimeLimitExceeded;
@@ -47,6 +48,8 @@ pub(crate) struct StepState {
     pub(crate) wasi: WasiP1Ctx,
     pub(crate) log: Log,
     pub(crate) limits: Limits,
+    /// What its memory began as. `None` for a compiled step.
+    pub(crate) image: Option<SharedImage>,
     /// When its time limit is over.
     deadline: Instant,
     /// The soft limit of a Python step that has one, while it is called.
@@ -111,6 +114,7 @@ impl StepState {
             wasi,
             log: log.clone(),
             limits: limits.clone(),
+            image: None,
             deadline,
             soft_limit: None,
             memory_refused: false,
@@ -274,6 +278,10 @@ pub(crate) async fn host_call(
     {
         *timeout_ms = Some(0);
     }
+    // a wait without time is a question whether something is done
+    if matches!(request, HostRequest::Wait { timeout_ms, .. } if timeout_ms != Some(0)) && many_steps_wait() {
+        release_unchanged_pages(&mut caller)?;
+    }
     caller.data_mut().handle(request).await?;
     soft_limit::notify(&mut caller);
     let reply = core::mem::take(&mut caller.data_mut().reply);
@@ -286,6 +294,14 @@ pub(crate) async fn host_call(
     let written = memory.write(&mut caller, reply_ptr as usize, &reply);
     written.map_err(|_| GuestAbort::Contract("a buffer for a reply is outside its memory".to_owned()))?;
     Ok(i64::try_from(reply.len())?)
+}
+
+/// Gives back pages that equal the image.
+fn release_unchanged_pages(caller: &mut Caller<'_, StepState>) -> Result<(), GuestAbort> {
+    let Some(image) = caller.data().image.clone() else { return Ok(()) };
+    // if that fails, the pages stay where they are
+    let _ = image.release_unchanged(memory(caller)?.data_mut(caller));
+    Ok(())
 }
 
 fn read_request(caller: &mut Caller<'_, StepState>, ptr: u32, len: u32) -> Result<HostRequest, GuestAbort> {

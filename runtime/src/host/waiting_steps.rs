@@ -10,7 +10,13 @@ use std::time::Instant;
 
 use tokio::sync::Notify;
 
+/// Waiting steps of a thread from which on each gives back memory that it can do without until it goes on. With fewer, the memory
+/// is worth less than the time.
+const MANY_STEPS: u32 = 64;
+
 thread_local! {
+    /// Steps of this thread that wait for something outside.
+    static WAITING: Cell<u32> = const { Cell::new(0) };
     /// The step polled in this thread was suspended although it could go on.
     static IS_RUNNABLE: Cell<bool> = const { Cell::new(false) };
     /// Since when the step of this thread is polled.
@@ -20,6 +26,11 @@ thread_local! {
 /// Returns for how long the step that is polled now has had the thread.
 pub(crate) fn running_for() -> Duration {
     POLLED_SINCE.get().map_or(Duration::ZERO, |since| since.elapsed())
+}
+
+/// Do many steps of this thread wait?
+pub(crate) fn many_steps_wait() -> bool {
+    WAITING.get() >= MANY_STEPS
 }
 
 /// The step that is polled now will be suspended only to let others run, or until a computation is done: it still needs
@@ -93,6 +104,8 @@ impl<'a> StepActivity<'a> {
         self.is_waiting = is_waiting;
         let count = self.steps.count.get();
         self.steps.count.set(if is_waiting { count.saturating_add(1) } else { count.saturating_sub(1) });
+        let all = WAITING.get();
+        WAITING.set(if is_waiting { all.saturating_add(1) } else { all.saturating_sub(1) });
         self.steps.changed.notify_one();
     }
 }

@@ -83,7 +83,12 @@ impl GuestCode {
     }
 
     /// Returns an instance whose memory and globals are those of the image.
-    pub(crate) async fn instantiate(&self, image: &SharedImage, state: StepState) -> wasmtime::Result<Instance<'_>> {
+    pub(crate) async fn instantiate(
+        &self,
+        image: &SharedImage,
+        mut state: StepState,
+    ) -> wasmtime::Result<Instance<'_>> {
+        state.image = Some(Arc::clone(image));
         let mut store = Store::new(&self.engine.engine, state);
         store.limiter(|state| state);
         store.set_epoch_deadline(1);

@@ -161,6 +161,28 @@ impl Image {
         Ok(pages)
     }
 
+    /// Gives back the pages of a slot in use that have been written to and equal the image: those of locks that are free again, of
+    /// objects that are dropped. `memory` are the slot's accessible bytes. Returns the number of pages.
+    pub(crate) fn release_unchanged(&self, memory: &mut [u8]) -> io::Result<usize> {
+        let written = pagemap::written(memory.as_ptr().addr(), memory.len(), MAX_WARM_PAGES).unwrap_or_default();
+        // SAFETY: the view shows the whole image, and nothing writes to it.
+        let image = unsafe { self.view()?.bytes(self.len) };
+        let mut released = 0;
+        for pages in written {
+            let mut at = pages.start;
+            while at < pages.end {
+                let rest = memory.get(at..pages.end).unwrap_or_default();
+                let equal = pages_equal(rest, image.get(at..).unwrap_or_default());
+                if let Some(unchanged) = memory.get_mut(at..at + equal).filter(|pages| !pages.is_empty()) {
+                    discard_pages(unchanged)?;
+                }
+                released += equal / PAGE;
+                at += equal + PAGE;
+            }
+        }
+        Ok(released)
+    }
+
     fn view(&self) -> io::Result<&Reservation> {
         if let Some(view) = self.view.get() {
             return Ok(view);
@@ -251,6 +273,16 @@ fn pages_while(memory: &[u8], predicate: impl Fn(&[u8]) -> bool) -> usize {
     memory.chunks(PAGE).take_while(|page| predicate(page)).map(<[u8]>::len).sum()
 }
 
+/// The length in bytes of the first pages that equal those of the image, behind which there are zeros.
+fn pages_equal(memory: &[u8], image: &[u8]) -> usize {
+    let below = image.chunks(PAGE).map(Some).chain(core::iter::repeat(None));
+    let equal = memory.chunks_exact(PAGE).zip(below).take_while(|(page, below)| match below {
+        Some(below) => page == below,
+        None => is_zero(page),
+    });
+    equal.count() * PAGE
+}
+
 fn is_zero(page: &[u8]) -> bool {
     let (words, rest) = page.as_chunks::<16>();
     words.iter().all(|word| *word == [0; 16]) && rest.iter().all(|byte| *byte == 0)
@@ -314,6 +346,26 @@ mod tests {
             assert!(shown.iter().all(|byte| *byte == 7) && grown.iter().all(|byte| *byte == 0), "{written}");
             memory.protect(LEN * PAGE..2 * LEN * PAGE).expect("protected");
         }
+    }
+
+    #[test]
+    fn pages_that_equal_the_image_again_are_given_back() {
+        const LEN: usize = 12;
+        let image = Image::blank().with_changes(&[7; LEN * PAGE], Vec::new()).expect("an image");
+        let mut slot = image.slot(16 * PAGE).expect("a slot");
+        slot.commit(LEN * PAGE..14 * PAGE).expect("grown");
+        // SAFETY: mapped or committed above, and only this test has the slot.
+        let memory = unsafe { core::slice::from_raw_parts_mut(slot.base(), 14 * PAGE) };
+        for (page, byte) in [(1, 7), (2, 7), (3, 9), (4, 7), (11, 7), (12, 0), (13, 1)] {
+            // SAFETY: as above. Volatile, because some of these bytes are there already.
+            unsafe { memory.as_mut_ptr().add(page * PAGE + 5).write_volatile(byte) };
+        }
+        assert_eq!(image.release_unchanged(memory).expect("released"), 5);
+        let written = pagemap::written(memory.as_ptr().addr(), memory.len(), 14).expect("PAGEMAP_SCAN");
+        assert_eq!(written, [3 * PAGE..4 * PAGE, 13 * PAGE..14 * PAGE]);
+        assert_eq!(image.release_unchanged(memory).expect("nothing left"), 0);
+        let shown: Vec<u8> = memory.iter().skip(5).step_by(PAGE).copied().collect();
+        assert_eq!(shown, [7, 7, 7, 9, 7, 7, 7, 7, 7, 7, 7, 7, 0, 1]);
     }
 
     #[test]

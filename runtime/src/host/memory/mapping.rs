@@ -115,6 +115,15 @@ impl Reservation {
         Ok(())
     }
 
+    /// The first `len` bytes.
+    ///
+    /// # Safety
+    /// They are mapped, and nothing writes to them while they are borrowed.
+    pub(crate) unsafe fn bytes(&self, len: usize) -> &[u8] {
+        // SAFETY: inside the reservation; the rest is the caller's promise.
+        unsafe { core::slice::from_raw_parts(self.base(), len.min(self.len)) }
+    }
+
     /// Returns address and length of a part, which must be within this range and on page boundaries.
     fn part(&self, part: Range<usize>) -> io::Result<(*mut c_void, usize)> {
         let is_inside = part.start <= part.end && part.end <= self.len;
@@ -130,6 +139,17 @@ impl Drop for Reservation {
         // SAFETY: the range is ours, and borrows of its base have ended. A failure would only leak addresses.
         let _ = unsafe { munmap(self.base.as_ptr().cast(), self.len) };
     }
+}
+
+/// Discards what was written to whole pages of private memory: they have the bytes of their file, or zeros, again.
+pub(crate) fn discard_pages(memory: &mut [u8]) -> io::Result<()> {
+    let at = memory.as_mut_ptr();
+    if !at.addr().is_multiple_of(PAGE) || !memory.len().is_multiple_of(PAGE) {
+        return Err(io::Error::other("these are not whole pages"));
+    }
+    // SAFETY: the bytes are borrowed exclusively, and any are valid.
+    unsafe { madvise(at.cast(), memory.len(), Advice::LinuxDontNeed)? };
+    Ok(())
 }
 
 /// Returns freed memory of this process to the system. A failed step may have made the host copy as much as the result limit,

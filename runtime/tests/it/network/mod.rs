@@ -101,6 +101,35 @@ async fn a_request_writes_to_few_pages() {
     assert!(pages.is_none_or(|pages| pages <= MOST), "{pages:?} pages");
 }
 
+/// From some number of waiting steps on, each gives back the pages that equal its image.
+#[tokio::test]
+async fn what_many_waiting_steps_give_back_is_missed_by_none() {
+    const AT_ONCE: i64 = 100;
+    let folder = TempDir::new().expect("a folder");
+    let network = Network::of_http(&folder).await;
+    let text = "import urllib.request\n\
+                rows = [{'row': number} for number in range(2000)]\n\
+                def get(at):\n    number = int(at['http'].rpartition('#')[2])\n    mine = [{**row, 'of': number} for row in rows]\n    \
+                with urllib.request.urlopen(at['http'].partition('#')[0] + '/slow/2000') as response:\n        text = response.read().decode()\n    \
+                assert rows == [{'row': number} for number in range(2000)]\n    \
+                assert mine == [{'row': row['row'], 'of': number} for row in rows]\n    return [number, text]\n";
+    let Task { code, .. } = common::python(text, "get", &[]);
+    let http = network.addresses.iter().find(|(name, _)| name == "http").expect("a server").1.clone();
+    let runs = (0..AT_ONCE).map(|number| {
+        let mut task = network.task(&code, "get");
+        let address = Value::Map(
+            core::iter::once((Value::Text("http".to_owned()), Value::Text(format!("{http}#{number}")))).collect(),
+        );
+        task.inputs = vec![Bytes::from(cbor::encode(&address))];
+        let egress = network.egress.clone();
+        async move {
+            let expected = Value::List(vec![Value::Int(number), Value::Text("at last".to_owned())]);
+            assert_eq!(common::value(&finished(task, egress).await), expected);
+        }
+    });
+    join_all(runs).await;
+}
+
 /// What a program gets: its network, and the dict that its functions are called with.
 struct Network {
     egress: Egress,
