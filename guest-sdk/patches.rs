@@ -140,14 +140,14 @@ pub(crate) const PATCHES: &[Patch] = &[
         from: "                self.adaptive(|s, ii, cb| s.specialize_send(vm, ii, cb));\n",
         to: "                self.adaptive_now(|s, ii, cb| s.specialize_send(vm, ii, cb));\n",
     },
-    // This instruction does the same as the one that replaces it.
+    // This instruction does the same as the one that replaces it. Like that one, it looks whether there is an interrupt; see below.
     Patch {
         package: "rustpython-vm",
         file: "src/frame.rs",
         from: "                // CPython rewrites JUMP_BACKWARD to JUMP_BACKWARD_NO_JIT\n                // when JIT is unavailable.\n                \
                let instr_idx = self.lasti() as usize - 1;\n                unsafe {\n                    self.code\n                        \
                .instructions\n                        .replace_op(instr_idx, Instruction::JumpBackwardNoJit);\n                }\n",
-        to: "",
+        to: "                vm.check_interrupt(self.code)?;\n",
     },
     // A copy is in no checkout of RustPython: the file that it waits for does not exist, so that it would be compiled again by every
     // build, and git would describe our own commit.
