@@ -18,9 +18,15 @@ pub fn format(script: Script<'_>) -> Result<String, Vec<Diagnostic>> {
     }
     analyze(script, |tokens, tree, _, diagnostics| match diagnostics.has_errors() {
         true => Err(diagnostics.finish()),
-        false => {
-            Ok(Formatter { text: script.text, layout: &tree.layout, lines: Vec::new(), line: 0, at: 0 }.run(tokens))
+        false => Ok(Formatter {
+            text: script.text,
+            layout: &tree.layout,
+            lines: Vec::new(),
+            line: 0,
+            at: 0,
+            kind: StatementKind::Start,
         }
+        .run(tokens)),
     })
 }
 
@@ -32,6 +38,31 @@ struct Formatter<'a> {
     line: usize,
     /// Byte after the text that was written last.
     at: usize,
+    /// What the current line is.
+    kind: StatementKind,
+}
+
+/// Whether a line declares a parameter, in which a parenthesis is not that of a call.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum StatementKind {
+    /// Nothing of the line was seen.
+    Start,
+    /// It begins with `param`.
+    PerhapsParam,
+    /// ... and a colon follows before any parenthesis.
+    Param,
+    Other,
+}
+
+impl StatementKind {
+    fn after(self, piece: &Piece, text: &str) -> Self {
+        match (self, piece.kind) {
+            (Self::Start, TokenKind::Word) if text == "param" => Self::PerhapsParam,
+            (Self::Start, _) | (Self::PerhapsParam, TokenKind::OpenParen) => Self::Other,
+            (Self::PerhapsParam, TokenKind::Colon) => Self::Param,
+            _ => self,
+        }
+    }
 }
 
 impl Formatter<'_> {
@@ -71,8 +102,12 @@ impl Formatter<'_> {
     }
 
     fn token(&mut self, piece: &Piece, before: Option<&Piece>) {
-        let space = before.map_or("", |before| spacing::between(before, piece));
         let text = piece.span.of(self.text);
+        self.kind = self.kind.after(piece, text);
+        let space = match (self.kind, piece.kind, before) {
+            (StatementKind::Param, TokenKind::OpenParen, _) => " ",
+            (_, _, before) => before.map_or("", |before| spacing::between(before, piece)),
+        };
         match piece.kind {
             TokenKind::Code => self.write(piece.span, space, &text.replace("\r\n", "\n").replace('\r', "\n")),
             _ => self.write(piece.span, space, text),
@@ -80,6 +115,7 @@ impl Formatter<'_> {
     }
 
     fn start_line(&mut self, indent: Span) {
+        self.kind = StatementKind::Start;
         let depth = self.layout.depths.get(self.line).map_or(0, |depth| *depth as usize);
         self.line += 1;
         let width = indent.of(self.text).len();

@@ -29,6 +29,19 @@ p()
 }
 
 #[test]
+fn allowed_values_of_parameters_are_no_call() {
+    let wild = "import python (f,param) x.py\nparam a:int=3(1..10)\nparam b : text( 'x','y' )\nf( a,b )\nparam({'a': 1},f(a, b))\n";
+    let tame = "\
+import python (f, param) x.py
+param a: int = 3 (1..10)
+param b: text ('x', 'y')
+f(a, b)
+param({'a': 1}, f(a, b))
+";
+    assert_eq!(formatted(wild), tame);
+}
+
+#[test]
 fn imports_and_settings_keep_their_values() {
     let wild = "$one\n!timeout  60*  2\n@5/2\nimport python(f as a   !9   $ two,g)x y.py\na()\ng()\n";
     let tame = "$ one\n!timeout 60*  2\n@ 5/2\nimport python (f as a !9 $ two, g) x y.py\na()\ng()\n";

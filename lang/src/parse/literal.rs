@@ -176,6 +176,11 @@ impl Parser<'_, '_, '_> {
     }
 }
 
+/// Returns whether a word is `true`, `false` or `null`.
+pub(super) fn is_constant(word: &str) -> bool {
+    constant(word).is_some()
+}
+
 fn constant(word: &str) -> Option<Value> {
     match word {
         "true" => Some(Value::Bool(true)),

@@ -2,6 +2,7 @@
 
 use bue_model::param::{ParamKind, TimeDefault};
 
+use super::literal::is_constant;
 use super::parser::{Parsed, Parser};
 use crate::diagnostics::builder::DiagnosticBuilder;
 use crate::diagnostics::codes;
@@ -152,9 +153,10 @@ impl<'a> Parser<'a, '_, '_> {
         Ok(AllowedValues::Range(span, first, last))
     }
 
-    /// Nothing is called here: a text may stand before a parenthesis.
+    /// Nothing is called here: a text or a constant may stand before a parenthesis.
     fn at_value(&self) -> bool {
-        self.at(TokenKind::Quoted) || self.at_literal()
+        let is_constant = self.at(TokenKind::Word) && is_constant(self.text_of(self.peek()));
+        self.at(TokenKind::Quoted) || is_constant || self.at_literal()
     }
 
     fn at_dots(&self) -> bool {
