@@ -6,6 +6,7 @@
 //! server/    what `bue hub` and `bue bucket` need around their servers: stores, listeners, retention
 //! local/     hub, bucket and worker inside this process
 //! runs/      a run as its client sees it: submit, follow, print results and failures
+//! pypeline/  PypeLine's YAML to scripts and schedules
 //! script/    reads and checks a script; packs the code of its steps
 //! compiled/  builds steps of compiled languages
 //! deps/      Python packages: requirements, bue.lock, wheels
@@ -23,6 +24,7 @@ mod deps;
 mod flags;
 mod local;
 mod process;
+mod pypeline;
 mod runs;
 mod sandbox;
 mod script;

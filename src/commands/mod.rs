@@ -17,6 +17,7 @@ mod example;
 mod explain;
 mod fmt;
 mod hub;
+mod import;
 mod invoke;
 mod logs;
 mod new;
@@ -120,6 +121,7 @@ verbs! {
     token::Token();
     trust::Trust();
     new::New();
+    import::Import();
     completions::Completions(Bue::command());
     #[command(hide = true)]
     sandbox_host::SandboxHost();

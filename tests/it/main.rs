@@ -7,6 +7,7 @@
 //! bad_input      errors of users, each reported once and clearly
 //! check          diagnostics before anything runs
 //! check_code     what the code of steps imports, opens and starts
+//! import         files of PypeLine become scripts and schedules
 //! guest_modules  the list of modules that a step can import
 //! admission      how many jobs a worker takes
 //! compiled       steps in compiled languages, from their source to a result
@@ -60,6 +61,7 @@ mod examples;
 mod failures;
 mod files;
 mod guest_modules;
+mod import;
 mod live_logs;
 mod mistakes;
 mod modules;
