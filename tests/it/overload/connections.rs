@@ -32,7 +32,7 @@ const STEPS: u64 = 200;
 const EXCHANGES: u32 = 512;
 
 /// The body that the servers send to whoever asks.
-const BODY: [u8; 256 * 1024] = [b'x'; 256 * 1024];
+static BODY: [u8; 256 * 1024] = [b'x'; 256 * 1024];
 
 /// An HTTP/1 server that keeps each connection open until the client closes it.
 fn http1_server() -> SocketAddr {
