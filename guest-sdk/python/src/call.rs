@@ -9,7 +9,7 @@ use rustpython_vm::{AsObject, Py, PyObject, PyObjectRef, PyResult, VirtualMachin
 use crate::error::CallError;
 use crate::failure::{from_exception, not_started};
 use crate::guest::{Guest, LoadedModule};
-use crate::interpreter::enter;
+use crate::interpreter::{enter, with_guest};
 use crate::interrupt;
 use crate::net::set_tcp_rules;
 use crate::python::to_text;
@@ -127,8 +127,13 @@ fn set_variables(guest: &Guest, request: &CallRequest, vm: &VirtualMachine) -> P
 fn set_soft_limit(guest: &Guest, request: &CallRequest, vm: &VirtualMachine) -> PyResult<()> {
     let Some(message) = &request.soft_limit else { return Ok(()) };
     guest.helpers.set_soft_limit.call((message.clone(),), vm)?;
-    interrupt::arm();
+    interrupt::arm(deliver_soft_limit);
     Ok(())
+}
+
+fn deliver_soft_limit(vm: &VirtualMachine) -> PyResult<()> {
+    let delivered = with_guest(|guest| guest.helpers.deliver_soft_limit.call((), vm));
+    delivered.map_or(Ok(()), |result| result.map(drop))
 }
 
 /// The inputs as objects. The bytes of each input are freed before the next is decoded: they may be most of the memory.

@@ -8,14 +8,15 @@ use core::sync::atomic::Ordering;
 use rustpython_vm::vm::{INTERRUPT, INTERRUPT_HANDLER};
 use rustpython_vm::{PyResult, VirtualMachine};
 
-use crate::interpreter::with_guest;
+/// Raises what is to be raised where the interpreter is.
+pub(crate) type Deliver = fn(&VirtualMachine) -> PyResult<()>;
 
 /// Nested calls that the handler may make, even if the step has none left.
 const HANDLER_FRAMES: usize = 20;
 
 thread_local! {
-    /// Does a call run that has a soft limit?
-    static IS_ARMED: Cell<bool> = const { Cell::new(false) };
+    /// What an interrupt does, while a call runs that has a soft limit.
+    static ARMED: Cell<Option<Deliver>> = const { Cell::new(None) };
 }
 
 /// The flag. The host writes a 1.
@@ -24,34 +25,35 @@ pub(crate) fn flag() -> *mut u8 {
 }
 
 /// From now on, the flag interrupts.
-pub(crate) fn arm() {
+pub(crate) fn arm(deliver: Deliver) {
     INTERRUPT_HANDLER.set(Some(handle));
-    IS_ARMED.set(true);
+    ARMED.set(Some(deliver));
 }
 
 /// From now on, the flag is ignored.
 pub(crate) fn disarm() {
-    IS_ARMED.set(false);
+    ARMED.set(None);
 }
 
 /// Returns whether the flag is set, and clears it.
 pub(crate) fn take() -> bool {
-    INTERRUPT.swap(false, Ordering::Relaxed) && IS_ARMED.get()
+    INTERRUPT.swap(false, Ordering::Relaxed) && ARMED.get().is_some()
 }
 
 fn handle(vm: &VirtualMachine, file: &str) -> PyResult<()> {
-    // the flag stays set until other code runs
-    if IS_ARMED.get() && is_uninterruptible(file) {
+    let Some(deliver) = ARMED.get() else {
+        take();
         return Ok(());
-    }
-    if !take() {
+    };
+    // the flag stays set until other code runs
+    if is_uninterruptible(file) || !take() {
         return Ok(());
     }
     let limit = vm.recursion_limit.get();
     vm.recursion_limit.set(limit.saturating_add(HANDLER_FRAMES));
-    let delivered = with_guest(|guest| guest.helpers.deliver_soft_limit.call((), vm));
+    let delivered = deliver(vm);
     vm.recursion_limit.set(limit);
-    delivered.map_or(Ok(()), |result| result.map(drop))
+    delivered
 }
 
 /// Would an exception at any place of this file's code leave something half done that the step needs? That is so in our own files, and

@@ -106,6 +106,7 @@ impl Formatter<'_> {
         self.kind = self.kind.after(piece, text);
         let space = match (self.kind, piece.kind, before) {
             (StatementKind::Param, TokenKind::OpenParen, _) => " ",
+            (StatementKind::Param, _, Some(before)) if before.kind == TokenKind::Colon => " ",
             (_, _, before) => before.map_or("", |before| spacing::between(before, piece)),
         };
         match piece.kind {

@@ -3,9 +3,7 @@
 
 use std::time::Instant;
 
-use wasmtime::{AsContextMut, Memory};
-
-use crate::host::state::StepState;
+use wasmtime::{AsContext, AsContextMut, Memory};
 
 /// What the flag is when it is set. The guest clears it.
 const SET: u8 = 1;
@@ -13,15 +11,20 @@ const SET: u8 = 1;
 /// The soft limit of one step.
 pub(crate) struct SoftLimit {
     deadline: Instant,
-    memory: Memory,
-    /// The address of the flag, as the guest gave it.
-    flag: usize,
+    flag: Flag,
     is_reached: bool,
 }
 
+/// The flag in a guest's memory, at the address that the guest gave.
+#[derive(Clone, Copy)]
+pub(crate) struct Flag {
+    memory: Memory,
+    address: usize,
+}
+
 impl SoftLimit {
-    pub(crate) const fn new(deadline: Instant, memory: Memory, flag: usize) -> Self {
-        Self { deadline, memory, flag, is_reached: false }
+    pub(crate) const fn new(deadline: Instant, flag: Flag) -> Self {
+        Self { deadline, flag, is_reached: false }
     }
 
     /// When it will be reached; `None` afterwards.
@@ -29,29 +32,34 @@ impl SoftLimit {
         (!self.is_reached).then_some(self.deadline)
     }
 
-    /// The flag, if the limit is reached for the first time.
-    fn reach(&mut self, now: Instant) -> Option<(Memory, usize)> {
+    /// Returns it if it is reached for the first time: then its flag has to be set.
+    pub(crate) fn reach(&mut self, now: Instant) -> Option<Flag> {
         if self.is_reached || now < self.deadline {
             return None;
         }
         self.is_reached = true;
-        Some((self.memory, self.flag))
+        Some(self.flag)
+    }
+
+    /// The flag, if the limit was reached.
+    pub(crate) fn reached(&self) -> Option<Flag> {
+        self.is_reached.then_some(self.flag)
     }
 }
 
-/// Sets the flag once, when the limit is reached.
-pub(crate) fn notify(mut store: impl AsContextMut<Data = StepState>) {
-    let mut context = store.as_context_mut();
-    let Some(limit) = context.data_mut().soft_limit.as_mut() else { return };
-    let Some((memory, flag)) = limit.reach(Instant::now()) else { return };
-    // a guest that gave an address outside its memory is not notified
-    let _ = memory.write(&mut context, flag, &[SET]);
-}
+impl Flag {
+    pub(crate) const fn new(memory: Memory, address: usize) -> Self {
+        Self { memory, address }
+    }
 
-/// Has the limit been reached, and does the guest not know yet?
-pub(crate) fn is_pending(mut store: impl AsContextMut<Data = StepState>) -> bool {
-    notify(&mut store);
-    let context = store.as_context();
-    let Some(limit) = context.data().soft_limit.as_ref().filter(|limit| limit.is_reached) else { return false };
-    limit.memory.data(&context).get(limit.flag) == Some(&SET)
+    /// Sets it. A guest that gave an address outside its memory is not notified.
+    pub(crate) fn set(self, store: impl AsContextMut) {
+        let _ = self.memory.write(store, self.address, &[SET]);
+    }
+
+    /// Whether it is set: the guest has not looked at it.
+    pub(crate) fn is_set(self, store: impl AsContext) -> bool {
+        let mut byte = [0];
+        self.memory.read(store, self.address, &mut byte).is_ok() && byte == [SET]
+    }
 }

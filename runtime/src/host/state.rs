@@ -6,7 +6,7 @@ use bue_model::guest::HostRequest;
 use bytes::Bytes;
 use serde::Serialize;
 use tokio::sync::mpsc;
-use wasmtime::{Caller, Extern, ResourceLimiter, UpdateDeadline};
+use wasmtime::{AsContext, AsContextMut, Caller, Extern, ResourceLimiter, UpdateDeadline};
 use wasmtime_wasi::WasiView;
 use wasmtime_wasi::p1::WasiP1Ctx;
 
@@ -15,7 +15,7 @@ use crate::host::engine::EPOCH_INTERVAL;
 use crate::host::memory::image::SharedImage;
 use crate::host::net::Net;
 use crate::host::row_list::RowList;
-use crate::host::soft_limit::{self, SoftLimit};
+use crate::host::soft_limit::SoftLimit;
 use crate::host::step_context::StepContext;
 use crate::host::values;
 use crate::host::waiting_steps::{many_steps_wait, mark_runnable, running_for};
@@ -274,7 +274,7 @@ pub(crate) async fn host_call(
 ) -> wasmtime::Result<i64> {
     let mut request = read_request(&mut caller, ptr, len)?;
     if let HostRequest::Wait { timeout_ms, .. } = &mut request
-        && soft_limit::is_pending(&mut caller)
+        && is_soft_limit_unseen(&mut caller)
     {
         *timeout_ms = Some(0);
     }
@@ -283,7 +283,7 @@ pub(crate) async fn host_call(
         release_unchanged_pages(&mut caller)?;
     }
     caller.data_mut().handle(request).await?;
-    soft_limit::notify(&mut caller);
+    notify_of_soft_limit(&mut caller);
     let reply = core::mem::take(&mut caller.data_mut().reply);
     if reply.len() > reply_cap as usize {
         let len = reply.len();
@@ -294,6 +294,22 @@ pub(crate) async fn host_call(
     let written = memory.write(&mut caller, reply_ptr as usize, &reply);
     written.map_err(|_| GuestAbort::Contract("a buffer for a reply is outside its memory".to_owned()))?;
     Ok(i64::try_from(reply.len())?)
+}
+
+/// Sets the flag of the soft limit once, when the limit is reached.
+pub(crate) fn notify_of_soft_limit(mut store: impl AsContextMut<Data = StepState>) {
+    let mut context = store.as_context_mut();
+    let limit = context.data_mut().soft_limit.as_mut();
+    if let Some(flag) = limit.and_then(|limit| limit.reach(Instant::now())) {
+        flag.set(&mut context);
+    }
+}
+
+/// Has the soft limit been reached, and does the guest not know yet?
+fn is_soft_limit_unseen(mut store: impl AsContextMut<Data = StepState>) -> bool {
+    notify_of_soft_limit(&mut store);
+    let flag = store.as_context().data().soft_limit.as_ref().and_then(SoftLimit::reached);
+    flag.is_some_and(|flag| flag.is_set(&store))
 }
 
 /// Gives back pages that equal the image.

@@ -18,8 +18,8 @@ use crate::host::host_call_hook::HostCallHook;
 use crate::host::memory::image::{Image, SharedImage};
 use crate::host::memory::mapping::PAGE;
 use crate::host::memory::pagemap;
-use crate::host::soft_limit::{self, SoftLimit};
-use crate::host::state::{StepState, host_call};
+use crate::host::soft_limit::{Flag, SoftLimit};
+use crate::host::state::{StepState, host_call, notify_of_soft_limit};
 use crate::host::step_context::StepContext;
 use crate::packages::mount::Mount;
 use crate::step::failure::TimeLimitExceeded;
@@ -93,7 +93,7 @@ impl GuestCode {
         store.limiter(|state| state);
         store.set_epoch_deadline(1);
         store.epoch_deadline_callback(|mut caller| {
-            soft_limit::notify(&mut caller);
+            notify_of_soft_limit(&mut caller);
             caller.data_mut().on_epoch()
         });
         store.call_hook_async(HostCallHook);
@@ -197,7 +197,7 @@ impl Instance<'_> {
         let function = self.function(export)?.typed::<(), u32>(&self.store)?;
         let flag = function.call_async(&mut self.store, ()).await?;
         let memory = self.memory()?;
-        self.state_mut().soft_limit = Some(SoftLimit::new(deadline, memory, flag as usize));
+        self.state_mut().soft_limit = Some(SoftLimit::new(deadline, Flag::new(memory, flag as usize)));
         Ok(())
     }
 
