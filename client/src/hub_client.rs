@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use bue_model::log::{LogBatch, LogSelection, LogWatch};
 use bue_model::pipeline::{Invoked, PipelineSummary, PipelineView, Publication, Published};
+use bue_model::rerun::RunPlanView;
 use bue_model::schedule::{AppliedSchedule, BackfillProgress, SchedulePage, ScheduleView};
 use bue_model::wire::{
     CONTENT_TYPE, Changed, Heartbeat, HeartbeatAnswer, HubView, JobPage, JobQuery, JobView, LeaseBatch, LeaseRequest,
@@ -136,6 +137,23 @@ impl HubClient {
     /// There is no such pipeline, parameters do not fit, or the hub cannot be reached.
     pub async fn invoke_batch(&self, pipeline: &str, body: String) -> Result<Vec<Invoked>, ClientError> {
         decode_json(&self.post_json(format!("{}/runs:batch", pipeline_path(pipeline)), body, false).await?)
+    }
+
+    /// Starts a run that repeats another one. `body` is the JSON of the rerun, with the id of the new run, so the request is
+    /// idempotent.
+    ///
+    /// # Errors
+    /// There is no such run or it has not ended, a step or parameter does not exist or fit, or the hub cannot be reached.
+    pub async fn rerun(&self, original: RunId, body: String) -> Result<Invoked, ClientError> {
+        decode_json(&self.post_json(format!("/v1/runs/{original}/rerun"), body, true).await?)
+    }
+
+    /// Returns the plan of a run: its parameters with their values, and its steps.
+    ///
+    /// # Errors
+    /// There is no such run, or the hub cannot be reached.
+    pub async fn run_plan(&self, run: RunId) -> Result<RunPlanView, ClientError> {
+        decode_json(&self.get(format!("/v1/runs/{run}/plan"), REQUEST_TIMEOUT).await?)
     }
 
     /// Creates or changes a schedule. `body` is its JSON. Idempotent.
@@ -311,6 +329,9 @@ impl HubClient {
         if let Some(after) = query.after {
             path.push_str(&format!("&after={after}"));
         }
+        if query.digests {
+            path.push_str("&digests=1");
+        }
         decode_json(&self.get(path, REQUEST_TIMEOUT).await?)
     }
 
@@ -438,7 +459,7 @@ impl HubClient {
         self.connection.send_ok(&request).await.map(drop)
     }
 
-    /// Resets a run's failed jobs, with new attempts. Returns their number.
+    /// Resets a run's failed jobs, with new attempts, and those that were cancelled with it. Returns their number.
     ///
     /// # Errors
     /// There is no such run, or the hub cannot be reached.
@@ -454,10 +475,11 @@ impl HubClient {
         self.change(format!("/v1/jobs/{job}/cancel")).await
     }
 
-    /// Resets a failed job, with new attempts. Returns 1.
+    /// Resets a failed job, with new attempts, or a cancelled one with the rest of its call and what depends on it. Returns the number
+    /// of jobs.
     ///
     /// # Errors
-    /// There is no such job, it has not failed, or the hub cannot be reached.
+    /// There is no such job, it has neither failed nor been cancelled, what is around it has ended, or the hub cannot be reached.
     pub async fn reset_job(&self, job: JobId) -> Result<u64, ClientError> {
         self.change(format!("/v1/jobs/{job}/reset")).await
     }

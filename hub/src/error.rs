@@ -66,7 +66,7 @@ pub enum HubError {
         /// The names of the run's steps.
         steps: String,
     },
-    /// Only failed jobs can be reset.
+    /// Only failed and cancelled jobs can be reset.
     #[error("job {job} cannot be reset: it is {}", state.name())]
     JobNotFailed {
         /// The job.
@@ -93,9 +93,33 @@ pub enum HubError {
         /// The number of parents that have not completed. The count stops at 20.
         waits_for: usize,
     },
-    /// A cancelled run stays cancelled.
-    #[error("run {0} was cancelled and cannot be reset")]
+    /// What depended on a failed job of a cancelled run was cancelled with the run.
+    #[error("run {0} was cancelled, so its failed jobs are not reset alone")]
     RunCancelled(RunId),
+    /// A cancelled job cannot be reset before the jobs that it waits for.
+    #[error("job {job} cannot be reset: it waits for job {parent}, which failed or was cancelled")]
+    BehindEnded {
+        /// The job.
+        job: JobId,
+        /// The job, or the loop, that it waits for.
+        parent: JobId,
+    },
+    /// A list may have been gathered without the result of a cancelled job.
+    #[error(
+        "job {job} of run {run} cannot be reset: rounds of a loop have ended, or were cancelled, without its result"
+    )]
+    LoopEnded {
+        /// The run.
+        run: RunId,
+        /// The job.
+        job: JobId,
+    },
+    /// Two requests with one id or key ask for different reruns.
+    #[error("the run {0} exists, and is another one than this request asks for")]
+    OtherRerun(RunId),
+    /// Only a run that has ended can be run again.
+    #[error("run {0} cannot be run again: it is still running")]
+    OriginalRunning(RunId),
     /// While the `finally` block of a run runs, the jobs outside it stay as they are.
     #[error("run {0} is ending: its `finally` block runs, and its failed jobs can be reset after that")]
     RunEnding(RunId),

@@ -28,7 +28,7 @@ pub enum PlanError {
         /// What is wrong with it.
         problem: String,
     },
-    /// The plan of a run has values in the places of parameters.
+    /// The plan of a run has values for all parameters, as their defaults.
     #[error("it has parameters without values")]
     Params,
     /// The plan has more nodes than a hub accepts.

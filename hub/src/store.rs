@@ -27,6 +27,7 @@ use crate::jobs::counts::tally::Tally;
 use crate::lease_key::LeaseKey;
 use crate::notifications::Notifications;
 use crate::pipelines::Invocation;
+use crate::reruns::{Rerun, StoredPlan};
 use crate::schedules::backfill::Backfill;
 use crate::schedules::firing::FiredSchedules;
 use crate::schedules::request::{ScheduleAction, ScheduleUpdate};
@@ -103,6 +104,13 @@ pub trait JobStore: Send + Sync {
     /// invocations, with their states.
     fn invoke(&self, now: Timestamp, invocations: Vec<Invocation>) -> StoreFuture<'_, Vec<Invoked>>;
 
+    /// Starts a run that repeats another one, which has ended, and reuses its results where nothing has changed. A rerun that exists
+    /// is left as it is; under the id of any other run, it is an error.
+    fn rerun(&self, now: Timestamp, rerun: Rerun) -> StoreFuture<'_, Invoked>;
+
+    /// Returns the plan of a run.
+    fn stored_plan(&self, run: RunId) -> StoreFuture<'_, Option<StoredPlan>>;
+
     /// Sets schedules, all of them or none; their pipelines have to take the parameters. Returns what became of each, in their
     /// order, then those that were removed. A schedule that is the same already is left as it is.
     fn put_schedules(&self, now: Timestamp, update: ScheduleUpdate) -> StoreFuture<'_, Vec<AppliedSchedule>>;
@@ -129,13 +137,13 @@ pub trait JobStore: Send + Sync {
     /// Cancels a run. A run that has ended is left as it is.
     fn cancel_run(&self, now: Timestamp, run: RunId) -> StoreFuture<'_, Changed>;
 
-    /// Makes a run's failed jobs available again, with fresh attempts.
+    /// Makes a run's failed jobs available again, with fresh attempts, and those that were cancelled with the run.
     fn reset_run(&self, now: Timestamp, run: RunId) -> StoreFuture<'_, Changed>;
 
     /// Cancels the call that the job belongs to, and everything that depends on it.
     fn cancel_job(&self, now: Timestamp, job: JobId) -> StoreFuture<'_, Changed>;
 
-    /// Makes a failed job available again, with fresh attempts.
+    /// Makes a failed job available again, with fresh attempts, or a cancelled one with the rest of its call and what depends on it.
     fn reset_job(&self, now: Timestamp, job: JobId) -> StoreFuture<'_, Changed>;
 
     /// Deletes a run that has ended: its jobs, results and counts. Its blobs are garbage-collected in the bucket later.

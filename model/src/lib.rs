@@ -33,6 +33,8 @@ pub mod pipeline;
 pub mod plan;
 mod plan_versions;
 #[cfg(feature = "params")]
+pub mod rerun;
+#[cfg(feature = "params")]
 pub mod schedule;
 mod serde_value;
 pub mod sql_table;

@@ -26,7 +26,7 @@ pub struct Plan {
     pub nodes: Vec<Node>,
     /// All calls, in the order of the script; the call that a loop runs over comes before those of its body.
     pub calls: Vec<Call>,
-    /// What the caller of the script chooses. Empty in the plan of a run, which has values in the places of parameters.
+    /// What the caller of the script chooses. In the plan of a run, their defaults are the values that the run has.
     pub params: Vec<Param>,
 }
 
@@ -281,7 +281,7 @@ pub enum Input {
     Gather(NodeId),
     /// A value that the script has: CBOR of at most [`INLINE_LIMIT`](crate::job::INLINE_LIMIT) bytes.
     Literal(Bytes),
-    /// The value of a parameter, which the caller of the script chooses. Not in the plan of a run.
+    /// The value of a parameter, which the caller of the script chooses.
     Param(ParamIndex),
     /// The failure of a job of the same block: a map with `run`, `job`, `step`, `error` and `attempts`. The job that has this as its
     /// only input is the handler of the other one: it is instantiated when that job fails finally.

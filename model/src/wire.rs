@@ -396,6 +396,9 @@ pub struct RunView {
     pub eta: Option<Timestamp>,
     /// The scopes of waiting jobs that no worker has requested in the last minute, from any hub of the database.
     pub unserved: Vec<UnservedScope>,
+    /// The run that this one repeats, if it is a rerun.
+    #[serde(default)]
+    pub rerun_of: Option<RunId>,
 }
 
 /// Steps of a run that a [`RunView`] shows at most. A plan may have a hundred times as many, with names of a kilobyte.
@@ -474,6 +477,9 @@ pub struct StepView {
     pub resets: u64,
     /// The total milliseconds that its attempts ran.
     pub run_ms: u64,
+    /// Completed jobs that did not run, because the run is a rerun and the results of the run before were still right.
+    #[serde(default)]
+    pub reused: u64,
 }
 
 impl StepView {
@@ -535,6 +541,12 @@ pub struct JobView {
     pub failure: Option<Failure>,
     /// The failed job because of which it can never run.
     pub blocked_by: Option<JobId>,
+    /// Whether it did not run, but has the result of the same job in the run that its run repeats.
+    #[serde(default)]
+    pub reused: bool,
+    /// The hash of its result as the hub stores it; equal results have equal hashes. Only if the query asks for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub digest: Option<String>,
 }
 
 /// Which jobs of a run to list.
@@ -548,6 +560,8 @@ pub struct JobQuery {
     pub after: Option<JobId>,
     /// The largest number of jobs in the answer.
     pub limit: u32,
+    /// Whether each completed job comes with the hash of its result.
+    pub digests: bool,
 }
 
 /// A page of the jobs of a run, in the order of their numbers.

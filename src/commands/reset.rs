@@ -15,7 +15,9 @@ use crate::process::command_error::CommandError;
 use crate::process::event_loop::{block_on, interruptible};
 use crate::process::output::{counted, eprint_line, eprint_text};
 
-/// Makes failed jobs run again, with all their attempts.
+/// Makes failed jobs run again, with all their attempts; in a cancelled run, also what was cancelled with it.
+///
+/// A cancelled job runs again with the rest of its call and with what depends on it, unless a loop around it has ended.
 ///
 /// Without a target, resets the failed jobs of all runs that the hub lists, after a question. Without a terminal to ask on, that
 /// needs -y.

@@ -110,7 +110,7 @@ impl Status {
 
     /// Lists jobs of a run.
     async fn jobs(&self, hub: &HubClient, view: &RunView) -> Result<String, CommandError> {
-        let query = JobQuery { step: self.step.clone(), state: self.state, after: self.after, limit: 0 };
+        let query = JobQuery { step: self.step.clone(), state: self.state, after: self.after, ..JobQuery::default() };
         let page = read_jobs(hub, view.id, query, self.limit).await?;
         match self.json {
             true => to_json(&page),

@@ -45,6 +45,9 @@ fn sentences(why: &WhyView) -> Vec<String> {
     let job = &why.job;
     let mut sentences = vec![format!("job {} ({}, run {}) is {}", job.id, job_name(job), job.run, job.state.name())];
     match job.state {
+        JobState::Completed if job.reused => {
+            sentences.push("it did not run: its run repeats another one, and has the result of that".to_owned());
+        }
         JobState::Completed => sentences.push(format!("it ran on {}", worker_of(why))),
         JobState::Cancelled => sentences.push("it was cancelled, by a step's answer or by a user".to_owned()),
         JobState::Failed => sentences.extend(failed(why)),
@@ -170,6 +173,8 @@ mod tests {
             worker: None,
             failure: None,
             blocked_by: None,
+            reused: false,
+            digest: None,
         };
         WhyView {
             job,
@@ -241,6 +246,9 @@ mod tests {
         running.job.worker = Some("w9".into());
         assert_explains(&running, &["worker w9 runs it", "6 s"]);
         assert_explains(&why(JobState::Completed), &["is completed"]);
+        let mut reused = why(JobState::Completed);
+        reused.job.reused = true;
+        assert_explains(&reused, &["did not run"]);
         assert_explains(&why(JobState::Cancelled), &["was cancelled"]);
     }
 }

@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io::Read;
 
 use bue_model::Value;
-use bue_model::param::{Argument, ParamKind, read_json};
+use bue_model::param::{Argument, ParamKind, ParamView, read_json};
 use bue_model::pipeline::PipelineView;
 use clap::Args;
 
@@ -59,18 +59,32 @@ fn names_and_values<'a>(arguments: &'a [String], flag: &str) -> Result<BTreeMap<
 
 /// Returns the values that `NAME=VALUE` arguments give to the parameters of a pipeline.
 pub(crate) fn typed_params(arguments: &[String], pipeline: &PipelineView) -> Result<Value, CommandError> {
-    let (mut params, mut problems) = (Vec::new(), Vec::new());
-    for (name, text) in names_and_values(arguments, "")? {
-        let kind = pipeline.params.iter().find(|param| param.name == name).map(|param| param.kind.as_str());
+    let given = names_and_values(arguments, "")?;
+    let given = given.into_iter().map(|(name, text)| (name.to_owned(), Argument::Text(text.to_owned())));
+    typed_values(given.collect(), &pipeline.params)
+}
+
+/// Returns the values that arguments give to these parameters.
+pub(crate) fn typed_values(given: BTreeMap<String, Argument>, params: &[ParamView]) -> Result<Value, CommandError> {
+    let (mut values, mut problems) = (Vec::new(), Vec::new());
+    for (name, argument) in given {
+        let text = match argument {
+            Argument::Text(text) => text,
+            Argument::Value(value) => {
+                values.push((Value::Text(name), value));
+                continue;
+            }
+        };
+        let kind = params.iter().find(|param| param.name == name).map(|param| param.kind.as_str());
         // the hub says so if there is no such parameter
         let kind = kind.and_then(ParamKind::from_name).unwrap_or(ParamKind::Text);
-        match kind.read(text) {
-            Ok(value) => params.push((Value::Text(name.to_owned()), value)),
+        match kind.read(&text) {
+            Ok(value) => values.push((Value::Text(name), value)),
             Err(problem) => problems.push(format!("the value `{text}` of the parameter `{name}` {problem}")),
         }
     }
     match problems.is_empty() {
-        true => Ok(Value::Map(params)),
+        true => Ok(Value::Map(values)),
         false => Err(program_failed(&problems.join("\nerror: "))),
     }
 }

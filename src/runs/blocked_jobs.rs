@@ -19,8 +19,12 @@ const MAX_NAMED: u32 = 5;
 pub(crate) async fn print_blocked(hub: &HubClient, run: &RunView) -> Result<(), CommandError> {
     let blocked: Vec<&StepView> = run.steps.iter().filter(|step| step.blocked > 0).collect();
     for step in blocked.iter().take(MAX_STEPS) {
-        let query =
-            JobQuery { step: Some(step.name.clone()), state: Some(JobState::Blocked), after: None, limit: MAX_NAMED };
+        let query = JobQuery {
+            step: Some(step.name.clone()),
+            state: Some(JobState::Blocked),
+            limit: MAX_NAMED,
+            ..JobQuery::default()
+        };
         // one page: in a very large run the hub looks at the first twenty thousand jobs only
         let page = hub.jobs(run.id, &query).await.context("failed to list the blocked jobs")?;
         eprint_line(&blocked_text(step, &page.jobs));

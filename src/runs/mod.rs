@@ -5,9 +5,11 @@
 pub(crate) mod attempt;
 pub(crate) mod blocked_jobs;
 pub(crate) mod call_state;
+pub(crate) mod difference;
 pub(crate) mod failure_groups;
 pub(crate) mod failures;
 pub(crate) mod follow;
+pub(crate) mod job_digests;
 pub(crate) mod job_list;
 pub(crate) mod job_name;
 pub(crate) mod live_log;

@@ -28,6 +28,15 @@ pub(crate) async fn upload_code(
     bucket: &BucketClient,
 ) -> Result<(RunId, Vec<BlobRef>), CommandError> {
     let run = new_run_id()?;
+    Ok((run, upload_code_for(run, script, bucket).await?))
+}
+
+/// Uploads packages and code on behalf of an id.
+pub(crate) async fn upload_code_for(
+    run: RunId,
+    script: &CheckedScript,
+    bucket: &BucketClient,
+) -> Result<Vec<BlobRef>, CommandError> {
     for (hash, wheel) in &script.wheels {
         upload_wheel(run, hash, wheel, bucket).await?;
     }
@@ -35,7 +44,7 @@ pub(crate) async fn upload_code(
     for bundle in &script.bundles {
         code.push(upload_bundle(run, bundle, bucket).await?);
     }
-    Ok((run, code))
+    Ok(code)
 }
 
 /// Uploads a wheel unless the bucket has it: wheels are large and rarely change.

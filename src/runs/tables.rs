@@ -64,7 +64,16 @@ pub(crate) fn run_text(view: &RunView, now: Timestamp, width: Option<usize>) -> 
         }
         _ => head,
     };
-    format!("{head}\n{}\n{}", times_text(view, now), step_table(view, width))
+    let repeated = repeated_text(view).unwrap_or_default();
+    format!("{head}\n{}{repeated}\n{}", times_text(view, now), step_table(view, width))
+}
+
+/// Two lines about a rerun, each after a line break: which run it repeats, and how many jobs it did not have to run.
+fn repeated_text(view: &RunView) -> Option<String> {
+    let original = view.rerun_of?;
+    let reused: u64 = view.steps.iter().map(|step| step.reused).sum();
+    let jobs = counted(usize::try_from(reused).unwrap_or(usize::MAX), "job");
+    Some(format!("\nrepeats run {original}\nreused the results of {jobs}"))
 }
 
 /// `started 5 m ago, running for 5 m 3 s, about 12 m left`, or `started 2 h ago, took 3 m 5 s`

@@ -10,7 +10,7 @@ use bue_lang::{
 };
 use bue_model::param::{Argument, RunTime};
 use bue_model::plan::{Call, JobNode, Node, PLAN_VERSION, Step};
-use bue_model::{Bundle, CallIndex, NodeId, Plan, StepIndex};
+use bue_model::{Bundle, CallIndex, Language, NodeId, Plan, StepIndex};
 use bue_runtime::SqlProblem;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -78,6 +78,49 @@ pub(crate) fn load_step(path: &Path, name: &str, settings: &Settings) -> Result<
         program_failed(&format!("{script} has no step `{name}`; the calls of the script use {}", names.join(", ")))
     })?;
     pack_script(script, one_call(step), path, settings, &mut Builder::new(settings)?)
+}
+
+/// Checks and packs the code that replaces that of a step: this function of this file. The settings of the step stay as they are.
+/// Diagnostics are printed. `shown` is what the user typed.
+pub(crate) fn load_replacement(
+    step: &Step,
+    (file, function): (&Path, &str),
+    shown: String,
+    settings: &Settings,
+) -> Result<CheckedScript, CommandError> {
+    let language = replacing_language(step, file)?;
+    let file_name = file.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let is_plain = step.name.chars().all(|char| char.is_ascii_alphanumeric() || char == '_');
+    let name = if is_plain { step.name.as_str() } else { "replacement" };
+    let text = format!("import {} ({function} as {name}) {file_name}\n{name}()\n", language.name());
+    // a script beside the file, whose name nothing reads
+    let path = file.with_file_name("replacement.bue");
+    let adjust = |plan: &mut Plan| {
+        plan.steps.iter_mut().for_each(|replaced| replaced.settings = step.settings.clone());
+        // the arguments of the calls are those of the run
+        plan.nodes.clear();
+    };
+    let mut report = check_text((shown, text), &path, (&settings.cache_dir()?, None), adjust);
+    let mut builder = Builder::new(settings)?;
+    report.build(&path, &mut builder);
+    report.print_diagnostics();
+    let name = report.name.clone();
+    pack_script(name, report.into_plan()?, &path, settings, &mut builder)
+}
+
+/// Returns the language of a file that replaces the code of a step: that of the step if the file may be written in it.
+fn replacing_language(step: &Step, file: &Path) -> Result<Language, CommandError> {
+    let name = file.to_string_lossy().to_lowercase();
+    let fits = |language: &Language| language.file_endings().iter().any(|ending| name.ends_with(ending));
+    let language = if fits(&step.language) { Some(step.language) } else { Language::ALL.into_iter().find(fits) };
+    let problem = match language {
+        None => format!("no language of steps has files such as `{}`", file.display()),
+        Some(language) if step.settings.keywords.is_some() && !language.has_keyword_arguments() => {
+            format!("step `{}` has a `!with`, and {} steps take no keyword arguments", step.name, language.name())
+        }
+        Some(language) => return Ok(language),
+    };
+    Err(CommandError::Usage(problem))
 }
 
 /// Returns a step that no call uses. A plan has only steps in use, so a call is added to the text.
@@ -162,9 +205,21 @@ pub(crate) fn compile_script(path: &Path) -> Result<ScriptReport, String> {
 /// # Errors
 /// A message: the script cannot be read.
 pub(crate) fn check_script(path: &Path, cache: &Path, served: Option<&[String]>) -> Result<ScriptReport, String> {
-    let (name, text) = (path.display().to_string(), read_script(path)?);
+    let source = (path.display().to_string(), read_script(path)?);
+    Ok(check_text(source, path, (cache, served), |_| ()))
+}
+
+/// Checks a script, of which the path to show and the text are given, and the files that its steps name. `adjust` may change the plan
+/// before that.
+fn check_text(
+    (name, text): (String, String),
+    path: &Path,
+    (cache, served): (&Path, Option<&[String]>),
+    adjust: impl Fn(&mut Plan),
+) -> ScriptReport {
     let script = Script { path: &name, text: &text };
     let mut compiled = compile(script);
+    compiled.plan.iter_mut().for_each(adjust);
     let folder = folder(path);
     let python = check_sources(script, &compiled, |path| read_source(&folder.join(path)));
     let sql = check_sql(script, &compiled, |path| read_source(&folder.join(path)), parse_sql);
@@ -176,7 +231,7 @@ pub(crate) fn check_script(path: &Path, cache: &Path, served: Option<&[String]>)
         let scopes = check_scopes(script, &compiled, served);
         compiled.diagnostics.extend(scopes);
     }
-    Ok(ScriptReport::new(name, text, compiled))
+    ScriptReport::new(name, text, compiled)
 }
 
 impl ScriptReport {

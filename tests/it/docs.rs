@@ -97,7 +97,7 @@ fn every_documented_command_is_valid() {
 fn plain(word: &str) -> String {
     let word = word.trim_matches(['[', ']']).trim_end_matches("...");
     match word.split('|').next().unwrap_or_default() {
-        "RUN" => "01900000-0000-7000-8000-000000000000",
+        "RUN" | "RUN1" | "RUN2" => "01900000-0000-7000-8000-000000000000",
         "JOB" | "N" => "1",
         "SHELL" => "bash",
         "CODE" => "E0001",

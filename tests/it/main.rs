@@ -33,6 +33,7 @@
 //! packages       Python packages, from `!requires` to a worker
 //! params         values as arguments, parameters of scripts
 //! pipelines      published scripts: publish, invoke, unpublish
+//! rerun          runs that repeat others, differences between runs, resets of cancelled runs
 //! reliability    services that are killed, paused, stopped and disconnected
 //! boundaries     which crate may use which
 //! mistakes       what users do wrong: command, exit code and message
@@ -75,6 +76,7 @@ mod postgres_steps;
 mod project;
 mod pty;
 mod reliability;
+mod rerun;
 mod results;
 mod run;
 mod schedules;

@@ -13,6 +13,7 @@ use crate::api::log_stream::{follow_job, follow_run};
 use crate::api::log_watches::Follower;
 use crate::api::long_poll::wait_for_run;
 use crate::api::pipelines;
+use crate::api::reruns;
 use crate::api::routes::{Operation, ROUTES};
 use crate::api::schedules;
 use crate::api::views::{job_query, list_runs};
@@ -55,8 +56,10 @@ pub(super) async fn dispatch(
         }
         Operation::GetResults => results(store, head.uri.query(), run()?).await,
         Operation::FollowRunLog => follow_run(hub, run()?, query_parameter(head.uri.query(), "step")?, follower).await,
+        Operation::GetRunPlan => reruns::run_plan(hub, context.principal.as_ref(), run()?).await,
         Operation::CancelRun => json(&store.cancel_run(hub.now(), run()?).await?),
         Operation::ResetRun => json(&store.reset_run(hub.now(), run()?).await?),
+        Operation::RerunRun => reruns::rerun(hub, head, body, context.principal.as_ref(), run()?).await,
         Operation::GetJob => json(&expect_job(job()?, store.job(job()?).await?)?),
         Operation::ExplainJob => explain_job(hub, job()?).await,
         Operation::GetTask => postcard(&expect_job(job()?, store.task(job()?).await?)?),
@@ -119,7 +122,7 @@ async fn expect_pipeline(
         Operation::Invoke | Operation::InvokeBatch | Operation::GetPipeline => {
             principal.expect_pipeline(Some(parameter))?;
         }
-        Operation::GetRun | Operation::GetResults => {
+        Operation::GetRun | Operation::GetResults | Operation::GetRunPlan | Operation::RerunRun => {
             let run = parse_parameter::<RunId>(parameter, "run id")?;
             let pipeline = hub.store.pipeline_of(run).await?;
             // the same as for a run that does not exist

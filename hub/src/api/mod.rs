@@ -22,6 +22,7 @@ mod openapi;
 mod pipelines;
 mod progress;
 mod reaper;
+mod reruns;
 pub(crate) mod routes;
 mod sampler;
 mod scheduler;

@@ -75,6 +75,7 @@ impl Documented for Operation {
                             description: "the largest number of jobs; 100 by default, at most 200",
                             kind: ParameterKind::Integer(1, u32::MAX as u64),
                         },
+                        integer("digests", "1: with the hashes of results; equal results have equal ones", 1),
                     ]
                 },
                 ..OperationDoc::new("lists the jobs of a run, page by page", Content::Json("JobPage"), READ_ERRORS)
@@ -108,7 +109,25 @@ impl Documented for Operation {
                 )
             },
             Self::CancelRun => changed("cancels a run"),
-            Self::ResetRun => changed("makes a run's failed jobs available again"),
+            Self::GetRunPlan => OperationDoc::new(
+                "returns the plan of a run: its parameters with their values, and its steps",
+                Content::Json("RunPlan"),
+                READ_ERRORS,
+            ),
+            Self::ResetRun => {
+                changed("makes a run's failed jobs available again, and those that were cancelled with it")
+            }
+            Self::RerunRun => OperationDoc {
+                query: const { &[integer("wait_ms", "wait for the end of the new run; at most 60000", u64::MAX)] },
+                request: &[Content::Json("Rerun")],
+                status: 201,
+                ..OperationDoc::new(
+                    "starts a run that repeats this one, which has ended, and reuses results where nothing has changed; the \
+                     header Idempotency-Key starts one run for each key",
+                    Content::Json("Invoked"),
+                    INVOKE_ERRORS,
+                )
+            },
             Self::GetJob => OperationDoc::new("returns a job", Content::Json("Job"), READ_ERRORS),
             Self::ExplainJob => {
                 OperationDoc::new("returns what a job waits for, or how it ended", Content::Json("Why"), READ_ERRORS)
@@ -121,7 +140,7 @@ impl Documented for Operation {
                 ..OperationDoc::new("returns a job's latest log", Content::PostcardOrEvents, FOLLOW_ERRORS)
             },
             Self::CancelJob => changed("cancels the call that a job belongs to"),
-            Self::ResetJob => changed("makes a failed job available again"),
+            Self::ResetJob => changed("makes a failed or cancelled job available again"),
             Self::ListPipelines => {
                 OperationDoc::new("lists the published pipelines", Content::JsonArray("PipelineSummary"), &[503])
             }

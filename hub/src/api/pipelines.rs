@@ -114,7 +114,7 @@ fn one_problem(problem: FieldError) -> ErrorReply {
 }
 
 /// A refusal that has an entry for each parameter that does not fit. `prefix` says of which invocation.
-fn refused(error: HubError, prefix: impl Fn(usize) -> String) -> ErrorReply {
+pub(super) fn refused(error: HubError, prefix: impl Fn(usize) -> String) -> ErrorReply {
     let HubError::UnfitParams { position, errors } = &error else { return error.into() };
     let prefix = prefix(*position);
     let field = |ParamError { name, problem }: &ParamError| FieldError {

@@ -91,6 +91,7 @@ mod tests {
             now: Timestamp(0),
             eta: None,
             unserved: Vec::new(),
+            rerun_of: None,
         }
     }
 

@@ -69,7 +69,8 @@ pub(super) fn job_query(query: Option<&str>) -> Result<JobQuery, ErrorReply> {
         return Err(HubError::BadRequest("the limit is at least 1".to_owned()).into());
     }
     let after = query_parameter(query, "after")?.map(JobId);
-    Ok(JobQuery { step: query_parameter(query, "step")?, state, after, limit: limit.min(MAX_JOBS) })
+    let digests = query_parameter::<u8>(query, "digests")?.is_some_and(|digests| digests != 0);
+    Ok(JobQuery { step: query_parameter(query, "step")?, state, after, limit: limit.min(MAX_JOBS), digests })
 }
 
 fn parse_state(name: &str) -> Result<JobState, ErrorReply> {

@@ -126,7 +126,25 @@ impl From<HubError> for ErrorReply {
             HubError::StepNotFound { .. } => {
                 (StatusCode::NOT_FOUND, "step_not_found", "`bue status RUN` lists the steps")
             }
-            HubError::JobNotFailed { .. } => (StatusCode::CONFLICT, "job_not_failed", "only failed jobs can be reset"),
+            HubError::JobNotFailed { .. } => {
+                (StatusCode::CONFLICT, "job_not_failed", "only failed and cancelled jobs can be reset")
+            }
+            HubError::BehindEnded { .. } => (
+                StatusCode::CONFLICT,
+                "behind_ended",
+                "reset that job first; `bue reset RUN` resets everything that was cancelled with the run",
+            ),
+            HubError::LoopEnded { .. } => (
+                StatusCode::CONFLICT,
+                "loop_ended",
+                "`bue rerun RUN` runs what was cancelled in a new run; `bue reset RUN` resets what was cancelled with the run",
+            ),
+            HubError::OtherRerun(_) => {
+                (StatusCode::CONFLICT, "key_used", "send the same request again, or choose another id or key")
+            }
+            HubError::OriginalRunning(_) => {
+                (StatusCode::CONFLICT, "run_running", "wait until it has ended: `bue wait RUN`, or cancel it")
+            }
             HubError::JobEnded { .. } => (StatusCode::CONFLICT, "job_ended", "only open jobs can be cancelled"),
             HubError::RunStillRunning(_) => {
                 (StatusCode::CONFLICT, "run_running", "cancel it first, or type `bue delete --force`")
@@ -134,7 +152,11 @@ impl From<HubError> for ErrorReply {
             HubError::JobNotReady { .. } => {
                 (StatusCode::CONFLICT, "job_not_ready", "`bue why` with the job's number shows what it waits for")
             }
-            HubError::RunCancelled(_) => (StatusCode::CONFLICT, "run_cancelled", "submit the script again"),
+            HubError::RunCancelled(_) => (
+                StatusCode::CONFLICT,
+                "run_cancelled",
+                "`bue reset RUN` resets the failed jobs together with those that were cancelled with the run",
+            ),
             HubError::RunEnding(_) => {
                 (StatusCode::CONFLICT, "run_ending", "wait until the run has ended, or cancel it to end it now")
             }

@@ -4,6 +4,7 @@ use bue_model::{NodeId, RunId};
 
 use crate::error::HubError;
 use crate::jobs::graph::{Block, BlockIndex, Graph, GraphNode};
+use crate::jobs::original::Original;
 
 /// Live rounds of one fan-out: a step can have as many requests to a slow service under way before the first one is ready.
 /// Some 15 MB of rows, on disk.
@@ -29,6 +30,8 @@ pub(crate) struct Run {
     /// Id of the first node of the top level.
     pub(crate) first: i64,
     pub(crate) graph: Graph,
+    /// The run that it repeats, if it is a rerun.
+    pub(crate) original: Option<Original>,
 }
 
 impl Run {

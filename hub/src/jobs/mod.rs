@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! graph (the checked plan) <-- instance (rows and ids of a run) <-- changes (what a request changes)
-//! state, counts, delay, initial_state, outcome_rules: rules that `changes` applies
+//! state, counts, delay, initial_state, outcome_rules, original, matching_rounds: rules that `changes` applies
 //! leasing: which jobs a worker gets, and what it is sent        views: what people and scripts read
 //! ```
 //! Nothing here performs IO or reads a clock. Uses `bue_model`, [`crate::error`] and [`crate::store`]; both stores use it.
@@ -16,6 +16,8 @@ pub(crate) mod graph;
 pub(crate) mod initial_state;
 pub(crate) mod instance;
 pub(crate) mod leasing;
+pub(crate) mod matching_rounds;
+pub(crate) mod original;
 pub(crate) mod outcome_rules;
 pub(crate) mod run_cache;
 pub(crate) mod state;

@@ -6,7 +6,7 @@ pub(crate) mod request;
 use std::collections::{BTreeMap, HashSet};
 
 use blake3::Hash;
-use bue_model::param::{Argument, ParamView, RunTime, bind, substitute, write_json};
+use bue_model::param::{Argument, ParamError, ParamProblem, ParamView, RunTime, bind, resolve, substitute, write_json};
 use bue_model::pipeline::{PipelineRun, PipelineVersion, PipelineView, Publication};
 use bue_model::wire::Submission;
 use bue_model::{BlobRef, Input, Node, Plan, RunId, Value, cbor};
@@ -63,7 +63,7 @@ impl BatchSize {
     pub(crate) fn add(&mut self, version: &RunnableVersion, submission: &Submission) -> Result<(), HubError> {
         self.runs += 1;
         self.bytes = self.bytes.saturating_add(version.bytes);
-        self.add_nodes(&submission.plan.nodes);
+        self.add_nodes(&with_values(submission.plan.clone())?.nodes);
         match self.runs > 1 && (self.nodes > MAX_BATCH_NODES || self.bytes > MAX_BATCH_BYTES) {
             true => Err(HubError::BadRequest(format!(
                 "the runs have more than {MAX_BATCH_NODES} jobs, or {} MiB of plans, at their start; start fewer in one request",
@@ -177,6 +177,21 @@ pub(crate) fn checked(publication: &Publication) -> Result<StoredPublication, Hu
     let body = to_postcard(&(plan, code))?;
     let hash = blake3::hash(&body);
     Ok(StoredPublication { body, hash })
+}
+
+/// Returns the plan of a run with the values of its parameters in their places.
+///
+/// # Errors
+/// A parameter is invalid or has no value, or all values together are too large.
+pub(crate) fn with_values(plan: Plan) -> Result<Plan, PlanError> {
+    if plan.params.is_empty() {
+        return Ok(plan);
+    }
+    check_params(&plan)?;
+    resolve(plan).map_err(|errors| match errors.into_iter().next() {
+        Some(ParamError { name, problem: ParamProblem::Unfit(problem) }) => PlanError::Param { name, problem },
+        _ => PlanError::Params,
+    })
 }
 
 /// Checks what a plan says of its parameters: it may come from another program than `bue`.

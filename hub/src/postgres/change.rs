@@ -16,7 +16,7 @@ use crate::jobs::changes::change_set::{ChangeResult, ChangeSet, Evaluation, Read
 use crate::jobs::changes::pending_notifications::{MAX_ROUND_BATCHES, PendingNotifications};
 use crate::jobs::changes::snapshot::{RequiredReads, Snapshot};
 use crate::jobs::columns::small;
-use crate::jobs::instance::{Location, ids_of, instance_of};
+use crate::jobs::instance::{Location, Run, ids_of, instance_of};
 
 /// Rows to read ahead of a needed job the first time. An instance of that size is read as a whole.
 const FIRST_READ_AHEAD: i64 = 64;
@@ -151,11 +151,7 @@ impl PostgresState {
                 snapshot.endings.insert(key, run_state(key, ending)?);
             }
             let run = self.run(tx, key).await?;
-            if run.graph.steps.iter().any(|step| step.settings.limits_starts()) {
-                for rate in query(tx, "SELECT step, id FROM rate WHERE run = $1 AND key = ''", &[&key]).await? {
-                    snapshot.rates.insert((key, small(rate.try_get(0)?)), rate.try_get(1)?);
-                }
-            }
+            read_rates(tx, &run, snapshot).await?;
             snapshot.runs.insert(key, run);
         }
         Ok(())
@@ -196,6 +192,11 @@ impl PostgresState {
         Ok((runs.into_iter().collect(), required))
     }
 
+    /// Returns the key of the run of a job.
+    pub(super) async fn run_of(&self, job: i64) -> Result<Option<i64>, HubError> {
+        Ok(self.locate(&[job]).await?.first().map(|located| located.run))
+    }
+
     async fn locate(&self, jobs: &[i64]) -> Result<Vec<LeasedJob>, HubError> {
         let client = self.client().await?;
         let sql = "SELECT id, run, node, fanout FROM job WHERE id = ANY($1)
@@ -207,4 +208,14 @@ impl PostgresState {
         });
         located.collect()
     }
+}
+
+/// Reads the rates of a run that have no keys.
+pub(super) async fn read_rates(tx: &Transaction<'_>, run: &Run, snapshot: &mut Snapshot) -> Result<(), HubError> {
+    if run.graph.steps.iter().any(|step| step.settings.limits_starts()) {
+        for rate in query(tx, "SELECT step, id FROM rate WHERE run = $1 AND key = ''", &[&run.key]).await? {
+            snapshot.rates.insert((run.key, small(rate.try_get(0)?)), rate.try_get(1)?);
+        }
+    }
+    Ok(())
 }

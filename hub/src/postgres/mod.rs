@@ -14,10 +14,12 @@ mod leasing;
 mod listen;
 mod notify_queue;
 mod operations;
+mod originals;
 mod pipelines;
 mod query;
 mod read;
 mod reports;
+mod reruns;
 mod runs;
 mod schedules;
 mod schema;
@@ -44,6 +46,7 @@ use crate::jobs::counts::tally::Tally;
 use crate::lease_key::LeaseKey;
 use crate::notifications::Notifications;
 use crate::pipelines::Invocation;
+use crate::reruns::{Rerun, StoredPlan};
 use crate::schedules::backfill::Backfill;
 use crate::schedules::firing::FiredSchedules;
 use crate::schedules::request::{ScheduleAction, ScheduleUpdate};
@@ -142,6 +145,15 @@ impl JobStore for PostgresStore {
     fn invoke(&self, now: Timestamp, invocations: Vec<Invocation>) -> StoreFuture<'_, Vec<Invoked>> {
         let now = self.state.set_now(now);
         self.answer(async move { self.state.invoke(now, &invocations).await })
+    }
+
+    fn rerun(&self, now: Timestamp, rerun: Rerun) -> StoreFuture<'_, Invoked> {
+        let now = self.state.set_now(now);
+        self.answer(async move { self.state.rerun(now, &rerun).await })
+    }
+
+    fn stored_plan(&self, run: RunId) -> StoreFuture<'_, Option<StoredPlan>> {
+        self.answer(self.state.stored_plan(run))
     }
 
     fn put_schedules(&self, now: Timestamp, update: ScheduleUpdate) -> StoreFuture<'_, Vec<AppliedSchedule>> {

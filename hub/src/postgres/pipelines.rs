@@ -174,7 +174,9 @@ impl PostgresState {
         (invocation, version): (&Invocation, u32),
         submission: &Submission,
     ) -> Result<Option<(i64, PendingNotifications)>, HubError> {
-        let Some((key, pending_notifications)) = self.submit_in(tx, now, submission).await? else { return Ok(None) };
+        let Some((key, pending_notifications)) = self.submit_in(tx, now, submission, None).await? else {
+            return Ok(None);
+        };
         let sql = "INSERT INTO invocation (run, pipeline, version, params, priority) VALUES ($1, $2, $3, $4, $5)";
         let Invocation { pipeline, priority, .. } = invocation;
         execute(tx, sql, &[&key, pipeline, &i64::from(version), &invocation.params_json(), priority]).await?;

@@ -1,5 +1,7 @@
 //! Queries and statements within a transaction, and the conversions of rows that several files need.
 
+use std::sync::Arc;
+
 use bue_model::{NodeId, RunState};
 use deadpool_postgres::Transaction;
 use tokio_postgres::types::ToSql;
@@ -7,6 +9,7 @@ use tokio_postgres::{Row, Statement};
 
 use crate::error::HubError;
 use crate::jobs::columns::small;
+use crate::jobs::initial_state::Hint;
 use crate::jobs::instance::FanOut;
 use crate::jobs::state::{State, run_state_from_code};
 
@@ -82,4 +85,13 @@ pub(super) fn fan_out_row(row: &Row) -> Result<FanOut, HubError> {
 /// Returns the fan-outs of a run that have started.
 pub(super) async fn fan_outs_of(tx: &Transaction<'_>, run: i64) -> Result<Vec<FanOut>, HubError> {
     query(tx, select_fan_outs!("run = $1"), &[&run]).await?.iter().map(fan_out_row).collect()
+}
+
+/// Reads what a row of `done` passes on from three columns.
+pub(super) fn hint(row: &Row, first: usize) -> Result<Hint, HubError> {
+    Ok(Hint {
+        priority: row.try_get(first)?,
+        env: row.try_get(first + 1)?,
+        scope: row.try_get::<_, Option<&str>>(first + 2)?.map(Arc::from),
+    })
 }

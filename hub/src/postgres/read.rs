@@ -7,12 +7,12 @@ use deadpool_postgres::Transaction;
 use tokio_postgres::Row;
 
 use super::leasing::rate::rate_for_key;
-use super::query::{fan_out_row, node, query, select_fan_outs, state};
+use super::originals::read_originals;
+use super::query::{fan_out_row, hint, node, query, select_fan_outs, state};
 use crate::error::HubError;
 use crate::jobs::changes::rows::{DoneRow, JobRow};
 use crate::jobs::changes::snapshot::{RequiredReads, Snapshot, merge_ranges};
 use crate::jobs::columns::small;
-use crate::jobs::initial_state::Hint;
 use crate::jobs::instance::{FanOut, IdRange, Location, MAX_ID};
 use crate::jobs::state::state_code;
 
@@ -90,6 +90,7 @@ pub(super) async fn read(
     read_ahead: i64,
 ) -> Result<(), HubError> {
     fetch(tx, &required, read_ahead).await?.add_to(snapshot, &mut required);
+    read_originals(tx, snapshot, &required, read_ahead).await?;
     read_open(tx, snapshot, required.open).await?;
     read_first_failed(tx, snapshot, required.first_failed).await?;
     for (id, node) in required.round_rows {
@@ -131,7 +132,8 @@ async fn read_done(tx: &Transaction<'_>, ids: &BTreeSet<i64>) -> Result<Vec<Done
         return Ok(Vec::new());
     }
     let ids: Vec<i64> = ids.iter().copied().collect();
-    let sql = "SELECT id, node, fanout, run, state, token, worker, attempts, resets, hint, env, scope_hint FROM done
+    let sql =
+        "SELECT id, node, fanout, run, state, token, worker, attempts, resets, hint, env, scope_hint, same FROM done
          WHERE id = ANY($1)";
     query(tx, sql, &[&ids]).await?.iter().map(done_row).collect()
 }
@@ -257,12 +259,10 @@ fn done_row(row: &Row) -> Result<DoneRow, HubError> {
         worker: row.try_get::<_, Option<&str>>(6)?.map(Arc::from),
         attempts: small(row.try_get(7)?),
         resets: small(row.try_get(8)?),
-        hint: Hint {
-            priority: row.try_get(9)?,
-            env: row.try_get(10)?,
-            scope: row.try_get::<_, Option<&str>>(11)?.map(Arc::from),
-        },
+        hint: hint(row, 9)?,
         value: None,
+        copied: None,
+        same: row.try_get(12)?,
         log: None,
     })
 }

@@ -101,10 +101,13 @@ impl PostgresState {
         for delete in [
             "DELETE FROM rate_start WHERE rate IN (SELECT id FROM rate WHERE run = $1)",
             "DELETE FROM rate WHERE run = $1",
+            "DELETE FROM counterpart WHERE fanout IN (SELECT id FROM fanout WHERE run = $1)",
             "DELETE FROM fanout WHERE run = $1",
             "DELETE FROM failed WHERE run = $1",
             "DELETE FROM step_count WHERE run = $1",
             "DELETE FROM plan WHERE run = $1",
+            "DELETE FROM rerun WHERE run = $1",
+            "DELETE FROM lender WHERE run = $1",
             "DELETE FROM run WHERE key = $1",
         ] {
             execute(&tx, delete, &[&key]).await?;

@@ -10,7 +10,7 @@ use tokio_postgres::error::SqlState;
 use crate::error::HubError;
 
 /// One script per layout, from an empty database to the newest.
-const MIGRATIONS: &[&str] = &[V1, V2, V3, V4, V5, V6, V7, V8];
+const MIGRATIONS: &[&str] = &[V1, V2, V3, V4, V5, V6, V7, V8, V9];
 
 /// The advisory lock that is held while the layout is checked and changed, so that hubs that start together migrate once.
 const LAYOUT_LOCK: i64 = 0x6275_6500;
@@ -233,6 +233,30 @@ CREATE INDEX job_moved ON job (run) WHERE moved;
 DROP INDEX job_rated;
 CREATE INDEX job_rated ON job (rate, scope, priority DESC, id) WHERE state = 2 AND rate > 0;
 ALTER TABLE run ADD COLUMN ending BIGINT;
+";
+
+/// Runs that repeat others and reuse results, and when runs were cancelled.
+const V9: &str = "
+CREATE TABLE rerun (
+    run BIGINT PRIMARY KEY,
+    original UUID NOT NULL,
+    first BIGINT NOT NULL,
+    version BIGINT NOT NULL,
+    reusable BYTEA NOT NULL,
+    request TEXT NOT NULL
+);
+CREATE TABLE lender (run BIGINT NOT NULL, lender UUID NOT NULL, PRIMARY KEY (run, lender));
+CREATE TABLE counterpart (
+    fanout BIGINT NOT NULL,
+    first BIGINT NOT NULL,
+    count BIGINT NOT NULL,
+    original BIGINT NOT NULL,
+    PRIMARY KEY (fanout, first)
+);
+ALTER TABLE done ADD COLUMN same BOOLEAN NOT NULL DEFAULT false;
+ALTER TABLE step_count ADD COLUMN reused BIGINT NOT NULL DEFAULT 0;
+ALTER TABLE run ADD COLUMN cancelled_at BIGINT;
+UPDATE run SET cancelled_at = finished_at WHERE state = 3;
 ";
 
 /// Brings a database to the newest layout, in one transaction under a lock.

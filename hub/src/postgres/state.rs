@@ -17,6 +17,7 @@ use super::connection::address::{Address, CONNECT_TIMEOUT};
 use super::connection::startup_hint::startup_hint;
 use super::leasing::leased_jobs::LeasedJobs;
 use super::notify_queue::NotifyQueue;
+use super::originals::original_of;
 use super::query::query;
 use super::schema;
 use crate::error::{HubError, postgres_error_text};
@@ -27,6 +28,7 @@ use crate::jobs::instance::Run;
 use crate::jobs::leasing::expiry::LeaseExtensions;
 use crate::jobs::run_cache::RunCache;
 use crate::notifications::Notifications;
+use crate::pipelines::with_values;
 use crate::store::LEASE_MS;
 
 /// Connections of one hub. Further requests wait for one; transactions are short.
@@ -170,7 +172,8 @@ impl PostgresState {
         let row = rows.first().ok_or_else(|| HubError::damaged(format!("run {key} has no plan")))?;
         let (plan, code): (Plan, Vec<BlobRef>) = from_postcard(row.try_get(2)?)?;
         let id = RunId(row.try_get::<_, Uuid>(0)?);
-        let run = Arc::new(Run { key, id, first: row.try_get(1)?, graph: Graph::new(plan, code)? });
+        let (graph, original) = (Graph::new(with_values(plan)?, code)?, original_of(tx, key).await?);
+        let run = Arc::new(Run { key, id, first: row.try_get(1)?, graph, original });
         self.runs().insert(run.clone());
         Ok(run)
     }

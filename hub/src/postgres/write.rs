@@ -12,7 +12,7 @@ use crate::error::HubError;
 use crate::jobs::changes::change_set::ChangeSet;
 use crate::jobs::changes::rows::{DoneRow, JobRow};
 use crate::jobs::counts::step_counts::{CountChanges, StepCounts};
-use crate::jobs::state::run_state_to_code;
+use crate::jobs::state::{run_state_to_code, state_code};
 
 /// Many rows as one array per column, the parameters of a statement.
 struct Arrays<'a> {
@@ -86,7 +86,7 @@ macro_rules! done_columns {
             hint: INT8 = $row.hint.priority,
             env: BYTEA = $row.hint.env.as_deref(),
             scope_hint: TEXT = $row.hint.scope.as_deref(),
-            value: BYTEA = $row.value.as_deref(),
+            same: BOOL = $row.same,
             $($more)*
         })
     };
@@ -131,8 +131,10 @@ pub(super) async fn write(tx: &Transaction<'_>, changes: &ChangeSet<'_>) -> Resu
     let deleted: Vec<&JobRow> = deleted.filter_map(|(id, _)| stored.get(id)).collect();
     let (updated, inserted): (Vec<&JobRow>, Vec<&JobRow>) =
         changes.jobs.values().flatten().partition(|row| stored.contains_key(&row.location.id));
+    let (reused, ended): (Vec<&DoneRow>, Vec<&DoneRow>) =
+        changes.done.values().flatten().partition(|row| row.copied.is_some());
     let (with_log, with_stored_log): (Vec<&DoneRow>, Vec<&DoneRow>) =
-        changes.done.values().flatten().partition(|row| row.log.is_some());
+        ended.into_iter().partition(|row| row.log.is_some());
     let restored: Vec<i64> = changes.done.keys().filter(|id| changes.snapshot.done.contains_key(id)).copied().collect();
     // before rows of `job` are deleted, because their logs move along
     move_to_done(tx, changes.now, &with_stored_log).await?;
@@ -143,6 +145,9 @@ pub(super) async fn write(tx: &Transaction<'_>, changes: &ChangeSet<'_>) -> Resu
         update_jobs(tx, changes, &updated),
         write_fan_outs(tx, changes),
         write_chunks(tx, changes),
+        copy_lists(tx, changes),
+        write_counterparts(tx, changes),
+        copy_results(tx, changes, &reused),
         write_failed(tx, changes),
         write_counts(tx, &changes.counts),
         write_runs(tx, changes),
@@ -157,7 +162,7 @@ async fn move_to_done(tx: &Transaction<'_>, now: i64, rows: &[&DoneRow]) -> Resu
     if rows.is_empty() {
         return Ok(());
     }
-    let new = done_columns!(arrays!(rows), row => {});
+    let new = done_columns!(arrays!(rows), row => { value: BYTEA = row.value.as_deref(), });
     let sql = format!(
         "INSERT INTO done ({}, log, ended_at) SELECT new.*, job.log, ${} FROM {} LEFT JOIN job ON job.id = new.id",
         new.names(),
@@ -165,6 +170,71 @@ async fn move_to_done(tx: &Transaction<'_>, now: i64, rows: &[&DoneRow]) -> Resu
         new.table()
     );
     new.execute(tx, &sql, &[&now]).await?;
+    Ok(())
+}
+
+/// Inserts rows of `done` with the values of rows of other runs. Fails if one of those is not there any more: nothing locks them.
+async fn copy_results(tx: &Transaction<'_>, changes: &ChangeSet<'_>, rows: &[&DoneRow]) -> Result<(), HubError> {
+    if rows.is_empty() {
+        return Ok(());
+    }
+    let version = |row: &DoneRow| {
+        let original = changes.snapshot.runs.get(&row.run).and_then(|run| run.original.as_ref());
+        original.map(|original| original.version)
+    };
+    let new = done_columns!(arrays!(rows), row => {});
+    let more = arrays!(rows, row => { copied: INT8 = row.copied, copied_version: INT8 = version(row), });
+    let columns = new.columns.len();
+    let all = Arrays {
+        columns: new.columns.iter().chain(&more.columns).cloned().collect(),
+        values: new.values.into_iter().chain(more.values).collect(),
+    };
+    let names = new.columns.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ");
+    let selected = new.columns.iter().map(|(name, _)| format!("new.{name}")).collect::<Vec<_>>().join(", ");
+    let sql = format!(
+        "INSERT INTO done ({names}, value, ended_at) SELECT {selected}, original.value, ${}
+         FROM {} JOIN done AS original ON original.id = new.copied AND original.state = {}
+         JOIN run ON run.key = original.run AND run.version = new.copied_version",
+        columns + 3,
+        all.table(),
+        state_code!(Completed),
+    );
+    match all.execute(tx, &sql, &[&changes.now]).await? == rows.len() as u64 {
+        true => Ok(()),
+        // it is read again, and finds that there is nothing to reuse
+        false => Err(HubError::Unreachable("the run that a rerun repeats has changed meanwhile".to_owned())),
+    }
+}
+
+/// Copies the lists of jobs that are reused.
+async fn copy_lists(tx: &Transaction<'_>, changes: &ChangeSet<'_>) -> Result<(), HubError> {
+    let rows = &changes.copied_lists;
+    if rows.is_empty() {
+        return Ok(());
+    }
+    let new = arrays!(rows, row => { copied: INT8 = row.from, copy: INT8 = row.to, });
+    let sql = format!(
+        "INSERT INTO chunk (source, first, count, value) SELECT new.copy, chunk.first, chunk.count, chunk.value
+         FROM {} JOIN chunk ON chunk.source = new.copied",
+        new.table()
+    );
+    new.execute(tx, &sql, &[]).await?;
+    Ok(())
+}
+
+async fn write_counterparts(tx: &Transaction<'_>, changes: &ChangeSet<'_>) -> Result<(), HubError> {
+    let rows = &changes.counterparts;
+    if rows.is_empty() {
+        return Ok(());
+    }
+    let new = arrays!(rows, row => {
+        fanout: INT8 = row.fan_out,
+        first: INT8 = row.first,
+        count: INT8 = row.count,
+        original: INT8 = row.original,
+    });
+    let sql = format!("INSERT INTO counterpart ({}) SELECT * FROM {}", new.names(), new.table());
+    new.execute(tx, &sql, &[]).await?;
     Ok(())
 }
 
@@ -193,6 +263,7 @@ async fn copy_done(tx: &Transaction<'_>, now: i64, rows: &[&DoneRow]) -> Result<
         return Ok(());
     }
     done_columns!(copy_rows!(tx, "done", rows), row => {
+        value: BYTEA = row.value.as_deref(),
         log: BYTEA = row.log.as_ref().and_then(|log| log.as_deref()),
         ended_at: INT8 = now,
     });
@@ -359,6 +430,10 @@ async fn write_runs(tx: &Transaction<'_>, changes: &ChangeSet<'_>) -> Result<(),
     for (key, ending) in &changes.endings {
         let ending = ending.map(run_state_to_code);
         execute(tx, "UPDATE run SET ending = $2 WHERE key = $1", &[key, &ending]).await?;
+    }
+    if !changes.cancelled_runs.is_empty() {
+        let cancelled: Vec<i64> = changes.cancelled_runs.iter().copied().collect();
+        execute(tx, "UPDATE run SET cancelled_at = $2 WHERE key = ANY($1)", &[&cancelled, &changes.now]).await?;
     }
     if !changes.reset_runs.is_empty() {
         let reset: Vec<i64> = changes.reset_runs.iter().copied().collect();

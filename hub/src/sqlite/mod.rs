@@ -4,7 +4,7 @@
 //! SqliteStore --channel--> writer (a thread that owns the database)
 //!                            | one transaction for all requests that wait (group commit)
 //!                          WriteTx, one per request
-//!       leasing            operations expiry runs                   views
+//!       leasing            operations reruns expiry runs            views
 //!           |                           |
 //!          pick              read --> ChangeSet --> write
 //! ```
@@ -15,6 +15,7 @@ mod leasing;
 mod operations;
 mod pipelines;
 mod read;
+mod reruns;
 mod runs;
 mod schedules;
 mod schema;
@@ -47,6 +48,7 @@ use crate::jobs::counts::tally::Tally;
 use crate::lease_key::LeaseKey;
 use crate::notifications::Notifications;
 use crate::pipelines::Invocation;
+use crate::reruns::{Rerun, StoredPlan};
 use crate::schedules::backfill::Backfill;
 use crate::schedules::firing::FiredSchedules;
 use crate::schedules::request::{ScheduleAction, ScheduleUpdate};
@@ -194,6 +196,14 @@ impl JobStore for SqliteStore {
 
     fn invoke(&self, now: Timestamp, invocations: Vec<Invocation>) -> StoreFuture<'_, Vec<Invoked>> {
         self.writer.transact(Some(now), move |tx| tx.invoke(&invocations))
+    }
+
+    fn rerun(&self, now: Timestamp, rerun: Rerun) -> StoreFuture<'_, Invoked> {
+        self.writer.transact(Some(now), move |tx| tx.rerun(&rerun))
+    }
+
+    fn stored_plan(&self, run: RunId) -> StoreFuture<'_, Option<StoredPlan>> {
+        self.writer.transact(None, move |tx| tx.stored_plan(run))
     }
 
     fn put_schedules(&self, now: Timestamp, update: ScheduleUpdate) -> StoreFuture<'_, Vec<AppliedSchedule>> {

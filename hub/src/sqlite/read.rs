@@ -13,7 +13,7 @@ use crate::error::HubError;
 use crate::jobs::changes::rows::{DoneRow, JobRow};
 use crate::jobs::changes::snapshot::{KeyedRate, RequiredReads, Snapshot, merge_ranges};
 use crate::jobs::initial_state::Hint;
-use crate::jobs::instance::{IdRange, Location, ids_of, instance_of};
+use crate::jobs::instance::{IdRange, Location, Run, ids_of, instance_of};
 use crate::jobs::state::state_code;
 
 /// Columns of `job`, in the order of [`SharedTexts::job_row`].
@@ -98,6 +98,7 @@ impl WriteTx<'_> {
         self.read_fan_outs(snapshot, &required.fan_outs)?;
         self.read_open(snapshot, &required.open)?;
         self.read_first_failed(snapshot, &required.first_failed)?;
+        self.read_originals(snapshot, &required, read_ahead)?;
         for (id, node) in required.round_rows {
             self.read_round_rows(snapshot, id, node)?;
         }
@@ -156,14 +157,20 @@ impl WriteTx<'_> {
         snapshot.run_states.insert(key, state);
         snapshot.endings.extend(ending.map(|ending| (key, ending)));
         snapshot.fresh_since.insert(key, fresh_since);
+        self.read_rates(&run, snapshot)?;
+        snapshot.runs.insert(key, run);
+        Ok(())
+    }
+
+    /// Reads the rates of a run that have no keys.
+    pub(super) fn read_rates(&self, run: &Run, snapshot: &mut Snapshot) -> Result<(), HubError> {
         if run.graph.steps.iter().any(|step| step.settings.limits_starts()) {
             let mut select = self.db.prepare_cached("SELECT step, id FROM rate WHERE run = ?1 AND key = x''")?;
-            for rate in select.query_map([key], |row| Ok((row.get(0)?, row.get(1)?)))? {
+            for rate in select.query_map([run.key], |row| Ok((row.get(0)?, row.get(1)?)))? {
                 let (step, id) = rate?;
-                snapshot.rates.insert((key, step), id);
+                snapshot.rates.insert((run.key, step), id);
             }
         }
-        snapshot.runs.insert(key, run);
         Ok(())
     }
 
@@ -186,7 +193,8 @@ impl WriteTx<'_> {
     fn read_done(&mut self, snapshot: &mut Snapshot, ids: &BTreeSet<i64>) -> Result<(), HubError> {
         let db = self.db;
         let mut select = db.prepare_cached(
-            "SELECT id, node, fanout, run, state, token, worker, attempts, resets, hint, env, scope_hint FROM done WHERE id = ?1",
+            "SELECT id, node, fanout, run, state, token, worker, attempts, resets, hint, env, scope_hint, same
+             FROM done WHERE id = ?1",
         )?;
         for id in ids {
             if let Some(row) = select.query_row([id], done_row).optional()? {
@@ -285,6 +293,15 @@ impl WriteTx<'_> {
     }
 }
 
+/// Reads what a row of `done` passes on from three columns.
+pub(super) fn hint(row: &Row<'_>, first: usize) -> rusqlite::Result<Hint> {
+    Ok(Hint {
+        priority: row.get(first)?,
+        env: row.get(first + 1)?,
+        scope: row.get_ref(first + 2)?.as_str_or_null()?.map(Arc::from),
+    })
+}
+
 fn done_row(row: &Row<'_>) -> rusqlite::Result<DoneRow> {
     Ok(DoneRow {
         location: Location { id: row.get(0)?, node: NodeId(row.get(1)?), fanout: row.get(2)? },
@@ -294,12 +311,10 @@ fn done_row(row: &Row<'_>) -> rusqlite::Result<DoneRow> {
         worker: row.get_ref(6)?.as_str_or_null()?.map(Arc::from),
         attempts: row.get(7)?,
         resets: row.get(8)?,
-        hint: Hint {
-            priority: row.get(9)?,
-            env: row.get(10)?,
-            scope: row.get_ref(11)?.as_str_or_null()?.map(Arc::from),
-        },
+        hint: hint(row, 9)?,
         value: None,
+        copied: None,
+        same: row.get(12)?,
         log: None,
     })
 }

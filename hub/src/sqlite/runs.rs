@@ -82,10 +82,13 @@ impl WriteTx<'_> {
         self.delete_invocation(key)?;
         self.delete_scheduled(key)?;
         for delete in [
+            "DELETE FROM counterpart WHERE fanout IN (SELECT id FROM fanout WHERE run = ?1)",
             "DELETE FROM fanout WHERE run = ?1",
             "DELETE FROM failed WHERE run = ?1",
             "DELETE FROM step_count WHERE run = ?1",
             "DELETE FROM plan WHERE run = ?1",
+            "DELETE FROM rerun WHERE run = ?1",
+            "DELETE FROM lender WHERE run = ?1",
             "DELETE FROM run WHERE key = ?1",
         ] {
             self.db.prepare_cached(delete)?.execute([key])?;

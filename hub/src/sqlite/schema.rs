@@ -11,7 +11,7 @@ use rusqlite::Connection;
 use crate::error::HubError;
 
 /// One script per layout, from an empty file to the newest.
-const MIGRATIONS: &[&str] = &[V1, V2, V3, V4, V5, V6, V7, V8];
+const MIGRATIONS: &[&str] = &[V1, V2, V3, V4, V5, V6, V7, V8, V9];
 
 const V1: &str = "
 -- the next free id of a job or fan-out
@@ -242,6 +242,32 @@ CREATE INDEX job_moved ON job (run) WHERE moved = 1;
 DROP INDEX job_rated;
 CREATE INDEX job_rated ON job (rate, scope, priority DESC, id) WHERE state = 2 AND rate > 0;
 ALTER TABLE run ADD COLUMN ending INTEGER;     -- the state it had when its `finally` block began; null if that has not begun
+";
+
+/// Runs that repeat others and reuse results, and when runs were cancelled.
+const V9: &str = "
+CREATE TABLE rerun (
+    run INTEGER PRIMARY KEY,
+    original BLOB NOT NULL,            -- id of the run that it repeats
+    first INTEGER NOT NULL,            -- of that run
+    version INTEGER NOT NULL,          -- of that run when this one was created
+    reusable BLOB NOT NULL,            -- nodes whose jobs may be reused, a bit each
+    request TEXT NOT NULL              -- what the caller asked for, as JSON
+);
+-- runs on whose behalf blobs of this run may be in the bucket
+CREATE TABLE lender (run INTEGER NOT NULL, lender BLOB NOT NULL, PRIMARY KEY (run, lender)) WITHOUT ROWID;
+-- rounds of loops in reruns and in the runs that they repeat
+CREATE TABLE counterpart (
+    fanout INTEGER NOT NULL,
+    first INTEGER NOT NULL,            -- the first of these rounds
+    count INTEGER NOT NULL,
+    original INTEGER NOT NULL,         -- id of the first node of the first round's counterpart
+    PRIMARY KEY (fanout, first)
+) WITHOUT ROWID;
+ALTER TABLE done ADD COLUMN same INTEGER NOT NULL DEFAULT 0; -- whether its result is that of its counterpart
+ALTER TABLE step_count ADD COLUMN reused INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE run ADD COLUMN cancelled_at INTEGER;
+UPDATE run SET cancelled_at = finished_at WHERE state = 3;
 ";
 
 /// Brings a database to the newest layout. Each script and its number are one transaction, so a crash leaves a complete layout.

@@ -56,6 +56,7 @@ impl WriteTx<'_> {
         self.write_jobs(changes)?;
         self.write_fan_outs(changes)?;
         self.write_chunks(changes)?;
+        self.write_reused(changes)?;
         self.write_failed(changes)?;
         for (key, (state, finished_at)) in &changes.run_states {
             let mut update = self.db.prepare_cached("UPDATE run SET state = ?2, finished_at = ?3 WHERE key = ?1")?;
@@ -67,6 +68,9 @@ impl WriteTx<'_> {
         for (key, ending) in &changes.endings {
             let mut update = self.db.prepare_cached("UPDATE run SET ending = ?2 WHERE key = ?1")?;
             update.execute(params![key, ending.map(run_state_to_code)])?;
+        }
+        for key in &changes.cancelled_runs {
+            self.db.prepare_cached("UPDATE run SET cancelled_at = ?2 WHERE key = ?1")?.execute([*key, changes.now])?;
         }
         for key in &changes.reset_runs {
             self.db.prepare_cached("UPDATE run SET reset_at = ?2 WHERE key = ?1")?.execute([*key, changes.now])?;
@@ -92,11 +96,20 @@ impl WriteTx<'_> {
             hint: row.hint.priority,
             env: row.hint.env,
             scope_hint: row.hint.scope.as_deref(),
-            value: row.value,
+            value: self.value_of(row)?,
+            same: row.same,
             log: self.log_of(row)?,
             ended_at: changes.now,
         });
         Ok(())
+    }
+
+    /// Returns the value of a row, its own or the one that it gets from a row of another run.
+    fn value_of<'a>(&self, row: &'a DoneRow) -> Result<Option<Cow<'a, [u8]>>, HubError> {
+        let Some(copied) = row.copied else { return Ok(row.value.as_deref().map(Cow::Borrowed)) };
+        let mut select = self.db.prepare_cached("SELECT value FROM done WHERE id = ?1")?;
+        let value: Vec<u8> = select.query_row([copied], |row| row.get(0))?;
+        Ok(Some(Cow::Owned(value)))
     }
 
     /// Returns the new log of a row, or the one of the row in `job` that moves along.
@@ -218,6 +231,23 @@ impl WriteTx<'_> {
             first: chunk.first,
             count: chunk.count,
             value: chunk.value,
+        });
+        Ok(())
+    }
+
+    /// Copies the lists of jobs that are reused, and writes the counterparts of rounds.
+    fn write_reused(&self, changes: &ChangeSet<'_>) -> Result<(), HubError> {
+        let mut copy = self.db.prepare_cached(
+            "INSERT INTO chunk (source, first, count, value) SELECT ?2, first, count, value FROM chunk WHERE source = ?1",
+        )?;
+        for list in &changes.copied_lists {
+            copy.execute([list.from, list.to])?;
+        }
+        insert_rows!(self.db, "INSERT" "counterpart", for row in &changes.counterparts, {
+            fanout: row.fan_out,
+            first: row.first,
+            count: row.count,
+            original: row.original,
         });
         Ok(())
     }

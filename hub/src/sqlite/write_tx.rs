@@ -17,6 +17,7 @@ use crate::jobs::columns::{from_postcard, run_id};
 use crate::jobs::counts::step_counts::CountChanges;
 use crate::jobs::graph::{BlockIndex, Graph};
 use crate::jobs::instance::{FanOut, Instance, MAX_ID, Run, enclosing_instance, missing_fan_out};
+use crate::pipelines::with_values;
 
 /// Columns of `fanout`, in the order of [`read_fan_out`].
 macro_rules! select_fan_outs {
@@ -129,7 +130,8 @@ impl<'a> WriteTx<'a> {
         let (id, first, body): ([u8; 16], _, _) =
             row.optional()?.ok_or_else(|| HubError::damaged(format!("run {key} has no plan")))?;
         let (plan, code): (Plan, Vec<BlobRef>) = from_postcard(&body)?;
-        let run = Arc::new(Run { key, id: run_id(id), first, graph: Graph::new(plan, code)? });
+        let (graph, original) = (Graph::new(with_values(plan)?, code)?, self.original_of(key)?);
+        let run = Arc::new(Run { key, id: run_id(id), first, graph, original });
         self.state.runs.insert(run.clone());
         Ok(run)
     }

@@ -123,7 +123,7 @@ fn expect_error(answer: &RawResponse, code: &str, hint: &str) {
 #[tokio::test]
 async fn every_route_of_the_hub_requires_a_token_of_the_right_role() {
     let hub = GuardedServer::hub().await;
-    assert_eq!(hub.routes.len(), 41);
+    assert_eq!(hub.routes.len(), 43);
     check_every_route(&hub).await;
 }
 
@@ -298,6 +298,31 @@ async fn an_invoker_starts_and_reads_only_runs_of_its_pipelines() {
     assert!(refused.contains("for the pipelines a,a.2") && refused.contains("--pipelines"), "{refused}");
     assert!(of_a.pipeline("b").await.is_err() && of_a.invoke_batch("b", "[]".to_owned()).await.is_err());
     assert!(of_a.run(run_of_b, None, 0).await.expect_err("another's run").to_string().contains("no run"));
+
+    // the same for runs again: no other code, and no hashes of code
+    let operator = client("operator");
+    for run in [run_of_a, run_of_b, submitted] {
+        operator.cancel_run(run).await.expect("cancelled");
+    }
+    let again = of_a.rerun(run_of_a, r#"{"params": {"day": "2026-11-02"}}"#.to_owned()).await.expect("a run").run;
+    assert_eq!(of_a.run(again, None, 0).await.expect("its run").rerun_of, Some(run_of_a));
+    for (reader, run) in [(&of_a, run_of_b), (&of_a, submitted), (&of_all, submitted)] {
+        let refused = [reader.rerun(run, String::new()).await.map(drop), reader.run_plan(run).await.map(drop)];
+        assert!(refused.iter().all(|one| one.as_ref().expect_err("another's run").to_string().contains("no run")));
+    }
+    let plan = of_a.run_plan(again).await.expect("its plan");
+    assert_eq!((plan.params[0].default.as_ref(), plan.steps.len()), (Some(&"2026-11-02".into()), 0));
+    assert_eq!(submitter.run_plan(again).await.expect("its plan").steps.len(), 1);
+    let hash = "00".repeat(32);
+    let replace = format!(
+        r#"{{"replace": [{{"step": "a", "language": "python", "function": "f", "file": "f.py", "code": "{hash}", "bytes": 1}}]}}"#
+    );
+    let refused = of_a.rerun(run_of_a, replace.clone()).await.expect_err("other code").to_string();
+    assert!(refused.contains("invoker"), "{refused}");
+    submitter.rerun(run_of_a, replace).await.expect("a run");
+    assert!(
+        client("viewer").rerun(run_of_a, String::new()).await.expect_err("a viewer").to_string().contains("viewer")
+    );
 }
 
 /// A worker whose token is for other scopes, the same worker under a new token of the same name, and a guess: none can report or

@@ -14,6 +14,8 @@ pub(crate) mod outcomes;
 pub(crate) mod pipelines;
 pub(crate) mod plans;
 pub(crate) mod rates;
+pub(crate) mod reruns;
+pub(crate) mod restores;
 pub(crate) mod schedules;
 pub(crate) mod scopes;
 pub(crate) mod users;
@@ -214,6 +216,38 @@ macro_rules! all_contract_tests {
                 why_shows_the_state_of_a_job
                 a_task_contains_what_a_worker_would_receive
                 a_task_needs_its_parents;
+            restores:
+                a_reset_brings_back_what_was_cancelled_with_the_run
+                what_a_step_cancelled_stays_cancelled
+                failed_and_stuck_jobs_of_a_cancelled_run_run_again
+                rounds_go_on_after_a_reset
+                limits_of_starts_hold_after_a_reset
+                a_cancelled_job_runs_again_with_its_call_and_dependants
+                a_job_behind_another_cancelled_one_is_refused
+                a_round_comes_back_while_its_loop_runs
+                a_round_of_a_loop_that_has_ended_is_refused
+                a_reset_of_a_cancelled_run_runs_finally_again
+                a_finally_that_was_cancelled_goes_on_or_starts_over;
+            reruns:
+                a_rerun_of_a_failed_run_runs_what_did_not_complete
+                from_runs_a_step_and_all_that_depends_on_it
+                only_runs_a_step_and_what_gets_other_results_from_it
+                another_env_is_another_input
+                a_result_is_reused_for_the_same_call_only
+                a_parameter_changes_what_depends_on_it
+                a_rerun_of_a_pipelines_run_has_its_version
+                replaced_code_runs_and_so_does_what_gets_other_results
+                rounds_are_reused_and_lists_gathered_from_them
+                a_changed_list_runs_its_new_elements
+                nested_rounds_are_reused
+                many_rounds_are_reused
+                handlers_and_finally_run_anew
+                a_call_that_starts_over_reuses_nothing
+                nothing_is_reused_of_a_run_that_has_changed
+                a_deleted_run_lends_its_blobs_and_no_more_results
+                the_same_rerun_is_one_run
+                limits_and_expiries_do_not_hold_what_is_reused
+                equal_results_have_equal_digests;
             listing:
                 jobs_are_listed_by_step_and_state
                 pages_join_to_the_whole_list

@@ -54,6 +54,41 @@ async fn an_invocation_answers_with_the_run_and_its_address() {
 }
 
 #[tokio::test]
+async fn a_rerun_answers_with_the_run_and_its_address() {
+    let hub = hub().await;
+    let (_, body, _) = post(&hub, "/v1/pipelines/report/runs", r#"{"params": {"day": "2026-11-01"}}"#).await;
+    let path = format!("/v1/runs/{}/rerun", body["run"].as_str().expect("an id"));
+    let (status, refused, _) = post(&hub, &path, "").await;
+    assert_eq!((status, &refused["error"]["code"]), (409, &json!("run_running")));
+    post(&hub, &path.replace("rerun", "cancel"), "").await;
+    let (status, body, response) = post(&hub, &path, r#"{"key": "k", "params": {"depth": 4}}"#).await;
+    assert_eq!((status, &body["state"]), (201, &json!("running")));
+    let run = body["run"].as_str().expect("an id");
+    assert!(response.head.contains(&format!("location: /v1/runs/{run}")), "{}", response.head);
+    let again = post(&hub, &path, r#"{"key": "k", "params": {"depth": 4}}"#).await;
+    assert_eq!((again.0, &again.1["run"]), (201, &body["run"]));
+    let (status, refused, _) = post(&hub, &path, r#"{"key": "k", "params": {"depth": 5}}"#).await;
+    assert_eq!((status, &refused["error"]["code"]), (409, &json!("key_used")));
+    for (body, field) in [
+        (r#"{"params": {"depth": 11}}"#, "params.depth"),
+        (r#"{"params": {"dept": 1}}"#, "params.dept"),
+        (r#"{"form": ["a"]}"#, "form"),
+        (r#"{"from": ["a"], "only": ["a"]}"#, "only"),
+    ] {
+        let (status, refused, _) = post(&hub, &path, body).await;
+        assert_eq!((status, &refused["error"]["fields"][0]["field"]), (422, &json!(field)), "{body}: {refused}");
+    }
+    let (status, refused, _) = post(&hub, &path, r#"{"from": ["b"]}"#).await;
+    assert_eq!((status, &refused["error"]["code"]), (404, &json!("step_not_found")));
+    let plan = raw_request(&hub, "GET", &format!("/v1/runs/{run}/plan"), "", b"").await;
+    let plan: Value = serde_json::from_str(&plan.body).expect("JSON");
+    assert_eq!(
+        (&plan["pipeline"], &plan["params"][1]["default"]),
+        (&json!({"name": "report", "version": 1}), &json!(4))
+    );
+}
+
+#[tokio::test]
 async fn every_field_that_does_not_fit_is_named() {
     let hub = hub().await;
     for (body, fields) in [

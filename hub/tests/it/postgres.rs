@@ -43,6 +43,12 @@ fn whatever_happens_while_rounds_are_instantiated_none_is_lost() {
     crate::random::play_long(&runtime, 1, || store_factory(&runtime));
 }
 
+#[test]
+fn whatever_is_reused_the_results_are_those_of_a_run_from_the_beginning() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    crate::random::play_reruns(&runtime, 15, || store_factory(&runtime));
+}
+
 /// Returns a factory of stores on a separate database.
 fn store_factory(runtime: &Runtime) -> StoreFactory {
     let database = runtime.block_on(shared().database());

@@ -4,6 +4,7 @@ mod events;
 mod model;
 mod model_test;
 mod plans;
+mod reruns;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -17,6 +18,7 @@ use events::{Event, events};
 use model_test::ModelTest;
 pub(crate) use model_test::StoreFactory;
 use plans::{Part, parts};
+pub(crate) use reruns::play_reruns;
 
 /// Everything random in one case: the plan, its `finally` block, the lengths of the lists that jobs return, the events, and how
 /// often the run is cancelled then.
@@ -34,12 +36,10 @@ async fn check_case(open: StoreFactory, (parts, finally, lists, events, cancella
         test.cancel_run().await;
     }
     test.finish().await;
-    // what failed can be reset, whatever happened before
-    if !test.model.was_cancelled() {
-        test.reset_run().await;
-        test.finish().await;
-        assert!(test.model.failed.is_empty());
-    }
+    // what failed or was cancelled can be reset, whatever happened before
+    test.reset_run().await;
+    test.finish().await;
+    assert!(test.model.resettable().is_empty() && !test.model.was_cancelled());
 }
 
 /// Plays this many cases, each on a new store.
@@ -89,4 +89,9 @@ fn whatever_happens_no_job_is_lost_and_none_is_done_twice() {
 #[test]
 fn whatever_happens_while_rounds_are_instantiated_none_is_lost() {
     play_long(&runtime(), 2, sqlite);
+}
+
+#[test]
+fn whatever_is_reused_the_results_are_those_of_a_run_from_the_beginning() {
+    play_reruns(&runtime(), 150, sqlite);
 }

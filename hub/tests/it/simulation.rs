@@ -251,7 +251,7 @@ impl Simulation {
 }
 
 /// Submits a run until that is acknowledged, and waits for its end. Sometimes the submitter dies after an attempt, so that it
-/// is unknown whether the run exists.
+/// is unknown whether the run exists. Sometimes it cancels the run, and resets it when that has ended.
 async fn submit(number: u128, limit: u32, hub: HubClient, rng: SimRng, log: Arc<Log>) -> Option<RunId> {
     sleep(Duration::from_millis(roll(&rng, 60_000))).await;
     let submission = submission(number, script(limit).plan());
@@ -263,12 +263,16 @@ async fn submit(number: u128, limit: u32, hub: HubClient, rng: SimRng, log: Arc<
         sleep(Duration::from_secs(1)).await;
     }
     log.note(&format!("acknowledged {}", submission.run));
-    let mut seen = None;
+    let (mut seen, mut cancellations) = (None, 0);
     loop {
         match hub.run(submission.run, seen, 30_000).await {
             Ok(view) if view.state == RunState::Completed => return Some(view.id),
-            // five leases in a row expired because of faults
-            Ok(view) if view.state == RunState::Failed => drop(hub.reset_run(view.id).await),
+            // cancelled below, or five leases in a row expired because of faults
+            Ok(view) if view.state != RunState::Running => drop(hub.reset_run(view.id).await),
+            Ok(view) if cancellations < 2 && roll(&rng, 8) == 0 => {
+                cancellations += 1;
+                drop(hub.cancel_run(view.id).await);
+            }
             Ok(view) => seen = Some(view.version),
             Err(ClientError::Refused { status: 404, .. }) => {
                 log.broken(format!("run {} was acknowledged and is lost", submission.run));

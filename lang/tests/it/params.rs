@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use bue_lang::{Script, bind_params, compile, plan_text, render};
 use bue_model::Value;
-use bue_model::param::{Argument, RunTime};
+use bue_model::param::{Argument, RunTime, resolve};
 
 const SCRIPT: &str = "\
 param day: date = yesterday
@@ -25,7 +25,7 @@ fn bound(text: &str, given: &[(&str, Argument)]) -> String {
         given.iter().map(|(name, given)| ((*name).to_owned(), given.clone())).collect();
     let time = RunTime { at: "2026-03-01T12:00:00Z".parse().expect("a time"), zone: jiff::tz::TimeZone::UTC };
     match bind_params(script, &compiled, plan, given, &time) {
-        Ok(plan) => plan_text(&plan),
+        Ok(plan) => plan_text(&resolve(plan).expect("values")),
         Err(diagnostics) => diagnostics.iter().map(|one| render(one, script, false)).collect(),
     }
 }

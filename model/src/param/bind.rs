@@ -1,4 +1,4 @@
-//! [`bind`]: values in the places of parameters.
+//! [`bind`]: a value for each parameter, and [`resolve`]: the values in the places of parameters.
 
 use core::fmt;
 use std::collections::BTreeMap;
@@ -101,12 +101,13 @@ impl fmt::Display for ParamProblem {
     }
 }
 
-/// Returns the plan with a value in the place of each parameter.
+/// Returns the plan with a value for each parameter, as its default: a plan that can be run. [`resolve`] puts the values in their
+/// places.
 ///
 /// # Errors
 /// One [`ParamError`] for each parameter that is missing, unknown or does not fit: those of the parameters in their order, then
 /// the unknown names.
-pub fn bind(plan: Plan, mut given: BTreeMap<String, Argument>, time: &RunTime) -> Result<Plan, Vec<ParamError>> {
+pub fn bind(mut plan: Plan, mut given: BTreeMap<String, Argument>, time: &RunTime) -> Result<Plan, Vec<ParamError>> {
     let (mut values, mut errors) = (Vec::new(), Vec::new());
     for param in &plan.params {
         match value_of(param, given.remove(&param.name), time) {
@@ -121,7 +122,28 @@ pub fn bind(plan: Plan, mut given: BTreeMap<String, Argument>, time: &RunTime) -
     if !errors.is_empty() {
         return Err(errors);
     }
-    Ok(substitute(plan, &values))
+    for (param, value) in plan.params.iter_mut().zip(values) {
+        param.default = Some(ParamDefault::Value(value));
+    }
+    Ok(plan)
+}
+
+/// Returns a plan that [`bind`] returned with the values in the places of its parameters, of which it has none any more.
+///
+/// # Errors
+/// One [`ParamError`] for each parameter without a value, or for the largest one if they take too many bytes.
+pub fn resolve(plan: Plan) -> Result<Plan, Vec<ParamError>> {
+    let (mut values, mut errors) = (Vec::with_capacity(plan.params.len()), Vec::new());
+    for Param { name, default, .. } in &plan.params {
+        match default {
+            Some(ParamDefault::Value(value)) => values.push(value.clone()),
+            _ => errors.push(ParamError { name: name.clone(), problem: ParamProblem::Missing }),
+        }
+    }
+    if errors.is_empty() {
+        errors = too_large(&plan, &values);
+    }
+    if errors.is_empty() { Ok(substitute(plan, &values)) } else { Err(errors) }
 }
 
 /// Returns an error for the largest parameter if the values take too many bytes, one copy for each use.
@@ -161,8 +183,7 @@ fn count_uses(nodes: &[Node], uses: &mut [usize]) {
     }
 }
 
-/// Returns the plan with these values, as CBOR, in the places of its parameters, of which it has none any more. [`bind`] checks
-/// the values first.
+/// Returns the plan with these values, as CBOR, in the places of its parameters, of which it has none any more.
 #[must_use]
 pub fn substitute(mut plan: Plan, values: &[Bytes]) -> Plan {
     replace(&mut plan.nodes, values);

@@ -1,7 +1,7 @@
 //! [`Param`]: what a script lets its caller choose, `param day: date = yesterday`.
 //!
-//! The plan refers to parameters by their position ([`Input::Param`](crate::Input::Param)); [`bind`] puts values in their places. A
-//! run's plan has no parameters any more.
+//! The plan refers to parameters by their position ([`Input::Param`](crate::Input::Param)); [`bind`] gives each of them a value, and
+//! [`resolve`] puts the values in their places.
 //!
 //! What reads and checks values needs the feature `params`: guests have no use for it.
 
@@ -19,7 +19,7 @@ mod tests;
 mod view;
 
 #[cfg(feature = "params")]
-pub use bind::{Argument, ParamError, ParamProblem, RunTime, bind, substitute};
+pub use bind::{Argument, ParamError, ParamProblem, RunTime, bind, resolve, substitute};
 pub use declaration::{Allowed, Param, ParamDefault, TimeDefault};
 #[cfg(feature = "params")]
 pub use exact_json::{JsonError, MAX_JSON_DEPTH, read_json, write_json};

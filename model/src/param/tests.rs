@@ -36,7 +36,7 @@ fn time(text: &str, hours: i8) -> RunTime {
 
 fn bound(param: Param, given: Option<Value>, time: &RunTime) -> Result<Value, Vec<ParamError>> {
     let given: BTreeMap<_, _> = given.map(|value| ("p".to_owned(), Argument::Value(value))).into_iter().collect();
-    let plan = bind(plan(param), given, time)?;
+    let plan = resolve(bind(plan(param), given, time)?)?;
     match &plan.nodes[..] {
         [Node::Job(job)] => match &job.inputs[..] {
             [Input::Literal(bytes)] => Ok(cbor::decode(bytes).expect("a value")),

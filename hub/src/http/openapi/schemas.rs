@@ -26,7 +26,7 @@ pub(super) fn path_parameter(path: &str, name: &str) -> Value {
 /// All schemas, by name.
 pub(super) fn all() -> Value {
     // one object with all of them is more than the macro can read
-    with_entries(general(), schedules())
+    with_entries(with_entries(general(), schedules()), reruns())
 }
 
 fn general() -> Value {
@@ -93,6 +93,7 @@ fn general() -> Value {
             "now": time(),
             "eta": or_null(&time()),
             "unserved": { "type": "array", "items": reference("UnservedScope") },
+            "rerun_of": or_null(&uuid()),
         })),
         "UnservedScope": object(&json!({ "scope": text(), "steps": texts(), "more_steps": count(), "jobs": count() })),
         "Worker": object(&json!({
@@ -129,7 +130,7 @@ fn general() -> Value {
             "trace": or_null(&text()),
             "retry_after_ms": or_null(&count()),
         })),
-        "Job": object(&json!({
+        "Job": with_optional(object(&json!({
             "id": count(),
             "run": uuid(),
             "step": text(),
@@ -143,7 +144,8 @@ fn general() -> Value {
             "worker": or_null(&text()),
             "failure": or_null(&reference("Failure")),
             "blocked_by": or_null(&count()),
-        })),
+            "reused": { "type": "boolean", "description": "it has the result of an earlier run and did not run" },
+        })), &json!({ "digest": hex_hash() })),
         "JobPage": object(&json!({
             "jobs": { "type": "array", "items": reference("Job") },
             "next": or_null(&count()),
@@ -217,6 +219,40 @@ fn schedules() -> Value {
             "waiting": count(),
             "runs": reference("RunCounts"),
             "rest_from": or_null(&time()),
+        })),
+    })
+}
+
+/// The schemas of reruns.
+fn reruns() -> Value {
+    let replacement = object(&json!({
+        "step": text(),
+        "language": text(),
+        "function": text(),
+        "file": text(),
+        "code": hex_hash(),
+        "bytes": count(),
+    }));
+    let fields = json!({
+        "run": { "type": "string", "format": "uuid", "description": "a random id for the new run" },
+        "key": { "type": "string", "minLength": 1, "maxLength": 255, "description": "instead of `run`" },
+        "from": texts(),
+        "only": texts(),
+        "params": { "type": "object", "description": "new values of parameters, by name" },
+        "replace": { "type": "array", "items": replacement, "maxItems": 1000 },
+    });
+    json!({
+        "Rerun": with_optional(object(&json!({})), &fields),
+        "RunPlan": object(&json!({
+            "run": uuid(),
+            "name": text(),
+            "pipeline": or_null(&object(&json!({ "name": text(), "version": count() }))),
+            "rerun_of": or_null(&uuid()),
+            "params": { "type": "array", "items": reference("Param") },
+            "steps": {
+                "type": "array",
+                "items": object(&json!({ "step": { "type": "object" }, "code": blob() })),
+            },
         })),
     })
 }
@@ -334,6 +370,7 @@ fn step_counts() -> Value {
         "pendings",
         "resets",
         "run_ms",
+        "reused",
     ];
     let counts = names.map(|name| (name.to_owned(), count()));
     let texts = ["name", "scope"].map(|name| (name.to_owned(), text()));
@@ -345,10 +382,17 @@ fn submission() -> Value {
 }
 
 fn code() -> Value {
+    json!({ "type": "array", "items": blob(), "description": "the code of each step, in order; already in the bucket" })
+}
+
+fn blob() -> Value {
     let byte = json!({ "type": "integer", "minimum": 0, "maximum": 255 });
     let hash = json!({ "type": "array", "items": byte, "minItems": 32, "maxItems": 32 });
-    let code = object(&json!({ "hash": hash, "len": count() }));
-    json!({ "type": "array", "items": code, "description": "the code of each step, in order; already in the bucket" })
+    object(&json!({ "hash": hash, "len": count() }))
+}
+
+fn hex_hash() -> Value {
+    json!({ "type": "string", "pattern": "^[0-9a-f]{64}$" })
 }
 
 /// The fields of steps, nodes and calls are not described: they may differ between releases.
@@ -390,6 +434,7 @@ fn time() -> Value {
 
 #[cfg(test)]
 mod tests {
+    use bue_model::rerun::RunPlanView;
     use bue_model::schedule::{
         AppliedSchedule, BackfillProgress, RunCounts, ScheduleChange, SchedulePage, ScheduledRun,
     };
@@ -437,6 +482,8 @@ mod tests {
             worker: None,
             failure: Some(failure.clone()),
             blocked_by: None,
+            reused: false,
+            digest: Some(String::new()),
         };
         let why = WhyView {
             job: job.clone(),
@@ -464,7 +511,11 @@ mod tests {
             now: Timestamp(1),
             eta: None,
             unserved: Vec::new(),
+            rerun_of: None,
         };
+        let (pipeline, params, steps) = (None, Vec::new(), Vec::new());
+        let plan = RunPlanView { run, name: String::new(), pipeline, rerun_of: None, params, steps };
+        check_fields("RunPlan", &plan);
         let field = FieldError { field: String::new(), message: String::new() };
         let error = ErrorView { code: String::new(), message: String::new(), hint: String::new(), fields: vec![field] };
         check_fields("Run", &view);

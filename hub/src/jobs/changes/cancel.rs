@@ -6,6 +6,7 @@ use bue_model::{JobId, NodeId};
 use super::change_set::{ChangeResult, ChangeSet};
 use crate::error::HubError;
 use crate::jobs::columns::{row_id, unsigned};
+use crate::jobs::graph::BlockIndex;
 use crate::jobs::instance::{FanOut, Run, instance_of, location_in};
 use crate::jobs::state::State;
 
@@ -41,9 +42,13 @@ impl ChangeSet<'_> {
         let body = fan_out.body(run)?;
         self.count_rounds(run, body, State::Blocked, -rounds);
         self.count_rounds(run, body, State::Cancelled, rounds);
-        let nodes = run.graph.blocks.get(body).map_or(&[][..], |block| &block.nodes);
-        let is_counted = |node: &&NodeId| run.graph.job(**node).is_some_and(|job| job.handles.is_none());
-        let jobs = nodes.iter().filter(is_counted).count();
-        Ok(unsigned(rounds) * jobs as u64)
+        Ok(unsigned(rounds) * jobs_in_round(run, body))
     }
+}
+
+/// Returns the number of jobs in a round of a loop with this body, apart from handlers.
+pub(super) fn jobs_in_round(run: &Run, body: BlockIndex) -> u64 {
+    let nodes = run.graph.blocks.get(body).map_or(&[][..], |block| &block.nodes);
+    let is_counted = |node: &&NodeId| run.graph.job(**node).is_some_and(|job| job.handles.is_none());
+    nodes.iter().filter(is_counted).count() as u64
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bue_model::{JobId, NodeId, RunState};
 
 use super::pending_notifications::PendingNotifications;
-use super::rows::{ChunkRow, DoneRow, JobRow};
+use super::rows::{ChunkRow, CopiedList, CounterpartRow, DoneRow, JobRow};
 use super::snapshot::{RequiredReads, Snapshot};
 use crate::error::HubError;
 use crate::jobs::columns::{row_id, signed};
@@ -125,6 +125,8 @@ pub(crate) struct ChangeSet<'a> {
     pub(crate) done: BTreeMap<i64, Option<DoneRow>>,
     pub(crate) fan_outs: BTreeMap<i64, FanOut>,
     pub(crate) chunks: Vec<ChunkRow>,
+    pub(crate) copied_lists: Vec<CopiedList>,
+    pub(crate) counterparts: Vec<CounterpartRow>,
     /// By run and job: whether the job is to be listed as failed.
     pub(crate) failed: BTreeMap<(i64, i64), bool>,
     /// New states of runs, and when they finished.
@@ -133,11 +135,15 @@ pub(crate) struct ChangeSet<'a> {
     pub(crate) endings: BTreeMap<i64, Option<RunState>>,
     /// Keys of runs of which a person resets failed jobs.
     pub(crate) reset_runs: BTreeSet<i64>,
+    /// Keys of runs that a person cancels.
+    pub(crate) cancelled_runs: BTreeSet<i64>,
     pub(crate) counts: CountChanges,
     /// What to announce, apart from runs, which are in `changed_runs`.
     pub(crate) pending_notifications: PendingNotifications,
     /// Keys of runs that changed.
     pub(crate) changed_runs: BTreeSet<i64>,
+    /// Jobs of reruns, with the keys of these, that may run for the first time, unless they are reused.
+    pub(super) to_reuse: BTreeSet<(i64, Location)>,
     /// Instances in which a row stopped being open.
     pub(super) to_settle: BTreeSet<Instance>,
     /// Positions in [`Snapshot::ids`] that are used.
@@ -154,13 +160,17 @@ impl<'a> ChangeSet<'a> {
             done: BTreeMap::new(),
             fan_outs: BTreeMap::new(),
             chunks: Vec::new(),
+            copied_lists: Vec::new(),
+            counterparts: Vec::new(),
             failed: BTreeMap::new(),
             run_states: BTreeMap::new(),
             endings: BTreeMap::new(),
             reset_runs: BTreeSet::new(),
+            cancelled_runs: BTreeSet::new(),
             counts: CountChanges::default(),
             pending_notifications: PendingNotifications::default(),
             changed_runs: BTreeSet::new(),
+            to_reuse: BTreeSet::new(),
             to_settle: BTreeSet::new(),
             used_ids: BTreeSet::new(),
         }

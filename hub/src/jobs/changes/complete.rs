@@ -96,7 +96,10 @@ impl ChangeSet<'_> {
             env: hints.env.map(|env| env.to_vec()).or(inherited.env),
             scope: hints.scope.map(Arc::from).or(inherited.scope),
         };
-        self.move_to_done(row, State::Completed, hint.clone(), Some(to_postcard(value)?));
+        let value = to_postcard(value)?;
+        let same = self.is_same_result(run, location, &value, &hint)?;
+        self.move_to_done(row, State::Completed, hint.clone(), Some(value));
+        self.mark_same(location.id, same);
         self.count_transition(run, location.node, State::Running, State::Completed);
         self.mark_closed(run, location)?;
         self.unblock_dependants(run, location, &hint)

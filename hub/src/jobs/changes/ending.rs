@@ -32,6 +32,10 @@ impl ChangeSet<'_> {
     /// Everything of a run was cancelled. Its `finally` block runs all the same, unless it was cancelled, too.
     pub(crate) fn end_cancelled(&mut self, run: &Run) -> ChangeResult<()> {
         self.mark_run_changed(run.key);
+        // a second cancellation is that of the `finally` block
+        if self.ending(run.key) != Some(RunState::Cancelled) {
+            self.cancelled_runs.insert(run.key);
+        }
         if run.graph.finally.is_some() && self.ending(run.key).is_none() {
             return self.end_run(run, RunState::Cancelled);
         }
@@ -121,11 +125,14 @@ impl ChangeSet<'_> {
         if fan_out.count >= MAX_ENDS {
             return Err(HubError::BadRequest(format!("the run has ended {MAX_ENDS} times; start another one")).into());
         }
-        if let Some(row) = row {
-            self.cancel_ended(run, row)?;
-            fan_out.failed = 0;
-            self.fan_outs.insert(fan_out.id, fan_out);
+        match row {
+            Some(row) => self.cancel_ended(run, row)?,
+            None if self.was_interrupted(location)? => self.cancel_failed_rounds(run, &fan_out)?,
+            None => {}
         }
+        // also the round of a block that was cancelled while it ran
+        (fan_out.settled, fan_out.failed) = (fan_out.count, 0);
+        self.fan_outs.insert(fan_out.id, fan_out);
         self.endings.insert(run.key, None);
         Ok(())
     }
@@ -140,6 +147,31 @@ impl ChangeSet<'_> {
                 rows.extend(self.rows_in(fan_out.expanded_ids())?);
             }
             self.cancel_row(run, row);
+        }
+        Ok(())
+    }
+
+    /// Returns whether the `finally` block was cancelled while it ran.
+    fn was_interrupted(&mut self, location: Location) -> ChangeResult<bool> {
+        Ok(self.done_row(location.id)?.is_some_and(|row| row.state == State::Cancelled))
+    }
+
+    /// Cancels the failed jobs in a loop of which everything else that had not ended is cancelled.
+    fn cancel_failed_rounds(&mut self, run: &Run, fan_out: &FanOut) -> ChangeResult<()> {
+        let mut loops = vec![*fan_out];
+        while let Some(fan_out) = loops.pop() {
+            for row in self.rows_in(fan_out.expanded_ids())? {
+                self.cancel_row(run, row);
+            }
+            let body = fan_out.body(run)?;
+            let nodes = run.graph.blocks.get(body).map_or(&[][..], |block| &block.nodes);
+            let inner: Vec<_> = nodes.iter().filter(|node| run.graph.fan_out(**node).is_some()).collect();
+            for round in 0..fan_out.expanded {
+                for node in &inner {
+                    let id = location_in(run, fan_out.round(round, body), **node)?.id;
+                    loops.extend(self.fan_out(id)?);
+                }
+            }
         }
         Ok(())
     }

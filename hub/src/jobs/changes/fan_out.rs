@@ -34,6 +34,7 @@ impl ChangeSet<'_> {
             failed: 0,
         };
         self.fan_outs.insert(location.id, fan_out);
+        self.match_rounds(run, &fan_out)?;
         self.count_rounds(run, node.body, State::Blocked, count);
         self.grow(location.id)
     }
@@ -53,6 +54,8 @@ impl ChangeSet<'_> {
         if let Some(last) = changed {
             return Ok(last.first + last.count);
         }
+        let copied = self.copied_lists.iter().find(|copied| copied.to == source);
+        let source = copied.map_or(source, |copied| copied.from);
         if let Some(elements) = self.snapshot.elements.get(&source) {
             return Ok(*elements);
         }
@@ -86,8 +89,9 @@ impl ChangeSet<'_> {
     /// Completes a fan-out without rounds, or whose rounds have all ended without a failed job: what gathers them may run.
     pub(super) fn complete_fan_out(&mut self, run: &Run, location: Location) -> ChangeResult<()> {
         let Some(row) = self.job(location.id)?.filter(|row| row.state.is_open()) else { return Ok(()) };
-        let hint = row.hint();
+        let (hint, same) = (row.hint(), self.is_same_loop(run, location)?);
         self.move_to_done(row, State::Completed, hint.clone(), None);
+        self.mark_same(location.id, same);
         self.mark_closed(run, location)?;
         self.unblock_dependants(run, location, &hint)
     }

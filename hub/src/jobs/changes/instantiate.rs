@@ -59,7 +59,7 @@ impl ChangeSet<'_> {
     }
 
     /// Returns what a fan-out inherited from its source, as coming from the fan-out itself.
-    fn hint_of_fan_out(&mut self, fan_out: Location) -> ChangeResult<InheritedHint> {
+    pub(super) fn hint_of_fan_out(&mut self, fan_out: Location) -> ChangeResult<InheritedHint> {
         let hint = self.job(fan_out.id)?.map(|row| row.hint()).unwrap_or_default();
         Ok(InheritedHint {
             priority: hint.priority.map(|priority| (fan_out.node, priority)),
@@ -80,6 +80,9 @@ impl ChangeSet<'_> {
             let state = row_state(node, &initial)?;
             self.count_new_job(run, node, state, context.is_counted);
             self.insert_row(run, location, state, &initial, inherited)?;
+            if state == State::Ready {
+                self.consider_reuse(run, location);
+            }
             parents.insert(*id, initial.as_parent());
         }
         // an instance without open rows settles at once

@@ -16,6 +16,8 @@
 //! | `release` | a lease that ends without an outcome: a worker died, gave the job up, or cannot get it |
 //! | `expire` | a job that has not started in time |
 //! | `reset`, `cancel` | starting over and cancelling, by a step or a person |
+//! | `restore` | resets of what was cancelled |
+//! | `reuse` | jobs of reruns that get the results of the run before |
 //! | `propagate` | what becomes of dependants |
 //! | `fan_out`, `instantiate` | rounds of loops and the rows of blocks |
 //! | `settle` | how rounds, loops and runs end |
@@ -34,6 +36,8 @@ pub(crate) mod pending_notifications;
 mod propagate;
 mod release;
 mod reset;
+mod restore;
+mod reuse;
 pub(crate) mod rows;
 mod settle;
 pub(crate) mod snapshot;

@@ -89,7 +89,7 @@ impl ChangeSet<'_> {
             if is_free && is_job {
                 self.pending_notifications.work = true;
                 self.count_transition(run, child.node, State::Blocked, State::Ready);
-                if row.is_expired(self.now) {
+                if !self.consider_reuse(run, child) && row.is_expired(self.now) {
                     self.fail_expired(run, row)?;
                 }
             } else if is_free {

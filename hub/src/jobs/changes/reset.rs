@@ -8,7 +8,7 @@ use super::rows::JobRow;
 use crate::error::HubError;
 use crate::jobs::columns::{row_id, signed};
 use crate::jobs::delay::pending_ms;
-use crate::jobs::initial_state::{InheritedHint, InitialState, ParentState};
+use crate::jobs::initial_state::{InitialState, ParentState};
 use crate::jobs::instance::{Instance, Location, Run, instance_of, location_in, node_of};
 use crate::jobs::outcome_rules::{keyed_rate_settings, step_settings, too_many_resets};
 use crate::jobs::state::State;
@@ -70,17 +70,12 @@ impl ChangeSet<'_> {
         let done = self.done_row(location.id)?.filter(|row| row.state == State::Completed);
         let done = done.ok_or_else(|| HubError::damaged("a call with a gap"))?;
         self.done.insert(location.id, None);
-        let parents = self.parent_states(run, location)?;
-        let mut inherited = InheritedHint::default();
-        for (parent, state) in &parents {
-            if let ParentState::Completed(hint) = state {
-                inherited.inherit(*parent, hint);
-            }
-        }
+        let (parents, inherited) = (self.parent_states(run, location)?, self.inherited_by(run, location)?);
         // the first job's parents are completed; the others' only parent is the job that was restored before them
         let waiting_for = i64::from(!parents.iter().all(|(_, state)| matches!(state, ParentState::Completed(_))));
         self.insert_row(run, location, State::Blocked, &InitialState::Blocked { waiting_for }, inherited)?;
         self.count_transition(run, location.node, State::Completed, State::Blocked);
+        self.count_not_reused(run, location.node, done.token);
         if let Some(Some(row)) = self.jobs.get_mut(&location.id) {
             (row.token, row.reported, row.resets, row.worker) = (done.token, done.token, done.resets, done.worker);
             row.expires_at = None;
@@ -89,7 +84,7 @@ impl ChangeSet<'_> {
     }
 
     /// Returns the parents of a row and their states.
-    fn parent_states(&mut self, run: &Run, location: Location) -> ChangeResult<Vec<(NodeId, ParentState)>> {
+    pub(super) fn parent_states(&mut self, run: &Run, location: Location) -> ChangeResult<Vec<(NodeId, ParentState)>> {
         let instance = instance_of(run, location)?;
         let mut parents = Vec::new();
         for parent in &node_of(run, location.node)?.parents {
@@ -99,21 +94,31 @@ impl ChangeSet<'_> {
         Ok(parents)
     }
 
-    /// Requeues a failed job with fresh attempts.
+    /// Requeues a failed job with fresh attempts, or brings back a cancelled one.
     pub(crate) fn reset_job(&mut self, job: JobId) -> ChangeResult<Changed> {
         let (run, state) = self.job_state(job)?;
-        self.expect_not_cancelled(&run)?;
-        if state != State::Failed {
-            return Err(HubError::JobNotFailed { job, state: state.as_job_state() }.into());
+        match state {
+            State::Cancelled => self.reset_cancelled_job(&run, job),
+            State::Failed => self.reset_failed_job(&run, job),
+            state => Err(HubError::JobNotFailed { job, state: state.as_job_state() }.into()),
         }
-        self.requeue_failed(&run, row_id(job))?;
+    }
+
+    fn reset_failed_job(&mut self, run: &Run, job: JobId) -> ChangeResult<Changed> {
+        let row = self.job(row_id(job))?.ok_or_else(|| HubError::damaged("a failed job without a row"))?;
+        let is_inside = run.graph.is_in_finally(node_of(run, row.location.node)?.block);
+        if self.is_cancelled(run)? && !is_inside {
+            // what depends on it was cancelled with the run
+            return Err(HubError::RunCancelled(run.id).into());
+        }
+        self.expect_open_around(run, row.location, job)?;
+        self.requeue_failed(run, row_id(job))?;
         Ok(Changed { jobs: 1 })
     }
 
     /// Requeues these failed jobs of a run with fresh attempts.
-    pub(crate) fn reset_failed(&mut self, key: i64, failed: &[i64]) -> ChangeResult<Changed> {
+    pub(super) fn reset_failed(&mut self, key: i64, failed: &[i64]) -> ChangeResult<Changed> {
         let run = self.run(key)?;
-        self.expect_not_cancelled(&run)?;
         let (mut missing, mut jobs) = (MissingRows::default(), 0);
         // those outside the `finally` block first, because their reset cancels the others
         for is_inside in [false, true] {
@@ -130,15 +135,16 @@ impl ChangeSet<'_> {
         Ok(Changed { jobs })
     }
 
-    /// Returns whether a job is failed, and inside or outside the `finally` block. The reset of another one may have cancelled it.
-    fn is_failed(&mut self, run: &Run, id: i64, is_inside: bool) -> ChangeResult<bool> {
+    /// Returns whether a job is failed, and inside or outside the `finally` block. The reset of another one may have cancelled it, and a
+    /// loop that was cancelled with the run does not go on if only some of its jobs were reset.
+    pub(super) fn is_failed(&mut self, run: &Run, id: i64, is_inside: bool) -> ChangeResult<bool> {
         let Some(row) = self.job(id)?.filter(|row| row.state == State::Failed) else { return Ok(false) };
-        Ok(run.graph.is_in_finally(node_of(run, row.location.node)?.block) == is_inside)
+        let is_here = run.graph.is_in_finally(node_of(run, row.location.node)?.block) == is_inside;
+        Ok(is_here && self.is_open_around(run, row.location)?)
     }
 
-    fn expect_not_cancelled(&self, run: &Run) -> Result<(), HubError> {
-        let is_cancelled = [Some(self.run_state(run.key)?), self.ending(run.key)].contains(&Some(RunState::Cancelled));
-        if is_cancelled { Err(HubError::RunCancelled(run.id)) } else { Ok(()) }
+    fn is_cancelled(&self, run: &Run) -> Result<bool, HubError> {
+        Ok([Some(self.run_state(run.key)?), self.ending(run.key)].contains(&Some(RunState::Cancelled)))
     }
 
     fn requeue_failed(&mut self, run: &Run, id: i64) -> ChangeResult<()> {
@@ -159,19 +165,25 @@ impl ChangeSet<'_> {
     /// Something in this instance is about to be open. If nothing was, the round is not settled any more, and neither is what
     /// is around it.
     pub(super) fn reopen(&mut self, run: &Run, instance: Instance) -> ChangeResult<()> {
+        // a row that is about to be open failed, or is stuck
+        self.reopen_settled(run, instance, 1)
+    }
+
+    /// The same for an instance that counts as so many failed ones: 0 or 1.
+    pub(super) fn reopen_settled(&mut self, run: &Run, instance: Instance, failed: i64) -> ChangeResult<()> {
         // one in which a row closed in this very change set has not been settled since
         if self.to_settle.contains(&instance) || self.is_open(instance)? {
             return Ok(());
         }
         if instance.fanout == 0 {
-            if self.run_state(run.key)? == RunState::Failed {
+            if self.run_state(run.key)? != RunState::Running {
                 self.run_states.insert(run.key, (RunState::Running, None));
             }
             return Ok(());
         }
         let mut fan_out = self.require_fan_out(instance.fanout)?;
         fan_out.settled -= 1;
-        fan_out.failed -= 1;
+        fan_out.failed -= failed;
         self.fan_outs.insert(fan_out.id, fan_out);
         let location = fan_out.location();
         if self.job(location.id)?.is_some_and(|row| row.state == State::Stuck) {

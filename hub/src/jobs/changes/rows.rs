@@ -199,6 +199,8 @@ impl JobRow {
             resets: self.resets,
             hint,
             value,
+            copied: None,
+            same: false,
             log: self.log,
         }
     }
@@ -223,6 +225,10 @@ pub(crate) struct DoneRow {
     pub(crate) hint: Hint,
     /// Of a row that is to be written. Never read here.
     pub(crate) value: Option<Vec<u8>>,
+    /// The row of which a row that is to be written gets the value. Never read here.
+    pub(crate) copied: Option<i64>,
+    /// Whether the result, and what dependants inherit, is that of its counterpart in the run that this one repeats.
+    pub(crate) same: bool,
     /// A new log; `None` where the one of the row in `job` moves along.
     pub(crate) log: Option<Option<Vec<u8>>>,
 }
@@ -240,9 +246,30 @@ impl DoneRow {
             resets: 0,
             hint: Hint::default(),
             value: None,
+            copied: None,
+            same: false,
             log: None,
         }
     }
+}
+
+/// The list of a job that gets that of its counterpart.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct CopiedList {
+    /// The job whose list it is.
+    pub(crate) from: i64,
+    pub(crate) to: i64,
+}
+
+/// Rounds of a fan-out in a rerun, and their counterparts in the run that it repeats.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct CounterpartRow {
+    pub(crate) fan_out: i64,
+    /// The first of these rounds.
+    pub(crate) first: i64,
+    pub(crate) count: i64,
+    /// Id of the first node of the counterpart of the first round.
+    pub(crate) original: i64,
 }
 
 /// A piece of a list that a fan-out runs over.

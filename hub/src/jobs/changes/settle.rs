@@ -19,16 +19,21 @@ enum Progress {
 }
 
 impl ChangeSet<'_> {
-    /// Applies the consequences of everything that closed. Terminates: each pass removes an instance, and one is added only for
-    /// a row that was open and is not any more. Fan-outs that now have room for more rounds are left to separate change sets,
-    /// because this one would have to start over with the rows that they need.
+    /// Applies the consequences of everything that closed, and of what can be reused now. Terminates: each pass removes an instance or
+    /// a job, and one is added only for a row that was open and is not any more, or that was blocked and is not any more. Fan-outs
+    /// that now have room for more rounds are left to separate change sets, because this one would have to start over with the rows
+    /// that they need.
     pub(super) fn settle_all(&mut self) -> ChangeResult<()> {
         let mut missing = MissingRows::default();
-        while let Some(instance) = self.to_settle.pop_last() {
+        loop {
+            while let Some((run, location)) = self.to_reuse.pop_first() {
+                let result = self.reuse(run, location);
+                missing.allow(result)?;
+            }
+            let Some(instance) = self.to_settle.pop_last() else { return missing.check() };
             let result = self.settle(instance);
             missing.allow(result)?;
         }
-        missing.check()
     }
 
     fn settle(&mut self, instance: Instance) -> ChangeResult<()> {
@@ -53,7 +58,7 @@ impl ChangeSet<'_> {
         Ok(failed.map_or(Progress::Ended, Progress::Failed))
     }
 
-    fn ids(&self, instance: Instance) -> Result<IdRange, HubError> {
+    pub(super) fn ids(&self, instance: Instance) -> Result<IdRange, HubError> {
         Ok(ids_of(&*self.run(instance.run)?, instance))
     }
 
@@ -81,7 +86,7 @@ impl ChangeSet<'_> {
     }
 
     /// Returns the first failed job among these rows, or the one that the first stuck row is behind.
-    fn first_failed(&mut self, ids: IdRange) -> ChangeResult<Option<i64>> {
+    pub(super) fn first_failed(&mut self, ids: IdRange) -> ChangeResult<Option<i64>> {
         let is_read = match self.snapshot.first_failed.get(&ids) {
             _ if self.snapshot.has_read_jobs(ids) => true,
             // this change set may have reset it

@@ -47,7 +47,9 @@ macro_rules! step_counts {
     };
 }
 
-step_counts!(blocked, available, running, completed, failed, cancelled, attempts, retries, pendings, resets, run_ms);
+step_counts!(
+    blocked, available, running, completed, failed, cancelled, attempts, retries, pendings, resets, run_ms, reused
+);
 
 impl StepCounts {
     fn in_state(&mut self, state: State) -> &mut i64 {

@@ -32,6 +32,7 @@ pub(crate) struct JobColumns {
     pub(crate) worker: Option<String>,
     pub(crate) failure: Option<Vec<u8>>,
     pub(crate) blocked_by: Option<i64>,
+    pub(crate) token: i64,
 }
 
 impl JobColumns {
@@ -59,8 +60,16 @@ impl JobColumns {
             worker: self.worker,
             failure,
             blocked_by: self.blocked_by.map(job_id),
+            // only a job that was reused completes without a lease
+            reused: self.state == State::Completed && self.token == 0,
+            digest: None,
         }))
     }
+}
+
+/// Returns the hash of a result as it is stored.
+pub(crate) fn digest_of(value: &[u8]) -> String {
+    blake3::hash(value).to_hex().to_string()
 }
 
 /// Returns the explanation of a job that waits for these parents. The caller adds what the open row knows.

@@ -30,7 +30,8 @@ impl PostgresState {
         rows.iter().map(|row| Ok(RunId(row.try_get(0)?))).collect()
     }
 
-    /// Returns the database's identity, all its runs, and the ids under which the code of pipelines was uploaded.
+    /// Returns the database's identity, all its runs, and the ids under which the code of pipelines was uploaded, or on whose behalf
+    /// reruns have blobs.
     pub(in crate::postgres) async fn gc_roots(&self) -> Result<Collection, HubError> {
         retry_transient!(self.try_gc_roots())
     }
@@ -47,7 +48,8 @@ impl PostgresState {
         let identity = query(&tx, "SELECT id FROM identity", &[]).await?;
         let row = identity.first().ok_or_else(|| HubError::damaged("the database has no identity"))?;
         let database = row.try_get(0)?;
-        let rows = query(&tx, "SELECT id FROM run UNION ALL SELECT upload FROM pipeline_upload", &[]).await?;
+        let sql = "SELECT id FROM run UNION ALL SELECT upload FROM pipeline_upload UNION SELECT lender FROM lender";
+        let rows = query(&tx, sql, &[]).await?;
         let runs = rows.iter().map(|row| Ok(RunId(row.try_get(0)?))).collect::<Result<_, HubError>>()?;
         self.commit(tx).await?;
         Ok(Collection { database, runs })

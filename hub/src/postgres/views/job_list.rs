@@ -1,15 +1,19 @@
 //! Pages of the jobs of a run.
 
-use bue_model::wire::{JobPage, JobQuery};
+use std::collections::HashMap;
+
+use bue_model::wire::{JobPage, JobQuery, JobView};
 use bue_model::{JobState, NodeId, RunId};
 use deadpool_postgres::Transaction;
 
 use crate::error::HubError;
+use crate::jobs::columns::job_id;
 use crate::jobs::instance::{FanOut, IdRange};
 use crate::jobs::state::state_code;
 use crate::jobs::views::job_list::{
     BATCH, FAN_OUT_BATCH, JobScan, select_failed, select_running, select_window, select_window_in_state,
 };
+use crate::jobs::views::job_views::digest_of;
 use crate::postgres::connection::retry::retry_transient;
 use crate::postgres::query::{fan_out_row, node, query, select_fan_outs};
 use crate::postgres::state::PostgresState;
@@ -37,8 +41,25 @@ impl PostgresState {
             }
         }
         let (ids, next) = scan.finish();
-        Ok(Some(JobPage { jobs: self.job_views(&tx, &ids).await?, next }))
+        let mut jobs = self.job_views(&tx, &ids).await?;
+        if request.digests {
+            add_digests(&tx, &mut jobs, &ids).await?;
+        }
+        Ok(Some(JobPage { jobs, next }))
     }
+}
+
+/// Adds the hashes of the results of jobs with these ids.
+async fn add_digests(tx: &Transaction<'_>, jobs: &mut [JobView], ids: &[i64]) -> Result<(), HubError> {
+    let rows = query(tx, "SELECT id, value FROM done WHERE id = ANY($1) AND value IS NOT NULL", &[&ids]).await?;
+    let mut digests = HashMap::with_capacity(rows.len());
+    for row in &rows {
+        digests.insert(job_id(row.try_get(0)?), digest_of(row.try_get(1)?));
+    }
+    for job in jobs {
+        job.digest = digests.remove(&job.id);
+    }
+    Ok(())
 }
 
 /// Looks at the rows of a query that continues behind an id.

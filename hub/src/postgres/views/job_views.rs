@@ -35,9 +35,9 @@ impl PostgresState {
     /// Returns the views of those of these rows that are jobs, in the order of their ids.
     pub(super) async fn job_views(&self, tx: &Transaction<'_>, ids: &[i64]) -> Result<Vec<JobView>, HubError> {
         let sql =
-            "SELECT id, node, fanout, run, state, available_at, attempts, waiting_for, worker, failure, blocked_by
+            "SELECT id, node, fanout, run, state, available_at, attempts, waiting_for, worker, failure, blocked_by, token
              FROM job WHERE id = ANY($1)
-             UNION ALL SELECT id, node, fanout, run, state, ended_at, attempts, 0, worker, NULL, NULL FROM done
+             UNION ALL SELECT id, node, fanout, run, state, ended_at, attempts, 0, worker, NULL, NULL, token FROM done
              WHERE id = ANY($1) ORDER BY id";
         let (mut views, mut values) = (Vec::with_capacity(ids.len()), Values::default());
         for row in query(tx, sql, &[&ids]).await? {
@@ -140,6 +140,7 @@ fn job_columns(row: &Row) -> Result<JobColumns, HubError> {
         worker: row.try_get(8)?,
         failure: row.try_get(9)?,
         blocked_by: row.try_get(10)?,
+        token: row.try_get(11)?,
     })
 }
 

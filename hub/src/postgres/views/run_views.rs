@@ -6,6 +6,7 @@ use bue_model::wire::{JobCounts, MAX_STEP_VIEWS, RunView, StepView};
 use bue_model::{RunId, RunState, Timestamp};
 use deadpool_postgres::Transaction;
 use tokio_postgres::types::ToSql;
+use uuid::Uuid;
 
 use crate::error::HubError;
 use crate::jobs::columns::{signed, unsigned};
@@ -22,7 +23,11 @@ use crate::postgres::state::PostgresState;
 /// Columns of `run`, in the order of [`PostgresState::try_run_views`].
 macro_rules! select_runs {
     ($rest:literal) => {
-        concat!("SELECT key, id, name, state, created_at, finished_at, version FROM run ", $rest)
+        concat!(
+            "SELECT key, id, name, state, created_at, finished_at, version,
+                 (SELECT original FROM rerun WHERE rerun.run = run.key) FROM run ",
+            $rest
+        )
     };
 }
 
@@ -73,6 +78,7 @@ impl PostgresState {
                 now: Timestamp(0),
                 eta: None,
                 unserved: Vec::new(),
+                rerun_of: row.try_get::<_, Option<Uuid>>(7)?.map(RunId),
             };
             views.push(self.summarized(&tx, key, view).await?);
         }

@@ -22,12 +22,14 @@ impl WriteTx<'_> {
         Ok(ids.collect::<Result<_, _>>()?)
     }
 
-    /// Returns the database's identity, all its runs, and the ids under which the code of pipelines was uploaded.
+    /// Returns the database's identity, all its runs, and the ids under which the code of pipelines was uploaded, or on whose behalf
+    /// reruns have blobs.
     pub(in crate::sqlite) fn gc_roots(&self) -> Result<Collection, HubError> {
         let database = self.identity()?;
         let mut select = self.db.prepare_cached("SELECT id FROM run")?;
         let mut runs: Vec<_> = select.query_map([], |row| row.get(0).map(run_id))?.collect::<Result<_, _>>()?;
         runs.extend(self.uploads()?);
+        runs.extend(self.lenders()?);
         Ok(Collection { database, runs })
     }
 

@@ -29,7 +29,11 @@ impl WriteTx<'_> {
         let (ids, next) = scan.finish();
         let mut jobs = Vec::with_capacity(ids.len());
         for id in ids {
-            jobs.extend(self.job_view(job_id(id))?);
+            let Some(mut job) = self.job_view(job_id(id))? else { continue };
+            if query.digests {
+                job.digest = self.digest(job.id)?;
+            }
+            jobs.push(job);
         }
         Ok(Some(JobPage { jobs, next }))
     }

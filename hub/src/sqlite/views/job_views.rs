@@ -12,7 +12,7 @@ use crate::jobs::instance::{Location, Run, instance_of, location_in, node_of};
 use crate::jobs::leasing::lease_batch::detached_lease;
 use crate::jobs::leasing::pick::running_under_rate;
 use crate::jobs::state::State;
-use crate::jobs::views::job_views::{JobColumns, JobLocation, at_most_view, parent_view, why_view};
+use crate::jobs::views::job_views::{JobColumns, JobLocation, at_most_view, digest_of, parent_view, why_view};
 use crate::jobs::views::round_path::RoundPath;
 use crate::sqlite::leasing::arguments::LastRead;
 use crate::sqlite::write_tx::WriteTx;
@@ -22,9 +22,9 @@ impl WriteTx<'_> {
     /// Returns the view of a job.
     pub(in crate::sqlite) fn job_view(&mut self, id: JobId) -> Result<Option<JobView>, HubError> {
         let mut select = self.db.prepare_cached(
-            "SELECT node, fanout, run, state, available_at, attempts, waiting_for, worker, failure, blocked_by
+            "SELECT node, fanout, run, state, available_at, attempts, waiting_for, worker, failure, blocked_by, token
              FROM job WHERE id = ?1
-             UNION ALL SELECT node, fanout, run, state, ended_at, attempts, 0, worker, NULL, NULL FROM done WHERE id = ?1",
+             UNION ALL SELECT node, fanout, run, state, ended_at, attempts, 0, worker, NULL, NULL, token FROM done WHERE id = ?1",
         )?;
         let row = select.query_row([row_id(id)], |row| {
             Ok(JobColumns {
@@ -38,12 +38,20 @@ impl WriteTx<'_> {
                 worker: row.get(7)?,
                 failure: row.get(8)?,
                 blocked_by: row.get(9)?,
+                token: row.get(10)?,
             })
         });
         let Some(row) = row.optional()? else { return Ok(None) };
         let run = self.run(row.run)?;
         let rounds = self.rounds_of(&run, row.location(row_id(id)))?;
         row.into_view(id, &run, rounds)
+    }
+
+    /// Returns the hash of a job's result as it is stored; `None` if it has none.
+    pub(super) fn digest(&self, id: JobId) -> Result<Option<String>, HubError> {
+        let mut select = self.db.prepare_cached("SELECT value FROM done WHERE id = ?1")?;
+        let value: Option<Option<Vec<u8>>> = select.query_row([row_id(id)], |row| row.get(0)).optional()?;
+        Ok(value.flatten().map(|value| digest_of(&value)))
     }
 
     /// Returns a job's rounds of the loops around it, outermost first.

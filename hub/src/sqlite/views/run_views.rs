@@ -21,7 +21,11 @@ use crate::sqlite::write_tx::WriteTx;
 /// Columns of `run`, in the order of [`read_run`].
 macro_rules! select_runs {
     ($rest:literal) => {
-        concat!("SELECT key, id, name, state, created_at, finished_at, version FROM run ", $rest)
+        concat!(
+            "SELECT key, id, name, state, created_at, finished_at, version,
+                 (SELECT original FROM rerun WHERE rerun.run = run.key) FROM run ",
+            $rest
+        )
     };
 }
 
@@ -134,6 +138,7 @@ fn read_run(row: &Row<'_>) -> rusqlite::Result<(i64, RunView)> {
         now: Timestamp(0),
         eta: None,
         unserved: Vec::new(),
+        rerun_of: row.get::<_, Option<[u8; 16]>>(7)?.map(run_id),
     };
     Ok((row.get(0)?, view))
 }

@@ -27,7 +27,7 @@ pub(crate) async fn publish(world: &World, name: &str, upload: u128, plan: Plan)
 }
 
 /// A run of the current version with this value of its parameter.
-fn invocation(name: &str, run: u128, day: &str) -> Invocation {
+pub(crate) fn invocation(name: &str, run: u128, day: &str) -> Invocation {
     Invocation {
         run: RunId(Uuid::from_u128(run)),
         pipeline: name.to_owned(),

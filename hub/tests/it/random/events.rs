@@ -16,6 +16,7 @@ pub(super) enum Event {
     CancelJob(usize),
     ResetJob(usize),
     ResetRun,
+    CancelRun,
     Restart,
 }
 
@@ -47,7 +48,8 @@ fn event() -> impl Strategy<Value = Event> {
         2 => Just(Event::Reap),
         2 => which().prop_map(Event::CancelJob),
         2 => which().prop_map(Event::ResetJob),
-        1 => Just(Event::ResetRun),
+        2 => Just(Event::ResetRun),
+        1 => Just(Event::CancelRun),
         1 => Just(Event::Restart),
     ]
 }

@@ -42,9 +42,21 @@ impl Status {
     }
 }
 
+/// Why a cancelled job cannot be reset.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Unrestorable {
+    /// The loop around it has ended.
+    LoopEnded,
+    /// It depends on another job that failed or was cancelled.
+    Behind,
+    /// There are rounds that were cancelled with it.
+    Rounds,
+}
+
 /// The status of every job and loop that exists.
 pub(super) type Statuses = BTreeMap<Key, Status>;
 
+#[derive(Clone)]
 pub(super) struct Model {
     plan: Plan,
     jobs: BTreeMap<u32, JobNode>,
@@ -61,6 +73,10 @@ pub(super) struct Model {
     pub(super) completed: BTreeMap<Key, ModelValue>,
     pub(super) failed: BTreeSet<Key>,
     cancelled: BTreeSet<Key>,
+    /// Jobs and loops that were cancelled with the run, and not reset since.
+    ended: BTreeSet<Key>,
+    /// Those that stay cancelled although the run goes on.
+    lost: BTreeSet<Key>,
     is_cancelled: bool,
     attempts: BTreeMap<Key, u32>,
     releases: BTreeMap<Key, u32>,
@@ -87,6 +103,8 @@ impl Model {
             completed: BTreeMap::new(),
             failed: BTreeSet::new(),
             cancelled: BTreeSet::new(),
+            ended: BTreeSet::new(),
+            lost: BTreeSet::new(),
             is_cancelled: false,
             attempts: BTreeMap::new(),
             releases: BTreeMap::new(),
@@ -223,16 +241,11 @@ impl Model {
             Status::Completed
         } else if self.failed.contains(&key) {
             Status::Failed
-        } else if self.is_end_of(job.id.0) || self.cancelled.contains(&key) {
+        } else if self.is_gone(&key) || self.cancelled.contains(&key) {
             Status::Cancelled
         } else {
             after(self.parents(&key).map(|parent| all[&parent]))
         }
-    }
-
-    /// Returns whether the run was cancelled before this job ended.
-    fn is_end_of(&self, node: u32) -> bool {
-        if self.is_in_finally(node) { self.is_finally_cancelled } else { self.is_cancelled }
     }
 
     fn loop_status(&self, each: &ForEach, path: &[u32], all: &mut Statuses) -> Status {
@@ -242,9 +255,15 @@ impl Model {
             rounds.append(&mut self.add_block(&each.body, &[path, &[round]].concat(), all));
         }
         match after([all[&source]]) {
+            _ if self.is_gone(&(each.id.0, path.to_vec())) => Status::Cancelled,
             Status::Open => combine(rounds),
             never_started => never_started,
         }
+    }
+
+    /// Returns whether something was cancelled with the run.
+    fn is_gone(&self, key: &Key) -> bool {
+        self.ended.contains(key) || self.lost.contains(key)
     }
 
     fn rounds(&self, source: &Key) -> u32 {

@@ -74,6 +74,7 @@ impl ModelTest {
             Event::CancelJob(which) => self.cancel_job(*which).await,
             Event::ResetJob(which) => self.reset_job(*which).await,
             Event::ResetRun => self.reset_run().await,
+            Event::CancelRun => self.cancel_run().await,
             Event::Restart => self.restart().await,
         }
     }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use bue_model::wire::{Heartbeat, HeartbeatAnswer, JobInput, Lease, Verdict};
+use bue_model::wire::{Changed, Heartbeat, HeartbeatAnswer, JobInput, Lease, Verdict};
 use bue_model::{JobId, Outcome, RateKey, RunId, Token, ValueRef};
 
 use crate::contract::handlers::input_of_lease;
@@ -161,6 +161,17 @@ impl Ledger {
             }
         }
         Ok(())
+    }
+
+    /// All leases of the run have ended, and handlers that have not been called yet are not called any more: their jobs are reset later.
+    pub(super) fn record_cancelled(&mut self, run: RunId, changed: Changed) {
+        if changed.jobs == 0 {
+            return;
+        }
+        let runs = &self.runs;
+        self.leased.retain(|job, _| runs.get(job) != Some(&run));
+        let calls = &self.calls;
+        self.failures.retain(|failure| runs.get(&failure.0) != Some(&run) || calls.contains(failure));
     }
 
     pub(super) fn check_heartbeat(&self, heartbeat: &Heartbeat, answer: &HeartbeatAnswer) -> Result<(), String> {

@@ -14,7 +14,7 @@ use std::thread::Thread;
 
 use bue_hub::{
     Backfill, ExpiredJobs, FiredSchedules, HubError, Invocation, JobStore, LeaseAnswer, LeaseKey, Notifications,
-    ReapedJobs, ScheduleAction, ScheduleUpdate, SqliteStore, StoreFuture, Tally,
+    ReapedJobs, Rerun, ScheduleAction, ScheduleUpdate, SqliteStore, StoreFuture, StoredPlan, Tally,
 };
 use bue_model::pipeline::{Invoked, PipelineSummary, PipelineView, Publication, Published};
 use bue_model::schedule::{AppliedSchedule, BackfillProgress, SchedulePage, ScheduleView};
@@ -133,6 +133,14 @@ impl JobStore for Witness {
         self.see("invoke", |store| store.invoke(now, invocations), |_, _| Ok(()))
     }
 
+    fn rerun(&self, now: Timestamp, rerun: Rerun) -> StoreFuture<'_, Invoked> {
+        self.see("rerun", |store| store.rerun(now, rerun), |_, _| Ok(()))
+    }
+
+    fn stored_plan(&self, run: RunId) -> StoreFuture<'_, Option<StoredPlan>> {
+        self.look(|store| store.stored_plan(run))
+    }
+
     fn lease(&self, now: Timestamp, request: LeaseRequest) -> StoreFuture<'_, LeaseAnswer> {
         let what = format!("lease {} {}", request.worker, request.count);
         self.see(
@@ -212,7 +220,15 @@ impl JobStore for Witness {
     }
 
     fn cancel_run(&self, now: Timestamp, run: RunId) -> StoreFuture<'_, Changed> {
-        self.look(|store| store.cancel_run(now, run))
+        let what = format!("cancel {run}");
+        self.see(
+            &what,
+            |store| store.cancel_run(now, run),
+            |ledger, changed| {
+                ledger.record_cancelled(run, *changed);
+                Ok(())
+            },
+        )
     }
 
     fn cancel_job(&self, now: Timestamp, job: JobId) -> StoreFuture<'_, Changed> {

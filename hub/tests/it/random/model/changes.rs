@@ -2,9 +2,9 @@
 
 use bue_hub::{ISOLATION_MS, MAX_RELEASES, MAX_RESETS, SUSPECT_RELEASES};
 
-use bue_model::RunState;
+use bue_model::{Input, RunState};
 
-use super::{Key, Model, Status, as_run_state};
+use super::{Key, Model, Status, Unrestorable, as_run_state};
 use crate::random::plans::retries;
 
 impl Model {
@@ -103,6 +103,9 @@ impl Model {
 
     /// Everything that has not ended is cancelled, also `finally` if that runs already.
     pub(in crate::random) fn cancel_run(&mut self) {
+        let is_open = |status: &Status| matches!(status, Status::Blocked | Status::Open | Status::Stuck);
+        let open = self.statuses().into_iter().filter(|(_, status)| is_open(status));
+        self.ended.extend(open.map(|(key, _)| key));
         self.is_cancelled = true;
         if self.ending.is_some() {
             self.is_finally_cancelled = true;
@@ -111,9 +114,134 @@ impl Model {
         }
     }
 
-    /// Returns whether a cancelled run stays so.
+    /// Returns whether the run was cancelled, and not reset since.
     pub(in crate::random) fn was_cancelled(&self) -> bool {
         self.is_cancelled
+    }
+
+    /// Returns what a reset of a cancelled run brings back: the jobs and loops outside of `finally` that were cancelled with it, or if
+    /// there are none and nothing failed there, those inside. Handlers are called again when their jobs fail again.
+    pub(in crate::random) fn cancelled_with_run(&self) -> Vec<Key> {
+        let back = self.ended.iter().filter(|key| !self.is_handler(key.0)).cloned();
+        let (inside, outside): (Vec<Key>, Vec<Key>) = back.partition(|key| self.is_in_finally(key.0));
+        if self.ends_again() { outside } else { inside }
+    }
+
+    /// Returns whether a reset of the cancelled run lets something outside of `finally` go on.
+    fn ends_again(&self) -> bool {
+        let is_back = |key: &&Key| !self.is_in_finally(key.0) && !self.is_handler(key.0);
+        self.ended.iter().any(|key| is_back(&key)) || self.resettable().iter().any(|key| !self.is_in_finally(key.0))
+    }
+
+    /// A cancelled run goes on.
+    pub(in crate::random) fn reset_cancelled_run(&mut self) {
+        let restored = self.cancelled_with_run();
+        if self.ends_again() {
+            self.reopen();
+        }
+        self.go_on(&restored);
+    }
+
+    /// The run is not cancelled any more; what is not restored stays as it is.
+    fn go_on(&mut self, restored: &[Key]) {
+        (self.is_cancelled, self.is_finally_cancelled) = (false, false);
+        let ended = std::mem::take(&mut self.ended);
+        self.lost.extend(ended);
+        self.restore(restored);
+    }
+
+    fn restore(&mut self, restored: &[Key]) {
+        for key in restored {
+            self.cancelled.remove(key);
+            self.lost.remove(key);
+            self.forget_attempts(key);
+        }
+    }
+
+    /// Returns the failed jobs that a reset of the run requeues, unless they are cancelled by that of another one.
+    pub(in crate::random) fn resettable(&self) -> Vec<Key> {
+        self.failed.iter().filter(|key| !self.is_handler(key.0) && !self.is_around_lost(key)).cloned().collect()
+    }
+
+    /// Returns whether a failed job is in a loop that was cancelled with the run and does not go on.
+    pub(in crate::random) fn is_around_lost(&self, key: &Key) -> bool {
+        let owner = self.around[&key.0].last().map(|owner| (*owner, key.1[..key.1.len() - 1].to_vec()));
+        owner.is_some_and(|owner| self.lost.contains(&owner))
+            || (self.is_finally_cancelled && self.is_in_finally(key.0))
+    }
+
+    /// Returns what a reset of a cancelled job brings back: the rest of its call, and what depends on it and on nothing else that is
+    /// cancelled.
+    pub(in crate::random) fn restorable(&self, key: &Key) -> Result<Vec<Key>, Unrestorable> {
+        let statuses = self.statuses();
+        let is_cancelled = |key: &Key| statuses.get(key) == Some(&Status::Cancelled);
+        let start = self.chain(key).into_iter().find(is_cancelled).expect("it is cancelled itself");
+        if let Some(owner) = self.around[&start.0].last() {
+            let around = (*owner, start.1[..start.1.len() - 1].to_vec());
+            let is_open = match self.finally.as_ref().is_some_and(|finally| finally.id.0 == *owner) {
+                true => self.ending.is_some() && start.1[0] + 1 == self.ends && self.is_finally_open(&statuses),
+                false => matches!(statuses[&around], Status::Blocked | Status::Stuck),
+            };
+            if !is_open {
+                return Err(Unrestorable::LoopEnded);
+            }
+        }
+        let is_lost = |parent: Key| matches!(statuses[&parent], Status::Cancelled | Status::Failed | Status::Stuck);
+        if self.parents(&start).any(is_lost) {
+            return Err(Unrestorable::Behind);
+        }
+        let mut restored = vec![start];
+        let mut at = 0;
+        while let Some(from) = restored.get(at).cloned() {
+            at += 1;
+            for child in self.block_of(from.0) {
+                let child = (child, from.1.clone());
+                let inner = self.loops.get(&child.0);
+                let depends = match inner {
+                    Some(each) => each.over.0 == from.0,
+                    None => {
+                        self.is_job(child.0) && !self.is_handler(child.0) && self.parents(&child).any(|one| one == from)
+                    }
+                };
+                let stays = |parent: &Key| is_cancelled(parent) && !restored.contains(parent);
+                let has_other = match inner {
+                    Some(each) => stays(&(each.over.0, child.1.clone())),
+                    None => depends && self.parents(&child).any(|parent| stays(&parent)),
+                };
+                if depends && is_cancelled(&child) && !has_other && !restored.contains(&child) {
+                    restored.push(child);
+                }
+            }
+            // what is inside loops of the same block must not exist yet
+            let uses = |(node, _): &&Key| {
+                let around = &self.around[node];
+                around.len() > from.1.len()
+                    && self.jobs.get(node).is_some_and(|job| {
+                        job.inputs
+                            .iter()
+                            .any(|input| matches!(input, Input::Node(used) | Input::Gather(used) if used.0 == from.0))
+                    })
+            };
+            if statuses.keys().any(|key| uses(&key) && key.1.starts_with(&from.1)) {
+                return Err(Unrestorable::Rounds);
+            }
+        }
+        Ok(restored)
+    }
+
+    /// A cancelled job is reset, so a cancelled run goes on.
+    pub(in crate::random) fn reset_cancelled_job(&mut self, key: &Key, restored: &[Key]) {
+        if self.is_in_finally(key.0) {
+            self.restore(restored);
+        } else {
+            self.reopen();
+            self.go_on(restored);
+        }
+    }
+
+    /// Returns whether `finally` runs, or has failed.
+    fn is_finally_open(&self, statuses: &super::Statuses) -> bool {
+        !self.is_finally_cancelled && matches!(self.last_end(statuses), Status::Blocked | Status::Stuck)
     }
 
     /// It failed for good, so its handler is called, as if it had never been called before.
@@ -121,6 +249,7 @@ impl Model {
         if let Some(handler) = self.handler(&key) {
             self.completed.remove(&handler);
             self.cancelled.remove(&handler);
+            self.lost.remove(&handler);
             self.forget_attempts(&handler);
             self.resets.remove(&handler);
             self.called.insert(handler);
