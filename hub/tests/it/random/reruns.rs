@@ -7,7 +7,7 @@ use bue_hub::Rerun;
 use bue_model::job::Hints;
 use bue_model::wire::{Gathered, JobInput};
 use bue_model::{Chunk, Outcome, Plan, RunId, RunState, Value, ValueRef, cbor};
-use proptest::prelude::{Strategy, any, prop};
+use proptest::prelude::{any, prop};
 use tokio::runtime::Runtime;
 use uuid::Uuid;
 
