@@ -177,7 +177,9 @@ async fn a_file_of_the_first_layout_is_migrated_and_continues() {
     drop(world);
     let db = rusqlite::Connection::open(&path).expect("a database");
     db.execute_batch(
-        "DROP INDEX job_moved; ALTER TABLE job DROP COLUMN scope_hint; ALTER TABLE job DROP COLUMN scope_from;
+        "DROP TABLE rerun; DROP TABLE lender; DROP TABLE counterpart; ALTER TABLE done DROP COLUMN same;
+         ALTER TABLE step_count DROP COLUMN reused; ALTER TABLE run DROP COLUMN cancelled_at;
+         DROP INDEX job_moved; ALTER TABLE job DROP COLUMN scope_hint; ALTER TABLE job DROP COLUMN scope_from;
          ALTER TABLE job DROP COLUMN moved; ALTER TABLE done DROP COLUMN scope_hint; ALTER TABLE run DROP COLUMN ending;
          DROP TABLE schedule; DROP TABLE schedule_run; DROP TABLE pipeline; DROP TABLE pipeline_version;
          DROP TABLE pipeline_upload; DROP TABLE invocation;

@@ -2,7 +2,7 @@
 
 use bue_hub::{ISOLATION_MS, MAX_RELEASES, MAX_RESETS, SUSPECT_RELEASES};
 
-use bue_model::{Input, RunState};
+use bue_model::{Input, JobNode, RunState};
 
 use super::{Key, Model, Status, Unrestorable, as_run_state};
 use crate::random::plans::retries;
@@ -212,17 +212,14 @@ impl Model {
                     restored.push(child);
                 }
             }
-            // what is inside loops of the same block must not exist yet
-            let uses = |(node, _): &&Key| {
-                let around = &self.around[node];
-                around.len() > from.1.len()
-                    && self.jobs.get(node).is_some_and(|job| {
-                        job.inputs
-                            .iter()
-                            .any(|input| matches!(input, Input::Node(used) | Input::Gather(used) if used.0 == from.0))
-                    })
+            // no loop of the block may have started in which something uses it
+            let is_used = |job: &JobNode| {
+                let uses = |input: &Input| matches!(input, Input::Node(used) | Input::Gather(used) if used.0 == from.0);
+                job.inputs.iter().any(uses)
             };
-            if statuses.keys().any(|key| uses(&key) && key.1.starts_with(&from.1)) {
+            let users = self.jobs.values().filter(|job| is_used(job));
+            let around = users.filter_map(|job| self.loops.get(self.around[&job.id.0].get(from.1.len())?));
+            if around.into_iter().any(|each| self.rounds(&(each.over.0, from.1.clone())) > 0) {
                 return Err(Unrestorable::Rounds);
             }
         }
