@@ -80,7 +80,7 @@ fn parts_of(chunks: &[ChunkRow]) -> Result<Vec<Part>, HubError> {
         match &value {
             ValueRef::Inline(bytes) => match elements(bytes, chunk.count) {
                 Some(hashes) => {
-                    parts.extend((chunk.first..).zip(hashes).map(|(first, hash)| Part { first, count: 1, hash }))
+                    parts.extend((chunk.first..).zip(hashes).map(|(first, hash)| Part { first, count: 1, hash }));
                 }
                 None => parts.push(whole(chunk)),
             },
@@ -109,9 +109,10 @@ mod tests {
     use crate::jobs::columns::to_postcard;
 
     fn inline(elements: &[&str]) -> Vec<ChunkRow> {
+        let count = i64::try_from(elements.len()).expect("few");
         let list = elements.iter().map(|element| Value::Text((*element).to_owned())).collect();
         let value = ValueRef::Inline(cbor::encode(&Value::List(list)).into());
-        vec![ChunkRow { source: 1, first: 0, count: elements.len() as i64, value: to_postcard(&value).expect("bytes") }]
+        vec![ChunkRow { source: 1, first: 0, count, value: to_postcard(&value).expect("bytes") }]
     }
 
     /// Chunks in the bucket: hash and number of elements.

@@ -11,6 +11,7 @@ use super::query::{hint, query};
 use crate::error::HubError;
 use crate::jobs::changes::rows::ChunkRow;
 use crate::jobs::changes::snapshot::{OriginalId, RequiredReads, Snapshot};
+use crate::jobs::instance::FanOut;
 use crate::jobs::original::{NodeSet, Original};
 use crate::jobs::state::state_code;
 
@@ -50,7 +51,7 @@ pub(super) async fn read_originals(
     }
     read_counterparts(tx, snapshot, &required.counterparts).await?;
     for (id, node) in &required.same_rounds {
-        let (first, end) = snapshot.fan_outs.get(id).map_or((0, 0), |fan_out| fan_out.expanded_ids());
+        let (first, end) = snapshot.fan_outs.get(id).map_or((0, 0), FanOut::expanded_ids);
         let sql = "SELECT count(*) FROM done WHERE id >= $1 AND id < $2 AND node = $3 AND same";
         let rows = query(tx, sql, &[&first, &end, &i64::from(*node)]).await?;
         snapshot.same_rounds.insert((*id, *node), rows.first().map_or(Ok(0), |row| row.try_get(0))?);

@@ -47,7 +47,7 @@ impl RerunRequest {
 
     fn set(&mut self, name: &str, value: Value) -> Result<(), FieldError> {
         match name {
-            "run" => self.run = Some(run_id(text(name, value)?)?),
+            "run" => self.run = Some(run_id(&text(name, value)?)?),
             "key" => self.set_key(text(name, value)?)?,
             "from" => self.from = texts(name, value)?,
             "only" => self.only = texts(name, value)?,
@@ -106,7 +106,7 @@ fn random_id() -> Uuid {
 }
 
 /// Reads the id of a new run. Version 5 is for ids that the hub makes of keys.
-fn run_id(text: String) -> Result<RunId, FieldError> {
+fn run_id(text: &str) -> Result<RunId, FieldError> {
     let id: Option<RunId> = text.parse().ok();
     id.filter(|id| id.0.get_version_num() != 5)
         .ok_or_else(|| problem("run", format!("`{text}` is not a random UUID (version 4)")))

@@ -11,7 +11,7 @@ use crate::jobs::changes::rows::ChunkRow;
 use crate::jobs::changes::snapshot::{RequiredReads, Snapshot};
 use crate::jobs::columns::{from_postcard, run_id, small};
 use crate::jobs::initial_state::Hint;
-use crate::jobs::instance::IdRange;
+use crate::jobs::instance::{FanOut, IdRange};
 use crate::jobs::original::{NodeSet, Original};
 use crate::jobs::state::state_code;
 use crate::reruns::{Rerun, StoredPlan, merged_params};
@@ -161,7 +161,7 @@ impl WriteTx<'_> {
             snapshot.counterparts.insert((*id, *round), self.counterpart(*id, *round)?);
         }
         for (id, node) in &required.same_rounds {
-            let (first, end) = snapshot.fan_outs.get(id).map_or((0, 0), |fan_out| fan_out.expanded_ids());
+            let (first, end) = snapshot.fan_outs.get(id).map_or((0, 0), FanOut::expanded_ids);
             let mut select = self
                 .db
                 .prepare_cached("SELECT count(*) FROM done WHERE id >= ?1 AND id < ?2 AND node = ?3 AND same = 1")?;

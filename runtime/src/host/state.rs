@@ -6,7 +6,7 @@ use bue_model::guest::HostRequest;
 use bytes::Bytes;
 use serde::Serialize;
 use tokio::sync::mpsc;
-use wasmtime::{AsContext, AsContextMut, Caller, Extern, ResourceLimiter, UpdateDeadline};
+use wasmtime::{AsContextMut, Caller, Extern, ResourceLimiter, UpdateDeadline};
 use wasmtime_wasi::WasiView;
 use wasmtime_wasi::p1::WasiP1Ctx;
 

@@ -65,6 +65,7 @@ const FILES: &[(&str, &str)] = &[
     sdk_file!("model/src/pipeline.rs"),
     sdk_file!("model/src/plan.rs"),
     sdk_file!("model/src/plan_versions.rs"),
+    sdk_file!("model/src/rerun.rs"),
     sdk_file!("model/src/schedule.rs"),
     sdk_file!("model/src/serde_value/deserializer.rs"),
     sdk_file!("model/src/serde_value/embedded.rs"),

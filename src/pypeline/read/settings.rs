@@ -196,15 +196,15 @@ fn with_fixed_variables(data: Data, kind: ParamKind) -> Data {
 }
 
 fn check_type(data: &Data, kind: ParamKind, place: Place, context: &mut Context) {
-    let fits = match (kind, data) {
+    let fits = matches!(
+        (kind, data),
         (ParamKind::Text | ParamKind::Date | ParamKind::DateTime, Data::Text(_))
-        | (ParamKind::Int | ParamKind::Float, Data::Int(_))
-        | (ParamKind::Float, Data::Float(_))
-        | (ParamKind::Bool, Data::Bool(_))
-        | (ParamKind::List, Data::List(_))
-        | (ParamKind::Map, Data::Map(_)) => true,
-        _ => false,
-    };
+            | (ParamKind::Int | ParamKind::Float, Data::Int(_))
+            | (ParamKind::Float, Data::Float(_))
+            | (ParamKind::Bool, Data::Bool(_))
+            | (ParamKind::List, Data::List(_))
+            | (ParamKind::Map, Data::Map(_))
+    );
     if !fits {
         let name = TYPES.iter().find(|(_, known)| *known == kind).map_or("", |(name, _)| name);
         let message = format!("{} does not fit the type {name} of the setting", quoted(&data.literal()));
