@@ -24,6 +24,7 @@ mod runs;
 mod schedules;
 mod schema;
 mod state;
+mod submit;
 mod views;
 mod write;
 

@@ -1,5 +1,7 @@
 //! Published pipelines and the runs they start.
 
+use std::collections::HashSet;
+
 use bue_model::pipeline::{
     Invoked, PipelineRun, PipelineSummary, PipelineVersion, PipelineView, Publication, Published,
 };
@@ -11,8 +13,8 @@ use uuid::Uuid;
 use super::connection::retry::retry_transient;
 use super::query::{execute, query, run_state};
 use super::state::PostgresState;
+use super::submit::{InsertedRuns, NewRun};
 use crate::error::HubError;
-use crate::jobs::changes::pending_notifications::PendingNotifications;
 use crate::jobs::columns::small;
 use crate::pipelines::{
     BatchSize, Invocation, MAX_PIPELINES, MAX_RUNS, MAX_VERSIONS, PARAMS_READ, RunnableVersion, StoredPublication,
@@ -126,12 +128,13 @@ impl PostgresState {
     async fn try_invoke(&self, now: i64, invocations: &[Invocation]) -> Result<Vec<Invoked>, HubError> {
         let mut client = self.client().await?;
         let tx = client.transaction().await?;
-        let (mut all, mut size) = (PendingNotifications::default(), BatchSize::default());
+        let mut known = existing_runs(&tx, invocations).await?;
+        let (mut new, mut repeated, mut size) = (Vec::new(), Vec::new(), BatchSize::default());
         // a batch is for one pipeline
         let mut current: Option<(&str, RunnableVersion)> = None;
         for (position, invocation) in invocations.iter().enumerate() {
-            if run_exists(&tx, invocation.run).await? {
-                expect_same(&tx, invocation).await?;
+            if !known.insert(invocation.run) {
+                repeated.push(invocation);
                 continue;
             }
             let version = match current.take() {
@@ -140,52 +143,73 @@ impl PostgresState {
             };
             let submission = version.submission(invocation, position)?;
             size.add(&version, &submission)?;
-            all.merge(self.start(&tx, now, (invocation, version.version), &submission).await?);
+            new.push((invocation, version.version, submission));
             current = Some((&invocation.pipeline, version));
         }
+        let InsertedRuns { keys, pending_notifications } = self.start_new(&tx, now, &new).await?;
+        // another hub was faster
+        repeated.extend(new.iter().map(|(invocation, ..)| *invocation).filter(|new| !keys.contains_key(&new.run)));
+        expect_same(&tx, &repeated).await?;
         let invoked = invoked(&tx, invocations).await?;
         self.commit(tx).await?;
-        self.announce(all);
+        self.announce(pending_notifications);
         Ok(invoked)
     }
 
-    async fn start(
-        &self,
-        tx: &Transaction<'_>,
-        now: i64,
-        (invocation, version): (&Invocation, u32),
-        submission: &Submission,
-    ) -> Result<PendingNotifications, HubError> {
-        match self.start_new(tx, now, (invocation, version), submission).await? {
-            Some((_, pending_notifications)) => Ok(pending_notifications),
-            None => {
-                // another hub was faster
-                expect_same(tx, invocation).await?;
-                Ok(PendingNotifications::default())
-            }
-        }
-    }
-
-    /// Starts a run. Returns its key; `None` if it exists.
+    /// Starts runs, each of an invocation with the number of its version. Runs that exist are left as they are.
     pub(super) async fn start_new(
         &self,
         tx: &Transaction<'_>,
         now: i64,
-        (invocation, version): (&Invocation, u32),
-        submission: &Submission,
-    ) -> Result<Option<(i64, PendingNotifications)>, HubError> {
-        let Some((key, pending_notifications)) = self.submit_in(tx, now, submission, None).await? else {
-            return Ok(None);
-        };
-        let sql = "INSERT INTO invocation (run, pipeline, version, params, priority) VALUES ($1, $2, $3, $4, $5)";
-        let Invocation { pipeline, priority, .. } = invocation;
-        execute(tx, sql, &[&key, pipeline, &i64::from(version), &invocation.params_json(), priority]).await?;
-        Ok(Some((key, pending_notifications)))
+        new: &[(&Invocation, u32, Submission)],
+    ) -> Result<InsertedRuns, HubError> {
+        let runs = new.iter().map(|(_, _, submission)| NewRun::new(submission, None)).collect::<Result<_, _>>()?;
+        let inserted = self.insert_runs(tx, now, runs).await?;
+        let started = new.iter().filter_map(|(invocation, version, _)| {
+            inserted.keys.get(&invocation.run).map(|key| (*key, *invocation, i64::from(*version)))
+        });
+        insert_invocations(tx, &started.collect::<Vec<_>>()).await?;
+        Ok(inserted)
     }
 }
 
-async fn run_exists(tx: &Transaction<'_>, run: RunId) -> Result<bool, HubError> {
-    Ok(!query(tx, "SELECT 1 FROM run WHERE id = $1", &[&run.0]).await?.is_empty())
+/// Returns those of the runs that exist.
+async fn existing_runs(tx: &Transaction<'_>, invocations: &[Invocation]) -> Result<HashSet<RunId>, HubError> {
+    let ids: Vec<Uuid> = invocations.iter().map(|invocation| invocation.run.0).collect();
+    let rows = query(tx, "SELECT id FROM run WHERE id = ANY($1)", &[&ids]).await?;
+    rows.iter().map(|row| Ok(RunId(row.try_get(0)?))).collect()
+}
+
+/// Stores what runs, by their keys, were started with, and the numbers of their versions.
+async fn insert_invocations(tx: &Transaction<'_>, started: &[(i64, &Invocation, i64)]) -> Result<(), HubError> {
+    if started.is_empty() {
+        return Ok(());
+    }
+    let keys: Vec<i64> = started.iter().map(|(key, ..)| *key).collect();
+    let versions: Vec<i64> = started.iter().map(|(.., version)| *version).collect();
+    let InvocationColumns { pipelines, params, priorities } =
+        InvocationColumns::new(started.iter().map(|(_, invocation, _)| *invocation));
+    let sql = "INSERT INTO invocation (run, pipeline, version, params, priority)
+         SELECT * FROM unnest($1::int8[], $2::text[], $3::int8[], $4::text[], $5::int8[])";
+    execute(tx, sql, &[&keys, &pipelines, &versions, &params, &priorities]).await?;
+    Ok(())
+}
+
+/// What invocations ask for, by column.
+struct InvocationColumns<'a> {
+    pipelines: Vec<&'a str>,
+    params: Vec<String>,
+    priorities: Vec<i64>,
+}
+
+impl<'a> InvocationColumns<'a> {
+    fn new(invocations: impl Iterator<Item = &'a Invocation> + Clone) -> Self {
+        Self {
+            pipelines: invocations.clone().map(|invocation| &*invocation.pipeline).collect(),
+            params: invocations.clone().map(Invocation::params_json).collect(),
+            priorities: invocations.map(|invocation| invocation.priority).collect(),
+        }
+    }
 }
 
 /// Returns the version of a pipeline that new runs get. It is there until the transaction ends.
@@ -293,13 +317,21 @@ async fn runnable(tx: &Transaction<'_>, name: &str) -> Result<Option<RunnableVer
     RunnableVersion::from_stored(row.try_get(0)?, row.try_get(1)?, row.try_get(2)?).map(Some)
 }
 
-/// A run that exists already was started by a request with the same key, which has to have asked for the same.
-async fn expect_same(tx: &Transaction<'_>, invocation: &Invocation) -> Result<(), HubError> {
-    let sql = "SELECT 1 FROM invocation JOIN run ON key = run
-         WHERE id = $1 AND pipeline = $2 AND params = $3 AND priority = $4";
-    let Invocation { run, pipeline, priority, .. } = invocation;
-    match query(tx, sql, &[&run.0, pipeline, &invocation.params_json(), priority]).await?.is_empty() {
-        true => Err(HubError::OtherInvocation(*run)),
-        false => Ok(()),
+/// Runs that exist already were started by requests with the same keys, which have to have asked for the same.
+async fn expect_same(tx: &Transaction<'_>, invocations: &[&Invocation]) -> Result<(), HubError> {
+    if invocations.is_empty() {
+        return Ok(());
+    }
+    let ids: Vec<Uuid> = invocations.iter().map(|invocation| invocation.run.0).collect();
+    let InvocationColumns { pipelines, params, priorities } = InvocationColumns::new(invocations.iter().copied());
+    let sql = "SELECT asked.id FROM unnest($1::uuid[], $2::text[], $3::text[], $4::int8[])
+             WITH ORDINALITY AS asked (id, pipeline, params, priority, position)
+         LEFT JOIN run ON run.id = asked.id LEFT JOIN invocation ON invocation.run = run.key
+         WHERE (asked.pipeline, asked.params, asked.priority)
+             IS DISTINCT FROM (invocation.pipeline, invocation.params, invocation.priority)
+         ORDER BY position LIMIT 1";
+    match query(tx, sql, &[&ids, &pipelines, &params, &priorities]).await?.first() {
+        Some(row) => Err(HubError::OtherInvocation(RunId(row.try_get(0)?))),
+        None => Ok(()),
     }
 }

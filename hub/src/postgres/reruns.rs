@@ -8,6 +8,7 @@ use uuid::Uuid;
 use super::connection::retry::retry_transient;
 use super::query::{execute, query, run_state};
 use super::state::PostgresState;
+use super::submit::{InsertedRuns, NewRun};
 use crate::error::HubError;
 use crate::jobs::changes::pending_notifications::PendingNotifications;
 use crate::jobs::columns::{from_postcard, small};
@@ -54,8 +55,9 @@ impl PostgresState {
         let (plan, code) = plan_body(tx, original_key).await?;
         let (submission, reusable) = rerun.submission(row.try_get(1)?, plan, code)?;
         let original = Original { first, version, reusable };
-        let started = self.submit_in(tx, now, &submission, Some(original.clone())).await?;
-        let Some((key, pending_notifications)) = started else { return Ok(None) };
+        let new = NewRun::new(&submission, Some(original.clone()))?;
+        let InsertedRuns { keys, pending_notifications } = self.insert_runs(tx, now, vec![new]).await?;
+        let Some(&key) = keys.get(&rerun.run) else { return Ok(None) };
         let sql =
             "INSERT INTO rerun (run, original, first, version, reusable, request) VALUES ($1, $2, $3, $4, $5, $6)";
         let (reusable, request) = (original.reusable.as_bytes(), rerun.request_json());
