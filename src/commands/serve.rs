@@ -181,21 +181,24 @@ impl Serve {
         if !self.watch {
             return core::future::pending().await;
         }
-        let mut folders: Vec<FolderWatch> = self.files.iter().map(|file| FolderWatch::new(file, &self.data)).collect();
+        let mut watched: Vec<(FolderWatch, Vec<&Path>)> = Vec::new();
+        for file in &self.files {
+            match watched.iter_mut().find(|(watch, _)| watch.is_of(file)) {
+                Some((_, files)) => files.push(file),
+                None => watched.push((FolderWatch::new(file, &self.data), vec![file])),
+            }
+        }
         loop {
             tokio::time::sleep(WATCH_INTERVAL).await;
-            for (file, folder) in self.files.iter().zip(&mut folders) {
-                if !folder.has_changed() {
+            for (watch, files) in &mut watched {
+                if !watch.has_changed() {
                     continue;
                 }
-                let reason = match publish_file(file, settings, &clients).await {
-                    // its mistakes were printed
-                    Ok(()) | Err(CommandError::ProgramFailed) => continue,
-                    Err(CommandError::Usage(reason) | CommandError::NotFound(reason)) => reason,
-                    Err(CommandError::Environment(error)) => format!("{error:#}"),
-                    Err(error) => return error,
-                };
-                eprint_line(&format!("bue: {} was not published: {reason}", file.display()));
+                for file in files {
+                    if let Err(error) = publish_changed(file, settings, &clients).await {
+                        return error;
+                    }
+                }
             }
         }
     }
@@ -229,6 +232,19 @@ fn dialled(mut address: SocketAddr) -> String {
         address.set_ip(IpAddr::V4(Ipv4Addr::LOCALHOST));
     }
     address.to_string()
+}
+
+/// Publishes a script of which something has changed. A script with mistakes is no error.
+async fn publish_changed(file: &Path, settings: &Arc<Settings>, clients: &Clients) -> Result<(), CommandError> {
+    let reason = match publish_file(file, settings, clients).await {
+        // its mistakes were printed
+        Ok(()) | Err(CommandError::ProgramFailed) => return Ok(()),
+        Err(CommandError::Usage(reason) | CommandError::NotFound(reason)) => reason,
+        Err(CommandError::Environment(error)) => format!("{error:#}"),
+        Err(error) => return Err(error),
+    };
+    eprint_line(&format!("bue: {} was not published: {reason}", file.display()));
+    Ok(())
 }
 
 async fn publish_file(file: &Path, settings: &Arc<Settings>, clients: &Clients) -> Result<(), CommandError> {

@@ -26,13 +26,15 @@ struct Fingerprint(usize, Option<SystemTime>);
 impl FolderWatch {
     /// Watches the folder of a script from now on, without the folder `ignored`.
     pub(crate) fn new(script: &Path, ignored: &Path) -> Self {
-        let mut watch = Self {
-            folder: Path::new(".").join(folder(script)),
-            ignored: ignored.canonicalize().ok(),
-            seen: Fingerprint(0, None),
-        };
+        let mut watch =
+            Self { folder: path_of_folder(script), ignored: ignored.canonicalize().ok(), seen: Fingerprint(0, None) };
         watch.seen = watch.fingerprint();
         watch
+    }
+
+    /// Whether this is the folder of a script.
+    pub(crate) fn is_of(&self, script: &Path) -> bool {
+        self.folder == path_of_folder(script)
     }
 
     /// Whether something has changed since the last call.
@@ -69,4 +71,8 @@ impl FolderWatch {
             }
         }
     }
+}
+
+fn path_of_folder(script: &Path) -> PathBuf {
+    Path::new(".").join(folder(script))
 }
