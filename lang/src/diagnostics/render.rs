@@ -73,9 +73,11 @@ struct Line<'a> {
 impl<'a> Line<'a> {
     fn around(text: &'a str, span: Span) -> Self {
         let at = floor(text, span.start as usize);
-        let before = text.get(..at).unwrap_or_default();
-        let start = before.rfind(['\n', '\r']).map_or(0, |end| end + 1);
-        let after = text.get(at..).unwrap_or_default();
+        // no farther than shows that the line is too long: a file of one line may have hundreds of mistakes
+        let first = floor(text, at.saturating_sub(LONGEST_LINE + 1));
+        let before = text.get(first..at).unwrap_or_default();
+        let start = before.rfind(['\n', '\r']).map_or(first, |end| first + end + 1);
+        let after = text.get(at..floor(text, at.saturating_add(LONGEST_LINE + 1))).unwrap_or_default();
         let end = at + after.find(['\n', '\r']).unwrap_or(after.len());
         let cut = end - start > LONGEST_LINE;
         let (start, end) = match cut {

@@ -6,12 +6,14 @@
 //! compiler     P      modules that take long to compile
 //! connections  M      exchanges that are never read, over HTTP/1 and HTTP/2
 //! database     B, L   SQL that takes long to read, rows that are too long
+//! lists        N      runs of many steps with long names, many requests at once
 //! values       D, Q   results and inputs that do not fit into memory
 //! ```
 
 mod compiler;
 mod connections;
 mod database;
+mod lists;
 mod values;
 
 use std::fs;
