@@ -1,13 +1,16 @@
 //! `bue worker`.
 
+use std::time::Duration;
+
 use anyhow::Context;
 use bue_client::{Backoff, ClientError, HubClient};
 use bue_model::wire::{ANTI_STARVATION_INTERVAL, Heartbeat};
 use bue_runtime::DatabasesConfig;
-use bue_worker::WorkerConfig;
+use bue_worker::{EndConditions, WorkerConfig};
 use clap::Args;
 use tokio_util::sync::CancellationToken;
 
+use crate::config::duration::parse_duration;
 use crate::config::memory::memory_bytes;
 use crate::config::setting::{ANTI_STARVATION, REVERSE, SLOTS};
 use crate::config::settings::Settings;
@@ -22,6 +25,7 @@ use crate::process::command_error::CommandError;
 use crate::process::event_loop::{block_on, interruptible};
 use crate::process::logging::start_logging;
 use crate::process::output::eprint_line;
+use crate::process::random::new_worker_name;
 use crate::process::signals::shutdown_signal;
 use crate::sandbox::prepare_sandbox;
 
@@ -47,6 +51,19 @@ pub(crate) struct Worker {
     /// [default: BUE_ANTI_STARVATION, else 16]
     #[arg(long, value_name = "N|off")]
     anti_starvation: Option<String>,
+    /// The beginning of the worker's name, to which four random digits are added: workers are told apart by their names [default:
+    /// machine and process id]
+    #[arg(long, value_name = "NAME", value_parser = worker_name)]
+    name: Option<String>,
+    /// End when there has been no job for so long, such as `30s`
+    #[arg(long, value_name = "DURATION")]
+    until_idle: Option<String>,
+    /// End after N jobs
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    max_jobs: Option<u64>,
+    /// Shut down after so long, such as `12h`, as on SIGTERM
+    #[arg(long, value_name = "DURATION")]
+    max_time: Option<String>,
     /// The most jobs to hold at a time, including jobs that wait [default: 10000]
     #[arg(long, value_name = "N")]
     slots: Option<usize>,
@@ -75,6 +92,9 @@ impl Worker {
         let anti_starvation_interval = self.anti_starvation_interval(&settings)?;
         let slots = self.slots(&settings)?;
         let memory_bytes = memory_bytes(self.memory.as_deref(), &settings)?;
+        let end = EndConditions { idle: duration(self.until_idle.as_deref(), "--until-idle")?, jobs: self.max_jobs };
+        let max_time = duration(self.max_time.as_deref(), "--max-time")?;
+        let name = new_worker_name(self.name.as_deref())?;
         let reverse = self.reverse || settings.switch(REVERSE)?;
         let cache = settings.cache_dir()?;
         let network = self.allow.network(&settings)?;
@@ -90,10 +110,13 @@ impl Worker {
             };
             let prepared = interruptible(prepare_sandbox(cache)).await?;
             let config = interruptible(worker_config(prepared, scopes, network, wall, &hub, &bucket)).await?;
-            let config = WorkerConfig { slots, memory_bytes, reverse, anti_starvation_interval, ..config };
+            let config = WorkerConfig { name, slots, memory_bytes, reverse, anti_starvation_interval, end, ..config };
             tokio::spawn(warn_of_refused_roles(config.databases.clone()));
             let stop = CancellationToken::new();
             tokio::spawn(cancel_on(shutdown_signal(), stop.clone()));
+            if let Some(max_time) = max_time {
+                tokio::spawn(cancel_on(tokio::time::sleep(max_time), stop.clone()));
+            }
             eprint_line(&format!("bue: worker {} serves {}", config.name, config.scopes.join(", ")));
             Ok(bue_worker::run(config, hub, bucket, stop).await.context("the worker failed")?)
         })
@@ -135,6 +158,15 @@ impl Worker {
             slots => Ok(slots),
         }
     }
+}
+
+fn duration(text: Option<&str>, flag: &str) -> Result<Option<Duration>, CommandError> {
+    text.map(|text| parse_duration(text, flag)).transpose()
+}
+
+fn worker_name(text: &str) -> Result<String, String> {
+    let is_valid = (1..=100).contains(&text.len()) && text.chars().all(|char| !char.is_control());
+    is_valid.then(|| text.to_owned()).ok_or_else(|| "a name has 1 to 100 bytes, and no control characters".to_owned())
 }
 
 /// Returns the scopes of the token, and reports them; those of Buelon if the token is for all scopes, or if there is none.

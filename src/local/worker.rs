@@ -7,7 +7,7 @@ use std::time::Duration;
 use bue_client::{BucketClient, HubClient};
 use bue_model::wire::ANTI_STARVATION_INTERVAL;
 use bue_runtime::{Prepared, WallMode};
-use bue_worker::WorkerConfig;
+use bue_worker::{EndConditions, WorkerConfig};
 
 use crate::config::memory::default_memory;
 use crate::config::network::Network;
@@ -43,7 +43,7 @@ pub(crate) async fn worker_config(
     network.protect(hub.addresses().chain(bucket.addresses())).await;
     let egress = network.egress()?;
     Ok(WorkerConfig {
-        name: new_worker_name()?,
+        name: new_worker_name(None)?,
         scopes,
         reverse: false,
         anti_starvation_interval: ANTI_STARVATION_INTERVAL,
@@ -59,6 +59,7 @@ pub(crate) async fn worker_config(
         environment: network.environment,
         wall,
         printed: Arc::default(),
+        end: EndConditions::default(),
         drain: DRAIN_TIMEOUT,
     })
 }

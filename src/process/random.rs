@@ -24,10 +24,15 @@ pub(crate) fn new_run_id() -> Result<RunId, CommandError> {
 }
 
 /// Generates the name of this process as a worker. It distinguishes workers in logs, including those of one machine and those
-/// that have the same process id one after the other.
-pub(crate) fn new_worker_name() -> Result<String, CommandError> {
+/// that have the same process id one after the other. It begins with `base`, or else with the machine and the process id.
+pub(crate) fn new_worker_name(base: Option<&str>) -> Result<String, CommandError> {
+    let base = base.map_or_else(machine_and_process, str::to_owned);
+    Ok(format!("{base}-{}", random_hex::<2>()?))
+}
+
+fn machine_and_process() -> String {
     let machine = std::env::var("HOSTNAME").unwrap_or_else(|_| "worker".to_owned());
-    Ok(format!("{machine}-{}-{}", std::process::id(), random_hex::<2>()?))
+    format!("{machine}-{}", std::process::id())
 }
 
 fn random_bytes<const BYTES: usize>() -> Result<[u8; BYTES], CommandError> {

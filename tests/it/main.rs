@@ -92,3 +92,4 @@ mod try_step;
 mod verbs;
 mod visibility;
 mod wall;
+mod worker_end;

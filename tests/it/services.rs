@@ -102,8 +102,8 @@ impl Server {
         self.child.wait().expect("an end");
     }
 
-    /// Checks that it exits with code 0.
-    fn wait(mut self) {
+    /// Waits until it ends by itself, and checks that it exits with code 0.
+    pub(crate) fn wait(mut self) {
         assert_eq!(self.exit_code(), Some(0), "{}", self.stderr());
     }
 }

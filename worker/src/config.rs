@@ -48,8 +48,19 @@ pub struct WorkerConfig {
     pub environment: Environment,
     /// Counts what the steps print.
     pub printed: Arc<PrintedOutput>,
+    /// When it ends by itself.
+    pub end: EndConditions,
     /// The time that steps have to finish after a shutdown was requested. Then they are cancelled and their leases released.
     pub drain: Duration,
+}
+
+/// When a worker ends without a request to shut down. By default, never.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct EndConditions {
+    /// Once it has held no job for so long, while the hub answered that it has none.
+    pub idle: Option<Duration>,
+    /// Once it has run so many jobs. An attempt that is repeated here counts again.
+    pub jobs: Option<u64>,
 }
 
 impl WorkerConfig {

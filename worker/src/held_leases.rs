@@ -59,6 +59,11 @@ impl HeldLeases {
         self.lock().iter().map(|(job, lease)| (*job, lease.token)).collect()
     }
 
+    /// Returns whether there are none.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.lock().is_empty()
+    }
+
     /// Cancels a job, if it is here.
     pub(crate) fn cancel(&self, job: JobId, reason: CancelReason) {
         if let Some(lease) = self.lock().get(&job) {

@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use bue_client::{Backoff, ClientError, HubClient};
 use bue_model::wire::{LeaseBatch, LeaseRequest};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::admission::{Admission, Permit};
-use crate::config::WorkerConfig;
+use crate::config::{EndConditions, WorkerConfig};
 use crate::job::JobRunner;
 
 /// The milliseconds that the hub may hold a request while there are no jobs. Long enough to cost nothing, short enough for proxies that
@@ -33,33 +33,39 @@ pub(crate) struct LeaseLoop<'a> {
 }
 
 impl LeaseLoop<'_> {
-    /// Leases and starts jobs until `shutdown`, or until the worker's slots are closed.
+    /// Leases and starts jobs until `shutdown`, until the worker's slots are closed, or until it ends by itself.
     pub(crate) async fn run(&self) {
         let mut backoff = Backoff::default();
-        while let Some(Some(permits)) = self.shutdown.run_until_cancelled(self.admission.acquire()).await {
-            let request = self.request(permits.len());
+        let mut remaining = Remaining::new(self.config.end);
+        while !remaining.is_over()
+            && let Some(Some(permits)) = self.shutdown.run_until_cancelled(self.admission.acquire()).await
+        {
+            remaining.before_request(self.runner.held_leases.is_empty());
+            let request = self.request(remaining.limit(permits.len()), remaining.wait_ms());
             let mut answer = pin!(self.hub.lease(&request));
             match self.shutdown.run_until_cancelled(answer.as_mut()).await {
                 None => return self.release_last_answer(answer, permits).await,
                 Some(Ok(batch)) => {
                     backoff.reset();
+                    remaining.after_answer(batch.leases.len());
                     self.start(batch, permits);
                 }
                 Some(Err(error)) => {
                     tracing::warn!(%error, "failed to lease jobs from the hub; trying again");
+                    remaining.after_error();
                     self.shutdown.run_until_cancelled(backoff.wait()).await;
                 }
             }
         }
     }
 
-    fn request(&self, count: usize) -> LeaseRequest {
+    fn request(&self, count: usize, wait_ms: u64) -> LeaseRequest {
         LeaseRequest {
             worker: self.config.name.clone(),
             scopes: self.config.scopes.clone(),
             reverse: self.config.reverse,
             count: u32::try_from(count).unwrap_or(u32::MAX),
-            wait_ms: LONG_POLL_MS,
+            wait_ms,
             anti_starvation_interval: self.config.anti_starvation_interval,
             abilities: self.config.abilities.clone(),
         }
@@ -90,5 +96,106 @@ impl LeaseLoop<'_> {
         for (lease, permit) in batch.leases.iter().zip(permits) {
             self.runner.release(lease, permit.slot);
         }
+    }
+}
+
+/// What is left until the worker ends by itself.
+struct Remaining {
+    end: EndConditions,
+    /// When the first of the requests was sent that found nothing, while the worker held no job.
+    idle_since: Option<Instant>,
+}
+
+impl Remaining {
+    fn new(end: EndConditions) -> Self {
+        Self { end, idle_since: None }
+    }
+
+    fn is_over(&self) -> bool {
+        let idle = self.idle_since.map(|since| since.elapsed());
+        self.end.jobs == Some(0) || self.end.idle.is_some_and(|limit| idle >= Some(limit))
+    }
+
+    /// Returns how many of so many jobs it may still lease.
+    fn limit(&self, jobs: usize) -> usize {
+        self.end.jobs.map_or(jobs, |left| usize::try_from(left).unwrap_or(usize::MAX).min(jobs))
+    }
+
+    /// Returns how long the hub may hold the next request: not longer than until the worker has been idle for long enough.
+    fn wait_ms(&self) -> u64 {
+        let Some(limit) = self.end.idle else { return LONG_POLL_MS };
+        let left = limit.saturating_sub(self.idle_since.map_or(Duration::ZERO, |since| since.elapsed()));
+        // not 0, which would be a request that does not wait
+        u64::try_from(left.as_millis()).unwrap_or(u64::MAX).clamp(1, LONG_POLL_MS)
+    }
+
+    /// A request is about to be sent.
+    fn before_request(&mut self, is_idle: bool) {
+        if is_idle {
+            self.idle_since.get_or_insert_with(Instant::now);
+        } else {
+            self.idle_since = None;
+        }
+    }
+
+    /// The hub leased so many jobs.
+    fn after_answer(&mut self, jobs: usize) {
+        if jobs > 0 {
+            self.idle_since = None;
+        }
+        if let Some(left) = &mut self.end.jobs {
+            *left = left.saturating_sub(jobs as u64);
+        }
+    }
+
+    /// The hub did not answer: nobody knows whether it has jobs.
+    fn after_error(&mut self) {
+        self.idle_since = None;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn idle(seconds: u64) -> Remaining {
+        Remaining::new(EndConditions { idle: Some(Duration::from_secs(seconds)), jobs: None })
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_worker_is_idle_while_it_holds_no_job_and_the_hub_has_none() {
+        let mut remaining = idle(30);
+        assert_eq!(remaining.wait_ms(), 30_000);
+        remaining.before_request(true);
+        tokio::time::advance(Duration::from_secs(20)).await;
+        remaining.after_answer(0);
+        assert!(!remaining.is_over());
+        remaining.before_request(true);
+        assert_eq!(remaining.wait_ms(), 10_000);
+        tokio::time::advance(Duration::from_secs(10)).await;
+        assert!(remaining.is_over());
+        // a job, an unknown answer, or a job that is still held begins the time anew
+        remaining.after_answer(1);
+        assert!(!remaining.is_over());
+        for interrupt in [Remaining::after_error, |remaining: &mut Remaining| remaining.before_request(false)] {
+            remaining.before_request(true);
+            tokio::time::advance(Duration::from_secs(29)).await;
+            interrupt(&mut remaining);
+            remaining.before_request(true);
+            tokio::time::advance(Duration::from_secs(29)).await;
+            assert!(!remaining.is_over());
+            remaining.after_answer(1);
+        }
+    }
+
+    #[test]
+    fn a_worker_leases_no_more_jobs_than_it_is_to_run() {
+        let mut remaining = Remaining::new(EndConditions { idle: None, jobs: Some(5) });
+        assert_eq!((remaining.limit(3), remaining.limit(9), remaining.wait_ms()), (3, 5, LONG_POLL_MS));
+        remaining.after_answer(3);
+        assert_eq!((remaining.limit(9), remaining.is_over()), (2, false));
+        remaining.after_answer(2);
+        assert!(remaining.is_over());
+        assert!(!Remaining::new(EndConditions::default()).is_over());
     }
 }

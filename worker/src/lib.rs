@@ -45,7 +45,7 @@ mod task;
 mod value_summary;
 mod worker;
 
-pub use config::WorkerConfig;
+pub use config::{EndConditions, WorkerConfig};
 pub use environment::{Environment, Variable};
 pub use error::WorkerError;
 pub use printed::PrintedOutput;

@@ -22,7 +22,7 @@ use crate::lease_loop::LeaseLoop;
 use crate::live_log::LiveLogs;
 use crate::reporter;
 
-/// Runs a worker until `shutdown`, then drains it: it leases no more jobs, lets steps continue for [`WorkerConfig::drain`], releases the
+/// Runs a worker until `shutdown`, or until it ends by itself as [`WorkerConfig::end`] says, then drains it: it leases no more jobs, lets steps continue for [`WorkerConfig::drain`], releases the
 /// leases of the others, and reports everything.
 ///
 /// A hub or bucket that cannot be reached is not an error: the worker waits for it.
@@ -101,6 +101,9 @@ async fn run_with(
         LeaseLoop { config, hub: &hub, runner: &runner, admission: &admission, jobs: &jobs, shutdown: &shutdown };
     lease_loop.run().await;
     drop(admission);
+    // a worker that ends by itself lets its jobs end
+    jobs.close();
+    shutdown.run_until_cancelled(jobs.wait()).await;
     drain(&jobs, &held_leases, config.drain).await;
     // cancels the statements of released jobs before the jobs run again elsewhere
     runner.databases.shutdown().await;
