@@ -9,6 +9,7 @@ mod bucket_set;
 mod cancel;
 mod check;
 mod completions;
+mod config;
 mod delete;
 mod demo;
 mod deps;
@@ -124,6 +125,7 @@ verbs! {
     bucket_delete::BucketDelete();
     token::Token();
     trust::Trust();
+    config::Config();
     new::New();
     import::Import();
     completions::Completions(Bue::command());

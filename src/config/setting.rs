@@ -17,9 +17,21 @@ pub(crate) struct Setting {
     /// It counts from files of the working directory that the user does not trust: it neither permits anything, nor names a
     /// place, nor sends or reads a secret.
     pub(crate) is_harmless: bool,
+    /// Whether its value is shown.
+    pub(crate) secrecy: Secrecy,
     /// What it means, and after the last semicolon its default.
-    #[cfg_attr(not(test), expect(dead_code, reason = "a test compares it with docs/settings.md"))]
     pub(crate) about: &'static str,
+}
+
+/// Whether the value of a setting is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Secrecy {
+    /// It is.
+    Shown,
+    /// It is an address that may contain a password; it is then not shown.
+    MayHavePassword,
+    /// It never is.
+    Secret,
 }
 
 /// A setting whose value is an address, in one variable or in two.
@@ -44,6 +56,14 @@ impl Setting {
         Self { is_harmless: true, ..self }
     }
 
+    const fn secret(self) -> Self {
+        Self { secrecy: Secrecy::Secret, ..self }
+    }
+
+    const fn with_password(self) -> Self {
+        Self { secrecy: Secrecy::MayHavePassword, ..self }
+    }
+
     /// Returns the name to use in messages.
     pub(crate) fn name(&self) -> &'static str {
         self.names.first().copied().unwrap_or(self.key.1)
@@ -51,7 +71,7 @@ impl Setting {
 }
 
 const fn setting(names: &'static [&'static str], key: (&'static str, &'static str), about: &'static str) -> Setting {
-    Setting { names, key, value_type: ValueType::Text, is_harmless: false, about }
+    Setting { names, key, value_type: ValueType::Text, is_harmless: false, secrecy: Secrecy::Shown, about }
 }
 
 /// The address the hub listens on.
@@ -92,7 +112,7 @@ pub(crate) const BUCKET: AddressSetting = AddressSetting {
 };
 /// The token that clients and workers send.
 pub(crate) const TOKEN: Setting =
-    setting(&["BUE_TOKEN"], ("client", "token"), "the token that clients and workers send; see access.md");
+    setting(&["BUE_TOKEN"], ("client", "token"), "the token that clients and workers send; see access.md").secret();
 /// A file with that token.
 pub(crate) const TOKEN_FILE: Setting =
     setting(&["BUE_TOKEN_FILE"], ("client", "token_file"), "a file with that token, used if BUE_TOKEN is not set");
@@ -169,7 +189,8 @@ pub(crate) const MEMORY: Setting = setting(
 .with_type(ValueType::Number);
 /// The hub's database.
 pub(crate) const HUB_STORE: Setting =
-    setting(&["BUE_HUB_STORE"], ("hub", "store"), "the hub's database, sqlite:PATH or postgres:URL; sqlite:bue.db");
+    setting(&["BUE_HUB_STORE"], ("hub", "store"), "the hub's database, sqlite:PATH or postgres:URL; sqlite:bue.db")
+        .with_password();
 /// The duration of a lease.
 pub(crate) const LEASE: Setting = setting(
     &["BUE_LEASE"],
@@ -197,7 +218,8 @@ pub(crate) const BUCKET_STORE: Setting = setting(
     &["BUE_BUCKET_STORE"],
     ("bucket", "store"),
     "where the bucket stores its data, dir:PATH or s3:BUCKET; dir:bue-blobs; see bucket.md",
-);
+)
+.with_password();
 /// How long blobs without a reference are kept.
 pub(crate) const GRACE: Setting = setting(
     &["BUE_GRACE"],
@@ -255,7 +277,8 @@ pub(crate) const POSTGRES_URL: Setting = setting(
     &["BUE_POSTGRES_URL"],
     ("postgres", "url"),
     "the database of a worker's postgres steps, postgres://USER:PASSWORD@HOST:PORT/DATABASE; see sql.md",
-);
+)
+.with_password();
 /// Its host, if there is no URL.
 pub(crate) const POSTGRES_HOST: Setting =
     setting(&["POSTGRES_HOST"], ("postgres", "host"), "the database's host, if there is no URL; localhost");
@@ -267,7 +290,7 @@ pub(crate) const POSTGRES_USER: Setting =
     setting(&["POSTGRES_USER"], ("postgres", "user"), "the role; the user that runs the worker");
 /// The role's password.
 pub(crate) const POSTGRES_PASSWORD: Setting =
-    setting(&["POSTGRES_PASSWORD"], ("postgres", "password"), "the role's password");
+    setting(&["POSTGRES_PASSWORD"], ("postgres", "password"), "the role's password").secret();
 /// Its database.
 pub(crate) const POSTGRES_DATABASE: Setting =
     setting(&["POSTGRES_DATABASE"], ("postgres", "database"), "the database; the role's name");

@@ -50,6 +50,27 @@ pub(crate) enum Origin {
     WorkingDirectory,
 }
 
+/// Where a value is set.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Source {
+    pub(crate) place: Place,
+    /// The name of the variable, or `table.key`.
+    pub(crate) name: String,
+}
+
+/// A place in which settings can be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// The environment.
+    Environment,
+    /// `.env`, or the file that `ENV_PATH` names.
+    Dotenv,
+    /// `bue.toml` of the working directory.
+    Folder,
+    /// The user's own `bue.toml`.
+    User,
+}
+
 impl Settings {
     /// Reads the environment and all files. Prints a warning for each setting without effect, and one for all those of files
     /// that the user does not trust. An empty variable counts as not set.
@@ -106,6 +127,26 @@ impl Settings {
         let mut files = self.files.iter().filter(|layer| is_searched(layer.origin));
         let from_variables = variables.find_map(|layer| first_set(&layer.content, setting));
         from_variables.or_else(|| files.find_map(|layer| file_value(&layer.content, setting)))
+    }
+
+    /// Returns where the value of a setting comes from: the name of a variable, or a key of `bue.toml`. `None` if it is not set.
+    pub(crate) fn source(&self, setting: Setting) -> Option<Source> {
+        self.source_of_variable(setting.names).or_else(|| {
+            let (table, key) = setting.key;
+            let places = [Place::Folder, Place::User].into_iter().zip(&self.files);
+            let mut set = places.filter(|(_, layer)| file_value(&layer.content, setting).is_some());
+            set.next().map(|(place, _)| Source { place, name: format!("{table}.{key}") })
+        })
+    }
+
+    /// Returns where the first of these variables that is set comes from.
+    pub(crate) fn source_of_variable(&self, names: &[&str]) -> Option<Source> {
+        let places = [Place::Environment, Place::Dotenv].into_iter().zip(&self.variables);
+        let mut set = places.filter_map(|(place, layer)| {
+            let name = names.iter().find(|name| layer.content.contains_key(**name))?;
+            Some(Source { place, name: (*name).to_owned() })
+        });
+        set.next()
     }
 
     /// Returns the address that is set, or else loopback and the default port.

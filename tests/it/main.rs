@@ -57,6 +57,7 @@ mod compiled;
 mod contributing;
 mod docs;
 mod documented_scripts;
+mod effective_settings;
 mod environment;
 mod examples;
 mod failures;
