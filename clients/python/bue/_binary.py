@@ -12,7 +12,7 @@ import tempfile
 from typing import Any, Dict, List, Mapping, Optional, Sequence
 
 from ._cancel import interruptible
-from ._errors import BinaryNotFound, BueError, CommandFailed, RequestTimedOut, ScriptError
+from ._errors import BinaryNotFound, BueError, CommandFailed, InvalidSetting, RequestTimedOut, ScriptError
 from ._settings import Settings
 
 # Exit code of a script with errors, or of something that does not exist.
@@ -79,7 +79,7 @@ def bue_version() -> str:
 class JsonFile:
     """A temporary file with JSON, readable for this user only. An argument could be too long, and others could see it."""
 
-    def __init__(self, value: Mapping[str, Any]) -> None:
+    def __init__(self, value: Any) -> None:
         self._file = tempfile.NamedTemporaryFile("w", prefix="bue-", suffix=".json", encoding="utf-8")
         json.dump(value, self._file, allow_nan=False)
         self._file.flush()
@@ -89,6 +89,26 @@ class JsonFile:
 
     def __exit__(self, *_: object) -> None:
         self._file.close()
+
+
+class ScriptFile:
+    """A temporary file with the text of a script."""
+
+    def __init__(self, code: str, folder: str, name: str) -> None:
+        if os.path.basename(name) != name or not name.isprintable():
+            raise InvalidSetting(f"{name!r} cannot be the name of a script")
+        try:
+            file, self._path = tempfile.mkstemp(prefix=f"{name}-", suffix=".bue", dir=folder)
+        except OSError as error:
+            raise InvalidSetting(f"a file cannot be written in {folder}: {error}; choose another `folder`") from error
+        with os.fdopen(file, "w", encoding="utf-8") as script:
+            script.write(code)
+
+    def __enter__(self) -> str:
+        return self._path
+
+    def __exit__(self, *_: object) -> None:
+        os.unlink(self._path)
 
 
 def client_arguments(settings: Settings) -> List[str]:

@@ -57,7 +57,7 @@ class Bucket:
             return
         if isinstance(value, str):
             raise TypeError("the bucket stores bytes; pass value.encode()")
-        pieces = _pieces(cast(IO[bytes], value)) if hasattr(value, "read") else cast(Iterable[bytes], value)
+        pieces = _pieces(cast(IO[bytes], value)) if hasattr(value, "read") else value
         self._session.bucket.upload(Request("PUT", path, content_type="application/octet-stream"), pieces)
 
     def delete(self, key: str) -> bool:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import datetime
 import os
-import tempfile
 import time
 from typing import Any, Dict, Iterator, List, Mapping, Optional, Sequence, Union
 
 from . import _binary
-from ._binary import JsonFile, client_arguments, client_environment
+from ._binary import JsonFile, ScriptFile, client_arguments, client_environment
 from ._bucket import Bucket
 from ._errors import BueError, InvalidSetting, NotFound, WaitTimedOut
 from ._run import Run, idempotency_key, invoked_run, run_id
@@ -112,7 +111,7 @@ class Hub:
                 raise TypeError("`folder` and `name` are for `code`: a path has both")
             return self._upload(os.fspath(path), None, params or {}, timeout)
         place = os.path.abspath(os.fspath(folder)) if folder is not None else os.getcwd()
-        with _script_file(code or "", place, name or "script") as script:
+        with ScriptFile(code or "", place, name or "script") as script:
             return self._upload(os.path.basename(script), place, params or {}, timeout)
 
     def _upload(self, script: str, folder: Optional[str], params: Mapping[str, Any], timeout: Optional[float]) -> Run:
@@ -287,7 +286,7 @@ class Schedules:
 
         Raises UnfitSchedule, with an entry for each field that is wrong.
         """
-        fields = {"pipeline": pipeline, "cron": cron, "every": every, "timezone": timezone, "priority": priority}
+        fields: Dict[str, Any] = {"pipeline": pipeline, "cron": cron, "every": every, "timezone": timezone, "priority": priority}
         fields.update({"overlap": overlap, "catch_up": catch_up, "jitter": jitter})
         fields.update({"params": params, "from": start, "until": until})
         request = json_request("PUT", _schedule_path(name), _schedule(fields))
@@ -333,7 +332,7 @@ class Schedules:
         WaitTimedOut is raised; what was started goes on.
         """
         deadline = None if timeout is None else time.monotonic() + timeout
-        body = {"from": _when(start), "to": _when(end)}
+        body: Dict[str, Any] = {"from": _when(start), "to": _when(end)}
         if at_most is not None:
             body["at_most"] = at_most
         while True:
@@ -353,26 +352,6 @@ class Schedules:
         path = f"{_schedule_path(name)}/backfill" + query(wait_ms=wait_ms)
         request = json_request("POST", path, body, wait=wait_ms / 1000)
         return self._session.read(request, lambda value: from_json(BackfillProgress, value))
-
-
-class _script_file:
-    """A temporary file with the text of a script."""
-
-    def __init__(self, code: str, folder: str, name: str) -> None:
-        if os.path.basename(name) != name or not name.isprintable():
-            raise InvalidSetting(f"{name!r} cannot be the name of a script")
-        try:
-            file, self._path = tempfile.mkstemp(prefix=f"{name}-", suffix=".bue", dir=folder)
-        except OSError as error:
-            raise InvalidSetting(f"a file cannot be written in {folder}: {error}; choose another `folder`") from error
-        with os.fdopen(file, "w", encoding="utf-8") as script:
-            script.write(code)
-
-    def __enter__(self) -> str:
-        return self._path
-
-    def __exit__(self, *_: object) -> None:
-        os.unlink(self._path)
 
 
 def _invocation(params: Mapping[str, Any], priority: Optional[int]) -> Dict[str, Any]:

@@ -44,7 +44,7 @@ class LogPositions:
             self._seen.clear()
         self._seen[job] = (attempt, position + len(data))
         new = data[max(seen - position, 0) :].decode("utf-8", "replace")
-        return LogLines(job, step, attempt, new, max(position - seen, 0))
+        return LogLines(job, step, new, max(position - seen, 0))
 
 
 def read_events(stream: Stream) -> Iterator[Tuple[str, Dict[str, Any]]]:

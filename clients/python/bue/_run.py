@@ -95,7 +95,6 @@ class Run:
 
     def _wait_for_end(self, timeout: Optional[float]) -> RunStatus:
         deadline = None if timeout is None else time.monotonic() + timeout
-        answered_at: Optional[float] = None
         backoff = Backoff()
         while True:
             rest = _POLL_SECONDS if deadline is None else max(deadline - time.monotonic(), 0.0)
@@ -103,23 +102,27 @@ class Run:
             try:
                 status = self._poll(min(rest, _POLL_SECONDS))
             except (HubUnreachable, ConnectionBroken, RequestTimedOut, Refused) as error:
-                is_away = answered_at is not None and time.monotonic() - answered_at < _RESTART_SECONDS
-                if not is_away or (isinstance(error, Refused) and error.status != 503):
+                if not self._has_answered() or (isinstance(error, Refused) and error.status != 503):
                     raise
                 if deadline is not None and time.monotonic() >= deadline:
                     raise
                 backoff.wait(rest)
                 continue
-            answered_at = time.monotonic()
+            now = time.monotonic()
             if status.state != RunState.running:
                 return status
-            if deadline is not None and answered_at >= deadline:
+            if deadline is not None and now >= deadline:
                 raise WaitTimedOut(f"run {self.id} has not ended within {timeout:g} s; it goes on")
-            if answered_at - asked_at < 0.1:
+            if now - asked_at < 0.1:
                 # the hub is shutting down, or about to
                 backoff.wait(rest)
             else:
                 backoff.reset()
+
+    def _has_answered(self) -> bool:
+        """Whether the hub has answered lately, so that it is perhaps only restarting."""
+        answered_at = self._session.hub.answered_at
+        return answered_at is not None and time.monotonic() - answered_at < _RESTART_SECONDS
 
     def _poll(self, seconds: float) -> RunStatus:
         path = self._path + query(seen=_NO_VERSION, wait_ms=int(seconds * 1000))
@@ -171,7 +174,7 @@ class Run:
         for job in self.jobs(step=step):
             text = self.job_log(job.id)
             if text:
-                yield LogLines(job.id, job.step, job.attempts, text)
+                yield LogLines(job.id, job.step, text)
 
     def job_log(self, job: int) -> str:
         """Return what a job printed in its last attempt that has ended; an empty text if nothing."""
@@ -185,25 +188,23 @@ class Run:
         """
         positions = LogPositions()
         backoff = Backoff()
-        answered_at: Optional[float] = None
         while True:
             try:
                 with self._session.hub.open(Request("GET", f"{self._path}/log" + query(step=step))) as stream:
-                    answered_at = time.monotonic()
                     for name, event in read_events(stream):
-                        answered_at = time.monotonic()
+                        self._session.hub.answered_at = time.monotonic()
                         backoff.reset()
                         if name == "end":
                             return
                         if name == "lagged":
-                            yield LogLines(0, "", 0, "", -1)
+                            yield LogLines(0, "", "", -1)
                         lines = positions.new_lines(event) if name == "lines" else None
                         if lines is not None:
                             yield lines
             except ViewError as error:
                 raise self._session.hub.unexpected(self._session.hub.current, str(error)) from None
             except (HubUnreachable, ConnectionBroken, RequestTimedOut):
-                if answered_at is None or time.monotonic() - answered_at > _RESTART_SECONDS:
+                if not self._has_answered():
                     raise
             # the hub has ended the stream because it shuts down
             backoff.wait(5.0)
@@ -252,7 +253,7 @@ def idempotency_key(key: Optional[str]) -> Dict[str, str]:
     """Return the header of a key, or of a random one, with which the request may be sent again."""
     if key is None:
         key = str(uuid4())
-    if not (0 < len(key) < 256 and all(" " < char <= "~" for char in key)):
+    if not (0 < len(key) < 256 and key == key.strip() and all(" " <= char <= "~" for char in key)):
         raise InvalidSetting(f"{key!r} is not a key: use 1 to 255 visible ASCII characters")
     return {"idempotency-key": key}
 

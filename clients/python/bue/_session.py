@@ -16,6 +16,7 @@ from ._views import HubInfo, ViewError, from_json, list_from_json
 
 T = TypeVar("T")
 
+_VERSION = re.compile(r"\d{1,6}\.\d{1,6}\.\d{1,6}[0-9A-Za-z.+-]{0,40}")
 _LOCAL_HOSTS = ("localhost", "127.0.0.1", "::1", "0.0.0.0", "::")
 
 
@@ -94,10 +95,10 @@ class Session:
         """Return the error, or one that says which side is older if the hub is of another release."""
         try:
             reply = self.hub.send(Request("GET", "/v1/info"))
-            theirs = str(json.loads(reply.body)["version"])
+            theirs = json.loads(reply.body)["version"]
         except (BueError, ValueError, KeyError, TypeError):
             return error
-        if theirs == __version__:
+        if not isinstance(theirs, str) or not _VERSION.fullmatch(theirs) or theirs == __version__:
             return error
         return VersionMismatch(_mismatch_text(reply.address.authority, theirs, str(error)))
 

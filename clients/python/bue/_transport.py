@@ -13,7 +13,7 @@ import ssl
 import threading
 import time
 from dataclasses import dataclass, field
-from typing import Any, Callable, Dict, Iterable, List, Mapping, Optional, Tuple, Union
+from typing import Any, Callable, Dict, Iterable, List, Mapping, Optional, Tuple, Type, Union
 
 from ._cancel import interruptible, sleep
 from ._errors import (
@@ -95,6 +95,8 @@ class Transport:
         self._context: Optional[ssl.SSLContext] = None
         # the index of the address that answered last
         self._current = 0
+        # when that was, by the monotonic clock
+        self.answered_at: Optional[float] = None
         # set by the client: explains an answer that does not fit by the releases of both sides
         self.explain: Callable[[BueError], BueError] = lambda error: error
 
@@ -102,6 +104,9 @@ class Transport:
     def current(self) -> Address:
         """The address that answered last."""
         return self.addresses[self._current]
+
+    def __del__(self) -> None:
+        self.close()
 
     def close(self) -> None:
         """Close the idle connections."""
@@ -204,6 +209,7 @@ class Transport:
                 last = error
                 continue
             self._current = index
+            self.answered_at = time.monotonic()
             return self._read(stream, address, request)
         raise self._unreachable(str(last))
 
@@ -279,15 +285,16 @@ class Transport:
         return self._connect(address), True
 
     def _connect(self, address: Address) -> http.client.HTTPConnection:
+        context = self._tls() if address.tls else None
         connection = http.client.HTTPConnection(address.host, address.port, timeout=_CONNECT_TIMEOUT)
         # it would connect again without TLS
         connection.auto_open = 0
         try:
             # what is interrupted here ends by itself soon
             connection.connect()
-            if address.tls:
+            if context is not None:
                 connection.sock.settimeout(_HANDSHAKE_TIMEOUT)
-                connection.sock = self._tls().wrap_socket(connection.sock, server_hostname=address.host)
+                connection.sock = context.wrap_socket(connection.sock, server_hostname=address.host)
         except ssl.SSLError as error:
             connection.close()
             raise self.tls_error(error, address) from error
@@ -491,7 +498,7 @@ class _Translated:
             ) from error
 
 
-def _refusal(status: int, code: str) -> Any:
+def _refusal(status: int, code: str) -> Type[Refused]:
     if code == "invalid_params":
         return UnfitParams
     if code == "invalid_schedule":

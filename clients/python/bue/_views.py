@@ -181,7 +181,6 @@ class LogLines:
 
     job: int
     step: str
-    attempt: int
     lines: str
     missed: int = 0
 
