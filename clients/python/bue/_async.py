@@ -10,7 +10,21 @@ import asyncio
 import os
 import threading
 from types import TracebackType
-from typing import Any, AsyncIterator, BinaryIO, Callable, Iterable, Iterator, List, Mapping, Optional, Sequence, Type, TypeVar, Union
+from typing import (
+    Any,
+    AsyncIterator,
+    BinaryIO,
+    Callable,
+    Iterable,
+    Iterator,
+    List,
+    Mapping,
+    Optional,
+    Sequence,
+    Type,
+    TypeVar,
+    Union,
+)
 
 from ._bucket import Bucket, Expires
 from ._cancel import Cancelled, Scope
@@ -215,7 +229,11 @@ class AsyncBucket:
         return await in_thread(self._bucket.get, key, max_bytes=max_bytes)
 
     async def set(
-        self, key: str, value: Union[bytes, BinaryIO, Iterable[bytes]], *, expires: Expires = None
+        self,
+        key: str,
+        value: Union[bytes, bytearray, memoryview, BinaryIO, Iterable[bytes]],
+        *,
+        expires: Expires = None,
     ) -> None:
         """As `Bucket.set`."""
         await in_thread(self._bucket.set, key, value, expires=expires)
@@ -356,9 +374,7 @@ class AsyncHub:
         client_key: Optional[str] = None,
         timeout: float = 30.0,
     ) -> None:
-        self._hub = Hub(
-            url, token, bucket=bucket, ca=ca, client_cert=client_cert, client_key=client_key, timeout=timeout
-        )
+        self._hub = Hub(url, token, bucket=bucket, ca=ca, client_cert=client_cert, client_key=client_key, timeout=timeout)
         self.bucket = AsyncBucket(self._hub.bucket)
         self.pipelines = AsyncPipelines(self._hub.pipelines)
         self.schedules = AsyncSchedules(self._hub.schedules)
@@ -392,9 +408,7 @@ class AsyncHub:
     ) -> AsyncRun:
         """As `Hub.upload`."""
         return AsyncRun(
-            await in_thread(
-                self._hub.upload, path, code=code, params=params, folder=folder, name=name, timeout=timeout
-            )
+            await in_thread(self._hub.upload, path, code=code, params=params, folder=folder, name=name, timeout=timeout)
         )
 
     async def invoke(
@@ -408,9 +422,7 @@ class AsyncHub:
         **values: Any,
     ) -> AsyncRun:
         """As `Hub.invoke`."""
-        return AsyncRun(
-            await in_thread(self._hub.invoke, pipeline, key=key, priority=priority, params=params, **values)
-        )
+        return AsyncRun(await in_thread(self._hub.invoke, pipeline, key=key, priority=priority, params=params, **values))
 
     async def run(self, id: str) -> AsyncRun:
         """As `Hub.run`."""

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import sysconfig
 import tempfile
-from typing import Any, Dict, List, Mapping, Optional, Sequence
+from typing import Any, Dict, List, Mapping, Optional, Sequence, Set
 
 from ._cancel import interruptible
 from ._errors import BinaryNotFound, BueError, CommandFailed, InvalidSetting, RequestTimedOut, ScriptError
@@ -19,7 +19,8 @@ from ._settings import Settings
 _PROGRAM_FAILED = 1
 _NAME = "bue.exe" if os.name == "nt" else "bue"
 
-_verified: Dict[str, str] = {}
+# Paths of programs that are bue.
+_verified: Set[str] = set()
 
 
 def find_bue() -> str:
@@ -62,18 +63,13 @@ def _verify(path: str, found: str) -> str:
         except (OSError, subprocess.SubprocessError) as error:
             raise BinaryNotFound(f"{found} {path}, which cannot be executed: {error}") from error
         words = output.stdout.split()
-        if len(words) < 2 or words[0] != "bue":
+        if words[:1] != ["bue"]:
             raise BinaryNotFound(
                 f"{found} {path}, which is not the program of this package (it is perhaps that of Buelon); set BUE_BIN to the "
                 "path of `bue`"
             )
-        _verified[path] = words[1]
+        _verified.add(path)
     return path
-
-
-def bue_version() -> str:
-    """Return the release of the program that `find_bue` finds."""
-    return _verified[find_bue()]
 
 
 class JsonFile:
@@ -171,7 +167,7 @@ def parse_json(arguments: Sequence[str], text: str) -> Dict[str, Any]:
     """Read the JSON object that the program printed."""
     try:
         value = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise BueError(f"`bue {arguments[0]} --json` did not print JSON: {error}; is it of another release?") from None
     if not isinstance(value, dict):
         raise BueError(f"`bue {arguments[0]} --json` did not print an object; is it of another release?")

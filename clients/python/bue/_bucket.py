@@ -44,7 +44,13 @@ class Bucket:
         except TooLarge as error:
             raise TooLarge(f"the value of `{key}` has more than {max_bytes} bytes; read it with `open`") from error
 
-    def set(self, key: str, value: Union[bytes, BinaryIO, Iterable[bytes]], *, expires: Expires = None) -> None:
+    def set(
+        self,
+        key: str,
+        value: Union[bytes, bytearray, memoryview, BinaryIO, Iterable[bytes]],
+        *,
+        expires: Expires = None,
+    ) -> None:
         """Store a value under a key, and replace an older one at once.
 
         value: bytes, a file that is open for reading in binary mode, or pieces. expires: seconds or a timedelta after which

@@ -117,7 +117,7 @@ class Hub:
     def _upload(self, script: str, folder: Optional[str], params: Mapping[str, Any], timeout: Optional[float]) -> Run:
         settings = self._session.settings
         with JsonFile(params_to_json(params)) as values:
-            arguments = ["upload", "--json", "-f", script, *client_arguments(settings)]
+            arguments = ["upload", "--json", f"--file={script}", *client_arguments(settings)]
             if params:
                 arguments += ["--params", f"@{values}"]
             environment = client_environment(settings)
@@ -210,7 +210,7 @@ class Pipelines:
         settings = self._session.settings
         arguments = ["publish", "--json", *client_arguments(settings)]
         if name is not None:
-            arguments += ["--as", name]
+            arguments.append(f"--as={name}")
         arguments += ["--", os.fspath(path)]
         output = _binary.run(arguments, environment=client_environment(settings), timeout=timeout)
         try:
@@ -286,7 +286,13 @@ class Schedules:
 
         Raises UnfitSchedule, with an entry for each field that is wrong.
         """
-        fields: Dict[str, Any] = {"pipeline": pipeline, "cron": cron, "every": every, "timezone": timezone, "priority": priority}
+        fields: Dict[str, Any] = {
+            "pipeline": pipeline,
+            "cron": cron,
+            "every": every,
+            "timezone": timezone,
+            "priority": priority,
+        }
         fields.update({"overlap": overlap, "catch_up": catch_up, "jitter": jitter})
         fields.update({"params": params, "from": start, "until": until})
         request = json_request("PUT", _schedule_path(name), _schedule(fields))
@@ -326,7 +332,7 @@ class Schedules:
     def backfill(
         self, name: str, start: When, end: When, *, at_most: Optional[int] = None, timeout: Optional[float] = None
     ) -> Iterator[BackfillProgress]:
-        """Run the due times from `start` on and before `end` that have no run yet, and return the progress until all have ended.
+        """Run the due times from `start` on and before `end` that have no run yet, and return the progress to the end.
 
         The hub starts further runs only while you iterate. at_most: runs at the same time. timeout: seconds, after which
         WaitTimedOut is raised; what was started goes on.

@@ -72,7 +72,7 @@ def _event(text: str) -> Optional[Tuple[str, Dict[str, Any]]]:
         return None
     try:
         data = json.loads(fields.get("data", "{}"))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ViewError(f"an event of the log is not JSON: {error}") from None
     if not isinstance(data, dict):
         raise ViewError("an event of the log is not an object")

@@ -23,9 +23,9 @@ from ._log import LogPositions, read_events
 from ._postcard import Page, read_log, read_page
 from ._results import CallResult, Cursor, bytes_of, calls, values
 from ._session import changed_jobs, expect_nothing, json_request, query
-from ._transport import Request, Stream
+from ._transport import Request
 from ._values import params_to_json
-from ._views import FailedJob, Job, JobState, LogLines, RunState, RunStatus, ViewError, from_json, list_from_json
+from ._views import FailedJob, Job, JobState, LogLines, RunState, RunStatus, ViewError, list_from_json
 
 if TYPE_CHECKING:
     from ._session import Session
@@ -57,7 +57,7 @@ class Backoff:
 
 
 class Run:
-    """A run: one execution of a script. Made by `hub.upload`, `hub.invoke` and `hub.run`; none of its methods is needed."""
+    """A run: one execution of a script. `hub.upload`, `hub.invoke` and `hub.run` return one."""
 
     def __init__(self, session: Session, id: str) -> None:
         self._session = session
@@ -214,7 +214,7 @@ class Run:
         return self._change("cancel")
 
     def reset(self) -> int:
-        """Make failed jobs available again, with new attempts, and those that were cancelled with the run. Returns their number."""
+        """Retry failed jobs, with new attempts, and those that were cancelled with the run. Returns the number of jobs."""
         return self._change("reset")
 
     def _change(self, verb: str) -> int:

@@ -96,7 +96,7 @@ class Session:
         try:
             reply = self.hub.send(Request("GET", "/v1/info"))
             theirs = json.loads(reply.body)["version"]
-        except (BueError, ValueError, KeyError, TypeError):
+        except (BueError, ValueError, KeyError, TypeError, RecursionError):
             return error
         if not isinstance(theirs, str) or not _VERSION.fullmatch(theirs) or theirs == __version__:
             return error
@@ -150,5 +150,3 @@ def changed_jobs(value: Any) -> int:
         raise ViewError("the answer has no number of jobs")
     number: int = jobs["jobs"]
     return number
-
-

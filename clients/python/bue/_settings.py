@@ -156,7 +156,5 @@ def _token(token: Optional[str], variables: Mapping[str, str]) -> Optional[str]:
     if not token:
         return None
     if not all("!" <= char <= "~" for char in token):
-        raise InvalidSetting(
-            "the token contains characters that are not allowed in one; pass what `bue token new` printed"
-        )
+        raise InvalidSetting("the token contains characters that are not allowed in one; pass what `bue token new` printed")
     return token

@@ -125,7 +125,7 @@ class Transport:
         reply = self.send_ok(request)
         try:
             return json.loads(reply.body)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise self.unexpected(reply.address, f"its answer is not JSON: {error}") from None
 
     def send(self, request: Request) -> Reply:
@@ -183,7 +183,7 @@ class Transport:
             error = json.loads(reply.body)["error"]
             code, message, hint = str(error["code"]), str(error["message"]), str(error["hint"])
             fields = [FieldError(str(one["field"]), str(one["message"])) for one in error.get("fields", [])]
-        except (ValueError, KeyError, TypeError, AttributeError):
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
             return self.unexpected(reply.address, f"it answers with status {reply.status}")
         if code == "no_such_route":
             other = "bucket" if self.server == "hub" else "hub"
@@ -244,9 +244,7 @@ class Transport:
             connection.close()
             raise
 
-    def _exchange(
-        self, connection: http.client.HTTPConnection, request: Request, address: Address, timeout: float
-    ) -> Stream:
+    def _exchange(self, connection: http.client.HTTPConnection, request: Request, address: Address, timeout: float) -> Stream:
         connection.sock.settimeout(timeout)
         with self.translated(address, timeout), interruptible(lambda: _shut_down(connection)):
             headers = self.headers(request)
@@ -400,6 +398,7 @@ class Stream:
         if self._response.isclosed() and not self._response.will_close and self._connection.sock is not None:
             self._transport.give_back(self._connection, self._address)
         else:
+            self._response.close()
             self._connection.close()
 
 
@@ -434,6 +433,8 @@ class Upload:
     def send(self, piece: Union[bytes, bytearray, memoryview]) -> None:
         """Send the next bytes."""
         data = bytes(piece)
+        if not self._is_open:
+            raise ValueError("the request has ended; nothing can be written any more")
         if not data:
             return
         try:
@@ -459,6 +460,8 @@ class Upload:
 
     def finish(self) -> Reply:
         """End the body and return the answer if it is a success."""
+        if not self._is_open:
+            raise ValueError("the request has ended already")
         with self._translated(), interruptible(lambda: _shut_down(self._connection)):
             self._connection.send(b"0\r\n\r\n")
         return self._transport.expect_success(self._answer())

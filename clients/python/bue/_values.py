@@ -115,7 +115,11 @@ class _Reader:
 
     def head(self) -> Tuple[int, int, int]:
         """Return the major type, the additional information, and the argument."""
-        first = self.take(1)[0]
+        at = self.at
+        if at >= len(self.data):
+            raise CorruptValue("a stored value ends too early")
+        self.at = at + 1
+        first = self.data[at]
         major, info = first >> 5, first & 31
         if info < 24 or info == 31:
             return major, info, info
@@ -127,16 +131,25 @@ class _Reader:
         if depth == 0:
             raise CorruptValue(f"a stored value is nested deeper than {MAX_DEPTH} levels")
         major, info, argument = self.head()
+        if major == 3 and info != 31:
+            # the most frequent kind, and the keys of rows
+            try:
+                return self.take(argument).decode("utf-8")
+            except UnicodeDecodeError as error:
+                raise CorruptValue(f"a stored text is not UTF-8: {error}") from None
+        if major == 0 and info != 31:
+            return argument
+        return self.other(major, info, argument, depth)
+
+    def other(self, major: int, info: int, argument: int, depth: int) -> Any:
         if info == 31 and major not in (2, 3, 4, 5):
             raise CorruptValue("a stored value has a length of no meaning")
-        if major == 0:
-            return argument
         if major == 1:
             return -1 - argument
         if major == 2:
             return self.chunks(2, info, argument)
         if major == 3:
-            return self.text(info, argument)
+            return self.text()
         if major == 4:
             return self.items(info, argument, depth)
         if major == 5:
@@ -156,9 +169,10 @@ class _Reader:
             parts.append(self.take(length))
         return b"".join(parts)
 
-    def text(self, info: int, length: int) -> str:
+    def text(self) -> str:
+        """Read the rest of a text of indefinite length."""
         try:
-            return self.chunks(3, info, length).decode("utf-8")
+            return self.chunks(3, 31, 0).decode("utf-8")
         except UnicodeDecodeError as error:
             raise CorruptValue(f"a stored text is not UTF-8: {error}") from None
 
@@ -311,7 +325,10 @@ def _offset(text: Any) -> Any:
         raise ValueError(text)
     sign, hours, minutes, seconds, micros = match.groups()
     offset = datetime.timedelta(
-        hours=int(hours), minutes=int(minutes), seconds=int(seconds or 0), microseconds=int((micros or "0").ljust(6, "0"))
+        hours=int(hours),
+        minutes=int(minutes),
+        seconds=int(seconds or 0),
+        microseconds=int((micros or "0").ljust(6, "0")),
     )
     # -00:00 is +00:00
     return datetime.timezone(-offset if sign == "-" else offset)

@@ -159,7 +159,7 @@ class Job:
 
 @dataclass(frozen=True)
 class FailedJob:
-    """A job that failed for good. line: that of its call in the script. rounds: those of the loops around it, outermost first."""
+    """A job that failed for good. line: that of its call. rounds: those of the loops around it, outermost first."""
 
     job: int
     step: str

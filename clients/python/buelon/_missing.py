@@ -9,6 +9,7 @@ def missing(module: str, advice: str) -> Callable[[str], Any]:
     """Return the `__getattr__` of a module: an error that says what to use instead."""
 
     def getattr_of_module(name: str) -> NoReturn:
-        raise AttributeError(f"module {module!r} of bue has no attribute {name!r}" + ("" if name.startswith("__") else f"; {advice}"))
+        hint = "" if name.startswith("__") else f"; {advice}"
+        raise AttributeError(f"module {module!r} of bue has no attribute {name!r}{hint}")
 
     return getattr_of_module

@@ -8,6 +8,7 @@ import io
 import subprocess
 import sys
 import unittest
+from typing import List
 
 import bue
 import buelon
@@ -135,9 +136,11 @@ class BuelonTest(unittest.TestCase):
         self.assertEqual((job.name, type(job.id)), ("endless", str))
         wait_until("the job runs", lambda: buelon.hub.check_job_status(job.id) == "working")
         self.hub.run(job.run).cancel()
-        self.assertEqual(buelon.hub.check_job_status_bulk([job.id, "none", "123456789"]), {job.id: "cancel", "none": "unknown", "123456789": "unknown"})
-        seen = []
-        ids = buelon.hub.upload_pipe_code(self.code("accounts"), wait_until_finish=True, return_job_ids=True, job_handler=seen.append)
+        expected = {job.id: "cancel", "none": "unknown", "123456789": "unknown"}
+        self.assertEqual(buelon.hub.check_job_status_bulk(expected), expected)
+        seen: List[buelon.core.step.Job] = []
+        code = self.code("accounts")
+        ids = buelon.hub.upload_pipe_code(code, wait_until_finish=True, return_job_ids=True, job_handler=seen.append)
         self.assertEqual([one.id for one in seen], ids)
         self.assertEqual([buelon.hub.check_job_status(id) for id in ids or []], ["success"])
         buelon.hub.upload_pipe_code_from_file("example.bue", wait_until_finish=True)
@@ -158,8 +161,10 @@ class BuelonTest(unittest.TestCase):
         with contextlib.redirect_stdout(printed):
             buelon.hub.display_errors_from_server()
             self.assertIsNone(buelon.hub.display_from_server())
-        self.assertIn(f"name: fails | job id: {error.job}\n\nError: ValueError: broken\nTraceback:\nTraceback", printed.getvalue())
-        self.assertRegex(buelon.hub.display_from_server("<", ">", True) or "", r"^<done: \d+, queued: 0, errors: \d+, .*>$")
+        expected = f"name: fails | job id: {error.job}\n\nError: ValueError: broken\nTraceback:\nTraceback"
+        self.assertIn(expected, printed.getvalue())
+        text = buelon.hub.display_from_server("<", ">", return_value=True) or ""
+        self.assertRegex(text, r"^<done: [\d,]+, queued: [\d,]+, errors: [\d,]+, .*>$")
         buelon.hub.reset_errors_from_server()
         run.wait(DEADLINE, check=False)
         self.assertEqual(run.status().counts.failed, 1)

@@ -10,7 +10,7 @@ import socket
 import subprocess
 import threading
 import unittest
-from typing import Iterator
+from typing import Any, Iterator, List
 from unittest import mock
 
 import bue
@@ -81,13 +81,28 @@ class TlsTest(unittest.TestCase):
 
     def openssl(self, *arguments: str) -> None:
         output = subprocess.run(
-            ["openssl", *arguments], cwd=self.project.folder, capture_output=True, text=True, timeout=DEADLINE, check=False
+            ["openssl", *arguments],
+            cwd=self.project.folder,
+            capture_output=True,
+            text=True,
+            timeout=DEADLINE,
+            check=False,
         )
         self.assertEqual(output.returncode, 0, output.stderr)
 
     def certificate(self, name: str, extension: str) -> None:
         self.project.write(f"{name}.cnf", f"basicConstraints=critical,CA:FALSE\n{extension}\n")
-        request = ["-newkey", "rsa:2048", "-nodes", "-keyout", f"{name}.key", "-out", f"{name}.csr", "-subj", f"/CN={name}"]
+        request = [
+            "-newkey",
+            "rsa:2048",
+            "-nodes",
+            "-keyout",
+            f"{name}.key",
+            "-out",
+            f"{name}.csr",
+            "-subj",
+            f"/CN={name}",
+        ]
         self.openssl("req", *request)
         authority = ["-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-extfile", f"{name}.cnf"]
         self.openssl("x509", "-req", "-in", f"{name}.csr", "-out", f"{name}.pem", "-days", "2", *authority)
@@ -103,7 +118,7 @@ class TlsTest(unittest.TestCase):
         bucket = self.start("bucket", "--tls-client-ca", "ca.pem")
         client_flags = ["--ca", "ca.pem", "--client-cert", "client.pem", "--client-key", "client.key"]
         address = self.start("hub", "-k", f"https://{bucket}", "--tls-client-ca", "ca.pem")
-        identity = {"client_cert": path("client.pem"), "client_key": path("client.key")}
+        identity: Any = {"client_cert": path("client.pem"), "client_key": path("client.key")}
         hub = bue.Hub(f"https://{address}", ca=path("ca.pem"), **identity)
         self.assertEqual(hub.info().version, bue.__version__)
         hub.bucket.set("key", b"x" * 100_000)
@@ -146,7 +161,7 @@ class RestartTest(unittest.TestCase):
         client = bue.Hub(f"127.0.0.1:9,{address}", timeout=DEADLINE)
         run = client.upload(project.path("one.bue"))
         self.assertEqual(run.status().state, "running")
-        results = []
+        results: List[int] = []
         thread = threading.Thread(target=lambda: results.extend(run.wait(DEADLINE).results()))
         thread.start()
         hub.kill()
@@ -178,7 +193,10 @@ class ReleaseTest(unittest.TestCase):
                     self.hub._session.get(bue.HubInfo, "/v1/unknown")
         with self.assertRaises(bue.UnexpectedServer):
             self.hub._session.get(bue.HubInfo, "/v1/unknown")
-        with mock.patch.object(_session, "WIRE_VERSION", 7), self.assertRaisesRegex(bue.VersionMismatch, "another build"):
+        with (
+            mock.patch.object(_session, "WIRE_VERSION", 7),
+            self.assertRaisesRegex(bue.VersionMismatch, "another build"),
+        ):
             list(run.results())
 
     def test_package_and_program_are_of_one_release(self) -> None:

@@ -128,7 +128,8 @@ class StepModuleTest(unittest.TestCase):
         source = (REPOSITORY / "guest-sdk/python/lib/bue.py").read_text(encoding="utf-8")
         tree = ast.parse(source)
         nodes = {node.name: node for node in tree.body if isinstance(node, (ast.ClassDef, ast.FunctionDef))}
-        [names] = [node.value for node in tree.body if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__"]
+        assigned = [node for node in tree.body if isinstance(node, ast.Assign)]
+        [names] = [node.value for node in assigned if ast.unparse(node.targets[0]) == "__all__"]
         for name in ast.literal_eval(names):
             self.assertIn(name, bue.__all__)
         [init] = [node for node in nodes["Result"].body if isinstance(node, ast.FunctionDef) and node.name == "__init__"]

@@ -132,7 +132,8 @@ class ViewTest(unittest.TestCase):
     def test_a_field_that_is_missing_or_of_another_type_is_an_error(self) -> None:
         counts = {"running": 1, "completed": 2, "failed": 3, "cancelled": 4}
         self.assertEqual(from_json(RunCounts, {**counts, "new": "x"}), RunCounts(1, 2, 3, 4))
-        for wrong in [None, [], {"running": 1}, {**counts, "failed": "3"}, {**counts, "failed": True}]:
+        wrongs: Any = [None, [], {"running": 1}, {**counts, "failed": "3"}, {**counts, "failed": True}]
+        for wrong in wrongs:
             with self.subTest(wrong=wrong), self.assertRaises(ViewError):
                 from_json(RunCounts, wrong)
 
@@ -156,7 +157,19 @@ class SettingsTest(unittest.TestCase):
         self.assertEqual(self.load(BUCKET_CLIENT_HOST="b").bucket, _settings.Address("b", 61535, False))
 
     def test_invalid_settings_are_errors_that_say_what_to_write(self) -> None:
-        for url in ["", "localhost", "a:b:1", "a:0", "a:99999", "ftp://a:1", "a b:1", "http://a:1/x", "u@a:1", "[::1:2", "a:１"]:
+        for url in [
+            "",
+            "localhost",
+            "a:b:1",
+            "a:0",
+            "a:99999",
+            "ftp://a:1",
+            "a b:1",
+            "http://a:1/x",
+            "u@a:1",
+            "[::1:2",
+            "a:１",
+        ]:
             if url:
                 with self.subTest(url=url), self.assertRaisesRegex(bue.InvalidSetting, "host:port"):
                     self.load(url)
