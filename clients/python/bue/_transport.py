@@ -413,12 +413,19 @@ class Upload:
         self._address = address
         self._request = request
         self._is_open = True
+        try:
+            self._send_head()
+        except BaseException:
+            self.abort()
+            raise
+
+    def _send_head(self) -> None:
         with self._translated():
-            connection.putrequest(request.method, request.path)
-            for name, value in transport.headers(request).items():
-                connection.putheader(name, value)
-            connection.putheader("transfer-encoding", "chunked")
-            connection.endheaders()
+            self._connection.putrequest(self._request.method, self._request.path)
+            for name, value in self._transport.headers(self._request).items():
+                self._connection.putheader(name, value)
+            self._connection.putheader("transfer-encoding", "chunked")
+            self._connection.endheaders()
 
     def __enter__(self) -> Upload:
         return self
