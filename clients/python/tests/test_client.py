@@ -20,6 +20,9 @@ import datetime, decimal, time, uuid
 def rows(n):
     return [{"id": number} for number in range(n)]
 
+def printing(item):
+    print("working on", item["id"])
+
 def work(item, day):
     print("working on", item["id"])
     return {"id": item["id"], "day": day}
@@ -53,11 +56,6 @@ def after(rows):
 def endless():
     print("about to sleep")
     time.sleep(3600)
-
-def slowly():
-    print("one")
-    time.sleep(5)
-    print("two")
 """
 
 REPORT = """\
@@ -220,19 +218,29 @@ class RunTest(unittest.TestCase):
         thread.join(DEADLINE)
         self.assertEqual(caught, ["cancelled"])
 
-    def test_what_steps_print_is_read_afterwards_and_followed(self) -> None:
-        run = upload("slowly()", "slowly")
-        followed = "".join(part.lines for part in run.follow())
-        run.wait(DEADLINE)
-        for word in ["one", "two"]:
-            self.assertIn(word, followed)
-        [log] = run.logs()
-        self.assertEqual(log.step, "slowly")
-        self.assertRegex(log.lines, r"one\n.*two\n")
-        self.assertEqual(run.job_log(log.job), log.lines)
-        self.assertEqual(list(run.logs(step="slowly")), [log])
+    def test_what_steps_print_is_followed(self) -> None:
+        run = upload("endless()", "endless")
+        followed = ""
+        # ends when the run does
+        for part in run.follow(step="endless"):
+            self.assertEqual((part.step, part.missed), ("endless", 0))
+            followed += part.lines
+            if "about to sleep\n" in followed:
+                run.cancel()
+        self.assertRegex(followed, r"^\d{4}-\S+ about to sleep\n$")
         with self.assertRaises(bue.NotFound):
-            list(run.logs(step="quickly"))
+            next(hub.run("01900000-0000-7000-8000-000000000000").follow())
+
+    def test_what_steps_printed_is_read_afterwards(self) -> None:
+        run = upload("for item in rows(3):\n    printing(item)", "rows", "printing").wait(DEADLINE, check=False)
+        self.assertEqual(list(run.logs(step="rows")), [])
+        logs = list(run.logs())
+        self.assertEqual({log.step for log in logs}, {"printing"})
+        texts = sorted(log.lines.split(" ", 1)[1] for log in logs)
+        self.assertEqual(texts, [f"working on {number}\n" for number in range(3)])
+        self.assertEqual(run.job_log(logs[0].job), logs[0].lines)
+        with self.assertRaises(bue.NotFound):
+            list(run.logs(step="none"))
 
     def test_runs_are_found_by_the_beginnings_of_their_ids(self) -> None:
         run = upload('total([{"id": 1}])', "total").wait(DEADLINE)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import ast
+import contextlib
 import datetime
 import importlib.util
 import inspect
+import io
 import unittest
 from typing import Any
 
@@ -115,7 +117,8 @@ class StepModuleTest(unittest.TestCase):
         assert spec is not None and spec.loader is not None
         module = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(module)
-        result = module.get_status({"id": 7, "status": "pending"})
+        with contextlib.redirect_stdout(io.StringIO()):
+            result = module.get_status({"id": 7, "status": "pending"})
         self.assertEqual((result.status, result.delay), (bue.StepStatus.pending, 5))
         self.assertEqual(repr(result), "Result(status=<StepStatus.pending: 3>, delay=5)")
         with self.assertRaisesRegex(PermissionError, "BUE_SECRET_API_KEY"):
