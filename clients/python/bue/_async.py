@@ -428,9 +428,9 @@ class AsyncHub:
         """As `Hub.run`."""
         return AsyncRun(await in_thread(self._hub.run, id))
 
-    async def runs(self, *, limit: int = 100, prefix: Optional[str] = None) -> List[RunStatus]:
-        """As `Hub.runs`."""
-        return await in_thread(self._hub.runs, limit=limit, prefix=prefix)
+    def runs(self, *, limit: int = 100) -> AsyncIterator[RunStatus]:
+        """As `Hub.runs`, to be iterated with `async for`."""
+        return _iterate(lambda: self._hub.runs(limit=limit))
 
     async def job(self, id: int) -> Job:
         """As `Hub.job`."""

@@ -163,7 +163,8 @@ class Hub:
             return Run(self._session, run_id(id))
         except ViewError:
             pass
-        runs = self.runs(limit=1) if id == "last" else self.runs(prefix=id, limit=2)
+        selected = query(limit=1) if id == "last" else query(id=id, limit=2)
+        runs = self._session.get_list(RunStatus, "/v1/runs" + selected)
         if len(runs) == 1:
             return Run(self._session, runs[0].id)
         if not runs:
@@ -171,11 +172,11 @@ class Hub:
             raise NotFound(404, "run_not_found", text, "`hub.runs()` lists the runs")
         raise NotFound(404, "run_not_found", f"several runs have ids that begin with `{id}`", "give more digits")
 
-    def runs(self, *, limit: int = 100, prefix: Optional[str] = None) -> List[RunStatus]:
-        """Return the latest runs, newest first, at most 100; or those whose ids begin with these digits, at least four."""
+    def runs(self, *, limit: int = 100) -> Iterator[RunStatus]:
+        """Return the latest runs, newest first, at most 100. They have no `steps`."""
         if not 1 <= limit <= 100:
             raise InvalidSetting(f"the limit is from 1 to 100, and not {limit}")
-        return self._session.get_list(RunStatus, "/v1/runs" + query(id=prefix, limit=limit))
+        yield from self._session.get_list(RunStatus, "/v1/runs" + query(limit=limit))
 
     def job(self, id: int) -> Job:
         """Return a job by its number."""

@@ -71,7 +71,7 @@ class AsyncTest(unittest.IsolatedAsyncioTestCase):
         again = await run.rerun(params={"n": 4})
         await again.wait(DEADLINE)
         await again.delete()
-        self.assertIn(run.id, [status.id for status in await self.hub.runs()])
+        self.assertIn(run.id, [status.id async for status in self.hub.runs()])
         self.assertEqual((await self.hub.info()).version, bue.__version__)
         self.assertEqual((await self.hub.job(log.job)).step, "square")
         self.assertEqual(len(await self.hub.workers()), 1)

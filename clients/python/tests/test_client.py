@@ -247,7 +247,7 @@ class RunTest(unittest.TestCase):
         self.assertEqual(hub.run(run.id), run)
         self.assertEqual(hub.run(run.id[:13]), run)
         self.assertIn(run.id, [status.id for status in hub.runs(limit=100)])
-        self.assertEqual(len(hub.runs(limit=1)), 1)
+        self.assertEqual(len(list(hub.runs(limit=1))), 1)
         with self.assertRaisesRegex(bue.NotFound, "no run"):
             hub.run("ffffffffffffffffffffffff")
         with self.assertRaises(bue.Refused):

@@ -37,10 +37,10 @@ class TokenTest(unittest.TestCase):
         self.addCleanup(served.close)
 
         with self.assertRaises(bue.AccessDenied) as caught:
-            bue.Hub(served.address).runs()
+            list(bue.Hub(served.address).runs())
         self.assertEqual((caught.exception.status, caught.exception.code), (401, "token_missing"))
         with self.assertRaisesRegex(bue.AccessDenied, served.address):
-            bue.Hub(served.address, "bue_wrong").runs()
+            list(bue.Hub(served.address, "bue_wrong").runs())
 
         invoker = bue.Hub(served.address, tokens["invoker"])
         run = invoker.invoke("one").wait(DEADLINE)
@@ -49,7 +49,7 @@ class TokenTest(unittest.TestCase):
         # it may not list jobs, but its results tell what failed
         self.assertEqual([error.failure.message for error in failed.errors()], ["ValueError: broken"])
         with self.assertRaises(bue.AccessDenied) as caught:
-            invoker.runs()
+            list(invoker.runs())
         self.assertEqual((caught.exception.status, caught.exception.code), (403, "role"))
         with self.assertRaises(bue.AccessDenied):
             run.cancel()
@@ -63,7 +63,7 @@ class TokenTest(unittest.TestCase):
 
         # the environment, as the program reads it
         with environment(BUE_HUB=served.address, BUE_TOKEN=tokens["viewer"]):
-            self.assertGreaterEqual(len(bue.Hub().runs()), 3)
+            self.assertGreaterEqual(len(list(bue.Hub().runs())), 3)
         token_file = served.write("token", tokens["admin"] + "\n")
         with environment(BUE_HUB=served.address, BUE_TOKEN_FILE=token_file):
             bue.Hub().upload(served.path("one.bue")).wait(DEADLINE)
@@ -129,7 +129,7 @@ class TlsTest(unittest.TestCase):
         self.assertEqual(list(hub.upload(path("one.bue")).wait(DEADLINE).results()), [1])
 
         with environment(BUE_SERVER_CA=path("ca.pem"), BUE_CLIENT_CERT=path("client.pem"), BUE_CLIENT_KEY=path("client.key")):
-            self.assertEqual(len(bue.Hub(f"https://{address}").runs()), 1)
+            self.assertEqual(len(list(bue.Hub(f"https://{address}").runs())), 1)
         with self.assertRaisesRegex(bue.TlsError, "client_cert"):
             bue.Hub(f"https://{address}", ca=path("ca.pem")).info()
         with self.assertRaisesRegex(bue.TlsError, "BUE_SERVER_CA"):
@@ -204,7 +204,7 @@ class ReleaseTest(unittest.TestCase):
 
     def test_a_bucket_is_no_hub(self) -> None:
         with self.assertRaisesRegex(bue.UnexpectedServer, "is no hub"):
-            bue.Hub(self.served.bucket_address).runs()
+            list(bue.Hub(self.served.bucket_address).runs())
 
 
 class ForeignServer(http.server.BaseHTTPRequestHandler):
