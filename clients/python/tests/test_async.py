@@ -43,6 +43,8 @@ def threads() -> int:
 
 class AsyncTest(unittest.IsolatedAsyncioTestCase):
     async def asyncSetUp(self) -> None:
+        # a loaded machine is no reason for warnings
+        asyncio.get_running_loop().slow_callback_duration = DEADLINE
         self.hub = bue.AsyncHub(served.address)
 
     async def asyncTearDown(self) -> None:
