@@ -95,7 +95,7 @@ class Transport:
         self._context: Optional[ssl.SSLContext] = None
         # the index of the address that answered last
         self._current = 0
-        # when that was, by the monotonic clock
+        # when it could, by the monotonic clock
         self.answered_at: Optional[float] = None
         # set by the client: explains an answer that does not fit by the releases of both sides
         self.explain: Callable[[BueError], BueError] = lambda error: error
@@ -209,7 +209,8 @@ class Transport:
                 last = error
                 continue
             self._current = index
-            self.answered_at = time.monotonic()
+            if stream.status != 503:
+                self.answered_at = time.monotonic()
             return self._read(stream, address, request)
         raise self._unreachable(str(last))
 

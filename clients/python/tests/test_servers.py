@@ -281,8 +281,13 @@ class BinaryTest(unittest.TestCase):
         os.chmod(project.path("bue"), 0o755)
         with environment(BUE_BIN=project.path("bue")), self.assertRaisesRegex(bue.BinaryNotFound, "Buelon"):
             bue.find_bue()
-        with environment(BUE_BIN="", PATH=os.path.dirname(BUE)), mock.patch("bue._binary._script_folders", list):
-            self.assertEqual(bue.find_bue(), BUE)
+        os.mkdir(project.path("bin"))
+        os.symlink(BUE, project.path("bin/bue"))
+        with environment(BUE_BIN="", PATH=project.path("bin")), mock.patch("bue._binary._script_folders", list):
+            self.assertEqual(bue.find_bue(), project.path("bin/bue"))
+        with environment(BUE_BIN="", PATH="/nowhere"):
+            with mock.patch("bue._binary._script_folders", lambda: [project.path("bin")]):
+                self.assertEqual(bue.find_bue(), project.path("bin/bue"))
         with environment(BUE_BIN="", PATH="/nowhere"), mock.patch("bue._binary._script_folders", list):
             with self.assertRaisesRegex(bue.BinaryNotFound, "BUE_BIN"):
                 bue.find_bue()
