@@ -66,6 +66,15 @@ require_servers() {
     [ -z "$missing" ] || install "The tests need servers for TCP, SQL, mail and files" $missing
 }
 
+# Python and openssl, which makes certificates, for the tests of the Python client.
+require_python() {
+    missing=
+    command -v python3 >/dev/null || missing="$missing python3"
+    command -v openssl >/dev/null || missing="$missing openssl"
+    # shellcheck disable=SC2086
+    [ -z "$missing" ] || install "The tests of the Python client need Python and openssl" $missing
+}
+
 # clang that builds for WASI, with the libraries of C and C++: steps in these languages are built and run by the tests.
 require_wasi_clang() {
     [ -n "${WASI_SDK_PATH:-}" ] && return

@@ -39,6 +39,7 @@
 //! mistakes       what users do wrong: command, exit code and message
 //! modules        no import cycles between the files of a crate
 //! contributing   the recipes in CONTRIBUTING name every file
+//! python_client  the Python client's own tests
 //! documented_scripts  scripts in README and docs run as they are printed
 //! docs           commands, scripts, links and names in the documentation
 //! ```
@@ -76,6 +77,7 @@ mod postgres;
 mod postgres_steps;
 mod project;
 mod pty;
+mod python_client;
 mod reliability;
 mod rerun;
 mod results;

@@ -1,0 +1,1 @@
+../../../../guest-sdk/python/lib/_buelon_tables.py
