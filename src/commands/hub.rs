@@ -44,11 +44,19 @@ pub(crate) struct Hub {
     keep: Option<String>,
     #[command(flatten)]
     server: ServerFlags,
+    /// A flag of Buelon that has no effect here
+    #[arg(short = 'p', value_name = "HOST:PORT:USER:PASSWORD:DATABASE", hide = true)]
+    postgres: Option<String>,
 }
 
 impl Hub {
     pub(crate) fn execute(self) -> Result<(), CommandError> {
         let settings = Settings::load()?;
+        if self.postgres.is_some() {
+            eprint_line(
+                "bue: -p has no effect: --store names the hub's database, and POSTGRES_HOST and so on that of a worker's steps",
+            );
+        }
         let setup = self.server.setup(self.bind, HUB_LISTEN, &settings)?;
         let bucket_address = self.bucket.address(&settings)?;
         let store = self.store.or_else(|| settings.text(HUB_STORE)).unwrap_or_else(|| DEFAULT_STORE.to_owned());

@@ -54,8 +54,11 @@ use crate::process::command_error::CommandError;
 /// Exit codes: 0 success, 1 the program is wrong or a run failed, 2 wrong usage, 3 bue or its environment failed, 130
 /// interrupted. Data goes to stdout, messages go to stderr.
 #[derive(Debug, Parser)]
-#[command(name = "bue", version, max_term_width = 100)]
+#[command(name = "bue", version, disable_version_flag = true, max_term_width = 100)]
 pub(crate) struct Bue {
+    /// Print the version
+    #[arg(short = 'v', short_alias = 'V', long, action = clap::ArgAction::Version)]
+    version: Option<bool>,
     #[command(subcommand)]
     verb: Verb,
 }
@@ -125,6 +128,7 @@ verbs! {
     bucket_delete::BucketDelete();
     token::Token();
     trust::Trust();
+    #[command(alias = "where")]
     config::Config();
     new::New();
     import::Import();

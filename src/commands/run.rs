@@ -28,8 +28,11 @@ use crate::script::check::{CheckedScript, load_script};
 #[command(override_usage = "bue run [OPTIONS] <FILE>")]
 pub(crate) struct Run {
     /// The script
-    #[arg(required_unless_present = "allow_net")]
+    #[arg(required_unless_present_any = ["allow_net", "file_flag"], conflicts_with = "file_flag")]
     file: Option<PathBuf>,
+    /// The script, as Buelon writes it
+    #[arg(short = 'f', long = "file", value_name = "FILE", hide = true)]
+    file_flag: Option<PathBuf>,
     /// Print one JSON object: run, state, results, failed
     #[arg(long)]
     json: bool,
@@ -68,7 +71,8 @@ impl Run {
 
     /// Returns the script. In `bue run --allow-net FILE`, clap takes it for a host.
     fn file(&mut self) -> Result<PathBuf, CommandError> {
-        let file = self.file.take().or_else(|| self.allow.take_last_value().map(PathBuf::from));
+        let given = self.file.take().or_else(|| self.file_flag.take());
+        let file = given.or_else(|| self.allow.take_last_value().map(PathBuf::from));
         file.ok_or_else(|| CommandError::Usage("the script is missing; type `bue run FILE --allow-net`".to_owned()))
     }
 

@@ -38,11 +38,34 @@ pub(crate) struct Upload {
     params: ParamFlags,
     #[command(flatten)]
     servers: ClientFlags,
+    #[command(flatten)]
+    buelon: BuelonFlags,
+}
+
+/// Flags of Buelon that have no effect here.
+#[derive(Debug, Args)]
+struct BuelonFlags {
+    #[arg(short = 'l', long, hide = true)]
+    lazy: bool,
+    #[arg(short = 's', long, value_name = "SCOPE", hide = true)]
+    scope: Option<String>,
+}
+
+impl BuelonFlags {
+    fn print_notes(&self) {
+        if self.lazy {
+            eprint_line("bue: -l has no effect: code is always sent file by file");
+        }
+        if self.scope.is_some() {
+            eprint_line("bue: -s has no effect: no worker is needed to read the script");
+        }
+    }
 }
 
 impl Upload {
     pub(crate) fn execute(self) -> Result<(), CommandError> {
         let settings = Settings::load()?;
+        self.buelon.print_notes();
         let script = load_script(&self.file, self.params.arguments()?, &settings)?;
         block_on(interruptible(async {
             let clients = self.servers.connect(&settings).await?;

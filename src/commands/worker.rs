@@ -79,6 +79,28 @@ pub(crate) struct Worker {
     explain_wall: bool,
     #[command(flatten)]
     log: LogFlag,
+    #[command(flatten)]
+    buelon: BuelonFlags,
+}
+
+/// Flags of Buelon that have no effect here.
+#[derive(Debug, Args)]
+struct BuelonFlags {
+    #[arg(short = 'j', value_name = "BOOL", hide = true)]
+    subprocesses: Option<String>,
+    #[arg(short = 'a', long = "all", hide = true)]
+    working: bool,
+}
+
+impl BuelonFlags {
+    fn print_notes(&self) {
+        if self.subprocesses.is_some() {
+            eprint_line("bue: -j has no effect: every step runs in a sandbox of its own");
+        }
+        if self.working {
+            eprint_line("bue: -a has no effect: the jobs of a worker that died are available again after ten seconds");
+        }
+    }
 }
 
 impl Worker {
@@ -88,6 +110,7 @@ impl Worker {
         if self.explain_wall {
             return explain_wall(wall);
         }
+        self.buelon.print_notes();
         let scopes = scopes(self.scopes.as_deref(), &settings)?;
         let anti_starvation_interval = self.anti_starvation_interval(&settings)?;
         let slots = self.slots(&settings)?;

@@ -21,7 +21,30 @@ fn every_verb_has_help() {
         assert!(output.stdout.lines().next().is_some_and(|line| line.len() > 20), "{verb} says what it does");
     }
     assert!(!help.contains("sandbox-host"), "{help}");
-    assert!(project.bue(&["--version"]).expect_code(0).stdout.starts_with("bue "));
+    for flag in ["--version", "-v", "-V"] {
+        assert!(project.bue(&[flag]).expect_code(0).stdout.starts_with("bue "), "{flag}");
+    }
+}
+
+/// Flags of Buelon work, or print why they have no effect; none is ignored silently.
+#[test]
+fn flags_of_buelon_are_accepted() {
+    prepare();
+    let project = Project::script(&format!("{}one()\n", step("one", "def one():\n    return 1")));
+    assert_eq!(project.bue(&["run", "-f", "x.bue"]).expect_code(0).stdout, "1\n");
+    project.bue(&["run", "x.bue", "-f", "x.bue"]).expect_code(2);
+    project.bue(&["where", "--json"]).expect_code(0);
+    // nothing listens there, so each fails after its note
+    for (arguments, note) in [
+        (&["upload", "-b", "127.0.0.1:1", "-f", "x.bue", "-l"][..], "-l has no effect"),
+        (&["submit", "-b", "127.0.0.1:1", "-f", "x.bue", "-s", "a"], "-s has no effect"),
+        (&["hub", "-b", "nonsense", "-p", "h:1:u:p:d"], "-p has no effect"),
+        (&["worker", "-b", "nonsense:", "-j", "true", "-a"], "-j has no effect"),
+    ] {
+        let output = project.bue(arguments);
+        assert_ne!(output.code, 0, "{arguments:?}");
+        output.expect_stderr(&[note]);
+    }
 }
 
 #[test]
