@@ -5,7 +5,6 @@ use std::collections::HashSet;
 use bue_model::pipeline::{
     Invoked, PipelineRun, PipelineSummary, PipelineVersion, PipelineView, Publication, Published,
 };
-use bue_model::wire::Submission;
 use bue_model::{RunId, Timestamp};
 use deadpool_postgres::Transaction;
 use uuid::Uuid;
@@ -143,12 +142,13 @@ impl PostgresState {
             };
             let submission = version.submission(invocation, position)?;
             size.add(&version, &submission)?;
-            new.push((invocation, version.version, submission));
+            new.push(NewInvocation { invocation, version: version.version, run: NewRun::new(&submission, None)? });
             current = Some((&invocation.pipeline, version));
         }
-        let InsertedRuns { keys, pending_notifications } = self.start_new(&tx, now, &new).await?;
+        let started: Vec<&Invocation> = new.iter().map(|new| new.invocation).collect();
+        let InsertedRuns { keys, pending_notifications } = self.start_new(&tx, now, new).await?;
         // another hub was faster
-        repeated.extend(new.iter().map(|(invocation, ..)| *invocation).filter(|new| !keys.contains_key(&new.run)));
+        repeated.extend(started.into_iter().filter(|invocation| !keys.contains_key(&invocation.run)));
         expect_same(&tx, &repeated).await?;
         let invoked = invoked(&tx, invocations).await?;
         self.commit(tx).await?;
@@ -156,21 +156,33 @@ impl PostgresState {
         Ok(invoked)
     }
 
-    /// Starts runs, each of an invocation with the number of its version. Runs that exist are left as they are.
+    /// Starts runs. Those that exist are left as they are.
     pub(super) async fn start_new(
         &self,
         tx: &Transaction<'_>,
         now: i64,
-        new: &[(&Invocation, u32, Submission)],
+        new: Vec<NewInvocation<'_>>,
     ) -> Result<InsertedRuns, HubError> {
-        let runs = new.iter().map(|(_, _, submission)| NewRun::new(submission, None)).collect::<Result<_, _>>()?;
+        let (mut invocations, mut runs) = (Vec::with_capacity(new.len()), Vec::with_capacity(new.len()));
+        for NewInvocation { invocation, version, run } in new {
+            invocations.push((invocation, i64::from(version)));
+            runs.push(run);
+        }
         let inserted = self.insert_runs(tx, now, runs).await?;
-        let started = new.iter().filter_map(|(invocation, version, _)| {
-            inserted.keys.get(&invocation.run).map(|key| (*key, *invocation, i64::from(*version)))
+        let started = invocations.into_iter().filter_map(|(invocation, version)| {
+            inserted.keys.get(&invocation.run).map(|key| (*key, invocation, version))
         });
         insert_invocations(tx, &started.collect::<Vec<_>>()).await?;
         Ok(inserted)
     }
+}
+
+/// A run of a pipeline to insert.
+pub(super) struct NewInvocation<'a> {
+    pub(super) invocation: &'a Invocation,
+    /// The number of the pipeline's version.
+    pub(super) version: u32,
+    pub(super) run: NewRun,
 }
 
 /// Returns those of the runs that exist.

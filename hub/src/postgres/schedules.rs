@@ -16,13 +16,13 @@ use tokio_postgres::Row;
 use uuid::Uuid;
 
 use super::connection::retry::retry_transient;
-use super::pipelines::keep_runnable;
+use super::pipelines::{NewInvocation, keep_runnable};
 use super::query::{execute, query, run_state};
 use super::state::PostgresState;
-use super::submit::InsertedRuns;
+use super::submit::{InsertedRuns, NewRun};
 use crate::error::{HubError, MAX_SCHEDULES};
 use crate::jobs::changes::pending_notifications::PendingNotifications;
-use crate::jobs::columns::unsigned;
+use crate::jobs::columns::{small, unsigned};
 use crate::pipelines::{Invocation, RunnableVersion};
 use crate::schedules::MAX_PAGE;
 use crate::schedules::backfill::Backfill;
@@ -48,7 +48,20 @@ struct Starter<'a> {
     /// A pipeline and its version, kept for the next schedule, which often runs the same.
     current: Option<(String, RunnableVersion)>,
     budget: TurnBudget,
+    /// Runs that are inserted together at the end.
+    pending: Vec<PendingStart>,
+    /// Runs that were inserted.
+    started: u32,
     pending_notifications: PendingNotifications,
+}
+
+/// A run that is still to be inserted.
+struct PendingStart {
+    schedule: String,
+    due: i64,
+    invocation: Invocation,
+    version: u32,
+    run: NewRun,
 }
 
 impl PostgresState {
@@ -149,8 +162,8 @@ impl PostgresState {
         let tx = client.transaction().await?;
         let Stored { spec, mut progress, .. } = lock_schedule(&tx, name).await?;
         let mut starter = Starter::new(self, &tx, now);
-        let started = starter.start(name, &spec.invocation_as(run, now), now).await;
-        if started.map_err(|error| misfit(name, error))? {
+        starter.start(name, spec.invocation_as(run, now), now).await.map_err(|error| misfit(name, error))?;
+        if starter.flush().await? > 0 {
             progress.record_start(run, now);
             write_schedule(&tx, name, &spec, &progress, next_turn(name, &spec, &progress, now)).await?;
         }
@@ -180,12 +193,13 @@ impl PostgresState {
         let states = states_of(&tx, &runs).await?;
         let mut starter = Starter::new(self, &tx, now);
         for due in backfill.starts(&range, &states) {
-            let started = starter.start(name, &spec.invocation(name, due), due).await;
+            let started = starter.start(name, spec.invocation(name, due), due).await;
             started.map_err(|error| misfit(name, error))?;
             if starter.budget.is_used_up() {
                 break;
             }
         }
+        starter.flush().await?;
         let progress = range.progress(&states_of(&tx, &runs).await?);
         let pending_notifications = starter.pending_notifications;
         self.commit(tx).await?;
@@ -205,16 +219,21 @@ impl PostgresState {
              FOR UPDATE SKIP LOCKED";
         let rows = query(&tx, sql, &[&now, &MAX_TURNS]).await?;
         let (mut fired, mut starter) = (FiredSchedules::default(), Starter::new(self, &tx, now));
-        for row in &rows {
+        let stored: Vec<_> = rows.iter().map(|row| (row, Stored::read(row))).collect();
+        let previous = stored.iter().filter_map(|(_, stored)| stored.as_ref().ok()?.progress.last_run);
+        let states = states_of(&tx, &previous.collect::<Vec<_>>()).await?;
+        for (row, stored) in stored {
             fired.turns += 1;
-            match Stored::read(row) {
-                Ok(stored) => fired.started += starter.turn(stored).await?,
+            match stored {
+                Ok(stored) => starter.turn(stored, &states).await?,
                 Err(error) => retire_schedule(&tx, row.try_get(0)?, &error).await?,
             }
             if starter.budget.is_used_up() {
                 break;
             }
         }
+        starter.flush().await?;
+        fired.started = starter.started;
         let next = query(&tx, "SELECT min(turn_at) FROM schedule WHERE turn_at IS NOT NULL", &[]).await?;
         fired.next_at = next.first().map_or(Ok(None), |row| row.try_get::<_, Option<i64>>(0))?.map(Timestamp);
         let pending_notifications = starter.pending_notifications;
@@ -226,8 +245,8 @@ impl PostgresState {
 
 impl<'a> Starter<'a> {
     fn new(state: &'a PostgresState, tx: &'a Transaction<'a>, now: i64) -> Self {
-        let (budget, pending_notifications) = Default::default();
-        Self { state, tx, now, current: None, budget, pending_notifications }
+        let (budget, pending, pending_notifications) = Default::default();
+        Self { state, tx, now, current: None, budget, pending, started: 0, pending_notifications }
     }
 
     async fn put(&mut self, name: &str, spec: &ScheduleSpec, mode: UpdateMode) -> Result<AppliedSchedule, HubError> {
@@ -262,20 +281,22 @@ impl<'a> Starter<'a> {
         Ok(&self.current.insert((pipeline.to_owned(), version)).1)
     }
 
-    /// Gives a schedule its turn. Returns the number of runs that it started.
-    async fn turn(&mut self, Stored { name, spec, progress }: Stored) -> Result<u32, HubError> {
-        let previous: Vec<RunId> = progress.last_run.into_iter().collect();
-        let is_running = states_of(self.tx, &previous).await?.into_values().any(|state| state == RunState::Running);
+    /// Gives a schedule its turn. `states` are those of the previous runs.
+    async fn turn(
+        &mut self,
+        Stored { name, spec, progress }: Stored,
+        states: &HashMap<RunId, RunState>,
+    ) -> Result<(), HubError> {
+        let previous = progress.last_run;
+        let is_running = previous.and_then(|run| states.get(&run)) == Some(&RunState::Running);
         let Turn { starts, cancels_previous, mut progress, mut next_turn } =
             take_turn(&name, &spec, progress, self.now, is_running);
-        let (mut started, mut starts) = (0, starts.into_iter());
+        let mut starts = starts.into_iter();
         for due in starts.by_ref() {
             let invocation = spec.invocation(&name, due);
-            match self.start(&name, &invocation, due).await {
-                Ok(is_new) => {
-                    started += u32::from(is_new);
-                    progress.record_start(invocation.run, due);
-                }
+            let run = invocation.run;
+            match self.start(&name, invocation, due).await {
+                Ok(()) => progress.record_start(run, due),
                 Err(error) => {
                     let problem = problem_of(&error, &spec.pipeline).ok_or(error)?;
                     tracing::warn!(schedule = name, problem, "paused a schedule");
@@ -291,17 +312,17 @@ impl<'a> Starter<'a> {
             progress.put_back(starts);
             next_turn = Some(self.now);
         }
-        if let Some(previous) = previous.first().filter(|_| cancels_previous && progress.problem.is_none()) {
-            self.cancel(*previous).await?;
+        if let Some(previous) = previous.filter(|_| cancels_previous && progress.problem.is_none()) {
+            self.cancel(previous).await?;
         }
-        write_schedule(self.tx, &name, &spec, &progress, next_turn).await?;
-        Ok(started)
+        write_schedule(self.tx, &name, &spec, &progress, next_turn).await
     }
 
     /// Cancels the previous run of a schedule. It is the last thing that the transaction does: one that locked several runs, in
     /// the order of their schedules, could deadlock.
     async fn cancel(&mut self, run: RunId) -> Result<(), HubError> {
         self.budget.use_up();
+        self.flush().await?;
         let rows = query(self.tx, "SELECT key FROM run WHERE id = $1", &[&run.0]).await?;
         if let Some(row) = rows.first() {
             let (_, pending_notifications) = self.state.cancel_in(self.tx, self.now, row.try_get(0)?).await?;
@@ -310,21 +331,43 @@ impl<'a> Starter<'a> {
         Ok(())
     }
 
-    /// Starts a run, unless it exists: a backfill may have started it. Returns whether it is new.
-    async fn start(&mut self, name: &str, invocation: &Invocation, due: i64) -> Result<bool, HubError> {
+    /// Starts a run, unless it exists: a backfill may have started it. It is inserted with the others by [`Self::flush`].
+    async fn start(&mut self, name: &str, invocation: Invocation, due: i64) -> Result<(), HubError> {
         if !query(self.tx, "SELECT 1 FROM run WHERE id = $1", &[&invocation.run.0]).await?.is_empty() {
-            return Ok(false);
+            return Ok(());
         }
         let version = self.version(&invocation.pipeline).await?;
-        let (number, submission) = (version.version, version.submission(invocation, 0)?);
+        let (version, submission) = (version.version, version.submission(&invocation, 0)?);
         self.budget.add(&submission.plan.nodes);
-        let new = [(invocation, number, submission)];
-        let InsertedRuns { keys, pending_notifications } = self.state.start_new(self.tx, self.now, &new).await?;
-        let Some(&key) = keys.get(&invocation.run) else { return Ok(false) };
+        let run = NewRun::new(&submission, None)?;
+        self.pending.push(PendingStart { schedule: name.to_owned(), due, invocation, version, run });
+        Ok(())
+    }
+
+    /// Inserts the runs that were started. Returns how many of them did not exist.
+    async fn flush(&mut self) -> Result<u32, HubError> {
+        let pending = std::mem::take(&mut self.pending);
+        let (mut origins, mut new) = (Vec::with_capacity(pending.len()), Vec::with_capacity(pending.len()));
+        for PendingStart { schedule, due, invocation, version, run } in pending {
+            origins.push((schedule, due, invocation));
+            new.push((version, run));
+        }
+        let new = origins.iter().zip(new);
+        let new = new.map(|((.., invocation), (version, run))| NewInvocation { invocation, version, run }).collect();
+        let InsertedRuns { keys, pending_notifications } = self.state.start_new(self.tx, self.now, new).await?;
         self.pending_notifications.merge(pending_notifications);
-        let sql = "INSERT INTO schedule_run (run, schedule, due) VALUES ($1, $2, $3)";
-        execute(self.tx, sql, &[&key, &name, &due]).await?;
-        Ok(true)
+        let started = origins.iter().filter_map(|(schedule, due, invocation)| {
+            keys.get(&invocation.run).map(|key| (*key, (schedule.as_str(), *due)))
+        });
+        let (keys, (schedules, due)): (Vec<i64>, (Vec<&str>, Vec<i64>)) = started.unzip();
+        if !keys.is_empty() {
+            let sql = "INSERT INTO schedule_run (run, schedule, due)
+                 SELECT * FROM unnest($1::int8[], $2::text[], $3::int8[])";
+            execute(self.tx, sql, &[&keys, &schedules, &due]).await?;
+        }
+        let started = small(i64::try_from(keys.len()).unwrap_or(i64::MAX));
+        self.started += started;
+        Ok(started)
     }
 }
 
