@@ -5,7 +5,8 @@
 //! libraries.
 //!
 //! How to read the figures: subtract `no request`, which is the cost of a step, to get the cost of a request. `the host call
-//! itself` is the lower bound: a request without any library. The server is in the same process and responds at once, so the wall
+//! itself` is the lower bound: a request without any library. `requests, without a request` is the lower bound of `requests`: its own
+//! objects, however the request is sent. The server is in the same process and responds at once, so the wall
 //! time is the processor time plus the round trip.
 #![forbid(unsafe_code)]
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a benchmark prints its figures")]
@@ -33,10 +34,13 @@ use tokio::sync::mpsc;
 
 const STEPS: usize = 300;
 
-/// The packages that have to be installed.
-const PACKAGES: [&str; 3] = ["requests", "urllib3", "httpx"];
+/// `requests` with an adapter that answers by itself.
+const WITHOUT_TRANSPORT: &str = "requests, without a request";
 
-const LIBRARIES: [(&str, &str); 7] = [
+/// What needs packages.
+const PACKAGES: [&str; 4] = ["requests", WITHOUT_TRANSPORT, "urllib3", "httpx"];
+
+const LIBRARIES: [(&str, &str); 8] = [
     ("no request", "def step(url):\n    return url\n"),
     (
         "the host call itself",
@@ -56,6 +60,15 @@ const LIBRARIES: [(&str, &str); 7] = [
     ),
     ("urllib3", "import urllib3\ndef step(url):\n    return urllib3.request('GET', url).json()\n"),
     ("requests", "import requests\ndef step(url):\n    return requests.get(url).json()\n"),
+    (
+        WITHOUT_TRANSPORT,
+        "import io\nimport requests\nimport urllib3\n\
+         class Canned(requests.adapters.HTTPAdapter):\n    def send(self, request, **options):\n        \
+             raw = urllib3.HTTPResponse(io.BytesIO(b'1'), {'content-type': 'application/json'}, 200, preload_content=False)\n        \
+             return self.build_response(request, raw)\n\
+         requests.sessions.HTTPAdapter = Canned\n\
+         def step(url):\n    return requests.get(url).json()\n",
+    ),
     ("httpx", "import httpx\ndef step(url):\n    return httpx.get(url).json()\n"),
 ];
 
@@ -159,7 +172,7 @@ fn install_packages() -> Result<PathBuf> {
     let folder = std::env::current_exe()?.with_file_name("http-step-packages");
     if !folder.is_dir() {
         let mut pip = Command::new("python3");
-        pip.args(["-m", "pip", "install", "--quiet", "--target"]).arg(&folder).args(PACKAGES);
+        pip.args(["-m", "pip", "install", "--quiet", "--target"]).arg(&folder).args(["requests", "urllib3", "httpx"]);
         ensure!(pip.status().context("failed to start python3")?.success(), "pip failed");
     }
     Ok(folder)
