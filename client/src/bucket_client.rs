@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use bue_model::wire::{CONTENT_TYPE, Collected, Collection};
-use bue_model::{BlobHash, BlobRef, RunId, Timestamp};
+use bue_model::{BlobHash, BlobRef, RunId, Timestamp, UploadId};
 use bytes::{Bytes, BytesMut};
 use futures_util::stream::unfold;
-use http::{Method, StatusCode};
+use http::{HeaderValue, Method, StatusCode, header};
 use http_body_util::{BodyExt, StreamBody};
 use hyper::body::Frame;
 use tokio::io::{AsyncRead, AsyncReadExt};
@@ -30,6 +30,17 @@ const LONG_REQUEST_TIMEOUT: Duration = Duration::from_secs(24 * 60 * 60);
 const CHUNK_BYTES: usize = 64 * 1024;
 /// The media type of blobs and of values under keys.
 const OCTET_STREAM: &str = "application/octet-stream";
+
+/// A part of a value under a key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeyPart {
+    /// Its bytes.
+    pub bytes: Bytes,
+    /// The length of the whole value in bytes.
+    pub length: u64,
+    /// The version of the value, for the next request.
+    pub version: String,
+}
 
 /// A client of the bucket: blobs by their hash, and values under keys. All requests are idempotent, so all are retried for about two
 /// seconds, long enough for the bucket to restart.
@@ -133,8 +144,7 @@ impl BucketClient {
                 chunk => Some((chunk.map(Frame::data), source)),
             }
         });
-        let query = expires_s.map_or_else(String::new, |seconds| format!("?expires_s={seconds}"));
-        let (body, path) = (StreamBody::new(chunks).boxed_unsync(), key_path(key) + &query);
+        let (body, path) = (StreamBody::new(chunks).boxed_unsync(), key_path(key) + &expiry_query("?", expires_s));
         let request = request(Method::PUT, path, MAX_ERROR);
         let request = Request { content_type: OCTET_STREAM, timeout: LONG_REQUEST_TIMEOUT, ..request };
         expect_success(self.connection.send_once(&probe(), &request, body).await?).map(drop)
@@ -150,6 +160,85 @@ impl BucketClient {
             Err(reply) if is_not_found(&reply) => Ok(None),
             Err(reply) => Err(expect_success(reply).err().unwrap_or(ClientError::Token)),
         }
+    }
+
+    /// Stores a value that is in memory under a key, replacing an older one. It expires after so many seconds, or never.
+    ///
+    /// # Errors
+    /// The bucket refuses the key or the time, cannot be reached or cannot store it.
+    pub async fn put_key(&self, key: &str, value: Bytes, expires_s: Option<u64>) -> Result<(), ClientError> {
+        let path = key_path(key) + &expiry_query("?", expires_s);
+        let request = Request { content_type: OCTET_STREAM, body: value, ..request(Method::PUT, path, MAX_ERROR) };
+        self.connection.send_ok(&request).await.map(drop)
+    }
+
+    /// Returns at most `max` bytes of the value under a key, from `offset` on, which must be less than its length. `None` if there is
+    /// none. With the version of an earlier part, the part is one of the same value.
+    ///
+    /// # Errors
+    /// The key has a value of another version by now; the bucket refuses the key or cannot be reached.
+    pub async fn get_key_part(
+        &self,
+        key: &str,
+        offset: u64,
+        max: u32,
+        version: Option<&str>,
+    ) -> Result<Option<KeyPart>, ClientError> {
+        let last = offset.saturating_add(u64::from(max.max(1)) - 1);
+        let invalid = |error: header::InvalidHeaderValue| ClientError::Encode(error.to_string());
+        let mut headers =
+            vec![(header::RANGE, HeaderValue::from_str(&format!("bytes={offset}-{last}")).map_err(invalid)?)];
+        if let Some(version) = version {
+            headers.push((header::IF_MATCH, HeaderValue::from_str(version).map_err(invalid)?));
+        }
+        let max_reply = (max as usize).max(MAX_ERROR);
+        let request = Request { headers, ..request(Method::GET, key_path(key), max_reply) };
+        self.send_optional(&request).await?.map(key_part).transpose()
+    }
+
+    /// Starts an upload: a value that is sent in parts.
+    ///
+    /// # Errors
+    /// The bucket cannot be reached.
+    pub async fn start_upload(&self) -> Result<UploadId, ClientError> {
+        decode(&self.connection.send_ok(&request(Method::POST, "/v1/uploads".to_owned(), MAX_ERROR)).await?)
+    }
+
+    /// Stores a part of an upload. They are numbered from 0.
+    ///
+    /// # Errors
+    /// The bucket cannot be reached or cannot store it.
+    pub async fn put_part(&self, upload: UploadId, part: u32, bytes: Bytes) -> Result<(), ClientError> {
+        let path = format!("/v1/uploads/{upload}?part={part}");
+        let request = Request { content_type: OCTET_STREAM, body: bytes, ..request(Method::PUT, path, MAX_ERROR) };
+        self.connection.send_ok(&request).await.map(drop)
+    }
+
+    /// Stores the value that consists of the first `parts` parts of an upload under a key, replacing an older one. The parts remain.
+    ///
+    /// # Errors
+    /// The bucket refuses the key or the time, has not all parts, cannot be reached or cannot store it.
+    pub async fn put_key_from_parts(
+        &self,
+        key: &str,
+        upload: UploadId,
+        parts: u32,
+        expires_s: Option<u64>,
+    ) -> Result<(), ClientError> {
+        let query = format!("?upload={upload}&parts={parts}") + &expiry_query("&", expires_s);
+        let request = request(Method::PUT, key_path(key) + &query, MAX_ERROR);
+        // all bytes are copied before the answer
+        let request = Request { content_type: OCTET_STREAM, timeout: LONG_REQUEST_TIMEOUT, ..request };
+        self.connection.send_ok(&request).await.map(drop)
+    }
+
+    /// Deletes the first `parts` parts of an upload.
+    ///
+    /// # Errors
+    /// The bucket cannot be reached or cannot delete them.
+    pub async fn delete_parts(&self, upload: UploadId, parts: u32) -> Result<(), ClientError> {
+        let request = request(Method::DELETE, format!("/v1/uploads/{upload}?parts={parts}"), MAX_ERROR);
+        self.connection.send_ok(&Request { timeout: LONG_REQUEST_TIMEOUT, ..request }).await.map(drop)
     }
 
     /// Deletes a key. Returns whether it existed.
@@ -192,6 +281,22 @@ fn is_not_found(reply: &Reply) -> bool {
     reply.status == StatusCode::NOT_FOUND && !is_no_such_route(reply)
 }
 
+/// Reads a part of a value. An empty value is returned as a whole, which has no range.
+fn key_part(reply: Reply) -> Result<KeyPart, ClientError> {
+    let text = |name| reply.headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok()).map(str::to_owned);
+    let length = match text(header::CONTENT_RANGE) {
+        Some(range) => range.rsplit_once('/').and_then(|(_, length)| length.parse().ok()),
+        None => Some(reply.body.len() as u64),
+    };
+    let missing = || reply.endpoint.unexpected_server("it does not say of which value it has sent a part".to_owned());
+    let (Some(length), Some(version)) = (length, text(header::ETAG)) else { return Err(missing()) };
+    Ok(KeyPart { bytes: reply.body, length, version })
+}
+
+fn expiry_query(separator: &str, expires_s: Option<u64>) -> String {
+    expires_s.map_or_else(String::new, |seconds| format!("{separator}expires_s={seconds}"))
+}
+
 /// Returns a request that finds an address that answers, before something is sent that can be sent only once.
 fn probe() -> Request {
     request(Method::GET, "/healthz".to_owned(), MAX_ERROR)
@@ -206,7 +311,16 @@ async fn read_chunk(source: &mut (impl AsyncRead + Unpin)) -> std::io::Result<By
 /// Returns a request without a body.
 fn request(method: Method, path: String, max_reply: usize) -> Request {
     let (timeout, retry_policy) = (REQUEST_TIMEOUT, RetryPolicy::Always);
-    Request { method, path, content_type: "", body: Bytes::new(), retry_policy, timeout, max_reply }
+    Request {
+        method,
+        path,
+        headers: Vec::new(),
+        content_type: "",
+        body: Bytes::new(),
+        retry_policy,
+        timeout,
+        max_reply,
+    }
 }
 
 fn hash_of(content: &[u8]) -> BlobHash {

@@ -170,6 +170,7 @@ impl Connection {
             endpoint: self.endpoint(address),
             status: head.status,
             content_type: content_type.unwrap_or_default().to_owned(),
+            headers: head.headers,
             body: Download::new(self.endpoint(address), body).collect(max).await?,
         })
     }
@@ -222,6 +223,9 @@ impl Connection {
         let mut builder = http::Request::builder().method(request.method.clone()).uri(uri);
         if !request.content_type.is_empty() {
             builder = builder.header(header::CONTENT_TYPE, request.content_type);
+        }
+        for (name, value) in &request.headers {
+            builder = builder.header(name, value);
         }
         if let Some(authorization) = &self.authorization {
             builder = builder.header(header::AUTHORIZATION, authorization);

@@ -520,7 +520,16 @@ fn schedule_path(schedule: &str) -> String {
 
 /// Returns a request without a body.
 fn request(method: Method, path: String, retry_policy: RetryPolicy, timeout: Duration) -> Request {
-    Request { method, path, content_type: "", body: Bytes::new(), retry_policy, timeout, max_reply: MAX_MESSAGE }
+    Request {
+        method,
+        path,
+        headers: Vec::new(),
+        content_type: "",
+        body: Bytes::new(),
+        retry_policy,
+        timeout,
+        max_reply: MAX_MESSAGE,
+    }
 }
 
 /// Appends the page that begins at `cursor`. If there are rounds before it, its first result continues our last one.

@@ -31,7 +31,7 @@ mod tls_error;
 mod trust;
 
 pub use backoff::Backoff;
-pub use bucket_client::BucketClient;
+pub use bucket_client::{BucketClient, KeyPart};
 pub use dial::{Dial, DialFuture, Stream};
 pub use download::Download;
 pub use error::ClientError;

@@ -2,7 +2,7 @@
 
 use bue_model::wire::{CONTENT_TYPE, ErrorBody, ErrorView, WIRE_VERSION};
 use bytes::Bytes;
-use http::StatusCode;
+use http::{HeaderMap, StatusCode};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -18,6 +18,7 @@ pub(crate) struct Reply {
     pub(crate) endpoint: Endpoint,
     pub(crate) status: StatusCode,
     pub(crate) content_type: String,
+    pub(crate) headers: HeaderMap,
     pub(crate) body: Bytes,
 }
 

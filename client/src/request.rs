@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::Method;
+use http::{HeaderName, HeaderValue, Method};
 
 /// Whether a request may be sent again if its answer was lost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,6 +20,8 @@ pub(crate) struct Request {
     pub(crate) method: Method,
     /// Path and query.
     pub(crate) path: String,
+    /// In addition to those that every request has.
+    pub(crate) headers: Vec<(HeaderName, HeaderValue)>,
     /// Empty: no body.
     pub(crate) content_type: &'static str,
     pub(crate) body: Bytes,

@@ -1,4 +1,4 @@
-//! The network operations of a running guest. A sandbox host passes them on to its parent, the only process with network access, so
+//! The operations of a running guest on the network, and on named values of the bucket. A sandbox host passes them on to its parent, the only process with network access, so
 //! both connections use the same messages.
 //!
 //! ```text
@@ -9,9 +9,15 @@
 //! Connect -----------> Connected                                     a TCP connection
 //!    Read, Write ----> Data, Written                                 in both directions at once, until it is closed
 //!    StartTls -------> Secured                                       the same connection, from now on with TLS
+//!
+//! OpenValue ---------> Data, Missing                                 a value of the bucket, from its beginning
+//!    Read, Read -----> Data                                          until its end
+//!
+//! StoreValue --------> Written                                       a value that is written
+//!    Write, Write ---> Written                                       after the last one, it has its name
 //! ```
-//! An **exchange** is one request and its response, or one connection. Its number is the ticket of its [`Operation::Request`] or
-//! [`Operation::Connect`].
+//! An **exchange** is one request and its response, one connection, or one value that is read or written. Its number is the ticket of its
+//! [`Operation::Request`], [`Operation::Connect`], [`Operation::OpenValue`] or [`Operation::StoreValue`].
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
@@ -26,7 +32,7 @@ pub type Ticket = u64;
 pub enum Operation {
     /// Start an exchange. Ends with [`Completion::Response`].
     Request(Request),
-    /// Send a part of a streamed request body, or bytes on a connection, which ends in this direction after the last part. Ends with [`Completion::Written`] when there is room for the next part. One at a time in each
+    /// Send a part of a streamed request body or of a value, or bytes on a connection, which ends in this direction after the last part. Ends with [`Completion::Written`] when there is room for the next part. One at a time in each
     /// exchange; it may start as soon as the request has.
     Write {
         /// The ticket of the request.
@@ -36,7 +42,7 @@ pub enum Operation {
         /// Whether it is the last part.
         last: bool,
     },
-    /// Read from the response's body, or from a connection. Ends with [`Completion::Data`]. One at a time in each exchange.
+    /// Read from the response's body, from a connection or from a value. Ends with [`Completion::Data`]. One at a time in each exchange.
     Read {
         /// The ticket of the request.
         exchange: Ticket,
@@ -64,6 +70,26 @@ pub enum Operation {
     /// Get the value of a secret. Ends with [`Completion::Secret`].
     Secret {
         /// Its name, as in `!allow secret NAME`.
+        name: String,
+    },
+    /// Read a named value of the bucket from its beginning. Ends with [`Completion::Data`] or [`Completion::Missing`].
+    OpenValue {
+        /// Its name.
+        name: String,
+        /// The largest number of bytes to return, as of [`Operation::Read`].
+        max: u32,
+    },
+    /// Write a named value of the bucket, which appears under its name with the last [`Operation::Write`]. If the exchange is closed
+    /// before, nothing of it is left. Ends with [`Completion::Written`].
+    StoreValue {
+        /// Its name.
+        name: String,
+        /// The seconds until it expires. `None`: it does not.
+        expires_s: Option<u64>,
+    },
+    /// Delete a named value of the bucket. Ends with [`Completion::Written`], whether there was one or not.
+    DeleteValue {
+        /// Its name.
         name: String,
     },
 }
@@ -133,7 +159,7 @@ pub enum Completion {
     Response(Response),
     /// There is room for the next part.
     Written,
-    /// Data of the response's body, or of a connection; no bytes if the server has ended the connection in this direction.
+    /// Data of the response's body, of a value, or of a connection; no bytes if the server has ended the connection in this direction.
     Data {
         /// The bytes, never decompressed.
         bytes: Bytes,
@@ -149,6 +175,8 @@ pub enum Completion {
     Connected,
     /// The connection uses TLS.
     Secured(TlsSession),
+    /// The bucket has no value of this name.
+    Missing,
 }
 
 /// The beginning of a response.
@@ -208,10 +236,12 @@ pub enum NetErrorKind {
     Protocol,
     /// The step exceeded a limit, which the message names.
     Limit,
-    /// The request is invalid: its method, origin, target or a header.
+    /// The request is invalid: its method, origin, target or a header, or the name of a value.
     BadRequest,
     /// The exchange is over or closed, or the operation does not fit its state.
     Closed,
+    /// The bucket could not do it.
+    Bucket,
 }
 
 impl NetErrorKind {
@@ -231,6 +261,7 @@ impl NetErrorKind {
             Self::Limit => "limit",
             Self::BadRequest => "bad_request",
             Self::Closed => "closed",
+            Self::Bucket => "bucket",
         }
     }
 }

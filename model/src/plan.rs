@@ -11,9 +11,9 @@ use crate::language::Language;
 use crate::nesting_limit;
 use crate::param::Param;
 
-/// The version of [`Plan`] that this code writes. It also reads version 1, which had no parameters, and versions 2 to 4, whose steps
-/// had fewer settings.
-pub const PLAN_VERSION: u32 = 5;
+/// The version of [`Plan`] that this code writes. It also reads version 1, which had no parameters, versions 2 to 4, whose steps
+/// had fewer settings, and version 5, which had fewer permissions.
+pub const PLAN_VERSION: u32 = 6;
 
 /// A checked script.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -199,6 +199,8 @@ pub enum Capability {
     Env(String),
     /// `tcp host:ports`, as written.
     Tcp(String),
+    /// `bucket NAME` or `bucket PREFIX*`: named values of the bucket, as written.
+    Bucket(String),
 }
 
 /// A node of the graph: an entry of a block.

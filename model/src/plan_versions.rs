@@ -17,6 +17,8 @@ const SECOND: u32 = 2;
 const THIRD: u32 = 3;
 /// The fourth version: no soft timeouts.
 const FOURTH: u32 = 4;
+/// The fifth version: no permission for values of the bucket. It is read like the current one.
+const FIFTH: u32 = 5;
 
 const FIELDS: &[&str] = &["version", "steps", "nodes", "calls", "params"];
 
@@ -188,7 +190,7 @@ impl From<FourthSettings> for Settings {
 /// refused.
 const fn current(version: u32) -> u32 {
     match version {
-        FIRST | SECOND | THIRD | FOURTH => PLAN_VERSION,
+        FIRST | SECOND | THIRD | FOURTH | FIFTH => PLAN_VERSION,
         other => other,
     }
 }
@@ -270,7 +272,11 @@ mod tests {
         assert_eq!(read, expected);
         let steps = vec![old_step(FourthSettings { third, on_failure: Some("notify".into()) })];
         let read = read_settings(&(FOURTH, steps, plan().nodes, plan().calls, plan().params, "after"));
-        assert_eq!(read, Settings { on_failure: Some("notify".into()), ..expected });
+        let expected = Settings { on_failure: Some("notify".into()), ..expected };
+        assert_eq!(read, expected);
+        let settings = Settings { soft_timeout_ms: Some(10), ..expected };
+        let steps = vec![old_step(settings.clone())];
+        assert_eq!(read_settings(&(FIFTH, steps, plan().nodes, plan().calls, plan().params, "after")), settings);
     }
 
     #[test]

@@ -48,7 +48,7 @@ pub use host::{engine, sandbox};
 pub use packages::problem::{BadPackages, PackageProblem};
 pub use packages::sites::{Site, Sites};
 pub use packages::wheel::{Wheel, is_native};
-pub use parent::blobs::{BlobFuture, Blobs};
+pub use parent::bucket::{Bucket, BucketFuture, ValuePart};
 pub use parent::egress::connect::Resolve;
 pub use parent::egress::gate::{NetPolicy, must_be_named};
 pub use parent::egress::refusals::Refusals;

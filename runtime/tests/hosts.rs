@@ -10,6 +10,9 @@
 #[expect(dead_code, reason = "these tests use only a part of it")]
 mod common;
 mod evil;
+#[path = "it/memory_bucket.rs"]
+#[expect(dead_code, reason = "these tests use only a part of it")]
+mod memory_bucket;
 mod wall;
 #[path = "wasm/mod.rs"]
 mod wasm;
@@ -38,6 +41,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
 use common::{failure, prepared, python, sqlite, value};
+use memory_bucket::MemoryBucket;
 
 /// The argument with which this program starts itself as a host.
 const SERVE: &str = "sandbox-host";
@@ -69,6 +73,7 @@ const TESTS: &[Test] = &[
     ("the_exchanges_of_a_finished_step_are_closed", the_exchanges_of_a_finished_step_are_closed),
     ("secrets_are_inserted_and_never_shown", secrets_are_inserted_and_never_shown),
     ("a_module_has_no_network_while_it_is_imported", a_module_has_no_network_while_it_is_imported),
+    ("what_a_lost_step_was_writing_leaves_nothing", what_a_lost_step_was_writing_leaves_nothing),
     ("hostile_guests_have_their_expected_outcomes", evil::hostile_guests_have_their_expected_outcomes),
 ];
 
@@ -298,6 +303,35 @@ fn a_host_that_dies_loses_its_steps_and_is_replaced(runtime: &Runtime) {
             assert!(matches!(finish(&mut second).await, Err(HostLost { .. })));
             // waits for the next child, to which the code must be sent again
             assert_eq!(value(&run(&hosts, python("def f(): return 1\n", "f", &[])).await), Value::Int(1));
+        }
+        hosts
+    });
+}
+
+/// The host dies, or the task is dropped, in the middle of writing a value of the bucket.
+fn what_a_lost_step_was_writing_leaves_nothing(runtime: &Runtime) {
+    let code = "import time\nfrom bue import bucket\ndef f():\n  with bucket.open('a', 'wb') as file:\n    \
+                file.write(bytes(3 << 20))\n    bucket.set('written', 'yes')\n    time.sleep(1000)\n";
+    runtime.with_hosts(1, async |hosts| {
+        for is_killed in [true, false] {
+            let bucket = Arc::new(MemoryBucket::default());
+            let mut task = python(code, "f", &[]);
+            task.permissions.bucket = vec!["*".parse().expect("a pattern")];
+            let mut running = hosts.run_with(task, bucket.clone(), ()).await.expect("open");
+            let written = async || bucket.value("written").is_some();
+            tokio::select! {
+                ended = running.next() => panic!("{ended:?}"),
+                () = wait_until_async("it has written", written) => {}
+            }
+            assert!(bucket.parts() > 0);
+            if is_killed {
+                let [child] = &children()[..] else { panic!("one child") };
+                kill(child);
+                assert!(matches!(finish(&mut running).await, Err(HostLost { .. })));
+            }
+            drop(running);
+            wait_until_async("the parts are deleted", async || bucket.parts() == 0).await;
+            assert_eq!(bucket.value("a"), None);
         }
         hosts
     });

@@ -8,13 +8,13 @@ use std::path::Path;
 
 use bue_lang::python::{Import, Scope, ScopeName, SyntaxProblem, scopes};
 use bue_lang::{CodeFile, CodeProblem, CodeProblemKind, FileContents, Span};
-use bue_model::Step;
-use bue_model::plan::Source;
+use bue_model::plan::{Capability, Source};
+use bue_model::{NamePattern, Step};
 
 use crate::deps::guest_modules::{LibraryModule, has_buelon_module, library_module};
 use crate::deps::locked::StepModules;
 use crate::deps::missing_module::{MissingModule, missing_in_buelon, missing_in_library, missing_module};
-use crate::script::forbidden_calls::{FilePlace, forbidden_call};
+use crate::script::forbidden_calls::{FilePlace, forbidden_call, forbidden_value};
 use crate::script::neighbours::{Neighbours, folder};
 use crate::script::packed_files::{PackedFilesError, packed_files};
 use crate::script::read::read_source;
@@ -37,7 +37,9 @@ pub(crate) fn code_problems(step: &Step, script: &Path, packages: &StepModules) 
             problems.extend(imports.filter_map(|import| walk.import_problem(import, path, packages)));
             let calls = scope.calls.iter().filter(|call| call.is_certain);
             problems.extend(calls.filter_map(|call| {
-                let (kind, MissingModule { message, hint }) = forbidden_call(call, |path| walk.place(path))?;
+                let forbidden = forbidden_call(call, |path| walk.place(path));
+                let (kind, MissingModule { message, hint }) =
+                    forbidden.or_else(|| forbidden_value(call, &walk.allowed_values))?;
                 Some(walk.problem(kind, path, (call.range.start, call.range.end), message, hint))
             }));
         }
@@ -63,6 +65,8 @@ struct Walk<'a> {
     /// The files of `!files`, by their paths from the script's folder.
     packed: BTreeSet<String>,
     packed_problem: Option<PackedFilesError>,
+    /// The values of the bucket that the script allows.
+    allowed_values: Vec<NamePattern>,
 }
 
 impl<'a> Walk<'a> {
@@ -81,6 +85,7 @@ impl<'a> Walk<'a> {
             syntax_problems: Vec::new(),
             packed: BTreeSet::new(),
             packed_problem: None,
+            allowed_values: step.settings.allow.iter().filter_map(allowed_values).collect(),
         };
         match packed_files(step, script) {
             Ok(files) => walk.packed = files.into_iter().map(|file| file.name).collect(),
@@ -216,6 +221,14 @@ impl<'a> Walk<'a> {
 
     fn code_file(&self, path: &str, text: &str) -> CodeFile {
         CodeFile { path: self.neighbours.root.join(path).display().to_string(), text: text.into() }
+    }
+}
+
+/// Returns the values of the bucket that a permission is for.
+fn allowed_values(permission: &Capability) -> Option<NamePattern> {
+    match permission {
+        Capability::Bucket(pattern) => pattern.parse().ok(),
+        _ => None,
     }
 }
 

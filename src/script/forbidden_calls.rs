@@ -1,7 +1,10 @@
-//! Calls that no step can make, because a sandbox has no processes, and no files but `/tmp` and those that were packed.
+//! Calls that no step can make, because a sandbox has no processes, and no files but `/tmp` and those that were packed; and calls that a
+//! step may not make, because its script does not allow the value of the bucket that they name.
 
 use bue_lang::CodeProblemKind;
 use bue_lang::python::Call;
+use bue_model::NamePattern;
+use bue_model::value_name::check_value_name;
 
 use crate::deps::missing_module::MissingModule;
 
@@ -46,6 +49,9 @@ const WORKERS: [&str; 8] = [
     "multiprocessing.pool.ThreadPool",
     "concurrent.futures.ProcessPoolExecutor",
 ];
+
+/// Functions that use the value of the bucket in their first argument.
+const VALUES: [&str; 4] = ["bue.bucket.get", "bue.bucket.set", "bue.bucket.delete", "bue.bucket.open"];
 
 /// Names of databases in memory. Some URIs are such names too.
 const IN_MEMORY: [&str; 2] = [":memory:", ""];
@@ -94,6 +100,17 @@ pub(crate) fn forbidden_call(
     };
     let message = format!("`{function}` cannot work in a step: steps have no processes");
     Some((CodeProblemKind::Process, describe(message, hint)))
+}
+
+/// Describes a call that uses a value of the bucket that the script does not allow. An invalid name is an error when the step runs.
+pub(crate) fn forbidden_value(call: &Call, allowed: &[NamePattern]) -> Option<(CodeProblemKind, MissingModule)> {
+    let name = call.argument.as_deref().filter(|_| VALUES.contains(&call.function.as_str()))?;
+    if check_value_name(name).is_err() || allowed.iter().any(|pattern| pattern.allows(name)) {
+        return None;
+    }
+    let message = format!("the script does not allow the value `{name}` of the bucket");
+    let hint = format!("write `!allow bucket {}` above the step", NamePattern::that_allows(name));
+    Some((CodeProblemKind::Value, MissingModule { message, hint }))
 }
 
 fn is_in_memory(database: &str) -> bool {

@@ -105,6 +105,8 @@ fn missing(capability: &Capability, worker: &WorkerView) -> Option<Lack> {
             hint: format!("set BUE_SECRET_{name} there"),
         }),
         Capability::Postgres(name) => missing_database(name, worker),
+        // every worker has the bucket, and the script alone decides about its values
+        Capability::Bucket(_) => None,
         Capability::Env(name) => (!worker.abilities.environment.contains(name)).then(|| Lack {
             what: format!("the variable `{name}` for steps is not set"),
             hint: format!("add `{name}` below [env] in bue.toml there, or set BUE_ENV_{name}"),

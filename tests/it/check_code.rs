@@ -50,6 +50,35 @@ fn imports_that_cannot_work_are_errors_with_their_place() {
 }
 
 #[test]
+fn values_of_the_bucket_that_the_script_does_not_allow_are_errors() {
+    for (import, call, rule) in [
+        ("import bue.bucket", "bue.bucket.get('a/b')", "a/b"),
+        ("from bue import bucket", "bucket.set('a/b', b'')", "a/b"),
+        ("from bue import bucket as shared", "shared.delete('a b')", "a*"),
+        ("from bue.bucket import open", "open('a/b', 'w')", "a/b"),
+    ] {
+        let code = format!("{import}\n\ndef f():\n    return {call}\n");
+        expect_problem(
+            &code,
+            "E0069 s.py:4 the script does not allow the value",
+            &[&format!("`!allow bucket {rule}`")],
+        );
+        let allowed = format!("!allow bucket a*\n{SCRIPT}");
+        let project = Project::new(&[("x.bue", &allowed), ("s.py", &code)]);
+        project.bue(&["check", "x.bue"]).expect_code(0);
+    }
+    // what may be handled, or is not known
+    for body in [
+        "try:\n        return bucket.get('a')\n    except PermissionError:\n        pass",
+        "return bucket.get(chr(97))",
+        "return bucket.get('a/../b')",
+        "return bucket.names('a')",
+    ] {
+        assert_eq!(problems(&format!("from bue import bucket\n\ndef f():\n    {body}\n"), &[]), []);
+    }
+}
+
+#[test]
 fn modules_of_buelon_are_found_and_names_that_they_do_not_have_are_errors() {
     let f = "\ndef f():\n    return 1\n";
     for (import, words) in [
@@ -185,7 +214,7 @@ fn the_pages_on_code_show_what_happens() {
         let (_, rest) = page.split_once(&format!("```bue {kind}\n")).expect("an example");
         rest.split_once("\n```").expect("an end").0.to_owned()
     };
-    for code in ["E0063", "E0064", "E0065"] {
+    for code in ["E0063", "E0064", "E0065", "E0069"] {
         let project = Project::new(&[("wrong.bue", &example(code, "wrong")), ("right.bue", &example(code, "right"))]);
         project.bue(&["check", "wrong.bue"]).expect_code(1).expect_stderr(&[code]);
         assert_eq!(project.bue(&["check", "right.bue"]).expect_code(0).stderr, "", "{code}");

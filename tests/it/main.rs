@@ -87,6 +87,7 @@ mod serve;
 mod server_errors;
 mod services;
 mod soft_timeout;
+mod step_bucket;
 mod terminal;
 mod tls;
 mod tokens;

@@ -5,14 +5,14 @@ use std::sync::Arc;
 use bue_client::ClientError;
 use bue_model::wire::{Gathered, JobInput};
 use bue_model::{BlobHash, BlobRef, Bundle, Chunk, Package, RunId, ValueRef, cbor};
-use bue_runtime::{BadPackages, Blobs, Limits, Site, Sites};
+use bue_runtime::{BadPackages, Bucket, Limits, Site, Sites};
 use bytes::Bytes;
 use quick_cache::Weighter;
 use quick_cache::sync::Cache;
 
-use crate::blobs;
 use crate::byte_budget::ByteBudget;
 use crate::job_bucket::JobBucket;
+use crate::step_bucket;
 
 /// The size in bytes of the cache of values. The elements of a loop come in chunks, and each element of a chunk is soon a job here.
 const MAX_CACHED_VALUE_BYTES: u64 = 128 * 1024 * 1024;
@@ -106,9 +106,9 @@ impl Fetch {
         self.bucket.put(run, value).await
     }
 
-    /// Returns the blobs of a run's steps.
-    pub(crate) fn blobs(&self, run: RunId, limits: &Limits) -> Arc<dyn Blobs> {
-        blobs::for_run(self.bucket.client(), run, limits)
+    /// Returns the bucket as the steps of a run use it.
+    pub(crate) fn step_bucket(&self, run: RunId, limits: &Limits) -> Arc<dyn Bucket> {
+        step_bucket::for_run(self.bucket.client(), run, limits)
     }
 
     /// Fetches a step's code.

@@ -201,7 +201,8 @@ impl JobRunner {
             StepTask::new(lease, step, fetched, &self.limits, &self.environment).map_err(AttemptError::Failed)?;
         let running = match task {
             StepTask::Sandbox(task) => {
-                let running = self.hosts.run_with(task, self.fetch.blobs(lease.run, &self.limits), reserved).await?;
+                let bucket = self.fetch.step_bucket(lease.run, &self.limits);
+                let running = self.hosts.run_with(task, bucket, reserved).await?;
                 drop(pending_start);
                 running
             }

@@ -21,7 +21,6 @@
 
 mod admission;
 mod arguments;
-mod blobs;
 mod byte_budget;
 mod config;
 mod environment;
@@ -41,6 +40,7 @@ mod printed;
 mod rate_key;
 mod reporter;
 mod run_job;
+mod step_bucket;
 mod task;
 mod value_summary;
 mod worker;

@@ -19,7 +19,7 @@ _COUNTER = (
 
 # What to use instead of a function of a module that is not there.
 _ADVICE = {
-    "buelon.bucket": "return the data: it becomes the result of the step. `bue bucket-set` and `bue bucket-get` store values",
+    "buelon.bucket": "return the data: it becomes the result of the step; or store it with `bue.bucket`, which `!allow bucket` permits",
     "buelon.command_line": "a step cannot start commands; type it in a terminal",
     "buelon.core.action": _SCRIPT,
     "buelon.core.execution": _SCRIPT,

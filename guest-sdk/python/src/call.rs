@@ -56,13 +56,25 @@ fn execute(guest: &Guest, mut request: CallRequest, vm: &VirtualMachine) -> Resu
     let result = await_coroutine(guest, returned, vm)?;
     let answer = into_answer(guest, &result, &request, vm)?;
     finish_threads(guest, vm)?;
+    expect_closed_values(guest, vm)?;
     Ok(answer)
+}
+
+/// Fail if the step has not closed a value that it writes: it would be lost.
+fn expect_closed_values(guest: &Guest, vm: &VirtualMachine) -> PyResult<()> {
+    match is_empty_list(&guest.helpers.unclosed_values) {
+        true => Ok(()),
+        false => guest.helpers.refuse_unclosed_values.call((), vm).map(drop),
+    }
+}
+
+fn is_empty_list(object: &PyObject) -> bool {
+    object.downcast_ref::<PyList>().is_none_or(|list| list.borrow_vec().is_empty())
 }
 
 /// Run the threads that the step has started and not waited for. Most steps start none.
 fn finish_threads(guest: &Guest, vm: &VirtualMachine) -> PyResult<()> {
-    let queued = guest.helpers.queued_threads.downcast_ref::<PyList>();
-    match queued.is_none_or(|queued| queued.borrow_vec().is_empty()) {
+    match is_empty_list(&guest.helpers.queued_threads) {
         true => Ok(()),
         false => guest.helpers.finish_threads.call((), vm).map(drop),
     }

@@ -21,7 +21,7 @@ const GC_THRESHOLD: u32 = 20_000;
 
 const PRELUDE: &str = include_str!("../lib/_prelude.py");
 /// Our Python modules in import order: name, path in tracebacks, source.
-const MODULES: [(&str, &str, &str); 24] = [
+const MODULES: [(&str, &str, &str); 25] = [
     ("_ctypes", "<bue>/_ctypes.py", include_str!("../lib/_ctypes.py")),
     ("mmap", "<bue>/mmap.py", include_str!("../lib/mmap.py")),
     ("bue", "<bue>/bue.py", include_str!("../lib/bue.py")),
@@ -29,6 +29,7 @@ const MODULES: [(&str, &str, &str); 24] = [
     ("bue._buelon_helpers", "<bue>/_buelon_helpers.py", include_str!("../lib/_buelon_helpers.py")),
     ("bue._buelon", "<bue>/_buelon.py", include_str!("../lib/_buelon.py")),
     ("bue._scheduler", "<bue>/_scheduler.py", include_str!("../lib/_scheduler.py")),
+    ("bue.bucket", "<bue>/bucket.py", include_str!("../lib/bucket.py")),
     ("bue._threads", "<bue>/_threads.py", include_str!("../lib/_threads.py")),
     ("bue._soft_limit", "<bue>/_soft_limit.py", include_str!("../lib/_soft_limit.py")),
     ("bue._randomness", "<bue>/_randomness.py", include_str!("../lib/_randomness.py")),

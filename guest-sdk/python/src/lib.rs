@@ -6,7 +6,7 @@
 //!              bue_load  load.rs         imports the user's bundle as a module       lib/_loader.py, lib/_randomness.py
 //!              bue_call  call.rs         decodes the inputs, calls the function, encodes the answer   value/
 //! files/       what was packed with the step, and a private `/tmp`
-//! net.rs       the module `_bue_net`: HTTP, TCP connections and secrets through the host
+//! net.rs       the module `_bue_net`: HTTP, TCP connections, secrets and values of the bucket through the host
 //! threads.rs   the module `_bue_threads`: one thread on top of another   lib/_scheduler.py, lib/_threads.py
 //! interrupt.rs the soft limit of a call   lib/_soft_limit.py
 //! guest.rs     state shared by the exports; python.rs holds the classes and helper functions it needs of Python
@@ -15,7 +15,7 @@
 //! heap.rs      the allocator
 //! ```
 //! On top of `_bue_net`, Python's libraries get connections (lib/_connection.py for HTTP, lib/_tcp.py for the rest), sockets
-//! (lib/_sockets.py) and asyncio transports (lib/_transport.py); lib/_library_patches.py adapts single libraries.
+//! (lib/_sockets.py) and asyncio transports (lib/_transport.py), and steps `bue.bucket` (lib/bucket.py); lib/_library_patches.py adapts single libraries.
 //!
 //! An ordinary call stays in Rust: the host has to restore every page of memory that a call writes to.
 

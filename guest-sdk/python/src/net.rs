@@ -1,4 +1,4 @@
-//! The module `_bue_net`: the network as plain functions. There is no policy here; `lib/` builds on it what Python's
+//! The module `_bue_net`: the network and the bucket as plain functions. There is no policy here; `lib/` builds on it what Python's
 //! libraries expect.
 //!
 //! | function | returns |
@@ -11,6 +11,9 @@
 //! | `start_tls(exchange, server_name, authorities, default_authorities, protocols)` | a ticket |
 //! | `allows_tcp(host, port)` | does the script allow this connection? |
 //! | `secret(name)` | a ticket |
+//! | `open_value(name, max_bytes)` | the ticket of an exchange, a value of the bucket |
+//! | `store_value(name, expires_s)` | the ticket of an exchange, a value that is sent with `write` |
+//! | `delete_value(name)` | the ticket of an exchange that ends at once |
 //! | `wait(tickets, timeout)` | `[(ticket, what, value), ...]` of at least one completed operation, or `[]` on timeout |
 //! | `close(exchange)` | `None` |
 //!
@@ -25,6 +28,7 @@
 //! | `"connected"` | `None` |
 //! | `"secured"` | `(version, cipher, protocol or None, certificate in DER format)` |
 //! | `"secret"` | `str` |
+//! | `"missing"` | `None`: there is no such value |
 //! | `"failed"` | `(kind, message)`; the kinds are those of `NetErrorKind::name` |
 
 use core::cell::RefCell;
@@ -193,6 +197,21 @@ mod _bue_net {
     }
 
     #[pyfunction]
+    fn open_value(name: PyUtf8StrRef, max_bytes: u32, vm: &VirtualMachine) -> PyResult<u64> {
+        start_operation(Operation::OpenValue { name: name.as_str().to_owned(), max: max_bytes }, vm)
+    }
+
+    #[pyfunction]
+    fn store_value(name: PyUtf8StrRef, expires_s: Option<u64>, vm: &VirtualMachine) -> PyResult<u64> {
+        start_operation(Operation::StoreValue { name: name.as_str().to_owned(), expires_s }, vm)
+    }
+
+    #[pyfunction]
+    fn delete_value(name: PyUtf8StrRef, vm: &VirtualMachine) -> PyResult<u64> {
+        start_operation(Operation::DeleteValue { name: name.as_str().to_owned() }, vm)
+    }
+
+    #[pyfunction]
     fn wait(
         tickets: PyObjectRef,
         timeout: OptionalArg<Option<ArgIntoFloat>>,
@@ -265,6 +284,7 @@ mod _bue_net {
             Completion::Data { bytes, last } => ("data", (vm.ctx.new_bytes(bytes.to_vec()), last).to_pyobject(vm)),
             Completion::Secret(text) => ("secret", text.to_pyobject(vm)),
             Completion::Connected => ("connected", vm.ctx.none()),
+            Completion::Missing => ("missing", vm.ctx.none()),
             Completion::Secured(session) => ("secured", session_tuple(session, vm)),
             Completion::Failed(error) => ("failed", (error.kind.name(), error.message).to_pyobject(vm)),
         };

@@ -64,6 +64,9 @@ pub(crate) struct Helpers {
     /// The list of threads that have not started.
     pub(crate) queued_threads: PyObjectRef,
     pub(crate) finish_threads: PyObjectRef,
+    /// The list of values of the bucket that are being written.
+    pub(crate) unclosed_values: PyObjectRef,
+    pub(crate) refuse_unclosed_values: PyObjectRef,
     pub(crate) set_variables: PyObjectRef,
     pub(crate) set_soft_limit: PyObjectRef,
     pub(crate) deliver_soft_limit: PyObjectRef,
@@ -85,6 +88,8 @@ impl Helpers {
             warm_up: attribute("bue._warm_up", "warm_up", vm)?,
             env: attribute("bue", "env", vm)?,
             queued_threads: attribute("bue._scheduler", "queued", vm)?,
+            unclosed_values: attribute("bue.bucket", "unclosed", vm)?,
+            refuse_unclosed_values: attribute("bue.bucket", "refuse_unclosed", vm)?,
             set_variables: attribute("bue._local_time", "set_variables", vm)?,
             finish_threads: attribute("bue._scheduler", "finish", vm)?,
             set_soft_limit: attribute("bue._soft_limit", "set_message", vm)?,

@@ -1,6 +1,7 @@
 //! [`BlobBackend`]: stores bytes under names like `blobs/a7/a7c3…`, in a folder or in an S3 store. An object appears whole or
 //! not at all. What the names mean is up to [`BlobStore`](super::blob_store::BlobStore).
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use super::folder::{Folder, PartFile};
@@ -49,8 +50,16 @@ impl BlobBackend {
     /// Returns an object; `None` if it does not exist.
     pub(super) async fn open(&self, name: &str) -> Result<Option<Object>, HubError> {
         match self {
-            Self::Folder(folder) => folder.open_object(name).await,
-            Self::S3(s3) => s3.open_object(name).await,
+            Self::Folder(folder) => folder.open_object(name, None).await,
+            Self::S3(s3) => s3.open_object(name, None).await,
+        }
+    }
+
+    /// Returns a range of an object, which ends where the object ends; `None` if the object does not exist.
+    pub(super) async fn open_range(&self, name: &str, range: Range<u64>) -> Result<Option<Object>, HubError> {
+        match self {
+            Self::Folder(folder) => folder.open_object(name, Some(range)).await,
+            Self::S3(s3) => s3.open_object(name, Some(range)).await,
         }
     }
 

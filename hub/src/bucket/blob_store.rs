@@ -3,7 +3,8 @@
 //! ```text
 //! blobs/a7/a7c3…        a blob, named by the BLAKE3 hash of its bytes
 //! refs/a7/a7c3…_0190…   a reference: this run needs that blob
-//! keys/5e/5e01…         a value, named by the BLAKE3 hash of its key; its first eight bytes are the time it expires
+//! keys/5e/5e01…         a value, named by the BLAKE3 hash of its key; its first eight bytes are the time it expires. Parts of
+//!                       uploads are such values too, under keys that no client can name
 //! expiring/…_5e01…      an entry for each value that expires, ordered by time
 //! owner                 the id of the database whose runs the references name
 //! ready                 written to check that the store is writable
@@ -21,11 +22,12 @@
 //! under the same lock, shared. So a blob that was reported as present either has a reference that the collection saw, or was
 //! asked for after the collection had passed. `docs/reliability.md` has the whole argument.
 
+use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bue_model::{BlobHash, RunId, Timestamp};
+use bue_model::{BlobHash, RunId, Timestamp, UploadId};
 use bytes::{Buf, Bytes, BytesMut};
 use futures_util::stream::{StreamExt, once};
 use tokio::sync::{Mutex, Notify, RwLock};
@@ -143,6 +145,74 @@ impl BlobStore {
         Ok(self.value(&key.0).await?.filter(|value| value.expires_at > now).map(|value| value.object))
     }
 
+    /// Returns a range of a key's value, which ends where the value ends; `None` if the key does not exist or has expired. The
+    /// version is the same for all ranges of one value.
+    pub(crate) async fn key_range(
+        &self,
+        now: Timestamp,
+        key: &Key,
+        range: Range<u64>,
+    ) -> Result<Option<Object>, HubError> {
+        let name = object_name::key(&key.0);
+        // the value may be replaced in between
+        loop {
+            let Some(head) = self.backend.open_range(&name, 0..EXPIRY_BYTES as u64).await? else { return Ok(None) };
+            let version = head.version.clone();
+            let StoredValue { expires_at, object } = strip_expiry(&name, head).await?;
+            if expires_at <= now {
+                return Ok(None);
+            }
+            let start = range.start.min(object.length) + EXPIRY_BYTES as u64;
+            let end = range.end.min(object.length) + EXPIRY_BYTES as u64;
+            if start >= end {
+                return Ok(Some(object));
+            }
+            match self.backend.open_range(&name, start..end).await? {
+                Some(Object { version: found, pieces, .. }) if found == version => {
+                    return Ok(Some(Object { length: object.length, version, pieces }));
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// Makes the first `parts` parts of an upload the value of a key. Replaces an older one. Returns false if a part is missing.
+    pub(crate) async fn join_parts(
+        &self,
+        now: Timestamp,
+        (upload, parts): (UploadId, u32),
+        key: &Key,
+        expires_at: Option<Timestamp>,
+        max: u64,
+    ) -> Result<bool, HubError> {
+        let (mut value, mut length) = (self.upload_key(key, expires_at).await?, 0_u64);
+        for part in 0..parts {
+            let Some(mut object) = self.key(now, &Key::part(upload, part)).await? else {
+                value.abort().await;
+                return Ok(false);
+            };
+            length = length.saturating_add(object.length);
+            if length > max {
+                value.abort().await;
+                return Err(HubError::BadRequest(format!("the parts have more than {max} bytes")));
+            }
+            while let Some(piece) = object.pieces.next().await {
+                let what = || object_name::key(&Key::part(upload, part).0).into();
+                value.write(&piece.map_err(|source| HubError::Disk { what: what(), source })?).await?;
+            }
+        }
+        self.finish_key(value, key, expires_at).await?;
+        Ok(true)
+    }
+
+    /// Deletes the first `parts` parts of an upload, if they exist.
+    pub(crate) async fn delete_parts(&self, upload: UploadId, parts: u32) -> Result<(), HubError> {
+        for part in 0..parts {
+            self.backend.delete(&object_name::key(&Key::part(upload, part).0)).await?;
+        }
+        Ok(())
+    }
+
     /// Starts to write a key's value, which expires at a time or never.
     pub(crate) async fn upload_key(&self, key: &Key, expires_at: Option<Timestamp>) -> Result<Upload, HubError> {
         let mut upload = self.backend.upload(&object_name::key(&key.0)).await?;
@@ -179,17 +249,10 @@ impl BlobStore {
     /// Reads a key's expiry time and opens its value.
     pub(super) async fn value(&self, key: &BlobHash) -> Result<Option<StoredValue>, HubError> {
         let name = object_name::key(key);
-        let Some(Object { length, mut pieces }) = self.backend.open(&name).await? else { return Ok(None) };
-        let mut head = BytesMut::new();
-        while head.len() < EXPIRY_BYTES {
-            let piece = pieces.next().await.ok_or_else(|| HubError::damaged("a key's value has no expiry time"))?;
-            head.extend_from_slice(&piece.map_err(|source| HubError::Disk { what: name.clone().into(), source })?);
+        match self.backend.open(&name).await? {
+            Some(object) => strip_expiry(&name, object).await.map(Some),
+            None => Ok(None),
         }
-        let expires_at = Timestamp(head.get_i64());
-        let first_piece: Bytes = head.freeze();
-        let pieces = once(async { Ok(first_piece) }).chain(pieces).boxed();
-        let object = Object { length: length.saturating_sub(EXPIRY_BYTES as u64), pieces };
-        Ok(Some(StoredValue { expires_at, object }))
     }
 
     /// The lock of all blobs and keys whose hash begins with the same byte. Writers share it, a collection holds it alone.
@@ -197,6 +260,23 @@ impl BlobStore {
     pub(super) fn shard(&self, hash: &BlobHash) -> &RwLock<()> {
         &self.shards[usize::from(hash.0[0])]
     }
+}
+
+/// Reads the expiry time in front of a value.
+async fn strip_expiry(name: &str, object: Object) -> Result<StoredValue, HubError> {
+    let Object { length, version, mut pieces } = object;
+    let mut head = BytesMut::new();
+    while head.len() < EXPIRY_BYTES {
+        let piece = pieces.next().await.ok_or_else(|| HubError::damaged("a key's value has no expiry time"))?;
+        head.extend_from_slice(&piece.map_err(|source| HubError::Disk { what: name.into(), source })?);
+    }
+    let expires_at = Timestamp(head.get_i64());
+    let first_piece: Bytes = head.freeze();
+    let pieces = once(async { Ok(first_piece) }).chain(pieces).boxed();
+    Ok(StoredValue {
+        expires_at,
+        object: Object { length: length.saturating_sub(EXPIRY_BYTES as u64), version, pieces },
+    })
 }
 
 /// A key's value as it is stored.

@@ -1,20 +1,24 @@
-//! [`serve_bucket`]: the bucket's HTTP server. Blobs and values are streamed in both directions, a piece at a time.
+//! [`serve_bucket`]: the bucket's HTTP server. Blobs and values are streamed in both directions, a piece at a time. A client that cannot
+//! keep a connection that long reads ranges of a value, and sends a value as the parts of an upload.
 
 use std::future::Future;
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bue_model::value_name::MAX_LIFETIME_S;
 use bue_model::wire::{Collection, MAX_MESSAGE};
-use bue_model::{BlobHash, RunId, Timestamp};
+use bue_model::{BlobHash, RunId, Timestamp, UploadId};
 use bytes::Bytes;
 use futures_util::StreamExt;
 use http::request::Parts;
-use http::{HeaderValue, Request, Response, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, header};
 use http_body_util::{BodyExt, StreamBody};
 use hyper::body::{Frame, Incoming};
 use prometheus_client::registry::Registry;
 use tokio::sync::{Mutex, watch};
 use tokio::time::Instant;
+use uuid::Uuid;
 
 use super::blob_backend::Upload;
 use super::blob_store::BlobStore;
@@ -38,8 +42,12 @@ use crate::http::tls::Tls;
 
 /// Bytes of a blob or a value.
 const MAX_BLOB: u64 = 64 * 1024 * 1024 * 1024;
-/// The longest time until a key expires, in seconds: a hundred years.
-pub(super) const MAX_LIFETIME_S: u64 = 100 * 366 * 24 * 60 * 60;
+/// Bytes of a part of an upload: those that a sandbox host may send at once.
+const MAX_PART: u64 = 64 * 1024 * 1024;
+/// Parts of an upload. Those of steps have a mebibyte each, which makes 64 GiB.
+pub(super) const MAX_PARTS: u32 = 65_536;
+/// How long a part is kept if its upload is not finished: longer than steps run.
+const PART_LIFETIME_MS: u64 = 2 * 24 * 60 * 60 * 1000;
 /// How long a bucket that was found ready counts as ready.
 const READY_INTERVAL: Duration = Duration::from_secs(1);
 /// The media type of blobs and values.
@@ -135,6 +143,7 @@ async fn dispatch(
     let hash = || parse_parameter::<BlobHash>(route.parameter(), "hash of a blob");
     let key = || Ok::<_, ErrorReply>(Key::new(&percent_decode(route.parameter())?)?);
     let run = || query_parameter::<RunId>(head.uri.query(), "run");
+    let upload = || parse_parameter::<UploadId>(route.parameter(), "id of an upload");
     match route.operation {
         Operation::GetBlob => or_not_found(blobs.blob(&hash()?).await?, "blob_not_found").map(stream),
         Operation::HeadBlob => {
@@ -145,11 +154,20 @@ async fn dispatch(
             or_not_found(blobs.reference_blob(&hash()?, run()?).await?, "blob_not_found").map(length_only)
         }
         Operation::PutBlob => put_blob(blobs, &hash()?, run()?, body).await,
-        Operation::GetKey => or_not_found(blobs.key(bucket.now(), &key()?).await?, "key_not_found").map(stream),
-        Operation::PutKey => put_key(blobs, &key()?, expiry_time(bucket, head)?, body).await,
+        Operation::GetKey => get_key(bucket, head, &key()?).await,
+        Operation::PutKey => put_key(bucket, head, &key()?, body).await,
         Operation::DeleteKey => {
             let existed = blobs.delete_key(bucket.now(), &key()?).await?;
             or_not_found(existed.then_some(()), "key_not_found").map(|()| empty())
+        }
+        Operation::StartUpload => {
+            check_length(&body, 0)?;
+            postcard(&new_upload())
+        }
+        Operation::PutPart => put_part(bucket, head, upload()?, body).await,
+        Operation::DeleteUpload => {
+            blobs.delete_parts(upload()?, expect_parts(head)?).await?;
+            Ok(empty())
         }
         Operation::StartCollection => postcard(&bucket.now()),
         Operation::Collect => collect(bucket, head, body).await,
@@ -184,21 +202,116 @@ async fn put_blob(
         discard(body).await?;
         return Ok(empty());
     }
-    let upload = receive(blobs.upload_blob(hash).await?, body).await?;
+    let upload = receive(blobs.upload_blob(hash).await?, body, MAX_BLOB).await?;
     blobs.finish_blob(upload, hash, run).await?;
     Ok(empty())
 }
 
-async fn put_key(
-    blobs: &BlobStore,
-    key: &Key,
-    expires_at: Option<Timestamp>,
+/// Returns a value, or a range of it, with its version as entity tag.
+async fn get_key(bucket: &Bucket, head: &Parts, key: &Key) -> Result<Response<Body>, ErrorReply> {
+    let range = requested_range(&head.headers);
+    let value = match range.clone() {
+        Some(range) => bucket.blobs.key_range(bucket.now(), key, range).await?,
+        None => bucket.blobs.key(bucket.now(), key).await?,
+    };
+    let value = or_not_found(value, "key_not_found")?;
+    let (length, tag) = (value.length, format!("\"{}\"", value.version));
+    if head.headers.get(header::IF_MATCH).is_some_and(|wanted| wanted != "*" && wanted != tag.as_str()) {
+        let message = "the key has another value by now";
+        let hint = "read it from the beginning";
+        return Err(ErrorReply::new(StatusCode::PRECONDITION_FAILED, "value_changed", message, hint));
+    }
+    let mut response = match range {
+        // an empty value has no ranges
+        Some(range) if length > 0 => partial(value, range)?,
+        _ => stream(value),
+    };
+    set_header(&mut response, header::ETAG, &tag);
+    Ok(response)
+}
+
+/// Returns the range that a request is for. Several ranges, or a range in another unit, are answered with the whole value, as the
+/// protocol allows.
+fn requested_range(headers: &HeaderMap) -> Option<Range<u64>> {
+    let (first, last) = headers.get(header::RANGE)?.to_str().ok()?.strip_prefix("bytes=")?.split_once('-')?;
+    let last = if last.is_empty() { u64::MAX - 1 } else { last.parse().ok()? };
+    let range = first.parse().ok()?..last.checked_add(1)?;
+    (!range.is_empty()).then_some(range)
+}
+
+/// Returns a range of a value. The object has no other pieces.
+fn partial(value: Object, range: Range<u64>) -> Result<Response<Body>, ErrorReply> {
+    let length = value.length;
+    let end = range.end.min(length);
+    if range.start >= end {
+        let message = format!("the value has {length} bytes, and the range begins at {}", range.start);
+        return Err(ErrorReply::new(StatusCode::RANGE_NOT_SATISFIABLE, "range", message, "read less"));
+    }
+    let mut response = stream(Object { length: end - range.start, ..value });
+    *response.status_mut() = StatusCode::PARTIAL_CONTENT;
+    set_header(&mut response, header::CONTENT_RANGE, &format!("bytes {}-{}/{length}", range.start, end - 1));
+    Ok(response)
+}
+
+/// Sets a header whose value is ours. If it could not be one, it would be left out.
+fn set_header(response: &mut Response<Body>, name: HeaderName, value: &str) {
+    if let Ok(value) = HeaderValue::from_str(value) {
+        response.headers_mut().insert(name, value);
+    }
+}
+
+/// Stores the body, or the parts of an upload, as the value of a key.
+async fn put_key(bucket: &Bucket, head: &Parts, key: &Key, body: Incoming) -> Result<Response<Body>, ErrorReply> {
+    let (blobs, expires_at) = (&bucket.blobs, expiry_time(bucket, head)?);
+    let Some(upload) = query_parameter::<UploadId>(head.uri.query(), "upload")? else {
+        check_length(&body, MAX_BLOB)?;
+        let upload = receive(blobs.upload_key(key, expires_at).await?, body, MAX_BLOB).await?;
+        blobs.finish_key(upload, key, expires_at).await?;
+        return Ok(empty());
+    };
+    let parts = expect_parts(head)?;
+    check_length(&body, 0)?;
+    match blobs.join_parts(bucket.now(), (upload, parts), key, expires_at, MAX_BLOB).await? {
+        true => Ok(empty()),
+        false => {
+            let message = "a part of the upload was not stored, or has expired";
+            Err(ErrorReply::new(StatusCode::NOT_FOUND, "part_not_found", message, "send all parts of the value again"))
+        }
+    }
+}
+
+/// Returns the id of a new upload, which exists as soon as it has parts.
+#[expect(clippy::disallowed_methods, reason = "only the client that starts an upload may know its id")]
+fn new_upload() -> UploadId {
+    UploadId(Uuid::new_v4())
+}
+
+/// Stores a part of an upload, or replaces it by the same one.
+async fn put_part(
+    bucket: &Bucket,
+    head: &Parts,
+    upload: UploadId,
     body: Incoming,
 ) -> Result<Response<Body>, ErrorReply> {
-    check_length(&body, MAX_BLOB)?;
-    let upload = receive(blobs.upload_key(key, expires_at).await?, body).await?;
-    blobs.finish_key(upload, key, expires_at).await?;
+    let Some(part @ 0..MAX_PARTS) = query_parameter::<u32>(head.uri.query(), "part")? else {
+        return Err(ErrorReply::bad_request("`part` is missing or too large", "number the parts from 0"));
+    };
+    check_length(&body, MAX_PART)?;
+    let (blobs, key) = (&bucket.blobs, Key::part(upload, part));
+    let expires_at = Some(bucket.now().plus_ms(PART_LIFETIME_MS));
+    let object = receive(blobs.upload_key(&key, expires_at).await?, body, MAX_PART).await?;
+    blobs.finish_key(object, &key, expires_at).await?;
     Ok(empty())
+}
+
+/// Returns the number of parts that a request is for.
+fn expect_parts(head: &Parts) -> Result<u32, ErrorReply> {
+    match query_parameter::<u32>(head.uri.query(), "parts")? {
+        Some(parts @ 1..=MAX_PARTS) => Ok(parts),
+        _ => {
+            Err(ErrorReply::bad_request("`parts` is missing, 0 or too large", "write the number of the upload's parts"))
+        }
+    }
 }
 
 /// When a key's value expires, if the request says so.
@@ -218,8 +331,8 @@ fn or_not_found<T>(found: Option<T>, code: &'static str) -> Result<T, ErrorReply
 }
 
 /// Writes a body to an upload. If the connection breaks, dropping the upload removes what was written.
-async fn receive(mut upload: Upload, body: Incoming) -> Result<Upload, ErrorReply> {
-    let (mut reader, mut remaining) = (BodyReader::new(body), MAX_BLOB);
+async fn receive(mut upload: Upload, body: Incoming, max: u64) -> Result<Upload, ErrorReply> {
+    let (mut reader, mut remaining) = (BodyReader::new(body), max);
     while let Some(piece) = reader.next().await? {
         remaining = subtract(remaining, &piece)?;
         upload.write(&piece).await?;
@@ -238,7 +351,7 @@ async fn discard(body: Incoming) -> Result<(), ErrorReply> {
 
 fn subtract(remaining: u64, piece: &Bytes) -> Result<u64, ErrorReply> {
     remaining.checked_sub(piece.len() as u64).ok_or_else(|| {
-        let message = format!("the body has more than {MAX_BLOB} bytes");
+        let message = "the body has more bytes than it may have";
         ErrorReply::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", message, "store it in parts")
     })
 }

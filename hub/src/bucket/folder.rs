@@ -5,8 +5,11 @@
 //! never cleaned up, and it does not sync deletions.
 
 use std::collections::HashSet;
+use std::fs::Metadata;
 use std::fs::TryLockError;
-use std::io::ErrorKind;
+use std::io::{ErrorKind, SeekFrom};
+use std::ops::Range;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -17,7 +20,7 @@ use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt;
 use futures_util::stream::unfold;
 use tokio::fs::{self, File};
-use tokio::io::{AsyncReadExt, AsyncWriteExt, BufWriter, Take};
+use tokio::io::{AsyncReadExt, AsyncSeekExt, AsyncWriteExt, BufWriter, Take};
 use tokio::task::spawn_blocking;
 
 use super::object::{ListedObject, Object};
@@ -91,21 +94,28 @@ impl Folder {
         self.sync_parents(&path).await
     }
 
-    pub(super) async fn open_object(&self, name: &str) -> Result<Option<Object>, HubError> {
+    /// Opens an object, or a range of it.
+    pub(super) async fn open_object(&self, name: &str, range: Option<Range<u64>>) -> Result<Option<Object>, HubError> {
         let path = self.root.join(name);
-        let file = match File::open(&path).await {
+        let mut file = match File::open(&path).await {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
             file => file.map_err(|source| disk_error(&path, source))?,
         };
-        let length = file.metadata().await.map_err(|source| disk_error(&path, source))?.len();
+        let metadata = file.metadata().await.map_err(|source| disk_error(&path, source))?;
+        let (length, version) = (metadata.len(), version_of(&metadata));
         // bytes appended from now on are not part of the object
-        let pieces = unfold(file.take(length), |mut file| async move {
+        let range = range.unwrap_or(0..length);
+        let (start, end) = (range.start.min(length), range.end.min(length));
+        if start > 0 {
+            file.seek(SeekFrom::Start(start)).await.map_err(|source| disk_error(&path, source))?;
+        }
+        let pieces = unfold(file.take(end.saturating_sub(start)), |mut file| async move {
             match read_piece(&mut file).await {
                 Ok(piece) if piece.is_empty() => None,
                 piece => Some((piece, file)),
             }
         });
-        Ok(Some(Object { length, pieces: pieces.boxed() }))
+        Ok(Some(Object { length, version, pieces: pieces.boxed() }))
     }
 
     pub(super) async fn length(&self, name: &str) -> Result<Option<u64>, HubError> {
@@ -184,6 +194,11 @@ impl Drop for PartFile {
             let _ = std::fs::remove_file(&self.part_path);
         }
     }
+}
+
+/// A file is written once, and replaced by another one: its number is taken again only after it was removed, at a later time.
+fn version_of(metadata: &Metadata) -> String {
+    format!("{:x}-{:x}-{:x}-{:x}", metadata.ino(), metadata.len(), metadata.mtime(), metadata.mtime_nsec())
 }
 
 async fn read_piece(file: &mut Take<File>) -> std::io::Result<Bytes> {

@@ -1,6 +1,8 @@
 //! The OpenAPI descriptions of the bucket's operations.
 
-use super::bucket_server::MAX_LIFETIME_S;
+use bue_model::value_name::MAX_LIFETIME_S;
+
+use super::bucket_server::MAX_PARTS;
 use super::routes::Operation;
 use crate::http::openapi::operation_doc::{Content, Documented, OperationDoc, ParameterKind, QueryParameter};
 
@@ -12,11 +14,30 @@ const STORE_ERRORS: &[u16] = &[400, 408, 413, 503];
 
 const RUN: &[QueryParameter] =
     &[QueryParameter { name: "run", description: "the run for which the blob is kept", kind: ParameterKind::RunId }];
-const EXPIRES_S: &[QueryParameter] = &[QueryParameter {
-    name: "expires_s",
-    description: "seconds until the value expires; it does not without this",
-    kind: ParameterKind::Integer(1, MAX_LIFETIME_S),
+const PUT_KEY: &[QueryParameter] = &[
+    QueryParameter {
+        name: "expires_s",
+        description: "seconds until the value expires; it does not without this",
+        kind: ParameterKind::Integer(1, MAX_LIFETIME_S),
+    },
+    QueryParameter {
+        name: "upload",
+        description: "the upload whose parts are the value; the body is empty then",
+        kind: ParameterKind::UploadId,
+    },
+    PARTS,
+];
+const PARTS: QueryParameter = QueryParameter {
+    name: "parts",
+    description: "the number of the upload's parts",
+    kind: ParameterKind::Integer(1, MAX_PARTS as u64),
+};
+const PART: &[QueryParameter] = &[QueryParameter {
+    name: "part",
+    description: "the number of the part",
+    kind: ParameterKind::Integer(0, MAX_PARTS as u64 - 1),
 }];
+const DELETE_UPLOAD: &[QueryParameter] = &[PARTS];
 const STARTED_AT: &[QueryParameter] = &[QueryParameter {
     name: "begun",
     description: "the time that GET returned",
@@ -36,11 +57,29 @@ impl Documented for Operation {
                 request: &[OCTETS],
                 ..OperationDoc::new("stores bytes under their BLAKE3 hash", Content::Empty, STORE_ERRORS)
             },
-            Self::GetKey => OperationDoc::new("returns the value of a key", OCTETS, READ_ERRORS),
+            Self::GetKey => OperationDoc::new(
+                "returns the value of a key; with `range`, a range of it, and with `if-match`, only of the value with that `etag`",
+                OCTETS,
+                &[400, 404, 412, 416, 503],
+            ),
             Self::PutKey => OperationDoc {
-                query: EXPIRES_S,
+                query: PUT_KEY,
                 request: &[OCTETS],
-                ..OperationDoc::new("stores the value of a key; replaces an older one", Content::Empty, STORE_ERRORS)
+                ..OperationDoc::new(
+                    "stores the value of a key, which is the body or consists of the parts of an upload; replaces an older one",
+                    Content::Empty,
+                    &[400, 404, 408, 413, 503],
+                )
+            },
+            Self::StartUpload => OperationDoc::new("returns the id of a new upload", Content::Postcard, &[]),
+            Self::PutPart => OperationDoc {
+                query: PART,
+                request: &[OCTETS],
+                ..OperationDoc::new("stores a part of an upload, for two days", Content::Empty, STORE_ERRORS)
+            },
+            Self::DeleteUpload => OperationDoc {
+                query: DELETE_UPLOAD,
+                ..OperationDoc::new("deletes the parts of an upload", Content::Empty, &[400, 503])
             },
             Self::DeleteKey => OperationDoc::new("deletes a key", Content::Empty, READ_ERRORS),
             Self::StartCollection => {

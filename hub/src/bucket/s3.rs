@@ -5,6 +5,7 @@
 
 use std::fmt;
 use std::io;
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,7 +13,10 @@ use bue_model::Timestamp;
 use futures_util::{StreamExt, TryStreamExt};
 use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey};
 use object_store::path::Path;
-use object_store::{BackoffConfig, ObjectMeta, ObjectStore, ObjectStoreExt, PutPayload, RetryConfig, WriteMultipart};
+use object_store::{
+    BackoffConfig, GetOptions, GetRange, ObjectMeta, ObjectStore, ObjectStoreExt, PutPayload, RetryConfig,
+    WriteMultipart,
+};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinHandle;
 use url::Url;
@@ -110,11 +114,14 @@ impl S3 {
         put.map(drop).map_err(|source| s3_error(name, source))
     }
 
-    pub(super) async fn open_object(&self, name: &str) -> Result<Option<Object>, HubError> {
-        let result =
-            none_if_missing(self.store.get(&self.path(name)).await).map_err(|source| s3_error(name, source))?;
+    /// Opens an object, or a range of it.
+    pub(super) async fn open_object(&self, name: &str, range: Option<Range<u64>>) -> Result<Option<Object>, HubError> {
+        let options = GetOptions { range: range.map(GetRange::Bounded), ..GetOptions::default() };
+        let result = none_if_missing(self.store.get_opts(&self.path(name), options).await)
+            .map_err(|source| s3_error(name, source))?;
         Ok(result.map(|result| Object {
             length: result.meta.size,
+            version: version_of(&result.meta),
             pieces: result.into_stream().map_err(io::Error::from).boxed(),
         }))
     }
@@ -250,6 +257,12 @@ fn split_endpoint(location: &str) -> Result<(Option<String>, String), &'static s
 fn retry_config() -> RetryConfig {
     let backoff = BackoffConfig { max_backoff: Duration::from_secs(5), ..BackoffConfig::default() };
     RetryConfig { backoff, max_retries: 10, retry_timeout: RETRY_TIMEOUT }
+}
+
+/// Every S3 store gives objects an entity tag, which depends on their content.
+fn version_of(meta: &ObjectMeta) -> String {
+    let tag: String = meta.e_tag.iter().flat_map(|tag| tag.chars()).filter(char::is_ascii_alphanumeric).collect();
+    format!("{:x}-{:x}-{tag}", meta.size, meta.last_modified.timestamp_millis())
 }
 
 fn to_listed(meta: &ObjectMeta) -> ListedObject {

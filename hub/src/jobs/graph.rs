@@ -398,6 +398,7 @@ fn step_bytes(step: &Step) -> usize {
     let allowed = allow.iter().map(|capability| {
         let (Capability::Net(text)
         | Capability::Tcp(text)
+        | Capability::Bucket(text)
         | Capability::Secret(text)
         | Capability::Postgres(text)
         | Capability::Env(text)) = capability;

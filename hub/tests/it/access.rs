@@ -51,6 +51,7 @@ impl GuardedServer {
     /// The same with this host and these header fields.
     async fn request_with(&self, route: &RouteView, host: &str, fields: &str) -> RawResponse {
         let path = route.path.replace("{hash}", &BlobHash([1; 32]).to_string()).replace("{key...}", "a/b");
+        let path = path.replace("{upload}", "00000000-0000-0000-0000-000000000009");
         let path = match path.starts_with("/v1/runs") {
             true => path.replace("{id}", "00000000-0000-0000-0000-000000000009"),
             false => path.replace("{id}", "9"),
@@ -130,7 +131,7 @@ async fn every_route_of_the_hub_requires_a_token_of_the_right_role() {
 #[tokio::test]
 async fn every_route_of_the_bucket_requires_a_token_of_the_right_role() {
     let bucket = GuardedServer::bucket().await;
-    assert_eq!(bucket.routes.len(), 12);
+    assert_eq!(bucket.routes.len(), 15);
     check_every_route(&bucket).await;
 }
 
@@ -386,6 +387,7 @@ async fn every_route_survives_arbitrary_bytes() {
             {
                 for kind in ["", "application/json", "application/vnd.bue.postcard", "text/html"] {
                     let path = route.path.replace("{id}", id).replace("{hash}", id).replace("{key...}", id);
+                    let path = path.replace("{upload}", id);
                     let head = format!(
                         "{} {path}?seen=-1&wait_ms=x&call=9999999999&round=-7 HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer admin\r\n\
                          content-type: {kind}\r\ncontent-length: {}\r\nconnection: close\r\n\r\n",
@@ -422,6 +424,7 @@ async fn a_giant_body_is_refused_on_every_route_that_reads_one() {
         (&hub, "POST", "/v1/heartbeats"),
         (&hub, "POST", "/v1/outcomes"),
         (&bucket, "PUT", "/v1/keys/a"),
+        (&bucket, "PUT", "/v1/uploads/00000000-0000-0000-0000-000000000009?part=0"),
         (&bucket, "POST", "/v1/collections"),
     ] {
         for (authorization, status) in [("authorization: Bearer admin\r\n", 413), ("", 401)] {

@@ -17,7 +17,7 @@ use bue_model::{RunId, Timestamp};
 use tempfile::TempDir;
 use uuid::Uuid;
 
-use crate::raw_http::{RawResponse, raw_request};
+use crate::raw_http::{RawResponse, raw_request, send_bytes};
 use crate::servers::spawn_bucket;
 use s3_server::S3Server;
 
@@ -64,6 +64,12 @@ impl TestBucket {
 
     async fn request(&self, method: &str, path: &str, body: &[u8]) -> RawResponse {
         raw_request(&self.address, method, path, "application/octet-stream", body).await
+    }
+
+    /// Sends a request without a body and with these header fields.
+    async fn request_with_headers(&self, method: &str, path: &str, fields: &str) -> RawResponse {
+        let head = format!("{method} {path} HTTP/1.1\r\nhost: localhost\r\n{fields}connection: close\r\n\r\n");
+        send_bytes(&self.address, head.as_bytes()).await
     }
 
     async fn value(&self, key: &str) -> Option<Vec<u8>> {
@@ -147,6 +153,9 @@ on_both_backends! {
         a_key_expires_and_is_deleted
         an_invalid_expiry_time_is_refused
         a_value_that_breaks_off_is_not_stored
+        a_range_of_a_value_is_returned_with_its_version
+        a_value_is_made_of_the_parts_of_an_upload
+        parts_that_are_missing_or_invalid_are_refused
         no_key_is_stored_outside_the_root
         other_methods_and_routes_are_refused;
     gc:

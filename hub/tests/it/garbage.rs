@@ -155,6 +155,7 @@ fn routes() -> impl Strategy<Value = (String, String)> {
     let filled = |route: &RouteView| {
         let id = if route.path.starts_with("/v1/runs") { &run } else { "1" };
         let path = route.path.replace("{id}", id).replace("{key...}", "a/b");
+        let path = path.replace("{upload}", &run);
         (route.method.clone(), path.replace("{hash}", &BlobHash([1; 32]).to_string()))
     };
     select(hub_routes().iter().chain(&bucket_routes()).map(filled).collect::<Vec<_>>())

@@ -39,6 +39,8 @@ pub enum CodeProblemKind {
     File,
     /// A call that starts a process.
     Process,
+    /// A call that uses a value of the bucket.
+    Value,
     /// Files to pack that are not there.
     Packed,
 }
@@ -50,6 +52,7 @@ impl CodeProblemKind {
             Self::Import => codes::UNUSABLE_IMPORT,
             Self::File => codes::NO_FILES,
             Self::Process => codes::NO_PROCESSES,
+            Self::Value => codes::VALUE_NOT_ALLOWED,
             Self::Packed => codes::FILE_NOT_FOUND,
         }
     }

@@ -93,6 +93,8 @@ codes! {
     INVALID_HANDLER = "E0066", "invalid handler of failures";
     INVALID_FINALLY = "E0067", "invalid finally";
     INVALID_SOFT_TIMEOUT = "E0068", "invalid soft timeout";
+    // values of the bucket
+    VALUE_NOT_ALLOWED = "E0069", "value that a step may not use";
     // values of parameters
     MISSING_ARGUMENT = "E0070", "parameter without a value";
     UNKNOWN_PARAM = "E0071", "unknown parameter";

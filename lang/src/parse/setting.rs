@@ -166,7 +166,7 @@ impl Parser<'_, '_, '_> {
         let (first, second) = (self.peek_nth(1), self.peek_nth(2));
         match name {
             "allow" => {
-                let capability = ["net", "tcp", "secret", "postgres"].contains(&self.text_of(first));
+                let capability = ["net", "tcp", "bucket", "secret", "postgres"].contains(&self.text_of(first));
                 let named = matches!(
                     second.kind,
                     TokenKind::Word | TokenKind::Number | TokenKind::Quoted | TokenKind::Star | TokenKind::OpenBracket

@@ -1,7 +1,7 @@
-//! `net GET api.example.com:443, tcp redis.example.com:6379, secret API_KEY, postgres main, env API_URL`.
+//! `net GET api.example.com:443, tcp redis.example.com:6379, bucket reports/*, secret API_KEY, postgres main, env API_URL`.
 
-use bue_model::NetRule;
 use bue_model::plan::Capability;
+use bue_model::{NamePattern, NetRule};
 
 use super::error::SettingError;
 use super::list::bounded;
@@ -14,8 +14,8 @@ const MAX_NAME: usize = 255;
 /// Most characters of a text that a message repeats.
 const MAX_SHOWN: usize = 40;
 
-const HINT: &str =
-    "`!allow net api.example.com:443, tcp redis.example.com:6379, secret API_KEY, postgres main, env API_URL`";
+const HINT: &str = "`!allow net api.example.com:443, tcp redis.example.com:6379, bucket reports/*, secret API_KEY, \
+                    postgres main, env API_URL`";
 
 pub(super) fn parse(text: &str) -> Result<Vec<Capability>, SettingError> {
     let error = |message: String| SettingError::new(codes::INVALID_PERMISSION, text, message, HINT);
@@ -39,12 +39,15 @@ fn capability(text: &str) -> Result<Capability, String> {
         // kept as written: the worker parses the same text
         "net" => name.parse::<NetRule>().map(|_| Capability::Net(name.into())).map_err(|error| error.to_string()),
         "tcp" => NetRule::parse_tcp(name).map(|_| Capability::Tcp(name.into())).map_err(|error| error.to_string()),
+        "bucket" => {
+            name.parse::<NamePattern>().map(|_| Capability::Bucket(name.into())).map_err(|error| error.to_string())
+        }
         "secret" if is_plain_name(name) => Ok(Capability::Secret(name.into())),
         "postgres" if is_plain_name(name) => Ok(Capability::Postgres(name.into())),
         "env" if is_variable(name) => Ok(Capability::Env(name.into())),
         "secret" | "postgres" | "env" => Err(format!("`{}` is not a valid name", shortened(name, MAX_SHOWN))),
         _ => Err(format!(
-            "`{}` is not a kind of permission; those are net, tcp, secret, postgres and env",
+            "`{}` is not a kind of permission; those are net, tcp, bucket, secret, postgres and env",
             shortened(kind, MAX_SHOWN)
         )),
     }

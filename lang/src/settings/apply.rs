@@ -50,6 +50,7 @@ pub(crate) fn bytes(settings: &Settings) -> usize {
     let allowed = settings.allow.iter().map(|capability| match capability {
         Capability::Net(name)
         | Capability::Tcp(name)
+        | Capability::Bucket(name)
         | Capability::Secret(name)
         | Capability::Postgres(name)
         | Capability::Env(name) => name.len() + size_of::<Capability>(),

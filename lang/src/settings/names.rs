@@ -33,7 +33,7 @@ const FOREIGN_ALIASES: &[(&[&str], &str)] = &[
     (&["queue", "pool", "tag", "worker"], "scope"),
     (&["weight", "prio", "priority_weight"], "priority"),
     (&["require", "requirements", "packages", "pip", "deps"], "requires"),
-    (&["permissions", "permit", "secret", "net", "tcp"], "allow"),
+    (&["permissions", "permit", "secret", "net", "tcp", "bucket"], "allow"),
     (&["file", "data", "include", "package_data"], "files"),
 ];
 

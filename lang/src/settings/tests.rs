@@ -104,11 +104,13 @@ fn permissions_name_hosts_secrets_and_databases() {
         Capability::Net("*.example.com:443".into()),
         Capability::Net("[::1]:80".into()),
         Capability::Tcp("redis:6379".into()),
+        Capability::Bucket("reports/2026 käse".into()),
+        Capability::Bucket("reports/*".into()),
         Capability::Secret("API_KEY".into()),
         Capability::Postgres("main".into()),
         Capability::Env("API_URL".into()),
     ];
-    let text = "net *.example.com:443, net [::1]:80, tcp redis:6379, secret API_KEY,postgres main, env API_URL";
+    let text = "net *.example.com:443, net [::1]:80, tcp redis:6379, bucket reports/2026 käse, bucket \"reports/*\", secret API_KEY,postgres main, env API_URL";
     assert_eq!(value("allow", text), SettingValue::Allow(list));
     for wrong in [
         "",
@@ -119,6 +121,10 @@ fn permissions_name_hosts_secrets_and_databases() {
         "tcp a",
         "tcp GET a:1",
         "tcp a:2-1",
+        "bucket",
+        "bucket /a",
+        "bucket a/../b",
+        "bucket a*b",
         "files /",
         "secret a b",
         "net a,",

@@ -9,7 +9,7 @@ use bue_lang::{CODES, FileContents, Script, check_scopes, check_sources, compile
 /// database, a compiled step a compiler, packages need files and parameters values; the tests of the command check these examples.
 const WITHOUT_EXAMPLE: &[&str] = &[
     "E0001", "E0002", "E0041", "E0055", "E0056", "E0057", "E0060", "E0061", "E0062", "E0063", "E0064", "E0065",
-    "E0070", "E0071", "E0072",
+    "E0069", "E0070", "E0071", "E0072",
 ];
 
 #[test]

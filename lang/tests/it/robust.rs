@@ -27,6 +27,7 @@ const PIECES: &[&str] = &[
     "TAB",
     "net",
     "tcp",
+    "bucket",
     "by",
     "sqlite3",
     " ",

@@ -89,6 +89,9 @@ pub(crate) fn messages() -> Vec<Vec<u8>> {
         bytes(&HostRequest::Start(Operation::Request(request()))),
         bytes(&HostRequest::Start(Operation::Connect { host: "localhost".into(), port: 6379, timeout_ms: Some(1) })),
         bytes(&HostRequest::Start(Operation::StartTls { exchange: 1, settings: tls() })),
+        bytes(&HostRequest::Start(Operation::OpenValue { name: "reports/today".into(), max: 1 })),
+        bytes(&HostRequest::Start(Operation::StoreValue { name: "reports/today".into(), expires_s: Some(1) })),
+        bytes(&HostRequest::Start(Operation::DeleteValue { name: "reports/today".into() })),
         bytes(&HostRequest::Wait { tickets: vec![1, 2], timeout_ms: Some(5) }),
         bytes(&HostRequest::Emit { count: 1, items: vec![0x81, 0x01].into() }),
         bytes(&Answer::Completed { value: vec![0xf6].into(), streamed: false, hints: hints() }),
@@ -109,7 +112,7 @@ fn plan() -> Plan {
     let settings = Settings {
         every_ms: Some((1, 2)),
         rate: Some(Rate { count: 1, per_ms: 60_000, by: Some("account".into()) }),
-        allow: vec![Capability::Net("example.com:443".into())],
+        allow: vec![Capability::Net("example.com:443".into()), Capability::Bucket("reports/*".into())],
         requires: vec!["requests==2".into()],
         expires_ms: Some(1),
         max_handbacks: 1,

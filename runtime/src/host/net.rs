@@ -107,7 +107,7 @@ impl Net {
     /// # Errors
     /// The step has started more operations than it may: it must be aborted.
     pub(crate) async fn start(&mut self, mut operation: Operation) -> Result<Ticket, TooManyTickets> {
-        if let Operation::Read { max, .. } = &mut operation {
+        if let Operation::Read { max, .. } | Operation::OpenValue { max, .. } = &mut operation {
             *max = (*max).clamp(1, MAX_READ_BYTES);
         }
         if let Some(problem) = too_long(&operation) {
@@ -125,7 +125,7 @@ impl Net {
         }
         self.last_ticket += 1;
         let ticket = self.last_ticket;
-        if matches!(operation, Operation::Request(_) | Operation::Connect { .. }) {
+        if is_exchange(&operation) {
             self.exchanges.insert(ticket);
         }
         let exchange = exchange_of(&operation, ticket);
@@ -277,12 +277,25 @@ fn is_exchange_complete(is_request: bool, completion: &Completion) -> bool {
         Completion::Data { last, .. } => *last,
         // an operation that was out of place does not end the exchange
         Completion::Failed(error) => is_request || error.kind != NetErrorKind::Closed,
+        Completion::Missing => true,
         Completion::Written | Completion::Secret(_) | Completion::Connected | Completion::Secured(_) => false,
     }
 }
 
+/// Does this operation start an exchange?
+const fn is_exchange(operation: &Operation) -> bool {
+    matches!(
+        operation,
+        Operation::Request(_)
+            | Operation::Connect { .. }
+            | Operation::OpenValue { .. }
+            | Operation::StoreValue { .. }
+            | Operation::DeleteValue { .. }
+    )
+}
+
 /// The error for requests that a module makes while it is imported, and for steps without egress.
-const NO_NETWORK: &str = "there is no network here: while a module is imported, because what it then does is done once for \
+const NO_NETWORK: &str = "there is no network here, and no bucket: while a module is imported, because what it then does is done once for \
                           all its steps; make the request inside the step's function";
 
 /// Bytes of a method.
@@ -297,13 +310,20 @@ const MAX_AUTHORITIES: usize = 1 << 20;
 const MAX_PROTOCOL: usize = 255;
 /// Bytes of the name of a secret.
 const MAX_SECRET_NAME: usize = 256;
+/// Bytes of the name of a value. The parent says what is wrong with one that is too long for the bucket.
+const MAX_SENT_NAME: usize = 64 * 1024;
 
 /// The longest wait that is added to an `Instant`, because the addition could overflow.
 const MAX_WAIT: Duration = Duration::from_secs(10 * 365 * 86_400);
 
 fn exchange_of(operation: &Operation, ticket: Ticket) -> Ticket {
     match operation {
-        Operation::Request(_) | Operation::Connect { .. } | Operation::Secret { .. } => ticket,
+        Operation::Request(_)
+        | Operation::Connect { .. }
+        | Operation::Secret { .. }
+        | Operation::OpenValue { .. }
+        | Operation::StoreValue { .. }
+        | Operation::DeleteValue { .. } => ticket,
         Operation::Write { exchange, .. } | Operation::Read { exchange, .. } | Operation::StartTls { exchange, .. } => {
             *exchange
         }
@@ -328,6 +348,9 @@ pub(crate) fn too_long(operation: &Operation) -> Option<NetError> {
             ]
         }
         Operation::Secret { name } => vec![("the name of a secret", name.len(), MAX_SECRET_NAME)],
+        Operation::OpenValue { name, .. } | Operation::StoreValue { name, .. } | Operation::DeleteValue { name } => {
+            vec![("the name of a value", name.len(), MAX_SENT_NAME)]
+        }
         Operation::Write { .. } | Operation::Read { .. } => Vec::new(),
     };
     let (what, len, limit) = lengths.into_iter().find(|(_, len, limit)| len > limit)?;
@@ -349,7 +372,10 @@ fn buffer_bytes(operation: &Operation) -> u64 {
         Operation::Read { max, .. } => u64::from(*max),
         Operation::Connect { host, .. } => host.len() as u64,
         Operation::StartTls { settings, .. } => (settings.server_name.len() + settings.authorities.len()) as u64,
-        Operation::Secret { name } => name.len() as u64,
+        Operation::Secret { name } | Operation::StoreValue { name, .. } | Operation::DeleteValue { name } => {
+            name.len() as u64
+        }
+        Operation::OpenValue { name, max } => name.len() as u64 + u64::from(*max),
     }
 }
 
@@ -361,7 +387,8 @@ fn body_len(completion: &Completion) -> usize {
         | Completion::Secret(_)
         | Completion::Failed(_)
         | Completion::Connected
-        | Completion::Secured(_) => 0,
+        | Completion::Secured(_)
+        | Completion::Missing => 0,
     }
 }
 

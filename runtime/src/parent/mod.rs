@@ -4,7 +4,7 @@
 //! Depends on [`step`](crate::step) and [`protocol`](crate::protocol), and on [`host`](crate::host) only to prepare what
 //! hosts map: the guest's code, its base image and compiled steps.
 
-pub(crate) mod blobs;
+pub(crate) mod bucket;
 pub(crate) mod cache;
 pub(crate) mod child;
 pub(crate) mod egress;

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use bue_model::NetRule;
 use bue_model::plan::Capability;
+use bue_model::{NamePattern, NetRule};
 use serde::{Deserialize, Serialize};
 
 /// What a step's script requests outside its sandbox. It gets what the worker also allows, and nothing that it did not
@@ -17,6 +17,8 @@ pub struct Permissions {
     pub net: Vec<NetRule>,
     /// `!allow tcp`: the hosts and ports that it wants to open TCP connections to.
     pub tcp: Vec<NetRule>,
+    /// `!allow bucket`: the names of the values that it wants to read, write and delete.
+    pub bucket: Vec<NamePattern>,
     /// `!allow secret`: the names of the secrets it wants to use.
     pub secrets: Vec<String>,
     /// `!allow env`: the environment variables that it gets, with the values of the worker. A Python step finds them in
@@ -36,6 +38,7 @@ impl Permissions {
             match capability {
                 Capability::Net(rule) => permissions.net.extend(rule.parse::<NetRule>().ok()),
                 Capability::Tcp(rule) => permissions.tcp.extend(NetRule::parse_tcp(rule).ok()),
+                Capability::Bucket(pattern) => permissions.bucket.extend(pattern.parse::<NamePattern>().ok()),
                 Capability::Secret(name) => permissions.secrets.push(name.clone()),
                 Capability::Postgres(_) | Capability::Env(_) => {}
             }

@@ -29,6 +29,8 @@ const WORDS: [&str; 8] = ["with", "gives", "fails", "log", "refused", "loop", "a
 const ALLOWED_HOSTS: [&str; 4] = ["*.com", "*.example", "0.0.0.0/0", "::/0"];
 /// The same for TCP connections.
 const ALLOWED_PORTS: [&str; 4] = ["*.com:1-65535", "*.example:1-65535", "0.0.0.0/0:1-65535", "[::]/0:1-65535"];
+/// The values of the bucket that the script of a guest allows.
+const ALLOWED_VALUES: [&str; 2] = ["allowed/*", "secret/canar"];
 /// A harmless Python step, in the guest's module or in a separate one.
 const INNOCENT: &str = "\n\ndef innocent(*_):\n    return 7\n";
 
@@ -214,6 +216,7 @@ fn task(code: Code) -> Task {
     let mut permissions = Permissions::default();
     permissions.net = ALLOWED_HOSTS.iter().map(|rule| rule.parse().expect("a rule")).collect();
     permissions.tcp = ALLOWED_PORTS.iter().map(|rule| rule.parse().expect("a rule")).collect();
+    permissions.bucket = ALLOWED_VALUES.iter().map(|pattern| pattern.parse().expect("a pattern")).collect();
     Task { code, inputs: Vec::new(), env: None, loop_text: None, limits: Limits::default(), permissions }
 }
 

@@ -1,7 +1,8 @@
 //! Hostile guests, executed by real sandbox hosts: the programs in `tests/programs/evil`, each with its expected outcome.
 //!
 //! After every guest, its host is alive, an innocent step in the same slot works, and the worker holds at most 64 MiB more
-//! memory than before. No guest has connected to the port of this test, and no output contains the canary.
+//! memory than before. No guest has connected to the port of this test, no output contains the canary, and a value of the bucket that
+//! they may not use is as it was.
 
 mod guest;
 
@@ -9,6 +10,7 @@ use std::fs;
 use std::io::Write;
 use std::net::TcpListener;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bue_model::{BlobHash, Value};
@@ -16,6 +18,7 @@ use bue_runtime::{Egress, EgressConfig, GuestBytes, GuestModule, Hosts, HostsCon
 
 use self::guest::{Guest, Language, matches};
 use crate::common::value;
+use crate::memory_bucket::MemoryBucket;
 use crate::{Runtime, children, finish};
 
 /// Bytes by which the memory of a worker may grow during a guest.
@@ -24,6 +27,8 @@ const MAX_GROWTH: u64 = 64 << 20;
 const GUEST_TIMEOUT: Duration = Duration::from_secs(60);
 /// The content of a file of this machine, which no guest may read.
 const CANARY: &str = "canary-5fd1c7a0b2";
+/// A value of the bucket that no guest may use.
+const FORBIDDEN_VALUE: &str = "secret/canary";
 
 pub(crate) fn hostile_guests_have_their_expected_outcomes(runtime: &Runtime) {
     let mut canary = tempfile::NamedTempFile::new().expect("a file");
@@ -112,13 +117,18 @@ async fn check(hosts: &Hosts, guest: &Guest) -> Vec<String> {
     // loads the module, so that its image does not count as growth
     let mut problems = innocent(hosts, guest, "before").await;
     let (memory, processes) = (private_memory(), children());
-    let mut running = hosts.run(guest.task("evil")).await.expect("open");
+    let bucket = Arc::new(MemoryBucket::default());
+    bucket.set(FORBIDDEN_VALUE, CANARY);
+    let mut running = hosts.run_with(guest.task("evil"), bucket.clone(), ()).await.expect("open");
     let Ok(finished) = tokio::time::timeout(GUEST_TIMEOUT, finish(&mut running)).await else {
         return vec!["it did not end within a minute".to_owned()];
     };
     match finished {
         Ok(finished) => problems.extend(guest.problems(&finished)),
         Err(lost) => problems.push(lost.to_string()),
+    }
+    if bucket.value(FORBIDDEN_VALUE).as_deref() != Some(CANARY.as_bytes()) {
+        problems.push("it changed a value that it may not use".to_owned());
     }
     problems.extend(innocent(hosts, guest, "after").await);
     if children() != processes {

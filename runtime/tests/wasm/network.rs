@@ -1,14 +1,13 @@
 //! Network access of components, through their parent: servers, secrets, blobs.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
-use bue_model::{BlobHash, FailureKind, Value};
-use bue_runtime::{BlobFuture, Blobs, EgressConfig, Hosts, Secret, Task};
-use bytes::Bytes;
+use bue_model::{FailureKind, Value};
+use bue_runtime::{EgressConfig, Hosts, Secret, Task};
 
 use super::{call, compiled, guests, lines, task, text};
 use crate::common::{failure, value};
+use crate::memory_bucket::MemoryBucket;
 use crate::{Response, Runtime, Test, allow_all, finish, run, start_server};
 
 pub(super) const TESTS: &[Test] = &[
@@ -79,40 +78,24 @@ fn denied_access_is_refused_with_the_missing_rule(runtime: &Runtime) {
     });
 }
 
-#[derive(Debug, Default)]
-struct InMemory(Mutex<HashMap<BlobHash, Bytes>>);
-
-impl Blobs for InMemory {
-    fn put(&self, bytes: Bytes) -> BlobFuture<BlobHash> {
-        let hash = BlobHash(*blake3::hash(&bytes).as_bytes());
-        self.0.lock().expect("no panic").insert(hash, bytes);
-        Box::pin(async move { Ok(hash) })
-    }
-
-    fn get(&self, hash: BlobHash) -> BlobFuture<Bytes> {
-        let blob = self.0.lock().expect("no panic").get(&hash).cloned();
-        Box::pin(async move { blob.ok_or_else(|| "there is no such blob".to_owned()) })
-    }
-}
-
 fn blobs_are_stored_and_read(runtime: &Runtime) {
     runtime.with_hosts(1, async |hosts| {
         let step = compiled(&hosts, guests::component()).await;
         let refused = failure(&call(&hosts, &step, "stored", &[Value::Int(3)]).await);
         assert!(refused.message.contains("no bucket"), "{refused:?}");
-        let blobs: Arc<dyn Blobs> = Arc::new(InMemory::default());
-        let call_with_blobs = async |function: &str, inputs: &[Value]| {
+        let bucket = Arc::new(MemoryBucket::default());
+        let call_with_bucket = async |function: &str, inputs: &[Value]| {
             let task = task(&step, function, inputs);
-            finish(&mut hosts.run_with(task, Arc::clone(&blobs), ()).await.expect("open")).await.expect("alive")
+            finish(&mut hosts.run_with(task, bucket.clone(), ()).await.expect("open")).await.expect("alive")
         };
         let size = Value::Int(3 << 20);
-        let name = value(&call_with_blobs("stored", core::slice::from_ref(&size)).await);
-        assert_eq!(value(&call_with_blobs("length", &[name]).await), size);
+        let name = value(&call_with_bucket("stored", core::slice::from_ref(&size)).await);
+        assert_eq!(value(&call_with_bucket("length", &[name]).await), size);
         for (name, words) in [("x", "64 hexadecimal digits"), (&"0".repeat(64), "no such blob")] {
-            let missing = failure(&call_with_blobs("length", &[text(name)]).await);
+            let missing = failure(&call_with_bucket("length", &[text(name)]).await);
             assert!(missing.message.contains(words), "{missing:?}");
         }
-        let large = failure(&call_with_blobs("stored", &[Value::Int(65 << 20)]).await);
+        let large = failure(&call_with_bucket("stored", &[Value::Int(65 << 20)]).await);
         assert!(large.message.contains("64 MiB"), "{large:?}");
         hosts
     });

@@ -75,6 +75,7 @@ const FILES: &[(&str, &str)] = &[
     sdk_file!("model/src/sql_table.rs"),
     sdk_file!("model/src/text.rs"),
     sdk_file!("model/src/value.rs"),
+    sdk_file!("model/src/value_name.rs"),
     sdk_file!("model/src/wall_part.rs"),
     sdk_file!("model/src/wire.rs"),
     sdk_file!("model/src/words.rs"),

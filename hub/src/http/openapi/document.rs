@@ -85,7 +85,7 @@ fn schema_of(kind: ParameterKind) -> Value {
             json!({ "type": "integer", "minimum": minimum, "maximum": maximum })
         }
         ParameterKind::Text => json!({ "type": "string" }),
-        ParameterKind::RunId => json!({ "type": "string", "format": "uuid" }),
+        ParameterKind::RunId | ParameterKind::UploadId => json!({ "type": "string", "format": "uuid" }),
         ParameterKind::JobState => schemas::reference("JobState"),
         ParameterKind::RunPrefix => json!({ "type": "string", "pattern": "^[0-9a-fA-F-]{4,36}$" }),
     }

@@ -29,6 +29,8 @@ pub(crate) enum ParameterKind {
     Integer(u64, u64),
     /// The id of a run.
     RunId,
+    /// The id of an upload.
+    UploadId,
     /// Any text.
     Text,
     /// The name of a job's state.

@@ -147,6 +147,117 @@ pub(super) async fn a_value_that_breaks_off_is_not_stored(bucket: TestBucket) {
     assert_eq!(bucket.value("a").await.as_deref(), Some(&b"old"[..]));
 }
 
+pub(super) async fn a_range_of_a_value_is_returned_with_its_version(bucket: TestBucket) {
+    let content = content(300_000);
+    let part = async |offset, max, version: Option<&str>| bucket.client.get_key_part("a", offset, max, version).await;
+    assert_eq!(part(0, 10, None).await.expect("an answer"), None);
+    bucket.client.put_key("a", content.clone(), None).await.expect("set");
+    let mut read = Vec::new();
+    let mut version = None::<String>;
+    while read.len() < content.len() {
+        let next = part(read.len() as u64, 70_000, version.as_deref()).await.expect("an answer").expect("a part");
+        assert_eq!(next.length, content.len() as u64);
+        assert!(version.is_none_or(|version| version == next.version), "one version");
+        read.extend_from_slice(&next.bytes);
+        version = Some(next.version);
+    }
+    assert!(read == content, "the parts are the value");
+    let old = version.expect("a version");
+    assert_eq!(part(299_999, 10, Some(&old)).await.expect("an answer").expect("a part").bytes, content[299_999..]);
+    let refused = part(300_000, 10, None).await.expect_err("a refusal");
+    assert!(matches!(&refused, ClientError::Refused { status: 416, .. }), "{refused}");
+
+    // another value of the same length
+    bucket.client.put_key("a", vec![0; 300_000].into(), None).await.expect("set again");
+    let changed = part(0, 10, Some(&old)).await.expect_err("a refusal");
+    assert!(matches!(&changed, ClientError::Refused { status: 412, code, .. } if code == "value_changed"), "{changed}");
+    assert_ne!(part(0, 10, None).await.expect("an answer").expect("a part").version, old);
+
+    bucket.client.put_key("a", Bytes::new(), Some(60)).await.expect("set again");
+    let empty = part(0, 10, None).await.expect("an answer").expect("a value");
+    assert_eq!((empty.bytes.len(), empty.length), (0, 0));
+    bucket.advance(60);
+    assert_eq!(part(0, 10, None).await.expect("an answer"), None, "it has expired");
+
+    // what is no single range of bytes is answered with the whole value
+    bucket.client.put_key("a", Bytes::from_static(b"value"), None).await.expect("set");
+    for range in ["bytes=0-1,3-4", "bytes=-2", "lines=0-1", "bytes=x-y", "bytes=3-1", "bytes=0-18446744073709551615"] {
+        let answer = bucket.request_with_headers("GET", "/v1/keys/a", &format!("range: {range}\r\n")).await;
+        assert_eq!((answer.status, answer.body.as_str()), (200, "value"), "{range}");
+    }
+    for (range, body, shown) in
+        [("bytes=1-", "alue", "1-4/5"), ("bytes=4-9", "e", "4-4/5"), ("bytes=0-0", "v", "0-0/5")]
+    {
+        let answer = bucket.request_with_headers("GET", "/v1/keys/a", &format!("range: {range}\r\n")).await;
+        assert_eq!((answer.status, answer.body.as_str()), (206, body), "{range}");
+        assert!(answer.head.contains(&format!("content-range: bytes {shown}\r\n")), "{}", answer.head);
+    }
+}
+
+pub(super) async fn a_value_is_made_of_the_parts_of_an_upload(bucket: TestBucket) {
+    let content = content(LARGE);
+    let (first, second) = (bucket.client.start_upload().await, bucket.client.start_upload().await);
+    let (upload, other) = (first.expect("an id"), second.expect("an id"));
+    assert_ne!(upload, other);
+    let pieces: Vec<Bytes> = content.chunks(3_000_000).map(Bytes::copy_from_slice).collect();
+    let parts = u32::try_from(pieces.len()).expect("few");
+    for (part, piece) in (0..).zip(&pieces) {
+        bucket.client.put_part(upload, part, piece.clone()).await.expect("stored");
+        bucket.client.put_part(other, part, Bytes::from_static(b"other")).await.expect("stored");
+    }
+    // a part that is sent again replaces the first one
+    bucket.client.put_part(upload, 0, pieces[0].clone()).await.expect("stored");
+    assert_eq!(bucket.value("a").await, None, "nothing has the name yet");
+    // whoever does not know whether it was done may repeat it
+    for expires_s in [Some(60), None] {
+        bucket.client.put_key_from_parts("a", upload, parts, expires_s).await.expect("stored");
+        assert!(bucket.value("a").await.as_deref() == Some(&content[..]), "{expires_s:?}");
+    }
+    for upload in [upload, other, other] {
+        bucket.client.delete_parts(upload, parts).await.expect("deleted");
+    }
+    assert!(bucket.value("a").await.as_deref() == Some(&content[..]), "the value does not need the parts");
+    assert!(bucket.client.delete_key("a").await.expect("an answer"));
+    let names = bucket.names();
+    assert!(names.iter().all(|name| name.starts_with("expiring/")), "{names:?}");
+}
+
+pub(super) async fn parts_that_are_missing_or_invalid_are_refused(bucket: TestBucket) {
+    let upload = bucket.client.start_upload().await.expect("an id");
+    bucket.client.put_key("a", Bytes::from_static(b"old"), None).await.expect("set");
+    bucket.client.put_part(upload, 0, Bytes::from_static(b"new")).await.expect("stored");
+    bucket.client.put_part(upload, 2, Bytes::from_static(b"new")).await.expect("stored");
+    let missing = bucket.client.put_key_from_parts("a", upload, 3, None).await.expect_err("a refusal");
+    assert!(matches!(&missing, ClientError::Refused { code, .. } if code == "part_not_found"), "{missing}");
+    assert!(missing.to_string().contains("send all parts"), "{missing}");
+    // no key names a part
+    for (method, path, status) in [
+        ("PUT", format!("/v1/uploads/{upload}"), 400),
+        ("PUT", format!("/v1/uploads/{upload}?part=65536"), 400),
+        ("PUT", format!("/v1/uploads/{upload}?part=-1"), 400),
+        ("PUT", "/v1/uploads/x?part=0".to_owned(), 400),
+        ("DELETE", format!("/v1/uploads/{upload}"), 400),
+        ("DELETE", format!("/v1/uploads/{upload}?parts=65537"), 400),
+        ("PUT", format!("/v1/keys/a?upload={upload}"), 400),
+        ("PUT", format!("/v1/keys/a?upload={upload}&parts=0"), 400),
+        ("PUT", format!("/v1/keys/a?upload=x&parts=1"), 400),
+        ("PUT", format!("/v1/keys/a?upload={upload}&parts=1"), 413),
+        ("GET", format!("/v1/keys/%00part/{upload}/0"), 400),
+    ] {
+        let answer = bucket.request(method, &path, b"body").await;
+        assert_eq!(answer.status, status, "{method} {path}: {}", answer.body);
+    }
+    assert_eq!(bucket.value("a").await.as_deref(), Some(&b"old"[..]));
+    assert_eq!(bucket.unfinished_uploads(), 0);
+    bucket.advance(2 * 24 * 60 * 60);
+    let expired = bucket.client.put_key_from_parts("a", upload, 1, None).await.expect_err("a refusal");
+    assert!(matches!(&expired, ClientError::Refused { code, .. } if code == "part_not_found"), "{expired}");
+    // storing a key that expires wakes the bucket, whose clock has moved meanwhile
+    bucket.client.put_key("b", Bytes::new(), Some(60)).await.expect("set");
+    let is_deleted = async || bucket.names().iter().filter(|name| name.starts_with("keys/")).count() == 2;
+    wait_until_async("the parts are deleted", is_deleted).await;
+}
+
 /// What is refused leaves nothing; what is taken is one object below the root, whatever it is called.
 pub(super) async fn no_key_is_stored_outside_the_root(bucket: TestBucket) {
     std::fs::write(bucket.folder.path().join("secret"), "secret").expect("a file");

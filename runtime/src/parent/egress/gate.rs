@@ -14,7 +14,7 @@
 use core::net::{IpAddr, SocketAddr};
 
 use bue_model::net::{NetError, NetErrorKind};
-use bue_model::{HostPattern, NetRule, Ports};
+use bue_model::{HostPattern, NamePattern, NetRule, Ports};
 use serde::{Deserialize, Serialize};
 use url::Host;
 
@@ -80,6 +80,8 @@ pub(crate) struct Refusal {
 pub(crate) enum MissingPermission {
     Net(NetRule),
     Tcp(NetRule),
+    /// A value of the bucket.
+    Bucket(NamePattern),
     Secret(String),
     /// The secret's value may be read.
     Readable(String),

@@ -1,15 +1,17 @@
-//! The network of steps. The parent makes their requests, because sandbox hosts have no network.
+//! The network of steps, and their way to the bucket. The parent makes their requests, because sandbox hosts have no network.
 //!
 //! ```text
 //! Session (one per step) -- exchange.rs, a task each --> clients.rs, a pooled client for each set of rules
 //!                  or socket.rs, a task each --> connect.rs, and tls.rs for TLS
+//!                  or value.rs, a task each --> the bucket, which the worker provides
 //!    session_state.rs: limits  request.rs: strict parsing   connect.rs: resolve, check each address, dial, TLS
 //!                              gate.rs: rules of both sides address.rs: addresses with a special purpose
 //!                              secrets.rs: filled in        upload.rs, download.rs: bodies, with back-pressure
 //!    budget.rs: what all steps may have in flight together
 //! ```
 //! A response is passed to the step unchanged: it is not decompressed, and redirects are not followed. Depends on
-//! [`step`](crate::step) and, of [`parent`](crate::parent), on [`fair_places`](crate::parent::fair_places).
+//! [`step`](crate::step) and, of [`parent`](crate::parent), on [`fair_places`](crate::parent::fair_places) and
+//! [`bucket`](crate::parent::bucket).
 
 pub(crate) mod address;
 pub(crate) mod budget;
@@ -30,6 +32,7 @@ pub(crate) mod session_state;
 pub(crate) mod socket;
 pub(crate) mod tls;
 pub(crate) mod upload;
+pub(crate) mod value;
 
 use core::net::SocketAddr;
 use std::collections::BTreeMap;
@@ -48,6 +51,7 @@ use self::secrets::Secret;
 use self::session::Session;
 use self::session_state::CompletionCallback;
 use self::tls::{CaFileError, Trust};
+use crate::parent::bucket::Bucket;
 use crate::step::limits::Limits;
 use crate::step::net_port::NetPort;
 use crate::step::permissions::Permissions;
@@ -123,18 +127,35 @@ impl Egress {
         self.0.secrets.values()
     }
 
-    /// Starts a step's session. `complete` receives the results of its operations.
-    pub(crate) fn session(&self, permissions: &Permissions, limits: &Limits, complete: CompletionCallback) -> Session {
-        Session::new(Arc::clone(&self.0), permissions, limits, complete)
+    /// Starts a step's session, with the bucket if it has one. `complete` receives the results of its operations.
+    pub(crate) fn session(
+        &self,
+        permissions: &Permissions,
+        limits: &Limits,
+        bucket: Option<Arc<dyn Bucket>>,
+        complete: CompletionCallback,
+    ) -> Session {
+        Session::new(Arc::clone(&self.0), permissions, limits, bucket, complete)
     }
 
     /// The network for a step that runs in this process, see [`Sandbox::run_connected`](crate::sandbox::Sandbox::run_connected).
     /// Dropping the port ends its requests.
     #[must_use]
     pub fn port(&self, permissions: &Permissions, limits: &Limits) -> NetPort {
+        self.port_with_bucket(permissions, limits, None)
+    }
+
+    /// The same for a step that may use named values of this bucket.
+    #[must_use]
+    pub fn port_with_bucket(
+        &self,
+        permissions: &Permissions,
+        limits: &Limits,
+        bucket: Option<Arc<dyn Bucket>>,
+    ) -> NetPort {
         let (send, completions) = mpsc::unbounded_channel();
         let complete = Box::new(move |ticket, result| drop(send.send((ticket, result))));
-        let session = self.session(permissions, limits, complete);
+        let session = self.session(permissions, limits, bucket, complete);
         NetPort { send: Box::new(move |request| session.handle(request)), completions }
     }
 }

@@ -38,6 +38,8 @@ fn line(source: PolicySource, missing: &MissingPermission) -> String {
     match (source, missing) {
         (PolicySource::Script, MissingPermission::Net(rule)) => format!("!allow net {rule}"),
         (PolicySource::Script, MissingPermission::Tcp(rule)) => format!("!allow tcp {rule}"),
+        // only the script decides about values
+        (_, MissingPermission::Bucket(pattern)) => format!("!allow bucket {pattern}"),
         (
             PolicySource::Script,
             MissingPermission::Secret(name)

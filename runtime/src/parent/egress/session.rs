@@ -5,11 +5,13 @@ use std::sync::Arc;
 use bue_model::net::{Completion, NetError, NetErrorKind, Operation, Ticket};
 use tokio::sync::mpsc;
 
+use crate::parent::bucket::Bucket;
 use crate::parent::egress::clients::Clients;
 use crate::parent::egress::commands::{Commands, ReadCommand, WriteCommand};
 use crate::parent::egress::exchange;
 use crate::parent::egress::session_state::{CompletionCallback, Exchange, SessionState};
 use crate::parent::egress::socket::{self, Target};
+use crate::parent::egress::value;
 use crate::step::limits::Limits;
 use crate::step::net_port::{MAX_READ_BYTES, NetRequest};
 use crate::step::permissions::Permissions;
@@ -23,9 +25,10 @@ impl Session {
         clients: Arc<Clients>,
         permissions: &Permissions,
         limits: &Limits,
+        bucket: Option<Arc<dyn Bucket>>,
         complete: CompletionCallback,
     ) -> Self {
-        Self(Arc::new(SessionState::new(clients, permissions, limits, complete)))
+        Self(Arc::new(SessionState::new(clients, permissions, limits, bucket, complete)))
     }
 
     /// Starts or ends an operation. Must be called inside a tokio runtime.
@@ -72,11 +75,35 @@ impl Session {
                 let completion = value.map_or_else(|refusal| self.0.refuse(refusal), Completion::Secret);
                 self.0.complete(ticket, completion);
             }
+            Operation::OpenValue { name, max } => {
+                let max = max.clamp(1, MAX_READ_BYTES);
+                self.start_exchange(ticket, move |state, commands| value::read(state, ticket, name, max, commands));
+            }
+            Operation::StoreValue { name, expires_s } => {
+                self.start_exchange(ticket, move |state, commands| {
+                    value::store(state, ticket, name, expires_s, commands)
+                });
+            }
+            Operation::DeleteValue { name } => {
+                self.start_exchange(ticket, move |state, _| value::delete(state, ticket, name));
+            }
         }
     }
 
-    /// Starts an exchange, whose number is the ticket, as soon as there is a place for it.
+    /// Starts an exchange with a server as soon as there is a place for it.
     fn open<F>(&self, ticket: Ticket, run: impl FnOnce(Arc<SessionState>, Commands) -> F + Send + 'static)
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        self.start_exchange(ticket, move |state, commands| async move {
+            let _place = state.place().await;
+            // boxed, so that an exchange that waits for its place takes little memory
+            Box::pin(run(Arc::clone(&state), commands)).await;
+        });
+    }
+
+    /// Starts an exchange, whose number is the ticket.
+    fn start_exchange<F>(&self, ticket: Ticket, run: impl FnOnce(Arc<SessionState>, Commands) -> F + Send + 'static)
     where
         F: Future<Output = ()> + Send + 'static,
     {
@@ -91,12 +118,7 @@ impl Session {
         let commands = Commands { reads: read_commands, writes: write_commands };
         let state = Arc::clone(&self.0);
         // the map is locked: the exchange cannot finish before it is in the map
-        let task = tokio::spawn(async move {
-            let _place = state.place().await;
-            // boxed, so that an exchange that waits for its place takes little memory
-            Box::pin(run(state.clone(), commands)).await;
-        });
-        let task = task.abort_handle();
+        let task = tokio::spawn(async move { run(state, commands).await }).abort_handle();
         let replaced = exchanges.insert(ticket, Exchange { task, reads, writes, open: vec![ticket] });
         if let Some(replaced) = replaced {
             replaced.task.abort();
@@ -114,8 +136,8 @@ impl Drop for Session {
 
 fn too_many(max: u32) -> NetError {
     let message = format!(
-        "the step has {max} requests in flight or connections open, the most it may have (`net_exchanges`); read or close their \
-         responses, or close connections, before the next, or run it on a worker with a higher limit"
+        "the step has {max} requests in flight, or connections or values of the bucket open, the most it may have (`net_exchanges`); \
+         read or close their responses, or close connections and values, before the next, or run it on a worker with a higher limit"
     );
     NetError::new(NetErrorKind::Limit, message)
 }

@@ -6,11 +6,13 @@ use core::time::Duration;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use bue_model::NamePattern;
 use bue_model::net::{Completion, NetError, NetErrorKind, Ticket, TlsSettings};
 use http::Method;
 use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
 
+use crate::parent::bucket::Bucket;
 use crate::parent::egress::budget::StepBudget;
 use crate::parent::egress::clients::{Client, Clients};
 use crate::parent::egress::commands::{ReadCommand, WriteCommand};
@@ -33,6 +35,9 @@ pub(crate) struct SessionState {
     requested: NetPolicy,
     requested_tcp: NetPolicy,
     secrets: Vec<String>,
+    /// The names of values that the script requests, and where they are.
+    names: Vec<NamePattern>,
+    bucket: Option<Arc<dyn Bucket>>,
     /// The scope of the step.
     scope: String,
     limits: Limits,
@@ -63,6 +68,7 @@ impl SessionState {
         clients: Arc<Clients>,
         permissions: &Permissions,
         limits: &Limits,
+        bucket: Option<Arc<dyn Bucket>>,
         complete: CompletionCallback,
     ) -> Self {
         Self {
@@ -71,6 +77,8 @@ impl SessionState {
             requested: NetPolicy::Rules(permissions.net.clone()),
             requested_tcp: NetPolicy::Rules(permissions.tcp.clone()),
             secrets: permissions.secrets.clone(),
+            names: permissions.bucket.clone(),
+            bucket,
             scope: permissions.scope.clone(),
             limits: limits.clone(),
             complete,
@@ -152,6 +160,16 @@ impl SessionState {
         &self.limits
     }
 
+    /// Returns the names of values that the script requests.
+    pub(crate) fn names(&self) -> &[NamePattern] {
+        &self.names
+    }
+
+    /// Returns the bucket, if the step has one.
+    pub(crate) const fn bucket(&self) -> Option<&Arc<dyn Bucket>> {
+        self.bucket.as_ref()
+    }
+
     pub(crate) fn secrets(&self) -> Secrets<'_> {
         Secrets {
             available: self.clients.secrets(),
@@ -191,7 +209,7 @@ impl SessionState {
         Completion::Failed(refusal.into())
     }
 
-    /// Counts bytes of request bodies and those written to connections.
+    /// Counts bytes of request bodies, and those written to connections and values.
     ///
     /// # Errors
     /// The step has sent more than it may.
@@ -199,7 +217,7 @@ impl SessionState {
         count(&self.sent, bytes, self.limits.net_up_bytes, "sent", "net_up_bytes")
     }
 
-    /// Counts bytes of response bodies and those read from connections.
+    /// Counts bytes of response bodies, and those read from connections and values.
     ///
     /// # Errors
     /// The step has received more than it may.

@@ -10,7 +10,7 @@ use tokio::sync::{Notify, Semaphore, mpsc};
 
 use super::bundle_cache::BundleCache;
 use super::request::Request;
-use crate::parent::blobs::Blobs;
+use crate::parent::bucket::Bucket;
 use crate::parent::egress::Egress;
 use crate::parent::egress::session::Session;
 use crate::parent::egress::session_state::CompletionCallback;
@@ -58,7 +58,7 @@ struct RunningTask {
     _code: Code,
     /// Ends the task's requests when it is dropped.
     session: Session,
-    blobs: Option<Arc<dyn Blobs>>,
+    bucket: Option<Arc<dyn Bucket>>,
     /// One place, for its one blob operation at a time.
     blob_turn: Arc<Semaphore>,
     /// See [`HostConnection::mark_lost`].
@@ -113,11 +113,12 @@ impl HostConnection {
             return Err(request);
         }
         let (events, receiver) = mpsc::channel(MAX_EVENTS);
-        let Request { id, code, permissions, limits, blobs, .. } = *request;
-        let session = egress.session(&permissions, &limits, send_completions(id, self.frames.clone()));
+        let Request { id, code, permissions, limits, bucket, .. } = *request;
+        let complete = send_completions(id, self.frames.clone());
+        let session = egress.session(&permissions, &limits, bucket.clone(), complete);
         let was_alone = Arc::new(AtomicBool::new(false));
         let blob_turn = Arc::new(Semaphore::new(1));
-        let task = RunningTask { events, _code: code, session, blobs, blob_turn, was_alone: Arc::clone(&was_alone) };
+        let task = RunningTask { events, _code: code, session, bucket, blob_turn, was_alone: Arc::clone(&was_alone) };
         self.tasks.insert(id, task);
         self.started += 1;
         if self.started.is_multiple_of(self.turn.steps.max(1)) {
@@ -154,14 +155,14 @@ impl HostConnection {
     /// Executes a task's request to the network or the bucket. Requests of a task that was dropped are ignored.
     pub(crate) fn handle_request(&self, id: u64, request: NetRequest) {
         let Some(task) = self.tasks.get(&id) else { return };
-        match (request, &task.blobs) {
-            (NetRequest::PutBlob(ticket, bytes), Some(blobs)) => {
-                let stored = blobs.put(bytes);
+        match (request, &task.bucket) {
+            (NetRequest::PutBlob(ticket, bytes), Some(bucket)) => {
+                let stored = bucket.put_blob(bytes);
                 let hash = async { stored.await.map(|hash| Bytes::from(hash.to_string())) };
                 spawn_blob_operation(self.frames.clone(), (id, ticket), &task.blob_turn, hash);
             }
-            (NetRequest::GetBlob(ticket, hash), Some(blobs)) => {
-                spawn_blob_operation(self.frames.clone(), (id, ticket), &task.blob_turn, blobs.get(hash));
+            (NetRequest::GetBlob(ticket, hash), Some(bucket)) => {
+                spawn_blob_operation(self.frames.clone(), (id, ticket), &task.blob_turn, bucket.get_blob(hash));
             }
             (request, _) => task.session.handle(request),
         }

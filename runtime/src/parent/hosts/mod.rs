@@ -41,7 +41,7 @@ use self::request::Request;
 use self::setup::setup;
 use self::supervisor::supervise;
 use crate::error::RuntimeError;
-use crate::parent::blobs::Blobs;
+use crate::parent::bucket::Bucket;
 use crate::parent::child::Child;
 use crate::parent::running::Running;
 use crate::parent::step_compiler::StepCompiler;
@@ -91,7 +91,7 @@ impl Hosts {
         &self.wall
     }
 
-    /// Starts a task that cannot store blobs: if its code requests that, it is refused. See [`Self::run_with`].
+    /// Starts a task that has no bucket: if its code requests it, that is refused. See [`Self::run_with`].
     ///
     /// # Errors
     /// The hosts were shut down.
@@ -99,7 +99,7 @@ impl Hosts {
         self.start_task(task, None, None).await
     }
 
-    /// Starts a task in the host that has the least to do, with `blobs` as the store for its blobs. Waits while every host
+    /// Starts a task in the host that has the least to do, with this bucket. Waits while every host
     /// is being restarted or full. `held` is dropped when the host has the inputs, and not before.
     ///
     /// # Errors
@@ -107,20 +107,20 @@ impl Hosts {
     pub async fn run_with(
         &self,
         task: Task,
-        blobs: Arc<dyn Blobs>,
+        bucket: Arc<dyn Bucket>,
         held: impl Any + Send + Sync,
     ) -> Result<Running, RuntimeError> {
-        self.start_task(task, Some(blobs), Some(Arc::new(held))).await
+        self.start_task(task, Some(bucket), Some(Arc::new(held))).await
     }
 
     async fn start_task(
         &self,
         task: Task,
-        blobs: Option<Arc<dyn Blobs>>,
+        bucket: Option<Arc<dyn Bucket>>,
         held: Option<Arc<dyn Any + Send + Sync>>,
     ) -> Result<Running, RuntimeError> {
         let id = self.next_id.fetch_add(1, Ordering::Relaxed);
-        let mut request = match Request::new(id, task, blobs, &self.packages) {
+        let mut request = match Request::new(id, task, bucket, &self.packages) {
             Ok(request) => request,
             Err(answer) => return Ok(Running::finished(answer)),
         };

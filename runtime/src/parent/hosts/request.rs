@@ -6,7 +6,7 @@ use bue_model::Answer;
 
 use super::bundle_cache::MAX_BUNDLE_BYTES;
 use super::packages::HostPackages;
-use crate::parent::blobs::Blobs;
+use crate::parent::bucket::Bucket;
 use crate::protocol::{self, Frame, MAX_FRAME, Program, RunRequest, ToHost};
 use crate::step::failure::{too_much_code, too_much_input};
 use crate::step::limits::Limits;
@@ -22,8 +22,8 @@ pub(crate) struct Request {
     pub(crate) frame: Frame,
     pub(crate) permissions: Permissions,
     pub(crate) limits: Limits,
-    /// Where its blobs are stored; `None` if it may store none.
-    pub(crate) blobs: Option<Arc<dyn Blobs>>,
+    /// The bucket; `None` if it may not use one.
+    pub(crate) bucket: Option<Arc<dyn Bucket>>,
 }
 
 impl Request {
@@ -34,7 +34,7 @@ impl Request {
     pub(crate) fn new(
         id: u64,
         task: Task,
-        blobs: Option<Arc<dyn Blobs>>,
+        bucket: Option<Arc<dyn Bucket>>,
         packages: &HostPackages,
     ) -> Result<Box<Self>, Answer> {
         let input_bytes = check_inputs(&task)?;
@@ -50,7 +50,7 @@ impl Request {
             permissions: permissions.clone(),
         };
         match protocol::frame(&ToHost::Run { id, request: Box::new(request) }) {
-            Ok(frame) => Ok(Box::new(Self { id, code, frame, permissions, limits, blobs })),
+            Ok(frame) => Ok(Box::new(Self { id, code, frame, permissions, limits, bucket })),
             Err(_) => Err(Answer::Failed(too_much_input(input_bytes, MAX_FRAME as u64))),
         }
     }

@@ -228,7 +228,7 @@ async fn check_cases(network: &Network, code: &Code, cases: &[(String, String)])
 }
 
 /// Functions and their expected results.
-fn cases(text: &str) -> Vec<(String, String)> {
+pub(crate) fn cases(text: &str) -> Vec<(String, String)> {
     let (mut cases, mut expected) = (Vec::new(), None);
     for line in text.lines() {
         let function = line.strip_prefix("async ").unwrap_or(line).strip_prefix("def ");
@@ -249,7 +249,11 @@ async fn finished(task: Task, egress: Egress) -> Finished {
 }
 
 async fn run(task: Task, egress: Egress) -> Result<String, String> {
-    let finished = finished(task, egress).await;
+    answer(&finished(task, egress).await)
+}
+
+/// Returns the value of a step as JSON, or why there is none.
+pub(crate) fn answer(finished: &Finished) -> Result<String, String> {
     match &finished.answer {
         Answer::Completed { value, .. } => {
             Ok(serde_json::to_string(&Json(&cbor::decode(value).expect("CBOR"))).expect("JSON"))
@@ -262,7 +266,7 @@ async fn run(task: Task, egress: Egress) -> Result<String, String> {
     }
 }
 
-fn compare(function: &str, expected: &str, given: Result<String, String>) -> Option<String> {
+pub(crate) fn compare(function: &str, expected: &str, given: Result<String, String>) -> Option<String> {
     let read = |text: &str| serde_json::from_str::<serde_json::Value>(text).expect("JSON");
     match given {
         Ok(given) if read(&given) == read(expected) => None,
